@@ -1,0 +1,82 @@
+# drtest. `make demo` and `make check` do everything on a fresh machine; `make` alone builds build/drtest.
+#   BUILD=dir        where objects go (default build)
+#   SAN=address,undefined   a sanitized build (make check uses build/asan, build/tsan)
+BUILD ?= build
+SAN ?=
+CC = gcc
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libcrypto sqlite3
+CPPFLAGS = -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
+CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-format-truncation -Werror -fno-omit-frame-pointer
+LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread
+LDFLAGS = -rdynamic
+ifneq ($(SAN),)
+CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1
+LDFLAGS += -fsanitize=$(SAN)
+endif
+
+# Folders in the order of the arrows: each may include those before it (cli all of them).
+LIBS = base os net sql redo backup feed verify cluster run workloads chaos reports
+dir_of = $(if $(filter $(1),workloads chaos reports),$(1),harness/$(1))
+lib_of = $(BUILD)/lib$(1).a
+srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
+objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1)))
+lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
+ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
+# archives refer backwards only, but bindings register through run: one group is simplest
+LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
+
+.PHONY: all clean
+all: $(BUILD)/drtest
+
+define LIB_RULE
+$(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1))
+	@rm -f $$@
+	@ar rcs $$@ $$^
+endef
+$(foreach l,$(LIBS),$(eval $(call LIB_RULE,$(l))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A Lua file becomes two symbols: lua_<name with _ for / and .>[] and _size, looked up through harness/run/embed.h
+$(BUILD)/%.lua.o: %.lua tools/embed
+	@mkdir -p $(@D)
+	@tools/embed $< > $(BUILD)/$*.lua.c
+	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.lua.c
+
+CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+$(BUILD)/cli/main.o: CPPFLAGS += -DDRTEST_VERSION='"$(VERSION)"'
+$(BUILD)/drtest: $(CLI_OBJS) $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $(CLI_OBJS) $(LINK)
+
+# Unit tests: tests/unit/<folder>/test_*.c links the libraries up to its folder, nothing above (the arrows, held by the linker).
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
+below = $(shell set -- $(LIBS); out=; for l; do out="$$l $$out"; [ $$l = $(1) ] && break; done; echo $$out)
+define UNIT_RULE
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(foreach l,$(call below,$(1)),$(call lib_of,$(l)))
+	@echo "  ld $$@"
+	@$(CC) $(LDFLAGS) -o $$@ $$(filter-out $$(filter-out $$<,$$(filter %.o,$$^)),$$^) -lcmocka $(LDLIBS)
+.PHONY: unit-$(1)
+unit-$(1): $(filter $(BUILD)/tests/unit/$(1)/%,$(UNIT))
+	@set -e; for t in $$^; do echo "  run $$$$t"; $$$$t; done
+endef
+$(foreach l,$(LIBS),$(eval $(call UNIT_RULE,$(l))))
+
+# Fuzzers: tests/fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput; tests/fuzz/replay.c runs a corpus through it with any compiler.
+# First line of the source names the library it needs:  /* lib: redo */
+FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo,$(call lib_of,$(l)))
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+fuzz-replay: $(FUZZ)
+	@set -e; for f in $(FUZZ); do echo "  replay $$f"; $$f tests/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//)/*; done
+.PHONY: fuzz-replay
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

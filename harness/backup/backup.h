@@ -1,0 +1,44 @@
+/* Backup and restore over plain SQL: N connections on one consistent snapshot, tables cut into key ranges, chunks as zstd objects
+ * in a store, checksummed, the manifest written last (no manifest: no backup). Streams; memory does not grow with the table. */
+#ifndef HARNESS_BACKUP_BACKUP_H
+#define HARNESS_BACKUP_BACKUP_H
+
+#include "harness/net/store.h"
+#include "harness/sql/checksum.h"
+#include "harness/sql/sql.h"
+#include "harness/sql/tso_map.h"
+
+#define BACKUP_MANIFEST "backup.json"
+
+struct backup_opts {
+	struct sql_endpoint from;
+	unsigned threads;            /* 0: 4 */
+	uint64_t rate_bytes_per_s;   /* of uncompressed row data; 0: none */
+	struct tso_map *tso_map;     /* gives BackupTS; NULL: BackupTS 0 (the caller has no positions) */
+	const char *tidb_snapshot;   /* TiDB: read at this TSO instead of a consistent snapshot; NULL: none */
+	struct deadline deadline;
+};
+/* What `BACKUP` returns. */
+struct backup_result {
+	uint64_t size_bytes;         /* compressed, in the store */
+	uint64_t rows, tables;
+	tso_t backup_ts;             /* the TSO of the last GTID in the snapshot */
+	uint64_t backup_seq;         /* that GTID's sequence number */
+	int64_t queue_us, execution_us;
+};
+/* All databases that are the user's. Refused when the prefix already holds a backup ("backup meta file exists"). */
+int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e);
+
+struct restore_opts {
+	struct sql_endpoint to;
+	unsigned threads;
+	uint64_t rate_bytes_per_s;
+	struct deadline deadline;
+};
+/* Checks manifest, presence, sizes and checksums of every chunk before a row is written; refuses a target that already has one of the tables. */
+int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *r, struct err *e);
+
+/* The sums of the snapshot itself (harness/sql/checksum.h), computed by the server while the backup's snapshot is open; in the manifest. */
+int backup_sums(struct store *from, struct table_sums *out, struct err *e);
+
+#endif

@@ -1,0 +1,90 @@
+#include "harness/base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A peer's message may hold anything: keep the text one printable line. */
+static void one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+}
+
+int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!e)
+		return -1;
+	e->kind = kind;
+	e->code = code;
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	one_line(e->text);
+	return -1;
+}
+
+int err_sys(struct err *e, const char *fmt, ...)
+{
+	int why = errno;
+	size_t n;
+	va_list ap;
+
+	if (!e)
+		return -1;
+	e->kind = ERR_IO;
+	e->code = why;
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	n = strlen(e->text);
+	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(why));
+	one_line(e->text);
+	return -1;
+}
+
+int err_wrap(struct err *e, const char *fmt, ...)
+{
+	char text[sizeof(e->text)];
+	size_t n;
+	va_list ap;
+
+	if (!e)
+		return -1;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	n = strlen(text);
+	if (n < sizeof(text))
+		snprintf(text + n, sizeof(text) - n, ": %s", e->text);
+	memcpy(e->text, text, sizeof(text));
+	one_line(e->text);
+	return -1;
+}
+
+int err_exit_code(const struct err *e)
+{
+	switch (e->kind) {
+	case ERR_USAGE:
+		return 2;
+	case ERR_CANCELLED:
+		return 130;
+	case ERR_NONE:
+		return 0;
+	case ERR_ENV:
+	case ERR_IO:
+	case ERR_NOT_FOUND:
+	case ERR_TIMEOUT:
+	case ERR_GONE:
+	case ERR_SQL:
+	case ERR_CONFLICT:
+	case ERR_BAD_DATA:
+	case ERR_UNSUPPORTED:
+		return 3;
+	}
+	return 3;
+}

@@ -1,0 +1,17 @@
+/* Allocation that never fails: out of memory ends the program here, in one place, with one line. */
+#ifndef HARNESS_BASE_XALLOC_H
+#define HARNESS_BASE_XALLOC_H
+
+#include <stddef.h>
+
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *old, size_t size);
+/* Ends the program when count * size overflows. */
+void *xreallocarray(void *old, size_t count, size_t size);
+char *xstrdup(const char *s); /* NULL gives NULL */
+char *xstrndup(const char *s, size_t n);
+void *xmemdup(const void *p, size_t n);
+char *xstrfmt(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,83 @@
+/* One database cluster, however it is provided: a const table of verbs (NULL is "can't"). The handle owns its processes and its
+ * directory. Use a handle from one thread. cluster_can() is asked before a run, not found out in step 4. */
+#ifndef HARNESS_CLUSTER_CLUSTER_H
+#define HARNESS_CLUSTER_CLUSTER_H
+
+#include <stdbool.h>
+
+#include "harness/backup/backup.h"
+#include "harness/feed/feed.h"
+#include "harness/redo/replay.h"
+
+enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER };
+enum cluster_verb {
+	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART,
+};
+
+struct cluster_opts {
+	const char *ground;    /* "local" */
+	const char *name;      /* "primary" */
+	const char *dir;       /* of its own, absolute, short (socket paths); made here, removed by cluster_free unless keep */
+	const char *log_dir;   /* RUN/logs */
+	const char *drtest_exe;/* to start `drtest feed`; NULL: /proc/self/exe */
+	int port;              /* wanted; 0: any */
+	bool keep;
+};
+struct changefeed_opts {
+	const char *id;
+	struct cluster *sink;
+	tso_t start_ts;
+	const char *redo_uri;  /* "" none */
+	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
+};
+
+struct cluster;
+struct cluster *cluster_new(const struct cluster_opts *o, struct err *e);
+/* Two phases, so that several clusters start side by side: begin spawns, wait returns when SQL answers (a real query), or fails with the log's last lines. */
+int cluster_start_begin(struct cluster *c, struct err *e);
+int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e);
+void cluster_free(struct cluster *c); /* stops what still runs; NULL is fine */
+
+bool cluster_can(const struct cluster *c, enum cluster_verb v);
+bool ground_can(const char *ground, enum cluster_verb v); /* before a cluster exists; unknown ground: false */
+const char *cluster_name(const struct cluster *c);
+const struct sql_endpoint *cluster_endpoint(const struct cluster *c);
+const char *cluster_version(struct cluster *c);      /* of the server */
+struct tso_map *cluster_tso_map(struct cluster *c);  /* local: positions to TSOs; stays readable after the kill. Still the cluster's */
+const char *cluster_tso_map_path(const struct cluster *c);
+struct proc *cluster_server(struct cluster *c);      /* local: mariadbd */
+
+int cluster_set_gc(struct cluster *c, bool on, struct err *e); /* local: keeps or purges binary logs; recorded */
+int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e); /* o: threads, rate, deadline; may be NULL */
+int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
+/* The changefeed is killed with its source cluster. Still the cluster's to free. */
+struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+struct feed *cluster_feed(struct cluster *c);        /* the one that runs, or NULL */
+int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
+int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e); /* o->sink is filled in */
+
+/* SIGKILL to every process of the part in one instant. *at_ns: CLOCK_MONOTONIC of the first kill. Complete on return: no process
+ * is left and the ports refuse. */
+int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
+int cluster_pause(struct cluster *c, bool paused, struct err *e); /* SIGSTOP, SIGCONT */
+int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; can be started again */
+
+/* What must be there before a run on this ground: each finding is one line with the way out, appended through fn. */
+typedef void finding_fn(void *arg, const char *what, const char *way_out);
+int ground_preflight(const char *ground, finding_fn *fn, void *arg); /* number of findings */
+
+struct cluster_ops { /* a ground */
+	const char *name;
+	int (*start_begin)(struct cluster *c, struct err *e);
+	int (*start_wait)(struct cluster *c, struct deadline d, struct err *e);
+	int (*kill)(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
+	int (*pause)(struct cluster *c, bool paused, struct err *e);
+	int (*stop)(struct cluster *c, struct deadline d, struct err *e);
+	void (*release)(struct cluster *c);
+	int (*set_gc)(struct cluster *c, bool on, struct err *e);
+	int (*preflight)(finding_fn *fn, void *arg);
+	unsigned can; /* bits 1 << cluster_verb */
+};
+extern const struct cluster_ops cluster_local;
+
+#endif

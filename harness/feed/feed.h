@@ -1,0 +1,53 @@
+/* The changefeed: a process of its own (`drtest feed`), so that a disaster can kill it too. Reads the primary's binary log, writes
+ * TiCDC's redo log, advances resolvedTs only after the rows are durable, applies to the secondary only what is at or before the
+ * flushed resolvedTs, split by table as TiCDC does, and moves checkpointTs behind it. Restart resumes from the checkpoint. */
+#ifndef HARNESS_FEED_FEED_H
+#define HARNESS_FEED_FEED_H
+
+#include <jansson.h>
+
+#include "harness/base/tso.h"
+#include "harness/os/proc.h"
+#include "harness/sql/sql.h"
+
+struct feed_opts {
+	char id[128];                  /* changefeed id: [a-zA-Z0-9]+(-[a-zA-Z0-9]+)* */
+	struct sql_endpoint source, sink;
+	char tso_map[512];             /* the source ground's samples */
+	tso_t start_ts;                /* BackupTS; an unknown one is a clear error. A resumed feed takes its checkpoint when that is later */
+	char redo_uri[2048];           /* "" = no redo log (consistent.level = none): then resolvedTs follows the samples read */
+	unsigned flush_ms, meta_ms;    /* 0: 2,000 and 200, as TiCDC */
+	unsigned sink_workers;         /* 0: 4 */
+	size_t max_log_bytes;          /* 0: 64 MiB */
+	bool lz4;
+	char status_path[512];         /* written atomically every 100 ms: the JSON of feed_status */
+	char tmp_dir[512];
+};
+/* JSON for the child's standard input (secrets: never argv) and back. */
+json_t *feed_opts_to_json(const struct feed_opts *o);
+int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e);
+
+/* The process itself; returns its exit code. SIGTERM: flushes, drains what is resolved, moves the checkpoint, ends with 0. */
+int feed_main(const struct feed_opts *o);
+
+enum feed_state { FEED_STARTING, FEED_NORMAL, FEED_FAILED, FEED_STOPPED };
+struct feed_status {
+	enum feed_state state;
+	tso_t checkpoint_ts, resolved_ts; /* flushed */
+	uint64_t checkpoint_seq, resolved_seq; /* the GTID sequence numbers behind them */
+	int64_t lag_ms;                   /* wall clock now - checkpoint_ts */
+	int64_t written_wall_ms;          /* when this status was written */
+	uint64_t transactions, rows, ddls, redo_bytes; /* since start */
+	bool sink_busy;                   /* the sink is executing transactions right now: a disaster here may tear them */
+	char error[1024];
+};
+
+/* The parent's handle. */
+struct feed;
+struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct err *e); /* returns when the state is normal, or with the feed's own error */
+int feed_get_status(struct feed *f, struct feed_status *st, struct err *e); /* a dead feed that nobody stopped is an error with its message */
+struct proc *feed_proc(struct feed *f); /* still the feed's */
+int feed_stop(struct feed *f, struct deadline d, struct err *e); /* orderly */
+void feed_free(struct feed *f);
+
+#endif

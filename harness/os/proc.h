@@ -1,0 +1,59 @@
+/* Child processes: own process group, pidfd, output to a log file, a deadline for every stop. Errors quote the log's last lines.
+ * argv, never a shell string. Fork from the main thread: the parent-death signal follows the forking thread. */
+#ifndef HARNESS_OS_PROC_H
+#define HARNESS_OS_PROC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/err.h"
+#include "harness/base/strbuf.h"
+
+struct proc_opts {
+	const char *name;         /* for messages: "primary", "store" */
+	char *const *argv;        /* argv[0] is looked up in PATH */
+	char *const *env;         /* extra "NAME=value" on top of ours; secrets go here or to stdin, not into argv. NULL: none */
+	const char *dir;          /* working directory; NULL: ours */
+	const char *log_path;     /* stdout and stderr are appended here; NULL: /dev/null */
+	const char *stdin_text;   /* written to the child's standard input through a pipe, then closed; NULL: /dev/null */
+	const char *run_as;       /* user whose ids the child takes (first of all); NULL: keep ours */
+	size_t log_bytes_max;     /* a child that floods its log is capped here; 0: 64 MiB */
+};
+
+struct proc; /* one child; use it from one thread */
+struct proc *proc_start(const struct proc_opts *o, struct err *e); /* fails when exec fails */
+pid_t proc_pid(const struct proc *p);
+const char *proc_name(const struct proc *p);
+bool proc_running(struct proc *p);               /* does not reap before it has noted how it ended */
+/* 1: it ended within the deadline; 0: it still runs. */
+int proc_wait(struct proc *p, struct deadline d);
+/* How it ended, for people: "exit 1", "SIGKILL (ours)", "SIGKILL (not ours: out of memory?)"; "" while it runs. */
+const char *proc_how(const struct proc *p);
+int proc_exit_status(const struct proc *p);      /* exit status; 128 + signal; -1 while it runs */
+int proc_signal(struct proc *p, int signo, struct err *e); /* to the group */
+/* SIGTERM, then SIGKILL to the group at the end of the grace. */
+int proc_stop(struct proc *p, struct deadline grace, struct err *e);
+/* SIGKILL to the groups of all of them, as close to one instant as possible (no allocation, no wait between the kills);
+ * *at_ns: CLOCK_MONOTONIC just before the first. Then waits until all are gone. */
+int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct err *e);
+void proc_free(struct proc *p);                  /* SIGKILLs what still runs; NULL is fine */
+
+/* The last lines of a log on one line, " | " between them, for error texts. */
+void proc_log_tail(const char *log_path, size_t lines, struct strbuf *out);
+
+/* Runs a command to its end and collects its stdout (at most max bytes). Exit status other than 0 is an error quoting stderr. */
+int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max, struct deadline d, struct err *e);
+
+/* Finds an executable in PATH; NULL if absent; the caller frees. */
+char *proc_which(const char *name);
+
+/* The guardian: a child of ours that SIGKILLs every registered group and removes every registered path once we are gone
+ * (its pipe closes), so that `kill -9` of drtest leaves no process behind. proc_start() registers before it executes.
+ * Start it first thing in a command that starts children; without it proc_start() works unguarded. */
+int guardian_start(struct err *e);
+void guardian_path(const char *path);         /* remove this tree when we die (absolute path) */
+void guardian_path_forget(const char *path);
+void guardian_stop(void);                     /* orderly end: kills and removes nothing */
+
+#endif

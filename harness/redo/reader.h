@@ -1,0 +1,42 @@
+/* Reads a redo log from a store: meta, the list, then the files, in parallel and streamed. A log may live while it is read
+ * (design, section 8: meta first, then the list; a file that is gone makes us read meta again). */
+#ifndef HARNESS_REDO_READER_H
+#define HARNESS_REDO_READER_H
+
+#include "harness/net/store.h"
+#include "harness/redo/codec.h"
+
+/* Maxima over all .meta objects. None: ERR_NOT_FOUND "redo log has no meta file". resolvedTs < checkpointTs: ERR_BAD_DATA. */
+int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e);
+
+struct redo_file {
+	struct redo_name name;
+	char *key;
+	uint64_t size_bytes;
+};
+struct redo_files {
+	struct redo_file *f;
+	size_t n;
+};
+/* The log files of the prefix, rows and DDLs, sorted by (kind, max_commit_ts, key). Foreign objects are ignored; a .sort or unparsable .log is refused. */
+int redo_list_files(struct store *s, struct redo_files *out, struct err *e);
+void redo_files_release(struct redo_files *f);
+
+/* Decodes a stream of bytes of one file (lz4 or plain). Feed pieces, then end. */
+struct redo_parse_result {
+	uint64_t records;
+	uint64_t bytes;      /* uncompressed, whole frames */
+	bool torn;           /* a tail that is no whole frame was left out (only with tmp) */
+	uint64_t torn_at;    /* its offset */
+};
+struct redo_parser;
+typedef int redo_event_fn(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e); /* -1 with *e stops */
+struct redo_parser *redo_parser_new(const char *label, bool tmp, redo_event_fn *fn, void *arg); /* label: for errors */
+int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct err *e);
+int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e); /* a torn .log is ERR_BAD_DATA with file and offset */
+void redo_parser_free(struct redo_parser *p);
+
+/* One file of a store through a parser, its sidecar (if there is one) verified: record count and XXH3 of the uncompressed bytes. */
+int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e);
+
+#endif

@@ -1,0 +1,22 @@
+/* The 64-bit sum of a set of rows, computed by the server: COUNT(*) and two 32-bit sums of CRC32 over differently ordered,
+ * length-marked values with NULL flags, side by side. A SUM, never an XOR: an XOR of CRCs is linear, and values exchanged between
+ * two rows cancel out. Text columns count by their bytes, so 'a' and 'A' differ whatever the collation says. */
+#ifndef HARNESS_SQL_CHECKSUM_H
+#define HARNESS_SQL_CHECKSUM_H
+
+#include "harness/sql/schema.h"
+
+/* Appends "COUNT(*), <sum a>, <sum b>" for a SELECT over this table. */
+void checksum_select_list(struct strbuf *out, const struct table_schema *t);
+
+struct table_sum {
+	char *db, *table;
+	uint64_t rows, sum; /* (sum a mod 2^32) << 32 | (sum b mod 2^32) */
+};
+struct table_sums { /* what restored data is held against where a database has no time travel */
+	struct table_sum *t;
+	size_t n;
+};
+void table_sums_release(struct table_sums *s);
+
+#endif

@@ -1,0 +1,63 @@
+/* Table structure, read from information_schema: what the redo log, the binary log decoder, the backup and the compare all need. */
+#ifndef HARNESS_SQL_SCHEMA_H
+#define HARNESS_SQL_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/sql/sql.h"
+
+/* MySQL type codes as TiDB spells them (redo-log spec, section 4.3). */
+enum column_type {
+	COL_TINY = 1, COL_SHORT = 2, COL_LONG = 3, COL_FLOAT = 4, COL_DOUBLE = 5, COL_TIMESTAMP = 7, COL_LONGLONG = 8, COL_INT24 = 9,
+	COL_DATE = 10, COL_TIME = 11, COL_DATETIME = 12, COL_YEAR = 13, COL_VARCHAR = 15, COL_BIT = 16, COL_JSON = 245, COL_DECIMAL = 246,
+	COL_ENUM = 247, COL_SET = 248, COL_TINYBLOB = 249, COL_MEDIUMBLOB = 250, COL_LONGBLOB = 251, COL_BLOB = 252, COL_VARSTRING = 253,
+	COL_STRING = 254,
+	COL_UNKNOWN = 0, /* a type that cannot be carried: sql_type names it */
+};
+
+/* Column flags of the redo log (redo-log spec, section 4.4). */
+enum column_flag {
+	COLF_BINARY = 1, COLF_HANDLE_KEY = 2, COLF_GENERATED = 4, COLF_PRIMARY_KEY = 8, COLF_UNIQUE_KEY = 16, COLF_MULTIPLE_KEY = 32,
+	COLF_NULLABLE = 64, COLF_UNSIGNED = 128,
+};
+
+struct column {
+	char *name;
+	char *sql_type;       /* "decimal(20,10) unsigned", as the server spells it */
+	enum column_type type;
+	uint32_t flags;
+	char *charset, *collation; /* "binary" for what is no text; collation "binary" then too */
+	unsigned length;      /* characters (text) or bytes (binary) declared; bits for BIT */
+	unsigned decimals;    /* scale of DECIMAL, fraction digits of TIME, DATETIME, TIMESTAMP */
+	bool is_virtual;      /* virtual generated: in no log */
+	char **members;       /* ENUM and SET */
+	size_t n_members;
+};
+struct index_key {
+	char *name;
+	bool primary;
+	bool not_null;        /* all its columns are NOT NULL */
+	int *columns;         /* positions in table_schema.columns */
+	size_t n_columns;
+	bool prefix;          /* has a prefix part: finds no row by equality */
+};
+struct table_schema {
+	char *db, *table;
+	struct column *columns; /* ordinal order, virtual ones included */
+	size_t n_columns;
+	struct index_key *uniques; /* primary key first, then by creation order */
+	size_t n_uniques;
+	int handle;           /* index in uniques of the handle key: the primary key, else the shortest, then oldest, unique NOT NULL one; -1: none */
+	char *create_sql;     /* SHOW CREATE TABLE */
+};
+int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e); /* ERR_NOT_FOUND if absent */
+void schema_release(struct table_schema *t);
+/* Base tables of the databases that are the user's (no system schemas), as "db", "table" pairs, sorted. */
+struct table_name {
+	char *db, *table;
+};
+int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e);
+void schema_tables_free(struct table_name *t, size_t n);
+
+#endif

@@ -1,0 +1,61 @@
+/* A connection to a MySQL-protocol server (MariaDB, MySQL, TiDB) by the client library. Use one from one thread.
+ * Sessions start with utf8mb4, time_zone '+00:00', autocommit on, and the given sql_mode or a strict one. */
+#ifndef HARNESS_SQL_SQL_H
+#define HARNESS_SQL_SQL_H
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/err.h"
+#include "harness/base/strbuf.h"
+
+struct sql_endpoint {
+	char host[256];   /* "127.0.0.1" */
+	unsigned port;
+	char user[129], password[256]; /* the password never reaches a log */
+	char ssl_ca[512], ssl_cert[512], ssl_key[512]; /* "" off */
+};
+/* From a sink URI: mysql://user:password@host:port/?ssl-ca=..; mysql, tidb, mysql+ssl and tidb+ssl are taken. */
+int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *uri, struct err *e);
+void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out); /* "127.0.0.1:4000", for people */
+
+struct sql;
+struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e);
+void sql_close(struct sql *s); /* NULL is fine */
+MYSQL *sql_handle(struct sql *s); /* for what this module does not wrap; still the module's */
+uint64_t sql_connection_id(const struct sql *s);
+
+/* Statements that return no rows. Returns affected rows, or -1. ERR_GONE: lost connection, ERR_CONFLICT: 1205/1213, else ERR_SQL. */
+int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
+
+/* Rows: stored (whole answer in memory) or streamed (nothing else may be sent until the end). Cells are bytes with lengths, NULL for NULL. */
+struct sql_rows {
+	MYSQL_RES *res;
+	MYSQL_ROW cell;               /* the current row */
+	unsigned long *len;           /* its cells' lengths */
+	unsigned n_columns;
+	struct sql *conn;
+};
+int sql_query(struct sql *s, struct sql_rows *r, struct err *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int sql_query_stream(struct sql *s, struct sql_rows *r, struct err *e, const char *text, size_t n);
+int sql_rows_next(struct sql_rows *r, struct err *e); /* 1: a row, 0: the end, -1: error */
+void sql_rows_release(struct sql_rows *r);            /* drains a stream; a zeroed one is fine */
+
+/* One value of the first row as text, appended to out. ERR_NOT_FOUND if there is no row; NULL appends nothing and returns 1. */
+int sql_value(struct sql *s, struct strbuf *out, struct err *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int sql_value_u64(struct sql *s, uint64_t *out, struct err *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+enum sql_flavor { SQL_MARIADB, SQL_MYSQL, SQL_TIDB };
+enum sql_flavor sql_flavor(struct sql *s); /* from the server's version string */
+const char *sql_server_version(struct sql *s);
+
+void sql_add_name(struct strbuf *out, const char *name);                 /* `name`, backticks doubled */
+void sql_add_text(struct strbuf *out, const char *data, size_t n);       /* 'text', escaped for utf8mb4 without NO_BACKSLASH_ESCAPES */
+void sql_add_binary(struct strbuf *out, const void *data, size_t n);     /* x'hex'; '' when empty */
+/* Fills *e from the handle's last error: the kinds above. Returns -1. */
+int sql_error(MYSQL *m, struct err *e, const char *what);
+
+#endif

@@ -1,0 +1,45 @@
+/* The ledger check and the model check: is the secondary exactly at one point of the primary's history? (design, section 9) */
+#ifndef HARNESS_VERIFY_CHECKS_H
+#define HARNESS_VERIFY_CHECKS_H
+
+#include <jansson.h>
+
+#include "harness/sql/sql.h"
+#include "harness/sql/tso_map.h"
+#include "harness/verify/audit_model.h"
+#include "harness/verify/ledger.h"
+
+enum verdict { VERDICT_PASS = 0, VERDICT_UNKNOWN = 1, VERDICT_FAIL = 2 }; /* the worst wins */
+
+struct prefix_opts {
+	const char *ledger_dir;
+	uint16_t cluster;               /* judge the transactions of this cluster */
+	const struct audit_model *model;
+	struct tso_map *tso_map;        /* positions to TSOs; read to its end */
+	tso_t point;                    /* the replay point */
+	int64_t disaster_us;            /* journal clock; 0: none yet */
+	int64_t disaster_wall_ms;
+	struct sql_endpoint secondary;
+	unsigned threads;
+	bool before_replay;             /* for the record only: how torn is it? Then `point` is 0 and nothing is a failure */
+	int64_t point_position_base;    /* positions at or below this are in the initial backup whatever the point says; 0: none */
+};
+/* Everything that was found out; `findings` is a JSON array of at most 100 named differences (kind, table, id, writer, expected, found). */
+struct prefix_result {
+	enum verdict verdict;
+	uint64_t acked, failed, unknown;         /* in the ledger, this cluster */
+	uint64_t recovered, lost, lost_unknown;  /* transactions present; acknowledged and absent; unknown and absent */
+	uint64_t resurrected, missing;           /* failed yet present; acknowledged at or before the point yet absent */
+	uint64_t early;                          /* present although after the point */
+	uint64_t torn;                           /* transactions present in part */
+	uint64_t rows_checked, rows_wrong;
+	int64_t loss_window_ms;                  /* oldest lost acknowledgement to the disaster; 0 when nothing was lost */
+	int64_t resolved_behind_ms;              /* disaster - point */
+	json_t *findings;                        /* the caller's to decref */
+	char evidence[512];                      /* one sentence for people */
+};
+int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct err *e); /* presence, order, loss: from drtest_ledger */
+int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e);  /* every row's exact state */
+void prefix_result_release(struct prefix_result *r);
+
+#endif

@@ -1,0 +1,34 @@
+/* drtest's own record, outside every database, of each transaction it sent. One file a worker, append-only, fixed-size records,
+ * buffered and written at least every 100 ms: it lives in this process, so only our own death can lose its tail. */
+#ifndef HARNESS_VERIFY_LEDGER_H
+#define HARNESS_VERIFY_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/base/err.h"
+
+enum txn_outcome { TXN_ACKED = 1, TXN_FAILED = 2, TXN_UNKNOWN = 3 };
+enum txn_flag { TXN_RETRIED = 1 /* failed by a deadlock and drawn anew under the next sequence */ };
+
+/* 48 bytes, little endian, the last 4 a CRC32C of the first 44. */
+struct ledger_record {
+	uint32_t worker;
+	uint8_t outcome, flags;
+	uint16_t cluster;     /* which cluster of the run: 0 the first primary, 1 the secondary, 2 the new primary .. */
+	uint64_t seq;         /* per worker, from 1, never used twice */
+	int64_t due_us, begin_us, end_us; /* since the run began (journal clock); end: acknowledged, failed or lost */
+	uint64_t position;    /* the commit's GTID sequence number (TiDB: commit TSO) on its cluster; 0 unknown */
+};
+
+struct ledger_writer; /* one worker's file; use from that worker's thread */
+struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e); /* DIR/worker-NNNN.ledger; appends */
+void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r); /* errors are kept */
+int ledger_writer_flush(struct ledger_writer *w, struct err *e);
+int ledger_writer_close(struct ledger_writer *w, struct err *e);
+
+/* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail ends a file: *damaged counts such files. */
+int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e);
+
+#endif

@@ -1,0 +1,57 @@
+/* The load engine: workers that send a load's transactions at a pace, each worker owning its numbers and its ledger file.
+ * A load is a Lua file (workloads/loads/NAME.lua): options, prepare, event as plain sequential statements. What a transaction does
+ * derives from (run seed, worker, sequence) alone. */
+#ifndef WORKLOADS_LOAD_H
+#define WORKLOADS_LOAD_H
+
+#include <stdbool.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/hist.h"
+#include "harness/sql/sql.h"
+#include "harness/verify/audit_model.h"
+
+enum load_pace { LOAD_CLOSED, LOAD_POISSON, LOAD_EVEN };
+struct load_opts {
+	const char *name;          /* "oltp_write_only", or a path of a user's own load */
+	const char *db;            /* NULL: "sbtest" (made by prepare) */
+	uint64_t seed;
+	unsigned workers;          /* connections */
+	unsigned tables;           /* prepared */
+	unsigned load_tables;      /* written to: the first n; 0: all */
+	int64_t table_size;
+	double rate;               /* transactions per second over all workers; 0: closed loop */
+	enum load_pace pace;
+	const char *rand_type;     /* uniform, gaussian, special, pareto, zipfian; NULL: "special", sysbench 1.0's default */
+	const char *ledger_dir;    /* NULL: none */
+	bool ledger_rows;          /* each transaction also inserts its (worker, seq) into drtest_ledger */
+	int64_t journal_start_ns;  /* zero of the ledger's times (CLOCK_MONOTONIC) */
+	bool stop_on_lost;         /* a lost connection ends the worker (outcome unknown at COMMIT, failed before); else reconnect with backoff */
+};
+
+struct load;
+struct load *load_new(const struct load_opts *o, struct err *e); /* reads the Lua file; a script error names file and line */
+/* Schema, rows (digits of writer 0), index; also drtest_ledger when asked. Uses `threads` connections. */
+int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads, struct deadline d, struct err *e);
+int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e);
+/* Connects all workers, then starts. cluster: the ledger's cluster number. After load_stop() it may be started again, also on
+ * another endpoint: sequences go on. */
+int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e);
+int load_stop(struct load *l, struct deadline d, struct err *e); /* each worker ends its transaction; ledger flushed */
+void load_free(struct load *l);
+bool load_running(struct load *l);
+/* The first worker error that is not a lost connection or a retryable one; 0 none. */
+int load_error(struct load *l, struct err *e);
+void load_set_rate(struct load *l, double rate);
+
+struct load_stats {
+	uint64_t started, acked, failed, unknown, retried, statements;
+	uint64_t backlog;          /* due and not yet begun */
+	struct hist *latency;      /* from due time; points into the caller's buffer, may be NULL */
+	int64_t first_ack_us;      /* journal clock: first acknowledgement since load_start(); 0 none */
+	int64_t last_ack_us;
+};
+void load_get_stats(struct load *l, struct load_stats *st); /* totals over all starts, except first_ack_us */
+const struct audit_model *load_model(struct load *l); /* NULL when the load has none; lives as long as l */
+
+#endif
