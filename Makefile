@@ -4,11 +4,11 @@
 BUILD ?= build
 SAN ?=
 CC = gcc
-VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libcrypto sqlite3
-CPPFLAGS = -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
+CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
 CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-format-truncation -Werror -fno-omit-frame-pointer
-LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread
 LDFLAGS = -rdynamic
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1
@@ -26,8 +26,20 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean
+.PHONY: all clean deps demo check test bench-deps
 all: $(BUILD)/drtest
+
+# What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
+deps:
+	@tools/deps
+bench-deps:
+	@tools/deps --bench
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	$(BUILD)/drtest run scenarios/failover.lua --on local
+check: deps
+	@$(MAKE) --no-print-directory -j2 -k all tests && tests/run
+
 
 define LIB_RULE
 $(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1))
@@ -59,7 +71,7 @@ below = $(shell set -- $(LIBS); out=; for l; do out="$$l $$out"; [ $$l = $(1) ] 
 define UNIT_RULE
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(foreach l,$(call below,$(1)),$(call lib_of,$(l)))
 	@echo "  ld $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$(filter-out $$(filter-out $$<,$$(filter %.o,$$^)),$$^) -lcmocka $(LDLIBS)
+	@$(CC) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LDLIBS)
 .PHONY: unit-$(1)
 unit-$(1): $(filter $(BUILD)/tests/unit/$(1)/%,$(UNIT))
 	@set -e; for t in $$^; do echo "  run $$$$t"; $$$$t; done
@@ -69,9 +81,30 @@ $(foreach l,$(LIBS),$(eval $(call UNIT_RULE,$(l))))
 # Fuzzers: tests/fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput; tests/fuzz/replay.c runs a corpus through it with any compiler.
 # First line of the source names the library it needs:  /* lib: redo */
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo,$(call lib_of,$(l)))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo backup feed,$(call lib_of,$(l)))
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+# Integration tests: real servers and processes; tests/integration/*.c without test_ in front is what they share.
+INTEGRATION = $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+INTEGRATION_COMMON = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))
+CMD_OBJS = $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJS))
+$(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(INTEGRATION_COMMON) $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(INTEGRATION_COMMON) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -lcmocka $(LDLIBS)
+.SECONDARY: $(INTEGRATION_COMMON)
+
+# All that tests/run runs: integration tests as they are shipped, unit tests and fuzzers sanitized, the load engine also under TSan.
+.PHONY: tests unit-tests integration-tests
+unit-tests: $(UNIT)
+integration-tests: $(INTEGRATION)
+tests:
+	@$(MAKE) --no-print-directory -k BUILD=$(BUILD) integration-tests
+	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/asan SAN=address,undefined unit-tests fuzzers
+	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/tsan SAN=thread tsan-tests
+.PHONY: fuzzers tsan-tests
+fuzzers: $(FUZZ)
+tsan-tests: $(filter $(BUILD)/tests/unit/workloads/%,$(UNIT))
+
 fuzz-replay: $(FUZZ)
 	@set -e; for f in $(FUZZ); do echo "  replay $$f"; $$f tests/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//)/*; done
 .PHONY: fuzz-replay
