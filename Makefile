@@ -26,7 +26,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check test bench-deps
+.PHONY: all clean deps demo check bench-deps bench-backup
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -37,6 +37,9 @@ bench-deps:
 demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	$(BUILD)/drtest run scenarios/failover.lua --on local
+bench-backup: bench-deps
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/bench/backup.sh $(BUILD)/drtest
 check: deps
 	@$(MAKE) --no-print-directory -j2 -k all tests && tests/run
 
