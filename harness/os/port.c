@@ -1,0 +1,167 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+
+#define PORTS_DIR "/var/tmp/drtest-ports"
+#define TRIES 100
+
+struct held {
+	int port, fd; /* fd: the locked file */
+};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct held *held;
+static size_t n_held, alloc_held;
+
+/* Bound and listening, or -1. SO_REUSEADDR: connections in TIME_WAIT don't count, a listener does; the servers set it too. */
+static int listen_on(int port, int *got)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), why;
+	socklen_t len = sizeof(a);
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0 && bind(fd, (struct sockaddr *)&a, len) == 0 &&
+	    listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0) {
+		*got = ntohs(a.sin_port);
+		return fd;
+	}
+	why = errno;
+	close(fd);
+	errno = why;
+	return -1;
+}
+
+bool port_is_free(int port)
+{
+	int got, fd = port > 0 && port < 65536 ? listen_on(port, &got) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int open_dir(struct err *e)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdir(PORTS_DIR, 01777) == 0)
+		(void)!chmod(PORTS_DIR, 01777); /* past the umask: other users' drtests lock here too */
+	fd = open(PORTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return -1; /* another drtest removed it, empty, a moment ago: the caller tries again */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "open " PORTS_DIR);
+	return fd;
+}
+
+/* The locked file of that port; -1: another holds it (or *e says why it can't be). */
+static int lock_port(int port, struct err *e)
+{
+	char name[16];
+	struct stat mine, there;
+
+	snprintf(name, sizeof(name), "%d", port);
+	for (int i = 0; i < TRIES; i++) {
+		int dir = open_dir(e), fd, why;
+
+		if (dir < 0 && e && e->kind != ERR_NONE)
+			return -1;
+		if (dir < 0)
+			continue;
+		/* Two steps: where fs.protected_regular is set, O_CREAT on another user's file in a sticky directory is refused. */
+		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			fd = openat(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		why = errno;
+		if (fd < 0 && (why == EEXIST || why == ENOENT)) {
+			close(dir);
+			continue;
+		}
+		if (fd < 0) {
+			errno = why;
+			if (why != EACCES && why != ELOOP) /* a stranger's file in our place: that port is not for us */
+				err_sys(e, "open " PORTS_DIR "/%s", name);
+			close(dir);
+			return -1;
+		}
+		if (fstat(fd, &mine) < 0 || !S_ISREG(mine.st_mode) || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			close(fd);
+			close(dir);
+			return -1;
+		}
+		/* Its holder removes the file when it releases: what we locked must still be what the name means. */
+		if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == mine.st_ino && there.st_dev == mine.st_dev) {
+			close(dir);
+			return fd;
+		}
+		close(fd);
+		close(dir);
+	}
+	return -1;
+}
+
+int port_take(int wanted, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int port = -1, fd;
+
+	for (int i = 0; i < TRIES; i++) {
+		int sock = listen_on(i == 0 && wanted > 0 && wanted < 65536 ? wanted : 0, &port);
+
+		if (sock < 0 && (i > 0 || wanted <= 0))
+			return err_sys(e, "find a free port on 127.0.0.1");
+		if (sock < 0)
+			continue;
+		fd = lock_port(port, &why); /* while we listen on it nobody else gets it */
+		close(sock);
+		if (why.kind != ERR_NONE) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+		if (fd < 0)
+			continue;
+		pthread_mutex_lock(&lock);
+		if (n_held == alloc_held) {
+			alloc_held = alloc_held ? alloc_held * 2 : 16;
+			held = xreallocarray(held, alloc_held, sizeof(*held));
+		}
+		held[n_held++] = (struct held){ port, fd };
+		pthread_mutex_unlock(&lock);
+		return port;
+	}
+	return err_set(e, ERR_ENV, 0, "no free port on 127.0.0.1 after %d tries", TRIES);
+}
+
+void port_release(int port)
+{
+	char path[64];
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < n_held; i++) {
+		if (held[i].port != port)
+			continue;
+		snprintf(path, sizeof(path), PORTS_DIR "/%d", port);
+		unlink(path); /* while it is still locked */
+		close(held[i].fd);
+		held[i] = held[--n_held];
+		if (!n_held)
+			rmdir(PORTS_DIR); /* only when empty */
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+}

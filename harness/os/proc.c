@@ -1,0 +1,402 @@
+#include "harness/os/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/spawn.h"
+
+#define LOG_BYTES_DEFAULT ((size_t)64 << 20)
+#define KILL_MS_MAX 30000 /* a SIGKILL takes milliseconds; longer means it hangs in the kernel (a dead disk) */
+#define STDERR_BYTES_MAX ((size_t)64 << 10)
+
+struct proc {
+	char *name, *log_path;
+	char family[FAMILY_MAX];
+	pid_t pid; /* the group's number too */
+	int pidfd;
+	struct proc_log *log;
+	uint64_t sent; /* bit n: we sent signal n */
+	bool ended;
+	int status;
+	char how[80];
+};
+
+static atomic_uint serials;
+
+struct proc *proc_start(const struct proc_opts *o, struct err *e)
+{
+	struct proc *p = xcalloc(1, sizeof(*p));
+	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as, .stdin_text = o->stdin_text };
+	int out = -1;
+
+	p->name = xstrdup(o->name);
+	p->log_path = xstrdup(o->log_path);
+	p->pidfd = -1;
+	family_name(p->family, atomic_fetch_add(&serials, 1));
+	if (o->log_path) {
+		p->log = proc_log_open(o->log_path, o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_DEFAULT, &out, e);
+		if (!p->log) {
+			err_wrap(e, "start %s", o->name);
+			goto fail;
+		}
+	} else {
+		out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (out < 0) {
+			err_sys(e, "start %s: open /dev/null", o->name);
+			goto fail;
+		}
+	}
+	s.family = p->family;
+	s.out_fd = s.err_fd = out;
+	if (spawn(&s, &p->pid, &p->pidfd, e) < 0)
+		goto fail;
+	close(out);
+	return p;
+fail:
+	if (out >= 0)
+		close(out);
+	proc_log_close(p->log);
+	free(p->name);
+	free(p->log_path);
+	free(p);
+	return NULL;
+}
+
+pid_t proc_pid(const struct proc *p)
+{
+	return p->pid;
+}
+
+const char *proc_name(const struct proc *p)
+{
+	return p->name;
+}
+
+static void how_it_ended(struct proc *p, const siginfo_t *si)
+{
+	const char *abbrev;
+
+	if (si->si_code == CLD_EXITED) {
+		p->status = si->si_status;
+		snprintf(p->how, sizeof(p->how), "exit %d", si->si_status);
+		return;
+	}
+	p->status = 128 + si->si_status;
+	abbrev = sigabbrev_np(si->si_status);
+	snprintf(p->how, sizeof(p->how), "SIG%s%s", abbrev ? abbrev : "?",
+	         p->sent & (1ULL << si->si_status)  ? " (ours)"
+	         : si->si_status == SIGKILL ? " (not ours: out of memory?)"
+	                                    : "");
+}
+
+/* SIGKILLs what the family left behind, and waits until it is gone. While the leader is unreaped its group number is ours. */
+static int family_end(const struct proc *p, struct err *e)
+{
+	struct deadline d = deadline_in_ms(KILL_MS_MAX);
+
+	for (;;) {
+		struct members ms = { 0 };
+		size_t n;
+
+		members_find(&ms, p->family, false, p->pid);
+		members_kill(&ms);
+		n = ms.n;
+		for (size_t i = 0; i < ms.n; i++)
+			pidfd_exited_for_sure(ms.m[i].pidfd, deadline_min(d, deadline_in_ms(1000)));
+		if (n && deadline_passed(d)) {
+			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s", p->name, (int)ms.m[0].pid, KILL_MS_MAX / 1000);
+			members_release(&ms);
+			return -1;
+		}
+		members_release(&ms);
+		if (!n)
+			return 0;
+	}
+}
+
+/* The leader has exited and is a zombie. */
+static int proc_ended(struct proc *p, struct err *e)
+{
+	siginfo_t si = { 0 };
+	int rc;
+
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOWAIT) < 0)
+		if (errno != EINTR) {
+			si.si_code = CLD_EXITED; /* someone else reaped it: how it ended is lost */
+			si.si_status = 255;
+			break;
+		}
+	how_it_ended(p, &si);
+	rc = family_end(p, e);
+	guardian_group_forget(p->pid); /* before the number is free again */
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED) < 0 && errno == EINTR)
+		;
+	orphans_unspare(p->pid);
+	orphans_reap();
+	close(p->pidfd);
+	p->pidfd = -1;
+	proc_log_close(p->log);
+	p->log = NULL;
+	p->ended = true;
+	return rc;
+}
+
+bool proc_running(struct proc *p)
+{
+	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
+
+	if (!p->ended && poll(&f, 1, 0) > 0)
+		proc_ended(p, NULL);
+	return !p->ended;
+}
+
+int proc_wait(struct proc *p, struct deadline d)
+{
+	if (!p->ended && pidfd_exited_by(p->pidfd, d))
+		proc_ended(p, NULL);
+	return p->ended;
+}
+
+const char *proc_how(const struct proc *p)
+{
+	return p->how;
+}
+
+int proc_exit_status(const struct proc *p)
+{
+	return p->ended ? p->status : -1;
+}
+
+int proc_signal(struct proc *p, int signo, struct err *e)
+{
+	if (!proc_running(p))
+		return err_set(e, ERR_GONE, ESRCH, "%s has ended: %s", p->name, p->how);
+	p->sent |= 1ULL << signo;
+	if (kill(-p->pid, signo) < 0)
+		return err_sys(e, "signal %s", p->name);
+	return 0;
+}
+
+int proc_stop(struct proc *p, struct deadline grace, struct err *e)
+{
+	if (!proc_running(p))
+		return 0;
+	p->sent |= 1ULL << SIGTERM;
+	kill(-p->pid, SIGTERM);
+	kill(-p->pid, SIGCONT); /* a stopped one would never see it */
+	pidfd_exited_by(p->pidfd, grace);
+	return proc_kill_all(&p, 1, NULL, e);
+}
+
+int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct err *e)
+{
+	struct deadline d;
+	struct members ms = { 0 };
+	int64_t now;
+	int rc = 0;
+
+	/* Who has left its group is found first, so that it dies with the others. */
+	for (size_t i = 0; i < n; i++)
+		if (proc_running(procs[i])) {
+			members_find(&ms, procs[i]->family, false, 0);
+			procs[i]->sent |= 1ULL << SIGKILL;
+		}
+	now = clock_mono_ns();
+	for (size_t i = 0; i < n; i++)
+		if (!procs[i]->ended)
+			kill(-procs[i]->pid, SIGKILL);
+	members_kill(&ms);
+	if (at_ns)
+		*at_ns = now;
+	members_release(&ms);
+	d = deadline_in_ms(KILL_MS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if (procs[i]->ended)
+			continue;
+		if (!pidfd_exited_for_sure(procs[i]->pidfd, d))
+			rc = err_set(e, ERR_TIMEOUT, 0, "%s survives SIGKILL for %d s", procs[i]->name, KILL_MS_MAX / 1000);
+		else if (proc_ended(procs[i], rc < 0 ? NULL : e) < 0)
+			rc = -1;
+	}
+	return rc;
+}
+
+void proc_free(struct proc *p)
+{
+	if (!p)
+		return;
+	if (!p->ended)
+		proc_kill_all(&p, 1, NULL, NULL);
+	if (!p->ended) { /* hangs in the kernel: the guardian keeps its number and tries again when we end */
+		proc_log_close(p->log);
+		close(p->pidfd);
+	}
+	free(p->name);
+	free(p->log_path);
+	free(p);
+}
+
+char *proc_which(const char *name)
+{
+	const char *path = getenv("PATH");
+	struct stat st;
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0 && stat(name, &st) == 0 && S_ISREG(st.st_mode) ? realpath(name, NULL) : NULL;
+	if (!path || !*path)
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	while (*name && path) {
+		size_t n = strcspn(path, ":");
+		char *full = n ? xstrfmt("%.*s/%s", (int)n, path, name) : xstrfmt("./%s", name);
+
+		if (access(full, X_OK) == 0 && stat(full, &st) == 0 && S_ISREG(st.st_mode))
+			return full;
+		free(full);
+		path = path[n] ? path + n + 1 : NULL;
+	}
+	return NULL;
+}
+
+/* Takes what is there. 1: more may come, 0: end. */
+static int drain(int fd, struct strbuf *out, size_t max, bool *over)
+{
+	char buf[16384];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		size_t room;
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		room = max - out->len;
+		if ((size_t)n > room)
+			*over = true;
+		strbuf_add(out, buf, (size_t)n < room ? (size_t)n : room);
+		if (*over)
+			return 1;
+	}
+	return 0;
+}
+
+static void last_lines(struct strbuf *err)
+{
+	while (err->len && strchr("\r\n ", err->buf[err->len - 1]))
+		strbuf_setlen(err, err->len - 1);
+	if (err->len > 500) {
+		struct strbuf cut = STRBUF_INIT;
+
+		strbuf_addf(&cut, "...%s", err->buf + err->len - 500);
+		strbuf_release(err);
+		*err = cut;
+	}
+}
+
+int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max, struct deadline d, struct err *e)
+{
+	struct strbuf got = STRBUF_INIT, err_text = STRBUF_INIT;
+	int outs[2] = { -1, -1 }, errs[2] = { -1, -1 }, pidfd = -1, rc = -1;
+	struct spawn s = { .name = argv[0], .argv = argv, .stdin_text = stdin_text };
+	bool over = false, err_over = false, exited = false;
+	siginfo_t si = { 0 };
+	pid_t pid = -1;
+
+	if (pipe2(outs, O_CLOEXEC) < 0 || pipe2(errs, O_CLOEXEC) < 0) {
+		err_sys(e, "make a pipe");
+		goto out;
+	}
+	s.out_fd = outs[1];
+	s.err_fd = errs[1];
+	if (spawn(&s, &pid, &pidfd, e) < 0)
+		goto out;
+	close(outs[1]);
+	close(errs[1]);
+	outs[1] = errs[1] = -1;
+	fcntl(outs[0], F_SETFL, O_NONBLOCK);
+	fcntl(errs[0], F_SETFL, O_NONBLOCK);
+	while (!exited && !over) {
+		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = outs[0], .events = POLLIN }, { .fd = errs[0], .events = POLLIN } };
+		int64_t left = deadline_left_ms(d);
+
+		if (clock_cancelled()) {
+			err_set(e, ERR_CANCELLED, 0, "%s: interrupted", argv[0]);
+			goto out;
+		}
+		if (!left) {
+			err_set(e, ERR_TIMEOUT, 0, "%s: did not end in time", argv[0]);
+			goto out;
+		}
+		poll(p, 3, (int)(left < 50 ? left : 50));
+		exited = p[0].revents != 0; /* looked at before the pipes: what it wrote is all in them */
+		if (outs[0] >= 0 && !drain(outs[0], &got, max, &over)) {
+			close(outs[0]);
+			outs[0] = -1;
+		}
+		if (errs[0] >= 0) {
+			bool more = drain(errs[0], &err_text, STDERR_BYTES_MAX, &err_over);
+
+			if (err_over) { /* keep the end of it */
+				struct strbuf tail = STRBUF_INIT;
+
+				strbuf_add(&tail, err_text.buf + err_text.len / 2, err_text.len - err_text.len / 2);
+				strbuf_release(&err_text);
+				err_text = tail;
+				err_over = false;
+			}
+			if (!more) {
+				close(errs[0]);
+				errs[0] = -1;
+			}
+		}
+	}
+	if (over) {
+		err_set(e, ERR_BAD_DATA, 0, "%s: wrote more than %zu bytes", argv[0], max);
+		goto out;
+	}
+	while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	if (si.si_code == CLD_EXITED && si.si_status == 0) {
+		if (out)
+			strbuf_add(out, got.buf, got.len);
+		rc = 0;
+		goto out;
+	}
+	last_lines(&err_text);
+	if (si.si_code == CLD_EXITED)
+		err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", argv[0], si.si_status, err_text.len ? ": " : "", err_text.buf);
+	else
+		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0], si.si_status, err_text.len ? ": " : "",
+		        err_text.buf);
+out:
+	if (pidfd >= 0) {
+		/* After a success, what it left running on purpose (a daemon it started) stays. */
+		if (rc < 0)
+			kill(-pid, SIGKILL);
+		if (pidfd_exited_for_sure(pidfd, deadline_in_ms(KILL_MS_MAX))) {
+			guardian_group_forget(pid);
+			while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED) < 0 && errno == EINTR)
+				;
+			orphans_unspare(pid);
+		}
+		close(pidfd);
+	}
+	for (int i = 0; i < 2; i++) {
+		if (outs[i] >= 0)
+			close(outs[i]);
+		if (errs[i] >= 0)
+			close(errs[i]);
+	}
+	strbuf_release(&got);
+	strbuf_release(&err_text);
+	return rc;
+}
