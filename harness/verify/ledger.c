@@ -1,0 +1,263 @@
+#include "harness/verify/ledger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/strbuf.h"
+#include "harness/base/xalloc.h"
+
+#define RECORD_BYTES 48
+#define BUFFER_RECORDS 128
+#define FLUSH_AGE_NS 100000000
+
+struct ledger_writer {
+	int fd;
+	size_t used;              /* bytes in buf */
+	int64_t oldest_ns;        /* when the first of them came */
+	struct err failed;        /* the first write error; kept until close */
+	char path[PATH_MAX];
+	unsigned char buf[BUFFER_RECORDS * RECORD_BYTES];
+};
+
+/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78. */
+static uint32_t crc32c(const unsigned char *p, size_t n)
+{
+	uint32_t crc = ~0u;
+
+	while (n--) {
+		crc ^= *p++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (0x82f63b78u & -(crc & 1));
+	}
+	return ~crc;
+}
+
+static void put(unsigned char *p, uint64_t v, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		p[i] = (unsigned char)(v >> 8 * i);
+}
+
+static uint64_t get(const unsigned char *p, int bytes)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < bytes; i++)
+		v |= (uint64_t)p[i] << 8 * i;
+	return v;
+}
+
+/* Times as 6 bytes: 2^47 us are four years. worker 4, outcome 1, flags 1, cluster 2, seq 8, due 6, begin 6, end 6, position 8,
+ * two bytes of zero, CRC 4. A time before the run's zero does not occur. */
+static void encode(unsigned char *p, const struct ledger_record *r)
+{
+	put(p, r->worker, 4);
+	p[4] = r->outcome;
+	p[5] = r->flags;
+	put(p + 6, r->cluster, 2);
+	put(p + 8, r->seq, 8);
+	put(p + 16, r->due_us > 0 ? (uint64_t)r->due_us : 0, 6);
+	put(p + 22, r->begin_us > 0 ? (uint64_t)r->begin_us : 0, 6);
+	put(p + 28, r->end_us > 0 ? (uint64_t)r->end_us : 0, 6);
+	put(p + 34, r->position, 8);
+	put(p + 42, 0, 2);
+	put(p + 44, crc32c(p, 44), 4);
+}
+
+static int decode(const unsigned char *p, struct ledger_record *r)
+{
+	if (get(p + 44, 4) != crc32c(p, 44))
+		return -1;
+	*r = (struct ledger_record){
+		.worker = (uint32_t)get(p, 4), .outcome = p[4], .flags = p[5], .cluster = (uint16_t)get(p + 6, 2), .seq = get(p + 8, 8),
+		.due_us = (int64_t)get(p + 16, 6), .begin_us = (int64_t)get(p + 22, 6), .end_us = (int64_t)get(p + 28, 6),
+		.position = get(p + 34, 8),
+	};
+	return r->outcome >= TXN_ACKED && r->outcome <= TXN_UNKNOWN && r->seq > 0 ? 0 : -1;
+}
+
+struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e)
+{
+	struct ledger_writer *w = xcalloc(1, sizeof(*w));
+	struct stat st;
+
+	w->fd = -1;
+	if (snprintf(w->path, sizeof(w->path), "%s/worker-%04u.ledger", dir, worker) >= (int)sizeof(w->path)) {
+		err_set(e, ERR_USAGE, 0, "ledger folder %s: the name is too long", dir);
+		goto failed;
+	}
+	w->fd = open(w->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (w->fd < 0 || fstat(w->fd, &st) < 0) {
+		err_sys(e, "open ledger %s", w->path);
+		goto failed;
+	}
+	/* a torn tail would make all that follows unreadable */
+	if (st.st_size % RECORD_BYTES && ftruncate(w->fd, st.st_size - st.st_size % RECORD_BYTES) < 0) {
+		err_sys(e, "cut the torn tail of ledger %s", w->path);
+		goto failed;
+	}
+	return w;
+failed:
+	if (w->fd >= 0)
+		close(w->fd);
+	free(w);
+	return NULL;
+}
+
+static void write_out(struct ledger_writer *w)
+{
+	size_t done = 0;
+
+	while (done < w->used && w->failed.kind == ERR_NONE) {
+		ssize_t n = write(w->fd, w->buf + done, w->used - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			err_sys(&w->failed, "write ledger %s", w->path);
+		else
+			done += (size_t)n;
+	}
+	w->used = 0;
+}
+
+void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r)
+{
+	int64_t now = clock_mono_ns();
+
+	if (!w->used)
+		w->oldest_ns = now;
+	encode(w->buf + w->used, r);
+	w->used += RECORD_BYTES;
+	if (w->used == sizeof(w->buf) || now - w->oldest_ns >= FLUSH_AGE_NS)
+		write_out(w);
+}
+
+int ledger_writer_flush(struct ledger_writer *w, struct err *e)
+{
+	write_out(w);
+	if (w->failed.kind == ERR_NONE)
+		return 0;
+	if (e)
+		*e = w->failed;
+	return -1;
+}
+
+int ledger_writer_close(struct ledger_writer *w, struct err *e)
+{
+	int rc;
+
+	if (!w)
+		return 0;
+	rc = ledger_writer_flush(w, e);
+	if (close(w->fd) < 0 && rc == 0)
+		rc = err_sys(e, "close ledger %s", w->path);
+	free(w);
+	return rc;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One file: *damaged is counted up when it does not end in a whole, sound record that continues the sequence. */
+static int read_file(const char *path, uint32_t worker, int (*fn)(void *, const struct ledger_record *), void *arg, unsigned *damaged,
+		     struct err *e)
+{
+	unsigned char buf[RECORD_BYTES * 1024];
+	struct ledger_record r;
+	size_t have = 0;
+	uint64_t last = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+
+	if (fd < 0)
+		return err_sys(e, "open ledger %s", path);
+	for (;;) {
+		ssize_t n = read(fd, buf + have, sizeof(buf) - have);
+		size_t at = 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			err_sys(e, "read ledger %s", path);
+			goto out;
+		}
+		have += (size_t)n;
+		for (; have - at >= RECORD_BYTES; at += RECORD_BYTES) {
+			if (decode(buf + at, &r) < 0 || r.worker != worker || r.seq <= last) {
+				++*damaged;
+				rc = 0;
+				goto out;
+			}
+			last = r.seq;
+			if (fn(arg, &r) < 0) {
+				err_set(e, ERR_CANCELLED, 0, "read ledger %s: stopped", path);
+				goto out;
+			}
+		}
+		have -= at;
+		memmove(buf, buf + at, have);
+		if (n == 0)
+			break;
+	}
+	if (have)
+		++*damaged;
+	rc = 0;
+out:
+	close(fd);
+	return rc;
+}
+
+int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e)
+{
+	uint32_t *workers = NULL;
+	size_t n = 0, room = 0;
+	unsigned torn = 0;
+	struct strbuf path = STRBUF_INIT;
+	struct dirent *d;
+	DIR *folder = opendir(dir);
+	int rc = -1;
+
+	if (!folder)
+		return err_sys(e, "open ledger folder %s", dir);
+	while ((d = readdir(folder))) {
+		unsigned long worker;
+		char *end;
+
+		if (strncmp(d->d_name, "worker-", 7) != 0)
+			continue;
+		worker = strtoul(d->d_name + 7, &end, 10);
+		if (end == d->d_name + 7 || strcmp(end, ".ledger") != 0 || worker > UINT32_MAX)
+			continue;
+		if (n == room)
+			workers = xreallocarray(workers, room = room ? room * 2 : 64, sizeof(*workers));
+		workers[n++] = (uint32_t)worker;
+	}
+	if (n)
+		qsort(workers, n, sizeof(*workers), by_number);
+	for (size_t i = 0; i < n; i++) {
+		strbuf_reset(&path);
+		strbuf_addf(&path, "%s/worker-%04u.ledger", dir, workers[i]);
+		if (read_file(path.buf, workers[i], fn, arg, &torn, e) < 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	if (damaged)
+		*damaged = torn;
+	closedir(folder);
+	free(workers);
+	strbuf_release(&path);
+	return rc;
+}
