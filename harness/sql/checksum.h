@@ -1,6 +1,8 @@
 /* The 64-bit sum of a set of rows, computed by the server: COUNT(*) and two 32-bit sums of CRC32 over differently ordered,
  * length-marked values with NULL flags, side by side. A SUM, never an XOR: an XOR of CRCs is linear, and values exchanged between
- * two rows cancel out. Text columns count by their bytes, so 'a' and 'A' differ whatever the collation says. */
+ * two rows cancel out. Text columns count by their bytes, so 'a' and 'A' differ whatever the collation says.
+ * The second CRC is over the same text reversed, not over reordered columns: a change within one value that one CRC32 misses (it is a
+ * multiple of the polynomial) is missed at every place of the text, but not backwards. Virtual generated columns are left out. */
 #ifndef HARNESS_SQL_CHECKSUM_H
 #define HARNESS_SQL_CHECKSUM_H
 
@@ -8,6 +10,8 @@
 
 /* Appends "COUNT(*), <sum a>, <sum b>" for a SELECT over this table. */
 void checksum_select_list(struct strbuf *out, const struct table_schema *t);
+/* Appends "<crc a>, <crc b>" of one row. */
+void checksum_row_list(struct strbuf *out, const struct table_schema *t);
 
 struct table_sum {
 	char *db, *table;
