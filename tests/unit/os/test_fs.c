@@ -1,0 +1,206 @@
+/* os: files, trees, ports. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+
+static char dir[64], path[256];
+
+static const char *in(const char *name)
+{
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void a_write_replaces_the_file_whole(void **unused)
+{
+	struct strbuf s = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	struct stat st;
+
+	(void)unused;
+	assert_int_equal(fs_write_atomic(in("a"), "one", 3, 0600, &e), 0);
+	assert_int_equal(fs_write_atomic(in("a"), "two", 3, 0640, &e), 0);
+	assert_int_equal(fs_read_file(in("a"), 3, &s, &e), 0);
+	assert_string_equal(s.buf, "two");
+	assert_int_equal(stat(in("a"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(fs_read_file(in("a"), 2, &s, &e), -1); /* larger than asked for */
+	assert_int_equal(e.kind, ERR_BAD_DATA);
+	assert_string_equal(s.buf, "two");
+	assert_int_equal(fs_read_file(in("none"), 2, &s, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	assert_int_equal(fs_write_atomic(in("no/such/dir"), "x", 1, 0600, &e), -1);
+	assert_int_equal(fs_write_atomic("/dev/full/x", "x", 1, 0600, &e), -1);
+	strbuf_release(&s);
+}
+
+static int collect(void *arg, const char *name, struct err *e)
+{
+	(void)e;
+	strbuf_addf(arg, "%s ", name);
+	return 0;
+}
+
+static void a_tree_is_copied_and_removed_without_following_links(void **unused)
+{
+	char *from = xstrdup(in("from")), *to = xstrdup(in("to")), *outside = xstrdup(in("outside"));
+	struct strbuf s = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	char *big = xmalloc(3 << 20);
+	struct stat st;
+
+	(void)unused;
+	for (size_t i = 0; i < 3 << 20; i++)
+		big[i] = (char)(i * 7 >> 3);
+	assert_int_equal(fs_mkdir_p(in("from/deep/er"), 0755, &e), 0);
+	assert_int_equal(fs_mkdir_p(in("from/deep/er/"), 0755, &e), 0);
+	assert_int_equal(fs_write_atomic(in("from/deep/er/big"), big, 3 << 20, 0640, &e), 0);
+	assert_int_equal(fs_write_atomic(outside, "keep", 4, 0644, &e), 0);
+	assert_int_equal(symlink(outside, in("from/link")), 0);
+	assert_int_equal(mkfifo(in("from/pipe"), 0600), 0);
+	assert_int_equal(mkdir(in("from/closed"), 0500), 0);
+	if (geteuid() == 0)
+		assert_int_equal(fs_chown_tree(from, 65534, 65534, &e), 0);
+	assert_int_equal(fs_copy_tree(from, to, &e), 0);
+	assert_int_equal(fs_read_file(in("to/deep/er/big"), 4 << 20, &s, &e), 0);
+	assert_int_equal(s.len, 3 << 20);
+	assert_memory_equal(s.buf, big, 3 << 20);
+	assert_int_equal(lstat(in("to/link"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(in("to/closed"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0500);
+	assert_int_equal(stat(outside, &st), 0);
+	assert_int_not_equal(st.st_uid, 65534);
+	if (geteuid() == 0) {
+		assert_int_equal(stat(in("to/deep/er/big"), &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+	}
+	assert_int_equal(fs_copy_tree(from, to, &e), -1); /* never over a file that is there */
+	strbuf_reset(&s);
+	assert_int_equal(fs_list(to, collect, &s, &e), 0);
+	assert_string_equal(s.buf, "closed deep link ");
+	assert_int_equal(fs_remove_tree(to, &e), 0);
+	assert_int_equal(fs_remove_tree(to, &e), 0);
+	assert_false(fs_exists(to));
+	assert_true(fs_exists(outside));
+	assert_int_equal(fs_remove_tree(from, &e), 0);
+	assert_int_equal(fs_mkdir_p(in("outside/x"), 0755, &e), -1);
+	assert_true(fs_free_bytes(dir) > 0);
+	free(big);
+	free(from);
+	free(to);
+	free(outside);
+	strbuf_release(&s);
+}
+
+static void a_port_belongs_to_one_drtest(void **unused)
+{
+	struct err e = ERR_INIT;
+	int a = port_take(0, &e), b = port_take(0, &e), pipes[2], theirs = 0, status;
+	pid_t pid;
+
+	(void)unused;
+	assert_true(a > 0 && b > 0 && a != b);
+	assert_true(port_is_free(a)); /* only locked, not bound */
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	if (pid == 0) { /* another process asks for the same */
+		int got = port_take(a, NULL);
+
+		_exit(write(pipes[1], &got, sizeof(got)) == sizeof(got) && got > 0 && got != a ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(pipes[0], &theirs, sizeof(theirs)), sizeof(theirs));
+	close(pipes[0]);
+	close(pipes[1]);
+	port_release(a);
+	assert_int_equal(port_take(a, &e), a);
+	port_release(a);
+	port_release(b);
+	snprintf(path, sizeof(path), "/var/tmp/drtest-ports/%d", a);
+	assert_false(fs_exists(path));
+	snprintf(path, sizeof(path), "/var/tmp/drtest-ports/%d", theirs); /* it died without releasing */
+	unlink(path);
+	rmdir("/var/tmp/drtest-ports");
+}
+
+static void many_that_ask_at_once_get_different_ports(void **unused)
+{
+	enum { PROCS = 8, EACH = 20 };
+	int pipes[2], hold[2], ports[PROCS * EACH];
+	static unsigned char seen[65536];
+
+	(void)unused;
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(pipe(hold), 0);
+	for (int i = 0; i < PROCS; i++)
+		if (fork() == 0) {
+			int mine[EACH];
+			char c;
+
+			close(hold[1]);
+			for (int k = 0; k < EACH; k++)
+				mine[k] = port_take(0, NULL);
+			(void)!write(pipes[1], mine, sizeof(mine));
+			(void)!read(hold[0], &c, 1); /* until all have theirs */
+			for (int k = 0; k < EACH; k++)
+				port_release(mine[k]);
+			_exit(0);
+		}
+	for (size_t got = 0; got < sizeof(ports);) {
+		ssize_t n = read(pipes[0], (char *)ports + got, sizeof(ports) - got);
+
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	close(hold[1]);
+	close(hold[0]);
+	while (wait(NULL) > 0)
+		;
+	close(pipes[0]);
+	close(pipes[1]);
+	for (int i = 0; i < PROCS * EACH; i++) {
+		assert_in_range(ports[i], 1, 65535);
+		assert_int_equal(seen[ports[i]]++, 0);
+	}
+}
+
+static int make_dir(void **unused)
+{
+	(void)unused;
+	strcpy(dir, "/tmp/drtest-test-fs-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **unused)
+{
+	(void)unused;
+	return fs_remove_tree(dir, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_write_replaces_the_file_whole),
+		cmocka_unit_test(a_tree_is_copied_and_removed_without_following_links),
+		cmocka_unit_test(a_port_belongs_to_one_drtest),
+		cmocka_unit_test(many_that_ask_at_once_get_different_ports),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
