@@ -1,0 +1,177 @@
+#include "harness/net/minio.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+
+#define STARTS_MAX 5 /* with new ports, when one was taken between our look and the server's bind */
+#define GRACE_MS 5000
+
+struct minio {
+	struct proc *proc;
+	int port, console_port;
+};
+
+char *minio_find(struct err *e)
+{
+	const char *given = getenv("DRTEST_MINIO"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *path, *found;
+
+	if (given && *given) {
+		if (strchr(given, '/') && (found = proc_which(given)))
+			return found;
+		err_set(e, ERR_ENV, 0, "$DRTEST_MINIO is '%s', which is no path of an executable", given);
+		return NULL;
+	}
+	found = proc_which("minio");
+	if (found)
+		return found;
+	path = cache && *cache ? xstrfmt("%s/drtest/bin/minio", cache) : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
+	found = proc_which(path);
+	if (!found)
+		err_set(e, ERR_ENV, 0, "MinIO is not installed (looked in $DRTEST_MINIO, PATH and %s). 'make deps' installs it, or "
+		                       "GOBIN=%.*s go install github.com/minio/minio@latest", path, (int)(strlen(path) - strlen("/minio")), path);
+	free(path);
+	return found;
+}
+
+static size_t ignore(char *data, size_t size, size_t n, void *arg)
+{
+	(void)data, (void)size, (void)arg;
+	return n;
+}
+
+static bool ready(CURL *curl, int port)
+{
+	char url[64];
+	long status = 0;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/minio/health/ready", port);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 1000L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+	if (curl_easy_perform(curl) != CURLE_OK)
+		return false;
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200;
+}
+
+/* 1: ready, 0: it ended, -1: error. */
+static int wait_ready(struct minio *m, struct deadline d, struct err *e)
+{
+	CURL *curl = curl_easy_init();
+	int rc = -1;
+
+	while (curl) {
+		if (!proc_running(m->proc)) {
+			rc = 0;
+			break;
+		}
+		if (ready(curl, m->port)) {
+			rc = proc_running(m->proc) ? 1 : 0; /* or somebody else answered on that port */
+			break;
+		}
+		if (pause_ms(20, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "MinIO did not get ready on 127.0.0.1:%d in time", m->port);
+			break;
+		}
+	}
+	curl_easy_cleanup(curl);
+	return rc;
+}
+
+static void stop(struct minio *m)
+{
+	if (m->proc)
+		proc_stop(m->proc, deadline_in_ms(GRACE_MS), NULL);
+	proc_free(m->proc);
+	m->proc = NULL;
+	if (m->port > 0)
+		port_release(m->port);
+	if (m->console_port > 0)
+		port_release(m->console_port);
+	m->port = m->console_port = 0;
+}
+
+static int start_once(struct minio *m, const struct minio_opts *o, char *bin, int wanted, struct deadline d, struct err *e)
+{
+	char *env[5] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password), xstrdup("MINIO_UPDATE=off"),
+		         xstrdup("MINIO_BROWSER=off"), NULL };
+	char address[32], console[32];
+	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path };
+	int rc = -1;
+
+	m->port = port_take(wanted, e);
+	m->console_port = m->port < 0 ? -1 : port_take(0, e);
+	if (m->port < 0 || m->console_port < 0)
+		goto out;
+	snprintf(address, sizeof(address), "127.0.0.1:%d", m->port);
+	snprintf(console, sizeof(console), "127.0.0.1:%d", m->console_port);
+	po.argv = (char *[]){ bin, "server", (char *)o->data_dir, "--address", address, "--console-address", console, NULL };
+	m->proc = proc_start(&po, e);
+	if (m->proc)
+		rc = wait_ready(m, d, e);
+out:
+	explicit_bzero(env[1], strlen(env[1]));
+	for (size_t i = 0; env[i]; i++)
+		free(env[i]);
+	return rc;
+}
+
+struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct err *e)
+{
+	struct minio *m = xcalloc(1, sizeof(*m));
+	struct strbuf tail = STRBUF_INIT;
+	char *bin = minio_find(e);
+	int rc = -1;
+
+	if (!bin || fs_mkdir_p(o->data_dir, 0755, e) < 0)
+		goto out;
+	if (strlen(o->user) < 3 || strlen(o->password) < 8) {
+		err_set(e, ERR_USAGE, 0, "MinIO wants a user of at least 3 and a password of at least 8 characters");
+		goto out;
+	}
+	for (int i = 0; i < STARTS_MAX; i++) {
+		rc = start_once(m, o, bin, i == 0 ? o->port : 0, d, e);
+		if (rc != 0)
+			break;
+		strbuf_reset(&tail);
+		proc_log_tail(o->log_path, 5, &tail);
+		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), tail.buf);
+		if (!strstr(tail.buf, "in use"))
+			break;
+		stop(m);
+	}
+out:
+	free(bin);
+	strbuf_release(&tail);
+	if (rc > 0)
+		return m;
+	minio_free(m);
+	return NULL;
+}
+
+int minio_port(const struct minio *m)
+{
+	return m->port;
+}
+
+struct proc *minio_proc(struct minio *m)
+{
+	return m->proc;
+}
+
+void minio_free(struct minio *m)
+{
+	if (!m)
+		return;
+	stop(m);
+	free(m);
+}

@@ -1,0 +1,429 @@
+#include "harness/net/s3_http.h"
+
+#include <curl/curl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "harness/base/xalloc.h"
+
+#define IDLE_MAX 16
+#define CONNECT_MS_MAX 5000
+#define BACKOFF_MS_FIRST 50
+#define BACKOFF_MS_MAX 1000
+#define ERROR_BYTES_MAX ((size_t)64 << 10)
+
+struct s3_client {
+	char *base, *region, *access_key, *secret_key, *session_token, *bucket, *sigv4, *no_proxy;
+	pthread_mutex_t lock;
+	CURL *idle[IDLE_MAX]; /* each keeps its connection */
+	size_t n_idle;
+};
+
+/* One attempt. */
+struct attempt {
+	CURL *curl;
+	const struct s3_request *q;
+	struct s3_response *r;
+	struct err *e;
+	uint64_t *delivered; /* to the sink, over all attempts */
+	const char *etag_had; /* of the object whose first bytes were delivered; "" */
+	bool sink_stopped, too_long, wrong_range, stalled, cancelled;
+	uint64_t asked_from, range_from;
+	int64_t moved_ns, stall_ms;
+	curl_off_t moved;
+	char code[128];
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct s3_client *s3_client_new(const struct s3_client_opts *o)
+{
+	struct s3_client *c = xcalloc(1, sizeof(*c));
+	const char *no_proxy = getenv("no_proxy");
+
+	pthread_once(&once, init_curl);
+	c->base = xstrdup(o->base);
+	c->region = xstrdup(o->region);
+	c->access_key = xstrdup(o->access_key);
+	c->secret_key = xstrdup(o->secret_key);
+	c->session_token = xstrdup(o->session_token);
+	c->bucket = xstrdup(o->bucket);
+	c->sigv4 = xstrfmt("aws:amz:%s:s3", o->region);
+	c->no_proxy = xstrfmt("127.0.0.1,localhost,::1%s%s", no_proxy && *no_proxy ? "," : "", no_proxy ? no_proxy : "");
+	pthread_mutex_init(&c->lock, NULL);
+	return c;
+}
+
+void s3_client_free(struct s3_client *c)
+{
+	if (!c)
+		return;
+	while (c->n_idle)
+		curl_easy_cleanup(c->idle[--c->n_idle]);
+	pthread_mutex_destroy(&c->lock);
+	explicit_bzero(c->secret_key, strlen(c->secret_key));
+	free(c->base);
+	free(c->region);
+	free(c->access_key);
+	free(c->secret_key);
+	free(c->session_token);
+	free(c->bucket);
+	free(c->sigv4);
+	free(c->no_proxy);
+	free(c);
+}
+
+static CURL *handle_take(struct s3_client *c)
+{
+	CURL *curl = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->n_idle)
+		curl = c->idle[--c->n_idle];
+	pthread_mutex_unlock(&c->lock);
+	if (!curl)
+		curl = curl_easy_init();
+	if (!curl)
+		abort(); /* no memory */
+	return curl;
+}
+
+static void handle_give(struct s3_client *c, CURL *curl)
+{
+	curl_easy_reset(curl); /* options go, connections stay */
+	pthread_mutex_lock(&c->lock);
+	if (c->n_idle < IDLE_MAX) {
+		c->idle[c->n_idle++] = curl;
+		curl = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	curl_easy_cleanup(curl);
+}
+
+void s3_response_release(struct s3_response *r)
+{
+	strbuf_release(&r->body);
+}
+
+static bool header_is(const char *line, size_t n, const char *name, char *value, size_t max)
+{
+	size_t k = strlen(name), len;
+
+	if (n <= k || strncasecmp(line, name, k) != 0 || line[k] != ':')
+		return false;
+	line += k + 1;
+	n -= k + 1;
+	while (n && (*line == ' ' || *line == '\t')) {
+		line++;
+		n--;
+	}
+	while (n && strchr(" \t\r\n", line[n - 1]))
+		n--;
+	len = n < max - 1 ? n : max - 1;
+	memcpy(value, line, len);
+	value[len] = 0;
+	return true;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct attempt *a = arg;
+	char value[256];
+
+	(void)size;
+	if (n > 5 && !strncmp(line, "HTTP/", 5)) { /* of an interim answer or of the final one */
+		a->r->etag[0] = a->code[0] = 0;
+		a->r->length = a->range_from = 0;
+	} else if (header_is(line, n, "ETag", a->r->etag, sizeof(a->r->etag)) ||
+	           header_is(line, n, "X-Minio-Error-Code", a->code, sizeof(a->code))) {
+		return n;
+	} else if (header_is(line, n, "Content-Length", value, sizeof(value))) {
+		a->r->length = strtoull(value, NULL, 10);
+	} else if (header_is(line, n, "Content-Range", value, sizeof(value)) && !strncasecmp(value, "bytes ", 6)) {
+		a->range_from = strtoull(value + 6, NULL, 10);
+	}
+	return n;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct attempt *a = arg;
+	long status = 0;
+
+	(void)size;
+	curl_easy_getinfo(a->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!a->q->sink || status >= 300) {
+		size_t max = status >= 300 ? ERROR_BYTES_MAX : S3_XML_BYTES_MAX;
+
+		if (n > max - a->r->body.len) {
+			a->too_long = true;
+			return 0;
+		}
+		strbuf_add(&a->r->body, data, n);
+		return n;
+	}
+	/* What was delivered once is not delivered again: a resumed body begins exactly there, and is of the same object. */
+	if (a->asked_from && (status != 206 || a->range_from != a->asked_from || strcmp(a->r->etag, a->etag_had) != 0)) {
+		a->wrong_range = true;
+		return 0;
+	}
+	if (n > STORE_OBJECT_BYTES_MAX - *a->delivered) {
+		a->too_long = true;
+		return 0;
+	}
+	if (a->q->sink(a->q->arg, data, n, a->e) < 0) {
+		a->sink_stopped = true;
+		return 0;
+	}
+	*a->delivered += n;
+	return n;
+}
+
+static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total, curl_off_t ul)
+{
+	struct attempt *a = arg;
+	int64_t now = clock_mono_ns();
+
+	(void)dl_total, (void)ul_total;
+	if (dl + ul != a->moved) {
+		a->moved = dl + ul;
+		a->moved_ns = now;
+	}
+	a->stalled = now - a->moved_ns > a->stall_ms * 1000000;
+	a->cancelled = !a->q->deaf && clock_cancelled();
+	return a->stalled || a->cancelled;
+}
+
+static void hash_hex(const void *data, size_t n, char out[65])
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	EVP_Digest(n ? data : "", n, sum, &len, EVP_sha256(), NULL);
+	for (unsigned i = 0; i < 32; i++)
+		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+/* Takes line. */
+static void header_add(struct curl_slist **l, char *line)
+{
+	struct curl_slist *more = curl_slist_append(*l, line);
+
+	if (!more)
+		abort(); /* no memory */
+	*l = more;
+	free(line);
+}
+
+static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *url, const char *hash)
+{
+	const struct s3_request *q = a->q;
+	struct curl_slist *headers = NULL;
+	CURL *h = a->curl = handle_take(c);
+	CURLcode rc;
+
+	header_add(&headers, xstrfmt("x-amz-content-sha256: %s", hash));
+	header_add(&headers, xstrdup("Expect:")); /* no 100-continue */
+	if (c->session_token)
+		header_add(&headers, xstrfmt("x-amz-security-token: %s", c->session_token));
+	if (q->body)
+		header_add(&headers, xstrdup("Content-Type: application/octet-stream"));
+	a->asked_from = *a->delivered;
+	if (a->asked_from) {
+		header_add(&headers, xstrfmt("Range: bytes=%llu-", (unsigned long long)a->asked_from));
+		header_add(&headers, xstrfmt("If-Match: %s", a->etag_had));
+	}
+	curl_easy_setopt(h, CURLOPT_URL, url);
+	curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(h, CURLOPT_NOPROXY, c->no_proxy);
+	curl_easy_setopt(h, CURLOPT_AWS_SIGV4, c->sigv4);
+	curl_easy_setopt(h, CURLOPT_USERNAME, c->access_key);
+	curl_easy_setopt(h, CURLOPT_PASSWORD, c->secret_key);
+	curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(a->stall_ms < CONNECT_MS_MAX ? a->stall_ms : CONNECT_MS_MAX));
+	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(h, CURLOPT_HEADERDATA, a);
+	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(h, CURLOPT_WRITEDATA, a);
+	curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(h, CURLOPT_XFERINFODATA, a);
+	curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(h, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 256L << 10);
+	if (!strcmp(q->method, "HEAD")) {
+		curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+	} else if (!strcmp(q->method, "PUT") || !strcmp(q->method, "POST")) {
+		curl_easy_setopt(h, CURLOPT_POST, 1L);
+		curl_easy_setopt(h, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_n);
+		curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
+	} else {
+		curl_easy_setopt(h, CURLOPT_HTTPGET, 1L);
+		curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
+	}
+	a->moved_ns = clock_mono_ns();
+	rc = curl_easy_perform(h);
+	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &a->r->status);
+	curl_slist_free_all(headers);
+	handle_give(c, h);
+	return rc;
+}
+
+static bool worth_another(CURLcode rc)
+{
+	switch (rc) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+	case CURLE_SEND_FAIL_REWIND:
+	case CURLE_ABORTED_BY_CALLBACK: /* ours, for a stall */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool may_pass(const struct s3_response *r)
+{
+	return (r->status >= 500 && r->status != 501) || r->status == 429 || r->status == 408 ||
+	       !strcmp(r->answer.code, "RequestTimeout") || !strcmp(r->answer.code, "OperationAborted") ||
+	       !strcmp(r->answer.code, "InternalError") || !strcmp(r->answer.code, "SlowDown");
+}
+
+int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r, struct err *e)
+{
+	struct deadline give_up = deadline_in_ms(q->patience_ms);
+	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "", q->query ? q->query : ""), hash[65], etag[256] = "";
+	uint64_t delivered = 0;
+	int64_t backoff = BACKOFF_MS_FIRST;
+	int rc = -1;
+
+	hash_hex(q->body, q->body_n, hash);
+	for (r->attempts = 1;; r->attempts++) {
+		struct attempt a = { .q = q, .r = r, .e = e, .delivered = &delivered, .etag_had = etag };
+		uint64_t before = delivered;
+		CURLcode code;
+
+		strbuf_reset(&r->body);
+		r->status = 0;
+		r->answer = (struct s3_answer){ 0 };
+		a.stall_ms = q->patience_ms;
+		code = attempt_run(c, &a, url, hash);
+		if (a.sink_stopped)
+			goto out;
+		if (a.cancelled) {
+			err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
+			goto out;
+		}
+		if (a.too_long) {
+			err_set(e, ERR_BAD_DATA, 0, "%s: the store's answer is too long", q->path);
+			goto out;
+		}
+		if (a.wrong_range || (delivered && r->status == 412)) {
+			if (!q->restart) {
+				err_set(e, ERR_IO, (int)r->status, "%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
+				        q->path, (unsigned long long)delivered);
+				goto out;
+			}
+			q->restart(q->arg);
+			delivered = 0;
+			etag[0] = 0;
+			goto again;
+		}
+		if (delivered > before) {
+			give_up = deadline_in_ms(q->patience_ms);
+			backoff = BACKOFF_MS_FIRST;
+			if (!etag[0])
+				snprintf(etag, sizeof(etag), "%s", r->etag);
+		}
+		if (code == CURLE_OK) {
+			if (r->body.len)
+				s3_xml_answer(r->body.buf, r->body.len, &r->answer);
+			if (!r->answer.code[0] && r->status >= 300)
+				snprintf(r->answer.code, sizeof(r->answer.code), "%s", a.code);
+			if (!may_pass(r)) {
+				rc = 0;
+				goto out;
+			}
+			err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s", c->base, r->status, r->answer.code);
+		} else {
+			err_set(e, ERR_IO, 0, "%s: %s", c->base, a.stalled ? "no answer" : curl_easy_strerror(code));
+			if (!worth_another(code)) {
+				err_wrap(e, "%s", q->path);
+				goto out;
+			}
+			if (delivered && !etag[0] && !q->restart) {
+				err_wrap(e, "%s: lost in mid-body, and without an ETag it can't be resumed", q->path);
+				goto out;
+			}
+			if (delivered && !etag[0]) {
+				q->restart(q->arg);
+				delivered = 0;
+			}
+		}
+again:
+		if (deadline_passed(give_up) || pause_ms(backoff, give_up) < 0) {
+			if (clock_cancelled())
+				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
+			else
+				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path, r->attempts, (long long)q->patience_ms);
+			goto out;
+		}
+		backoff = backoff * 2 < BACKOFF_MS_MAX ? backoff * 2 : BACKOFF_MS_MAX;
+	}
+out:
+	free(url);
+	return rc;
+}
+
+int s3_refused(const struct s3_client *c, const struct s3_response *r, const char *what, struct err *e)
+{
+	static const struct {
+		const char *code, *advice;
+		enum err_kind kind;
+	} known[] = {
+		{ "InvalidAccessKeyId", "the store does not know this access-key", ERR_ENV },
+		{ "SignatureDoesNotMatch", "the secret-access-key is not the one of this access-key", ERR_ENV },
+		{ "AccessDenied", "this access-key may not do that", ERR_ENV },
+		{ "RequestTimeTooSkewed", "the clocks of this machine and of the store differ by more than 15 minutes", ERR_ENV },
+		{ "ExpiredToken", "the session-token has expired", ERR_ENV },
+		{ "InvalidToken", "the session-token is not valid", ERR_ENV },
+		{ "InvalidTokenId", "the session-token is not valid", ERR_ENV },
+		{ "AuthorizationHeaderMalformed", "the region is not the bucket's", ERR_ENV },
+		{ "InvalidBucketName", "the store does not take this name for a bucket", ERR_USAGE },
+		{ "BucketAlreadyExists", "a bucket of this name belongs to someone else", ERR_ENV },
+		{ "XMinioStorageFull", "the store is full", ERR_IO },
+	};
+
+	if (!strcmp(r->answer.code, "NoSuchBucket"))
+		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
+	if (r->status == 404)
+		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no such object in bucket '%s' at %s", what, c->bucket, c->base);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(r->answer.code, known[i].code))
+			return err_set(e, known[i].kind, (int)r->status, "%s: %s (%s, bucket '%s' at %s)", what, known[i].advice, known[i].code,
+			               c->bucket, c->base);
+	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s", what,
+	               c->base, r->status, r->answer.code, r->answer.message[0] ? ": " : "", r->answer.message);
+}
