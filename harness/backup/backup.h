@@ -3,6 +3,8 @@
 #ifndef HARNESS_BACKUP_BACKUP_H
 #define HARNESS_BACKUP_BACKUP_H
 
+#include <stdbool.h>
+
 #include "harness/net/store.h"
 #include "harness/sql/checksum.h"
 #include "harness/sql/sql.h"
@@ -24,18 +26,22 @@ struct backup_result {
 	uint64_t rows, tables;
 	tso_t backup_ts;             /* the TSO of the last GTID in the snapshot */
 	uint64_t backup_seq;         /* that GTID's sequence number */
-	int64_t queue_us, execution_us;
+	int64_t queue_us, execution_us; /* until the snapshot stood; all in all */
+	bool locked;                 /* the snapshot took a short global read lock */
+	char warnings[1024];         /* what the backup does not carry, one line; "" when it carries all */
 };
-/* All databases that are the user's. Refused when the prefix already holds a backup ("backup meta file exists"). */
+/* All databases that are the user's: tables with their rows and structure, and views; users and grants, routines, triggers, events and
+ * sequences are not carried, and named in warnings. At the end every range's row count is held against the server's own. Refused when the prefix already holds a backup ("backup meta file exists"). */
 int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e);
 
 struct restore_opts {
 	struct sql_endpoint to;
 	unsigned threads;
 	uint64_t rate_bytes_per_s;
-	struct deadline deadline;
+	struct deadline deadline;    /* at_ns 0: none, also in backup_opts */
 };
-/* Checks manifest, presence, sizes and checksums of every chunk before a row is written; refuses a target that already has one of the tables. */
+/* The restored rows are not written to the target's binary log where the user may say so (TiDB's RESTORE does not pass TiCDC either).
+ * Checks manifest, presence, sizes and checksums of every chunk before a row is written; refuses a target that already has one of the tables. */
 int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *r, struct err *e);
 
 /* The sums of the snapshot itself (harness/sql/checksum.h), computed by the server while the backup's snapshot is open; in the manifest. */

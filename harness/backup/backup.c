@@ -1,0 +1,469 @@
+#include "harness/backup/backup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "harness/backup/manifest.h"
+#include "harness/backup/snapshot.h"
+#include "harness/backup/work.h"
+#include "harness/base/xalloc.h"
+#include "harness/sql/keyrange.h"
+
+#define RANGE_BYTES ((uint64_t)16 << 20) /* of rows, by the server's estimate */
+#define BLOCK_BYTES ((size_t)128 << 10)  /* rows are compressed by blocks of this */
+#define COMPRESSION_LEVEL 1              /* digits shrink to 45 % at every level: measured */
+
+struct source_table {
+	struct table_schema schema;
+	struct key_ranges ranges;
+	struct manifest_table *out;
+	uint32_t sum_a, sum_b;
+};
+struct job {
+	size_t table, range;
+};
+struct backup {
+	struct work work;
+	struct store *to;
+	struct snapshot snapshot;
+	struct manifest manifest;
+	struct source_table *tables;
+	size_t n_tables;
+	struct job *jobs;
+	size_t n_jobs;
+	uint64_t size_bytes; /* under work.lock */
+};
+struct backup_thread {
+	struct backup *b;
+	struct sql *conn;
+	ZSTD_CCtx *zstd;
+	struct strbuf raw, packed;
+	struct manifest_chunk chunk; /* the open one */
+	unsigned part;
+	uint64_t range_rows;
+};
+
+static int compress(struct backup_thread *t, ZSTD_EndDirective end, struct err *e)
+{
+	ZSTD_inBuffer in = { t->raw.buf, t->raw.len, 0 };
+	size_t left;
+
+	do {
+		ZSTD_outBuffer out;
+
+		strbuf_grow(&t->packed, ZSTD_CStreamOutSize());
+		out = (ZSTD_outBuffer){ t->packed.buf + t->packed.len, ZSTD_CStreamOutSize(), 0 };
+		left = ZSTD_compressStream2(t->zstd, &out, &in, end);
+		if (ZSTD_isError(left))
+			return err_set(e, ERR_IO, 0, "zstd: %s", ZSTD_getErrorName(left));
+		t->packed.len += out.pos;
+	} while (end == ZSTD_e_end ? left != 0 : in.pos < in.size);
+	t->chunk.raw_bytes += t->raw.len;
+	if (work_pace(&t->b->work, t->raw.len, e) < 0)
+		return -1;
+	strbuf_reset(&t->raw);
+	return 0;
+}
+
+static int close_chunk(struct backup_thread *t, const struct job *j, struct err *e)
+{
+	struct manifest_table *mt = t->b->tables[j->table].out;
+	struct manifest_chunk c;
+
+	if (!t->chunk.rows)
+		return 0;
+	if (compress(t, ZSTD_e_end, e) < 0)
+		return -1;
+	c = t->chunk;
+	c.key = xstrfmt("data/t%06zu/%08zu-%06u.zst", j->table, j->range, t->part++);
+	c.size_bytes = t->packed.len;
+	c.xxh3 = XXH3_64bits(t->packed.buf, t->packed.len);
+	if (store_put(t->b->to, c.key, t->packed.buf, t->packed.len, e) < 0) {
+		free(c.key);
+		return -1;
+	}
+	pthread_mutex_lock(&t->b->work.lock);
+	mt->chunks = xreallocarray(mt->chunks, mt->n_chunks + 1, sizeof(*mt->chunks));
+	mt->chunks[mt->n_chunks++] = c;
+	mt->rows += c.rows;
+	mt->raw_bytes += c.raw_bytes;
+	t->b->size_bytes += c.size_bytes;
+	pthread_mutex_unlock(&t->b->work.lock);
+	t->range_rows += c.rows;
+	t->chunk = (struct manifest_chunk){ 0 };
+	if (t->packed.alloc > 2 * WORK_OBJECT_BYTES)
+		strbuf_release(&t->packed); /* one huge row was enough */
+	strbuf_reset(&t->packed);
+	return 0;
+}
+
+/* The server's own count and sums of the range, in the same snapshot. */
+static int sum_range(struct backup_thread *t, struct source_table *st, const struct key_bound *low, const struct key_bound *high, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	uint64_t rows;
+	int rc = -1;
+
+	strbuf_addstr(&q, "SELECT ");
+	checksum_select_list(&q, &st->schema);
+	strbuf_addstr(&q, " FROM ");
+	sql_add_name(&q, st->schema.db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, st->schema.table);
+	key_where(&q, &st->schema, low, high);
+	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0 || sql_rows_next(&r, e) != 1 || !r.cell[0] || !r.cell[1] || !r.cell[2])
+		goto out;
+	rows = strtoull(r.cell[0], NULL, 10);
+	if (rows != t->range_rows) {
+		err_set(e, ERR_BAD_DATA, 0, "the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64 " counted", t->range_rows, rows);
+		goto out;
+	}
+	pthread_mutex_lock(&t->b->work.lock);
+	st->sum_a += (uint32_t)strtoull(r.cell[1], NULL, 10);
+	st->sum_b += (uint32_t)strtoull(r.cell[2], NULL, 10);
+	pthread_mutex_unlock(&t->b->work.lock);
+	rc = 0;
+out:
+	if (rc < 0 && e && e->kind == ERR_NONE)
+		err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return rc;
+}
+
+static int run_job(struct backup_thread *t, const struct job *j, struct err *e)
+{
+	struct source_table *st = &t->b->tables[j->table];
+	const struct key_bound *low = j->range ? &st->ranges.bounds[j->range - 1] : NULL;
+	const struct key_bound *high = j->range < st->ranges.n ? &st->ranges.bounds[j->range] : NULL;
+	struct row_writer w;
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int rc = -1;
+
+	t->part = 0;
+	t->range_rows = 0;
+	t->chunk = (struct manifest_chunk){ 0 };
+	ZSTD_CCtx_reset(t->zstd, ZSTD_reset_session_only);
+	strbuf_reset(&t->packed);
+	strbuf_reset(&t->raw);
+	row_writer_init(&w, &st->schema);
+	format_select(&q, &st->schema);
+	key_where(&q, &st->schema, low, high);
+	if (key_of_ranges(&st->schema)) { /* in key order: a restore appends */
+		strbuf_addstr(&q, " ORDER BY ");
+		key_column_list(&q, &st->schema);
+	}
+	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0)
+		goto out;
+	while ((rc = sql_rows_next(&r, e)) == 1) {
+		rc = -1;
+		row_writer_add(&w, &t->raw, r.cell, r.len, &t->chunk.warnings);
+		t->chunk.rows++;
+		if (t->raw.len >= BLOCK_BYTES) {
+			if (compress(t, ZSTD_e_continue, e) < 0 || (t->packed.len >= WORK_OBJECT_BYTES && close_chunk(t, j, e) < 0))
+				goto out;
+			if (t->raw.alloc > 64 * BLOCK_BYTES)
+				strbuf_release(&t->raw);
+		}
+	}
+	if (rc == 0)
+		rc = close_chunk(t, j, e);
+	sql_rows_release(&r);
+	if (rc == 0)
+		rc = sum_range(t, st, low, high, e);
+out:
+	if (rc < 0)
+		err_wrap(e, "back up %s.%s", st->schema.db, st->schema.table);
+	sql_rows_release(&r);
+	row_writer_release(&w);
+	strbuf_release(&q);
+	return rc;
+}
+
+static void *backup_thread(void *arg)
+{
+	struct backup_thread *t = arg;
+	struct backup *b = t->b;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!b->work.failed && (i = b->work.next++) < b->n_jobs)
+		if (run_job(t, &b->jobs[i], &e) < 0) {
+			work_fail(&b->work, &e);
+			break;
+		}
+	mysql_thread_end();
+	return NULL;
+}
+
+/* About what is left out; a server without one of these lists simply has none. */
+static void note_left_out(struct sql *s, struct backup_result *r)
+{
+	static const struct {
+		const char *what, *sql;
+	} lists[] = {
+		{ "triggers", "SELECT TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS GROUP BY 1" },
+		{ "routines", "SELECT ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES GROUP BY 1" },
+		{ "events", "SELECT EVENT_SCHEMA, COUNT(*) FROM information_schema.EVENTS GROUP BY 1" },
+		{ "sequences or versioned tables", "SELECT TABLE_SCHEMA, COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
+		  "('BASE TABLE','VIEW','SYSTEM VIEW','TEMPORARY') GROUP BY 1" },
+	};
+	struct strbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct sql_rows rows = { 0 };
+
+		if (sql_query(s, &rows, NULL, "%s", lists[i].sql) < 0)
+			continue;
+		while (sql_rows_next(&rows, NULL) == 1)
+			if (rows.cell[0] && rows.cell[1] && !manifest_is_ours(rows.cell[0]))
+				strbuf_addf(&out, "%s%s %s of %s", out.len ? ", " : "not carried: ", rows.cell[1], lists[i].what, rows.cell[0]);
+		sql_rows_release(&rows);
+	}
+	{
+		struct sql_rows rows = { 0 };
+		const char *before = out.len ? "; not covered by the snapshot (engine without transactions): " : "not covered by the snapshot (engine without transactions): ";
+
+		if (sql_query(s, &rows, NULL, "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN "
+			      "information_schema.ENGINES n ON n.ENGINE = t.ENGINE WHERE TABLE_TYPE='BASE TABLE' AND n.TRANSACTIONS='NO'") == 0)
+			while (sql_rows_next(&rows, NULL) == 1)
+				if (rows.cell[0] && !manifest_is_ours(rows.cell[0])) {
+					strbuf_addf(&out, "%s%s.%s (%s)", before, rows.cell[0], rows.cell[1], rows.cell[2] ? rows.cell[2] : "?");
+					before = ", ";
+				}
+		sql_rows_release(&rows);
+	}
+	snprintf(r->warnings, sizeof(r->warnings), "%s", out.buf);
+	strbuf_release(&out);
+}
+
+static int show_create(struct sql *s, char **out, struct err *e, const char *what, const char *db, const char *name)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int rc = -1;
+
+	strbuf_addf(&q, "SHOW CREATE %s ", what);
+	sql_add_name(&q, db);
+	if (*name) {
+		strbuf_addch(&q, '.');
+		sql_add_name(&q, name);
+	}
+	if (sql_query(s, &r, e, "%s", q.buf) == 0 && sql_rows_next(&r, e) == 1 && r.n_columns >= 2 && r.cell[1]) {
+		*out = xstrdup(r.cell[1]);
+		rc = 0;
+	} else {
+		if (e && e->kind == ERR_NONE)
+			err_set(e, ERR_SQL, 0, "no answer");
+		err_wrap(e, "definition of %s %s%s%s", what, db, *name ? "." : "", name);
+	}
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return rc;
+}
+
+static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, const char *what, const char *sql, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int rc;
+
+	if (sql_query(s, &r, e, "%s", sql) < 0)
+		return -1;
+	while ((rc = sql_rows_next(&r, e)) == 1) {
+		if (!r.cell[0] || !r.cell[1] || manifest_is_ours(r.cell[0]))
+			continue;
+		*out = xreallocarray(*out, *n + 1, sizeof(**out));
+		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]) };
+	}
+	sql_rows_release(&r);
+	for (size_t i = 0; rc == 0 && i < *n; i++)
+		rc = show_create(s, &(*out)[i].create_sql, e, what, (*out)[i].db, (*out)[i].name);
+	return rc;
+}
+
+static uint64_t rows_per_range(struct sql *s, const struct table_schema *t)
+{
+	struct strbuf db = STRBUF_INIT, name = STRBUF_INIT;
+	uint64_t avg = 0, rows;
+
+	sql_add_text(&db, t->db, strlen(t->db));
+	sql_add_text(&name, t->table, strlen(t->table));
+	if (sql_value_u64(s, &avg, NULL, "SELECT COALESCE(AVG_ROW_LENGTH,0) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
+			  db.buf, name.buf) < 0)
+		avg = 0;
+	rows = RANGE_BYTES / (avg ? avg : 100);
+	strbuf_release(&db);
+	strbuf_release(&name);
+	return rows < 1000 ? 1000 : rows > 1000000 ? 1000000 : rows;
+}
+
+static int plan(struct backup *b, struct err *e)
+{
+	struct sql *s = b->snapshot.conn[0];
+	struct table_name *names = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	if (list_objects(s, &b->manifest.dbs, &b->manifest.n_dbs, "DATABASE", "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1", e) < 0 ||
+	    list_objects(s, &b->manifest.views, &b->manifest.n_views, "VIEW", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
+	    schema_tables(s, &names, &n, e) < 0)
+		goto out;
+	b->manifest.tables = xcalloc(n + 1, sizeof(*b->manifest.tables));
+	b->tables = xcalloc(n + 1, sizeof(*b->tables));
+	for (size_t i = 0; i < n; i++) {
+		struct source_table *st = &b->tables[b->n_tables];
+		struct manifest_table *mt = &b->manifest.tables[b->manifest.n_tables];
+
+		if (manifest_is_ours(names[i].db))
+			continue;
+		if (schema_load(s, names[i].db, names[i].table, &st->schema, e) < 0)
+			goto out;
+		b->n_tables++;
+		b->manifest.n_tables++;
+		st->out = mt;
+		mt->db = xstrdup(names[i].db);
+		mt->name = xstrdup(names[i].table);
+		mt->create_sql = xstrdup(st->schema.create_sql);
+		mt->n_columns = format_columns(&st->schema, &mt->columns);
+		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) < 0) {
+			err_wrap(e, "cut %s.%s", names[i].db, names[i].table);
+			goto out;
+		}
+		b->jobs = xreallocarray(b->jobs, b->n_jobs + st->ranges.n + 1, sizeof(*b->jobs));
+		for (size_t j = 0; j <= st->ranges.n; j++)
+			b->jobs[b->n_jobs++] = (struct job){ b->n_tables - 1, j };
+	}
+	rc = 0;
+out:
+	schema_tables_free(names, n);
+	return rc;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct manifest_chunk *)a)->key, ((const struct manifest_chunk *)b)->key);
+}
+
+static int refuse_used(struct store *to, struct err *e)
+{
+	struct store_list l = { 0 };
+	int rc = 0;
+
+	if (store_list(to, "", &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n && rc == 0; i++) {
+		if (!strcmp(l.objects[i].key, BACKUP_MANIFEST))
+			rc = err_set(e, ERR_USAGE, 0, "backup meta file exists in %s, there may be some backup files in the path already, "
+				     "please specify a correct backup directory!", store_uri_redacted(to));
+		else if (!strncmp(l.objects[i].key, "data/", 5))
+			rc = err_set(e, ERR_USAGE, 0, "%s holds files of a backup that was never finished (%s): empty it or use another path",
+				     store_uri_redacted(to), l.objects[i].key);
+	}
+	store_list_release(&l);
+	return rc;
+}
+
+static int read_all(struct backup *b, unsigned threads, struct err *e)
+{
+	struct backup_thread *t = xcalloc(threads, sizeof(*t));
+	int rc;
+
+	for (unsigned i = 0; i < threads; i++) {
+		t[i] = (struct backup_thread){ .b = b, .conn = b->snapshot.conn[i], .zstd = ZSTD_createCCtx(), .raw = STRBUF_INIT, .packed = STRBUF_INIT };
+		ZSTD_CCtx_setParameter(t[i].zstd, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
+	}
+	rc = work_run(&b->work, backup_thread, t, sizeof(*t), threads, e);
+	for (unsigned i = 0; i < threads; i++) {
+		ZSTD_freeCCtx(t[i].zstd);
+		strbuf_release(&t[i].raw);
+		strbuf_release(&t[i].packed);
+	}
+	free(t);
+	return rc;
+}
+
+int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e)
+{
+	unsigned threads = o->threads ? o->threads : 4;
+	struct backup b = { .to = to };
+	int64_t start = clock_mono_ns();
+	int rc = -1;
+
+	*r = (struct backup_result){ 0 };
+	if (threads > WORK_THREADS_MAX)
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, WORK_THREADS_MAX);
+	if (refuse_used(to, e) < 0)
+		return -1;
+	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
+	if (snapshot_open(&b.snapshot, &o->from, threads, o->tidb_snapshot, b.work.deadline, e) < 0)
+		goto out;
+	r->queue_us = (clock_mono_ns() - start) / 1000;
+	r->locked = b.snapshot.locked;
+	r->backup_seq = b.snapshot.seq;
+	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts)) {
+		err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO", o->tidb_snapshot);
+		goto out;
+	}
+	for (unsigned i = 0; i < b.snapshot.n; i++) /* text comes as it is stored */
+		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION sql_mode = ''") < 0)
+			goto out;
+	note_left_out(b.snapshot.conn[0], r);
+	if (plan(&b, e) < 0)
+		goto out;
+	for (unsigned i = 0; i < b.snapshot.n; i++)
+		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION character_set_results = NULL") < 0)
+			goto out;
+	b.manifest.source_version = xstrdup(sql_server_version(b.snapshot.conn[0]));
+	if (read_all(&b, threads, e) < 0)
+		goto out;
+	if (o->tso_map && !o->tidb_snapshot &&
+	    snapshot_tso(&b.snapshot, o->tso_map, deadline_min(b.work.deadline, deadline_in_ms(30000)), &r->backup_ts, e) < 0)
+		goto out;
+	b.manifest.backup_ts = r->backup_ts;
+	b.manifest.backup_seq = r->backup_seq;
+	for (size_t i = 0; i < b.n_tables; i++) {
+		struct manifest_table *mt = &b.manifest.tables[i];
+
+		mt->sum = (uint64_t)b.tables[i].sum_a << 32 | b.tables[i].sum_b;
+		if (mt->n_chunks)
+			qsort(mt->chunks, mt->n_chunks, sizeof(*mt->chunks), by_key);
+		r->rows += mt->rows;
+	}
+	r->tables = b.n_tables;
+	r->size_bytes = b.size_bytes;
+	if (manifest_write(to, &b.manifest, e) < 0)
+		goto out;
+	rc = 0;
+out:
+	r->execution_us = (clock_mono_ns() - start) / 1000;
+	snapshot_release(&b.snapshot);
+	for (size_t i = 0; i < b.n_tables; i++) {
+		schema_release(&b.tables[i].schema);
+		key_ranges_release(&b.tables[i].ranges);
+	}
+	free(b.tables);
+	free(b.jobs);
+	manifest_release(&b.manifest);
+	work_release(&b.work);
+	return rc;
+}
+
+int backup_sums(struct store *from, struct table_sums *out, struct err *e)
+{
+	struct manifest m;
+
+	*out = (struct table_sums){ 0 };
+	if (manifest_read(from, &m, e) < 0)
+		return -1;
+	out->t = xcalloc(m.n_tables + 1, sizeof(*out->t));
+	for (size_t i = 0; i < m.n_tables; i++)
+		out->t[out->n++] = (struct table_sum){ xstrdup(m.tables[i].db), xstrdup(m.tables[i].name), m.tables[i].rows, m.tables[i].sum };
+	manifest_release(&m);
+	return 0;
+}

@@ -1,0 +1,321 @@
+#include "harness/backup/load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "harness/base/xalloc.h"
+
+#define INSERT_BYTES ((size_t)1 << 20) /* of a multi-row INSERT; servers take 16 MiB and more */
+
+/* The decompressed text of chunks [next, end), pulled. */
+struct chunk_text {
+	const struct load_job *job;
+	size_t next, end;
+	struct strbuf packed;
+	ZSTD_inBuffer in;
+	ZSTD_DCtx *zstd;
+	size_t frame;         /* of the last call: 0 when the frame is complete */
+	uint64_t chunk_raw;
+	struct err err;
+};
+
+static int open_next(struct chunk_text *t)
+{
+	const struct manifest_chunk *c = &t->job->table->chunks[t->next++];
+
+	strbuf_reset(&t->packed);
+	strbuf_grow(&t->packed, c->size_bytes);
+	if (store_get(t->job->from, c->key, c->size_bytes, &t->packed, &t->err) < 0)
+		return -1;
+	if (t->packed.len != c->size_bytes || XXH3_64bits(t->packed.buf, t->packed.len) != c->xxh3)
+		return err_set(&t->err, ERR_BAD_DATA, 0, "%s changed while it was restored", c->key);
+	t->in = (ZSTD_inBuffer){ t->packed.buf, t->packed.len, 0 };
+	t->chunk_raw = 0;
+	ZSTD_DCtx_reset(t->zstd, ZSTD_reset_session_only);
+	return 0;
+}
+
+/* Bytes put into buf; 0: the end; -1: t->err. */
+static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
+{
+	ZSTD_outBuffer out = { buf, n, 0 };
+
+	while (out.pos == 0) {
+		const struct manifest_chunk *c = t->next ? &t->job->table->chunks[t->next - 1] : NULL;
+
+		if (t->in.pos == t->in.size && t->frame == 0) {
+			if (c && t->next > t->job->first && t->packed.len && t->chunk_raw != c->raw_bytes)
+				return err_set(&t->err, ERR_BAD_DATA, 0, "%s holds %" PRIu64 " bytes, not %" PRIu64, c->key, t->chunk_raw, c->raw_bytes);
+			if (t->next == t->end)
+				return 0;
+			if (open_next(t) < 0)
+				return -1;
+			c = &t->job->table->chunks[t->next - 1];
+		}
+		t->frame = ZSTD_decompressStream(t->zstd, &out, &t->in);
+		if (ZSTD_isError(t->frame))
+			return err_set(&t->err, ERR_BAD_DATA, 0, "%s: zstd: %s", c->key, ZSTD_getErrorName(t->frame));
+		if (out.pos == 0 && t->in.pos == t->in.size && t->frame != 0)
+			return err_set(&t->err, ERR_BAD_DATA, 0, "%s ends in the middle", c->key);
+	}
+	t->chunk_raw += out.pos;
+	if (work_pace(t->job->work, out.pos, &t->err) < 0)
+		return -1;
+	return (int)out.pos;
+}
+
+static void chunk_text_init(struct chunk_text *t, const struct load_job *j, size_t first, size_t end)
+{
+	*t = (struct chunk_text){ .job = j, .next = first, .end = end, .packed = STRBUF_INIT, .zstd = ZSTD_createDCtx() };
+}
+
+static void chunk_text_release(struct chunk_text *t)
+{
+	strbuf_release(&t->packed);
+	ZSTD_freeDCtx(t->zstd);
+}
+
+static int infile_init(void **ptr, const char *name, void *arg)
+{
+	(void)name;
+	*ptr = arg;
+	return 0;
+}
+
+static int infile_read(void *ptr, char *buf, unsigned n)
+{
+	return chunk_text_read(ptr, buf, n);
+}
+
+static void infile_end(void *ptr)
+{
+	(void)ptr;
+}
+
+static int infile_error(void *ptr, char *message, unsigned n)
+{
+	snprintf(message, n, "%s", ((struct chunk_text *)ptr)->err.text);
+	return 2000; /* CR_UNKNOWN_ERROR: the client library wants a number of its own */
+}
+
+static void expected(const struct load_job *j, size_t first, size_t end, uint64_t *rows, uint64_t *warnings)
+{
+	*rows = *warnings = 0;
+	for (size_t i = first; i < end; i++) {
+		*rows += j->table->chunks[i].rows;
+		*warnings += j->table->chunks[i].warnings;
+	}
+}
+
+static void quote_warnings(struct sql *s, struct strbuf *out)
+{
+	struct sql_rows r = { 0 };
+
+	if (sql_query(s, &r, NULL, "SHOW WARNINGS LIMIT 3") == 0)
+		while (sql_rows_next(&r, NULL) == 1)
+			if (r.n_columns >= 3 && r.cell[2])
+				strbuf_addf(out, "; %.150s", r.cell[2]);
+	sql_rows_release(&r);
+}
+
+static int load_infile(struct sql *s, const struct load_job *j, size_t first, size_t end, struct err *e)
+{
+	struct chunk_text text;
+	struct strbuf q = STRBUF_INIT, notes = STRBUF_INIT;
+	MYSQL *m = sql_handle(s);
+	unsigned long long records = 0, deleted = 0, skipped = 0, warned = 0;
+	uint64_t rows, warnings;
+	const char *info;
+	int rc = -1;
+
+	expected(j, first, end, &rows, &warnings);
+	chunk_text_init(&text, j, first, end);
+	mysql_set_local_infile_handler(m, infile_init, infile_read, infile_end, infile_error, &text);
+	format_load(&q, j->table->db, j->table->name, j->table->columns, j->table->n_columns);
+	if (sql_exec_text(s, e, q.buf, q.len) < 0) {
+		if (text.err.kind != ERR_NONE && e)
+			*e = text.err;
+		goto out;
+	}
+	if (text.err.kind != ERR_NONE) {
+		if (e)
+			*e = text.err;
+		goto out;
+	}
+	info = mysql_info(m);
+	warned = mysql_warning_count(m);
+	if (!info || sscanf(info, "Records: %llu  Deleted: %llu  Skipped: %llu", &records, &deleted, &skipped) != 3) {
+		err_set(e, ERR_SQL, 0, "the server does not say how many rows it took");
+		goto out;
+	}
+	if (warnings > 65535) /* the protocol counts no further */
+		warnings = 65535;
+	if (records != rows || deleted || skipped || warned != warnings) {
+		quote_warnings(s, &notes);
+		err_set(e, ERR_BAD_DATA, 0, "%" PRIu64 " rows sent: the server took %llu, skipped %llu, with %llu warnings%s", rows, records,
+			skipped, warned, notes.buf);
+		goto out;
+	}
+	rc = 0;
+out:
+	mysql_set_local_infile_default(m);
+	chunk_text_release(&text);
+	strbuf_release(&q);
+	strbuf_release(&notes);
+	return rc;
+}
+
+static int insert_batch(struct sql *s, struct strbuf *q, uint64_t *rows, uint64_t *warned, struct err *e)
+{
+	int64_t took;
+
+	if (!q->len)
+		return 0;
+	took = sql_exec_text(s, e, q->buf, q->len);
+	if (took < 0)
+		return -1;
+	*rows += (uint64_t)took;
+	*warned += mysql_warning_count(sql_handle(s));
+	strbuf_reset(q);
+	return 0;
+}
+
+static int load_inserts(struct sql *s, const struct load_job *j, size_t first, size_t end, struct err *e)
+{
+	const struct manifest_table *t = j->table;
+	struct chunk_text text;
+	struct strbuf lines = STRBUF_INIT, q = STRBUF_INIT;
+	uint64_t rows, warnings, took = 0, warned = 0;
+	int n, rc = -1;
+
+	expected(j, first, end, &rows, &warnings);
+	chunk_text_init(&text, j, first, end);
+	if (sql_exec(s, e, "START TRANSACTION") < 0)
+		goto out;
+	do {
+		char *at, *nl;
+
+		strbuf_grow(&lines, 1 << 16);
+		n = chunk_text_read(&text, lines.buf + lines.len, 1 << 16);
+		if (n < 0) {
+			if (e)
+				*e = text.err;
+			goto out;
+		}
+		lines.len += (size_t)n;
+		at = lines.buf;
+		while ((nl = memchr(at, '\n', (size_t)(lines.buf + lines.len - at)))) { /* a newline in a value is escaped */
+			if (!q.len)
+				format_insert_head(&q, t->db, t->name, t->columns, t->n_columns);
+			else
+				strbuf_addch(&q, ',');
+			if (format_insert_row(&q, t->columns, t->n_columns, at, (size_t)(nl - at)) < 0) {
+				err_set(e, ERR_BAD_DATA, 0, "a row of the backup has not %zu columns", t->n_columns);
+				goto out;
+			}
+			at = nl + 1;
+			if (q.len > INSERT_BYTES && insert_batch(s, &q, &took, &warned, e) < 0)
+				goto out;
+		}
+		memmove(lines.buf, at, (size_t)(lines.buf + lines.len - at));
+		lines.len -= (size_t)(at - lines.buf);
+	} while (n > 0);
+	if (insert_batch(s, &q, &took, &warned, e) < 0)
+		goto out;
+	if (lines.len || took != rows || warned != warnings) {
+		err_set(e, ERR_BAD_DATA, 0, "%" PRIu64 " rows sent: the server took %" PRIu64 ", with %" PRIu64 " warnings", rows, took, warned);
+		goto out;
+	}
+	rc = sql_exec(s, e, "COMMIT") < 0 ? -1 : 0;
+out:
+	if (rc < 0)
+		(void)sql_exec(s, NULL, "ROLLBACK");
+	chunk_text_release(&text);
+	strbuf_release(&lines);
+	strbuf_release(&q);
+	return rc;
+}
+
+int load_run(struct sql *s, const struct load_job *j, struct err *e)
+{
+	size_t step = j->bulk && j->local_infile ? j->end - j->first : 1;
+	int rc = 0;
+
+	/* With unique_checks off the server may fill an empty table under a lock of the whole table: for one writer only. */
+	if (sql_exec(s, e, "SET SESSION unique_checks = %d", !j->bulk) < 0)
+		rc = -1;
+	for (size_t i = j->first; rc == 0 && i < j->end; i += step)
+		rc = (j->local_infile ? load_infile : load_inserts)(s, j, i, i + step, e);
+	return rc < 0 ? err_wrap(e, "restore %s.%s", j->table->db, j->table->name) : 0;
+}
+
+/* Is the key's first column the AUTO_INCREMENT one? Such a table cannot be made without a key on it. */
+static bool leads_with_auto_increment(const char *create_sql, const char *key, size_t n)
+{
+	const char *open = memchr(key, '(', n), *close;
+	char line[300];
+
+	/* the list of columns comes after the key's name, which may hold a '(' itself: then keep the key */
+	if (!open || open[1] != '`' || (close = memchr(open + 2, '`', n - (size_t)(open + 2 - key))) == NULL || close - open > 200)
+		return true;
+	snprintf(line, sizeof(line), "\n  %.*s ", (int)(close - open), open + 1);
+	for (const char *p = create_sql; (p = strstr(p, line)); p++) {
+		const char *end = strchr(p + 1, '\n'), *ai = strstr(p, " AUTO_INCREMENT");
+
+		if (ai && (!end || ai < end))
+			return true;
+	}
+	return false;
+}
+
+void load_split_keys(const char *create_sql, struct strbuf *create, struct strbuf *add_keys)
+{
+	const char *p = create_sql, *engine = strstr(create_sql, "\n) ENGINE=InnoDB");
+	bool split;
+
+	if (!engine) { /* other engines, and what is not MariaDB's or MySQL's own text */
+		strbuf_addstr(create, create_sql);
+		return;
+	}
+	split = !strstr(create_sql, "FOREIGN KEY") && !strstr(create_sql, "PARTITION BY") && !strstr(engine + 1, "\n  KEY `");
+	while (*p) {
+		const char *end = strchr(p, '\n');
+		size_t n = end ? (size_t)(end - p) + 1 : strlen(p);
+
+		if (split && !strncmp(p, "  KEY `", 7) && p < engine && !leads_with_auto_increment(create_sql, p, n)) {
+			size_t m = n;
+
+			while (m && (p[m - 1] == '\n' || p[m - 1] == ','))
+				m--;
+			strbuf_addstr(add_keys, add_keys->len ? ",ADD " : "ADD ");
+			strbuf_add(add_keys, p + 2, m - 2);
+		} else {
+			if (p == engine + 1 && create->len > 2 && !strcmp(create->buf + create->len - 2, ",\n")) {
+				strbuf_setlen(create, create->len - 2); /* the last line's comma went ahead of the keys */
+				strbuf_addch(create, '\n');
+			}
+			strbuf_add(create, p, n);
+		}
+		p += n;
+	}
+}
+
+int load_add_keys(struct sql *s, const struct manifest_table *t, const struct table_load *l, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "ALTER TABLE ");
+	sql_add_name(&q, t->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, t->name);
+	strbuf_addch(&q, ' ');
+	strbuf_add(&q, l->add_keys.buf, l->add_keys.len);
+	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "keys of %s.%s", t->db, t->name) : 0;
+	strbuf_release(&q);
+	return rc;
+}

@@ -1,0 +1,40 @@
+/* backup.json: what a backup holds. Written last; its own bytes are checksummed: {"xxh3":"<16 hex>","manifest":{...}} where the sum
+ * is XXH3-64 of the inner object's bytes. */
+#ifndef HARNESS_BACKUP_MANIFEST_H
+#define HARNESS_BACKUP_MANIFEST_H
+
+#include "harness/backup/format.h"
+#include "harness/base/tso.h"
+#include "harness/net/store.h"
+
+struct manifest_chunk {
+	char *key;
+	uint64_t size_bytes, raw_bytes, rows, warnings; /* warnings: how many a load of it makes */
+	uint64_t xxh3;                                  /* of the compressed bytes */
+};
+struct manifest_table {
+	char *db, *name, *create_sql;
+	struct carried_column *columns;
+	size_t n_columns;
+	struct manifest_chunk *chunks; /* in key order */
+	size_t n_chunks;
+	uint64_t rows, raw_bytes, sum;
+};
+struct manifest_object { /* a database (name ""), or a view */
+	char *db, *name, *create_sql;
+};
+struct manifest {
+	char *source_version;
+	tso_t backup_ts;
+	uint64_t backup_seq;
+	struct manifest_object *dbs, *views;
+	size_t n_dbs, n_views;
+	struct manifest_table *tables;
+	size_t n_tables;
+};
+int manifest_write(struct store *to, const struct manifest *m, struct err *e);
+int manifest_read(struct store *from, struct manifest *m, struct err *e); /* ERR_NOT_FOUND: no backup here */
+void manifest_release(struct manifest *m);
+bool manifest_is_ours(const char *db); /* system databases and drtest's own, which no backup carries */
+
+#endif

@@ -1,0 +1,362 @@
+#include "harness/backup/backup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "harness/backup/load.h"
+#include "harness/base/xalloc.h"
+
+/* One table is loaded by one stream unless it is most of the backup: the server fills an empty table in bulk only for one writer. */
+#define SPLIT_BYTES ((uint64_t)256 << 20)
+
+struct restore {
+	struct work work;
+	struct store *from;
+	const struct restore_opts *opts;
+	struct manifest manifest;
+	bool local_infile;
+	struct table_load *tables;
+	struct stream {
+		size_t table, first, end; /* chunks */
+		uint64_t raw_bytes;
+	} *streams;
+	size_t n_streams;
+	struct {
+		size_t table, chunk;
+	} *checks;
+	size_t n_checks;
+};
+struct restore_thread {
+	struct restore *r;
+	struct sql *conn;
+};
+
+/* First: is all there, and as long as it should be? One listing tells. */
+static int check_presence(struct restore *r, struct err *e)
+{
+	struct store_list l = { 0 };
+	int rc = 0;
+
+	if (store_list(r->from, "", &l, e) < 0)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < r->manifest.n_tables; i++) {
+		struct manifest_table *t = &r->manifest.tables[i];
+
+		for (size_t j = 0; rc == 0 && j < t->n_chunks; j++) {
+			size_t low = 0, high = l.n;
+
+			while (low < high) {
+				size_t mid = (low + high) / 2;
+
+				if (strcmp(l.objects[mid].key, t->chunks[j].key) < 0)
+					low = mid + 1;
+				else
+					high = mid;
+			}
+			if (low == l.n || strcmp(l.objects[low].key, t->chunks[j].key))
+				rc = err_set(e, ERR_BAD_DATA, 0, "the backup is incomplete: %s (%s.%s) is missing", t->chunks[j].key, t->db, t->name);
+			else if (l.objects[low].size_bytes != t->chunks[j].size_bytes)
+				rc = err_set(e, ERR_BAD_DATA, 0, "the backup is damaged: %s (%s.%s) has %" PRIu64 " bytes, not %" PRIu64,
+					     t->chunks[j].key, t->db, t->name, l.objects[low].size_bytes, t->chunks[j].size_bytes);
+		}
+	}
+	store_list_release(&l);
+	return rc;
+}
+
+struct hashing {
+	XXH3_state_t *state;
+	struct work *work;
+};
+
+static int hash_piece(void *arg, const void *data, size_t n, struct err *e)
+{
+	struct hashing *h = arg;
+
+	XXH3_64bits_update(h->state, data, n);
+	return work_pace(h->work, 0, e);
+}
+
+static void *check_thread(void *arg)
+{
+	struct restore *r = ((struct restore_thread *)arg)->r;
+	struct hashing h = { XXH3_createState(), &r->work };
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!r->work.failed && (i = r->work.next++) < r->n_checks) {
+		const struct manifest_table *t = &r->manifest.tables[r->checks[i].table];
+		const struct manifest_chunk *c = &t->chunks[r->checks[i].chunk];
+
+		XXH3_64bits_reset(h.state);
+		if (store_get_stream(r->from, c->key, hash_piece, &h, &e) < 0) {
+			err_wrap(&e, "check %s", c->key);
+			work_fail(&r->work, &e);
+		} else if (XXH3_64bits_digest(h.state) != c->xxh3) {
+			err_set(&e, ERR_BAD_DATA, 0, "the backup is damaged: %s (%s.%s) has another checksum than when it was written", c->key, t->db, t->name);
+			work_fail(&r->work, &e);
+		}
+	}
+	XXH3_freeState(h.state);
+	return NULL;
+}
+
+static int check_all(struct restore *r, struct restore_thread *threads, unsigned n, struct err *e)
+{
+	for (size_t i = 0; i < r->manifest.n_tables; i++) {
+		r->checks = xreallocarray(r->checks, r->n_checks + r->manifest.tables[i].n_chunks + 1, sizeof(*r->checks));
+		for (size_t j = 0; j < r->manifest.tables[i].n_chunks; j++) {
+			r->checks[r->n_checks].table = i;
+			r->checks[r->n_checks++].chunk = j;
+		}
+	}
+	r->work.next = 0;
+	return check_presence(r, e) < 0 ? -1 : work_run(&r->work, check_thread, threads, sizeof(*threads), n, e);
+}
+
+static int refuse_existing(struct sql *s, const char *db, const char *name, struct err *e)
+{
+	struct strbuf qd = STRBUF_INIT, qn = STRBUF_INIT;
+	uint64_t n = 0;
+	int rc;
+
+	sql_add_text(&qd, db, strlen(db));
+	sql_add_text(&qn, name, strlen(name));
+	rc = sql_value_u64(s, &n, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s", qd.buf, qn.buf) < 0 ? -1 : 0;
+	strbuf_release(&qd);
+	strbuf_release(&qn);
+	if (rc == 0 && n)
+		rc = err_set(e, ERR_USAGE, 0, "the target already has %s.%s: restore into a fresh server, or drop it there", db, name);
+	return rc;
+}
+
+static int use(struct sql *s, const char *db, struct err *e)
+{
+	if (mysql_select_db(sql_handle(s), db))
+		return sql_error(sql_handle(s), e, "use the database");
+	return 0;
+}
+
+static int make_databases(struct restore *r, struct sql *s, struct err *e)
+{
+	for (size_t i = 0; i < r->manifest.n_dbs; i++) {
+		const struct manifest_object *o = &r->manifest.dbs[i];
+		struct strbuf db = STRBUF_INIT;
+		uint64_t n = 0;
+		int rc;
+
+		sql_add_text(&db, o->db, strlen(o->db));
+		rc = sql_value_u64(s, &n, e, "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", db.buf);
+		strbuf_release(&db);
+		if (rc < 0 || (!n && sql_exec_text(s, e, o->create_sql, strlen(o->create_sql)) < 0))
+			return err_wrap(e, "create database %s", o->db);
+	}
+	return 0;
+}
+
+static int make_tables(struct restore *r, struct sql *s, struct err *e)
+{
+	for (size_t i = 0; i < r->manifest.n_tables; i++) {
+		const struct manifest_table *t = &r->manifest.tables[i];
+		struct table_load *l = &r->tables[i];
+		struct strbuf create = STRBUF_INIT;
+		int rc;
+
+		load_split_keys(t->create_sql, &create, &l->add_keys);
+		rc = use(s, t->db, e);
+		if (rc == 0)
+			rc = sql_exec_text(s, e, create.buf, create.len) < 0 ? -1 : 0;
+		strbuf_release(&create);
+		if (rc < 0)
+			return err_wrap(e, "create table %s.%s", t->db, t->name);
+		if (!t->n_chunks && l->add_keys.len && load_add_keys(s, t, l, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A view may use another: those that fail are tried again as long as one succeeds. */
+static int make_views(struct restore *r, struct sql *s, struct err *e)
+{
+	bool *done = xcalloc(r->manifest.n_views + 1, sizeof(*done));
+	size_t left = r->manifest.n_views, before;
+	int rc = 0;
+
+	do {
+		before = left;
+		for (size_t i = 0; i < r->manifest.n_views; i++) {
+			const struct manifest_object *v = &r->manifest.views[i];
+
+			if (done[i])
+				continue;
+			if (use(s, v->db, e) == 0 && sql_exec_text(s, e, v->create_sql, strlen(v->create_sql)) >= 0) {
+				done[i] = true;
+				left--;
+			} else {
+				err_wrap(e, "create view %s.%s", v->db, v->name);
+			}
+		}
+	} while (left && left < before);
+	if (left)
+		rc = -1;
+	else if (e)
+		*e = (struct err)ERR_INIT;
+	free(done);
+	return rc;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct stream *x = a, *y = b;
+
+	return x->raw_bytes < y->raw_bytes ? 1 : x->raw_bytes > y->raw_bytes ? -1 : x->table < y->table ? -1 : x->table > y->table;
+}
+
+static void plan_streams(struct restore *r, unsigned threads)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < r->manifest.n_tables; i++)
+		total += r->manifest.tables[i].raw_bytes;
+	for (size_t i = 0; i < r->manifest.n_tables; i++) {
+		const struct manifest_table *t = &r->manifest.tables[i];
+		size_t k = 1;
+
+		if (!t->n_chunks)
+			continue;
+		if (t->raw_bytes > SPLIT_BYTES)
+			k = (size_t)((unsigned __int128)t->raw_bytes * threads / total);
+		k = k < 1 ? 1 : k > t->n_chunks ? t->n_chunks : k;
+		r->streams = xreallocarray(r->streams, r->n_streams + k, sizeof(*r->streams));
+		for (size_t j = 0; j < k; j++)
+			r->streams[r->n_streams++] = (struct stream){ i, t->n_chunks * j / k, t->n_chunks * (j + 1) / k, t->raw_bytes / k };
+		r->tables[i].streams = r->tables[i].streams_left = (unsigned)k;
+	}
+	if (r->n_streams)
+		qsort(r->streams, r->n_streams, sizeof(*r->streams), larger_first);
+}
+
+static void *load_thread(void *arg)
+{
+	struct restore_thread *t = arg;
+	struct restore *r = t->r;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!r->work.failed && (i = r->work.next++) < r->n_streams) {
+		const struct stream *st = &r->streams[i];
+		struct table_load *l = &r->tables[st->table];
+		const struct manifest_table *mt = &r->manifest.tables[st->table];
+		struct load_job job = { .work = &r->work, .from = r->from, .table = mt, .first = st->first, .end = st->end,
+			.bulk = l->streams == 1, .local_infile = r->local_infile };
+		bool last;
+		int rc = load_run(t->conn, &job, &e);
+
+		pthread_mutex_lock(&r->work.lock);
+		last = --l->streams_left == 0;
+		pthread_mutex_unlock(&r->work.lock);
+		if (rc == 0 && last && !r->work.failed && l->add_keys.len)
+			rc = load_add_keys(t->conn, mt, l, &e);
+		if (rc < 0) {
+			work_fail(&r->work, &e);
+			break;
+		}
+	}
+	mysql_thread_end();
+	return NULL;
+}
+
+static struct sql *connect_target(const struct restore_opts *o, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(&o->to, d, e);
+
+	if (!s)
+		return NULL;
+	if (sql_exec(s, NULL, "SET SESSION sql_log_bin = 0") < 0) {
+		; /* no right to say so: then the rows are in its binary log too */
+	}
+	(void)sql_exec(s, NULL, "SET SESSION check_constraint_checks = 0"); /* held at the source; MySQL has no such switch */
+	if (sql_exec(s, e, "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0") < 0) {
+		sql_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+static int sum_up(struct restore *r, struct backup_result *out)
+{
+	for (size_t i = 0; i < r->manifest.n_tables; i++) {
+		out->rows += r->manifest.tables[i].rows;
+		for (size_t j = 0; j < r->manifest.tables[i].n_chunks; j++)
+			out->size_bytes += r->manifest.tables[i].chunks[j].size_bytes;
+	}
+	out->tables = r->manifest.n_tables;
+	out->backup_ts = r->manifest.backup_ts;
+	out->backup_seq = r->manifest.backup_seq;
+	return 0;
+}
+
+int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *res, struct err *e)
+{
+	unsigned threads = o->threads ? o->threads : 4;
+	struct restore r = { .from = from, .opts = o };
+	struct restore_thread *t;
+	int64_t start = clock_mono_ns();
+	uint64_t local_infile = 0;
+	int rc = -1;
+
+	*res = (struct backup_result){ 0 };
+	if (threads > WORK_THREADS_MAX)
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, WORK_THREADS_MAX);
+	t = xcalloc(threads, sizeof(*t));
+	work_init(&r.work, o->rate_bytes_per_s, o->deadline);
+	for (unsigned i = 0; i < threads; i++)
+		t[i].r = &r;
+	if (manifest_read(from, &r.manifest, e) < 0)
+		goto out;
+	r.tables = xcalloc(r.manifest.n_tables + 1, sizeof(*r.tables));
+	for (size_t i = 0; i < r.manifest.n_tables; i++)
+		r.tables[i].add_keys = (struct strbuf)STRBUF_INIT;
+	for (unsigned i = 0; i < threads; i++) {
+		t[i].conn = connect_target(o, r.work.deadline, e);
+		if (!t[i].conn)
+			goto out;
+	}
+	for (size_t i = 0; i < r.manifest.n_tables; i++)
+		if (refuse_existing(t[0].conn, r.manifest.tables[i].db, r.manifest.tables[i].name, e) < 0)
+			goto out;
+	for (size_t i = 0; i < r.manifest.n_views; i++)
+		if (refuse_existing(t[0].conn, r.manifest.views[i].db, r.manifest.views[i].name, e) < 0)
+			goto out;
+	if (check_all(&r, t, threads, e) < 0)
+		goto out;
+	res->queue_us = (clock_mono_ns() - start) / 1000;
+	if (sql_value_u64(t[0].conn, &local_infile, NULL, "SELECT @@GLOBAL.local_infile") < 0)
+		local_infile = 0;
+	r.local_infile = local_infile != 0;
+	if (make_databases(&r, t[0].conn, e) < 0 || make_tables(&r, t[0].conn, e) < 0)
+		goto out;
+	plan_streams(&r, threads);
+	r.work.next = 0;
+	r.work.raw_bytes = 0;
+	r.work.start_ns = clock_mono_ns();
+	if (work_run(&r.work, load_thread, t, sizeof(*t), threads, e) < 0 || make_views(&r, t[0].conn, e) < 0)
+		goto out;
+	rc = sum_up(&r, res);
+out:
+	res->execution_us = (clock_mono_ns() - start) / 1000;
+	for (unsigned i = 0; i < threads; i++)
+		sql_close(t[i].conn);
+	for (size_t i = 0; r.tables && i < r.manifest.n_tables; i++)
+		strbuf_release(&r.tables[i].add_keys);
+	free(r.tables);
+	free(r.streams);
+	free(r.checks);
+	free(t);
+	manifest_release(&r.manifest);
+	work_release(&r.work);
+	return rc;
+}
