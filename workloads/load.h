@@ -27,6 +27,7 @@ struct load_opts {
 	bool ledger_rows;          /* each transaction also inserts its (worker, seq) into drtest_ledger */
 	int64_t journal_start_ns;  /* zero of the ledger's times (CLOCK_MONOTONIC) */
 	bool stop_on_lost;         /* a lost connection ends the worker (outcome unknown at COMMIT, failed before); else reconnect with backoff */
+	const char *const *set;    /* the load's own options: NULL-terminated "name=value"; NULL: their defaults */
 };
 
 struct load;

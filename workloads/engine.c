@@ -1,0 +1,257 @@
+/* The engine's threads: each serves its workers' sockets with one epoll loop and one Lua state. */
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "workloads/load_impl.h"
+
+#define TICK_NS 10000000ll        /* timeouts, ends and the start signal are looked at this often */
+#define FLUSH_TICKS 5             /* ledgers are written at least every 50 ms */
+#define EVENTS_MAX 64
+#define CONNECT_MS 10000
+
+void engine_error(struct load *l, const struct err *e)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->error.kind == ERR_NONE)
+		l->error = *e;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static struct worker *idle_pop(struct engine_thread *t)
+{
+	struct worker *w = t->idle_first;
+
+	t->idle_first = w->next_idle;
+	if (!t->idle_first)
+		t->idle_last = NULL;
+	return w;
+}
+
+/* Gives due transactions to free workers. Returns when to look again. */
+static int64_t serve_due(struct engine_thread *t, int64_t now)
+{
+	struct load *l = t->load;
+	struct worker *last = t->idle_last;
+	bool more = t->idle_first != NULL;
+
+	while (more) {
+		int64_t due;
+
+		if (atomic_load(&l->stopping)) {
+			more = t->idle_first != last;
+			worker_end(idle_pop(t));
+			continue;
+		}
+		if (!atomic_load(&l->go))
+			break;
+		if (!pace_take(l, now, &due))
+			return due;
+		more = t->idle_first != last; /* whoever becomes idle meanwhile has its turn after the sockets */
+		struct worker *w = idle_pop(t);
+
+		worker_begin(w, due, now);
+		worker_ready(w, 0);
+	}
+	return now + TICK_NS;
+}
+
+static int wait_events(int fd, struct epoll_event *ev, int64_t ns)
+{
+	static atomic_bool no_pwait2;
+	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+	int n;
+
+	if (!atomic_load(&no_pwait2)) {
+		n = epoll_pwait2(fd, ev, EVENTS_MAX, &ts, NULL);
+		if (n >= 0 || errno != ENOSYS)
+			return n;
+		atomic_store(&no_pwait2, true); /* a kernel before 5.11: whole milliseconds have to do */
+	}
+	return epoll_wait(fd, ev, EVENTS_MAX, (int)(ns / 1000000));
+}
+
+static int wait_bits(uint32_t events, int wanted)
+{
+	int bits = (events & EPOLLIN ? MYSQL_WAIT_READ : 0) | (events & EPOLLOUT ? MYSQL_WAIT_WRITE : 0) |
+		   (events & EPOLLPRI ? MYSQL_WAIT_EXCEPT : 0);
+
+	if (events & (EPOLLERR | EPOLLHUP)) /* the call that waits finds out why */
+		bits |= MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
+	bits &= wanted;
+	return bits ? bits : wanted & ~MYSQL_WAIT_TIMEOUT;
+}
+
+static void tick(struct engine_thread *t, int64_t now, bool flush)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < t->n_workers; i++) {
+		struct worker *w = t->worker[i];
+
+		worker_tick(w, now);
+		if (flush && w->ledger && ledger_writer_flush(w->ledger, &e) < 0)
+			engine_error(t->load, &e);
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct engine_thread *t = arg;
+	struct epoll_event ev[EVENTS_MAX];
+	int64_t next_tick = 0;
+	unsigned ticks = 0;
+
+	for (size_t i = 0; i < t->n_workers; i++) {
+		worker_connect(t->worker[i]);
+		worker_ready(t->worker[i], 0);
+	}
+	while (t->n_ended < t->n_workers) {
+		int64_t now = clock_mono_ns(), wake = serve_due(t, now);
+		int n;
+
+		if (wake > now + TICK_NS)
+			wake = now + TICK_NS;
+		now = clock_mono_ns();
+		n = wait_events(t->epoll_fd, ev, wake > now ? wake - now : 0);
+		for (int i = 0; i < n; i++) {
+			struct worker *w = ev[i].data.ptr;
+
+			worker_ready(w, wait_bits(ev[i].events, w->link.wait));
+		}
+		now = clock_mono_ns();
+		if (now >= next_tick) {
+			tick(t, now, ++ticks % FLUSH_TICKS == 0);
+			next_tick = now + TICK_NS;
+		}
+	}
+	tick(t, clock_mono_ns(), true);
+	return NULL;
+}
+
+/* The worker's side of its thread's Lua state. */
+static void attach(struct engine_thread *t, struct worker *w)
+{
+	struct load *l = t->load;
+	lua_State *L = t->script.L;
+
+	w->thread = t;
+	w->phase = PHASE_CONNECT;
+	w->was_ready = w->again = false;
+	w->backoff_ms = 0;
+	w->co = NULL;
+	w->co_ref = LUA_NOREF;
+	w->draw.seed = l->o.seed;
+	w->draw.dist = l->dist;
+	w->draw.tables = l->o.load_tables;
+	w->draw.table_size = l->o.table_size;
+	w->con.way = CON_SUSPENDS;
+	w->con.draw = &w->draw;
+	w->con.script = &t->script;
+	script_push_con(&t->script, &w->con);
+	w->con_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	script_push_draw(&t->script, &w->draw);
+	w->draw_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	w->link.epoll_fd = t->epoll_fd;
+	w->link.watched_fd = -1;
+	w->link.script = &t->script;
+	w->link.n_stmts = (size_t)t->script.n_statements * (l->o.tables + 1) + 1;
+	if (!w->link.stmt)
+		w->link.stmt = xcalloc(w->link.n_stmts, sizeof(*w->link.stmt));
+}
+
+static int thread_open(struct engine_thread *t, struct err *e)
+{
+	struct load *l = t->load;
+
+	if (script_open(&t->script, l->name, (const char *const *)l->set, e) < 0)
+		return -1;
+	t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (t->epoll_fd < 0)
+		return err_sys(e, "epoll_create1");
+	t->idle_first = t->idle_last = NULL;
+	t->n_ended = 0;
+	for (size_t i = 0; i < t->n_workers; i++)
+		attach(t, t->worker[i]);
+	return 0;
+}
+
+/* Signals stay with the threads that expect them. */
+static int thread_run(struct engine_thread *t, struct err *e)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&t->id, NULL, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc) {
+		errno = rc;
+		return err_sys(e, "start a load thread");
+	}
+	t->running = true;
+	return 0;
+}
+
+void engine_join(struct load *l)
+{
+	for (unsigned i = 0; i < l->n_threads; i++) {
+		struct engine_thread *t = &l->thread[i];
+
+		if (t->running)
+			pthread_join(t->id, NULL);
+		t->running = false;
+		for (size_t k = 0; k < t->n_workers; k++)
+			link_close(&t->worker[k]->link);
+		if (t->epoll_fd >= 0)
+			close(t->epoll_fd);
+		t->epoll_fd = -1;
+		script_close(&t->script);
+	}
+}
+
+int engine_start(struct load *l, struct err *e)
+{
+	struct deadline d = deadline_in_ms(CONNECT_MS);
+	int rc = -1;
+
+	mysql_library_init(0, NULL, NULL);
+	atomic_store(&l->stopping, false);
+	atomic_store(&l->cutting, false);
+	atomic_store(&l->go, false);
+	atomic_store(&l->ready, 0);
+	atomic_store(&l->alive, l->o.workers);
+	atomic_store(&l->first_ack_us, 0);
+	l->error = (struct err)ERR_INIT;
+	for (unsigned i = 0; i < l->n_threads; i++)
+		if (thread_open(&l->thread[i], e) < 0)
+			goto out;
+	for (unsigned i = 0; i < l->n_threads; i++)
+		if (thread_run(&l->thread[i], e) < 0)
+			goto out;
+	while (atomic_load(&l->ready) < l->o.workers) {
+		if (load_error(l, e) < 0)
+			goto out;
+		if (pause_ms(2, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load: %u of %u workers had connected", atomic_load(&l->ready), l->o.workers);
+			goto out;
+		}
+	}
+	pace_start(l, clock_mono_ns());
+	atomic_store(&l->go, true);
+	rc = 0;
+out:
+	if (rc < 0) {
+		atomic_store(&l->stopping, true);
+		atomic_store(&l->cutting, true);
+		engine_join(l);
+	}
+	return rc;
+}

@@ -1,0 +1,45 @@
+/* One connection over the client library's non-blocking calls: an operation is started, then continued whenever its socket is ready,
+ * until it is done. Nothing here waits. */
+#ifndef WORKLOADS_LINK_H
+#define WORKLOADS_LINK_H
+
+#include <mysql.h>
+
+#include "workloads/script.h"
+
+enum link_op { LINK_NONE, LINK_CONNECT, LINK_QUERY, LINK_STORE, LINK_PREPARE, LINK_EXECUTE, LINK_STORE_STMT };
+struct link {
+	MYSQL *m;                 /* NULL: not connected */
+	enum link_op op;
+	int wait;                 /* MYSQL_WAIT_* of the operation under way; 0: it is done */
+	int64_t timeout_ns;       /* CLOCK_MONOTONIC; when MYSQL_WAIT_TIMEOUT is among them */
+	bool failed;              /* the operation's end: then code and text are set */
+	int code;
+	char text[512];
+	uint64_t affected;        /* rows changed, or rows read */
+	uint64_t last_gtid;       /* sequence number from the last OK packet that told one; 0: none since link_forget_gtid() */
+	/* statements, prepared when first used: [statement * (tables + 1) + table], and last drtest_ledger's */
+	MYSQL_STMT **stmt, *current;
+	size_t n_stmts;
+	const struct script *script;
+	struct con_call *call;    /* the call being executed */
+	MYSQL_BIND bind[SCRIPT_ARGS_MAX];
+	const char *sql;          /* of the statement being prepared */
+	struct strbuf sql_text;
+	MYSQL *ret_m;
+	MYSQL_RES *ret_res;
+	int ret;
+	int epoll_fd, watched_fd; /* watched_fd: -1 none */
+};
+
+/* Each starts an operation: `wait` tells whether it is already done. */
+void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db);
+void link_query(struct link *l, const char *text, size_t n);
+void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call); /* prepares it first where that is new */
+void link_continue(struct link *l, int ready);
+void link_cut(struct link *l);     /* breaks the socket: the operation under way ends with an error at its next continuation */
+void link_close(struct link *l);   /* also frees statements; a zeroed one is fine. No operation may be under way, or it is abandoned */
+bool link_lost(int code);          /* the connection is gone, or the server is going */
+bool link_retryable(int code);     /* the transaction was surely rolled back and may be drawn anew */
+
+#endif

@@ -1,0 +1,253 @@
+#include "workloads/load.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "workloads/load_impl.h"
+
+#define WORKERS_MAX 100000u
+#define TABLES_MAX 10000u
+#define STOP_MS 2000
+
+static int check_opts(const struct load_opts *o, struct err *e)
+{
+	if (!o->name)
+		return err_set(e, ERR_USAGE, 0, "a load has a name");
+	if (o->workers < 1 || o->workers > WORKERS_MAX)
+		return err_set(e, ERR_USAGE, 0, "load %s: workers: 1 to %u, not %u", o->name, WORKERS_MAX, o->workers);
+	if (o->tables < 1 || o->tables > TABLES_MAX)
+		return err_set(e, ERR_USAGE, 0, "load %s: tables: 1 to %u, not %u", o->name, TABLES_MAX, o->tables);
+	if (o->load_tables > o->tables)
+		return err_set(e, ERR_USAGE, 0, "load %s: %u tables are to be written to, %u are prepared", o->name, o->load_tables, o->tables);
+	if (o->table_size < 1 || o->table_size > INT32_MAX)
+		return err_set(e, ERR_USAGE, 0, "load %s: table_size: 1 to %d", o->name, INT32_MAX);
+	if (o->db && (!*o->db || strlen(o->db) > 64))
+		return err_set(e, ERR_USAGE, 0, "load %s: a database's name has 1 to 64 bytes", o->name);
+	if (!(o->rate >= 0 && o->rate <= 1e7))
+		return err_set(e, ERR_USAGE, 0, "load %s: rate: 0 to 10,000,000 transactions per second", o->name);
+	return 0;
+}
+
+static int last_seq(void *arg, const struct ledger_record *r)
+{
+	struct load *l = arg;
+
+	if (r->worker >= 1 && r->worker <= l->o.workers)
+		l->worker[r->worker - 1].seq = r->seq;
+	return 0;
+}
+
+static int open_ledgers(struct load *l, struct err *e)
+{
+	if (!l->ledger_dir)
+		return 0;
+	if (fs_mkdir_p(l->ledger_dir, 0755, e) < 0)
+		return -1;
+	/* an earlier process's sequences are never used again */
+	if (ledger_read(l->ledger_dir, last_seq, l, NULL, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < l->o.workers; i++) {
+		l->worker[i].ledger = ledger_writer_open(l->ledger_dir, i + 1, e);
+		if (!l->worker[i].ledger)
+			return -1;
+	}
+	return 0;
+}
+
+static char **copy_list(const char *const *list)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (list && list[n])
+		n++;
+	copy = xcalloc(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(list[i]);
+	return copy;
+}
+
+static void share_workers(struct load *l)
+{
+	l->n_threads = l->o.workers < 2 ? 1 : l->o.workers <= 64 ? 2 : LOAD_THREADS_MAX;
+	for (unsigned i = 0; i < l->n_threads; i++) {
+		l->thread[i].load = l;
+		l->thread[i].epoll_fd = -1;
+		l->thread[i].worker = xcalloc(l->o.workers, sizeof(struct worker *));
+	}
+	for (unsigned i = 0; i < l->o.workers; i++) {
+		struct engine_thread *t = &l->thread[i % l->n_threads];
+
+		l->worker[i].number = i + 1;
+		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
+		l->worker[i].link.sql_text = (struct strbuf)STRBUF_INIT;
+		t->worker[t->n_workers++] = &l->worker[i];
+	}
+}
+
+struct load *load_new(const struct load_opts *o, struct err *e)
+{
+	const char *rand_type = o->rand_type ? o->rand_type : "special";
+	struct load *l;
+
+	if (check_opts(o, e) < 0)
+		return NULL;
+	l = xcalloc(1, sizeof(*l));
+	l->o = *o;
+	if (!l->o.load_tables)
+		l->o.load_tables = l->o.tables;
+	l->name = xstrdup(o->name);
+	l->db = xstrdup(o->db ? o->db : "sbtest");
+	l->ledger_dir = xstrdup(o->ledger_dir);
+	l->set = copy_list(o->set);
+	l->o.name = l->name;
+	l->o.db = l->db;
+	l->o.ledger_dir = l->ledger_dir;
+	l->o.set = (const char *const *)l->set;
+	l->rate = o->rate;
+	l->model_con.call.text = (struct strbuf)STRBUF_INIT;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->model_lock, NULL);
+	rng_seed3(&l->pace_rng, o->seed, 0, 0);
+	l->worker = aligned_alloc(64, sizeof(struct worker) * o->workers);
+	if (!l->worker)
+		abort();
+	memset(l->worker, 0, sizeof(struct worker) * o->workers);
+	share_workers(l);
+	if (dist_init(&l->dist, rand_type, o->table_size) < 0) {
+		err_set(e, ERR_USAGE, 0, "load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian", o->name, rand_type);
+		goto failed;
+	}
+	if (script_open(&l->script, l->name, l->o.set, e) < 0 || model_init(l, e) < 0 || open_ledgers(l, e) < 0)
+		goto failed;
+	return l;
+failed:
+	load_free(l);
+	return NULL;
+}
+
+void load_free(struct load *l)
+{
+	if (!l)
+		return;
+	if (l->started)
+		load_stop(l, deadline_in_ms(STOP_MS), NULL);
+	for (unsigned i = 0; i < l->o.workers; i++) {
+		struct worker *w = &l->worker[i];
+
+		ledger_writer_close(w->ledger, NULL);
+		con_face_release(&w->con);
+		strbuf_release(&w->link.sql_text);
+		free(w->link.stmt);
+	}
+	for (unsigned i = 0; i < l->n_threads; i++)
+		free(l->thread[i].worker);
+	script_close(&l->script);
+	con_face_release(&l->model_con);
+	for (char **s = l->set; *s; s++)
+		free(*s);
+	free(l->set);
+	free(l->worker);
+	free(l->name);
+	free(l->db);
+	free(l->ledger_dir);
+	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->model_lock);
+	free(l);
+}
+
+int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e)
+{
+	if (l->started)
+		return err_set(e, ERR_USAGE, 0, "load %s runs already", l->name);
+	l->endpoint = *ep;
+	l->cluster = cluster;
+	if (engine_start(l, e) < 0)
+		return err_wrap(e, "start load %s on %s:%u", l->name, ep->host, ep->port);
+	pthread_mutex_lock(&l->lock);
+	l->started = true;
+	pthread_mutex_unlock(&l->lock);
+	return 0;
+}
+
+int load_stop(struct load *l, struct deadline d, struct err *e)
+{
+	if (!l->started)
+		return 0;
+	atomic_store(&l->stopping, true);
+	while (atomic_load(&l->alive) > 0 && pause_ms(2, d) == 0)
+		;
+	/* whoever still waits for its server has its connection cut: its transaction is unknown or failed, and in the ledger */
+	if (atomic_load(&l->alive) > 0)
+		atomic_store(&l->cutting, true);
+	engine_join(l);
+	pthread_mutex_lock(&l->lock);
+	l->started = false;
+	pthread_mutex_unlock(&l->lock);
+	for (unsigned i = 0; i < l->o.workers; i++)
+		if (l->worker[i].ledger && ledger_writer_flush(l->worker[i].ledger, e) < 0)
+			return -1;
+	return 0;
+}
+
+bool load_running(struct load *l)
+{
+	return l->started && atomic_load(&l->alive) > 0;
+}
+
+int load_error(struct load *l, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->error.kind != ERR_NONE) {
+		if (e)
+			*e = l->error;
+		rc = -1;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+static void add_latency(struct hist *into, const struct hist *from)
+{
+	struct hist copy;
+
+	/* its thread may be writing: each number by itself is whole, the sums may be one transaction apart */
+	for (int i = 0; i < HIST_SLOTS; i++)
+		copy.slot[i] = __atomic_load_n(&from->slot[i], __ATOMIC_RELAXED);
+	copy.count = __atomic_load_n(&from->count, __ATOMIC_RELAXED);
+	copy.sum_us = __atomic_load_n(&from->sum_us, __ATOMIC_RELAXED);
+	copy.min_us = __atomic_load_n(&from->min_us, __ATOMIC_RELAXED);
+	copy.max_us = __atomic_load_n(&from->max_us, __ATOMIC_RELAXED);
+	if (copy.count)
+		hist_merge(into, &copy);
+}
+
+void load_get_stats(struct load *l, struct load_stats *st)
+{
+	struct hist *latency = st->latency;
+
+	*st = (struct load_stats){ .latency = latency, .first_ack_us = atomic_load(&l->first_ack_us), .last_ack_us = atomic_load(&l->last_ack_us) };
+	for (unsigned i = 0; i < l->o.workers; i++) {
+		struct worker *w = &l->worker[i];
+
+		/* outcomes before starts: a transaction under way is started and nothing else */
+		st->acked += atomic_load_explicit(&w->acked, memory_order_relaxed);
+		st->failed += atomic_load_explicit(&w->failed, memory_order_relaxed);
+		st->unknown += atomic_load_explicit(&w->unknown, memory_order_relaxed);
+		st->retried += atomic_load_explicit(&w->retried, memory_order_relaxed);
+		st->started += atomic_load_explicit(&w->started, memory_order_relaxed);
+		st->statements += atomic_load_explicit(&w->statements, memory_order_relaxed);
+	}
+	st->backlog = pace_backlog(l, clock_mono_ns());
+	if (latency) {
+		memset(latency, 0, sizeof(*latency));
+		for (unsigned i = 0; i < l->n_threads; i++)
+			add_latency(latency, &l->thread[i].latency);
+	}
+}

@@ -1,0 +1,110 @@
+/* Inside the load engine: what its parts share. */
+#ifndef WORKLOADS_LOAD_IMPL_H
+#define WORKLOADS_LOAD_IMPL_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "harness/verify/ledger.h"
+#include "workloads/link.h"
+#include "workloads/load.h"
+#include "workloads/script.h"
+
+#define LOAD_THREADS_MAX 4
+#define LEDGER_TABLE "drtest_ledger"
+
+enum phase {
+	PHASE_CONNECT, PHASE_SESSION, /* becoming ready */
+	PHASE_IDLE,
+	PHASE_EVENT,                  /* in event(), or in a call of it */
+	PHASE_LEDGER_ROW, PHASE_COMMIT, /* the two parts of con:commit() */
+	PHASE_ROLLBACK,               /* after a failure, before the next transaction */
+	PHASE_BACKOFF,                /* lost; connects again at wake_ns */
+	PHASE_ENDED,
+};
+
+/* One connection and its numbers, used by its thread alone; the counters are read by anyone. */
+struct worker {
+	alignas(64) _Atomic uint64_t started, acked, failed, unknown, retried, statements;
+	uint32_t number;          /* from 1 */
+	uint64_t seq;             /* the last one used */
+	struct ledger_writer *ledger;
+	struct engine_thread *thread;
+	struct link link;
+	enum phase phase;
+	bool was_ready;           /* it has connected since load_start() */
+	int backoff_ms;
+	int64_t wake_ns;
+	struct worker *next_idle;
+	/* the transaction under way */
+	struct draw draw;
+	struct con_face con;
+	struct con_call ledger_call;
+	lua_State *co;
+	int co_ref, con_ref, draw_ref;
+	bool in_txn, wrote, committed, rolled_back, again;
+	int64_t due_ns, begin_ns, end_ns;
+};
+
+struct engine_thread {
+	struct load *load;
+	pthread_t id;
+	bool running;
+	int epoll_fd;
+	struct script script;     /* its own Lua state */
+	struct worker **worker;
+	size_t n_workers, n_ended;
+	struct worker *idle_first, *idle_last;
+	struct hist latency;      /* written by this thread with relaxed stores */
+};
+
+struct load {
+	struct load_opts o;
+	char *name, *db, *ledger_dir;
+	char **set;
+	struct dist dist;
+	struct script script;     /* prepare and the model's; guarded by model_lock */
+	pthread_mutex_t model_lock;
+	struct audit_model model;
+	struct draw model_draw;
+	struct con_face model_con;
+	int model_con_ref, model_draw_ref;
+	bool has_model;
+	struct worker *worker;
+	struct engine_thread thread[LOAD_THREADS_MAX];
+	unsigned n_threads;
+	struct sql_endpoint endpoint;
+	uint16_t cluster;
+	bool started;             /* between load_start() and load_stop(); the caller's thread */
+	atomic_bool stopping, cutting;
+	_Atomic int64_t first_ack_us, last_ack_us;
+	_Atomic unsigned alive, ready; /* workers that have not ended; that have connected */
+	atomic_bool go;           /* all have */
+	/* under lock */
+	pthread_mutex_t lock;
+	struct err error;         /* the first */
+	struct rng pace_rng;
+	double rate;
+	int64_t next_due_ns;
+};
+
+/* engine.c */
+int engine_start(struct load *l, struct err *e);
+void engine_join(struct load *l);
+void engine_error(struct load *l, const struct err *e); /* keeps the first */
+/* pace.c: 1: *due_ns is the caller's transaction; 0: none is due before *due_ns. */
+int pace_take(struct load *l, int64_t now_ns, int64_t *due_ns);
+void pace_start(struct load *l, int64_t now_ns);
+uint64_t pace_backlog(struct load *l, int64_t now_ns);
+/* worker.c: these change a worker's state and start operations; worker_ready(w, 0) then goes on as far as it can without waiting */
+void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns);
+void worker_connect(struct worker *w);
+void worker_ready(struct worker *w, int ready); /* its socket is */
+void worker_tick(struct worker *w, int64_t now_ns);
+void worker_end(struct worker *w);
+void thread_idle_add(struct engine_thread *t, struct worker *w);
+/* model.c */
+int model_init(struct load *l, struct err *e);
+
+#endif

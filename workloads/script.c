@@ -1,0 +1,285 @@
+#include "workloads/script.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/run/embed.h"
+#include "workloads/lua_con.h"
+
+EMBEDDED(workloads_loads_oltp_write_only_lua);
+
+static const struct {
+	const char *name;
+	const unsigned char *text;
+	const unsigned long *size;
+} embedded[] = {
+	{ "oltp_write_only", embed_workloads_loads_oltp_write_only_lua, &embed_workloads_loads_oltp_write_only_lua_size },
+};
+
+int script_error(lua_State *L, const struct script *s, struct err *e)
+{
+	const char *text = lua_tostring(L, -1);
+
+	err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, text ? text : "an error that is no text");
+	lua_pop(L, 1);
+	return -1;
+}
+
+void script_sql(const struct script_statement *st, uint32_t table, struct strbuf *out)
+{
+	const char *at = strstr(st->sql, "%d");
+
+	if (!at) {
+		strbuf_addstr(out, st->sql);
+		return;
+	}
+	strbuf_add(out, st->sql, (size_t)(at - st->sql));
+	strbuf_addf(out, "%u", table);
+	strbuf_addstr(out, at + 2);
+}
+
+static int bad(struct err *e, const struct script *s, const char *what)
+{
+	return err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, what);
+}
+
+/* { "SQL", effect = "add_k", args = { "id" } } on top of the stack */
+static int read_statement(struct script *s, struct script_statement *st, struct err *e)
+{
+	static const char *const effects[] = { "add_k", "set_c", "delete", "insert" };
+	static const char *const roles[] = { "", "id", "k", "c", "pad" };
+	lua_State *L = s->L;
+	const char *sql, *effect;
+	unsigned needs = 0, has = 0;
+
+	lua_rawgeti(L, -1, 1);
+	sql = lua_tostring(L, -1);
+	if (!sql)
+		return err_set(e, ERR_USAGE, 0, "load %s: statement %s has no SQL as its first value", s->name, st->name);
+	st->sql = xstrdup(sql);
+	st->per_table = strstr(sql, "%d") != NULL;
+	for (const char *p = sql; *p; p++)
+		st->n_args += *p == '?';
+	lua_pop(L, 1);
+	if (st->n_args > SCRIPT_ARGS_MAX)
+		return err_set(e, ERR_USAGE, 0, "load %s: statement %s has %u arguments, at most %d are taken", s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
+	lua_getfield(L, -1, "effect");
+	effect = lua_tostring(L, -1);
+	lua_pop(L, 1);
+	if (!effect)
+		return 0;
+	for (unsigned i = 0; i < 4; i++)
+		if (strcmp(effect, effects[i]) == 0) {
+			st->effect = (enum audit_op_kind)i;
+			st->audited = true;
+		}
+	lua_getfield(L, -1, "args");
+	if (!st->audited || !st->per_table || !lua_istable(L, -1) || lua_objlen(L, -1) != st->n_args)
+		return err_set(e, ERR_USAGE, 0, "load %s: statement %s: an effect is add_k, set_c, delete or insert on a table %%d, with args naming each ?",
+			       s->name, st->name);
+	for (unsigned i = 0; i < st->n_args; i++) {
+		const char *role;
+
+		lua_rawgeti(L, -1, (int)i + 1);
+		role = lua_tostring(L, -1);
+		for (unsigned k = 1; role && k < 5; k++)
+			if (strcmp(role, roles[k]) == 0) {
+				st->role[i] = (enum arg_role)k;
+				has |= 1u << k;
+			}
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	needs = 1u << ARG_ID;
+	if (st->effect == AUDIT_SET_C)
+		needs |= 1u << ARG_C;
+	if (st->effect == AUDIT_INSERT)
+		needs |= 1u << ARG_C | 1u << ARG_K | 1u << ARG_PAD;
+	return has == needs ? 0 : err_set(e, ERR_USAGE, 0, "load %s: statement %s: its args do not name what its effect needs", s->name, st->name);
+}
+
+static int read_statements(struct script *s, struct err *e)
+{
+	lua_State *L = s->L;
+
+	lua_newtable(L); /* name to index */
+	lua_getfield(L, -2, "statements");
+	if (!lua_istable(L, -1))
+		return bad(e, s, "`statements` is no table");
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+		struct script_statement *st = &s->statement[s->n_statements];
+
+		if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1) || lua_objlen(L, -2) >= sizeof(st->name))
+			return bad(e, s, "`statements` maps names to { \"SQL\", .. }");
+		if (s->n_statements == SCRIPT_STATEMENTS_MAX)
+			return bad(e, s, "too many statements");
+		strcpy(st->name, lua_tostring(L, -2));
+		if (read_statement(s, st, e) < 0)
+			return -1;
+		lua_pushvalue(L, -2);
+		lua_pushinteger(L, (lua_Integer)s->n_statements++);
+		lua_rawset(L, -6);
+	}
+	lua_pop(L, 1);
+	s->names_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+/* Options with their defaults, then what was set: a table for the script's functions. */
+static int read_options(struct script *s, const char *const *set, struct err *e)
+{
+	lua_State *L = s->L;
+
+	lua_newtable(L);
+	lua_getfield(L, -2, "options");
+	if (lua_istable(L, -1))
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+			if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
+				return bad(e, s, "`options` maps names to { default, \"help\" }");
+			lua_pushvalue(L, -2);
+			lua_rawgeti(L, -2, 1);
+			lua_rawset(L, -6);
+		}
+	lua_pop(L, 1);
+	for (; set && *set; set++) {
+		const char *eq = strchr(*set, '=');
+		int type;
+
+		if (!eq)
+			return err_set(e, ERR_USAGE, 0, "load %s: \"%s\" is not name=value", s->name, *set);
+		lua_pushlstring(L, *set, (size_t)(eq - *set));
+		lua_rawget(L, -2);
+		type = lua_type(L, -1);
+		lua_pop(L, 1);
+		lua_pushlstring(L, *set, (size_t)(eq - *set));
+		if (type == LUA_TNUMBER) {
+			char *end;
+			double v = strtod(eq + 1, &end);
+
+			if (end == eq + 1 || *end || !isfinite(v))
+				return err_set(e, ERR_USAGE, 0, "load %s: option %s: a number is wanted", s->name, *set);
+			lua_pushnumber(L, v);
+		} else if (type == LUA_TBOOLEAN) {
+			if (strcmp(eq + 1, "true") != 0 && strcmp(eq + 1, "false") != 0)
+				return err_set(e, ERR_USAGE, 0, "load %s: option %s: true or false is wanted", s->name, *set);
+			lua_pushboolean(L, eq[1] == 't');
+		} else if (type == LUA_TSTRING) {
+			lua_pushstring(L, eq + 1);
+		} else {
+			return err_set(e, ERR_USAGE, 0, "load %s: no option \"%.*s\"", s->name, (int)(eq - *set), *set);
+		}
+		lua_rawset(L, -3);
+	}
+	s->opt_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+static int function_ref(lua_State *L, const char *field)
+{
+	lua_getfield(L, -1, field);
+	if (lua_isfunction(L, -1))
+		return luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pop(L, 1);
+	return LUA_NOREF;
+}
+
+static int read_form(struct script *s, const char *const *set, struct err *e)
+{
+	lua_State *L = s->L;
+	const char *text;
+
+	if (!lua_istable(L, -1))
+		return bad(e, s, "the file must return a table { name, description, statements, event, .. }");
+	lua_getfield(L, -1, "name");
+	text = lua_tostring(L, -1);
+	if (!text || !*text || strlen(text) >= sizeof(s->name))
+		return bad(e, s, "`name` is no text of 1 to 64 bytes");
+	strcpy(s->name, text);
+	lua_pop(L, 1);
+	lua_getfield(L, -1, "description");
+	s->description = xstrdup(lua_isstring(L, -1) ? lua_tostring(L, -1) : "");
+	lua_pop(L, 1);
+	if (read_statements(s, e) < 0 || read_options(s, set, e) < 0)
+		return -1;
+	s->event_ref = function_ref(L, "event");
+	s->prepare_ref = function_ref(L, "prepare");
+	s->row_ref = function_ref(L, "row");
+	if (s->event_ref == LUA_NOREF)
+		return bad(e, s, "`event` is no function");
+	lua_getfield(L, -1, "audit");
+	if (lua_istable(L, -1)) {
+		lua_getfield(L, -1, "table_prefix");
+		text = lua_tostring(L, -1);
+		if (!text || !*text || strlen(text) >= sizeof(s->audit_prefix) || s->row_ref == LUA_NOREF)
+			return bad(e, s, "`audit` needs table_prefix, and `row` to be a function");
+		strcpy(s->audit_prefix, text);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return 0;
+}
+
+/* A script that sets a global by mistake is told so: its states are many, its globals would differ. */
+static int no_new_global(lua_State *L)
+{
+	return luaL_error(L, "a load sets no globals: \"%s\"", lua_tostring(L, 2) ? lua_tostring(L, 2) : "?");
+}
+
+static int load_text(struct script *s, const char *name)
+{
+	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+		if (strcmp(name, embedded[i].name) == 0) {
+			char chunk[128];
+
+			snprintf(chunk, sizeof(chunk), "@workloads/loads/%s.lua", name);
+			return luaL_loadbuffer(s->L, (const char *)embedded[i].text, *embedded[i].size, chunk);
+		}
+	return luaL_loadfile(s->L, name);
+}
+
+static bool known(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+		if (strcmp(name, embedded[i].name) == 0)
+			return true;
+	return strchr(name, '/') || (n > 4 && strcmp(name + n - 4, ".lua") == 0);
+}
+
+int script_open(struct script *s, const char *name, const char *const *set, struct err *e)
+{
+	*s = (struct script){ .names_ref = LUA_NOREF, .event_ref = LUA_NOREF, .prepare_ref = LUA_NOREF, .row_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	if (!known(name))
+		return err_set(e, ERR_USAGE, 0, "no load \"%s\": there is oltp_write_only, or give the path of a .lua file", name);
+	s->L = luaL_newstate();
+	if (!s->L)
+		return err_set(e, ERR_ENV, 0, "load %s: no Lua state", name);
+	luaL_openlibs(s->L);
+	lua_con_open(s->L);
+	lua_newtable(s->L);
+	lua_pushcfunction(s->L, no_new_global);
+	lua_setfield(s->L, -2, "__newindex");
+	lua_setmetatable(s->L, LUA_GLOBALSINDEX);
+	if (load_text(s, name) != 0 || lua_pcall(s->L, 0, 1, 0) != 0)
+		script_error(s->L, s, e);
+	else if (read_form(s, set, e) == 0)
+		return 0;
+	script_close(s);
+	return -1;
+}
+
+void script_close(struct script *s)
+{
+	if (s->L)
+		lua_close(s->L);
+	for (unsigned i = 0; i < SCRIPT_STATEMENTS_MAX; i++)
+		free(s->statement[i].sql);
+	free(s->description);
+	memset(s, 0, sizeof(*s));
+}

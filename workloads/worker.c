@@ -1,0 +1,427 @@
+/* A worker's life: connect, take a due transaction, run event() as a coroutine from one call to the next, and record how it ended. */
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "workloads/load_impl.h"
+
+#define BACKOFF_MS_MIN 10
+#define BACKOFF_MS_MAX 500
+#define LEDGER_SQL "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (?, ?)"
+/* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays unknown. */
+#define SESSION_SQL "SET SESSION session_track_system_variables='last_gtid'"
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void latency_add(struct hist *h, uint64_t us)
+{
+	uint64_t *slot = &h->slot[hist_slot(us)];
+
+	__atomic_store_n(slot, *slot + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->sum_us, h->sum_us + us, __ATOMIC_RELAXED);
+	if (!h->count || us < h->min_us)
+		__atomic_store_n(&h->min_us, us, __ATOMIC_RELAXED);
+	if (us > h->max_us)
+		__atomic_store_n(&h->max_us, us, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELAXED);
+}
+
+static int64_t journal_us(const struct load *l, int64_t ns)
+{
+	return (ns - l->o.journal_start_ns) / 1000;
+}
+
+void thread_idle_add(struct engine_thread *t, struct worker *w)
+{
+	w->phase = PHASE_IDLE;
+	w->next_idle = NULL;
+	if (t->idle_last)
+		t->idle_last->next_idle = w;
+	else
+		t->idle_first = w;
+	t->idle_last = w;
+}
+
+void worker_end(struct worker *w)
+{
+	if (w->phase == PHASE_ENDED)
+		return;
+	w->phase = PHASE_ENDED;
+	link_close(&w->link);
+	w->thread->n_ended++;
+	atomic_fetch_sub(&w->thread->load->alive, 1);
+}
+
+static void hard_error(struct worker *w, const char *what, int code, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "load worker %u: %s: %s", w->number, what, text);
+	engine_error(w->thread->load, &e);
+}
+
+static void watch(struct worker *w)
+{
+	struct link *k = &w->link;
+	struct epoll_event ev = { .events = EPOLLONESHOT, .data.ptr = w };
+	int fd = mysql_get_socket(k->m);
+
+	ev.events |= k->wait & MYSQL_WAIT_READ ? EPOLLIN : 0;
+	ev.events |= k->wait & MYSQL_WAIT_WRITE ? EPOLLOUT : 0;
+	ev.events |= k->wait & MYSQL_WAIT_EXCEPT ? EPOLLPRI : 0;
+	if (fd < 0)
+		return; /* the timeout wakes it */
+	/* the library may have closed one socket and opened another, even with the same number */
+	if (fd == k->watched_fd && epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0)
+		return;
+	if (epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_MOD, fd, &ev);
+	k->watched_fd = fd;
+}
+
+void worker_connect(struct worker *w)
+{
+	struct load *l = w->thread->load;
+
+	link_close(&w->link);
+	w->phase = PHASE_CONNECT;
+	link_connect(&w->link, &l->endpoint, l->db);
+}
+
+static void lost(struct worker *w)
+{
+	struct load *l = w->thread->load;
+
+	link_close(&w->link);
+	if (l->o.stop_on_lost || atomic_load(&l->stopping)) {
+		worker_end(w);
+		return;
+	}
+	w->phase = PHASE_BACKOFF;
+	w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MS_MIN;
+	if (w->backoff_ms > BACKOFF_MS_MAX)
+		w->backoff_ms = BACKOFF_MS_MAX;
+	w->wake_ns = clock_mono_ns() + w->backoff_ms * 1000000ll;
+}
+
+/* The transaction is over: counted, and written to the ledger. */
+static void record(struct worker *w, enum txn_outcome outcome, bool retried)
+{
+	struct load *l = w->thread->load;
+	struct ledger_record r = {
+		.worker = w->number, .outcome = (uint8_t)outcome, .flags = retried ? TXN_RETRIED : 0, .cluster = l->cluster, .seq = w->seq,
+		.due_us = journal_us(l, w->due_ns), .begin_us = journal_us(l, w->begin_ns), .end_us = journal_us(l, w->end_ns),
+		.position = outcome == TXN_ACKED ? w->link.last_gtid : 0,
+	};
+
+	if (w->ledger)
+		ledger_writer_add(w->ledger, &r);
+	if (outcome == TXN_ACKED) {
+		int64_t none = 0;
+
+		latency_add(&w->thread->latency, (uint64_t)((w->end_ns - w->due_ns) / 1000));
+		atomic_compare_exchange_strong(&l->first_ack_us, &none, r.end_us);
+		for (int64_t last = atomic_load(&l->last_ack_us); last < r.end_us;)
+			if (atomic_compare_exchange_weak(&l->last_ack_us, &last, r.end_us))
+				break;
+		add(&w->acked, 1);
+	} else if (outcome == TXN_FAILED) {
+		add(&w->failed, 1);
+	} else {
+		add(&w->unknown, 1);
+	}
+	if (retried)
+		add(&w->retried, 1);
+}
+
+static void next_transaction(struct worker *w)
+{
+	struct load *l = w->thread->load;
+	bool again = w->again;
+
+	w->again = false;
+	if (atomic_load(&l->stopping))
+		worker_end(w);
+	else if (again)
+		worker_begin(w, w->due_ns, clock_mono_ns());
+	else
+		thread_idle_add(w->thread, w);
+}
+
+/* A fresh coroutine: one that was left in the middle of event() is never resumed. */
+static void drop_coroutine(struct worker *w)
+{
+	luaL_unref(w->thread->script.L, LUA_REGISTRYINDEX, w->co_ref);
+	w->co_ref = LUA_NOREF;
+	w->co = NULL;
+}
+
+static void event_failed(struct worker *w, bool at_commit)
+{
+	struct link *k = &w->link;
+	bool gone = link_lost(k->code), retry = link_retryable(k->code);
+	enum txn_outcome outcome = TXN_FAILED;
+
+	w->end_ns = clock_mono_ns();
+	drop_coroutine(w);
+	/* at COMMIT only a conflict is a sure no; before it, what was not committed never will be, except autocommitted statements */
+	if (at_commit ? !retry : !w->in_txn && w->wrote && !retry)
+		outcome = TXN_UNKNOWN;
+	record(w, outcome, retry);
+	w->again = retry;
+	if (gone) {
+		lost(w);
+	} else if (retry) {
+		/* 1205 rolls back the statement alone */
+		w->phase = PHASE_ROLLBACK;
+		link_query(k, "ROLLBACK", 8);
+	} else {
+		hard_error(w, at_commit ? "COMMIT" : "transaction", k->code, k->text);
+		worker_end(w);
+	}
+}
+
+static void script_failed(struct worker *w, const char *text)
+{
+	w->end_ns = clock_mono_ns();
+	hard_error(w, w->thread->script.name, 0, text);
+	record(w, w->committed ? TXN_ACKED : !w->in_txn && w->wrote ? TXN_UNKNOWN : TXN_FAILED, false);
+	drop_coroutine(w);
+	worker_end(w);
+}
+
+static void event_returned(struct worker *w)
+{
+	if (w->in_txn) {
+		script_failed(w, "event() ended without con:commit() or con:rollback()");
+		return;
+	}
+	if (!w->committed)
+		w->end_ns = clock_mono_ns();
+	record(w, w->rolled_back ? TXN_FAILED : TXN_ACKED, false);
+	w->backoff_ms = 0;
+	next_transaction(w);
+}
+
+static size_t slot_of(const struct worker *w, unsigned statement, uint32_t table)
+{
+	return statement * (size_t)(w->thread->load->o.tables + 1) + table;
+}
+
+static void start_commit(struct worker *w)
+{
+	w->phase = PHASE_COMMIT;
+	link_query(&w->link, "COMMIT", 6);
+}
+
+/* The call that event() made before it yielded. */
+static void start_call(struct worker *w)
+{
+	struct load *l = w->thread->load;
+	struct con_call *c = &w->con.call;
+	struct link *k = &w->link;
+
+	add(&w->statements, 1);
+	w->phase = PHASE_EVENT;
+	switch (c->verb) {
+	case CON_BEGIN:
+		w->in_txn = true;
+		link_query(k, c->text.buf, c->text.len);
+		return;
+	case CON_ROLLBACK:
+	case CON_QUERY:
+		w->wrote |= c->verb == CON_QUERY;
+		link_query(k, c->text.buf, c->text.len);
+		return;
+	case CON_EXECUTE: {
+		const struct script_statement *st = &w->thread->script.statement[c->statement];
+		struct strbuf sql = STRBUF_INIT;
+		size_t slot = slot_of(w, c->statement, c->table);
+
+		w->wrote = true;
+		if (!k->stmt[slot])
+			script_sql(st, c->table, &sql);
+		link_execute(k, slot, sql.buf, c);
+		strbuf_release(&sql);
+		return;
+	}
+	case CON_COMMIT:
+		if (!l->o.ledger_rows) {
+			start_commit(w);
+			return;
+		}
+		add(&w->statements, 1);
+		w->phase = PHASE_LEDGER_ROW;
+		w->ledger_call.n_args = 2;
+		w->ledger_call.arg[0] = (struct con_arg){ .number = w->number };
+		w->ledger_call.arg[1] = (struct con_arg){ .number = (int64_t)w->seq };
+		link_execute(k, k->n_stmts - 1, LEDGER_SQL, &w->ledger_call);
+		return;
+	}
+}
+
+static void resume(struct worker *w, int n_args)
+{
+	int rc = lua_resume(w->co, n_args);
+
+	if (rc == 0) {
+		lua_settop(w->co, 0);
+		event_returned(w);
+	} else if (rc != LUA_YIELD) {
+		char text[512];
+
+		snprintf(text, sizeof(text), "%s", lua_tostring(w->co, -1) ? lua_tostring(w->co, -1) : "an error that is no text");
+		script_failed(w, text);
+	} else if (w->con.call.verb == CON_COMMIT && !w->in_txn) {
+		script_failed(w, "con:commit() without con:begin()");
+	} else if (w->con.call.verb == CON_BEGIN && (w->in_txn || w->committed)) {
+		script_failed(w, "an event is one transaction: con:begin() came twice");
+	} else {
+		start_call(w);
+	}
+}
+
+void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
+{
+	lua_State *L = w->thread->script.L;
+
+	if (!w->co) {
+		w->co = lua_newthread(L);
+		w->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	w->phase = PHASE_EVENT;
+	w->due_ns = due_ns;
+	w->begin_ns = now_ns;
+	w->in_txn = w->wrote = w->committed = w->rolled_back = false;
+	w->link.last_gtid = 0;
+	draw_begin(&w->draw, w->number, ++w->seq);
+	add(&w->started, 1);
+	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->thread->script.event_ref);
+	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->con_ref);
+	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->draw_ref);
+	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->thread->script.opt_ref);
+	resume(w, 3);
+}
+
+static void become_ready(struct worker *w)
+{
+	struct load *l = w->thread->load;
+
+	if (!w->was_ready) {
+		w->was_ready = true;
+		atomic_fetch_add(&l->ready, 1);
+	}
+	next_transaction(w);
+}
+
+static void connect_failed(struct worker *w)
+{
+	if (w->was_ready && link_lost(w->link.code)) {
+		lost(w);
+		return;
+	}
+	hard_error(w, "connect", w->link.code, w->link.text);
+	worker_end(w);
+}
+
+/* The operation that was under way is done. */
+static void operation_done(struct worker *w)
+{
+	struct link *k = &w->link;
+
+	switch (w->phase) {
+	case PHASE_CONNECT:
+		if (k->failed) {
+			connect_failed(w);
+			return;
+		}
+		w->phase = PHASE_SESSION;
+		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
+		return;
+	case PHASE_SESSION:
+		if (k->failed && link_lost(k->code))
+			connect_failed(w);
+		else
+			become_ready(w); /* a server without that variable gives no positions */
+		return;
+	case PHASE_EVENT:
+		if (k->failed) {
+			event_failed(w, false);
+			return;
+		}
+		if (w->con.call.verb == CON_ROLLBACK) {
+			w->in_txn = false;
+			w->rolled_back = true;
+		}
+		lua_pushnumber(w->co, (double)k->affected);
+		resume(w, 1);
+		return;
+	case PHASE_LEDGER_ROW:
+		if (k->failed)
+			event_failed(w, false);
+		else
+			start_commit(w);
+		return;
+	case PHASE_COMMIT:
+		if (k->failed) {
+			event_failed(w, true);
+			return;
+		}
+		w->end_ns = clock_mono_ns();
+		w->in_txn = false;
+		w->committed = true;
+		resume(w, 0);
+		return;
+	case PHASE_ROLLBACK:
+		if (!k->failed)
+			next_transaction(w);
+		else
+			lost(w);
+		return;
+	case PHASE_IDLE:
+	case PHASE_BACKOFF:
+	case PHASE_ENDED:
+		return;
+	}
+}
+
+static bool has_operation(const struct worker *w)
+{
+	return w->phase != PHASE_IDLE && w->phase != PHASE_BACKOFF && w->phase != PHASE_ENDED;
+}
+
+void worker_ready(struct worker *w, int ready)
+{
+	if (ready && has_operation(w) && w->link.wait)
+		link_continue(&w->link, ready);
+	/* an operation that needed no waiting is done already: then the next one, until there is something to wait for */
+	while (has_operation(w) && !w->link.wait)
+		operation_done(w);
+	if (has_operation(w))
+		watch(w);
+}
+
+void worker_tick(struct worker *w, int64_t now_ns)
+{
+	struct load *l = w->thread->load;
+
+	if (w->phase == PHASE_BACKOFF && now_ns >= w->wake_ns) {
+		if (atomic_load(&l->stopping))
+			worker_end(w);
+		else
+			worker_connect(w);
+		worker_ready(w, 0);
+	} else if (atomic_load(&l->cutting) && (w->phase == PHASE_CONNECT || w->phase == PHASE_SESSION)) {
+		worker_end(w);
+	} else if (has_operation(w) && w->link.wait) {
+		if (atomic_load(&l->cutting))
+			link_cut(&w->link);
+		if (w->link.wait & MYSQL_WAIT_TIMEOUT && now_ns >= w->link.timeout_ns)
+			worker_ready(w, MYSQL_WAIT_TIMEOUT);
+	}
+}
