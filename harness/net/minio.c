@@ -125,6 +125,17 @@ out:
 	return rc;
 }
 
+/* Its last FATAL line follows a long stack; without one, the end of the log. */
+static const char *reason(const char *tail)
+{
+	const char *at = NULL;
+	size_t n = strlen(tail);
+
+	for (const char *p = tail; (p = strstr(p, "FATAL")); p++)
+		at = p;
+	return at ? at : tail + (n > 600 ? n - 600 : 0);
+}
+
 struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct err *e)
 {
 	struct minio *m = xcalloc(1, sizeof(*m));
@@ -143,8 +154,8 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 		if (rc != 0)
 			break;
 		strbuf_reset(&tail);
-		proc_log_tail(o->log_path, 5, &tail);
-		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), tail.buf);
+		proc_log_tail(o->log_path, 20, &tail);
+		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), reason(tail.buf));
 		if (!strstr(tail.buf, "in use"))
 			break;
 		stop(m);

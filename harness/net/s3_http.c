@@ -232,7 +232,12 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 	CURLcode rc;
 
 	header_add(&headers, xstrfmt("x-amz-content-sha256: %s", hash));
-	header_add(&headers, xstrdup("Expect:")); /* no 100-continue */
+	/* No 100-continue. Before 8.3 libcurl signs the header that this line removes (curl issue 11664), and the server refuses the
+	 * signature: there a body over 1 MiB announces itself, but nothing waits for the answer. */
+	if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080300)
+		header_add(&headers, xstrdup("Expect:"));
+	else
+		curl_easy_setopt(h, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
 	if (c->session_token)
 		header_add(&headers, xstrfmt("x-amz-security-token: %s", c->session_token));
 	if (q->body)
