@@ -19,6 +19,7 @@ struct compare_opts {
 	const char *const *skip_dbs;      /* NULL-terminated list of databases of ours to leave out; NULL: {"drtest_feed"} */
 	unsigned findings_max;            /* rows named in full; 0: 100 */
 	const char *fix_sql_path;         /* SQL that makes b equal to a; NULL: none */
+	const char *tables;               /* only tables whose "db.table" matches this shell pattern; NULL: all */
 };
 struct compare_result {
 	enum verdict verdict;

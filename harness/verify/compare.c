@@ -1,0 +1,492 @@
+#include "harness/verify/compare.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/verify/compare_rows.h"
+#include "harness/verify/compare_structure.h"
+
+#define THREADS_MAX 64u
+
+struct pair { /* a table that both sides have */
+	struct table_schema a, b;
+	struct key_ranges ranges;
+	bool keyed;
+	struct range_sum seen;           /* under compare.lock: compare_with_sums */
+	const struct table_sum *expected;/* compare_with_sums: the other side */
+};
+struct job {
+	size_t pair, range;
+};
+struct plan {
+	struct compare c;
+	struct pair *pairs;
+	size_t n_pairs, alloc_pairs;
+	struct job *jobs;
+	size_t n_jobs;
+	_Atomic size_t next;
+};
+struct worker {
+	struct plan *p;
+	struct compare_side side[2];
+};
+
+static void fail(struct compare *c, const struct err *e)
+{
+	pthread_mutex_lock(&c->lock);
+	if (!c->failed)
+		c->first = *e;
+	c->failed = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static int run_job(struct worker *w, const struct job *j, struct err *e)
+{
+	struct plan *p = w->p;
+	struct pair *t = &p->pairs[j->pair];
+	struct row_range r = { .a = &t->a, .b = &t->b };
+	struct range_sum sum[2];
+
+	r.low = j->range ? &t->ranges.bounds[j->range - 1] : NULL;
+	r.high = j->range < t->ranges.n ? &t->ranges.bounds[j->range] : NULL;
+	if (compare_sums(w->side, &r, sum, e) < 0)
+		return -1;
+	pthread_mutex_lock(&p->c.lock);
+	p->c.rows += sum[0].rows;
+	pthread_mutex_unlock(&p->c.lock);
+	if (!memcmp(&sum[0], &sum[1], sizeof(sum[0])))
+		return 0;
+	r.rows = sum[0].rows > sum[1].rows ? sum[0].rows : sum[1].rows;
+	return t->keyed ? compare_rows(&p->c, w->side, &r, e) : compare_bags(&p->c, w->side, &r, e);
+}
+
+static void *compare_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct plan *p = w->p;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!p->c.failed && (i = p->next++) < p->n_jobs) {
+		if (clock_cancelled())
+			err_set(&e, ERR_CANCELLED, 0, "cancelled");
+		else if (run_job(w, &p->jobs[i], &e) < 0)
+			err_wrap(&e, "compare %s.%s", p->pairs[p->jobs[i].pair].a.db, p->pairs[p->jobs[i].pair].a.table);
+		if (e.kind != ERR_NONE) {
+			fail(&p->c, &e);
+			break;
+		}
+	}
+	mysql_thread_end();
+	return NULL;
+}
+
+static int run_all(struct plan *p, void *(*fn)(void *), struct worker *w, unsigned n, struct err *e)
+{
+	pthread_t thread[THREADS_MAX];
+	unsigned started = 1;
+
+	for (; started < n; started++)
+		if (pthread_create(&thread[started], NULL, fn, &w[started]))
+			break;
+	fn(&w[0]);
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(thread[i], NULL);
+	if (p->c.failed && e)
+		*e = p->c.first;
+	return p->c.failed ? -1 : 0;
+}
+
+static struct sql *connect_side(const struct sql_endpoint *ep, const char *snapshot, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+	struct strbuf v = STRBUF_INIT;
+	int rc = 0;
+
+	if (!s)
+		return NULL;
+	if (snapshot) {
+		sql_add_text(&v, snapshot, strlen(snapshot));
+		rc = sql_exec(s, e, "SET SESSION tidb_snapshot = %s", v.buf) < 0;
+	}
+	strbuf_release(&v);
+	if (rc) {
+		sql_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* Structure is read as utf8mb4, values as they are stored. */
+static int values_as_stored(struct sql *s, struct err *e)
+{
+	return sql_exec(s, e, "SET SESSION character_set_results = NULL") < 0 ? -1 : 0;
+}
+
+static bool left_out(const struct compare_opts *o, const char *db, const char *table)
+{
+	static const char *const ours[] = { "drtest_feed", NULL };
+	char name[260];
+
+	for (const char *const *skip = o->skip_dbs ? o->skip_dbs : ours; *skip; skip++)
+		if (!strcmp(*skip, db))
+			return true;
+	snprintf(name, sizeof(name), "%s.%s", db, table);
+	return o->tables && fnmatch(o->tables, name, 0);
+}
+
+static void one_side_only(struct plan *p, const struct table_name *t, const char *has, const char *lacks)
+{
+	char name[260];
+
+	snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
+	p->c.structure_different++;
+	compare_finding(&p->c, json_pack("{s:s,s:s,s:s,s:s}", "kind", "table", "table", name, "only_on", has, "not_on", lacks));
+}
+
+static struct pair *new_pair(struct plan *p)
+{
+	if (p->n_pairs == p->alloc_pairs) {
+		p->alloc_pairs = p->alloc_pairs ? p->alloc_pairs * 2 : 16;
+		p->pairs = xreallocarray(p->pairs, p->alloc_pairs, sizeof(*p->pairs));
+	}
+	p->pairs[p->n_pairs] = (struct pair){ 0 };
+	return &p->pairs[p->n_pairs++];
+}
+
+static int cut(struct plan *p, struct sql *s, size_t i, uint64_t chunk_rows, struct err *e)
+{
+	struct pair *t = &p->pairs[i];
+
+	if (t->keyed && key_ranges_cut(s, &t->a, chunk_rows, &t->ranges, e) < 0)
+		return err_wrap(e, "cut %s.%s", t->a.db, t->a.table);
+	p->jobs = xreallocarray(p->jobs, p->n_jobs + t->ranges.n + 1, sizeof(*p->jobs));
+	for (size_t j = 0; j <= t->ranges.n; j++)
+		p->jobs[p->n_jobs++] = (struct job){ i, j };
+	return 0;
+}
+
+static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn, uint64_t *tables, struct err *e)
+{
+	const struct compare_opts *o = p->c.o;
+	struct table_name *a = NULL, *b = NULL;
+	size_t na = 0, nb = 0, i = 0, j = 0;
+	bool same_flavor = sql_flavor(sa) == sql_flavor(sb);
+	int rc = -1;
+
+	if (schema_tables(sa, &a, &na, e) < 0 || schema_tables(sb, &b, &nb, e) < 0)
+		goto out;
+	while (i < na || j < nb) {
+		int order = i == na ? 1 : j == nb ? -1 : strcmp(a[i].db, b[j].db);
+		const struct table_name *t;
+		struct pair *pair;
+
+		if (order == 0)
+			order = strcmp(a[i].table, b[j].table);
+		t = order <= 0 ? &a[i] : &b[j];
+		i += order <= 0;
+		j += order >= 0;
+		if (left_out(o, t->db, t->table))
+			continue;
+		++*tables;
+		if (order) {
+			one_side_only(p, t, order < 0 ? an : bn, order < 0 ? bn : an);
+			continue;
+		}
+		pair = new_pair(p);
+		if (schema_load(sa, t->db, t->table, &pair->a, e) < 0 || schema_load(sb, t->db, t->table, &pair->b, e) < 0)
+			goto out;
+		switch (compare_structure(&p->c, &pair->a, &pair->b, same_flavor)) {
+		case STRUCTURE_UNLIKE:
+			continue; /* no row of it can be equal */
+		case STRUCTURE_ORDERED:
+			pair->keyed = key_of_ranges(&pair->a) && key_of_ranges(&pair->b);
+			break;
+		case STRUCTURE_UNORDERED:
+			break;
+		}
+		if (cut(p, sa, p->n_pairs - 1, o->chunk_rows ? o->chunk_rows : 50000, e) < 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	schema_tables_free(a, na);
+	schema_tables_free(b, nb);
+	return rc;
+}
+
+static int finish_fix(struct compare *c, const char *path, struct err *e)
+{
+	char buf[8192];
+	size_t n;
+	int rc = 0;
+
+	if (!c->fix_deletes)
+		return 0;
+	if (c->fix_puts) {
+		rewind(c->fix_puts);
+		while ((n = fread(buf, 1, sizeof(buf), c->fix_puts)) > 0)
+			if (fwrite(buf, 1, n, c->fix_deletes) != n)
+				rc = -1;
+		fclose(c->fix_puts);
+	}
+	if (ferror(c->fix_deletes) || fclose(c->fix_deletes) || rc < 0)
+		return err_sys(e, "write %s", path);
+	return 0;
+}
+
+static int open_fix(struct compare *c, const char *path, struct err *e)
+{
+	if (!path)
+		return 0;
+	c->fix_deletes = fopen(path, "we");
+	if (!c->fix_deletes)
+		return err_sys(e, "create %s", path);
+	c->fix_puts = tmpfile();
+	if (!c->fix_puts)
+		return err_sys(e, "temporary file");
+	fputs("SET NAMES utf8mb4, time_zone = '+00:00', foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n", c->fix_deletes);
+	return 0;
+}
+
+static void plan_release(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_pairs; i++) {
+		schema_release(&p->pairs[i].a);
+		schema_release(&p->pairs[i].b);
+		key_ranges_release(&p->pairs[i].ranges);
+	}
+	free(p->pairs);
+	free(p->jobs);
+	pthread_mutex_destroy(&p->c.lock);
+}
+
+static void conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn, int64_t start_ns)
+{
+	struct compare *c = &p->c;
+
+	r->rows = c->rows;
+	r->rows_different = c->rows_different;
+	r->findings = c->findings;
+	c->findings = NULL;
+	r->verdict = c->rows_different || c->structure_different ? VERDICT_FAIL : VERDICT_PASS;
+	r->elapsed_us = (clock_mono_ns() - start_ns) / 1000;
+	if (r->verdict == VERDICT_PASS) {
+		snprintf(r->evidence, sizeof(r->evidence), "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables, structure too", bn, an, r->rows, r->tables);
+	} else {
+		json_t *f = json_array_get(r->findings, 0);
+		const char *kind = json_string_value(json_object_get(f, "kind")), *table = json_string_value(json_object_get(f, "table"));
+		char *key = json_dumps(json_object_get(f, "key"), JSON_COMPACT | JSON_ENCODE_ANY);
+
+		snprintf(r->evidence, sizeof(r->evidence), "%s differs from %s: %" PRIu64 " rows, %" PRIu64 " differences of structure, in %" PRIu64 " tables; first: %s %s %.200s",
+			 bn, an, r->rows_different, c->structure_different, r->tables, kind ? kind : "", table ? table : "", key ? key : "");
+		free(key);
+	}
+}
+
+static void plan_init(struct plan *p, const struct compare_opts *o)
+{
+	*p = (struct plan){ .c = { .o = o, .findings_max = o->findings_max ? o->findings_max : 100, .findings = json_array() } };
+	pthread_mutex_init(&p->c.lock, NULL);
+}
+
+int compare_run(const struct compare_opts *o, struct compare_result *r, struct err *e)
+{
+	unsigned threads = o->threads ? o->threads : 4;
+	const char *an = o->a_name ? o->a_name : "a", *bn = o->b_name ? o->b_name : "b";
+	struct deadline d = deadline_in_ms(30000); /* to connect */
+	struct worker *w;
+	struct plan p;
+	int64_t start = clock_mono_ns();
+	int rc = -1;
+
+	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
+	if (threads > THREADS_MAX)
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, THREADS_MAX);
+	plan_init(&p, o);
+	w = xcalloc(threads, sizeof(*w));
+	for (unsigned i = 0; i < threads; i++) {
+		w[i].p = &p;
+		w[i].side[0].query = w[i].side[1].query = (struct strbuf)STRBUF_INIT;
+	}
+	for (unsigned i = 0; i < threads; i++) {
+		w[i].side[0].conn = connect_side(&o->a, o->a_snapshot, d, e);
+		w[i].side[1].conn = w[i].side[0].conn ? connect_side(&o->b, o->b_snapshot, d, e) : NULL;
+		if (!w[i].side[1].conn) {
+			err_wrap(e, "%s", w[i].side[0].conn ? bn : an);
+			goto out;
+		}
+	}
+	if (open_fix(&p.c, o->fix_sql_path, e) < 0 || plan_tables(&p, w[0].side[0].conn, w[0].side[1].conn, an, bn, &r->tables, e) < 0)
+		goto out;
+	for (unsigned i = 0; i < threads; i++)
+		if (values_as_stored(w[i].side[0].conn, e) < 0 || values_as_stored(w[i].side[1].conn, e) < 0)
+			goto out;
+	if (run_all(&p, compare_thread, w, threads, e) < 0)
+		goto out;
+	conclude(&p, r, an, bn, start);
+	rc = 0;
+out:
+	if (finish_fix(&p.c, o->fix_sql_path, rc == 0 ? e : NULL) < 0)
+		rc = -1;
+	for (unsigned i = 0; i < threads; i++)
+		for (int s = 0; s < 2; s++) {
+			sql_close(w[i].side[s].conn);
+			strbuf_release(&w[i].side[s].query);
+		}
+	free(w);
+	json_decref(p.c.findings);
+	plan_release(&p);
+	return rc;
+}
+
+/* ---- against the sums of a backup ---- */
+
+static void *sum_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct plan *p = w->p;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!p->c.failed && (i = p->next++) < p->n_jobs) {
+		struct pair *t = &p->pairs[p->jobs[i].pair];
+		size_t range = p->jobs[i].range;
+		struct strbuf *q = &w->side[1].query;
+		struct sql_rows rows = { 0 };
+
+		strbuf_reset(q);
+		strbuf_addstr(q, "SELECT ");
+		checksum_select_list(q, &t->a);
+		strbuf_addstr(q, " FROM ");
+		sql_add_name(q, t->a.db);
+		strbuf_addch(q, '.');
+		sql_add_name(q, t->a.table);
+		key_where(q, &t->a, range ? &t->ranges.bounds[range - 1] : NULL, range < t->ranges.n ? &t->ranges.bounds[range] : NULL);
+		if (sql_query_stream(w->side[1].conn, &rows, &e, q->buf, q->len) == 0 && sql_rows_next(&rows, &e) == 1 && rows.cell[0] &&
+		    rows.cell[1] && rows.cell[2]) {
+			pthread_mutex_lock(&p->c.lock);
+			t->seen.rows += strtoull(rows.cell[0], NULL, 10);
+			t->seen.a += strtoull(rows.cell[1], NULL, 10);
+			t->seen.b += strtoull(rows.cell[2], NULL, 10);
+			pthread_mutex_unlock(&p->c.lock);
+		} else {
+			err_wrap(&e, "sum %s.%s", t->a.db, t->a.table);
+			fail(&p->c, &e);
+		}
+		sql_rows_release(&rows);
+	}
+	mysql_thread_end();
+	return NULL;
+}
+
+static const struct table_sum *sum_of(const struct table_sums *sums, const struct table_name *t)
+{
+	for (size_t i = 0; i < sums->n; i++)
+		if (!strcmp(sums->t[i].db, t->db) && !strcmp(sums->t[i].table, t->table))
+			return &sums->t[i];
+	return NULL;
+}
+
+static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sums, uint64_t *tables, struct err *e)
+{
+	struct table_name *have = NULL;
+	size_t n = 0, found = 0;
+	int rc = -1;
+
+	if (schema_tables(s, &have, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct table_sum *sum = sum_of(sums, &have[i]);
+		struct pair *pair;
+
+		if (left_out(p->c.o, have[i].db, have[i].table))
+			continue;
+		++*tables;
+		if (!sum) {
+			one_side_only(p, &have[i], "the cluster", "the backup");
+			continue;
+		}
+		found++;
+		pair = new_pair(p);
+		pair->expected = sum;
+		if (schema_load(s, have[i].db, have[i].table, &pair->a, e) < 0)
+			goto out;
+		pair->keyed = key_of_ranges(&pair->a) != NULL;
+		if (cut(p, s, p->n_pairs - 1, 50000, e) < 0)
+			goto out;
+	}
+	for (size_t i = 0; i < sums->n && found < sums->n; i++) {
+		struct table_name t = { sums->t[i].db, sums->t[i].table };
+		bool there = false;
+
+		for (size_t j = 0; j < n && !there; j++)
+			there = !strcmp(have[j].db, t.db) && !strcmp(have[j].table, t.table);
+		if (!there) {
+			++*tables;
+			one_side_only(p, &t, "the backup", "the cluster");
+		}
+	}
+	rc = 0;
+out:
+	schema_tables_free(have, n);
+	return rc;
+}
+
+int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sums, unsigned threads, struct compare_result *r, struct err *e)
+{
+	struct compare_opts o = { .threads = threads ? threads : 4 };
+	struct deadline d = deadline_in_ms(30000);
+	struct worker *w;
+	struct plan p;
+	int64_t start = clock_mono_ns();
+	int rc = -1;
+
+	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
+	if (o.threads > THREADS_MAX)
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", o.threads, THREADS_MAX);
+	plan_init(&p, &o);
+	w = xcalloc(o.threads, sizeof(*w));
+	for (unsigned i = 0; i < o.threads; i++)
+		w[i] = (struct worker){ .p = &p, .side = { { .query = STRBUF_INIT }, { .query = STRBUF_INIT } } };
+	for (unsigned i = 0; i < o.threads; i++)
+		if (!(w[i].side[1].conn = connect_side(b, NULL, d, e)))
+			goto out;
+	if (plan_sums(&p, w[0].side[1].conn, sums, &r->tables, e) < 0 || run_all(&p, sum_thread, w, o.threads, e) < 0)
+		goto out;
+	for (size_t i = 0; i < p.n_pairs; i++) {
+		const struct pair *t = &p.pairs[i];
+		uint64_t sum = (t->seen.a & UINT32_MAX) << 32 | (t->seen.b & UINT32_MAX);
+		char name[260];
+
+		p.c.rows += t->expected->rows;
+		if (t->seen.rows == t->expected->rows && sum == t->expected->sum)
+			continue;
+		snprintf(name, sizeof(name), "%s.%s", t->a.db, t->a.table);
+		/* which rows is not known: at least the difference of the counts, at least one */
+		p.c.rows_different += t->seen.rows > t->expected->rows ? t->seen.rows - t->expected->rows :
+			t->seen.rows < t->expected->rows ? t->expected->rows - t->seen.rows : 1;
+		compare_finding(&p.c, json_pack("{s:s,s:s,s:I,s:I}", "kind", "sum", "table", name, "rows_in_backup", (json_int_t)t->expected->rows,
+			"rows_in_cluster", (json_int_t)t->seen.rows));
+	}
+	conclude(&p, r, "the backup", "the cluster", start);
+	rc = 0;
+out:
+	for (unsigned i = 0; i < o.threads; i++) {
+		sql_close(w[i].side[1].conn);
+		strbuf_release(&w[i].side[1].query);
+	}
+	free(w);
+	json_decref(p.c.findings);
+	plan_release(&p);
+	return rc;
+}
+
+void compare_result_release(struct compare_result *r)
+{
+	json_decref(r->findings);
+	r->findings = NULL;
+}

@@ -1,0 +1,15 @@
+/* Two definitions of one table: what differs, and how far the rows can still be compared. */
+#ifndef HARNESS_VERIFY_COMPARE_STRUCTURE_H
+#define HARNESS_VERIFY_COMPARE_STRUCTURE_H
+
+#include "harness/verify/compare_rows.h"
+
+enum structure_verdict {
+	STRUCTURE_ORDERED,   /* the same columns, and a key that orders both sides alike */
+	STRUCTURE_UNORDERED, /* the same columns; rows compare as a multiset */
+	STRUCTURE_UNLIKE,    /* other columns: rows do not compare */
+};
+/* Findings for each difference: with one kind of server on both sides line by line of SHOW CREATE TABLE, else by columns and unique keys. */
+enum structure_verdict compare_structure(struct compare *c, const struct table_schema *a, const struct table_schema *b, bool same_flavor);
+
+#endif
