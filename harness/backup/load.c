@@ -83,7 +83,7 @@ static int infile_init(void **ptr, const char *name, void *arg)
 {
 	(void)name;
 	*ptr = arg;
-	return 0;
+	return arg ? 0 : 1; /* no load runs: a server that asks for a file all the same gets none */
 }
 
 static int infile_read(void *ptr, char *buf, unsigned n)
@@ -98,7 +98,7 @@ static void infile_end(void *ptr)
 
 static int infile_error(void *ptr, char *message, unsigned n)
 {
-	snprintf(message, n, "%s", ((struct chunk_text *)ptr)->err.text);
+	snprintf(message, n, "%s", ptr ? ((struct chunk_text *)ptr)->err.text : "no file is given");
 	return 2000; /* CR_UNKNOWN_ERROR: the client library wants a number of its own */
 }
 
@@ -162,7 +162,7 @@ static int load_infile(struct sql *s, const struct load_job *j, size_t first, si
 	}
 	rc = 0;
 out:
-	mysql_set_local_infile_default(m);
+	mysql_set_local_infile_handler(m, infile_init, infile_read, infile_end, infile_error, NULL);
 	chunk_text_release(&text);
 	strbuf_release(&q);
 	strbuf_release(&notes);
