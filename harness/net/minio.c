@@ -31,11 +31,13 @@ char *minio_find(struct err *e)
 	found = proc_which("minio");
 	if (found)
 		return found;
-	path = cache && *cache ? xstrfmt("%s/drtest/bin/minio", cache) : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
+	path = cache && *cache ? xstrfmt("%s/drtest/bin/minio", cache)
+	                       : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
 	found = proc_which(path);
 	if (!found)
 		err_set(e, ERR_ENV, 0, "MinIO is not installed (looked in $DRTEST_MINIO, PATH and %s). 'make deps' installs it, or "
-		                       "GOBIN=%.*s go install github.com/minio/minio@latest", path, (int)(strlen(path) - strlen("/minio")), path);
+		                       "GOBIN=%.*s go install github.com/minio/minio@latest", path,
+		        (int)(strlen(path) - strlen("/minio")), path);
 	free(path);
 	return found;
 }
@@ -79,7 +81,8 @@ static int wait_ready(struct minio *m, struct deadline d, struct err *e)
 			break;
 		}
 		if (pause_ms(20, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "MinIO did not get ready on 127.0.0.1:%d in time", m->port);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+			        "MinIO did not get ready on 127.0.0.1:%d in time", m->port);
 			break;
 		}
 	}
@@ -102,10 +105,11 @@ static void stop(struct minio *m)
 
 static int start_once(struct minio *m, const struct minio_opts *o, char *bin, int wanted, struct deadline d, struct err *e)
 {
-	char *env[5] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password), xstrdup("MINIO_UPDATE=off"),
+	char *env[5] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password),
+	                 xstrdup("MINIO_UPDATE=off"),
 		         xstrdup("MINIO_BROWSER=off"), NULL };
 	char address[32], console[32];
-	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path };
+	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path, .outlives_us = o->outlives_us };
 	int rc = -1;
 
 	m->port = port_take(wanted, e);
@@ -177,6 +181,16 @@ int minio_port(const struct minio *m)
 struct proc *minio_proc(struct minio *m)
 {
 	return m->proc;
+}
+
+void minio_detach(struct minio *m)
+{
+	if (!m)
+		return;
+	proc_detach(m->proc);
+	port_release(m->port);
+	port_release(m->console_port);
+	free(m);
 }
 
 void minio_free(struct minio *m)

@@ -9,6 +9,7 @@ struct minio_opts {
 	const char *log_path;
 	const char *user, *password; /* to the child by environment, never argv */
 	int port;              /* wanted; a free one when it is taken. 0: any */
+	bool outlives_us;      /* may be left running by minio_detach() */
 };
 struct minio;
 /* $DRTEST_MINIO, PATH, ${XDG_CACHE_HOME:-~/.cache}/drtest/bin; NULL with *e telling how to get it. The caller frees. */
@@ -17,5 +18,6 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 int minio_port(const struct minio *m);
 struct proc *minio_proc(struct minio *m); /* still the minio's */
 void minio_free(struct minio *m);         /* stops it; NULL is fine */
+void minio_detach(struct minio *m);       /* frees m and leaves the server running (--keep) */
 
 #endif

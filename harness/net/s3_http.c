@@ -232,8 +232,8 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 	CURLcode rc;
 
 	header_add(&headers, xstrfmt("x-amz-content-sha256: %s", hash));
-	/* No 100-continue. Before 8.3 libcurl signs the header that this line removes (curl issue 11664), and the server refuses the
-	 * signature: there a body over 1 MiB announces itself, but nothing waits for the answer. */
+	/* No 100-continue. Before 8.3 libcurl signs the header that this line removes (curl issue 11664), and the server
+	 * refuses the signature: there a body over 1 MiB announces itself, but nothing waits for the answer. */
 	if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080300)
 		header_add(&headers, xstrdup("Expect:"));
 	else
@@ -347,7 +347,8 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 		}
 		if (a.wrong_range || (delivered && r->status == 412)) {
 			if (!q->restart) {
-				err_set(e, ERR_IO, (int)r->status, "%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
+				err_set(e, ERR_IO, (int)r->status,
+				        "%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
 				        q->path, (unsigned long long)delivered);
 				goto out;
 			}
@@ -392,7 +393,8 @@ again:
 			if (clock_cancelled())
 				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
 			else
-				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path, r->attempts, (long long)q->patience_ms);
+				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path, r->attempts,
+				         (long long)q->patience_ms);
 			goto out;
 		}
 		backoff = backoff * 2 < BACKOFF_MS_MAX ? backoff * 2 : BACKOFF_MS_MAX;
@@ -424,11 +426,14 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 	if (!strcmp(r->answer.code, "NoSuchBucket"))
 		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
 	if (r->status == 404)
-		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no such object in bucket '%s' at %s", what, c->bucket, c->base);
+		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no such object in bucket '%s' at %s", what,
+		               c->bucket, c->base);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(r->answer.code, known[i].code))
-			return err_set(e, known[i].kind, (int)r->status, "%s: %s (%s, bucket '%s' at %s)", what, known[i].advice, known[i].code,
+			return err_set(e, known[i].kind, (int)r->status, "%s: %s (%s, bucket '%s' at %s)", what, known[i].advice,
+			               known[i].code,
 			               c->bucket, c->base);
-	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s", what,
+	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s",
+	               what,
 	               c->base, r->status, r->answer.code, r->answer.message[0] ? ": " : "", r->answer.message);
 }

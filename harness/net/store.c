@@ -105,7 +105,8 @@ int store_put(struct store *s, const char *key, const void *data, size_t n, stru
 	if (check_key(key, e) < 0)
 		return -1;
 	if (n > STORE_OBJECT_BYTES_MAX)
-		return err_set(e, ERR_USAGE, 0, "put %s: %zu bytes are more than an object may have (%zu)", key, n, STORE_OBJECT_BYTES_MAX);
+		return err_set(e, ERR_USAGE, 0, "put %s: %zu bytes are more than an object may have (%zu)", key, n,
+		               STORE_OBJECT_BYTES_MAX);
 	return s->ops->put(s, key, data, n, e);
 }
 

@@ -27,11 +27,13 @@ const char *store_kind(const struct store *s);         /* "s3" or "file" */
 int store_create_bucket(struct store *s, struct err *e); /* existing and ours is fine; file: makes the directory */
 int store_bucket_exists(struct store *s, bool *exists, struct err *e);
 
-/* The object appears whole or not at all. Larger than 16 MiB goes as multipart on S3. file: temporary name, fsync, rename, fsync. */
+/* The object appears whole or not at all; a file store makes the directories it needs. Larger than 16 MiB
+ * goes as multipart on S3. file: temporary name, fsync, rename, fsync. */
 int store_put(struct store *s, const char *key, const void *data, size_t n, struct err *e);
 /* Appends the object to out; larger than max is ERR_BAD_DATA, absent is ERR_NOT_FOUND. */
 int store_get(struct store *s, const char *key, size_t max, struct strbuf *out, struct err *e);
-/* Streamed: fn sees the body piece by piece; returning -1 (with *e set) stops. */
+/* Streamed: fn sees the body piece by piece; returning -1 (with *e set) stops.
+ * No byte comes twice: a body that was cut goes on where it stopped, or fails if the object was replaced meanwhile. */
 int store_get_stream(struct store *s, const char *key, int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg,
                      struct err *e);
 struct store_object {
@@ -42,7 +44,8 @@ struct store_list {
 	struct store_object *objects; /* sorted by key bytes */
 	size_t n;
 };
-/* All objects under prefix ("" for all), recursively, through every continuation. */
+/* All objects under prefix ("" for all; a prefix of the text), recursively, through every continuation. An absent bucket is
+ * ERR_NOT_FOUND; an absent directory of a file store lists nothing, as an S3 prefix without objects does. */
 int store_list(struct store *s, const char *prefix, struct store_list *out, struct err *e);
 void store_list_release(struct store_list *l);
 int store_delete(struct store *s, const char *key, struct err *e); /* absent is fine */

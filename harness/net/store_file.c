@@ -217,7 +217,8 @@ struct store *store_file_open(const struct uri *u, struct err *e)
 	size_t n = strlen(u->path);
 
 	if (*u->host || *u->user || u->path[0] != '/') {
-		err_set(e, ERR_USAGE, 0, "store %s://: needs an absolute directory, with three slashes: %s:///directory", u->scheme, u->scheme);
+		err_set(e, ERR_USAGE, 0, "store %s://: needs an absolute directory, with three slashes: %s:///directory", u->scheme,
+		        u->scheme);
 		return NULL;
 	}
 	while (n > 1 && u->path[n - 1] == '/')

@@ -50,7 +50,8 @@ static int s3_create_bucket(struct store *st, struct err *e)
 	int rc = -1;
 
 	if (strcmp(s->region, "us-east-1") != 0) { /* the one region that must not be named */
-		body = xstrfmt("<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>", s->region);
+		body = xstrfmt("<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
+		               s->region);
 		q.body = body;
 		q.body_n = strlen(body);
 	}
@@ -171,7 +172,8 @@ static int completed_before(struct multipart *m, bool *yes, struct err *e)
 
 static int complete(struct multipart *m, struct err *e)
 {
-	char *query = xstrfmt("uploadId=%s", m->id), *body = xstrfmt("<CompleteMultipartUpload>%s</CompleteMultipartUpload>", m->etags.buf);
+	char *query = xstrfmt("uploadId=%s", m->id), *body = xstrfmt("<CompleteMultipartUpload>%s</CompleteMultipartUpload>",
+	                                                             m->etags.buf);
 	struct s3_request q = { .method = "POST", .path = m->path, .query = query, .body = body, .body_n = strlen(body),
 		                .patience_ms = m->s->base.patience_ms };
 	struct s3_response r = S3_RESPONSE_INIT;
@@ -198,7 +200,8 @@ out:
 static void abandon(struct multipart *m)
 {
 	char *query = xstrfmt("uploadId=%s", m->id);
-	struct s3_request q = { .method = "DELETE", .path = m->path, .query = query, .patience_ms = ABORT_PATIENCE_MS, .deaf = true };
+	struct s3_request q = { .method = "DELETE", .path = m->path, .query = query, .patience_ms = ABORT_PATIENCE_MS,
+	                        .deaf = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 
 	s3_request(m->s->client, &q, &r, NULL);
@@ -273,7 +276,8 @@ static int s3_get(struct store *st, const char *key, store_sink *fn, void (*rest
 {
 	struct store_s3 *s = self(st);
 	char *path = object_path(s, key), *what = xstrfmt("get %s", key);
-	struct s3_request q = { .method = "GET", .path = path, .sink = fn, .restart = restart, .arg = arg, .patience_ms = st->patience_ms };
+	struct s3_request q = { .method = "GET", .path = path, .sink = fn, .restart = restart, .arg = arg,
+	                        .patience_ms = st->patience_ms };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc = s3_request(s->client, &q, &r, e);
 
@@ -407,16 +411,20 @@ static const char *first_of(const char *a, const char *b, const char *c)
 
 static int check_params(const struct uri *u, struct err *e)
 {
-	static const char *const not_spoken[] = { "role-arn", "external-id", "sse", "sse-kms-key-id", "acl", "use-accelerate-endpoint" };
+	static const char *const not_spoken[] = { "role-arn", "external-id", "sse", "sse-kms-key-id", "acl",
+	                                          "use-accelerate-endpoint" };
 	size_t n = strlen(u->host);
 
 	if (*u->user || u->port)
-		return err_set(e, ERR_USAGE, 0, "store s3://: the server goes into the parameter endpoint=http://host:port, not before the bucket");
+		return err_set(e, ERR_USAGE, 0,
+		               "store s3://: the server goes into the parameter endpoint=http://host:port, not before the bucket");
 	if (n < 3 || n > 63 || strspn(u->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != n)
-		return err_set(e, ERR_USAGE, 0, "store s3://: needs a bucket of 3 to 63 letters, digits, '-' and '.': s3://bucket/prefix");
+		return err_set(e, ERR_USAGE, 0,
+		               "store s3://: needs a bucket of 3 to 63 letters, digits, '-' and '.': s3://bucket/prefix");
 	for (size_t i = 0; i < sizeof(not_spoken) / sizeof(not_spoken[0]); i++)
 		if (first_of(uri_param(u, not_spoken[i]), NULL, NULL))
-			return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: the parameter %s is not supported", u->host, not_spoken[i]);
+			return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: the parameter %s is not supported", u->host,
+			               not_spoken[i]);
 	return 0;
 }
 
@@ -437,7 +445,8 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 	}
 	if ((strcmp(ep.scheme, "http") && strcmp(ep.scheme, "https")) || !*ep.host || *ep.user || ep.n_params ||
 	    (*ep.path && strcmp(ep.path, "/"))) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: the endpoint is http://host:port or https://host:port, without path and user", u->host);
+		err_set(e, ERR_USAGE, 0,
+		        "store s3://%s: the endpoint is http://host:port or https://host:port, without path and user", u->host);
 		uri_release(&ep);
 		return NULL;
 	}
@@ -452,7 +461,8 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 struct store *store_s3_open(const struct uri *u, struct err *e)
 {
 	const char *region = first_of(uri_param(u, "region"), NULL, "us-east-1"), *style = uri_param(u, "force-path-style");
-	const char *access = uri_param(u, "access-key"), *secret = uri_param(u, "secret-access-key"), *token = uri_param(u, "session-token");
+	const char *access = uri_param(u, "access-key"), *secret = uri_param(u, "secret-access-key"),
+	        *token = uri_param(u, "session-token");
 	bool path_style = !style || (strcmp(style, "false") != 0 && strcmp(style, "0") != 0);
 	const char *prefix = u->path;
 	struct s3_client_opts o;
@@ -468,14 +478,16 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 		token = getenv("AWS_SESSION_TOKEN");
 	}
 	if (!first_of(access, NULL, NULL) || !first_of(secret, NULL, NULL)) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: needs both access-key and secret-access-key (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-		                         "in the environment)", u->host);
+		err_set(e, ERR_USAGE, 0,
+		        "store s3://%s: needs both access-key and secret-access-key "
+		                         "(or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment)", u->host);
 		return NULL;
 	}
 	/* These go into headers and a host name. */
 	if (strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(region) ||
 	    strpbrk(access, "\r\n") || (token && strpbrk(token, "\r\n"))) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: region, access-key or session-token holds a character that it can't", u->host);
+		err_set(e, ERR_USAGE, 0, "store s3://%s: region, access-key or session-token holds a character that it can't",
+		        u->host);
 		return NULL;
 	}
 	base = base_of(u, region, path_style, e);

@@ -38,7 +38,8 @@ static char *decode(const char *p, size_t n, bool query, const char *where, stru
 		lo = n - i > 2 ? hex(p[i + 2]) : -1;
 		if (hi < 0 || lo < 0 || (hi == 0 && lo == 0)) {
 			free(out);
-			err_set(e, ERR_USAGE, 0, "URI: a '%%' in the %s is not followed by two hex digits (a literal '%%' is written %%25)", where);
+			err_set(e, ERR_USAGE, 0,
+			        "URI: a '%%' in the %s is not followed by two hex digits (a literal '%%' is written %%25)", where);
 			return NULL;
 		}
 		out[k++] = (char)(hi << 4 | lo);

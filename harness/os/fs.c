@@ -176,7 +176,8 @@ static int copy_at(int from, int to, const char *name, const char *as, int depth
 		if (!list)
 			goto out;
 		while ((d = readdir(list)))
-			if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") && copy_at(in, out, d->d_name, d->d_name, depth + 1) < 0)
+			if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") &&
+			    copy_at(in, out, d->d_name, d->d_name, depth + 1) < 0)
 				goto out;
 	}
 	if (fchown(out, st.st_uid, st.st_gid) < 0 && errno != EPERM)

@@ -114,7 +114,7 @@ static void avenge(struct watch *w, const char *mark)
 			for (size_t k = before; k < ms.n;) {
 				struct stat_line st;
 
-				/* The same session, and not older than its leader: a group of that number made by others is neither. */
+				/* Its session, and not older than its leader: a stranger's group is neither. */
 				if (proc_stat(ms.m[k].pid, &st) == 0 && st.session == w->wards[i].stat.session &&
 				    st.start >= w->wards[i].stat.start) {
 					k++;
@@ -136,7 +136,8 @@ static void avenge(struct watch *w, const char *mark)
 
 static _Noreturn void guardian_main(int sock, const char *mark)
 {
-	static const int deaf_to[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM };
+	static const int deaf_to[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+	                               SIGALRM };
 	struct watch w = { 0 };
 	char msg[MESSAGE_MAX + 1];
 	int null;

@@ -27,7 +27,8 @@ static size_t n_held, alloc_held;
 /* Bound and listening, or -1. SO_REUSEADDR: connections in TIME_WAIT don't count, a listener does; the servers set it too. */
 static int listen_on(int port, int *got)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), why;
 	socklen_t len = sizeof(a);
 
@@ -104,7 +105,8 @@ static int lock_port(int port, struct err *e)
 			return -1;
 		}
 		/* Its holder removes the file when it releases: what we locked must still be what the name means. */
-		if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == mine.st_ino && there.st_dev == mine.st_dev) {
+		if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == mine.st_ino &&
+		    there.st_dev == mine.st_dev) {
 			close(dir);
 			return fd;
 		}

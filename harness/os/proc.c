@@ -37,27 +37,32 @@ static atomic_uint serials;
 struct proc *proc_start(const struct proc_opts *o, struct err *e)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
-	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as, .stdin_text = o->stdin_text };
+	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as,
+	                   .stdin_text = o->stdin_text };
 	int out = -1;
 
 	p->name = xstrdup(o->name);
 	p->log_path = xstrdup(o->log_path);
 	p->pidfd = -1;
 	family_name(p->family, atomic_fetch_add(&serials, 1));
-	if (o->log_path) {
+	if (o->log_path && !o->outlives_us) {
 		p->log = proc_log_open(o->log_path, o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_DEFAULT, &out, e);
 		if (!p->log) {
 			err_wrap(e, "start %s", o->name);
 			goto fail;
 		}
 	} else {
-		out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		/* One that outlives us writes its log itself: our pipe would end with us. */
+		const char *path = o->log_path ? o->log_path : "/dev/null";
+
+		out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 		if (out < 0) {
-			err_sys(e, "start %s: open /dev/null", o->name);
+			err_sys(e, "start %s: open %s", o->name, path);
 			goto fail;
 		}
 	}
 	s.family = p->family;
+	s.outlives_us = o->outlives_us;
 	s.out_fd = s.err_fd = out;
 	if (spawn(&s, &p->pid, &p->pidfd, e) < 0)
 		goto fail;
@@ -115,7 +120,8 @@ static int family_end(const struct proc *p, struct err *e)
 		for (size_t i = 0; i < ms.n; i++)
 			pidfd_exited_for_sure(ms.m[i].pidfd, deadline_min(d, deadline_in_ms(1000)));
 		if (n && deadline_passed(d)) {
-			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s", p->name, (int)ms.m[0].pid, KILL_MS_MAX / 1000);
+			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s", p->name, (int)ms.m[0].pid,
+			        KILL_MS_MAX / 1000);
 			members_release(&ms);
 			return -1;
 		}
@@ -247,6 +253,22 @@ void proc_free(struct proc *p)
 	free(p);
 }
 
+void proc_detach(struct proc *p)
+{
+	if (!p)
+		return;
+	if (p->ended) {
+		proc_free(p);
+		return;
+	}
+	guardian_group_forget(p->pid);
+	proc_log_close(p->log);
+	close(p->pidfd);
+	free(p->name);
+	free(p->log_path);
+	free(p);
+}
+
 char *proc_which(const char *name)
 {
 	const char *path = getenv("PATH");
@@ -268,23 +290,26 @@ char *proc_which(const char *name)
 	return NULL;
 }
 
-/* Takes what is there. 1: more may come, 0: end. */
+/* Takes what is there; of more than max it keeps the end (`over` NULL) or stops. 1: more may come, 0: end. */
 static int drain(int fd, struct strbuf *out, size_t max, bool *over)
 {
 	char buf[16384];
 	ssize_t n;
 
 	while ((n = read(fd, buf, sizeof(buf))) != 0) {
-		size_t room;
-
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
-		room = max - out->len;
-		if ((size_t)n > room)
+		if (over && (size_t)n > max - out->len) {
 			*over = true;
-		strbuf_add(out, buf, (size_t)n < room ? (size_t)n : room);
-		if (*over)
 			return 1;
+		}
+		strbuf_add(out, buf, (size_t)n);
+		if (out->len > max && !over) {
+			size_t keep = max / 2;
+
+			memmove(out->buf, out->buf + out->len - keep, keep);
+			strbuf_setlen(out, keep);
+		}
 	}
 	return 0;
 }
@@ -307,7 +332,7 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 	struct strbuf got = STRBUF_INIT, err_text = STRBUF_INIT;
 	int outs[2] = { -1, -1 }, errs[2] = { -1, -1 }, pidfd = -1, rc = -1;
 	struct spawn s = { .name = argv[0], .argv = argv, .stdin_text = stdin_text };
-	bool over = false, err_over = false, exited = false;
+	bool over = false, exited = false;
 	siginfo_t si = { 0 };
 	pid_t pid = -1;
 
@@ -325,7 +350,8 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 	fcntl(outs[0], F_SETFL, O_NONBLOCK);
 	fcntl(errs[0], F_SETFL, O_NONBLOCK);
 	while (!exited && !over) {
-		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = outs[0], .events = POLLIN }, { .fd = errs[0], .events = POLLIN } };
+		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = outs[0], .events = POLLIN },
+		                       { .fd = errs[0], .events = POLLIN } };
 		int64_t left = deadline_left_ms(d);
 
 		if (clock_cancelled()) {
@@ -342,21 +368,9 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 			close(outs[0]);
 			outs[0] = -1;
 		}
-		if (errs[0] >= 0) {
-			bool more = drain(errs[0], &err_text, STDERR_BYTES_MAX, &err_over);
-
-			if (err_over) { /* keep the end of it */
-				struct strbuf tail = STRBUF_INIT;
-
-				strbuf_add(&tail, err_text.buf + err_text.len / 2, err_text.len - err_text.len / 2);
-				strbuf_release(&err_text);
-				err_text = tail;
-				err_over = false;
-			}
-			if (!more) {
-				close(errs[0]);
-				errs[0] = -1;
-			}
+		if (errs[0] >= 0 && !drain(errs[0], &err_text, STDERR_BYTES_MAX, NULL)) {
+			close(errs[0]);
+			errs[0] = -1;
 		}
 	}
 	if (over) {
@@ -375,7 +389,8 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 	if (si.si_code == CLD_EXITED)
 		err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", argv[0], si.si_status, err_text.len ? ": " : "", err_text.buf);
 	else
-		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0], si.si_status, err_text.len ? ": " : "",
+		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0], si.si_status,
+		        err_text.len ? ": " : "",
 		        err_text.buf);
 out:
 	if (pidfd >= 0) {

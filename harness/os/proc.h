@@ -16,17 +16,19 @@ struct proc_opts {
 	char *const *env;         /* extra "NAME=value" on top of ours; secrets go here or to stdin, not into argv. NULL: none */
 	const char *dir;          /* working directory; NULL: ours */
 	const char *log_path;     /* stdout and stderr are appended here; NULL: /dev/null */
-	const char *stdin_text;   /* written to the child's standard input through a pipe, then closed; NULL: /dev/null */
+	const char *stdin_text;   /* the child's standard input, in memory (never on a disk, never blocks us); NULL: /dev/null */
 	const char *run_as;       /* user whose ids the child takes (first of all); NULL: keep ours */
-	size_t log_bytes_max;     /* a child that floods its log is capped here; 0: 64 MiB */
+	size_t log_bytes_max;     /* a child that floods its log is capped here: its middle goes, the last lines stay; 0: 64 MiB */
+	bool outlives_us;         /* may be left running by proc_detach(): no parent-death signal, and its log is not capped */
 };
 
 struct proc; /* one child; use it from one thread */
 struct proc *proc_start(const struct proc_opts *o, struct err *e); /* fails when exec fails */
 pid_t proc_pid(const struct proc *p);
 const char *proc_name(const struct proc *p);
+/* When the leader has ended, so has its family: whatever it left behind is SIGKILLed, and its log is complete. */
 bool proc_running(struct proc *p);               /* does not reap before it has noted how it ended */
-/* 1: it ended within the deadline; 0: it still runs. */
+/* 1: it ended within the deadline; 0: it still runs (also when the run was cancelled). */
 int proc_wait(struct proc *p, struct deadline d);
 /* How it ended, for people: "exit 1", "SIGKILL (ours)", "SIGKILL (not ours: out of memory?)"; "" while it runs. */
 const char *proc_how(const struct proc *p);
@@ -38,6 +40,8 @@ int proc_stop(struct proc *p, struct deadline grace, struct err *e);
  * *at_ns: CLOCK_MONOTONIC just before the first. Then waits until all are gone. */
 int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct err *e);
 void proc_free(struct proc *p);                  /* SIGKILLs what still runs; NULL is fine */
+/* Frees p and leaves the child running after an orderly end of ours (--keep); it was started with outlives_us. */
+void proc_detach(struct proc *p);
 
 /* The last lines of a log on one line, " | " between them, for error texts. */
 void proc_log_tail(const char *log_path, size_t lines, struct strbuf *out);

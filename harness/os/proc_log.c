@@ -20,7 +20,8 @@
 #define TAIL_LINE_MAX 300
 
 /* A child writes into a pipe, a small thread moves it to the file. When the file reaches its cap, its middle goes: the first half
- * (how it started) stays, and of what follows the newest quarter (how it ended). A full disk drops output, never blocks the child. */
+ * (how it started) stays, and of what follows the newest quarter (how it ended). A full disk drops
+ * output, it never blocks the child. */
 struct proc_log {
 	pthread_t thread;
 	int fd, pipe, stop; /* stop: an eventfd */

@@ -27,7 +27,7 @@ struct child {
 	const char *path, *dir;
 	char *const *argv;
 	char **env;
-	bool drop;
+	bool drop, outlives_us;
 	uid_t uid;
 	gid_t gid, groups[GROUPS_MAX];
 	int n_groups;
@@ -64,7 +64,8 @@ static _Noreturn void child_exec(const struct child *c)
 	if (c->drop && (setgroups((size_t)c->n_groups, c->groups) < 0 || setgid(c->gid) < 0 || setuid(c->uid) < 0))
 		child_fail(c, AT_IDS);
 	/* After the ids: their change clears it. It follows the thread that forked. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!c->outlives_us)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	errno = ESRCH;
 	if (getppid() != c->parent)
 		child_fail(c, AT_PARENT);
@@ -181,7 +182,8 @@ static int failure_err(const struct spawn *s, const struct failure *f, struct er
 
 int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 {
-	struct child c = { .argv = s->argv, .dir = s->dir, .out = s->out_fd, .err = s->err_fd, .parent = getpid(), .in = -1 };
+	struct child c = { .argv = s->argv, .dir = s->dir, .out = s->out_fd, .err = s->err_fd, .parent = getpid(), .in = -1,
+	                   .outlives_us = s->outlives_us };
 	int go[2] = { -1, -1 }, failed[2] = { -1, -1 }, rc = -1, pidfd = -1;
 	struct failure f;
 	sigset_t all, before;

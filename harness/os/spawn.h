@@ -17,6 +17,7 @@ struct spawn {
 	const char *run_as;
 	const char *stdin_text;
 	const char *family; /* value for DRTEST_FAMILY, inherited by all descendants; NULL: the child is not marked */
+	bool outlives_us; /* no parent-death signal */
 	int out_fd, err_fd; /* become the child's 1 and 2; stay the caller's here */
 };
 /* In a group of its own, registered with the guardian before it executes; fails when exec fails. */

@@ -30,7 +30,8 @@ static struct minio *minio;
 
 static char *s3_uri(const char *bucket, const char *access, const char *secret, int port)
 {
-	return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true", bucket, access, secret,
+	return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true", bucket,
+	               access, secret,
 	               port);
 }
 
@@ -100,7 +101,8 @@ static void many_objects(const char *kind)
 static void odd_keys(const char *kind)
 {
 	static const char *const keys[] = {
-		"127.0.0.1:8300_default_drill_meta_1.meta", "a b+c", "100%", "%3A", "%2F%00", "grün/日本/🙂", "q?x=1&y=2#z", "~tilde*'()!;,$@=",
+		"127.0.0.1:8300_default_drill_meta_1.meta", "a b+c", "100%", "%3A", "%2F%00", "grün/日本/🙂", "q?x=1&y=2#z",
+		        "~tilde*'()!;,$@=",
 		"\"<&>\"", "back\\slash", "trailing space ", "...", "a/..b/.c",
 	};
 	enum { N = sizeof(keys) / sizeof(keys[0]) };
@@ -211,7 +213,8 @@ static void *use_shared(void *arg)
 		char *key = xstrfmt("t%d/%d", h->id, i);
 		struct strbuf got = STRBUF_INIT;
 
-		if (store_put(h->s, key, key, strlen(key), NULL) < 0 || store_get(h->s, key, 100, &got, NULL) < 0 || strcmp(got.buf, key))
+		if (store_put(h->s, key, key, strlen(key), NULL) < 0 || store_get(h->s, key, 100, &got, NULL) < 0 ||
+		    strcmp(got.buf, key))
 			h->failed++;
 		strbuf_release(&got);
 		free(key);
@@ -445,7 +448,8 @@ static void a_cut_download_resumes_where_it_stopped(void **unused)
 {
 	struct script v = { .answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
 		                        "HTTP/1.1 503 Slow\r\nContent-Length: 0\r\n\r\n",
-		                        "HTTP/1.1 206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n56789" } };
+		                        "HTTP/1.1 206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 5-9/10\r\n"
+		                        "Content-Length: 5\r\n\r\n56789" } };
 	struct strbuf got = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct store *s;

@@ -63,7 +63,8 @@ static void a_uri_is_taken_apart_and_decoded(void **unused)
 static void a_bad_uri_is_refused_without_its_secrets(void **unused)
 {
 	static const char *const bad[] = {
-		"", "redo", "s3:/x", "://x", "1s://x", "s3://u:SECRET@h:99999/", "s3://h:/", "s3://h:12x", "s3://h?k=SECRET%4", "s3://h?k=SECRET%zz",
+		"", "redo", "s3:/x", "://x", "1s://x", "s3://u:SECRET@h:99999/", "s3://h:/", "s3://h:12x", "s3://h?k=SECRET%4",
+		        "s3://h?k=SECRET%zz",
 		"s3://h?k=SECRET%00", "s3://[::1", "s3://[::1]x", "s3://a b", "s3://h/SECRET#x", "s3://h?%=SECRET", "x://SECRET%2",
 	};
 	struct strbuf many = STRBUF_INIT;
@@ -98,9 +99,11 @@ static void encoding_keeps_what_rfc_3986_keeps(void **unused)
 	strbuf_release(&s);
 }
 
-#define PAGE(inner) "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inner \
-	"</ListBucketResult>"
-#define OBJECT(key, size) "<Contents><Key>" key "</Key><ETag>&#34;x&#34;</ETag><Size>" size "</Size><Owner><ID>1</ID></Owner></Contents>"
+#define PAGE(inner) \
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" \
+	inner "</ListBucketResult>"
+#define OBJECT(key, size) "<Contents><Key>" key "</Key><ETag>&#34;x&#34;</ETag><Size>" \
+	size "</Size><Owner><ID>1</ID></Owner></Contents>"
 
 static int page(const char *xml, struct s3_page *p, struct err *e)
 {
@@ -113,8 +116,10 @@ static void a_listing_is_read(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(page(PAGE("<Name>b</Name><IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
-	                           "<EncodingType>url</EncodingType>" OBJECT("a%2Fb+c%2B%25", "12") OBJECT("z", "18446744073709551614")), &p, &e), 0);
+	assert_int_equal(page(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
+	                           "<EncodingType>url</EncodingType>" OBJECT("a%2Fb+c%2B%25", "12") OBJECT("z",
+	                                                                                                   "18446744073709551614")),
+	        &p, &e), 0);
 	assert_int_equal(p.n, 2);
 	assert_string_equal(p.objects[0].key, "a/b c+%");
 	assert_int_equal(p.objects[0].size_bytes, 12);
@@ -130,9 +135,12 @@ static void a_listing_is_read(void **unused)
 static void a_broken_listing_is_refused(void **unused)
 {
 	static const char *const bad[] = {
-		"", "no xml", "<ListBucketResult>", "<Other/>", PAGE("<Contents><Key>a</Key></Contents>"), PAGE("<Contents><Size>1</Size></Contents>"),
-		PAGE(OBJECT("a", "-1")), PAGE(OBJECT("a", "1x")), PAGE(OBJECT("a", "99999999999999999999999")), PAGE("<IsTruncated>true</IsTruncated>"),
-		PAGE("<EncodingType>url</EncodingType>" OBJECT("%0", "1")), PAGE("<EncodingType>url</EncodingType>" OBJECT("%00", "1")),
+		"", "no xml", "<ListBucketResult>", "<Other/>", PAGE("<Contents><Key>a</Key></Contents>"),
+		        PAGE("<Contents><Size>1</Size></Contents>"),
+		PAGE(OBJECT("a", "-1")), PAGE(OBJECT("a", "1x")), PAGE(OBJECT("a", "99999999999999999999999")),
+		        PAGE("<IsTruncated>true</IsTruncated>"),
+		PAGE("<EncodingType>url</EncodingType>" OBJECT("%0", "1")),
+		        PAGE("<EncodingType>url</EncodingType>" OBJECT("%00", "1")),
 		PAGE("<a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a>"),
 		"<!DOCTYPE x [<!ENTITY a \"aaaa\">]><ListBucketResult>&a;</ListBucketResult>",
 		PAGE("<Contents><Contents><Key>a</Key><Size>1</Size></Contents></Contents>"),
@@ -150,8 +158,9 @@ static void a_broken_listing_is_refused(void **unused)
 
 static void an_answer_gives_its_code_and_message(void **unused)
 {
-	static const char err[] = "<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>gone &lt;away&gt;</Message></Error>";
-	static const char id[] = "<InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>abc.==</UploadId></InitiateMultipartUploadResult>";
+	static const char err[] = "<Error><Code>NoSuchBucket</Code><Message>gone &lt;away&gt;</Message></Error>";
+	static const char id[] =
+		"<InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>abc.==</UploadId></InitiateMultipartUploadResult>";
 	struct s3_answer a;
 
 	(void)unused;
@@ -200,7 +209,8 @@ static void a_store_that_cannot_work_is_refused_when_opened(void **unused)
 static void a_stores_name_hides_its_keys(void **unused)
 {
 	struct err e = ERR_INIT;
-	struct store *s = store_open("s3://redo/drill/1?access-key=AKIA&secret-access-key=SECRET&session-token=SECRET&endpoint=http://h:6060/", NULL,
+	struct store *s = store_open("s3://redo/drill/1?access-key=AKIA&"
+	                             "secret-access-key=SECRET&session-token=SECRET&endpoint=http://h:6060/", NULL,
 	                             &e);
 
 	(void)unused;

@@ -236,6 +236,36 @@ static void what_a_dead_leader_leaves_ends_with_it(void **unused)
 	proc_free(p);
 }
 
+static void a_detached_child_outlives_an_orderly_end(void **unused)
+{
+	pid_t child, pid = fork();
+	char log[128];
+	int status;
+
+	(void)unused;
+	in_dir(log, "detached");
+	if (pid == 0) {
+		struct proc_opts o = { .name = "kept", .argv = SH("echo $$ > kept; echo up; sleep 100; :"), .log_path = log,
+		                       .dir = dir,
+			               .outlives_us = true };
+		struct err e = ERR_INIT;
+
+		if (guardian_start(&e) < 0)
+			_exit(1);
+		proc_detach(proc_start(&o, &e));
+		pid_in_file("kept");
+		guardian_stop();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	child = pid_in_file("kept");
+	poll(NULL, 0, 100);
+	assert_true(alive(child));
+	kill(-child, SIGKILL);
+	assert_true(gone_in(child, 5000));
+}
+
 static void root_runs_a_child_as_another_user(void **unused)
 {
 	struct proc_opts o = { .name = "child", .argv = SH("id -un; id -G | wc -w; kill -0 $PPID 2>/dev/null || echo dropped"),
@@ -275,7 +305,8 @@ static void a_command_gives_its_output_or_says_why_not(void **unused)
 	assert_int_equal(proc_run(SH("yes"), NULL, &s, 1000, deadline_in_ms(5000), &e), -1);
 	assert_int_equal(e.kind, ERR_BAD_DATA);
 	assert_string_equal(s.buf, "one\ntwo\n"); /* nothing of the failed ones */
-	assert_int_equal(proc_run(SH("i=0; while [ $i -lt 20000 ]; do echo err $i >&2; i=$((i+1)); done; echo last >&2; exit 1"), NULL,
+	assert_int_equal(proc_run(SH("i=0; while [ $i -lt 20000 ]; do echo err $i >&2; i=$((i+1)); done; echo last >&2; exit 1"),
+	                          NULL,
 	                          NULL, 0, deadline_in_ms(20000), &e), -1);
 	assert_non_null(strstr(e.text, "err 19999 last"));
 	strbuf_release(&s);
@@ -355,7 +386,7 @@ static void the_guardian_forgets_what_it_is_told_to(void **unused)
 	in_dir(tree, "doomed");
 	assert_true(fs_exists(tree));
 	kill(pid_in_file("g.b"), SIGKILL); /* the leaders died with their parent, by the kernel's hand */
-	kill(pid_in_file("g.c"), SIGKILL);
+	kill(-pid_in_file("g.c"), SIGKILL); /* a group of its own */
 }
 
 static int clean_children(void **unused)
@@ -394,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_stop_ends_the_stubborn_and_the_paused),
 		cmocka_unit_test(a_kill_reaches_whole_families_even_those_who_left_the_group),
 		cmocka_unit_test(what_a_dead_leader_leaves_ends_with_it),
+		cmocka_unit_test(a_detached_child_outlives_an_orderly_end),
 		cmocka_unit_test(root_runs_a_child_as_another_user),
 		cmocka_unit_test(a_command_gives_its_output_or_says_why_not),
 		cmocka_unit_test(a_cancelled_run_ends_a_wait),
