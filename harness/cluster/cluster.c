@@ -1,0 +1,275 @@
+#include "harness/cluster/cluster.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/cluster/cluster_impl.h"
+#include "harness/os/fs.h"
+
+static const struct cluster_ops *const grounds[] = { &cluster_local };
+static atomic_uint serial;
+
+static const struct cluster_ops *ground_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(grounds) / sizeof(grounds[0]); i++)
+		if (!strcmp(grounds[i]->name, name))
+			return grounds[i];
+	return NULL;
+}
+
+struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
+{
+	const struct cluster_ops *ops = ground_find(o->ground);
+	struct cluster *c;
+
+	if (!ops) {
+		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local)", o->ground);
+		return NULL;
+	}
+	if (fs_exists(o->dir)) {
+		err_set(e, ERR_ENV, 0, "%s: %s is there already: `drtest clean` removes what an earlier run left", o->name, o->dir);
+		return NULL;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->ops = ops;
+	c->name = xstrdup(o->name);
+	c->dir = xstrdup(o->dir);
+	c->log_dir = xstrdup(o->log_dir);
+	c->exe = xstrdup(o->drtest_exe ? o->drtest_exe : "/proc/self/exe");
+	c->port_wanted = o->port;
+	c->port = -1;
+	c->keep = o->keep;
+	c->gc_on = true;
+	c->server_id = atomic_fetch_add(&serial, 1) + 1;
+	c->map_path = xstrfmt("%s/tso.map", c->dir);
+	return c;
+}
+
+int cluster_start_begin(struct cluster *c, struct err *e)
+{
+	return c->ops->start_begin(c, e) < 0 ? err_wrap(e, "start %s", c->name) : 0;
+}
+
+int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e)
+{
+	struct sql *s;
+
+	if (c->ops->start_wait(c, d, e) < 0)
+		return err_wrap(e, "start %s", c->name);
+	s = sql_open(&c->ep, d, e);
+	if (!s)
+		return err_wrap(e, "start %s", c->name);
+	snprintf(c->version, sizeof(c->version), "%s", sql_server_version(s));
+	sql_close(s);
+	return 0;
+}
+
+void cluster_free(struct cluster *c)
+{
+	if (!c)
+		return;
+	feed_free(c->feed);
+	c->ops->release(c);
+	tso_map_free(c->map);
+	if (!c->keep)
+		fs_remove_tree(c->dir, NULL);
+	free(c->name);
+	free(c->dir);
+	free(c->log_dir);
+	free(c->exe);
+	free(c->map_path);
+	free(c);
+}
+
+bool cluster_can(const struct cluster *c, enum cluster_verb v)
+{
+	return c->ops->can & (1u << v);
+}
+
+bool ground_can(const char *ground, enum cluster_verb v)
+{
+	const struct cluster_ops *ops = ground_find(ground);
+
+	return ops && (ops->can & (1u << v));
+}
+
+const char *cluster_name(const struct cluster *c)
+{
+	return c->name;
+}
+
+const struct sql_endpoint *cluster_endpoint(const struct cluster *c)
+{
+	return &c->ep;
+}
+
+const char *cluster_version(struct cluster *c)
+{
+	return c->version;
+}
+
+struct tso_map *cluster_tso_map(struct cluster *c)
+{
+	return c->map;
+}
+
+const char *cluster_tso_map_path(const struct cluster *c)
+{
+	return c->map_path;
+}
+
+struct proc *cluster_server(struct cluster *c)
+{
+	return c->server;
+}
+
+struct feed *cluster_feed(struct cluster *c)
+{
+	return c->feed;
+}
+
+static int cant(const struct cluster *c, struct err *e, const char *what)
+{
+	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, c->ops->name, what);
+}
+
+int cluster_set_gc(struct cluster *c, bool on, struct err *e)
+{
+	if (!c->ops->set_gc)
+		return cant(c, e, "switch garbage collection");
+	if (c->ops->set_gc(c, on, e) < 0)
+		return err_wrap(e, "%s: garbage collection %s", c->name, on ? "on" : "off");
+	c->gc_on = on;
+	return 0;
+}
+
+int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *opts, struct backup_result *r, struct err *e)
+{
+	struct backup_opts o = opts ? *opts : (struct backup_opts){ .deadline = deadline_in_ms(3600000) };
+	struct store *to;
+	int rc;
+
+	if (!cluster_can(c, CLUSTER_BACKUP))
+		return cant(c, e, "back up");
+	to = store_open(uri, NULL, e);
+	if (!to)
+		return err_wrap(e, "backup of %s", c->name);
+	o.from = c->ep;
+	o.tso_map = c->map;
+	rc = backup_run(to, &o, r, e);
+	store_free(to);
+	return rc < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
+}
+
+int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *opts, struct backup_result *r, struct err *e)
+{
+	struct restore_opts o = opts ? *opts : (struct restore_opts){ .deadline = deadline_in_ms(3600000) };
+	struct store *from;
+	int rc;
+
+	if (!cluster_can(c, CLUSTER_RESTORE))
+		return cant(c, e, "restore");
+	from = store_open(uri, NULL, e);
+	if (!from)
+		return err_wrap(e, "restore on %s", c->name);
+	o.to = c->ep;
+	rc = restore_run(from, &o, r, e);
+	store_free(from);
+	return rc < 0 ? err_wrap(e, "restore on %s", c->name) : 0;
+}
+
+static int copy_to(char *to, size_t size, const char *from, const char *what, struct err *e)
+{
+	if (strlen(from) >= size)
+		return err_set(e, ERR_USAGE, 0, "%s is longer than %zu bytes", what, size - 1);
+	memcpy(to, from, strlen(from) + 1);
+	return 0;
+}
+
+struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+{
+	struct feed_opts f = { .source = c->ep, .sink = o->sink->ep, .start_ts = o->start_ts, .flush_ms = o->flush_ms, .meta_ms = o->meta_ms };
+	char *status, *tmp, *log;
+
+	if (!cluster_can(c, CLUSTER_CHANGEFEED)) {
+		cant(c, e, "run a changefeed");
+		return NULL;
+	}
+	if (c->feed) {
+		err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first", c->name);
+		return NULL;
+	}
+	c->feeds++;
+	status = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
+	tmp = xstrfmt("%s/feed-%u.tmp", c->dir, c->feeds);
+	log = xstrfmt("%s/%s-feed%s%.0u.log", c->log_dir, c->name, c->feeds > 1 ? "-" : "", c->feeds > 1 ? c->feeds : 0);
+	if (copy_to(f.id, sizeof(f.id), o->id, "changefeed id", e) == 0 && copy_to(f.tso_map, sizeof(f.tso_map), c->map_path, "path", e) == 0 &&
+	    copy_to(f.redo_uri, sizeof(f.redo_uri), o->redo_uri ? o->redo_uri : "", "redo URI", e) == 0 &&
+	    copy_to(f.status_path, sizeof(f.status_path), status, "path", e) == 0 &&
+	    copy_to(f.tmp_dir, sizeof(f.tmp_dir), tmp, "path", e) == 0 && fs_mkdir_p(tmp, 0700, e) == 0)
+		c->feed = feed_start(&f, log, e);
+	free(status);
+	free(tmp);
+	free(log);
+	if (!c->feed)
+		err_wrap(e, "changefeed %s", o->id);
+	return c->feed;
+}
+
+int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	int rc = 0;
+
+	if (c->feed)
+		rc = feed_stop(c->feed, d, e);
+	feed_free(c->feed);
+	c->feed = NULL;
+	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
+}
+
+int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_opts *opts, struct replay_stats *st, struct err *e)
+{
+	struct replay_opts o = opts ? *opts : (struct replay_opts){ 0 };
+	struct store *log = store_open(uri, NULL, e);
+	int rc;
+
+	if (!log)
+		return err_wrap(e, "apply redo on %s", c->name);
+	o.sink = c->ep;
+	rc = replay_run(log, &o, st, e);
+	store_free(log);
+	return rc < 0 ? err_wrap(e, "apply redo on %s", c->name) : 0;
+}
+
+int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
+{
+	if (!cluster_can(c, CLUSTER_KILL))
+		return cant(c, e, "be killed");
+	return c->ops->kill(c, part, at_ns, e) < 0 ? err_wrap(e, "kill %s", c->name) : 0;
+}
+
+int cluster_pause(struct cluster *c, bool paused, struct err *e)
+{
+	if (!c->ops->pause)
+		return cant(c, e, "be paused");
+	return c->ops->pause(c, paused, e) < 0 ? err_wrap(e, "%s %s", paused ? "pause" : "resume", c->name) : 0;
+}
+
+int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
+}
+
+int ground_preflight(const char *ground, finding_fn *fn, void *arg)
+{
+	const struct cluster_ops *ops = ground_find(ground);
+
+	if (!ops) {
+		fn(arg, "there is no such ground", "--on local");
+		return 1;
+	}
+	return ops->preflight(fn, arg);
+}

@@ -1,0 +1,28 @@
+/* What the grounds share of a cluster. Private to harness/cluster. */
+#ifndef HARNESS_CLUSTER_CLUSTER_IMPL_H
+#define HARNESS_CLUSTER_CLUSTER_IMPL_H
+
+#include "harness/cluster/cluster.h"
+
+struct cluster {
+	const struct cluster_ops *ops;
+	char *name, *dir, *log_dir, *exe;
+	int port_wanted, port; /* port: held (port_take); -1 none */
+	bool keep, gc_on;
+	struct sql_endpoint ep;
+	struct proc *server;
+	struct tso_sampler *sampler;
+	struct tso_map *map;
+	char *map_path;
+	char version[128];
+	struct feed *feed;
+	unsigned server_id;
+	unsigned feeds; /* started so far: numbers their logs */
+};
+
+/* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when there is none. */
+int local_user(const char **user, struct err *e);
+/* A data directory as mariadb-install-db makes it, cached per server version; *path is the caller's to free. */
+int local_template(char **path, struct err *e);
+
+#endif

@@ -1,0 +1,328 @@
+/* The local ground: MariaDB servers of our own on 127.0.0.1, cloned from a cached template. */
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/strbuf.h"
+#include "harness/base/xalloc.h"
+#include "harness/cluster/cluster_impl.h"
+#include "harness/os/fs.h"
+
+#define SAMPLE_MS 50
+#define START_TRIES 5
+#define SPACE_BYTES_MIN ((int64_t)2 << 30)
+#define REFUSE_MS 5000
+
+static char *log_path(const struct cluster *c)
+{
+	return xstrfmt("%s/%s.log", c->log_dir, c->name);
+}
+
+static int write_conf(const struct cluster *c, struct err *e)
+{
+	struct strbuf s = STRBUF_INIT;
+	char *path = xstrfmt("%s/my.cnf", c->dir);
+	int rc;
+
+	strbuf_addf(&s,
+	            "[mariadbd]\n"
+	            "datadir = %s/data\n"
+	            "socket = %s/sock\n"
+	            "pid-file = %s/pid\n"
+	            "tmpdir = %s/tmp\n"
+	            "bind-address = 127.0.0.1\n"
+	            "port = %d\n"
+	            "server-id = %u\n"
+	            "gtid-domain-id = 0\n",
+	            c->dir, c->dir, c->dir, c->dir, c->port, c->server_id);
+	strbuf_addstr(&s, "log-bin = binlog\n"
+			  "binlog-format = ROW\n"
+			  "binlog-row-image = FULL\n"
+			  "binlog-row-metadata = FULL\n"
+			  "binlog-checksum = CRC32\n"
+			  "expire-logs-days = 0\n"
+			  "session-track-system-variables = autocommit,character_set_client,character_set_connection,"
+			  "character_set_results,time_zone,last_gtid\n"
+			  /* durable as a production server: an acknowledged commit survives the kill */
+			  "sync-binlog = 1\n"
+			  "innodb-flush-log-at-trx-commit = 1\n"
+			  "innodb-log-file-size = 16M\n"
+			  "innodb-buffer-pool-size = 256M\n"
+			  "innodb-fast-shutdown = 1\n"
+			  "character-set-server = utf8mb4\n"
+			  "default-time-zone = +00:00\n"
+			  "skip-name-resolve\n"
+			  "performance-schema = OFF\n"
+			  "max-connections = 1000\n"
+			  "max-allowed-packet = 64M\n"
+			  "local-infile = ON\n"
+			  "feedback = OFF\n");
+	rc = fs_write_atomic(path, s.buf, s.len, 0644, e);
+	strbuf_release(&s);
+	free(path);
+	return rc;
+}
+
+/* The first start clones the template; a later one finds its data. */
+static int data_make(struct cluster *c, const char *user, struct err *e)
+{
+	char *template = NULL, *data = xstrfmt("%s/data", c->dir), *tmp = xstrfmt("%s/tmp", c->dir);
+	int rc = -1;
+
+	if (!fs_exists(data)) {
+		if (!c->keep)
+			guardian_path(c->dir);
+		if (local_template(&template, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 || fs_copy_tree(template, data, e) < 0)
+			goto out;
+		if (user) {
+			struct passwd *pw = getpwnam(user);
+
+			if (fs_chown_tree(data, pw->pw_uid, pw->pw_gid, e) < 0 || fs_chown_tree(tmp, pw->pw_uid, pw->pw_gid, e) < 0)
+				goto out;
+			if (chown(c->dir, pw->pw_uid, pw->pw_gid) < 0) { /* it makes its socket there */
+				err_sys(e, "chown %s", c->dir);
+				goto out;
+			}
+		}
+	}
+	rc = 0;
+out:
+	free(template);
+	free(data);
+	free(tmp);
+	return rc;
+}
+
+static int spawn_server(struct cluster *c, struct err *e)
+{
+	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = log_path(c);
+	char *argv[] = { (char *)"mariadbd", conf, NULL };
+	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log };
+	int rc = -1;
+
+	if (local_user(&o.run_as, e) < 0)
+		goto out;
+	if (c->port < 0) {
+		c->port = port_take(c->port_wanted, e);
+		if (c->port < 0)
+			goto out;
+	}
+	c->ep = (struct sql_endpoint){ .host = "127.0.0.1", .user = "root", .port = (unsigned)c->port };
+	if (data_make(c, o.run_as, e) < 0 || write_conf(c, e) < 0)
+		goto out;
+	proc_free(c->server);
+	c->server = proc_start(&o, e);
+	rc = c->server ? 0 : -1;
+out:
+	free(conf);
+	free(log);
+	return rc;
+}
+
+static int local_start_begin(struct cluster *c, struct err *e)
+{
+	if (fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0)
+		return -1;
+	return spawn_server(c, e);
+}
+
+static bool log_says(const struct cluster *c, const char *what)
+{
+	struct strbuf tail = STRBUF_INIT;
+	char *log = log_path(c);
+	bool yes;
+
+	proc_log_tail(log, 30, &tail);
+	yes = strstr(tail.buf, what) != NULL;
+	strbuf_release(&tail);
+	free(log);
+	return yes;
+}
+
+static int died(struct cluster *c, struct err *e)
+{
+	struct strbuf tail = STRBUF_INIT;
+	char *log = log_path(c);
+
+	proc_log_tail(log, 4, &tail);
+	err_set(e, ERR_ENV, 0, "mariadbd ended (%s): %s", proc_how(c->server), tail.len ? tail.buf : "its log is empty");
+	strbuf_release(&tail);
+	free(log);
+	return -1;
+}
+
+/* A real query answers. */
+static int ready(const struct cluster *c, struct err *e)
+{
+	struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), e);
+	uint64_t one = 0;
+
+	if (s && sql_value_u64(s, &one, e, "SELECT 1") < 0)
+		one = 0;
+	sql_close(s);
+	return one == 1;
+}
+
+static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	for (int tries = 1; !ready(c, &why);) {
+		if (!proc_running(c->server)) {
+			/* Somebody outside took the port between our choice and the server's bind: another one. */
+			if (tries++ >= START_TRIES || !log_says(c, "Address already in use"))
+				return died(c, e);
+			port_release(c->port);
+			c->port = -1;
+			if (spawn_server(c, e) < 0)
+				return -1;
+		}
+		if (pause_ms(20, d) < 0) {
+			if (clock_cancelled())
+				return err_set(e, ERR_CANCELLED, 0, "interrupted");
+			return err_set(e, ERR_TIMEOUT, 0, "127.0.0.1:%d does not answer: %s", c->port, why.text);
+		}
+	}
+	/* A server that was killed and started again may have other things in its log than were read from it before: positions stay. */
+	if (!c->sampler)
+		c->sampler = tso_sampler_start(&c->ep, c->map_path, SAMPLE_MS, e);
+	if (c->sampler && !c->map)
+		c->map = tso_map_open(c->map_path, e);
+	return c->sampler && c->map ? 0 : -1;
+}
+
+/* Complete when the port refuses. */
+static int refuses(struct cluster *c, struct err *e)
+{
+	struct deadline d = deadline_in_ms(REFUSE_MS);
+
+	while (!port_is_free(c->port))
+		if (deadline_passed(d))
+			return err_set(e, ERR_TIMEOUT, 0, "port %d still answers %d ms after the kill", c->port, REFUSE_MS);
+		else
+			usleep(2000);
+	return 0;
+}
+
+static void sampler_end(struct cluster *c)
+{
+	tso_sampler_stop(c->sampler);
+	c->sampler = NULL;
+}
+
+static int local_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
+{
+	struct proc *victims[2];
+	size_t n = 0;
+
+	if (part != CLUSTER_FEED && c->server)
+		victims[n++] = c->server;
+	if (part != CLUSTER_SERVER && c->feed)
+		victims[n++] = feed_proc(c->feed);
+	if (!n)
+		return err_set(e, ERR_USAGE, 0, "nothing of it runs");
+	if (proc_kill_all(victims, n, at_ns, e) < 0)
+		return -1;
+	if (part != CLUSTER_SERVER) {
+		feed_free(c->feed);
+		c->feed = NULL;
+	}
+	if (part == CLUSTER_FEED)
+		return 0;
+	sampler_end(c);
+	if (c->map && tso_map_refresh(c->map, e) < 0)
+		return -1;
+	return refuses(c, e);
+}
+
+static int local_pause(struct cluster *c, bool paused, struct err *e)
+{
+	if (!c->server)
+		return err_set(e, ERR_USAGE, 0, "its server does not run");
+	return proc_signal(c->server, paused ? SIGSTOP : SIGCONT, e);
+}
+
+static int local_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	if (c->feed && cluster_changefeed_stop(c, d, e) < 0)
+		return -1;
+	sampler_end(c);
+	return c->server ? proc_stop(c->server, d, e) : 0;
+}
+
+static void local_release(struct cluster *c)
+{
+	/* The data goes with it: no need to let the server end in order. Kept data should be whole. */
+	if (c->keep && c->server)
+		proc_stop(c->server, deadline_in_ms(20000), NULL);
+	proc_free(c->server);
+	c->server = NULL;
+	sampler_end(c);
+	if (c->port >= 0)
+		port_release(c->port);
+	guardian_path_forget(c->dir);
+}
+
+/* The counterpart of TiDB's garbage collection: binary logs, which a changefeed reads, are kept while it is off. */
+static int local_set_gc(struct cluster *c, bool on, struct err *e)
+{
+	struct sql *s = sql_open(&c->ep, deadline_in_ms(10000), e);
+	int rc = -1;
+
+	if (s && sql_exec(s, e, "SET GLOBAL expire_logs_days = %d", on ? 7 : 0) >= 0)
+		rc = 0;
+	sql_close(s);
+	return rc;
+}
+
+static int local_preflight(finding_fn *fn, void *arg)
+{
+	const char *user;
+	struct err e = ERR_INIT;
+	char *found;
+	int64_t space = fs_free_bytes("/var/tmp");
+	int n = 0;
+
+	found = proc_which("mariadbd");
+	if (!found) {
+		fn(arg, "mariadbd is not installed", "make deps (or apt-get install mariadb-server-core)");
+		n++;
+	}
+	free(found);
+	found = proc_which("mariadb-install-db");
+	if (!found) {
+		fn(arg, "mariadb-install-db is not installed", "make deps (or apt-get install mariadb-server-core)");
+		n++;
+	}
+	free(found);
+	if (local_user(&user, &e) < 0) {
+		fn(arg, e.text, "useradd --system mysql");
+		n++;
+	}
+	if (access("/var/tmp", W_OK | X_OK) < 0) {
+		fn(arg, "/var/tmp can't be written", "servers' data goes there: chmod 1777 /var/tmp");
+		n++;
+	} else if (space >= 0 && space < SPACE_BYTES_MIN) {
+		fn(arg, "less than 2 GiB are free in /var/tmp", "servers' data goes there: make room, `drtest clean` removes what earlier runs left");
+		n++;
+	}
+	return n;
+}
+
+const struct cluster_ops cluster_local = {
+	.name = "local",
+	.start_begin = local_start_begin,
+	.start_wait = local_start_wait,
+	.kill = local_kill,
+	.pause = local_pause,
+	.stop = local_stop,
+	.release = local_release,
+	.set_gc = local_set_gc,
+	.preflight = local_preflight,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC |
+	       1u << CLUSTER_RESTART,
+};
