@@ -1,0 +1,709 @@
+#include "harness/redo/codec.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/redo/msgpack.h"
+#include "harness/sql/schema.h"
+
+struct side { /* columns, or pre-columns: names and values come in different arrays of the record and meet by position */
+	struct redo_column *c;
+	uint32_t alloc, n_infos, n_values;
+	bool *empty_bytes;
+};
+
+struct redo_decoder {
+	struct side side[2]; /* 0 columns, 1 pre-columns */
+	struct redo_index *indexes;
+	uint32_t n_indexes, alloc_indexes;
+	int32_t *positions;
+	uint32_t n_positions, alloc_positions;
+};
+
+struct redo_decoder *redo_decoder_new(void)
+{
+	return xcalloc(1, sizeof(struct redo_decoder));
+}
+
+void redo_decoder_free(struct redo_decoder *d)
+{
+	if (!d)
+		return;
+	for (int i = 0; i < 2; i++) {
+		free(d->side[i].c);
+		free(d->side[i].empty_bytes);
+	}
+	free(d->indexes);
+	free(d->positions);
+	free(d);
+}
+
+static bool side_reserve(struct mp *m, struct side *s, uint32_t n)
+{
+	if (n > REDO_COLUMNS_MAX)
+		return mp_fail(m, "more columns than a table can have");
+	if (n > s->alloc) {
+		uint32_t alloc = n < 32 ? 32 : n;
+
+		s->c = xreallocarray(s->c, alloc, sizeof(*s->c));
+		s->empty_bytes = xreallocarray(s->empty_bytes, alloc, sizeof(*s->empty_bytes));
+		memset(s->c + s->alloc, 0, (alloc - s->alloc) * sizeof(*s->c));
+		memset(s->empty_bytes + s->alloc, 0, (alloc - s->alloc) * sizeof(*s->empty_bytes));
+		s->alloc = alloc;
+	}
+	return true;
+}
+
+static bool table_name(struct mp *m, struct redo_table *t)
+{
+	struct redo_bytes key;
+	uint32_t n;
+
+	if (mp_nil(m))
+		return true;
+	if (!mp_map(m, &n))
+		return false;
+	while (n--) {
+		bool ok;
+
+		if (!mp_str(m, &key))
+			return false;
+		if (MP_IS(key, "db-name"))
+			ok = mp_str(m, &t->db);
+		else if (MP_IS(key, "tbl-name"))
+			ok = mp_str(m, &t->table);
+		else if (MP_IS(key, "tbl-id"))
+			ok = mp_i64(m, &t->id);
+		else if (MP_IS(key, "is-partition"))
+			ok = mp_bool(m, &t->is_partition);
+		else
+			ok = mp_skip(m);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* The keys that a column's description has in both formats; 0 fails, 1 taken, -1 another key. */
+static int info_key(struct mp *m, const struct redo_bytes *key, struct redo_column *c)
+{
+	uint64_t v;
+
+	if (mp_is(key, "name", 4))
+		return mp_str(m, &c->name);
+	if (mp_is(key, "charset", 7))
+		return mp_str(m, &c->charset);
+	if (mp_is(key, "collation", 9))
+		return mp_str(m, &c->collation);
+	if (!mp_is(key, "type", 4))
+		return -1;
+	if (!mp_u64(m, &v))
+		return 0;
+	if (v > UINT8_MAX)
+		return mp_fail(m, "a column type above 255");
+	c->type = (uint8_t)v;
+	return 1;
+}
+
+static bool infos(struct mp *m, struct side *s)
+{
+	uint32_t n, pairs;
+
+	if (!mp_array(m, &n) || !side_reserve(m, s, n))
+		return false;
+	s->n_infos = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct redo_column *c = &s->c[i];
+
+		c->name = c->charset = c->collation = (struct redo_bytes){ "", 0 };
+		c->type = 0;
+		c->absent = mp_nil(m);
+		if (c->absent)
+			continue;
+		if (!mp_map(m, &pairs))
+			return false;
+		while (pairs--) {
+			struct redo_bytes key;
+			int got;
+
+			if (!mp_str(m, &key))
+				return false;
+			got = info_key(m, &key, c);
+			if (!got || (got < 0 && !mp_skip(m)))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool flag_of(struct mp *m, struct redo_column *c)
+{
+	uint64_t v;
+
+	if (!mp_u64(m, &v))
+		return false;
+	c->flag = (uint32_t)v;
+	return true;
+}
+
+/* Format 2: {column: the value, value-is-empty-bytes, flag} */
+static bool values(struct mp *m, struct side *s)
+{
+	uint32_t n, pairs;
+
+	if (!mp_array(m, &n) || !side_reserve(m, s, n))
+		return false;
+	s->n_values = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct redo_column *c = &s->c[i];
+
+		c->value.kind = REDO_NULL;
+		c->flag = 0;
+		s->empty_bytes[i] = false;
+		if (mp_nil(m))
+			continue;
+		if (!mp_map(m, &pairs))
+			return false;
+		while (pairs--) {
+			struct redo_bytes key;
+			bool ok;
+
+			if (!mp_str(m, &key))
+				return false;
+			if (MP_IS(key, "column"))
+				ok = mp_value(m, &c->value);
+			else if (MP_IS(key, "value-is-empty-bytes"))
+				ok = mp_bool(m, &s->empty_bytes[i]);
+			else if (MP_IS(key, "flag"))
+				ok = flag_of(m, c);
+			else
+				ok = mp_skip(m);
+			if (!ok)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Format 1: {column: {name, type, charset, value, ApproximateBytes}, flag}, or nil */
+static bool columns_v1(struct mp *m, struct side *s)
+{
+	uint32_t n, pairs, inner;
+
+	if (!mp_array(m, &n) || !side_reserve(m, s, n))
+		return false;
+	s->n_infos = s->n_values = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct redo_column *c = &s->c[i];
+		struct redo_bytes key;
+
+		*c = (struct redo_column){ .name = { "", 0 }, .charset = { "", 0 }, .collation = { "", 0 } };
+		s->empty_bytes[i] = false;
+		c->absent = mp_nil(m);
+		if (c->absent)
+			continue;
+		if (!mp_map(m, &pairs))
+			return false;
+		while (pairs--) {
+			if (!mp_str(m, &key))
+				return false;
+			if (MP_IS(key, "flag")) {
+				if (!flag_of(m, c))
+					return false;
+				continue;
+			}
+			if (!MP_IS(key, "column")) {
+				if (!mp_skip(m))
+					return false;
+				continue;
+			}
+			if (mp_nil(m)) {
+				c->absent = true;
+				continue;
+			}
+			if (!mp_map(m, &inner))
+				return false;
+			while (inner--) {
+				int got;
+
+				if (!mp_str(m, &key))
+					return false;
+				if (MP_IS(key, "value")) {
+					if (!mp_value(m, &c->value))
+						return false;
+					continue;
+				}
+				got = info_key(m, &key, c);
+				if (!got || (got < 0 && !mp_skip(m)))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool index_columns(struct mp *m, struct redo_decoder *d)
+{
+	uint32_t n, k, at = 0;
+
+	if (!mp_array(m, &n))
+		return false;
+	if (n > REDO_COLUMNS_MAX)
+		return mp_fail(m, "more indexes than a table can have");
+	if (n > d->alloc_indexes) {
+		d->indexes = xreallocarray(d->indexes, n, sizeof(*d->indexes));
+		d->alloc_indexes = n;
+	}
+	d->n_indexes = n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!mp_array(m, &k))
+			return false;
+		if (k > REDO_COLUMNS_MAX || at + k > REDO_COLUMNS_MAX * 16)
+			return mp_fail(m, "more index columns than a table can have");
+		if (at + k > d->alloc_positions) {
+			d->alloc_positions = (at + k) * 2;
+			d->positions = xreallocarray(d->positions, d->alloc_positions, sizeof(*d->positions));
+		}
+		d->indexes[i].n = k;
+		for (uint32_t j = 0; j < k; j++) {
+			int64_t v;
+
+			if (!mp_i64(m, &v))
+				return false;
+			if (v < 0 || v >= REDO_COLUMNS_MAX)
+				return mp_fail(m, "an index column out of range");
+			d->positions[at++] = (int32_t)v;
+		}
+	}
+	d->n_positions = at;
+	at = 0; /* only now: the array may have moved while it grew */
+	for (uint32_t i = 0; i < n; i++) {
+		d->indexes[i].columns = d->positions + at;
+		at += d->indexes[i].n;
+	}
+	return true;
+}
+
+static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, bool *there)
+{
+	struct redo_bytes key;
+	uint32_t n;
+
+	if (mp_nil(m))
+		return true;
+	*there = true;
+	if (!mp_map(m, &n))
+		return false;
+	while (n--) {
+		bool ok;
+
+		if (!mp_str(m, &key))
+			return false;
+		if (MP_IS(key, "start-ts"))
+			ok = mp_u64(m, &r->start_ts);
+		else if (MP_IS(key, "commit-ts"))
+			ok = mp_u64(m, &r->commit_ts);
+		else if (MP_IS(key, "table"))
+			ok = table_name(m, &r->table);
+		else if (MP_IS(key, "columns"))
+			ok = infos(m, &d->side[0]);
+		else if (MP_IS(key, "pre-columns"))
+			ok = infos(m, &d->side[1]);
+		else if (MP_IS(key, "index-columns"))
+			ok = index_columns(m, d);
+		else
+			ok = mp_skip(m);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r, bool *there)
+{
+	struct redo_bytes key;
+	uint32_t n;
+
+	if (mp_nil(m))
+		return true;
+	if (!mp_map(m, &n))
+		return false;
+	while (n--) {
+		bool ok;
+
+		if (!mp_str(m, &key))
+			return false;
+		if (MP_IS(key, "row"))
+			ok = row_event(m, d, r, there);
+		else if (MP_IS(key, "columns"))
+			ok = format == 2 ? values(m, &d->side[0]) : columns_v1(m, &d->side[0]);
+		else if (MP_IS(key, "pre-columns"))
+			ok = format == 2 ? values(m, &d->side[1]) : columns_v1(m, &d->side[1]);
+		else
+			ok = mp_skip(m);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool ddl_event(struct mp *m, struct redo_ddl *ddl, bool *there)
+{
+	struct redo_bytes key;
+	uint32_t n;
+
+	if (mp_nil(m))
+		return true;
+	*there = true;
+	if (!mp_map(m, &n))
+		return false;
+	while (n--) {
+		bool ok;
+
+		if (!mp_str(m, &key))
+			return false;
+		if (MP_IS(key, "start-ts"))
+			ok = mp_u64(m, &ddl->start_ts);
+		else if (MP_IS(key, "commit-ts"))
+			ok = mp_u64(m, &ddl->commit_ts);
+		else if (MP_IS(key, "query"))
+			ok = mp_str(m, &ddl->query);
+		else if (MP_IS(key, "seq"))
+			ok = mp_u64(m, &ddl->seq);
+		else
+			ok = mp_skip(m);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool ddl_part(struct mp *m, struct redo_ddl *ddl, bool *there)
+{
+	struct redo_bytes key;
+	uint32_t n;
+
+	if (mp_nil(m))
+		return true;
+	if (!mp_map(m, &n))
+		return false;
+	while (n--) {
+		bool ok;
+
+		if (!mp_str(m, &key))
+			return false;
+		if (MP_IS(key, "ddl"))
+			ok = ddl_event(m, ddl, there);
+		else if (MP_IS(key, "type"))
+			ok = mp_u64(m, &ddl->type);
+		else if (MP_IS(key, "table-name"))
+			ok = table_name(m, &ddl->table);
+		else
+			ok = mp_skip(m);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool is_bytes_type(uint8_t t)
+{
+	return t == COL_VARCHAR || (t >= COL_TINYBLOB && t <= COL_STRING);
+}
+
+/* What the bytes alone do not tell: an empty byte string was written as nil or as an empty str; a small unsigned number looks signed. */
+static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
+{
+	if (s->n_infos != s->n_values)
+		return mp_fail(m, "columns and their values differ in number");
+	*n = s->n_infos;
+	for (uint32_t i = 0; i < s->n_infos; i++) {
+		struct redo_column *c = &s->c[i];
+		struct redo_value *v = &c->value;
+
+		if ((v->kind == REDO_NULL && s->empty_bytes[i]) || (v->kind == REDO_STR && !v->s.n && is_bytes_type(c->type))) {
+			v->kind = REDO_BIN;
+			v->s = (struct redo_bytes){ "", 0 };
+		} else if (v->kind == REDO_INT && v->i >= 0 &&
+		           ((c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET)) {
+			v->kind = REDO_UINT;
+		}
+	}
+	return true;
+}
+
+int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_event *ev, struct err *e)
+{
+	struct mp m = { .start = body, .p = body, .end = (const unsigned char *)body + n };
+	struct redo_row row = { .table = { .db = { "", 0 }, .table = { "", 0 } } };
+	struct redo_ddl ddl = { .query = { "", 0 }, .table = { .db = { "", 0 }, .table = { "", 0 } } };
+	bool have_row = false, have_ddl = false;
+	int format = 1;
+	int64_t type = 0;
+	uint32_t pairs;
+
+	for (int i = 0; i < 2; i++)
+		d->side[i].n_infos = d->side[i].n_values = 0;
+	d->n_indexes = 0;
+	if (n >= 2 && m.p[0] == 0xff && m.p[1] == 0xff) {
+		if (n < 4)
+			return err_set(e, ERR_BAD_DATA, 0, "record cut short in its version");
+		if (m.p[2] != 0 || m.p[3] != 2)
+			return err_set(e, ERR_BAD_DATA, 0, "record format version %u is not known (1 and 2 are)", m.p[2] * 256u + m.p[3]);
+		format = 2;
+		m.p += 4;
+	}
+	if (!mp_map(&m, &pairs))
+		goto bad;
+	while (pairs--) {
+		struct redo_bytes key;
+		bool ok;
+
+		if (!mp_str(&m, &key))
+			goto bad;
+		if (MP_IS(key, "row"))
+			ok = row_part(&m, d, format, &row, &have_row);
+		else if (MP_IS(key, "ddl"))
+			ok = ddl_part(&m, &ddl, &have_ddl);
+		else if (MP_IS(key, "type"))
+			ok = mp_i64(&m, &type);
+		else
+			ok = mp_skip(&m);
+		if (!ok)
+			goto bad;
+	}
+	if (m.p != m.end && !mp_fail(&m, "bytes behind the record"))
+		goto bad;
+	if (type == REDO_ROW && have_row) {
+		if (!side_finish(&m, &d->side[0], &row.n_columns) || !side_finish(&m, &d->side[1], &row.n_pre_columns))
+			goto bad;
+		if (!row.n_columns && !row.n_pre_columns && !mp_fail(&m, "a row without columns"))
+			goto bad;
+		for (uint32_t i = 0; i < d->n_positions && d->n_indexes; i++)
+			if ((uint32_t)d->positions[i] >= (row.n_columns ? row.n_columns : row.n_pre_columns) &&
+			    !mp_fail(&m, "an index column out of range"))
+				goto bad;
+		row.columns = d->side[0].c;
+		row.pre_columns = d->side[1].c;
+		row.indexes = d->indexes;
+		row.n_indexes = d->n_indexes;
+		ev->kind = REDO_ROW;
+		ev->row = row;
+		return 0;
+	}
+	if (type == REDO_DDL && have_ddl) {
+		ev->kind = REDO_DDL;
+		ev->ddl = ddl;
+		return 0;
+	}
+	mp_fail(&m, type == REDO_ROW ? "a row record without a row" : type == REDO_DDL ? "a DDL record without a DDL" : "an unknown record type");
+bad:
+	return err_set(e, ERR_BAD_DATA, 0, "record: byte %zu: %s", (size_t)(m.p - m.start), m.bad);
+}
+
+#define ADD_KEY(out, literal) mp_add_str(out, literal, sizeof(literal) - 1)
+
+static void add_bytes(struct strbuf *out, const struct redo_bytes *s)
+{
+	mp_add_str(out, s->p, s->n);
+}
+
+static void add_table(struct strbuf *out, const struct redo_table *t)
+{
+	mp_add_map(out, 4);
+	ADD_KEY(out, "db-name");
+	add_bytes(out, &t->db);
+	ADD_KEY(out, "tbl-name");
+	add_bytes(out, &t->table);
+	ADD_KEY(out, "tbl-id");
+	mp_add_int(out, t->id);
+	ADD_KEY(out, "is-partition");
+	mp_add_bool(out, t->is_partition);
+}
+
+static void add_infos(struct strbuf *out, const struct redo_column *c, uint32_t n)
+{
+	mp_add_array(out, n);
+	for (; n--; c++) {
+		if (c->absent) {
+			mp_add_nil(out);
+			continue;
+		}
+		mp_add_map(out, 4);
+		ADD_KEY(out, "name");
+		add_bytes(out, &c->name);
+		ADD_KEY(out, "type");
+		mp_add_uint(out, c->type);
+		ADD_KEY(out, "charset");
+		add_bytes(out, &c->charset);
+		ADD_KEY(out, "collation");
+		add_bytes(out, &c->collation);
+	}
+}
+
+/* NaN and infinities are written as 0, as TiCDC does: no SQL literal says them. */
+static void add_value(struct strbuf *out, const struct redo_value *v)
+{
+	switch (v->kind) {
+	case REDO_NULL:
+		mp_add_nil(out);
+		break;
+	case REDO_INT:
+		mp_add_int(out, v->i);
+		break;
+	case REDO_UINT:
+		mp_add_uint(out, v->u);
+		break;
+	case REDO_F32:
+		mp_add_f32(out, isfinite(v->f32) ? v->f32 : 0);
+		break;
+	case REDO_F64:
+		mp_add_f64(out, isfinite(v->f64) ? v->f64 : 0);
+		break;
+	case REDO_STR:
+		mp_add_str(out, v->s.p, v->s.n);
+		break;
+	case REDO_BIN:
+		mp_add_bin(out, v->s.p, v->s.n);
+		break;
+	}
+}
+
+static void add_values(struct strbuf *out, const struct redo_column *c, uint32_t n)
+{
+	mp_add_array(out, n);
+	for (; n--; c++) {
+		mp_add_map(out, 3);
+		ADD_KEY(out, "column");
+		add_value(out, &c->value);
+		ADD_KEY(out, "value-is-empty-bytes");
+		mp_add_bool(out, c->value.kind == REDO_BIN && !c->value.s.n);
+		ADD_KEY(out, "flag");
+		mp_add_uint(out, c->flag);
+	}
+}
+
+static void add_row(struct strbuf *out, const struct redo_row *r)
+{
+	mp_add_map(out, 3);
+	ADD_KEY(out, "row");
+	if (r) {
+		mp_add_map(out, 6);
+		ADD_KEY(out, "start-ts");
+		mp_add_uint(out, r->start_ts);
+		ADD_KEY(out, "commit-ts");
+		mp_add_uint(out, r->commit_ts);
+		ADD_KEY(out, "table");
+		add_table(out, &r->table);
+		ADD_KEY(out, "columns");
+		add_infos(out, r->columns, r->n_columns);
+		ADD_KEY(out, "pre-columns");
+		add_infos(out, r->pre_columns, r->n_pre_columns);
+		ADD_KEY(out, "index-columns");
+		mp_add_array(out, r->n_indexes);
+		for (uint32_t i = 0; i < r->n_indexes; i++) {
+			mp_add_array(out, r->indexes[i].n);
+			for (uint32_t k = 0; k < r->indexes[i].n; k++)
+				mp_add_int(out, r->indexes[i].columns[k]);
+		}
+	} else {
+		mp_add_nil(out);
+	}
+	ADD_KEY(out, "columns");
+	add_values(out, r ? r->columns : NULL, r ? r->n_columns : 0);
+	ADD_KEY(out, "pre-columns");
+	add_values(out, r ? r->pre_columns : NULL, r ? r->n_pre_columns : 0);
+}
+
+static void add_ddl(struct strbuf *out, const struct redo_ddl *d)
+{
+	static const struct redo_table none = { .db = { "", 0 }, .table = { "", 0 } };
+
+	mp_add_map(out, 3);
+	ADD_KEY(out, "ddl");
+	if (d) {
+		mp_add_map(out, 4);
+		ADD_KEY(out, "start-ts");
+		mp_add_uint(out, d->start_ts);
+		ADD_KEY(out, "commit-ts");
+		mp_add_uint(out, d->commit_ts);
+		ADD_KEY(out, "query");
+		add_bytes(out, &d->query);
+		ADD_KEY(out, "seq");
+		mp_add_uint(out, d->seq);
+	} else {
+		mp_add_nil(out);
+	}
+	ADD_KEY(out, "type");
+	mp_add_uint(out, d ? d->type : 0);
+	ADD_KEY(out, "table-name");
+	add_table(out, d ? &d->table : &none);
+}
+
+void redo_encode_frame(struct strbuf *out, const struct redo_event *ev)
+{
+	size_t start = out->len, n, pad;
+	uint64_t field;
+
+	strbuf_add(out, "\0\0\0\0\0\0\0\0\xff\xff\0\2", 12);
+	mp_add_map(out, 3);
+	ADD_KEY(out, "row");
+	add_row(out, ev->kind == REDO_ROW ? &ev->row : NULL);
+	ADD_KEY(out, "ddl");
+	add_ddl(out, ev->kind == REDO_DDL ? &ev->ddl : NULL);
+	ADD_KEY(out, "type");
+	mp_add_int(out, ev->kind);
+	n = out->len - start - 8;
+	pad = (8 - n % 8) % 8;
+	strbuf_add(out, "\0\0\0\0\0\0\0", pad);
+	field = (uint64_t)n | (pad ? (uint64_t)(0x80 | pad) << 56 : 0);
+	for (int i = 0; i < 8; i++)
+		out->buf[start + (size_t)i] = (char)(field >> (8 * i));
+}
+
+int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct err *e)
+{
+	struct mp m = { .start = data, .p = data, .end = (const unsigned char *)data + n };
+	uint32_t pairs;
+
+	*out = (struct redo_meta){ 0 };
+	if (!mp_map(&m, &pairs))
+		goto bad;
+	while (pairs--) {
+		struct redo_bytes key;
+		int64_t version = 0;
+		bool ok;
+
+		if (!mp_str(&m, &key))
+			goto bad;
+		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs"))
+			ok = mp_u64(&m, &out->checkpoint_ts);
+		else if (MP_IS(key, "resolvedTs"))
+			ok = mp_u64(&m, &out->resolved_ts);
+		else if (MP_IS(key, "version")) {
+			ok = mp_i64(&m, &version);
+			out->version = (int)version;
+		} else
+			ok = mp_skip(&m);
+		if (!ok)
+			goto bad;
+	}
+	return 0;
+bad:
+	return err_set(e, ERR_BAD_DATA, 0, "meta: byte %zu: %s", (size_t)(m.p - m.start), m.bad);
+}
+
+void redo_meta_encode(struct strbuf *out, const struct redo_meta *m)
+{
+	mp_add_map(out, m->version ? 3 : 2);
+	ADD_KEY(out, "checkpointTs");
+	mp_add_uint(out, m->checkpoint_ts);
+	ADD_KEY(out, "resolvedTs");
+	mp_add_uint(out, m->resolved_ts);
+	if (m->version) {
+		ADD_KEY(out, "version");
+		mp_add_int(out, m->version);
+	}
+}
