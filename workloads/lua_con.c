@@ -52,6 +52,7 @@ static void record(lua_State *L, struct con_face *c, const struct script_stateme
 		luaL_error(L, "a transaction has more than %d audited statements", AUDIT_OPS_MAX);
 	op = &c->ops[c->n_ops++];
 	*op = (struct audit_op){ .kind = st->effect, .table = call->table, .statement = c->draw->tag.statement };
+	op->row.k = st->effect == AUDIT_ADD_K; /* one, where no argument names the amount */
 	for (unsigned i = 0; i < call->n_args; i++) {
 		const struct con_arg *a = &call->arg[i];
 		char *to = st->role[i] == ARG_C ? op->row.c : op->row.pad;

@@ -1,0 +1,165 @@
+/* The checks over a real server: rows by streamed SELECTs, the point by the positions' map. */
+#include "harness/verify/checks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/verify/prefix.h"
+
+#define OPEN_MS 30000
+
+struct server {
+	const struct prefix_opts *o;
+	struct sql *sql;
+};
+
+static int number(const char *text, int64_t *out)
+{
+	char *end;
+
+	if (!text || !*text)
+		return -1;
+	*out = strtoll(text, &end, 10);
+	return *end ? -1 : 0;
+}
+
+static int stream(struct server *s, struct sql_rows *rows, unsigned columns, struct err *e, const char *select, const char *table, const char *order)
+{
+	struct strbuf text = STRBUF_INIT;
+	int rc;
+
+	strbuf_addf(&text, "SELECT %s FROM ", select);
+	sql_add_name(&text, s->o->model->db);
+	strbuf_addch(&text, '.');
+	sql_add_name(&text, table);
+	strbuf_addf(&text, " ORDER BY %s", order);
+	rc = sql_query_stream(s->sql, rows, e, text.buf, text.len);
+	strbuf_release(&text);
+	if (rc == 0 && rows->n_columns != columns)
+		return err_set(e, ERR_BAD_DATA, 0, "%s: the server sent %u columns, %u were asked for", table, rows->n_columns, columns);
+	return rc;
+}
+
+static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to, struct err *e)
+{
+	struct server *s = arg;
+	struct sql_rows rows = { 0 };
+	int rc = stream(s, &rows, 2, e, "worker, seq", s->o->model->ledger_table, "worker, seq");
+
+	while (rc == 0) {
+		int64_t worker, seq;
+		int more = sql_rows_next(&rows, e);
+
+		if (more <= 0) {
+			rc = more;
+			break;
+		}
+		if (number(rows.cell[0], &worker) < 0 || number(rows.cell[1], &seq) < 0 || worker < 0 || worker > UINT32_MAX || seq < 0)
+			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", s->o->model->ledger_table);
+		else
+			rc = fn(to, (uint32_t)worker, (uint64_t)seq);
+	}
+	sql_rows_release(&rows);
+	return rc;
+}
+
+static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e)
+{
+	struct server *s = arg;
+	struct sql_rows rows = { 0 };
+	char name[64];
+	int rc;
+
+	snprintf(name, sizeof(name), "%s%u", s->o->model->table_prefix, table);
+	rc = stream(s, &rows, 4, e, "id, k, c, pad", name, "id");
+	while (rc == 0) {
+		struct prefix_row row = { 0 };
+		int more = sql_rows_next(&rows, e);
+
+		if (more <= 0) {
+			rc = more;
+			break;
+		}
+		if (number(rows.cell[0], &row.id) < 0 || number(rows.cell[1], &row.k) < 0 || !rows.cell[2] || !rows.cell[3]) {
+			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is not of the load's shape", name);
+			break;
+		}
+		row.c = rows.cell[2];
+		row.c_len = rows.len[2];
+		row.pad = rows.cell[3];
+		row.pad_len = rows.len[3];
+		rc = fn(to, &row);
+	}
+	sql_rows_release(&rows);
+	return rc;
+}
+
+/* The point as a commit position: on the local ground through the map, elsewhere positions are commit TSOs themselves. */
+static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	*limit = o->point;
+	if (o->before_replay || o->point == UINT64_MAX)
+		*limit = UINT64_MAX;
+	else if (o->tso_map && tso_map_seq_at(o->tso_map, o->point, limit, &why) < 0) {
+		if (why.kind != ERR_NOT_FOUND || !o->point_position_base) {
+			if (e)
+				*e = why;
+			return err_wrap(e, "the replay point %" PRIu64, o->point);
+		}
+		*limit = 0; /* before the first sample: only what the backup holds */
+	}
+	if (o->point_position_base > 0 && *limit < (uint64_t)o->point_position_base)
+		*limit = o->point_position_base;
+	return 0;
+}
+
+static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r, struct err *e)
+{
+	struct server server = { .o = o };
+	struct prefix p = { .cluster = o->cluster, .before = o->before_replay, .disaster_us = o->disaster_us, .disaster_wall_ms = o->disaster_wall_ms,
+		.point = o->before_replay ? 0 : o->point };
+	struct prefix_source src = { .arg = &server, .rows = server_rows };
+	int rc = -1;
+
+	prefix_result_start(r);
+	if (!o->model) {
+		prefix_worse(r, VERDICT_UNKNOWN);
+		snprintf(r->evidence, sizeof(r->evidence), "the load has no model: its rows can't be judged");
+		return 0;
+	}
+	if (o->model->ledger_table[0])
+		src.presence = server_presence;
+	if (find_limit(o, &p.limit, e) < 0)
+		goto out;
+	server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+	if (!server.sql || prefix_open(&p, o->ledger_dir, &src, e) < 0)
+		goto out;
+	if (rows)
+		rc = prefix_judge_model(&p, o->model, &src, r, e);
+	else {
+		prefix_judge_ledger(&p, r);
+		rc = 0;
+	}
+out:
+	sql_close(server.sql);
+	prefix_close(&p);
+	if (rc < 0) {
+		prefix_worse(r, VERDICT_UNKNOWN);
+		err_wrap(e, rows ? "model check" : "ledger check");
+	}
+	return rc;
+}
+
+int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+{
+	return check(o, false, r, e);
+}
+
+int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+{
+	return check(o, true, r, e);
+}
