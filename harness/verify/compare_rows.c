@@ -9,6 +9,7 @@
 
 #define LEAF_ROWS 65536u          /* at most this many keys are held at once */
 #define LEAF_BYTES ((size_t)8 << 20)
+#define PUT_BATCH 256u            /* rows fetched at once when only the fix wants them */
 #define BAG_ROWS ((uint64_t)1 << 20) /* sums held at once of a table without a key */
 
 /* One statement on both servers, sent before either answers. */
@@ -102,7 +103,7 @@ static bool wants_names(struct compare *c)
 	bool yes;
 
 	pthread_mutex_lock(&c->lock);
-	yes = c->fix_puts || json_array_size(c->findings) < c->findings_max;
+	yes = json_array_size(c->findings) < c->findings_max;
 	pthread_mutex_unlock(&c->lock);
 	return yes;
 }
@@ -431,10 +432,34 @@ static int fetch_row(struct compare_side *s, const struct table_schema *t, const
 	return 0;
 }
 
+/* Rows of side a for the fix alone: many at once. `where` is emptied. */
+static int put_batch(struct compare *c, struct compare_side *s, const struct table_schema *t, struct strbuf *where, struct err *e)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (!where->len)
+		return 0;
+	strbuf_reset(&s->query);
+	strbuf_addstr(&s->query, "SELECT ");
+	add_value_list(&s->query, t);
+	strbuf_addstr(&s->query, " FROM ");
+	add_table(&s->query, t);
+	strbuf_add(&s->query, where->buf, where->len);
+	strbuf_reset(where);
+	if (mysql_real_query(sql_handle(s->conn), s->query.buf, s->query.len) || !(res = mysql_use_result(sql_handle(s->conn))))
+		return sql_error(sql_handle(s->conn), e, "fetch rows");
+	while ((row = mysql_fetch_row(res)))
+		write_put(c, t, "REPLACE", row, mysql_fetch_lengths(res));
+	mysql_free_result(res);
+	return mysql_errno(sql_handle(s->conn)) ? sql_error(sql_handle(s->conn), e, "fetch rows") : 0;
+}
+
 static int name_leaf(struct compare *c, struct compare_side side[2], const struct row_range *r, const struct index_key *k, struct leaf *l,
                      struct err *e)
 {
-	struct strbuf where = STRBUF_INIT;
+	struct strbuf where = STRBUF_INIT, puts = STRBUF_INIT;
+	unsigned in_batch = 0;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < l->n; i++) {
@@ -457,8 +482,15 @@ static int name_leaf(struct compare *c, struct compare_side side[2], const struc
 			fprintf(c->fix_deletes, "%s;\n", where.buf);
 		}
 		pthread_mutex_unlock(&c->lock);
-		if (!wants_names(c))
+		if (!wants_names(c)) {
+			if (c->fix_puts && lr->state != ROW_EXTRA) {
+				strbuf_addstr(&puts, puts.len ? " OR " : " WHERE ");
+				add_key_condition(&puts, r->a, k, key);
+				if (++in_batch % PUT_BATCH == 0)
+					rc = put_batch(c, &side[0], r->a, &puts, e);
+			}
 			continue;
+		}
 		strbuf_reset(&where);
 		strbuf_addstr(&where, " WHERE ");
 		add_key_condition(&where, r->a, k, key);
@@ -473,7 +505,10 @@ static int name_leaf(struct compare *c, struct compare_side side[2], const struc
 		}
 		free_both(res);
 	}
+	if (rc == 0)
+		rc = put_batch(c, &side[0], r->a, &puts, e);
 	strbuf_release(&where);
+	strbuf_release(&puts);
 	return rc;
 }
 
@@ -559,7 +594,7 @@ static int name_bag_row(struct compare *c, struct compare_side side[2], const st
 		strbuf_release(&name);
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (wants_names(c)) {
+	if (c->fix_puts || wants_names(c)) {
 		rc = fetch_row(&side[extra], extra ? r->b : r->a, where.buf, &res[extra], &row[extra], &len[extra], e);
 		if (rc == 0 && row[extra]) {
 			for (uint64_t i = 0; i < times && !extra && c->fix_puts; i++)

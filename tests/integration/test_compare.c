@@ -1,0 +1,279 @@
+/* Needs MariaDB: two real servers with planted differences, one at a time; each must be found and named, and the fix SQL must heal it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/os/fs.h"
+#include "harness/verify/compare.h"
+#include "tests/integration/mariadb_server.h"
+
+static struct test_server *server[2];
+static struct sql *conn[2];
+
+static void run(int side, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	if (sql_exec_text(conn[side], &e, text, strlen(text)) < 0)
+		fail_msg("%s: %s", text, e.text);
+}
+
+static void make(int side)
+{
+	run(side, "SET sql_mode = ''");
+	run(side, "DROP DATABASE IF EXISTS d");
+	run(side, "DROP DATABASE IF EXISTS drtest_feed");
+	run(side, "CREATE DATABASE d");
+	run(side, "USE d");
+	run(side, "CREATE TABLE big (id int primary key, k int not null, c varchar(60) not null, d varchar(60), unique key (k)) charset utf8mb4");
+	run(side, "INSERT INTO big SELECT seq, seq * 7, MD5(seq), IF(seq % 3, MD5(-CAST(seq AS SIGNED)), NULL) FROM seq_1_to_70000");
+	run(side, "CREATE TABLE types (id bigint unsigned primary key, f float, db double, de decimal(20,4), t varchar(20) collate utf8mb4_general_ci, "
+		  "b varbinary(20), dt datetime(6), e enum('x','','y'), s set('p','q'), bi bit(9), j json, l varchar(10) charset latin1, u varchar(5) charset ucs2, "
+		  "g int generated always as (id DIV 2) virtual) charset utf8mb4");
+	run(side, "INSERT INTO types (id,f,db,de,t,b,dt,e,s,bi,j,l,u) VALUES (1, 0.1, 0.1, 1.5, 'a', x'00ff', '2024-01-02 03:04:05.678901', 'x', 'p', 5, '{\"a\":1}', 'é', 'é'), "
+		  "(2, 16777216, 1e300/3, -0.0001, 'b', '', '0000-00-00', '', 'q', 0, '[]', '', ''), (18446744073709551615, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+	run(side, "CREATE TABLE textkey (a varchar(40) collate utf8mb4_general_ci, b int, v int, primary key (a, b)) charset utf8mb4");
+	run(side, "INSERT INTO textkey SELECT CONCAT('Ключ', seq DIV 5, '\\''), seq, seq FROM seq_1_to_20000");
+	run(side, "CREATE TABLE bag (a int, b varchar(20))");
+	run(side, "INSERT INTO bag VALUES (1,'x'),(1,'x'),(2,NULL),(3,''),(NULL,NULL)");
+	run(side, "CREATE TABLE enumkey (e enum('q','p','r') primary key, v int)");
+	run(side, "INSERT INTO enumkey VALUES ('p', 1), ('q', 2)");
+	run(side, "CREATE TABLE empty (id int primary key)");
+	run(side, "CREATE DATABASE drtest_feed");
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	make(0);
+	make(1);
+	return 0;
+}
+
+static struct compare_result compare(const char *fix, uint64_t chunk_rows)
+{
+	struct compare_opts o = { .a = *test_server_endpoint(server[0]), .b = *test_server_endpoint(server[1]), .a_name = "primary", .b_name = "secondary",
+		.threads = 2, .fix_sql_path = fix, .chunk_rows = chunk_rows };
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	if (compare_run(&o, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	return r;
+}
+
+static void assert_pass(void)
+{
+	struct compare_result r = compare(NULL, 0);
+
+	if (r.verdict != VERDICT_PASS)
+		fail_msg("%s: %s", r.evidence, json_dumps(r.findings, 0));
+	compare_result_release(&r);
+}
+
+/* The fix file, statement by statement, as a client would send it. */
+static void apply(const char *path)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	char *save = NULL;
+
+	assert_int_equal(fs_read_file(path, 1 << 26, &text, &e), 0);
+	run(1, "BEGIN"); /* one flush */
+	for (char *line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		run(1, line);
+	run(1, "COMMIT");
+	strbuf_release(&text);
+}
+
+static void equal_clusters_pass(void **unused)
+{
+	struct compare_result r = compare(NULL, 0);
+
+	(void)unused;
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	assert_int_equal(r.tables, 6);
+	assert_int_equal(r.rows, 70000 + 3 + 20000 + 5 + 2);
+	assert_int_equal(json_array_size(r.findings), 0);
+	compare_result_release(&r);
+}
+
+struct plant {
+	const char *sql, *kind, *table, *column; /* on the secondary; column that must be named, or NULL */
+	uint64_t rows;
+};
+static const struct plant plants[] = {
+	{ "DELETE FROM big WHERE id = 55555", "missing", "d.big", NULL, 1 },
+	{ "INSERT INTO big VALUES (200000, -1, 'new', '')", "extra", "d.big", NULL, 1 },
+	{ "INSERT INTO big VALUES (-5, -1, 'new', '')", "extra", "d.big", NULL, 1 },
+	{ "UPDATE big SET c = CONCAT(SUBSTR(c, 1, 10), '!', SUBSTR(c, 12)) WHERE id = 70000", "different", "d.big", "c", 1 },
+	{ "UPDATE big SET c = MD5(IF(id = 10, 20, 10)) WHERE id IN (10, 20)", "different", "d.big", "c", 2 }, /* exchanged between two rows */
+	{ "UPDATE big SET c = d, d = MD5(id) WHERE id = 100", "different", "d.big", "d", 1 },                 /* between two columns */
+	{ "UPDATE big SET d = '' WHERE id = 3", "different", "d.big", "d", 1 },                              /* NULL turned into '' */
+	{ "DELETE FROM big WHERE id BETWEEN 1000 AND 40999", "missing", "d.big", NULL, 40000 },
+	{ "TRUNCATE big", "missing", "d.big", NULL, 70000 },
+	{ "UPDATE types SET f = 0.100000001 WHERE id = 1", "different", "d.types", "f", 0 }, /* the same float: nothing differs */
+	{ "UPDATE types SET f = 0.10000002 WHERE id = 1", "different", "d.types", "f", 1 },
+	{ "UPDATE types SET f = 16777218 WHERE id = 2", "different", "d.types", "f", 1 },
+	{ "UPDATE types SET db = 0.10000000000000002 WHERE id = 1", "different", "d.types", "db", 1 },
+	{ "UPDATE types SET de = 1.5001 WHERE id = 1", "different", "d.types", "de", 1 },
+	{ "UPDATE types SET t = 'A' WHERE id = 1", "different", "d.types", "t", 1 },
+	{ "UPDATE types SET b = x'00fe' WHERE id = 1", "different", "d.types", "b", 1 },
+	{ "UPDATE types SET b = x'00' WHERE id = 2", "different", "d.types", "b", 1 },
+	{ "UPDATE types SET dt = '2024-01-02 03:04:05.678900' WHERE id = 1", "different", "d.types", "dt", 1 },
+	{ "UPDATE types SET e = 0 WHERE id = 2", "different", "d.types", "e", 1 }, /* the member '' against the error value */
+	{ "UPDATE types SET s = 'p,q' WHERE id = 1", "different", "d.types", "s", 1 },
+	{ "UPDATE types SET bi = 6 WHERE id = 1", "different", "d.types", "bi", 1 },
+	{ "UPDATE types SET j = '{\"a\": 1}' WHERE id = 1", "different", "d.types", "j", 1 },
+	{ "UPDATE types SET l = 'è' WHERE id = 1", "different", "d.types", "l", 1 },
+	{ "UPDATE types SET u = 'è' WHERE id = 1", "different", "d.types", "u", 1 },
+	{ "UPDATE types SET id = 18446744073709551614 WHERE id > 5", "missing", "d.types", NULL, 2 },
+	{ "UPDATE types SET f = 0 WHERE id > 5", "different", "d.types", "f", 1 },
+	{ "UPDATE textkey SET v = v + 1 WHERE b = 777", "different", "d.textkey", "v", 1 },
+	{ "DELETE FROM textkey WHERE b IN (1, 20000)", "missing", "d.textkey", NULL, 2 },
+	{ "UPDATE textkey SET a = REPLACE(a, 'К', 'к') WHERE b = 9", "missing", "d.textkey", NULL, 2 },
+	{ "INSERT INTO bag VALUES (1,'x')", "extra", "d.bag", NULL, 1 },
+	{ "DELETE FROM bag WHERE a = 1 LIMIT 1", "missing", "d.bag", NULL, 1 },
+	{ "UPDATE bag SET b = '' WHERE a = 2", "missing", "d.bag", NULL, 2 },
+	{ "UPDATE enumkey SET v = 5 WHERE e = 'q'", "missing", "d.enumkey", NULL, 2 },
+	{ "INSERT INTO empty VALUES (1)", "extra", "d.empty", NULL, 1 },
+	{ "UPDATE big SET k = -k WHERE id IN (5, 6)", "different", "d.big", "k", 2 },
+};
+
+static bool named(json_t *findings, const struct plant *p)
+{
+	json_t *f, *c;
+	size_t i, j;
+
+	json_array_foreach(findings, i, f) {
+		if (strcmp(json_string_value(json_object_get(f, "kind")), p->kind) || strcmp(json_string_value(json_object_get(f, "table")), p->table))
+			continue;
+		if (!p->column)
+			return true;
+		json_array_foreach(json_object_get(f, "columns"), j, c)
+			if (!strcmp(json_string_value(c), p->column))
+				return true;
+	}
+	return false;
+}
+
+static void each_planted_difference_is_named_and_its_fix_heals_it(void **unused)
+{
+	char path[300];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(server[0]));
+	for (size_t i = 0; i < sizeof(plants) / sizeof(plants[0]); i++) {
+		const struct plant *p = &plants[i];
+		struct compare_result r;
+
+		run(1, p->sql);
+		r = compare(path, i % 2 ? 0 : 1000000); /* one range of all rows must be halved */
+		if (r.rows_different != p->rows || r.verdict != (p->rows ? VERDICT_FAIL : VERDICT_PASS) || (p->rows && !named(r.findings, p)) ||
+		    json_array_size(r.findings) > 100)
+			fail_msg("%s: %s: %s", p->sql, r.evidence, json_dumps(r.findings, 0));
+		compare_result_release(&r);
+		apply(path);
+		assert_pass();
+	}
+}
+
+static void a_chain_of_unique_keys_is_healed(void **unused)
+{
+	struct compare_result r;
+	char path[300];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(server[0]));
+	run(1, "UPDATE big SET k = -1 WHERE id = 1");
+	run(1, "UPDATE big SET k = 7 WHERE id = 2");
+	run(1, "UPDATE big SET k = 14 WHERE id = 1");
+	run(1, "DELETE FROM big WHERE id = 3");
+	run(1, "INSERT INTO big VALUES (300000, 21, '', NULL)");
+	r = compare(path, 0);
+	assert_int_equal(r.rows_different, 4);
+	compare_result_release(&r);
+	apply(path);
+	assert_pass();
+}
+
+static void structure_and_missing_tables_are_named(void **unused)
+{
+	static const struct {
+		const char *sql, *kind, *heal;
+	} changes[] = {
+		{ "ALTER TABLE empty ADD COLUMN x int", "structure", "ALTER TABLE empty DROP COLUMN x" },
+		{ "ALTER TABLE empty MODIFY id bigint", "structure", "ALTER TABLE empty MODIFY id int" },
+		{ "ALTER TABLE big DROP KEY k", "structure", "ALTER TABLE big ADD UNIQUE KEY (k)" },
+		{ "ALTER TABLE big ADD KEY extra (c)", "structure", "ALTER TABLE big DROP KEY extra" },
+		{ "ALTER TABLE textkey MODIFY a varchar(40) collate utf8mb4_unicode_ci NOT NULL", "structure",
+		  "ALTER TABLE textkey MODIFY a varchar(40) collate utf8mb4_general_ci NOT NULL" },
+		{ "CREATE TABLE more (a int)", "table", "DROP TABLE more" },
+		{ "RENAME TABLE empty TO elsewhere", "table", "RENAME TABLE elsewhere TO empty" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct compare_result r;
+
+		run(1, changes[i].sql);
+		r = compare(NULL, 0);
+		if (r.verdict != VERDICT_FAIL || json_array_size(r.findings) < 1 || r.rows_different ||
+		    strcmp(json_string_value(json_object_get(json_array_get(r.findings, 0), "kind")), changes[i].kind))
+			fail_msg("%s: %s: %s", changes[i].sql, r.evidence, json_dumps(r.findings, 0));
+		compare_result_release(&r);
+		run(1, changes[i].heal);
+	}
+	run(1, "ALTER TABLE textkey AUTO_INCREMENT = 1000"); /* no structure */
+	run(1, "CREATE TABLE drtest_feed.state (a int)");    /* ours */
+	assert_pass();
+}
+
+static void values_in_findings_are_short(void **unused)
+{
+	struct compare_result r;
+	const char *v;
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		run(i, "CREATE TABLE wide (id int primary key, t mediumtext, b mediumblob)");
+		run(i, i ? "INSERT INTO wide VALUES (1, REPEAT('é', 100000), REPEAT(x'ff', 100000))" : "INSERT INTO wide VALUES (1, REPEAT('e', 100000), '')");
+	}
+	r = compare(NULL, 0);
+	assert_int_equal(r.rows_different, 1);
+	v = json_string_value(json_object_get(json_object_get(json_array_get(r.findings, 0), "secondary"), "t"));
+	assert_non_null(v);
+	assert_in_range(strlen(v), 100, 260);
+	v = json_string_value(json_object_get(json_object_get(json_array_get(r.findings, 0), "secondary"), "b"));
+	assert_non_null(v);
+	assert_in_range(strlen(v), 100, 260);
+	compare_result_release(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(equal_clusters_pass, setup),
+		cmocka_unit_test_setup(each_planted_difference_is_named_and_its_fix_heals_it, setup),
+		cmocka_unit_test_setup(a_chain_of_unique_keys_is_healed, setup),
+		cmocka_unit_test_setup(structure_and_missing_tables_are_named, setup),
+		cmocka_unit_test_setup(values_in_findings_are_short, setup),
+	};
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		server[i] = test_server_start((unsigned)i + 1);
+		conn[i] = test_server_connect(server[i]);
+	}
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	for (int i = 0; i < 2; i++) {
+		sql_close(conn[i]);
+		test_server_free(server[i]);
+	}
+	return rc;
+}
