@@ -36,7 +36,7 @@ int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct e
 int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e); /* a torn .log is ERR_BAD_DATA with file and offset */
 void redo_parser_free(struct redo_parser *p);
 
-/* One file of a store through a parser, its sidecar (if there is one) verified: record count and XXH3 of the uncompressed bytes. */
+/* One file of a store through a parser, its sidecar (if there is one) verified: record count and XXH3 of the bytes as stored. */
 int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e);
 
 #endif

@@ -1,0 +1,209 @@
+#include "harness/redo/reader.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/redo/sidecar.h"
+
+#define META_BYTES_MAX 4096
+#define META_TRIES 10 /* a live owner replaces its meta every 200 ms: a listed one may be gone */
+
+static const char *base_of(const char *key)
+{
+	const char *slash = strrchr(key, '/');
+
+	return slash ? slash + 1 : key;
+}
+
+/* 1: some vanished between list and read, -1: error. */
+static int metas_once(struct store *s, struct redo_meta *m, unsigned *found, struct err *e)
+{
+	struct strbuf body = STRBUF_INIT;
+	struct store_list l;
+	int rc = -1, gone = 0;
+
+	*m = (struct redo_meta){ 0 };
+	*found = 0;
+	if (store_list(s, "", &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		struct redo_name name;
+		struct redo_meta one;
+		struct err why = ERR_INIT;
+
+		if (redo_name_parse(&name, base_of(l.objects[i].key), &why) < 0 || name.kind != REDO_FILE_META || !l.objects[i].size_bytes)
+			continue;
+		strbuf_reset(&body);
+		if (store_get(s, l.objects[i].key, META_BYTES_MAX, &body, &why) < 0) {
+			if (why.kind == ERR_NOT_FOUND) {
+				gone = 1;
+				continue;
+			}
+			*e = why;
+			goto out;
+		}
+		if (redo_meta_decode(&one, body.buf, body.len, e) < 0) {
+			err_wrap(e, "%s", l.objects[i].key);
+			goto out;
+		}
+		if (one.checkpoint_ts > m->checkpoint_ts)
+			m->checkpoint_ts = one.checkpoint_ts;
+		if (one.resolved_ts > m->resolved_ts)
+			m->resolved_ts = one.resolved_ts;
+		if (one.version > m->version)
+			m->version = one.version;
+		++*found;
+	}
+	rc = gone;
+out:
+	strbuf_release(&body);
+	store_list_release(&l);
+	return rc;
+}
+
+int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
+{
+	struct err dropped = ERR_INIT;
+	unsigned found = 0;
+	int rc = 1;
+
+	if (!e)
+		e = &dropped;
+	for (int i = 0; i < META_TRIES && rc == 1; i++)
+		rc = metas_once(s, m, &found, e);
+	if (rc < 0)
+		return -1;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, 0, "%s: the redo log has no meta file: nothing was logged here, or the changefeed was removed",
+		               store_uri_redacted(s));
+	if (m->resolved_ts < m->checkpoint_ts)
+		return err_set(e, ERR_BAD_DATA, 0, "redo meta: resolvedTs %" PRIu64 " is below checkpointTs %" PRIu64, m->resolved_ts, m->checkpoint_ts);
+	return 0;
+}
+
+static int by_kind_ts_key(const void *x, const void *y)
+{
+	const struct redo_file *a = x, *b = y;
+
+	if (a->name.kind != b->name.kind)
+		return a->name.kind < b->name.kind ? -1 : 1;
+	if (a->name.max_commit_ts != b->name.max_commit_ts)
+		return a->name.max_commit_ts < b->name.max_commit_ts ? -1 : 1;
+	return strcmp(a->key, b->key);
+}
+
+int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
+{
+	struct store_list l;
+	int rc = -1;
+
+	memset(out, 0, sizeof(*out));
+	if (store_list(s, "", &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		struct redo_name name;
+
+		if (redo_name_parse(&name, base_of(l.objects[i].key), e) < 0)
+			goto out;
+		if (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL)
+			continue;
+		out->f = xreallocarray(out->f, out->n + 1, sizeof(*out->f));
+		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key), l.objects[i].size_bytes };
+	}
+	if (out->n)
+		qsort(out->f, out->n, sizeof(*out->f), by_kind_ts_key);
+	rc = 0;
+out:
+	store_list_release(&l);
+	if (rc < 0)
+		redo_files_release(out);
+	return rc;
+}
+
+void redo_files_release(struct redo_files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		free(f->f[i].key);
+	free(f->f);
+	memset(f, 0, sizeof(*f));
+}
+
+void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
+{
+	strbuf_addf(out, "drtest-sum 1 %" PRIu64 " %016" PRIx64 "\n", records, xxh3);
+}
+
+int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e)
+{
+	char copy[SIDECAR_BYTES_MAX + 1];
+	int end = 0;
+
+	if (n <= SIDECAR_BYTES_MAX) {
+		memcpy(copy, text, n);
+		copy[n] = 0;
+		if (sscanf(copy, "drtest-sum 1 %" SCNu64 " %16" SCNx64 "\n%n", records, xxh3, &end) == 2 && (size_t)end == n)
+			return 0;
+	}
+	return err_set(e, ERR_BAD_DATA, 0, "not a sidecar");
+}
+
+struct piping {
+	struct redo_parser *parser;
+	XXH3_state_t *sum; /* of the bytes as stored; NULL without a sidecar */
+};
+
+static int pipe_bytes(void *arg, const void *data, size_t n, struct err *e)
+{
+	struct piping *p = arg;
+
+	if (p->sum)
+		XXH3_64bits_update(p->sum, data, n);
+	return redo_parser_feed(p->parser, data, n, e);
+}
+
+int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e)
+{
+	struct strbuf side = STRBUF_INIT, key = STRBUF_INIT;
+	struct piping p = { 0 };
+	struct err why = ERR_INIT;
+	uint64_t records = 0, sum = 0;
+	bool have_side = false;
+	int rc = -1;
+
+	p.parser = redo_parser_new(f->key, f->name.tmp, fn, arg);
+	strbuf_addf(&key, "%s" SIDECAR_ENDING, f->key);
+	if (store_get(s, key.buf, SIDECAR_BYTES_MAX, &side, &why) == 0) {
+		if (sidecar_parse(side.buf, side.len, &records, &sum, e) < 0) {
+			err_wrap(e, "%s", key.buf);
+			goto out;
+		}
+		have_side = true;
+		p.sum = XXH3_createState();
+		XXH3_64bits_reset(p.sum);
+	} else if (why.kind != ERR_NOT_FOUND) {
+		if (e)
+			*e = why;
+		goto out;
+	}
+	if (store_get_stream(s, f->key, pipe_bytes, &p, e) < 0)
+		goto out;
+	if (redo_parser_end(p.parser, r, e) < 0)
+		goto out;
+	if (have_side && (records != r->records || sum != XXH3_64bits_digest(p.sum))) {
+		err_set(e, ERR_BAD_DATA, 0, "%s: does not match its sidecar: %" PRIu64 " records were written, %" PRIu64 " are there%s", f->key, records,
+		        r->records, records == r->records ? ", with other bytes" : "");
+		goto out;
+	}
+	rc = 0;
+out:
+	if (p.sum)
+		XXH3_freeState(p.sum);
+	redo_parser_free(p.parser);
+	strbuf_release(&side);
+	strbuf_release(&key);
+	return rc;
+}

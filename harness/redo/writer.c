@@ -1,0 +1,281 @@
+#include "harness/redo/writer.h"
+
+#include <lz4frame.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/redo/reader.h"
+#include "harness/redo/sidecar.h"
+
+#define LOG_BYTES_DEFAULT ((size_t)64 << 20)
+
+struct pending { /* the file that is being gathered */
+	struct strbuf frames;
+	uint64_t records;
+	tso_t max_commit_ts;
+};
+
+struct redo_writer {
+	struct store *store;
+	char *capture, *name_space, *changefeed, *meta_key;
+	size_t max_bytes;
+	bool lz4, sidecar, met;
+	struct pending rows, ddls;
+	struct redo_meta meta;
+};
+
+struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_opts *o, struct err *e)
+{
+	struct redo_writer *w;
+
+	if (!o->capture || strchr(o->capture, '_') || strchr(o->capture, '/') || !o->changefeed || strpbrk(o->changefeed, "_/") ||
+	    (o->name_space && strpbrk(o->name_space, "_/"))) {
+		err_set(e, ERR_USAGE, 0, "redo log: capture, namespace and changefeed id must be without '_' and '/'");
+		return NULL;
+	}
+	w = xcalloc(1, sizeof(*w));
+	w->store = s;
+	w->capture = xstrdup(o->capture);
+	w->name_space = xstrdup(o->name_space ? o->name_space : "default");
+	w->changefeed = xstrdup(o->changefeed);
+	w->max_bytes = o->max_log_bytes ? o->max_log_bytes : LOG_BYTES_DEFAULT;
+	w->lz4 = o->lz4;
+	w->sidecar = !o->no_sidecar;
+	w->rows.frames = w->ddls.frames = (struct strbuf)STRBUF_INIT;
+	return w;
+}
+
+void redo_writer_free(struct redo_writer *w)
+{
+	if (!w)
+		return;
+	strbuf_release(&w->rows.frames);
+	strbuf_release(&w->ddls.frames);
+	free(w->capture);
+	free(w->name_space);
+	free(w->changefeed);
+	free(w->meta_key);
+	free(w);
+}
+
+static int make_uuid(char out[64], struct err *e)
+{
+	unsigned char b[16];
+
+	if (RAND_bytes(b, sizeof(b)) != 1)
+		return err_set(e, ERR_IO, 0, "no random bytes for a uuid");
+	b[6] = (b[6] & 15) | 0x40;
+	b[8] = (b[8] & 63) | 0x80;
+	snprintf(out, 64, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+	         b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	return 0;
+}
+
+static int new_key(struct redo_writer *w, enum redo_file_kind kind, tso_t ts, struct strbuf *key, struct err *e)
+{
+	struct redo_name n = { .kind = kind, .max_commit_ts = ts };
+
+	snprintf(n.capture, sizeof(n.capture), "%s", w->capture);
+	snprintf(n.name_space, sizeof(n.name_space), "%s", w->name_space);
+	snprintf(n.changefeed, sizeof(n.changefeed), "%s", w->changefeed);
+	if (make_uuid(n.uuid, e) < 0)
+		return -1;
+	redo_name_format(key, &n);
+	return 0;
+}
+
+/* One LZ4 frame as TiCDC's: 4 MiB independent blocks, content checksum, no sizes. */
+static int compress(const struct strbuf *in, struct strbuf *out, struct err *e)
+{
+	LZ4F_preferences_t pref = { .frameInfo = { .blockSizeID = LZ4F_max4MB,
+		                                   .blockMode = LZ4F_blockIndependent,
+		                                   .contentChecksumFlag = LZ4F_contentChecksumEnabled } };
+	size_t bound = LZ4F_compressFrameBound(in->len, &pref), n;
+
+	strbuf_grow(out, bound);
+	n = LZ4F_compressFrame(out->buf + out->len, bound, in->buf, in->len, &pref);
+	if (LZ4F_isError(n))
+		return err_set(e, ERR_IO, 0, "LZ4: %s", LZ4F_getErrorName(n));
+	out->len += n;
+	out->buf[out->len] = 0;
+	return 0;
+}
+
+/* What could not be put stays pending: the next flush tries again, under another name. */
+static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kind kind, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT, side_key = STRBUF_INIT, side = STRBUF_INIT, packed = STRBUF_INIT;
+	const struct strbuf *body = &p->frames;
+	int rc = -1;
+
+	if (!p->records)
+		return 0;
+	if (new_key(w, kind, p->max_commit_ts, &key, e) < 0)
+		goto out;
+	if (w->lz4) {
+		if (compress(&p->frames, &packed, e) < 0)
+			goto out;
+		body = &packed;
+	}
+	if (w->sidecar) {
+		strbuf_addf(&side_key, "%s" SIDECAR_ENDING, key.buf);
+		sidecar_format(&side, p->records, XXH3_64bits(body->buf, body->len));
+		if (store_put(w->store, side_key.buf, side.buf, side.len, e) < 0)
+			goto out;
+	}
+	if (store_put(w->store, key.buf, body->buf, body->len, e) < 0)
+		goto out;
+	strbuf_reset(&p->frames);
+	p->records = 0;
+	p->max_commit_ts = 0;
+	rc = 0;
+out:
+	if (rc < 0)
+		err_wrap(e, "write redo log %s", key.buf);
+	strbuf_release(&key);
+	strbuf_release(&side_key);
+	strbuf_release(&side);
+	strbuf_release(&packed);
+	return rc;
+}
+
+int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct err *e)
+{
+	enum redo_file_kind kind = ev->kind == REDO_ROW ? REDO_FILE_ROW : REDO_FILE_DDL;
+	struct pending *p = ev->kind == REDO_ROW ? &w->rows : &w->ddls;
+	tso_t ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+	size_t before = p->frames.len;
+
+	redo_encode_frame(&p->frames, ev);
+	if (p->frames.len - before > w->max_bytes) {
+		strbuf_setlen(&p->frames, before);
+		return err_set(e, ERR_BAD_DATA, 0, "a change of %zu bytes does not fit a redo log file of %zu", p->frames.len - before, w->max_bytes);
+	}
+	if (p->frames.len > w->max_bytes) {
+		struct strbuf last = STRBUF_INIT;
+		int rc;
+
+		strbuf_add(&last, p->frames.buf + before, p->frames.len - before);
+		strbuf_setlen(&p->frames, before);
+		rc = put_file(w, p, kind, e);
+		strbuf_add(&p->frames, last.buf, last.len);
+		strbuf_release(&last);
+		if (rc < 0) {
+			strbuf_setlen(&p->frames, before);
+			return -1;
+		}
+	}
+	p->records++;
+	if (ts > p->max_commit_ts)
+		p->max_commit_ts = ts;
+	return 0;
+}
+
+int redo_writer_flush(struct redo_writer *w, struct err *e)
+{
+	if (put_file(w, &w->rows, REDO_FILE_ROW, e) < 0)
+		return -1;
+	return put_file(w, &w->ddls, REDO_FILE_DDL, e);
+}
+
+static int put_meta(struct redo_writer *w, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT, body = STRBUF_INIT;
+	int rc = -1;
+
+	redo_meta_encode(&body, &w->meta);
+	if (new_key(w, REDO_FILE_META, 0, &key, e) < 0 || store_put(w->store, key.buf, body.buf, body.len, e) < 0)
+		goto out;
+	if (w->meta_key && store_delete(w->store, w->meta_key, e) < 0)
+		goto out;
+	free(w->meta_key);
+	w->meta_key = strbuf_detach(&key);
+	rc = 0;
+out:
+	if (rc < 0)
+		err_wrap(e, "write redo meta");
+	strbuf_release(&key);
+	strbuf_release(&body);
+	return rc;
+}
+
+/* Metas of an earlier owner: their maxima are ours now, and they go once ours is there. */
+static int take_over(struct redo_writer *w, const struct redo_meta *m, struct err *e)
+{
+	struct redo_meta old = { 0 };
+	struct err why = ERR_INIT;
+	struct store_list l;
+	int rc = -1;
+
+	if (store_list(w->store, "", &l, e) < 0)
+		return -1;
+	if (redo_read_meta(w->store, &old, &why) < 0 && why.kind != ERR_NOT_FOUND) {
+		if (e)
+			*e = why;
+		goto out;
+	}
+	w->meta = *m;
+	if (old.checkpoint_ts > w->meta.checkpoint_ts)
+		w->meta.checkpoint_ts = old.checkpoint_ts;
+	if (old.resolved_ts > w->meta.resolved_ts)
+		w->meta.resolved_ts = old.resolved_ts;
+	if (put_meta(w, e) < 0)
+		goto out;
+	for (size_t i = 0; i < l.n; i++) {
+		struct redo_name name;
+		const char *slash = strrchr(l.objects[i].key, '/');
+
+		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) == 0 && name.kind == REDO_FILE_META &&
+		    store_delete(w->store, l.objects[i].key, e) < 0)
+			goto out;
+	}
+	w->met = true;
+	rc = 0;
+out:
+	store_list_release(&l);
+	return rc;
+}
+
+int redo_writer_meta(struct redo_writer *w, const struct redo_meta *m, struct err *e)
+{
+	if (m->resolved_ts < m->checkpoint_ts)
+		return err_set(e, ERR_BAD_DATA, 0, "redo meta: resolvedTs below checkpointTs");
+	if (!w->met)
+		return take_over(w, m, e);
+	if (m->checkpoint_ts > w->meta.checkpoint_ts)
+		w->meta.checkpoint_ts = m->checkpoint_ts;
+	if (m->resolved_ts > w->meta.resolved_ts)
+		w->meta.resolved_ts = m->resolved_ts;
+	return put_meta(w, e);
+}
+
+int redo_writer_collect(struct redo_writer *w, tso_t checkpoint_ts, struct err *e)
+{
+	struct redo_files files;
+	struct strbuf side = STRBUF_INIT;
+	int n = 0;
+
+	if (redo_list_files(w->store, &files, e) < 0)
+		return -1;
+	for (size_t i = 0; i < files.n && n >= 0; i++) {
+		const struct redo_file *f = &files.f[i];
+
+		if (f->name.tmp || f->name.max_commit_ts >= checkpoint_ts || strcmp(f->name.changefeed, w->changefeed) ||
+		    strcmp(f->name.name_space, w->name_space))
+			continue;
+		strbuf_reset(&side);
+		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
+		/* The log first: a sidecar without a file is harmless, a file of ours without its sidecar is not checked. */
+		if (store_delete(w->store, f->key, e) < 0 || store_delete(w->store, side.buf, e) < 0)
+			n = -1;
+		else
+			n++;
+	}
+	strbuf_release(&side);
+	redo_files_release(&files);
+	return n;
+}
