@@ -1,0 +1,249 @@
+/* needs: mariadbd, mariadb-install-db. The load engine against a real server, up to the server's death. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/os/fs.h"
+#include "harness/verify/ledger.h"
+#include "tests/integration/mariadb_server.h"
+#include "workloads/load.h"
+
+static struct test_server *server;
+static char dir[64];
+
+static int setup(void **state)
+{
+	(void)state;
+	server = test_server_start(1);
+	strcpy(dir, "/tmp/drtest-load-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	test_server_free(server);
+	return fs_remove_tree(dir, NULL);
+}
+
+static struct load *make(double rate, unsigned workers, const char *ledger, bool stop_on_lost)
+{
+	static char path[128];
+	struct load_opts o = { .name = "oltp_write_only", .seed = 42, .workers = workers, .tables = 3, .table_size = 1000, .rate = rate, .pace = LOAD_POISSON,
+		.ledger_rows = true, .journal_start_ns = clock_mono_ns(), .stop_on_lost = stop_on_lost };
+	struct err e = ERR_INIT;
+	struct load *l;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, ledger);
+	o.ledger_dir = path;
+	l = load_new(&o, &e);
+	if (!l)
+		fail_msg("%s", e.text);
+	return l;
+}
+
+static void must(int rc, const struct err *e)
+{
+	if (rc < 0)
+		fail_msg("%s", e->text);
+}
+
+static void prepared(struct load *l)
+{
+	struct err e = ERR_INIT;
+
+	load_cleanup(l, test_server_endpoint(server), NULL); /* nothing there yet is fine */
+	must(load_prepare(l, test_server_endpoint(server), 2, deadline_in_ms(60000), &e), &e);
+}
+
+struct tally {
+	uint64_t n, acked, without_position, last_position[64], out_of_order;
+};
+static int count(void *arg, const struct ledger_record *r)
+{
+	struct tally *t = arg;
+
+	t->n++;
+	if (r->outcome == TXN_ACKED) {
+		t->acked++;
+		t->without_position += !r->position;
+		t->out_of_order += r->position <= t->last_position[r->worker];
+		t->last_position[r->worker] = r->position;
+	}
+	if (r->due_us > r->begin_us || r->begin_us > r->end_us)
+		t->out_of_order++;
+	return 0;
+}
+
+static void it_keeps_its_rate_and_records_each_transaction(void **state)
+{
+	struct load *l = make(200, 10, "rate", false);
+	struct tally t = { 0 };
+	struct load_stats st;
+	struct hist h;
+	struct err e = ERR_INIT;
+	struct sql *s;
+	uint64_t rows;
+	char path[128];
+
+	(void)state;
+	prepared(l);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	pause_ms(3000, deadline_in_ms(10000));
+	assert_true(load_running(l));
+	must(load_stop(l, deadline_in_ms(5000), &e), &e);
+	assert_false(load_running(l));
+	must(load_error(l, &e), &e);
+	st.latency = &h;
+	load_get_stats(l, &st);
+	assert_int_equal(st.started, st.acked + st.failed + st.unknown);
+	assert_int_equal(st.unknown, 0);
+	assert_in_range(st.acked, 480, 720); /* 600 expected, sigma 24 */
+	assert_int_equal(h.count, st.acked);
+	snprintf(path, sizeof(path), "%s/rate", dir);
+	must(ledger_read(path, count, &t, NULL, &e), &e);
+	assert_int_equal(t.n, st.started);
+	assert_int_equal(t.acked, st.acked);
+	assert_int_equal(t.without_position, 0);
+	assert_int_equal(t.out_of_order, 0);
+	s = test_server_connect(server);
+	must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
+	assert_int_equal(rows, st.acked);
+	for (int table = 1; table <= 3; table++) {
+		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.sbtest%d", table), &e);
+		assert_int_equal(rows, 1000);
+	}
+	sql_close(s);
+	/* a second start goes on with the sequences; so does another process with the same ledger */
+	load_set_rate(l, 0);
+	must(load_start(l, test_server_endpoint(server), 1, &e), &e);
+	pause_ms(300, deadline_in_ms(10000));
+	must(load_stop(l, deadline_in_ms(5000), &e), &e);
+	load_free(l);
+	l = make(100, 10, "rate", false);
+	must(load_start(l, test_server_endpoint(server), 2, &e), &e);
+	pause_ms(300, deadline_in_ms(10000));
+	must(load_stop(l, deadline_in_ms(5000), &e), &e);
+	must(load_error(l, &e), &e);
+	load_free(l);
+	memset(&t, 0, sizeof(t));
+	unsigned damaged;
+	must(ledger_read(path, count, &t, &damaged, &e), &e);
+	assert_int_equal(damaged, 0);
+	assert_true(t.acked > st.acked);
+}
+
+static void a_lost_server_is_ridden_through(void **state)
+{
+	struct load *l = make(0, 20, "ride", false);
+	struct load_stats before = { 0 }, after = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	prepared(l);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	pause_ms(500, deadline_in_ms(10000));
+	test_server_kill(server);
+	pause_ms(300, deadline_in_ms(10000));
+	load_get_stats(l, &before);
+	assert_true(load_running(l));
+	test_server_restart(server);
+	pause_ms(1500, deadline_in_ms(10000));
+	must(load_stop(l, deadline_in_ms(5000), &e), &e);
+	load_get_stats(l, &after);
+	must(load_error(l, &e), &e);
+	assert_true(after.acked > before.acked);
+	assert_int_equal(after.started, after.acked + after.failed + after.unknown);
+	load_free(l);
+}
+
+static void with_stop_on_lost_the_load_ends_with_its_server(void **state)
+{
+	struct load *l = make(0, 10, "stop", true);
+	struct load_stats st = { 0 };
+	struct deadline d;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	prepared(l);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	pause_ms(500, deadline_in_ms(10000));
+	test_server_kill(server);
+	d = deadline_in_ms(3000);
+	while (load_running(l) && pause_ms(10, d) == 0)
+		;
+	assert_false(load_running(l));
+	must(load_stop(l, deadline_in_ms(1000), &e), &e);
+	load_get_stats(l, &st);
+	assert_int_equal(st.started, st.acked + st.failed + st.unknown);
+	assert_true(st.failed + st.unknown >= 10);
+	/* nothing listens: the start says so */
+	assert_int_equal(load_start(l, test_server_endpoint(server), 0, &e), -1);
+	assert_non_null(strstr(e.text, "127.0.0.1"));
+	load_free(l);
+	test_server_restart(server);
+}
+
+static void a_hanging_server_does_not_hold_up_the_stop(void **state)
+{
+	struct load *l = make(0, 10, "hang", true);
+	struct load_stats st = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start;
+
+	(void)state;
+	prepared(l);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	pause_ms(300, deadline_in_ms(10000));
+	proc_signal(test_server_proc(server), SIGSTOP, &e);
+	start = clock_mono_ns();
+	must(load_stop(l, deadline_in_ms(300), &e), &e);
+	assert_true(clock_mono_ns() - start < 2000000000);
+	proc_signal(test_server_proc(server), SIGCONT, &e);
+	load_get_stats(l, &st);
+	assert_int_equal(st.started, st.acked + st.failed + st.unknown);
+	load_free(l);
+}
+
+static void an_error_of_the_server_ends_the_load_and_is_told(void **state)
+{
+	struct load *l = make(0, 4, "error", false);
+	struct err e = ERR_INIT;
+	struct sql *s = test_server_connect(server);
+	struct deadline d = deadline_in_ms(5000);
+
+	(void)state;
+	prepared(l);
+	must((int)sql_exec(s, &e, "DROP TABLE sbtest.sbtest1, sbtest.sbtest2, sbtest.sbtest3"), &e);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	while (load_running(l) && pause_ms(10, d) == 0)
+		;
+	assert_false(load_running(l));
+	assert_int_equal(load_error(l, &e), -1);
+	assert_non_null(strstr(e.text, "sbtest"));
+	must(load_stop(l, deadline_in_ms(1000), NULL), &e);
+	/* preparing over what is there is refused */
+	assert_int_equal(load_prepare(l, test_server_endpoint(server), 1, deadline_in_ms(10000), &e), -1);
+	assert_non_null(strstr(e.text, "already exists"));
+	sql_close(s);
+	load_free(l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_keeps_its_rate_and_records_each_transaction),
+		cmocka_unit_test(a_lost_server_is_ridden_through),
+		cmocka_unit_test(with_stop_on_lost_the_load_ends_with_its_server),
+		cmocka_unit_test(a_hanging_server_does_not_hold_up_the_stop),
+		cmocka_unit_test(an_error_of_the_server_ends_the_load_and_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
