@@ -31,7 +31,6 @@ struct binlog {
 	struct binlog_opts o;
 	struct sql *conn;
 	MARIADB_RPL *rpl;
-	MARIADB_RPL_EVENT *ev;
 	enum binlog_checksum checksum;
 	uint64_t last_seq; /* delivered */
 	struct err failure; /* after an error nothing more comes */
@@ -118,22 +117,23 @@ static int readable(struct binlog *b, int64_t wait_ms, struct err *e)
 	return rc > 0;
 }
 
-/* 1: *ev is the next event, valid until the next call; 0: none within wait_ms. */
+/* 1: *ev is the next event, valid until the next call; 0: none within wait_ms.
+ * The library's mariadb_rpl_fetch() is not used: it parses each event too, and Connector/C 3.3.20 calls what follows a rotation of the
+ * log malformed. The packet itself comes from the function that it is built on: a zero byte, then the event. */
 static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev, struct err *e)
 {
-	int rc;
+	MYSQL *m = sql_handle(b->conn);
+	unsigned long n;
+	int rc = readable(b, wait_ms, e);
 
-	mariadb_free_rpl_event(b->ev);
-	b->ev = NULL;
-	rc = readable(b, wait_ms, e);
 	if (rc <= 0)
 		return rc;
-	b->ev = mariadb_rpl_fetch(b->rpl, NULL);
-	if (!b->ev)
+	n = mysql_net_read_packet(m);
+	if (n == packet_error || n < 1 || (m->net.read_pos[0] == 254 && n < 9))
 		return fetch_failed(b, e);
-	if (b->ev->raw_data_ofs > b->ev->raw_data_size)
-		return err_set(e, ERR_BAD_DATA, 0, "empty packet in the stream of the binary log");
-	return binlog_event_parse(ev, b->ev->raw_data + b->ev->raw_data_ofs, b->ev->raw_data_size - b->ev->raw_data_ofs, &b->checksum, e) < 0 ? -1 : 1;
+	if (m->net.read_pos[0])
+		return err_set(e, ERR_BAD_DATA, 0, "a packet in the stream of the binary log that is no event");
+	return binlog_event_parse(ev, m->net.read_pos + 1, n - 1, &b->checksum, e) < 0 ? -1 : 1;
 }
 
 static int start_dump(struct binlog *b, struct err *e)
@@ -250,7 +250,6 @@ void binlog_close(struct binlog *b)
 	free(b->maps);
 	free(b->tables);
 	free(b->rows);
-	mariadb_free_rpl_event(b->ev);
 	if (b->rpl)
 		mariadb_rpl_close(b->rpl);
 	sql_close(b->conn);
