@@ -23,6 +23,21 @@ static enum carried_as carried_as(const struct column *c)
 	return CARRY_TEXT;
 }
 
+static bool is_counter(const struct table_schema *t, const struct column *c)
+{
+	struct strbuf line = STRBUF_INIT;
+	const char *p, *end, *ai;
+
+	strbuf_addstr(&line, "\n  ");
+	sql_add_name(&line, c->name);
+	strbuf_addch(&line, ' ');
+	p = t->create_sql ? strstr(t->create_sql, line.buf) : NULL;
+	end = p ? strchr(p + 1, '\n') : NULL;
+	ai = p ? strstr(p, " AUTO_INCREMENT") : NULL;
+	strbuf_release(&line);
+	return ai && (!end || ai < end);
+}
+
 size_t format_columns(const struct table_schema *t, struct carried_column **out)
 {
 	size_t n = 0;
@@ -30,7 +45,8 @@ size_t format_columns(const struct table_schema *t, struct carried_column **out)
 	*out = xcalloc(t->n_columns + 1, sizeof(**out));
 	for (size_t i = 0; i < t->n_columns; i++)
 		if (is_carried(&t->columns[i]))
-			(*out)[n++] = (struct carried_column){ xstrdup(t->columns[i].name), carried_as(&t->columns[i]) };
+			(*out)[n++] = (struct carried_column){ xstrdup(t->columns[i].name),
+				is_counter(t, &t->columns[i]) ? CARRY_COUNTER : carried_as(&t->columns[i]) };
 	return n;
 }
 
@@ -154,26 +170,30 @@ static void add_target(struct strbuf *out, const char *db, const char *table)
 
 void format_load(struct strbuf *out, const char *db, const char *table, const struct carried_column *c, size_t n)
 {
-	bool set = false;
+	bool set = false, assigned = false;
 
+	/* A SET clause makes MariaDB (10.11) forget that a counter's 0 was given, whatever NO_AUTO_VALUE_ON_ZERO says, and draw a new value. */
+	for (size_t i = 0; i < n; i++)
+		assigned |= c[i].as == CARRY_NUMBER || c[i].as == CARRY_UTF8;
 	strbuf_addstr(out, "LOAD DATA LOCAL INFILE 'drtest' INTO TABLE ");
 	add_target(out, db, table);
 	strbuf_addstr(out, " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (");
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			strbuf_addch(out, ',');
-		if (c[i].as == CARRY_TEXT)
+		if (c[i].as == CARRY_TEXT || (c[i].as == CARRY_COUNTER && !assigned))
 			sql_add_name(out, c[i].name);
 		else
 			strbuf_addf(out, "@v%zu", i);
 	}
 	strbuf_addstr(out, n ? ")" : "@v0)");
 	for (size_t i = 0; i < n; i++) {
-		if (c[i].as == CARRY_TEXT)
+		if (c[i].as == CARRY_TEXT || (c[i].as == CARRY_COUNTER && !assigned))
 			continue;
 		strbuf_addstr(out, set ? ", " : " SET ");
 		sql_add_name(out, c[i].name);
-		strbuf_addf(out, c[i].as == CARRY_NUMBER ? "=CAST(@v%zu AS UNSIGNED)" : "=CONVERT(@v%zu USING utf8mb4)", i);
+		strbuf_addf(out, c[i].as == CARRY_NUMBER ? "=CAST(@v%zu AS UNSIGNED)" : c[i].as == CARRY_COUNTER ? "=@v%zu" :
+			    "=CONVERT(@v%zu USING utf8mb4)", i);
 		set = true;
 	}
 }

@@ -9,6 +9,7 @@ enum carried_as {
 	CARRY_TEXT = 't',   /* the bytes that the server stores, or the number's or date's text */
 	CARRY_NUMBER = 'n', /* ENUM index, SET and BIT as an unsigned number */
 	CARRY_UTF8 = 'u',   /* text that the column only takes with a charset: JSON elsewhere than MariaDB, UUID, INET6 */
+	CARRY_COUNTER = 'a', /* as text; the AUTO_INCREMENT column, which a LOAD DATA with SET wants assigned (see format_load) */
 };
 struct carried_column {
 	char *name;

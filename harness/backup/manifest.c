@@ -136,7 +136,7 @@ static bool parse_table(json_t *o, struct manifest_table *t)
 	json_array_foreach(columns, i, j) {
 		const char *name = json_string_value(json_array_get(j, 0)), *as = json_string_value(json_array_get(j, 1));
 
-		if (!name || !as || (strcmp(as, "t") && strcmp(as, "n") && strcmp(as, "u")))
+		if (!name || !as || (strcmp(as, "t") && strcmp(as, "n") && strcmp(as, "u") && strcmp(as, "a")))
 			return false;
 		t->columns[t->n_columns++] = (struct carried_column){ xstrdup(name), (enum carried_as)*as };
 	}
