@@ -240,7 +240,8 @@ int engine_start(struct load *l, struct err *e)
 		if (load_error(l, e) < 0)
 			goto out;
 		if (pause_ms(2, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load: %u of %u workers had connected", atomic_load(&l->ready), l->o.workers);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load: %u of %u workers had connected",
+				atomic_load(&l->ready), l->o.workers);
 			goto out;
 		}
 	}

@@ -96,7 +96,8 @@ static int make_database(struct load *l, const struct sql_endpoint *ep, struct d
 	sql_add_name(&text, l->db);
 	if (sql_exec_text(s, e, text.buf, text.len) < 0)
 		goto out;
-	if (l->o.ledger_rows && sql_exec(s, e, "CREATE TABLE " LEDGER_TABLE " (worker INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, PRIMARY KEY (worker, seq))") < 0)
+	if (l->o.ledger_rows && sql_exec(s, e, "CREATE TABLE " LEDGER_TABLE
+		    " (worker INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, PRIMARY KEY (worker, seq))") < 0)
 		goto out;
 	rc = 0;
 out:

@@ -250,8 +250,8 @@ static void state_text(const struct look_row *l, const struct row_state *s, bool
 	else if (!found)
 		snprintf(out, room, "k %" PRId64, s->k);
 	else
-		snprintf(out, room, "k %" PRId64 ", c by worker %u sequence %" PRIu64 "%s, pad by worker %u sequence %" PRIu64 "%s", s->k, l->c.worker, l->c.seq,
-			 l->c.known ? "" : " (corrupt)", l->pad.worker, l->pad.seq, l->pad.known ? "" : " (corrupt)");
+		snprintf(out, room, "k %" PRId64 ", c by worker %u sequence %" PRIu64 "%s, pad by worker %u sequence %" PRIu64 "%s", s->k,
+			 l->c.worker, l->c.seq, l->c.known ? "" : " (corrupt)", l->pad.worker, l->pad.seq, l->pad.known ? "" : " (corrupt)");
 }
 
 /* The expected state with the writers of its values, for people. */

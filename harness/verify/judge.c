@@ -309,7 +309,8 @@ static void conclude(struct judge *j)
 		undecided += j->look[i].wrong && j->look[i].undecided;
 	}
 	if (j->p->before) {
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " transactions are there in part; %" PRIu64 " of %" PRIu64 " rows are behind the last acknowledged state",
+		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " transactions are there in part; %" PRIu64 " of %" PRIu64
+			 " rows are behind the last acknowledged state",
 			 r->torn, r->rows_wrong, r->rows_checked);
 		return;
 	}
@@ -327,7 +328,8 @@ static void conclude(struct judge *j)
 			 "what the earlier cluster left is not known without drtest_ledger");
 	else
 		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " rows are not as %zu transactions up to the point leave them; %" PRIu64
-			 " transactions are there in part; %" PRIu64 " rows could not be decided", r->rows_wrong, r->rows_checked, j->n_order, r->torn, undecided);
+			 " transactions are there in part; %" PRIu64 " rows could not be decided",
+			 r->rows_wrong, r->rows_checked, j->n_order, r->torn, undecided);
 }
 
 int prefix_judge_model(struct prefix *p, const struct audit_model *m, const struct prefix_source *src, struct prefix_result *r, struct err *e)

@@ -475,7 +475,8 @@ static void an_omission_is_caught_when_it_changes_the_rows(void **state)
 				for (int64_t id = 1; id <= ROWS; id++) {
 					const struct cell *a = &w.cell[t][id], *b = &right.cell[t][id];
 
-					same &= a->exists == b->exists && (!a->exists || (a->row.k == b->row.k && !strcmp(a->row.c, b->row.c) && !strcmp(a->row.pad, b->row.pad)));
+					same &= a->exists == b->exists && (!a->exists || (a->row.k == b->row.k &&
+						!strcmp(a->row.c, b->row.c) && !strcmp(a->row.pad, b->row.pad)));
 				}
 			run(&w, true, &r);
 			assert_int_equal(r.verdict, same ? VERDICT_PASS : VERDICT_FAIL);
