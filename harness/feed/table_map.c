@@ -197,13 +197,12 @@ static const uint8_t decimal_bytes[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 }; /* of
 
 int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n, unsigned *prefix)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	unsigned whole;
 
 	*prefix = 0;
 	switch (c->type) {
 	case BT_NULL:
-		size = 0;
 		break;
 	case BT_TINY: case BT_YEAR:
 		size = 1;
