@@ -228,7 +228,7 @@ static void note_left_out(struct sql *s, struct backup_result *r)
 	}
 	{
 		struct sql_rows rows = { 0 };
-		const char *before = out.len ? "; not covered by the snapshot (engine without transactions): " : "not covered by the snapshot (engine without transactions): ";
+		const char *before = "; not covered by the snapshot (engine without transactions): " + (out.len ? 0 : 2);
 
 		if (sql_query(s, &rows, NULL, "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN "
 			      "information_schema.ENGINES n ON n.ENGINE = t.ENGINE WHERE TABLE_TYPE='BASE TABLE' AND n.TRANSACTIONS='NO'") == 0)
@@ -311,7 +311,8 @@ static int plan(struct backup *b, struct err *e)
 	int rc = -1;
 
 	if (list_objects(s, &b->manifest.dbs, &b->manifest.n_dbs, "DATABASE", "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1", e) < 0 ||
-	    list_objects(s, &b->manifest.views, &b->manifest.n_views, "VIEW", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
+	    list_objects(s, &b->manifest.views, &b->manifest.n_views, "VIEW",
+			 "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
 	    schema_tables(s, &names, &n, e) < 0)
 		goto out;
 	b->manifest.tables = xcalloc(n + 1, sizeof(*b->manifest.tables));

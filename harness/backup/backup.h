@@ -31,7 +31,8 @@ struct backup_result {
 	char warnings[1024];         /* what the backup does not carry, one line; "" when it carries all */
 };
 /* All databases that are the user's: tables with their rows and structure, and views; users and grants, routines, triggers, events and
- * sequences are not carried, and named in warnings. At the end every range's row count is held against the server's own. Refused when the prefix already holds a backup ("backup meta file exists"). */
+ * sequences are not carried, and named in warnings. Every range's row count is held against the server's own. Refused when
+ * the prefix already holds a backup ("backup meta file exists"). */
 int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e);
 
 struct restore_opts {

@@ -136,7 +136,8 @@ static void add_value_list(struct strbuf *q, const struct table_schema *t)
 static bool is_bytes(const struct column *c)
 {
 	return (c->type == COL_STRING || c->type == COL_VARCHAR || c->type == COL_VARSTRING || c->type == COL_BLOB || c->type == COL_TINYBLOB ||
-		c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB || c->type == COL_UNKNOWN) && (!c->charset || !*c->charset || !strcmp(c->charset, "binary"));
+		c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB || c->type == COL_UNKNOWN) &&
+	       (!c->charset || !*c->charset || !strcmp(c->charset, "binary"));
 }
 
 json_t *compare_value(const struct column *c, const char *data, size_t n)
@@ -545,7 +546,8 @@ int compare_rows(struct compare *c, struct compare_side side[2], const struct ro
 			if (rc < 0 || !memcmp(&sum[0], &sum[1], sizeof(sum[0])))
 				continue;
 			part.rows = sum[0].rows > sum[1].rows ? sum[0].rows : sum[1].rows;
-			rc = part.rows < r->rows ? compare_rows(c, side, &part, e) : err_set(e, ERR_BAD_DATA, 0, "%s.%s changes while it is compared", r->a->db, r->a->table);
+			rc = part.rows < r->rows ? compare_rows(c, side, &part, e) :
+				err_set(e, ERR_BAD_DATA, 0, "%s.%s changes while it is compared", r->a->db, r->a->table);
 		}
 		key_bound_release(&middle, k->n_columns);
 		return rc < 0 ? -1 : 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -130,7 +131,8 @@ static void make_types(void)
 	       "vb varbinary(300), bl blob, da date, ti6 time(6), dt datetime(3), ts timestamp(6) null, y year, "
 	       "e enum('x','','2') charset utf8mb4, s set('p','q','r'), j json, p point, ui uuid, ip inet6, "
 	       "g int generated always as (i + 1) stored, gv int generated always as (i * 2) virtual, "
-	       "primary key (id), key by_i (i), unique key by_bu (bu), key by_v (v(5)), check (i <> 77)) auto_increment = 500 comment 'with (\\'odd\\') `comment`'");
+	       "primary key (id), key by_i (i), unique key by_bu (bu), key by_v (v(5)), check (i <> 77)) "
+	       "auto_increment = 500 comment 'with (\\'odd\\') `comment`'");
 	run(s, "INSERT INTO types.t (id) VALUES (0), (18446744073709551615)");
 	run(s, "INSERT INTO types.t SET id=5, ti=-128, tu=255, si=-32768, mi=16777215, i=-2147483648, bi=-9223372036854775808, bu=18446744073709551615, "
 	       "de=-12345678901234567890.0123456789, f=16777217.5, d=1e300/3, b1=1, b64=x'8000000000000001', c='é\\tü', v=x'e9e8', u=_ucs2 x'00410062', "
@@ -394,8 +396,18 @@ static void a_backup_under_load_is_one_point_in_time(void **unused)
 	sql_close(s);
 }
 
+/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other servers' too: each gets its own. */
+static struct test_server *start_apart(unsigned id, char dir[64])
+{
+	strcpy(dir, "/var/tmp/drtest-it-tmp.XXXXXX");
+	if (!mkdtemp(dir) || chmod(dir, 01777) || setenv("TMPDIR", dir, 1))
+		abort();
+	return test_server_start(id);
+}
+
 int main(void)
 {
+	char tmp[2][64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(every_type_comes_back_as_it_was, setup),
 		cmocka_unit_test_setup(without_local_infile_rows_come_as_inserts, setup),
@@ -406,10 +418,12 @@ int main(void)
 	};
 	int rc;
 
-	source = test_server_start(1);
-	target = test_server_start(2);
+	source = start_apart(1, tmp[0]);
+	target = start_apart(2, tmp[1]);
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
 	test_server_free(source);
 	test_server_free(target);
+	for (int i = 0; i < 2; i++)
+		fs_remove_tree(tmp[i], NULL);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -33,10 +34,13 @@ static void make(int side)
 	run(side, "CREATE TABLE big (id int primary key, k int not null, c varchar(60) not null, d varchar(60), unique key (k)) charset utf8mb4");
 	run(side, "INSERT INTO big SELECT seq, seq * 7, MD5(seq), IF(seq % 3, MD5(-CAST(seq AS SIGNED)), NULL) FROM seq_1_to_70000");
 	run(side, "CREATE TABLE types (id bigint unsigned primary key, f float, db double, de decimal(20,4), t varchar(20) collate utf8mb4_general_ci, "
-		  "b varbinary(20), dt datetime(6), e enum('x','','y'), s set('p','q'), bi bit(9), j json, l varchar(10) charset latin1, u varchar(5) charset ucs2, "
+		  "b varbinary(20), dt datetime(6), e enum('x','','y'), s set('p','q'), bi bit(9), j json, l varchar(10) charset latin1, "
+		  "u varchar(5) charset ucs2, "
 		  "g int generated always as (id DIV 2) virtual) charset utf8mb4");
-	run(side, "INSERT INTO types (id,f,db,de,t,b,dt,e,s,bi,j,l,u) VALUES (1, 0.1, 0.1, 1.5, 'a', x'00ff', '2024-01-02 03:04:05.678901', 'x', 'p', 5, '{\"a\":1}', 'é', 'é'), "
-		  "(2, 16777216, 1e300/3, -0.0001, 'b', '', '0000-00-00', '', 'q', 0, '[]', '', ''), (18446744073709551615, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+	run(side, "INSERT INTO types (id,f,db,de,t,b,dt,e,s,bi,j,l,u) VALUES "
+		  "(1, 0.1, 0.1, 1.5, 'a', x'00ff', '2024-01-02 03:04:05.678901', 'x', 'p', 5, '{\"a\":1}', 'é', 'é'), "
+		  "(2, 16777216, 1e300/3, -0.0001, 'b', '', '0000-00-00', '', 'q', 0, '[]', '', ''), "
+		  "(18446744073709551615, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
 	run(side, "CREATE TABLE textkey (a varchar(40) collate utf8mb4_general_ci, b int, v int, primary key (a, b)) charset utf8mb4");
 	run(side, "INSERT INTO textkey SELECT CONCAT('Ключ', seq DIV 5, '\\''), seq, seq FROM seq_1_to_20000");
 	run(side, "CREATE TABLE bag (a int, b varchar(20))");
@@ -255,8 +259,18 @@ static void values_in_findings_are_short(void **unused)
 	compare_result_release(&r);
 }
 
+/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other servers' too: each gets its own. */
+static struct test_server *start_apart(unsigned id, char dir[64])
+{
+	strcpy(dir, "/var/tmp/drtest-it-tmp.XXXXXX");
+	if (!mkdtemp(dir) || chmod(dir, 01777) || setenv("TMPDIR", dir, 1))
+		abort();
+	return test_server_start(id);
+}
+
 int main(void)
 {
+	char tmp[2][64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(equal_clusters_pass, setup),
 		cmocka_unit_test_setup(each_planted_difference_is_named_and_its_fix_heals_it, setup),
@@ -267,13 +281,14 @@ int main(void)
 	int rc;
 
 	for (int i = 0; i < 2; i++) {
-		server[i] = test_server_start((unsigned)i + 1);
+		server[i] = start_apart((unsigned)i + 1, tmp[i]);
 		conn[i] = test_server_connect(server[i]);
 	}
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
 	for (int i = 0; i < 2; i++) {
 		sql_close(conn[i]);
 		test_server_free(server[i]);
+		fs_remove_tree(tmp[i], NULL);
 	}
 	return rc;
 }

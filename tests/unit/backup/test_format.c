@@ -87,9 +87,11 @@ static void plain_keys_are_built_after_the_load(void **unused)
 	struct strbuf create = STRBUF_INIT, keys = STRBUF_INIT;
 
 	(void)unused;
-	load_split_keys("CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`k`),\n  KEY `k_1` (`k`),\n  KEY `k_2` (`k`,`id`)\n"
+	load_split_keys("CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
+			"  UNIQUE KEY `u` (`k`),\n  KEY `k_1` (`k`),\n  KEY `k_2` (`k`,`id`)\n"
 			") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4", &create, &keys);
-	assert_string_equal(create.buf, "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`k`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
+	assert_string_equal(create.buf, "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
+			"  UNIQUE KEY `u` (`k`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
 	assert_string_equal(keys.buf, "ADD KEY `k_1` (`k`),ADD KEY `k_2` (`k`,`id`)");
 	strbuf_reset(&create);
 	strbuf_reset(&keys);
@@ -124,7 +126,8 @@ static void a_manifest_comes_back_and_no_damaged_byte_passes(void **unused)
 	struct manifest_table t = { .db = (char *)"d", .name = (char *)"t", .create_sql = (char *)"CREATE", .columns = c, .n_columns = 2, .chunks = &chunk,
 		.n_chunks = 1, .rows = 3, .raw_bytes = 20, .sum = UINT64_MAX };
 	struct manifest_object db = { (char *)"d", (char *)"", (char *)"CREATE DATABASE d" };
-	struct manifest m = { .source_version = (char *)"10.11", .backup_ts = 462000000000000001u, .backup_seq = 42, .dbs = &db, .n_dbs = 1, .tables = &t, .n_tables = 1 }, back;
+	struct manifest m = { .source_version = (char *)"10.11", .backup_ts = 462000000000000001u, .backup_seq = 42, .dbs = &db, .n_dbs = 1,
+		.tables = &t, .n_tables = 1 }, back;
 	struct strbuf bytes = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	char dir[64];

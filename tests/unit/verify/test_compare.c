@@ -17,7 +17,8 @@ static struct index_key key = { .primary = true, .not_null = true, .columns = co
 
 static struct table_schema schema(const char *create)
 {
-	return (struct table_schema){ .db = (char *)"d", .table = (char *)"t", .columns = columns, .n_columns = 3, .uniques = &key, .n_uniques = 1, .create_sql = (char *)create };
+	return (struct table_schema){ .db = (char *)"d", .table = (char *)"t", .columns = columns, .n_columns = 3,
+		.uniques = &key, .n_uniques = 1, .create_sql = (char *)create };
 }
 
 static void ranges_hold_every_key_once(void **unused)
@@ -83,9 +84,12 @@ static void values_are_cut_and_always_text(void **unused)
 
 static void structure_differs_by_definition_not_by_counter(void **unused)
 {
-	static const char base[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4";
-	static const char later[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4";
-	static const char other[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(10),\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
+	static const char base[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n"
+		"  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4";
+	static const char later[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n"
+		"  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4";
+	static const char other[] = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(10),\n"
+		"  PRIMARY KEY (`a`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
 	struct table_schema a = schema(base), b = schema(later), c = schema(other);
 	struct compare_opts o = { .a_name = "primary", .b_name = "secondary" };
 	struct compare cmp = { .o = &o, .findings = json_array(), .findings_max = 100 };
