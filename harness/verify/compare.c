@@ -281,7 +281,7 @@ static void conclude(struct plan *p, struct compare_result *r, const char *an, c
 		const char *kind = json_string_value(json_object_get(f, "kind")), *table = json_string_value(json_object_get(f, "table"));
 		char *key = json_dumps(json_object_get(f, "key"), JSON_COMPACT | JSON_ENCODE_ANY);
 
-		snprintf(r->evidence, sizeof(r->evidence), 
+		snprintf(r->evidence, sizeof(r->evidence),
 			 "%s differs from %s: %" PRIu64 " rows, %" PRIu64 " differences of structure, in %" PRIu64 " tables; "
 			 "first: %s %s %.200s",
 			 bn, an, r->rows_different, c->structure_different, r->tables, kind ? kind : "", table ? table : "", key ? key : "");
