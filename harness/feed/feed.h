@@ -21,7 +21,8 @@ struct feed_opts {
 	size_t max_log_bytes;          /* 0: 64 MiB */
 	bool lz4;
 	char status_path[512];         /* written atomically every 100 ms: the JSON of feed_status */
-	char tmp_dir[512];
+	char tmp_dir[512];             /* "": $TMPDIR or /var/tmp */
+	unsigned sink_batch_rows;      /* of one database transaction on the secondary; 0: 256, as TiCDC */
 };
 /* JSON for the child's standard input (secrets: never argv) and back. */
 json_t *feed_opts_to_json(const struct feed_opts *o);
