@@ -188,7 +188,8 @@ static void interval_line(const struct run *r, double at, double span, const str
 	       r->percentile, (double)hist_quantile_us(&diff, q) / 1e3, (double)(now->failed - before->failed) / span,
 	       (double)(now->unknown - before->unknown) / span);
 	if (r->o.rate > 0)
-		printf("[ %.0fs ] queue length: %" PRIu64 ", concurrency: %" PRIu64 "\n", at, now->backlog, now->started - now->acked - now->failed - now->unknown);
+		printf("[ %.0fs ] queue length: %" PRIu64 ", concurrency: %" PRIu64 "\n", at, now->backlog,
+		       now->started - now->acked - now->failed - now->unknown);
 	fflush(stdout);
 }
 
@@ -197,15 +198,19 @@ static void final_report(const struct run *r, double seconds, const struct load_
 	const struct hist *h = s->latency;
 	uint64_t other = others(s);
 
-	printf("SQL statistics:\n    queries performed:\n        read:                            0\n        write:                           %" PRIu64 "\n"
-	       "        other:                           %" PRIu64 "\n        total:                           %" PRIu64 "\n", s->statements - other, other, s->statements);
+	printf("SQL statistics:\n    queries performed:\n        read:                            0\n");
+	printf("        write:                           %" PRIu64 "\n", s->statements - other);
+	printf("        other:                           %" PRIu64 "\n", other);
+	printf("        total:                           %" PRIu64 "\n", s->statements);
 	printf("    transactions:                        %-6" PRIu64 " (%.2f per sec.)\n", s->acked, (double)s->acked / seconds);
 	printf("    queries:                             %-6" PRIu64 " (%.2f per sec.)\n", s->statements, (double)s->statements / seconds);
 	printf("    ignored errors:                      %-6" PRIu64 " (%.2f per sec.)\n", s->failed, (double)s->failed / seconds);
 	printf("    unknown outcomes:                    %-6" PRIu64 " (%.2f per sec.)\n\n", s->unknown, (double)s->unknown / seconds);
-	printf("General statistics:\n    total time:                          %.4fs\n    total number of events:              %" PRIu64 "\n\n", seconds, s->acked);
+	printf("General statistics:\n    total time:                          %.4fs\n", seconds);
+	printf("    total number of events:              %" PRIu64 "\n\n", s->acked);
 	printf("Latency (ms):\n         min:                            %12.2f\n         avg:                            %12.2f\n"
-	       "         max:                            %12.2f\n        %3uth percentile:                %12.2f\n         sum:                            %12.2f\n",
+	       "         max:                            %12.2f\n        %3uth percentile:                %12.2f\n"
+	       "         sum:                            %12.2f\n",
 	       (double)h->min_us / 1e3, h->count ? (double)h->sum_us / 1e3 / (double)h->count : 0, (double)h->max_us / 1e3, r->percentile,
 	       (double)hist_quantile_us(h, r->percentile / 100.0) / 1e3, (double)h->sum_us / 1e3);
 }

@@ -13,8 +13,8 @@
 
 static struct load_opts opts(void)
 {
-	return (struct load_opts){ .name = "oltp_write_only", .seed = 42, .workers = 4, .tables = 10, .load_tables = 3, .table_size = 1000, .rand_type = "uniform",
-		.ledger_rows = true };
+	return (struct load_opts){ .name = "oltp_write_only", .seed = 42, .workers = 4, .tables = 10, .load_tables = 3, .table_size = 1000,
+		.rand_type = "uniform", .ledger_rows = true };
 }
 
 static struct load *make(const struct load_opts *o)
@@ -184,10 +184,11 @@ static void a_users_load_is_checked_when_it_is_read(void **state)
 		{ "x = 1\nreturn {}", "globals" },
 		{ "return {\n  name = 'x' statements", ":2:" },
 		{ "return { name = 'x', statements = { a = {} }, event = print }", "statement a" },
-		{ "return { name = 'x', statements = { a = { 'UPDATE t%d SET k=k+1 WHERE id=?', effect = 'add_k', args = { 'k' } } }, event = print }", "statement a" },
+		{ "return { name = 'x', statements = { a = { 'UPDATE t%d SET k=k+1 WHERE id=?', effect = 'add_k', args = { 'k' } } }, event = print }",
+		  "statement a" },
 		{ "return { name = 'x', statements = { a = { 'DO ?', effect = 'eat', args = { 'id' } } }, event = print }", "effect" },
-		{ "return { name = 'x', statements = {}, event = function(con) con:begin() con:commit() end, row = function() end, audit = { table_prefix = 't' } }",
-		  "no statement with an effect" },
+		{ "return { name = 'x', statements = {}, event = function(con) con:begin() con:commit() end,\n"
+		  "  row = function() end, audit = { table_prefix = 't' } }", "no statement with an effect" },
 	};
 	struct err e = ERR_INIT;
 	struct load *l;
@@ -199,7 +200,8 @@ static void a_users_load_is_checked_when_it_is_read(void **state)
 		if (!strstr(e.text, bad[i].word))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i].word);
 	}
-	l = own("return { name = 'mine', statements = { a = { 'DO ?' } }, event = function(con, r) con:begin() con:execute('a', r:uniform(1, 5)) con:commit() end }", &e);
+	l = own("return { name = 'mine', statements = { a = { 'DO ?' } },\n"
+		"  event = function(con, r) con:begin() con:execute('a', r:uniform(1, 5)) con:commit() end }", &e);
 	if (!l)
 		fail_msg("%s", e.text);
 	assert_null(load_model(l)); /* it declares no audit */
