@@ -65,15 +65,20 @@ static int refuse_fk_actions(struct binlog *b, struct err *e)
 	int rc;
 
 	rc = sql_value(b->conn, &name, e,
-		       "SELECT CONCAT(constraint_schema, '.', table_name, ' (', constraint_name, ')') FROM information_schema.referential_constraints "
-		       "WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) "
+		       "SELECT CONCAT(constraint_schema, '.', table_name, ' (', constraint_name, ')') FROM "
+		       "information_schema.referential_constraints "
+		       "WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
+		       "'SET DEFAULT')) "
 		       "AND constraint_schema NOT IN ('mysql', 'sys', 'drtest_feed') LIMIT 1");
 	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
 		*e = (struct err)ERR_INIT;
 		rc = 0;
 	} else if (rc == 0) {
-		rc = err_set(e, ERR_UNSUPPORTED, 0, "foreign key of %s changes rows by itself (CASCADE, SET NULL): the binary log does not show such changes, "
-			     "so they can't be carried", name.buf);
+		rc = err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"foreign key of %s changes rows by itself (CASCADE, SET NULL): the binary log does not show such changes, "
+			"so they can't be carried",
+			name.buf);
 	}
 	strbuf_release(&name);
 	return rc;
@@ -88,11 +93,11 @@ static int fetch_failed(struct binlog *b, struct err *e)
 	if (!mysql_errno(m))
 		err_set(e, ERR_GONE, 0, "%s ended the stream of its binary log", who.buf);
 	else if (mysql_errno(m) == 1236 && strstr(mysql_error(m), "GTID"))
-		err_set(e, ERR_NOT_FOUND, 1236, "%s no longer has GTID %u-%u-%llu in its binary log, or never had it: %s", who.buf, b->o.domain, b->o.server_id,
-			(unsigned long long)b->last_seq, mysql_error(m));
+		err_set(e, ERR_NOT_FOUND, 1236, "%s no longer has GTID %u-%u-%llu in its binary log, or never had it: %s", who.buf,
+			b->o.domain, b->o.server_id, (unsigned long long)b->last_seq, mysql_error(m));
 	else if (mysql_errno(m) == 1236)
-		err_set(e, ERR_BAD_DATA, 1236, "%s can't read its binary log behind GTID sequence %llu: %s", who.buf, (unsigned long long)b->last_seq,
-			mysql_error(m));
+		err_set(e, ERR_BAD_DATA, 1236, "%s can't read its binary log behind GTID sequence %llu: %s", who.buf,
+			(unsigned long long)b->last_seq, mysql_error(m));
 	else
 		sql_error(m, e, who.buf);
 	strbuf_release(&who);
@@ -118,8 +123,8 @@ static int readable(struct binlog *b, int64_t wait_ms, struct err *e)
 }
 
 /* 1: *ev is the next event, valid until the next call; 0: none within wait_ms.
- * The library's mariadb_rpl_fetch() is not used: it parses each event too, and Connector/C 3.3.20 calls what follows a rotation of the
- * log malformed. The packet itself comes from the function that it is built on: a zero byte, then the event. */
+ * The library's mariadb_rpl_fetch() is not used: it parses each event too, and Connector/C 3.3.20 calls what follows a rotation of
+ * the log malformed. The packet itself comes from the function that it is built on: a zero byte, then the event. */
 static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev, struct err *e)
 {
 	MYSQL *m = sql_handle(b->conn);
@@ -146,7 +151,9 @@ static int start_dump(struct binlog *b, struct err *e)
 	if (o->after_seq)
 		strbuf_addf(&at, "%u-%u-%llu", o->domain, o->server_id, (unsigned long long)o->after_seq);
 	/* capability 4: the replica knows GTIDs; the period is in nanoseconds */
-	if (sql_exec(b->conn, e, "SET @master_binlog_checksum = @@global.binlog_checksum, @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 1, "
+	if (sql_exec(b->conn, e,
+		     "SET @master_binlog_checksum = @@global.binlog_checksum, @mariadb_slave_capability = 4, "
+		     "@slave_gtid_strict_mode = 1, "
 		     "@slave_gtid_ignore_duplicates = 0, @master_heartbeat_period = %lld, @slave_connect_state = '%s'",
 		     HEARTBEAT_MS * 1000000ll, at.buf) < 0)
 		goto out;
@@ -155,8 +162,9 @@ static int start_dump(struct binlog *b, struct err *e)
 		err_set(e, ERR_ENV, 0, "the client library has no replication interface of the version that drtest was built with");
 		goto out;
 	}
-	if (mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_SERVER_ID, o->replica_id) || mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_START, 4ul) ||
-	    mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_FLAGS, 0u) || mariadb_rpl_open(b->rpl)) {
+	if (mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_SERVER_ID, o->replica_id) ||
+	    mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_START, 4ul) || mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_FLAGS, 0u) ||
+	    mariadb_rpl_open(b->rpl)) {
 		sql_error(m, e, "start the stream of the binary log");
 		goto out;
 	}
@@ -195,7 +203,8 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 			goto fail;
 		ready = rc > 0 && ev.type == EV_FORMAT;
 		if (!ready && (deadline_passed(d) || clock_cancelled())) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "the primary sends no binary log within %d s", OPEN_MS / 1000);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"the primary sends no binary log within %d s", OPEN_MS / 1000);
 			goto fail;
 		}
 	}
@@ -316,7 +325,8 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 	return 0;
 }
 
-/* The number of a plan's table within this transaction. One table may come under two ids, when the server reopened it in between. */
+/* The number of a plan's table within this transaction. One table may come under two ids, when the server reopened it in between.
+ */
 static int table_number(struct binlog *b, struct row_plan *plan, uint32_t *out, struct err *e)
 {
 	const struct table_map *m = row_plan_map(plan);
@@ -358,7 +368,8 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 		return 0;
 	m = find_map(b, r.table_id);
 	if (!m)
-		return err_set(e, ERR_BAD_DATA, 0, "rows of table id %llu, which no table map has told", (unsigned long long)r.table_id);
+		return err_set(e, ERR_BAD_DATA, 0, "rows of table id %llu, which no table map has told",
+			       (unsigned long long)r.table_id);
 	if (!m->plan)
 		return 0;
 	b->has_rows = true;
@@ -382,7 +393,8 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 				return -1;
 			after = bytes_of(&b->image[1]);
 		}
-		cost = sizeof(struct redo_row) + 2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) + before.n + after.n;
+		cost = sizeof(struct redo_row) + 2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) + before.n +
+		       after.n;
 		if (before.p && after.p && (k0->len != k1->len || memcmp(k0->buf, k1->buf, k0->len))) {
 			if (netting_add(b->net, table, k0->buf, (uint32_t)k0->len, before, none, cost, e) < 0 ||
 			    netting_add(b->net, table, k1->buf, (uint32_t)k1->len, none, after, cost, e) < 0)
@@ -457,11 +469,14 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 	if (b->in_group)
 		return err_set(e, ERR_BAD_DATA, 0, "a transaction begins within another");
 	if (g.domain != b->o.domain)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a transaction in GTID domain %u: drtest follows domain %u alone", g.domain, b->o.domain);
+		return err_set(e, ERR_UNSUPPORTED, 0, "a transaction in GTID domain %u: drtest follows domain %u alone", g.domain,
+			       b->o.domain);
 	if (g.seq <= b->last_seq)
-		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu", (unsigned long long)g.seq, (unsigned long long)b->last_seq);
+		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu", (unsigned long long)g.seq,
+			       (unsigned long long)b->last_seq);
 	if (g.flags & (GTID_PREPARED_XA | GTID_COMPLETED_XA))
-		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction (GTID sequence %llu) can't be carried", (unsigned long long)g.seq);
+		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction (GTID sequence %llu) can't be carried",
+			       (unsigned long long)g.seq);
 	b->gtid = g;
 	b->in_group = true;
 	return 0;
@@ -472,12 +487,20 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 	const struct ddl_words *w = &b->words;
 
 	if (w->fk_action)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show "
-			       "such changes, so they can't be carried", w->first, w->db, w->table);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log "
+			       "does not show "
+			       "such changes, so they can't be carried",
+			       w->first, w->db, w->table);
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
-	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq, .is_ddl = true, .ddl_db = b->query.db.buf, .ddl_query = b->query.text.buf,
-				  .ddl_type = w->type, .ddl_table_db = w->db, .ddl_table = w->table };
+	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
+				  .is_ddl = true,
+				  .ddl_db = b->query.db.buf,
+				  .ddl_query = b->query.text.buf,
+				  .ddl_type = w->type,
+				  .ddl_table_db = w->db,
+				  .ddl_table = w->table };
 	return 1;
 }
 
@@ -493,20 +516,26 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	if (w->is_xa)
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	if (w->is_dml)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s is logged as a statement: the primary needs binlog_format=ROW in every session", w->first);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s is logged as a statement: the primary needs binlog_format=ROW in every session", w->first);
 	if (b->gtid.flags & GTID_STANDALONE)
 		return deliver_ddl(b, t, e);
 	if (w->is_commit)
 		return end_group(b, t, e);
 	if (w->is_rollback) { /* of temporary or non-transactional tables; the rows of the latter stay */
 		if (b->has_rows)
-			return err_set(e, ERR_UNSUPPORTED, 0, "a transaction with rows that ends in ROLLBACK (tables without transactions) can't be carried");
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"a transaction with rows that ends in ROLLBACK (tables without transactions) can't be carried");
 		return end_group(b, t, e);
 	}
 	if (w->type == DDL_CREATE_TABLE)
-		return err_set(e, ERR_UNSUPPORTED, 0, "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT", w->db, w->table);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
+			       w->db, w->table);
 	if (w->type)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s within a transaction can't be carried", w->first, w->db, w->table);
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s within a transaction can't be carried", w->first, w->db,
+			       w->table);
 	return 0; /* BEGIN, savepoints (row events behind ROLLBACK TO are not logged), temporary tables */
 }
 
@@ -524,7 +553,12 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 		return on_gtid(b, ev, e);
 	case EV_TABLE_MAP:
 		return on_table_map(b, ev, e);
-	case EV_WRITE_ROWS_V1: case EV_UPDATE_ROWS_V1: case EV_DELETE_ROWS_V1: case EV_WRITE_ROWS: case EV_UPDATE_ROWS: case EV_DELETE_ROWS:
+	case EV_WRITE_ROWS_V1:
+	case EV_UPDATE_ROWS_V1:
+	case EV_DELETE_ROWS_V1:
+	case EV_WRITE_ROWS:
+	case EV_UPDATE_ROWS:
+	case EV_DELETE_ROWS:
 		if (!b->in_group)
 			return err_set(e, ERR_BAD_DATA, 0, "rows outside of a transaction");
 		return on_rows(b, ev, e);
@@ -537,15 +571,25 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 	case EV_XA_PREPARE:
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	case EV_INCIDENT:
-		return err_set(e, ERR_BAD_DATA, 0, "the primary lost events of its binary log (an incident event): start again from a new backup");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "the primary lost events of its binary log (an incident event): start again from a new backup");
 	case EV_BEGIN_LOAD_QUERY: case EV_EXECUTE_LOAD_QUERY: case EV_APPEND_BLOCK: case EV_DELETE_FILE:
-		return err_set(e, ERR_UNSUPPORTED, 0, "LOAD DATA is logged as a statement: the primary needs binlog_format=ROW in every session");
-	case EV_STOP: case EV_ROTATE: case EV_INTVAR: case EV_RAND: case EV_USER_VAR: case EV_HEARTBEAT: case EV_ANNOTATE_ROWS: case EV_CHECKPOINT:
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "LOAD DATA is logged as a statement: the primary needs binlog_format=ROW in every session");
+	case EV_STOP:
+	case EV_ROTATE:
+	case EV_INTVAR:
+	case EV_RAND:
+	case EV_USER_VAR:
+	case EV_HEARTBEAT:
+	case EV_ANNOTATE_ROWS:
+	case EV_CHECKPOINT:
 	case EV_GTID_LIST: case EV_START_ENCRYPTION:
 		return 0;
 	default:
 		if (ev->type >= EV_QUERY_COMPRESSED && ev->type <= EV_DELETE_ROWS_COMPRESSED)
-			return err_set(e, ERR_UNSUPPORTED, 0, "compressed events can't be carried: the primary needs log_bin_compress=OFF");
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "compressed events can't be carried: the primary needs log_bin_compress=OFF");
 		if (ev->flags & EVENT_IGNORABLE)
 			return 0;
 		return err_set(e, ERR_UNSUPPORTED, 0, "a binary log event of type %u is unknown here", ev->type);

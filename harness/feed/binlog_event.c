@@ -28,9 +28,11 @@ static int check_format(const uint8_t *body, size_t n, enum binlog_checksum *alg
 {
 	const uint8_t *post = body + FORMAT_FIXED_BYTES;
 
-	if (n < FORMAT_FIXED_BYTES + EV_DELETE_ROWS + 1 + EVENT_CHECKSUM_BYTES || binlog_le(body, 2) != 4 || body[56] != EVENT_HEADER_BYTES ||
-	    post[EV_TABLE_MAP - 1] != TABLE_MAP_POST_HEADER || post[EV_WRITE_ROWS_V1 - 1] != ROWS_POST_HEADER || post[EV_QUERY - 1] != 13)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
+	if (n < FORMAT_FIXED_BYTES + EV_DELETE_ROWS + 1 + EVENT_CHECKSUM_BYTES || binlog_le(body, 2) != 4 ||
+	    body[56] != EVENT_HEADER_BYTES || post[EV_TABLE_MAP - 1] != TABLE_MAP_POST_HEADER ||
+	    post[EV_WRITE_ROWS_V1 - 1] != ROWS_POST_HEADER || post[EV_QUERY - 1] != 13)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
 	switch (body[n - EVENT_CHECKSUM_BYTES - 1]) {
 	case 0: case 255:
 		*alg = CHECKSUM_NONE;
@@ -47,14 +49,18 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, en
 {
 	if (n < EVENT_HEADER_BYTES || binlog_le(raw + 9, 4) != n)
 		return err_set(e, ERR_BAD_DATA, 0, "binary log event whose length is not its own (%zu bytes)", n);
-	*ev = (struct binlog_event){ .type = raw[4], .server_id = (uint32_t)binlog_le(raw + 5, 4), .flags = (uint16_t)binlog_le(raw + 17, 2),
-				     .body = raw + EVENT_HEADER_BYTES, .n = n - EVENT_HEADER_BYTES };
+	*ev = (struct binlog_event){ .type = raw[4],
+				     .server_id = (uint32_t)binlog_le(raw + 5, 4),
+				     .flags = (uint16_t)binlog_le(raw + 17, 2),
+				     .body = raw + EVENT_HEADER_BYTES,
+				     .n = n - EVENT_HEADER_BYTES };
 	if (ev->type == EV_FORMAT && check_format(ev->body, ev->n, alg, e) < 0)
 		return -1;
 	if (*alg == CHECKSUM_CRC32 || ev->type == EV_FORMAT) {
 		if (ev->n < EVENT_CHECKSUM_BYTES)
 			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u without its checksum", ev->type);
-		if (*alg == CHECKSUM_CRC32 && crc32_of(raw, n - EVENT_CHECKSUM_BYTES) != binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
+		if (*alg == CHECKSUM_CRC32 &&
+		    crc32_of(raw, n - EVENT_CHECKSUM_BYTES) != binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
 			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u: its checksum does not fit", ev->type);
 		ev->n -= EVENT_CHECKSUM_BYTES;
 	}
@@ -65,7 +71,9 @@ int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, stru
 {
 	if (ev->n < 13)
 		return err_set(e, ERR_BAD_DATA, 0, "GTID event cut off");
-	*g = (struct binlog_gtid){ .seq = binlog_le(ev->body, 8), .domain = (uint32_t)binlog_le(ev->body + 8, 4), .flags = ev->body[12] };
+	*g = (struct binlog_gtid){ .seq = binlog_le(ev->body, 8),
+				   .domain = (uint32_t)binlog_le(ev->body + 8, 4),
+				   .flags = ev->body[12] };
 	return 0;
 }
 
@@ -117,8 +125,8 @@ static bool is_utf8(int id)
 	if (id >= 2048) /* UCA 14 collations of utf8mb3 and utf8mb4 come first */
 		return id < 2560;
 	id &= 1023;
-	return id == 33 || id == 83 || id == 45 || id == 46 || id == 63 || (id >= 192 && id < 256) || id == 576 || id == 577 || id == 578 || id == 608 ||
-	       id == 609 || id == 610;
+	return id == 33 || id == 83 || id == 45 || id == 46 || id == 63 || (id >= 192 && id < 256) || id == 576 || id == 577 ||
+	       id == 578 || id == 608 || id == 609 || id == 610;
 }
 
 int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e)
@@ -152,7 +160,9 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 		return 0;
 	}
 	if (!ascii && !is_utf8(collation))
-		return err_set(e, ERR_UNSUPPORTED, 0, "a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4", collation);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4",
+			       collation);
 	strbuf_add(&q->text, p, (size_t)(end - p));
 	return 0;
 }

@@ -72,7 +72,8 @@ static void next(struct lex *x)
 	} else if (*x->p == '`' || *x->p == '"' || *x->p == '\'') {
 		char quote = *x->p++;
 
-		x->kind = quote == '\'' ? T_STRING : T_QUOTED; /* "..." is a name in ANSI mode, and looked at only where a name stands */
+		x->kind = quote == '\'' ? T_STRING
+					: T_QUOTED; /* "..." is a name in ANSI mode, and looked at only where a name stands */
 		while (x->p < x->end) {
 			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
 				break;
@@ -238,7 +239,8 @@ static uint32_t rename_part(struct lex *x, struct ddl_words *out)
 /* One part of an ALTER TABLE; 0: none by itself (ALGORITHM, LOCK, FORCE), or one that changes no structure. */
 static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 {
-	static const char *const nothing[] = { "ALGORITHM", "LOCK", "FORCE", "ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", NULL };
+	static const char *const nothing[] = { "ALGORITHM", "LOCK",    "FORCE",	 "ANALYZE", "CHECK",
+					       "OPTIMIZE",  "REBUILD", "REPAIR", NULL };
 	static const char *const charset[] = { "CONVERT", "CHARACTER", "CHARSET", "COLLATE", NULL };
 
 	if (x->kind == T_END || is_one(x, nothing))
@@ -289,8 +291,9 @@ static void alter_table(struct lex *x, const char *default_db, struct ddl_words 
 
 static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	static const char *const kinds[] = { "TABLE", "VIEW", "DATABASE", "SCHEMA", "INDEX", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE",
-					     "USER", "ROLE", "SERVER", "SEQUENCE", "TEMPORARY", NULL };
+	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE",  "SCHEMA",  "INDEX", "TRIGGER",
+					     "PROCEDURE", "FUNCTION", "EVENT",	   "PACKAGE", "USER",  "ROLE",
+					     "SERVER",	  "SEQUENCE", "TEMPORARY", NULL };
 
 	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
 		next(x); /* OR REPLACE, UNIQUE, ALGORITHM = .., DEFINER = .., SQL SECURITY .. */
@@ -354,8 +357,8 @@ static void rename_tables(struct lex *x, const char *default_db, struct ddl_word
 
 static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	static const char *const kinds[] = { "TABLE", "VIEW", "DATABASE", "SCHEMA", "USER", "EVENT", "PROCEDURE", "FUNCTION", "SERVER", "SEQUENCE",
-					     "ROLE", NULL };
+	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE", "SCHEMA",   "USER", "EVENT",
+					     "PROCEDURE", "FUNCTION", "SERVER",	  "SEQUENCE", "ROLE", NULL };
 
 	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
 		next(x);

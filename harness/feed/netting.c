@@ -215,10 +215,11 @@ static bool put_bytes(FILE *f, const void *p, size_t n)
 /* A record: table, cost, the three lengths, the three byte strings. */
 static bool put_entry(FILE *f, const struct entry *x)
 {
-	uint32_t head[5] = { x->table, (uint32_t)x->cost, x->key_n, x->before.p ? x->before.n : NO_ROW, x->after.p ? x->after.n : NO_ROW };
+	uint32_t head[5] = { x->table, (uint32_t)x->cost, x->key_n, x->before.p ? x->before.n : NO_ROW,
+			     x->after.p ? x->after.n : NO_ROW };
 
-	return put_bytes(f, head, sizeof(head)) && put_bytes(f, x->key, x->key_n) && (!x->before.p || put_bytes(f, x->before.p, x->before.n)) &&
-	       (!x->after.p || put_bytes(f, x->after.p, x->after.n));
+	return put_bytes(f, head, sizeof(head)) && put_bytes(f, x->key, x->key_n) &&
+	       (!x->before.p || put_bytes(f, x->before.p, x->before.n)) && (!x->after.p || put_bytes(f, x->after.p, x->after.n));
 }
 
 static int spill(struct netting *n, unsigned depth, struct err *e)

@@ -24,11 +24,13 @@ struct netting *netting_new(size_t memory_bytes, const char *tmp_dir);
 void netting_free(struct netting *n); /* NULL is fine */
 void netting_reset(struct netting *n); /* the next transaction */
 
-/* The row of this key is now `after` (p NULL: gone), and was `before` (p NULL: absent). An update that changes its key is two calls. */
+/* The row of this key is now `after` (p NULL: gone), and was `before` (p NULL: absent). An update that changes its key is two
+ * calls. */
 int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key_n, struct net_bytes before, struct net_bytes after,
 		size_t row_cost, struct err *e);
-/* After the last netting_add(): the changes, by table in order of their numbers, deletes first, else in order of their first appearance.
- * What was spilled comes in batches: all deletes, then the rest, and *more is set on all but the last. Valid until the next call. */
+/* After the last netting_add(): the changes, by table in order of their numbers, deletes first, else in order of their first
+ * appearance. What was spilled comes in batches: all deletes, then the rest, and *more is set on all but the last. Valid until the
+ * next call. */
 int netting_batch(struct netting *n, struct net_change **out, size_t *n_out, bool *more, struct err *e);
 bool netting_spilled(const struct netting *n);
 

@@ -74,22 +74,27 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 	const char *db = p->map.db, *table = p->map.table;
 
 	if (pc->map.name && strcmp(pc->map.name, c->name))
-		return err_set(e, ERR_BAD_DATA, 0, "%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
 			       db, table, pc->map.name, c->name);
 	if (c->is_virtual) {
 		pc->out = -1;
 		return 0;
 	}
 	if (pc->map.type == BT_BLOB_COMPRESSED || pc->map.type == BT_VARCHAR_COMPRESSED)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table, c->name, c->sql_type);
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table, c->name,
+			       c->sql_type);
 	if (c->type == COL_UNKNOWN || pc->map.type == BT_GEOMETRY || pc->map.type == BT_JSON || pc->map.type == BT_DECIMAL_OLD)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db, table, c->name, c->sql_type);
 	if (!type_fits(c, &pc->map))
-		return err_set(e, ERR_BAD_DATA, 0, "%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position",
-			       db, table, c->name, pc->map.type, c->sql_type);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position", db,
+			       table, c->name, pc->map.type, c->sql_type);
 	if ((pc->map.type == BT_TIME || pc->map.type == BT_DATETIME || pc->map.type == BT_TIMESTAMP) && c->decimals)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
-			       "and rebuild the table", db, table, c->name, c->sql_type);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
+			       "and rebuild the table",
+			       db, table, c->name, c->sql_type);
 	pc->type = c->type;
 	pc->length = c->length;
 	pc->decimals = c->decimals;
@@ -101,7 +106,8 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 		pc->is_text = true;
 		pc->text = row_text_new(c->charset);
 		if (!pc->text)
-			return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: text in character set %s can't be carried", db, table, c->name, c->charset);
+			return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: text in character set %s can't be carried", db, table,
+				       c->name, c->charset);
 		return 0;
 	default:
 		return 0;
@@ -148,10 +154,12 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct er
 	uint32_t n = 0;
 
 	if (p->map.n_columns != s->n_columns)
-		return err_set(e, ERR_BAD_DATA, 0, "%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
 			       p->map.db, p->map.table, p->map.n_columns, s->n_columns);
 	if (s->handle < 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
 			       p->map.db, p->map.table);
 	p->columns = xcalloc(p->map.n_columns, sizeof(*p->columns));
 	p->fields = xcalloc(p->map.n_columns, sizeof(*p->fields));
@@ -168,8 +176,11 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct er
 			return -1;
 		if (p->columns[i].out < 0)
 			continue;
-		p->row[n] = (struct redo_column){ .name = copy_bytes(c->name), .charset = copy_bytes(c->charset), .collation = copy_bytes(c->collation),
-						  .type = (uint8_t)c->type, .flag = c->flags };
+		p->row[n] = (struct redo_column){ .name = copy_bytes(c->name),
+						  .charset = copy_bytes(c->charset),
+						  .collation = copy_bytes(c->collation),
+						  .type = (uint8_t)c->type,
+						  .flag = c->flags };
 		p->n_row = ++n;
 	}
 	handle = &s->uniques[s->handle];
@@ -178,7 +189,8 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct er
 		struct plan_column *pc = &p->columns[handle->columns[j]];
 
 		if (pc->out < 0)
-			return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: a virtual column in the key that finds a row can't be carried", p->map.db,
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "%s.%s.%s: a virtual column in the key that finds a row can't be carried", p->map.db,
 				       p->map.table, s->columns[handle->columns[j]].name);
 		pc->is_key = true;
 		p->key[p->n_key++] = handle->columns[j];
@@ -194,7 +206,8 @@ struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
 	p->map = *m;
 	*m = (struct table_map){ 0 };
 	p->converted = (struct strbuf)STRBUF_INIT;
-	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) }, .table = { p->map.table, (uint32_t)strlen(p->map.table) },
+	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) },
+					.table = { p->map.table, (uint32_t)strlen(p->map.table) },
 					.id = binlog_table_id(p->map.db, p->map.table) };
 	if (plan_fill(p, s, e) < 0) {
 		row_plan_free(p);
@@ -292,7 +305,8 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, co
 		p->fields[i].p = NULL;
 		if (!bit_at(present, i)) {
 			if (pc->out >= 0)
-				return err_set(e, ERR_UNSUPPORTED, 0, "row image of %s.%s lacks the column %.*s: the primary needs binlog_row_image=FULL",
+				return err_set(e, ERR_UNSUPPORTED, 0,
+					       "row image of %s.%s lacks the column %.*s: the primary needs binlog_row_image=FULL",
 					       p->map.db, p->map.table, (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
 			continue;
 		}
@@ -384,7 +398,8 @@ static int add_fraction(char *out, unsigned us, unsigned decimals)
 	return sprintf(out, ".%.*s", (int)decimals, digits);
 }
 
-/* Microseconds of the (decimals + 1) / 2 bytes behind a TIME2, DATETIME2 or TIMESTAMP2: hundredths, ten-thousandths or millionths. */
+/* Microseconds of the (decimals + 1) / 2 bytes behind a TIME2, DATETIME2 or TIMESTAMP2: hundredths, ten-thousandths or millionths.
+ */
 static unsigned fraction_us(const uint8_t *p, unsigned decimals)
 {
 	static const unsigned unit[4] = { 0, 10000, 100, 1 };
@@ -415,7 +430,8 @@ static int unix_text(char *out, uint32_t at, unsigned us, unsigned decimals)
 {
 	/* days to civil date: the era of 400 years that begins with March */
 	unsigned days = at / 86400 + 719468, secs = at % 86400, era = days / 146097, doe = days % 146097;
-	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100),
+		 mp = (5 * doy + 2) / 153;
 	unsigned day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9, year = yoe + era * 400 + (month <= 2);
 
 	if (!at && !us)
@@ -466,16 +482,16 @@ static int temporal_text(const struct plan_column *pc, const uint8_t *p, char *o
 		v = binlog_le(p, 8); /* digits yyyymmddhhmmss */
 		if (v > 99991231235959)
 			return -1;
-		return datetime_text(out, (unsigned)(v / 10000000000), (unsigned)(v / 100000000 % 100), (unsigned)(v / 1000000 % 100),
-				     (unsigned)(v % 1000000), 0, 0);
+		return datetime_text(out, (unsigned)(v / 10000000000), (unsigned)(v / 100000000 % 100),
+				     (unsigned)(v / 1000000 % 100), (unsigned)(v % 1000000), 0, 0);
 	case BT_DATETIME2:
 		v = binlog_be(p, 5);
 		if (v < 0x8000000000)
 			return -1;
 		v -= 0x8000000000;
 		return datetime_text(out, (unsigned)(v >> 22) / 13, (unsigned)(v >> 22) % 13, (unsigned)(v >> 17 & 31),
-				     (unsigned)(v >> 12 & 31) * 10000 + (unsigned)(v >> 6 & 63) * 100 + (unsigned)(v & 63), fraction_us(p + 5, decimals),
-				     decimals);
+				     (unsigned)(v >> 12 & 31) * 10000 + (unsigned)(v >> 6 & 63) * 100 + (unsigned)(v & 63),
+				     fraction_us(p + 5, decimals), decimals);
 	case BT_TIMESTAMP:
 		return unix_text(out, (uint32_t)binlog_le(p, 4), 0, 0);
 	default: /* BT_TIMESTAMP2 */
@@ -491,8 +507,8 @@ static struct redo_bytes kept(struct txn_mem *mem, const void *p, size_t n)
 	return (struct redo_bytes){ .p = copy, .n = (uint32_t)n };
 }
 
-static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct txn_mem *mem, struct redo_value *v,
-			struct err *e)
+static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct txn_mem *mem,
+			struct redo_value *v, struct err *e)
 {
 	v->kind = pc->type == COL_JSON ? REDO_STR : REDO_BIN;
 	if (pc->is_text) {
@@ -515,8 +531,8 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 	return 0;
 }
 
-static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n, unsigned prefix, struct txn_mem *mem,
-		       struct redo_value *v, struct err *e)
+static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n, unsigned prefix,
+		       struct txn_mem *mem, struct redo_value *v, struct err *e)
 {
 	char text[128];
 	int len;

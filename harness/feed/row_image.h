@@ -1,5 +1,6 @@
 /* One table's row images: bytes of a binary log to the values of a redo record. A plan holds a table map against a schema once;
- * then each image is cut out of the event into a form of ours (virtual columns dropped), and decoded when its net change is known. */
+ * then each image is cut out of the event into a form of ours (virtual columns dropped), and decoded when its net change is known.
+ */
 #ifndef HARNESS_FEED_ROW_IMAGE_H
 #define HARNESS_FEED_ROW_IMAGE_H
 
@@ -10,8 +11,8 @@
 #include "harness/sql/schema.h"
 
 struct row_plan;
-/* Copies what it needs of the schema and takes over the map's memory (also when it fails). Fails, naming db.table.column, where a type
- * can't be carried or the two disagree, and where the table has no key that finds a row. */
+/* Copies what it needs of the schema and takes over the map's memory (also when it fails). Fails, naming db.table.column, where a
+ * type can't be carried or the two disagree, and where the table has no key that finds a row. */
 struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct err *e);
 void row_plan_free(struct row_plan *p); /* NULL is fine */
 
@@ -32,6 +33,7 @@ struct row_text;
 struct row_text *row_text_new(const char *charset); /* NULL: unknown */
 void row_text_free(struct row_text *t);
 bool row_text_is_utf8(const char *charset);         /* also ascii and binary: bytes stay as they are */
-int row_text_convert(struct row_text *t, const char *in, size_t n, struct strbuf *out); /* out is replaced; -1: no text of that set */
+int row_text_convert(struct row_text *t, const char *in, size_t n,
+		     struct strbuf *out); /* out is replaced; -1: no text of that set */
 
 #endif

@@ -20,7 +20,8 @@ enum binlog_type {
 
 struct table_map_column {
 	uint8_t type;    /* enum binlog_type; ENUM and SET already out of their STRING disguise */
-	uint32_t length; /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET: bytes; BIT: bits; DECIMAL: precision */
+	uint32_t length; /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET: bytes; BIT: bits; DECIMAL:
+			    precision */
 	uint8_t decimals;/* DECIMAL's scale, fraction digits of TIME2, DATETIME2, TIMESTAMP2 */
 	char *name;      /* NULL without binlog_row_metadata = FULL */
 };

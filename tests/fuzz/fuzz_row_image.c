@@ -86,9 +86,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct column *c = &s.columns[i];
 
 		names[i] = m.columns[i].name ? xstrdup(m.columns[i].name) : xstrfmt("c%u", i % 1000);
-		*c = (struct column){ .name = names[i], .sql_type = sql_type, .type = fitting(m.columns[i].type), .charset = charsets[i % 6],
-				      .collation = collation, .length = m.columns[i].length, .decimals = m.columns[i].type < 16 ? 0 : m.columns[i].decimals,
-				      .flags = i % 3 ? 0 : COLF_UNSIGNED, .is_virtual = i % 7 == 6 };
+		*c = (struct column){ .name = names[i],
+				      .sql_type = sql_type,
+				      .type = fitting(m.columns[i].type),
+				      .charset = charsets[i % 6],
+				      .collation = collation,
+				      .length = m.columns[i].length,
+				      .decimals = m.columns[i].type < 16 ? 0 : m.columns[i].decimals,
+				      .flags = i % 3 ? 0 : COLF_UNSIGNED,
+				      .is_virtual = i % 7 == 6 };
 	}
 	p = row_plan_new(&m, &s, &e);
 	if (p && binlog_rows_parse(&rows, &ev, &e) == 0 && !rows.is_dummy && rows.n_columns == s.n_columns)

@@ -43,9 +43,9 @@ static const char *all(struct netting *n)
 	do {
 		assert_int_equal(netting_batch(n, &c, &count, &more, &e), 0);
 		for (size_t i = 0; i < count; i++)
-			at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%u:%.*s>%.*s", at ? " " : "", c[i].table, (int)c[i].before.n,
-					       c[i].before.p ? (const char *)c[i].before.p : "", (int)c[i].after.n,
-					       c[i].after.p ? (const char *)c[i].after.p : "");
+			at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%u:%.*s>%.*s", at ? " " : "", c[i].table,
+					       (int)c[i].before.n, c[i].before.p ? (const char *)c[i].before.p : "",
+					       (int)c[i].after.n, c[i].after.p ? (const char *)c[i].after.p : "");
 	} while (more);
 	netting_reset(n);
 	return out;

@@ -43,10 +43,13 @@ static struct table_schema schema_of(struct column *columns, size_t n)
 		columns[i].charset = columns[i].charset ? columns[i].charset : binary;
 		columns[i].collation = binary;
 	}
-	return (struct table_schema){ .db = text_db, .table = text_table, .columns = columns, .n_columns = n, .uniques = &primary, .n_uniques = 1 };
+	return (struct table_schema){
+		.db = text_db, .table = text_table, .columns = columns, .n_columns = n, .uniques = &primary, .n_uniques = 1
+	};
 }
 
-static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *meta, uint8_t n_meta, struct column *columns, struct err *e)
+static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *meta, uint8_t n_meta, struct column *columns,
+				struct err *e)
 {
 	struct strbuf body = map_body(types, n, meta, n_meta);
 	struct table_schema s = schema_of(columns, n);
@@ -65,12 +68,17 @@ static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 	const uint8_t types[] = { BT_LONG, BT_LONG, BT_STRING, BT_VARCHAR, BT_NEWDECIMAL, BT_TIME2, BT_LONG };
 	const uint8_t meta[] = { 0xfe, 8, 20, 0, 10, 2, 1 };
 	struct column columns[] = {
-		{ .type = COL_LONG, .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY }, { .type = COL_LONG, .is_virtual = true },
-		{ .type = COL_STRING, .length = 8 }, { .type = COL_VARCHAR, .length = 20, .charset = latin1 }, { .type = COL_DECIMAL },
-		{ .type = COL_TIME, .decimals = 1 }, { .type = COL_LONG },
+		{ .type = COL_LONG, .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY },
+		{ .type = COL_LONG, .is_virtual = true },
+		{ .type = COL_STRING, .length = 8 },
+		{ .type = COL_VARCHAR, .length = 20, .charset = latin1 },
+		{ .type = COL_DECIMAL },
+		{ .type = COL_TIME, .decimals = 1 },
+		{ .type = COL_LONG },
 	};
 	/* NULL bits: the last column; -2; 7; BINARY 01 02; latin1 e-acute, euro; -1234.5; -00:00:00.1 */
-	const uint8_t row[] = { 0x40, 0xfe, 0xff, 0xff, 0xff, 7, 0, 0, 0, 2, 1, 2, 2, 0xe9, 0x80, 0x7f, 0xff, 0xfb, 0x2d, 0xcd, 0x7f, 0xff, 0xff, 0xf6 };
+	const uint8_t row[] = { 0x40, 0xfe, 0xff, 0xff, 0xff, 7,    0,	  0,	0,    2,    1,	  2,
+				2,    0xe9, 0x80, 0x7f, 0xff, 0xfb, 0x2d, 0xcd, 0x7f, 0xff, 0xff, 0xf6 };
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column out[6];
 	struct txn_mem mem = { 0 };
@@ -117,7 +125,8 @@ static const char *as_text(struct row_plan *p, const uint8_t *row, size_t n, str
 	struct err e = ERR_INIT;
 	const uint8_t *at = row;
 
-	if (row_plan_take(p, &at, row + n, all_present, &image, &key, &e) < 0 || row_plan_decode(p, image.buf, image.len, mem, out, &e) < 0) {
+	if (row_plan_take(p, &at, row + n, all_present, &image, &key, &e) < 0 ||
+	    row_plan_decode(p, image.buf, image.len, mem, out, &e) < 0) {
 		strcpy(text, "refused");
 	} else {
 		memcpy(text, out[1].value.s.p, out[1].value.s.n);
@@ -137,11 +146,15 @@ static void temporal_values_of_the_old_format_are_read(void **unused)
 		size_t n;
 		const char *text;
 	} old[] = {
-		{ BT_TIME, COL_TIME, { 0, 1, 0x40, 0xe2, 0x01 }, 5, "12:34:56" },               /* 123456 */
-		{ BT_TIME, COL_TIME, { 0, 1, 0xc0, 0x1d, 0xfe }, 5, "-12:34:56" },              /* -123456 */
+		{ BT_TIME, COL_TIME, { 0, 1, 0x40, 0xe2, 0x01 }, 5, "12:34:56" },  /* 123456 */
+		{ BT_TIME, COL_TIME, { 0, 1, 0xc0, 0x1d, 0xfe }, 5, "-12:34:56" }, /* -123456 */
 		{ BT_TIMESTAMP, COL_TIMESTAMP, { 0, 1, 0x80, 0x51, 0x01, 0 }, 6, "1970-01-02 00:00:00" },
 		{ BT_TIMESTAMP, COL_TIMESTAMP, { 0, 1, 0, 0, 0, 0 }, 6, "0000-00-00 00:00:00" },
-		{ BT_DATETIME, COL_DATETIME, { 0, 1, 0x73, 0xee, 0x58, 0x73, 0x66, 0x12, 0x00, 0x00 }, 10, "2023-12-31 17:22:11" }, /* 20231231172211 */
+		{ BT_DATETIME,
+		  COL_DATETIME,
+		  { 0, 1, 0x73, 0xee, 0x58, 0x73, 0x66, 0x12, 0x00, 0x00 },
+		  10,
+		  "2023-12-31 17:22:11" }, /* 20231231172211 */
 		{ BT_DATETIME, COL_DATETIME, { 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 10, "refused" },
 		{ BT_DATE, COL_DATE, { 0, 1, 0x5d, 0xd0, 0x0f }, 5, "2024-02-29" },
 		{ BT_DATE, COL_DATE, { 0, 1, 0xff, 0xff, 0xff }, 5, "refused" },
@@ -232,8 +245,8 @@ static void a_map_that_is_cut_off_is_refused(void **unused)
 
 /* XID event of 31 bytes, as a server sent it. */
 static const uint8_t xid_event[] = {
-	0xe2, 0x1a, 0x01, 0x6b, 0x10, 0x01, 0x00, 0x00, 0x00, 0x1f, 0x00, 0x00, 0x00, 0x9b, 0x03, 0x00, 0x00, 0x00, 0x00, 0x07, 0x00, 0x00, 0x00, 0x00,
-	0x00, 0x00, 0x00, 0x51, 0x62, 0xcd, 0x89,
+	0xe2, 0x1a, 0x01, 0x6b, 0x10, 0x01, 0x00, 0x00, 0x00, 0x1f, 0x00, 0x00, 0x00, 0x9b, 0x03, 0x00,
+	0x00, 0x00, 0x00, 0x07, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x51, 0x62, 0xcd, 0x89,
 };
 
 static void a_flipped_bit_breaks_the_checksum(void **unused)
