@@ -63,16 +63,18 @@ out:
 
 static int template_make(const char *path, struct err *e)
 {
-	char *tmp = xstrfmt("%s.new", path), *data = xstrfmt("--datadir=%s", tmp);
+	char *tmp = xstrfmt("%s.new", path), *data = xstrfmt("--datadir=%s", tmp), *scratch = xstrfmt("%s.tmp", path),
+	     *scratch_arg = xstrfmt("--tmpdir=%s", scratch);
 	/* root@localhost without a password, as tiup playground's root: the server listens on 127.0.0.1 alone. The smallest files that
 	 * InnoDB takes: what is cloned for each cluster should be little. */
 	char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
 		         (char *)"--skip-test-db", (char *)"--skip-name-resolve", (char *)"--innodb-log-file-size=16M",
-		         (char *)"--innodb-buffer-pool-size=32M", data, NULL };
+		         (char *)"--innodb-buffer-pool-size=32M", data, scratch_arg, NULL };
 	struct strbuf out = STRBUF_INIT;
 	int rc = -1;
 
-	if (fs_remove_tree(tmp, e) < 0)
+	/* A tmpdir of its own: a server that starts elsewhere clears temporary tables in a shared one. */
+	if (fs_remove_tree(tmp, e) < 0 || fs_mkdir_p(scratch, 0700, e) < 0)
 		goto out;
 	if (proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(INSTALL_MS), e) < 0) {
 		err_wrap(e, "make a MariaDB data directory");
@@ -88,7 +90,10 @@ static int template_make(const char *path, struct err *e)
 out:
 	if (rc < 0)
 		fs_remove_tree(tmp, NULL);
+	fs_remove_tree(scratch, NULL);
 	strbuf_release(&out);
+	free(scratch);
+	free(scratch_arg);
 	free(tmp);
 	free(data);
 	return rc;

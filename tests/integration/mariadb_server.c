@@ -81,17 +81,20 @@ struct test_server *test_server_start(unsigned server_id)
 	            "session-track-system-variables=autocommit,character_set_client,time_zone,last_gtid\n"
 	            "character-set-server=utf8mb4\ndefault-time-zone=+00:00\ninnodb-flush-log-at-trx-commit=1\nsync-binlog=1\n"
 	            "innodb-buffer-pool-size=128M\ninnodb-log-file-size=48M\nmax-connections=400\nperformance-schema=OFF\nlocal-infile=ON\n"
-	            "pid-file=%s/pid\n",
-	            s->dir, s->dir, s->ep.port, server_id, s->dir);
+	            "pid-file=%s/pid\ntmpdir=%s/tmp\n", /* a tmpdir of its own: a starting server clears #sql files in it */
+	            s->dir, s->dir, s->ep.port, server_id, s->dir, s->dir);
 	{
 		char *path = xstrfmt("%s/my.cnf", s->dir), *data = xstrfmt("--datadir=%s/data", s->dir);
+		char *tmp = xstrfmt("%s/tmp", s->dir), *tmp_arg = xstrfmt("--tmpdir=%s/tmp", s->dir);
 		char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
-			         (char *)"--skip-test-db", data, NULL };
+			         (char *)"--skip-test-db", data, tmp_arg, NULL };
 
-		if (fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 || proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e) < 0)
+		if (fs_mkdir_p(tmp, 0700, &e) < 0 || fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 || proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e) < 0)
 			give_up("prepare", &e);
 		free(path);
 		free(data);
+		free(tmp);
+		free(tmp_arg);
 	}
 	if (run_as()) {
 		struct passwd *pw = getpwnam(run_as());

@@ -1,0 +1,825 @@
+/* needs: MariaDB; MinIO for the drill on S3; tools/redo-lint where it is there ($DRTEST_REDO_LINT).
+ * The changefeed between two real servers: types, DDLs, kills, outages, huge transactions. The test's own executable is the feed's
+ * process too: `test_feed feed` reads its options from standard input, as `drtest feed` does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "harness/base/rng.h"
+#include "harness/base/xalloc.h"
+#include "harness/feed/feed.h"
+#include "harness/feed/feed_config.h"
+#include "harness/net/minio.h"
+#include "harness/net/store.h"
+#include "harness/os/fs.h"
+#include "harness/redo/reader.h"
+#include "harness/sql/schema.h"
+#include "harness/sql/tso_map.h"
+#include "tests/integration/mariadb_server.h"
+
+static struct test_server *primary, *secondary;
+static struct sql *p, *s; /* a connection to each */
+static struct tso_sampler *sampler;
+static char *dir, *map_path;
+static struct minio *minio;
+static unsigned serial; /* of feeds: each has its own id and log */
+
+#define SQL(c, ...)                                            \
+	do {                                                   \
+		struct err e_ = ERR_INIT;                      \
+		if (sql_exec(c, &e_, __VA_ARGS__) < 0)         \
+			fail_msg("%s", e_.text);               \
+	} while (0)
+
+static void must(int rc, const struct err *e)
+{
+	if (rc < 0)
+		fail_msg("%s", e->text);
+}
+
+static uint64_t number(struct sql *c, const char *query)
+{
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+
+	must(sql_value_u64(c, &n, &e, "%s", query), &e);
+	return n;
+}
+
+static uint64_t primary_seq(void)
+{
+	struct strbuf gtid = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t seq;
+
+	must(sql_value(p, &gtid, &e, "SELECT @@GLOBAL.gtid_binlog_pos"), &e);
+	must(gtid_parse_seq(gtid.buf, &seq, &e), &e);
+	strbuf_release(&gtid);
+	return seq;
+}
+
+/* The TSO of everything that is committed now. */
+static tso_t primary_ts(void)
+{
+	struct deadline d = deadline_in_ms(10000);
+	struct err e = ERR_INIT;
+	uint64_t seq = primary_seq();
+	tso_t ts = 0;
+	int rc;
+
+	for (;;) {
+		struct tso_map *m = tso_map_open(map_path, &e);
+		assert_non_null(m);
+		must(tso_map_refresh(m, &e), &e);
+		rc = tso_map_of_seq(m, seq, &ts, &e);
+		tso_map_free(m);
+		if (rc)
+			break;
+		assert_int_equal(pause_ms(20, d), 0);
+	}
+	must(rc, &e);
+	return ts;
+}
+
+static char *redo_dir(void)
+{
+	return xstrfmt("%s/redo%u", dir, serial);
+}
+
+static char *log_path(void)
+{
+	return xstrfmt("%s/feed%u.log", dir, serial);
+}
+
+static struct feed_opts options(void)
+{
+	struct feed_opts o = { .source = *test_server_endpoint(primary), .sink = *test_server_endpoint(secondary), .flush_ms = 300, .meta_ms = 100 };
+	struct err e = ERR_INIT;
+	char *redo;
+
+	serial++;
+	redo = redo_dir();
+	must(fs_mkdir_p(redo, 0755, &e), &e);
+	snprintf(o.id, sizeof(o.id), "test-%u", serial);
+	snprintf(o.tso_map, sizeof(o.tso_map), "%s", map_path);
+	snprintf(o.redo_uri, sizeof(o.redo_uri), "file://%s", redo);
+	snprintf(o.status_path, sizeof(o.status_path), "%s/feed%u.json", dir, serial);
+	snprintf(o.tmp_dir, sizeof(o.tmp_dir), "%s", dir);
+	free(redo);
+	return o;
+}
+
+/* Both servers without the user's tables, and the position of that. */
+static tso_t fresh(void)
+{
+	SQL(p, "DROP DATABASE IF EXISTS d");
+	SQL(s, "DROP DATABASE IF EXISTS d");
+	SQL(p, "CREATE DATABASE d");
+	SQL(s, "CREATE DATABASE d");
+	return primary_ts();
+}
+
+static struct feed *start(const struct feed_opts *o)
+{
+	struct err e = ERR_INIT;
+	char *log = log_path();
+	struct feed *f = feed_start(o, log, &e);
+
+	free(log);
+	if (!f)
+		fail_msg("%s", e.text);
+	return f;
+}
+
+static struct feed_status caught_up(struct feed *f, int64_t ms)
+{
+	struct deadline d = deadline_in_ms(ms);
+	struct feed_status st;
+	struct err e = ERR_INIT;
+	uint64_t seq = primary_seq();
+
+	for (;;) {
+		must(feed_get_status(f, &st, &e), &e);
+		if (st.checkpoint_seq >= seq)
+			return st;
+		if (pause_ms(20, d) < 0)
+			fail_msg("the feed stands at %" PRIu64 " of %" PRIu64 " after %" PRId64 " ms", st.checkpoint_seq, seq, ms);
+	}
+}
+
+static void stop(struct feed *f)
+{
+	struct err e = ERR_INIT;
+
+	must(feed_stop(f, deadline_in_ms(20000), &e), &e);
+	feed_free(f);
+}
+
+static void table_equal(const char *db, const char *table)
+{
+	struct sql_rows a = { 0 }, b = { 0 };
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+	int ra, rb;
+
+	/* all columns order the rows: also where the key's order is the server's own matter */
+	struct table_schema t;
+	struct strbuf q = STRBUF_INIT;
+	must(schema_load(p, db, table, &t, &e), &e);
+	strbuf_addf(&q, "SELECT * FROM `%s`.`%s` ORDER BY 1", db, table);
+	for (size_t i = 1; i < t.n_columns; i++)
+		strbuf_addf(&q, ",%zu", i + 1);
+	schema_release(&t);
+	must(sql_query(p, &a, &e, "%s", q.buf), &e);
+	must(sql_query(s, &b, &e, "%s", q.buf), &e);
+	assert_int_equal(a.n_columns, b.n_columns);
+	for (;; n++) {
+		ra = sql_rows_next(&a, &e);
+		rb = sql_rows_next(&b, &e);
+		must(ra, &e);
+		must(rb, &e);
+		if (ra != rb)
+			fail_msg("%s.%s: %s has more than %" PRIu64 " rows", db, table, ra ? "the primary" : "the secondary", n);
+		if (!ra)
+			break;
+		for (unsigned i = 0; i < a.n_columns; i++)
+			if (!a.cell[i] != !b.cell[i] || (a.cell[i] && (a.len[i] != b.len[i] || memcmp(a.cell[i], b.cell[i], a.len[i]))))
+				fail_msg("%s.%s: row %" PRIu64 ", column %u: \"%s\" on the primary, \"%s\" on the secondary", db, table, n, i,
+				         a.cell[i] ? a.cell[i] : "NULL", b.cell[i] ? b.cell[i] : "NULL");
+	}
+	sql_rows_release(&a);
+	sql_rows_release(&b);
+	strbuf_release(&q);
+}
+
+static void all_equal(void)
+{
+	struct table_name *a, *b;
+	struct err e = ERR_INIT;
+	size_t na, nb;
+
+	must(schema_tables(p, &a, &na, &e), &e);
+	must(schema_tables(s, &b, &nb, &e), &e);
+	for (size_t i = 0; i < na; i++) {
+		if (strcmp(a[i].db, "d"))
+			continue;
+		bool there = false;
+		for (size_t k = 0; k < nb; k++)
+			there = there || (!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
+		if (!there)
+			fail_msg("table %s.%s is missing on the secondary", a[i].db, a[i].table);
+		table_equal(a[i].db, a[i].table);
+	}
+	for (size_t k = 0; k < nb; k++) {
+		bool there = strcmp(b[k].db, "d");
+		for (size_t i = 0; i < na; i++)
+			there = there || (!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
+		if (!there)
+			fail_msg("table %s.%s of the secondary is not on the primary", b[k].db, b[k].table);
+	}
+	schema_tables_free(a, na);
+	schema_tables_free(b, nb);
+}
+
+static void lint(const char *log)
+{
+	char *tool = getenv("DRTEST_REDO_LINT"), *argv[] = { tool, (char *)(uintptr_t)log, NULL };
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (!tool || !fs_exists(tool)) {
+		print_message("no redo-lint here ($DRTEST_REDO_LINT): the log's format is not held against it\n");
+		return;
+	}
+	int rc = proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e);
+	print_message("redo-lint: %s", out.buf);
+	must(rc, &e);
+	strbuf_release(&out);
+}
+
+static void all_types_arrive(void **unused)
+{
+	struct feed_opts o;
+	struct feed *f;
+	tso_t ts = fresh();
+
+	(void)unused;
+	o = options();
+	o.start_ts = ts;
+	f = start(&o);
+	SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY, i1 TINYINT, i1u TINYINT UNSIGNED, i2 SMALLINT, i3 MEDIUMINT, i3u MEDIUMINT UNSIGNED, "
+	       "i8 BIGINT, i8u BIGINT UNSIGNED, de DECIMAL(30,10), fl FLOAT, db DOUBLE, c CHAR(10), vc VARCHAR(300), tx TEXT, lt LONGTEXT, "
+	       "bi BINARY(8), vb VARBINARY(300), bl BLOB, da DATE, ti TIME(6), dt DATETIME(3), ts TIMESTAMP(6) NULL, y YEAR, "
+	       "en ENUM('a','b','it''s'), se SET('x','y','z'), bt BIT(17), js JSON, l1 VARCHAR(50) CHARACTER SET latin1, "
+	       "gs INT AS (id * 2) STORED, gv INT AS (id * 3) VIRTUAL, UNIQUE KEY (i8u))");
+	SQL(p, "SET time_zone='+03:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'");
+	SQL(p, "INSERT INTO d.t (id) VALUES (0)");
+	SQL(p, "INSERT INTO d.t (id,i1,i1u,i2,i3,i3u,i8,i8u,de,fl,db,c,vc,tx,lt,bi,vb,bl,da,ti,dt,ts,y,en,se,bt,js,l1) VALUES "
+	       "(1,-128,255,-32768,-8388608,16777215,-9223372036854775808,18446744073709551615,-12345678901234567890.0123456789,3.4e38,"
+	       "-1.7976931348623157e308,'ch','v''\\\\\\n\\0x','t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80',REPEAT('l',70000),x'0102',x'00ff',x'0027225c',"
+	       "'2024-02-30','-838:59:59.999999','9999-12-31 23:59:59.999','2038-01-19 03:14:07.5',2155,'it''s','x,z',b'10000000000000001',"
+	       "'{\"a\": [1, \"\xc3\xa4\"]}','\xc3\xa4\xc3\xb6\xc3\xbc')");
+	SQL(p, "INSERT INTO d.t (id,i1,i8u,de,fl,db,c,vc,tx,bi,vb,bl,da,ti,dt,ts,y,en,se,bt) VALUES "
+	       "(2,0,0,0,1.17549e-38,0.1,'','','','','','','0000-00-00','00:00:00.000001','0000-00-00 00:00:00','1970-01-01 03:00:01',0,'','',0)");
+	SQL(p, "INSERT INTO d.t (id,i8u,fl,db) VALUES (3,3,16777217,1e-300),(4,4,-0.0,9007199254740993)");
+	SQL(p, "UPDATE d.t SET vc='changed', ti='-00:00:01.5' WHERE id=1");
+	SQL(p, "UPDATE d.t SET id=10 WHERE id=4");
+	SQL(p, "DELETE FROM d.t WHERE id=3");
+	SQL(p, "SET time_zone='+00:00', sql_mode=DEFAULT");
+	SQL(p, "CREATE TABLE d.k (a VARCHAR(20) COLLATE utf8mb4_general_ci, b DECIMAL(5,2), v VARBINARY(9), PRIMARY KEY (a, b))");
+	SQL(p, "INSERT INTO d.k VALUES ('a',1,'1'),('B',2.5,'2'),('',0,NULL)");
+	SQL(p, "UPDATE d.k SET a='A' WHERE a='a'");
+	SQL(p, "DELETE FROM d.k WHERE a='b'");
+	caught_up(f, 15000);
+	all_equal();
+	char *log = redo_dir();
+	stop(f);
+	lint(log);
+	free(log);
+}
+
+/* One load thread; each transaction also appends its number to a ledger table, so that what is a prefix can be told. */
+static struct {
+	pthread_t thread;
+	_Atomic int quit;
+	_Atomic uint64_t transactions;
+	bool ddl;
+	uint64_t seed;
+} load;
+
+static void *load_main(void *arg)
+{
+	struct sql *c = test_server_connect(primary);
+	struct rng r;
+	bool has_x = false, has_column = false, has_index = false;
+	uint64_t n = 0;
+
+	(void)arg;
+	mysql_thread_init();
+	rng_seed(&r, load.seed);
+	while (!load.quit) {
+		struct err e = ERR_INIT;
+		static const char *const table[] = { "a", "b", "c" };
+
+		if (load.ddl && rng_below(&r, 60) == 0) {
+			switch (rng_below(&r, 7)) {
+			case 0: SQL(c, has_column ? "ALTER TABLE d.c DROP COLUMN extra" : "ALTER TABLE d.c ADD COLUMN extra INT DEFAULT 7 FIRST"); has_column = !has_column; break;
+			case 1: SQL(c, has_x ? "DROP TABLE d.x" : "CREATE TABLE d.x (id INT PRIMARY KEY) SELECT id FROM d.a LIMIT 3"); has_x = !has_x; break;
+			case 2: SQL(c, "RENAME TABLE d.a TO d.tmp, d.b TO d.a, d.tmp TO d.b"); break; /* run twice, it would be undone */
+			case 3: SQL(c, "TRUNCATE TABLE d.c"); break;
+			case 4: SQL(c, has_index ? "DROP INDEX v ON d.a" : "CREATE INDEX v ON d.a (v)"); has_index = !has_index; break;
+			case 5: SQL(c, "USE d"); SQL(c, "ALTER TABLE w COMMENT '%" PRIu64 "'", n); break;
+			case 6: SQL(c, "FLUSH TABLES"); break;
+			}
+			if (rng_below(&r, 2) == 0 && has_index) { /* the index follows its table through the swap */
+				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.a");
+				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.b");
+				has_index = false;
+			} else if (has_index) {
+				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.b");
+				sql_exec(c, NULL, "CREATE INDEX IF NOT EXISTS v ON d.a (v)");
+			}
+		}
+		SQL(c, "BEGIN");
+		SQL(c, "INSERT INTO d.ledger VALUES (%" PRIu64 ")", n + 1);
+		for (uint64_t k = 1 + rng_below(&r, 8); k--;) {
+			const char *t = table[rng_below(&r, 3)];
+			unsigned id = (unsigned)rng_below(&r, 200), u = (unsigned)rng_below(&r, 400);
+			switch (rng_below(&r, 5)) {
+			case 0: sql_exec(c, &e, "INSERT IGNORE INTO d.%s (id, u, v) VALUES (%u, %u, 'n%" PRIu64 "')", t, id, u, n); break;
+			case 1: sql_exec(c, &e, "DELETE FROM d.%s WHERE id = %u", t, id); break;
+			case 2: sql_exec(c, &e, "UPDATE IGNORE d.%s SET u = %u, v = 'u%" PRIu64 "' WHERE id = %u", t, u, n, id); break;
+			case 3: sql_exec(c, &e, "UPDATE IGNORE d.%s SET id = %u WHERE id = %u", t, u % 200, id); break;
+			case 4: sql_exec(c, &e, "REPLACE INTO d.w VALUES ('k%u', %u, NULL)", id, id % 5); break;
+			}
+		}
+		SQL(c, rng_below(&r, 20) ? "COMMIT" : "ROLLBACK");
+		n = number(c, "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
+		load.transactions = n;
+		if (n % 8 == 0)
+			usleep(2000);
+	}
+	sql_close(c);
+	mysql_thread_end();
+	return NULL;
+}
+
+static void load_tables(void)
+{
+	for (const char *t = "abc"; *t; t++) {
+		SQL(p, "CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))", *t);
+		SQL(s, "CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))", *t);
+	}
+	for (int i = 0; i < 2; i++) {
+		SQL(i ? s : p, "CREATE TABLE d.w (a VARCHAR(20), b INT, n INT, PRIMARY KEY (a, b))");
+		SQL(i ? s : p, "CREATE TABLE d.ledger (n BIGINT PRIMARY KEY)");
+	}
+}
+
+static void load_start(bool ddl, uint64_t seed)
+{
+	load.quit = 0;
+	load.ddl = ddl;
+	load.seed = seed;
+	assert_int_equal(pthread_create(&load.thread, NULL, load_main, NULL), 0);
+}
+
+static void load_stop(void)
+{
+	load.quit = 1;
+	pthread_join(load.thread, NULL);
+}
+
+struct seen {
+	unsigned char *n; /* by ledger number: it is in the log at or before resolvedTs, or in the secondary */
+	uint64_t max;
+	tso_t resolved;
+};
+
+static int see_row(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct seen *seen = arg;
+
+	(void)offset;
+	(void)e;
+	if (ev->kind != REDO_ROW || ev->row.commit_ts > seen->resolved || ev->row.table.table.n != 6 || memcmp(ev->row.table.table.p, "ledger", 6))
+		return 0;
+	uint64_t n = (uint64_t)ev->row.columns[0].value.i;
+	assert_true(n < 1000000);
+	seen->n[n] = 1;
+	if (n > seen->max)
+		seen->max = n;
+	return 0;
+}
+
+/* What the feed promised when it was killed: log up to resolvedTs and secondary together are a prefix of the primary's history, and
+ * the secondary is not ahead of it. */
+static void log_and_secondary_are_a_prefix(const char *uri)
+{
+	struct err e = ERR_INIT;
+	struct store *st = store_open(uri, NULL, &e);
+	struct seen seen = { .n = xcalloc(1000000, 1) };
+	struct redo_meta meta;
+	struct redo_files files;
+	uint64_t applied, rows;
+
+	assert_non_null(st);
+	must(redo_read_meta(st, &meta, &e), &e);
+	must(redo_list_files(st, &files, &e), &e);
+	seen.resolved = meta.resolved_ts;
+	for (size_t i = 0; i < files.n; i++) {
+		struct redo_parse_result res;
+		must(redo_read_file(st, &files.f[i], see_row, &seen, &res, &e), &e);
+	}
+	applied = number(s, "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
+	rows = number(s, "SELECT COUNT(*) FROM d.ledger");
+	assert_int_equal(applied, rows); /* one table has one worker: its own prefix */
+	for (uint64_t n = applied + 1; n <= seen.max; n++)
+		if (!seen.n[n])
+			fail_msg("transaction %" PRIu64 " of %" PRIu64 " is neither in the log up to resolvedTs nor in the secondary", n, seen.max);
+	if (seen.max && applied > seen.max) /* what was applied may have been collected from the log, but then nothing newer is there */
+		assert_true(meta.checkpoint_ts >= 1);
+	redo_files_release(&files);
+	store_free(st);
+	free(seen.n);
+}
+
+static void drill(const char *uri, unsigned kills, bool ddl, uint64_t seed)
+{
+	struct feed_opts o;
+	struct feed *f;
+	struct rng r;
+	struct err e = ERR_INIT;
+
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	if (uri)
+		snprintf(o.redo_uri, sizeof(o.redo_uri), "%s", uri);
+	rng_seed(&r, seed);
+	load_start(ddl, seed);
+	for (unsigned i = 0; i < kills; i++) {
+		struct proc *victim;
+		int64_t at_ns;
+		f = start(&o);
+		usleep((useconds_t)(100000 + rng_below(&r, 900000)));
+		struct feed_status st;
+		must(feed_get_status(f, &st, &e), &e);
+		assert_true(st.checkpoint_ts <= st.resolved_ts);
+		victim = feed_proc(f);
+		must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
+		assert_int_equal(feed_get_status(f, &st, &e), -1); /* a dead feed that nobody stopped */
+		feed_free(f);
+		log_and_secondary_are_a_prefix(o.redo_uri);
+	}
+	f = start(&o);
+	usleep(500000);
+	load_stop();
+	struct feed_status st = caught_up(f, 30000);
+	print_message("%" PRIu64 " transactions in all; the last feed: %" PRIu64 " transactions, %" PRIu64 " rows, %" PRIu64 " DDLs\n",
+	              load.transactions, st.transactions, st.rows, st.ddls);
+	all_equal();
+	stop(f);
+	log_and_secondary_are_a_prefix(o.redo_uri);
+	if (!uri) {
+		char *log = redo_dir();
+		lint(log);
+		free(log);
+	}
+}
+
+static void kills_under_load_lose_nothing(void **unused)
+{
+	(void)unused;
+	drill(NULL, 8, false, 11);
+}
+
+static void kills_among_ddls_lose_nothing(void **unused)
+{
+	(void)unused;
+	drill(NULL, 12, true, 12);
+}
+
+static void kills_under_load_with_s3_lose_nothing(void **unused)
+{
+	struct err e = ERR_INIT;
+	char *data = xstrfmt("%s/minio", dir), *log = xstrfmt("%s/minio.log", dir), *binary = minio_find(&e);
+	char *uri = NULL;
+
+	(void)unused;
+	if (!binary) {
+		print_message("no MinIO here: %s\n", e.text);
+		free(data);
+		free(log);
+		skip();
+	}
+	free(binary);
+	minio = minio_start(&(struct minio_opts){ .data_dir = data, .log_path = log, .user = "minio", .password = "miniostorage" },
+	                    deadline_in_ms(30000), &e);
+	if (!minio)
+		fail_msg("%s", e.text);
+	uri = xstrfmt("s3://redo/drill?access-key=minio&secret-access-key=miniostorage&endpoint=http://127.0.0.1:%d&force-path-style=true",
+	              minio_port(minio));
+	struct store *st = store_open(uri, NULL, &e);
+	must(st ? store_create_bucket(st, &e) : -1, &e);
+	store_free(st);
+	drill(uri, 3, true, 13);
+	minio_free(minio);
+	minio = NULL;
+	free(uri);
+	free(data);
+	free(log);
+}
+
+static void resolved_advances_on_an_idle_primary(void **unused)
+{
+	struct feed_opts o;
+	struct feed_status a, b;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	tso_t ts = fresh();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	caught_up(f, 10000);
+	must(feed_get_status(f, &a, &e), &e);
+	usleep(1500000);
+	must(feed_get_status(f, &b, &e), &e);
+	assert_true(tso_ms(b.resolved_ts) >= tso_ms(a.resolved_ts) + 1000);
+	assert_true(tso_ms(b.checkpoint_ts) >= tso_ms(a.checkpoint_ts) + 1000);
+	assert_true(b.lag_ms >= 0 && b.lag_ms < 1500);
+	assert_int_equal(b.state, FEED_NORMAL);
+	stop(f);
+}
+
+static void an_unknown_start_is_said(void **unused)
+{
+	struct feed_opts o;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	o = options();
+	o.start_ts = 1;
+	assert_null(feed_start(&o, NULL, &e));
+	assert_non_null(strstr(e.text, "start_ts 1 is unknown"));
+	o.start_ts = tso_make(clock_wall_ms() + 3600000, 0);
+	assert_null(feed_start(&o, NULL, &e));
+	assert_non_null(strstr(e.text, "is unknown"));
+}
+
+static void a_table_without_a_key_fails_the_feed(void **unused)
+{
+	struct feed_opts o;
+	struct feed_status st;
+	struct err e = ERR_INIT;
+	struct deadline d = deadline_in_ms(10000);
+
+	(void)unused;
+	tso_t ts = fresh();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.keyless (a INT, b INT)");
+	SQL(p, "INSERT INTO d.keyless VALUES (1, 2)");
+	while (feed_get_status(f, &st, &e) == 0)
+		assert_int_equal(pause_ms(20, d), 0);
+	assert_non_null(strstr(e.text, "keyless"));
+	feed_free(f);
+}
+
+/* The directory of the log is a plain file for a while. */
+static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
+{
+	struct feed_opts o;
+	struct feed_status before, during;
+	struct err e = ERR_INIT;
+	char *redo, *aside;
+
+	(void)unused;
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	load_start(false, 21);
+	usleep(700000);
+	redo = redo_dir();
+	aside = xstrfmt("%s.aside", redo);
+	assert_int_equal(rename(redo, aside), 0);
+	must(fs_write_atomic(redo, "x", 1, 0644, &e), &e);
+	usleep(500000);
+	must(feed_get_status(f, &before, &e), &e);
+	usleep(1500000);
+	must(feed_get_status(f, &during, &e), &e);
+	assert_int_equal(before.resolved_ts, during.resolved_ts);
+	assert_true(during.checkpoint_ts <= during.resolved_ts);
+	assert_int_equal(unlink(redo), 0);
+	assert_int_equal(rename(aside, redo), 0);
+	usleep(500000);
+	load_stop();
+	caught_up(f, 20000);
+	all_equal();
+	stop(f);
+	lint(redo);
+	free(redo);
+	free(aside);
+}
+
+static void the_feed_survives_lost_connections(void **unused)
+{
+	struct feed_opts o;
+	struct sql_rows r = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	load_start(false, 22);
+	usleep(500000);
+	must(sql_query(p, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%%'"), &e);
+	while (sql_rows_next(&r, &e) == 1)
+		SQL(p, "KILL %s", r.cell[0]);
+	sql_rows_release(&r);
+	usleep(500000);
+	sql_close(s);
+	test_server_kill(secondary);
+	usleep(300000);
+	test_server_restart(secondary);
+	s = test_server_connect(secondary);
+	usleep(500000);
+	must(sql_query(s, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' AND USER <> 'system user'"), &e);
+	while (sql_rows_next(&r, &e) == 1)
+		sql_exec(s, NULL, "KILL %s", r.cell[0]);
+	sql_rows_release(&r);
+	usleep(300000);
+	load_stop();
+	caught_up(f, 30000);
+	all_equal();
+	stop(f);
+	char *log = redo_dir();
+	lint(log);
+	free(log);
+}
+
+/* 60,000 rows of 1 KiB in one transaction, more than the feed may hold. */
+static void a_huge_transaction_passes_within_64_mib(void **unused)
+{
+	struct feed_opts o;
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	char *path;
+
+	(void)unused;
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.big (id INT PRIMARY KEY, pad VARCHAR(1100))");
+	SQL(p, "INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 32) FROM seq_1_to_60000");
+	SQL(p, "UPDATE d.big SET id = id + 100000, pad = REPEAT('x', 500) WHERE id %% 3 = 0");
+	SQL(p, "DELETE FROM d.big WHERE id %% 2 = 0");
+	caught_up(f, 60000);
+	path = xstrfmt("/proc/%d/status", (int)proc_pid(feed_proc(f)));
+	must(fs_read_file(path, 65536, &text, &e), &e);
+	char *peak = strstr(text.buf, "VmHWM:");
+	assert_non_null(peak);
+	print_message("feed: peak resident %ld KiB\n", strtol(peak + 6, NULL, 10));
+	assert_true(strtol(peak + 6, NULL, 10) < 64 << 10);
+	all_equal();
+	stop(f);
+	free(path);
+	strbuf_release(&text);
+	char *log = redo_dir();
+	lint(log);
+	free(log);
+}
+
+static void without_a_log_the_checkpoint_is_in_the_secondary(void **unused)
+{
+	struct feed_opts o;
+	struct feed *f;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	o.redo_uri[0] = '\0';
+	load_start(true, 23);
+	for (int i = 0; i < 4; i++) {
+		struct proc *victim;
+		int64_t at_ns;
+		f = start(&o);
+		usleep(400000);
+		victim = feed_proc(f);
+		must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
+		feed_free(f);
+	}
+	f = start(&o);
+	load_stop();
+	caught_up(f, 20000);
+	all_equal();
+	stop(f);
+	assert_true(number(s, "SELECT MAX(checkpoint_ts) FROM drtest_feed.checkpoint") > ts);
+}
+
+static void an_orderly_end_leaves_nothing_undone(void **unused)
+{
+	struct feed_opts o;
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	load_tables();
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	o.flush_ms = 60000; /* nothing would be flushed by itself */
+	struct feed *f = start(&o);
+	for (int i = 0; i < 50; i++)
+		SQL(p, "INSERT INTO d.a VALUES (%d, %d, 'x')", i, i);
+	usleep(300000);
+	must(feed_stop(f, deadline_in_ms(20000), &e), &e);
+	must(feed_get_status(f, &st, &e), &e);
+	assert_int_equal(st.state, FEED_STOPPED);
+	assert_true(st.checkpoint_seq >= primary_seq());
+	feed_free(f);
+	all_equal();
+}
+
+static int setup(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	signal(SIGPIPE, SIG_IGN);
+	dir = xstrfmt("/var/tmp/drtest-feed-%d", (int)getpid());
+	map_path = xstrfmt("%s/tso.map", dir);
+	must(fs_mkdir_p(dir, 0755, &e), &e);
+	primary = test_server_start(1);
+	secondary = test_server_start(2);
+	p = test_server_connect(primary);
+	s = test_server_connect(secondary);
+	SQL(p, "SET GLOBAL innodb_flush_log_at_trx_commit=2, GLOBAL sync_binlog=0");
+	sampler = tso_sampler_start(test_server_endpoint(primary), map_path, 50, &e);
+	if (!sampler)
+		fail_msg("%s", e.text);
+	return 0;
+}
+
+static int teardown(void **unused)
+{
+	(void)unused;
+	tso_sampler_stop(sampler);
+	minio_free(minio);
+	sql_close(p);
+	sql_close(s);
+	test_server_free(primary);
+	test_server_free(secondary);
+	if (!getenv("DRTEST_KEEP"))
+		fs_remove_tree(dir, NULL);
+	free(dir);
+	free(map_path);
+	return 0;
+}
+
+static int be_the_feed(void)
+{
+	struct feed_opts o;
+	struct err e = ERR_INIT;
+	char text[FEED_CONFIG_BYTES_MAX];
+	size_t n = fread(text, 1, sizeof(text), stdin);
+
+	if (feed_opts_from_text(&o, text, n, &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		return 2;
+	}
+	return feed_main(&o);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_types_arrive),
+		cmocka_unit_test(resolved_advances_on_an_idle_primary),
+		cmocka_unit_test(an_unknown_start_is_said),
+		cmocka_unit_test(a_table_without_a_key_fails_the_feed),
+		cmocka_unit_test(an_orderly_end_leaves_nothing_undone),
+		cmocka_unit_test(kills_under_load_lose_nothing),
+		cmocka_unit_test(kills_among_ddls_lose_nothing),
+		cmocka_unit_test(without_a_log_the_checkpoint_is_in_the_secondary),
+		cmocka_unit_test(a_store_outage_holds_resolved_and_loses_nothing),
+		cmocka_unit_test(the_feed_survives_lost_connections),
+		cmocka_unit_test(a_huge_transaction_passes_within_64_mib),
+		cmocka_unit_test(kills_under_load_with_s3_lose_nothing),
+	};
+	if (argc > 1 && !strcmp(argv[1], "feed"))
+		return be_the_feed();
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
