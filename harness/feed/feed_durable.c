@@ -187,6 +187,8 @@ static int add_event(struct feed_run *r, const struct redo_event *ev, struct err
 
 int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e)
 {
+	if (n && rows[0].commit_ts <= r->log_resolved)
+		return 0;
 	for (size_t i = 0; i < n; i++) {
 		struct redo_event ev = { .kind = REDO_ROW, .row = rows[i] };
 		if (add_event(r, &ev, e) < 0)
@@ -199,10 +201,7 @@ int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e)
 {
 	struct redo_event ev = { .kind = REDO_DDL, .ddl = *ddl };
 
-	for (size_t i = 0; i < r->n_known_ddls; i++)
-		if (r->known_ddls[i] == ddl->commit_ts)
-			return 0;
-	return add_event(r, &ev, e);
+	return ddl->commit_ts <= r->log_resolved ? 0 : add_event(r, &ev, e);
 }
 
 int feed_drain(struct feed_run *r, struct err *e)

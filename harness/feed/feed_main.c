@@ -1,15 +1,11 @@
 /* The process: reads, waits for commit TSOs, hands rows to log and sink, stops at each DDL. One thread; the sink has its own. */
-#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include <xxhash.h>
 
-#include "harness/base/xalloc.h"
 #include "harness/feed/feed_config.h"
 #include "harness/feed/feed_ddl.h"
 #include "harness/feed/feed_log.h"
@@ -273,6 +269,10 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 			t->rows[i].commit_ts = ts;
 			t->rows[i].start_ts = ts - 1;
 		}
+		/* a huge transaction begins a log file of its own, so that its beginning can be taken back */
+		if (t->more && !r->partial && feed_flush(r, e) < 0)
+			return -1;
+		r->partial = t->more;
 		if (feed_add_rows(r, t->rows, t->n_rows, e) < 0 || feed_sink_push(r->sink, t->rows, t->n_rows, e) < 0)
 			return -1;
 		struct feed_status *st = feed_board_lock(r->board);
@@ -285,8 +285,8 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 	return feed_throttle(r, e);
 }
 
-/* The primary's connection was lost: again from behind the last whole transaction. What came of a cut-off one comes once more,
- * with the same commitTs: the log and the sink both take it twice. */
+/* The primary's connection was lost: again from behind the last whole transaction. What came of a cut-off one comes once more: it is
+ * taken out of the log; the sink takes it twice. */
 static int reopen_source(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(SOURCE_OUT_MS);
@@ -295,6 +295,9 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	feed_log("warn", "source: %s: connecting again", e->text);
 	binlog_close(r->binlog);
 	r->binlog = NULL;
+	if (r->partial && r->writer && (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
+		return -1;
+	r->partial = false;
 	while (!feed_stopping()) {
 		if (feed_service(r, e) < 0)
 			return -1;
@@ -363,7 +366,6 @@ static void feed_close(struct feed_run *r)
 	tso_map_free(r->map);
 	sql_close(r->control);
 	strbuf_release(&r->frame);
-	free(r->known_ddls);
 }
 
 int feed_main(const struct feed_opts *o)

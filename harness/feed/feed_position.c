@@ -1,10 +1,10 @@
 #include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "harness/base/xalloc.h"
 #include "harness/feed/feed_log.h"
 #include "harness/feed/feed_run.h"
 #include "harness/redo/reader.h"
+#include "harness/redo/sidecar.h"
 
 #define CHECKPOINT_TABLE "`drtest_feed`.`checkpoint`"
 #define MAP_WAIT_MS 5000 /* for the sample that covers a BackupTS of this very moment */
@@ -23,36 +23,50 @@ int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e)
 	return sql_exec(r->control, e, "REPLACE INTO " CHECKPOINT_TABLE " VALUES ('%s', %" PRIu64 ")", r->o.id, checkpoint) < 0 ? -1 : 0;
 }
 
-static int remember_ddl(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+static int lowest_ts(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
-	struct feed_run *r = arg;
+	tso_t *lowest = arg, ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
 
 	(void)offset;
 	(void)e;
-	if (ev->kind != REDO_DDL)
-		return 0;
-	r->known_ddls = xreallocarray(r->known_ddls, r->n_known_ddls + 1, sizeof(*r->known_ddls));
-	r->known_ddls[r->n_known_ddls++] = ev->ddl.commit_ts;
+	if (ts < *lowest)
+		*lowest = ts;
 	return 0;
 }
 
-/* Rows that come again are harmless in the log, a DDL would be run twice by a replay that knows no better. */
-static int known_ddls_read(struct feed_run *r, struct err *e)
+/* Nobody was promised what lies behind resolvedTs, and we are about to write it again: left there, each change would be in the log
+ * twice. A file that also holds promised rows stays (ours never do: see on_txn). */
+int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 {
 	struct redo_files files = { 0 };
+	struct strbuf side = STRBUF_INIT;
+	unsigned removed = 0;
 	int rc = -1;
 
 	if (redo_list_files(r->store, &files, e) < 0)
 		goto out;
 	for (size_t i = 0; i < files.n; i++) {
+		const struct redo_file *f = &files.f[i];
 		struct redo_parse_result res;
-		if (files.f[i].name.kind != REDO_FILE_DDL || files.f[i].name.max_commit_ts < r->start)
+		tso_t lowest = UINT64_MAX;
+
+		if (f->name.max_commit_ts <= keep || f->name.tmp || strcmp(f->name.changefeed, r->o.id) || strcmp(f->name.name_space, "default"))
 			continue;
-		if (redo_read_file(r->store, &files.f[i], remember_ddl, r, &res, e) < 0)
+		if (redo_read_file(r->store, f, lowest_ts, &lowest, &res, e) < 0)
 			goto out;
+		if (lowest <= keep)
+			continue;
+		strbuf_reset(&side);
+		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
+		if (store_delete(r->store, f->key, e) < 0 || store_delete(r->store, side.buf, e) < 0)
+			goto out;
+		removed++;
 	}
+	if (removed)
+		feed_log("info", "removed %u log files behind resolvedTs %" PRIu64 ": they are written anew", removed, keep);
 	rc = 0;
 out:
+	strbuf_release(&side);
 	redo_files_release(&files);
 	return rc;
 }
@@ -91,9 +105,9 @@ int feed_position_find(struct feed_run *r, struct err *e)
 	if (checkpoint > r->start) {
 		r->start = checkpoint;
 		r->resumed = true;
-		if (r->store && known_ddls_read(r, e) < 0)
-			return err_wrap(e, "DDLs of the redo log");
 	}
+	if (r->log_resolved && feed_log_trim(r, r->log_resolved, e) < 0)
+		return err_wrap(e, "redo log of an earlier run");
 	for (;;) {
 		if (tso_map_refresh(r->map, e) < 0)
 			return -1;

@@ -26,15 +26,14 @@ struct feed_run {
 	tso_t start;                    /* where this life began: start_ts or the checkpoint */
 	uint64_t start_seq;
 	bool resumed;
-	tso_t *known_ddls;              /* commitTs of DDLs that the log held when we came */
-	size_t n_known_ddls;
 
 	uint64_t read_seq;              /* every transaction up to here was read to its end */
 	tso_t read_ts;                  /* its commitTs; start when nothing was read */
+	bool partial;                   /* the first batches of a huge transaction were taken, its last was not */
 	size_t unflushed_bytes;         /* handed to the writer since its last flush */
 	struct strbuf frame;            /* scratch */
 	tso_t meta_checkpoint, meta_resolved; /* durable */
-	tso_t log_resolved;             /* the log's resolvedTs when we came: it may be ahead of us for a while */
+	tso_t log_resolved;             /* the log's resolvedTs when we came: it may be ahead of us for a while. What is at or before it is not written again */
 	tso_t ddl_ts;                   /* a DDL that the secondary has not executed yet; 0: none. Meta is there before it */
 	int64_t next_flush_ns, next_meta_ns, next_collect_ns, next_publish_ns;
 	tso_t collected_to;
@@ -47,7 +46,8 @@ int feed_stopping(void); /* the signal that asked us to end, or 0 */
 void feed_sleep_ms(int64_t ms);
 
 /* feed_position.c */
-int feed_position_find(struct feed_run *r, struct err *e);   /* start, start_seq, resumed, known_ddls */
+int feed_position_find(struct feed_run *r, struct err *e);   /* start, start_seq, resumed */
+int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e); /* deletes our log files that lie wholly behind keep */
 int feed_position_prepare(struct feed_run *r, struct err *e); /* the checkpoint's table, where there is no log */
 int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e);
 
