@@ -1,0 +1,141 @@
+/* base: the journal and the redaction of secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/journal.h"
+#include "harness/base/secret.h"
+
+static char path[] = "/tmp/drtest-journal.XXXXXX";
+
+static int count(void *arg, json_t *ev)
+{
+	assert_true(json_is_real(json_object_get(ev, "t")));
+	assert_true(json_is_string(json_object_get(ev, "ev")));
+	++*(int *)arg;
+	return 0;
+}
+
+static void *writer(void *arg)
+{
+	for (int i = 0; i < 200; i++)
+		journal_event(arg, "sample", json_pack("{s:i}", "i", i));
+	return NULL;
+}
+
+static struct journal *fresh(void)
+{
+	struct err e = ERR_INIT;
+	struct journal *j;
+
+	unlink(path);
+	j = journal_create(path, &e);
+	if (!j)
+		fail_msg("%s", e.text);
+	return j;
+}
+
+static void many_threads_write_whole_lines(void **unused)
+{
+	struct journal *j = fresh();
+	struct err e = ERR_INIT;
+	pthread_t t[4];
+	int n = 0, cut;
+
+	(void)unused;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, writer, j);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(journal_close(j, &e), 0);
+	assert_int_equal(journal_read(path, count, &n, &cut, &e), 0);
+	assert_int_equal(n, 800);
+	assert_int_equal(cut, 0);
+}
+
+static void a_journal_is_readable_while_its_writer_lives_and_when_cut(void **unused)
+{
+	struct journal *j = fresh();
+	struct err e = ERR_INIT;
+	int n = 0, cut, before = 0;
+	FILE *f;
+	long size;
+
+	(void)unused;
+	journal_event(j, "run", NULL);
+	journal_event(j, "step", json_pack("{s:s}", "name", "one"));
+	assert_int_equal(journal_read(path, count, &n, &cut, &e), 0); /* not closed: as after kill -9 */
+	assert_int_equal(n, 2);
+	assert_int_equal(cut, 1);
+	journal_event(j, "step", json_pack("{s:s}", "name", "two"));
+	journal_close(j, NULL);
+	f = fopen(path, "r");
+	fseek(f, 0, SEEK_END);
+	size = ftell(f);
+	fclose(f);
+	while (--size > 0) { /* every cut is read up to its last whole event */
+		assert_int_equal(truncate(path, size), 0);
+		n = 0;
+		assert_int_equal(journal_read(path, count, &n, &cut, &e), 0);
+		assert_int_equal(cut, 1);
+		assert_true(n <= 3 && (!before || n <= before));
+		before = n;
+	}
+}
+
+static void a_journal_is_never_written_through_a_link(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	unlink(path);
+	assert_int_equal(symlink("/dev/full", path), 0);
+	assert_null(journal_create(path, &e)); /* never writes through a link that is there */
+	unlink(path);
+}
+
+static void redacted(const char *in, const char *want)
+{
+	struct strbuf s = STRBUF_INIT;
+
+	secret_redact(&s, in);
+	assert_string_equal(s.buf, want);
+	strbuf_release(&s);
+}
+
+static void secrets_are_stars(void **unused)
+{
+	(void)unused;
+	redacted("s3://redo?access-key=minio&secret-access-key=mini/o+st&endpoint=http://h:6060",
+	         "s3://redo?access-key=***&secret-access-key=***&endpoint=http://h:6060");
+	redacted("mysql://root:p:a@ss@127.0.0.1:4000/?x=1", "mysql://root:***@127.0.0.1:4000/?x=1");
+	redacted("mysql://root@127.0.0.1:4000/", "mysql://root@127.0.0.1:4000/");
+	redacted("CREATE USER a IDENTIFIED BY 'it\\'s' x", "CREATE USER a IDENTIFIED BY '***' x");
+	redacted("http://127.0.0.1:6060/path at 12:00", "http://127.0.0.1:6060/path at 12:00");
+	redacted("no secrets = here", "no secrets = here");
+	redacted("", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(many_threads_write_whole_lines),
+		cmocka_unit_test(a_journal_is_readable_while_its_writer_lives_and_when_cut),
+		cmocka_unit_test(a_journal_is_never_written_through_a_link),
+		cmocka_unit_test(secrets_are_stars),
+	};
+	int rc;
+
+	close(mkstemp(path));
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	return rc;
+}
