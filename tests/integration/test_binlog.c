@@ -13,6 +13,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/feed/binlog.h"
+#include "tests/integration/binlog_types.h"
 #include "tests/integration/mariadb_server.h"
 
 static struct test_server *server;
@@ -215,99 +216,6 @@ static void assert_row_is_selected(const struct table_schema *s, const struct re
 	strbuf_release(&got);
 	strbuf_release(&want);
 }
-
-static const char types_sql[] =
-	"CREATE TABLE b1.t_types (id INT PRIMARY KEY, i8 TINYINT, u8 TINYINT UNSIGNED, i16 SMALLINT, u16 SMALLINT UNSIGNED, i24 "
-	"MEDIUMINT,"
-	" u24 MEDIUMINT UNSIGNED, i32 INT, u32 INT UNSIGNED, i64 BIGINT, u64 BIGINT UNSIGNED, b BOOL,"
-	" d1 DECIMAL(65,30), d2 DECIMAL(10,0), d3 DECIMAL(9,9), d4 DECIMAL(20,10) UNSIGNED, d5 DECIMAL(1,0), d6 DECIMAL(38,38),"
-	" f FLOAT, g DOUBLE, gv INT AS (id + 1) VIRTUAL, gs INT AS (id + 2) STORED,"
-	" c1 CHAR(10) CHARACTER SET utf8mb4, c2 CHAR(255) CHARACTER SET utf8mb4, c3 CHAR(8) CHARACTER SET latin1, c4 CHAR(5) "
-	"CHARACTER SET ucs2,"
-	" v1 VARCHAR(20) CHARACTER SET utf8mb4, v2 VARCHAR(300) CHARACTER SET utf8mb3, v3 VARCHAR(40) CHARACTER SET latin1,"
-	" v4 VARCHAR(40) CHARACTER SET gbk, v5 VARCHAR(40) CHARACTER SET sjis, v6 VARCHAR(40) CHARACTER SET utf16, v7 VARCHAR(40) "
-	"CHARACTER SET cp1251,"
-	" v8 VARCHAR(40) CHARACTER SET utf32, v9 VARCHAR(40) CHARACTER SET koi8r, v10 VARCHAR(40) CHARACTER SET big5,"
-	" v11 VARCHAR(40) CHARACTER SET ujis, v12 VARCHAR(40) CHARACTER SET ascii, v13 VARCHAR(40) CHARACTER SET euckr,"
-	" gvt VARCHAR(60) AS (CONCAT(v1, 'x')) VIRTUAL,"
-	" n1 BINARY(10), n2 BINARY(255), w1 VARBINARY(20), w2 VARBINARY(1000),"
-	" t1 TINYTEXT CHARACTER SET utf8mb4, t2 TEXT CHARACTER SET latin1, t3 MEDIUMTEXT, t4 LONGTEXT,"
-	" l1 TINYBLOB, l2 BLOB, l3 MEDIUMBLOB, l4 LONGBLOB,"
-	" dt DATE, y YEAR, m0 TIME, m1 TIME(1), m2 TIME(2), m3 TIME(3), m4 TIME(4), m5 TIME(5), m6 TIME(6),"
-	" a0 DATETIME, a1 DATETIME(1), a3 DATETIME(3), a6 DATETIME(6), s0 TIMESTAMP NULL, s2 TIMESTAMP(2) NULL, s5 TIMESTAMP(5) "
-	"NULL, s6 TIMESTAMP(6) NULL,"
-	" e ENUM('a','b','c'), z SET('p','q','r','s','t','u','v','w','x'), b1 BIT(1), b9 BIT(9), b64 BIT(64), j JSON)";
-
-/* One INSERT a row; columns not named are NULL. */
-static const char *const type_rows[] = {
-	"(id) VALUES (1)",
-	"(id,i8,u8,i16,u16,i24,u24,i32,u32,i64,u64,b) VALUES (2,-128,0,-32768,0,-8388608,0,-2147483648,0,-9223372036854775808,0,0)",
-	"(id,i8,u8,i16,u16,i24,u24,i32,u32,i64,u64,b) VALUES "
-	"(3,127,255,32767,65535,8388607,16777215,2147483647,4294967295,9223372036854775807,"
-	"18446744073709551615,1)",
-	"(id,i8,i16,i24,i32,i64) VALUES (4,-1,-1,-1,-1,-1)",
-	"(id,d1,d2,d3,d4,d5,d6) VALUES "
-	"(5,99999999999999999999999999999999999.999999999999999999999999999999,9999999999,0.999999999,"
-	"9999999999.9999999999,9,0.99999999999999999999999999999999999999)",
-	"(id,d1,d2,d3,d4,d5,d6) VALUES "
-	"(6,-99999999999999999999999999999999999.999999999999999999999999999999,-9999999999,-0.999999999,0,-9,"
-	"-0.00000000000000000000000000000000000001)",
-	"(id,d1,d2,d3,d4,d5,d6) VALUES (7,0,0,0,0.5,0,0)",
-	"(id,d1,d2,d3) VALUES (8,-0.000000000000000000000000000001,-1,-0.000000001)",
-	"(id,d1,d2,d4) VALUES (9,1234567890.000000001,1000000000,100.0000000001)",
-	"(id,f,g) VALUES (10,3.40282e38,1.7976931348623157e308)",
-	"(id,f,g) VALUES (11,-1.17549e-38,4.9406564584124654e-324)",
-	"(id,f,g) VALUES (12,-0e0,-0e0)",
-	"(id,f,g) VALUES (13,0.1,0.1)",
-	"(id,c1,c2,c3,c4,v1,v2,v3,n1,n2,w1,w2,t1,t2,t3,t4,l1,l2,l3,l4) VALUES "
-	"(14,'','','','','','','','','','','','','','','','','','','')",
-	"(id,c1,c2,c3,c4,v1,v2,v3) VALUES (15,'é😀 x','ö','é€Ž ü','日本','😀é ','日本語','caf\xc3\xa9 \xe2\x82\xac  ')",
-	"(id,c1,c3,v1,t2) VALUES (16,'trail   ','sp  ','trail   ','Größe \xe2\x80\x9cx\xe2\x80\x9d')",
-	"(id,v4,v5,v6,v7,v8,v9,v10,v11,v12,v13) VALUES "
-	"(17,'中文测试','日本語テスト','x😀y','Привет','😀日','Привет','中文','日本語','plain','한국어')",
-	"(id,n1,n2,w1,w2) VALUES (18,x'0001020000',x'FF',x'00000000',x'00FF00')",
-	"(id,n1,w1) VALUES (19,x'20202020202020202020',x'2020')",
-	"(id,n1) VALUES (20,x'00')",
-	"(id,t1,t3,t4,l1,l2,l3,l4) VALUES "
-	"(21,REPEAT('é',120),REPEAT('m',70000),REPEAT('😀',30000),REPEAT(x'00',255),REPEAT(x'FE',65535),"
-	"REPEAT(x'01',70000),REPEAT(x'0203',50000))",
-	"(id,c2,v2,w2) VALUES (22,REPEAT('😀',255),REPEAT('日',300),REPEAT(x'AA',1000))",
-	"(id,dt,y,a0,a1,a3,a6) VALUES (23,'0000-00-00',0,'0000-00-00 00:00:00','0000-00-00 00:00:00','0000-00-00 "
-	"00:00:00','0000-00-00 00:00:00')",
-	"(id,dt,y,a0,a1,a3,a6) VALUES (24,'9999-12-31',2155,'9999-12-31 23:59:59','9999-12-31 23:59:59.9','9999-12-31 "
-	"23:59:59.999',"
-	"'9999-12-31 23:59:59.999999')",
-	"(id,dt,y,a0,a1,a3,a6) VALUES (25,'1000-01-01',1901,'1000-01-01 00:00:00','2024-02-29 12:34:56.7','2024-02-29 "
-	"12:34:56.007',"
-	"'2024-02-29 12:34:56.000001')",
-	"(id,dt,a6) VALUES (26,'2024-00-00','2024-05-00 01:02:03.4')",
-	"(id,m0,m1,m2,m3,m4,m5,m6) VALUES "
-	"(27,'838:59:59','838:59:59.9','838:59:59.99','838:59:59.999','838:59:59.9999','838:59:59.99999',"
-	"'838:59:59.999999')",
-	"(id,m0,m1,m2,m3,m4,m5,m6) VALUES "
-	"(28,'-838:59:59','-838:59:59.9','-838:59:59.99','-838:59:59.999','-838:59:59.9999','-838:59:59.99999',"
-	"'-838:59:59.999999')",
-	"(id,m0,m1,m2,m3,m4,m5,m6) VALUES "
-	"(29,'00:00:00','-00:00:00.1','-00:00:00.01','-00:00:00.001','-00:00:00.0001','-00:00:00.00001',"
-	"'-00:00:00.000001')",
-	"(id,m0,m1,m2,m3,m4,m5,m6) VALUES "
-	"(30,'-00:00:01','-00:00:01','-00:00:01.5','-00:01:00','-01:00:00.25','-12:34:56.78901','-00:00:01.000000')",
-	"(id,m0,m1,m2,m3,m4,m5,m6) VALUES "
-	"(31,'01:02:03','01:02:03.4','01:02:03.45','01:02:03.456','01:02:03.4567','01:02:03.45678','01:02:03.456789')",
-	"(id,s0,s2,s5,s6) VALUES (32,'0000-00-00','0000-00-00','0000-00-00','0000-00-00')",
-	"(id,s0,s2,s5,s6) VALUES (33,'1970-01-01 00:00:01','1970-01-01 00:00:01.01','1970-01-01 00:00:01.00001','1970-01-01 "
-	"00:00:00.000001')",
-	"(id,s0,s2,s5,s6) VALUES (34,'2038-01-19 03:14:07','2038-01-19 03:14:07.99','2038-01-19 03:14:07.99999','2038-01-19 "
-	"03:14:07.999999')",
-	"(id,s0,s6) VALUES (35,'2024-02-29 23:59:59','2000-03-01 00:00:00.5')",
-	"(id,e,z,b1,b9,b64) VALUES (36,'c','p,x',1,b'111111111',x'FFFFFFFFFFFFFFFF')",
-	"(id,e,z,b1,b9,b64) VALUES (37,'a','',0,0,0)",
-	"(id,z,b9,b64) VALUES (38,'p,q,r,s,t,u,v,w,x',b'100000001',x'8000000000000001')",
-	"(id,e) VALUES (39,'no such member')",
-	"(id,j) VALUES (40,'{\"a\": [1, 2.50, \"é😀\"], \"b\": null}')",
-	"(id,j) VALUES (41,'null')",
-};
-enum { N_TYPE_ROWS = sizeof(type_rows) / sizeof(type_rows[0]) };
 
 static void every_type_is_what_select_says(void **unused)
 {
