@@ -32,7 +32,6 @@ struct replay {
 	const struct replay_opts *o;
 	struct replay_stats *st;
 	struct redo_meta meta;
-	tso_t rows_after;        /* rows at or below it are done: checkpointTs, or the last DDL that an earlier replay applied */
 	struct owned_ddl *ddls;
 	size_t n_ddls;
 	struct merge *merge;
@@ -155,8 +154,6 @@ static int take_row(void *arg, const struct redo_event *ev, uint64_t offset, str
 		return 0;
 	r->st->rows++;
 	count_txn(r, ev->row.start_ts);
-	if (ev->row.commit_ts <= r->rows_after)
-		return 0;
 	if ((r->st->rows & 1023) == 0) {
 		tell(r, false);
 		if (clock_cancelled())
@@ -228,9 +225,11 @@ static int write_all(struct replay *r, struct sink *s, struct sql *control, stru
 
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
+		if (d && d->skip)
+			continue; /* it, and the rows before it, were written by an earlier replay */
 		if (write_epoch(r, s, (uint32_t)i, e) < 0)
 			return -1;
-		if (!d || d->skip)
+		if (!d)
 			continue;
 		p = (struct ddl_point){ d->d.commit_ts, d->d.seq };
 		if (ddl_progress_intent(control, r->log_id, p, e) < 0 || ddl_run(control, &d->d, &skipped, e) < 0 ||
@@ -271,8 +270,6 @@ static int settle_progress(struct replay *r, struct sql *control, struct err *e)
 		const struct redo_ddl *d = &r->ddls[i].d;
 
 		r->ddls[i].skip = d->commit_ts < done.commit_ts || (d->commit_ts == done.commit_ts && d->seq <= done.seq);
-		if (r->ddls[i].skip)
-			r->rows_after = d->commit_ts; /* their epochs were written before them */
 	}
 	return 0;
 }
@@ -309,24 +306,14 @@ int replay_run(struct store *log, const struct replay_opts *o, struct replay_sta
 		}
 		st->point = o->until;
 	}
-	r.rows_after = r.meta.checkpoint_ts;
 	st->files_total = files.n;
 	snprintf(r.log_id, sizeof(r.log_id), "%.90s/%.90s", files.n ? files.f[0].name.name_space : "", files.n ? files.f[0].name.changefeed : "");
 	sweep(tmp);
 	r.merge = merge_new(memory - memory / 4, tmp); /* the rest: sort arrays, statements, decoder */
-	at = clock_mono_ns();
 	if (read_files(&r, REDO_FILE_DDL, &files, e) < 0)
 		goto out;
 	if (r.n_ddls)
 		qsort(r.ddls, r.n_ddls, sizeof(*r.ddls), by_ts_and_seq);
-	if (!o->dry_run) {
-		control = sink_session(&so, e);
-		if (!control || fence_kill(control, NULL, deadline_in_ms(FENCE_MS), &st->fenced, e) < 0)
-			goto out;
-		st->fence_us = (clock_mono_ns() - at) / 1000;
-		if (settle_progress(&r, control, e) < 0)
-			goto out;
-	}
 	at = clock_mono_ns();
 	if (read_files(&r, REDO_FILE_ROW, &files, e) < 0)
 		goto out;
@@ -337,6 +324,12 @@ int replay_run(struct store *log, const struct replay_opts *o, struct replay_sta
 		rc = 0;
 		goto out;
 	}
+	/* The whole log is read and judged before the first write: a file that is cut or damaged is refused here. */
+	at = clock_mono_ns();
+	control = sink_session(&so, e);
+	if (!control || fence_kill(control, NULL, deadline_in_ms(FENCE_MS), &st->fenced, e) < 0 || settle_progress(&r, control, e) < 0)
+		goto out;
+	st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();
 	sink = sink_open(&so, e);
 	if (!sink || write_all(&r, sink, control, e) < 0)

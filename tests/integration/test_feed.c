@@ -314,7 +314,7 @@ static void *load_main(void *arg)
 		if (load.ddl && rng_below(&r, 60) == 0) {
 			switch (rng_below(&r, 7)) {
 			case 0: SQL(c, has_column ? "ALTER TABLE d.c DROP COLUMN extra" : "ALTER TABLE d.c ADD COLUMN extra INT DEFAULT 7 FIRST"); has_column = !has_column; break;
-			case 1: SQL(c, has_x ? "DROP TABLE d.x" : "CREATE TABLE d.x (id INT PRIMARY KEY) SELECT id FROM d.a LIMIT 3"); has_x = !has_x; break;
+			case 1: SQL(c, has_x ? "DROP TABLE d.x" : "CREATE TABLE d.x LIKE d.a"); has_x = !has_x; break;
 			case 2: SQL(c, "RENAME TABLE d.a TO d.tmp, d.b TO d.a, d.tmp TO d.b"); break; /* run twice, it would be undone */
 			case 3: SQL(c, "TRUNCATE TABLE d.c"); break;
 			case 4: SQL(c, has_index ? "DROP INDEX v ON d.a" : "CREATE INDEX v ON d.a (v)"); has_index = !has_index; break;

@@ -1,0 +1,57 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd_backup.h"
+#include "cli/cmd_diff.h"
+#include "cli/cmd_feed.h"
+#include "cli/cmd_load.h"
+#include "cli/cmd_redo.h"
+
+#ifndef DRTEST_VERSION
+#define DRTEST_VERSION "unknown"
+#endif
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
+	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
+	{ "restore", cmd_restore, "a backup into an empty server" },
+	{ "diff", cmd_diff, "compare two servers down to the row" },
+	{ "load", cmd_load, "a write load on its own: prepare, run, cleanup" },
+	{ "feed", cmd_feed, "the changefeed on its own" },
+};
+
+static void help(FILE *out)
+{
+	fputs("drtest rehearses the death of a primary database cluster: how much is lost, how long until service is back, is the rest consistent?\n"
+	      "usage: drtest COMMAND [options]        drtest COMMAND --help        drtest --version\n",
+	      out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
+	if (argc < 2) {
+		help(stderr);
+		return 2;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		puts("drtest " DRTEST_VERSION);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		help(stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "drtest: there is no command '%s' (drtest --help)\n", argv[1]);
+	return 2;
+}
