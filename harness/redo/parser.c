@@ -146,20 +146,23 @@ static int plain(struct redo_parser *p, const char *data, size_t n, struct err *
 
 static int compressed(struct redo_parser *p, const char *data, size_t n, struct err *e)
 {
-	while (n) {
-		size_t in = n, out = LZ4_OUT, hint;
+	size_t out = 0;
 
-		if (p->lz4_done)
+	/* A full output buffer: the decompressor may hold more, although it has taken all of the input. */
+	while (n || out == LZ4_OUT) {
+		size_t in = n, hint;
+
+		if (p->lz4_done) {
+			if (!n)
+				break;
 			return err_set(e, ERR_BAD_DATA, 0, "%s: bytes behind the end of the LZ4 frame", p->label);
+		}
+		out = LZ4_OUT;
 		hint = LZ4F_decompress(p->lz4, p->lz4_out, &out, data, &in, NULL);
-		if (LZ4F_isError(hint)) {
-			if (p->tmp) {
-				p->torn = true;
-				return 0;
-			}
+		/* Also in a .tmp: a killed writer leaves a frame without its end, never one with other bytes. */
+		if (LZ4F_isError(hint))
 			return err_set(e, ERR_BAD_DATA, 0, "%s: LZ4, after %llu uncompressed bytes: %s", p->label,
 			               (unsigned long long)(p->offset + p->rest.len), LZ4F_getErrorName(hint));
-		}
 		if (plain(p, p->lz4_out, out, e) < 0)
 			return -1;
 		p->lz4_done = hint == 0;
