@@ -280,7 +280,7 @@ static bool index_columns(struct mp *m, struct redo_decoder *d)
 	d->n_positions = at;
 	at = 0; /* only now: the array may have moved while it grew */
 	for (uint32_t i = 0; i < n; i++) {
-		d->indexes[i].columns = d->positions + at;
+		d->indexes[i].columns = d->indexes[i].n ? d->positions + at : NULL;
 		at += d->indexes[i].n;
 	}
 	return true;
@@ -413,7 +413,8 @@ static bool is_bytes_type(uint8_t t)
 	return t == COL_VARCHAR || (t >= COL_TINYBLOB && t <= COL_STRING);
 }
 
-/* What the bytes alone do not tell: an empty byte string was written as nil or as an empty str; a small unsigned number looks signed. */
+/* What the bytes alone do not tell: an empty byte string was written as nil or as an empty str; a number's form does not tell its kind,
+ * the column does, so that a key has one kind however it was written; a column that is absent in one place is absent. */
 static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 {
 	if (s->n_infos != s->n_values)
@@ -422,13 +423,19 @@ static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 	for (uint32_t i = 0; i < s->n_infos; i++) {
 		struct redo_column *c = &s->c[i];
 		struct redo_value *v = &c->value;
+		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET;
 
+		if (c->absent) {
+			*c = (struct redo_column){ .name = { "", 0 }, .charset = { "", 0 }, .collation = { "", 0 }, .absent = true };
+			continue;
+		}
 		if ((v->kind == REDO_NULL && s->empty_bytes[i]) || (v->kind == REDO_STR && !v->s.n && is_bytes_type(c->type))) {
 			v->kind = REDO_BIN;
 			v->s = (struct redo_bytes){ "", 0 };
-		} else if (v->kind == REDO_INT && v->i >= 0 &&
-		           ((c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET)) {
+		} else if (v->kind == REDO_INT && v->i >= 0 && is_unsigned) {
 			v->kind = REDO_UINT;
+		} else if (v->kind == REDO_UINT && v->u <= INT64_MAX && !is_unsigned) {
+			v->kind = REDO_INT;
 		}
 	}
 	return true;
@@ -480,6 +487,9 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 		if (!side_finish(&m, &d->side[0], &row.n_columns) || !side_finish(&m, &d->side[1], &row.n_pre_columns))
 			goto bad;
 		if (!row.n_columns && !row.n_pre_columns && !mp_fail(&m, "a row without columns"))
+			goto bad;
+		if (row.n_columns && row.n_pre_columns && row.n_columns != row.n_pre_columns &&
+		    !mp_fail(&m, "an update whose images differ in their number of columns"))
 			goto bad;
 		for (uint32_t i = 0; i < d->n_positions && d->n_indexes; i++)
 			if ((uint32_t)d->positions[i] >= (row.n_columns ? row.n_columns : row.n_pre_columns) &&
@@ -666,6 +676,7 @@ void redo_encode_frame(struct strbuf *out, const struct redo_event *ev)
 int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct err *e)
 {
 	struct mp m = { .start = data, .p = data, .end = (const unsigned char *)data + n };
+	bool have_checkpoint = false, have_resolved = false;
 	uint32_t pairs;
 
 	*out = (struct redo_meta){ 0 };
@@ -678,19 +689,21 @@ int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct e
 
 		if (!mp_str(&m, &key))
 			goto bad;
-		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs"))
-			ok = mp_u64(&m, &out->checkpoint_ts);
+		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs")) /* old releases spell it so */
+			ok = have_checkpoint = mp_u64(&m, &out->checkpoint_ts);
 		else if (MP_IS(key, "resolvedTs"))
-			ok = mp_u64(&m, &out->resolved_ts);
+			ok = have_resolved = mp_u64(&m, &out->resolved_ts);
 		else if (MP_IS(key, "version")) {
-			ok = mp_i64(&m, &version);
+			ok = mp_i64(&m, &version) && (version == (int)version || mp_fail(&m, "a version out of range"));
 			out->version = (int)version;
 		} else
 			ok = mp_skip(&m);
 		if (!ok)
 			goto bad;
 	}
-	return 0;
+	/* Without them it would say that there is nothing to replay. */
+	if ((have_checkpoint && have_resolved) || mp_fail(&m, "no checkpointTs or no resolvedTs"))
+		return 0;
 bad:
 	return err_set(e, ERR_BAD_DATA, 0, "meta: byte %zu: %s", (size_t)(m.p - m.start), m.bad);
 }

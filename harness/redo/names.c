@@ -30,18 +30,23 @@ static bool last_part(const char *s, size_t *n, char *out, size_t size)
 	return true;
 }
 
-/* What is left of a name once its right end is read: <capture>_[<namespace>_]<changefeed>. A capture is an address: no '_'. */
+/* What is left of a name once its right end is read: <capture>_[<namespace>_]<changefeed>. A capture is an address: no '_'.
+ * All three are taken, or none. */
 static bool identity(struct redo_name *out, const char *s, size_t n)
 {
 	const char *bar = memchr(s, '_', n);
+	size_t at = bar ? (size_t)(bar - s) : 0;
 
-	if (!bar || (size_t)(bar - s) >= sizeof(out->capture))
-		return false;
-	memcpy(out->capture, s, (size_t)(bar - s));
-	if (!last_part(s, &n, out->changefeed, sizeof(out->changefeed)))
-		return false;
+	if (!bar || at >= sizeof(out->capture) || !last_part(s, &n, out->changefeed, sizeof(out->changefeed)))
+		goto no;
 	strcpy(out->name_space, "default");
-	return n == (size_t)(bar - s) || (last_part(s, &n, out->name_space, sizeof(out->name_space)) && n == (size_t)(bar - s));
+	if (n != at && (!last_part(s, &n, out->name_space, sizeof(out->name_space)) || n != at))
+		goto no;
+	memcpy(out->capture, s, at);
+	return true;
+no:
+	out->name_space[0] = out->changefeed[0] = 0;
+	return false;
 }
 
 int redo_name_parse(struct redo_name *out, const char *base, struct err *e)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <jansson.h>
+#include <lz4frame.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,67 @@ static void unsigned_columns_hold_unsigned_values(void **unused)
 	assert_true(l.found > 100);
 }
 
+/* A key has to be the same key in every record, whoever wrote it: not the number's form tells its kind, the column does. */
+static void a_number_has_the_kind_of_its_column(void **unused)
+{
+	static const struct {
+		uint32_t flag;
+		struct redo_value written, read;
+	} t[] = {
+		{ 11, { .kind = REDO_UINT, .u = 200 }, { .kind = REDO_INT, .i = 200 } },
+		{ 11, { .kind = REDO_INT, .i = -200 }, { .kind = REDO_INT, .i = -200 } },
+		{ 11 | 128, { .kind = REDO_INT, .i = 200 }, { .kind = REDO_UINT, .u = 200 } },
+		{ 11 | 128, { .kind = REDO_UINT, .u = UINT64_MAX }, { .kind = REDO_UINT, .u = UINT64_MAX } },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct redo_column c = { .name = { "id", 2 }, .charset = { "", 0 }, .collation = { "", 0 }, .type = 8, .flag = t[i].flag,
+			                 .value = t[i].written };
+		struct redo_event back, ev = { .kind = REDO_ROW, .row = { .table = { { "d", 1 }, { "t", 1 }, 1, false }, .columns = &c, .n_columns = 1 } };
+		struct redo_decoder *d = redo_decoder_new();
+		struct strbuf out = STRBUF_INIT;
+		struct err e = ERR_INIT;
+
+		redo_encode_frame(&out, &ev);
+		assert_int_equal(redo_decode(d, out.buf + 8, out.len - 8 - (out.buf[7] & 7), &back, &e), 0);
+		assert_int_equal(back.row.columns[0].value.kind, t[i].read.kind);
+		assert_true(back.row.columns[0].value.u == t[i].read.u);
+		redo_decoder_free(d);
+		strbuf_release(&out);
+	}
+}
+
+/* A .log.tmp whose LZ4 frame lost its end holds all that the rest says, and one with a changed byte is no torn one. */
+static void a_cut_lz4_frame_gives_all_it_has(void **unused)
+{
+	LZ4F_preferences_t pref = { .frameInfo = { .contentChecksumFlag = LZ4F_contentChecksumEnabled, .blockSizeID = LZ4F_max4MB } };
+	struct strbuf plain = STRBUF_INIT, packed = STRBUF_INIT;
+	struct redo_parse_result r;
+	struct err e = ERR_INIT;
+	struct redo_column c;
+	unsigned n;
+
+	(void)unused;
+	for (n = 0; plain.len < 1 << 20; n++) { /* much more than the parser takes at once */
+		c = (struct redo_column){ .name = { "id", 2 }, .charset = { "", 0 }, .collation = { "", 0 }, .type = 8, .flag = 11,
+			                  .value = { .kind = REDO_INT, .i = n } };
+		redo_encode_frame(&plain, &(struct redo_event){ .kind = REDO_ROW, .row = { .commit_ts = n, .table = { { "d", 1 }, { "t", 1 }, 1, false },
+		                                                                        .columns = &c, .n_columns = 1 } });
+	}
+	strbuf_grow(&packed, LZ4F_compressFrameBound(plain.len, &pref));
+	packed.len = LZ4F_compressFrame(packed.buf, LZ4F_compressFrameBound(plain.len, &pref), plain.buf, plain.len, &pref);
+	assert_int_equal(parse(&packed, packed.len - 8, false, packed.len, ignore, NULL, &r, &e), -1);
+	assert_int_equal(parse(&packed, packed.len - 8, true, packed.len, ignore, NULL, &r, &e), 0);
+	assert_true(r.torn);
+	assert_int_equal(r.records, n);
+	packed.buf[packed.len / 2] ^= 1;
+	assert_int_equal(parse(&packed, packed.len, true, 997, ignore, NULL, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_BAD_DATA);
+	strbuf_release(&plain);
+	strbuf_release(&packed);
+}
+
 static void absurd_frames_are_refused(void **unused)
 {
 	static const struct {
@@ -341,6 +403,8 @@ static void meta_is_read_in_all_its_forms(void **unused)
 	strbuf_add(&out, "\x82\xac" "checkPointTs\x05\xaaresolvedTs\x06", 27); /* as old releases spelled it */
 	assert_int_equal(redo_meta_decode(&back, out.buf, out.len, &e), 0);
 	assert_true(back.checkpoint_ts == 5 && back.resolved_ts == 6);
+	assert_int_equal(redo_meta_decode(&back, "\x80", 1, &e), -1); /* it would say: nothing to replay */
+	assert_int_equal(redo_meta_decode(&back, "\x81\xaaresolvedTs\x06", 13, &e), -1);
 	strbuf_release(&out);
 }
 
@@ -508,6 +572,8 @@ int main(void)
 		cmocka_unit_test(a_cut_is_refused_in_a_log_and_ends_a_tmp),
 		cmocka_unit_test(a_changed_byte_never_crashes),
 		cmocka_unit_test(unsigned_columns_hold_unsigned_values),
+		cmocka_unit_test(a_number_has_the_kind_of_its_column),
+		cmocka_unit_test(a_cut_lz4_frame_gives_all_it_has),
 		cmocka_unit_test(absurd_frames_are_refused),
 		cmocka_unit_test(an_empty_file_holds_nothing),
 		cmocka_unit_test(meta_is_read_in_all_its_forms),
