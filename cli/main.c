@@ -7,6 +7,7 @@
 #include "cli/cmd_feed.h"
 #include "cli/cmd_load.h"
 #include "cli/cmd_redo.h"
+#include "cli/cmd_report.h"
 
 #ifndef DRTEST_VERSION
 #define DRTEST_VERSION "unknown"
@@ -17,6 +18,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary" },
 	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
 	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
 	{ "restore", cmd_restore, "a backup into an empty server" },

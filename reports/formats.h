@@ -1,0 +1,15 @@
+/* One function a format: a model of a run becomes text. None of them can fail; all text from the journal comes out inert. */
+#ifndef REPORTS_FORMATS_H
+#define REPORTS_FORMATS_H
+
+#include <stdbool.h>
+
+#include "harness/base/strbuf.h"
+#include "reports/run_model.h"
+
+void format_result_json(const struct run_model *m, struct strbuf *out);
+void format_junit(const struct run_model *m, struct strbuf *out);
+void format_html(const struct run_model *m, struct strbuf *out);
+void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
+
+#endif

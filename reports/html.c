@@ -1,0 +1,389 @@
+/* The report for people: one page, from the answer down to the evidence. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "reports/formats.h"
+#include "reports/html_chart.h"
+#include "reports/html_style.h"
+#include "reports/text.h"
+
+#define FINDINGS_SHOWN_MAX 100      /* of one check */
+#define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
+#define COLUMNS_MAX 12
+
+static void tag(struct strbuf *out, const char *word)
+{
+	static const char *const known[] = { "ok", "pass", "failed", "fail", "error", "unknown", "interrupted", "skipped" };
+	const char *class = "";
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(word, known[i]))
+			class = known[i];
+	strbuf_addf(out, "<span class=\"tag %s\">", class);
+	text_html(out, word);
+	strbuf_addstr(out, "</span>");
+}
+
+static void cell(struct strbuf *out, const json_t *v)
+{
+	char n[TEXT_NUMBER];
+
+	if (json_is_string(v))
+		text_html(out, json_string_value(v));
+	else if (json_is_integer(v))
+		strbuf_addf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	else if (json_is_number(v))
+		strbuf_addstr(out, text_figure(n, json_number_value(v)));
+}
+
+static void header(const struct run_model *m, struct strbuf *out)
+{
+	char text[TEXT_NUMBER];
+
+	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>", outcome_name(m->verdict), outcome_word(m->verdict));
+	text_html(out, m->scenario[0] ? m->scenario : "a run without a name");
+	strbuf_addstr(out, "</h1>");
+	if (m->sentence[0]) {
+		strbuf_addstr(out, "<p class=\"sentence\">");
+		text_html(out, m->sentence);
+		strbuf_addstr(out, "</p>");
+	}
+	strbuf_addstr(out, "<p class=\"meta\">");
+	if (m->ground[0]) {
+		strbuf_addstr(out, "on ");
+		text_html(out, m->ground);
+		strbuf_addstr(out, " · ");
+	}
+	if (m->seed[0]) {
+		strbuf_addstr(out, "seed ");
+		text_html(out, m->seed);
+		strbuf_addstr(out, " · ");
+	}
+	if (run_model_time(m, 0, "%Y-%m-%d %H:%M:%S UTC", text, sizeof(text)))
+		strbuf_addf(out, "%s · ", text);
+	strbuf_addf(out, "took %s · drtest ", text_seconds(text, m->seconds));
+	text_html(out, m->drtest[0] ? m->drtest : "?");
+	strbuf_addstr(out, "</p></div></header>\n");
+}
+
+static void alerts(const struct run_model *m, struct strbuf *out)
+{
+	size_t i;
+	json_t *v;
+
+	if (m->error[0]) {
+		strbuf_addf(out, "<p class=\"alert%s\"><b>%s.</b> ", m->ended ? "" : " warn", m->ended ? "The run ended with an error" : "This report is incomplete");
+		text_html(out, m->error);
+		if (!m->ended)
+			strbuf_addstr(out, m->events ? ". It tells what the journal holds up to there; nothing is proved by what is missing." :
+						       ". The journal holds nothing that could be told.");
+		strbuf_addstr(out, "</p>\n");
+	}
+	if (!json_array_size(m->standins))
+		return;
+	strbuf_addstr(out, "<p class=\"alert warn\"><b>Stand-ins were used</b> instead of the real thing: ");
+	json_array_foreach(m->standins, i, v) {
+		strbuf_addstr(out, i ? ", " : "");
+		text_html(out, json_string_value(v));
+	}
+	strbuf_addstr(out, "</p>\n");
+}
+
+/* The disaster is the first fault; a scenario without one has no RPO to tell. */
+static void rpo_card(const struct run_model *m, struct strbuf *out)
+{
+	char when[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER];
+	bool timed = m->faults_n && run_model_time(m, m->faults[0].at, "%H:%M:%S", when, sizeof(when));
+
+	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
+	if (m->rpo_lost < 0) {
+		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>The run did not get as far as counting what was lost.</p></section>\n");
+		return;
+	}
+	text_count(a, (int64_t)m->rpo_lost);
+	strbuf_addf(out, "<p class=\"big\">%s <small>", a);
+	if (m->rpo_acked >= 0)
+		strbuf_addf(out, "of %s acknowledged transactions", text_count(b, (int64_t)m->rpo_acked));
+	else
+		strbuf_addstr(out, "acknowledged transactions");
+	strbuf_addstr(out, " lost</small></p><p>If the primary had died ");
+	if (timed)
+		strbuf_addf(out, "at <b>%s</b> UTC", when);
+	else
+		strbuf_addstr(out, "then");
+	strbuf_addf(out, ", %s", m->rpo_lost > 0 ? a : "none");
+	if (m->rpo_acked >= 0)
+		strbuf_addf(out, " of %s", text_count(b, (int64_t)m->rpo_acked));
+	else if (m->rpo_lost <= 0)
+		strbuf_addstr(out, " of the");
+	strbuf_addstr(out, " acknowledged transactions would be gone.</p>");
+	if (m->rpo_window_ms >= 0 || m->rpo_behind_ms >= 0) {
+		strbuf_addstr(out, "<p class=\"meta\">");
+		if (m->rpo_window_ms >= 0)
+			strbuf_addf(out, "The oldest lost one was acknowledged %s before the disaster. ", text_seconds(a, m->rpo_window_ms / 1e3));
+		if (m->rpo_behind_ms >= 0)
+			strbuf_addf(out, "The redo log promised everything up to %s before it (resolvedTs).", text_seconds(a, m->rpo_behind_ms / 1e3));
+		strbuf_addstr(out, "</p>");
+	}
+	strbuf_addstr(out, "</section>\n");
+}
+
+static void rto_card(const struct run_model *m, struct strbuf *out)
+{
+	double service = m->rto_ms[RTO_SERVICE], redundant = m->rto_ms[RTO_REDUNDANT];
+	char a[TEXT_NUMBER];
+
+	strbuf_addstr(out, "<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
+	if (service < 0)
+		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>No write was acknowledged on the secondary before the run ended.</p>");
+	else
+		strbuf_addf(out, "<p class=\"big\">%s <small>to the first write on the secondary</small></p>", text_seconds(a, service / 1e3));
+	if (service >= 0)
+		strbuf_addf(out, "<p>The first write on the secondary was acknowledged %s after the disaster.</p>", text_seconds(a, service / 1e3));
+	if (redundant >= 0)
+		strbuf_addf(out, "<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
+			text_seconds(a, redundant / 1e3));
+	strbuf_addstr(out, "</section>\n");
+}
+
+static void answers(const struct run_model *m, struct strbuf *out)
+{
+	size_t from;
+
+	if (!m->faults_n && !m->has_rpo && !m->has_rto)
+		return;
+	strbuf_addstr(out, "<div class=\"cards\">");
+	rpo_card(m, out);
+	rto_card(m, out);
+	strbuf_addstr(out, "</div>\n<section><h2>RTO by its parts</h2>");
+	from = out->len;
+	html_rto_bar(m, out);
+	if (out->len == from)
+		strbuf_addstr(out, "<p class=\"meta\">The journal tells none of them.</p>");
+	strbuf_addstr(out, "</section>\n");
+}
+
+/* The usual keys first, in their order; then whatever else the findings have. */
+static size_t finding_columns(const json_t *findings, size_t shown, const char *columns[COLUMNS_MAX])
+{
+	static const char *const usual[] = { "kind", "table", "id", "writer", "expected", "found" };
+	size_t n = 0;
+
+	for (size_t u = 0; u <= sizeof(usual) / sizeof(usual[0]); u++)
+		for (size_t i = 0; i < shown; i++) {
+			const char *key;
+			json_t *v;
+
+			json_object_foreach(json_array_get(findings, i), key, v) {
+				size_t k = 0;
+
+				while (k < n && strcmp(columns[k], key) != 0)
+					k++;
+				if (k == n && n < COLUMNS_MAX && (u == sizeof(usual) / sizeof(usual[0]) || !strcmp(key, usual[u])))
+					columns[n++] = key;
+			}
+		}
+	return n;
+}
+
+static void findings(const struct model_check *c, size_t *page_left, struct strbuf *out)
+{
+	size_t n = json_array_size(c->findings), all = n + c->findings_left_out, shown = n, columns_n;
+	const char *columns[COLUMNS_MAX];
+
+	if (!all)
+		return;
+	shown = shown > FINDINGS_SHOWN_MAX ? FINDINGS_SHOWN_MAX : shown;
+	shown = shown > *page_left ? *page_left : shown;
+	*page_left -= shown;
+	columns_n = finding_columns(c->findings, shown, columns);
+	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"scroll\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open",
+		all, all == 1 ? "" : "s");
+	for (size_t k = 0; k < columns_n; k++) {
+		strbuf_addstr(out, "<th>");
+		text_html(out, columns[k]);
+		strbuf_addstr(out, "</th>");
+	}
+	strbuf_addstr(out, "</tr>\n");
+	for (size_t i = 0; i < shown; i++) {
+		strbuf_addstr(out, "<tr>");
+		for (size_t k = 0; k < columns_n; k++) {
+			strbuf_addstr(out, "<td>");
+			cell(out, json_object_get(json_array_get(c->findings, i), columns[k]));
+			strbuf_addstr(out, "</td>");
+		}
+		strbuf_addstr(out, "</tr>\n");
+	}
+	strbuf_addstr(out, "</table></div>");
+	if (all > shown)
+		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown, c->findings_left_out ? "; the journal has them all" : ", in result.json");
+	strbuf_addstr(out, "</details>");
+}
+
+static void checks(const struct run_model *m, struct strbuf *out)
+{
+	static const enum outcome order[] = { OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_PASS };
+	size_t page_left = FINDINGS_SHOWN_ALL_MAX;
+	char text[TEXT_NUMBER];
+
+	strbuf_addf(out, "<section><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n, m->failed, m->unknown);
+	if (!m->checks_n) {
+		strbuf_addstr(out, "<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
+		return;
+	}
+	strbuf_addstr(out, "<div class=\"scroll\"><table><tr><th>Verdict</th><th>Step</th><th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
+	for (size_t o = 0; o < sizeof(order) / sizeof(order[0]); o++)
+		for (size_t i = 0; i < m->checks_n; i++) {
+			const struct model_check *c = &m->checks[i];
+
+			if (c->verdict != order[o])
+				continue;
+			strbuf_addstr(out, "<tr><td>");
+			tag(out, outcome_name(c->verdict));
+			strbuf_addstr(out, "</td><td>");
+			if (c->step)
+				strbuf_addf(out, "%" PRId64, c->step);
+			strbuf_addstr(out, "</td><td><b>");
+			text_html(out, c->name);
+			strbuf_addstr(out, "</b><br>");
+			text_html(out, c->evidence);
+			findings(c, &page_left, out);
+			strbuf_addf(out, "</td><td class=\"num\">%s</td></tr>\n", c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
+		}
+	strbuf_addstr(out, "</table></div></section>\n");
+}
+
+static void steps(const struct run_model *m, struct strbuf *out)
+{
+	char text[TEXT_NUMBER];
+
+	if (!m->steps_n)
+		return;
+	strbuf_addstr(out, "<section><h2>Steps</h2><div class=\"scroll\"><table><tr><th></th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
+			   "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
+	for (size_t i = 0; i < m->steps_n; i++) {
+		const struct model_step *s = &m->steps[i];
+
+		strbuf_addf(out, "<tr><td class=\"num\">%" PRId64 "</td><td class=\"name\">", s->n);
+		text_html(out, s->name);
+		strbuf_addstr(out, "</td><td>");
+		tag(out, s->status);
+		strbuf_addf(out, "</td><td class=\"num\">%s</td>", text_seconds(text, s->from));
+		strbuf_addf(out, "<td class=\"num\">%s</td><td>", text_seconds(text, s->seconds));
+		text_html(out, s->detail);
+		strbuf_addstr(out, "</td></tr>\n");
+	}
+	strbuf_addstr(out, "</table></div></section>\n");
+}
+
+static void happenings(const struct run_model *m, struct strbuf *out)
+{
+	char at[TEXT_NUMBER], clock[TEXT_NUMBER];
+
+	if (!m->faults_n && !m->moves_n)
+		return;
+	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th>UTC</th><th>What</th><th>Detail</th></tr>\n");
+	for (size_t i = 0; i < m->faults_n; i++) {
+		const struct model_fault *f = &m->faults[i];
+
+		run_model_time(m, f->at, "%H:%M:%S", clock, sizeof(clock));
+		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>", text_seconds(at, f->at), clock);
+		text_html(out, f->kind);
+		strbuf_addch(out, ' ');
+		text_html(out, f->target);
+		strbuf_addstr(out, "</td><td>");
+		text_html(out, f->detail);
+		strbuf_addstr(out, "</td></tr>\n");
+	}
+	for (size_t i = 0; i < m->moves_n; i++) {
+		const struct model_move *v = &m->moves[i];
+
+		run_model_time(m, v->at, "%H:%M:%S", clock, sizeof(clock));
+		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>service moves</td><td>from ", text_seconds(at, v->at), clock);
+		text_html(out, v->from);
+		strbuf_addstr(out, " to ");
+		text_html(out, v->to);
+		strbuf_addstr(out, "</td></tr>\n");
+	}
+	strbuf_addstr(out, "</table></div></section>\n");
+}
+
+static void notes(const struct run_model *m, struct strbuf *out)
+{
+	size_t i;
+	json_t *v;
+
+	if (!json_array_size(m->notes))
+		return;
+	strbuf_addstr(out, "<section><h2>Notes</h2><ul class=\"notes\">");
+	json_array_foreach(m->notes, i, v) {
+		strbuf_addstr(out, "<li>");
+		text_html(out, json_string_value(v));
+		strbuf_addstr(out, "</li>");
+	}
+	strbuf_addstr(out, "</ul></section>\n");
+}
+
+static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
+{
+	const char *key;
+	char n[TEXT_NUMBER];
+	json_t *v;
+
+	if (!json_object_size(o))
+		return;
+	strbuf_addf(out, "<div><h3>%s</h3><table>", title);
+	json_object_foreach(o, key, v) {
+		strbuf_addstr(out, "<tr><td>");
+		text_html(out, key);
+		strbuf_addf(out, "</td><td%s>", json_is_number(v) ? " class=\"num\"" : "");
+		if (counts && json_is_integer(v))
+			strbuf_addstr(out, text_count(n, json_integer_value(v)));
+		else
+			cell(out, v);
+		strbuf_addstr(out, "</td></tr>\n");
+	}
+	strbuf_addstr(out, "</table></div>\n");
+}
+
+static void environment(const struct run_model *m, struct strbuf *out)
+{
+	if (json_object_size(m->figures) || json_object_size(m->options) || json_object_size(m->versions)) {
+		strbuf_addstr(out, "<section><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
+		pairs("Figures", m->figures, true, out);
+		strbuf_addstr(out, "</div><div>");
+		pairs("Options", m->options, false, out);
+		pairs("Versions", m->versions, false, out);
+		strbuf_addstr(out, "</div></div></section>\n");
+	}
+	if (!m->command[0])
+		return;
+	strbuf_addstr(out, "<section><h2>Run it again</h2><pre id=\"command\">");
+	text_html(out, m->command);
+	strbuf_addstr(out, "</pre><button id=\"copy\" hidden>Copy</button></section>\n");
+}
+
+void format_html(const struct run_model *m, struct strbuf *out)
+{
+	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
+	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
+			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
+	strbuf_addf(out, "%s ", outcome_word(m->verdict));
+	text_html(out, m->scenario);
+	if (m->seed[0]) {
+		strbuf_addstr(out, " seed ");
+		text_html(out, m->seed);
+	}
+	strbuf_addf(out, " · drtest</title><style>%s</style></head>\n<body><main>\n", html_css);
+	header(m, out);
+	alerts(m, out);
+	answers(m, out);
+	checks(m, out);
+	notes(m, out);
+	html_charts(m, out);
+	steps(m, out);
+	happenings(m, out);
+	environment(m, out);
+	strbuf_addf(out, "</main><script>%s</script></body></html>\n", html_js);
+}

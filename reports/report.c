@@ -1,0 +1,84 @@
+#include "reports/report.h"
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "reports/formats.h"
+#include "reports/run_model.h"
+
+#define COLUMNS_PLAIN 160
+#define COLUMNS_MIN 60
+
+static int read_run(const char *run_dir, struct run_model *m, struct err *e)
+{
+	char *path = xstrfmt("%s/journal.jsonl.zst", run_dir);
+	int rc = -1;
+
+	if (!fs_exists(run_dir))
+		err_set(e, ERR_USAGE, 0, "%s: there is no such run folder", run_dir);
+	else if (!fs_exists(path))
+		err_set(e, ERR_USAGE, 0, "%s is no run folder: it has no journal.jsonl.zst", run_dir);
+	else
+		rc = run_model_read(m, path, e);
+	free(path);
+	return rc;
+}
+
+int report_make(const char *run_dir, struct err *e)
+{
+	static const struct {
+		const char *name;
+		void (*format)(const struct run_model *m, struct strbuf *out);
+	} files[] = {
+		{ "result.json", format_result_json },
+		{ "junit.xml", format_junit },
+		{ "report.html", format_html },
+	};
+	struct strbuf text = STRBUF_INIT;
+	struct run_model m;
+	int rc;
+
+	if (read_run(run_dir, &m, e) < 0)
+		return -1;
+	rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = xstrfmt("%s/%s", run_dir, files[i].name);
+
+		strbuf_reset(&text);
+		files[i].format(&m, &text);
+		rc = fs_write_atomic(path, text.buf, text.len, 0644, e);
+		free(path);
+	}
+	strbuf_release(&text);
+	run_model_release(&m);
+	return rc;
+}
+
+static size_t columns_of(FILE *out)
+{
+	struct winsize size;
+	int fd = fileno(out);
+
+	if (fd < 0 || !isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) < 0 || !size.ws_col)
+		return COLUMNS_PLAIN;
+	return size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
+}
+
+int report_summary(const char *run_dir, FILE *out, bool color, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct run_model m;
+	int rc = 0;
+
+	if (read_run(run_dir, &m, e) < 0)
+		return -1;
+	format_summary(&m, run_dir, columns_of(out), color, &text);
+	if (fwrite(text.buf, 1, text.len, out) != text.len || fflush(out) != 0)
+		rc = err_sys(e, "print the summary");
+	strbuf_release(&text);
+	run_model_release(&m);
+	return rc;
+}

@@ -1,0 +1,19 @@
+/* What a run leaves for people and machines, made from its journal alone, at any time and again.
+ * A journal that was cut off, is damaged or of a newer schema gives a report as far as it goes; the report says what is missing. */
+#ifndef REPORTS_REPORT_H
+#define REPORTS_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "harness/base/err.h"
+
+/* Reads RUN/journal.jsonl.zst; writes RUN/result.json, RUN/report.html and RUN/junit.xml, each in one piece.
+ * No folder or no journal in it is ERR_USAGE. */
+int report_make(const char *run_dir, struct err *e);
+
+/* Prints a run's summary from its journal: at most 24 lines for a run of six steps, each cut to the terminal's width, or to 160
+ * columns where `out` is none. Control characters from the journal are shown, never sent. */
+int report_summary(const char *run_dir, FILE *out, bool color, struct err *e);
+
+#endif

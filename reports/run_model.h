@@ -1,0 +1,102 @@
+/* A run as its journal tells it. The journal is input from outside: everything here is bounded, whatever it holds; events that
+ * are not known and fields of the wrong type are left out. All strings are the model's, valid UTF-8, never NULL unless said. */
+#ifndef REPORTS_RUN_MODEL_H
+#define REPORTS_RUN_MODEL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/base/err.h"
+
+#define MODEL_SCHEMA 1
+#define MODEL_TEXT_MAX 4096          /* bytes of one text */
+#define MODEL_FINDINGS_CHECK_MAX 1000 /* findings kept of one check; the rest is counted */
+#define MODEL_FINDINGS_MAX 20000      /* findings kept of a run */
+#define MODEL_POINTS_MAX 1200         /* points of a series: more than a chart has pixels for */
+
+enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_ERROR, OUTCOME_INTERRUPTED };
+const char *outcome_name(enum outcome o); /* "pass" */
+const char *outcome_word(enum outcome o); /* "PASS" */
+
+struct model_step {
+	int64_t n;
+	char *name, *status, *detail;
+	double from, seconds; /* from the run's begin; how long */
+	bool ended;
+};
+
+struct model_check {
+	int64_t step; /* 0: outside of any */
+	char *name, *evidence;
+	enum outcome verdict;
+	double at, seconds; /* seconds < 0: not told */
+	json_t *findings;   /* objects of at most 16 texts and numbers */
+	size_t findings_left_out;
+};
+
+struct model_fault {
+	char *kind, *target, *detail;
+	double at;
+};
+
+struct model_move {
+	char *from, *to;
+	double at;
+};
+
+struct model_span {
+	char *name;
+	double from, to;
+};
+
+enum series_kind { SERIES_RATE, SERIES_LATENCY_MS, SERIES_LAG_S, SERIES_REDO_MIB, SERIES_RSS_MIB, SERIES_KINDS };
+struct model_series {
+	enum series_kind kind;
+	char *name;
+	double t[MODEL_POINTS_MAX], v[MODEL_POINTS_MAX];
+	size_t n;
+	unsigned stride; /* samples in one point: the mean of rates, the greatest of all else */
+	unsigned pending_n;
+	double pending_t, pending_v;
+	double last_t, last_total; /* of a total that is shown as a rate; last_t < 0: none yet */
+};
+
+enum rto_part { RTO_SERVICE, RTO_DETECT, RTO_REPLAY, RTO_CHECK, RTO_PROMOTE, RTO_REDUNDANT, RTO_PARTS };
+extern const char *const rto_part_names[RTO_PARTS]; /* "service" */
+
+struct run_model {
+	char *drtest, *scenario, *sentence, *ground, *seed, *command;
+	int64_t wall_ms; /* 0: not told */
+	double seconds;
+	json_t *options, *versions; /* objects of texts */
+	json_t *standins, *notes;   /* arrays of texts */
+	json_t *figures;            /* object of texts and numbers */
+	struct model_step *steps;
+	struct model_check *checks;
+	struct model_fault *faults;
+	struct model_move *moves;
+	struct model_span *spans;
+	struct model_series **series;
+	size_t steps_n, checks_n, faults_n, moves_n, spans_n, series_n;
+	size_t failed, unknown; /* checks */
+	size_t left_out;        /* events beyond the bounds, or without what makes them one */
+	size_t findings_n;
+	bool has_rpo;
+	double rpo_lost, rpo_acked, rpo_window_ms, rpo_behind_ms; /* < 0: not told */
+	bool has_rto;
+	double rto_ms[RTO_PARTS]; /* < 0: not told */
+	enum outcome verdict;
+	char *error; /* "" when there is none */
+	bool has_run, ended, truncated;
+	size_t events;
+};
+
+/* Only a journal that can't be opened or read is an error. */
+int run_model_read(struct run_model *m, const char *journal_path, struct err *e);
+void run_model_release(struct run_model *m);
+const struct model_step *run_model_step(const struct run_model *m, int64_t n); /* NULL: not there */
+/* "2026-10-17T12:03:41Z" for an instant of the run; false when the journal has no wall time. */
+bool run_model_time(const struct run_model *m, double at, const char *format, char *out, size_t size);
+
+#endif
