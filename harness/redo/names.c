@@ -42,6 +42,8 @@ static bool identity(struct redo_name *out, const char *s, size_t n)
 	strcpy(out->name_space, "default");
 	if (n != at && (!last_part(s, &n, out->name_space, sizeof(out->name_space)) || n != at))
 		goto no;
+	if (!at || !out->name_space[0] || !out->changefeed[0])
+		goto no;
 	memcpy(out->capture, s, at);
 	return true;
 no:

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "harness/redo/codec.h"
-#include "harness/redo/msgpack.h"
+#include "harness/sql/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -86,13 +86,27 @@ static bool same_event(const struct redo_event *a, const struct redo_event *b)
 	       a->ddl.seq == b->ddl.seq && a->ddl.type == b->ddl.type && same_table(&a->ddl.table, &b->ddl.table);
 }
 
-/* Every image of a row has the columns that its indexes name, and the fields of a column stay within their record. */
-static void in_bounds(const struct redo_event *ev)
+/* An absent column carries nothing; a number's kind is that of its column. */
+static void columns_hold(const struct redo_column *c, uint32_t n)
+{
+	for (; n--; c++) {
+		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET;
+
+		HOLDS(!c->absent || (!c->name.n && !c->flag && c->value.kind == REDO_NULL));
+		HOLDS(c->value.kind != REDO_INT || c->value.i < 0 || !is_unsigned);
+		HOLDS(c->value.kind != REDO_UINT || c->value.u > INT64_MAX || is_unsigned);
+	}
+}
+
+/* Both images have the same number of columns, and those that the indexes name. */
+static void row_holds(const struct redo_event *ev)
 {
 	const struct redo_row *r = &ev->row;
 
 	if (ev->kind != REDO_ROW)
 		return;
+	columns_hold(r->columns, r->n_columns);
+	columns_hold(r->pre_columns, r->n_pre_columns);
 	HOLDS(r->n_columns || r->n_pre_columns);
 	HOLDS(!r->n_columns || !r->n_pre_columns || r->n_columns == r->n_pre_columns);
 	for (uint32_t i = 0; i < r->n_indexes; i++)
@@ -138,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		goto out;
 	}
 	HOLDS(same_event(&ev, &other));
-	in_bounds(&ev);
+	row_holds(&ev);
 
 	redo_encode_frame(&frame, &ev);
 	for (int i = 7; i >= 0; i--)

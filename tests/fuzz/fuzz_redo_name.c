@@ -22,6 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (n.kind != REDO_FILE_OTHER) {
 		HOLDS(!strchr(n.capture, '_') && !strchr(n.name_space, '_') && !strchr(n.changefeed, '_') && !strchr(n.uuid, '_'));
 		HOLDS(n.kind != REDO_FILE_META || (!n.tmp && !n.max_commit_ts));
+		/* Whose it is, is known or not; of a log it is always known. */
+		HOLDS(!n.capture[0] == !n.changefeed[0] && !n.capture[0] == !n.name_space[0] && (n.capture[0] || n.kind == REDO_FILE_META));
 		redo_name_format(&out, &n);
 		HOLDS(redo_name_parse(&m, out.buf, &e) == 0);
 		HOLDS(n.kind == m.kind && n.tmp == m.tmp && n.max_commit_ts == m.max_commit_ts && !strcmp(n.capture, m.capture) &&
