@@ -290,8 +290,9 @@ static int print_event(void *arg, const struct redo_event *ev, uint64_t offset, 
 	if (ts < o->from || (o->to && ts > o->to) || (o->table && strcmp(o->table, name)))
 		return 0;
 	tso_time_text(ts, when);
-	j = json_pack("{s:s,s:o,s:o,s:s,s:s}", "type", ev->kind == REDO_DDL ? "ddl" : !ev->row.n_pre_columns ? "insert" : !ev->row.n_columns ? "delete" : "update",
-	              "commit_ts", ts_json(ts), "start_ts", ts_json(start), "time", when, "table", name);
+	j = json_pack("{s:s,s:o,s:o,s:s,s:s}", "type",
+	              ev->kind == REDO_DDL ? "ddl" : !ev->row.n_pre_columns ? "insert" : !ev->row.n_columns ? "delete" : "update", "commit_ts",
+	              ts_json(ts), "start_ts", ts_json(start), "time", when, "table", name);
 	if (!j)
 		j = json_pack("{s:s,s:o}", "type", "row", "commit_ts", ts_json(ts)); /* a name that is no UTF-8 */
 	if (ev->kind == REDO_DDL) {

@@ -48,13 +48,15 @@ const char *cluster_tso_map_path(const struct cluster *c);
 struct proc *cluster_server(struct cluster *c);      /* local: mariadbd */
 
 int cluster_set_gc(struct cluster *c, bool on, struct err *e); /* local: keeps or purges binary logs; recorded */
-int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e); /* o: threads, rate, deadline; may be NULL */
+/* o: threads, rate, deadline; may be NULL */
+int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
 /* The changefeed is killed with its source cluster. Still the cluster's to free. */
 struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
 struct feed *cluster_feed(struct cluster *c);        /* the one that runs, or NULL */
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
-int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e); /* o->sink is filled in */
+/* o->sink is filled in */
+int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 
 /* SIGKILL to every process of the part in one instant. *at_ns: CLOCK_MONOTONIC of the first kill. Complete on return: no process
  * is left and the ports refuse. */

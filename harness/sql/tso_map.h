@@ -23,7 +23,8 @@ int tso_map_seq_at(struct tso_map *m, tso_t ts, uint64_t *seq, struct err *e);
 
 /* Sampler: a thread with its own connection that appends a sample every interval_ms until it is stopped or the server is gone. */
 struct tso_sampler;
-struct tso_sampler *tso_sampler_start(const struct sql_endpoint *ep, const char *path, int interval_ms, struct err *e); /* the first sample is durable on return */
+/* The first sample is durable on return. */
+struct tso_sampler *tso_sampler_start(const struct sql_endpoint *ep, const char *path, int interval_ms, struct err *e);
 void tso_sampler_stop(struct tso_sampler *s); /* also after the server died; NULL is fine */
 
 /* "0-1-42" (one domain) to its sequence number; several domains or garbage: -1 with *e. "" is 0. */

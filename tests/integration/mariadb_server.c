@@ -89,7 +89,8 @@ struct test_server *test_server_start(unsigned server_id)
 		char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
 			         (char *)"--skip-test-db", data, tmp_arg, NULL };
 
-		if (fs_mkdir_p(tmp, 0700, &e) < 0 || fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 || proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e) < 0)
+		if (fs_mkdir_p(tmp, 0700, &e) < 0 || fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 ||
+		    proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e) < 0)
 			give_up("prepare", &e);
 		free(path);
 		free(data);

@@ -116,7 +116,8 @@ static void compare_table(const char *name, json_t *want)
 			const char *text = json_string_value(json_array_get(row, k));
 
 			if (!text != !r.cell[k] || (text && (strlen(text) != r.len[k] || memcmp(text, r.cell[k], r.len[k]))))
-				fail_msg("%s row %zu column %zu: '%s' is expected, '%s' found", name, n, k, text ? text : "NULL", r.cell[k] ? r.cell[k] : "NULL");
+				fail_msg("%s row %zu column %zu: '%s' is expected, '%s' found", name, n, k, text ? text : "NULL",
+				         r.cell[k] ? r.cell[k] : "NULL");
 		}
 	}
 	assert_int_equal(n, json_array_size(rows));
