@@ -1,4 +1,4 @@
-/* needs: MariaDB; MinIO for the drill on S3; tools/redo-lint where it is there ($DRTEST_REDO_LINT).
+/* needs: MariaDB; MinIO for the drill on S3; redo-lint ($DRTEST_REDO_LINT) for the logs' format.
  * The changefeed between two real servers: types, DDLs, kills, outages, huge transactions. The test's own executable is the feed's
  * process too: `test_feed feed` reads its options from standard input, as `drtest feed` does. */
 #include <setjmp.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -22,9 +21,9 @@
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 #include "harness/os/fs.h"
-#include "harness/redo/reader.h"
 #include "harness/sql/schema.h"
 #include "harness/sql/tso_map.h"
+#include "tests/integration/feed_load.h"
 #include "tests/integration/mariadb_server.h"
 
 static struct test_server *primary, *secondary;
@@ -119,9 +118,29 @@ static struct feed_opts options(void)
 	return o;
 }
 
-/* Both servers without the user's tables, and the position of that. */
+static struct feed *running; /* the last one started, while it lives */
+
+static void kill_feed(struct feed *f)
+{
+	struct proc *victim = feed_proc(f);
+	struct err e = ERR_INIT;
+	int64_t at_ns;
+
+	running = NULL;
+	must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
+}
+
+/* Both servers without the user's tables, and the position of that. What a failed test left at work ends first. */
 static tso_t fresh(void)
 {
+	if (running) {
+		struct feed *f = running;
+
+		kill_feed(f);
+		feed_free(f);
+	}
+	if (feed_load_running())
+		feed_load_stop();
 	SQL(p, "DROP DATABASE IF EXISTS d");
 	SQL(s, "DROP DATABASE IF EXISTS d");
 	SQL(p, "CREATE DATABASE d");
@@ -138,6 +157,7 @@ static struct feed *start(const struct feed_opts *o)
 	free(log);
 	if (!f)
 		fail_msg("%s", e.text);
+	running = f;
 	return f;
 }
 
@@ -162,6 +182,7 @@ static void stop(struct feed *f)
 	struct err e = ERR_INIT;
 
 	must(feed_stop(f, deadline_in_ms(20000), &e), &e);
+	running = NULL;
 	feed_free(f);
 }
 
@@ -231,20 +252,14 @@ static void all_equal(void)
 	schema_tables_free(b, nb);
 }
 
-static void lint(const char *log)
-{
-	char *tool = getenv("DRTEST_REDO_LINT"), *argv[] = { tool, (char *)(uintptr_t)log, NULL };
-	struct strbuf out = STRBUF_INIT;
-	struct err e = ERR_INIT;
+/* Logs that the tests below leave, for redo_lint_finds_nothing_in_any_log. */
+static char *logs[32];
+static unsigned n_logs;
 
-	if (!tool || !fs_exists(tool)) {
-		print_message("no redo-lint here ($DRTEST_REDO_LINT): the log's format is not held against it\n");
-		return;
-	}
-	int rc = proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e);
-	print_message("redo-lint: %s", out.buf);
-	must(rc, &e);
-	strbuf_release(&out);
+static void keep_log(char *log)
+{
+	assert_true(n_logs < sizeof(logs) / sizeof(logs[0]));
+	logs[n_logs++] = log;
 }
 
 static void all_types_arrive(void **unused)
@@ -282,156 +297,8 @@ static void all_types_arrive(void **unused)
 	SQL(p, "DELETE FROM d.k WHERE a='b'");
 	caught_up(f, 15000);
 	all_equal();
-	char *log = redo_dir();
 	stop(f);
-	lint(log);
-	free(log);
-}
-
-/* One load thread; each transaction also appends its number to a ledger table, so that what is a prefix can be told. */
-static struct {
-	pthread_t thread;
-	_Atomic int quit;
-	_Atomic uint64_t transactions;
-	bool ddl;
-	uint64_t seed;
-} load;
-
-static void *load_main(void *arg)
-{
-	struct sql *c = test_server_connect(primary);
-	struct rng r;
-	bool has_x = false, has_column = false, has_index = false;
-	uint64_t n = 0;
-
-	(void)arg;
-	mysql_thread_init();
-	rng_seed(&r, load.seed);
-	while (!load.quit) {
-		struct err e = ERR_INIT;
-		static const char *const table[] = { "a", "b", "c" };
-
-		if (load.ddl && rng_below(&r, 60) == 0) {
-			switch (rng_below(&r, 7)) {
-			case 0: SQL(c, has_column ? "ALTER TABLE d.c DROP COLUMN extra" : "ALTER TABLE d.c ADD COLUMN extra INT DEFAULT 7 FIRST"); has_column = !has_column; break;
-			case 1: SQL(c, has_x ? "DROP TABLE d.x" : "CREATE TABLE d.x LIKE d.a"); has_x = !has_x; break;
-			case 2: SQL(c, "RENAME TABLE d.a TO d.tmp, d.b TO d.a, d.tmp TO d.b"); break; /* run twice, it would be undone */
-			case 3: SQL(c, "TRUNCATE TABLE d.c"); break;
-			case 4: SQL(c, has_index ? "DROP INDEX v ON d.a" : "CREATE INDEX v ON d.a (v)"); has_index = !has_index; break;
-			case 5: SQL(c, "USE d"); SQL(c, "ALTER TABLE w COMMENT '%" PRIu64 "'", n); break;
-			case 6: SQL(c, "FLUSH TABLES"); break;
-			}
-			if (rng_below(&r, 2) == 0 && has_index) { /* the index follows its table through the swap */
-				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.a");
-				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.b");
-				has_index = false;
-			} else if (has_index) {
-				sql_exec(c, NULL, "DROP INDEX IF EXISTS v ON d.b");
-				sql_exec(c, NULL, "CREATE INDEX IF NOT EXISTS v ON d.a (v)");
-			}
-		}
-		SQL(c, "BEGIN");
-		SQL(c, "INSERT INTO d.ledger VALUES (%" PRIu64 ")", n + 1);
-		for (uint64_t k = 1 + rng_below(&r, 8); k--;) {
-			const char *t = table[rng_below(&r, 3)];
-			unsigned id = (unsigned)rng_below(&r, 200), u = (unsigned)rng_below(&r, 400);
-			switch (rng_below(&r, 5)) {
-			case 0: sql_exec(c, &e, "INSERT IGNORE INTO d.%s (id, u, v) VALUES (%u, %u, 'n%" PRIu64 "')", t, id, u, n); break;
-			case 1: sql_exec(c, &e, "DELETE FROM d.%s WHERE id = %u", t, id); break;
-			case 2: sql_exec(c, &e, "UPDATE IGNORE d.%s SET u = %u, v = 'u%" PRIu64 "' WHERE id = %u", t, u, n, id); break;
-			case 3: sql_exec(c, &e, "UPDATE IGNORE d.%s SET id = %u WHERE id = %u", t, u % 200, id); break;
-			case 4: sql_exec(c, &e, "REPLACE INTO d.w VALUES ('k%u', %u, NULL)", id, id % 5); break;
-			}
-		}
-		SQL(c, rng_below(&r, 20) ? "COMMIT" : "ROLLBACK");
-		n = number(c, "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
-		load.transactions = n;
-		if (n % 8 == 0)
-			usleep(2000);
-	}
-	sql_close(c);
-	mysql_thread_end();
-	return NULL;
-}
-
-static void load_tables(void)
-{
-	for (const char *t = "abc"; *t; t++) {
-		SQL(p, "CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))", *t);
-		SQL(s, "CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))", *t);
-	}
-	for (int i = 0; i < 2; i++) {
-		SQL(i ? s : p, "CREATE TABLE d.w (a VARCHAR(20), b INT, n INT, PRIMARY KEY (a, b))");
-		SQL(i ? s : p, "CREATE TABLE d.ledger (n BIGINT PRIMARY KEY)");
-	}
-}
-
-static void load_start(bool ddl, uint64_t seed)
-{
-	load.quit = 0;
-	load.ddl = ddl;
-	load.seed = seed;
-	assert_int_equal(pthread_create(&load.thread, NULL, load_main, NULL), 0);
-}
-
-static void load_stop(void)
-{
-	load.quit = 1;
-	pthread_join(load.thread, NULL);
-}
-
-struct seen {
-	unsigned char *n; /* by ledger number: it is in the log at or before resolvedTs, or in the secondary */
-	uint64_t max;
-	tso_t resolved;
-};
-
-static int see_row(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
-{
-	struct seen *seen = arg;
-
-	(void)offset;
-	(void)e;
-	if (ev->kind != REDO_ROW || ev->row.commit_ts > seen->resolved || ev->row.table.table.n != 6 || memcmp(ev->row.table.table.p, "ledger", 6))
-		return 0;
-	uint64_t n = (uint64_t)ev->row.columns[0].value.i;
-	assert_true(n < 1000000);
-	seen->n[n] = 1;
-	if (n > seen->max)
-		seen->max = n;
-	return 0;
-}
-
-/* What the feed promised when it was killed: log up to resolvedTs and secondary together are a prefix of the primary's history, and
- * the secondary is not ahead of it. */
-static void log_and_secondary_are_a_prefix(const char *uri)
-{
-	struct err e = ERR_INIT;
-	struct store *st = store_open(uri, NULL, &e);
-	struct seen seen = { .n = xcalloc(1000000, 1) };
-	struct redo_meta meta;
-	struct redo_files files;
-	uint64_t applied, rows;
-
-	assert_non_null(st);
-	must(redo_read_meta(st, &meta, &e), &e);
-	must(redo_list_files(st, &files, &e), &e);
-	seen.resolved = meta.resolved_ts;
-	for (size_t i = 0; i < files.n; i++) {
-		struct redo_parse_result res;
-		must(redo_read_file(st, &files.f[i], see_row, &seen, &res, &e), &e);
-	}
-	applied = number(s, "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
-	rows = number(s, "SELECT COUNT(*) FROM d.ledger");
-	assert_int_equal(applied, rows); /* one table has one worker: its own prefix */
-	for (uint64_t n = applied + 1; n <= seen.max; n++)
-		if (!seen.n[n])
-			fail_msg("transaction %" PRIu64 " of %" PRIu64 " is neither in the log up to resolvedTs nor in the secondary", n, seen.max);
-	if (seen.max && applied > seen.max) /* what was applied may have been collected from the log, but then nothing newer is there */
-		assert_true(meta.checkpoint_ts >= 1);
-	redo_files_release(&files);
-	store_free(st);
-	free(seen.n);
+	keep_log(redo_dir());
 }
 
 static void drill(const char *uri, unsigned kills, bool ddl, uint64_t seed)
@@ -442,42 +309,36 @@ static void drill(const char *uri, unsigned kills, bool ddl, uint64_t seed)
 	struct err e = ERR_INIT;
 
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
 	if (uri)
 		snprintf(o.redo_uri, sizeof(o.redo_uri), "%s", uri);
 	rng_seed(&r, seed);
-	load_start(ddl, seed);
+	feed_load_start(primary, ddl, seed);
 	for (unsigned i = 0; i < kills; i++) {
-		struct proc *victim;
-		int64_t at_ns;
 		f = start(&o);
 		usleep((useconds_t)(100000 + rng_below(&r, 900000)));
 		struct feed_status st;
 		must(feed_get_status(f, &st, &e), &e);
 		assert_true(st.checkpoint_ts <= st.resolved_ts);
-		victim = feed_proc(f);
-		must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
+		kill_feed(f);
 		assert_int_equal(feed_get_status(f, &st, &e), -1); /* a dead feed that nobody stopped */
 		feed_free(f);
-		log_and_secondary_are_a_prefix(o.redo_uri);
+		feed_load_is_a_prefix(o.redo_uri, s);
 	}
 	f = start(&o);
 	usleep(500000);
-	load_stop();
+	uint64_t transactions = feed_load_stop();
 	struct feed_status st = caught_up(f, 30000);
 	print_message("%" PRIu64 " transactions in all; the last feed: %" PRIu64 " transactions, %" PRIu64 " rows, %" PRIu64 " DDLs\n",
-	              load.transactions, st.transactions, st.rows, st.ddls);
+	              transactions, st.transactions, st.rows, st.ddls);
 	all_equal();
 	stop(f);
-	log_and_secondary_are_a_prefix(o.redo_uri);
-	if (!uri) {
-		char *log = redo_dir();
-		lint(log);
-		free(log);
-	}
+	feed_load_is_a_prefix(o.redo_uri, s);
+	if (!uri)
+		keep_log(redo_dir());
 }
 
 static void kills_under_load_lose_nothing(void **unused)
@@ -578,6 +439,7 @@ static void a_table_without_a_key_fails_the_feed(void **unused)
 	while (feed_get_status(f, &st, &e) == 0)
 		assert_int_equal(pause_ms(20, d), 0);
 	assert_non_null(strstr(e.text, "keyless"));
+	running = NULL;
 	feed_free(f);
 }
 
@@ -591,12 +453,12 @@ static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
 
 	(void)unused;
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
 	struct feed *f = start(&o);
-	load_start(false, 21);
+	feed_load_start(primary, false, 21);
 	usleep(700000);
 	redo = redo_dir();
 	aside = xstrfmt("%s.aside", redo);
@@ -611,12 +473,11 @@ static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
 	assert_int_equal(unlink(redo), 0);
 	assert_int_equal(rename(aside, redo), 0);
 	usleep(500000);
-	load_stop();
+	feed_load_stop();
 	caught_up(f, 20000);
 	all_equal();
 	stop(f);
-	lint(redo);
-	free(redo);
+	keep_log(redo);
 	free(aside);
 }
 
@@ -628,12 +489,12 @@ static void the_feed_survives_lost_connections(void **unused)
 
 	(void)unused;
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
 	struct feed *f = start(&o);
-	load_start(false, 22);
+	feed_load_start(primary, false, 22);
 	usleep(500000);
 	must(sql_query(p, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%%'"), &e);
 	while (sql_rows_next(&r, &e) == 1)
@@ -646,18 +507,17 @@ static void the_feed_survives_lost_connections(void **unused)
 	test_server_restart(secondary);
 	s = test_server_connect(secondary);
 	usleep(500000);
-	must(sql_query(s, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' AND USER <> 'system user'"), &e);
+	must(sql_query(s, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' AND "
+	                       "USER <> 'system user'"), &e);
 	while (sql_rows_next(&r, &e) == 1)
 		sql_exec(s, NULL, "KILL %s", r.cell[0]);
 	sql_rows_release(&r);
 	usleep(300000);
-	load_stop();
+	feed_load_stop();
 	caught_up(f, 30000);
 	all_equal();
 	stop(f);
-	char *log = redo_dir();
-	lint(log);
-	free(log);
+	keep_log(redo_dir());
 }
 
 /* 60,000 rows of 1 KiB in one transaction, more than the feed may hold. */
@@ -670,13 +530,13 @@ static void a_huge_transaction_passes_within_64_mib(void **unused)
 
 	(void)unused;
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
 	struct feed *f = start(&o);
 	SQL(p, "CREATE TABLE d.big (id INT PRIMARY KEY, pad VARCHAR(1100))");
-	SQL(p, "INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 32) FROM seq_1_to_60000");
+	SQL(p, "INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 32) FROM d.seq_1_to_60000");
 	SQL(p, "UPDATE d.big SET id = id + 100000, pad = REPEAT('x', 500) WHERE id %% 3 = 0");
 	SQL(p, "DELETE FROM d.big WHERE id %% 2 = 0");
 	caught_up(f, 60000);
@@ -690,36 +550,30 @@ static void a_huge_transaction_passes_within_64_mib(void **unused)
 	stop(f);
 	free(path);
 	strbuf_release(&text);
-	char *log = redo_dir();
-	lint(log);
-	free(log);
+	keep_log(redo_dir());
 }
 
 static void without_a_log_the_checkpoint_is_in_the_secondary(void **unused)
 {
 	struct feed_opts o;
 	struct feed *f;
-	struct err e = ERR_INIT;
 
 	(void)unused;
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
 	o.redo_uri[0] = '\0';
-	load_start(true, 23);
+	feed_load_start(primary, true, 23);
 	for (int i = 0; i < 4; i++) {
-		struct proc *victim;
-		int64_t at_ns;
 		f = start(&o);
 		usleep(400000);
-		victim = feed_proc(f);
-		must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
+		kill_feed(f);
 		feed_free(f);
 	}
 	f = start(&o);
-	load_stop();
+	feed_load_stop();
 	caught_up(f, 20000);
 	all_equal();
 	stop(f);
@@ -734,7 +588,7 @@ static void an_orderly_end_leaves_nothing_undone(void **unused)
 
 	(void)unused;
 	fresh();
-	load_tables();
+	feed_load_tables(p, s);
 	tso_t ts = primary_ts();
 	o = options();
 	o.start_ts = ts;
@@ -747,8 +601,35 @@ static void an_orderly_end_leaves_nothing_undone(void **unused)
 	must(feed_get_status(f, &st, &e), &e);
 	assert_int_equal(st.state, FEED_STOPPED);
 	assert_true(st.checkpoint_seq >= primary_seq());
+	running = NULL;
 	feed_free(f);
 	all_equal();
+}
+
+/* The log's format, held against a reader that was written from its specification alone. */
+static void redo_lint_finds_nothing_in_any_log(void **unused)
+{
+	const char *tool = getenv("DRTEST_REDO_LINT") ? getenv("DRTEST_REDO_LINT") : "../shared/tools/redo-lint";
+	unsigned bad = 0;
+
+	(void)unused;
+	if (!fs_exists(tool)) {
+		print_message("skipped: no redo-lint at %s ($DRTEST_REDO_LINT): the logs' format is not held against it\n", tool);
+		skip();
+	}
+	if (!n_logs)
+		all_types_arrive(NULL);
+	for (unsigned i = 0; i < n_logs; i++) {
+		char *argv[] = { (char *)(uintptr_t)tool, logs[i], NULL };
+		struct strbuf out = STRBUF_INIT;
+		struct err e = ERR_INIT;
+		int rc = proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e);
+
+		print_message("redo-lint %s: %s%s\n", strrchr(logs[i], '/') + 1, out.buf, rc < 0 ? e.text : "");
+		bad += rc != 0;
+		strbuf_release(&out);
+	}
+	assert_int_equal(bad, 0);
 }
 
 static int setup(void **unused)
@@ -782,6 +663,8 @@ static int teardown(void **unused)
 	test_server_free(secondary);
 	if (!getenv("DRTEST_KEEP"))
 		fs_remove_tree(dir, NULL);
+	while (n_logs)
+		free(logs[--n_logs]);
 	free(dir);
 	free(map_path);
 	return 0;
@@ -816,6 +699,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_feed_survives_lost_connections),
 		cmocka_unit_test(a_huge_transaction_passes_within_64_mib),
 		cmocka_unit_test(kills_under_load_with_s3_lose_nothing),
+		cmocka_unit_test(redo_lint_finds_nothing_in_any_log),
 	};
 	if (argc > 1 && !strcmp(argv[1], "feed"))
 		return be_the_feed();
