@@ -4,7 +4,7 @@
 BUILD ?= build
 SAN ?=
 CC = gcc
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := 0.1.0$(shell git describe --always --dirty 2>/dev/null | sed s/^/-g/)
 PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libcrypto sqlite3
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
 CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-format-truncation -Werror -fno-omit-frame-pointer
@@ -63,7 +63,7 @@ $(BUILD)/%.lua.o: %.lua tools/embed
 	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.lua.c
 
 CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
-$(BUILD)/cli/main.o: CPPFLAGS += -DDRTEST_VERSION='"$(VERSION)"'
+$(BUILD)/cli/version.o: CPPFLAGS += -DDRTEST_VERSION='"$(VERSION)"'
 $(BUILD)/drtest: $(CLI_OBJS) $(ALL_LIBS)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(CLI_OBJS) $(LINK)

@@ -5,19 +5,22 @@
 #include "cli/cmd_backup.h"
 #include "cli/cmd_diff.h"
 #include "cli/cmd_feed.h"
+#include "cli/cmd_ground.h"
 #include "cli/cmd_load.h"
 #include "cli/cmd_redo.h"
 #include "cli/cmd_report.h"
-
-#ifndef DRTEST_VERSION
-#define DRTEST_VERSION "unknown"
-#endif
+#include "cli/cmd_run.h"
+#include "cli/version.h"
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{ "run", cmd_run, "a scenario: run scenarios/failover.lua" },
+	{ "list", cmd_list, "the scenarios, what each does, its options" },
+	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it" },
+	{ "clean", cmd_clean, "removes what earlier runs left" },
 	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary" },
 	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
 	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
@@ -44,7 +47,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		puts("drtest " DRTEST_VERSION);
+		printf("drtest %s\n", drtest_version);
 		return 0;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {

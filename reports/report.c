@@ -67,7 +67,9 @@ static size_t columns_of(FILE *out)
 	return size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
 }
 
-int report_summary(const char *run_dir, FILE *out, bool color, struct err *e)
+typedef void summary_fn(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
+
+static int print(summary_fn *format, const char *run_dir, FILE *out, bool color, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 	struct run_model m;
@@ -75,10 +77,20 @@ int report_summary(const char *run_dir, FILE *out, bool color, struct err *e)
 
 	if (read_run(run_dir, &m, e) < 0)
 		return -1;
-	format_summary(&m, run_dir, columns_of(out), color, &text);
+	format(&m, run_dir, columns_of(out), color, &text);
 	if (fwrite(text.buf, 1, text.len, out) != text.len || fflush(out) != 0)
 		rc = err_sys(e, "print the summary");
 	strbuf_release(&text);
 	run_model_release(&m);
 	return rc;
+}
+
+int report_summary(const char *run_dir, FILE *out, bool color, struct err *e)
+{
+	return print(format_summary, run_dir, out, color, e);
+}
+
+int report_verdict(const char *run_dir, FILE *out, bool color, struct err *e)
+{
+	return print(format_verdict, run_dir, out, color, e);
 }

@@ -16,4 +16,7 @@ int report_make(const char *run_dir, struct err *e);
  * columns where `out` is none. Control characters from the journal are shown, never sent. */
 int report_summary(const char *run_dir, FILE *out, bool color, struct err *e);
 
+/* The end of the summary alone, RPO, RTO and verdict, where the steps have been printed as they happened. */
+int report_verdict(const char *run_dir, FILE *out, bool color, struct err *e);
+
 #endif

@@ -267,3 +267,14 @@ void format_summary(const struct run_model *m, const char *run_dir, size_t colum
 	}
 	verdict(&p, run_dir);
 }
+
+void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out)
+{
+	struct page p = { m, out, columns, color };
+
+	if (disaster(m)) {
+		rpo(&p);
+		rto(&p);
+	}
+	verdict(&p, run_dir);
+}

@@ -1,0 +1,162 @@
+#include "cli/cmd_ground.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cmd_run.h"
+#include "cli/version.h"
+#include "harness/base/xalloc.h"
+#include "harness/net/minio.h"
+#include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "harness/run/data_dir.h"
+#include "harness/run/preflight.h"
+#include "harness/run/run.h"
+#include "harness/run/runtime_impl.h"
+#include "harness/run/scenario.h"
+
+#define VERSION_MS 5000
+
+/* 0: go on; 1: help was printed; 2: wrong. */
+static int only_help(int argc, char **argv, const char *help, int max_args)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			fputs(help, stdout);
+			return 1;
+		}
+	for (int i = 1; i < argc; i++)
+		if (argv[i][0] == '-' || i > max_args) {
+			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n", argv[0], argv[i], argv[0]);
+			return 2;
+		}
+	return 0;
+}
+
+struct listing {
+	const char *dir;
+	int shown, broken;
+};
+
+static int list_one(void *arg, const char *name, struct err *e)
+{
+	struct listing *l = arg;
+	size_t n = strlen(name);
+	struct runtime r = { .plan = true, .ground = "local" };
+	struct scenario s;
+	struct err why = ERR_INIT;
+	char *path;
+
+	(void)e;
+	if (n < 5 || strcmp(name + n - 4, ".lua") != 0)
+		return 0;
+	path = xstrfmt("%s/%s", l->dir, name);
+	pthread_mutex_init(&r.lock, NULL);
+	if (scenario_open(&s, path, &r, scenario_modules, &why) < 0) {
+		printf("%s\n  broken: %s\n", path, why.text);
+		l->broken++;
+	} else {
+		printf("%s\n  %s\n", path, *s.sentence ? s.sentence : "(it says nothing of itself: a first comment line would)");
+		for (size_t i = 0; i < s.n_options; i++)
+			printf("    --set %s=%-*s %s\n", s.option[i].name, (int)(22 - strlen(s.option[i].name)), s.option[i].value, s.option[i].help);
+		l->shown++;
+	}
+	scenario_close(&s);
+	pthread_mutex_destroy(&r.lock);
+	free(path);
+	return 0;
+}
+
+int cmd_list(int argc, char **argv)
+{
+	static const char help[] = "usage: drtest list [DIR]\nThe scenarios of a folder (scenarios): what each does, its options with their defaults.\n";
+	struct listing l = { .dir = "scenarios" };
+	struct err e = ERR_INIT;
+	int rc = only_help(argc, argv, help, 1);
+
+	if (rc)
+		return rc == 1 ? 0 : EXIT_USAGE;
+	if (argc > 1)
+		l.dir = argv[1];
+	if (!fs_exists(l.dir)) {
+		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n", l.dir, strerror(ENOENT));
+		return EXIT_USAGE;
+	}
+	if (fs_list(l.dir, list_one, &l, &e) < 0) {
+		fprintf(stderr, "drtest list: %s\n", e.text);
+		return EXIT_ENV;
+	}
+	if (!l.shown && !l.broken)
+		printf("no scenario in %s\n", l.dir);
+	return l.broken ? EXIT_USAGE : EXIT_PASS;
+}
+
+static void missing(void *arg, const char *what, const char *way_out)
+{
+	(void)arg;
+	printf("  missing  %s\n           way out: %s\n", what, way_out);
+}
+
+static void show_tool(const char *what, char *path)
+{
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (path) {
+		char *argv[] = { path, (char *)"--version", NULL };
+
+		if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(VERSION_MS), &e) < 0)
+			strbuf_addstr(&out, e.text);
+		out.buf[strcspn(out.buf, "\n")] = '\0';
+		printf("  ok       %-9s %s  (%s)\n", what, path, out.buf);
+	}
+	strbuf_release(&out);
+	free(path);
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	static const char help[] = "usage: drtest doctor\nWhat is here, what is missing, and how to get it. Exit code 0: a drill can run; 3: something is missing.\n";
+	int rc = only_help(argc, argv, help, 0), n;
+
+	if (rc)
+		return rc == 1 ? 0 : EXIT_USAGE;
+	printf("drtest %s\nground local, store s3\n", drtest_version);
+	show_tool("mariadbd", proc_which("mariadbd"));
+	show_tool("minio", minio_find(NULL));
+	if (fs_free_bytes("/var/tmp") >= 0)
+		printf("  ok       /var/tmp  %.1f GiB free, for servers' data\n", (double)fs_free_bytes("/var/tmp") / (1 << 30));
+	if (!port_is_free(6060))
+		printf("  note     port 6060 is taken: the store will listen on a free one\n");
+	n = preflight("local", RUN_STORE_S3, "runs", missing, NULL);
+	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
+	return n ? EXIT_ENV : EXIT_PASS;
+}
+
+static void removed(void *arg, const char *what)
+{
+	(void)arg;
+	printf("removed %s\n", what);
+}
+
+int cmd_clean(int argc, char **argv)
+{
+	static const char help[] = "usage: drtest clean\nEnds servers and removes data and locks that earlier runs left (--keep, a power cut). Runs' folders stay; so does\n"
+				   "whatever a living run needs.\n";
+	struct err e = ERR_INIT;
+	int rc = only_help(argc, argv, help, 0), n;
+
+	if (rc)
+		return rc == 1 ? 0 : EXIT_USAGE;
+	n = data_dir_clean(removed, NULL, &e);
+	if (n < 0) {
+		fprintf(stderr, "drtest clean: %s\n", e.text);
+		return EXIT_ENV;
+	}
+	if (!n)
+		puts("nothing was left behind");
+	return EXIT_PASS;
+}

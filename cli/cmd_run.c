@@ -1,0 +1,128 @@
+#include "cli/cmd_run.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/version.h"
+#include "harness/base/strbuf.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/run/run.h"
+#include "reports/report.h"
+#include "workloads/lua_load.h"
+
+#define SETS_MAX 64
+#define RESULT_BYTES_MAX ((size_t)64 << 20)
+
+const struct runtime_module scenario_modules[] = { { "load", lua_load_open }, { NULL, NULL } };
+
+static const char help[] =
+	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME] [--json]\n"
+	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
+	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself)\n"
+	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
+	"  --seed N          the same seed: the same transactions, the same instants (42)\n"
+	"  --store s3|file   MinIO (s3), or a directory: a drill without S3, said so in its summary\n"
+	"  --plan            prints what would be done, and does nothing\n"
+	"  --keep            leaves servers and data up; `drtest clean` ends them\n"
+	"  --out DIR         the folder of runs (runs)\n"
+	"  --timeout TIME    of the whole run, as 10m (30m)\n"
+	"  --json            prints result.json alone\n"
+	"Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment could not be set up, 4 unknown, 130 interrupted.\n";
+
+static int wrong(const char *option, const char *value, const char *want)
+{
+	fprintf(stderr, "drtest run: --%s: '%.80s' is not %s\n", option, value, want);
+	return EXIT_USAGE;
+}
+
+/* 1: go on; else the exit code, -1 - code. */
+static int parse(int argc, char **argv, struct run_opts *o, const char **set, bool *json)
+{
+	static const struct option longs[] = {
+		{ "on", required_argument, NULL, 'o' },    { "set", required_argument, NULL, 's' },     { "seed", required_argument, NULL, 'n' },
+		{ "store", required_argument, NULL, 'S' }, { "plan", no_argument, NULL, 'p' },          { "keep", no_argument, NULL, 'k' },
+		{ "out", required_argument, NULL, 'd' },   { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },        { 0 },
+	};
+	size_t n_set = 0;
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
+		switch (c) {
+		case 'o':
+			if (strcmp(optarg, "local") != 0)
+				return -1 - wrong("on", optarg, "a ground (local)");
+			o->ground = optarg;
+			break;
+		case 's':
+			if (n_set == SETS_MAX || !strchr(optarg, '=') || *optarg == '=')
+				return -1 - wrong("set", optarg, "name=value");
+			set[n_set++] = optarg;
+			break;
+		case 'n':
+			o->seed = strtoull(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end || strlen(optarg) > 19)
+				return -1 - wrong("seed", optarg, "a whole number below 10^19");
+			break;
+		case 'S':
+			if (strcmp(optarg, "s3") != 0 && strcmp(optarg, "file") != 0)
+				return -1 - wrong("store", optarg, "s3 or file");
+			o->store = *optarg == 'f' ? RUN_STORE_FILE : RUN_STORE_S3;
+			break;
+		case 't':
+			o->timeout_ms = duration_parse_ms(optarg);
+			if (o->timeout_ms <= 0)
+				return -1 - wrong("timeout", optarg, "a duration as 10m");
+			break;
+		case 'p': o->plan = true; break;
+		case 'k': o->keep = true; break;
+		case 'd': o->out = optarg; break;
+		case 'j': *json = o->quiet = true; break;
+		case 'h': fputs(help, stdout); return -1;
+		default: fputs("drtest run --help tells the options\n", stderr); return -1 - EXIT_USAGE;
+		}
+	if (optind != argc - 1) {
+		fprintf(stderr, "drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");
+		return -1 - EXIT_USAGE;
+	}
+	o->file = argv[optind];
+	return 1;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	const char *set[SETS_MAX + 1] = { NULL };
+	struct run_opts o = { .ground = "local", .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
+		.modules = scenario_modules };
+	struct err e = ERR_INIT;
+	bool json = false;
+	char *dir = NULL;
+	int rc = parse(argc, argv, &o, set, &json), code;
+
+	if (rc < 0)
+		return -1 - rc;
+	code = run_scenario(&o, &dir);
+	if (!dir)
+		return code;
+	if (report_make(dir, &e) < 0) {
+		fprintf(stderr, "drtest: reports: %s\n", e.text);
+		code = code ? code : EXIT_ENV;
+	} else if (json) {
+		struct strbuf text = STRBUF_INIT;
+		char *path = xstrfmt("%s/result.json", dir);
+
+		if (fs_read_file(path, RESULT_BYTES_MAX, &text, &e) == 0)
+			fwrite(text.buf, 1, text.len, stdout);
+		free(path);
+		strbuf_release(&text);
+	} else {
+		report_verdict(dir, stdout, isatty(1) && !getenv("NO_COLOR"), &e);
+	}
+	free(dir);
+	return code;
+}

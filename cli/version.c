@@ -1,0 +1,7 @@
+#include "cli/version.h"
+
+#ifndef DRTEST_VERSION
+#define DRTEST_VERSION "unknown"
+#endif
+
+const char *const drtest_version = DRTEST_VERSION;

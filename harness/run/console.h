@@ -1,0 +1,24 @@
+/* The terminal while a run goes on: a header, a line a step as it ends, on a terminal also the step under way. */
+#ifndef HARNESS_RUN_CONSOLE_H
+#define HARNESS_RUN_CONSOLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct console {
+	FILE *out;
+	bool tty, color;
+	int columns;
+	bool open_line;     /* a line that will be written over */
+};
+void console_init(struct console *c, FILE *out);
+void console_header(struct console *c, const char *version, const char *scenario, const char *ground, uint64_t seed, const char *extra);
+void console_step_begin(struct console *c, int n, const char *name);
+void console_step_end(struct console *c, int n, const char *name, const char *status, double seconds, const char *detail);
+/* Below a step: a failed check, a note. */
+void console_remark(struct console *c, const char *kind, const char *text);
+/* On a terminal only: what the step under way is doing. */
+void console_live(struct console *c, const char *text);
+
+#endif

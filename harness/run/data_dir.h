@@ -1,0 +1,13 @@
+/* /var/tmp/drtest-<run>: where servers' data lives while a run goes on. A lock in it tells a living run from what one left behind. */
+#ifndef HARNESS_RUN_DATA_DIR_H
+#define HARNESS_RUN_DATA_DIR_H
+
+#include "harness/base/err.h"
+
+/* Makes it (mode 0755: servers run as another user) and locks it. Returns the lock's file descriptor, -1. *path is the caller's to free. */
+int data_dir_make(const char *run, char **path, struct err *e);
+/* Ends the servers and removes the data of all runs that live no more, and locks of ports that nobody holds. fn is told of each thing
+ * that was removed. Returns their number, or -1. */
+int data_dir_clean(void (*fn)(void *arg, const char *what), void *arg, struct err *e);
+
+#endif

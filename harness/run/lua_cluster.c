@@ -1,0 +1,553 @@
+/* t:cluster and its verbs. */
+#include "harness/run/lua_cluster.h"
+
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/run/runtime_impl.h"
+
+#define METATABLE "drtest.cluster"
+#define START_MS 30000
+#define STOP_MS 20000
+#define SQL_MS 10000
+#define CLUSTERS_MAX 8
+#define ROWS_MAX 10000
+
+static void cluster_close(void *object, bool keep)
+{
+	struct lua_cluster *c = object;
+
+	(void)keep; /* it was told when it was made */
+	cluster_free(c->c);
+	free(c);
+}
+
+static int cluster_health(void *object, struct err *e)
+{
+	struct lua_cluster *c = object;
+
+	if (!c->c || !cluster_server(c->c) || proc_running(cluster_server(c->c)))
+		return 0;
+	return err_set(e, ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)", c->name, proc_how(cluster_server(c->c)), c->name);
+}
+
+static void cluster_sample(void *object, json_t *sample)
+{
+	struct lua_cluster *c = object;
+	char path[64];
+	long size, resident;
+	FILE *f;
+
+	if (!c->alive || !c->pid)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)c->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (fscanf(f, "%ld %ld", &size, &resident) == 2)
+		json_object_set_new(json_object_get(sample, "rss_kib"), c->name, json_integer(resident * (sysconf(_SC_PAGESIZE) / 1024)));
+	fclose(f);
+}
+
+static const struct runtime_ops ops = { cluster_close, cluster_health, cluster_sample };
+
+struct lua_cluster *lua_cluster_check(lua_State *L, int index)
+{
+	return *(struct lua_cluster **)luaL_checkudata(L, index, METATABLE);
+}
+
+struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
+{
+	struct lua_cluster *c = lua_cluster_check(L, index);
+
+	if (!c->alive)
+		runtime_usage(L, "%s: %s is down", what, c->name);
+	return c;
+}
+
+static bool name_is_fine(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n < 1 || n > 40)
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
+}
+
+/* Reads one description at index and makes the cluster; its userdata is pushed. */
+static struct lua_cluster *describe(lua_State *L, int index)
+{
+	struct runtime *r = runtime_of(L);
+	const char *name = NULL;
+	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1;
+	struct lua_cluster *c;
+	struct err e = ERR_INIT;
+	char *dir, *logs;
+
+	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
+		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc }, { NULL, 0, NULL } });
+	if (!name || !name_is_fine(name))
+		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
+	if (port > 65535)
+		runtime_usage(L, "t:cluster: port is at most 65535");
+	c = xcalloc(1, sizeof(*c));
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	c->number = runtime_next_cluster(r);
+	c->alive = true;
+	runtime_own(r, &ops, c);
+	runtime_expect(r, c, false); /* until it has started */
+	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
+	luaL_getmetatable(L, METATABLE);
+	lua_setmetatable(L, -2);
+	if (runtime_plan(r, "start %s: clone the data template to /var/tmp/drtest-<run>/%s; mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s", name,
+			 name, port ? "the given one" : "<free>"))
+		return c;
+	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
+	logs = xstrfmt("%s/logs", runtime_dir(r));
+	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
+		.keep = runtime_keeps(r) }, &e);
+	free(dir);
+	free(logs);
+	if (!c->c)
+		runtime_raise(L, &e);
+	return c;
+}
+
+/* clusters{…}, {…}: started side by side. */
+static int make(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *made[CLUSTERS_MAX];
+	int n = lua_gettop(L);
+	struct err e = ERR_INIT;
+
+	if (n < 1 || n > CLUSTERS_MAX)
+		runtime_usage(L, "t:clusters takes 1 to %d descriptions", CLUSTERS_MAX);
+	for (int i = 0; i < n; i++)
+		made[i] = describe(L, i + 1);
+	if (runtime_planning(r))
+		return n;
+	for (int i = 0; i < n; i++)
+		if (cluster_start_begin(made[i]->c, &e) < 0)
+			return runtime_raise(L, &e);
+	for (int i = 0; i < n; i++) {
+		if (cluster_start_wait(made[i]->c, deadline_in_ms(START_MS), &e) < 0)
+			return runtime_raise(L, &e);
+		made[i]->pid = proc_pid(cluster_server(made[i]->c));
+		runtime_expect(r, made[i], true);
+		runtime_version(r, made[i]->name, cluster_version(made[i]->c));
+	}
+	return n;
+}
+
+static int cluster_text(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_check(L, 1);
+
+	if (c->c)
+		lua_pushfstring(L, "%s 127.0.0.1:%d", c->name, (int)cluster_endpoint(c->c)->port);
+	else
+		lua_pushstring(L, c->name);
+	return 1;
+}
+
+static int name(lua_State *L)
+{
+	lua_pushstring(L, lua_cluster_check(L, 1)->name);
+	return 1;
+}
+
+static int set_gc(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "set_gc");
+	struct err e = ERR_INIT;
+
+	luaL_checktype(L, 2, LUA_TBOOLEAN);
+	if (runtime_plan(runtime_of(L), "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name, lua_toboolean(L, 2) ? 7 : 0))
+		return 0;
+	if (cluster_set_gc(c->c, lua_toboolean(L, 2), &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
+}
+
+static void push_backup(lua_State *L, const struct backup_result *b, const char *uri)
+{
+	lua_newtable(L);
+	lua_pushstring(L, uri);
+	lua_setfield(L, -2, "uri");
+	lua_tso_push(L, b->backup_ts);
+	lua_setfield(L, -2, "ts");
+	lua_pushnumber(L, (lua_Number)b->rows);
+	lua_setfield(L, -2, "rows");
+	lua_pushnumber(L, (lua_Number)b->tables);
+	lua_setfield(L, -2, "tables");
+	lua_pushnumber(L, (lua_Number)b->size_bytes);
+	lua_setfield(L, -2, "size_bytes");
+	lua_pushnumber(L, (lua_Number)b->queue_us / 1e6);
+	lua_setfield(L, -2, "queue_seconds");
+	lua_pushnumber(L, (lua_Number)b->execution_us / 1e6);
+	lua_setfield(L, -2, "seconds");
+	lua_pushstring(L, b->warnings);
+	lua_setfield(L, -2, "warnings");
+}
+
+/* cluster:backup(uri, { threads, rate_mb }): what BACKUP returns */
+static int backup(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "backup");
+	const char *uri = luaL_checkstring(L, 2);
+	struct backup_result b = { 0 };
+	struct err e = ERR_INIT;
+	int64_t threads = 0, ms = 3600000;
+	double rate = 120; /* the guide's RATE_LIMIT, MB per second */
+
+	runtime_fields(L, 3, "backup", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "rate_mb", FIELD_NUMBER, &rate },
+		{ "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	if (!runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
+			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
+		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6), .deadline = deadline_in_ms(ms) };
+
+		if (cluster_backup(c->c, uri, &o, &b, &e) < 0)
+			return runtime_raise(L, &e);
+		if (b.warnings[0])
+			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
+	}
+	push_backup(L, &b, uri);
+	return 1;
+}
+
+/* cluster:restore(backup or uri, { threads }) */
+static int restore(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "restore");
+	struct backup_result b = { 0 };
+	struct err e = ERR_INIT;
+	int64_t threads = 0, ms = 3600000;
+	const char *uri;
+
+	if (lua_istable(L, 2)) {
+		lua_getfield(L, 2, "uri");
+		lua_replace(L, 2);
+	}
+	uri = luaL_checkstring(L, 2);
+	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	if (!runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
+		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms) };
+
+		if (cluster_restore(c->c, uri, &o, &b, &e) < 0)
+			return runtime_raise(L, &e);
+	}
+	push_backup(L, &b, uri);
+	return 1;
+}
+
+/* cluster:changefeed { id, sink, start_ts, redo, flush, meta } */
+static int changefeed(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "changefeed"), *sink;
+	struct changefeed_opts o = { .redo_uri = "" };
+	int64_t flush = 0, meta = 0;
+	struct err e = ERR_INIT;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	runtime_fields(L, 2, "changefeed", (struct field[]){ { "id", FIELD_TEXT, &o.id }, { "sink", FIELD_ANY, NULL }, { "start_ts", FIELD_ANY, NULL },
+		{ "redo", FIELD_TEXT, &o.redo_uri }, { "flush", FIELD_DURATION_MS, &flush }, { "meta", FIELD_DURATION_MS, &meta }, { NULL, 0, NULL } });
+	lua_getfield(L, 2, "sink");
+	if (lua_isnil(L, -1))
+		runtime_usage(L, "changefeed needs sink = a cluster");
+	sink = lua_cluster_alive(L, -1, "changefeed's sink");
+	lua_getfield(L, 2, "start_ts");
+	if (lua_isnil(L, -1))
+		runtime_usage(L, "changefeed needs start_ts = backup.ts");
+	o.start_ts = lua_tso_check(L, -1);
+	if (!o.id)
+		runtime_usage(L, "changefeed needs an id");
+	o.flush_ms = (unsigned)flush;
+	o.meta_ms = (unsigned)meta;
+	if (!runtime_plan(r, "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s", c->name, sink->name, *o.redo_uri ? "eventual" : "none",
+			  o.redo_uri)) {
+		o.sink = sink->c;
+		if (!cluster_changefeed(c->c, &o, &e))
+			return runtime_raise(L, &e);
+	}
+	lua_feed_push(L, c, sink, o.id);
+	return 1;
+}
+
+static void push_replay(lua_State *L, const struct replay_stats *st)
+{
+	const struct { const char *name; uint64_t value; } numbers[] = {
+		{ "rows", st->rows }, { "transactions", st->transactions }, { "ddls", st->ddls }, { "keys", st->keys }, { "puts", st->puts },
+		{ "deletes", st->deletes }, { "fenced", st->fenced }, { "files", st->files }, { "bytes", st->bytes },
+	};
+
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, (lua_Number)numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	lua_tso_push(L, st->point);
+	lua_setfield(L, -2, "point");
+	lua_tso_push(L, st->checkpoint_ts);
+	lua_setfield(L, -2, "checkpoint_ts");
+	lua_tso_push(L, st->resolved_ts);
+	lua_setfield(L, -2, "resolved_ts");
+	lua_pushnumber(L, (lua_Number)st->total_us / 1e6);
+	lua_setfield(L, -2, "seconds");
+}
+
+/* cluster:apply_redo(uri, { workers, memory_mb }): the stats; .point is the TSO where the cluster stands */
+static int apply_redo(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
+	const char *uri = luaL_checkstring(L, 2);
+	struct replay_stats st = { 0 };
+	struct err e = ERR_INIT;
+	int64_t workers = 0, memory = 32; /* MiB: keys beyond go to a file */
+	char *tmp;
+	int rc;
+
+	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory }, { NULL, 0, NULL } });
+	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   # fence, merge, all deletes, then all puts", uri, c->name)) {
+		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
+		rc = cluster_apply_redo(c->c, uri, &(struct replay_opts){ .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp }, &st, &e);
+		free(tmp);
+		if (rc < 0)
+			return runtime_raise(L, &e);
+	}
+	push_replay(L, &st);
+	return 1;
+}
+
+static int sql(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "sql");
+	struct err e = ERR_INIT;
+	struct sql *s;
+	size_t n;
+	const char *text = luaL_checklstring(L, 2, &n);
+	int64_t rows;
+
+	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
+		lua_pushnumber(L, 0);
+		return 1;
+	}
+	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+	rows = s ? sql_exec_text(s, &e, text, n) : -1;
+	sql_close(s);
+	if (rows < 0) {
+		err_wrap(&e, "%s", c->name);
+		return runtime_raise(L, &e);
+	}
+	lua_pushnumber(L, (lua_Number)rows);
+	return 1;
+}
+
+/* Rows as tables of texts (nil for NULL), at most ROWS_MAX. */
+static int query(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "query");
+	struct err e = ERR_INIT;
+	struct sql_rows rows = { 0 };
+	struct sql *s;
+	const char *text = luaL_checkstring(L, 2);
+	int more = -1, n = 0;
+
+	lua_newtable(L);
+	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text))
+		return 1;
+	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+	if (s && sql_query(s, &rows, &e, "%s", text) == 0)
+		while ((more = sql_rows_next(&rows, &e)) == 1 && n < ROWS_MAX) {
+			lua_newtable(L);
+			for (unsigned i = 0; i < rows.n_columns; i++)
+				if (rows.cell[i]) {
+					lua_pushlstring(L, rows.cell[i], rows.len[i]);
+					lua_rawseti(L, -2, (int)i + 1);
+				}
+			lua_rawseti(L, -2, ++n);
+		}
+	sql_rows_release(&rows);
+	sql_close(s);
+	if (more < 0) {
+		err_wrap(&e, "%s", c->name);
+		return runtime_raise(L, &e);
+	}
+	return 1;
+}
+
+static int stop(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "stop");
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(r, "stop %s in order", c->name))
+		return 0;
+	runtime_expect(r, c, false);
+	c->alive = false;
+	if (cluster_stop(c->c, deadline_in_ms(STOP_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
+}
+
+static int pause_resume(lua_State *L, bool pause)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, pause ? "pause" : "resume");
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(runtime_of(L), "%s to %s", pause ? "SIGSTOP" : "SIGCONT", c->name))
+		return 0;
+	if (cluster_pause(c->c, pause, &e) < 0)
+		return runtime_raise(L, &e);
+	journal_event(runtime_journal(runtime_of(L)), "fault", json_pack("{s:s,s:s}", "kind", pause ? "pause" : "resume", "target", c->name));
+	return 0;
+}
+
+static int pause_it(lua_State *L) { return pause_resume(L, true); }
+static int resume(lua_State *L) { return pause_resume(L, false); }
+
+/* The feed's burst: the sink executes transactions right now; then `offset_us` of it pass. Not within the time: false. */
+static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us, struct err *e)
+{
+	struct feed_status st;
+
+	while (!deadline_passed(d) && !clock_cancelled()) {
+		if (feed_get_status(cluster_feed(f->source->c), &st, e) < 0)
+			return false;
+		if (st.sink_busy) {
+			usleep((useconds_t)offset_us);
+			return true;
+		}
+		usleep(1000);
+	}
+	return false;
+}
+
+/* disaster(cluster, feed or nil, within_ms, offset_us): SIGKILL to the cluster and its changefeed in one instant. Returns whether the
+ * sink was busy. */
+static int disaster(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "disaster");
+	struct lua_feed *f = lua_isnoneornil(L, 2) ? NULL : lua_feed_check(L, 2);
+	struct err e = ERR_INIT;
+	bool busy = false;
+	int64_t at = 0;
+	char target[128];
+
+	if (runtime_plan(r, "SIGKILL to every process of %s and its changefeed in one instant%s", c->name, f ? ", while the sink is busy" : "")) {
+		c->alive = false;
+		lua_pushboolean(L, true);
+		return 1;
+	}
+	if (f && f->running && cluster_feed(f->source->c))
+		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)), (int64_t)luaL_checknumber(L, 4), &e);
+	if (e.kind != ERR_NONE)
+		return runtime_raise(L, &e);
+	if (clock_cancelled()) {
+		err_set(&e, ERR_CANCELLED, 0, "interrupted");
+		return runtime_raise(L, &e);
+	}
+	runtime_expect(r, c, false);
+	if (f)
+		runtime_expect(r, f, false);
+	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feed(c->c) ? " and its changefeed" : "");
+	if (cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
+		return runtime_raise(L, &e);
+	c->alive = false;
+	if (f)
+		f->running = false;
+	runtime_disaster(r, "kill", target, at);
+	lua_pushboolean(L, busy);
+	return 1;
+}
+
+/* The last commit position, to wait for: its GTID's sequence number as text. */
+static int position(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "position");
+	struct strbuf gtid = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	struct sql *s;
+	uint64_t seq = 0;
+	int rc;
+
+	if (runtime_planning(runtime_of(L))) {
+		lua_pushstring(L, "0");
+		return 1;
+	}
+	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+	rc = s ? sql_value(s, &gtid, &e, "SELECT @@gtid_binlog_pos") : -1;
+	if (rc >= 0)
+		rc = gtid_parse_seq(gtid.buf, &seq, &e);
+	sql_close(s);
+	strbuf_release(&gtid);
+	if (rc < 0) {
+		err_wrap(&e, "%s", c->name);
+		return runtime_raise(L, &e);
+	}
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, seq);
+	lua_pushstring(L, text);
+	return 1;
+}
+
+/* The TSO of all that is committed now: waits for the next sample (50 ms). */
+static int now_ts(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "now");
+	struct err e = ERR_INIT;
+	struct deadline d = deadline_in_ms(SQL_MS);
+	uint64_t seq = 0, want;
+	tso_t ts = 0;
+
+	if (runtime_planning(runtime_of(L))) {
+		lua_tso_push(L, 0);
+		return 1;
+	}
+	position(L);
+	want = strtoull(lua_tostring(L, -1), NULL, 10);
+	for (;;) {
+		if (tso_map_refresh(cluster_tso_map(c->c), &e) < 0)
+			return runtime_raise(L, &e);
+		if (tso_map_last(cluster_tso_map(c->c), &seq, &ts) && seq >= want)
+			break;
+		if (pause_ms(10, d) < 0) {
+			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: no sample of its position came", c->name);
+			return runtime_raise(L, &e);
+		}
+	}
+	lua_tso_push(L, ts);
+	return 1;
+}
+
+int lua_cluster_open(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "name", name },         { "set_gc", set_gc },   { "backup", backup },     { "restore", restore }, { "changefeed", changefeed },
+		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
+		{ "resume", resume },     { "position", position }, { "now", now_ts },      { NULL, NULL },
+	};
+	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { NULL, NULL } };
+
+	luaL_newmetatable(L, METATABLE);
+	lua_pushcfunction(L, cluster_text);
+	lua_setfield(L, -2, "__tostring");
+	lua_newtable(L);
+	luaL_register(L, NULL, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	lua_feed_metatable(L);
+	lua_newtable(L);
+	luaL_register(L, NULL, natives);
+	return 1;
+}

@@ -1,0 +1,30 @@
+/* Clusters and changefeeds in Lua; what other bindings need of them. */
+#ifndef HARNESS_RUN_LUA_CLUSTER_H
+#define HARNESS_RUN_LUA_CLUSTER_H
+
+#include <lua.h>
+
+#include "harness/cluster/cluster.h"
+
+struct lua_cluster {
+	struct cluster *c;  /* NULL in plan mode */
+	char name[64];
+	unsigned number;    /* the ledger's */
+	bool alive;         /* it was not killed or stopped */
+	pid_t pid;          /* of its server: the sampler's */
+};
+struct lua_cluster *lua_cluster_check(lua_State *L, int index);
+/* The same for one that has to answer: a killed one is a wrong call. */
+struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what);
+
+struct lua_feed {
+	struct lua_cluster *source, *sink; /* sink: for words */
+	char id[128];
+	char status_path[512];  /* the sampler's */
+	bool running;
+};
+struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id);
+struct lua_feed *lua_feed_check(lua_State *L, int index);
+void lua_feed_metatable(lua_State *L);
+
+#endif

@@ -1,0 +1,171 @@
+/* A changefeed in Lua. The feed itself is its source cluster's; this is the scenario's view of it. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/feed/feed_status.h"
+#include "harness/run/lua_cluster.h"
+#include "harness/run/runtime_impl.h"
+
+#define METATABLE "drtest.feed"
+#define STOP_MS 30000
+
+static void feed_close(void *object, bool keep)
+{
+	(void)keep;
+	free(object);
+}
+
+static int feed_health(void *object, struct err *e)
+{
+	struct lua_feed *f = object;
+	struct feed_status st;
+
+	if (!f->running || !cluster_feed(f->source->c))
+		return 0;
+	return feed_get_status(cluster_feed(f->source->c), &st, e);
+}
+
+static void feed_sample(void *object, json_t *sample)
+{
+	struct lua_feed *f = object;
+	struct feed_status st;
+	json_t *s, *all;
+
+	if (!f->running || feed_status_read(f->status_path, &st, NULL) < 0)
+		return;
+	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state), "lag_ms", (json_int_t)(clock_wall_ms() - tso_ms(st.checkpoint_ts)),
+	              "redo_bytes", (json_int_t)st.redo_bytes);
+	json_object_set_new(s, "checkpoint_ts", json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
+	json_object_set_new(s, "resolved_ts", json_sprintf("%llu", (unsigned long long)st.resolved_ts));
+	json_object_set_new(s, "resolved_lag_ms", json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
+	all = json_object_get(sample, "feeds");
+	if (!all) {
+		all = json_array();
+		json_object_set_new(sample, "feeds", all);
+	}
+	json_array_append(all, s);
+	json_object_set_new(sample, "feed", s); /* the latest */
+}
+
+static const struct runtime_ops ops = { feed_close, feed_health, feed_sample };
+
+struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_feed *f = xcalloc(1, sizeof(*f));
+
+	f->source = source;
+	f->sink = sink;
+	snprintf(f->id, sizeof(f->id), "%s", id);
+	if (source->c)
+		snprintf(f->status_path, sizeof(f->status_path), "%s", feed_status_path(cluster_feed(source->c)));
+	f->running = true;
+	runtime_own(r, &ops, f);
+	*(struct lua_feed **)lua_newuserdata(L, sizeof(f)) = f;
+	luaL_getmetatable(L, METATABLE);
+	lua_setmetatable(L, -2);
+	return f;
+}
+
+struct lua_feed *lua_feed_check(lua_State *L, int index)
+{
+	return *(struct lua_feed **)luaL_checkudata(L, index, METATABLE);
+}
+
+/* 0 with *st; in plan mode zeros. */
+static struct lua_feed *status_of(lua_State *L, struct feed_status *st)
+{
+	struct lua_feed *f = lua_feed_check(L, 1);
+	struct err e = ERR_INIT;
+
+	memset(st, 0, sizeof(*st));
+	if (!f->source->c)
+		return f;
+	if (!f->running || !cluster_feed(f->source->c))
+		runtime_usage(L, "changefeed %s does not run any more", f->id);
+	if (feed_get_status(cluster_feed(f->source->c), st, &e) < 0)
+		runtime_raise(L, &e);
+	return f;
+}
+
+static int lag_ms(lua_State *L)
+{
+	struct feed_status st;
+
+	status_of(L, &st);
+	lua_pushnumber(L, (lua_Number)st.lag_ms);
+	return 1;
+}
+
+/* feed:status(): state, lag_ms, checkpoint_ts, resolved_ts, transactions, rows, redo_bytes */
+static int status(lua_State *L)
+{
+	struct feed_status st;
+
+	status_of(L, &st);
+	lua_newtable(L);
+	lua_pushstring(L, feed_state_text(st.state));
+	lua_setfield(L, -2, "state");
+	lua_pushnumber(L, (lua_Number)st.lag_ms);
+	lua_setfield(L, -2, "lag_ms");
+	lua_tso_push(L, st.checkpoint_ts);
+	lua_setfield(L, -2, "checkpoint_ts");
+	lua_tso_push(L, st.resolved_ts);
+	lua_setfield(L, -2, "resolved_ts");
+	lua_pushnumber(L, (lua_Number)st.transactions);
+	lua_setfield(L, -2, "transactions");
+	lua_pushnumber(L, (lua_Number)st.rows);
+	lua_setfield(L, -2, "rows");
+	lua_pushnumber(L, (lua_Number)st.redo_bytes);
+	lua_setfield(L, -2, "redo_bytes");
+	lua_pushboolean(L, st.sink_busy);
+	lua_setfield(L, -2, "sink_busy");
+	return 1;
+}
+
+/* feed:reached(position): is everything up to it on the sink? */
+static int reached(lua_State *L)
+{
+	struct feed_status st;
+	struct lua_feed *f = status_of(L, &st);
+
+	lua_pushboolean(L, !f->source->c || st.checkpoint_seq >= strtoull(luaL_checkstring(L, 2), NULL, 10));
+	return 1;
+}
+
+static int stop(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_feed *f = lua_feed_check(L, 1);
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(r, "stop changefeed %s in order: SIGTERM, drained, checkpoint moved", f->id) || !f->running)
+		return 0;
+	runtime_expect(r, f, false);
+	f->running = false;
+	if (cluster_changefeed_stop(f->source->c, deadline_in_ms(STOP_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
+}
+
+static int feed_text(lua_State *L)
+{
+	lua_pushstring(L, lua_feed_check(L, 1)->id);
+	return 1;
+}
+
+void lua_feed_metatable(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { "lag_ms", lag_ms }, { "status", status }, { "reached", reached }, { "stop", stop }, { NULL, NULL } };
+
+	luaL_newmetatable(L, METATABLE);
+	lua_pushcfunction(L, feed_text);
+	lua_setfield(L, -2, "__tostring");
+	lua_newtable(L);
+	luaL_register(L, NULL, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}

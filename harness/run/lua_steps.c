@@ -1,0 +1,251 @@
+/* The natives behind t: steps, checks, waiting, notes, the disaster's clock. scenario.lua makes them pleasant. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/base/secret.h"
+#include "harness/run/lua_json.h"
+#include "harness/run/runtime_impl.h"
+
+#define WAIT_MS_MAX ((int64_t)30 * 24 * 3600 * 1000)
+
+static int step_begin(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	if (r->step_name[0])
+		runtime_usage(L, "step '%s' is inside step '%s': steps follow each other", luaL_checkstring(L, 1), r->step_name);
+	pthread_mutex_lock(&r->lock);
+	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
+	r->step++;
+	r->step_start_ns = clock_mono_ns();
+	pthread_mutex_unlock(&r->lock);
+	r->step_findings = 0;
+	if (r->plan) {
+		printf("  %d %s\n", r->step, r->step_name);
+		return 0;
+	}
+	journal_event(r->journal, "step", json_pack("{s:i,s:s}", "n", r->step, "name", r->step_name));
+	console_step_begin(r->console, r->step, r->step_name);
+	return 0;
+}
+
+void runtime_step_end(struct runtime *r, const char *status, const char *detail)
+{
+	struct strbuf text = STRBUF_INIT;
+	double seconds = (double)(clock_mono_ns() - r->step_start_ns) / 1e9;
+
+	if (!r->step_name[0])
+		return;
+	if (!r->plan) {
+		secret_redact(&text, detail);
+		journal_event(r->journal, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", r->step, "name", r->step_name, "status", status,
+			"seconds", seconds, "detail", text.buf));
+		pthread_mutex_lock(&r->lock); /* the sampler writes on the terminal too */
+		console_step_end(r->console, r->step, r->step_name, status, seconds, text.buf);
+		pthread_mutex_unlock(&r->lock);
+		strbuf_release(&text);
+	}
+	r->step_name[0] = '\0';
+}
+
+static int step_end(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	runtime_step_end(r, r->step_findings ? "failed" : "ok", luaL_optstring(L, 1, ""));
+	return 0;
+}
+
+/* check(name, verdict, evidence, findings or nil, seconds) */
+static int check(lua_State *L)
+{
+	static const char *const words[] = { "pass", "unknown", "fail", NULL };
+	struct runtime *r = runtime_of(L);
+	const char *name = luaL_checkstring(L, 1);
+	int verdict = luaL_checkoption(L, 2, NULL, words);
+	const char *evidence = luaL_optstring(L, 3, "");
+	json_t *findings;
+
+	if (r->plan) {
+		runtime_plan(r, "check: %s", name);
+		return 0;
+	}
+	r->checks++;
+	r->failed += verdict == VERDICT_FAIL;
+	r->unknown += verdict == VERDICT_UNKNOWN;
+	r->step_findings += verdict != VERDICT_PASS;
+	if (verdict > (int)r->worst)
+		r->worst = (enum verdict)verdict;
+	findings = lua_isnoneornil(L, 4) ? json_array() : json_incref(lua_json_check(L, 4));
+	journal_event(r->journal, "check", json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", name, "verdict", words[verdict],
+		"evidence", evidence, "findings", findings, "seconds", luaL_optnumber(L, 5, 0)));
+	if (verdict != VERDICT_PASS) {
+		char line[768];
+
+		snprintf(line, sizeof(line), "%s: %s", name, evidence);
+		pthread_mutex_lock(&r->lock);
+		console_remark(r->console, verdict == VERDICT_FAIL ? "FAILED" : "UNKNOWN", line);
+		pthread_mutex_unlock(&r->lock);
+	}
+	return 0;
+}
+
+/* wait(ms): anything of ours that fails meanwhile ends it at once. */
+static int wait(lua_State *L)
+{
+	struct err e = ERR_INIT;
+	lua_Number ms = luaL_checknumber(L, 1);
+
+	if (!(ms >= 0 && ms <= (lua_Number)WAIT_MS_MAX))
+		runtime_usage(L, "a wait takes 0 s to 30 days");
+	if (runtime_wait(runtime_of(L), (int64_t)ms, &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
+}
+
+/* duration(text or seconds) in ms */
+static int duration(lua_State *L)
+{
+	int64_t ms = -1;
+
+	if (lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) >= 0 && lua_tonumber(L, 1) < 1e7)
+		ms = (int64_t)(lua_tonumber(L, 1) * 1000);
+	else if (lua_type(L, 1) == LUA_TSTRING)
+		ms = duration_parse_ms(lua_tostring(L, 1));
+	if (ms < 0)
+		runtime_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"", lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
+	lua_pushnumber(L, (lua_Number)ms);
+	return 1;
+}
+
+static int now(lua_State *L)
+{
+	lua_pushnumber(L, runtime_seconds(runtime_of(L), clock_mono_ns()));
+	return 1;
+}
+
+static int note(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	if (!r->plan)
+		runtime_note(r, "%s", luaL_checkstring(L, 1));
+	return 0;
+}
+
+static int figure(lua_State *L)
+{
+	json_t *v;
+
+	if (lua_type(L, 2) == LUA_TNUMBER) {
+		lua_Number n = lua_tonumber(L, 2);
+
+		v = n == (lua_Number)(json_int_t)n ? json_integer((json_int_t)n) : json_real(n);
+	} else if (lua_type(L, 2) == LUA_TBOOLEAN) {
+		v = json_boolean(lua_toboolean(L, 2));
+	} else {
+		luaL_callmeta(L, 2, "__tostring");
+		v = json_string(luaL_checkstring(L, -1));
+	}
+	runtime_figure(runtime_of(L), luaL_checkstring(L, 1), v);
+	return 0;
+}
+
+static int phase(lua_State *L)
+{
+	runtime_phase(runtime_of(L), luaL_checkstring(L, 1));
+	return 0;
+}
+
+/* recovered(what, seconds on the journal's clock or nil for now) */
+static int recovered(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	int64_t at = clock_mono_ns();
+
+	if (r->plan)
+		return 0;
+	if (!r->disaster_ns)
+		runtime_usage(L, "recovered from what? There was no disaster");
+	if (lua_isnumber(L, 2))
+		at = journal_start_ns(r->journal) + (int64_t)(lua_tonumber(L, 2) * 1e9);
+	runtime_recovered(r, luaL_checkstring(L, 1), at);
+	return 0;
+}
+
+/* rpo(lost, acked, window_ms, resolved_behind_ms) */
+static int rpo(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	if (!r->plan)
+		journal_event(r->journal, "rpo", json_pack("{s:I,s:I,s:I,s:I}", "lost", (json_int_t)luaL_checknumber(L, 1), "acked",
+			(json_int_t)luaL_checknumber(L, 2), "window_ms", (json_int_t)luaL_checknumber(L, 3), "resolved_behind_ms",
+			(json_int_t)luaL_checknumber(L, 4)));
+	return 0;
+}
+
+/* moved(from, to): service has moved */
+static int moved(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	if (!r->plan)
+		journal_event(r->journal, "move", json_pack("{s:s,s:s,s:f}", "from", luaL_checkstring(L, 1), "to", luaL_checkstring(L, 2), "at",
+			luaL_optnumber(L, 3, runtime_seconds(r, clock_mono_ns()))));
+	return 0;
+}
+
+static int planning(lua_State *L)
+{
+	lua_pushboolean(L, runtime_of(L)->plan);
+	return 1;
+}
+
+static int plan(lua_State *L)
+{
+	runtime_plan(runtime_of(L), "%s", luaL_checkstring(L, 1));
+	return 0;
+}
+
+/* draw(n): a whole number from 0 below n, by the run's seed: the same at each run with it. */
+static int draw(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	lua_Number n = luaL_checknumber(L, 1);
+
+	if (!(n >= 1 && n <= 9007199254740992.0))
+		runtime_usage(L, "draw takes a whole number from 1");
+	lua_pushnumber(L, (lua_Number)rng_below(&r->rng, (uint64_t)n));
+	return 1;
+}
+
+static int raise_usage(lua_State *L)
+{
+	return runtime_usage(L, "%s", luaL_checkstring(L, 1));
+}
+
+/* The condition of t:eventually did not come. */
+static int raise_timeout(lua_State *L)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, ERR_TIMEOUT, 0, "%s", luaL_checkstring(L, 1));
+	return runtime_raise(L, &e);
+}
+
+int lua_steps_open(lua_State *L)
+{
+	static const luaL_Reg f[] = {
+		{ "step_begin", step_begin }, { "step_end", step_end }, { "check", check },   { "wait", wait },           { "duration", duration },
+		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
+		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
+		{ "usage", raise_usage },     { "timeout", raise_timeout }, { NULL, NULL },
+	};
+
+	lua_newtable(L);
+	luaL_register(L, NULL, f);
+	lua_json_open(L);
+	return 1;
+}

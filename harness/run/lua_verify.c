@@ -1,0 +1,177 @@
+/* t.verify: the checks, each as a table { verdict, evidence, findings, seconds, … } that t:check takes. A check that breaks could not
+ * tell: its verdict is unknown, with the reason. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/run/lua_cluster.h"
+#include "harness/run/lua_json.h"
+#include "harness/run/runtime_impl.h"
+#include "harness/verify/compare.h"
+
+#define SQL_THREADS 4
+
+static const char *word(enum verdict v)
+{
+	return v == VERDICT_PASS ? "pass" : v == VERDICT_FAIL ? "fail" : "unknown";
+}
+
+/* The start of a result table; e: the check broke (NULL: it did not). */
+static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings, int64_t start_ns, const struct err *e)
+{
+	char text[1200];
+
+	if (e && e->kind == ERR_CANCELLED)
+		runtime_raise(L, e);
+	lua_newtable(L);
+	lua_pushstring(L, word(e ? VERDICT_UNKNOWN : v));
+	lua_setfield(L, -2, "verdict");
+	if (e) {
+		snprintf(text, sizeof(text), "could not tell: %s", e->text);
+		evidence = text;
+	}
+	lua_pushstring(L, evidence);
+	lua_setfield(L, -2, "evidence");
+	if (findings) {
+		lua_json_push(L, json_incref(findings));
+		lua_setfield(L, -2, "findings");
+	}
+	lua_pushnumber(L, (lua_Number)(clock_mono_ns() - start_ns) / 1e9);
+	lua_setfield(L, -2, "seconds");
+}
+
+static void push_compare(lua_State *L, struct compare_result *c, int64_t start_ns, const struct err *e)
+{
+	push_result(L, c->verdict, c->evidence, c->findings, start_ns, e);
+	lua_pushnumber(L, (lua_Number)c->rows);
+	lua_setfield(L, -2, "rows");
+	lua_pushnumber(L, (lua_Number)c->tables);
+	lua_setfield(L, -2, "tables");
+	lua_pushnumber(L, (lua_Number)c->rows_different);
+	lua_setfield(L, -2, "rows_different");
+	compare_result_release(c);
+}
+
+/* sums(cluster, backup): the cluster against the sums that the backup took in its own snapshot */
+static int sums(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.sums");
+	struct compare_result res = { 0 };
+	struct table_sums s = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	struct store *store;
+	const char *uri;
+	int rc = -1;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_getfield(L, 2, "uri");
+	uri = luaL_checkstring(L, -1);
+	if (runtime_plan(runtime_of(L), "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s", c->name, uri)) {
+		push_compare(L, &res, start, NULL);
+		return 1;
+	}
+	store = store_open(uri, NULL, &e);
+	if (store && backup_sums(store, &s, &e) == 0)
+		rc = compare_with_sums(cluster_endpoint(c->c), &s, SQL_THREADS, &res, &e);
+	store_free(store);
+	table_sums_release(&s);
+	push_compare(L, &res, start, rc < 0 ? &e : NULL);
+	return 1;
+}
+
+/* same(a, b): two clusters, all tables, structure and rows */
+static int same(lua_State *L)
+{
+	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"), *b = lua_cluster_alive(L, 2, "verify.same");
+	struct runtime *r = runtime_of(L);
+	struct compare_result res = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *fix;
+	int rc = 0;
+
+	if (!runtime_plan(r, "drtest diff: %s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name, b->name)) {
+		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
+			.threads = SQL_THREADS };
+
+		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
+		o.fix_sql_path = fix;
+		rc = compare_run(&o, &res, &e);
+		if (rc == 0 && res.verdict == VERDICT_PASS)
+			unlink(fix);
+		free(fix);
+	}
+	push_compare(L, &res, start, rc < 0 ? &e : NULL);
+	return 1;
+}
+
+static const struct run_audit *check_audit(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, AUDIT_METATABLE);
+}
+
+/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true }) */
+static int prefix(lua_State *L, bool model)
+{
+	const char *what = model ? "verify.model" : "verify.ledger";
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
+	struct runtime *r = runtime_of(L);
+	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model };
+	struct prefix_result res = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	int rc = 0;
+
+	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL }, { "before", FIELD_FLAG, &o.before_replay }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "of");
+		if (!lua_isnil(L, -1))
+			of = lua_cluster_check(L, -1);
+		lua_getfield(L, 3, "point");
+		if (!lua_isnil(L, -1))
+			o.point = lua_tso_check(L, -1);
+		lua_pop(L, 2);
+	}
+	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
+				   : "ledger check: drtest_ledger of %s against the ledger%s", c->name, o.before_replay ? "; before the replay, for the record" : "")) {
+		o.cluster = (uint16_t)of->number;
+		o.tso_map = cluster_tso_map(of->c);
+		o.secondary = *cluster_endpoint(c->c);
+		if (!of->alive) {
+			o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
+		}
+		rc = model ? check_model(&o, &res, &e) : check_ledger(&o, &res, &e);
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	const struct { const char *name; double value; } numbers[] = {
+		{ "acked", (double)res.acked }, { "failed", (double)res.failed }, { "unknown", (double)res.unknown }, { "recovered", (double)res.recovered },
+		{ "lost", (double)res.lost }, { "resurrected", (double)res.resurrected }, { "missing", (double)res.missing }, { "early", (double)res.early },
+		{ "torn", (double)res.torn }, { "rows", (double)res.rows_checked }, { "rows_wrong", (double)res.rows_wrong },
+		{ "window_ms", (double)res.loss_window_ms }, { "resolved_behind_ms", (double)res.resolved_behind_ms },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	prefix_result_release(&res);
+	return 1;
+}
+
+static int ledger(lua_State *L) { return prefix(L, false); }
+static int model(lua_State *L) { return prefix(L, true); }
+
+int lua_verify_open(lua_State *L)
+{
+	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model }, { NULL, NULL } };
+
+	lua_newtable(L);
+	luaL_register(L, NULL, f);
+	return 1;
+}

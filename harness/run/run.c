@@ -1,0 +1,371 @@
+#include "harness/run/run.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <luajit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/base/secret.h"
+#include "harness/base/xalloc.h"
+#include "harness/net/minio.h"
+#include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "harness/run/data_dir.h"
+#include "harness/run/preflight.h"
+#include "harness/run/runtime_impl.h"
+#include "harness/run/scenario.h"
+
+#define FOLDER_TRIES 100
+#define VERSION_MS 5000
+
+struct run {
+	const struct run_opts *o;
+	struct runtime rt;
+	struct scenario scenario;
+	struct console console;
+	int lock_fd;
+	int signals;
+};
+
+static void on_signal(int signo)
+{
+	clock_cancel(signo);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+}
+
+static void finding(void *arg, const char *what, const char *way_out)
+{
+	struct strbuf *s = arg;
+
+	strbuf_addf(s, "  - %s\n    way out: %s\n", what, way_out);
+}
+
+/* Quoted for a shell when it needs to be. */
+static void add_word(struct strbuf *s, const char *word)
+{
+	if (word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+%@")] == '\0' && *word) {
+		strbuf_addf(s, " %s", word);
+		return;
+	}
+	strbuf_addstr(s, " '");
+	for (; *word; word++)
+		if (*word == '\'')
+			strbuf_addstr(s, "'\\''");
+		else
+			strbuf_addch(s, *word);
+	strbuf_addch(s, '\'');
+}
+
+static char *repeat_command(const struct run_opts *o)
+{
+	struct strbuf raw = STRBUF_INIT, s = STRBUF_INIT;
+
+	strbuf_addstr(&raw, "drtest run");
+	add_word(&raw, o->file);
+	strbuf_addf(&raw, " --on %s --seed %llu", o->ground, (unsigned long long)o->seed);
+	if (o->store == RUN_STORE_FILE)
+		strbuf_addstr(&raw, " --store file");
+	for (const char *const *set = o->set; set && *set; set++) {
+		strbuf_addstr(&raw, " --set");
+		add_word(&raw, *set);
+	}
+	secret_redact(&s, raw.buf);
+	strbuf_release(&raw);
+	return strbuf_detach(&s);
+}
+
+/* RUNS/<UTC>-<scenario>-<seed>/ with its parts, and the data directory of the same name. */
+static int make_folders(struct run *r, struct err *e)
+{
+	const struct run_opts *o = r->o;
+	struct strbuf name = STRBUF_INIT;
+	char out[PATH_MAX], stamp[32], *path;
+	time_t now = time(NULL);
+	struct tm tm;
+	int rc = -1;
+
+	if (fs_mkdir_p(o->out, 0755, e) < 0 || !realpath(o->out, out))
+		return e->kind ? -1 : err_sys(e, "%s", o->out);
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	for (int i = 1; i <= FOLDER_TRIES; i++) {
+		strbuf_reset(&name);
+		strbuf_addf(&name, "%s-%s-%llu", stamp, r->scenario.name, (unsigned long long)o->seed);
+		if (i > 1)
+			strbuf_addf(&name, ".%d", i);
+		free(r->rt.dir);
+		r->rt.dir = xstrfmt("%s/%s", out, name.buf);
+		if (mkdir(r->rt.dir, 0755) == 0)
+			break;
+		if (errno != EEXIST || i == FOLDER_TRIES) {
+			err_sys(e, "make the run folder %s", r->rt.dir);
+			free(r->rt.dir);
+			r->rt.dir = NULL;
+			goto out;
+		}
+	}
+	path = xstrfmt("%s/logs", r->rt.dir);
+	rc = fs_mkdir_p(path, 0755, e);
+	free(path);
+	r->rt.ledger_dir = xstrfmt("%s/ledger", r->rt.dir);
+	if (rc == 0)
+		rc = fs_mkdir_p(r->rt.ledger_dir, 0755, e);
+	path = xstrfmt("%s/scenario.lua", r->rt.dir);
+	if (rc == 0)
+		rc = fs_write_atomic(path, r->scenario.source, r->scenario.source_bytes, 0644, e);
+	free(path);
+	if (rc == 0)
+		rc = r->lock_fd = data_dir_make(name.buf, &r->rt.data_dir, e);
+	if (rc >= 0) {
+		rc = 0;
+		if (!o->keep)
+			guardian_path(r->rt.data_dir);
+	}
+out:
+	strbuf_release(&name);
+	return rc;
+}
+
+static json_t *versions(const struct run_opts *o)
+{
+	json_t *v = json_object();
+	struct utsname u;
+	char *minio;
+
+	json_object_set_new(v, "drtest", json_string(o->version));
+	json_object_set_new(v, "LuaJIT", json_string(LUAJIT_VERSION));
+	json_object_set_new(v, "libcurl", json_string(curl_version_info(CURLVERSION_NOW)->version));
+	if (uname(&u) == 0)
+		json_object_set_new(v, "kernel", json_string(u.release));
+	minio = o->store == RUN_STORE_S3 ? minio_find(NULL) : NULL;
+	if (minio) {
+		struct strbuf out = STRBUF_INIT;
+		char *argv[] = { minio, (char *)"--version", NULL };
+
+		if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(VERSION_MS), NULL) == 0) {
+			out.buf[strcspn(out.buf, "\n(")] = '\0';
+			json_object_set_new(v, "minio", json_string(out.buf));
+		}
+		strbuf_release(&out);
+	}
+	free(minio);
+	return v;
+}
+
+static int begin(struct run *r, struct err *e)
+{
+	char *path, *command;
+	json_t *options = json_object();
+
+	path = xstrfmt("%s/journal.jsonl.zst", r->rt.dir);
+	r->rt.journal = journal_create(path, e);
+	free(path);
+	if (!r->rt.journal) {
+		json_decref(options);
+		return -1;
+	}
+	for (size_t i = 0; i < r->scenario.n_options; i++)
+		json_object_set_new(options, r->scenario.option[i].name, json_string(r->scenario.option[i].value));
+	command = repeat_command(r->o);
+	journal_event(r->rt.journal, "run", json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:[],s:s}", "schema", 1, "wall_ms",
+		(json_int_t)clock_wall_ms(), "drtest", r->o->version, "scenario", r->scenario.name, "sentence", r->scenario.sentence, "ground", r->o->ground,
+		"seed", json_sprintf("%llu", (unsigned long long)r->o->seed), "command", command, "options", options, "versions", versions(r->o), "standins",
+		"run_dir", r->rt.dir));
+	free(command);
+	return runtime_sampler_start(&r->rt, e);
+}
+
+/* Says what went wrong, once: on stderr and, with the script's lines, in the journal. Returns the exit code. */
+static int say_error(struct run *r, const struct err *e, const char *traceback, const char **word)
+{
+	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
+	bool interrupted = e->kind == ERR_CANCELLED && !r->rt.timed_out;
+
+	if (r->rt.step_name[0])
+		strbuf_addf(&raw, "step %d, %s: ", r->rt.step, r->rt.step_name);
+	if (r->rt.timed_out && e->kind == ERR_CANCELLED)
+		strbuf_addf(&raw, "the run did not end within %lld s (--timeout)", (long long)(r->o->timeout_ms / 1000));
+	else
+		strbuf_addstr(&raw, e->text);
+	secret_redact(&text, raw.buf);
+	runtime_step_end(&r->rt, interrupted ? "interrupted" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
+	fflush(stdout);
+	fprintf(stderr, "drtest: %s\n", text.buf);
+	if (traceback && e->kind == ERR_USAGE) {
+		const char *p = traceback;
+
+		while (*p) {
+			size_t n = strcspn(p, "\n");
+
+			fprintf(stderr, "  at %.*s\n", (int)n, p);
+			p += n + (p[n] == '\n');
+		}
+	}
+	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : "error";
+	if (r->rt.journal)
+		journal_event(r->rt.journal, "end", json_pack("{s:s,s:s,s:s}", "verdict", *word, "error", text.buf, "traceback", traceback ? traceback : ""));
+	strbuf_release(&raw);
+	strbuf_release(&text);
+	if (interrupted)
+		return EXIT_INTERRUPTED;
+	if (r->rt.worst == VERDICT_FAIL)
+		return EXIT_CHECK_FAILED;
+	return e->kind == ERR_USAGE ? EXIT_USAGE : EXIT_ENV;
+}
+
+static int say_verdict(struct run *r)
+{
+	const char *word = r->rt.worst == VERDICT_FAIL ? "fail" : r->rt.worst == VERDICT_UNKNOWN || !r->rt.checks ? "unknown" : "pass";
+
+	if (!r->rt.checks)
+		runtime_note(&r->rt, "the scenario made no check: it proves nothing");
+	journal_event(r->rt.journal, "end", json_pack("{s:s,s:s}", "verdict", word, "error", ""));
+	return r->rt.worst == VERDICT_FAIL ? EXIT_CHECK_FAILED : !strcmp(word, "pass") ? EXIT_PASS : EXIT_UNKNOWN;
+}
+
+static void end(struct run *r)
+{
+	int signo = clock_cancelled();
+
+	clock_cancel_reset(); /* the teardown may wait; a second Ctrl-C cuts it short */
+	runtime_teardown(&r->rt);
+	runtime_sampler_stop(&r->rt);
+	if (r->rt.data_dir && !r->o->keep) {
+		struct err e = ERR_INIT;
+
+		if (fs_remove_tree(r->rt.data_dir, &e) < 0)
+			fprintf(stderr, "drtest: %s (`drtest clean` tries again)\n", e.text);
+		guardian_path_forget(r->rt.data_dir);
+	}
+	if (r->lock_fd >= 0)
+		close(r->lock_fd);
+	(void)signo;
+}
+
+static int execute(struct run *r)
+{
+	struct err e = ERR_INIT;
+	char *traceback = NULL;
+	const char *word = "";
+	int code;
+
+	if (make_folders(r, &e) < 0 || begin(r, &e) < 0) {
+		code = say_error(r, &e, NULL, &word);
+	} else {
+		if (r->o->store == RUN_STORE_FILE)
+			journal_event(r->rt.journal, "note", json_pack("{s:s}", "text", "the store is a directory (--store file), not S3"));
+		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground, r->o->seed,
+		               r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
+		if (scenario_run(&r->scenario, &e, &traceback) < 0)
+			code = say_error(r, &e, traceback, &word);
+		else if (runtime_health(&r->rt, &e) < 0)
+			code = say_error(r, &e, NULL, &word);
+		else
+			code = say_verdict(r);
+	}
+	end(r);
+	e = (struct err)ERR_INIT;
+	if (r->rt.journal && journal_close(r->rt.journal, &e) < 0 && code != EXIT_ENV) {
+		fprintf(stderr, "drtest: %s\n", e.text);
+		code = EXIT_ENV;
+	}
+	if (r->o->keep && r->rt.data_dir)
+		fprintf(stderr, "kept: servers run on, their data is in %s; `drtest clean` ends them\n", r->rt.data_dir);
+	free(traceback);
+	return code;
+}
+
+static int plan(struct run *r)
+{
+	struct err e = ERR_INIT;
+	char *traceback = NULL;
+	int code = EXIT_PASS;
+
+	printf("plan of %s on %s, seed %llu; nothing is done\n", r->scenario.name, r->o->ground, (unsigned long long)r->o->seed);
+	if (scenario_run(&r->scenario, &e, &traceback) < 0) {
+		const char *word;
+
+		code = say_error(r, &e, traceback, &word);
+	}
+	free(traceback);
+	runtime_teardown(&r->rt);
+	return code;
+}
+
+int run_scenario(const struct run_opts *o, char **run_dir)
+{
+	struct run r = { .o = o, .lock_fd = -1 };
+	struct strbuf findings = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int code, n = 0;
+
+	*run_dir = NULL;
+	pthread_mutex_init(&r.rt.lock, NULL);
+	r.rt.ground = o->ground;
+	r.rt.seed = o->seed;
+	rng_seed3(&r.rt.rng, o->seed, 0x5ce7a110, 0);
+	r.rt.store = o->store;
+	r.rt.keep = o->keep;
+	r.rt.plan = o->plan;
+	r.rt.console = &r.console;
+	if (scenario_open(&r.scenario, o->file, &r.rt, o->modules, &e) < 0 || scenario_options(&r.scenario, o->set, &e) < 0) {
+		fprintf(stderr, "drtest: %s\n", e.text);
+		code = EXIT_USAGE;
+		goto out;
+	}
+	if (o->plan) {
+		r.rt.dir = xstrdup("<run>");
+		r.rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
+		code = plan(&r);
+		goto out;
+	}
+	n = preflight(o->ground, o->store, o->out, finding, &findings);
+	if (n) {
+		fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r.scenario.name, o->ground, n, n > 1 ? "s" : "", n > 1 ? "stand in the way:" : "stands in the way:",
+		        findings.buf);
+		code = EXIT_ENV;
+		goto out;
+	}
+	if (guardian_start(&e) < 0) {
+		fprintf(stderr, "drtest: %s\n", e.text);
+		code = EXIT_ENV;
+		goto out;
+	}
+	catch_signals();
+	r.rt.timeout_ns = clock_mono_ns() + o->timeout_ms * 1000000;
+	FILE *null = o->quiet ? fopen("/dev/null", "we") : NULL;
+
+	console_init(&r.console, o->quiet && null ? null : stdout);
+	code = execute(&r);
+	if (null)
+		fclose(null);
+	guardian_stop();
+	if (r.rt.dir)
+		*run_dir = xstrdup(r.rt.dir);
+out:
+	json_decref(r.rt.rto);
+	scenario_close(&r.scenario);
+	strbuf_release(&findings);
+	free(r.rt.dir);
+	free(r.rt.data_dir);
+	free(r.rt.ledger_dir);
+	pthread_mutex_destroy(&r.rt.lock);
+	return code;
+}

@@ -1,0 +1,23 @@
+/* The life of a run: scenario read, preflight, run folder, journal, the script, teardown last first, the end in the journal. */
+#ifndef HARNESS_RUN_RUN_H
+#define HARNESS_RUN_RUN_H
+
+#include "harness/run/runtime.h"
+
+enum { EXIT_PASS = 0, EXIT_CHECK_FAILED = 1, EXIT_USAGE = 2, EXIT_ENV = 3, EXIT_UNKNOWN = 4, EXIT_INTERRUPTED = 130 };
+
+struct run_opts {
+	const char *file, *ground, *out;   /* out: "runs" */
+	const char *const *set;            /* "name=value", NULL-terminated */
+	uint64_t seed;
+	enum run_store store;
+	bool plan, keep, quiet;            /* quiet: nothing on stdout (--json) */
+	int64_t timeout_ms;                /* of the whole run */
+	const char *version;
+	const struct runtime_module *modules;
+};
+/* Returns the exit code. *run_dir: the run folder (the caller's to free), NULL when none was made. Errors are printed. Starts the guardian:
+ * call it from the main thread, before any other thread exists. */
+int run_scenario(const struct run_opts *o, char **run_dir);
+
+#endif

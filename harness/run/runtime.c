@@ -1,0 +1,395 @@
+#include "harness/run/runtime.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/base/secret.h"
+#include "harness/base/strbuf.h"
+#include "harness/base/xalloc.h"
+#include "harness/run/runtime_impl.h"
+
+#define ERROR_METATABLE "drtest.error"
+#define HEALTH_MS 50
+#define SAMPLE_MS 1000
+static char registry_key; /* its address names the runtime in Lua's registry */
+
+struct runtime *runtime_of(lua_State *L)
+{
+	struct runtime *r;
+
+	lua_pushlightuserdata(L, &registry_key);
+	lua_rawget(L, LUA_REGISTRYINDEX);
+	r = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return r;
+}
+
+struct journal *runtime_journal(struct runtime *r) { return r->journal; }
+const char *runtime_ground(const struct runtime *r) { return r->ground; }
+uint64_t runtime_seed(const struct runtime *r) { return r->seed; }
+enum run_store runtime_store(const struct runtime *r) { return r->store; }
+bool runtime_keeps(const struct runtime *r) { return r->keep; }
+const char *runtime_dir(const struct runtime *r) { return r->dir; }
+const char *runtime_data_dir(const struct runtime *r) { return r->data_dir; }
+bool runtime_planning(const struct runtime *r) { return r->plan; }
+int64_t runtime_disaster_ns(const struct runtime *r) { return r->disaster_ns; }
+int64_t runtime_disaster_wall_ms(const struct runtime *r) { return r->disaster_wall_ms; }
+unsigned runtime_next_cluster(struct runtime *r) { return r->clusters++; }
+
+char *runtime_log_path(const struct runtime *r, const char *process)
+{
+	return xstrfmt("%s/logs/%s.log", r->dir, process);
+}
+
+double runtime_seconds(const struct runtime *r, int64_t mono_ns)
+{
+	return r->journal ? (double)(mono_ns - journal_start_ns(r->journal)) / 1e9 : 0;
+}
+
+bool runtime_plan(struct runtime *r, const char *fmt, ...)
+{
+	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
+	va_list ap;
+
+	if (!r->plan)
+		return false;
+	va_start(ap, fmt);
+	strbuf_vaddf(&raw, fmt, ap);
+	va_end(ap);
+	secret_redact(&text, raw.buf);
+	printf("       %s\n", text.buf);
+	strbuf_release(&raw);
+	strbuf_release(&text);
+	return true;
+}
+
+/* ---- what the run owns */
+
+void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->n_owned == r->room) {
+		r->room = r->room ? r->room * 2 : 16;
+		r->owned = xreallocarray(r->owned, r->room, sizeof(*r->owned));
+	}
+	r->owned[r->n_owned++] = (struct owned){ ops, object, true };
+	pthread_mutex_unlock(&r->lock);
+}
+
+void runtime_expect(struct runtime *r, void *object, bool healthy)
+{
+	for (size_t i = 0; i < r->n_owned; i++)
+		if (r->owned[i].object == object)
+			r->owned[i].expected = healthy;
+}
+
+int runtime_health(struct runtime *r, struct err *e)
+{
+	for (size_t i = 0; i < r->n_owned; i++) {
+		struct owned *o = &r->owned[i];
+
+		if (o->expected && o->ops->health && o->ops->health(o->object, e) < 0)
+			return -1;
+	}
+	return journal_error(r->journal, e);
+}
+
+int runtime_wait(struct runtime *r, int64_t ms, struct err *e)
+{
+	struct deadline d = deadline_in_ms(ms);
+
+	for (;;) {
+		if (runtime_health(r, e) < 0)
+			return -1;
+		if (clock_cancelled())
+			return err_set(e, ERR_CANCELLED, 0, "interrupted");
+		if (deadline_passed(d))
+			return 0;
+		pause_ms(HEALTH_MS, d);
+	}
+}
+
+void runtime_teardown(struct runtime *r)
+{
+	while (r->n_owned) {
+		struct owned o;
+
+		pthread_mutex_lock(&r->lock);
+		o = r->owned[--r->n_owned];
+		pthread_mutex_unlock(&r->lock);
+		o.ops->close(o.object, r->keep);
+	}
+	free(r->owned);
+	r->owned = NULL;
+	r->room = 0;
+}
+
+/* ---- the sampler: a line a second of everything that can be measured while the script waits */
+
+static int64_t rss_kib(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long size, resident = 0;
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void live_line(struct runtime *r, json_t *s)
+{
+	json_t *load = json_object_get(s, "load"), *feed = json_object_get(s, "feed");
+	char text[256];
+	int n = snprintf(text, sizeof(text), "%d %s  %.0f s", r->step, r->step_name, (double)(clock_mono_ns() - r->step_start_ns) / 1e9);
+
+	if (load)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "   load %.0f tps, p99 %.1f ms", json_number_value(json_object_get(load, "tps")),
+		              json_number_value(json_object_get(load, "p99_us")) / 1000);
+	if (feed && n < (int)sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, "   changefeed lag %.1f s", json_number_value(json_object_get(feed, "lag_ms")) / 1000);
+	console_live(r->console, text);
+}
+
+static void *sampler_main(void *arg)
+{
+	struct runtime *r = arg;
+	int64_t next = clock_mono_ns();
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->sampler_stop) {
+		struct timespec ts;
+
+		next += (int64_t)SAMPLE_MS * 1000000;
+		ts.tv_sec = next / 1000000000;
+		ts.tv_nsec = next % 1000000000;
+		while (!r->sampler_stop && pthread_cond_timedwait(&r->wake, &r->lock, &ts) == 0)
+			;
+		if (r->sampler_stop)
+			break;
+		if (r->timeout_ns && clock_mono_ns() > r->timeout_ns && !r->timed_out) {
+			r->timed_out = true;
+			clock_cancel(14 /* SIGALRM */);
+		}
+		json_t *s = json_object(), *rss = json_object();
+
+		json_object_set_new(rss, "drtest", json_integer(rss_kib()));
+		json_object_set_new(s, "rss_kib", rss);
+		for (size_t i = 0; i < r->n_owned; i++)
+			if (r->owned[i].ops->sample)
+				r->owned[i].ops->sample(r->owned[i].object, s);
+		if (r->console->tty && r->step)
+			live_line(r, s);
+		journal_event(r->journal, "sample", s);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+int runtime_sampler_start(struct runtime *r, struct err *e)
+{
+	pthread_condattr_t a;
+	int rc;
+
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->wake, &a);
+	pthread_condattr_destroy(&a);
+	rc = pthread_create(&r->sampler, NULL, sampler_main, r);
+	if (rc)
+		return err_set(e, ERR_IO, rc, "start the sampler: %s", strerror(rc));
+	r->sampling = true;
+	return 0;
+}
+
+void runtime_sampler_stop(struct runtime *r)
+{
+	if (!r->sampling)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->sampler_stop = true;
+	pthread_cond_signal(&r->wake);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->sampler, NULL);
+	r->sampling = false;
+}
+
+/* ---- errors */
+
+int runtime_raise(lua_State *L, const struct err *e)
+{
+	struct err *u = lua_newuserdata(L, sizeof(*u));
+
+	*u = *e;
+	luaL_getmetatable(L, ERROR_METATABLE);
+	lua_setmetatable(L, -2);
+	return lua_error(L);
+}
+
+int runtime_usage(lua_State *L, const char *fmt, ...)
+{
+	struct err e = { .kind = ERR_USAGE };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	return runtime_raise(L, &e);
+}
+
+const struct err *runtime_error_at(lua_State *L, int index)
+{
+	const struct err *u = lua_touserdata(L, index);
+	bool is;
+
+	if (!u || !lua_getmetatable(L, index))
+		return NULL;
+	luaL_getmetatable(L, ERROR_METATABLE);
+	is = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return is ? u : NULL;
+}
+
+static int error_text(lua_State *L)
+{
+	const struct err *e = luaL_checkudata(L, 1, ERROR_METATABLE);
+
+	lua_pushstring(L, e->text);
+	return 1;
+}
+
+/* ---- journal */
+
+void runtime_figure(struct runtime *r, const char *name, json_t *value)
+{
+	if (!r->journal) {
+		json_decref(value);
+		return;
+	}
+	journal_event(r->journal, "figure", json_pack("{s:s,s:o}", "name", name, "value", value));
+}
+
+void runtime_note(struct runtime *r, const char *fmt, ...)
+{
+	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vaddf(&raw, fmt, ap);
+	va_end(ap);
+	secret_redact(&text, raw.buf);
+	if (r->journal)
+		journal_event(r->journal, "note", json_pack("{s:s}", "text", text.buf));
+	if (r->console && r->journal)
+		console_remark(r->console, "note", text.buf);
+	strbuf_release(&raw);
+	strbuf_release(&text);
+}
+
+void runtime_version(struct runtime *r, const char *what, const char *version)
+{
+	if (r->journal)
+		journal_event(r->journal, "version", json_pack("{s:s,s:s}", "name", what, "value", version));
+}
+
+/* ---- a call's table of fields */
+
+static int wrong_field(lua_State *L, const char *what, const char *name, const char *want)
+{
+	return runtime_usage(L, "%s: %s has to be %s, not %s", what, name, want, luaL_typename(L, -1));
+}
+
+static void take_field(lua_State *L, const char *what, const struct field *f)
+{
+	double n;
+	int64_t ms;
+
+	switch (f->type) {
+	case FIELD_TEXT:
+		if (lua_type(L, -1) != LUA_TSTRING)
+			wrong_field(L, what, f->name, "text");
+		*(const char **)f->out = lua_tostring(L, -1); /* stays alive in the caller's table */
+		break;
+	case FIELD_NUMBER:
+	case FIELD_WHOLE:
+		if (lua_type(L, -1) != LUA_TNUMBER)
+			wrong_field(L, what, f->name, "a number");
+		n = lua_tonumber(L, -1);
+		if (f->type == FIELD_NUMBER) {
+			*(double *)f->out = n;
+			break;
+		}
+		if (!(n >= 0 && n <= 9007199254740992.0) || n != (double)(int64_t)n)
+			runtime_usage(L, "%s: %s has to be a whole number from 0, not %g", what, f->name, n);
+		*(int64_t *)f->out = (int64_t)n;
+		break;
+	case FIELD_FLAG:
+		if (lua_type(L, -1) != LUA_TBOOLEAN)
+			wrong_field(L, what, f->name, "true or false");
+		*(bool *)f->out = lua_toboolean(L, -1);
+		break;
+	case FIELD_DURATION_MS:
+		ms = lua_type(L, -1) == LUA_TSTRING ? duration_parse_ms(lua_tostring(L, -1)) : -1;
+		if (ms < 0)
+			wrong_field(L, what, f->name, "a duration as \"20s\"");
+		*(int64_t *)f->out = ms;
+		break;
+	case FIELD_ANY:
+		break;
+	}
+}
+
+void runtime_fields(lua_State *L, int index, const char *what, const struct field *fields)
+{
+	if (lua_isnoneornil(L, index))
+		return;
+	if (!lua_istable(L, index))
+		runtime_usage(L, "%s takes a table of named values, not %s", what, luaL_typename(L, index));
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		const struct field *f = fields;
+
+		if (lua_type(L, -2) != LUA_TSTRING) {
+			lua_pop(L, 1); /* positional values are the caller's */
+			continue;
+		}
+		while (f->name && strcmp(f->name, lua_tostring(L, -2)) != 0)
+			f++;
+		if (!f->name)
+			runtime_usage(L, "%s has no field '%s'", what, lua_tostring(L, -2));
+		take_field(L, what, f);
+		lua_pop(L, 1);
+	}
+}
+
+void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules)
+{
+	static const struct runtime_module own[] = {
+		{ "store", lua_store_open },       { "cluster", lua_cluster_open }, { "verify", lua_verify_open },
+		{ "steps", lua_steps_open }, { "tso", lua_tso_open },         { NULL, NULL },
+	};
+
+	lua_pushlightuserdata(L, &registry_key);
+	lua_pushlightuserdata(L, r);
+	lua_rawset(L, LUA_REGISTRYINDEX);
+	luaL_newmetatable(L, ERROR_METATABLE);
+	lua_pushcfunction(L, error_text);
+	lua_setfield(L, -2, "__tostring");
+	lua_pop(L, 1);
+	lua_newtable(L);
+	for (const struct runtime_module *m = own; m->name; m++) {
+		m->open(L);
+		lua_setfield(L, -2, m->name);
+	}
+	for (const struct runtime_module *m = modules; m && m->name; m++) {
+		m->open(L);
+		lua_setfield(L, -2, m->name);
+	}
+}

@@ -1,0 +1,89 @@
+/* What a run is made of, as the bindings see it: the journal, things that are owned and taken down last first, their health, the
+ * samples of each second, errors on their way through Lua, plan mode. One run a process; all calls from the main thread unless said. */
+#ifndef HARNESS_RUN_RUNTIME_H
+#define HARNESS_RUN_RUNTIME_H
+
+#include <jansson.h>
+#include <lua.h>
+#include <stdbool.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/journal.h"
+#include "harness/verify/audit_model.h"
+#include "harness/verify/checks.h"
+
+struct runtime;
+
+/* Made by cli: bindings of folders that run may not include. open pushes one value, t's field `name`. */
+struct runtime_module {
+	const char *name; /* NULL ends a list */
+	lua_CFunction open;
+};
+enum run_store { RUN_STORE_S3, RUN_STORE_FILE };
+
+struct runtime *runtime_of(lua_State *L);
+struct journal *runtime_journal(struct runtime *r); /* NULL in plan mode */
+const char *runtime_ground(const struct runtime *r);
+uint64_t runtime_seed(const struct runtime *r);
+enum run_store runtime_store(const struct runtime *r);
+bool runtime_keeps(const struct runtime *r);           /* --keep */
+const char *runtime_dir(const struct runtime *r);      /* the run folder, absolute */
+const char *runtime_data_dir(const struct runtime *r); /* /var/tmp/drtest-<run>: servers' data; absolute, short, mode 0755 */
+char *runtime_log_path(const struct runtime *r, const char *process); /* RUN/logs/PROCESS.log; the caller's to free */
+double runtime_seconds(const struct runtime *r, int64_t mono_ns);     /* on the journal's clock */
+
+/* ---- plan mode: prints one line of what would be done, and returns true; else false at once */
+bool runtime_plan(struct runtime *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool runtime_planning(const struct runtime *r);
+
+/* ---- what the run owns */
+struct runtime_ops {
+	void (*close)(void *object, bool keep);
+	int (*health)(void *object, struct err *e);    /* its own fault, seen while the scenario waits; may be NULL */
+	void (*sample)(void *object, json_t *sample);  /* from the sampler's thread, never after close began; may be NULL */
+};
+void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object);
+/* No health is expected of it any more (it was killed on purpose, or stopped). */
+void runtime_expect(struct runtime *r, void *object, bool healthy);
+int runtime_health(struct runtime *r, struct err *e);
+/* Waits ms, health looked at every 50 ms. 0: waited; -1: *e is set (a fault, cancelled). */
+int runtime_wait(struct runtime *r, int64_t ms, struct err *e);
+/* Clusters number themselves for the ledger: 0 the first primary. */
+unsigned runtime_next_cluster(struct runtime *r);
+
+/* ---- errors: raised as userdata that carries the err; never returns */
+int runtime_raise(lua_State *L, const struct err *e);
+int runtime_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* a wrong call in the script */
+const struct err *runtime_error_at(lua_State *L, int index); /* NULL: no such userdata */
+
+/* ---- journal */
+void runtime_figure(struct runtime *r, const char *name, json_t *value); /* taken over */
+void runtime_note(struct runtime *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void runtime_version(struct runtime *r, const char *what, const char *version); /* versions of what takes part; before the first step ends */
+/* The disaster: starts RTO's clock and its first phase, "detect". */
+void runtime_disaster(struct runtime *r, const char *kind, const char *target, int64_t at_ns);
+int64_t runtime_disaster_ns(const struct runtime *r); /* 0: none yet */
+int64_t runtime_disaster_wall_ms(const struct runtime *r);
+void runtime_phase(struct runtime *r, const char *name);
+void runtime_recovered(struct runtime *r, const char *what, int64_t at_ns); /* "service" ends the phases; "redundant" */
+
+/* A load's userdata begins with this; its metatable is AUDIT_METATABLE. */
+#define AUDIT_METATABLE "drtest.load"
+struct run_audit {
+	const struct audit_model *model; /* NULL: none */
+	const char *ledger_dir;
+};
+/* Reads optional fields of the table at index; an unknown field or a wrong type is a usage error of the script. */
+enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_WHOLE, FIELD_FLAG, FIELD_DURATION_MS, FIELD_ANY };
+struct field {
+	const char *name; /* NULL ends a list */
+	enum field_type type;
+	void *out;        /* const char **, double *, int64_t *, bool *, int64_t *; FIELD_ANY: unused, the caller fetches it */
+};
+void runtime_fields(lua_State *L, int index, const char *what, const struct field *fields);
+
+/* TSOs in Lua: userdata, compared and printed exactly. */
+void lua_tso_push(lua_State *L, tso_t ts);
+tso_t lua_tso_check(lua_State *L, int index);
+
+#endif

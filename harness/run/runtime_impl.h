@@ -1,0 +1,62 @@
+/* Inside harness/run: the struct behind runtime.h. */
+#ifndef HARNESS_RUN_RUNTIME_IMPL_H
+#define HARNESS_RUN_RUNTIME_IMPL_H
+
+#include <pthread.h>
+
+#include "harness/base/rng.h"
+#include "harness/run/console.h"
+#include "harness/run/runtime.h"
+
+struct owned {
+	const struct runtime_ops *ops;
+	void *object;
+	bool expected; /* healthy */
+};
+struct runtime {
+	lua_State *L;
+	struct journal *journal;
+	struct console *console;
+	const char *ground;
+	char *dir, *data_dir, *ledger_dir;
+	uint64_t seed;
+	struct rng rng;      /* what the scenario draws */
+	enum run_store store;
+	bool plan, keep;
+	unsigned clusters;
+	pthread_mutex_t lock; /* owned, versions */
+	struct owned *owned;
+	size_t n_owned, room;
+	/* the step under way */
+	int step;
+	char step_name[128];
+	int64_t step_start_ns;
+	int step_findings;
+	/* verdicts */
+	enum verdict worst;
+	unsigned checks, failed, unknown;
+	/* recovery */
+	int64_t disaster_ns, disaster_wall_ms, phase_start_ns;
+	char phase[32];
+	json_t *rto;
+	/* the sampler */
+	pthread_t sampler;
+	bool sampling, sampler_stop;
+	pthread_cond_t wake;
+	int64_t timeout_ns;      /* CLOCK_MONOTONIC; the run is cancelled then */
+	bool timed_out;
+};
+int runtime_sampler_start(struct runtime *r, struct err *e);
+void runtime_sampler_stop(struct runtime *r);
+void runtime_step_end(struct runtime *r, const char *status, const char *detail); /* nothing when no step is open */
+void runtime_teardown(struct runtime *r); /* last first */
+void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules);
+
+/* bindings: each pushes one value, a field of drtest.native */
+int lua_store_open(lua_State *L);
+int lua_cluster_open(lua_State *L);
+int lua_verify_open(lua_State *L);
+int lua_tso_open(lua_State *L);
+int lua_steps_open(lua_State *L);
+
+#endif

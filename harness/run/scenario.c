@@ -1,0 +1,320 @@
+#include "harness/run/scenario.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/run/embed.h"
+#include "harness/run/runtime_impl.h"
+
+EMBEDDED(harness_run_scenario_lua);
+
+#define HOOK_INSTRUCTIONS 100000
+#define FRAMES_MAX 20
+
+/* Interrupts a script that computes without end. */
+static void hook(lua_State *L, lua_Debug *ar)
+{
+	struct err e = ERR_INIT;
+
+	(void)ar;
+	if (!clock_cancelled())
+		return;
+	err_set(&e, ERR_CANCELLED, 0, "interrupted");
+	runtime_raise(L, &e);
+}
+
+static int strict(lua_State *L)
+{
+	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)", lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
+}
+
+static void open_lib(lua_State *L, const char *name, lua_CFunction f)
+{
+	lua_pushcfunction(L, f);
+	lua_pushstring(L, name);
+	lua_call(L, 1, 0);
+}
+
+static int open_state(lua_State *L)
+{
+	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } *in = lua_touserdata(L, 1);
+	static const char *const removed[] = { "dofile", "loadfile", "print", "collectgarbage", "newproxy" };
+	static const char *const os_kept[] = { "time", "date", "clock", "getenv" };
+
+	open_lib(L, "", luaopen_base);
+	open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+	open_lib(L, LUA_TABLIBNAME, luaopen_table);
+	open_lib(L, LUA_STRLIBNAME, luaopen_string);
+	open_lib(L, LUA_MATHLIBNAME, luaopen_math);
+	open_lib(L, LUA_BITLIBNAME, luaopen_bit);
+	open_lib(L, LUA_OSLIBNAME, luaopen_os);
+	/* a scenario works through t; what would reach around it stays out */
+	for (size_t i = 0; i < sizeof(removed) / sizeof(removed[0]); i++) {
+		lua_pushnil(L);
+		lua_setglobal(L, removed[i]);
+	}
+	lua_getglobal(L, "os");
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof(os_kept) / sizeof(os_kept[0]); i++) {
+		lua_getfield(L, -2, os_kept[i]);
+		lua_setfield(L, -2, os_kept[i]);
+	}
+	lua_setglobal(L, "os");
+	lua_pop(L, 1);
+	/* require "name": a file beside the scenario */
+	lua_getglobal(L, "package");
+	const char *slash = strrchr(in->path, '/');
+	lua_pushlstring(L, in->path, slash ? (size_t)(slash - in->path) : 0);
+	if (!slash)
+		lua_pushliteral(L, ".");
+	else
+		lua_pushliteral(L, "");
+	lua_pushliteral(L, "/?.lua");
+	lua_concat(L, 3);
+	lua_setfield(L, -2, "path");
+	lua_pushliteral(L, "");
+	lua_setfield(L, -2, "cpath");
+	lua_getfield(L, -1, "loaded");
+	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua, embed_harness_run_scenario_lua_size, "=scenario.lua"))
+		return lua_error(L);
+	runtime_open_natives(L, in->r, in->modules);
+	lua_call(L, 1, 1);
+	lua_pushvalue(L, -1);
+	in->s->api_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_getfield(L, -1, "scenario");
+	lua_setfield(L, -3, "drtest.scenario");
+	lua_getfield(L, -1, "text");
+	lua_setfield(L, -3, "drtest.text");
+	lua_pop(L, 3);
+	lua_pushvalue(L, LUA_GLOBALSINDEX);
+	lua_newtable(L);
+	lua_pushcfunction(L, strict);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, strict);
+	lua_setfield(L, -2, "__newindex");
+	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+	return 0;
+}
+
+/* The error value at the top as an err; pops it. */
+static int take_error(lua_State *L, struct err *e)
+{
+	const struct err *u = runtime_error_at(L, -1);
+
+	if (u && e)
+		*e = *u;
+	else if (!u)
+		err_set(e, ERR_USAGE, 0, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "the script raised an error that is no text");
+	lua_pop(L, 1);
+	return -1;
+}
+
+/* The first comment of the file, its lines joined. */
+static char *first_comment(const char *p)
+{
+	struct strbuf s = STRBUF_INIT;
+
+	while (!strncmp(p, "--", 2) && strncmp(p, "--[", 3) != 0) {
+		size_t n;
+
+		p += 2;
+		p += strspn(p, " -");
+		n = strcspn(p, "\r\n");
+		if (s.len && n)
+			strbuf_addch(&s, ' ');
+		strbuf_add(&s, p, n);
+		p += n;
+		p += strspn(p, "\r");
+		p += *p == '\n';
+	}
+	return strbuf_detach(&s);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct scenario_option *)a)->name, ((const struct scenario_option *)b)->name);
+}
+
+static const char *plain_text(lua_State *L, int index)
+{
+	return lua_isboolean(L, index) ? (lua_toboolean(L, index) ? "true" : "false") : lua_tostring(L, index);
+}
+
+static int read_options(struct scenario *s, struct err *e)
+{
+	lua_State *L = s->L;
+
+	lua_getfield(L, -1, "options");
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		struct scenario_option *o = &s->option[s->n_options];
+
+		if (s->n_options == SCENARIO_OPTIONS_MAX) {
+			lua_pop(L, 3);
+			return err_set(e, ERR_USAGE, 0, "%s: more than %d options", s->path, SCENARIO_OPTIONS_MAX);
+		}
+		s->n_options++;
+		lua_rawgeti(L, -1, 1);
+		lua_rawgeti(L, -2, 2);
+		o->name = xstrdup(lua_tostring(L, -4));
+		o->help = xstrdup(lua_tostring(L, -1));
+		lua_pushvalue(L, -2);
+		o->value = xstrdup(plain_text(L, -1));
+		lua_pop(L, 4);
+	}
+	lua_pop(L, 1);
+	qsort(s->option, s->n_options, sizeof(s->option[0]), by_name);
+	return 0;
+}
+
+static bool is_scenario(lua_State *L)
+{
+	bool yes = false;
+
+	if (lua_istable(L, -1) && lua_getmetatable(L, -1)) {
+		lua_getfield(L, -1, "__name");
+		yes = lua_isstring(L, -1) && !strcmp(lua_tostring(L, -1), "drtest.scenario");
+		lua_pop(L, 2);
+	}
+	return yes;
+}
+
+int scenario_open(struct scenario *s, const char *path, struct runtime *r, const struct runtime_module *modules, struct err *e)
+{
+	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } in = { r, modules, path, s };
+	struct strbuf text = STRBUF_INIT;
+	char *chunk;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->path = xstrdup(path);
+	if (access(path, R_OK) < 0)
+		return err_set(e, ERR_USAGE, errno, "scenario %s: %s (`drtest list` names those that are there)", path, strerror(errno));
+	if (fs_read_file(path, SCENARIO_BYTES_MAX, &text, e) < 0) {
+		strbuf_release(&text);
+		if (e)
+			e->kind = ERR_USAGE;
+		return err_wrap(e, "scenario");
+	}
+	s->source_bytes = text.len;
+	s->source = strbuf_detach(&text);
+	s->sentence = first_comment(s->source);
+	s->L = luaL_newstate();
+	if (!s->L)
+		return err_set(e, ERR_IO, 0, "no memory for a Lua state");
+	r->L = s->L;
+	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* the hook has to be called: compiled loops would not */
+	if (lua_cpcall(s->L, open_state, &in))
+		return take_error(s->L, e);
+	lua_sethook(s->L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	chunk = xstrfmt("@%s", path);
+	rc = luaL_loadbuffer(s->L, s->source, s->source_bytes, chunk);
+	free(chunk);
+	if (rc || lua_pcall(s->L, 0, 1, 0))
+		return take_error(s->L, e);
+	if (!is_scenario(s->L))
+		return err_set(e, ERR_USAGE, 0, "%s: a scenario file ends with: return scenario { name = …, options = …, run = … }", path);
+	lua_getfield(s->L, -1, "name");
+	s->name = xstrdup(lua_tostring(s->L, -1));
+	lua_pop(s->L, 1);
+	if (read_options(s, e) < 0)
+		return -1;
+	s->table_ref = luaL_ref(s->L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+int scenario_options(struct scenario *s, const char *const *set, struct err *e)
+{
+	lua_State *L = s->L;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->api_ref);
+	lua_getfield(L, -1, "coerce");
+	lua_remove(L, -2);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->table_ref);
+	lua_newtable(L);
+	for (; set && *set; set++) {
+		const char *eq = strchr(*set, '=');
+
+		if (!eq || eq == *set) {
+			lua_pop(L, 3);
+			return err_set(e, ERR_USAGE, 0, "--set %s: name=value is wanted", *set);
+		}
+		lua_pushlstring(L, *set, (size_t)(eq - *set));
+		lua_pushstring(L, eq + 1);
+		lua_settable(L, -3);
+	}
+	if (lua_pcall(L, 2, 1, 0))
+		return take_error(L, e);
+	for (size_t i = 0; i < s->n_options; i++) {
+		lua_getfield(L, -1, s->option[i].name);
+		free(s->option[i].value);
+		lua_pushvalue(L, -1); /* the text of a copy: a number stays one */
+		s->option[i].value = xstrdup(plain_text(L, -1));
+		lua_pop(L, 2);
+	}
+	return 0;
+}
+
+/* The message handler: keeps the error value, notes the script's lines. */
+static int handler(lua_State *L)
+{
+	struct strbuf *out = lua_touserdata(L, lua_upvalueindex(1));
+	lua_Debug ar;
+
+	for (int level = 0, n = 0; n < FRAMES_MAX && lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "Sl", &ar);
+		if (ar.source[0] != '@' || ar.currentline <= 0)
+			continue;
+		strbuf_addf(out, "%s%s:%d", out->len ? "\n" : "", ar.source + 1, ar.currentline);
+		n++;
+	}
+	return 1;
+}
+
+int scenario_run(struct scenario *s, struct err *e, char **traceback)
+{
+	struct strbuf lines = STRBUF_INIT;
+	lua_State *L = s->L;
+	int rc, at;
+
+	*traceback = NULL;
+	at = lua_gettop(L); /* the options */
+	lua_pushlightuserdata(L, &lines);
+	lua_pushcclosure(L, handler, 1);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->api_ref);
+	lua_getfield(L, -1, "run");
+	lua_remove(L, -2);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->table_ref);
+	lua_pushvalue(L, at);
+	rc = lua_pcall(L, 2, 0, at + 1);
+	if (rc) {
+		take_error(L, e);
+		if (lines.len)
+			*traceback = strbuf_detach(&lines);
+	}
+	strbuf_release(&lines);
+	return rc ? -1 : 0;
+}
+
+void scenario_close(struct scenario *s)
+{
+	if (s->L)
+		lua_close(s->L);
+	for (size_t i = 0; i < s->n_options; i++) {
+		free(s->option[i].name);
+		free(s->option[i].value);
+		free(s->option[i].help);
+	}
+	free(s->path);
+	free(s->name);
+	free(s->sentence);
+	free(s->source);
+}

@@ -1,0 +1,170 @@
+-- The scenario API: what `require "drtest.scenario"` returns, and the object `t` that a scenario's run function is given.
+-- The chunk is called with the natives (C) and returns { scenario = …, run = …, text = … }.
+local native = ...
+local steps = native.steps
+
+local text = {}
+
+-- 12345678 as "12,345,678"
+function text.commas(n)
+  local digits = ("%.0f"):format(n)
+  local out = digits:reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (out:gsub("^(-?),", "%1"))
+end
+
+function text.seconds(s)
+  if s < 10 then return ("%.2f s"):format(s) end
+  return ("%.1f s"):format(s)
+end
+
+function text.bytes(n)
+  if n < 1024 then return ("%d B"):format(n) end
+  for _, unit in ipairs { "KiB", "MiB", "GiB" } do
+    n = n / 1024
+    if n < 1024 or unit == "GiB" then return ("%.1f %s"):format(n, unit) end
+  end
+end
+
+-- scenario { name, options, run }: checked here, so that a mistake is said before anything starts.
+local fields = { name = "string", options = "table", run = "function", needs = "table" }
+local function scenario(s)
+  if type(s) ~= "table" then error("scenario takes a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
+  for key, value in pairs(s) do
+    if not fields[key] then error(("scenario has no field '%s'"):format(tostring(key)), 2) end
+    if type(value) ~= fields[key] then error(("scenario: %s has to be a %s, not a %s"):format(key, fields[key], type(value)), 2) end
+  end
+  if not s.name or not s.name:match("^[%w_-]+$") or #s.name > 64 then error("scenario needs a name of letters, digits, _ and -", 2) end
+  if not s.run then error("scenario needs run = function(t, opt) … end", 2) end
+  s.options = s.options or {}
+  for key, o in pairs(s.options) do
+    local kind = type(o) == "table" and type(o[1])
+    if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
+      error(("scenario: option %s has to be { default, \"help\" }"):format(tostring(key)), 2)
+    end
+  end
+  return setmetatable(s, { __name = "drtest.scenario" })
+end
+
+local T = {}
+T.__index = T
+
+-- What the run function says of a step is its line in the report.
+function T:step(name, run) -- luacheck: ignore self
+  if type(name) ~= "string" or type(run) ~= "function" then steps.usage("t:step takes a name and a function") end
+  steps.step_begin((name:gsub("^%d+%.%s*", "")))
+  local detail = run()
+  steps.step_end(detail and tostring(detail) or "")
+end
+
+-- check(name, result): a result of t.verify, true or false, or a function that returns one of them.
+function T:check(name, result, evidence) -- luacheck: ignore self
+  if type(name) ~= "string" then steps.usage("t:check takes a name and a result") end
+  if type(result) == "function" then result, evidence = result() end
+  if type(result) == "table" and result.verdict then
+    steps.check(name, result.verdict, result.evidence, result.findings, result.seconds)
+  elseif type(result) == "boolean" then
+    steps.check(name, result and "pass" or "fail", evidence or "")
+  else
+    steps.usage(("t:check \"%s\": the result is a %s, neither a check's nor true or false"):format(name, type(result)))
+  end
+  return result
+end
+
+-- Waits until the condition holds: a promise that is kept within the time, or a failed check that ends the run.
+function T:eventually(name, within, condition) -- luacheck: ignore self
+  if type(name) ~= "string" or type(condition) ~= "function" then steps.usage("t:eventually takes a name, a time as \"2m\" and a function") end
+  local ms = steps.duration(within)
+  if steps.planning() then
+    steps.plan(("wait until %s (at most %s)"):format(name, tostring(within)))
+    return true
+  end
+  local from = steps.now()
+  while true do
+    local value = condition()
+    local waited = steps.now() - from
+    if value then
+      steps.check(name, "pass", ("after %s"):format(text.seconds(waited)), nil, waited)
+      return value
+    end
+    if waited * 1000 >= ms then
+      steps.check(name, "fail", ("not within %s"):format(tostring(within)), nil, waited)
+      steps.timeout(("%s: not within %s"):format(name, tostring(within)))
+    end
+    steps.wait(20)
+  end
+end
+
+function T:sleep(time) -- luacheck: ignore self
+  local ms = steps.duration(time)
+  if steps.planning() then return steps.plan("wait " .. tostring(time)) end
+  steps.wait(ms)
+end
+
+function T:store(o) return native.store(o) end -- luacheck: ignore self
+function T:clusters(...) return native.cluster.make(...) end -- luacheck: ignore self
+function T:cluster(o) return (native.cluster.make(o)) end -- luacheck: ignore self
+function T:load(o) return native.load(o) end -- luacheck: ignore self
+
+-- disaster { kill = cluster, while_busy = feed, within = "6s" }: the seed draws the instant within the sink's busy phase.
+local disaster_fields = { kill = true, while_busy = true, within = true }
+function T:disaster(o) -- luacheck: ignore self
+  if type(o) ~= "table" or not o.kill then steps.usage("t:disaster { kill = cluster }") end
+  for key in pairs(o) do
+    if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
+  end
+  return native.cluster.disaster(o.kill, o.while_busy, steps.duration(o.within or "6s"), steps.draw(15000))
+end
+
+function T:phase(name) steps.phase(name) end -- luacheck: ignore self
+function T:recovered(what, at) steps.recovered(what, at) end -- luacheck: ignore self
+function T:moved(from, to, at) steps.moved(from:name(), to:name(), at) end -- luacheck: ignore self
+function T:note(s) steps.note(s) end -- luacheck: ignore self
+function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore self
+function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
+
+-- RPO, always in its three figures, from a ledger check after the replay.
+function T:rpo(ledger) -- luacheck: ignore self
+  steps.rpo(ledger.lost, ledger.acked, ledger.window_ms, ledger.resolved_behind_ms)
+end
+
+T.verify = native.verify
+T.tso = native.tso
+
+-- Options as they came from --set, by the type of their default.
+local function coerce(s, set)
+  local opt = {}
+  for name, o in pairs(s.options) do opt[name] = o[1] end
+  for name, value in pairs(set) do
+    local o = s.options[name]
+    if not o then
+      local known = {}
+      for k in pairs(s.options) do known[#known + 1] = k end
+      table.sort(known)
+      steps.usage(("scenario %s has no option '%s' (it has %s)"):format(s.name, name, #known > 0 and table.concat(known, ", ") or "none"))
+    end
+    local kind, typed = type(o[1]), nil
+    if kind == "number" then
+      typed = value:match("^%-?[%d.]+$") and tonumber(value)
+      if typed and o[1] == math.floor(o[1]) and o[1] ~= 0 and typed ~= math.floor(typed) then typed = nil end
+      if not typed then steps.usage(("option %s: '%s' is not a %snumber"):format(name, value, o[1] == math.floor(o[1]) and "whole " or "")) end
+      if typed < 0 then steps.usage(("option %s: '%s' is below 0"):format(name, value)) end
+    elseif kind == "boolean" then
+      typed = ({ ["true"] = true, yes = true, on = true, ["false"] = false, no = false, off = false })[value]
+      if typed == nil then steps.usage(("option %s: '%s' is not true or false"):format(name, value)) end
+    else
+      typed = value
+      if o[1]:match("^%d[%d.]*[a-z]+$") then steps.duration(value) end -- its default is a duration: so is this
+    end
+    opt[name] = typed
+  end
+  return opt
+end
+
+return {
+  scenario = scenario,
+  text = text,
+  coerce = coerce,
+  run = function(s, opt)
+    s.run(setmetatable({}, T), opt)
+  end,
+}

@@ -1,0 +1,120 @@
+-- The primary dies under write load; the secondary catches up from the redo log and takes over; a new primary is built from it,
+-- takes the service back, and is replicated again.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "failover",
+  options = {
+    tables      = { 10,    "tables to prepare" },
+    table_size  = { 10000, "rows of each" },
+    load_tables = { 3,     "tables that the load writes to" },
+    workers     = { 10,    "connections of the load" },
+    rate        = { 100,   "transactions per second over all of them; 0: as fast as they go" },
+    soak        = { "20s", "write load before the disaster" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, new_primary, load, backup, feed, acked
+
+    t:step("set up the environment", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = opt.load_tables,
+                      workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      return ("%s  %s  store %s"):format(tostring(primary), tostring(secondary), tostring(store))
+    end)
+
+    t:step("migrate full data", function()
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      t:check("the secondary equals the primary at BackupTS", t.verify.sums(secondary, backup))
+      return ("%s rows, BackupTS %s; secondary equals primary at BackupTS"):format(text.commas(backup.rows), tostring(backup.ts))
+    end)
+
+    t:step("migrate incremental data", function()
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      primary:set_gc(true)
+      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lag_ms() < 5000 end)
+      return ("changefeed %s, lag %s"):format(tostring(feed), text.seconds(feed:lag_ms() / 1000))
+    end)
+
+    t:step("disaster in the primary", function()
+      t:sleep(opt.soak)
+      local busy = t:disaster { kill = primary, while_busy = feed, within = "6s" } -- RTO starts here
+      load:lost()
+      acked = load:stats().acked
+      t:figure("acked", acked)
+      t:figure("sink_busy", busy)
+      return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(acked), busy and "" or "; the sink was idle")
+    end)
+
+    t:step("replay the redo log", function()
+      t:phase "check"
+      local before = t.verify.model(load, secondary, { of = primary, before = true })
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      local after = t.verify.model(load, secondary, { of = primary, point = replay.point })
+      t:check("every row is exactly as it was at the replay point", after)
+      t:rpo(ledger)
+      t:phase "promote"
+      t:figure("torn_before", before.torn)
+      t:figure("torn_after", after.torn)
+      t:figure("replayed_rows", replay.rows)
+      t:figure("replayed_transactions", replay.transactions)
+      if before.torn == 0 then
+        t:note "no transaction was torn before the replay: this drill had little to repair (another --seed moves the instant)"
+      end
+      return ("%s rows of %s transactions; before: %s torn transactions, after: %s"):format(text.commas(replay.rows),
+        text.commas(replay.transactions), text.commas(before.torn), text.commas(after.torn))
+    end)
+
+    t:step("recover the primary and services", function()
+      load:start { on = secondary }
+      local served = load:first_ack()
+      t:recovered("service", served) -- RTO ends here
+      t:moved(primary, secondary, served)
+
+      -- a new primary is filled from the secondary, which goes on serving
+      new_primary = t:cluster { name = "new-primary" }
+      secondary:set_gc(false)
+      local again = secondary:backup(store:url "backup/back")
+      new_primary:restore(again)
+      t:check("the new primary equals the secondary at BackupTS", t.verify.sums(new_primary, again))
+      local back = secondary:changefeed { id = "secondary-to-new-primary", sink = new_primary, start_ts = again.ts, redo = store:url "redo/back" }
+      secondary:set_gc(true)
+      t:eventually("the new primary's changefeed lags under 5 s", "2m", function() return back:lag_ms() < 5000 end)
+      t:recovered "redundant"
+
+      -- service moves back without loss: writes stop, the rest arrives, both are equal, writes start
+      load:stop()
+      local last = secondary:position()
+      t:eventually("the new primary has all that the secondary has", "1m", function() return back:reached(last) end)
+      back:stop()
+      t:check("the new primary equals the secondary", t.verify.same(secondary, new_primary))
+      local start_ts = new_primary:now()
+      load:start { on = new_primary }
+      t:moved(secondary, new_primary, load:first_ack())
+
+      -- and the secondary is a secondary again
+      feed = new_primary:changefeed { id = "new-primary-to-secondary", sink = secondary, start_ts = start_ts, redo = store:url "redo/again" }
+      t:sleep "2s"
+      t:eventually("the changefeed lags under 5 s again", "2m", function() return feed:lag_ms() < 5000 end)
+      local lag = feed:lag_ms()
+      load:stop()
+      last = new_primary:position()
+      t:eventually("the secondary has all that the new primary has", "1m", function() return feed:reached(last) end)
+      feed:stop()
+      t:check("the secondary equals the new primary", t.verify.same(new_primary, secondary))
+      t:check("no write that the secondary acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
+      t:check("no write that the new primary acknowledged is lost", t.verify.ledger(load, new_primary, { of = new_primary }))
+      t:check("every row of the new primary is as its transactions left it", t.verify.model(load, new_primary, { of = new_primary }))
+      return ("new primary equals the secondary; changefeed lag %s"):format(text.seconds(lag / 1000))
+    end)
+  end,
+}

@@ -1,0 +1,343 @@
+#include "workloads/lua_load.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/run/lua_cluster.h"
+#include "harness/run/runtime.h"
+#include "workloads/load.h"
+
+#define STOP_MS 10000
+#define PREPARE_MS 600000
+#define SETS_MAX 64
+
+struct lua_load {
+	struct load *load;      /* NULL in plan mode */
+	char *ledger_dir;
+	char name[65];
+	bool running;
+	struct lua_cluster *on;
+	/* the sampler's */
+	struct hist before, now;
+	uint64_t acked_before;
+	int64_t before_ns;
+};
+/* What the runtime owns outlives Lua's collector: the userdata points to it. */
+struct face {
+	struct run_audit audit;
+	struct lua_load *l;
+};
+
+static void load_close(void *object, bool keep)
+{
+	struct lua_load *l = object;
+
+	(void)keep;
+	load_free(l->load);
+	free(l->ledger_dir);
+	free(l);
+}
+
+static int load_health(void *object, struct err *e)
+{
+	struct lua_load *l = object;
+
+	if (!l->running)
+		return 0;
+	if (load_error(l->load, e) < 0)
+		return err_wrap(e, "load %s", l->name);
+	if (!load_running(l->load))
+		return err_set(e, ERR_ENV, 0, "load %s: all its connections to %s were lost", l->name, l->on->name);
+	return 0;
+}
+
+static void hist_since(struct hist *h, const struct hist *before)
+{
+	for (int i = 0; i < HIST_SLOTS; i++)
+		h->slot[i] -= before->slot[i] < h->slot[i] ? before->slot[i] : h->slot[i];
+	h->count -= before->count < h->count ? before->count : h->count;
+}
+
+static void load_sample(void *object, json_t *sample)
+{
+	struct lua_load *l = object;
+	struct load_stats st = { .latency = &l->now };
+	struct hist interval;
+	int64_t now = clock_mono_ns();
+	double seconds = (double)(now - l->before_ns) / 1e9;
+
+	if (!l->load)
+		return;
+	load_get_stats(l->load, &st);
+	interval = l->now;
+	hist_since(&interval, &l->before);
+	json_object_set_new(sample, "load", json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I}", "started", (json_int_t)st.started, "acked",
+		(json_int_t)st.acked, "failed", (json_int_t)st.failed, "unknown", (json_int_t)st.unknown, "retried", (json_int_t)st.retried, "backlog",
+		(json_int_t)st.backlog, "tps", l->before_ns && seconds > 0 ? (double)(st.acked - l->acked_before) / seconds : 0.0, "p50_us",
+		(json_int_t)hist_quantile_us(&interval, 0.5), "p95_us", (json_int_t)hist_quantile_us(&interval, 0.95), "p99_us",
+		(json_int_t)hist_quantile_us(&interval, 0.99)));
+	l->before = l->now;
+	l->acked_before = st.acked;
+	l->before_ns = now;
+}
+
+static const struct runtime_ops ops = { load_close, load_health, load_sample };
+
+static struct lua_load *check_load(lua_State *L)
+{
+	return ((struct face *)luaL_checkudata(L, 1, AUDIT_METATABLE))->l;
+}
+
+/* The cluster in { on = cluster } at index 2. */
+static struct lua_cluster *target(lua_State *L, const char *what)
+{
+	struct lua_cluster *c;
+
+	if (!lua_istable(L, 2))
+		runtime_usage(L, "%s { on = cluster }", what);
+	runtime_fields(L, 2, what, (struct field[]){ { "on", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_getfield(L, 2, "on");
+	if (lua_isnil(L, -1))
+		runtime_usage(L, "%s { on = cluster }", what);
+	c = lua_cluster_alive(L, -1, what);
+	lua_pop(L, 1);
+	return c;
+}
+
+static int prepare(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+	struct lua_cluster *on = target(L, "load:prepare");
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(runtime_of(L), "load %s: CREATE TABLE, INSERT, CREATE INDEX on %s", l->name, on->name))
+		return 0;
+	if (load_prepare(l->load, cluster_endpoint(on->c), 4, deadline_in_ms(PREPARE_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
+}
+
+static int start(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_load *l = check_load(L);
+	struct lua_cluster *on = target(L, "load:start");
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(r, "load %s: start on %s", l->name, on->name))
+		return 0;
+	if (load_start(l->load, cluster_endpoint(on->c), (uint16_t)on->number, &e) < 0)
+		return runtime_raise(L, &e);
+	l->on = on;
+	l->running = true;
+	return 0;
+}
+
+static int stop(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+	struct err e = ERR_INIT;
+
+	if (runtime_plan(runtime_of(L), "load %s: stop; each worker ends its transaction", l->name))
+		return 0;
+	l->running = false;
+	if (load_stop(l->load, deadline_in_ms(STOP_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	if (load_error(l->load, &e) < 0) {
+		err_wrap(&e, "load %s", l->name);
+		return runtime_raise(L, &e);
+	}
+	return 0;
+}
+
+/* Waits until the service's loss is seen: every worker has lost its connection. */
+static int lost(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+	struct deadline d = deadline_in_ms(STOP_MS);
+
+	if (!l->load)
+		return 0;
+	l->running = false;
+	while (load_running(l->load) && pause_ms(1, d) == 0)
+		;
+	return stop(L);
+}
+
+static int stats(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_load *l = check_load(L);
+	struct load_stats st = { 0 };
+
+	if (!runtime_planning(r))
+		load_get_stats(l->load, &st);
+	const struct { const char *name; double value; } numbers[] = {
+		{ "started", (double)st.started }, { "acked", (double)st.acked }, { "failed", (double)st.failed }, { "unknown", (double)st.unknown },
+		{ "retried", (double)st.retried }, { "backlog", (double)st.backlog },
+	};
+
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	return 1;
+}
+
+/* Waits for the first acknowledgement since the start; its time on the journal's clock, in seconds. */
+static int first_ack(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_load *l = check_load(L);
+	int64_t ms = 10000;
+	struct deadline d;
+	struct load_stats st = { 0 };
+	struct err e = ERR_INIT;
+
+	runtime_fields(L, 2, "load:first_ack", (struct field[]){ { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	d = deadline_in_ms(ms);
+	while (!runtime_planning(r)) {
+		load_get_stats(l->load, &st);
+		if (st.first_ack_us)
+			break;
+		if (load_health(l, &e) < 0)
+			return runtime_raise(L, &e);
+		if (pause_ms(1, d) < 0) {
+			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load %s: no transaction was acknowledged on %s within %g s", l->name,
+			        l->on ? l->on->name : "any cluster", (double)ms / 1000);
+			return runtime_raise(L, &e);
+		}
+	}
+	lua_pushnumber(L, (lua_Number)st.first_ack_us / 1e6);
+	return 1;
+}
+
+static int rate(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+	double n = luaL_checknumber(L, 2);
+
+	if (!(n >= 0 && n <= 1e7))
+		runtime_usage(L, "load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
+	if (!runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
+		load_set_rate(l->load, n);
+	return 0;
+}
+
+static int load_text(lua_State *L)
+{
+	lua_pushstring(L, check_load(L)->name);
+	return 1;
+}
+
+/* A scenario's load has its own fields and those of the load file: whatever is not below goes to it as text. */
+static const char *const known[] = { "db", "workers", "tables", "load_tables", "table_size", "rate", "pace", "rand_type", "ledger_rows" };
+
+static size_t own_options(lua_State *L, char **set)
+{
+	size_t n = 0;
+
+	lua_pushnil(L);
+	while (lua_next(L, 1)) {
+		bool is_known = lua_type(L, -2) != LUA_TSTRING;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !is_known; i++)
+			is_known = !strcmp(known[i], lua_tostring(L, -2));
+		if (!is_known) {
+			if (n == SETS_MAX || (!lua_isstring(L, -1) && !lua_isboolean(L, -1)))
+				runtime_usage(L, "t:load: %s has to be text, a number or true/false", lua_tostring(L, -2));
+			if (lua_isboolean(L, -1))
+				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2), lua_toboolean(L, -1) ? "true" : "false");
+			else {
+				lua_pushvalue(L, -1); /* converting it in place would confuse lua_next */
+				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -3), lua_tostring(L, -1));
+				lua_pop(L, 1);
+			}
+			lua_pushvalue(L, -2);
+			lua_pushnil(L);
+			lua_settable(L, 1); /* runtime_fields() sees the rest */
+		}
+		lua_pop(L, 1);
+	}
+	return n;
+}
+
+static int make(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct load_opts o = { .seed = runtime_seed(r), .ledger_rows = true, .stop_on_lost = true };
+	int64_t workers = 10, tables = 1, load_tables = 0, size = 10000;
+	const char *pace = "poisson";
+	char *set[SETS_MAX + 1] = { NULL };
+	struct lua_load *l;
+	struct face *f;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	if (!lua_istable(L, 1))
+		runtime_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
+	lua_rawgeti(L, 1, 1);
+	if (lua_type(L, -1) != LUA_TSTRING)
+		runtime_usage(L, "t:load's first value is the load's name: t:load { \"oltp_write_only\", … }");
+	o.name = lua_tostring(L, -1);
+	n = own_options(L, set);
+	runtime_fields(L, 1, "t:load", (struct field[]){ { "db", FIELD_TEXT, &o.db }, { "workers", FIELD_WHOLE, &workers }, { "tables", FIELD_WHOLE, &tables },
+		{ "load_tables", FIELD_WHOLE, &load_tables }, { "table_size", FIELD_WHOLE, &size }, { "rate", FIELD_NUMBER, &o.rate },
+		{ "pace", FIELD_TEXT, &pace }, { "rand_type", FIELD_TEXT, &o.rand_type }, { "ledger_rows", FIELD_FLAG, &o.ledger_rows }, { NULL, 0, NULL } });
+	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
+		runtime_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
+	l = xcalloc(1, sizeof(*l));
+	snprintf(l->name, sizeof(l->name), "%s", o.name);
+	runtime_own(r, &ops, l);
+	o.workers = (unsigned)workers;
+	o.tables = (unsigned)tables;
+	o.load_tables = (unsigned)load_tables;
+	o.table_size = size;
+	o.pace = !o.rate ? LOAD_CLOSED : *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
+	o.set = (const char *const *)set;
+	l->ledger_dir = xstrfmt("%s/ledger", runtime_dir(r));
+	if (runtime_planning(r)) {
+		l->ledger_dir[0] = '\0'; /* nothing is written */
+	} else {
+		o.ledger_dir = l->ledger_dir;
+		o.journal_start_ns = journal_start_ns(runtime_journal(r));
+	}
+	struct load *made = load_new(&o, &e); /* in plan mode too: a mistake in its options is told */
+
+	for (size_t i = 0; i < n; i++)
+		free(set[i]);
+	if (!made)
+		return runtime_raise(L, &e);
+	if (runtime_planning(r)) {
+		load_free(made);
+		made = NULL;
+	}
+	l->load = made;
+	f = lua_newuserdata(L, sizeof(*f));
+	*f = (struct face){ { made ? load_model(made) : NULL, l->ledger_dir }, l };
+	luaL_getmetatable(L, AUDIT_METATABLE);
+	lua_setmetatable(L, -2);
+	return 1;
+}
+
+int lua_load_open(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost }, { "stats", stats }, { "first_ack", first_ack }, { "rate", rate },
+		{ NULL, NULL },
+	};
+
+	luaL_newmetatable(L, AUDIT_METATABLE);
+	lua_pushcfunction(L, load_text);
+	lua_setfield(L, -2, "__tostring");
+	lua_newtable(L);
+	luaL_register(L, NULL, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, make);
+	return 1;
+}

@@ -1,0 +1,9 @@
+/* t:load in scenarios: the load engine's binding. Its userdata begins with struct run_audit, for the checks. */
+#ifndef WORKLOADS_LUA_LOAD_H
+#define WORKLOADS_LUA_LOAD_H
+
+#include <lua.h>
+
+int lua_load_open(lua_State *L); /* pushes the function behind t:load */
+
+#endif
