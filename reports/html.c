@@ -10,6 +10,8 @@
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
 #define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
 #define COLUMNS_MAX 12
+#define PAPER_FINDINGS 20 /* as the style sheet has it */
+#define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
 static void tag(struct strbuf *out, const char *word)
 {
@@ -197,7 +199,7 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	shown = shown > *page_left ? *page_left : shown;
 	*page_left -= shown;
 	columns_n = finding_columns(c->findings, shown, columns);
-	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"scroll\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open",
+	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"box\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open",
 		all, all == 1 ? "" : "s");
 	for (size_t k = 0; k < columns_n; k++) {
 		strbuf_addstr(out, "<th>");
@@ -208,13 +210,17 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	for (size_t i = 0; i < shown; i++) {
 		strbuf_addstr(out, "<tr>");
 		for (size_t k = 0; k < columns_n; k++) {
-			strbuf_addstr(out, "<td>");
-			cell(out, json_object_get(json_array_get(c->findings, i), columns[k]));
+			const json_t *v = json_object_get(json_array_get(c->findings, i), columns[k]);
+
+			strbuf_addstr(out, json_string_length(v) <= SHORT_TEXT ? "<td class=\"short\">" : "<td>");
+			cell(out, v);
 			strbuf_addstr(out, "</td>");
 		}
 		strbuf_addstr(out, "</tr>\n");
 	}
 	strbuf_addstr(out, "</table></div>");
+	if (shown > PAPER_FINDINGS)
+		strbuf_addf(out, "<p class=\"meta paper\">On paper: the first %d.</p>", PAPER_FINDINGS);
 	if (all > shown)
 		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown, c->findings_left_out ? "; the journal has them all" : ", in result.json");
 	strbuf_addstr(out, "</details>");
@@ -282,7 +288,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->moves_n)
 		return;
-	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th>UTC</th><th>What</th><th>Detail</th></tr>\n");
+	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
@@ -336,7 +342,7 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 	json_object_foreach(o, key, v) {
 		strbuf_addstr(out, "<tr><td>");
 		text_html(out, key);
-		strbuf_addf(out, "</td><td%s>", json_is_number(v) ? " class=\"num\"" : "");
+		strbuf_addf(out, "</td><td%s>", json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT) ? " class=\"num\"" : "");
 		if (counts && json_is_integer(v))
 			strbuf_addstr(out, text_count(n, json_integer_value(v)));
 		else

@@ -14,6 +14,7 @@
 #define PLOT 118.0   /* height of a chart's plot */
 #define TOP 6.0
 #define CHAR_WIDTH 6.1 /* of the charts' font, roughly */
+#define LABEL_COLUMNS 60
 #define ROWS_MAX 6
 #define COLORS 8
 
@@ -61,7 +62,8 @@ static void time_axis(const struct canvas *c, double y)
 			snprintf(label, sizeof(label), "%.0f min", t / 60);
 		else
 			snprintf(label, sizeof(label), "%.0f:%02.0f h", floor(t / 3600), fmod(t, 3600) / 60);
-		strbuf_addf(c->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", x_of(c, t), y, label);
+		strbuf_addf(c->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>", x_of(c, t), y,
+			t > 0.98 * c->span && t > 0 ? "end" : "middle", label);
 	}
 }
 
@@ -142,7 +144,7 @@ static size_t row_for(double ends[ROWS_MAX], double x, double end)
 static size_t label_width(const char *text)
 {
 	struct strbuf scratch = STRBUF_INIT;
-	size_t n = text_line(&scratch, text, 60);
+	size_t n = text_line(&scratch, text, LABEL_COLUMNS);
 
 	strbuf_release(&scratch);
 	return n;
@@ -157,17 +159,19 @@ static double rows_used(const double ends[ROWS_MAX])
 	return (double)n;
 }
 
-static void mark(const struct canvas *c, double ends[ROWS_MAX], double y, double at, const char *text, const char *class)
+/* An instant: its line from its label's row down to `end`. */
+static void mark(const struct canvas *c, double ends[ROWS_MAX], double end, double at, const char *text, const char *class)
 {
+	struct strbuf cut = STRBUF_INIT;
 	double width = ((double)label_width(text) + 1) * CHAR_WIDTH, x = x_of(c, at);
 	bool left = x + width > FULL && x > width;
 	double from = left ? x - width : x;
 	size_t row = row_for(ends, from, from + width + 6);
 
-	strbuf_addf(c->out, "<g><text class=\"%s\" x=\"%.1f\" y=\"%.1f\"%s>", class, left ? x - 4 : x + 4, y + 12 + 15 * (double)row,
+	strbuf_addf(c->out, "<g><line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", class, x, x, 15 * (double)row + 3, end);
+	strbuf_addf(c->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\"%s>", class, left ? x - 4 : x + 4, 12 + 15 * (double)row,
 		left ? " text-anchor=\"end\"" : "");
-	struct strbuf cut = STRBUF_INIT;
-	text_line(&cut, text, 60);
+	text_line(&cut, text, LABEL_COLUMNS);
 	text_html(c->out, cut.buf);
 	strbuf_release(&cut);
 	strbuf_addstr(c->out, "</text>");
@@ -175,19 +179,19 @@ static void mark(const struct canvas *c, double ends[ROWS_MAX], double y, double
 	strbuf_addstr(c->out, "</g>");
 }
 
-static void marks(const struct canvas *c, double ends[ROWS_MAX], double y)
+static void marks(const struct canvas *c, double ends[ROWS_MAX], double end)
 {
 	struct strbuf text = STRBUF_INIT;
 
 	for (size_t i = 0; i < c->m->faults_n; i++) {
 		strbuf_reset(&text);
 		strbuf_addf(&text, "%s %s", c->m->faults[i].kind, c->m->faults[i].target);
-		mark(c, ends, y, c->m->faults[i].at, text.buf, "fault");
+		mark(c, ends, end, c->m->faults[i].at, text.buf, "fault");
 	}
 	for (size_t i = 0; i < c->m->moves_n; i++) {
 		strbuf_reset(&text);
 		strbuf_addf(&text, "service → %s", c->m->moves[i].to);
-		mark(c, ends, y, c->m->moves[i].at, text.buf, "move");
+		mark(c, ends, end, c->m->moves[i].at, text.buf, "move");
 	}
 	strbuf_release(&text);
 }
@@ -218,15 +222,20 @@ static void timeline(const struct canvas *c)
 	struct canvas at = { c->m, &marks_text, c->span };
 	double mark_ends[ROWS_MAX] = { 0 }, span_ends[ROWS_MAX] = { 0 }, steps_y, spans_y, end;
 
-	marks(&at, mark_ends, 0);
+	marks(&at, mark_ends, 0); /* once for the rows they need, once more when it is known where their lines end */
 	steps_y = 15 * rows_used(mark_ends) + 4;
 	spans_y = steps_y + 24;
 	at.out = &spans_text;
 	span_bars(&at, span_ends, spans_y);
 	end = spans_y + 15 * rows_used(span_ends) + 2;
+	memset(mark_ends, 0, sizeof(mark_ends));
+	strbuf_reset(&marks_text);
+	at.out = &marks_text;
+	marks(&at, mark_ends, end);
 	svg_begin(c, end + 16, "steps, faults and moves on the time axis");
 	bands(c, steps_y, end - steps_y);
 	strbuf_addf(c->out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, LEFT + WIDTH, end, end);
+	strbuf_add(c->out, marks_text.buf, marks_text.len);
 	for (size_t i = 0; i < c->m->steps_n; i++) {
 		const struct model_step *s = &c->m->steps[i];
 		double from = x_of(c, s->from), width = x_of(c, s->from + s->seconds) - from;
@@ -242,9 +251,7 @@ static void timeline(const struct canvas *c)
 		strbuf_addstr(c->out, "</g>");
 		strbuf_release(&text);
 	}
-	instants(c, 0, end);
 	strbuf_add(c->out, spans_text.buf, spans_text.len);
-	strbuf_add(c->out, marks_text.buf, marks_text.len);
 	time_axis(c, end + 13);
 	svg_end(c, steps_y, end);
 	strbuf_release(&marks_text);
@@ -283,20 +290,30 @@ static void y_axis(const struct canvas *c, const struct scale *s)
 		double y = y_of(s, v);
 
 		strbuf_addf(c->out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
-			LEFT, LEFT + WIDTH, y, y, LEFT - 6, y + 4, text_figure(label, v));
+			LEFT, LEFT + WIDTH, y, y, LEFT - 6, y + 3.5, text_figure(label, v));
 	}
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
 }
 
 /* A hole wider than this is shown as one: the process was away, not idle. */
 static double gap_of(const struct model_series *s)
 {
-	double mean = s->n > 1 ? (s->t[s->n - 1] - s->t[0]) / (double)(s->n - 1) : 1, least = 1e9;
+	double between[MODEL_POINTS_MAX], gap;
+	size_t n = 0;
 
 	for (size_t i = 1; i < s->n; i++)
-		if (s->t[i] - s->t[i - 1] < least)
-			least = s->t[i] - s->t[i - 1];
-	mean = least < mean / 4 ? mean : least > mean ? mean : least * 1.5;
-	return 2.5 * mean > 0.05 ? 2.5 * mean : 0.05;
+		between[n++] = s->t[i] - s->t[i - 1];
+	if (!n)
+		return 1;
+	qsort(between, n, sizeof(between[0]), by_size);
+	gap = 2.2 * between[n / 2];
+	return gap > 0.05 ? gap : 0.05;
 }
 
 static void path(const struct canvas *c, const struct model_series *s, const struct scale *scale, size_t color, bool filled)
@@ -390,7 +407,7 @@ static void chart(const struct canvas *c, enum series_kind kind)
 	if (most > 1)
 		strbuf_addf(c->out, "<span class=\"meta\">a point is the %s of up to %zu samples</span>", kind == SERIES_RATE ? "mean" : "greatest", most);
 	strbuf_addstr(c->out, "</div>");
-	svg_begin(c, TOP + PLOT + 17, charts[kind].title);
+	svg_begin(c, TOP + PLOT + 19, charts[kind].title);
 	bands(c, TOP, PLOT);
 	y_axis(c, &scale);
 	color = 0;
@@ -400,7 +417,7 @@ static void chart(const struct canvas *c, enum series_kind kind)
 			color++;
 		}
 	instants(c, TOP, TOP + PLOT);
-	time_axis(c, TOP + PLOT + 13);
+	time_axis(c, TOP + PLOT + 15);
 	svg_end(c, TOP, TOP + PLOT);
 	strbuf_addstr(c->out, "</div>\n");
 }

@@ -149,11 +149,10 @@ static void *grown(void *list, size_t n, size_t size)
 
 static void on_run(struct run_model *m, json_t *ev, double t)
 {
-	int64_t schema = (int64_t)number_of(ev, "schema", 0);
+	double schema = number_of(ev, "schema", 0);
 	double wall = number_of(ev, "wall_ms", 0);
 
 	(void)t;
-	m->has_run = true;
 	keep_text(&m->drtest, ev, "drtest");
 	keep_text(&m->scenario, ev, "scenario");
 	keep_text(&m->sentence, ev, "sentence");
@@ -165,9 +164,10 @@ static void on_run(struct run_model *m, json_t *ev, double t)
 	merge_texts(m->options, json_object_get(ev, "options"));
 	merge_texts(m->versions, json_object_get(ev, "versions"));
 	add_texts(m->standins, json_object_get(ev, "standins"));
-	if (schema != MODEL_SCHEMA && json_array_size(m->notes) < LIST_MAX)
-		json_array_append_new(m->notes, json_sprintf("the journal is of schema %lld, this drtest reads %d: what is not known to it is missing here",
-			(long long)schema, MODEL_SCHEMA));
+	if (schema != MODEL_SCHEMA && !m->has_run)
+		json_array_insert_new(m->notes, 0, json_sprintf("the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
+			schema, MODEL_SCHEMA));
+	m->has_run = true;
 }
 
 static struct model_step *step_slot(struct run_model *m, json_t *ev, double t)
@@ -206,6 +206,10 @@ static void on_step_end(struct run_model *m, json_t *ev, double t)
 	}
 	free(s->status);
 	s->status = text_of(ev, "status", 32);
+	if (!s->status[0]) {
+		free(s->status);
+		s->status = xstrdup("unknown");
+	}
 	keep_text(&s->detail, ev, "detail");
 	s->seconds = seconds_of(ev, "seconds", t - s->from);
 	if (s->from >= t && s->seconds > 0) /* its "step" is missing */
@@ -549,7 +553,7 @@ static void conclude(struct run_model *m, const struct err *damage)
 	for (size_t i = 0; i < m->series_n; i++)
 		series_flush(m->series[i]);
 	if (m->left_out)
-		json_array_append_new(m->notes, json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
+		json_array_insert_new(m->notes, 0, json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
 }
 
 int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
