@@ -18,7 +18,8 @@ static const char help[] =
 	"  RUN/report.html   for people, one file, opens without network\n"
 	"  RUN/result.json   for programs\n"
 	"  RUN/junit.xml     for CI: a case a check\n"
-	"RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was cut off gives a report as far as its journal goes.\n"
+	"RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was cut off gives a report as far as its journal "
+	"goes.\n"
 	"  --json            prints result.json instead of the summary\n"
 	"Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the folder can't be read or written.\n";
 
@@ -62,7 +63,8 @@ int cmd_report(int argc, char **argv)
 	for (int i = optind; i < argc; i++) {
 		struct err e = ERR_INIT;
 
-		if (report_make(argv[i], &e) < 0 || (json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, colors(), &e)) < 0) {
+		if (report_make(argv[i], &e) < 0 ||
+			(json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, colors(), &e)) < 0) {
 			int code = err_exit_code(&e);
 
 			fprintf(stderr, "drtest report: %s\n", e.text);

@@ -74,11 +74,13 @@ static void alerts(const struct run_model *m, struct strbuf *out)
 	json_t *v;
 
 	if (m->error[0]) {
-		strbuf_addf(out, "<p class=\"alert%s\"><b>%s.</b> ", m->ended ? "" : " warn", m->ended ? "The run ended with an error" : "This report is incomplete");
+		strbuf_addf(out, "<p class=\"alert%s\"><b>%s.</b> ", m->ended ? "" : " warn",
+			m->ended ? "The run ended with an error" : "This report is incomplete");
 		text_html(out, m->error);
 		if (!m->ended)
-			strbuf_addstr(out, m->events ? ". It tells what the journal holds up to there; nothing is proved by what is missing." :
-						       ". The journal holds nothing that could be told.");
+			strbuf_addstr(out,
+				m->events ? ". It tells what the journal holds up to there; nothing is proved by what is missing."
+					  : ". The journal holds nothing that could be told.");
 		strbuf_addstr(out, "</p>\n");
 	}
 	if (!json_array_size(m->standins))
@@ -99,7 +101,8 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 
 	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
 	if (m->rpo_lost < 0) {
-		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>The run did not get as far as counting what was lost.</p></section>\n");
+		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>The run did not get as far as counting what was "
+				   "lost.</p></section>\n");
 		return;
 	}
 	text_count(a, (int64_t)m->rpo_lost);
@@ -122,9 +125,11 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 	if (m->rpo_window_ms >= 0 || m->rpo_behind_ms >= 0) {
 		strbuf_addstr(out, "<p class=\"meta\">");
 		if (m->rpo_window_ms >= 0)
-			strbuf_addf(out, "The oldest lost one was acknowledged %s before the disaster. ", text_seconds(a, m->rpo_window_ms / 1e3));
+			strbuf_addf(out, "The oldest lost one was acknowledged %s before the disaster. ",
+				text_seconds(a, m->rpo_window_ms / 1e3));
 		if (m->rpo_behind_ms >= 0)
-			strbuf_addf(out, "The redo log promised everything up to %s before it (resolvedTs).", text_seconds(a, m->rpo_behind_ms / 1e3));
+			strbuf_addf(out, "The redo log promised everything up to %s before it (resolvedTs).",
+				text_seconds(a, m->rpo_behind_ms / 1e3));
 		strbuf_addstr(out, "</p>");
 	}
 	strbuf_addstr(out, "</section>\n");
@@ -137,13 +142,17 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 
 	strbuf_addstr(out, "<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
 	if (service < 0)
-		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>No write was acknowledged on the secondary before the run ended.</p>");
+		strbuf_addstr(out,
+			"<p class=\"big\">not measured</p><p>No write was acknowledged on the secondary before the run ended.</p>");
 	else
-		strbuf_addf(out, "<p class=\"big\">%s <small>to the first write on the secondary</small></p>", text_seconds(a, service / 1e3));
+		strbuf_addf(out, "<p class=\"big\">%s <small>to the first write on the secondary</small></p>",
+			text_seconds(a, service / 1e3));
 	if (service >= 0)
-		strbuf_addf(out, "<p>The first write on the secondary was acknowledged %s after the disaster.</p>", text_seconds(a, service / 1e3));
+		strbuf_addf(out, "<p>The first write on the secondary was acknowledged %s after the disaster.</p>",
+			text_seconds(a, service / 1e3));
 	if (redundant >= 0)
-		strbuf_addf(out, "<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
+		strbuf_addf(out,
+			"<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
 			text_seconds(a, redundant / 1e3));
 	strbuf_addstr(out, "</section>\n");
 }
@@ -199,8 +208,8 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	shown = shown > *page_left ? *page_left : shown;
 	*page_left -= shown;
 	columns_n = finding_columns(c->findings, shown, columns);
-	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"box\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open",
-		all, all == 1 ? "" : "s");
+	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"box\"><table class=\"findings\"><tr>",
+		c->verdict == OUTCOME_PASS ? "" : " open", all, all == 1 ? "" : "s");
 	for (size_t k = 0; k < columns_n; k++) {
 		strbuf_addstr(out, "<th>");
 		text_html(out, columns[k]);
@@ -222,7 +231,8 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	if (shown > PAPER_FINDINGS)
 		strbuf_addf(out, "<p class=\"meta paper\">On paper: the first %d.</p>", PAPER_FINDINGS);
 	if (all > shown)
-		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown, c->findings_left_out ? "; the journal has them all" : ", in result.json");
+		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown,
+			c->findings_left_out ? "; the journal has them all" : ", in result.json");
 	strbuf_addstr(out, "</details>");
 }
 
@@ -232,12 +242,14 @@ static void checks(const struct run_model *m, struct strbuf *out)
 	size_t page_left = FINDINGS_SHOWN_ALL_MAX;
 	char text[TEXT_NUMBER];
 
-	strbuf_addf(out, "<section><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n, m->failed, m->unknown);
+	strbuf_addf(out, "<section><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n,
+		m->failed, m->unknown);
 	if (!m->checks_n) {
 		strbuf_addstr(out, "<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
 		return;
 	}
-	strbuf_addstr(out, "<div class=\"scroll\"><table><tr><th>Verdict</th><th>Step</th><th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
+	strbuf_addstr(out, "<div class=\"scroll\"><table><tr><th>Verdict</th><th>Step</th><th>Check and its evidence</th><th "
+			   "class=\"num\">Time</th></tr>\n");
 	for (size_t o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (size_t i = 0; i < m->checks_n; i++) {
 			const struct model_check *c = &m->checks[i];
@@ -254,7 +266,8 @@ static void checks(const struct run_model *m, struct strbuf *out)
 			strbuf_addstr(out, "</b><br>");
 			text_html(out, c->evidence);
 			findings(c, &page_left, out);
-			strbuf_addf(out, "</td><td class=\"num\">%s</td></tr>\n", c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
+			strbuf_addf(out, "</td><td class=\"num\">%s</td></tr>\n",
+				c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
 		}
 	strbuf_addstr(out, "</table></div></section>\n");
 }
@@ -265,7 +278,8 @@ static void steps(const struct run_model *m, struct strbuf *out)
 
 	if (!m->steps_n)
 		return;
-	strbuf_addstr(out, "<section><h2>Steps</h2><div class=\"scroll\"><table><tr><th></th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
+	strbuf_addstr(out, "<section><h2>Steps</h2><div class=\"scroll\"><table><tr><th></th><th>Step</th><th>Status</th><th "
+			   "class=\"num\">Began</th>"
 			   "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
@@ -288,7 +302,8 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->moves_n)
 		return;
-	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
+	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th "
+			   "class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
@@ -305,7 +320,8 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 		const struct model_move *v = &m->moves[i];
 
 		run_model_time(m, v->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>service moves</td><td>from ", text_seconds(at, v->at), clock);
+		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>service moves</td><td>from ",
+			text_seconds(at, v->at), clock);
 		text_html(out, v->from);
 		strbuf_addstr(out, " to ");
 		text_html(out, v->to);
@@ -342,7 +358,8 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 	json_object_foreach(o, key, v) {
 		strbuf_addstr(out, "<tr><td>");
 		text_html(out, key);
-		strbuf_addf(out, "</td><td%s>", json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT) ? " class=\"num\"" : "");
+		strbuf_addf(out, "</td><td%s>",
+			json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT) ? " class=\"num\"" : "");
 		if (counts && json_is_integer(v))
 			strbuf_addstr(out, text_count(n, json_integer_value(v)));
 		else
@@ -373,8 +390,10 @@ void format_html(const struct run_model *m, struct strbuf *out)
 {
 	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
 	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
-			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
+			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+			   "script-src 'unsafe-inline'\">"
+			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
+			   "content=\"light dark\"><title>");
 	strbuf_addf(out, "%s ", outcome_word(m->verdict));
 	text_html(out, m->scenario);
 	if (m->seed[0]) {

@@ -80,24 +80,25 @@ static void bands(const struct canvas *c, double y, double height)
 		double from = x_of(c, s->from), to = x_of(c, s->from + s->seconds);
 
 		if (i % 2 == 0 || bad_step(s))
-			strbuf_addf(c->out, "<rect class=\"band%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", bad_step(s) ? " bad" : "", from, y,
-				to > from ? to - from : 0.5, height);
+			strbuf_addf(c->out, "<rect class=\"band%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+				bad_step(s) ? " bad" : "", from, y, to > from ? to - from : 0.5, height);
 	}
 }
 
 static void instants(const struct canvas *c, double from, double to)
 {
 	for (size_t i = 0; i < c->m->faults_n; i++)
-		strbuf_addf(c->out, "<line class=\"fault\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x_of(c, c->m->faults[i].at),
-			x_of(c, c->m->faults[i].at), from, to);
+		strbuf_addf(c->out, "<line class=\"fault\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
+			x_of(c, c->m->faults[i].at), x_of(c, c->m->faults[i].at), from, to);
 	for (size_t i = 0; i < c->m->moves_n; i++)
-		strbuf_addf(c->out, "<line class=\"move\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x_of(c, c->m->moves[i].at),
-			x_of(c, c->m->moves[i].at), from, to);
+		strbuf_addf(c->out, "<line class=\"move\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
+			x_of(c, c->m->moves[i].at), x_of(c, c->m->moves[i].at), from, to);
 }
 
 static void svg_begin(const struct canvas *c, double height, const char *label)
 {
-	strbuf_addf(c->out, "<div class=\"scroll\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">", FULL, height, label);
+	strbuf_addf(c->out, "<div class=\"scroll\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">", FULL, height,
+		label);
 }
 
 static void svg_end(const struct canvas *c, double from, double to)
@@ -168,7 +169,8 @@ static void mark(const struct canvas *c, double ends[ROWS_MAX], double end, doub
 	double from = left ? x - width : x;
 	size_t row = row_for(ends, from, from + width + 6);
 
-	strbuf_addf(c->out, "<g><line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", class, x, x, 15 * (double)row + 3, end);
+	strbuf_addf(c->out, "<g><line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", class, x, x,
+		15 * (double)row + 3, end);
 	strbuf_addf(c->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\"%s>", class, left ? x - 4 : x + 4, 12 + 15 * (double)row,
 		left ? " text-anchor=\"end\"" : "");
 	text_line(&cut, text, LABEL_COLUMNS);
@@ -196,6 +198,19 @@ static void marks(const struct canvas *c, double ends[ROWS_MAX], double end)
 	strbuf_release(&text);
 }
 
+/* A part of the RTO has the colour that it has in the RTO's bar; another name, the colour of its first use. */
+static size_t span_color(const struct run_model *m, size_t i)
+{
+	size_t first = 0;
+
+	for (int part = RTO_DETECT; part <= RTO_PROMOTE; part++)
+		if (!strcmp(m->spans[i].name, rto_part_names[part]))
+			return (size_t)(part - RTO_DETECT);
+	while (strcmp(m->spans[first].name, m->spans[i].name) != 0)
+		first++;
+	return 4 + first % (COLORS - 4);
+}
+
 static void span_bars(const struct canvas *c, double ends[ROWS_MAX], double y)
 {
 	for (size_t i = 0; i < c->m->spans_n; i++) {
@@ -205,10 +220,10 @@ static void span_bars(const struct canvas *c, double ends[ROWS_MAX], double y)
 		size_t row = row_for(ends, left ? from - text : from, left ? to + 3 : to + text + 3);
 		double top = y + 15 * (double)row;
 
-		strbuf_addf(c->out, "<g><rect class=\"f%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"9\" rx=\"2\"/>", i % COLORS, from, top + 3,
-			to - from > 2 ? to - from : 2);
-		strbuf_addf(c->out, "<text x=\"%.1f\" y=\"%.1f\"%s>", left ? from - 4 : (to - from > 2 ? to : from + 2) + 4, top + 11.5,
-			left ? " text-anchor=\"end\"" : "");
+		strbuf_addf(c->out, "<g><rect class=\"f%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"9\" rx=\"2\"/>",
+			span_color(c->m, i), from, top + 3, to - from > 2 ? to - from : 2);
+		strbuf_addf(c->out, "<text x=\"%.1f\" y=\"%.1f\"%s>", left ? from - 4 : (to - from > 2 ? to : from + 2) + 4,
+			top + 11.5, left ? " text-anchor=\"end\"" : "");
 		text_html(c->out, s->name);
 		strbuf_addstr(c->out, "</text>");
 		title(c, s->name, s->from, s->to);
@@ -242,11 +257,13 @@ static void timeline(const struct canvas *c)
 		struct strbuf text = STRBUF_INIT;
 
 		strbuf_addf(&text, "%" PRId64 " %s", s->n, s->name);
-		strbuf_addf(c->out, "<g><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"20\" fill=\"transparent\"/>", from, steps_y, width > 2 ? width : 2);
+		strbuf_addf(c->out, "<g><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"20\" fill=\"transparent\"/>", from,
+			steps_y, width > 2 ? width : 2);
 		if (width >= 9 * CHAR_WIDTH)
 			fitted(c, text.buf, from + 4, steps_y + 14, width - 5, "ink");
 		else if (width >= 1.5 * CHAR_WIDTH)
-			strbuf_addf(c->out, "<text class=\"ink\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%" PRId64 "</text>", from + width / 2, steps_y + 14, s->n);
+			strbuf_addf(c->out, "<text class=\"ink\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%" PRId64 "</text>",
+				from + width / 2, steps_y + 14, s->n);
 		title(c, text.buf, s->from, s->from + s->seconds);
 		strbuf_addstr(c->out, "</g>");
 		strbuf_release(&text);
@@ -289,7 +306,9 @@ static void y_axis(const struct canvas *c, const struct scale *s)
 	for (double v = s->log ? s->low : 0; v <= s->high * 1.0001; v = s->log ? v * step : v + step) {
 		double y = y_of(s, v);
 
-		strbuf_addf(c->out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+		strbuf_addf(c->out,
+			"<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%.1f\" y=\"%.1f\" "
+			"text-anchor=\"end\">%s</text>",
 			LEFT, LEFT + WIDTH, y, y, LEFT - 6, y + 3.5, text_figure(label, v));
 	}
 }
@@ -325,7 +344,8 @@ static void path(const struct canvas *c, const struct model_series *s, const str
 		if (i < s->n && s->t[i] - s->t[i - 1] <= gap)
 			continue;
 		if (i - from == 1) {
-			strbuf_addf(c->out, "<circle class=\"f%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"2\"/>", color, x_of(c, s->t[from]), y_of(scale, s->v[from]));
+			strbuf_addf(c->out, "<circle class=\"f%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"2\"/>", color, x_of(c, s->t[from]),
+				y_of(scale, s->v[from]));
 			from = i;
 			continue;
 		}
@@ -333,9 +353,10 @@ static void path(const struct canvas *c, const struct model_series *s, const str
 			if (pass == 0)
 				strbuf_addf(c->out, "<path class=\"a0\" d=\"M%.1f %.1f", x_of(c, s->t[from]), base);
 			else
-				strbuf_addf(c->out, "<path class=\"l l%zu\" d=\"", color);
+				strbuf_addf(c->out, "<path class=\"l l%zu%s\" d=\"", color, s->dashed ? " dash" : "");
 			for (size_t j = from; j < i; j++)
-				strbuf_addf(c->out, "%c%.1f %.1f", pass == 1 && j == from ? 'M' : 'L', x_of(c, s->t[j]), y_of(scale, s->v[j]));
+				strbuf_addf(c->out, "%c%.1f %.1f", pass == 1 && j == from ? 'M' : 'L', x_of(c, s->t[j]),
+					y_of(scale, s->v[j]));
 			if (pass == 0)
 				strbuf_addf(c->out, "L%.1f %.1fZ", x_of(c, s->t[i - 1]), base);
 			strbuf_addstr(c->out, "\"/>");
@@ -401,11 +422,13 @@ static void chart(const struct canvas *c, enum series_kind kind)
 			continue;
 		strbuf_addf(c->out, "<li><i class=\"sw c%zu\"></i>", color++ % COLORS);
 		text_html(c->out, s->name);
-		strbuf_addf(c->out, " <span data-v=\"%zu\">max %s%s</span></li>", i, text_figure(figure, greatest(s)), charts[kind].unit);
+		strbuf_addf(c->out, " <span data-v=\"%zu\">max %s%s</span></li>", i, text_figure(figure, greatest(s)),
+			charts[kind].unit);
 	}
 	strbuf_addstr(c->out, "</ul>");
 	if (most > 1)
-		strbuf_addf(c->out, "<span class=\"meta\">a point is the %s of up to %zu samples</span>", kind == SERIES_RATE ? "mean" : "greatest", most);
+		strbuf_addf(c->out, "<span class=\"meta\">a point is the %s of up to %zu samples</span>",
+			kind == SERIES_RATE ? "mean" : "greatest", most);
 	strbuf_addstr(c->out, "</div>");
 	svg_begin(c, TOP + PLOT + 19, charts[kind].title);
 	bands(c, TOP, PLOT);
@@ -428,14 +451,17 @@ static void data(const struct canvas *c)
 	const struct run_model *m = c->m;
 	bool first = true;
 
-	strbuf_addf(c->out, "<script type=\"application/json\" id=\"data\">{\"left\":%g,\"width\":%g,\"full\":%g,\"span\":%.4f,\"wall\":%" PRId64 ",\"series\":[", LEFT,
-		WIDTH, FULL, c->span, m->wall_ms);
+	strbuf_addf(c->out,
+		"<script type=\"application/json\" "
+		"id=\"data\">{\"left\":%g,\"width\":%g,\"full\":%g,\"span\":%.4f,\"wall\":%" PRId64 ",\"series\":[",
+		LEFT, WIDTH, FULL, c->span, m->wall_ms);
 	for (size_t i = 0; i < m->series_n; i++) {
 		const struct model_series *s = m->series[i];
 
 		if (!s->n)
 			continue;
-		strbuf_addf(c->out, "%s{\"id\":\"%zu\",\"unit\":\"%s\",\"gap\":%.3f,\"t\":[", first ? "" : ",", i, charts[s->kind].unit, gap_of(s));
+		strbuf_addf(c->out, "%s{\"id\":\"%zu\",\"unit\":\"%s\",\"gap\":%.3f,\"t\":[", first ? "" : ",", i,
+			charts[s->kind].unit, gap_of(s));
 		for (size_t j = 0; j < s->n; j++)
 			strbuf_addf(c->out, "%s%.6g", j ? "," : "", s->t[j]);
 		strbuf_addstr(c->out, "],\"v\":[");
@@ -452,7 +478,8 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 	struct canvas c = { m, out, m->seconds > 0.001 ? m->seconds : 0.001 };
 
 	strbuf_addstr(out, "<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2>"
-			   "<p class=\"meta\"><span id=\"now\">seconds since the run began</span><span class=\"hint\"> · point at a chart, or use the arrow keys</span></p>\n");
+			   "<p class=\"meta\"><span id=\"now\">seconds since the run began</span><span class=\"hint\"> · point at "
+			   "a chart, or use the arrow keys</span></p>\n");
 	timeline(&c);
 	for (int kind = 0; kind < SERIES_KINDS; kind++)
 		chart(&c, (enum series_kind)kind);
@@ -473,12 +500,12 @@ static void bar(struct strbuf *out, const struct segment *s, size_t n, double to
 
 	strbuf_addf(out, "<div class=\"bar%s\">", class);
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(out, "<i class=\"c%zu\" style=\"width:%.2f%%\" title=\"%s %s\"></i>", (first_color + i) % COLORS, s[i].ms / total * 100, s[i].name,
-			text_seconds(text, s[i].ms / 1e3));
+		strbuf_addf(out, "<i class=\"c%zu\" style=\"width:%.2f%%\" title=\"%s %s\"></i>", (first_color + i) % COLORS,
+			s[i].ms / total * 100, s[i].name, text_seconds(text, s[i].ms / 1e3));
 	strbuf_addstr(out, "</div><ul class=\"legend\">");
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(out, "<li><i class=\"sw c%zu\"></i>%s <b>%s</b> <span class=\"dim\">%.0f %%</span></li>", (first_color + i) % COLORS, s[i].name,
-			text_seconds(text, s[i].ms / 1e3), s[i].ms / total * 100);
+		strbuf_addf(out, "<li><i class=\"sw c%zu\"></i>%s <b>%s</b> <span class=\"dim\">%.0f %%</span></li>",
+			(first_color + i) % COLORS, s[i].name, text_seconds(text, s[i].ms / 1e3), s[i].ms / total * 100);
 	strbuf_addstr(out, "</ul>\n");
 }
 
@@ -501,7 +528,8 @@ void html_rto_bar(const struct run_model *m, struct strbuf *out)
 	if (n && sum > 0)
 		bar(out, parts, n, sum, "", 0);
 	if (redundant > 0 && service >= 0 && redundant > service) {
-		const struct segment all[] = { { "until service is back", service }, { "until it is redundant again", redundant - service } };
+		const struct segment all[] = { { "until service is back", service },
+			{ "until it is redundant again", redundant - service } };
 
 		bar(out, all, 2, redundant, " thin", 6);
 	}

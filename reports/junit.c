@@ -34,7 +34,8 @@ static void findings(const struct model_check *c, struct strbuf *out)
 	json_t *f;
 
 	json_array_foreach(c->findings, i, f) {
-		char *line = i < FINDINGS_SHOWN_MAX ? json_dumps(f, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) : NULL;
+		char *line =
+			i < FINDINGS_SHOWN_MAX ? json_dumps(f, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) : NULL;
 
 		if (!line)
 			break;
@@ -84,12 +85,13 @@ void format_junit(const struct run_model *m, struct strbuf *out)
 	}
 	strbuf_addstr(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite");
 	attribute(out, "name", m->scenario[0] ? m->scenario : "run");
-	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"", m->checks_n + run_error, failed, unknown + run_error, m->seconds);
+	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"", m->checks_n + run_error, failed,
+		unknown + run_error, m->seconds);
 	if (run_model_time(m, 0, "%Y-%m-%dT%H:%M:%S", started, sizeof(started)))
 		attribute(out, "timestamp", started);
 	strbuf_addstr(out, ">\n    <properties>\n");
-	const char *const properties[][2] = { { "drtest", m->drtest }, { "ground", m->ground }, { "seed", m->seed }, { "command", m->command },
-		{ "verdict", outcome_name(m->verdict) } };
+	const char *const properties[][2] = { { "drtest", m->drtest }, { "ground", m->ground }, { "seed", m->seed },
+		{ "command", m->command }, { "verdict", outcome_name(m->verdict) } };
 	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
 		strbuf_addstr(out, "      <property");
 		attribute(out, "name", properties[i][0]);
@@ -102,7 +104,8 @@ void format_junit(const struct run_model *m, struct strbuf *out)
 	if (run_error) {
 		strbuf_addstr(out, "    <testcase classname=\"");
 		classname(m, 0, out);
-		strbuf_addf(out, "\" name=\"the run reaches its end\" time=\"%.3f\">\n      <error type=\"%s\"", m->seconds, outcome_name(m->verdict));
+		strbuf_addf(out, "\" name=\"the run reaches its end\" time=\"%.3f\">\n      <error type=\"%s\"", m->seconds,
+			outcome_name(m->verdict));
 		attribute(out, "message", why);
 		strbuf_addch(out, '>');
 		text_xml(out, why);

@@ -152,7 +152,6 @@ static void on_run(struct run_model *m, json_t *ev, double t)
 	double schema = number_of(ev, "schema", 0);
 	double wall = number_of(ev, "wall_ms", 0);
 
-	(void)t;
 	keep_text(&m->drtest, ev, "drtest");
 	keep_text(&m->scenario, ev, "scenario");
 	keep_text(&m->sentence, ev, "sentence");
@@ -160,13 +159,14 @@ static void on_run(struct run_model *m, json_t *ev, double t)
 	keep_text(&m->seed, ev, "seed");
 	keep_text(&m->command, ev, "command");
 	if (wall > 0 && wall < 2.5e14) /* the year 9892 */
-		m->wall_ms = (int64_t)wall;
+		m->wall_ms = (int64_t)(wall - t * 1e3); /* taken with the event; ours is the clock's zero */
 	merge_texts(m->options, json_object_get(ev, "options"));
 	merge_texts(m->versions, json_object_get(ev, "versions"));
 	add_texts(m->standins, json_object_get(ev, "standins"));
 	if (schema != MODEL_SCHEMA && !m->has_run)
-		json_array_insert_new(m->notes, 0, json_sprintf("the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
-			schema, MODEL_SCHEMA));
+		json_array_insert_new(m->notes, 0,
+			json_sprintf("the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
+				schema, MODEL_SCHEMA));
 	m->has_run = true;
 }
 
@@ -180,7 +180,8 @@ static struct model_step *step_slot(struct run_model *m, json_t *ev, double t)
 		return s;
 	s = APPEND(m, steps, LIST_MAX);
 	if (s)
-		*s = (struct model_step){ .n = n, .from = t, .name = text_of(ev, "name", NAME_MAX_BYTES), .status = xstrdup(""), .detail = xstrdup("") };
+		*s = (struct model_step){ .n = n, .from = t, .name = text_of(ev, "name", NAME_MAX_BYTES), .status = xstrdup(""),
+			.detail = xstrdup("") };
 	return s;
 }
 
@@ -275,7 +276,8 @@ static void on_move(struct run_model *m, json_t *ev, double t)
 	struct model_move *v = APPEND(m, moves, LIST_MAX);
 
 	if (v)
-		*v = (struct model_move){ text_of(ev, "from", NAME_MAX_BYTES), text_of(ev, "to", NAME_MAX_BYTES), seconds_of(ev, "at", t) };
+		*v = (struct model_move){ text_of(ev, "from", NAME_MAX_BYTES), text_of(ev, "to", NAME_MAX_BYTES),
+			seconds_of(ev, "at", t) };
 }
 
 static void on_span(struct run_model *m, json_t *ev, double t)
@@ -378,6 +380,7 @@ static struct model_series *series_slot(struct run_model *m, enum series_kind ki
 	s->kind = kind;
 	s->name = xstrdup(name);
 	s->stride = 1;
+	s->dashed = kind == SERIES_LAG_S && strstr(name, ": redo log");
 	s->last_t = -1;
 	return s;
 }
@@ -438,6 +441,7 @@ static void sample_feed(struct run_model *m, json_t *feed, double t)
 	char *name, *label;
 	const char *resolved = json_string_value(json_object_get(feed, "resolved_ts"));
 	double lag_ms = number_of(feed, "lag_ms", -1), bytes = number_of(feed, "redo_bytes", -1);
+	double behind_ms = number_of(feed, "resolved_lag_ms", -1);
 	tso_t ts;
 
 	if (!json_is_object(feed))
@@ -449,12 +453,13 @@ static void sample_feed(struct run_model *m, json_t *feed, double t)
 	}
 	if (lag_ms >= 0)
 		series_add(m, SERIES_LAG_S, name, t, lag_ms / 1e3);
-	if (resolved && m->wall_ms && tso_parse(resolved, &ts) && ts) {
-		double behind = (double)(m->wall_ms - tso_ms(ts)) / 1e3 + t;
-
+	if (behind_ms < 0 && resolved && m->wall_ms && tso_parse(resolved, &ts) && ts) {
+		behind_ms = (double)(m->wall_ms - tso_ms(ts)) + t * 1e3;
+		behind_ms = behind_ms < 0 ? 0 : behind_ms;
+	}
+	if (behind_ms >= 0 && behind_ms < SECONDS_MAX * 1e3) {
 		label = xstrfmt("%s: redo log", name);
-		if (behind < SECONDS_MAX)
-			series_add(m, SERIES_LAG_S, label, t, behind < 0 ? 0 : behind);
+		series_add(m, SERIES_LAG_S, label, t, behind_ms / 1e3);
 		free(label);
 	}
 	if (bytes >= 0)
@@ -465,7 +470,8 @@ static void sample_feed(struct run_model *m, json_t *feed, double t)
 static void on_sample(struct run_model *m, json_t *ev, double t)
 {
 	static const char *const percentiles[] = { "p50", "p95", "p99", "max" };
-	json_t *load = json_object_get(ev, "load"), *rss = json_object_get(ev, "rss_kib"), *feeds = json_object_get(ev, "feeds"), *v;
+	json_t *load = json_object_get(ev, "load"), *rss = json_object_get(ev, "rss_kib");
+	json_t *feeds = json_object_get(ev, "feeds"), *v;
 	const char *key;
 	char name[32];
 	size_t i;
@@ -481,7 +487,8 @@ static void on_sample(struct run_model *m, json_t *ev, double t)
 				series_add(m, SERIES_LATENCY_MS, percentiles[i], t, number_of(load, name, 0) / 1e3);
 		}
 	}
-	sample_feed(m, json_object_get(ev, "feed"), t);
+	if (!json_is_array(feeds)) /* else it is one of them */
+		sample_feed(m, json_object_get(ev, "feed"), t);
 	json_array_foreach(feeds, i, v)
 		sample_feed(m, v, t);
 	json_object_foreach(rss, key, v)
@@ -499,9 +506,20 @@ static int on_event(void *arg, json_t *ev)
 		const char *name;
 		void (*take)(struct run_model *m, json_t *ev, double t);
 	} events[] = {
-		{ "sample", on_sample }, { "run", on_run },     { "step", on_step }, { "step_end", on_step_end }, { "check", on_check },
-		{ "fault", on_fault },   { "note", on_note },   { "span", on_span }, { "move", on_move },         { "figure", on_figure },
-		{ "rpo", on_rpo },       { "rto", on_rto },     { "end", on_end },     { "version", on_version },
+		{ "sample", on_sample },
+		{ "run", on_run },
+		{ "step", on_step },
+		{ "step_end", on_step_end },
+		{ "check", on_check },
+		{ "fault", on_fault },
+		{ "note", on_note },
+		{ "span", on_span },
+		{ "move", on_move },
+		{ "figure", on_figure },
+		{ "rpo", on_rpo },
+		{ "rto", on_rto },
+		{ "end", on_end },
+		{ "version", on_version },
 	};
 	struct run_model *m = arg;
 	const char *name = json_string_value(json_object_get(ev, "ev"));
@@ -553,7 +571,8 @@ static void conclude(struct run_model *m, const struct err *damage)
 	for (size_t i = 0; i < m->series_n; i++)
 		series_flush(m->series[i]);
 	if (m->left_out)
-		json_array_insert_new(m->notes, 0, json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
+		json_array_insert_new(m->notes, 0,
+			json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
 }
 
 int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
@@ -561,8 +580,9 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 	struct err damage = ERR_INIT;
 	int cut = 0;
 
-	*m = (struct run_model){ .options = json_object(), .versions = json_object(), .figures = json_object(), .standins = json_array(),
-		.notes = json_array(), .rpo_lost = -1, .rpo_acked = -1, .rpo_window_ms = -1, .rpo_behind_ms = -1, .verdict = OUTCOME_UNKNOWN };
+	*m = (struct run_model){ .options = json_object(), .versions = json_object(), .figures = json_object(),
+		.standins = json_array(), .notes = json_array(), .rpo_lost = -1, .rpo_acked = -1, .rpo_window_ms = -1,
+		.rpo_behind_ms = -1, .verdict = OUTCOME_UNKNOWN };
 	char **const texts[] = { &m->drtest, &m->scenario, &m->sentence, &m->ground, &m->seed, &m->command, &m->error };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

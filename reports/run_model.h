@@ -56,6 +56,7 @@ struct model_series {
 	char *name;
 	double t[MODEL_POINTS_MAX], v[MODEL_POINTS_MAX];
 	size_t n;
+	bool dashed;     /* may lie on another one */
 	unsigned stride; /* samples in one point: the mean of rates, the greatest of all else */
 	unsigned pending_n;
 	double pending_t, pending_v;

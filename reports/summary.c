@@ -20,7 +20,13 @@ static const char *color_of(const char *status)
 	static const struct {
 		const char *status, *code;
 	} colors[] = {
-		{ "ok", "32" }, { "pass", "32" }, { "failed", "31" }, { "fail", "31" }, { "error", "31" }, { "unknown", "33" }, { "interrupted", "33" },
+		{ "ok", "32" },
+		{ "pass", "32" },
+		{ "failed", "31" },
+		{ "fail", "31" },
+		{ "error", "31" },
+		{ "unknown", "33" },
+		{ "interrupted", "33" },
 		{ "skipped", "2" },
 	};
 
@@ -195,7 +201,8 @@ static void rpo(struct page *p)
 	else if (m->rpo_acked < 0)
 		strbuf_addf(&line, "lost %s acknowledged transactions", text_count(a, (int64_t)m->rpo_lost));
 	else
-		strbuf_addf(&line, "lost %s of %s acknowledged transactions", text_count(a, (int64_t)m->rpo_lost), text_count(b, (int64_t)m->rpo_acked));
+		strbuf_addf(&line, "lost %s of %s acknowledged transactions", text_count(a, (int64_t)m->rpo_lost),
+			text_count(b, (int64_t)m->rpo_acked));
 	if (m->rpo_window_ms >= 0)
 		strbuf_addf(&line, " · data-loss window %s", text_seconds(a, m->rpo_window_ms / 1e3));
 	if (m->rpo_behind_ms >= 0)
@@ -209,6 +216,7 @@ static void rto(struct page *p)
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
 	char a[TEXT_NUMBER];
+	int digits = m->rto_ms[RTO_SERVICE] >= 0 && m->rto_ms[RTO_SERVICE] < 1000 ? 2 : 1;
 	size_t parts = 0;
 
 	strbuf_addstr(&line, "RTO  ");
@@ -218,7 +226,7 @@ static void rto(struct page *p)
 		strbuf_addstr(&line, "not measured");
 	for (int i = RTO_DETECT; i <= RTO_PROMOTE; i++)
 		if (m->rto_ms[i] >= 0)
-			strbuf_addf(&line, "%s%s %.1f", parts++ ? ", " : " (", rto_part_names[i], m->rto_ms[i] / 1e3);
+			strbuf_addf(&line, "%s%s %.*f", parts++ ? ", " : " (", rto_part_names[i], digits, m->rto_ms[i] / 1e3);
 	if (parts)
 		strbuf_addch(&line, ')');
 	if (m->rto_ms[RTO_REDUNDANT] >= 0)
@@ -234,7 +242,11 @@ static void verdict(struct page *p, const char *run_dir)
 	const char *word = outcome_word(m->verdict);
 	size_t all = m->checks_n;
 
-	colored(p, m->verdict == OUTCOME_PASS ? "1;32" : m->verdict == OUTCOME_FAIL || m->verdict == OUTCOME_ERROR ? "1;31" : "1;33", word);
+	colored(p,
+		m->verdict == OUTCOME_PASS                                  ? "1;32"
+		: m->verdict == OUTCOME_FAIL || m->verdict == OUTCOME_ERROR ? "1;31"
+									    : "1;33",
+		word);
 	strbuf_addf(&line, " %zu check%s, %zu failed", all, all == 1 ? "" : "s", m->failed);
 	if (m->unknown)
 		strbuf_addf(&line, ", %zu unknown", m->unknown);

@@ -148,9 +148,12 @@ static size_t lines(void)
 
 static void write_run(void)
 {
-	at(0, "run", json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[]}", "schema", 1, "wall_ms", (json_int_t)1792238592000, "drtest", "0.1.0",
-		"scenario", "failover", "sentence", "The primary dies.", "ground", "local", "seed", "18446744073709551615", "command",
-		"drtest run scenarios/failover.lua --on local --seed 42", "options", "tables", "10", "versions", "mariadbd", "10.11.14", "standins"));
+	at(0, "run",
+		json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[]}", "schema", 1, "wall_ms",
+			(json_int_t)1792238592000, "drtest", "0.1.0", "scenario", "failover", "sentence", "The primary dies.",
+			"ground", "local", "seed", "18446744073709551615", "command",
+			"drtest run scenarios/failover.lua --on local --seed 42", "options", "tables", "10", "versions", "mariadbd",
+			"10.11.14", "standins"));
 	at(0.1, "version", json_pack("{s:s,s:s}", "name", "minio", "value", "2025-10-15"));
 }
 
@@ -161,31 +164,44 @@ static void write_steps(int n)
 	for (int i = 1; i <= n; i++) {
 		snprintf(name, sizeof(name), "Do the thing number %d", i);
 		at(i, "step", json_pack("{s:i,s:s}", "n", i, "name", name));
-		at(i + 0.9, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", i, "name", name, "status", "ok", "seconds", 0.9, "detail", "1,312 rows"));
+		at(i + 0.9, "step_end",
+			json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", i, "name", name, "status", "ok", "seconds", 0.9, "detail",
+				"1,312 rows"));
 	}
 }
 
 static void write_check(int step, const char *name, const char *verdict, const char *evidence, json_t *findings)
 {
-	at(6.95, "check", json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", step, "name", name, "verdict", verdict, "evidence", evidence, "findings",
-		findings ? findings : json_array(), "seconds", 0.25));
+	at(6.95, "check",
+		json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", step, "name", name, "verdict", verdict, "evidence", evidence,
+			"findings", findings ? findings : json_array(), "seconds", 0.25));
 }
 
 static void write_samples(double from, double to, double step)
 {
 	for (double t = from; t < to; t += step)
-		at(t, "sample", json_pack("{s:{s:i,s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:s,s:i},s:{s:i,s:i}}", "load", "failed", (int)t, "unknown", 0, "tps", 99.5,
-			"p50_us", 1700, "p95_us", 3400, "p99_us", 6000, "max_us", 900000, "feed", "name", "primary-to-secondary", "lag_ms", 2100,
-			"resolved_ts", "469830961496064000", "redo_bytes", (int)t * 4800, "rss_kib", "drtest", 20480, "primary", 180000));
+		at(t, "sample",
+			json_pack("{s:{s:i,s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:s,s:i},s:{s:i,s:i}}", "load", "failed", (int)t,
+				"unknown", 0, "tps", 99.5, "p50_us", 1700, "p95_us", 3400, "p99_us", 6000, "max_us", 900000, "feed",
+				"name", "primary-to-secondary", "lag_ms", 2100, "resolved_ts", "469830961496064000", "redo_bytes",
+				(int)t * 4800, "rss_kib", "drtest", 20480, "primary", 180000));
 }
 
 static void write_disaster(void)
 {
-	at(5, "fault", json_pack("{s:s,s:s,s:f,s:s}", "kind", "kill", "target", "primary and its changefeed", "at", 5.0, "detail", "SIGKILL"));
+	at(5, "fault",
+		json_pack("{s:s,s:s,s:f,s:s}", "kind", "kill", "target", "primary and its changefeed", "at", 5.0, "detail",
+			"SIGKILL"));
 	at(5.2, "span", json_pack("{s:s,s:f,s:f}", "name", "detect", "from", 5.0, "to", 5.2));
 	at(6.9, "move", json_pack("{s:s,s:s,s:f}", "from", "primary", "to", "secondary", "at", 6.9));
-	at(6.9, "rpo", json_pack("{s:i,s:i,s:f,s:f}", "lost", 61, "acked", 2012, "window_ms", 1880.0, "resolved_behind_ms", 1910.4));
-	at(6.9, "rto", json_pack("{s:f,s:f,s:f,s:n,s:f}", "service_ms", 1900.0, "detect_ms", 200.0, "replay_ms", 400.0, "check_ms", "promote_ms", 200.0));
+	at(6.9, "rpo",
+		json_pack("{s:i,s:i,s:f,s:f}", "lost", 61, "acked", 2012, "window_ms", 1880.0, "resolved_behind_ms", 1910.4));
+	at(6.9, "rto",
+		json_pack("{s:f,s:f,s:f,s:n,s:f}", "service_ms", 1900.0, "detect_ms", 200.0, "replay_ms", 400.0, "check_ms",
+			"promote_ms", 200.0));
+	at(7.9, "sample",
+		json_pack("{s:{s:s,s:i},s:[{s:s,s:i,s:i},{s:s,s:i}]}", "feed", "name", "primary-to-secondary", "lag_ms", 99000, "feeds",
+			"name", "primary-to-secondary", "lag_ms", 2200, "resolved_lag_ms", 7700, "name", "second", "lag_ms", 8800));
 	at(8, "rto", json_pack("{s:f,s:f}", "redundant_ms", 11400.0, "check_ms", 1100.0));
 }
 
@@ -233,18 +249,24 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	holds(&html, "drtest run scenarios/failover.lua --on local --seed 42");
 	holds(&html, "Latency of transactions");
 	holds(&html, "Resident memory");
+	holds(&html, "second <span data-v=\"12\">max 8.8 s<"); /* all of "feeds", and not "feed" again */
+	holds(&html, "primary-to-secondary <span data-v=\"7\">max 2.2 s<");
+	holds(&html, "max 7.7 s<");
 	holds(&junit, "tests=\"1\" failures=\"0\" errors=\"0\"");
 	holds(&junit, "classname=\"failover.2 Do the thing number 2\" name=\"the restore equals the backup\"");
 	holds(&summary, "drtest 0.1.0  failover  on local  seed 18446744073709551615\n");
-	holds(&summary, "RPO  lost 61 of 2,012 acknowledged transactions · data-loss window 1.88 s · resolvedTs 1.91 s before the disaster\n");
-	holds(&summary, "RTO  1.90 s to the first write on the secondary (detect 0.2, replay 0.4, check 1.1, promote 0.2) · redundant again after 11.4 s\n");
+	holds(&summary, "RPO  lost 61 of 2,012 acknowledged transactions · data-loss window 1.88 s · resolvedTs 1.91 s before the "
+			"disaster\n");
+	holds(&summary, "RTO  1.90 s to the first write on the secondary (detect 0.2, replay 0.4, check 1.1, promote 0.2) · "
+			"redundant again after 11.4 s\n");
 	holds(&summary, "PASS 1 check, 0 failed      report: /tmp/drtest-reports");
 	assert_in_range(lines(), 10, 24);
 }
 
 static void a_failed_check_is_told_with_its_evidence(void **unused)
 {
-	json_t *findings = json_pack("[{s:s,s:s,s:i,s:s,s:s}]", "kind", "lost update", "table", "sbtest.sbtest1", "id", 4711, "expected", "k 12", "extra", "more");
+	json_t *findings = json_pack("[{s:s,s:s,s:i,s:s,s:s}]", "kind", "lost update", "table", "sbtest.sbtest1", "id", 4711,
+		"expected", "k 12", "extra", "more");
 
 	(void)unused;
 	write_run();
@@ -293,7 +315,9 @@ static void a_run_error_is_a_case_of_its_own(void **unused)
 	(void)unused;
 	write_run();
 	at(1, "step", json_pack("{s:i,s:s}", "n", 1, "name", "Set up"));
-	at(2, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", "Set up", "status", "error", "seconds", 1.0, "detail", "minio: port taken"));
+	at(2, "step_end",
+		json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", "Set up", "status", "error", "seconds", 1.0, "detail",
+			"minio: port taken"));
 	write_end("error", "step 1: minio: port taken");
 	make();
 	holds(&junit, "tests=\"1\" failures=\"0\" errors=\"1\"");
@@ -358,7 +382,8 @@ static void an_empty_journal_is_a_run_that_proves_nothing(void **unused)
 
 static void a_damaged_journal_says_where(void **unused)
 {
-	static const char text[] = "{\"t\":0,\"ev\":\"run\",\"schema\":1,\"scenario\":\"failover\"}\n{\"t\":1,\"ev\":\"st\xFFp\"}\n{\"t\":2,\"ev\":\"end\",\"verdict\":\"pass\"}\n";
+	static const char text[] = "{\"t\":0,\"ev\":\"run\",\"schema\":1,\"scenario\":\"failover\"}\n{\"t\":1,\"ev\":\"st\xFFp\"}"
+				   "\n{\"t\":2,\"ev\":\"end\",\"verdict\":\"pass\"}\n";
 	char out[1024], *path = in_run("journal.jsonl.zst");
 	size_t n = ZSTD_compress(out, sizeof(out), text, sizeof(text) - 1, 3);
 	struct err e = ERR_INIT;
@@ -380,18 +405,23 @@ static void hostile_text_is_inert_everywhere(void **unused)
 	json_t *findings = json_pack("[{s:s,s:s}, {s:{s:[i]}}]", HOSTILE, HOSTILE, "kind", HOSTILE, "nested", "list", 1);
 
 	(void)unused;
-	at(0, "run", json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[s]}", "schema", 2, "wall_ms", (json_int_t)1792238592000, "drtest", HOSTILE,
-		"scenario", HOSTILE, "sentence", HOSTILE, "ground", HOSTILE, "seed", HOSTILE, "command", HOSTILE, "options", HOSTILE, HOSTILE, "versions",
-		HOSTILE, HOSTILE, "standins", HOSTILE));
+	at(0, "run",
+		json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[s]}", "schema", 2, "wall_ms",
+			(json_int_t)1792238592000, "drtest", HOSTILE, "scenario", HOSTILE, "sentence", HOSTILE, "ground", HOSTILE,
+			"seed", HOSTILE, "command", HOSTILE, "options", HOSTILE, HOSTILE, "versions", HOSTILE, HOSTILE, "standins",
+			HOSTILE));
 	at(1, "step", json_pack("{s:i,s:s}", "n", 1, "name", HOSTILE));
-	at(2, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", HOSTILE, "status", HOSTILE, "seconds", 1.0, "detail", HOSTILE));
+	at(2, "step_end",
+		json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", HOSTILE, "status", HOSTILE, "seconds", 1.0, "detail", HOSTILE));
 	at(2, "fault", json_pack("{s:s,s:s,s:f,s:s}", "kind", HOSTILE, "target", HOSTILE, "at", 1.5, "detail", HOSTILE));
 	at(2, "move", json_pack("{s:s,s:s}", "from", HOSTILE, "to", HOSTILE));
 	at(2, "span", json_pack("{s:s,s:f,s:f}", "name", HOSTILE, "from", 1.0, "to", 2.0));
 	at(2, "note", json_pack("{s:s}", "text", HOSTILE));
 	at(2, "figure", json_pack("{s:s,s:s}", "name", HOSTILE, "value", HOSTILE));
 	for (int i = 0; i < 3; i++)
-		at(2 + i, "sample", json_pack("{s:{s:s,s:i,s:i},s:{s:i}}", "feed", "name", HOSTILE, "lag_ms", 5, "redo_bytes", 5, "rss_kib", HOSTILE, 77));
+		at(2 + i, "sample",
+			json_pack("{s:{s:s,s:i,s:i},s:{s:i}}", "feed", "name", HOSTILE, "lag_ms", 5, "redo_bytes", 5, "rss_kib",
+				HOSTILE, 77));
 	write_check(1, HOSTILE, "fail", HOSTILE, findings);
 	write_end("fail", HOSTILE);
 	make();
@@ -403,25 +433,31 @@ static void hostile_text_is_inert_everywhere(void **unused)
 
 static void ill_typed_events_are_left_out_and_told(void **unused)
 {
-	static const char *const events[] = { "run", "step", "step_end", "check", "fault", "note", "sample", "span", "move", "figure", "rpo", "rto", "version", "end",
-		"something new" };
+	static const char *const events[] = { "run", "step", "step_end", "check", "fault", "note", "sample", "span", "move",
+		"figure", "rpo", "rto", "version", "end", "something new" };
 	json_t *wrong;
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		for (int kind = 0; kind < 5; kind++) {
-			static const char *const keys[] = { "n", "name", "status", "seconds", "detail", "step", "verdict", "evidence", "findings", "at", "kind", "text",
-				"load", "feed", "feeds", "rss_kib", "from", "to", "value", "lost", "acked", "window_ms", "service_ms", "options", "versions", "standins",
-				"wall_ms", "schema", "error", "scenario", "seed" };
+			static const char *const keys[] = { "n", "name", "status", "seconds", "detail", "step", "verdict",
+				"evidence", "findings", "at", "kind", "text", "load", "feed", "feeds", "rss_kib", "from", "to",
+				"value", "lost", "acked", "window_ms", "service_ms", "options", "versions", "standins", "wall_ms",
+				"schema", "error", "scenario", "seed" };
 
 			wrong = json_object();
 			for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-				json_object_set_new(wrong, keys[k], kind == 0 ? json_pack("[{s:[]},i,s]", "x", 1, "y") : kind == 1 ? json_pack("{s:{},s:i}", "x", "y", 3) :
-					kind == 2 ? json_integer(INT64_MIN) : kind == 3 ? json_real(1e300) : json_null());
+				json_object_set_new(wrong, keys[k],
+					kind == 0   ? json_pack("[{s:[]},i,s]", "x", 1, "y")
+					: kind == 1 ? json_pack("{s:{},s:i}", "x", "y", 3)
+					: kind == 2 ? json_integer(INT64_MIN)
+					: kind == 3 ? json_real(1e300)
+						    : json_null());
 			at(1 + (double)i, events[i], wrong);
 		}
-	at(30, "sample", json_pack("{s:{s:f,s:f,s:f,s:i},s:[i,{s:f,s:s},s]}", "load", "tps", 1e300, "p50_us", 1e-300, "failed", -1e300, "unknown", -5, "feeds", 1,
-		"lag_ms", 1e300, "resolved_ts", "18446744073709551615", "x"));
+	at(30, "sample",
+		json_pack("{s:{s:f,s:f,s:f,s:i},s:[i,{s:f,s:s},s]}", "load", "tps", 1e300, "p50_us", 1e-300, "failed", -1e300,
+			"unknown", -5, "feeds", 1, "lag_ms", 1e300, "resolved_ts", "18446744073709551615", "x"));
 	journal_event(journal, "end", json_pack("{s:s}", "verdict", "pass"));
 	make();
 	assert_string_equal(text_at("verdict"), "unknown"); /* its checks were no checks */
@@ -440,7 +476,8 @@ static void huge_findings_and_lists_stay_bounded(void **unused)
 	for (int c = 0; c < 30; c++) {
 		findings = json_array();
 		for (int i = 0; i < 3000; i++)
-			json_array_append_new(findings, json_pack("{s:s,s:i,s:s}", "kind", "torn transaction", "id", i, "found", i % 100 ? "row missing" : text));
+			json_array_append_new(findings, json_pack("{s:s,s:i,s:s}", "kind", "torn transaction", "id", i, "found",
+								i % 100 ? "row missing" : text));
 		one = json_array_get(findings, 0);
 		for (int k = 0; k < 40; k++) {
 			char key[16];
@@ -475,9 +512,11 @@ static void a_long_run_gives_a_small_page(void **unused)
 	(void)unused;
 	write_run();
 	for (int i = 0; i < 4 * 3600; i++) /* four hours of seconds */
-		at(i, "sample", json_pack("{s:{s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i,s:i,s:i}}", "load", "failed", i, "tps", i == 7000 ? 500.0 : 100.0,
-			"p50_us", 1700 + i % 100, "p95_us", 3400, "p99_us", 6000, "max_us", i == 7000 ? 9000000 : 9000, "feed", "name", "f", "lag_ms",
-			2000 + i % 500, "redo_bytes", i * 40000, "rss_kib", "drtest", 20480, "primary", 180000, "secondary", 180001, "minio", 99999));
+		at(i, "sample",
+			json_pack("{s:{s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i,s:i,s:i}}", "load", "failed", i, "tps",
+				i == 7000 ? 500.0 : 100.0, "p50_us", 1700 + i % 100, "p95_us", 3400, "p99_us", 6000, "max_us",
+				i == 7000 ? 9000000 : 9000, "feed", "name", "f", "lag_ms", 2000 + i % 500, "redo_bytes", i * 40000,
+				"rss_kib", "drtest", 20480, "primary", 180000, "secondary", 180001, "minio", 99999));
 	write_end("pass", "");
 	make();
 	assert_true(html.len < (size_t)1500 << 10);
