@@ -119,7 +119,8 @@ static void show_tool(const char *what, char *path)
 
 int cmd_doctor(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest doctor\nWhat is here, what is missing, and how to get it. Exit code 0: a drill can run; 3: something is missing.\n";
+	static const char help[] = "usage: drtest doctor\nWhat is here, what is missing, and how to get it.\n"
+				   "Exit code 0: a drill can run; 3: something is missing.\n";
 	int rc = only_help(argc, argv, help, 0), n;
 
 	if (rc)
@@ -144,7 +145,8 @@ static void removed(void *arg, const char *what)
 
 int cmd_clean(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest clean\nEnds servers and removes data and locks that earlier runs left (--keep, a power cut). Runs' folders stay; so does\n"
+	static const char help[] = "usage: drtest clean\nEnds servers and removes data and locks that earlier runs left (--keep, a power cut).\n"
+				   "Runs' folders stay; so does\n"
 				   "whatever a living run needs.\n";
 	struct err e = ERR_INIT;
 	int rc = only_help(argc, argv, help, 0), n;

@@ -63,6 +63,7 @@ return scenario {
       t:check("every row is exactly as it was at the replay point", after)
       t:rpo(ledger)
       t:phase "promote"
+      t:figure("before_replay", before.evidence)
       t:figure("torn_before", before.torn)
       t:figure("torn_after", after.torn)
       t:figure("replayed_rows", replay.rows)

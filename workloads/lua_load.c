@@ -327,7 +327,8 @@ static int make(lua_State *L)
 int lua_load_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost }, { "stats", stats }, { "first_ack", first_ack }, { "rate", rate },
+		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost },
+		{ "stats", stats }, { "first_ack", first_ack }, { "rate", rate },
 		{ NULL, NULL },
 	};
 

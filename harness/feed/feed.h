@@ -39,7 +39,7 @@ struct feed_status {
 	int64_t lag_ms;                   /* wall clock now - checkpoint_ts */
 	int64_t written_wall_ms;          /* when this status was written */
 	uint64_t transactions, rows, ddls, redo_bytes; /* since start */
-	bool sink_busy;                   /* the sink is executing transactions right now: a disaster here may tear them */
+	bool sink_busy;                   /* the secondary holds a part of what was released to it: a disaster here tears transactions */
 	char error[1024];
 };
 

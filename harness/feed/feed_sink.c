@@ -14,6 +14,7 @@
 
 #define RECONNECT_MS 60000     /* a lost secondary is waited for this long */
 #define CONFLICT_TRIES 10
+#define BATCH_ROWS_MIN 32
 #define BATCH_BYTES_MAX ((size_t)1 << 20) /* of one database transaction, unless a single row is larger */
 
 struct sink_worker {
@@ -24,6 +25,7 @@ struct sink_worker {
 	struct sql *sql;
 	struct feed_server_id id;
 	struct feed_queue queue;
+	uint64_t waiting;      /* rows in the queue */
 	struct strbuf batch;   /* what it executes now */
 	struct feed_table **tables; /* its own copy of the sink's list, long enough for the batch */
 	size_t tables_alloc;
@@ -39,7 +41,8 @@ struct feed_sink {
 	struct sink_worker *workers;
 	struct feed_table **tables;
 	size_t n_tables, tables_alloc;
-	unsigned next_worker, executing;
+	unsigned next_worker;
+	bool torn;
 	bool quit;
 	bool failed;
 	struct err error;      /* the first worker's */
@@ -152,19 +155,16 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 	return err_wrap(e, "secondary lost");
 }
 
+/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct strbuf *del, const struct strbuf *put, struct err *e)
 {
-	bool both = del->len && put->len;
-
-	if (both && sql_exec(w->sql, e, "BEGIN") < 0)
+	if (sql_exec(w->sql, e, "BEGIN") < 0)
 		return -1;
 	if (del->len && sql_exec_text(w->sql, e, del->buf, del->len) < 0)
 		return -1;
 	if (put->len && sql_exec_text(w->sql, e, put->buf, put->len) < 0)
 		return -1;
-	if (both && sql_exec(w->sql, e, "COMMIT") < 0)
-		return -1;
-	return 0;
+	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
 
 /* One database transaction: what is newest of one table's keys. It can be repeated, so a lost answer is no harm. */
@@ -188,14 +188,22 @@ static int execute_table(void *arg, const struct feed_table *t, struct strbuf *d
 	return 0;
 }
 
-/* Under the lock. */
-static void executing(struct feed_sink *s, int by)
+/* Under the lock: a part of what was released is committed and a part is not. */
+static void torn(struct feed_sink *s, bool is)
 {
-	bool was = s->executing > 0;
+	if (is != s->torn && s->o.busy)
+		s->o.busy(s->o.busy_arg, is);
+	s->torn = is;
+}
 
-	s->executing += (unsigned)by;
-	if (was != (s->executing > 0) && s->o.busy)
-		s->o.busy(s->o.busy_arg, s->executing > 0);
+/* Under the lock: a batch is a part of what waits, so that checkpointTs moves on in steps; the larger the backlog, the larger the batch. */
+static unsigned batch_rows(const struct sink_worker *w)
+{
+	uint64_t n = w->waiting / 4, max = w->sink->o.batch_rows;
+
+	if (n < BATCH_ROWS_MIN)
+		n = BATCH_ROWS_MIN;
+	return (unsigned)(n < max ? n : max);
 }
 
 /* Under the lock: the tables that the batch's numbers mean, as they are now; the list may grow and move while we execute. */
@@ -227,17 +235,18 @@ static void *worker_main(void *arg)
 		if (s->quit || s->failed)
 			break;
 		strbuf_reset(&w->batch);
-		if (feed_queue_take(&w->queue, &s->spool, s->progress.released, s->o.batch_rows, BATCH_BYTES_MAX, &w->batch, &e) < 0)
+		int taken = feed_queue_take(&w->queue, &s->spool, s->progress.released, batch_rows(w), BATCH_BYTES_MAX, &w->batch, &e);
+		if (taken < 0)
 			goto fail;
+		w->waiting -= (uint64_t)taken;
 		worker_tables(w);
-		executing(s, 1);
 		pthread_mutex_unlock(&s->lock);
 		int rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);
 		pthread_mutex_lock(&s->lock);
-		executing(s, -1);
 		if (rc < 0)
 			goto fail;
 		feed_progress_committed(&s->progress, w->number, feed_queue_next_ts(&w->queue));
+		torn(s, !feed_progress_drained(&s->progress));
 		pthread_cond_broadcast(&s->done);
 		if (w->batch.alloc > 2 * BATCH_BYTES_MAX)
 			strbuf_release(&w->batch);
@@ -375,6 +384,7 @@ static int push_item(struct feed_sink *s, uint32_t table, tso_t ts, bool put, st
 	pthread_mutex_lock(&s->lock);
 	if (feed_progress_row(&s->progress, worker, ts, e) == 0)
 		rc = feed_queue_push(&s->workers[worker].queue, &s->spool, &it, s->key.buf, s->put.buf, e);
+	s->workers[worker].waiting += rc == 0;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

@@ -16,7 +16,7 @@ struct feed_sink_opts {
 	size_t memory_bytes;      /* of waiting rows; the rest goes to tmp_dir */
 	const char *tmp_dir;
 	tso_t start;              /* everything at or before it is in the secondary */
-	void (*busy)(void *arg, bool busy); /* from worker threads: something executes, nothing executes */
+	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
 	void *busy_arg;
 };
 struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e); /* all connections stand on return */

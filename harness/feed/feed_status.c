@@ -14,7 +14,7 @@
 #include "harness/os/fs.h"
 
 #define WRITE_EVERY_NS ((int64_t)100 * 1000000)
-#define FLIP_EVERY_NS ((int64_t)20 * 1000000)
+#define FLIP_EVERY_NS ((int64_t)1000000)
 
 static const char *const state_text[] = { "starting", "normal", "failed", "stopped" };
 

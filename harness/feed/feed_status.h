@@ -12,7 +12,7 @@ int feed_status_write(const char *path, const struct feed_status *st, struct err
 int feed_status_read(const char *path, struct feed_status *st, struct err *e);        /* ERR_NOT_FOUND: none yet */
 const char *feed_state_text(enum feed_state s);
 
-/* Written every 100 ms by a thread of its own, and as soon as sink_busy flips (at most every 20 ms). */
+/* Written every 100 ms by a thread of its own, and as soon as sink_busy flips (at most every millisecond). */
 struct feed_board;
 struct feed_board *feed_board_start(const char *path, struct err *e);
 struct feed_status *feed_board_lock(struct feed_board *b); /* to change fields; then unlock */

@@ -104,7 +104,8 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
-	if (runtime_plan(r, "start %s: clone the data template to /var/tmp/drtest-<run>/%s; mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s", name,
+	if (runtime_plan(r, "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
+			    "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s", name,
 			 name, port ? "the given one" : "<free>"))
 		return c;
 	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
@@ -315,9 +316,11 @@ static int apply_redo(lua_State *L)
 	int rc;
 
 	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory }, { NULL, 0, NULL } });
-	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   # fence, merge, all deletes, then all puts", uri, c->name)) {
+	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
+					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
-		rc = cluster_apply_redo(c->c, uri, &(struct replay_opts){ .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp }, &st, &e);
+		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp };
+		rc = cluster_apply_redo(c->c, uri, &o, &st, &e);
 		free(tmp);
 		if (rc < 0)
 			return runtime_raise(L, &e);
@@ -414,19 +417,26 @@ static int pause_resume(lua_State *L, bool pause)
 static int pause_it(lua_State *L) { return pause_resume(L, true); }
 static int resume(lua_State *L) { return pause_resume(L, false); }
 
-/* The feed's burst: the sink executes transactions right now; then `offset_us` of it pass. Not within the time: false. */
+/* The feed's burst: the secondary holds a part of what was released to it. offset_us of it pass, and it still does; a burst that was over
+ * by then is followed by the next, for half as long. Not within the time: false. */
 static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us, struct err *e)
 {
 	struct feed_status st;
+	int64_t busy_ns = 0, now;
 
 	while (!deadline_passed(d) && !clock_cancelled()) {
 		if (feed_get_status(cluster_feed(f->source->c), &st, e) < 0)
 			return false;
-		if (st.sink_busy) {
-			usleep((useconds_t)offset_us);
-			return true;
+		now = clock_mono_ns();
+		if (!st.sink_busy && busy_ns) {
+			busy_ns = 0;
+			offset_us /= 2;
+		} else if (st.sink_busy && !busy_ns) {
+			busy_ns = now;
 		}
-		usleep(1000);
+		if (st.sink_busy && now - busy_ns >= offset_us * 1000)
+			return true;
+		usleep(300);
 	}
 	return false;
 }

@@ -36,7 +36,8 @@ static void feed_sample(void *object, json_t *sample)
 
 	if (!f->running || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
-	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state), "lag_ms", (json_int_t)(clock_wall_ms() - tso_ms(st.checkpoint_ts)),
+	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state),
+		      "lag_ms", (json_int_t)(clock_wall_ms() - tso_ms(st.checkpoint_ts)),
 	              "redo_bytes", (json_int_t)st.redo_bytes);
 	json_object_set_new(s, "checkpoint_ts", json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
 	json_object_set_new(s, "resolved_ts", json_sprintf("%llu", (unsigned long long)st.resolved_ts));

@@ -55,7 +55,8 @@ static const struct runtime_ops ops = { .close = store_close, .health = store_he
 static char *bucket_uri(const struct runtime *r, const struct lua_store *s, const char *path)
 {
 	if (s->port)
-		return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true", path, s->user, s->password, s->port);
+		return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true",
+			       path, s->user, s->password, s->port);
 	return xstrfmt("file://%s/store/%s", runtime_data_dir(r), path);
 }
 

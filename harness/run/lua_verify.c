@@ -127,7 +127,8 @@ static int prefix(lua_State *L, bool model)
 	int64_t start = clock_mono_ns();
 	int rc = 0;
 
-	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL }, { "before", FIELD_FLAG, &o.before_replay }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL },
+						     { "before", FIELD_FLAG, &o.before_replay }, { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "of");
 		if (!lua_isnil(L, -1))
@@ -138,7 +139,8 @@ static int prefix(lua_State *L, bool model)
 		lua_pop(L, 2);
 	}
 	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
-				   : "ledger check: drtest_ledger of %s against the ledger%s", c->name, o.before_replay ? "; before the replay, for the record" : "")) {
+				   : "ledger check: drtest_ledger of %s against the ledger%s",
+				   c->name, o.before_replay ? "; before the replay, for the record" : "")) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
 		o.secondary = *cluster_endpoint(c->c);

@@ -112,7 +112,7 @@ function T:disaster(o) -- luacheck: ignore self
   for key in pairs(o) do
     if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
   end
-  return native.cluster.disaster(o.kill, o.while_busy, steps.duration(o.within or "6s"), steps.draw(15000))
+  return native.cluster.disaster(o.kill, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000))
 end
 
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self
