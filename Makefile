@@ -26,6 +26,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
+.SECONDARY:
 .PHONY: all clean deps demo check bench-deps bench-backup
 all: $(BUILD)/drtest
 
@@ -63,6 +64,11 @@ $(BUILD)/%.lua.o: %.lua tools/embed
 	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.lua.c
 
 CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+# Made again when the version is another one
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+.PHONY: FORCE
+$(BUILD)/cli/version.o: $(BUILD)/version
 $(BUILD)/cli/version.o: CPPFLAGS += -DDRTEST_VERSION='"$(VERSION)"'
 $(BUILD)/drtest: $(CLI_OBJS) $(ALL_LIBS)
 	@echo "  ld $@"

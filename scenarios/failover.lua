@@ -12,12 +12,15 @@ return scenario {
     workers     = { 10,    "connections of the load" },
     rate        = { 100,   "transactions per second over all of them; 0: as fast as they go" },
     soak        = { "20s", "write load before the disaster" },
+    instant     = { "busy", "of the disaster, drawn by the seed: busy (while the secondary holds a part of a flush) or any",
+                    choices = { "busy", "any" } },
+    store_port  = { 6060,  "of the store; a free one when it is taken" },
   },
   run = function(t, opt)
     local store, primary, secondary, new_primary, load, backup, feed, acked
 
     t:step("set up the environment", function()
-      store = t:store { buckets = { "backup", "redo" } }
+      store = t:store { buckets = { "backup", "redo" }, port = opt.store_port }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = opt.load_tables,
                       workers = opt.workers, rate = opt.rate }
@@ -43,12 +46,14 @@ return scenario {
 
     t:step("disaster in the primary", function()
       t:sleep(opt.soak)
-      local busy = t:disaster { kill = primary, while_busy = feed, within = "6s" } -- RTO starts here
+      if opt.instant == "any" then t:sleep(t:draw(2200) / 1000) end -- within two seconds the redo log is flushed
+      local busy = t:disaster { kill = primary, while_busy = opt.instant == "busy" and feed or nil } -- RTO starts here
       load:lost()
       acked = load:stats().acked
       t:figure("acked", acked)
       t:figure("sink_busy", busy)
-      return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(acked), busy and "" or "; the sink was idle")
+      return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(acked),
+        busy and ", while the secondary held a part of a flush" or "")
     end)
 
     t:step("replay the redo log", function()

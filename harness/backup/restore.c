@@ -129,7 +129,7 @@ static int refuse_existing(struct sql *s, const char *db, const char *name, stru
 	strbuf_release(&qd);
 	strbuf_release(&qn);
 	if (rc == 0 && n)
-		rc = err_set(e, ERR_USAGE, 0, "the target already has %s.%s: restore into a fresh server, or drop it there", db, name);
+		rc = err_set(e, ERR_ENV, 0, "the target already has %s.%s: restore into a fresh server, or drop it there", db, name);
 	return rc;
 }
 

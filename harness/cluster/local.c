@@ -101,7 +101,7 @@ static int spawn_server(struct cluster *c, struct err *e)
 {
 	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = log_path(c);
 	char *argv[] = { (char *)"mariadbd", conf, NULL };
-	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log };
+	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log, .outlives_us = c->keep };
 	int rc = -1;
 
 	if (local_user(&o.run_as, e) < 0)
@@ -256,10 +256,11 @@ static int local_stop(struct cluster *c, struct deadline d, struct err *e)
 
 static void local_release(struct cluster *c)
 {
-	/* The data goes with it: no need to let the server end in order. Kept data should be whole. */
-	if (c->keep && c->server)
-		proc_stop(c->server, deadline_in_ms(20000), NULL);
-	proc_free(c->server);
+	/* Kept: it runs on, until `drtest clean`. Else its data goes with it, and it need not end in order. */
+	if (c->keep && c->server && proc_running(c->server))
+		proc_detach(c->server);
+	else
+		proc_free(c->server);
 	c->server = NULL;
 	sampler_end(c);
 	if (c->port >= 0)

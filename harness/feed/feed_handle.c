@@ -31,11 +31,11 @@ static int feed_ended(struct feed *f, struct err *e)
 	struct strbuf tail = STRBUF_INIT;
 
 	if (feed_status_read(f->status_path, &st, &ignored) == 0 && st.state == FEED_FAILED && st.error[0]) {
-		err_set(e, ERR_ENV, 0, "feed %s: %s", f->id, st.error);
+		err_set(e, ERR_ENV, 0, "changefeed %s: %s", f->id, st.error);
 	} else {
 		if (f->log_path)
 			proc_log_tail(f->log_path, 3, &tail);
-		err_set(e, ERR_ENV, 0, "feed %s ended: %s%s%s", f->id, proc_how(f->proc), tail.len ? ": " : "", tail.buf);
+		err_set(e, ERR_ENV, 0, "changefeed %s ended: %s%s%s", f->id, proc_how(f->proc), tail.len ? ": " : "", tail.buf);
 	}
 	strbuf_release(&tail);
 	return -1;
@@ -55,8 +55,8 @@ static int feed_wait_normal(struct feed *f, struct err *e)
 		if (feed_status_read(f->status_path, &st, &why) == 0 && st.state == FEED_NORMAL)
 			return 0;
 		if (pause_ms(POLL_MS, d) < 0)
-			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "feed %s: cancelled while it started", f->id)
-			                         : err_set(e, ERR_TIMEOUT, 0, "feed %s did not start within %d s", f->id, START_MS / 1000);
+			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "changefeed %s: cancelled while it started", f->id)
+			                         : err_set(e, ERR_TIMEOUT, 0, "changefeed %s did not start within %d s", f->id, START_MS / 1000);
 	}
 }
 
@@ -112,7 +112,7 @@ int feed_get_status(struct feed *f, struct feed_status *st, struct err *e)
 	if (feed_status_read(f->status_path, st, e) < 0)
 		return -1;
 	if (st->state == FEED_FAILED)
-		return err_set(e, ERR_ENV, 0, "feed %s: %s", f->id, st->error);
+		return err_set(e, ERR_ENV, 0, "changefeed %s: %s", f->id, st->error);
 	if (running) /* the file is up to 100 ms old */
 		st->lag_ms = clock_wall_ms() - tso_ms(st->checkpoint_ts);
 	return 0;

@@ -359,7 +359,7 @@ static int s3_list(struct store *st, const char *prefix, struct store_list *out,
 	while (rc == 0 && token);
 	free(token);
 	if (rc < 0)
-		err_wrap(e, "list %s", st->redacted);
+		err_wrap(e, "%s", st->redacted);
 	return rc;
 }
 

@@ -193,7 +193,8 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 
 	path = proc_which(s->argv[0]);
 	if (!path) {
-		err_set(e, ERR_ENV, ENOENT, "%s is not installed (looked in PATH)", s->argv[0]);
+		err_set(e, ERR_ENV, ENOENT, strchr(s->argv[0], '/') ? "%s is not there, or no program" : "%s is not installed (looked in PATH)",
+		        s->argv[0]);
 		goto out;
 	}
 	c.path = path;

@@ -467,14 +467,14 @@ static int disaster(lua_State *L)
 		return runtime_raise(L, &e);
 	}
 	runtime_expect(r, c, false);
-	if (f)
-		runtime_expect(r, f, false);
+	if (c->feed)
+		runtime_expect(r, c->feed, false);
 	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feed(c->c) ? " and its changefeed" : "");
 	if (cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
 		return runtime_raise(L, &e);
 	c->alive = false;
-	if (f)
-		f->running = false;
+	if (c->feed)
+		c->feed->running = false;
 	runtime_disaster(r, "kill", target, at);
 	lua_pushboolean(L, busy);
 	return 1;

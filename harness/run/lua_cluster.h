@@ -6,12 +6,14 @@
 
 #include "harness/cluster/cluster.h"
 
+struct lua_feed;
 struct lua_cluster {
 	struct cluster *c;  /* NULL in plan mode */
 	char name[64];
 	unsigned number;    /* the ledger's */
 	bool alive;         /* it was not killed or stopped */
 	pid_t pid;          /* of its server: the sampler's */
+	struct lua_feed *feed; /* the changefeed that reads it, or NULL */
 };
 struct lua_cluster *lua_cluster_check(lua_State *L, int index);
 /* The same for one that has to answer: a killed one is a wrong call. */

@@ -59,6 +59,7 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	struct lua_feed *f = xcalloc(1, sizeof(*f));
 
 	f->source = source;
+	source->feed = f;
 	f->sink = sink;
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	if (source->c)

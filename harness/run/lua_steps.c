@@ -42,7 +42,8 @@ void runtime_step_end(struct runtime *r, const char *status, const char *detail)
 		journal_event(r->journal, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", r->step, "name", r->step_name, "status", status,
 			"seconds", seconds, "detail", text.buf));
 		pthread_mutex_lock(&r->lock); /* the sampler writes on the terminal too */
-		console_step_end(r->console, r->step, r->step_name, status, seconds, text.buf);
+		/* what ended the run is said once, below */
+		console_step_end(r->console, r->step, r->step_name, status, seconds, !strcmp(status, "ok") || !strcmp(status, "failed") ? text.buf : "");
 		pthread_mutex_unlock(&r->lock);
 		strbuf_release(&text);
 	}

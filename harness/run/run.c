@@ -196,14 +196,11 @@ static int begin(struct run *r, struct err *e)
 static int say_error(struct run *r, const struct err *e, const char *traceback, const char **word)
 {
 	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
-	bool interrupted = e->kind == ERR_CANCELLED && !r->rt.timed_out;
+	bool cut_short = r->rt.cut_short[0] && e->kind == ERR_CANCELLED, interrupted = !cut_short && e->kind == ERR_CANCELLED;
 
 	if (r->rt.step_name[0])
 		strbuf_addf(&raw, "step %d, %s: ", r->rt.step, r->rt.step_name);
-	if (r->rt.timed_out && e->kind == ERR_CANCELLED)
-		strbuf_addf(&raw, "the run did not end within %lld s (--timeout)", (long long)(r->o->timeout_ms / 1000));
-	else
-		strbuf_addstr(&raw, e->text);
+	strbuf_addstr(&raw, cut_short ? r->rt.cut_short : interrupted ? "interrupted" : e->text);
 	secret_redact(&text, raw.buf);
 	runtime_step_end(&r->rt, interrupted ? "interrupted" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
 	fflush(stdout);
@@ -350,6 +347,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		goto out;
 	}
 	catch_signals();
+	r.rt.timeout_ms = o->timeout_ms;
 	r.rt.timeout_ns = clock_mono_ns() + o->timeout_ms * 1000000;
 	FILE *null = o->quiet ? fopen("/dev/null", "we") : NULL;
 

@@ -1,6 +1,7 @@
 #include "harness/run/runtime.h"
 
 #include <lauxlib.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,11 @@
 #include "harness/base/secret.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/run/runtime_impl.h"
 
 #define ERROR_METATABLE "drtest.error"
+#define ROOM_BYTES_MIN ((int64_t)8 << 20)
 #define HEALTH_MS 50
 #define SAMPLE_MS 1000
 static char registry_key; /* its address names the runtime in Lua's registry */
@@ -158,6 +161,22 @@ static void live_line(struct runtime *r, json_t *s)
 	console_live(r->console, text);
 }
 
+/* Cancels the run while there is still room for the journal's end and the reports. */
+static void look_at_limits(struct runtime *r)
+{
+	int64_t room = fs_free_bytes(r->dir);
+
+	if (r->cut_short[0])
+		return;
+	if (r->timeout_ns && clock_mono_ns() > r->timeout_ns)
+		snprintf(r->cut_short, sizeof(r->cut_short), "the run did not end within %lld s (--timeout)", (long long)(r->timeout_ms / 1000));
+	else if (room >= 0 && room < ROOM_BYTES_MIN)
+		snprintf(r->cut_short, sizeof(r->cut_short), "No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
+		         (long long)(room >> 10));
+	if (r->cut_short[0])
+		clock_cancel(SIGALRM);
+}
+
 static void *sampler_main(void *arg)
 {
 	struct runtime *r = arg;
@@ -174,10 +193,7 @@ static void *sampler_main(void *arg)
 			;
 		if (r->sampler_stop)
 			break;
-		if (r->timeout_ns && clock_mono_ns() > r->timeout_ns && !r->timed_out) {
-			r->timed_out = true;
-			clock_cancel(14 /* SIGALRM */);
-		}
+		look_at_limits(r);
 		json_t *s = json_object(), *rss = json_object();
 
 		json_object_set_new(rss, "drtest", json_integer(rss_kib()));

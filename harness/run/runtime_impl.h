@@ -43,8 +43,9 @@ struct runtime {
 	pthread_t sampler;
 	bool sampling, sampler_stop;
 	pthread_cond_t wake;
+	int64_t timeout_ms;
 	int64_t timeout_ns;      /* CLOCK_MONOTONIC; the run is cancelled then */
-	bool timed_out;
+	char cut_short[160];     /* why the sampler cancelled the run: its time was over, its folder's disk full */
 };
 int runtime_sampler_start(struct runtime *r, struct err *e);
 void runtime_sampler_stop(struct runtime *r);

@@ -267,13 +267,18 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 static int handler(lua_State *L)
 {
 	struct strbuf *out = lua_touserdata(L, lua_upvalueindex(1));
+	char line[600], last[600] = "";
 	lua_Debug ar;
 
 	for (int level = 0, n = 0; n < FRAMES_MAX && lua_getstack(L, level, &ar); level++) {
 		lua_getinfo(L, "Sl", &ar);
 		if (ar.source[0] != '@' || ar.currentline <= 0)
 			continue;
-		strbuf_addf(out, "%s%s:%d", out->len ? "\n" : "", ar.source + 1, ar.currentline);
+		snprintf(line, sizeof(line), "%s:%d", ar.source + 1, ar.currentline);
+		if (!strcmp(line, last)) /* a call to C, and where it is called: one line */
+			continue;
+		strbuf_addf(out, "%s%s", out->len ? "\n" : "", line);
+		memcpy(last, line, sizeof(last));
 		n++;
 	}
 	return 1;

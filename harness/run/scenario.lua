@@ -41,6 +41,7 @@ local function scenario(s)
     if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
       error(("scenario: option %s has to be { default, \"help\" }"):format(tostring(key)), 2)
     end
+    if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices has to be a list"):format(key), 2) end
   end
   return setmetatable(s, { __name = "drtest.scenario" })
 end
@@ -153,6 +154,10 @@ local function coerce(s, set)
       if typed == nil then steps.usage(("option %s: '%s' is not true or false"):format(name, value)) end
     else
       typed = value
+      for i, choice in ipairs(o.choices or {}) do
+        if choice == value then break end
+        if i == #o.choices then steps.usage(("option %s: '%s' is none of %s"):format(name, value, table.concat(o.choices, ", "))) end
+      end
       if o[1]:match("^%d[%d.]*[a-z]+$") then steps.duration(value) end -- its default is a duration: so is this
     end
     opt[name] = typed

@@ -299,7 +299,7 @@ static void a_used_prefix_and_a_used_target_are_refused(void **unused)
 	run(s, "CREATE TABLE small.t (other int)");
 	assert_int_equal(restore(st, &e), -1);
 	assert_non_null(strstr(e.text, "already has small.t"));
-	assert_int_equal(e.kind, ERR_USAGE);
+	assert_int_equal(e.kind, ERR_ENV);
 	sql_close(s);
 	store_free(st);
 }

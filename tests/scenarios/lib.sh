@@ -5,10 +5,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 DRTEST=${DRTEST:-$PWD/${BUILD:-build}/drtest}
 [ -x "$DRTEST" ] || { echo "not built: $DRTEST"; exit 1; }
 scratch=$(mktemp -d /tmp/drtest-test.XXXXXX)
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 finish() {
 	rm -rf "$scratch"
-	echo "$passed passed, $failed failed"
+	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
 }
 trap finish EXIT
@@ -29,4 +29,30 @@ expect() {
 	else
 		ok
 	fi
+}
+
+# nothing_left NAME: of the runs in $out neither a process nor a data directory is left (their names tell them from other tests').
+nothing_left() {
+	local run
+	for run in "$out"/*/; do
+		run=$(basename "$run")
+		if pgrep -af "/var/tmp/drtest-$run/" >"$scratch/left"; then
+			bad "$1: still running: $(cat "$scratch/left")"
+		elif [ -e "/var/tmp/drtest-$run" ]; then
+			bad "$1: /var/tmp/drtest-$run is left"
+		else
+			ok
+		fi
+	done
+	rm -rf "${out:?}"
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.01
+	done
 }

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Ctrl-C in each step of the failover drill: it says so, exits with 130, leaves a report, and nothing else.
+. "$(dirname "$0")/lib.sh"
+out=$scratch/runs
+
+for step in 1 2 3 4 5 6; do
+	rm -f "$scratch/log"
+	rate=100
+	[ $step != 5 ] || rate=0 # as fast as it goes: much to check and to replay, so that the step lasts
+	"$DRTEST" run scenarios/failover.lua --out "$out" --set tables=3 --set table_size=2000 --set soak=2s --set rate=$rate >"$scratch/log" 2>&1 &
+	pid=$!
+	if [ $step = 1 ]; then
+		wait_for 20 grep -q '^drtest .* failover' "$scratch/log"
+		sleep 0.2
+	else
+		wait_for 60 grep -q "^  $((step - 1)) .* ok " "$scratch/log"
+		[ $step = 5 ] || sleep 0.02
+	fi
+	kill -INT $pid
+	wait $pid
+	rc=$?
+	run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
+	[ $rc = 130 ] && ok || bad "step $step: exit $rc: $(tail -n 4 "$scratch/log")"
+	grep -Eq "^  $step .* interrupted" "$scratch/log" && ok || bad "step $step is not the interrupted one: $(cat "$scratch/log")"
+	grep -q '^drtest: step .*interrupted' "$scratch/log" && ok || bad "step $step: not said: $(cat "$scratch/log")"
+	[ -s "$run/report.html" ] && ok || bad "step $step: no report"
+	nothing_left "step $step"
+done

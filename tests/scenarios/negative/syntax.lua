@@ -1,0 +1,3 @@
+-- No Lua.
+local scenario = require "drtest.scenario"
+return scenario { name = "syntax" run = }
