@@ -26,7 +26,6 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.SECONDARY:
 .PHONY: all clean deps demo check bench-deps bench-backup
 all: $(BUILD)/drtest
 
@@ -100,7 +99,7 @@ CMD_OBJS = $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJS))
 $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(INTEGRATION_COMMON) $(ALL_LIBS)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $< $(INTEGRATION_COMMON) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -lcmocka $(LDLIBS)
-.SECONDARY: $(INTEGRATION_COMMON)
+.SECONDARY:
 
 # All that tests/run runs: integration tests as they are shipped, unit tests and fuzzers sanitized, the load engine also under TSan.
 .PHONY: tests unit-tests integration-tests
