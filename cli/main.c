@@ -10,6 +10,7 @@
 #include "cli/cmd_redo.h"
 #include "cli/cmd_report.h"
 #include "cli/cmd_run.h"
+#include "cli/cmd_selftest.h"
 #include "cli/version.h"
 
 static const struct {
@@ -25,6 +26,7 @@ static const struct {
 	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
 	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
 	{ "restore", cmd_restore, "a backup into an empty server" },
+	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught" },
 	{ "diff", cmd_diff, "compare two servers down to the row" },
 	{ "load", cmd_load, "a write load on its own: prepare, run, cleanup" },
 	{ "feed", cmd_feed, "the changefeed on its own" },

@@ -1,0 +1,257 @@
+#include "cli/cmd_selftest.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/selftest.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "harness/run/data_dir.h"
+
+#define SEEDS_MAX 1000u
+
+static const char help[] =
+	"usage: drtest selftest [--seeds N] [--seed N] [--recordings N] [--out FILE] [--json]\n"
+	"Does the verdict deserve trust? A small drill is recorded on real servers; then it is judged many times with one defect planted in it:\n"
+	"each defect must be caught by the check that is meant for it, each harmless twin must pass. Prints the table of defects and checks.\n"
+	"  --seeds N       places for each defect (2; the full test takes 20)\n"
+	"  --seed N        of the first recording (42)\n"
+	"  --recordings N  drills that are recorded, one after the other (1)\n"
+	"  --out FILE      the table as JSON\n"
+	"  --json          the table as JSON on standard output\n"
+	"Exit codes: 0 all caught and no false alarm, 1 not, 2 wrong usage, 3 the servers could not be started.\n";
+
+struct options {
+	unsigned seeds, recordings;
+	uint64_t seed;
+	const char *out;
+	bool json;
+};
+
+struct score *score_add(struct scores *t, const char *name, const char *what, bool harmless)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (!strcmp(t->s[i].name, name))
+			return &t->s[i];
+	t->s = xreallocarray(t->s, t->n + 1, sizeof(*t->s));
+	t->s[t->n] = (struct score){ .name = name, .what = what, .harmless = harmless };
+	return &t->s[t->n++];
+}
+
+static int judge_one(const struct planted_run *run, const struct planted_defect *d, const struct planted_case *c, struct score *s, struct err *e)
+{
+	static const unsigned checks[] = { PLANTED_LEDGER, PLANTED_MODEL };
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct prefix_result r = { 0 };
+		int rc = planted_judge(run, c, checks[i], &r, e);
+		bool bad = r.verdict != VERDICT_PASS;
+
+		prefix_result_release(&r);
+		if (rc < 0)
+			return -1;
+		s->judged[i]++;
+		s->by[i] += bad;
+		failed |= bad ? checks[i] : 0;
+	}
+	s->planted++;
+	bool hit = d->meant ? (failed & d->meant) == d->meant : failed != 0;
+
+	s->caught += hit;
+	if (hit != (d->meant != 0) && !s->missed[0])
+		snprintf(s->missed, sizeof(s->missed), "%s", c->where);
+	return 0;
+}
+
+static int plant_all(const struct planted_run *run, const struct options *o, uint64_t round, struct scores *t, struct err *e)
+{
+	for (size_t i = 0; i < planted_n_defects; i++) {
+		const struct planted_defect *d = &planted_defects[i];
+		struct score *s = score_add(t, d->name, d->what, !d->meant);
+
+		for (unsigned k = 0; k < o->seeds; k++) {
+			struct planted_case c;
+			struct rng g;
+			int rc = 0;
+
+			rng_seed3(&g, o->seed + round, i, k);
+			planted_case_init(run, &c);
+			if (d->plant(run, &g, &c))
+				rc = judge_one(run, d, &c, score_add(t, d->name, d->what, !d->meant), e);
+			else
+				s->no_place++;
+			planted_case_release(&c);
+			if (rc < 0)
+				return err_wrap(e, "%s", d->name);
+		}
+	}
+	return 0;
+}
+
+static bool is_good(const struct score *s)
+{
+	return s->planted > 0 && (s->harmless ? s->caught == 0 : s->caught == s->planted);
+}
+
+static void cell(char *out, size_t room, const struct score *s, unsigned i)
+{
+	if (s->judged[i])
+		snprintf(out, room, "%u/%u", s->by[i], s->judged[i]);
+	else
+		snprintf(out, room, "-");
+}
+
+static void print_table(const struct scores *t)
+{
+	static const char *const check[] = { "ledger", "model", "compare", "forensic", "drill" };
+
+	printf("%-66s %8s", "defect", "caught");
+	for (unsigned i = 0; i < 5; i++)
+		printf(" %8s", check[i]);
+	putchar('\n');
+	for (size_t i = 0; i < t->n; i++) {
+		const struct score *s = &t->s[i];
+		char text[24];
+
+		snprintf(text, sizeof(text), "%u/%u", s->caught, s->planted);
+		printf("%-66s %8s", s->what, text);
+		for (unsigned k = 0; k < 5; k++) {
+			cell(text, sizeof(text), s, k);
+			printf(" %8s", text);
+		}
+		printf("%s\n", is_good(s) ? "" : !s->planted ? "  NOT PLANTED" : s->harmless ? "  FALSE ALARM" : "  MISSED");
+		if (!is_good(s) && s->missed[0])
+			printf("    first: %s\n", s->missed);
+	}
+}
+
+static json_t *table_json(const struct scores *t)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct score *s = &t->s[i];
+		json_t *by = json_object();
+		static const char *const check[] = { "ledger", "model", "compare", "forensic", "drill" };
+
+		for (unsigned k = 0; k < 5; k++)
+			if (s->judged[k])
+				json_object_set_new(by, check[k], json_pack("{s:i,s:i}", "failed", (int)s->by[k], "judged", (int)s->judged[k]));
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:i,s:i,s:i,s:o,s:b}", "name", s->name, "what", s->what, "harmless", s->harmless,
+			"planted", (int)s->planted, "caught", (int)s->caught, "no_place", (int)s->no_place, "checks", by, "good", is_good(s)));
+	}
+	return rows;
+}
+
+static int one_recording(const struct options *o, unsigned round, struct scores *t, struct err *e)
+{
+	struct recording r = { 0 };
+	char *dir = NULL, *run = xstrfmt("selftest-%d-%u", (int)getpid(), round);
+	int lock = data_dir_make(run, &dir, e), rc = -1;
+
+	free(run);
+	if (lock < 0)
+		return -1;
+	guardian_path(dir);
+	if (recording_make(&r, dir, o->seed + round, e) == 0) {
+		if (!o->json)
+			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round, r.evidence);
+		rc = plant_all(&r.run, o, round, t, e);
+	}
+	recording_free(&r);
+	fs_remove_tree(dir, NULL);
+	guardian_path_forget(dir);
+	close(lock);
+	free(dir);
+	return rc;
+}
+
+static int number(const char *text, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	*out = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && *out <= max ? 0 : -1;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' }, { "recordings", required_argument, NULL, 'r' },
+		{ "out", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	uint64_t n;
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1)
+		switch (c) {
+		case 'h': fputs(help, stdout); return 1;
+		case 'j': o->json = true; break;
+		case 'o': o->out = optarg; break;
+		case 'n': case 's': case 'r':
+			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 || (c != 's' && !n)) {
+				fprintf(stderr, "drtest selftest: \"%.60s\" is out of range\n", optarg);
+				return 2;
+			}
+			if (c == 's')
+				o->seed = n;
+			else
+				*(c == 'n' ? &o->seeds : &o->recordings) = (unsigned)n;
+			break;
+		default: fputs(help, stderr); return 2;
+		}
+	if (optind < argc) {
+		fprintf(stderr, "drtest selftest: '%s' is not understood\n%s", argv[optind], help);
+		return 2;
+	}
+	return 0;
+}
+
+int cmd_selftest(int argc, char **argv)
+{
+	struct options o = { .seeds = 2, .recordings = 1, .seed = 42 };
+	struct scores t = { 0 };
+	struct err e = ERR_INIT;
+	int rc = parse(argc, argv, &o);
+	size_t bad = 0, planted = 0;
+
+	if (rc)
+		return rc == 1 ? 0 : rc;
+	if (guardian_start(&e) < 0)
+		goto failed;
+	for (unsigned i = 0; i < o.recordings; i++)
+		if (one_recording(&o, i, &t, &e) < 0)
+			goto failed;
+	for (size_t i = 0; i < t.n; i++) {
+		bad += !is_good(&t.s[i]);
+		planted += t.s[i].planted;
+	}
+	json_t *j = json_pack("{s:i,s:o,s:b}", "planted", (int)planted, "defects", table_json(&t), "good", bad == 0);
+
+	if (o.json)
+		json_dumpf(j, stdout, JSON_INDENT(2));
+	else
+		print_table(&t);
+	if (o.out && json_dump_file(j, o.out, JSON_INDENT(2)) < 0)
+		rc = err_set(&e, ERR_IO, 0, "write %s", o.out);
+	json_decref(j);
+	if (rc < 0)
+		goto failed;
+	if (!o.json)
+		printf("%zu places planted in %zu kinds: %s\n", planted, t.n, bad ? "NOT all as they should be" : "each defect caught, no false alarm");
+	free(t.s);
+	guardian_stop();
+	return bad ? 1 : 0;
+failed:
+	fprintf(stderr, "drtest selftest: %s\n", e.text);
+	free(t.s);
+	guardian_stop();
+	return err_exit_code(&e);
+}
