@@ -22,6 +22,9 @@ lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
 objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1)))
 lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
+# What reports carry inside themselves: scripts, style sheets, and the vendored ones' licence.
+web_of = $(patsubst %,$(BUILD)/%.embed.o,$(wildcard $(call dir_of,$(1))/*.js $(call dir_of,$(1))/*.css $(call dir_of,$(1))/*.json \
+	$(call dir_of,$(1))/vendor/*/*))
 ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
@@ -45,7 +48,7 @@ check: deps
 
 
 define LIB_RULE
-$(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1))
+$(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1)) $(call web_of,$(1))
 	@rm -f $$@
 	@ar rcs $$@ $$^
 endef
@@ -61,6 +64,11 @@ $(BUILD)/%.lua.o: %.lua tools/embed
 	@mkdir -p $(@D)
 	@tools/embed $< > $(BUILD)/$*.lua.c
 	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.lua.c
+
+$(BUILD)/%.embed.o: % tools/embed
+	@mkdir -p $(@D)
+	@tools/embed $< > $(BUILD)/$*.embed.c
+	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.embed.c
 
 CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 # Made again when the version is another one

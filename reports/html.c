@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "reports/embedded.h"
 #include "reports/formats.h"
 #include "reports/html_chart.h"
-#include "reports/html_style.h"
 #include "reports/text.h"
 
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
@@ -93,11 +93,11 @@ static void alerts(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</p>\n");
 }
 
-/* The disaster is the first fault; a scenario without one has no RPO to tell. */
+/* A scenario without a disaster has no RPO to tell. */
 static void rpo_card(const struct run_model *m, struct strbuf *out)
 {
 	char when[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER];
-	bool timed = m->faults_n && run_model_time(m, m->faults[0].at, "%H:%M:%S", when, sizeof(when));
+	bool timed = m->disaster_at >= 0 && run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when));
 
 	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
 	if (m->rpo_lost < 0) {
@@ -313,6 +313,8 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 		strbuf_addch(out, ' ');
 		text_html(out, f->target);
 		strbuf_addstr(out, "</td><td>");
+		if (f->until > f->at)
+			strbuf_addf(out, "healed after %s%s", text_seconds(at, f->until - f->at), f->detail[0] ? "; " : "");
 		text_html(out, f->detail);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
@@ -328,6 +330,27 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, "</td></tr>\n");
 	}
 	strbuf_addstr(out, "</table></div></section>\n");
+}
+
+static void logs(const struct run_model *m, struct strbuf *out)
+{
+	size_t k;
+	json_t *line;
+
+	if (!m->logs_n)
+		return;
+	strbuf_addstr(out, "<section class=\"logs\"><h2>Logs <small class=\"dim\">last lines of each process when it failed</small></h2>\n");
+	for (size_t i = 0; i < m->logs_n; i++) {
+		strbuf_addstr(out, "<details open><summary>");
+		text_html(out, m->logs[i].process);
+		strbuf_addstr(out, "</summary><pre>");
+		json_array_foreach(m->logs[i].lines, k, line) {
+			text_html(out, json_string_value(line));
+			strbuf_addch(out, '\n');
+		}
+		strbuf_addstr(out, "</pre></details>\n");
+	}
+	strbuf_addstr(out, "</section>\n");
 }
 
 static void notes(const struct run_model *m, struct strbuf *out)
@@ -400,15 +423,19 @@ void format_html(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, " seed ");
 		text_html(out, m->seed);
 	}
-	strbuf_addf(out, " · drtest</title><style>%s</style></head>\n<body><main>\n", html_css);
+	strbuf_addf(out, " · drtest</title><style>%s\n%s</style></head>\n<body><main>\n",
+		(const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
 	header(m, out);
 	alerts(m, out);
 	answers(m, out);
 	checks(m, out);
 	notes(m, out);
 	html_charts(m, out);
+	logs(m, out);
 	steps(m, out);
 	happenings(m, out);
 	environment(m, out);
-	strbuf_addf(out, "</main><script>%s</script></body></html>\n", html_js);
+	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
+		(const char *)embed_reports_vendor_uplot_LICENSE, (const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
+		(const char *)embed_reports_report_js);
 }

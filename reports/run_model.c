@@ -12,12 +12,11 @@
 
 #define LIST_MAX 1000  /* steps, faults, moves, spans, notes, options, figures */
 #define CHECKS_MAX 10000
-#define SERIES_MAX 64
 #define FINDING_KEYS_MAX 16
 #define FINDING_TEXT_MAX 512
 #define NAME_MAX_BYTES 200
 #define SECONDS_MAX 1e8 /* three years */
-#define VALUE_MAX 1e15  /* of a sample: what is beyond is no measurement */
+#define LOGS_MAX 64
 
 const char *const rto_part_names[RTO_PARTS] = { "service", "detect", "replay", "check", "promote", "redundant" };
 
@@ -262,13 +261,44 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	}
 }
 
+static void healed(struct run_model *m, const char *target, const char *kind, double at)
+{
+	for (size_t i = m->faults_n; i-- > 0;) {
+		struct model_fault *f = &m->faults[i];
+
+		if (f->until < 0 && f->at <= at && !strcmp(f->target, target) && (!*kind || !strcmp(f->kind, kind))) {
+			f->until = at;
+			return;
+		}
+	}
+}
+
 static void on_fault(struct run_model *m, json_t *ev, double t)
 {
 	struct model_fault *f = APPEND(m, faults, LIST_MAX);
+	double at = seconds_of(ev, "at", t);
 
-	if (f)
-		*f = (struct model_fault){ text_of(ev, "kind", NAME_MAX_BYTES), text_of(ev, "target", NAME_MAX_BYTES),
-			text_of(ev, "detail", MODEL_TEXT_MAX), seconds_of(ev, "at", t) };
+	if (!f)
+		return;
+	*f = (struct model_fault){ text_of(ev, "kind", NAME_MAX_BYTES), text_of(ev, "target", NAME_MAX_BYTES),
+		text_of(ev, "detail", MODEL_TEXT_MAX), at, number_of(ev, "until", -1) };
+	if (f->until < at || f->until > SECONDS_MAX)
+		f->until = -1;
+	if (json_is_true(json_object_get(ev, "disaster")))
+		m->disaster_at = at;
+	if (!strcmp(f->kind, "resume")) { /* what goes on is a pause that ended */
+		f->until = at;
+		healed(m, f->target, "pause", at);
+	}
+}
+
+static void on_heal(struct run_model *m, json_t *ev, double t)
+{
+	char *target = text_of(ev, "target", NAME_MAX_BYTES), *kind = text_of(ev, "kind", NAME_MAX_BYTES);
+
+	healed(m, target, kind, seconds_of(ev, "at", t));
+	free(target);
+	free(kind);
 }
 
 static void on_move(struct run_model *m, json_t *ev, double t)
@@ -366,76 +396,6 @@ static void on_end(struct run_model *m, json_t *ev, double t)
 	keep_text(&m->error, ev, "error");
 }
 
-static struct model_series *series_slot(struct run_model *m, enum series_kind kind, const char *name)
-{
-	struct model_series **slot, *s;
-
-	for (size_t i = 0; i < m->series_n; i++)
-		if (m->series[i]->kind == kind && !strcmp(m->series[i]->name, name))
-			return m->series[i];
-	slot = APPEND(m, series, SERIES_MAX);
-	if (!slot)
-		return NULL;
-	s = *slot = xcalloc(1, sizeof(*s));
-	s->kind = kind;
-	s->name = xstrdup(name);
-	s->stride = 1;
-	s->dashed = kind == SERIES_LAG_S && strstr(name, ": redo log");
-	s->last_t = -1;
-	return s;
-}
-
-static double joined(const struct model_series *s, double a, double b, double weight)
-{
-	return s->kind == SERIES_RATE ? a + (b - a) * weight : a > b ? a : b;
-}
-
-static void series_flush(struct model_series *s)
-{
-	if (!s->pending_n)
-		return;
-	s->t[s->n] = s->pending_t;
-	s->v[s->n++] = s->pending_v;
-	s->pending_n = 0;
-	if (s->n < MODEL_POINTS_MAX)
-		return;
-	for (size_t i = 0; i < MODEL_POINTS_MAX / 2; i++) { /* full: two points become one */
-		s->t[i] = s->t[2 * i];
-		s->v[i] = joined(s, s->v[2 * i], s->v[2 * i + 1], 0.5);
-	}
-	s->n = MODEL_POINTS_MAX / 2;
-	s->stride *= 2;
-}
-
-static void series_add(struct run_model *m, enum series_kind kind, const char *name, double t, double v)
-{
-	struct model_series *s = v >= 0 && v <= VALUE_MAX ? series_slot(m, kind, name) : NULL;
-
-	if (!s || (s->n && t < s->t[s->n - 1]))
-		return;
-	if (s->pending_n++ == 0) {
-		s->pending_t = t;
-		s->pending_v = v;
-	} else {
-		s->pending_v = joined(s, s->pending_v, v, 1.0 / s->pending_n);
-	}
-	if (s->pending_n >= s->stride)
-		series_flush(s);
-}
-
-/* A total becomes a rate; a total that falls (the load began anew) is a new beginning. */
-static void series_total(struct run_model *m, const char *name, double t, double total)
-{
-	struct model_series *s = total >= 0 ? series_slot(m, SERIES_RATE, name) : NULL;
-
-	if (!s)
-		return;
-	if (s->last_t >= 0 && t > s->last_t && total >= s->last_total)
-		series_add(m, SERIES_RATE, name, t, (total - s->last_total) / (t - s->last_t));
-	s->last_t = t;
-	s->last_total = total;
-}
-
 static void sample_feed(struct run_model *m, json_t *feed, double t)
 {
 	char *name, *label;
@@ -452,52 +412,95 @@ static void sample_feed(struct run_model *m, json_t *feed, double t)
 		name = xstrdup("changefeed");
 	}
 	if (lag_ms >= 0)
-		series_add(m, SERIES_LAG_S, name, t, lag_ms / 1e3);
+		samples_add(m->samples, SERIES_LAG_S, name, lag_ms / 1e3);
 	if (behind_ms < 0 && resolved && m->wall_ms && tso_parse(resolved, &ts) && ts) {
 		behind_ms = (double)(m->wall_ms - tso_ms(ts)) + t * 1e3;
 		behind_ms = behind_ms < 0 ? 0 : behind_ms;
 	}
 	if (behind_ms >= 0 && behind_ms < SECONDS_MAX * 1e3) {
 		label = xstrfmt("%s: redo log", name);
-		series_add(m, SERIES_LAG_S, label, t, behind_ms / 1e3);
+		samples_add(m->samples, SERIES_LAG_S, label, behind_ms / 1e3);
 		free(label);
 	}
 	if (bytes >= 0)
-		series_add(m, SERIES_REDO_MIB, name, t, bytes / 1048576);
+		samples_add(m->samples, SERIES_REDO_MIB, name, bytes / 1048576);
 	free(name);
+}
+
+static void sample_processes(struct run_model *m, json_t *o, enum series_kind kind, double t)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(o, key, v) {
+		char *process = text_cut(key, 60);
+
+		if (json_is_number(v) && kind == SERIES_RSS_MIB)
+			samples_add(m->samples, kind, process, json_number_value(v) / 1024);
+		else if (json_is_number(v)) /* milliseconds of CPU in all: a share of one core */
+			samples_total(m->samples, kind, process, t, json_number_value(v), 0.1);
+		free(process);
+	}
 }
 
 static void on_sample(struct run_model *m, json_t *ev, double t)
 {
 	static const char *const percentiles[] = { "p50", "p95", "p99", "max" };
-	json_t *load = json_object_get(ev, "load"), *rss = json_object_get(ev, "rss_kib");
-	json_t *feeds = json_object_get(ev, "feeds"), *v;
-	const char *key;
+	static const char *const totals[] = { "failed", "unknown", "retried" };
+	json_t *load = json_object_get(ev, "load"), *feeds = json_object_get(ev, "feeds"), *v;
 	char name[32];
 	size_t i;
 
+	if (!samples_begin(m->samples, t))
+		return;
 	if (json_is_object(load)) {
-		series_add(m, SERIES_RATE, "acknowledged", t, number_of(load, "tps", -1));
-		series_total(m, "failed", t, number_of(load, "failed", -1));
-		series_total(m, "unknown", t, number_of(load, "unknown", -1));
+		samples_add(m->samples, SERIES_RATE, "acknowledged", number_of(load, "tps", -1));
+		for (i = 0; i < 3; i++)
+			samples_total(m->samples, SERIES_RATE, totals[i], t, number_of(load, totals[i], -1), 1);
 		for (i = 0; i < 4; i++) {
 			snprintf(name, sizeof(name), "%s_us", percentiles[i]);
 			/* an interval without a transaction has no latency: zero there means none */
 			if (number_of(load, name, 0) > 0)
-				series_add(m, SERIES_LATENCY_MS, percentiles[i], t, number_of(load, name, 0) / 1e3);
+				samples_add(m->samples, SERIES_LATENCY_MS, percentiles[i], number_of(load, name, 0) / 1e3);
 		}
 	}
 	if (!json_is_array(feeds)) /* else it is one of them */
 		sample_feed(m, json_object_get(ev, "feed"), t);
 	json_array_foreach(feeds, i, v)
 		sample_feed(m, v, t);
-	json_object_foreach(rss, key, v)
-		if (json_is_number(v)) {
-			char *process = text_cut(key, 60);
+	sample_processes(m, json_object_get(ev, "cpu_ms"), SERIES_CPU, t);
+	sample_processes(m, json_object_get(ev, "rss_kib"), SERIES_RSS_MIB, t);
+}
 
-			series_add(m, SERIES_RSS_MIB, process, t, json_number_value(v) / 1024);
-			free(process);
-		}
+/* Work with a known end: its share done, in percent. */
+static void on_progress(struct run_model *m, json_t *ev, double t)
+{
+	double done = number_of(ev, "done", -1), total = number_of(ev, "total", -1);
+	char *what = text_of(ev, "what", 60);
+
+	if (!what[0] || done < 0 || total <= 0)
+		m->left_out++;
+	else if (samples_begin(m->progress, t))
+		samples_add(m->progress, SERIES_PROGRESS, what, done > total ? 100 : done / total * 100);
+	free(what);
+}
+
+static void on_log_tail(struct run_model *m, json_t *ev, double t)
+{
+	json_t *lines = json_object_get(ev, "lines"), *line;
+	struct model_log *log = json_is_array(lines) ? APPEND(m, logs, LOGS_MAX) : NULL;
+	size_t n = json_array_size(lines), i;
+
+	(void)t;
+	if (!log) {
+		m->left_out += !json_is_array(lines);
+		return;
+	}
+	log->process = text_of(ev, "process", NAME_MAX_BYTES);
+	log->lines = json_array();
+	json_array_foreach(lines, i, line)
+		if (i + MODEL_LOG_LINES_MAX >= n && json_is_string(line))
+			json_array_append_new(log->lines, plain_value(line, FINDING_TEXT_MAX));
 }
 
 static int on_event(void *arg, json_t *ev)
@@ -520,6 +523,9 @@ static int on_event(void *arg, json_t *ev)
 		{ "rto", on_rto },
 		{ "end", on_end },
 		{ "version", on_version },
+		{ "heal", on_heal },
+		{ "progress", on_progress },
+		{ "log_tail", on_log_tail },
 	};
 	struct run_model *m = arg;
 	const char *name = json_string_value(json_object_get(ev, "ev"));
@@ -568,8 +574,15 @@ static void conclude(struct run_model *m, const struct err *damage)
 			s->detail = xstrdup("the journal ends here");
 		}
 	}
-	for (size_t i = 0; i < m->series_n; i++)
-		series_flush(m->series[i]);
+	/* older journals do not mark it: the first kill, or whatever came first */
+	for (size_t i = 0; m->disaster_at < 0 && i < m->faults_n; i++)
+		if (!strcmp(m->faults[i].kind, "kill"))
+			m->disaster_at = m->faults[i].at;
+	if (m->disaster_at < 0 && m->faults_n)
+		m->disaster_at = m->faults[0].at;
+	samples_end(m->samples);
+	samples_end(m->progress);
+	m->left_out += m->samples->left_out + m->progress->left_out;
 	if (m->left_out)
 		json_array_insert_new(m->notes, 0,
 			json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
@@ -582,7 +595,8 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 
 	*m = (struct run_model){ .options = json_object(), .versions = json_object(), .figures = json_object(),
 		.standins = json_array(), .notes = json_array(), .rpo_lost = -1, .rpo_acked = -1, .rpo_window_ms = -1,
-		.rpo_behind_ms = -1, .verdict = OUTCOME_UNKNOWN };
+		.rpo_behind_ms = -1, .disaster_at = -1, .verdict = OUTCOME_UNKNOWN, .samples = xcalloc(1, sizeof(*m->samples)),
+		.progress = xcalloc(1, sizeof(*m->progress)) };
 	char **const texts[] = { &m->drtest, &m->scenario, &m->sentence, &m->ground, &m->seed, &m->command, &m->error };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -630,16 +644,20 @@ void run_model_release(struct run_model *m)
 	}
 	for (size_t i = 0; i < m->spans_n; i++)
 		free(m->spans[i].name);
-	for (size_t i = 0; i < m->series_n; i++) {
-		free(m->series[i]->name);
-		free(m->series[i]);
+	for (size_t i = 0; i < m->logs_n; i++) {
+		free(m->logs[i].process);
+		json_decref(m->logs[i].lines);
 	}
+	samples_release(m->samples);
+	samples_release(m->progress);
 	free(m->steps);
 	free(m->checks);
 	free(m->faults);
 	free(m->moves);
 	free(m->spans);
-	free(m->series);
+	free(m->logs);
+	free(m->samples);
+	free(m->progress);
 	*m = (struct run_model){ 0 };
 }
 

@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 #include "harness/base/err.h"
+#include "reports/samples.h"
 
 #define MODEL_SCHEMA 1
 #define MODEL_TEXT_MAX 4096          /* bytes of one text */
 #define MODEL_FINDINGS_CHECK_MAX 1000 /* findings kept of one check; the rest is counted */
 #define MODEL_FINDINGS_MAX 20000      /* findings kept of a run */
-#define MODEL_POINTS_MAX 1200         /* points of a series: more than a chart has pixels for */
+#define MODEL_LOG_LINES_MAX 40        /* of one process; the last ones */
 
 enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_ERROR, OUTCOME_INTERRUPTED };
 const char *outcome_name(enum outcome o); /* "pass" */
@@ -37,7 +38,13 @@ struct model_check {
 
 struct model_fault {
 	char *kind, *target, *detail;
-	double at;
+	double at, until; /* until it was healed; < 0: never */
+};
+
+/* The last lines of a process's log, as they were when something failed. */
+struct model_log {
+	char *process;
+	json_t *lines; /* array of texts */
 };
 
 struct model_move {
@@ -48,19 +55,6 @@ struct model_move {
 struct model_span {
 	char *name;
 	double from, to;
-};
-
-enum series_kind { SERIES_RATE, SERIES_LATENCY_MS, SERIES_LAG_S, SERIES_REDO_MIB, SERIES_RSS_MIB, SERIES_KINDS };
-struct model_series {
-	enum series_kind kind;
-	char *name;
-	double t[MODEL_POINTS_MAX], v[MODEL_POINTS_MAX];
-	size_t n;
-	bool dashed;     /* may lie on another one */
-	unsigned stride; /* samples in one point: the mean of rates, the greatest of all else */
-	unsigned pending_n;
-	double pending_t, pending_v;
-	double last_t, last_total; /* of a total that is shown as a rate; last_t < 0: none yet */
 };
 
 enum rto_part { RTO_SERVICE, RTO_DETECT, RTO_REPLAY, RTO_CHECK, RTO_PROMOTE, RTO_REDUNDANT, RTO_PARTS };
@@ -78,11 +72,13 @@ struct run_model {
 	struct model_fault *faults;
 	struct model_move *moves;
 	struct model_span *spans;
-	struct model_series **series;
-	size_t steps_n, checks_n, faults_n, moves_n, spans_n, series_n;
+	struct model_log *logs;
+	struct samples *samples, *progress; /* each second; of work with a known end */
+	size_t steps_n, checks_n, faults_n, moves_n, spans_n, logs_n;
 	size_t failed, unknown; /* checks */
 	size_t left_out;        /* events beyond the bounds, or without what makes them one */
 	size_t findings_n;
+	double disaster_at; /* where RPO and RTO count from; < 0: there was none */
 	bool has_rpo;
 	double rpo_lost, rpo_acked, rpo_window_ms, rpo_behind_ms; /* < 0: not told */
 	bool has_rto;

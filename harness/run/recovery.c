@@ -26,7 +26,7 @@ void runtime_disaster(struct runtime *r, const char *kind, const char *target, i
 {
 	if (!r->journal)
 		return;
-	journal_event(r->journal, "fault", json_pack("{s:s,s:s,s:f}", "kind", kind, "target", target, "at", runtime_seconds(r, at_ns)));
+	journal_event(r->journal, "fault", json_pack("{s:s,s:s,s:f,s:b}", "kind", kind, "target", target, "at", runtime_seconds(r, at_ns), "disaster", 1));
 	r->disaster_ns = at_ns;
 	r->disaster_wall_ms = clock_wall_ms() - (clock_mono_ns() - at_ns) / 1000000;
 	json_decref(r->rto);

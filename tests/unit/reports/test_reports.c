@@ -118,8 +118,9 @@ static void make(void)
 	well_formed_xml(&junit);
 	assert_null(strstr(html.buf, "<script>alert"));
 	assert_null(strchr(html.buf, '\x1b'));
-	assert_null(strstr(html.buf, "http://"));
-	assert_null(strstr(html.buf, "https://"));
+	assert_null(strstr(html.buf, "src=\"")); /* nothing is loaded */
+	assert_null(strstr(html.buf, "href=\"http"));
+	assert_null(strstr(html.buf, "url("));
 	assert_null(strchr(junit.buf, '\x1b'));
 	assert_null(strchr(summary.buf, '\x1b'));
 }
@@ -249,8 +250,9 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	holds(&html, "drtest run scenarios/failover.lua --on local --seed 42");
 	holds(&html, "Latency of transactions");
 	holds(&html, "Resident memory");
-	holds(&html, "second <span data-v=\"12\">max 8.8 s<"); /* all of "feeds", and not "feed" again */
-	holds(&html, "primary-to-secondary <span data-v=\"7\">max 2.2 s<");
+	holds(&html, "<li data-kind=\"fault\" data-from=\"5.0000\">kill primary and its changefeed</li>");
+	holds(&html, "second</button> <span data-v=\"0-12\">max 8.8 s<"); /* all of "feeds", and not "feed" again */
+	holds(&html, "primary-to-secondary</button> <span data-v=\"0-7\">max 2.2 s<");
 	holds(&html, "max 7.7 s<");
 	holds(&junit, "tests=\"1\" failures=\"0\" errors=\"0\"");
 	holds(&junit, "classname=\"failover.2 Do the thing number 2\" name=\"the restore equals the backup\"");
@@ -261,6 +263,31 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 			"redundant again after 11.4 s\n");
 	holds(&summary, "PASS 1 check, 0 failed      report: /tmp/drtest-reports");
 	assert_in_range(lines(), 10, 24);
+}
+
+static void faults_that_heal_progress_and_logs_are_told(void **unused)
+{
+	(void)unused;
+	write_run();
+	at(1, "fault", json_pack("{s:s,s:s}", "kind", "pause", "target", "primary"));
+	at(2, "fault", json_pack("{s:s,s:s}", "kind", "delay", "target", "store"));
+	at(3, "fault", json_pack("{s:s,s:s}", "kind", "resume", "target", "primary"));
+	at(4.5, "heal", json_pack("{s:s}", "target", "store"));
+	at(4.6, "heal", json_pack("{s:s}", "target", "nobody"));
+	for (int i = 0; i <= 4; i++) {
+		at(5 + i * 0.2, "progress", json_pack("{s:s,s:i,s:i}", "what", "replay", "done", i, "total", 4));
+		at(5 + i * 0.2, "sample", json_pack("{s:{s:i,s:i}}", "cpu_ms", "primary", i * 100, "new", i == 3 ? 0 : 5));
+	}
+	at(7, "log_tail", json_pack("{s:s,s:[s,s,i]}", "process", "primary", "lines", "it began", HOSTILE, 7));
+	write_end("fail", "");
+	make();
+	holds(&html, "<li data-kind=\"fault\" data-from=\"1.0000\" data-to=\"3.0000\">pause primary</li>");
+	holds(&html, "<li data-kind=\"fault\" data-from=\"2.0000\" data-to=\"4.5000\">delay store</li>");
+	holds(&html, "healed after 2.50 s");
+	holds(&html, "replay</button> <span data-v=\"1-0\">max 100 %<");
+	holds(&html, "[0,25,50,75,100]");
+	holds(&html, "primary</button> <span data-v=\"0-0\">max 50 %<"); /* 100 ms of CPU in 200 ms */
+	holds(&html, "<summary>primary</summary><pre>it began\n&lt;script&gt;");
 }
 
 static void a_failed_check_is_told_with_its_evidence(void **unused)
@@ -546,6 +573,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_run_is_told_in_every_format),
+		TEST(faults_that_heal_progress_and_logs_are_told),
 		TEST(a_failed_check_is_told_with_its_evidence),
 		TEST(an_end_that_contradicts_its_checks_is_not_believed),
 		TEST(a_verdict_that_is_not_understood_is_unknown),
