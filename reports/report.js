@@ -196,6 +196,8 @@ function zoom(min, max) {
 	view = [Math.max(0, min), Math.min(d.span, max)];
 	charts.forEach(function (u) { u.setScale('x', { min: view[0], max: view[1] }); });
 	busy = false;
+	if (at !== null)
+		setTimeout(function () { show(at); }, 0);
 }
 
 function x_axis(shown) {
@@ -218,7 +220,7 @@ function options(height, extra) {
 				if (u.select.width > 4)
 					zoom(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'));
 			}],
-			setCursor: [function (u) { show(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : null, u); }],
+			setCursor: [function (u) { if (u.cursor.event) /* the pointer's own move, not a redraw's */ show(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : null, u); }],
 			drawClear: [bands], draw: []
 		}
 	};

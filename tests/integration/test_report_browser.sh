@@ -56,7 +56,7 @@ if grep -q '<title>owned\|<img' "$dir/dom"; then bad "hostile text: became marku
 has "a failed run: the verdict" '<span class="badge fail">FAIL</span>'
 has "a failed run: findings" 'torn transaction'
 has "a failed run: the log's last lines" '[ERROR] something broke'
-has "the keys move the cursor" 'data-now="0.2 s'
+has "the keys move the cursor" 'data-now="0.399 s'
 
 tests/fixtures/run/make "$dir/cut" 40 cut && "$drtest" report "$dir/cut" >/dev/null
 browse "$dir/cut/report.html"
