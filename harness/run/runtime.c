@@ -54,6 +54,20 @@ double runtime_seconds(const struct runtime *r, int64_t mono_ns)
 	return r->journal ? (double)(mono_ns - journal_start_ns(r->journal)) / 1e9 : 0;
 }
 
+/* A store's URI without its query: how it is reached is the same in every line, and half of it secret. */
+static void cut_queries(char *text)
+{
+	char *p = text;
+
+	while ((p = strstr(p, "s3://"))) {
+		char *end = p + strcspn(p, " ,"), *query = memchr(p, '?', (size_t)(end - p));
+
+		if (query)
+			memmove(query, end, strlen(end) + 1);
+		p += 5;
+	}
+}
+
 bool runtime_plan(struct runtime *r, const char *fmt, ...)
 {
 	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
@@ -65,6 +79,7 @@ bool runtime_plan(struct runtime *r, const char *fmt, ...)
 	strbuf_vaddf(&raw, fmt, ap);
 	va_end(ap);
 	secret_redact(&text, raw.buf);
+	cut_queries(text.buf);
 	printf("       %s\n", text.buf);
 	strbuf_release(&raw);
 	strbuf_release(&text);
