@@ -155,7 +155,8 @@ static int parse(struct run *r, int argc, char **argv)
 		if (!strcmp(longs[at].name, "mysql-password"))
 			memset(optarg, '*', strlen(optarg)); /* out of the process list, as far as that goes */
 	}
-	if (argc - optind != 2 || (strcmp(argv[optind + 1], "prepare") && strcmp(argv[optind + 1], "run") && strcmp(argv[optind + 1], "cleanup"))) {
+	if (argc - optind != 2 || (strcmp(argv[optind + 1], "prepare") && strcmp(argv[optind + 1], "run") && strcmp(argv[optind + 1], "cleanup") &&
+				   strcmp(argv[optind + 1], "check"))) {
 		fputs(help, stderr);
 		return 2;
 	}
@@ -256,6 +257,23 @@ out:
 	return rc;
 }
 
+static void print_condition(void *arg, const char *condition, const char *rows)
+{
+	unsigned *broken = arg;
+
+	*broken += *rows != '\0';
+	printf("%s  %s%s%s\n", *rows ? "FAIL" : "ok  ", condition, *rows ? ": found " : "", rows);
+}
+
+static int check_load(const struct run *r, struct load *l, struct err *e)
+{
+	unsigned broken = 0;
+
+	if (load_check(l, &r->ep, print_condition, &broken, e) < 0)
+		return -1;
+	return broken ? 4 : 0;
+}
+
 int cmd_load(int argc, char **argv)
 {
 	struct run r = {
@@ -278,6 +296,8 @@ int cmd_load(int argc, char **argv)
 		rc = -1;
 	else if (strcmp(r.verb, "prepare") == 0)
 		rc = load_prepare(l, &r.ep, r.o.workers, deadline_in_ms(PREPARE_MS), &e);
+	else if (strcmp(r.verb, "check") == 0)
+		rc = check_load(&r, l, &e);
 	else if (strcmp(r.verb, "cleanup") == 0)
 		rc = load_cleanup(l, &r.ep, &e);
 	else

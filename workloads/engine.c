@@ -98,6 +98,8 @@ static void tick(struct engine_thread *t, int64_t now, bool flush)
 		worker_tick(w, now);
 		if (flush && w->ledger && ledger_writer_flush(w->ledger, &e) < 0)
 			engine_error(t->load, &e);
+		if (flush && w->history && history_flush(w->history, &e) < 0)
+			engine_error(t->load, &e);
 	}
 }
 
@@ -152,7 +154,9 @@ static void attach(struct engine_thread *t, struct worker *w)
 	w->draw.tables = l->o.load_tables;
 	w->draw.table_size = l->o.table_size;
 	w->con.way = CON_SUSPENDS;
+	w->draw.ledger = l->o.ledger_rows;
 	w->con.draw = &w->draw;
+	w->con.notes = l->ledger_dir ? &w->notes : NULL;
 	w->con.script = &t->script;
 	script_push_con(&t->script, &w->con);
 	w->con_ref = luaL_ref(L, LUA_REGISTRYINDEX);

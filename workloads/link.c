@@ -28,7 +28,12 @@ bool link_lost(int code)
 bool link_retryable(int code)
 {
 	return code == ER_LOCK_DEADLOCK || code == ER_LOCK_WAIT_TIMEOUT || code == ER_CHECKREAD ||
-	       code == 9007 || code == 8022 || code == 8002; /* TiDB: write conflict, retryable commit conflict, for-update snapshot */
+	       code == 9007 || code == 8022 || code == 8002 || code == 8028; /* TiDB: conflicts, snapshot for update, schema changed */
+}
+
+bool link_retryable_before_commit(int code)
+{
+	return code >= 9001 && code <= 9005;
 }
 
 static void end(struct link *l, bool ok, int code, const char *text)
@@ -72,19 +77,127 @@ static void note_gtid(struct link *l)
 
 static void step(struct link *l, int wait);
 
+static bool is_number(enum enum_field_types t)
+{
+	return t <= MYSQL_TYPE_DOUBLE || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
+}
+
+static struct link_cell *new_cell(struct link_rows *r)
+{
+	if (r->n == r->room)
+		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16, sizeof(*r->cell));
+	return &r->cell[r->n++];
+}
+
+static void rows_reset(struct link_rows *r, unsigned columns)
+{
+	r->n = 0;
+	r->columns = columns;
+	strbuf_reset(&r->bytes);
+}
+
+static bool keep_text_rows(struct link *l)
+{
+	struct link_rows *r = &l->rows;
+	unsigned columns = mysql_num_fields(l->ret_res);
+	MYSQL_FIELD *field = mysql_fetch_fields(l->ret_res);
+
+	rows_reset(r, columns);
+	for (MYSQL_ROW row; (row = mysql_fetch_row(l->ret_res));) {
+		unsigned long *len = mysql_fetch_lengths(l->ret_res);
+
+		for (unsigned i = 0; i < columns; i++) {
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .len = len[i], .null = !row[i], .number = is_number(field[i].type) };
+			strbuf_add(&r->bytes, row[i] ? row[i] : "", row[i] ? len[i] : 0);
+			strbuf_add(&r->bytes, "", 1);
+		}
+		if (r->bytes.len > LINK_ROWS_BYTES_MAX)
+			return false;
+	}
+	return true;
+}
+
+/* A statement's rows, all as text: their widths are known, as the result is stored. */
+static bool keep_stmt_rows(struct link *l)
+{
+	struct link_rows *r = &l->rows;
+	MYSQL_RES *meta = mysql_stmt_result_metadata(l->current);
+	unsigned columns = meta ? mysql_num_fields(meta) : 0;
+	MYSQL_FIELD *field = meta ? mysql_fetch_fields(meta) : NULL;
+	MYSQL_BIND *bind = xcalloc(columns + 1, sizeof(*bind));
+	unsigned long *len = xcalloc(columns + 1, sizeof(*len));
+	my_bool *null = xcalloc(columns + 1, sizeof(*null));
+	bool ok = true;
+
+	rows_reset(r, columns);
+	/* no buffers yet: a fetch tells the lengths, then each column is fetched into its place */
+	for (unsigned i = 0; i < columns; i++)
+		bind[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_STRING, .length = &len[i], .is_null = &null[i] };
+	if (!columns || mysql_stmt_bind_result(l->current, bind))
+		ok = false;
+	while (ok) {
+		int rc = mysql_stmt_fetch(l->current);
+
+		if (rc == MYSQL_NO_DATA)
+			break;
+		ok = rc == 0 || rc == MYSQL_DATA_TRUNCATED;
+		for (unsigned i = 0; ok && i < columns; i++) {
+			bool number = is_number(field[i].type);
+			/* numbers tell no text length before they are converted: any of them fits this */
+			unsigned long room = number && len[i] < 80 ? 80 : len[i];
+			char *to;
+
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .null = null[i], .number = number };
+			strbuf_grow(&r->bytes, room + 1);
+			to = r->bytes.buf + r->bytes.len;
+			if (!null[i]) {
+				unsigned long got = 0;
+				MYSQL_BIND one = { .buffer_type = MYSQL_TYPE_STRING, .buffer = to, .buffer_length = room + 1, .length = &got };
+
+				if (mysql_stmt_fetch_column(l->current, &one, i, 0) || got > room)
+					ok = false;
+				else
+					r->cell[r->n - 1].len = got;
+			}
+			to[r->cell[r->n - 1].len] = '\0';
+			r->bytes.len += r->cell[r->n - 1].len + 1;
+		}
+		ok = ok && r->bytes.len <= LINK_ROWS_BYTES_MAX;
+	}
+	mysql_free_result(meta);
+	free(bind);
+	free(len);
+	free(null);
+	return ok;
+}
+
+/* One answer of a query is read: the next one, where it has several statements. */
+static void next_result(struct link *l)
+{
+	l->results++;
+	if (!mysql_more_results(l->m)) {
+		end(l, true, 0, NULL);
+		return;
+	}
+	l->op = LINK_NEXT;
+	step(l, mysql_next_result_start(&l->ret, l->m));
+}
+
 static void start_execute(struct link *l)
 {
-	memset(l->bind, 0, sizeof(l->bind));
+	MYSQL_BIND bind[SCRIPT_ARGS_MAX]; /* the library copies it; what it points to is the call's */
+
+	memset(bind, 0, sizeof(*bind) * l->call->n_args);
 	for (unsigned i = 0; i < l->call->n_args; i++) {
 		struct con_arg *a = &l->call->arg[i];
 
-		l->bind[i].buffer_type = a->is_text ? MYSQL_TYPE_STRING : MYSQL_TYPE_LONGLONG;
-		l->bind[i].buffer = a->is_text ? (void *)a->text : (void *)&a->number;
-		l->bind[i].buffer_length = a->len;
-		l->bind[i].length = a->is_text ? &a->len : NULL;
+		bind[i].buffer_type = a->is_text ? MYSQL_TYPE_STRING : MYSQL_TYPE_LONGLONG;
+		bind[i].buffer = a->is_text ? (void *)a->text : (void *)&a->number;
+		bind[i].buffer_length = a->len;
+		bind[i].length = a->is_text ? &a->len : NULL;
 	}
 	if (mysql_stmt_param_count(l->current) != l->call->n_args ||
-	    (l->call->n_args && mysql_stmt_bind_param(l->current, l->bind))) {
+	    (l->call->n_args && mysql_stmt_bind_param(l->current, bind))) {
 		end(l, false, (int)mysql_stmt_errno(l->current), "the statement's values can't be bound");
 		return;
 	}
@@ -106,6 +219,7 @@ static void step(struct link *l, int wait)
 		end(l, l->ret_m != NULL, (int)mysql_errno(l->m), mysql_error(l->m));
 		return;
 	case LINK_QUERY:
+	case LINK_NEXT:
 		if (l->ret) {
 			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
 		} else if (mysql_field_count(l->m)) {
@@ -114,14 +228,22 @@ static void step(struct link *l, int wait)
 		} else {
 			l->affected = mysql_affected_rows(l->m);
 			note_gtid(l);
-			end(l, true, 0, NULL);
+			next_result(l);
 		}
 		return;
 	case LINK_STORE:
-		l->affected = l->ret_res ? mysql_num_rows(l->ret_res) : 0;
+		if (!l->ret_res) {
+			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
+			return;
+		}
+		l->affected = mysql_num_rows(l->ret_res);
+		bool kept = !l->want_rows || keep_text_rows(l);
 		mysql_free_result(l->ret_res);
-		end(l, l->ret_res != NULL, (int)mysql_errno(l->m), mysql_error(l->m));
 		l->ret_res = NULL;
+		if (kept)
+			next_result(l);
+		else
+			end(l, false, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
 		return;
 	case LINK_PREPARE:
 		if (l->ret)
@@ -143,7 +265,10 @@ static void step(struct link *l, int wait)
 		return;
 	case LINK_STORE_STMT:
 		l->affected = mysql_stmt_num_rows(l->current);
-		end(l, l->ret == 0, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+		if (l->ret == 0 && l->want_rows && !keep_stmt_rows(l))
+			end(l, false, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
+		else
+			end(l, l->ret == 0, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
 		mysql_stmt_free_result(l->current);
 		return;
 	case LINK_NONE:
@@ -157,6 +282,7 @@ void link_continue(struct link *l, int ready)
 	case LINK_CONNECT: step(l, mysql_real_connect_cont(&l->ret_m, l->m, ready)); return;
 	case LINK_QUERY: step(l, mysql_real_query_cont(&l->ret, l->m, ready)); return;
 	case LINK_STORE: step(l, mysql_store_result_cont(&l->ret_res, l->m, ready)); return;
+	case LINK_NEXT: step(l, mysql_next_result_cont(&l->ret, l->m, ready)); return;
 	case LINK_PREPARE: step(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready)); return;
 	case LINK_EXECUTE: step(l, mysql_stmt_execute_cont(&l->ret, l->current, ready)); return;
 	case LINK_STORE_STMT: step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready)); return;
@@ -164,7 +290,7 @@ void link_continue(struct link *l, int ready)
 	}
 }
 
-void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db)
+void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi)
 {
 	unsigned connect_s = CONNECT_TIMEOUT_S, io_s = READ_TIMEOUT_S, tcp = MYSQL_PROTOCOL_TCP;
 
@@ -183,12 +309,14 @@ void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db)
 		mysql_ssl_set(l->m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL, ep->ssl_ca[0] ? ep->ssl_ca : NULL,
 			      NULL, NULL);
 	l->op = LINK_CONNECT;
-	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db, ep->port, NULL, 0));
+	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db, ep->port, NULL,
+					 multi ? CLIENT_MULTI_STATEMENTS : 0));
 }
 
 void link_query(struct link *l, const char *text, size_t n)
 {
 	l->op = LINK_QUERY;
+	l->results = 0;
 	step(l, mysql_real_query_start(&l->ret, l->m, text, n));
 }
 
@@ -232,4 +360,14 @@ void link_close(struct link *l)
 	l->op = LINK_NONE;
 	l->wait = 0;
 	l->watched_fd = -1;
+}
+
+void link_release(struct link *l)
+{
+	strbuf_release(&l->sql_text);
+	strbuf_release(&l->rows.bytes);
+	free(l->rows.cell);
+	free(l->stmt);
+	l->rows = (struct link_rows){ .bytes = STRBUF_INIT };
+	l->stmt = NULL;
 }

@@ -84,7 +84,8 @@ static void share_workers(struct load *l)
 
 		l->worker[i].number = i + 1;
 		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
-		l->worker[i].link.sql_text = (struct strbuf)STRBUF_INIT;
+		l->worker[i].link.sql_text = l->worker[i].link.rows.bytes = (struct strbuf)STRBUF_INIT;
+		l->worker[i].notes = l->worker[i].packet = (struct strbuf)STRBUF_INIT;
 		t->worker[t->n_workers++] = &l->worker[i];
 	}
 }
@@ -122,7 +123,10 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 		err_set(e, ERR_USAGE, 0, "load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian", o->name, rand_type);
 		goto failed;
 	}
-	if (script_open(&l->script, l->name, l->o.set, e) < 0 || model_init(l, e) < 0 || open_ledgers(l, e) < 0)
+	if (script_open(&l->script, l->name, l->o.set, e) < 0)
+		goto failed;
+	l->o.ledger_rows |= l->script.ledger;
+	if (model_init(l, e) < 0 || open_ledgers(l, e) < 0)
 		goto failed;
 	return l;
 failed:
@@ -140,9 +144,11 @@ void load_free(struct load *l)
 		struct worker *w = &l->worker[i];
 
 		ledger_writer_close(w->ledger, NULL);
+		history_close(w->history, NULL);
 		con_face_release(&w->con);
-		strbuf_release(&w->link.sql_text);
-		free(w->link.stmt);
+		strbuf_release(&w->notes);
+		strbuf_release(&w->packet);
+		link_release(&w->link);
 	}
 	for (unsigned i = 0; i < l->n_threads; i++)
 		free(l->thread[i].worker);
@@ -188,9 +194,12 @@ int load_stop(struct load *l, struct deadline d, struct err *e)
 	pthread_mutex_lock(&l->lock);
 	l->started = false;
 	pthread_mutex_unlock(&l->lock);
-	for (unsigned i = 0; i < l->o.workers; i++)
+	for (unsigned i = 0; i < l->o.workers; i++) {
 		if (l->worker[i].ledger && ledger_writer_flush(l->worker[i].ledger, e) < 0)
 			return -1;
+		if (l->worker[i].history && history_flush(l->worker[i].history, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -242,6 +251,9 @@ void load_get_stats(struct load *l, struct load_stats *st)
 		st->unknown += atomic_load_explicit(&w->unknown, memory_order_relaxed);
 		st->retried += atomic_load_explicit(&w->retried, memory_order_relaxed);
 		st->started += atomic_load_explicit(&w->started, memory_order_relaxed);
+		st->reconnects += atomic_load_explicit(&w->reconnects, memory_order_relaxed);
+		st->reads += atomic_load_explicit(&w->reads, memory_order_relaxed);
+		st->writes += atomic_load_explicit(&w->writes, memory_order_relaxed);
 		st->statements += atomic_load_explicit(&w->statements, memory_order_relaxed);
 	}
 	st->backlog = pace_backlog(l, clock_mono_ns());

@@ -12,6 +12,11 @@
 #include "harness/verify/audit_model.h"
 
 enum load_pace { LOAD_CLOSED, LOAD_POISSON, LOAD_EVEN };
+enum load_protocol {
+	LOAD_PREPARED,   /* each statement prepared when a connection first uses it */
+	LOAD_TEXT,
+	LOAD_ONE_PACKET, /* a transaction's statements travel together, up to the next that reads rows for event() */
+};
 struct load_opts {
 	const char *name;          /* "oltp_write_only", or a path of a user's own load */
 	const char *db;            /* NULL: "sbtest" (made by prepare) */
@@ -22,6 +27,7 @@ struct load_opts {
 	int64_t table_size;
 	double rate;               /* transactions per second over all workers; 0: closed loop */
 	enum load_pace pace;
+	enum load_protocol protocol;
 	const char *rand_type;     /* uniform, gaussian, special, pareto, zipfian; NULL: "special", sysbench 1.0's default */
 	const char *ledger_dir;    /* NULL: none */
 	bool ledger_rows;          /* each transaction also inserts its (worker, seq) into drtest_ledger */
@@ -45,8 +51,15 @@ bool load_running(struct load *l);
 int load_error(struct load *l, struct err *e);
 void load_set_rate(struct load *l, double rate);
 
+/* The load's own consistency conditions (`checks` in its file): SQL that returns no row when all is well, on whatever cluster.
+ * Calls found() for each condition: rows: what it returned, at most a few, one line each; "" when it holds. -1: could not tell. */
+int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void *arg, const char *condition, const char *rows), void *arg,
+	       struct err *e);
+const char *load_history_check(struct load *l); /* the check of histories it is written for (docs/LOADS.md): "append", "bank"; "" none */
+
 struct load_stats {
-	uint64_t started, acked, failed, unknown, retried, statements;
+	uint64_t started, acked, failed, unknown, retried, reconnects;
+	uint64_t statements, reads, writes; /* the others: BEGIN, COMMIT, writes that changed no row */
 	uint64_t backlog;          /* due and not yet begun */
 	struct hist *latency;      /* from due time; points into the caller's buffer, may be NULL */
 	int64_t first_ack_us;      /* journal clock: first acknowledgement since load_start(); 0 none */

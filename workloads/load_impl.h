@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "harness/verify/ledger.h"
+#include "workloads/history.h"
 #include "workloads/link.h"
 #include "workloads/load.h"
 #include "workloads/script.h"
@@ -15,7 +16,7 @@
 #define LEDGER_TABLE "drtest_ledger"
 
 enum phase {
-	PHASE_CONNECT, PHASE_SESSION, /* becoming ready */
+	PHASE_CONNECT, PHASE_SESSION_MULTI, PHASE_SESSION, /* becoming ready */
 	PHASE_IDLE,
 	PHASE_EVENT,                  /* in event(), or in a call of it */
 	PHASE_LEDGER_ROW, PHASE_COMMIT, /* the two parts of con:commit() */
@@ -26,10 +27,12 @@ enum phase {
 
 /* One connection and its numbers, used by its thread alone; the counters are read by anyone. */
 struct worker {
-	alignas(64) _Atomic uint64_t started, acked, failed, unknown, retried, statements;
+	alignas(64) _Atomic uint64_t started, acked, failed, unknown, retried, reconnects, statements, reads, writes;
 	uint32_t number;          /* from 1 */
 	uint64_t seq;             /* the last one used */
 	struct ledger_writer *ledger;
+	struct history *history;  /* opened by the first note */
+	struct strbuf notes;
 	struct engine_thread *thread;
 	struct link link;
 	enum phase phase;
@@ -41,9 +44,12 @@ struct worker {
 	struct draw draw;
 	struct con_face con;
 	struct con_call ledger_call;
+	struct strbuf packet;     /* statements as text: the one under way, or those that wait to travel together */
+	unsigned packet_n, packet_sent; /* statements in it; in the one that was sent */
 	lua_State *co;
 	int co_ref, con_ref, draw_ref;
 	bool in_txn, wrote, committed, rolled_back, again;
+	bool answered;            /* the call has its answer without having been sent yet */
 	int64_t due_ns, begin_ns, end_ns;
 };
 

@@ -1,5 +1,6 @@
 #include "workloads/lua_con.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,11 +10,14 @@
 
 #define CON "drtest.load.con"
 #define DRAW "drtest.load.r"
+#define NOTES_BYTES_MAX ((size_t)1 << 20)
 
 void draw_begin(struct draw *d, uint32_t worker, uint64_t seq)
 {
 	rng_seed3(&d->rng, d->seed, worker, seq);
 	d->tag = (struct digits_tag){ .worker = worker, .seq = seq };
+	d->worker = worker;
+	d->seq = seq;
 }
 
 void con_face_release(struct con_face *c)
@@ -157,6 +161,7 @@ static int l_execute(lua_State *L)
 	call->verb = CON_EXECUTE;
 	call->table = st->per_table ? (uint32_t)check_whole(L, arg++) : 0;
 	call->n_args = st->n_args;
+	call->rows = st->rows;
 	strbuf_reset(&call->text);
 	if ((unsigned)(lua_gettop(L) - arg + 1) != st->n_args)
 		return luaL_error(L, "statement %s takes %d values, not %d", st->name, (int)st->n_args, lua_gettop(L) - arg + 1);
@@ -188,6 +193,56 @@ static int l_execute(lua_State *L)
 	return lua_yield(L, 0);
 }
 
+static void json_text(struct strbuf *out, const char *text, size_t n)
+{
+	strbuf_addch(out, '"');
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '"' || c == '\\')
+			strbuf_addf(out, "\\%c", c);
+		else if (c < 0x20)
+			strbuf_addf(out, "\\u%04x", c);
+		else
+			strbuf_addch(out, (char)c);
+	}
+	strbuf_addch(out, '"');
+}
+
+/* con:note(what, values ..): one entry of the transaction's line in the worker's history file. */
+static int l_note(lua_State *L)
+{
+	struct con_face *c = check_con(L);
+	int n = lua_gettop(L);
+
+	luaL_checktype(L, 2, LUA_TSTRING);
+	for (int i = 3; i <= n; i++)
+		if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER && lua_type(L, i) != LUA_TNIL)
+			return luaL_argerror(L, i, "a text, a whole number or nil is wanted");
+	if (!c->notes)
+		return 0;
+	if (c->notes->len > NOTES_BYTES_MAX)
+		return luaL_error(L, "a transaction notes more than %d bytes", (int)NOTES_BYTES_MAX);
+	strbuf_addstr(c->notes, c->notes->len ? ",[" : "[");
+	for (int i = 2; i <= n; i++) {
+		size_t len;
+		const char *text;
+
+		if (i > 2)
+			strbuf_addch(c->notes, ',');
+		if (lua_type(L, i) == LUA_TNUMBER) {
+			strbuf_addf(c->notes, "%" PRId64, check_whole(L, i));
+		} else if (lua_type(L, i) == LUA_TNIL) {
+			strbuf_addstr(c->notes, "null");
+		} else {
+			text = lua_tolstring(L, i, &len);
+			json_text(c->notes, text, len);
+		}
+	}
+	strbuf_addch(c->notes, ']');
+	return 0;
+}
+
 static int l_table(lua_State *L)
 {
 	struct draw *d = check_draw(L);
@@ -201,6 +256,36 @@ static int l_id(lua_State *L)
 	struct draw *d = check_draw(L);
 
 	lua_pushnumber(L, (double)dist_draw(&d->dist, &d->rng, 1, d->table_size));
+	return 1;
+}
+
+static int l_worker(lua_State *L)
+{
+	lua_pushnumber(L, check_draw(L)->worker);
+	return 1;
+}
+
+static int l_seq(lua_State *L)
+{
+	lua_pushnumber(L, (double)check_draw(L)->seq);
+	return 1;
+}
+
+static int l_ledger(lua_State *L)
+{
+	lua_pushboolean(L, check_draw(L)->ledger);
+	return 1;
+}
+
+static int l_tables(lua_State *L)
+{
+	lua_pushnumber(L, check_draw(L)->tables);
+	return 1;
+}
+
+static int l_size(lua_State *L)
+{
+	lua_pushnumber(L, (double)check_draw(L)->table_size);
 	return 1;
 }
 
@@ -262,10 +347,13 @@ static void make(lua_State *L, const char *name, const luaL_Reg *methods)
 void lua_con_open(lua_State *L)
 {
 	static const luaL_Reg con[] = {
-		{ "begin", l_begin }, { "commit", l_commit }, { "rollback", l_rollback }, { "query", l_query }, { "execute", l_execute }, { NULL, NULL },
+		{ "begin", l_begin }, { "commit", l_commit }, { "rollback", l_rollback }, { "query", l_query }, { "execute", l_execute },
+		{ "note", l_note }, { NULL, NULL },
 	};
 	static const luaL_Reg draw[] = {
-		{ "table", l_table }, { "id", l_id }, { "uniform", l_uniform }, { "c", l_c }, { "pad", l_pad }, { "at", l_at }, { NULL, NULL },
+		{ "table", l_table }, { "id", l_id }, { "worker", l_worker }, { "seq", l_seq },
+		{ "ledger", l_ledger }, { "tables", l_tables }, { "size", l_size },
+		{ "uniform", l_uniform }, { "c", l_c }, { "pad", l_pad }, { "at", l_at }, { NULL, NULL },
 	};
 
 	make(L, CON, con);

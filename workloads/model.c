@@ -74,6 +74,7 @@ int model_init(struct load *l, struct err *e)
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
 	lua_State *L = l->script.L;
+	bool any = false;
 
 	l->model_draw = (struct draw){ .seed = l->o.seed, .dist = l->dist, .tables = l->o.load_tables, .table_size = l->o.table_size };
 	l->model_con.way = CON_RECORDS;
@@ -91,7 +92,11 @@ int model_init(struct load *l, struct err *e)
 	snprintf(l->model.table_prefix, sizeof(l->model.table_prefix), "%s", l->script.audit_prefix);
 	if (l->o.ledger_rows)
 		snprintf(l->model.ledger_table, sizeof(l->model.ledger_table), "%s", LEDGER_TABLE);
-	if (!model_transaction(&l->model, 1, 1, ops))
+	l->model_draw.ledger = l->o.ledger_rows;
+	/* some of a load's transactions may only read */
+	for (uint64_t seq = 1; !any && seq <= 100; seq++)
+		any = model_transaction(&l->model, 1, seq, ops) > 0;
+	if (!any)
 		return err_set(e, ERR_USAGE, 0, "load %s declares `audit`, but its event() executes no statement with an effect", l->name);
 	l->has_model = true;
 	return 0;

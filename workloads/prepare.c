@@ -1,5 +1,6 @@
 /* A load's tables, made and dropped: several connections, each taking the next table. */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "workloads/load_impl.h"
 
 #define PREPARE_THREADS_MAX 64u
+#define UNITS_MAX 100000
 
 struct preparer {
 	struct load *load;
@@ -14,6 +16,7 @@ struct preparer {
 	struct deadline deadline;
 	_Atomic unsigned *next;   /* the last table that was taken */
 	atomic_bool *stop;
+	uint32_t units;
 	pthread_t id;
 	bool running;
 	struct err error;
@@ -34,6 +37,52 @@ static struct sql *open_in_db(const struct load *l, const struct sql_endpoint *e
 	return s;
 }
 
+/* How often prepare() is called, each time with its number. */
+static int units(struct load *l, uint32_t *n, struct err *e)
+{
+	int64_t v = l->script.units[0] ? script_option(&l->script, l->script.units, UNITS_MAX) : l->o.tables;
+
+	if (v < 1)
+		return err_set(e, ERR_USAGE, 0, "load %s: option %s is a whole number from 1 to %d", l->name, l->script.units, UNITS_MAX);
+	*n = (uint32_t)v;
+	return 0;
+}
+
+static int failed(struct script *s, struct con_face *c, struct err *e, const char *what)
+{
+	if (c->error.kind == ERR_NONE)
+		return script_error(s->L, s, e);
+	*e = c->error;
+	lua_pop(s->L, 1);
+	return err_wrap(e, "%s", what);
+}
+
+/* The one call before all others: tables that are no unit's own. */
+static int run_schema(struct load *l, struct sql *sql, struct deadline d, struct err *e)
+{
+	struct draw draw = { .seed = l->o.seed, .dist = l->dist, .tables = l->o.tables, .table_size = l->o.table_size };
+	struct con_face c = { .way = CON_WAITS, .draw = &draw, .deadline = d, .sql = sql, .call = { .text = STRBUF_INIT } };
+	struct script s = { 0 };
+	int rc = -1;
+
+	if (l->script.schema_ref == LUA_NOREF)
+		return 0;
+	if (script_open(&s, l->name, l->o.set, e) < 0)
+		goto out;
+	c.script = &s;
+	lua_rawgeti(s.L, LUA_REGISTRYINDEX, s.schema_ref);
+	script_push_con(&s, &c);
+	lua_rawgeti(s.L, LUA_REGISTRYINDEX, s.opt_ref);
+	if (lua_pcall(s.L, 2, 0, 0) == 0)
+		rc = 0;
+	else
+		failed(&s, &c, e, "schema");
+out:
+	con_face_release(&c);
+	script_close(&s);
+	return rc;
+}
+
 static int prepare_table(struct preparer *p, struct script *s, struct con_face *c, struct draw *d, uint32_t table)
 {
 	lua_State *L = s->L;
@@ -46,11 +95,10 @@ static int prepare_table(struct preparer *p, struct script *s, struct con_face *
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->opt_ref);
 	if (lua_pcall(L, 5, 0, 0) == 0)
 		return 0;
-	if (c->error.kind != ERR_NONE) {
-		p->error = c->error;
-		return err_wrap(&p->error, "prepare table %u", table);
-	}
-	return script_error(L, s, &p->error);
+	char what[64];
+
+	snprintf(what, sizeof(what), "prepare %s %u", s->units[0] ? s->units : "table", table);
+	return failed(s, c, &p->error, what);
 }
 
 static void *prepare_main(void *arg)
@@ -67,7 +115,7 @@ static void *prepare_main(void *arg)
 	c.sql = open_in_db(l, p->ep, p->deadline, &p->error);
 	if (!c.sql)
 		goto out;
-	for (uint32_t table; !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= l->o.tables;)
+	for (uint32_t table; !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= p->units;)
 		if (prepare_table(p, &s, &c, &d, table) < 0)
 			break;
 out:
@@ -99,7 +147,7 @@ static int make_database(struct load *l, const struct sql_endpoint *ep, struct d
 	if (l->o.ledger_rows && sql_exec(s, e, "CREATE TABLE " LEDGER_TABLE
 		    " (worker INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, PRIMARY KEY (worker, seq))") < 0)
 		goto out;
-	rc = 0;
+	rc = run_schema(l, s, d, e);
 out:
 	strbuf_release(&text);
 	sql_close(s);
@@ -111,18 +159,23 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 	_Atomic unsigned next = 0;
 	atomic_bool stop = false;
 	struct preparer *p;
+	uint32_t n_units = 0;
 	int rc = 0;
 
-	if (l->script.prepare_ref == LUA_NOREF)
+	if (l->script.prepare_ref == LUA_NOREF && !l->script.ledger)
 		return err_set(e, ERR_UNSUPPORTED, 0, "load %s has no prepare()", l->name);
+	if (units(l, &n_units, e) < 0)
+		return -1;
 	if (make_database(l, ep, d, e) < 0)
 		return err_wrap(e, "prepare load %s", l->name);
+	if (l->script.prepare_ref == LUA_NOREF)
+		return 0;
 	threads = threads < 1 ? 1 : threads > PREPARE_THREADS_MAX ? PREPARE_THREADS_MAX : threads;
-	if (threads > l->o.tables)
-		threads = l->o.tables;
+	if (threads > n_units)
+		threads = n_units;
 	p = xcalloc(threads, sizeof(*p));
 	for (unsigned i = 0; i < threads; i++) {
-		p[i] = (struct preparer){ .load = l, .ep = ep, .deadline = d, .next = &next, .stop = &stop };
+		p[i] = (struct preparer){ .load = l, .ep = ep, .deadline = d, .next = &next, .stop = &stop, .units = n_units };
 		p[i].running = i + 1 < threads && pthread_create(&p[i].id, NULL, prepare_main, &p[i]) == 0;
 	}
 	prepare_main(&p[threads - 1]); /* one is us: with no further thread it only takes longer */
@@ -139,20 +192,132 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 	return rc;
 }
 
+static int drop(struct load *l, struct sql *s, const char *pattern, struct err *e)
+{
+	const char *at = strstr(pattern, "%d");
+	int rc = 0;
+
+	for (unsigned i = 1; rc == 0 && i <= (at ? l->o.tables : 1); i++) {
+		struct strbuf name = STRBUF_INIT, text = STRBUF_INIT;
+
+		strbuf_add(&name, pattern, at ? (size_t)(at - pattern) : strlen(pattern));
+		if (at)
+			strbuf_addf(&name, "%u%s", i, at + 2);
+		strbuf_addstr(&text, "DROP TABLE IF EXISTS ");
+		sql_add_name(&text, name.buf);
+		rc = sql_exec_text(s, e, text.buf, text.len) < 0 ? -1 : 0;
+		strbuf_release(&name);
+		strbuf_release(&text);
+	}
+	return rc;
+}
+
 int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e)
 {
+	lua_State *L = l->script.L;
 	struct sql *s;
 	int rc = 0;
 
-	if (!l->script.audit_prefix[0])
-		return err_set(e, ERR_UNSUPPORTED, 0, "load %s does not name its tables (audit.table_prefix)", l->name);
+	if (l->script.tables_ref == LUA_NOREF && !l->script.ledger)
+		return err_set(e, ERR_UNSUPPORTED, 0, "load %s does not name its tables: `tables = { \"mine%%d\" }`", l->name);
 	s = open_in_db(l, ep, deadline_in_ms(60000), e);
 	if (!s)
-		return -1;
-	for (unsigned i = 1; rc == 0 && i <= l->o.tables; i++)
-		rc = sql_exec(s, e, "DROP TABLE IF EXISTS `%s%u`", l->script.audit_prefix, i) < 0 ? -1 : 0;
+		return err_wrap(e, "cleanup of load %s", l->name);
+	if (l->script.tables_ref != LUA_NOREF) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.tables_ref);
+		for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
+			lua_rawgeti(L, -1, i);
+			rc = drop(l, s, lua_tostring(L, -1), e);
+			lua_pop(L, 1);
+		}
+		lua_pop(L, 1);
+	}
 	if (rc == 0 && l->o.ledger_rows)
-		rc = sql_exec(s, e, "DROP TABLE IF EXISTS " LEDGER_TABLE) < 0 ? -1 : 0;
+		rc = drop(l, s, LEDGER_TABLE, e);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "cleanup of load %s", l->name) : 0;
+}
+
+#define FOUND_ROWS_MAX 3
+#define CHECK_MS 600000
+
+static int check_one(struct load *l, struct sql *s, const char *name, const char *text, size_t n,
+		     void (*found)(void *arg, const char *condition, const char *rows), void *arg, struct err *e)
+{
+	struct strbuf out = STRBUF_INIT;
+	struct sql_rows rows = { 0 };
+	unsigned seen = 0;
+	int rc = sql_query_stream(s, &rows, e, text, n);
+
+	while (rc == 0) {
+		int more = sql_rows_next(&rows, e);
+
+		if (more <= 0) {
+			rc = more < 0 ? -1 : 1;
+			break;
+		}
+		for (unsigned i = 0; seen < FOUND_ROWS_MAX && i < rows.n_columns; i++)
+			strbuf_addf(&out, "%s%.*s", i ? " " : seen ? "\n" : "", rows.cell[i] ? (int)rows.len[i] : 4, rows.cell[i] ? rows.cell[i] : "NULL");
+		seen++;
+	}
+	sql_rows_release(&rows);
+	if (rc < 0)
+		err_wrap(e, "load %s: condition \"%s\"", l->name, name);
+	if (seen > FOUND_ROWS_MAX)
+		strbuf_addf(&out, "\n(%u rows)", seen);
+	if (rc > 0)
+		found(arg, name, out.buf);
+	strbuf_release(&out);
+	return rc < 0 ? -1 : 0;
+}
+
+int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void *arg, const char *condition, const char *rows), void *arg,
+	       struct err *e)
+{
+	lua_State *L = l->script.L;
+	struct sql *s;
+	int rc = 0, top = lua_gettop(L);
+
+	if (l->script.checks_ref == LUA_NOREF)
+		return err_set(e, ERR_UNSUPPORTED, 0, "load %s has no conditions to check (`checks`)", l->name);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.checks_ref);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.opt_ref);
+	lua_pushnumber(L, l->o.tables);
+	lua_pushnumber(L, (double)l->o.table_size);
+	if (lua_pcall(L, 3, 1, 0) != 0)
+		return script_error(L, &l->script, e);
+	if (!lua_istable(L, -1)) {
+		lua_settop(L, top);
+		return err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+	}
+	s = open_in_db(l, ep, deadline_in_ms(CHECK_MS), e);
+	if (!s)
+		rc = err_wrap(e, "checks of load %s", l->name);
+	for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
+		const char *name, *text;
+		size_t n = 0;
+
+		lua_rawgeti(L, -1, i);
+		if (!lua_istable(L, -1)) {
+			rc = err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+			break;
+		}
+		lua_rawgeti(L, -1, 1);
+		lua_rawgeti(L, -2, 2);
+		name = lua_tostring(L, -2);
+		text = lua_tolstring(L, -1, &n);
+		if (!name || !text)
+			rc = err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+		else
+			rc = check_one(l, s, name, text, n, found, arg, e);
+		lua_pop(L, 3);
+	}
+	lua_settop(L, top);
 	sql_close(s);
 	return rc;
+}
+
+const char *load_history_check(struct load *l)
+{
+	return l->script.check;
 }

@@ -10,14 +10,36 @@
 #include "harness/run/embed.h"
 #include "workloads/lua_con.h"
 
+EMBEDDED(workloads_loads_append_lua);
+EMBEDDED(workloads_loads_bank_lua);
+EMBEDDED(workloads_loads_ledger_lua);
+EMBEDDED(workloads_loads_oltp_delete_lua);
+EMBEDDED(workloads_loads_oltp_insert_lua);
+EMBEDDED(workloads_loads_oltp_read_write_lua);
+EMBEDDED(workloads_loads_oltp_update_index_lua);
+EMBEDDED(workloads_loads_oltp_update_non_index_lua);
 EMBEDDED(workloads_loads_oltp_write_only_lua);
+EMBEDDED(workloads_loads_tpcc_lua);
 
+EMBEDDED(workloads_loads_sbtest_lua);
+
+#define LOAD(n) { #n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size }
 static const struct {
 	const char *name;
 	const unsigned char *text;
 	const unsigned long *size;
 } embedded[] = {
-	{ "oltp_write_only", embed_workloads_loads_oltp_write_only_lua, &embed_workloads_loads_oltp_write_only_lua_size },
+	LOAD(append),
+	LOAD(bank),
+	LOAD(ledger),
+	LOAD(oltp_delete),
+	LOAD(oltp_insert),
+	LOAD(oltp_read_write),
+	LOAD(oltp_update_index),
+	LOAD(oltp_update_non_index),
+	LOAD(oltp_write_only),
+	LOAD(tpcc),
+
 };
 
 int script_error(lua_State *L, const struct script *s, struct err *e)
@@ -67,6 +89,10 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	lua_pop(L, 1);
 	if (st->n_args > SCRIPT_ARGS_MAX)
 		return err_set(e, ERR_USAGE, 0, "load %s: statement %s has %u arguments, at most %d are taken", s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
+	st->reads = strncasecmp(sql, "SELECT", 6) == 0;
+	lua_getfield(L, -1, "rows");
+	st->rows = lua_toboolean(L, -1);
+	lua_pop(L, 1);
 	lua_getfield(L, -1, "effect");
 	effect = lua_tostring(L, -1);
 	lua_pop(L, 1);
@@ -99,6 +125,9 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 		needs |= 1u << ARG_C;
 	if (st->effect == AUDIT_INSERT)
 		needs |= 1u << ARG_C | 1u << ARG_K | 1u << ARG_PAD;
+	/* add_k adds one, or what its argument k says */
+	if (st->effect == AUDIT_ADD_K)
+		has &= ~(1u << ARG_K);
 	return has == needs ? 0 : err_set(e, ERR_USAGE, 0, "load %s: statement %s: its args do not name what its effect needs", s->name, st->name);
 }
 
@@ -187,6 +216,22 @@ static int function_ref(lua_State *L, const char *field)
 	return LUA_NOREF;
 }
 
+/* An optional short text of the form. */
+static int read_name(struct script *s, const char *field, char *to, size_t room, struct err *e)
+{
+	const char *text;
+	int rc = 0;
+
+	lua_getfield(s->L, -1, field);
+	text = lua_tostring(s->L, -1);
+	if (text && strlen(text) < room)
+		strcpy(to, text);
+	else if (!lua_isnil(s->L, -1))
+		rc = err_set(e, ERR_USAGE, 0, "load %s: `%s` is no text of at most %zu bytes", s->name, field, room - 1);
+	lua_pop(s->L, 1);
+	return rc;
+}
+
 static int read_form(struct script *s, const char *const *set, struct err *e)
 {
 	lua_State *L = s->L;
@@ -208,6 +253,27 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	s->event_ref = function_ref(L, "event");
 	s->prepare_ref = function_ref(L, "prepare");
 	s->row_ref = function_ref(L, "row");
+	s->schema_ref = function_ref(L, "schema");
+	s->checks_ref = function_ref(L, "checks");
+	if (read_name(s, "units", s->units, sizeof(s->units), e) < 0 || read_name(s, "check", s->check, sizeof(s->check), e) < 0)
+		return -1;
+	if (s->units[0] && script_option(s, s->units, 1) == -2)
+		return err_set(e, ERR_USAGE, 0, "load %s: `units` names no option of it", s->name);
+	lua_getfield(L, -1, "ledger");
+	s->ledger = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	lua_getfield(L, -1, "tables");
+	if (lua_istable(L, -1)) {
+		for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
+			lua_rawgeti(L, -1, i);
+			if (!lua_tostring(L, -1))
+				return bad(e, s, "`tables` lists the names of its tables, %d for a number");
+			lua_pop(L, 1);
+		}
+		s->tables_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	} else {
+		lua_pop(L, 1);
+	}
 	if (s->event_ref == LUA_NOREF)
 		return bad(e, s, "`event` is no function");
 	lua_getfield(L, -1, "audit");
@@ -227,6 +293,15 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 static int no_new_global(lua_State *L)
 {
 	return luaL_error(L, "a load sets no globals: \"%s\"", lua_tostring(L, 2) ? lua_tostring(L, 2) : "?");
+}
+
+/* require "drtest.sbtest": what the loads on sysbench's tables share */
+static int open_sbtest(lua_State *L)
+{
+	if (luaL_loadbuffer(L, (const char *)embed_workloads_loads_sbtest_lua, embed_workloads_loads_sbtest_lua_size, "@workloads/loads/sbtest.lua"))
+		return lua_error(L);
+	lua_call(L, 0, 1);
+	return 1;
 }
 
 static int load_text(struct script *s, const char *name)
@@ -253,15 +328,28 @@ static bool known(const char *name)
 
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e)
 {
-	*s = (struct script){ .names_ref = LUA_NOREF, .event_ref = LUA_NOREF, .prepare_ref = LUA_NOREF, .row_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
+	*s = (struct script){ .names_ref = LUA_NOREF, .event_ref = LUA_NOREF, .prepare_ref = LUA_NOREF, .row_ref = LUA_NOREF,
+		.schema_ref = LUA_NOREF, .checks_ref = LUA_NOREF, .tables_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
 	snprintf(s->name, sizeof(s->name), "%s", name);
-	if (!known(name))
-		return err_set(e, ERR_USAGE, 0, "no load \"%s\": there is oltp_write_only, or give the path of a .lua file", name);
+	if (!known(name)) {
+		struct strbuf all = STRBUF_INIT;
+
+		for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+			strbuf_addf(&all, "%s%s", i ? ", " : "", embedded[i].name);
+		err_set(e, ERR_USAGE, 0, "no load \"%s\": there are %s; or give the path of a .lua file", name, all.buf);
+		strbuf_release(&all);
+		return -1;
+	}
 	s->L = luaL_newstate();
 	if (!s->L)
 		return err_set(e, ERR_ENV, 0, "load %s: no Lua state", name);
 	luaL_openlibs(s->L);
 	lua_con_open(s->L);
+	lua_getglobal(s->L, "package");
+	lua_getfield(s->L, -1, "preload");
+	lua_pushcfunction(s->L, open_sbtest);
+	lua_setfield(s->L, -2, "drtest.sbtest");
+	lua_pop(s->L, 2);
 	lua_newtable(s->L);
 	lua_pushcfunction(s->L, no_new_global);
 	lua_setfield(s->L, -2, "__newindex");
@@ -272,6 +360,40 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 		return 0;
 	script_close(s);
 	return -1;
+}
+
+int64_t script_option(struct script *s, const char *name, int64_t max)
+{
+	double v;
+
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->opt_ref);
+	lua_getfield(s->L, -1, name);
+	if (!lua_isnumber(s->L, -1)) {
+		lua_pop(s->L, 2);
+		return -2;
+	}
+	v = lua_tonumber(s->L, -1);
+	lua_pop(s->L, 2);
+	return v >= 1 && v <= (double)max && v == floor(v) ? (int64_t)v : -1;
+}
+
+size_t script_names(const char **out, size_t max)
+{
+	size_t n = 0;
+
+	for (; n < sizeof(embedded) / sizeof(*embedded) && n < max; n++)
+		out[n] = embedded[n].name;
+	return n;
+}
+
+const char *script_text(const char *name, unsigned long *size)
+{
+	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+		if (strcmp(name, embedded[i].name) == 0) {
+			*size = *embedded[i].size;
+			return (const char *)embedded[i].text;
+		}
+	return NULL;
 }
 
 void script_close(struct script *s)

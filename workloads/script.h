@@ -12,8 +12,8 @@
 #include "workloads/digits.h"
 #include "workloads/dist.h"
 
-#define SCRIPT_STATEMENTS_MAX 32
-#define SCRIPT_ARGS_MAX 8
+#define SCRIPT_STATEMENTS_MAX 64
+#define SCRIPT_ARGS_MAX 24
 
 enum arg_role { ARG_NONE, ARG_ID, ARG_K, ARG_C, ARG_PAD };
 struct script_statement {
@@ -21,6 +21,8 @@ struct script_statement {
 	char *sql;                /* at most one %d: the table's number */
 	bool per_table;
 	unsigned n_args;          /* question marks */
+	bool rows;                /* `rows = true`: event() gets what it reads */
+	bool reads;               /* a SELECT, for the report's classes */
 	bool audited;             /* it has an effect for the model */
 	enum audit_op_kind effect;
 	enum arg_role role[SCRIPT_ARGS_MAX];
@@ -32,7 +34,10 @@ struct draw {
 	struct dist dist;
 	uint32_t tables;          /* written to */
 	int64_t table_size;
+	bool ledger;              /* each transaction ends with its drtest_ledger row */
 	struct rng rng;
+	uint32_t worker;
+	uint64_t seq;
 	struct digits_tag tag;    /* worker and sequence; statement counts what was executed */
 };
 void draw_begin(struct draw *d, uint32_t worker, uint64_t seq);
@@ -44,6 +49,7 @@ struct con_call {
 	unsigned statement;       /* index; CON_EXECUTE */
 	uint32_t table;
 	unsigned n_args;
+	bool rows;                /* what it reads goes back to event() */
 	struct con_arg {
 		bool is_text;
 		int64_t number;
@@ -62,6 +68,7 @@ struct con_face {
 	struct err error;         /* CON_WAITS: what the server said */
 	struct audit_op *ops;     /* CON_RECORDS */
 	size_t n_ops;
+	struct strbuf *notes;     /* con:note()'s: JSON arrays with commas between; NULL: not kept */
 	const struct script *script;
 };
 
@@ -71,12 +78,19 @@ struct script {
 	char *description;
 	struct script_statement statement[SCRIPT_STATEMENTS_MAX];
 	unsigned n_statements;
-	int names_ref, event_ref, prepare_ref, row_ref, opt_ref; /* LUA_NOREF: absent */
+	int names_ref, event_ref, prepare_ref, schema_ref, row_ref, checks_ref, tables_ref, opt_ref; /* LUA_NOREF: absent */
+	char units[33];           /* the option that says how often prepare() is called; "": once a table */
+	char check[33];           /* the check of histories that this load is written for: "append", "bank"; "" none */
+	bool ledger;              /* each transaction writes its drtest_ledger row, asked for or not */
 	char audit_prefix[33];    /* "": the load can't be audited */
 };
 /* name: an embedded load's, or a path (it has a slash or ends in .lua). set: NULL-terminated "option=value", or NULL. */
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e);
 void script_close(struct script *s);
+/* A whole number among the options: -2 when there is no such number, -1 when it is not whole or not from 1 to max. */
+int64_t script_option(struct script *s, const char *name, int64_t max);
+size_t script_names(const char **out, size_t max); /* the embedded loads */
+const char *script_text(const char *name, unsigned long *size); /* an embedded load's file; NULL: none of that name */
 /* Pushes `con` and `r` userdata on s->L; the faces must outlive the state. */
 void script_push_con(struct script *s, struct con_face *c);
 void script_push_draw(struct script *s, struct draw *d);

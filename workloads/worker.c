@@ -6,12 +6,15 @@
 #include <sys/epoll.h>
 
 #include "workloads/load_impl.h"
+#include "workloads/sqltext.h"
 
 #define BACKOFF_MS_MIN 10
 #define BACKOFF_MS_MAX 500
 #define LEDGER_SQL "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (?, ?)"
 /* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays unknown. */
 #define SESSION_SQL "SET SESSION session_track_system_variables='last_gtid'"
+/* TiDB takes several statements in one query only when told to. */
+#define SESSION_MULTI_SQL "SET SESSION tidb_multi_statement_mode='ON'"
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -90,7 +93,7 @@ void worker_connect(struct worker *w)
 
 	link_close(&w->link);
 	w->phase = PHASE_CONNECT;
-	link_connect(&w->link, &l->endpoint, l->db);
+	link_connect(&w->link, &l->endpoint, l->db, l->o.protocol == LOAD_ONE_PACKET);
 }
 
 static void lost(struct worker *w)
@@ -109,6 +112,20 @@ static void lost(struct worker *w)
 	w->wake_ns = clock_mono_ns() + w->backoff_ms * 1000000ll;
 }
 
+static void add_history(struct worker *w, const struct ledger_record *r)
+{
+	struct load *l = w->thread->load;
+	struct err e = ERR_INIT;
+
+	if (!w->history)
+		w->history = history_open(l->ledger_dir, w->number, &e);
+	if (w->history)
+		history_add(w->history, r, &w->notes);
+	else
+		engine_error(l, &e);
+	strbuf_reset(&w->notes);
+}
+
 /* The transaction is over: counted, and written to the ledger. */
 static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 {
@@ -121,6 +138,8 @@ static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 
 	if (w->ledger)
 		ledger_writer_add(w->ledger, &r);
+	if (w->notes.len)
+		add_history(w, &r);
 	if (outcome == TXN_ACKED) {
 		int64_t none = 0;
 
@@ -164,7 +183,7 @@ static void drop_coroutine(struct worker *w)
 static void event_failed(struct worker *w, bool at_commit)
 {
 	struct link *k = &w->link;
-	bool gone = link_lost(k->code), retry = link_retryable(k->code);
+	bool gone = link_lost(k->code), retry = link_retryable(k->code) || (!at_commit && w->in_txn && link_retryable_before_commit(k->code));
 	enum txn_outcome outcome = TXN_FAILED;
 
 	w->end_ns = clock_mono_ns();
@@ -176,8 +195,8 @@ static void event_failed(struct worker *w, bool at_commit)
 	w->again = retry;
 	if (gone) {
 		lost(w);
-	} else if (retry) {
-		/* 1205 rolls back the statement alone */
+	} else if (retry || link_retryable_before_commit(k->code)) {
+		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way */
 		w->phase = PHASE_ROLLBACK;
 		link_query(k, "ROLLBACK", 8);
 	} else {
@@ -219,6 +238,55 @@ static void start_commit(struct worker *w)
 	link_query(&w->link, "COMMIT", 6);
 }
 
+static void packet_add(struct worker *w, const char *text, size_t n)
+{
+	if (w->packet_n++)
+		strbuf_addch(&w->packet, ';');
+	strbuf_add(&w->packet, text, n);
+}
+
+/* Statements wait for the next one whose answer event() needs, or for COMMIT. True: the call is on its way, or noted and answered. */
+static bool start_in_packet(struct worker *w)
+{
+	struct load *l = w->thread->load;
+	struct con_call *c = &w->con.call;
+	const struct script_statement *st = &w->thread->script.statement[c->statement];
+
+	if (c->verb == CON_ROLLBACK) {
+		strbuf_reset(&w->packet); /* what was not sent needs no rollback, but a reader may have sent a part: so ROLLBACK goes */
+		w->packet_n = 0;
+		return false;
+	}
+	if (c->verb == CON_EXECUTE) {
+		w->wrote |= !st->reads;
+		if (w->packet_n++)
+			strbuf_addch(&w->packet, ';');
+		sqltext_add(&w->packet, w->link.m, st, c);
+	} else if (c->verb != CON_COMMIT || !l->o.ledger_rows) {
+		w->in_txn |= c->verb == CON_BEGIN;
+		w->wrote |= c->verb == CON_QUERY;
+		packet_add(w, c->text.buf, c->text.len);
+	} else {
+		char text[160];
+
+		add(&w->statements, 1);
+		add(&w->writes, 1);
+		snprintf(text, sizeof(text), "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (%u,%llu)", w->number, (unsigned long long)w->seq);
+		packet_add(w, text, strlen(text));
+		packet_add(w, c->text.buf, c->text.len);
+	}
+	if (c->verb == CON_COMMIT)
+		w->phase = PHASE_COMMIT;
+	else if (w->in_txn && !(c->verb == CON_EXECUTE && st->rows)) {
+		w->answered = true;
+		return true;
+	}
+	w->packet_sent = w->packet_n;
+	w->packet_n = 0;
+	link_query(&w->link, w->packet.buf, w->packet.len);
+	return true;
+}
+
 /* The call that event() made before it yielded. */
 static void start_call(struct worker *w)
 {
@@ -228,6 +296,9 @@ static void start_call(struct worker *w)
 
 	add(&w->statements, 1);
 	w->phase = PHASE_EVENT;
+	k->want_rows = c->verb == CON_EXECUTE && c->rows;
+	if (l->o.protocol == LOAD_ONE_PACKET && start_in_packet(w))
+		return;
 	switch (c->verb) {
 	case CON_BEGIN:
 		w->in_txn = true;
@@ -243,7 +314,13 @@ static void start_call(struct worker *w)
 		struct strbuf sql = STRBUF_INIT;
 		size_t slot = slot_of(w, c->statement, c->table);
 
-		w->wrote = true;
+		w->wrote |= !st->reads;
+		if (l->o.protocol == LOAD_TEXT) {
+			strbuf_reset(&w->packet);
+			sqltext_add(&w->packet, k->m, st, c);
+			link_query(k, w->packet.buf, w->packet.len);
+			return;
+		}
 		if (!k->stmt[slot])
 			script_sql(st, c->table, &sql);
 		link_execute(k, slot, sql.buf, c);
@@ -265,10 +342,8 @@ static void start_call(struct worker *w)
 	}
 }
 
-static void resume(struct worker *w, int n_args)
+static void resumed(struct worker *w, int rc)
 {
-	int rc = lua_resume(w->co, n_args);
-
 	if (rc == 0) {
 		lua_settop(w->co, 0);
 		event_returned(w);
@@ -286,6 +361,19 @@ static void resume(struct worker *w, int n_args)
 	}
 }
 
+static void resume(struct worker *w, int n_args)
+{
+	w->answered = false;
+	resumed(w, lua_resume(w->co, n_args));
+	/* a call that waits to travel with later ones has its answer now: nothing is known of it */
+	while (w->answered) {
+		w->answered = false;
+		if (w->con.call.verb == CON_EXECUTE)
+			add(w->thread->script.statement[w->con.call.statement].reads ? &w->reads : &w->writes, 1);
+		resumed(w, lua_resume(w->co, 0));
+	}
+}
+
 void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 {
 	lua_State *L = w->thread->script.L;
@@ -298,6 +386,9 @@ void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 	w->due_ns = due_ns;
 	w->begin_ns = now_ns;
 	w->in_txn = w->wrote = w->committed = w->rolled_back = false;
+	strbuf_reset(&w->packet);
+	strbuf_reset(&w->notes);
+	w->packet_n = w->packet_sent = 0;
 	w->link.last_gtid = 0;
 	draw_begin(&w->draw, w->number, ++w->seq);
 	add(&w->started, 1);
@@ -308,10 +399,56 @@ void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 	resume(w, 3);
 }
 
+static void sent_packet_ended(struct worker *w)
+{
+	strbuf_reset(&w->packet);
+	w->packet_sent = 0;
+}
+
+/* What con:execute() returns: rows changed or read, and the rows where the statement is declared with `rows = true`. */
+static int push_answer(struct worker *w)
+{
+	const struct con_call *c = &w->con.call;
+	const struct link *k = &w->link;
+	const struct link_rows *r = &k->rows;
+	lua_State *L = w->co;
+
+	if (c->verb == CON_EXECUTE) {
+		if (w->thread->script.statement[c->statement].reads)
+			add(&w->reads, 1);
+		else if (k->affected)
+			add(&w->writes, 1);
+	}
+	lua_pushnumber(L, (double)k->affected);
+	if (!k->want_rows)
+		return 1;
+	if (!lua_checkstack(L, 8))
+		return 1;
+	lua_createtable(L, r->columns ? (int)(r->n / r->columns) : 0, 0);
+	for (size_t i = 0; i < r->n; i += r->columns) {
+		lua_createtable(L, (int)r->columns, 0);
+		for (unsigned col = 0; col < r->columns; col++) {
+			const struct link_cell *cell = &r->cell[i + col];
+
+			if (cell->null)
+				continue;
+			if (cell->number)
+				lua_pushnumber(L, strtod(r->bytes.buf + cell->at, NULL));
+			else
+				lua_pushlstring(L, r->bytes.buf + cell->at, cell->len);
+			lua_rawseti(L, -2, (int)col + 1);
+		}
+		lua_rawseti(L, -2, (int)(i / r->columns) + 1);
+	}
+	return 2;
+}
+
 static void become_ready(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
+	if (w->was_ready)
+		add(&w->reconnects, 1);
 	if (!w->was_ready) {
 		w->was_ready = true;
 		atomic_fetch_add(&l->ready, 1);
@@ -340,7 +477,19 @@ static void operation_done(struct worker *w)
 			connect_failed(w);
 			return;
 		}
-		w->phase = PHASE_SESSION;
+		w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI : PHASE_SESSION;
+		k->want_rows = false;
+		if (w->phase == PHASE_SESSION)
+			link_query(k, SESSION_SQL, strlen(SESSION_SQL));
+		else
+			link_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
+		return;
+	case PHASE_SESSION_MULTI:
+		if (k->failed && link_lost(k->code)) {
+			connect_failed(w);
+			return;
+		}
+		w->phase = PHASE_SESSION; /* a server without that variable needs no telling */
 		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
 		return;
 	case PHASE_SESSION:
@@ -358,20 +507,24 @@ static void operation_done(struct worker *w)
 			w->in_txn = false;
 			w->rolled_back = true;
 		}
-		lua_pushnumber(w->co, (double)k->affected);
-		resume(w, 1);
+		sent_packet_ended(w);
+		resume(w, push_answer(w));
 		return;
 	case PHASE_LEDGER_ROW:
-		if (k->failed)
+		if (k->failed) {
 			event_failed(w, false);
-		else
-			start_commit(w);
+			return;
+		}
+		add(&w->writes, 1);
+		start_commit(w);
 		return;
 	case PHASE_COMMIT:
 		if (k->failed) {
-			event_failed(w, true);
+			/* of a transaction in one packet: a statement before COMMIT said no, and the server read no further */
+			event_failed(w, link_lost(k->code) || k->results + 1 >= w->packet_sent);
 			return;
 		}
+		sent_packet_ended(w);
 		w->end_ns = clock_mono_ns();
 		w->in_txn = false;
 		w->committed = true;
@@ -416,7 +569,7 @@ void worker_tick(struct worker *w, int64_t now_ns)
 		else
 			worker_connect(w);
 		worker_ready(w, 0);
-	} else if (atomic_load(&l->cutting) && (w->phase == PHASE_CONNECT || w->phase == PHASE_SESSION)) {
+	} else if (atomic_load(&l->cutting) && w->phase <= PHASE_SESSION) {
 		worker_end(w);
 	} else if (has_operation(w) && w->link.wait) {
 		if (atomic_load(&l->cutting))
