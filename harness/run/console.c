@@ -5,12 +5,16 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "harness/base/xalloc.h"
+
+#define NAME_COLUMNS 35
+
 void console_init(struct console *c, FILE *out)
 {
 	struct winsize w;
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	*c = (struct console){ .out = out, .columns = 160 };
+	*c = (struct console){ .out = out, .columns = 160, .lock = PTHREAD_MUTEX_INITIALIZER };
 	c->tty = isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
 	c->color = c->tty && !(no_color && *no_color);
 	if (c->tty && ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= 40)
@@ -20,26 +24,58 @@ void console_init(struct console *c, FILE *out)
 static void wipe(struct console *c)
 {
 	if (c->open_line)
-		fputs("\r\033[K", c->out);
+		fputs("\r\033[J", c->out); /* this line and the figures below it */
 	c->open_line = false;
 }
 
-/* Text within the terminal's width: a wrapped line could not be written over. */
-static void put(struct console *c, int used, const char *text)
+static int columns(const char *text)
 {
-	int room = c->columns - used - 1;
+	int n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+char *console_inert(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* C1, as UTF-8: the eight-bit CSI is one of them */
+			p[0] = p[1] = '?';
+	return text;
+}
+
+/* Text within the terminal's width: a wrapped line could not be written over. */
+static void put(struct console *c, int used, const char *from)
+{
+	int room = c->columns - used - 1, n = 0;
+	char *text = console_inert(xstrdup(from));
 
 	if (room < 8)
 		room = 8;
-	if (c->tty && (int)strlen(text) > room) {
-		int n = room - 3;
-
-		while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
-			n--; /* not within a character */
-		fprintf(c->out, "%.*s...", n, text);
-	} else {
+	if (!c->tty || columns(text) <= room) {
 		fputs(text, c->out);
+		free(text);
+		return;
 	}
+	for (int shown = 0; text[n]; n++)
+		if (((unsigned char)text[n] & 0xc0) != 0x80 && shown++ == room - 1)
+			break; /* at the first byte of a character */
+	fprintf(c->out, "%.*s…", n, text);
+	free(text);
+}
+
+/* "  4 disaster in the primary             "; returns the columns. */
+static int step_name(struct console *c, int n, const char *name)
+{
+	char *text = console_inert(xstrdup(name));
+	int wide = columns(name);
+
+	fprintf(c->out, " %2d %s%*s", n, text, wide < NAME_COLUMNS ? NAME_COLUMNS - wide : 0, "");
+	free(text);
+	return 4 + (wide < NAME_COLUMNS ? NAME_COLUMNS : wide);
 }
 
 void console_header(struct console *c, const char *version, const char *scenario, const char *ground, uint64_t seed, const char *extra)
@@ -49,42 +85,51 @@ void console_header(struct console *c, const char *version, const char *scenario
 	fflush(c->out);
 }
 
-void console_step_begin(struct console *c, int n, const char *name)
+void console_live(struct console *c, int n, const char *name, double seconds, const char *figures)
 {
 	if (!c->tty)
 		return;
+	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	fprintf(c->out, "  %d %-35s ...", n, name);
+	step_name(c, n, name);
+	fprintf(c->out, " ...    %6.1f s", seconds);
+	if (*figures) {
+		fprintf(c->out, "\n      %s", c->color ? "\033[2m" : "");
+		put(c, 6, figures);
+		fprintf(c->out, "%s\033[A", c->color ? "\033[0m" : ""); /* back up: the next line is written over both */
+	}
 	c->open_line = true;
 	fflush(c->out);
+	pthread_mutex_unlock(&c->lock);
 }
 
-void console_live(struct console *c, const char *text)
+void console_step_begin(struct console *c, int n, const char *name)
 {
-	if (!c->tty)
-		return;
-	fputs("\r\033[K    ", c->out);
-	put(c, 4, text);
-	c->open_line = true;
-	fflush(c->out);
+	console_live(c, n, name, 0, "");
 }
 
 void console_step_end(struct console *c, int n, const char *name, const char *status, double seconds, const char *detail)
 {
-	const char *color = !strcmp(status, "ok") ? "\033[32m" : "\033[31m";
+	const char *color = !strcmp(status, "ok") ? "\033[32m" : !strcmp(status, "interrupted") || !strcmp(status, "unknown") ? "\033[33m" : "\033[31m";
+	int used;
 
+	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	fprintf(c->out, "  %d %-35s %s%-6s%s %6.1f s   ", n, name, c->color ? color : "", status, c->color ? "\033[0m" : "", seconds);
-	put(c, 58, detail);
+	used = step_name(c, n, name);
+	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status, c->color ? "\033[0m" : "", seconds);
+	put(c, used + 8 + 12, detail);
 	fputc('\n', c->out);
 	fflush(c->out);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void console_remark(struct console *c, const char *kind, const char *text)
 {
+	pthread_mutex_lock(&c->lock);
 	wipe(c);
 	fprintf(c->out, "      %s: ", kind);
 	put(c, 8 + (int)strlen(kind), text);
 	fputc('\n', c->out);
 	fflush(c->out);
+	pthread_mutex_unlock(&c->lock);
 }

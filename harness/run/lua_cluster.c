@@ -39,19 +39,9 @@ static int cluster_health(void *object, struct err *e)
 static void cluster_sample(void *object, json_t *sample)
 {
 	struct lua_cluster *c = object;
-	char path[64];
-	long size, resident;
-	FILE *f;
 
-	if (!c->alive || !c->pid)
-		return;
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)c->pid);
-	f = fopen(path, "re");
-	if (!f)
-		return;
-	if (fscanf(f, "%ld %ld", &size, &resident) == 2)
-		json_object_set_new(json_object_get(sample, "rss_kib"), c->name, json_integer(resident * (sysconf(_SC_PAGESIZE) / 1024)));
-	fclose(f);
+	if (c->alive)
+		runtime_sample_process(sample, c->name, c->pid);
 }
 
 static const struct runtime_ops ops = { cluster_close, cluster_health, cluster_sample };
@@ -304,12 +294,29 @@ static void push_replay(lua_State *L, const struct replay_stats *st)
 	lua_setfield(L, -2, "seconds");
 }
 
+struct replaying {
+	struct runtime *r;
+	double share;
+};
+
+/* Half of the work is reading, half is writing what came out of it; another part of the log after a DDL must not seem a step back. */
+static void replay_progress(void *arg, const struct replay_stats *st)
+{
+	struct replaying *p = arg;
+	double read = st->files_total ? (double)st->files / (double)st->files_total : 0;
+	double written = st->keys ? (double)(st->puts + st->deletes) / (double)st->keys : 0, share = (read + written) / 2;
+
+	p->share = share > 1 ? 1 : share > p->share ? share : p->share;
+	runtime_progress(p->r, "replay", p->share, st->puts + st->deletes);
+}
+
 /* cluster:apply_redo(uri, { workers, memory_mb }): the stats; .point is the TSO where the cluster stands */
 static int apply_redo(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
 	const char *uri = luaL_checkstring(L, 2);
 	struct replay_stats st = { 0 };
+	struct replaying watch = { .r = runtime_of(L) };
 	struct err e = ERR_INIT;
 	int64_t workers = 0, memory = 32; /* MiB: keys beyond go to a file */
 	char *tmp;
@@ -319,8 +326,12 @@ static int apply_redo(lua_State *L)
 	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
-		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp };
+		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
+			.progress = replay_progress, .progress_arg = &watch };
+		runtime_progress(watch.r, "replay", 0, 0);
 		rc = cluster_apply_redo(c->c, uri, &o, &st, &e);
+		if (rc == 0)
+			runtime_progress(watch.r, "replay", 1, st.rows);
 		free(tmp);
 		if (rc < 0)
 			return runtime_raise(L, &e);

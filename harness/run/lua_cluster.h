@@ -22,7 +22,8 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 struct lua_feed {
 	struct lua_cluster *source, *sink; /* sink: for words */
 	char id[128];
-	char status_path[512];  /* the sampler's */
+	char status_path[512], process[140]; /* the sampler's; so is pid */
+	pid_t pid;
 	bool running;
 };
 struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id);

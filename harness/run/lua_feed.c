@@ -34,6 +34,8 @@ static void feed_sample(void *object, json_t *sample)
 	struct feed_status st;
 	json_t *s, *all;
 
+	if (f->running)
+		runtime_sample_process(sample, f->process, f->pid);
 	if (!f->running || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
 	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state),
@@ -62,6 +64,9 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	source->feed = f;
 	f->sink = sink;
 	snprintf(f->id, sizeof(f->id), "%s", id);
+	snprintf(f->process, sizeof(f->process), "feed %s", f->id);
+	if (source->c)
+		f->pid = proc_pid(feed_proc(cluster_feed(source->c)));
 	if (source->c)
 		snprintf(f->status_path, sizeof(f->status_path), "%s", feed_status_path(cluster_feed(source->c)));
 	f->running = true;

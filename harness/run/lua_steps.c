@@ -100,6 +100,8 @@ static int wait(lua_State *L)
 
 	if (!(ms >= 0 && ms <= (lua_Number)WAIT_MS_MAX))
 		runtime_usage(L, "a wait takes 0 s to 30 days");
+	if (ms >= 1000)
+		runtime_until(runtime_of(L), clock_mono_ns() + (int64_t)ms * 1000000);
 	if (runtime_wait(runtime_of(L), (int64_t)ms, &e) < 0)
 		return runtime_raise(L, &e);
 	return 0;

@@ -50,7 +50,15 @@ static int store_health(void *object, struct err *e)
 	return -1;
 }
 
-static const struct runtime_ops ops = { .close = store_close, .health = store_health };
+static void store_sample(void *object, json_t *sample)
+{
+	const struct lua_store *s = object;
+
+	if (s->minio)
+		runtime_sample_process(sample, "store", proc_pid(minio_proc(s->minio)));
+}
+
+static const struct runtime_ops ops = { .close = store_close, .health = store_health, .sample = store_sample };
 
 static char *bucket_uri(const struct runtime *r, const struct lua_store *s, const char *path)
 {

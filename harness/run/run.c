@@ -25,6 +25,7 @@
 #include "harness/run/scenario.h"
 
 #define FOLDER_TRIES 100
+#define LOG_TAIL_LINES 15 /* of each process, where a run fails */
 #define VERSION_MS 5000
 
 struct run {
@@ -192,6 +193,61 @@ static int begin(struct run *r, struct err *e)
 	return runtime_sampler_start(&r->rt, e);
 }
 
+struct tails {
+	struct run *r;
+	char *dir;
+};
+
+/* A process's last lines, as they are now, for the report: the folder may be gone when it is read. */
+static int log_tail(void *arg, const char *name, struct err *e)
+{
+	struct tails *t = arg;
+	struct strbuf text = STRBUF_INIT, clean = STRBUF_INIT;
+	size_t n = strlen(name);
+	json_t *lines;
+	char *path;
+
+	(void)e;
+	if (n < 5 || strcmp(name + n - 4, ".log") != 0)
+		return 0;
+	path = xstrfmt("%s/%s", t->dir, name);
+	proc_log_tail(path, LOG_TAIL_LINES, &text);
+	secret_redact(&clean, text.buf);
+	lines = json_array();
+	for (char *p = clean.buf, *next; p && *p; p = next) {
+		json_t *line;
+
+		next = strstr(p, " | "); /* as proc_log_tail() joins them */
+		if (next) {
+			*next = '\0';
+			next += 3;
+		}
+		line = json_string(p);
+		if (!line) { /* no UTF-8: what is not ASCII goes */
+			for (char *c = p; *c; c++)
+				*c = *c & 0x80 ? '?' : *c;
+			line = json_string(p);
+		}
+		json_array_append_new(lines, line);
+	}
+	if (json_array_size(lines))
+		journal_event(t->r->rt.journal, "log_tail", json_pack("{s:s%,s:O}", "process", name, n - 4, "lines", lines));
+	json_decref(lines);
+	strbuf_release(&text);
+	strbuf_release(&clean);
+	free(path);
+	return 0;
+}
+
+static void log_tails(struct run *r)
+{
+	struct tails t = { r, xstrfmt("%s/logs", r->rt.dir) };
+
+	if (r->rt.journal)
+		fs_list(t.dir, log_tail, &t, NULL);
+	free(t.dir);
+}
+
 /* Says what went wrong, once: on stderr and, with the script's lines, in the journal. Returns the exit code. */
 static int say_error(struct run *r, const struct err *e, const char *traceback, const char **word)
 {
@@ -202,6 +258,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		strbuf_addf(&raw, "step %d, %s: ", r->rt.step, r->rt.step_name);
 	strbuf_addstr(&raw, cut_short ? r->rt.cut_short : interrupted ? "interrupted" : e->text);
 	secret_redact(&text, raw.buf);
+	console_inert(text.buf);
 	runtime_step_end(&r->rt, interrupted ? "interrupted" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
 	fflush(stdout);
 	fprintf(stderr, "drtest: %s\n", text.buf);
@@ -216,6 +273,8 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		}
 	}
 	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : "error";
+	if (!interrupted)
+		log_tails(r);
 	if (r->rt.journal)
 		journal_event(r->rt.journal, "end", json_pack("{s:s,s:s,s:s}", "verdict", *word, "error", text.buf, "traceback", traceback ? traceback : ""));
 	strbuf_release(&raw);
@@ -233,6 +292,8 @@ static int say_verdict(struct run *r)
 
 	if (!r->rt.checks)
 		runtime_note(&r->rt, "the scenario made no check: it proves nothing");
+	if (strcmp(word, "pass") != 0)
+		log_tails(r);
 	journal_event(r->rt.journal, "end", json_pack("{s:s,s:s}", "verdict", word, "error", ""));
 	return r->rt.worst == VERDICT_FAIL ? EXIT_CHECK_FAILED : !strcmp(word, "pass") ? EXIT_PASS : EXIT_UNKNOWN;
 }

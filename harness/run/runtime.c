@@ -16,9 +16,7 @@
 #include "harness/run/runtime_impl.h"
 
 #define ERROR_METATABLE "drtest.error"
-#define ROOM_BYTES_MIN ((int64_t)8 << 20)
 #define HEALTH_MS 50
-#define SAMPLE_MS 1000
 static char registry_key; /* its address names the runtime in Lua's registry */
 
 struct runtime *runtime_of(lua_State *L)
@@ -145,111 +143,6 @@ void runtime_teardown(struct runtime *r)
 	free(r->owned);
 	r->owned = NULL;
 	r->room = 0;
-}
-
-/* ---- the sampler: a line a second of everything that can be measured while the script waits */
-
-static int64_t rss_kib(void)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	long size, resident = 0;
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
-		resident = 0;
-	fclose(f);
-	return (int64_t)resident * sysconf(_SC_PAGESIZE) / 1024;
-}
-
-static void live_line(struct runtime *r, json_t *s)
-{
-	json_t *load = json_object_get(s, "load"), *feed = json_object_get(s, "feed");
-	char text[256];
-	int n = snprintf(text, sizeof(text), "%d %s  %.0f s", r->step, r->step_name, (double)(clock_mono_ns() - r->step_start_ns) / 1e9);
-
-	if (load)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "   load %.0f tps, p99 %.1f ms", json_number_value(json_object_get(load, "tps")),
-		              json_number_value(json_object_get(load, "p99_us")) / 1000);
-	if (feed && n < (int)sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, "   changefeed lag %.1f s", json_number_value(json_object_get(feed, "lag_ms")) / 1000);
-	console_live(r->console, text);
-}
-
-/* Cancels the run while there is still room for the journal's end and the reports. */
-static void look_at_limits(struct runtime *r)
-{
-	int64_t room = fs_free_bytes(r->dir);
-
-	if (r->cut_short[0])
-		return;
-	if (r->timeout_ns && clock_mono_ns() > r->timeout_ns)
-		snprintf(r->cut_short, sizeof(r->cut_short), "the run did not end within %lld s (--timeout)", (long long)(r->timeout_ms / 1000));
-	else if (room >= 0 && room < ROOM_BYTES_MIN)
-		snprintf(r->cut_short, sizeof(r->cut_short), "No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
-		         (long long)(room >> 10));
-	if (r->cut_short[0])
-		clock_cancel(SIGALRM);
-}
-
-static void *sampler_main(void *arg)
-{
-	struct runtime *r = arg;
-	int64_t next = clock_mono_ns();
-
-	pthread_mutex_lock(&r->lock);
-	while (!r->sampler_stop) {
-		struct timespec ts;
-
-		next += (int64_t)SAMPLE_MS * 1000000;
-		ts.tv_sec = next / 1000000000;
-		ts.tv_nsec = next % 1000000000;
-		while (!r->sampler_stop && pthread_cond_timedwait(&r->wake, &r->lock, &ts) == 0)
-			;
-		if (r->sampler_stop)
-			break;
-		look_at_limits(r);
-		json_t *s = json_object(), *rss = json_object();
-
-		json_object_set_new(rss, "drtest", json_integer(rss_kib()));
-		json_object_set_new(s, "rss_kib", rss);
-		for (size_t i = 0; i < r->n_owned; i++)
-			if (r->owned[i].ops->sample)
-				r->owned[i].ops->sample(r->owned[i].object, s);
-		if (r->console->tty && r->step)
-			live_line(r, s);
-		journal_event(r->journal, "sample", s);
-	}
-	pthread_mutex_unlock(&r->lock);
-	return NULL;
-}
-
-int runtime_sampler_start(struct runtime *r, struct err *e)
-{
-	pthread_condattr_t a;
-	int rc;
-
-	pthread_condattr_init(&a);
-	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->wake, &a);
-	pthread_condattr_destroy(&a);
-	rc = pthread_create(&r->sampler, NULL, sampler_main, r);
-	if (rc)
-		return err_set(e, ERR_IO, rc, "start the sampler: %s", strerror(rc));
-	r->sampling = true;
-	return 0;
-}
-
-void runtime_sampler_stop(struct runtime *r)
-{
-	if (!r->sampling)
-		return;
-	pthread_mutex_lock(&r->lock);
-	r->sampler_stop = true;
-	pthread_cond_signal(&r->wake);
-	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->sampler, NULL);
-	r->sampling = false;
 }
 
 /* ---- errors */

@@ -48,6 +48,11 @@ void runtime_expect(struct runtime *r, void *object, bool healthy);
 int runtime_health(struct runtime *r, struct err *e);
 /* Waits ms, health looked at every 50 ms. 0: waited; -1: *e is set (a fault, cancelled). */
 int runtime_wait(struct runtime *r, int64_t ms, struct err *e);
+/* For ops->sample: CPU and resident memory of a process, into the sample under its name; nothing when it is gone. */
+void runtime_sample_process(json_t *sample, const char *name, pid_t pid);
+/* Work whose end is known, for the report and the live line: share done (0 to 1) and rows, 0 where they are not counted. */
+void runtime_progress(struct runtime *r, const char *what, double share, uint64_t rows);
+void runtime_until(struct runtime *r, int64_t mono_ns); /* a wait with a known end, for the live line; 0: none */
 /* Clusters number themselves for the ledger: 0 the first primary. */
 unsigned runtime_next_cluster(struct runtime *r);
 

@@ -44,6 +44,14 @@ struct runtime {
 	bool sampling, sampler_stop;
 	pthread_cond_t wake;
 	int64_t timeout_ms;
+	int64_t until_ns;        /* of a wait; 0: none */
+	struct {
+		char what[64];
+		int step;        /* in which it is told */
+		double share;
+		uint64_t rows;
+		int64_t since_ns;
+	} work;
 	int64_t timeout_ns;      /* CLOCK_MONOTONIC; the run is cancelled then */
 	char cut_short[160];     /* why the sampler cancelled the run: its time was over, its folder's disk full */
 };

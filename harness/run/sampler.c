@@ -1,0 +1,192 @@
+/* The sampler: each second, from a thread of its own, everything that can be measured while the script waits; on a terminal also the
+ * live line. */
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/os/fs.h"
+#include "harness/run/runtime_impl.h"
+
+#define SAMPLE_MS 1000
+#define STAT_BYTES 1024
+#define ROOM_BYTES_MIN ((int64_t)8 << 20)
+
+/* /proc/PID/stat: after the last ')' the state and numbers; utime and stime are the 12th and 13th, rss the 22nd of them. */
+void runtime_sample_process(json_t *sample, const char *name, pid_t pid)
+{
+	char path[64], text[STAT_BYTES], *p;
+	unsigned long user = 0, kernel = 0;
+	long rss = 0, hz = sysconf(_SC_CLK_TCK);
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = pid > 0 ? fopen(path, "re") : NULL;
+	if (!f)
+		return;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	if (!p || p[1] != ' ' || p[2] == 'Z' ||
+	    sscanf(p + 2, "%*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %*s %*s %*s %*s %*s %*s %*s %*s %ld", &user, &kernel, &rss) != 3)
+		return;
+	json_object_set_new(json_object_get(sample, "rss_kib"), name, json_integer((json_int_t)rss * (sysconf(_SC_PAGESIZE) / 1024)));
+	json_object_set_new(json_object_get(sample, "cpu_ms"), name, json_integer((json_int_t)((double)(user + kernel) * 1000 / (double)hz)));
+}
+
+void runtime_progress(struct runtime *r, const char *what, double share, uint64_t rows)
+{
+	if (!r->journal || !(share >= 0))
+		return;
+	share = share > 1 ? 1 : share;
+	journal_event(r->journal, "progress", json_pack("{s:s,s:f,s:i,s:I}", "what", what, "done", round(share * 1e4) / 1e2, "total", 100, "rows",
+		(json_int_t)rows));
+	pthread_mutex_lock(&r->lock);
+	if (strcmp(r->work.what, what) != 0 || r->work.step != r->step)
+		r->work.since_ns = clock_mono_ns();
+	snprintf(r->work.what, sizeof(r->work.what), "%s", what);
+	r->work.step = r->step;
+	r->work.share = share;
+	r->work.rows = rows;
+	pthread_mutex_unlock(&r->lock);
+}
+
+void runtime_until(struct runtime *r, int64_t mono_ns)
+{
+	pthread_mutex_lock(&r->lock);
+	r->until_ns = mono_ns;
+	pthread_mutex_unlock(&r->lock);
+}
+
+struct line {
+	char text[256];
+	size_t n;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (l->n >= sizeof(l->text) - 1)
+		return;
+	if (l->n)
+		l->n += (size_t)snprintf(l->text + l->n, sizeof(l->text) - l->n, " · ");
+	if (l->n >= sizeof(l->text) - 1)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(l->text + l->n, sizeof(l->text) - l->n, fmt, ap);
+	va_end(ap);
+	l->n += n > 0 ? (size_t)n : 0;
+}
+
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+static void live_line(struct runtime *r, json_t *s)
+{
+	const json_t *load = json_object_get(s, "load"), *feed = json_object_get(s, "feed");
+	int64_t now = clock_mono_ns();
+	struct line l = { .n = 0 };
+
+	if (load)
+		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
+	if (load && number(load, "failed") + number(load, "unknown") > 0)
+		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
+	if (feed)
+		add(&l, "secondary %.1f s behind, redo log %.1f s", number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
+	if (r->work.step == r->step && r->work.share < 1) {
+		double gone = (double)(now - r->work.since_ns) / 1e9;
+
+		add(&l, "%s %.0f %%", r->work.what, r->work.share * 100);
+		if (r->work.rows)
+			add(&l, "%llu rows", (unsigned long long)r->work.rows);
+		if (r->work.share > 0.02)
+			add(&l, "%.0f s left", gone * (1 - r->work.share) / r->work.share);
+	}
+	if (r->until_ns > now)
+		add(&l, "%.0f s left", ceil((double)(r->until_ns - now) / 1e9));
+	console_live(r->console, r->step, r->step_name, (double)(now - r->step_start_ns) / 1e9, l.text);
+}
+
+/* Cancels the run while there is still room for the journal's end and the reports. */
+static void look_at_limits(struct runtime *r)
+{
+	int64_t room = fs_free_bytes(r->dir);
+
+	if (r->cut_short[0])
+		return;
+	if (r->timeout_ns && clock_mono_ns() > r->timeout_ns)
+		snprintf(r->cut_short, sizeof(r->cut_short), "the run did not end within %lld s (--timeout)", (long long)(r->timeout_ms / 1000));
+	else if (room >= 0 && room < ROOM_BYTES_MIN)
+		snprintf(r->cut_short, sizeof(r->cut_short), "No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
+			 (long long)(room >> 10));
+	if (r->cut_short[0])
+		clock_cancel(SIGALRM);
+}
+
+static void *sampler_main(void *arg)
+{
+	struct runtime *r = arg;
+	int64_t next = clock_mono_ns();
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->sampler_stop) {
+		struct timespec ts;
+		json_t *s;
+
+		next += (int64_t)SAMPLE_MS * 1000000;
+		ts.tv_sec = next / 1000000000;
+		ts.tv_nsec = next % 1000000000;
+		while (!r->sampler_stop && pthread_cond_timedwait(&r->wake, &r->lock, &ts) == 0)
+			;
+		if (r->sampler_stop)
+			break;
+		look_at_limits(r);
+		s = json_pack("{s:{},s:{}}", "rss_kib", "cpu_ms");
+		runtime_sample_process(s, "drtest", getpid());
+		for (size_t i = 0; i < r->n_owned; i++)
+			if (r->owned[i].ops->sample)
+				r->owned[i].ops->sample(r->owned[i].object, s);
+		if (r->console->tty && r->step_name[0])
+			live_line(r, s);
+		journal_event(r->journal, "sample", s);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+int runtime_sampler_start(struct runtime *r, struct err *e)
+{
+	pthread_condattr_t a;
+	int rc;
+
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->wake, &a);
+	pthread_condattr_destroy(&a);
+	rc = pthread_create(&r->sampler, NULL, sampler_main, r);
+	if (rc)
+		return err_set(e, ERR_IO, rc, "start the sampler: %s", strerror(rc));
+	r->sampling = true;
+	return 0;
+}
+
+void runtime_sampler_stop(struct runtime *r)
+{
+	if (!r->sampling)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->sampler_stop = true;
+	pthread_cond_signal(&r->wake);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->sampler, NULL);
+	r->sampling = false;
+}
