@@ -133,6 +133,7 @@ static int start(lua_State *L)
 		return runtime_raise(L, &e);
 	l->on = on;
 	l->running = true;
+	on->writer = l->name;
 	return 0;
 }
 
@@ -144,6 +145,8 @@ static int stop(lua_State *L)
 	if (runtime_plan(runtime_of(L), "load %s: stop; each worker ends its transaction", l->name))
 		return 0;
 	l->running = false;
+	if (l->on)
+		l->on->writer = NULL;
 	if (load_stop(l->load, deadline_in_ms(STOP_MS), &e) < 0)
 		return runtime_raise(L, &e);
 	if (load_error(l->load, &e) < 0) {
@@ -162,6 +165,8 @@ static int lost(lua_State *L)
 	if (!l->load)
 		return 0;
 	l->running = false;
+	if (l->on)
+		l->on->writer = NULL;
 	while (load_running(l->load) && pause_ms(1, d) == 0)
 		;
 	return stop(L);

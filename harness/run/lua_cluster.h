@@ -13,6 +13,7 @@ struct lua_cluster {
 	unsigned number;    /* the ledger's */
 	bool alive;         /* it was not killed or stopped */
 	pid_t pid;          /* of its server: the sampler's */
+	const char *writer; /* the load that writes to it now, or NULL */
 	struct lua_feed *feed; /* the changefeed that reads it, or NULL */
 };
 struct lua_cluster *lua_cluster_check(lua_State *L, int index);

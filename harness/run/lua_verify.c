@@ -55,6 +55,13 @@ static void push_compare(lua_State *L, struct compare_result *c, int64_t start_n
 	compare_result_release(c);
 }
 
+/* A moving target would be judged as it never was. */
+static void at_rest(lua_State *L, const struct lua_cluster *c, const char *what)
+{
+	if (c->writer)
+		runtime_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what, c->writer, c->name);
+}
+
 /* sums(cluster, backup): the cluster against the sums that the backup took in its own snapshot */
 static int sums(lua_State *L)
 {
@@ -67,6 +74,7 @@ static int sums(lua_State *L)
 	const char *uri;
 	int rc = -1;
 
+	at_rest(L, c, "verify.sums");
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_getfield(L, 2, "uri");
 	uri = luaL_checkstring(L, -1);
@@ -94,6 +102,8 @@ static int same(lua_State *L)
 	char *fix;
 	int rc = 0;
 
+	at_rest(L, a, "verify.same");
+	at_rest(L, b, "verify.same");
 	if (!runtime_plan(r, "drtest diff: %s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name, b->name)) {
 		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
 			.threads = SQL_THREADS };
@@ -138,6 +148,8 @@ static int prefix(lua_State *L, bool model)
 			o.point = lua_tso_check(L, -1);
 		lua_pop(L, 2);
 	}
+	at_rest(L, c, what);
+	at_rest(L, of, what);
 	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
 				   : "ledger check: drtest_ledger of %s against the ledger%s",
 				   c->name, o.before_replay ? "; before the replay, for the record" : "")) {

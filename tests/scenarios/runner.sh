@@ -14,6 +14,7 @@ expect "a wait that fails is a failed check" 1 'FAILED: pigs fly: not within 300
 grep -q 'unreached' "$scratch/out" && bad "the run went on after a failed wait" || ok
 expect "a mistake in the script" 2 "script_error.lua:3: attempt to index" bash -c "run $n/script_error.lua"
 grep -q '  at .*script_error.lua:6$' "$scratch/out" && ok || bad "no traceback in $(cat "$scratch/out")"
+expect "a check of a moving target" 2 'verify.same: load oltp_write_only writes to a: stop it first' bash -c "run $n/moving_target.lua"
 expect "a global" 2 "global.lua:4: undefined variable 'counter'" bash -c "run $n/global.lua"
 expect "a script reaches no files" 2 "undefined variable 'io'" bash -c "run $n/no_files.lua"
 expect "a scenario that is not there" 2 'no-such.lua: .*No such file' bash -c "run no-such.lua"
