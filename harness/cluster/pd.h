@@ -1,0 +1,21 @@
+/* PD's HTTP API, as far as a drill asks it. */
+#ifndef HARNESS_CLUSTER_PD_H
+#define HARNESS_CLUSTER_PD_H
+
+#include "harness/base/tso.h"
+#include "harness/net/http.h"
+
+struct pd_members {
+	uint64_t cluster_id;
+	unsigned n;
+	char version[64];     /* of the first: "v8.5.7" */
+	char client_url[300]; /* of the leader: "http://127.0.0.1:2379" */
+};
+int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct err *e);
+/* 0: every member is healthy; -1: *e names the first that is not. */
+int pd_health_parse(const char *json, size_t n, struct err *e);
+
+/* url: "http://127.0.0.1:2379". 0: the cluster has its id, and all members are healthy. */
+int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
+
+#endif

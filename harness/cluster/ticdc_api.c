@@ -1,0 +1,118 @@
+/* TiCDC's open API v2, called. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/cluster/ticdc.h"
+
+static int call(const struct ticdc *c, const char *method, const char *path, const char *body, struct deadline d, struct http_answer *a, struct err *e)
+{
+	char *url = xstrfmt("%s%s", c->api, path);
+	int rc = http_call(method, url, body, &c->tls, d, a, e);
+
+	free(url);
+	return rc;
+}
+
+int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/health", NULL, d, &a, e);
+
+	if (rc == 0 && a.status == 404)
+		rc = 0;
+	else if (rc == 0 && a.status == 200)
+		rc = 1;
+	else if (rc == 0)
+		rc = ticdc_refused(&a, "health", e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
+	json_t *j = NULL, *items;
+
+	*n = 0;
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "captures", e);
+	if (rc == 0) {
+		j = json_loadb(a.body.buf, a.body.len, 0, NULL);
+		items = json_is_array(j) ? j : json_object_get(j, "items");
+		*n = (unsigned)json_array_size(items);
+	}
+	json_decref(j);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char *body = ticdc_create_body(o), what[180];
+	int rc;
+
+	snprintf(what, sizeof(what), "create changefeed %s", o->id);
+	rc = call(c, "POST", "/api/v2/changefeeds", body, d, &a, e);
+	if (body)
+		memset(body, 0, strlen(body)); /* it held the secrets */
+	free(body);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	else if (rc == 0)
+		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc < 0 && !strstr(e ? e->text : "", what) ? err_wrap(e, "%s", what) : rc;
+}
+
+int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
+	snprintf(what, sizeof(what), "query changefeed %s", id);
+	rc = call(c, "GET", path, NULL, d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	else if (rc == 0)
+		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
+	if (rc == 0 && call(c, "GET", "/metrics", NULL, d, &a, NULL) == 0 && a.status == 200) {
+		tso_t redo = ticdc_redo_resolved(a.body.buf, id);
+
+		if (redo)
+			f->resolved_ts = redo;
+	}
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	struct ticdc_feed f;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s/pause", id);
+	snprintf(what, sizeof(what), "pause changefeed %s", id);
+	rc = call(c, "POST", path, "{}", d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	http_answer_release(&a);
+	while (rc == 0) {
+		rc = ticdc_query(c, id, d, &f, e);
+		if (rc < 0 || !strcmp(f.state, "stopped"))
+			break;
+		if (!strcmp(f.state, "failed"))
+			rc = err_set(e, ERR_ENV, 0, "%s: it failed: %s", what, f.error);
+		else if (pause_ms(50, d) < 0)
+			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: it is still %s", what, f.state);
+	}
+	return rc;
+}

@@ -1,0 +1,239 @@
+#include "harness/cluster/tidb.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define OPEN_MS 10000
+#define KILL_PAUSE_MS 20
+
+static const char *cell_of(const char *const *names, const char *const *cells, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (names[i] && !strcasecmp(names[i], name))
+			return cells[i] ? cells[i] : "";
+	return NULL;
+}
+
+int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e)
+{
+	const char *destination = cell_of(names, cells, n, "Destination"), *size = cell_of(names, cells, n, "Size"),
+		   *ts = cell_of(names, cells, n, "BackupTS"), *cluster = cell_of(names, cells, n, "Cluster TS"),
+		   *queued = cell_of(names, cells, n, "Queue Time"), *executed = cell_of(names, cells, n, "Execution Time");
+	const char *what = restore ? "RESTORE" : "BACKUP";
+	tso_t told = 0;
+
+	memset(b, 0, sizeof(*b));
+	if (!destination || !size || !ts)
+		return err_set(e, ERR_BAD_DATA, 0, "%s's row lacks the column %s", what, !destination ? "Destination" : !size ? "Size" : "BackupTS");
+	if (!tso_parse(size, &b->size_bytes) || !tso_parse(ts, &told) || (cluster && !tso_parse(cluster, &b->cluster_ts)))
+		return err_set(e, ERR_BAD_DATA, 0, "%s's row holds no numbers where they belong: Size '%.24s', BackupTS '%.24s'", what, size, ts);
+	if (restore && !cluster)
+		b->cluster_ts = told;
+	else
+		b->backup_ts = told;
+	if (!restore && !told)
+		return err_set(e, ERR_BAD_DATA, 0, "BACKUP's row has BackupTS 0");
+	snprintf(b->destination, sizeof(b->destination), "%s", destination);
+	snprintf(b->queued, sizeof(b->queued), "%s", queued ? queued : "");
+	snprintf(b->executed, sizeof(b->executed), "%s", executed ? executed : "");
+	return 0;
+}
+
+const char *tidb_brie_way_out(const char *m)
+{
+	static const struct { const char *says, *way_out; } known[] = {
+		{ "backup meta file exists", "this prefix was used before: one fresh prefix for each backup" },
+		{ "backup lock file", "an interrupted backup lies there: take a fresh prefix" },
+		{ "NoSuchBucket", "the bucket is not there: make it first" },
+		{ "InvalidAccessKeyId", "the access key is not one of the store's" },
+		{ "SignatureDoesNotMatch", "the secret key is not the store's" },
+		{ "RequestTimeTooSkewed", "the clocks of this host and of the store differ by more than 15 minutes" },
+		{ "GC safepoint exceeded", "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
+		{ "not fresh", "the target has data: restore into a new cluster" },
+		{ "already exist", "the target has these tables: restore into a new cluster" },
+		{ "new_collations_enabled_on_first_bootstrap", "the clusters were made with different collation settings (versions before and after 6.0)" },
+		{ "requires tikv store", "this TiDB runs without TiKV" },
+		{ "CDC changefeed", "remove the target's changefeeds before the restore" },
+		{ "PermissionDenied", "TiKV's user can't write there, or the directory is not shared by all TiKV" },
+		{ "Access denied", "the user needs BACKUP_ADMIN and RESTORE_ADMIN" },
+		{ "BACKUP_ADMIN", "the user needs BACKUP_ADMIN" },
+		{ "RESTORE_ADMIN", "the user needs RESTORE_ADMIN" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strstr(m, known[i].says))
+			return known[i].way_out;
+	return NULL;
+}
+
+/* The statement holds credentials: the message is the server's own, never the statement. */
+static int refused(struct sql *s, const char *what, struct err *e)
+{
+	MYSQL *m = sql_handle(s);
+	const char *way_out = tidb_brie_way_out(mysql_error(m));
+
+	sql_error(m, e, what);
+	if (e && way_out)
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (way out: %s)", way_out);
+	if (e && e->kind == ERR_SQL)
+		e->kind = ERR_ENV;
+	return -1;
+}
+
+static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement, struct tidb_brie *b, struct err *e)
+{
+	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16], *cells[16];
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	MYSQL_RES *res = NULL;
+	MYSQL_ROW row;
+	int rc = -1;
+
+	if (!s)
+		return -1;
+	if (mysql_real_query(sql_handle(s), statement->buf, statement->len) || !(res = mysql_store_result(sql_handle(s)))) {
+		if (mysql_errno(sql_handle(s)))
+			refused(s, what, e);
+		else
+			err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+		goto out;
+	}
+	row = mysql_fetch_row(res);
+	if (!row || mysql_num_fields(res) > 16) {
+		err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+		goto out;
+	}
+	for (unsigned i = 0; i < mysql_num_fields(res); i++) {
+		names[i] = mysql_fetch_field_direct(res, i)->name;
+		cells[i] = row[i];
+	}
+	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(res), e);
+out:
+	if (res)
+		mysql_free_result(res);
+	sql_close(s);
+	return rc;
+}
+
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, struct tidb_brie *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "BACKUP DATABASE * TO ");
+	sql_add_text(&q, uri, strlen(uri));
+	if (rate_mb)
+		strbuf_addf(&q, " RATE_LIMIT = %u MB/SECOND", rate_mb);
+	rc = brie(ep, false, &q, b, e);
+	strbuf_release(&q);
+	return rc;
+}
+
+int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "RESTORE DATABASE * FROM ");
+	sql_add_text(&q, uri, strlen(uri));
+	rc = brie(ep, true, &q, b, e);
+	strbuf_release(&q);
+	return rc;
+}
+
+int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	int rc = s && sql_exec(s, e, "SET GLOBAL tidb_gc_enable = %s", on ? "TRUE" : "FALSE") >= 0 ? 0 : -1;
+
+	sql_close(s);
+	return rc;
+}
+
+int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	int rc = -1;
+
+	*ts = 0;
+	if (s && sql_exec(s, e, "BEGIN") >= 0 && sql_value_u64(s, ts, e, "SELECT @@tidb_current_ts") == 0 && sql_exec(s, e, "ROLLBACK") >= 0)
+		rc = *ts ? 0 : err_set(e, ERR_BAD_DATA, 0, "@@tidb_current_ts is 0 in an open transaction");
+	sql_close(s);
+	return rc;
+}
+
+int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(2000), e);
+	struct strbuf v = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	const char *p;
+	int rc = -1;
+
+	if (!s)
+		return -1;
+	if (sql_value(s, &v, &why, "SELECT tidb_version()") != 0) {
+		err_set(e, ERR_ENV, why.code, "what listens on %s:%u is no TiDB but %.60s", ep->host, ep->port, sql_server_version(s));
+		if (why.kind == ERR_GONE && e)
+			*e = why;
+		goto out;
+	}
+	p = strstr(v.buf, "Release Version: ");
+	p = p ? p + 17 : v.buf;
+	snprintf(out, 64, "%.*s", (int)(strcspn(p, "\r\n ") > 60 ? 60 : strcspn(p, "\r\n ")), p);
+	rc = 0;
+out:
+	strbuf_release(&v);
+	sql_close(s);
+	return rc;
+}
+
+int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	uint64_t ids[1024];
+	int rc = -1;
+
+	*killed = 0;
+	if (!s)
+		return -1;
+	strbuf_addstr(&q, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ");
+	sql_add_text(&q, user, strlen(user));
+	for (;;) {
+		size_t n = 0;
+		int more = -1;
+
+		if (sql_query(s, &r, e, "%s", q.buf) == 0)
+			while ((more = sql_rows_next(&r, e)) == 1 && n < 1024)
+				ids[n++] = r.cell[0] ? strtoull(r.cell[0], NULL, 10) : 0;
+		sql_rows_release(&r);
+		if (more < 0)
+			goto out;
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			struct err gone = ERR_INIT;
+
+			if (sql_exec(s, &gone, "KILL TIDB %" PRIu64, ids[i]) >= 0)
+				++*killed;
+			else if (gone.code != 1094) { /* it went by itself */
+				if (e)
+					*e = gone;
+				goto out;
+			}
+		}
+		if (pause_ms(KILL_PAUSE_MS, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of %s live on after KILL TIDB", n, user);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	strbuf_release(&q);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "fence what is left of the changefeed") : 0;
+}

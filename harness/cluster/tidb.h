@@ -1,0 +1,34 @@
+/* What only TiDB's SQL has: BACKUP and RESTORE and their result rows, the switch of garbage collection, TSOs. The statements block
+ * until they are done. */
+#ifndef HARNESS_CLUSTER_TIDB_H
+#define HARNESS_CLUSTER_TIDB_H
+
+#include "harness/backup/backup.h"
+#include "harness/base/tso.h"
+#include "harness/sql/sql.h"
+
+/* The row of BACKUP and RESTORE, read by the columns' names: RESTORE before 6.3 has BackupTS alone, and means the target's TSO by it;
+ * from 6.3 on BackupTS is the backup's own and "Cluster TS" the target's. */
+struct tidb_brie {
+	char destination[512]; /* TiDB leaves the credentials out */
+	uint64_t size_bytes;
+	tso_t backup_ts;       /* of the backup; 0: a RESTORE before 6.3 does not tell */
+	tso_t cluster_ts;      /* the target's after RESTORE; 0: not told */
+	char queued[32], executed[32]; /* "2022-02-25 20:00:00": when it was queued and when it began, in the session's time zone */
+};
+int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e);
+
+/* uri holds credentials: errors never quote it. rate_mb 0: no limit. The prefix must be fresh for a backup. */
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, struct tidb_brie *b, struct err *e);
+int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e);
+/* What TiDB says of a refused BACKUP or RESTORE, with the way out where it is known (toolchain: the errors that users meet). NULL: none. */
+const char *tidb_brie_way_out(const char *message);
+
+int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e);
+int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
+/* "v8.5.7" of tidb_version(). ERR_ENV: what listens there is no TiDB. */
+int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);
+/* KILL TIDB for each connection of that user, until none is left. */
+int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d, uint64_t *killed, struct err *e);
+
+#endif

@@ -1,0 +1,92 @@
+#include "harness/net/http.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct call {
+	struct http_answer *a;
+	bool over;
+};
+
+static size_t take(char *data, size_t size, size_t n, void *arg)
+{
+	struct call *c = arg;
+
+	(void)size; /* always 1 */
+	if (n > HTTP_ANSWER_BYTES_MAX - c->a->body.len) {
+		c->over = true;
+		return 0;
+	}
+	strbuf_add(&c->a->body, data, n);
+	return n;
+}
+
+static int stop_if_cancelled(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+	(void)arg;
+	(void)down_total;
+	(void)down;
+	(void)up_total;
+	(void)up;
+	return clock_cancelled() != 0;
+}
+
+static int no_answer(CURLcode rc, const struct call *c, const char *method, const char *url, struct err *e)
+{
+	enum err_kind kind = rc == CURLE_COULDNT_CONNECT || rc == CURLE_GOT_NOTHING || rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR ? ERR_GONE
+			     : rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : rc == CURLE_ABORTED_BY_CALLBACK ? ERR_CANCELLED
+			     : rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_USAGE : ERR_IO;
+
+	if (c->over)
+		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the answer is larger than %zu MiB", method, (int)strcspn(url, "?"), url,
+			       HTTP_ANSWER_BYTES_MAX >> 20);
+	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url, curl_easy_strerror(rc));
+}
+
+void http_answer_release(struct http_answer *a)
+{
+	strbuf_release(&a->body);
+}
+
+int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls, struct deadline d, struct http_answer *a,
+	      struct err *e)
+{
+	struct curl_slist *headers = NULL;
+	CURL *curl = curl_easy_init();
+	struct call c = { .a = a };
+	int64_t left = deadline_left_ms(d);
+	CURLcode rc;
+
+	strbuf_reset(&a->body);
+	a->status = 0;
+	if (!curl)
+		return err_set(e, ERR_ENV, 0, "libcurl could not start");
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* the clusters are ours: no proxy of the environment stands between */
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(left < 1 ? 1 : left > 600000 ? 600000 : left));
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &c);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stop_if_cancelled);
+	if (json) {
+		headers = curl_slist_append(headers, "Content-Type: application/json");
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(json));
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	}
+	if (tls && tls->ca && *tls->ca)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, tls->ca);
+	if (tls && tls->cert && *tls->cert)
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, tls->cert);
+	if (tls && tls->key && *tls->key)
+		curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key);
+	rc = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(curl);
+	return rc == CURLE_OK ? 0 : no_answer(rc, &c, method, url, e);
+}
