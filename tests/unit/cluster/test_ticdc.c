@@ -28,7 +28,8 @@ static void every_versions_changefeed_is_read(void **unused)
 {
 	/* API v2, 6.2 and later: the full info */
 	struct ticdc_feed f = feed("{\"upstream_id\":7710417759212394238,\"namespace\":\"default\",\"id\":\"primary-to-secondary\","
-				   "\"start_ts\":431434047157698561,\"config\":{\"consistent\":{\"level\":\"eventual\",\"flush_interval\":2000}},\"state\":\"normal\",\"error\":null,"
+				   "\"start_ts\":431434047157698561,\"config\":{\"consistent\":{\"level\":\"eventual\",\"flush_interval\":2000}},"
+				   "\"state\":\"normal\",\"error\":null,"
 				   "\"resolved_ts\":431434047157698570,\"checkpoint_ts\":431434047157698561,\"checkpoint_time\":\"2022-02-25 19:57:59.990\"}");
 
 	(void)unused;
