@@ -12,12 +12,13 @@ return scenario {
     workers     = { 10,    "connections of the load" },
     rate        = { 100,   "transactions per second over all of them; 0: as fast as they go" },
     soak        = { "20s", "write load before the disaster" },
+    forensic    = { true,  "compare the dead primary's disk with the secondary, and write out what was lost" },
     instant     = { "busy", "of the disaster, drawn by the seed: busy (while the secondary holds a part of a flush) or any",
                     choices = { "busy", "any" } },
     store_port  = { 6060,  "of the store; a free one when it is taken" },
   },
   run = function(t, opt)
-    local store, primary, secondary, new_primary, load, backup, feed, acked
+    local store, primary, secondary, new_primary, load, backup, feed, acked, replay, held
 
     t:step("set up the environment", function()
       store = t:store { buckets = { "backup", "redo" }, port = opt.store_port }
@@ -60,7 +61,7 @@ return scenario {
       t:phase "check"
       local before = t.verify.model(load, secondary, { of = primary, before = true })
       t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
+      replay = secondary:apply_redo(store:url "redo/forth")
       t:phase "check"
       local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
       t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
@@ -68,6 +69,7 @@ return scenario {
       t:check("every row is exactly as it was at the replay point", after)
       t:rpo(ledger)
       t:phase "promote"
+      if opt.forensic then held = t.verify.hold(secondary) end
       t:figure("before_replay", before.evidence)
       t:figure("torn_before", before.torn)
       t:figure("torn_after", after.torn)
@@ -96,6 +98,13 @@ return scenario {
       secondary:set_gc(true)
       t:eventually("the new primary's changefeed lags under 5 s", "2m", function() return back:lag_ms() < 5000 end)
       t:recovered "redundant"
+
+      -- the dead primary's disk is asked, apart from everything, now that all is served and redundant
+      if opt.forensic then
+        local disk = t.verify.forensic(load, primary, held, { point = replay.point })
+        t:check("the dead primary's disk agrees with the secondary at the replay point", disk)
+        t:figure("lost_on_disk", disk.lost)
+      end
 
       -- service moves back without loss: writes stop, the rest arrives, both are equal, writes start
       load:stop()

@@ -72,6 +72,7 @@ void cluster_free(struct cluster *c)
 	if (!c)
 		return;
 	feed_free(c->feed);
+	cluster_examine_end(c);
 	c->ops->release(c);
 	tso_map_free(c->map);
 	if (!c->keep)
@@ -261,6 +262,19 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
+}
+
+int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
+{
+	if (!cluster_can(c, CLUSTER_EXAMINE))
+		return cant(c, e, "be examined after its death");
+	return c->ops->examine(c, d, ep, e) < 0 ? err_wrap(e, "examine %s", c->name) : 0;
+}
+
+void cluster_examine_end(struct cluster *c)
+{
+	if (c->ops->examine_end)
+		c->ops->examine_end(c);
 }
 
 int ground_preflight(const char *ground, finding_fn *fn, void *arg)

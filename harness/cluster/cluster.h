@@ -11,7 +11,7 @@
 
 enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER };
 enum cluster_verb {
-	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART,
+	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART, CLUSTER_EXAMINE,
 };
 
 struct cluster_opts {
@@ -64,6 +64,11 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 int cluster_pause(struct cluster *c, bool paused, struct err *e); /* SIGSTOP, SIGCONT */
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; can be started again */
 
+/* A killed cluster's disk, opened apart from everything: its server on another port that nobody knows, without changefeed or samples of
+ * its positions. Returns when it has recovered: nothing of what it found in flight is left. *ep: where it answers. */
+int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
+void cluster_examine_end(struct cluster *c); /* nothing runs of it any more; also when nothing did */
+
 /* What must be there before a run on this ground: each finding is one line with the way out, appended through fn. */
 typedef void finding_fn(void *arg, const char *what, const char *way_out);
 int ground_preflight(const char *ground, finding_fn *fn, void *arg); /* number of findings */
@@ -78,6 +83,8 @@ struct cluster_ops { /* a ground */
 	void (*release)(struct cluster *c);
 	int (*set_gc)(struct cluster *c, bool on, struct err *e);
 	int (*preflight)(finding_fn *fn, void *arg);
+	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
+	void (*examine_end)(struct cluster *c);
 	unsigned can; /* bits 1 << cluster_verb */
 };
 extern const struct cluster_ops cluster_local;

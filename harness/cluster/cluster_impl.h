@@ -16,6 +16,8 @@ struct cluster {
 	char *map_path;
 	char version[128];
 	struct feed *feed;
+	struct proc *examiner; /* the server over the dead one's data, on a port of its own */
+	int examiner_port;
 	unsigned server_id;
 	unsigned feeds; /* started so far: numbers their logs */
 };

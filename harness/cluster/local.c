@@ -1,4 +1,5 @@
 /* The local ground: MariaDB servers of our own on 127.0.0.1, cloned from a cached template. */
+#include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -268,6 +269,92 @@ static void local_release(struct cluster *c)
 	guardian_path_forget(c->dir);
 }
 
+/* A server that was killed answers while it still rolls back what it found in flight: such transactions have no client. */
+static int recovered(const struct sql_endpoint *ep, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+	uint64_t left = 1;
+	int rc = s ? 0 : -1;
+
+	while (rc == 0) {
+		rc = sql_value_u64(s, &left, e, "SELECT COUNT(*) FROM information_schema.innodb_trx");
+		if (rc == 0 && !left)
+			break;
+		if (rc == 0 && pause_ms(20, d) < 0)
+			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%" PRIu64 " transactions are still being rolled back", left);
+	}
+	sql_close(s);
+	return rc;
+}
+
+static void local_examine_end(struct cluster *c)
+{
+	if (!c->examiner)
+		return;
+	proc_stop(c->examiner, deadline_in_ms(20000), NULL);
+	proc_free(c->examiner);
+	c->examiner = NULL;
+	port_release(c->examiner_port);
+}
+
+/* The data directory itself, not a copy: it may be large. What is written to it is the server's own recovery. */
+static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
+{
+	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = xstrfmt("%s/%s-examined.log", c->log_dir, c->name), *port = NULL;
+	char *sock = xstrfmt("--socket=%s/examined.sock", c->dir), *pid = xstrfmt("--pid-file=%s/examined.pid", c->dir);
+	char *name = xstrfmt("%s-examined", c->name);
+	struct proc_opts o = { .name = name, .log_path = log };
+	struct err why = ERR_INIT;
+	int rc = -1;
+
+	if (c->examiner || (c->server && proc_running(c->server))) {
+		err_set(e, ERR_USAGE, 0, "its server runs: only a dead one's disk is examined");
+		goto out;
+	}
+	if (local_user(&o.run_as, e) < 0 || (c->examiner_port = port_take(0, e)) < 0)
+		goto out;
+	port = xstrfmt("--port=%d", c->examiner_port);
+	char *argv[] = { (char *)"mariadbd", conf, port, sock, pid, (char *)"--read-only=ON", (char *)"--skip-slave-start", NULL };
+
+	o.argv = argv;
+	c->examiner = proc_start(&o, e);
+	if (!c->examiner) {
+		port_release(c->examiner_port);
+		goto out;
+	}
+	*ep = c->ep;
+	ep->port = (unsigned)c->examiner_port;
+	for (struct sql *s = NULL; !s;) {
+		s = sql_open(ep, deadline_in_ms(1000), &why);
+		sql_close(s);
+		if (s)
+			break;
+		if (!proc_running(c->examiner)) {
+			struct strbuf tail = STRBUF_INIT;
+
+			proc_log_tail(log, 4, &tail);
+			err_set(e, ERR_ENV, 0, "mariadbd over its data ended (%s): %s", proc_how(c->examiner), tail.buf);
+			strbuf_release(&tail);
+			goto out;
+		}
+		if (pause_ms(20, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "mariadbd over its data does not answer: %s", why.text);
+			goto out;
+		}
+	}
+	rc = recovered(ep, d, e);
+out:
+	if (rc < 0)
+		local_examine_end(c);
+	free(conf);
+	free(log);
+	free(port);
+	free(sock);
+	free(pid);
+	free(name);
+	return rc;
+}
+
 /* The counterpart of TiDB's garbage collection: binary logs, which a changefeed reads, are kept while it is off. */
 static int local_set_gc(struct cluster *c, bool on, struct err *e)
 {
@@ -324,6 +411,8 @@ const struct cluster_ops cluster_local = {
 	.release = local_release,
 	.set_gc = local_set_gc,
 	.preflight = local_preflight,
+	.examine = local_examine,
+	.examine_end = local_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC |
-	       1u << CLUSTER_RESTART,
+	       1u << CLUSTER_RESTART | 1u << CLUSTER_EXAMINE,
 };

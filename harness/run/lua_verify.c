@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/forensic.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
 #include "harness/run/runtime_impl.h"
@@ -178,13 +179,111 @@ static int prefix(lua_State *L, bool model)
 	return 1;
 }
 
+/* ---- the dead primary's disk ---- */
+
+#define HELD "drtest.held"
+#define FORENSIC_MS 60000
+
+struct held {
+	struct cluster_hold *hold;
+	const struct lua_cluster *of;
+};
+
+static void held_close(void *object, bool keep)
+{
+	struct held *h = object;
+
+	(void)keep;
+	cluster_hold_free(h->hold);
+	free(h);
+}
+
+/* hold(cluster): its state of now, kept readable while it goes on */
+static int hold(lua_State *L)
+{
+	static const struct runtime_ops ops = { .close = held_close };
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
+	struct runtime *r = runtime_of(L);
+	struct held *h = xcalloc(1, sizeof(*h));
+	struct err e = ERR_INIT;
+
+	h->of = c;
+	runtime_own(r, &ops, h);
+	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
+	luaL_getmetatable(L, HELD);
+	lua_setmetatable(L, -2);
+	if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on %d connections, held for the forensic check", c->name, HOLD_CONNECTIONS))
+		return 1;
+	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, &e);
+	if (!h->hold)
+		return runtime_raise(L, &e);
+	return 1;
+}
+
+/* forensic(load, dead cluster, held, { point = TSO }) */
+static int forensic(lua_State *L)
+{
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *dead = lua_cluster_check(L, 2);
+	struct held *h = *(struct held **)luaL_checkudata(L, 3, HELD);
+	struct runtime *r = runtime_of(L);
+	struct forensic_opts o = { .ledger_dir = audit->ledger_dir, .ledger_table = audit->model ? audit->model->ledger_table : NULL };
+	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *jsonl, *sql;
+	int rc = 0;
+
+	luaL_checktype(L, 4, LUA_TTABLE);
+	runtime_fields(L, 4, "verify.forensic", (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_getfield(L, 4, "point");
+	o.point = lua_tso_check(L, -1);
+	if (!runtime_plan(r, "forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
+			  "what lies beyond the point to lost.jsonl and lost.sql", dead->name, h->of->name)) {
+		if (dead->alive)
+			runtime_usage(L, "verify.forensic: %s lives: only a dead cluster's disk is examined", dead->name);
+		if (!h->hold)
+			runtime_usage(L, "verify.forensic: what was held of %s is used up: hold it again", h->of->name);
+		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
+		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
+		o.dead = dead->c;
+		o.held = h->hold;
+		o.cluster = (uint16_t)dead->number;
+		o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+		o.lost_jsonl = jsonl;
+		o.lost_sql = sql;
+		o.deadline = deadline_in_ms(FORENSIC_MS);
+		rc = forensic_run(&o, &res, &e);
+		free(jsonl);
+		free(sql);
+		cluster_hold_free(h->hold); /* its snapshot keeps old row versions on the server that serves */
+		h->hold = NULL;
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	const struct { const char *name; double value; } numbers[] = {
+		{ "rows", (double)res.rows }, { "tables", (double)res.tables }, { "rows_different", (double)res.rows_different },
+		{ "lost", (double)res.lost_transactions }, { "lost_rows", (double)res.lost_rows }, { "lost_acked", (double)res.lost_acked },
+		{ "acked_gone", (double)res.acked_gone },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	json_decref(res.findings);
+	return 1;
+}
+
 static int ledger(lua_State *L) { return prefix(L, false); }
 static int model(lua_State *L) { return prefix(L, true); }
 
 int lua_verify_open(lua_State *L)
 {
-	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model }, { NULL, NULL } };
+	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model },
+				     { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
 
+	luaL_newmetatable(L, HELD);
+	lua_pop(L, 1);
 	lua_newtable(L);
 	luaL_register(L, NULL, f);
 	return 1;

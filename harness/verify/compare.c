@@ -315,8 +315,9 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 		w[i].side[0].query = w[i].side[1].query = (struct strbuf)STRBUF_INIT;
 	}
 	for (unsigned i = 0; i < threads; i++) {
-		w[i].side[0].conn = connect_side(&o->a, o->a_snapshot, d, e);
-		w[i].side[1].conn = w[i].side[0].conn ? connect_side(&o->b, o->b_snapshot, d, e) : NULL;
+		w[i].side[0].conn = o->a_conns ? o->a_conns[i] : connect_side(&o->a, o->a_snapshot, d, e);
+		if (w[i].side[0].conn)
+			w[i].side[1].conn = o->b_conns ? o->b_conns[i] : connect_side(&o->b, o->b_snapshot, d, e);
 		if (!w[i].side[1].conn) {
 			err_wrap(e, "%s", w[i].side[0].conn ? bn : an);
 			goto out;
@@ -336,7 +337,8 @@ out:
 		rc = -1;
 	for (unsigned i = 0; i < threads; i++)
 		for (int s = 0; s < 2; s++) {
-			sql_close(w[i].side[s].conn);
+			if (!(s ? o->b_conns : o->a_conns))
+				sql_close(w[i].side[s].conn);
 			strbuf_release(&w[i].side[s].query);
 		}
 	free(w);

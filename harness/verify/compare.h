@@ -14,6 +14,9 @@ struct compare_opts {
 	struct sql_endpoint a, b;
 	const char *a_name, *b_name;      /* "primary", "secondary": for findings */
 	const char *a_snapshot, *b_snapshot; /* TiDB: tidb_snapshot; NULL: none */
+	/* Connections of the caller's instead of a (b), as many as threads: they may stand in a snapshot, or see what others don't. Their
+	 * session's character_set_results becomes NULL. NULL: opened here. */
+	struct sql *const *a_conns, *const *b_conns;
 	unsigned threads;                 /* per side; 0: 4 */
 	uint64_t chunk_rows;              /* 0: 50,000 */
 	const char *const *skip_dbs;      /* NULL-terminated list of databases of ours to leave out; NULL: {"drtest_feed"} */
