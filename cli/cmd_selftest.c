@@ -9,6 +9,7 @@
 
 #include "cli/selftest.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/forensic.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/data_dir.h"
@@ -94,9 +95,91 @@ static int plant_all(const struct planted_run *run, const struct options *o, uin
 	return 0;
 }
 
+/* What is in the secondary's rows, the dead primary's disk must show too. */
 static bool is_good(const struct score *s)
 {
-	return s->planted > 0 && (s->harmless ? s->caught == 0 : s->caught == s->planted);
+	return s->planted > 0 && (s->harmless ? s->caught == 0 && !s->by[BY_FORENSIC] : s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC]);
+}
+
+static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from, const struct planted_state *to, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	int rc = 0;
+
+	planted_sql(run, from, to, &text);
+	for (char *save = NULL, *line = strtok_r(text.buf, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
+		rc = sql_exec_text(s, e, line, strlen(line)) < 0 ? -1 : 0;
+	strbuf_release(&text);
+	return rc;
+}
+
+/* The secondary is given a planted state, compared with the dead primary's disk, and given back its own. */
+static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s, const struct planted_case *c, bool *differs, struct err *e)
+{
+	struct cluster_hold *held = NULL;
+	struct forensic_result res = { 0 };
+	int rc = -1;
+
+	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 && (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", e)) &&
+	    forensic_compare(f, held, &res, e) == 0)
+		rc = run_sql(s, &r->run, &c->state, &r->run.after, e);
+	*differs = res.verdict != VERDICT_PASS;
+	json_decref(res.findings);
+	cluster_hold_free(held);
+	return rc;
+}
+
+static int plant_on_servers(const struct recording *r, struct forensic *f, const struct options *o, uint64_t round, struct scores *t, struct err *e)
+{
+	struct sql *s = sql_open(cluster_endpoint(r->secondary), deadline_in_ms(10000), e);
+	int rc = s ? 0 : -1;
+
+	for (size_t i = 0; i < planted_n_defects && rc == 0; i++) {
+		const struct planted_defect *d = &planted_defects[i];
+		struct score *score = score_add(t, d->name, d->what, !d->meant);
+
+		for (unsigned k = 0; d->in_rows && k < o->seeds && rc == 0; k++) {
+			struct planted_case c;
+			struct rng g;
+			bool differs = false;
+
+			rng_seed3(&g, o->seed + round, i, k);
+			planted_case_init(&r->run, &c);
+			if (d->plant(&r->run, &g, &c)) {
+				rc = ask_disk(r, f, s, &c, &differs, e);
+				score->judged[BY_FORENSIC]++;
+				score->by[BY_FORENSIC] += differs;
+				if (differs == !d->meant && !score->missed[0])
+					snprintf(score->missed, sizeof(score->missed), "forensic: %.280s", c.where);
+			}
+			planted_case_release(&c);
+		}
+	}
+	sql_close(s);
+	return rc;
+}
+
+/* On the recording's servers: the dead primary's disk, then two servers that only differ in what is planted. */
+static int with_servers(const struct recording *r, const struct options *o, uint64_t round, struct scores *t, struct err *e)
+{
+	struct forensic_opts fo = { .dead = r->primary, .point = r->replay.point, .point_seq_min = r->backup.backup_seq, .ledger_dir = r->ledger_dir,
+		.ledger_table = r->run.model.ledger_table, .disaster_us = r->run.disaster_us, .deadline = deadline_in_ms(3600000) };
+	struct forensic *f = forensic_open(&fo, e);
+	struct forensic_result clean = { 0 };
+	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", e) : NULL;
+	int rc = held ? forensic_compare(f, held, &clean, e) : -1;
+
+	cluster_hold_free(held);
+	if (rc == 0 && clean.verdict != VERDICT_PASS)
+		rc = err_set(e, ERR_BAD_DATA, 0, "a drill without a planted defect fails the forensic check: %.300s", clean.evidence);
+	if (rc == 0 && !o->json)
+		printf("  %s\n", clean.evidence);
+	json_decref(clean.findings);
+	if (rc == 0)
+		rc = plant_on_servers(r, f, o, round, t, e);
+	if (rc == 0)
+		rc = selftest_compare(t, forensic_endpoint(f), cluster_endpoint(r->secondary), o->seeds, e);
+	return forensic_close(f, rc == 0 ? e : NULL) < 0 ? -1 : rc;
 }
 
 static void cell(char *out, size_t room, const struct score *s, unsigned i)
@@ -163,6 +246,8 @@ static int one_recording(const struct options *o, unsigned round, struct scores 
 		if (!o->json)
 			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round, r.evidence);
 		rc = plant_all(&r.run, o, round, t, e);
+		if (rc == 0)
+			rc = with_servers(&r, o, round, t, e);
 	}
 	recording_free(&r);
 	fs_remove_tree(dir, NULL);
