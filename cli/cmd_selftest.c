@@ -98,7 +98,9 @@ static int plant_all(const struct planted_run *run, const struct options *o, uin
 /* What is in the secondary's rows, the dead primary's disk must show too. */
 static bool is_good(const struct score *s)
 {
-	return s->planted > 0 && (s->harmless ? s->caught == 0 && !s->by[BY_FORENSIC] : s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC]);
+	if (s->harmless)
+		return s->planted > 0 && !s->caught && !s->by[BY_FORENSIC];
+	return s->planted > 0 && s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
 }
 
 static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from, const struct planted_state *to, struct err *e)

@@ -29,8 +29,8 @@ static const struct defect defects[] = {
 	{ "null_empty", "", "s = ''", "UPDATE planted.kinds SET s=NULL WHERE id=@", false },
 	{ "null_empty", "", "n IS NULL", "UPDATE planted.kinds SET n=0 WHERE id=@", false },
 	{ "null_empty", "", "bin IS NULL", "UPDATE planted.kinds SET bin='' WHERE id=@", false },
-	{ "fraction_cut", "a fraction of a second cut", "MICROSECOND(t3) > 0", "UPDATE planted.kinds SET t3=t3 - INTERVAL MICROSECOND(t3) MICROSECOND WHERE id=@",
-	  false },
+	{ "fraction_cut", "a fraction of a second cut", "MICROSECOND(t3) > 0",
+	  "UPDATE planted.kinds SET t3=t3 - INTERVAL MICROSECOND(t3) MICROSECOND WHERE id=@", false },
 	{ "fraction_cut", "", "MICROSECOND(t6) MOD 1000 > 0", "UPDATE planted.kinds SET t6=t6 - INTERVAL (MICROSECOND(t6) MOD 1000) MICROSECOND WHERE id=@",
 	  false },
 	{ "fraction_cut", "", "MICROSECOND(tm) > 0", "UPDATE planted.kinds SET tm=SEC_TO_TIME(TIME_TO_SEC(tm) DIV 1) WHERE id=@", false },
@@ -51,7 +51,8 @@ static const struct defect defects[] = {
 	{ "case_changed", "", "ci <> ''", "UPDATE planted.kinds SET ci=CONCAT(ci,' ') WHERE id=@", false },
 	{ "case_changed", "", STRUCTURE, "UPDATE planted.pairs SET a='B' WHERE a='b' AND b=1", false },
 	{ "binary_zero", "a zero byte added to a binary value", "bin IS NOT NULL", "UPDATE planted.kinds SET bin=CONCAT(bin,0x00) WHERE id=@", false },
-	{ "kinds_changed", "a JSON, ENUM, SET, BIT or YEAR value changed", "j IS NOT NULL", "UPDATE planted.kinds SET j=JSON_SET(j,'$.a','z') WHERE id=@", false },
+	{ "kinds_changed", "a JSON, ENUM, SET, BIT or YEAR value changed", "j IS NOT NULL",
+	  "UPDATE planted.kinds SET j=JSON_SET(j,'$.a','z') WHERE id=@", false },
 	{ "kinds_changed", "", "e='red'", "UPDATE planted.kinds SET e='blue' WHERE id=@", false },
 	{ "kinds_changed", "", "st IS NOT NULL", "UPDATE planted.kinds SET st=st ^ 4 WHERE id=@", false },
 	{ "kinds_changed", "", "bt IS NOT NULL", "UPDATE planted.kinds SET bt=bt ^ 2048 WHERE id=@", false },
@@ -120,7 +121,8 @@ static struct sql *prepare(const struct sql_endpoint *ep, struct err *e)
 	if (rc == 0)
 		rc = sql_exec(s, e, "SET SESSION sql_log_bin = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO', innodb_lock_wait_timeout = 5") < 0 ||
 		     sql_exec(s, e, "DROP DATABASE IF EXISTS planted_pristine") < 0 ||
-		     sql_exec(s, e, "CREATE DATABASE planted_pristine DEFAULT CHARACTER SET utf8mb4") < 0 || sql_exec(s, e, "USE planted_pristine") < 0 ? -1 : 0;
+		     sql_exec(s, e, "CREATE DATABASE planted_pristine DEFAULT CHARACTER SET utf8mb4") < 0 ||
+		     sql_exec(s, e, "USE planted_pristine") < 0 ? -1 : 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(schema) / sizeof(schema[0]); i++)
 		rc = sql_exec(s, e, "%s", schema[i]) < 0 ? -1 : 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(fill) / sizeof(fill[0]); i++)
@@ -161,8 +163,9 @@ static int plant(struct sql *s, const struct defect *d, uint64_t id, struct err 
 static int draw(struct sql *s, const struct defect *d, unsigned seed, unsigned offset, uint64_t *id, struct err *e)
 {
 	*id = 0;
-	return d->where ? sql_value_u64(s, id, e, "SELECT id FROM planted.kinds WHERE %s ORDER BY CRC32(CONCAT(id,'-',%u)) LIMIT %u,1", d->where, seed, offset) :
-		0;
+	if (!d->where)
+		return 0;
+	return sql_value_u64(s, id, e, "SELECT id FROM planted.kinds WHERE %s ORDER BY CRC32(CONCAT(id,'-',%u)) LIMIT %u,1", d->where, seed, offset);
 }
 
 static int judge(const struct compare_opts *o, const struct defect *d, uint64_t id, struct score *s, struct err *e)

@@ -271,7 +271,8 @@ static void say(const struct forensic *b, const char *held, const char *compared
 	int n;
 
 	if (r->verdict == VERDICT_UNKNOWN) {
-		snprintf(r->evidence, sizeof(r->evidence), "a DDL was run after the replay point, which the disk can't take back (%s): %.300s", b->ddl, compared);
+		snprintf(r->evidence, sizeof(r->evidence), "a DDL was run after the replay point, which the disk can't take back (%s): %.300s", b->ddl,
+			 compared);
 		return;
 	}
 	if (r->verdict == VERDICT_FAIL) {
