@@ -29,7 +29,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check bench-deps bench-backup
+.PHONY: all clean deps demo check bench-deps bench-backup bench-proxy
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -43,6 +43,9 @@ demo: deps
 bench-backup: bench-deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/bench/backup.sh $(BUILD)/drtest
+bench-proxy: deps
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/bench/proxy
+	@$(BUILD)/tests/bench/proxy
 check: deps
 	@$(MAKE) --no-print-directory -j2 -k all tests && tests/run
 
@@ -97,9 +100,12 @@ $(foreach l,$(LIBS),$(eval $(call UNIT_RULE,$(l))))
 # Fuzzers: tests/fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput; tests/fuzz/replay.c runs a corpus through it with any compiler.
 # First line of the source names the library it needs:  /* lib: redo */
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo backup feed,$(call lib_of,$(l)))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo backup feed chaos,$(call lib_of,$(l)))
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(LINK)
 # Integration tests: real servers and processes; tests/integration/*.c without test_ in front is what they share.
 INTEGRATION = $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(wildcard tests/integration/test_*.c))
 INTEGRATION_COMMON = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))

@@ -1,0 +1,87 @@
+/* Inside chaos/: the proxy's connections and the two lanes of each. All of it belongs to the proxy's thread. */
+#ifndef CHAOS_NETPROXY_IMPL_H
+#define CHAOS_NETPROXY_IMPL_H
+
+#include <pthread.h>
+
+#include "chaos/http_scan.h"
+#include "chaos/netproxy.h"
+#include "harness/base/rng.h"
+
+#define PIECE_BYTES 65536
+#define QUEUE_BYTES_MAX ((size_t)4 << 20) /* of a lane: then the sender waits, as on a full link */
+
+struct piece {
+	struct piece *next;
+	int64_t due_ns;
+	size_t n, off;
+	char data[];
+};
+struct lane {
+	int from, to;
+	enum netproxy_dir dir;
+	int pipe[2];          /* made when the first large transfer comes; -1 */
+	size_t in_pipe;
+	bool bulk;
+	bool readable, writable; /* since the last edge */
+	bool hup;             /* the end is announced: read until it is there */
+	bool eof, shut;       /* from has ended; to was told so */
+	struct piece *first, *last;
+	size_t queued;
+	int64_t last_due_ns, next_send_ns, wake_ns; /* wake: 0 none */
+	double tokens;        /* bytes that may go now */
+	int64_t tokens_ns;
+	uint64_t passed, reset_at; /* reset_at: 0 never */
+	bool held;            /* by a stalled COMMIT */
+};
+struct conn {
+	struct netproxy *p;
+	struct conn *prev, *next;
+	struct lane lane[2];
+	int fd[2];            /* [0] the client's, [1] the server's */
+	bool connecting, again, dead;
+	unsigned settings;    /* of the proxy, as they were taken over */
+	struct http_scan *scan; /* http: */
+	bool answered;        /* by us, or cut: nothing more of what the client sends is passed on */
+	uint64_t answer_cut_at, request_cut_at; /* in bytes of this request; 0: not */
+	uint64_t answer_bytes;
+	bool watched;         /* the watch's request */
+};
+struct netproxy {
+	struct netproxy_opts o;
+	int port, listen_fd, epoll_fd, wake_fd;
+	pthread_t thread;
+	struct conn *conns;
+	size_t n_conns;
+	struct rng rng;
+	char *scratch;        /* PIECE_BYTES */
+	/* under the lock: what is asked, and what is done */
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	unsigned asked, taken;
+	bool quit, cut, reset_all;
+	int cut_errno;
+	unsigned reset_n;
+	struct link_fault link[2];
+	struct http_fault http;
+	char watch_match[96];
+	unsigned watch_nth, watch_seen;
+	uint64_t watch_after;
+	void (*watch_fn)(void *arg);
+	void *watch_arg;
+	struct netproxy_stats stats;
+	/* the thread's copies */
+	struct link_fault now_link[2];
+	struct http_fault now_http;
+	bool is_cut;
+};
+/* Moves what can be moved now. -1: the connection is over. */
+int lane_pump(struct conn *c, struct lane *l);
+void lane_init(struct lane *l, enum netproxy_dir dir, int from, int to);
+void lane_release(struct lane *l);
+void lane_queue(struct lane *l, const void *data, size_t n, int64_t due_ns);
+bool lane_is_plain(const struct conn *c, const struct lane *l);
+/* The client's bytes, followed: passes, refuses, cuts, watches. */
+void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns);
+
+#endif
