@@ -30,8 +30,8 @@ static void refuse(struct conn *c, int status)
 {
 	const char *code, *words = reason(status, &code);
 	char body[256], text[512];
-	int n = snprintf(body, sizeof(body), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>drtest's fault: %d %s</Message></Error>",
-		code, status, words);
+	int n = snprintf(body, sizeof(body), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<Error><Code>%s</Code><Message>drtest's fault: %d %s</Message></Error>", code, status, words);
 
 	/* HEAD has no body */
 	bool head = !strncmp(c->scan->target, "HEAD ", 5);

@@ -33,6 +33,23 @@ struct proc {
 };
 
 static atomic_uint serials;
+/* What was sent through a struct proc_ref: pid << 8 | signal, the newest last. */
+#define NOTES 64
+static _Atomic uint64_t notes[NOTES];
+static atomic_uint n_notes;
+
+static void note_sent(pid_t pid, int signo)
+{
+	atomic_store(&notes[atomic_fetch_add(&n_notes, 1) % NOTES], (uint64_t)pid << 8 | (uint64_t)signo);
+}
+
+static bool was_noted(pid_t pid, int signo)
+{
+	for (size_t i = 0; i < NOTES; i++)
+		if (atomic_load(&notes[i]) == ((uint64_t)pid << 8 | (uint64_t)signo))
+			return true;
+	return false;
+}
 
 struct proc *proc_start(const struct proc_opts *o, struct err *e)
 {
@@ -98,6 +115,8 @@ static void how_it_ended(struct proc *p, const siginfo_t *si)
 		return;
 	}
 	p->status = 128 + si->si_status;
+	if (was_noted(p->pid, si->si_status))
+		p->sent |= 1ULL << si->si_status;
 	abbrev = sigabbrev_np(si->si_status);
 	snprintf(p->how, sizeof(p->how), "SIG%s%s", abbrev ? abbrev : "?",
 	         p->sent & (1ULL << si->si_status)  ? " (ours)"
@@ -236,6 +255,44 @@ int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct er
 			rc = -1;
 	}
 	return rc;
+}
+
+int proc_ref(const struct proc *p, struct proc_ref *out, struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	out->pid = p->pid;
+	snprintf(out->name, sizeof(out->name), "%s", p->name);
+	out->pidfd = p->ended ? -1 : fcntl(p->pidfd, F_DUPFD_CLOEXEC, 0);
+	if (p->ended)
+		return err_set(e, ERR_GONE, ESRCH, "%s has ended: %s", p->name, p->how);
+	return out->pidfd < 0 ? err_sys(e, "hold %s", p->name) : 0;
+}
+
+void proc_ref_release(struct proc_ref *r)
+{
+	if (r->pidfd >= 0)
+		close(r->pidfd);
+	r->pidfd = -1;
+}
+
+int proc_ref_signal_all(const struct proc_ref *refs, size_t n, int signo, int64_t *at_ns, struct err *e)
+{
+	const char *gone = NULL;
+
+	*at_ns = clock_mono_ns();
+	for (size_t i = 0; i < n; i++) {
+		struct pollfd f = { .fd = refs[i].pidfd, .events = POLLIN };
+
+		/* While the leader runs, or is unreaped, the group's number is its own. */
+		if (poll(&f, 1, 0) > 0) {
+			gone = refs[i].name;
+			continue;
+		}
+		note_sent(refs[i].pid, signo);
+		if (kill(-refs[i].pid, signo) < 0)
+			gone = refs[i].name;
+	}
+	return gone ? err_set(e, ERR_GONE, ESRCH, "%s has ended already", gone) : 0;
 }
 
 void proc_free(struct proc *p)

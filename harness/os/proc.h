@@ -4,6 +4,7 @@
 #define HARNESS_OS_PROC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "harness/base/clock.h"
@@ -39,6 +40,17 @@ int proc_stop(struct proc *p, struct deadline grace, struct err *e);
 /* SIGKILL to the groups of all of them, as close to one instant as possible (no allocation, no wait between the kills);
  * *at_ns: CLOCK_MONOTONIC just before the first. Then waits until all are gone. */
 int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct err *e);
+/* A child as other threads may hold it: it stays good when the struct proc is freed, and never means another process. */
+struct proc_ref {
+	pid_t pid;
+	int pidfd; /* its own */
+	char name[64];
+};
+int proc_ref(const struct proc *p, struct proc_ref *out, struct err *e); /* ERR_GONE: it has ended */
+void proc_ref_release(struct proc_ref *r);
+/* A signal to the groups of all of them, as close to one instant as possible, nothing is waited for; from any thread. *at_ns:
+ * CLOCK_MONOTONIC just before the first. ERR_GONE: one of them ran no more (the others got it). proc_how() will say that it was ours. */
+int proc_ref_signal_all(const struct proc_ref *refs, size_t n, int signo, int64_t *at_ns, struct err *e);
 void proc_free(struct proc *p);                  /* SIGKILLs what still runs; NULL is fine */
 /* Frees p and leaves the child running after an orderly end of ours (--keep); it was started with outlives_us. */
 void proc_detach(struct proc *p);
