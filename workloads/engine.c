@@ -1,5 +1,6 @@
 /* The engine's threads: each serves its workers' sockets with one epoll loop and one Lua state. */
 #include <errno.h>
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define TICK_NS 10000000ll        /* timeouts, ends and the start signal are looked at this often */
 #define FLUSH_TICKS 5             /* ledgers are written at least every 50 ms */
+#define SECOND_TICKS 100
 #define EVENTS_MAX 64
 #define CONNECT_MS 10000
 
@@ -51,7 +53,14 @@ static int64_t serve_due(struct engine_thread *t, int64_t now)
 		}
 		if (!atomic_load(&l->go))
 			break;
-		if (!pace_take(l, now, &due))
+		int took = load_take(l, now, &due);
+
+		if (took < 0) {
+			more = t->idle_first != last;
+			worker_end(idle_pop(t));
+			continue;
+		}
+		if (!took)
 			return due;
 		more = t->idle_first != last; /* whoever becomes idle meanwhile has its turn after the sockets */
 		struct worker *w = idle_pop(t);
@@ -103,6 +112,22 @@ static void tick(struct engine_thread *t, int64_t now, bool flush)
 	}
 }
 
+/* Once a second, by the first thread. */
+static void check_backlog(struct load *l)
+{
+	struct err e = ERR_INIT;
+	double n;
+
+	pthread_mutex_lock(&l->lock);
+	n = atomic_load(&l->go) ? pace_due(&l->pace, clock_mono_ns()) : 0;
+	pthread_mutex_unlock(&l->lock);
+	if (n <= (double)l->o.backlog_max)
+		return;
+	err_set(&e, ERR_TIMEOUT, 0, "%.0f transactions are due and not begun: the server does not keep up with the rate of %g/s", n, load_rate(l));
+	engine_error(l, &e);
+	atomic_store(&l->stopping, true);
+}
+
 static void *thread_main(void *arg)
 {
 	struct engine_thread *t = arg;
@@ -130,6 +155,8 @@ static void *thread_main(void *arg)
 		now = clock_mono_ns();
 		if (now >= next_tick) {
 			tick(t, now, ++ticks % FLUSH_TICKS == 0);
+			if (t == &t->load->thread[0] && ticks % SECOND_TICKS == 0)
+				check_backlog(t->load);
 			next_tick = now + TICK_NS;
 		}
 	}
@@ -249,7 +276,26 @@ int engine_start(struct load *l, struct err *e)
 			goto out;
 		}
 	}
-	pace_start(l, clock_mono_ns());
+	if (l->o.start_at_ns && !l->paced) {
+		int64_t wait_ms = (l->o.start_at_ns - clock_mono_ns()) / 1000000;
+
+		if (wait_ms < 0) {
+			err_set(e, ERR_TIMEOUT, 0, "the start was %" PRId64 " ms before all workers had connected", -wait_ms);
+			goto out;
+		}
+		while (clock_mono_ns() < l->o.start_at_ns)
+			if (pause_ms(1, deadline_in_ms(1000)) < 0) {
+				err_set(e, ERR_CANCELLED, 0, "cancelled");
+				goto out;
+			}
+	}
+	pthread_mutex_lock(&l->lock);
+	if (l->paced)
+		pace_resume(&l->pace, clock_mono_ns());
+	else
+		pace_begin(&l->pace, l->o.start_at_ns ? l->o.start_at_ns : clock_mono_ns());
+	l->paced = true;
+	pthread_mutex_unlock(&l->lock);
 	atomic_store(&l->go, true);
 	rc = 0;
 out:

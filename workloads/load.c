@@ -12,6 +12,7 @@
 #define WORKERS_MAX 100000u
 #define TABLES_MAX 10000u
 #define STOP_MS 2000
+#define BACKLOG_MAX 1000000
 
 static int check_opts(const struct load_opts *o, struct err *e)
 {
@@ -25,6 +26,9 @@ static int check_opts(const struct load_opts *o, struct err *e)
 		return err_set(e, ERR_USAGE, 0, "load %s: %u tables are to be written to, %u are prepared", o->name, o->load_tables, o->tables);
 	if (o->table_size < 1 || o->table_size > INT32_MAX)
 		return err_set(e, ERR_USAGE, 0, "load %s: table_size: 1 to %d", o->name, INT32_MAX);
+	if (o->shards && (o->shard < 1 || o->shard > o->shards || (uint64_t)o->shards * o->workers > WORKERS_MAX))
+		return err_set(e, ERR_USAGE, 0, "load %s: shard %u of %u, with %u workers each: at most %u workers in all", o->name, o->shard, o->shards,
+			       o->workers, WORKERS_MAX);
 	if (o->db && (!*o->db || strlen(o->db) > 64))
 		return err_set(e, ERR_USAGE, 0, "load %s: a database's name has 1 to 64 bytes", o->name);
 	if (!(o->rate >= 0 && o->rate <= 1e7))
@@ -36,8 +40,8 @@ static int last_seq(void *arg, const struct ledger_record *r)
 {
 	struct load *l = arg;
 
-	if (r->worker >= 1 && r->worker <= l->o.workers)
-		l->worker[r->worker - 1].seq = r->seq;
+	if (r->worker >= l->worker[0].number && r->worker - l->worker[0].number < l->o.workers)
+		l->worker[r->worker - l->worker[0].number].seq = r->seq;
 	return 0;
 }
 
@@ -51,7 +55,7 @@ static int open_ledgers(struct load *l, struct err *e)
 	if (ledger_read(l->ledger_dir, last_seq, l, NULL, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < l->o.workers; i++) {
-		l->worker[i].ledger = ledger_writer_open(l->ledger_dir, i + 1, e);
+		l->worker[i].ledger = ledger_writer_open(l->ledger_dir, l->worker[i].number, e);
 		if (!l->worker[i].ledger)
 			return -1;
 	}
@@ -82,7 +86,7 @@ static void share_workers(struct load *l)
 	for (unsigned i = 0; i < l->o.workers; i++) {
 		struct engine_thread *t = &l->thread[i % l->n_threads];
 
-		l->worker[i].number = i + 1;
+		l->worker[i].number = (l->o.shards ? (l->o.shard - 1) * l->o.workers : 0) + i + 1;
 		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
 		l->worker[i].link.sql_text = l->worker[i].link.rows.bytes = (struct strbuf)STRBUF_INIT;
 		l->worker[i].notes = l->worker[i].packet = (struct strbuf)STRBUF_INIT;
@@ -109,11 +113,14 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 	l->o.db = l->db;
 	l->o.ledger_dir = l->ledger_dir;
 	l->o.set = (const char *const *)l->set;
-	l->rate = o->rate;
+	l->o.rate_plan = NULL; /* the caller's text */
+	if (!l->o.backlog_max)
+		l->o.backlog_max = BACKLOG_MAX;
+	l->pace.even = o->pace == LOAD_EVEN;
 	l->model_con.call.text = (struct strbuf)STRBUF_INIT;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->model_lock, NULL);
-	rng_seed3(&l->pace_rng, o->seed, 0, 0);
+	rng_seed3(&l->pace.rng, o->seed, 0, o->shard);
 	l->worker = aligned_alloc(64, sizeof(struct worker) * o->workers);
 	if (!l->worker)
 		abort();
@@ -123,6 +130,13 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 		err_set(e, ERR_USAGE, 0, "load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian", o->name, rand_type);
 		goto failed;
 	}
+	pace_set(&l->pace, o->rate);
+	if (o->rate_plan && pace_parse(&l->pace, o->rate_plan, e) < 0) {
+		err_wrap(e, "load %s", l->name);
+		goto failed;
+	}
+	if (o->shards)
+		pace_share(&l->pace, o->shard, o->shards);
 	if (script_open(&l->script, l->name, l->o.set, e) < 0)
 		goto failed;
 	l->o.ledger_rows |= l->script.ledger;
@@ -171,6 +185,9 @@ int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, 
 	if (l->started)
 		return err_set(e, ERR_USAGE, 0, "load %s runs already", l->name);
 	l->endpoint = *ep;
+	l->events_left = l->o.events;
+	if (l->o.shards)
+		l->events_left = l->o.events / l->o.shards + (l->o.shard <= l->o.events % l->o.shards);
 	l->cluster = cluster;
 	if (engine_start(l, e) < 0)
 		return err_wrap(e, "start load %s on %s:%u", l->name, ep->host, ep->port);
@@ -237,11 +254,61 @@ static void add_latency(struct hist *into, const struct hist *from)
 		hist_merge(into, &copy);
 }
 
+int load_take(struct load *l, int64_t now_ns, int64_t *due_ns)
+{
+	struct pace *p = &l->pace;
+	int due = 1;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->o.events && !l->events_left) {
+		due = -1;
+	} else if (p->closed) {
+		*due_ns = now_ns;
+	} else {
+		*due_ns = p->next_ns;
+		due = p->next_ns <= now_ns;
+		if (due)
+			pace_advance(p);
+	}
+	if (due > 0 && l->events_left)
+		l->events_left--;
+	pthread_mutex_unlock(&l->lock);
+	return due;
+}
+
+static uint64_t backlog(struct load *l)
+{
+	double n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->started ? pace_due(&l->pace, clock_mono_ns()) : 0;
+	pthread_mutex_unlock(&l->lock);
+	return (uint64_t)n;
+}
+
+void load_set_rate(struct load *l, double rate)
+{
+	pthread_mutex_lock(&l->lock);
+	pace_change(&l->pace, clock_mono_ns(), rate > 0 ? rate : 0);
+	pthread_mutex_unlock(&l->lock);
+}
+
+double load_rate(struct load *l)
+{
+	double rate;
+
+	pthread_mutex_lock(&l->lock);
+	rate = l->pace.closed ? 0 : pace_rate(&l->pace, clock_mono_ns());
+	pthread_mutex_unlock(&l->lock);
+	return rate;
+}
+
 void load_get_stats(struct load *l, struct load_stats *st)
 {
-	struct hist *latency = st->latency;
+	struct hist *latency = st->latency, *queue = st->queue, *service = st->service;
 
-	*st = (struct load_stats){ .latency = latency, .first_ack_us = atomic_load(&l->first_ack_us), .last_ack_us = atomic_load(&l->last_ack_us) };
+	*st = (struct load_stats){ .latency = latency, .queue = queue, .service = service,
+		.first_ack_us = atomic_load(&l->first_ack_us), .last_ack_us = atomic_load(&l->last_ack_us) };
 	for (unsigned i = 0; i < l->o.workers; i++) {
 		struct worker *w = &l->worker[i];
 
@@ -256,10 +323,16 @@ void load_get_stats(struct load *l, struct load_stats *st)
 		st->writes += atomic_load_explicit(&w->writes, memory_order_relaxed);
 		st->statements += atomic_load_explicit(&w->statements, memory_order_relaxed);
 	}
-	st->backlog = pace_backlog(l, clock_mono_ns());
-	if (latency) {
-		memset(latency, 0, sizeof(*latency));
-		for (unsigned i = 0; i < l->n_threads; i++)
+	st->backlog = backlog(l);
+	for (struct hist **h = (struct hist *[]){ latency, queue, service, NULL }, **end = h + 3; h < end; h++)
+		if (*h)
+			memset(*h, 0, sizeof(**h));
+	for (unsigned i = 0; i < l->n_threads; i++) {
+		if (latency)
 			add_latency(latency, &l->thread[i].latency);
+		if (queue)
+			add_latency(queue, &l->thread[i].queue);
+		if (service)
+			add_latency(service, &l->thread[i].service);
 	}
 }

@@ -26,6 +26,9 @@ struct load_opts {
 	unsigned load_tables;      /* written to: the first n; 0: all */
 	int64_t table_size;
 	double rate;               /* transactions per second over all workers; 0: closed loop */
+	const char *rate_plan;     /* instead of rate: steps and ramps (workloads/pace.h); NULL: none */
+	uint64_t backlog_max;      /* due and not begun: above it the load ends with an error that says so; 0: 1,000,000 */
+	uint64_t events;           /* transactions in all, after which the load ends; 0: no such end */
 	enum load_pace pace;
 	enum load_protocol protocol;
 	const char *rand_type;     /* uniform, gaussian, special, pareto, zipfian; NULL: "special", sysbench 1.0's default */
@@ -33,6 +36,10 @@ struct load_opts {
 	bool ledger_rows;          /* each transaction also inserts its (worker, seq) into drtest_ledger */
 	int64_t journal_start_ns;  /* zero of the ledger's times (CLOCK_MONOTONIC) */
 	bool stop_on_lost;         /* a lost connection ends the worker (outcome unknown at COMMIT, failed before); else reconnect with backoff */
+	/* One of `shards` processes, from 1, that together are one load (0: alone): workers are numbered on from the shards before, which
+	 * have as many; the rate and the events are shared out. */
+	unsigned shard, shards;
+	int64_t start_at_ns;       /* CLOCK_MONOTONIC: connected workers wait for it; 0: none */
 	const char *const *set;    /* the load's own options: NULL-terminated "name=value"; NULL: their defaults */
 };
 
@@ -49,7 +56,9 @@ void load_free(struct load *l);
 bool load_running(struct load *l);
 /* The first worker error that is not a lost connection or a retryable one; 0 none. */
 int load_error(struct load *l, struct err *e);
+/* From now on; what is due already stays due. 0: closed loop. */
 void load_set_rate(struct load *l, double rate);
+double load_rate(struct load *l); /* asked for at this instant; 0: closed loop */
 
 /* The load's own consistency conditions (`checks` in its file): SQL that returns no row when all is well, on whatever cluster.
  * Calls found() for each condition: rows: what it returned, at most a few, one line each; "" when it holds. -1: could not tell. */
@@ -61,7 +70,8 @@ struct load_stats {
 	uint64_t started, acked, failed, unknown, retried, reconnects;
 	uint64_t statements, reads, writes; /* the others: BEGIN, COMMIT, writes that changed no row */
 	uint64_t backlog;          /* due and not yet begun */
-	struct hist *latency;      /* from due time; points into the caller's buffer, may be NULL */
+	/* The caller's buffers, or NULL. Latency counts from the due time: it is queue (due to begun) and service (begun to acknowledged). */
+	struct hist *latency, *queue, *service;
 	int64_t first_ack_us;      /* journal clock: first acknowledgement since load_start(); 0 none */
 	int64_t last_ack_us;
 };

@@ -10,6 +10,7 @@
 #include "workloads/history.h"
 #include "workloads/link.h"
 #include "workloads/load.h"
+#include "workloads/pace.h"
 #include "workloads/script.h"
 
 #define LOAD_THREADS_MAX 4
@@ -62,7 +63,8 @@ struct engine_thread {
 	struct worker **worker;
 	size_t n_workers, n_ended;
 	struct worker *idle_first, *idle_last;
-	struct hist latency;      /* written by this thread with relaxed stores */
+	/* written by this thread with relaxed stores: from due to acknowledged, and its two parts */
+	struct hist latency, queue, service;
 };
 
 struct load {
@@ -90,19 +92,17 @@ struct load {
 	/* under lock */
 	pthread_mutex_t lock;
 	struct err error;         /* the first */
-	struct rng pace_rng;
-	double rate;
-	int64_t next_due_ns;
+	struct pace pace;
+	bool paced;               /* its schedule has begun */
+	uint64_t events_left;     /* transactions that may still begin */
 };
 
 /* engine.c */
 int engine_start(struct load *l, struct err *e);
 void engine_join(struct load *l);
 void engine_error(struct load *l, const struct err *e); /* keeps the first */
-/* pace.c: 1: *due_ns is the caller's transaction; 0: none is due before *due_ns. */
-int pace_take(struct load *l, int64_t now_ns, int64_t *due_ns);
-void pace_start(struct load *l, int64_t now_ns);
-uint64_t pace_backlog(struct load *l, int64_t now_ns);
+/* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any more. */
+int load_take(struct load *l, int64_t now_ns, int64_t *due_ns);
 /* worker.c: these change a worker's state and start operations; worker_ready(w, 0) then goes on as far as it can without waiting */
 void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns);
 void worker_connect(struct worker *w);

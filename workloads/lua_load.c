@@ -54,13 +54,6 @@ static int load_health(void *object, struct err *e)
 	return 0;
 }
 
-static void hist_since(struct hist *h, const struct hist *before)
-{
-	for (int i = 0; i < HIST_SLOTS; i++)
-		h->slot[i] -= before->slot[i] < h->slot[i] ? before->slot[i] : h->slot[i];
-	h->count -= before->count < h->count ? before->count : h->count;
-}
-
 static void load_sample(void *object, json_t *sample)
 {
 	struct lua_load *l = object;
@@ -73,7 +66,7 @@ static void load_sample(void *object, json_t *sample)
 		return;
 	load_get_stats(l->load, &st);
 	interval = l->now;
-	hist_since(&interval, &l->before);
+	hist_subtract(&interval, &l->before);
 	json_object_set_new(sample, "load", json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I}", "started", (json_int_t)st.started, "acked",
 		(json_int_t)st.acked, "failed", (json_int_t)st.failed, "unknown", (json_int_t)st.unknown, "retried", (json_int_t)st.retried, "backlog",
 		(json_int_t)st.backlog, "tps", l->before_ns && seconds > 0 ? (double)(st.acked - l->acked_before) / seconds : 0.0, "p50_us",

@@ -1,6 +1,7 @@
 /* A worker's life: connect, take a due transaction, run event() as a coroutine from one call to the next, and record how it ended. */
 #include <assert.h>
 #include <lauxlib.h>
+#include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 #include "workloads/sqltext.h"
 
 #define BACKOFF_MS_MIN 10
+#define TIDB_MULTI_STATEMENT_OFF 8130
 #define BACKOFF_MS_MAX 500
 #define LEDGER_SQL "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (?, ?)"
 /* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays unknown. */
@@ -60,11 +62,27 @@ void worker_end(struct worker *w)
 	atomic_fetch_sub(&w->thread->load->alive, 1);
 }
 
+/* The way out, where it is known. */
+static const char *advice(int code)
+{
+	switch (code) {
+	case ER_NO_SUCH_TABLE: case ER_BAD_DB_ERROR: return ": prepare the load first";
+	case ER_BAD_FIELD_ERROR: return ": the tables are of another load, or of another version of it";
+	case ER_CON_COUNT_ERROR: case ER_TOO_MANY_USER_CONNECTIONS: return ": raise the server's max_connections, or use fewer workers";
+	case TIDB_MULTI_STATEMENT_OFF: return ": SET GLOBAL tidb_multi_statement_mode = 'ON', or leave out --roundtrips one";
+	default: return "";
+	}
+}
+
 static void hard_error(struct worker *w, const char *what, int code, const char *text)
 {
 	struct err e = ERR_INIT;
 
-	err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "load worker %u: %s: %s", w->number, what, text);
+	if (w->phase <= PHASE_SESSION)
+		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code, advice(code));
+	else
+		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s", w->number, (unsigned long long)w->seq, what, text,
+			advice(code));
 	engine_error(w->thread->load, &e);
 }
 
@@ -144,6 +162,8 @@ static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 		int64_t none = 0;
 
 		latency_add(&w->thread->latency, (uint64_t)((w->end_ns - w->due_ns) / 1000));
+		latency_add(&w->thread->queue, (uint64_t)((w->begin_ns - w->due_ns) / 1000));
+		latency_add(&w->thread->service, (uint64_t)((w->end_ns - w->begin_ns) / 1000));
 		atomic_compare_exchange_strong(&l->first_ack_us, &none, r.end_us);
 		for (int64_t last = atomic_load(&l->last_ack_us); last < r.end_us;)
 			if (atomic_compare_exchange_weak(&l->last_ack_us, &last, r.end_us))

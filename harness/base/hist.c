@@ -1,6 +1,7 @@
 #include "harness/base/hist.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 void hist_add(struct hist *h, uint64_t us)
 {
@@ -27,7 +28,7 @@ void hist_merge(struct hist *into, const struct hist *from)
 	into->sum_us += from->sum_us;
 }
 
-static uint64_t slot_top(unsigned slot)
+uint64_t hist_slot_top(unsigned slot)
 {
 	unsigned shift = slot < 128 ? 0 : slot / 64 - 1;
 	uint64_t base = slot - shift * 64;
@@ -45,6 +46,26 @@ uint64_t hist_quantile_us(const struct hist *h, double q)
 		want = 1;
 	for (unsigned i = 0; i < HIST_SLOTS; i++)
 		if ((seen += h->slot[i]) >= want)
-			return slot_top(i) < h->max_us ? slot_top(i) : h->max_us;
+			return hist_slot_top(i) < h->max_us ? hist_slot_top(i) : h->max_us;
 	return h->max_us;
+}
+
+void hist_subtract(struct hist *h, const struct hist *before)
+{
+	uint64_t max = h->max_us;
+	bool any = false;
+
+	h->count -= before->count < h->count ? before->count : h->count;
+	h->sum_us -= before->sum_us < h->sum_us ? before->sum_us : h->sum_us;
+	for (unsigned i = 0; i < HIST_SLOTS; i++) {
+		h->slot[i] -= before->slot[i] < h->slot[i] ? before->slot[i] : h->slot[i];
+		if (!h->slot[i])
+			continue;
+		if (!any && before->count)
+			h->min_us = i ? hist_slot_top(i - 1) + 1 : 0;
+		any = true;
+		h->max_us = hist_slot_top(i) < max ? hist_slot_top(i) : max;
+	}
+	if (!any)
+		h->min_us = h->max_us = 0;
 }

@@ -19,6 +19,9 @@ static inline unsigned hist_slot(uint64_t us)
 }
 void hist_add(struct hist *h, uint64_t us);
 void hist_merge(struct hist *into, const struct hist *from);
+/* What came since `before`, an earlier state of h: min and max then to within a slot. */
+void hist_subtract(struct hist *h, const struct hist *before);
+uint64_t hist_slot_top(unsigned slot); /* the highest value that a slot holds */
 /* The highest value that the slot of the q-th value can hold, never above the maximum; 0 when empty. 0 < q <= 1. */
 uint64_t hist_quantile_us(const struct hist *h, double q);
 

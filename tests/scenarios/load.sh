@@ -1,0 +1,124 @@
+#!/bin/bash
+# drtest load from the shell: sysbench's names and configuration, what it prints, shards against one process, bad input.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+command -v mariadbd >/dev/null || { echo "skipped: no mariadbd"; trap - EXIT; rm -rf "$scratch"; exit 77; }
+dir=$(mktemp -d /var/tmp/drtest-test.XXXXXX)
+server=
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$dir"; finish' EXIT
+chmod 755 "$dir"; mkdir "$dir/tmp"
+as=(); if [ "$(id -u)" = 0 ]; then as=(--user=nobody); chown nobody "$dir" "$dir/tmp"; fi
+mariadb-install-db --no-defaults "${as[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1
+for _ in 1 2 3; do # a port may be taken between our look and the server's
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	mariadbd --no-defaults "${as[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" --port="$port" --bind-address=127.0.0.1 --socket="$dir/s" --log-bin=bin \
+		--max-connections=40 --innodb-flush-log-at-trx-commit=0 >"$dir/log" 2>&1 &
+	server=$!
+	wait_for 20 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'SELECT 1' >/dev/null 2>&1 && break
+done
+sql() { mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -N -e "$1"; }
+cat >"$scratch/tidb-config" <<END
+mysql-host=127.0.0.1 # TiDB's address
+mysql-port=$port
+mysql-user=root
+mysql-password=
+db-driver=mysql         # Set database driver to MySQL
+mysql-db=test
+threads=4
+rate=100
+time=2
+report-interval=1
+END
+mkdir "$scratch/bin"
+printf '#!/bin/sh\nexec "%s" load "$@"\n' "$DRTEST" >"$scratch/bin/load"
+chmod +x "$scratch/bin/load"
+PATH=$scratch/bin:$PATH
+guide=(--config-file="$scratch/tidb-config" --tables=3 --table-size=500)
+
+# the guide's commands as they stand, with our name for sysbench's
+expect prepare 0 'oltp_write_only is prepared' load oltp_write_only "${guide[@]}" prepare
+expect 'prepared twice' 3 'already exists' load oltp_write_only "${guide[@]}" prepare
+expect run 0 '^\[ 1s \] thds: 4 tps: [0-9.]+ qps: [0-9.]+ \(r/w/o: [0-9./]+\) lat \(ms,95%\): [0-9.]+ err/s: [0-9.]+ reconn/s: [0-9.]+$' \
+	load oltp_write_only "${guide[@]}" run
+grep -q '^\[ 1s \] queue length: [0-9]*, concurrency: [0-9]*$' "$scratch/out" && ok || bad "no queue length"
+tps=$(sed -n 's/^    transactions: *[0-9]* *(\([0-9]*\).*/\1/p' "$scratch/out")
+[ "$tps" -ge 60 ] && [ "$tps" -le 140 ] && ok || bad "100/s were asked for: $tps"
+expect 'the command line goes before the file' 0 'total number of events: *50$' load oltp_write_only run --rate=0 --events=50 "${guide[@]}"
+expect json 0 '"acked": 50,' load oltp_write_only run --rate=0 --events=50 --json "${guide[@]}"
+expect 'own options under their sysbench names' 0 'write: *20$' \
+	load oltp_write_only run "${guide[@]}" --table-size=500 --events=20 --index-updates=0 --non_index_updates=1 --delete-inserts=0
+expect 'warm-up' 0 'total time: *(0\.9|1\.0)' load oltp_write_only run "${guide[@]}" --time=1 --warmup-time=1
+expect 'rate plan' 0 '^\[ 2s \] thds: 4 tps: 2[0-9][0-9]' \
+	load oltp_write_only run "${guide[@]}" --rate=100/1s,250/1s,100 --pace=even --time=3
+expect 'text' 0 'transactions: *50 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=50 --db-ps-mode=disable
+expect 'one round trip' 0 'transactions: *50 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=50 --roundtrips=one
+
+# bad input: one line
+expect 'unknown load' 2 '^drtest load: no load "nosuch": there are append, bank' load nosuch run "${guide[@]}"
+expect 'unknown option' 2 '^drtest load: .*no option "taples"' load oltp_write_only run "${guide[@]}" --taples=3
+expect 'wrong value' 2 '^drtest load: --time: "soon"' load oltp_write_only run "${guide[@]}" --time=soon
+expect 'wrong rate' 2 '^drtest load: .*rate "fast"' load oltp_write_only run "${guide[@]}" --rate=fast
+expect 'no configuration' 2 'config-file /nosuch: No such file' load oltp_write_only run --config-file=/nosuch
+echo 'no value' >"$scratch/bad"
+expect 'bad configuration' 2 'bad:1: "no value" is not name=value' load oltp_write_only run --config-file="$scratch/bad"
+expect 'server down' 3 "^drtest load: start load oltp_write_only on 127.0.0.1:1: worker 1: connect: .*127.0.0.1" load oltp_write_only run --mysql-port=1
+expect 'table missing' 3 "^drtest load: .*test.sbtest[0-9]' doesn't exist: prepare the load first" \
+	load oltp_write_only run "${guide[@]}" --tables=9 --load-tables=9 --rand-seed=1
+expect 'no database' 3 "Unknown database 'nosuch'.*prepare the load first" load oltp_write_only run "${guide[@]}" --mysql-db=nosuch
+expect 'too many connections' 3 'Too many connections.*max_connections' load oltp_write_only run "${guide[@]}" --threads=60
+sql 'CREATE USER poor; GRANT SELECT ON test.* TO poor; CREATE TABLE test.sbtest4 (id INT)'
+expect 'no permission' 3 "worker [0-9]+, sequence 1: transaction: .*command denied to user 'poor'" load oltp_write_only run "${guide[@]}" --mysql-user=poor
+expect 'table of another shape' 3 "Unknown column.*another load" load oltp_update_index run "${guide[@]}" --tables=4 --events=1000
+cat >"$scratch/broken.lua" <<'END'
+return { name = "broken", statements = {}, event = function(con, r)
+  con:begin()
+  if r:seq() == 7 then local x = nil; x() end
+  con:commit()
+end }
+END
+expect 'an error in event()' 2 '^drtest load: worker 1, sequence 7: broken: .*broken.lua:3: attempt to call' load "$scratch/broken.lua" run "${guide[@]}" --threads=1 --rate=0
+grep -q 'transactions: *6 ' "$scratch/out" && ok || bad "the figures up to the error are lost"
+expect 'backlog' 3 '[0-9]+ transactions are due and not begun: the server does not keep up with the rate of 90000/s' \
+	load oltp_write_only run "${guide[@]}" --rate=90000 --backlog-max=10000 --time=9
+
+# four shards are one load
+expect 'ledger prepare' 0 'prepared' load ledger prepare "${guide[@]}" --mysql-db=four
+for i in 1 2 3 4; do
+	load ledger run "${guide[@]}" --mysql-db=four --threads=2 --rate=400 --pace=even --events=600 --time=10 --report-interval=0 --ledger-dir="$scratch/l$i" \
+		--shard=$i/4 --rendezvous="file://$scratch/meet" >"$scratch/shard$i" 2>&1 &
+	shards[i]=$!
+done
+for i in 1 2 3 4; do wait "${shards[i]}" && ok || bad "shard $i: $(tail -n 3 "$scratch/shard$i")"; done
+expect report 0 '^4 shards, 8 workers, load ledger' load report "file://$scratch/meet" --ledger-dir="$scratch/joined"
+grep -q 'transactions: *600 ' "$scratch/out" && ok || bad "the shards' transactions: $(grep transactions: "$scratch/out")"
+grep -q '600 acknowledged transactions' "$scratch/out" && ok || bad "the joined ledgers: $(tail -n 1 "$scratch/out")"
+[ "$(sql 'SELECT COUNT(DISTINCT worker, seq), COUNT(DISTINCT worker) FROM four.drtest_ledger')" = "600	8" ] && ok || bad "rows of the shards"
+load report "file://$scratch/meet" --json >"$scratch/four.json"
+expect 'ledger prepare' 0 'prepared' load ledger prepare "${guide[@]}" --mysql-db=one
+load ledger run "${guide[@]}" --mysql-db=one --threads=8 --rate=400 --pace=even --events=600 --time=10 --report-interval=0 --json >"$scratch/one.json" 2>/dev/null
+python3 - "$scratch" <<'END' && ok || bad "four shards differ from one process"
+import json, sys
+four, one = (json.load(open(sys.argv[1] + '/' + f + '.json')) for f in ('four', 'one'))
+for key in 'acked', 'started', 'statements', 'workers', 'failed', 'unknown':
+    assert four[key] == one[key], (key, four[key], one[key])
+for part in 'latency', 'queued', 'served':
+    assert four[part]['count'] == one[part]['count'] == 600
+assert abs(four['seconds'] - one['seconds']) < 0.5, (four['seconds'], one['seconds'])
+results = [json.load(open('%s/meet/result/%05d.json' % (sys.argv[1], i))) for i in (1, 2, 3, 4)]
+for part in 'latency', 'queued', 'served':
+    assert four[part]['sum_us'] == sum(r[part]['sum_us'] for r in results)
+    assert four[part]['max_us'] == max(r[part]['max_us'] for r in results)
+END
+expect 'the place was used' 2 'has met there already' load ledger run "${guide[@]}" --shard=1/4 --rendezvous="file://$scratch/meet"
+rm "$scratch/meet/result/00003.json"
+expect 'a shard is missing' 3 '1 of 4 shards left no result: 3' load report "file://$scratch/meet"
+expect 'no meeting' 3 'no run has met there' load report "file://$scratch/nowhere"
+expect 'shard alone' 2 '--shard and --rendezvous go together' load ledger run --shard=1/2
+
+# the server dies under the run: the figures up to then, and what became of each transaction
+load oltp_write_only run "${guide[@]}" --rate=0 --time=30 --report-interval=0 --on-lost=stop >"$scratch/out" 2>&1 &
+run=$!
+sleep 1; kill -9 $server; wait $server 2>/dev/null; server=
+wait $run && bad "exit 0 without a server" || ok
+grep -q 'Lost connection\|connection to the server was lost\|lost their connections' "$scratch/out" && ok || bad "nothing told of the loss: $(tail -n 3 "$scratch/out")"
+grep -Eq 'acknowledged [1-9][0-9]*, failed' "$scratch/out" && ok || bad "no figures"
