@@ -117,8 +117,8 @@ void load_print_final(const struct load_run *r, const struct load_total *t)
 	if (r->percentile)
 		printf("        %3uth percentile:                %12.2f\n", r->percentile, ms(h, r->percentile / 100.0));
 	printf("         sum:                            %12.2f\n\n", (double)h->sum_us / 1e3);
-	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64 " by a conflict, drawn anew), unknown %" PRIu64 "; begun %" PRIu64 "\n\n",
-	       s->acked, s->failed, s->retried, s->unknown, s->started);
+	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64 " by a conflict, drawn anew), unknown %" PRIu64
+	       "; begun %" PRIu64 "\n\n", s->acked, s->failed, s->retried, s->unknown, s->started);
 	printf("Latency from the due time (ms):\n    %-10s %10s %10s %10s %10s %10s %10s\n", "", "p50", "p95", "p99", "p99.9", "max", "avg");
 	print_part("all of it", h);
 	print_part("queued", &t->h[1]);

@@ -124,7 +124,8 @@ int load_shard_meet(struct load_run *r, struct err *e)
 			goto out;
 		}
 		if (pause_ms(POLL_MS, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "shard %u of %u is here, but the start was not called", r->shard, r->shards);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "shard %u of %u is here, but the start was not called",
+				r->shard, r->shards);
 			goto out;
 		}
 	}
