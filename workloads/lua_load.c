@@ -49,7 +49,7 @@ static int load_health(void *object, struct err *e)
 		return 0;
 	if (load_error(l->load, e) < 0)
 		return err_wrap(e, "load %s", l->name);
-	if (!load_running(l->load))
+	if (!load_running(l->load) && !l->on->doomed)
 		return err_set(e, ERR_ENV, 0, "load %s: all its connections to %s were lost", l->name, l->on->name);
 	return 0;
 }
@@ -122,7 +122,10 @@ static int start(lua_State *L)
 
 	if (runtime_plan(r, "load %s: start on %s", l->name, on->name))
 		return 0;
-	if (load_start(l->load, cluster_endpoint(on->c), (uint16_t)on->number, &e) < 0)
+	struct sql_endpoint ep = *cluster_endpoint(on->c);
+
+	ep.port = (unsigned)runtime_route(r, "load", (int)ep.port);
+	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return runtime_raise(L, &e);
 	l->on = on;
 	l->running = true;
@@ -233,7 +236,8 @@ static int load_text(lua_State *L)
 }
 
 /* A scenario's load has its own fields and those of the load file: whatever is not below goes to it as text. */
-static const char *const known[] = { "db", "workers", "tables", "load_tables", "table_size", "rate", "pace", "rand_type", "ledger_rows" };
+static const char *const known[] = { "db", "workers", "tables", "load_tables", "table_size", "rate", "pace", "rand_type", "ledger_rows",
+	"reconnect" };
 
 static size_t own_options(lua_State *L, char **set)
 {
@@ -270,6 +274,7 @@ static int make(lua_State *L)
 	struct load_opts o = { .seed = runtime_seed(r), .ledger_rows = true, .stop_on_lost = true };
 	int64_t workers = 10, tables = 1, load_tables = 0, size = 10000;
 	const char *pace = "poisson";
+	bool reconnect = false;
 	char *set[SETS_MAX + 1] = { NULL };
 	struct lua_load *l;
 	struct face *f;
@@ -285,7 +290,9 @@ static int make(lua_State *L)
 	n = own_options(L, set);
 	runtime_fields(L, 1, "t:load", (struct field[]){ { "db", FIELD_TEXT, &o.db }, { "workers", FIELD_WHOLE, &workers }, { "tables", FIELD_WHOLE, &tables },
 		{ "load_tables", FIELD_WHOLE, &load_tables }, { "table_size", FIELD_WHOLE, &size }, { "rate", FIELD_NUMBER, &o.rate },
-		{ "pace", FIELD_TEXT, &pace }, { "rand_type", FIELD_TEXT, &o.rand_type }, { "ledger_rows", FIELD_FLAG, &o.ledger_rows }, { NULL, 0, NULL } });
+		{ "pace", FIELD_TEXT, &pace }, { "rand_type", FIELD_TEXT, &o.rand_type }, { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
+		{ "reconnect", FIELD_FLAG, &reconnect }, { NULL, 0, NULL } });
+	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
 		runtime_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
 	l = xcalloc(1, sizeof(*l));

@@ -195,6 +195,10 @@ struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts 
 	struct feed_opts f = { .source = c->ep, .sink = o->sink->ep, .start_ts = o->start_ts, .flush_ms = o->flush_ms, .meta_ms = o->meta_ms };
 	char *status, *tmp, *log;
 
+	if (o->source_port)
+		f.source.port = o->source_port;
+	if (o->sink_port)
+		f.sink.port = o->sink_port;
 	if (!cluster_can(c, CLUSTER_CHANGEFEED)) {
 		cant(c, e, "run a changefeed");
 		return NULL;
@@ -240,6 +244,8 @@ int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_o
 	if (!log)
 		return err_wrap(e, "apply redo on %s", c->name);
 	o.sink = c->ep;
+	if (opts && opts->sink.port)
+		o.sink.port = opts->sink.port;
 	rc = replay_run(log, &o, st, e);
 	store_free(log);
 	return rc < 0 ? err_wrap(e, "apply redo on %s", c->name) : 0;

@@ -29,6 +29,7 @@ struct changefeed_opts {
 	tso_t start_ts;
 	const char *redo_uri;  /* "" none */
 	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
+	unsigned source_port, sink_port; /* of proxies between; 0: the servers' own */
 };
 
 struct cluster;
@@ -55,7 +56,7 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
 struct feed *cluster_feed(struct cluster *c);        /* the one that runs, or NULL */
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
-/* o->sink is filled in */
+/* o->sink is filled in, except that a port given in it is taken (a proxy's) */
 int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 
 /* SIGKILL to every process of the part in one instant. *at_ns: CLOCK_MONOTONIC of the first kill. Complete on return: no process

@@ -112,8 +112,10 @@ static int start_once(struct minio *m, const struct minio_opts *o, char *bin, in
 	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path, .outlives_us = o->outlives_us };
 	int rc = -1;
 
-	m->port = port_take(wanted, e);
-	m->console_port = m->port < 0 ? -1 : port_take(0, e);
+	if (m->port <= 0)
+		m->port = port_take(wanted, e);
+	if (m->console_port <= 0)
+		m->console_port = m->port < 0 ? -1 : port_take(0, e);
 	if (m->port < 0 || m->console_port < 0)
 		goto out;
 	snprintf(address, sizeof(address), "127.0.0.1:%d", m->port);
@@ -171,6 +173,26 @@ out:
 		return m;
 	minio_free(m);
 	return NULL;
+}
+
+int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d, struct err *e)
+{
+	struct strbuf tail = STRBUF_INIT;
+	char *bin = minio_find(e);
+	int rc;
+
+	if (!bin)
+		return -1;
+	proc_free(m->proc);
+	m->proc = NULL;
+	rc = start_once(m, o, bin, m->port, d, e);
+	if (rc == 0) {
+		proc_log_tail(o->log_path, 20, &tail);
+		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), reason(tail.buf));
+	}
+	free(bin);
+	strbuf_release(&tail);
+	return rc > 0 ? 0 : -1;
 }
 
 int minio_port(const struct minio *m)

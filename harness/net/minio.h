@@ -15,6 +15,8 @@ struct minio;
 /* $DRTEST_MINIO, PATH, ${XDG_CACHE_HOME:-~/.cache}/drtest/bin; NULL with *e telling how to get it. The caller frees. */
 char *minio_find(struct err *e);
 struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct err *e);
+/* Again, with its data, on its port, after it was killed or ended; o as it was. */
+int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d, struct err *e);
 int minio_port(const struct minio *m);
 struct proc *minio_proc(struct minio *m); /* still the minio's */
 void minio_free(struct minio *m);         /* stops it; NULL is fine */

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/os/volume.h"
 #include "harness/run/runtime_impl.h"
 
 #define METATABLE "drtest.cluster"
@@ -24,6 +26,10 @@ static void cluster_close(void *object, bool keep)
 
 	(void)keep; /* it was told when it was made */
 	cluster_free(c->c);
+	if (c->disk[0]) {
+		volume_unmount(c->disk, NULL);
+		rmdir(c->disk);
+	}
 	free(c);
 }
 
@@ -74,13 +80,14 @@ static struct lua_cluster *describe(lua_State *L, int index)
 {
 	struct runtime *r = runtime_of(L);
 	const char *name = NULL;
-	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1;
+	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0;
 	struct lua_cluster *c;
 	struct err e = ERR_INIT;
 	char *dir, *logs;
 
 	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
-		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc }, { NULL, 0, NULL } });
+		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc },
+		{ "disk_mb", FIELD_WHOLE, &disk }, { NULL, 0, NULL } });
 	if (!name || !name_is_fine(name))
 		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
 	if (port > 65535)
@@ -102,6 +109,13 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	logs = xstrfmt("%s/logs", runtime_dir(r));
 	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
 		.keep = runtime_keeps(r) }, &e);
+	if (c->c && disk && (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
+		cluster_free(c->c);
+		c->c = NULL;
+		err_wrap(&e, "%s", name);
+	} else if (c->c && disk) {
+		snprintf(c->disk, sizeof(c->disk), "%s", dir);
+	}
 	free(dir);
 	free(logs);
 	if (!c->c)
@@ -204,7 +218,11 @@ static int backup(lua_State *L)
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
 		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6), .deadline = deadline_in_ms(ms) };
 
-		if (cluster_backup(c->c, uri, &o, &b, &e) < 0)
+		char *via = runtime_route_uri(r, "backup", uri);
+		int rc = cluster_backup(c->c, via, &o, &b, &e);
+
+		free(via);
+		if (rc < 0)
 			return runtime_raise(L, &e);
 		if (b.warnings[0])
 			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
@@ -231,7 +249,11 @@ static int restore(lua_State *L)
 	if (!runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
 		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms) };
 
-		if (cluster_restore(c->c, uri, &o, &b, &e) < 0)
+		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
+		int rc = cluster_restore(c->c, via, &o, &b, &e);
+
+		free(via);
+		if (rc < 0)
 			return runtime_raise(L, &e);
 	}
 	push_backup(L, &b, uri);
@@ -260,11 +282,18 @@ static int changefeed(lua_State *L)
 	o.start_ts = lua_tso_check(L, -1);
 	if (!o.id)
 		runtime_usage(L, "changefeed needs an id");
+	char *redo = runtime_route_uri(r, "feed", o.redo_uri);
+
+	lua_pushstring(L, redo); /* the stack owns it from here on */
+	free(redo);
+	o.redo_uri = lua_tostring(L, -1);
 	o.flush_ms = (unsigned)flush;
 	o.meta_ms = (unsigned)meta;
 	if (!runtime_plan(r, "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s", c->name, sink->name, *o.redo_uri ? "eventual" : "none",
 			  o.redo_uri)) {
 		o.sink = sink->c;
+		o.source_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
+		o.sink_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(sink->c)->port);
 		if (!cluster_changefeed(c->c, &o, &e))
 			return runtime_raise(L, &e);
 	}
@@ -328,8 +357,12 @@ static int apply_redo(lua_State *L)
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
 		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
 			.progress = replay_progress, .progress_arg = &watch };
+		char *via = runtime_route_uri(watch.r, "replay", uri);
+
+		o.sink.port = (unsigned)runtime_route(watch.r, "replay", (int)cluster_endpoint(c->c)->port);
 		runtime_progress(watch.r, "replay", 0, 0);
-		rc = cluster_apply_redo(c->c, uri, &o, &st, &e);
+		rc = cluster_apply_redo(c->c, via, &o, &st, &e);
+		free(via);
 		if (rc == 0)
 			runtime_progress(watch.r, "replay", 1, st.rows);
 		free(tmp);
@@ -409,6 +442,28 @@ static int stop(lua_State *L)
 	c->alive = false;
 	if (cluster_stop(c->c, deadline_in_ms(STOP_MS), &e) < 0)
 		return runtime_raise(L, &e);
+	return 0;
+}
+
+/* cluster:start(): again, after a kill or a stop; on the same port, with its data */
+static int start(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_check(L, 1);
+	struct err e = ERR_INIT;
+
+	if (c->alive)
+		runtime_usage(L, "start: %s runs", c->name);
+	if (runtime_plan(r, "start %s again, on its port, with its data", c->name)) {
+		c->alive = true;
+		return 0;
+	}
+	if (cluster_start_begin(c->c, &e) < 0 || cluster_start_wait(c->c, deadline_in_ms(START_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	c->pid = proc_pid(cluster_server(c->c));
+	c->alive = true;
+	c->doomed = false;
+	runtime_expect(r, c, true);
 	return 0;
 }
 
@@ -556,7 +611,7 @@ int lua_cluster_open(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "name", name },         { "set_gc", set_gc },   { "backup", backup },     { "restore", restore }, { "changefeed", changefeed },
 		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
-		{ "resume", resume },     { "position", position }, { "now", now_ts },      { NULL, NULL },
+		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { NULL, NULL } };
 

@@ -12,6 +12,8 @@ struct lua_cluster {
 	char name[64];
 	unsigned number;    /* the ledger's */
 	bool alive;         /* it was not killed or stopped */
+	_Atomic bool doomed; /* a fault strikes it: its end, and what that does to its clients, is no surprise */
+	char disk[512];     /* its volume; "" none */
 	pid_t pid;          /* of its server: the sampler's */
 	const char *writer; /* the load that writes to it now, or NULL */
 	struct lua_feed *feed; /* the changefeed that reads it, or NULL */

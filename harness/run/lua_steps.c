@@ -238,13 +238,22 @@ static int raise_timeout(lua_State *L)
 	return runtime_raise(L, &e);
 }
 
+/* is_final(error value): does it end the run, whatever the scenario thinks of it? */
+static int is_final(lua_State *L)
+{
+	const struct err *e = runtime_error_at(L, 1);
+
+	lua_pushboolean(L, !e || e->kind == ERR_USAGE || e->kind == ERR_CANCELLED);
+	return 1;
+}
+
 int lua_steps_open(lua_State *L)
 {
 	static const luaL_Reg f[] = {
 		{ "step_begin", step_begin }, { "step_end", step_end }, { "check", check },   { "wait", wait },           { "duration", duration },
 		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
 		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
-		{ "usage", raise_usage },     { "timeout", raise_timeout }, { NULL, NULL },
+		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

@@ -1,4 +1,6 @@
 /* t:store: a MinIO of our own with its buckets, or directories (--store file), behind one object. */
+#include "harness/run/lua_store.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +14,6 @@
 #define METATABLE "drtest.store"
 #define START_MS 30000
 #define PORT 6060 /* the guide's */
-#define BUCKETS_MAX 16
-
-struct lua_store {
-	struct minio *minio; /* NULL: directories */
-	char *log_path;
-	char user[65], password[129];
-	int port;
-	char *bucket[BUCKETS_MAX];
-	size_t n_buckets;
-};
 
 static void store_close(void *object, bool keep)
 {
@@ -54,8 +46,8 @@ static void store_sample(void *object, json_t *sample)
 {
 	const struct lua_store *s = object;
 
-	if (s->minio)
-		runtime_sample_process(sample, "store", proc_pid(minio_proc(s->minio)));
+	if (s->pid)
+		runtime_sample_process(sample, "store", s->pid);
 }
 
 static const struct runtime_ops ops = { .close = store_close, .health = store_health, .sample = store_sample };
@@ -68,9 +60,21 @@ static char *bucket_uri(const struct runtime *r, const struct lua_store *s, cons
 	return xstrfmt("file://%s/store/%s", runtime_data_dir(r), path);
 }
 
+struct lua_store *lua_store_check(lua_State *L, int index)
+{
+	return *(struct lua_store **)luaL_checkudata(L, index, METATABLE);
+}
+
 static struct lua_store *check_store(lua_State *L)
 {
-	return *(struct lua_store **)luaL_checkudata(L, 1, METATABLE);
+	return lua_store_check(L, 1);
+}
+
+void lua_store_down(struct lua_store *s)
+{
+	s->pid = 0;
+	if (s->minio)
+		proc_kill_all((struct proc *[]){ minio_proc(s->minio) }, 1, NULL, NULL); /* it is dead or dying: reaped */
 }
 
 /* store:url "bucket" or "bucket/prefix" */
@@ -111,8 +115,8 @@ static void read_buckets(lua_State *L, struct lua_store *s)
 		lua_rawgeti(L, -1, i);
 		if (lua_isnil(L, -1))
 			break;
-		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == BUCKETS_MAX)
-			runtime_usage(L, "t:store: buckets are at most %d names", BUCKETS_MAX);
+		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == STORE_BUCKETS_MAX)
+			runtime_usage(L, "t:store: buckets are at most %d names", STORE_BUCKETS_MAX);
 		s->bucket[s->n_buckets++] = xstrdup(lua_tostring(L, -1));
 		lua_pop(L, 1);
 	}
@@ -131,6 +135,36 @@ static int make_buckets(struct runtime *r, struct lua_store *s, struct err *e)
 		if (rc < 0)
 			return err_wrap(e, "make bucket %s", s->bucket[i]);
 	}
+	return 0;
+}
+
+static struct minio_opts options(const struct runtime *r, const struct lua_store *s, const char *data_dir)
+{
+	return (struct minio_opts){ .data_dir = data_dir, .log_path = s->log_path, .user = s->user, .password = s->password, .port = s->port,
+		.outlives_us = runtime_keeps(r) };
+}
+
+/* store:start(): again, with its data, after it was killed */
+static int start(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_store *s = check_store(L);
+	struct err e = ERR_INIT;
+	char *data_dir;
+	int rc;
+
+	if (runtime_plan(r, "start the store again, on its port, with its data"))
+		return 0;
+	if (!s->minio || s->pid)
+		runtime_usage(L, "store:start: %s", s->minio ? "it runs" : "it is a directory");
+	data_dir = xstrfmt("%s/store", runtime_data_dir(r));
+	struct minio_opts o = options(r, s, data_dir);
+	rc = minio_restart(s->minio, &o, deadline_in_ms(START_MS), &e);
+	free(data_dir);
+	if (rc < 0)
+		return runtime_raise(L, &e);
+	s->pid = proc_pid(minio_proc(s->minio));
+	runtime_expect(r, s, true);
 	return 0;
 }
 
@@ -165,12 +199,14 @@ static int make(lua_State *L)
 	if (s->port) {
 		data_dir = xstrfmt("%s/store", runtime_data_dir(r));
 		s->log_path = runtime_log_path(r, "store");
-		s->minio = minio_start(&(struct minio_opts){ .data_dir = data_dir, .log_path = s->log_path, .user = s->user, .password = s->password,
-			.port = (int)port, .outlives_us = runtime_keeps(r) }, deadline_in_ms(START_MS), &e);
+		struct minio_opts o = options(r, s, data_dir);
+
+		s->minio = minio_start(&o, deadline_in_ms(START_MS), &e);
 		free(data_dir);
 		if (!s->minio)
 			return runtime_raise(L, &e);
 		s->port = minio_port(s->minio);
+		s->pid = proc_pid(minio_proc(s->minio));
 		if (s->port != port)
 			runtime_note(r, "port %d is taken: the store listens on %d", (int)port, s->port);
 		runtime_expect(r, s, true);
@@ -182,7 +218,7 @@ static int make(lua_State *L)
 
 int lua_store_open(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { "url", url }, { NULL, NULL } };
+	static const luaL_Reg methods[] = { { "url", url }, { "start", start }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, store_text);

@@ -394,7 +394,13 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = plan(&r);
 		goto out;
 	}
-	n = preflight(o->ground, o->store, o->out, finding, &findings);
+	n = scenario_needs(&r.scenario, o->ground, o->modules, finding, &findings, &e);
+	if (n < 0) {
+		fprintf(stderr, "drtest: %s\n", e.text);
+		code = EXIT_USAGE;
+		goto out;
+	}
+	n += preflight(o->ground, o->store, o->out, finding, &findings);
 	if (n) {
 		fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r.scenario.name, o->ground,
 			n, n > 1 ? "s" : "", n > 1 ? "stand in the way:" : "stands in the way:",

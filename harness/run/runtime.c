@@ -93,15 +93,60 @@ void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object)
 		r->room = r->room ? r->room * 2 : 16;
 		r->owned = xreallocarray(r->owned, r->room, sizeof(*r->owned));
 	}
-	r->owned[r->n_owned++] = (struct owned){ ops, object, true };
+	r->owned[r->n_owned].ops = ops;
+	r->owned[r->n_owned].object = object;
+	r->owned[r->n_owned++].expected = true;
 	pthread_mutex_unlock(&r->lock);
 }
 
 void runtime_expect(struct runtime *r, void *object, bool healthy)
 {
+	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->n_owned; i++)
 		if (r->owned[i].object == object)
 			r->owned[i].expected = healthy;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- routes */
+
+void runtime_route_add(struct runtime *r, const char *party, int port, int via_port)
+{
+	struct route *free_one = r->n_routes < ROUTES_MAX ? &r->routes[r->n_routes] : NULL;
+
+	for (size_t i = 0; i < r->n_routes; i++)
+		if (r->routes[i].port == port && !strcmp(r->routes[i].party, party)) {
+			r->routes[i].via_port = via_port;
+			return;
+		}
+	if (!free_one)
+		return;
+	snprintf(free_one->party, sizeof(free_one->party), "%s", party);
+	free_one->port = port;
+	free_one->via_port = via_port;
+	r->n_routes++;
+}
+
+int runtime_route(struct runtime *r, const char *party, int port)
+{
+	for (size_t i = 0; i < r->n_routes; i++)
+		if (r->routes[i].port == port && !strcmp(r->routes[i].party, party))
+			return r->routes[i].via_port;
+	return port;
+}
+
+char *runtime_route_uri(struct runtime *r, const char *party, const char *uri)
+{
+	for (size_t i = 0; i < r->n_routes; i++) {
+		char own[32];
+		const char *at;
+		size_t n = (size_t)snprintf(own, sizeof(own), "127.0.0.1:%d", r->routes[i].port);
+
+		at = strcmp(r->routes[i].party, party) ? NULL : strstr(uri, own);
+		if (at && (at[n] < '0' || at[n] > '9'))
+			return xstrfmt("%.*s127.0.0.1:%d%s", (int)(at - uri), uri, r->routes[i].via_port, at + n);
+	}
+	return xstrdup(uri);
 }
 
 int runtime_health(struct runtime *r, struct err *e)
@@ -296,8 +341,8 @@ void runtime_fields(lua_State *L, int index, const char *what, const struct fiel
 void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules)
 {
 	static const struct runtime_module own[] = {
-		{ "store", lua_store_open },       { "cluster", lua_cluster_open }, { "verify", lua_verify_open },
-		{ "steps", lua_steps_open }, { "tso", lua_tso_open },         { NULL, NULL },
+		{ "store", lua_store_open, NULL }, { "cluster", lua_cluster_open, NULL }, { "verify", lua_verify_open, NULL },
+		{ "steps", lua_steps_open, NULL }, { "tso", lua_tso_open, NULL },         { NULL, NULL, NULL },
 	};
 
 	lua_pushlightuserdata(L, &registry_key);

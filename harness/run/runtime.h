@@ -14,10 +14,13 @@
 
 struct runtime;
 
-/* Made by cli: bindings of folders that run may not include. open pushes one value, t's field `name`. */
+/* Made by cli: bindings of folders that run may not include. open pushes one value, t's field `name`. needs (may be NULL) says what this
+ * machine and ground lack for a thing that a scenario names in its `needs`: 1 nothing, 0 it lacks what is appended, -1 it knows no such
+ * thing. */
 struct runtime_module {
 	const char *name; /* NULL ends a list */
 	lua_CFunction open;
+	int (*needs)(const char *thing, const char *ground, struct strbuf *missing);
 };
 enum run_store { RUN_STORE_S3, RUN_STORE_FILE };
 
@@ -43,7 +46,7 @@ struct runtime_ops {
 	void (*sample)(void *object, json_t *sample);  /* from the sampler's thread, never after close began; may be NULL */
 };
 void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object);
-/* No health is expected of it any more (it was killed on purpose, or stopped). */
+/* No health is expected of it any more (it was killed on purpose, or stopped). From any thread. */
 void runtime_expect(struct runtime *r, void *object, bool healthy);
 int runtime_health(struct runtime *r, struct err *e);
 /* Waits ms, health looked at every 50 ms. 0: waited; -1: *e is set (a fault, cancelled). */
@@ -53,6 +56,10 @@ void runtime_sample_process(json_t *sample, const char *name, pid_t pid);
 /* Work whose end is known, for the report and the live line: share done (0 to 1) and rows, 0 where they are not counted. */
 void runtime_progress(struct runtime *r, const char *what, double share, uint64_t rows);
 void runtime_until(struct runtime *r, int64_t mono_ns); /* a wait with a known end, for the live line; 0: none */
+/* ---- routes: who reaches which server of 127.0.0.1 by another port (a proxy's). party: "load", "feed", "replay", "backup", "restore" */
+void runtime_route_add(struct runtime *r, const char *party, int port, int via_port);
+int runtime_route(struct runtime *r, const char *party, int port);             /* the port to take: its own when there is no route */
+char *runtime_route_uri(struct runtime *r, const char *party, const char *uri); /* the same for a store's URI; the caller's to free */
 /* Clusters number themselves for the ledger: 0 the first primary. */
 unsigned runtime_next_cluster(struct runtime *r);
 

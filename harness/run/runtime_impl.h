@@ -11,8 +11,13 @@
 struct owned {
 	const struct runtime_ops *ops;
 	void *object;
-	bool expected; /* healthy */
+	_Atomic bool expected; /* healthy */
 };
+struct route {
+	char party[16];
+	int port, via_port;
+};
+#define ROUTES_MAX 64
 struct runtime {
 	lua_State *L;
 	struct journal *journal;
@@ -24,6 +29,8 @@ struct runtime {
 	enum run_store store;
 	bool plan, keep;
 	unsigned clusters;
+	struct route routes[ROUTES_MAX];
+	size_t n_routes;
 	pthread_mutex_t lock; /* owned, versions */
 	struct owned *owned;
 	size_t n_owned, room;

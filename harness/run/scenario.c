@@ -263,6 +263,48 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 	return 0;
 }
 
+static int need(const char *thing, const char *ground, const struct runtime_module *modules, struct strbuf *missing)
+{
+	for (; modules && modules->name; modules++) {
+		int rc = modules->needs ? modules->needs(thing, ground, missing) : -1;
+
+		if (rc >= 0)
+			return rc;
+	}
+	return -1;
+}
+
+int scenario_needs(struct scenario *s, const char *ground, const struct runtime_module *modules,
+		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg, struct err *e)
+{
+	lua_State *L = s->L;
+	int top = lua_gettop(L), n = 0;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->table_ref);
+	lua_getfield(L, -1, "needs");
+	for (int i = 1; lua_istable(L, -1) && n >= 0; i++) {
+		struct strbuf missing = STRBUF_INIT;
+		const char *thing;
+		int rc;
+
+		lua_rawgeti(L, -1, i);
+		thing = lua_tostring(L, -1);
+		if (!thing)
+			break;
+		rc = need(thing, ground, modules, &missing);
+		if (rc < 0)
+			n = err_set(e, ERR_USAGE, 0, "%s: needs: there is no '%s' (a fault's name, or \"link\")", s->path, thing);
+		if (rc == 0) {
+			fn(arg, missing.buf, "a machine or ground that can, or a scenario without it");
+			n++;
+		}
+		strbuf_release(&missing);
+		lua_pop(L, 1);
+	}
+	lua_settop(L, top);
+	return n;
+}
+
 /* The message handler: keeps the error value, notes the script's lines. */
 static int handler(lua_State *L)
 {

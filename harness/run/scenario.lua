@@ -107,9 +107,14 @@ function T:cluster(o) return (native.cluster.make(o)) end -- luacheck: ignore se
 function T:load(o) return native.load(o) end -- luacheck: ignore self
 
 -- disaster { kill = cluster, while_busy = feed, within = "6s" }: the seed draws the instant within the sink's busy phase.
+-- With at or when it is a fault like any other, one that starts RTO's clock: disaster { kill = cluster, when = … } returns it.
 local disaster_fields = { kill = true, while_busy = true, within = true }
-function T:disaster(o) -- luacheck: ignore self
-  if type(o) ~= "table" or not o.kill then steps.usage("t:disaster { kill = cluster }") end
+function T:disaster(o)
+  if type(o) ~= "table" then steps.usage("t:disaster { kill = cluster }") end
+  if o.at or o.when or not o.kill or type(o.kill) == "table" then
+    o.disaster = true
+    return self:fault(o)
+  end
   for key in pairs(o) do
     if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
   end
@@ -126,6 +131,19 @@ function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
 -- RPO, always in its three figures, from a ledger check after the replay.
 function T:rpo(ledger) -- luacheck: ignore self
   steps.rpo(ledger.lost, ledger.acked, ledger.window_ms, ledger.resolved_behind_ms)
+end
+
+-- The faults' part of t: fault, link, schedule, heal, … (chaos/fault.lua)
+local faults = native.fault and native.fault.chunk(native.fault, steps) or {}
+for name, f in pairs(faults.verbs or {}) do T[name] = f end
+
+-- Runs f, whose failure is what the scenario wants to see: true and what f returned, or false and the error's text. A wrong call, and
+-- Ctrl-C, end the run all the same.
+function T:attempt(f) -- luacheck: ignore self
+  local ok, value = pcall(f)
+  if ok then return true, value end
+  if steps.is_final(value) then error(value, 0) end
+  return false, tostring(value)
 end
 
 T.verify = native.verify
@@ -170,6 +188,8 @@ return {
   text = text,
   coerce = coerce,
   run = function(s, opt)
-    s.run(setmetatable({}, T), opt)
+    local t = setmetatable({}, T)
+    s.run(t, opt)
+    if faults.finish then faults.finish(t) end
   end,
 }
