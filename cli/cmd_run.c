@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chaos/lua_fault.h"
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
@@ -17,7 +18,7 @@
 #define SETS_MAX 64
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
-const struct runtime_module scenario_modules[] = { { "load", lua_load_open }, { NULL, NULL } };
+const struct runtime_module scenario_modules[] = { { "load", lua_load_open, NULL }, { "fault", lua_fault_open, lua_fault_needs }, { NULL, NULL, NULL } };
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME] [--json]\n"

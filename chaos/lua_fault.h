@@ -1,0 +1,13 @@
+/* Faults in Lua: t:fault, t:link, t:schedule, t:heal. */
+#ifndef CHAOS_LUA_FAULT_H
+#define CHAOS_LUA_FAULT_H
+
+#include <lua.h>
+
+#include "harness/base/strbuf.h"
+
+int lua_fault_open(lua_State *L);
+/* For struct runtime_module: the names of faults, and "link". */
+int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missing);
+
+#endif
