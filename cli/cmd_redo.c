@@ -2,48 +2,50 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/secret.h"
-#include "harness/os/fs.h"
 #include "harness/redo/reader.h"
-#include "harness/redo/replay.h"
 
 static const char help[] =
 	"usage: drtest redo meta  --storage URI\n"
-	"       drtest redo apply --storage URI --sink-uri URI [--tmp-dir DIR] [--until TSO] [--memory SIZE] [--workers N]\n"
-	"                         [--time-zone ZONE] [--dry-run] [--json]\n"
-	"       drtest redo cat   --storage URI [--table DB.TABLE] [--from TSO] [--to TSO]\n"
-	"Reads the redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs.\n"
+	"       drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] [--dry-run] [--json] [...]\n"
+	"       drtest redo check --storage URI [--json]\n"
+	"       drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from TS] [--to TS]\n"
+	"       drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s]\n"
+	"The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs; check judges the log\n"
+	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose.\n"
 	"  --storage URI    s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=...  or  file:///directory\n"
-	"  --sink-uri URI   mysql://user:password@host:port/   (or @FILE: argv is public, a file need not be)\n"
-	"  --tmp-dir DIR    where keys beyond the memory budget go ($TMPDIR, /tmp)\n"
-	"  --until TSO      stop at an earlier point\n"
-	"  --memory SIZE    budget for the newest state of each key (256MiB)\n"
-	"  --workers N      connections to the secondary (8)\n"
-	"  --time-zone Z    zone of the TIMESTAMP texts in the log: that of the server that wrote it (+00:00, as drtest writes)\n"
-	"  --dry-run        read and judge the log, write nothing\n"
-	"exit codes: 0 done, 2 wrong usage, 3 the log, the store or the secondary said no, 130 interrupted\n";
+	"  --sink-uri URI   mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=...\n"
+	"                   (or @FILE that holds it: argv is public, a file need not be)\n"
+	"  --sink-password-file FILE  the password; or in $DRTEST_SINK_PASSWORD\n"
+	"  --mode merge     the newest state of each key, fastest, while nobody reads the secondary (default)\n"
+	"  --mode txn       whole transactions over all their tables, for a secondary that is read meanwhile; from a consistent start\n"
+	"  --force          txn: tables without a key too, in order\n"
+	"  --until TS       stop at an earlier point; TS here and below: a TSO, or a time in UTC as '2025-11-20 12:00:05.5'\n"
+	"  --dry-run        read and judge the log, say what would be done, write nothing\n"
+	"  --allow-gap      go on where a file is torn or the chain broken; each is said\n"
+	"  --fresh          forget what an earlier replay of this log recorded in the secondary\n"
+	"  --time-zone Z    zone of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)\n"
+	"  --tmp-dir DIR    where what is beyond the memory budget goes ($TMPDIR, /tmp)\n"
+	"  --memory SIZE    the budget (256MiB)\n"
+	"  --workers N      connections to the secondary (8)      --downloads N  files read at once (4)\n"
+	"  --json           the result, or each line, for machines\n"
+	"exit codes: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be lost, 2 wrong usage,\n"
+	"            3 the log, the store or the secondary said no, 130 interrupted\n";
 
-struct options {
-	const char *storage, *sink, *tmp_dir, *time_zone, *table;
-	tso_t until, from, to;
-	size_t memory;
-	unsigned workers;
-	bool dry_run, json;
-};
-
-static int usage(const char *what)
+int redo_usage(const char *what)
 {
 	fprintf(stderr, "drtest redo: %s (drtest redo --help)\n", what);
 	return 2;
 }
 
-static int failed(const struct err *e)
+int redo_failed(const struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 
@@ -73,12 +75,37 @@ static bool parse_size(const char *text, size_t *out)
 	return false;
 }
 
-static int parse(int argc, char **argv, struct options *o)
+/* A TSO, or a time in UTC; latest: the last TSO of that millisecond. */
+static bool parse_ts(const char *text, bool latest, tso_t *out)
+{
+	struct tm tm = { 0 };
+	int64_t ms = 0;
+	const char *p;
+
+	if (tso_parse(text, out))
+		return true;
+	p = strptime(text, strchr(text, 'T') ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+	if (!p)
+		return false;
+	if (*p == '.')
+		for (int scale = 100; *++p >= '0' && *p <= '9'; scale /= 10)
+			ms += (*p - '0') * scale;
+	if ((*p && strcmp(p, "Z") != 0 && strcmp(p, " UTC") != 0) || timegm(&tm) < 0)
+		return false;
+	*out = tso_make((int64_t)timegm(&tm) * 1000 + ms, latest ? ((uint64_t)1 << TSO_LOGICAL_BITS) - 1 : 0);
+	return true;
+}
+
+static int parse(int argc, char **argv, struct redo_options *o)
 {
 	static const struct option longs[] = {
 		{ "storage", required_argument, NULL, 's' }, { "sink-uri", required_argument, NULL, 'u' },  { "tmp-dir", required_argument, NULL, 'd' },
 		{ "until", required_argument, NULL, 'U' },   { "memory", required_argument, NULL, 'm' },    { "workers", required_argument, NULL, 'w' },
 		{ "time-zone", required_argument, NULL, 'z' }, { "dry-run", no_argument, NULL, 'n' },       { "json", no_argument, NULL, 'j' },
+		{ "mode", required_argument, NULL, 'M' },    { "force", no_argument, NULL, 'F' },           { "fresh", no_argument, NULL, 'R' },
+		{ "allow-gap", no_argument, NULL, 'g' },     { "downloads", required_argument, NULL, 'D' }, { "key", required_argument, NULL, 'k' },
+		{ "sink-password-file", required_argument, NULL, 'p' }, { "once", no_argument, NULL, '1' }, { "prometheus", no_argument, NULL, 'P' },
+		{ "warn-rpo", required_argument, NULL, 'r' },
 		{ "table", required_argument, NULL, 't' },   { "from", required_argument, NULL, 'f' },      { "to", required_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },          { 0 },
 	};
@@ -98,9 +125,25 @@ static int parse(int argc, char **argv, struct options *o)
 		case 't': o->table = optarg; break;
 		case 'n': o->dry_run = true; break;
 		case 'j': o->json = true; break;
-		case 'U': ok = tso_parse(optarg, &o->until) && o->until; break;
-		case 'f': ok = tso_parse(optarg, &o->from); break;
-		case 'T': ok = tso_parse(optarg, &o->to); break;
+		case 'F': o->force = true; break;
+		case 'R': o->fresh = true; break;
+		case 'g': o->allow_gap = true; break;
+		case 'k': o->key = optarg; break;
+		case 'p': o->password_file = optarg; break;
+		case '1': o->once = true; break;
+		case 'P': o->prometheus = true; break;
+		case 'r': ok = (o->warn_rpo_ms = duration_parse_ms(optarg)) > 0; break;
+		case 'M':
+			ok = !strcmp(optarg, "merge") || !strcmp(optarg, "txn");
+			o->mode = !strcmp(optarg, "txn") ? REPLAY_TXN : REPLAY_MERGE;
+			break;
+		case 'U': ok = parse_ts(optarg, true, &o->until) && o->until; break;
+		case 'f': ok = parse_ts(optarg, false, &o->from); break;
+		case 'T': ok = parse_ts(optarg, true, &o->to); break;
+		case 'D':
+			ok = parse_size(optarg, &n) && n >= 1 && n <= 16;
+			o->downloads = (unsigned)n;
+			break;
 		case 'm': ok = parse_size(optarg, &o->memory) && o->memory; break;
 		case 'w':
 			ok = parse_size(optarg, &n) && n >= 1 && n <= 256;
@@ -113,30 +156,31 @@ static int parse(int argc, char **argv, struct options *o)
 			char what[200];
 
 			snprintf(what, sizeof(what), "'%.150s' is not an option, or lacks its value", argv[optind - 1]);
-			return usage(what);
+			return redo_usage(what);
 		}
 		}
 		if (!ok) {
 			char what[200];
 
 			snprintf(what, sizeof(what), "'%.100s' is no value for that option", optarg);
-			return usage(what);
+			return redo_usage(what);
 		}
 	}
 	if (optind < argc)
-		return usage("an argument too many");
+		return redo_usage("an argument too many");
 	if (!o->storage)
-		return usage("--storage is missing");
+		return redo_usage("--storage is missing");
 	return -1;
 }
 
-static int do_meta(struct store *s)
+static int print_meta(struct store *s, const struct redo_options *o)
 {
 	struct redo_meta m;
 	struct err e = ERR_INIT;
 
+	(void)o;
 	if (redo_read_meta(s, &m, &e) < 0)
-		return failed(&e);
+		return redo_failed(&e);
 	printf("checkpoint-ts:%" PRIu64 ", resolved-ts:%" PRIu64, m.checkpoint_ts, m.resolved_ts);
 	if (m.version)
 		printf(" version:%d", m.version);
@@ -144,14 +188,7 @@ static int do_meta(struct store *s)
 	return 0;
 }
 
-static void print_progress(void *arg, const struct replay_stats *st)
-{
-	(void)arg;
-	fprintf(stderr, "\r\033[K%" PRIu64 " of %" PRIu64 " files, %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64 " MB, %" PRIu64 " rows written",
-	        st->files, st->files_total, st->rows, st->transactions, st->bytes / 1000000, st->puts + st->deletes);
-}
-
-static json_t *ts_json(tso_t ts)
+json_t *redo_ts_json(tso_t ts)
 {
 	char text[24];
 
@@ -159,188 +196,27 @@ static json_t *ts_json(tso_t ts)
 	return json_string(text);
 }
 
-static void print_json(const struct replay_stats *st)
-{
-	json_t *j = json_pack("{s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "checkpoint_ts", ts_json(st->checkpoint_ts), "resolved_ts",
-	                      ts_json(st->resolved_ts), "point", ts_json(st->point), "files", (json_int_t)st->files, "bytes", (json_int_t)st->bytes, "rows",
-	                      (json_int_t)st->rows, "ddls", (json_int_t)st->ddls, "transactions", (json_int_t)st->transactions, "keys",
-	                      (json_int_t)st->keys, "puts", (json_int_t)st->puts, "deletes", (json_int_t)st->deletes, "fenced", (json_int_t)st->fenced,
-	                      "fence_us", (json_int_t)st->fence_us, "read_us", (json_int_t)st->read_us, "write_us", (json_int_t)st->write_us, "total_us",
-	                      (json_int_t)st->total_us);
-
-	json_dumpf(j, stdout, JSON_INDENT(1));
-	putchar('\n');
-	json_decref(j);
-}
-
-static int do_apply(struct store *s, const struct options *o)
-{
-	struct replay_opts ro = { .tmp_dir = o->tmp_dir, .memory_bytes = o->memory, .workers = o->workers, .until = o->until,
-		                  .time_zone = o->time_zone, .dry_run = o->dry_run };
-	struct strbuf uri = STRBUF_INIT;
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (!o->sink && !o->dry_run)
-		return usage("--sink-uri is missing");
-	if (o->sink) {
-		if (o->sink[0] == '@') {
-			if (fs_read_file(o->sink + 1, 16384, &uri, &e) < 0)
-				return failed(&e);
-			strbuf_setlen(&uri, strcspn(uri.buf, "\r\n"));
-		} else {
-			strbuf_addstr(&uri, o->sink);
-		}
-		rc = sql_endpoint_from_uri(&ro.sink, uri.buf, &e);
-		strbuf_release(&uri);
-		if (rc < 0)
-			return failed(&e);
-	}
-	if (o->tmp_dir && fs_mkdir_p(o->tmp_dir, 0700, &e) < 0)
-		return failed(&e);
-	if (isatty(2) && !o->json)
-		ro.progress = print_progress;
-	rc = replay_run(s, &ro, &st, &e);
-	if (ro.progress)
-		fputc('\n', stderr);
-	if (rc < 0)
-		return failed(&e);
-	if (o->json) {
-		print_json(&st);
-		return 0;
-	}
-	printf("%s %" PRIu64 ": %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64 " keys, %" PRIu64 " DDLs in %.2f s"
-	       " (fence %.2f, read %.2f, write %.2f)\n",
-	       o->dry_run ? "would bring the secondary to" : "the secondary stands at", st.point, st.rows, st.transactions, st.keys, st.ddls,
-	       (double)st.total_us / 1e6, (double)st.fence_us / 1e6, (double)st.read_us / 1e6, (double)st.write_us / 1e6);
-	if (!o->dry_run)
-		puts("Apply redo log successfully");
-	return 0;
-}
-
-/* ---- cat ---- */
-
-/* Text that is no UTF-8 is shown as hex. */
-static json_t *bytes_json(const struct redo_bytes *s)
-{
-	json_t *j = json_stringn(s->p, s->n);
-	struct strbuf hex = STRBUF_INIT;
-
-	if (j)
-		return j;
-	strbuf_addstr(&hex, "0x");
-	for (uint32_t i = 0; i < s->n; i++)
-		strbuf_addf(&hex, "%02x", (unsigned char)s->p[i]);
-	j = json_string(hex.buf);
-	strbuf_release(&hex);
-	return j;
-}
-
-static json_t *value_json(const struct redo_value *v)
-{
-	char text[32];
-
-	switch (v->kind) {
-	case REDO_NULL:
-		return json_null();
-	case REDO_INT:
-		return json_integer(v->i);
-	case REDO_UINT:
-		if (v->u <= INT64_MAX)
-			return json_integer((json_int_t)v->u);
-		snprintf(text, sizeof(text), "%" PRIu64, v->u);
-		return json_string(text);
-	case REDO_F32:
-		return json_real((double)v->f32);
-	case REDO_F64:
-		return json_real(v->f64);
-	case REDO_STR:
-	case REDO_BIN:
-		return bytes_json(&v->s);
-	}
-	return json_null();
-}
-
-static json_t *columns_json(const struct redo_column *c, uint32_t n)
-{
-	json_t *o = json_object();
-
-	for (uint32_t i = 0; i < n; i++) {
-		char name[256];
-
-		if (c[i].absent)
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)c[i].name.n, c[i].name.p);
-		json_object_set_new(o, name, value_json(&c[i].value));
-	}
-	return o;
-}
-
-static int print_event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
-{
-	const struct options *o = arg;
-	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts, ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
-	const struct redo_table *t = ev->kind == REDO_ROW ? &ev->row.table : &ev->ddl.table;
-	char when[TSO_TEXT_MAX], name[520];
-	json_t *j;
-
-	(void)offset;
-	snprintf(name, sizeof(name), "%.*s.%.*s", (int)(t->db.n > 256 ? 256 : t->db.n), t->db.p, (int)(t->table.n > 256 ? 256 : t->table.n), t->table.p);
-	if (ts < o->from || (o->to && ts > o->to) || (o->table && strcmp(o->table, name)))
-		return 0;
-	tso_time_text(ts, when);
-	j = json_pack("{s:s,s:o,s:o,s:s,s:s}", "type",
-	              ev->kind == REDO_DDL ? "ddl" : !ev->row.n_pre_columns ? "insert" : !ev->row.n_columns ? "delete" : "update", "commit_ts",
-	              ts_json(ts), "start_ts", ts_json(start), "time", when, "table", name);
-	if (!j)
-		j = json_pack("{s:s,s:o}", "type", "row", "commit_ts", ts_json(ts)); /* a name that is no UTF-8 */
-	if (ev->kind == REDO_DDL) {
-		json_object_set_new(j, "query", bytes_json(&ev->ddl.query));
-		json_object_set_new(j, "ddl_type", json_integer((json_int_t)ev->ddl.type));
-	} else {
-		if (ev->row.n_pre_columns)
-			json_object_set_new(j, "old", columns_json(ev->row.pre_columns, ev->row.n_pre_columns));
-		if (ev->row.n_columns)
-			json_object_set_new(j, "new", columns_json(ev->row.columns, ev->row.n_columns));
-	}
-	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	putchar('\n');
-	json_decref(j);
-	return ferror(stdout) ? err_sys(e, "write") : 0;
-}
-
-static int do_cat(struct store *s, struct options *o)
-{
-	struct redo_files files;
-	struct err e = ERR_INIT;
-	int rc = 0;
-
-	if (redo_list_files(s, &files, &e) < 0)
-		return failed(&e);
-	for (size_t i = 0; i < files.n && rc == 0; i++) {
-		struct redo_parse_result r;
-
-		if (redo_read_file(s, &files.f[i], print_event, o, &r, &e) < 0)
-			rc = failed(&e);
-	}
-	redo_files_release(&files);
-	return rc;
-}
+static const struct {
+	const char *name;
+	int (*run)(struct store *s, const struct redo_options *o);
+} verbs[] = { { "meta", print_meta }, { "apply", redo_apply }, { "check", redo_check_log }, { "cat", redo_cat }, { "watch", redo_watch } };
 
 int cmd_redo(int argc, char **argv)
 {
-	struct options o = { 0 };
+	struct redo_options o = { 0 };
 	struct err e = ERR_INIT;
 	const char *verb = argc > 1 ? argv[1] : "";
 	struct store *s;
+	size_t i;
 	int rc;
 
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
 		fputs(help, stdout);
 		return 0;
 	}
-	if (strcmp(verb, "meta") && strcmp(verb, "apply") && strcmp(verb, "cat")) {
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verb, verbs[i].name) != 0; i++)
+		;
+	if (i == sizeof(verbs) / sizeof(verbs[0])) {
 		fputs(help, stderr);
 		return 2;
 	}
@@ -349,8 +225,10 @@ int cmd_redo(int argc, char **argv)
 		return rc;
 	s = store_open(o.storage, NULL, &e);
 	if (!s)
-		return failed(&e);
-	rc = !strcmp(verb, "meta") ? do_meta(s) : !strcmp(verb, "apply") ? do_apply(s, &o) : do_cat(s, &o);
+		return redo_failed(&e);
+	signal(SIGINT, clock_cancel);
+	signal(SIGTERM, clock_cancel);
+	rc = verbs[i].run(s, &o);
 	store_free(s);
 	return rc;
 }

@@ -21,6 +21,16 @@ static int table_make(struct sql *s, struct err *e)
 	return 0;
 }
 
+#define NOT_OURS " NOT LIKE 'drtest\\_feed/%' AND NAME NOT LIKE 'mysql/%' AND NAME NOT LIKE '%/#%' AND NAME NOT LIKE '%/FTS\\_%' ORDER BY NAME"
+static const char *const physical_ids[] = {
+	[SQL_MARIADB] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE NAME" NOT_OURS,
+	[SQL_MYSQL] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES WHERE NAME" NOT_OURS,
+	[SQL_TIDB] = "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', PARTITION_NAME), TIDB_PARTITION_ID FROM information_schema.PARTITIONS"
+	             " WHERE TIDB_PARTITION_ID IS NOT NULL AND TABLE_SCHEMA NOT IN ('mysql', 'drtest_feed') UNION ALL"
+	             " SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), TIDB_TABLE_ID FROM information_schema.TABLES"
+	             " WHERE TABLE_SCHEMA NOT IN ('mysql', 'drtest_feed', 'INFORMATION_SCHEMA', 'PERFORMANCE_SCHEMA', 'METRICS_SCHEMA') ORDER BY 1",
+};
+
 /* Over the definition of every table of the user's, and its databases. AUTO_INCREMENT counters move by themselves: left out. */
 static int fingerprint(struct sql *s, char out[17], struct err *e)
 {
@@ -63,6 +73,16 @@ static int fingerprint(struct sql *s, char out[17], struct err *e)
 			XXH3_64bits_update(h, r.cell[k] ? r.cell[k] : "", (r.cell[k] ? strlen(r.cell[k]) : 0) + 1);
 	if (got < 0)
 		goto out;
+	sql_rows_release(&r);
+	/* What an EXCHANGE PARTITION or a TRUNCATE changes, and no definition shows. A server that keeps it elsewhere, or from us, is
+	 * judged by the definitions alone. */
+	if (sql_query(s, &r, NULL, "%s", physical_ids[sql_flavor(s)]) == 0) {
+		while ((got = sql_rows_next(&r, e)) == 1)
+			for (int k = 0; k < 2; k++)
+				XXH3_64bits_update(h, r.cell[k] ? r.cell[k] : "", (r.cell[k] ? strlen(r.cell[k]) : 0) + 1);
+		if (got < 0)
+			goto out;
+	}
 	snprintf(out, 17, "%016" PRIx64, XXH3_64bits_digest(h));
 	rc = 0;
 out:
@@ -136,6 +156,17 @@ int ddl_progress_intent(struct sql *s, const char *log_id, struct ddl_point p, s
 int ddl_progress_done(struct sql *s, const char *log_id, struct ddl_point p, struct err *e)
 {
 	return write_progress(s, log_id, p, (struct ddl_point){ 0 }, "", e);
+}
+
+int ddl_progress_forget(struct sql *s, const char *log_id, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	sql_add_text(&q, log_id, strlen(log_id));
+	rc = table_make(s, e) < 0 || sql_exec(s, e, "DELETE FROM " TABLE " WHERE log_id = %s", q.buf) < 0 ? err_wrap(e, "replay progress") : 0;
+	strbuf_release(&q);
+	return rc;
 }
 
 int ddl_run(struct sql *s, const struct redo_ddl *d, bool *skipped, struct err *e)

@@ -16,6 +16,7 @@ struct ddl_point { /* orders DDLs */
 /* The last DDL that is done, after an unfinished intent has been settled; commit_ts 0: none. */
 int ddl_progress_read(struct sql *s, const char *log_id, struct ddl_point *done, struct err *e);
 int ddl_progress_intent(struct sql *s, const char *log_id, struct ddl_point p, struct err *e);
+int ddl_progress_forget(struct sql *s, const char *log_id, struct err *e);
 int ddl_progress_done(struct sql *s, const char *log_id, struct ddl_point p, struct err *e);
 /* Runs it: USE its database, then the statement. *skipped: the server said that it was done already (as the stock applier ignores). */
 int ddl_run(struct sql *s, const struct redo_ddl *d, bool *skipped, struct err *e);

@@ -1,6 +1,5 @@
 #include "harness/redo/merge.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,20 +7,21 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/sql/schema.h"
 
 #define PARTITIONS 64
 #define BLOCK ((size_t)1 << 20)
-#define ENTRY_OVERHEAD (sizeof(struct entry) + sizeof(uint32_t) * 2)
+#define ENTRY_BYTES (sizeof(struct entry) * 3 / 2 + sizeof(uint32_t) * 3) /* with what a growing array has to spare */
 
 struct entry {
 	uint64_t hash, commit_ts, start_ts;
 	unsigned char *data; /* key, then image; room for data_cap bytes */
-	uint32_t key_n, image_n, data_cap, shape, epoch;
-	uint8_t rank; /* within one transaction: 0 delete, 1 update, 2 insert */
-	bool put;
+	uint64_t sum, became;                     /* the chain: Σ became − Σ was; what the newest change became */
+	uint64_t first_commit, first_start, was;  /* the oldest change, and what it found */
+	uint32_t key_n, image_n, data_cap, shape, epoch, links;
+	uint8_t rank, first_rank;
+	bool put, partial;
 };
 
 struct block {
@@ -30,21 +30,25 @@ struct block {
 	unsigned char bytes[];
 };
 
+struct part {
+	FILE *f;
+	char *path;
+	uint64_t bytes, keys;
+};
+
 struct merge {
 	size_t budget, used;
 	char *tmp_dir;
-	struct merge_shape **shapes;
-	uint64_t *shape_hash;
-	size_t n_shapes, last_shape;
+	struct shapes *shapes;
+	const struct shape *float_key, *timestamp;
 	struct entry *entries;
 	size_t n, alloc;
 	uint32_t *slots; /* index + 1; 0 free */
 	size_t n_slots;
 	struct block *blocks;
-	FILE *part[PARTITIONS];
-	char *part_path[PARTITIONS];
+	struct part part[PARTITIONS];
 	uint64_t spilled_keys, spilled_bytes;
-	struct strbuf key, image; /* of the change at hand */
+	struct strbuf key, image, old; /* of the change at hand */
 };
 
 struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
@@ -53,7 +57,8 @@ struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 
 	m->budget = memory_bytes;
 	m->tmp_dir = xstrdup(tmp_dir);
-	m->key = m->image = (struct strbuf)STRBUF_INIT;
+	m->shapes = shapes_new();
+	m->key = m->image = m->old = (struct strbuf)STRBUF_INIT;
 	m->n_slots = 1 << 12;
 	m->slots = xcalloc(m->n_slots, sizeof(*m->slots));
 	return m;
@@ -69,38 +74,23 @@ static void blocks_free(struct merge *m)
 	}
 }
 
-static void shape_free(struct merge_shape *s)
-{
-	for (uint32_t i = 0; i < s->n_columns; i++)
-		free(s->columns[i].name);
-	free(s->columns);
-	free(s->key);
-	free(s->db);
-	free(s->table);
-	free(s);
-}
-
 void merge_free(struct merge *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->n_shapes; i++)
-		shape_free(m->shapes[i]);
+	shapes_free(m->shapes);
 	for (int i = 0; i < PARTITIONS; i++) {
-		if (m->part[i])
-			fclose(m->part[i]);
-		if (m->part_path[i])
-			unlink(m->part_path[i]);
-		free(m->part_path[i]);
+		if (m->part[i].f)
+			fclose(m->part[i].f);
+		free(m->part[i].path);
 	}
 	blocks_free(m);
-	free(m->shapes);
-	free(m->shape_hash);
 	free(m->entries);
 	free(m->slots);
 	free(m->tmp_dir);
 	strbuf_release(&m->key);
 	strbuf_release(&m->image);
+	strbuf_release(&m->old);
 	free(m);
 }
 
@@ -112,6 +102,16 @@ uint64_t merge_keys(const struct merge *m)
 uint64_t merge_spilled_bytes(const struct merge *m)
 {
 	return m->spilled_bytes;
+}
+
+const struct shape *merge_timestamp(const struct merge *m)
+{
+	return m->timestamp;
+}
+
+const struct shape *merge_float_key(const struct merge *m)
+{
+	return m->float_key;
 }
 
 static unsigned char *bytes_take(struct merge *m, size_t n)
@@ -133,183 +133,6 @@ static unsigned char *bytes_take(struct merge *m, size_t n)
 	return b->bytes + b->used - n;
 }
 
-/* ---- shapes ---- */
-
-static bool written(const struct redo_column *c)
-{
-	return !c->absent && !(c->flag & COLF_GENERATED);
-}
-
-static uint64_t shape_hash(const struct redo_row *r, const struct redo_column *c, uint32_t n)
-{
-	uint64_t h = XXH3_64bits_withSeed(r->table.db.p, r->table.db.n, n);
-
-	h = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, h);
-	for (uint32_t i = 0; i < n; i++) {
-		/* without the flags that say nothing of how a value is written: an index may come and go */
-		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n, h ^ ((uint64_t)c[i].type << 8) ^ (c[i].absent ? 4 : 0));
-		h ^= (uint64_t)(c[i].flag & (COLF_HANDLE_KEY | COLF_GENERATED | COLF_UNSIGNED | COLF_BINARY)) << 32;
-	}
-	return h;
-}
-
-static int shape_make(struct merge *m, const struct redo_row *r, const struct redo_column *c, uint32_t n, uint64_t hash, struct err *e)
-{
-	struct merge_shape *s = xcalloc(1, sizeof(*s));
-
-	s->db = xstrndup(r->table.db.p, r->table.db.n);
-	s->table = xstrndup(r->table.table.p, r->table.table.n);
-	s->columns = xcalloc(n, sizeof(*s->columns));
-	s->key = xcalloc(n, sizeof(*s->key));
-	for (uint32_t i = 0; i < n; i++) {
-		if ((c[i].flag & COLF_HANDLE_KEY) && !c[i].absent) {
-			if (c[i].type == COL_FLOAT || c[i].type == COL_DOUBLE) {
-				err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s: key column %.*s is a floating-point number: equality can't find its rows", s->db,
-				        s->table, (int)c[i].name.n, c[i].name.p);
-				goto fail;
-			}
-			if (!written(&c[i])) {
-				err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s: key column %.*s is generated", s->db, s->table, (int)c[i].name.n, c[i].name.p);
-				goto fail;
-			}
-			s->key[s->n_key++] = s->n_columns;
-		}
-		if (!written(&c[i]))
-			continue;
-		s->columns[s->n_columns++] = (struct merge_column){
-			.name = xstrndup(c[i].name.p, c[i].name.n),
-			.type = c[i].type,
-			.flag = c[i].flag,
-			/* missing charset: bit 0 tells (redo-log spec, 4.2) */
-			.text = c[i].charset.n ? !(c[i].charset.n == 6 && !memcmp(c[i].charset.p, "binary", 6)) : !(c[i].flag & COLF_BINARY),
-		};
-	}
-	if (!s->n_key) {
-		err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged", s->db, s->table);
-		goto fail;
-	}
-	m->shapes = xreallocarray(m->shapes, m->n_shapes + 1, sizeof(*m->shapes));
-	m->shape_hash = xreallocarray(m->shape_hash, m->n_shapes + 1, sizeof(*m->shape_hash));
-	m->shapes[m->n_shapes] = s;
-	m->shape_hash[m->n_shapes] = hash;
-	m->last_shape = m->n_shapes++;
-	return 0;
-fail:
-	shape_free(s);
-	return -1;
-}
-
-static int shape_of(struct merge *m, const struct redo_row *r, const struct redo_column *c, uint32_t n, uint32_t *out, struct err *e)
-{
-	uint64_t hash = shape_hash(r, c, n);
-
-	if (!m->n_shapes || m->shape_hash[m->last_shape] != hash) {
-		size_t i = 0;
-
-		while (i < m->n_shapes && m->shape_hash[i] != hash)
-			i++;
-		if (i < m->n_shapes)
-			m->last_shape = i;
-		else if (shape_make(m, r, c, n, hash, e) < 0)
-			return -1;
-	}
-	*out = (uint32_t)m->last_shape;
-	return 0;
-}
-
-/* ---- values ---- */
-
-static void add_value(struct strbuf *out, const struct redo_value *v)
-{
-	strbuf_addch(out, (char)v->kind);
-	switch (v->kind) {
-	case REDO_NULL:
-		break;
-	case REDO_INT:
-	case REDO_UINT:
-	case REDO_F64:
-		strbuf_add(out, &v->u, 8);
-		break;
-	case REDO_F32:
-		strbuf_add(out, &v->f32, 4);
-		break;
-	case REDO_STR:
-	case REDO_BIN:
-		strbuf_add(out, &v->s.n, 4);
-		strbuf_add(out, v->s.p, v->s.n);
-		break;
-	}
-}
-
-void merge_image_next(const unsigned char *image, uint32_t *at, struct redo_value *v)
-{
-	const unsigned char *p = image + *at;
-
-	v->kind = (enum redo_value_kind)*p++;
-	switch (v->kind) {
-	case REDO_NULL:
-		break;
-	case REDO_INT:
-	case REDO_UINT:
-	case REDO_F64:
-		memcpy(&v->u, p, 8);
-		p += 8;
-		break;
-	case REDO_F32:
-		memcpy(&v->f32, p, 4);
-		p += 4;
-		break;
-	case REDO_STR:
-	case REDO_BIN:
-		memcpy(&v->s.n, p, 4);
-		v->s.p = (const char *)p + 4;
-		p += 4 + v->s.n;
-		break;
-	}
-	*at = (uint32_t)(p - image);
-}
-
-/* Sortable and injective: integers big-endian with the sign turned, strings with NUL escaped and ended. */
-static void add_key(struct strbuf *out, const struct redo_value *v)
-{
-	unsigned char b[9];
-
-	if (v->kind == REDO_INT || v->kind == REDO_UINT) {
-		uint64_t u = v->u ^ (v->kind == REDO_INT ? (uint64_t)1 << 63 : 0);
-
-		/* a value that both forms can hold is one key: the sign bit tells them apart */
-		b[0] = v->kind == REDO_INT && v->i < 0 ? 1 : 2;
-		if (v->kind == REDO_INT && v->i >= 0)
-			u = v->u;
-		for (int i = 0; i < 8; i++)
-			b[1 + i] = (unsigned char)(u >> (8 * (7 - i)));
-		strbuf_add(out, b, 9);
-		return;
-	}
-	strbuf_addch(out, 3);
-	if (v->kind == REDO_STR || v->kind == REDO_BIN)
-		for (uint32_t i = 0; i < v->s.n; i++) {
-			strbuf_addch(out, v->s.p[i]);
-			if (!v->s.p[i])
-				strbuf_addch(out, (char)0xff);
-		}
-	strbuf_add(out, "\0\0", 2);
-}
-
-static void encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key, struct strbuf *image)
-{
-	strbuf_reset(key);
-	strbuf_reset(image);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!written(&c[i]))
-			continue;
-		if (c[i].flag & COLF_HANDLE_KEY)
-			add_key(key, &c[i].value);
-		if (!key_only || (c[i].flag & COLF_HANDLE_KEY))
-			add_value(image, &c[i].value);
-	}
-}
-
 /* ---- the map ---- */
 
 static void slots_grow(struct merge *m)
@@ -328,7 +151,17 @@ static void slots_grow(struct merge *m)
 
 static bool same_table(const struct merge *m, uint32_t a, uint32_t b)
 {
-	return a == b || (!strcmp(m->shapes[a]->table, m->shapes[b]->table) && !strcmp(m->shapes[a]->db, m->shapes[b]->db));
+	return a == b || shapes_at(m->shapes, a)->table_no == shapes_at(m->shapes, b)->table_no;
+}
+
+/* Negative when a comes before b. */
+static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b, uint64_t start_b, uint8_t rank_b)
+{
+	if (commit_a != commit_b)
+		return commit_a < commit_b ? -1 : 1;
+	if (start_a != start_b)
+		return start_a < start_b ? -1 : 1;
+	return (int)rank_a - rank_b;
 }
 
 static void map_put(struct merge *m, const struct entry *in, const void *key, const void *image)
@@ -343,8 +176,16 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		if (e->hash != in->hash || e->epoch != in->epoch || e->key_n != in->key_n || memcmp(e->data, key, e->key_n) ||
 		    !same_table(m, e->shape, in->shape))
 			continue;
-		if (in->commit_ts < e->commit_ts || (in->commit_ts == e->commit_ts && in->start_ts < e->start_ts) ||
-		    (in->commit_ts == e->commit_ts && in->start_ts == e->start_ts && in->rank < e->rank))
+		e->sum += in->sum;
+		e->links += in->links;
+		e->partial = e->partial || in->partial;
+		if (order(in->first_commit, in->first_start, in->first_rank, e->first_commit, e->first_start, e->first_rank) < 0) {
+			e->first_commit = in->first_commit;
+			e->first_start = in->first_start;
+			e->first_rank = in->first_rank;
+			e->was = in->was;
+		}
+		if (order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts, e->rank) < 0)
 			return;
 		if (need > e->data_cap) {
 			e->data = bytes_take(m, need + need / 8);
@@ -354,6 +195,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		memcpy(e->data + e->key_n, image, in->image_n);
 		e->commit_ts = in->commit_ts;
 		e->start_ts = in->start_ts;
+		e->became = in->became;
 		e->image_n = in->image_n;
 		e->rank = in->rank;
 		e->put = in->put;
@@ -361,7 +203,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		return;
 	}
 	if (m->n == m->alloc) {
-		m->alloc = m->alloc ? m->alloc * 2 : 1024;
+		m->alloc = m->alloc ? m->alloc + m->alloc / 2 : 1024;
 		m->entries = xreallocarray(m->entries, m->alloc, sizeof(*m->entries));
 	}
 	e = &m->entries[m->n++];
@@ -371,7 +213,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 	memcpy(e->data, key, in->key_n);
 	memcpy(e->data + in->key_n, image, in->image_n);
 	m->slots[at] = (uint32_t)m->n;
-	m->used += ENTRY_OVERHEAD;
+	m->used += ENTRY_BYTES;
 }
 
 static void map_clear(struct merge *m)
@@ -386,16 +228,22 @@ static void map_clear(struct merge *m)
 
 static int part_open(struct merge *m, int i, struct err *e)
 {
+	struct part *p = &m->part[i];
 	int fd;
 
-	m->part_path[i] = xstrfmt("%s/drtest-merge-%d-%02d", m->tmp_dir, (int)getpid(), i);
-	fd = open(m->part_path[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST && unlink(m->part_path[i]) == 0) /* of a killed process that had our pid */
-		fd = open(m->part_path[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	p->path = xstrfmt("%s/drtest-merge-%d-%02d", m->tmp_dir, (int)getpid(), i);
+	unlink(p->path); /* of a killed process that had our pid */
+	fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_sys(e, "create %s", m->part_path[i]);
-	m->part[i] = fdopen(fd, "w+");
-	return m->part[i] ? 0 : err_sys(e, "open %s", m->part_path[i]);
+		return err_sys(e, "create %s", p->path);
+	unlink(p->path); /* nothing is left behind, however we end */
+	p->f = fdopen(fd, "w+");
+	return p->f ? 0 : err_sys(e, "open %s", p->path);
+}
+
+static int part_of(uint64_t hash)
+{
+	return (int)(hash >> 58) % PARTITIONS;
 }
 
 /* Everything in memory goes to its partition's file. */
@@ -403,106 +251,160 @@ static int spill(struct merge *m, struct err *e)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		struct entry *x = &m->entries[i];
-		int p = (int)(x->hash >> 58) % PARTITIONS;
+		struct part *p = &m->part[part_of(x->hash)];
+		size_t n = (size_t)x->key_n + x->image_n;
 
-		if (!m->part[p] && part_open(m, p, e) < 0)
+		if (!p->f && part_open(m, part_of(x->hash), e) < 0)
 			return -1;
-		if (fwrite(x, sizeof(*x), 1, m->part[p]) != 1 || fwrite(x->data, 1, x->key_n + x->image_n, m->part[p]) != x->key_n + x->image_n)
-			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)", m->part_path[p]);
-		m->spilled_bytes += sizeof(*x) + x->key_n + x->image_n;
+		if (fwrite(x, sizeof(*x), 1, p->f) != 1 || fwrite(x->data, 1, n, p->f) != n)
+			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)", p->path);
+		p->bytes += sizeof(*x) + n;
+		p->keys++;
+		m->spilled_bytes += sizeof(*x) + n;
 	}
 	m->spilled_keys += m->n;
 	map_clear(m);
 	return 0;
 }
 
-static int part_load(struct merge *m, int p, uint32_t epoch, struct err *e)
+/* How many slices a partition is loaded in, so that each fits the budget however large the log is. */
+static uint32_t part_slices(const struct merge *m, const struct part *p)
+{
+	return (uint32_t)((p->bytes + p->keys * (ENTRY_BYTES - sizeof(struct entry))) / (m->budget / 4 * 3) + 1);
+}
+
+/* epoch UINT32_MAX: all. */
+static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t slice, uint32_t slices, struct err *e)
 {
 	struct strbuf data = STRBUF_INIT;
 	struct entry x;
 	int rc = -1;
 
 	map_clear(m);
-	if (fflush(m->part[p]) || fseeko(m->part[p], 0, SEEK_SET) < 0) {
-		err_sys(e, "read %s", m->part_path[p]);
+	if (fflush(p->f) || fseeko(p->f, 0, SEEK_SET) < 0) {
+		err_sys(e, "read %s", p->path);
 		goto out;
 	}
-	while (fread(&x, sizeof(x), 1, m->part[p]) == 1) {
+	while (fread(&x, sizeof(x), 1, p->f) == 1) {
 		size_t n = (size_t)x.key_n + x.image_n;
 
-		if (x.epoch != epoch) {
-			if (fseeko(m->part[p], (off_t)n, SEEK_CUR) < 0)
+		if ((epoch != UINT32_MAX && x.epoch != epoch) || (uint32_t)(x.hash >> 24) % slices != slice) {
+			if (fseeko(p->f, (off_t)n, SEEK_CUR) < 0)
 				break;
 			continue;
 		}
 		strbuf_reset(&data);
 		strbuf_grow(&data, n);
-		if (fread(data.buf, 1, n, m->part[p]) != n)
+		if (fread(data.buf, 1, n, p->f) != n)
 			break;
 		map_put(m, &x, data.buf, data.buf + x.key_n);
 	}
-	if (ferror(m->part[p]) || !feof(m->part[p])) {
-		err_sys(e, "read %s", m->part_path[p]);
+	if (ferror(p->f) || !feof(p->f)) {
+		err_sys(e, "read %s", p->path);
 		goto out;
 	}
-	rc = 0;
+	rc = fseeko(p->f, 0, SEEK_END) < 0 ? err_sys(e, "read %s", p->path) : 0;
 out:
 	strbuf_release(&data);
 	return rc;
 }
 
-/* ---- in and out ---- */
+/* ---- in ---- */
 
-static int change(struct merge *m, uint32_t epoch, const struct redo_row *r, const struct redo_column *c, uint32_t n, bool put, uint8_t rank,
-                  struct err *e)
+static uint64_t image_hash(const struct strbuf *image)
 {
-	struct entry x = { .commit_ts = r->commit_ts, .start_ts = r->start_ts, .epoch = epoch, .put = put, .rank = rank };
+	uint64_t h = XXH3_64bits(image->buf, image->len);
 
-	if (shape_of(m, r, c, n, &x.shape, e) < 0)
-		return -1;
-	encode(c, n, !put, &m->key, &m->image);
-	if (m->key.len > UINT32_MAX / 4 || m->image.len > UINT32_MAX / 4)
-		return err_set(e, ERR_BAD_DATA, 0, "a row of %zu bytes", m->image.len);
-	x.key_n = (uint32_t)m->key.len;
-	x.image_n = (uint32_t)m->image.len;
-	x.hash = XXH3_64bits_withSeed(m->key.buf, m->key.len, epoch);
-	x.hash ^= XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n);
-	map_put(m, &x, m->key.buf, m->image.buf);
-	return 0;
+	return h ? h : 1; /* 0 says: no row */
 }
 
-/* Does an update's new image have another key than its old one? */
-static bool key_changes(const struct redo_row *r)
+static bool lacks(const struct redo_column *c, uint32_t n)
 {
-	if (r->n_columns != r->n_pre_columns)
-		return true;
-	for (uint32_t i = 0; i < r->n_columns; i++) {
-		const struct redo_column *a = &r->columns[i], *b = &r->pre_columns[i];
-
-		if (!(a->flag & COLF_HANDLE_KEY))
-			continue;
-		if (a->value.kind != b->value.kind)
+	for (uint32_t i = 0; i < n; i++)
+		if (c[i].absent)
 			return true;
-		if (a->value.kind == REDO_STR || a->value.kind == REDO_BIN) {
-			if (a->value.s.n != b->value.s.n || memcmp(a->value.s.p, b->value.s.p, a->value.s.n))
-				return true;
-		} else if (a->value.kind != REDO_NULL && a->value.u != b->value.u) {
-			return true;
-		}
-	}
 	return false;
+}
+
+/* One step of a key into m->key, m->image and *x. was: the side that holds what the row was, NULL when it was not there. */
+static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put, uint8_t rank, bool was, struct entry *x, struct err *e)
+{
+	const struct redo_column *c = put ? r->columns : r->pre_columns;
+	uint32_t n = put ? r->n_columns : r->n_pre_columns;
+	const struct shape *s;
+
+	*x = (struct entry){ .commit_ts = r->commit_ts, .start_ts = r->start_ts, .first_commit = r->commit_ts, .first_start = r->start_ts,
+		             .epoch = epoch, .put = put, .rank = rank, .first_rank = rank, .links = 1 };
+	if (shapes_of(m->shapes, r, c, n, &x->shape, e) < 0)
+		return -1;
+	s = shapes_at(m->shapes, x->shape);
+	if (s->keyless)
+		return err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged"
+		               " (--mode txn --force replays them in order)", s->db, s->table);
+	if (s->float_key)
+		m->float_key = s;
+	if (s->timestamp)
+		m->timestamp = s;
+	if (was) {
+		shape_encode(r->pre_columns, r->n_pre_columns, false, &m->key, &m->old);
+		x->was = image_hash(&m->old);
+		x->partial = lacks(r->pre_columns, r->n_pre_columns);
+	}
+	shape_encode(c, n, !put, &m->key, &m->image);
+	if (put)
+		x->became = image_hash(&m->image);
+	x->sum = x->became - x->was;
+	x->partial = x->partial || lacks(c, n);
+	if (m->key.len > UINT32_MAX / 4 || m->image.len > UINT32_MAX / 4)
+		return err_set(e, ERR_BAD_DATA, 0, "a row of %zu bytes", m->image.len);
+	x->key_n = (uint32_t)m->key.len;
+	x->image_n = (uint32_t)m->image.len;
+	x->hash = XXH3_64bits_withSeed(m->key.buf, m->key.len, epoch);
+	x->hash ^= XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n);
+	return 0;
 }
 
 int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct err *e)
 {
-	bool update = r->n_columns && r->n_pre_columns;
+	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	struct entry x;
 
-	if (r->n_pre_columns && (!update || key_changes(r)) && change(m, epoch, r, r->pre_columns, r->n_pre_columns, false, 0, e) < 0)
-		return -1;
-	if (r->n_columns && change(m, epoch, r, r->columns, r->n_columns, true, update ? 1 : 2, e) < 0)
-		return -1;
+	if (r->n_pre_columns && (!r->n_columns || moved)) {
+		if (half(m, epoch, r, false, 0, true, &x, e) < 0)
+			return -1;
+		map_put(m, &x, m->key.buf, m->image.buf);
+	}
+	if (r->n_columns) {
+		bool update = r->n_pre_columns && !moved;
+
+		if (half(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0)
+			return -1;
+		map_put(m, &x, m->key.buf, m->image.buf);
+	}
 	return m->used > m->budget ? spill(m, e) : 0;
 }
+
+int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2], bool *partial, struct err *e)
+{
+	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	struct entry x;
+	int n = 0;
+
+	*partial = false;
+	for (int put = 0; put < 2; put++) {
+		bool update = put && r->n_pre_columns && !moved;
+
+		if (put ? !r->n_columns : !r->n_pre_columns || (r->n_columns && !moved))
+			continue;
+		if (half(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
+			return -1;
+		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts, x.was, x.became, x.rank };
+		*partial = *partial || x.partial;
+	}
+	return n;
+}
+
+/* ---- out ---- */
 
 static int by_table_and_key(const void *x, const void *y)
 {
@@ -519,42 +421,75 @@ static int by_table_and_key(const void *x, const void *y)
 	return c ? c : a->key_n < b->key_n ? -1 : a->key_n > b->key_n;
 }
 
-static int emit(struct merge *m, uint32_t epoch, bool puts, int (*fn)(void *arg, const struct merge_change *c, size_t n, struct err *e), void *arg,
-                struct err *e)
+static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
 {
-	struct merge_change *c = xcalloc(m->n ? m->n : 1, sizeof(*c));
-	size_t n = 0;
+	size_t n = 0, room = 0;
+	struct merge_change *c;
 	int rc = 0;
 
+	for (size_t i = 0; i < m->n; i++)
+		room += m->entries[i].epoch == epoch && m->entries[i].put == puts;
+	if (!room)
+		return 0;
+	c = xcalloc(room, sizeof(*c));
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
 
 		if (x->epoch == epoch && x->put == puts)
-			c[n++] = (struct merge_change){ m->shapes[x->shape], x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
 	}
-	if (n) {
-		qsort(c, n, sizeof(*c), by_table_and_key);
-		rc = fn(arg, c, n, e);
-	}
+	qsort(c, n, sizeof(*c), by_table_and_key);
+	rc = fn(arg, c, n, e);
 	free(c);
 	return rc;
 }
 
-int merge_each(struct merge *m, uint32_t epoch, bool puts, int (*fn)(void *arg, const struct merge_change *c, size_t n, struct err *e), void *arg,
-               struct err *e)
+int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
 {
 	if (!m->spilled_bytes)
 		return emit(m, epoch, puts, fn, arg, e);
-	if (m->n && m->spilled_keys && spill(m, e) < 0)
+	if (m->n && spill(m, e) < 0)
 		return -1;
-	for (int p = 0; p < PARTITIONS; p++) {
-		if (!m->part[p])
-			continue;
-		if (part_load(m, p, epoch, e) < 0 || emit(m, epoch, puts, fn, arg, e) < 0)
+	for (int i = 0; i < PARTITIONS; i++) {
+		struct part *p = &m->part[i];
+		uint32_t slices = p->f ? part_slices(m, p) : 0;
+
+		for (uint32_t k = 0; k < slices; k++) {
+			if (part_load(m, p, epoch, k, slices, e) < 0 || emit(m, epoch, puts, fn, arg, e) < 0)
+				return -1;
+			map_clear(m);
+		}
+	}
+	return 0;
+}
+
+static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct entry *x = &m->entries[i];
+		struct merge_change c = { shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+
+		if (x->sum != x->became - x->was && !x->partial && fn(arg, &c, x->hash, x->links, e) < 0)
 			return -1;
-		map_clear(m);
-		if (fseeko(m->part[p], 0, SEEK_END) < 0)
-			return err_sys(e, "read %s", m->part_path[p]);
+	}
+	return 0;
+}
+
+int merge_suspects(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
+{
+	if (!m->spilled_bytes)
+		return suspects_in_memory(m, fn, arg, e);
+	if (m->n && spill(m, e) < 0)
+		return -1;
+	for (int i = 0; i < PARTITIONS; i++) {
+		struct part *p = &m->part[i];
+		uint32_t slices = p->f ? part_slices(m, p) : 0;
+
+		for (uint32_t k = 0; k < slices; k++) {
+			if (part_load(m, p, UINT32_MAX, k, slices, e) < 0 || suspects_in_memory(m, fn, arg, e) < 0)
+				return -1;
+			map_clear(m);
+		}
 	}
 	return 0;
 }

@@ -201,6 +201,11 @@ int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct e
 	return n ? route(p, at, n, e) : 0;
 }
 
+void redo_parser_state(const struct redo_parser *p, struct redo_parse_result *r)
+{
+	*r = (struct redo_parse_result){ .records = p->records, .bytes = p->offset, .torn = true, .torn_at = p->offset };
+}
+
 int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e)
 {
 	*r = (struct redo_parse_result){ 0 };

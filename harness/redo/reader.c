@@ -99,6 +99,7 @@ static int by_kind_ts_key(const void *x, const void *y)
 int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 {
 	struct store_list l;
+	size_t room = 0;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
@@ -106,13 +107,19 @@ int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 		return -1;
 	for (size_t i = 0; i < l.n; i++) {
 		struct redo_name name;
+		size_t k = i + 1, n = strlen(l.objects[i].key);
 
 		if (redo_name_parse(&name, base_of(l.objects[i].key), e) < 0)
 			goto out;
 		if (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL)
 			continue;
-		out->f = xreallocarray(out->f, out->n + 1, sizeof(*out->f));
-		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key), l.objects[i].size_bytes };
+		/* the list is sorted: a sidecar comes right behind its file, or behind others that begin with the file's name */
+		while (k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) && strcmp(l.objects[k].key + n, SIDECAR_ENDING) != 0)
+			k++;
+		if (out->n == room)
+			out->f = xreallocarray(out->f, room = room ? room * 2 : 64, sizeof(*out->f));
+		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key), l.objects[i].size_bytes,
+			                               k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) };
 	}
 	if (out->n)
 		qsort(out->f, out->n, sizeof(*out->f), by_kind_ts_key);

@@ -1,5 +1,4 @@
-/* Reads a redo log from a store: meta, the list, then the files, in parallel and streamed. A log may live while it is read
- * (design, section 8: meta first, then the list; a file that is gone makes us read meta again). */
+/* Reads a redo log from a store: its meta, the list of its files, one file as a stream. scan.h reads a whole log with these. */
 #ifndef HARNESS_REDO_READER_H
 #define HARNESS_REDO_READER_H
 
@@ -13,6 +12,7 @@ struct redo_file {
 	struct redo_name name;
 	char *key;
 	uint64_t size_bytes;
+	bool sidecar; /* it has one: our writer's */
 };
 struct redo_files {
 	struct redo_file *f;
@@ -34,6 +34,7 @@ typedef int redo_event_fn(void *arg, const struct redo_event *ev, uint64_t offse
 struct redo_parser *redo_parser_new(const char *label, bool tmp, redo_event_fn *fn, void *arg); /* label: for errors */
 int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct err *e);
 int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e); /* a torn .log is ERR_BAD_DATA with file and offset */
+void redo_parser_state(const struct redo_parser *p, struct redo_parse_result *r); /* what was whole so far, after an error */
 void redo_parser_free(struct redo_parser *p);
 
 /* One file of a store through a parser, its sidecar (if there is one) verified: record count and XXH3 of the bytes as stored. */

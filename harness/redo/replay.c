@@ -1,18 +1,14 @@
 #include "harness/redo/replay.h"
 
-#include <dirent.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/redo/collect.h"
 #include "harness/redo/ddl_progress.h"
-#include "harness/redo/merge.h"
-#include "harness/redo/reader.h"
 #include "harness/redo/sink.h"
+#include "harness/redo/txn.h"
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define MEMORY_MIN ((size_t)16 << 20)
@@ -21,29 +17,19 @@
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
 #define OWNER "replay"
-
-struct owned_ddl {
-	struct redo_ddl d; /* its text is ours */
-	bool skip;         /* done by an earlier replay */
-};
+#define DDL_EXCHANGE_PARTITION 42
+#define QUERY_SHOWN_MAX 120
 
 struct replay {
-	struct store *log;
 	const struct replay_opts *o;
 	struct replay_stats *st;
-	struct redo_meta meta;
-	struct owned_ddl *ddls;
-	size_t n_ddls;
-	struct merge *merge;
-	tso_t last_start; /* transactions are counted by runs of equal startTs: exact where a file is ordered */
-	uint64_t *txns;   /* hash set of start ts */
-	size_t n_txns, txn_slots;
+	struct collected c;
+	struct sink_opts so;
+	struct sql *control;
 	int64_t told_ns;
-	char log_id[190];
-	struct {
-		struct sink *s;
-		uint64_t *count;
-	} out;
+	struct sink *sink;
+	uint64_t *count;
+	struct txn *txn;
 };
 
 static void tell(struct replay *r, bool now)
@@ -56,299 +42,233 @@ static void tell(struct replay *r, bool now)
 	r->o->progress(r->o->progress_arg, r->st);
 }
 
-static struct redo_bytes own(struct redo_bytes s)
+/* ---- DDLs ---- */
+
+static void note_ddl(const struct replay *r, const struct redo_ddl *d, const char *what)
 {
-	return (struct redo_bytes){ xstrndup(s.p, s.n), s.n };
-}
+	char *line;
 
-static int take_ddl(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
-{
-	struct replay *r = arg;
-	struct redo_ddl d;
-
-	if (ev->kind != REDO_DDL)
-		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": a row in a DDL file", offset);
-	d = ev->ddl;
-	if (d.commit_ts < r->meta.checkpoint_ts || d.commit_ts > r->st->point)
-		return 0;
-	for (size_t i = 0; i < r->n_ddls; i++) /* the same file twice under two names is harmless */
-		if (r->ddls[i].d.commit_ts == d.commit_ts && r->ddls[i].d.seq == d.seq && r->ddls[i].d.query.n == d.query.n &&
-		    !memcmp(r->ddls[i].d.query.p, d.query.p, d.query.n))
-			return 0;
-	d.query = own(d.query);
-	d.table.db = own(d.table.db);
-	d.table.table = own(d.table.table);
-	r->ddls = xreallocarray(r->ddls, r->n_ddls + 1, sizeof(*r->ddls));
-	r->ddls[r->n_ddls++] = (struct owned_ddl){ .d = d };
-	return 0;
-}
-
-static int by_ts_and_seq(const void *x, const void *y)
-{
-	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d, *b = &((const struct owned_ddl *)y)->d;
-
-	if (a->commit_ts != b->commit_ts)
-		return a->commit_ts < b->commit_ts ? -1 : 1;
-	return a->seq < b->seq ? -1 : a->seq > b->seq;
-}
-
-/* The number of DDLs before a row: a row with a DDL's own commitTs goes before it. */
-static uint32_t epoch_of(const struct replay *r, tso_t ts)
-{
-	size_t lo = 0, hi = r->n_ddls;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r->ddls[mid].d.commit_ts >= ts)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return (uint32_t)lo;
-}
-
-static void count_txn(struct replay *r, tso_t start)
-{
-	size_t at;
-
-	if (start == r->last_start)
+	if (!r->o->note)
 		return;
-	r->last_start = start;
-	if ((r->n_txns + 1) * 2 > r->txn_slots) {
-		size_t old_n = r->txn_slots;
-		uint64_t *old = r->txns;
-
-		if (old_n >= (size_t)1 << 22) { /* 4 million: counted by runs from here on, the memory is for keys */
-			r->st->transactions++;
-			return;
-		}
-		r->txn_slots = old_n ? old_n * 2 : 1024;
-		r->txns = xcalloc(r->txn_slots, sizeof(*r->txns));
-		for (size_t i = 0; i < old_n; i++)
-			if (old[i]) {
-				at = (size_t)((old[i] * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
-				while (r->txns[at])
-					at = (at + 1) & (r->txn_slots - 1);
-				r->txns[at] = old[i];
-			}
-		free(old);
-	}
-	at = (size_t)((start * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
-	while (r->txns[at] && r->txns[at] != start)
-		at = (at + 1) & (r->txn_slots - 1);
-	if (!r->txns[at]) {
-		r->txns[at] = start;
-		r->n_txns++;
-		r->st->transactions++;
-	}
+	line = xstrfmt("DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what, (int)(d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX),
+	               d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
+	r->o->note(r->o->report_arg, line);
+	free(line);
 }
 
-static int take_row(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+static int settle_progress(struct replay *r, struct err *e)
 {
-	struct replay *r = arg;
+	struct ddl_point done;
 
-	if (ev->kind != REDO_ROW)
-		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": a DDL in a row file", offset);
-	if (ev->row.commit_ts <= r->meta.checkpoint_ts || ev->row.commit_ts > r->st->point)
+	if (r->o->fresh && ddl_progress_forget(r->control, r->c.log_id, e) < 0)
+		return -1;
+	if (!r->c.n_ddls)
 		return 0;
-	r->st->rows++;
-	count_txn(r, ev->row.start_ts);
-	if ((r->st->rows & 1023) == 0) {
-		tell(r, false);
-		if (clock_cancelled())
-			return err_set(e, ERR_CANCELLED, 0, "interrupted");
-	}
-	return merge_add(r->merge, epoch_of(r, ev->row.commit_ts), &ev->row, e);
-}
+	if (ddl_progress_read(r->control, r->c.log_id, &done, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->c.n_ddls; i++) {
+		const struct redo_ddl *d = &r->c.ddls[i].d;
 
-/* Reads the files of one kind. A file that is gone is fine when the log has moved on past it, a gap otherwise. */
-static int read_files(struct replay *r, enum redo_file_kind kind, const struct redo_files *files, struct err *e)
-{
-	tso_t after = kind == REDO_FILE_ROW ? r->meta.checkpoint_ts : r->meta.checkpoint_ts - 1;
-
-	for (size_t i = 0; i < files->n; i++) {
-		const struct redo_file *f = &files->f[i];
-		struct redo_parse_result res;
-		struct err why = ERR_INIT;
-
-		if (f->name.kind != kind || (!f->name.tmp && f->name.max_commit_ts <= after))
-			continue;
-		if (!f->size_bytes) {
-			r->st->files++;
-			continue;
+		r->c.ddls[i].skip = d->commit_ts < done.commit_ts || (d->commit_ts == done.commit_ts && d->seq <= done.seq);
+		if (r->c.ddls[i].skip) {
+			r->st->ddls_skipped++;
+			note_ddl(r, d, "was done by an earlier replay");
 		}
-		if (redo_read_file(r->log, f, kind == REDO_FILE_ROW ? take_row : take_ddl, r, &res, &why) < 0) {
-			struct redo_meta now;
-
-			if (why.kind == ERR_NOT_FOUND && redo_read_meta(r->log, &now, e) == 0 && f->name.max_commit_ts <= now.checkpoint_ts)
-				continue;
-			if (e)
-				*e = why;
-			return -1;
-		}
-		r->st->files++;
-		r->st->bytes += res.bytes;
-		tell(r, false);
 	}
 	return 0;
 }
+
+static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
+{
+	struct ddl_point p = { d->commit_ts, d->seq };
+	bool skipped;
+
+	/* The changefeed may have executed it before it died, and twice would undo it: so the stock applier decides too. */
+	if (d->type == DDL_EXCHANGE_PARTITION && d->commit_ts == r->c.meta.checkpoint_ts) {
+		r->st->ddls_skipped++;
+		note_ddl(r, d, "skipped: it is at checkpointTs, and not the same when done twice");
+		return 0;
+	}
+	if (ddl_progress_intent(r->control, r->c.log_id, p, e) < 0 || ddl_run(r->control, d, &skipped, e) < 0 ||
+	    ddl_progress_done(r->control, r->c.log_id, p, e) < 0)
+		return -1;
+	r->st->ddls++;
+	r->st->ddls_skipped += skipped;
+	note_ddl(r, d, skipped ? "skipped: the secondary says that it is done" : "done");
+	return 0;
+}
+
+/* ---- merge ---- */
 
 static int write_batch(void *arg, const struct merge_change *c, size_t n, struct err *e)
 {
 	struct replay *r = arg;
 
-	if (sink_write(r->out.s, c, n, e) < 0)
+	if (sink_write(r->sink, c, n, e) < 0)
 		return -1;
-	*r->out.count += n;
+	*r->count += n;
 	tell(r, false);
 	return 0;
 }
 
 /* All deletes of an epoch, and only then all puts (design: a collation may hold 'a' and 'A' for one key, a unique value may move). */
-static int write_epoch(struct replay *r, struct sink *s, uint32_t epoch, struct err *e)
+static int write_epoch(struct replay *r, uint32_t epoch, struct err *e)
 {
-	r->out.s = s;
-	r->out.count = &r->st->deletes;
-	if (merge_each(r->merge, epoch, false, write_batch, r, e) < 0)
+	r->count = &r->st->deletes;
+	if (merge_each(r->c.merge, epoch, false, write_batch, r, e) < 0)
 		return -1;
-	r->out.count = &r->st->puts;
-	return merge_each(r->merge, epoch, true, write_batch, r, e);
+	r->count = &r->st->puts;
+	return merge_each(r->c.merge, epoch, true, write_batch, r, e);
 }
 
-static int write_all(struct replay *r, struct sink *s, struct sql *control, struct err *e)
+static int write_merged(struct replay *r, struct err *e)
 {
-	for (size_t i = 0; i <= r->n_ddls; i++) {
-		struct owned_ddl *d = i < r->n_ddls ? &r->ddls[i] : NULL;
-		struct ddl_point p;
-		bool skipped;
+	r->sink = sink_open(&r->so, e);
+	if (!r->sink)
+		return -1;
+	for (size_t i = 0; i <= r->c.n_ddls; i++) {
+		const struct owned_ddl *d = i < r->c.n_ddls ? &r->c.ddls[i] : NULL;
 
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		if (d && d->skip)
 			continue; /* it, and the rows before it, were written by an earlier replay */
-		if (write_epoch(r, s, (uint32_t)i, e) < 0)
+		if (write_epoch(r, (uint32_t)i, e) < 0 || (d && apply_ddl(r, &d->d, e) < 0))
 			return -1;
-		if (!d)
-			continue;
-		p = (struct ddl_point){ d->d.commit_ts, d->d.seq };
-		if (ddl_progress_intent(control, r->log_id, p, e) < 0 || ddl_run(control, &d->d, &skipped, e) < 0 ||
-		    ddl_progress_done(control, r->log_id, p, e) < 0)
-			return -1;
-		r->st->ddls++;
 	}
 	return 0;
 }
 
-/* Files of merges that were killed: their process is gone. */
-static void sweep(const char *tmp_dir)
+/* ---- txn ---- */
+
+static void tick(void *arg)
 {
-	DIR *d = opendir(tmp_dir);
-	struct dirent *ent;
-	int pid, part;
+	struct replay *r = arg;
+	struct txn_counts n;
 
-	while (d && (ent = readdir(d)))
-		if (sscanf(ent->d_name, "drtest-merge-%d-%d", &pid, &part) == 2 && pid != (int)getpid() && kill(pid, 0) < 0) {
-			char *path = xstrfmt("%s/%s", tmp_dir, ent->d_name);
-
-			unlink(path);
-			free(path);
-		}
-	if (d)
-		closedir(d);
+	if (!r->o->progress || clock_mono_ns() - r->told_ns < PROGRESS_NS)
+		return;
+	n = txn_counts(r->txn);
+	r->st->puts = n.rows;
+	r->st->written_txns = n.transactions;
+	tell(r, true);
 }
 
-static int settle_progress(struct replay *r, struct sql *control, struct err *e)
+static int write_txns(struct replay *r, struct err *e)
 {
-	struct ddl_point done;
-
-	if (!r->n_ddls)
-		return 0;
-	if (ddl_progress_read(control, r->log_id, &done, e) < 0)
-		return -1;
-	for (size_t i = 0; i < r->n_ddls; i++) {
-		const struct redo_ddl *d = &r->ddls[i].d;
-
-		r->ddls[i].skip = d->commit_ts < done.commit_ts || (d->commit_ts == done.commit_ts && d->seq <= done.seq);
-	}
-	return 0;
-}
-
-int replay_run(struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e)
-{
-	struct replay r = { .log = log, .o = o, .st = st };
-	const char *tmp = o->tmp_dir ? o->tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-	size_t memory = o->memory_bytes ? o->memory_bytes : MEMORY_DEFAULT;
-	struct sink_opts so = { .to = o->sink, .workers = o->workers ? o->workers : WORKERS_DEFAULT,
-		                .time_zone = o->time_zone ? o->time_zone : "+00:00", .owner = OWNER };
-	struct redo_files files = { 0 };
-	struct sql *control = NULL;
-	struct sink *sink = NULL;
-	int64_t begun = clock_mono_ns(), at;
+	struct txn_done done = { 0 };
+	struct txn_counts n;
 	int rc = -1;
 
-	memset(st, 0, sizeof(*st));
-	if (so.workers > WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", so.workers, WORKERS_MAX);
-	if (memory < MEMORY_MIN)
-		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB", memory);
-	/* Meta first, then the list, then the files: what meta promises is in the list. */
-	if (redo_read_meta(log, &r.meta, e) < 0 || redo_list_files(log, &files, e) < 0)
+	if ((r->o->fresh && txn_progress_load(r->control, r->c.log_id, &done, e) < 0) ||
+	    (r->o->fresh && txn_progress_forget(r->control, r->c.log_id, e) < 0))
 		goto out;
-	st->checkpoint_ts = r.meta.checkpoint_ts;
-	st->resolved_ts = r.meta.resolved_ts;
-	st->point = r.meta.resolved_ts;
-	if (o->until) {
-		if (o->until > r.meta.resolved_ts || o->until < r.meta.checkpoint_ts) {
-			err_set(e, ERR_USAGE, 0, "--until %" PRIu64 ": the log can be replayed to points from %" PRIu64 " to %" PRIu64, o->until,
-			        r.meta.checkpoint_ts, r.meta.resolved_ts);
+	txn_done_release(&done);
+	if (txn_progress_load(r->control, r->c.log_id, &done, e) < 0 || order_sort(r->c.order, e) < 0)
+		goto out;
+	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
+	if (!r->txn || txn_look(r->txn, r->control, e) < 0)
+		goto out;
+	for (size_t i = 0; i < r->c.n_ddls; i++) {
+		const struct owned_ddl *d = &r->c.ddls[i];
+
+		if (txn_apply(r->txn, d->d.commit_ts, d->skip, tick, r, e) < 0)
 			goto out;
-		}
-		st->point = o->until;
+		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || txn_look(r->txn, r->control, e) < 0))
+			goto out;
 	}
-	st->files_total = files.n;
-	snprintf(r.log_id, sizeof(r.log_id), "%.90s/%.90s", files.n ? files.f[0].name.name_space : "", files.n ? files.f[0].name.changefeed : "");
-	sweep(tmp);
-	r.merge = merge_new(memory - memory / 4, tmp); /* the rest: sort arrays, statements, decoder */
-	if (read_files(&r, REDO_FILE_DDL, &files, e) < 0)
+	if (txn_apply(r->txn, r->st->point, false, tick, r, e) < 0 || txn_progress_fold(r->control, r->c.log_id, r->st->point, e) < 0)
 		goto out;
-	if (r.n_ddls)
-		qsort(r.ddls, r.n_ddls, sizeof(*r.ddls), by_ts_and_seq);
+	n = txn_counts(r->txn);
+	r->st->puts = n.rows;
+	r->st->written_txns = n.transactions;
+	r->st->already = n.already;
+	r->st->batches = n.batches;
+	r->st->waited = n.waited;
+	rc = 0;
+out:
+	txn_done_release(&done);
+	return rc;
+}
+
+/* ---- all ---- */
+
+/* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
+static int may_write(const struct replay *r, struct err *e)
+{
+	const struct shape *s = r->c.order ? order_timestamp(r->c.order) : merge_timestamp(r->c.merge);
+	const struct shape *f = r->c.order ? order_float_key(r->c.order) : merge_float_key(r->c.merge);
+
+	if (s && r->c.foreign && !r->o->time_zone)
+		return err_set(e, ERR_USAGE, 0, "table %s.%s, column %s: a TIMESTAMP is in TiCDC's log as text in the time zone of the server that wrote"
+		               " it, and the log does not say which: give it with --time-zone (+00:00 if TiCDC ran in UTC)", s->db, s->table,
+		               s->timestamp);
+	if (f && r->control && sql_flavor(r->control) == SQL_TIDB)
+		return err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has a FLOAT or DOUBLE in its key: on TiDB its rows are not surely found by equality",
+		               f->db, f->table);
+	return 0;
+}
+
+static int write_all(struct replay *r, struct err *e)
+{
+	int64_t at = clock_mono_ns();
+
+	r->control = sink_session(&r->so, e);
+	if (!r->control || may_write(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
+	    settle_progress(r, e) < 0)
+		return -1;
+	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();
-	if (read_files(&r, REDO_FILE_ROW, &files, e) < 0)
+	r->st->phase = REPLAY_WRITING;
+	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0)
+		return -1;
+	r->st->write_us = (clock_mono_ns() - at) / 1000;
+	return 0;
+}
+
+int replay_run(struct store *log, const struct replay_opts *opts, struct replay_stats *st, struct err *e)
+{
+	struct replay_opts o = *opts;
+	struct replay r = { .o = &o, .st = st };
+	struct err dropped = ERR_INIT;
+	int64_t begun = clock_mono_ns();
+	int rc = -1;
+
+	if (!e)
+		e = &dropped;
+	memset(st, 0, sizeof(*st));
+	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	o.memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT;
+	r.so = (struct sink_opts){ .to = o.sink, .workers = o.workers ? o.workers : WORKERS_DEFAULT,
+		                   .time_zone = o.time_zone ? o.time_zone : "+00:00", .owner = OWNER };
+	if (r.so.workers > WORKERS_MAX)
+		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", r.so.workers, WORKERS_MAX);
+	if (o.memory_bytes < MEMORY_MIN)
+		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB", o.memory_bytes);
+	/* The whole log is read and judged before the first write. */
+	if (collect(&r.c, log, &o, st, e) < 0)
 		goto out;
-	st->keys = merge_keys(r.merge);
-	st->read_us = (clock_mono_ns() - at) / 1000;
-	if (o->dry_run) {
-		st->ddls = r.n_ddls;
+	st->read_us = (clock_mono_ns() - begun) / 1000;
+	for (size_t i = 0; i < r.c.n_tables && o.table; i++)
+		o.table(o.report_arg, &r.c.tables[i]);
+	if (o.dry_run) {
+		struct err why = ERR_INIT;
+
+		st->ddls = r.c.n_ddls;
+		for (size_t i = 0; i < r.c.n_ddls; i++)
+			note_ddl(&r, &r.c.ddls[i].d, "would run");
+		if (may_write(&r, &why) < 0 && o.note)
+			o.note(o.report_arg, why.text);
 		rc = 0;
 		goto out;
 	}
-	/* The whole log is read and judged before the first write: a file that is cut or damaged is refused here. */
-	at = clock_mono_ns();
-	control = sink_session(&so, e);
-	if (!control || fence_kill(control, NULL, deadline_in_ms(FENCE_MS), &st->fenced, e) < 0 || settle_progress(&r, control, e) < 0)
-		goto out;
-	st->fence_us = (clock_mono_ns() - at) / 1000;
-	at = clock_mono_ns();
-	sink = sink_open(&so, e);
-	if (!sink || write_all(&r, sink, control, e) < 0)
-		goto out;
-	st->write_us = (clock_mono_ns() - at) / 1000;
-	rc = 0;
+	rc = write_all(&r, e);
 out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
 	tell(&r, true);
-	sink_close(sink);
-	sql_close(control);
-	merge_free(r.merge);
-	redo_files_release(&files);
-	for (size_t i = 0; i < r.n_ddls; i++) {
-		free((char *)r.ddls[i].d.query.p);
-		free((char *)r.ddls[i].d.table.db.p);
-		free((char *)r.ddls[i].d.table.table.p);
-	}
-	free(r.ddls);
-	free(r.txns);
+	txn_close(r.txn);
+	sink_close(r.sink);
+	sql_close(r.control);
+	collected_release(&r.c);
 	return rc;
 }

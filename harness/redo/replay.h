@@ -1,5 +1,5 @@
-/* Replays a redo log on a secondary, so that it stands exactly at resolvedTs (design, section 8). Idempotent: killed at any
- * instant and run again, the result is the same. */
+/* Replays a redo log on a secondary, so that it stands exactly at one point of the primary's history: resolvedTs, or an earlier one
+ * (design, section 8). Idempotent: killed at any instant and run again, the result is the same. */
 #ifndef HARNESS_REDO_REPLAY_H
 #define HARNESS_REDO_REPLAY_H
 
@@ -10,21 +10,47 @@
 
 struct replay_stats {
 	tso_t checkpoint_ts, resolved_ts, point; /* point: where the secondary stands after success */
-	uint64_t files, files_total, bytes, rows, ddls, transactions; /* read, with commitTs in (checkpointTs, point] */
-	uint64_t keys, puts, deletes;            /* distinct keys; statements' rows written to the secondary */
+	tso_t first_ts, last_ts;   /* commitTs of the first and last change read */
+	uint64_t files, files_total, rows, ddls, transactions; /* read, with commitTs in (checkpointTs, point] */
+	uint64_t bytes, bytes_stored, bytes_total; /* read: uncompressed, as stored; all, as stored */
+	uint64_t keys, puts, deletes;            /* distinct keys; statements' rows written to the secondary (txn mode: all are puts) */
+	uint64_t ddls_skipped;                   /* as TiCDC skips them, or done before: reported one by one */
+	uint64_t already;                        /* txn mode: transactions that an earlier replay had applied */
+	uint64_t written_txns;                   /* txn mode: applied now */
+	uint64_t batches, waited;                /* txn mode: database transactions; those that had to wait for another */
+	uint64_t spilled_bytes;                  /* beyond the memory budget, to tmp_dir */
+	uint64_t left_out, chain_breaks;         /* allow_gap: files not read to their end; keys whose chain is broken */
 	uint64_t fenced;                         /* statements of a dead changefeed that were killed first */
 	int64_t fence_us, read_us, write_us, total_us;
+	enum { REPLAY_READING, REPLAY_WRITING } phase;
+};
+struct replay_table { /* what the log holds of one table */
+	const char *db, *table;
+	uint64_t inserts, updates, deletes;
+};
+enum replay_mode {
+	REPLAY_MERGE, /* the newest state of each key: fastest; nobody reads the secondary yet */
+	REPLAY_TXN,   /* whole transactions over all their tables: a reader sees only such states, from a consistent start */
 };
 struct replay_opts {
 	struct sql_endpoint sink;
-	const char *tmp_dir;       /* for keys beyond the memory budget; NULL: $TMPDIR or /tmp */
+	enum replay_mode mode;
+	const char *tmp_dir;       /* for what is beyond the memory budget; NULL: $TMPDIR or /tmp */
 	size_t memory_bytes;       /* 0: 256 MiB */
 	unsigned workers;          /* sink connections; 0: 8 */
+	unsigned downloads;        /* at once; 0: 4 */
 	tso_t until;               /* stop earlier than resolvedTs; 0: resolvedTs */
-	const char *time_zone;     /* zone of TIMESTAMP text in the log; NULL: "+00:00" (our feed's) */
+	const char *time_zone;     /* zone of TIMESTAMP text in the log; NULL: "+00:00" for a log of ours, an error for another */
 	bool dry_run;
+	bool force;                /* txn mode: tables without a key too, in order, each change once */
+	bool fresh;                /* forget what an earlier replay of this log recorded in the secondary */
+	bool allow_gap;            /* go on where the log is torn or its chain broken; each is reported */
 	void (*progress)(void *arg, const struct replay_stats *st); /* may be NULL; called every 200 ms at most, from this thread */
 	void *progress_arg;
+	/* One line each: a DDL that ran or was skipped, what was left out. May be NULL. */
+	void (*note)(void *arg, const char *line);
+	void (*table)(void *arg, const struct replay_table *t); /* after reading, each table; may be NULL */
+	void *report_arg;
 };
 int replay_run(struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 

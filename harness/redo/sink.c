@@ -9,11 +9,8 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/redo/replay.h"
-#include "harness/sql/schema.h"
+#include "harness/redo/sink_sql.h"
 
-#define STATEMENT_BYTES ((size_t)512 << 10) /* half of the smallest max_allowed_packet in use */
-#define STATEMENT_ROWS 2000
-#define COMPOSITE_KEYS 200 /* OR-ed keys: the optimizer gives up on ranges far above */
 #define TRIES 30
 #define CONNECT_MS 10000
 
@@ -32,6 +29,8 @@ struct sql *sink_session(const struct sink_opts *o, struct err *e)
 {
 	struct sql *s = sql_open(&o->to, deadline_in_ms(CONNECT_MS), e);
 	struct strbuf q = STRBUF_INIT;
+	/* where a release lacks one, its rows do not need it */
+	static const char *const tidb[] = { "tidb_txn_mode = 'optimistic'", "allow_auto_random_explicit_insert = 1", "tidb_placement_mode = 'IGNORE'" };
 
 	if (!s)
 		return NULL;
@@ -43,6 +42,8 @@ struct sql *sink_session(const struct sink_opts *o, struct err *e)
 		sql_close(s);
 		s = NULL;
 	}
+	for (size_t i = 0; s && sql_flavor(s) == SQL_TIDB && i < sizeof(tidb) / sizeof(tidb[0]); i++)
+		sql_exec(s, NULL, "SET SESSION %s", tidb[i]);
 	strbuf_release(&q);
 	return s;
 }
@@ -75,159 +76,15 @@ void sink_close(struct sink *s)
 	free(s);
 }
 
-/* ---- SQL ---- */
-
-static bool plain_number(const struct redo_bytes *s)
-{
-	bool digit = false;
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		if (s->p[i] >= '0' && s->p[i] <= '9')
-			digit = true;
-		else if (!(s->p[i] == '-' && i == 0) && s->p[i] != '.')
-			return false;
-	}
-	return digit && s->n < 100;
-}
-
-/* DECIMAL as a number literal: text against a decimal column would be compared as doubles. */
-static void add_value(struct strbuf *q, const struct merge_column *c, const struct redo_value *v)
-{
-	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(q, "NULL");
-		break;
-	case REDO_INT:
-		strbuf_addf(q, "%" PRId64, v->i);
-		break;
-	case REDO_UINT:
-		strbuf_addf(q, "%" PRIu64, v->u);
-		break;
-	case REDO_F32:
-		strbuf_addf(q, "%.9e", (double)v->f32);
-		break;
-	case REDO_F64:
-		strbuf_addf(q, "%.17e", v->f64);
-		break;
-	case REDO_STR:
-		if (c->type == COL_DECIMAL && plain_number(&v->s))
-			strbuf_add(q, v->s.p, v->s.n);
-		else
-			sql_add_text(q, v->s.p, v->s.n);
-		break;
-	case REDO_BIN:
-		if (c->text)
-			sql_add_text(q, v->s.p, v->s.n);
-		else
-			sql_add_binary(q, v->s.p, v->s.n);
-		break;
-	}
-}
-
-static void add_table(struct strbuf *q, const struct merge_shape *t)
-{
-	sql_add_name(q, t->db);
-	strbuf_addch(q, '.');
-	sql_add_name(q, t->table);
-}
-
-static void replace_head(struct strbuf *q, const struct merge_shape *t)
-{
-	strbuf_addstr(q, "REPLACE INTO ");
-	add_table(q, t);
-	for (uint32_t i = 0; i < t->n_columns; i++) {
-		strbuf_addstr(q, i ? "," : " (");
-		sql_add_name(q, t->columns[i].name);
-	}
-	strbuf_addstr(q, ") VALUES ");
-}
-
-static void replace_row(struct strbuf *q, const struct merge_change *c)
-{
-	uint32_t at = 0;
-
-	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
-		struct redo_value v;
-
-		merge_image_next(c->image, &at, &v);
-		strbuf_addch(q, i ? ',' : '(');
-		add_value(q, &c->shape->columns[i], &v);
-	}
-	strbuf_addch(q, ')');
-}
-
-static void delete_row(struct strbuf *q, const struct merge_change *c, bool first)
-{
-	const struct merge_shape *t = c->shape;
-	uint32_t at = 0;
-
-	if (t->n_key > 1)
-		strbuf_addstr(q, first ? "(" : " OR (");
-	else if (!first)
-		strbuf_addch(q, ',');
-	for (uint32_t i = 0; i < t->n_key; i++) {
-		const struct merge_column *col = &t->columns[t->key[i]];
-		struct redo_value v;
-
-		merge_image_next(c->image, &at, &v);
-		if (t->n_key > 1) {
-			strbuf_addstr(q, i ? " AND " : "");
-			sql_add_name(q, col->name);
-			strbuf_addch(q, '=');
-		}
-		add_value(q, col, &v);
-	}
-	if (t->n_key > 1)
-		strbuf_addch(q, ')');
-}
-
-/* Takes changes of one shape from c[0..n); returns how many went into the statement. */
-static size_t statement(struct strbuf *q, const struct merge_change *c, size_t n)
-{
-	const struct merge_shape *t = c->shape;
-	size_t k, max = c->put ? STATEMENT_ROWS : t->n_key > 1 ? COMPOSITE_KEYS : STATEMENT_ROWS;
-
-	strbuf_reset(q);
-	if (c->put) {
-		replace_head(q, t);
-	} else {
-		strbuf_addstr(q, "DELETE FROM ");
-		add_table(q, t);
-		strbuf_addstr(q, " WHERE ");
-		if (t->n_key == 1) {
-			sql_add_name(q, t->columns[t->key[0]].name);
-			strbuf_addstr(q, " IN (");
-		}
-	}
-	for (k = 0; k < n && k < max && c[k].shape == t && q->len < STATEMENT_BYTES; k++) {
-		if (c->put) {
-			if (k)
-				strbuf_addch(q, ',');
-			replace_row(q, &c[k]);
-		} else {
-			delete_row(q, &c[k], k == 0);
-		}
-	}
-	if (!c->put && t->n_key == 1)
-		strbuf_addch(q, ')');
-	return k;
-}
-
 /* ---- workers ---- */
 
-static bool may_retry(const struct err *e)
-{
-	return e->kind == ERR_CONFLICT || e->kind == ERR_GONE || e->code == 1020 /* record has changed */ || e->code == 9007 || e->code == 8002 ||
-	       e->code == 8022 || e->code == 8028;
-}
-
-static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const struct merge_shape *t, struct err *e)
+static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const struct merge_change *c, size_t n, struct err *e)
 {
 	for (int i = 1;; i++) {
 		if (*conn && sql_exec_text(*conn, e, q->buf, q->len) >= 0)
 			return 0;
-		if (i >= TRIES || !may_retry(e))
-			return err_wrap(e, "table %s.%s", t->db, t->table);
+		if (i >= TRIES || !sink_may_retry(e))
+			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		if (e->kind == ERR_GONE) {
@@ -259,8 +116,8 @@ static void *work(void *arg)
 		c = s->c + s->next;
 		n = s->n - s->next;
 		share = s->n / (s->o.workers * 4) + 1;
-		if (share > STATEMENT_ROWS)
-			share = STATEMENT_ROWS;
+		if (share > SINK_STATEMENT_ROWS)
+			share = SINK_STATEMENT_ROWS;
 		if (n > share)
 			n = share;
 		if (s->failed)
@@ -270,11 +127,11 @@ static void *work(void *arg)
 		if (!n)
 			break;
 		while (k < n && e.kind == ERR_NONE) {
-			const struct merge_shape *t = c[k].shape;
+			size_t took = sink_statement(&q, c + k, n - k);
 
-			k += statement(&q, c + k, n - k);
-			if (run(s, w->conn, &q, t, &e) == 0)
+			if (run(s, w->conn, &q, c + k, took, &e) == 0)
 				e = (struct err)ERR_INIT; /* what a retry overcame */
+			k += took;
 		}
 		if (e.kind != ERR_NONE) {
 			pthread_mutex_lock(&s->lock);

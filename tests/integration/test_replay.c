@@ -71,7 +71,7 @@ static struct store *open_log(const char *dir)
 
 static int replay(const char *dir, struct replay_stats *st, struct err *e)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(server), .workers = 4, .tmp_dir = test_server_dir(server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(server), .workers = 4, .tmp_dir = test_server_dir(server), .time_zone = "+00:00" };
 	struct store *log = open_log(dir);
 	int rc = replay_run(log, &o, st, e);
 

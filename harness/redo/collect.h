@@ -1,0 +1,31 @@
+/* What a replay reads before it writes: meta, DDLs in order, and the rows between checkpointTs and the point, merged by key (and in
+ * commit order, if asked). The whole log is read and judged: a file that is cut or damaged, a broken chain, a table that cannot be
+ * replayed are refused here, before the first write. */
+#ifndef HARNESS_REDO_COLLECT_H
+#define HARNESS_REDO_COLLECT_H
+
+#include "harness/redo/merge.h"
+#include "harness/redo/order.h"
+#include "harness/redo/reader.h"
+#include "harness/redo/replay.h"
+
+struct owned_ddl {
+	struct redo_ddl d; /* its text is ours */
+	bool skip;         /* done by an earlier replay */
+};
+struct collected {
+	struct redo_meta meta;
+	struct owned_ddl *ddls;
+	size_t n_ddls;
+	struct merge *merge; /* tables without a key left out */
+	struct order *order; /* NULL in merge mode */
+	bool foreign;        /* row files without a sidecar: not our writer's */
+	char log_id[190];    /* namespace/changefeed */
+	struct replay_table *tables;
+	size_t n_tables, last_table;
+};
+/* Fills c (zeroed by the caller) and st's figures of reading. */
+int collect(struct collected *c, struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+void collected_release(struct collected *c);
+
+#endif
