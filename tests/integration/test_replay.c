@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,127 +17,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/redo/replay.h"
-#include "tests/integration/mariadb_server.h"
-
-static struct test_server *server;
-static struct sql *conn;
-
-static void must(const char *text)
-{
-	struct err e = ERR_INIT;
-
-	if (sql_exec_text(conn, &e, text, strlen(text)) < 0)
-		fail_msg("%s", e.text);
-}
-
-static void source(const char *path)
-{
-	struct strbuf sql = STRBUF_INIT, out = STRBUF_INIT;
-	char port[32];
-	char *argv[] = { (char *)"mariadb", (char *)"--no-defaults", (char *)"--protocol=tcp", (char *)"-h127.0.0.1", (char *)"-uroot", port,
-		         (char *)"--default-character-set=utf8mb4", (char *)"--init-command=SET time_zone='+00:00'", NULL };
-	struct err e = ERR_INIT;
-
-	snprintf(port, sizeof(port), "-P%u", test_server_endpoint(server)->port);
-	if (fs_read_file(path, 1 << 30, &sql, &e) < 0 || proc_run(argv, sql.buf, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
-		fail_msg("%s: %s", path, e.text);
-	strbuf_release(&sql);
-	strbuf_release(&out);
-}
-
-static void forget(void)
-{
-	must("DROP DATABASE IF EXISTS redo_small");
-	must("DROP DATABASE IF EXISTS redo_swap");
-	must("DROP DATABASE IF EXISTS redo_sb");
-	must("DROP DATABASE IF EXISTS drtest_feed");
-}
-
-static struct store *open_log(const char *dir)
-{
-	char cwd[400], uri[900];
-	struct err e = ERR_INIT;
-	struct store *s;
-
-	if (!getcwd(cwd, sizeof(cwd)))
-		fail();
-	snprintf(uri, sizeof(uri), "file://%s%s%s", dir[0] == '/' ? "" : cwd, dir[0] == '/' ? "" : "/", dir);
-	s = store_open(uri, NULL, &e);
-	if (!s)
-		fail_msg("%s", e.text);
-	return s;
-}
-
-static int replay(const char *dir, struct replay_stats *st, struct err *e)
-{
-	struct replay_opts o = { .sink = *test_server_endpoint(server), .workers = 4, .tmp_dir = test_server_dir(server), .time_zone = "+00:00" };
-	struct store *log = open_log(dir);
-	int rc = replay_run(log, &o, st, e);
-
-	store_free(log);
-	return rc;
-}
-
-static void compare_table(const char *name, json_t *want)
-{
-	struct strbuf q = STRBUF_INIT;
-	struct sql_rows r;
-	struct err e = ERR_INIT;
-	json_t *cols = json_object_get(want, "columns"), *pk = json_object_get(want, "primaryKey"), *rows = json_object_get(want, "rows"), *v;
-	char *db = xstrdup(name), *table = strchr(db, '.');
-	size_t i, k, n = 0;
-	int got;
-
-	*table++ = 0;
-	strbuf_addstr(&q, "SELECT ");
-	json_array_foreach(cols, i, v) {
-		const char *col = json_string_value(json_object_get(v, "name")), *enc = json_string_value(json_object_get(v, "encoding"));
-
-		if (i)
-			strbuf_addch(&q, ',');
-		strbuf_addstr(&q, !strcmp(enc, "hex") ? "LOWER(HEX(" : !strcmp(enc, "uint") ? "CAST(((" : "((");
-		sql_add_name(&q, col);
-		strbuf_addstr(&q, !strcmp(enc, "hex") ? "))" : !strcmp(enc, "uint") ? ")+0) AS CHAR)" : "))");
-	}
-	strbuf_addf(&q, " FROM `%s`.`%s`", db, table);
-	json_array_foreach(pk, i, v) {
-		strbuf_addstr(&q, i ? "," : " ORDER BY ");
-		sql_add_name(&q, json_string_value(v));
-	}
-	if (sql_query(conn, &r, &e, "%s", q.buf) < 0)
-		fail_msg("%s", e.text);
-	while ((got = sql_rows_next(&r, &e)) == 1) {
-		json_t *row = json_array_get(rows, n++);
-
-		if (!row)
-			fail_msg("%s: more rows than %zu", name, json_array_size(rows));
-		for (k = 0; k < r.n_columns; k++) {
-			const char *text = json_string_value(json_array_get(row, k));
-
-			if (!text != !r.cell[k] || (text && (strlen(text) != r.len[k] || memcmp(text, r.cell[k], r.len[k]))))
-				fail_msg("%s row %zu column %zu: '%s' is expected, '%s' found", name, n, k, text ? text : "NULL",
-				         r.cell[k] ? r.cell[k] : "NULL");
-		}
-	}
-	assert_int_equal(n, json_array_size(rows));
-	sql_rows_release(&r);
-	strbuf_release(&q);
-	free(db);
-}
-
-static void compare(const char *name)
-{
-	char *path = xstrfmt("tests/fixtures/redo/%s/expected.json", name);
-	json_error_t je;
-	json_t *all = json_load_file(path, 0, &je), *tables = json_object_get(all, "tables"), *t;
-	const char *table;
-
-	assert_true(json_object_size(tables) > 0);
-	json_object_foreach(tables, table, t)
-		compare_table(table, t);
-	json_decref(all);
-	free(path);
-}
+#include "tests/integration/replay_fixture.h"
 
 static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 {
@@ -146,12 +25,12 @@ static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 
-	forget();
-	source(initial);
+	fx_forget();
+	fx_source(initial);
 	for (int i = 0; i < 2; i++) { /* and once more: the same */
-		if (replay(log, &st, &e) < 0)
+		if (fx_replay(log, REPLAY_MERGE, &st, &e) < 0)
 			fail_msg("%s", e.text);
-		compare((char *)*name);
+		fx_compare((char *)*name);
 		if (!strcmp(*name, "sysbench")) {
 			assert_int_equal(st.transactions, 450);
 			assert_int_equal(st.rows, 1800);
@@ -165,17 +44,17 @@ static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 
 static void little_memory_gives_the_same(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(server), .memory_bytes = (size_t)16 << 20, .tmp_dir = test_server_dir(server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .memory_bytes = (size_t)16 << 20, .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
-	struct store *log = open_log("tests/fixtures/redo/sysbench/log");
+	struct store *log = fx_open("tests/fixtures/redo/sysbench/log");
 
 	(void)unused;
-	forget();
-	source("tests/fixtures/redo/sysbench/initial.sql");
+	fx_forget();
+	fx_source("tests/fixtures/redo/sysbench/initial.sql");
 	if (replay_run(log, &o, &st, &e) < 0)
 		fail_msg("%s", e.text);
-	compare("sysbench");
+	fx_compare("sysbench");
 	o.memory_bytes = 1000;
 	assert_int_equal(replay_run(log, &o, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
@@ -185,14 +64,14 @@ static void little_memory_gives_the_same(void **unused)
 static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 {
 	struct err e = ERR_INIT;
-	struct sql *dead = test_server_connect(server), *stranger = test_server_connect(server);
+	struct sql *dead = test_server_connect(fx.server), *stranger = test_server_connect(fx.server);
 	struct replay_stats st;
 
 	(void)unused;
-	forget();
-	source("tests/fixtures/redo/sysbench/initial.sql");
+	fx_forget();
+	fx_source("tests/fixtures/redo/sysbench/initial.sql");
 	assert_int_equal(fence_register(dead, "feed", &e), 0);
-	if (replay("tests/fixtures/redo/sysbench/log", &st, &e) < 0)
+	if (fx_replay("tests/fixtures/redo/sysbench/log", REPLAY_MERGE, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(st.fenced, 1);
 	assert_int_equal(sql_exec(dead, &e, "DO 1"), -1);
@@ -210,32 +89,32 @@ static void a_replay_killed_anywhere_and_run_again_gives_the_same(void **unused)
 
 	(void)unused;
 	rng_seed(&rng, 11);
-	forget();
-	source("tests/fixtures/redo/small/initial.sql");
-	source("tests/fixtures/redo/keyswap/initial.sql");
+	fx_forget();
+	fx_source("tests/fixtures/redo/small/initial.sql");
+	fx_source("tests/fixtures/redo/keyswap/initial.sql");
 	for (int i = 0; i < 50; i++) {
 		const char *name = i % 2 ? "keyswap" : "small";
 		char *log = xstrfmt("tests/fixtures/redo/%s/log", name);
 		pid_t pid;
 
 		if (i % 2 == 0) { /* a DDL is in it: from the start each time */
-			must("DROP DATABASE redo_small");
-			must("DROP TABLE IF EXISTS drtest_feed.replay_progress");
-			source("tests/fixtures/redo/small/initial.sql");
+			fx_must("DROP DATABASE redo_small");
+			fx_must("DROP TABLE IF EXISTS drtest_feed.replay_progress");
+			fx_source("tests/fixtures/redo/small/initial.sql");
 		}
 		fflush(NULL);
 		pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			replay(log, &st, &e);
+			fx_replay(log, REPLAY_MERGE, &st, &e);
 			_exit(0);
 		}
 		usleep((useconds_t)rng_below(&rng, 60000));
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		if (replay(log, &st, &e) < 0)
+		if (fx_replay(log, REPLAY_MERGE, &st, &e) < 0)
 			fail_msg("round %d: %s", i, e.text);
-		compare(name);
+		fx_compare(name);
 		free(log);
 	}
 }
@@ -249,7 +128,7 @@ static void the_large_log_gives_its_sums(void **unused)
 		{ "sbtest2", "10000", "50218015", "21468741785775" },
 		{ "sbtest3", "10000", "49375030", "21403432724399" },
 	};
-	char *tar = realpath("../shared/fixtures/redo/perf.tar.zst", NULL), *dir = xstrfmt("%s/perf", test_server_dir(server)), *initial, *log;
+	char *tar = realpath("../shared/fixtures/redo/perf.tar.zst", NULL), *dir = xstrfmt("%s/perf", test_server_dir(fx.server)), *initial, *log;
 	char *untar[] = { (char *)"tar", (char *)"-C", dir, (char *)"-I", (char *)"zstd -d --long=28", (char *)"-xf", tar, NULL };
 	struct strbuf out = STRBUF_INIT;
 	struct replay_stats st;
@@ -264,8 +143,8 @@ static void the_large_log_gives_its_sums(void **unused)
 		fail_msg("%s", e.text);
 	initial = xstrfmt("%s/initial.sql", dir);
 	log = xstrfmt("%s/log", dir);
-	source(initial);
-	if (replay(log, &st, &e) < 0)
+	fx_source(initial);
+	if (fx_replay(log, REPLAY_MERGE, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	printf("%llu transactions in %.2f s: %.0f/s (read %.2f s, %.0f MB/s; write %.2f s)\n", (unsigned long long)st.transactions,
 	       (double)st.total_us / 1e6, (double)st.transactions * 1e6 / (double)st.total_us, (double)st.read_us / 1e6,
@@ -274,7 +153,7 @@ static void the_large_log_gives_its_sums(void **unused)
 	for (size_t i = 0; i < 3; i++) {
 		struct sql_rows r;
 
-		if (sql_query(conn, &r, &e, "SELECT COUNT(*), SUM(k), SUM(CRC32(CONCAT_WS('|',id,k,c,pad))) FROM redo_perf.%s", want[i].table) < 0)
+		if (sql_query(fx.conn, &r, &e, "SELECT COUNT(*), SUM(k), SUM(CRC32(CONCAT_WS('|',id,k,c,pad))) FROM redo_perf.%s", want[i].table) < 0)
 			fail_msg("%s", e.text);
 		assert_int_equal(sql_rows_next(&r, &e), 1);
 		assert_string_equal(r.cell[0], want[i].count);
@@ -303,12 +182,8 @@ int main(void)
 	};
 	int rc;
 
-	server = test_server_start(1);
-	conn = test_server_connect(server);
-	must("SET NAMES utf8mb4");
+	fx_start();
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	sql_close(conn);
-	test_server_free(server);
-	guardian_stop();
+	fx_end();
 	return rc;
 }

@@ -1,0 +1,275 @@
+#include "tests/integration/replay_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/sql/schema.h"
+
+struct fixture fx;
+
+void fx_must(const char *text)
+{
+	struct err e = ERR_INIT;
+
+	if (sql_exec_text(fx.conn, &e, text, strlen(text)) < 0)
+		fail_msg("%s", e.text);
+}
+
+void fx_source(const char *path)
+{
+	struct strbuf sql = STRBUF_INIT, out = STRBUF_INIT;
+	char port[32];
+	char *argv[] = { (char *)"mariadb", (char *)"--no-defaults", (char *)"--protocol=tcp", (char *)"-h127.0.0.1", (char *)"-uroot", port,
+		         (char *)"--default-character-set=utf8mb4", (char *)"--init-command=SET time_zone='+00:00'", NULL };
+	struct err e = ERR_INIT;
+
+	snprintf(port, sizeof(port), "-P%u", test_server_endpoint(fx.server)->port);
+	if (fs_read_file(path, 1 << 30, &sql, &e) < 0 || proc_run(argv, sql.buf, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
+		fail_msg("%s: %s", path, e.text);
+	strbuf_release(&sql);
+	strbuf_release(&out);
+}
+
+void fx_forget(void)
+{
+	fx_must("DROP DATABASE IF EXISTS redo_small");
+	fx_must("DROP DATABASE IF EXISTS redo_swap");
+	fx_must("DROP DATABASE IF EXISTS redo_sb");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+}
+
+struct store *fx_open(const char *dir)
+{
+	char cwd[400], uri[900];
+	struct err e = ERR_INIT;
+	struct store *s;
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		fail();
+	snprintf(uri, sizeof(uri), "file://%s%s%s", dir[0] == '/' ? "" : cwd, dir[0] == '/' ? "" : "/", dir);
+	s = store_open(uri, NULL, &e);
+	if (!s)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+int fx_replay(const char *dir, enum replay_mode mode, struct replay_stats *st, struct err *e)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = mode, .workers = 4, .tmp_dir = test_server_dir(fx.server),
+		                 .time_zone = "+00:00" };
+	struct store *log = fx_open(dir);
+	int rc = replay_run(log, &o, st, e);
+
+	store_free(log);
+	return rc;
+}
+
+char *fx_value(const char *query)
+{
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (sql_value(fx.conn, &out, &e, "%s", query) < 0)
+		fail_msg("%s", e.text);
+	return strbuf_detach(&out);
+}
+
+void fx_start(void)
+{
+	fx.server = test_server_start(1);
+	fx.conn = test_server_connect(fx.server);
+	fx_must("SET NAMES utf8mb4");
+}
+
+void fx_end(void)
+{
+	sql_close(fx.conn);
+	test_server_free(fx.server);
+	guardian_stop();
+}
+
+static void compare_table(const char *name, json_t *want)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r;
+	struct err e = ERR_INIT;
+	json_t *cols = json_object_get(want, "columns"), *pk = json_object_get(want, "primaryKey"), *rows = json_object_get(want, "rows"), *v;
+	char *db = xstrdup(name), *table = strchr(db, '.');
+	size_t i, k, n = 0;
+	int got;
+
+	*table++ = 0;
+	strbuf_addstr(&q, "SELECT ");
+	json_array_foreach(cols, i, v) {
+		const char *col = json_string_value(json_object_get(v, "name")), *enc = json_string_value(json_object_get(v, "encoding"));
+
+		if (i)
+			strbuf_addch(&q, ',');
+		strbuf_addstr(&q, !strcmp(enc, "hex") ? "LOWER(HEX(" : !strcmp(enc, "uint") ? "CAST(((" : "((");
+		sql_add_name(&q, col);
+		strbuf_addstr(&q, !strcmp(enc, "hex") ? "))" : !strcmp(enc, "uint") ? ")+0) AS CHAR)" : "))");
+	}
+	strbuf_addf(&q, " FROM `%s`.`%s`", db, table);
+	json_array_foreach(pk, i, v) {
+		strbuf_addstr(&q, i ? "," : " ORDER BY ");
+		sql_add_name(&q, json_string_value(v));
+	}
+	if (sql_query(fx.conn, &r, &e, "%s", q.buf) < 0)
+		fail_msg("%s", e.text);
+	while ((got = sql_rows_next(&r, &e)) == 1) {
+		json_t *row = json_array_get(rows, n++);
+
+		if (!row)
+			fail_msg("%s: more rows than %zu", name, json_array_size(rows));
+		for (k = 0; k < r.n_columns; k++) {
+			const char *text = json_string_value(json_array_get(row, k));
+
+			if (!text != !r.cell[k] || (text && (strlen(text) != r.len[k] || memcmp(text, r.cell[k], r.len[k]))))
+				fail_msg("%s row %zu column %zu: '%s' is expected, '%s' found", name, n, k, text ? text : "NULL",
+				         r.cell[k] ? r.cell[k] : "NULL");
+		}
+	}
+	assert_int_equal(n, json_array_size(rows));
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	free(db);
+}
+
+void fx_compare(const char *name)
+{
+	char *path = xstrfmt("tests/fixtures/redo/%s/expected.json", name);
+	json_error_t je;
+	json_t *all = json_load_file(path, 0, &je), *tables = json_object_get(all, "tables"), *t;
+	const char *table;
+
+	assert_true(json_object_size(tables) > 0);
+	json_object_foreach(tables, table, t)
+		compare_table(table, t);
+	json_decref(all);
+	free(path);
+}
+
+/* ---- logs of ours ---- */
+
+#define FIRST_MS 1763640000000
+
+void fx_log_begin(struct fx_log *l, const char *name)
+{
+	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300", .name_space = "default", .changefeed = name };
+	struct err e = ERR_INIT;
+
+	l->dir = xstrfmt("%s/%s", test_server_dir(fx.server), name);
+	if (fs_remove_tree(l->dir, &e) < 0 || fs_mkdir_p(l->dir, 0755, &e) < 0)
+		fail_msg("%s", e.text);
+	l->store = fx_open(l->dir);
+	l->writer = redo_writer_new(l->store, &wo, &e);
+	assert_non_null(l->writer);
+	l->ts = tso_make(FIRST_MS, 0);
+}
+
+tso_t fx_log_txn(struct fx_log *l)
+{
+	return l->ts += tso_make(1, 0);
+}
+
+static struct redo_bytes text(const char *s)
+{
+	return (struct redo_bytes){ s, (uint32_t)strlen(s) };
+}
+
+static uint32_t columns(struct redo_column *c, unsigned how, int64_t id, const char *v)
+{
+	uint32_t key = how & FX_NO_KEY ? 0 : COLF_HANDLE_KEY | COLF_PRIMARY_KEY;
+
+	if (!v)
+		return 0;
+	c[0] = (struct redo_column){ .name = text("id"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONGLONG,
+		                     .flag = COLF_BINARY | key, .value = { .kind = REDO_INT, .i = id } };
+	if (how & FX_DOUBLE_KEY) {
+		c[0].type = COL_DOUBLE;
+		c[0].value = (struct redo_value){ .kind = REDO_F64, .f64 = (double)id / 7 };
+	}
+	c[1] = (struct redo_column){ .name = text("v"), .charset = text("utf8mb4"), .collation = text("utf8mb4_bin"), .type = COL_VARCHAR,
+		                     .flag = COLF_NULLABLE, .value = { .kind = REDO_BIN, .s = text(v) } };
+	c[2] = (struct redo_column){ .name = text("extra"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONG,
+		                     .flag = COLF_BINARY | COLF_NULLABLE, .value = { .kind = REDO_INT, .i = id * 2 } };
+	return how & FX_EXTRA ? 3 : 2;
+}
+
+static void add(struct fx_log *l, const struct redo_event *ev)
+{
+	struct err e = ERR_INIT;
+
+	if (redo_writer_add(l->writer, ev, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t from, const char *before, int64_t to, const char *after)
+{
+	static const int32_t first = 0;
+	struct redo_index pk = { &first, 1 };
+	struct redo_column old[3], new[3];
+	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = l->ts - 1, .commit_ts = l->ts, .table = { text(db), text(table), 100, false },
+		                                            .columns = new, .pre_columns = old, .indexes = &pk,
+		                                            .n_indexes = how & FX_NO_KEY ? 0 : 1 } };
+
+	ev.row.n_pre_columns = columns(old, how, from, before);
+	ev.row.n_columns = columns(new, how, to, after);
+	add(l, &ev);
+}
+
+void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id, const char *before, const char *after)
+{
+	row(l, db, table, how, id, before, id, after);
+}
+
+void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to, const char *v)
+{
+	row(l, db, table, 0, from, v, to, v);
+}
+
+void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type, const char *query)
+{
+	tso_t ts = fx_log_txn(l);
+	struct redo_event ev = { .kind = REDO_DDL,
+		                 .ddl = { .start_ts = ts - 1, .commit_ts = ts, .query = text(query), .type = type, .table = { text(db), text(table), 100, false } } };
+
+	add(l, &ev);
+}
+
+void fx_log_flush(struct fx_log *l)
+{
+	struct err e = ERR_INIT;
+
+	if (redo_writer_flush(l->writer, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+void fx_log_end(struct fx_log *l)
+{
+	struct redo_meta m = { .checkpoint_ts = tso_make(FIRST_MS, 0), .resolved_ts = l->ts };
+	struct err e = ERR_INIT;
+
+	fx_log_flush(l);
+	if (redo_writer_meta(l->writer, &m, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+void fx_log_free(struct fx_log *l)
+{
+	redo_writer_free(l->writer);
+	store_free(l->store);
+	free(l->dir);
+	memset(l, 0, sizeof(*l));
+}

@@ -1,0 +1,42 @@
+/* What the tests of replay share: a server, the fixtures of the real TiCDC with their expected rows, and logs made by our writer. */
+#ifndef TESTS_INTEGRATION_REPLAY_FIXTURE_H
+#define TESTS_INTEGRATION_REPLAY_FIXTURE_H
+
+#include "harness/redo/replay.h"
+#include "harness/redo/writer.h"
+#include "tests/integration/mariadb_server.h"
+
+struct fixture {
+	struct test_server *server;
+	struct sql *conn;
+};
+extern struct fixture fx;
+void fx_start(void);
+void fx_end(void);
+void fx_must(const char *text);
+void fx_source(const char *path); /* an SQL file, through the client */
+void fx_forget(void);             /* drops what replays made */
+struct store *fx_open(const char *dir);
+int fx_replay(const char *dir, enum replay_mode mode, struct replay_stats *st, struct err *e);
+void fx_compare(const char *name); /* tests/fixtures/redo/NAME/expected.json */
+char *fx_value(const char *query); /* one value as text; the caller frees */
+
+/* A log of ours in a fresh directory: table t (id BIGINT PRIMARY KEY, v VARCHAR(100)) and the like. */
+struct fx_log {
+	char *dir;
+	struct store *store;
+	struct redo_writer *writer;
+	tso_t ts; /* the last commitTs given out */
+};
+void fx_log_begin(struct fx_log *l, const char *name);
+tso_t fx_log_txn(struct fx_log *l); /* the next transaction; its changes follow */
+enum { FX_NO_KEY = 1, FX_EXTRA = 2, FX_DOUBLE_KEY = 4 }; /* no primary key; a third column `extra` INT; the key is a DOUBLE, id / 7 */
+/* NULL: not there before, or not after. */
+void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id, const char *before, const char *after);
+void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to, const char *v);
+void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type, const char *query);
+void fx_log_flush(struct fx_log *l); /* files are ended here */
+void fx_log_end(struct fx_log *l); /* flushes and writes the meta: from before all to the last transaction */
+void fx_log_free(struct fx_log *l);
+
+#endif

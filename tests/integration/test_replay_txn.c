@@ -1,0 +1,367 @@
+/* Needs MariaDB: whole-transaction replay: what a reader sees meanwhile, kills, tables without a key, keys that are floats. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/base/rng.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "tests/integration/replay_fixture.h"
+
+#define ACCOUNTS 60
+#define TRANSFERS 3000
+
+static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
+{
+	char *initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", (char *)*name), *log = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name);
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+
+	fx_forget();
+	fx_source(initial);
+	for (int i = 0; i < 2; i++) { /* and once more: nothing is left to do */
+		if (fx_replay(log, REPLAY_TXN, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		fx_compare((char *)*name);
+		assert_int_equal(st.written_txns, i ? 0 : st.transactions);
+		if (i)
+			assert_true(st.already == st.transactions || st.ddls_skipped); /* before a DDL that is done, rows are not even looked at */
+	}
+	free(initial);
+	free(log);
+}
+
+/* Money moves between accounts in three tables: their sum is the same in every state that a transaction leaves. Deletes and inserts too. */
+static void transfers(struct fx_log *l)
+{
+	static const char *const tables[] = { "a", "b", "c" };
+	char *held[3][ACCOUNTS] = { 0 };
+	struct rng rng;
+
+	rng_seed(&rng, 5);
+	for (int t = 0; t < 3; t++)
+		for (int i = 0; i < ACCOUNTS; i++)
+			held[t][i] = xstrdup("100");
+	for (int n = 0; n < TRANSFERS; n++) {
+		unsigned t1 = (unsigned)rng_below(&rng, 3), t2 = (t1 + 1 + (unsigned)rng_below(&rng, 2)) % 3;
+		unsigned i = (unsigned)rng_below(&rng, ACCOUNTS), k = (unsigned)rng_below(&rng, ACCOUNTS);
+		int v1 = held[t1][i] ? atoi(held[t1][i]) : 0, v2 = held[t2][k] ? atoi(held[t2][k]) : 0;
+		/* an account that is emptied goes, and comes back with the next money */
+		int amount = rng_below(&rng, 4) == 0 ? v1 : v1 ? (int)rng_below(&rng, (uint64_t)v1) : 0;
+		char *n1 = v1 - amount ? xstrfmt("%d", v1 - amount) : NULL, *n2 = v2 + amount ? xstrfmt("%d", v2 + amount) : NULL;
+
+		if (!amount) {
+			free(n1);
+			free(n2);
+			continue;
+		}
+		fx_log_txn(l);
+		fx_log_row(l, "bank", tables[t1], 0, i, held[t1][i], n1);
+		if (n % 50 == 0)
+			fx_log_flush(l); /* a transaction over two files */
+		fx_log_row(l, "bank", tables[t2], 0, k, held[t2][k], n2);
+		free(held[t1][i]);
+		free(held[t2][k]);
+		held[t1][i] = n1;
+		held[t2][k] = n2;
+	}
+	fx_log_end(l);
+	for (int t = 0; t < 3; t++)
+		for (int i = 0; i < ACCOUNTS; i++)
+			free(held[t][i]);
+}
+
+static void bank(void)
+{
+	fx_forget();
+	fx_must("DROP DATABASE IF EXISTS bank");
+	fx_must("CREATE DATABASE bank");
+	for (const char *t = "abc"; *t; t++) {
+		char *q = xstrfmt("CREATE TABLE bank.%c (id BIGINT PRIMARY KEY, v VARCHAR(100)) SELECT seq AS id, '100' AS v FROM bank.seq_0_to_%d", *t, ACCOUNTS - 1);
+
+		fx_must(q);
+		free(q);
+	}
+}
+
+struct reader {
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic int reads, torn;
+	struct sql *conn;
+};
+
+static void *read_on(void *arg)
+{
+	struct reader *r = arg;
+
+	while (!r->stop) {
+		uint64_t sum = 0;
+
+		if (sql_value_u64(r->conn, &sum, NULL, "SELECT (SELECT IFNULL(SUM(v), 0) FROM bank.a) + (SELECT IFNULL(SUM(v), 0) FROM bank.b)"
+		                                       " + (SELECT IFNULL(SUM(v), 0) FROM bank.c)") < 0)
+			continue;
+		r->reads++;
+		r->torn += sum != 3 * ACCOUNTS * 100;
+	}
+	mysql_thread_end();
+	return NULL;
+}
+
+static char *state(void)
+{
+	return fx_value("SELECT CONCAT_WS(' ', (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.a), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id)"
+	                " FROM bank.b), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.c))");
+}
+
+static void a_reader_sees_whole_transactions_only_also_across_kills(void **unused)
+{
+	struct fx_log l;
+	struct replay_stats st;
+	struct reader reader = { 0 };
+	struct err e = ERR_INIT;
+	struct rng rng;
+	char *want, *got;
+	int resumed = 0;
+
+	(void)unused;
+	rng_seed(&rng, 3);
+	fx_must("SET SESSION group_concat_max_len = 1000000");
+	fx_log_begin(&l, "bank-log");
+	transfers(&l);
+	bank();
+	if (fx_replay(l.dir, REPLAY_MERGE, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	want = state();
+	reader.conn = test_server_connect(fx.server);
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	for (int round = 0; round < 6; round++) {
+		bank();
+		reader.stop = false;
+		pthread_create(&reader.thread, NULL, read_on, &reader);
+		for (int kills = 0; kills < 4; kills++) {
+			pid_t pid;
+
+			fflush(NULL);
+			pid = fork();
+			assert_true(pid >= 0);
+			if (pid == 0) {
+				fx_replay(l.dir, REPLAY_TXN, &st, &e);
+				_exit(0);
+			}
+			usleep((useconds_t)(20000 + rng_below(&rng, 80000)));
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+		if (fx_replay(l.dir, REPLAY_TXN, &st, &e) < 0)
+			fail_msg("round %d: %s", round, e.text);
+		resumed += st.already > 0;
+		assert_int_equal(st.already + st.written_txns, st.transactions);
+		reader.stop = true;
+		pthread_join(reader.thread, NULL);
+		got = state();
+		assert_string_equal(got, want);
+		free(got);
+	}
+	printf("%d reads, %d of 6 rounds went on where a killed one was\n", reader.reads, resumed);
+	assert_true(reader.reads > 0);
+	assert_int_equal(reader.torn, 0);
+	sql_close(reader.conn);
+	free(want);
+	fx_log_free(&l);
+}
+
+static void the_reader_would_see_a_torn_transaction(void **unused)
+{
+	struct reader reader = { 0 };
+
+	(void)unused;
+	bank();
+	fx_must("UPDATE bank.a SET v = v + 1 WHERE id = 1"); /* the other half is missing */
+	reader.conn = test_server_connect(fx.server);
+	pthread_create(&reader.thread, NULL, read_on, &reader);
+	usleep(100000);
+	reader.stop = true;
+	pthread_join(reader.thread, NULL);
+	assert_true(reader.torn > 0);
+	sql_close(reader.conn);
+}
+
+static void a_table_without_a_key_gets_each_change_once(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = REPLAY_TXN, .workers = 4, .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	struct rng rng;
+	char *got;
+
+	(void)unused;
+	rng_seed(&rng, 9);
+	fx_must("DROP DATABASE IF EXISTS heap");
+	fx_log_begin(&l, "heap-log");
+	for (int i = 0; i < 600; i++) { /* three equal rows, one of them changed, one deleted */
+		char *v = xstrfmt("row %d", i / 3 * 3), *w = xstrfmt("changed %d", i);
+
+		fx_log_txn(&l);
+		fx_log_row(&l, "heap", "t", FX_NO_KEY, i / 3 * 3, NULL, v);
+		if (i % 3 == 2) {
+			fx_log_txn(&l);
+			fx_log_row(&l, "heap", "t", FX_NO_KEY, i - 2, v, w);
+			fx_log_txn(&l);
+			fx_log_row(&l, "heap", "t", FX_NO_KEY, i - 2, v, NULL);
+		}
+		free(v);
+		free(w);
+	}
+	fx_log_end(&l);
+	fx_must("CREATE DATABASE heap");
+	fx_must("CREATE TABLE heap.t (id BIGINT, v VARCHAR(100))");
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "heap.t"));
+	o.mode = REPLAY_MERGE;
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	o.mode = REPLAY_TXN;
+	o.force = true;
+	for (int kills = 0; kills < 8; kills++) {
+		pid_t pid;
+
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0) {
+			replay_run(l.store, &o, &st, &e);
+			_exit(0);
+		}
+		usleep((useconds_t)(5000 + rng_below(&rng, 60000)));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT v), SUM(v LIKE 'changed%'), SUM(id)) FROM heap.t");
+	assert_string_equal(got, "400 400 200 119400");
+	free(got);
+	fx_log_free(&l);
+}
+
+static void keys_that_are_floats_are_found(void **mode)
+{
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	fx_must("DROP DATABASE IF EXISTS fl");
+	fx_log_begin(&l, "float-log");
+	for (int i = 0; i < 200; i++) { /* sevenths: no decimal text is one */
+		fx_log_txn(&l);
+		fx_log_row(&l, "fl", "t", FX_DOUBLE_KEY, i, NULL, "first");
+	}
+	for (int i = 0; i < 200; i++) {
+		fx_log_txn(&l);
+		fx_log_row(&l, "fl", "t", FX_DOUBLE_KEY, i, "first", i % 2 ? "second" : NULL);
+	}
+	fx_log_end(&l);
+	fx_must("CREATE DATABASE fl");
+	fx_must("CREATE TABLE fl.t (id DOUBLE PRIMARY KEY, v VARCHAR(100))");
+	fx_must("INSERT INTO fl.t SELECT seq / 7e0, 'first' FROM fl.seq_0_to_199");
+	if (fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(v = 'second')) FROM fl.t");
+	assert_string_equal(got, "100 100");
+	free(got);
+	fx_log_free(&l);
+}
+
+static void a_large_transaction_goes_in_pieces_and_whole(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = REPLAY_TXN, .memory_bytes = (size_t)16 << 20,
+		                 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got, big[101];
+
+	(void)unused;
+	memset(big, 'x', 100);
+	big[100] = 0;
+	fx_must("DROP DATABASE IF EXISTS large");
+	fx_log_begin(&l, "large-log");
+	fx_log_txn(&l);
+	for (int i = 0; i < 150000; i++)
+		fx_log_row(&l, "large", "t", 0, i, NULL, big);
+	fx_log_txn(&l);
+	for (int i = 0; i < 150000; i += 3)
+		fx_log_row(&l, "large", "t", 0, i, big, NULL);
+	fx_log_end(&l);
+	fx_must("CREATE DATABASE large");
+	fx_must("CREATE TABLE large.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(st.spilled_bytes > 0);
+	assert_int_equal(st.written_txns, 2);
+	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(id)) FROM large.t");
+	assert_string_equal(got, "100000 7500000000");
+	free(got);
+	fx_must("DROP DATABASE large");
+	fx_log_free(&l);
+}
+
+static void a_permanent_error_names_table_and_key(void **mode)
+{
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+
+	fx_must("DROP DATABASE IF EXISTS bad");
+	fx_log_begin(&l, "bad-log");
+	fx_log_txn(&l);
+	for (int i = 0; i < 10; i++)
+		fx_log_row(&l, "bad", "t", 0, i, NULL, i == 6 ? "forbidden" : "fine");
+	fx_log_end(&l);
+	fx_must("CREATE DATABASE bad");
+	fx_must("CREATE TABLE bad.t (id BIGINT PRIMARY KEY, v VARCHAR(100) CHECK (v <> 'forbidden'))");
+	assert_int_equal(fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_SQL);
+	if (!strstr(e.text, "table bad.t, key (id=6)"))
+		fail_msg("%s", e.text);
+	fx_log_free(&l);
+}
+
+int main(void)
+{
+	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
+	const struct CMUnitTest tests[] = {
+		{ "small", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small" },
+		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small-lz4" },
+		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"keyswap" },
+		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"sysbench" },
+		cmocka_unit_test(a_reader_sees_whole_transactions_only_also_across_kills),
+		cmocka_unit_test(the_reader_would_see_a_torn_transaction),
+		cmocka_unit_test(a_table_without_a_key_gets_each_change_once),
+		{ "keys_that_are_floats_are_found_merge", keys_that_are_floats_are_found, NULL, NULL, &merge },
+		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL, &txn },
+		cmocka_unit_test(a_large_transaction_goes_in_pieces_and_whole),
+		{ "a_permanent_error_names_table_and_key_merge", a_permanent_error_names_table_and_key, NULL, NULL, &merge },
+		{ "a_permanent_error_names_table_and_key_txn", a_permanent_error_names_table_and_key, NULL, NULL, &txn },
+	};
+	int rc;
+
+	fx_start();
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	fx_end();
+	return rc;
+}
