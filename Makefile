@@ -29,7 +29,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check bench-deps bench-backup bench-proxy
+.PHONY: all clean deps demo check bench-deps bench-backup bench-load bench-proxy
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -43,6 +43,9 @@ demo: deps
 bench-backup: bench-deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/bench/backup.sh $(BUILD)/drtest
+bench-load: bench-deps
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/bench/load.sh $(BUILD)/drtest
 bench-proxy: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/bench/proxy
 	@$(BUILD)/tests/bench/proxy

@@ -93,8 +93,7 @@ static int wait_bits(uint32_t events, int wanted)
 
 	if (events & (EPOLLERR | EPOLLHUP)) /* the call that waits finds out why */
 		bits |= MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
-	bits &= wanted;
-	return bits ? bits : wanted & ~MYSQL_WAIT_TIMEOUT;
+	return bits & wanted; /* none: what is ready is not waited for, or no longer */
 }
 
 static void tick(struct engine_thread *t, int64_t now, bool flush)

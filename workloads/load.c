@@ -77,7 +77,8 @@ static char **copy_list(const char *const *list)
 
 static void share_workers(struct load *l)
 {
-	l->n_threads = l->o.workers < 2 ? 1 : l->o.workers <= 64 ? 2 : LOAD_THREADS_MAX;
+	/* A thread serves some 20,000 transactions a second, the better the more of its sockets are ready at once. */
+	l->n_threads = l->o.workers <= 32 ? 1 : l->o.workers <= 256 ? 2 : LOAD_THREADS_MAX;
 	for (unsigned i = 0; i < l->n_threads; i++) {
 		l->thread[i].load = l;
 		l->thread[i].epoll_fd = -1;

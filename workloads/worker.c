@@ -86,20 +86,19 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
 	engine_error(w->thread->load, &e);
 }
 
+/* Edge-triggered, and told to the kernel once a connection: the library reads and writes until the socket would block before it asks
+ * to wait, so each wait ends with an edge. */
 static void watch(struct worker *w)
 {
 	struct link *k = &w->link;
-	struct epoll_event ev = { .events = EPOLLONESHOT, .data.ptr = w };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.ptr = w };
 	int fd = mysql_get_socket(k->m);
 
-	ev.events |= k->wait & MYSQL_WAIT_READ ? EPOLLIN : 0;
-	ev.events |= k->wait & MYSQL_WAIT_WRITE ? EPOLLOUT : 0;
-	ev.events |= k->wait & MYSQL_WAIT_EXCEPT ? EPOLLPRI : 0;
 	if (fd < 0)
 		return; /* the timeout wakes it */
-	/* the library may have closed one socket and opened another, even with the same number */
-	if (fd == k->watched_fd && epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0)
+	if (fd == k->watched_fd && w->phase != PHASE_CONNECT)
 		return;
+	/* while it connects, the library may have closed one socket and opened another, even with the same number */
 	if (epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_MOD, fd, &ev);
 	k->watched_fd = fd;
