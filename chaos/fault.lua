@@ -48,7 +48,9 @@ local function timing(o)
   if type(o.when) == "table" then
     if o.at then steps.usage("t:fault: at and when are two answers to one question") end
     for key, value in pairs(o.when) do
-      if not conditions[key] then steps.usage(("t:fault: when has no '%s' (busy, lag_over of, request, match, nth, after_bytes, later)"):format(tostring(key))) end
+      if not conditions[key] then
+        steps.usage(("t:fault: when has no '%s' (busy, lag_over of, request, match, nth, after_bytes, later)"):format(tostring(key)))
+      end
       if key ~= "later" then w[key] = value end
     end
     later = o.when.later or later
@@ -145,6 +147,9 @@ function verbs:restart(o)
     self:sleep(o.every or "1s")
   end
 end
+
+-- duration "1.5s": in milliseconds
+function verbs:duration(text) return steps.duration(text) end -- luacheck: ignore self
 
 -- ---- schedules: data, made into faults with their times by the run's seed
 

@@ -573,7 +573,7 @@ static int state(lua_State *L)
 	return 1;
 }
 
-/* at(fault), healed_at(fault): seconds on the journal's clock, nil before */
+/* at(fault): seconds on the journal's clock, nil before it has happened */
 static int at(lua_State *L)
 {
 	struct lua_fault *f = check_fault(L, 1);
@@ -582,14 +582,6 @@ static int at(lua_State *L)
 		lua_pushnumber(L, runtime_seconds(f->r, armed_fault(f->armed)->at_ns));
 	else
 		lua_pushnil(L);
-	return 1;
-}
-
-static int why(lua_State *L)
-{
-	struct lua_fault *f = check_fault(L, 1);
-
-	lua_pushstring(L, f->armed ? armed_fault(f->armed)->error.text : "");
 	return 1;
 }
 
@@ -634,8 +626,8 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 int lua_fault_open(lua_State *L)
 {
 	static const luaL_Reg natives[] = {
-		{ "link", link_make }, { "arm", arm }, { "settle", settle }, { "heal", heal }, { "heal_all", heal_all }, { "active", active }, { "state", state },
-		{ "at", at }, { "why", why }, { "kinds", kinds }, { NULL, NULL },
+		{ "link", link_make }, { "arm", arm },     { "settle", settle }, { "heal", heal }, { "heal_all", heal_all }, { "active", active },
+		{ "state", state },    { "kinds", kinds }, { "at", at },         { NULL, NULL },
 	};
 	static const luaL_Reg link_methods[] = { { "stats", link_stats }, { NULL, NULL } };
 

@@ -118,7 +118,7 @@ void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns)
 			lane_queue(l, data, taken, due_ns);
 			break;
 		}
-		if (c->watched && s->body_seen >= c->p->watch_after && piece != HTTP_PIECE_HEAD_PART)
+		if (c->watched && (ends || s->body_seen >= c->p->watch_after) && piece != HTTP_PIECE_HEAD_PART)
 			watch_fires(c);
 		data += taken;
 		n -= taken;

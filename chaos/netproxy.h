@@ -52,7 +52,7 @@ int netproxy_cut(struct netproxy *p, bool cut, struct err *e);
 unsigned netproxy_reset(struct netproxy *p);
 
 /* Calls fn once, from the proxy's thread, when the nth request (from 1) whose "METHOD /path" holds match has sent after_bytes of its
- * body. One watch at a time; match NULL ends it. fn must not call the proxy. */
+ * body, or all of it where it is shorter. One watch at a time; match NULL ends it. fn must not call the proxy. */
 void netproxy_watch(struct netproxy *p, const char *match, unsigned nth, uint64_t after_bytes, void (*fn)(void *arg), void *arg);
 
 struct netproxy_stats {

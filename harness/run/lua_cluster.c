@@ -597,6 +597,10 @@ static int now_ts(lua_State *L)
 			return runtime_raise(L, &e);
 		if (tso_map_last(cluster_tso_map(c->c), &seq, &ts) && seq >= want)
 			break;
+		if (!proc_running(cluster_server(c->c))) {
+			err_set(&e, ERR_GONE, 0, "%s: it has ended: %s", c->name, proc_how(cluster_server(c->c)));
+			return runtime_raise(L, &e);
+		}
 		if (pause_ms(10, d) < 0) {
 			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: no sample of its position came", c->name);
 			return runtime_raise(L, &e);

@@ -1,0 +1,146 @@
+-- The primary dies at an instant that the seed draws: in its backup, in the restore, while the changefeed catches up, in steady state, in
+-- a DDL, or while the redo log is flushed. The secondary must then hold a whole piece of the primary's history, and lose no more than promised.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+local phases = { "backup", "restore", "catch-up", "steady", "ddl", "flush" }
+local flush_ms, meta_ms = 2000, 200 -- TiCDC's defaults: rows and meta of the redo log
+
+return scenario {
+  name = "primary_kill_sweep",
+  needs = { "kill", "link" },
+  options = {
+    phase      = { "any", "when the primary dies; any: the seed draws it", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
+    tables     = { 2,     "tables" },
+    table_size = { 500,   "rows of each" },
+    workers    = { 8,     "connections of the load" },
+    rate       = { 100,   "transactions per second over all of them" },
+    soak       = { "3s",  "steady state: the disaster falls into it" },
+    lag        = { "2s",  "how far the changefeed may be behind, beyond its flush interval" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, to_store, disaster
+    local phase = opt.phase == "any" and phases[t:draw(#phases) + 1] or opt.phase
+    local ddls = {}
+    t:figure("phase", phase)
+
+    -- Whatever is under way when the primary dies is cut short, or goes on without it.
+    local function strike(o)
+      o.kill = primary
+      disaster = t:disaster(o)
+    end
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      to_store = t:link { "feed", store }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      t:sleep "300ms"
+      return "the primary dies: " .. phase
+    end)
+
+    t:step("full data", function()
+      primary:set_gc(false)
+      if phase == "backup" then
+        strike { at = ("%dms"):format(t:draw(400)) }
+        local ok, result = t:attempt(function() return primary:backup(store:url "backup/full", { rate_mb = 0.2 }) end)
+        disaster:wait()
+        backup = ok and result or nil
+        return ok and "the backup was complete before the disaster" or "the backup was cut short"
+      end
+      backup = primary:backup(store:url "backup/full")
+      if phase == "restore" then strike { at = ("%dms"):format(t:draw(80)) } end
+      secondary:restore(backup)
+      if phase == "restore" then disaster:wait() end
+      return ("%s rows, BackupTS %s"):format(text.commas(backup.rows), tostring(backup.ts))
+    end)
+
+    if phase ~= "backup" and phase ~= "restore" then
+      t:step("changefeed", function()
+        if phase == "catch-up" then t:sleep "1s" end
+        feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+        if phase == "catch-up" then
+          strike { at = ("%dms"):format(t:draw(1000)) }
+        else
+          t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+        end
+        if phase == "steady" then strike { at = ("%dms"):format(500 + t:draw(t:duration(opt.soak))) } end
+        if phase == "flush" then strike { when = { request = to_store, match = "_row_", nth = 1 + t:draw(2), after_bytes = t:draw(3000) } } end
+        if phase == "ddl" then
+          -- one column after the other into a table that the load writes to, until the primary is gone
+          t:sleep(("%dms"):format(500 + t:draw(1500)))
+          strike { at = ("%dms"):format(t:draw(1000)) }
+          t:attempt(function()
+            for i = 1, 60 do
+              local ddl = { before = primary:now() }
+              ddls[i] = ddl
+              primary:sql(("ALTER TABLE sbtest.sbtest1 ADD COLUMN extra%d INT NULL"):format(i))
+              ddl.after = primary:now()
+              if disaster:happened() then return end
+            end
+          end)
+        end
+        disaster:wait "30s"
+        return ("SIGKILL while the load ran%s"):format(#ddls > 0 and (", in DDL %d"):format(#ddls) or "")
+      end)
+    end
+
+    t:step("recover", function()
+      load:lost()
+      local acked = load:stats().acked
+      t:figure("acked", acked)
+      if not backup then
+        -- nothing was complete: that is said, and half a backup is never taken for a whole one
+        local ok, why = t:attempt(function() return secondary:restore(store:url "backup/full") end)
+        t:check("half a backup is refused", not ok, why)
+        t:note(("the primary died before its first backup was complete: all %s acknowledged transactions are lost"):format(text.commas(acked)))
+        t:figure("recovered_from", "nothing")
+        return why
+      end
+      local point = backup.ts
+      if feed then
+        t:phase "replay"
+        local replay = secondary:apply_redo(store:url "redo/forth")
+        point = replay.point
+        t:figure("replayed_rows", replay.rows)
+      elseif phase == "backup" then
+        t:phase "replay"
+        secondary:restore(backup)
+      end
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = point })
+      t:check("nothing up to the recovered point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point }))
+      t:rpo(ledger)
+      t:figure("recovered_from", feed and "the redo log" or "the backup")
+      if feed and phase ~= "catch-up" then
+        local promised = flush_ms + meta_ms + t:duration(opt.lag)
+        t:check("what is lost is younger than the flush interval and the lag", ledger.window_ms <= promised,
+          ("the oldest lost acknowledgement is %d ms before the disaster, promised are %d ms"):format(ledger.window_ms, promised))
+      end
+      if #ddls > 0 then
+        -- each DDL that ended at or before the point is there, none that began after it is, and there is no gap
+        local rows = secondary:query "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'sbtest' AND TABLE_NAME = 'sbtest1'"
+        local there, n, wrong = {}, 0, nil
+        for _, row in ipairs(rows) do
+          local i = tonumber(row[1]:match "^extra(%d+)$")
+          if i then there[i], n = true, n + 1 end
+        end
+        for i, ddl in ipairs(ddls) do
+          if there[i] and ddl.before > point then wrong = ("DDL %d is there, it began after the point"):format(i) end
+          if not there[i] and ddl.after and ddl.after <= point then wrong = ("DDL %d is not there, it ended before the point"):format(i) end
+          if there[i] and i > n then wrong = ("DDL %d is there, one before it is not"):format(i) end
+        end
+        t:check("the DDLs are those up to the point", wrong == nil, wrong or ("%d of %d DDLs"):format(n, #ddls))
+      end
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      load:stop()
+      return ("%s of %s acknowledged transactions lost, the oldest %d ms before the disaster"):format(text.commas(ledger.lost), text.commas(acked),
+        ledger.window_ms)
+    end)
+  end,
+}
