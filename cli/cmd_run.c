@@ -12,6 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/run/run.h"
+#include "reports/past.h"
 #include "reports/report.h"
 #include "workloads/lua_load.h"
 
@@ -21,7 +22,8 @@
 const struct runtime_module scenario_modules[] = { { "load", lua_load_open, NULL }, { "fault", lua_fault_open, lua_fault_needs }, { NULL, NULL, NULL } };
 
 static const char help[] =
-	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME] [--json]\n"
+	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
+	"                  [--json] [--prometheus FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
 	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself)\n"
 	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
@@ -32,6 +34,7 @@ static const char help[] =
 	"  --out DIR         the folder of runs (runs)\n"
 	"  --timeout TIME    of the whole run, as 10m (30m)\n"
 	"  --json            prints result.json alone\n"
+	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects\n"
 	"Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment could not be set up, 4 unknown, 130 interrupted.\n";
 
 static int wrong(const char *option, const char *value, const char *want)
@@ -41,12 +44,13 @@ static int wrong(const char *option, const char *value, const char *want)
 }
 
 /* 1: go on; else the exit code, -1 - code. */
-static int parse(int argc, char **argv, struct run_opts *o, const char **set, bool *json)
+static int parse(int argc, char **argv, struct run_opts *o, const char **set, struct run_outputs *w)
 {
 	static const struct option longs[] = {
 		{ "on", required_argument, NULL, 'o' },    { "set", required_argument, NULL, 's' },     { "seed", required_argument, NULL, 'n' },
 		{ "store", required_argument, NULL, 'S' }, { "plan", no_argument, NULL, 'p' },          { "keep", no_argument, NULL, 'k' },
 		{ "out", required_argument, NULL, 'd' },   { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
+		{ "prometheus", required_argument, NULL, 'P' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	size_t n_set = 0;
@@ -83,7 +87,8 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, bo
 		case 'p': o->plan = true; break;
 		case 'k': o->keep = true; break;
 		case 'd': o->out = optarg; break;
-		case 'j': *json = o->quiet = true; break;
+		case 'j': w->json = o->quiet = true; break;
+		case 'P': w->prometheus = optarg; break;
 		case 'h': fputs(help, stdout); return -1;
 		default: fputs("drtest run --help tells the options\n", stderr); return -1 - EXIT_USAGE;
 		}
@@ -95,25 +100,18 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, bo
 	return 1;
 }
 
-int cmd_run(int argc, char **argv)
+int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
 {
-	const char *set[SETS_MAX + 1] = { NULL };
-	struct run_opts o = { .ground = "local", .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
-		.modules = scenario_modules };
-	struct err e = ERR_INIT;
-	bool json = false;
-	char *dir = NULL;
-	int rc = parse(argc, argv, &o, set, &json), code;
+	struct err e = ERR_INIT, h = ERR_INIT;
+	int code = run_scenario(o, run_dir);
+	char *dir = *run_dir;
 
-	if (rc < 0)
-		return -1 - rc;
-	code = run_scenario(&o, &dir);
 	if (!dir)
 		return code;
-	if (report_make(dir, &e) < 0) {
+	if (report_make(dir, &e) < 0 || (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
 		fprintf(stderr, "drtest: reports: %s\n", e.text);
 		code = code ? code : EXIT_ENV;
-	} else if (json) {
+	} else if (w->json) {
 		struct strbuf text = STRBUF_INIT;
 		char *path = xstrfmt("%s/result.json", dir);
 
@@ -124,6 +122,23 @@ int cmd_run(int argc, char **argv)
 	} else {
 		report_verdict(dir, stdout, isatty(1) && !getenv("NO_COLOR"), &e);
 	}
+	if (past_add(o->out, dir, &h) < 0) /* an index of what is on disk: the verdict stands without it */
+		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);
+	return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	const char *set[SETS_MAX + 1] = { NULL };
+	struct run_opts o = { .ground = "local", .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
+		.modules = scenario_modules };
+	struct run_outputs w = { 0 };
+	char *dir = NULL;
+	int rc = parse(argc, argv, &o, set, &w), code;
+
+	if (rc < 0)
+		return -1 - rc;
+	code = run_with_reports(&o, &w, &dir);
 	free(dir);
 	return code;
 }

@@ -6,6 +6,7 @@
 #include "cli/cmd_diff.h"
 #include "cli/cmd_feed.h"
 #include "cli/cmd_ground.h"
+#include "cli/cmd_history.h"
 #include "cli/cmd_load.h"
 #include "cli/cmd_redo.h"
 #include "cli/cmd_report.h"
@@ -25,6 +26,10 @@ static const struct {
 	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it" },
 	{ "clean", cmd_clean, "removes what earlier runs left" },
 	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary" },
+	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO" },
+	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance" },
+	{ "trend", cmd_trend, "a page with each figure over the nights" },
+	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before" },
 	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
 	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
 	{ "restore", cmd_restore, "a backup into an empty server" },

@@ -10,6 +10,7 @@
 void format_result_json(const struct run_model *m, struct strbuf *out);
 void format_junit(const struct run_model *m, struct strbuf *out);
 void format_html(const struct run_model *m, struct strbuf *out);
+void format_prometheus(const struct run_model *m, struct strbuf *out);
 void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
 void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
 

@@ -6,13 +6,15 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "reports/embedded.h"
 #include "reports/formats.h"
+#include "reports/report_read.h"
 #include "reports/run_model.h"
 
 #define COLUMNS_PLAIN 160
 #define COLUMNS_MIN 60
 
-static int read_run(const char *run_dir, struct run_model *m, struct err *e)
+int report_read(const char *run_dir, struct run_model *m, struct err *e)
 {
 	char *path = xstrfmt("%s/journal.jsonl.zst", run_dir);
 	int rc = -1;
@@ -41,7 +43,7 @@ int report_make(const char *run_dir, struct err *e)
 	struct run_model m;
 	int rc;
 
-	if (read_run(run_dir, &m, e) < 0)
+	if (report_read(run_dir, &m, e) < 0)
 		return -1;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
@@ -55,6 +57,26 @@ int report_make(const char *run_dir, struct err *e)
 	strbuf_release(&text);
 	run_model_release(&m);
 	return rc;
+}
+
+int report_prometheus(const char *run_dir, const char *path, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct run_model m;
+	int rc;
+
+	if (report_read(run_dir, &m, e) < 0)
+		return -1;
+	format_prometheus(&m, &text);
+	rc = fs_write_atomic(path, text.buf, text.len, 0644, e);
+	strbuf_release(&text);
+	run_model_release(&m);
+	return rc;
+}
+
+const char *report_schema(void)
+{
+	return (const char *)embed_reports_result_schema_json;
 }
 
 static size_t columns_of(FILE *out)
@@ -75,7 +97,7 @@ static int print(summary_fn *format, const char *run_dir, FILE *out, bool color,
 	struct run_model m;
 	int rc = 0;
 
-	if (read_run(run_dir, &m, e) < 0)
+	if (report_read(run_dir, &m, e) < 0)
 		return -1;
 	format(&m, run_dir, columns_of(out), color, &text);
 	if (fwrite(text.buf, 1, text.len, out) != text.len || fflush(out) != 0)

@@ -12,6 +12,12 @@
  * No folder or no journal in it is ERR_USAGE. */
 int report_make(const char *run_dir, struct err *e);
 
+/* Writes the run's final figures to `path` in Prometheus' text format, in one piece, as its textfile collector wants it. */
+int report_prometheus(const char *run_dir, const char *path, struct err *e);
+
+/* The JSON Schema of result.json. */
+const char *report_schema(void);
+
 /* Prints a run's summary from its journal: at most 24 lines for a run of six steps, each cut to the terminal's width, or to 160
  * columns where `out` is none. Control characters from the journal are shown, never sent. */
 int report_summary(const char *run_dir, FILE *out, bool color, struct err *e);

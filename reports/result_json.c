@@ -11,7 +11,7 @@ static json_t *told(double v)
 {
 	if (v < 0)
 		return json_null();
-	return v == floor(v) && v < 9e15 ? json_integer((json_int_t)v) : json_real(v);
+	return v == floor(v) && v <= 9e15 ? json_integer((json_int_t)v) : json_real(v);
 }
 
 static json_t *thousandths(double s)
@@ -74,8 +74,10 @@ static json_t *faults(const struct run_model *m)
 	json_t *out = json_array();
 
 	for (size_t i = 0; i < m->faults_n; i++)
-		json_array_append_new(out, json_pack("{s:s,s:s,s:o,s:s}", "kind", m->faults[i].kind, "target", m->faults[i].target,
-						   "at", thousandths(m->faults[i].at), "detail", m->faults[i].detail));
+		json_array_append_new(out, json_pack("{s:s,s:s,s:o,s:o,s:s}", "kind", m->faults[i].kind, "target", m->faults[i].target,
+						   "at", thousandths(m->faults[i].at), "until",
+						   m->faults[i].until < 0 ? json_null() : thousandths(m->faults[i].until), "detail",
+						   m->faults[i].detail));
 	return out;
 }
 

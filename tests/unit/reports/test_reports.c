@@ -16,6 +16,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/report.h"
+#include "tests/unit/reports/json_schema.h"
 
 #define HOSTILE "<script>alert(1)</script>\"'&]]>\x1b[31m\x01"
 #define FILE_MAX ((size_t)64 << 20)
@@ -89,6 +90,18 @@ static void well_formed_xml(const struct strbuf *text)
 	XML_ParserFree(p);
 }
 
+static void keeps_to_the_schema(void)
+{
+	json_t *schema = json_loads(report_schema(), 0, NULL);
+	const char *bad;
+
+	assert_non_null(schema);
+	bad = schema_hold(schema, result, "result");
+	if (bad)
+		fail_msg("%s", bad);
+	json_decref(schema);
+}
+
 /* Makes all reports from the journal as it stands on disk, and holds what is true of each: it is well-formed, and inert. */
 static void make(void)
 {
@@ -115,6 +128,7 @@ static void make(void)
 	if (!result)
 		fail_msg("result.json: %s", je.text);
 	strbuf_release(&text);
+	keeps_to_the_schema();
 	well_formed_xml(&junit);
 	assert_null(strstr(html.buf, "<script>alert"));
 	assert_null(strchr(html.buf, '\x1b'));
@@ -288,6 +302,31 @@ static void faults_that_heal_progress_and_logs_are_told(void **unused)
 	holds(&html, "[0,25,50,75,100]");
 	holds(&html, "primary</button> <span data-v=\"0-0\">max 50 %<"); /* 100 ms of CPU in 200 ms */
 	holds(&html, "<summary>primary</summary><pre>it began\n&lt;script&gt;");
+}
+
+static void prometheus_gets_the_final_figures(void **unused)
+{
+	static struct strbuf prom = STRBUF_INIT;
+	char *path = in_run("drtest.prom");
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	write_run();
+	write_disaster();
+	write_check(2, "c", "pass", "", NULL);
+	at(7, "figure", json_pack("{s:s,s:f}", "name", "a \"quoted\\ name\n" HOSTILE, "value", 1.5));
+	at(7, "figure", json_pack("{s:s,s:s}", "name", "text", "value", "none"));
+	write_end("pass", "");
+	ok(report_prometheus(run, path, &e), &e);
+	read_into(&prom, "drtest.prom");
+	holds(&prom, "# TYPE drtest_rpo_window_seconds gauge\ndrtest_rpo_window_seconds{scenario=\"failover\",ground=\"local\"} 1.88\n");
+	holds(&prom, "drtest_rto_seconds{scenario=\"failover\",ground=\"local\",part=\"redundant\"} 11.4\n");
+	holds(&prom, "drtest_checks{scenario=\"failover\",ground=\"local\",verdict=\"pass\"} 1\n");
+	holds(&prom, "name=\"a \\\"quoted\\\\ name <script>");
+	assert_null(strchr(prom.buf, '\x1b'));
+	assert_null(strstr(prom.buf, "text"));
+	strbuf_release(&prom);
+	free(path);
 }
 
 static void a_failed_check_is_told_with_its_evidence(void **unused)
@@ -574,6 +613,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_run_is_told_in_every_format),
 		TEST(faults_that_heal_progress_and_logs_are_told),
+		TEST(prometheus_gets_the_final_figures),
 		TEST(a_failed_check_is_told_with_its_evidence),
 		TEST(an_end_that_contradicts_its_checks_is_not_believed),
 		TEST(a_verdict_that_is_not_understood_is_unknown),

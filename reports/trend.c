@@ -1,0 +1,157 @@
+#include "reports/trend.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/base/xalloc.h"
+#include "reports/embedded.h"
+#include "reports/stats.h"
+#include "reports/text.h"
+
+#define WINDOW 7      /* runs of the moving median */
+#define ROWS_MAX 500  /* of the table */
+#define FIGURES_MAX 60
+
+/* The figures that are asked for first; the others follow by name. */
+static const char *const first[] = { "rpo_ms", "rpo_lost", "rto_ms", "rto_replay_ms", "redundant_ms", "load_tps", "load_p99_ms" };
+#define FIRST (sizeof(first) / sizeof(first[0]))
+
+static void number(struct strbuf *out, double v, bool comma)
+{
+	strbuf_addstr(out, comma ? "," : "");
+	if (isnan(v))
+		strbuf_addstr(out, "null");
+	else
+		strbuf_addf(out, "%.6g", v);
+}
+
+/* The median of a run and those before it, as many as the window holds. */
+static double moving(const double *v, size_t at)
+{
+	double window[WINDOW];
+	size_t n = 0;
+
+	for (size_t i = at + 1; i-- > 0 && n < WINDOW;)
+		if (!isnan(v[i]))
+			window[n++] = v[i];
+	return n >= 3 && !isnan(v[at]) ? stats_median(window, n) : NAN;
+}
+
+static void figure(const struct past_run *runs, size_t n, const char *name, bool comma, struct strbuf *data, struct strbuf *out)
+{
+	double *v = xcalloc(n, sizeof(*v)), *known = xcalloc(n, sizeof(*known));
+	char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
+	const char *unit = past_unit(name);
+	size_t known_n = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		v[i] = past_value(&runs[i], name);
+		if (!isnan(v[i]))
+			known[known_n++] = v[i];
+	}
+	strbuf_addf(data, "%s{\"unit\":\"%s\",\"pass\":[", comma ? "," : "", unit);
+	for (size_t i = 0; i < n; i++)
+		number(data, strcmp(runs[i].verdict, "pass") ? NAN : v[i], i > 0);
+	strbuf_addstr(data, "],\"other\":[");
+	for (size_t i = 0; i < n; i++)
+		number(data, strcmp(runs[i].verdict, "pass") ? v[i] : NAN, i > 0);
+	strbuf_addstr(data, "],\"median\":[");
+	for (size_t i = 0; i < n; i++)
+		number(data, moving(v, i), i > 0);
+	strbuf_addstr(data, "]}");
+	strbuf_addstr(out, "<div class=\"chart\"><div class=\"head\"><h3>");
+	text_html(out, name);
+	text_figure(b, stats_spread(known, known_n));
+	text_figure(c, known[known_n - 1]); /* sorted by now: the greatest */
+	text_figure(a, stats_median(known, known_n));
+	strbuf_addf(out, "</h3><span class=\"meta\">median %s, spread %s, greatest %s%s%s; %zu runs</span></div><div class=\"plot\" data-figure role=\"img\" "
+		    "aria-label=\"", a, b, c, *unit ? " " : "", unit, known_n);
+	text_html(out, name);
+	strbuf_addstr(out, " over time\"></div></div>\n");
+	free(v);
+	free(known);
+}
+
+static void table(const struct past_run *runs, size_t n, struct strbuf *out)
+{
+	char when[TEXT_NUMBER], text[TEXT_NUMBER];
+	size_t from = n > ROWS_MAX ? n - ROWS_MAX : 0;
+
+	strbuf_addstr(out, "<section><h2>Runs</h2><div class=\"scroll\"><table><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
+			   "<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th>drtest</th><th>Run</th></tr>\n");
+	for (size_t i = n; i-- > from;) {
+		const struct past_run *r = &runs[i];
+		double lost = past_value(r, "rpo_lost"), rpo = past_value(r, "rpo_ms"), rto = past_value(r, "rto_ms");
+		time_t t = (time_t)(r->started_ms / 1000);
+		struct tm tm;
+
+		when[0] = 0;
+		if (gmtime_r(&t, &tm))
+			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+		strbuf_addf(out, "<tr><td class=\"short\">%s</td><td><span class=\"tag ", when);
+		text_html(out, r->verdict);
+		strbuf_addstr(out, "\">");
+		text_html(out, r->verdict);
+		strbuf_addstr(out, "</span></td><td>");
+		text_html(out, r->seed);
+		strbuf_addf(out, "</td><td class=\"num\">%s</td>", isnan(lost) ? "" : text_count(text, (int64_t)lost));
+		strbuf_addf(out, "<td class=\"num\">%s</td>", isnan(rpo) ? "" : text_seconds(text, rpo / 1e3));
+		strbuf_addf(out, "<td class=\"num\">%s</td><td>", isnan(rto) ? "" : text_seconds(text, rto / 1e3));
+		text_html(out, r->drtest);
+		strbuf_addstr(out, "</td><td><a href=\"./");
+		text_html(out, r->name);
+		strbuf_addstr(out, "/report.html\">");
+		text_html(out, r->name);
+		strbuf_addstr(out, "</a></td></tr>\n");
+	}
+	strbuf_addstr(out, "</table></div>");
+	if (from)
+		strbuf_addf(out, "<p class=\"meta\">and %zu older ones</p>", from);
+	strbuf_addstr(out, "</section>\n");
+}
+
+void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out)
+{
+	struct strbuf data = STRBUF_INIT;
+	size_t names_n, shown = 0, pass = 0;
+	const char **names = past_names(runs, n, &names_n);
+
+	for (size_t i = 0; i < n; i++)
+		pass += !strcmp(runs[i].verdict, "pass");
+	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
+			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
+	text_html(out, title);
+	strbuf_addf(out, " · trend · drtest</title><style>%s\n%s</style></head>\n<body><main><header><div><h1>",
+		    (const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
+	text_html(out, title);
+	strbuf_addf(out, "</h1><p class=\"sentence\">%zu of %zu runs passed</p></div></header>\n<section id=\"trends\"><h2>Figures over time</h2>"
+			 "<p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, <i class=\"sw\" style=\"background:var(--fail)\"></i>did not. "
+			 "The line is the median of a run and the %d before it.</p>\n", pass, n, WINDOW - 1);
+	strbuf_addstr(&data, "{\"t\":[");
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&data, "%s%" PRId64, i ? "," : "", runs[i].started_ms / 1000);
+	strbuf_addstr(&data, "],\"figures\":[");
+	for (size_t i = 0; i < FIRST; i++)
+		for (size_t k = 0; k < names_n; k++)
+			if (!strcmp(names[k], first[i]))
+				figure(runs, n, names[k], shown++ > 0, &data, out);
+	for (size_t k = 0; k < names_n && shown < FIGURES_MAX; k++) {
+		bool asked = false;
+
+		for (size_t i = 0; i < FIRST; i++)
+			asked |= !strcmp(names[k], first[i]);
+		if (!asked)
+			figure(runs, n, names[k], shown++ > 0, &data, out);
+	}
+	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script></section>\n", data.buf);
+	table(runs, n, out);
+	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
+		    (const char *)embed_reports_vendor_uplot_LICENSE, (const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
+		    (const char *)embed_reports_trend_js);
+	free(names);
+	strbuf_release(&data);
+}

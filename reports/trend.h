@@ -1,0 +1,11 @@
+/* Figures over the nights: one page (HTML, opens without network) with a chart for each figure of the runs that are given. */
+#ifndef REPORTS_TREND_H
+#define REPORTS_TREND_H
+
+#include "harness/base/strbuf.h"
+#include "reports/past.h"
+
+/* runs: oldest first. Links go to NAME/report.html beside the page. */
+void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out);
+
+#endif
