@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cmd_run.h"
+#include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/xalloc.h"
 #include "harness/net/minio.h"
@@ -47,7 +48,8 @@ static int list_one(void *arg, const char *name, struct err *e)
 	size_t n = strlen(name);
 	struct runtime r = { .plan = true, .ground = "local" };
 	struct scenario s;
-	struct err why = ERR_INIT;
+	struct err why = ERR_INIT, none = ERR_INIT;
+	struct suite suite;
 	char *path;
 
 	(void)e;
@@ -55,6 +57,13 @@ static int list_one(void *arg, const char *name, struct err *e)
 		return 0;
 	path = xstrfmt("%s/%s", l->dir, name);
 	pthread_mutex_init(&r.lock, NULL);
+	if (suite_read(&suite, path, &none) == 0) {
+		printf("%s\n  %s\n  a suite of %zu runs: drtest suite %s\n", path, suite.sentence, suite.runs_n, path);
+		suite_release(&suite);
+		free(path);
+		return 0;
+	}
+	suite_release(&suite);
 	if (scenario_open(&s, path, &r, scenario_modules, &why) < 0) {
 		printf("%s\n  broken: %s\n", path, why.text);
 		l->broken++;

@@ -23,7 +23,7 @@ const struct runtime_module scenario_modules[] = { { "load", lua_load_open, NULL
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
-	"                  [--json] [--prometheus FILE]\n"
+	"                  [--json] [--prometheus FILE] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
 	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself)\n"
 	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
@@ -35,6 +35,7 @@ static const char help[] =
 	"  --timeout TIME    of the whole run, as 10m (30m)\n"
 	"  --json            prints result.json alone\n"
 	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects\n"
+	"  --folder-file FILE  gets the path of the run's folder, for scripts\n"
 	"Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment could not be set up, 4 unknown, 130 interrupted.\n";
 
 static int wrong(const char *option, const char *value, const char *want)
@@ -51,6 +52,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		{ "store", required_argument, NULL, 'S' }, { "plan", no_argument, NULL, 'p' },          { "keep", no_argument, NULL, 'k' },
 		{ "out", required_argument, NULL, 'd' },   { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
 		{ "prometheus", required_argument, NULL, 'P' },
+		{ "folder-file", required_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	size_t n_set = 0;
@@ -89,6 +91,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		case 'd': o->out = optarg; break;
 		case 'j': w->json = o->quiet = true; break;
 		case 'P': w->prometheus = optarg; break;
+		case 'F': w->folder_file = optarg; break;
 		case 'h': fputs(help, stdout); return -1;
 		default: fputs("drtest run --help tells the options\n", stderr); return -1 - EXIT_USAGE;
 		}
@@ -108,6 +111,8 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 
 	if (!dir)
 		return code;
+	if (w->folder_file && fs_write_atomic(w->folder_file, dir, strlen(dir), 0644, &h) < 0)
+		fprintf(stderr, "drtest: %s\n", h.text);
 	if (report_make(dir, &e) < 0 || (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
 		fprintf(stderr, "drtest: reports: %s\n", e.text);
 		code = code ? code : EXIT_ENV;

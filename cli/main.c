@@ -12,6 +12,7 @@
 #include "cli/cmd_report.h"
 #include "cli/cmd_run.h"
 #include "cli/cmd_sweep.h"
+#include "cli/cmd_suite.h"
 #include "cli/cmd_selftest.h"
 #include "cli/version.h"
 
@@ -22,6 +23,7 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "a scenario: run scenarios/failover.lua" },
 	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them" },
+	{ "suite", cmd_suite, "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua" },
 	{ "list", cmd_list, "the scenarios, what each does, its options" },
 	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it" },
 	{ "clean", cmd_clean, "removes what earlier runs left" },

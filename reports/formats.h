@@ -9,6 +9,8 @@
 
 void format_result_json(const struct run_model *m, struct strbuf *out);
 void format_junit(const struct run_model *m, struct strbuf *out);
+/* One <testsuite> of it, under a name of the caller's: for a file over several runs. */
+void format_junit_suite(const struct run_model *m, const char *name, struct strbuf *out);
 void format_html(const struct run_model *m, struct strbuf *out);
 void format_prometheus(const struct run_model *m, struct strbuf *out);
 void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);

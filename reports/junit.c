@@ -70,7 +70,7 @@ static void testcase(const struct run_model *m, const struct model_check *c, str
 	strbuf_addf(out, "</%s>\n    </testcase>\n", tag);
 }
 
-void format_junit(const struct run_model *m, struct strbuf *out)
+void format_junit_suite(const struct run_model *m, const char *name, struct strbuf *out)
 {
 	/* a run that reached no verdict of its own, or a bad one that no check explains */
 	bool run_error = m->verdict == OUTCOME_ERROR || m->verdict == OUTCOME_INTERRUPTED || !m->ended ||
@@ -83,8 +83,8 @@ void format_junit(const struct run_model *m, struct strbuf *out)
 		failed += m->checks[i].verdict == OUTCOME_FAIL;
 		unknown += m->checks[i].verdict == OUTCOME_UNKNOWN;
 	}
-	strbuf_addstr(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite");
-	attribute(out, "name", m->scenario[0] ? m->scenario : "run");
+	strbuf_addstr(out, "  <testsuite");
+	attribute(out, "name", name);
 	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"", m->checks_n + run_error, failed,
 		unknown + run_error, m->seconds);
 	if (run_model_time(m, 0, "%Y-%m-%dT%H:%M:%S", started, sizeof(started)))
@@ -111,5 +111,12 @@ void format_junit(const struct run_model *m, struct strbuf *out)
 		text_xml(out, why);
 		strbuf_addstr(out, "</error>\n    </testcase>\n");
 	}
-	strbuf_addstr(out, "  </testsuite>\n</testsuites>\n");
+	strbuf_addstr(out, "  </testsuite>\n");
+}
+
+void format_junit(const struct run_model *m, struct strbuf *out)
+{
+	strbuf_addstr(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+	format_junit_suite(m, m->scenario[0] ? m->scenario : "run", out);
+	strbuf_addstr(out, "</testsuites>\n");
 }

@@ -111,9 +111,10 @@ void samples_total(struct samples *s, enum series_kind kind, const char *name, d
 
 void samples_release(struct samples *s)
 {
-	for (size_t i = 0; i < s->series_n; i++) {
+	for (size_t i = 0; s && i < s->series_n; i++) {
 		free(s->series[i]->name);
 		free(s->series[i]);
 	}
-	s->series_n = 0;
+	if (s)
+		s->series_n = 0;
 }

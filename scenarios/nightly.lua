@@ -1,0 +1,17 @@
+-- The nightly: the failover drill with several seeds and under more load, held against the nights before.
+-- drtest suite scenarios/nightly.lua
+return {
+  suite = "nightly",
+  runs = {
+    { "failover", seeds = { 1, 2, 3, 4, 5 }, set = { soak = "20s" } },
+    { "failover", seeds = { 1, 2 },          set = { soak = "20s", rate = { 300, 600 }, workers = 20 } },
+  },
+  gate = {
+    baseline = "last:20", -- of the runs that passed, with the same options
+    "rpo_ms p95 <= 1.5x",
+    "rto_ms <= 1.3x",
+    "redundant_ms <= 1.5x",
+    "load_p99_ms <= 2x",
+    "rto_ms max <= 30s",
+  },
+}

@@ -1,0 +1,64 @@
+#!/bin/bash
+# Runs beside each other: suites, history, compare, trend, gate, Prometheus; a history that is locked or damaged spoils no run; what is
+# wrong with a suite's file or a rule is said in one line. Scenarios without servers: this is about what comes after a run.
+. "$(dirname "$0")/lib.sh"
+out=$scratch/runs
+cat >"$scratch/quick.lua" <<'L'
+-- No servers: a check that holds when told to.
+local scenario = require "drtest.scenario"
+return scenario { name = "quick", options = { holds = { true, "whether the check holds" }, ms = { 100, "a figure" } },
+  run = function(t, opt) t:step("check", function() t:figure("work_ms", opt.ms + t:draw(10)); t:check("it holds", opt.holds, "as told") end) end }
+L
+cat >"$scratch/night.lua" <<'L'
+-- A quick night.
+return { suite = "quick-night", runs = { { "quick", seeds = { 1, 2, 3 }, set = { ms = { 100, 200 } } } }, gate = { "work_ms <= 1.2x", "work_ms max <= 1000" } }
+L
+quick=("$DRTEST" run "$scratch/quick.lua" --store file --out "$out")
+
+expect "a suite tells its runs" 0 'run .*/quick.lua --seed 3 --set ms=200' "$DRTEST" suite "$scratch/night.lua" --plan
+expect "a suite runs them all" 0 'PASS +report: .*suite.html' "$DRTEST" suite "$scratch/night.lua" --out "$out" -- --store file
+suite=$(find "$out" -maxdepth 1 -name '*-suite-quick-night')
+for f in suite.html junit.xml suite.json; do [ -s "$suite/$f" ] && ok || bad "no $f"; done
+[ "$(grep -c '<testsuite ' "$suite/junit.xml")" = 6 ] && ok || bad "junit.xml has not six suites"
+grep -q 'too little history' "$scratch/out" && ok || bad "the gate did not say that it had too little history"
+expect "six runs are in the history" 0 'pass +quick +3 ' "$DRTEST" history --out "$out"
+[ "$(grep -c ' pass ' "$scratch/out")" = 6 ] && ok || bad "not six runs: $(cat "$scratch/out")"
+expect "the history for programs" 0 '"work_ms":1' "$DRTEST" history --out "$out" --json --last 4
+[ -s "$out/trend.html" ] && ok || bad "no trend.html"
+for i in 4 5 6; do "${quick[@]}" --seed $i --folder-file "$scratch/folder" >/dev/null 2>&1; done
+[ -f "$(cat "$scratch/folder")/report.html" ] && ok || bad "--folder-file names no run folder"
+expect "the gate holds" 0 '^holds +work_ms median' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x'
+expect "the gate's own limit" 1 '^BROKEN +work_ms' "$DRTEST" gate --out "$out" --rule 'work_ms <= 50ms'
+expect "too little history is told" 4 'too little history' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x' --baseline last:2 --scenario quick --min 50 --last 2 --any-options
+"${quick[@]}" --set holds=false >/dev/null 2>&1
+expect "a run that failed breaks the gate" 1 'did not pass: its verdict is fail' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x' --allow-unknown
+expect "compare" 0 'work_ms .*p = ' "$DRTEST" compare --out "$out" --all last:3 last:3
+expect "compare two folders" 0 'holds +true -> false|holds +false -> true|same|%' "$DRTEST" compare --all "$(cat "$scratch/folder")" "$(find "$out" -maxdepth 1 -name '*quick-42')"
+expect "trend" 0 'trend.html: 10 runs' "$DRTEST" trend --out "$out"
+expect "Prometheus' text" 0 '' "$DRTEST" report --prometheus "$scratch/p.prom" "$(cat "$scratch/folder")"
+grep -q '^drtest_passed{scenario="quick",ground="local"} 1$' "$scratch/p.prom" && ok || bad "p.prom: $(cat "$scratch/p.prom")"
+
+# the history never spoils a run
+head -c 5000 /dev/urandom >"$out/history.db"
+expect "a damaged history: the run passes" 0 'PASS' "${quick[@]}" --seed 7
+grep -q 'not in the history' "$scratch/out" && ok || bad "nothing was said of the damaged history: $(cat "$scratch/out")"
+expect "a damaged history is told" 3 'history --rebuild' "$DRTEST" history --out "$out"
+expect "and made again" 0 ': 11 runs' "$DRTEST" history --out "$out" --rebuild
+rm -f "$out/history.db"
+mkdir "$out/history.db"
+expect "no database can be there: the run passes" 0 'PASS' "${quick[@]}" --seed 9
+rmdir "$out/history.db"
+
+# what is wrong is said in one line
+expect "no such suite" 2 '^drtest suite: suite .*No such file' "$DRTEST" suite "$scratch/nothing.lua"
+expect "a scenario is no suite" 2 '^drtest suite: ' "$DRTEST" suite "$scratch/quick.lua"
+bad_suite() { printf '%s\n' "$2" >"$scratch/bad.lua"; expect "$1" 2 "^drtest suite: .*$3" "$DRTEST" suite "$scratch/bad.lua"; }
+bad_suite "an unknown field" 'return { suite = "x", runs = { { "quick" } }, gates = {} }' "no 'gates'"
+bad_suite "no runs" 'return { suite = "x", runs = {} }' 'has no run'
+bad_suite "a bad rule" 'return { suite = "x", runs = { { "quick" } }, gate = { "rpo_ms" } }' "rule 'rpo_ms'"
+bad_suite "a bad seed" 'return { suite = "x", runs = { { "quick", seeds = { "a" } } } }' "seed 'a'"
+bad_suite "too many" 'local s = {} for i = 1, 100 do s[i] = i end return { suite = "x", runs = { { "quick", seeds = s, set = { a = s } } } }' 'more than 1,000'
+bad_suite "no end" 'while true do end' 'without end'
+bad_suite "reaches out" 'os.execute("touch /tmp/never")' 'nil value'
+expect "a bad rule of the gate" 2 "^drtest gate: rule 'rto'" "$DRTEST" gate --rule rto
+expect "no such side" 2 '^drtest compare: ' "$DRTEST" compare "$scratch/none" "$scratch/none"
