@@ -14,7 +14,7 @@
 
 #define HEAD "-- What it is.\n-- In two lines.\nlocal scenario = require \"drtest.scenario\"\n"
 
-static const struct runtime_module no_modules[] = { { NULL, NULL } };
+static const struct runtime_module no_modules[] = { { .name = NULL } };
 
 struct world {
 	struct runtime r;
