@@ -39,6 +39,7 @@ chmod 755 "$scratch/bin/mariadbd" "$scratch"
 expect "MariaDB refuses to start" 3 "mariadbd ended.*unknown variable 'no-such-option=1'" env PATH="$scratch/bin:$PATH" "$DRTEST" run $n/waits.lua --out "$out"
 
 # MinIO dies in mid-run
+rm -f "$scratch/log"
 "$DRTEST" run $n/store_died.lua --out "$out" >"$scratch/log" 2>&1 &
 pid=$!
 wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"
@@ -48,6 +49,7 @@ wait $pid
 [ $? = 3 ] && grep -q 'the store died: MinIO ended by SIGKILL' "$scratch/log" && ok || bad "MinIO dies: $(cat "$scratch/log")"
 
 # a server dies by itself in mid-run
+rm -f "$scratch/log"
 "$DRTEST" run $n/waits.lua --out "$out" >"$scratch/log" 2>&1 &
 pid=$!
 wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"
@@ -60,6 +62,7 @@ nothing_left "died"
 # the disk of the run folder fills
 mkdir "$scratch/small"
 if mount -t tmpfs -o size=66m none "$scratch/small" 2>/dev/null; then
+	rm -f "$scratch/log"
 	"$DRTEST" run $n/waits.lua --out "$scratch/small" >"$scratch/log" 2>&1 &
 	pid=$!
 	wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"

@@ -51,7 +51,7 @@ nothing_left() {
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
-	until "$@"; do
+	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.01
 	done
