@@ -13,6 +13,8 @@
 #define LINES_MAX 50          /* of one kind */
 #define TXN_SLOTS ((size_t)1 << 22)
 #define OUTLOOK_START_MS 500
+#define META_LOOKS 10
+#define META_PAUSE_MS 20
 
 struct check {
 	const struct redo_check_opts *o;
@@ -53,45 +55,73 @@ static bool same_feed(const struct redo_name *a, const struct redo_name *b)
 	return !strcmp(a->changefeed, b->changefeed) && !strcmp(a->name_space, b->name_space);
 }
 
-static int whose(struct check *c, struct err *e)
+struct feeds {
+	struct redo_name *name;
+	size_t n;
+};
+
+static size_t feed_of(const struct feeds *f, const struct redo_name *name)
 {
-	struct redo_name *metas = NULL, *feeds = NULL;
-	size_t n_metas = 0, n_feeds = 0, k;
+	size_t k = 0;
+
+	while (k < f->n && !same_feed(&f->name[k], name))
+		k++;
+	return k;
+}
+
+/* The first log file of each changefeed that no meta covers; -1: error, else their number. */
+static int uncovered(struct check *c, struct feeds *files, struct feeds *lone, struct err *e)
+{
+	struct feeds metas = { 0 };
 	struct store_list l;
 
 	if (store_list(c->s, "", &l, e) < 0)
 		return -1;
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < l.n; i++) {
-			const char *slash = strrchr(l.objects[i].key, '/');
-			struct redo_name name;
+	files->n = lone->n = 0;
+	for (size_t i = 0; i < l.n; i++) {
+		const char *slash = strrchr(l.objects[i].key, '/');
+		struct redo_name name;
+		struct feeds *to;
 
-			if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) < 0 || name.kind == REDO_FILE_OTHER)
-				continue;
-			if (name.kind == REDO_FILE_META && !pass && name.changefeed[0] && l.objects[i].size_bytes) {
-				metas = xreallocarray(metas, n_metas + 1, sizeof(*metas));
-				metas[n_metas++] = name;
-			}
-			if (name.kind == REDO_FILE_META || !pass)
-				continue;
-			for (k = 0; k < n_feeds && !same_feed(&feeds[k], &name); k++)
-				;
-			if (k < n_feeds)
-				continue;
-			feeds = xreallocarray(feeds, n_feeds + 1, sizeof(*feeds));
-			feeds[n_feeds++] = name;
-			for (k = 0; k < n_metas && !same_feed(&metas[k], &name); k++)
-				;
-			if (k == n_metas)
-				find(c, REDO_BROKEN, 1, "%s: no meta covers the files of changefeed %s/%s", l.objects[i].key, name.name_space, name.changefeed);
-			if (n_feeds == 2)
-				find(c, REDO_BROKEN, 1, "files of two changefeeds, %s/%s and %s/%s, under one prefix: they would be replayed together",
-				     feeds[0].name_space, feeds[0].changefeed, name.name_space, name.changefeed);
+		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) < 0 || name.kind == REDO_FILE_OTHER || !name.changefeed[0] ||
+		    (name.kind == REDO_FILE_META && !l.objects[i].size_bytes))
+			continue;
+		to = name.kind == REDO_FILE_META ? &metas : files;
+		if (feed_of(to, &name) < to->n)
+			continue;
+		to->name = xreallocarray(to->name, to->n + 1, sizeof(*to->name));
+		to->name[to->n++] = name;
+	}
+	for (size_t i = 0; i < files->n; i++)
+		if (feed_of(&metas, &files->name[i]) == metas.n) {
+			lone->name = xreallocarray(lone->name, lone->n + 1, sizeof(*lone->name));
+			lone->name[lone->n++] = files->name[i];
 		}
 	store_list_release(&l);
-	free(metas);
-	free(feeds);
-	return 0;
+	free(metas.name);
+	return (int)lone->n;
+}
+
+static int whose(struct check *c, struct err *e)
+{
+	struct feeds files = { 0 }, lone = { 0 };
+	int rc = 1;
+
+	/* A live owner replaces its meta every 200 ms, and no list is taken in one instant: look again before anything is said. */
+	for (int i = 0; i < META_LOOKS && rc > 0; i++) {
+		rc = uncovered(c, &files, &lone, e);
+		if (rc > 0 && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
+			break;
+	}
+	for (size_t i = 0; i < lone.n && rc > 0; i++)
+		find(c, REDO_BROKEN, i + 1, "no meta covers the files of changefeed %s/%s (capture %s)", lone.name[i].name_space, lone.name[i].changefeed,
+		     lone.name[i].capture);
+	if (files.n > 1 && rc >= 0)
+		find(c, REDO_BROKEN, 1, "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together", files.n,
+		     files.name[0].name_space, files.name[0].changefeed, files.name[1].name_space, files.name[1].changefeed, files.n > 2 ? ", ..." : "");
+	free(files.name);
+	free(lone.name);
+	return rc < 0 ? -1 : 0;
 }
 
 /* ---- the files, one by one ---- */

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
 #include "harness/redo/sidecar.h"
 
 #define META_BYTES_MAX 4096
+#define META_PAUSE_MS 10
 #define META_TRIES 10 /* a live owner replaces its meta every 200 ms: a listed one may be gone */
 
 static const char *base_of(const char *key)
@@ -73,8 +75,12 @@ int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
 
 	if (!e)
 		e = &dropped;
-	for (int i = 0; i < META_TRIES && rc == 1; i++)
+	/* None at all may be a list that was taken while one replaced the other: no list is taken in one instant. */
+	for (int i = 0; i < META_TRIES && (rc == 1 || (rc == 0 && !found)); i++) {
+		if (i && !found && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
+			break;
 		rc = metas_once(s, m, &found, e);
+	}
 	if (rc < 0)
 		return -1;
 	if (!found)

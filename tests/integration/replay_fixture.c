@@ -243,7 +243,8 @@ void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned ty
 {
 	tso_t ts = fx_log_txn(l);
 	struct redo_event ev = { .kind = REDO_DDL,
-		                 .ddl = { .start_ts = ts - 1, .commit_ts = ts, .query = text(query), .type = type, .table = { text(db), text(table), 100, false } } };
+		                 .ddl = { .start_ts = ts - 1, .commit_ts = ts, .query = text(query), .type = type,
+		                          .table = { text(db), text(table), 100, false } } };
 
 	add(l, &ev);
 }

@@ -88,7 +88,8 @@ static void bank(void)
 	fx_must("DROP DATABASE IF EXISTS bank");
 	fx_must("CREATE DATABASE bank");
 	for (const char *t = "abc"; *t; t++) {
-		char *q = xstrfmt("CREATE TABLE bank.%c (id BIGINT PRIMARY KEY, v VARCHAR(100)) SELECT seq AS id, '100' AS v FROM bank.seq_0_to_%d", *t, ACCOUNTS - 1);
+		char *q = xstrfmt("CREATE TABLE bank.%c (id BIGINT PRIMARY KEY, v VARCHAR(100)) SELECT seq AS id, '100' AS v FROM bank.seq_0_to_%d", *t,
+		                  ACCOUNTS - 1);
 
 		fx_must(q);
 		free(q);

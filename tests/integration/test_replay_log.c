@@ -1,0 +1,365 @@
+/* Needs MariaDB: DDLs of all kinds across kills, broken and repeated records, points, zones, and logs that live while they are read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/base/rng.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/redo/check.h"
+#include "tests/integration/replay_fixture.h"
+
+/* ---- DDLs ---- */
+
+static void rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from, int upto, const char *before, const char *after)
+{
+	for (int i = from; i < upto; i++) {
+		fx_log_txn(l);
+		fx_log_row(l, db, table, how, i, before, after);
+	}
+}
+
+/* Each DDL stands between rows that fit only before or only after it. */
+static void story(struct fx_log *l)
+{
+	fx_log_ddl(l, "s", "", 1, "CREATE DATABASE s");
+	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	rows(l, "s", "t", 0, 0, 50, NULL, "one");
+	fx_log_ddl(l, "s", "t", 5, "ALTER TABLE t ADD COLUMN extra INT");
+	rows(l, "s", "t", FX_EXTRA, 50, 100, NULL, "one");
+	fx_log_ddl(l, "s", "t", 7, "CREATE INDEX by_v ON t (v)");
+	fx_log_ddl(l, "s", "t", 12, "ALTER TABLE t MODIFY COLUMN v VARCHAR(120)");
+	rows(l, "s", "t", FX_EXTRA, 50, 60, "one", "two");
+	fx_log_ddl(l, "s", "t", 6, "ALTER TABLE t DROP COLUMN extra");
+	rows(l, "s", "t", 0, 60, 70, "one", NULL);
+	fx_log_ddl(l, "s", "u", 14, "RENAME TABLE `s`.`t` TO `s`.`u`");
+	rows(l, "s", "u", 0, 70, 80, "one", "three");
+	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))"); /* the name again, for another table */
+	rows(l, "s", "t", 0, 0, 30, NULL, "other");
+	fx_log_ddl(l, "s", "t", 11, "TRUNCATE TABLE t");
+	rows(l, "s", "t", 0, 5, 10, NULL, "after");
+	fx_log_ddl(l, "s", "p", 3, "CREATE TABLE p (id BIGINT PRIMARY KEY, v VARCHAR(100)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10),"
+	                           " PARTITION p1 VALUES LESS THAN (1000))");
+	fx_log_ddl(l, "s", "x", 3, "CREATE TABLE x (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	rows(l, "s", "p", 0, 0, 20, NULL, "in p");
+	rows(l, "s", "x", 0, 0, 3, NULL, "in x");
+	fx_log_ddl(l, "s", "p", 42, "ALTER TABLE `s`.`p` EXCHANGE PARTITION `p0` WITH TABLE `s`.`x`");
+	rows(l, "s", "x", 0, 0, 10, "in p", "was in p");
+	rows(l, "s", "p", 0, 0, 3, "in x", "was in x");
+	fx_log_ddl(l, "s", "p", 19, "ALTER TABLE p ADD PARTITION (PARTITION p2 VALUES LESS THAN MAXVALUE)");
+	rows(l, "s", "p", 0, 5000, 5010, NULL, "in p2");
+	fx_log_ddl(l, "s", "p", 23, "ALTER TABLE p TRUNCATE PARTITION p1");
+	fx_log_ddl(l, "s", "u", 8, "DROP INDEX by_v ON u");
+	fx_log_ddl(l, "gone", "", 1, "CREATE DATABASE gone");
+	fx_log_ddl(l, "gone", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	rows(l, "gone", "t", 0, 0, 5, NULL, "gone");
+	fx_log_ddl(l, "gone", "t", 4, "DROP TABLE `gone`.`t`");
+	fx_log_ddl(l, "gone", "", 2, "DROP DATABASE gone");
+	rows(l, "s", "u", 0, 80, 90, "one", "last");
+	fx_log_end(l);
+}
+
+static char *story_state(void)
+{
+	return fx_value("SELECT CONCAT_WS(' | ', (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.u), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.t),"
+	                " (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.p), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.x),"
+	                " (SELECT GROUP_CONCAT(TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_KEY ORDER BY TABLE_NAME, ORDINAL_POSITION)"
+	                " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 's'), (SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE"
+	                " SCHEMA_NAME = 'gone'))");
+}
+
+static void forget_story(void)
+{
+	fx_must("DROP DATABASE IF EXISTS s");
+	fx_must("DROP DATABASE IF EXISTS gone");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+}
+
+static void ddls_are_done_once_also_across_kills(void **mode)
+{
+	enum replay_mode how = *(enum replay_mode *)*mode;
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	struct rng rng;
+	char *want, *got;
+
+	rng_seed(&rng, 21 + how);
+	fx_must("SET SESSION group_concat_max_len = 1000000");
+	fx_log_begin(&l, "story");
+	story(&l);
+	forget_story();
+	if (fx_replay(l.dir, how, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.ddls, 19);
+	want = story_state();
+	assert_non_null(strstr(want, "80last"));
+	assert_null(strstr(want, "10in p")); /* its partition was truncated */
+	assert_non_null(strstr(want, "5000in p2"));
+	assert_non_null(strstr(want, "9was in p"));
+	for (int round = 0; round < 6; round++) {
+		forget_story();
+		for (int kills = 0; kills < 6; kills++) {
+			pid_t pid;
+
+			fflush(NULL);
+			pid = fork();
+			assert_true(pid >= 0);
+			if (pid == 0) {
+				fx_replay(l.dir, how, &st, &e);
+				_exit(0);
+			}
+			usleep((useconds_t)(10000 + rng_below(&rng, 120000)));
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+		if (fx_replay(l.dir, how, &st, &e) < 0)
+			fail_msg("round %d: %s", round, e.text);
+		got = story_state();
+		assert_string_equal(got, want);
+		free(got);
+	}
+	free(want);
+	fx_log_free(&l);
+}
+
+/* ---- what is missing, and what is there twice ---- */
+
+static void make_chain(struct fx_log *l, const char *name, int without)
+{
+	fx_log_begin(l, name);
+	for (int step = 0; step < 5; step++)
+		for (int id = 0; id < 10; id++) {
+			char *before = step ? xstrfmt("step %d", step - 1) : NULL, *after = xstrfmt("step %d", step);
+
+			fx_log_txn(l);
+			if (without != step * 10 + id)
+				fx_log_row(l, "ch", "t", 0, id, before, after);
+			free(before);
+			free(after);
+		}
+	fx_log_end(l);
+}
+
+static void a_missing_record_is_found_before_the_first_write(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	(void)unused;
+	fx_must("DROP DATABASE IF EXISTS ch");
+	fx_must("CREATE DATABASE ch");
+	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	make_chain(&l, "chain-cut", 24);
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_BAD_DATA);
+	assert_non_null(strstr(e.text, "ch.t, key (id=4)"));
+	got = fx_value("SELECT COUNT(*) FROM ch.t");
+	assert_string_equal(got, "0");
+	free(got);
+	o.allow_gap = true;
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.chain_breaks, 1);
+	got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
+	assert_string_equal(got, "10");
+	free(got);
+	fx_log_free(&l);
+}
+
+static void a_repeated_record_is_no_gap(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct strbuf body = STRBUF_INIT, key = STRBUF_INIT;
+	struct replay_stats st;
+	struct redo_files files;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+
+	(void)unused;
+	make_chain(&l, "chain-twice", -1);
+	assert_int_equal(redo_list_files(l.store, &files, &e), 0);
+	assert_int_equal(files.n, 1);
+	assert_true(files.f[0].sidecar);
+	assert_int_equal(store_get(l.store, files.f[0].key, 1 << 20, &body, &e), 0);
+	snprintf(files.f[0].name.uuid, sizeof(files.f[0].name.uuid), "another");
+	redo_name_format(&key, &files.f[0].name);
+	assert_int_equal(store_put(l.store, key.buf, body.buf, body.len, &e), 0);
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.rows, 100);
+	assert_int_equal(st.keys, 10);
+	strbuf_release(&body);
+	strbuf_release(&key);
+	redo_files_release(&files);
+	fx_log_free(&l);
+}
+
+/* ---- points and zones ---- */
+
+static void until_stops_earlier_and_never_later(void **mode)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = *(enum replay_mode *)*mode, .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	fx_must("DROP DATABASE IF EXISTS ch");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE ch");
+	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	make_chain(&l, "until", -1);
+	o.until = l.ts - tso_make(15, 0);
+	for (int i = 0; i < 2; i++) {
+		if (replay_run(l.store, &o, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		got = fx_value("SELECT CONCAT_WS(' ', SUM(v = 'step 2'), SUM(v = 'step 3'), COUNT(*)) FROM ch.t");
+		assert_string_equal(got, "5 5 10");
+		assert_int_equal(st.point, o.until);
+		free(got);
+	}
+	o.until = l.ts + 1;
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	o.until = 0;
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
+	assert_string_equal(got, "10");
+	free(got);
+	fx_log_free(&l);
+}
+
+static void a_foreign_log_with_timestamps_asks_for_its_zone(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct store *log = fx_open("tests/fixtures/redo/small/log");
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	char *got;
+
+	(void)unused;
+	fx_forget();
+	fx_source("tests/fixtures/redo/small/initial.sql");
+	assert_int_equal(replay_run(log, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	assert_non_null(strstr(e.text, "time zone"));
+	got = fx_value("SELECT COUNT(*) FROM redo_small.t_types");
+	assert_string_equal(got, "0");
+	free(got);
+	o.time_zone = "+08:00";
+	if (replay_run(log, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	store_free(log);
+}
+
+/* ---- a log that lives ---- */
+
+struct living {
+	struct fx_log l;
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic int collected, files;
+};
+
+/* Flushes, moves the meta on and collects far more often than TiCDC does. */
+static void *live(void *arg)
+{
+	struct living *w = arg;
+	struct err e = ERR_INIT;
+
+	for (int n = 0; !w->stop; n++) {
+		tso_t checkpoint = w->l.ts;
+
+		for (int i = 0; i < 10; i++) {
+			char *before = n ? xstrfmt("step %d", n - 1) : NULL, *after = xstrfmt("step %d", n);
+
+			fx_log_txn(&w->l);
+			fx_log_row(&w->l, "live", "t", 0, i, before, after);
+			free(before);
+			free(after);
+			if (i % 4 == 3)
+				fx_log_flush(&w->l);
+		}
+		fx_log_flush(&w->l);
+		w->files += 3;
+		if (redo_writer_meta(w->l.writer, &(struct redo_meta){ .checkpoint_ts = checkpoint, .resolved_ts = w->l.ts }, &e) < 0)
+			break;
+		w->collected += redo_writer_collect(w->l.writer, checkpoint, &e);
+	}
+	return NULL;
+}
+
+static void tell(void *arg, enum redo_finding what, const char *line)
+{
+	(void)arg;
+	if (what == REDO_BROKEN)
+		printf("false alarm: %s\n", line);
+}
+
+static void a_log_that_lives_is_read_without_a_false_gap(void **unused)
+{
+	struct redo_check_opts co = { .tmp_dir = test_server_dir(fx.server), .finding = tell };
+	struct replay_opts o = { .dry_run = true, .tmp_dir = test_server_dir(fx.server) };
+	struct living w = { 0 };
+	struct deadline d;
+	struct err e = ERR_INIT;
+	int checks = 0;
+
+	(void)unused;
+	fx_log_begin(&w.l, "living");
+	fx_log_txn(&w.l);
+	fx_log_end(&w.l);
+	pthread_create(&w.thread, NULL, live, &w);
+	for (d = deadline_in_ms(4000); !deadline_passed(d); checks++) {
+		struct redo_check_result r;
+		struct redo_outlook look;
+		struct replay_stats st;
+
+		if (redo_check(w.l.store, &co, &r, &e) < 0 || replay_run(w.l.store, &o, &st, &e) < 0 || redo_outlook(w.l.store, &look, &e) < 0)
+			fail_msg("check %d: %s", checks, e.text);
+		assert_int_equal(r.broken, 0);
+		assert_int_equal(st.rows % 10, 0); /* the writer's meta is at the end of ten: fewer would be a missed file */
+	}
+	w.stop = true;
+	pthread_join(w.thread, NULL);
+	printf("%d readings while %d files were written and %d collected\n", checks, w.files, w.collected);
+	assert_true(checks > 0 && w.collected > 10);
+	fx_log_free(&w.l);
+}
+
+int main(void)
+{
+	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
+	const struct CMUnitTest tests[] = {
+		{ "ddls_are_done_once_also_across_kills_merge", ddls_are_done_once_also_across_kills, NULL, NULL, &merge },
+		{ "ddls_are_done_once_also_across_kills_txn", ddls_are_done_once_also_across_kills, NULL, NULL, &txn },
+		cmocka_unit_test(a_missing_record_is_found_before_the_first_write),
+		cmocka_unit_test(a_repeated_record_is_no_gap),
+		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later, NULL, NULL, &merge },
+		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later, NULL, NULL, &txn },
+		cmocka_unit_test(a_foreign_log_with_timestamps_asks_for_its_zone),
+		cmocka_unit_test(a_log_that_lives_is_read_without_a_false_gap),
+	};
+	int rc;
+
+	fx_start();
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	fx_end();
+	return rc;
+}
