@@ -128,7 +128,7 @@ tests:
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/tsan SAN=thread tsan-tests
 .PHONY: fuzzers tsan-tests
 fuzzers: $(FUZZ)
-tsan-tests: $(filter $(BUILD)/tests/unit/workloads/%,$(UNIT))
+tsan-tests: $(filter $(BUILD)/tests/unit/workloads/%,$(UNIT)) $(BUILD)/tests/integration/test_loads
 
 fuzz-replay: $(FUZZ)
 	@set -e; for f in $(FUZZ); do echo "  replay $$f"; $$f tests/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//)/*; done

@@ -85,7 +85,7 @@ static void it_keeps_its_rate_and_records_each_transaction(void **state)
 {
 	struct load *l = make(200, 10, "rate", false);
 	struct tally t = { 0 };
-	struct load_stats st;
+	struct load_stats st = { 0 };
 	struct hist h;
 	struct err e = ERR_INIT;
 	struct sql *s;

@@ -95,8 +95,10 @@ static void each_load_runs_in_each_protocol_and_its_transactions_are_all_there(v
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
+			if (i % 3 != (size_t)protocol && i > 1) /* the first two in all, the others in one each */
+				continue;
 			struct load *l = prepared(names[i], (enum load_protocol)protocol, true, NULL);
-			struct load_stats st = run(l, 150);
+			struct load_stats st = run(l, 120);
 			struct sql *s = test_server_connect(server);
 			struct tally t = { 0 };
 			uint64_t rows;
