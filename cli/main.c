@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd_backup.h"
+#include "cli/cmd_capacity.h"
 #include "cli/cmd_diff.h"
 #include "cli/cmd_feed.h"
 #include "cli/cmd_ground.h"
@@ -37,6 +38,7 @@ static const struct {
 	{ "restore", cmd_restore, "a backup into an empty server" },
 	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught" },
 	{ "diff", cmd_diff, "compare two servers down to the row" },
+	{ "capacity", cmd_capacity, "the highest rate that still meets a target, and the curve up to it" },
 	{ "load", cmd_load, "a write load on its own: prepare, run, cleanup" },
 	{ "feed", cmd_feed, "the changefeed on its own" },
 };

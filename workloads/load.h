@@ -11,7 +11,7 @@
 #include "harness/sql/sql.h"
 #include "harness/verify/audit_model.h"
 
-enum load_pace { LOAD_CLOSED, LOAD_POISSON, LOAD_EVEN };
+enum load_pace { LOAD_POISSON, LOAD_EVEN }; /* the gaps between due times, where there is a rate */
 enum load_protocol {
 	LOAD_PREPARED,   /* each statement prepared when a connection first uses it */
 	LOAD_TEXT,

@@ -7,6 +7,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/run/lua_cluster.h"
+#include "harness/run/lua_json.h"
 #include "harness/run/runtime.h"
 #include "workloads/load.h"
 
@@ -24,6 +25,10 @@ struct lua_load {
 	struct hist before, now;
 	uint64_t acked_before;
 	int64_t before_ns;
+	/* load:window()'s */
+	struct load_stats mark;
+	struct hist marked[3], latest[3];
+	int64_t mark_ns;
 };
 /* What the runtime owns outlives Lua's collector: the userdata points to it. */
 struct face {
@@ -113,6 +118,14 @@ static int prepare(lua_State *L)
 	return 0;
 }
 
+static void mark(struct lua_load *l)
+{
+	l->mark = (struct load_stats){ .latency = &l->latest[0], .queue = &l->latest[1], .service = &l->latest[2] };
+	load_get_stats(l->load, &l->mark);
+	memcpy(l->marked, l->latest, sizeof(l->marked));
+	l->mark_ns = clock_mono_ns();
+}
+
 static int start(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -130,6 +143,7 @@ static int start(lua_State *L)
 	l->on = on;
 	l->running = true;
 	on->writer = l->name;
+	mark(l);
 	return 0;
 }
 
@@ -150,6 +164,121 @@ static int stop(lua_State *L)
 		return runtime_raise(L, &e);
 	}
 	return 0;
+}
+
+/* load:resume { on = other }: from where it runs to another cluster, sequences going on. */
+static int resume(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+
+	if (l->running || (runtime_planning(runtime_of(L)) && l->on)) {
+		lua_pushcfunction(L, stop);
+		lua_pushvalue(L, 1);
+		lua_call(L, 1, 0);
+	}
+	return start(L);
+}
+
+static void number(lua_State *L, const char *name, double value)
+{
+	lua_pushnumber(L, value);
+	lua_setfield(L, -2, name);
+}
+
+/* load:window(): what happened since the last call, or the start. Latencies in ms, from the due time. */
+static int window(lua_State *L)
+{
+	static const struct { const char *name; double q; } quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 }, { "p999", 0.999 } };
+	static const char *const parts[] = { "", "queue_", "service_" };
+	struct lua_load *l = check_load(L);
+	struct load_stats before = l->mark;
+	struct hist was[3];
+	double seconds;
+
+	lua_newtable(L);
+	if (!l->load) { /* a plan */
+		number(L, "seconds", 0);
+		return 1;
+	}
+	memcpy(was, l->marked, sizeof(was));
+	seconds = (double)(clock_mono_ns() - l->mark_ns) / 1e9;
+	mark(l);
+	number(L, "seconds", seconds);
+	number(L, "rate", load_rate(l->load));
+	number(L, "started", (double)(l->mark.started - before.started));
+	number(L, "acked", (double)(l->mark.acked - before.acked));
+	number(L, "failed", (double)(l->mark.failed - before.failed));
+	number(L, "retried", (double)(l->mark.retried - before.retried));
+	number(L, "unknown", (double)(l->mark.unknown - before.unknown));
+	number(L, "backlog", (double)l->mark.backlog);
+	number(L, "tps", seconds > 0 ? (double)(l->mark.acked - before.acked) / seconds : 0);
+	for (int i = 0; i < 3; i++) {
+		char name[32];
+
+		hist_subtract(&l->latest[i], &was[i]);
+		for (size_t k = 0; k < sizeof(quantiles) / sizeof(*quantiles); k++) {
+			snprintf(name, sizeof(name), "%s%s", parts[i], quantiles[k].name);
+			number(L, name, (double)hist_quantile_us(&l->latest[i], quantiles[k].q) / 1e3);
+		}
+		snprintf(name, sizeof(name), "%smax", parts[i]);
+		number(L, name, (double)l->latest[i].max_us / 1e3);
+	}
+	return 1;
+}
+
+struct conditions {
+	unsigned held, broken;
+	struct strbuf first;
+	json_t *findings;
+};
+static void condition(void *arg, const char *name, const char *rows)
+{
+	struct conditions *c = arg;
+
+	if (!*rows) {
+		c->held++;
+		return;
+	}
+	if (!c->broken++)
+		strbuf_addf(&c->first, "%s: found %.200s", name, rows);
+	json_array_append_new(c->findings, json_pack("{s:s,s:s,s:s}", "kind", "broken condition", "expected", name, "found", rows));
+}
+
+/* load:checks { on = cluster }: the load's own conditions, as a result that t:check takes. */
+static int checks(lua_State *L)
+{
+	struct lua_load *l = check_load(L);
+	struct lua_cluster *on = target(L, "load:checks");
+	struct conditions c = { .first = STRBUF_INIT, .findings = NULL };
+	int64_t start_ns = clock_mono_ns();
+	struct err e = ERR_INIT;
+	char text[1200];
+	int rc = 0;
+
+	if (!runtime_plan(runtime_of(L), "load %s: its conditions on %s", l->name, on->name)) {
+		c.findings = json_array();
+		rc = load_check(l->load, cluster_endpoint(on->c), condition, &c, &e);
+	}
+	lua_newtable(L);
+	lua_pushstring(L, rc < 0 ? "unknown" : c.broken ? "fail" : "pass");
+	lua_setfield(L, -2, "verdict");
+	if (rc < 0)
+		snprintf(text, sizeof(text), "could not tell: %s", e.text);
+	else if (c.broken)
+		snprintf(text, sizeof(text), "%u of %u conditions are broken; %s", c.broken, c.held + c.broken, c.first.buf);
+	else
+		snprintf(text, sizeof(text), "all %u conditions hold", c.held);
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, "evidence");
+	if (c.broken) {
+		lua_json_push(L, c.findings); /* takes it over */
+		lua_setfield(L, -2, "findings");
+	} else {
+		json_decref(c.findings);
+	}
+	number(L, "seconds", (double)(clock_mono_ns() - start_ns) / 1e9);
+	strbuf_release(&c.first);
+	return 1;
 }
 
 /* Waits until the service's loss is seen: every worker has lost its connection. */
@@ -237,7 +366,7 @@ static int load_text(lua_State *L)
 
 /* A scenario's load has its own fields and those of the load file: whatever is not below goes to it as text. */
 static const char *const known[] = { "db", "workers", "tables", "load_tables", "table_size", "rate", "pace", "rand_type", "ledger_rows",
-	"reconnect" };
+	"reconnect", "protocol", "backlog_max", "events" };
 
 static size_t own_options(lua_State *L, char **set)
 {
@@ -273,7 +402,8 @@ static int make(lua_State *L)
 	struct runtime *r = runtime_of(L);
 	struct load_opts o = { .seed = runtime_seed(r), .ledger_rows = true, .stop_on_lost = true };
 	int64_t workers = 10, tables = 1, load_tables = 0, size = 10000;
-	const char *pace = "poisson";
+	int64_t backlog = 0, events = 0;
+	const char *pace = "poisson", *protocol = "prepared";
 	bool reconnect = false;
 	char *set[SETS_MAX + 1] = { NULL };
 	struct lua_load *l;
@@ -289,12 +419,29 @@ static int make(lua_State *L)
 	o.name = lua_tostring(L, -1);
 	n = own_options(L, set);
 	runtime_fields(L, 1, "t:load", (struct field[]){ { "db", FIELD_TEXT, &o.db }, { "workers", FIELD_WHOLE, &workers }, { "tables", FIELD_WHOLE, &tables },
-		{ "load_tables", FIELD_WHOLE, &load_tables }, { "table_size", FIELD_WHOLE, &size }, { "rate", FIELD_NUMBER, &o.rate },
+		{ "load_tables", FIELD_WHOLE, &load_tables }, { "table_size", FIELD_WHOLE, &size }, { "rate", FIELD_ANY, NULL },
+		{ "protocol", FIELD_TEXT, &protocol }, { "backlog_max", FIELD_WHOLE, &backlog },
+		{ "events", FIELD_WHOLE, &events },
 		{ "pace", FIELD_TEXT, &pace }, { "rand_type", FIELD_TEXT, &o.rand_type }, { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
 		{ "reconnect", FIELD_FLAG, &reconnect }, { NULL, 0, NULL } });
 	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
 		runtime_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
+	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 && strcmp(protocol, "one packet") != 0)
+		runtime_usage(L, "t:load: protocol is \"prepared\", \"text\" or \"one packet\", not \"%s\"", protocol);
+	if (backlog < 0 || events < 0)
+		runtime_usage(L, "t:load: backlog_max and events are at least 0");
+	/* a number, or steps and ramps as text; the value stays on the stack as long as its text is used */
+	lua_getfield(L, 1, "rate");
+	if (lua_type(L, -1) == LUA_TSTRING)
+		o.rate_plan = lua_tostring(L, -1);
+	else if (lua_type(L, -1) == LUA_TNUMBER)
+		o.rate = lua_tonumber(L, -1);
+	else if (!lua_isnil(L, -1))
+		runtime_usage(L, "t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
+	o.protocol = *protocol == 'p' ? LOAD_PREPARED : *protocol == 't' ? LOAD_TEXT : LOAD_ONE_PACKET;
+	o.backlog_max = (uint64_t)backlog;
+	o.events = (uint64_t)events;
 	l = xcalloc(1, sizeof(*l));
 	snprintf(l->name, sizeof(l->name), "%s", o.name);
 	runtime_own(r, &ops, l);
@@ -302,7 +449,7 @@ static int make(lua_State *L)
 	o.tables = (unsigned)tables;
 	o.load_tables = (unsigned)load_tables;
 	o.table_size = size;
-	o.pace = !o.rate ? LOAD_CLOSED : *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
+	o.pace = *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
 	o.set = (const char *const *)set;
 	l->ledger_dir = xstrfmt("%s/ledger", runtime_dir(r));
 	if (runtime_planning(r)) {
@@ -334,6 +481,7 @@ int lua_load_open(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost },
 		{ "stats", stats }, { "first_ack", first_ack }, { "rate", rate },
+		{ "resume", resume }, { "window", window }, { "checks", checks },
 		{ NULL, NULL },
 	};
 

@@ -1,0 +1,172 @@
+-- How much can the pair of clusters take? The rate is raised until a target breaks, then narrowed down: the highest rate that holds, with its curve.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+-- "p99<50ms,lag<5s": what has to hold. Times in ms.
+local function parse(target)
+  local list = {}
+  for part in (target .. ","):gmatch("([^,]*),") do
+    local name, bound = part:match("^%s*([%a%d]+)%s*<%s*([%d.]+%a*)%s*$")
+    local number, unit = (bound or ""):match("^([%d.]+)(%a*)$")
+    local factor = ({ ms = 1, s = 1000, m = 60000, [""] = 1000 })[unit]
+    local known = ({ p50 = true, p95 = true, p99 = true, p999 = true, max = true, lag = true, rpo = true })[name]
+    if not known or not factor or not tonumber(number) then
+      error(("target '%s' is not one of p50, p95, p99, p999, max, lag, rpo below a time, as p99<50ms,lag<5s"):format(part), 0)
+    end
+    list[#list + 1] = { name = name, ms = tonumber(number) * factor, text = name .. "<" .. bound }
+  end
+  return list
+end
+
+local function duration_ms(s)
+  local n, unit = s:match("^([%d.]+)(%a*)$")
+  return tonumber(n) * ({ ms = 1, s = 1000, m = 60000, h = 3600000, [""] = 1000 })[unit]
+end
+
+local FLUSHES = 3      -- the lag goes up and down with the changefeed's flush, 2 s apart: a step sees it three times
+local FLUSH_MS = 2000
+local ABOVE_P99 = 10   -- of 1,000 transactions ten lie above the p99: fewer would be chance
+
+return scenario {
+  name = "capacity",
+  options = {
+    target     = { "p99<50ms,lag<5s", "what has to hold: p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo, below a time" },
+    from       = { 50,    "the rate that the search begins at, transactions per second" },
+    to         = { 20000, "the rate that it does not go beyond" },
+    precision  = { 10,    "percent: how near the knee is to be found" },
+    hold       = { "8s",  "how long a rate is held at least" },
+    workers    = { 50,    "connections of the load" },
+    load       = { "oltp_write_only", "the load" },
+    tables     = { 4,     "tables to prepare" },
+    table_size = { 10000, "rows of each" },
+    rand_type  = { "uniform", "the ids' distribution" },
+  },
+  run = function(t, opt)
+    local targets = parse(opt.target)
+    local store, primary, secondary, load, feed
+    local curve = {}
+
+    t:step("set up, full copy, changefeed", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { opt.load, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.from, rand_type = opt.rand_type,
+                      reconnect = true, backlog_max = 100000000 }
+      load:prepare { on = primary }
+      primary:set_gc(false)
+      local backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "capacity", sink = secondary, start_ts = backup.ts, redo = store:url "redo/capacity" }
+      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lag_ms() < 5000 end)
+      load:start { on = primary }
+      return ("%s  %s  %s workers, target %s"):format(tostring(primary), tostring(secondary), opt.workers, opt.target)
+    end)
+
+    -- How far behind its resolvedTs the primary is: a replay, if it died now, would reach that point. On one clock with lag.
+    local function behind()
+      local status = feed:status()
+      local lag = status.lag_ms
+      return lag, math.max(0, lag - (status.resolved_ts:ms() - status.checkpoint_ts:ms()))
+    end
+
+    -- One rate, held; what was seen, and what broke ("" nothing).
+    local function hold(rate)
+      local ms = math.max(duration_ms(opt.hold), FLUSHES * FLUSH_MS, ABOVE_P99 * 100 * 1000 / rate)
+      load:rate(rate)
+      t:sleep "1s" -- the rate before is over
+      if t:planning() then
+        t:sleep(("%dms"):format(ms))
+        return { rate = rate, lag = 0, rpo = 0, broke = "" }
+      end
+      load:window()
+      local seen = { rate = rate, lag = 0, rpo = 0, seconds = 0 }
+      local lag_first
+      for _ = 1, math.ceil(ms / 500) do
+        t:sleep "500ms"
+        local lag, rpo = behind()
+        lag_first = lag_first or lag
+        seen.lag, seen.rpo = math.max(seen.lag, lag), math.max(seen.rpo, rpo)
+        seen.lag_last = lag
+      end
+      for name, value in pairs(load:window()) do seen[name] = seen[name] or value end
+      seen.rate, seen.broke = rate, ""
+      for _, target in ipairs(targets) do
+        if (seen[target.name] or 0) >= target.ms then seen.broke = seen.broke .. (seen.broke == "" and "" or ", ") .. target.text end
+      end
+      -- a queue that only grows would break any latency if one waited: it counts as broken now
+      if (seen.backlog or 0) > rate / 2 then seen.broke = seen.broke .. (seen.broke == "" and "" or ", ") .. "keeps up" end
+      return seen
+    end
+
+    local function line(s)
+      return ("%s/s: p50 %.1f ms, p99 %.1f ms, lag %s, if the primary died now: %s (%s transactions) lost  %s"):format(
+        text.commas(math.floor((s.tps or 0) + 0.5)), s.p50 or 0, s.p99 or 0, text.seconds(s.lag / 1000), text.seconds(s.rpo / 1000),
+        text.commas(math.floor((s.tps or 0) * s.rpo / 1000 + 0.5)), s.broke == "" and "holds" or "breaks " .. s.broke)
+    end
+
+    -- After a rate that was too much: until queue and lag are gone.
+    local function recover()
+      load:rate(opt.from)
+      t:eventually("queue and lag are gone", "5m", function()
+        return load:stats().backlog < opt.from and feed:lag_ms() < 5000
+      end)
+    end
+
+    local function probe(rate)
+      local seen
+      t:step(("hold %s/s"):format(text.commas(rate)), function()
+        seen = hold(rate)
+        local again = ""
+        if seen.broke ~= "" then -- once may be chance (a checkpoint, a neighbour): what breaks a rate breaks it twice
+          recover()
+          local first = seen.broke
+          seen = hold(rate)
+          again = seen.broke == "" and (" (at the second try; the first broke %s)"):format(first) or " (twice)"
+          if seen.broke ~= "" then recover() end
+        end
+        curve[#curve + 1] = seen
+        return line(seen) .. again
+      end)
+      return seen
+    end
+
+    local best, broken
+    local rate = opt.from
+    while not broken do -- doubling finds the two rates that the knee is between
+      local seen = probe(rate)
+      if t:planning() then break end
+      if seen.broke == "" then best = seen else broken = seen end
+      if rate >= opt.to then break end
+      rate = math.min(rate * 2, opt.to)
+    end
+    while best and broken and broken.rate > best.rate * (1 + opt.precision / 100) do
+      local middle = math.floor((best.rate + broken.rate) / 2 + 0.5)
+      if middle <= best.rate or middle >= broken.rate then break end
+      local seen = probe(middle)
+      if seen.broke == "" then best = seen else broken = seen end
+    end
+    load:stop()
+    if t:planning() then return end
+
+    t:step("the knee", function()
+      table.sort(curve, function(a, b) return a.rate < b.rate end)
+      for _, s in ipairs(curve) do t:note(line(s)) end
+      t:figure("target", opt.target)
+      local lines = {}
+      for i, s in ipairs(curve) do
+        lines[i] = ("{\"rate\":%d,\"tps\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"lag_ms\":%d,\"rpo_ms\":%d,\"broke\":\"%s\"}"):format(s.rate, s.tps, s.p50,
+          s.p99, s.lag, s.rpo, s.broke)
+      end
+      t:figure("curve", "[" .. table.concat(lines, ",") .. "]")
+      t:check("a rate holds the target", best ~= nil, best and line(best) or "not even " .. line(curve[1]))
+      if not best then return end
+      t:figure("capacity_tps", best.rate)
+      t:figure("capacity_p99_ms", best.p99)
+      t:figure("capacity_lag_ms", best.lag)
+      t:figure("capacity_rpo_ms", best.rpo)
+      t:note(("a rate was held for %s at least: %d flushes of the redo log, and 1,000 transactions, of which %d lie above the p99"):format(
+        text.seconds(math.max(duration_ms(opt.hold), FLUSHES * FLUSH_MS) / 1000), FLUSHES, ABOVE_P99))
+      return ("%s/s %s"):format(text.commas(best.rate), broken and "hold, " .. text.commas(broken.rate) .. "/s break " .. broken.broke
+        or "hold; no rate up to there breaks the target")
+    end)
+  end,
+}
