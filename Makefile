@@ -29,7 +29,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check bench-deps bench-backup bench-load bench-proxy
+.PHONY: all clean deps demo check bench-deps bench-backup bench-redo bench-load bench-proxy
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -49,6 +49,13 @@ bench-load: bench-deps
 bench-proxy: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/bench/proxy
 	@$(BUILD)/tests/bench/proxy
+# What benches make their data with: tests/bench/*.c
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach l,base os net sql redo,$(call lib_of,$(l))) -Wl,--end-group $(LDLIBS)
+bench-redo: bench-deps
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool
+	@tests/bench/redo.sh $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool
 check: deps
 	@$(MAKE) --no-print-directory -j2 -k all tests && tests/run
 
