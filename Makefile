@@ -94,6 +94,22 @@ $(BUILD)/drtest: $(CLI_OBJS) $(ALL_LIBS)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(CLI_OBJS) $(LINK)
 
+# The test build: the same program with fault points (harness/base/fault.h), for `drtest-test selftest`. Only files that have one differ.
+FAULT_SRCS := $(shell grep -lE base/fault.h -r harness --include=*.c)
+FAULT_OBJS = $(patsubst %.c,$(BUILD)/fault/%.o,$(FAULT_SRCS))
+$(BUILD)/fault/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc $< (fault points)"
+	@$(CC) $(CPPFLAGS) -DDRTEST_FAULT_POINTS $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/drtest-test: $(FAULT_OBJS) $(CLI_OBJS) $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $(FAULT_OBJS) $(CLI_OBJS) $(LINK)
+# The verdict's whole test: 20 seeds of each defect, drills whose processes lie, 100 clean drills. Under an hour on two cores.
+.PHONY: selftest
+selftest: deps
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/drtest-test
+	$(BUILD)/drtest-test selftest --seeds 20 --recordings 2 --drills 100 --faults 20 --out $(BUILD)/selftest.json
+
 # Unit tests: tests/unit/<folder>/test_*.c links the libraries up to its folder, nothing above (the arrows, held by the linker).
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
 below = $(shell set -- $(LIBS); out=; for l; do out="$$l $$out"; [ $$l = $(1) ] && break; done; echo $$out)
@@ -130,7 +146,7 @@ $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(INTEGRA
 unit-tests: $(UNIT)
 integration-tests: $(INTEGRATION)
 tests:
-	@$(MAKE) --no-print-directory -k BUILD=$(BUILD) integration-tests
+	@$(MAKE) --no-print-directory -k BUILD=$(BUILD) integration-tests $(BUILD)/drtest-test
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/asan SAN=address,undefined unit-tests fuzzers
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/tsan SAN=thread tsan-tests
 .PHONY: fuzzers tsan-tests

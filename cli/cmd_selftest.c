@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/selftest.h"
+#include "harness/base/fault.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/forensic.h"
 #include "harness/os/fs.h"
@@ -17,18 +18,22 @@
 #define SEEDS_MAX 1000u
 
 static const char help[] =
-	"usage: drtest selftest [--seeds N] [--seed N] [--recordings N] [--out FILE] [--json]\n"
+	"usage: drtest selftest [--seeds N] [--seed N] [--recordings N] [--drills N] [--faults N] [--out FILE] [--json]\n"
 	"Does the verdict deserve trust? A small drill is recorded on real servers; then it is judged many times with one defect planted in it:\n"
 	"each defect must be caught by the check that is meant for it, each harmless twin must pass. Prints the table of defects and checks.\n"
 	"  --seeds N       places for each defect (2; the full test takes 20)\n"
 	"  --seed N        of the first recording (42)\n"
 	"  --recordings N  drills that are recorded, one after the other (1)\n"
+	"  --drills N      also so many clean mini drills, from end to end: no false alarm (0)\n"
+	"  --faults N      also so many mini drills of each lie that a process can be told to tell (0; drtest-test only, the build with fault points)\n"
+	"  --scenario FILE the mini drill (tests/planted/drill.lua)\n"
 	"  --out FILE      the table as JSON\n"
 	"  --json          the table as JSON on standard output\n"
 	"Exit codes: 0 all caught and no false alarm, 1 not, 2 wrong usage, 3 the servers could not be started.\n";
 
 struct options {
-	unsigned seeds, recordings;
+	unsigned seeds, recordings, drills, faults;
+	const char *scenario;
 	uint64_t seed;
 	const char *out;
 	bool json;
@@ -259,6 +264,24 @@ static int one_recording(const struct options *o, unsigned round, struct scores 
 	return rc;
 }
 
+static int drills(const struct options *o, struct scores *t, struct err *e)
+{
+	char *dir = NULL, *run = xstrfmt("selftest-%d-drills", (int)getpid());
+	int lock = data_dir_make(run, &dir, e), rc;
+	struct drill_opts d = { .dir = dir, .scenario = o->scenario, .clean = o->drills, .faults = o->faults, .seed = o->seed, .quiet = o->json };
+
+	free(run);
+	if (lock < 0)
+		return -1;
+	guardian_path(dir);
+	rc = selftest_drills(t, &d, e);
+	fs_remove_tree(dir, NULL);
+	guardian_path_forget(dir);
+	close(lock);
+	free(dir);
+	return rc;
+}
+
 static int number(const char *text, uint64_t max, uint64_t *out)
 {
 	char *end;
@@ -271,7 +294,8 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' }, { "recordings", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "out", required_argument, NULL, 'o' }, { "drills", required_argument, NULL, 'd' }, { "faults", required_argument, NULL, 'f' },
+		{ "scenario", required_argument, NULL, 'S' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	uint64_t n;
 	int c;
@@ -282,18 +306,27 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'h': fputs(help, stdout); return 1;
 		case 'j': o->json = true; break;
 		case 'o': o->out = optarg; break;
-		case 'n': case 's': case 'r':
-			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 || (c != 's' && !n)) {
+		case 'S': o->scenario = optarg; break;
+		case 'n': case 's': case 'r': case 'd': case 'f':
+			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 || ((c == 'n' || c == 'r') && !n)) {
 				fprintf(stderr, "drtest selftest: \"%.60s\" is out of range\n", optarg);
 				return 2;
 			}
 			if (c == 's')
 				o->seed = n;
 			else
-				*(c == 'n' ? &o->seeds : &o->recordings) = (unsigned)n;
+				*(c == 'n' ? &o->seeds : c == 'r' ? &o->recordings : c == 'd' ? &o->drills : &o->faults) = (unsigned)n;
 			break;
 		default: fputs(help, stderr); return 2;
 		}
+	if (o->faults && !fault_points_built()) {
+		fprintf(stderr, "drtest selftest: --faults: this build has no fault points; `make selftest` builds drtest-test, which has\n");
+		return 2;
+	}
+	if ((o->drills || o->faults) && !fs_exists(o->scenario)) {
+		fprintf(stderr, "drtest selftest: --scenario %s: not there\n", o->scenario);
+		return 2;
+	}
 	if (optind < argc) {
 		fprintf(stderr, "drtest selftest: '%s' is not understood\n%s", argv[optind], help);
 		return 2;
@@ -303,7 +336,7 @@ static int parse(int argc, char **argv, struct options *o)
 
 int cmd_selftest(int argc, char **argv)
 {
-	struct options o = { .seeds = 2, .recordings = 1, .seed = 42 };
+	struct options o = { .seeds = 2, .recordings = 1, .seed = 42, .scenario = "tests/planted/drill.lua" };
 	struct scores t = { 0 };
 	struct err e = ERR_INIT;
 	int rc = parse(argc, argv, &o);
@@ -316,6 +349,8 @@ int cmd_selftest(int argc, char **argv)
 	for (unsigned i = 0; i < o.recordings; i++)
 		if (one_recording(&o, i, &t, &e) < 0)
 			goto failed;
+	if ((o.drills || o.faults) && drills(&o, &t, &e) < 0)
+		goto failed;
 	for (size_t i = 0; i < t.n; i++) {
 		bad += !is_good(&t.s[i]);
 		planted += t.s[i].planted;

@@ -44,4 +44,13 @@ struct score *score_add(struct scores *t, const char *name, const char *what, bo
 /* Defects of types and structure, on both servers of a recording (the primary restarted). */
 int selftest_compare(struct scores *t, const struct sql_endpoint *a, const struct sql_endpoint *b, unsigned seeds, struct err *e);
 
+/* Mini drills as processes. */
+struct drill_opts {
+	const char *dir, *scenario; /* dir: for their runs and logs */
+	unsigned clean, faults;     /* how many clean ones; seeds of each lie (the build with fault points only) */
+	uint64_t seed;
+	bool quiet;
+};
+int selftest_drills(struct scores *t, const struct drill_opts *o, struct err *e);
+
 #endif

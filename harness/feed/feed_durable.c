@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "harness/base/fault.h"
 #include "harness/feed/feed_log.h"
 #include "harness/feed/feed_run.h"
 
@@ -59,7 +60,8 @@ static int meta_once(struct feed_run *r, struct err *e)
 {
 	/* asked anew at each try: the sink goes on while the store is out */
 	struct feed_progress p = feed_sink_progress(r->sink);
-	struct redo_meta m = { .checkpoint_ts = p.checkpoint, .resolved_ts = p.flushed };
+	struct redo_meta m = { .checkpoint_ts = fault_point("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
+		.resolved_ts = fault_point("feed.resolved_ahead") && r->read_ts > p.flushed ? r->read_ts : p.flushed };
 
 	if (m.checkpoint_ts == r->meta_checkpoint && m.resolved_ts == r->meta_resolved)
 		return 0;
@@ -68,7 +70,7 @@ static int meta_once(struct feed_run *r, struct err *e)
 		return -1;
 	r->meta_checkpoint = m.checkpoint_ts;
 	r->meta_resolved = m.resolved_ts;
-	feed_sink_release(r->sink, m.resolved_ts);
+	feed_sink_release(r->sink, p.flushed);
 	return 0;
 }
 

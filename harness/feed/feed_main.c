@@ -6,6 +6,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "harness/base/fault.h"
 #include "harness/feed/feed_config.h"
 #include "harness/feed/feed_ddl.h"
 #include "harness/feed/feed_log.h"
@@ -222,7 +223,7 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 		return -1;
 	if (r->meta_checkpoint != ts)
 		return err_set(e, ERR_BAD_DATA, 0, "checkpointTs is %" PRIu64 " before the DDL of %" PRIu64, r->meta_checkpoint, ts);
-	if (feed_execute_ddl(r, ts, t, e) < 0)
+	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, t, e) < 0)
 		return -1;
 	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
 	r->ddl_ts = 0;
@@ -273,7 +274,9 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 		if (t->more && !r->partial && feed_flush(r, e) < 0)
 			return -1;
 		r->partial = t->more;
-		if (feed_add_rows(r, t->rows, t->n_rows, e) < 0 || feed_sink_push(r->sink, t->rows, t->n_rows, e) < 0)
+		size_t n = fault_point("feed.txn_dropped") ? 0 : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
+
+		if (feed_add_rows(r, t->rows, n, e) < 0 || feed_sink_push(r->sink, t->rows, n, e) < 0)
 			return -1;
 		struct feed_status *st = feed_board_lock(r->board);
 		st->rows += t->n_rows;

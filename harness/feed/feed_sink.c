@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "harness/base/fault.h"
 #include "harness/base/xalloc.h"
 #include "harness/feed/feed_log.h"
 #include "harness/feed/feed_queue.h"
@@ -230,7 +231,8 @@ static void *worker_main(void *arg)
 	for (;;) {
 		tso_t next;
 
-		while (!s->quit && !s->failed && ((next = feed_queue_next_ts(&w->queue)) == 0 || next > s->progress.released))
+		while (!s->quit && !s->failed &&
+		       ((next = feed_queue_next_ts(&w->queue)) == 0 || next > s->progress.released || fault_point("feed.sink_stuck")))
 			pthread_cond_wait(&s->work, &s->lock);
 		if (s->quit || s->failed)
 			break;

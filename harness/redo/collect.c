@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/fault.h"
 #include "harness/base/xalloc.h"
 #include "harness/redo/chain.h"
 #include "harness/redo/scan.h"
@@ -250,6 +251,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	uint32_t epoch;
 
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point)
+		return 0;
+	if (fault_same("redo.txn_dropped", row->start_ts))
 		return 0;
 	epoch = epoch_of(r->c, row->commit_ts);
 	if (r->chain)
