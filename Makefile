@@ -141,6 +141,15 @@ $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(INTEGRA
 	@$(CC) $(LDFLAGS) -o $@ $< $(INTEGRATION_COMMON) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -lcmocka $(LDLIBS)
 .SECONDARY:
 
+BENCH_VERIFY = $(BUILD)/tests/bench/verify_checks
+$(BENCH_VERIFY): $(BUILD)/tests/bench/verify_checks.o $(ALL_LIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(LINK)
+.PHONY: bench-verify
+bench-verify: bench-deps
+	@$(MAKE) --no-print-directory -j2 all $(BENCH_VERIFY)
+	@tests/bench/verify.sh $(BUILD)/drtest $(BENCH_VERIFY)
+
 # All that tests/run runs: integration tests as they are shipped, unit tests and fuzzers sanitized, the load engine also under TSan.
 .PHONY: tests unit-tests integration-tests
 unit-tests: $(UNIT)

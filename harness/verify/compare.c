@@ -1,5 +1,6 @@
 #include "harness/verify/compare.h"
 
+#include <assert.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,10 +25,12 @@ struct job {
 struct plan {
 	struct compare c;
 	struct pair *pairs;
-	size_t n_pairs, alloc_pairs;
+	size_t n_pairs, alloc_pairs; /* all the room there will be: workers hold pointers */
+	/* under c.lock: sums begin while further tables are still being planned */
 	struct job *jobs;
-	size_t n_jobs;
-	_Atomic size_t next;
+	size_t n_jobs, next;
+	bool planned;
+	pthread_cond_t more;
 };
 struct worker {
 	struct plan *p;
@@ -43,16 +46,38 @@ static void fail(struct compare *c, const struct err *e)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static int run_job(struct worker *w, const struct job *j, struct err *e)
+/* The next one, awaited while tables are planned. */
+static bool take_job(struct plan *p, struct job *out)
 {
-	struct plan *p = w->p;
+	bool got;
+
+	pthread_mutex_lock(&p->c.lock);
+	while (p->next == p->n_jobs && !p->planned && !p->c.failed)
+		pthread_cond_wait(&p->more, &p->c.lock);
+	got = p->next < p->n_jobs && !p->c.failed;
+	if (got)
+		*out = p->jobs[p->next++];
+	pthread_mutex_unlock(&p->c.lock);
+	return got;
+}
+
+static void all_planned(struct plan *p)
+{
+	pthread_mutex_lock(&p->c.lock);
+	p->planned = true;
+	pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->c.lock);
+}
+
+static int run_job(struct plan *p, struct compare_side *side, const struct job *j, struct err *e)
+{
 	struct pair *t = &p->pairs[j->pair];
 	struct row_range r = { .a = &t->a, .b = &t->b };
 	struct range_sum sum[2];
 
 	r.low = j->range ? &t->ranges.bounds[j->range - 1] : NULL;
 	r.high = j->range < t->ranges.n ? &t->ranges.bounds[j->range] : NULL;
-	if (compare_sums(w->side, &r, sum, e) < 0)
+	if (compare_sums(side, &r, sum, e) < 0)
 		return -1;
 	pthread_mutex_lock(&p->c.lock);
 	p->c.rows += sum[0].rows;
@@ -60,7 +85,13 @@ static int run_job(struct worker *w, const struct job *j, struct err *e)
 	if (!memcmp(&sum[0], &sum[1], sizeof(sum[0])))
 		return 0;
 	r.rows = sum[0].rows > sum[1].rows ? sum[0].rows : sum[1].rows;
-	return t->keyed ? compare_rows(&p->c, w->side, &r, e) : compare_bags(&p->c, w->side, &r, e);
+	return t->keyed ? compare_rows(&p->c, side, &r, e) : compare_bags(&p->c, side, &r, e);
+}
+
+/* Structure is read as utf8mb4, values as they are stored. */
+static int values_as_stored(struct sql *s, struct err *e)
+{
+	return sql_exec(s, e, "SET SESSION character_set_results = NULL") < 0 ? -1 : 0;
 }
 
 static void *compare_thread(void *arg)
@@ -68,13 +99,15 @@ static void *compare_thread(void *arg)
 	struct worker *w = arg;
 	struct plan *p = w->p;
 	struct err e = ERR_INIT;
-	size_t i;
+	struct job j;
 
-	while (!p->c.failed && (i = p->next++) < p->n_jobs) {
+	if (values_as_stored(w->side[0].conn, &e) < 0 || values_as_stored(w->side[1].conn, &e) < 0)
+		fail(&p->c, &e);
+	while (take_job(p, &j)) {
 		if (clock_cancelled())
 			err_set(&e, ERR_CANCELLED, 0, "cancelled");
-		else if (run_job(w, &p->jobs[i], &e) < 0)
-			err_wrap(&e, "compare %s.%s", p->pairs[p->jobs[i].pair].a.db, p->pairs[p->jobs[i].pair].a.table);
+		else if (run_job(p, w->side, &j, &e) < 0)
+			err_wrap(&e, "compare %s.%s", p->pairs[j.pair].a.db, p->pairs[j.pair].a.table);
 		if (e.kind != ERR_NONE) {
 			fail(&p->c, &e);
 			break;
@@ -84,14 +117,20 @@ static void *compare_thread(void *arg)
 	return NULL;
 }
 
-static int run_all(struct plan *p, void *(*fn)(void *), struct worker *w, unsigned n, struct err *e)
+/* Threads 1 to n-1 start; the caller is thread 0 and may plan before it works with them. Returns how many there are. */
+static unsigned start_others(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n)
 {
-	pthread_t thread[THREADS_MAX];
 	unsigned started = 1;
 
 	for (; started < n; started++)
 		if (pthread_create(&thread[started], NULL, fn, &w[started]))
 			break;
+	return started;
+}
+
+static int work_and_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(void *), struct worker *w, struct err *e)
+{
+	all_planned(p);
 	fn(&w[0]);
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(thread[i], NULL);
@@ -120,12 +159,6 @@ static struct sql *connect_side(const struct sql_endpoint *ep, const char *snaps
 	return s;
 }
 
-/* Structure is read as utf8mb4, values as they are stored. */
-static int values_as_stored(struct sql *s, struct err *e)
-{
-	return sql_exec(s, e, "SET SESSION character_set_results = NULL") < 0 ? -1 : 0;
-}
-
 static bool left_out(const struct compare_opts *o, const char *db, const char *table)
 {
 	static const char *const ours[] = { "drtest_feed", NULL };
@@ -149,12 +182,14 @@ static void one_side_only(struct plan *p, const struct table_name *t, const char
 
 static struct pair *new_pair(struct plan *p)
 {
-	if (p->n_pairs == p->alloc_pairs) {
-		p->alloc_pairs = p->alloc_pairs ? p->alloc_pairs * 2 : 16;
-		p->pairs = xreallocarray(p->pairs, p->alloc_pairs, sizeof(*p->pairs));
-	}
-	p->pairs[p->n_pairs] = (struct pair){ 0 };
+	assert(p->n_pairs < p->alloc_pairs);
 	return &p->pairs[p->n_pairs++];
+}
+
+static void room_for_pairs(struct plan *p, size_t n)
+{
+	p->alloc_pairs = n;
+	p->pairs = xcalloc(n + 1, sizeof(*p->pairs));
 }
 
 static int cut(struct plan *p, struct sql *s, size_t i, uint64_t chunk_rows, struct err *e)
@@ -163,9 +198,12 @@ static int cut(struct plan *p, struct sql *s, size_t i, uint64_t chunk_rows, str
 
 	if (t->keyed && key_ranges_cut(s, &t->a, chunk_rows, &t->ranges, e) < 0)
 		return err_wrap(e, "cut %s.%s", t->a.db, t->a.table);
+	pthread_mutex_lock(&p->c.lock);
 	p->jobs = xreallocarray(p->jobs, p->n_jobs + t->ranges.n + 1, sizeof(*p->jobs));
 	for (size_t j = 0; j <= t->ranges.n; j++)
 		p->jobs[p->n_jobs++] = (struct job){ i, j };
+	pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->c.lock);
 	return 0;
 }
 
@@ -179,7 +217,8 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 
 	if (schema_tables(sa, &a, &na, e) < 0 || schema_tables(sb, &b, &nb, e) < 0)
 		goto out;
-	while (i < na || j < nb) {
+	room_for_pairs(p, na < nb ? na : nb);
+	while ((i < na || j < nb) && !p->c.failed) {
 		int order = i == na ? 1 : j == nb ? -1 : strcmp(a[i].db, b[j].db);
 		const struct table_name *t;
 		struct pair *pair;
@@ -262,6 +301,7 @@ static void plan_release(struct plan *p)
 	free(p->pairs);
 	free(p->jobs);
 	pthread_mutex_destroy(&p->c.lock);
+	pthread_cond_destroy(&p->more);
 }
 
 static void conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn, int64_t start_ns)
@@ -293,6 +333,7 @@ static void plan_init(struct plan *p, const struct compare_opts *o)
 {
 	*p = (struct plan){ .c = { .o = o, .findings_max = o->findings_max ? o->findings_max : 100, .findings = json_array() } };
 	pthread_mutex_init(&p->c.lock, NULL);
+	pthread_cond_init(&p->more, NULL);
 }
 
 int compare_run(const struct compare_opts *o, struct compare_result *r, struct err *e)
@@ -300,6 +341,9 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 	unsigned threads = o->threads ? o->threads : 4;
 	const char *an = o->a_name ? o->a_name : "a", *bn = o->b_name ? o->b_name : "b";
 	struct deadline d = deadline_in_ms(30000); /* to connect */
+	struct err why = ERR_INIT;
+	pthread_t thread[THREADS_MAX];
+	unsigned started;
 	struct worker *w;
 	struct plan p;
 	int64_t start = clock_mono_ns();
@@ -323,12 +367,12 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 			goto out;
 		}
 	}
-	if (open_fix(&p.c, o->fix_sql_path, e) < 0 || plan_tables(&p, w[0].side[0].conn, w[0].side[1].conn, an, bn, &r->tables, e) < 0)
+	if (open_fix(&p.c, o->fix_sql_path, e) < 0)
 		goto out;
-	for (unsigned i = 0; i < threads; i++)
-		if (values_as_stored(w[i].side[0].conn, e) < 0 || values_as_stored(w[i].side[1].conn, e) < 0)
-			goto out;
-	if (run_all(&p, compare_thread, w, threads, e) < 0)
+	started = start_others(thread, compare_thread, w, threads);
+	if (plan_tables(&p, w[0].side[0].conn, w[0].side[1].conn, an, bn, &r->tables, &why) < 0)
+		fail(&p.c, &why);
+	if (work_and_join(&p, thread, started, compare_thread, w, e) < 0)
 		goto out;
 	conclude(&p, r, an, bn, start);
 	rc = 0;
@@ -354,11 +398,11 @@ static void *sum_thread(void *arg)
 	struct worker *w = arg;
 	struct plan *p = w->p;
 	struct err e = ERR_INIT;
-	size_t i;
+	struct job j;
 
-	while (!p->c.failed && (i = p->next++) < p->n_jobs) {
-		struct pair *t = &p->pairs[p->jobs[i].pair];
-		size_t range = p->jobs[i].range;
+	while (take_job(p, &j)) {
+		struct pair *t = &p->pairs[j.pair];
+		size_t range = j.range;
 		struct strbuf *q = &w->side[1].query;
 		struct sql_rows rows = { 0 };
 
@@ -403,6 +447,7 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 
 	if (schema_tables(s, &have, &n, e) < 0)
 		return -1;
+	room_for_pairs(p, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct table_sum *sum = sum_of(sums, &have[i]);
 		struct pair *pair;
@@ -443,6 +488,9 @@ out:
 int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sums, unsigned threads, struct compare_result *r, struct err *e)
 {
 	struct compare_opts o = { .threads = threads ? threads : 4 };
+	struct err why = ERR_INIT;
+	pthread_t thread[THREADS_MAX];
+	unsigned started;
 	struct deadline d = deadline_in_ms(30000);
 	struct worker *w;
 	struct plan p;
@@ -459,7 +507,10 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 	for (unsigned i = 0; i < o.threads; i++)
 		if (!(w[i].side[1].conn = connect_side(b, NULL, d, e)))
 			goto out;
-	if (plan_sums(&p, w[0].side[1].conn, sums, &r->tables, e) < 0 || run_all(&p, sum_thread, w, o.threads, e) < 0)
+	started = start_others(thread, sum_thread, w, o.threads);
+	if (plan_sums(&p, w[0].side[1].conn, sums, &r->tables, &why) < 0)
+		fail(&p.c, &why);
+	if (work_and_join(&p, thread, started, sum_thread, w, e) < 0)
 		goto out;
 	for (size_t i = 0; i < p.n_pairs; i++) {
 		const struct pair *t = &p.pairs[i];

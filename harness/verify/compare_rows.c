@@ -13,7 +13,7 @@
 #define BAG_ROWS ((uint64_t)1 << 20) /* sums held at once of a table without a key */
 
 /* One statement on both servers, sent before either answers. */
-static int ask_both(struct compare_side side[2], MYSQL_RES *res[2], struct err *e)
+static int ask_both(struct compare_side *side, MYSQL_RES *res[2], struct err *e)
 {
 	res[0] = res[1] = NULL;
 	for (int i = 0; i < 2; i++)
@@ -53,7 +53,7 @@ static void add_table(struct strbuf *q, const struct table_schema *t)
 	sql_add_name(q, t->table);
 }
 
-int compare_sums(struct compare_side side[2], const struct row_range *r, struct range_sum out[2], struct err *e)
+int compare_sums(struct compare_side *side, const struct row_range *r, struct range_sum *out, struct err *e)
 {
 	MYSQL_RES *res[2];
 	int rc = -1;
@@ -297,7 +297,7 @@ static uint64_t row_key(struct strbuf *key, MYSQL_ROW row, const unsigned long *
 	return strtoull(row[n_key] ? row[n_key] : "0", NULL, 10) << 32 | strtoull(row[n_key + 1] ? row[n_key + 1] : "0", NULL, 10);
 }
 
-static int leaf_read(struct compare_side side[2], const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
+static int leaf_read(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
 {
 	MYSQL_RES *res[2];
 	MYSQL_ROW row;
@@ -456,7 +456,7 @@ static int put_batch(struct compare *c, struct compare_side *s, const struct tab
 	return mysql_errno(sql_handle(s->conn)) ? sql_error(sql_handle(s->conn), e, "fetch rows") : 0;
 }
 
-static int name_leaf(struct compare *c, struct compare_side side[2], const struct row_range *r, const struct index_key *k, struct leaf *l,
+static int name_leaf(struct compare *c, struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l,
                      struct err *e)
 {
 	struct strbuf where = STRBUF_INIT, puts = STRBUF_INIT;
@@ -522,7 +522,7 @@ static uint64_t leaf_rows(const struct table_schema *t, const struct index_key *
 	return LEAF_BYTES / bytes < LEAF_ROWS ? LEAF_BYTES / bytes : LEAF_ROWS;
 }
 
-int compare_rows(struct compare *c, struct compare_side side[2], const struct row_range *r, struct err *e)
+int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e)
 {
 	const struct index_key *k = key_of_ranges(r->a);
 	struct key_bound middle = { 0 };
@@ -575,7 +575,7 @@ static void add_row_condition(struct strbuf *q, const struct table_schema *t, ui
 	strbuf_addch(q, ')');
 }
 
-static int name_bag_row(struct compare *c, struct compare_side side[2], const struct row_range *r, uint64_t sum, uint64_t times, bool extra,
+static int name_bag_row(struct compare *c, struct compare_side *side, const struct row_range *r, uint64_t sum, uint64_t times, bool extra,
                         struct err *e)
 {
 	MYSQL_RES *res[2] = { NULL, NULL };
@@ -609,7 +609,7 @@ static int name_bag_row(struct compare *c, struct compare_side side[2], const st
 	return rc;
 }
 
-static int read_bag(struct compare_side side[2], const struct row_range *r, uint64_t part, uint64_t parts, uint64_t *sums[2], size_t n[2],
+static int read_bag(struct compare_side *side, const struct row_range *r, uint64_t part, uint64_t parts, uint64_t *sums[2], size_t n[2],
                     struct err *e)
 {
 	MYSQL_RES *res[2];
@@ -651,7 +651,7 @@ out:
 	return rc;
 }
 
-int compare_bags(struct compare *c, struct compare_side side[2], const struct row_range *r, struct err *e)
+int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e)
 {
 	uint64_t parts = r->rows / BAG_ROWS + 1;
 	int rc = 0;

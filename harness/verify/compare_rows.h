@@ -35,12 +35,12 @@ struct row_range {
 struct range_sum {
 	uint64_t rows, a, b;
 };
-/* Both servers at once. */
-int compare_sums(struct compare_side side[2], const struct row_range *r, struct range_sum out[2], struct err *e);
+/* Both servers at once. side and out: two, a and b. */
+int compare_sums(struct compare_side *side, const struct row_range *r, struct range_sum *out, struct err *e);
 /* Names the rows of a range whose sums differ. Ranges of many rows are halved first. */
-int compare_rows(struct compare *c, struct compare_side side[2], const struct row_range *r, struct err *e);
+int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e);
 /* Rows of a table without a key that ranges can use: a multiset, by their sums. */
-int compare_bags(struct compare *c, struct compare_side side[2], const struct row_range *r, struct err *e);
+int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e);
 
 void compare_finding(struct compare *c, json_t *finding); /* takes it over; counts no row */
 /* Appends a finding's columns and values, cut. */

@@ -1,0 +1,115 @@
+#!/bin/bash
+# Compare of two equal servers, 10 x 100,000 sysbench rows: `drtest diff` against sync_diff_inspector's own checksum query on both servers
+# at once, and against `mariadb-dump --order-by-primary` of both at once through cmp, in turn; then 10 differing rows of a million found
+# and named; resident memory; and the ledger and model checks of a million transactions. Usage:
+# tests/bench/verify.sh build/drtest build/tests/bench/verify_checks [rounds]
+set -eu
+drtest=$1 checker=$2 rounds=${3:-3}
+for tool in mariadbd mariadb-install-db mariadb mariadb-dump sysbench python3; do
+	command -v $tool >/dev/null || { echo "bench-verify: $tool is missing: apt-get install mariadb-server-core mariadb-client sysbench"; exit 3; }
+done
+dir=$(mktemp -d /var/tmp/drtest-bench.XXXXXX)
+pids=()
+end() {
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
+	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
+	rm -rf "$dir"
+}
+trap end EXIT
+trap 'exit 130' INT TERM
+chmod 755 "$dir"
+as=() who=$(id -un)
+if [ "$(id -u)" = 0 ]; then who=nobody; as=(--user=nobody); fi
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+server() { # NAME PORT
+	mkdir -p "$dir/$1/tmp"; chown -R "$who" "$dir/$1"
+	mariadb-install-db --no-defaults "${as[@]}" --datadir="$dir/$1/data" --tmpdir="$dir/$1/tmp" --auth-root-authentication-method=normal \
+		--skip-test-db >"$dir/$1.install" 2>&1 || { cat "$dir/$1.install"; exit 3; }
+	mariadbd --no-defaults "${as[@]}" --datadir="$dir/$1/data" --tmpdir="$dir/$1/tmp" --port="$2" --bind-address=127.0.0.1 --socket="$dir/$1/s" \
+		--log-bin=bin --binlog-format=ROW --server-id="$2" --local-infile=ON \
+		--innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=512M --innodb-log-file-size=256M >"$dir/$1.log" 2>&1 &
+	pids+=($!)
+	for _ in $(seq 200); do
+		mariadb --no-defaults -h127.0.0.1 -P"$2" -uroot -e 'SELECT 1' >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	tail "$dir/$1.log"; exit 3
+}
+a=$(free_port); server a "$a"
+b=$(free_port); server b "$b"
+A() { mariadb --no-defaults -h127.0.0.1 -P"$a" -uroot "$@"; }
+B() { mariadb --no-defaults -h127.0.0.1 -P"$b" -uroot "$@"; }
+A -e 'CREATE DATABASE sbtest'
+sysbench oltp_write_only --mysql-host=127.0.0.1 --mysql-port="$a" --mysql-user=root --tables=10 --table-size=100000 --threads=1 prepare >"$dir/prepare"
+"$drtest" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" >/dev/null
+"$drtest" restore --to "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" >/dev/null
+# what sync_diff_inspector sends for each chunk (utils.GetCountAndMD5Checksum), chunks of 50,000 rows, 4 connections to each server
+peer_sql() {
+	echo "SELECT COUNT(*) AS CNT, BIT_XOR(CAST(CONV(SUBSTRING(MD5(CONCAT_WS(',', \`id\`, \`k\`, \`c\`, \`pad\`, CONCAT(ISNULL(\`id\`), ISNULL(\`k\`), \
+ISNULL(\`c\`), ISNULL(\`pad\`)))), 1, 16), 16, 10) AS UNSIGNED) ^ CAST(CONV(SUBSTRING(MD5(CONCAT_WS(',', \`id\`, \`k\`, \`c\`, \`pad\`, \
+CONCAT(ISNULL(\`id\`), ISNULL(\`k\`), ISNULL(\`c\`), ISNULL(\`pad\`)))), 17, 16), 16, 10) AS UNSIGNED)) AS CHECKSUM FROM sbtest.sbtest$1 \
+WHERE id > $2 AND id <= $3;"
+}
+for w in 0 1 2 3; do
+	for i in $(seq 0 19); do
+		if [ $((i % 4)) = "$w" ]; then peer_sql $((i / 2 + 1)) $((i % 2 * 50000)) $((i % 2 * 50000 + 50000)); fi
+	done >"$dir/peer$w.sql"
+done
+now() { date +%s%N; }
+since() { awk "BEGIN { print ($(now) - $1) / 1e9 }"; }
+peer() {
+	local t jobs=()
+	t=$(now)
+	for w in 0 1 2 3; do
+		A -N <"$dir/peer$w.sql" >"$dir/peer-a$w" & jobs+=($!)
+		B -N <"$dir/peer$w.sql" >"$dir/peer-b$w" & jobs+=($!)
+	done
+	wait "${jobs[@]}"
+	for w in 0 1 2 3; do cmp "$dir/peer-a$w" "$dir/peer-b$w"; done
+	seconds=$(since "$t")
+}
+dump() {
+	local t
+	t=$(now)
+	cmp <(mariadb-dump --no-defaults -h127.0.0.1 -P"$a" -uroot --order-by-primary --skip-comments sbtest) \
+		<(mariadb-dump --no-defaults -h127.0.0.1 -P"$b" -uroot --order-by-primary --skip-comments sbtest)
+	seconds=$(since "$t")
+}
+ours() { # expected exit code
+	local t
+	t=$(now)
+	python3 -c 'import resource, subprocess, sys
+rc = subprocess.call(sys.argv[2:], stdout=open(sys.argv[1] + "/out", "w"), stderr=subprocess.STDOUT)
+open(sys.argv[1] + "/rss", "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(rc)' "$dir" "$drtest" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$b" && rc=0 || rc=$?
+	seconds=$(since "$t")
+	[ "$rc" = "$1" ] || { cat "$dir/out"; exit 1; }
+	r=$(cat "$dir/rss"); [ "$r" -le "$rss" ] || rss=$r
+}
+rss=0
+peer; dump; ours 0 # warm
+ps=() ds=() os=()
+for round in $(seq "$rounds"); do
+	peer; ps+=("$seconds"); p=$seconds
+	dump; ds+=("$seconds"); d=$seconds
+	ours 0; os+=("$seconds")
+	echo "round $round  checksum query $p s   dump and cmp $d s   drtest diff $seconds s"
+done
+B -e "$(for i in 1 2 3 4 5 6 7 8 9 10; do echo "UPDATE sbtest.sbtest$i SET c=CONCAT('x', SUBSTR(c, 2)) WHERE id=$((i * 9973));"; done)"
+fs=()
+for round in $(seq "$rounds"); do ours 1; fs+=("$seconds"); done
+named=$(grep -c '"different"' "$dir/out" || :)
+median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
+checks=$("$checker" "$a" 1000000) || { echo "$checks"; exit 1; }
+echo "$checks"
+awk -v p="$(median "${ps[@]}")" -v d="$(median "${ds[@]}")" -v o="$(median "${os[@]}")" -v f="$(median "${fs[@]}")" -v n="$named" -v rss="$rss" \
+	-v c="$(echo "$checks" | sed -n 's/.*together \([0-9.]*\) s.*/\1/p')" 'function say(what, got, goal, ok) {
+	printf "bench-verify  %-58s %10s  goal %-12s %s\n", what, got, goal, ok ? "PASS" : "FAIL"; bad += !ok }
+BEGIN {
+	say("equal clusters, against the checksum query (" p " s, ours " o " s)", sprintf("%.2f x", p / o), "3 x", p / o >= 3)
+	say("equal clusters, against dump and cmp (" d " s)", sprintf("%.2f x", d / o), "2.5 x", d / o >= 2.5)
+	say("10 differing rows of a million found and named (" f " s)", sprintf("%.2f x", f / o), "at most 1.3 x", f / o <= 1.3 && n == 10)
+	say("resident memory", sprintf("%.1f MiB", rss / 1024), "64 MiB", rss < 65536)
+	say("ledger and model check of a million transactions", c " s", "10 s", c > 0 && c < 10)
+	exit bad > 0
+}'
