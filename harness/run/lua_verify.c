@@ -136,6 +136,7 @@ static int prefix(lua_State *L, bool model)
 	struct prefix_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
+	char *lost;
 	int rc = 0;
 
 	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL },
@@ -161,7 +162,10 @@ static int prefix(lua_State *L, bool model)
 			o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
 			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
 		}
+		lost = !model && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
+		o.lost_path = lost;
 		rc = model ? check_model(&o, &res, &e) : check_ledger(&o, &res, &e);
+		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
 	const struct { const char *name; double value; } numbers[] = {

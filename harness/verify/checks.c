@@ -65,6 +65,43 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 	return rc;
 }
 
+/* The same as a cursor, open until the check ends. */
+struct presence {
+	struct server *s;
+	struct sql_rows rows;
+};
+
+static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err *e)
+{
+	struct presence *p = arg;
+	int64_t w, q;
+	int more = sql_rows_next(&p->rows, e);
+
+	if (more <= 0)
+		return more;
+	if (number(p->rows.cell[0], &w) < 0 || number(p->rows.cell[1], &q) < 0 || w < 0 || w > UINT32_MAX || q < 0)
+		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", p->s->o->model->ledger_table);
+	*worker = (uint32_t)w;
+	*seq = (uint64_t)q;
+	return 1;
+}
+
+static int stream_ledger(struct server *s, struct prefix *p, struct prefix_result *r, struct err *e)
+{
+	struct presence at = { .s = s };
+	int rc;
+
+	if (!s->o->model->ledger_table[0]) {
+		prefix_no_evidence(r);
+		return 0;
+	}
+	rc = stream(s, &at.rows, 2, e, "worker, seq", s->o->model->ledger_table, "worker, seq");
+	if (rc == 0)
+		rc = prefix_stream_ledger(p, s->o->ledger_dir, &(struct presence_cursor){ &at, next_presence }, s->o->lost_path, r, e);
+	sql_rows_release(&at.rows);
+	return rc;
+}
+
 static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e)
 {
 	struct server *s = arg;
@@ -136,14 +173,9 @@ static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
 	server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
-	if (!server.sql || prefix_open(&p, o->ledger_dir, &src, e) < 0)
+	if (!server.sql || (rows && prefix_open(&p, o->ledger_dir, &src, e) < 0))
 		goto out;
-	if (rows)
-		rc = prefix_judge_model(&p, o->model, &src, r, e);
-	else {
-		prefix_judge_ledger(&p, r);
-		rc = 0;
-	}
+	rc = rows ? prefix_judge_model(&p, o->model, &src, r, e) : stream_ledger(&server, &p, r, e);
 out:
 	sql_close(server.sql);
 	prefix_close(&p);

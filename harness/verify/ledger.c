@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +28,36 @@ struct ledger_writer {
 	unsigned char buf[BUFFER_RECORDS * RECORD_BYTES];
 };
 
-/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78. */
+/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78, eight bytes at a time: a ledger of 50 million records is read twice. */
+static uint32_t crc_table[8][256];
+static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
+
+static void crc_prepare(void)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t crc = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (0x82f63b78u & -(crc & 1));
+		crc_table[0][i] = crc;
+	}
+	for (uint32_t i = 0; i < 256; i++)
+		for (int k = 1; k < 8; k++)
+			crc_table[k][i] = crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 255];
+}
+
 static uint32_t crc32c(const unsigned char *p, size_t n)
 {
 	uint32_t crc = ~0u;
 
-	while (n--) {
-		crc ^= *p++;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (0x82f63b78u & -(crc & 1));
+	pthread_once(&crc_once, crc_prepare);
+	for (; n >= 8; n -= 8, p += 8) {
+		crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		crc = crc_table[7][crc & 255] ^ crc_table[6][crc >> 8 & 255] ^ crc_table[5][crc >> 16 & 255] ^ crc_table[4][crc >> 24] ^
+		      crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
 	}
+	while (n--)
+		crc = crc >> 8 ^ crc_table[0][(crc ^ *p++) & 255];
 	return ~crc;
 }
 

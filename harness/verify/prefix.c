@@ -101,20 +101,24 @@ static int take_record(void *arg, const struct ledger_record *r)
 	return 0;
 }
 
-static int take_presence(void *arg, uint32_t worker, uint64_t seq)
+void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq)
 {
-	struct prefix *p = arg;
-	struct prefix_txn *t = prefix_find(p, worker, seq);
-
-	if (t) {
-		t->present = true;
-		return 0;
-	}
 	if (p->strays < sizeof(p->stray) / sizeof(*p->stray)) {
 		p->stray[p->strays].worker = worker;
 		p->stray[p->strays].seq = seq;
 	}
 	p->strays++;
+}
+
+static int take_presence(void *arg, uint32_t worker, uint64_t seq)
+{
+	struct prefix *p = arg;
+	struct prefix_txn *t = prefix_find(p, worker, seq);
+
+	if (t)
+		t->present = true;
+	else
+		prefix_stray(p, worker, seq);
 	return 0;
 }
 
@@ -145,30 +149,22 @@ void prefix_loss(const struct prefix *p, int64_t oldest_lost_us, struct prefix_r
 		r->resolved_behind_ms = p->disaster_wall_ms - tso_ms(p->point);
 }
 
-/* What real time alone tells of those whose position is not known. */
-struct closure {
-	int64_t last_begin_present_us; /* the latest begin of a transaction that is there */
-	int64_t first_end_after_us;    /* the earliest acknowledgement of a transaction after the point */
-};
-
-static struct closure close_in_time(const struct prefix *p)
+void prefix_closure_init(struct prefix_closure *c)
 {
-	struct closure c = { -1, INT64_MAX };
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct prefix_txn *t = &p->txn[i];
-
-		if (t->cluster != p->cluster)
-			continue;
-		if (t->present && t->outcome != TXN_FAILED && t->begin_us > c.last_begin_present_us)
-			c.last_begin_present_us = t->begin_us;
-		if (t->outcome == TXN_ACKED && t->position > p->limit && t->end_us < c.first_end_after_us)
-			c.first_end_after_us = t->end_us;
-	}
-	return c;
+	*c = (struct prefix_closure){ -1, INT64_MAX };
 }
 
-static void wrong(struct prefix *p, const struct prefix_txn *t, const char *kind, const char *expected, const char *found, uint64_t *count,
+void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const struct prefix_txn *t)
+{
+	if (t->cluster != p->cluster)
+		return;
+	if (t->present && t->outcome != TXN_FAILED && t->begin_us > c->last_begin_present_us)
+		c->last_begin_present_us = t->begin_us;
+	if (t->outcome == TXN_ACKED && t->position > p->limit && t->end_us < c->first_end_after_us)
+		c->first_end_after_us = t->end_us;
+}
+
+static void wrong(const struct prefix *p, const struct prefix_txn *t, const char *kind, const char *expected, const char *found, uint64_t *count,
 		  struct prefix_result *r)
 {
 	char who[128];
@@ -180,7 +176,7 @@ static void wrong(struct prefix *p, const struct prefix_txn *t, const char *kind
 		prefix_worse(r, VERDICT_FAIL);
 }
 
-static void judge(struct prefix *p, const struct prefix_txn *t, const struct closure *c, struct prefix_result *r, int64_t *oldest_lost)
+bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost)
 {
 	static const char at_or_before[] = "present: its commit is at or before the point";
 	static const char after[] = "absent: its commit is after the point";
@@ -190,14 +186,14 @@ static void judge(struct prefix *p, const struct prefix_txn *t, const struct clo
 		r->failed++;
 		if (t->present)
 			wrong(p, t, "resurrected transaction", "absent: it was never committed", "present", &r->resurrected, r);
-		return;
+		return false;
 	case TXN_UNKNOWN:
 		r->unknown++;
 		r->recovered += t->present;
 		r->lost_unknown += !t->present;
 		if (t->present && !p->before && t->begin_us > c->first_end_after_us)
 			wrong(p, t, "early transaction", "absent: it began after one that is after the point was acknowledged", "present", &r->early, r);
-		return;
+		return false;
 	case TXN_ACKED:
 		break;
 	}
@@ -206,7 +202,7 @@ static void judge(struct prefix *p, const struct prefix_txn *t, const struct clo
 	if (t->present) {
 		if (!p->before && (t->position > p->limit || (!t->position && t->begin_us > c->first_end_after_us)))
 			wrong(p, t, "early transaction", after, "present", &r->early, r);
-		return;
+		return false;
 	}
 	if (!p->before && t->position && t->position <= p->limit) {
 		wrong(p, t, "missing transaction", at_or_before, "absent", &r->missing, r);
@@ -216,21 +212,35 @@ static void judge(struct prefix *p, const struct prefix_txn *t, const struct clo
 	r->lost++;
 	if (t->end_us < *oldest_lost)
 		*oldest_lost = t->end_us;
+	return true;
+}
+
+void prefix_no_evidence(struct prefix_result *r)
+{
+	prefix_worse(r, VERDICT_UNKNOWN);
+	snprintf(r->evidence, sizeof(r->evidence), "the load wrote no drtest_ledger: which transactions are there is not known");
 }
 
 void prefix_judge_ledger(struct prefix *p, struct prefix_result *r)
 {
-	struct closure c = close_in_time(p);
+	struct prefix_closure c;
 	int64_t oldest_lost = INT64_MAX;
 
 	if (!p->has_evidence) {
-		prefix_worse(r, VERDICT_UNKNOWN);
-		snprintf(r->evidence, sizeof(r->evidence), "the load wrote no drtest_ledger: which transactions are there is not known");
+		prefix_no_evidence(r);
 		return;
 	}
+	prefix_closure_init(&c);
+	for (size_t i = 0; i < p->n; i++)
+		prefix_closure_add(&c, p, &p->txn[i]);
 	for (size_t i = 0; i < p->n; i++)
 		if (p->txn[i].cluster == p->cluster)
-			judge(p, &p->txn[i], &c, r, &oldest_lost);
+			prefix_judge_txn(p, &p->txn[i], &c, r, &oldest_lost);
+	prefix_conclude_ledger(p, oldest_lost, r);
+}
+
+void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r)
+{
 	for (uint64_t i = 0; i < p->strays && i < sizeof(p->stray) / sizeof(*p->stray); i++) {
 		char who[64];
 

@@ -46,6 +46,31 @@ struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t
 void prefix_judge_ledger(struct prefix *p, struct prefix_result *r);
 int prefix_judge_model(struct prefix *p, const struct audit_model *m, const struct prefix_source *src, struct prefix_result *r, struct err *e);
 
+/* What real time alone tells of those whose position is not known. */
+struct prefix_closure {
+	int64_t last_begin_present_us; /* the latest begin of a transaction that is there */
+	int64_t first_end_after_us;    /* the earliest acknowledgement of a transaction after the point */
+};
+void prefix_closure_init(struct prefix_closure *c);
+void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const struct prefix_txn *t);
+/* One transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost: of all so far, INT64_MAX at first. */
+bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost);
+void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r);
+void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq);
+void prefix_no_evidence(struct prefix_result *r);
+
+/* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over the ledger's files, merged with the
+ * rows of drtest_ledger as they come in order. */
+struct presence_cursor {
+	void *arg;
+	/* Ascending by (worker, seq). 1: one, 0: the end, -1: error. */
+	int (*next)(void *arg, uint32_t *worker, uint64_t *seq, struct err *e);
+};
+/* p: cluster, limit, before, disaster and point are set; txn stays empty. lost_path: a JSON line for each acknowledged transaction that is
+ * lost, NULL: none wanted; the file is there only when something was lost. */
+int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c, const char *lost_path, struct prefix_result *r,
+			 struct err *e);
+
 /* At most 100 are kept. All texts may be NULL. */
 void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id, const char *writer, const char *expected,
 		    const char *found);

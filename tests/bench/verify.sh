@@ -99,17 +99,19 @@ B -e "$(for i in 1 2 3 4 5 6 7 8 9 10; do echo "UPDATE sbtest.sbtest$i SET c=CON
 fs=()
 for round in $(seq "$rounds"); do ours 1; fs+=("$seconds"); done
 named=$(grep -c '"different"' "$dir/out" || :)
+streamed=$("$checker" stream 50000000); echo "$streamed"
 median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
 checks=$("$checker" "$a" 1000000) || { echo "$checks"; exit 1; }
 echo "$checks"
 awk -v p="$(median "${ps[@]}")" -v d="$(median "${ds[@]}")" -v o="$(median "${os[@]}")" -v f="$(median "${fs[@]}")" -v n="$named" -v rss="$rss" \
-	-v c="$(echo "$checks" | sed -n 's/.*together \([0-9.]*\) s.*/\1/p')" 'function say(what, got, goal, ok) {
+	-v k="$(echo "$streamed" | sed -n 's/VmHWM:[^0-9]*\([0-9]*\).*/\1/p')" -v c="$(echo "$checks" | sed -n 's/.*together \([0-9.]*\) s.*/\1/p')" 'function say(what, got, goal, ok) {
 	printf "bench-verify  %-58s %10s  goal %-12s %s\n", what, got, goal, ok ? "PASS" : "FAIL"; bad += !ok }
 BEGIN {
 	say("equal clusters, against the checksum query (" p " s, ours " o " s)", sprintf("%.2f x", p / o), "3 x", p / o >= 3)
 	say("equal clusters, against dump and cmp (" d " s)", sprintf("%.2f x", d / o), "2.5 x", d / o >= 2.5)
 	say("10 differing rows of a million found and named (" f " s)", sprintf("%.2f x", f / o), "at most 1.3 x", f / o <= 1.3 && n == 10)
 	say("resident memory", sprintf("%.1f MiB", rss / 1024), "64 MiB", rss < 65536)
+	say("ledger check of 50 million, resident", sprintf("%.1f MiB", k / 1024), "1024 MiB", k > 0 && k < 1048576)
 	say("ledger and model check of a million transactions", c " s", "10 s", c > 0 && c < 10)
 	exit bad > 0
 }'

@@ -1,5 +1,6 @@
 /* The ledger check and the model check of many transactions, made up here and written to a real server as their state: their time, the
- * server's included. And the ledger check of many more in memory that must not grow with them. Usage: verify_checks PORT TRANSACTIONS */
+ * server's included. And the ledger check of many more in memory that must not grow with them. 
+ * Usage: verify_checks PORT TRANSACTIONS, or verify_checks stream TRANSACTIONS */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/verify/checks.h"
+#include "harness/verify/prefix.h"
 #include "workloads/load.h"
 
 #define WORKERS 10
@@ -33,8 +34,70 @@ static double seconds_since(int64_t ns)
 	return (double)(clock_mono_ns() - ns) / 1e9;
 }
 
+/* The rows of drtest_ledger: all but each 1,000,000th transaction. */
+struct made {
+	uint64_t n, next;
+};
+
+static int made_row(void *arg, uint32_t *worker, uint64_t *seq, struct err *e)
+{
+	struct made *m = arg;
+
+	(void)e;
+	if (m->next % 1000000 == 999999)
+		m->next++;
+	if (m->next >= m->n)
+		return 0;
+	*worker = (uint32_t)(m->next / (m->n / WORKERS)) + 1;
+	*seq = m->next % (m->n / WORKERS) + 1;
+	m->next++;
+	return 1;
+}
+
+static int stream_only(uint64_t n)
+{
+	char dir[] = "/var/tmp/drtest-verify-checks-XXXXXX";
+	struct made made = { .n = n / WORKERS * WORKERS };
+	struct prefix p = { .limit = UINT64_MAX, .disaster_us = (int64_t)n * 10 };
+	struct prefix_result r;
+	struct err e = ERR_INIT;
+	char lost[128], line[128];
+	FILE *f;
+	int64_t start;
+
+	if (!mkdtemp(dir))
+		return 2;
+	snprintf(lost, sizeof(lost), "%s/lost.jsonl", dir);
+	for (uint64_t i = 0; i < made.n;) {
+		uint32_t worker = (uint32_t)(i / (made.n / WORKERS)) + 1;
+		struct ledger_writer *w = ledger_writer_open(dir, worker, &e);
+
+		must(w ? 0 : -1, &e);
+		for (uint64_t seq = 1; seq <= made.n / WORKERS; seq++, i++)
+			ledger_writer_add(w, &(struct ledger_record){ .worker = worker, .outcome = TXN_ACKED, .seq = seq, .begin_us = (int64_t)i,
+				.end_us = (int64_t)i + 5 });
+		must(ledger_writer_close(w, &e), &e);
+	}
+	start = clock_mono_ns();
+	prefix_result_start(&r);
+	must(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ &made, made_row }, lost, &r, &e), &e);
+	printf("ledger check of %" PRIu64 " transactions, streamed: %.1f s: %s\n", made.n, seconds_since(start), r.evidence);
+	f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "VmHWM", 5))
+			printf("%s", line);
+	if (f)
+		fclose(f);
+	prefix_result_release(&r);
+	fs_remove_tree(dir, NULL);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 2 && !strcmp(argv[1], "stream"))
+		return stream_only(strtoull(argv[2], NULL, 10));
+
 	struct sql_endpoint ep = { .host = "127.0.0.1", .user = "root", .port = argc > 1 ? (unsigned)atoi(argv[1]) : 0 };
 	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
 	char dir[] = "/tmp/drtest-verify-checks-XXXXXX";
