@@ -166,6 +166,25 @@ fuzz-replay: $(FUZZ)
 	@set -e; for f in $(FUZZ); do echo "  replay $$f"; $$f tests/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//)/*; done
 .PHONY: fuzz-replay
 
+# Installed drtest finds its scenarios beside itself: PREFIX/bin/drtest, PREFIX/share/drtest/scenarios.
+PREFIX ?= /usr/local
+DESTDIR ?=
+share = $(DESTDIR)$(PREFIX)/share
+.PHONY: install uninstall deb lint
+install: all
+	install -D -m 755 $(BUILD)/drtest $(DESTDIR)$(PREFIX)/bin/drtest
+	install -d $(share)/drtest/scenarios $(share)/doc/drtest
+	install -m 644 scenarios/*.lua $(share)/drtest/scenarios/
+	install -m 644 reports/result.schema.json $(share)/drtest/
+	install -D -m 644 packaging/drtest.1 $(share)/man/man1/drtest.1
+	install -D -m 644 packaging/completion.bash $(share)/bash-completion/completions/drtest
+	install -m 644 README.md CHANGELOG.md LICENSE NOTICE packaging/sbom.json docs/*.md $(share)/doc/drtest/
+	if [ -d examples ]; then cp -R examples $(share)/doc/drtest/; fi
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/bin/drtest $(share)/drtest $(share)/man/man1/drtest.1 $(share)/bash-completion/completions/drtest $(share)/doc/drtest
+deb: all
+	packaging/deb $(BUILD) $(VERSION)
+
 clean:
 	rm -rf $(BUILD)
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cmd_run.h"
+#include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/xalloc.h"
@@ -82,7 +83,7 @@ static int list_one(void *arg, const char *name, struct err *e)
 int cmd_list(int argc, char **argv)
 {
 	static const char help[] = "usage: drtest list [DIR]\nThe scenarios of a folder (scenarios): what each does, its options with their defaults.\n";
-	struct listing l = { .dir = "scenarios" };
+	struct listing l = { .dir = scenario_folder() };
 	struct err e = ERR_INIT;
 	int rc = only_help(argc, argv, help, 1);
 
@@ -90,8 +91,8 @@ int cmd_list(int argc, char **argv)
 		return rc == 1 ? 0 : EXIT_USAGE;
 	if (argc > 1)
 		l.dir = argv[1];
-	if (!fs_exists(l.dir)) {
-		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n", l.dir, strerror(ENOENT));
+	if (!l.dir || !fs_exists(l.dir)) {
+		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n", l.dir ? l.dir : "scenarios", strerror(ENOENT));
 		return EXIT_USAGE;
 	}
 	if (fs_list(l.dir, list_one, &l, &e) < 0) {

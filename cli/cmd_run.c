@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "chaos/lua_fault.h"
+#include "cli/scenario_find.h"
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
@@ -99,7 +100,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		fprintf(stderr, "drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");
 		return -1 - EXIT_USAGE;
 	}
-	o->file = argv[optind];
+	o->file = scenario_find(argv[optind]);
 	return 1;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/clock.h"
@@ -330,7 +331,7 @@ int cmd_suite(int argc, char **argv)
 		fputs("drtest suite: one suite file is wanted, as scenarios/nightly.lua (drtest suite --help)\n", stderr);
 		return 2;
 	}
-	rc = suite_read(&n.s, argv[optind], &e);
+	rc = suite_read(&n.s, scenario_find(argv[optind]), &e);
 	if (rc == 0 && plan_only)
 		plan(&n.s);
 	else if (rc == 0)

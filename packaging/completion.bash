@@ -1,0 +1,38 @@
+# Completion of drtest for bash. Commands and options come from the program's own help, so that they are never older than it.
+_drtest() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} help
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "--help --version $("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')" -- "$word")
+		return
+	fi
+	case $before in
+	--store) mapfile -t COMPREPLY < <(compgen -W "s3 file" -- "$word"); return ;;
+	--set)
+		compopt -o nospace
+		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's/^ *--set \([a-z_]*=\).*/\1/p' | sort -u)" -- "$word")
+		return
+		;;
+	esac
+	if [[ $word == -* ]]; then
+		help=$("${COMP_WORDS[0]}" "$command" --help 2>&1)
+		mapfile -t COMPREPLY < <(compgen -W "$(grep -o -- '--[a-z][a-z0-9-]*' <<<"$help" | sort -u)" -- "$word")
+		return
+	fi
+	case $command in
+	load | redo | selftest)
+		if [ "$COMP_CWORD" = 2 ] && [ "$command" = redo ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" redo --help 2>&1 | grep -o 'drtest redo [a-z]*' | cut -d' ' -f3 | sort -u)" -- "$word")
+			return
+		fi
+		;;
+	run | suite)
+		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | grep '^[^ ].*\.lua$')" -- "$word")
+		;;
+	report | compare)
+		mapfile -t COMPREPLY < <(compgen -d -- "${word:-runs/}")
+		;;
+	esac
+	[ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+}
+complete -F _drtest drtest
