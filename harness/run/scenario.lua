@@ -71,7 +71,8 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   return result
 end
 
--- Waits until the condition holds: a promise that is kept within the time, or a failed check that ends the run.
+-- Waits until the condition holds: a promise that is kept within the time, or a failed check that ends the run. What the condition
+-- returns beside its truth is the evidence.
 function T:eventually(name, within, condition) -- luacheck: ignore self
   if type(name) ~= "string" or type(condition) ~= "function" then steps.usage("t:eventually takes a name, a time as \"2m\" and a function") end
   local ms = steps.duration(within)
@@ -81,14 +82,15 @@ function T:eventually(name, within, condition) -- luacheck: ignore self
   end
   local from = steps.now()
   while true do
-    local value = condition()
+    local value, evidence = condition()
+    evidence = evidence and evidence .. ", " or ""
     local waited = steps.now() - from
     if value then
-      steps.check(name, "pass", ("after %s"):format(text.seconds(waited)), nil, waited)
+      steps.check(name, "pass", ("%safter %s"):format(evidence, text.seconds(waited)), nil, waited)
       return value
     end
     if waited * 1000 >= ms then
-      steps.check(name, "fail", ("not within %s"):format(tostring(within)), nil, waited)
+      steps.check(name, "fail", ("%snot within %s"):format(evidence, tostring(within)), nil, waited)
       steps.timeout(("%s: not within %s"):format(name, tostring(within)))
     end
     steps.wait(20)
