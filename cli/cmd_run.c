@@ -11,6 +11,7 @@
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/cluster.h"
 #include "harness/os/fs.h"
 #include "harness/run/run.h"
 #include "reports/past.h"
@@ -26,7 +27,8 @@ static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
 	"                  [--json] [--prometheus FILE] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
-	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself)\n"
+	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup)\n"
+	"  --version V       TiDB's, for playground: v5.4.0 to the newest (the newest that tiup has cached)\n"
 	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
 	"  --seed N          the same seed: the same transactions, the same instants (42)\n"
 	"  --store s3|file   MinIO (s3), or a directory: a drill without S3, said so in its summary\n"
@@ -45,6 +47,21 @@ static int wrong(const char *option, const char *value, const char *want)
 	return EXIT_USAGE;
 }
 
+/* "v8.5.7" or "8.5.7", "nightly" */
+static int take_version(struct run_opts *o, const char *text)
+{
+	static char version[64];
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+
+	if (!n || text[n] || n > 40 || *text == '-' || *text == '.') {
+		wrong("version", text, "a version as v8.5.7");
+		return -1;
+	}
+	snprintf(version, sizeof(version), "%s%s", *text >= '0' && *text <= '9' ? "v" : "", text);
+	o->tidb_version = version;
+	return 0;
+}
+
 /* 1: go on; else the exit code, -1 - code. */
 static int parse(int argc, char **argv, struct run_opts *o, const char **set, struct run_outputs *w)
 {
@@ -54,6 +71,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		{ "out", required_argument, NULL, 'd' },   { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
 		{ "prometheus", required_argument, NULL, 'P' },
 		{ "folder-file", required_argument, NULL, 'F' },
+		{ "version", required_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	size_t n_set = 0;
@@ -63,11 +81,16 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
 		switch (c) {
 		case 'o':
-			if (strcmp(optarg, "local") != 0)
-				return -1 - wrong("on", optarg, "a ground (local)");
+			if (!ground_known(optarg))
+				return -1 - wrong("on", optarg, "a ground (local, playground)");
 			o->ground = optarg;
 			break;
 		case 's':
+			if (!strncmp(optarg, "tidb_version=", 13)) { /* a word of the ground's, not of the scenario's */
+				if (take_version(o, optarg + 13) < 0)
+					return -1 - EXIT_USAGE;
+				break;
+			}
 			if (n_set == SETS_MAX || !strchr(optarg, '=') || *optarg == '=')
 				return -1 - wrong("set", optarg, "name=value");
 			set[n_set++] = optarg;
@@ -86,6 +109,10 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			o->timeout_ms = duration_parse_ms(optarg);
 			if (o->timeout_ms <= 0)
 				return -1 - wrong("timeout", optarg, "a duration as 10m");
+			break;
+		case 'v':
+			if (take_version(o, optarg) < 0)
+				return -1 - EXIT_USAGE;
 			break;
 		case 'p': o->plan = true; break;
 		case 'k': o->keep = true; break;

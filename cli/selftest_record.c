@@ -164,7 +164,7 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 	pause_ms(WARM_MS, deadline_in_ms(60000));
 	if (cluster_backup(r->primary, full, NULL, &r->backup, e) < 0 || cluster_restore(r->secondary, full, NULL, &(struct backup_result){ 0 }, e) < 0)
 		goto out;
-	if (!cluster_changefeed(r->primary, &(struct changefeed_opts){ .id = "forth", .sink = r->secondary, .start_ts = r->backup.backup_ts,
+	if (cluster_changefeed(r->primary, &(struct changefeed_opts){ .id = "forth", .sink = r->secondary, .start_ts = r->backup.backup_ts,
 		.redo_uri = r->redo_uri }, e))
 		goto out;
 	pause_ms(SOAK_MS, deadline_in_ms(60000));

@@ -324,6 +324,13 @@ static void on_span(struct run_model *m, json_t *ev, double t)
 		*s = (struct model_span){ text_of(ev, "name", NAME_MAX_BYTES), from, to };
 }
 
+/* What turned out to be a stand-in once it ran. */
+static void on_standins(struct run_model *m, json_t *ev, double t)
+{
+	(void)t;
+	add_texts(m->standins, json_object_get(ev, "names"));
+}
+
 static void on_note(struct run_model *m, json_t *ev, double t)
 {
 	json_t *text = json_object_get(ev, "text");
@@ -516,6 +523,7 @@ static int on_event(void *arg, json_t *ev)
 		{ "check", on_check },
 		{ "fault", on_fault },
 		{ "note", on_note },
+		{ "standins", on_standins },
 		{ "span", on_span },
 		{ "move", on_move },
 		{ "figure", on_figure },

@@ -42,8 +42,8 @@ return scenario {
       primary:set_gc(false)
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
-      t:check("the secondary equals the primary at BackupTS", t.verify.sums(secondary, backup))
-      return ("%s rows, BackupTS %s; secondary equals primary at BackupTS"):format(text.commas(backup.rows), tostring(backup.ts))
+      local same = t:check("the secondary equals the primary at BackupTS", t.verify.sums(secondary, backup))
+      return ("%s rows, BackupTS %s; secondary equals primary at BackupTS"):format(text.commas(same.rows), tostring(backup.ts))
     end)
 
     t:step("migrate incremental data", function()

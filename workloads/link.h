@@ -34,7 +34,8 @@ struct link {
 	bool want_rows;           /* set before the operation is started: its (last) rows are kept in `rows` */
 	struct link_rows rows;
 	unsigned results;         /* answers read of a query of several statements: a failure is statement `results`, from 0 */
-	uint64_t last_gtid;       /* sequence number from the last OK packet that told one; 0: none since link_forget_gtid() */
+	bool tidb;                /* the server is TiDB */
+	uint64_t last_gtid;       /* TiDB: the commit TSO; else the sequence number from the last OK packet that told one; 0: none since link_forget_gtid() */
 	/* statements, prepared when first used: [statement * (tables + 1) + table], and last drtest_ledger's */
 	MYSQL_STMT **stmt, *current;
 	size_t n_stmts;

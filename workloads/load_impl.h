@@ -20,7 +20,7 @@ enum phase {
 	PHASE_CONNECT, PHASE_SESSION_MULTI, PHASE_SESSION, /* becoming ready */
 	PHASE_IDLE,
 	PHASE_EVENT,                  /* in event(), or in a call of it */
-	PHASE_LEDGER_ROW, PHASE_COMMIT, /* the two parts of con:commit() */
+	PHASE_LEDGER_ROW, PHASE_COMMIT, PHASE_POSITION, /* the parts of con:commit() */
 	PHASE_ROLLBACK,               /* after a failure, before the next transaction */
 	PHASE_BACKOFF,                /* lost; connects again at wake_ns */
 	PHASE_ENDED,

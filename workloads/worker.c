@@ -15,6 +15,8 @@
 #define LEDGER_SQL "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (?, ?)"
 /* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays unknown. */
 #define SESSION_SQL "SET SESSION session_track_system_variables='last_gtid'"
+/* Asked after each COMMIT of a TiDB: its commit TSO is the position. */
+#define POSITION_SQL "SELECT @@tidb_last_txn_info"
 /* TiDB takes several statements in one query only when told to. */
 #define SESSION_MULTI_SQL "SET SESSION tidb_multi_statement_mode='ON'"
 
@@ -485,6 +487,14 @@ static void connect_failed(struct worker *w)
 	worker_end(w);
 }
 
+/* {"txn_scope":"global","start_ts":…,"commit_ts":431434047157698561,…}: the TSO; 0: there is none (nothing was written). */
+static uint64_t position_of(const char *info)
+{
+	const char *p = strstr(info, "\"commit_ts\":");
+
+	return p ? strtoull(p + 12, NULL, 10) : 0;
+}
+
 /* The operation that was under way is done. */
 static void operation_done(struct worker *w)
 {
@@ -496,6 +506,7 @@ static void operation_done(struct worker *w)
 			connect_failed(w);
 			return;
 		}
+		k->tidb = strstr(mysql_get_server_info(k->m), "TiDB") != NULL;
 		w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI : PHASE_SESSION;
 		k->want_rows = false;
 		if (w->phase == PHASE_SESSION)
@@ -547,6 +558,19 @@ static void operation_done(struct worker *w)
 		w->end_ns = clock_mono_ns();
 		w->in_txn = false;
 		w->committed = true;
+		if (k->tidb) {
+			w->phase = PHASE_POSITION;
+			k->want_rows = true;
+			link_query(k, POSITION_SQL, strlen(POSITION_SQL));
+			return;
+		}
+		resume(w, 0);
+		return;
+	case PHASE_POSITION:
+		/* lost by now: the commit is acknowledged all the same, its position is not known */
+		if (!k->failed && k->rows.n == 1 && !k->rows.cell[0].null)
+			k->last_gtid = position_of(k->rows.bytes.buf + k->rows.cell[0].at);
+		w->phase = PHASE_EVENT;
 		resume(w, 0);
 		return;
 	case PHASE_ROLLBACK:

@@ -9,8 +9,10 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/os/fs.h"
 
-static const struct cluster_ops *const grounds[] = { &cluster_local };
+static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground };
 static atomic_uint serial;
+#define SQL_MS 10000
+#define START_MS 30000
 
 static const struct cluster_ops *ground_find(const char *name)
 {
@@ -26,7 +28,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	struct cluster *c;
 
 	if (!ops) {
-		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local)", o->ground);
+		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground)", o->ground);
 		return NULL;
 	}
 	if (fs_exists(o->dir)) {
@@ -45,11 +47,14 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	c->gc_on = true;
 	c->server_id = atomic_fetch_add(&serial, 1) + 1;
 	c->map_path = xstrfmt("%s/tso.map", c->dir);
+	c->size = o->size.db ? o->size : (struct cluster_size){ 1, 1, 1, 1 };
+	c->version_wanted = xstrdup(o->version);
 	return c;
 }
 
 int cluster_start_begin(struct cluster *c, struct err *e)
 {
+	c->dead = false;
 	return c->ops->start_begin(c, e) < 0 ? err_wrap(e, "start %s", c->name) : 0;
 }
 
@@ -62,7 +67,8 @@ int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e)
 	s = sql_open(&c->ep, d, e);
 	if (!s)
 		return err_wrap(e, "start %s", c->name);
-	snprintf(c->version, sizeof(c->version), "%s", sql_server_version(s));
+	if (!c->version[0])
+		snprintf(c->version, sizeof(c->version), "%s", sql_server_version(s));
 	sql_close(s);
 	return 0;
 }
@@ -71,6 +77,8 @@ void cluster_free(struct cluster *c)
 {
 	if (!c)
 		return;
+	if (!c->gc_on && !c->dead && c->ops->set_gc && c->ep.port) /* off is for the time of a backup: nothing else would switch it on again */
+		c->ops->set_gc(c, true, NULL);
 	feed_free(c->feed);
 	cluster_examine_end(c);
 	c->ops->release(c);
@@ -82,12 +90,26 @@ void cluster_free(struct cluster *c)
 	free(c->log_dir);
 	free(c->exe);
 	free(c->map_path);
+	free(c->version_wanted);
+	free(c->status_path);
 	free(c);
 }
 
 bool cluster_can(const struct cluster *c, enum cluster_verb v)
 {
 	return c->ops->can & (1u << v);
+}
+
+bool ground_known(const char *ground)
+{
+	return ground_find(ground) != NULL;
+}
+
+const char *ground_words(const char *ground, enum cluster_verb v)
+{
+	const struct cluster_ops *ops = ground_find(ground);
+
+	return ops && ops->words ? ops->words(v) : NULL;
 }
 
 bool ground_can(const char *ground, enum cluster_verb v)
@@ -127,6 +149,11 @@ struct proc *cluster_server(struct cluster *c)
 	return c->server;
 }
 
+bool cluster_feeds(const struct cluster *c)
+{
+	return c->feed || c->feeding;
+}
+
 struct feed *cluster_feed(struct cluster *c)
 {
 	return c->feed;
@@ -155,6 +182,8 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 
 	if (!cluster_can(c, CLUSTER_BACKUP))
 		return cant(c, e, "back up");
+	if (c->ops->backup)
+		return c->ops->backup(c, uri, &o, r, e) < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
 	to = store_open(uri, NULL, e);
 	if (!to)
 		return err_wrap(e, "backup of %s", c->name);
@@ -173,6 +202,8 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 
 	if (!cluster_can(c, CLUSTER_RESTORE))
 		return cant(c, e, "restore");
+	if (c->ops->restore)
+		return c->ops->restore(c, uri, &o, r, e) < 0 ? err_wrap(e, "restore on %s", c->name) : 0;
 	from = store_open(uri, NULL, e);
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);
@@ -190,7 +221,7 @@ static int copy_to(char *to, size_t size, const char *from, const char *what, st
 	return 0;
 }
 
-struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
 	struct feed_opts f = { .source = c->ep, .sink = o->sink->ep, .start_ts = o->start_ts, .flush_ms = o->flush_ms, .meta_ms = o->meta_ms };
 	char *status, *tmp, *log;
@@ -199,15 +230,19 @@ struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts 
 		f.source.port = o->source_port;
 	if (o->sink_port)
 		f.sink.port = o->sink_port;
-	if (!cluster_can(c, CLUSTER_CHANGEFEED)) {
-		cant(c, e, "run a changefeed");
-		return NULL;
-	}
-	if (c->feed) {
-		err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first", c->name);
-		return NULL;
-	}
+	if (!cluster_can(c, CLUSTER_CHANGEFEED))
+		return cant(c, e, "run a changefeed");
+	if (cluster_feeds(c))
+		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first", c->name);
 	c->feeds++;
+	if (c->ops->changefeed) {
+		free(c->status_path);
+		c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
+		if (c->ops->changefeed(c, o, e) < 0)
+			return -1;
+		c->feeding = true;
+		return 0;
+	}
 	status = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
 	tmp = xstrfmt("%s/feed-%u.tmp", c->dir, c->feeds);
 	log = xstrfmt("%s/%s-feed%s%.0u.log", c->log_dir, c->name, c->feeds > 1 ? "-" : "", c->feeds > 1 ? c->feeds : 0);
@@ -221,13 +256,31 @@ struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts 
 	free(log);
 	if (!c->feed && strncmp(e->text, "changefeed ", 11) != 0) /* it did not get as far as naming itself */
 		err_wrap(e, "changefeed %s", o->id);
-	return c->feed;
+	return c->feed ? 0 : -1;
+}
+
+int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e)
+{
+	if (c->feed)
+		return feed_get_status(c->feed, st, e);
+	if (!c->feeding)
+		return err_set(e, ERR_USAGE, 0, "%s has no changefeed", c->name);
+	return c->ops->feed_status(c, st, e);
+}
+
+const char *cluster_feed_status_path(const struct cluster *c)
+{
+	return c->feed ? feed_status_path(c->feed) : c->status_path ? c->status_path : "";
 }
 
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	int rc = 0;
 
+	if (c->feeding) {
+		c->feeding = false;
+		rc = c->ops->changefeed_stop(c, d, e);
+	}
 	if (c->feed)
 		rc = feed_stop(c->feed, d, e);
 	feed_free(c->feed);
@@ -246,7 +299,9 @@ int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_o
 	o.sink = c->ep;
 	if (opts && opts->sink.port)
 		o.sink.port = opts->sink.port;
-	rc = replay_run(log, &o, st, e);
+	rc = c->ops->fence ? c->ops->fence(c, e) : 0;
+	if (rc == 0)
+		rc = replay_run(log, &o, st, e);
 	store_free(log);
 	return rc < 0 ? err_wrap(e, "apply redo on %s", c->name) : 0;
 }
@@ -255,7 +310,81 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 {
 	if (!cluster_can(c, CLUSTER_KILL))
 		return cant(c, e, "be killed");
-	return c->ops->kill(c, part, at_ns, e) < 0 ? err_wrap(e, "kill %s", c->name) : 0;
+	if (c->ops->kill(c, part, at_ns, e) < 0)
+		return err_wrap(e, "kill %s", c->name);
+	c->dead = c->dead || part == CLUSTER_ALL;
+	return 0;
+}
+
+int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
+{
+	if (!c->ops->interrupt)
+		return cant(c, e, "be interrupted (Ctrl+C)");
+	if (c->ops->interrupt(c, d, at_ns, e) < 0)
+		return err_wrap(e, "interrupt %s", c->name);
+	c->dead = true;
+	return 0;
+}
+
+int cluster_health(struct cluster *c, struct err *e)
+{
+	if (c->ops->health)
+		return c->ops->health(c, e);
+	if (!c->server || proc_running(c->server))
+		return 0;
+	return err_set(e, ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)", c->name, proc_how(c->server), c->name);
+}
+
+int cluster_position(struct cluster *c, uint64_t *position, struct err *e)
+{
+	struct strbuf gtid = STRBUF_INIT;
+	struct sql *s;
+	int rc;
+
+	if (c->ops->now)
+		return c->ops->now(c, position, e) < 0 ? err_wrap(e, "%s", c->name) : 0;
+	s = sql_open(&c->ep, deadline_in_ms(SQL_MS), e);
+	rc = s ? sql_value(s, &gtid, e, "SELECT @@gtid_binlog_pos") : -1;
+	if (rc >= 0)
+		rc = gtid_parse_seq(gtid.buf, position, e);
+	sql_close(s);
+	strbuf_release(&gtid);
+	return rc < 0 ? err_wrap(e, "%s", c->name) : 0;
+}
+
+int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e)
+{
+	uint64_t want, seq = 0;
+
+	if (c->ops->now)
+		return c->ops->now(c, ts, e) < 0 ? err_wrap(e, "%s", c->name) : 0;
+	if (cluster_position(c, &want, e) < 0)
+		return -1;
+	for (;;) {
+		if (tso_map_refresh(c->map, e) < 0)
+			return -1;
+		if (tso_map_last(c->map, &seq, ts) && seq >= want)
+			return 0;
+		if (c->server && !proc_running(c->server))
+			return err_set(e, ERR_GONE, 0, "%s: it has ended: %s", c->name, proc_how(c->server));
+		if (pause_ms(10, d) < 0)
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: no sample of its position came", c->name);
+	}
+}
+
+tso_t cluster_restored_ts(const struct cluster *c)
+{
+	return c->restored_ts;
+}
+
+int64_t cluster_start_ms(const struct cluster *c)
+{
+	return c->ops->start_ms ? c->ops->start_ms : START_MS;
+}
+
+const char *cluster_stands_in(const struct cluster *c)
+{
+	return strstr(c->version, "standin") ? "TiDB, TiKV, PD, TiCDC and tiup" : "";
 }
 
 int cluster_pause(struct cluster *c, bool paused, struct err *e)
@@ -267,6 +396,7 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 {
+	c->dead = true;
 	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
 }
 

@@ -9,19 +9,25 @@
 #include "harness/feed/feed.h"
 #include "harness/redo/replay.h"
 
-enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER };
+/* CLUSTER_FEED: the changefeed's process, TiCDC. CLUSTER_SERVER: mariadbd, tidb-server. */
+enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUSTER_STORAGE };
 enum cluster_verb {
 	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART, CLUSTER_EXAMINE,
 };
 
+struct cluster_size { /* TiDB's components; 0 in `ticdc`: no changefeed can read it */
+	unsigned db, pd, kv, ticdc;
+};
 struct cluster_opts {
-	const char *ground;    /* "local" */
+	const char *ground;    /* "local", "playground", "attach" */
 	const char *name;      /* "primary" */
 	const char *dir;       /* of its own, absolute, short (socket paths); made here, removed by cluster_free unless keep */
 	const char *log_dir;   /* RUN/logs */
 	const char *drtest_exe;/* to start `drtest feed`; NULL: /proc/self/exe */
 	int port;              /* wanted; 0: any */
 	bool keep;
+	struct cluster_size size; /* all 0: one of each */
+	const char *version;   /* TiDB's, "v8.5.7"; NULL: the newest that is cached, else the newest */
 };
 struct changefeed_opts {
 	const char *id;
@@ -52,9 +58,14 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e); /* local: keeps o
 /* o: threads, rate, deadline; may be NULL */
 int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
-/* The changefeed is killed with its source cluster. Still the cluster's to free. */
-struct feed *cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
-struct feed *cluster_feed(struct cluster *c);        /* the one that runs, or NULL */
+/* The changefeed is killed with its source cluster. 0: it runs, its redo log is being written. */
+int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+bool cluster_feeds(const struct cluster *c);         /* a changefeed reads it */
+struct feed *cluster_feed(struct cluster *c);        /* local: the process, still the cluster's; else NULL */
+/* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of the checkpoint. A failed or stopped one is an
+ * error with its own words. */
+int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
+const char *cluster_feed_status_path(const struct cluster *c); /* the same as a file (feed_status.h), for other threads; "": none */
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
 /* o->sink is filled in, except that a port given in it is taken (a proxy's) */
 int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
@@ -69,6 +80,18 @@ int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderl
  * its positions. Returns when it has recovered: nothing of what it found in flight is left. *ep: where it answers. */
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
 void cluster_examine_end(struct cluster *c); /* nothing runs of it any more; also when nothing did */
+int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e); /* Ctrl+C, as at a terminal; complete on return */
+int cluster_health(struct cluster *c, struct err *e);         /* -1: it, or a part of it, ended by itself */
+/* The newest commit as a position that a ledger holds: GTID sequence number; TiDB: the current TSO. */
+int cluster_position(struct cluster *c, uint64_t *position, struct err *e);
+/* The TSO of all that is committed now; local: waits for the next sample. */
+int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e);
+tso_t cluster_restored_ts(const struct cluster *c);  /* its own TSO after the last RESTORE; 0: none, or no time travel */
+int64_t cluster_start_ms(const struct cluster *c);   /* how long a start may take */
+const char *cluster_stands_in(const struct cluster *c); /* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
+/* What a verb does on a ground, for --plan; NULL: the ground can't. */
+const char *ground_words(const char *ground, enum cluster_verb v);
+bool ground_known(const char *ground);
 
 /* What must be there before a run on this ground: each finding is one line with the way out, appended through fn. */
 typedef void finding_fn(void *arg, const char *what, const char *way_out);
@@ -87,7 +110,19 @@ struct cluster_ops { /* a ground */
 	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
 	void (*examine_end)(struct cluster *c);
 	unsigned can; /* bits 1 << cluster_verb */
+	int64_t start_ms;
+	/* NULL: drtest's own way, over plain SQL and binary logs */
+	int (*backup)(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
+	int (*restore)(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
+	int (*changefeed)(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+	int (*feed_status)(struct cluster *c, struct feed_status *st, struct err *e);
+	int (*changefeed_stop)(struct cluster *c, struct deadline d, struct err *e);
+	int (*fence)(struct cluster *c, struct err *e);
+	int (*now)(struct cluster *c, tso_t *ts, struct err *e);
+	int (*health)(struct cluster *c, struct err *e);
+	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
+	const char *(*words)(enum cluster_verb v);
 };
-extern const struct cluster_ops cluster_local;
+extern const struct cluster_ops cluster_local, cluster_playground;
 
 #endif

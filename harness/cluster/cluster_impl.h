@@ -20,6 +20,14 @@ struct cluster {
 	int examiner_port;
 	unsigned server_id;
 	unsigned feeds; /* started so far: numbers their logs */
+	/* grounds with TiDB */
+	void *own;            /* the ground's; freed by its release */
+	struct cluster_size size;
+	char *version_wanted; /* NULL: the newest */
+	bool feeding;         /* a changefeed of TiCDC's reads it */
+	bool dead;            /* killed or stopped: nothing of it answers */
+	char *status_path;    /* where the changefeed's status is kept for the sampler; NULL: none yet */
+	tso_t restored_ts;    /* its own TSO after RESTORE; 0: none */
 };
 
 /* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when there is none. */

@@ -14,8 +14,8 @@
 #include "harness/run/runtime_impl.h"
 
 #define METATABLE "drtest.cluster"
-#define START_MS 30000
 #define STOP_MS 20000
+#define INTERRUPT_MS 90000 /* playground waits 10 s for each component */
 #define SQL_MS 10000
 #define CLUSTERS_MAX 8
 #define ROWS_MAX 10000
@@ -33,13 +33,11 @@ static void cluster_close(void *object, bool keep)
 	free(c);
 }
 
-static int cluster_health(void *object, struct err *e)
+static int health(void *object, struct err *e)
 {
 	struct lua_cluster *c = object;
 
-	if (!c->c || !cluster_server(c->c) || proc_running(cluster_server(c->c)))
-		return 0;
-	return err_set(e, ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)", c->name, proc_how(cluster_server(c->c)), c->name);
+	return c->c ? cluster_health(c->c, e) : 0;
 }
 
 static void cluster_sample(void *object, json_t *sample)
@@ -50,7 +48,7 @@ static void cluster_sample(void *object, json_t *sample)
 		runtime_sample_process(sample, c->name, c->pid);
 }
 
-static const struct runtime_ops ops = { cluster_close, cluster_health, cluster_sample };
+static const struct runtime_ops ops = { cluster_close, health, cluster_sample };
 
 struct lua_cluster *lua_cluster_check(lua_State *L, int index)
 {
@@ -88,6 +86,8 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
 		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc },
 		{ "disk_mb", FIELD_WHOLE, &disk }, { NULL, 0, NULL } });
+	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
+		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
 	if (!name || !name_is_fine(name))
 		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
 	if (port > 65535)
@@ -101,6 +101,12 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
+	if (runtime_on_tidb(r) && runtime_planning(r)) {
+		runtime_plan(r, "start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
+				"--port-offset <free> --without-monitor", name, name, runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>",
+			     (int)db, (int)pd, (int)kv, (int)ticdc);
+		return c;
+	}
 	if (runtime_plan(r, "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
 			    "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s", name,
 			 name, port ? "the given one" : "<free>"))
@@ -108,7 +114,8 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
 	logs = xstrfmt("%s/logs", runtime_dir(r));
 	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
-		.keep = runtime_keeps(r) }, &e);
+		.keep = runtime_keeps(r), .version = runtime_tidb_version(r),
+		.size = { .db = (unsigned)db, .pd = (unsigned)pd, .kv = (unsigned)kv, .ticdc = (unsigned)ticdc } }, &e);
 	if (c->c && disk && (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
 		cluster_free(c->c);
 		c->c = NULL;
@@ -141,11 +148,13 @@ static int make(lua_State *L)
 		if (cluster_start_begin(made[i]->c, &e) < 0)
 			return runtime_raise(L, &e);
 	for (int i = 0; i < n; i++) {
-		if (cluster_start_wait(made[i]->c, deadline_in_ms(START_MS), &e) < 0)
+		if (cluster_start_wait(made[i]->c, deadline_in_ms(cluster_start_ms(made[i]->c)), &e) < 0)
 			return runtime_raise(L, &e);
-		made[i]->pid = proc_pid(cluster_server(made[i]->c));
+		made[i]->pid = cluster_server(made[i]->c) ? proc_pid(cluster_server(made[i]->c)) : 0;
 		runtime_expect(r, made[i], true);
 		runtime_version(r, made[i]->name, cluster_version(made[i]->c));
+		if (*cluster_stands_in(made[i]->c))
+			runtime_stands_in(r, cluster_stands_in(made[i]->c));
 	}
 	return n;
 }
@@ -155,7 +164,7 @@ static int cluster_text(lua_State *L)
 	struct lua_cluster *c = lua_cluster_check(L, 1);
 
 	if (c->c)
-		lua_pushfstring(L, "%s 127.0.0.1:%d", c->name, (int)cluster_endpoint(c->c)->port);
+		lua_pushfstring(L, "%s %s:%d", c->name, cluster_endpoint(c->c)->host, (int)cluster_endpoint(c->c)->port);
 	else
 		lua_pushstring(L, c->name);
 	return 1;
@@ -167,12 +176,22 @@ static int name(lua_State *L)
 	return 1;
 }
 
+/* In plan mode, on a ground that says its verbs itself: one line. */
+static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum cluster_verb v, const char *more)
+{
+	const char *words = runtime_planning(r) ? ground_words(runtime_ground(r), v) : NULL;
+
+	return words && runtime_plan(r, "%s: %s%s", c->name, words, more);
+}
+
 static int set_gc(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "set_gc");
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TBOOLEAN);
+	if (plan_words(runtime_of(L), c, CLUSTER_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
+		return 0;
 	if (runtime_plan(runtime_of(L), "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name, lua_toboolean(L, 2) ? 7 : 0))
 		return 0;
 	if (cluster_set_gc(c->c, lua_toboolean(L, 2), &e) < 0)
@@ -214,7 +233,8 @@ static int backup(lua_State *L)
 
 	runtime_fields(L, 3, "backup", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "rate_mb", FIELD_NUMBER, &rate },
 		{ "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
-	if (!runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
+	if (!plan_words(r, c, CLUSTER_BACKUP, "") &&
+	    !runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
 		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6), .deadline = deadline_in_ms(ms) };
 
@@ -228,6 +248,8 @@ static int backup(lua_State *L)
 			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
 	}
 	push_backup(L, &b, uri);
+	lua_pushvalue(L, 1);
+	lua_setfield(L, -2, "of");
 	return 1;
 }
 
@@ -246,7 +268,8 @@ static int restore(lua_State *L)
 	}
 	uri = luaL_checkstring(L, 2);
 	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
-	if (!runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
+	if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
+	    !runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
 		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms) };
 
 		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
@@ -289,12 +312,13 @@ static int changefeed(lua_State *L)
 	o.redo_uri = lua_tostring(L, -1);
 	o.flush_ms = (unsigned)flush;
 	o.meta_ms = (unsigned)meta;
-	if (!runtime_plan(r, "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s", c->name, sink->name, *o.redo_uri ? "eventual" : "none",
+	if (!plan_words(r, c, CLUSTER_CHANGEFEED, *o.redo_uri ? ", consistent.level = eventual; then its .meta object is awaited" : "") &&
+	    !runtime_plan(r, "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s", c->name, sink->name, *o.redo_uri ? "eventual" : "none",
 			  o.redo_uri)) {
 		o.sink = sink->c;
 		o.source_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
 		o.sink_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(sink->c)->port);
-		if (!cluster_changefeed(c->c, &o, &e))
+		if (cluster_changefeed(c->c, &o, &e) < 0)
 			return runtime_raise(L, &e);
 	}
 	lua_feed_push(L, c, sink, o.id);
@@ -491,7 +515,7 @@ static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us,
 	int64_t busy_ns = 0, now;
 
 	while (!deadline_passed(d) && !clock_cancelled()) {
-		if (feed_get_status(cluster_feed(f->source->c), &st, e) < 0)
+		if (cluster_feed_status(f->source->c, &st, e) < 0)
 			return false;
 		now = clock_mono_ns();
 		if (!st.sink_busy && busy_ns) {
@@ -507,8 +531,39 @@ static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us,
 	return false;
 }
 
-/* disaster(cluster, feed or nil, within_ms, offset_us): SIGKILL to the cluster and its changefeed in one instant. Returns whether the
- * sink was busy. */
+static const struct { const char *name; enum cluster_part part; } parts[] = { { "all", CLUSTER_ALL }, { "ticdc", CLUSTER_FEED },
+	{ "changefeed", CLUSTER_FEED }, { "tidb", CLUSTER_SERVER }, { "server", CLUSTER_SERVER }, { "pd", CLUSTER_PD }, { "tikv", CLUSTER_STORAGE } };
+
+/* kill(cluster, part): SIGKILL to one component; the cluster as a whole goes on, and its faults are expected. */
+static int kill_part(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "kill");
+	const char *name = luaL_checkstring(L, 2);
+	struct err e = ERR_INIT;
+	int64_t at = 0;
+	size_t i = 0;
+
+	while (i < sizeof(parts) / sizeof(parts[0]) && strcmp(parts[i].name, name) != 0)
+		i++;
+	if (i == sizeof(parts) / sizeof(parts[0]) || parts[i].part == CLUSTER_ALL)
+		runtime_usage(L, "kill: part is ticdc, tidb, pd or tikv, not '%s'", name);
+	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
+		return 0;
+	if (parts[i].part == CLUSTER_FEED && c->feed) {
+		runtime_expect(r, c->feed, false);
+		c->feed->running = false;
+	}
+	if (parts[i].part != CLUSTER_FEED)
+		runtime_expect(r, c, false);
+	if (cluster_kill(c->c, parts[i].part, &at, &e) < 0)
+		return runtime_raise(L, &e);
+	journal_event_at(runtime_journal(r), at, "fault", json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));
+	return 0;
+}
+
+/* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): SIGKILL to the cluster and its changefeed in one instant, or Ctrl+C.
+ * Returns whether the sink was busy. */
 static int disaster(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -517,14 +572,16 @@ static int disaster(lua_State *L)
 	struct err e = ERR_INIT;
 	bool busy = false;
 	int64_t at = 0;
+	bool interrupt = lua_toboolean(L, 5);
 	char target[128];
 
-	if (runtime_plan(r, "SIGKILL to every process of %s and its changefeed in one instant%s", c->name, f ? ", while the sink is busy" : "")) {
+	if (runtime_plan(r, interrupt ? "Ctrl+C (SIGINT to the group) to %s%s" : "SIGKILL to every process of %s and its changefeed in one instant%s",
+			 c->name, f ? ", while the sink is busy" : "")) {
 		c->alive = false;
 		lua_pushboolean(L, true);
 		return 1;
 	}
-	if (f && f->running && cluster_feed(f->source->c))
+	if (f && f->running && cluster_feeds(f->source->c))
 		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)), (int64_t)luaL_checknumber(L, 4), &e);
 	if (e.kind != ERR_NONE)
 		return runtime_raise(L, &e);
@@ -535,78 +592,48 @@ static int disaster(lua_State *L)
 	runtime_expect(r, c, false);
 	if (c->feed)
 		runtime_expect(r, c->feed, false);
-	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feed(c->c) ? " and its changefeed" : "");
-	if (cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
+	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feeds(c->c) ? " and its changefeed" : "");
+	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0 : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
 		return runtime_raise(L, &e);
 	c->alive = false;
 	if (c->feed)
 		c->feed->running = false;
-	runtime_disaster(r, "kill", target, at);
+	runtime_disaster(r, interrupt ? "interrupt" : "kill", target, at);
 	lua_pushboolean(L, busy);
 	return 1;
 }
 
-/* The last commit position, to wait for: its GTID's sequence number as text. */
+/* The last commit position, to wait for, as text: its GTID's sequence number; TiDB: the current TSO. */
 static int position(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "position");
-	struct strbuf gtid = STRBUF_INIT;
 	struct err e = ERR_INIT;
-	struct sql *s;
-	uint64_t seq = 0;
-	int rc;
-
-	if (runtime_planning(runtime_of(L))) {
-		lua_pushstring(L, "0");
-		return 1;
-	}
-	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
-	rc = s ? sql_value(s, &gtid, &e, "SELECT @@gtid_binlog_pos") : -1;
-	if (rc >= 0)
-		rc = gtid_parse_seq(gtid.buf, &seq, &e);
-	sql_close(s);
-	strbuf_release(&gtid);
-	if (rc < 0) {
-		err_wrap(&e, "%s", c->name);
-		return runtime_raise(L, &e);
-	}
+	uint64_t at = 0;
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRIu64, seq);
+	if (!runtime_planning(runtime_of(L)) && cluster_position(c->c, &at, &e) < 0)
+		return runtime_raise(L, &e);
+	snprintf(text, sizeof(text), "%" PRIu64, at);
 	lua_pushstring(L, text);
 	return 1;
 }
 
-/* The TSO of all that is committed now: waits for the next sample (50 ms). */
+/* The TSO of all that is committed now. */
 static int now_ts(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "now");
 	struct err e = ERR_INIT;
-	struct deadline d = deadline_in_ms(SQL_MS);
-	uint64_t seq = 0, want;
 	tso_t ts = 0;
 
-	if (runtime_planning(runtime_of(L))) {
-		lua_tso_push(L, 0);
-		return 1;
-	}
-	position(L);
-	want = strtoull(lua_tostring(L, -1), NULL, 10);
-	for (;;) {
-		if (tso_map_refresh(cluster_tso_map(c->c), &e) < 0)
-			return runtime_raise(L, &e);
-		if (tso_map_last(cluster_tso_map(c->c), &seq, &ts) && seq >= want)
-			break;
-		if (!proc_running(cluster_server(c->c))) {
-			err_set(&e, ERR_GONE, 0, "%s: it has ended: %s", c->name, proc_how(cluster_server(c->c)));
-			return runtime_raise(L, &e);
-		}
-		if (pause_ms(10, d) < 0) {
-			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: no sample of its position came", c->name);
-			return runtime_raise(L, &e);
-		}
-	}
+	if (!runtime_planning(runtime_of(L)) && cluster_now(c->c, deadline_in_ms(SQL_MS), &ts, &e) < 0)
+		return runtime_raise(L, &e);
 	lua_tso_push(L, ts);
+	return 1;
+}
+
+static int on_tidb(lua_State *L)
+{
+	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
 	return 1;
 }
 
@@ -617,7 +644,7 @@ int lua_cluster_open(lua_State *L)
 		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
-	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { NULL, NULL } };
+	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part }, { "on_tidb", on_tidb }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, cluster_text);

@@ -23,9 +23,9 @@ static int feed_health(void *object, struct err *e)
 	struct lua_feed *f = object;
 	struct feed_status st;
 
-	if (!f->running || !cluster_feed(f->source->c))
+	if (!f->running || !cluster_feeds(f->source->c))
 		return 0;
-	return feed_get_status(cluster_feed(f->source->c), &st, e);
+	return cluster_feed_status(f->source->c, &st, e);
 }
 
 static void feed_sample(void *object, json_t *sample)
@@ -34,7 +34,7 @@ static void feed_sample(void *object, json_t *sample)
 	struct feed_status st;
 	json_t *s, *all;
 
-	if (f->running)
+	if (f->running && f->pid)
 		runtime_sample_process(sample, f->process, f->pid);
 	if (!f->running || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
@@ -65,10 +65,10 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	f->sink = sink;
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	snprintf(f->process, sizeof(f->process), "feed %s", f->id);
-	if (source->c)
+	if (source->c && cluster_feed(source->c))
 		f->pid = proc_pid(feed_proc(cluster_feed(source->c)));
 	if (source->c)
-		snprintf(f->status_path, sizeof(f->status_path), "%s", feed_status_path(cluster_feed(source->c)));
+		snprintf(f->status_path, sizeof(f->status_path), "%s", cluster_feed_status_path(source->c));
 	f->running = true;
 	runtime_own(r, &ops, f);
 	*(struct lua_feed **)lua_newuserdata(L, sizeof(f)) = f;
@@ -91,9 +91,9 @@ static struct lua_feed *status_of(lua_State *L, struct feed_status *st)
 	memset(st, 0, sizeof(*st));
 	if (!f->source->c)
 		return f;
-	if (!f->running || !cluster_feed(f->source->c))
+	if (!f->running || !cluster_feeds(f->source->c))
 		runtime_usage(L, "changefeed %s does not run any more", f->id);
-	if (feed_get_status(cluster_feed(f->source->c), st, &e) < 0)
+	if (cluster_feed_status(f->source->c, st, &e) < 0)
 		runtime_raise(L, &e);
 	return f;
 }

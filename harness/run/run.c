@@ -83,6 +83,8 @@ static char *repeat_command(const struct run_opts *o)
 	strbuf_addf(&raw, " --on %s --seed %llu", o->ground, (unsigned long long)o->seed);
 	if (o->store == RUN_STORE_FILE)
 		strbuf_addstr(&raw, " --store file");
+	if (o->tidb_version)
+		strbuf_addf(&raw, " --version %s", o->tidb_version);
 	for (const char *const *set = o->set; set && *set; set++) {
 		strbuf_addstr(&raw, " --set");
 		add_word(&raw, *set);
@@ -377,6 +379,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	*run_dir = NULL;
 	pthread_mutex_init(&r.rt.lock, NULL);
 	r.rt.ground = o->ground;
+	r.rt.tidb_version = o->tidb_version;
 	r.rt.seed = o->seed;
 	rng_seed3(&r.rt.rng, o->seed, 0x5ce7a110, 0);
 	r.rt.store = o->store;

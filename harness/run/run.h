@@ -14,6 +14,7 @@ struct run_opts {
 	bool plan, keep, quiet;            /* quiet: nothing on stdout (--json) */
 	int64_t timeout_ms;                /* of the whole run */
 	const char *version;
+	const char *tidb_version;          /* of playground's clusters; NULL: the newest that is cached, else the newest */
 	const struct runtime_module *modules;
 };
 /* Returns the exit code. *run_dir: the run folder (the caller's to free), NULL when none was made. Errors are printed. Starts the guardian:

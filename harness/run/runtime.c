@@ -12,6 +12,7 @@
 #include "harness/base/secret.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/cluster.h"
 #include "harness/os/fs.h"
 #include "harness/run/runtime_impl.h"
 
@@ -32,6 +33,25 @@ struct runtime *runtime_of(lua_State *L)
 
 struct journal *runtime_journal(struct runtime *r) { return r->journal; }
 const char *runtime_ground(const struct runtime *r) { return r->ground; }
+bool runtime_on_tidb(const struct runtime *r)
+{
+	return ground_can(r->ground, CLUSTER_TIME_TRAVEL);
+}
+
+const char *runtime_tidb_version(const struct runtime *r)
+{
+	return r->tidb_version;
+}
+
+void runtime_stands_in(struct runtime *r, const char *what)
+{
+	if (!r->stands_in && r->journal)
+		journal_event(r->journal, "standins", json_pack("{s:[s]}", "names", what));
+	if (!r->stands_in)
+		runtime_note(r, "stand-ins, not the real tools: %s; this run proves nothing about TiDB", what);
+	r->stands_in = true;
+}
+
 uint64_t runtime_seed(const struct runtime *r) { return r->seed; }
 enum run_store runtime_store(const struct runtime *r) { return r->store; }
 bool runtime_keeps(const struct runtime *r) { return r->keep; }

@@ -27,6 +27,9 @@ enum run_store { RUN_STORE_S3, RUN_STORE_FILE };
 struct runtime *runtime_of(lua_State *L);
 struct journal *runtime_journal(struct runtime *r); /* NULL in plan mode */
 const char *runtime_ground(const struct runtime *r);
+bool runtime_on_tidb(const struct runtime *r);              /* the ground has TiDB's own statements and time travel */
+const char *runtime_tidb_version(const struct runtime *r);  /* --version or --set tidb_version=; NULL: the newest */
+void runtime_stands_in(struct runtime *r, const char *what); /* a tool of the run is a stand-in: said once, in every report */
 uint64_t runtime_seed(const struct runtime *r);
 enum run_store runtime_store(const struct runtime *r);
 bool runtime_keeps(const struct runtime *r);           /* --keep */

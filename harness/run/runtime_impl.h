@@ -22,7 +22,8 @@ struct runtime {
 	lua_State *L;
 	struct journal *journal;
 	struct console *console;
-	const char *ground;
+	const char *ground, *tidb_version;
+	bool stands_in; /* it was said */
 	char *dir, *data_dir, *ledger_dir;
 	uint64_t seed;
 	struct rng rng;      /* what the scenario draws */

@@ -110,17 +110,18 @@ function T:load(o) return native.load(o) end -- luacheck: ignore self
 
 -- disaster { kill = cluster, while_busy = feed, within = "6s" }: the seed draws the instant within the sink's busy phase.
 -- With at or when it is a fault like any other, one that starts RTO's clock: disaster { kill = cluster, when = … } returns it.
-local disaster_fields = { kill = true, while_busy = true, within = true }
+-- { interrupt = cluster } on TiDB is Ctrl+C, as at playground's terminal.
+local disaster_fields = { kill = true, interrupt = true, while_busy = true, within = true }
 function T:disaster(o)
   if type(o) ~= "table" then steps.usage("t:disaster { kill = cluster }") end
-  if o.at or o.when or not o.kill or type(o.kill) == "table" then
+  if o.at or o.when or type(o.kill) == "table" or not (o.kill or o.interrupt and native.cluster.on_tidb()) then
     o.disaster = true
     return self:fault(o)
   end
   for key in pairs(o) do
     if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
   end
-  return native.cluster.disaster(o.kill, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000))
+  return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000), not o.kill)
 end
 
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self

@@ -1,0 +1,607 @@
+/* The playground ground: real TiDB by `tiup playground`, started, found, killed and stopped. What is done in it: tidb_cluster.c. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/strbuf.h"
+#include "harness/base/xalloc.h"
+#include "harness/cluster/playground.h"
+#include "harness/cluster/playground_text.h"
+#include "harness/cluster/tidb_cluster.h"
+#include "harness/os/fs.h"
+
+#define START_MS 900000 /* components may have to be downloaded */
+#define READY_MS 120000
+#define KILL_MS 20000
+#define PORTS_MAX 64
+#define OFFSET_FIRST 11000
+#define OFFSET_STEP 1000
+#define OFFSET_LAST 45000 /* 20180 + this is a port still */
+#define CMDLINE_BYTES_MAX 65536
+#define COMPONENTS_MAX 64
+#define SPACE_BYTES_MIN ((int64_t)4 << 30)
+
+struct component {
+	pid_t pid;
+	struct playground_component is;
+};
+struct playground {
+	struct tidb_cluster tidb; /* first: tidb_cluster.c finds it in cluster->own */
+	char *tag, *data, *log;
+	int offset;
+	int port[PORTS_MAX];      /* held, so that no other drtest takes them */
+	unsigned n_ports;
+	off_t log_seen;           /* of the log, when it was last read for those that died */
+	char dead[700];           /* a component that ended by itself; "": none */
+};
+
+/* The first cluster's version holds for those that follow: a rebuilt primary is never newer than its secondary. */
+static char pinned[64];
+
+static char *tiup_home(void)
+{
+	const char *set = getenv("TIUP_HOME"), *home = getenv("HOME");
+
+	return set && *set ? xstrdup(set) : xstrfmt("%s/.tiup", home ? home : "");
+}
+
+/* ---- what is where */
+
+static bool belongs(const char *cmdline, size_t n, const char *data)
+{
+	for (size_t at = 0; at < n; at += strlen(cmdline + at) + 1)
+		if (strstr(cmdline + at, data))
+			return true;
+	return false;
+}
+
+/* The components of this tag, by their command lines: what playground prints nowhere, and who is still there after a kill. */
+static unsigned components(const struct playground *p, struct component out[COMPONENTS_MAX])
+{
+	char *data = xstrfmt("%s/", p->data), path[64];
+	struct strbuf cmdline = STRBUF_INIT;
+	struct dirent *d;
+	DIR *proc = opendir("/proc");
+	unsigned n = 0;
+
+	while (proc && n < COMPONENTS_MAX && (d = readdir(proc))) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+
+		if (pid <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+		strbuf_reset(&cmdline);
+		if (fs_read_file(path, CMDLINE_BYTES_MAX, &cmdline, NULL) < 0 || !cmdline.len || !belongs(cmdline.buf, cmdline.len, data))
+			continue;
+		out[n].pid = pid;
+		if (playground_component_parse(&out[n].is, cmdline.buf, cmdline.len) == 0)
+			n++;
+	}
+	if (proc)
+		closedir(proc);
+	strbuf_release(&cmdline);
+	free(data);
+	return n;
+}
+
+static void url(char *out, size_t room, const struct playground_address *a, unsigned port)
+{
+	snprintf(out, room, strchr(a->host, ':') ? "http://[%s]:%u" : "http://%s:%u", a->host, port ? port : a->port);
+}
+
+static int find(struct cluster *c, const struct playground_text *said, struct err *e)
+{
+	struct playground *p = c->own;
+	struct tidb_cluster *t = &p->tidb;
+	struct component found[COMPONENTS_MAX];
+	unsigned n = components(p, found);
+	bool tidb = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct playground_component *k = &found[i].is;
+
+		if (k->kind == PLAYGROUND_PD && !t->pd[0])
+			url(t->pd, sizeof(t->pd), &k->address, 0);
+		else if (k->kind == PLAYGROUND_TICDC && !t->ticdc[0])
+			url(t->ticdc, sizeof(t->ticdc), &k->address, 0);
+		else if (k->kind == PLAYGROUND_TIDB && k->address.port == said->sql[0].port) {
+			tidb = true;
+			url(t->status, sizeof(t->status), &k->address, k->status_port);
+		}
+	}
+	if (!tidb) /* any listener counts as ready to playground */
+		return err_set(e, ERR_ENV, 0, "playground says that TiDB is at %s:%u, but no tidb-server of its tag has that port: "
+			       "another program listens there", said->sql[0].host, said->sql[0].port);
+	if (!t->pd[0] && said->pd.port)
+		url(t->pd, sizeof(t->pd), &said->pd, 0);
+	if (!t->pd[0] || (c->size.ticdc && !t->ticdc[0]))
+		return err_set(e, ERR_ENV, 0, "playground has started, but its %s can't be found among its processes", t->pd[0] ? "TiCDC" : "PD");
+	return 0;
+}
+
+/* ---- start */
+
+static unsigned ports_of(const struct cluster_size *s, int offset, int port[PORTS_MAX])
+{
+	const struct { int from; unsigned count; } all[] = { { 4000, s->db }, { 10080, s->db }, { 2379, 2 * s->pd }, { 20160, s->kv }, { 20180, s->kv },
+		{ 8300, s->ticdc }, { 9527, 1 } };
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (unsigned k = 0; k < all[i].count && n < PORTS_MAX; k++)
+			port[n++] = all[i].from + (int)k + offset;
+	return n;
+}
+
+static void ports_release(struct playground *p)
+{
+	while (p->n_ports)
+		port_release(p->port[--p->n_ports]);
+}
+
+/* playground takes a random port, silently, for one that is busy: so an offset whose ports are all free, and held against other drtests. */
+static int ports_take(struct cluster *c, struct err *e)
+{
+	struct playground *p = c->own;
+	int want[PORTS_MAX];
+
+	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST; offset += OFFSET_STEP) {
+		unsigned n = ports_of(&c->size, offset, want), i;
+
+		for (i = 0; i < n; i++) {
+			int got = port_is_free(want[i]) ? port_take(want[i], e) : -1;
+
+			if (got < 0)
+				break;
+			p->port[p->n_ports++] = got;
+			if (got != want[i])
+				break;
+		}
+		p->offset = offset;
+		if (i == n)
+			return 0;
+		ports_release(p);
+	}
+	return err_set(e, ERR_ENV, 0, "no --port-offset from %d to %d has all its ports free", OFFSET_FIRST, OFFSET_LAST);
+}
+
+/* /var/tmp/drtest-<run>/primary to drtest-<run>-primary: own tags per run, old data never comes back. */
+static char *tag_of(const char *dir)
+{
+	const char *name = strrchr(dir, '/'), *run = name;
+	char *tag;
+
+	while (run > dir && run[-1] != '/')
+		run--;
+	tag = xstrfmt("%s%.*s-%s", !strncmp(run, "drtest-", 7) ? "" : "drtest-", (int)(name - run), run, name + 1);
+	for (char *t = tag; *t; t++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *t))
+			*t = '-';
+	return tag;
+}
+
+/* The newest that lies in the cache: nothing has to be downloaded then. */
+struct newest {
+	unsigned v[3];
+	char text[64];
+};
+
+static int newer(void *arg, const char *name, struct err *e)
+{
+	struct newest *best = arg;
+	unsigned v[3];
+
+	(void)e;
+	if (*name == 'v' && strlen(name) < sizeof(best->text) && tool_version_parse(name, v) == 0 &&
+	    tool_version_cmp(v, best->v[0], best->v[1], best->v[2]) > 0) {
+		memcpy(best->v, v, sizeof(v));
+		snprintf(best->text, sizeof(best->text), "%s", name);
+	}
+	return 0;
+}
+
+char *playground_cached(const char *component)
+{
+	char *home = tiup_home(), *dir = xstrfmt("%s/components/%s", home, component);
+	struct newest best = { 0 };
+
+	if (fs_exists(dir))
+		fs_list(dir, newer, &best, NULL);
+	free(home);
+	free(dir);
+	return best.text[0] ? xstrdup(best.text) : NULL;
+}
+
+static int playground_start_begin(struct cluster *c, struct err *e)
+{
+	struct playground *p = c->own = xcalloc(1, sizeof(*p));
+	char *home = tiup_home(), offset[16], db[16], pd[16], kv[16], ticdc[16], *cached = NULL;
+	const char *version;
+	/* UTC: TiCDC writes TIMESTAMP as text in its own time zone */
+	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms", NULL };
+	char *argv[32];
+	unsigned n = 0;
+	int rc = -1;
+
+	p->tag = tag_of(c->dir);
+	p->data = xstrfmt("%s/data/%s", home, p->tag);
+	p->log = xstrfmt("%s/%s.log", c->log_dir, c->name);
+	if (fs_exists(p->data)) {
+		err_set(e, ERR_ENV, 0, "%s is there already: data of an earlier tag would come back (way out: remove it)", p->data);
+		free(p->data);
+		p->data = NULL; /* not ours to remove */
+		goto out;
+	}
+	if (fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0 || ports_take(c, e) < 0)
+		goto out;
+	if (!c->keep) {
+		guardian_path(c->dir);
+		guardian_path(p->data);
+	}
+	version = c->version_wanted ? c->version_wanted : pinned[0] ? pinned : (cached = playground_cached("tidb"));
+	snprintf(offset, sizeof(offset), "%d", p->offset);
+	snprintf(db, sizeof(db), "%u", c->size.db);
+	snprintf(pd, sizeof(pd), "%u", c->size.pd);
+	snprintf(kv, sizeof(kv), "%u", c->size.kv);
+	snprintf(ticdc, sizeof(ticdc), "%u", c->size.ticdc);
+	const char *words[] = { "tiup", "--tag", p->tag, "playground", version ? version : "--host", version ? "--host" : "127.0.0.1",
+		version ? "127.0.0.1" : NULL };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && words[i]; i++)
+		argv[n++] = (char *)words[i];
+	const char *sizes[] = { "--db", db, "--pd", pd, "--kv", kv, "--tiflash", "0", "--ticdc", ticdc, "--port-offset", offset, "--without-monitor" };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		argv[n++] = (char *)sizes[i];
+	argv[n] = NULL;
+	c->server = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .env = env, .log_path = p->log, .outlives_us = c->keep }, e);
+	rc = c->server ? 0 : -1;
+out:
+	free(cached);
+	free(home);
+	return rc;
+}
+
+static int read_log(const struct playground *p, struct playground_text *said, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	memset(said, 0, sizeof(*said));
+	if (fs_exists(p->log) && fs_read_file(p->log, PLAYGROUND_LOG_BYTES_MAX, &text, e) < 0) {
+		strbuf_release(&text);
+		return -1;
+	}
+	playground_text_parse(said, text.buf, text.len);
+	strbuf_release(&text);
+	return 0;
+}
+
+/* The last lines of a component's own log, where there is one. */
+static void component_words(const struct playground *p, const char *log, struct strbuf *out)
+{
+	char *pd = xstrfmt("%s/pd-0/pd.log", p->data), *tidb = xstrfmt("%s/tidb-0/tidb.log", p->data);
+	const char *from = log && *log ? log : fs_exists(tidb) ? tidb : pd;
+	struct strbuf tail = STRBUF_INIT;
+
+	proc_log_tail(from, 2, &tail);
+	if (tail.len)
+		strbuf_addf(out, " (%s ends: %.300s)", strrchr(from, '/') + 1, tail.buf);
+	strbuf_release(&tail);
+	free(pd);
+	free(tidb);
+}
+
+/* -1: it can't come up any more, in tiup's own words. */
+static int failed(struct cluster *c, const struct playground_text *said, struct err *e)
+{
+	struct playground *p = c->own;
+	struct strbuf more = STRBUF_INIT;
+	int rc = 0;
+
+	if (said->failed[0]) {
+		component_words(p, NULL, &more);
+		rc = err_set(e, ERR_ENV, 0, "tiup says: %s%s", said->failed, more.buf);
+	} else if (said->late[0]) {
+		component_words(p, NULL, &more);
+		rc = err_set(e, ERR_ENV, 0, "TiDB at %s did not come up within playground's --db.timeout%s", said->late, more.buf);
+	} else if (said->quit[0]) {
+		component_words(p, said->quit_log, &more);
+		rc = err_set(e, ERR_ENV, 0, "%s ended by itself%s", said->quit, more.buf);
+	} else if (!proc_running(c->server)) {
+		proc_log_tail(p->log, 3, &more);
+		rc = err_set(e, ERR_ENV, 0, "tiup ended (%s): %.600s", proc_how(c->server), more.len ? more.buf : "it said nothing");
+	}
+	strbuf_release(&more);
+	return rc;
+}
+
+static int still_starts(struct cluster *c, struct err *e)
+{
+	struct playground_text said;
+
+	return read_log(c->own, &said, e) < 0 ? -1 : failed(c, &said, e);
+}
+
+static int playground_start_wait(struct cluster *c, struct deadline d, struct err *e)
+{
+	struct playground *p = c->own;
+	struct playground_text said;
+	char *dsn = xstrfmt("%s/dsn", p->data);
+	int rc = -1;
+
+	for (;;) { /* the banner comes before dsn is written: both */
+		if (read_log(p, &said, e) < 0 || failed(c, &said, e) < 0)
+			goto out;
+		if (said.started && fs_exists(dsn))
+			break;
+		if (pause_ms(50, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0, "%s",
+				clock_cancelled() ? "interrupted" : "tiup playground has not started in time");
+			goto out;
+		}
+	}
+	c->ep = (struct sql_endpoint){ .user = "root", .port = said.sql[0].port };
+	snprintf(c->ep.host, sizeof(c->ep.host), "%s", said.sql[0].host);
+	if (find(c, &said, e) < 0 || tidb_cluster_ready(c, &p->tidb, still_starts, deadline_min(d, deadline_in_ms(READY_MS)), e) < 0)
+		goto out;
+	if (!pinned[0])
+		snprintf(pinned, sizeof(pinned), "%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
+	p->tidb.cdc[0] = "tiup";
+	p->tidb.cdc[1] = xstrfmt("cdc:%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
+	rc = 0;
+out:
+	free(dsn);
+	return rc;
+}
+
+/* ---- end */
+
+static int gone(struct cluster *c, struct deadline d, struct err *e)
+{
+	struct playground *p = c->own;
+	struct component left[COMPONENTS_MAX];
+	unsigned n;
+
+	while ((n = components(p, left)))
+		if (deadline_passed(d))
+			return err_set(e, ERR_TIMEOUT, 0, "%u of its processes are still there, as pid %d", n, (int)left[0].pid);
+		else
+			usleep(2000);
+	for (unsigned i = 0; i < p->n_ports; i++)
+		while (!port_is_free(p->port[i]))
+			if (deadline_passed(d))
+				return err_set(e, ERR_TIMEOUT, 0, "port %d still answers", p->port[i]);
+			else
+				usleep(2000);
+	return 0;
+}
+
+static enum playground_kind kind_of(enum cluster_part part)
+{
+	return part == CLUSTER_FEED ? PLAYGROUND_TICDC : part == CLUSTER_SERVER ? PLAYGROUND_TIDB : part == CLUSTER_PD ? PLAYGROUND_PD : PLAYGROUND_TIKV;
+}
+
+/* One component: SIGKILL to each process of that kind, and it is gone. */
+static int kill_part(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
+{
+	static const char *const words[] = { "PD", "TiKV", "TiDB", "TiCDC" };
+	struct component found[COMPONENTS_MAX];
+	struct playground *p = c->own;
+	struct deadline d = deadline_in_ms(KILL_MS);
+	unsigned n = components(p, found), killed = 0;
+
+	*at_ns = clock_mono_ns();
+	for (unsigned i = 0; i < n; i++)
+		if (found[i].is.kind == kind_of(part) && kill(found[i].pid, SIGKILL) == 0)
+			killed++;
+	if (!killed)
+		return err_set(e, ERR_USAGE, 0, "it has no %s that runs", words[kind_of(part)]);
+	if (part == CLUSTER_FEED)
+		c->feeding = false;
+	for (unsigned left = 1; left;) {
+		left = 0;
+		n = components(p, found);
+		for (unsigned i = 0; i < n; i++)
+			left += found[i].is.kind == kind_of(part);
+		if (left && pause_ms(2, d) < 0)
+			return err_set(e, ERR_TIMEOUT, 0, "%u %s processes are still there", left, words[kind_of(part)]);
+	}
+	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us"); /* what it says of that component is no news */
+	return 0;
+}
+
+static int playground_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
+{
+	struct playground *p = c->own;
+
+	if (part != CLUSTER_ALL)
+		return kill_part(c, part, at_ns, e);
+	if (!c->server || proc_kill_all(&c->server, 1, at_ns, e) < 0)
+		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+	c->feeding = false;
+	(void)p;
+	return gone(c, deadline_in_ms(KILL_MS), e);
+}
+
+static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
+{
+	*at_ns = clock_mono_ns();
+	/* to the group, as a terminal does: tiup alone does not pass it on */
+	if (!c->server || proc_signal(c->server, SIGINT, e) < 0)
+		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+	if (!proc_wait(c->server, d))
+		return err_set(e, ERR_TIMEOUT, 0, "it does not end on Ctrl+C");
+	c->feeding = false;
+	return gone(c, deadline_in_ms(KILL_MS), e);
+}
+
+static int playground_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	int64_t at;
+
+	if (c->feeding && cluster_changefeed_stop(c, d, e) < 0)
+		return -1;
+	if (!c->server || !proc_running(c->server))
+		return 0;
+	return playground_interrupt(c, d, &at, e);
+}
+
+static int save_log(void *arg, const char *name, struct err *e)
+{
+	struct cluster *c = arg;
+	struct playground *p = c->own;
+	char *from, *to;
+	static const char *const logs[] = { "pd", "tikv", "tidb", "ticdc" };
+
+	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
+		from = xstrfmt("%s/%s/%s.log", p->data, name, logs[i]);
+		to = xstrfmt("%s/%s-%s.log", c->log_dir, c->name, name);
+		if (fs_exists(from))
+			fs_copy_tree(from, to, NULL);
+		free(from);
+		free(to);
+	}
+	(void)e;
+	return 0;
+}
+
+static void playground_release(struct cluster *c)
+{
+	struct playground *p = c->own;
+
+	if (!p)
+		return;
+	if (c->keep && c->server && proc_running(c->server)) {
+		proc_detach(c->server);
+	} else {
+		proc_free(c->server);
+		gone(c, deadline_in_ms(KILL_MS), NULL);
+	}
+	c->server = NULL;
+	if (p->data && fs_exists(p->data)) {
+		fs_list(p->data, save_log, c, NULL);
+		if (!c->keep)
+			fs_remove_tree(p->data, NULL);
+	}
+	if (p->data)
+		guardian_path_forget(p->data);
+	guardian_path_forget(c->dir);
+	ports_release(p);
+	memset(p->tidb.sink.password, 0, sizeof(p->tidb.sink.password));
+	free((char *)p->tidb.cdc[1]);
+	free(p->tag);
+	free(p->data);
+	free(p->log);
+	free(p);
+	c->own = NULL;
+}
+
+/* A component that ended by itself does not end playground: its log tells. */
+static int playground_health(struct cluster *c, struct err *e)
+{
+	struct playground *p = c->own;
+	struct playground_text said;
+	struct stat st;
+
+	if (!p || c->dead)
+		return 0;
+	if (!p->dead[0] && stat(p->log, &st) == 0 && st.st_size != p->log_seen) {
+		p->log_seen = st.st_size;
+		if (read_log(p, &said, NULL) == 0 && said.quit[0]) {
+			struct err why = ERR_INIT;
+
+			failed(c, &said, &why);
+			snprintf(p->dead, sizeof(p->dead), "%s", why.text);
+		}
+	}
+	if (p->dead[0] && strcmp(p->dead, "killed by us") != 0)
+		return err_set(e, ERR_ENV, 0, "%s: %s", c->name, p->dead);
+	if (!proc_running(c->server))
+		return err_set(e, ERR_ENV, 0, "%s: playground ended by itself: %s (its log: logs/%s.log)", c->name, proc_how(c->server), c->name);
+	return 0;
+}
+
+static int playground_preflight(finding_fn *fn, void *arg)
+{
+	char *tiup = proc_which("tiup"), *home = tiup_home(), *root = xstrfmt("%s/bin/root.json", home), text[700];
+	char *argv[] = { tiup, (char *)"--version", NULL };
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int64_t space;
+	unsigned v[3];
+	int n = 0;
+
+	if (!tiup) {
+		fn(arg, "tiup is not on PATH", "curl --proto '=https' --tlsv1.2 -sSf https://tiup-mirrors.pingcap.com/install.sh | sh; or --on local");
+		n++;
+		goto out;
+	}
+	if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(20000), &e) < 0) {
+		fn(arg, e.text, "tiup update --self");
+		n++;
+	} else if (tool_version_parse(out.buf, v) < 0 || tool_version_cmp(v, 1, 16, 1) < 0) {
+		snprintf(text, sizeof(text), "tiup says '%.*s': two playgrounds on one host need --port-offset, which came with 1.16.1",
+			 (int)strcspn(out.buf, "\n"), out.buf);
+		fn(arg, text, "tiup update --self && tiup update playground");
+		n++;
+	}
+	if (!fs_exists(root)) {
+		snprintf(text, sizeof(text), "%s is not there: playground opens the mirror's manifest before anything else", root);
+		fn(arg, text, "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
+		n++;
+	}
+	space = fs_free_bytes(fs_exists(home) ? home : "/var/tmp");
+	if (space >= 0 && space < SPACE_BYTES_MIN) {
+		snprintf(text, sizeof(text), "less than 4 GiB are free in %s", home);
+		fn(arg, text, "clusters' data and components go there: make room, or set TIUP_HOME");
+		n++;
+	}
+out:
+	free(tiup);
+	free(home);
+	free(root);
+	strbuf_release(&out);
+	return n;
+}
+
+static const char *playground_words(enum cluster_verb v)
+{
+	switch (v) {
+	case CLUSTER_GC: return "SET GLOBAL tidb_gc_enable";
+	case CLUSTER_BACKUP: return "BACKUP DATABASE * TO … RATE_LIMIT = … MB/SECOND";
+	case CLUSTER_RESTORE: return "RESTORE DATABASE * FROM …";
+	case CLUSTER_CHANGEFEED: return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
+	case CLUSTER_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
+	case CLUSTER_KILL:
+	case CLUSTER_RESTART: return NULL;
+	}
+	return NULL;
+}
+
+const struct cluster_ops cluster_playground = {
+	.name = "playground",
+	.start_begin = playground_start_begin,
+	.start_wait = playground_start_wait,
+	.kill = playground_kill,
+	.stop = playground_stop,
+	.release = playground_release,
+	.set_gc = tidb_cluster_set_gc,
+	.preflight = playground_preflight,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL,
+	.start_ms = START_MS,
+	.backup = tidb_cluster_backup,
+	.restore = tidb_cluster_restore,
+	.changefeed = tidb_cluster_changefeed,
+	.feed_status = tidb_cluster_feed_status,
+	.changefeed_stop = tidb_cluster_changefeed_stop,
+	.fence = tidb_cluster_fence,
+	.now = tidb_cluster_now,
+	.health = playground_health,
+	.interrupt = playground_interrupt,
+	.words = playground_words,
+};
