@@ -347,7 +347,14 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 	}
 	c->ep = (struct sql_endpoint){ .user = "root", .port = said.sql[0].port };
 	snprintf(c->ep.host, sizeof(c->ep.host), "%s", said.sql[0].host);
-	if (find(c, &said, e) < 0 || tidb_cluster_ready(c, &p->tidb, still_starts, deadline_min(d, deadline_in_ms(READY_MS)), e) < 0)
+	if (find(c, &said, e) < 0) { /* perhaps because it is just ending */
+		struct err why = ERR_INIT;
+
+		if (proc_wait(c->server, deadline_in_ms(300)), still_starts(c, &why) < 0 && e)
+			*e = why;
+		goto out;
+	}
+	if (tidb_cluster_ready(c, &p->tidb, still_starts, deadline_min(d, deadline_in_ms(READY_MS)), e) < 0)
 		goto out;
 	if (!pinned[0])
 		snprintf(pinned, sizeof(pinned), "%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
@@ -578,7 +585,8 @@ static const char *playground_words(enum cluster_verb v)
 	case CLUSTER_CHANGEFEED: return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
 	case CLUSTER_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
 	case CLUSTER_KILL:
-	case CLUSTER_RESTART: return NULL;
+	case CLUSTER_RESTART:
+	case CLUSTER_EXAMINE: return NULL;
 	}
 	return NULL;
 }

@@ -27,6 +27,7 @@
 #define FOLDER_TRIES 100
 #define LOG_TAIL_LINES 15 /* of each process, where a run fails */
 #define VERSION_MS 5000
+#define CAUSE_MS 1000
 
 struct run {
 	const struct run_opts *o;
@@ -319,6 +320,20 @@ static void end(struct run *r)
 	(void)signo;
 }
 
+/* A lost connection is what was seen; that a server died is why. Its end may be known a moment later. */
+static void look_for_the_cause(struct run *r, struct err *e)
+{
+	struct deadline d = deadline_in_ms(CAUSE_MS);
+	struct err why = ERR_INIT;
+
+	if (e->kind != ERR_GONE)
+		return;
+	while (runtime_health(&r->rt, &why) == 0)
+		if (pause_ms(50, d) < 0)
+			return;
+	*e = why;
+}
+
 static int execute(struct run *r)
 {
 	struct err e = ERR_INIT;
@@ -333,9 +348,10 @@ static int execute(struct run *r)
 			journal_event(r->rt.journal, "note", json_pack("{s:s}", "text", "the store is a directory (--store file), not S3"));
 		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground, r->o->seed,
 		               r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
-		if (scenario_run(&r->scenario, &e, &traceback) < 0)
+		if (scenario_run(&r->scenario, &e, &traceback) < 0) {
+			look_for_the_cause(r, &e);
 			code = say_error(r, &e, traceback, &word);
-		else if (runtime_health(&r->rt, &e) < 0)
+		} else if (runtime_health(&r->rt, &e) < 0)
 			code = say_error(r, &e, NULL, &word);
 		else
 			code = say_verdict(r);

@@ -124,6 +124,8 @@ function T:disaster(o)
   return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000), not o.kill)
 end
 
+-- kill(cluster, "ticdc"): one component (ticdc, tidb, pd, tikv); the cluster goes on without it.
+function T:kill(cluster, part) native.cluster.kill(cluster, part) end -- luacheck: ignore self
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self
 function T:recovered(what, at) steps.recovered(what, at) end -- luacheck: ignore self
 function T:moved(from, to, at) steps.moved(from:name(), to:name(), at) end -- luacheck: ignore self
