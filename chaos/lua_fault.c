@@ -297,6 +297,8 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 			runtime_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
 		add_name(t, "changefeed ");
 		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s", feed->id);
+		if (feed->source->c && !cluster_feed(feed->source->c))
+			runtime_usage(L, "%s: changefeed %s is TiCDC's, no process of ours: t:kill(cluster, \"ticdc\")", kind->name, feed->id);
 		if (feed->source->c)
 			add_proc(L, t, feed_proc(cluster_feed(feed->source->c)));
 	} else if (is_a(L, -1, "drtest.store")) {

@@ -36,6 +36,7 @@ struct playground {
 	int offset;
 	int port[PORTS_MAX];      /* held, so that no other drtest takes them */
 	unsigned n_ports;
+	struct proc *examined;    /* its data, started again after the disaster */
 	off_t log_seen;           /* of the log, when it was last read for those that died */
 	char dead[700];           /* a component that ended by itself; "": none */
 };
@@ -217,15 +218,40 @@ char *playground_cached(const char *component)
 	return best.text[0] ? xstrdup(best.text) : NULL;
 }
 
+/* tiup --tag TAG playground VERSION …; its output goes to log. */
+static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *log, struct err *e)
+{
+	struct playground *p = c->own;
+	char offset[16], db[16], pd[16], kv[16], ticdc[16], *cached = NULL;
+	/* UTC: TiCDC writes TIMESTAMP as text in its own time zone */
+	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms", NULL };
+	const char *version = c->version_wanted ? c->version_wanted : pinned[0] ? pinned : (cached = playground_cached("tidb"));
+	const char *words[] = { "tiup", "--tag", p->tag, "playground", "--host", "127.0.0.1", "--db", db, "--pd", pd, "--kv", kv, "--tiflash", "0",
+		"--ticdc", ticdc, "--port-offset", offset, "--without-monitor" };
+	char *argv[32];
+	unsigned n = 0;
+	struct proc *proc;
+
+	snprintf(offset, sizeof(offset), "%d", p->offset);
+	snprintf(db, sizeof(db), "%u", c->size.db);
+	snprintf(pd, sizeof(pd), "%u", c->size.pd);
+	snprintf(kv, sizeof(kv), "%u", c->size.kv);
+	snprintf(ticdc, sizeof(ticdc), "%u", n_ticdc);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		argv[n++] = (char *)words[i];
+		if (i == 3 && version) /* the version follows `playground` at once */
+			argv[n++] = (char *)version;
+	}
+	argv[n] = NULL;
+	proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .env = env, .log_path = log, .outlives_us = c->keep }, e);
+	free(cached);
+	return proc;
+}
+
 static int playground_start_begin(struct cluster *c, struct err *e)
 {
 	struct playground *p = c->own = xcalloc(1, sizeof(*p));
-	char *home = tiup_home(), offset[16], db[16], pd[16], kv[16], ticdc[16], *cached = NULL;
-	const char *version;
-	/* UTC: TiCDC writes TIMESTAMP as text in its own time zone */
-	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms", NULL };
-	char *argv[32];
-	unsigned n = 0;
+	char *home = tiup_home();
 	int rc = -1;
 
 	p->tag = tag_of(c->dir);
@@ -243,36 +269,19 @@ static int playground_start_begin(struct cluster *c, struct err *e)
 		guardian_path(c->dir);
 		guardian_path(p->data);
 	}
-	version = c->version_wanted ? c->version_wanted : pinned[0] ? pinned : (cached = playground_cached("tidb"));
-	snprintf(offset, sizeof(offset), "%d", p->offset);
-	snprintf(db, sizeof(db), "%u", c->size.db);
-	snprintf(pd, sizeof(pd), "%u", c->size.pd);
-	snprintf(kv, sizeof(kv), "%u", c->size.kv);
-	snprintf(ticdc, sizeof(ticdc), "%u", c->size.ticdc);
-	const char *words[] = { "tiup", "--tag", p->tag, "playground", version ? version : "--host", version ? "--host" : "127.0.0.1",
-		version ? "127.0.0.1" : NULL };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && words[i]; i++)
-		argv[n++] = (char *)words[i];
-	const char *sizes[] = { "--db", db, "--pd", pd, "--kv", kv, "--tiflash", "0", "--ticdc", ticdc, "--port-offset", offset, "--without-monitor" };
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		argv[n++] = (char *)sizes[i];
-	argv[n] = NULL;
-	c->server = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .env = env, .log_path = p->log, .outlives_us = c->keep }, e);
+	c->server = spawn_tiup(c, c->size.ticdc, p->log, e);
 	rc = c->server ? 0 : -1;
 out:
-	free(cached);
 	free(home);
 	return rc;
 }
 
-static int read_log(const struct playground *p, struct playground_text *said, struct err *e)
+static int read_log(const char *log, struct playground_text *said, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 
 	memset(said, 0, sizeof(*said));
-	if (fs_exists(p->log) && fs_read_file(p->log, PLAYGROUND_LOG_BYTES_MAX, &text, e) < 0) {
+	if (fs_exists(log) && fs_read_file(log, PLAYGROUND_LOG_BYTES_MAX, &text, e) < 0) {
 		strbuf_release(&text);
 		return -1;
 	}
@@ -324,7 +333,7 @@ static int still_starts(struct cluster *c, struct err *e)
 {
 	struct playground_text said;
 
-	return read_log(c->own, &said, e) < 0 ? -1 : failed(c, &said, e);
+	return read_log(((struct playground *)c->own)->log, &said, e) < 0 ? -1 : failed(c, &said, e);
 }
 
 static int playground_start_wait(struct cluster *c, struct deadline d, struct err *e)
@@ -335,7 +344,7 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 	int rc = -1;
 
 	for (;;) { /* the banner comes before dsn is written: both */
-		if (read_log(p, &said, e) < 0 || failed(c, &said, e) < 0)
+		if (read_log(p->log, &said, e) < 0 || failed(c, &said, e) < 0)
 			goto out;
 		if (said.started && fs_exists(dsn))
 			break;
@@ -477,6 +486,51 @@ static int save_log(void *arg, const char *name, struct err *e)
 	return 0;
 }
 
+/* The dead cluster's data folder, started again apart from everything: other ports, no TiCDC. */
+static int playground_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
+{
+	struct playground *p = c->own;
+	struct playground_text said = { 0 };
+	char *log = xstrfmt("%s/%s-examined.log", c->log_dir, c->name), version[64];
+	int rc = -1;
+
+	if (ports_take(c, e) < 0)
+		goto out;
+	p->examined = spawn_tiup(c, 0, log, e);
+	if (!p->examined)
+		goto out;
+	while (!said.started) {
+		if (read_log(log, &said, e) < 0)
+			goto out;
+		if (said.failed[0] || said.late[0] || said.quit[0] || !proc_running(p->examined)) {
+			err_set(e, ERR_ENV, 0, "%s's data does not come up again: %s%s%s", c->name, said.failed, said.late, said.quit[0] ? said.quit :
+				proc_how(p->examined));
+			goto out;
+		}
+		if (pause_ms(50, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s's data does not come up again in time", c->name);
+			goto out;
+		}
+	}
+	*ep = (struct sql_endpoint){ .user = "root", .port = said.sql[0].port };
+	snprintf(ep->host, sizeof(ep->host), "%s", said.sql[0].host);
+	rc = tidb_version(ep, version, e);
+out:
+	free(log);
+	return rc;
+}
+
+static void playground_examine_end(struct cluster *c)
+{
+	struct playground *p = c->own;
+
+	if (p && p->examined) {
+		proc_free(p->examined);
+		p->examined = NULL;
+		gone(c, deadline_in_ms(KILL_MS), NULL);
+	}
+}
+
 static void playground_release(struct cluster *c)
 {
 	struct playground *p = c->own;
@@ -519,7 +573,7 @@ static int playground_health(struct cluster *c, struct err *e)
 		return 0;
 	if (!p->dead[0] && stat(p->log, &st) == 0 && st.st_size != p->log_seen) {
 		p->log_seen = st.st_size;
-		if (read_log(p, &said, NULL) == 0 && said.quit[0]) {
+		if (read_log(p->log, &said, NULL) == 0 && said.quit[0]) {
 			struct err why = ERR_INIT;
 
 			failed(c, &said, &why);
@@ -600,7 +654,10 @@ const struct cluster_ops cluster_playground = {
 	.release = playground_release,
 	.set_gc = tidb_cluster_set_gc,
 	.preflight = playground_preflight,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL,
+	.examine = playground_examine,
+	.examine_end = playground_examine_end,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
+	       1u << CLUSTER_EXAMINE,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,

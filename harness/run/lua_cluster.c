@@ -482,7 +482,7 @@ static int start(lua_State *L)
 		c->alive = true;
 		return 0;
 	}
-	if (cluster_start_begin(c->c, &e) < 0 || cluster_start_wait(c->c, deadline_in_ms(START_MS), &e) < 0)
+	if (cluster_start_begin(c->c, &e) < 0 || cluster_start_wait(c->c, deadline_in_ms(cluster_start_ms(c->c)), &e) < 0)
 		return runtime_raise(L, &e);
 	c->pid = proc_pid(cluster_server(c->c));
 	c->alive = true;

@@ -219,6 +219,7 @@ static int prefix(lua_State *L, bool model)
 
 struct held {
 	struct cluster_hold *hold;
+	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
 	const struct lua_cluster *of;
 };
 
@@ -245,12 +246,69 @@ static int hold(lua_State *L)
 	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
 	luaL_getmetatable(L, HELD);
 	lua_setmetatable(L, -2);
+	if (runtime_on_tidb(r)) {
+		if (!runtime_plan(r, "%s: its TSO of now, for the forensic check", c->name) && cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
+			return runtime_raise(L, &e);
+		return 1;
+	}
 	if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on %d connections, held for the forensic check", c->name, HOLD_CONNECTIONS))
 		return 1;
 	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, &e);
 	if (!h->hold)
 		return runtime_raise(L, &e);
 	return 1;
+}
+
+static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m, const char *snapshot, uint64_t *n, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(10000), e);
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
+	sql_add_name(&q, m->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, m->ledger_table);
+	if (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0)
+		rc = sql_value_u64(s, n, e, "%s", q.buf);
+	strbuf_release(&q);
+	sql_close(s);
+	return rc;
+}
+
+/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the point, the other as it was held. */
+static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead, const struct held *h, tso_t point, struct forensic_result *res,
+			struct err *e)
+{
+	struct compare_result c = { 0 };
+	struct sql_endpoint ep;
+	char a[24], b[24];
+	uint64_t then = 0, last = 0;
+	int rc = -1;
+
+	snprintf(a, sizeof(a), "%llu", (unsigned long long)point);
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)h->at);
+	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
+		goto out;
+	if (audit->model && *audit->model->ledger_table &&
+	    (count_ledger(&ep, audit->model, a, &then, e) < 0 || count_ledger(&ep, audit->model, "", &last, e) < 0))
+		goto out;
+	if (compare_run(&(struct compare_opts){ .a = ep, .b = *cluster_endpoint(h->of->c), .a_name = dead->name, .b_name = h->of->name, .a_snapshot = a,
+						.b_snapshot = b, .threads = SQL_THREADS }, &c, e) < 0)
+		goto out;
+	res->verdict = c.verdict;
+	res->rows = c.rows;
+	res->tables = c.tables;
+	res->rows_different = c.rows_different;
+	res->lost_transactions = last - then;
+	res->findings = json_incref(c.findings);
+	snprintf(res->evidence, sizeof(res->evidence), "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it", dead->name, c.evidence,
+		 (unsigned long long)(last - then));
+	rc = 0;
+out:
+	cluster_examine_end(dead->c);
+	compare_result_release(&c);
+	return rc;
 }
 
 /* forensic(load, dead cluster, held, { point = TSO }) */
@@ -275,7 +333,7 @@ static int forensic(lua_State *L)
 			  "what lies beyond the point to lost.jsonl and lost.sql", dead->name, h->of->name)) {
 		if (dead->alive)
 			runtime_usage(L, "verify.forensic: %s lives: only a dead cluster's disk is examined", dead->name);
-		if (!h->hold)
+		if (!h->hold && !h->at)
 			runtime_usage(L, "verify.forensic: what was held of %s is used up: hold it again", h->of->name);
 		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
 		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
@@ -286,7 +344,7 @@ static int forensic(lua_State *L)
 		o.lost_jsonl = jsonl;
 		o.lost_sql = sql;
 		o.deadline = deadline_in_ms(FORENSIC_MS);
-		rc = forensic_run(&o, &res, &e);
+		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e) : forensic_run(&o, &res, &e);
 		free(jsonl);
 		free(sql);
 		cluster_hold_free(h->hold); /* its snapshot keeps old row versions on the server that serves */
