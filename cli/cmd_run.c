@@ -27,7 +27,9 @@ static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
 	"                  [--json] [--prometheus FILE] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
-	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup)\n"
+	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup),\n"
+	"                    attach (clusters that run already)\n"
+	"  --clusters FILE   attach: endpoints, what is allowed, commands for what only the operator can do (examples/)\n"
 	"  --version V       TiDB's, for playground: v5.4.0 to the newest (the newest that tiup has cached)\n"
 	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
 	"  --seed N          the same seed: the same transactions, the same instants (42)\n"
@@ -72,6 +74,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		{ "prometheus", required_argument, NULL, 'P' },
 		{ "folder-file", required_argument, NULL, 'F' },
 		{ "version", required_argument, NULL, 'v' },
+		{ "clusters", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	size_t n_set = 0;
@@ -82,7 +85,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		switch (c) {
 		case 'o':
 			if (!ground_known(optarg))
-				return -1 - wrong("on", optarg, "a ground (local, playground)");
+				return -1 - wrong("on", optarg, "a ground (local, playground, attach)");
 			o->ground = optarg;
 			break;
 		case 's':
@@ -114,6 +117,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			if (take_version(o, optarg) < 0)
 				return -1 - EXIT_USAGE;
 			break;
+		case 'c': o->clusters = optarg; break;
 		case 'p': o->plan = true; break;
 		case 'k': o->keep = true; break;
 		case 'd': o->out = optarg; break;

@@ -9,7 +9,7 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/os/fs.h"
 
-static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground };
+static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground, &cluster_attach };
 static atomic_uint serial;
 #define SQL_MS 10000
 #define START_MS 30000
@@ -28,7 +28,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	struct cluster *c;
 
 	if (!ops) {
-		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground)", o->ground);
+		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground, attach)", o->ground);
 		return NULL;
 	}
 	if (fs_exists(o->dir)) {

@@ -13,6 +13,7 @@
 enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUSTER_STORAGE };
 enum cluster_verb {
 	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART, CLUSTER_EXAMINE,
+	CLUSTER_WRITE, /* load, replay, plain SQL */
 };
 
 struct cluster_size { /* TiDB's components; 0 in `ticdc`: no changefeed can read it */
@@ -123,6 +124,6 @@ struct cluster_ops { /* a ground */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*words)(enum cluster_verb v);
 };
-extern const struct cluster_ops cluster_local, cluster_playground;
+extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;
 
 #endif

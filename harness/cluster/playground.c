@@ -640,7 +640,8 @@ static const char *playground_words(enum cluster_verb v)
 	case CLUSTER_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
 	case CLUSTER_KILL:
 	case CLUSTER_RESTART:
-	case CLUSTER_EXAMINE: return NULL;
+	case CLUSTER_EXAMINE:
+	case CLUSTER_WRITE: return NULL;
 	}
 	return NULL;
 }
@@ -657,7 +658,7 @@ const struct cluster_ops cluster_playground = {
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
-	       1u << CLUSTER_EXAMINE,
+	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,

@@ -117,7 +117,7 @@ out:
 	return rc;
 }
 
-int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, struct tidb_brie *b, struct err *e)
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, const char *snapshot, struct tidb_brie *b, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
@@ -126,6 +126,8 @@ int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb
 	sql_add_text(&q, uri, strlen(uri));
 	if (rate_mb)
 		strbuf_addf(&q, " RATE_LIMIT = %u MB/SECOND", rate_mb);
+	if (snapshot)
+		strbuf_addf(&q, " SNAPSHOT = %s", snapshot);
 	rc = brie(ep, false, &q, b, e);
 	strbuf_release(&q);
 	return rc;

@@ -19,7 +19,8 @@ struct tidb_brie {
 int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e);
 
 /* uri holds credentials: errors never quote it. rate_mb 0: no limit. The prefix must be fresh for a backup. */
-int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, struct tidb_brie *b, struct err *e);
+/* snapshot: NULL, or the TSO to read at (garbage collection must not have passed it). */
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, const char *snapshot, struct tidb_brie *b, struct err *e);
 int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e);
 /* What TiDB says of a refused BACKUP or RESTORE, with the way out where it is known (toolchain: the errors that users meet). NULL: none. */
 const char *tidb_brie_way_out(const char *message);

@@ -124,7 +124,7 @@ int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
 
-	if (prefix_is_fresh(uri, "BACKUP", e) < 0 || tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), &b, e) < 0)
+	if (prefix_is_fresh(uri, "BACKUP", e) < 0 || tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot, &b, e) < 0)
 		return -1;
 	*r = (struct backup_result){ .size_bytes = b.size_bytes, .backup_ts = b.backup_ts, .execution_us = (clock_mono_ns() - start) / 1000 };
 	return 0;

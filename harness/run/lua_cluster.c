@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/attach.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
 #include "harness/run/runtime_impl.h"
@@ -101,6 +102,12 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
+	if (!strcmp(runtime_ground(r), "attach")) {
+		if (attach_knows(name, &e) < 0)
+			runtime_raise(L, &e);
+		if (runtime_plan(r, "attach %s: as the clusters file says", name))
+			return c;
+	}
 	if (runtime_on_tidb(r) && runtime_planning(r)) {
 		runtime_plan(r, "start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
 				"--port-offset <free> --without-monitor", name, name, runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>",
@@ -176,6 +183,15 @@ static int name(lua_State *L)
 	return 1;
 }
 
+/* What the operator's clusters file forbids is said before anything is done, in plan mode too. */
+void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v)
+{
+	struct err e = ERR_INIT;
+
+	if (!strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, v, &e) < 0)
+		runtime_raise(L, &e);
+}
+
 /* In plan mode, on a ground that says its verbs itself: one line. */
 static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum cluster_verb v, const char *more)
 {
@@ -190,6 +206,7 @@ static int set_gc(lua_State *L)
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TBOOLEAN);
+	lua_cluster_allowed(L, c, CLUSTER_GC);
 	if (plan_words(runtime_of(L), c, CLUSTER_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
 		return 0;
 	if (runtime_plan(runtime_of(L), "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name, lua_toboolean(L, 2) ? 7 : 0))
@@ -230,13 +247,25 @@ static int backup(lua_State *L)
 	struct err e = ERR_INIT;
 	int64_t threads = 0, ms = 3600000;
 	double rate = 120; /* the guide's RATE_LIMIT, MB per second */
+	char at[24] = "";
 
 	runtime_fields(L, 3, "backup", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "rate_mb", FIELD_NUMBER, &rate },
-		{ "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+		{ "within", FIELD_DURATION_MS, &ms }, { "snapshot", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_cluster_allowed(L, c, CLUSTER_BACKUP);
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "snapshot");
+		if (!lua_isnil(L, -1)) {
+			if (!runtime_on_tidb(r))
+				runtime_usage(L, "backup: only TiDB can be read at an earlier snapshot");
+			snprintf(at, sizeof(at), "%" PRIu64, lua_tso_check(L, -1));
+		}
+		lua_pop(L, 1);
+	}
 	if (!plan_words(r, c, CLUSTER_BACKUP, "") &&
 	    !runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
-		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6), .deadline = deadline_in_ms(ms) };
+		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6),
+			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms) };
 
 		char *via = runtime_route_uri(r, "backup", uri);
 		int rc = cluster_backup(c->c, via, &o, &b, &e);
@@ -268,6 +297,7 @@ static int restore(lua_State *L)
 	}
 	uri = luaL_checkstring(L, 2);
 	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
 	if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
 	    !runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
 		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms) };
@@ -305,6 +335,8 @@ static int changefeed(lua_State *L)
 	o.start_ts = lua_tso_check(L, -1);
 	if (!o.id)
 		runtime_usage(L, "changefeed needs an id");
+	lua_cluster_allowed(L, c, CLUSTER_CHANGEFEED);
+	lua_cluster_allowed(L, sink, CLUSTER_WRITE);
 	char *redo = runtime_route_uri(r, "feed", o.redo_uri);
 
 	lua_pushstring(L, redo); /* the stack owns it from here on */
@@ -375,6 +407,7 @@ static int apply_redo(lua_State *L)
 	char *tmp;
 	int rc;
 
+	lua_cluster_allowed(L, c, CLUSTER_WRITE);
 	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory }, { NULL, 0, NULL } });
 	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
@@ -406,6 +439,7 @@ static int sql(lua_State *L)
 	const char *text = luaL_checklstring(L, 2, &n);
 	int64_t rows;
 
+	lua_cluster_allowed(L, c, CLUSTER_WRITE);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
 		lua_pushnumber(L, 0);
 		return 1;
@@ -548,6 +582,7 @@ static int kill_part(lua_State *L)
 		i++;
 	if (i == sizeof(parts) / sizeof(parts[0]) || parts[i].part == CLUSTER_ALL)
 		runtime_usage(L, "kill: part is ticdc, tidb, pd or tikv, not '%s'", name);
+	lua_cluster_allowed(L, c, CLUSTER_KILL);
 	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
 		return 0;
 	if (parts[i].part == CLUSTER_FEED && c->feed) {
@@ -575,6 +610,7 @@ static int disaster(lua_State *L)
 	bool interrupt = lua_toboolean(L, 5);
 	char target[128];
 
+	lua_cluster_allowed(L, c, CLUSTER_KILL);
 	if (runtime_plan(r, interrupt ? "Ctrl+C (SIGINT to the group) to %s%s" : "SIGKILL to every process of %s and its changefeed in one instant%s",
 			 c->name, f ? ", while the sink is busy" : "")) {
 		c->alive = false;
@@ -631,6 +667,24 @@ static int now_ts(lua_State *L)
 	return 1;
 }
 
+static int live(lua_State *L)
+{
+	const struct attach_file *f = attach_used();
+
+	if (!f || strcmp(runtime_ground(runtime_of(L)), "attach") != 0)
+		return 0;
+	if (!f->redo[0])
+		runtime_usage(L, "the clusters file names no live redo log: redo = \"s3://…\"");
+	lua_newtable(L);
+	lua_pushstring(L, f->redo);
+	lua_setfield(L, -2, "redo");
+	if (f->backup[0]) {
+		lua_pushstring(L, f->backup);
+		lua_setfield(L, -2, "backup");
+	}
+	return 1;
+}
+
 static int on_tidb(lua_State *L)
 {
 	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
@@ -644,7 +698,8 @@ int lua_cluster_open(lua_State *L)
 		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
-	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part }, { "on_tidb", on_tidb }, { NULL, NULL } };
+	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part },
+		{ "on_tidb", on_tidb }, { "live", live }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, cluster_text);

@@ -22,6 +22,9 @@ struct lua_cluster *lua_cluster_check(lua_State *L, int index);
 /* The same for one that has to answer: a killed one is a wrong call. */
 struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what);
 
+/* Raises when the clusters file of the attach ground does not allow it. */
+void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
+
 struct lua_feed {
 	struct lua_cluster *source, *sink; /* sink: for words */
 	char id[128];

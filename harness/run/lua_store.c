@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/attach.h"
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 #include "harness/run/runtime_impl.h"
@@ -54,6 +55,13 @@ static const struct runtime_ops ops = { .close = store_close, .health = store_he
 
 static char *bucket_uri(const struct runtime *r, const struct lua_store *s, const char *path)
 {
+	if (s->remote) { /* a prefix of this run's own under what the file gives */
+		size_t n = strcspn(s->remote, "?"), bare = n;
+
+		while (bare && s->remote[bare - 1] == '/')
+			bare--;
+		return xstrfmt("%.*s/%s/%s%s", (int)bare, s->remote, strrchr(runtime_data_dir(r), '/') + 1, path, s->remote + n);
+	}
 	if (s->port)
 		return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true",
 			       path, s->user, s->password, s->port);
@@ -99,7 +107,9 @@ static int store_text(lua_State *L)
 {
 	struct lua_store *s = check_store(L);
 
-	if (s->port)
+	if (s->remote)
+		lua_pushlstring(L, s->remote, strcspn(s->remote, "?"));
+	else if (s->port)
 		lua_pushfstring(L, "s3://127.0.0.1:%d", s->port);
 	else
 		lua_pushfstring(L, "file://%s/store", runtime_data_dir(runtime_of(L)));
@@ -189,6 +199,13 @@ static int make(lua_State *L)
 	*(struct lua_store **)lua_newuserdata(L, sizeof(s)) = s;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
+	if (!strcmp(runtime_ground(r), "attach")) {
+		if (!attach_used() || !attach_used()->store[0])
+			runtime_usage(L, "the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
+		s->remote = attach_used()->store;
+		runtime_plan(r, "the clusters file's store, under a prefix of this run's own; what is put there stays");
+		return 1;
+	}
 	if (runtime_store(r) == RUN_STORE_S3)
 		s->port = (int)port;
 	if (runtime_plan(r, s->port ? "minio server --address 127.0.0.1:%d (or a free port)   # user %s" : "mkdir the store's directories", s->port, user)) {

@@ -13,6 +13,7 @@ struct lua_store {
 	struct minio *minio; /* NULL: directories, or plan mode */
 	char *log_path;
 	char user[65], password[129];
+	const char *remote;  /* attach: the clusters file's store, a URI; NULL: ours */
 	int port;            /* 0: directories */
 	char *bucket[STORE_BUCKETS_MAX];
 	size_t n_buckets;

@@ -121,7 +121,7 @@ static int sums(lua_State *L)
 	return 1;
 }
 
-/* same(a, b): two clusters, all tables, structure and rows */
+/* same(a, b, { at = TSO }): two clusters, all tables, structure and rows. TiDB: a as it was at that TSO, while it goes on. */
 static int same(lua_State *L)
 {
 	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"), *b = lua_cluster_alive(L, 2, "verify.same");
@@ -129,14 +129,25 @@ static int same(lua_State *L)
 	struct compare_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
-	char *fix;
+	char *fix, at[24] = "";
 	int rc = 0;
 
-	at_rest(L, a, "verify.same");
+	runtime_fields(L, 3, "verify.same", (struct field[]){ { "at", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "at");
+		if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
+			runtime_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
+		if (!lua_isnil(L, -1))
+			snprintf(at, sizeof(at), "%llu", (unsigned long long)lua_tso_check(L, -1));
+		lua_pop(L, 1);
+	}
+	if (!*at)
+		at_rest(L, a, "verify.same");
 	at_rest(L, b, "verify.same");
-	if (!runtime_plan(r, "drtest diff: %s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name, b->name)) {
+	if (!runtime_plan(r, "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name,
+			  *at ? " at that TSO" : "", b->name)) {
 		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
-			.threads = SQL_THREADS };
+			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS };
 
 		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
 		o.fix_sql_path = fix;
@@ -193,7 +204,10 @@ static int prefix(lua_State *L, bool model)
 		}
 		lost = !model && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
 		o.lost_path = lost;
-		rc = model ? check_model(&o, &res, &e) : check_ledger(&o, &res, &e);
+		if (of->alive && o.tso_map) /* one that lives goes on sampling; a kill has read it to its end */
+			rc = tso_map_refresh(o.tso_map, &e);
+		if (rc == 0)
+			rc = model ? check_model(&o, &res, &e) : check_ledger(&o, &res, &e);
 		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);

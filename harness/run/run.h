@@ -14,6 +14,7 @@ struct run_opts {
 	bool plan, keep, quiet;            /* quiet: nothing on stdout (--json) */
 	int64_t timeout_ms;                /* of the whole run */
 	const char *version;
+	const char *clusters;              /* the clusters file of the attach ground; NULL: none */
 	const char *tidb_version;          /* of playground's clusters; NULL: the newest that is cached, else the newest */
 	const struct runtime_module *modules;
 };

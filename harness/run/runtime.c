@@ -362,6 +362,7 @@ void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_
 {
 	static const struct runtime_module own[] = {
 		{ "store", lua_store_open, NULL }, { "cluster", lua_cluster_open, NULL }, { "verify", lua_verify_open, NULL },
+		{ "redo", lua_redo_open, NULL },
 		{ "steps", lua_steps_open, NULL }, { "tso", lua_tso_open, NULL },         { NULL, NULL, NULL },
 	};
 

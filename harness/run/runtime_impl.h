@@ -73,6 +73,7 @@ void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_
 int lua_store_open(lua_State *L);
 int lua_cluster_open(lua_State *L);
 int lua_verify_open(lua_State *L);
+int lua_redo_open(lua_State *L);
 int lua_tso_open(lua_State *L);
 int lua_steps_open(lua_State *L);
 

@@ -124,6 +124,22 @@ function T:disaster(o)
   return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000), not o.kill)
 end
 
+-- The same without a check: only the time is limited.
+function T:wait_until(name, within, condition) -- luacheck: ignore self
+  if steps.planning() then return true end
+  local ms, from = steps.duration(within), steps.now()
+  while not condition() do
+    if (steps.now() - from) * 1000 >= ms then steps.timeout(("%s: not within %s"):format(name, tostring(within))) end
+    steps.wait(5)
+  end
+end
+T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
+T.planning = steps.planning
+T.duration = steps.duration        -- "5m" to milliseconds
+
+-- What runs already, of a clusters file (--on attach): { backup = URI of the newest backup, redo = URI of the live redo log }; else nil.
+function T:live() return native.cluster.live() end -- luacheck: ignore self
+
 -- kill(cluster, "ticdc"): one component (ticdc, tidb, pd, tikv); the cluster goes on without it.
 function T:kill(cluster, part) native.cluster.kill(cluster, part) end -- luacheck: ignore self
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self
@@ -153,6 +169,7 @@ function T:attempt(f) -- luacheck: ignore self
 end
 
 T.verify = native.verify
+T.redo = native.redo
 T.tso = native.tso
 
 -- Options as they came from --set, by the type of their default.

@@ -1,0 +1,321 @@
+/* The attach ground: endpoints and commands of clusters that are not ours. */
+#include "harness/cluster/attach.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/cluster/pd.h"
+#include "harness/cluster/tidb_cluster.h"
+#include "harness/os/fs.h"
+
+#define READY_MS 60000
+#define LOOK_MS 5000
+#define COMMAND_MS 600000
+#define COMMAND_BYTES_MAX ((size_t)1 << 20)
+#define GONE_MS 60000
+
+static struct attach_file used;
+static bool in_use;
+
+int attach_use(const char *path, struct err *e)
+{
+	if (in_use)
+		attach_file_release(&used);
+	in_use = false;
+	if (attach_file_read(&used, path, e) < 0)
+		return -1;
+	in_use = true;
+	return 0;
+}
+
+const struct attach_file *attach_used(void)
+{
+	return in_use ? &used : NULL;
+}
+
+static const struct attach_cluster *cluster_named(const char *name, struct err *e)
+{
+	struct strbuf has = STRBUF_INIT;
+
+	for (size_t i = 0; in_use && i < used.n; i++)
+		if (!strcmp(used.c[i].name, name))
+			return &used.c[i];
+	for (size_t i = 0; in_use && i < used.n; i++)
+		strbuf_addf(&has, "%s%s", i ? ", " : "", used.c[i].name);
+	err_set(e, ERR_USAGE, 0, "the clusters file names no cluster '%s' (it has %s)", name, has.len ? has.buf : "none: --clusters FILE");
+	strbuf_release(&has);
+	return NULL;
+}
+
+int attach_knows(const char *name, struct err *e)
+{
+	return cluster_named(name, e) ? 0 : -1;
+}
+
+int attach_allows(const char *name, enum cluster_verb v, struct err *e)
+{
+	const struct attach_cluster *c = cluster_named(name, e);
+
+	if (!c)
+		return -1;
+	if (v == CLUSTER_KILL && !c->expendable)
+		return err_set(e, ERR_USAGE, 0, "%s is not marked expendable = true in the clusters file: it is not killed", name);
+	if (v == CLUSTER_KILL && !c->command[ATTACH_KILL][0])
+		return err_set(e, ERR_USAGE, 0, "%s: the clusters file has no command to kill it: commands = { kill = { … } }", name);
+	if (c->expendable || (c->allow & (1u << v)))
+		return 0;
+	return err_set(e, ERR_USAGE, 0, "the clusters file does not allow %s on %s: allow = { \"%s\" }, or expendable = true", attach_verb_text(v), name,
+		       attach_verb_text(v));
+}
+
+static int run_command(const struct attach_cluster *a, enum attach_command which, struct err *e)
+{
+	static const char *const words[] = { "kill", "start", "destroy" };
+	struct strbuf out = STRBUF_INIT;
+	int rc = proc_run((char *const *)a->command[which], NULL, &out, COMMAND_BYTES_MAX, deadline_in_ms(COMMAND_MS), e);
+
+	strbuf_release(&out);
+	return rc < 0 ? err_wrap(e, "the clusters file's command to %s %s", words[which], a->name) : 0;
+}
+
+static int attach_start_begin(struct cluster *c, struct err *e)
+{
+	const struct attach_cluster *a = cluster_named(c->name, e);
+	struct tidb_cluster *t;
+
+	if (!a || fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0)
+		return -1;
+	if (!c->keep)
+		guardian_path(c->dir);
+	t = c->own ? c->own : xcalloc(1, sizeof(*t));
+	c->own = t;
+	c->ep = a->sql;
+	strcpy(t->pd, a->pd);
+	strcpy(t->ticdc, a->ticdc);
+	strcpy(t->status, a->status);
+	strcpy(t->ca, a->ca);
+	strcpy(t->cert, a->cert);
+	strcpy(t->key, a->key);
+	if (a->command[ATTACH_START][0]) {
+		struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), NULL);
+		bool up = s != NULL;
+
+		sql_close(s);
+		if (!up)
+			return run_command(a, ATTACH_START, e);
+	}
+	return 0;
+}
+
+static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e)
+{
+	const struct attach_cluster *a = cluster_named(c->name, e);
+	struct deadline by = deadline_min(d, deadline_in_ms(a && a->command[ATTACH_START][0] ? COMMAND_MS : READY_MS));
+	struct sql *s;
+
+	if (!a)
+		return -1;
+	if (!a->mysql)
+		return tidb_cluster_ready(c, c->own, NULL, by, e);
+	s = sql_open(&c->ep, by, e);
+	sql_close(s);
+	return s ? 0 : -1;
+}
+
+/* Complete when nothing of it answers any more, as far as the file names its parts. */
+static int gone(struct cluster *c, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct deadline d = deadline_in_ms(GONE_MS);
+	const char *urls[] = { t->status, t->pd, t->ticdc };
+
+	for (;;) {
+		struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), NULL);
+		const char *answers = s ? "SQL" : NULL;
+
+		sql_close(s);
+		for (unsigned i = 0; i < 3 && !answers; i++) {
+			struct http_answer a = HTTP_ANSWER_INIT;
+			struct http_tls tls = { t->ca, t->cert, t->key };
+
+			if (urls[i][0] && http_call("GET", urls[i], NULL, &tls, deadline_in_ms(1000), &a, NULL) == 0)
+				answers = urls[i];
+			http_answer_release(&a);
+		}
+		if (!answers)
+			return 0;
+		if (pause_ms(100, d) < 0)
+			return err_set(e, ERR_TIMEOUT, 0, "the command has ended, but its %s still answers after %d s", answers, GONE_MS / 1000);
+	}
+}
+
+static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
+{
+	const struct attach_cluster *a = cluster_named(c->name, e);
+
+	if (!a || attach_allows(c->name, CLUSTER_KILL, e) < 0)
+		return -1;
+	if (part != CLUSTER_ALL)
+		return err_set(e, ERR_UNSUPPORTED, 0, "the clusters file has one command to kill it, as a whole");
+	*at_ns = clock_mono_ns();
+	if (run_command(a, ATTACH_KILL, e) < 0)
+		return -1;
+	c->feeding = false;
+	return gone(c, e);
+}
+
+static int attach_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	(void)d;
+	return err_set(e, ERR_UNSUPPORTED, 0, "%s is not ours to stop", c->name);
+}
+
+static void attach_release(struct cluster *c)
+{
+	const struct attach_cluster *a = cluster_named(c->name, NULL);
+
+	if (c->feeding) /* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
+		tidb_cluster_changefeed_stop(c, deadline_in_ms(20000), NULL);
+	c->feeding = false;
+	if (a && a->expendable && a->command[ATTACH_DESTROY][0] && !c->keep)
+		run_command(a, ATTACH_DESTROY, NULL);
+	if (c->own)
+		memset(c->own, 0, sizeof(struct tidb_cluster)); /* passwords */
+	free(c->own);
+	c->own = NULL;
+	guardian_path_forget(c->dir);
+}
+
+static bool has_mysql(void)
+{
+	for (size_t i = 0; in_use && i < used.n; i++)
+		if (used.c[i].mysql)
+			return true;
+	return false;
+}
+
+static int attach_set_gc(struct cluster *c, bool on, struct err *e)
+{
+	const struct attach_cluster *a = cluster_named(c->name, e);
+
+	if (!a || attach_allows(c->name, CLUSTER_GC, e) < 0)
+		return -1;
+	return a->mysql ? 0 : tidb_cluster_set_gc(c, on, e);
+}
+
+/* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one TSO. */
+static int attach_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e)
+{
+	struct backup_opts own = *o;
+	struct store *to;
+	char at[24];
+	tso_t ts;
+	int rc;
+
+	if (attach_allows(c->name, CLUSTER_BACKUP, e) < 0)
+		return -1;
+	if (!has_mysql())
+		return tidb_cluster_backup(c, uri, o, r, e);
+	own.from = c->ep;
+	if (!own.tidb_snapshot) {
+		if (tidb_now(&c->ep, &ts, e) < 0)
+			return -1;
+		snprintf(at, sizeof(at), "%llu", (unsigned long long)ts);
+		own.tidb_snapshot = at;
+	}
+	to = store_open(uri, NULL, e);
+	rc = to ? backup_run(to, &own, r, e) : -1;
+	store_free(to);
+	return rc;
+}
+
+static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e)
+{
+	struct restore_opts own = *o;
+	struct store *from;
+	int rc;
+
+	if (attach_allows(c->name, CLUSTER_RESTORE, e) < 0)
+		return -1;
+	if (!has_mysql())
+		return tidb_cluster_restore(c, uri, o, r, e);
+	own.to = c->ep;
+	from = store_open(uri, NULL, e);
+	rc = from ? restore_run(from, &own, r, e) : -1;
+	store_free(from);
+	return rc;
+}
+
+static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+{
+	if (attach_allows(c->name, CLUSTER_CHANGEFEED, e) < 0 || attach_allows(o->sink->name, CLUSTER_WRITE, e) < 0)
+		return -1;
+	return tidb_cluster_changefeed(c, o, e);
+}
+
+static int attach_fence(struct cluster *c, struct err *e)
+{
+	return attach_allows(c->name, CLUSTER_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
+}
+
+static int attach_preflight(finding_fn *fn, void *arg)
+{
+	int n = 0;
+
+	if (!in_use) {
+		fn(arg, "the attach ground needs to know its clusters", "--clusters FILE (examples/ has some)");
+		return 1;
+	}
+	for (size_t i = 0; i < used.n; i++) {
+		const struct attach_cluster *a = &used.c[i];
+		struct http_tls tls = { a->ca, a->cert, a->key };
+		struct err e = ERR_INIT;
+		struct sql *s = NULL;
+		struct pd_members members;
+		char text[1200];
+
+		if (a->command[ATTACH_START][0]) /* it comes up when it is wanted */
+			continue;
+		s = sql_open(&a->sql, deadline_in_ms(LOOK_MS), &e);
+		if (!s || (a->pd[0] && pd_ready(a->pd, &tls, deadline_in_ms(LOOK_MS), &members, &e) < 0)) {
+			snprintf(text, sizeof(text), "%s: %s", a->name, e.text);
+			fn(arg, text, "its endpoints, user and password in the clusters file, as seen from this host");
+			n++;
+		} else if (!a->mysql && sql_flavor(s) != SQL_TIDB) {
+			snprintf(text, sizeof(text), "%s is no TiDB but %.60s", a->name, sql_server_version(s));
+			fn(arg, text, "kind = \"mysql\" in the clusters file, or another port");
+			n++;
+		}
+		sql_close(s);
+	}
+	return n;
+}
+
+static const char *attach_words(enum cluster_verb v)
+{
+	return v == CLUSTER_KILL ? "the clusters file's command" : cluster_playground.words(v);
+}
+
+const struct cluster_ops cluster_attach = {
+	.name = "attach",
+	.start_begin = attach_start_begin,
+	.start_wait = attach_start_wait,
+	.kill = attach_kill,
+	.stop = attach_stop,
+	.release = attach_release,
+	.set_gc = attach_set_gc,
+	.preflight = attach_preflight,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
+	       1u << CLUSTER_WRITE,
+	.start_ms = COMMAND_MS,
+	.backup = attach_backup,
+	.restore = attach_restore,
+	.changefeed = attach_changefeed,
+	.feed_status = tidb_cluster_feed_status,
+	.changefeed_stop = tidb_cluster_changefeed_stop,
+	.fence = attach_fence,
+	.now = tidb_cluster_now,
+	.words = attach_words,
+};
