@@ -252,11 +252,11 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point)
 		return 0;
-	if (fault_same("redo.txn_dropped", row->start_ts))
-		return 0;
 	epoch = epoch_of(r->c, row->commit_ts);
 	if (r->chain)
 		return has_key(row) ? chain_row(r->chain, epoch, row, e) : 0;
+	if (fault_same("redo.txn_dropped", row->start_ts))
+		return 0;
 	st->rows++;
 	if (!st->first_ts || row->commit_ts < st->first_ts)
 		st->first_ts = row->commit_ts;

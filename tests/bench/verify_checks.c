@@ -1,5 +1,5 @@
 /* The ledger check and the model check of many transactions, made up here and written to a real server as their state: their time, the
- * server's included. And the ledger check of many more in memory that must not grow with them. 
+ * server's included. And the ledger check of many more in memory that must not grow with them.
  * Usage: verify_checks PORT TRANSACTIONS, or verify_checks stream TRANSACTIONS */
 #include <inttypes.h>
 #include <stdio.h>
