@@ -82,7 +82,7 @@ replica() { # TEMPLATE: the history through the relay log of a parallel replica
 	want=$(mariadb --no-defaults -h127.0.0.1 -P"$sp" -uroot -N -e 'SELECT @@gtid_binlog_pos')
 	mariadb --no-defaults -h127.0.0.1 -P"$sp" -uroot -e "CREATE USER IF NOT EXISTS r@'127.0.0.1' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO r@'127.0.0.1'"
 	copy "$dir/$1" "$dir/run"
-	start "$dir/run" --slave-parallel-threads=8 --slave-parallel-mode=optimistic
+	start "$dir/run" --server-id=3 --slave-parallel-threads=8 --slave-parallel-mode=optimistic
 	Q -e "CHANGE MASTER TO master_host='127.0.0.1', master_port=$sp, master_user='r', master_password='r', master_use_gtid=slave_pos; START SLAVE IO_THREAD"
 	sleep 5 # what comes over the wire is not measured: the relay log is there before the clock starts
 	t=$(now)

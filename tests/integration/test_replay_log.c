@@ -16,6 +16,7 @@
 
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
+#include "harness/net/minio.h"
 #include "harness/os/fs.h"
 #include "harness/redo/check.h"
 #include "tests/integration/replay_fixture.h"
@@ -343,6 +344,78 @@ static void a_log_that_lives_is_read_without_a_false_gap(void **unused)
 	fx_log_free(&w.l);
 }
 
+/* ---- an object store: several downloads at once ---- */
+
+static struct store *to_s3(struct minio *m, const char *bucket, const char *fixture, size_t cut_file)
+{
+	char *uri = xstrfmt("s3://%s/log?endpoint=http://127.0.0.1:%d&access-key=redo&secret-access-key=redo-secret&force-path-style=true", bucket,
+	                    minio_port(m));
+	char *dir = xstrfmt("tests/fixtures/redo/%s/log", fixture);
+	struct store *from = fx_open(dir), *to;
+	struct store_list l;
+	struct err e = ERR_INIT;
+
+	to = store_open(uri, NULL, &e);
+	if (!to || store_create_bucket(to, &e) < 0 || store_list(from, "", &l, &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < l.n; i++) {
+		struct strbuf body = STRBUF_INIT;
+
+		if (store_get(from, l.objects[i].key, 1 << 24, &body, &e) < 0 ||
+		    store_put(to, l.objects[i].key, body.buf, i == cut_file ? body.len - 11 : body.len, &e) < 0)
+			fail_msg("%s", e.text);
+		strbuf_release(&body);
+	}
+	store_list_release(&l);
+	store_free(from);
+	free(uri);
+	free(dir);
+	return to;
+}
+
+static void an_object_store_is_read_several_files_at_once(void **unused)
+{
+	char *data = xstrfmt("%s/minio-data", test_server_dir(fx.server)), *log_path = xstrfmt("%s/minio.log", test_server_dir(fx.server));
+	struct minio_opts mo = { .data_dir = data, .log_path = log_path, .user = "redo", .password = "redo-secret" };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct minio *m;
+	struct store *s;
+
+	(void)unused;
+	m = minio_start(&mo, deadline_in_ms(30000), &e);
+	if (!m) {
+		printf("skipped: %s\n", e.text);
+		skip();
+	}
+	s = to_s3(m, "whole", "sysbench", SIZE_MAX);
+	for (unsigned downloads = 1; downloads <= 16; downloads *= 4) {
+		fx_forget();
+		fx_source("tests/fixtures/redo/sysbench/initial.sql");
+		o.downloads = downloads;
+		if (replay_run(s, &o, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(st.rows, 1800);
+		fx_compare("sysbench");
+	}
+	store_free(s);
+	s = to_s3(m, "torn", "sysbench", 5);
+	o.downloads = 3;
+	assert_int_equal(replay_run(s, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_BAD_DATA);
+	assert_non_null(strstr(e.text, "offset"));
+	o.dry_run = o.allow_gap = true;
+	if (replay_run(s, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.left_out, 1);
+	assert_in_range(st.rows, 1600, 1799); /* the whole records of the torn file count, and all of the others */
+	store_free(s);
+	minio_free(m);
+	free(data);
+	free(log_path);
+}
+
 int main(void)
 {
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
@@ -355,6 +428,7 @@ int main(void)
 		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later, NULL, NULL, &txn },
 		cmocka_unit_test(a_foreign_log_with_timestamps_asks_for_its_zone),
 		cmocka_unit_test(a_log_that_lives_is_read_without_a_false_gap),
+		cmocka_unit_test(an_object_store_is_read_several_files_at_once),
 	};
 	int rc;
 
