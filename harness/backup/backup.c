@@ -228,7 +228,7 @@ static void note_left_out(struct sql *s, struct backup_result *r)
 	}
 	{
 		struct sql_rows rows = { 0 };
-		const char *before = "; not covered by the snapshot (engine without transactions): " + (out.len ? 0 : 2);
+		const char *before = &"; not covered by the snapshot (engine without transactions): "[out.len ? 0 : 2];
 
 		if (sql_query(s, &rows, NULL, "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN "
 			      "information_schema.ENGINES n ON n.ENGINE = t.ENGINE WHERE TABLE_TYPE='BASE TABLE' AND n.TRANSACTIONS='NO'") == 0)

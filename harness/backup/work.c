@@ -27,7 +27,7 @@ void work_fail(struct work *w, const struct err *e)
 
 int work_pace(struct work *w, uint64_t bytes, struct err *e)
 {
-	uint64_t total = w->raw_bytes += bytes;
+	uint64_t total = atomic_fetch_add(&w->raw_bytes, bytes) + bytes;
 
 	for (;;) {
 		int64_t ahead_ms = 0;

@@ -37,13 +37,28 @@ static int columns(const char *text)
 	return n;
 }
 
+/* The bytes of the UTF-8 character at p; 0: it is none. */
+static size_t character(const unsigned char *p)
+{
+	size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 char *console_inert(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
+	for (unsigned char *p = (unsigned char *)text; *p;) {
+		size_t n = character(p);
+
+		if (n == 0 || *p < 0x20 || *p == 0x7f)
 			*p = '?';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* C1, as UTF-8: the eight-bit CSI is one of them */
+		else if (n == 2 && *p == 0xc2 && p[1] < 0xa0) /* C1: the eight-bit CSI is one of them */
 			p[0] = p[1] = '?';
+		p += n ? n : 1;
+	}
 	return text;
 }
 

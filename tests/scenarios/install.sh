@@ -1,0 +1,40 @@
+#!/bin/bash
+# make install into a folder of its own: the installed program finds its scenarios from anywhere, its man page is well-formed; the Debian
+# package is built, and lintian accepts it.
+. "$(dirname "$0")/lib.sh"
+build=$(dirname "$DRTEST")
+expect "make install" 0 '' make -s install BUILD="$build" DESTDIR="$scratch/root" PREFIX=/opt/drtest
+installed=$scratch/root/opt/drtest/bin/drtest
+for f in share/drtest/scenarios/failover.lua share/drtest/result.schema.json share/man/man1/drtest.1 share/bash-completion/completions/drtest \
+	share/doc/drtest/README.md share/doc/drtest/LICENSE share/doc/drtest/NOTICE share/doc/drtest/sbom.json share/doc/drtest/examples/ci/gitlab-ci.yml; do
+	[ -s "$scratch/root/opt/drtest/$f" ] && ok || bad "$f is not installed"
+done
+mkdir "$scratch/away"
+cd "$scratch/away" || exit 1
+expect "it lists its scenarios" 0 'share/drtest/scenarios/failover.lua' "$installed" list
+expect "it finds one by name" 0 '^plan of failover' "$installed" run failover --plan
+expect "it finds one as in the documents" 0 '^plan of failover' "$installed" run scenarios/failover.lua --plan
+expect "it finds a suite" 0 '^suite nightly' "$installed" suite nightly --plan
+expect "another folder is meant as it stands" 2 'No such file' "$installed" run elsewhere/failover.lua --plan
+expect "what is nowhere is said" 2 'drtest list' "$installed" run nothing --plan
+mkdir mine && cp "$scratch/root/opt/drtest/share/drtest/scenarios/failover.lua" mine/own.lua
+expect "a folder of one's own" 0 '^plan of failover' env DRTEST_SCENARIOS="$PWD/mine" "$installed" run own --plan
+cd - >/dev/null || exit 1
+if command -v groff >/dev/null; then
+	out=$(groff -mdoc -Tutf8 -ww -z packaging/drtest.1 2>&1)
+	[ -z "$out" ] && ok || bad "the man page: $out"
+fi
+sha256sum --check --quiet <<S && ok || bad "the SBOM's sums are not those of the vendored files"
+$(python3 -c 'import json
+for c in json.load(open("packaging/sbom.json"))["components"][0]["components"]: print(c["hashes"][0]["content"] + "  " + c["name"])')
+S
+if command -v dpkg-shlibdeps >/dev/null && command -v dpkg-deb >/dev/null; then
+	LIMIT=180 expect "make deb" 0 'drtest_.*\.deb' make -s deb BUILD="$build"
+	deb=$(find "$build/deb" -name '*.deb')
+	dpkg-deb --contents "$deb" | grep -c './usr/share/drtest/scenarios/failover.lua' >/dev/null && ok || bad "the package lacks the scenarios"
+	dpkg-deb --field "$deb" Depends | grep -q 'libc6.*mariadb-server-core' && ok || bad "the package's dependencies: $(dpkg-deb --field "$deb" Depends)"
+	command -v lintian >/dev/null || echo "skipped: lintian is not here: the package was built and not checked"
+else
+	skipped=1
+	echo "skipped: dpkg-dev is not here: no Debian package was built"
+fi

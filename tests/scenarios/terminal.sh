@@ -1,0 +1,33 @@
+#!/bin/bash
+# What a person sees while a run goes on: live figures below the step on a terminal, within its width, no colors under NO_COLOR; plain lines
+# where there is no terminal; the summary fits 24 lines; hostile text does nothing to the terminal.
+. "$(dirname "$0")/lib.sh"
+out=$scratch/runs
+cat >"$scratch/quiet.lua" <<'L'
+-- No servers: it waits, so that there is something to watch.
+local scenario = require "drtest.scenario"
+return scenario { name = "quiet", run = function(t)
+  t:step("wait with a name that is long, very long, and goes on until it would not fit a line", function() t:sleep "2200ms" return ("evidence "):rep(40) end)
+  t:step("hostile \27]0;owned\7\27[2J\155", function() t:note("a note \27[31mred") t:check("it \27[1mholds", true, "\27[5mblink") end)
+end }
+L
+command -v script >/dev/null || { echo "skipped: script (bsdutils) is not here"; exit 77; }
+on_terminal() { # COLUMNS ENVIRONMENT
+	script -qec "stty cols $1 rows 24; env $2 TERM=xterm $DRTEST run $scratch/quiet.lua --store file --out $out" /dev/null </dev/null >"$scratch/tty" 2>&1
+}
+bare() { sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r/\n/g' "$scratch/tty"; }
+
+on_terminal 72 NO_COLOR=1
+grep -q $'\x1b\\[J' "$scratch/tty" && ok || bad "no live line on a terminal"
+bare | grep -a -q ' s left' && ok || bad "the live line does not tell the time left: $(bare)"
+! grep -q $'\x1b\\[[0-9;]*m' "$scratch/tty" && ok || bad "colors in spite of NO_COLOR"
+! bare | tail -n +2 | grep -v 'report:\|wait with a name' | grep -aqE '^.{73,}' && ok || bad "a line is wider than the terminal: $(bare | grep -a -E '^.{73,}')"
+! grep -q $'\x1b\\]0\|\x1b\\[2J\|\x1b\\[5m' "$scratch/tty" && ok || bad "a script's escapes reach the terminal"
+[ "$(bare | grep -a -vc '^ *$')" -le 24 ] && ok || bad "more than 24 lines"
+on_terminal 100 NO_COLOR=
+grep -q $'\x1b\\[32m' "$scratch/tty" && ok || bad "no colors on a terminal"
+expect "plain lines elsewhere" 0 '^ +1 wait with a name' "$DRTEST" run "$scratch/quiet.lua" --store file --out "$out"
+! grep -q $'\x1b' "$scratch/out" && ok || bad "escapes where there is no terminal"
+run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
+expect "the summary" 0 'PASS 1 check' "$DRTEST" report "$run"
+[ "$(wc -l <"$scratch/out")" -le 24 ] && ok || bad "the summary has more than 24 lines"
