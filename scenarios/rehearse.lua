@@ -74,8 +74,8 @@ return scenario {
       t:figure("replay_seconds", replay.seconds)
       t:figure("replayed_rows", replay.rows)
       t:figure("rpo_ms", loss_ms)
-      t:check("the replay is quick enough", t.planning() or replay.seconds * 1000 <= t.duration(opt.max_replay), text.seconds(replay.seconds))
-      t:check("little enough would be lost", t.planning() or loss_ms <= t.duration(opt.max_loss), text.seconds(loss_ms / 1000))
+      t:check("the replay is quick enough", t.planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
+      t:check("little enough would be lost", t.planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
       return ("a disaster then: %s of writes lost, replay of %s rows in %s"):format(text.seconds(loss_ms / 1000), text.commas(replay.rows),
         text.seconds(replay.seconds))
     end)

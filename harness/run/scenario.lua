@@ -135,7 +135,6 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
 T.planning = steps.planning
-T.duration = steps.duration        -- "5m" to milliseconds
 
 -- What runs already, of a clusters file (--on attach): { backup = URI of the newest backup, redo = URI of the live redo log }; else nil.
 function T:live() return native.cluster.live() end -- luacheck: ignore self

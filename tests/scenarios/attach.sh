@@ -1,0 +1,158 @@
+#!/bin/bash
+# The attach ground: clusters that run already (stand-ins, started here as an operator would), by a clusters file: what it allows is done, what it
+# does not is refused before anything is touched; a rehearsal against the living pair; MariaDB as the secondary.
+. "$(dirname "$0")/lib.sh"
+chmod 755 "$scratch"
+export TIUP_HOME=$scratch/tiup PATH=$PWD/tests/standins:$PATH DRTEST
+mkdir -p "$TIUP_HOME/bin" "$scratch/store"
+echo '{}' >"$TIUP_HOME/bin/root.json"
+out=$scratch/runs
+offset=$((20000 + RANDOM % 20 * 1000))
+started=()
+# playground NAME OFFSET TICDC
+playground() {
+	setsid tiup --tag "$1" playground v8.5.7 --host 127.0.0.1 --db 1 --pd 1 --kv 1 --tiflash 0 --ticdc "$3" --without-monitor --port-offset "$2" \
+		>"$scratch/$1.log" 2>&1 </dev/null &
+	started+=($!)
+	echo $! >"$scratch/$1.pid"
+}
+stop_all() {
+	for pid in "${started[@]}" $(cat "$scratch"/*.pid 2>/dev/null); do kill -9 -- "-$pid" 2>/dev/null; done
+	[ -n "${mariadb_pid:-}" ] && kill -9 "$mariadb_pid" 2>/dev/null
+	wait 2>/dev/null
+}
+trap 'stop_all 2>/dev/null; finish' EXIT
+playground primary "$offset" 1
+playground secondary "$((offset + 1000))" 0
+for name in primary secondary; do
+	for _ in $(seq 200); do [ -e "$TIUP_HOME/data/$name/dsn" ] && break; sleep 0.1; done
+	grep -q 'Connect TiDB:.*--port '"$((offset + (${#name} - 7) / 2 * 1000 + 4000))" "$scratch/$name.log" || { cat "$scratch/$name.log"; bad "$name did not start on its ports"; exit 1; }
+done
+cat >"$scratch/start-scratch" <<S
+#!/bin/bash
+setsid tiup --tag scratch playground v8.5.7 --host 127.0.0.1 --db 1 --pd 1 --kv 1 --tiflash 0 --ticdc 0 --without-monitor --port-offset $((offset + 2000)) \\
+	>"$scratch/scratch.log" 2>&1 </dev/null &
+echo \$! >"$scratch/scratch.pid"
+S
+cat >"$scratch/kill" <<S
+#!/bin/bash
+kill -9 -- "-\$(cat "$scratch/\$1.pid")"
+S
+chmod +x "$scratch/start-scratch" "$scratch/kill"
+# clusters PRIMARY SECONDARY: the file, with these fields beside the endpoints
+clusters() {
+	cat >"$scratch/clusters.lua" <<L
+local function at(offset)
+  return { sql = { host = "127.0.0.1", port = 4000 + offset, password = env "DB_PASSWORD" }, pd = "http://127.0.0.1:" .. 2379 + offset,
+           status = "http://127.0.0.1:" .. 10080 + offset }
+end
+local primary, secondary, scratch = at($offset), at($((offset + 1000))), at($((offset + 2000)))
+primary.ticdc = "http://127.0.0.1:" .. 8300 + $offset
+$1
+$2
+scratch.expendable = true
+scratch.commands = { start = { "$scratch/start-scratch" }, destroy = { "$scratch/kill", "scratch" } }
+return { primary = primary, secondary = secondary, scratch = scratch, store = "file://$scratch/store", redo = "file://$scratch/redo" }
+L
+}
+export DB_PASSWORD=
+with=(--on attach --clusters "$scratch/clusters.lua" --out "$out")
+run=("$DRTEST" run scenarios/failover.lua --on attach --clusters "$scratch/clusters.lua" --out "$out")
+
+# ---- the file itself
+expect "no file" 3 'the attach ground needs to know its clusters' "$DRTEST" run scenarios/rehearse.lua --on attach --out "$out"
+expect "a file that is not there" 2 'clusters.lua: No such file' "${run[@]}"
+bad_file() { # NAME LUA PATTERN
+	printf '%s\n' "$2" >"$scratch/clusters.lua"
+	expect "$1" 2 "$3" "${run[@]}"
+}
+bad_file "no table" 'return 7' 'it has to end in: return \{'
+bad_file "a syntax error" 'return {' "clusters.lua:[0-9]+: "
+bad_file "a misspelt field" 'return { primary = { sql = { host = "h" }, expandable = true } }' "cluster primary has a field 'expandable' that is not known"
+bad_file "no endpoint" 'return { primary = { } }' 'cluster primary: sql = \{ .* is missing'
+bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'command kill is a table of .* words \(no shell line\)'
+bad_file "an unset variable" 'return { primary = { sql = { host = "h", password = env "DRTEST_NOT_SET" } } }' 'the environment variable DRTEST_NOT_SET is not set'
+bad_file "a loop" 'while true do end' 'the file computes too long'
+bad_file "kill by allow" 'return { primary = { sql = { host = "h" }, allow = { "kill" } } }' 'what may be killed is marked expendable = true'
+
+# ---- what is not allowed is refused before anything is touched
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
+expect "a primary that is not expendable" 2 'primary is not marked expendable = true in the clusters file: it is not killed' "${run[@]}"
+clusters '' ''
+expect "a primary that may only be read" 2 'the clusters file does not allow write on primary' "${run[@]}"
+[ -z "$(find "$out" -mindepth 1 -maxdepth 1 2>/dev/null)" ] && ok || bad "a refused run made a folder"
+clusters 'primary.expendable = true' 'secondary.allow = { "restore", "write" }'
+expect "no command to kill" 2 'has no command to kill it' "${run[@]}"
+
+# ---- a pair is set up, as far as the file allows
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
+cat >"$scratch/setup.lua" <<L
+local scenario = require "drtest.scenario"
+return scenario { name = "setup", run = function(t)
+  t:step("set up", function()
+    local store = t:store { buckets = { "backup" } }
+    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+    primary:sql "CREATE DATABASE d"
+    primary:sql "CREATE TABLE d.t (id INT PRIMARY KEY, v TEXT)"
+    for i = 1, 50 do primary:sql("INSERT INTO d.t VALUES (" .. i .. ", 'before')") end
+    primary:set_gc(false)
+    local backup = primary:backup(store:url "backup/first")
+    secondary:restore(backup)
+    t:check("the secondary equals the primary at BackupTS", t.verify.sums(secondary, backup))
+    local feed = primary:changefeed { id = "live", sink = secondary, start_ts = backup.ts, redo = "file://$scratch/redo" }
+    primary:set_gc(true)
+    for i = 1, 20 do primary:sql("UPDATE d.t SET v = 'after' WHERE id = " .. i) end
+    local at = primary:position()
+    t:eventually("it arrives", "20s", function() return feed:reached(at) end)
+    t:check("equal", t.verify.same(primary, secondary))
+  end)
+end }
+L
+expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" "${with[@]}"
+grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named: $(cat "$scratch/out")"
+mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection is not on again"
+
+# ---- the rehearsal: the primary may only be read and backed up, its changefeed goes on, a writer writes
+curl -sf --noproxy '*' -X POST "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/resume" >/dev/null || bad "the changefeed can't be resumed"
+( while :; do mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -e "UPDATE d.t SET v = UUID() WHERE id = 1 + FLOOR(RAND() * 50)" || break; done ) 2>/dev/null &
+writer=$!
+clusters 'primary.allow = { "backup" }' ''
+LIMIT=90 expect "a rehearsal against the living pair" 0 'the scratch cluster equals the primary|PASS' "$DRTEST" run scenarios/rehearse.lua "${with[@]}"
+cat "$scratch/out"
+kill "$writer" 2>/dev/null
+grep -q '^PASS 4 checks' "$scratch/out" && ok || bad "the rehearsal has not made its 4 checks: $(cat "$scratch/out")"
+state=$(curl -sf --noproxy '*' "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/status")
+grep -q '"normal"' <<<"$state" && ok || bad "the rehearsal touched the changefeed: $state"
+pgrep -f "$TIUP_HOME/data/scratch/" >/dev/null && bad "the scratch cluster was not destroyed" || ok
+
+# ---- MariaDB as the secondary: drtest's own backup at one TSO, TiCDC into it
+mkdir -p "$scratch/mariadb"
+if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --datadir="$scratch/mariadb/data" --user="$(id -un)" >/dev/null 2>&1; then
+	port=$((offset + 3306))
+	mariadbd --no-defaults --datadir="$scratch/mariadb/data" --socket="$scratch/mariadb/s" --pid-file="$scratch/mariadb/p" --bind-address=127.0.0.1 --port="$port" \
+		--user="$(id -un)" --skip-name-resolve >"$scratch/mariadb/log" 2>&1 </dev/null &
+	mariadb_pid=$!
+	for _ in $(seq 100); do mariadb -h127.0.0.1 -P"$port" -uroot --ssl=0 -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.1; done
+	clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' \
+		"secondary = { kind = \"mysql\", sql = { host = \"127.0.0.1\", port = $port }, allow = { \"restore\", \"write\" } }"
+	sed -e 's/CREATE DATABASE d/CREATE DATABASE e/; s/d\.t/e.t/g; s/id = "live"/id = "mysql"/; s/redo"/redo-mysql"/' "$scratch/setup.lua" >"$scratch/mysql.lua"
+	expect "MariaDB as the secondary" 0 'PASS' "$DRTEST" run "$scratch/mysql.lua" "${with[@]}"
+else
+	bad "mariadb-install-db"
+fi
+
+# ---- the disaster by the operator's command
+clusters "primary.expendable = true primary.commands = { kill = { \"$scratch/kill\", \"primary\" } }" ''
+cat >"$scratch/kill.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "kill", run = function(t)
+  t:step("kill", function()
+    local primary = t:cluster { name = "primary" }
+    t:disaster { kill = primary }
+    t:check("it is dead", true)
+  end)
+end }
+L
+expect "a disaster by the operator's command" 0 'PASS' "$DRTEST" run "$scratch/kill.lua" "${with[@]}"
+pgrep -f "$TIUP_HOME/data/primary/" >/dev/null && bad "the primary lives" || ok
+expect "a cluster that does not answer" 3 'primary: 127.0.0.1:[0-9]+: connect: ' "$DRTEST" run "$scratch/kill.lua" "${with[@]}"
