@@ -304,6 +304,42 @@ static void faults_that_heal_progress_and_logs_are_told(void **unused)
 	holds(&html, "<summary>primary</summary><pre>it began\n&lt;script&gt;");
 }
 
+/* What `drtest run` prints after its steps: the end of the summary, and nothing that the steps have told already. */
+static void the_verdict_alone_is_the_summarys_end(void **unused)
+{
+	struct err e = ERR_INIT;
+	FILE *out = tmpfile();
+	char text[4096];
+	size_t n;
+
+	(void)unused;
+	write_run();
+	write_steps(6);
+	write_disaster();
+	write_check(5, "model", "fail", "1 of 1,839 transactions differ", NULL);
+	write_end("fail", "");
+	make();
+	assert_non_null(out);
+	ok(report_verdict(run, out, false, &e), &e);
+	rewind(out);
+	n = fread(text, 1, sizeof(text) - 1, out);
+	text[n] = '\0';
+	assert_true(n > 100 && n < summary.len);
+	assert_string_equal(text, summary.buf + summary.len - n);
+	assert_ptr_equal(strstr(text, "RPO  lost 61 of 2,012"), text);
+	assert_non_null(strstr(text, "\nRTO  1.90 s"));
+	assert_non_null(strstr(text, "\nFAIL 1 check, 1 failed      report: "));
+	rewind(out);
+	ok(report_verdict(run, out, true, &e), &e);
+	rewind(out);
+	n = fread(text, 1, sizeof(text) - 1, out);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "\033[1;31mFAIL\033[0m"));
+	assert_int_equal(report_verdict("/nonexistent/run", out, true, &e), -1);
+	assert_int_equal(err_exit_code(&e), 2);
+	fclose(out);
+}
+
 static void prometheus_gets_the_final_figures(void **unused)
 {
 	static struct strbuf prom = STRBUF_INIT;
@@ -613,6 +649,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_run_is_told_in_every_format),
 		TEST(faults_that_heal_progress_and_logs_are_told),
+		TEST(the_verdict_alone_is_the_summarys_end),
 		TEST(prometheus_gets_the_final_figures),
 		TEST(a_failed_check_is_told_with_its_evidence),
 		TEST(an_end_that_contradicts_its_checks_is_not_believed),
