@@ -11,6 +11,7 @@
 
 #define WINDOW 64 /* batches in flight: one bit each */
 #define TICK_MS 100
+#define LATELY 12 /* batches after which their size is thought over */
 
 struct seen { /* the last batch that touched a token */
 	uint64_t token, seq;
@@ -43,6 +44,8 @@ struct txn {
 
 	struct seen *seen;
 	size_t n_seen, seen_slots;
+	size_t batch_rows; /* as many a batch, at present */
+	unsigned lately, lately_waited;
 };
 
 struct worker {
@@ -144,6 +147,19 @@ static void seen_reserve(struct txn *t, size_t n)
 	free(old);
 }
 
+/* Batches grow while nearly all have to wait for another, and shrink while many do not. */
+static void suit(struct txn *t, bool waits)
+{
+	t->lately_waited += waits;
+	if (++t->lately < LATELY)
+		return;
+	if (t->lately_waited > LATELY * 9 / 10 && t->batch_rows < BATCH_ROWS_MAX)
+		t->batch_rows *= 2;
+	else if (t->lately_waited < LATELY * 2 / 3 && t->batch_rows > BATCH_ROWS_MIN)
+		t->batch_rows /= 2;
+	t->lately = t->lately_waited = 0;
+}
+
 /* Gives a batch to the workers; waits while the window is full. */
 static int dispatch(struct txn *t, struct batch *b, struct err *e)
 {
@@ -186,6 +202,7 @@ static int dispatch(struct txn *t, struct batch *b, struct err *e)
 	t->deps[i] = deps;
 	t->running[i] = false;
 	t->counts.waited += deps != 0;
+	suit(t, deps != 0);
 	pthread_cond_broadcast(&t->changed);
 	rc = 0;
 out:
@@ -358,7 +375,7 @@ int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), 
 			batch_free(b);
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		}
-		if (large || b->n >= BATCH_ROWS || b->bytes >= BATCH_BYTES) {
+		if (large || b->n >= t->batch_rows || b->bytes >= BATCH_BYTES) {
 			int rc = large ? apply_large(t, b, p, tick, arg, e) : dispatch(t, b, e);
 
 			b = NULL;
@@ -393,6 +410,7 @@ struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct order
 	t->order = order;
 	t->done = done;
 	t->barrier = -1;
+	t->batch_rows = BATCH_ROWS_MIN * 2;
 	t->n_workers = o->workers;
 	t->window = o->workers * 2 + 2 > WINDOW ? WINDOW : o->workers * 2 + 2;
 	pthread_mutex_init(&t->lock, NULL);

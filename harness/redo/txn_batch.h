@@ -6,8 +6,9 @@
 #include "harness/redo/sink.h"
 #include "harness/redo/txn_progress.h"
 
-#define BATCH_ROWS 1000
-#define BATCH_BYTES ((size_t)1 << 20)
+#define BATCH_ROWS_MIN 250   /* where batches seldom conflict: more of them run at once */
+#define BATCH_ROWS_MAX 4000  /* where they nearly always do: fewer commits, and changes of one key become one */
+#define BATCH_BYTES ((size_t)4 << 20)
 #define BATCH_BYTES_LARGE ((size_t)16 << 20) /* of one transaction: beyond, it is applied in pieces */
 
 struct batch {
