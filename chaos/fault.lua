@@ -148,8 +148,23 @@ function verbs:restart(o)
   end
 end
 
+-- replay_process(secondary, uri, { workers, memory_mb }): the replay as a process that a fault can kill; wait_process(p) says how it ended.
+function verbs:replay_process(...) return native.replay_process(...) end -- luacheck: ignore self
+
+function verbs:wait_process(p, within) -- luacheck: ignore self
+  local from, ms = steps.now(), steps.duration(within or "60s")
+  while p:running() do
+    if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: it did not end within %s"):format(tostring(p), within or "60s")) end
+    steps.wait(2)
+  end
+  return p:result()
+end
+
 -- duration "1.5s": in milliseconds
 function verbs:duration(text) return steps.duration(text) end -- luacheck: ignore self
+
+function verbs:now() return steps.now() end           -- luacheck: ignore self
+function verbs:planning() return steps.planning() end -- luacheck: ignore self
 
 -- ---- schedules: data, made into faults with their times by the run's seed
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "chaos/chaos.h"
+#include "chaos/lua_child.h"
 #include "harness/base/xalloc.h"
 #include "harness/run/embed.h"
 #include "harness/run/lua_cluster.h"
@@ -301,6 +302,13 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 			runtime_usage(L, "%s: changefeed %s is TiCDC's, no process of ours: t:kill(cluster, \"ticdc\")", kind->name, feed->id);
 		if (feed->source->c)
 			add_proc(L, t, feed_proc(cluster_feed(feed->source->c)));
+	} else if (is_a(L, -1, CHILD_METATABLE)) {
+		struct lua_child *child = lua_child_check(L, -1);
+
+		add_name(t, child->name);
+		if (child->proc)
+			add_proc(L, t, child->proc);
+		return; /* nobody counts on it */
 	} else if (is_a(L, -1, "drtest.store")) {
 		struct lua_store *store = lua_store_check(L, -1);
 
@@ -451,7 +459,7 @@ static int arm(lua_State *L)
 	snprintf(f->name, sizeof(f->name), "%s", text.buf);
 	strbuf_release(&text);
 	if (runtime_plan(x->r, "fault: %s%s", f->name, when.trigger == CHAOS_AT && !when.at_ns ? "" : ", at its time")) {
-		for (size_t i = 0; f->deadly && i < f->n_struck; i++)
+		for (size_t i = 0; f->deadly && when.trigger == CHAOS_AT && !when.at_ns && i < f->n_struck; i++)
 			if (f->struck[i].kind == STRUCK_CLUSTER && f->struck[i].part != CLUSTER_FEED)
 				((struct lua_cluster *)f->struck[i].object)->alive = false;
 		return 1;
@@ -629,7 +637,8 @@ int lua_fault_open(lua_State *L)
 {
 	static const luaL_Reg natives[] = {
 		{ "link", link_make }, { "arm", arm },     { "settle", settle }, { "heal", heal }, { "heal_all", heal_all }, { "active", active },
-		{ "state", state },    { "kinds", kinds }, { "at", at },         { NULL, NULL },
+		{ "state", state },    { "kinds", kinds }, { "at", at },
+		{ "replay_process", lua_child_replay }, { NULL, NULL },
 	};
 	static const luaL_Reg link_methods[] = { { "stats", link_stats }, { NULL, NULL } };
 
@@ -637,6 +646,7 @@ int lua_fault_open(lua_State *L)
 	lua_pushcfunction(L, fault_text);
 	lua_setfield(L, -2, "__tostring");
 	lua_pop(L, 1);
+	lua_child_metatable(L);
 	luaL_newmetatable(L, LINK_METATABLE);
 	lua_pushcfunction(L, link_text);
 	lua_setfield(L, -2, "__tostring");

@@ -64,7 +64,7 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   if type(result) == "table" and result.verdict then
     steps.check(name, result.verdict, result.evidence, result.findings, result.seconds)
   elseif type(result) == "boolean" then
-    steps.check(name, result and "pass" or "fail", evidence or "")
+    steps.check(name, result and "pass" or "fail", evidence and tostring(evidence) or "")
   else
     steps.usage(("t:check \"%s\": the result is a %s, neither a check's nor true or false"):format(name, type(result)))
   end

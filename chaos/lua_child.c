@@ -1,0 +1,119 @@
+#include "chaos/lua_child.h"
+
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/run/lua_cluster.h"
+#include "harness/run/runtime.h"
+
+static unsigned serial; /* the main thread's */
+
+static void child_close(void *object, bool keep)
+{
+	struct lua_child *c = object;
+
+	(void)keep;
+	proc_free(c->proc);
+	free(c);
+}
+
+static const struct runtime_ops ops = { .close = child_close };
+
+struct lua_child *lua_child_check(lua_State *L, int index)
+{
+	return *(struct lua_child **)luaL_checkudata(L, index, CHILD_METATABLE);
+}
+
+int lua_child_replay(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *to = lua_cluster_alive(L, 1, "replay_process");
+	const char *uri = luaL_checkstring(L, 2);
+	char self[PATH_MAX] = "/proc/self/exe", sink[64], worker_text[24], memory_text[24];
+	int64_t workers = 2, memory = 32;
+	struct lua_child *c;
+	struct err e = ERR_INIT;
+	char *via, *tmp, *process;
+	ssize_t n;
+
+	runtime_fields(L, 3, "replay_process", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
+		{ NULL, 0, NULL } });
+	c = xcalloc(1, sizeof(*c));
+	runtime_own(r, &ops, c);
+	*(struct lua_child **)lua_newuserdata(L, sizeof(c)) = c;
+	luaL_getmetatable(L, CHILD_METATABLE);
+	lua_setmetatable(L, -2);
+	snprintf(c->name, sizeof(c->name), "replay %u", ++serial);
+	if (runtime_plan(r, "drtest redo apply --storage %s --sink-uri mysql://root@%s, as a process of its own", uri, to->name))
+		return 1;
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n > 0 ? n : 14] = '\0';
+	via = runtime_route_uri(r, "replay", uri);
+	snprintf(sink, sizeof(sink), "mysql://root@127.0.0.1:%d/", runtime_route(r, "replay", (int)cluster_endpoint(to->c)->port));
+	snprintf(worker_text, sizeof(worker_text), "%" PRId64, workers);
+	snprintf(memory_text, sizeof(memory_text), "%" PRId64 "MiB", memory);
+	process = xstrfmt("replay-%u", serial);
+	char *log = runtime_log_path(r, process);
+
+	snprintf(c->log_path, sizeof(c->log_path), "%s", log);
+	tmp = xstrfmt("%s/%s", runtime_data_dir(r), process);
+	/* the store's key is in the URI: it goes by standard input */
+	char *argv[] = { self, (char *)"redo", (char *)"apply", (char *)"--storage", (char *)"@/dev/stdin", (char *)"--sink-uri", sink,
+		(char *)"--tmp-dir", tmp, (char *)"--workers", worker_text, (char *)"--memory", memory_text, NULL };
+
+	c->proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .log_path = log, .stdin_text = via }, &e);
+	free(via);
+	free(tmp);
+	free(log);
+	free(process);
+	if (!c->proc)
+		return runtime_raise(L, &e);
+	return 1;
+}
+
+/* child:running(), child:result(): nil while it runs; true, or false and how it ended with its log's last line */
+static int running(lua_State *L)
+{
+	struct lua_child *c = lua_child_check(L, 1);
+
+	lua_pushboolean(L, c->proc && proc_running(c->proc));
+	return 1;
+}
+
+static int result(lua_State *L)
+{
+	struct lua_child *c = lua_child_check(L, 1);
+	struct strbuf tail = STRBUF_INIT;
+
+	if (c->proc && proc_running(c->proc))
+		return 0;
+	lua_pushboolean(L, !c->proc || proc_exit_status(c->proc) == 0);
+	proc_log_tail(c->log_path, 1, &tail);
+	lua_pushfstring(L, "%s: %s%s%s", c->name, c->proc ? proc_how(c->proc) : "planned", tail.len ? ": " : "", tail.buf);
+	strbuf_release(&tail);
+	return 2;
+}
+
+static int text(lua_State *L)
+{
+	lua_pushstring(L, lua_child_check(L, 1)->name);
+	return 1;
+}
+
+void lua_child_metatable(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { "running", running }, { "result", result }, { NULL, NULL } };
+
+	luaL_newmetatable(L, CHILD_METATABLE);
+	lua_pushcfunction(L, text);
+	lua_setfield(L, -2, "__tostring");
+	lua_newtable(L);
+	luaL_register(L, NULL, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}

@@ -1,0 +1,20 @@
+/* A replay as a process of its own, so that a fault can kill it: `drtest redo apply`. */
+#ifndef CHAOS_LUA_CHILD_H
+#define CHAOS_LUA_CHILD_H
+
+#include <lua.h>
+
+#include "harness/os/proc.h"
+
+#define CHILD_METATABLE "drtest.child"
+
+struct lua_child {
+	struct proc *proc; /* NULL in plan mode */
+	char name[96], log_path[512];
+};
+struct lua_child *lua_child_check(lua_State *L, int index);
+/* The native replay_process(cluster, uri, { workers, memory_mb }): its userdata. */
+int lua_child_replay(lua_State *L);
+void lua_child_metatable(lua_State *L);
+
+#endif

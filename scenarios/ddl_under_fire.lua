@@ -1,0 +1,110 @@
+-- Tables are altered under load while the changefeed is killed, frozen and cut off in the middle of it; then the primary dies in a DDL and
+-- the replay dies too. Every DDL must be applied exactly once, in its place among the rows, on both ways.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "ddl_under_fire",
+  needs = { "kill", "pause", "link", "cut" },
+  options = {
+    tables     = { 2,   "tables" },
+    table_size = { 500, "rows of each" },
+    workers    = { 8,   "connections of the load" },
+    rate       = { 80,  "transactions per second over all of them" },
+    ddls       = { 8,   "DDLs under fire" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, link
+
+    local function start()
+      return primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+    end
+    local statements = {
+      "ALTER TABLE sbtest.sbtest1 ADD COLUMN fire%d INT NULL",
+      "ALTER TABLE sbtest.sbtest2 ADD COLUMN fire%d VARCHAR(20) NOT NULL DEFAULT 'x'",
+      "CREATE TABLE sbtest.fire%d (id INT PRIMARY KEY, v VARCHAR(100))",
+      "ALTER TABLE sbtest.sbtest1 ADD INDEX fire%d (c(20))",
+    }
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      link = t:link { "feed", secondary }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = start()
+      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+    end)
+
+    t:step("DDLs under fire", function()
+      local fires = {}
+      for i = 1, opt.ddls do
+        local at = ("%dms"):format(1 + t:draw(1500))
+        local fire, fault = t:draw(3), nil
+        fires[#fires + 1] = ({ [0] = "kill", "pause", "cut" })[fire]
+        if fire == 0 then
+          fault = t:fault { kill = feed, at = at }
+        elseif fire == 1 then
+          fault = t:fault { pause = feed, at = at, lasts = "300ms" }
+        else
+          fault = t:fault { cut = link, at = at, lasts = "300ms" }
+        end
+        primary:sql(statements[t:draw(#statements) + 1]:format(i))
+        if fire == 0 then
+          fault:wait()
+          feed = start()
+        else
+          fault:wait_healed()
+        end
+      end
+      load:stop()
+      local last = primary:position()
+      t:eventually("the secondary has all that the primary has", "1m", function() return feed:reached(last) end)
+      t:check("the secondary equals the primary, structure and rows", t.verify.same(primary, secondary))
+      return ("%d DDLs; %s"):format(opt.ddls, table.concat(fires, ", "))
+    end)
+
+    t:step("the primary dies in a DDL", function()
+      load:start { on = primary }
+      t:sleep "300ms"
+      local frozen = t:fault { pause = secondary } -- so that the log has what it lacks, a DDL perhaps too
+      t:sleep(("%dms"):format(2200 + t:draw(1500)))
+      local disaster = t:disaster { kill = primary, at = ("%dms"):format(1 + t:draw(1200)) }
+      t:attempt(function()
+        for i = 101, 200 do
+          primary:sql(statements[i % #statements + 1]:format(i))
+          if disaster:happened() then return end
+          t:sleep "20ms"
+        end
+      end)
+      disaster:wait()
+      frozen:heal()
+      load:lost()
+    end)
+
+    t:step("and so does the replay", function()
+      t:phase "replay"
+      for _ = 1, 2 do
+        local replay = t:replay_process(secondary, store:url "redo/forth")
+        local killed = t:fault { kill = replay, at = ("%dms"):format(10 + t:draw(150)) }
+        t:wait_process(replay)
+        killed:heal()
+      end
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      load:stop()
+      return ("%s rows of %s transactions, %s DDLs"):format(text.commas(replay.rows), text.commas(replay.transactions), text.commas(replay.ddls))
+    end)
+  end,
+}

@@ -1,0 +1,92 @@
+-- After a disaster the old primary's disk turns up again. It must not simply rejoin: it holds transactions that the promoted secondary never
+-- saw. The drill counts them, rebuilds it from the new primary, and moves the service back by plan, without loss.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "failback",
+  needs = { "kill" },
+  options = {
+    tables     = { 2,    "tables" },
+    table_size = { 500,  "rows of each" },
+    workers    = { 8,    "connections of the load" },
+    rate       = { 100,  "transactions per second over all of them" },
+    soak       = { "3s", "write load before the disaster" },
+  },
+  run = function(t, opt)
+    local store, old, secondary, rebuilt, load, backup, feed, point, lost
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      old, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = old }
+      load:start { on = old }
+      old:set_gc(false)
+      backup = old:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = old:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+    end)
+
+    t:step("disaster, replay, promotion", function()
+      t:sleep(opt.soak)
+      t:disaster { kill = old, while_busy = feed, within = "4s" }
+      load:lost()
+      t:phase "replay"
+      point = secondary:apply_redo(store:url "redo/forth").point
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = old, point = point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point }))
+      t:rpo(ledger)
+      lost = ledger.lost
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
+    end)
+
+    t:step("the old primary's disk turns up", function()
+      old:start() -- apart: nobody writes to it, nothing is replicated from it
+      local ledger = t.verify.ledger(load, old, { of = old })
+      t:check("its disk has every transaction that it acknowledged", ledger)
+      t:check("so it has what the secondary lost", t:planning() or ledger.lost == 0, ("%d missing on its own disk"):format(ledger.lost))
+      t:figure("only_on_the_old_primary", lost)
+      old:stop()
+      return lost > 0 and ("%s acknowledged transactions are only there: it can't rejoin, it is rebuilt"):format(text.commas(lost))
+        or "nothing is only there; it is rebuilt all the same"
+    end)
+
+    t:step("it is rebuilt from the new primary", function()
+      rebuilt = t:cluster { name = "rebuilt" }
+      secondary:set_gc(false)
+      local again = secondary:backup(store:url "backup/back")
+      rebuilt:restore(again)
+      t:check("it equals the new primary at BackupTS", t.verify.sums(rebuilt, again))
+      feed = secondary:changefeed { id = "back", sink = rebuilt, start_ts = again.ts, redo = store:url "redo/back" }
+      secondary:set_gc(true)
+      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+      t:recovered "redundant"
+    end)
+
+    t:step("the service goes back by plan", function()
+      t:sleep "1s"
+      local from = t:now()
+      load:stop()
+      local last = secondary:position()
+      t:eventually("the rebuilt one has all of it", "1m", function() return feed:reached(last) end)
+      feed:stop()
+      t:check("both sides are equal", t.verify.same(secondary, rebuilt))
+      local ledger = t.verify.ledger(load, rebuilt, { of = secondary })
+      t:check("no write that the promoted secondary acknowledged is lost", ledger)
+      t:check("not one", t:planning() or ledger.lost == 0, ("%d lost"):format(ledger.lost))
+      load:start { on = rebuilt }
+      local served = load:first_ack()
+      t:moved(secondary, rebuilt, served)
+      t:sleep "500ms"
+      load:stop()
+      t:check("every row is as its transactions left it", t.verify.model(load, rebuilt, { of = rebuilt }))
+      return ("no write for %s"):format(text.seconds(served - from))
+    end)
+  end,
+}

@@ -1,0 +1,80 @@
+-- The changefeed dies again and again under load, by SIGKILL at instants that the seed draws, and is started again by its operator: it goes
+-- on from its checkpoint, and nothing is lost, doubled or out of order, neither in the secondary nor in the redo log.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "feed_restart",
+  needs = { "kill", "interrupt" },
+  options = {
+    tables     = { 2,      "tables" },
+    table_size = { 500,    "rows of each" },
+    workers    = { 8,      "connections of the load" },
+    rate       = { 100,    "transactions per second over all of them" },
+    deaths     = { 6,      "how often the changefeed dies" },
+    life       = { "1.5s", "how long it lives between, at most" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed
+
+    local function start()
+      return primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+    end
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = start()
+    end)
+
+    t:step("the changefeed dies and comes back", function()
+      local checkpoint = backup.ts
+      for _ = 1, opt.deaths do
+        -- most deaths while it writes to the secondary: that is where a restart has to be exact
+        if t:draw(3) > 0 then
+          t:fault { kill = feed, when = { busy = feed, later = t:draw(3000) } }:wait()
+        else
+          t:fault { kill = feed, at = ("%dms"):format(1 + t:draw(t:duration(opt.life))) }:wait()
+        end
+        t:sleep(("%dms"):format(t:draw(400)))
+        feed = start()
+        local now = feed:status().checkpoint_ts
+        t:check("the checkpoint never goes back", now >= checkpoint, ("%s, after %s"):format(tostring(now), tostring(checkpoint)))
+        checkpoint = now
+      end
+      local from = primary:position()
+      t:eventually("the changefeed has caught up", "30s", function() return feed:reached(from) end)
+      return ("%d deaths"):format(opt.deaths)
+    end)
+
+    t:step("the secondary equals the primary", function()
+      load:stop()
+      local last = primary:position()
+      t:eventually("the secondary has all that the primary has", "30s", function() return feed:reached(last) end)
+      t:check("the secondary equals the primary", t.verify.same(primary, secondary))
+      t:check("no acknowledged write is missing", t.verify.ledger(load, secondary, { of = primary }))
+    end)
+
+    t:step("disaster and replay", function()
+      load:start { on = primary }
+      t:sleep(("%dms"):format(500 + t:draw(2000)))
+      t:disaster { kill = primary, while_busy = feed, within = "3s" }
+      load:lost()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      return ("%s rows of %s transactions, out of the log of %d changefeeds"):format(text.commas(replay.rows), text.commas(replay.transactions),
+        opt.deaths + 1)
+    end)
+  end,
+}

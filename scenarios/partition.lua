@@ -1,0 +1,80 @@
+-- The network falls apart: the links between changefeed, primary, secondary and store are cut, swallow what they are given, or do so in
+-- one direction, one after another; the changefeed must find back by itself and lose or double nothing. Then the primary is cut off from
+-- everything while it lives: the secondary takes over, the old primary is shot before the links heal, and nothing of two masters is left.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "partition",
+  needs = { "kill", "link", "cut", "hole", "reset" },
+  options = {
+    tables     = { 2,    "tables" },
+    table_size = { 500,  "rows of each" },
+    workers    = { 8,    "connections of the load" },
+    rate       = { 100,  "transactions per second over all of them" },
+    weather    = { "9s", "how long links fail here and there, before the primary is cut off" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed
+    local to_primary, to_secondary, to_store, app
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      to_primary, to_secondary, to_store = t:link { "feed", primary }, t:link { "feed", secondary }, t:link { "feed", store }
+      app = t:link { "load", primary }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+    end)
+
+    t:step("links fail, one after another", function()
+      local entries = { window = opt.weather, gap = { "100ms", "500ms" } }
+      for _, link in ipairs { to_primary, to_secondary, to_store } do
+        entries[#entries + 1] = { cut = link, lasts = { "200ms", "1500ms" } }
+        entries[#entries + 1] = { hole = link, lasts = { "200ms", "1500ms" } }
+        entries[#entries + 1] = { hole = link, direction = "up", lasts = { "200ms", "1s" } }
+        entries[#entries + 1] = { hole = link, direction = "down", lasts = { "200ms", "1s" } }
+        entries[#entries + 1] = { reset = link, after_bytes = 2000, lasts = { "300ms", "1s" } }
+      end
+      local storm = t:schedule(entries)
+      storm:wait()
+      local from = primary:position()
+      t:eventually("the changefeed has caught up by itself", "60s", function() return feed:reached(from) end)
+      return ("%d faults; the changefeed connected %s times to the primary, %s times to the secondary"):format(storm:count(),
+        text.commas(to_primary:stats().connections), text.commas(to_secondary:stats().connections))
+    end)
+
+    t:step("the primary is cut off, and lives", function()
+      t:sleep(("%dms"):format(t:draw(2000)))
+      t:disaster { cut = { app, to_primary, to_secondary, to_store } }
+      load:lost()
+      return ("%s acknowledged transactions, %s unknown"):format(text.commas(load:stats().acked), text.commas(load:stats().unknown))
+    end)
+
+    t:step("the old primary is shot, the secondary takes over", function()
+      -- first the gun, then the promotion: a changefeed that found its way back later would write over the new master's rows
+      t:fault { kill = primary }
+      t:heal()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      t:sleep "1s"
+      load:stop()
+      t:check("no write that the new master acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
+      return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
+    end)
+  end,
+}

@@ -1,0 +1,83 @@
+-- The primary is gone, and the replay of the redo log dies n times by SIGKILL before one gets to its end: whatever the dead ones left
+-- half done, the last one brings the secondary exactly to the replay point, and one more changes nothing.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "replay_killed",
+  needs = { "kill", "link", "delay" },
+  options = {
+    tables     = { 2,    "tables" },
+    table_size = { 500,  "rows of each" },
+    workers    = { 8,    "connections of the load" },
+    rate       = { 200,  "transactions per second over all of them" },
+    soak       = { "4s", "write load before the disaster" },
+    deaths     = { 5,    "how often the replay dies" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, link
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      link = t:link { "replay", secondary }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+    end)
+
+    t:step("disaster", function()
+      t:sleep(opt.soak)
+      -- with a DDL in the log: the replay has to know what an earlier one has done of it
+      primary:sql "ALTER TABLE sbtest.sbtest1 ADD COLUMN extra INT NULL"
+      local after = primary:now()
+      -- the secondary is frozen when the primary dies: the log has what it lacks
+      t:eventually("the DDL is in the log", "30s", function() return feed:status().resolved_ts >= after end)
+      local frozen = t:fault { pause = secondary }
+      t:sleep(("%dms"):format(3000 + t:draw(1500)))
+      t:disaster { kill = primary }
+      frozen:heal()
+      load:lost()
+    end)
+
+    t:step("the replay dies, again and again", function()
+      t:phase "replay"
+      local late = t:fault { delay = link, by = "5ms" } -- a far secondary: the kill falls into the writing
+      local done = 0
+      for _ = 1, opt.deaths do
+        local replay = t:replay_process(secondary, store:url "redo/forth")
+        local killed = t:fault { kill = replay, at = ("%dms"):format(20 + t:draw(400)) }
+        local ok = t:wait_process(replay)
+        killed:heal()
+        if ok then done = done + 1 end
+      end
+      late:heal()
+      t:figure("replays_that_ended_before_their_kill", done)
+      return ("%d of %d died in the middle"):format(opt.deaths - done, opt.deaths)
+    end)
+
+    t:step("the last one", function()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      local again = secondary:apply_redo(store:url "redo/forth")
+      t:check("one more replay ends at the same point", again.point == replay.point)
+      t:check("and changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      local column = secondary:query "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_NAME = 'sbtest1' AND COLUMN_NAME = 'extra'"
+      t:check("the DDL is there once", t:planning() or column[1][1] == "1")
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      load:stop()
+      return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
+    end)
+  end,
+}

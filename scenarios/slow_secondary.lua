@@ -1,0 +1,73 @@
+-- The secondary cannot keep up: the way to it is slow and late, then it freezes. The redo log has to advance all the same, and when the
+-- primary dies while the secondary is far behind, the replay brings everything that the log has: loss is the log's lag, not the secondary's.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "slow_secondary",
+  needs = { "kill", "pause", "link", "delay", "slow" },
+  options = {
+    tables     = { 2,    "tables" },
+    table_size = { 500,  "rows of each" },
+    workers    = { 8,    "connections of the load" },
+    rate       = { 150,  "transactions per second over all of them" },
+    behind     = { "5s", "how far the secondary is behind when the disaster comes" },
+    lag        = { "2s", "how far the redo log may be behind, beyond its flush interval" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, link
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      link = t:link { "feed", secondary }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+    end)
+
+    t:step("the secondary falls behind", function()
+      local slow = t:fault { slow = link, kb_per_s = 30, direction = "up" }
+      local late = t:fault { delay = link, by = "30ms", jitter = "20ms" }
+      t:sleep "2s"
+      local before = feed:status().resolved_ts
+      local frozen = t:fault { pause = secondary }
+      t:eventually(("the secondary is %s behind"):format(opt.behind), "1m", function() return feed:lag_ms() > t:duration(opt.behind) end)
+      t:check("the redo log advances without the secondary", feed:status().resolved_ts > before)
+      t:disaster { kill = primary, at = ("%dms"):format(1 + t:draw(2000)) }:wait()
+      frozen:heal()
+      slow:heal()
+      late:heal()
+      load:lost()
+      return ("SIGKILL with the secondary more than %s behind"):format(opt.behind)
+    end)
+
+    t:step("replay", function()
+      t:phase "check"
+      local before = t.verify.model(load, secondary, { of = primary, before = true })
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      local promised = 2200 + t:duration(opt.lag)
+      t:check("what is lost is younger than the flush interval and the log's lag", ledger.window_ms <= promised,
+        ("the oldest lost acknowledgement is %d ms before the disaster, promised are %d ms"):format(ledger.window_ms, promised))
+      t:check("the replay had work to do", replay.rows > 0, ("%d rows"):format(replay.rows))
+      t:figure("torn_before", before.torn)
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      load:stop()
+      return ("%s rows of %s transactions; %s torn before; %s lost, the oldest %d ms before the disaster"):format(text.commas(replay.rows),
+        text.commas(replay.transactions), text.commas(before.torn), text.commas(ledger.lost), ledger.window_ms)
+    end)
+  end,
+}

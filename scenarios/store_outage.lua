@@ -1,0 +1,113 @@
+-- The object store goes away while the changefeed writes its redo log: killed and started again, frozen, answering 503 and 403, cutting
+-- connections in mid-body, slow. Nothing may advance that is not durable, the changefeed must go on by itself, and a replay afterwards
+-- must find every transaction that was acknowledged up to the log's end.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "store_outage",
+  needs = { "kill", "pause", "link", "refuse", "cut_body" },
+  options = {
+    tables     = { 2,      "tables" },
+    table_size = { 500,    "rows of each" },
+    workers    = { 8,      "connections of the load" },
+    rate       = { 100,    "transactions per second over all of them" },
+    outage     = { "2.5s", "how long each outage lasts: longer than a flush interval, so that a flush falls into it" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, link
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      link = t:link { "feed", store }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+    end)
+
+    -- One outage: total ones let nothing pass, partial ones may let some of it.
+    local function outage(name, total, begin, finish)
+      t:step(name, function()
+        local acked = load:stats().acked
+        begin()
+        t:sleep "300ms" -- what was on its way has arrived, or never will
+        local before = feed:status().resolved_ts
+        t:sleep(opt.outage)
+        local during = feed:status().resolved_ts
+        if total then t:check("resolvedTs stands still while nothing can be made durable", before == during) end
+        t:check("the primary serves all the while", load:stats().acked > acked)
+        finish()
+        local from = primary:position()
+        t:eventually("the changefeed has caught up", "30s", function() return feed:reached(from) end)
+        return ("%s transactions meanwhile"):format(text.commas(load:stats().acked - acked))
+      end)
+    end
+
+    local outages = {
+      function()
+        outage("the store is killed, and comes back", true, function() t:fault { kill = store } end, function() store:start() end)
+      end,
+      function()
+        local f
+        outage("the store freezes", true, function() f = t:fault { pause = store } end, function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("the store answers 503", true, function() f = t:fault { refuse = link, status = 503 } end, function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("the store denies access", true, function() f = t:fault { refuse = link, status = 403, match = "PUT" } end, function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("half of the requests fail with 500", false, function() f = t:fault { refuse = link, status = 500, share = 0.5 } end,
+          function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("bodies are cut in the middle", true, function() f = t:fault { cut_body = link, after_bytes = 5, match = "PUT" } end,
+          function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("answers are lost: what was done is not told", true,
+          function() f = t:fault { cut_body = link, after_bytes = 9, match = "PUT", answer = true } end, function() f:heal() end)
+      end,
+      function()
+        local f
+        outage("the store is slow", false, function() f = t:fault { slow = link, kb_per_s = 20 } end, function() f:heal() end)
+      end,
+    }
+    for i = #outages, 2, -1 do -- in an order that the seed draws
+      local k = t:draw(i) + 1
+      outages[i], outages[k] = outages[k], outages[i]
+    end
+    for _, one in ipairs(outages) do one() end
+
+    t:step("disaster and replay", function()
+      t:sleep(("%dms"):format(t:draw(2000)))
+      t:disaster { kill = primary, while_busy = feed, within = "3s" }
+      load:lost()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      local s = link:stats()
+      t:figure("store_requests", s.requests)
+      t:figure("store_requests_refused", s.refused)
+      t:figure("store_requests_cut", s.cut)
+      return ("%s rows replayed; of %s requests %s were refused, %s cut"):format(text.commas(replay.rows), text.commas(s.requests),
+        text.commas(s.refused), text.commas(s.cut))
+    end)
+  end,
+}

@@ -1,0 +1,66 @@
+-- A planned switchover: the service moves to the secondary and back without a disaster. Writes stop, the rest arrives, both sides are proved
+-- equal, writes start on the other side: no acknowledged transaction is lost, and the pause is measured.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "switchover",
+  options = {
+    tables     = { 2,    "tables" },
+    table_size = { 500,  "rows of each" },
+    workers    = { 8,    "connections of the load" },
+    rate       = { 100,  "transactions per second over all of them" },
+    soak       = { "2s", "write load before each move" },
+  },
+  run = function(t, opt)
+    local store, load, backup
+    local here, there, feed
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      here, there = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = here }
+      load:start { on = here }
+      here:set_gc(false)
+      backup = here:backup(store:url "backup/full")
+      there:restore(backup)
+      feed = here:changefeed { id = "move-0", sink = there, start_ts = backup.ts, redo = store:url "redo/move-0" }
+    end)
+
+    for move = 1, 2 do
+      t:step(move == 1 and "the service moves to the secondary" or "and back", function()
+        t:sleep(opt.soak)
+        t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+        local from = t:now()
+        load:stop()
+        local last = here:position()
+        t:eventually("the other side has all of it", "1m", function() return feed:reached(last) end)
+        feed:stop()
+        t:check("both sides are equal", t.verify.same(here, there))
+        -- nothing is lost by a plan: RPO 0, proved transaction by transaction
+        local ledger = t.verify.ledger(load, there, { of = here })
+        t:check("RPO is 0: every acknowledged transaction is on the other side", ledger)
+        t:check("not one is lost", t:planning() or ledger.lost == 0, ("%d lost of %d"):format(ledger.lost, ledger.acked))
+        local start_ts = there:now()
+        load:start { on = there }
+        local served = load:first_ack()
+        t:moved(here, there, served)
+        t:figure(move == 1 and "pause_ms" or "pause_back_ms", (served - from) * 1000)
+        here, there = there, here
+        feed = here:changefeed { id = ("move-%d"):format(move), sink = there, start_ts = start_ts, redo = store:url(("redo/move-%d"):format(move)) }
+        return ("no write for %s; %s transactions acknowledged before, none lost"):format(text.seconds(served - from), text.commas(ledger.acked))
+      end)
+    end
+
+    t:step("the secondary is a secondary again", function()
+      t:sleep "1s"
+      load:stop()
+      local last = here:position()
+      t:eventually("it has all that the primary has", "1m", function() return feed:reached(last) end)
+      feed:stop()
+      t:check("the secondary equals the primary", t.verify.same(here, there))
+      t:check("every row is as its transactions left it", t.verify.model(load, here, { of = here }))
+    end)
+  end,
+}
