@@ -430,6 +430,7 @@ static int apply_redo(lua_State *L)
 	return 1;
 }
 
+/* cluster:sql(text, { lock_wait = "1s" }): rows affected. lock_wait: a DDL that waits longer for a table than that fails. */
 static int sql(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "sql");
@@ -437,7 +438,9 @@ static int sql(lua_State *L)
 	struct sql *s;
 	size_t n;
 	const char *text = luaL_checklstring(L, 2, &n);
-	int64_t rows;
+	int64_t rows, lock_wait = 0;
+
+	runtime_fields(L, 3, "sql", (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait }, { NULL, 0, NULL } });
 
 	lua_cluster_allowed(L, c, CLUSTER_WRITE);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
@@ -445,7 +448,11 @@ static int sql(lua_State *L)
 		return 1;
 	}
 	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
-	rows = s ? sql_exec_text(s, &e, text, n) : -1;
+	rows = s ? 0 : -1;
+	if (s && lock_wait)
+		rows = sql_exec(s, &e, "SET SESSION lock_wait_timeout = %" PRId64, lock_wait < 1000 ? 1 : lock_wait / 1000);
+	if (rows >= 0)
+		rows = sql_exec_text(s, &e, text, n);
 	sql_close(s);
 	if (rows < 0) {
 		err_wrap(&e, "%s", c->name);
