@@ -261,7 +261,7 @@ static int chain(struct check *c, struct err *e)
 
 	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : (size_t)256 << 20;
-	rc = collect(&got, c->s, &o, &st, e);
+	rc = collect(&got, c->s, NULL, &o, &st, e);
 	c->res->keys = st.keys;
 	collected_release(&got);
 	return rc;

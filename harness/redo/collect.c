@@ -18,6 +18,7 @@
 struct reading {
 	struct collected *c;
 	const struct replay_opts *o;
+	const struct floors *floors; /* NULL: none */
 	struct replay_stats *st;
 	struct chain *chain; /* the second reading: the suspects' steps only */
 	bool moved;          /* checkpointTs moved between the readings: what the first saw may be collected by now */
@@ -82,6 +83,22 @@ void collected_release(struct collected *c)
 	tables_free(c);
 }
 
+static void log_id(const struct redo_files *files, char out[190])
+{
+	snprintf(out, 190, "%.90s/%.90s", files->n ? files->f[0].name.name_space : "", files->n ? files->f[0].name.changefeed : "");
+}
+
+int collect_log_id(struct store *log, char out[190], struct err *e)
+{
+	struct redo_files files;
+
+	if (redo_list_files(log, &files, e) < 0)
+		return -1;
+	log_id(&files, out);
+	redo_files_release(&files);
+	return 0;
+}
+
 static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
 {
 	struct reading *r = arg;
@@ -115,8 +132,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 		st->bytes_total += f->size_bytes;
 		r->c->foreign = r->c->foreign || (f->name.kind == REDO_FILE_ROW && !f->sidecar);
 	}
-	snprintf(r->c->log_id, sizeof(r->c->log_id), "%.90s/%.90s", files->n ? files->f[0].name.name_space : "",
-	         files->n ? files->f[0].name.changefeed : "");
+	log_id(files, r->c->log_id);
 	/* the rest: sort arrays, statements, the decoder, downloads */
 	if (r->o->mode == REPLAY_TXN)
 		r->c->order = order_new(memory / 2, tmp);
@@ -130,6 +146,11 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 
 	if (d.commit_ts < r->c->meta.checkpoint_ts || d.commit_ts > r->st->point)
 		return 0;
+	if (r->floors && d.commit_ts <= floors_of(r->floors, d.table.id)) {
+		r->st->ddls_skipped++;
+		note(r, "a DDL was left out: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
+		return 0;
+	}
 	for (size_t i = 0; i < r->c->n_ddls; i++) { /* the same file twice under two names is harmless */
 		const struct redo_ddl *have = &r->c->ddls[i].d;
 
@@ -250,7 +271,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	struct replay_table *t;
 	uint32_t epoch;
 
-	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point)
+	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
+	    (r->floors && r->floors->n && row->commit_ts <= floors_of(r->floors, row->table.id)))
 		return 0;
 	epoch = epoch_of(r->c, row->commit_ts);
 	if (r->chain)
@@ -377,9 +399,9 @@ out:
 	return rc;
 }
 
-int collect(struct collected *c, struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e)
+int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e)
 {
-	struct reading r = { .c = c, .o = o, .st = st };
+	struct reading r = { .c = c, .o = o, .st = st, .floors = floors };
 	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = take, .file_done = file_done, .arg = &r,
 		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
 	int rc = -1;

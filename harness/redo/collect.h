@@ -4,10 +4,14 @@
 #ifndef HARNESS_REDO_COLLECT_H
 #define HARNESS_REDO_COLLECT_H
 
+#include "harness/redo/floors.h"
 #include "harness/redo/merge.h"
 #include "harness/redo/order.h"
 #include "harness/redo/reader.h"
 #include "harness/redo/replay.h"
+
+/* "keyspace/changefeed" of a log, from its files' names; both parts empty where they tell nothing. */
+int collect_log_id(struct store *log, char out[190], struct err *e);
 
 struct owned_ddl {
 	struct redo_ddl d; /* its text is ours */
@@ -24,8 +28,8 @@ struct collected {
 	struct replay_table *tables;
 	size_t n_tables, last_table;
 };
-/* Fills c (zeroed by the caller) and st's figures of reading. */
-int collect(struct collected *c, struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+/* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
+int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 void collected_release(struct collected *c);
 
 #endif

@@ -24,6 +24,7 @@ struct replay {
 	const struct replay_opts *o;
 	struct replay_stats *st;
 	struct collected c;
+	struct floors floors;
 	struct sink_opts so;
 	struct sql *control;
 	int64_t told_ns;
@@ -193,6 +194,20 @@ out:
 
 /* ---- all ---- */
 
+/* A log of the new architecture: its meta has a version. */
+static int load_floors(struct replay *r, struct store *log, struct err *e)
+{
+	struct redo_meta meta;
+	char id[190];
+
+	if (redo_read_meta(log, &meta, e) < 0)
+		return -1;
+	if (!meta.version || r->o->dry_run)
+		return 0;
+	r->control = sink_session(&r->so, e);
+	return !r->control || collect_log_id(log, id, e) < 0 || floors_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
+}
+
 /* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
 static int may_write(const struct replay *r, struct err *e)
 {
@@ -213,7 +228,8 @@ static int write_all(struct replay *r, struct err *e)
 {
 	int64_t at = clock_mono_ns();
 
-	r->control = sink_session(&r->so, e);
+	if (!r->control)
+		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
 	    settle_progress(r, e) < 0)
 		return -1;
@@ -246,7 +262,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	if (o.memory_bytes < MEMORY_MIN)
 		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB", o.memory_bytes);
 	/* The whole log is read and judged before the first write. */
-	if (collect(&r.c, log, &o, st, e) < 0)
+	if (load_floors(&r, log, e) < 0 || collect(&r.c, log, &r.floors, &o, st, e) < 0)
 		goto out;
 	st->read_us = (clock_mono_ns() - begun) / 1000;
 	for (size_t i = 0; i < r.c.n_tables && o.table; i++)
@@ -270,5 +286,6 @@ out:
 	sink_close(r.sink);
 	sql_close(r.control);
 	collected_release(&r.c);
+	floors_release(&r.floors);
 	return rc;
 }
