@@ -1,6 +1,7 @@
 #include "reports/trend.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 #define WINDOW 7      /* runs of the moving median */
 #define ROWS_MAX 500  /* of the table */
-#define FIGURES_MAX 60
+#define FIGURES_MAX 60 /* of a kind of runs */
+#define GROUPS_MAX 20
 
 /* The figures that are asked for first; the others follow by name. */
 static const char *const first[] = { "rpo_ms", "rpo_lost", "rto_ms", "rto_replay_ms", "redundant_ms", "load_tps", "load_p99_ms" };
@@ -52,7 +54,10 @@ static void figure(const struct past_run *runs, size_t n, const char *name, bool
 		if (!isnan(v[i]))
 			known[known_n++] = v[i];
 	}
-	strbuf_addf(data, "%s{\"unit\":\"%s\",\"pass\":[", comma ? "," : "", unit);
+	strbuf_addf(data, "%s{\"unit\":\"%s\",\"t\":[", comma ? "," : "", unit);
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(data, "%s%" PRId64, i ? "," : "", runs[i].started_ms / 1000);
+	strbuf_addstr(data, "],\"pass\":[");
 	for (size_t i = 0; i < n; i++)
 		number(data, strcmp(runs[i].verdict, "pass") ? NAN : v[i], i > 0);
 	strbuf_addstr(data, "],\"other\":[");
@@ -113,11 +118,83 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 	strbuf_addstr(out, "</section>\n");
 }
 
+/* The charts of one group: runs of one scenario on one ground with the same options. */
+static void charts(const struct past_run *runs, size_t n, size_t *shown, struct strbuf *data, struct strbuf *out)
+{
+	size_t names_n, from = *shown;
+	const char **names = past_names(runs, n, &names_n);
+
+	for (size_t i = 0; i < FIRST; i++)
+		for (size_t k = 0; k < names_n; k++)
+			if (!strcmp(names[k], first[i]))
+				figure(runs, n, names[k], (*shown)++ > 0, data, out);
+	for (size_t k = 0; k < names_n && *shown - from < FIGURES_MAX; k++) {
+		bool asked = false;
+
+		for (size_t i = 0; i < FIRST; i++)
+			asked |= !strcmp(names[k], first[i]);
+		if (!asked)
+			figure(runs, n, names[k], (*shown)++ > 0, data, out);
+	}
+	free(names);
+}
+
+static bool same(const struct past_run *a, const struct past_run *b)
+{
+	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) && !strcmp(a->options, b->options);
+}
+
+static void options_text(const char *json, struct strbuf *out)
+{
+	json_t *o = json_loads(json, 0, NULL), *v;
+	const char *key;
+
+	json_object_foreach(o, key, v) {
+		strbuf_addch(out, ' ');
+		text_html(out, key);
+		strbuf_addch(out, '=');
+		text_html(out, json_string_value(v) ? json_string_value(v) : "?");
+	}
+	json_decref(o);
+}
+
+/* Runs with other options are other experiments: each kind has charts of its own, the one that ran last first. */
+static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *out)
+{
+	struct past_run *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
+	size_t shown = 0, kinds = 0;
+
+	for (size_t i = n; i-- > 0 && kinds < GROUPS_MAX;) {
+		size_t k = 0, pass = 0;
+		bool seen = false;
+
+		for (size_t j = i + 1; j < n; j++)
+			seen |= same(&runs[i], &runs[j]);
+		if (seen)
+			continue;
+		kinds++;
+		for (size_t j = 0; j <= i; j++)
+			if (same(&runs[i], &runs[j])) {
+				group[k++] = runs[j];
+				pass += !strcmp(runs[j].verdict, "pass");
+			}
+		strbuf_addstr(out, "<section class=\"trends\"><h2>");
+		text_html(out, runs[i].scenario);
+		strbuf_addstr(out, " <small class=\"dim\">on ");
+		text_html(out, runs[i].ground);
+		strbuf_addf(out, ", %zu of %zu passed</small></h2><p class=\"meta\">", pass, k);
+		options_text(runs[i].options, out);
+		strbuf_addstr(out, "</p>\n");
+		charts(group, k, &shown, data, out);
+		strbuf_addstr(out, "</section>\n");
+	}
+	free(group);
+}
+
 void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out)
 {
 	struct strbuf data = STRBUF_INIT;
-	size_t names_n, shown = 0, pass = 0;
-	const char **names = past_names(runs, n, &names_n);
+	size_t pass = 0;
 
 	for (size_t i = 0; i < n; i++)
 		pass += !strcmp(runs[i].verdict, "pass");
@@ -128,30 +205,16 @@ void trend_html(const struct past_run *runs, size_t n, const char *title, struct
 	strbuf_addf(out, " · trend · drtest</title><style>%s\n%s</style></head>\n<body><main><header><div><h1>",
 		    (const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
 	text_html(out, title);
-	strbuf_addf(out, "</h1><p class=\"sentence\">%zu of %zu runs passed</p></div></header>\n<section id=\"trends\"><h2>Figures over time</h2>"
-			 "<p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, <i class=\"sw\" style=\"background:var(--fail)\"></i>did not. "
-			 "The line is the median of a run and the %d before it.</p>\n", pass, n, WINDOW - 1);
-	strbuf_addstr(&data, "{\"t\":[");
-	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&data, "%s%" PRId64, i ? "," : "", runs[i].started_ms / 1000);
-	strbuf_addstr(&data, "],\"figures\":[");
-	for (size_t i = 0; i < FIRST; i++)
-		for (size_t k = 0; k < names_n; k++)
-			if (!strcmp(names[k], first[i]))
-				figure(runs, n, names[k], shown++ > 0, &data, out);
-	for (size_t k = 0; k < names_n && shown < FIGURES_MAX; k++) {
-		bool asked = false;
-
-		for (size_t i = 0; i < FIRST; i++)
-			asked |= !strcmp(names[k], first[i]);
-		if (!asked)
-			figure(runs, n, names[k], shown++ > 0, &data, out);
-	}
-	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script></section>\n", data.buf);
+	strbuf_addf(out, "</h1><p class=\"sentence\">%zu of %zu runs passed</p><p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, "
+			 "<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div></header>\n",
+			 pass, n, WINDOW - 1);
+	strbuf_addstr(&data, "{\"figures\":[");
+	groups(runs, n, &data, out);
+	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script>\n", data.buf);
 	table(runs, n, out);
-	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
+	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>"
+			 "</body></html>\n",
 		    (const char *)embed_reports_vendor_uplot_LICENSE, (const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
 		    (const char *)embed_reports_trend_js);
-	free(names);
 	strbuf_release(&data);
 }

@@ -21,17 +21,17 @@ document.querySelectorAll('[data-figure]').forEach(function (host, i) {
 	[f.pass, f.other].forEach(function (s) { s.forEach(function (v) { if (v !== null && v > top) top = v; }); });
 	charts.push(new uPlot({
 		width: width(), height: 150, padding: [6, 14, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: true, y: false } },
-		scales: { x: { time: true }, y: { range: [0, top > 0 ? top * 1.08 : 1] } },
+		scales: { x: { time: true, range: function (u, min, max) { var edge = Math.max((max - min) * 0.03, max > min ? 60 : 43200); return [min - edge, max + edge]; } }, y: { range: [0, top > 0 ? top * 1.08 : 1] } },
 		axes: [{ stroke: function () { return color('--dim'); }, font: FONT, size: 36, ticks: { show: false }, grid: { stroke: function () { return color('--grid'); }, width: 1 } },
 			{ stroke: function () { return color('--dim'); }, font: FONT, size: 62, space: 26, ticks: { show: false },
 				grid: { stroke: function () { return color('--grid'); }, width: 1 },
 				values: function (u, splits) { return splits.map(function (v) { return figure(v) + (f.unit ? ' ' + f.unit : ''); }); } }],
 		series: [{}, { stroke: function () { return color('--s0'); }, width: 1.6, points: { show: false }, spanGaps: true }, dots('--s2'), dots('--fail')]
-	}, [d.t, f.median, f.pass, f.other], host));
+	}, [f.t, f.median, f.pass, f.other], host));
 });
 
 new ResizeObserver(function () { charts.forEach(function (u) { if (u.width !== width()) u.setSize({ width: width(), height: u.height }); }); })
-	.observe(document.getElementById('trends'));
+	.observe(document.querySelector('main'));
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', function () { charts.forEach(function (u) { u.redraw(); }); });
 addEventListener('beforeprint', function () { root.classList.add('paper'); charts.forEach(function (u) { u.setSize({ width: 690, height: u.height }); }); });
 addEventListener('afterprint', function () { root.classList.remove('paper'); charts.forEach(function (u) { u.setSize({ width: width(), height: u.height }); }); });

@@ -62,5 +62,14 @@ tests/fixtures/run/make "$dir/cut" 40 cut && "$drtest" report "$dir/cut" >/dev/n
 browse "$dir/cut/report.html"
 quiet "a run that was cut off: nothing on the console"
 has "a run that was cut off: says so" 'This report is incomplete'
+
+for i in 1 2 3; do
+	tests/fixtures/run/make "$dir/runs/night$i" $((30 + i / 3 * 10)) pass "{\"wall_ms\": 179${i}238592000, \"rto_ms\": 200$i}"
+done
+"$drtest" history --rebuild --out "$dir/runs" >/dev/null && "$drtest" trend --out "$dir/runs" >/dev/null
+browse "$dir/runs/trend.html"
+quiet "the trend: nothing on the console"
+has "the trend: a chart for each figure of both kinds of runs" 'data-charts="30"'
+has "the trend: its options" 'soak=15s'
 echo "$passed passed, $failed failed"
 exit $((failed > 0))
