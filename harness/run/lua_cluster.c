@@ -395,7 +395,7 @@ static void replay_progress(void *arg, const struct replay_stats *st)
 	runtime_progress(p->r, "replay", p->share, st->puts + st->deletes);
 }
 
-/* cluster:apply_redo(uri, { workers, memory_mb }): the stats; .point is the TSO where the cluster stands */
+/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the stats; .point is the TSO where the cluster stands */
 static int apply_redo(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
@@ -404,16 +404,21 @@ static int apply_redo(lua_State *L)
 	struct replaying watch = { .r = runtime_of(L) };
 	struct err e = ERR_INIT;
 	int64_t workers = 0, memory = 32; /* MiB: keys beyond go to a file */
+	const char *mode = "merge", *zone = NULL;
+	bool force = false;
 	char *tmp;
 	int rc;
 
 	lua_cluster_allowed(L, c, CLUSTER_WRITE);
-	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
+		{ "mode", FIELD_TEXT, &mode }, { "force", FIELD_FLAG, &force }, { "time_zone", FIELD_TEXT, &zone }, { NULL, 0, NULL } });
+	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
+		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
 	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
 		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
-			.progress = replay_progress, .progress_arg = &watch };
+			.mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN, .force = force, .time_zone = zone, .progress = replay_progress, .progress_arg = &watch };
 		char *via = runtime_route_uri(watch.r, "replay", uri);
 
 		o.sink.port = (unsigned)runtime_route(watch.r, "replay", (int)cluster_endpoint(c->c)->port);
