@@ -324,8 +324,8 @@ static void *cut_on(void *arg)
 		uint64_t id = 0;
 
 		usleep(5000);
-		if (sql_value_u64(c->conn, &id, NULL, "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'REPLACE INTO `bank%%' OR info = 'COMMIT' OR"
-		                                      " info LIKE 'INSERT INTO `drtest_feed`.`replay_done`%%' LIMIT 1") == 0 && id)
+		if (sql_value_u64(c->conn, &id, NULL, "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'REPLACE INTO `bank%%'"
+		                                      " OR info = 'COMMIT' OR info LIKE 'INSERT INTO `drtest_feed`.`replay_done`%%' LIMIT 1") == 0 && id)
 			c->cut += sql_exec(c->conn, NULL, "KILL %llu", (unsigned long long)id) >= 0;
 	}
 	mysql_thread_end();
