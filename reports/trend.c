@@ -206,8 +206,8 @@ void trend_html(const struct past_run *runs, size_t n, const char *title, struct
 		    (const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
 	text_html(out, title);
 	strbuf_addf(out, "</h1><p class=\"sentence\">%zu of %zu runs passed</p><p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, "
-			 "<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div></header>\n",
-			 pass, n, WINDOW - 1);
+			 "<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div>"
+			 "</header>\n", pass, n, WINDOW - 1);
 	strbuf_addstr(&data, "{\"figures\":[");
 	groups(runs, n, &data, out);
 	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script>\n", data.buf);
