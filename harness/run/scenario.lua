@@ -147,6 +147,7 @@ function T:moved(from, to, at) steps.moved(from:name(), to:name(), at) end -- lu
 function T:note(s) steps.note(s) end -- luacheck: ignore self
 function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore self
 function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
+function T:now() return steps.now() end -- luacheck: ignore self -- seconds on the journal's clock
 function T:planning() return steps.planning() end -- luacheck: ignore self
 
 -- RPO, always in its three figures, from a ledger check after the replay.

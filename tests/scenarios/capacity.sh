@@ -12,4 +12,9 @@ grep -q 'if the primary died now: .* lost  holds' "$scratch/out" && ok || bad "n
 expect "wrong target" 2 "target 'p98<5ms' is not one of" "$DRTEST" capacity "${quick[@]}" --target 'p98<5ms'
 expect "wrong option" 2 "has no option|unrecognized option" "$DRTEST" capacity "${quick[@]}" --speed 5
 expect "no value" 2 "wants a value" "$DRTEST" capacity --target
-nothing_left "the search"
+expect "throughput, each alone" 0 'replay, nothing else +ok .* rows/s' "$DRTEST" run scenarios/throughput.lua --store file --out "$out" --set tables=2 \
+	--set table_size=1000 --set time=1s
+for figure in backup_rows_per_s restore_rows_per_s load_tps changefeed_rows_per_s replay_rows_per_s; do
+	grep -q "\"$figure\": *[1-9]" "$out"/*throughput*/result.json && ok || bad "no figure $figure"
+done
+nothing_left "the searches"
