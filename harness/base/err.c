@@ -84,6 +84,7 @@ int err_exit_code(const struct err *e)
 	case ERR_CONFLICT:
 	case ERR_BAD_DATA:
 	case ERR_UNSUPPORTED:
+	case ERR_KILLED:
 		return 3;
 	}
 	return 3;

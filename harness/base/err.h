@@ -16,6 +16,7 @@ enum err_kind {
 	ERR_GONE,      /* the connection was lost; code is the client's number */
 	ERR_CONFLICT,  /* deadlock or lock wait: the transaction may be tried again */
 	ERR_UNSUPPORTED,
+	ERR_KILLED,    /* a child of ours was killed by somebody else (out of memory, most likely): what it did can't be judged */
 };
 
 struct err {

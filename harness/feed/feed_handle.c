@@ -35,7 +35,8 @@ static int feed_ended(struct feed *f, struct err *e)
 	} else {
 		if (f->log_path)
 			proc_log_tail(f->log_path, 3, &tail);
-		err_set(e, ERR_ENV, 0, "changefeed %s ended: %s%s%s", f->id, proc_how(f->proc), tail.len ? ": " : "", tail.buf);
+		err_set(e, proc_killed_by_others(f->proc) ? ERR_KILLED : ERR_ENV, 0, "changefeed %s ended: %s%s%s", f->id, proc_how(f->proc),
+			tail.len ? ": " : "", tail.buf);
 	}
 	strbuf_release(&tail);
 	return -1;

@@ -13,6 +13,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 
 #define PORTS_DIR "/var/tmp/drtest-ports"
 #define TRIES 100
@@ -144,6 +145,10 @@ int port_take(int wanted, struct err *e)
 		}
 		held[n_held++] = (struct held){ port, fd };
 		pthread_mutex_unlock(&lock);
+		char path[64];
+
+		snprintf(path, sizeof(path), PORTS_DIR "/%d", port);
+		guardian_path(path);
 		return port;
 	}
 	return err_set(e, ERR_ENV, 0, "no free port on 127.0.0.1 after %d tries", TRIES);
@@ -160,6 +165,7 @@ void port_release(int port)
 		snprintf(path, sizeof(path), PORTS_DIR "/%d", port);
 		unlink(path); /* while it is still locked */
 		close(held[i].fd);
+		guardian_path_forget(path);
 		held[i] = held[--n_held];
 		if (!n_held)
 			rmdir(PORTS_DIR); /* only when empty */

@@ -28,9 +28,26 @@ struct proc {
 	struct proc_log *log;
 	uint64_t sent; /* bit n: we sent signal n */
 	bool ended;
+	bool foreign_kill;
+	uint64_t oom_kills; /* of this machine, when it started */
 	int status;
-	char how[80];
+	char how[96];
 };
+
+/* How often the kernel has killed for memory, in any group; 0 where it does not count. */
+static uint64_t oom_kills(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	char name[64];
+	unsigned long long n = 0, found = 0;
+
+	while (f && fscanf(f, "%63s %llu", name, &n) == 2)
+		if (!strcmp(name, "oom_kill"))
+			found = n;
+	if (f)
+		fclose(f);
+	return found;
+}
 
 static atomic_uint serials;
 /* What was sent through a struct proc_ref: pid << 8 | signal, the newest last. */
@@ -60,6 +77,7 @@ struct proc *proc_start(const struct proc_opts *o, struct err *e)
 
 	p->name = xstrdup(o->name);
 	p->log_path = xstrdup(o->log_path);
+	p->oom_kills = oom_kills();
 	p->pidfd = -1;
 	family_name(p->family, atomic_fetch_add(&serials, 1));
 	if (o->log_path && !o->outlives_us) {
@@ -120,8 +138,10 @@ static void how_it_ended(struct proc *p, const siginfo_t *si)
 	abbrev = sigabbrev_np(si->si_status);
 	snprintf(p->how, sizeof(p->how), "SIG%s%s", abbrev ? abbrev : "?",
 	         p->sent & (1ULL << si->si_status)  ? " (ours)"
-	         : si->si_status == SIGKILL ? " (not ours: out of memory?)"
-	                                    : "");
+	         : si->si_status != SIGKILL ? ""
+	         : oom_kills() > p->oom_kills ? " (not ours; the kernel ran out of memory meanwhile)"
+	                                      : " (not ours: out of memory?)");
+	p->foreign_kill = si->si_status == SIGKILL && !(p->sent & (1ULL << SIGKILL));
 }
 
 /* SIGKILLs what the family left behind, and waits until it is gone. While the leader is unreaped its group number is ours. */
@@ -196,6 +216,11 @@ int proc_wait(struct proc *p, struct deadline d)
 const char *proc_how(const struct proc *p)
 {
 	return p->how;
+}
+
+bool proc_killed_by_others(const struct proc *p)
+{
+	return p->foreign_kill;
 }
 
 int proc_exit_status(const struct proc *p)

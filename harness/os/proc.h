@@ -31,8 +31,11 @@ const char *proc_name(const struct proc *p);
 bool proc_running(struct proc *p);               /* does not reap before it has noted how it ended */
 /* 1: it ended within the deadline; 0: it still runs (also when the run was cancelled). */
 int proc_wait(struct proc *p, struct deadline d);
-/* How it ended, for people: "exit 1", "SIGKILL (ours)", "SIGKILL (not ours: out of memory?)"; "" while it runs. */
+/* How it ended, for people: "exit 1", "SIGKILL (ours)", "SIGKILL (not ours; the kernel ran out of memory meanwhile)"; "" while
+ * it runs. */
 const char *proc_how(const struct proc *p);
+/* SIGKILLed, and not by us: the kernel when memory ran out, or a person. */
+bool proc_killed_by_others(const struct proc *p);
 int proc_exit_status(const struct proc *p);      /* exit status; 128 + signal; -1 while it runs */
 int proc_signal(struct proc *p, int signo, struct err *e); /* to the group */
 /* SIGTERM, then SIGKILL to the group at the end of the grace. */

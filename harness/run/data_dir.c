@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/base/clock.h"
@@ -21,6 +22,7 @@
 #define PREFIX "drtest-"
 #define PORTS TOP "/drtest-ports"
 #define END_MS 10000
+#define BEGIN_S 30
 
 int data_dir_make(const char *run, char **path, struct err *e)
 {
@@ -107,6 +109,49 @@ static int clean_run(const char *dir, void (*fn)(void *arg, const char *what), v
 	fn(arg, what);
 	free(what);
 	return 1;
+}
+
+void data_dir_keep(const char *dir)
+{
+	char *path = xstrfmt("%s/kept", dir);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+}
+
+/* Its lock is free, and has been there for a while: one that just begins makes its folder first and locks it then. */
+static bool is_dead(const char *dir)
+{
+	char *lock = xstrfmt("%s/lock", dir), *kept = xstrfmt("%s/kept", dir);
+	struct stat st;
+	bool dead = stat(lock, &st) == 0 && time(NULL) - st.st_mtime > BEGIN_S && !fs_exists(kept) && !is_locked(lock);
+
+	free(lock);
+	free(kept);
+	return dead;
+}
+
+int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
+{
+	DIR *d = opendir(TOP);
+	struct dirent *ent;
+	int n = 0;
+
+	while (d && (ent = readdir(d))) {
+		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 || !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
+			continue;
+		char *dir = xstrfmt(TOP "/%s", ent->d_name);
+
+		/* servers that still run in it are somebody's: `drtest clean` ends them, not we */
+		if (is_dead(dir) && !signal_all(dir, 0) && clean_run(dir, fn, arg, NULL) > 0)
+			n++;
+		free(dir);
+	}
+	if (d)
+		closedir(d);
+	return n;
 }
 
 int data_dir_clean(void (*fn)(void *arg, const char *what), void *arg, struct err *e)

@@ -6,6 +6,10 @@
 
 /* Makes it (mode 0755: servers run as another user) and locks it. Returns the lock's file descriptor, -1. *path is the caller's to free. */
 int data_dir_make(const char *run, char **path, struct err *e);
+/* What a run that died left of files (its guardian died too, or the machine): removed, fn is told of each. Kept runs (--keep), living ones,
+ * such as just begin, and whatever a process still works in are left. Returns their number. */
+int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg);
+void data_dir_keep(const char *dir); /* marks it as kept */
 /* Ends the servers and removes the data of all runs that live no more, and locks of ports that nobody holds. fn is told of each thing
  * that was removed. Returns their number, or -1. */
 int data_dir_clean(void (*fn)(void *arg, const char *what), void *arg, struct err *e);

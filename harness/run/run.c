@@ -147,6 +147,8 @@ static int make_folders(struct run *r, struct err *e)
 		rc = 0;
 		if (!o->keep)
 			guardian_path(r->rt.data_dir);
+		else
+			data_dir_keep(r->rt.data_dir);
 	}
 out:
 	strbuf_release(&name);
@@ -281,7 +283,8 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 			p += n + (p[n] == '\n');
 		}
 	}
-	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : "error";
+	/* killed from outside, for memory perhaps: nothing is known of what it would have done */
+	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : e->kind == ERR_KILLED ? "unknown" : "error";
 	if (!interrupted)
 		log_tails(r);
 	if (r->rt.journal)
@@ -292,7 +295,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		return EXIT_INTERRUPTED;
 	if (r->rt.worst == VERDICT_FAIL)
 		return EXIT_CHECK_FAILED;
-	return e->kind == ERR_USAGE ? EXIT_USAGE : EXIT_ENV;
+	return e->kind == ERR_USAGE ? EXIT_USAGE : e->kind == ERR_KILLED ? EXIT_UNKNOWN : EXIT_ENV;
 }
 
 static int say_verdict(struct run *r)
@@ -413,6 +416,12 @@ static int ask_the_rules(struct run *r)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENV;
 }
 
+static void say_cleaned(void *arg, const char *what)
+{
+	(void)arg;
+	fprintf(stderr, "drtest: an earlier run died and left %s: removed\n", what);
+}
+
 int run_scenario(const struct run_opts *o, char **run_dir)
 {
 	struct run r = { .o = o, .lock_fd = -1 };
@@ -467,6 +476,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_ENV;
 		goto out;
 	}
+	data_dir_clean_dead(say_cleaned, NULL);
 	catch_signals();
 	r.rt.timeout_ms = o->timeout_ms;
 	r.rt.timeout_ns = clock_mono_ns() + o->timeout_ms * 1000000;
