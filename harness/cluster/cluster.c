@@ -332,7 +332,8 @@ int cluster_health(struct cluster *c, struct err *e)
 		return c->ops->health(c, e);
 	if (!c->server || proc_running(c->server))
 		return 0;
-	return err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)", c->name, proc_how(c->server), c->name);
+	return err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)",
+		c->name, proc_how(c->server), c->name);
 }
 
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e)

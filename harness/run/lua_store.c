@@ -38,7 +38,8 @@ static int store_health(void *object, struct err *e)
 	if (!s->minio || proc_running(minio_proc(s->minio)))
 		return 0;
 	proc_log_tail(s->log_path, 3, &tail);
-	err_set(e, proc_killed_by_others(minio_proc(s->minio)) ? ERR_KILLED : ERR_ENV, 0, "the store died: MinIO ended by %s%s%s", proc_how(minio_proc(s->minio)), tail.len ? ": " : "", tail.buf);
+	err_set(e, proc_killed_by_others(minio_proc(s->minio)) ? ERR_KILLED : ERR_ENV, 0, "the store died: MinIO ended by %s%s%s",
+		proc_how(minio_proc(s->minio)), tail.len ? ": " : "", tail.buf);
 	strbuf_release(&tail);
 	return -1;
 }
