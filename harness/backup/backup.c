@@ -421,6 +421,12 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION character_set_results = NULL") < 0)
 			goto out;
 	b.manifest.source_version = xstrdup(sql_server_version(b.snapshot.conn[0]));
+	b.work.progress = o->progress;
+	b.work.progress_arg = o->progress_arg;
+	if (o->progress && sql_value_u64(b.snapshot.conn[0], &b.work.total_bytes, NULL, "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
+		"information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', "
+		"'performance_schema')") < 0)
+		b.work.total_bytes = 0; /* the server's estimate; without it there is nothing to tell */
 	if (read_all(&b, threads, e) < 0)
 		goto out;
 	if (o->tso_map && !o->tidb_snapshot &&

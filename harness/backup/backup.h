@@ -12,6 +12,9 @@
 
 #define BACKUP_MANIFEST "backup.json"
 
+/* Told every 200 ms at most, from whichever thread comes by: the share of the work that has been done, and rows' bytes so far. */
+typedef void backup_progress_fn(void *arg, double share, uint64_t raw_bytes);
+
 struct backup_opts {
 	struct sql_endpoint from;
 	unsigned threads;            /* 0: 4 */
@@ -19,6 +22,8 @@ struct backup_opts {
 	struct tso_map *tso_map;     /* gives BackupTS; NULL: BackupTS 0 (the caller has no positions) */
 	const char *tidb_snapshot;   /* TiDB: read at this TSO instead of a consistent snapshot; NULL: none */
 	struct deadline deadline;
+	backup_progress_fn *progress; /* NULL: none */
+	void *progress_arg;
 };
 /* What `BACKUP` returns. */
 struct backup_result {
@@ -40,6 +45,8 @@ struct restore_opts {
 	unsigned threads;
 	uint64_t rate_bytes_per_s;
 	struct deadline deadline;    /* at_ns 0: none, also in backup_opts */
+	backup_progress_fn *progress; /* NULL: none */
+	void *progress_arg;
 };
 /* The restored rows are not written to the target's binary log where the user may say so (TiDB's RESTORE does not pass TiCDC either).
  * Checks manifest, presence, sizes and checksums of every chunk before a row is written; refuses a target that already has one of the tables. */

@@ -345,6 +345,10 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 	r.work.next = 0;
 	r.work.raw_bytes = 0;
 	r.work.start_ns = clock_mono_ns();
+	r.work.progress = o->progress;
+	r.work.progress_arg = o->progress_arg;
+	for (size_t i = 0; i < r.manifest.n_tables; i++)
+		r.work.total_bytes += r.manifest.tables[i].raw_bytes;
 	if (work_run(&r.work, load_thread, t, sizeof(*t), threads, e) < 0 || make_views(&r, t[0].conn, e) < 0)
 		goto out;
 	rc = sum_up(&r, res);

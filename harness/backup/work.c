@@ -25,10 +25,24 @@ void work_fail(struct work *w, const struct err *e)
 	pthread_mutex_unlock(&w->lock);
 }
 
+#define TELL_NS ((int64_t)200 * 1000000)
+
+static void tell(struct work *w, uint64_t total)
+{
+	int64_t now = clock_mono_ns(), told = w->told_ns;
+	double share;
+
+	if (!w->progress || !w->total_bytes || now - told < TELL_NS || !atomic_compare_exchange_strong(&w->told_ns, &told, now))
+		return;
+	share = (double)total / (double)w->total_bytes;
+	w->progress(w->progress_arg, share > 0.99 ? 0.99 : share, total); /* an estimate is not the end */
+}
+
 int work_pace(struct work *w, uint64_t bytes, struct err *e)
 {
 	uint64_t total = atomic_fetch_add(&w->raw_bytes, bytes) + bytes;
 
+	tell(w, total);
 	for (;;) {
 		int64_t ahead_ms = 0;
 

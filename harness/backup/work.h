@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "harness/backup/backup.h"
 #include "harness/base/clock.h"
 #include "harness/base/err.h"
 
@@ -21,6 +22,10 @@ struct work {
 	_Atomic uint64_t raw_bytes;  /* so far */
 	uint64_t rate_bytes_per_s;
 	int64_t start_ns;
+	backup_progress_fn *progress;  /* NULL: none */
+	void *progress_arg;
+	uint64_t total_bytes;        /* what raw_bytes will be in the end, as far as it is known; 0: not at all */
+	_Atomic int64_t told_ns;
 	struct deadline deadline;
 };
 void work_init(struct work *w, uint64_t rate_bytes_per_s, struct deadline d);

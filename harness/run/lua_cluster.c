@@ -237,6 +237,19 @@ static void push_backup(lua_State *L, const struct backup_result *b, const char 
 	lua_setfield(L, -2, "warnings");
 }
 
+struct copying {
+	struct runtime *r;
+	const char *what;
+};
+
+static void backup_progress(void *arg, double share, uint64_t raw_bytes)
+{
+	const struct copying *c = arg;
+
+	(void)raw_bytes;
+	runtime_progress(c->r, c->what, share, 0);
+}
+
 /* cluster:backup(uri, { threads, rate_mb }): what BACKUP returns */
 static int backup(lua_State *L)
 {
@@ -246,6 +259,7 @@ static int backup(lua_State *L)
 	struct backup_result b = { 0 };
 	struct err e = ERR_INIT;
 	int64_t threads = 0, ms = 3600000;
+	struct copying watch = { r, "backup" };
 	double rate = 120; /* the guide's RATE_LIMIT, MB per second */
 	char at[24] = "";
 
@@ -265,7 +279,7 @@ static int backup(lua_State *L)
 	    !runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
 		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6),
-			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms) };
+			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms), .progress = backup_progress, .progress_arg = &watch };
 
 		char *via = runtime_route_uri(r, "backup", uri);
 		int rc = cluster_backup(c->c, via, &o, &b, &e);
@@ -273,6 +287,7 @@ static int backup(lua_State *L)
 		free(via);
 		if (rc < 0)
 			return runtime_raise(L, &e);
+		runtime_progress(r, "backup", 1, b.rows);
 		if (b.warnings[0])
 			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
 	}
@@ -300,7 +315,9 @@ static int restore(lua_State *L)
 	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
 	if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
 	    !runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
-		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms) };
+		struct copying watch = { runtime_of(L), "restore" };
+		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms), .progress = backup_progress,
+			.progress_arg = &watch };
 
 		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
 		int rc = cluster_restore(c->c, via, &o, &b, &e);
@@ -308,6 +325,7 @@ static int restore(lua_State *L)
 		free(via);
 		if (rc < 0)
 			return runtime_raise(L, &e);
+		runtime_progress(runtime_of(L), "restore", 1, b.rows);
 	}
 	push_backup(L, &b, uri);
 	return 1;

@@ -96,7 +96,7 @@ static void live_line(struct runtime *r, json_t *s)
 	int64_t now = clock_mono_ns();
 	struct line l = { .n = 0 };
 
-	if (load)
+	if (load && number(load, "started") > 0) /* else it is being prepared */
 		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
 	if (load && number(load, "failed") + number(load, "unknown") > 0)
 		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
