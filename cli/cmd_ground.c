@@ -11,6 +11,7 @@
 #include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/playground.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
@@ -127,6 +128,39 @@ static void show_tool(const char *what, char *path)
 	free(path);
 }
 
+/* What `--on playground` would take from tiup's cache, and what it would download. */
+static int doctor_playground(void)
+{
+	static const char *const components[] = { "playground", "pd", "tikv", "tidb", "cdc", "br" };
+	char *tiup = proc_which("tiup"), *cached[6];
+	bool all = true;
+	int n;
+
+	if (!tiup) {
+		printf("ground playground (TiDB)\n  absent   tiup      not on PATH: https://tiup.io; the local ground needs none of it\n");
+		return 0;
+	}
+	printf("ground playground (TiDB), the default here: tiup is on PATH\n");
+	show_tool("tiup", tiup);
+	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
+		cached[i] = playground_cached(components[i]);
+		all = all && cached[i];
+	}
+	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
+		if (!cached[i])
+			printf("  note     %-10s is not cached: the first run downloads it%s\n", components[i],
+			       !strcmp(components[i], "br") ? " (only for --set backup=br)" : "");
+		else if (i > 1 && i < 5 && cached[3] && strcmp(cached[i], cached[3]) != 0)
+			printf("  note     %-10s %s is cached, tidb is %s: that version of it would be downloaded\n", components[i], cached[i], cached[3]);
+		else
+			printf("  ok       %-10s %s cached\n", components[i], cached[i]);
+	}
+	n = ground_preflight("playground", missing, NULL);
+	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++)
+		free(cached[i]);
+	return n;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	static const char help[] = "usage: drtest doctor\nWhat is here, what is missing, and how to get it.\n"
@@ -143,6 +177,7 @@ int cmd_doctor(int argc, char **argv)
 	if (!port_is_free(6060))
 		printf("  note     port 6060 is taken: the store will listen on a free one\n");
 	n = preflight("local", RUN_STORE_S3, "runs", missing, NULL);
+	n += doctor_playground();
 	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }

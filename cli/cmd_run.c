@@ -13,6 +13,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/cluster.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 #include "harness/run/run.h"
 #include "reports/past.h"
 #include "reports/report.h"
@@ -27,11 +28,13 @@ static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
 	"                  [--json] [--prometheus FILE] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
-	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup),\n"
-	"                    attach (clusters that run already)\n"
+	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup;\n"
+	"                    the default where tiup is on PATH), attach (clusters that run already)\n"
 	"  --clusters FILE   attach: endpoints, what is allowed, commands for what only the operator can do (examples/)\n"
 	"  --version V       TiDB's, for playground: v5.4.0 to the newest (the newest that tiup has cached)\n"
 	"  --set name=value  an option of the scenario; `drtest list` tells them\n"
+	"                    Of every scenario: replay=stock|both (cdc redo apply), compare=sync_diff_inspector, backup=br, load=sysbench:\n"
+	"                    the guide's own tools in the place of ours; tidb_version=V, as --version\n"
 	"  --seed N          the same seed: the same transactions, the same instants (42)\n"
 	"  --store s3|file   MinIO (s3), or a directory: a drill without S3, said so in its summary\n"
 	"  --plan            prints what would be done, and does nothing\n"
@@ -89,6 +92,8 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			o->ground = optarg;
 			break;
 		case 's':
+			if (run_tool_set(&o->tools, optarg) > 0)
+				break;
 			if (!strncmp(optarg, "tidb_version=", 13)) { /* a word of the ground's, not of the scenario's */
 				if (take_version(o, optarg + 13) < 0)
 					return -1 - EXIT_USAGE;
@@ -167,7 +172,7 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 int cmd_run(int argc, char **argv)
 {
 	const char *set[SETS_MAX + 1] = { NULL };
-	struct run_opts o = { .ground = "local", .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
+	struct run_opts o = { .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
 		.modules = scenario_modules };
 	struct run_outputs w = { 0 };
 	char *dir = NULL;
@@ -175,6 +180,12 @@ int cmd_run(int argc, char **argv)
 
 	if (rc < 0)
 		return -1 - rc;
+	if (!o.ground) {
+		char *tiup = proc_which("tiup");
+
+		o.ground = tiup ? "playground" : "local";
+		free(tiup);
+	}
 	code = run_with_reports(&o, &w, &dir);
 	free(dir);
 	return code;

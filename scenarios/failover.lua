@@ -43,7 +43,7 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       local same = t:check("the secondary equals the primary at BackupTS", t.verify.sums(secondary, backup))
-      return ("%s rows, BackupTS %s; secondary equals primary at BackupTS"):format(text.commas(same.rows), tostring(backup.ts))
+      return ("%s, BackupTS %s; secondary equals primary at BackupTS"):format(text.compared(same), tostring(backup.ts))
     end)
 
     t:step("migrate incremental data", function()
@@ -69,7 +69,7 @@ return scenario {
       t:phase "check"
       local before = t.verify.model(load, secondary, { of = primary, before = true })
       t:phase "replay"
-      replay = secondary:apply_redo(store:url "redo/forth")
+      replay = t:replay(secondary, store:url "redo/forth", store)
       t:phase "check"
       local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
       t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
@@ -86,8 +86,7 @@ return scenario {
       if before.torn == 0 then
         t:note "no transaction was torn before the replay: this drill had little to repair (another --seed moves the instant)"
       end
-      return ("%s rows of %s transactions; before: %s torn transactions, after: %s"):format(text.commas(replay.rows),
-        text.commas(replay.transactions), text.commas(before.torn), text.commas(after.torn))
+      return ("%s; before: %s torn transactions, after: %s"):format(text.replayed(replay), text.commas(before.torn), text.commas(after.torn))
     end)
 
     t:step("recover the primary and services", function()

@@ -317,5 +317,6 @@ const struct cluster_ops cluster_attach = {
 	.changefeed_stop = tidb_cluster_changefeed_stop,
 	.fence = attach_fence,
 	.now = tidb_cluster_now,
+	.pd = tidb_cluster_pd,
 	.words = attach_words,
 };

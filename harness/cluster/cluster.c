@@ -383,6 +383,11 @@ int64_t cluster_start_ms(const struct cluster *c)
 	return c->ops->start_ms ? c->ops->start_ms : START_MS;
 }
 
+const char *cluster_pd(const struct cluster *c)
+{
+	return c->ops->pd && c->own ? c->ops->pd(c) : "";
+}
+
 const char *cluster_stands_in(const struct cluster *c)
 {
 	return strstr(c->version, "standin") ? "TiDB, TiKV, PD, TiCDC and tiup" : "";

@@ -89,6 +89,7 @@ int cluster_position(struct cluster *c, uint64_t *position, struct err *e);
 int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e);
 tso_t cluster_restored_ts(const struct cluster *c);  /* its own TSO after the last RESTORE; 0: none, or no time travel */
 int64_t cluster_start_ms(const struct cluster *c);   /* how long a start may take */
+const char *cluster_pd(const struct cluster *c);      /* PD's URL; "": none, or not known */
 const char *cluster_stands_in(const struct cluster *c); /* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
 /* What a verb does on a ground, for --plan; NULL: the ground can't. */
 const char *ground_words(const char *ground, enum cluster_verb v);
@@ -122,6 +123,7 @@ struct cluster_ops { /* a ground */
 	int (*now)(struct cluster *c, tso_t *ts, struct err *e);
 	int (*health)(struct cluster *c, struct err *e);
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
+	const char *(*pd)(const struct cluster *c);
 	const char *(*words)(enum cluster_verb v);
 };
 extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;

@@ -667,6 +667,7 @@ const struct cluster_ops cluster_playground = {
 	.changefeed_stop = tidb_cluster_changefeed_stop,
 	.fence = tidb_cluster_fence,
 	.now = tidb_cluster_now,
+	.pd = tidb_cluster_pd,
 	.health = playground_health,
 	.interrupt = playground_interrupt,
 	.words = playground_words,

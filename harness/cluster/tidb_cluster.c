@@ -99,6 +99,11 @@ int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e)
 	return tidb_set_gc(&c->ep, on, e);
 }
 
+const char *tidb_cluster_pd(const struct cluster *c)
+{
+	return ((const struct tidb_cluster *)c->own)->pd;
+}
+
 int tidb_cluster_now(struct cluster *c, tso_t *ts, struct err *e)
 {
 	return tidb_now(&c->ep, ts, e);

@@ -33,6 +33,7 @@ int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct e
 int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
 /* What a dead TiCDC left running on this cluster, its sink: gone on return. */
 int tidb_cluster_fence(struct cluster *c, struct err *e);
+const char *tidb_cluster_pd(const struct cluster *c);
 int tidb_cluster_now(struct cluster *c, tso_t *ts, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "harness/cluster/attach.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
+#include "harness/run/lua_tools.h"
 #include "harness/run/runtime_impl.h"
 
 #define METATABLE "drtest.cluster"
@@ -275,7 +276,11 @@ static int backup(lua_State *L)
 		}
 		lua_pop(L, 1);
 	}
-	if (!plan_words(r, c, CLUSTER_BACKUP, "") &&
+	if (runtime_tools(r)->br) {
+		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g", c->name, uri, rate) &&
+		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
+			return runtime_raise(L, &e);
+	} else if (!plan_words(r, c, CLUSTER_BACKUP, "") &&
 	    !runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
 		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6),
@@ -313,7 +318,10 @@ static int restore(lua_State *L)
 	uri = luaL_checkstring(L, 2);
 	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
-	if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
+	if (runtime_tools(runtime_of(L))->br) {
+		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name, uri) && tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
+			return runtime_raise(L, &e);
+	} else if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
 	    !runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
 		struct copying watch = { runtime_of(L), "restore" };
 		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms), .progress = backup_progress,
@@ -424,15 +432,21 @@ static int apply_redo(lua_State *L)
 	int64_t workers = 0, memory = 32; /* MiB: keys beyond go to a file */
 	const char *mode = "merge", *zone = NULL;
 	bool force = false;
+	bool stock = runtime_tools(watch.r)->replay_stock;
 	char *tmp;
 	int rc;
 
 	lua_cluster_allowed(L, c, CLUSTER_WRITE);
 	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
-		{ "mode", FIELD_TEXT, &mode }, { "force", FIELD_FLAG, &force }, { "time_zone", FIELD_TEXT, &zone }, { NULL, 0, NULL } });
+		{ "mode", FIELD_TEXT, &mode }, { "force", FIELD_FLAG, &force }, { "time_zone", FIELD_TEXT, &zone }, { "stock", FIELD_FLAG, &stock },
+		{ NULL, 0, NULL } });
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
 		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
-	if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
+	if (stock) {
+		if (!runtime_plan(watch.r, "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s", uri, c->name) &&
+		    tools_apply_redo(watch.r, c, uri, &st, &e) < 0)
+			return runtime_raise(L, &e);
+	} else if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
 		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
@@ -450,6 +464,8 @@ static int apply_redo(lua_State *L)
 			return runtime_raise(L, &e);
 	}
 	push_replay(L, &st);
+	lua_pushboolean(L, stock);
+	lua_setfield(L, -2, "stock");
 	return 1;
 }
 
@@ -715,6 +731,12 @@ static int live(lua_State *L)
 	return 1;
 }
 
+static int replay_both(lua_State *L)
+{
+	lua_pushboolean(L, runtime_tools(runtime_of(L))->replay_both);
+	return 1;
+}
+
 static int on_tidb(lua_State *L)
 {
 	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
@@ -729,7 +751,7 @@ int lua_cluster_open(lua_State *L)
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part },
-		{ "on_tidb", on_tidb }, { "live", live }, { NULL, NULL } };
+		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, cluster_text);

@@ -10,6 +10,7 @@
 #include "harness/cluster/forensic.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
+#include "harness/run/lua_tools.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/verify/compare.h"
 
@@ -84,8 +85,10 @@ static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
 	restored = cluster_restored_ts(c->c);
 	snprintf(a, sizeof(a), "%llu", (unsigned long long)ts);
 	snprintf(b, sizeof(b), "%llu", (unsigned long long)restored);
-	rc = compare_run(&(struct compare_opts){ .a = *cluster_endpoint(of->c), .b = *cluster_endpoint(c->c), .a_name = of->name, .b_name = c->name,
-		.a_snapshot = a, .b_snapshot = restored ? b : NULL, .threads = SQL_THREADS }, &res, &e);
+	struct compare_opts o = { .a = *cluster_endpoint(of->c), .b = *cluster_endpoint(c->c), .a_name = of->name, .b_name = c->name,
+		.a_snapshot = a, .b_snapshot = restored ? b : NULL, .threads = SQL_THREADS };
+
+	rc = runtime_tools(runtime_of(L))->compare ? tools_compare(runtime_of(L), &o, &res, &e) : compare_run(&o, &res, &e);
 	push_compare(L, &res, start, rc < 0 ? &e : NULL);
 	return 1;
 }
@@ -151,7 +154,7 @@ static int same(lua_State *L)
 
 		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
 		o.fix_sql_path = fix;
-		rc = compare_run(&o, &res, &e);
+		rc = runtime_tools(r)->compare ? tools_compare(r, &o, &res, &e) : compare_run(&o, &res, &e);
 		if (rc == 0 && res.verdict == VERDICT_PASS)
 			unlink(fix);
 		free(fix);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <luajit.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -39,6 +40,22 @@ struct run {
 	int lock_fd;
 	int signals;
 };
+
+static const struct { const char *text; size_t at; } tools[] = {
+	{ "replay=stock", offsetof(struct run_tools, replay_stock) }, { "replay=both", offsetof(struct run_tools, replay_both) },
+	{ "compare=sync_diff_inspector", offsetof(struct run_tools, compare) }, { "backup=br", offsetof(struct run_tools, br) },
+	{ "load=sysbench", offsetof(struct run_tools, sysbench) },
+};
+
+int run_tool_set(struct run_tools *t, const char *text)
+{
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
+		if (!strcmp(tools[i].text, text)) {
+			*(bool *)((char *)t + tools[i].at) = true;
+			return 1;
+		}
+	return 0;
+}
 
 static void on_signal(int signo)
 {
@@ -90,6 +107,9 @@ static char *repeat_command(const struct run_opts *o)
 		strbuf_addstr(&raw, " --clusters");
 		add_word(&raw, o->clusters);
 	}
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
+		if (*(const bool *)((const char *)&o->tools + tools[i].at))
+			strbuf_addf(&raw, " --set %s", tools[i].text);
 	if (o->tidb_version)
 		strbuf_addf(&raw, " --version %s", o->tidb_version);
 	for (const char *const *set = o->set; set && *set; set++) {
@@ -433,6 +453,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	pthread_mutex_init(&r.rt.lock, NULL);
 	r.rt.ground = o->ground;
 	r.rt.tidb_version = o->tidb_version;
+	r.rt.tools = &o->tools;
 	r.rt.seed = o->seed;
 	rng_seed3(&r.rt.rng, o->seed, 0x5ce7a110, 0);
 	r.rt.store = o->store;

@@ -6,6 +6,13 @@
 
 enum { EXIT_PASS = 0, EXIT_CHECK_FAILED = 1, EXIT_USAGE = 2, EXIT_ENV = 3, EXIT_UNKNOWN = 4, EXIT_INTERRUPTED = 130 };
 
+/* The guide's own tools in the place of ours. */
+struct run_tools {
+	bool replay_stock, replay_both, compare, br, sysbench;
+};
+/* 1: text is "replay=stock" or the like, and taken; 0: it is none of them. */
+int run_tool_set(struct run_tools *t, const char *text);
+
 struct run_opts {
 	const char *file, *ground, *out;   /* out: "runs" */
 	const char *const *set;            /* "name=value", NULL-terminated */
@@ -15,6 +22,7 @@ struct run_opts {
 	int64_t timeout_ms;                /* of the whole run */
 	const char *version;
 	const char *clusters;              /* the clusters file of the attach ground; NULL: none */
+	struct run_tools tools;
 	const char *tidb_version;          /* of playground's clusters; NULL: the newest that is cached, else the newest */
 	const struct runtime_module *modules;
 };

@@ -14,6 +14,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/cluster.h"
 #include "harness/os/fs.h"
+#include "harness/run/run.h"
 #include "harness/run/runtime_impl.h"
 
 #define ERROR_METATABLE "drtest.error"
@@ -33,6 +34,13 @@ struct runtime *runtime_of(lua_State *L)
 
 struct journal *runtime_journal(struct runtime *r) { return r->journal; }
 const char *runtime_ground(const struct runtime *r) { return r->ground; }
+const struct run_tools *runtime_tools(const struct runtime *r)
+{
+	static const struct run_tools ours;
+
+	return r->tools ? r->tools : &ours;
+}
+
 bool runtime_on_tidb(const struct runtime *r)
 {
 	return ground_can(r->ground, CLUSTER_TIME_TRAVEL);

@@ -24,6 +24,8 @@ struct runtime_module {
 };
 enum run_store { RUN_STORE_S3, RUN_STORE_FILE };
 
+struct run_tools;
+const struct run_tools *runtime_tools(const struct runtime *r);
 struct runtime *runtime_of(lua_State *L);
 struct journal *runtime_journal(struct runtime *r); /* NULL in plan mode */
 const char *runtime_ground(const struct runtime *r);

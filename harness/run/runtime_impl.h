@@ -23,6 +23,7 @@ struct runtime {
 	struct journal *journal;
 	struct console *console;
 	const char *ground, *tidb_version;
+	const struct run_tools *tools;
 	bool stands_in; /* it was said */
 	char *dir, *data_dir, *ledger_dir;
 	uint64_t seed;

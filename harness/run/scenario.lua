@@ -25,6 +25,17 @@ function text.bytes(n)
   end
 end
 
+-- The guide's tools count less than ours: what was compared, what was replayed, in what is known of it.
+function text.compared(result)
+  if result.rows > 0 or result.tables == 0 then return text.commas(result.rows) .. " rows" end
+  return ("%d tables"):format(result.tables)
+end
+
+function text.replayed(replay)
+  if replay.stock then return ("replayed in %s, uncounted"):format(text.seconds(replay.seconds)) end
+  return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
+end
+
 -- scenario { name, options, run }: checked here, so that a mistake is said before anything starts.
 local fields = { name = "string", options = "table", run = "function", needs = "table" }
 local function scenario(s)
@@ -135,6 +146,22 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
 T.planning = steps.planning
+
+-- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
+function T:replay(cluster, uri, store)
+  if not native.cluster.replay_both() then return cluster:apply_redo(uri) end
+  local twin = self:cluster { name = cluster:name() .. "-twin", ticdc = 0 }
+  twin:restore(cluster:backup(store:url "backup/twin"))
+  local ours = cluster:apply_redo(uri)
+  local theirs = twin:apply_redo(uri, { stock = true })
+  self:check("drtest's replay and `cdc redo apply` agree", self.verify.same(cluster, twin))
+  self:figure("replay_seconds_ours", ours.seconds)
+  self:figure("replay_seconds_stock", theirs.seconds)
+  self:note(("replay: %s by drtest, %s by cdc redo apply, of the same log on equal clusters; the copy counts in RTO"):format(
+    text.seconds(ours.seconds), text.seconds(theirs.seconds)))
+  twin:stop()
+  return ours
+end
 
 -- What runs already, of a clusters file (--on attach): { backup = URI of the newest backup, redo = URI of the live redo log }; else nil.
 function T:live() return native.cluster.live() end -- luacheck: ignore self

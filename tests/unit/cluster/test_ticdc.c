@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "harness/cluster/ticdc.h"
+#include "harness/cluster/ticdc_tools.h"
 #include "harness/cluster/tidb.h"
 
 #define TS 431434047157698561u
@@ -191,6 +192,37 @@ static void known_refusals_have_a_way_out(void **unused)
 	assert_null(tidb_brie_way_out("Backup failed: something new"));
 }
 
+static void the_stock_tools_are_understood(void **unused)
+{
+	struct sql_endpoint a = { .host = "127.0.0.1", .port = 4000, .user = "root", .password = "p\"w" }, b = { .host = "h", .port = 4001, .user = "u" };
+	struct sync_diff o = { .a = &a, .b = &b, .a_snapshot = "431434047157698561", .dir = "/d" };
+	struct sync_diff_result r;
+	struct strbuf s = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	tso_t c = 0, ts = 0;
+
+	(void)unused;
+	assert_int_equal(stock_meta_parse("resolved-ts:1\ncheckpoint-ts:431434047157698560, resolved-ts:431434047157698561 version:1\n", &c, &ts, &e), 0);
+	assert_true(c == TS - 1 && ts == TS); /* the log lines before it do not count */
+	assert_int_equal(stock_meta_parse("checkpoint-ts:, resolved-ts:7", &c, &ts, &e), -1);
+	assert_int_equal(stock_br_parse("[\"Full Backup success summary\"] [total-take=4.7s] [BackupTS=431434047157698561] [Size=71330]", &ts, &e), 0);
+	assert_true(ts == TS);
+	assert_int_equal(stock_br_parse("[\"Full Backup failed summary\"]", &ts, &e), -1);
+	assert_int_equal(stock_sync_diff_parse(&r, "\033[1A\033[J\nA total of 3 table have been compared and all are equal.\nYou can view\n", &e), 0);
+	assert_true(r.equal && r.tables == 3);
+	assert_int_equal(stock_sync_diff_parse(&r, "The data of `test`.`sbtest1` is not equal\nThe rest of tables are all equal.\n"
+		"A total of 3 tables have been compared, 2 tables finished, 1 tables failed, 0 tables skipped.\n", &e), 0);
+	assert_false(r.equal);
+	assert_string_equal(r.evidence, "The data of `test`.`sbtest1` is not equal");
+	assert_int_equal(stock_sync_diff_parse(&r, "`test`.`x` does not exist in downstream database\nThe rest of tables are all equal.\n", &e), 0);
+	assert_false(r.equal);
+	assert_int_equal(stock_sync_diff_parse(&r, "connection refused\n", &e), -1); /* exit 1 as for a difference */
+	stock_sync_diff_config(&o, &s);
+	assert_non_null(strstr(s.buf, "password = \"p\\\"w\"\nsnapshot = \"431434047157698561\"\n[data-sources.b]"));
+	assert_non_null(strstr(s.buf, "output-dir = \"/d/output\""));
+	strbuf_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +234,7 @@ int main(void)
 		cmocka_unit_test(create_asks_for_a_redo_log),
 		cmocka_unit_test(backup_and_restore_rows_are_read_by_name),
 		cmocka_unit_test(known_refusals_have_a_way_out),
+		cmocka_unit_test(the_stock_tools_are_understood),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

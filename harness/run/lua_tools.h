@@ -1,0 +1,16 @@
+/* The guide's own tools (--set replay=stock and so on), as the bindings use them. Each notes once in the run what is then not known. */
+#ifndef HARNESS_RUN_LUA_TOOLS_H
+#define HARNESS_RUN_LUA_TOOLS_H
+
+#include "harness/run/lua_cluster.h"
+#include "harness/run/run.h"
+#include "harness/run/runtime.h"
+#include "harness/verify/compare.h"
+
+int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, struct replay_stats *st, struct err *e);
+int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e);
+int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri, struct backup_result *b, struct err *e);
+/* o: endpoints and snapshots alone count. */
+int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res, struct err *e);
+
+#endif
