@@ -430,8 +430,8 @@ void format_html(const struct run_model *m, struct strbuf *out)
 	answers(m, out);
 	checks(m, out);
 	notes(m, out);
-	html_charts(m, out);
 	logs(m, out);
+	html_charts(m, out);
 	steps(m, out);
 	happenings(m, out);
 	environment(m, out);
