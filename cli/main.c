@@ -33,7 +33,7 @@ static const struct {
 	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance" },
 	{ "trend", cmd_trend, "a page with each figure over the nights" },
 	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before" },
-	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, its replay, its content (meta, apply, cat)" },
+	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)" },
 	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
 	{ "restore", cmd_restore, "a backup into an empty server" },
 	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught" },

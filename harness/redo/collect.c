@@ -27,6 +27,7 @@ struct reading {
 	size_t n_txns, txn_slots;
 	int64_t told_ns;
 	bool rows;           /* the DDL files are read */
+	tso_t file_max;      /* the largest commitTs of the file that is being read */
 };
 
 static void tell(struct reading *r, bool now)
@@ -109,7 +110,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	collected_release(r->c);
 	r->c->meta = *meta;
 	r->c->foreign = r->rows = false;
-	r->last_start = 0;
+	r->last_start = r->file_max = 0;
 	r->n_txns = r->txn_slots = 0;
 	free(r->txns);
 	r->txns = NULL;
@@ -314,27 +315,45 @@ static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 
 	if (!r->chain && r->rows != (ev->kind == REDO_ROW))
 		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": %s", offset, r->rows ? "a DDL in a row file" : "a row in a DDL file");
+	if ((ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts) > r->file_max)
+		r->file_max = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
 	if (ev->kind == REDO_ROW)
 		return take_row(r, &ev->row, e);
 	return r->chain ? 0 : take_ddl(r, &ev->ddl);
 }
 
+static void left_out(struct reading *r, const char *why)
+{
+	char *line = xstrfmt("left out: %s", why);
+
+	r->st->left_out++;
+	note(r, line);
+	free(line);
+}
+
 static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 {
 	struct reading *r = arg;
-	char *line;
+	const struct redo_name *name = &f->file->name;
+	tso_t largest = r->file_max;
+	struct err lies = ERR_INIT;
 
-	(void)e;
+	r->file_max = 0;
 	if (r->chain)
 		return 0;
 	r->st->files++;
 	r->st->bytes += f->res.bytes;
 	r->st->bytes_stored += f->file->size_bytes;
 	if (f->why) {
-		r->st->left_out++;
-		line = xstrfmt("left out: %s", f->why->text);
-		note(r, line);
-		free(line);
+		left_out(r, f->why->text);
+	} else if (!name->tmp && f->res.records && largest != name->max_commit_ts) {
+		/* Cut between two records, renamed, or altered: readers and garbage collection trust the name. */
+		err_set(&lies, ERR_BAD_DATA, 0, "%s: the largest commitTs in it is %" PRIu64 ", not its name's: records are missing", f->file->key, largest);
+		if (!r->o->allow_gap) {
+			*e = lies;
+			return -1;
+		}
+		left_out(r, lies.text);
 	}
 	tell(r, false);
 	return 0;

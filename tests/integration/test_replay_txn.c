@@ -161,7 +161,7 @@ static void a_reader_sees_whole_transactions_only_also_across_kills(void **unuse
 				fx_replay(l.dir, REPLAY_TXN, &st, &e);
 				_exit(0);
 			}
-			usleep((useconds_t)(20000 + rng_below(&rng, 80000)));
+			usleep((useconds_t)(20000 + rng_below(&rng, 180000)));
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
 		}

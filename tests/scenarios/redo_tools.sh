@@ -23,6 +23,8 @@ log keyswap
 file=$(find "$scratch/log" -name '*_row_*' | sort | sed -n 2p)
 mv "$file" "$(echo "$file" | sed 's/_row_\([0-9]*\)_/_row_9\1_/')"
 expect "a name that lies" 1 'BROKEN.*not its name' "$DRTEST" redo check --storage "$uri"
+expect "and no replay begins either" 3 'not its name' "$DRTEST" redo apply --storage "$uri" --sink-uri mysql://root@127.0.0.1:1/
+expect "unless it is told to go on, and it says so" 0 'left out: .*not its name' "$DRTEST" redo apply --storage "$uri" --dry-run --allow-gap
 
 log keyswap
 for f in "$scratch"/log/*_row_*; do cp "$f" "${f/redo-swap/redo-other}"; break; done
