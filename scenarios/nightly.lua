@@ -1,10 +1,19 @@
--- The nightly: the failover drill with several seeds and under more load, held against the nights before.
--- drtest suite scenarios/nightly.lua
+-- The nightly: the failover drill with several seeds and loads, and each other scenario, held against the nights before.
 return {
   suite = "nightly",
   runs = {
     { "failover", seeds = { 1, 2, 3, 4, 5 }, set = { soak = "20s" } },
     { "failover", seeds = { 1, 2 },          set = { soak = "20s", rate = { 300, 600 }, workers = 20 } },
+    { "primary_kill_sweep", seeds = { 1, 2, 3 } },
+    { "double_disaster" },
+    { "feed_restart" },
+    { "replay_killed" },
+    { "ddl_under_fire" },
+    { "store_outage" },
+    { "partition" },
+    { "slow_secondary" },
+    { "switchover" },
+    { "failback" },
   },
   gate = {
     baseline = "last:20", -- of the runs that passed, with the same options
