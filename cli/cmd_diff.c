@@ -4,19 +4,38 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/verify/compare.h"
+#include "harness/verify/diff_config.h"
 
 static const char help[] =
-	"usage: drtest diff --a URI --b URI [--tables PATTERN] [--threads N] [--chunk-rows N] [--fix-sql FILE] [--a-snapshot TSO] [--b-snapshot TSO] [--json]\n"
-	"Compares all tables of two clusters, structure and rows. Exit code 0: equal, 1: different.\n"
+	"usage: drtest diff --a URI --b URI [options]\n"
+	"       drtest diff --config FILE [options]       a sync_diff_inspector configuration; its summary.txt and fix files\n"
+	"Compares all tables of two servers, structure and rows, while nothing writes to them (or at snapshots).\n"
 	"  --a URI, --b URI     mysql://user:password@host:port\n"
-	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"\n"
+	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be given again\n"
+	"  --ignore PATTERN     a column that is not compared, as \"sbtest.*.updated_at\"; may be given again\n"
+	"  --struct-only        columns, keys, indexes and collations alone, no rows\n"
 	"  --threads N          connections to each side (4)\n"
-	"  --chunk-rows N       rows summed by one query (50000)\n"
-	"  --fix-sql FILE       writes SQL that makes b equal to a\n"
+	"  --chunk-rows N       rows summed by one query (10000)\n"
+	"  --fix-sql FILE       writes SQL that makes b equal to a; --fix a: that makes a equal to b\n"
 	"  --a-snapshot TSO     TiDB: compare at this TSO; --b-snapshot likewise\n"
-	"  --json               the result as JSON\n";
+	"  --resume FILE        what is found equal is kept there; after an interruption the same command goes on from it\n"
+	"  --json               the result as JSON\n"
+	"Exit codes: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 tables change while they are compared.\n";
+
+struct options {
+	struct compare_opts o;
+	const char *a, *b, *config;
+	const char *tables[DIFF_LIST_MAX + 1], *ignore[DIFF_LIST_MAX + 1];
+	size_t n_tables, n_ignore;
+	bool json, fix_a;
+	struct diff_config c;
+};
 
 static int number(const char *text, uint64_t max, uint64_t *out)
 {
@@ -26,15 +45,20 @@ static int number(const char *text, uint64_t max, uint64_t *out)
 	return *text >= '0' && *text <= '9' && !*end && *out > 0 && *out <= max ? 0 : -1;
 }
 
+static const char *word(const struct compare_result *r)
+{
+	return r->verdict == VERDICT_PASS ? "pass" : r->verdict == VERDICT_FAIL ? "fail" : "unknown";
+}
+
 static void print(const struct compare_result *r, bool json)
 {
 	json_t *f;
 	size_t i;
 
 	if (json) {
-		json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:s}", "verdict", r->verdict == VERDICT_PASS ? "pass" : "fail", "tables",
-			(json_int_t)r->tables, "rows", (json_int_t)r->rows, "rows_different", (json_int_t)r->rows_different, "seconds",
-			(double)r->elapsed_us / 1e6, "findings", r->findings, "evidence", r->evidence);
+		json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:s}", "verdict", word(r), "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
+			"rows_different", (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6, "findings", r->findings, "evidence",
+			r->evidence);
 
 		json_dumpf(o, stdout, JSON_INDENT(2));
 		putchar('\n');
@@ -50,55 +74,307 @@ static void print(const struct compare_result *r, bool json)
 	printf("%s (%.2f s)\n", r->evidence, (double)r->elapsed_us / 1e6);
 }
 
-int cmd_diff(int argc, char **argv)
+/* ---- as sync_diff_inspector says it ---- */
+
+static void rule(FILE *f, const int *width, int n)
+{
+	for (int i = 0; i < n; i++) {
+		fputc('+', f);
+		for (int k = 0; k < width[i] + 2; k++)
+			fputc('-', f);
+	}
+	fputs("+\n", f);
+}
+
+static void row(FILE *f, const int *width, int n, const char *const *cell)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f, "| %-*s ", width[i], cell[i]);
+	fputs("|\n", f);
+}
+
+static bool rows_equal(const struct compare_table *t)
+{
+	return !t->put && !t->del && !t->changing;
+}
+
+static bool is_equal(const struct compare_table *t)
+{
+	return t->structure_equal && rows_equal(t) && !t->only_a && !t->only_b;
+}
+
+static void table_name(const struct compare_table *t, char *out, size_t room)
+{
+	const char *dot = strchr(t->name, '.');
+
+	snprintf(out, room, "`%.*s`.`%s`", (int)(dot - t->name), t->name, dot + 1);
+}
+
+/* Two tables: the equal ones, and the others. */
+static void summary_tables(FILE *f, const struct compare_result *r, const struct options *o, bool equal)
+{
+	static const char *const heads[2][6] = { { "TABLE", "RESULT", "STRUCTURE EQUALITY", "DATA DIFF ROWS", "UPCOUNT", "DOWNCOUNT" },
+						 { "TABLE", "UPCOUNT", "DOWNCOUNT" } };
+	int n = equal ? 3 : 6, width[6] = { 0 };
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass) {
+			rule(f, width, n);
+			row(f, width, n, heads[equal]);
+			rule(f, width, n);
+		}
+		for (int i = 0; !pass && i < n; i++)
+			width[i] = (int)strlen(heads[equal][i]);
+		for (size_t k = 0; k < r->n_tables; k++) {
+			const struct compare_table *t = &r->table[k];
+			char name[300], up[32], down[32], diff[80];
+			const char *cell[6] = { name };
+
+			if (is_equal(t) != equal)
+				continue;
+			table_name(t, name, sizeof(name));
+			snprintf(up, sizeof(up), "%" PRIu64, o->fix_a ? t->rows_b : t->rows_a);
+			snprintf(down, sizeof(down), "%" PRIu64, o->fix_a ? t->rows_a : t->rows_b);
+			snprintf(diff, sizeof(diff), rows_equal(t) ? "0" : "+%" PRIu64 "/-%" PRIu64, t->put, t->del);
+			if (equal) {
+				cell[1] = up;
+				cell[2] = down;
+			} else {
+				cell[1] = t->changing && !t->put && !t->del ? "changing" : "fail";
+				cell[2] = t->only_a || t->only_b ? "one side only" : t->structure_equal ? "true" : "false";
+				cell[3] = diff;
+				cell[4] = up;
+				cell[5] = down;
+			}
+			for (int i = 0; !pass && i < n; i++)
+				width[i] = (int)strlen(cell[i]) > width[i] ? (int)strlen(cell[i]) : width[i];
+			if (pass)
+				row(f, width, n, cell);
+		}
+	}
+	rule(f, width, n);
+}
+
+static int write_summary(const struct options *o, const struct compare_result *r, struct err *e)
+{
+	char *path = xstrfmt("%s/summary.txt", o->c.output_dir);
+	FILE *f = fopen(path, "we");
+	size_t equal = 0;
+	int rc = 0;
+
+	if (!f) {
+		rc = err_sys(e, "create %s", path);
+		goto out;
+	}
+	for (size_t i = 0; i < r->n_tables; i++)
+		equal += is_equal(&r->table[i]);
+	fputs("Summary (drtest diff, in the form of sync_diff_inspector)\n\n", f);
+	fprintf(f, "Source Database: %s\nTarget Database: %s\n\nComparison Result\n\n", o->c.up_name, o->c.down_name);
+	if (equal) {
+		fputs("The table structure and data in following tables are equivalent\n\n", f);
+		summary_tables(f, r, o, true);
+	}
+	if (equal < r->n_tables) {
+		fputs("\nThe following tables contains inconsistent data\n\n", f);
+		summary_tables(f, r, o, false);
+	}
+	fprintf(f, "\nTime Cost: %.3fs\n", (double)r->elapsed_us / 1e6);
+	if (fclose(f))
+		rc = err_sys(e, "write %s", path);
+out:
+	free(path);
+	return rc;
+}
+
+static void say_like_them(const struct options *o, const struct compare_result *r)
+{
+	size_t bad = 0;
+
+	if (!r->n_tables) {
+		puts("no table need to be compared");
+		return;
+	}
+	for (size_t i = 0; i < r->n_tables; i++) {
+		const struct compare_table *t = &r->table[i];
+		char name[300];
+
+		table_name(t, name, sizeof(name));
+		bad += !is_equal(t);
+		if (t->only_a || t->only_b)
+			printf("%s does not exist in %s database\n", name, t->only_a != o->fix_a ? "downstream" : "upstream");
+		else if (!t->structure_equal)
+			printf("The structure of %s is not equal\n", name);
+		if (t->put || t->del)
+			printf("The data of %s is not equal\n", name);
+		else if (t->changing)
+			printf("%s is written to while it is compared\n", name);
+	}
+	if (!bad) {
+		printf("A total of %zu table%s have been compared and all are equal.\nYou can view the comparison details through '%s/summary.txt'\n",
+		       r->n_tables, r->n_tables > 1 ? "s" : "", o->c.output_dir);
+		return;
+	}
+	if (bad < r->n_tables)
+		puts("The rest of tables are all equal.");
+	printf("A total of %zu tables have been compared, %zu tables finished, %zu tables failed, 0 tables skipped.\n", r->n_tables, r->n_tables - bad, bad);
+	if (o->o.fix_sql_path)
+		printf("The patch file has been generated in\n\t'%s'\n", o->o.fix_sql_path);
+	printf("You can view the comparison details through '%s/summary.txt'\n", o->c.output_dir);
+}
+
+/* ---- the command ---- */
+
+static int parse(struct options *p, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "a", required_argument, NULL, 'a' }, { "b", required_argument, NULL, 'b' }, { "tables", required_argument, NULL, 'T' },
 		{ "threads", required_argument, NULL, 't' }, { "chunk-rows", required_argument, NULL, 'c' }, { "fix-sql", required_argument, NULL, 'f' },
 		{ "a-snapshot", required_argument, NULL, 'A' }, { "b-snapshot", required_argument, NULL, 'B' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { 0 },
+		{ "config", required_argument, NULL, 'C' }, { "ignore", required_argument, NULL, 'i' }, { "struct-only", no_argument, NULL, 's' },
+		{ "fix", required_argument, NULL, 'x' }, { "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	struct compare_opts o = { .a_name = "a", .b_name = "b" };
-	struct compare_result r = { 0 };
-	const char *a = NULL, *b = NULL;
-	struct err e = ERR_INIT;
-	bool json = false;
 	uint64_t n = 0;
-	int c, rc;
+	int c;
 
 	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "+hC:", longs, NULL)) != -1)
 		switch (c) {
-		case 'a': a = optarg; break;
-		case 'b': b = optarg; break;
-		case 'T': o.tables = optarg; break;
-		case 'f': o.fix_sql_path = optarg; break;
-		case 'A': o.a_snapshot = optarg; break;
-		case 'B': o.b_snapshot = optarg; break;
-		case 'j': json = true; break;
-		case 'h': fputs(help, stdout); return 0;
+		case 'a': p->a = optarg; break;
+		case 'b': p->b = optarg; break;
+		case 'C': p->config = optarg; break;
+		case 'f': p->o.fix_sql_path = optarg; break;
+		case 'A': p->o.a_snapshot = optarg; break;
+		case 'B': p->o.b_snapshot = optarg; break;
+		case 'r': p->o.resume_path = optarg; break;
+		case 's': p->o.struct_only = true; break;
+		case 'j': p->json = true; break;
+		case 'h': fputs(help, stdout); return 1;
+		case 'x':
+			if (strcmp(optarg, "a") && strcmp(optarg, "b")) {
+				fprintf(stderr, "drtest diff: --fix %.20s: a or b, the side that the SQL is for\n", optarg);
+				return 2;
+			}
+			p->fix_a = *optarg == 'a';
+			break;
+		case 'T': case 'i':
+			if (*(c == 'T' ? &p->n_tables : &p->n_ignore) == DIFF_LIST_MAX) {
+				fprintf(stderr, "drtest diff: more than %d patterns\n", DIFF_LIST_MAX);
+				return 2;
+			}
+			if (c == 'T')
+				p->tables[p->n_tables++] = optarg;
+			else
+				p->ignore[p->n_ignore++] = optarg;
+			break;
 		case 't': case 'c':
 			if (number(optarg, c == 't' ? 64 : 10000000, &n) < 0) {
 				fprintf(stderr, "drtest diff: \"%.60s\" is out of range\n", optarg);
 				return 2;
 			}
 			if (c == 't')
-				o.threads = (unsigned)n;
+				p->o.threads = (unsigned)n;
 			else
-				o.chunk_rows = n;
+				p->o.chunk_rows = n;
 			break;
 		default: fputs(help, stderr); return 2;
 		}
-	if (!a || !b || optind < argc) {
-		fprintf(stderr, "drtest diff: %s\n%s", optind < argc ? "too many arguments" : "--a and --b are needed", help);
+	if (optind < argc || (p->config ? p->a || p->b : !p->a || !p->b)) {
+		fprintf(stderr, "drtest diff: %s\n%s", optind < argc ? "too many arguments" : "--a and --b are needed, or --config alone", help);
 		return 2;
 	}
-	if (sql_endpoint_from_uri(&o.a, a, &e) < 0 || sql_endpoint_from_uri(&o.b, b, &e) < 0 || compare_run(&o, &r, &e) < 0) {
-		fprintf(stderr, "drtest diff: %s\n", e.text);
-		return err_exit_code(&e);
+	return 0;
+}
+
+/* What the file says, where the command line does not. */
+static int from_config(struct options *p, char **fix, struct err *e)
+{
+	struct compare_opts *o = &p->o;
+	struct diff_config *c = &p->c;
+
+	if (diff_config_read(c, p->config, e) < 0)
+		return -1;
+	if (!c->output_dir)
+		c->output_dir = xstrdup("./output");
+	if (fs_mkdir_p(c->output_dir, 0755, e) < 0)
+		return -1;
+	o->a = c->up;
+	o->b = c->down;
+	o->a_name = "upstream";
+	o->b_name = "downstream";
+	o->a_snapshot = o->a_snapshot ? o->a_snapshot : c->up_snapshot;
+	o->b_snapshot = o->b_snapshot ? o->b_snapshot : c->down_snapshot;
+	o->threads = o->threads ? o->threads : c->threads;
+	o->chunk_rows = o->chunk_rows ? o->chunk_rows : c->chunk_rows;
+	o->struct_only |= c->struct_only;
+	for (size_t i = 0; i < c->n_tables && p->n_tables < DIFF_LIST_MAX; i++)
+		p->tables[p->n_tables++] = c->tables[i];
+	for (size_t i = 0; i < c->n_ignore && p->n_ignore < DIFF_LIST_MAX; i++)
+		p->ignore[p->n_ignore++] = c->ignore[i];
+	if (!o->fix_sql_path && !c->no_fix && !o->struct_only) {
+		char *dir = xstrfmt("%s/fix-on-%s", c->output_dir, c->down_name);
+
+		if (fs_mkdir_p(dir, 0755, e) < 0) {
+			free(dir);
+			return -1;
+		}
+		*fix = xstrfmt("%s/fix.sql", dir);
+		o->fix_sql_path = *fix;
+		free(dir);
 	}
-	print(&r, json);
-	rc = r.verdict == VERDICT_PASS ? 0 : 1;
+	return 0;
+}
+
+/* The SQL is always for b: for a, the sides change places. */
+static void exchange(struct compare_opts *o)
+{
+	struct compare_opts t = *o;
+
+	o->a = t.b;
+	o->b = t.a;
+	o->a_name = t.b_name;
+	o->b_name = t.a_name;
+	o->a_snapshot = t.b_snapshot;
+	o->b_snapshot = t.a_snapshot;
+}
+
+int cmd_diff(int argc, char **argv)
+{
+	struct options p = { .o = { .a_name = "a", .b_name = "b" } };
+	struct compare_result r = { 0 };
+	struct err e = ERR_INIT;
+	char *fix = NULL;
+	int rc = parse(&p, argc, argv);
+
+	if (rc)
+		return rc == 1 ? 0 : rc;
+	if (p.config)
+		rc = from_config(&p, &fix, &e);
+	else
+		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0 || sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0 ? -1 : 0;
+	p.o.table_list = p.n_tables ? p.tables : NULL;
+	p.o.ignore = p.n_ignore ? p.ignore : NULL;
+	if (p.fix_a)
+		exchange(&p.o);
+	if (rc == 0)
+		rc = compare_run(&p.o, &r, &e);
+	if (rc == 0 && fix && r.verdict == VERDICT_PASS)
+		unlink(fix);
+	if (rc == 0 && p.config)
+		rc = write_summary(&p, &r, &e);
+	if (rc < 0) {
+		fprintf(stderr, "drtest diff: %s\n", e.text);
+		if (p.o.resume_path && e.kind != ERR_USAGE)
+			fprintf(stderr, "drtest diff: the same command goes on from %s\n", p.o.resume_path);
+		rc = err_exit_code(&e);
+	} else {
+		if (p.config && !p.json)
+			say_like_them(&p, &r);
+		else
+			print(&r, p.json);
+		rc = r.verdict == VERDICT_PASS ? 0 : r.verdict == VERDICT_FAIL ? 1 : 4;
+	}
 	compare_result_release(&r);
+	diff_config_release(&p.c);
+	free(fix);
 	return rc;
 }

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/verify/compare_resume.h"
 #include "harness/verify/compare_rows.h"
 #include "harness/verify/compare_structure.h"
 
 #define THREADS_MAX 64u
+#define CHUNK_ROWS 10000 /* a range that differs is read again, row by row: it should not be much */
 
 struct pair { /* a table that both sides have */
 	struct table_schema a, b;
@@ -18,6 +20,7 @@ struct pair { /* a table that both sides have */
 	bool keyed;
 	struct range_sum seen;           /* under compare.lock: compare_with_sums */
 	const struct table_sum *expected;/* compare_with_sums: the other side */
+	struct compare_table count;
 };
 struct job {
 	size_t pair, range;
@@ -31,6 +34,8 @@ struct plan {
 	size_t n_jobs, next;
 	bool planned;
 	pthread_cond_t more;
+	struct compare_resume *resume;   /* NULL: none */
+	uint64_t resumed;
 };
 struct worker {
 	struct plan *p;
@@ -72,18 +77,31 @@ static void all_planned(struct plan *p)
 static int run_job(struct plan *p, struct compare_side *side, const struct job *j, struct err *e)
 {
 	struct pair *t = &p->pairs[j->pair];
-	struct row_range r = { .a = &t->a, .b = &t->b };
+	struct row_range r = { .a = &t->a, .b = &t->b, .t = &t->count };
 	struct range_sum sum[2];
+	uint64_t rows;
 
 	r.low = j->range ? &t->ranges.bounds[j->range - 1] : NULL;
 	r.high = j->range < t->ranges.n ? &t->ranges.bounds[j->range] : NULL;
+	if (p->resume && compare_resume_has(p->resume, &r, &rows)) {
+		pthread_mutex_lock(&p->c.lock);
+		p->resumed++;
+		p->c.rows += rows;
+		t->count.rows_a += rows;
+		t->count.rows_b += rows;
+		pthread_mutex_unlock(&p->c.lock);
+		return 0;
+	}
 	if (compare_sums(side, &r, sum, e) < 0)
 		return -1;
 	pthread_mutex_lock(&p->c.lock);
 	p->c.rows += sum[0].rows;
+	t->count.rows_a += sum[0].rows;
+	t->count.rows_b += sum[1].rows;
 	pthread_mutex_unlock(&p->c.lock);
 	if (!memcmp(&sum[0], &sum[1], sizeof(sum[0])))
-		return 0;
+		return p->resume ? compare_resume_add(p->resume, &r, sum[0].rows, e) : 0;
+	r.seen = sum;
 	r.rows = sum[0].rows > sum[1].rows ? sum[0].rows : sum[1].rows;
 	return t->keyed ? compare_rows(&p->c, side, &r, e) : compare_bags(&p->c, side, &r, e);
 }
@@ -139,7 +157,7 @@ static int work_and_join(struct plan *p, pthread_t *thread, unsigned started, vo
 	return p->c.failed ? -1 : 0;
 }
 
-static struct sql *connect_side(const struct sql_endpoint *ep, const char *snapshot, struct deadline d, struct err *e)
+struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values, struct deadline d, struct err *e)
 {
 	struct sql *s = sql_open(ep, d, e);
 	struct strbuf v = STRBUF_INIT;
@@ -152,11 +170,25 @@ static struct sql *connect_side(const struct sql_endpoint *ep, const char *snaps
 		rc = sql_exec(s, e, "SET SESSION tidb_snapshot = %s", v.buf) < 0;
 	}
 	strbuf_release(&v);
-	if (rc) {
+	if (rc || (values && values_as_stored(s, e) < 0)) {
 		sql_close(s);
 		return NULL;
 	}
 	return s;
+}
+
+/* '*' and '?' as in sync_diff_inspector and a shell alike. */
+static bool listed(const char *const *list, const char *name)
+{
+	bool in = false, any = false;
+
+	for (; *list; list++) {
+		if (**list == '!' && !fnmatch(*list + 1, name, 0))
+			return false;
+		any |= **list != '!';
+		in |= **list != '!' && !fnmatch(*list, name, 0);
+	}
+	return in || !any;
 }
 
 static bool left_out(const struct compare_opts *o, const char *db, const char *table)
@@ -168,22 +200,27 @@ static bool left_out(const struct compare_opts *o, const char *db, const char *t
 		if (!strcmp(*skip, db))
 			return true;
 	snprintf(name, sizeof(name), "%s.%s", db, table);
-	return o->tables && fnmatch(o->tables, name, 0);
-}
-
-static void one_side_only(struct plan *p, const struct table_name *t, const char *has, const char *lacks)
-{
-	char name[260];
-
-	snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
-	p->c.structure_different++;
-	compare_finding(&p->c, json_pack("{s:s,s:s,s:s,s:s}", "kind", "table", "table", name, "only_on", has, "not_on", lacks));
+	return (o->tables && fnmatch(o->tables, name, 0)) || (o->table_list && !listed(o->table_list, name));
 }
 
 static struct pair *new_pair(struct plan *p)
 {
 	assert(p->n_pairs < p->alloc_pairs);
 	return &p->pairs[p->n_pairs++];
+}
+
+static void one_side_only(struct plan *p, const struct table_name *t, bool a, const char *has, const char *lacks)
+{
+	char name[260];
+
+	struct pair *pair = new_pair(p);
+
+	snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
+	pair->count.name = xstrdup(name);
+	pair->count.only_a = a;
+	pair->count.only_b = !a;
+	p->c.structure_different++;
+	compare_finding(&p->c, json_pack("{s:s,s:s,s:s,s:s}", "kind", "table", "table", name, "only_on", has, "not_on", lacks));
 }
 
 static void room_for_pairs(struct plan *p, size_t n)
@@ -213,11 +250,13 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 	struct table_name *a = NULL, *b = NULL;
 	size_t na = 0, nb = 0, i = 0, j = 0;
 	bool same_flavor = sql_flavor(sa) == sql_flavor(sb);
+	enum structure_verdict verdict;
+	uint64_t different;
 	int rc = -1;
 
 	if (schema_tables(sa, &a, &na, e) < 0 || schema_tables(sb, &b, &nb, e) < 0)
 		goto out;
-	room_for_pairs(p, na < nb ? na : nb);
+	room_for_pairs(p, na + nb);
 	while ((i < na || j < nb) && !p->c.failed) {
 		int order = i == na ? 1 : j == nb ? -1 : strcmp(a[i].db, b[j].db);
 		const struct table_name *t;
@@ -232,13 +271,20 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 			continue;
 		++*tables;
 		if (order) {
-			one_side_only(p, t, order < 0 ? an : bn, order < 0 ? bn : an);
+			one_side_only(p, t, order < 0, order < 0 ? an : bn, order < 0 ? bn : an);
 			continue;
 		}
 		pair = new_pair(p);
-		if (schema_load(sa, t->db, t->table, &pair->a, e) < 0 || schema_load(sb, t->db, t->table, &pair->b, e) < 0)
+		pair->count.name = xstrfmt("%s.%s", t->db, t->table);
+		if (schema_load(sa, t->db, t->table, &pair->a, e) < 0 || schema_load(sb, t->db, t->table, &pair->b, e) < 0 ||
+		    compare_drop_ignored(&pair->a, o->ignore, e) < 0 || compare_drop_ignored(&pair->b, o->ignore, e) < 0)
 			goto out;
-		switch (compare_structure(&p->c, &pair->a, &pair->b, same_flavor)) {
+		different = p->c.structure_different;
+		verdict = compare_structure(&p->c, &pair->a, &pair->b, same_flavor);
+		pair->count.structure_equal = p->c.structure_different == different;
+		if (o->struct_only)
+			continue;
+		switch (verdict) {
 		case STRUCTURE_UNLIKE:
 			continue; /* no row of it can be equal */
 		case STRUCTURE_ORDERED:
@@ -247,7 +293,7 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 		case STRUCTURE_UNORDERED:
 			break;
 		}
-		if (cut(p, sa, p->n_pairs - 1, o->chunk_rows ? o->chunk_rows : 50000, e) < 0)
+		if (cut(p, sa, p->n_pairs - 1, o->chunk_rows ? o->chunk_rows : CHUNK_ROWS, e) < 0)
 			goto out;
 	}
 	rc = 0;
@@ -297,6 +343,7 @@ static void plan_release(struct plan *p)
 		schema_release(&p->pairs[i].a);
 		schema_release(&p->pairs[i].b);
 		key_ranges_release(&p->pairs[i].ranges);
+		free(p->pairs[i].count.name);
 	}
 	free(p->pairs);
 	free(p->jobs);
@@ -312,10 +359,20 @@ static void conclude(struct plan *p, struct compare_result *r, const char *an, c
 	r->rows_different = c->rows_different;
 	r->findings = c->findings;
 	c->findings = NULL;
-	r->verdict = c->rows_different || c->structure_different ? VERDICT_FAIL : VERDICT_PASS;
+	r->changing = c->changing;
+	r->resumed = p->resumed;
+	r->verdict = c->rows_different || c->structure_different ? VERDICT_FAIL : c->changing ? VERDICT_UNKNOWN : VERDICT_PASS;
 	r->elapsed_us = (clock_mono_ns() - start_ns) / 1000;
-	if (r->verdict == VERDICT_PASS) {
+	if (r->verdict == VERDICT_PASS && p->resumed) {
+		snprintf(r->evidence, sizeof(r->evidence), "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables, structure too; %" PRIu64
+			 " ranges as they were found before the interruption", bn, an, r->rows, r->tables, p->resumed);
+	} else if (r->verdict == VERDICT_PASS && c->o->struct_only) {
+		snprintf(r->evidence, sizeof(r->evidence), "%s has the structure of %s: %" PRIu64 " tables; rows were not compared", bn, an, r->tables);
+	} else if (r->verdict == VERDICT_PASS) {
 		snprintf(r->evidence, sizeof(r->evidence), "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables, structure too", bn, an, r->rows, r->tables);
+	} else if (r->verdict == VERDICT_UNKNOWN) {
+		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " tables are written to while they are compared: stop the "
+			 "writes, or compare at snapshots", c->changing, r->tables);
 	} else {
 		json_t *f = json_array_get(r->findings, 0);
 		const char *kind = json_string_value(json_object_get(f, "kind")), *table = json_string_value(json_object_get(f, "table"));
@@ -356,12 +413,13 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 	w = xcalloc(threads, sizeof(*w));
 	for (unsigned i = 0; i < threads; i++) {
 		w[i].p = &p;
-		w[i].side[0].query = w[i].side[1].query = (struct strbuf)STRBUF_INIT;
+		w[i].side[0] = (struct compare_side){ .query = STRBUF_INIT, .ep = o->a_conns ? NULL : &o->a, .snapshot = o->a_snapshot };
+		w[i].side[1] = (struct compare_side){ .query = STRBUF_INIT, .ep = o->b_conns ? NULL : &o->b, .snapshot = o->b_snapshot };
 	}
 	for (unsigned i = 0; i < threads; i++) {
-		w[i].side[0].conn = o->a_conns ? o->a_conns[i] : connect_side(&o->a, o->a_snapshot, d, e);
+		w[i].side[0].conn = o->a_conns ? o->a_conns[i] : compare_connect(&o->a, o->a_snapshot, false, d, e);
 		if (w[i].side[0].conn)
-			w[i].side[1].conn = o->b_conns ? o->b_conns[i] : connect_side(&o->b, o->b_snapshot, d, e);
+			w[i].side[1].conn = o->b_conns ? o->b_conns[i] : compare_connect(&o->b, o->b_snapshot, false, d, e);
 		if (!w[i].side[1].conn) {
 			err_wrap(e, "%s", w[i].side[0].conn ? bn : an);
 			goto out;
@@ -369,14 +427,22 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 	}
 	if (open_fix(&p.c, o->fix_sql_path, e) < 0)
 		goto out;
+	if (o->resume_path && !(p.resume = compare_resume_open(o, e)))
+		goto out;
 	started = start_others(thread, compare_thread, w, threads);
 	if (plan_tables(&p, w[0].side[0].conn, w[0].side[1].conn, an, bn, &r->tables, &why) < 0)
 		fail(&p.c, &why);
 	if (work_and_join(&p, thread, started, compare_thread, w, e) < 0)
 		goto out;
 	conclude(&p, r, an, bn, start);
+	r->table = xcalloc(p.n_pairs + 1, sizeof(*r->table));
+	for (size_t i = 0; i < p.n_pairs; i++, r->n_tables++) {
+		r->table[i] = p.pairs[i].count;
+		p.pairs[i].count.name = NULL;
+	}
 	rc = 0;
 out:
+	compare_resume_close(p.resume, rc == 0);
 	if (finish_fix(&p.c, o->fix_sql_path, rc == 0 ? e : NULL) < 0)
 		rc = -1;
 	for (unsigned i = 0; i < threads; i++)
@@ -447,7 +513,7 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 
 	if (schema_tables(s, &have, &n, e) < 0)
 		return -1;
-	room_for_pairs(p, n);
+	room_for_pairs(p, n + sums->n);
 	for (size_t i = 0; i < n; i++) {
 		const struct table_sum *sum = sum_of(sums, &have[i]);
 		struct pair *pair;
@@ -456,7 +522,7 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 			continue;
 		++*tables;
 		if (!sum) {
-			one_side_only(p, &have[i], "the cluster", "the backup");
+			one_side_only(p, &have[i], false, "the cluster", "the backup");
 			continue;
 		}
 		found++;
@@ -476,7 +542,7 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 			there = !strcmp(have[j].db, t.db) && !strcmp(have[j].table, t.table);
 		if (!there) {
 			++*tables;
-			one_side_only(p, &t, "the backup", "the cluster");
+			one_side_only(p, &t, true, "the backup", "the cluster");
 		}
 	}
 	rc = 0;
@@ -505,7 +571,7 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 	for (unsigned i = 0; i < o.threads; i++)
 		w[i] = (struct worker){ .p = &p, .side = { { .query = STRBUF_INIT }, { .query = STRBUF_INIT } } };
 	for (unsigned i = 0; i < o.threads; i++)
-		if (!(w[i].side[1].conn = connect_side(b, NULL, d, e)))
+		if (!(w[i].side[1].conn = compare_connect(b, NULL, false, d, e)))
 			goto out;
 	started = start_others(thread, sum_thread, w, o.threads);
 	if (plan_sums(&p, w[0].side[1].conn, sums, &r->tables, &why) < 0)
@@ -517,6 +583,8 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 		uint64_t sum = (t->seen.a & UINT32_MAX) << 32 | (t->seen.b & UINT32_MAX);
 		char name[260];
 
+		if (!t->expected) /* on one side only: told already */
+			continue;
 		p.c.rows += t->expected->rows;
 		if (t->seen.rows == t->expected->rows && sum == t->expected->sum)
 			continue;
@@ -543,5 +611,10 @@ out:
 void compare_result_release(struct compare_result *r)
 {
 	json_decref(r->findings);
+	for (size_t k = 0; k < r->n_tables; k++)
+		free(r->table[k].name);
+	free(r->table);
+	r->table = NULL;
+	r->n_tables = 0;
 	r->findings = NULL;
 }

@@ -10,6 +10,8 @@
 #define LEAF_ROWS 65536u          /* at most this many keys are held at once */
 #define LEAF_BYTES ((size_t)8 << 20)
 #define PUT_BATCH 256u            /* rows fetched at once when only the fix wants them */
+#define RECONNECTS 5
+#define RECONNECT_MS 20000
 #define BAG_ROWS ((uint64_t)1 << 20) /* sums held at once of a table without a key */
 
 /* One statement on both servers, sent before either answers. */
@@ -53,7 +55,7 @@ static void add_table(struct strbuf *q, const struct table_schema *t)
 	sql_add_name(q, t->table);
 }
 
-int compare_sums(struct compare_side *side, const struct row_range *r, struct range_sum *out, struct err *e)
+static int sums_once(struct compare_side *side, const struct row_range *r, struct range_sum *out, struct err *e)
 {
 	MYSQL_RES *res[2];
 	int rc = -1;
@@ -86,6 +88,52 @@ int compare_sums(struct compare_side *side, const struct row_range *r, struct ra
 out:
 	free_both(res);
 	return rc;
+}
+
+/* A lost connection: both again. 0: try once more. */
+static int connect_again(struct compare_side *side, struct err *e)
+{
+	struct err why = *e;
+
+	if (why.kind != ERR_GONE || !side[0].ep || !side[1].ep)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		sql_close(side[i].conn);
+		side[i].conn = compare_connect(side[i].ep, side[i].snapshot, true, deadline_in_ms(RECONNECT_MS), e);
+		if (!side[i].conn)
+			return -1;
+	}
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
+int compare_sums(struct compare_side *side, const struct row_range *r, struct range_sum *out, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; sums_once(side, r, out, &why) < 0; tries++)
+		if (tries == RECONNECTS || connect_again(side, &why) < 0) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	return 0;
+}
+
+/* Its sums were not the same twice: whatever differs in it may be a write on its way. */
+static void changing(struct compare *c, const struct row_range *r)
+{
+	char name[260];
+	bool known;
+
+	snprintf(name, sizeof(name), "%s.%s", r->a->db, r->a->table);
+	pthread_mutex_lock(&c->lock);
+	known = r->t->changing;
+	r->t->changing = true;
+	c->changing += !known;
+	pthread_mutex_unlock(&c->lock);
+	if (!known)
+		compare_finding(c, json_pack("{s:s,s:s,s:s}", "kind", "changing", "table", name, "what", "it is written to while it is compared"));
 }
 
 void compare_finding(struct compare *c, json_t *finding)
@@ -195,8 +243,9 @@ static void add_literal(struct strbuf *out, const struct column *c, const char *
 static void write_put(struct compare *c, const struct table_schema *t, const char *verb, MYSQL_ROW row, const unsigned long *len)
 {
 	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
+	bool keep = !strcmp(verb, "REPLACE") && compare_ignores(c->o, t); /* columns that are not compared stay as they are */
 
-	strbuf_addf(&q, "%s INTO ", verb);
+	strbuf_addf(&q, "%s INTO ", keep ? "INSERT" : verb);
 	add_table(&q, t);
 	strbuf_addstr(&q, " (");
 	for (size_t i = 0, n = 0; i < t->n_columns; i++) {
@@ -209,10 +258,25 @@ static void write_put(struct compare *c, const struct table_schema *t, const cha
 		sql_add_name(&q, t->columns[i].name);
 		add_literal(&v, &t->columns[i], row[i], len[i]);
 	}
+	strbuf_addch(&v, ')');
+	if (keep) {
+		const char *sep = " ON DUPLICATE KEY UPDATE ";
+
+		for (size_t i = 0; i < t->n_columns; i++) {
+			if (t->columns[i].flags & COLF_GENERATED)
+				continue;
+			strbuf_addstr(&v, sep);
+			sql_add_name(&v, t->columns[i].name);
+			strbuf_addstr(&v, "=VALUES(");
+			sql_add_name(&v, t->columns[i].name);
+			strbuf_addch(&v, ')');
+			sep = ",";
+		}
+	}
 	pthread_mutex_lock(&c->lock);
 	fprintf(c->fix_puts, "%s) VALUES (", q.buf);
 	fwrite(v.buf, 1, v.len, c->fix_puts);
-	fputs(");\n", c->fix_puts);
+	fputs(";\n", c->fix_puts);
 	pthread_mutex_unlock(&c->lock);
 	strbuf_release(&q);
 	strbuf_release(&v);
@@ -229,6 +293,7 @@ struct leaf_row {
 	enum row_state state;
 };
 struct leaf {
+	struct range_sum sum[2]; /* of all that was read */
 	struct strbuf keys;   /* length-marked values */
 	struct leaf_row *rows;
 	size_t n, alloc;
@@ -297,7 +362,16 @@ static uint64_t row_key(struct strbuf *key, MYSQL_ROW row, const unsigned long *
 	return strtoull(row[n_key] ? row[n_key] : "0", NULL, 10) << 32 | strtoull(row[n_key + 1] ? row[n_key + 1] : "0", NULL, 10);
 }
 
-static int leaf_read(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
+static void leaf_sum(struct leaf *l, int side, uint64_t sum)
+{
+	struct range_sum *s = &l->sum[side];
+
+	s->rows++;
+	s->a = (s->a + (sum >> 32)) & UINT32_MAX;
+	s->b = (s->b + sum) & UINT32_MAX;
+}
+
+static int leaf_once(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
 {
 	MYSQL_RES *res[2];
 	MYSQL_ROW row;
@@ -324,6 +398,7 @@ static int leaf_read(struct compare_side *side, const struct row_range *r, const
 		uint64_t sum = row_key(&key, row, len, k->n_columns);
 		size_t slot = 0;
 
+		leaf_sum(l, 0, sum);
 		leaf_grow_slots(l);
 		if (!leaf_find(l, key.buf, key.len, &slot)) {
 			leaf_add(l, key.buf, key.len, sum, ROW_MISSING);
@@ -335,7 +410,10 @@ static int leaf_read(struct compare_side *side, const struct row_range *r, const
 	while ((rc = next_row(&side[1], res[1], &row, &len, e)) == 1) {
 		uint64_t sum = row_key(&key, row, len, k->n_columns);
 		size_t slot;
-		struct leaf_row *a = leaf_find(l, key.buf, key.len, &slot);
+		struct leaf_row *a;
+
+		leaf_sum(l, 1, sum);
+		a = leaf_find(l, key.buf, key.len, &slot);
 
 		if (a)
 			a->state = a->sum == sum ? ROW_SAME : ROW_DIFFERENT;
@@ -346,6 +424,22 @@ out:
 	free_both(res);
 	strbuf_release(&key);
 	return rc;
+}
+
+static int leaf_read(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; leaf_once(side, r, k, l, &why) < 0; tries++) {
+		leaf_release(l);
+		*l = (struct leaf){ .keys = STRBUF_INIT };
+		if (tries == RECONNECTS || connect_again(side, &why) < 0) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	}
+	return 0;
 }
 
 /* "(`a`=1 AND `b`='x')" */
@@ -474,6 +568,8 @@ static int name_leaf(struct compare *c, struct compare_side *side, const struct 
 			continue;
 		pthread_mutex_lock(&c->lock);
 		c->rows_different++;
+		r->t->del += lr->state == ROW_EXTRA;
+		r->t->put += lr->state != ROW_EXTRA;
 		if (lr->state == ROW_EXTRA && c->fix_deletes) {
 			strbuf_reset(&where);
 			strbuf_addstr(&where, "DELETE FROM ");
@@ -540,20 +636,24 @@ int compare_rows(struct compare *c, struct compare_side *side, const struct row_
 	}
 	if (middle.literal) {
 		for (int half = 0; half < 2 && rc >= 0; half++) {
-			struct row_range part = { r->a, r->b, half ? &middle : r->low, half ? r->high : &middle, 0 };
+			struct row_range part = { r->a, r->b, half ? &middle : r->low, half ? r->high : &middle, 0, sum, r->t };
 
 			rc = compare_sums(side, &part, sum, e);
 			if (rc < 0 || !memcmp(&sum[0], &sum[1], sizeof(sum[0])))
 				continue;
 			part.rows = sum[0].rows > sum[1].rows ? sum[0].rows : sum[1].rows;
-			rc = part.rows < r->rows ? compare_rows(c, side, &part, e) :
-				err_set(e, ERR_BAD_DATA, 0, "%s.%s changes while it is compared", r->a->db, r->a->table);
+			if (part.rows < r->rows)
+				rc = compare_rows(c, side, &part, e);
+			else
+				changing(c, r);
 		}
 		key_bound_release(&middle, k->n_columns);
 		return rc < 0 ? -1 : 0;
 	}
 	rc = leaf_read(side, r, k, &l, e);
-	if (rc == 0)
+	if (rc == 0 && r->seen && memcmp(l.sum, r->seen, sizeof(l.sum)))
+		changing(c, r);
+	else if (rc == 0)
 		rc = name_leaf(c, side, r, k, &l, e);
 	leaf_release(&l);
 	return rc;
@@ -588,6 +688,7 @@ static int name_bag_row(struct compare *c, struct compare_side *side, const stru
 	add_row_condition(&where, extra ? r->b : r->a, sum);
 	pthread_mutex_lock(&c->lock);
 	c->rows_different += times;
+	*(extra ? &r->t->del : &r->t->put) += times;
 	if (extra && c->fix_deletes) {
 		struct strbuf name = STRBUF_INIT;
 

@@ -1,5 +1,7 @@
 #include "harness/verify/compare_structure.h"
 
+#include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,4 +178,109 @@ enum structure_verdict compare_structure(struct compare *c, const struct table_s
 		if (ka->columns[i] != kb->columns[i] || !same_text(a->columns[ka->columns[i]].collation, b->columns[kb->columns[i]].collation))
 			return STRUCTURE_UNORDERED;
 	return STRUCTURE_ORDERED;
+}
+
+static bool is_ignored(const struct table_schema *t, const char *column, const char *const *ignore)
+{
+	char name[400];
+	bool yes = false;
+
+	snprintf(name, sizeof(name), "%s.%s.%s", t->db, t->table, column);
+	for (; ignore && *ignore && !yes; ignore++)
+		yes = !fnmatch(*ignore, name, 0);
+	return yes;
+}
+
+bool compare_ignores(const struct compare_opts *o, const struct table_schema *t)
+{
+	/* the columns are out of the schema by now: any pattern that is meant for the table will do */
+	for (const char *const *p = o->ignore; p && *p; p++) {
+		const char *dot = strrchr(*p, '.');
+		char table[300], name[300];
+
+		if (!dot || (size_t)(dot - *p) >= sizeof(table))
+			continue;
+		snprintf(table, sizeof(table), "%.*s", (int)(dot - *p), *p);
+		snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
+		if (!fnmatch(table, name, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Lines of the definition that speak of it: its own, and keys that hold it. */
+static void drop_lines(struct table_schema *t, const char *column)
+{
+	struct strbuf out = STRBUF_INIT, quoted = STRBUF_INIT;
+	char *save = NULL;
+
+	sql_add_name(&quoted, column);
+	for (char *line = strtok_r(t->create_sql, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *p = line + strspn(line, " ");
+		const char *list = strstr(p, "KEY ") && p[0] != '`' ? strrchr(p, '(') : NULL;
+
+		if (!strncmp(p, quoted.buf, quoted.len) || (list && strstr(list, quoted.buf)))
+			continue;
+		strbuf_addf(&out, "%s\n", line);
+	}
+	free(t->create_sql);
+	t->create_sql = strbuf_detach(&out);
+	strbuf_release(&quoted);
+}
+
+static void free_key(struct index_key *k)
+{
+	free(k->name);
+	free(k->columns);
+}
+
+static int drop_column(struct table_schema *t, size_t at, struct err *e)
+{
+	size_t kept = 0;
+	int handle = -1;
+
+	for (size_t c = 0; t->handle >= 0 && c < t->uniques[t->handle].n_columns; c++)
+		if (t->uniques[t->handle].columns[c] == (int)at)
+			return err_set(e, ERR_USAGE, 0, "%s.%s: column %s is of the key that orders its rows: it can't be left out", t->db, t->table,
+				       t->columns[at].name);
+	for (size_t i = 0; i < t->n_uniques; i++) {
+		struct index_key *k = &t->uniques[i];
+		bool holds = false;
+
+		for (size_t c = 0; c < k->n_columns; c++) {
+			holds |= k->columns[c] == (int)at;
+			k->columns[c] -= k->columns[c] > (int)at;
+		}
+		if ((int)i == t->handle)
+			handle = (int)kept;
+		if (holds)
+			free_key(k);
+		else
+			t->uniques[kept++] = *k;
+	}
+	t->n_uniques = kept;
+	t->handle = handle;
+	drop_lines(t, t->columns[at].name);
+	struct column *c = &t->columns[at];
+
+	free(c->name);
+	free(c->sql_type);
+	free(c->charset);
+	free(c->collation);
+	for (size_t i = 0; i < c->n_members; i++)
+		free(c->members[i]);
+	free(c->members);
+	memmove(c, c + 1, (t->n_columns - at - 1) * sizeof(*c));
+	t->n_columns--;
+	return 0;
+}
+
+int compare_drop_ignored(struct table_schema *t, const char *const *ignore, struct err *e)
+{
+	for (size_t i = 0; ignore && i < t->n_columns;)
+		if (!is_ignored(t, t->columns[i].name, ignore))
+			i++;
+		else if (drop_column(t, i, e) < 0)
+			return -1;
+	return 0;
 }

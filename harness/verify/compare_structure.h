@@ -12,4 +12,8 @@ enum structure_verdict {
 /* Findings for each difference: with one kind of server on both sides line by line of SHOW CREATE TABLE, else by columns and unique keys. */
 enum structure_verdict compare_structure(struct compare *c, const struct table_schema *a, const struct table_schema *b, bool same_flavor);
 
+/* Takes columns that match a pattern "db.table.column" out of a definition, as if they were not there. A column of the key that orders
+ * the rows can't be left out: ERR_USAGE. */
+int compare_drop_ignored(struct table_schema *t, const char *const *ignore, struct err *e);
+
 #endif

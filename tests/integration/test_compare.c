@@ -1,4 +1,5 @@
 /* Needs MariaDB: two real servers with planted differences, one at a time; each must be found and named, and the fix SQL must heal it. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -268,15 +270,245 @@ static struct test_server *start_apart(unsigned id, char dir[64])
 	return test_server_start(id);
 }
 
+static struct compare_opts options(void)
+{
+	return (struct compare_opts){ .a = *test_server_endpoint(server[0]), .b = *test_server_endpoint(server[1]), .threads = 2, .chunk_rows = 1000 };
+}
+
+static struct compare_result compare_as(const struct compare_opts *o)
+{
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	if (compare_run(o, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	return r;
+}
+
+static const struct compare_table *table_of(const struct compare_result *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_tables; i++)
+		if (!strcmp(r->table[i].name, name))
+			return &r->table[i];
+	fail_msg("no %s in the result", name);
+	return NULL;
+}
+
+static void ignored_columns_and_lists_leave_out_what_they_name(void **unused)
+{
+	static const char *const ignore[] = { "d.big.d", "d.types.j", "d.empty.extra", NULL }, *const bad[] = { "d.big.id", NULL };
+	static const char *const list[] = { "d.*", "!d.textkey", NULL };
+	char path[] = "/tmp/drtest-fix-XXXXXX";
+	struct compare_opts o = options();
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	run(1, "UPDATE big SET d = 'other' WHERE id % 1000 = 0");
+	run(1, "ALTER TABLE types DROP COLUMN j");
+	run(1, "ALTER TABLE empty ADD COLUMN extra INT, ADD KEY (extra)");
+	run(1, "UPDATE textkey SET v = -1 WHERE b = 5");
+	o.ignore = ignore;
+	o.table_list = list;
+	r = compare_as(&o);
+	if (r.verdict != VERDICT_PASS)
+		fail_msg("%s: %s", r.evidence, json_dumps(r.findings, 0));
+	assert_int_equal(r.n_tables, 5);
+	compare_result_release(&r);
+	/* the fix of other columns leaves an ignored one as it is */
+	run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
+	assert_true(mkstemp(path) >= 0);
+	o.fix_sql_path = path;
+	r = compare_as(&o);
+	assert_int_equal(r.rows_different, 1);
+	assert_int_equal(table_of(&r, "d.big")->put, 1);
+	compare_result_release(&r);
+	apply(path);
+	remove(path);
+	o.fix_sql_path = NULL;
+	r = compare_as(&o);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	compare_result_release(&r);
+	uint64_t kept = 0;
+
+	assert_int_equal(sql_value_u64(conn[1], &kept, &e, "SELECT COUNT(*) FROM d.big WHERE d = 'other'"), 0);
+	assert_int_equal(kept, 70);
+	o.ignore = bad;
+	assert_int_equal(compare_run(&o, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+}
+
+static void structure_alone_reads_no_row(void **unused)
+{
+	struct compare_opts o = options();
+	struct compare_result r;
+
+	(void)unused;
+	o.struct_only = true;
+	run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
+	r = compare_as(&o);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	assert_int_equal(r.rows, 0);
+	compare_result_release(&r);
+	run(1, "ALTER TABLE big DROP KEY k");
+	r = compare_as(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_false(table_of(&r, "d.big")->structure_equal);
+	assert_true(table_of(&r, "d.bag")->structure_equal);
+	compare_result_release(&r);
+	run(1, "UPDATE big SET c = MD5(id), k = id * 7 WHERE id = 2000");
+	run(1, "ALTER TABLE big ADD UNIQUE KEY (k)");
+}
+
+/* Ctrl-C once a few ranges are kept. */
+static void *interrupt(void *path)
+{
+	struct stat st;
+
+	for (int i = 0; i < 3000 && (stat(path, &st) < 0 || st.st_size < 150); i++)
+		usleep(1000);
+	clock_cancel(2);
+	return NULL;
+}
+
+static void an_interrupted_compare_goes_on_and_misses_nothing(void **unused)
+{
+	char path[] = "/tmp/drtest-resume-XXXXXX";
+	struct compare_opts o = options();
+	struct compare_result r;
+	struct err e = ERR_INIT;
+	pthread_t t;
+
+	(void)unused;
+	assert_true(mkstemp(path) >= 0);
+	o.resume_path = path;
+	o.threads = 1;
+	run(1, "UPDATE big SET c = 'x' WHERE id = 69000");
+	r = compare_as(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	compare_result_release(&r);
+	assert_false(fs_exists(path)); /* it came to its end */
+	/* stopped half way: the file has what was equal so far */
+	assert_int_equal(pthread_create(&t, NULL, interrupt, path), 0);
+	if (compare_run(&o, &r, &e) == 0) {
+		compare_result_release(&r); /* it was faster */
+	} else {
+		assert_int_equal(e.kind, ERR_CANCELLED);
+		assert_true(fs_exists(path));
+		clock_cancel_reset();
+		e = (struct err)ERR_INIT;
+		r = compare_as(&o);
+		assert_int_equal(r.verdict, VERDICT_FAIL);
+		assert_int_equal(r.rows_different, 1);
+		assert_int_equal(r.rows, 70000 + 3 + 20000 + 5 + 2);
+		assert_true(r.resumed > 0);
+		compare_result_release(&r);
+	}
+	pthread_join(t, NULL);
+	clock_cancel_reset();
+	assert_false(fs_exists(path));
+	FILE *f = fopen(path, "w");
+
+	fputs("drtest diff 00000000deadbeef\n", f);
+	fclose(f);
+	o.chunk_rows = 500;
+	assert_int_equal(compare_run(&o, &r, &e), -1); /* of another compare */
+	assert_int_equal(e.kind, ERR_USAGE);
+	remove(path);
+	run(1, "UPDATE big SET c = MD5(69000) WHERE id = 69000");
+}
+
+/* The server ends our connections while it is compared: it connects again. */
+static void *kill_connections(void *arg)
+{
+	const struct sql_endpoint *ep = arg;
+	struct sql *s = sql_open(ep, deadline_in_ms(5000), NULL);
+
+	for (int i = 0; s && i < 12; i++) {
+		struct sql_rows rows = { 0 };
+		char ids[16][24];
+		int n = 0;
+
+		if (sql_query(s, &rows, NULL, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT COUNT(*),MOD%%'") == 0)
+			while (n < 16 && sql_rows_next(&rows, NULL) == 1)
+				snprintf(ids[n++], sizeof(ids[0]), "%s", rows.cell[0]);
+		sql_rows_release(&rows);
+		for (int k = 0; k < n && k < 1; k++)
+			sql_exec(s, NULL, "KILL %s", ids[k]);
+		pause_ms(15, deadline_in_ms(1000));
+	}
+	sql_close(s);
+	mysql_thread_end();
+	return NULL;
+}
+
+static void a_lost_connection_is_made_again(void **unused)
+{
+	struct compare_opts o = options();
+	struct compare_result r;
+	pthread_t t;
+
+	(void)unused;
+	assert_int_equal(pthread_create(&t, NULL, kill_connections, (void *)test_server_endpoint(server[1])), 0);
+	for (int i = 0; i < 3; i++) {
+		r = compare_as(&o);
+		assert_int_equal(r.verdict, VERDICT_PASS);
+		compare_result_release(&r);
+	}
+	pthread_join(t, NULL);
+}
+
+static volatile bool writing;
+
+static void *write_on(void *arg)
+{
+	struct sql *s = sql_open(arg, deadline_in_ms(5000), NULL);
+
+	for (int i = 0; writing && s; i++)
+		sql_exec(s, NULL, "UPDATE d.big SET c = MD5(%d) WHERE id MOD 500 = %d", i, i % 500);
+	sql_close(s);
+	mysql_thread_end();
+	return NULL;
+}
+
+/* Not "equal", and not a heap of differences either where it can be told. */
+static void a_table_that_is_written_to_is_never_called_equal(void **unused)
+{
+	struct compare_opts o = options();
+	pthread_t t;
+	unsigned changing = 0;
+
+	(void)unused;
+	writing = true;
+	o.tables = "d.big";
+	assert_int_equal(pthread_create(&t, NULL, write_on, (void *)test_server_endpoint(server[1])), 0);
+	pause_ms(100, deadline_in_ms(1000));
+	for (int i = 0; i < 4; i++) {
+		struct compare_result r = compare_as(&o);
+
+		assert_int_not_equal(r.verdict, VERDICT_PASS);
+		changing += r.changing > 0;
+		compare_result_release(&r);
+	}
+	writing = false;
+	pthread_join(t, NULL);
+	assert_true(changing > 0);
+}
+
 int main(void)
 {
 	char tmp[2][64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(equal_clusters_pass, setup),
+		cmocka_unit_test(a_lost_connection_is_made_again),
+		cmocka_unit_test(an_interrupted_compare_goes_on_and_misses_nothing),
+		cmocka_unit_test(structure_alone_reads_no_row),
+		cmocka_unit_test(a_table_that_is_written_to_is_never_called_equal),
 		cmocka_unit_test_setup(each_planted_difference_is_named_and_its_fix_heals_it, setup),
 		cmocka_unit_test_setup(a_chain_of_unique_keys_is_healed, setup),
 		cmocka_unit_test_setup(structure_and_missing_tables_are_named, setup),
 		cmocka_unit_test_setup(values_in_findings_are_short, setup),
+		cmocka_unit_test_setup(ignored_columns_and_lists_leave_out_what_they_name, setup),
 	};
 	int rc;
 
