@@ -75,7 +75,7 @@ static double special(struct rng *r, double t)
 
 	if (u * t * SPECIAL_MULT < t)
 		return t * mean_of_units(r);
-	return floor(u * (range + 1)) + floor(t / 2) - floor(range / 2);
+	return u * (range + 1) + t / 2 - range / 2;
 }
 
 static double zipfian(const struct dist *d, struct rng *r)
