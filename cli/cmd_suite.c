@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +131,7 @@ static bool same(const struct past_run *a, const struct past_run *b)
 }
 
 /* Tonight's runs of one scenario with the same options against those before them. */
-static int judge_group(struct night *n, const struct past_run *runs, size_t count, struct err *e)
+static int judge_group(struct night *n, const struct suite_run *of, const struct past_run *runs, size_t count, struct err *e)
 {
 	struct past_filter f = { .scenario = runs[0].scenario, .ground = runs[0].ground, .options = runs[0].options, .verdict = "pass" };
 	struct past_run *baseline = NULL;
@@ -144,13 +145,22 @@ static int judge_group(struct night *n, const struct past_run *runs, size_t coun
 		f.skip += !strcmp(runs[i].verdict, "pass");
 	if (past_list(n->out, &f, &baseline, &baseline_n, e) < 0)
 		return -1;
-	strbuf_addf(&n->gate, "%s, %zu run%s, options %s\n", runs[0].scenario, count, count == 1 ? "" : "s", runs[0].options);
+	strbuf_addf(&n->gate, "%s", runs[0].scenario);
+	for (char **set = of->set; *set; set++)
+		strbuf_addf(&n->gate, " %s", *set);
+	strbuf_addf(&n->gate, ", %zu run%s\n", count, count == 1 ? "" : "s");
 	for (size_t i = 0; i < n->s.rules_n; i++) {
 		static const char *const words[] = { "holds  ", "BROKEN ", "unknown" };
 		struct gate_sides sides = { runs, baseline, count, baseline_n, 5, false };
 		struct strbuf why = STRBUF_INIT;
-		enum gate_result result = gate_judge(&n->s.rules[i], &sides, &why);
+		enum gate_result result;
+		size_t measured = 0;
 
+		for (size_t k = 0; k < count; k++)
+			measured += !isnan(past_value(&runs[k], n->s.rules[i].name));
+		if (!measured) /* a scenario without a disaster has no RPO: nothing to hold */
+			continue;
+		result = gate_judge(&n->s.rules[i], &sides, &why);
 		if (result == GATE_BROKEN)
 			n->code = 1;
 		strbuf_addf(&n->gate, "  %s  %s\n", words[result], why.buf);
@@ -164,12 +174,13 @@ static int judge(struct night *n, struct err *e)
 {
 	struct past_run *runs = xcalloc(n->s.runs_n, sizeof(*runs)), *group = xcalloc(n->s.runs_n, sizeof(*group)); /* group borrows from runs */
 	bool *done = xcalloc(n->s.runs_n, sizeof(*done));
+	size_t *which = xcalloc(n->s.runs_n, sizeof(*which)); /* of the suite's runs */
 	size_t count = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < n->s.runs_n; i++)
 		if (n->entries[i].run_dir && past_of_folder(n->entries[i].run_dir, &runs[count], e) == 0)
-			count++;
+			which[count++] = i;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		size_t k = 0;
 
@@ -179,13 +190,14 @@ static int judge(struct night *n, struct err *e)
 				group[k++] = runs[j];
 			}
 		if (k)
-			rc = judge_group(n, group, k, e);
+			rc = judge_group(n, &n->s.runs[which[i]], group, k, e);
 	}
 	for (size_t i = 0; i < count; i++)
 		past_run_release(&runs[i]);
 	free(runs);
 	free(group);
 	free(done);
+	free(which);
 	return rc;
 }
 
@@ -270,6 +282,7 @@ static int run_suite(struct night *n, bool gate, struct err *e)
 	report.entries = n->entries;
 	report.n = n->s.runs_n;
 	report.gate = n->gate.buf;
+	report.code = n->code;
 	report.seconds = (double)(clock_mono_ns() - from) / 1e9;
 	if (suite_report_make(n->dir, &report, e) < 0)
 		return -1;

@@ -26,17 +26,6 @@ static void read_entry(const struct suite_entry *entry, struct run_model *m)
 		m->rto_ms[i] = -1;
 }
 
-/* What is worst of all: a check that failed, then what could not be run, then what could not be told. */
-static int worse(int a, int b)
-{
-	static const int order[] = { 1, 130, 3, 2, 4, 0 };
-
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (a == order[i] || b == order[i])
-			return order[i];
-	return a;
-}
-
 int suite_report_line(const struct suite_entry *entry, struct strbuf *out)
 {
 	char n[TEXT_NUMBER];
@@ -144,7 +133,7 @@ static void top(const struct suite_report *s, const struct totals *t, struct str
 
 	if (gmtime_r(&at, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
-	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>", word, word);
+	strbuf_addf(out, "<header><span class=\"badge %s\" style=\"text-transform:uppercase\">%s</span><div><h1>", word, word);
 	text_html(out, s->name);
 	strbuf_addstr(out, "</h1><p class=\"sentence\">");
 	text_html(out, s->sentence);
@@ -161,7 +150,7 @@ int suite_report_make(const char *dir, const struct suite_report *s, struct err 
 {
 	struct strbuf rows = STRBUF_INIT, html = STRBUF_INIT, junit = STRBUF_INIT;
 	json_t *runs = json_array(), *o;
-	struct totals t = { .code = 0 };
+	struct totals t = { .code = s->code };
 	char *path, *dump;
 	int rc;
 
@@ -171,7 +160,6 @@ int suite_report_make(const char *dir, const struct suite_report *s, struct err 
 
 		read_entry(&s->entries[i], &m);
 		t.verdicts[m.verdict]++;
-		t.code = worse(t.code, exit_codes[m.verdict]);
 		row(&s->entries[i], &m, &rows);
 		if (m.options)
 			format_junit_suite(&m, s->entries[i].title, &junit);

@@ -17,6 +17,7 @@ struct suite_report {
 	const struct suite_entry *entries;
 	size_t n;
 	const char *gate;    /* its lines; "" none */
+	int code;            /* the suite's exit code: of the worst run, or of the gate */
 	int64_t started_ms;
 	double seconds;
 };
