@@ -451,7 +451,8 @@ static int apply_redo(lua_State *L)
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
 		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
 			.mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
-			.force = force, .time_zone = zone, .progress = replay_progress, .progress_arg = &watch };
+			.force = force, .time_zone = zone,
+			.progress = replay_progress, .progress_arg = &watch };
 		char *via = runtime_route_uri(watch.r, "replay", uri);
 
 		o.sink.port = (unsigned)runtime_route(watch.r, "replay", (int)cluster_endpoint(c->c)->port);
