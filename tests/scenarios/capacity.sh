@@ -17,4 +17,7 @@ expect "throughput, each alone" 0 'replay, nothing else +ok .* rows/s' "$DRTEST"
 for figure in backup_rows_per_s restore_rows_per_s load_tps changefeed_rows_per_s replay_rows_per_s; do
 	grep -q "\"$figure\": *[1-9]" "$out"/*throughput*/result.json && ok || bad "no figure $figure"
 done
+expect "what a scenario does with a load" 0 'PASS 1[0-9] checks' "$DRTEST" run tests/scenarios/load_api.lua --store file --out "$out"
+expect "a broken condition" 1 'FAILED: a planted coin is found: 1 of 2 conditions are broken; the balances of bank1 add up to 100000: found 100 100001' \
+	"$DRTEST" run tests/scenarios/load_api.lua --store file --out "$out" --set plant=true
 nothing_left "the searches"
