@@ -106,3 +106,24 @@ out:
 	strbuf_release(&q);
 	return rc < 0 ? err_wrap(e, "fence the dead changefeed's statements") : 0;
 }
+
+int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e)
+{
+	uint64_t there = 1;
+
+	for (;;) {
+		struct err gone = ERR_INIT;
+
+		if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64, id) < 0)
+			return err_wrap(e, "wait for a lost connection's statement");
+		if (!there)
+			return 0;
+		if (sql_exec(control, &gone, "KILL %" PRIu64, id) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+			if (e)
+				*e = gone;
+			return -1;
+		}
+		if (pause_ms(5, d) < 0)
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "the statement of a lost connection still runs on the secondary");
+	}
+}

@@ -19,6 +19,7 @@
 #define OWNER "replay"
 #define DDL_EXCHANGE_PARTITION 42
 #define QUERY_SHOWN_MAX 120
+#define CONTROL_TRIES 20
 
 struct replay {
 	const struct replay_opts *o;
@@ -57,6 +58,22 @@ static void note_ddl(const struct replay *r, const struct redo_ddl *d, const cha
 	free(line);
 }
 
+/* A new control connection for one that was lost, when what that one ran is over. */
+static int control_again(struct replay *r, struct err *e)
+{
+	uint64_t id = r->control ? sql_connection_id(r->control) : 0;
+
+	sql_close(r->control);
+	r->control = sink_session(&r->so, e);
+	return r->control && (!id || fence_end(r->control, id, deadline_in_ms(FENCE_MS), e) == 0) ? 0 : -1;
+}
+
+static bool may_try_again(struct replay *r, int tries, struct err *e)
+{
+	return tries < CONTROL_TRIES && (e->kind == ERR_GONE || e->kind == ERR_CONFLICT) && pause_ms(20 * tries, deadline_in_ms(FENCE_MS)) == 0 &&
+	       (e->kind != ERR_GONE || control_again(r, e) == 0);
+}
+
 static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_point done;
@@ -65,8 +82,9 @@ static int settle_progress(struct replay *r, struct err *e)
 		return -1;
 	if (!r->c.n_ddls)
 		return 0;
-	if (ddl_progress_read(r->control, r->c.log_id, &done, e) < 0)
-		return -1;
+	for (int i = 1; ddl_progress_read(r->control, r->c.log_id, &done, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			return -1;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct redo_ddl *d = &r->c.ddls[i].d;
 
@@ -81,8 +99,8 @@ static int settle_progress(struct replay *r, struct err *e)
 
 static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	struct ddl_point p = { d->commit_ts, d->seq };
-	bool skipped;
+	struct ddl_point p = { d->commit_ts, d->seq }, done;
+	bool skipped = false;
 
 	/* The changefeed may have executed it before it died, and twice would undo it: so the stock applier decides too. */
 	if (d->type == DDL_EXCHANGE_PARTITION && d->commit_ts == r->c.meta.checkpoint_ts) {
@@ -90,9 +108,16 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 		note_ddl(r, d, "skipped: it is at checkpointTs, and not the same when done twice");
 		return 0;
 	}
-	if (ddl_progress_intent(r->control, r->c.log_id, p, e) < 0 || ddl_run(r->control, d, &skipped, e) < 0 ||
-	    ddl_progress_done(r->control, r->c.log_id, p, e) < 0)
-		return -1;
+	for (int i = 1; ddl_progress_intent(r->control, r->c.log_id, p, e) < 0 || ddl_run(r->control, d, &skipped, e) < 0 ||
+	                ddl_progress_done(r->control, r->c.log_id, p, e) < 0; i++) {
+		/* Whether it was done is told by what was recorded, as after a kill. */
+		do
+			if (!may_try_again(r, i, e))
+				return -1;
+		while (ddl_progress_read(r->control, r->c.log_id, &done, e) < 0 && i++);
+		if (done.commit_ts == p.commit_ts && done.seq == p.seq)
+			break;
+	}
 	r->st->ddls++;
 	r->st->ddls_skipped += skipped;
 	note_ddl(r, d, skipped ? "skipped: the secondary says that it is done" : "done");
@@ -155,6 +180,14 @@ static void tick(void *arg)
 	tell(r, true);
 }
 
+static int look(struct replay *r, struct err *e)
+{
+	for (int i = 1; txn_look(r->txn, r->control, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			return -1;
+	return 0;
+}
+
 static int write_txns(struct replay *r, struct err *e)
 {
 	struct txn_done done = { 0 };
@@ -168,18 +201,21 @@ static int write_txns(struct replay *r, struct err *e)
 	if (txn_progress_load(r->control, r->c.log_id, &done, e) < 0 || order_sort(r->c.order, e) < 0)
 		goto out;
 	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
-	if (!r->txn || txn_look(r->txn, r->control, e) < 0)
+	if (!r->txn || look(r, e) < 0)
 		goto out;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct owned_ddl *d = &r->c.ddls[i];
 
 		if (txn_apply(r->txn, d->d.commit_ts, d->skip, tick, r, e) < 0)
 			goto out;
-		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || txn_look(r->txn, r->control, e) < 0))
+		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || look(r, e) < 0))
 			goto out;
 	}
-	if (txn_apply(r->txn, r->st->point, false, tick, r, e) < 0 || txn_progress_fold(r->control, r->c.log_id, r->st->point, e) < 0)
+	if (txn_apply(r->txn, r->st->point, false, tick, r, e) < 0)
 		goto out;
+	for (int i = 1; txn_progress_fold(r->control, r->c.log_id, r->st->point, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			goto out;
 	n = txn_counts(r->txn);
 	r->st->puts = n.rows;
 	r->st->written_txns = n.transactions;

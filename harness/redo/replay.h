@@ -59,5 +59,7 @@ int replay_run(struct store *log, const struct replay_opts *o, struct replay_sta
 #define FENCE_TABLE "`drtest_feed`.`sink_connections`"
 int fence_register(struct sql *sink, const char *owner, struct err *e);
 int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e); /* owner NULL: all */
+/* One connection of ours that was lost: what it runs is over when this returns. */
+int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e);
 
 #endif

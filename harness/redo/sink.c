@@ -87,7 +87,7 @@ static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const 
 			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
-		if (e->kind == ERR_GONE) {
+		if (e->kind == ERR_GONE || !*conn) {
 			sql_close(*conn);
 			*conn = sink_session(&s->o, e);
 		}

@@ -216,7 +216,7 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 		if (e->kind == ERR_GONE) {
 			sql_close(*conn);
 			*conn = NULL;
-		} else {
+		} else if (*conn) { /* none: it could not be opened again, by a conflict in its first statements */
 			sql_exec(*conn, NULL, "ROLLBACK");
 			maybe = again;
 		}

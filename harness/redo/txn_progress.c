@@ -106,6 +106,7 @@ int txn_progress_fold(struct sql *s, const char *log_id, tso_t point, struct err
 	txn_progress_sql(&q, log_id, (struct txn_span){ { 0, 0 }, { point, UINT64_MAX } });
 	if (sql_exec(s, e, "START TRANSACTION") < 0 || txn_progress_forget(s, log_id, e) < 0 || sql_exec_text(s, e, q.buf, q.len) < 0 ||
 	    sql_exec(s, e, "COMMIT") < 0) {
+		sql_exec(s, NULL, "ROLLBACK");
 		err_wrap(e, "replay progress");
 		goto out;
 	}
