@@ -66,6 +66,8 @@ const struct fault_ops *fault_find(const char *name); /* NULL: no such kind */
 const struct fault_ops *const *fault_kinds(void);     /* NULL-terminated */
 bool fault_takes(const struct fault_ops *ops, const char *arg);
 void fault_names(struct strbuf *out);                 /* "kill, interrupt, …" */
+/* Kind and arguments from words: { "delay", "by=20ms", "jitter=5ms" }. The target is left empty. ERR_USAGE. */
+int fault_parse(struct fault *f, const char *const *words, size_t n, struct err *e);
 /* Kind, target, arguments: ERR_USAGE when they don't go together. */
 int fault_check(const struct fault *f, struct err *e);
 /* Sets state, times and error. Active, or over at once when there is nothing to heal. */

@@ -262,6 +262,9 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 
 	if (f->n_struck == STRUCK_MAX)
 		runtime_usage(L, "a fault has at most %d targets", STRUCK_MAX);
+	if (is_a(L, -1, LINK_METATABLE) != (kind->on == FAULT_ON_LINK || kind->on == FAULT_ON_STORE_LINK))
+		runtime_usage(L, "%s is a fault of %s", kind->name, kind->on == FAULT_ON_PROCS ? "a cluster, a changefeed or the store, not of a link"
+			: kind->on == FAULT_ON_DISK ? "a cluster with a disk of its own (disk_mb), not of a link" : "a link: t:link { \"feed\", primary }");
 	if (is_a(L, -1, LINK_METATABLE)) {
 		struct lua_link *l = check_link(L, -1);
 
@@ -453,6 +456,10 @@ static int arm(lua_State *L)
 	luaL_getmetatable(L, FAULT_METATABLE);
 	lua_setmetatable(L, -2);
 	read_targets(L, 2, kind, f, &fault.target, !part ? CLUSTER_ALL : *part == 's' ? CLUSTER_SERVER : CLUSTER_FEED);
+	if (kind->check && kind->check(&fault, &e) < 0) {
+		fault_release(&fault);
+		runtime_raise(L, &e);
+	}
 	struct strbuf text = STRBUF_INIT;
 
 	fault_describe(&fault, &text);

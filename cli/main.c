@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd_backup.h"
+#include "cli/cmd_chaos.h"
 #include "cli/cmd_capacity.h"
 #include "cli/cmd_diff.h"
 #include "cli/cmd_feed.h"
@@ -24,6 +25,7 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "a scenario: run scenarios/failover.lua" },
 	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them" },
+	{ "chaos", cmd_chaos, "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing" },
 	{ "suite", cmd_suite, "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua" },
 	{ "list", cmd_list, "the scenarios, what each does, its options" },
 	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it" },

@@ -1,6 +1,7 @@
 #include "harness/os/volume.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -52,20 +53,23 @@ int volume_unmount(const char *dir, struct err *e)
 	return 0;
 }
 
-/* The kernel refuses a read-only mount while a file on it is written. So: no permission to make files, in the places where servers make
- * theirs; it holds for every process that is not root, and servers are not. */
+static int forbid(const char *path, const struct stat *st, int what, struct FTW *at)
+{
+	(void)at;
+	return what == FTW_D && chmod(path, st->st_mode & ~(mode_t)0222) < 0 ? -1 : 0;
+}
+
+static int allow(const char *path, const struct stat *st, int what, struct FTW *at)
+{
+	(void)at;
+	return what == FTW_D && chmod(path, st->st_mode | 0200) < 0 ? -1 : 0;
+}
+
+/* The kernel refuses a read-only mount while a file on it is written. So: no permission to make files, in any of its directories; it holds
+ * for every process that is not root, and servers are not. */
 int volume_read_only(const char *dir, bool read_only, struct err *e)
 {
-	static const char *const sub[] = { "", "/data", "/tmp" };
-	char path[600];
-	struct stat st;
-
-	for (size_t i = 0; i < sizeof(sub) / sizeof(sub[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", dir, sub[i]);
-		if (stat(path, &st) < 0)
-			continue;
-		if (chmod(path, read_only ? (st.st_mode & ~(mode_t)0222) : (st.st_mode | 0200)) < 0)
-			return err_sys(e, "make %s %s", path, read_only ? "read-only" : "writable");
-	}
+	if (nftw(dir, read_only ? forbid : allow, 16, FTW_PHYS) != 0)
+		return err_sys(e, "make %s %s", dir, read_only ? "read-only" : "writable");
 	return 0;
 }

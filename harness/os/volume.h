@@ -13,7 +13,7 @@
 int volume_needs(struct strbuf *missing); /* 0: volumes can be made; -1: and what is missing */
 int volume_mount(const char *dir, int64_t size_bytes, struct err *e); /* dir is there; its content is hidden */
 int volume_unmount(const char *dir, struct err *e);
-/* Files open for writing go on being written; a process that is not root can make, rename and remove none in dir, dir/data, dir/tmp. */
+/* Files that are there go on being written; a process that is not root can make, rename and remove none. */
 int volume_read_only(const char *dir, bool read_only, struct err *e);
 
 #endif

@@ -1,0 +1,384 @@
+#include "cli/cmd_chaos.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "chaos/fault.h"
+#include "harness/base/clock.h"
+#include "harness/base/xalloc.h"
+#include "harness/run/run.h"
+
+#define WORDS_MAX 16
+#define FAULTS_MAX 32
+#define LINE_MAX_BYTES 1024
+#define RUNS_DIR "/var/tmp"
+
+static const char help[] =
+	"usage: drtest chaos list                              the faults, their arguments, what this machine lacks for them\n"
+	"       drtest chaos proxy --to [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT name=value...]\n"
+	"       drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts TIME]\n"
+	"Faults by hand. proxy stands on 127.0.0.1 between two parties and reads what it has to do from its input, a line each:\n"
+	"    delay by=20ms jitter=5ms      slow kb_per_s=100 direction=up      cut      refuse status=503 share=0.5 (with --http)\n"
+	"    heal [FAULT]                  stats                               quit\n"
+	"TARGET is a process id, or the name of a server of a run that goes on: primary, secondary (a process whose data lie in\n"
+	"/var/tmp/drtest-*/NAME). pause and memory are healed after --lasts, or at the end of input, or by Ctrl-C.\n"
+	"Exit code: 0 done, 2 wrong usage, 3 it could not be done.\n";
+
+static void on_signal(int signo)
+{
+	clock_cancel(signo);
+}
+
+static int wrong(const struct err *e)
+{
+	fprintf(stderr, "drtest chaos: %s\n", e->text);
+	return err_exit_code(e);
+}
+
+static int usage(const char *what)
+{
+	fprintf(stderr, "drtest chaos: %s (drtest chaos --help)\n", what);
+	return EXIT_USAGE;
+}
+
+static int list(void)
+{
+	static const char *const on[] = { [FAULT_ON_PROCS] = "a process", [FAULT_ON_LINK] = "a link", [FAULT_ON_STORE_LINK] = "a link to the store",
+		[FAULT_ON_DISK] = "a disk" };
+
+	for (const struct fault_ops *const *k = fault_kinds(); *k; k++) {
+		struct strbuf missing = STRBUF_INIT;
+
+		printf("%-13s %-20s %s%s\n", (*k)->name, on[(*k)->on], (*k)->what, (*k)->heal ? "" : " (nothing to heal)");
+		if ((*k)->args[1])
+			printf("%-35sarguments:%s\n", "", (*k)->args);
+		if ((*k)->needs && (*k)->needs(&missing) < 0)
+			printf("%-35snot here: %s\n", "", missing.buf);
+		strbuf_release(&missing);
+	}
+	return EXIT_PASS;
+}
+
+/* ---- proxy */
+
+struct proxy {
+	struct netproxy *p;
+	bool http;
+	struct fault faults[FAULTS_MAX];
+	size_t n;
+};
+
+static size_t split(char *line, const char *words[WORDS_MAX])
+{
+	size_t n = 0;
+	char *save = NULL;
+
+	for (char *w = strtok_r(line, " \t\r\n", &save); w && n < WORDS_MAX; w = strtok_r(NULL, " \t\r\n", &save))
+		words[n++] = w;
+	return n;
+}
+
+static int heal(struct proxy *x, const char *kind, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < x->n; i++)
+		if (x->faults[i].state != FAULT_OVER && (!kind || !strcmp(x->faults[i].ops->name, kind)) && fault_heal(&x->faults[i], rc < 0 ? NULL : e) < 0)
+			rc = -1;
+	return rc;
+}
+
+static int inject(struct proxy *x, const char *const *words, size_t n, struct err *e)
+{
+	struct fault f;
+	size_t at = x->n;
+
+	if (fault_parse(&f, words, n, e) < 0)
+		return -1;
+	if (f.ops->on == FAULT_ON_STORE_LINK && !x->http)
+		return err_set(e, ERR_USAGE, 0, "%s wants a proxy that follows requests: --http", f.ops->name);
+	snprintf(f.target.name, sizeof(f.target.name), "127.0.0.1:%d", netproxy_to_port(x->p));
+	if (f.ops->on == FAULT_ON_LINK || f.ops->on == FAULT_ON_STORE_LINK)
+		f.target.links[f.target.n_links++] = x->p;
+	if (fault_check(&f, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x->n; i++)
+		if (x->faults[i].state == FAULT_ACTIVE && !strcmp(x->faults[i].ops->group, f.ops->group)) {
+			if (fault_heal(&x->faults[i], e) < 0) /* by hand the newer word counts */
+				return -1;
+			at = i;
+		} else if (x->faults[i].state == FAULT_OVER) {
+			at = i;
+		}
+	if (at == FAULTS_MAX)
+		return err_set(e, ERR_USAGE, 0, "more than %d faults at once", FAULTS_MAX);
+	x->faults[at] = f;
+	x->n += at == x->n;
+	return fault_inject(&x->faults[at], e);
+}
+
+static void stats(struct proxy *x)
+{
+	struct netproxy_stats st;
+
+	netproxy_get_stats(x->p, &st);
+	printf("%" PRIu64 " connections, %" PRIu64 " open; %" PRIu64 " bytes there, %" PRIu64 " back; %" PRIu64 " requests, %" PRIu64 " refused, %" PRIu64
+	       " cut, %" PRIu64 " COMMITs stalled\n", st.connections, st.open, st.bytes[0], st.bytes[1], st.requests, st.refused, st.cut, st.stalled);
+}
+
+/* 1: end. */
+static int obey(struct proxy *x, char *line)
+{
+	const char *words[WORDS_MAX];
+	size_t n = split(line, words);
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	if (!n || words[0][0] == '#')
+		return 0;
+	if (!strcmp(words[0], "quit"))
+		return 1;
+	if (!strcmp(words[0], "stats"))
+		stats(x);
+	else if (!strcmp(words[0], "heal"))
+		rc = heal(x, n > 1 ? words[1] : NULL, &e);
+	else
+		rc = inject(x, words, n, &e);
+	if (rc < 0)
+		fprintf(stderr, "drtest chaos: %s\n", e.text);
+	else if (strcmp(words[0], "stats") != 0)
+		printf("ok\n");
+	fflush(stdout);
+	return 0;
+}
+
+static bool parse_to(const char *text, char host[64], int *port)
+{
+	const char *colon = strrchr(text, ':');
+	struct in_addr a;
+	char *end;
+
+	snprintf(host, 64, "%.*s", colon ? (int)(colon - text) : 9, colon ? text : "127.0.0.1");
+	*port = (int)strtol(colon ? colon + 1 : text, &end, 10);
+	return !*end && *port > 0 && *port < 65536 && inet_pton(AF_INET, host, &a) == 1;
+}
+
+static int proxy(int argc, char **argv)
+{
+	static const struct option longs[] = { { "to", required_argument, NULL, 't' }, { "listen", required_argument, NULL, 'l' },
+		{ "http", no_argument, NULL, 'H' }, { "seed", required_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	struct netproxy_opts o = { .seed = 42 };
+	struct proxy x = { 0 };
+	struct err e = ERR_INIT;
+	char host[64], line[LINE_MAX_BYTES];
+	bool input = true;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
+		switch (c) {
+		case 't':
+			if (!parse_to(optarg, host, &o.to_port))
+				return usage("--to wants PORT or IPV4:PORT");
+			o.to_host = host;
+			break;
+		case 'l':
+			o.listen_port = atoi(optarg);
+			if (o.listen_port < 1 || o.listen_port > 65535)
+				return usage("--listen wants a port");
+			break;
+		case 'H': o.http = true; break;
+		case 'n': o.seed = strtoull(optarg, NULL, 10); break;
+		case 'h': fputs(help, stdout); return EXIT_PASS;
+		default: return usage("wrong usage");
+		}
+	if (!o.to_port)
+		return usage("proxy wants --to PORT");
+	x.http = o.http;
+	x.p = netproxy_start(&o, &e);
+	if (!x.p)
+		return wrong(&e);
+	if (o.listen_port && netproxy_port(x.p) != o.listen_port) {
+		netproxy_free(x.p);
+		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o.listen_port);
+		return EXIT_ENV;
+	}
+	if (optind < argc && inject(&x, (const char *const *)argv + optind, (size_t)(argc - optind), &e) < 0) {
+		netproxy_free(x.p);
+		return wrong(&e);
+	}
+	printf("127.0.0.1:%d -> %s:%d\n", netproxy_port(x.p), host, o.to_port);
+	fflush(stdout);
+	while (!clock_cancelled()) {
+		struct pollfd in = { .fd = input ? 0 : -1, .events = POLLIN };
+
+		if (poll(&in, 1, 100) <= 0)
+			continue;
+		if (!fgets(line, sizeof(line), stdin)) {
+			if (isatty(0))
+				break;
+			input = false; /* a script that has said all: it stays until a signal */
+			continue;
+		}
+		if (obey(&x, line))
+			break;
+	}
+	fault_link_forget(x.p);
+	netproxy_free(x.p);
+	return EXIT_PASS;
+}
+
+/* ---- processes */
+
+static bool works_in(int pid, const char *name)
+{
+	char path[64], line[8192], want[80];
+	ssize_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = (ssize_t)fread(line, 1, sizeof(line) - 1, f);
+	fclose(f);
+	for (ssize_t i = 0; i < n; i++)
+		if (!line[i])
+			line[i] = ' ';
+	line[n > 0 ? n : 0] = '\0';
+	snprintf(want, sizeof(want), "/%s/", name);
+	for (char *p = line; (p = strstr(p, RUNS_DIR "/drtest-")); p++) {
+		char *slash = strchr(p + strlen(RUNS_DIR "/"), '/');
+
+		if (slash && !strncmp(slash, want, strlen(want)))
+			return true;
+	}
+	return false;
+}
+
+static int add_pid(struct fault *f, int pid, struct err *e)
+{
+	struct proc_ref *r = &f->target.procs[f->target.n_procs];
+
+	if (f->target.n_procs == FAULT_PROCS_MAX)
+		return err_set(e, ERR_USAGE, 0, "more than %d processes", FAULT_PROCS_MAX);
+	r->pid = pid;
+	r->pidfd = pidfd_open(pid, 0);
+	snprintf(r->name, sizeof(r->name), "process %d", pid);
+	if (r->pidfd < 0)
+		return err_sys(e, "process %d", pid);
+	f->target.n_procs++;
+	if (getpgid(pid) != pid)
+		return err_set(e, ERR_USAGE, 0, "process %d is no leader of a group (that is %d): name the leader", pid, (int)getpgid(pid));
+	return 0;
+}
+
+static int add_target(struct fault *f, const char *name, struct err *e)
+{
+	char *end;
+	long pid = strtol(name, &end, 10);
+	struct dirent *ent;
+	int found = 0, one = 0;
+	DIR *d;
+
+	snprintf(f->target.name + strlen(f->target.name), sizeof(f->target.name) - strlen(f->target.name), "%s%s", f->target.name[0] ? " and " : "", name);
+	if (!*end && pid > 1)
+		return add_pid(f, (int)pid, e);
+	if (strchr(name, '/'))
+		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name", name);
+	d = opendir("/proc");
+	while (d && (ent = readdir(d)))
+		if (isdigit((unsigned char)ent->d_name[0]) && works_in(atoi(ent->d_name), name)) {
+			one = atoi(ent->d_name);
+			found++;
+		}
+	if (d)
+		closedir(d);
+	if (found != 1)
+		return err_set(e, ERR_USAGE, 0, found ? "%d runs have a '%s' now: name its process id" : "%d runs have a '%s' now", found, name);
+	return add_pid(f, one, e);
+}
+
+static int processes(const char *kind, int argc, char **argv)
+{
+	const char *words[WORDS_MAX] = { kind };
+	size_t n_words = 1;
+	int64_t lasts_ms = -1;
+	struct fault f, target = { 0 };
+	struct err e = ERR_INIT;
+	int rc;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help")) {
+			fputs(help, stdout);
+			return EXIT_PASS;
+		}
+		if (!strcmp(argv[i], "--lasts")) {
+			lasts_ms = i + 1 < argc ? duration_parse_ms(argv[++i]) : -1;
+			if (lasts_ms < 0)
+				return usage("--lasts wants a time, as 2s");
+		} else if (argv[i][0] == '-') {
+			return usage(argv[i]);
+		} else if (strchr(argv[i], '=') && n_words < WORDS_MAX) {
+			words[n_words++] = argv[i];
+		} else if (add_target(&target, argv[i], &e) < 0) {
+			fault_release(&target);
+			return wrong(&e);
+		}
+	}
+	if (fault_parse(&f, words, n_words, &e) < 0) {
+		fault_release(&target);
+		return wrong(&e);
+	}
+	f.target = target.target;
+	if (!f.target.n_procs)
+		return usage("a process id, or a server's name, is wanted");
+	rc = fault_inject(&f, &e);
+	if (rc == 0 && f.ops->heal) {
+		struct pollfd in = { .fd = lasts_ms < 0 ? 0 : -1, .events = POLLIN };
+		struct deadline d = deadline_in_ms(lasts_ms < 0 ? 30ll * 24 * 3600 * 1000 : lasts_ms);
+
+		printf("%s of %s; healed %s\n", f.ops->name, f.target.name, lasts_ms < 0 ? "at the end of input, or by Ctrl-C" : "after its time");
+		fflush(stdout);
+		while (!clock_cancelled() && !deadline_passed(d) && poll(&in, 1, 20) <= 0)
+			;
+		rc = fault_heal(&f, &e);
+	} else if (rc == 0) {
+		printf("%s of %s\n", f.ops->name, f.target.name);
+	}
+	fault_release(&f);
+	return rc < 0 ? wrong(&e) : EXIT_PASS;
+}
+
+int cmd_chaos(int argc, char **argv)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+	const char *verb = argc > 1 ? argv[1] : "";
+	const struct fault_ops *k = fault_find(verb);
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
+		fputs(help, stdout);
+		return EXIT_PASS;
+	}
+	if (!strcmp(verb, "list"))
+		return list();
+	if (!strcmp(verb, "proxy"))
+		return proxy(argc - 1, argv + 1);
+	if (k && k->on == FAULT_ON_PROCS)
+		return processes(verb, argc - 1, argv + 1);
+	if (k)
+		return usage("that is a fault of a link or a disk: drtest chaos proxy, or t:fault in a scenario");
+	return usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory" : "a verb is wanted");
+}

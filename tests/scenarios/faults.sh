@@ -1,0 +1,138 @@
+#!/bin/bash
+# Faults wrongly asked for, faults that can't be healed, children killed by others, full disks, sweeps: one clear line and the right exit
+# code each.
+. "$(dirname "$0")/lib.sh"
+LIMIT=90
+export DRTEST scratch
+run=("$DRTEST" run --out "$scratch/runs")
+
+# script NAME LINES: a scenario with a cluster c, a link l and a load, and these lines after it
+script() {
+	cat >"$scratch/$1.lua" <<L
+-- A test of faults.
+return require "drtest.scenario" { name = "$1", ${needs:-} run = function(t)
+  local store, c, l
+  t:step("s", function()
+    store = t:store { buckets = { "redo" } }
+    c = t:cluster { name = "c"${cluster:-} }
+    l = t:link { "load", c }
+    $2
+  end)
+  t:check("it ends", true)
+end }
+L
+}
+plan() { # NAME PATTERN LINES: refused by the plan alone, nothing starts
+	script p "$3"
+	expect "$1" 2 "$2" "${run[@]}" "$scratch/p.lua" --plan --store file
+}
+plan "an unknown fault" "no fault 'frob'.*kill" 't:fault { frob = c }'
+plan "a fault that takes no such argument" "kill takes no 'by'" 't:fault { kill = c, by = "1s" }'
+plan "two faults in one" "are two faults" 't:fault { kill = c, pause = c }'
+plan "a target of the wrong kind" "link" 't:fault { cut = c }'
+plan "an unknown part" "part is \"server\" or \"changefeed\"" 't:fault { kill = c, part = "disk" }'
+plan "a delay without a time" "by = \"20ms\"|delay wants" 't:fault { delay = l }'
+plan "a duration that is none" "duration" 't:fault { pause = c, lasts = "soon" }'
+plan "at and when" "two answers" 't:fault { kill = c, at = "1s", when = { busy = 1 } }'
+plan "an unknown condition" "when has no 'moon'" 't:fault { kill = c, when = { moon = 1 } }'
+plan "a link of an unknown party" "bad argument|load" 't:link { "nobody", c }'
+plan "a schedule without faults" "has no faults" 't:schedule { window = "1s" }'
+plan "a schedule that never heals" "needs lasts" 't:schedule { window = "1s", { pause = c, at = "1ms" } }'
+plan "a store that is a directory has no process" "directory" 't:fault { kill = store }'
+needs='needs = { "frob" },' script n ''
+expect "needs names what there is not" 2 "no 'frob'" "${run[@]}" "$scratch/n.lua" --store file
+if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
+	chmod 755 "$scratch"
+	needs='needs = { "disk_full" },' script n ''
+	mkdir -m 777 "$scratch/nobody"
+	expect "a fault that this machine can't do is said before the run" 3 "only root can mount" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$scratch/nobody" "$DRTEST" run "$scratch/n.lua" --store file --out "$scratch/nobody"
+fi
+
+script o 't:fault { pause = c }; t:fault { kill = c }'
+expect "overlapping faults on one target" 2 'kill of c overlaps pause of c' "${run[@]}" "$scratch/o.lua" --store file
+script f 't:fault { delay = l, by = "1ms" }'
+expect "a fault in force at the end makes the run unknown" 4 'still in force at the end: delay of load' "${run[@]}" "$scratch/f.lua" --store file
+script w 't:fault { pause = c, lasts = "100ms" }:wait_healed(); t:fault { cut = l }:heal(); t:restart { c, times = 2, every = "10ms" }; c:query "SELECT 1"'
+expect "healed faults leave a pass" 0 'PASS' "${run[@]}" "$scratch/w.lua" --store file
+
+# somebody else kills the server (the kernel, for memory, most likely): unknown, not fail
+script k 't:note("up " .. tostring(c)); t:sleep "60s"'
+(
+	for _ in $(seq 300); do
+		pid=$(pgrep -f "mariadbd --defaults-file=/var/tmp/drtest-.*-k-4242/c/my.cnf")
+		[ -n "$pid" ] && sleep 0.5 && kill -9 "$pid" && break
+		sleep 0.1
+	done
+) &
+expect "a server that somebody else killed" 4 'died on its own: SIGKILL \(not ours' "${run[@]}" "$scratch/k.lua" --store file --seed 4242
+wait
+
+# disks
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	cluster=', disk_mb = 400' needs='needs = { "disk_full", "read_only" },' script d '
+    local function write(n) return t:attempt(function() return c:sql((
+      "INSERT INTO x.t WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM s WHERE i < 900) SELECT REPEAT(%d, 20000) FROM s"):format(n)) end) end
+    c:sql "CREATE DATABASE x"; c:sql "CREATE TABLE x.t (v TEXT)"
+    t:check("it writes", write(1))
+    local ro = t:fault { read_only = c }
+    local ok, why = t:attempt(function() return c:sql "CREATE TABLE x.u (v INT)" end)
+    t:check("no new files on a read-only disk", not ok, why)
+    ro:heal()
+    local full = t:fault { disk_full = c, may_die = true }
+    local ok, why = write(2)
+    t:check("no write on a full disk", not ok, why)
+    full:heal()
+    t:check("after the heal it writes", write(3))'
+	expect "a full disk, a read-only disk, and their heal" 0 'PASS 5 checks' "${run[@]}" "$scratch/d.lua" --store file
+	! grep -q "drtest" /proc/mounts && ok || bad "a mount is left: $(grep drtest /proc/mounts)"
+	# the run folder's disk fills up: exit 3, and what was written can be read
+	script j 't:sleep "3s"; for i = 1, 100000 do t:note(("%d %s"):format(i, ("x"):rep(20):gsub("x", function() return string.char(97 + t:draw(26)) end))) end'
+	cat >"$scratch/full.sh" <<'S'
+mkdir -p /tmp/drtest-full && mount -t tmpfs -o size=80m none /tmp/drtest-full || exit 99
+(sleep 2; dd if=/dev/zero of=/tmp/drtest-full/ballast bs=1M status=none) 2>/dev/null &
+"$DRTEST" run "$scratch/j.lua" --store file --out /tmp/drtest-full; rc=$?
+zstd -dc /tmp/drtest-full/*/journal.jsonl.zst 2>/dev/null | head -n 500 | tail -n 1 | grep -q '"ev"' && echo "journal readable"
+exit $rc
+S
+	expect "the run folder's disk is full" 3 'journal readable' unshare -m bash "$scratch/full.sh"
+	rmdir /tmp/drtest-full 2>/dev/null
+else
+	skip "disk_full, read_only, a full run folder: mounts need root and a container that allows them"
+fi
+
+# a sweep: the table, a failing seed's command, going on after an interruption
+cat >"$scratch/s.lua" <<'L'
+-- Every third seed fails.
+return require "drtest.scenario" { name = "s", run = function(t)
+  t:step("only", function() end)
+  t:check("the seed is no multiple of three", t:draw(1) == 0 and tonumber(io_seed or 0) == 0, "it is")
+end }
+L
+sed -i 's/io_seed or 0/0/' "$scratch/s.lua"
+expect "a sweep that passes" 0 '5 of 5 seeds: 5 pass, 0 fail, 0 unknown' "$DRTEST" sweep "$scratch/s.lua" --seeds 1..3,7,9 --store file --out "$scratch/sweeps"
+sweep=$(sed -n 's/^sweep: //p' "$scratch/out")
+[ "$(wc -l <"$sweep/results.jsonl")" = 6 ] && ok || bad "results.jsonl has $(wc -l <"$sweep/results.jsonl") lines"
+sed -i '$d' "$sweep/results.jsonl" # as if it had been interrupted before the last one
+expect "it goes on where it was" 0 '5 of 5 seeds: 5 pass' "$DRTEST" sweep "$scratch/s.lua" --seeds 1..3,7,9 --store file --resume "$sweep"
+[ "$(grep -c '^seed' "$scratch/out")" = 1 ] && ok || bad "it ran $(grep -c '^seed' "$scratch/out") seeds again, not 1"
+expect "another scenario can't go on with it" 2 'ran another thing' "$DRTEST" sweep "$scratch/f.lua" --seeds 1 --store file --resume "$sweep"
+sed -i 's/t:draw(1) == 0/false/' "$scratch/s.lua"
+expect "a failing seed tells how to repeat it" 1 "again: drtest run $scratch/s.lua --store file --seed 3" \
+	"$DRTEST" sweep "$scratch/s.lua" --seeds 3 --store file --out "$scratch/sweeps"
+expect "seeds that are none" 2 'wants 1..200' "$DRTEST" sweep "$scratch/s.lua" --seeds 9..1
+expect "a sweep of nothing" 2 'scenario' "$DRTEST" sweep "$scratch/none.lua" --seeds 1
+
+# by hand
+expect "the faults are listed" 0 'stall_commit' "$DRTEST" chaos list
+expect "an unknown verb" 2 'list, proxy, kill' "$DRTEST" chaos frob
+expect "no such target" 2 "0 runs have a 'nobody-is-called-so'" "$DRTEST" chaos kill nobody-is-called-so
+printf 'delay by=5ms\nfrob\nheal\nstats\nquit\n' >"$scratch/commands"
+expect "a proxy by hand" 0 "no fault 'frob'" bash -c "'$DRTEST' chaos proxy --to 1 <'$scratch/commands'"
+grep -q '0 connections' "$scratch/out" && ok || bad "no stats: $(cat "$scratch/out")"
+setsid sleep 100 &
+sleeper=$!
+expect "pause and heal by hand" 0 'healed after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
+expect "kill by hand" 0 "kill of $sleeper" "$DRTEST" chaos kill $sleeper
+wait $sleeper 2>/dev/null
+[ $? = 137 ] && ok || bad "the process was not killed"
