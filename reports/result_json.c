@@ -39,8 +39,9 @@ static json_t *checks(const struct run_model *m)
 	for (size_t i = 0; i < m->checks_n; i++) {
 		const struct model_check *c = &m->checks[i];
 		json_t *one =
-			json_pack("{s:s,s:o,s:s,s:s,s:O}", "name", c->name, "step", c->step ? json_integer(c->step) : json_null(),
-				"verdict", outcome_name(c->verdict), "evidence", c->evidence, "findings", c->findings);
+			json_pack("{s:s,s:o,s:s,s:s,s:o,s:O}", "name", c->name, "step", c->step ? json_integer(c->step) : json_null(),
+				"verdict", outcome_name(c->verdict), "evidence", c->evidence, "seconds",
+				c->seconds < 0 ? json_null() : thousandths(c->seconds), "findings", c->findings);
 
 		if (c->findings_left_out)
 			json_object_set_new(one, "findings_left_out", json_integer((json_int_t)c->findings_left_out));

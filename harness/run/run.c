@@ -186,6 +186,8 @@ static json_t *versions(const struct run_opts *o)
 	json_object_set_new(v, "libcurl", json_string(curl_version_info(CURLVERSION_NOW)->version));
 	if (uname(&u) == 0)
 		json_object_set_new(v, "kernel", json_string(u.release));
+	json_object_set_new(v, "machine", json_sprintf("%ld processors, %.1f GiB of memory", sysconf(_SC_NPROCESSORS_ONLN),
+		(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30)));
 	minio = o->store == RUN_STORE_S3 ? minio_find(NULL) : NULL;
 	if (minio) {
 		struct strbuf out = STRBUF_INIT;
