@@ -8,8 +8,10 @@
 #include "harness/base/xalloc.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
+#include "harness/run/run.h"
 #include "harness/run/runtime.h"
 #include "workloads/load.h"
+#include "workloads/lua_sysbench.h"
 
 #define STOP_MS 10000
 #define PREPARE_MS 600000
@@ -486,6 +488,8 @@ int lua_load_open(lua_State *L)
 		{ NULL, NULL },
 	};
 
+	if (runtime_tools(runtime_of(L))->sysbench)
+		return lua_sysbench_open(L);
 	luaL_newmetatable(L, AUDIT_METATABLE);
 	lua_pushcfunction(L, load_text);
 	lua_setfield(L, -2, "__tostring");

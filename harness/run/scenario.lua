@@ -31,6 +31,11 @@ function text.compared(result)
   return ("%d tables"):format(result.tables)
 end
 
+function text.torn(before, after)
+  if before.verdict == "unknown" then return "torn transactions: not known" end
+  return ("before: %s torn transactions, after: %s"):format(text.commas(before.torn), text.commas(after.torn))
+end
+
 function text.replayed(replay)
   if replay.stock then return ("replayed in %s, uncounted"):format(text.seconds(replay.seconds)) end
   return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
@@ -179,6 +184,7 @@ function T:planning() return steps.planning() end -- luacheck: ignore self
 
 -- RPO, always in its three figures, from a ledger check after the replay.
 function T:rpo(ledger) -- luacheck: ignore self
+  if ledger.verdict == "unknown" and ledger.acked == 0 then return steps.note("RPO is not known: " .. ledger.evidence) end
   steps.rpo(ledger.lost, ledger.acked, ledger.window_ms, ledger.resolved_behind_ms)
 end
 

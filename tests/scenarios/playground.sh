@@ -20,11 +20,15 @@ end }
 L
 cat >"$scratch/feed.lua" <<'L'
 local scenario = require "drtest.scenario"
-return scenario { name = "feed", options = { what = { "feed", "backup, twice, feed, kill" } }, run = function(t, opt)
+return scenario { name = "feed", options = { what = { "feed", "refused, twice, feed, no-feed, kill" } }, run = function(t, opt)
   local store, primary, secondary, backup
+  local function refused(way_out, f)
+    local ok, e = pcall(f)
+    t:check("refused: " .. way_out, not ok and tostring(e):find(way_out, 1, true) ~= nil, tostring(e))
+  end
   t:step("start", function()
     store = t:store { buckets = { "backup", "redo" } }
-    if opt.what == "backup" or opt.what == "twice" then primary = t:cluster { name = "primary", ticdc = 0 }
+    if opt.what == "refused" or opt.what == "twice" then primary = t:cluster { name = "primary", ticdc = 0 }
     else primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 }) end
   end)
   t:step("backup", function()
@@ -33,6 +37,10 @@ return scenario { name = "feed", options = { what = { "feed", "backup, twice, fe
     primary:sql "INSERT INTO d.t VALUES (1),(2)"
     primary:set_gc(false)
     t:check("garbage collection is off", primary:query("SELECT @@tidb_gc_enable")[1][1] == "0")
+    if opt.what == "refused" then
+      refused("garbage collection has passed the snapshot", function() primary:backup(store:url "backup/one") end)
+      refused("the user needs BACKUP_ADMIN", function() primary:backup(store:url "backup/one") end)
+    end
     backup = primary:backup(store:url "backup/one")
     if opt.what == "twice" then primary:backup(store:url "backup/one") end
     primary:set_gc(true)
@@ -41,7 +49,12 @@ return scenario { name = "feed", options = { what = { "feed", "backup, twice, fe
   if secondary then t:step("feed", function()
     secondary:restore(backup)
     t:check("equal at both snapshots", t.verify.sums(secondary, backup))
-    local feed = primary:changefeed { id = "forth", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+    local function create() return primary:changefeed { id = "forth", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" } end
+    if opt.what == "no-feed" then
+      refused("have to be of one version", create)
+      refused("mysql://user:password@host:port/", create)
+    end
+    local feed = create()
     primary:sql "INSERT INTO d.t VALUES (3)"
     local at = primary:position()
     t:eventually("it arrives", "10s", function() return feed:reached(at) end)
@@ -112,17 +125,12 @@ fails "TiDB dies" start "tidb-dies=1" 3 'tidb-0: exit status 3 ended by itself \
 
 # ---- in the steps
 fails "BACKUP: the prefix was used" feed "" 3 'BACKUP: .* was used before \([0-9]+ objects.*one fresh prefix for each run' --set what=twice
-fails "BACKUP: no bucket" feed "backup=NoSuchBucket: The specified bucket does not exist" 3 \
-	'Backup failed: NoSuchBucket.*\(8124\) \(way out: the bucket is not there' --set what=backup
-fails "BACKUP: GC safepoint" feed "backup=[BR:Backup:ErrBackupGCSafepointExceeded]backup GC safepoint exceeded" 3 \
-	'GC safepoint exceeded.*way out: garbage collection' --set what=backup
-fails "BACKUP: no permission" feed "backup=Access denied, you need (at least one of) the SUPER or BACKUP_ADMIN privilege(s)" 3 \
-	'way out: the user needs BACKUP_ADMIN' --set what=backup
+fails "BACKUP: refused" feed "backup=[BR:Backup:ErrBackupGCSafepointExceeded]backup GC safepoint exceeded||Access denied, you need BACKUP_ADMIN||NoSuchBucket: The specified bucket does not exist" \
+	3 'Backup failed: NoSuchBucket.*\(8124\) \(way out: the bucket is not there' --set what=refused
 fails "RESTORE: not fresh" feed "restore=[BR:Restore:ErrRestoreNotFreshCluster]cluster is not fresh" 3 \
 	'Restore failed: .*cluster is not fresh.*\(8125\).*way out: the target has data'
-fails "changefeed: start-ts before GC" feed "create=CDC:ErrStartTsBeforeGC fail to create or maintain changefeed because start-ts 1 is earlier than GC safepoint" \
-	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*way out: garbage collection has passed'
-fails "changefeed: version mismatch" feed "create=CDC:ErrVersionIncompatible version is incompatible" 3 'ErrVersionIncompatible.*one version'
+fails "changefeed: refused" feed "create=CDC:ErrVersionIncompatible version is incompatible||CDC:ErrSinkURIInvalid sink uri invalid 'kafka'||CDC:ErrStartTsBeforeGC fail to create or maintain changefeed because start-ts 1 is earlier than GC safepoint" \
+	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*way out: garbage collection has passed' --set what=no-feed
 fails "changefeed: no redo is written" feed "level" 3 'was created with consistent.level = "none": it writes no redo log'
 fails "TiCDC says failed" feed "feed-dies=0" 3 'changefeed forth is failed: \[CDC:ErrGCTTLExceeded\]'
 fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself'

@@ -21,6 +21,16 @@ def fault(name):
             return text
     return None
 
+calls = {}
+def next_fault(name):
+    """Of a fault with several texts, "one||two": one after the other, the last from then on."""
+    text = fault(name)
+    if text is None:
+        return None
+    texts = text.split('||')
+    calls[name] = calls.get(name, 0) + 1
+    return texts[min(calls[name], len(texts)) - 1]
+
 def drtest():
     return os.environ.get('DRTEST') or os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'build', 'drtest')
 

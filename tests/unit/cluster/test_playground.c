@@ -1,0 +1,160 @@
+/* The playground ground where no tiup is: what is refused before anything starts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "harness/base/strbuf.h"
+#include "harness/cluster/attach.h"
+#include "harness/cluster/playground.h"
+#include "harness/os/fs.h"
+
+static char home[] = "/tmp/drtest-unit.XXXXXX";
+
+static void path(char out[400], const char *tail)
+{
+	snprintf(out, 400, "%s/%s", home, tail);
+}
+
+static struct cluster *cluster(struct err *e)
+{
+	char dir[400], logs[400];
+
+	path(dir, "drtest-20260101T000000Z-x-1/primary");
+	path(logs, "logs");
+	return cluster_new(&(struct cluster_opts){ .ground = "playground", .name = "primary", .dir = dir, .log_dir = logs }, e);
+}
+
+static void data_of_an_earlier_tag_is_not_taken_over(void **unused)
+{
+	struct err e = ERR_INIT;
+	struct cluster *c;
+	char data[400];
+
+	(void)unused;
+	path(data, "data/drtest-20260101T000000Z-x-1-primary/tidb-0");
+	assert_int_equal(fs_mkdir_p(data, 0755, &e), 0);
+	c = cluster(&e);
+	assert_non_null(c);
+	assert_int_equal(cluster_start_begin(c, &e), -1);
+	assert_non_null(strstr(e.text, "/data/drtest-20260101T000000Z-x-1-primary is there already: data of an earlier tag would come back"));
+	assert_int_equal(e.kind, ERR_ENV);
+	cluster_free(c);
+	assert_true(fs_exists(data)); /* not ours: it stays */
+}
+
+static void the_newest_cached_version_is_found(void **unused)
+{
+	struct err e = ERR_INIT;
+	char dir[400], *found;
+
+	(void)unused;
+	assert_null(playground_cached("tidb"));
+	path(dir, "components/tidb/v8.5.7");
+	fs_mkdir_p(dir, 0755, &e);
+	path(dir, "components/tidb/v8.5.10");
+	fs_mkdir_p(dir, 0755, &e);
+	path(dir, "components/tidb/nightly");
+	fs_mkdir_p(dir, 0755, &e);
+	found = playground_cached("tidb");
+	assert_string_equal(found, "v8.5.10");
+	free(found);
+}
+
+static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
+{
+	struct err e = ERR_INIT;
+	struct cluster *c = cluster(&e);
+
+	(void)unused;
+	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL));
+	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL));
+	assert_int_equal(cluster_pause(c, true, &e), -1);
+	assert_string_equal(e.text, "primary: the playground ground can't be paused");
+	cluster_free(c);
+}
+
+static int read_text(struct attach_file *f, const char *text, struct err *e)
+{
+	char file[400];
+
+	path(file, "clusters.lua");
+	assert_int_equal(fs_write_atomic(file, text, strlen(text), 0600, e), 0);
+	return attach_file_read(f, file, e);
+}
+
+static void a_clusters_file_is_read_whole(void **unused)
+{
+	struct err e = ERR_INIT;
+	struct attach_file f;
+
+	(void)unused;
+	setenv("DRTEST_UNIT_PASSWORD", "p'w", 1);
+	assert_int_equal(read_text(&f, "return { redo = 's3://r/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
+		" pd = 'http://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }", &e), 0);
+	assert_int_equal(f.n, 1);
+	assert_string_equal(f.redo, "s3://r/p");
+	assert_string_equal(f.c[0].sql.password, "p'w");
+	assert_string_equal(f.c[0].sql.user, "root");
+	assert_int_equal(f.c[0].sql.port, 4001);
+	assert_string_equal(f.c[0].pd, "http://h:2379");
+	assert_string_equal(f.c[0].sql.ssl_ca, "/ca");
+	assert_false(f.c[0].expendable);
+	assert_int_equal(f.c[0].allow, 1u << CLUSTER_BACKUP | 1u << CLUSTER_GC);
+	assert_string_equal(f.c[0].command[ATTACH_KILL][1], "delete");
+	assert_null(f.c[0].command[ATTACH_KILL][2]);
+	attach_file_release(&f);
+}
+
+static void what_is_not_said_is_not_allowed(void **unused)
+{
+	struct err e = ERR_INIT;
+	struct attach_file f;
+	char file[400];
+
+	(void)unused;
+	assert_int_equal(read_text(&f, "return { a = { sql = { host = 'h' } }, b = { sql = { host = 'h' }, expendable = true } }", &e), 0);
+	attach_file_release(&f);
+	path(file, "clusters.lua");
+	assert_int_equal(attach_use(file, &e), 0);
+	assert_int_equal(attach_allows("a", CLUSTER_WRITE, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	assert_int_equal(attach_allows("a", CLUSTER_KILL, &e), -1);
+	assert_non_null(strstr(e.text, "not marked expendable"));
+	assert_int_equal(attach_allows("b", CLUSTER_RESTORE, &e), 0);
+	assert_int_equal(attach_allows("b", CLUSTER_KILL, &e), -1); /* no command for it */
+	assert_int_equal(attach_allows("c", CLUSTER_RESTORE, &e), -1);
+	assert_non_null(strstr(e.text, "names no cluster 'c' (it has "));
+}
+
+static int make_home(void **state)
+{
+	(void)state;
+	if (!mkdtemp(home))
+		return -1;
+	return setenv("TIUP_HOME", home, 1);
+}
+
+static int remove_home(void **state)
+{
+	(void)state;
+	return fs_remove_tree(home, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(data_of_an_earlier_tag_is_not_taken_over),
+		cmocka_unit_test(the_newest_cached_version_is_found),
+		cmocka_unit_test(a_verb_that_it_lacks_is_said_in_one_line),
+		cmocka_unit_test(a_clusters_file_is_read_whole),
+		cmocka_unit_test(what_is_not_said_is_not_allowed),
+	};
+	return cmocka_run_group_tests(tests, make_home, remove_home);
+}
