@@ -16,15 +16,15 @@ ok() { passed=$((passed + 1)); }
 bad() { failed=$((failed + 1)); printf 'FAILED %s\n' "$*"; }
 
 # expect NAME EXIT PATTERN COMMAND…: the exit code, and a pattern (extended regex) in stdout and stderr together.
-# An error has to be one line: PATTERN's line is the only one that begins with "drtest".
+# A machine under load may be slow: LIMIT is a usual machine's, in seconds, and four times that is waited for. An error has to be one line: PATTERN's line is the only one that begins with "drtest".
 expect() {
 	local name=$1 want=$2 pattern=$3 rc
 	shift 3
-	timeout "${LIMIT:-60}" "$@" >"$scratch/out" 2>&1 </dev/null
+	timeout $((${LIMIT:-60} * 4)) "$@" >"$scratch/out" 2>&1 </dev/null
 	rc=$?
 	if [ "$rc" != "$want" ]; then
 		bad "$name: exit $rc, not $want: $(tail -n 5 "$scratch/out")"
-	elif ! grep -Eq -- "$pattern" "$scratch/out"; then
+	elif [ -n "$pattern" ] && ! grep -Eq -- "$pattern" "$scratch/out"; then
 		bad "$name: no /$pattern/ in: $(tail -n 5 "$scratch/out")"
 	else
 		ok
