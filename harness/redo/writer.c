@@ -88,21 +88,36 @@ static int new_key(struct redo_writer *w, enum redo_file_kind kind, tso_t ts, st
 	return 0;
 }
 
-/* One LZ4 frame as TiCDC's: 4 MiB independent blocks, content checksum, no sizes. */
+/* One LZ4 frame as TiCDC's: 4 MiB independent blocks, content checksum, no sizes. Not by LZ4F_compressFrame: it declares smaller blocks
+ * for a small file. */
 static int compress(const struct strbuf *in, struct strbuf *out, struct err *e)
 {
 	LZ4F_preferences_t pref = { .frameInfo = { .blockSizeID = LZ4F_max4MB,
 		                                   .blockMode = LZ4F_blockIndependent,
 		                                   .contentChecksumFlag = LZ4F_contentChecksumEnabled } };
-	size_t bound = LZ4F_compressFrameBound(in->len, &pref), n;
+	size_t room = LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(in->len, &pref), n = 0;
+	LZ4F_cctx *c = NULL;
+	int rc = -1;
 
-	strbuf_grow(out, bound);
-	n = LZ4F_compressFrame(out->buf + out->len, bound, in->buf, in->len, &pref);
-	if (LZ4F_isError(n))
-		return err_set(e, ERR_IO, 0, "LZ4: %s", LZ4F_getErrorName(n));
-	out->len += n;
-	out->buf[out->len] = 0;
-	return 0;
+	strbuf_grow(out, room);
+	if (LZ4F_isError(LZ4F_createCompressionContext(&c, LZ4F_VERSION)))
+		return err_set(e, ERR_IO, 0, "LZ4 could not start");
+	for (int step = 0; step < 3; step++) {
+		n = step == 0 ? LZ4F_compressBegin(c, out->buf + out->len, room, &pref)
+		    : step == 1 ? LZ4F_compressUpdate(c, out->buf + out->len, room, in->buf, in->len, NULL)
+		                : LZ4F_compressEnd(c, out->buf + out->len, room, NULL);
+		if (LZ4F_isError(n)) {
+			err_set(e, ERR_IO, 0, "LZ4: %s", LZ4F_getErrorName(n));
+			goto out;
+		}
+		out->len += n;
+		out->buf[out->len] = 0;
+		room -= n;
+	}
+	rc = 0;
+out:
+	LZ4F_freeCompressionContext(c);
+	return rc;
 }
 
 /* What could not be put stays pending: the next flush tries again, under another name. */
