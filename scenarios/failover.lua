@@ -3,14 +3,6 @@
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
--- For t:eventually: true when the feed lags less, and how much it does.
-local function lags_under(feed, ms)
-  return function()
-    local lag = feed:lag_ms()
-    return lag < ms, ("it lags %s"):format(text.seconds(lag / 1000))
-  end
-end
-
 return scenario {
   name = "failover",
   options = {
@@ -49,7 +41,7 @@ return scenario {
     t:step("migrate incremental data", function()
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
       primary:set_gc(true)
-      t:eventually("the changefeed lags under 5 s", "2m", lags_under(feed, 5000))
+      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
       return ("changefeed %s, lag %s"):format(tostring(feed), text.seconds(feed:lag_ms() / 1000))
     end)
 
@@ -103,7 +95,7 @@ return scenario {
       t:check("the new primary equals the secondary at BackupTS", t.verify.sums(new_primary, again))
       local back = secondary:changefeed { id = "secondary-to-new-primary", sink = new_primary, start_ts = again.ts, redo = store:url "redo/back" }
       secondary:set_gc(true)
-      t:eventually("the new primary's changefeed lags under 5 s", "2m", lags_under(back, 5000))
+      t:eventually("the new primary's changefeed lags under 5 s", "2m", function() return back:lags_under "5s" end)
       t:recovered "redundant"
 
       -- the dead primary's disk is asked, apart from everything, now that all is served and redundant
@@ -126,7 +118,7 @@ return scenario {
       -- and the secondary is a secondary again
       feed = new_primary:changefeed { id = "new-primary-to-secondary", sink = secondary, start_ts = start_ts, redo = store:url "redo/again" }
       t:sleep "2s"
-      t:eventually("the changefeed lags under 5 s again", "2m", lags_under(feed, 5000))
+      t:eventually("the changefeed lags under 5 s again", "2m", function() return feed:lags_under "5s" end)
       local lag = feed:lag_ms()
       load:stop()
       last = new_primary:position()

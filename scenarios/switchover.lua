@@ -31,7 +31,7 @@ return scenario {
     for move = 1, 2 do
       t:step(move == 1 and "the service moves to the secondary" or "and back", function()
         t:sleep(opt.soak)
-        t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lag_ms() < 5000 end)
+        t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lags_under "5s" end)
         local from = t:now()
         load:stop()
         local last = here:position()

@@ -107,6 +107,22 @@ static int lag_ms(lua_State *L)
 	return 1;
 }
 
+/* feed:lags_under "5s": does it, and how much it lags in words, for t:eventually's evidence. */
+static int lags_under(lua_State *L)
+{
+	int64_t ms = duration_parse_ms(luaL_checkstring(L, 2));
+	struct feed_status st;
+	char text[64];
+
+	if (ms < 0)
+		runtime_usage(L, "feed:lags_under takes a time as \"5s\"");
+	status_of(L, &st);
+	snprintf(text, sizeof(text), "it lags %.2f s", (double)st.lag_ms / 1000);
+	lua_pushboolean(L, st.lag_ms < ms);
+	lua_pushstring(L, text);
+	return 2;
+}
+
 /* feed:status(): state, lag_ms, checkpoint_ts, resolved_ts, transactions, rows, redo_bytes */
 static int status(lua_State *L)
 {
@@ -166,7 +182,8 @@ static int feed_text(lua_State *L)
 
 void lua_feed_metatable(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { "lag_ms", lag_ms }, { "status", status }, { "reached", reached }, { "stop", stop }, { NULL, NULL } };
+	static const luaL_Reg methods[] = { { "lag_ms", lag_ms }, { "lags_under", lags_under },
+		{ "status", status }, { "reached", reached }, { "stop", stop }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, feed_text);
