@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +17,8 @@
 #define FLUSH_TICKS 5             /* ledgers are written at least every 50 ms */
 #define SECOND_TICKS 100
 #define EVENTS_MAX 64
-#define CONNECT_MS 10000
+#define CONNECT_MS 10000          /* and 10 ms for each worker */
+#define OTHER_FDS 128             /* what the program needs beside its workers' sockets */
 
 void engine_error(struct load *l, const struct err *e)
 {
@@ -247,11 +249,28 @@ void engine_join(struct load *l)
 	}
 }
 
+/* A socket and a ledger for each worker. */
+static int enough_files(unsigned workers, struct err *e)
+{
+	rlim_t need = 2 * (rlim_t)workers + OTHER_FDS;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
+		return 0;
+	if (r.rlim_max < need)
+		return err_set(e, ERR_ENV, 0, "%u workers need %llu open files, %llu are allowed (ulimit -n)", workers, (unsigned long long)need,
+			       (unsigned long long)r.rlim_max);
+	r.rlim_cur = need;
+	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? err_sys(e, "raise the number of open files to %llu", (unsigned long long)need) : 0;
+}
+
 int engine_start(struct load *l, struct err *e)
 {
-	struct deadline d = deadline_in_ms(CONNECT_MS);
+	struct deadline d = deadline_in_ms(CONNECT_MS + 10 * (int64_t)l->o.workers);
 	int rc = -1;
 
+	if (enough_files(l->o.workers, e) < 0)
+		return -1;
 	mysql_library_init(0, NULL, NULL);
 	atomic_store(&l->stopping, false);
 	atomic_store(&l->cutting, false);

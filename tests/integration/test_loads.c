@@ -15,7 +15,7 @@
 #include "tests/integration/mariadb_server.h"
 #include "workloads/load.h"
 
-#define WORKERS 6
+#define WORKERS 36 /* more than one thread serves */
 
 static struct test_server *server;
 static char dir[64];
@@ -269,11 +269,12 @@ static void the_history_tells_what_was_appended_and_read(void **state)
 						assert_int_equal(strncmp(list.buf, text, strlen(text)), 0);
 					} else {
 						char *at = strstr(list.buf, text);
+						size_t len = strlen(text);
 
+						while (at && ((at > list.buf && at[-1] != ' ') || (at[len] && at[len] != ' '))) /* "1.5.1" within "31.5.1" */
+							at = strstr(at + 1, text);
 						appends++;
 						assert_non_null(at);
-						assert_true(at == list.buf || at[-1] == ' ');
-						assert_true(!at[strlen(text)] || at[strlen(text)] == ' ');
 					}
 					strbuf_release(&list);
 				}
