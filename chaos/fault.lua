@@ -74,7 +74,7 @@ local function arm(f)
 end
 
 -- fault { kill = primary }: now. With at = "2s" or when = …, at its time: then f:wait() says when it was. lasts = "3s" heals it.
-function verbs:fault(o)
+function verbs:fault(o) -- luacheck: ignore self
   if type(o) ~= "table" then steps.usage("t:fault takes a table: t:fault { kill = cluster }") end
   local f = setmetatable({ o = o, kind = kind_of(o) }, Fault)
   if type(o.when) == "function" then

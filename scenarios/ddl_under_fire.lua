@@ -54,7 +54,8 @@ return scenario {
       local fires = {}
       for i = 1, opt.ddls do
         local at = ("%dms"):format(1 + t:draw(1500))
-        local fire, fault = t:draw(3), nil
+        local fire = t:draw(3)
+        local fault
         fires[#fires + 1] = ({ [0] = "kill", "pause", "cut" })[fire]
         if fire == 0 then
           fault = t:fault { kill = feed, at = at }

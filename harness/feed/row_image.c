@@ -340,7 +340,7 @@ static int decimal_text(const struct plan_column *pc, const uint8_t *p, size_t n
 {
 	static const uint8_t bytes_of[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 };
 	static const uint32_t below[10] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
-	unsigned whole = pc->map.length - pc->map.decimals, left = whole, done = 0;
+	unsigned whole = pc->map.length - pc->map.decimals, left, done = 0;
 	uint8_t b[40];
 	bool negative, nothing = true;
 	char digits[96], *d = digits, *o = out;

@@ -217,7 +217,8 @@ local function coerce(s, set)
       table.sort(known)
       steps.usage(("scenario %s has no option '%s' (it has %s)"):format(s.name, name, #known > 0 and table.concat(known, ", ") or "none"))
     end
-    local kind, typed = type(o[1]), nil
+    local kind = type(o[1])
+    local typed
     if kind == "number" then
       typed = value:match("^%-?[%d.]+$") and tonumber(value)
       if typed and o[1] == math.floor(o[1]) and o[1] ~= 0 and typed ~= math.floor(typed) then typed = nil end

@@ -9,7 +9,6 @@ mkdir -p "$TIUP_HOME/bin"
 echo '{}' >"$TIUP_HOME/bin/root.json"
 out=$scratch/runs
 run=("$DRTEST" run scenarios/failover.lua --on playground --version v8.5.7 --seed 7 --out "$out")
-small=(--set tables=2 --set table_size=200 --set load_tables=2 --set soak=1s)
 
 # What fails early needs no whole drill: a cluster; a backup; a changefeed; with a directory as the store.
 cat >"$scratch/start.lua" <<'L'
