@@ -627,6 +627,14 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 {
 	const struct fault_ops *k = fault_find(thing);
 
+	if (!strcmp(thing, "clock")) {
+		char *lib = local_faketime();
+
+		free(lib);
+		if (!lib)
+			strbuf_addstr(missing, "a server's clock that is off needs libfaketime: apt-get install faketime");
+		return lib ? 1 : 0;
+	}
 	if (!k && strcmp(thing, "link") != 0)
 		return -1;
 	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK || k->on == FAULT_ON_DISK) && strcmp(ground, "local") != 0) {

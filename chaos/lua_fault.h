@@ -7,7 +7,7 @@
 #include "harness/base/strbuf.h"
 
 int lua_fault_open(lua_State *L);
-/* For struct runtime_module: the names of faults, and "link". */
+/* For struct runtime_module: the names of faults, "link" and "clock". */
 int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missing);
 
 #endif

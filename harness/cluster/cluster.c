@@ -44,6 +44,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	c->port_wanted = o->port;
 	c->port = -1;
 	c->keep = o->keep;
+	c->clock_skew_s = o->clock_skew_s;
 	c->gc_on = true;
 	c->server_id = atomic_fetch_add(&serial, 1) + 1;
 	c->map_path = xstrfmt("%s/tso.map", c->dir);

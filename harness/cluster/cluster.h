@@ -29,7 +29,9 @@ struct cluster_opts {
 	bool keep;
 	struct cluster_size size; /* all 0: one of each */
 	const char *version;   /* TiDB's, "v8.5.7"; NULL: the newest that is cached, else the newest */
+	int64_t clock_skew_s;  /* local: its server's clock is off by so much (libfaketime); 0: right */
 };
+char *local_faketime(void); /* libfaketime, where it is installed; NULL. The caller frees */
 struct changefeed_opts {
 	const char *id;
 	struct cluster *sink;

@@ -9,6 +9,7 @@ struct cluster {
 	char *name, *dir, *log_dir, *exe;
 	int port_wanted, port; /* port: held (port_take); -1 none */
 	bool keep, gc_on;
+	int64_t clock_skew_s;
 	struct sql_endpoint ep;
 	struct proc *server;
 	struct tso_sampler *sampler;

@@ -79,15 +79,21 @@ static bool name_is_fine(const char *name)
 static struct lua_cluster *describe(lua_State *L, int index)
 {
 	struct runtime *r = runtime_of(L);
-	const char *name = NULL;
-	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0;
+	const char *name = NULL, *clock = NULL;
+	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0, skew_ms = 0;
 	struct lua_cluster *c;
 	struct err e = ERR_INIT;
 	char *dir, *logs;
 
 	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
 		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc },
-		{ "disk_mb", FIELD_WHOLE, &disk }, { NULL, 0, NULL } });
+		{ "disk_mb", FIELD_WHOLE, &disk }, { "clock", FIELD_TEXT, &clock }, { NULL, 0, NULL } });
+	if (clock)
+		skew_ms = (*clock == '+' || *clock == '-') && duration_parse_ms(clock + 1) >= 1000 ? duration_parse_ms(clock + 1) : -1;
+	if (skew_ms < 0)
+		runtime_usage(L, "t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"", clock);
+	if ((clock || disk) && strcmp(runtime_ground(r), "local") != 0)
+		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's", runtime_ground(r));
 	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
 		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
 	if (!name || !name_is_fine(name))
@@ -122,7 +128,7 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
 	logs = xstrfmt("%s/logs", runtime_dir(r));
 	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
-		.keep = runtime_keeps(r), .version = runtime_tidb_version(r),
+		.keep = runtime_keeps(r), .version = runtime_tidb_version(r), .clock_skew_s = clock && *clock == '-' ? -skew_ms / 1000 : skew_ms / 1000,
 		.size = { .db = (unsigned)db, .pd = (unsigned)pd, .kv = (unsigned)kv, .ticdc = (unsigned)ticdc } }, &e);
 	if (c->c && disk && (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
 		cluster_free(c->c);

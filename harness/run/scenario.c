@@ -293,7 +293,7 @@ int scenario_needs(struct scenario *s, const char *ground, const struct runtime_
 			break;
 		rc = need(thing, ground, modules, &missing);
 		if (rc < 0)
-			n = err_set(e, ERR_USAGE, 0, "%s: needs: there is no '%s' (a fault's name, or \"link\")", s->path, thing);
+			n = err_set(e, ERR_USAGE, 0, "%s: needs: there is no '%s' (a fault's name, \"link\" or \"clock\")", s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf, "a machine or ground that can, or a scenario without it");
 			n++;

@@ -3,6 +3,7 @@
 # code each.
 . "$(dirname "$0")/lib.sh"
 LIMIT=90
+skip() { skipped=$((skipped + 1)); echo "skipped: $*"; }
 export DRTEST scratch
 run=("$DRTEST" run --out "$scratch/runs")
 
@@ -101,6 +102,18 @@ else
 	skip "disk_full, read_only, a full run folder: mounts need root and a container that allows them"
 fi
 
+# a clock that is off
+cluster=', clock = "soon"' plan "a clock that is off by nothing known" 'clock is how far' ""
+if find /usr/lib /usr/local/lib -name libfaketimeMT.so.1 2>/dev/null | grep -q .; then
+	cluster=', clock = "-2h"' needs='needs = { "clock" },' script c 'local off = os.time() - tonumber(c:query("SELECT UNIX_TIMESTAMP()")[1][1])
+    t:check("the server is two hours behind", off > 7100 and off < 7300, tostring(off))'
+	expect "a server's clock is off" 0 'PASS 2 checks' "${run[@]}" "$scratch/c.lua" --store file
+else
+	needs='needs = { "clock" },' script c ''
+	expect "a clock that is off needs libfaketime" 3 'apt-get install faketime' "${run[@]}" "$scratch/c.lua" --store file
+	skip "a server's clock that is off: libfaketime is not installed"
+fi
+
 # a sweep: the table, a failing seed's command, going on after an interruption
 cat >"$scratch/s.lua" <<'L'
 -- Every third seed fails.
@@ -120,6 +133,7 @@ expect "another scenario can't go on with it" 2 'ran another thing' "$DRTEST" sw
 sed -i 's/t:draw(1) == 0/false/' "$scratch/s.lua"
 expect "a failing seed tells how to repeat it" 1 "again: drtest run $scratch/s.lua --store file --seed 3" \
 	"$DRTEST" sweep "$scratch/s.lua" --seeds 3 --store file --out "$scratch/sweeps"
+expect "runs side by side do not disturb each other" 0 '4 of 4 seeds: 4 pass' "$DRTEST" sweep "$scratch/w.lua" --seeds 1..4 --jobs 2 --out "$scratch/sweeps"
 expect "seeds that are none" 2 'wants 1..200' "$DRTEST" sweep "$scratch/s.lua" --seeds 9..1
 expect "a sweep of nothing" 2 'scenario' "$DRTEST" sweep "$scratch/none.lua" --seeds 1
 

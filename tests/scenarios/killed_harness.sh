@@ -1,5 +1,5 @@
 #!/bin/bash
-# kill -9 of drtest at seeded instants of a drill: soon no process, port, lock, mount or data of it is left. KILLS=200 for the long proof.
+# kill -9 of drtest at seeded instants of a drill, and of a sweep above one: soon no process, port, lock, mount or data of it is left. KILLS=200 for the long proof.
 . "$(dirname "$0")/lib.sh"
 kills=${KILLS:-8}
 python3 - "$DRTEST" "$scratch" "$kills" <<'P'
@@ -57,7 +57,9 @@ def left(pid, ports, run):
 rng, bad, worst, passed = random.Random(7), 0, 0.0, 0
 for i in range(kills):
     run = 7000000 + i + os.getpid() * 1000
-    p = subprocess.Popen([drtest, 'run', 'scenarios/primary_kill_sweep.lua', '--seed', str(run), '--out', out, '--set', 'phase=steady'],
+    # every fourth time it is a sweep that dies, with a run below it
+    what = ['sweep', 'scenarios/primary_kill_sweep.lua', '--seeds', str(run)] if i % 4 == 3 else ['run', 'scenarios/primary_kill_sweep.lua', '--seed', str(run)]
+    p = subprocess.Popen([drtest] + what + ['--out', out, '--set', 'phase=steady'],
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     at = rng.random() ** 2 * 4.0 # more of them in the first second, while everything starts
     time.sleep(at)
