@@ -99,7 +99,7 @@ return scenario {
       t:recovered "redundant"
 
       -- the dead primary's disk is asked, apart from everything, now that all is served and redundant
-      if opt.forensic then
+      if held then
         local disk = t.verify.forensic(load, primary, held, { point = replay.point })
         t:check("the dead primary's disk agrees with the secondary at the replay point", disk)
         t:figure("lost_on_disk", disk.lost)

@@ -249,7 +249,7 @@ static void held_close(void *object, bool keep)
 	free(h);
 }
 
-/* hold(cluster): its state of now, kept readable while it goes on */
+/* hold(cluster): its state of now, kept readable while it goes on; nil where no dead cluster can be examined */
 static int hold(lua_State *L)
 {
 	static const struct runtime_ops ops = { .close = held_close };
@@ -258,6 +258,12 @@ static int hold(lua_State *L)
 	struct held *h = xcalloc(1, sizeof(*h));
 	struct err e = ERR_INIT;
 
+	if (!ground_can(runtime_ground(r), CLUSTER_EXAMINE)) {
+		free(h);
+		if (!runtime_plan(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r)))
+			runtime_note(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r));
+		return 0;
+	}
 	h->of = c;
 	runtime_own(r, &ops, h);
 	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
@@ -346,7 +352,10 @@ static int forensic(lua_State *L)
 	runtime_fields(L, 4, "verify.forensic", (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 4, "point");
 	o.point = lua_tso_check(L, -1);
-	if (!runtime_plan(r, "forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
+	if (runtime_on_tidb(r) && runtime_plan(r, "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
+						  "as it was held", dead->name, h->of->name))
+		rc = 0;
+	else if (!runtime_plan(r, "forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
 			  "what lies beyond the point to lost.jsonl and lost.sql", dead->name, h->of->name)) {
 		if (dead->alive)
 			runtime_usage(L, "verify.forensic: %s lives: only a dead cluster's disk is examined", dead->name);

@@ -7,7 +7,14 @@ export TIUP_HOME=$scratch/tiup PATH=$PWD/tests/standins:$PATH DRTEST
 mkdir -p "$TIUP_HOME/bin" "$scratch/store"
 echo '{}' >"$TIUP_HOME/bin/root.json"
 out=$scratch/runs
-offset=$((20000 + RANDOM % 20 * 1000))
+# Below the ports that the kernel gives out, and above where drtest's own playgrounds begin.
+for offset in $(shuf -e 7000 8000 9000 10000); do
+	busy=0
+	for o in "$offset" $((offset + 1000)) $((offset + 2000)); do
+		for p in 4000 10080 2379 2380 20160 20180 8300 9527; do (: </dev/tcp/127.0.0.1/$((p + o))) 2>/dev/null && busy=1; done
+	done
+	[ $busy = 0 ] && break
+done
 started=()
 # playground NAME OFFSET TICDC
 playground() {
