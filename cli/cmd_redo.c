@@ -34,10 +34,12 @@ static const char help[] =
 	"  --allow-gap      go on where a file is torn or the chain broken; each is said\n"
 	"  --fresh          forget what an earlier replay of this log recorded in the secondary\n"
 	"  --time-zone Z    zone of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)\n"
+	"  --fence-user U   kill every connection of this user first: the one that a dead TiCDC had (drtest's feed is known without)\n"
 	"  --tmp-dir DIR    where what is beyond the memory budget goes ($TMPDIR, /tmp)\n"
 	"  --memory SIZE    the budget (256MiB)\n"
 	"  --workers N      connections to the secondary (8)      --downloads N  files read at once (4)\n"
 	"  --json           the result, or each line, for machines\n"
+	"--log-level, --enable-profiling and --memory-limit of cdc redo apply are taken and change nothing.\n"
 	"exit codes: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be lost, 2 wrong usage,\n"
 	"            3 the log, the store or the secondary said no, 130 interrupted\n";
 
@@ -107,7 +109,10 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		{ "mode", required_argument, NULL, 'M' },    { "force", no_argument, NULL, 'F' },           { "fresh", no_argument, NULL, 'R' },
 		{ "allow-gap", no_argument, NULL, 'g' },     { "downloads", required_argument, NULL, 'D' }, { "key", required_argument, NULL, 'k' },
 		{ "sink-password-file", required_argument, NULL, 'p' }, { "once", no_argument, NULL, '1' }, { "prometheus", no_argument, NULL, 'P' },
-		{ "warn-rpo", required_argument, NULL, 'r' },
+		{ "warn-rpo", required_argument, NULL, 'r' }, { "fence-user", required_argument, NULL, 'e' },
+		/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
+		{ "log-level", required_argument, NULL, 'i' }, { "enable-profiling", optional_argument, NULL, 'i' },
+		{ "memory-limit", required_argument, NULL, 'i' },
 		{ "table", required_argument, NULL, 't' },   { "from", required_argument, NULL, 'f' },      { "to", required_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },          { 0 },
 	};
@@ -127,6 +132,8 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		case 't': o->table = optarg; break;
 		case 'n': o->dry_run = true; break;
 		case 'j': o->json = true; break;
+		case 'i': break;
+		case 'e': o->fence_user = optarg; break;
 		case 'F': o->force = true; break;
 		case 'R': o->fresh = true; break;
 		case 'g': o->allow_gap = true; break;

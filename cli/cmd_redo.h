@@ -7,7 +7,7 @@
 #include "harness/redo/replay.h"
 
 struct redo_options {
-	const char *storage, *sink, *password_file, *tmp_dir, *time_zone, *table, *key;
+	const char *storage, *sink, *password_file, *tmp_dir, *time_zone, *table, *key, *fence_user;
 	tso_t until, from, to;
 	size_t memory;
 	unsigned workers, downloads;

@@ -127,3 +127,49 @@ int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e
 			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "the statement of a lost connection still runs on the secondary");
 	}
 }
+
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+{
+	const char *processes = sql_flavor(control) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
+	struct strbuf who = STRBUF_INIT;
+	bool first = true;
+	int rc = -1;
+
+	sql_add_text(&who, user, strlen(user));
+	for (;;) {
+		struct sql_rows r = { 0 };
+		uint64_t ids[256];
+		size_t n = 0;
+		int got;
+
+		if (sql_query(control, &r, e, "SELECT ID FROM information_schema.%s WHERE USER = %s AND ID <> CONNECTION_ID() LIMIT 256", processes,
+		              who.buf) < 0)
+			goto out;
+		while ((got = sql_rows_next(&r, e)) == 1)
+			ids[n++] = strtoull(r.cell[0], NULL, 10);
+		sql_rows_release(&r);
+		if (got < 0)
+			goto out;
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			struct err gone = ERR_INIT;
+
+			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+				if (e)
+					*e = gone;
+				goto out;
+			}
+		}
+		*killed += first ? n : 0;
+		first = false;
+		if (pause_ms(20, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of user %s still live after they were killed", n, user);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	strbuf_release(&who);
+	return rc < 0 ? err_wrap(e, "fence the dead changefeed's user") : 0;
+}

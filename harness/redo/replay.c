@@ -267,6 +267,7 @@ static int write_all(struct replay *r, struct err *e)
 	if (!r->control)
 		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
+	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
 	    settle_progress(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;

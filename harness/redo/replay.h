@@ -41,6 +41,7 @@ struct replay_opts {
 	unsigned downloads;        /* at once; 0: 4 */
 	tso_t until;               /* stop earlier than resolvedTs; 0: resolvedTs */
 	const char *time_zone;     /* zone of TIMESTAMP text in the log; NULL: "+00:00" for a log of ours, an error for another */
+	const char *fence_user;    /* also kill every connection of this user first: that of a stock TiCDC; NULL: none */
 	bool dry_run;
 	bool force;                /* txn mode: tables without a key too, in order, each change once */
 	bool fresh;                /* forget what an earlier replay of this log recorded in the secondary */
@@ -59,6 +60,8 @@ int replay_run(struct store *log, const struct replay_opts *o, struct replay_sta
 #define FENCE_TABLE "`drtest_feed`.`sink_connections`"
 int fence_register(struct sql *sink, const char *owner, struct err *e);
 int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e); /* owner NULL: all */
+/* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e);
 /* One connection of ours that was lost: what it runs is over when this returns. */
 int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e);
 

@@ -81,6 +81,33 @@ static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 	sql_close(stranger);
 }
 
+static void a_stock_changefeeds_user_is_fenced_on_request(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .fence_user = "ticdc" };
+	struct sql_endpoint ep = *test_server_endpoint(fx.server);
+	struct store *log = fx_open("tests/fixtures/redo/sysbench/log");
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct sql *dead, *stranger = test_server_connect(fx.server);
+
+	(void)unused;
+	fx_forget();
+	fx_source("tests/fixtures/redo/sysbench/initial.sql");
+	fx_must("CREATE USER IF NOT EXISTS ticdc@'127.0.0.1'");
+	snprintf(ep.user, sizeof(ep.user), "ticdc");
+	dead = sql_open(&ep, deadline_in_ms(5000), &e);
+	assert_non_null(dead);
+	if (replay_run(log, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.fenced, 1);
+	assert_int_equal(sql_exec(dead, &e, "DO 1"), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+	assert_int_equal(sql_exec(stranger, &e, "DO 1"), 0);
+	sql_close(dead);
+	sql_close(stranger);
+	store_free(log);
+}
+
 static void a_replay_killed_anywhere_and_run_again_gives_the_same(void **unused)
 {
 	struct replay_stats st;
@@ -177,6 +204,7 @@ int main(void)
 		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"sysbench" },
 		cmocka_unit_test(little_memory_gives_the_same),
 		cmocka_unit_test(a_dead_feeds_connection_is_fenced_and_no_other),
+		cmocka_unit_test(a_stock_changefeeds_user_is_fenced_on_request),
 		cmocka_unit_test(a_replay_killed_anywhere_and_run_again_gives_the_same),
 		cmocka_unit_test(the_large_log_gives_its_sums),
 	};

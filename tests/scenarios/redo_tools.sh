@@ -47,6 +47,8 @@ expect "dry run says that a zone is needed" 0 'TIMESTAMP.*--time-zone' "$DRTEST"
 expect "txn mode too" 0 'changes from 2025-11-20 12:00:01.000 UTC to 2025-11-20 12:00:04.000 UTC' "$DRTEST" redo apply --storage "$uri" --dry-run --mode txn
 expect "--until later than the log" 2 'until' "$DRTEST" redo apply --storage "$uri" --dry-run --until '2025-11-20 13:00:00'
 expect "--force without txn" 2 'txn' "$DRTEST" redo apply --storage "$uri" --dry-run --force
+expect "the flags of cdc redo apply" 0 'would bring' "$DRTEST" redo apply --storage "$uri" --dry-run --tmp-dir "$scratch/tmp" --log-level info \
+	--enable-profiling=false --memory-limit 10
 expect "watch" 0 'if the primary died now' "$DRTEST" redo watch --once --storage "$uri"
 expect "watch, for machines" 0 '"point":"462327645470720000".*"loss_ms":[0-9]+' "$DRTEST" redo watch --once --json --storage "$uri"
 expect "watch, for Prometheus" 0 '^drtest_redo_loss_seconds [0-9.]+$' "$DRTEST" redo watch --once --prometheus --storage "$uri"

@@ -289,6 +289,48 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 	}
 }
 
+/* The tokens of a row whose key is this text under this collation. */
+static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
+{
+	static const int32_t second = 1;
+	struct redo_index unique = { &second, 1 };
+	struct order *o = order_new(1 << 20, "/tmp");
+	struct redo_column c[2];
+	struct redo_row r = { .start_ts = 1, .commit_ts = 2, .table = { text("d"), text("t"), 1, false }, .columns = c, .n_columns = 2,
+		              .indexes = &unique, .n_indexes = 1 };
+	struct order_row out;
+	struct err e = ERR_INIT;
+	bool wild;
+
+	fill(c, 7, v);
+	c[1].collation = text(collation);
+	assert_int_equal(order_add(o, &r, &e), 0);
+	assert_int_equal(order_sort(o, &e), 0);
+	assert_int_equal(order_next(o, &out, &e), 1);
+	assert_int_equal(out.n_tokens, 2); /* the handle key, the unique one */
+	memcpy(token, out.tokens, 2 * sizeof(*token));
+	wild = out.wild;
+	order_free(o);
+	return wild;
+}
+
+static void texts_that_a_collation_may_hold_equal_conflict(void **unused)
+{
+	uint64_t a[2], b[2];
+
+	(void)unused;
+	assert_false(key_tokens("Value ", "utf8mb4_general_ci", a));
+	assert_false(key_tokens("vALUE", "utf8mb4_general_ci", b));
+	assert_true(a[1] == b[1]);
+	assert_false(key_tokens("value", "utf8mb4_bin", a));
+	assert_false(key_tokens("VALUE", "utf8mb4_bin", b));
+	assert_true(a[1] != b[1]);
+	assert_true(a[0] == b[0]);
+	assert_true(key_tokens("v\xc3\xa4lue", "utf8mb4_general_ci", a)); /* which accents are equal, the collation alone knows */
+	assert_true(key_tokens("val\x01ue", "utf8mb4_unicode_ci", a));     /* and which characters it ignores */
+	assert_false(key_tokens("v\xc3\xa4lue", "utf8mb4_bin", a));
+}
+
 static void keys_sort_as_their_values_do(void **unused)
 {
 	static const struct redo_value ascending[] = {
@@ -332,6 +374,7 @@ int main(void)
 		cmocka_unit_test(the_newest_state_wins_in_any_order_and_any_memory),
 		cmocka_unit_test(a_missing_or_altered_change_is_named_a_repeated_one_is_not),
 		cmocka_unit_test(rows_come_in_commit_order_whatever_the_memory),
+		cmocka_unit_test(texts_that_a_collation_may_hold_equal_conflict),
 		cmocka_unit_test(keys_sort_as_their_values_do),
 	};
 
