@@ -25,6 +25,15 @@ _drtest() {
 			mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" redo --help 2>&1 | grep -o 'drtest redo [a-z]*' | cut -d' ' -f3 | sort -u)" -- "$word")
 			return
 		fi
+		if [ "$COMP_CWORD" = 2 ] && [ "$command" = load ]; then
+			mapfile -t COMPREPLY < <(compgen -W "append bank ledger oltp_delete oltp_insert oltp_read_write oltp_update_index oltp_update_non_index oltp_write_only \
+				tpcc report" -- "$word")
+			return
+		fi
+		if [ "$COMP_CWORD" = 3 ] && [ "$command" = load ]; then
+			mapfile -t COMPREPLY < <(compgen -W "prepare run check cleanup" -- "$word")
+			return
+		fi
 		;;
 	run | suite)
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | grep '^[^ ].*\.lua$')" -- "$word")

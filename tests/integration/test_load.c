@@ -267,7 +267,8 @@ static void a_stall_shows_in_the_latency_as_the_schedule_says(void **state)
 	expected = length - 0.25 * (double)latency.count / 100;
 	got = (double)hist_quantile_us(&latency, 0.75) / 1e6;
 	if (got < expected * 0.98 || got > expected * 1.02 + 0.05) /* 50 ms: how long the server takes to work it off beside other tests */
-		fail_msg("p75 is %.3f s, by the schedule %.3f s (stall of %.3f s, %llu transactions)", got, expected, length, (unsigned long long)latency.count);
+		fail_msg("p75 is %.3f s, by the schedule %.3f s (stall of %.3f s, %llu transactions)", got, expected, length,
+			 (unsigned long long)latency.count);
 	/* the first 60 hang in the server, the others wait for a worker: that is told apart */
 	assert_true(hist_quantile_us(&service, 1) > 1900000);
 	assert_true(hist_quantile_us(&queue, 1) > 1000000);
