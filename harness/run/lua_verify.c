@@ -8,6 +8,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/forensic.h"
+#include "harness/run/evidence.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
 #include "harness/run/lua_tools.h"
@@ -24,7 +25,7 @@ static const char *word(enum verdict v)
 /* The start of a result table; e: the check broke (NULL: it did not). */
 static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings, int64_t start_ns, const struct err *e)
 {
-	char text[1200];
+	char text[1200], *words;
 
 	if (e && e->kind == ERR_CANCELLED)
 		runtime_raise(L, e);
@@ -35,7 +36,9 @@ static void push_result(lua_State *L, enum verdict v, const char *evidence, json
 		snprintf(text, sizeof(text), "could not tell: %s", e->text);
 		evidence = text;
 	}
-	lua_pushstring(L, evidence);
+	words = evidence_commas(evidence);
+	lua_pushstring(L, words);
+	free(words);
 	lua_setfield(L, -2, "evidence");
 	if (findings) {
 		lua_json_push(L, json_incref(findings));
