@@ -380,8 +380,9 @@ static void read_args(lua_State *L, int index, struct fault_args *a)
 	read_match(L, a->match, match);
 }
 
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, request = link, match, nth, after_bytes, later_us } */
-static void read_when(lua_State *L, int index, struct chaos_when *w)
+/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, request = link, match, nth, after_bytes, later_us }
+ * Returns at, for people. */
+static double read_when(lua_State *L, int index, struct chaos_when *w)
 {
 	double at = -1, lasts = 0;
 	int64_t nth = 1, after_bytes = 0, later = 0;
@@ -419,6 +420,7 @@ static void read_when(lua_State *L, int index, struct chaos_when *w)
 		w->link = l->p;
 	}
 	lua_pop(L, 3);
+	return at;
 }
 
 /* ---- faults */
@@ -439,6 +441,7 @@ static int arm(lua_State *L)
 	const char *part = NULL;
 	struct err e = ERR_INIT;
 	bool may_die = false;
+	double at_s;
 
 	f->r = x->r;
 	f->next = x->all;
@@ -451,7 +454,7 @@ static int arm(lua_State *L)
 		runtime_usage(L, "t:fault: part is \"server\" or \"changefeed\", not \"%s\"", part);
 	f->deadly = may_die || kind == &fault_kill || kind == &fault_interrupt;
 	read_args(L, 3, &fault.args);
-	read_when(L, 4, &when);
+	at_s = read_when(L, 4, &when);
 	*(struct lua_fault **)lua_newuserdata(L, sizeof(f)) = f;
 	luaL_getmetatable(L, FAULT_METATABLE);
 	lua_setmetatable(L, -2);
@@ -465,7 +468,15 @@ static int arm(lua_State *L)
 	fault_describe(&fault, &text);
 	snprintf(f->name, sizeof(f->name), "%s", text.buf);
 	strbuf_release(&text);
-	if (runtime_plan(x->r, "fault: %s%s", f->name, when.trigger == CHAOS_AT && !when.at_ns ? "" : ", at its time")) {
+	char at[64] = "", lasts[64] = "";
+
+	if (when.trigger != CHAOS_AT)
+		snprintf(at, sizeof(at), ", when its state is reached");
+	else if (when.at_ns)
+		snprintf(at, sizeof(at), ", %.3f s from here", at_s);
+	if (when.lasts_ns)
+		snprintf(lasts, sizeof(lasts), ", for %.3f s", (double)when.lasts_ns / 1e9);
+	if (runtime_plan(x->r, "fault: %s%s%s", f->name, at, lasts)) {
 		for (size_t i = 0; f->deadly && when.trigger == CHAOS_AT && !when.at_ns && i < f->n_struck; i++)
 			if (f->struck[i].kind == STRUCK_CLUSTER && f->struck[i].part != CLUSTER_FEED)
 				((struct lua_cluster *)f->struck[i].object)->alive = false;

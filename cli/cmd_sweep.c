@@ -43,7 +43,7 @@ struct job {
 	char *dir;       /* SWEEP/seed-N */
 };
 struct sweep {
-	const char *file, *out, *resume;
+	const char *file, *out, *resume, *seeds;
 	const char *pass_on[PASS_ON_MAX + 1]; /* for each run: --set a=b … */
 	size_t n_pass_on, jobs, n;
 	bool keep_runs;
@@ -118,6 +118,7 @@ static int parse(struct sweep *s, int argc, char **argv)
 		case 'n':
 			if (s->n || !parse_seeds(s, optarg))
 				return -1 - usage("--seeds wants 1..200, or a list as 1,7,20..30 (at most 100000)", optarg);
+			s->seeds = optarg;
 			break;
 		case 'j':
 			s->jobs = strtoul(optarg, NULL, 10);
@@ -460,7 +461,7 @@ int cmd_sweep(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
 	if (rc > 0)
-		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds … --resume %s\n", s.command + strlen("drtest run"), s.dir);
+		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds %s --resume %s\n", s.command + strlen("drtest run"), s.seeds, s.dir);
 	printf("sweep: %s\n", s.dir);
 	code = rc < 0 ? EXIT_ENV : rc > 0 ? EXIT_INTERRUPTED : worst(&s);
 	guardian_stop();

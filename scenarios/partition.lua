@@ -6,7 +6,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "partition",
-  needs = { "kill", "link", "cut", "hole", "reset" },
+  needs = { "kill", "link", "cut", "hole", "reset", "stall_commit" },
   options = {
     tables     = { 2,    "tables" },
     table_size = { 500,  "rows of each" },
@@ -51,7 +51,10 @@ return scenario {
     end)
 
     t:step("the primary is cut off, and lives", function()
-      t:sleep(("%dms"):format(t:draw(2000)))
+      -- first the answers to COMMIT stay away: committed there, not told here. What becomes of them only the evidence can tell
+      t:sleep(("%dms"):format(t:draw(1500)))
+      t:fault { stall_commit = app, answer = true }
+      t:sleep(("%dms"):format(200 + t:draw(2500)))
       t:disaster { cut = { app, to_primary, to_secondary, to_store } }
       load:lost()
       return ("%s acknowledged transactions, %s unknown"):format(text.commas(load:stats().acked), text.commas(load:stats().unknown))

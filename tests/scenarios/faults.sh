@@ -40,6 +40,11 @@ plan "a link of an unknown party" "bad argument|load" 't:link { "nobody", c }'
 plan "a schedule without faults" "has no faults" 't:schedule { window = "1s" }'
 plan "a schedule that never heals" "needs lasts" 't:schedule { window = "1s", { pause = c, at = "1ms" } }'
 plan "a store that is a directory has no process" "directory" 't:fault { kill = store }'
+# a schedule is the seed's: the same seed, the same plan
+script p 't:schedule { window = "20s", gap = { "100ms", "900ms" }, { pause = c, lasts = { "100ms", "1s" } }, { delay = l, by = "5ms", lasts = "200ms", weight = 3 } }'
+for seed in 1 1 2; do "${run[@]}" "$scratch/p.lua" --plan --store file --seed $seed | grep 'fault:'; echo; done >"$scratch/plans"
+awk -v RS= '{ p[NR] = $0 } END { exit !(p[1] == p[2] && p[1] != p[3] && p[1] ~ /pause of c, [0-9.]+ s from here, for [0-9.]+ s/) }' "$scratch/plans" && ok ||
+	bad "plans of schedules: $(head -n 3 "$scratch/plans")"
 needs='needs = { "frob" },' script n ''
 expect "needs names what there is not" 2 "no 'frob'" "${run[@]}" "$scratch/n.lua" --store file
 if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
@@ -54,7 +59,9 @@ script o 't:fault { pause = c }; t:fault { kill = c }'
 expect "overlapping faults on one target" 2 'kill of c overlaps pause of c' "${run[@]}" "$scratch/o.lua" --store file
 script f 't:fault { delay = l, by = "1ms" }'
 expect "a fault in force at the end makes the run unknown" 4 'still in force at the end: delay of load' "${run[@]}" "$scratch/f.lua" --store file
-script w 't:fault { pause = c, lasts = "100ms" }:wait_healed(); t:fault { cut = l }:heal(); t:restart { c, times = 2, every = "10ms" }; c:query "SELECT 1"'
+script w 't:fault { pause = c, lasts = "100ms" }:wait_healed(); t:fault { cut = l }:heal(); t:restart { c, times = 2, every = "10ms" }; c:query "SELECT 1"
+    local n = 0; local f = t:fault { pause = c, when = function() n = n + 1; return n > 3 end }
+    t:check("not before its state", not f:happened()); f:wait(); t:check("then", f:happened() and n == 4); f:heal()'
 expect "healed faults leave a pass" 0 'PASS' "${run[@]}" "$scratch/w.lua" --store file
 
 # somebody else kills the server (the kernel, for memory, most likely): unknown, not fail
