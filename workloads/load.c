@@ -12,6 +12,7 @@
 #define WORKERS_MAX 100000u
 #define TABLES_MAX 10000u
 #define STOP_MS 2000
+#define SEQUENCES_MS 10000
 #define BACKLOG_MAX 1000000
 
 static int check_opts(const struct load_opts *o, struct err *e)
@@ -181,11 +182,49 @@ void load_free(struct load *l)
 	free(l);
 }
 
+static void continue_from(struct load *l, struct sql *s, const char *text)
+{
+	struct sql_rows rows = { 0 };
+	uint32_t first = l->worker[0].number;
+
+	if (sql_query_stream(s, &rows, NULL, text, strlen(text)) == 0)
+		while (sql_rows_next(&rows, NULL) == 1 && rows.n_columns == 2 && rows.cell[0] && rows.cell[1]) {
+			uint64_t worker = strtoull(rows.cell[0], NULL, 10), seq = strtoull(rows.cell[1], NULL, 10);
+
+			if (worker >= first && worker - first < l->o.workers && l->worker[worker - first].seq < seq)
+				l->worker[worker - first].seq = seq;
+		}
+	sql_rows_release(&rows);
+}
+
+/* What an earlier run left in the tables: its sequences are not used again. Tables that are not there are found out by the workers. */
+static void continue_sequences(struct load *l, const struct sql_endpoint *ep)
+{
+	struct strbuf use = STRBUF_INIT;
+	struct sql *s;
+
+	if (!l->o.ledger_rows && !l->script.sequences)
+		return;
+	s = sql_open(ep, deadline_in_ms(SEQUENCES_MS), NULL);
+	strbuf_addstr(&use, "USE ");
+	sql_add_name(&use, l->db);
+	if (s && sql_exec_text(s, NULL, use.buf, use.len) == 0) {
+		if (l->o.ledger_rows)
+			continue_from(l, s, "SELECT worker, MAX(seq) FROM " LEDGER_TABLE " GROUP BY worker");
+		if (l->script.sequences)
+			continue_from(l, s, l->script.sequences);
+	}
+	sql_close(s);
+	strbuf_release(&use);
+}
+
 int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e)
 {
 	if (l->started)
 		return err_set(e, ERR_USAGE, 0, "load %s runs already", l->name);
 	l->endpoint = *ep;
+	if (!l->paced)
+		continue_sequences(l, ep);
 	l->events_left = l->o.events;
 	if (l->o.shards)
 		l->events_left = l->o.events / l->o.shards + (l->o.shard <= l->o.events % l->o.shards);

@@ -259,6 +259,10 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		return -1;
 	if (s->units[0] && script_option(s, s->units, 1) == -2)
 		return err_set(e, ERR_USAGE, 0, "load %s: `units` names no option of it", s->name);
+	lua_getfield(L, -1, "sequences");
+	if (lua_isstring(L, -1))
+		s->sequences = xstrdup(lua_tostring(L, -1));
+	lua_pop(L, 1);
 	lua_getfield(L, -1, "ledger");
 	s->ledger = lua_toboolean(L, -1);
 	lua_pop(L, 1);
@@ -403,5 +407,6 @@ void script_close(struct script *s)
 	for (unsigned i = 0; i < SCRIPT_STATEMENTS_MAX; i++)
 		free(s->statement[i].sql);
 	free(s->description);
+	free(s->sequences);
 	memset(s, 0, sizeof(*s));
 }

@@ -81,6 +81,7 @@ struct script {
 	int names_ref, event_ref, prepare_ref, schema_ref, row_ref, checks_ref, tables_ref, opt_ref; /* LUA_NOREF: absent */
 	char units[33];           /* the option that says how often prepare() is called; "": once a table */
 	char check[33];           /* the check of histories that this load is written for: "append", "bank"; "" none */
+	char *sequences;          /* SQL: each worker's last sequence in the tables, so that none is used twice; NULL none */
 	bool ledger;              /* each transaction writes its drtest_ledger row, asked for or not */
 	char audit_prefix[33];    /* "": the load can't be audited */
 };

@@ -53,6 +53,19 @@ expect 'rate plan' 0 '^\[ 2s \] thds: 4 tps: 2[0-9][0-9]' \
 expect 'text' 0 'transactions: *50 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=50 --db-ps-mode=disable
 expect 'one round trip' 0 'transactions: *50 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=50 --roundtrips=one
 
+expect 'ledger' 0 'prepared' load ledger prepare "${guide[@]}" --mysql-db=again
+expect 'a first run' 0 'transactions: *30 ' load ledger run "${guide[@]}" --mysql-db=again --rate=0 --events=30
+expect 'a second run goes on' 0 'transactions: *40 ' load ledger run "${guide[@]}" --mysql-db=again --rate=0 --events=40
+[ "$(sql 'SELECT COUNT(*) FROM again.drtest_ledger')" = 70 ] && ok || bad "the runs' rows"
+small=(--set warehouses=1 --set items=50 --customers=20)
+expect 'tpcc' 0 'prepared' load tpcc prepare "${guide[@]}" --mysql-db=again "${small[@]}"
+expect 'tpcc once' 0 'transactions: ' load tpcc run "${guide[@]}" --mysql-db=again "${small[@]}" --rate=0 --events=60
+expect 'tpcc again' 0 'transactions: ' load tpcc run "${guide[@]}" --mysql-db=again "${small[@]}" --rate=0 --events=60
+expect 'its conditions' 0 '^ok    10 and 12' load tpcc check "${guide[@]}" --mysql-db=again "${small[@]}"
+sql 'UPDATE again.district SET d_ytd = d_ytd + 1 WHERE d_id = 2'
+expect 'a broken condition' 1 '^FAIL  1: ' load tpcc check "${guide[@]}" --mysql-db=again "${small[@]}"
+expect 'cleanup' 0 '' load tpcc cleanup "${guide[@]}" --mysql-db=again "${small[@]}"
+
 # bad input: one line
 expect 'unknown load' 2 '^drtest load: no load "nosuch": there are append, bank' load nosuch run "${guide[@]}"
 expect 'unknown option' 2 '^drtest load: .*no option "taples"' load oltp_write_only run "${guide[@]}" --taples=3

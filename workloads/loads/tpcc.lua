@@ -287,6 +287,7 @@ return {
   statements = statements,
   tables = { "warehouse", "district", "customer", "history", "orders", "new_orders", "order_line", "item", "stock" },
   units = "warehouses",
+  sequences = "SELECT h_worker, MAX(h_seq) FROM history WHERE h_worker > 0 GROUP BY h_worker",
   checks = checks,
   schema = function(con)
     for _, sql in ipairs(schema) do con:query(sql) end
