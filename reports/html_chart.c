@@ -121,7 +121,7 @@ static double gap_of(const struct samples *s)
 		return 1;
 	qsort(between, n, sizeof(between[0]), by_size);
 	gap = 2.2 * between[n / 2];
-	return gap > 0.05 ? gap : 0.05;
+	return gap > 2.5 ? gap : 2.5; /* samples may be nearer to each other at times */
 }
 
 static bool shown(const struct run_model *m, enum series_kind kind, const struct series *s)

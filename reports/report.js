@@ -212,7 +212,7 @@ function x_axis(shown) {
 
 function options(height, extra) {
 	var o = {
-		width: Math.max(300, box.querySelector('.plot').clientWidth), height: height, padding: [4, RIGHT, 0, 0], legend: { show: false },
+		width: Math.max(300, box.querySelector('.plot').clientWidth), height: height, padding: [8, RIGHT, 0, 0], legend: { show: false },
 		cursor: { y: false, drag: { x: true, y: false, dist: 5 }, points: { size: 6 }, bind: { dblclick: function () { return function () { zoom(0, d.span); }; } } },
 		scales: { x: { time: false, auto: false, range: function (u, min, max) { return min === null ? view : [min, max]; } } },
 		hooks: {

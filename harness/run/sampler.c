@@ -1,4 +1,4 @@
-/* The sampler: each second, from a thread of its own, everything that can be measured while the script waits; on a terminal also the
+/* The sampler: each second or oftener, from a thread of its own, everything that can be measured while the script waits; on a terminal also the
  * live line. */
 #include <math.h>
 #include <signal.h>
@@ -12,6 +12,10 @@
 #include "harness/run/runtime_impl.h"
 
 #define SAMPLE_MS 1000
+#define SAMPLE_FINE_MS 500      /* while the run is young: most runs are short */
+#define SAMPLE_FINEST_MS 250    /* after the disaster: service may be away for less than a second */
+#define YOUNG_NS ((int64_t)600 * 1000000000)
+#define NEAR_NS ((int64_t)60 * 1000000000)
 #define STAT_BYTES 1024
 #define ROOM_BYTES_MIN ((int64_t)8 << 20)
 
@@ -132,6 +136,15 @@ static void look_at_limits(struct runtime *r)
 		clock_cancel(SIGALRM);
 }
 
+static int64_t interval_ms(const struct runtime *r)
+{
+	int64_t now = clock_mono_ns();
+
+	if (r->disaster_ns && now - r->disaster_ns < NEAR_NS)
+		return SAMPLE_FINEST_MS;
+	return now - journal_start_ns(r->journal) < YOUNG_NS ? SAMPLE_FINE_MS : SAMPLE_MS;
+}
+
 static void *sampler_main(void *arg)
 {
 	struct runtime *r = arg;
@@ -142,7 +155,7 @@ static void *sampler_main(void *arg)
 		struct timespec ts;
 		json_t *s;
 
-		next += (int64_t)SAMPLE_MS * 1000000;
+		next += interval_ms(r) * 1000000;
 		ts.tv_sec = next / 1000000000;
 		ts.tv_nsec = next % 1000000000;
 		while (!r->sampler_stop && pthread_cond_timedwait(&r->wake, &r->lock, &ts) == 0)
