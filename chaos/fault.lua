@@ -120,8 +120,10 @@ function Fault:happened()
   return self.handle ~= nil and native.at(self.handle) ~= nil
 end
 
+-- What can't be healed makes the run unknown: whatever is checked from here on is checked in the middle of a fault.
 function Fault:heal()
-  if self.handle then native.heal(self.handle) end
+  local why = self.handle and native.heal(self.handle)
+  if why then steps.check("the fault was healed", "unknown", why, nil, 0) end
 end
 
 -- link { "feed", primary }: from now on the party ("load", "feed", "replay", "backup", "restore") reaches the cluster or the store

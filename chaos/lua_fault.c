@@ -216,6 +216,15 @@ static int link_text(lua_State *L)
 	return 1;
 }
 
+/* link:port(): of 127.0.0.1, the proxy's */
+static int link_port(lua_State *L)
+{
+	struct lua_link *l = check_link(L, 1);
+
+	lua_pushnumber(L, l->p ? netproxy_port(l->p) : 0);
+	return 1;
+}
+
 static int link_stats(lua_State *L)
 {
 	struct lua_link *l = check_link(L, 1);
@@ -554,6 +563,7 @@ static int settle(lua_State *L)
 	return 0;
 }
 
+/* heal(fault): nil, or why it could not be healed */
 static int heal(lua_State *L)
 {
 	struct faults *x = faults_of(L);
@@ -562,9 +572,10 @@ static int heal(lua_State *L)
 
 	if (runtime_plan(x->r, "heal %s", f->name))
 		return 0;
-	if (f->armed && chaos_heal(x->chaos, f->armed, &e) < 0)
-		return runtime_raise(L, &e);
-	return 0;
+	if (!f->armed || chaos_heal(x->chaos, f->armed, &e) == 0)
+		return 0;
+	lua_pushstring(L, e.text);
+	return 1;
 }
 
 /* heal_all(): nil, or why something could not be healed */
@@ -666,7 +677,7 @@ int lua_fault_open(lua_State *L)
 		{ "state", state },    { "kinds", kinds }, { "at", at },
 		{ "replay_process", lua_child_replay }, { NULL, NULL },
 	};
-	static const luaL_Reg link_methods[] = { { "stats", link_stats }, { NULL, NULL } };
+	static const luaL_Reg link_methods[] = { { "stats", link_stats }, { "port", link_port }, { NULL, NULL } };
 
 	luaL_newmetatable(L, FAULT_METATABLE);
 	lua_pushcfunction(L, fault_text);

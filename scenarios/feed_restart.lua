@@ -1,5 +1,5 @@
--- The changefeed dies again and again under load, by SIGKILL at instants that the seed draws, and is started again by its operator: it goes
--- on from its checkpoint, and nothing is lost, doubled or out of order, neither in the secondary nor in the redo log.
+-- The changefeed dies again and again under load, by SIGKILL or Ctrl-C at instants that the seed draws, and is started again by its operator:
+-- it goes on from its checkpoint, and nothing is lost, doubled or out of order, neither in the secondary nor in the redo log.
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -37,8 +37,11 @@ return scenario {
       local checkpoint = backup.ts
       for _ = 1, opt.deaths do
         -- most deaths while it writes to the secondary: that is where a restart has to be exact
-        if t:draw(3) > 0 then
+        local how = t:draw(4)
+        if how > 1 then
           t:fault { kill = feed, when = { busy = feed, later = t:draw(3000) } }:wait()
+        elseif how == 1 then
+          t:fault { interrupt = feed, at = ("%dms"):format(1 + t:draw(t:duration(opt.life))) }:wait()
         else
           t:fault { kill = feed, at = ("%dms"):format(1 + t:draw(t:duration(opt.life))) }:wait()
         end

@@ -64,6 +64,27 @@ script w 't:fault { pause = c, lasts = "100ms" }:wait_healed(); t:fault { cut = 
     t:check("not before its state", not f:happened()); f:wait(); t:check("then", f:happened() and n == 4); f:heal()'
 expect "healed faults leave a pass" 0 'PASS' "${run[@]}" "$scratch/w.lua" --store file
 
+# a heal that fails: somebody listens on the port of a link that was cut
+script h 'local f = t:fault { cut = l }; t:note("cut port " .. l:port()); t:sleep "2s"; f:heal()'
+cat >"$scratch/thief.py" <<'T'
+import re, socket, sys, time
+for _ in range(300):
+    time.sleep(0.1)
+    m = re.search(r'cut port (\d+)', open(sys.argv[1]).read())
+    if m:
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(('127.0.0.1', int(m.group(1))))
+        s.listen(1)
+        time.sleep(5)
+        break
+T
+: >"$scratch/out"
+python3 "$scratch/thief.py" "$scratch/out" &
+expect "a heal that fails makes the run unknown, and says why" 4 'the fault was healed: heal cut of load.*listen again' "${run[@]}" "$scratch/h.lua" --store file
+kill $! 2>/dev/null
+wait
+
 # somebody else kills the server (the kernel, for memory, most likely): unknown, not fail
 script k 't:note("up " .. tostring(c)); t:sleep "60s"'
 (

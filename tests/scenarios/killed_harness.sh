@@ -54,7 +54,7 @@ def left(pid, ports, run):
     what += ['mount: ' + l for l in open('/proc/mounts') if l.startswith('drtest ')]
     return what
 
-rng, bad, worst, passed = random.Random(7), 0, 0.0, 0
+rng, bad, worst, passed, times = random.Random(int(os.environ.get('KILLS_SEED', '7'))), 0, 0.0, 0, []
 for i in range(kills):
     run = 7000000 + i + os.getpid() * 1000
     # every fourth time it is a sweep that dies, with a run below it
@@ -66,20 +66,27 @@ for i in range(kills):
     ports = ports_of([p.pid] + [x[0] for x in family(p.pid, 0)])
     os.kill(p.pid, signal.SIGKILL)
     p.wait()
-    died = time.monotonic()
+    died, slow = time.monotonic(), None
     while True:
         rest = left(p.pid, ports, run)
         took = time.monotonic() - died
         if not rest or took > LIMIT:
             break
+        if took > 2:
+            slow = (took, rest)
         time.sleep(0.02)
     worst = max(worst, took)
+    times.append(took)
+    if slow:
+        print('slow: %s killed after %.2f s: %.1f s later still there: %s' % (what[0], at, slow[0], '; '.join(slow[1])))
     if rest:
         bad += 1
         print('FAILED killed after %.2f s: still there %d s later: %s' % (at, LIMIT, '; '.join(rest)))
     else:
         passed += 1
-print('%d kills, %d clean; the slowest was clean %.2f s after its kill' % (kills, passed, worst))
+times.sort()
+print('%d kills, %d clean; after their kill: median %.2f s, 95 %% within %.2f s, the slowest %.2f s' %
+      (kills, passed, times[len(times) // 2], times[int(len(times) * 0.95)], worst))
 sys.exit(1 if bad else 0)
 P
 [ $? = 0 ] && ok || bad "something was left behind"
