@@ -49,8 +49,10 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned version[3], 
 int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e);
 int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e);
 int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, struct err *e);
-/* State, checkpoint, resolved ts (the redo log's own where the metrics tell it). A failed changefeed is no error here: f->error says why. */
+/* State, checkpoint, resolved ts. A failed changefeed is no error here: f->error says why. */
 int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e);
+/* The redo log's own resolved ts by TiCDC's metrics, which are megabytes: not to be asked often. 0: not told. */
+tso_t ticdc_query_redo(const struct ticdc *c, const char *id, struct deadline d);
 /* Never `remove`: that deletes the redo log. */
 int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e);
 

@@ -82,14 +82,19 @@ int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct
 		rc = ticdc_refused(&a, what, e);
 	else if (rc == 0)
 		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
-	if (rc == 0 && call(c, "GET", "/metrics", NULL, d, &a, NULL) == 0 && a.status == 200) {
-		tso_t redo = ticdc_redo_resolved(a.body.buf, id);
-
-		if (redo)
-			f->resolved_ts = redo;
-	}
 	http_answer_release(&a);
 	return rc;
+}
+
+tso_t ticdc_query_redo(const struct ticdc *c, const char *id, struct deadline d)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	tso_t ts = 0;
+
+	if (call(c, "GET", "/metrics", NULL, d, &a, NULL) == 0 && a.status == 200)
+		ts = ticdc_redo_resolved(a.body.buf, id);
+	http_answer_release(&a);
+	return ts;
 }
 
 int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e)

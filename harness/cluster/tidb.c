@@ -177,7 +177,7 @@ int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
 	if (!s)
 		return -1;
 	if (sql_value(s, &v, &why, "SELECT tidb_version()") != 0) {
-		err_set(e, ERR_ENV, why.code, "what listens on %s:%u is no TiDB but %.60s", ep->host, ep->port, sql_server_version(s));
+		err_set(e, ERR_UNSUPPORTED, why.code, "what listens on %s:%u is no TiDB but %.60s", ep->host, ep->port, sql_server_version(s));
 		if (why.kind == ERR_GONE && e)
 			*e = why;
 		goto out;

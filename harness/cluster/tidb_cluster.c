@@ -19,7 +19,8 @@
 #define META_MS 60000       /* until the first meta object of the redo log */
 #define CLI_MS 60000
 #define CLI_BYTES_MAX ((size_t)4 << 20)
-#define ASK_NS 100000000    /* the changefeed is asked at most this often */
+#define ASK_NS 200000000    /* the changefeed is asked at most this often */
+#define ASK_REDO_NS 2000000000
 #define ASK_CLI_NS 2000000000
 
 static struct ticdc api_of(const struct tidb_cluster *t)
@@ -84,6 +85,11 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(s
 	while (look(c, t, &why) < 0) {
 		if (alive && alive(c, e) < 0)
 			return -1;
+		if (why.kind == ERR_UNSUPPORTED) { /* waiting does not make a TiDB of it */
+			if (e)
+				*e = why;
+			return err_set(e, ERR_ENV, 0, "%.900s", why.text);
+		}
 		if (pause_ms(100, d) < 0) {
 			if (clock_cancelled())
 				return err_set(e, ERR_CANCELLED, 0, "interrupted");
@@ -296,6 +302,14 @@ int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct e
 		if (ask(c, &f, e) < 0 || state_of(t, &f, &t->last, e) < 0)
 			return -1;
 		t->asked_ns = now;
+		if (t->v2 && (!t->asked_redo_ns || now - t->asked_redo_ns >= ASK_REDO_NS)) {
+			struct ticdc api = api_of(t);
+
+			t->asked_redo_ns = now;
+			t->redo_resolved = ticdc_query_redo(&api, t->feed_id, deadline_in_ms(API_MS));
+		}
+		if (t->redo_resolved > t->last.resolved_ts) /* the new architecture's API reports the checkpoint in its place */
+			t->last.resolved_ts = t->last.resolved_seq = t->redo_resolved;
 		feed_status_write(c->status_path, &t->last, NULL);
 	}
 	*st = t->last;
@@ -361,7 +375,8 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
 	snprintf(t->sink_user, sizeof(t->sink_user), SINK_USER);
 	t->sink = o->sink->ep;
-	t->asked_ns = 0;
+	t->asked_ns = t->asked_redo_ns = 0;
+	t->redo_resolved = 0;
 	if (sink_user(t, t->v2, e) < 0) /* through the CLI it would stand in argv */
 		return -1;
 	uri = sink_uri(&t->sink);

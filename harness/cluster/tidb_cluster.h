@@ -18,7 +18,8 @@ struct tidb_cluster {
 	char feed_id[128], sink_user[64];
 	struct sql_endpoint sink;
 	struct feed_status last;
-	int64_t asked_ns;
+	int64_t asked_ns, asked_redo_ns;
+	tso_t redo_resolved;       /* by TiCDC's metrics; 0: not told */
 };
 
 /* SQL answers and is TiDB's, its status port agrees, PD is healthy, TiCDC (where there is one) has a capture. Tried until the deadline;

@@ -119,6 +119,16 @@ expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" "${with[@]
 grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named: $(cat "$scratch/out")"
 mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection is not on again"
 
+# a run that breaks between off and on
+cat >"$scratch/breaks.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "breaks", run = function(t)
+  t:step("break", function() local primary = t:cluster { name = "primary" } primary:set_gc(false) primary:sql "NONSENSE" end)
+end }
+L
+expect "a run that breaks" 3 'NONSENSE' "$DRTEST" run "$scratch/breaks.lua" "${with[@]}"
+mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection was left off"
+
 # ---- the rehearsal: the primary may only be read and backed up, its changefeed goes on, a writer writes
 curl -sf --noproxy '*' -X POST "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/resume" >/dev/null || bad "the changefeed can't be resumed"
 ( while :; do mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -e "UPDATE d.t SET v = UUID() WHERE id = 1 + FLOOR(RAND() * 50)" || break; done ) 2>/dev/null &

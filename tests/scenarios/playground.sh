@@ -19,7 +19,7 @@ end }
 L
 cat >"$scratch/feed.lua" <<'L'
 local scenario = require "drtest.scenario"
-return scenario { name = "feed", options = { what = { "feed", "refused, twice, feed, no-feed, kill" } }, run = function(t, opt)
+return scenario { name = "feed", options = { what = { "feed", "refused, twice, feed, no-feed, used-redo, kill" } }, run = function(t, opt)
   local store, primary, secondary, backup
   local function refused(way_out, f)
     local ok, e = pcall(f)
@@ -53,6 +53,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       refused("have to be of one version", create)
       refused("mysql://user:password@host:port/", create)
     end
+    if opt.what == "used-redo" then primary:backup(store:url "redo/forth") end
     local feed = create()
     primary:sql "INSERT INTO d.t VALUES (3)"
     local at = primary:position()
@@ -107,6 +108,23 @@ nothing_left "an interrupt"
 expect "the plan" 0 'tiup --tag drtest-<run>-primary playground v8.5.7 --host 127.0.0.1 --db 1' "${run[@]}" --plan
 grep -q 'BACKUP DATABASE \* TO' "$scratch/out" && grep -q 'RESTORE DATABASE \* FROM' "$scratch/out" && ok || bad "the plan lacks BACKUP and RESTORE"
 
+# ---- where tiup is, playground is the default; doctor tells what would be downloaded
+expect "the default" 0 'plan of failover on playground' "$DRTEST" run scenarios/failover.lua --plan
+mkdir -p "$TIUP_HOME/components/tidb/v8.5.7" "$TIUP_HOME/components/pd/v8.5.6"
+"$DRTEST" doctor >"$scratch/out" 2>&1
+for line in 'ok       tidb       v8.5.7 cached' 'pd         v8.5.6 is cached, tidb is v8.5.7: that version' 'cdc        is not cached: the first run downloads it'; do
+	grep -q "$line" "$scratch/out" && ok || bad "doctor does not say '$line': $(cat "$scratch/out")"
+done
+rm -rf "$TIUP_HOME/components"
+
+# ---- drtest itself is killed: nothing stays
+setsid "$DRTEST" run "$scratch/start.lua" --on playground --store file --out "$out" >"$scratch/killed" 2>&1 </dev/null &
+pid=$!
+for _ in $(seq 100); do pgrep -f "$TIUP_HOME/data/.*/tidb-0" >/dev/null && break; sleep 0.1; done
+kill -9 "$pid"
+for _ in $(seq 100); do left || [ -n "$(ls -A "$TIUP_HOME/data" 2>/dev/null)" ] || break; sleep 0.1; done
+nothing_left "a killed drtest"
+
 # ---- before the run
 PATH=${PATH#*standins:} expect "tiup is missing" 3 'tiup is not on PATH' "${run[@]}"
 STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, which came with 1.16.1' "${run[@]}"
@@ -119,6 +137,7 @@ expect "a wrong version" 2 "is not a version as v8.5.7" "$DRTEST" run scenarios/
 fails "a download is refused" start "download" 3 'start primary: tiup says: Failed to run component playground: .*failed to download'
 fails "no such component" start "boot" 3 'start primary: tiup says: Playground bootstrapping failed: unknown component'
 fails "PD is not ready" start "pd-late" 3 'tiup says: Playground bootstrapping failed: failed to wait PD 127.0.0.1:[0-9]+ to be ready'
+fails "another program listens there" start "foreign" 3 'what listens on 127.0.0.1:[0-9]+ is no TiDB'
 fails "playground ends by itself" start "ends=1" 3 'primary: playground ended by itself: exit 1'
 fails "TiDB dies" start "tidb-dies=1" 3 'tidb-0: exit status 3 ended by itself \(tidb.log ends: .*asked to die'
 
@@ -130,6 +149,7 @@ fails "RESTORE: not fresh" feed "restore=[BR:Restore:ErrRestoreNotFreshCluster]c
 	'Restore failed: .*cluster is not fresh.*\(8125\).*way out: the target has data'
 fails "changefeed: refused" feed "create=CDC:ErrVersionIncompatible version is incompatible||CDC:ErrSinkURIInvalid sink uri invalid 'kafka'||CDC:ErrStartTsBeforeGC fail to create or maintain changefeed because start-ts 1 is earlier than GC safepoint" \
 	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*way out: garbage collection has passed' --set what=no-feed
+fails "the redo log's prefix was used" feed "" 3 "the redo log's prefix: .* was used before" --set what=used-redo
 fails "changefeed: no redo is written" feed "level" 3 'was created with consistent.level = "none": it writes no redo log'
 fails "TiCDC says failed" feed "feed-dies=0" 3 'changefeed forth is failed: \[CDC:ErrGCTTLExceeded\]'
 fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself'
