@@ -27,7 +27,7 @@ struct lie {
 static const struct lie lies[] = {
 	{ "lie_txn_dropped", "the feed drops a transaction", "feed.txn_dropped:%u", 0, NULL, false },
 	{ "lie_row_dropped", "the feed drops one row of a transaction", "feed.row_dropped:%u", 0, NULL, false },
-	{ "lie_resolved_ahead", "the feed's resolvedTs runs ahead of what is durable", "feed.resolved_ahead", 0, NULL, false },
+	{ "lie_resolved_ahead", "the feed's resolvedTs runs ahead of what is durable", "feed.resolved_ahead,feed.flush_once", 0, NULL, false },
 	{ "lie_checkpoint_ahead", "the feed's checkpointTs runs ahead of a slow sink", "feed.sink_stuck,feed.checkpoint_ahead", 0, NULL, false },
 	{ "lie_replay_dropped", "the replay drops a transaction", "feed.sink_stuck,redo.txn_dropped:%u", 0, NULL, false },
 	{ "lie_chunk_missing", "the restore leaves a chunk out", "restore.chunk_missing:%u", 3, NULL, false },

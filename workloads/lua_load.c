@@ -473,7 +473,13 @@ static int make(lua_State *L)
 	}
 	l->load = made;
 	f = lua_newuserdata(L, sizeof(*f));
-	*f = (struct face){ { made ? load_model(made) : NULL, l->ledger_dir }, l };
+	*f = (struct face){ .audit = { .ledger_dir = l->ledger_dir }, .l = l };
+	if (made) {
+		f->audit.model = load_model(made);
+		f->audit.db = load_db(made);
+		f->audit.ledger_table = load_ledger_table(made);
+		f->audit.history = load_history_check(made);
+	}
 	luaL_getmetatable(L, AUDIT_METATABLE);
 	lua_setmetatable(L, -2);
 	return 1;

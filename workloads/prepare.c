@@ -317,6 +317,16 @@ int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void
 	return rc;
 }
 
+const char *load_db(const struct load *l)
+{
+	return l->db;
+}
+
+const char *load_ledger_table(const struct load *l)
+{
+	return l->o.ledger_rows ? LEDGER_TABLE : "";
+}
+
 const char *load_history_check(struct load *l)
 {
 	return l->script.check;

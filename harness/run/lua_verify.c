@@ -14,6 +14,7 @@
 #include "harness/run/lua_tools.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/verify/compare.h"
+#include "harness/verify/history.h"
 
 #define SQL_THREADS 4
 
@@ -178,7 +179,8 @@ static int prefix(lua_State *L, bool model)
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
-	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model };
+	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model,
+		.db = audit->db, .ledger_table = audit->ledger_table };
 	struct prefix_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
@@ -394,13 +396,48 @@ static int forensic(lua_State *L)
 	return 1;
 }
 
+/* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the load is written for */
+static int history(lua_State *L)
+{
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
+	struct runtime *r = runtime_of(L);
+	struct prefix_opts o = { .point = UINT64_MAX, .ledger_dir = audit->ledger_dir, .model = audit->model, .db = audit->db };
+	struct history_result res = { .verdict = VERDICT_UNKNOWN, .evidence = "the load notes no history: its transactions' order can't be judged" };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	int rc = 0;
+
+	runtime_fields(L, 3, "verify.history", (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "of");
+		if (!lua_isnil(L, -1))
+			of = lua_cluster_check(L, -1);
+		lua_getfield(L, 3, "point");
+		if (!lua_isnil(L, -1))
+			o.point = lua_tso_check(L, -1);
+		lua_pop(L, 2);
+	}
+	at_rest(L, c, "verify.history");
+	at_rest(L, of, "verify.history");
+	if (!runtime_plan(r, "history check: what the load's transactions read and wrote, and the lists of %s", c->name) && audit->history && audit->history[0]) {
+		o.cluster = (uint16_t)of->number;
+		o.tso_map = cluster_tso_map(of->c);
+		o.secondary = *cluster_endpoint(c->c);
+		rc = check_history(&o, audit->history, &res, &e);
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	json_decref(res.findings);
+	return 1;
+}
+
 static int ledger(lua_State *L) { return prefix(L, false); }
 static int model(lua_State *L) { return prefix(L, true); }
 
 int lua_verify_open(lua_State *L)
 {
 	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model },
-				     { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
+				     { "history", history }, { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
 
 	luaL_newmetatable(L, HELD);
 	lua_pop(L, 1);

@@ -89,6 +89,8 @@ void runtime_recovered(struct runtime *r, const char *what, int64_t at_ns); /* "
 struct run_audit {
 	const struct audit_model *model; /* NULL: none */
 	const char *ledger_dir;
+	const char *db, *ledger_table;   /* where its rows are; ledger_table "" when it writes none */
+	const char *history;             /* the check of histories that it is written for: "append", "bank"; "" none */
 };
 /* Reads optional fields of the table at index; an unknown field or a wrong type is a usage error of the script. */
 enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_WHOLE, FIELD_FLAG, FIELD_DURATION_MS, FIELD_ANY };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/verify/history.h"
 #include "harness/verify/prefix.h"
 
 #define OPEN_MS 30000
@@ -13,6 +14,7 @@
 struct server {
 	const struct prefix_opts *o;
 	struct sql *sql;
+	const char *db, *ledger_table; /* "" none */
 };
 
 static int number(const char *text, int64_t *out)
@@ -31,7 +33,7 @@ static int stream(struct server *s, struct sql_rows *rows, unsigned columns, str
 	int rc;
 
 	strbuf_addf(&text, "SELECT %s FROM ", select);
-	sql_add_name(&text, s->o->model->db);
+	sql_add_name(&text, s->db);
 	strbuf_addch(&text, '.');
 	sql_add_name(&text, table);
 	strbuf_addf(&text, " ORDER BY %s", order);
@@ -46,7 +48,7 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 {
 	struct server *s = arg;
 	struct sql_rows rows = { 0 };
-	int rc = stream(s, &rows, 2, e, "worker, seq", s->o->model->ledger_table, "worker, seq");
+	int rc = stream(s, &rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 
 	while (rc == 0) {
 		int64_t worker, seq;
@@ -57,7 +59,7 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 			break;
 		}
 		if (number(rows.cell[0], &worker) < 0 || number(rows.cell[1], &seq) < 0 || worker < 0 || worker > UINT32_MAX || seq < 0)
-			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", s->o->model->ledger_table);
+			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", s->ledger_table);
 		else
 			rc = fn(to, (uint32_t)worker, (uint64_t)seq);
 	}
@@ -80,7 +82,7 @@ static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err 
 	if (more <= 0)
 		return more;
 	if (number(p->rows.cell[0], &w) < 0 || number(p->rows.cell[1], &q) < 0 || w < 0 || w > UINT32_MAX || q < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", p->s->o->model->ledger_table);
+		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", p->s->ledger_table);
 	*worker = (uint32_t)w;
 	*seq = (uint64_t)q;
 	return 1;
@@ -91,11 +93,11 @@ static int stream_ledger(struct server *s, struct prefix *p, struct prefix_resul
 	struct presence at = { .s = s };
 	int rc;
 
-	if (!s->o->model->ledger_table[0]) {
+	if (!s->ledger_table[0]) {
 		prefix_no_evidence(r);
 		return 0;
 	}
-	rc = stream(s, &at.rows, 2, e, "worker, seq", s->o->model->ledger_table, "worker, seq");
+	rc = stream(s, &at.rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 	if (rc == 0)
 		rc = prefix_stream_ledger(p, s->o->ledger_dir, &(struct presence_cursor){ &at, next_presence }, s->o->lost_path, r, e);
 	sql_rows_release(&at.rows);
@@ -163,12 +165,14 @@ static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r
 	int rc = -1;
 
 	prefix_result_start(r);
-	if (!o->model) {
+	if (!o->model && (rows || !o->db)) {
 		prefix_worse(r, VERDICT_UNKNOWN);
 		snprintf(r->evidence, sizeof(r->evidence), "the load has no model: its rows can't be judged");
 		return 0;
 	}
-	if (o->model->ledger_table[0])
+	server.db = o->model ? o->model->db : o->db;
+	server.ledger_table = o->model ? o->model->ledger_table : o->ledger_table ? o->ledger_table : "";
+	if (server.ledger_table[0])
 		src.presence = server_presence;
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
@@ -194,4 +198,52 @@ int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct er
 int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
 {
 	return check(o, true, r, e);
+}
+
+/* ---- histories ---- */
+
+static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to, struct err *e)
+{
+	struct server *s = arg;
+	struct sql_rows rows = { 0 };
+	char name[64];
+	int rc;
+
+	snprintf(name, sizeof(name), "append%u", table);
+	rc = stream(s, &rows, 2, e, "id, list", name, "id");
+	while (rc == 0) {
+		int64_t id;
+		int more = sql_rows_next(&rows, e);
+
+		if (more <= 0) {
+			rc = more;
+			break;
+		}
+		if (number(rows.cell[0], &id) < 0 || !rows.cell[1])
+			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is not of the load's shape", name);
+		else
+			rc = fn(to, table, id, rows.cell[1], rows.len[1]);
+	}
+	sql_rows_release(&rows);
+	return rc;
+}
+
+int check_history(const struct prefix_opts *o, const char *kind, struct history_result *r, struct err *e)
+{
+	struct server server = { .o = o, .db = o->model ? o->model->db : o->db };
+	struct history_opts h = { .dir = o->ledger_dir, .kind = kind, .cluster = o->cluster, .arg = &server };
+	int rc = -1;
+
+	*r = (struct history_result){ .verdict = VERDICT_UNKNOWN };
+	if (find_limit(o, &h.limit, e) < 0)
+		return err_wrap(e, "history check");
+	if (!strcmp(kind, "append") && server.db) {
+		server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+		if (!server.sql)
+			return err_wrap(e, "history check");
+		h.lists = server_lists;
+	}
+	rc = history_check(&h, r, e);
+	sql_close(server.sql);
+	return rc;
 }

@@ -22,6 +22,7 @@ struct prefix_opts {
 	struct sql_endpoint secondary;
 	unsigned threads;
 	bool before_replay;             /* for the record only: how torn is it? Then `point` is 0 and nothing is a failure */
+	const char *db, *ledger_table;  /* where the load has no model: where its drtest_ledger is; NULL: none */
 	const char *lost_path;          /* the ledger check's list: a JSON line for each lost transaction; NULL: not wanted */
 	int64_t point_position_base;    /* positions at or below this are in the initial backup whatever the point says; 0: none */
 };
