@@ -236,6 +236,27 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	strbuf_addstr(out, "</details>");
 }
 
+/* What was looked at, over how much, and what it would have caught. */
+static void about(const struct model_check *c, struct strbuf *out)
+{
+	static const char *const units[] = { "rows", "tables", "transactions" };
+	const char *checked = json_string_value(json_object_get(c->about, "checked")), *catches = json_string_value(json_object_get(c->about, "catches"));
+
+	if (!checked || !catches)
+		return;
+	strbuf_addstr(out, "<details class=\"dim\"><summary>what was checked</summary><p>");
+	text_html(out, checked);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		json_t *n = json_object_get(c->about, units[i]);
+
+		if (json_is_number(n))
+			strbuf_addf(out, "; %.0f %s", json_number_value(n), units[i]);
+	}
+	strbuf_addstr(out, ".</p><p>It would have caught: ");
+	text_html(out, catches);
+	strbuf_addstr(out, ".</p></details>");
+}
+
 static void checks(const struct run_model *m, struct strbuf *out)
 {
 	static const enum outcome order[] = { OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_PASS };
@@ -265,6 +286,7 @@ static void checks(const struct run_model *m, struct strbuf *out)
 			text_html(out, c->name);
 			strbuf_addstr(out, "</b><br>");
 			text_html(out, c->evidence);
+			about(c, out);
 			findings(c, &page_left, out);
 			strbuf_addf(out, "</td><td class=\"num\">%s</td></tr>\n",
 				c->seconds >= 0 ? text_seconds(text, c->seconds) : "");

@@ -43,6 +43,8 @@ static json_t *checks(const struct run_model *m)
 				"verdict", outcome_name(c->verdict), "evidence", c->evidence, "seconds",
 				c->seconds < 0 ? json_null() : thousandths(c->seconds), "findings", c->findings);
 
+		if (c->about)
+			json_object_set(one, "about", c->about);
 		if (c->findings_left_out)
 			json_object_set_new(one, "findings_left_out", json_integer((json_int_t)c->findings_left_out));
 		json_array_append_new(out, one);

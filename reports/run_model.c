@@ -250,6 +250,8 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	c->evidence = text_of(ev, "evidence", MODEL_TEXT_MAX);
 	c->at = t;
 	c->seconds = number_of(ev, "seconds", -1);
+	if (json_is_object(json_object_get(ev, "about")))
+		c->about = finding_of(json_object_get(ev, "about"));
 	c->findings = json_array();
 	json_array_foreach(findings, i, f) {
 		if (json_array_size(c->findings) >= MODEL_FINDINGS_CHECK_MAX || m->findings_n >= MODEL_FINDINGS_MAX) {
@@ -640,6 +642,7 @@ void run_model_release(struct run_model *m)
 		free(m->checks[i].name);
 		free(m->checks[i].evidence);
 		json_decref(m->checks[i].findings);
+		json_decref(m->checks[i].about);
 	}
 	for (size_t i = 0; i < m->faults_n; i++) {
 		free(m->faults[i].kind);

@@ -34,6 +34,7 @@ struct model_check {
 	double at, seconds; /* seconds < 0: not told */
 	json_t *findings;   /* objects of at most 16 texts and numbers */
 	size_t findings_left_out;
+	json_t *about;      /* what was checked, over how much, what it would have caught: texts and numbers; NULL: not told */
 };
 
 struct model_fault {

@@ -312,7 +312,7 @@ static int make(lua_State *L)
 				"and RTO is known to the second");
 	}
 	f = lua_newuserdata(L, sizeof(*f));
-	*f = (struct face){ { NULL, NULL }, s };
+	*f = (struct face){ .audit = { 0 }, s };
 	luaL_getmetatable(L, AUDIT_METATABLE);
 	lua_setmetatable(L, -2);
 	return 1;

@@ -58,7 +58,26 @@ static int step_end(lua_State *L)
 	return 0;
 }
 
-/* check(name, verdict, evidence, findings or nil, seconds) */
+/* What was checked, over how much, what it would have caught: texts and numbers of the table at index, if there is one. */
+static void about(lua_State *L, int index, json_t *event)
+{
+	json_t *o;
+
+	if (!lua_istable(L, index))
+		return;
+	o = json_object();
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER)
+			json_object_set_new(o, lua_tostring(L, -2), json_integer((json_int_t)lua_tonumber(L, -1)));
+		else if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
+			json_object_set_new(o, lua_tostring(L, -2), json_string(lua_tostring(L, -1)));
+		lua_pop(L, 1);
+	}
+	json_object_set_new(event, "about", o);
+}
+
+/* check(name, verdict, evidence, findings or nil, seconds, about or nil) */
 static int check(lua_State *L)
 {
 	static const char *const words[] = { "pass", "unknown", "fail", NULL };
@@ -66,7 +85,7 @@ static int check(lua_State *L)
 	const char *name = luaL_checkstring(L, 1);
 	int verdict = luaL_checkoption(L, 2, NULL, words);
 	const char *evidence = luaL_optstring(L, 3, "");
-	json_t *findings;
+	json_t *findings, *event;
 
 	if (r->plan) {
 		runtime_plan(r, "check: %s", name);
@@ -79,8 +98,10 @@ static int check(lua_State *L)
 	if (verdict > (int)r->worst)
 		r->worst = (enum verdict)verdict;
 	findings = lua_isnoneornil(L, 4) ? json_array() : json_incref(lua_json_check(L, 4));
-	journal_event(r->journal, "check", json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", name, "verdict", words[verdict],
-		"evidence", evidence, "findings", findings, "seconds", luaL_optnumber(L, 5, 0)));
+	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", name, "verdict", words[verdict], "evidence", evidence, "findings",
+		findings, "seconds", luaL_optnumber(L, 5, 0));
+	about(L, 6, event);
+	journal_event(r->journal, "check", event);
 	if (verdict != VERDICT_PASS) {
 		char line[768];
 

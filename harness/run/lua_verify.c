@@ -14,6 +14,7 @@
 #include "harness/run/lua_tools.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/verify/compare.h"
+#include "harness/verify/evidence.h"
 #include "harness/verify/history.h"
 
 #define SQL_THREADS 4
@@ -49,9 +50,30 @@ static void push_result(lua_State *L, enum verdict v, const char *evidence, json
 	lua_setfield(L, -2, "seconds");
 }
 
-static void push_compare(lua_State *L, struct compare_result *c, int64_t start_ns, const struct err *e)
+/* Into the result on top: what was checked, over how much (< 0: not counted), what it would have caught. */
+static void set_about(lua_State *L, enum evidence_class class, double rows, double tables, double transactions)
+{
+	const struct { const char *name; double n; } numbers[] = { { "rows", rows }, { "tables", tables }, { "transactions", transactions } };
+
+	lua_newtable(L);
+	lua_pushstring(L, evidence_class_name(class));
+	lua_setfield(L, -2, "class");
+	lua_pushstring(L, evidence_checked(class));
+	lua_setfield(L, -2, "checked");
+	lua_pushstring(L, evidence_catches(class));
+	lua_setfield(L, -2, "catches");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i].n >= 0) {
+			lua_pushnumber(L, numbers[i].n);
+			lua_setfield(L, -2, numbers[i].name);
+		}
+	lua_setfield(L, -2, "about");
+}
+
+static void push_compare(lua_State *L, struct compare_result *c, enum evidence_class class, int64_t start_ns, const struct err *e)
 {
 	push_result(L, c->verdict, c->evidence, c->findings, start_ns, e);
+	set_about(L, class, (double)c->rows, (double)c->tables, -1);
 	lua_pushnumber(L, (lua_Number)c->rows);
 	lua_setfield(L, -2, "rows");
 	lua_pushnumber(L, (lua_Number)c->tables);
@@ -83,7 +105,7 @@ static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
 	lua_getfield(L, 2, "ts");
 	ts = lua_tso_check(L, -1);
 	if (runtime_plan(runtime_of(L), "drtest diff: %s at tidb_snapshot = BackupTS and %s at tidb_snapshot = its TSO after RESTORE", of->name, c->name)) {
-		push_compare(L, &res, start, NULL);
+		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
 		return 1;
 	}
 	restored = cluster_restored_ts(c->c);
@@ -93,7 +115,7 @@ static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
 		.a_snapshot = a, .b_snapshot = restored ? b : NULL, .threads = SQL_THREADS };
 
 	rc = runtime_tools(runtime_of(L))->compare ? tools_compare(runtime_of(L), &o, &res, &e) : compare_run(&o, &res, &e);
-	push_compare(L, &res, start, rc < 0 ? &e : NULL);
+	push_compare(L, &res, EVIDENCE_SUMS, start, rc < 0 ? &e : NULL);
 	return 1;
 }
 
@@ -116,7 +138,7 @@ static int sums(lua_State *L)
 	if (ground_can(runtime_ground(runtime_of(L)), CLUSTER_TIME_TRAVEL))
 		return at_snapshots(L, c, start);
 	if (runtime_plan(runtime_of(L), "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s", c->name, uri)) {
-		push_compare(L, &res, start, NULL);
+		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
 		return 1;
 	}
 	store = store_open(uri, NULL, &e);
@@ -124,7 +146,7 @@ static int sums(lua_State *L)
 		rc = compare_with_sums(cluster_endpoint(c->c), &s, SQL_THREADS, &res, &e);
 	store_free(store);
 	table_sums_release(&s);
-	push_compare(L, &res, start, rc < 0 ? &e : NULL);
+	push_compare(L, &res, EVIDENCE_SUMS, start, rc < 0 ? &e : NULL);
 	return 1;
 }
 
@@ -163,7 +185,7 @@ static int same(lua_State *L)
 			unlink(fix);
 		free(fix);
 	}
-	push_compare(L, &res, start, rc < 0 ? &e : NULL);
+	push_compare(L, &res, EVIDENCE_COMPARE, start, rc < 0 ? &e : NULL);
 	return 1;
 }
 
@@ -219,6 +241,7 @@ static int prefix(lua_State *L, bool model)
 		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, model ? EVIDENCE_MODEL : EVIDENCE_LEDGER, model ? (double)res.rows_checked : -1, -1, (double)(res.acked + res.failed + res.unknown));
 	const struct { const char *name; double value; } numbers[] = {
 		{ "acked", (double)res.acked }, { "failed", (double)res.failed }, { "unknown", (double)res.unknown }, { "recovered", (double)res.recovered },
 		{ "lost", (double)res.lost }, { "resurrected", (double)res.resurrected }, { "missing", (double)res.missing }, { "early", (double)res.early },
@@ -382,6 +405,7 @@ static int forensic(lua_State *L)
 		h->hold = NULL;
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, (double)res.lost_transactions);
 	const struct { const char *name; double value; } numbers[] = {
 		{ "rows", (double)res.rows }, { "tables", (double)res.tables }, { "rows_different", (double)res.rows_different },
 		{ "lost", (double)res.lost_transactions }, { "lost_rows", (double)res.lost_rows }, { "lost_acked", (double)res.lost_acked },
@@ -420,13 +444,15 @@ static int history(lua_State *L)
 	}
 	at_rest(L, c, "verify.history");
 	at_rest(L, of, "verify.history");
-	if (!runtime_plan(r, "history check: what the load's transactions read and wrote, and the lists of %s", c->name) && audit->history && audit->history[0]) {
+	if (!runtime_plan(r, "history check: what the load's transactions read and wrote, and the lists of %s", c->name) && audit->history &&
+	    audit->history[0]) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
 		o.secondary = *cluster_endpoint(c->c);
 		rc = check_history(&o, audit->history, &res, &e);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, EVIDENCE_HISTORY, -1, -1, (double)res.transactions);
 	json_decref(res.findings);
 	return 1;
 }

@@ -78,7 +78,7 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   if type(name) ~= "string" then steps.usage("t:check takes a name and a result") end
   if type(result) == "function" then result, evidence = result() end
   if type(result) == "table" and result.verdict then
-    steps.check(name, result.verdict, result.evidence, result.findings, result.seconds)
+    steps.check(name, result.verdict, result.evidence, result.findings, result.seconds, result.about)
   elseif type(result) == "boolean" then
     steps.check(name, result and "pass" or "fail", evidence and tostring(evidence) or "")
   else
