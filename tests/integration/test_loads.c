@@ -293,7 +293,8 @@ static void a_load_reads_what_is_there(void **state)
 {
 	static const char text[] =
 		"return { name = 'reader', statements = { all = { 'SELECT 7, -2.5, 1e3, \"a\\\\\"b\", NULL, CAST(REPEAT(\"x\", 70000) AS CHAR),"
-		" d FROM reader%d WHERE id <> ?', rows = true }, none = { 'SELECT 1 FROM reader%d WHERE id = ?', rows = true } },\n"
+		" d FROM reader%d WHERE id <> ?', rows = true }, none = { 'SELECT 1 FROM reader%d WHERE id = ?', rows = true },\n"
+		" echo = { 'SELECT ?, ?, ?, HEX(?) FROM reader%d LIMIT 1', rows = true } },\n"
 		" tables = { 'reader%d' }, prepare = function(con, _, t) con:query(('CREATE TABLE reader%d (id INT PRIMARY KEY, d DATE)'):format(t))\n"
 		"  con:query((\"INSERT INTO reader%d VALUES (1, '2024-02-29'), (2, NULL)\"):format(t)) end,\n"
 		" event = function(con) con:begin()\n"
@@ -302,6 +303,10 @@ static void a_load_reads_what_is_there(void **state)
 		"  assert(rows[1][5] == nil and #rows[1][6] == 70000 and rows[1][7] == '2024-02-29' and rows[2][7] == nil)\n"
 		"  n, rows = con:execute('none', 1, 99)\n"
 		"  assert(n == 0 and #rows == 0)\n"
+		"  local odd = \"it's \\\\ \\\"odd\\\" % ? ; -- \\n\\0x\"\n"
+		"  n, rows = con:execute('echo', 1, odd, '', -9007199254740991, odd)\n"
+		"  local hex = odd:gsub('.', function(c) return ('%02X'):format(c:byte()) end)\n"
+		"  assert(rows[1][1] == odd and rows[1][2] == '' and rows[1][3] == -9007199254740991 and rows[1][4] == hex, rows[1][1])\n"
 		"  con:commit() end }\n";
 	char path[128];
 	FILE *f;
