@@ -26,13 +26,6 @@ static const char help[] =
 	"  --json            prints result.json instead of the summary\n"
 	"Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the folder can't be read or written.\n";
 
-static bool colors(void)
-{
-	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && !strcmp(term, "dumb"));
-}
-
 static int print_json(const char *run, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -75,7 +68,7 @@ int cmd_report(int argc, char **argv)
 		struct err e = ERR_INIT;
 
 		if (report_make(argv[i], &e) < 0 || (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
-			(json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, colors(), &e)) < 0) {
+			(json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
 			int code = err_exit_code(&e);
 
 			fprintf(stderr, "drtest report: %s\n", e.text);

@@ -162,7 +162,7 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 		free(path);
 		strbuf_release(&text);
 	} else {
-		report_verdict(dir, stdout, isatty(1) && !getenv("NO_COLOR"), &e);
+		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}
 	if (past_add(o->out, dir, &h) < 0) /* an index of what is on disk: the verdict stands without it */
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);

@@ -1,6 +1,7 @@
 #include "reports/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -77,6 +78,13 @@ int report_prometheus(const char *run_dir, const char *path, struct err *e)
 const char *report_schema(void)
 {
 	return (const char *)embed_reports_result_schema_json;
+}
+
+bool report_colors(FILE *out)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(fileno(out)) && !(no && *no) && !(term && !strcmp(term, "dumb"));
 }
 
 static size_t columns_of(FILE *out)

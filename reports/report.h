@@ -18,6 +18,9 @@ int report_prometheus(const char *run_dir, const char *path, struct err *e);
 /* The JSON Schema of result.json. */
 const char *report_schema(void);
 
+/* Whether a terminal that wants colors is there: NO_COLOR (set and not empty) and TERM=dumb say no. */
+bool report_colors(FILE *out);
+
 /* Prints a run's summary from its journal: at most 24 lines for a run of six steps, each cut to the terminal's width, or to 160
  * columns where `out` is none. Control characters from the journal are shown, never sent. */
 int report_summary(const char *run_dir, FILE *out, bool color, struct err *e);
