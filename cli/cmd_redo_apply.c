@@ -29,7 +29,8 @@ static void progress_line(const struct shown *p, const struct replay_stats *st, 
 	if (st->phase == REPLAY_READING) {
 		share = st->bytes_total ? (double)st->bytes_stored / (double)st->bytes_total : 0;
 		strbuf_addf(out, "reading: %" PRIu64 " of %" PRIu64 " files, %" PRIu64 " rows of %" PRIu64 " transactions, %.0f MB, %.0f MB/s", st->files,
-		            st->files_total, st->rows, st->transactions, (double)st->bytes / 1e6, s > 0.1 ? (double)st->bytes / 1e6 / s : 0);
+		            st->files_total, st->rows, st->transactions, (double)st->bytes_stored / 1e6,
+		            s > 0.1 ? (double)st->bytes_stored / 1e6 / s : 0);
 	} else if (p->txn) {
 		share = st->transactions ? (double)(st->written_txns + st->already) / (double)st->transactions : 0;
 		strbuf_addf(out, "writing: %" PRIu64 " of %" PRIu64 " transactions, %.0f/s", st->written_txns + st->already, st->transactions,

@@ -322,6 +322,14 @@ static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 	return r->chain ? 0 : take_ddl(r, &ev->ddl);
 }
 
+static void bytes(void *arg, size_t n)
+{
+	struct reading *r = arg;
+
+	r->st->bytes_stored += n;
+	tell(r, false);
+}
+
 static void left_out(struct reading *r, const char *why)
 {
 	char *line = xstrfmt("left out: %s", why);
@@ -343,7 +351,6 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 		return 0;
 	r->st->files++;
 	r->st->bytes += f->res.bytes;
-	r->st->bytes_stored += f->file->size_bytes;
 	if (f->why) {
 		left_out(r, f->why->text);
 	} else if (!name->tmp && f->res.records && largest != name->max_commit_ts) {
@@ -421,7 +428,7 @@ out:
 int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e)
 {
 	struct reading r = { .c = c, .o = o, .st = st, .floors = floors };
-	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = take, .file_done = file_done, .arg = &r,
+	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = take, .file_done = file_done, .bytes = bytes, .arg = &r,
 		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
 	int rc = -1;
 

@@ -30,7 +30,7 @@ struct replay {
 	struct sql *control;
 	int64_t told_ns;
 	struct sink *sink;
-	uint64_t *count;
+	uint64_t *count, count_before;
 	struct txn *txn;
 };
 
@@ -126,14 +126,22 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 
 /* ---- merge ---- */
 
+static void written(void *arg, size_t done)
+{
+	struct replay *r = arg;
+
+	*r->count = r->count_before + done;
+	tell(r, false);
+}
+
 static int write_batch(void *arg, const struct merge_change *c, size_t n, struct err *e)
 {
 	struct replay *r = arg;
 
-	if (sink_write(r->sink, c, n, e) < 0)
+	r->count_before = *r->count;
+	if (sink_write(r->sink, c, n, written, r, e) < 0)
 		return -1;
-	*r->count += n;
-	tell(r, false);
+	*r->count = r->count_before + n;
 	return 0;
 }
 

@@ -39,6 +39,8 @@ static int pipe_bytes(void *arg, const void *data, size_t n, struct err *e)
 {
 	struct scan *s = arg;
 
+	if (s->how->bytes)
+		s->how->bytes(s->how->arg, n);
 	if (s->done.file->sidecar)
 		XXH3_64bits_update(s->sum, data, n);
 	return redo_parser_feed(s->parser, data, n, e);

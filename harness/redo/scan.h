@@ -17,6 +17,7 @@ struct redo_scan {
 	int (*ddls_done)(void *arg, struct err *e); /* all DDL files are read, rows follow; may be NULL */
 	redo_event_fn *event;
 	int (*file_done)(void *arg, const struct redo_scan_file *f, struct err *e); /* may be NULL */
+	void (*bytes)(void *arg, size_t n); /* as stored, as they come; may be NULL */
 	void *arg;
 	bool old_files;     /* also those whose name ts says that all of it is at or before checkpointTs */
 	bool no_meta;       /* a log without meta is read too: all of it, both ts 0 and the maximum */

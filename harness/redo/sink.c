@@ -13,6 +13,7 @@
 
 #define TRIES 30
 #define CONNECT_MS 10000
+#define TICK_NS 100000000
 
 struct sink {
 	struct sink_opts o;
@@ -20,7 +21,9 @@ struct sink {
 	/* the job at hand */
 	pthread_mutex_t lock;
 	const struct merge_change *c;
-	size_t n, next;
+	size_t n, next, done;
+	unsigned active; /* workers at it */
+	pthread_cond_t left;
 	bool failed;
 	struct err err;
 };
@@ -55,6 +58,7 @@ struct sink *sink_open(const struct sink_opts *o, struct err *e)
 	s->o = *o;
 	s->conn = xcalloc(o->workers, sizeof(*s->conn));
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->left, NULL);
 	for (unsigned i = 0; i < o->workers; i++) {
 		s->conn[i] = sink_session(o, e);
 		if (!s->conn[i]) {
@@ -72,6 +76,7 @@ void sink_close(struct sink *s)
 	for (unsigned i = 0; i < s->o.workers; i++)
 		sql_close(s->conn[i]);
 	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->left);
 	free(s->conn);
 	free(s);
 }
@@ -132,22 +137,52 @@ static void *work(void *arg)
 			if (run(s, w->conn, &q, c + k, took, &e) == 0)
 				e = (struct err)ERR_INIT; /* what a retry overcame */
 			k += took;
+			if (e.kind == ERR_NONE && clock_cancelled())
+				err_set(&e, ERR_CANCELLED, 0, "interrupted");
 		}
-		if (e.kind != ERR_NONE) {
-			pthread_mutex_lock(&s->lock);
-			if (!s->failed)
-				s->err = e;
-			s->failed = true;
-			pthread_mutex_unlock(&s->lock);
+		pthread_mutex_lock(&s->lock);
+		if (e.kind == ERR_NONE)
+			s->done += n;
+		else if (!s->failed)
+			s->err = e;
+		s->failed = s->failed || e.kind != ERR_NONE;
+		pthread_mutex_unlock(&s->lock);
+		if (e.kind != ERR_NONE)
 			break;
-		}
 	}
 	strbuf_release(&q);
+	pthread_mutex_lock(&s->lock);
+	s->active--;
+	pthread_cond_signal(&s->left);
+	pthread_mutex_unlock(&s->lock);
 	mysql_thread_end();
 	return NULL;
 }
 
-int sink_write(struct sink *s, const struct merge_change *c, size_t n, struct err *e)
+/* Until all workers have left, with a tick now and then. */
+static void watch(struct sink *s, void (*tick)(void *arg, size_t done), void *arg)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->active) {
+		struct timespec until;
+		size_t done = s->done;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += TICK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_mutex_unlock(&s->lock);
+		tick(arg, done);
+		pthread_mutex_lock(&s->lock);
+		if (s->active)
+			pthread_cond_timedwait(&s->left, &s->lock, &until);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e)
 {
 	struct worker *w = xcalloc(s->o.workers, sizeof(*w));
 	sigset_t all, before;
@@ -155,7 +190,8 @@ int sink_write(struct sink *s, const struct merge_change *c, size_t n, struct er
 
 	s->c = c;
 	s->n = n;
-	s->next = 0;
+	s->next = s->done = 0;
+	s->active = s->o.workers;
 	s->failed = false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
@@ -166,6 +202,10 @@ int sink_write(struct sink *s, const struct merge_change *c, size_t n, struct er
 			break;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_lock(&s->lock);
+	s->active -= s->o.workers - started; /* those that could not be started */
+	pthread_mutex_unlock(&s->lock);
+	watch(s, tick, arg);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(w[i].thread, NULL);
 	free(w);

@@ -15,8 +15,8 @@ struct sink_opts {
 struct sink;
 struct sink *sink_open(const struct sink_opts *o, struct err *e);
 void sink_close(struct sink *s); /* NULL is fine */
-/* Writes n changes, all puts or all deletes, and returns when they are committed. */
-int sink_write(struct sink *s, const struct merge_change *c, size_t n, struct err *e);
+/* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called every 100 ms with how many are. */
+int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e);
 /* A session set up as the workers' are: for DDLs. */
 struct sql *sink_session(const struct sink_opts *o, struct err *e);
 
