@@ -405,7 +405,7 @@ static int forensic(lua_State *L)
 		h->hold = NULL;
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, (double)res.lost_transactions);
+	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);
 	const struct { const char *name; double value; } numbers[] = {
 		{ "rows", (double)res.rows }, { "tables", (double)res.tables }, { "rows_different", (double)res.rows_different },
 		{ "lost", (double)res.lost_transactions }, { "lost_rows", (double)res.lost_rows }, { "lost_acked", (double)res.lost_acked },
