@@ -1,9 +1,14 @@
 /* Faults of processes: signals to whole groups in one instant, and a limit of memory. */
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "chaos/fault.h"
 
@@ -67,6 +72,54 @@ static int64_t mapped_bytes(pid_t pid)
 	return pages < 0 ? -1 : (int64_t)pages * 4096;
 }
 
+struct limited {
+	int why; /* errno; 0: done */
+	struct rlimit before;
+};
+
+/* In a child that has become the process's user: root without CAP_SYS_RESOURCE (most containers) may not do it itself. Nothing is called
+ * there that a fork of a process with threads forbids. */
+static int limit_as_its_user(pid_t pid, const struct rlimit *now, struct rlimit *before)
+{
+	struct limited answer = { .why = EIO };
+	char path[64];
+	struct stat st;
+	int fds[2];
+	pid_t child;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(path, &st) < 0 || pipe2(fds, O_CLOEXEC) < 0)
+		return -1;
+	child = fork();
+	if (child == 0) {
+		answer.why = 0;
+		if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 || setresuid(st.st_uid, st.st_uid, st.st_uid) < 0 ||
+		    prlimit(pid, RLIMIT_AS, now, &answer.before) < 0)
+			answer.why = errno;
+		(void)!write(fds[1], &answer, sizeof(answer));
+		_exit(0);
+	}
+	close(fds[1]);
+	if (child > 0 && read(fds[0], &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
+		answer.why = EIO;
+	close(fds[0]);
+	if (child > 0)
+		waitpid(child, NULL, 0); /* somebody else may have reaped it: its answer is what counts */
+	errno = answer.why;
+	if (answer.why)
+		return -1;
+	*before = answer.before;
+	return 0;
+}
+
+/* now NULL: only asks. */
+static int limit(pid_t pid, const struct rlimit *now, struct rlimit *before)
+{
+	if (prlimit(pid, RLIMIT_AS, now, before) == 0)
+		return 0;
+	return errno == EPERM && geteuid() == 0 ? limit_as_its_user(pid, now, before) : -1;
+}
+
 static int memory_inject(struct fault *f, struct err *e)
 {
 	for (size_t i = 0; i < f->target.n_procs; i++) {
@@ -76,14 +129,14 @@ static int memory_inject(struct fault *f, struct err *e)
 
 		if (has < 0)
 			return err_set(e, ERR_GONE, ESRCH, "%s has ended", f->target.procs[i].name);
-		if (prlimit(pid, RLIMIT_AS, NULL, &before) < 0)
+		if (limit(pid, NULL, &before) < 0)
 			return err_sys(e, "read the memory limit of %s", f->target.procs[i].name);
 		now = before;
 		now.rlim_cur = (rlim_t)has + f->args.memory_bytes;
 		if (before.rlim_max != RLIM_INFINITY && now.rlim_cur > before.rlim_max)
 			now.rlim_cur = before.rlim_max;
 		f->saved[i] = before.rlim_cur;
-		if (prlimit(pid, RLIMIT_AS, &now, NULL) < 0)
+		if (limit(pid, &now, &before) < 0)
 			return err_sys(e, "limit the memory of %s", f->target.procs[i].name);
 	}
 	return 0;
@@ -93,15 +146,15 @@ static int memory_heal(struct fault *f, struct err *e)
 {
 	for (size_t i = 0; i < f->target.n_procs; i++) {
 		pid_t pid = f->target.procs[i].pid;
-		struct rlimit l;
+		struct rlimit l, was;
 
-		if (prlimit(pid, RLIMIT_AS, NULL, &l) < 0) {
-			if (errno == ESRCH)
+		if (limit(pid, NULL, &l) < 0) {
+			if (errno == ESRCH || errno == ENOENT)
 				continue;
 			return err_sys(e, "read the memory limit of %s", f->target.procs[i].name);
 		}
 		l.rlim_cur = (rlim_t)f->saved[i];
-		if (prlimit(pid, RLIMIT_AS, &l, NULL) < 0 && errno != ESRCH)
+		if (limit(pid, &l, &was) < 0 && errno != ESRCH)
 			return err_sys(e, "lift the memory limit of %s", f->target.procs[i].name);
 	}
 	return 0;
