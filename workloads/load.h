@@ -77,6 +77,8 @@ struct load_stats {
 	int64_t first_ack_us;      /* journal clock: first acknowledgement since load_start(); 0 none */
 	int64_t last_ack_us;
 };
+/* How far prepare is, from any thread: false when it does not run. */
+bool load_preparing(const struct load *l, unsigned *done, unsigned *total);
 void load_get_stats(struct load *l, struct load_stats *st); /* totals over all starts, except first_ack_us */
 const struct audit_model *load_model(struct load *l); /* NULL when the load has none; lives as long as l */
 

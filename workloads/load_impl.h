@@ -79,6 +79,7 @@ struct load {
 	struct con_face model_con;
 	int model_con_ref, model_draw_ref;
 	bool has_model;
+	_Atomic unsigned prepared, prepare_units; /* tables (or warehouses) that prepare has made, and is to make */
 	struct worker *worker;
 	struct engine_thread thread[LOAD_THREADS_MAX];
 	unsigned n_threads;

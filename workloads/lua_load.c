@@ -68,9 +68,12 @@ static void load_sample(void *object, json_t *sample)
 	struct hist interval;
 	int64_t now = clock_mono_ns();
 	double seconds = (double)(now - l->before_ns) / 1e9;
+	unsigned done, total;
 
 	if (!l->load)
 		return;
+	if (load_preparing(l->load, &done, &total))
+		json_object_set_new(sample, "prepare", json_pack("{s:i,s:i}", "done", (int)done, "total", (int)total));
 	load_get_stats(l->load, &st);
 	interval = l->now;
 	hist_subtract(&interval, &l->before);

@@ -115,9 +115,11 @@ static void *prepare_main(void *arg)
 	c.sql = open_in_db(l, p->ep, p->deadline, &p->error);
 	if (!c.sql)
 		goto out;
-	for (uint32_t table; !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= p->units;)
+	for (uint32_t table; !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= p->units;) {
 		if (prepare_table(p, &s, &c, &d, table) < 0)
 			break;
+		atomic_fetch_add(&l->prepared, 1);
+	}
 out:
 	if (p->error.kind != ERR_NONE)
 		atomic_store(p->stop, true);
@@ -173,6 +175,8 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 	threads = threads < 1 ? 1 : threads > PREPARE_THREADS_MAX ? PREPARE_THREADS_MAX : threads;
 	if (threads > n_units)
 		threads = n_units;
+	atomic_store(&l->prepared, 0);
+	atomic_store(&l->prepare_units, n_units);
 	p = xcalloc(threads, sizeof(*p));
 	for (unsigned i = 0; i < threads; i++) {
 		p[i] = (struct preparer){ .load = l, .ep = ep, .deadline = d, .next = &next, .stop = &stop, .units = n_units };
@@ -188,8 +192,16 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 			rc = err_wrap(e, "prepare load %s", l->name);
 		}
 	}
+	atomic_store(&l->prepare_units, 0);
 	free(p);
 	return rc;
+}
+
+bool load_preparing(const struct load *l, unsigned *done, unsigned *total)
+{
+	*total = atomic_load(&l->prepare_units);
+	*done = atomic_load(&l->prepared);
+	return *total > 0;
 }
 
 static int drop(struct load *l, struct sql *s, const char *pattern, struct err *e)

@@ -100,6 +100,8 @@ static void live_line(struct runtime *r, json_t *s)
 	int64_t now = clock_mono_ns();
 	struct line l = { .n = 0 };
 
+	if (json_object_get(s, "prepare"))
+		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"), number(json_object_get(s, "prepare"), "total"));
 	if (load && number(load, "started") > 0) /* else it is being prepared */
 		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
 	if (load && number(load, "failed") + number(load, "unknown") > 0)
