@@ -90,7 +90,7 @@ return scenario {
       -- a new primary is filled from the secondary, which goes on serving
       new_primary = t:cluster { name = "new-primary" }
       secondary:set_gc(false)
-      local again = secondary:backup(store:url "backup/back")
+      local again = secondary:backup(store:url "backup/back", { br = t.by_the_guide() })
       new_primary:restore(again)
       t:check("the new primary equals the secondary at BackupTS", t.verify.sums(new_primary, again))
       local back = secondary:changefeed { id = "secondary-to-new-primary", sink = new_primary, start_ts = again.ts, redo = store:url "redo/back" }

@@ -257,7 +257,7 @@ static void backup_progress(void *arg, double share, uint64_t raw_bytes)
 	runtime_progress(c->r, c->what, share, 0);
 }
 
-/* cluster:backup(uri, { threads, rate_mb }): what BACKUP returns */
+/* cluster:backup(uri, { threads, rate_mb, snapshot, br }): what BACKUP returns */
 static int backup(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -269,9 +269,11 @@ static int backup(lua_State *L)
 	struct copying watch = { r, "backup" };
 	double rate = 120; /* the guide's RATE_LIMIT, MB per second */
 	char at[24] = "";
+	bool br = runtime_tools(r)->br; /* not drtest's own, nor SQL */
 
 	runtime_fields(L, 3, "backup", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "rate_mb", FIELD_NUMBER, &rate },
-		{ "within", FIELD_DURATION_MS, &ms }, { "snapshot", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+		{ "within", FIELD_DURATION_MS, &ms }, { "snapshot", FIELD_ANY, NULL },
+		{ "br", FIELD_FLAG, &br }, { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, CLUSTER_BACKUP);
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "snapshot");
@@ -282,7 +284,7 @@ static int backup(lua_State *L)
 		}
 		lua_pop(L, 1);
 	}
-	if (runtime_tools(r)->br) {
+	if (br) {
 		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g", c->name, uri, rate) &&
 		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
 			return runtime_raise(L, &e);
@@ -305,6 +307,8 @@ static int backup(lua_State *L)
 	push_backup(L, &b, uri);
 	lua_pushvalue(L, 1);
 	lua_setfield(L, -2, "of");
+	lua_pushboolean(L, br);
+	lua_setfield(L, -2, "br");
 	return 1;
 }
 
@@ -317,14 +321,19 @@ static int restore(lua_State *L)
 	int64_t threads = 0, ms = 3600000;
 	const char *uri;
 
-	if (lua_istable(L, 2)) {
+	bool br = runtime_tools(runtime_of(L))->br;
+
+	if (lua_istable(L, 2)) { /* whoever wrote a backup reads it */
+		lua_getfield(L, 2, "br");
+		br = lua_toboolean(L, -1);
+		lua_pop(L, 1);
 		lua_getfield(L, 2, "uri");
 		lua_replace(L, 2);
 	}
 	uri = luaL_checkstring(L, 2);
 	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
-	if (runtime_tools(runtime_of(L))->br) {
+	if (br) {
 		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name, uri) && tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
 			return runtime_raise(L, &e);
 	} else if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
@@ -745,6 +754,13 @@ static int replay_both(lua_State *L)
 	return 1;
 }
 
+/* The ground that follows the guide: a primary is rebuilt by br there. */
+static int by_the_guide(lua_State *L)
+{
+	lua_pushboolean(L, !strcmp(runtime_ground(runtime_of(L)), "playground"));
+	return 1;
+}
+
 static int on_tidb(lua_State *L)
 {
 	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
@@ -759,7 +775,7 @@ int lua_cluster_open(lua_State *L)
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part },
-		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { NULL, NULL } };
+		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, cluster_text);

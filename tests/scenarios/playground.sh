@@ -107,6 +107,7 @@ nothing_left "an interrupt"
 # ---- the plan names the guide's commands, and does nothing
 expect "the plan" 0 'tiup --tag drtest-<run>-primary playground v8.5.7 --host 127.0.0.1 --db 1' "${run[@]}" --plan
 grep -q 'BACKUP DATABASE \* TO' "$scratch/out" && grep -q 'RESTORE DATABASE \* FROM' "$scratch/out" && ok || bad "the plan lacks BACKUP and RESTORE"
+grep -q 'br backup full --pd <secondary>' "$scratch/out" && grep -q 'br restore full --pd <new-primary>' "$scratch/out" && ok || bad "the plan lacks br"
 
 # ---- where tiup is, playground is the default; doctor tells what would be downloaded
 expect "the default" 0 'plan of failover on playground' "$DRTEST" run scenarios/failover.lua --plan
