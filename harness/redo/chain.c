@@ -131,41 +131,74 @@ static const char *state(uint64_t hash)
 	return hash ? "there" : "absent";
 }
 
-static void tell(const struct chain *c, const struct merge_link *a, const struct merge_link *b, void (*fn)(void *arg, const char *text), void *arg)
+/* What one transaction did to a key. TiCDC may log an update once as one record and, after a restart, again as a delete and an insert:
+ * all of its records are one step, if they agree. */
+struct step {
+	const struct merge_link *first;
+	uint64_t was, became;
+	bool agree;
+};
+
+static size_t take_step(const struct chain *c, size_t from, struct step *s)
 {
-	struct suspect key = { .hash = b->key_hash };
+	const struct merge_link *by_rank[3] = { NULL, NULL, NULL }, *l = &c->links[from];
+	size_t i = from;
+
+	*s = (struct step){ .first = l, .agree = true };
+	for (; i < c->n_links && c->links[i].key_hash == l->key_hash && c->links[i].commit_ts == l->commit_ts && c->links[i].start_ts == l->start_ts; i++) {
+		const struct merge_link *have = by_rank[c->links[i].rank];
+
+		s->agree = s->agree && (!have || by_key_and_time(have, &c->links[i]) == 0); /* once more the same is fine */
+		by_rank[c->links[i].rank] = &c->links[i];
+	}
+	s->was = by_rank[0] ? by_rank[0]->was : by_rank[1] ? by_rank[1]->was : 0;
+	s->became = by_rank[2] ? by_rank[2]->became : by_rank[1] ? by_rank[1]->became : 0;
+	if (by_rank[1])
+		s->agree = s->agree && by_rank[1]->was == s->was && by_rank[1]->became == s->became;
+	return i;
+}
+
+static void tell(const struct chain *c, const struct step *a, const struct step *b, void (*fn)(void *arg, const char *text), void *arg)
+{
+	struct suspect key = { .hash = b->first->key_hash };
 	const struct suspect *s = bsearch(&key, c->s + c->from, c->upto - c->from, sizeof(*c->s), by_hash);
 	const char *name = s && s->name ? s->name : "(key not named: too many)";
 	char *text;
 
-	if (!!a->became != !!b->was)
+	if (!b->agree)
+		text = xstrfmt("table %s: the log holds two different records of its change at commitTs %" PRIu64, name, b->first->commit_ts);
+	else if (!!a->became != !!b->was)
 		text = xstrfmt("table %s: the change at commitTs %" PRIu64 " left the row %s, the next one at %" PRIu64
-		               " found it %s: a record between them is missing", name, a->commit_ts, state(a->became), b->commit_ts, state(b->was));
+		               " found it %s: a record between them is missing", name, a->first->commit_ts, state(a->became), b->first->commit_ts,
+		               state(b->was));
 	else
 		text = xstrfmt("table %s: the old values of the change at commitTs %" PRIu64 " are not those that the change at %" PRIu64
-		               " left: a record between them is missing, or one of both was altered", name, b->commit_ts, a->commit_ts);
+		               " left: a record between them is missing, or one of both was altered", name, b->first->commit_ts, a->first->commit_ts);
 	fn(arg, text);
 	free(text);
 }
 
 size_t chain_judge(struct chain *c, void (*fn)(void *arg, const char *text), void *arg)
 {
-	size_t broken = 0, last = 0;
-	uint64_t told = 0;
+	size_t broken = 0, i = 0;
+	struct step last = { NULL, 0, 0, true };
+	bool told = false; /* this key is broken already */
 
 	if (c->n_links)
 		qsort(c->links, c->n_links, sizeof(*c->links), by_key_and_time);
-	for (size_t i = 1; i < c->n_links; i++) {
-		const struct merge_link *a = &c->links[last], *b = &c->links[i];
+	while (i < c->n_links) {
+		struct step now;
+		bool same_key;
 
-		if (by_key_and_time(a, b) == 0)
-			continue; /* once more the same */
-		last = i;
-		if (a->key_hash != b->key_hash || a->became == b->was || (broken && told == b->key_hash))
-			continue;
-		tell(c, a, b, fn, arg);
-		told = b->key_hash;
-		broken++;
+		i = take_step(c, i, &now);
+		same_key = last.first && last.first->key_hash == now.first->key_hash;
+		told = told && same_key;
+		if (!told && (!now.agree || (same_key && last.became != now.was))) {
+			tell(c, &last, &now, fn, arg);
+			told = true;
+			broken++;
+		}
+		last = now;
 	}
 	return broken;
 }

@@ -1,6 +1,7 @@
 /* Tells a broken chain from a repeated record. Merge's sums name suspects at no cost; here, for the suspects only, the log is read
- * again, their steps are put in order, equal ones are taken once (TiCDC logs a change again after a restart), and each must begin
- * where the one before it ended. Bounded: as many suspects a round as fit; a caller reads the log once a round. */
+ * again, their steps are put in order, records of one change are taken once (TiCDC logs changes again after a restart, an update then
+ * perhaps as a delete and an insert), and each must begin where the one before it ended. Bounded: as many suspects a round as fit; a
+ * caller reads the log once a round. */
 #ifndef HARNESS_REDO_CHAIN_H
 #define HARNESS_REDO_CHAIN_H
 
