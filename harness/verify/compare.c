@@ -223,6 +223,32 @@ static void one_side_only(struct plan *p, const struct table_name *t, bool a, co
 	compare_finding(&p->c, json_pack("{s:s,s:s,s:s,s:s}", "kind", "table", "table", name, "only_on", has, "not_on", lacks));
 }
 
+/* A table that is not listed may be one that this user must not see: then nothing can be told of it. */
+static int surely_absent(struct sql *s, const struct table_name *t, const char *side, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows rows = { 0 };
+	struct err why = ERR_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "SELECT 1 FROM ");
+	sql_add_name(&q, t->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, t->table);
+	strbuf_addstr(&q, " LIMIT 0");
+	rc = sql_query_stream(s, &rows, &why, q.buf, q.len);
+	sql_rows_release(&rows);
+	strbuf_release(&q);
+	if (rc == 0 || (why.kind == ERR_SQL && (why.code == 1146 || why.code == 1049)))
+		return 0; /* there is none, or a view has its name */
+	if (why.kind == ERR_SQL)
+		return err_set(e, ERR_ENV, why.code, "%s does not let us see %s.%s, so whether it is there can't be told: GRANT SELECT, or leave it out", side,
+			       t->db, t->table);
+	if (e)
+		*e = why;
+	return err_wrap(e, "%s", side);
+}
+
 static void room_for_pairs(struct plan *p, size_t n)
 {
 	p->alloc_pairs = n;
@@ -271,6 +297,8 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 			continue;
 		++*tables;
 		if (order) {
+			if (surely_absent(order < 0 ? sb : sa, t, order < 0 ? bn : an, e) < 0)
+				goto out;
 			one_side_only(p, t, order < 0, order < 0 ? an : bn, order < 0 ? bn : an);
 			continue;
 		}

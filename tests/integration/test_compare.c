@@ -495,11 +495,33 @@ static void a_table_that_is_written_to_is_never_called_equal(void **unused)
 	assert_true(changing > 0);
 }
 
+static void a_table_that_may_not_be_read_is_an_error_and_no_difference(void **unused)
+{
+	struct compare_opts o = options();
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	run(1, "CREATE OR REPLACE USER reader@'%' IDENTIFIED BY 'r'");
+	run(1, "GRANT SELECT ON d.big TO reader@'%'");
+	snprintf(o.b.user, sizeof(o.b.user), "reader");
+	snprintf(o.b.password, sizeof(o.b.password), "r");
+	assert_int_equal(compare_run(&o, &r, &e), -1);
+	if (!strstr(e.text, "b does not let us see d.bag") || e.kind != ERR_ENV)
+		fail_msg("%s", e.text);
+	o.tables = "d.big";
+	r = compare_as(&o);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	compare_result_release(&r);
+	run(1, "DROP USER reader@'%'");
+}
+
 int main(void)
 {
 	char tmp[2][64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(equal_clusters_pass, setup),
+		cmocka_unit_test(a_table_that_may_not_be_read_is_an_error_and_no_difference),
 		cmocka_unit_test(a_lost_connection_is_made_again),
 		cmocka_unit_test(an_interrupted_compare_goes_on_and_misses_nothing),
 		cmocka_unit_test(structure_alone_reads_no_row),
