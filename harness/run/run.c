@@ -359,7 +359,7 @@ static void look_for_the_cause(struct run *r, struct err *e)
 
 	if (e->kind != ERR_GONE)
 		return;
-	while (runtime_health(&r->rt, &why) == 0)
+	while (runtime_health(&r->rt, &why) == 0 || why.kind == ERR_GONE) /* somebody else's lost connection is no cause either */
 		if (pause_ms(50, d) < 0)
 			return;
 	*e = why;

@@ -82,6 +82,13 @@ bad_file "an unset variable" 'return { primary = { sql = { host = "h", password 
 bad_file "a loop" 'while true do end' 'the file computes too long'
 bad_file "kill by allow" 'return { primary = { sql = { host = "h" }, allow = { "kill" } } }' 'what may be killed is marked expendable = true'
 
+# ---- the examples are whole
+for f in examples/tiup-cluster.lua:rehearse examples/tidb-operator/clusters.lua:failover; do
+	AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=topsecret MYSQL_PWD=topsecret STORE_KEY=a STORE_SECRET=topsecret expect "${f%:*}" 0 'nothing is done' \
+		"$DRTEST" run "scenarios/${f#*:}.lua" --on attach --clusters "${f%:*}" --plan
+	grep -q topsecret "$scratch/out" && bad "a secret is in the plan of ${f%:*}" || ok
+done
+
 # ---- what is not allowed is refused before anything is touched
 clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
 expect "a primary that is not expendable" 2 'primary is not marked expendable = true in the clusters file: it is not killed' "${run[@]}"
@@ -141,6 +148,10 @@ grep -q '^PASS 4 checks' "$scratch/out" && ok || bad "the rehearsal has not made
 state=$(curl -sf --noproxy '*' "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/status")
 grep -q '"normal"' <<<"$state" && ok || bad "the rehearsal touched the changefeed: $state"
 pgrep -f "$TIUP_HOME/data/scratch/" >/dev/null && bad "the scratch cluster was not destroyed" || ok
+
+# ---- the same rehearsal where nothing runs yet: it makes its own pair, and knows every transaction
+LIMIT=90 expect "a rehearsal on the local ground" 0 'PASS 7 checks' "$DRTEST" run scenarios/rehearse.lua --on local --store file --out "$out" \
+	--set soak=2s --set tables=2 --set table_size=200
 
 # ---- MariaDB as the secondary: drtest's own backup at one TSO, TiCDC into it
 mkdir -p "$scratch/mariadb"
