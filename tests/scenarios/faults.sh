@@ -94,8 +94,31 @@ script k 't:note("up " .. tostring(c)); t:sleep "60s"'
 		sleep 0.1
 	done
 ) &
-expect "a server that somebody else killed" 4 'died on its own: SIGKILL \(not ours' "${run[@]}" "$scratch/k.lua" --store file --seed 4242
+expect "a server that somebody else killed" 4 'SIGKILL \(not ours' "${run[@]}" "$scratch/k.lua" --store file --seed 4242
 wait
+
+# and the kernel itself
+group=/sys/fs/cgroup/memory/drtest-test-$$
+if [ -e /sys/fs/cgroup/memory/memory.oom_control ] && mkdir "$group" 2>/dev/null; then
+	script m 'c:sql "CREATE DATABASE x"; c:sql "CREATE TABLE x.t (v LONGTEXT)"
+    for i = 1, 200 do
+      t:sleep "200ms"
+      c:sql "INSERT INTO x.t WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM s WHERE i < 100) SELECT REPEAT(1, 60000) FROM s"
+    end'
+	(
+		for _ in $(seq 300); do
+			pid=$(pgrep -f "mariadbd --defaults-file=/var/tmp/drtest-.*-m-4243/c/my.cnf")
+			[ -n "$pid" ] && sleep 1 && echo "$pid" >"$group/cgroup.procs" && echo 40M >"$group/memory.limit_in_bytes" && break
+			sleep 0.1
+		done
+	) &
+	expect "a server that the kernel killed for memory" 4 'SIGKILL \(not ours; the kernel ran out of memory meanwhile\)' \
+		"${run[@]}" "$scratch/m.lua" --store file --seed 4243
+	wait
+	rmdir "$group"
+else
+	skip "a server that the kernel killed for memory: this machine has no cgroup v1 memory controller that we may use"
+fi
 
 # disks
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
