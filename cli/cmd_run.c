@@ -8,6 +8,7 @@
 
 #include "chaos/lua_fault.h"
 #include "cli/scenario_find.h"
+#include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
@@ -65,6 +66,16 @@ static int take_version(struct run_opts *o, const char *text)
 	snprintf(version, sizeof(version), "%s%s", *text >= '0' && *text <= '9' ? "v" : "", text);
 	o->tidb_version = version;
 	return 0;
+}
+
+static bool is_suite(const char *file)
+{
+	struct err e = ERR_INIT;
+	struct suite s;
+	bool is = suite_read(&s, file, &e) == 0;
+
+	suite_release(&s);
+	return is;
 }
 
 /* 1: go on; else the exit code, -1 - code. */
@@ -137,6 +148,10 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		return -1 - EXIT_USAGE;
 	}
 	o->file = scenario_find(argv[optind]);
+	if (is_suite(o->file)) {
+		fprintf(stderr, "drtest run: %s is a suite: drtest suite %s\n", o->file, o->file);
+		return -1 - EXIT_USAGE;
+	}
 	return 1;
 }
 
