@@ -16,6 +16,7 @@
 #include "harness/run/data_dir.h"
 
 #define SEEDS_MAX 1000u
+#define LOST_BYTES_MAX ((size_t)256 << 20)
 
 static const char help[] =
 	"usage: drtest selftest [--seeds N] [--seed N] [--recordings N] [--drills N] [--faults N] [--out FILE] [--json]\n"
@@ -108,15 +109,53 @@ static bool is_good(const struct score *s)
 	return s->planted > 0 && s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
 }
 
+static int run_lines(struct sql *s, char *text, struct err *e)
+{
+	int rc = 0;
+
+	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "--", 2))
+			rc = sql_exec_text(s, e, line, strlen(line)) < 0 ? -1 : 0;
+	return rc;
+}
+
 static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from, const struct planted_state *to, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc = 0;
 
 	planted_sql(run, from, to, &text);
-	for (char *save = NULL, *line = strtok_r(text.buf, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
-		rc = sql_exec_text(s, e, line, strlen(line)) < 0 ? -1 : 0;
+	rc = run_lines(s, text.buf, e);
 	strbuf_release(&text);
+	return rc;
+}
+
+/* lost.sql is what the dead primary's disk holds beyond the replay point: run on the secondary, it makes both equal. */
+static int bring_in_lost(const struct recording *r, const char *lost_sql, struct scores *t, struct err *e)
+{
+	struct compare_opts o = { .b = *cluster_endpoint(r->secondary), .a_name = "the dead primary's disk", .b_name = "secondary", .threads = 2 };
+	struct score *score;
+	struct compare_result res = { 0 };
+	struct strbuf text = STRBUF_INIT;
+	struct sql *s = NULL;
+	int rc = -1;
+
+	if (!fs_exists(lost_sql))
+		return 0; /* the kill lost nothing */
+	score = score_add(t, "lost_sql", "harmless: lost.sql brought in, nothing is lost", true);
+	if (fs_read_file(lost_sql, LOST_BYTES_MAX, &text, e) == 0 && cluster_examine(r->primary, deadline_in_ms(60000), &o.a, e) == 0 &&
+	    (s = sql_open(&o.b, deadline_in_ms(10000), e)) && run_lines(s, text.buf, e) == 0 && compare_run(&o, &res, e) == 0) {
+		score->planted++;
+		score->judged[BY_COMPARE]++;
+		score->by[BY_COMPARE] += res.verdict != VERDICT_PASS;
+		score->caught += res.verdict != VERDICT_PASS;
+		snprintf(score->missed, sizeof(score->missed), "%.290s", res.verdict != VERDICT_PASS ? res.evidence : "");
+		rc = 0;
+	}
+	compare_result_release(&res);
+	sql_close(s);
+	strbuf_release(&text);
+	cluster_examine_end(r->primary);
 	return rc;
 }
 
@@ -169,8 +208,10 @@ static int plant_on_servers(const struct recording *r, struct forensic *f, const
 /* On the recording's servers: the dead primary's disk, then two servers that only differ in what is planted. */
 static int with_servers(const struct recording *r, const struct options *o, uint64_t round, struct scores *t, struct err *e)
 {
+	char *lost_jsonl = xstrfmt("%s/lost.jsonl", r->dir), *lost_sql = xstrfmt("%s/lost.sql", r->dir);
 	struct forensic_opts fo = { .dead = r->primary, .point = r->replay.point, .point_seq_min = r->backup.backup_seq, .ledger_dir = r->ledger_dir,
-		.ledger_table = r->run.model.ledger_table, .disaster_us = r->run.disaster_us, .deadline = deadline_in_ms(3600000) };
+		.ledger_table = r->run.model.ledger_table, .disaster_us = r->run.disaster_us, .lost_jsonl = lost_jsonl, .lost_sql = lost_sql,
+		.deadline = deadline_in_ms(3600000) };
 	struct forensic *f = forensic_open(&fo, e);
 	struct forensic_result clean = { 0 };
 	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", e) : NULL;
@@ -186,7 +227,13 @@ static int with_servers(const struct recording *r, const struct options *o, uint
 		rc = plant_on_servers(r, f, o, round, t, e);
 	if (rc == 0)
 		rc = selftest_compare(t, forensic_endpoint(f), cluster_endpoint(r->secondary), o->seeds, e);
-	return forensic_close(f, rc == 0 ? e : NULL) < 0 ? -1 : rc;
+	if (forensic_close(f, rc == 0 ? e : NULL) < 0)
+		rc = -1;
+	if (rc == 0)
+		rc = bring_in_lost(r, lost_sql, t, e);
+	free(lost_jsonl);
+	free(lost_sql);
+	return rc;
 }
 
 static void cell(char *out, size_t room, const struct score *s, unsigned i)
