@@ -8,9 +8,10 @@
 
 #include "cli/cmd_load_impl.h"
 #include "harness/base/xalloc.h"
+#include "workloads/script.h"
 
 static const char help[] =
-	"usage: drtest load NAME prepare|run|check|cleanup [options]        drtest load report STORE\n"
+	"usage: drtest load NAME prepare|run|check|cleanup [options]        drtest load report STORE        drtest load NAME --help\n"
 	"Runs a load by hand. NAME is oltp_write_only, oltp_read_write, oltp_insert, oltp_update_index, oltp_update_non_index, oltp_delete, bank,\n"
 	"append, ledger, tpcc, or the path of a load's Lua file (docs/LOADS.md). Options are named as in sysbench.\n"
 	"  --config-file=FILE       options as lines name=value, as sysbench reads them; the command line goes before\n"
@@ -290,6 +291,25 @@ out:
 	return rc;
 }
 
+/* 1: it was given. */
+static int give_help(const char *load)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int rc = 1;
+
+	if (!load) {
+		fputs(help, stdout);
+	} else if (script_describe(load, &text, &e) < 0) {
+		fprintf(stderr, "drtest load: %s\n", e.text);
+		rc = 2;
+	} else {
+		fputs(text.buf, stdout);
+	}
+	strbuf_release(&text);
+	return rc;
+}
+
 /* One pass over the arguments. config: only --config-file is looked at, since the command line goes before it. */
 static int pass(struct load_run *r, int argc, char **argv, bool config)
 {
@@ -301,8 +321,7 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		size_t n;
 
 		if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
-			fputs(help, stdout);
-			return 1;
+			return give_help(words ? word[0] : NULL);
 		}
 		if (arg[0] != '-') {
 			if (words < 3)

@@ -23,6 +23,7 @@ EMBEDDED(workloads_loads_tpcc_lua);
 
 EMBEDDED(workloads_loads_sbtest_lua);
 
+#define OPTIONS_MAX 64
 #define LOAD(n) { #n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size }
 static const struct {
 	const char *name;
@@ -173,7 +174,7 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 			lua_rawgeti(L, -2, 1);
 			lua_rawset(L, -6);
 		}
-	lua_pop(L, 1);
+	s->options_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	for (; set && *set; set++) {
 		const char *eq = strchr(*set, '=');
 		int type;
@@ -333,7 +334,8 @@ static bool known(const char *name)
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e)
 {
 	*s = (struct script){ .names_ref = LUA_NOREF, .event_ref = LUA_NOREF, .prepare_ref = LUA_NOREF, .row_ref = LUA_NOREF,
-		.schema_ref = LUA_NOREF, .checks_ref = LUA_NOREF, .tables_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
+		.schema_ref = LUA_NOREF, .checks_ref = LUA_NOREF, .tables_ref = LUA_NOREF,
+		.options_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	if (!known(name)) {
 		struct strbuf all = STRBUF_INIT;
@@ -379,6 +381,46 @@ int64_t script_option(struct script *s, const char *name, int64_t max)
 	v = lua_tonumber(s->L, -1);
 	lua_pop(s->L, 2);
 	return v >= 1 && v <= (double)max && v == floor(v) ? (int64_t)v : -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int script_describe(const char *name, struct strbuf *out, struct err *e)
+{
+	struct script s;
+	lua_State *L;
+	char *line[OPTIONS_MAX];
+	size_t n = 0;
+
+	if (script_open(&s, name, NULL, e) < 0)
+		return -1;
+	L = s.L;
+	strbuf_addf(out, "%s: %s\n", s.name, s.description);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s.options_ref);
+	if (lua_istable(L, -1))
+		for (lua_pushnil(L); lua_next(L, -2) && n < OPTIONS_MAX; lua_settop(L, -2)) {
+			int top = lua_gettop(L);
+
+			lua_rawgeti(L, top, 1);
+			lua_rawgeti(L, top, 2);
+			if (lua_isboolean(L, -2)) {
+				lua_pushstring(L, lua_toboolean(L, -2) ? "true" : "false");
+				lua_replace(L, -3);
+			}
+			line[n++] = xstrfmt("  --set %s=%s  %s\n", lua_tostring(L, top - 1), lua_tostring(L, -2),
+					    lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
+			lua_settop(L, top);
+		}
+	qsort(line, n, sizeof(*line), by_name);
+	for (size_t i = 0; i < n; i++) {
+		strbuf_addstr(out, line[i]);
+		free(line[i]);
+	}
+	script_close(&s);
+	return 0;
 }
 
 size_t script_names(const char **out, size_t max)

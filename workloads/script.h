@@ -78,7 +78,7 @@ struct script {
 	char *description;
 	struct script_statement statement[SCRIPT_STATEMENTS_MAX];
 	unsigned n_statements;
-	int names_ref, event_ref, prepare_ref, schema_ref, row_ref, checks_ref, tables_ref, opt_ref; /* LUA_NOREF: absent */
+	int names_ref, event_ref, prepare_ref, schema_ref, row_ref, checks_ref, tables_ref, options_ref, opt_ref; /* LUA_NOREF: absent */
 	char units[33];           /* the option that says how often prepare() is called; "": once a table */
 	char check[33];           /* the check of histories that this load is written for: "append", "bank"; "" none */
 	char *sequences;          /* SQL: each worker's last sequence in the tables, so that none is used twice; NULL none */
@@ -90,6 +90,8 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 void script_close(struct script *s);
 /* A whole number among the options: -2 when there is no such number, -1 when it is not whole or not from 1 to max. */
 int64_t script_option(struct script *s, const char *name, int64_t max);
+/* What it does and its options with their defaults and help, for people. */
+int script_describe(const char *name, struct strbuf *out, struct err *e);
 size_t script_names(const char **out, size_t max); /* the embedded loads */
 const char *script_text(const char *name, unsigned long *size); /* an embedded load's file; NULL: none of that name */
 /* Pushes `con` and `r` userdata on s->L; the faces must outlive the state. */

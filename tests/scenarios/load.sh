@@ -38,6 +38,8 @@ guide=(--config-file="$scratch/tidb-config" --tables=3 --table-size=500)
 # the guide's commands as they stand, with our name for sysbench's
 expect prepare 0 'oltp_write_only is prepared' load oltp_write_only "${guide[@]}" prepare
 expect 'prepared twice' 3 'already exists' load oltp_write_only "${guide[@]}" prepare
+expect "a load's help" 0 'set warehouses=1  warehouses' load tpcc --help
+expect "no load's help" 2 'no load "nosuch"' load nosuch --help
 expect run 0 '^\[ 1s \] thds: 4 tps: [0-9.]+ qps: [0-9.]+ \(r/w/o: [0-9./]+\) lat \(ms,95%\): [0-9.]+ err/s: [0-9.]+ reconn/s: [0-9.]+$' \
 	load oltp_write_only "${guide[@]}" run
 grep -q '^\[ 1s \] queue length: [0-9]*, concurrency: [0-9]*$' "$scratch/out" && ok || bad "no queue length"
