@@ -78,8 +78,9 @@ static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_point done;
 
-	if (r->o->fresh && ddl_progress_forget(r->control, r->c.log_id, e) < 0)
-		return -1;
+	for (int i = 1; r->o->fresh && ddl_progress_forget(r->control, r->c.log_id, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			return -1;
 	if (!r->c.n_ddls)
 		return 0;
 	for (int i = 1; ddl_progress_read(r->control, r->c.log_id, &done, e) < 0; i++)
@@ -196,17 +197,27 @@ static int look(struct replay *r, struct err *e)
 	return 0;
 }
 
+static int load_done(struct replay *r, struct txn_done *done, struct err *e)
+{
+	txn_done_release(done);
+	if (txn_progress_load(r->control, r->c.log_id, done, e) < 0)
+		return -1;
+	if (!r->o->fresh)
+		return 0;
+	txn_done_release(done);
+	return txn_progress_forget(r->control, r->c.log_id, e);
+}
+
 static int write_txns(struct replay *r, struct err *e)
 {
 	struct txn_done done = { 0 };
 	struct txn_counts n;
 	int rc = -1;
 
-	if ((r->o->fresh && txn_progress_load(r->control, r->c.log_id, &done, e) < 0) ||
-	    (r->o->fresh && txn_progress_forget(r->control, r->c.log_id, e) < 0))
-		goto out;
-	txn_done_release(&done);
-	if (txn_progress_load(r->control, r->c.log_id, &done, e) < 0 || order_sort(r->c.order, e) < 0)
+	for (int i = 1; load_done(r, &done, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			goto out;
+	if (order_sort(r->c.order, e) < 0)
 		goto out;
 	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
 	if (!r->txn || look(r, e) < 0)

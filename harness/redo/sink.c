@@ -1,5 +1,6 @@
 #include "harness/redo/sink.h"
 
+#include <errmsg.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 
 #define TRIES 30
 #define CONNECT_MS 10000
+#define SESSION_TRIES 6
 #define TICK_NS 100000000
 
 struct sink {
@@ -28,7 +30,7 @@ struct sink {
 	struct err err;
 };
 
-struct sql *sink_session(const struct sink_opts *o, struct err *e)
+static struct sql *session_once(const struct sink_opts *o, struct err *e)
 {
 	struct sql *s = sql_open(&o->to, deadline_in_ms(CONNECT_MS), e);
 	struct strbuf q = STRBUF_INIT;
@@ -49,6 +51,22 @@ struct sql *sink_session(const struct sink_opts *o, struct err *e)
 		sql_exec(s, NULL, "SET SESSION %s", tidb[i]);
 	strbuf_release(&q);
 	return s;
+}
+
+static bool is_refusal(const struct err *e)
+{
+	return e->code == CR_CONN_HOST_ERROR || e->code == CR_CONNECTION_ERROR;
+}
+
+/* One that was refused stays refused; one that was cut while it was set up is opened again. */
+struct sql *sink_session(const struct sink_opts *o, struct err *e)
+{
+	for (int i = 1;; i++) {
+		struct sql *s = session_once(o, e);
+
+		if (s || i == SESSION_TRIES || !sink_may_retry(e) || is_refusal(e) || pause_ms(10 * i, deadline_in_ms(CONNECT_MS)) < 0)
+			return s;
+	}
 }
 
 struct sink *sink_open(const struct sink_opts *o, struct err *e)
