@@ -203,6 +203,7 @@ int cmd_clean(int argc, char **argv)
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
+	n += playground_clean("/var/tmp", removed, NULL);
 	if (!n)
 		puts("nothing was left behind");
 	return EXIT_PASS;

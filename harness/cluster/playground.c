@@ -587,6 +587,79 @@ static int playground_health(struct cluster *c, struct err *e)
 	return 0;
 }
 
+struct cleaning {
+	const char *runs;
+	char *data; /* TIUP_HOME/data */
+	void (*fn)(void *arg, const char *what);
+	void *arg;
+	int n;
+};
+
+/* Is there a run's directory whose name the tag begins with? */
+static int is_run_of(void *arg, const char *name, struct err *e)
+{
+	const char **tag = arg;
+	size_t n = strlen(name);
+
+	(void)e;
+	if (*tag && !strncmp(name, "drtest-", 7) && n > 7 && !strncmp(*tag, name, n) && (*tag)[n] == '-')
+		*tag = NULL;
+	return 0;
+}
+
+static int clean_one(void *arg, const char *tag, struct err *e)
+{
+	struct cleaning *k = arg;
+	struct playground p = { .data = xstrfmt("%s/%s", k->data, tag) };
+	struct component left[COMPONENTS_MAX];
+	struct strbuf meta = STRBUF_INIT;
+	const char *run = tag;
+	char *file = xstrfmt("%s/tiup_process_meta", p.data), *what = xstrfmt("playground %s", tag);
+	pid_t pid;
+
+	(void)e;
+	if (strncmp(tag, "drtest-", 7) != 0)
+		goto out;
+	if (fs_exists(k->runs))
+		fs_list(k->runs, is_run_of, &run, NULL);
+	if (!run) /* it lives, or is kept */
+		goto out;
+	/* playground first: its components go with it. The pid may be a stranger's by now: it has to know the tag. */
+	if (fs_read_file(file, CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0) {
+		struct strbuf env = STRBUF_INIT;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+		if (fs_read_file(path, (size_t)1 << 20, &env, NULL) == 0 && belongs(env.buf, env.len, p.data))
+			kill(pid, SIGKILL);
+		strbuf_release(&env);
+	}
+	for (unsigned i = components(&p, left); i--;)
+		kill(left[i].pid, SIGKILL);
+	if (fs_remove_tree(p.data, NULL) == 0) {
+		k->fn(k->arg, what);
+		k->n++;
+	}
+out:
+	strbuf_release(&meta);
+	free(p.data);
+	free(file);
+	free(what);
+	return 0;
+}
+
+int playground_clean(const char *runs, void (*fn)(void *arg, const char *what), void *arg)
+{
+	char *home = tiup_home();
+	struct cleaning k = { .runs = runs, .data = xstrfmt("%s/data", home), .fn = fn, .arg = arg };
+
+	if (fs_exists(k.data))
+		fs_list(k.data, clean_one, &k, NULL);
+	free(home);
+	free(k.data);
+	return k.n;
+}
+
 static int playground_preflight(finding_fn *fn, void *arg)
 {
 	char *tiup = proc_which("tiup"), *home = tiup_home(), *root = xstrfmt("%s/bin/root.json", home), text[700];

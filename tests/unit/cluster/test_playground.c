@@ -133,6 +133,44 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	assert_non_null(strstr(e.text, "names no cluster 'c' (it has "));
 }
 
+static void count(void *arg, const char *what)
+{
+	assert_non_null(strstr(what, "playground drtest-20260102T000000Z-gone-1-primary"));
+	++*(int *)arg;
+}
+
+static void what_a_run_left_is_removed_and_nothing_else(void **unused)
+{
+	static const char *const tags[] = { "drtest-20260102T000000Z-gone-1-primary", "drtest-20260102T000000Z-here-1-primary", "upstream" };
+	struct err e = ERR_INIT;
+	char dir[400], runs[400];
+	int n = 0;
+
+	(void)unused;
+	path(dir, "data");
+	assert_int_equal(fs_remove_tree(dir, &e), 0);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(dir, sizeof(dir), "%s/data/%s/tidb-0", home, tags[i]);
+		assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
+	}
+	/* a pid that is somebody's (ours), and knows nothing of the tag: it is not killed */
+	snprintf(dir, sizeof(dir), "%s/data/%s/tiup_process_meta", home, tags[0]);
+	char meta[64];
+
+	snprintf(meta, sizeof(meta), "{\"pid\": %d}", (int)getpid());
+	assert_int_equal(fs_write_atomic(dir, meta, strlen(meta), 0644, &e), 0);
+	path(runs, "runs/drtest-20260102T000000Z-here-1");
+	assert_int_equal(fs_mkdir_p(runs, 0755, &e), 0);
+	path(runs, "runs");
+	assert_int_equal(playground_clean(runs, count, &n), 1);
+	assert_int_equal(n, 1);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(dir, sizeof(dir), "%s/data/%s", home, tags[i]);
+		assert_int_equal(fs_exists(dir), i > 0);
+	}
+	assert_int_equal(playground_clean(runs, count, &n), 0);
+}
+
 static int make_home(void **state)
 {
 	(void)state;
@@ -155,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_verb_that_it_lacks_is_said_in_one_line),
 		cmocka_unit_test(a_clusters_file_is_read_whole),
 		cmocka_unit_test(what_is_not_said_is_not_allowed),
+		cmocka_unit_test(what_a_run_left_is_removed_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, make_home, remove_home);
 }
