@@ -182,7 +182,8 @@ static int died(struct cluster *c, struct err *e)
 	char *log = log_path(c);
 
 	proc_log_tail(log, 4, &tail);
-	err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "mariadbd ended (%s): %s", proc_how(c->server), tail.len ? tail.buf : "its log is empty");
+	err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "mariadbd ended (%s): %s", proc_how(c->server),
+		tail.len ? tail.buf : "its log is empty");
 	strbuf_release(&tail);
 	free(log);
 	return -1;
