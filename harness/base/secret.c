@@ -37,6 +37,33 @@ static size_t user_info(const char *p, size_t *password)
 	return colon + 1;
 }
 
+/* Bytes of the UTF-8 character at p; 0: it is none (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
+static size_t utf8_char(const unsigned char *p)
+{
+	unsigned low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	else if (p[0] == 0xed)
+		high = 0x9f;
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 void secret_redact(struct strbuf *out, const char *text)
 {
 	static const char by[] = "IDENTIFIED BY";
@@ -75,7 +102,12 @@ void secret_redact(struct strbuf *out, const char *text)
 					p += *p == '\\' && p[1] ? 2 : 1;
 			}
 		} else {
-			strbuf_addch(out, *p++);
+			n = utf8_char((const unsigned char *)p);
+			if (n)
+				strbuf_add(out, p, n);
+			else
+				strbuf_addch(out, '?');
+			p += n ? n : 1;
 		}
 	}
 }

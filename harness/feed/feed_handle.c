@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -72,10 +73,12 @@ struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct 
 	if (feed_opts_check(o, e) < 0)
 		return NULL;
 	char target[PATH_MAX];
+	struct stat there, ours;
 	ssize_t n = readlink(self, target, sizeof(target) - 1);
 	if (n > 0) {
 		target[n] = '\0';
-		if (fs_exists(target)) /* else it was replaced while we run: the link still leads to ours */
+		/* Replaced while we run, whole or in part: the link still leads to ours. */
+		if (stat(target, &there) == 0 && stat("/proc/self/exe", &ours) == 0 && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
 			memcpy(self, target, (size_t)n + 1);
 	}
 	if (unlink(o->status_path) < 0 && errno != ENOENT) { /* an earlier feed's words are not this one's */

@@ -356,8 +356,14 @@ char *proc_which(const char *name)
 	const char *path = getenv("PATH");
 	struct stat st;
 
-	if (strchr(name, '/'))
-		return access(name, X_OK) == 0 && stat(name, &st) == 0 && S_ISREG(st.st_mode) ? realpath(name, NULL) : NULL;
+	if (strchr(name, '/')) {
+		char *real;
+
+		if (access(name, X_OK) < 0 || stat(name, &st) < 0 || !S_ISREG(st.st_mode))
+			return NULL;
+		real = realpath(name, NULL); /* none for /proc/self/exe of a program that was replaced while it runs */
+		return real ? real : xstrdup(name);
+	}
 	if (!path || !*path)
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	while (*name && path) {

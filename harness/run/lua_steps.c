@@ -12,11 +12,15 @@
 static int step_begin(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
+	struct strbuf name = STRBUF_INIT;
 
 	if (r->step_name[0])
 		runtime_usage(L, "step '%s' is inside step '%s': steps follow each other", luaL_checkstring(L, 1), r->step_name);
 	pthread_mutex_lock(&r->lock);
 	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
+	secret_redact(&name, r->step_name); /* a name cut within a character too */
+	snprintf(r->step_name, sizeof(r->step_name), "%s", name.buf);
+	strbuf_release(&name);
 	r->step++;
 	r->step_start_ns = clock_mono_ns();
 	pthread_mutex_unlock(&r->lock);
@@ -84,7 +88,7 @@ static int check(lua_State *L)
 	struct runtime *r = runtime_of(L);
 	const char *name = luaL_checkstring(L, 1);
 	int verdict = luaL_checkoption(L, 2, NULL, words);
-	const char *evidence = luaL_optstring(L, 3, "");
+	struct strbuf clean_name = STRBUF_INIT, clean_evidence = STRBUF_INIT;
 	json_t *findings, *event;
 
 	if (r->plan) {
@@ -98,18 +102,22 @@ static int check(lua_State *L)
 	if (verdict > (int)r->worst)
 		r->worst = (enum verdict)verdict;
 	findings = lua_isnoneornil(L, 4) ? json_array() : json_incref(lua_json_check(L, 4));
-	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", name, "verdict", words[verdict], "evidence", evidence, "findings",
-		findings, "seconds", luaL_optnumber(L, 5, 0));
+	secret_redact(&clean_name, name);
+	secret_redact(&clean_evidence, luaL_optstring(L, 3, ""));
+	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf, "verdict", words[verdict],
+		"evidence", clean_evidence.buf, "findings", findings, "seconds", luaL_optnumber(L, 5, 0));
 	about(L, 6, event);
 	journal_event(r->journal, "check", event);
 	if (verdict != VERDICT_PASS) {
 		char line[768];
 
-		snprintf(line, sizeof(line), "%s: %s", name, evidence);
+		snprintf(line, sizeof(line), "%s: %s", clean_name.buf, clean_evidence.buf);
 		pthread_mutex_lock(&r->lock);
 		console_remark(r->console, verdict == VERDICT_FAIL ? "FAILED" : "UNKNOWN", line);
 		pthread_mutex_unlock(&r->lock);
 	}
+	strbuf_release(&clean_name);
+	strbuf_release(&clean_evidence);
 	return 0;
 }
 

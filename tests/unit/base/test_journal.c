@@ -122,6 +122,8 @@ static void secrets_are_stars(void **unused)
 	redacted("http://127.0.0.1:6060/path at 12:00", "http://127.0.0.1:6060/path at 12:00");
 	redacted("no secrets = here", "no secrets = here");
 	redacted("", "");
+	redacted("größer \xf0\x9f\x98\x80", "größer \xf0\x9f\x98\x80");
+	redacted("a\xff" "b\xc0\x80\xed\xa0\x80\xe2\x82", "a?b???????"); /* a journal takes UTF-8 only */
 }
 
 int main(void)
