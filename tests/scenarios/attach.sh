@@ -46,6 +46,7 @@ cat >"$scratch/kill" <<S
 kill -9 -- "-\$(cat "$scratch/\$1.pid")"
 S
 chmod +x "$scratch/start-scratch" "$scratch/kill"
+ticdc() { PYTHONPATH=tests/standins python3 -B -c 'import common, json, sys; print(json.dumps(common.http_json(*sys.argv[1:])))' "$1" "http://127.0.0.1:$((offset + 8300))/api/v2/$2"; }
 # clusters PRIMARY SECONDARY: the file, with these fields beside the endpoints
 clusters() {
 	cat >"$scratch/clusters.lua" <<L
@@ -137,7 +138,7 @@ expect "a run that breaks" 3 'NONSENSE' "$DRTEST" run "$scratch/breaks.lua" "${w
 mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection was left off"
 
 # ---- the rehearsal: the primary may only be read and backed up, its changefeed goes on, a writer writes
-curl -sf --noproxy '*' -X POST "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/resume" >/dev/null || bad "the changefeed can't be resumed"
+ticdc POST changefeeds/live/resume >/dev/null || bad "the changefeed can't be resumed"
 ( while :; do mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -e "UPDATE d.t SET v = UUID() WHERE id = 1 + FLOOR(RAND() * 50)" || break; done ) 2>/dev/null &
 writer=$!
 clusters 'primary.allow = { "backup" }' ''
@@ -145,7 +146,7 @@ LIMIT=90 expect "a rehearsal against the living pair" 0 'the scratch cluster equ
 cat "$scratch/out"
 kill "$writer" 2>/dev/null
 grep -q '^PASS 4 checks' "$scratch/out" && ok || bad "the rehearsal has not made its 4 checks: $(cat "$scratch/out")"
-state=$(curl -sf --noproxy '*' "http://127.0.0.1:$((offset + 8300))/api/v2/changefeeds/live/status")
+state=$(ticdc GET changefeeds/live/status)
 grep -q '"normal"' <<<"$state" && ok || bad "the rehearsal touched the changefeed: $state"
 pgrep -f "$TIUP_HOME/data/scratch/" >/dev/null && bad "the scratch cluster was not destroyed" || ok
 
