@@ -64,6 +64,8 @@ double load_rate(struct load *l); /* asked for at this instant; 0: closed loop *
  * Calls found() for each condition: rows: what it returned, at most a few, one line each; "" when it holds. -1: could not tell. */
 int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void *arg, const char *condition, const char *rows), void *arg,
 	       struct err *e);
+/* Who wrote these digits of c or pad? 1: told (worker 0: prepared), 0: nobody of this load's seed. load: a struct load. */
+int load_writer_of(void *load, const char *text, size_t n, uint32_t *worker, uint64_t *seq);
 const char *load_db(const struct load *l);
 const char *load_ledger_table(const struct load *l); /* "" when it writes none */
 const char *load_history_check(struct load *l); /* the check of histories it is written for (docs/LOADS.md): "append", "bank"; "" none */

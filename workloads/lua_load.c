@@ -482,6 +482,8 @@ static int make(lua_State *L)
 		f->audit.db = load_db(made);
 		f->audit.ledger_table = load_ledger_table(made);
 		f->audit.history = load_history_check(made);
+		f->audit.writer_of = load_writer_of;
+		f->audit.writer_ctx = made;
 	}
 	luaL_getmetatable(L, AUDIT_METATABLE);
 	lua_setmetatable(L, -2);

@@ -102,6 +102,18 @@ int model_init(struct load *l, struct err *e)
 	return 0;
 }
 
+int load_writer_of(void *load, const char *text, size_t n, uint32_t *worker, uint64_t *seq)
+{
+	const struct load *l = load;
+	struct digits_tag tag;
+
+	if (!digits_read(l->o.seed, text, n, &tag))
+		return 0;
+	*worker = tag.worker;
+	*seq = tag.seq;
+	return 1;
+}
+
 const struct audit_model *load_model(struct load *l)
 {
 	return l->has_model ? &l->model : NULL;

@@ -195,14 +195,17 @@ static const struct run_audit *check_audit(lua_State *L, int index)
 }
 
 /* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true }) */
-static int prefix(lua_State *L, bool model)
+enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
+
+static int prefix(lua_State *L, enum prefix_kind kind)
 {
-	const char *what = model ? "verify.model" : "verify.ledger";
+	bool model = kind == PREFIX_MODEL;
+	const char *what = model ? "verify.model" : kind == PREFIX_ROWS ? "verify.rows" : "verify.ledger";
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model,
-		.db = audit->db, .ledger_table = audit->ledger_table };
+		.db = audit->db, .ledger_table = audit->ledger_table, .writer_of = audit->writer_of, .writer_ctx = audit->writer_ctx };
 	struct prefix_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
@@ -223,7 +226,8 @@ static int prefix(lua_State *L, bool model)
 	at_rest(L, c, what);
 	at_rest(L, of, what);
 	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
-				   : "ledger check: drtest_ledger of %s against the ledger%s",
+				   : kind == PREFIX_ROWS ? "row audit: who wrote each row of %s%s"
+							 : "ledger check: drtest_ledger of %s against the ledger%s",
 				   c->name, o.before_replay ? "; before the replay, for the record" : "")) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
@@ -232,16 +236,17 @@ static int prefix(lua_State *L, bool model)
 			o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
 			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
 		}
-		lost = !model && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
+		lost = kind == PREFIX_LEDGER && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
 		o.lost_path = lost;
 		if (of->alive && o.tso_map) /* one that lives goes on sampling; a kill has read it to its end */
 			rc = tso_map_refresh(o.tso_map, &e);
 		if (rc == 0)
-			rc = model ? check_model(&o, &res, &e) : check_ledger(&o, &res, &e);
+			rc = (model ? check_model : kind == PREFIX_ROWS ? check_rows : check_ledger)(&o, &res, &e);
 		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L, model ? EVIDENCE_MODEL : EVIDENCE_LEDGER, model ? (double)res.rows_checked : -1, -1, (double)(res.acked + res.failed + res.unknown));
+	set_about(L, model ? EVIDENCE_MODEL : kind == PREFIX_ROWS ? EVIDENCE_ROWS : EVIDENCE_LEDGER, kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
+		  (double)(res.acked + res.failed + res.unknown));
 	const struct { const char *name; double value; } numbers[] = {
 		{ "acked", (double)res.acked }, { "failed", (double)res.failed }, { "unknown", (double)res.unknown }, { "recovered", (double)res.recovered },
 		{ "lost", (double)res.lost }, { "resurrected", (double)res.resurrected }, { "missing", (double)res.missing }, { "early", (double)res.early },
@@ -457,12 +462,13 @@ static int history(lua_State *L)
 	return 1;
 }
 
-static int ledger(lua_State *L) { return prefix(L, false); }
-static int model(lua_State *L) { return prefix(L, true); }
+static int ledger(lua_State *L) { return prefix(L, PREFIX_LEDGER); }
+static int model(lua_State *L) { return prefix(L, PREFIX_MODEL); }
+static int rows(lua_State *L) { return prefix(L, PREFIX_ROWS); }
 
 int lua_verify_open(lua_State *L)
 {
-	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model },
+	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model }, { "rows", rows },
 				     { "history", history }, { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
 
 	luaL_newmetatable(L, HELD);

@@ -90,6 +90,8 @@ struct run_audit {
 	const struct audit_model *model; /* NULL: none */
 	const char *ledger_dir;
 	const char *db, *ledger_table;   /* where its rows are; ledger_table "" when it writes none */
+	int (*writer_of)(void *ctx, const char *text, size_t n, uint32_t *worker, uint64_t *seq); /* of its c and pad; NULL: they do not tell */
+	void *writer_ctx;
 	const char *history;             /* the check of histories that it is written for: "append", "bank"; "" none */
 };
 /* Reads optional fields of the table at index; an unknown field or a wrong type is a usage error of the script. */

@@ -200,6 +200,109 @@ int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err
 	return check(o, true, r, e);
 }
 
+/* ---- rows by their writers ---- */
+
+static const char *judge_writer(const struct prefix *p, const struct prefix_opts *o, const char *text, size_t n, char *who, size_t room)
+{
+	const struct prefix_txn *t;
+	uint32_t worker;
+	uint64_t seq;
+
+	if (!text || o->writer_of(o->writer_ctx, text, n, &worker, &seq) != 1)
+		return "corrupt value";
+	if (!worker)
+		return NULL; /* prepared */
+	t = prefix_find(p, worker, seq);
+	if (!t) {
+		snprintf(who, room, "worker %u sequence %" PRIu64 " (in no ledger)", worker, seq);
+		return p->damaged ? NULL : "dirty row";
+	}
+	prefix_txn_text(t, who, room);
+	if (t->outcome == TXN_FAILED)
+		return "dirty row";
+	if (t->cluster == p->cluster && t->outcome == TXN_ACKED && t->position > p->limit)
+		return "early row";
+	return p->has_evidence && !t->present ? "torn transaction" : NULL;
+}
+
+static int audit_table(struct server *s, struct prefix *p, const char *table, struct prefix_result *r, struct err *e)
+{
+	struct sql_rows rows = { 0 };
+	int rc = stream(s, &rows, 3, e, "id, c, pad", table, "id"), more = 0;
+
+	while (rc == 0 && (more = sql_rows_next(&rows, e)) == 1) {
+		char who[160] = "";
+		const char *kind = judge_writer(p, s->o, rows.cell[1], rows.len[1], who, sizeof(who));
+		int64_t id = 0;
+
+		if (!kind)
+			kind = judge_writer(p, s->o, rows.cell[2], rows.len[2], who, sizeof(who));
+		r->rows_checked++;
+		if (!kind)
+			continue;
+		r->rows_wrong++;
+		r->torn += !strcmp(kind, "torn transaction");
+		number(rows.cell[0], &id);
+		prefix_finding(r, kind, table, id, who[0] ? who : NULL, "written by a transaction that was recovered", NULL);
+		prefix_worse(r, VERDICT_FAIL);
+	}
+	sql_rows_release(&rows);
+	return rc < 0 || more < 0 ? -1 : 0;
+}
+
+static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r, struct err *e)
+{
+	struct sql_rows tables = { 0 };
+	struct strbuf db = STRBUF_INIT;
+	uint64_t n = 0;
+	int rc, more = 0;
+
+	sql_add_text(&db, s->db, strlen(s->db));
+	rc = sql_query(s->sql, &tables, e, "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND COLUMN_NAME IN ('id', 'c', 'pad') "
+		       "GROUP BY TABLE_NAME HAVING COUNT(*) = 3 ORDER BY TABLE_NAME", db.buf);
+	while (rc == 0 && (more = sql_rows_next(&tables, e)) == 1) {
+		rc = audit_table(s, p, tables.cell[0], r, e);
+		n++;
+	}
+	sql_rows_release(&tables);
+	strbuf_release(&db);
+	if (rc < 0 || more < 0)
+		return -1;
+	if (p->damaged || !n)
+		prefix_worse(r, VERDICT_UNKNOWN);
+	snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64 " tables were not written by whom they may be%s",
+		 r->rows_wrong, r->rows_checked, n, p->damaged ? "; the ledger has a torn end" : "");
+	return 0;
+}
+
+int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+{
+	struct server server = { .o = o, .db = o->db, .ledger_table = o->ledger_table ? o->ledger_table : "" };
+	struct prefix p = { .cluster = o->cluster, .point = o->point };
+	struct prefix_source src = { .arg = &server, .presence = server.ledger_table[0] ? server_presence : NULL };
+	int rc = -1;
+
+	prefix_result_start(r);
+	if (!o->db || !o->writer_of) {
+		prefix_worse(r, VERDICT_UNKNOWN);
+		snprintf(r->evidence, sizeof(r->evidence), "the load's rows do not tell who wrote them");
+		return 0;
+	}
+	if (find_limit(o, &p.limit, e) < 0)
+		goto out;
+	server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+	if (server.sql && prefix_open(&p, o->ledger_dir, &src, e) == 0)
+		rc = audit_all(&server, &p, r, e);
+out:
+	sql_close(server.sql);
+	prefix_close(&p);
+	if (rc < 0) {
+		prefix_worse(r, VERDICT_UNKNOWN);
+		err_wrap(e, "row audit");
+	}
+	return rc;
+}
+
 /* ---- histories ---- */
 
 static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to, struct err *e)

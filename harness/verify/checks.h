@@ -22,6 +22,9 @@ struct prefix_opts {
 	struct sql_endpoint secondary;
 	unsigned threads;
 	bool before_replay;             /* for the record only: how torn is it? Then `point` is 0 and nothing is a failure */
+	/* Who wrote these digits? 1: told, 0: nobody of ours did. For the row audit. */
+	int (*writer_of)(void *ctx, const char *text, size_t n, uint32_t *worker, uint64_t *seq);
+	void *writer_ctx;
 	const char *db, *ledger_table;  /* where the load has no model: where its drtest_ledger is; NULL: none */
 	const char *lost_path;          /* the ledger check's list: a JSON line for each lost transaction; NULL: not wanted */
 	int64_t point_position_base;    /* positions at or below this are in the initial backup whatever the point says; 0: none */
@@ -42,6 +45,9 @@ struct prefix_result {
 };
 int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct err *e); /* presence, order, loss: from drtest_ledger */
 int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e);  /* every row's exact state */
+/* For a load without a model: each row of db's tables with columns id, c and pad tells who wrote it: somebody who was committed, at or before
+ * the point, whole. What is gone it can't see. */
+int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e);
 void prefix_result_release(struct prefix_result *r);
 
 #endif

@@ -9,6 +9,8 @@ static const struct {
 	[EVIDENCE_MODEL] = { "model", "each row of the load's tables against the state that seed, ledger and commit order give",
 		"a dropped, swapped, stale, late or early row change, a torn transaction, a lost update, a vanished or resurrected row, a byte of a value, "
 		"values exchanged between rows, a chunk that a backup lacks, checkpointTs ahead of the sink" },
+	[EVIDENCE_ROWS] = { "rows", "who wrote each row, by the tag in its digits, against the ledger",
+		"a row of a failed or unknown writer, one written after the replay point, a part of a transaction that is not there whole, a corrupt value" },
 	[EVIDENCE_SUMS] = { "sums", "row counts and 64 bits of checksum of each table against those of the backup's own snapshot",
 		"a chunk that is missing or stale, a changed value, a row too many or too few" },
 	[EVIDENCE_COMPARE] = { "compare", "structure and rows of all tables of two clusters, by count and 64 bits of checksum a range, down to the row",

@@ -3,7 +3,7 @@
 #ifndef HARNESS_VERIFY_EVIDENCE_H
 #define HARNESS_VERIFY_EVIDENCE_H
 
-enum evidence_class { EVIDENCE_LEDGER, EVIDENCE_MODEL, EVIDENCE_SUMS, EVIDENCE_COMPARE, EVIDENCE_FORENSIC, EVIDENCE_HISTORY };
+enum evidence_class { EVIDENCE_LEDGER, EVIDENCE_MODEL, EVIDENCE_ROWS, EVIDENCE_SUMS, EVIDENCE_COMPARE, EVIDENCE_FORENSIC, EVIDENCE_HISTORY };
 const char *evidence_class_name(enum evidence_class c);
 const char *evidence_checked(enum evidence_class c); /* what was held against what */
 const char *evidence_catches(enum evidence_class c);

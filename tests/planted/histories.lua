@@ -4,7 +4,8 @@ local scenario = require "drtest.scenario"
 return scenario {
   name = "histories",
   options = {
-    load = { "append", "append, bank or tpcc" },
+    load  = { "append", "append, bank, tpcc or oltp_insert" },
+    spoil = { false, "a digit of a row is changed after the replay" },
     soak = { "3s", "write load before the disaster" },
   },
   run = function(t, opt)
@@ -34,7 +35,12 @@ return scenario {
       local held = t.verify.hold(secondary)
       t:check("ledger", t.verify.ledger(load, secondary, { of = primary, point = replay.point }))
       if tpcc or opt.load == "bank" then t:check("conditions", load:checks { on = secondary }) end
-      if not tpcc then t:check("history", t.verify.history(load, secondary, { of = primary, point = replay.point })) end
+      if opt.spoil then secondary:sql "UPDATE sbtest.sbtest1 SET c = REVERSE(c) WHERE id = 50" end
+      if opt.load == "oltp_insert" then
+        t:check("rows", t.verify.rows(load, secondary, { of = primary, point = replay.point }))
+      elseif not tpcc then
+        t:check("history", t.verify.history(load, secondary, { of = primary, point = replay.point }))
+      end
       t:check("forensic", t.verify.forensic(load, primary, held, { point = replay.point }))
     end)
   end,
