@@ -663,7 +663,7 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 		strbuf_addf(missing, "%s: drtest can be between the parties of the local ground alone, not of %s", thing, ground);
 		return 0;
 	}
-	if (k && k->on == FAULT_ON_PROCS && !ground_can(ground, CLUSTER_KILL)) {
+	if (k && k->on == FAULT_ON_PROCS && (!strcmp(ground, "attach") || !ground_can(ground, CLUSTER_KILL))) {
 		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing, ground);
 		return 0;
 	}

@@ -189,6 +189,8 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	if (!to)
 		return err_wrap(e, "backup of %s", c->name);
 	o.from = c->ep;
+	if (opts && opts->from.port) /* a proxy's */
+		o.from.port = opts->from.port;
 	o.tso_map = c->map;
 	rc = backup_run(to, &o, r, e);
 	store_free(to);
@@ -209,6 +211,8 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);
 	o.to = c->ep;
+	if (opts && opts->to.port)
+		o.to.port = opts->to.port;
 	rc = restore_run(from, &o, r, e);
 	store_free(from);
 	return rc < 0 ? err_wrap(e, "restore on %s", c->name) : 0;

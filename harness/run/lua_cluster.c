@@ -295,6 +295,8 @@ static int backup(lua_State *L)
 			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms), .progress = backup_progress, .progress_arg = &watch };
 
 		char *via = runtime_route_uri(r, "backup", uri);
+
+		o.from.port = (unsigned)runtime_route(r, "backup", (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_backup(c->c, via, &o, &b, &e);
 
 		free(via);
@@ -343,6 +345,8 @@ static int restore(lua_State *L)
 			.progress_arg = &watch };
 
 		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
+
+		o.to.port = (unsigned)runtime_route(runtime_of(L), "restore", (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_restore(c->c, via, &o, &b, &e);
 
 		free(via);

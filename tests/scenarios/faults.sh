@@ -64,6 +64,25 @@ script w 't:fault { pause = c, lasts = "100ms" }:wait_healed(); t:fault { cut = 
     t:check("not before its state", not f:happened()); f:wait(); t:check("then", f:happened() and n == 4); f:heal()'
 expect "healed faults leave a pass" 0 'PASS' "${run[@]}" "$scratch/w.lua" --store file
 
+# any two parties: each one's bytes are seen by its proxy
+script a 'local b = t:cluster { name = "b" }
+    c:sql "CREATE DATABASE x"; c:sql "CREATE TABLE x.t (id INT PRIMARY KEY)"; c:sql "INSERT INTO x.t VALUES (1), (2)"
+    c:set_gc(false)
+    local bc, rb, rs, fc, fb = t:link { "backup", c }, t:link { "restore", b }, t:link { "restore", store }, t:link { "feed", c }, t:link { "feed", b }
+    local bs, fs, ps, pb = t:link { "backup", store }, t:link { "feed", store }, t:link { "replay", store }, t:link { "replay", b }
+    local backup = c:backup(store:url "redo/backup")
+    b:restore(backup)
+    local feed = c:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/log" }
+    c:sql "INSERT INTO x.t VALUES (3)"
+    local last = c:position()
+    t:eventually("it arrives", "30s", function() return feed:reached(last) end)
+    feed:stop(); b:apply_redo(store:url "redo/log")
+    t:check("three rows", b:query("SELECT COUNT(*) FROM x.t")[1][1] == "3")
+    for _, link in ipairs { bc, rb, rs, fc, fb, bs, fs, ps, pb } do
+      t:check(tostring(link) .. " is on the way", link:stats().bytes_up > 0 and link:stats().bytes_down > 0)
+    end'
+expect "a proxy between any two parties" 0 'PASS 12 checks' "${run[@]}" "$scratch/a.lua"
+
 # a heal that fails: somebody listens on the port of a link that was cut
 script h 'local f = t:fault { cut = l }; t:note("cut port " .. l:port()); t:sleep "2s"; f:heal()'
 cat >"$scratch/thief.py" <<'T'
