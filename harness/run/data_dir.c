@@ -22,14 +22,22 @@
 #define PREFIX "drtest-"
 #define PORTS TOP "/drtest-ports"
 #define END_MS 10000
+#define TRIES 100
 #define BEGIN_S 30
 
 int data_dir_make(const char *run, char **path, struct err *e)
 {
-	char *dir = xstrfmt(TOP "/" PREFIX "%s", run), *lock = xstrfmt("%s/lock", dir);
-	int fd = -1;
+	char *dir = xstrfmt(TOP "/" PREFIX "%s", run), *lock;
+	int fd = -1, rc = mkdir(dir, 0755);
 
-	if (mkdir(dir, 0755) < 0)
+	/* another drtest may run the same scenario with the same seed since the same second, into another folder of runs */
+	for (int i = 2; rc < 0 && errno == EEXIST && i <= TRIES; i++) {
+		free(dir);
+		dir = xstrfmt(TOP "/" PREFIX "%s.%d", run, i);
+		rc = mkdir(dir, 0755);
+	}
+	lock = xstrfmt("%s/lock", dir);
+	if (rc < 0)
 		err_sys(e, "make %s", dir);
 	else if (chmod(dir, 0755) < 0 || (fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644)) < 0)
 		err_sys(e, "lock %s", dir);

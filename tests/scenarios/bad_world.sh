@@ -46,7 +46,7 @@ wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"
 run=$(find "$out" -maxdepth 1 -name '*-store_died-*' -newer "$scratch/bin/mariadbd" | sort | tail -n 1)
 pkill -KILL -f "minio server /var/tmp/drtest-$(basename "$run")/"
 wait $pid
-[ $? = 3 ] && grep -q 'the store died: MinIO ended by SIGKILL' "$scratch/log" && ok || bad "MinIO dies: $(cat "$scratch/log")"
+[ $? = 4 ] && grep -q 'the store died: MinIO ended by SIGKILL' "$scratch/log" && ok || bad "MinIO dies: $(cat "$scratch/log")"
 
 # a server dies by itself in mid-run
 rm -f "$scratch/log"
@@ -56,7 +56,7 @@ wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"
 run=$(find "$out" -maxdepth 1 -name '*-waits-*' | sort | tail -n 1)
 pkill -KILL -f "mariadbd.*/var/tmp/drtest-$(basename "$run")/"
 wait $pid
-[ $? = 3 ] && grep -Eq 'primary.*SIGKILL' "$scratch/log" && ok || bad "a server dies: $(cat "$scratch/log")"
+[ $? = 4 ] && grep -Eq 'primary.*SIGKILL' "$scratch/log" && ok || bad "a server dies: $(cat "$scratch/log")"
 nothing_left "died"
 
 # the disk of the run folder fills

@@ -204,6 +204,10 @@ sed -i 's/t:draw(1) == 0/false/' "$scratch/s.lua"
 expect "a failing seed tells how to repeat it" 1 "again: drtest run $scratch/s.lua --store file --seed 3" \
 	"$DRTEST" sweep "$scratch/s.lua" --seeds 3 --store file --out "$scratch/sweeps"
 expect "runs side by side do not disturb each other" 0 '4 of 4 seeds: 4 pass' "$DRTEST" sweep "$scratch/w.lua" --seeds 1..4 --jobs 2 --out "$scratch/sweeps"
+script q 't:sleep "500ms"'
+for i in 1 2 3; do "$DRTEST" run "$scratch/q.lua" --store file --out "$scratch/q$i" >"$scratch/q$i.log" 2>&1 & done
+wait
+[ "$(cat "$scratch"/q?.log | grep -c '^PASS')" = 3 ] && ok || bad "three runs of one seed at once: $(cat "$scratch"/q?.log)"
 expect "seeds that are none" 2 'wants 1..200' "$DRTEST" sweep "$scratch/s.lua" --seeds 9..1
 expect "a sweep of nothing" 2 'scenario' "$DRTEST" sweep "$scratch/none.lua" --seeds 1
 
