@@ -6,7 +6,7 @@ return scenario {
   options = {
     load  = { "append", "append, bank, tpcc or oltp_insert" },
     spoil = { false, "a digit of a row is changed after the replay" },
-    soak = { "3s", "write load before the disaster" },
+    soak  = { "2s", "write load before the disaster" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed
