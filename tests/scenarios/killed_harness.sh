@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 kills=${KILLS:-8}
 python3 - "$DRTEST" "$scratch" "$kills" <<'P'
-import glob, os, random, re, signal, subprocess, sys, time
+import fcntl, glob, os, random, re, signal, subprocess, sys, time
 drtest, scratch, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 LIMIT = 20 # seconds; what is usual is printed
 out = scratch + '/runs'
@@ -40,16 +40,26 @@ def ports_of(pids):
     for line in open('/proc/net/tcp').read().splitlines()[1:]:
         f = line.split()
         if f[3] == '0A' and f[9] in inodes:
-            ports.add(int(f[1].split(':')[1], 16))
+            ports.add((int(f[1].split(':')[1], 16), f[9]))
     return ports
 
 def listening(ports):
-    return [p for p in ports if any(l.split()[3] == '0A' and int(l.split()[1].split(':')[1], 16) == p for l in open('/proc/net/tcp').read().splitlines()[1:])]
+    """Those whose socket is still the one it was: another drtest may have taken the port at once."""
+    inodes = {l.split()[9] for l in open('/proc/net/tcp').read().splitlines()[1:]}
+    return [p for p, inode in ports if inode in inodes]
+
+def stale_lock(port):
+    try:
+        with open('/var/tmp/drtest-ports/%d' % port) as f:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.exists(f.name) and os.fstat(f.fileno()).st_ino == os.stat(f.name).st_ino
+    except OSError:
+        return False # gone, or somebody holds it
 
 def left(pid, ports, run):
     what = ['process %d: %s' % x for x in family(pid, 0)]
     what += ['port %d' % p for p in listening(ports)]
-    what += ['lock of port %d' % p for p in ports if os.path.exists('/var/tmp/drtest-ports/%d' % p)]
+    what += ['lock of port %d' % p for p, inode in ports if stale_lock(p)]
     what += ['data: ' + d for d in glob.glob('/var/tmp/drtest-*-primary_kill_sweep-%d*' % run)]
     what += ['mount: ' + l for l in open('/proc/mounts') if l.startswith('drtest ')]
     return what
