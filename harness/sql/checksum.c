@@ -1,5 +1,6 @@
 #include "harness/sql/checksum.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,22 +76,54 @@ static void add_text(struct strbuf *out, const struct table_schema *t)
 	strbuf_addstr(out, first ? "'')" : ")");
 }
 
-void checksum_row_list(struct strbuf *out, const struct table_schema *t)
+static void add_first(struct strbuf *out, const struct table_schema *t)
 {
 	strbuf_addstr(out, "CRC32(");
 	add_text(out, t);
-	strbuf_addstr(out, "),CRC32(REVERSE(");
+	strbuf_addch(out, ')');
+}
+
+static void add_second(struct strbuf *out, const struct table_schema *t)
+{
+	strbuf_addstr(out, t->crc32c ? "CRC32C(" : "CRC32(REVERSE(");
 	add_text(out, t);
-	strbuf_addstr(out, "))");
+	strbuf_addstr(out, t->crc32c ? ")" : "))");
+}
+
+void checksum_row_list(struct strbuf *out, const struct table_schema *t)
+{
+	add_first(out, t);
+	strbuf_addch(out, ',');
+	add_second(out, t);
+}
+
+void checksum_row_list_as(struct strbuf *out, const struct table_schema *t, const char *x, const char *y)
+{
+	add_first(out, t);
+	strbuf_addf(out, " AS %s,", x);
+	add_second(out, t);
+	strbuf_addf(out, " AS %s", y);
 }
 
 void checksum_select_list(struct strbuf *out, const struct table_schema *t)
 {
-	strbuf_addstr(out, "COUNT(*),MOD(COALESCE(SUM(CRC32(");
-	add_text(out, t);
-	strbuf_addstr(out, ")),0),4294967296),MOD(COALESCE(SUM(CRC32(REVERSE(");
-	add_text(out, t);
-	strbuf_addstr(out, "))),0),4294967296)");
+	strbuf_addstr(out, "COUNT(*),MOD(COALESCE(SUM(");
+	add_first(out, t);
+	strbuf_addstr(out, "),0),4294967296),MOD(COALESCE(SUM(");
+	add_second(out, t);
+	strbuf_addstr(out, "),0),4294967296)");
+}
+
+bool checksum_has_crc32c(struct sql *s)
+{
+	const char *v = sql_server_version(s);
+	unsigned major = 0, minor = 0;
+
+	if (sql_flavor(s) != SQL_MARIADB)
+		return false;
+	if (!strncmp(v, "5.5.5-", 6)) /* what old clients are told before MariaDB's own version */
+		v += 6;
+	return sscanf(v, "%u.%u", &major, &minor) == 2 && (major > 10 || (major == 10 && minor >= 8));
 }
 
 void table_sums_release(struct table_sums *s)

@@ -50,6 +50,7 @@ struct table_schema {
 	size_t n_uniques;
 	int handle;           /* index in uniques of the handle key: the primary key, else the shortest, then oldest, unique NOT NULL one; -1: none */
 	char *create_sql;     /* SHOW CREATE TABLE */
+	bool crc32c;          /* checksum.h may sum with CRC32C(): whoever compares says so of both sides; schema_load() does not */
 };
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e); /* ERR_NOT_FOUND if absent */
 void schema_release(struct table_schema *t);

@@ -275,7 +275,7 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 	const struct compare_opts *o = p->c.o;
 	struct table_name *a = NULL, *b = NULL;
 	size_t na = 0, nb = 0, i = 0, j = 0;
-	bool same_flavor = sql_flavor(sa) == sql_flavor(sb);
+	bool same_flavor = sql_flavor(sa) == sql_flavor(sb), crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb);
 	enum structure_verdict verdict;
 	uint64_t different;
 	int rc = -1;
@@ -307,6 +307,7 @@ static int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const cha
 		if (schema_load(sa, t->db, t->table, &pair->a, e) < 0 || schema_load(sb, t->db, t->table, &pair->b, e) < 0 ||
 		    compare_drop_ignored(&pair->a, o->ignore, e) < 0 || compare_drop_ignored(&pair->b, o->ignore, e) < 0)
 			goto out;
+		pair->a.crc32c = pair->b.crc32c = crc32c;
 		different = p->c.structure_different;
 		verdict = compare_structure(&p->c, &pair->a, &pair->b, same_flavor);
 		pair->count.structure_equal = p->c.structure_different == different;

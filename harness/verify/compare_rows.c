@@ -717,16 +717,12 @@ static int read_bag(struct compare_side *side, const struct row_range *r, uint64
 	int rc = -1;
 
 	for (int i = 0; i < 2; i++) {
-		struct strbuf list = STRBUF_INIT;
-
-		checksum_row_list(&list, i ? r->b : r->a);
 		strbuf_reset(&side[i].query);
 		strbuf_addstr(&side[i].query, "SELECT x, y FROM (SELECT ");
-		strbuf_add(&side[i].query, list.buf, (size_t)(strstr(list.buf, ",CRC32(REVERSE(") - list.buf));
-		strbuf_addf(&side[i].query, " AS x%s AS y FROM ", strstr(list.buf, ",CRC32(REVERSE("));
+		checksum_row_list_as(&side[i].query, i ? r->b : r->a, "x", "y");
+		strbuf_addstr(&side[i].query, " FROM ");
 		add_table(&side[i].query, i ? r->b : r->a);
 		strbuf_addf(&side[i].query, ") AS sums WHERE MOD(x,%" PRIu64 ")=%" PRIu64, parts, part);
-		strbuf_release(&list);
 	}
 	if (ask_both(side, res, e) < 0)
 		goto out;

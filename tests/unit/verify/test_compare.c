@@ -55,6 +55,12 @@ static void sums_mark_null_and_length(void **unused)
 	struct strbuf q = STRBUF_INIT;
 
 	(void)unused;
+	t.crc32c = true;
+	checksum_row_list_as(&q, &t, "x", "y");
+	assert_string_equal(q.buf, "CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,CAST(`v` AS DOUBLE))) AS x,"
+			    "CRC32C(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,CAST(`v` AS DOUBLE))) AS y");
+	strbuf_reset(&q);
+	t.crc32c = false;
 	checksum_row_list(&q, &t);
 	assert_string_equal(q.buf, "CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,CAST(`v` AS DOUBLE))),"
 			    "CRC32(REVERSE(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,CAST(`v` AS DOUBLE))))");
