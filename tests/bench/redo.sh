@@ -3,7 +3,8 @@
 #   mariadb-binlog FILE | mariadb, and MariaDB's own parallel replica (8 threads, optimistic), of the same history.
 # The stock `cdc redo apply` is 2.3 times that pipe (measured where it runs; it cannot run here), so its ratio is carried over.
 # Logs: a real one of TiCDC (perf.tar.zst of its fixtures, if it is there), and two of 150,000 transactions made by our writer: hot
-# (3 x 10,000 rows) and uniform (10 x 100,000 rows). The pipe and the replica do the first $HISTORY transactions of these.
+# (3 x 10,000 rows) and uniform (10 x 100,000 rows). The pipe and the replica do $HISTORY transactions of the same kind on the same rows:
+# oltp_write_only itself, by ten connections, as a server's binary log has them.
 # Usage: tests/bench/redo.sh build/drtest build/tests/bench/redo_tool
 set -eu
 drtest=$1 tool=$2
@@ -50,7 +51,7 @@ copy() { # FROM TO: a server's directory
 now() { date +%s%N; }
 since() { awk "BEGIN { printf \"%.3f\", ($(now) - $1) / 1e9 }"; }
 binlog=(--log-bin=bin --binlog-format=ROW --sync-binlog=0)
-template() { # NAME INITIAL.SQL LOG: a server with the initial rows, and the binary log of the history on them
+template() { # NAME INITIAL.SQL DATABASE TABLES ROWS DISTRIBUTION: a server with the initial rows, and the binary log of a history on them
 	mkdir -p "$dir/tmp" "$dir/$1"; chown "$who" "$dir/tmp" "$dir/$1"
 	mariadb-install-db --no-defaults "${as[@]}" --datadir="$dir/$1" --tmpdir="$dir/tmp" --auth-root-authentication-method=normal --skip-test-db \
 		>"$dir/install" 2>&1 || { cat "$dir/install"; exit 3; }
@@ -58,7 +59,8 @@ template() { # NAME INITIAL.SQL LOG: a server with the initial rows, and the bin
 	Q <"$2"
 	copy "$dir/$1" "$dir/$1-source"
 	start "$dir/$1-source" "${binlog[@]}" --innodb-flush-log-at-trx-commit=0
-	"$tool" sql "$3" "$HISTORY" | Q
+	"$drtest" load oltp_write_only run --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-user=root --mysql-db="$3" --tables="$4" --table-size="$5" \
+		--rand-type="$6" --threads=10 --events="$HISTORY" >"$dir/history" || { cat "$dir/history"; exit 3; }
 	stop
 	mkdir "$dir/$1-binlog"; cp "$dir/$1-source"/bin.[0-9]* "$dir/$1-binlog/"; chmod 644 "$dir/$1-binlog"/*
 }
@@ -122,11 +124,11 @@ absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 PERF=$(absolute "$PERF")
 "$tool" generate "$dir/hot.d" 3 10000 "$TXNS"
 "$tool" generate "$dir/uni.d" 10 100000 "$TXNS"
-template hot "$dir/hot.d/initial.sql" "$dir/hot.d/log"
-template uni "$dir/uni.d/initial.sql" "$dir/uni.d/log"
+template hot "$dir/hot.d/initial.sql" redo_bench 3 10000 special
+template uni "$dir/uni.d/initial.sql" redo_bench 10 100000 uniform
 if [ -f "$PERF" ]; then
 	mkdir "$dir/perf.d"; zstd -dc --long=28 "$PERF" | tar -C "$dir/perf.d" -x
-	template perf "$dir/perf.d/initial.sql" "$dir/perf.d/log"
+	template perf "$dir/perf.d/initial.sql" redo_perf 3 10000 special
 fi
 logs="hot uni"; [ ! -d "$dir/perf.d" ] || logs="perf hot uni"
 for l in $logs; do
