@@ -1,7 +1,6 @@
 /* Makes what `make bench-redo` measures with, by our own reader and writer:
  *   redo_tool generate DIR TABLES ROWS TRANSACTIONS   DIR/initial.sql and DIR/log: transactions of sysbench's oltp_write_only shape
- *   redo_tool repeat FROM TO COPIES                   a log again and again, each copy with keys and times of its own
- *   redo_tool sql LOG LIMIT                           its first transactions as SQL, in commit order: a history for other tools */
+ *   redo_tool repeat FROM TO COPIES                   a log again and again, each copy with keys and times of its own */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/redo/order.h"
 #include "harness/redo/scan.h"
-#include "harness/redo/sink_sql.h"
 #include "harness/redo/writer.h"
 #include "harness/sql/schema.h"
 
@@ -229,63 +226,12 @@ static int repeat(const char *from, const char *to, unsigned copies)
 	return 0;
 }
 
-/* ---- sql ---- */
-
-static int order_event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
-{
-	(void)offset;
-	return ev->kind == REDO_ROW ? order_add(*(struct order **)arg, &ev->row, e) : 0;
-}
-
-static int order_begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
-{
-	(void)arg;
-	(void)meta;
-	(void)files;
-	(void)e;
-	return 0;
-}
-
-static int print_sql(const char *log, uint64_t limit)
-{
-	struct order *o = order_new((size_t)1 << 30, "/var/tmp");
-	struct redo_scan scan = { .begin = order_begin, .event = order_event, .arg = &o };
-	struct store *s = open_dir(log);
-	struct strbuf q = STRBUF_INIT;
-	struct order_row r;
-	struct err e = ERR_INIT;
-	uint64_t last = 0, n = 0;
-	int got;
-
-	if (redo_scan(s, &scan, &e) < 0 || order_sort(o, &e) < 0)
-		die(&e);
-	while ((got = order_next(o, &r, &e)) == 1) {
-		if (r.start_ts != last) {
-			if (n++ == limit)
-				break;
-			printf("%sBEGIN;\n", last ? "COMMIT;\n" : "");
-			last = r.start_ts;
-		}
-		sink_statement(&q, &r.change, 1);
-		printf("%s;\n", q.buf);
-	}
-	if (got < 0)
-		die(&e);
-	puts("COMMIT;");
-	strbuf_release(&q);
-	order_free(o);
-	store_free(s);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 6 && !strcmp(argv[1], "generate"))
 		return generate(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]));
 	if (argc == 5 && !strcmp(argv[1], "repeat"))
 		return repeat(argv[2], argv[3], (unsigned)atoi(argv[4]));
-	if (argc == 4 && !strcmp(argv[1], "sql"))
-		return print_sql(argv[2], strtoull(argv[3], NULL, 10));
-	fputs("usage: redo_tool generate DIR TABLES ROWS TRANSACTIONS | repeat FROM TO COPIES | sql LOG LIMIT\n", stderr);
+	fputs("usage: redo_tool generate DIR TABLES ROWS TRANSACTIONS | repeat FROM TO COPIES\n", stderr);
 	return 2;
 }
