@@ -26,6 +26,15 @@ static void look_for_stand_in(struct runtime *r, const struct stock_tool *t, con
 	strbuf_release(&out);
 }
 
+/* Once a run and tool: it takes the store's keys by its command line, and there is no other way. */
+static void tell_of_keys(struct runtime *r, const char *tool, const char *uri, bool *told)
+{
+	if (*told || !strstr(uri, "access-key="))
+		return;
+	*told = true;
+	runtime_note(r, "%s has the store's keys in its command line, where others on this machine can read them while it runs", tool);
+}
+
 static const char *version_of(struct lua_cluster *c, char out[64])
 {
 	const char *v = cluster_version(c->c), *p = strstr(v, "TiDB v");
@@ -38,6 +47,7 @@ static const char *version_of(struct lua_cluster *c, char out[64])
 
 int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, struct replay_stats *st, struct err *e)
 {
+	static bool told;
 	char version[64], *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
 	struct stock_tool cdc = { 0 };
 	struct sql *control = NULL;
@@ -46,6 +56,7 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, 
 
 	if (rc == 0) {
 		look_for_stand_in(r, &cdc, "version", "cdc redo");
+		tell_of_keys(r, "cdc redo", uri, &told);
 		/* what the dead changefeed left running must not land after the replay: the stock tool does not look */
 		control = sql_open(cluster_endpoint(c->c), deadline_in_ms(FENCE_MS), e);
 		rc = control ? fence_kill(control, NULL, deadline_in_ms(FENCE_MS), &fenced, e) : -1;
@@ -64,6 +75,7 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, 
 static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e)
 {
 	char version[64], *log = xstrfmt("%s/logs/br-%s-%s.log", runtime_dir(r), restore ? "restore" : "backup", c->name);
+	static bool told;
 	const char *pd = cluster_pd(c->c);
 	struct stock_tool tool = { 0 };
 	int64_t start = clock_mono_ns();
@@ -72,6 +84,7 @@ static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char
 
 	if (rc == 0) {
 		look_for_stand_in(r, &tool, "--version", "br");
+		tell_of_keys(r, "br", uri, &told);
 		rc = stock_br(&tool, restore, pd, uri, rate_mb, log, &ts, e);
 	}
 	*b = (struct backup_result){ .backup_ts = ts, .execution_us = (clock_mono_ns() - start) / 1000 };
