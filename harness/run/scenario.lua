@@ -151,7 +151,6 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
 T.by_the_guide = native.cluster.by_the_guide -- playground: a primary is rebuilt by br, as the guide does it
-T.planning = steps.planning
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
 function T:replay(cluster, uri, store)
