@@ -42,7 +42,7 @@ return scenario {
         local ledger = t.verify.ledger(load, there, { of = here })
         t:check("RPO is 0: every acknowledged transaction is on the other side", ledger)
         t:check("not one is lost", t:planning() or ledger.lost == 0, ("%d lost of %d"):format(ledger.lost, ledger.acked))
-        if move == 1 then t:check("every row is as its transactions left it", t.verify.model(load, there, { of = here })) end
+        t:check("every row is as its transactions left it", t.verify.model(load, there, { of = here }))
         local start_ts = there:now()
         load:start { on = there }
         local served = load:first_ack()
@@ -61,6 +61,7 @@ return scenario {
       t:eventually("it has all that the primary has", "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("the secondary equals the primary", t.verify.same(here, there))
+      t:check("every row is as both moves' transactions left it", t.verify.model(load, there, { of = here }))
       for _, of in ipairs { here, there } do
         t:check(("it has every transaction that the %s acknowledged"):format(of:name()), t.verify.ledger(load, there, { of = of }))
       end

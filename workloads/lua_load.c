@@ -132,6 +132,18 @@ static void mark(struct lua_load *l)
 	l->mark_ns = clock_mono_ns();
 }
 
+/* A cluster that served before, and another one since: its transactions from now on come after the other's. It gets a number of its own
+ * for them, since the checks order clusters by number. */
+static void serves(struct runtime *r, struct lua_cluster *c)
+{
+	static const struct lua_cluster *last; /* one run a process */
+
+	if (c->served && last != c)
+		c->number = runtime_next_cluster(r);
+	c->served = true;
+	last = c;
+}
+
 static int start(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -144,6 +156,7 @@ static int start(lua_State *L)
 	struct sql_endpoint ep = *cluster_endpoint(on->c);
 
 	ep.port = (unsigned)runtime_route(r, "load", (int)ep.port);
+	serves(r, on);
 	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return runtime_raise(L, &e);
 	l->on = on;

@@ -10,7 +10,8 @@ struct lua_feed;
 struct lua_cluster {
 	struct cluster *c;  /* NULL in plan mode */
 	char name[64];
-	unsigned number;    /* the ledger's */
+	unsigned number;    /* the ledger's: of the last time that it served; later times have higher numbers */
+	bool served;
 	bool alive;         /* it was not killed or stopped */
 	_Atomic bool doomed; /* a fault strikes it: its end, and what that does to its clients, is no surprise */
 	char disk[512];     /* its volume; "" none */
