@@ -51,8 +51,9 @@ if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
 	chmod 755 "$scratch"
 	needs='needs = { "disk_full" },' script n ''
 	mkdir -m 777 "$scratch/nobody"
+	cp "$DRTEST" "$scratch/drtest" # which that user may reach
 	expect "a fault that this machine can't do is said before the run" 3 "only root can mount" \
-		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$scratch/nobody" "$DRTEST" run "$scratch/n.lua" --store file --out "$scratch/nobody"
+		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$scratch/nobody" "$scratch/drtest" run "$scratch/n.lua" --store file --out "$scratch/nobody"
 fi
 
 script o 't:fault { pause = c }; t:fault { kill = c }'
