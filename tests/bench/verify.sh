@@ -8,39 +8,9 @@ drtest=$1 checker=$2 rounds=${3:-3}
 for tool in mariadbd mariadb-install-db mariadb mariadb-dump sysbench python3; do
 	command -v $tool >/dev/null || { echo "bench-verify: $tool is missing: apt-get install mariadb-server-core mariadb-client sysbench"; exit 3; }
 done
-dir=$(mktemp -d /var/tmp/drtest-bench.XXXXXX)
-pids=()
-end() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
-	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
-	rm -rf "$dir"
-}
-trap end EXIT
-trap 'exit 130' INT TERM
-chmod 755 "$dir"
-as=() who=$(id -un)
-if [ "$(id -u)" = 0 ]; then who=nobody; as=(--user=nobody); fi
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-server() { # NAME PORT
-	mkdir -p "$dir/$1/tmp"; chown -R "$who" "$dir/$1"
-	mariadb-install-db --no-defaults "${as[@]}" --datadir="$dir/$1/data" --tmpdir="$dir/$1/tmp" --auth-root-authentication-method=normal \
-		--skip-test-db >"$dir/$1.install" 2>&1 || { cat "$dir/$1.install"; exit 3; }
-	mariadbd --no-defaults "${as[@]}" --datadir="$dir/$1/data" --tmpdir="$dir/$1/tmp" --port="$2" --bind-address=127.0.0.1 --socket="$dir/$1/s" \
-		--log-bin=bin --binlog-format=ROW --server-id="$2" --local-infile=ON \
-		--innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=512M --innodb-log-file-size=256M >"$dir/$1.log" 2>&1 &
-	pids+=($!)
-	for _ in $(seq 200); do
-		mariadb --no-defaults -h127.0.0.1 -P"$2" -uroot -e 'SELECT 1' >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	tail "$dir/$1.log"; exit 3
-}
-a=$(free_port); server a "$a"
-b=$(free_port); server b "$b"
-A() { mariadb --no-defaults -h127.0.0.1 -P"$a" -uroot "$@"; }
-B() { mariadb --no-defaults -h127.0.0.1 -P"$b" -uroot "$@"; }
-A -e 'CREATE DATABASE sbtest'
-sysbench oltp_write_only --mysql-host=127.0.0.1 --mysql-port="$a" --mysql-user=root --tables=10 --table-size=100000 --threads=1 prepare >"$dir/prepare"
+server_options=(--local-infile=ON --innodb-flush-log-at-trx-commit=2)
+# shellcheck source=tests/bench/servers.sh
+. "$(dirname "$0")/servers.sh"
 "$drtest" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" >/dev/null
 "$drtest" restore --to "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" >/dev/null
 # what sync_diff_inspector sends for each chunk (utils.GetCountAndMD5Checksum), chunks of 50,000 rows, 4 connections to each server
