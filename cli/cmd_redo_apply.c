@@ -230,7 +230,7 @@ int redo_apply(struct store *s, const struct redo_options *o)
 		rc = redo_usage("--sink-uri is missing");
 	else if (o->force && o->mode != REPLAY_TXN)
 		rc = redo_usage("--force replays tables without a key in order: it goes with --mode txn");
-	else if ((o->sink && take_sink(o, &ro, &zone, &e) < 0) || (o->tmp_dir && fs_mkdir_p(o->tmp_dir, 0700, &e) < 0))
+	else if (o->sink && take_sink(o, &ro, &zone, &e) < 0)
 		rc = redo_failed(&e);
 	else {
 		if (!o->json) {

@@ -10,7 +10,7 @@ enum redo_finding {
 	REDO_BROKEN, /* a replay would refuse the log, or go wrong */
 };
 struct redo_check_opts {
-	const char *tmp_dir; /* NULL: $TMPDIR or /tmp */
+	const char *tmp_dir; /* made where it is absent; NULL: $TMPDIR or /tmp */
 	size_t memory_bytes; /* 0: 256 MiB */
 	void (*finding)(void *arg, enum redo_finding what, const char *line);
 	void *arg;

@@ -7,6 +7,7 @@
 
 #include "harness/base/fault.h"
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/redo/chain.h"
 #include "harness/redo/scan.h"
 #include "harness/sql/schema.h"
@@ -432,6 +433,8 @@ int collect(struct collected *c, struct store *log, const struct floors *floors,
 		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
 	int rc = -1;
 
+	if (fs_mkdir_p(o->tmp_dir, 0700, e) < 0)
+		return -1;
 	for (int i = 0; i < BEGINNINGS_MAX; i++) {
 		r.moved = false;
 		st->chain_breaks = 0;

@@ -35,7 +35,7 @@ enum replay_mode {
 struct replay_opts {
 	struct sql_endpoint sink;
 	enum replay_mode mode;
-	const char *tmp_dir;       /* for what is beyond the memory budget; NULL: $TMPDIR or /tmp */
+	const char *tmp_dir;       /* for what is beyond the memory budget, made where it is absent; NULL: $TMPDIR or /tmp */
 	size_t memory_bytes;       /* 0: 256 MiB */
 	unsigned workers;          /* sink connections; 0: 8 */
 	unsigned downloads;        /* at once; 0: 4 */

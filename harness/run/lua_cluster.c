@@ -407,6 +407,7 @@ static void push_replay(lua_State *L, const struct replay_stats *st)
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "rows", st->rows }, { "transactions", st->transactions }, { "ddls", st->ddls }, { "keys", st->keys }, { "puts", st->puts },
 		{ "deletes", st->deletes }, { "fenced", st->fenced }, { "files", st->files }, { "bytes", st->bytes },
+		{ "spilled_bytes", st->spilled_bytes },
 	};
 
 	lua_newtable(L);
