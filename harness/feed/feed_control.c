@@ -7,6 +7,7 @@
 #include "harness/feed/feed_run.h"
 
 #define RECONNECT_MS 60000
+#define SCHEMAS_AHEAD_MAX 500 /* about a millisecond each */
 
 struct feed_schema {
 	struct feed_schema *next;
@@ -66,16 +67,43 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 	return &f->t;
 }
 
-void feed_schemas_forget(struct feed_run *r)
+static void schemas_free(struct feed_run *r)
 {
-	if (r->binlog)
-		binlog_forget_schemas(r->binlog);
 	while (r->schemas) {
 		struct feed_schema *f = r->schemas;
 		r->schemas = f->next;
 		schema_release(&f->t);
 		free(f);
 	}
+}
+
+void feed_schemas_ask(struct feed_run *r)
+{
+	struct table_name *names = NULL;
+	size_t n = 0;
+
+	if (r->binlog)
+		binlog_forget_schemas(r->binlog);
+	schemas_free(r);
+	if (schema_tables(r->control, &names, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n && i < SCHEMAS_AHEAD_MAX; i++) {
+		struct feed_schema *f = xcalloc(1, sizeof(*f));
+
+		if (schema_load(r->control, names[i].db, names[i].table, &f->t, NULL) < 0) {
+			free(f); /* whoever needs it asks again, and is told why */
+			continue;
+		}
+		f->next = r->schemas;
+		r->schemas = f;
+	}
+	schema_tables_free(names, n);
+}
+
+void feed_control_close(struct feed_run *r)
+{
+	schemas_free(r);
+	sql_close(r->control);
 }
 
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e)

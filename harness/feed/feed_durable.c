@@ -7,7 +7,7 @@
 
 #define STORE_OUT_MS (5 * 60 * 1000)
 #define FLUSH_BYTES ((size_t)6 << 20)      /* a log file is put early rather than held in memory */
-#define SINK_BYTES_MAX ((size_t)6 << 20)   /* of waiting rows in memory: beyond it the reader waits where waiting helps */
+#define SINK_BYTES_MAX ((size_t)6 << 20)   /* of waiting rows in memory: beyond it a reader without a log waits */
 #define COLLECT_EVERY_NS ((int64_t)5 * 1000000000)
 #define PUBLISH_EVERY_NS ((int64_t)50 * 1000000)
 
@@ -149,9 +149,11 @@ int feed_service(struct feed_run *r, struct err *e)
 	return 0;
 }
 
+/* With a log the reader never waits for the sink: what can be recovered must not hang on a secondary that is slow or stands still.
+ * The rows lie in the log, and what memory does not hold of them in the spool. Without one the primary's binary log keeps them. */
 int feed_throttle(struct feed_run *r, struct err *e)
 {
-	while (!feed_stopping() && feed_sink_memory(r->sink) > SINK_BYTES_MAX) {
+	while (!r->writer && !feed_stopping() && feed_sink_memory(r->sink) > SINK_BYTES_MAX) {
 		struct feed_progress p = feed_sink_progress(r->sink);
 
 		if (p.announced > p.flushed && feed_flush(r, e) < 0)

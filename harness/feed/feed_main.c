@@ -162,6 +162,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 	r->sink = feed_sink_start(&so, e);
 	if (!r->sink)
 		return err_wrap(e, "sink");
+	feed_schemas_ask(r);
 	return feed_meta(r, e); /* a log that never advanced has resolvedTs = checkpointTs = start */
 }
 
@@ -228,7 +229,7 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
 	r->ddl_ts = 0;
 	feed_sink_forget_tables(r->sink);
-	feed_schemas_forget(r);
+	feed_schemas_ask(r);
 	feed_board_lock(r->board)->ddls++;
 	feed_board_unlock(r->board);
 	return 0;
@@ -242,7 +243,7 @@ static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct e
 		if (rc < 0)
 			return -1;
 		feed_log("info", "DDL at the checkpoint %s: %.300s", rc ? "applied" : "was applied already", t->ddl_query);
-		feed_schemas_forget(r);
+		feed_schemas_ask(r);
 	}
 	if (t->gtid_seq == r->start_seq && !t->more)
 		r->ddl_ts = 0;
@@ -363,11 +364,10 @@ static void feed_close(struct feed_run *r)
 	if (r->binlog)
 		binlog_close(r->binlog);
 	r->binlog = NULL;
-	feed_schemas_forget(r);
 	redo_writer_free(r->writer);
 	store_free(r->store);
 	tso_map_free(r->map);
-	sql_close(r->control);
+	feed_control_close(r);
 	strbuf_release(&r->frame);
 }
 

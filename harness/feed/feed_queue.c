@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/feed/feed_log.h"
 
 #define CHUNK_BYTES ((size_t)128 << 10)
 
@@ -80,6 +81,19 @@ static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e
 	return 0;
 }
 
+/* A secondary that stays behind for hours must not cost more room than what waits: where a file system has no holes, the file
+ * is cut once all was read. */
+static void spool_give_back(struct feed_spool *s, const struct feed_chunk *c)
+{
+	if (!s->chunks) {
+		if (ftruncate(s->fd, 0) < 0)
+			feed_log("warn", "the spool in %s does not give its room back: %s", s->dir, strerror(errno));
+		s->end_bytes = 0;
+	} else {
+		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->file_at, (off_t)c->len);
+	}
+}
+
 static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 {
 	size_t done = 0;
@@ -99,11 +113,8 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 	c->data = data;
 	c->alloc = c->len;
 	s->memory_bytes += c->alloc;
-	if (--s->chunks == 0) {
-		s->end_bytes = 0;
-		if (ftruncate(s->fd, 0) < 0) /* only gives room back early */
-			s->end_bytes = 0;
-	}
+	s->chunks--;
+	spool_give_back(s, c);
 	return 0;
 }
 

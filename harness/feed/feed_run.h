@@ -56,7 +56,7 @@ int feed_flush(struct feed_run *r, struct err *e);
 int feed_meta(struct feed_run *r, struct err *e);            /* tells what is flushed, releases it to the sink, keeps the status */
 int feed_service(struct feed_run *r, struct err *e);         /* whatever is due: flush, meta, collection, a failed sink */
 void feed_advance(struct feed_run *r);                       /* announces the last sample when all of it was read */
-int feed_throttle(struct feed_run *r, struct err *e);        /* waits while too much waits for the sink */
+int feed_throttle(struct feed_run *r, struct err *e);        /* where there is no log: waits while too much waits for the sink */
 int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e);
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
 int feed_drain(struct feed_run *r, struct err *e);           /* flushes what was announced and waits until the sink has committed it */
@@ -66,7 +66,9 @@ void feed_publish(struct feed_run *r);                       /* status */
 int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
 int feed_control_reconnect(struct feed_run *r, struct err *e); /* after ERR_GONE: waits for the secondary, a minute at most */
 const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e);
-void feed_schemas_forget(struct feed_run *r);
+/* Forgets, and asks ahead for every table (up to a few hundred): a secondary that stands still later does not stop the reader. */
+void feed_schemas_ask(struct feed_run *r);
+void feed_control_close(struct feed_run *r);
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);
 
 #endif

@@ -21,4 +21,30 @@ P
 ! grep -rq miniostorage "$run" --include='*' && ok || bad "a secret is in the run folder: $(grep -rl miniostorage "$run")"
 ! zstd -dc "$run/journal.jsonl.zst" | grep -q miniostorage && ok || bad "a secret is in the journal"
 expect "the report can be made again" 0 '' "$DRTEST" report "$run"
+# more keys than the replay may hold in memory
+cat >"$scratch/large.lua" <<'L'
+-- A test of a replay that goes beyond its memory.
+return require "drtest.scenario" { name = "large", run = function(t)
+  t:step("a log larger than the memory", function()
+    local store = t:store { buckets = { "backup", "redo" } }
+    local a, b = t:clusters({ name = "a" }, { name = "b" })
+    a:sql "CREATE DATABASE x"
+    a:sql "CREATE TABLE x.t (id INT PRIMARY KEY, pad VARCHAR(1000))"
+    local backup = a:backup(store:url "backup/full")
+    b:restore(backup)
+    local feed = a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/log" }
+    t:eventually("it has begun", "30s", function() return feed:status().resolved_ts > backup.ts end)
+    b:pause()
+    for i = 0, 29 do a:sql(("INSERT INTO x.t SELECT seq + %d, REPEAT(MD5(seq), 31) FROM x.seq_1_to_1000"):format(i * 1000)) end
+    local last = a:now()
+    t:eventually("all is in the log", "30s", function() return feed:status().resolved_ts >= last end)
+    t:disaster { kill = a }
+    b:resume()
+    local replay = b:apply_redo(store:url "redo/log", { memory_mb = 16 })
+    t:check("keys went to files", replay.spilled_bytes > 1000000, tostring(replay.spilled_bytes))
+    t:check("every row is there", b:query("SELECT COUNT(*), COUNT(DISTINCT LEFT(pad, 32)) FROM x.t")[1][1] == "30000")
+  end)
+end }
+L
+expect "a replay beyond its memory" 0 'PASS 4 checks' "$DRTEST" run "$scratch/large.lua" --store file --out "$scratch/large"
 nothing_left "a drill"
