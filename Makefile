@@ -109,6 +109,12 @@ $(BUILD)/drtest-test: $(FAULT_OBJS) $(CLI_OBJS) $(ALL_LIBS)
 selftest: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/drtest-test
 	$(BUILD)/drtest-test selftest --seeds 20 --recordings 2 --drills 100 --faults 20 --out $(BUILD)/selftest.json
+# An hour of readers beside a changefeed at work, and the redo logs of a hundred drills: an hour and a quarter.
+.PHONY: soak
+soak: deps
+	@$(MAKE) --no-print-directory $(BUILD)/drtest
+	tests/soak/soak.py live 60 --set every=60s
+	tests/soak/soak.py lint 100
 
 # Unit tests: tests/unit/<folder>/test_*.c links the libraries up to its folder, nothing above (the arrows, held by the linker).
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
