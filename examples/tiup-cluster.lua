@@ -12,6 +12,8 @@ return {
   store = "s3://drtest/runs" .. keys,
   -- what is there already: the changefeed's redo log. It is only ever read.
   redo = "s3://redo/primary-to-secondary" .. keys,
+  -- in which TiCDC runs (its --tz, or its machine's): its log has TIMESTAMPs as text and does not say
+  redo_time_zone = "+00:00",
 
   -- production: read, and backed up (RATE_LIMIT 120 MB/s); never written, never killed
   primary = {

@@ -32,5 +32,6 @@ new_primary.commands = {
 return {
   store = "s3://drtest/runs" .. keys,
   redo = "s3://redo/primary-to-secondary" .. keys,
+  redo_time_zone = "+00:00", -- in which TiCDC's pods run; its log does not say
   primary = primary, secondary = secondary, ["new-primary"] = new_primary,
 }

@@ -260,6 +260,26 @@ static int attach_fence(struct cluster *c, struct err *e)
 	return attach_allows(c->name, CLUSTER_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
 }
 
+/* A replay would be refused in the middle of a disaster: TiCDC's log does not say in which zone its TIMESTAMPs are. */
+static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, finding_fn *fn, void *arg)
+{
+	struct strbuf column = STRBUF_INIT;
+	char text[1200];
+	int n = 0;
+
+	if (!used.redo_time_zone[0] && a->ticdc[0] &&
+	    sql_value(s, &column, NULL, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
+	              " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys',"
+	              " 'metrics_schema', 'inspection_schema', 'lightning_task_info', 'tidb_cdc') LIMIT 1") == 0 && column.len) {
+		snprintf(text, sizeof(text), "%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time zone of the TiCDC server, and does not say"
+		         " which that is", a->name, column.buf);
+		fn(arg, text, "redo_time_zone = \"+00:00\" (or whatever it is) in the clusters file: its --tz, or else its machine's zone");
+		n = 1;
+	}
+	strbuf_release(&column);
+	return n;
+}
+
 static int attach_preflight(finding_fn *fn, void *arg)
 {
 	int n = 0;
@@ -287,6 +307,8 @@ static int attach_preflight(finding_fn *fn, void *arg)
 			snprintf(text, sizeof(text), "%s is no TiDB but %.60s", a->name, sql_server_version(s));
 			fn(arg, text, "kind = \"mysql\" in the clusters file, or another port");
 			n++;
+		} else {
+			n += look_for_timestamps(a, s, fn, arg);
 		}
 		sql_close(s);
 	}
@@ -307,6 +329,7 @@ const struct cluster_ops cluster_attach = {
 	.release = attach_release,
 	.set_gc = attach_set_gc,
 	.preflight = attach_preflight,
+	.redo_time_zone = used.redo_time_zone,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
 	       1u << CLUSTER_WRITE,
 	.start_ms = COMMAND_MS,

@@ -25,6 +25,7 @@ struct attach_file {
 	struct attach_cluster c[ATTACH_CLUSTERS_MAX];
 	size_t n;
 	char backup[2048], redo[2048], store[2048]; /* URIs of what is there already: the newest backup, the live redo log, where a run may put things */
+	char redo_time_zone[65]; /* in which TiCDC runs: "+08:00", "Asia/Shanghai"; "": not told */
 };
 /* Mistakes are told with file and field. Secrets come by env "NAME" in the file. */
 int attach_file_read(struct attach_file *f, const char *path, struct err *e);

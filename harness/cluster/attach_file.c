@@ -242,20 +242,23 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	if (!lua_istable(L, -1))
 		return err_set(e, ERR_USAGE, 0, "%s: it has to end in: return { primary = { sql = … }, secondary = … }", where);
 	if (text(L, "backup", f->backup, sizeof(f->backup), where, e) < 0 || text(L, "redo", f->redo, sizeof(f->redo), where, e) < 0 ||
-	    text(L, "store", f->store, sizeof(f->store), where, e) < 0)
+	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 ||
+	    text(L, "redo_time_zone", f->redo_time_zone, sizeof(f->redo_time_zone), where, e) < 0)
 		return -1;
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 		struct attach_cluster *c = &f->c[f->n];
 
-		if (lua_type(L, -1) == LUA_TSTRING && (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store"))) {
+		if (lua_type(L, -1) == LUA_TSTRING &&
+		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") || !strcmp(name, "redo_time_zone"))) {
 			lua_pop(L, 1);
 			continue;
 		}
 		if (!*name || strlen(name) > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(name) ||
 		    !lua_istable(L, -1))
-			return err_set(e, ERR_USAGE, 0, "%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, redo or store", where, name);
+			return err_set(e, ERR_USAGE, 0, "%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, redo, redo_time_zone or store",
+			               where, name);
 		if (f->n == ATTACH_CLUSTERS_MAX)
 			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", where, ATTACH_CLUSTERS_MAX);
 		strcpy(c->name, name);

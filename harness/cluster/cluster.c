@@ -293,6 +293,11 @@ int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
 	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
 }
 
+const char *cluster_redo_time_zone(const struct cluster *c)
+{
+	return c->ops->redo_time_zone && c->ops->redo_time_zone[0] ? c->ops->redo_time_zone : NULL;
+}
+
 int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_opts *opts, struct replay_stats *st, struct err *e)
 {
 	struct replay_opts o = opts ? *opts : (struct replay_opts){ 0 };
@@ -304,6 +309,8 @@ int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_o
 	o.sink = c->ep;
 	if (opts && opts->sink.port)
 		o.sink.port = opts->sink.port;
+	if (!o.time_zone)
+		o.time_zone = cluster_redo_time_zone(c);
 	rc = c->ops->fence ? c->ops->fence(c, e) : 0;
 	if (rc == 0)
 		rc = replay_run(log, &o, st, e);

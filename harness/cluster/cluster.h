@@ -70,7 +70,7 @@ struct feed *cluster_feed(struct cluster *c);        /* local: the process, stil
 int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
 const char *cluster_feed_status_path(const struct cluster *c); /* the same as a file (feed_status.h), for other threads; "": none */
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
-/* o->sink is filled in, except that a port given in it is taken (a proxy's) */
+/* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where the ground knows it */
 int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 
 /* SIGKILL to every process of the part in one instant. *at_ns: CLOCK_MONOTONIC of the first kill. Complete on return: no process
@@ -93,6 +93,7 @@ tso_t cluster_restored_ts(const struct cluster *c);  /* its own TSO after the la
 int64_t cluster_start_ms(const struct cluster *c);   /* how long a start may take */
 const char *cluster_pd(const struct cluster *c);      /* PD's URL; "": none, or not known */
 const char *cluster_stands_in(const struct cluster *c); /* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
+const char *cluster_redo_time_zone(const struct cluster *c); /* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
 /* What a verb does on a ground, for --plan; NULL: the ground can't. */
 const char *ground_words(const char *ground, enum cluster_verb v);
 bool ground_known(const char *ground);
@@ -127,6 +128,7 @@ struct cluster_ops { /* a ground */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
 	const char *(*words)(enum cluster_verb v);
+	const char *redo_time_zone; /* of the TIMESTAMP texts in its changefeeds' redo logs: points to "" where nobody told; NULL: the log itself tells */
 };
 extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;
 

@@ -728,6 +728,7 @@ const struct cluster_ops cluster_playground = {
 	.release = playground_release,
 	.set_gc = tidb_cluster_set_gc,
 	.preflight = playground_preflight,
+	.redo_time_zone = "+00:00", /* TZ=UTC, as it is started above */
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |

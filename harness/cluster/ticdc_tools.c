@@ -101,16 +101,24 @@ static int fresh_dir(const char *dir, struct err *e)
 	return fs_remove_tree(dir, e) < 0 || fs_mkdir_p(dir, 0700, e) < 0 ? -1 : 0;
 }
 
-int stock_redo_apply(const struct stock_tool *cdc, const char *uri, const struct sql_endpoint *sink, const char *tmp_dir, struct replay_stats *st,
-		     struct err *e)
+int stock_redo_apply(const struct stock_tool *plain, const char *uri, const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
+		     struct replay_stats *st, struct err *e)
 {
-	char *storage = xstrfmt("--storage=%s", uri), *tmp = xstrfmt("--tmp-dir=%s", tmp_dir), *to;
+	char tz[80], env[] = "env";
+	struct stock_tool in_zone = { .word = { env, tz, plain->word[0], plain->word[1] }, .n = plain->n + 2 };
+	const struct stock_tool *cdc = zone ? &in_zone : plain;
+	char *storage = xstrfmt("--storage=%s", uri), *tmp = xstrfmt("--tmp-dir=%s", tmp_dir), *to = NULL;
 	struct strbuf out = STRBUF_INIT, who = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	int64_t start = clock_mono_ns();
 	int rc = -1;
 
 	memset(st, 0, sizeof(*st));
+	snprintf(tz, sizeof(tz), "TZ=%.70s", zone && !strcmp(zone, "+00:00") ? "UTC" : zone ? zone : "");
+	if (tz[3] == '+' || tz[3] == '-') {
+		err_set(e, ERR_USAGE, 0, "cdc redo apply knows time zones by their names, as Asia/Shanghai: %s is none", zone);
+		goto out;
+	}
 	uri_encode(&who, sink->user, strlen(sink->user), "");
 	strbuf_addch(&who, ':');
 	uri_encode(&who, sink->password, strlen(sink->password), "");

@@ -16,9 +16,10 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 void stock_release(struct stock_tool *t);
 
 /* `cdc redo meta` and `apply`: profiling is off (it would take port 6060, the guide's MinIO port, and die of it), tmp_dir is fresh (it is
- * wiped). *st: what it tells: points, time. */
-int stock_redo_apply(const struct stock_tool *cdc, const char *uri, const struct sql_endpoint *sink, const char *tmp_dir, struct replay_stats *st,
-		     struct err *e);
+ * wiped). It takes TIMESTAMPs to be in the time zone of where it runs: zone, by name or "+00:00"; NULL: this machine's. *st: what it tells:
+ * points, time. */
+int stock_redo_apply(const struct stock_tool *cdc, const char *uri, const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
+		     struct replay_stats *st, struct err *e);
 /* What they print. */
 int stock_meta_parse(const char *text, tso_t *checkpoint, tso_t *resolved, struct err *e);
 int stock_br_parse(const char *text, tso_t *backup_ts, struct err *e);

@@ -464,7 +464,7 @@ static int apply_redo(lua_State *L)
 		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
 	if (stock) {
 		if (!runtime_plan(watch.r, "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s", uri, c->name) &&
-		    tools_apply_redo(watch.r, c, uri, &st, &e) < 0)
+		    tools_apply_redo(watch.r, c, uri, zone, &st, &e) < 0)
 			return runtime_raise(L, &e);
 	} else if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 					 "# fence, merge, all deletes, then all puts", uri, c->name)) {

@@ -45,7 +45,7 @@ static const char *version_of(struct lua_cluster *c, char out[64])
 	return out;
 }
 
-int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, struct replay_stats *st, struct err *e)
+int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, const char *time_zone, struct replay_stats *st, struct err *e)
 {
 	static bool told;
 	char version[64], *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
@@ -63,7 +63,7 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, 
 		sql_close(control);
 	}
 	if (rc == 0)
-		rc = stock_redo_apply(&cdc, uri, cluster_endpoint(c->c), tmp, st, e);
+		rc = stock_redo_apply(&cdc, uri, cluster_endpoint(c->c), time_zone ? time_zone : cluster_redo_time_zone(c->c), tmp, st, e);
 	st->fenced = fenced;
 	if (rc == 0)
 		runtime_note(r, "replay on %s by `cdc redo apply` (%.2f s): rows and transactions are not counted by it", c->name, (double)st->total_us / 1e6);

@@ -7,7 +7,7 @@
 #include "harness/run/runtime.h"
 #include "harness/verify/compare.h"
 
-int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, struct replay_stats *st, struct err *e);
+int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, const char *time_zone, struct replay_stats *st, struct err *e);
 int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e);
 int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri, struct backup_result *b, struct err *e);
 /* o: endpoints and snapshots alone count. */

@@ -200,6 +200,10 @@ static uint32_t columns(struct redo_column *c, unsigned how, int64_t id, const c
 		c[0].type = COL_DOUBLE;
 		c[0].value = (struct redo_value){ .kind = REDO_F64, .f64 = (double)id / 7 };
 	}
+	if (how & FX_FLOAT_KEY) {
+		c[0].type = COL_FLOAT;
+		c[0].value = (struct redo_value){ .kind = REDO_F32, .f32 = (float)id / 7 };
+	}
 	c[1] = (struct redo_column){ .name = text("v"), .charset = text("utf8mb4"), .collation = text("utf8mb4_bin"), .type = COL_VARCHAR,
 		                     .flag = COLF_NULLABLE, .value = { .kind = REDO_BIN, .s = text(v) } };
 	c[2] = (struct redo_column){ .name = text("extra"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONG,

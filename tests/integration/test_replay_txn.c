@@ -258,33 +258,45 @@ static void a_table_without_a_key_gets_each_change_once(void **unused)
 	fx_log_free(&l);
 }
 
-static void keys_that_are_floats_are_found(void **mode)
+static void keys_are_found(enum replay_mode mode, int how, const char *type)
 {
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
-	char *got;
+	char *got, create[100];
 
 	fx_must("DROP DATABASE IF EXISTS fl");
-	fx_log_begin(&l, "float-log");
+	snprintf(create, sizeof(create), "%s-log", type);
+	fx_log_begin(&l, create);
 	for (int i = 0; i < 200; i++) { /* sevenths: no decimal text is one */
 		fx_log_txn(&l);
-		fx_log_row(&l, "fl", "t", FX_DOUBLE_KEY, i, NULL, "first");
+		fx_log_row(&l, "fl", "t", how, i, NULL, "first");
 	}
 	for (int i = 0; i < 200; i++) {
 		fx_log_txn(&l);
-		fx_log_row(&l, "fl", "t", FX_DOUBLE_KEY, i, "first", i % 2 ? "second" : NULL);
+		fx_log_row(&l, "fl", "t", how, i, "first", i % 2 ? "second" : NULL);
 	}
 	fx_log_end(&l);
 	fx_must("CREATE DATABASE fl");
-	fx_must("CREATE TABLE fl.t (id DOUBLE PRIMARY KEY, v VARCHAR(100))");
+	snprintf(create, sizeof(create), "CREATE TABLE fl.t (id %s PRIMARY KEY, v VARCHAR(100))", type);
+	fx_must(create);
 	fx_must("INSERT INTO fl.t SELECT seq / 7e0, 'first' FROM fl.seq_0_to_199");
-	if (fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e) < 0)
+	if (fx_replay(l.dir, mode, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(v = 'second')) FROM fl.t");
 	assert_string_equal(got, "100 100");
 	free(got);
 	fx_log_free(&l);
+}
+
+static void keys_that_are_doubles_are_found(void **mode)
+{
+	keys_are_found(*(enum replay_mode *)*mode, FX_DOUBLE_KEY, "DOUBLE");
+}
+
+static void keys_that_are_floats_are_found(void **mode)
+{
+	keys_are_found(*(enum replay_mode *)*mode, FX_FLOAT_KEY, "FLOAT");
 }
 
 static void a_large_transaction_goes_in_pieces_and_whole(void **unused)
@@ -353,6 +365,8 @@ int main(void)
 		cmocka_unit_test(a_reader_sees_whole_transactions_only_also_across_kills),
 		cmocka_unit_test(the_reader_would_see_a_torn_transaction),
 		cmocka_unit_test(a_table_without_a_key_gets_each_change_once),
+		{ "keys_that_are_doubles_are_found_merge", keys_that_are_doubles_are_found, NULL, NULL, &merge },
+		{ "keys_that_are_doubles_are_found_txn", keys_that_are_doubles_are_found, NULL, NULL, &txn },
 		{ "keys_that_are_floats_are_found_merge", keys_that_are_floats_are_found, NULL, NULL, &merge },
 		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL, &txn },
 		cmocka_unit_test(a_large_transaction_goes_in_pieces_and_whole),

@@ -47,6 +47,7 @@ kill -9 -- "-\$(cat "$scratch/\$1.pid")"
 S
 chmod +x "$scratch/start-scratch" "$scratch/kill"
 ticdc() { PYTHONPATH=tests/standins python3 -B -c 'import common, json, sys; print(json.dumps(common.http_json(*sys.argv[1:])))' "$1" "http://127.0.0.1:$((offset + 8300))/api/v2/$2"; }
+zone=', redo_time_zone = "+00:00"'
 # clusters PRIMARY SECONDARY: the file, with these fields beside the endpoints
 clusters() {
 	cat >"$scratch/clusters.lua" <<L
@@ -60,7 +61,7 @@ $1
 $2
 scratch.expendable = true
 scratch.commands = { start = { "$scratch/start-scratch" }, destroy = { "$scratch/kill", "scratch" } }
-return { primary = primary, secondary = secondary, scratch = scratch, store = "file://$scratch/store", redo = "file://$scratch/redo" }
+return { primary = primary, secondary = secondary, scratch = scratch, store = "file://$scratch/store", redo = "file://$scratch/redo"$zone }
 L
 }
 export DB_PASSWORD=
@@ -109,6 +110,8 @@ return scenario { name = "setup", run = function(t)
     local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
     primary:sql "CREATE DATABASE d"
     primary:sql "CREATE TABLE d.t (id INT PRIMARY KEY, v TEXT)"
+    primary:sql "CREATE TABLE d.w (id INT PRIMARY KEY, at TIMESTAMP(3) NULL)"
+    primary:sql "INSERT INTO d.w VALUES (1, '2026-03-29 02:30:00.125')"
     for i = 1, 50 do primary:sql("INSERT INTO d.t VALUES (" .. i .. ", 'before')") end
     primary:set_gc(false)
     local backup = primary:backup(store:url "backup/first")
@@ -126,6 +129,12 @@ L
 expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" "${with[@]}"
 grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named: $(cat "$scratch/out")"
 mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection is not on again"
+
+# the log's TIMESTAMPs are in a zone that only the operator knows
+zone='' clusters 'primary.allow = { "backup" }' ''
+expect "TIMESTAMPs of a zone that nobody told" 3 'primary: d\.w\.at is a TIMESTAMP: .*' "$DRTEST" run scenarios/rehearse.lua "${with[@]}"
+grep -q 'redo_time_zone = "+00:00"' "$scratch/out" && ok || bad "no way out: $(cat "$scratch/out")"
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
 
 # a run that breaks between off and on
 cat >"$scratch/breaks.lua" <<'L'
@@ -164,7 +173,7 @@ if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --s
 	for _ in $(seq 100); do mariadb -h127.0.0.1 -P"$port" -uroot --ssl=0 -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.1; done
 	clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' \
 		"secondary = { kind = \"mysql\", sql = { host = \"127.0.0.1\", port = $port }, allow = { \"restore\", \"write\" } }"
-	sed -e 's/CREATE DATABASE d/CREATE DATABASE e/; s/d\.t/e.t/g; s/id = "live"/id = "mysql"/; s/redo"/redo-mysql"/' "$scratch/setup.lua" >"$scratch/mysql.lua"
+	sed -e 's/CREATE DATABASE d/CREATE DATABASE e/; s/d\.\([tw]\)/e.\1/g; s/id = "live"/id = "mysql"/; s/redo"/redo-mysql"/' "$scratch/setup.lua" >"$scratch/mysql.lua"
 	expect "MariaDB as the secondary" 0 'PASS' "$DRTEST" run "$scratch/mysql.lua" "${with[@]}"
 else
 	bad "mariadb-install-db"
