@@ -7,7 +7,6 @@
 #include "harness/feed/feed_run.h"
 
 #define RECONNECT_MS 60000
-#define SCHEMAS_AHEAD_MAX 500 /* about a millisecond each */
 
 struct feed_schema {
 	struct feed_schema *next;
@@ -46,25 +45,38 @@ int feed_control_reconnect(struct feed_run *r, struct err *e)
 	return err_wrap(e, "secondary lost");
 }
 
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e)
+static const struct table_schema *schema_cached(const struct feed_run *r, const char *db, const char *table)
 {
-	struct feed_run *r = run;
-	struct feed_schema *f;
-
-	for (f = r->schemas; f; f = f->next)
+	for (struct feed_schema *f = r->schemas; f; f = f->next)
 		if (!strcmp(f->t.table, table) && !strcmp(f->t.db, db))
 			return &f->t;
-	f = xcalloc(1, sizeof(*f));
-	while (schema_load(r->control, db, table, &f->t, e) < 0) {
-		if (e->kind == ERR_GONE && feed_control_reconnect(r, e) == 0)
-			continue;
-		err_wrap(e, "structure of %s.%s on the secondary", db, table);
+	return NULL;
+}
+
+static const struct table_schema *schema_ask(struct feed_run *r, const char *db, const char *table, struct err *e)
+{
+	struct feed_schema *f = xcalloc(1, sizeof(*f));
+
+	if (schema_load(r->control, db, table, &f->t, e) < 0) {
 		free(f);
 		return NULL;
 	}
 	f->next = r->schemas;
 	r->schemas = f;
 	return &f->t;
+}
+
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e)
+{
+	struct feed_run *r = run;
+	const struct table_schema *t = schema_cached(r, db, table);
+
+	while (!t && !(t = schema_ask(r, db, table, e)))
+		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0) {
+			err_wrap(e, "structure of %s.%s on the secondary", db, table);
+			return NULL;
+		}
+	return t;
 }
 
 static void schemas_free(struct feed_run *r)
@@ -77,32 +89,35 @@ static void schemas_free(struct feed_run *r)
 	}
 }
 
-void feed_schemas_ask(struct feed_run *r)
+void feed_schemas_forget(struct feed_run *r)
 {
-	struct table_name *names = NULL;
-	size_t n = 0;
-
 	if (r->binlog)
 		binlog_forget_schemas(r->binlog);
 	schemas_free(r);
-	if (schema_tables(r->control, &names, &n, NULL) < 0)
-		return;
-	for (size_t i = 0; i < n && i < SCHEMAS_AHEAD_MAX; i++) {
-		struct feed_schema *f = xcalloc(1, sizeof(*f));
+	schema_tables_free(r->ahead, r->n_ahead);
+	r->ahead = NULL;
+	r->n_ahead = r->ahead_next = 0;
+	r->ahead_listed = false;
+}
 
-		if (schema_load(r->control, names[i].db, names[i].table, &f->t, NULL) < 0) {
-			free(f); /* whoever needs it asks again, and is told why */
-			continue;
-		}
-		f->next = r->schemas;
-		r->schemas = f;
+void feed_schemas_ahead(struct feed_run *r)
+{
+	const struct table_name *t;
+
+	if (!r->ahead_listed) {
+		r->ahead_listed = schema_tables(r->control, &r->ahead, &r->n_ahead, NULL) == 0;
+		return;
 	}
-	schema_tables_free(names, n);
+	if (r->ahead_next == r->n_ahead)
+		return;
+	t = &r->ahead[r->ahead_next++];
+	if (!schema_cached(r, t->db, t->table))
+		schema_ask(r, t->db, t->table, NULL); /* whoever needs one that fails asks again, and is told why */
 }
 
 void feed_control_close(struct feed_run *r)
 {
-	schemas_free(r);
+	feed_schemas_forget(r);
 	sql_close(r->control);
 }
 

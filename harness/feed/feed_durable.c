@@ -92,8 +92,8 @@ int feed_meta(struct feed_run *r, struct err *e)
 
 void feed_publish(struct feed_run *r)
 {
-	struct feed_progress p = feed_sink_progress(r->sink);
-	tso_t checkpoint = p.checkpoint, resolved = r->meta_resolved > r->log_resolved ? r->meta_resolved : r->log_resolved;
+	/* what is durable, not what the sink has reached: a feed that dies now comes back with it, and a checkpoint never goes back */
+	tso_t checkpoint = r->meta_checkpoint, resolved = r->meta_resolved > r->log_resolved ? r->meta_resolved : r->log_resolved;
 	uint64_t checkpoint_seq = r->start_seq, resolved_seq = r->start_seq;
 	struct err ignored = ERR_INIT;
 

@@ -162,7 +162,6 @@ static int feed_open(struct feed_run *r, struct err *e)
 	r->sink = feed_sink_start(&so, e);
 	if (!r->sink)
 		return err_wrap(e, "sink");
-	feed_schemas_ask(r);
 	return feed_meta(r, e); /* a log that never advanced has resolvedTs = checkpointTs = start */
 }
 
@@ -229,7 +228,7 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
 	r->ddl_ts = 0;
 	feed_sink_forget_tables(r->sink);
-	feed_schemas_ask(r);
+	feed_schemas_forget(r);
 	feed_board_lock(r->board)->ddls++;
 	feed_board_unlock(r->board);
 	return 0;
@@ -243,7 +242,7 @@ static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct e
 		if (rc < 0)
 			return -1;
 		feed_log("info", "DDL at the checkpoint %s: %.300s", rc ? "applied" : "was applied already", t->ddl_query);
-		feed_schemas_ask(r);
+		feed_schemas_forget(r);
 	}
 	if (t->gtid_seq == r->start_seq && !t->more)
 		r->ddl_ts = 0;
@@ -318,20 +317,37 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	return 0;
 }
 
+static void become_normal(struct feed_run *r)
+{
+	feed_publish(r);
+	feed_board_lock(r->board)->state = FEED_NORMAL;
+	feed_board_unlock(r->board);
+	feed_log("info", "normal");
+}
+
 static int feed_loop(struct feed_run *r, struct err *e)
 {
+	bool normal = false;
+
 	while (!feed_stopping()) {
+		/* not before it is known whether the checkpoint is that of a DDL which has to run again */
+		if (!normal && !r->ddl_ts) {
+			become_normal(r);
+			normal = true;
+		}
 		struct binlog_txn t;
 		int64_t now = clock_mono_ns(), due = r->next_flush_ns < r->next_meta_ns ? r->next_flush_ns : r->next_meta_ns;
 		int wait = due <= now ? 0 : due - now > 20000000 ? 20 : (int)((due - now) / 1000000);
 		int rc = binlog_next(r->binlog, wait, &t, e);
 
-		if (rc < 0 && e->kind == ERR_GONE)
+		if (rc < 0 && e->kind == ERR_GONE) {
 			rc = reopen_source(r, e);
-		else if (rc == 1)
+		} else if (rc == 1) {
 			rc = on_txn(r, &t, e);
-		else if (rc == 0)
+		} else if (rc == 0) {
 			feed_advance(r);
+			feed_schemas_ahead(r);
+		}
 		if (rc < 0 || feed_service(r, e) < 0)
 			return -1;
 	}
@@ -394,10 +410,6 @@ int feed_main(const struct feed_opts *o)
 		return 3;
 	}
 	if (feed_open(&r, &e) == 0) {
-		feed_publish(&r);
-		feed_board_lock(r.board)->state = FEED_NORMAL;
-		feed_board_unlock(r.board);
-		feed_log("info", "normal");
 		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);
 	}
 	if (rc < 0)

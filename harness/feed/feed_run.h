@@ -40,6 +40,9 @@ struct feed_run {
 	uint64_t ddls_skipped;
 
 	struct feed_schema *schemas;    /* what binlog.schema gave out */
+	struct table_name *ahead;       /* the secondary's tables, once listed; those before ahead_next were asked for */
+	size_t n_ahead, ahead_next;
+	bool ahead_listed;
 };
 
 int feed_stopping(void); /* the signal that asked us to end, or 0 */
@@ -66,8 +69,10 @@ void feed_publish(struct feed_run *r);                       /* status */
 int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
 int feed_control_reconnect(struct feed_run *r, struct err *e); /* after ERR_GONE: waits for the secondary, a minute at most */
 const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e);
-/* Forgets, and asks ahead for every table (up to a few hundred): a secondary that stands still later does not stop the reader. */
-void feed_schemas_ask(struct feed_run *r);
+void feed_schemas_forget(struct feed_run *r);
+/* To call while nothing is to be read: asks for one more table's structure, so that a secondary that stands still later does not stop the
+ * reader at a table that it has not met yet. */
+void feed_schemas_ahead(struct feed_run *r);
 void feed_control_close(struct feed_run *r);
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);
 

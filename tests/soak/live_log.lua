@@ -34,12 +34,13 @@ return scenario {
       while t:now() < till do
         t:sleep(opt.every)
         n = n + 1
-        local at, backup, covers = store:url("redo/copy-" .. n), nil, false
+        local at, backup, covers
         for try = 1, 20 do
           backup = primary:backup(store:url(("backup/%d-%d"):format(n, try)))
           t:wait_until("the redo log has passed the backup", "1m", function() return backup.ts <= t.redo.meta(redo).resolved_ts end)
-          covers = t.redo.copy(redo, at .. "-" .. try).checkpoint_ts <= backup.ts
-          if covers then at = at .. "-" .. try break end
+          at = store:url(("redo/copy-%d-%d"):format(n, try))
+          covers = t.redo.copy(redo, at).checkpoint_ts <= backup.ts
+          if covers then break end
         end
         t:check("a copy covers the backup", covers)
         local scratch = t:cluster { name = "scratch-" .. n }
