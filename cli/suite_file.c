@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/scenario_find.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -81,11 +82,26 @@ static void add_run(struct suite *s, const char *scenario, const char *file, con
 	r->title = strbuf_detach(&title);
 }
 
+/* A bare name is the file beside the suite's, else one of drtest's own. */
+static char *file_of(const char *scenario, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *beside;
+
+	if (strchr(scenario, '/'))
+		return xstrdup(scenario);
+	beside = xstrfmt("%.*s%s.lua", slash ? (int)(slash - path + 1) : 0, path, scenario);
+	if (!fs_exists(beside)) {
+		free(beside);
+		beside = xstrdup(scenario_find(scenario));
+	}
+	return beside;
+}
+
 /* Every combination of seeds and values. */
 static int expand(struct suite *s, const char *path, const char *scenario, const struct choice *seeds, const struct choice *c, size_t n, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
-	char *file = strchr(scenario, '/') ? xstrdup(scenario) : xstrfmt("%.*s%s.lua", slash ? (int)(slash - path + 1) : 0, path, scenario);
+	char *file = file_of(scenario, path);
 	size_t at[OPTIONS_MAX] = { 0 }, i;
 	int rc = 0;
 

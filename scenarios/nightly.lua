@@ -14,6 +14,7 @@ return {
     { "slow_secondary" },
     { "switchover" },
     { "failback" },
+    { "throughput" },
   },
   gate = {
     baseline = "last:20", -- of the runs that passed, with the same options
@@ -22,5 +23,11 @@ return {
     "redundant_ms <= 1.5x",
     "load_p99_ms <= 2x",
     "rto_ms max <= 30s",
+    -- throughput's table
+    "backup_rows_per_s >= 0.6x",
+    "restore_rows_per_s >= 0.6x",
+    "load_tps >= 0.6x",
+    "changefeed_rows_per_s >= 0.6x",
+    "replay_rows_per_s >= 0.6x",
   },
 }

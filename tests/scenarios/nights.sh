@@ -16,6 +16,8 @@ L
 quick=("$DRTEST" run "$scratch/quick.lua" --store file --out "$out")
 
 expect "a suite tells its runs" 0 'run .*/quick.lua --seed 3 --set ms=200' "$DRTEST" suite "$scratch/night.lua" --plan
+printf 'return { suite = "elsewhere", runs = { { "failover" }, { "quick" } } }\n' >"$scratch/elsewhere.lua"
+expect "a suite away from drtest's scenarios finds them" 0 'run .*scenarios/failover.lua --seed 42' "$DRTEST" suite "$scratch/elsewhere.lua" --plan
 expect "a suite runs them all" 0 'PASS +report: .*suite.html' "$DRTEST" suite "$scratch/night.lua" --out "$out" -- --store file
 suite=$(find "$out" -maxdepth 1 -name '*-suite-quick-night')
 for f in suite.html junit.xml suite.json; do [ -s "$suite/$f" ] && ok || bad "no $f"; done
