@@ -260,6 +260,19 @@ static int attach_fence(struct cluster *c, struct err *e)
 	return attach_allows(c->name, CLUSTER_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
 }
 
+/* The replay sets it in each of its sessions. */
+static int try_time_zone(const struct attach_cluster *a, struct sql *s, finding_fn *fn, void *arg)
+{
+	struct err e = ERR_INIT;
+	char text[1200];
+
+	if (!used.redo_time_zone[0] || sql_exec(s, &e, "SET time_zone = '%s'", used.redo_time_zone) >= 0)
+		return 0;
+	snprintf(text, sizeof(text), "%s does not know the time zone of redo_time_zone: %s", a->name, e.text);
+	fn(arg, text, "an offset, as \"+08:00\"; a name where the server has the tables of time zones");
+	return 1;
+}
+
 /* A replay would be refused in the middle of a disaster: TiCDC's log does not say in which zone its TIMESTAMPs are. */
 static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, finding_fn *fn, void *arg)
 {
@@ -267,7 +280,7 @@ static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, fi
 	char text[1200];
 	int n = 0;
 
-	if (!used.redo_time_zone[0] && a->ticdc[0] &&
+	if (!used.redo_time_zone[0] && (a->ticdc[0] || used.redo[0]) && !a->mysql &&
 	    sql_value(s, &column, NULL, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
 	              " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys',"
 	              " 'metrics_schema', 'inspection_schema', 'lightning_task_info', 'tidb_cdc') LIMIT 1") == 0 && column.len) {
@@ -308,7 +321,7 @@ static int attach_preflight(finding_fn *fn, void *arg)
 			fn(arg, text, "kind = \"mysql\" in the clusters file, or another port");
 			n++;
 		} else {
-			n += look_for_timestamps(a, s, fn, arg);
+			n += look_for_timestamps(a, s, fn, arg) + try_time_zone(a, s, fn, arg);
 		}
 		sql_close(s);
 	}

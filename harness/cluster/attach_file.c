@@ -245,6 +245,8 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 ||
 	    text(L, "redo_time_zone", f->redo_time_zone, sizeof(f->redo_time_zone), where, e) < 0)
 		return -1;
+	if (strspn(f->redo_time_zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") != strlen(f->redo_time_zone))
+		return err_set(e, ERR_USAGE, 0, "%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"", where, f->redo_time_zone);
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";

@@ -295,7 +295,7 @@ int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
 
 const char *cluster_redo_time_zone(const struct cluster *c)
 {
-	return c->ops->redo_time_zone && c->ops->redo_time_zone[0] ? c->ops->redo_time_zone : NULL;
+	return c->ops->redo_time_zone[0] ? c->ops->redo_time_zone : NULL;
 }
 
 int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_opts *opts, struct replay_stats *st, struct err *e)

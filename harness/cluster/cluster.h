@@ -128,7 +128,7 @@ struct cluster_ops { /* a ground */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
 	const char *(*words)(enum cluster_verb v);
-	const char *redo_time_zone; /* of the TIMESTAMP texts in its changefeeds' redo logs: points to "" where nobody told; NULL: the log itself tells */
+	const char *redo_time_zone; /* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
 };
 extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;
 

@@ -444,6 +444,7 @@ const struct cluster_ops cluster_local = {
 	.release = local_release,
 	.set_gc = local_set_gc,
 	.preflight = local_preflight,
+	.redo_time_zone = "+00:00",
 	.examine = local_examine,
 	.examine_end = local_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC |

@@ -7,6 +7,8 @@
 #include "harness/feed/feed_run.h"
 
 #define RECONNECT_MS 60000
+#define AHEAD_MS 1000         /* a secondary that does not answer by then stands still: what was to be prevented has come */
+#define AHEAD_TABLES_MAX 1000 /* some KiB of memory each */
 
 struct feed_schema {
 	struct feed_schema *next;
@@ -97,22 +99,25 @@ void feed_schemas_forget(struct feed_run *r)
 	schema_tables_free(r->ahead, r->n_ahead);
 	r->ahead = NULL;
 	r->n_ahead = r->ahead_next = 0;
-	r->ahead_listed = false;
+	r->ahead_over = false;
 }
 
 void feed_schemas_ahead(struct feed_run *r)
 {
-	const struct table_name *t;
+	struct err e = ERR_INIT;
 
-	if (!r->ahead_listed) {
-		r->ahead_listed = schema_tables(r->control, &r->ahead, &r->n_ahead, NULL) == 0;
+	if (!r->writer || r->ahead_over)
 		return;
+	sql_patience(r->control, AHEAD_MS);
+	if (!r->ahead) {
+		schema_tables(r->control, &r->ahead, &r->n_ahead, &e);
+	} else {
+		const struct table_name *t = &r->ahead[r->ahead_next++];
+		if (!schema_cached(r, t->db, t->table))
+			schema_ask(r, t->db, t->table, &e); /* whoever needs one that fails asks again, and is told why */
 	}
-	if (r->ahead_next == r->n_ahead)
-		return;
-	t = &r->ahead[r->ahead_next++];
-	if (!schema_cached(r, t->db, t->table))
-		schema_ask(r, t->db, t->table, NULL); /* whoever needs one that fails asks again, and is told why */
+	r->ahead_over = r->ahead_next == r->n_ahead || r->n_ahead > AHEAD_TABLES_MAX || e.kind == ERR_GONE;
+	sql_patience(r->control, 0);
 }
 
 void feed_control_close(struct feed_run *r)

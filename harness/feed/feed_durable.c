@@ -4,10 +4,13 @@
 #include "harness/base/fault.h"
 #include "harness/feed/feed_log.h"
 #include "harness/feed/feed_run.h"
+#include "harness/os/fs.h"
 
 #define STORE_OUT_MS (5 * 60 * 1000)
 #define FLUSH_BYTES ((size_t)6 << 20)      /* a log file is put early rather than held in memory */
 #define SINK_BYTES_MAX ((size_t)6 << 20)   /* of waiting rows in memory: beyond it a reader without a log waits */
+#define SPOOL_BYTES_MAX ((uint64_t)16 << 30)
+#define DISK_LEFT_MIN ((int64_t)1 << 30)
 #define COLLECT_EVERY_NS ((int64_t)5 * 1000000000)
 #define PUBLISH_EVERY_NS ((int64_t)50 * 1000000)
 
@@ -116,6 +119,8 @@ void feed_advance(struct feed_run *r)
 	uint64_t seq;
 	tso_t ts;
 
+	if (r->ddl_ts) /* it may have to run yet: nothing beyond it may be told, or nobody would run it after the next death */
+		return;
 	if (tso_map_refresh(r->map, &e) < 0) {
 		feed_log("warn", "%s", e.text);
 		return;
@@ -149,11 +154,24 @@ int feed_service(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-/* With a log the reader never waits for the sink: what can be recovered must not hang on a secondary that is slow or stands still.
- * The rows lie in the log, and what memory does not hold of them in the spool. Without one the primary's binary log keeps them. */
+/* With a log the reader does not wait for the sink (but at a DDL): what can be recovered must not hang on a secondary that is slow or
+ * stands still. What memory does not hold of the rows lies in the spool, as long as there is room. Without a log the primary's binary log
+ * keeps them. */
+static bool may_read_on(struct feed_run *r)
+{
+	int64_t left;
+
+	if (feed_sink_memory(r->sink) <= SINK_BYTES_MAX)
+		return true;
+	if (!r->writer || feed_sink_spooled(r->sink) > SPOOL_BYTES_MAX)
+		return false;
+	left = fs_free_bytes(r->o.tmp_dir);
+	return left < 0 || left > DISK_LEFT_MIN;
+}
+
 int feed_throttle(struct feed_run *r, struct err *e)
 {
-	while (!r->writer && !feed_stopping() && feed_sink_memory(r->sink) > SINK_BYTES_MAX) {
+	while (!feed_stopping() && !may_read_on(r)) {
 		struct feed_progress p = feed_sink_progress(r->sink);
 
 		if (p.announced > p.flushed && feed_flush(r, e) < 0)
@@ -214,8 +232,11 @@ int feed_drain(struct feed_run *r, struct err *e)
 
 	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)
 		return -1;
-	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0)
+	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0) {
 		if (feed_service(r, e) < 0)
 			return -1;
+		if (feed_stopping())
+			return 1;
+	}
 	return rc < 0 ? -1 : feed_meta(r, e);
 }

@@ -14,6 +14,7 @@
 #include "harness/os/fs.h"
 
 #define START_MS 30000
+#define AT_CHECKPOINT_MS (30 * 60 * 1000)
 #define POLL_MS 10
 
 struct feed {
@@ -47,18 +48,25 @@ static int feed_wait_normal(struct feed *f, struct err *e)
 {
 	struct deadline d = deadline_in_ms(START_MS);
 	struct err why = ERR_INIT;
+	bool at_work = false;
 
 	for (;;) {
-		struct feed_status st;
+		struct feed_status st = { 0 };
 		bool running = proc_running(f->proc);
 
 		if (!running)
 			return feed_ended(f, e);
 		if (feed_status_read(f->status_path, &st, &why) == 0 && st.state == FEED_NORMAL)
 			return 0;
+		if (st.checkpoint_ts && !at_work) { /* all is open; the DDL or the huge transaction at its checkpoint takes as long as it takes */
+			at_work = true;
+			d = deadline_in_ms(AT_CHECKPOINT_MS);
+		}
 		if (pause_ms(POLL_MS, d) < 0)
 			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "changefeed %s: cancelled while it started", f->id)
-			                         : err_set(e, ERR_TIMEOUT, 0, "changefeed %s did not start within %d s", f->id, START_MS / 1000);
+			                         : err_set(e, ERR_TIMEOUT, 0, "changefeed %s %s within %d s", f->id,
+			                                   at_work ? "did not get past the transaction at its checkpoint" : "did not start",
+			                                   (at_work ? AT_CHECKPOINT_MS : START_MS) / 1000);
 	}
 }
 

@@ -201,7 +201,8 @@ static struct redo_bytes bytes_of(const char *text)
 	return (struct redo_bytes){ .p = text, .n = (uint32_t)strlen(text) };
 }
 
-/* Everything before it is applied, it is durable, meta checkpointTs stands at it; then it runs, and names and keys are asked anew. */
+/* Everything before it is applied, it is durable, meta checkpointTs stands at it; then it runs, and names and keys are asked anew. 1: asked
+ * to end before it was taken. */
 static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
 {
 	struct redo_ddl ddl = {
@@ -215,7 +216,10 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	if (t->ddl_table[0])
 		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
 	feed_sink_announce(r->sink, ts - 1);
-	if (feed_drain(r, e) < 0 || feed_add_ddl(r, &ddl, e) < 0)
+	int rc = feed_drain(r, e);
+	if (rc)
+		return rc;
+	if (feed_add_ddl(r, &ddl, e) < 0)
 		return -1;
 	r->ddl_ts = ts;
 	feed_sink_announce(r->sink, ts);
@@ -256,6 +260,7 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 
 	if (t->gtid_seq <= r->read_seq)
 		return on_start_txn(r, t, e);
+	r->ddl_ts = 0; /* what was at the checkpoint has passed, or the source has it no more */
 	rc = wait_for_tso(r, t->gtid_seq, &ts, e);
 	if (rc <= 0)
 		return rc;
@@ -263,8 +268,9 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 		r->ddls_skipped++;
 		feed_log("info", "skipped, no change of a user's table: %.80s", t->ddl_query);
 	} else if (t->is_ddl) {
-		if (on_ddl(r, t, ts, e) < 0)
-			return -1;
+		rc = on_ddl(r, t, ts, e);
+		if (rc)
+			return rc < 0 ? -1 : 0;
 	} else {
 		for (size_t i = 0; i < t->n_rows; i++) {
 			t->rows[i].commit_ts = ts;
@@ -346,7 +352,8 @@ static int feed_loop(struct feed_run *r, struct err *e)
 			rc = on_txn(r, &t, e);
 		} else if (rc == 0) {
 			feed_advance(r);
-			feed_schemas_ahead(r);
+			if (normal)
+				feed_schemas_ahead(r);
 		}
 		if (rc < 0 || feed_service(r, e) < 0)
 			return -1;
@@ -410,6 +417,7 @@ int feed_main(const struct feed_opts *o)
 		return 3;
 	}
 	if (feed_open(&r, &e) == 0) {
+		feed_publish(&r);
 		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);
 	}
 	if (rc < 0)

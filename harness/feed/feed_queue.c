@@ -55,6 +55,12 @@ static int spool_open(struct feed_spool *s, struct err *e)
 	return 0;
 }
 
+/* Whole blocks, so that a hole gives all of it back. */
+static uint64_t file_bytes(const struct feed_chunk *c)
+{
+	return (c->len + 4095) & ~(uint64_t)4095;
+}
+
 static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 {
 	size_t done = 0;
@@ -72,7 +78,8 @@ static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e
 		done += (size_t)n;
 	}
 	c->file_at = s->end_bytes;
-	s->end_bytes += c->len;
+	s->end_bytes += file_bytes(c);
+	s->file_bytes += file_bytes(c);
 	s->chunks++;
 	s->memory_bytes -= c->alloc;
 	free(c->data);
@@ -90,7 +97,7 @@ static void spool_give_back(struct feed_spool *s, const struct feed_chunk *c)
 			feed_log("warn", "the spool in %s does not give its room back: %s", s->dir, strerror(errno));
 		s->end_bytes = 0;
 	} else {
-		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->file_at, (off_t)c->len);
+		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->file_at, (off_t)file_bytes(c));
 	}
 }
 
@@ -114,6 +121,7 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 	c->alloc = c->len;
 	s->memory_bytes += c->alloc;
 	s->chunks--;
+	s->file_bytes -= file_bytes(c);
 	spool_give_back(s, c);
 	return 0;
 }
@@ -159,8 +167,10 @@ static void head_drop(struct feed_queue *q, struct feed_spool *s)
 	if (!q->head)
 		q->tail = NULL;
 	s->memory_bytes -= c->alloc;
-	if (!c->data)
+	if (!c->data) {
 		s->chunks--;
+		s->file_bytes -= file_bytes(c);
+	}
 	free(c->data);
 	free(c);
 }

@@ -23,6 +23,7 @@ struct feed_spool {
 	int fd;               /* -1: no file yet */
 	uint64_t end_bytes;   /* of the file; starts again at 0 when nothing lies there */
 	uint64_t chunks;      /* that lie in the file */
+	uint64_t file_bytes;  /* theirs, in whole blocks */
 	size_t memory_bytes, memory_bytes_max;
 };
 struct feed_chunk;

@@ -42,7 +42,7 @@ struct feed_run {
 	struct feed_schema *schemas;    /* what binlog.schema gave out */
 	struct table_name *ahead;       /* the secondary's tables, once listed; those before ahead_next were asked for */
 	size_t n_ahead, ahead_next;
-	bool ahead_listed;
+	bool ahead_over;                /* until the next DDL */
 };
 
 int feed_stopping(void); /* the signal that asked us to end, or 0 */
@@ -59,10 +59,10 @@ int feed_flush(struct feed_run *r, struct err *e);
 int feed_meta(struct feed_run *r, struct err *e);            /* tells what is flushed, releases it to the sink, keeps the status */
 int feed_service(struct feed_run *r, struct err *e);         /* whatever is due: flush, meta, collection, a failed sink */
 void feed_advance(struct feed_run *r);                       /* announces the last sample when all of it was read */
-int feed_throttle(struct feed_run *r, struct err *e);        /* where there is no log: waits while too much waits for the sink */
+int feed_throttle(struct feed_run *r, struct err *e);        /* while too much waits for the sink: in memory, or with a log on the disk */
 int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e);
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
-int feed_drain(struct feed_run *r, struct err *e);           /* flushes what was announced and waits until the sink has committed it */
+int feed_drain(struct feed_run *r, struct err *e);           /* flushes what was announced, waits until the sink has it. 1: asked to end before */
 void feed_publish(struct feed_run *r);                       /* status */
 
 /* feed_control.c: the reader's own connection to the secondary. */
@@ -71,7 +71,7 @@ int feed_control_reconnect(struct feed_run *r, struct err *e); /* after ERR_GONE
 const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e);
 void feed_schemas_forget(struct feed_run *r);
 /* To call while nothing is to be read: asks for one more table's structure, so that a secondary that stands still later does not stop the
- * reader at a table that it has not met yet. */
+ * reader, and with it the log, at a table that it has not met yet. */
 void feed_schemas_ahead(struct feed_run *r);
 void feed_control_close(struct feed_run *r);
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);

@@ -503,6 +503,14 @@ size_t feed_sink_memory(struct feed_sink *s)
 	return n;
 }
 
+uint64_t feed_sink_spooled(struct feed_sink *s)
+{
+	uint64_t n;
+
+	LOCKED(s, n = s->spool.file_bytes);
+	return n;
+}
+
 void feed_sink_forget_tables(struct feed_sink *s)
 {
 	pthread_mutex_lock(&s->lock);

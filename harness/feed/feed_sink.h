@@ -41,6 +41,7 @@ void feed_sink_flush_done(struct feed_sink *s);
 void feed_sink_release(struct feed_sink *s, tso_t resolved); /* workers start */
 struct feed_progress feed_sink_progress(struct feed_sink *s); /* a copy, checkpoint brought up to date */
 size_t feed_sink_memory(struct feed_sink *s);
+uint64_t feed_sink_spooled(struct feed_sink *s); /* bytes in the file */
 void feed_sink_forget_tables(struct feed_sink *s); /* after a DDL: nothing may wait */
 
 /* 1: all that is released is committed; 0: not within wait_ms; -1: a worker failed. */

@@ -1,6 +1,7 @@
 #include "harness/sql/sql.h"
 
 #include <errmsg.h>
+#include <ma_pvio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/net/uri.h"
 
+#define PATIENCE_S 3600
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */
 
 struct sql {
@@ -68,7 +70,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 {
 	struct sql *s = xcalloc(1, sizeof(*s));
 	int64_t left_ms = deadline_left_ms(d);
-	unsigned connect_s = left_ms > 3600000 ? 3600 : (unsigned)((left_ms + 999) / 1000), io_s = 3600;
+	unsigned connect_s = left_ms > 3600000 ? 3600 : (unsigned)((left_ms + 999) / 1000), io_s = PATIENCE_S;
 	static const char init[] = "SET time_zone = '+00:00', autocommit = 1, sql_mode = "
 				   "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 	struct strbuf who = STRBUF_INIT;
@@ -130,6 +132,12 @@ void sql_close(struct sql *s)
 	if (s->m)
 		mysql_close(s->m);
 	free(s);
+}
+
+void sql_patience(struct sql *s, int64_t ms)
+{
+	if (s->m->net.pvio) /* none: it is lost already */
+		s->m->net.pvio->timeout[PVIO_READ_TIMEOUT] = (int)(ms ? ms : PATIENCE_S * 1000);
 }
 
 MYSQL *sql_handle(struct sql *s)

@@ -26,6 +26,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 void sql_close(struct sql *s); /* NULL is fine */
 MYSQL *sql_handle(struct sql *s); /* for what this module does not wrap; still the module's */
 uint64_t sql_connection_id(const struct sql *s);
+void sql_patience(struct sql *s, int64_t ms); /* how long a statement may go without a byte of its answer: then ERR_GONE. An hour by default; 0: that */
 
 /* Statements that return no rows. Returns affected rows, or -1. ERR_GONE: lost connection, ERR_CONFLICT: 1205/1213, else ERR_SQL. */
 int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -530,12 +531,10 @@ static long peak_resident_kib(struct feed *f)
 	struct strbuf text = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	char *path = xstrfmt("/proc/%d/status", (int)proc_pid(feed_proc(f)));
-	long kib;
 
 	must(fs_read_file(path, 65536, &text, &e), &e);
-	char *peak = strstr(text.buf, "VmHWM:");
-	assert_non_null(peak);
-	kib = strtol(peak + 6, NULL, 10);
+	assert_non_null(strstr(text.buf, "VmHWM:"));
+	long kib = strtol(strstr(text.buf, "VmHWM:") + 6, NULL, 10);
 	free(path);
 	strbuf_release(&text);
 	print_message("feed: peak resident %ld KiB\n", kib);
@@ -574,6 +573,49 @@ static void a_secondary_that_stands_still_does_not_hold_the_log(void **unused)
 	all_equal();
 	stop(f);
 	keep_log(redo_dir());
+}
+
+static void *let_go(void *reader)
+{
+	usleep(1500000);
+	sql_exec(reader, NULL, "ROLLBACK");
+	return NULL;
+}
+
+/* A reader of the secondary holds a DDL up; the feed dies in it; the next one runs it before it says that all is normal. */
+static void a_feed_that_died_in_a_ddl_runs_it_again(void **unused)
+{
+	struct feed_opts o;
+	struct deadline d = deadline_in_ms(10000);
+	struct sql *reader;
+	pthread_t thread;
+
+	(void)unused;
+	fresh();
+	feed_load_tables(p, s);
+	tso_t ts = primary_ts();
+	o = options();
+	o.start_ts = ts;
+	struct feed *f = start(&o);
+	SQL(p, "INSERT INTO d.a VALUES (1, 1, 'x')");
+	caught_up(f, 10000);
+	reader = test_server_connect(secondary);
+	SQL(reader, "BEGIN");
+	assert_int_equal(number(reader, "SELECT COUNT(*) FROM d.a"), 1);
+	SQL(p, "ALTER TABLE d.a ADD COLUMN held INT NOT NULL DEFAULT 3");
+	while (!number(s, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock'"))
+		assert_int_equal(pause_ms(20, d), 0);
+	kill_feed(f);
+	feed_free(f);
+	assert_int_equal(pthread_create(&thread, NULL, let_go, reader), 0);
+	f = start(&o);
+	pthread_join(thread, NULL);
+	assert_int_equal(number(s, "SELECT held FROM d.a"), 3);
+	SQL(p, "UPDATE d.a SET held = 4");
+	caught_up(f, 10000);
+	all_equal();
+	stop(f);
+	sql_close(reader);
 }
 
 /* 60,000 rows of 1 KiB in one transaction, more than the feed may hold. */
@@ -743,6 +785,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(without_a_log_the_checkpoint_is_in_the_secondary),
 		cmocka_unit_test(a_store_outage_holds_resolved_and_loses_nothing),
 		cmocka_unit_test(the_feed_survives_lost_connections),
+		cmocka_unit_test(a_feed_that_died_in_a_ddl_runs_it_again),
 		cmocka_unit_test(a_secondary_that_stands_still_does_not_hold_the_log),
 		cmocka_unit_test(a_huge_transaction_passes_within_64_mib),
 		cmocka_unit_test(kills_under_load_with_s3_lose_nothing),

@@ -82,6 +82,7 @@ bad_file "no endpoint" 'return { primary = { } }' 'cluster primary: sql = \{ .* 
 bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'command kill is a table of .* words \(no shell line\)'
 bad_file "an unset variable" 'return { primary = { sql = { host = "h", password = env "DRTEST_NOT_SET" } } }' 'the environment variable DRTEST_NOT_SET is not set'
 bad_file "a loop" 'while true do end' 'the file computes too long'
+bad_file "no time zone" "return { redo_time_zone = \"+8' \", primary = { sql = { host = 'h' } } }" "redo_time_zone .* is no time zone"
 bad_file "kill by allow" 'return { primary = { sql = { host = "h" }, allow = { "kill" } } }' 'what may be killed is marked expendable = true'
 
 # ---- the examples are whole
@@ -136,6 +137,10 @@ expect "TIMESTAMPs of a zone that nobody told" 3 'primary: d\.w\.at is a TIMESTA
 grep -q 'redo_time_zone = "+00:00"' "$scratch/out" && ok || bad "no way out: $(cat "$scratch/out")"
 clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
 
+zone=', redo_time_zone = "Asia/Nowhere"' clusters 'primary.allow = { "backup" }' ''
+expect "a time zone that is none" 3 "primary does not know the time zone of redo_time_zone: .*Asia/Nowhere" "$DRTEST" run scenarios/rehearse.lua "${with[@]}"
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
+
 # a run that breaks between off and on
 cat >"$scratch/breaks.lua" <<'L'
 local scenario = require "drtest.scenario"
@@ -165,7 +170,7 @@ LIMIT=90 expect "a rehearsal on the local ground" 0 'PASS 7 checks' "$DRTEST" ru
 
 # ---- MariaDB as the secondary: drtest's own backup at one TSO, TiCDC into it
 mkdir -p "$scratch/mariadb"
-if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --datadir="$scratch/mariadb/data" --user="$(id -un)" >/dev/null 2>&1; then
+if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --datadir="$scratch/mariadb/data" --user="$(id -un)" >"$scratch/install.log" 2>&1; then
 	port=$((offset + 3306))
 	mariadbd --no-defaults --datadir="$scratch/mariadb/data" --socket="$scratch/mariadb/s" --pid-file="$scratch/mariadb/p" --bind-address=127.0.0.1 --port="$port" \
 		--user="$(id -un)" --skip-name-resolve >"$scratch/mariadb/log" 2>&1 </dev/null &
@@ -176,7 +181,7 @@ if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --s
 	sed -e 's/CREATE DATABASE d/CREATE DATABASE e/; s/d\.\([tw]\)/e.\1/g; s/id = "live"/id = "mysql"/; s/redo"/redo-mysql"/' "$scratch/setup.lua" >"$scratch/mysql.lua"
 	expect "MariaDB as the secondary" 0 'PASS' "$DRTEST" run "$scratch/mysql.lua" "${with[@]}"
 else
-	bad "mariadb-install-db"
+	bad "mariadb-install-db: $(tail -n 20 "$scratch/install.log")"
 fi
 
 # ---- the disaster by the operator's command

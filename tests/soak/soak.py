@@ -17,13 +17,17 @@ def say(text):
     print(text, flush=True)
 
 def run(argv, seconds=120):
-    p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds)
-    return p.returncode, p.stdout
+    try:
+        p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds)
+        return p.returncode, p.stdout
+    except subprocess.TimeoutExpired:
+        return -1, 'no end after %d s' % seconds
 
 def live(minutes, more):
     global bad
     printed = open(out + '/printed', 'w+')
-    p = subprocess.Popen([drtest, 'run', 'tests/soak/live_log.lua', '--out', out, '--set', 'time=%ds' % round(minutes * 60)] + more,
+    p = subprocess.Popen([drtest, 'run', 'tests/soak/live_log.lua', '--out', out, '--set', 'time=%ds' % round(minutes * 60),
+                          '--timeout', '%ds' % round(minutes * 90 + 600)] + more,
                          stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT)
     began, seen, uri = time.time(), collections.Counter(), None
     while p.poll() is None:
