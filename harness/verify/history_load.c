@@ -111,9 +111,9 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 		goto out;
 	t = (struct h_txn){ .worker = (uint32_t)worker, .seq = (uint64_t)seq, .position = strtoull(position, NULL, 10), .cluster = (uint16_t)cluster,
 		.begin_us = begin, .end_us = end };
-	for (uint8_t k = TXN_ACKED; k <= TXN_UNKNOWN; k++)
+	for (int k = TXN_ACKED; k <= TXN_UNKNOWN; k++)
 		if (!strcmp(out, outcome[k]))
-			t.outcome = k;
+			t.outcome = (uint8_t)k;
 	if (!t.outcome)
 		goto out;
 	if (h->n_txns && (h->txn[h->n_txns - 1].worker > t.worker || (h->txn[h->n_txns - 1].worker == t.worker && h->txn[h->n_txns - 1].seq >= t.seq)))
