@@ -160,7 +160,8 @@ bench-verify: bench-deps
 .PHONY: tests unit-tests integration-tests
 unit-tests: $(UNIT)
 integration-tests: $(INTEGRATION)
-tests:
+# Behind drtest: the make below builds in the same folder, and two must not write one library.
+tests: $(BUILD)/drtest
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD) integration-tests $(BUILD)/drtest-test
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/asan SAN=address,undefined unit-tests fuzzers
 	@$(MAKE) --no-print-directory -k BUILD=$(BUILD)/tsan SAN=thread tsan-tests
