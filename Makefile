@@ -16,7 +16,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # Folders in the order of the arrows: each may include those before it (cli all of them).
-LIBS = base os net sql redo backup feed verify cluster run workloads chaos reports
+LIBS = base os net sql redo binlog backup compare replay feed verify cluster run workloads chaos reports
 dir_of = $(if $(filter $(1),workloads chaos reports),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
@@ -52,7 +52,7 @@ bench-proxy: deps
 # What benches make their data with: tests/bench/*.c
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ALL_LIBS)
 	@echo "  ld $@"
-	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach l,base os net sql redo,$(call lib_of,$(l))) -Wl,--end-group $(LDLIBS)
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(foreach l,base os net sql redo replay,$(call lib_of,$(l))) -Wl,--end-group $(LDLIBS)
 bench-redo: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool
 	@tests/bench/redo.sh $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool
@@ -72,7 +72,7 @@ $(BUILD)/%.o: %.c
 	@echo "  cc $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# A Lua file becomes two symbols: lua_<name with _ for / and .>[] and _size, looked up through harness/run/embed.h
+# A Lua file becomes two symbols: lua_<name with _ for / and .>[] and _size, looked up through harness/base/embed.h
 $(BUILD)/%.lua.o: %.lua tools/embed
 	@mkdir -p $(@D)
 	@tools/embed $< > $(BUILD)/$*.lua.c
@@ -94,8 +94,8 @@ $(BUILD)/drtest: $(CLI_OBJS) $(ALL_LIBS)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(CLI_OBJS) $(LINK)
 
-# The test build: the same program with fault points (harness/base/fault.h), for `drtest-test selftest`. Only files that have one differ.
-FAULT_SRCS := $(shell grep -lE base/fault.h -r harness --include=*.c)
+# The test build: the same program with fault points (harness/base/failpoint.h), for `drtest-test selftest`. Only files that have one differ.
+FAULT_SRCS := $(shell grep -lE base/failpoint.h -r harness --include=*.c)
 FAULT_OBJS = $(patsubst %.c,$(BUILD)/fault/%.o,$(FAULT_SRCS))
 $(BUILD)/fault/%.o: %.c
 	@mkdir -p $(@D)
@@ -132,7 +132,7 @@ $(foreach l,$(LIBS),$(eval $(call UNIT_RULE,$(l))))
 # Fuzzers: tests/fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput; tests/fuzz/replay.c runs a corpus through it with any compiler.
 # First line of the source names the library it needs:  /* lib: redo */
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo backup feed chaos reports,$(call lib_of,$(l)))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(foreach l,base os net sql redo binlog backup replay feed chaos reports,$(call lib_of,$(l)))
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ALL_LIBS)

@@ -10,7 +10,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
-#include "harness/feed/feed_status.h"
+#include "harness/feed/status.h"
 
 #define LOOK_NS 500000 /* at a state that is waited for */
 

@@ -11,7 +11,7 @@
 #include "chaos/chaos.h"
 #include "chaos/lua_child.h"
 #include "harness/base/xalloc.h"
-#include "harness/run/embed.h"
+#include "harness/base/embed.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_store.h"
 #include "harness/run/runtime.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cmd_history.h"
-#include "cli/past_side.h"
+#include "cli/run_history_side.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "reports/stats.h"

@@ -9,8 +9,8 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/verify/compare.h"
-#include "harness/verify/diff_config.h"
+#include "harness/compare/compare.h"
+#include "harness/compare/diff_config.h"
 
 static const char help[] =
 	"usage: drtest diff --a URI --b URI [options]\n"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/feed/feed_config.h"
+#include "harness/feed/config.h"
 #include "harness/os/fs.h"
 
 static const char help[] =

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/cmd_history.h"
-#include "cli/past_side.h"
+#include "cli/run_history_side.h"
 #include "reports/gate.h"
 #include "reports/text.h"
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "harness/base/strbuf.h"
-#include "reports/past.h"
+#include "reports/run_history.h"
 #include "reports/text.h"
 
 static const char help[] =

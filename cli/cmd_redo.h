@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "harness/redo/replay.h"
+#include "harness/replay/replay.h"
 
 struct redo_options {
 	const char *storage, *sink, *password_file, *tmp_dir, *time_zone, *table, *key, *fence_user;

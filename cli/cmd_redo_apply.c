@@ -8,7 +8,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 #include "harness/os/fs.h"
 
 #define PLAIN_LINE_MS 5000

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/redo/scan.h"
-#include "harness/redo/shape.h"
+#include "harness/replay/row_layout.h"
 #include "harness/sql/schema.h"
 
 /* Text that is no UTF-8 is shown as hex. */

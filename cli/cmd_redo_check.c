@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/base/clock.h"
-#include "harness/redo/check.h"
+#include "harness/replay/log_check.h"
 
 #define WATCH_MS 1000
 #define FOREVER_MS ((int64_t)1 << 40)

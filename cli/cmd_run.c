@@ -16,7 +16,7 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
-#include "reports/past.h"
+#include "reports/run_history.h"
 #include "reports/report.h"
 #include "workloads/lua_load.h"
 

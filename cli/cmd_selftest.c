@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cli/selftest.h"
-#include "harness/base/fault.h"
+#include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/forensic.h"
 #include "harness/os/fs.h"

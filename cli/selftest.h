@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "harness/cluster/cluster.h"
-#include "harness/verify/planted.h"
+#include "harness/verify/defects.h"
 #include "workloads/load.h"
 
 struct recording {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/selftest.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 
 #define PLACES_TRIED 8
 

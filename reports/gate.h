@@ -3,7 +3,7 @@
 #define REPORTS_GATE_H
 
 #include "harness/base/strbuf.h"
-#include "reports/past.h"
+#include "reports/run_history.h"
 
 /* FIGURE [median|mean|min|max|pNN] <=|<|>=|> LIMIT. LIMIT: 1.2x or +20% (of the same statistic of the baseline), or a number with
  * ms, s, min or nothing behind it. Without a statistic: the median. */

@@ -4,7 +4,7 @@
 #define REPORTS_TREND_H
 
 #include "harness/base/strbuf.h"
-#include "reports/past.h"
+#include "reports/run_history.h"
 
 /* runs: oldest first. Links go to NAME/report.html beside the page. */
 void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out);

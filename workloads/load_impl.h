@@ -8,7 +8,7 @@
 
 #include "harness/verify/ledger.h"
 #include "workloads/history.h"
-#include "workloads/link.h"
+#include "workloads/conn.h"
 #include "workloads/load.h"
 #include "workloads/pace.h"
 #include "workloads/script.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/run/embed.h"
+#include "harness/base/embed.h"
 #include "workloads/lua_con.h"
 
 EMBEDDED(workloads_loads_append_lua);

@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "harness/backup/load.h"
-#include "harness/base/fault.h"
+#include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
 
 /* One table is loaded by one stream unless it is most of the backup: the server fills an empty table in bulk only for one writer. */

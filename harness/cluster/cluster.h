@@ -7,7 +7,7 @@
 
 #include "harness/backup/backup.h"
 #include "harness/feed/feed.h"
-#include "harness/redo/replay.h"
+#include "harness/replay/replay.h"
 
 /* CLUSTER_FEED: the changefeed's process, TiCDC. CLUSTER_SERVER: mariadbd, tidb-server. */
 enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUSTER_STORAGE };

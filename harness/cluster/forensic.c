@@ -9,7 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/cluster_impl.h"
 #include "harness/cluster/lost.h"
-#include "harness/feed/feed_rows.h"
+#include "harness/feed/sink_sql.h"
 
 #define HOLD_TRIES 20
 #define HOLD_MS 10000

@@ -5,7 +5,7 @@
 #define HARNESS_CLUSTER_FORENSIC_H
 
 #include "harness/cluster/cluster.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 
 #define HOLD_CONNECTIONS 4
 

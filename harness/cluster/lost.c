@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/feed/feed_rows.h"
+#include "harness/feed/sink_sql.h"
 
 #define ROWS_SHOWN 1000u /* of a transaction, in its JSON line */
 

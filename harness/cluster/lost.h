@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "harness/cluster/forensic.h"
-#include "harness/feed/binlog.h"
-#include "harness/verify/prefix.h"
+#include "harness/binlog/binlog.h"
+#include "harness/verify/ledger_check.h"
 
 struct lost {
 	const struct forensic_opts *o;

@@ -9,7 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/playground_text.h"
 #include "harness/cluster/ticdc.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 

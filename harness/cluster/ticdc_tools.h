@@ -4,7 +4,7 @@
 #define HARNESS_CLUSTER_TICDC_TOOLS_H
 
 #include "harness/cluster/tidb.h"
-#include "harness/redo/replay.h"
+#include "harness/replay/replay.h"
 
 #define STOCK_WORDS_MAX 4
 /* How a tool is run: `cdc` on PATH, else by tiup, in the version given ("v8.5.7"; NULL: what tiup has). -1: neither is there. */

@@ -9,8 +9,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/pd.h"
 #include "harness/cluster/playground_text.h"
-#include "harness/feed/feed_status.h"
-#include "harness/net/uri.h"
+#include "harness/feed/status.h"
+#include "harness/base/uri.h"
 #include "harness/os/fs.h"
 
 #define SINK_USER "drtest_cdc"

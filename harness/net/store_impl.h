@@ -3,7 +3,7 @@
 #define HARNESS_NET_STORE_IMPL_H
 
 #include "harness/net/store.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 
 typedef int store_sink(void *arg, const void *data, size_t n, struct err *e);
 

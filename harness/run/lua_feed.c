@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/feed/feed_status.h"
+#include "harness/feed/status.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/runtime_impl.h"
 

@@ -5,7 +5,7 @@
 #include "harness/run/lua_cluster.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 
 int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, const char *time_zone, struct replay_stats *st, struct err *e);
 int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e);

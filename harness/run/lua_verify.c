@@ -13,9 +13,9 @@
 #include "harness/run/lua_json.h"
 #include "harness/run/lua_tools.h"
 #include "harness/run/runtime_impl.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 #include "harness/verify/evidence.h"
-#include "harness/verify/history.h"
+#include "harness/verify/isolation.h"
 
 #define SQL_THREADS 4
 

@@ -10,7 +10,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/run/embed.h"
+#include "harness/base/embed.h"
 #include "harness/run/runtime_impl.h"
 
 EMBEDDED(harness_run_scenario_lua);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 
 #define PATIENCE_S 3600
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */

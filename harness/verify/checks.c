@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/verify/history.h"
-#include "harness/verify/prefix.h"
+#include "harness/verify/isolation.h"
+#include "harness/verify/ledger_check.h"
 
 #define OPEN_MS 30000
 

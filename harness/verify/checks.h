@@ -4,12 +4,12 @@
 
 #include <jansson.h>
 
+#include "harness/base/verdict.h"
 #include "harness/sql/sql.h"
 #include "harness/sql/tso_map.h"
 #include "harness/verify/audit_model.h"
 #include "harness/verify/ledger.h"
 
-enum verdict { VERDICT_PASS = 0, VERDICT_UNKNOWN = 1, VERDICT_FAIL = 2 }; /* the worst wins */
 
 struct prefix_opts {
 	const char *ledger_dir;

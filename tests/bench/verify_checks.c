@@ -9,7 +9,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/verify/prefix.h"
+#include "harness/verify/ledger_check.h"
 #include "workloads/load.h"
 
 #define WORKERS 10

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/feed/binlog_event.h"
-#include "harness/feed/ddl_words.h"
+#include "harness/binlog/binlog_event.h"
+#include "harness/binlog/ddl_words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/feed/binlog_event.h"
-#include "harness/feed/row_image.h"
+#include "harness/binlog/binlog_event.h"
+#include "harness/binlog/row_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

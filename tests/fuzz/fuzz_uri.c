@@ -6,7 +6,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/net/store.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

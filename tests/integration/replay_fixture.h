@@ -2,7 +2,7 @@
 #ifndef TESTS_INTEGRATION_REPLAY_FIXTURE_H
 #define TESTS_INTEGRATION_REPLAY_FIXTURE_H
 
-#include "harness/redo/replay.h"
+#include "harness/replay/replay.h"
 #include "harness/redo/writer.h"
 #include "tests/integration/mariadb_server.h"
 

@@ -15,7 +15,7 @@
 #include "harness/backup/backup.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 #include "tests/integration/mariadb_server.h"
 
 static struct test_server *source, *target;

@@ -12,7 +12,7 @@
 
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
-#include "harness/feed/binlog.h"
+#include "harness/binlog/binlog.h"
 #include "tests/integration/binlog_types.h"
 #include "tests/integration/mariadb_server.h"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "harness/os/fs.h"
-#include "harness/verify/compare.h"
+#include "harness/compare/compare.h"
 #include "tests/integration/mariadb_server.h"
 
 static struct test_server *server[2];

@@ -18,7 +18,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/feed/feed.h"
-#include "harness/feed/feed_config.h"
+#include "harness/feed/config.h"
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 #include "harness/os/fs.h"

@@ -16,7 +16,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
-#include "harness/redo/replay.h"
+#include "harness/replay/replay.h"
 #include "tests/integration/replay_fixture.h"
 
 static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)

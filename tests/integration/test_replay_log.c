@@ -18,7 +18,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
-#include "harness/redo/check.h"
+#include "harness/replay/log_check.h"
 #include "tests/integration/replay_fixture.h"
 
 /* ---- DDLs ---- */

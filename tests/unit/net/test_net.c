@@ -13,7 +13,7 @@
 #include "harness/net/minio.h"
 #include "harness/net/s3_xml.h"
 #include "harness/net/store.h"
-#include "harness/net/uri.h"
+#include "harness/base/uri.h"
 
 static void the_guides_uri_works_as_it_stands(void **unused)
 {

@@ -12,7 +12,7 @@
 
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
-#include "harness/verify/prefix.h"
+#include "harness/verify/ledger_check.h"
 
 #define TABLES 2
 #define ROWS 60

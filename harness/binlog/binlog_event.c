@@ -1,0 +1,212 @@
+#include "harness/binlog/binlog_event.h"
+
+#include <string.h>
+
+#include "harness/binlog/row_image.h"
+
+/* CRC-32 of IEEE 802.3, as zlib's. */
+static uint32_t crc32_of(const uint8_t *p, size_t n)
+{
+	static const uint32_t nibble[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	uint32_t crc = 0xffffffff;
+
+	while (n--) {
+		crc ^= *p++;
+		crc = crc >> 4 ^ nibble[crc & 15];
+		crc = crc >> 4 ^ nibble[crc & 15];
+	}
+	return ~crc;
+}
+
+enum { FORMAT_FIXED_BYTES = 2 + 50 + 4 + 1, TABLE_MAP_POST_HEADER = 8, ROWS_POST_HEADER = 8 };
+
+/* Version 4, headers of 19 bytes, and post headers of the sizes that are read here. */
+static int check_format(const uint8_t *body, size_t n, enum binlog_checksum *alg, struct err *e)
+{
+	const uint8_t *post = body + FORMAT_FIXED_BYTES;
+
+	if (n < FORMAT_FIXED_BYTES + EV_DELETE_ROWS + 1 + EVENT_CHECKSUM_BYTES || binlog_le(body, 2) != 4 ||
+	    body[56] != EVENT_HEADER_BYTES || post[EV_TABLE_MAP - 1] != TABLE_MAP_POST_HEADER ||
+	    post[EV_WRITE_ROWS_V1 - 1] != ROWS_POST_HEADER || post[EV_QUERY - 1] != 13)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
+	switch (body[n - EVENT_CHECKSUM_BYTES - 1]) {
+	case 0: case 255:
+		*alg = CHECKSUM_NONE;
+		return 0;
+	case 1:
+		*alg = CHECKSUM_CRC32;
+		return 0;
+	default:
+		return err_set(e, ERR_UNSUPPORTED, 0, "the server's binary log has a checksum that is unknown here");
+	}
+}
+
+int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, enum binlog_checksum *alg, struct err *e)
+{
+	if (n < EVENT_HEADER_BYTES || binlog_le(raw + 9, 4) != n)
+		return err_set(e, ERR_BAD_DATA, 0, "binary log event whose length is not its own (%zu bytes)", n);
+	*ev = (struct binlog_event){ .type = raw[4],
+				     .server_id = (uint32_t)binlog_le(raw + 5, 4),
+				     .flags = (uint16_t)binlog_le(raw + 17, 2),
+				     .body = raw + EVENT_HEADER_BYTES,
+				     .n = n - EVENT_HEADER_BYTES };
+	if (ev->type == EV_FORMAT && check_format(ev->body, ev->n, alg, e) < 0)
+		return -1;
+	if (*alg == CHECKSUM_CRC32 || ev->type == EV_FORMAT) {
+		if (ev->n < EVENT_CHECKSUM_BYTES)
+			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u without its checksum", ev->type);
+		if (*alg == CHECKSUM_CRC32 &&
+		    crc32_of(raw, n - EVENT_CHECKSUM_BYTES) != binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
+			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u: its checksum does not fit", ev->type);
+		ev->n -= EVENT_CHECKSUM_BYTES;
+	}
+	return 0;
+}
+
+int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e)
+{
+	if (ev->n < 13)
+		return err_set(e, ERR_BAD_DATA, 0, "GTID event cut off");
+	*g = (struct binlog_gtid){ .seq = binlog_le(ev->body, 8),
+				   .domain = (uint32_t)binlog_le(ev->body + 8, 4),
+				   .flags = ev->body[12] };
+	return 0;
+}
+
+/* The collation id of the client that sent a statement, from the event's status variables; -1 if it is not told. */
+static int client_collation(const uint8_t *p, size_t n)
+{
+	const uint8_t *end = p + n;
+
+	while (p < end) {
+		size_t size;
+
+		switch (*p++) { /* in the order of their codes, sql/log_event_server.cc */
+		case 0: /* flags2 */
+			size = 4;
+			break;
+		case 1: /* sql_mode */
+			size = 8;
+			break;
+		case 2: /* catalog and a NUL */
+			size = p < end ? 2u + *p : 1;
+			break;
+		case 3: /* auto increment */
+			size = 4;
+			break;
+		case 6: case 5: /* catalog, time zone */
+			size = p < end ? 1u + *p : 1;
+			break;
+		case 4:
+			return end - p < 6 ? -1 : (int)binlog_le(p, 2);
+		default:
+			return -1;
+		}
+		if ((size_t)(end - p) < size)
+			return -1;
+		p += size;
+	}
+	return -1;
+}
+
+/* Numbers from information_schema.collations; from 1024 on the NO PAD twins. */
+static bool is_latin1(int id)
+{
+	id &= 1023;
+	return id == 5 || id == 8 || id == 15 || id == 31 || id == 47 || id == 48 || id == 49 || id == 94;
+}
+
+static bool is_utf8(int id)
+{
+	if (id >= 2048) /* UCA 14 collations of utf8mb3 and utf8mb4 come first */
+		return id < 2560;
+	id &= 1023;
+	return id == 33 || id == 83 || id == 45 || id == 46 || id == 63 || (id >= 192 && id < 256) || id == 576 || id == 577 ||
+	       id == 578 || id == 608 || id == 609 || id == 610;
+}
+
+int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e)
+{
+	const uint8_t *p = ev->body, *end = ev->body + ev->n;
+	size_t db_n, status_n;
+	bool ascii = true;
+	int collation;
+
+	strbuf_reset(&q->db);
+	strbuf_reset(&q->text);
+	if (ev->n < 13)
+		return err_set(e, ERR_BAD_DATA, 0, "query event cut off");
+	db_n = p[8];
+	status_n = (size_t)binlog_le(p + 11, 2);
+	p += 13;
+	if ((size_t)(end - p) < status_n + db_n + 1 || p[status_n + db_n])
+		return err_set(e, ERR_BAD_DATA, 0, "query event cut off");
+	collation = client_collation(p, status_n);
+	p += status_n;
+	if (!(ev->flags & EVENT_SUPPRESS_USE))
+		strbuf_add(&q->db, p, db_n);
+	p += db_n + 1;
+	for (const uint8_t *c = p; c < end && ascii; c++)
+		ascii = *c < 0x80;
+	if (!ascii && is_latin1(collation)) {
+		struct row_text *t = row_text_new("latin1");
+
+		row_text_convert(t, (const char *)p, (size_t)(end - p), &q->text);
+		row_text_free(t);
+		return 0;
+	}
+	if (!ascii && !is_utf8(collation))
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4",
+			       collation);
+	strbuf_add(&q->text, p, (size_t)(end - p));
+	return 0;
+}
+
+int binlog_rows_parse(struct binlog_rows *r, const struct binlog_event *ev, struct err *e)
+{
+	const uint8_t *p = ev->body, *end = ev->body + ev->n;
+	uint64_t n = 0;
+	size_t k, bitmap;
+
+	*r = (struct binlog_rows){ 0 };
+	if (ev->n < ROWS_POST_HEADER)
+		goto damaged;
+	r->table_id = binlog_le(p, 6);
+	r->is_dummy = r->table_id == 0xffffff;
+	p += ROWS_POST_HEADER;
+	if (ev->type >= EV_WRITE_ROWS) { /* version 2: extra data, its length counting itself */
+		if (end - p < 2 || binlog_le(p, 2) < 2 || (uint64_t)(end - p) < binlog_le(p, 2))
+			goto damaged;
+		p += binlog_le(p, 2);
+	}
+	if (r->is_dummy)
+		return 0;
+	k = binlog_packed_int(p, (size_t)(end - p), &n);
+	if (!k || !n || n > TABLE_MAP_COLUMNS_MAX)
+		goto damaged;
+	p += k;
+	r->n_columns = (uint32_t)n;
+	bitmap = (r->n_columns + 7) / 8;
+	r->has_before = ev->type != EV_WRITE_ROWS_V1 && ev->type != EV_WRITE_ROWS;
+	r->has_after = ev->type != EV_DELETE_ROWS_V1 && ev->type != EV_DELETE_ROWS;
+	if ((size_t)(end - p) < bitmap)
+		goto damaged;
+	r->before_present = r->after_present = p;
+	p += bitmap;
+	if (r->has_before && r->has_after) {
+		if ((size_t)(end - p) < bitmap)
+			goto damaged;
+		r->after_present = p;
+		p += bitmap;
+	}
+	r->p = p;
+	r->end = end;
+	return 0;
+damaged:
+	return err_set(e, ERR_BAD_DATA, 0, "rows event of type %u cut off", ev->type);
+}

@@ -1,0 +1,81 @@
+/* The raw events of a binary log: header, checksum, and the bodies that are not row images. */
+#ifndef HARNESS_BINLOG_BINLOG_EVENT_H
+#define HARNESS_BINLOG_BINLOG_EVENT_H
+
+#include <stdbool.h>
+
+#include "harness/base/strbuf.h"
+#include "harness/binlog/table_map.h"
+
+/* Numbers from MariaDB sql/log_event.h; those that mean something here. */
+enum binlog_event_type {
+	EV_QUERY = 2,
+	EV_STOP = 3,
+	EV_ROTATE = 4,
+	EV_INTVAR = 5,
+	EV_RAND = 13,
+	EV_USER_VAR = 14,
+	EV_FORMAT = 15,
+	EV_XID = 16,
+	EV_BEGIN_LOAD_QUERY = 17,
+	EV_EXECUTE_LOAD_QUERY = 18,
+	EV_APPEND_BLOCK = 9,
+	EV_DELETE_FILE = 11,
+	EV_TABLE_MAP = 19,
+	EV_WRITE_ROWS_V1 = 23,
+	EV_UPDATE_ROWS_V1 = 24,
+	EV_DELETE_ROWS_V1 = 25,
+	EV_INCIDENT = 26,
+	EV_HEARTBEAT = 27,
+	EV_WRITE_ROWS = 30,
+	EV_UPDATE_ROWS = 31,
+	EV_DELETE_ROWS = 32,
+	EV_XA_PREPARE = 38,
+	EV_ANNOTATE_ROWS = 160,
+	EV_CHECKPOINT = 161,
+	EV_GTID = 162,
+	EV_GTID_LIST = 163,
+	EV_START_ENCRYPTION = 164,
+	EV_QUERY_COMPRESSED = 165,
+	EV_DELETE_ROWS_COMPRESSED = 171,
+};
+enum { EVENT_HEADER_BYTES = 19, EVENT_CHECKSUM_BYTES = 4 };
+enum { EVENT_IGNORABLE = 0x80, EVENT_SUPPRESS_USE = 0x08 }; /* header flags */
+enum { GTID_STANDALONE = 0x01, GTID_DDL = 0x20, GTID_PREPARED_XA = 0x40, GTID_COMPLETED_XA = 0x80 };
+
+struct binlog_event {
+	uint8_t type;
+	uint32_t server_id;
+	uint16_t flags;
+	const uint8_t *body; /* without header and checksum */
+	size_t n;
+};
+enum binlog_checksum { CHECKSUM_UNKNOWN = -1, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
+/* *alg: how events are summed; a format description says it for itself and for those behind it. Before the first one an event's
+ * checksum, if any, stays part of its body. */
+int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, enum binlog_checksum *alg, struct err *e);
+
+struct binlog_gtid {
+	uint64_t seq;
+	uint32_t domain;
+	uint8_t flags; /* GTID_* */
+};
+int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e);
+
+struct binlog_query {
+	struct strbuf db;   /* "" none, or not to be used (CREATE DATABASE) */
+	struct strbuf text; /* UTF-8 */
+};
+int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e); /* strbufs are replaced */
+
+struct binlog_rows {
+	uint64_t table_id;
+	bool is_dummy;      /* ends a statement without rows */
+	bool has_before, has_after;
+	uint32_t n_columns;
+	const uint8_t *before_present, *after_present; /* bitmaps over the table's columns */
+	const uint8_t *p, *end; /* the images */
+};
+int binlog_rows_parse(struct binlog_rows *r, const struct binlog_event *ev, struct err *e);
+
+#endif

@@ -1,0 +1,462 @@
+#include "harness/binlog/ddl_words.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum token { T_END, T_WORD, T_QUOTED, T_STRING, T_PUNCT };
+struct lex {
+	const char *p, *end;
+	bool executable;  /* inside an executable comment: its end is blank */
+	enum token kind;
+	char punct;
+	char text[DDL_NAME_MAX + 1]; /* T_WORD, T_QUOTED; cut where longer */
+};
+
+static bool in_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || (c & 0x80);
+}
+
+static bool at(const struct lex *x, const char *s)
+{
+	size_t n = strlen(s);
+
+	return (size_t)(x->end - x->p) >= n && !memcmp(x->p, s, n);
+}
+
+static void skip_blank(struct lex *x)
+{
+	while (x->p < x->end) {
+		char c = *x->p;
+
+		if (c == ' ' || (c >= '\t' && c <= '\r') || !c) {
+			x->p++;
+		} else if (x->executable && at(x, "*/")) {
+			x->executable = false;
+			x->p += 2;
+		} else if (at(x, "/*!") || at(x, "/*M!")) {
+			x->executable = true;
+			x->p += x->p[2] == '!' ? 3 : 4;
+			while (x->p < x->end && *x->p >= '0' && *x->p <= '9')
+				x->p++;
+		} else if (at(x, "/*")) {
+			const char *q = memmem(x->p + 2, (size_t)(x->end - x->p) - 2, "*/", 2);
+
+			x->p = q ? q + 2 : x->end;
+		} else if (c == '#' || (at(x, "--") && (x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
+			const char *q = memchr(x->p, '\n', (size_t)(x->end - x->p));
+
+			x->p = q ? q + 1 : x->end;
+		} else {
+			return;
+		}
+	}
+}
+
+static void next(struct lex *x)
+{
+	size_t n = 0;
+
+	skip_blank(x);
+	x->text[0] = 0;
+	x->punct = 0;
+	if (x->p >= x->end) {
+		x->kind = T_END;
+		return;
+	}
+	if (in_word(*x->p)) {
+		x->kind = T_WORD;
+		for (; x->p < x->end && in_word(*x->p); x->p++)
+			if (n < DDL_NAME_MAX)
+				x->text[n++] = *x->p;
+	} else if (*x->p == '`' || *x->p == '"' || *x->p == '\'') {
+		char quote = *x->p++;
+
+		x->kind = quote == '\'' ? T_STRING
+					: T_QUOTED; /* "..." is a name in ANSI mode, and looked at only where a name stands */
+		while (x->p < x->end) {
+			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
+				break;
+			if (*x->p == quote || (*x->p == '\\' && quote != '`'))
+				x->p++;
+			if (x->p < x->end) {
+				if (n < DDL_NAME_MAX)
+					x->text[n++] = *x->p;
+				x->p++;
+			}
+		}
+		x->p += x->p < x->end;
+	} else {
+		x->kind = T_PUNCT;
+		x->punct = *x->p++;
+	}
+	x->text[n] = 0;
+}
+
+static bool is(const struct lex *x, const char *word)
+{
+	return x->kind == T_WORD && !strcasecmp(x->text, word);
+}
+
+static bool is_one(const struct lex *x, const char *const *words)
+{
+	for (; *words; words++)
+		if (is(x, *words))
+			return true;
+	return false;
+}
+
+static bool took(struct lex *x, const char *word)
+{
+	if (!is(x, word))
+		return false;
+	next(x);
+	return true;
+}
+
+static bool took_punct(struct lex *x, char c)
+{
+	if (x->kind != T_PUNCT || x->punct != c)
+		return false;
+	next(x);
+	return true;
+}
+
+static void skip_exists(struct lex *x) /* IF [NOT] EXISTS */
+{
+	if (took(x, "IF")) {
+		took(x, "NOT");
+		took(x, "EXISTS");
+	}
+}
+
+static void skip_wait(struct lex *x) /* WAIT n, NOWAIT */
+{
+	if (took(x, "WAIT"))
+		next(x);
+	else
+		took(x, "NOWAIT");
+}
+
+static void take_table(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	memcpy(out->table, x->text, sizeof(out->table));
+	strncpy(out->db, default_db, DDL_NAME_MAX);
+	out->db[DDL_NAME_MAX] = 0;
+	next(x);
+	if (took_punct(x, '.')) {
+		memcpy(out->db, out->table, sizeof(out->db));
+		memcpy(out->table, x->text, sizeof(out->table));
+		next(x);
+	}
+}
+
+static void take_db(struct lex *x, struct ddl_words *out)
+{
+	memcpy(out->db, x->text, sizeof(out->db));
+	out->table[0] = 0;
+	next(x);
+}
+
+/* To the comma that ends this part of an ALTER, over parentheses; tells whether there is another. */
+static bool next_part(struct lex *x)
+{
+	for (int depth = 0; x->kind != T_END; next(x)) {
+		if (x->kind != T_PUNCT)
+			continue;
+		depth += x->punct == '(';
+		depth -= x->punct == ')';
+		if (x->punct == ',' && depth <= 0) {
+			next(x);
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint32_t add_part(struct lex *x)
+{
+	static const char *const index[] = { "INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", NULL };
+	static const char *const kinds[] = { "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", NULL };
+
+	next(x);
+	if (took(x, "COLUMN"))
+		return DDL_ADD_COLUMN;
+	if (took(x, "CONSTRAINT")) {
+		skip_exists(x);
+		if (!is_one(x, kinds))
+			next(x); /* its name */
+	}
+	if (is_one(x, index))
+		return DDL_ADD_INDEX;
+	if (is(x, "PRIMARY"))
+		return DDL_ADD_PRIMARY_KEY;
+	if (is(x, "FOREIGN"))
+		return DDL_ADD_FOREIGN_KEY;
+	if (is(x, "CHECK"))
+		return DDL_ADD_CHECK;
+	if (is(x, "PARTITION"))
+		return DDL_ADD_PARTITION;
+	if (is(x, "PERIOD") || is(x, "SYSTEM"))
+		return DDL_TABLE_COMMENT;
+	return DDL_ADD_COLUMN;
+}
+
+static uint32_t drop_part(struct lex *x)
+{
+	next(x);
+	if (is(x, "INDEX") || is(x, "KEY"))
+		return DDL_DROP_INDEX;
+	if (is(x, "PRIMARY"))
+		return DDL_DROP_PRIMARY_KEY;
+	if (is(x, "FOREIGN"))
+		return DDL_DROP_FOREIGN_KEY;
+	if (is(x, "CONSTRAINT"))
+		return DDL_DROP_CHECK;
+	if (is(x, "PARTITION"))
+		return DDL_DROP_PARTITION;
+	if (is(x, "PERIOD") || is(x, "SYSTEM"))
+		return DDL_TABLE_COMMENT;
+	return DDL_DROP_COLUMN;
+}
+
+static uint32_t rename_part(struct lex *x, struct ddl_words *out)
+{
+	char db[DDL_NAME_MAX + 1];
+
+	next(x);
+	if (is(x, "COLUMN"))
+		return DDL_MODIFY_COLUMN;
+	if (is(x, "INDEX") || is(x, "KEY"))
+		return DDL_RENAME_INDEX;
+	if (!took(x, "TO") && !took(x, "AS"))
+		took_punct(x, '=');
+	memcpy(db, out->db, sizeof(db));
+	take_table(x, db, out);
+	return DDL_RENAME_TABLE;
+}
+
+/* One part of an ALTER TABLE; 0: none by itself (ALGORITHM, LOCK, FORCE), or one that changes no structure. */
+static uint32_t alter_part(struct lex *x, struct ddl_words *out)
+{
+	static const char *const nothing[] = { "ALGORITHM", "LOCK",    "FORCE",	 "ANALYZE", "CHECK",
+					       "OPTIMIZE",  "REBUILD", "REPAIR", NULL };
+	static const char *const charset[] = { "CONVERT", "CHARACTER", "CHARSET", "COLLATE", NULL };
+
+	if (x->kind == T_END || is_one(x, nothing))
+		return 0;
+	if (is(x, "ADD"))
+		return add_part(x);
+	if (is(x, "DROP"))
+		return drop_part(x);
+	if (is(x, "RENAME"))
+		return rename_part(x, out);
+	if (is(x, "MODIFY") || is(x, "CHANGE"))
+		return DDL_MODIFY_COLUMN;
+	if (took(x, "ALTER"))
+		return is(x, "INDEX") || is(x, "KEY") ? DDL_INDEX_VISIBILITY : DDL_SET_DEFAULT;
+	if (is(x, "AUTO_INCREMENT"))
+		return DDL_REBASE_AUTO_ID;
+	took(x, "DEFAULT");
+	if (is_one(x, charset))
+		return DDL_TABLE_CHARSET;
+	if (is(x, "TRUNCATE"))
+		return DDL_TRUNCATE_PARTITION;
+	if (is(x, "EXCHANGE"))
+		return DDL_EXCHANGE_PARTITION;
+	if (is(x, "REORGANIZE") || is(x, "COALESCE"))
+		return DDL_REORGANIZE_PARTITION;
+	if (is(x, "PARTITION"))
+		return DDL_ALTER_PARTITIONING;
+	if (is(x, "REMOVE"))
+		return DDL_REMOVE_PARTITIONING;
+	return DDL_TABLE_COMMENT; /* ENGINE, ROW_FORMAT, COMMENT ..: an option of the table */
+}
+
+static void alter_table(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	unsigned parts = 0;
+
+	skip_exists(x);
+	take_table(x, default_db, out);
+	skip_wait(x);
+	out->type = DDL_TABLE_COMMENT;
+	do {
+		uint32_t type = alter_part(x, out);
+
+		if (type)
+			out->type = parts++ ? DDL_MULTI : type;
+	} while (next_part(x));
+}
+
+static void create(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE",  "SCHEMA",  "INDEX", "TRIGGER",
+					     "PROCEDURE", "FUNCTION", "EVENT",	   "PACKAGE", "USER",  "ROLE",
+					     "SERVER",	  "SEQUENCE", "TEMPORARY", NULL };
+
+	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
+		next(x); /* OR REPLACE, UNIQUE, ALGORITHM = .., DEFINER = .., SQL SECURITY .. */
+	if (took(x, "TABLE")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_CREATE_TABLE;
+	} else if (took(x, "VIEW")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_CREATE_VIEW;
+	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+		skip_exists(x);
+		take_db(x, out);
+		out->type = DDL_CREATE_SCHEMA;
+	} else if (is(x, "INDEX")) {
+		while (x->kind != T_END && !is(x, "ON"))
+			next(x);
+		next(x);
+		take_table(x, default_db, out);
+		out->type = DDL_ADD_INDEX;
+	}
+}
+
+static void drop(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	if (took(x, "TABLE") || took(x, "TABLES")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_DROP_TABLE;
+	} else if (took(x, "VIEW")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_DROP_VIEW;
+	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+		skip_exists(x);
+		take_db(x, out);
+		out->type = DDL_DROP_SCHEMA;
+	} else if (took(x, "INDEX")) {
+		while (x->kind != T_END && !is(x, "ON"))
+			next(x);
+		next(x);
+		take_table(x, default_db, out);
+		out->type = DDL_DROP_INDEX;
+	}
+}
+
+static void rename_tables(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	if (!took(x, "TABLE") && !took(x, "TABLES"))
+		return;
+	skip_exists(x);
+	out->type = DDL_RENAME_TABLE;
+	take_table(x, default_db, out);
+	skip_wait(x);
+	took(x, "TO");
+	take_table(x, default_db, out);
+	if (x->kind == T_PUNCT && x->punct == ',')
+		out->type = DDL_RENAME_TABLES;
+}
+
+static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
+{
+	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE", "SCHEMA",   "USER", "EVENT",
+					     "PROCEDURE", "FUNCTION", "SERVER",	  "SEQUENCE", "ROLE", NULL };
+
+	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
+		next(x);
+	if (took(x, "TABLE")) {
+		alter_table(x, default_db, out);
+	} else if (took(x, "VIEW")) {
+		take_table(x, default_db, out);
+		out->type = DDL_CREATE_VIEW;
+	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+		static const char *const options[] = { "DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", NULL };
+
+		if (is_one(x, options)) { /* no name: the current one */
+			strncpy(out->db, default_db, DDL_NAME_MAX);
+			out->db[DDL_NAME_MAX] = 0;
+		} else {
+			take_db(x, out);
+		}
+		out->type = DDL_SCHEMA_CHARSET;
+	}
+}
+
+/* ON DELETE or ON UPDATE with CASCADE or SET NULL or SET DEFAULT, outside of strings and comments. */
+static bool has_fk_action(const char *query, size_t n)
+{
+	struct lex x = { .p = query, .end = query + n };
+
+	for (next(&x); x.kind != T_END;) {
+		if (!took(&x, "ON") || (!took(&x, "DELETE") && !took(&x, "UPDATE"))) {
+			if (!is(&x, "ON"))
+				next(&x);
+			continue;
+		}
+		if (is(&x, "CASCADE"))
+			return true;
+		if (took(&x, "SET") && (is(&x, "NULL") || is(&x, "DEFAULT")))
+			return true;
+	}
+	return false;
+}
+
+bool ddl_is_system_db(const char *db)
+{
+	static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "drtest_feed" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcasecmp(db, names[i]))
+			return true;
+	return false;
+}
+
+void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out)
+{
+	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", NULL };
+	struct lex x = { .p = query, .end = query + n };
+
+	memset(out, 0, sizeof(*out));
+	next(&x);
+	if (is(&x, "SET")) { /* SET STATEMENT variable = value FOR the statement */
+		struct lex ahead = x;
+
+		next(&ahead);
+		if (is(&ahead, "STATEMENT")) {
+			while (ahead.kind != T_END && !is(&ahead, "FOR"))
+				next(&ahead);
+			next(&ahead);
+			x = ahead;
+		}
+	}
+	for (size_t i = 0; i + 1 < sizeof(out->first) && x.text[i]; i++)
+		out->first[i] = x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
+	out->is_dml = is_one(&x, dml);
+	out->is_xa = is(&x, "XA");
+	out->is_savepoint = is(&x, "SAVEPOINT") || is(&x, "RELEASE");
+	out->is_begin = is(&x, "BEGIN") || is(&x, "START");
+	out->is_commit = is(&x, "COMMIT");
+	if (took(&x, "ROLLBACK")) {
+		took(&x, "WORK");
+		out->is_savepoint = is(&x, "TO");
+		out->is_rollback = !out->is_savepoint;
+	} else if (took(&x, "CREATE")) {
+		create(&x, default_db, out);
+	} else if (took(&x, "DROP")) {
+		drop(&x, default_db, out);
+	} else if (took(&x, "ALTER")) {
+		alter(&x, default_db, out);
+	} else if (took(&x, "RENAME")) {
+		rename_tables(&x, default_db, out);
+	} else if (took(&x, "TRUNCATE")) {
+		took(&x, "TABLE");
+		take_table(&x, default_db, out);
+		out->type = DDL_TRUNCATE_TABLE;
+	}
+	if (out->type == DDL_CREATE_TABLE || out->type >= DDL_ADD_COLUMN)
+		out->fk_action = has_fk_action(query, n);
+	if (out->type && ddl_is_system_db(out->db))
+		out->type = DDL_NONE;
+	if (!out->type) {
+		out->db[0] = out->table[0] = 0;
+		out->fk_action = false;
+	}
+}

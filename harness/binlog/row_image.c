@@ -1,0 +1,620 @@
+#include "harness/binlog/row_image.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/binlog/binlog.h"
+
+struct plan_column {
+	struct table_map_column map; /* name: the table map's */
+	int out;                     /* position in the decoded row; -1: virtual, only stepped over */
+	enum column_type type;
+	unsigned length, decimals;
+	bool is_unsigned, is_key;
+	bool is_text;                /* bytes in a character set that is not UTF-8 */
+	struct row_text *text;
+};
+struct row_plan {
+	struct table_map map;
+	struct plan_column *columns; /* as the map's */
+	struct redo_column *row;     /* as decoded, values empty */
+	uint32_t n_row;
+	int32_t *key;                /* positions in columns, in the key's order */
+	uint32_t n_key;
+	struct redo_index *indexes;
+	uint32_t n_indexes;
+	struct redo_table table;
+	struct strbuf converted;
+	struct row_field { const uint8_t *p; uint32_t n; } *fields; /* of the image at hand, as the map's; p NULL: NULL */
+};
+
+int64_t binlog_table_id(const char *db, const char *table)
+{
+	char *name = xstrfmt("%s.%s", db, table);
+	int64_t id = (int64_t)(XXH3_64bits(name, strlen(name)) & (((uint64_t)1 << 47) - 1));
+
+	free(name);
+	return id ? id : 1;
+}
+
+/* Which binary log types carry a column of the schema's type. */
+static bool type_fits(const struct column *c, const struct table_map_column *m)
+{
+	switch (c->type) {
+	case COL_TINY: case COL_SHORT: case COL_LONG: case COL_LONGLONG: case COL_INT24: case COL_FLOAT: case COL_DOUBLE: case COL_YEAR: case COL_BIT:
+	case COL_DECIMAL: case COL_ENUM: case COL_SET:
+		return m->type == c->type; /* the codes are the same */
+	case COL_DATE:
+		return m->type == BT_DATE || m->type == BT_NEWDATE;
+	case COL_TIME:
+		return m->type == BT_TIME2 || m->type == BT_TIME;
+	case COL_DATETIME:
+		return m->type == BT_DATETIME2 || m->type == BT_DATETIME;
+	case COL_TIMESTAMP:
+		return m->type == BT_TIMESTAMP2 || m->type == BT_TIMESTAMP;
+	case COL_VARCHAR: case COL_VARSTRING:
+		return m->type == BT_VARCHAR || m->type == BT_VAR_STRING;
+	case COL_STRING:
+		return m->type == BT_STRING;
+	case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_JSON:
+		return m->type == BT_BLOB || m->type == BT_TINY_BLOB || m->type == BT_MEDIUM_BLOB || m->type == BT_LONG_BLOB;
+	case COL_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+static int plan_column(const struct row_plan *p, struct plan_column *pc, const struct column *c, struct err *e)
+{
+	const char *db = p->map.db, *table = p->map.table;
+
+	if (pc->map.name && strcmp(pc->map.name, c->name))
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
+			       db, table, pc->map.name, c->name);
+	if (c->is_virtual) {
+		pc->out = -1;
+		return 0;
+	}
+	if (pc->map.type == BT_BLOB_COMPRESSED || pc->map.type == BT_VARCHAR_COMPRESSED)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table, c->name,
+			       c->sql_type);
+	if (c->type == COL_UNKNOWN || pc->map.type == BT_GEOMETRY || pc->map.type == BT_JSON || pc->map.type == BT_DECIMAL_OLD)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db, table, c->name, c->sql_type);
+	if (!type_fits(c, &pc->map))
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position", db,
+			       table, c->name, pc->map.type, c->sql_type);
+	if ((pc->map.type == BT_TIME || pc->map.type == BT_DATETIME || pc->map.type == BT_TIMESTAMP) && c->decimals)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
+			       "and rebuild the table",
+			       db, table, c->name, c->sql_type);
+	pc->type = c->type;
+	pc->length = c->length;
+	pc->decimals = c->decimals;
+	pc->is_unsigned = c->flags & COLF_UNSIGNED;
+	switch (c->type) {
+	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_JSON:
+		if (row_text_is_utf8(c->charset))
+			return 0;
+		pc->is_text = true;
+		pc->text = row_text_new(c->charset);
+		if (!pc->text)
+			return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: text in character set %s can't be carried", db, table,
+				       c->name, c->charset);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static struct redo_bytes copy_bytes(const char *s)
+{
+	return (struct redo_bytes){ .p = xstrdup(s), .n = (uint32_t)strlen(s) };
+}
+
+/* Unique indexes by positions in the decoded row, virtual columns left out. Without a primary key the reader allows one index alone
+ * that consists of handle key columns: the handle itself. */
+static void plan_indexes(struct row_plan *p, const struct table_schema *s)
+{
+	bool primary = s->n_uniques && s->uniques[0].primary;
+
+	p->indexes = xcalloc(s->n_uniques ? s->n_uniques : 1, sizeof(*p->indexes));
+	for (size_t i = 0; i < s->n_uniques; i++) {
+		const struct index_key *k = &s->uniques[i];
+		int32_t *at = xcalloc(k->n_columns ? k->n_columns : 1, sizeof(*at));
+		uint32_t n = 0;
+		bool only_handle = true;
+
+		for (size_t j = 0; j < k->n_columns; j++) {
+			const struct plan_column *pc = &p->columns[k->columns[j]];
+
+			if (pc->out < 0)
+				continue;
+			at[n++] = pc->out;
+			only_handle = only_handle && pc->is_key;
+		}
+		if (!n || (!primary && only_handle && (int)i != s->handle)) {
+			free(at);
+			continue;
+		}
+		p->indexes[p->n_indexes++] = (struct redo_index){ .columns = at, .n = n };
+	}
+}
+
+static int plan_fill(struct row_plan *p, const struct table_schema *s, struct err *e)
+{
+	const struct index_key *handle;
+	uint32_t n = 0;
+
+	if (p->map.n_columns != s->n_columns)
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
+			       p->map.db, p->map.table, p->map.n_columns, s->n_columns);
+	if (s->handle < 0)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
+			       p->map.db, p->map.table);
+	p->columns = xcalloc(p->map.n_columns, sizeof(*p->columns));
+	p->fields = xcalloc(p->map.n_columns, sizeof(*p->fields));
+	p->row = xcalloc(p->map.n_columns, sizeof(*p->row));
+	for (uint32_t i = 0; i < p->map.n_columns; i++) {
+		p->columns[i].map = p->map.columns[i];
+		p->columns[i].out = -1;
+	}
+	for (uint32_t i = 0; i < p->map.n_columns; i++) {
+		const struct column *c = &s->columns[i];
+
+		p->columns[i].out = (int)n;
+		if (plan_column(p, &p->columns[i], c, e) < 0)
+			return -1;
+		if (p->columns[i].out < 0)
+			continue;
+		p->row[n] = (struct redo_column){ .name = copy_bytes(c->name),
+						  .charset = copy_bytes(c->charset),
+						  .collation = copy_bytes(c->collation),
+						  .type = (uint8_t)c->type,
+						  .flag = c->flags };
+		p->n_row = ++n;
+	}
+	handle = &s->uniques[s->handle];
+	p->key = xcalloc(handle->n_columns ? handle->n_columns : 1, sizeof(*p->key));
+	for (size_t j = 0; j < handle->n_columns; j++) {
+		struct plan_column *pc = &p->columns[handle->columns[j]];
+
+		if (pc->out < 0)
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "%s.%s.%s: a virtual column in the key that finds a row can't be carried", p->map.db,
+				       p->map.table, s->columns[handle->columns[j]].name);
+		pc->is_key = true;
+		p->key[p->n_key++] = handle->columns[j];
+	}
+	plan_indexes(p, s);
+	return 0;
+}
+
+struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct err *e)
+{
+	struct row_plan *p = xcalloc(1, sizeof(*p));
+
+	p->map = *m;
+	*m = (struct table_map){ 0 };
+	p->converted = (struct strbuf)STRBUF_INIT;
+	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) },
+					.table = { p->map.table, (uint32_t)strlen(p->map.table) },
+					.id = binlog_table_id(p->map.db, p->map.table) };
+	if (plan_fill(p, s, e) < 0) {
+		row_plan_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void row_plan_free(struct row_plan *p)
+{
+	if (!p)
+		return;
+	for (uint32_t i = 0; p->columns && i < p->map.n_columns; i++)
+		row_text_free(p->columns[i].text);
+	for (uint32_t i = 0; i < p->n_row; i++) {
+		free((char *)(uintptr_t)p->row[i].name.p);
+		free((char *)(uintptr_t)p->row[i].charset.p);
+		free((char *)(uintptr_t)p->row[i].collation.p);
+	}
+	for (uint32_t i = 0; i < p->n_indexes; i++)
+		free((int32_t *)(uintptr_t)p->indexes[i].columns);
+	free(p->indexes);
+	free(p->columns);
+	free(p->fields);
+	free(p->row);
+	free(p->key);
+	strbuf_release(&p->converted);
+	table_map_release(&p->map);
+	free(p);
+}
+
+const struct table_map *row_plan_map(const struct row_plan *p)
+{
+	return &p->map;
+}
+
+uint32_t row_plan_columns(const struct row_plan *p)
+{
+	return p->n_row;
+}
+
+const struct redo_table *row_plan_table(const struct row_plan *p)
+{
+	return &p->table;
+}
+
+const struct redo_index *row_plan_indexes(const struct row_plan *p, uint32_t *n)
+{
+	*n = p->n_indexes;
+	return p->indexes;
+}
+
+static int damaged(const struct row_plan *p, const char *what, struct err *e)
+{
+	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s: %s", p->map.db, p->map.table, what);
+}
+
+static int damaged_at(const struct row_plan *p, const struct plan_column *pc, const char *what, struct err *e)
+{
+	const struct redo_bytes *name = &p->row[pc->out].name;
+
+	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s.%.*s: %s", p->map.db, p->map.table, (int)name->n, name->p, what);
+}
+
+static bool bit_at(const uint8_t *bits, uint32_t i)
+{
+	return bits[i / 8] >> (i % 8) & 1;
+}
+
+/* The form of an image: a bitmap of NULLs over the decoded columns, then each other column's bytes as the event has them (they tell
+ * their own length). Two images are the same row if and only if their bytes are. */
+int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, const uint8_t *present, struct strbuf *image,
+		  struct strbuf *key, struct err *e)
+{
+	const uint8_t *q = *at, *nulls;
+	uint32_t n_present = 0, seen = 0;
+	size_t null_bytes = (p->n_row + 7) / 8;
+
+	for (uint32_t i = 0; i < p->map.n_columns; i++)
+		n_present += bit_at(present, i);
+	if ((size_t)(end - q) < (n_present + 7) / 8)
+		return damaged(p, "cut off in its NULL bits", e);
+	nulls = q;
+	q += (n_present + 7) / 8;
+	strbuf_reset(image);
+	strbuf_grow(image, null_bytes);
+	for (size_t i = 0; i < null_bytes; i++)
+		strbuf_addch(image, 0);
+	strbuf_reset(key);
+	for (uint32_t i = 0; i < p->map.n_columns; i++) {
+		const struct plan_column *pc = &p->columns[i];
+		unsigned prefix;
+		int64_t size;
+
+		p->fields[i].p = NULL;
+		if (!bit_at(present, i)) {
+			if (pc->out >= 0)
+				return err_set(e, ERR_UNSUPPORTED, 0,
+					       "row image of %s.%s lacks the column %.*s: the primary needs binlog_row_image=FULL",
+					       p->map.db, p->map.table, (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
+			continue;
+		}
+		if (bit_at(nulls, seen++)) {
+			if (pc->out >= 0)
+				image->buf[pc->out / 8] |= (char)(1 << pc->out % 8);
+			continue;
+		}
+		size = table_map_field_bytes(&pc->map, q, (size_t)(end - q), &prefix);
+		if (size < 0)
+			return damaged(p, "cut off", e);
+		p->fields[i].p = q;
+		p->fields[i].n = (uint32_t)size;
+		if (pc->out >= 0)
+			strbuf_add(image, q, (size_t)size);
+		q += size;
+	}
+	for (uint32_t k = 0; k < p->n_key; k++) {
+		const struct row_field *f = &p->fields[p->key[k]];
+
+		if (!f->p)
+			return damaged(p, "NULL in its key", e);
+		strbuf_add(key, f->p, f->n);
+	}
+	*at = q;
+	return 0;
+}
+
+/* Digits of DECIMAL's binary form: groups of nine in four bytes, what is over in one to four; the whole inverted when negative. */
+static int decimal_text(const struct plan_column *pc, const uint8_t *p, size_t n, char *out)
+{
+	static const uint8_t bytes_of[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 };
+	static const uint32_t below[10] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
+	unsigned whole = pc->map.length - pc->map.decimals, left, done = 0;
+	uint8_t b[40];
+	bool negative, nothing = true;
+	char digits[96], *d = digits, *o = out;
+	size_t at = 0;
+
+	if (!n || n > sizeof(b))
+		return -1;
+	memcpy(b, p, n);
+	negative = !(b[0] & 0x80);
+	b[0] ^= 0x80;
+	for (size_t i = 0; negative && i < n; i++)
+		b[i] = (uint8_t)~b[i];
+	for (int part = 0; part < 2; part++) {
+		left = part ? pc->map.decimals : whole;
+		while (left) {
+			/* the whole part begins with its odd group, the fraction ends with it */
+			unsigned count = part ? (left < 9 ? left : 9) : (left % 9 ? left % 9 : 9);
+			uint32_t v = (uint32_t)binlog_be(b + at, bytes_of[count]);
+
+			if (v >= below[count])
+				return -1;
+			d += sprintf(d, "%0*" PRIu32, (int)count, v);
+			at += bytes_of[count];
+			left -= count;
+		}
+		if (!part)
+			done = (unsigned)(d - digits);
+	}
+	for (const char *c = digits; c < d; c++)
+		nothing = nothing && *c == '0';
+	if (negative && !nothing)
+		*o++ = '-';
+	left = 0;
+	while (left + 1 < done && digits[left] == '0')
+		left++;
+	if (!done)
+		*o++ = '0';
+	memcpy(o, digits + left, done - left);
+	o += done - left;
+	if (pc->map.decimals) {
+		*o++ = '.';
+		memcpy(o, digits + done, pc->map.decimals);
+		o += pc->map.decimals;
+	}
+	return (int)(o - out);
+}
+
+static int add_fraction(char *out, unsigned us, unsigned decimals)
+{
+	char digits[8];
+
+	if (!decimals)
+		return 0;
+	snprintf(digits, sizeof(digits), "%06u", us);
+	return sprintf(out, ".%.*s", (int)decimals, digits);
+}
+
+/* Microseconds of the (decimals + 1) / 2 bytes behind a TIME2, DATETIME2 or TIMESTAMP2: hundredths, ten-thousandths or millionths.
+ */
+static unsigned fraction_us(const uint8_t *p, unsigned decimals)
+{
+	static const unsigned unit[4] = { 0, 10000, 100, 1 };
+	unsigned n = (decimals + 1) / 2;
+
+	return (unsigned)binlog_be(p, n) * unit[n];
+}
+
+static int date_text(char *out, unsigned year, unsigned month, unsigned day)
+{
+	if (year > 9999 || month > 12 || day > 31)
+		return -1;
+	return sprintf(out, "%04u-%02u-%02u", year, month, day);
+}
+
+static int datetime_text(char *out, unsigned year, unsigned month, unsigned day, unsigned hms, unsigned us, unsigned decimals)
+{
+	int n = date_text(out, year, month, day);
+	unsigned h = hms / 10000, m = hms / 100 % 100, s = hms % 100;
+
+	if (n < 0 || h > 23 || m > 59 || s > 59 || us > 999999)
+		return -1;
+	n += sprintf(out + n, " %02u:%02u:%02u", h, m, s);
+	return n + add_fraction(out + n, us, decimals);
+}
+
+static int unix_text(char *out, uint32_t at, unsigned us, unsigned decimals)
+{
+	/* days to civil date: the era of 400 years that begins with March */
+	unsigned days = at / 86400 + 719468, secs = at % 86400, era = days / 146097, doe = days % 146097;
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100),
+		 mp = (5 * doy + 2) / 153;
+	unsigned day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9, year = yoe + era * 400 + (month <= 2);
+
+	if (!at && !us)
+		return datetime_text(out, 0, 0, 0, 0, 0, decimals);
+	return datetime_text(out, year, month, day, secs / 3600 * 10000 + secs / 60 % 60 * 100 + secs % 60, us, decimals);
+}
+
+static int time_text(char *out, bool negative, uint64_t h, unsigned m, unsigned s, unsigned us, unsigned decimals)
+{
+	int n;
+
+	if (h > 838 || m > 59 || s > 59 || us > 999999)
+		return -1;
+	n = sprintf(out, "%s%02u:%02u:%02u", negative ? "-" : "", (unsigned)h, m, s);
+	return n + add_fraction(out + n, us, decimals);
+}
+
+/* TIME2: an offset number, its fraction the lower bytes of the same number: a negative one borrows. */
+static int time2_text(char *out, const uint8_t *p, unsigned decimals)
+{
+	unsigned n = (decimals + 1) / 2, bits = 24 + 8 * n;
+	static const unsigned unit[4] = { 0, 10000, 100, 1 };
+	int64_t v = (int64_t)binlog_be(p, 3 + n) - ((int64_t)1 << (bits - 1));
+	bool negative = v < 0;
+	uint64_t u = negative ? (uint64_t)-v : (uint64_t)v, hms = u >> 8 * n;
+	unsigned us = (unsigned)(u & (((uint64_t)1 << 8 * n) - 1)) * unit[n];
+
+	return time_text(out, negative, hms >> 12, hms >> 6 & 63, hms & 63, us, decimals);
+}
+
+static int temporal_text(const struct plan_column *pc, const uint8_t *p, char *out)
+{
+	unsigned decimals = pc->map.decimals;
+	uint64_t v;
+	int32_t t;
+
+	switch (pc->map.type) {
+	case BT_DATE: case BT_NEWDATE:
+		v = binlog_le(p, 3);
+		return date_text(out, (unsigned)(v >> 9), (unsigned)(v >> 5 & 15), (unsigned)(v & 31));
+	case BT_TIME:
+		t = (int32_t)((uint32_t)binlog_le(p, 3) << 8) / 256; /* 24 bits with a sign, digits hhhmmss */
+		v = (uint64_t)(t < 0 ? -(int64_t)t : t);
+		return time_text(out, t < 0, v / 10000, (unsigned)(v / 100 % 100), (unsigned)(v % 100), 0, 0);
+	case BT_TIME2:
+		return time2_text(out, p, decimals);
+	case BT_DATETIME:
+		v = binlog_le(p, 8); /* digits yyyymmddhhmmss */
+		if (v > 99991231235959)
+			return -1;
+		return datetime_text(out, (unsigned)(v / 10000000000), (unsigned)(v / 100000000 % 100),
+				     (unsigned)(v / 1000000 % 100), (unsigned)(v % 1000000), 0, 0);
+	case BT_DATETIME2:
+		v = binlog_be(p, 5);
+		if (v < 0x8000000000)
+			return -1;
+		v -= 0x8000000000;
+		return datetime_text(out, (unsigned)(v >> 22) / 13, (unsigned)(v >> 22) % 13, (unsigned)(v >> 17 & 31),
+				     (unsigned)(v >> 12 & 31) * 10000 + (unsigned)(v >> 6 & 63) * 100 + (unsigned)(v & 63),
+				     fraction_us(p + 5, decimals), decimals);
+	case BT_TIMESTAMP:
+		return unix_text(out, (uint32_t)binlog_le(p, 4), 0, 0);
+	default: /* BT_TIMESTAMP2 */
+		return unix_text(out, (uint32_t)binlog_be(p, 4), fraction_us(p + 4, decimals), decimals);
+	}
+}
+
+static struct redo_bytes kept(struct txn_mem *mem, const void *p, size_t n)
+{
+	char *copy = txn_mem_alloc(mem, n ? n : 1);
+
+	memcpy(copy, p, n);
+	return (struct redo_bytes){ .p = copy, .n = (uint32_t)n };
+}
+
+static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct txn_mem *mem,
+			struct redo_value *v, struct err *e)
+{
+	v->kind = pc->type == COL_JSON ? REDO_STR : REDO_BIN;
+	if (pc->is_text) {
+		if (row_text_convert(pc->text, s, n, &p->converted) < 0)
+			return damaged_at(p, pc, "bytes that are no text in its character set", e);
+		v->s = kept(mem, p->converted.buf, p->converted.len);
+		return 0;
+	}
+	v->s = kept(mem, s, n);
+	if (pc->type == COL_STRING && (p->row[pc->out].charset.n == 6 && !memcmp(p->row[pc->out].charset.p, "binary", 6))) {
+		char *full; /* BINARY(n): the event leaves its trailing zero bytes out */
+
+		if (n > pc->length || pc->length > 255)
+			return damaged_at(p, pc, "longer than its declaration", e);
+		full = txn_mem_alloc(mem, pc->length ? pc->length : 1);
+		memcpy(full, s, n);
+		memset(full + n, 0, pc->length - n);
+		v->s = (struct redo_bytes){ .p = full, .n = pc->length };
+	}
+	return 0;
+}
+
+static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n, unsigned prefix,
+		       struct txn_mem *mem, struct redo_value *v, struct err *e)
+{
+	char text[128];
+	int len;
+	uint32_t u32;
+	uint64_t u;
+
+	switch (pc->type) {
+	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG:
+		u = binlog_le(f, (unsigned)n);
+		if (pc->is_unsigned) {
+			v->kind = REDO_UINT;
+			v->u = u;
+		} else {
+			unsigned shift = 64 - 8 * (unsigned)n;
+
+			v->kind = REDO_INT;
+			v->i = (int64_t)(u << shift) >> shift;
+		}
+		return 0;
+	case COL_YEAR:
+		v->kind = REDO_INT;
+		v->i = f[0] ? 1900 + f[0] : 0;
+		return 0;
+	case COL_FLOAT:
+		u32 = (uint32_t)binlog_le(f, 4);
+		v->kind = REDO_F32;
+		memcpy(&v->f32, &u32, 4);
+		if (!isfinite(v->f32))
+			v->f32 = 0; /* as TiCDC writes it */
+		return 0;
+	case COL_DOUBLE:
+		u = binlog_le(f, 8);
+		v->kind = REDO_F64;
+		memcpy(&v->f64, &u, 8);
+		if (!isfinite(v->f64))
+			v->f64 = 0;
+		return 0;
+	case COL_BIT:
+		v->kind = REDO_UINT;
+		v->u = binlog_be(f, (unsigned)n);
+		return 0;
+	case COL_ENUM: case COL_SET:
+		v->kind = REDO_UINT;
+		v->u = binlog_le(f, (unsigned)n);
+		return 0;
+	case COL_DECIMAL: case COL_DATE: case COL_TIME: case COL_DATETIME: case COL_TIMESTAMP:
+		len = pc->type == COL_DECIMAL ? decimal_text(pc, f, n, text) : temporal_text(pc, f, text);
+		if (len < 0)
+			return damaged_at(p, pc, "no value of its type", e);
+		v->kind = REDO_STR;
+		v->s = kept(mem, text, (size_t)len);
+		return 0;
+	default:
+		return string_value(p, pc, (const char *)f + prefix, n - prefix, mem, v, e);
+	}
+}
+
+int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem, struct redo_column *out, struct err *e)
+{
+	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
+
+	if (n < (p->n_row + 7) / 8)
+		return damaged(p, "cut off", e);
+	for (uint32_t i = 0; i < p->map.n_columns; i++) {
+		const struct plan_column *pc = &p->columns[i];
+		struct redo_column *c = &out[pc->out < 0 ? 0 : pc->out];
+		unsigned prefix;
+		int64_t size;
+
+		if (pc->out < 0)
+			continue;
+		*c = p->row[pc->out];
+		if (bit_at(nulls, (uint32_t)pc->out)) {
+			c->value = (struct redo_value){ .kind = REDO_NULL };
+			continue;
+		}
+		size = table_map_field_bytes(&pc->map, q, (size_t)(end - q), &prefix);
+		if (size < 0)
+			return damaged(p, "cut off", e);
+		if (field_value(p, pc, q, (size_t)size, prefix, mem, &c->value, e) < 0)
+			return -1;
+		q += size;
+	}
+	return q == end ? 0 : damaged(p, "bytes behind its last column", e);
+}

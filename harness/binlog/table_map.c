@@ -1,0 +1,257 @@
+#include "harness/binlog/table_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+
+enum { META_COLUMN_NAME = 4 }; /* of the optional metadata: type, packed length, data */
+
+size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out)
+{
+	unsigned more;
+
+	if (!n)
+		return 0;
+	if (p[0] < 251) {
+		*out = p[0];
+		return 1;
+	}
+	more = p[0] == 252 ? 2 : p[0] == 253 ? 3 : p[0] == 254 ? 8 : 0;
+	if (!more || n - 1 < more)
+		return 0;
+	*out = binlog_le(p + 1, more);
+	return 1 + more;
+}
+
+/* Takes a column's metadata; returns its bytes, -1 if they are cut off or the type is unknown. */
+static int column_meta(struct table_map_column *c, const uint8_t *p, size_t n)
+{
+	switch (c->type) {
+	case BT_FLOAT: case BT_DOUBLE:
+		return n < 1 ? -1 : 1; /* the size, always 4 and 8 */
+	case BT_TINY_BLOB: case BT_MEDIUM_BLOB: case BT_LONG_BLOB: case BT_BLOB: case BT_BLOB_COMPRESSED: case BT_JSON: case BT_GEOMETRY:
+		if (n < 1 || p[0] < 1 || p[0] > 4)
+			return -1;
+		c->length = p[0];
+		return 1;
+	case BT_VARCHAR: case BT_VARCHAR_COMPRESSED:
+		if (n < 2)
+			return -1;
+		c->length = (uint32_t)binlog_le(p, 2);
+		return 2;
+	case BT_STRING: case BT_ENUM: case BT_SET: case BT_VAR_STRING:
+		if (n < 2)
+			return -1;
+		if ((p[0] & 0x30) != 0x30) { /* lengths from 256 borrow two bits of the type, inverted */
+			c->length = p[1] | (uint32_t)((p[0] & 0x30) ^ 0x30) << 4;
+			c->type = p[0] | 0x30;
+		} else {
+			c->length = p[1];
+			c->type = p[0];
+		}
+		if (c->type != BT_STRING && c->type != BT_ENUM && c->type != BT_SET && c->type != BT_VAR_STRING)
+			return -1;
+		if ((c->type == BT_ENUM && c->length != 1 && c->length != 2) || (c->type == BT_SET && (c->length < 1 || c->length > 8)))
+			return -1;
+		return 2;
+	case BT_NEWDECIMAL:
+		if (n < 2 || p[0] < 1 || p[0] > 65 || p[1] > 38 || p[1] > p[0])
+			return -1;
+		c->length = p[0];
+		c->decimals = p[1];
+		return 2;
+	case BT_BIT:
+		if (n < 2 || p[0] > 7 || p[1] * 8 + p[0] < 1 || p[1] * 8 + p[0] > 64)
+			return -1;
+		c->length = p[1] * 8u + p[0];
+		return 2;
+	case BT_TIMESTAMP2: case BT_DATETIME2: case BT_TIME2:
+		if (n < 1 || p[0] > 6)
+			return -1;
+		c->decimals = p[0];
+		return 1;
+	case BT_TINY: case BT_SHORT: case BT_LONG: case BT_NULL: case BT_TIMESTAMP: case BT_LONGLONG: case BT_INT24: case BT_DATE: case BT_TIME:
+	case BT_DATETIME: case BT_YEAR: case BT_NEWDATE:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int take_name(const uint8_t **p, const uint8_t *end, char **out)
+{
+	size_t n;
+
+	if (end - *p < 2)
+		return -1;
+	n = (*p)[0];
+	if ((size_t)(end - *p) < n + 2 || (*p)[1 + n] || memchr(*p + 1, 0, n))
+		return -1;
+	*out = xstrndup((const char *)*p + 1, n);
+	*p += n + 2;
+	return 0;
+}
+
+static int take_column_names(struct table_map *m, const uint8_t *p, const uint8_t *end)
+{
+	for (uint32_t i = 0; i < m->n_columns; i++) {
+		uint64_t len = 0;
+		size_t k = binlog_packed_int(p, (size_t)(end - p), &len);
+
+		if (!k || len > (uint64_t)(end - p) - k || m->columns[i].name)
+			return -1;
+		m->columns[i].name = xstrndup((const char *)p + k, (size_t)len);
+		p += k + len;
+	}
+	return p == end ? 0 : -1;
+}
+
+static int parse(struct table_map *m, const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *meta, *meta_end;
+	uint64_t n = 0;
+	size_t k;
+
+	if (end - p < 8)
+		return -1;
+	m->id = binlog_le(p, 6);
+	p += 8;
+	if (take_name(&p, end, &m->db) < 0 || take_name(&p, end, &m->table) < 0)
+		return -1;
+	k = binlog_packed_int(p, (size_t)(end - p), &n);
+	if (!k || !n || n > TABLE_MAP_COLUMNS_MAX || n > (uint64_t)(end - p) - k)
+		return -1;
+	p += k;
+	m->n_columns = (uint32_t)n;
+	m->columns = xcalloc(m->n_columns, sizeof(*m->columns));
+	for (uint32_t i = 0; i < m->n_columns; i++)
+		m->columns[i].type = p[i];
+	p += n;
+	k = binlog_packed_int(p, (size_t)(end - p), &n);
+	if (!k || n > (uint64_t)(end - p) - k)
+		return -1;
+	meta = p + k;
+	meta_end = p = meta + n;
+	for (uint32_t i = 0; i < m->n_columns; i++) {
+		int used = column_meta(&m->columns[i], meta, (size_t)(meta_end - meta));
+
+		if (used < 0)
+			return -1;
+		meta += used;
+	}
+	if (meta != meta_end || (size_t)(end - p) < (m->n_columns + 7) / 8)
+		return -1;
+	p += (m->n_columns + 7) / 8; /* which may be NULL: the schema knows */
+	while (p < end) {
+		uint8_t what = *p++;
+
+		k = binlog_packed_int(p, (size_t)(end - p), &n);
+		if (!k || n > (uint64_t)(end - p) - k)
+			return -1;
+		p += k;
+		if (what == META_COLUMN_NAME && take_column_names(m, p, p + n) < 0)
+			return -1;
+		p += n;
+	}
+	return 0;
+}
+
+int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct err *e)
+{
+	*m = (struct table_map){ 0 };
+	if (parse(m, body, body + n) == 0)
+		return 0;
+	if (m->db && m->table)
+		err_set(e, ERR_BAD_DATA, 0, "table map of %s.%s: damaged, or with a column type that is unknown here", m->db,
+			m->table);
+	else
+		err_set(e, ERR_BAD_DATA, 0, "damaged table map event");
+	table_map_release(m);
+	return -1;
+}
+
+void table_map_release(struct table_map *m)
+{
+	for (uint32_t i = 0; m->columns && i < m->n_columns; i++)
+		free(m->columns[i].name);
+	free(m->columns);
+	free(m->db);
+	free(m->table);
+	*m = (struct table_map){ 0 };
+}
+
+int table_map_equal(const struct table_map *a, const struct table_map *b)
+{
+	if (a->n_columns != b->n_columns)
+		return 0;
+	for (uint32_t i = 0; i < a->n_columns; i++) {
+		const struct table_map_column *x = &a->columns[i], *y = &b->columns[i];
+
+		if (x->type != y->type || x->length != y->length || x->decimals != y->decimals)
+			return 0;
+	}
+	return 1;
+}
+
+static const uint8_t decimal_bytes[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 }; /* of 0..9 digits */
+
+int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n, unsigned *prefix)
+{
+	uint64_t size = 0;
+	unsigned whole;
+
+	*prefix = 0;
+	switch (c->type) {
+	case BT_NULL:
+		break;
+	case BT_TINY: case BT_YEAR:
+		size = 1;
+		break;
+	case BT_SHORT:
+		size = 2;
+		break;
+	case BT_INT24: case BT_DATE: case BT_NEWDATE: case BT_TIME:
+		size = 3;
+		break;
+	case BT_LONG: case BT_FLOAT: case BT_TIMESTAMP:
+		size = 4;
+		break;
+	case BT_LONGLONG: case BT_DOUBLE: case BT_DATETIME:
+		size = 8;
+		break;
+	case BT_TIMESTAMP2:
+		size = 4u + (c->decimals + 1u) / 2;
+		break;
+	case BT_DATETIME2:
+		size = 5u + (c->decimals + 1u) / 2;
+		break;
+	case BT_TIME2:
+		size = 3u + (c->decimals + 1u) / 2;
+		break;
+	case BT_NEWDECIMAL:
+		whole = c->length - c->decimals;
+		size = whole / 9 * 4 + decimal_bytes[whole % 9] + c->decimals / 9u * 4 + decimal_bytes[c->decimals % 9];
+		break;
+	case BT_BIT:
+		size = (c->length + 7) / 8;
+		break;
+	case BT_ENUM: case BT_SET:
+		size = c->length;
+		break;
+	case BT_STRING: case BT_VAR_STRING: case BT_VARCHAR: case BT_VARCHAR_COMPRESSED:
+		*prefix = c->length < 256 ? 1 : 2;
+		break;
+	case BT_TINY_BLOB: case BT_MEDIUM_BLOB: case BT_LONG_BLOB: case BT_BLOB: case BT_BLOB_COMPRESSED: case BT_JSON: case BT_GEOMETRY:
+		*prefix = c->length;
+		break;
+	default:
+		return -1;
+	}
+	if (*prefix) {
+		if (n < *prefix)
+			return -1;
+		size = *prefix + binlog_le(p, *prefix);
+	}
+	return size > n ? -1 : (int64_t)size;
+}

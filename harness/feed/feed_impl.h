@@ -1,0 +1,79 @@
+/* Inside feed/ only: the running feed, shared by the files that make up the process. */
+#ifndef HARNESS_FEED_FEED_IMPL_H
+#define HARNESS_FEED_FEED_IMPL_H
+
+#include "harness/binlog/binlog.h"
+#include "harness/feed/feed.h"
+#include "harness/feed/sink.h"
+#include "harness/feed/status.h"
+#include "harness/net/store.h"
+#include "harness/redo/writer.h"
+#include "harness/sql/tso_map.h"
+
+struct feed_schema;
+struct feed_run {
+	struct feed_opts o;
+	struct feed_board *board;
+	struct sql *control;            /* secondary: schemas, DDLs, the checkpoint where there is no log */
+	struct feed_server_id control_id;
+	struct store *store;            /* NULL: no redo log */
+	struct redo_writer *writer;
+	struct tso_map *map;
+	struct binlog *binlog;
+	struct feed_sink *sink;
+	unsigned domain, server_id, replica_id;
+
+	tso_t start;                    /* where this life began: start_ts or the checkpoint */
+	uint64_t start_seq;
+	bool resumed;
+
+	uint64_t read_seq;              /* every transaction up to here was read to its end */
+	tso_t read_ts;                  /* its commitTs; start when nothing was read */
+	bool partial;                   /* the first batches of a huge transaction were taken, its last was not */
+	size_t unflushed_bytes;         /* handed to the writer since its last flush */
+	struct strbuf frame;            /* scratch */
+	tso_t meta_checkpoint, meta_resolved; /* durable */
+	tso_t log_resolved;             /* the log's resolvedTs when we came: it may be ahead of us for a while. What is at or before it is not written again */
+	tso_t ddl_ts;                   /* a DDL that the secondary has not executed yet; 0: none. Meta is there before it */
+	int64_t next_flush_ns, next_meta_ns, next_collect_ns, next_publish_ns;
+	tso_t collected_to;
+	uint64_t ddls_skipped;
+
+	struct feed_schema *schemas;    /* what binlog.schema gave out */
+	struct table_name *ahead;       /* the secondary's tables, once listed; those before ahead_next were asked for */
+	size_t n_ahead, ahead_next;
+	bool ahead_over;                /* until the next DDL */
+};
+
+int feed_stopping(void); /* the signal that asked us to end, or 0 */
+void feed_sleep_ms(int64_t ms);
+
+/* feed_position.c */
+int feed_position_find(struct feed_run *r, struct err *e);   /* start, start_seq, resumed */
+int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e); /* deletes our log files that lie wholly behind keep */
+int feed_position_prepare(struct feed_run *r, struct err *e); /* the checkpoint's table, where there is no log */
+int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e);
+
+/* feed_durable.c: what must be durable before the next step. These wait while the store is out, up to STORE_OUT_MS. */
+int feed_flush(struct feed_run *r, struct err *e);
+int feed_meta(struct feed_run *r, struct err *e);            /* tells what is flushed, releases it to the sink, keeps the status */
+int feed_service(struct feed_run *r, struct err *e);         /* whatever is due: flush, meta, collection, a failed sink */
+void feed_advance(struct feed_run *r);                       /* announces the last sample when all of it was read */
+int feed_throttle(struct feed_run *r, struct err *e);        /* while too much waits for the sink: in memory, or with a log on the disk */
+int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e);
+int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
+int feed_drain(struct feed_run *r, struct err *e);           /* flushes what was announced, waits until the sink has it. 1: asked to end before */
+void feed_publish(struct feed_run *r);                       /* status */
+
+/* feed_control.c: the reader's own connection to the secondary. */
+int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
+int feed_control_reconnect(struct feed_run *r, struct err *e); /* after ERR_GONE: waits for the secondary, a minute at most */
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e);
+void feed_schemas_forget(struct feed_run *r);
+/* To call while nothing is to be read: asks for one more table's structure, so that a secondary that stands still later does not stop the
+ * reader, and with it the log, at a table that it has not met yet. */
+void feed_schemas_ahead(struct feed_run *r);
+void feed_control_close(struct feed_run *r);
+int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);
+
+#endif

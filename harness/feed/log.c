@@ -1,0 +1,242 @@
+#include <assert.h>
+#include <inttypes.h>
+
+#include "harness/base/failpoint.h"
+#include "harness/feed/log_lines.h"
+#include "harness/feed/feed_impl.h"
+#include "harness/os/fs.h"
+
+#define STORE_OUT_MS (5 * 60 * 1000)
+#define FLUSH_BYTES ((size_t)6 << 20)      /* a log file is put early rather than held in memory */
+#define SINK_BYTES_MAX ((size_t)6 << 20)   /* of waiting rows in memory: beyond it a reader without a log waits */
+#define SPOOL_BYTES_MAX ((uint64_t)16 << 30)
+#define DISK_LEFT_MIN ((int64_t)1 << 30)
+#define COLLECT_EVERY_NS ((int64_t)5 * 1000000000)
+#define PUBLISH_EVERY_NS ((int64_t)50 * 1000000)
+
+/* A store that is out is tried again: nothing advances meanwhile, and nothing is lost, for the primary keeps its binary log. */
+static int store_step(struct feed_run *r, const char *what, int (*step)(struct feed_run *r, struct err *e), struct err *e)
+{
+	struct deadline d = { 0 };
+	struct err sink = ERR_INIT;
+
+	while (step(r, e) < 0) {
+		if (e->kind == ERR_BAD_DATA || e->kind == ERR_USAGE)
+			return err_wrap(e, "%s", what);
+		if (!d.at_ns) {
+			d = deadline_in_ms(STORE_OUT_MS);
+			feed_log("warn", "%s: %s: trying again", what, e->text);
+		}
+		if (deadline_passed(d))
+			return err_wrap(e, "%s: failed for %d s", what, STORE_OUT_MS / 1000);
+		if (feed_stopping())
+			return err_wrap(e, "%s", what);
+		if (feed_sink_failed(r->sink, &sink) < 0) {
+			*e = sink;
+			return -1;
+		}
+		feed_publish(r);
+		feed_sleep_ms(200);
+	}
+	if (d.at_ns)
+		feed_log("info", "%s: works again", what);
+	return 0;
+}
+
+static int flush_once(struct feed_run *r, struct err *e)
+{
+	return redo_writer_flush(r->writer, e);
+}
+
+int feed_flush(struct feed_run *r, struct err *e)
+{
+	feed_sink_flush_begin(r->sink);
+	if (r->writer && store_step(r, "flush the redo log", flush_once, e) < 0)
+		return -1;
+	r->unflushed_bytes = 0;
+	feed_sink_flush_done(r->sink);
+	r->next_flush_ns = clock_mono_ns() + (fault_point("feed.flush_once") ? INT32_MAX : (int64_t)r->o.flush_ms) * 1000000;
+	return 0;
+}
+
+static int meta_once(struct feed_run *r, struct err *e)
+{
+	/* asked anew at each try: the sink goes on while the store is out */
+	struct feed_progress p = feed_sink_progress(r->sink);
+	struct redo_meta m = { .checkpoint_ts = fault_point("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
+		.resolved_ts = fault_point("feed.resolved_ahead") && r->read_ts > p.flushed ? r->read_ts : p.flushed };
+
+	if (m.checkpoint_ts == r->meta_checkpoint && m.resolved_ts == r->meta_resolved)
+		return 0;
+	if (r->writer ? redo_writer_meta(r->writer, &m, e) < 0
+	              : m.checkpoint_ts != r->meta_checkpoint && feed_position_save(r, m.checkpoint_ts, e) < 0)
+		return -1;
+	r->meta_checkpoint = m.checkpoint_ts;
+	r->meta_resolved = m.resolved_ts;
+	feed_sink_release(r->sink, p.flushed);
+	return 0;
+}
+
+int feed_meta(struct feed_run *r, struct err *e)
+{
+	int rc;
+
+	if (r->writer) {
+		rc = store_step(r, "write the redo meta", meta_once, e);
+	} else {
+		feed_sink_flush_begin(r->sink); /* no log: what was read counts as durable, the primary has it */
+		feed_sink_flush_done(r->sink);
+		while ((rc = meta_once(r, e)) < 0 && e->kind == ERR_GONE && feed_control_reconnect(r, e) == 0)
+			;
+	}
+	r->next_meta_ns = clock_mono_ns() + (int64_t)r->o.meta_ms * 1000000;
+	return rc;
+}
+
+void feed_publish(struct feed_run *r)
+{
+	/* what is durable, not what the sink has reached: a feed that dies now comes back with it, and a checkpoint never goes back */
+	tso_t checkpoint = r->meta_checkpoint, resolved = r->meta_resolved > r->log_resolved ? r->meta_resolved : r->log_resolved;
+	uint64_t checkpoint_seq = r->start_seq, resolved_seq = r->start_seq;
+	struct err ignored = ERR_INIT;
+
+	if (r->ddl_ts && checkpoint >= r->ddl_ts) /* told in meta, not yet true in the secondary */
+		checkpoint = r->ddl_ts - 1;
+	tso_map_seq_at(r->map, checkpoint, &checkpoint_seq, &ignored);
+	tso_map_seq_at(r->map, resolved, &resolved_seq, &ignored);
+	struct feed_status *st = feed_board_lock(r->board);
+	st->checkpoint_ts = checkpoint;
+	st->resolved_ts = resolved;
+	st->checkpoint_seq = checkpoint_seq;
+	st->resolved_seq = resolved_seq;
+	feed_board_unlock(r->board);
+	r->next_publish_ns = clock_mono_ns() + PUBLISH_EVERY_NS;
+}
+
+void feed_advance(struct feed_run *r)
+{
+	struct err e = ERR_INIT;
+	uint64_t seq;
+	tso_t ts;
+
+	if (r->ddl_ts) /* it may have to run yet: nothing beyond it may be told, or nobody would run it after the next death */
+		return;
+	if (tso_map_refresh(r->map, &e) < 0) {
+		feed_log("warn", "%s", e.text);
+		return;
+	}
+	if (tso_map_last(r->map, &seq, &ts) && seq <= r->read_seq)
+		feed_sink_announce(r->sink, ts);
+}
+
+int feed_service(struct feed_run *r, struct err *e)
+{
+	int64_t now = clock_mono_ns();
+
+	if (feed_sink_failed(r->sink, e) < 0)
+		return -1;
+	if (now >= r->next_flush_ns && feed_flush(r, e) < 0)
+		return -1;
+	if (now >= r->next_meta_ns && feed_meta(r, e) < 0)
+		return -1;
+	if (now >= r->next_publish_ns)
+		feed_publish(r);
+	if (r->writer && now >= r->next_collect_ns) {
+		struct err why = ERR_INIT;
+		r->next_collect_ns = now + COLLECT_EVERY_NS;
+		if (r->meta_checkpoint != r->collected_to) {
+			if (redo_writer_collect(r->writer, r->meta_checkpoint, &why) < 0)
+				feed_log("warn", "collect old redo files: %s", why.text);
+			else
+				r->collected_to = r->meta_checkpoint;
+		}
+	}
+	return 0;
+}
+
+/* With a log the reader does not wait for the sink (but at a DDL): what can be recovered must not hang on a secondary that is slow or
+ * stands still. What memory does not hold of the rows lies in the spool, as long as there is room. Without a log the primary's binary log
+ * keeps them. */
+static bool may_read_on(struct feed_run *r)
+{
+	int64_t left;
+
+	if (feed_sink_memory(r->sink) <= SINK_BYTES_MAX)
+		return true;
+	if (!r->writer || feed_sink_spooled(r->sink) > SPOOL_BYTES_MAX)
+		return false;
+	left = fs_free_bytes(r->o.tmp_dir);
+	return left < 0 || left > DISK_LEFT_MIN;
+}
+
+int feed_throttle(struct feed_run *r, struct err *e)
+{
+	while (!feed_stopping() && !may_read_on(r)) {
+		struct feed_progress p = feed_sink_progress(r->sink);
+
+		if (p.announced > p.flushed && feed_flush(r, e) < 0)
+			return -1;
+		if (feed_meta(r, e) < 0 || feed_service(r, e) < 0)
+			return -1;
+		int rc = feed_sink_drain(r->sink, 50, e);
+		if (rc)
+			return rc < 0 ? -1 : 0; /* the rest belongs to a transaction that goes on: it is spooled */
+	}
+	return 0;
+}
+
+static int add_event(struct feed_run *r, const struct redo_event *ev, struct err *e)
+{
+	size_t limit = r->o.max_log_bytes < FLUSH_BYTES ? r->o.max_log_bytes : FLUSH_BYTES;
+
+	if (!r->writer)
+		return 0;
+	strbuf_reset(&r->frame);
+	redo_encode_frame(&r->frame, ev);
+	size_t bytes = r->frame.len;
+	if (bytes > FLUSH_BYTES)
+		strbuf_release(&r->frame);
+	/* flushed here and not inside the writer, so that a store that is out is waited for in one place */
+	if (r->unflushed_bytes && r->unflushed_bytes + bytes > limit && feed_flush(r, e) < 0)
+		return -1;
+	if (redo_writer_add(r->writer, ev, e) < 0)
+		return -1;
+	r->unflushed_bytes += bytes;
+	feed_board_lock(r->board)->redo_bytes += bytes;
+	feed_board_unlock(r->board);
+	return 0;
+}
+
+int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e)
+{
+	if (n && rows[0].commit_ts <= r->log_resolved)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		struct redo_event ev = { .kind = REDO_ROW, .row = rows[i] };
+		if (add_event(r, &ev, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e)
+{
+	struct redo_event ev = { .kind = REDO_DDL, .ddl = *ddl };
+
+	return ddl->commit_ts <= r->log_resolved ? 0 : add_event(r, &ev, e);
+}
+
+int feed_drain(struct feed_run *r, struct err *e)
+{
+	int rc;
+
+	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)
+		return -1;
+	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0) {
+		if (feed_service(r, e) < 0)
+			return -1;
+		if (feed_stopping())
+			return 1;
+	}
+	return rc < 0 ? -1 : feed_meta(r, e);
+}

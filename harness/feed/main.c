@@ -1,0 +1,434 @@
+/* The process: reads, waits for commit TSOs, hands rows to log and sink, stops at each DDL. One thread; the sink has its own. */
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "harness/base/failpoint.h"
+#include "harness/feed/config.h"
+#include "harness/feed/ddl.h"
+#include "harness/feed/log_lines.h"
+#include "harness/feed/feed_impl.h"
+#include "harness/os/fs.h"
+#include "harness/replay/replay.h"
+
+#define CONNECT_MS 15000
+#define SOURCE_OUT_MS 60000
+#define MAP_QUIET_MS 10000                  /* a commit without a TSO for this long is worth a line */
+#define STOP_DRAIN_MS 20000
+#define TXN_MEMORY_BYTES ((size_t)12 << 20) /* of one transaction, in the binary log's reader */
+#define SINK_MEMORY_BYTES ((size_t)8 << 20)
+#define CAPTURE "127.0.0.1:8300"            /* where a TiCDC server would be: names of log files carry it */
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int signo)
+{
+	stop_signal = signo;
+}
+
+int feed_stopping(void)
+{
+	return stop_signal;
+}
+
+void feed_sleep_ms(int64_t ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static int check_source(struct feed_run *r, struct sql *s, struct err *e)
+{
+	static const char *const want[][2] = { { "log_bin", "1" }, { "binlog_format", "ROW" }, { "binlog_row_image", "FULL" } };
+	struct strbuf value = STRBUF_INIT;
+	uint64_t id = 0;
+	int rc = -1;
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		strbuf_reset(&value);
+		if (sql_value(s, &value, e, "SELECT @@GLOBAL.%s", want[i][0]) < 0)
+			goto out;
+		if (strcmp(value.buf, want[i][1])) {
+			err_set(e, ERR_ENV, 0, "the source has %s=%s: the changefeed needs %s", want[i][0], value.buf, want[i][1]);
+			goto out;
+		}
+	}
+	if (sql_value_u64(s, &id, e, "SELECT @@GLOBAL.gtid_domain_id") < 0)
+		goto out;
+	r->domain = (unsigned)id;
+	if (sql_value_u64(s, &id, e, "SELECT @@GLOBAL.server_id") < 0)
+		goto out;
+	r->server_id = (unsigned)id;
+	/* one number for each changefeed: the primary ends a dead namesake's dump when ours begins */
+	r->replica_id = 0x40000000u | (unsigned)(XXH3_64bits(r->o.id, strlen(r->o.id)) & 0x3fffffff);
+	rc = 0;
+out:
+	strbuf_release(&value);
+	return rc;
+}
+
+static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
+{
+	struct sql *s = sql_open(&r->o.source, deadline_in_ms(CONNECT_MS), e);
+	int rc = -1;
+
+	if (!s || check_source(r, s, e) < 0)
+		goto out;
+	struct binlog_opts o = {
+		.from = r->o.source,
+		.after_seq = after_seq,
+		.domain = r->domain,
+		.server_id = r->server_id,
+		.replica_id = r->replica_id,
+		.schema = feed_schema_of,
+		.schema_arg = r,
+		.memory_bytes = TXN_MEMORY_BYTES,
+		.tmp_dir = r->o.tmp_dir,
+	};
+	r->binlog = binlog_open(&o, e);
+	rc = r->binlog ? 0 : -1;
+out:
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "source") : 0;
+}
+
+/* What a killed feed of this name left running on the secondary ends before our first write. */
+static int fence_namesake(struct feed_run *r, struct err *e)
+{
+	struct sql *s = sql_open(&r->o.sink, deadline_in_ms(CONNECT_MS), e);
+	uint64_t killed = 0;
+	int rc;
+
+	if (!s)
+		return err_wrap(e, "sink");
+	rc = fence_kill(s, r->o.id, deadline_in_ms(30000), &killed, e);
+	if (killed)
+		feed_log("info", "ended %" PRIu64 " connections of an earlier feed on the secondary", killed);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "sink") : 0;
+}
+
+static int open_log(struct feed_run *r, struct err *e)
+{
+	bool exists = true;
+
+	if (!r->o.redo_uri[0])
+		return 0;
+	r->store = store_open(r->o.redo_uri, &(struct store_opts){ .patience_ms = 5000 }, e);
+	if (!r->store)
+		return -1;
+	if (!strcmp(store_kind(r->store), "file")) {
+		if (store_create_bucket(r->store, e) < 0)
+			return -1;
+	} else if (store_bucket_exists(r->store, &exists, e) < 0) {
+		return -1;
+	}
+	if (!exists)
+		return err_set(e, ERR_ENV, 0, "the bucket of %s is absent: create it first", store_uri_redacted(r->store));
+	struct redo_writer_opts o = { .capture = CAPTURE, .changefeed = r->o.id, .max_log_bytes = r->o.max_log_bytes, .lz4 = r->o.lz4 };
+	r->writer = redo_writer_new(r->store, &o, e);
+	return r->writer ? 0 : -1;
+}
+
+static int feed_open(struct feed_run *r, struct err *e)
+{
+	if (fs_mkdir_p(r->o.tmp_dir, 0755, e) < 0)
+		return -1;
+	r->map = tso_map_open(r->o.tso_map, e);
+	if (!r->map || open_log(r, e) < 0 || fence_namesake(r, e) < 0)
+		return -1;
+	if (feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || feed_ddl_prepare(r->control, e) < 0 ||
+	    feed_position_prepare(r, e) < 0)
+		return err_wrap(e, "sink");
+	if (feed_position_find(r, e) < 0)
+		return -1;
+	if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->start_seq, e) < 0)
+		return -1;
+	struct feed_sink_opts so = {
+		.to = r->o.sink,
+		.owner = r->o.id,
+		.workers = r->o.sink_workers,
+		.batch_rows = r->o.sink_batch_rows,
+		.memory_bytes = SINK_MEMORY_BYTES,
+		.tmp_dir = r->o.tmp_dir,
+		.start = r->start,
+		.busy = feed_board_busy,
+		.busy_arg = r->board,
+	};
+	r->sink = feed_sink_start(&so, e);
+	if (!r->sink)
+		return err_wrap(e, "sink");
+	return feed_meta(r, e); /* a log that never advanced has resolvedTs = checkpointTs = start */
+}
+
+/* 1: *ts is set; 0: we are asked to end; -1: error. */
+static int wait_for_tso(struct feed_run *r, uint64_t seq, tso_t *ts, struct err *e)
+{
+	struct deadline quiet = deadline_in_ms(MAP_QUIET_MS);
+	bool told = false;
+	int rc;
+
+	while ((rc = tso_map_of_seq(r->map, seq, ts, e)) == 0) {
+		feed_advance(r);
+		if (tso_map_of_seq(r->map, seq, ts, e) == 1)
+			return 1;
+		if (feed_service(r, e) < 0)
+			return -1;
+		if (feed_stopping())
+			return 0;
+		if (!told && deadline_passed(quiet)) {
+			told = true;
+			feed_log("warn", "the source's TSO map has no sample for GTID sequence %" PRIu64 " for %d s", seq, MAP_QUIET_MS / 1000);
+		}
+		feed_sleep_ms(5);
+	}
+	return rc;
+}
+
+static void read_to(struct feed_run *r, uint64_t seq, tso_t ts)
+{
+	r->read_seq = seq;
+	r->read_ts = ts;
+	feed_sink_announce(r->sink, ts);
+}
+
+static struct redo_bytes bytes_of(const char *text)
+{
+	return (struct redo_bytes){ .p = text, .n = (uint32_t)strlen(text) };
+}
+
+/* Everything before it is applied, it is durable, meta checkpointTs stands at it; then it runs, and names and keys are asked anew. 1: asked
+ * to end before it was taken. */
+static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
+{
+	struct redo_ddl ddl = {
+		.start_ts = ts - 1,
+		.commit_ts = ts,
+		.query = bytes_of(t->ddl_query),
+		.type = t->ddl_type,
+		.table = { .db = bytes_of(t->ddl_table_db), .table = bytes_of(t->ddl_table) },
+	};
+
+	if (t->ddl_table[0])
+		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
+	feed_sink_announce(r->sink, ts - 1);
+	int rc = feed_drain(r, e);
+	if (rc)
+		return rc;
+	if (feed_add_ddl(r, &ddl, e) < 0)
+		return -1;
+	r->ddl_ts = ts;
+	feed_sink_announce(r->sink, ts);
+	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0 || feed_meta(r, e) < 0) /* resolvedTs first: checkpointTs follows what is released */
+		return -1;
+	if (r->meta_checkpoint != ts)
+		return err_set(e, ERR_BAD_DATA, 0, "checkpointTs is %" PRIu64 " before the DDL of %" PRIu64, r->meta_checkpoint, ts);
+	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, t, e) < 0)
+		return -1;
+	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
+	r->ddl_ts = 0;
+	feed_sink_forget_tables(r->sink);
+	feed_schemas_forget(r);
+	feed_board_lock(r->board)->ddls++;
+	feed_board_unlock(r->board);
+	return 0;
+}
+
+/* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off before it ran. */
+static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
+{
+	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
+		int rc = feed_execute_ddl(r, r->ddl_ts, t, e);
+		if (rc < 0)
+			return -1;
+		feed_log("info", "DDL at the checkpoint %s: %.300s", rc ? "applied" : "was applied already", t->ddl_query);
+		feed_schemas_forget(r);
+	}
+	if (t->gtid_seq == r->start_seq && !t->more)
+		r->ddl_ts = 0;
+	return 0;
+}
+
+static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
+{
+	tso_t ts;
+	int rc;
+
+	if (t->gtid_seq <= r->read_seq)
+		return on_start_txn(r, t, e);
+	r->ddl_ts = 0; /* what was at the checkpoint has passed, or the source has it no more */
+	rc = wait_for_tso(r, t->gtid_seq, &ts, e);
+	if (rc <= 0)
+		return rc;
+	if (t->is_ddl && !t->ddl_type) {
+		r->ddls_skipped++;
+		feed_log("info", "skipped, no change of a user's table: %.80s", t->ddl_query);
+	} else if (t->is_ddl) {
+		rc = on_ddl(r, t, ts, e);
+		if (rc)
+			return rc < 0 ? -1 : 0;
+	} else {
+		for (size_t i = 0; i < t->n_rows; i++) {
+			t->rows[i].commit_ts = ts;
+			t->rows[i].start_ts = ts - 1;
+		}
+		/* a huge transaction begins a log file of its own, so that its beginning can be taken back */
+		if (t->more && !r->partial && feed_flush(r, e) < 0)
+			return -1;
+		r->partial = t->more;
+		size_t n = fault_point("feed.txn_dropped") ? 0 : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
+
+		if (feed_add_rows(r, t->rows, n, e) < 0 || feed_sink_push(r->sink, t->rows, n, e) < 0)
+			return -1;
+		struct feed_status *st = feed_board_lock(r->board);
+		st->rows += t->n_rows;
+		st->transactions += !t->more;
+		feed_board_unlock(r->board);
+	}
+	if (!t->more)
+		read_to(r, t->gtid_seq, ts);
+	return feed_throttle(r, e);
+}
+
+/* The primary's connection was lost: again from behind the last whole transaction. What came of a cut-off one comes once more: it is
+ * taken out of the log; the sink takes it twice. */
+static int reopen_source(struct feed_run *r, struct err *e)
+{
+	struct deadline d = deadline_in_ms(SOURCE_OUT_MS);
+	struct err why = *e;
+
+	feed_log("warn", "source: %s: connecting again", e->text);
+	binlog_close(r->binlog);
+	r->binlog = NULL;
+	if (r->partial && r->writer && (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
+		return -1;
+	r->partial = false;
+	while (!feed_stopping()) {
+		if (feed_service(r, e) < 0)
+			return -1;
+		if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->read_seq, &why) == 0) {
+			feed_log("info", "the source is back");
+			return 0;
+		}
+		if (deadline_passed(d) || why.kind == ERR_NOT_FOUND) {
+			*e = why;
+			return err_wrap(e, "source lost");
+		}
+		feed_sleep_ms(100);
+	}
+	return 0;
+}
+
+static void become_normal(struct feed_run *r)
+{
+	feed_publish(r);
+	feed_board_lock(r->board)->state = FEED_NORMAL;
+	feed_board_unlock(r->board);
+	feed_log("info", "normal");
+}
+
+static int feed_loop(struct feed_run *r, struct err *e)
+{
+	bool normal = false;
+
+	while (!feed_stopping()) {
+		/* not before it is known whether the checkpoint is that of a DDL which has to run again */
+		if (!normal && !r->ddl_ts) {
+			become_normal(r);
+			normal = true;
+		}
+		struct binlog_txn t;
+		int64_t now = clock_mono_ns(), due = r->next_flush_ns < r->next_meta_ns ? r->next_flush_ns : r->next_meta_ns;
+		int wait = due <= now ? 0 : due - now > 20000000 ? 20 : (int)((due - now) / 1000000);
+		int rc = binlog_next(r->binlog, wait, &t, e);
+
+		if (rc < 0 && e->kind == ERR_GONE) {
+			rc = reopen_source(r, e);
+		} else if (rc == 1) {
+			rc = on_txn(r, &t, e);
+		} else if (rc == 0) {
+			feed_advance(r);
+			if (normal)
+				feed_schemas_ahead(r);
+		}
+		if (rc < 0 || feed_service(r, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The orderly end: nothing that was read to its end is left unsaid. */
+static int feed_finish(struct feed_run *r, struct err *e)
+{
+	struct deadline d = deadline_in_ms(STOP_DRAIN_MS);
+	int rc;
+
+	feed_advance(r);
+	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)
+		return -1;
+	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0)
+		if (deadline_passed(d)) {
+			feed_log("warn", "the sink is not done after %d s: it goes on from the checkpoint next time", STOP_DRAIN_MS / 1000);
+			break;
+		}
+	if (rc < 0 || feed_meta(r, e) < 0)
+		return -1;
+	feed_publish(r);
+	return 0;
+}
+
+static void feed_close(struct feed_run *r)
+{
+	feed_sink_free(r->sink);
+	if (r->binlog)
+		binlog_close(r->binlog);
+	r->binlog = NULL;
+	redo_writer_free(r->writer);
+	store_free(r->store);
+	tso_map_free(r->map);
+	feed_control_close(r);
+	strbuf_release(&r->frame);
+}
+
+int feed_main(const struct feed_opts *o)
+{
+	struct feed_run r = { .o = *o, .frame = STRBUF_INIT };
+	struct sigaction stop = { .sa_handler = on_stop }, ignore = { .sa_handler = SIG_IGN };
+	struct err e = ERR_INIT;
+	int rc = -1;
+
+	feed_log_start();
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	mallopt(M_ARENA_MAX, 2); /* many short-lived buffers in a few threads: arenas of their own would only hold memory */
+	if (feed_opts_check(&r.o, &e) < 0) {
+		feed_log("error", "%s", e.text);
+		return err_exit_code(&e);
+	}
+	feed_opts_defaults(&r.o);
+	r.board = feed_board_start(r.o.status_path, &e);
+	if (!r.board) {
+		feed_log("error", "%s", e.text);
+		return 3;
+	}
+	if (feed_open(&r, &e) == 0) {
+		feed_publish(&r);
+		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);
+	}
+	if (rc < 0)
+		feed_log("error", "%s", e.text);
+	struct feed_status *st = feed_board_lock(r.board);
+	st->state = rc < 0 ? FEED_FAILED : FEED_STOPPED;
+	if (rc < 0)
+		snprintf(st->error, sizeof(st->error), "%s", e.text);
+	feed_board_unlock(r.board);
+	feed_board_stop(r.board);
+	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
+	feed_close(&r);
+	return rc < 0 ? 1 : 0;
+}

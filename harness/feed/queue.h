@@ -1,0 +1,44 @@
+/* What waits for the sink: rows as SQL fragments, in FIFO queues (one a worker) over one budget of memory. What is beyond the
+ * budget lies in an unlinked file, so that a transaction of any size passes through. The caller locks. */
+#ifndef HARNESS_FEED_QUEUE_H
+#define HARNESS_FEED_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/base/err.h"
+#include "harness/base/strbuf.h"
+#include "harness/base/tso.h"
+
+struct feed_item { /* followed by key and put */
+	tso_t commit_ts;
+	uint32_t table;      /* the sink's number for it */
+	uint32_t key_bytes;  /* literal or predicate of the handle key: names the row */
+	uint32_t put_bytes;  /* "(1,'x')"; 0: the row is deleted */
+	uint32_t unused;     /* the struct has no hole: it is written to a file as it stands */
+};
+
+struct feed_spool {
+	const char *dir;
+	int fd;               /* -1: no file yet */
+	uint64_t end_bytes;   /* of the file; starts again at 0 when nothing lies there */
+	uint64_t chunks;      /* that lie in the file */
+	uint64_t file_bytes;  /* theirs, in whole blocks */
+	size_t memory_bytes, memory_bytes_max;
+};
+struct feed_chunk;
+struct feed_queue {
+	struct feed_chunk *head, *tail;
+};
+
+void feed_spool_init(struct feed_spool *s, const char *dir, size_t memory_bytes_max);
+void feed_spool_release(struct feed_spool *s);
+int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *key, const char *put, struct err *e);
+tso_t feed_queue_next_ts(const struct feed_queue *q); /* commitTs of the first item; 0: empty */
+/* Moves items of commitTs <= limit into out (appended, each a feed_item with its bytes), at most items_max, and no further one once
+ * out holds bytes_max. Returns how many, or -1. */
+int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, unsigned items_max, size_t bytes_max, struct strbuf *out,
+                    struct err *e);
+void feed_queue_release(struct feed_queue *q, struct feed_spool *s);
+
+#endif

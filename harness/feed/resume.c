@@ -1,0 +1,134 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "harness/feed/log_lines.h"
+#include "harness/feed/feed_impl.h"
+#include "harness/redo/reader.h"
+#include "harness/redo/sidecar.h"
+
+#define CHECKPOINT_TABLE "`drtest_feed`.`checkpoint`"
+#define MAP_WAIT_MS 5000 /* for the sample that covers a BackupTS of this very moment */
+
+int feed_position_prepare(struct feed_run *r, struct err *e)
+{
+	if (r->store)
+		return 0;
+	return sql_exec(r->control, e,
+	                "CREATE TABLE IF NOT EXISTS " CHECKPOINT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+	                "checkpoint_ts BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") < 0 ? -1 : 0;
+}
+
+int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e)
+{
+	return sql_exec(r->control, e, "REPLACE INTO " CHECKPOINT_TABLE " VALUES ('%s', %" PRIu64 ")", r->o.id, checkpoint) < 0 ? -1 : 0;
+}
+
+static int lowest_ts(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	tso_t *lowest = arg, ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+
+	(void)offset;
+	(void)e;
+	if (ts < *lowest)
+		*lowest = ts;
+	return 0;
+}
+
+/* Nobody was promised what lies behind resolvedTs, and we are about to write it again: left there, each change would be in the log
+ * twice. A file that also holds promised rows stays (ours never do: see on_txn). */
+int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
+{
+	struct redo_files files = { 0 };
+	struct strbuf side = STRBUF_INIT;
+	unsigned removed = 0;
+	int rc = -1;
+
+	if (redo_list_files(r->store, &files, e) < 0)
+		goto out;
+	for (size_t i = 0; i < files.n; i++) {
+		const struct redo_file *f = &files.f[i];
+		struct redo_parse_result res;
+		tso_t lowest = UINT64_MAX;
+
+		if (f->name.max_commit_ts <= keep || f->name.tmp || strcmp(f->name.changefeed, r->o.id) || strcmp(f->name.name_space, "default"))
+			continue;
+		if (redo_read_file(r->store, f, lowest_ts, &lowest, &res, e) < 0)
+			goto out;
+		if (lowest <= keep)
+			continue;
+		strbuf_reset(&side);
+		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
+		if (store_delete(r->store, f->key, e) < 0 || store_delete(r->store, side.buf, e) < 0)
+			goto out;
+		removed++;
+	}
+	if (removed)
+		feed_log("info", "removed %u log files behind resolvedTs %" PRIu64 ": they are written anew", removed, keep);
+	rc = 0;
+out:
+	strbuf_release(&side);
+	redo_files_release(&files);
+	return rc;
+}
+
+/* The checkpoint of an earlier life; 0: none. */
+static int checkpoint_read(struct feed_run *r, tso_t *checkpoint, struct err *e)
+{
+	struct redo_meta m = { 0 };
+	uint64_t ts = 0;
+	int rc;
+
+	if (r->store) {
+		rc = redo_read_meta(r->store, &m, e);
+		*checkpoint = m.checkpoint_ts;
+		r->log_resolved = m.resolved_ts;
+	} else {
+		rc = sql_value_u64(r->control, &ts, e, "SELECT checkpoint_ts FROM " CHECKPOINT_TABLE " WHERE feed = '%s'", r->o.id);
+		*checkpoint = ts;
+	}
+	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
+		*checkpoint = r->log_resolved = 0;
+		return 0;
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+int feed_position_find(struct feed_run *r, struct err *e)
+{
+	struct deadline d = deadline_in_ms(MAP_WAIT_MS);
+	tso_t checkpoint, last_ts = 0, ts = 0;
+	uint64_t last_seq;
+
+	if (checkpoint_read(r, &checkpoint, e) < 0)
+		return err_wrap(e, "earlier checkpoint");
+	r->start = r->o.start_ts;
+	if (checkpoint > r->start) {
+		r->start = checkpoint;
+		r->resumed = true;
+	}
+	if (r->log_resolved && feed_log_trim(r, r->log_resolved, e) < 0)
+		return err_wrap(e, "redo log of an earlier run");
+	for (;;) {
+		if (tso_map_refresh(r->map, e) < 0)
+			return -1;
+		if (tso_map_last(r->map, &last_seq, &last_ts) && last_ts >= r->start)
+			break;
+		if (feed_stopping() || deadline_passed(d))
+			return err_set(e, ERR_USAGE, 0,
+			               "start_ts %" PRIu64 " is unknown: the source's last sample is %" PRIu64 " (is this its BackupTS, and its map?)",
+			               r->start, last_ts);
+		feed_sleep_ms(20);
+	}
+	if (tso_map_seq_at(r->map, r->start, &r->start_seq, e) < 0) {
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		return err_set(e, ERR_USAGE, 0, "start_ts %" PRIu64 " is unknown: it lies before the source's first sample", r->start);
+	}
+	r->read_seq = r->start_seq;
+	r->read_ts = r->start;
+	/* A DDL exactly at the checkpoint may not have run on the secondary: meta goes before it (redo-log spec, section 6). */
+	if (r->resumed && r->start_seq > 0 && tso_map_of_seq(r->map, r->start_seq, &ts, &(struct err)ERR_INIT) == 1 && ts == r->start)
+		r->ddl_ts = r->start;
+	feed_log("info", "start at TSO %" PRIu64 " (GTID sequence %" PRIu64 ")%s", r->start, r->start_seq, r->resumed ? ", resumed" : "");
+	return 0;
+}

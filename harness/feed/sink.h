@@ -1,0 +1,51 @@
+/* The sink: several connections to the secondary, each with a thread and a FIFO of rows. A table belongs to one worker, so the
+ * order within a table is kept and a transaction over several tables is torn while it is applied, as TiCDC does it.
+ * One thread (the reader) calls these functions. */
+#ifndef HARNESS_FEED_SINK_H
+#define HARNESS_FEED_SINK_H
+
+#include "harness/feed/watermarks.h"
+#include "harness/redo/record.h"
+#include "harness/sql/sql.h"
+
+struct feed_sink;
+struct feed_sink_opts {
+	struct sql_endpoint to;
+	const char *owner;        /* changefeed id, for the fence */
+	unsigned workers, batch_rows;
+	size_t memory_bytes;      /* of waiting rows; the rest goes to tmp_dir */
+	const char *tmp_dir;
+	tso_t start;              /* everything at or before it is in the secondary */
+	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
+	void *busy_arg;
+};
+struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e); /* all connections stand on return */
+void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
+
+/* A connection to the secondary with the session that applying needs, recorded for the fence. */
+struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e);
+/* Ends what a lost connection still runs on the server, so that it can't land behind what comes next. */
+struct feed_server_id { /* a connection id is only worth something while the server that gave it lives */
+	uint64_t connection;
+	int64_t server_start_s;
+};
+int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e);
+int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d, struct err *e);
+
+/* Queues the rows of a transaction, or a batch of it: net changes in (db, table) groups. */
+int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e);
+/* Under the sink's lock: the steps of feed_progress that the reader takes. */
+void feed_sink_announce(struct feed_sink *s, tso_t ts);
+void feed_sink_flush_begin(struct feed_sink *s);
+void feed_sink_flush_done(struct feed_sink *s);
+void feed_sink_release(struct feed_sink *s, tso_t resolved); /* workers start */
+struct feed_progress feed_sink_progress(struct feed_sink *s); /* a copy, checkpoint brought up to date */
+size_t feed_sink_memory(struct feed_sink *s);
+uint64_t feed_sink_spooled(struct feed_sink *s); /* bytes in the file */
+void feed_sink_forget_tables(struct feed_sink *s); /* after a DDL: nothing may wait */
+
+/* 1: all that is released is committed; 0: not within wait_ms; -1: a worker failed. */
+int feed_sink_drain(struct feed_sink *s, int wait_ms, struct err *e);
+int feed_sink_failed(struct feed_sink *s, struct err *e); /* -1 with the worker's error */
+
+#endif

@@ -1,0 +1,175 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/replay/replay.h"
+
+/* Connection ids begin anew when a server starts, so id alone might be a stranger's by now: the address that the server sees
+ * (host:port) is recorded with it, and both have to match. */
+int fence_register(struct sql *sink, const char *owner, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	if (sql_exec(sink, e, "CREATE DATABASE IF NOT EXISTS `drtest_feed`") < 0 ||
+	    sql_exec(sink, e, "CREATE TABLE IF NOT EXISTS " FENCE_TABLE " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) NOT NULL,"
+	                      " owner VARCHAR(190) NOT NULL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id, host))") < 0)
+		goto out;
+	strbuf_addstr(&q, "REPLACE INTO " FENCE_TABLE " (id, host, owner) SELECT ID, HOST, ");
+	sql_add_text(&q, owner, strlen(owner));
+	strbuf_addstr(&q, " FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()");
+	rc = sql_exec_text(sink, e, q.buf, q.len) < 0 ? -1 : 0;
+out:
+	strbuf_release(&q);
+	return rc < 0 ? err_wrap(e, "record the connection for fencing") : 0;
+}
+
+static void owner_clause(struct strbuf *q, const char *owner)
+{
+	if (owner) {
+		strbuf_addstr(q, " AND owner = ");
+		sql_add_text(q, owner, strlen(owner));
+	}
+}
+
+/* The recorded connections that still live; their ids in *ids (the caller frees). */
+static int living(struct sql *control, const char *owner, uint64_t **ids, size_t *n, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	*ids = NULL;
+	*n = 0;
+	strbuf_addstr(&q, "SELECT c.id FROM " FENCE_TABLE " c JOIN information_schema.PROCESSLIST p ON p.ID = c.id AND p.HOST = c.host"
+			  " WHERE c.id <> CONNECTION_ID()");
+	owner_clause(&q, owner);
+	if (sql_query(control, &r, e, "%s", q.buf) == 0)
+		while ((got = sql_rows_next(&r, e)) == 1) {
+			uint64_t *grown = realloc(*ids, (*n + 1) * sizeof(**ids));
+
+			if (!grown)
+				abort();
+			*ids = grown;
+			(*ids)[(*n)++] = strtoull(r.cell[0], NULL, 10);
+		}
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return got;
+}
+
+int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	uint64_t there = 0, *ids = NULL;
+	bool first = true;
+	size_t n;
+	int rc = -1;
+
+	*killed = 0;
+	if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'drtest_feed'"
+	                                      " AND TABLE_NAME = 'sink_connections'") < 0)
+		goto out;
+	if (!there) {
+		rc = 0;
+		goto out;
+	}
+	for (;;) {
+		free(ids);
+		if (living(control, owner, &ids, &n, e) < 0)
+			goto out;
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			struct err gone = ERR_INIT;
+
+			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+				if (e)
+					*e = gone;
+				goto out;
+			}
+		}
+		if (first)
+			*killed = n;
+		first = false;
+		if (pause_ms(5, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+			        "%zu statements of a dead changefeed still run on the secondary after they were killed", n);
+			goto out;
+		}
+	}
+	strbuf_addstr(&q, "DELETE FROM " FENCE_TABLE " WHERE id <> CONNECTION_ID()");
+	owner_clause(&q, owner);
+	rc = sql_exec_text(control, e, q.buf, q.len) < 0 ? -1 : 0;
+out:
+	free(ids);
+	strbuf_release(&q);
+	return rc < 0 ? err_wrap(e, "fence the dead changefeed's statements") : 0;
+}
+
+int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e)
+{
+	uint64_t there = 1;
+
+	for (;;) {
+		struct err gone = ERR_INIT;
+
+		if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64, id) < 0)
+			return err_wrap(e, "wait for a lost connection's statement");
+		if (!there)
+			return 0;
+		if (sql_exec(control, &gone, "KILL %" PRIu64, id) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+			if (e)
+				*e = gone;
+			return -1;
+		}
+		if (pause_ms(5, d) < 0)
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "the statement of a lost connection still runs on the secondary");
+	}
+}
+
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+{
+	const char *processes = sql_flavor(control) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
+	struct strbuf who = STRBUF_INIT;
+	bool first = true;
+	int rc = -1;
+
+	sql_add_text(&who, user, strlen(user));
+	for (;;) {
+		struct sql_rows r = { 0 };
+		uint64_t ids[256];
+		size_t n = 0;
+		int got;
+
+		if (sql_query(control, &r, e, "SELECT ID FROM information_schema.%s WHERE USER = %s AND ID <> CONNECTION_ID() LIMIT 256", processes,
+		              who.buf) < 0)
+			goto out;
+		while ((got = sql_rows_next(&r, e)) == 1)
+			ids[n++] = strtoull(r.cell[0], NULL, 10);
+		sql_rows_release(&r);
+		if (got < 0)
+			goto out;
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			struct err gone = ERR_INIT;
+
+			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+				if (e)
+					*e = gone;
+				goto out;
+			}
+		}
+		*killed += first ? n : 0;
+		first = false;
+		if (pause_ms(20, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of user %s still live after they were killed", n, user);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	strbuf_release(&who);
+	return rc < 0 ? err_wrap(e, "fence the dead changefeed's user") : 0;
+}

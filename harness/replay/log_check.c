@@ -1,0 +1,313 @@
+#include "harness/replay/log_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/xalloc.h"
+#include "harness/replay/replay_read.h"
+#include "harness/redo/scan.h"
+
+#define LINES_MAX 50          /* of one kind */
+#define TXN_SLOTS ((size_t)1 << 22)
+#define OUTLOOK_START_MS 500
+#define META_LOOKS 10
+#define META_PAUSE_MS 20
+
+struct check {
+	const struct redo_check_opts *o;
+	struct redo_check_result *res;
+	struct store *s;
+	tso_t max_ts; /* of the file that is being read */
+	struct {
+		tso_t start, commit;
+	} *txn; /* each transaction's commitTs: open addressing */
+	size_t n_txn, txn_slots;
+	uint64_t torn_txns, order_faults, misfits;
+	bool rows, truncated;
+};
+
+static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...)
+{
+	struct strbuf line = STRBUF_INIT;
+	va_list ap;
+
+	if (what == REDO_BROKEN)
+		c->res->broken++;
+	else
+		c->res->notes++;
+	if (nth > LINES_MAX || !c->o->finding)
+		return;
+	va_start(ap, fmt);
+	strbuf_vaddf(&line, fmt, ap);
+	va_end(ap);
+	c->o->finding(c->o->arg, what, line.buf);
+	strbuf_release(&line);
+}
+
+/* ---- whose files ---- */
+
+static bool same_feed(const struct redo_name *a, const struct redo_name *b)
+{
+	return !strcmp(a->changefeed, b->changefeed) && !strcmp(a->name_space, b->name_space);
+}
+
+struct feeds {
+	struct redo_name *name;
+	size_t n;
+};
+
+static size_t feed_of(const struct feeds *f, const struct redo_name *name)
+{
+	size_t k = 0;
+
+	while (k < f->n && !same_feed(&f->name[k], name))
+		k++;
+	return k;
+}
+
+/* The first log file of each changefeed that no meta covers; -1: error, else their number. */
+static int uncovered(struct check *c, struct feeds *files, struct feeds *lone, struct err *e)
+{
+	struct feeds metas = { 0 };
+	struct store_list l;
+
+	if (store_list(c->s, "", &l, e) < 0)
+		return -1;
+	files->n = lone->n = 0;
+	for (size_t i = 0; i < l.n; i++) {
+		const char *slash = strrchr(l.objects[i].key, '/');
+		struct redo_name name;
+		struct feeds *to;
+
+		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) < 0 || name.kind == REDO_FILE_OTHER || !name.changefeed[0] ||
+		    (name.kind == REDO_FILE_META && !l.objects[i].size_bytes))
+			continue;
+		to = name.kind == REDO_FILE_META ? &metas : files;
+		if (feed_of(to, &name) < to->n)
+			continue;
+		to->name = xreallocarray(to->name, to->n + 1, sizeof(*to->name));
+		to->name[to->n++] = name;
+	}
+	for (size_t i = 0; i < files->n; i++)
+		if (feed_of(&metas, &files->name[i]) == metas.n) {
+			lone->name = xreallocarray(lone->name, lone->n + 1, sizeof(*lone->name));
+			lone->name[lone->n++] = files->name[i];
+		}
+	store_list_release(&l);
+	free(metas.name);
+	return (int)lone->n;
+}
+
+static int whose(struct check *c, struct err *e)
+{
+	struct feeds files = { 0 }, lone = { 0 };
+	int rc = 1;
+
+	/* A live owner replaces its meta every 200 ms, and no list is taken in one instant: look again before anything is said. */
+	for (int i = 0; i < META_LOOKS && rc > 0; i++) {
+		rc = uncovered(c, &files, &lone, e);
+		if (rc > 0 && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
+			break;
+	}
+	for (size_t i = 0; i < lone.n && rc > 0; i++)
+		find(c, REDO_BROKEN, i + 1, "no meta covers the files of changefeed %s/%s (capture %s)", lone.name[i].name_space, lone.name[i].changefeed,
+		     lone.name[i].capture);
+	if (files.n > 1 && rc >= 0)
+		find(c, REDO_BROKEN, 1, "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together", files.n,
+		     files.name[0].name_space, files.name[0].changefeed, files.name[1].name_space, files.name[1].changefeed, files.n > 2 ? ", ..." : "");
+	free(files.name);
+	free(lone.name);
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- the files, one by one ---- */
+
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+{
+	struct check *c = arg;
+
+	(void)files;
+	(void)e;
+	memset(c->res, 0, sizeof(*c->res));
+	c->res->meta = *meta;
+	c->max_ts = 0;
+	c->rows = c->truncated = false;
+	c->n_txn = c->torn_txns = c->order_faults = c->misfits = 0;
+	free(c->txn);
+	c->txn = NULL;
+	c->txn_slots = 0;
+	return 0;
+}
+
+static int ddls_done(void *arg, struct err *e)
+{
+	(void)e;
+	((struct check *)arg)->rows = true;
+	return 0;
+}
+
+static size_t txn_at(const struct check *c, tso_t start)
+{
+	size_t at = (size_t)((start * 0x9e3779b97f4a7c15u) >> 20) & (c->txn_slots - 1);
+
+	while (c->txn[at].start && c->txn[at].start != start)
+		at = (at + 1) & (c->txn_slots - 1);
+	return at;
+}
+
+static void count_txn(struct check *c, const struct redo_row *r)
+{
+	size_t at;
+
+	if ((c->n_txn + 1) * 2 > c->txn_slots) {
+		struct check old = *c;
+
+		if (c->txn_slots >= TXN_SLOTS) {
+			c->truncated = true;
+			return;
+		}
+		c->txn_slots = c->txn_slots ? c->txn_slots * 2 : 1024;
+		c->txn = xcalloc(c->txn_slots, sizeof(*c->txn));
+		for (size_t i = 0; i < old.txn_slots; i++)
+			if (old.txn[i].start)
+				c->txn[txn_at(c, old.txn[i].start)] = old.txn[i];
+		free(old.txn);
+	}
+	at = txn_at(c, r->start_ts);
+	if (!c->txn[at].start) {
+		c->txn[at].start = r->start_ts;
+		c->txn[at].commit = r->commit_ts;
+		c->n_txn++;
+		c->res->transactions++;
+	} else if (c->txn[at].commit != r->commit_ts) {
+		find(c, REDO_BROKEN, ++c->torn_txns, "the transaction of startTs %" PRIu64 " has two commitTs: %" PRIu64 " and %" PRIu64, r->start_ts,
+		     c->txn[at].commit, r->commit_ts);
+	}
+}
+
+static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct check *c = arg;
+	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts, ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+
+	if (clock_cancelled())
+		return err_set(e, ERR_CANCELLED, 0, "interrupted");
+	if (ts > c->max_ts)
+		c->max_ts = ts;
+	if (!c->res->first_ts || ts < c->res->first_ts)
+		c->res->first_ts = ts;
+	if (ts > c->res->last_ts)
+		c->res->last_ts = ts;
+	if (start >= ts)
+		find(c, REDO_BROKEN, ++c->order_faults, "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64, offset, start, ts);
+	if (c->rows != (ev->kind == REDO_ROW))
+		find(c, REDO_BROKEN, ++c->misfits, "offset %" PRIu64 ": %s", offset, c->rows ? "a DDL in a row file" : "a row in a DDL file");
+	if (ev->kind == REDO_DDL) {
+		c->res->ddls++;
+		return 0;
+	}
+	c->res->rows++;
+	c->res->rows_before += ts <= c->res->meta.checkpoint_ts;
+	c->res->rows_beyond += ts > c->res->meta.resolved_ts;
+	if (start)
+		count_txn(c, &ev->row);
+	return 0;
+}
+
+static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
+{
+	struct check *c = arg;
+	const struct redo_name *name = &f->file->name;
+
+	(void)e;
+	c->res->files++;
+	c->res->bytes += f->file->size_bytes;
+	c->res->with_sidecar += f->file->sidecar;
+	c->res->tmp_files += name->tmp;
+	if (f->why)
+		find(c, REDO_BROKEN, 1, "%s", f->why->text);
+	else if (f->res.torn)
+		find(c, REDO_NOTE, 1, "%s: ends in the middle of a record, at offset %" PRIu64 ", as a killed writer leaves it", f->file->key, f->res.torn_at);
+	if (!f->why && !f->res.records && !name->tmp)
+		find(c, REDO_NOTE, 1, "%s: holds no record", f->file->key);
+	if (!f->why && !name->tmp && f->res.records && c->max_ts != name->max_commit_ts)
+		find(c, REDO_BROKEN, 1, "%s: the largest commitTs in it is %" PRIu64 ", not its name's: readers and garbage collection trust the name",
+		     f->file->key, c->max_ts);
+	c->max_ts = 0;
+	return 0;
+}
+
+/* ---- the chain ---- */
+
+static void chain_line(void *arg, const char *line)
+{
+	struct check *c = arg;
+
+	if (strncmp(line, "left out: ", 10) != 0) /* said already */
+		find(c, REDO_BROKEN, 1, "%s", line);
+}
+
+static int chain(struct check *c, struct err *e)
+{
+	struct replay_opts o = { .tmp_dir = c->o->tmp_dir, .memory_bytes = c->o->memory_bytes, .allow_gap = true, .dry_run = true, .force = true,
+		                 .note = chain_line, .report_arg = c };
+	struct replay_stats st = { 0 };
+	struct collected got = { 0 };
+	int rc;
+
+	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	o.memory_bytes = o.memory_bytes ? o.memory_bytes : (size_t)256 << 20;
+	rc = collect(&got, c->s, NULL, &o, &st, e);
+	c->res->keys = st.keys;
+	collected_release(&got);
+	return rc;
+}
+
+int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_check_result *res, struct err *e)
+{
+	struct check c = { .o = o, .res = res, .s = s };
+	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = event, .file_done = file_done, .arg = &c, .old_files = true,
+		                  .no_meta = true, .allow_gap = true };
+	int rc = -1;
+
+	memset(res, 0, sizeof(*res));
+	if (redo_scan(s, &scan, e) < 0 || whose(&c, e) < 0)
+		goto out;
+	if (res->meta.resolved_ts == UINT64_MAX)
+		find(&c, REDO_BROKEN, 1, "the log has no meta: nothing says from where to where it may be replayed");
+	else if (chain(&c, e) < 0)
+		goto out;
+	if (res->rows_beyond)
+		find(&c, REDO_NOTE, 1, "%" PRIu64 " rows are after resolvedTs: not complete yet, a replay leaves them out", res->rows_beyond);
+	if (!res->files)
+		find(&c, REDO_NOTE, 1, "there is no log file: nothing to replay");
+	if (c.truncated)
+		find(&c, REDO_NOTE, 1, "more transactions than are kept in memory: after the first %zu, two commitTs of one are not looked for", c.n_txn);
+	rc = 0;
+out:
+	free(c.txn);
+	return rc;
+}
+
+int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
+{
+	struct redo_files files;
+	int64_t now = clock_wall_ms();
+
+	memset(out, 0, sizeof(*out));
+	if (redo_read_meta(s, &out->meta, e) < 0 || redo_list_files(s, &files, e) < 0)
+		return -1;
+	out->loss_ms = now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
+	for (size_t i = 0; i < files.n; i++)
+		if (files.f[i].name.tmp || files.f[i].name.max_commit_ts > out->meta.checkpoint_ts) {
+			out->files++;
+			out->bytes += files.f[i].size_bytes;
+		}
+	out->replay_ms = OUTLOOK_START_MS + (int64_t)(out->bytes / (REDO_OUTLOOK_BYTES_PER_S / 1000));
+	redo_files_release(&files);
+	return 0;
+}

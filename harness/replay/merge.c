@@ -1,0 +1,495 @@
+#include "harness/replay/merge.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/sql/schema.h"
+
+#define PARTITIONS 64
+#define BLOCK ((size_t)1 << 20)
+#define ENTRY_BYTES (sizeof(struct entry) * 3 / 2 + sizeof(uint32_t) * 3) /* with what a growing array has to spare */
+
+struct entry {
+	uint64_t hash, commit_ts, start_ts;
+	unsigned char *data; /* key, then image; room for data_cap bytes */
+	uint64_t sum, became;                     /* the chain: Σ became − Σ was; what the newest change became */
+	uint64_t first_commit, first_start, was;  /* the oldest change, and what it found */
+	uint32_t key_n, image_n, data_cap, shape, epoch, links;
+	uint8_t rank, first_rank;
+	bool put, partial;
+};
+
+struct block {
+	struct block *next;
+	size_t used, size;
+	unsigned char bytes[];
+};
+
+struct part {
+	FILE *f;
+	char *path;
+	uint64_t bytes, keys;
+};
+
+struct merge {
+	size_t budget, used;
+	char *tmp_dir;
+	struct shapes *shapes;
+	const struct shape *float_key, *timestamp;
+	struct entry *entries;
+	size_t n, alloc;
+	uint32_t *slots; /* index + 1; 0 free */
+	size_t n_slots;
+	struct block *blocks;
+	struct part part[PARTITIONS];
+	uint64_t spilled_keys, spilled_bytes;
+	struct strbuf key, image, old; /* of the change at hand */
+};
+
+struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
+{
+	struct merge *m = xcalloc(1, sizeof(*m));
+
+	m->budget = memory_bytes;
+	m->tmp_dir = xstrdup(tmp_dir);
+	m->shapes = shapes_new();
+	m->key = m->image = m->old = (struct strbuf)STRBUF_INIT;
+	m->n_slots = 1 << 12;
+	m->slots = xcalloc(m->n_slots, sizeof(*m->slots));
+	return m;
+}
+
+static void blocks_free(struct merge *m)
+{
+	while (m->blocks) {
+		struct block *b = m->blocks;
+
+		m->blocks = b->next;
+		free(b);
+	}
+}
+
+void merge_free(struct merge *m)
+{
+	if (!m)
+		return;
+	shapes_free(m->shapes);
+	for (int i = 0; i < PARTITIONS; i++) {
+		if (m->part[i].f)
+			fclose(m->part[i].f);
+		free(m->part[i].path);
+	}
+	blocks_free(m);
+	free(m->entries);
+	free(m->slots);
+	free(m->tmp_dir);
+	strbuf_release(&m->key);
+	strbuf_release(&m->image);
+	strbuf_release(&m->old);
+	free(m);
+}
+
+uint64_t merge_keys(const struct merge *m)
+{
+	return m->n + m->spilled_keys;
+}
+
+uint64_t merge_spilled_bytes(const struct merge *m)
+{
+	return m->spilled_bytes;
+}
+
+const struct shape *merge_timestamp(const struct merge *m)
+{
+	return m->timestamp;
+}
+
+const struct shape *merge_float_key(const struct merge *m)
+{
+	return m->float_key;
+}
+
+static unsigned char *bytes_take(struct merge *m, size_t n)
+{
+	struct block *b = m->blocks;
+
+	n = (n + 7) & ~(size_t)7;
+	if (!b || b->size - b->used < n) {
+		size_t size = n > BLOCK ? n : BLOCK;
+
+		b = xmalloc(sizeof(*b) + size);
+		b->next = m->blocks;
+		b->used = 0;
+		b->size = size;
+		m->blocks = b;
+		m->used += size;
+	}
+	b->used += n;
+	return b->bytes + b->used - n;
+}
+
+/* ---- the map ---- */
+
+static void slots_grow(struct merge *m)
+{
+	free(m->slots);
+	m->n_slots *= 2;
+	m->slots = xcalloc(m->n_slots, sizeof(*m->slots));
+	for (size_t i = 0; i < m->n; i++) {
+		size_t at = m->entries[i].hash & (m->n_slots - 1);
+
+		while (m->slots[at])
+			at = (at + 1) & (m->n_slots - 1);
+		m->slots[at] = (uint32_t)i + 1;
+	}
+}
+
+static bool same_table(const struct merge *m, uint32_t a, uint32_t b)
+{
+	return a == b || shapes_at(m->shapes, a)->table_no == shapes_at(m->shapes, b)->table_no;
+}
+
+/* Negative when a comes before b. */
+static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b, uint64_t start_b, uint8_t rank_b)
+{
+	if (commit_a != commit_b)
+		return commit_a < commit_b ? -1 : 1;
+	if (start_a != start_b)
+		return start_a < start_b ? -1 : 1;
+	return (int)rank_a - rank_b;
+}
+
+static void map_put(struct merge *m, const struct entry *in, const void *key, const void *image)
+{
+	size_t at, need = (size_t)in->key_n + in->image_n;
+	struct entry *e;
+
+	if ((m->n + 1) * 2 > m->n_slots)
+		slots_grow(m);
+	for (at = in->hash & (m->n_slots - 1); m->slots[at]; at = (at + 1) & (m->n_slots - 1)) {
+		e = &m->entries[m->slots[at] - 1];
+		if (e->hash != in->hash || e->epoch != in->epoch || e->key_n != in->key_n || memcmp(e->data, key, e->key_n) ||
+		    !same_table(m, e->shape, in->shape))
+			continue;
+		e->sum += in->sum;
+		e->links += in->links;
+		e->partial = e->partial || in->partial;
+		if (order(in->first_commit, in->first_start, in->first_rank, e->first_commit, e->first_start, e->first_rank) < 0) {
+			e->first_commit = in->first_commit;
+			e->first_start = in->first_start;
+			e->first_rank = in->first_rank;
+			e->was = in->was;
+		}
+		if (order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts, e->rank) < 0)
+			return;
+		if (need > e->data_cap) {
+			e->data = bytes_take(m, need + need / 8);
+			e->data_cap = (uint32_t)(need + need / 8);
+			memcpy(e->data, key, in->key_n);
+		}
+		memcpy(e->data + e->key_n, image, in->image_n);
+		e->commit_ts = in->commit_ts;
+		e->start_ts = in->start_ts;
+		e->became = in->became;
+		e->image_n = in->image_n;
+		e->rank = in->rank;
+		e->put = in->put;
+		e->shape = in->shape;
+		return;
+	}
+	if (m->n == m->alloc) {
+		m->alloc = m->alloc ? m->alloc + m->alloc / 2 : 1024;
+		m->entries = xreallocarray(m->entries, m->alloc, sizeof(*m->entries));
+	}
+	e = &m->entries[m->n++];
+	*e = *in;
+	e->data = bytes_take(m, need);
+	e->data_cap = (uint32_t)need;
+	memcpy(e->data, key, in->key_n);
+	memcpy(e->data + in->key_n, image, in->image_n);
+	m->slots[at] = (uint32_t)m->n;
+	m->used += ENTRY_BYTES;
+}
+
+static void map_clear(struct merge *m)
+{
+	blocks_free(m);
+	memset(m->slots, 0, m->n_slots * sizeof(*m->slots));
+	m->n = 0;
+	m->used = 0;
+}
+
+/* ---- partitions ---- */
+
+static int part_open(struct merge *m, int i, struct err *e)
+{
+	struct part *p = &m->part[i];
+	int fd;
+
+	p->path = xstrfmt("%s/drtest-merge-%d-%02d", m->tmp_dir, (int)getpid(), i);
+	unlink(p->path); /* of a killed process that had our pid */
+	fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "create %s", p->path);
+	unlink(p->path); /* nothing is left behind, however we end */
+	p->f = fdopen(fd, "w+");
+	return p->f ? 0 : err_sys(e, "open %s", p->path);
+}
+
+static int part_of(uint64_t hash)
+{
+	return (int)(hash >> 58) % PARTITIONS;
+}
+
+/* Everything in memory goes to its partition's file. */
+static int spill(struct merge *m, struct err *e)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct entry *x = &m->entries[i];
+		struct part *p = &m->part[part_of(x->hash)];
+		size_t n = (size_t)x->key_n + x->image_n;
+
+		if (!p->f && part_open(m, part_of(x->hash), e) < 0)
+			return -1;
+		if (fwrite(x, sizeof(*x), 1, p->f) != 1 || fwrite(x->data, 1, n, p->f) != n)
+			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)", p->path);
+		p->bytes += sizeof(*x) + n;
+		p->keys++;
+		m->spilled_bytes += sizeof(*x) + n;
+	}
+	m->spilled_keys += m->n;
+	map_clear(m);
+	return 0;
+}
+
+/* How many slices a partition is loaded in, so that each fits the budget however large the log is. */
+static uint32_t part_slices(const struct merge *m, const struct part *p)
+{
+	return (uint32_t)((p->bytes + p->keys * (ENTRY_BYTES - sizeof(struct entry))) / (m->budget / 4 * 3) + 1);
+}
+
+/* epoch UINT32_MAX: all. */
+static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t slice, uint32_t slices, struct err *e)
+{
+	struct strbuf data = STRBUF_INIT;
+	struct entry x;
+	int rc = -1;
+
+	map_clear(m);
+	if (fflush(p->f) || fseeko(p->f, 0, SEEK_SET) < 0) {
+		err_sys(e, "read %s", p->path);
+		goto out;
+	}
+	while (fread(&x, sizeof(x), 1, p->f) == 1) {
+		size_t n = (size_t)x.key_n + x.image_n;
+
+		if ((epoch != UINT32_MAX && x.epoch != epoch) || (uint32_t)(x.hash >> 24) % slices != slice) {
+			if (fseeko(p->f, (off_t)n, SEEK_CUR) < 0)
+				break;
+			continue;
+		}
+		strbuf_reset(&data);
+		strbuf_grow(&data, n);
+		if (fread(data.buf, 1, n, p->f) != n)
+			break;
+		map_put(m, &x, data.buf, data.buf + x.key_n);
+	}
+	if (ferror(p->f) || !feof(p->f)) {
+		err_sys(e, "read %s", p->path);
+		goto out;
+	}
+	rc = fseeko(p->f, 0, SEEK_END) < 0 ? err_sys(e, "read %s", p->path) : 0;
+out:
+	strbuf_release(&data);
+	return rc;
+}
+
+/* ---- in ---- */
+
+static uint64_t image_hash(const struct strbuf *image)
+{
+	uint64_t h = XXH3_64bits(image->buf, image->len);
+
+	return h ? h : 1; /* 0 says: no row */
+}
+
+static bool lacks(const struct redo_column *c, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (c[i].absent)
+			return true;
+	return false;
+}
+
+/* One step of a key into m->key, m->image and *x. was: the side that holds what the row was, NULL when it was not there. */
+static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put, uint8_t rank, bool was, struct entry *x, struct err *e)
+{
+	const struct redo_column *c = put ? r->columns : r->pre_columns;
+	uint32_t n = put ? r->n_columns : r->n_pre_columns;
+	const struct shape *s;
+
+	*x = (struct entry){ .commit_ts = r->commit_ts, .start_ts = r->start_ts, .first_commit = r->commit_ts, .first_start = r->start_ts,
+		             .epoch = epoch, .put = put, .rank = rank, .first_rank = rank, .links = 1 };
+	if (shapes_of(m->shapes, r, c, n, &x->shape, e) < 0)
+		return -1;
+	s = shapes_at(m->shapes, x->shape);
+	if (s->keyless)
+		return err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged"
+		               " (--mode txn --force replays them in order)", s->db, s->table);
+	if (s->float_key)
+		m->float_key = s;
+	if (s->timestamp)
+		m->timestamp = s;
+	if (was) {
+		shape_encode(r->pre_columns, r->n_pre_columns, false, &m->key, &m->old);
+		x->was = image_hash(&m->old);
+		x->partial = lacks(r->pre_columns, r->n_pre_columns);
+	}
+	shape_encode(c, n, !put, &m->key, &m->image);
+	if (put)
+		x->became = image_hash(&m->image);
+	x->sum = x->became - x->was;
+	x->partial = x->partial || lacks(c, n);
+	if (m->key.len > UINT32_MAX / 4 || m->image.len > UINT32_MAX / 4)
+		return err_set(e, ERR_BAD_DATA, 0, "a row of %zu bytes", m->image.len);
+	x->key_n = (uint32_t)m->key.len;
+	x->image_n = (uint32_t)m->image.len;
+	x->hash = XXH3_64bits_withSeed(m->key.buf, m->key.len, epoch);
+	x->hash ^= XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n);
+	return 0;
+}
+
+int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct err *e)
+{
+	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	struct entry x;
+
+	if (r->n_pre_columns && (!r->n_columns || moved)) {
+		if (half(m, epoch, r, false, 0, true, &x, e) < 0)
+			return -1;
+		map_put(m, &x, m->key.buf, m->image.buf);
+	}
+	if (r->n_columns) {
+		bool update = r->n_pre_columns && !moved;
+
+		if (half(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0)
+			return -1;
+		map_put(m, &x, m->key.buf, m->image.buf);
+	}
+	return m->used > m->budget ? spill(m, e) : 0;
+}
+
+int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2], bool *partial, struct err *e)
+{
+	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	struct entry x;
+	int n = 0;
+
+	*partial = false;
+	for (int put = 0; put < 2; put++) {
+		bool update = put && r->n_pre_columns && !moved;
+
+		if (put ? !r->n_columns : !r->n_pre_columns || (r->n_columns && !moved))
+			continue;
+		if (half(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
+			return -1;
+		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts, x.was, x.became, x.rank };
+		*partial = *partial || x.partial;
+	}
+	return n;
+}
+
+/* ---- out ---- */
+
+static int by_table_and_key(const void *x, const void *y)
+{
+	const struct merge_change *a = x, *b = y;
+	int c = a->shape == b->shape ? 0 : strcmp(a->shape->db, b->shape->db);
+	uint32_t n = a->key_n < b->key_n ? a->key_n : b->key_n;
+
+	if (!c && a->shape != b->shape)
+		c = strcmp(a->shape->table, b->shape->table);
+	if (!c && a->shape != b->shape)
+		c = a->shape < b->shape ? -1 : 1;
+	if (!c)
+		c = memcmp(a->key, b->key, n);
+	return c ? c : a->key_n < b->key_n ? -1 : a->key_n > b->key_n;
+}
+
+static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
+{
+	size_t n = 0, room = 0;
+	struct merge_change *c;
+	int rc = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		room += m->entries[i].epoch == epoch && m->entries[i].put == puts;
+	if (!room)
+		return 0;
+	c = xcalloc(room, sizeof(*c));
+	for (size_t i = 0; i < m->n; i++) {
+		const struct entry *x = &m->entries[i];
+
+		if (x->epoch == epoch && x->put == puts)
+			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+	}
+	qsort(c, n, sizeof(*c), by_table_and_key);
+	rc = fn(arg, c, n, e);
+	free(c);
+	return rc;
+}
+
+int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
+{
+	if (!m->spilled_bytes)
+		return emit(m, epoch, puts, fn, arg, e);
+	if (m->n && spill(m, e) < 0)
+		return -1;
+	for (int i = 0; i < PARTITIONS; i++) {
+		struct part *p = &m->part[i];
+		uint32_t slices = p->f ? part_slices(m, p) : 0;
+
+		for (uint32_t k = 0; k < slices; k++) {
+			if (part_load(m, p, epoch, k, slices, e) < 0 || emit(m, epoch, puts, fn, arg, e) < 0)
+				return -1;
+			map_clear(m);
+		}
+	}
+	return 0;
+}
+
+static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct entry *x = &m->entries[i];
+		struct merge_change c = { shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+
+		if (x->sum != x->became - x->was && !x->partial && fn(arg, &c, x->hash, x->links, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int merge_suspects(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
+{
+	if (!m->spilled_bytes)
+		return suspects_in_memory(m, fn, arg, e);
+	if (m->n && spill(m, e) < 0)
+		return -1;
+	for (int i = 0; i < PARTITIONS; i++) {
+		struct part *p = &m->part[i];
+		uint32_t slices = p->f ? part_slices(m, p) : 0;
+
+		for (uint32_t k = 0; k < slices; k++) {
+			if (part_load(m, p, UINT32_MAX, k, slices, e) < 0 || suspects_in_memory(m, fn, arg, e) < 0)
+				return -1;
+			map_clear(m);
+		}
+	}
+	return 0;
+}

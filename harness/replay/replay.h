@@ -1,0 +1,68 @@
+/* Replays a redo log on a secondary, so that it stands exactly at one point of the primary's history: resolvedTs, or an earlier one
+ * (design, section 8). Idempotent: killed at any instant and run again, the result is the same. */
+#ifndef HARNESS_REPLAY_REPLAY_H
+#define HARNESS_REPLAY_REPLAY_H
+
+#include "harness/base/clock.h"
+#include "harness/base/tso.h"
+#include "harness/net/store.h"
+#include "harness/sql/sql.h"
+
+struct replay_stats {
+	tso_t checkpoint_ts, resolved_ts, point; /* point: where the secondary stands after success */
+	tso_t first_ts, last_ts;   /* commitTs of the first and last change read */
+	uint64_t files, files_total, rows, ddls, transactions; /* read, with commitTs in (checkpointTs, point] */
+	uint64_t bytes, bytes_stored, bytes_total; /* read: uncompressed, as stored; all, as stored */
+	uint64_t keys, puts, deletes;            /* distinct keys; statements' rows written to the secondary (txn mode: all are puts) */
+	uint64_t ddls_skipped;                   /* as TiCDC skips them, or done before: reported one by one */
+	uint64_t already;                        /* txn mode: transactions that an earlier replay had applied */
+	uint64_t written_txns;                   /* txn mode: applied now */
+	uint64_t batches, waited;                /* txn mode: database transactions; those that had to wait for another */
+	uint64_t spilled_bytes;                  /* beyond the memory budget, to tmp_dir */
+	uint64_t left_out, chain_breaks;         /* allow_gap: files not read to their end; keys whose chain is broken */
+	uint64_t fenced;                         /* statements of a dead changefeed that were killed first */
+	int64_t fence_us, read_us, write_us, total_us;
+	enum { REPLAY_READING, REPLAY_WRITING } phase;
+};
+struct replay_table { /* what the log holds of one table */
+	const char *db, *table;
+	uint64_t inserts, updates, deletes;
+};
+enum replay_mode {
+	REPLAY_MERGE, /* the newest state of each key: fastest; nobody reads the secondary yet */
+	REPLAY_TXN,   /* whole transactions over all their tables: a reader sees only such states, from a consistent start */
+};
+struct replay_opts {
+	struct sql_endpoint sink;
+	enum replay_mode mode;
+	const char *tmp_dir;       /* for what is beyond the memory budget, made where it is absent; NULL: $TMPDIR or /tmp */
+	size_t memory_bytes;       /* 0: 256 MiB */
+	unsigned workers;          /* sink connections; 0: 8 */
+	unsigned downloads;        /* at once; 0: 4 */
+	tso_t until;               /* stop earlier than resolvedTs; 0: resolvedTs */
+	const char *time_zone;     /* zone of TIMESTAMP text in the log; NULL: "+00:00" for a log of ours, an error for another */
+	const char *fence_user;    /* also kill every connection of this user first: that of a stock TiCDC; NULL: none */
+	bool dry_run;
+	bool force;                /* txn mode: tables without a key too, in order, each change once */
+	bool fresh;                /* forget what an earlier replay of this log recorded in the secondary */
+	bool allow_gap;            /* go on where the log is torn or its chain broken; each is reported */
+	void (*progress)(void *arg, const struct replay_stats *st); /* may be NULL; called every 200 ms at most, from this thread */
+	void *progress_arg;
+	/* One line each: a DDL that ran or was skipped, what was left out. May be NULL. */
+	void (*note)(void *arg, const char *line);
+	void (*table)(void *arg, const struct replay_table *t); /* after reading, each table; may be NULL */
+	void *report_arg;
+};
+int replay_run(struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+
+/* Fencing (design, section 6): sink connections record their connection ids in the secondary; the replay kills what is recorded
+ * and waits until it is gone. fence_register runs on each new sink connection; owner is the changefeed id. */
+#define FENCE_TABLE "`drtest_feed`.`sink_connections`"
+int fence_register(struct sql *sink, const char *owner, struct err *e);
+int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e); /* owner NULL: all */
+/* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e);
+/* One connection of ours that was lost: what it runs is over when this returns. */
+int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e);
+
+#endif

@@ -1,0 +1,454 @@
+#include "harness/replay/replay_read.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/failpoint.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/replay/image_chain.h"
+#include "harness/redo/scan.h"
+#include "harness/sql/schema.h"
+
+#define PROGRESS_NS 200000000
+#define BREAKS_TOLD_MAX 20
+#define BEGINNINGS_MAX 20
+
+struct reading {
+	struct collected *c;
+	const struct replay_opts *o;
+	const struct floors *floors; /* NULL: none */
+	struct replay_stats *st;
+	struct chain *chain; /* the second reading: the suspects' steps only */
+	bool moved;          /* checkpointTs moved between the readings: what the first saw may be collected by now */
+	tso_t last_start;    /* transactions are counted by runs of equal startTs: exact where a file is ordered */
+	uint64_t *txns;      /* hash set of start ts */
+	size_t n_txns, txn_slots;
+	int64_t told_ns;
+	bool rows;           /* the DDL files are read */
+	tso_t file_max;      /* the largest commitTs of the file that is being read */
+};
+
+static void tell(struct reading *r, bool now)
+{
+	int64_t t = clock_mono_ns();
+
+	if (!r->o->progress || (!now && t - r->told_ns < PROGRESS_NS))
+		return;
+	r->told_ns = t;
+	r->o->progress(r->o->progress_arg, r->st);
+}
+
+static void note(const struct reading *r, const char *line)
+{
+	if (r->o->note)
+		r->o->note(r->o->report_arg, line);
+}
+
+static struct redo_bytes own(struct redo_bytes s)
+{
+	return (struct redo_bytes){ xstrndup(s.p, s.n), s.n };
+}
+
+static void ddls_free(struct collected *c)
+{
+	for (size_t i = 0; i < c->n_ddls; i++) {
+		free((char *)c->ddls[i].d.query.p);
+		free((char *)c->ddls[i].d.table.db.p);
+		free((char *)c->ddls[i].d.table.table.p);
+	}
+	free(c->ddls);
+	c->ddls = NULL;
+	c->n_ddls = 0;
+}
+
+static void tables_free(struct collected *c)
+{
+	for (size_t i = 0; i < c->n_tables; i++) {
+		free((char *)c->tables[i].db);
+		free((char *)c->tables[i].table);
+	}
+	free(c->tables);
+	c->tables = NULL;
+	c->n_tables = c->last_table = 0;
+}
+
+void collected_release(struct collected *c)
+{
+	merge_free(c->merge);
+	order_free(c->order);
+	c->merge = NULL;
+	c->order = NULL;
+	ddls_free(c);
+	tables_free(c);
+}
+
+static void log_id(const struct redo_files *files, char out[190])
+{
+	snprintf(out, 190, "%.90s/%.90s", files->n ? files->f[0].name.name_space : "", files->n ? files->f[0].name.changefeed : "");
+}
+
+int collect_log_id(struct store *log, char out[190], struct err *e)
+{
+	struct redo_files files;
+
+	if (redo_list_files(log, &files, e) < 0)
+		return -1;
+	log_id(&files, out);
+	redo_files_release(&files);
+	return 0;
+}
+
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+{
+	struct reading *r = arg;
+	struct replay_stats *st = r->st;
+	const char *tmp = r->o->tmp_dir;
+	size_t memory = r->o->memory_bytes;
+
+	collected_release(r->c);
+	r->c->meta = *meta;
+	r->c->foreign = r->rows = false;
+	r->last_start = r->file_max = 0;
+	r->n_txns = r->txn_slots = 0;
+	free(r->txns);
+	r->txns = NULL;
+	st->checkpoint_ts = meta->checkpoint_ts;
+	st->resolved_ts = st->point = meta->resolved_ts;
+	st->files = st->bytes = st->bytes_stored = st->bytes_total = st->rows = st->transactions = st->left_out = st->first_ts = st->last_ts = 0;
+	st->files_total = 0;
+	if (r->o->until) {
+		if (r->o->until > meta->resolved_ts || r->o->until < meta->checkpoint_ts)
+			return err_set(e, ERR_USAGE, 0, "--until %" PRIu64 ": the log can be replayed to points from %" PRIu64 " to %" PRIu64, r->o->until,
+			               meta->checkpoint_ts, meta->resolved_ts);
+		st->point = r->o->until;
+	}
+	for (size_t i = 0; i < files->n; i++) {
+		const struct redo_file *f = &files->f[i];
+
+		if (!f->name.tmp && f->name.max_commit_ts < meta->checkpoint_ts + (f->name.kind == REDO_FILE_ROW))
+			continue;
+		st->files_total++;
+		st->bytes_total += f->size_bytes;
+		r->c->foreign = r->c->foreign || (f->name.kind == REDO_FILE_ROW && !f->sidecar);
+	}
+	log_id(files, r->c->log_id);
+	/* the rest: sort arrays, statements, the decoder, downloads */
+	if (r->o->mode == REPLAY_TXN)
+		r->c->order = order_new(memory / 2, tmp);
+	r->c->merge = merge_new(r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4, tmp);
+	return 0;
+}
+
+static int take_ddl(struct reading *r, const struct redo_ddl *in)
+{
+	struct redo_ddl d = *in;
+
+	if (d.commit_ts < r->c->meta.checkpoint_ts || d.commit_ts > r->st->point)
+		return 0;
+	if (r->floors && d.commit_ts <= floors_of(r->floors, d.table.id)) {
+		r->st->ddls_skipped++;
+		note(r, "a DDL was left out: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
+		return 0;
+	}
+	for (size_t i = 0; i < r->c->n_ddls; i++) { /* the same file twice under two names is harmless */
+		const struct redo_ddl *have = &r->c->ddls[i].d;
+
+		if (have->commit_ts == d.commit_ts && have->seq == d.seq && have->query.n == d.query.n && !memcmp(have->query.p, d.query.p, d.query.n))
+			return 0;
+	}
+	d.query = own(d.query);
+	d.table.db = own(d.table.db);
+	d.table.table = own(d.table.table);
+	r->c->ddls = xreallocarray(r->c->ddls, r->c->n_ddls + 1, sizeof(*r->c->ddls));
+	r->c->ddls[r->c->n_ddls++] = (struct owned_ddl){ .d = d };
+	return 0;
+}
+
+static int by_ts_and_seq(const void *x, const void *y)
+{
+	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d, *b = &((const struct owned_ddl *)y)->d;
+
+	if (a->commit_ts != b->commit_ts)
+		return a->commit_ts < b->commit_ts ? -1 : 1;
+	return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+static int ddls_done(void *arg, struct err *e)
+{
+	struct reading *r = arg;
+
+	(void)e;
+	r->rows = true;
+	if (r->c->n_ddls)
+		qsort(r->c->ddls, r->c->n_ddls, sizeof(*r->c->ddls), by_ts_and_seq);
+	return 0;
+}
+
+/* The number of DDLs before a row: a row with a DDL's own commitTs goes before it. */
+static uint32_t epoch_of(const struct collected *c, tso_t ts)
+{
+	size_t lo = 0, hi = c->n_ddls;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->ddls[mid].d.commit_ts >= ts)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return (uint32_t)lo;
+}
+
+static void count_txn(struct reading *r, tso_t start)
+{
+	size_t at;
+
+	if (start == r->last_start)
+		return;
+	r->last_start = start;
+	if ((r->n_txns + 1) * 2 > r->txn_slots) {
+		size_t old_n = r->txn_slots;
+		uint64_t *old = r->txns;
+
+		if (old_n >= (size_t)1 << 22) { /* 4 million: counted by runs from here on, the memory is for keys */
+			r->st->transactions++;
+			return;
+		}
+		r->txn_slots = old_n ? old_n * 2 : 1024;
+		r->txns = xcalloc(r->txn_slots, sizeof(*r->txns));
+		for (size_t i = 0; i < old_n; i++)
+			if (old[i]) {
+				at = (size_t)((old[i] * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
+				while (r->txns[at])
+					at = (at + 1) & (r->txn_slots - 1);
+				r->txns[at] = old[i];
+			}
+		free(old);
+	}
+	at = (size_t)((start * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
+	while (r->txns[at] && r->txns[at] != start)
+		at = (at + 1) & (r->txn_slots - 1);
+	if (!r->txns[at]) {
+		r->txns[at] = start;
+		r->n_txns++;
+		r->st->transactions++;
+	}
+}
+
+static bool is_table(const struct replay_table *t, const struct redo_table *name)
+{
+	return !strncmp(t->table, name->table.p, name->table.n) && !t->table[name->table.n] && !strncmp(t->db, name->db.p, name->db.n) &&
+	       !t->db[name->db.n];
+}
+
+static struct replay_table *table_of(struct collected *c, const struct redo_table *name)
+{
+	if (c->n_tables && is_table(&c->tables[c->last_table], name))
+		return &c->tables[c->last_table];
+	for (size_t i = 0; i < c->n_tables; i++)
+		if (is_table(&c->tables[i], name))
+			return &c->tables[c->last_table = i];
+	c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
+	c->tables[c->n_tables] = (struct replay_table){ .db = xstrndup(name->db.p, name->db.n), .table = xstrndup(name->table.p, name->table.n) };
+	return &c->tables[c->last_table = c->n_tables++];
+}
+
+static bool has_key(const struct redo_row *r)
+{
+	const struct redo_column *c = r->n_columns ? r->columns : r->pre_columns;
+
+	for (uint32_t i = 0; i < (r->n_columns ? r->n_columns : r->n_pre_columns); i++)
+		if (!c[i].absent && (c[i].flag & COLF_HANDLE_KEY))
+			return true;
+	return false;
+}
+
+static int take_row(struct reading *r, const struct redo_row *row, struct err *e)
+{
+	struct replay_stats *st = r->st;
+	struct replay_table *t;
+	uint32_t epoch;
+
+	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
+	    (r->floors && r->floors->n && row->commit_ts <= floors_of(r->floors, row->table.id)))
+		return 0;
+	epoch = epoch_of(r->c, row->commit_ts);
+	if (r->chain)
+		return has_key(row) ? chain_row(r->chain, epoch, row, e) : 0;
+	if (fault_same("redo.txn_dropped", row->start_ts))
+		return 0;
+	st->rows++;
+	if (!st->first_ts || row->commit_ts < st->first_ts)
+		st->first_ts = row->commit_ts;
+	if (row->commit_ts > st->last_ts)
+		st->last_ts = row->commit_ts;
+	count_txn(r, row->start_ts);
+	t = table_of(r->c, &row->table);
+	t->inserts += !row->n_pre_columns;
+	t->deletes += !row->n_columns;
+	t->updates += row->n_columns && row->n_pre_columns;
+	if ((st->rows & 1023) == 0) {
+		tell(r, false);
+		if (clock_cancelled())
+			return err_set(e, ERR_CANCELLED, 0, "interrupted");
+	}
+	if (!r->c->order && r->o->force && !has_key(row))
+		return 0;
+	if (r->c->order) {
+		if (order_add(r->c->order, row, e) < 0)
+			return -1;
+		if (!has_key(row))
+			return r->o->force ? 0
+			                   : err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: --force replays it in"
+			                             " order, each change once, which is right only from a secondary that stands at checkpointTs", t->db,
+			                             t->table);
+	}
+	return merge_add(r->c->merge, epoch, row, e);
+}
+
+static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct reading *r = arg;
+
+	if (!r->chain && r->rows != (ev->kind == REDO_ROW))
+		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": %s", offset, r->rows ? "a DDL in a row file" : "a row in a DDL file");
+	if ((ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts) > r->file_max)
+		r->file_max = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+	if (ev->kind == REDO_ROW)
+		return take_row(r, &ev->row, e);
+	return r->chain ? 0 : take_ddl(r, &ev->ddl);
+}
+
+static void bytes(void *arg, size_t n)
+{
+	struct reading *r = arg;
+
+	r->st->bytes_stored += n;
+	tell(r, false);
+}
+
+static void left_out(struct reading *r, const char *why)
+{
+	char *line = xstrfmt("left out: %s", why);
+
+	r->st->left_out++;
+	note(r, line);
+	free(line);
+}
+
+static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
+{
+	struct reading *r = arg;
+	const struct redo_name *name = &f->file->name;
+	tso_t largest = r->file_max;
+	struct err lies = ERR_INIT;
+
+	r->file_max = 0;
+	if (r->chain)
+		return 0;
+	r->st->files++;
+	r->st->bytes += f->res.bytes;
+	if (f->why) {
+		left_out(r, f->why->text);
+	} else if (!name->tmp && f->res.records && largest != name->max_commit_ts) {
+		/* Cut between two records, renamed, or altered: readers and garbage collection trust the name. */
+		err_set(&lies, ERR_BAD_DATA, 0, "%s: the largest commitTs in it is %" PRIu64 ", not its name's: records are missing", f->file->key, largest);
+		if (!r->o->allow_gap) {
+			*e = lies;
+			return -1;
+		}
+		left_out(r, lies.text);
+	}
+	tell(r, false);
+	return 0;
+}
+
+static int begin_again(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+{
+	struct reading *r = arg;
+
+	(void)files;
+	if (meta->checkpoint_ts == r->c->meta.checkpoint_ts)
+		return 0;
+	r->moved = true;
+	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs moved on while the log was read");
+}
+
+struct breaks {
+	struct reading *r;
+	uint64_t n;
+	struct err first;
+};
+
+static void broken(void *arg, const char *text)
+{
+	struct breaks *b = arg;
+
+	if (!b->n++)
+		err_set(&b->first, ERR_BAD_DATA, 0, "%s", text);
+	if (b->r->o->allow_gap && b->n <= BREAKS_TOLD_MAX)
+		note(b->r, text);
+}
+
+
+static int judge_chain(struct reading *r, struct store *log, struct err *e)
+{
+	struct redo_scan again = { .begin = begin_again, .event = take, .file_done = file_done, .arg = r, .allow_gap = r->o->allow_gap,
+		                   .downloads = r->o->downloads };
+	struct breaks b = { r, 0, ERR_INIT };
+	int rc = -1;
+
+	r->chain = chain_new(r->c->merge, e);
+	if (!r->chain)
+		return -1;
+	while (chain_round(r->chain)) {
+		if (redo_scan(log, &again, e) < 0)
+			goto out;
+		r->st->chain_breaks += chain_judge(r->chain, broken, &b);
+	}
+	if (r->st->chain_breaks && !r->o->allow_gap) {
+		if (e)
+			*e = b.first;
+		if (r->st->chain_breaks > 1)
+			err_wrap(e, "the log's chain is broken for %" PRIu64 " keys (--allow-gap replays what is there); the first", r->st->chain_breaks);
+		else
+			err_wrap(e, "the log's chain is broken (--allow-gap replays what is there)");
+		goto out;
+	}
+	rc = 0;
+out:
+	chain_free(r->chain);
+	r->chain = NULL;
+	return rc;
+}
+
+int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e)
+{
+	struct reading r = { .c = c, .o = o, .st = st, .floors = floors };
+	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = take, .file_done = file_done, .bytes = bytes, .arg = &r,
+		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
+	int rc = -1;
+
+	if (fs_mkdir_p(o->tmp_dir, 0700, e) < 0)
+		return -1;
+	for (int i = 0; i < BEGINNINGS_MAX; i++) {
+		r.moved = false;
+		st->chain_breaks = 0;
+		rc = redo_scan(log, &scan, e);
+		if (rc == 0)
+			rc = judge_chain(&r, log, e);
+		if (rc == 0 || !r.moved)
+			break;
+	}
+	if (c->merge) {
+		st->keys = merge_keys(c->merge);
+		st->spilled_bytes = merge_spilled_bytes(c->merge) + (c->order ? order_spilled_bytes(c->order) : 0);
+	}
+	tell(&r, true);
+	free(r.txns);
+	return rc;
+}

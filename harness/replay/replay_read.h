@@ -1,0 +1,35 @@
+/* What a replay reads before it writes: meta, DDLs in order, and the rows between checkpointTs and the point, merged by key (and in
+ * commit order, if asked). The whole log is read and judged: a file that is cut or damaged, a broken chain, a table that cannot be
+ * replayed are refused here, before the first write. */
+#ifndef HARNESS_REPLAY_REPLAY_READ_H
+#define HARNESS_REPLAY_REPLAY_READ_H
+
+#include "harness/replay/ddl_ts.h"
+#include "harness/replay/merge.h"
+#include "harness/replay/commit_order.h"
+#include "harness/redo/reader.h"
+#include "harness/replay/replay.h"
+
+/* "keyspace/changefeed" of a log, from its files' names; both parts empty where they tell nothing. */
+int collect_log_id(struct store *log, char out[190], struct err *e);
+
+struct owned_ddl {
+	struct redo_ddl d; /* its text is ours */
+	bool skip;         /* done by an earlier replay */
+};
+struct collected {
+	struct redo_meta meta;
+	struct owned_ddl *ddls;
+	size_t n_ddls;
+	struct merge *merge; /* tables without a key left out */
+	struct order *order; /* NULL in merge mode */
+	bool foreign;        /* row files without a sidecar: not our writer's */
+	char log_id[190];    /* namespace/changefeed */
+	struct replay_table *tables;
+	size_t n_tables, last_table;
+};
+/* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
+int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+void collected_release(struct collected *c);
+
+#endif

@@ -1,0 +1,238 @@
+#include "harness/replay/sink.h"
+
+#include <errmsg.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/replay/replay.h"
+#include "harness/replay/sink_sql.h"
+
+#define TRIES 30
+#define CONNECT_MS 10000
+#define SESSION_TRIES 6
+#define TICK_NS 100000000
+
+struct sink {
+	struct sink_opts o;
+	struct sql **conn;
+	/* the job at hand */
+	pthread_mutex_t lock;
+	const struct merge_change *c;
+	size_t n, next, done;
+	unsigned active; /* workers at it */
+	pthread_cond_t left;
+	bool failed;
+	struct err err;
+};
+
+static struct sql *session_once(const struct sink_opts *o, struct err *e)
+{
+	struct sql *s = sql_open(&o->to, deadline_in_ms(CONNECT_MS), e);
+	struct strbuf q = STRBUF_INIT;
+	/* where a release lacks one, its rows do not need it */
+	static const char *const tidb[] = { "tidb_txn_mode = 'optimistic'", "allow_auto_random_explicit_insert = 1", "tidb_placement_mode = 'IGNORE'" };
+
+	if (!s)
+		return NULL;
+	/* The stock applier's session (redo-log spec, section 7). */
+	strbuf_addstr(&q, "SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO', time_zone = ");
+	sql_add_text(&q, o->time_zone, strlen(o->time_zone));
+	if (sql_exec_text(s, e, q.buf, q.len) < 0 ||
+	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 || fence_register(s, o->owner, e) < 0) {
+		sql_close(s);
+		s = NULL;
+	}
+	for (size_t i = 0; s && sql_flavor(s) == SQL_TIDB && i < sizeof(tidb) / sizeof(tidb[0]); i++)
+		sql_exec(s, NULL, "SET SESSION %s", tidb[i]);
+	strbuf_release(&q);
+	return s;
+}
+
+static bool is_refusal(const struct err *e)
+{
+	return e->code == CR_CONN_HOST_ERROR || e->code == CR_CONNECTION_ERROR;
+}
+
+/* One that was refused stays refused; one that was cut while it was set up is opened again. */
+struct sql *sink_session(const struct sink_opts *o, struct err *e)
+{
+	for (int i = 1;; i++) {
+		struct sql *s = session_once(o, e);
+
+		if (s || i == SESSION_TRIES || !sink_may_retry(e) || is_refusal(e) || pause_ms(10 * i, deadline_in_ms(CONNECT_MS)) < 0)
+			return s;
+	}
+}
+
+struct sink *sink_open(const struct sink_opts *o, struct err *e)
+{
+	struct sink *s = xcalloc(1, sizeof(*s));
+
+	s->o = *o;
+	s->conn = xcalloc(o->workers, sizeof(*s->conn));
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->left, NULL);
+	for (unsigned i = 0; i < o->workers; i++) {
+		s->conn[i] = sink_session(o, e);
+		if (!s->conn[i]) {
+			sink_close(s);
+			return NULL;
+		}
+	}
+	return s;
+}
+
+void sink_close(struct sink *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->o.workers; i++)
+		sql_close(s->conn[i]);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->left);
+	free(s->conn);
+	free(s);
+}
+
+/* ---- workers ---- */
+
+static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const struct merge_change *c, size_t n, struct err *e)
+{
+	for (int i = 1;; i++) {
+		if (*conn && sql_exec_text(*conn, e, q->buf, q->len) >= 0)
+			return 0;
+		if (i >= TRIES || !sink_may_retry(e))
+			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
+		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
+			return err_set(e, ERR_CANCELLED, 0, "interrupted");
+		if (e->kind == ERR_GONE || !*conn) {
+			sql_close(*conn);
+			*conn = sink_session(&s->o, e);
+		}
+	}
+}
+
+struct worker {
+	struct sink *s;
+	struct sql **conn;
+	pthread_t thread;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct sink *s = w->s;
+	struct strbuf q = STRBUF_INIT;
+
+	for (;;) {
+		struct err e = ERR_INIT;
+		const struct merge_change *c;
+		size_t n, k = 0, share;
+
+		/* A share is contiguous in key order, so neighbours are rarely locked by two connections at once. */
+		pthread_mutex_lock(&s->lock);
+		c = s->c + s->next;
+		n = s->n - s->next;
+		share = s->n / (s->o.workers * 4) + 1;
+		if (share > SINK_STATEMENT_ROWS)
+			share = SINK_STATEMENT_ROWS;
+		if (n > share)
+			n = share;
+		if (s->failed)
+			n = 0;
+		s->next += n;
+		pthread_mutex_unlock(&s->lock);
+		if (!n)
+			break;
+		while (k < n && e.kind == ERR_NONE) {
+			size_t took = sink_statement(&q, c + k, n - k);
+
+			if (run(s, w->conn, &q, c + k, took, &e) == 0)
+				e = (struct err)ERR_INIT; /* what a retry overcame */
+			k += took;
+			if (e.kind == ERR_NONE && clock_cancelled())
+				err_set(&e, ERR_CANCELLED, 0, "interrupted");
+		}
+		pthread_mutex_lock(&s->lock);
+		if (e.kind == ERR_NONE)
+			s->done += n;
+		else if (!s->failed)
+			s->err = e;
+		s->failed = s->failed || e.kind != ERR_NONE;
+		pthread_mutex_unlock(&s->lock);
+		if (e.kind != ERR_NONE)
+			break;
+	}
+	strbuf_release(&q);
+	pthread_mutex_lock(&s->lock);
+	s->active--;
+	pthread_cond_signal(&s->left);
+	pthread_mutex_unlock(&s->lock);
+	mysql_thread_end();
+	return NULL;
+}
+
+/* Until all workers have left, with a tick now and then. */
+static void watch(struct sink *s, void (*tick)(void *arg, size_t done), void *arg)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->active) {
+		struct timespec until;
+		size_t done = s->done;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += TICK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_mutex_unlock(&s->lock);
+		tick(arg, done);
+		pthread_mutex_lock(&s->lock);
+		if (s->active)
+			pthread_cond_timedwait(&s->left, &s->lock, &until);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e)
+{
+	struct worker *w = xcalloc(s->o.workers, sizeof(*w));
+	sigset_t all, before;
+	unsigned started = 0;
+
+	s->c = c;
+	s->n = n;
+	s->next = s->done = 0;
+	s->active = s->o.workers;
+	s->failed = false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
+	for (; started < s->o.workers; started++) {
+		w[started].s = s;
+		w[started].conn = &s->conn[started];
+		if (pthread_create(&w[started].thread, NULL, work, &w[started]))
+			break;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_lock(&s->lock);
+	s->active -= s->o.workers - started; /* those that could not be started */
+	pthread_mutex_unlock(&s->lock);
+	watch(s, tick, arg);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(w[i].thread, NULL);
+	free(w);
+	if (!started)
+		return err_set(e, ERR_IO, 0, "no thread could be started");
+	if (s->failed) {
+		if (e)
+			*e = s->err;
+		return -1;
+	}
+	return 0;
+}

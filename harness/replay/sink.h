@@ -1,0 +1,23 @@
+/* Writes merged changes to the secondary over several connections: wide DELETE and REPLACE statements, in key order, each its own
+ * transaction, tried again after deadlocks, lock waits and lost connections. Use a sink from one thread. */
+#ifndef HARNESS_REPLAY_SINK_H
+#define HARNESS_REPLAY_SINK_H
+
+#include "harness/replay/merge.h"
+#include "harness/sql/sql.h"
+
+struct sink_opts {
+	struct sql_endpoint to;
+	unsigned workers;
+	const char *time_zone; /* of TIMESTAMP text */
+	const char *owner;     /* for fencing */
+};
+struct sink;
+struct sink *sink_open(const struct sink_opts *o, struct err *e);
+void sink_close(struct sink *s); /* NULL is fine */
+/* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called every 100 ms with how many are. */
+int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e);
+/* A session set up as the workers' are: for DDLs. */
+struct sql *sink_session(const struct sink_opts *o, struct err *e);
+
+#endif

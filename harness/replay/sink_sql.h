@@ -1,0 +1,19 @@
+/* Merged changes as SQL: wide DELETE … IN and REPLACE, in the order given. */
+#ifndef HARNESS_REPLAY_SINK_SQL_H
+#define HARNESS_REPLAY_SINK_SQL_H
+
+#include "harness/replay/merge.h"
+#include "harness/sql/sql.h"
+
+#define SINK_STATEMENT_ROWS 2000
+
+/* Takes changes of one shape and kind from c[0..n); returns how many went into the statement (at least 1). */
+size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n);
+/* A row of a table without a key: INSERT, or DELETE of one row that has all these values. Its images are whole ones. */
+void sink_keyless_statement(struct strbuf *q, const struct merge_change *c);
+/* Deadlocks, lock waits, lost connections and what TiDB calls so: the same again may succeed. */
+bool sink_may_retry(const struct err *e);
+/* After a statement of these changes failed for good: names the table, and the key when one row alone fails. Ends conn's transaction. */
+int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+
+#endif

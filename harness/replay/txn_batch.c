@@ -1,0 +1,226 @@
+#include "harness/replay/txn_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/replay/sink_sql.h"
+
+#define BLOCK ((size_t)256 << 10)
+#define TRIES 50
+
+struct batch_block {
+	struct batch_block *next;
+	size_t used, size;
+	unsigned char bytes[];
+};
+
+struct batch *batch_new(struct txn_point first)
+{
+	struct batch *b = xcalloc(1, sizeof(*b));
+
+	b->span.lo = first;
+	return b;
+}
+
+static void blocks_free(struct batch *b)
+{
+	while (b->blocks) {
+		struct batch_block *x = b->blocks;
+
+		b->blocks = x->next;
+		free(x);
+	}
+}
+
+void batch_free(struct batch *b)
+{
+	if (!b)
+		return;
+	blocks_free(b);
+	free(b->c);
+	free(b->tokens);
+	free(b);
+}
+
+void batch_empty(struct batch *b)
+{
+	blocks_free(b);
+	b->n = b->bytes = b->n_tokens = b->n_deletes = b->n_keyless = 0;
+}
+
+void batch_token(struct batch *b, uint64_t token)
+{
+	if (b->n_tokens == b->alloc_tokens) {
+		b->alloc_tokens = b->alloc_tokens ? b->alloc_tokens * 2 : 1024;
+		b->tokens = xreallocarray(b->tokens, b->alloc_tokens, sizeof(*b->tokens));
+	}
+	b->tokens[b->n_tokens++] = token;
+}
+
+void batch_add(struct batch *b, const struct order_row *r)
+{
+	size_t n = (size_t)r->change.key_n + r->change.image_n;
+	struct merge_change c = r->change;
+	unsigned char *at;
+
+	if (!b->blocks || b->blocks->size - b->blocks->used < n) {
+		size_t size = n > BLOCK ? n : BLOCK;
+		struct batch_block *x = xmalloc(sizeof(*x) + size);
+
+		x->next = b->blocks;
+		x->used = 0;
+		x->size = size;
+		b->blocks = x;
+	}
+	at = b->blocks->bytes + b->blocks->used;
+	b->blocks->used += n;
+	memcpy(at, c.key, c.key_n);
+	memcpy(at + c.key_n, c.image, c.image_n);
+	c.key = at;
+	c.image = at + c.key_n;
+	if (b->n == b->alloc) {
+		b->alloc = b->alloc ? b->alloc * 2 : 256;
+		b->c = xreallocarray(b->c, b->alloc, sizeof(*b->c));
+	}
+	b->c[b->n++] = c;
+	b->bytes += n + sizeof(c);
+	b->wild = b->wild || r->wild;
+	for (uint32_t i = 0; i < r->n_tokens; i++)
+		batch_token(b, r->tokens[i]);
+}
+
+struct place {
+	struct merge_change c;
+	size_t serial;
+};
+
+static int cmp(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int by_table_key_serial(const void *x, const void *y)
+{
+	const struct place *a = x, *b = y;
+	uint32_t n = a->c.key_n < b->c.key_n ? a->c.key_n : b->c.key_n;
+	int c = cmp(a->c.shape->keyless, b->c.shape->keyless);
+
+	if (!c && a->c.shape->keyless)
+		return cmp(a->serial, b->serial);
+	c = c ? c : cmp(a->c.shape->table_no, b->c.shape->table_no);
+	c = c ? c : memcmp(a->c.key, b->c.key, n);
+	c = c ? c : cmp(a->c.key_n, b->c.key_n);
+	return c ? c : cmp(a->serial, b->serial);
+}
+
+static bool same_key(const struct merge_change *a, const struct merge_change *b)
+{
+	return !a->shape->keyless && !b->shape->keyless && a->shape->table_no == b->shape->table_no && a->key_n == b->key_n &&
+	       !memcmp(a->key, b->key, a->key_n);
+}
+
+void batch_settle(struct batch *b)
+{
+	struct place *p = xcalloc(b->n + 1, sizeof(*p));
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		p[i] = (struct place){ b->c[i], i };
+	qsort(p, b->n, sizeof(*p), by_table_key_serial);
+	b->n_deletes = b->n_keyless = 0;
+	for (int put = 0; put < 2; put++)
+		for (size_t i = 0; i < b->n; i++)
+			if (!p[i].c.shape->keyless && p[i].c.put == put && (i + 1 == b->n || !same_key(&p[i].c, &p[i + 1].c))) {
+				b->c[n++] = p[i].c;
+				b->n_deletes += !put;
+			}
+	for (size_t i = 0; i < b->n; i++)
+		if (p[i].c.shape->keyless) {
+			b->c[n++] = p[i].c;
+			b->n_keyless++;
+		}
+	b->n = n;
+	free(p);
+}
+
+int batch_begin(struct sql **conn, const struct sink_opts *o, struct err *e)
+{
+	if (!*conn)
+		*conn = sink_session(o, e);
+	return *conn && sql_exec(*conn, e, "START TRANSACTION") >= 0 ? 0 : -1;
+}
+
+int batch_rows(struct batch *b, struct sql *conn, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	size_t i = 0, took;
+	int64_t affected;
+
+	while (i < b->n) {
+		took = 1;
+		if (b->c[i].shape->keyless)
+			sink_keyless_statement(&q, &b->c[i]);
+		else
+			took = sink_statement(&q, b->c + i, b->n - i);
+		affected = sql_exec_text(conn, e, q.buf, q.len);
+		if (affected < 0 && !sink_may_retry(e))
+			sink_blame(conn, b->c + i, took, e);
+		if (affected == 0 && b->c[i].shape->keyless && !b->c[i].put)
+			affected = err_set(e, ERR_BAD_DATA, 0, "table %s.%s has no key, and a row that the log deletes is not there: the secondary did not"
+			                   " stand at the log's checkpointTs", b->c[i].shape->db, b->c[i].shape->table);
+		if (affected < 0) {
+			strbuf_release(&q);
+			return -1;
+		}
+		i += took;
+	}
+	b->written += b->n;
+	strbuf_release(&q);
+	return 0;
+}
+
+int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	txn_progress_sql(&q, log_id, b->span);
+	rc = sql_exec_text(conn, e, q.buf, q.len) < 0 || sql_exec(conn, e, "COMMIT") < 0 ? -1 : 0;
+	strbuf_release(&q);
+	return rc;
+}
+
+int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id, struct err *e)
+{
+	bool maybe = false; /* the connection was lost while it was told to commit */
+
+	for (int i = 1;; i++) {
+		bool there = false, again = false;
+
+		b->written = 0;
+		if (maybe && !*conn)
+			*conn = sink_session(o, e);
+		if (maybe && *conn && txn_progress_recorded(*conn, log_id, b->span, &there, e) == 0 && there) {
+			b->written = b->n;
+			return 0;
+		}
+		if ((!maybe || *conn) && batch_begin(conn, o, e) == 0 && batch_rows(b, *conn, e) == 0) {
+			maybe = true;
+			if (batch_commit(b, *conn, log_id, e) == 0)
+				return 0;
+			again = e->code == 1062; /* the commit whose answer was lost landed after we looked */
+		}
+		if (i >= TRIES || (!sink_may_retry(e) && !again))
+			return -1;
+		if (e->kind == ERR_GONE) {
+			sql_close(*conn);
+			*conn = NULL;
+		} else if (*conn) { /* none: it could not be opened again, by a conflict in its first statements */
+			sql_exec(*conn, NULL, "ROLLBACK");
+			maybe = again;
+		}
+		if (pause_ms(i < 10 ? 3 * i : 500, deadline_in_ms(60000)) < 0)
+			return err_set(e, ERR_CANCELLED, 0, "interrupted");
+	}
+}

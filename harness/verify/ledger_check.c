@@ -1,0 +1,265 @@
+#include "harness/verify/ledger_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+
+#define FINDINGS_MAX 100
+
+void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id, const char *writer, const char *expected,
+		    const char *found)
+{
+	json_t *f;
+
+	if (json_array_size(r->findings) >= FINDINGS_MAX)
+		return;
+	f = json_pack("{s:s}", "kind", kind);
+	if (table) {
+		json_object_set_new(f, "table", json_string(table));
+		json_object_set_new(f, "id", json_integer(id));
+	}
+	if (writer)
+		json_object_set_new(f, "writer", json_string(writer));
+	if (expected)
+		json_object_set_new(f, "expected", json_string(expected));
+	if (found)
+		json_object_set_new(f, "found", json_string(found));
+	json_array_append_new(r->findings, f);
+}
+
+void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room)
+{
+	static const char *const outcome[] = { "", "acknowledged", "failed", "unknown" };
+	int n = snprintf(out, room, "worker %u sequence %" PRIu64 " (%s", t->worker, t->seq, outcome[t->outcome]);
+
+	if (t->position && n > 0 && (size_t)n < room)
+		snprintf(out + n, room - (size_t)n, ", position %" PRIu64 ")", t->position);
+	else if (n > 0 && (size_t)n < room)
+		snprintf(out + n, room - (size_t)n, ")");
+}
+
+void prefix_result_start(struct prefix_result *r)
+{
+	*r = (struct prefix_result){ .verdict = VERDICT_PASS, .findings = json_array() };
+}
+
+void prefix_result_release(struct prefix_result *r)
+{
+	json_decref(r->findings);
+	r->findings = NULL;
+}
+
+void prefix_worse(struct prefix_result *r, enum verdict v)
+{
+	if (v > r->verdict)
+		r->verdict = v;
+}
+
+static int txn_order(const struct prefix_txn *a, uint32_t worker, uint64_t seq)
+{
+	if (a->worker != worker)
+		return a->worker < worker ? -1 : 1;
+	return a->seq < seq ? -1 : a->seq > seq;
+}
+
+static int by_worker_seq(const void *a, const void *b)
+{
+	const struct prefix_txn *y = b;
+
+	return txn_order(a, y->worker, y->seq);
+}
+
+struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t seq)
+{
+	size_t low = 0, high = p->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int o = txn_order(&p->txn[mid], worker, seq);
+
+		if (o == 0)
+			return &p->txn[mid];
+		if (o < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static int take_record(void *arg, const struct ledger_record *r)
+{
+	struct prefix *p = arg;
+
+	if (p->n == p->room)
+		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024, sizeof(*p->txn));
+	p->txn[p->n++] = (struct prefix_txn){ .seq = r->seq, .position = r->position, .begin_us = r->begin_us, .end_us = r->end_us,
+		.worker = r->worker, .cluster = r->cluster, .outcome = r->outcome };
+	return 0;
+}
+
+void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq)
+{
+	if (p->strays < sizeof(p->stray) / sizeof(*p->stray)) {
+		p->stray[p->strays].worker = worker;
+		p->stray[p->strays].seq = seq;
+	}
+	p->strays++;
+}
+
+static int take_presence(void *arg, uint32_t worker, uint64_t seq)
+{
+	struct prefix *p = arg;
+	struct prefix_txn *t = prefix_find(p, worker, seq);
+
+	if (t)
+		t->present = true;
+	else
+		prefix_stray(p, worker, seq);
+	return 0;
+}
+
+int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src, struct err *e)
+{
+	if (ledger_read(ledger_dir, take_record, p, &p->damaged, e) < 0)
+		return -1;
+	if (p->n)
+		qsort(p->txn, p->n, sizeof(*p->txn), by_worker_seq);
+	if (src->presence && src->presence(src->arg, take_presence, p, e) < 0)
+		return -1;
+	p->has_evidence = src->presence != NULL;
+	return 0;
+}
+
+void prefix_close(struct prefix *p)
+{
+	free(p->txn);
+	p->txn = NULL;
+	p->n = p->room = 0;
+}
+
+void prefix_loss(const struct prefix *p, int64_t oldest_lost_us, struct prefix_result *r)
+{
+	if (r->lost && p->disaster_us && oldest_lost_us < p->disaster_us)
+		r->loss_window_ms = (p->disaster_us - oldest_lost_us + 999) / 1000;
+	if (p->point && p->point != UINT64_MAX && p->disaster_wall_ms)
+		r->resolved_behind_ms = p->disaster_wall_ms - tso_ms(p->point);
+}
+
+void prefix_closure_init(struct prefix_closure *c)
+{
+	*c = (struct prefix_closure){ -1, INT64_MAX };
+}
+
+void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const struct prefix_txn *t)
+{
+	if (t->cluster != p->cluster)
+		return;
+	if (t->present && t->outcome != TXN_FAILED && t->begin_us > c->last_begin_present_us)
+		c->last_begin_present_us = t->begin_us;
+	if (t->outcome == TXN_ACKED && t->position > p->limit && t->end_us < c->first_end_after_us)
+		c->first_end_after_us = t->end_us;
+}
+
+static void wrong(const struct prefix *p, const struct prefix_txn *t, const char *kind, const char *expected, const char *found, uint64_t *count,
+		  struct prefix_result *r)
+{
+	char who[128];
+
+	++*count;
+	prefix_txn_text(t, who, sizeof(who));
+	prefix_finding(r, kind, NULL, 0, who, expected, found);
+	if (!p->before)
+		prefix_worse(r, VERDICT_FAIL);
+}
+
+bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost)
+{
+	static const char at_or_before[] = "present: its commit is at or before the point";
+	static const char after[] = "absent: its commit is after the point";
+
+	switch ((enum txn_outcome)t->outcome) {
+	case TXN_FAILED:
+		r->failed++;
+		if (t->present)
+			wrong(p, t, "resurrected transaction", "absent: it was never committed", "present", &r->resurrected, r);
+		return false;
+	case TXN_UNKNOWN:
+		r->unknown++;
+		r->recovered += t->present;
+		r->lost_unknown += !t->present;
+		if (t->present && !p->before && t->begin_us > c->first_end_after_us)
+			wrong(p, t, "early transaction", "absent: it began after one that is after the point was acknowledged", "present", &r->early, r);
+		return false;
+	case TXN_ACKED:
+		break;
+	}
+	r->acked++;
+	r->recovered += t->present;
+	if (t->present) {
+		if (!p->before && (t->position > p->limit || (!t->position && t->begin_us > c->first_end_after_us)))
+			wrong(p, t, "early transaction", after, "present", &r->early, r);
+		return false;
+	}
+	if (!p->before && t->position && t->position <= p->limit) {
+		wrong(p, t, "missing transaction", at_or_before, "absent", &r->missing, r);
+	} else if (!p->before && !t->position && t->end_us < c->last_begin_present_us) {
+		wrong(p, t, "missing transaction", "present: one that began after its acknowledgement is there", "absent", &r->missing, r);
+	}
+	r->lost++;
+	if (t->end_us < *oldest_lost)
+		*oldest_lost = t->end_us;
+	return true;
+}
+
+void prefix_no_evidence(struct prefix_result *r)
+{
+	prefix_worse(r, VERDICT_UNKNOWN);
+	snprintf(r->evidence, sizeof(r->evidence), "the load wrote no drtest_ledger: which transactions are there is not known");
+}
+
+void prefix_judge_ledger(struct prefix *p, struct prefix_result *r)
+{
+	struct prefix_closure c;
+	int64_t oldest_lost = INT64_MAX;
+
+	if (!p->has_evidence) {
+		prefix_no_evidence(r);
+		return;
+	}
+	prefix_closure_init(&c);
+	for (size_t i = 0; i < p->n; i++)
+		prefix_closure_add(&c, p, &p->txn[i]);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->txn[i].cluster == p->cluster)
+			prefix_judge_txn(p, &p->txn[i], &c, r, &oldest_lost);
+	prefix_conclude_ledger(p, oldest_lost, r);
+}
+
+void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r)
+{
+	for (uint64_t i = 0; i < p->strays && i < sizeof(p->stray) / sizeof(*p->stray); i++) {
+		char who[64];
+
+		snprintf(who, sizeof(who), "worker %u sequence %" PRIu64, p->stray[i].worker, p->stray[i].seq);
+		prefix_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger", "a row in drtest_ledger alone");
+	}
+	if (p->strays && !p->before)
+		prefix_worse(r, p->damaged ? VERDICT_UNKNOWN : VERDICT_FAIL);
+	if (p->damaged) {
+		char files[64];
+
+		snprintf(files, sizeof(files), "%u files end in a torn record", p->damaged);
+		prefix_finding(r, "damaged ledger", NULL, 0, NULL, NULL, files);
+		if (!p->before)
+			prefix_worse(r, VERDICT_UNKNOWN);
+	}
+	prefix_loss(p, oldest_lost, r);
+	snprintf(r->evidence, sizeof(r->evidence),
+		 "%" PRIu64 " of %" PRIu64 " acknowledged transactions are there, %" PRIu64 " lost; %" PRIu64 " missing, %" PRIu64 " early, %" PRIu64
+		 " of %" PRIu64 " failed ones present, %" PRIu64 " in no ledger; %" PRIu64 " of %" PRIu64 " unknown ones absent",
+		 r->acked - r->lost, r->acked, r->lost, r->missing, r->early, r->resurrected, r->failed, p->strays, r->lost_unknown, r->unknown);
+}

@@ -1,0 +1,235 @@
+/* Where do transactions of unknown commit position stand? Only those matter that share rows with others and whose default place (the
+ * latest possible) does not explain what was found. Then each consistent placement is tried, jointly for those that share rows. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/verify/model_check.h"
+
+#define TRIES_MAX 200000u /* placements of one group; beyond that its rows are undecided, never wrong */
+
+struct group {
+	struct judge *j;
+	size_t *member, n_members;
+	uint32_t *look;            /* rows that any member touches */
+	size_t n_look;
+	size_t *slot, n_slots;     /* places that make a difference, ascending */
+	size_t *sequence, n_sequence; /* members placed so far, in order */
+	size_t *best, n_best, best_wrong;
+	bool *used;
+	size_t *at, *best_at;      /* slot of each in the sequence */
+	unsigned tries;
+};
+
+static size_t root_of(struct judge *j, size_t i)
+{
+	while (j->floater[i].parent != i)
+		i = j->floater[i].parent = j->floater[j->floater[i].parent].parent;
+	return i;
+}
+
+static uint32_t look_of(const struct judge *j, const struct audit_op *op)
+{
+	struct row_cell *c = row_map_find(&j->map, (struct row_key){ op->row.id, op->table });
+
+	return c ? c->slot : UINT32_MAX;
+}
+
+static struct row_state evaluate_row(const struct group *g, uint32_t look)
+{
+	struct judge *j = g->j;
+	const struct look_row *l = &j->look[look];
+	struct row_state s = row_initial(j->m, l->key);
+	size_t next = 0;
+
+	for (size_t i = 0; i <= l->n_ops; i++) {
+		size_t limit = i < l->n_ops ? j->op[l->first_op + i].step : SIZE_MAX;
+
+		for (; next < g->n_sequence && g->at[next] <= limit; next++) {
+			const struct floater *f = &j->floater[g->sequence[next]];
+
+			for (size_t k = 0; k < f->n_ops; k++)
+				if (f->op[k].row.id == l->key.id && f->op[k].table == l->key.table) {
+					struct row_op o = row_op_of(&f->op[k]);
+
+					row_apply(&s, &o);
+				}
+		}
+		if (i < l->n_ops)
+			row_apply(&s, &j->op[l->first_op + i].op);
+	}
+	return s;
+}
+
+static void evaluate(struct group *g)
+{
+	size_t wrong = 0;
+
+	g->tries++;
+	for (size_t i = 0; i < g->n_look && wrong < g->best_wrong; i++) {
+		struct row_state s = evaluate_row(g, g->look[i]);
+
+		wrong += !row_same(&s, &g->j->look[g->look[i]].found);
+	}
+	if (wrong >= g->best_wrong)
+		return;
+	g->best_wrong = wrong;
+	g->n_best = g->n_sequence;
+	memcpy(g->best, g->sequence, g->n_sequence * sizeof(*g->best));
+	memcpy(g->best_at, g->at, g->n_sequence * sizeof(*g->at));
+}
+
+static void search(struct group *g, size_t slot_from)
+{
+	bool complete = true;
+
+	if (g->best_wrong == 0 || g->tries >= TRIES_MAX)
+		return;
+	for (size_t i = 0; i < g->n_members; i++)
+		complete &= g->used[i] || g->j->floater[g->member[i]].optional;
+	if (complete)
+		evaluate(g);
+	for (size_t i = 0; i < g->n_members; i++) {
+		const struct floater *f = &g->j->floater[g->member[i]];
+
+		if (g->used[i])
+			continue;
+		g->used[i] = true;
+		g->sequence[g->n_sequence] = g->member[i];
+		for (size_t s = slot_from; s < g->n_slots; s++) {
+			if (g->slot[s] < f->low || g->slot[s] > f->high)
+				continue;
+			g->at[g->n_sequence++] = g->slot[s];
+			search(g, s);
+			g->n_sequence--;
+		}
+		g->used[i] = false;
+	}
+}
+
+static int by_size(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void collect(struct group *g)
+{
+	struct judge *j = g->j;
+	size_t rows = 0, slots = g->n_members, kept = 0;
+
+	for (size_t i = 0; i < g->n_members; i++)
+		rows += j->floater[g->member[i]].n_ops;
+	g->look = xcalloc(rows + 1, sizeof(*g->look));
+	for (size_t i = 0; i < g->n_members; i++)
+		for (size_t k = 0; k < j->floater[g->member[i]].n_ops; k++) {
+			uint32_t look = look_of(j, &j->floater[g->member[i]].op[k]);
+			bool known = look == UINT32_MAX;
+
+			for (size_t n = 0; n < g->n_look && !known; n++)
+				known = g->look[n] == look;
+			if (!known)
+				g->look[g->n_look++] = look;
+		}
+	for (size_t i = 0; i < g->n_look; i++)
+		slots += j->look[g->look[i]].n_ops;
+	g->slot = xcalloc(slots + 1, sizeof(*g->slot));
+	for (size_t i = 0; i < g->n_members; i++)
+		g->slot[g->n_slots++] = j->floater[g->member[i]].low;
+	for (size_t i = 0; i < g->n_look; i++)
+		for (size_t k = 0; k < j->look[g->look[i]].n_ops; k++)
+			g->slot[g->n_slots++] = j->op[j->look[g->look[i]].first_op + k].step + 1u;
+	qsort(g->slot, g->n_slots, sizeof(*g->slot), by_size);
+	for (size_t i = 0; i < g->n_slots; i++)
+		if (i == 0 || g->slot[i] != g->slot[kept - 1])
+			g->slot[kept++] = g->slot[i];
+	g->n_slots = kept;
+}
+
+static void settle(struct group *g)
+{
+	struct judge *j = g->j;
+
+	if (g->n_best || g->best_wrong != SIZE_MAX) {
+		memcpy(g->sequence, g->best, g->n_best * sizeof(*g->best));
+		memcpy(g->at, g->best_at, g->n_best * sizeof(*g->at));
+		g->n_sequence = g->n_best;
+		for (size_t i = 0; i < g->n_members; i++)
+			j->floater[g->member[i]].in = false;
+		for (size_t i = 0; i < g->n_sequence; i++) {
+			j->floater[g->sequence[i]].in = true;
+			j->floater[g->sequence[i]].slot = g->at[i];
+			j->floater[g->sequence[i]].rank = i;
+		}
+	}
+	for (size_t i = 0; i < g->n_look; i++) {
+		struct look_row *l = &j->look[g->look[i]];
+
+		l->expected = evaluate_row(g, g->look[i]);
+		l->wrong = !row_same(&l->expected, &l->found);
+		l->undecided = g->tries >= TRIES_MAX;
+	}
+}
+
+static void place_group(struct judge *j, size_t root)
+{
+	struct group g = { .j = j, .best_wrong = SIZE_MAX };
+	bool any_wrong = false;
+	size_t n = j->n_floaters + 1;
+
+	g.member = xcalloc(n, sizeof(*g.member));
+	for (size_t i = 0; i < j->n_floaters; i++)
+		if (root_of(j, i) == root)
+			g.member[g.n_members++] = i;
+	collect(&g);
+	for (size_t i = 0; i < g.n_look; i++)
+		any_wrong |= j->look[g.look[i]].wrong;
+	if (any_wrong) {
+		g.sequence = xcalloc(n, sizeof(size_t));
+		g.best = xcalloc(n, sizeof(size_t));
+		g.at = xcalloc(n, sizeof(size_t));
+		g.best_at = xcalloc(n, sizeof(size_t));
+		g.used = xcalloc(n, sizeof(bool));
+		search(&g, 0);
+		settle(&g);
+	}
+	free(g.member);
+	free(g.look);
+	free(g.slot);
+	free(g.sequence);
+	free(g.best);
+	free(g.at);
+	free(g.best_at);
+	free(g.used);
+}
+
+void judge_place(struct judge *j)
+{
+	struct step *known;
+	bool needed = false;
+
+	for (size_t i = 0; i < j->n_floaters && !needed; i++)
+		for (size_t k = 0; k < j->floater[i].n_ops; k++) {
+			uint32_t look = look_of(j, &j->floater[i].op[k]);
+
+			needed |= look != UINT32_MAX && j->look[look].wrong;
+		}
+	if (!needed)
+		return;
+	/* those that touch a common row are placed together */
+	for (size_t a = 0; a < j->n_floaters; a++)
+		for (size_t b = 0; b < a; b++)
+			for (size_t x = 0; x < j->floater[a].n_ops; x++)
+				for (size_t y = 0; y < j->floater[b].n_ops; y++)
+					if (j->floater[a].op[x].table == j->floater[b].op[y].table && j->floater[a].op[x].row.id == j->floater[b].op[y].row.id)
+						j->floater[root_of(j, a)].parent = root_of(j, b);
+	known = xreallocarray(NULL, j->n_order + 1, sizeof(*known));
+	for (size_t i = 0; i < j->n_order; i++)
+		known[i] = (struct step){ j->order[i], true };
+	look_gather(j, known, j->n_order, false);
+	free(known);
+	for (size_t i = 0; i < j->n_floaters; i++)
+		if (root_of(j, i) == i)
+			place_group(j, i);
+}

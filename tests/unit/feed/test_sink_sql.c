@@ -1,0 +1,204 @@
+/* Rows as SQL, and the queue that they wait in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/base/rng.h"
+#include "harness/feed/sink_sql.h"
+#include "harness/sql/schema.h"
+
+#define B(text) { .p = text, .n = sizeof(text) - 1 }
+
+static struct redo_column int_column(const char *name, uint32_t flag, int64_t v)
+{
+	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) }, .charset = B("binary"), .flag = flag, .type = COL_LONG,
+		                     .value = { .kind = REDO_INT, .i = v } };
+}
+
+static struct redo_column text_column(const char *name, uint32_t flag, const char *charset, const char *v)
+{
+	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) }, .charset = { charset, (uint32_t)strlen(charset) }, .flag = flag,
+		                     .type = COL_VARCHAR, .value = { .kind = REDO_BIN, .s = { v, (uint32_t)strlen(v) } } };
+}
+
+static void values_are_literals_that_lose_nothing(void **unused)
+{
+	struct strbuf s = STRBUF_INIT;
+	struct redo_column c = text_column("a", 0, "binary", "\x01z");
+
+	(void)unused;
+	feed_add_literal(&s, &c);
+	assert_string_equal(s.buf, "x'017a'");
+	strbuf_reset(&s);
+	c = text_column("a", 0, "utf8mb4", "it's\\");
+	feed_add_literal(&s, &c);
+	assert_string_equal(s.buf, "'it\\'s\\\\'");
+	strbuf_reset(&s);
+	c.value = (struct redo_value){ .kind = REDO_UINT, .u = UINT64_MAX };
+	feed_add_literal(&s, &c);
+	c.value = (struct redo_value){ .kind = REDO_NULL };
+	feed_add_literal(&s, &c);
+	assert_string_equal(s.buf, "18446744073709551615NULL");
+	strbuf_reset(&s);
+	c.value = (struct redo_value){ .kind = REDO_F64, .f64 = 0.1 };
+	feed_add_literal(&s, &c);
+	assert_string_equal(s.buf, "1.0000000000000001e-01");
+	strbuf_release(&s);
+}
+
+static int collect(void *arg, const struct feed_table *t, struct strbuf *del, struct strbuf *put, struct err *e)
+{
+	struct strbuf *all = arg;
+
+	(void)t;
+	(void)e;
+	strbuf_addf(all, "%s;%s;", del->buf, put->buf);
+	return 0;
+}
+
+static void push(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table, const char *key, const char *put)
+{
+	struct feed_item it = { .commit_ts = ts, .table = table, .key_bytes = (uint32_t)strlen(key), .put_bytes = put ? (uint32_t)strlen(put) : 0 };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(feed_queue_push(q, sp, &it, key, put, &e), 0);
+}
+
+static void a_batch_keeps_the_newest_of_each_key(void **unused)
+{
+	struct redo_column one[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1), int_column("g", COLF_GENERATED, 5),
+		                     text_column("v", 0, "utf8mb4", "x") };
+	struct redo_column two[] = { int_column("a", COLF_HANDLE_KEY, 1), text_column("b`c", COLF_HANDLE_KEY, "utf8mb4", "y") };
+	struct redo_row r1 = { .table = { .db = B("d"), .table = B("t") }, .columns = one, .n_columns = 3 };
+	struct redo_row r2 = { .table = { .db = B("d"), .table = B("u") }, .pre_columns = two, .n_pre_columns = 2 };
+	struct feed_table t1, t2, *tables[] = { &t1, &t2 };
+	struct feed_spool sp;
+	struct feed_queue q = { 0 };
+	struct strbuf items = STRBUF_INIT, all = STRBUF_INIT, text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(feed_table_init(&t1, &r1, &e), 0);
+	assert_int_equal(feed_table_init(&t2, &r2, &e), 0);
+	assert_true(feed_table_fits(&t1, &r1));
+	assert_false(feed_table_fits(&t1, &r2));
+	feed_add_key(&text, &t1, one, 3);
+	feed_add_put(&text, one, 3);
+	feed_add_key(&text, &t2, two, 2);
+	assert_string_equal(text.buf, "1(1,'x')(`a`=1 AND `b``c`='y')");
+
+	feed_spool_init(&sp, "/tmp", 1 << 20);
+	push(&q, &sp, 5, 0, "1", "(1,'x')");
+	push(&q, &sp, 5, 1, "(p)", NULL);
+	push(&q, &sp, 5, 1, "(q)", NULL);
+	push(&q, &sp, 6, 0, "1", NULL);      /* put, then deleted */
+	push(&q, &sp, 6, 0, "2", NULL);
+	push(&q, &sp, 7, 0, "2", "(2,'y')"); /* deleted, then put */
+	push(&q, &sp, 7, 0, "11", "(11,'z')");
+	push(&q, &sp, 8, 0, "11", "(11,'zz')");
+	push(&q, &sp, 9, 0, "12", "(12,'late')");
+	assert_int_equal(feed_queue_take(&q, &sp, 8, 256, 1 << 20, &items, &e), 8);
+	assert_int_equal(feed_queue_next_ts(&q), 9);
+	assert_int_equal(feed_batch_statements(&items, tables, collect, &all, &e), 0);
+	assert_string_equal(all.buf, "DELETE FROM `d`.`t` WHERE `id` IN (1);REPLACE INTO `d`.`t` (`id`,`v`) VALUES (2,'y'),(11,'zz');"
+	                             "DELETE FROM `d`.`u` WHERE (p) OR (q);;");
+	feed_queue_release(&q, &sp);
+	feed_spool_release(&sp);
+	feed_table_release(&t1);
+	feed_table_release(&t2);
+	strbuf_release(&items);
+	strbuf_release(&all);
+	strbuf_release(&text);
+}
+
+static void a_table_without_a_key_is_named(void **unused)
+{
+	struct redo_column c[] = { int_column("id", 0, 1) };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("keyless") }, .columns = c, .n_columns = 1 };
+	struct feed_table t;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(feed_table_init(&t, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "`d`.`keyless`"));
+}
+
+/* Far more than the memory: three queues over one budget of 300 KiB, 30 MB through them, in order, byte for byte. */
+static void the_queue_spills_and_keeps_its_order(void **unused)
+{
+	struct feed_spool sp;
+	struct feed_queue q[3] = { { 0 } };
+	struct rng in, out[3];
+	struct strbuf items = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t taken[3] = { 0 }, pushed[3] = { 0 };
+	static char put[70000];
+
+	(void)unused;
+	memset(put, 'p', sizeof(put));
+	feed_spool_init(&sp, "/tmp", 300 << 10);
+	rng_seed(&in, 1);
+	for (int i = 0; i < 3; i++)
+		rng_seed3(&out[i], 2, (uint64_t)i, 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 10000; i++) {
+			unsigned w = (unsigned)rng_below(&in, 3);
+			char key[32];
+			/* the n-th item of queue w: its bytes derive from (w, n) */
+			struct rng r;
+			rng_seed3(&r, 3, w, pushed[w]);
+			struct feed_item it = { .commit_ts = 1 + pushed[w] / 3, .table = w };
+			it.key_bytes = (uint32_t)snprintf(key, sizeof(key), "%llu", (unsigned long long)pushed[w]);
+			it.put_bytes = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, sizeof(put)));
+			assert_int_equal(feed_queue_push(&q[w], &sp, &it, key, put, &e), 0);
+			pushed[w]++;
+		}
+		assert_true(sp.chunks > 10);
+		assert_true(sp.memory_bytes < (2 << 20));
+		for (unsigned w = 0; w < 3; w++) {
+			tso_t next;
+			while ((next = feed_queue_next_ts(&q[w])) != 0) {
+				assert_int_equal(next, 1 + taken[w] / 3);
+				strbuf_reset(&items);
+				int n = feed_queue_take(&q[w], &sp, next, 256, 1 << 20, &items, &e);
+				assert_true(n >= 1 && n <= 3);
+				for (size_t at = 0; at < items.len;) {
+					struct feed_item it;
+					struct rng r;
+					char key[32];
+					memcpy(&it, items.buf + at, sizeof(it));
+					rng_seed3(&r, 3, w, taken[w]);
+					uint32_t want = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, sizeof(put)));
+					assert_int_equal(it.put_bytes, want);
+					snprintf(key, sizeof(key), "%llu", (unsigned long long)taken[w]);
+					assert_memory_equal(items.buf + at + sizeof(it), key, it.key_bytes);
+					assert_memory_equal(items.buf + at + sizeof(it) + it.key_bytes, put, want);
+					at += sizeof(it) + it.key_bytes + it.put_bytes;
+					taken[w]++;
+				}
+			}
+			assert_int_equal(taken[w], pushed[w]);
+		}
+		assert_int_equal(sp.chunks, 0);
+		assert_int_equal(sp.memory_bytes, 0);
+	}
+	feed_spool_release(&sp);
+	strbuf_release(&items);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_literals_that_lose_nothing),
+		cmocka_unit_test(a_batch_keeps_the_newest_of_each_key),
+		cmocka_unit_test(a_table_without_a_key_is_named),
+		cmocka_unit_test(the_queue_spills_and_keeps_its_order),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

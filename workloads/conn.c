@@ -1,0 +1,373 @@
+#include "workloads/conn.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "harness/base/xalloc.h"
+
+#define CONNECT_TIMEOUT_S 5u
+#define READ_TIMEOUT_S 60u  /* above innodb_lock_wait_timeout's 50: a lock wait is not a lost connection */
+
+bool link_lost(int code)
+{
+	switch (code) {
+	case CR_SERVER_GONE_ERROR: case CR_SERVER_LOST: case CR_SERVER_LOST_EXTENDED: case CR_CONNECTION_ERROR: case CR_CONN_HOST_ERROR:
+	case CR_MALFORMED_PACKET: case CR_UNKNOWN_ERROR: case CR_COMMANDS_OUT_OF_SYNC: case CR_IPSOCK_ERROR: case CR_SOCKET_CREATE_ERROR:
+	case ER_SERVER_SHUTDOWN: case ER_CONNECTION_KILLED: case ER_QUERY_INTERRUPTED: case ER_NEW_ABORTING_CONNECTION:
+	case ER_NET_READ_ERROR: case ER_NET_READ_INTERRUPTED: case ER_NET_ERROR_ON_WRITE: case ER_NET_WRITE_INTERRUPTED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool link_retryable(int code)
+{
+	return code == ER_LOCK_DEADLOCK || code == ER_LOCK_WAIT_TIMEOUT || code == ER_CHECKREAD ||
+	       code == 9007 || code == 8022 || code == 8002 || code == 8028; /* TiDB: conflicts, snapshot for update, schema changed */
+}
+
+bool link_retryable_before_commit(int code)
+{
+	return code >= 9001 && code <= 9005;
+}
+
+static void end(struct link *l, bool ok, int code, const char *text)
+{
+	l->wait = 0;
+	l->op = LINK_NONE;
+	l->failed = !ok;
+	if (!ok) {
+		l->code = code ? code : CR_UNKNOWN_ERROR;
+		snprintf(l->text, sizeof(l->text), "%s", text && *text ? text : "the client library gives no reason");
+	}
+}
+
+/* "0-1-42": the last number. MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked. */
+static void note_gtid(struct link *l)
+{
+	const char *data;
+	size_t n;
+	bool value_next = false;
+
+	if (!(l->m->server_status & SERVER_SESSION_STATE_CHANGED))
+		return;
+	for (int more = mysql_session_track_get_first(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n); more == 0;
+	     more = mysql_session_track_get_next(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n)) {
+		if (value_next) {
+			uint64_t seq = 0;
+			size_t at = n;
+
+			while (at > 0 && data[at - 1] >= '0' && data[at - 1] <= '9' && n - at < 19)
+				at--;
+			for (; at < n; at++)
+				seq = seq * 10 + (uint64_t)(data[at] - '0');
+			if (seq)
+				l->last_gtid = seq;
+			value_next = false;
+		} else {
+			value_next = n == 9 && memcmp(data, "last_gtid", 9) == 0;
+		}
+	}
+}
+
+static void step(struct link *l, int wait);
+
+static bool is_number(enum enum_field_types t)
+{
+	return t <= MYSQL_TYPE_DOUBLE || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
+}
+
+static struct link_cell *new_cell(struct link_rows *r)
+{
+	if (r->n == r->room)
+		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16, sizeof(*r->cell));
+	return &r->cell[r->n++];
+}
+
+static void rows_reset(struct link_rows *r, unsigned columns)
+{
+	r->n = 0;
+	r->columns = columns;
+	strbuf_reset(&r->bytes);
+}
+
+static bool keep_text_rows(struct link *l)
+{
+	struct link_rows *r = &l->rows;
+	unsigned columns = mysql_num_fields(l->ret_res);
+	MYSQL_FIELD *field = mysql_fetch_fields(l->ret_res);
+
+	rows_reset(r, columns);
+	for (MYSQL_ROW row; (row = mysql_fetch_row(l->ret_res));) {
+		unsigned long *len = mysql_fetch_lengths(l->ret_res);
+
+		for (unsigned i = 0; i < columns; i++) {
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .len = len[i], .null = !row[i], .number = is_number(field[i].type) };
+			strbuf_add(&r->bytes, row[i] ? row[i] : "", row[i] ? len[i] : 0);
+			strbuf_add(&r->bytes, "", 1);
+		}
+		if (r->bytes.len > LINK_ROWS_BYTES_MAX)
+			return false;
+	}
+	return true;
+}
+
+/* A statement's rows, all as text: their widths are known, as the result is stored. */
+static bool keep_stmt_rows(struct link *l)
+{
+	struct link_rows *r = &l->rows;
+	MYSQL_RES *meta = mysql_stmt_result_metadata(l->current);
+	unsigned columns = meta ? mysql_num_fields(meta) : 0;
+	MYSQL_FIELD *field = meta ? mysql_fetch_fields(meta) : NULL;
+	MYSQL_BIND *bind = xcalloc(columns + 1, sizeof(*bind));
+	unsigned long *len = xcalloc(columns + 1, sizeof(*len));
+	my_bool *null = xcalloc(columns + 1, sizeof(*null));
+	bool ok = true;
+
+	rows_reset(r, columns);
+	/* no buffers yet: a fetch tells the lengths, then each column is fetched into its place */
+	for (unsigned i = 0; i < columns; i++)
+		bind[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_STRING, .length = &len[i], .is_null = &null[i] };
+	if (!columns || mysql_stmt_bind_result(l->current, bind))
+		ok = false;
+	while (ok) {
+		int rc = mysql_stmt_fetch(l->current);
+
+		if (rc == MYSQL_NO_DATA)
+			break;
+		ok = rc == 0 || rc == MYSQL_DATA_TRUNCATED;
+		for (unsigned i = 0; ok && i < columns; i++) {
+			bool number = is_number(field[i].type);
+			/* numbers tell no text length before they are converted: any of them fits this */
+			unsigned long room = number && len[i] < 80 ? 80 : len[i];
+			char *to;
+
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .null = null[i], .number = number };
+			strbuf_grow(&r->bytes, room + 1);
+			to = r->bytes.buf + r->bytes.len;
+			if (!null[i]) {
+				unsigned long got = 0;
+				MYSQL_BIND one = { .buffer_type = MYSQL_TYPE_STRING, .buffer = to, .buffer_length = room + 1, .length = &got };
+
+				if (mysql_stmt_fetch_column(l->current, &one, i, 0) || got > room)
+					ok = false;
+				else
+					r->cell[r->n - 1].len = got;
+			}
+			to[r->cell[r->n - 1].len] = '\0';
+			r->bytes.len += r->cell[r->n - 1].len + 1;
+		}
+		ok = ok && r->bytes.len <= LINK_ROWS_BYTES_MAX;
+	}
+	mysql_free_result(meta);
+	free(bind);
+	free(len);
+	free(null);
+	return ok;
+}
+
+/* One answer of a query is read: the next one, where it has several statements. */
+static void next_result(struct link *l)
+{
+	l->results++;
+	if (!mysql_more_results(l->m)) {
+		end(l, true, 0, NULL);
+		return;
+	}
+	l->op = LINK_NEXT;
+	step(l, mysql_next_result_start(&l->ret, l->m));
+}
+
+static void start_execute(struct link *l)
+{
+	MYSQL_BIND bind[SCRIPT_ARGS_MAX]; /* the library copies it; what it points to is the call's */
+
+	memset(bind, 0, sizeof(*bind) * l->call->n_args);
+	for (unsigned i = 0; i < l->call->n_args; i++) {
+		struct con_arg *a = &l->call->arg[i];
+
+		bind[i].buffer_type = a->is_text ? MYSQL_TYPE_STRING : MYSQL_TYPE_LONGLONG;
+		bind[i].buffer = a->is_text ? (void *)a->text : (void *)&a->number;
+		bind[i].buffer_length = a->len;
+		bind[i].length = a->is_text ? &a->len : NULL;
+	}
+	if (mysql_stmt_param_count(l->current) != l->call->n_args ||
+	    (l->call->n_args && mysql_stmt_bind_param(l->current, bind))) {
+		end(l, false, (int)mysql_stmt_errno(l->current), "the statement's values can't be bound");
+		return;
+	}
+	l->op = LINK_EXECUTE;
+	step(l, mysql_stmt_execute_start(&l->ret, l->current));
+}
+
+/* An operation's call has returned: what comes next, if anything. */
+static void step(struct link *l, int wait)
+{
+	l->wait = wait;
+	if (wait) {
+		if (wait & MYSQL_WAIT_TIMEOUT)
+			l->timeout_ns = clock_mono_ns() + (int64_t)mysql_get_timeout_value_ms(l->m) * 1000000;
+		return;
+	}
+	switch (l->op) {
+	case LINK_CONNECT:
+		end(l, l->ret_m != NULL, (int)mysql_errno(l->m), mysql_error(l->m));
+		return;
+	case LINK_QUERY:
+	case LINK_NEXT:
+		if (l->ret) {
+			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
+		} else if (mysql_field_count(l->m)) {
+			l->op = LINK_STORE;
+			step(l, mysql_store_result_start(&l->ret_res, l->m));
+		} else {
+			l->affected = mysql_affected_rows(l->m);
+			note_gtid(l);
+			next_result(l);
+		}
+		return;
+	case LINK_STORE:
+		if (!l->ret_res) {
+			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
+			return;
+		}
+		l->affected = mysql_num_rows(l->ret_res);
+		bool kept = !l->want_rows || keep_text_rows(l);
+		mysql_free_result(l->ret_res);
+		l->ret_res = NULL;
+		if (kept)
+			next_result(l);
+		else
+			end(l, false, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
+		return;
+	case LINK_PREPARE:
+		if (l->ret)
+			end(l, false, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+		else
+			start_execute(l);
+		return;
+	case LINK_EXECUTE:
+		if (l->ret) {
+			end(l, false, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+		} else if (mysql_stmt_field_count(l->current)) {
+			l->op = LINK_STORE_STMT;
+			step(l, mysql_stmt_store_result_start(&l->ret, l->current));
+		} else {
+			l->affected = mysql_stmt_affected_rows(l->current);
+			note_gtid(l);
+			end(l, true, 0, NULL);
+		}
+		return;
+	case LINK_STORE_STMT:
+		l->affected = mysql_stmt_num_rows(l->current);
+		if (l->ret == 0 && l->want_rows && !keep_stmt_rows(l))
+			end(l, false, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
+		else
+			end(l, l->ret == 0, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+		mysql_stmt_free_result(l->current);
+		return;
+	case LINK_NONE:
+		return;
+	}
+}
+
+void link_continue(struct link *l, int ready)
+{
+	switch (l->op) {
+	case LINK_CONNECT: step(l, mysql_real_connect_cont(&l->ret_m, l->m, ready)); return;
+	case LINK_QUERY: step(l, mysql_real_query_cont(&l->ret, l->m, ready)); return;
+	case LINK_STORE: step(l, mysql_store_result_cont(&l->ret_res, l->m, ready)); return;
+	case LINK_NEXT: step(l, mysql_next_result_cont(&l->ret, l->m, ready)); return;
+	case LINK_PREPARE: step(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready)); return;
+	case LINK_EXECUTE: step(l, mysql_stmt_execute_cont(&l->ret, l->current, ready)); return;
+	case LINK_STORE_STMT: step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready)); return;
+	case LINK_NONE: return;
+	}
+}
+
+void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi)
+{
+	unsigned connect_s = CONNECT_TIMEOUT_S, io_s = READ_TIMEOUT_S, tcp = MYSQL_PROTOCOL_TCP;
+
+	l->m = mysql_init(NULL);
+	if (!l->m) {
+		end(l, false, CR_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	mysql_options(l->m, MYSQL_OPT_NONBLOCK, 0);
+	mysql_options(l->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+	mysql_options(l->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
+	mysql_options(l->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+	mysql_options(l->m, MYSQL_OPT_PROTOCOL, &tcp);
+	mysql_options(l->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	if (ep->ssl_ca[0] || ep->ssl_cert[0])
+		mysql_ssl_set(l->m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL, ep->ssl_ca[0] ? ep->ssl_ca : NULL,
+			      NULL, NULL);
+	l->op = LINK_CONNECT;
+	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db, ep->port, NULL,
+					 multi ? CLIENT_MULTI_STATEMENTS : 0));
+}
+
+void link_query(struct link *l, const char *text, size_t n)
+{
+	l->op = LINK_QUERY;
+	l->results = 0;
+	step(l, mysql_real_query_start(&l->ret, l->m, text, n));
+}
+
+void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call)
+{
+	l->call = call;
+	l->current = l->stmt[slot];
+	if (l->current) {
+		start_execute(l);
+		return;
+	}
+	l->current = l->stmt[slot] = mysql_stmt_init(l->m);
+	if (!l->current) {
+		end(l, false, CR_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	strbuf_reset(&l->sql_text);
+	strbuf_addstr(&l->sql_text, sql);
+	l->op = LINK_PREPARE;
+	step(l, mysql_stmt_prepare_start(&l->ret, l->current, l->sql_text.buf, l->sql_text.len));
+}
+
+void link_cut(struct link *l)
+{
+	if (l->m && mysql_get_socket(l->m) != MARIADB_INVALID_SOCKET)
+		shutdown(mysql_get_socket(l->m), SHUT_RDWR);
+}
+
+void link_close(struct link *l)
+{
+	/* the connection first: statements of a closed one are freed without a word to the server */
+	if (l->m)
+		mysql_close(l->m);
+	l->m = NULL;
+	for (size_t i = 0; i < l->n_stmts; i++) {
+		if (l->stmt[i])
+			mysql_stmt_close(l->stmt[i]);
+		l->stmt[i] = NULL;
+	}
+	l->current = NULL;
+	l->op = LINK_NONE;
+	l->wait = 0;
+	l->watched_fd = -1;
+}
+
+void link_release(struct link *l)
+{
+	strbuf_release(&l->sql_text);
+	strbuf_release(&l->rows.bytes);
+	free(l->rows.cell);
+	free(l->stmt);
+	l->rows = (struct link_rows){ .bytes = STRBUF_INIT };
+	l->stmt = NULL;
+}
