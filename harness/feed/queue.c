@@ -154,8 +154,20 @@ int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct fee
 	return 0;
 }
 
+static size_t held_item(const struct feed_queue *q, struct feed_item *it)
+{
+	memcpy(it, q->held.buf + q->held_off, sizeof(*it));
+	return item_bytes(it);
+}
+
 tso_t feed_queue_next_ts(const struct feed_queue *q)
 {
+	struct feed_item it;
+
+	if (q->held_off < q->held.len) {
+		held_item(q, &it);
+		return it.commit_ts;
+	}
 	return q->head ? q->head->next_ts : 0;
 }
 
@@ -175,34 +187,78 @@ static void head_drop(struct feed_queue *q, struct feed_spool *s)
 	free(c);
 }
 
+static int take_one(struct feed_queue *q, struct feed_spool *s, struct strbuf *out, struct err *e)
+{
+	struct feed_chunk *c = q->head;
+	struct feed_item it;
+
+	if (q->held_off < q->held.len) {
+		size_t n = held_item(q, &it);
+
+		strbuf_add(out, q->held.buf + q->held_off, n);
+		q->held_off += n;
+		if (q->held_off == q->held.len) {
+			strbuf_release(&q->held);
+			q->held_off = 0;
+		}
+		return 0;
+	}
+	if (!c->data && chunk_load(c, s, e) < 0)
+		return -1;
+	memcpy(&it, c->data + c->off, sizeof(it));
+	strbuf_add(out, c->data + c->off, item_bytes(&it));
+	c->off += item_bytes(&it);
+	assert(c->off <= c->len);
+	if (c->off == c->len) {
+		head_drop(q, s);
+		return 0;
+	}
+	memcpy(&it, c->data + c->off, sizeof(it));
+	c->next_ts = it.commit_ts;
+	return 0;
+}
+
+/* The items of out from `at` on go back to the front. */
+static void hold_back(struct feed_queue *q, struct strbuf *out, size_t at)
+{
+	struct strbuf held = STRBUF_INIT;
+
+	strbuf_add(&held, out->buf + at, out->len - at);
+	if (q->held_off < q->held.len)
+		strbuf_add(&held, q->held.buf + q->held_off, q->held.len - q->held_off);
+	strbuf_release(&q->held);
+	q->held = held;
+	q->held_off = 0;
+	strbuf_setlen(out, at);
+}
+
 int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, unsigned items_max, size_t bytes_max, struct strbuf *out,
                     struct err *e)
 {
-	int n = 0;
+	size_t whole = 0; /* bytes of out up to where a commitTs ends */
+	int n = 0, n_whole = 0;
+	tso_t ts;
 
-	while (q->head && q->head->next_ts <= limit && (unsigned)n < items_max && out->len < bytes_max) {
-		struct feed_chunk *c = q->head;
-		struct feed_item it;
-
-		if (!c->data && chunk_load(c, s, e) < 0)
+	strbuf_reset(out);
+	while ((ts = feed_queue_next_ts(q)) != 0 && ts <= limit && (unsigned)n < items_max && out->len < bytes_max) {
+		if (take_one(q, s, out, e) < 0)
 			return -1;
-		memcpy(&it, c->data + c->off, sizeof(it));
-		strbuf_add(out, c->data + c->off, item_bytes(&it));
-		c->off += item_bytes(&it);
 		n++;
-		assert(c->off <= c->len);
-		if (c->off == c->len) {
-			head_drop(q, s);
-			continue;
+		if (feed_queue_next_ts(q) != ts) {
+			whole = out->len;
+			n_whole = n;
 		}
-		memcpy(&it, c->data + c->off, sizeof(it));
-		c->next_ts = it.commit_ts;
 	}
-	return n;
+	if (!whole || whole == out->len)
+		return n;
+	hold_back(q, out, whole);
+	return n_whole;
 }
 
 void feed_queue_release(struct feed_queue *q, struct feed_spool *s)
 {
 	while (q->head)
 		head_drop(q, s);
+	strbuf_release(&q->held);
+	q->held_off = 0;
 }

@@ -29,14 +29,17 @@ struct feed_spool {
 struct feed_chunk;
 struct feed_queue {
 	struct feed_chunk *head, *tail;
+	struct strbuf held;  /* items that a batch had to leave behind, before those of head */
+	size_t held_off;
 };
 
 void feed_spool_init(struct feed_spool *s, const char *dir, size_t memory_bytes_max);
 void feed_spool_release(struct feed_spool *s);
 int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *key, const char *put, struct err *e);
 tso_t feed_queue_next_ts(const struct feed_queue *q); /* commitTs of the first item; 0: empty */
-/* Moves items of commitTs <= limit into out (appended, each a feed_item with its bytes), at most items_max, and no further one once
- * out holds bytes_max. Returns how many, or -1. */
+/* Moves items of commitTs <= limit into out (emptied first; each a feed_item with its bytes), at most items_max, and no further one once
+ * out holds bytes_max. What is taken ends between two commitTs, so that the newest state of each of its keys agrees with all the others': no
+ * unique value stands twice in it. Only a commitTs that does not fit by itself is cut, and its pieces hold nothing else. Returns how many, or -1. */
 int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, unsigned items_max, size_t bytes_max, struct strbuf *out,
                     struct err *e);
 void feed_queue_release(struct feed_queue *q, struct feed_spool *s);

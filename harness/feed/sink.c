@@ -236,7 +236,6 @@ static void *worker_main(void *arg)
 			pthread_cond_wait(&s->work, &s->lock);
 		if (s->quit || s->failed)
 			break;
-		strbuf_reset(&w->batch);
 		int taken = feed_queue_take(&w->queue, &s->spool, s->progress.released, batch_rows(w), BATCH_BYTES_MAX, &w->batch, &e);
 		if (taken < 0)
 			goto fail;

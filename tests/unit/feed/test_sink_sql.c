@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -192,6 +193,57 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 	strbuf_release(&items);
 }
 
+/* Whatever the sizes: a batch ends where a commitTs ends, or is a piece of one alone; nothing is lost and nothing changes its place. */
+static void a_batch_is_cut_between_commits(void **unused)
+{
+	struct strbuf items = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	struct rng r;
+
+	(void)unused;
+	rng_seed(&r, 7);
+	for (int round = 0; round < 300; round++) {
+		struct feed_spool sp;
+		struct feed_queue q = { 0 };
+		unsigned ends[64], commits = 1 + (unsigned)rng_below(&r, 63), n = 0, taken = 0; /* of each commit: the number of its last item + 1 */
+
+		feed_spool_init(&sp, "/tmp", 1 << 10);
+		for (unsigned c = 0; c < commits; c++) {
+			n += 1 + (unsigned)rng_below(&r, rng_below(&r, 4) ? 4 : 40);
+			ends[c] = n;
+		}
+		for (unsigned i = 0, c = 0; i < n; i++) {
+			char key[16];
+
+			c += i == ends[c];
+			snprintf(key, sizeof(key), "%u", i);
+			push(&q, &sp, c + 1, 0, key, "(1,1)");
+		}
+		while (feed_queue_next_ts(&q)) {
+			unsigned first = taken, max = 1 + (unsigned)rng_below(&r, 12);
+			tso_t first_ts = feed_queue_next_ts(&q), last_ts = 0, limit = first_ts + rng_below(&r, 5);
+			int got = feed_queue_take(&q, &sp, limit, max, rng_below(&r, 2) ? 1 << 20 : 150, &items, &e);
+
+			assert_true(got >= 1 && (unsigned)got <= max);
+			for (size_t at = 0; at < items.len; taken++) {
+				struct feed_item it;
+
+				memcpy(&it, items.buf + at, sizeof(it));
+				assert_int_equal(strtoul(items.buf + at + sizeof(it), NULL, 10), taken);
+				last_ts = it.commit_ts;
+				at += sizeof(it) + it.key_bytes + it.put_bytes;
+			}
+			assert_int_equal(taken, first + (unsigned)got);
+			assert_true(last_ts <= limit);
+			assert_true(first_ts == last_ts || taken == ends[last_ts - 1]);
+		}
+		assert_int_equal(taken, n);
+		feed_queue_release(&q, &sp);
+		feed_spool_release(&sp);
+	}
+	strbuf_release(&items);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_batch_keeps_the_newest_of_each_key),
 		cmocka_unit_test(a_table_without_a_key_is_named),
 		cmocka_unit_test(the_queue_spills_and_keeps_its_order),
+		cmocka_unit_test(a_batch_is_cut_between_commits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
