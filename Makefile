@@ -109,6 +109,13 @@ $(BUILD)/drtest-test: $(FAULT_OBJS) $(CLI_OBJS) $(ALL_LIBS)
 selftest: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/drtest-test
 	$(BUILD)/drtest-test selftest --seeds 20 --recordings 2 --drills 100 --faults 20 --out $(BUILD)/selftest.json
+.PHONY: hunt
+# Random and directed cases for changefeed, replay and compare: make hunt TIME=1h SEED=7
+TIME ?= 60s
+SEED ?= 1
+hunt: deps
+	@$(MAKE) --no-print-directory $(BUILD)/drtest
+	tests/hunt/hunt --time $(TIME) --seed $(SEED)
 # An hour of readers beside a changefeed at work, and the redo logs of a hundred drills: an hour and a quarter.
 .PHONY: soak
 soak: deps
