@@ -222,7 +222,7 @@ static void note_left_out(struct sql *s, struct backup_result *r)
 		if (sql_query(s, &rows, NULL, "%s", lists[i].sql) < 0)
 			continue;
 		while (sql_rows_next(&rows, NULL) == 1)
-			if (rows.cell[0] && rows.cell[1] && !manifest_is_ours(rows.cell[0]))
+			if (rows.cell[0] && rows.cell[1] && !schema_is_system(rows.cell[0]))
 				strbuf_addf(&out, "%s%s %s of %s", out.len ? ", " : "not carried: ", rows.cell[1], lists[i].what, rows.cell[0]);
 		sql_rows_release(&rows);
 	}
@@ -233,7 +233,7 @@ static void note_left_out(struct sql *s, struct backup_result *r)
 		if (sql_query(s, &rows, NULL, "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN "
 			      "information_schema.ENGINES n ON n.ENGINE = t.ENGINE WHERE TABLE_TYPE='BASE TABLE' AND n.TRANSACTIONS='NO'") == 0)
 			while (sql_rows_next(&rows, NULL) == 1)
-				if (rows.cell[0] && !manifest_is_ours(rows.cell[0])) {
+				if (rows.cell[0] && !schema_is_system(rows.cell[0])) {
 					strbuf_addf(&out, "%s%s.%s (%s)", before, rows.cell[0], rows.cell[1], rows.cell[2] ? rows.cell[2] : "?");
 					before = ", ";
 				}
@@ -276,7 +276,7 @@ static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, 
 	if (sql_query(s, &r, e, "%s", sql) < 0)
 		return -1;
 	while ((rc = sql_rows_next(&r, e)) == 1) {
-		if (!r.cell[0] || !r.cell[1] || manifest_is_ours(r.cell[0]))
+		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
 			continue;
 		*out = xreallocarray(*out, *n + 1, sizeof(**out));
 		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]) };
@@ -321,7 +321,7 @@ static int plan(struct backup *b, struct err *e)
 		struct source_table *st = &b->tables[b->n_tables];
 		struct manifest_table *mt = &b->manifest.tables[b->manifest.n_tables];
 
-		if (manifest_is_ours(names[i].db))
+		if (schema_is_system(names[i].db))
 			continue;
 		if (schema_load(s, names[i].db, names[i].table, &st->schema, e) < 0)
 			goto out;
@@ -424,8 +424,7 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	b.work.progress = o->progress;
 	b.work.progress_arg = o->progress_arg;
 	if (o->progress && sql_value_u64(b.snapshot.conn[0], &b.work.total_bytes, NULL, "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
-		"information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', "
-		"'performance_schema')") < 0)
+		"information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) < 0)
 		b.work.total_bytes = 0; /* the server's estimate; without it there is nothing to tell */
 	if (read_all(&b, threads, e) < 0)
 		goto out;

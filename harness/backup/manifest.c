@@ -9,21 +9,12 @@
 
 #include "harness/backup/backup.h"
 #include "harness/base/xalloc.h"
+#include "harness/sql/schema.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)1 << 30)
 #define HEAD "{\"xxh3\":\""
 #define MIDDLE "\",\"manifest\":"
 #define BODY_AT (sizeof(HEAD) - 1 + 16 + sizeof(MIDDLE) - 1)
-
-bool manifest_is_ours(const char *db)
-{
-	static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "metrics_schema", "drtest_feed" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcasecmp(db, names[i]))
-			return true;
-	return false;
-}
 
 /* Names and definitions may be any bytes that the server has; JSON is UTF-8. The server sends them as utf8mb4. */
 static json_t *text(const char *s)
@@ -152,7 +143,7 @@ static bool parse_table(json_t *o, struct manifest_table *t)
 		c->xxh3 = strtoull(sum, NULL, 16);
 		rows += c->rows;
 	}
-	return rows == t->rows && !manifest_is_ours(t->db);
+	return rows == t->rows && !schema_is_system(t->db);
 }
 
 static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
@@ -167,7 +158,7 @@ static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 		struct manifest_object *o = &(*out)[(*n)++];
 
 		if (!get_text(j, "db", &o->db) || !get_text(j, "name", &o->name) || !get_text(j, "create", &o->create_sql) ||
-		    manifest_is_ours(o->db))
+		    schema_is_system(o->db))
 			return false;
 	}
 	return true;

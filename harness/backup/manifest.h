@@ -35,6 +35,5 @@ struct manifest {
 int manifest_write(struct store *to, const struct manifest *m, struct err *e);
 int manifest_read(struct store *from, struct manifest *m, struct err *e); /* ERR_NOT_FOUND: no backup here */
 void manifest_release(struct manifest *m);
-bool manifest_is_ours(const char *db); /* system databases and drtest's own, which no backup carries */
 
 #endif

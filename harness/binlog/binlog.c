@@ -69,7 +69,7 @@ static int refuse_fk_actions(struct binlog *b, struct err *e)
 		       "information_schema.referential_constraints "
 		       "WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
 		       "'SET DEFAULT')) "
-		       "AND constraint_schema NOT IN ('mysql', 'sys', 'drtest_feed') LIMIT 1");
+		       "AND LOWER(constraint_schema) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1");
 	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
 		*e = (struct err)ERR_INIT;
 		rc = 0;
@@ -307,7 +307,7 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 		return -1;
 	m = &b->maps[b->n_maps];
 	*m = (struct map_entry){ .id = id, .generation = b->generation, .body = STRBUF_INIT };
-	if (ddl_is_system_db(map.db)) {
+	if (schema_is_system(map.db)) {
 		table_map_release(&map);
 	} else {
 		s = b->o.schema(b->o.schema_arg, map.db, map.table, e);

@@ -18,7 +18,7 @@ struct binlog_txn {
 	/* DDL */
 	const char *ddl_db, *ddl_query; /* default database ("" none) and the text */
 	/* TiDB's action type, by the statement's words. 0: no change of a user's table, database or view (CREATE USER, GRANT,
-	 * FLUSH, ANALYZE, triggers, routines, sequences, temporary tables, anything in mysql or drtest_feed): to be skipped, the
+	 * FLUSH, ANALYZE, triggers, routines, sequences, temporary tables, anything in a system database): to be skipped, the
 	 * position moves. */
 	uint32_t ddl_type;
 	const char *ddl_table_db, *ddl_table; /* after the DDL; "" for a database */

@@ -3,94 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum token { T_END, T_WORD, T_QUOTED, T_STRING, T_PUNCT };
-struct lex {
-	const char *p, *end;
-	bool executable;  /* inside an executable comment: its end is blank */
-	enum token kind;
-	char punct;
-	char text[DDL_NAME_MAX + 1]; /* T_WORD, T_QUOTED; cut where longer */
-};
+#include "harness/sql/lex.h"
+#include "harness/sql/schema.h"
 
-static bool in_word(char c)
+static void next(struct lex *x) /* short, for the grammar below */
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || (c & 0x80);
-}
-
-static bool at(const struct lex *x, const char *s)
-{
-	size_t n = strlen(s);
-
-	return (size_t)(x->end - x->p) >= n && !memcmp(x->p, s, n);
-}
-
-static void skip_blank(struct lex *x)
-{
-	while (x->p < x->end) {
-		char c = *x->p;
-
-		if (c == ' ' || (c >= '\t' && c <= '\r') || !c) {
-			x->p++;
-		} else if (x->executable && at(x, "*/")) {
-			x->executable = false;
-			x->p += 2;
-		} else if (at(x, "/*!") || at(x, "/*M!")) {
-			x->executable = true;
-			x->p += x->p[2] == '!' ? 3 : 4;
-			while (x->p < x->end && *x->p >= '0' && *x->p <= '9')
-				x->p++;
-		} else if (at(x, "/*")) {
-			const char *q = memmem(x->p + 2, (size_t)(x->end - x->p) - 2, "*/", 2);
-
-			x->p = q ? q + 2 : x->end;
-		} else if (c == '#' || (at(x, "--") && (x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
-			const char *q = memchr(x->p, '\n', (size_t)(x->end - x->p));
-
-			x->p = q ? q + 1 : x->end;
-		} else {
-			return;
-		}
-	}
-}
-
-static void next(struct lex *x)
-{
-	size_t n = 0;
-
-	skip_blank(x);
-	x->text[0] = 0;
-	x->punct = 0;
-	if (x->p >= x->end) {
-		x->kind = T_END;
-		return;
-	}
-	if (in_word(*x->p)) {
-		x->kind = T_WORD;
-		for (; x->p < x->end && in_word(*x->p); x->p++)
-			if (n < DDL_NAME_MAX)
-				x->text[n++] = *x->p;
-	} else if (*x->p == '`' || *x->p == '"' || *x->p == '\'') {
-		char quote = *x->p++;
-
-		x->kind = quote == '\'' ? T_STRING
-					: T_QUOTED; /* "..." is a name in ANSI mode, and looked at only where a name stands */
-		while (x->p < x->end) {
-			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
-				break;
-			if (*x->p == quote || (*x->p == '\\' && quote != '`'))
-				x->p++;
-			if (x->p < x->end) {
-				if (n < DDL_NAME_MAX)
-					x->text[n++] = *x->p;
-				x->p++;
-			}
-		}
-		x->p += x->p < x->end;
-	} else {
-		x->kind = T_PUNCT;
-		x->punct = *x->p++;
-	}
-	x->text[n] = 0;
+	lex_next(x);
 }
 
 static bool is(const struct lex *x, const char *word)
@@ -399,16 +317,6 @@ static bool has_fk_action(const char *query, size_t n)
 	return false;
 }
 
-bool ddl_is_system_db(const char *db)
-{
-	static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "drtest_feed" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcasecmp(db, names[i]))
-			return true;
-	return false;
-}
-
 void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out)
 {
 	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", NULL };
@@ -453,7 +361,7 @@ void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_w
 	}
 	if (out->type == DDL_CREATE_TABLE || out->type >= DDL_ADD_COLUMN)
 		out->fk_action = has_fk_action(query, n);
-	if (out->type && ddl_is_system_db(out->db))
+	if (out->type && schema_is_system(out->db))
 		out->type = DDL_NONE;
 	if (!out->type) {
 		out->db[0] = out->table[0] = 0;

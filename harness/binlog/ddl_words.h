@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness/sql/lex.h"
+
 /* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType), those that a MariaDB statement can mean. */
 enum ddl_type {
 	DDL_NONE = 0, /* no change of a user's database, table or view */
@@ -45,7 +47,7 @@ enum ddl_type {
 	DDL_ALTER_PARTITIONING = 71,
 	DDL_REMOVE_PARTITIONING = 72,
 };
-enum { DDL_NAME_MAX = 64 * 4 }; /* bytes: 64 characters */
+enum { DDL_NAME_MAX = LEX_NAME_MAX };
 
 struct ddl_words {
 	uint32_t type;
@@ -58,8 +60,5 @@ struct ddl_words {
 	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
 };
 void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out);
-
-/* Databases whose changes are nobody's data: the server's own and drtest's. */
-bool ddl_is_system_db(const char *db);
 
 #endif

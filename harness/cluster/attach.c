@@ -9,6 +9,7 @@
 #include "harness/cluster/pd.h"
 #include "harness/cluster/tidb_cluster.h"
 #include "harness/os/fs.h"
+#include "harness/sql/schema.h"
 
 #define READY_MS 60000
 #define LOOK_MS 5000
@@ -282,8 +283,7 @@ static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, fi
 
 	if (!used.redo_time_zone[0] && (a->ticdc[0] || used.redo[0]) && !a->mysql &&
 	    sql_value(s, &column, NULL, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
-	              " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys',"
-	              " 'metrics_schema', 'inspection_schema', 'lightning_task_info', 'tidb_cdc') LIMIT 1") == 0 && column.len) {
+	              " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1") == 0 && column.len) {
 		snprintf(text, sizeof(text), "%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time zone of the TiCDC server, and does not say"
 		         " which that is", a->name, column.buf);
 		fn(arg, text, "redo_time_zone = \"+00:00\" (or whatever it is) in the clusters file: its --tz, or else its machine's zone");

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/feed/sink_sql.h"
+#include "harness/sql/literal.h"
 
 #define ROWS_SHOWN 1000u /* of a transaction, in its JSON line */
 
@@ -107,7 +107,7 @@ static void add_condition(struct strbuf *out, const struct redo_row *row)
 		strbuf_addstr(out, sep);
 		add_name(out, &c[i].name);
 		strbuf_addstr(out, " <=> ");
-		feed_add_literal(out, &c[i]);
+		literal_add_column(out, &c[i]);
 		sep = " AND ";
 	}
 }
@@ -132,7 +132,7 @@ static void add_statement(struct strbuf *out, const struct redo_row *row)
 		strbuf_addstr(out, sep);
 		add_name(out, &c->name);
 		strbuf_addch(out, '=');
-		feed_add_literal(out, c);
+		literal_add_column(out, c);
 		sep = ", ";
 	}
 	if (row->n_pre_columns)
@@ -150,7 +150,7 @@ static json_t *key_json(const struct redo_row *row)
 		if (!(c[i].flag & COLF_HANDLE_KEY))
 			continue;
 		strbuf_addf(&text, "%s%.*s=", text.len ? ", " : "", (int)c[i].name.n, c[i].name.p);
-		feed_add_literal(&text, &c[i]);
+		literal_add_column(&text, &c[i]);
 	}
 	j = json_stringn(text.buf, text.len);
 	strbuf_release(&text);

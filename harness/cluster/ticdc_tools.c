@@ -12,6 +12,7 @@
 #include "harness/base/uri.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "harness/sql/schema.h"
 
 #define TOOL_MS 3600000
 #define VERSION_MS 60000
@@ -222,8 +223,8 @@ void stock_sync_diff_config(const struct sync_diff *o, struct strbuf *out)
 	source(out, "b", o->b, o->b_snapshot);
 	strbuf_addstr(out, "[task]\noutput-dir = ");
 	strbuf_addf(out, "\"%s/output\"\n", o->dir);
-	/* drtest_feed is what drtest itself keeps on a secondary */
-	strbuf_addstr(out, "source-instances = [\"a\"]\ntarget-instance = \"b\"\ntarget-check-tables = [\"*.*\", \"!drtest_feed.*\"]\n");
+	/* what drtest itself keeps on a secondary is no data */
+	strbuf_addstr(out, "source-instances = [\"a\"]\ntarget-instance = \"b\"\ntarget-check-tables = [\"*.*\", \"!" BOOKKEEPING_DB ".*\"]\n");
 }
 
 int stock_sync_diff_parse(struct sync_diff_result *r, const char *text, struct err *e)

@@ -193,12 +193,8 @@ static bool listed(const char *const *list, const char *name)
 
 static bool left_out(const struct compare_opts *o, const char *db, const char *table)
 {
-	static const char *const ours[] = { "drtest_feed", NULL };
 	char name[260];
 
-	for (const char *const *skip = o->skip_dbs ? o->skip_dbs : ours; *skip; skip++)
-		if (!strcmp(*skip, db))
-			return true;
 	snprintf(name, sizeof(name), "%s.%s", db, table);
 	return (o->tables && fnmatch(o->tables, name, 0)) || (o->table_list && !listed(o->table_list, name));
 }

@@ -19,7 +19,6 @@ struct compare_opts {
 	struct sql *const *a_conns, *const *b_conns;
 	unsigned threads;                 /* per side; 0: 4 */
 	uint64_t chunk_rows;              /* 0: 10,000 */
-	const char *const *skip_dbs;      /* NULL-terminated list of databases of ours to leave out; NULL: {"drtest_feed"} */
 	unsigned findings_max;            /* rows named in full; 0: 100 */
 	const char *fix_sql_path;         /* SQL that makes b equal to a; NULL: none */
 	const char *tables;               /* only tables whose "db.table" matches this shell pattern; NULL: all */

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/literal.h"
 
 #define LEAF_ROWS 65536u          /* at most this many keys are held at once */
 #define LEAF_BYTES ((size_t)8 << 20)
@@ -226,20 +227,6 @@ out:
 	return j ? j : json_string("(no text)");
 }
 
-static void add_literal(struct strbuf *out, const struct column *c, const char *data, size_t n)
-{
-	if (!data)
-		strbuf_addstr(out, "NULL");
-	else if (as_number(c) || c->type == COL_FLOAT || c->type == COL_DOUBLE)
-		strbuf_add(out, data, n);
-	else if (is_bytes(c))
-		sql_add_binary(out, data, n);
-	else if (c->charset && !strncmp(c->charset, "utf8", 4))
-		sql_add_text(out, data, n);
-	else
-		key_literal(out, c, data, n);
-}
-
 static void write_put(struct compare *c, const struct table_schema *t, const char *verb, MYSQL_ROW row, const unsigned long *len)
 {
 	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
@@ -256,7 +243,7 @@ static void write_put(struct compare *c, const struct table_schema *t, const cha
 			strbuf_addch(&v, ',');
 		}
 		sql_add_name(&q, t->columns[i].name);
-		add_literal(&v, &t->columns[i], row[i], len[i]);
+		literal_add_cell(&v, &t->columns[i], row[i], len[i]);
 	}
 	strbuf_addch(&v, ')');
 	if (keep) {
@@ -456,7 +443,7 @@ static void add_key_condition(struct strbuf *q, const struct table_schema *t, co
 			strbuf_addstr(q, " AND ");
 		sql_add_name(q, c->name);
 		strbuf_addch(q, '=');
-		key_literal(q, c, n == UINT32_MAX ? NULL : key, n == UINT32_MAX ? 0 : n);
+		literal_add_cell(q, c, n == UINT32_MAX ? NULL : key, n == UINT32_MAX ? 0 : n);
 		key += n == UINT32_MAX ? 0 : n;
 	}
 	strbuf_addch(q, ')');

@@ -74,6 +74,7 @@ void feed_schemas_forget(struct feed_run *r);
  * reader, and with it the log, at a table that it has not met yet. */
 void feed_schemas_ahead(struct feed_run *r);
 void feed_control_close(struct feed_run *r);
+int feed_ddls_forget(struct feed_run *r, struct err *e); /* what an earlier changefeed of this name did */
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);
 
 #endif

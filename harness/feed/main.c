@@ -8,11 +8,11 @@
 
 #include "harness/base/failpoint.h"
 #include "harness/feed/config.h"
-#include "harness/feed/ddl.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
 #include "harness/os/fs.h"
-#include "harness/replay/replay.h"
+#include "harness/sql/ddl_once.h"
+#include "harness/sql/fence.h"
 
 #define CONNECT_MS 15000
 #define SOURCE_OUT_MS 60000
@@ -141,10 +141,10 @@ static int feed_open(struct feed_run *r, struct err *e)
 	r->map = tso_map_open(r->o.tso_map, e);
 	if (!r->map || open_log(r, e) < 0 || fence_namesake(r, e) < 0)
 		return -1;
-	if (feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || feed_ddl_prepare(r->control, e) < 0 ||
+	if (feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || ddl_once_prepare(r->control, e) < 0 ||
 	    feed_position_prepare(r, e) < 0)
 		return err_wrap(e, "sink");
-	if (feed_position_find(r, e) < 0)
+	if (feed_position_find(r, e) < 0 || (!r->resumed && feed_ddls_forget(r, e) < 0))
 		return -1;
 	if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->start_seq, e) < 0)
 		return -1;

@@ -6,7 +6,7 @@
 #include "harness/redo/reader.h"
 #include "harness/redo/sidecar.h"
 
-#define CHECKPOINT_TABLE "`drtest_feed`.`checkpoint`"
+#define CHECKPOINT_TABLE BOOKKEEPING_DB_QUOTED ".`checkpoint`"
 #define MAP_WAIT_MS 5000 /* for the sample that covers a BackupTS of this very moment */
 
 int feed_position_prepare(struct feed_run *r, struct err *e)

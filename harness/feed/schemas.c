@@ -1,10 +1,12 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/feed/ddl.h"
+#include "harness/binlog/ddl_words.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
+#include "harness/sql/ddl_once.h"
 
 #define RECONNECT_MS 60000
 #define AHEAD_MS 1000         /* a secondary that does not answer by then stands still: what was to be prevented has come */
@@ -126,11 +128,25 @@ void feed_control_close(struct feed_run *r)
 	sql_close(r->control);
 }
 
+int feed_ddls_forget(struct feed_run *r, struct err *e)
+{
+	char owner[190];
+
+	ddl_owner(owner, "default", r->o.id);
+	return ddl_once_forget(r->control, owner, e);
+}
+
 int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e)
 {
-	int rc;
+	/* a statement about a database needs no default one */
+	bool of_database = t->ddl_type == DDL_CREATE_SCHEMA || t->ddl_type == DDL_DROP_SCHEMA;
+	struct ddl_statement d = { .at = { .commit_ts = ts }, .query = t->ddl_query, .query_bytes = strlen(t->ddl_query),
+		                   .use_db = of_database ? "" : t->ddl_db, .db = t->ddl_table_db, .table = t->ddl_table };
+	enum ddl_outcome outcome;
+	char owner[190];
 
-	while ((rc = feed_ddl_apply(r->control, r->o.id, ts, t, e)) < 0) {
+	ddl_owner(owner, "default", r->o.id);
+	while (ddl_once_run(r->control, owner, &d, false, &outcome, e) < 0) {
 		if (e->kind == ERR_CONFLICT) {
 			feed_log("warn", "DDL: %s: again", e->text);
 			feed_sleep_ms(100);
@@ -141,5 +157,7 @@ int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, s
 		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0)
 			return err_wrap(e, "DDL \"%.200s\" on the secondary", t->ddl_query);
 	}
-	return rc;
+	if (outcome == DDL_SAID_DONE)
+		feed_log("warn", "DDL at %" PRIu64 ": the secondary says that it is done already", ts);
+	return 0;
 }

@@ -11,7 +11,7 @@
 #include "harness/feed/log_lines.h"
 #include "harness/feed/queue.h"
 #include "harness/feed/sink_sql.h"
-#include "harness/replay/replay.h"
+#include "harness/sql/fence.h"
 
 #define RECONNECT_MS 60000     /* a lost secondary is waited for this long */
 #define CONFLICT_TRIES 10

@@ -1,15 +1,12 @@
 #include "harness/feed/sink_sql.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/schema.h"
-#include "harness/sql/sql.h"
+#include "harness/sql/literal.h"
 
 static bool is(const struct redo_bytes *b, const char *text)
 {
@@ -108,39 +105,6 @@ void feed_table_release(struct feed_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-void feed_add_literal(struct strbuf *out, const struct redo_column *c)
-{
-	const struct redo_value *v = &c->value;
-
-	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(out, "NULL");
-		break;
-	case REDO_INT:
-		strbuf_addf(out, "%" PRId64, v->i);
-		break;
-	case REDO_UINT:
-		strbuf_addf(out, "%" PRIu64, v->u);
-		break;
-	case REDO_F32: /* with an exponent it is a DOUBLE, not a DECIMAL; 17 digits bring every bit across */
-		strbuf_addf(out, "%.16e", isfinite(v->f32) ? (double)v->f32 : 0.0);
-		break;
-	case REDO_F64: /* the log has 0 for what is no number */
-		strbuf_addf(out, "%.16e", isfinite(v->f64) ? v->f64 : 0.0);
-		break;
-	case REDO_BIN:
-		if (is(&c->charset, "binary")) {
-			sql_add_binary(out, v->s.p, v->s.n);
-			break;
-		}
-		/* text comes as bytes too */
-		/* fall through */
-	case REDO_STR:
-		sql_add_text(out, v->s.p, v->s.n);
-		break;
-	}
-}
-
 void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c, uint32_t n)
 {
 	const char *sep = "(";
@@ -149,13 +113,13 @@ void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct r
 		if (!(c[i].flag & COLF_HANDLE_KEY) || c[i].absent)
 			continue;
 		if (t->key_is_single) {
-			feed_add_literal(out, &c[i]);
+			literal_add_column(out, &c[i]);
 			return;
 		}
 		strbuf_addstr(out, sep);
 		add_name(out, &c[i].name);
 		strbuf_addch(out, '=');
-		feed_add_literal(out, &c[i]);
+		literal_add_column(out, &c[i]);
 		sep = " AND ";
 	}
 	strbuf_addch(out, ')');
@@ -169,7 +133,7 @@ void feed_add_put(struct strbuf *out, const struct redo_column *c, uint32_t n)
 		if (!is_put(&c[i]))
 			continue;
 		strbuf_addch(out, sep);
-		feed_add_literal(out, &c[i]);
+		literal_add_column(out, &c[i]);
 		sep = ',';
 	}
 	strbuf_addch(out, ')');

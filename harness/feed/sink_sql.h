@@ -20,7 +20,6 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row, struct err
 bool feed_table_fits(const struct feed_table *t, const struct redo_row *row);
 void feed_table_release(struct feed_table *t);
 
-void feed_add_literal(struct strbuf *out, const struct redo_column *c);
 void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c, uint32_t n);
 void feed_add_put(struct strbuf *out, const struct redo_column *c, uint32_t n);
 

@@ -6,9 +6,10 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/replay/replay_read.h"
-#include "harness/replay/ddl_progress.h"
 #include "harness/replay/sink.h"
 #include "harness/replay/txn.h"
+#include "harness/sql/ddl_once.h"
+#include "harness/sql/fence.h"
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define MEMORY_MIN ((size_t)16 << 20)
@@ -17,6 +18,9 @@
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
 #define OWNER "replay"
+/* TiDB's action types */
+#define DDL_CREATE_SCHEMA 1
+#define DDL_DROP_SCHEMA 2
 #define DDL_EXCHANGE_PARTITION 42
 #define QUERY_SHOWN_MAX 120
 #define CONTROL_TRIES 20
@@ -74,16 +78,22 @@ static bool may_try_again(struct replay *r, int tries, struct err *e)
 	       (e->kind != ERR_GONE || control_again(r, e) == 0);
 }
 
+static int settle_once(struct replay *r, struct ddl_point *done, struct err *e)
+{
+	if (ddl_once_prepare(r->control, e) < 0 || (r->o->fresh && ddl_once_forget(r->control, r->c.log_id, e) < 0))
+		return -1;
+	return ddl_once_settle(r->control, r->c.log_id, done, e);
+}
+
+/* What was done before: by an earlier replay, or by the changefeed itself, whose record is the same. The rows before such a DDL are in the
+ * secondary too: the changefeed ends them before it runs a DDL. */
 static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_point done;
 
-	for (int i = 1; r->o->fresh && ddl_progress_forget(r->control, r->c.log_id, e) < 0; i++)
-		if (!may_try_again(r, i, e))
-			return -1;
-	if (!r->c.n_ddls)
+	if (!r->c.n_ddls && !r->o->fresh)
 		return 0;
-	for (int i = 1; ddl_progress_read(r->control, r->c.log_id, &done, e) < 0; i++)
+	for (int i = 1; settle_once(r, &done, e) < 0; i++)
 		if (!may_try_again(r, i, e))
 			return -1;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
@@ -92,36 +102,46 @@ static int settle_progress(struct replay *r, struct err *e)
 		r->c.ddls[i].skip = d->commit_ts < done.commit_ts || (d->commit_ts == done.commit_ts && d->seq <= done.seq);
 		if (r->c.ddls[i].skip) {
 			r->st->ddls_skipped++;
-			note_ddl(r, d, "was done by an earlier replay");
+			note_ddl(r, d, "was done before: the secondary has the record of it");
 		}
 	}
 	return 0;
 }
 
+static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome *outcome, struct err *e)
+{
+	bool of_database = d->type == DDL_CREATE_SCHEMA || d->type == DDL_DROP_SCHEMA;
+	char *db = xstrndup(d->table.db.p, d->table.db.n), *table = xstrndup(d->table.table.p, d->table.table.n);
+	struct ddl_statement s = { .at = { d->commit_ts, d->seq }, .query = d->query.p, .query_bytes = d->query.n,
+		                   .use_db = of_database ? "" : db, .db = db, .table = table };
+	int rc = 0;
+
+	for (int i = 1; ddl_once_run(r->control, r->c.log_id, &s, true, outcome, e) < 0; i++)
+		if (!may_try_again(r, i, e)) {
+			rc = -1;
+			break;
+		}
+	free(db);
+	free(table);
+	return rc;
+}
+
 static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	struct ddl_point p = { d->commit_ts, d->seq }, done;
-	bool skipped = false;
+	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: the secondary says that it is done" };
+	enum ddl_outcome outcome;
 
-	/* The changefeed may have executed it before it died, and twice would undo it: so the stock applier decides too. */
-	if (d->type == DDL_EXCHANGE_PARTITION && d->commit_ts == r->c.meta.checkpoint_ts) {
+	/* TiCDC may have executed it before it died, and twice would undo it: so the stock applier decides too. */
+	if (d->type == DDL_EXCHANGE_PARTITION && d->commit_ts == r->c.meta.checkpoint_ts && r->c.foreign) {
 		r->st->ddls_skipped++;
 		note_ddl(r, d, "skipped: it is at checkpointTs, and not the same when done twice");
 		return 0;
 	}
-	for (int i = 1; ddl_progress_intent(r->control, r->c.log_id, p, e) < 0 || ddl_run(r->control, d, &skipped, e) < 0 ||
-	                ddl_progress_done(r->control, r->c.log_id, p, e) < 0; i++) {
-		/* Whether it was done is told by what was recorded, as after a kill. */
-		do
-			if (!may_try_again(r, i, e))
-				return -1;
-		while (ddl_progress_read(r->control, r->c.log_id, &done, e) < 0 && i++);
-		if (done.commit_ts == p.commit_ts && done.seq == p.seq)
-			break;
-	}
+	if (run_ddl(r, d, &outcome, e) < 0)
+		return -1;
 	r->st->ddls++;
-	r->st->ddls_skipped += skipped;
-	note_ddl(r, d, skipped ? "skipped: the secondary says that it is done" : "done");
+	r->st->ddls_skipped += outcome == DDL_SAID_DONE;
+	note_ddl(r, d, what[outcome]);
 	return 0;
 }
 

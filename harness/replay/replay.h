@@ -55,14 +55,4 @@ struct replay_opts {
 };
 int replay_run(struct store *log, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 
-/* Fencing (design, section 6): sink connections record their connection ids in the secondary; the replay kills what is recorded
- * and waits until it is gone. fence_register runs on each new sink connection; owner is the changefeed id. */
-#define FENCE_TABLE "`drtest_feed`.`sink_connections`"
-int fence_register(struct sql *sink, const char *owner, struct err *e);
-int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e); /* owner NULL: all */
-/* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
-int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e);
-/* One connection of ours that was lost: what it runs is over when this returns. */
-int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e);
-
 #endif

@@ -10,6 +10,7 @@
 #include "harness/os/fs.h"
 #include "harness/replay/image_chain.h"
 #include "harness/redo/scan.h"
+#include "harness/sql/ddl_once.h"
 #include "harness/sql/schema.h"
 
 #define PROGRESS_NS 200000000
@@ -87,7 +88,7 @@ void collected_release(struct collected *c)
 
 static void log_id(const struct redo_files *files, char out[190])
 {
-	snprintf(out, 190, "%.90s/%.90s", files->n ? files->f[0].name.name_space : "", files->n ? files->f[0].name.changefeed : "");
+	ddl_owner(out, files->n ? files->f[0].name.name_space : "", files->n ? files->f[0].name.changefeed : "");
 }
 
 int collect_log_id(struct store *log, char out[190], struct err *e)

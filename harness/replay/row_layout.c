@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/schema.h"
+#include "harness/sql/literal.h"
 
 #define TEXT_SHOWN_MAX 24 /* bytes of a value in an error */
 
@@ -92,8 +92,7 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 			.name = xstrndup(c[k].name.p, c[k].name.n),
 			.type = c[k].type,
 			.flag = c[k].flag,
-			/* missing charset: bit 0 tells (redo-log spec, 4.2) */
-			.text = c[k].charset.n ? !(c[k].charset.n == 6 && !memcmp(c[k].charset.p, "binary", 6)) : !(c[k].flag & COLF_BINARY),
+			.text = literal_is_text(&c[k]),
 		};
 	}
 	for (uint32_t k = 0; k < s->n_columns; k++)

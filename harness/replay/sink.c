@@ -11,6 +11,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/replay/replay.h"
 #include "harness/replay/sink_sql.h"
+#include "harness/sql/fence.h"
 
 #define TRIES 30
 #define CONNECT_MS 10000

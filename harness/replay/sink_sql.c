@@ -1,58 +1,15 @@
 #include "harness/replay/sink_sql.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#include "harness/sql/schema.h"
+#include "harness/sql/literal.h"
 
 #define STATEMENT_BYTES ((size_t)512 << 10) /* half of the smallest max_allowed_packet in use */
 #define COMPOSITE_KEYS 200 /* OR-ed keys: the optimizer gives up on ranges far above */
 
-static bool plain_number(const struct redo_bytes *s)
-{
-	bool digit = false;
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		if (s->p[i] >= '0' && s->p[i] <= '9')
-			digit = true;
-		else if (!(s->p[i] == '-' && i == 0) && s->p[i] != '.')
-			return false;
-	}
-	return digit && s->n < 100;
-}
-
-/* DECIMAL as a number literal: text against a decimal column would be compared as doubles. */
 static void add_value(struct strbuf *q, const struct shape_column *c, const struct redo_value *v)
 {
-	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(q, "NULL");
-		break;
-	case REDO_INT:
-		strbuf_addf(q, "%" PRId64, v->i);
-		break;
-	case REDO_UINT:
-		strbuf_addf(q, "%" PRIu64, v->u);
-		break;
-	case REDO_F32: /* as the double that it is: a column of FLOAT equals it exactly, which 1.1 would not */
-		strbuf_addf(q, "%.17e", (double)v->f32);
-		break;
-	case REDO_F64:
-		strbuf_addf(q, "%.17e", v->f64);
-		break;
-	case REDO_STR:
-		if (c->type == COL_DECIMAL && plain_number(&v->s))
-			strbuf_add(q, v->s.p, v->s.n);
-		else
-			sql_add_text(q, v->s.p, v->s.n);
-		break;
-	case REDO_BIN:
-		if (c->text)
-			sql_add_text(q, v->s.p, v->s.n);
-		else
-			sql_add_binary(q, v->s.p, v->s.n);
-		break;
-	}
+	literal_add(q, (enum column_type)c->type, c->text, v);
 }
 
 static void add_table(struct strbuf *q, const struct shape *t)

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/schema.h"
 #include "harness/replay/txn_batch.h"
 
 #define WINDOW 64 /* batches in flight: one bit each */
@@ -268,7 +269,7 @@ int txn_look(struct txn *t, struct sql *control, struct err *e)
 	if (sql_query(control, &r, e,
 	              "SELECT DISTINCT CONCAT(s.TABLE_SCHEMA, '.', s.TABLE_NAME) FROM information_schema.STATISTICS s"
 	              " LEFT JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME"
-	              " AND c.COLUMN_NAME = s.COLUMN_NAME WHERE s.NON_UNIQUE = 0 AND s.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'drtest_feed')"
+	              " AND c.COLUMN_NAME = s.COLUMN_NAME WHERE s.NON_UNIQUE = 0 AND LOWER(s.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 	              " AND (s.SUB_PART IS NOT NULL OR s.COLUMN_NAME IS NULL OR c.EXTRA LIKE '%%GENERATED%%')") == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
 			t->opaque = xreallocarray(t->opaque, t->n_opaque + 1, sizeof(*t->opaque));

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/schema.h"
 
-#define TABLE "`drtest_feed`.`replay_done`"
+#define TABLE BOOKKEEPING_DB_QUOTED ".`replay_done`"
 
 static int cmp(struct txn_point a, struct txn_point b)
 {
@@ -23,7 +24,7 @@ int txn_progress_load(struct sql *s, const char *log_id, struct txn_done *d, str
 	int got = -1;
 
 	memset(d, 0, sizeof(*d));
-	if (sql_exec(s, e, "CREATE DATABASE IF NOT EXISTS `drtest_feed`") < 0 ||
+	if (bookkeeping_make(s, e) < 0 ||
 	    sql_exec(s, e, "CREATE TABLE IF NOT EXISTS " TABLE " (log_id VARCHAR(190) NOT NULL, lo_commit BIGINT UNSIGNED NOT NULL,"
 	                   " lo_start BIGINT UNSIGNED NOT NULL, hi_commit BIGINT UNSIGNED NOT NULL, hi_start BIGINT UNSIGNED NOT NULL,"
 	                   " PRIMARY KEY (log_id, hi_commit, hi_start))") < 0)

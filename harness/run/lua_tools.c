@@ -7,6 +7,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/ticdc_tools.h"
 #include "harness/run/runtime_impl.h"
+#include "harness/sql/fence.h"
 
 #define FENCE_MS 10000
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/literal.h"
 
 static bool is_integer(const struct column *c)
 {
@@ -34,24 +35,6 @@ const struct index_key *key_of_ranges(const struct table_schema *t)
 			return NULL; /* ENUM, SET and BIT order by number, floats have no exact text */
 	}
 	return k;
-}
-
-void key_literal(struct strbuf *out, const struct column *c, const char *data, size_t n)
-{
-	if (!data) {
-		strbuf_addstr(out, "NULL");
-	} else if (is_integer(c) || c->type == COL_DECIMAL || c->type == COL_YEAR) {
-		strbuf_add(out, data, n);
-	} else if (is_text(c) && c->charset && *c->charset && strcmp(c->charset, "binary")) {
-		strbuf_addf(out, "_%s ", c->charset);
-		sql_add_binary(out, data, n);
-		if (c->collation && *c->collation)
-			strbuf_addf(out, " COLLATE %s", c->collation);
-	} else if (is_text(c)) {
-		sql_add_binary(out, data, n);
-	} else {
-		sql_add_text(out, data, n);
-	}
 }
 
 void key_column_list(struct strbuf *out, const struct table_schema *t)
@@ -164,7 +147,7 @@ int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound
 		for (size_t i = 0; i < k->n_columns; i++) {
 			struct strbuf v = STRBUF_INIT;
 
-			key_literal(&v, &t->columns[k->columns[i]], r.cell[i], r.len[i]);
+			literal_add_cell(&v, &t->columns[k->columns[i]], r.cell[i], r.len[i]);
 			out->literal[i] = strbuf_detach(&v);
 		}
 	}

@@ -25,8 +25,6 @@ void key_where(struct strbuf *out, const struct table_schema *t, const struct ke
 int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high, uint64_t offset,
              struct key_bound *out, struct err *e);
 void key_bound_release(struct key_bound *b, size_t n_columns);
-/* Appends the value of a column as a literal that compares as the column does. NULL is NULL. Numbers as they are, text by charset and collation. */
-void key_literal(struct strbuf *out, const struct column *c, const char *data, size_t n);
 void key_column_list(struct strbuf *out, const struct table_schema *t); /* "`a`,`b`" */
 
 #endif

@@ -306,6 +306,23 @@ void schema_release(struct table_schema *t)
 	memset(t, 0, sizeof(*t));
 }
 
+bool schema_is_system(const char *db)
+{
+#define IN_LIST(name) name,
+	static const char *const names[] = { SYSTEM_SCHEMAS(IN_LIST) BOOKKEEPING_DB };
+#undef IN_LIST
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcasecmp(db, names[i]))
+			return true;
+	return false;
+}
+
+int bookkeeping_make(struct sql *s, struct err *e)
+{
+	return sql_exec(s, e, "CREATE DATABASE IF NOT EXISTS " BOOKKEEPING_DB_QUOTED) < 0 ? -1 : 0;
+}
+
 int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e)
 {
 	struct sql_rows r = { 0 };
@@ -314,8 +331,7 @@ int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err 
 	*out = NULL;
 	*n = 0;
 	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
-	                        " AND LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys',"
-	                        " 'metrics_schema', 'inspection_schema', 'lightning_task_info', 'tidb_cdc')"
+	                        " AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME") < 0)
 		return -1;
 	while ((got = sql_rows_next(&r, e)) == 1) {

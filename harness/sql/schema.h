@@ -54,6 +54,15 @@ struct table_schema {
 };
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e); /* ERR_NOT_FOUND if absent */
 void schema_release(struct table_schema *t);
+/* Databases that are the server's, its tools' or drtest's own, and never the user's: not backed up, replicated or compared. X(name) each. */
+#define BOOKKEEPING_DB "drtest_feed" /* what drtest keeps on a secondary: its name is in secondaries that exist */
+#define BOOKKEEPING_DB_QUOTED "`" BOOKKEEPING_DB "`"
+#define SYSTEM_SCHEMAS(X) X("mysql") X("information_schema") X("performance_schema") X("sys") X("metrics_schema") X("inspection_schema") \
+	X("lightning_task_info") X("tidb_cdc")
+#define SYSTEM_SCHEMA_IN_SQL(name) "'" name "', "
+#define SYSTEM_SCHEMAS_SQL "(" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'" BOOKKEEPING_DB "')" /* LOWER(TABLE_SCHEMA) NOT IN .. */
+bool schema_is_system(const char *db);
+int bookkeeping_make(struct sql *s, struct err *e); /* the database, where it is absent */
 /* Base tables of the databases that are the user's (no system schemas), as "db", "table" pairs, sorted. */
 struct table_name {
 	char *db, *table;

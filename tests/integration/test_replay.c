@@ -17,6 +17,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/replay/replay.h"
+#include "harness/sql/fence.h"
 #include "tests/integration/replay_fixture.h"
 
 static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
@@ -126,7 +127,7 @@ static void a_replay_killed_anywhere_and_run_again_gives_the_same(void **unused)
 
 		if (i % 2 == 0) { /* a DDL is in it: from the start each time */
 			fx_must("DROP DATABASE redo_small");
-			fx_must("DROP TABLE IF EXISTS drtest_feed.replay_progress");
+			fx_must("DROP TABLE IF EXISTS drtest_feed.ddl_progress");
 			fx_source("tests/fixtures/redo/small/initial.sql");
 		}
 		fflush(NULL);

@@ -330,7 +330,7 @@ static void *cut_on(void *arg)
 			continue;
 		if (sql_value_u64(c->conn, &id, NULL, "SELECT id FROM information_schema.PROCESSLIST WHERE %s LIMIT 1",
 		                  c->ddls ? "id <> CONNECTION_ID() AND (info RLIKE '^(CREATE|ALTER|RENAME|TRUNCATE|DROP).*' AND db IN ('s', 'gone')"
-		                            " OR info LIKE '%`replay_progress`%')"
+		                            " OR info LIKE '%`ddl_progress`%')"
 		                          : "info LIKE 'REPLACE INTO `bank%' OR info = 'COMMIT' OR info LIKE 'INSERT INTO `drtest_feed`%'") == 0 && id) {
 			if (sql_exec(c->conn, NULL, "KILL %llu", (unsigned long long)id) >= 0) {
 				c->cut++;

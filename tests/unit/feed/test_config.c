@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "harness/feed/config.h"
-#include "harness/feed/ddl.h"
 #include "harness/feed/status.h"
 
 static struct feed_opts sample(void)
@@ -137,21 +136,12 @@ static void status_survives_its_file(void **unused)
 	unlink(path);
 }
 
-static void errors_of_a_done_ddl_are_the_specs(void **unused)
-{
-	(void)unused;
-	assert_true(feed_ddl_error_is_done(1050));
-	assert_true(feed_ddl_error_is_done(1831));
-	assert_false(feed_ddl_error_is_done(1064));
-	assert_false(feed_ddl_error_is_done(0));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_survive_json),     cmocka_unit_test(bad_options_name_the_field),
 		cmocka_unit_test(ids_are_those_of_ticdc),   cmocka_unit_test(limits_are_held),
-		cmocka_unit_test(status_survives_its_file), cmocka_unit_test(errors_of_a_done_ddl_are_the_specs),
+		cmocka_unit_test(status_survives_its_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

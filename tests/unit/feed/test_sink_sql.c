@@ -27,31 +27,6 @@ static struct redo_column text_column(const char *name, uint32_t flag, const cha
 		                     .type = COL_VARCHAR, .value = { .kind = REDO_BIN, .s = { v, (uint32_t)strlen(v) } } };
 }
 
-static void values_are_literals_that_lose_nothing(void **unused)
-{
-	struct strbuf s = STRBUF_INIT;
-	struct redo_column c = text_column("a", 0, "binary", "\x01z");
-
-	(void)unused;
-	feed_add_literal(&s, &c);
-	assert_string_equal(s.buf, "x'017a'");
-	strbuf_reset(&s);
-	c = text_column("a", 0, "utf8mb4", "it's\\");
-	feed_add_literal(&s, &c);
-	assert_string_equal(s.buf, "'it\\'s\\\\'");
-	strbuf_reset(&s);
-	c.value = (struct redo_value){ .kind = REDO_UINT, .u = UINT64_MAX };
-	feed_add_literal(&s, &c);
-	c.value = (struct redo_value){ .kind = REDO_NULL };
-	feed_add_literal(&s, &c);
-	assert_string_equal(s.buf, "18446744073709551615NULL");
-	strbuf_reset(&s);
-	c.value = (struct redo_value){ .kind = REDO_F64, .f64 = 0.1 };
-	feed_add_literal(&s, &c);
-	assert_string_equal(s.buf, "1.0000000000000001e-01");
-	strbuf_release(&s);
-}
-
 static int collect(void *arg, const struct feed_table *t, struct strbuf *del, struct strbuf *put, struct err *e)
 {
 	struct strbuf *all = arg;
@@ -247,7 +222,6 @@ static void a_batch_is_cut_between_commits(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values_are_literals_that_lose_nothing),
 		cmocka_unit_test(a_batch_keeps_the_newest_of_each_key),
 		cmocka_unit_test(a_table_without_a_key_is_named),
 		cmocka_unit_test(the_queue_spills_and_keeps_its_order),

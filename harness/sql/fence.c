@@ -1,8 +1,13 @@
+#include "harness/sql/fence.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/replay/replay.h"
+#include "harness/sql/schema.h"
+
+#define TABLE_NAME "sink_connections"
+#define FENCE_TABLE BOOKKEEPING_DB_QUOTED ".`" TABLE_NAME "`"
 
 /* Connection ids begin anew when a server starts, so id alone might be a stranger's by now: the address that the server sees
  * (host:port) is recorded with it, and both have to match. */
@@ -11,7 +16,7 @@ int fence_register(struct sql *sink, const char *owner, struct err *e)
 	struct strbuf q = STRBUF_INIT;
 	int rc = -1;
 
-	if (sql_exec(sink, e, "CREATE DATABASE IF NOT EXISTS `drtest_feed`") < 0 ||
+	if (bookkeeping_make(sink, e) < 0 ||
 	    sql_exec(sink, e, "CREATE TABLE IF NOT EXISTS " FENCE_TABLE " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) NOT NULL,"
 	                      " owner VARCHAR(190) NOT NULL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id, host))") < 0)
 		goto out;
@@ -67,8 +72,8 @@ int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64
 	int rc = -1;
 
 	*killed = 0;
-	if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'drtest_feed'"
-	                                      " AND TABLE_NAME = 'sink_connections'") < 0)
+	if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '" BOOKKEEPING_DB "'"
+	                                      " AND TABLE_NAME = '" TABLE_NAME "'") < 0)
 		goto out;
 	if (!there) {
 		rc = 0;

@@ -1,0 +1,531 @@
+#include "harness/sql/ddl_once.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <xxhash.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/sql/lex.h"
+#include "harness/sql/schema.h"
+
+#define TABLE BOOKKEEPING_DB_QUOTED ".`ddl_progress`"
+#define NO_SUCH_TABLE 1146
+
+void ddl_owner(char out[190], const char *name_space, const char *changefeed)
+{
+	snprintf(out, 190, "%.90s/%.90s", name_space, changefeed);
+}
+
+int ddl_once_prepare(struct sql *s, struct err *e)
+{
+	if (bookkeeping_make(s, e) < 0 ||
+	    sql_exec(s, e, "CREATE TABLE IF NOT EXISTS " TABLE " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,"
+	                   " done_ts BIGINT UNSIGNED NOT NULL, done_seq BIGINT UNSIGNED NOT NULL, intent_ts BIGINT UNSIGNED NOT NULL,"
+	                   " intent_seq BIGINT UNSIGNED NOT NULL, fingerprint CHAR(16) NOT NULL, use_db VARBINARY(256) NOT NULL,"
+	                   " db VARBINARY(256) NOT NULL, name VARBINARY(256) NOT NULL, statement LONGBLOB NOT NULL)") < 0)
+		return err_wrap(e, "progress of DDLs");
+	return 0;
+}
+
+bool ddl_error_is_done(int sql_error)
+{
+	static const int done[] = { 1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517, 1831 };
+
+	for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++)
+		if (done[i] == sql_error)
+			return true;
+	return false;
+}
+
+static bool is_word(const struct lex *x, const char *word)
+{
+	return x->kind == T_WORD && !strcasecmp(x->text, word);
+}
+
+static struct lex lex_of(const struct ddl_statement *d)
+{
+	struct lex x = { .p = d->query, .end = d->query + d->query_bytes };
+
+	lex_next(&x);
+	return x;
+}
+
+/* ---- fingerprint ---- */
+
+struct names { /* every name that a statement may be about, sorted */
+	char **name;
+	size_t n;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcasecmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_add(struct names *all, const char *name)
+{
+	if (!*name)
+		return;
+	all->name = xreallocarray(all->name, all->n + 1, sizeof(*all->name));
+	all->name[all->n++] = xstrdup(name);
+}
+
+static struct names names_of(const struct ddl_statement *d)
+{
+	struct names all = { 0 };
+
+	for (struct lex x = lex_of(d); x.kind != T_END; lex_next(&x))
+		if (x.kind == T_WORD || x.kind == T_QUOTED)
+			names_add(&all, x.text);
+	names_add(&all, d->use_db);
+	names_add(&all, d->db);
+	names_add(&all, d->table);
+	if (all.n)
+		qsort(all.name, all.n, sizeof(*all.name), by_name);
+	return all;
+}
+
+static void names_release(struct names *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		free(all->name[i]);
+	free(all->name);
+}
+
+static bool named(const struct names *all, const char *name)
+{
+	return all->n && bsearch(&name, all->name, all->n, sizeof(*all->name), by_name);
+}
+
+static void hash_cell(XXH3_state_t *h, const char *p, size_t n)
+{
+	uint64_t length = p ? n : UINT64_MAX; /* tells NULL from '', and one cell's end from the next one's start */
+
+	XXH3_64bits_update(h, &length, sizeof(length));
+	if (p)
+		XXH3_64bits_update(h, p, n);
+}
+
+static void hash_row(XXH3_state_t *h, const struct sql_rows *r)
+{
+	for (unsigned i = 0; i < r->n_columns; i++)
+		hash_cell(h, r->cell[i], r->len[i]);
+}
+
+/* The definition without the number behind each of its counters. */
+static void hash_definition(XXH3_state_t *h, const char *text)
+{
+	static const char *const counters[] = { " AUTO_INCREMENT=", " AUTO_RANDOM_BASE=" };
+
+	for (;;) {
+		const char *end = NULL;
+
+		for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+			const char *p = strstr(text, counters[i]);
+
+			if (p && (!end || p + strlen(counters[i]) < end))
+				end = p + strlen(counters[i]);
+		}
+		hash_cell(h, text, end ? (size_t)(end - text) : strlen(text));
+		if (!end)
+			return;
+		text = end + strspn(end, "0123456789");
+	}
+}
+
+static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char *table, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	struct err why = ERR_INIT;
+	int rc = -1;
+
+	strbuf_addstr(&q, "SHOW CREATE TABLE ");
+	sql_add_name(&q, db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, table);
+	if (sql_query(s, &r, &why, "%s", q.buf) < 0) {
+		if (why.kind == ERR_SQL) { /* dropped meanwhile, or a view of something that is gone: that too is a state */
+			uint32_t code = (uint32_t)why.code;
+
+			XXH3_64bits_update(h, &code, sizeof(code));
+			rc = 0;
+		} else if (e) {
+			*e = why;
+		}
+	} else if ((rc = sql_rows_next(&r, e)) == 1) {
+		hash_cell(h, db, strlen(db));
+		hash_cell(h, table, strlen(table));
+		hash_definition(h, r.n_columns > 1 && r.cell[1] ? r.cell[1] : "");
+		rc = 0;
+	}
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return rc;
+}
+
+/* What an EXCHANGE PARTITION, a TRUNCATE or a RENAME back and forth changes, and no definition shows. $t: the tables. */
+static const char *const physical_ids[] = {
+	[SQL_MARIADB] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
+	[SQL_MYSQL] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
+	[SQL_TIDB] = "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', IFNULL(PARTITION_NAME, '')), TIDB_PARTITION_ID FROM"
+	             " information_schema.PARTITIONS WHERE (TABLE_SCHEMA, TABLE_NAME) IN (",
+};
+
+static void add_physical_name(struct strbuf *out, bool tidb, const struct table_name *t)
+{
+	if (tidb) {
+		strbuf_addch(out, '(');
+		sql_add_text(out, t->db, strlen(t->db));
+		strbuf_addch(out, ',');
+		sql_add_text(out, t->table, strlen(t->table));
+		strbuf_addch(out, ')');
+		return;
+	}
+	/* as the engine spells it: characters that no file name may have are encoded */
+	strbuf_addstr(out, "LOWER(CONCAT(CAST(CONVERT(");
+	sql_add_text(out, t->db, strlen(t->db));
+	strbuf_addstr(out, " USING filename) AS BINARY),'/',CAST(CONVERT(");
+	sql_add_text(out, t->table, strlen(t->table));
+	strbuf_addstr(out, " USING filename) AS BINARY)))");
+}
+
+/* A server that has no such view, or keeps it from us, is judged by the definitions alone. */
+static int hash_query(struct sql *s, XXH3_state_t *h, const char *query, struct err *e)
+{
+	struct err why = ERR_INIT;
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (sql_query(s, &r, &why, "%s", query) == 0)
+		while ((got = sql_rows_next(&r, &why)) == 1)
+			hash_row(h, &r);
+	sql_rows_release(&r);
+	if (got < 0 && why.kind != ERR_SQL) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	return 0;
+}
+
+static int hash_ids(struct sql *s, XXH3_state_t *h, const struct table_name *t, size_t n, struct err *e)
+{
+	bool tidb = sql_flavor(s) == SQL_TIDB;
+	struct strbuf q = STRBUF_INIT, list = STRBUF_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			strbuf_addch(&list, ',');
+		add_physical_name(&list, tidb, &t[i]);
+	}
+	if (n) {
+		strbuf_addf(&q, "%s%s) ORDER BY 1", physical_ids[sql_flavor(s)], list.buf);
+		rc = hash_query(s, h, q.buf, e);
+	}
+	if (n && !rc && tidb) {
+		strbuf_reset(&q);
+		strbuf_addf(&q, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), TIDB_TABLE_ID FROM information_schema.TABLES"
+		                " WHERE (TABLE_SCHEMA, TABLE_NAME) IN (%s) ORDER BY 1", list.buf);
+		rc = hash_query(s, h, q.buf, e);
+	}
+	strbuf_release(&q);
+	strbuf_release(&list);
+	return rc;
+}
+
+/* The databases that are named, and in *dbs their list for SQL. */
+static int hash_databases(struct sql *s, XXH3_state_t *h, const struct names *all, struct strbuf *dbs, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (sql_query(s, &r, e, "SELECT * FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
+	                        " ORDER BY BINARY SCHEMA_NAME") == 0)
+		while ((got = sql_rows_next(&r, e)) == 1) {
+			if (!r.cell[1] || !named(all, r.cell[1]))
+				continue;
+			hash_row(h, &r);
+			strbuf_addstr(dbs, dbs->len ? "," : "");
+			sql_add_text(dbs, r.cell[1], r.len[1]);
+		}
+	sql_rows_release(&r);
+	return got;
+}
+
+static int tables_named(struct sql *s, const struct names *all, const struct strbuf *dbs, struct table_name **t, size_t *n, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN (%s)"
+	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME", dbs->buf) == 0)
+		while ((got = sql_rows_next(&r, e)) == 1)
+			if (r.cell[0] && r.cell[1] && named(all, r.cell[1])) {
+				*t = xreallocarray(*t, *n + 1, sizeof(**t));
+				(*t)[(*n)++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]) };
+			}
+	sql_rows_release(&r);
+	return got;
+}
+
+static int fingerprint(struct sql *s, const struct ddl_statement *d, char out[17], struct err *e)
+{
+	struct names all = names_of(d);
+	struct strbuf dbs = STRBUF_INIT;
+	struct table_name *t = NULL;
+	XXH3_state_t *h = XXH3_createState();
+	size_t n = 0;
+	int rc;
+
+	XXH3_64bits_reset(h);
+	rc = hash_databases(s, h, &all, &dbs, e);
+	if (!rc && dbs.len)
+		rc = tables_named(s, &all, &dbs, &t, &n, e);
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = hash_table(s, h, t[i].db, t[i].table, e);
+	if (!rc)
+		rc = hash_ids(s, h, t, n, e);
+	snprintf(out, 17, "%016" PRIx64, XXH3_64bits_digest(h));
+	XXH3_freeState(h);
+	schema_tables_free(t, n);
+	strbuf_release(&dbs);
+	names_release(&all);
+	return rc < 0 ? err_wrap(e, "fingerprint before a DDL") : 0;
+}
+
+/* ---- the record ---- */
+
+struct record {
+	struct ddl_point done, intent; /* commit_ts 0: none */
+	char print[17];
+	char use_db[257], db[257], table[257];
+	struct strbuf query;
+};
+
+static void record_release(struct record *r)
+{
+	strbuf_release(&r->query);
+}
+
+static int record_write(struct sql *s, const char *owner, struct ddl_point done, const struct ddl_statement *intent, const char *print,
+                        struct err *e)
+{
+	static const struct ddl_statement none = { .query = "", .use_db = "", .db = "", .table = "" };
+	const struct ddl_statement *d = intent ? intent : &none;
+	const char *names[] = { d->use_db, d->db, d->table };
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "REPLACE INTO " TABLE " VALUES (");
+	sql_add_text(&q, owner, strlen(owner));
+	strbuf_addf(&q, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",'%s'", done.commit_ts, done.seq, d->at.commit_ts, d->at.seq, print);
+	for (int i = 0; i < 3; i++) {
+		strbuf_addch(&q, ',');
+		sql_add_text(&q, names[i], strlen(names[i]));
+	}
+	strbuf_addch(&q, ',');
+	sql_add_text(&q, d->query, d->query_bytes);
+	strbuf_addch(&q, ')');
+	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "progress of DDLs") : 0;
+	strbuf_release(&q);
+	return rc;
+}
+
+static int record_read(struct sql *s, const char *owner, struct record *out, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	*out = (struct record){ .query = STRBUF_INIT };
+	sql_add_text(&q, owner, strlen(owner));
+	if (sql_query(s, &r, e, "SELECT done_ts, done_seq, intent_ts, intent_seq, fingerprint, use_db, db, name, statement FROM " TABLE
+	                        " WHERE owner = %s", q.buf) == 0 &&
+	    (got = sql_rows_next(&r, e)) == 1) {
+		out->done = (struct ddl_point){ strtoull(r.cell[0], NULL, 10), strtoull(r.cell[1], NULL, 10) };
+		out->intent = (struct ddl_point){ strtoull(r.cell[2], NULL, 10), strtoull(r.cell[3], NULL, 10) };
+		snprintf(out->print, sizeof(out->print), "%s", r.cell[4]);
+		snprintf(out->use_db, sizeof(out->use_db), "%s", r.cell[5]);
+		snprintf(out->db, sizeof(out->db), "%s", r.cell[6]);
+		snprintf(out->table, sizeof(out->table), "%s", r.cell[7]);
+		strbuf_add(&out->query, r.cell[8], r.len[8]);
+	}
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return got < 0 ? err_wrap(e, "progress of DDLs") : 0;
+}
+
+static bool is_before(struct ddl_point a, struct ddl_point b)
+{
+	return a.commit_ts < b.commit_ts || (a.commit_ts == b.commit_ts && a.seq < b.seq);
+}
+
+/* A DROP of several things can end half way, which changes the fingerprint; what it dropped it can drop again. */
+static bool ends_half_way(const struct ddl_statement *d)
+{
+	struct lex x = lex_of(d);
+
+	return is_word(&x, "DROP");
+}
+
+int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, struct err *e)
+{
+	struct record r;
+	char now[17];
+	int rc = record_read(s, owner, &r, e);
+
+	if (!rc && r.intent.commit_ts) {
+		struct ddl_statement d = { .at = r.intent, .query = r.query.buf, .query_bytes = r.query.len, .use_db = r.use_db, .db = r.db,
+			                   .table = r.table };
+
+		rc = ends_half_way(&d) ? 0 : fingerprint(s, &d, now, e);
+		if (!rc && !ends_half_way(&d) && strcmp(now, r.print)) {
+			r.done = r.intent;
+			rc = record_write(s, owner, r.done, NULL, "", e);
+		}
+	}
+	*done = r.done;
+	record_release(&r);
+	return rc;
+}
+
+/* ---- running it ---- */
+
+static int table_exists(struct sql *s, const char *db, const char *table, bool *there, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	uint64_t n = 0;
+	int rc;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	sql_add_text(&q, db, strlen(db));
+	strbuf_addstr(&q, " AND TABLE_NAME = ");
+	sql_add_text(&q, table, strlen(table));
+	rc = sql_value_u64(s, &n, e, "%s", q.buf);
+	*there = n > 0;
+	strbuf_release(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+static bool take_name(struct lex *x, const char *default_db, char db[LEX_NAME_MAX + 1], char table[LEX_NAME_MAX + 1])
+{
+	if (x->kind != T_WORD && x->kind != T_QUOTED)
+		return false;
+	snprintf(db, LEX_NAME_MAX + 1, "%s", default_db);
+	memcpy(table, x->text, LEX_NAME_MAX + 1);
+	lex_next(x);
+	if (x->kind == T_PUNCT && x->punct == '.') {
+		memcpy(db, table, LEX_NAME_MAX + 1);
+		lex_next(x);
+		memcpy(table, x->text, LEX_NAME_MAX + 1);
+		lex_next(x);
+	}
+	return true;
+}
+
+/* RENAME [TABLE] a TO b, or ALTER TABLE a RENAME [TO] b, of one table: has it been done? Its target is there, and its source is not. */
+static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *done, struct err *e)
+{
+	char from_db[LEX_NAME_MAX + 1], from[LEX_NAME_MAX + 1], to_db[LEX_NAME_MAX + 1], to[LEX_NAME_MAX + 1];
+	struct lex x = lex_of(d);
+	bool alter = is_word(&x, "ALTER"), source = true, target = false;
+
+	*done = false;
+	if (!alter && !is_word(&x, "RENAME"))
+		return 0;
+	lex_next(&x);
+	if (!is_word(&x, "TABLE") && !is_word(&x, "TABLES"))
+		return 0;
+	lex_next(&x);
+	if (is_word(&x, "IF")) {
+		lex_next(&x);
+		lex_next(&x);
+	}
+	if (!take_name(&x, d->use_db, from_db, from) || (alter && !is_word(&x, "RENAME")))
+		return 0;
+	if (alter)
+		lex_next(&x);
+	if (is_word(&x, "TO") || is_word(&x, "AS"))
+		lex_next(&x);
+	else if (!alter)
+		return 0;
+	if (!take_name(&x, d->use_db, to_db, to) || x.kind == T_WORD || (x.kind == T_PUNCT && x.punct == ','))
+		return 0;
+	if (table_exists(s, from_db, from, &source, e) < 0 || table_exists(s, to_db, to, &target, e) < 0)
+		return -1;
+	*done = !source && target;
+	return 0;
+}
+
+static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_done, enum ddl_outcome *out, struct err *e)
+{
+	struct strbuf use = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	bool done = false;
+	int rc = 0;
+
+	*out = DDL_RAN;
+	if (*d->use_db) {
+		strbuf_addstr(&use, "USE ");
+		sql_add_name(&use, d->use_db);
+		rc = sql_exec_text(s, e, use.buf, use.len) < 0 ? -1 : 0;
+		strbuf_release(&use);
+	}
+	if (rc || sql_exec_text(s, &why, d->query, d->query_bytes) >= 0)
+		return rc;
+	if (may_be_done && why.kind == ERR_SQL) {
+		done = ddl_error_is_done(why.code);
+		if (why.code == NO_SUCH_TABLE && rename_is_done(s, d, &done, &why) < 0)
+			done = false;
+	}
+	if (!done) {
+		if (e)
+			*e = why;
+		return err_wrap(e, "DDL at commitTs %" PRIu64, d->at.commit_ts);
+	}
+	*out = DDL_SAID_DONE;
+	return 0;
+}
+
+int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d, bool may_be_done, enum ddl_outcome *out, struct err *e)
+{
+	struct record r;
+	char now[17] = "";
+	bool again, run = true;
+	int rc = record_read(s, owner, &r, e);
+
+	*out = DDL_BEFORE;
+	if (rc || !is_before(r.done, d->at))
+		goto out;
+	again = r.intent.commit_ts == d->at.commit_ts && r.intent.seq == d->at.seq;
+	rc = fingerprint(s, d, now, e);
+	if (rc)
+		goto out;
+	if (!again)
+		rc = record_write(s, owner, r.done, d, now, e);
+	else
+		run = ends_half_way(d) || !strcmp(now, r.print);
+	if (!rc && run)
+		rc = execute(s, d, may_be_done || again, out, e);
+	if (!rc)
+		rc = record_write(s, owner, d->at, NULL, "", e);
+out:
+	record_release(&r);
+	return rc;
+}
+
+int ddl_once_forget(struct sql *s, const char *owner, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	sql_add_text(&q, owner, strlen(owner));
+	rc = sql_exec(s, e, "DELETE FROM " TABLE " WHERE owner = %s", q.buf) < 0 ? err_wrap(e, "progress of DDLs") : 0;
+	strbuf_release(&q);
+	return rc;
+}

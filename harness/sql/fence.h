@@ -1,0 +1,18 @@
+/* Fencing (design, section 6): a statement whose client was killed can still run on the server and land seconds later. Whoever writes to a
+ * secondary records its connections there; whoever comes next ends what is recorded, and waits until it is gone. */
+#ifndef HARNESS_SQL_FENCE_H
+#define HARNESS_SQL_FENCE_H
+
+#include "harness/base/clock.h"
+#include "harness/sql/sql.h"
+
+/* Records this connection, before its first write; owner: the changefeed's id, or the replay's. */
+int fence_register(struct sql *sink, const char *owner, struct err *e);
+/* Ends the recorded connections, waits until they are gone, forgets them. owner NULL: everybody's. */
+int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e);
+/* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e);
+/* One connection of ours that was lost: what it runs is over when this returns. */
+int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e);
+
+#endif

@@ -1,0 +1,104 @@
+#include "harness/sql/literal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define DECIMAL_CHARS_MAX 100 /* 65 digits, a sign, a point; more is no DECIMAL */
+
+static bool is_plain_number(const char *p, size_t n)
+{
+	bool digit = false, point = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] >= '0' && p[i] <= '9')
+			digit = true;
+		else if (p[i] == '.' && !point)
+			point = true;
+		else if (p[i] != '-' || i)
+			return false;
+	}
+	return digit && n < DECIMAL_CHARS_MAX;
+}
+
+bool literal_is_text(const struct redo_column *c)
+{
+	return c->charset.n ? c->charset.n != 6 || memcmp(c->charset.p, "binary", 6) : !(c->flag & COLF_BINARY);
+}
+
+/* What is no number is 0, as in a log: no column holds it. */
+static void add_double(struct strbuf *out, double d)
+{
+	strbuf_addf(out, "%.16e", isfinite(d) ? d : 0.0);
+}
+
+void literal_add(struct strbuf *out, enum column_type type, bool text, const struct redo_value *v)
+{
+	switch (v->kind) {
+	case REDO_NULL:
+		strbuf_addstr(out, "NULL");
+		return;
+	case REDO_INT:
+		strbuf_addf(out, "%" PRId64, v->i);
+		return;
+	case REDO_UINT:
+		strbuf_addf(out, "%" PRIu64, v->u);
+		return;
+	case REDO_F32: /* as the double that it is: a FLOAT column equals that exactly, which 1.1 would not */
+		add_double(out, (double)v->f32);
+		return;
+	case REDO_F64:
+		add_double(out, v->f64);
+		return;
+	case REDO_STR:
+	case REDO_BIN:
+		break;
+	}
+	if (type == COL_DECIMAL && is_plain_number(v->s.p, v->s.n))
+		strbuf_add(out, v->s.p, v->s.n);
+	else if (v->kind == REDO_STR || text)
+		sql_add_text(out, v->s.p, v->s.n);
+	else
+		sql_add_binary(out, v->s.p, v->s.n);
+}
+
+void literal_add_column(struct strbuf *out, const struct redo_column *c)
+{
+	literal_add(out, (enum column_type)c->type, literal_is_text(c), &c->value);
+}
+
+void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n)
+{
+	bool text = c->charset && *c->charset && strcmp(c->charset, "binary");
+
+	if (!data) {
+		strbuf_addstr(out, "NULL");
+		return;
+	}
+	switch (c->type) {
+	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG: case COL_YEAR: case COL_DECIMAL:
+	case COL_FLOAT: case COL_DOUBLE: case COL_BIT: case COL_ENUM: case COL_SET:
+		strbuf_add(out, data, n);
+		if ((c->type == COL_FLOAT || c->type == COL_DOUBLE) && !memchr(data, 'e', n) && !memchr(data, 'E', n))
+			strbuf_addstr(out, "e0");
+		return;
+	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_BLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
+	case COL_UNKNOWN:
+		if (!text) {
+			sql_add_binary(out, data, n);
+			return;
+		}
+		break;
+	default:
+		text = false;
+		break;
+	}
+	if (!text || !strncmp(c->charset, "utf8", 4)) {
+		sql_add_text(out, data, n);
+		return;
+	}
+	strbuf_addf(out, "_%s ", c->charset);
+	sql_add_binary(out, data, n);
+	if (c->collation && *c->collation)
+		strbuf_addf(out, " COLLATE %s", c->collation);
+}
