@@ -1,26 +1,28 @@
 #include "harness/cluster/pd.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "harness/base/foreign_json.h"
 #include "harness/base/xalloc.h"
 
 int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct err *e)
 {
-	json_t *j = json_loadb(json, n, 0, NULL), *members = json_object_get(j, "members"), *one = json_array_get(members, 0),
+	json_t *j = foreign_json(json, n, NULL), *members = json_object_get(j, "members"), *one = json_array_get(members, 0),
 	       *id = json_object_get(json_object_get(j, "header"), "cluster_id");
 	const char *version = json_string_value(json_object_get(one, "binary_version")),
 		   *url = json_string_value(json_array_get(json_object_get(json_object_get(j, "leader"), "client_urls"), 0));
+	uint64_t cluster_id;
 	int rc = -1;
 
 	*m = (struct pd_members){ 0 };
-	if (!json_is_integer(id) || !json_is_array(members)) {
+	if (!foreign_json_u64(id, &cluster_id) || !json_is_array(members)) {
 		err_set(e, ERR_BAD_DATA, 0, "PD's members are told in no form that is known here");
-	} else if (!json_integer_value(id)) {
+	} else if (!cluster_id) {
 		err_set(e, ERR_ENV, 0, "PD has no cluster id yet");
 	} else {
-		m->cluster_id = (uint64_t)json_integer_value(id);
+		m->cluster_id = cluster_id;
 		m->n = (unsigned)json_array_size(members);
 		snprintf(m->version, sizeof(m->version), "%s", version ? version : "");
 		snprintf(m->client_url, sizeof(m->client_url), "%s", url ? url : "");
@@ -32,7 +34,7 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 
 int pd_health_parse(const char *json, size_t n, struct err *e)
 {
-	json_t *j = json_loadb(json, n, 0, NULL), *one;
+	json_t *j = foreign_json(json, n, NULL), *one;
 	size_t i;
 	int rc = 0;
 
@@ -49,24 +51,72 @@ int pd_health_parse(const char *json, size_t n, struct err *e)
 	return rc;
 }
 
+int pd_stores_parse(struct pd_stores *s, const char *json, size_t n, struct err *e)
+{
+	json_t *j = foreign_json(json, n, NULL), *stores = json_object_get(j, "stores"), *one;
+	size_t i;
+
+	memset(s, 0, sizeof(*s));
+	if (!json_is_array(stores) && !json_is_null(stores)) {
+		json_decref(j);
+		return err_set(e, ERR_BAD_DATA, 0, "PD's stores are told in no form that is known here");
+	}
+	json_array_foreach(stores, i, one) {
+		json_t *store = json_object_get(one, "store");
+		const char *state = json_string_value(json_object_get(store, "state_name")), *address = json_string_value(json_object_get(store, "address"));
+
+		s->n++;
+		if (state && !strcmp(state, "Up"))
+			s->up++;
+		else if (!s->down[0])
+			snprintf(s->down, sizeof(s->down), "%s %s", address ? address : "a store", state ? state : "of unknown state");
+	}
+	json_decref(j);
+	return 0;
+}
+
+static int get(const char *url, const char *path, const struct http_tls *tls, struct deadline d, struct http_answer *a, struct err *e)
+{
+	char *at = xstrfmt("%s%s", url, path);
+	int rc = http_call("GET", at, NULL, tls, d, a, e);
+
+	free(at);
+	if (rc == 0 && a->status != 200)
+		rc = err_set(e, ERR_ENV, (int)a->status, "PD at %s answers HTTP %ld: %.200s", url, a->status, a->body.buf);
+	return rc;
+}
+
+int pd_members(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = get(url, "/pd/api/v1/members", tls, d, &a, e);
+
+	if (rc == 0)
+		rc = pd_members_parse(m, a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc;
+}
+
 int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
-	char *at = xstrfmt("%s/pd/api/v1/members", url);
-	int rc = http_call("GET", at, NULL, tls, d, &a, e);
+	int rc = pd_members(url, tls, d, m, e);
 
-	free(at);
-	if (rc == 0 && a.status != 200)
-		rc = err_set(e, ERR_ENV, (int)a.status, "PD at %s answers HTTP %ld: %.200s", url, a.status, a.body.buf);
 	if (rc == 0)
-		rc = pd_members_parse(m, a.body.buf, a.body.len, e);
-	if (rc == 0) {
-		at = xstrfmt("%s/pd/api/v1/health", url);
-		rc = http_call("GET", at, NULL, tls, d, &a, e);
-		free(at);
-		if (rc == 0)
-			rc = pd_health_parse(a.body.buf, a.body.len, e);
-	}
+		rc = get(url, "/pd/api/v1/health", tls, d, &a, e);
+	if (rc == 0)
+		rc = pd_health_parse(a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadline d, struct pd_stores *s, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = get(url, "/pd/api/v1/stores", tls, d, &a, e);
+
+	if (rc == 0)
+		rc = pd_stores_parse(s, a.body.buf, a.body.len, e);
 	http_answer_release(&a);
 	return rc;
 }

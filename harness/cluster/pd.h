@@ -15,7 +15,16 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 /* 0: every member is healthy; -1: *e names the first that is not. */
 int pd_health_parse(const char *json, size_t n, struct err *e);
 
-/* url: "http://127.0.0.1:2379". 0: the cluster has its id, and all members are healthy. */
+struct pd_stores {
+	unsigned n, up;       /* a store that died is "Disconnected" after twelve seconds, and "Up" until then */
+	char down[300];       /* "127.0.0.1:20160 Disconnected", the first that is not up; "": none */
+};
+int pd_stores_parse(struct pd_stores *s, const char *json, size_t n, struct err *e);
+
+/* url: "http://127.0.0.1:2379". */
+int pd_members(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
+/* 0: the cluster has its id, and all members are healthy. */
 int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
+int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadline d, struct pd_stores *s, struct err *e);
 
 #endif

@@ -254,6 +254,7 @@ static int playground_start_begin(struct cluster *c, struct err *e)
 	char *home = tiup_home();
 	int rc = -1;
 
+	p->tidb.disposable = true;
 	p->tag = tag_of(c->dir);
 	p->data = xstrfmt("%s/data/%s", home, p->tag);
 	p->log = xstrfmt("%s/%s.log", c->log_dir, c->name);

@@ -1,9 +1,10 @@
 #include "harness/cluster/playground_text.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/base/foreign_json.h"
 
 /* [start, start + n) without colours, title sequences and cursor moves; cut at what `out` takes. */
 static void plain(char *out, size_t room, const char *start, size_t n)
@@ -153,7 +154,7 @@ void playground_text_parse(struct playground_text *t, const char *text, size_t n
 
 int playground_meta_pid(const char *text, size_t n, pid_t *pid)
 {
-	json_t *j = json_loadb(text, n, 0, NULL), *v = j ? json_object_get(j, "pid") : NULL;
+	json_t *j = foreign_json(text, n, NULL), *v = j ? json_object_get(j, "pid") : NULL;
 	int rc = -1;
 
 	if (json_is_integer(v) && json_integer_value(v) > 1 && json_integer_value(v) < (1 << 22)) {

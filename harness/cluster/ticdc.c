@@ -1,11 +1,13 @@
 /* What TiCDC says, taken apart. */
 #include "harness/cluster/ticdc.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/base/foreign_json.h"
+#include "harness/base/secret.h"
+#include "harness/base/xalloc.h"
 
 /* 5.x writes checkpoint-ts, 6.2 and later checkpoint_ts and checkpoint_tso. The first that is there. */
 static json_t *first_of(json_t *j, const char *const *names)
@@ -21,14 +23,9 @@ static json_t *first_of(json_t *j, const char *const *names)
 
 static tso_t tso_of(json_t *j, const char *const *names)
 {
-	json_t *v = first_of(j, names);
 	tso_t ts = 0;
 
-	if (json_is_integer(v) && json_integer_value(v) > 0)
-		return (tso_t)json_integer_value(v);
-	if (json_is_string(v) && tso_parse(json_string_value(v), &ts))
-		return ts;
-	return 0;
+	return foreign_json_u64(first_of(j, names), &ts) ? ts : 0;
 }
 
 static void text_of(json_t *j, const char *name, char *out, size_t room)
@@ -39,6 +36,27 @@ static void text_of(json_t *j, const char *name, char *out, size_t room)
 		snprintf(out, room, "%s", s);
 }
 
+/* TiCDC's words as drtest keeps them: one line, without the passwords and keys that they quote. */
+static void keep_words(const char *said, char *out, size_t room)
+{
+	struct strbuf clean = STRBUF_INIT;
+	size_t n = 0;
+
+	secret_redact(&clean, said);
+	for (const char *p = clean.buf; *p && n + 1 < room; p++) {
+		bool gap = *p == '\n' || *p == '\r' || *p == '\t' || *p == ' ';
+
+		if (!gap)
+			out[n++] = *p;
+		else if (n && out[n - 1] != ' ')
+			out[n++] = ' ';
+	}
+	while (n && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+	strbuf_release(&clean);
+}
+
 /* An error object of any version: {time, addr, code, message}; last_error and last_warning of the status. */
 static void error_of(json_t *j, char *out, size_t room)
 {
@@ -46,17 +64,18 @@ static void error_of(json_t *j, char *out, size_t room)
 	json_t *v = first_of(j, names);
 	const char *code = json_string_value(json_object_get(v, "code")), *message = json_string_value(json_object_get(v, "message"));
 
+	struct strbuf said = STRBUF_INIT;
+
 	if (*out || !v)
 		return;
 	if (json_is_string(v))
-		snprintf(out, room, "%s", json_string_value(v));
+		strbuf_addstr(&said, json_string_value(v));
 	else if (message && code && !strstr(message, code))
-		snprintf(out, room, "[%s] %s", code, message);
+		strbuf_addf(&said, "[%s] %s", code, message);
 	else if (message || code)
-		snprintf(out, room, "%s", message ? message : code);
-	for (char *p = out; *p; p++)
-		if (*p == '\n' || *p == '\r')
-			*p = ' ';
+		strbuf_addstr(&said, message ? message : code);
+	keep_words(said.buf, out, room);
+	strbuf_release(&said);
 }
 
 static void take(struct ticdc_feed *f, json_t *j)
@@ -73,20 +92,23 @@ static void take(struct ticdc_feed *f, json_t *j)
 		f->resolved_ts = tso_of(j, resolved);
 	text_of(consistent, "level", f->level, sizeof(f->level));
 	error_of(j, f->error, sizeof(f->error));
+	/* the new architecture tells the checkpoint in resolved_ts's place */
+	f->resolved_is_checkpoint = f->resolved_is_checkpoint || json_object_get(j, "gid") || json_object_get(j, "keyspace") ||
+				    json_object_get(j, "maintainer_addr");
 }
 
 int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct err *e)
 {
 	static const char *const inner[] = { "info", "status", "summary" };
-	json_error_t at;
-	json_t *j = json_loadb(json, n, 0, &at), *one = j;
+	struct err why = ERR_INIT;
+	json_t *j = foreign_json(json, n, &why), *one = j;
 
 	memset(f, 0, sizeof(*f));
 	if (json_is_array(j))
 		one = json_array_get(j, 0);
 	if (!json_is_object(one)) {
 		json_decref(j);
-		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed is no JSON object: %s", *at.text ? at.text : "an empty list");
+		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed is no JSON object: %s", why.text[0] ? why.text : "an empty list");
 	}
 	take(f, one);
 	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
@@ -127,22 +149,40 @@ int ticdc_create_parse(struct ticdc_feed *f, const char *text, size_t n, struct 
 	return 0;
 }
 
+/* The innermost code comes last in TiCDC's text and tells the most: the new architecture wraps every trouble with the sink in ErrSinkURIInvalid,
+ * every one with the store in ErrInvalidReplicaConfig. So what is specific stands first here. */
 static const char *way_out(const char *text)
 {
 	static const struct { const char *says, *way_out; } known[] = {
+		{ "timezone of the TiCDC server", "the sink's time zone has to be TiCDC's own: start `cdc server` with --tz, or leave time-zone out of the sink URI" },
+		{ "ErrLoadTimezone", "TiCDC knows zones by their names alone, as UTC or Asia/Shanghai" },
+		{ "Unknown or incorrect time zone", "the sink has no tables of time zones: mysql_tzinfo_to_sql (MariaDB: mariadb-tzinfo-to-sql) /usr/share/zoneinfo "
+						    "into its mysql database" },
+		{ "Error 1045", "the sink refuses TiCDC's user: its name, its password, and the host that TiCDC comes from" },
+		{ "ErrMySQLConnectionError", "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
+		{ "status code: 403", "the store refuses TiCDC's keys: access-key and secret-access-key, as TiCDC's host uses them" },
+		{ "status code: 404", "the bucket is not there: make it first" },
+		{ "NoSuchBucket", "the bucket is not there: make it first" },
+		{ "context deadline exceeded", "TiCDC can't reach the store: its endpoint, as TiCDC's host sees it" },
+		{ "tikv:9006", "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
 		{ "ErrStartTsBeforeGC", "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
 		{ "ErrChangeFeedAlreadyExist", "take another id, or remove the old one (that deletes its redo log)" },
-		{ "ErrSinkURIInvalid", "mysql://user:password@host:port/, special characters percent-encoded" },
-		{ "ErrMySQLConnectionError", "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
 		{ "ErrConsistentStorage", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
 		{ "ErrFailToCreateExternalStorage", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		{ "ErrStorageInitialize", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
 		{ "ErrSameUpstreamDownstream", "the sink is the source itself" },
 		{ "ErrTableIneligible", "each table needs a primary or unique key" },
 		{ "ErrServerIsNotReady", "TiCDC is still starting: try again" },
+		{ "ErrClusterIsUnhealthy", "TiCDC is still starting, or has lost its PD: try again" },
+		{ "ErrPDEtcdAPIError", "TiCDC can't reach its PD: is it up?" },
+		{ "ErrOwnerNotFound", "TiCDC has no owner: its PD does not answer, or its captures are just starting" },
 		{ "ErrUpstreamHasRunningImport", "wait until the import on the primary has ended" },
 		{ "unknown configuration options", "this version of TiCDC does not know a key of [consistent]" },
 		{ "ErrVersionIncompatible", "cdc and the cluster have to be of one version" },
 		{ "ErrRedoMetaFileNotFound", "no redo log is there: the changefeed ran without [consistent], or another prefix is meant" },
+		{ "ErrRedoMetaInitialize", "the redo log's .meta object is damaged: an older copy of it, if the store keeps versions" },
+		{ "http pprof", "another program has the port of its profiler (6060): --enable-profiling=false, or free that port" },
+		{ "ErrSinkURIInvalid", "mysql://user:password@host:port/, special characters percent-encoded" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -151,91 +191,42 @@ static const char *way_out(const char *text)
 	return NULL;
 }
 
-static int refused(const char *what, const char *text, int code, struct err *e)
+static int refused(const char *what, const char *said, int code, struct err *e)
 {
-	const char *help = way_out(text);
+	const char *help = way_out(said);
+	char text[700];
 
-	return err_set(e, ERR_ENV, code, "%s: TiCDC says: %.700s%s%s%s", what, text, help ? " (way out: " : "", help ? help : "", help ? ")" : "");
-}
-
-static void one_line(char *text)
-{
-	size_t n = strlen(text);
-
-	while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
-		text[--n] = '\0';
-	for (char *p = text; *p; p++)
-		if (*p == '\n' || *p == '\r' || *p == '\t')
-			*p = ' ';
+	keep_words(said, text, sizeof(text));
+	return err_set(e, strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND : ERR_ENV, code, "%s: TiCDC says: %s%s%s%s", what, *text ? text : "nothing",
+		       help ? " (way out: " : "", help ? help : "", help ? ")" : "");
 }
 
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)
 {
-	json_t *j = json_loadb(a->body.buf, a->body.len, 0, NULL);
+	json_t *j = foreign_json(a->body.buf, a->body.len, NULL);
 	const char *message = json_string_value(json_object_get(j, "error_msg")), *code = json_string_value(json_object_get(j, "error_code"));
-	char text[800];
+	struct strbuf said = STRBUF_INIT;
 
-	if (message && code && !strstr(message, code))
-		snprintf(text, sizeof(text), "[%s] %.700s", code, message);
+	if (message && code && *code && !strstr(message, code))
+		strbuf_addf(&said, "[%s] %s", code, message);
 	else if (message)
-		snprintf(text, sizeof(text), "%.780s", message);
+		strbuf_addstr(&said, message);
 	else
-		snprintf(text, sizeof(text), "HTTP %ld %.200s", a->status, a->body.buf);
-	one_line(text);
+		strbuf_addf(&said, "HTTP %ld %.200s", a->status, a->body.buf);
 	json_decref(j);
-	return refused(what, text, (int)a->status, e);
+	refused(what, said.buf, (int)a->status, e);
+	strbuf_release(&said);
+	return -1;
 }
 
 int ticdc_cli_refused(const char *said, const char *what, struct err *e)
 {
-	const char *p = strstr(said, "Error: ");
-	char text[800];
+	const char *error = strstr(said, "Error: "), *fatal = strstr(said, "[FATAL]"), *p = error ? error + 7 : fatal ? fatal : said;
+	char *line = xstrfmt("%.*s", (int)strcspn(p, "\n"), p);
 
-	p = p ? p + 7 : said;
-	snprintf(text, sizeof(text), "%.*s", (int)(strcspn(p, "\n") > 700 ? 700 : strcspn(p, "\n")), p);
-	one_line(text);
-	return refused(what, *text ? text : "nothing", 0, e);
-}
-
-int ticdc_metric(const char *text, const char *name, const char *id, double *value)
-{
-	size_t n = strlen(name);
-	char want[160];
-
-	snprintf(want, sizeof(want), "changefeed=\"%s\"", id);
-	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-		size_t len = strcspn(line, "\n");
-		const char *labels_end, *p = line + n;
-		char *end;
-
-		if (strncmp(line, name, n) != 0 || (*p != '{' && *p != ' '))
-			continue;
-		if (*p == '{') {
-			labels_end = memchr(p, '}', len - n);
-			if (!labels_end)
-				continue;
-			const char *label = strstr(p, want);
-
-			if (!label || label > labels_end)
-				continue;
-			p = labels_end + 1;
-		}
-		*value = strtod(p, &end);
-		if (end != p && isfinite(*value))
-			return 0;
-	}
+	refused(what, line, 0, e);
+	free(line);
 	return -1;
-}
-
-tso_t ticdc_redo_resolved(const char *metrics, const char *id)
-{
-	double v;
-
-	if (ticdc_metric(metrics, "ticdc_redo_resolved_ts", id, &v) < 0 || v < 1e12)
-		return 0;
-	/* Prometheus has doubles: of a TSO the lowest bits are lost (up to 64 of its logical part), so it is rounded down to its millisecond;
-	 * below 1e15 it is the milliseconds themselves. */
-	return v < 1e15 ? tso_make((int64_t)v, 0) : tso_make(tso_ms((tso_t)v), 0);
 }
 
 char *ticdc_create_body(const struct ticdc_create *o)

@@ -15,7 +15,8 @@ struct ticdc { /* one cluster's TiCDC */
 struct ticdc_feed {
 	char id[128];
 	char state[16];        /* normal, pending, warning, failed, stopped, finished, removed */
-	tso_t checkpoint_ts, resolved_ts; /* resolved_ts 0: not told */
+	tso_t checkpoint_ts, resolved_ts; /* resolved_ts 0: not told: pending, stopped, a processor that is starting */
+	bool resolved_is_checkpoint;      /* the new architecture: the redo log alone tells how far it is */
 	char level[16];        /* consistent.level; "": not told. Without --config TiCDC takes "none" and says nothing */
 	char error[600];       /* "[CDC:ErrX] message", TiCDC's own; "": none */
 };
@@ -24,16 +25,11 @@ struct ticdc_feed {
 int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct err *e);
 /* The stdout of `cdc cli changefeed create`: log lines may be mixed in. */
 int ticdc_create_parse(struct ticdc_feed *f, const char *text, size_t n, struct err *e);
-/* {"error_msg":"…","error_code":"CDC:Err…"} as one line with the way out; what: "create changefeed x". Returns -1. */
+/* {"error_msg":"…","error_code":"CDC:Err…"} as one line with the way out and without the secrets that it quotes; what: "create changefeed x".
+ * Returns -1; ERR_NOT_FOUND: there is no such changefeed. */
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e);
 /* stderr of the CLI, "Error: [CDC:ErrX]…", the same way. */
 int ticdc_cli_refused(const char *text, const char *what, struct err *e);
-
-/* A metric's sample whose labels hold changefeed="id" (or none of them); -1: there is none. */
-int ticdc_metric(const char *text, const char *name, const char *id, double *value);
-/* The TSO that a replay would reach, by ticdc_redo_resolved_ts (new architecture); 0: this TiCDC does not tell. Its value is a TSO, or the
- * milliseconds of one. */
-tso_t ticdc_redo_resolved(const char *metrics, const char *id);
 
 struct ticdc_create {
 	const char *id, *sink_uri, *redo_uri; /* redo_uri "": no redo */
@@ -48,12 +44,14 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned version[3], 
 /* 1: it has API v2; 0: it answers, but is older; -1: no answer. */
 int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e);
 int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e);
-int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, struct err *e);
-/* State, checkpoint, resolved ts. A failed changefeed is no error here: f->error says why. */
+/* *made: it is there, also when -1 says that the answer could not be read. */
+int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made, struct err *e);
+/* State, checkpoint, resolved ts. A failed changefeed is no error here: f->error says why. For about half a second after its create TiCDC knows
+ * a changefeed not yet (ERR_NOT_FOUND), after a pause it says "normal", after a resume "stopped". */
 int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e);
-/* The redo log's own resolved ts by TiCDC's metrics, which are megabytes: not to be asked often. 0: not told. */
-tso_t ticdc_query_redo(const struct ticdc *c, const char *id, struct deadline d);
-/* Never `remove`: that deletes the redo log. */
+/* GET /status answers even where nothing else does. 0: is_owner says that it still has its PD; 1: it has lost its owner; -1: no answer. */
+int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e);
+int ticdc_remove(const struct ticdc *c, const char *id, struct deadline d, struct err *e); /* deletes its redo log too; an unknown id is fine */
 int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e);
 
 #endif

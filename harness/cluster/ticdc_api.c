@@ -1,9 +1,9 @@
 /* TiCDC's open API v2, called. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/foreign_json.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/ticdc.h"
 
@@ -41,7 +41,7 @@ int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct
 	if (rc == 0 && a.status != 200)
 		rc = ticdc_refused(&a, "captures", e);
 	if (rc == 0) {
-		j = json_loadb(a.body.buf, a.body.len, 0, NULL);
+		j = foreign_json(a.body.buf, a.body.len, NULL);
 		items = json_is_array(j) ? j : json_object_get(j, "items");
 		*n = (unsigned)json_array_size(items);
 	}
@@ -50,7 +50,8 @@ int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct
 	return rc;
 }
 
-int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, struct err *e)
+int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made,
+                 struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	char *body = ticdc_create_body(o), what[180];
@@ -58,6 +59,7 @@ int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct dea
 
 	snprintf(what, sizeof(what), "create changefeed %s", o->id);
 	rc = call(c, "POST", "/api/v2/changefeeds", body, d, &a, e);
+	*made = rc == 0 && a.status == 200;
 	if (body)
 		memset(body, 0, strlen(body)); /* it held the secrets */
 	free(body);
@@ -86,15 +88,36 @@ int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct
 	return rc;
 }
 
-tso_t ticdc_query_redo(const struct ticdc *c, const char *id, struct deadline d)
+int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
-	tso_t ts = 0;
+	int rc = call(c, "GET", "/api/v2/status", NULL, d, &a, e);
 
-	if (call(c, "GET", "/metrics", NULL, d, &a, NULL) == 0 && a.status == 200)
-		ts = ticdc_redo_resolved(a.body.buf, id);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "status", e);
+	if (rc == 0) {
+		json_t *j = foreign_json(a.body.buf, a.body.len, e);
+
+		rc = j ? json_is_false(json_object_get(j, "is_owner")) : -1;
+		json_decref(j);
+	}
 	http_answer_release(&a);
-	return ts;
+	return rc;
+}
+
+int ticdc_remove(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
+	snprintf(what, sizeof(what), "remove changefeed %s", id);
+	rc = call(c, "DELETE", path, NULL, d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	http_answer_release(&a);
+	return rc;
 }
 
 int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e)

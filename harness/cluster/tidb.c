@@ -47,10 +47,13 @@ const char *tidb_brie_way_out(const char *m)
 	static const struct { const char *says, *way_out; } known[] = {
 		{ "backup meta file exists", "this prefix was used before: one fresh prefix for each backup" },
 		{ "backup lock file", "an interrupted backup lies there: take a fresh prefix" },
+		{ "NoSuchKey", "no backup is under this prefix: another prefix, or the backup never ended" },
+		{ "status code: 403", "the store refuses the keys: access-key and secret-access-key" },
+		{ "status code: 404", "the bucket is not there: make it first" },
 		{ "NoSuchBucket", "the bucket is not there: make it first" },
-		{ "InvalidAccessKeyId", "the access key is not one of the store's" },
-		{ "SignatureDoesNotMatch", "the secret key is not the store's" },
 		{ "RequestTimeTooSkewed", "the clocks of this host and of the store differ by more than 15 minutes" },
+		{ "Region is unavailable", "a TiKV is down, or the snapshot lies in the future: PD's /pd/api/v1/stores tells which store is not Up" },
+		{ "failed to get cluster id", "PD does not answer: is it up?" },
 		{ "GC safepoint exceeded", "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
 		{ "not fresh", "the target has data: restore into a new cluster" },
 		{ "already exist", "the target has these tables: restore into a new cluster" },
@@ -76,6 +79,9 @@ static int refused(struct sql *s, const char *what, struct err *e)
 	const char *way_out = tidb_brie_way_out(mysql_error(m));
 
 	sql_error(m, e, what);
+	for (char *p = e ? e->text : NULL; p && *p; p++) /* the store's words come with line feeds and tabs */
+		if (*p == '\n' || *p == '\r' || *p == '\t')
+			*p = ' ';
 	if (e && way_out)
 		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (way out: %s)", way_out);
 	if (e && e->kind == ERR_SQL)

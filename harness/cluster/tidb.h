@@ -8,12 +8,12 @@
 #include "harness/sql/sql.h"
 
 /* The row of BACKUP and RESTORE, read by the columns' names: RESTORE before 6.3 has BackupTS alone, and means the target's TSO by it;
- * from 6.3 on BackupTS is the backup's own and "Cluster TS" the target's. */
+ * from 6.3 on BackupTS is the backup's own and "Cluster TS" the target's. Either is of the instant at which RESTORE began. */
 struct tidb_brie {
 	char destination[512]; /* TiDB leaves the credentials out */
 	uint64_t size_bytes;
 	tso_t backup_ts;       /* of the backup; 0: a RESTORE before 6.3 does not tell */
-	tso_t cluster_ts;      /* the target's after RESTORE; 0: not told */
+	tso_t cluster_ts;      /* the target's when RESTORE began: the tables are not there at it; 0: not told */
 	char queued[32], executed[32]; /* "2022-02-25 20:00:00": when it was queued and when it began, in the session's time zone */
 };
 int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e);

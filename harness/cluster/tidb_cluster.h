@@ -14,24 +14,36 @@ struct tidb_cluster {
 	char version_text[64];     /* "v8.5.7" */
 	const char *cdc[4];        /* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
 	bool v2;                   /* TiCDC has the open API v2 */
+	bool disposable;           /* drtest made it, and takes it down: nobody else's users or data are there */
 	/* the changefeed that reads this cluster */
-	char feed_id[128], sink_user[64];
-	struct sql_endpoint sink;
+	char feed_id[128], sink_user[64], redo_uri[2048]; /* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
+	struct sql_endpoint sink, sink_admin, sink_seen;  /* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
+	bool sink_made;            /* sink_user was made there */
 	struct feed_status last;
-	int64_t asked_ns, asked_redo_ns;
-	tso_t redo_resolved;       /* by TiCDC's metrics; 0: not told */
+	int64_t created_ns, asked_ns, asked_meta_ns;
+	tso_t log_resolved;        /* by the redo log's meta; 0: not told */
+	/* what moved when; all CLOCK_MONOTONIC */
+	tso_t seen_checkpoint, seen_resolved;
+	int64_t checkpoint_moved_ns, resolved_moved_ns, looked_ns, retrying_ns;
+	char still[900];           /* "checkpoint and redo log have not moved for 12 s though …"; "": they move */
 };
 
 /* SQL answers and is TiDB's, its status port agrees, PD is healthy, TiCDC (where there is one) has a capture. Tried until the deadline;
  * alive: NULL, or asked between the tries: -1 with *e ends the wait. */
 int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(struct cluster *c, struct err *e), struct deadline d, struct err *e);
 
+struct ticdc tidb_cluster_api(const struct tidb_cluster *t);
+/* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP refuses a used one: ERR_ENV when objects are there. */
+int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *e);
 int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e);
 int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
 int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+/* st->error: what TiCDC says while it tries again, or that nothing moves, and why. An error: it is over (failed, stopped), or has been tried again
+ * for three minutes. */
 int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
 int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
+void tidb_cluster_drop_sink_user(struct tidb_cluster *t); /* on clusters that are not ours: what the changefeed needed there */
 /* What a dead TiCDC left running on this cluster, its sink: gone on return. */
 int tidb_cluster_fence(struct cluster *c, struct err *e);
 const char *tidb_cluster_pd(const struct cluster *c);

@@ -31,7 +31,7 @@ int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e);
 /* The process itself; returns its exit code. SIGTERM: flushes, drains what is resolved, moves the checkpoint, ends with 0. */
 int feed_main(const struct feed_opts *o);
 
-enum feed_state { FEED_STARTING, FEED_NORMAL, FEED_FAILED, FEED_STOPPED };
+enum feed_state { FEED_STARTING, FEED_NORMAL, FEED_RETRYING, FEED_FAILED, FEED_STOPPED }; /* RETRYING: TiCDC's pending and warning */
 struct feed_status {
 	enum feed_state state;
 	tso_t checkpoint_ts, resolved_ts; /* flushed */

@@ -16,7 +16,7 @@
 #define WRITE_EVERY_NS ((int64_t)100 * 1000000)
 #define FLIP_EVERY_NS ((int64_t)1000000)
 
-static const char *const state_text[] = { "starting", "normal", "failed", "stopped" };
+static const char *const state_text[] = { "starting", "normal", "retrying", "failed", "stopped" };
 
 const char *feed_state_text(enum feed_state s)
 {
@@ -71,9 +71,9 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	                   &busy, "error", &error) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: %s", why.text);
 	int s = 0;
-	while (s < 4 && strcmp(state, state_text[s]))
+	while (s < 5 && strcmp(state, state_text[s]))
 		s++;
-	if (s == 4 || !tso_parse(checkpoint, &st->checkpoint_ts) || !tso_parse(resolved, &st->resolved_ts))
+	if (s == 5 || !tso_parse(checkpoint, &st->checkpoint_ts) || !tso_parse(resolved, &st->resolved_ts))
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: bad state or timestamp");
 	st->state = (enum feed_state)s;
 	st->checkpoint_seq = (uint64_t)cs;

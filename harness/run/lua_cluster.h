@@ -27,6 +27,8 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
 
 struct lua_feed {
+	struct runtime *run;
+	bool told;          /* of the trouble that it has: once */
 	struct lua_cluster *source, *sink; /* sink: for words */
 	char id[128];
 	char status_path[512], process[140]; /* the sampler's; so is pid */

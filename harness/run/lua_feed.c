@@ -25,7 +25,12 @@ static int feed_health(void *object, struct err *e)
 
 	if (!f->running || !cluster_feeds(f->source->c))
 		return 0;
-	return cluster_feed_status(f->source->c, &st, e);
+	if (cluster_feed_status(f->source->c, &st, e) < 0)
+		return -1;
+	if (st.error[0] && !f->told) /* once for each trouble: its words change as the time passes */
+		runtime_note(f->run, "changefeed %s: %s", f->id, st.error);
+	f->told = st.error[0];
+	return 0;
 }
 
 static void feed_sample(void *object, json_t *sample)
@@ -43,7 +48,8 @@ static void feed_sample(void *object, json_t *sample)
 	              "redo_bytes", (json_int_t)st.redo_bytes);
 	json_object_set_new(s, "checkpoint_ts", json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
 	json_object_set_new(s, "resolved_ts", json_sprintf("%llu", (unsigned long long)st.resolved_ts));
-	json_object_set_new(s, "resolved_lag_ms", json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
+	if (st.resolved_ts) /* 0: not told */
+		json_object_set_new(s, "resolved_lag_ms", json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
 	all = json_object_get(sample, "feeds");
 	if (!all) {
 		all = json_array();
@@ -60,6 +66,7 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	struct runtime *r = runtime_of(L);
 	struct lua_feed *f = xcalloc(1, sizeof(*f));
 
+	f->run = r;
 	f->source = source;
 	source->feed = f;
 	f->sink = sink;
@@ -112,12 +119,12 @@ static int lags_under(lua_State *L)
 {
 	int64_t ms = duration_parse_ms(luaL_checkstring(L, 2));
 	struct feed_status st;
-	char text[64];
+	char text[1200];
 
 	if (ms < 0)
 		runtime_usage(L, "feed:lags_under takes a time as \"5s\"");
 	status_of(L, &st);
-	snprintf(text, sizeof(text), "it lags %.2f s", (double)st.lag_ms / 1000);
+	snprintf(text, sizeof(text), "it lags %.2f s%s%s", (double)st.lag_ms / 1000, st.error[0] ? ": " : "", st.error);
 	lua_pushboolean(L, st.lag_ms < ms);
 	lua_pushstring(L, text);
 	return 2;
@@ -146,6 +153,8 @@ static int status(lua_State *L)
 	lua_setfield(L, -2, "redo_bytes");
 	lua_pushboolean(L, st.sink_busy);
 	lua_setfield(L, -2, "sink_busy");
+	lua_pushstring(L, st.error);
+	lua_setfield(L, -2, "error");
 	return 1;
 }
 
@@ -156,7 +165,8 @@ static int reached(lua_State *L)
 	struct lua_feed *f = status_of(L, &st);
 
 	lua_pushboolean(L, !f->source->c || st.checkpoint_seq >= strtoull(luaL_checkstring(L, 2), NULL, 10));
-	return 1;
+	lua_pushstring(L, st.error);
+	return *st.error ? 2 : 1;
 }
 
 static int stop(lua_State *L)

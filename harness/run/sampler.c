@@ -107,7 +107,8 @@ static void live_line(struct runtime *r, json_t *s)
 	if (load && number(load, "failed") + number(load, "unknown") > 0)
 		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
 	if (feed)
-		add(&l, "secondary %.1f s behind, redo log %.1f s", number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
+		add(&l, json_object_get(feed, "resolved_lag_ms") ? "secondary %.1f s behind, redo log %.1f s" : "secondary %.1f s behind",
+		    number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
 	if (r->work.step == r->step && r->work.share < 1) {
 		double gone = (double)(now - r->work.since_ns) / 1e9;
 

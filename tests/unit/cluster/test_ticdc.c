@@ -1,4 +1,5 @@
-/* What TiCDC and TiDB answer, in the forms that their source and documentation give for each version (no recording of them could be made). */
+/* What TiCDC and TiDB answer, in the forms that their source and documentation give for each version; recordings are in
+ * test_recordings.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,26 +117,6 @@ static void refusals_keep_ticdcs_words(void **unused)
 	http_answer_release(&a);
 }
 
-static void metrics_are_found_by_their_changefeed(void **unused)
-{
-	static const char text[] = "# HELP ticdc_redo_resolved_ts x\n# TYPE ticdc_redo_resolved_ts gauge\n"
-				   "ticdc_redo_resolved_ts{changefeed=\"other\",namespace=\"default\"} 1\n"
-				   "ticdc_redo_resolved_ts{changefeed=\"x\",namespace=\"default\"} 4.31434047157698561e+17\n"
-				   "ticdc_owner_checkpoint_ts_lag{namespace=\"default\",changefeed=\"x\"} 1.5\n"
-				   "ticdc_owner_resolved_ts_lag{namespace=\"default\",changefeed=\"x\"} NaN\n";
-	double v = 0;
-
-	(void)unused;
-	assert_int_equal(ticdc_metric(text, "ticdc_owner_checkpoint_ts_lag", "x", &v), 0);
-	assert_true(v == 1.5);
-	assert_int_equal(ticdc_metric(text, "ticdc_owner_checkpoint_ts_lag", "y", &v), -1);
-	assert_int_equal(ticdc_metric(text, "ticdc_owner_checkpoint_ts", "x", &v), -1);
-	assert_int_equal(ticdc_metric(text, "ticdc_owner_resolved_ts_lag", "x", &v), -1);
-	assert_true(tso_ms(ticdc_redo_resolved(text, "x")) == tso_ms(TS));
-	assert_true(ticdc_redo_resolved("ticdc_redo_resolved_ts{changefeed=\"x\"} 1645790279990\n", "x") == tso_make(1645790279990, 0));
-	assert_true(ticdc_redo_resolved("", "x") == 0);
-}
-
 static void create_asks_for_a_redo_log(void **unused)
 {
 	struct ticdc_create o = { .id = "x", .sink_uri = "mysql://root:a%22b@127.0.0.1:4000/", .redo_uri = "s3://redo/p?secret-access-key=\"\\", .start_ts = TS,
@@ -230,7 +211,6 @@ int main(void)
 		cmocka_unit_test(what_is_no_changefeed_is_refused),
 		cmocka_unit_test(create_prints_its_info_among_log_lines),
 		cmocka_unit_test(refusals_keep_ticdcs_words),
-		cmocka_unit_test(metrics_are_found_by_their_changefeed),
 		cmocka_unit_test(create_asks_for_a_redo_log),
 		cmocka_unit_test(backup_and_restore_rows_are_read_by_name),
 		cmocka_unit_test(known_refusals_have_a_way_out),

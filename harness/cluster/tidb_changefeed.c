@@ -1,0 +1,443 @@
+/* TiCDC's changefeed of a cluster, as a drill uses it: made, watched, paused. What TiCDC leaves unsaid is asked elsewhere: it says "normal" through
+ * whole outages of its store and its sink, and in the new architecture it does not tell how far its redo log is. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "harness/base/uri.h"
+#include "harness/base/xalloc.h"
+#include "harness/cluster/tidb_cluster.h"
+#include "harness/feed/status.h"
+#include "harness/os/fs.h"
+#include "harness/redo/reader.h"
+
+#define SINK_USER "drtest_cdc"
+/* What TiCDC's sink does, and no more; on a cluster of our own it may do all, since nobody else is there. */
+#define SINK_RIGHTS "ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
+#define S_NS ((int64_t)1000000000)
+#define API_MS 10000
+#define API_FIRST_MS 3000   /* then its PD is suspected */
+#define CREATE_MS 90000
+#define META_MS 60000       /* until the first meta object of the redo log */
+#define CLI_MS 60000
+#define CLI_BYTES_MAX ((size_t)4 << 20)
+#define ASK_NS (S_NS / 5)   /* the changefeed is asked at most this often */
+#define ASK_META_NS (2 * S_NS)
+#define ASK_CLI_NS (2 * S_NS)
+#define YOUNG_NS (10 * S_NS) /* for so long after its create TiCDC may not know it yet (seen: half a second) */
+#define STILL_NS (10 * S_NS) /* a timestamp that has not moved for so long stands still: on an idle cluster too they move each second */
+#define LOOK_NS (15 * S_NS)  /* the store and the sink are asked why, at most this often */
+#define RETRYING_NS (180 * S_NS)
+
+/* A user of its own for TiCDC on the sink: what it leaves running there can be told from everybody else's. */
+static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
+{
+	struct sql *s = sql_open(&t->sink, deadline_in_ms(API_MS), e);
+	unsigned char bytes[16];
+	char *password = t->sink.password;
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	if (!s)
+		return -1;
+	password[0] = '\0';
+	if (with_password) {
+		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) {
+			err_sys(e, "draw a password");
+			goto out;
+		}
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			snprintf(password + 2 * i, 3, "%02x", bytes[i]);
+	}
+	strbuf_addf(&q, "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password);
+	if (mysql_real_query(sql_handle(s), q.buf, q.len)) { /* an error must not quote the statement */
+		sql_error(sql_handle(s), e, "make TiCDC's user");
+		goto out;
+	}
+	t->sink_made = true;
+	strbuf_reset(&q);
+	strbuf_addf(&q, "ALTER USER '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password); /* where it was there already */
+	if (mysql_real_query(sql_handle(s), q.buf, q.len)) {
+		sql_error(sql_handle(s), e, "set the password of TiCDC's user");
+		goto out;
+	}
+	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'", t->disposable ? "ALL PRIVILEGES" : SINK_RIGHTS, t->sink_user) < 0)
+		goto out;
+	snprintf(t->sink.user, sizeof(t->sink.user), "%s", t->sink_user);
+	rc = 0;
+out:
+	memset(q.buf, 0, q.len);
+	strbuf_release(&q);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "TiCDC's user on the sink") : 0;
+}
+
+void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
+{
+	struct sql *s = t->sink_made && !t->disposable ? sql_open(&t->sink_admin, deadline_in_ms(API_MS), NULL) : NULL;
+
+	if (s)
+		sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user);
+	sql_close(s);
+	t->sink_made = false;
+}
+
+static void add_file(struct strbuf *s, const char *name, const char *path, char *joint)
+{
+	if (!*path)
+		return;
+	strbuf_addf(s, "%c%s=", *joint, name);
+	uri_encode(s, path, strlen(path), "/");
+	*joint = '&';
+}
+
+/* No time-zone: TiCDC takes its own then. The new architecture refuses any other than its own, and calls that by names ("System", "Etc/UTC") that
+ * nobody here can know. */
+static char *sink_uri(const struct sql_endpoint *ep)
+{
+	struct strbuf s = STRBUF_INIT;
+	char joint = '?';
+
+	strbuf_addstr(&s, "mysql://");
+	uri_encode(&s, ep->user, strlen(ep->user), "");
+	strbuf_addch(&s, ':');
+	uri_encode(&s, ep->password, strlen(ep->password), "");
+	strbuf_addf(&s, strchr(ep->host, ':') ? "@[%s]:%u/" : "@%s:%u/", ep->host, ep->port);
+	add_file(&s, "ssl-ca", ep->ssl_ca, &joint);
+	add_file(&s, "ssl-cert", ep->ssl_cert, &joint);
+	add_file(&s, "ssl-key", ep->ssl_key, &joint);
+	return strbuf_detach(&s);
+}
+
+/* tiup cdc:v5.4.0 cli changefeed VERB …; what it printed is appended to out. */
+static int cli(struct tidb_cluster *t, const char *const *args, const char *what, struct strbuf *out, struct err *e)
+{
+	char *argv[24];
+	struct err why = ERR_INIT;
+	unsigned n = 0;
+
+	for (unsigned i = 0; t->cdc[i]; i++)
+		argv[n++] = (char *)t->cdc[i];
+	for (; *args && n < 23; args++)
+		argv[n++] = (char *)*args;
+	argv[n] = NULL;
+	if (proc_run(argv, NULL, out, CLI_BYTES_MAX, deadline_in_ms(CLI_MS), &why) == 0)
+		return 0;
+	if (why.kind != ERR_IO) {
+		if (e)
+			*e = why;
+		return err_wrap(e, "%s", what);
+	}
+	return ticdc_cli_refused(why.text, what, e);
+}
+
+static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct ticdc_create *o, struct ticdc_feed *f, struct err *e)
+{
+	char *config = xstrfmt("%s/changefeed.toml", c->dir), *pd = xstrfmt("--pd=%s", t->pd), *sink = xstrfmt("--sink-uri=%s", o->sink_uri),
+	     *id = xstrfmt("--changefeed-id=%s", o->id), *start = xstrfmt("--start-ts=%" PRIu64, o->start_ts), *with = xstrfmt("--config=%s", config);
+	const char *args[] = { "cli", "changefeed", "create", pd, sink, id, start, with, "--no-confirm", NULL };
+	struct strbuf text = STRBUF_INIT, out = STRBUF_INIT;
+	char what[180];
+	int rc = -1;
+
+	snprintf(what, sizeof(what), "create changefeed %s", o->id);
+	ticdc_config_text(o, t->version, &text);
+	if (fs_write_atomic(config, text.buf, text.len, 0600, e) == 0 && cli(t, args, what, &out, e) == 0)
+		rc = ticdc_create_parse(f, out.buf, out.len, e);
+	strbuf_release(&text);
+	strbuf_release(&out);
+	free(config);
+	free(pd);
+	free(sink);
+	free(id);
+	free(start);
+	free(with);
+	return rc;
+}
+
+/* With its PD dead TiCDC answers nothing but /status, and there it owns nothing. */
+static int ask_api(const struct tidb_cluster *t, struct ticdc_feed *f, struct err *e)
+{
+	struct ticdc api = tidb_cluster_api(t);
+	struct err why = ERR_INIT;
+
+	if (ticdc_query(&api, t->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
+		return 0;
+	if (why.kind == ERR_TIMEOUT && ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
+		return err_set(e, ERR_ENV, 0, "query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing any more: it has lost its PD",
+		               t->feed_id);
+	if (why.kind == ERR_TIMEOUT)
+		return ticdc_query(&api, t->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct strbuf out = STRBUF_INIT;
+	char *pd, *id;
+	int rc;
+
+	if (t->v2)
+		return ask_api(t, f, e);
+	pd = xstrfmt("--pd=%s", t->pd);
+	id = xstrfmt("--changefeed-id=%s", t->feed_id);
+	rc = cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL }, "query the changefeed", &out, e);
+	if (rc == 0)
+		rc = ticdc_feed_parse(f, out.buf, out.len, e);
+	free(pd);
+	free(id);
+	strbuf_release(&out);
+	return rc;
+}
+
+/* ---- watched */
+
+/* Why does nothing move? The two whom TiCDC waits for are asked; what they say is appended. */
+static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out)
+{
+	struct err why = ERR_INIT;
+	struct store *s = t->redo_uri[0] ? store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, &why) : NULL;
+	bool there = false, well = true;
+	struct sql *sink;
+
+	if (t->redo_uri[0] && (!s || store_bucket_exists(s, &there, &why) < 0 || !there)) {
+		strbuf_addf(out, "its store does not answer (%.300s)", why.text[0] ? why.text : "the bucket is gone");
+		well = false;
+	}
+	store_free(s);
+	sink = sql_open(&t->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
+	if (!sink) {
+		strbuf_addf(out, "%sits sink does not answer (%.300s)", well ? "" : ", and ", why.text);
+		well = false;
+	}
+	sql_close(sink);
+	if (well)
+		strbuf_addstr(out, "its store and its sink answer (after an outage TiCDC waits up to 40 s between its tries)");
+}
+
+static void watch(struct tidb_cluster *t, const struct ticdc_feed *f, tso_t resolved, int64_t now)
+{
+	bool normal = !strcmp(f->state, "normal");
+	int64_t still;
+	struct strbuf why = STRBUF_INIT;
+
+	if (f->checkpoint_ts != t->seen_checkpoint || !normal)
+		t->checkpoint_moved_ns = now;
+	if (resolved != t->seen_resolved || !normal)
+		t->resolved_moved_ns = now;
+	t->seen_checkpoint = f->checkpoint_ts;
+	t->seen_resolved = resolved;
+	still = now - t->checkpoint_moved_ns;
+	if (!normal || still < STILL_NS) {
+		t->still[0] = '\0';
+		t->looked_ns = 0;
+		return;
+	}
+	if (t->looked_ns && now - t->looked_ns < LOOK_NS)
+		return;
+	strbuf_addf(&why, "%s not moved for %" PRId64 " s though TiCDC says normal: ",
+	            now - t->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have" : "its checkpoint has", still / S_NS);
+	look_for_the_reason(t, &why);
+	snprintf(t->still, sizeof(t->still), "%.*s", (int)sizeof(t->still) - 1, why.buf);
+	strbuf_release(&why);
+	t->looked_ns = clock_mono_ns();
+}
+
+/* How far the redo log is, where TiCDC does not tell: its .meta object does. Not asked while it can't be had. */
+static tso_t resolved_by_the_log(struct tidb_cluster *t, int64_t now)
+{
+	struct redo_meta m = { 0 };
+	struct store *s;
+
+	if (!t->redo_uri[0] || (t->asked_meta_ns && now - t->asked_meta_ns < ASK_META_NS))
+		return t->log_resolved;
+	s = store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, NULL);
+	if (s && redo_read_meta(s, &m, NULL) == 0 && m.resolved_ts > t->log_resolved)
+		t->log_resolved = m.resolved_ts;
+	store_free(s);
+	t->asked_meta_ns = clock_mono_ns();
+	return t->log_resolved;
+}
+
+static int state_of(struct tidb_cluster *t, const struct ticdc_feed *f, struct feed_status *st, int64_t now, struct err *e)
+{
+	bool retrying = !strcmp(f->state, "pending") || !strcmp(f->state, "warning");
+	tso_t resolved = f->resolved_is_checkpoint ? resolved_by_the_log(t, now) : f->resolved_ts;
+
+	if (!strcmp(f->state, "failed") || !strcmp(f->state, "stopped") || !strcmp(f->state, "finished") || !strcmp(f->state, "removed") ||
+	    !strcmp(f->state, "error"))
+		return err_set(e, ERR_ENV, 0, "changefeed %s is %s: %s", t->feed_id, f->state, f->error[0] ? f->error : "TiCDC gives no reason");
+	if (resolved < t->last.resolved_ts) /* 0: not told, while it is pending or just starting */
+		resolved = t->last.resolved_ts;
+	watch(t, f, resolved, now);
+	t->retrying_ns = !retrying ? 0 : t->retrying_ns ? t->retrying_ns : now;
+	if (retrying && now - t->retrying_ns > RETRYING_NS)
+		return err_set(e, ERR_ENV, 0, "changefeed %s is %s for %" PRId64 " s: %s", t->feed_id, f->state, (now - t->retrying_ns) / S_NS,
+		               f->error[0] ? f->error : "TiCDC gives no reason");
+	*st = (struct feed_status){ .state = retrying ? FEED_RETRYING : FEED_NORMAL, .checkpoint_ts = f->checkpoint_ts, .resolved_ts = resolved,
+		.checkpoint_seq = f->checkpoint_ts, .resolved_seq = resolved, .sink_busy = resolved > f->checkpoint_ts,
+		.written_wall_ms = clock_wall_ms() };
+	st->lag_ms = st->written_wall_ms - tso_ms(st->checkpoint_ts);
+	if (retrying)
+		snprintf(st->error, sizeof(st->error), "TiCDC says %s: %s", f->state, f->error[0] ? f->error : "it gives no reason");
+	else
+		snprintf(st->error, sizeof(st->error), "%s", f->error[0] ? f->error : t->still);
+	return 0;
+}
+
+int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	int64_t now = clock_mono_ns();
+	struct err why = ERR_INIT;
+	struct ticdc_feed f;
+
+	if (!t->asked_ns || now - t->asked_ns >= (t->v2 ? ASK_NS : ASK_CLI_NS)) {
+		if (ask(c, &f, &why) < 0) {
+			if (why.kind != ERR_NOT_FOUND || now - t->created_ns > YOUNG_NS) {
+				if (e)
+					*e = why;
+				return -1;
+			}
+		} else if (state_of(t, &f, &t->last, now, e) < 0) {
+			return -1;
+		}
+		t->asked_ns = now;
+		feed_status_write(c->status_path, &t->last, NULL);
+	}
+	*st = t->last;
+	st->lag_ms = clock_wall_ms() - tso_ms(st->checkpoint_ts);
+	return 0;
+}
+
+/* The guide's own command lacks --config: then TiCDC takes level "none", and the redo log is missing when it is needed. */
+static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const char *uri, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct deadline d = deadline_in_ms(META_MS);
+	struct store *s;
+	struct feed_status st;
+	int rc = -1;
+
+	if (strcmp(f->level, "eventual") != 0)
+		return err_set(e, ERR_ENV, 0, "changefeed %s was created with consistent.level = \"%s\": it writes no redo log "
+			       "(TiCDC did not take [consistent])", t->feed_id, f->level[0] ? f->level : "none");
+	s = store_open(uri, NULL, e);
+	while (s) {
+		struct store_list list = { 0 };
+		bool there = false;
+
+		if (store_list(s, "", &list, e) < 0)
+			break;
+		for (size_t i = 0; i < list.n; i++) {
+			size_t n = strlen(list.objects[i].key);
+
+			there = there || (n > 5 && !strcmp(list.objects[i].key + n - 5, ".meta"));
+		}
+		store_list_release(&list);
+		if (there) {
+			rc = 0;
+			break;
+		}
+		if (tidb_cluster_feed_status(c, &st, e) < 0)
+			break;
+		if (pause_ms(100, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0, "changefeed %s has put no .meta object into %s within %d s%s%s", t->feed_id,
+				store_uri_redacted(s), META_MS / 1000, st.error[0] ? ": " : "", st.error);
+			break;
+		}
+	}
+	store_free(s);
+	return rc;
+}
+
+static void forget(struct tidb_cluster *t)
+{
+	t->asked_ns = t->asked_meta_ns = t->looked_ns = t->retrying_ns = 0;
+	t->checkpoint_moved_ns = t->resolved_moved_ns = t->created_ns = clock_mono_ns();
+	t->seen_checkpoint = t->seen_resolved = t->log_resolved = 0;
+	t->still[0] = '\0';
+}
+
+int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct ticdc api = tidb_cluster_api(t);
+	struct ticdc_feed f = { 0 };
+	struct feed_status st;
+	bool made = false;
+	char *uri;
+	int rc;
+
+	if (!t->ticdc[0])
+		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name, t->disposable ? "t:cluster { …, ticdc = 1 }" : "ticdc = \"http://…:8300\" in the clusters file");
+	if (strlen(o->id) >= sizeof(t->feed_id) || strlen(o->redo_uri) >= sizeof(t->redo_uri))
+		return err_set(e, ERR_USAGE, 0, "the changefeed's id is longer than %zu bytes, or its redo log's URI than %zu", sizeof(t->feed_id) - 1,
+		               sizeof(t->redo_uri) - 1);
+	if (!t->v2 && !t->cdc[0])
+		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known", o->id,
+		               t->version_text);
+	if (*o->redo_uri && tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
+		return -1;
+	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
+	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", o->redo_uri);
+	snprintf(t->sink_user, sizeof(t->sink_user), SINK_USER);
+	t->sink = t->sink_admin = t->sink_seen = o->sink->ep;
+	if (sink_user(t, t->v2, e) < 0) /* through the CLI it would stand in argv */
+		return -1;
+	if (o->sink_port) { /* a proxy on this machine */
+		t->sink.port = t->sink_seen.port = o->sink_port;
+		strcpy(t->sink.host, "127.0.0.1");
+		strcpy(t->sink_seen.host, "127.0.0.1");
+	}
+	uri = sink_uri(&t->sink);
+	struct ticdc_create create = { .id = o->id, .sink_uri = uri, .redo_uri = o->redo_uri, .start_ts = o->start_ts, .flush_ms = o->flush_ms,
+		.meta_ms = o->meta_ms };
+
+	forget(t);
+	t->last = (struct feed_status){ .state = FEED_NORMAL, .checkpoint_ts = o->start_ts, .checkpoint_seq = o->start_ts };
+	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e) : create_by_cli(c, t, &create, &f, e);
+	t->created_ns = clock_mono_ns();
+	if (rc == 0 && *o->redo_uri)
+		rc = redo_is_written(c, &f, o->redo_uri, e);
+	if (rc == 0)
+		rc = tidb_cluster_feed_status(c, &st, e); /* the sampler reads the file from now on */
+	if (rc < 0 && made) /* it would run on with nobody's knowledge, and hold back garbage collection; its log is nobody's yet */
+		ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL);
+	if (rc < 0)
+		tidb_cluster_drop_sink_user(t);
+	memset(uri, 0, strlen(uri));
+	free(uri);
+	return rc;
+}
+
+int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct ticdc api = tidb_cluster_api(t);
+	struct strbuf out = STRBUF_INIT;
+	char *pd, *id;
+	int rc;
+
+	if (t->v2)
+		return ticdc_pause(&api, t->feed_id, d, e);
+	pd = xstrfmt("--pd=%s", t->pd);
+	id = xstrfmt("--changefeed-id=%s", t->feed_id);
+	rc = cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL }, "pause the changefeed", &out, e);
+	free(pd);
+	free(id);
+	strbuf_release(&out);
+	return rc;
+}
+
+int tidb_cluster_fence(struct cluster *c, struct err *e)
+{
+	uint64_t killed;
+
+	return tidb_kill_user(&c->ep, SINK_USER, deadline_in_ms(API_MS), &killed, e);
+}
