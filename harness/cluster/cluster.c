@@ -320,9 +320,11 @@ int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_o
 
 int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
 {
+	int64_t at;
+
 	if (!cluster_can(c, CLUSTER_KILL))
 		return cant(c, e, "be killed");
-	if (c->ops->kill(c, part, at_ns, e) < 0)
+	if (c->ops->kill(c, part, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "kill %s", c->name);
 	c->dead = c->dead || part == CLUSTER_ALL;
 	return 0;
@@ -330,9 +332,11 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 
 int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
 {
+	int64_t at;
+
 	if (!c->ops->interrupt)
 		return cant(c, e, "be interrupted (Ctrl+C)");
-	if (c->ops->interrupt(c, d, at_ns, e) < 0)
+	if (c->ops->interrupt(c, d, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "interrupt %s", c->name);
 	c->dead = true;
 	return 0;

@@ -73,7 +73,7 @@ int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
 /* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where the ground knows it */
 int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
 
-/* SIGKILL to every process of the part in one instant. *at_ns: CLOCK_MONOTONIC of the first kill. Complete on return: no process
+/* SIGKILL to every process of the part in one instant. *at_ns (at_ns may be NULL): CLOCK_MONOTONIC of the first kill. Complete on return: no process
  * is left and the ports refuse. */
 int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
 int cluster_pause(struct cluster *c, bool paused, struct err *e); /* SIGSTOP, SIGCONT */

@@ -154,10 +154,9 @@ int ticdc_create_parse(struct ticdc_feed *f, const char *text, size_t n, struct 
 static const char *way_out(const char *text)
 {
 	static const struct { const char *says, *way_out; } known[] = {
-		{ "timezone of the TiCDC server", "the sink's time zone has to be TiCDC's own: start `cdc server` with --tz, or leave time-zone out of the sink URI" },
+		{ "timezone of the TiCDC server", "the sink's time zone has to be TiCDC's own: no time-zone in the sink URI, or `cdc server` with --tz" },
 		{ "ErrLoadTimezone", "TiCDC knows zones by their names alone, as UTC or Asia/Shanghai" },
-		{ "Unknown or incorrect time zone", "the sink has no tables of time zones: mysql_tzinfo_to_sql (MariaDB: mariadb-tzinfo-to-sql) /usr/share/zoneinfo "
-						    "into its mysql database" },
+		{ "Unknown or incorrect time zone", "the sink has no tables of time zones: mysql_tzinfo_to_sql /usr/share/zoneinfo, into its mysql database" },
 		{ "Error 1045", "the sink refuses TiCDC's user: its name, its password, and the host that TiCDC comes from" },
 		{ "ErrMySQLConnectionError", "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
 		{ "status code: 403", "the store refuses TiCDC's keys: access-key and secret-access-key, as TiCDC's host uses them" },

@@ -166,7 +166,7 @@ static int ask_api(const struct tidb_cluster *t, struct ticdc_feed *f, struct er
 	if (ticdc_query(&api, t->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
 		return 0;
 	if (why.kind == ERR_TIMEOUT && ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
-		return err_set(e, ERR_ENV, 0, "query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing any more: it has lost its PD",
+		return err_set(e, ERR_ENV, 0, "query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing: it has lost its PD",
 		               t->feed_id);
 	if (why.kind == ERR_TIMEOUT)
 		return ticdc_query(&api, t->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
@@ -375,13 +375,14 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	int rc;
 
 	if (!t->ticdc[0])
-		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name, t->disposable ? "t:cluster { …, ticdc = 1 }" : "ticdc = \"http://…:8300\" in the clusters file");
+		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name,
+		               t->disposable ? "t:cluster { …, ticdc = 1 }" : "ticdc = \"http://…:8300\" in the clusters file");
 	if (strlen(o->id) >= sizeof(t->feed_id) || strlen(o->redo_uri) >= sizeof(t->redo_uri))
 		return err_set(e, ERR_USAGE, 0, "the changefeed's id is longer than %zu bytes, or its redo log's URI than %zu", sizeof(t->feed_id) - 1,
 		               sizeof(t->redo_uri) - 1);
 	if (!t->v2 && !t->cdc[0])
-		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known", o->id,
-		               t->version_text);
+		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
+		               o->id, t->version_text);
 	if (*o->redo_uri && tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
 		return -1;
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
@@ -390,7 +391,7 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	t->sink = t->sink_admin = t->sink_seen = o->sink->ep;
 	if (sink_user(t, t->v2, e) < 0) /* through the CLI it would stand in argv */
 		return -1;
-	if (o->sink_port) { /* a proxy on this machine */
+	if (o->sink_port && o->sink_port != o->sink->ep.port) { /* a proxy on this machine */
 		t->sink.port = t->sink_seen.port = o->sink_port;
 		strcpy(t->sink.host, "127.0.0.1");
 		strcpy(t->sink_seen.host, "127.0.0.1");

@@ -165,8 +165,10 @@ static int reached(lua_State *L)
 	struct lua_feed *f = status_of(L, &st);
 
 	lua_pushboolean(L, !f->source->c || st.checkpoint_seq >= strtoull(luaL_checkstring(L, 2), NULL, 10));
+	if (!st.error[0])
+		return 1;
 	lua_pushstring(L, st.error);
-	return *st.error ? 2 : 1;
+	return 2;
 }
 
 static int stop(lua_State *L)

@@ -123,7 +123,8 @@ setsid "$DRTEST" run "$scratch/start.lua" --on playground --store file --out "$o
 pid=$!
 for _ in $(seq 100); do pgrep -f "$TIUP_HOME/data/.*/tidb-0" >/dev/null && break; sleep 0.1; done
 kill -9 "$pid"
-for _ in $(seq 100); do left || [ -n "$(ls -A "$TIUP_HOME/data" 2>/dev/null)" ] || break; sleep 0.1; done
+nothing_of_it() { ! pgrep -f "$TIUP_HOME/data/" >/dev/null && [ -z "$(ls -A "$TIUP_HOME/data" 2>/dev/null)" ]; }
+wait_for 60 nothing_of_it && ok || bad "a killed drtest leaves $(ls -A "$TIUP_HOME/data"), $(pgrep -fa "$TIUP_HOME/data/")"
 nothing_left "a killed drtest"
 
 # ---- before the run
