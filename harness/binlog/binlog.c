@@ -12,6 +12,7 @@
 #include "harness/binlog/ddl_words.h"
 #include "harness/binlog/netting.h"
 #include "harness/binlog/row_image.h"
+#include "harness/binlog/savepoints.h"
 
 enum {
 	OPEN_MS = 30000,      /* until the server has found the position and sends its first event */
@@ -36,8 +37,8 @@ struct binlog {
 	struct err failure; /* after an error nothing more comes */
 
 	bool in_group;
+	bool only_lasting; /* the group ended in ROLLBACK: rows of tables without transactions are all that is left of it */
 	struct binlog_gtid gtid;
-	bool has_rows;
 
 	struct map_entry *maps;
 	size_t n_maps, maps_alloc;
@@ -46,6 +47,7 @@ struct binlog {
 	size_t n_retired, retired_alloc;
 
 	struct netting *net;
+	struct savepoints *savepoints;
 	struct row_plan **tables; /* of this transaction, by the net changes' table numbers */
 	size_t n_tables, tables_alloc;
 	struct strbuf image[2], key[2];
@@ -55,6 +57,7 @@ struct binlog {
 	size_t rows_alloc;
 
 	struct binlog_query query;
+	struct strbuf instead; /* of the query's text, where that is not what was done */
 	struct ddl_words words;
 };
 
@@ -188,9 +191,11 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 	b->last_seq = o->after_seq;
 	b->checksum = CHECKSUM_UNKNOWN;
 	b->net = netting_new(o->memory_bytes ? o->memory_bytes : MEMORY_BYTES, o->tmp_dir);
+	b->savepoints = savepoints_new((o->memory_bytes ? o->memory_bytes : MEMORY_BYTES) / 4, o->tmp_dir);
 	for (int i = 0; i < 2; i++)
 		b->image[i] = b->key[i] = (struct strbuf)STRBUF_INIT;
-	b->query = (struct binlog_query){ STRBUF_INIT, STRBUF_INIT };
+	b->query = (struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
+	b->instead = (struct strbuf)STRBUF_INIT;
 	b->conn = sql_open(&o->from, d, e);
 	if (!b->conn || refuse_fk_actions(b, e) < 0 || start_dump(b, e) < 0)
 		goto fail;
@@ -231,9 +236,10 @@ static void drop_map(struct binlog *b, struct map_entry *m)
 static void reset_txn(struct binlog *b)
 {
 	netting_reset(b->net);
+	savepoints_reset(b->savepoints);
 	txn_mem_reset(&b->mem);
 	b->n_tables = 0;
-	b->has_rows = false;
+	b->only_lasting = false;
 	b->more = false;
 	for (size_t i = 0; i < b->n_retired; i++)
 		row_plan_free(b->retired[i]);
@@ -248,6 +254,7 @@ void binlog_close(struct binlog *b)
 		drop_map(b, &b->maps[i]);
 	reset_txn(b);
 	netting_free(b->net);
+	savepoints_free(b->savepoints);
 	txn_mem_release(&b->mem);
 	for (int i = 0; i < 2; i++) {
 		strbuf_release(&b->image[i]);
@@ -255,6 +262,7 @@ void binlog_close(struct binlog *b)
 	}
 	strbuf_release(&b->query.db);
 	strbuf_release(&b->query.text);
+	strbuf_release(&b->instead);
 	free(b->retired);
 	free(b->maps);
 	free(b->tables);
@@ -355,6 +363,18 @@ static struct net_bytes bytes_of(const struct strbuf *s)
 	return (struct net_bytes){ s->buf, (uint32_t)s->len };
 }
 
+static int to_netting(void *binlog, const struct savepoint_change *c, struct err *e)
+{
+	struct binlog *b = binlog;
+
+	return netting_add(b->net, c->table, c->key.p, c->key.n, c->before, c->after, c->row_cost, e);
+}
+
+static int add_change(struct binlog *b, const struct savepoint_change *c, struct err *e)
+{
+	return savepoints_any(b->savepoints) ? savepoints_add(b->savepoints, c, e) : to_netting(b, c, e);
+}
+
 static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *e)
 {
 	const struct net_bytes none = { 0 };
@@ -372,7 +392,6 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 			       (unsigned long long)r.table_id);
 	if (!m->plan)
 		return 0;
-	b->has_rows = true;
 	if (r.n_columns != row_plan_map(m->plan)->n_columns)
 		return err_set(e, ERR_BAD_DATA, 0, "rows of %s.%s with %u columns, its table map has %u", row_plan_map(m->plan)->db,
 			       row_plan_map(m->plan)->table, r.n_columns, row_plan_map(m->plan)->n_columns);
@@ -380,30 +399,31 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 		return -1;
 	while (r.p < r.end) {
 		struct strbuf *k0 = &b->key[0], *k1 = &b->key[1];
-		struct net_bytes before = none, after = none;
-		size_t cost;
+		struct savepoint_change c = { .table = table, .lasting = row_plan_lasting(m->plan) };
 
 		if (r.has_before) {
 			if (row_plan_take(m->plan, &r.p, r.end, r.before_present, &b->image[0], k0, e) < 0)
 				return -1;
-			before = bytes_of(&b->image[0]);
+			c.before = bytes_of(&b->image[0]);
 		}
 		if (r.has_after) {
 			if (row_plan_take(m->plan, &r.p, r.end, r.after_present, &b->image[1], k1, e) < 0)
 				return -1;
-			after = bytes_of(&b->image[1]);
+			c.after = bytes_of(&b->image[1]);
 		}
-		cost = sizeof(struct redo_row) + 2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) + before.n +
-		       after.n;
-		if (before.p && after.p && (k0->len != k1->len || memcmp(k0->buf, k1->buf, k0->len))) {
-			if (netting_add(b->net, table, k0->buf, (uint32_t)k0->len, before, none, cost, e) < 0 ||
-			    netting_add(b->net, table, k1->buf, (uint32_t)k1->len, none, after, cost, e) < 0)
+		c.row_cost = sizeof(struct redo_row) + 2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) + c.before.n +
+			     c.after.n;
+		c.key = bytes_of(c.before.p ? k0 : k1);
+		if (c.before.p && c.after.p && (k0->len != k1->len || memcmp(k0->buf, k1->buf, k0->len))) { /* its key changes */
+			struct savepoint_change gone = c;
+
+			gone.after = none;
+			if (add_change(b, &gone, e) < 0)
 				return -1;
-			continue;
+			c.before = none;
+			c.key = bytes_of(k1);
 		}
-		if (!before.p)
-			k0 = k1;
-		if (netting_add(b->net, table, k0->buf, (uint32_t)k0->len, before, after, cost, e) < 0)
+		if (add_change(b, &c, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -422,7 +442,7 @@ static const struct redo_column *decoded(struct binlog *b, struct row_plan *p, s
 static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	struct net_change *changes;
-	size_t n;
+	size_t n, kept = 0;
 
 	txn_mem_reset(&b->mem);
 	if (netting_batch(b->net, &changes, &n, &b->more, e) < 0)
@@ -434,8 +454,11 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct row_plan *p = b->tables[changes[i].table];
-		struct redo_row *r = &b->rows[i];
+		struct redo_row *r = &b->rows[kept];
 
+		if (b->only_lasting && !row_plan_lasting(p))
+			continue;
+		kept++;
 		*r = (struct redo_row){ .table = *row_plan_table(p) };
 		r->indexes = row_plan_indexes(p, &r->n_indexes);
 		if (changes[i].before.p) {
@@ -449,7 +472,7 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 				return -1;
 		}
 	}
-	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = n, .more = b->more };
+	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more };
 	return 1;
 }
 
@@ -457,6 +480,9 @@ static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
+	if (savepoints_each(b->savepoints, to_netting, b, e) < 0)
+		return -1;
+	savepoints_reset(b->savepoints);
 	return deliver_rows(b, t, e);
 }
 
@@ -482,11 +508,34 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 	return 0;
 }
 
+/* The text of what the primary has done, where that is less than what the statement says. */
+static const char *what_was_done(struct binlog *b)
+{
+	struct ddl_words *w = &b->words;
+
+	if (!b->query.session.error || w->type != DDL_CREATE_TABLE || !w->or_replace)
+		return b->query.text.buf;
+	/* the old table was dropped, the new one was not made */
+	strbuf_reset(&b->instead);
+	strbuf_addstr(&b->instead, "DROP TABLE IF EXISTS ");
+	sql_add_name(&b->instead, w->db);
+	strbuf_addch(&b->instead, '.');
+	sql_add_name(&b->instead, w->table);
+	w->type = DDL_DROP_TABLE;
+	w->fk_action = false;
+	b->query.session.error = 0;
+	b->query.session.sql_mode = 0;
+	return b->instead.buf;
+}
+
 static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	const struct ddl_words *w = &b->words;
+	const char *text = what_was_done(b);
 
-	if (w->fk_action)
+	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER)) /* nothing is changed yet, nothing was changed */
+		b->words.type = DDL_NONE;
+	else if (w->fk_action)
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log "
 			       "does not show "
@@ -497,7 +546,8 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
 				  .is_ddl = true,
 				  .ddl_db = b->query.db.buf,
-				  .ddl_query = b->query.text.buf,
+				  .ddl_query = text,
+				  .ddl_session = &b->query.session,
 				  .ddl_type = w->type,
 				  .ddl_table_db = w->db,
 				  .ddl_table = w->table };
@@ -522,13 +572,16 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		return deliver_ddl(b, t, e);
 	if (w->is_commit)
 		return end_group(b, t, e);
-	if (w->is_rollback) { /* of temporary or non-transactional tables; the rows of the latter stay */
-		if (b->has_rows)
-			return err_set(
-				e, ERR_UNSUPPORTED, 0,
-				"a transaction with rows that ends in ROLLBACK (tables without transactions) can't be carried");
+	if (w->is_rollback) { /* the server logs it where it can't take all of the group back itself */
+		b->only_lasting = true;
 		return end_group(b, t, e);
 	}
+	if (w->is_savepoint) {
+		savepoints_set(b->savepoints, w->savepoint);
+		return 0;
+	}
+	if (w->is_rollback_to)
+		return savepoints_rollback(b->savepoints, w->savepoint, e);
 	if (w->type == DDL_CREATE_TABLE)
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
@@ -536,7 +589,7 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	if (w->type)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s within a transaction can't be carried", w->first, w->db,
 			       w->table);
-	return 0; /* BEGIN, savepoints (row events behind ROLLBACK TO are not logged), temporary tables */
+	return 0; /* BEGIN, temporary tables */
 }
 
 /* 1: *t is a whole transaction or DDL; 0: go on. */

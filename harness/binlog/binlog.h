@@ -5,6 +5,7 @@
 #define HARNESS_BINLOG_BINLOG_H
 
 #include "harness/redo/record.h"
+#include "harness/sql/ddl_session.h"
 #include "harness/sql/schema.h"
 
 /* What comes out: one transaction, or one DDL. Valid until the next binlog_next().
@@ -17,6 +18,7 @@ struct binlog_txn {
 	bool is_ddl;
 	/* DDL */
 	const char *ddl_db, *ddl_query; /* default database ("" none) and the text */
+	const struct ddl_session *ddl_session; /* what else the statement means depends on */
 	/* TiDB's action type, by the statement's words. 0: no change of a user's table, database or view (CREATE USER, GRANT,
 	 * FLUSH, ANALYZE, triggers, routines, sequences, temporary tables, anything in a system database): to be skipped, the
 	 * position moves. */

@@ -1,5 +1,6 @@
 #include "harness/binlog/binlog_event.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "harness/binlog/row_image.h"
@@ -49,7 +50,8 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, en
 {
 	if (n < EVENT_HEADER_BYTES || binlog_le(raw + 9, 4) != n)
 		return err_set(e, ERR_BAD_DATA, 0, "binary log event whose length is not its own (%zu bytes)", n);
-	*ev = (struct binlog_event){ .type = raw[4],
+	*ev = (struct binlog_event){ .when_s = (uint32_t)binlog_le(raw, 4),
+				     .type = raw[4],
 				     .server_id = (uint32_t)binlog_le(raw + 5, 4),
 				     .flags = (uint16_t)binlog_le(raw + 17, 2),
 				     .body = raw + EVENT_HEADER_BYTES,
@@ -69,48 +71,95 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, en
 
 int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e)
 {
-	if (ev->n < 13)
+	size_t at = 13;
+
+	if (ev->n < at)
 		return err_set(e, ERR_BAD_DATA, 0, "GTID event cut off");
 	*g = (struct binlog_gtid){ .seq = binlog_le(ev->body, 8),
 				   .domain = (uint32_t)binlog_le(ev->body + 8, 4),
 				   .flags = ev->body[12] };
+	if (g->flags & GTID_GROUP_COMMIT)
+		at += 8;
+	if (g->flags & (GTID_PREPARED_XA | GTID_COMPLETED_XA)) /* format, two lengths, the id */
+		at += ev->n < at + 6 ? 6 : 6u + ev->body[at + 4] + ev->body[at + 5];
+	if (at < ev->n)
+		g->flags_extra = ev->body[at];
 	return 0;
 }
 
-/* The collation id of the client that sent a statement, from the event's status variables; -1 if it is not told. */
-static int client_collation(const uint8_t *p, size_t n)
+enum { FLAGS2_NO_CHECKS = 1 << 15, FLAGS2_EXPLICIT_TIMESTAMP = 1 << 24, FLAGS2_NO_FOREIGN_KEYS = 1 << 26, FLAGS2_RELAXED_UNIQUE = 1 << 27 };
+
+/* Bytes of the status variable `code` at p, 0: it is unknown, and so is where the next one begins. In the order of their codes in
+ * sql/log_event_server.cc. */
+static size_t status_bytes(uint8_t code, const uint8_t *p, size_t n)
+{
+	static const uint8_t fixed[] = { [0] = 4, [1] = 8, [3] = 4, [4] = 6, [7] = 2, [8] = 2, [9] = 8, [10] = 4 };
+
+	switch (code) {
+	case 2: /* catalog and a NUL */
+		return n ? 2u + p[0] : 0;
+	case 5: case 6: /* time zone, catalog */
+		return n ? 1u + p[0] : 0;
+	case 11: /* invoker: user, host */
+		return n && n > 1u + p[0] ? 2u + p[0] + p[1 + p[0]] : 0;
+	case 128: /* microseconds */
+		return 3;
+	case 129: /* xid */
+		return 8;
+	default:
+		return code < sizeof(fixed) ? fixed[code] : 0;
+	}
+}
+
+/* The session that sent a statement, from the event's status variables. Returns its character_set_client, -1 if it is not told. */
+static int read_session(struct ddl_session *d, const uint8_t *p, size_t n)
 {
 	const uint8_t *end = p + n;
+	int client = -1;
 
 	while (p < end) {
-		size_t size;
+		uint8_t code = *p++;
+		size_t size = status_bytes(code, p, (size_t)(end - p));
+		uint32_t flags;
 
-		switch (*p++) { /* in the order of their codes, sql/log_event_server.cc */
-		case 0: /* flags2 */
-			size = 4;
+		if (!size || size > (size_t)(end - p))
 			break;
-		case 1: /* sql_mode */
-			size = 8;
+		switch (code) {
+		case 0:
+			flags = (uint32_t)binlog_le(p, 4);
+			d->foreign_key_checks = !(flags & FLAGS2_NO_FOREIGN_KEYS);
+			d->unique_checks = !(flags & FLAGS2_RELAXED_UNIQUE);
+			d->check_constraint_checks = !(flags & FLAGS2_NO_CHECKS);
+			d->explicit_defaults_for_timestamp = flags & FLAGS2_EXPLICIT_TIMESTAMP;
 			break;
-		case 2: /* catalog and a NUL */
-			size = p < end ? 2u + *p : 1;
+		case 1:
+			d->sql_mode = binlog_le(p, 8);
 			break;
-		case 3: /* auto increment */
-			size = 4;
-			break;
-		case 6: case 5: /* catalog, time zone */
-			size = p < end ? 1u + *p : 1;
+		case 3:
+			d->auto_increment_increment = (unsigned)binlog_le(p, 2);
+			d->auto_increment_offset = (unsigned)binlog_le(p + 2, 2);
 			break;
 		case 4:
-			return end - p < 6 ? -1 : (int)binlog_le(p, 2);
+			client = (int)binlog_le(p, 2);
+			d->collation_connection = (unsigned)binlog_le(p + 2, 2);
+			d->collation_server = (unsigned)binlog_le(p + 4, 2);
+			break;
+		case 5:
+			memcpy(d->time_zone, p + 1, p[0]);
+			d->time_zone[p[0]] = '\0';
+			break;
+		case 7:
+			d->lc_time_names = (unsigned)binlog_le(p, 2);
+			break;
+		case 128:
+			d->timestamp_us += (int64_t)binlog_le(p, 3);
+			break;
 		default:
-			return -1;
+			break;
 		}
-		if ((size_t)(end - p) < size)
-			return -1;
 		p += size;
 	}
-	return -1;
+	return client;
 }
 
 /* Numbers from information_schema.collations; from 1024 on the NO PAD twins. */
@@ -145,10 +194,17 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 	p += 13;
 	if ((size_t)(end - p) < status_n + db_n + 1 || p[status_n + db_n])
 		return err_set(e, ERR_BAD_DATA, 0, "query event cut off");
-	collation = client_collation(p, status_n);
+	q->session = (struct ddl_session){ .known = true,
+					   .timestamp_us = (int64_t)ev->when_s * 1000000,
+					   .error = (unsigned)binlog_le(ev->body + 9, 2),
+					   .foreign_key_checks = true,
+					   .unique_checks = true,
+					   .check_constraint_checks = true,
+					   .explicit_defaults_for_timestamp = true };
+	collation = read_session(&q->session, p, status_n);
 	p += status_n;
-	if (!(ev->flags & EVENT_SUPPRESS_USE))
-		strbuf_add(&q->db, p, db_n);
+	strbuf_add(&q->db, p, db_n);
+	snprintf(q->session.db, sizeof(q->session.db), "%s", q->db.buf);
 	p += db_n + 1;
 	for (const uint8_t *c = p; c < end && ascii; c++)
 		ascii = *c < 0x80;

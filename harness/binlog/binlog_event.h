@@ -6,6 +6,7 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/binlog/table_map.h"
+#include "harness/sql/ddl_session.h"
 
 /* Numbers from MariaDB sql/log_event.h; those that mean something here. */
 enum binlog_event_type {
@@ -40,11 +41,14 @@ enum binlog_event_type {
 	EV_DELETE_ROWS_COMPRESSED = 171,
 };
 enum { EVENT_HEADER_BYTES = 19, EVENT_CHECKSUM_BYTES = 4 };
-enum { EVENT_IGNORABLE = 0x80, EVENT_SUPPRESS_USE = 0x08 }; /* header flags */
-enum { GTID_STANDALONE = 0x01, GTID_DDL = 0x20, GTID_PREPARED_XA = 0x40, GTID_COMPLETED_XA = 0x80 };
+enum { EVENT_IGNORABLE = 0x80 }; /* header flag */
+enum { GTID_STANDALONE = 0x01, GTID_GROUP_COMMIT = 0x02, GTID_DDL = 0x20, GTID_PREPARED_XA = 0x40, GTID_COMPLETED_XA = 0x80 };
+/* An ALTER TABLE in two phases (binlog_alter_two_phase=ON) is logged when it starts and again when it is over. */
+enum { GTID_START_ALTER = 0x02, GTID_COMMIT_ALTER = 0x04, GTID_ROLLBACK_ALTER = 0x08 };
 
 struct binlog_event {
 	uint8_t type;
+	uint32_t when_s; /* Unix time of the statement's beginning */
 	uint32_t server_id;
 	uint16_t flags;
 	const uint8_t *body; /* without header and checksum */
@@ -58,13 +62,14 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, en
 struct binlog_gtid {
 	uint64_t seq;
 	uint32_t domain;
-	uint8_t flags; /* GTID_* */
+	uint8_t flags, flags_extra; /* GTID_*, GTID_*_ALTER */
 };
 int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e);
 
 struct binlog_query {
-	struct strbuf db;   /* "" none, or not to be used (CREATE DATABASE) */
+	struct strbuf db;   /* the default database, also where the event says not to USE it (CREATE and ALTER DATABASE); "" none */
 	struct strbuf text; /* UTF-8 */
+	struct ddl_session session; /* as the event tells it, the error code too */
 };
 int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e); /* strbufs are replaced */
 

@@ -213,8 +213,10 @@ static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 					     "PROCEDURE", "FUNCTION", "EVENT",	   "PACKAGE", "USER",  "ROLE",
 					     "SERVER",	  "SEQUENCE", "TEMPORARY", NULL };
 
-	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
+	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++) {
+		out->or_replace = out->or_replace || (i == 1 && is(x, "REPLACE"));
 		next(x); /* OR REPLACE, UNIQUE, ALGORITHM = .., DEFINER = .., SQL SECURITY .. */
+	}
 	if (took(x, "TABLE")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
@@ -339,13 +341,18 @@ void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_w
 		out->first[i] = x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
 	out->is_dml = is_one(&x, dml);
 	out->is_xa = is(&x, "XA");
-	out->is_savepoint = is(&x, "SAVEPOINT") || is(&x, "RELEASE");
 	out->is_begin = is(&x, "BEGIN") || is(&x, "START");
 	out->is_commit = is(&x, "COMMIT");
 	if (took(&x, "ROLLBACK")) {
 		took(&x, "WORK");
-		out->is_savepoint = is(&x, "TO");
-		out->is_rollback = !out->is_savepoint;
+		out->is_rollback_to = took(&x, "TO");
+		out->is_rollback = !out->is_rollback_to;
+		if (out->is_rollback_to)
+			took(&x, "SAVEPOINT");
+		memcpy(out->savepoint, x.text, sizeof(out->savepoint));
+	} else if (took(&x, "SAVEPOINT")) {
+		out->is_savepoint = true;
+		memcpy(out->savepoint, x.text, sizeof(out->savepoint));
 	} else if (took(&x, "CREATE")) {
 		create(&x, default_db, out);
 	} else if (took(&x, "DROP")) {

@@ -54,9 +54,11 @@ struct ddl_words {
 	char db[DDL_NAME_MAX + 1], table[DDL_NAME_MAX + 1]; /* after the DDL; table "" for a database; both "" when type is 0 */
 	char first[16];  /* the statement's first word in capitals, cut */
 	bool is_begin, is_commit, is_rollback; /* the whole statement: BEGIN or START, COMMIT, ROLLBACK */
-	bool is_savepoint; /* SAVEPOINT, RELEASE SAVEPOINT, ROLLBACK TO */
+	bool is_savepoint, is_rollback_to; /* SAVEPOINT x, ROLLBACK TO x: `savepoint` is its name */
+	char savepoint[DDL_NAME_MAX + 1];
 	bool is_dml;     /* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: a change logged as a statement */
 	bool is_xa;
+	bool or_replace; /* CREATE OR REPLACE */
 	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
 };
 void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out);

@@ -1,14 +1,13 @@
 #include "harness/binlog/netting.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/txn_mem.h"
+#include "harness/os/fs.h"
 
 enum { PARTS = 16, PART_BITS = 4, DEPTH_MAX = 8 };
 enum { NO_ROW = 0xffffffff }; /* a length in a part file */
@@ -185,28 +184,6 @@ static void net(struct netting *n, uint64_t hash, uint32_t table, const void *ke
 	}
 }
 
-static FILE *nameless_file(const char *dir, struct err *e)
-{
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	FILE *f;
-
-	if (fd < 0) { /* not every file system has O_TMPFILE */
-		char *path = xstrfmt("%s/drtest-net-XXXXXX", dir);
-
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(path);
-		free(path);
-	}
-	f = fd < 0 ? NULL : fdopen(fd, "w+");
-	if (!f) {
-		err_sys(e, "temporary file for a huge transaction in %s", dir);
-		if (fd >= 0)
-			close(fd);
-	}
-	return f;
-}
-
 static bool put_bytes(FILE *f, const void *p, size_t n)
 {
 	return !n || fwrite(p, 1, n, f) == n;
@@ -231,7 +208,7 @@ static int spill(struct netting *n, unsigned depth, struct err *e)
 		if (same(x->before, x->after) && !x->before.p && !p->f)
 			continue; /* a row that came and went, and nothing of its part is on disk */
 		if (!p->f) {
-			p->f = nameless_file(n->tmp_dir, e);
+			p->f = fs_nameless_file(n->tmp_dir, e);
 			if (!p->f)
 				return -1;
 			p->depth = depth + 1;

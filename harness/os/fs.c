@@ -362,6 +362,28 @@ int64_t fs_free_bytes(const char *path)
 	return statvfs(path, &v) < 0 ? -1 : (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 }
 
+FILE *fs_nameless_file(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	FILE *f;
+
+	if (fd < 0) { /* not every file system has O_TMPFILE */
+		char *path = xstrfmt("%s/drtest-XXXXXX", dir);
+
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(path);
+		free(path);
+	}
+	f = fd < 0 ? NULL : fdopen(fd, "w+");
+	if (!f) {
+		err_sys(e, "temporary file in %s", dir);
+		if (fd >= 0)
+			close(fd);
+	}
+	return f;
+}
+
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);

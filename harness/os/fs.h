@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "harness/base/err.h"
@@ -19,6 +20,7 @@ int fs_write_all(int fd, const void *data, size_t n, struct err *e);
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 bool fs_exists(const char *path);
 int64_t fs_free_bytes(const char *path); /* -1 unknown */
+FILE *fs_nameless_file(const char *dir, struct err *e); /* for what memory does not hold: gone with the process. To write and read */
 
 /* Calls fn for each entry of a directory (not "." and ".."), sorted by name. fn returns -1 to stop with *e set. */
 int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err *e), void *arg, struct err *e);

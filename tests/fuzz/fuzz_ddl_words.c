@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	enum binlog_checksum alg = CHECKSUM_NONE;
-	struct binlog_query q = { STRBUF_INIT, STRBUF_INIT };
+	struct binlog_query q = { .db = STRBUF_INIT, .text = STRBUF_INIT };
 	struct binlog_event ev;
 	struct binlog_gtid g;
 	struct ddl_words w;

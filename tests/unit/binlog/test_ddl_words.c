@@ -129,9 +129,14 @@ static void the_frame_of_a_transaction_is_known(void **unused)
 	ddl_words("", "ROLLBACK", 8, &w);
 	assert_true(w.is_rollback && !w.is_savepoint);
 	ddl_words("", "ROLLBACK TO `s`", 15, &w);
-	assert_true(!w.is_rollback && w.is_savepoint);
+	assert_true(!w.is_rollback && !w.is_savepoint && w.is_rollback_to);
+	assert_string_equal(w.savepoint, "s");
+	ddl_words("", "ROLLBACK WORK TO SAVEPOINT s", 28, &w);
+	assert_true(w.is_rollback_to);
+	assert_string_equal(w.savepoint, "s");
 	ddl_words("", "SAVEPOINT `s`", 13, &w);
 	assert_true(w.is_savepoint);
+	assert_string_equal(w.savepoint, "s");
 	ddl_words("", "insert into t values (1)", 24, &w);
 	assert_true(w.is_dml);
 	assert_string_equal(w.first, "INSERT");
