@@ -1,0 +1,293 @@
+/* needs: MariaDB.
+ * Statements and transactions that mean what their session makes of them: after each the secondary, a replay of the log by merge and one by
+ * whole transactions hold what the primary holds, rows and definitions; what can't be carried ends the feed by name, or is left out and told. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/net/store.h"
+#include "harness/os/fs.h"
+#include "harness/redo/codec.h"
+#include "harness/replay/replay.h"
+#include "tests/integration/feed_pair.h"
+
+/* Statements in one session of the primary, "USE d" before. '?' before one: it may fail. */
+struct story {
+	const char *name;
+	const char *sql[16];
+};
+
+static void tell(struct sql *c, const char *const *sql)
+{
+	for (; *sql; sql++) {
+		bool may_fail = **sql == '?';
+		struct err e = ERR_INIT;
+
+		if (sql_exec_text(c, &e, *sql + may_fail, strlen(*sql + may_fail)) < 0 && (!may_fail || e.kind != ERR_SQL))
+			fail_msg("%s", e.text);
+	}
+}
+
+static void tell_all(const struct story *stories, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sql *c = test_server_connect(primary);
+
+		SQL(c, "USE d");
+		tell(c, stories[i].sql);
+		sql_close(c);
+	}
+}
+
+static void add_rows(struct sql *c, struct strbuf *out, const char *query)
+{
+	struct sql_rows r = { 0 };
+	struct err e = ERR_INIT;
+	int got;
+
+	if (sql_query(c, &r, &e, "%s", query) < 0) {
+		strbuf_addf(out, "%s\n", e.text);
+		return;
+	}
+	while ((got = sql_rows_next(&r, &e)) == 1) {
+		for (unsigned i = 0; i < r.n_columns; i++) {
+			const char *p_ = r.cell[i] ? r.cell[i] : "NULL", *counter = strstr(p_, " AUTO_INCREMENT=");
+
+			strbuf_addf(out, "%.*s%s|", counter ? (int)(counter - p_) : (int)strlen(p_), p_,
+			            counter ? counter + 16 + strspn(counter + 16, "0123456789") : "");
+		}
+		strbuf_addch(out, '\n');
+	}
+	must(got, &e);
+	sql_rows_release(&r);
+}
+
+#define USERS " NOT IN ('mysql','sys','information_schema','performance_schema','drtest_feed')"
+
+/* Everything that a user sees: databases, definitions, rows. Rows of what is named in left_out ("d.t,d.u") are not looked at. */
+static void state_of(struct sql *c, const char *left_out, struct strbuf *out)
+{
+	struct strbuf list = STRBUF_INIT;
+	char *at;
+
+	add_rows(c, out, "SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME" USERS " ORDER BY 1");
+	add_rows(c, &list, "SELECT CONCAT('`', TABLE_SCHEMA, '`.`', TABLE_NAME, '`'), CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), TABLE_TYPE, "
+	                   "(SELECT GROUP_CONCAT(ORDINAL_POSITION ORDER BY 1) FROM information_schema.COLUMNS k WHERE k.TABLE_SCHEMA = t.TABLE_SCHEMA "
+	                   "AND k.TABLE_NAME = t.TABLE_NAME) FROM information_schema.TABLES t WHERE TABLE_SCHEMA" USERS " ORDER BY 1");
+	at = list.buf;
+	while (at && *at) {
+		char *name = strsep(&at, "|"), *plain = strsep(&at, "|"), *type = strsep(&at, "|"), *columns = strsep(&at, "|");
+		char *q = xstrfmt("SHOW CREATE TABLE %s", name), *skip = xstrfmt(",%s,", plain), *all = xstrfmt(",%s,", left_out);
+
+		at += *at == '\n';
+		strbuf_addf(out, "%s %s\n", plain, type);
+		add_rows(c, out, q);
+		free(q);
+		if (!strstr(all, skip) && strcmp(type, "SEQUENCE")) {
+			q = xstrfmt("SELECT * FROM %s ORDER BY %s", name, columns);
+			add_rows(c, out, q);
+			free(q);
+		}
+		free(skip);
+		free(all);
+	}
+	strbuf_release(&list);
+}
+
+static void like_the_primary(struct sql *c, const char *who, const char *left_out)
+{
+	struct strbuf want = STRBUF_INIT, got = STRBUF_INIT;
+
+	state_of(p, left_out, &want);
+	state_of(c, left_out, &got);
+	for (char *a = want.buf, *b = got.buf; a || b;) {
+		char *line = strsep(&a, "\n"), *other = strsep(&b, "\n");
+
+		if (!line || !other || strcmp(line, other))
+			fail_msg("%s:\nprimary: %s\nthere:   %s", who, line ? line : "(nothing)", other ? other : "(nothing)");
+	}
+	strbuf_release(&want);
+	strbuf_release(&got);
+}
+
+/* The feed collects nothing from a log with a file that does not belong there: so all of it can be replayed in the end. */
+static void keep_whole_log(void)
+{
+	char *redo = redo_dir(), *path = xstrfmt("%s/stranger.sort", redo);
+	struct err e = ERR_INIT;
+
+	must(fs_write_atomic(path, "x", 1, 0644, &e), &e);
+	free(path);
+	free(redo);
+}
+
+static int set_checkpoint(void *ts, const char *name, struct err *e)
+{
+	char *redo = redo_dir(), *path = xstrfmt("%s/%s", redo, name);
+	struct strbuf text = STRBUF_INIT;
+	struct redo_meta m;
+	int rc = 0;
+
+	if (strstr(name, ".sort"))
+		rc = unlink(path);
+	if (strstr(name, ".meta")) {
+		rc = fs_read_file(path, 65536, &text, e) < 0 || redo_meta_decode(&m, text.buf, text.len, e) < 0 ? -1 : 0;
+		m.checkpoint_ts = *(tso_t *)ts;
+		strbuf_reset(&text);
+		redo_meta_encode(&text, &m);
+		if (!rc)
+			rc = fs_write_atomic(path, text.buf, text.len, 0644, e);
+	}
+	strbuf_release(&text);
+	free(path);
+	free(redo);
+	return rc;
+}
+
+static void note(void *unused, const char *line)
+{
+	(void)unused;
+	print_message("replay: %s\n", line);
+}
+
+/* The whole log, from the feed's start, onto a third server that was never a secondary. */
+static void replays_are_like_the_primary(tso_t start, const char *left_out)
+{
+	struct test_server *third = test_server_start(3);
+	struct sql *r = test_server_connect(third);
+	char *redo = redo_dir(), *uri = xstrfmt("file://%s", redo);
+	struct err e = ERR_INIT;
+
+	must(fs_list(redo, set_checkpoint, &start, &e), &e);
+	for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
+		struct replay_opts o = { .sink = *test_server_endpoint(third), .mode = (enum replay_mode)mode, .tmp_dir = dir, .fresh = true, .note = note };
+		struct store *log = store_open(uri, NULL, &e);
+		struct strbuf drop = STRBUF_INIT;
+		struct replay_stats st;
+
+		add_rows(r, &drop, "SELECT CONCAT('DROP DATABASE `', SCHEMA_NAME, '`') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME" USERS);
+		for (char *at = drop.buf; at && *at;) {
+			char *q = strsep(&at, "|");
+
+			SQL(r, "%s", q);
+			at += *at == '\n';
+		}
+		SQL(r, "CREATE DATABASE d");
+		must(log ? replay_run(log, &o, &st, &e) : -1, &e);
+		like_the_primary(r, mode == REPLAY_MERGE ? "replay by merge" : "replay by transactions", left_out);
+		store_free(log);
+		strbuf_release(&drop);
+	}
+	sql_close(r);
+	test_server_free(third);
+	free(uri);
+	free(redo);
+}
+
+static void all_are_like_the_primary(const struct story *stories, size_t n, const char *left_out)
+{
+	fresh();
+	tso_t start_ts = primary_ts();
+	struct feed_opts o = options();
+	o.start_ts = start_ts;
+	struct feed *f = start(&o);
+
+	keep_whole_log();
+	for (size_t i = 0; i < n; i++) {
+		tell_all(&stories[i], 1);
+		caught_up(f);
+		like_the_primary(s, stories[i].name, left_out);
+	}
+	stop(f);
+	replays_are_like_the_primary(start_ts, left_out);
+}
+
+#define ALL_ARE_LIKE_THE_PRIMARY(stories, left_out) all_are_like_the_primary(stories, sizeof(stories) / sizeof((stories)[0]), left_out)
+
+static void what_is_rolled_back_in_the_log_is_gone(void **unused)
+{
+	static const struct story stories[] = {
+		{ "tables", { "CREATE TABLE i (id INT PRIMARY KEY, v INT)", "INSERT INTO i VALUES (1,1),(2,2)", "CREATE TABLE m (id INT PRIMARY KEY) ENGINE=MyISAM",
+		              "CREATE TABLE tr (id INT PRIMARY KEY)", "CREATE TRIGGER a AFTER INSERT ON tr FOR EACH ROW INSERT INTO m VALUES (NEW.id)" } },
+		{ "a temporary table", { "BEGIN", "CREATE TEMPORARY TABLE tt (a INT)", "INSERT INTO i VALUES (3,3)", "SAVEPOINT a", "INSERT INTO i VALUES (5,5)",
+		                         "UPDATE i SET v=99 WHERE id=1", "DELETE FROM i WHERE id=2", "ROLLBACK TO a", "COMMIT" } },
+		{ "nested, names used again", { "BEGIN", "CREATE TEMPORARY TABLE tt (a INT)", "SAVEPOINT a", "INSERT INTO i VALUES (10,1)", "SAVEPOINT b",
+		                                "INSERT INTO i VALUES (11,1)", "SAVEPOINT A", "INSERT INTO i VALUES (12,1)", "ROLLBACK TO a",
+		                                "INSERT INTO i VALUES (13,1)", "ROLLBACK TO b", "INSERT INTO i VALUES (14,1)", "COMMIT" } },
+		{ "a table without transactions", { "BEGIN", "INSERT INTO i VALUES (20,1)", "SAVEPOINT x", "INSERT INTO m VALUES (20)", "UPDATE i SET v=7 WHERE id=20",
+		                                    "?ROLLBACK TO x", "COMMIT" } },
+		{ "by a trigger", { "BEGIN", "INSERT INTO tr VALUES (1)", "SAVEPOINT x", "INSERT INTO tr VALUES (2)", "?ROLLBACK TO x", "INSERT INTO tr VALUES (3)",
+		                    "COMMIT" } },
+		{ "a whole transaction", { "BEGIN", "CREATE TEMPORARY TABLE w (a INT)", "INSERT INTO i VALUES (30,1)", "DROP TEMPORARY TABLE w", "ROLLBACK",
+		                           "INSERT INTO i VALUES (31,2)" } },
+		{ "a savepoint before any row", { "BEGIN", "CREATE TEMPORARY TABLE w (a INT)", "SAVEPOINT x", "INSERT INTO i VALUES (40,1)", "ROLLBACK TO x",
+		                                  "ROLLBACK", "INSERT INTO i VALUES (41,2)" } },
+		{ "both kinds of tables", { "BEGIN", "CREATE TEMPORARY TABLE w (a INT)", "INSERT INTO m VALUES (50)", "INSERT INTO tr VALUES (50+1)", "?ROLLBACK" } },
+		{ "beyond memory", { "CREATE TABLE big (id INT PRIMARY KEY, pad VARCHAR(1100))", "BEGIN", "CREATE TEMPORARY TABLE w (a INT)",
+		                     "INSERT INTO big SELECT seq, REPEAT(MD5(seq), 32) FROM seq_1_to_8000", "SAVEPOINT x",
+		                     "INSERT INTO big SELECT seq, REPEAT(MD5(seq), 32) FROM seq_10001_to_20000", "UPDATE big SET pad='x' WHERE id < 1000",
+		                     "ROLLBACK TO x", "DELETE FROM big WHERE id%7=0", "COMMIT" } },
+	};
+
+	(void)unused;
+	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
+}
+
+static void a_ddl_runs_once_and_as_far_as_it_ran(void **unused)
+{
+	static const struct story stories[] = {
+		{ "in two phases", { "CREATE TABLE t (id INT PRIMARY KEY, v INT, p INT, q INT)", "INSERT INTO t VALUES (1,-1,1,2)", "SET binlog_alter_two_phase=1",
+		                     "ALTER TABLE t ADD INDEX (v)", "ALTER TABLE t RENAME COLUMN p TO q, RENAME COLUMN q TO p", "ALTER TABLE t ADD COLUMN c INT",
+		                     "?ALTER TABLE t ADD CHECK (v > 0)", "INSERT INTO t VALUES (2,-1,3,4,5)", "?ALTER TABLE t ADD UNIQUE (v)",
+		                     "ALTER TABLE t RENAME t9", "ALTER TABLE t9 RENAME t" } },
+		{ "a foreign key that failed", { "CREATE TABLE pa (id INT PRIMARY KEY)", "CREATE TABLE ch (p INT PRIMARY KEY)", "INSERT INTO ch VALUES (1)",
+		                                 "SET binlog_alter_two_phase=1", "?ALTER TABLE ch ADD FOREIGN KEY (p) REFERENCES pa (id)" } },
+		{ "ALTER DATABASE without a name", { "CREATE DATABASE d1 CHARACTER SET latin1", "CREATE DATABASE d2 CHARACTER SET latin1", "USE d2",
+		                                     "CREATE TABLE q (id INT PRIMARY KEY)", "USE d1", "ALTER DATABASE CHARACTER SET utf8mb4",
+		                                     "CREATE TABLE q (c VARCHAR(9) PRIMARY KEY)", "CREATE TABLE d2.q2 (c VARCHAR(9) PRIMARY KEY)" } },
+		{ "the end of those", { "DROP DATABASE d1", "DROP DATABASE d2" } },
+	};
+
+	(void)unused;
+	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
+}
+
+static void unique_keys_that_no_index_holds(void **unused)
+{
+	static const struct story stories[] = {
+		{ "over a BLOB", { "CREATE TABLE b (id INT PRIMARY KEY, b BLOB, UNIQUE (b), c INT)", "INSERT INTO b VALUES (1,'a',1),(2,'b',2)",
+		                   "UPDATE b SET c=9 WHERE id=1", "DELETE FROM b WHERE id=2", "INSERT INTO b VALUES (3,'b',3)",
+		                   "BEGIN", "UPDATE b SET b='x' WHERE id=1", "UPDATE b SET b='a' WHERE id=3", "COMMIT" } },
+		{ "over a long text, by ALTER", { "CREATE TABLE l (id INT PRIMARY KEY, v VARCHAR(3000) CHARACTER SET utf8mb4, w TEXT)", "INSERT INTO l VALUES (1,'a','p')",
+		                                  "ALTER TABLE l ADD UNIQUE (v), ADD UNIQUE uw (w)", "INSERT INTO l VALUES (2,'b','q')", "ALTER TABLE l ADD COLUMN z INT AS (id+1) VIRTUAL",
+		                                  "UPDATE l SET v='c'  WHERE id=1", "ALTER TABLE l DROP KEY v", "INSERT INTO l VALUES (3,'b','r',DEFAULT)" } },
+		{ "USING HASH, and the key of the table", { "CREATE TABLE h (v INT NOT NULL, w INT, UNIQUE (v) USING HASH)", "INSERT INTO h VALUES (1,1),(2,2)",
+		                                            "UPDATE h SET w=7 WHERE v=2", "CREATE TABLE hb (b BLOB NOT NULL, w INT, UNIQUE (b))",
+		                                            "INSERT INTO hb VALUES ('a',1),('b',2)", "UPDATE hb SET b='c' WHERE w=2" } },
+	};
+
+	(void)unused;
+	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_rolled_back_in_the_log_is_gone),
+		cmocka_unit_test(a_ddl_runs_once_and_as_far_as_it_ran),
+		cmocka_unit_test(unique_keys_that_no_index_holds),
+	};
+	int code;
+
+	if (feed_pair_main(argc, argv, &code))
+		return code;
+	return cmocka_run_group_tests(tests, feed_pair_setup, feed_pair_teardown);
+}
