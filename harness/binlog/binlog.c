@@ -46,6 +46,7 @@ struct binlog {
 	struct row_plan **retired; /* replaced while the transaction at hand may still use them */
 	size_t n_retired, retired_alloc;
 
+	struct charsets *charsets; /* the plans' */
 	struct netting *net;
 	struct savepoints *savepoints;
 	struct row_plan **tables; /* of this transaction, by the net changes' table numbers */
@@ -190,6 +191,7 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 	b->o.tmp_dir = NULL;
 	b->last_seq = o->after_seq;
 	b->checksum = CHECKSUM_UNKNOWN;
+	b->charsets = charsets_new(&o->from);
 	b->net = netting_new(o->memory_bytes ? o->memory_bytes : MEMORY_BYTES, o->tmp_dir);
 	b->savepoints = savepoints_new((o->memory_bytes ? o->memory_bytes : MEMORY_BYTES) / 4, o->tmp_dir);
 	for (int i = 0; i < 2; i++)
@@ -253,6 +255,7 @@ void binlog_close(struct binlog *b)
 	for (size_t i = 0; i < b->n_maps; i++)
 		drop_map(b, &b->maps[i]);
 	reset_txn(b);
+	charsets_free(b->charsets);
 	netting_free(b->net);
 	savepoints_free(b->savepoints);
 	txn_mem_release(&b->mem);
@@ -324,7 +327,7 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 			table_map_release(&map);
 			return -1;
 		}
-		m->plan = row_plan_new(&map, s, e);
+		m->plan = row_plan_new(&map, s, b->charsets, e);
 		if (!m->plan)
 			return -1;
 	}

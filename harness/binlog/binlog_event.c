@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "harness/binlog/row_image.h"
+#include "harness/sql/charset.h"
 
 /* CRC-32 of IEEE 802.3, as zlib's. */
 static uint32_t crc32_of(const uint8_t *p, size_t n)
@@ -209,10 +209,10 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 	for (const uint8_t *c = p; c < end && ascii; c++)
 		ascii = *c < 0x80;
 	if (!ascii && is_latin1(collation)) {
-		struct row_text *t = row_text_new("latin1");
+		struct charsets *sets = charsets_new(NULL);
 
-		row_text_convert(t, (const char *)p, (size_t)(end - p), &q->text);
-		row_text_free(t);
+		charset_to_utf8(charsets_get(sets, "latin1", e), (const char *)p, (size_t)(end - p), &q->text);
+		charsets_free(sets);
 		return 0;
 	}
 	if (!ascii && !is_utf8(collation))

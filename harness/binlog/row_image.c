@@ -17,8 +17,7 @@ struct plan_column {
 	enum column_type type;
 	unsigned length, decimals;
 	bool is_unsigned, is_key;
-	bool is_text;                /* bytes in a character set that is not UTF-8 */
-	struct row_text *text;
+	const struct charset *text;  /* NULL: bytes */
 };
 struct row_plan {
 	struct table_map map;
@@ -71,7 +70,7 @@ static bool type_fits(const struct column *c, const struct table_map_column *m)
 	return false;
 }
 
-static int plan_column(const struct row_plan *p, struct plan_column *pc, const struct column *c, struct err *e)
+static int plan_column(const struct row_plan *p, struct plan_column *pc, const struct column *c, struct charsets *charsets, struct err *e)
 {
 	const char *db = p->map.db, *table = p->map.table;
 
@@ -103,14 +102,8 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 	pc->is_unsigned = c->flags & COLF_UNSIGNED;
 	switch (c->type) {
 	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_JSON:
-		if (row_text_is_utf8(c->charset))
-			return 0;
-		pc->is_text = true;
-		pc->text = row_text_new(c->charset);
-		if (!pc->text)
-			return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: text in character set %s can't be carried", db, table,
-				       c->name, c->charset);
-		return 0;
+		pc->text = charsets_get(charsets, c->charset, e);
+		return pc->text ? 0 : err_wrap(e, "%s.%s.%s", db, table, c->name);
 	default:
 		return 0;
 	}
@@ -172,7 +165,7 @@ static bool is_hidden_hash(const struct table_map_column *c)
 	return c->type == BT_LONGLONG && (!c->name || !strncmp(c->name, "DB_ROW_HASH_", 12));
 }
 
-static int plan_fill(struct row_plan *p, const struct table_schema *s, struct err *e)
+static int plan_fill(struct row_plan *p, const struct table_schema *s, struct charsets *charsets, struct err *e)
 {
 	const struct index_key *handle;
 	uint32_t n = 0, shown = p->map.n_columns;
@@ -198,7 +191,7 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct er
 		const struct column *c = &s->columns[i];
 
 		p->columns[i].out = (int)n;
-		if (plan_column(p, &p->columns[i], c, e) < 0)
+		if (plan_column(p, &p->columns[i], c, charsets, e) < 0)
 			return -1;
 		if (p->columns[i].out < 0)
 			continue;
@@ -225,7 +218,7 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct er
 	return 0;
 }
 
-struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct err *e)
+struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct charsets *charsets, struct err *e)
 {
 	struct row_plan *p = xcalloc(1, sizeof(*p));
 
@@ -236,7 +229,7 @@ struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
 	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) },
 					.table = { p->map.table, (uint32_t)strlen(p->map.table) },
 					.id = binlog_table_id(p->map.db, p->map.table) };
-	if (plan_fill(p, s, e) < 0) {
+	if (plan_fill(p, s, charsets, e) < 0) {
 		row_plan_free(p);
 		return NULL;
 	}
@@ -247,8 +240,6 @@ void row_plan_free(struct row_plan *p)
 {
 	if (!p)
 		return;
-	for (uint32_t i = 0; p->columns && i < p->map.n_columns; i++)
-		row_text_free(p->columns[i].text);
 	for (uint32_t i = 0; i < p->n_row; i++) {
 		free((char *)(uintptr_t)p->row[i].name.p);
 		free((char *)(uintptr_t)p->row[i].charset.p);
@@ -539,15 +530,43 @@ static struct redo_bytes kept(struct txn_mem *mem, const void *p, size_t n)
 	return (struct redo_bytes){ .p = copy, .n = (uint32_t)n };
 }
 
+static void add_hex(struct strbuf *out, const char *s, size_t n)
+{
+	strbuf_addstr(out, "x'");
+	for (size_t i = 0; i < n && i < 16; i++)
+		strbuf_addf(out, "%02X", (unsigned char)s[i]);
+	strbuf_addstr(out, n > 16 ? ".." : "'");
+}
+
+static int no_text(const struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct err *e)
+{
+	size_t at = charset_to_utf8(pc->text, s, n, NULL);
+	const struct redo_column *c = &p->row[pc->out];
+	struct strbuf bytes = STRBUF_INIT;
+
+	add_hex(&bytes, s + at, n - at);
+	err_set(e, ERR_UNSUPPORTED, 0,
+		"%s.%s.%.*s: the bytes %s, at %zu, are no text in %.*s that leads back to the same bytes: it can't be carried; "
+		"write such bytes into a VARBINARY or BLOB column",
+		p->map.db, p->map.table, (int)c->name.n, c->name.p, bytes.buf, at, (int)c->charset.n, c->charset.p);
+	strbuf_release(&bytes);
+	return -1;
+}
+
 static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct txn_mem *mem,
 			struct redo_value *v, struct err *e)
 {
 	v->kind = pc->type == COL_JSON ? REDO_STR : REDO_BIN;
-	if (pc->is_text) {
-		if (row_text_convert(pc->text, s, n, &p->converted) < 0)
-			return damaged_at(p, pc, "bytes that are no text in its character set", e);
-		v->s = kept(mem, p->converted.buf, p->converted.len);
-		return 0;
+	if (pc->text) {
+		bool as_it_is = charset_is_utf8(pc->text);
+
+		strbuf_reset(&p->converted);
+		if (charset_to_utf8(pc->text, s, n, as_it_is ? NULL : &p->converted) < n)
+			return no_text(p, pc, s, n, e);
+		if (!as_it_is) {
+			v->s = kept(mem, p->converted.buf, p->converted.len);
+			return 0;
+		}
 	}
 	v->s = kept(mem, s, n);
 	if (pc->type == COL_STRING && (p->row[pc->out].charset.n == 6 && !memcmp(p->row[pc->out].charset.p, "binary", 6))) {
@@ -622,6 +641,43 @@ static int field_value(struct row_plan *p, const struct plan_column *pc, const u
 	}
 }
 
+/* Names the row by its key, where that can be read. */
+static int of_row(struct row_plan *p, const void *image, size_t n, struct err *e)
+{
+	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
+	struct strbuf key = STRBUF_INIT;
+	struct txn_mem mem = { 0 };
+
+	for (uint32_t i = 0; i < p->map.n_columns; i++) {
+		const struct plan_column *pc = &p->columns[i];
+		struct redo_value v = { .kind = REDO_NULL };
+		unsigned prefix;
+		int64_t size;
+
+		if (pc->out < 0 || bit_at(nulls, (uint32_t)pc->out))
+			continue;
+		size = table_map_field_bytes(&pc->map, q, (size_t)(end - q), &prefix);
+		if (size < 0)
+			break;
+		if (pc->is_key) {
+			strbuf_addf(&key, "%s%.*s=", key.len ? ", " : "", (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
+			if (field_value(p, pc, q, (size_t)size, prefix, &mem, &v, &(struct err)ERR_INIT) < 0 || v.kind == REDO_BIN)
+				add_hex(&key, (const char *)q + prefix, (size_t)size - prefix);
+			else if (v.kind == REDO_STR)
+				strbuf_addf(&key, "%.*s", (int)v.s.n, v.s.p);
+			else if (v.kind == REDO_INT)
+				strbuf_addf(&key, "%" PRId64, v.i);
+			else
+				strbuf_addf(&key, "%" PRIu64, v.u);
+		}
+		q += size;
+	}
+	err_wrap(e, "the row with the key %s", key.buf);
+	strbuf_release(&key);
+	txn_mem_release(&mem);
+	return -1;
+}
+
 int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem, struct redo_column *out, struct err *e)
 {
 	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
@@ -645,7 +701,7 @@ int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_
 		if (size < 0)
 			return damaged(p, "cut off", e);
 		if (field_value(p, pc, q, (size_t)size, prefix, mem, &c->value, e) < 0)
-			return -1;
+			return e->kind == ERR_UNSUPPORTED ? of_row(p, image, n, e) : -1;
 		q += size;
 	}
 	return q == end ? 0 : damaged(p, "bytes behind its last column", e);

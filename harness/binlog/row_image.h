@@ -8,12 +8,14 @@
 #include "harness/binlog/table_map.h"
 #include "harness/binlog/txn_mem.h"
 #include "harness/redo/record.h"
+#include "harness/sql/charset.h"
 #include "harness/sql/schema.h"
 
 struct row_plan;
-/* Copies what it needs of the schema and takes over the map's memory (also when it fails). Fails, naming db.table.column, where a
+/* Copies what it needs of the schema and takes over the map's memory (also when it fails); charsets are the caller's, and outlive the plan.
+ * Fails, naming db.table.column, where a
  * type can't be carried or the two disagree, and where the table has no key that finds a row. */
-struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct err *e);
+struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct charsets *charsets, struct err *e);
 void row_plan_free(struct row_plan *p); /* NULL is fine */
 
 const struct table_map *row_plan_map(const struct row_plan *p);
@@ -26,15 +28,8 @@ bool row_plan_lasting(const struct row_plan *p); /* a table without transactions
  * present: the event's bitmap over the map's columns; all but virtual columns must be there. */
 int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, const uint8_t *present, struct strbuf *image,
 		  struct strbuf *key, struct err *e);
-/* An image that row_plan_take() made, to row_plan_columns() columns. Bytes are in mem (or are the plan's: names). */
+/* An image that row_plan_take() made, to row_plan_columns() columns. Bytes are in mem (or are the plan's: names). Text that would not come
+ * back as the same bytes is refused (ERR_UNSUPPORTED), with column, key and bytes. */
 int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem, struct redo_column *out, struct err *e);
-
-/* Text in a column's character set (as the server names it) to UTF-8. */
-struct row_text;
-struct row_text *row_text_new(const char *charset); /* NULL: unknown */
-void row_text_free(struct row_text *t);
-bool row_text_is_utf8(const char *charset);         /* also ascii and binary: bytes stay as they are */
-int row_text_convert(struct row_text *t, const char *in, size_t n,
-		     struct strbuf *out); /* out is replaced; -1: no text of that set */
 
 #endif

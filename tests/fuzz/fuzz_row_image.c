@@ -58,7 +58,8 @@ static void run_rows(struct row_plan *p, const struct binlog_rows *rows)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char charsets[][8] = { "utf8mb4", "binary", "latin1", "gbk", "utf16", "sjis" };
+	static char charsets[][8] = { "utf8mb4", "binary", "latin1", "ucs2", "utf16", "utf32" };
+	struct charsets *sets;
 	static char db[] = "d", table[] = "t", sql_type[] = "a type", collation[] = "binary", key_name[] = "PRIMARY";
 	int first = 0;
 	struct index_key key = { .name = key_name, .primary = true, .not_null = true, .columns = &first, .n_columns = 1 };
@@ -96,10 +97,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				      .flags = i % 3 ? 0 : COLF_UNSIGNED,
 				      .is_virtual = i % 7 == 6 };
 	}
-	p = row_plan_new(&m, &s, &e);
+	sets = charsets_new(NULL);
+	p = row_plan_new(&m, &s, sets, &e);
 	if (p && binlog_rows_parse(&rows, &ev, &e) == 0 && !rows.is_dummy && rows.n_columns == s.n_columns)
 		run_rows(p, &rows);
 	row_plan_free(p);
+	charsets_free(sets);
 	for (size_t i = 0; i < s.n_columns; i++)
 		free(names[i]);
 	free(names);

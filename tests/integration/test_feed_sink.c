@@ -98,11 +98,98 @@ static void values_that_wander_lose_no_row(void **unused)
 	stop(f);
 }
 
+/* Each character set of the server, with all that it can hold of one and two bytes (and of three, where it has such) and that is text: as a value
+ * and as the key by which rows are changed and deleted. Bytes are compared, and by the servers. */
+static void every_character_set_arrives_byte_by_byte(void **unused)
+{
+	static const char *const numbers = "SELECT seq n FROM d.seq_0_to_255 UNION ALL SELECT seq FROM d.seq_32768_to_65535 WHERE %s";
+	struct sql_rows sets = { 0 };
+	struct err e = ERR_INIT;
+	unsigned n = 0;
+
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	struct feed *f = start(&o);
+	must(sql_query(p, &sets, &e, "SELECT CHARACTER_SET_NAME, MAXLEN, CHARACTER_SET_NAME LIKE 'u%%' AND CHARACTER_SET_NAME <> 'ujis' FROM "
+	               "information_schema.CHARACTER_SETS WHERE CHARACTER_SET_NAME <> 'binary' ORDER BY 1"), &e);
+	for (; sql_rows_next(&sets, &e) == 1; n++) {
+		const char *c = sets.cell[0];
+		bool wide = *sets.cell[1] > '1', unicode = *sets.cell[2] == '1';
+		char *from = xstrfmt(numbers, wide && !unicode ? "MOD(seq, 256) >= 48" : "0");
+
+		SQL(p, "CREATE TABLE d.cs_%s (v VARCHAR(8) CHARACTER SET %s COLLATE %s_bin PRIMARY KEY, w INT) ENGINE=InnoDB", c, c, c);
+		/* what is text: one character, which comes back from Unicode as the same bytes; a Unicode set takes all two-byte numbers from its own side */
+		if (unicode)
+			SQL(p, "INSERT IGNORE INTO d.cs_%s SELECT CONVERT(CONVERT(UNHEX(LPAD(HEX(seq * 7), 8, '0')) USING utf32) USING %s), 0 FROM "
+			       "d.seq_1_to_9000 WHERE seq * 7 NOT BETWEEN 0xd800 AND 0xdfff", c, c);
+		else
+			SQL(p, "INSERT IGNORE INTO d.cs_%s SELECT x, 0 FROM (SELECT x, CONVERT(CONVERT(x USING %s) USING utf8mb4) u FROM "
+			       "(SELECT UNHEX(IF(n < 256, LPAD(HEX(n), 2, '0'), HEX(n))) x FROM (%s) n) x) t "
+			       "WHERE CHAR_LENGTH(u) = 1 AND HEX(CONVERT(u USING %s)) = HEX(x)", c, c, from, c);
+		if (!strcmp(c, "ujis") || !strcmp(c, "eucjpms"))
+			SQL(p, "INSERT IGNORE INTO d.cs_%s SELECT x, 0 FROM (SELECT x, CONVERT(CONVERT(x USING %s) USING utf8mb4) u FROM (SELECT "
+			       "UNHEX(CONCAT('8F', HEX(seq))) x FROM d.seq_41377_to_65278) x) t WHERE CHAR_LENGTH(u) = 1 AND HEX(CONVERT(u USING %s)) = HEX(x)",
+			    c, c, c);
+		SQL(p, "UPDATE d.cs_%s SET w = 1 WHERE ORD(v) %% 3 = 0", c);
+		SQL(p, "DELETE FROM d.cs_%s WHERE ORD(v) %% 3 = 1", c);
+		free(from);
+	}
+	sql_rows_release(&sets);
+	assert_true(n > 30);
+	caught_up(f);
+	must(sql_query(p, &sets, &e, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'd'"), &e);
+	while (sql_rows_next(&sets, &e) == 1) {
+		char *sum = xstrfmt("SELECT CAST(CONV(LEFT(MD5(GROUP_CONCAT(HEX(v), ':', w ORDER BY HEX(v))), 15), 16, 10) AS UNSIGNED) FROM d.%s",
+		                    sets.cell[0]);
+		char *rows = xstrfmt("SELECT COUNT(*) FROM d.%s", sets.cell[0]);
+
+		for (int i = 0; i < 2; i++)
+			SQL(i ? s : p, "SET SESSION group_concat_max_len = 100000000");
+		if (number(p, sum) != number(s, sum) || number(p, rows) < 60)
+			fail_msg("%s: %" PRIu64 " rows on the primary, %" PRIu64 " on the secondary, or other ones", sets.cell[0], number(p, rows),
+			         number(s, rows));
+		free(sum);
+		free(rows);
+	}
+	sql_rows_release(&sets);
+	stop(f);
+}
+
+/* Bytes that would not come back are refused, with the row and the column. */
+static void bytes_that_are_no_text_are_named(void **unused)
+{
+	static const char *const c[][3] = { { "sjis", "435C", "x'5C'" }, { "ascii", "4180", "x'80'" }, { "tis620", "A0", "x'A0'" },
+		{ "gbk", "41FE50", "x'FE50'" }, { "latin7", "41", NULL } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct feed_opts o = options();
+		o.start_ts = fresh();
+		struct feed *f = start(&o);
+		SQL(p, "CREATE TABLE d.c (id INT PRIMARY KEY, b VARBINARY(9), v VARCHAR(9) CHARACTER SET %s)", c[i][0]);
+		SQL(p, "INSERT INTO d.c VALUES (77, x'%s', NULL)", c[i][1]);
+		SQL(p, "UPDATE d.c SET v = b");
+		if (!c[i][2]) {
+			caught_up(f);
+			all_equal();
+			stop(f);
+			continue;
+		}
+		struct err e = feed_ends(f);
+		if (!strstr(e.text, c[i][2]) || !strstr(e.text, "d.c.v") || !strstr(e.text, "id=77") || !strstr(e.text, c[i][0]))
+			fail_msg("%s", e.text);
+		assert_int_equal(number(s, "SELECT COUNT(*) FROM d.c WHERE v IS NOT NULL"), 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_unique_value_moves_across_a_batch),
 		cmocka_unit_test(values_that_wander_lose_no_row),
+		cmocka_unit_test(every_character_set_arrives_byte_by_byte),
+		cmocka_unit_test(bytes_that_are_no_text_are_named),
 	};
 	int code;
 

@@ -28,6 +28,7 @@ static struct strbuf map_body(const uint8_t *types, uint8_t n, const uint8_t *me
 	return s;
 }
 
+static struct charsets *sets; /* without a server */
 static char text_db[] = "d", text_table[] = "t", text_key[] = "PRIMARY";
 static int first_column[1];
 static struct index_key primary = { .name = text_key, .primary = true, .not_null = true, .columns = first_column, .n_columns = 1 };
@@ -57,7 +58,7 @@ static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *
 	struct table_map m;
 
 	if (table_map_parse(&m, (const uint8_t *)body.buf, body.len, e) == 0)
-		p = row_plan_new(&m, &s, e);
+		p = row_plan_new(&m, &s, sets, e);
 	strbuf_release(&body);
 	return p;
 }
@@ -204,7 +205,7 @@ static void a_schema_of_another_position_is_named(void **unused)
 		struct column c[] = { { .type = COL_LONG }, { .type = COL_VARCHAR, .charset = swe7 } };
 
 		assert_null(plan_of(types, 2, meta, 2, c, &e));
-		assert_non_null(strstr(e.text, "d.t.c1: text in character set swe7"));
+		assert_non_null(strstr(e.text, "d.t.c1: mapping of character set swe7"));
 	}
 	{
 		struct column c[] = { { .type = COL_LONG }, { .type = COL_VARCHAR } };
@@ -213,12 +214,12 @@ static void a_schema_of_another_position_is_named(void **unused)
 		struct table_map m;
 
 		assert_int_equal(table_map_parse(&m, (const uint8_t *)body.buf, body.len, &e), 0);
-		assert_null(row_plan_new(&m, &s, &e));
+		assert_null(row_plan_new(&m, &s, sets, &e));
 		assert_non_null(strstr(e.text, "2 columns in the binary log, 1 in the schema"));
 		s = schema_of(c, 2);
 		s.handle = -1;
 		assert_int_equal(table_map_parse(&m, (const uint8_t *)body.buf, body.len, &e), 0);
-		assert_null(row_plan_new(&m, &s, &e));
+		assert_null(row_plan_new(&m, &s, sets, &e));
 		assert_non_null(strstr(e.text, "d.t has neither a primary key"));
 		strbuf_release(&body);
 	}
@@ -268,6 +269,34 @@ static void a_flipped_bit_breaks_the_checksum(void **unused)
 	}
 }
 
+/* A byte of its set that is no text, in a row whose key is 7. */
+static void text_that_is_none_is_named_with_its_row(void **unused)
+{
+	static char ascii[] = "ascii";
+	const uint8_t types[] = { BT_LONG, BT_VARCHAR }, meta[] = { 20, 0 }, row[] = { 0, 7, 0, 0, 0, 3, 'a', 0x80, 'b' };
+	struct column columns[] = { { .type = COL_LONG, .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY },
+				    { .type = COL_VARCHAR, .length = 20, .charset = ascii } };
+	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
+	struct redo_column out[2];
+	struct txn_mem mem = { 0 };
+	struct err e = ERR_INIT;
+	const uint8_t *at = row;
+	struct row_plan *p = plan_of(types, 2, meta, sizeof(meta), columns, &e);
+
+	(void)unused;
+	assert_non_null(p);
+	assert_int_equal(row_plan_take(p, &at, row + sizeof(row), all_present, &image, &key, &e), 0);
+	assert_int_equal(row_plan_decode(p, image.buf, image.len, &mem, out, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "key c0=7"));
+	assert_non_null(strstr(e.text, "d.t.c1: the bytes x'8062', at 1,"));
+	assert_non_null(strstr(e.text, "ascii"));
+	row_plan_free(p);
+	strbuf_release(&image);
+	strbuf_release(&key);
+	txn_mem_release(&mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,7 +305,11 @@ int main(void)
 		cmocka_unit_test(a_schema_of_another_position_is_named),
 		cmocka_unit_test(a_map_that_is_cut_off_is_refused),
 		cmocka_unit_test(a_flipped_bit_breaks_the_checksum),
+		cmocka_unit_test(text_that_is_none_is_named_with_its_row),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	sets = charsets_new(NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	charsets_free(sets);
+	return failed;
 }
