@@ -116,6 +116,12 @@ SEED ?= 1
 hunt: deps
 	@$(MAKE) --no-print-directory $(BUILD)/drtest
 	tests/hunt/hunt --time $(TIME) --seed $(SEED)
+# MariaDB's own test suite as the workload (Debian: mariadb-test, mariadb-test-data): make peer-suite TIME=10m FILES=innodb
+.PHONY: peer-suite
+FILES ?=
+peer-suite: deps
+	@$(MAKE) --no-print-directory $(BUILD)/drtest
+	tests/peer-suite/peer-suite --time $(TIME) --files '$(FILES)'
 # An hour of readers beside a changefeed at work, and the redo logs of a hundred drills: an hour and a quarter.
 .PHONY: soak
 soak: deps
