@@ -82,7 +82,9 @@ static void after(void *arg, void *tag, const struct fault *f)
 	fault_arguments(f, &detail);
 	if (f->state == FAULT_FAILED)
 		journal_event(runtime_journal(lf->r), "note", json_pack("{s:s}", "text", f->error.text));
-	else if (!lf->disaster) /* that one's line is written with the clock it starts */
+	else
+		runtime_fault(lf->r, true);
+	if (f->state != FAULT_FAILED && !lf->disaster) /* that one's line is written with the clock it starts */
 		journal_event_at(runtime_journal(lf->r), f->at_ns, "fault", json_pack("{s:s,s:s,s:s,s:f}", "kind", f->ops->name, "target", f->target.name,
 			"detail", detail.buf, "at", runtime_seconds(lf->r, f->at_ns)));
 	strbuf_release(&detail);
@@ -93,6 +95,8 @@ static void healed(void *arg, void *tag, const struct fault *f)
 	struct lua_fault *lf = tag;
 
 	(void)arg;
+	if (f->state != FAULT_STUCK)
+		runtime_fault(lf->r, false);
 	if (f->state == FAULT_STUCK)
 		journal_event(runtime_journal(lf->r), "note", json_pack("{s:s}", "text", f->error.text));
 	else

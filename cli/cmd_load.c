@@ -12,6 +12,7 @@
 
 #define PREPARE_MS (24 * 3600 * 1000ll)
 #define STOP_MS 10000
+#define QUIET_ROUNDS 100
 
 static void on_signal(int signo)
 {
@@ -36,6 +37,21 @@ static void interval(const struct load_run *r, struct load *l, int64_t start, st
 	*before = *now;
 }
 
+/* On stderr, where it begins and where it ends: the server, or the load's own locks, hold everybody up. */
+static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
+{
+	struct load_quiet q;
+
+	load_get_quiet(l, &q);
+	if (q.now_ms && !*quiet)
+		fprintf(stderr, "drtest load: nothing got through for %.0f s: %" PRIu64 " of %u workers wait for the server's answer%s%s "
+			"(SHOW FULL PROCESSLIST tells for what)\n", (double)q.now_ms / 1e3, q.under_way, r->o.workers,
+			*q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+	else if (!q.now_ms && *quiet)
+		fprintf(stderr, "drtest load: transactions get through again\n");
+	*quiet = q.now_ms > 0;
+}
+
 static int run_load(struct load_run *r, struct load *l, struct err *e)
 {
 	/* of the last interval, its difference, and what came before the warm-up's end */
@@ -43,7 +59,8 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	int64_t start, end, next, warm_at, step = (int64_t)(r->interval_s * 1e9);
 	struct err first = ERR_INIT;
 	int rc = -1, interrupted;
-	bool all_lost;
+	bool all_lost, quiet = false;
+	unsigned rounds = 0;
 
 	if (load_start(l, &r->ep, 0, e) < 0)
 		goto out;
@@ -62,6 +79,8 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 			interval(r, l, start, now, before, span);
 			next += step;
 		}
+		if (++rounds % QUIET_ROUNDS == 0)
+			tell_quiet(r, l, &quiet);
 		pause_ms(2, deadline_in_ms(1000));
 	}
 	all_lost = !load_running(l) && !r->o.events;
@@ -69,6 +88,7 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	interrupted = clock_cancelled();
 	clock_cancel_reset(); /* transactions under way may still end */
 	rc = load_stop(l, deadline_in_ms(STOP_MS), &first);
+	load_get_quiet(l, &now->quiet);
 	take(now, l, start);
 	now->seconds = (double)(end - start) / 1e9;
 	load_total_subtract(now, warm);

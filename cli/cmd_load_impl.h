@@ -33,6 +33,7 @@ struct load_total {
 	struct hist h[3];         /* latency, queue, service */
 	double seconds;
 	unsigned workers, shards;
+	struct load_quiet quiet;  /* of the whole run; of several processes the worst */
 };
 void load_total_take(struct load_total *t, struct load *l); /* now, since the load's begin */
 void load_total_subtract(struct load_total *t, const struct load_total *before);

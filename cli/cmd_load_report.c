@@ -38,6 +38,9 @@ void load_total_add(struct load_total *t, const struct load_total *other)
 	for (int i = 0; i < 3; i++)
 		hist_merge(&t->h[i], &other->h[i]);
 	t->seconds = t->seconds > other->seconds ? t->seconds : other->seconds;
+	t->quiet.times += other->quiet.times;
+	t->quiet.total_ms = t->quiet.total_ms > other->quiet.total_ms ? t->quiet.total_ms : other->quiet.total_ms;
+	t->quiet.longest_ms = t->quiet.longest_ms > other->quiet.longest_ms ? t->quiet.longest_ms : other->quiet.longest_ms;
 	t->workers += other->workers;
 	t->shards += other->shards;
 	bind(t);
@@ -57,17 +60,18 @@ void load_print_interval(const struct load_run *r, const struct load_total *t, d
 {
 	const struct load_stats *s = &t->st;
 	const struct hist *h = &t->h[0];
+	FILE *out = r->json ? stderr : stdout; /* the JSON stands alone */
 	double span = t->seconds > 0 ? t->seconds : 1;
 
-	printf("[ %.0fs ] thds: %u tps: %4.2f qps: %4.2f (r/w/o: %4.2f/%4.2f/%4.2f) lat (ms,%u%%): %4.2f err/s: %4.2f reconn/s: %4.2f\n", at, t->workers,
+	fprintf(out, "[ %.0fs ] thds: %u tps: %4.2f qps: %4.2f (r/w/o: %4.2f/%4.2f/%4.2f) lat (ms,%u%%): %4.2f err/s: %4.2f reconn/s: %4.2f\n", at, t->workers,
 	       (double)s->acked / span, (double)s->statements / span, (double)s->reads / span, (double)s->writes / span, (double)others(s) / span,
 	       r->percentile, r->percentile ? ms(h, r->percentile / 100.0) : 0, (double)s->failed / span, (double)s->reconnects / span);
 	if (r->o.rate_plan && strcmp(r->o.rate_plan, "0") != 0)
-		printf("[ %.0fs ] queue length: %" PRIu64 ", concurrency: %" PRIu64 "\n", at, s->backlog, under_way);
-	printf("[ %.0fs ] lat (ms) p50: %.2f p95: %.2f p99: %.2f p99.9: %.2f max: %.2f  of it queued p99: %.2f served p99: %.2f  failed: %" PRIu64
+		fprintf(out, "[ %.0fs ] queue length: %" PRIu64 ", concurrency: %" PRIu64 "\n", at, s->backlog, under_way);
+	fprintf(out, "[ %.0fs ] lat (ms) p50: %.2f p95: %.2f p99: %.2f p99.9: %.2f max: %.2f  of it queued p99: %.2f served p99: %.2f  failed: %" PRIu64
 	       " (retried: %" PRIu64 ") unknown: %" PRIu64 "\n", at, ms(h, 0.5), ms(h, 0.95), ms(h, 0.99), ms(h, 0.999), (double)h->max_us / 1e3,
 	       ms(&t->h[1], 0.99), ms(&t->h[2], 0.99), s->failed, s->retried, s->unknown);
-	fflush(stdout);
+	fflush(out);
 }
 
 /* The slots, several to a line where there are many, as sysbench draws it. */
@@ -117,8 +121,11 @@ void load_print_final(const struct load_run *r, const struct load_total *t)
 	if (r->percentile)
 		printf("        %3uth percentile:                %12.2f\n", r->percentile, ms(h, r->percentile / 100.0));
 	printf("         sum:                            %12.2f\n\n", (double)h->sum_us / 1e3);
-	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64 " by a conflict, drawn anew), unknown %" PRIu64
+	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64 " drawn anew), unknown %" PRIu64
 	       "; begun %" PRIu64 "\n\n", s->acked, s->failed, s->retried, s->unknown, s->started);
+	if (t->quiet.times)
+		printf("Stalls:\n    %u time%s nothing got through for 5 s or more: %.0f s in all, at the longest %.0f s\n\n", t->quiet.times,
+		       t->quiet.times == 1 ? "" : "s", (double)t->quiet.total_ms / 1e3, (double)t->quiet.longest_ms / 1e3);
 	printf("Latency from the due time (ms):\n    %-10s %10s %10s %10s %10s %10s %10s\n", "", "p50", "p95", "p99", "p99.9", "max", "avg");
 	print_part("all of it", h);
 	print_part("queued", &t->h[1]);
@@ -153,6 +160,8 @@ json_t *load_total_json(const struct load_run *r, const struct load_total *t, bo
 
 #define PUT(name) json_object_set_new(j, #name, json_integer((json_int_t)t->st.name));
 	COUNTS(PUT)
+	json_object_set_new(j, "stalls", json_pack("{s:i,s:I,s:I}", "times", (int)t->quiet.times, "total_ms", (json_int_t)t->quiet.total_ms,
+						   "longest_ms", (json_int_t)t->quiet.longest_ms));
 	json_object_set_new(j, "tps", json_real(t->seconds > 0 ? (double)t->st.acked / t->seconds : 0));
 	for (int i = 0; i < 3; i++)
 		json_object_set_new(j, parts[i], hist_json(&t->h[i], whole_histograms || r->histogram));
@@ -191,6 +200,11 @@ int load_total_from_json(struct load_total *t, json_t *j, struct err *e)
 #define GET(name) ok = ok && json_is_integer(json_object_get(j, #name)); t->st.name = (uint64_t)json_integer_value(json_object_get(j, #name));
 	COUNTS(GET)
 	t->seconds = json_number_value(json_object_get(j, "seconds"));
+	json_t *stalls = json_object_get(j, "stalls"); /* absent: left by a version that did not tell */
+
+	t->quiet.times = (unsigned)json_integer_value(json_object_get(stalls, "times"));
+	t->quiet.total_ms = json_integer_value(json_object_get(stalls, "total_ms"));
+	t->quiet.longest_ms = json_integer_value(json_object_get(stalls, "longest_ms"));
 	t->workers = (unsigned)json_integer_value(json_object_get(j, "workers"));
 	t->shards = (unsigned)json_integer_value(json_object_get(j, "shards"));
 	for (int i = 0; i < 3; i++)

@@ -1,40 +1,22 @@
 #include "workloads/conn.h"
 
 #include <errmsg.h>
-#include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "harness/base/xalloc.h"
+#include "workloads/outcome.h"
 
 #define CONNECT_TIMEOUT_S 5u
-#define READ_TIMEOUT_S 60u  /* above innodb_lock_wait_timeout's 50: a lock wait is not a lost connection */
-
-bool link_lost(int code)
-{
-	switch (code) {
-	case CR_SERVER_GONE_ERROR: case CR_SERVER_LOST: case CR_SERVER_LOST_EXTENDED: case CR_CONNECTION_ERROR: case CR_CONN_HOST_ERROR:
-	case CR_MALFORMED_PACKET: case CR_UNKNOWN_ERROR: case CR_COMMANDS_OUT_OF_SYNC: case CR_IPSOCK_ERROR: case CR_SOCKET_CREATE_ERROR:
-	case ER_SERVER_SHUTDOWN: case ER_CONNECTION_KILLED: case ER_QUERY_INTERRUPTED: case ER_NEW_ABORTING_CONNECTION:
-	case ER_NET_READ_ERROR: case ER_NET_READ_INTERRUPTED: case ER_NET_ERROR_ON_WRITE: case ER_NET_WRITE_INTERRUPTED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-bool link_retryable(int code)
-{
-	return code == ER_LOCK_DEADLOCK || code == ER_LOCK_WAIT_TIMEOUT || code == ER_CHECKREAD ||
-	       code == 9007 || code == 8022 || code == 8002 || code == 8028; /* TiDB: conflicts, snapshot for update, schema changed */
-}
-
-bool link_retryable_before_commit(int code)
-{
-	return code >= 9001 && code <= 9005;
-}
+/* An outcome is what the server says, not what a time-out guesses. It may take its time: a lock wait of InnoDB 50 s, TiDB without its TiKV
+ * 82 s, without its PD 102 s. A server that was killed is noticed at once by its machine's RST, a machine without power by the next two. */
+#define READ_TIMEOUT_S 150u
+#define UNANSWERED_MS 20000 /* packets, and keep-alive probes, that no machine acknowledges */
+#define KEEPALIVE_S 5
 
 static void end(struct link *l, bool ok, int code, const char *text)
 {
@@ -76,6 +58,17 @@ static void note_gtid(struct link *l)
 }
 
 static void step(struct link *l, int wait);
+
+/* A machine that vanishes acknowledges nothing any more, and answers no probe: the socket then ends with an error of its own. */
+static void watch_the_peer(struct link *l)
+{
+	int fd = mysql_get_socket(l->m), on = 1, idle = KEEPALIVE_S, unanswered = UNANSWERED_MS;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof(unanswered));
+}
 
 static bool is_number(enum enum_field_types t)
 {
@@ -183,6 +176,20 @@ static void next_result(struct link *l)
 	step(l, mysql_next_result_start(&l->ret, l->m));
 }
 
+/* A prepared statement failed: the library may still wait for the rest of its answer, or keep what was never prepared, and nothing of that
+ * would come when it is used again. It is closed, and prepared anew when it is next used. */
+static void statement_failed(struct link *l, int code, const char *text)
+{
+	end(l, false, code, text);
+	if (failure_of(l->code, l->text) == FAILURE_LOST)
+		return; /* it goes with its connection */
+	for (size_t i = 0; i < l->n_stmts; i++)
+		if (l->stmt[i] == l->current)
+			l->stmt[i] = NULL;
+	l->op = LINK_CLOSE_STMT;
+	step(l, mysql_stmt_close_start(&l->ret_bool, l->current));
+}
+
 static void start_execute(struct link *l)
 {
 	MYSQL_BIND bind[SCRIPT_ARGS_MAX]; /* the library copies it; what it points to is the call's */
@@ -198,7 +205,7 @@ static void start_execute(struct link *l)
 	}
 	if (mysql_stmt_param_count(l->current) != l->call->n_args ||
 	    (l->call->n_args && mysql_stmt_bind_param(l->current, bind))) {
-		end(l, false, (int)mysql_stmt_errno(l->current), "the statement's values can't be bound");
+		statement_failed(l, CR_PARAMS_NOT_BOUND, "the statement's values can't be bound");
 		return;
 	}
 	l->op = LINK_EXECUTE;
@@ -216,6 +223,8 @@ static void step(struct link *l, int wait)
 	}
 	switch (l->op) {
 	case LINK_CONNECT:
+		if (l->ret_m)
+			watch_the_peer(l);
 		end(l, l->ret_m != NULL, (int)mysql_errno(l->m), mysql_error(l->m));
 		return;
 	case LINK_QUERY:
@@ -236,6 +245,7 @@ static void step(struct link *l, int wait)
 			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
 			return;
 		}
+		l->gave_rows = true;
 		l->affected = mysql_num_rows(l->ret_res);
 		bool kept = !l->want_rows || keep_text_rows(l);
 		mysql_free_result(l->ret_res);
@@ -247,13 +257,13 @@ static void step(struct link *l, int wait)
 		return;
 	case LINK_PREPARE:
 		if (l->ret)
-			end(l, false, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
 		else
 			start_execute(l);
 		return;
 	case LINK_EXECUTE:
 		if (l->ret) {
-			end(l, false, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
 		} else if (mysql_stmt_field_count(l->current)) {
 			l->op = LINK_STORE_STMT;
 			step(l, mysql_stmt_store_result_start(&l->ret, l->current));
@@ -264,12 +274,22 @@ static void step(struct link *l, int wait)
 		}
 		return;
 	case LINK_STORE_STMT:
+		if (l->ret) {
+			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			return;
+		}
+		l->gave_rows = true;
 		l->affected = mysql_stmt_num_rows(l->current);
-		if (l->ret == 0 && l->want_rows && !keep_stmt_rows(l))
-			end(l, false, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
-		else
-			end(l, l->ret == 0, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
-		mysql_stmt_free_result(l->current);
+		if (!l->want_rows || keep_stmt_rows(l)) {
+			end(l, true, 0, NULL);
+			mysql_stmt_free_result(l->current); /* it is stored: nothing is asked of the server */
+		} else {
+			statement_failed(l, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
+		}
+		return;
+	case LINK_CLOSE_STMT: /* what failed is told already */
+		l->current = NULL;
+		l->op = LINK_NONE;
 		return;
 	case LINK_NONE:
 		return;
@@ -286,6 +306,7 @@ void link_continue(struct link *l, int ready)
 	case LINK_PREPARE: step(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready)); return;
 	case LINK_EXECUTE: step(l, mysql_stmt_execute_cont(&l->ret, l->current, ready)); return;
 	case LINK_STORE_STMT: step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready)); return;
+	case LINK_CLOSE_STMT: step(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready)); return;
 	case LINK_NONE: return;
 	}
 }
@@ -317,12 +338,14 @@ void link_query(struct link *l, const char *text, size_t n)
 {
 	l->op = LINK_QUERY;
 	l->results = 0;
+	l->gave_rows = false;
 	step(l, mysql_real_query_start(&l->ret, l->m, text, n));
 }
 
 void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call)
 {
 	l->call = call;
+	l->gave_rows = false;
 	l->current = l->stmt[slot];
 	if (l->current) {
 		start_execute(l);

@@ -21,7 +21,7 @@ struct link_rows {
 	unsigned columns;
 };
 
-enum link_op { LINK_NONE, LINK_CONNECT, LINK_QUERY, LINK_STORE, LINK_NEXT, LINK_PREPARE, LINK_EXECUTE, LINK_STORE_STMT };
+enum link_op { LINK_NONE, LINK_CONNECT, LINK_QUERY, LINK_STORE, LINK_NEXT, LINK_PREPARE, LINK_EXECUTE, LINK_STORE_STMT, LINK_CLOSE_STMT };
 struct link {
 	MYSQL *m;                 /* NULL: not connected */
 	enum link_op op;
@@ -31,6 +31,7 @@ struct link {
 	int code;
 	char text[512];
 	uint64_t affected;        /* rows changed, or rows read */
+	bool gave_rows;           /* its answer had rows (perhaps none of them) */
 	bool want_rows;           /* set before the operation is started: its (last) rows are kept in `rows` */
 	struct link_rows rows;
 	unsigned results;         /* answers read of a query of several statements: a failure is statement `results`, from 0 */
@@ -45,6 +46,7 @@ struct link {
 	struct strbuf sql_text;
 	MYSQL *ret_m;
 	MYSQL_RES *ret_res;
+	my_bool ret_bool;
 	int ret;
 	int epoll_fd, watched_fd; /* watched_fd: -1 none */
 };
@@ -57,8 +59,5 @@ void link_continue(struct link *l, int ready);
 void link_cut(struct link *l);     /* breaks the socket: the operation under way ends with an error at its next continuation */
 void link_release(struct link *l); /* at the end of all: the memory that link_close() keeps */
 void link_close(struct link *l);   /* also frees statements; a zeroed one is fine. No operation may be under way, or it is abandoned */
-bool link_lost(int code);          /* the connection is gone, or the server is going */
-bool link_retryable(int code);     /* the transaction was surely rolled back and may be drawn anew */
-bool link_retryable_before_commit(int code); /* TiDB could not reach its parts: nothing is committed unless it was COMMIT that failed */
 
 #endif

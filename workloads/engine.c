@@ -16,6 +16,7 @@
 #define TICK_NS 10000000ll        /* timeouts, ends and the start signal are looked at this often */
 #define FLUSH_TICKS 5             /* ledgers are written at least every 50 ms */
 #define SECOND_TICKS 100
+#define LOOK_NS 900000000ll       /* looks at whether anybody gets through are at least so far apart */
 #define EVENTS_MAX 64
 #define CONNECT_MS 10000          /* and 10 ms for each worker */
 #define OTHER_FDS 128             /* what the program needs beside its workers' sockets */
@@ -113,7 +114,6 @@ static void tick(struct engine_thread *t, int64_t now, bool flush)
 	}
 }
 
-/* Once a second, by the first thread. */
 static void check_backlog(struct load *l)
 {
 	struct err e = ERR_INIT;
@@ -127,6 +127,41 @@ static void check_backlog(struct load *l)
 	err_set(&e, ERR_TIMEOUT, 0, "%.0f transactions are due and not begun: the server does not keep up with the rate of %g/s", n, load_rate(l));
 	engine_error(l, &e);
 	atomic_store(&l->stopping, true);
+}
+
+/* Is anybody getting through? Whoever comes first a second after the last look looks. */
+void engine_look(struct load *l, int64_t now)
+{
+	struct load_stats st = { 0 };
+
+	if (!atomic_load(&l->go) || atomic_load(&l->stopping))
+		return;
+	load_get_stats(l, &st);
+	pthread_mutex_lock(&l->lock);
+	if (now - l->looked_ns >= LOOK_NS) {
+		int64_t gap_ms = (now - l->looked_ns) / 1000000;
+		bool due = l->pace.closed || st.backlog || st.started > st.acked + st.failed + st.unknown || atomic_load(&l->held);
+		bool through = st.acked != l->looked_acked || !due;
+		struct load_quiet *q = &l->quiet;
+
+		if (through || gap_ms > LOAD_QUIET_MS) { /* drtest itself stood still for so long: nothing is known of the server */
+			l->quiet_since_ns = now;
+			q->now_ms = 0;
+		} else {
+			int64_t before = q->now_ms;
+
+			q->now_ms = (now - l->quiet_since_ns) / 1000000;
+			if (q->now_ms >= LOAD_QUIET_MS) {
+				q->times += before < LOAD_QUIET_MS;
+				q->total_ms += before < LOAD_QUIET_MS ? q->now_ms : q->now_ms - before;
+				if (q->now_ms > q->longest_ms)
+					q->longest_ms = q->now_ms;
+			}
+		}
+		l->looked_ns = now;
+		l->looked_acked = st.acked;
+	}
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void *thread_main(void *arg)
@@ -156,8 +191,10 @@ static void *thread_main(void *arg)
 		now = clock_mono_ns();
 		if (now >= next_tick) {
 			tick(t, now, ++ticks % FLUSH_TICKS == 0);
-			if (t == &t->load->thread[0] && ticks % SECOND_TICKS == 0)
+			if (ticks % SECOND_TICKS == 0) {
 				check_backlog(t->load);
+				engine_look(t->load, now);
+			}
 			next_tick = now + TICK_NS;
 		}
 	}
@@ -276,6 +313,7 @@ int engine_start(struct load *l, struct err *e)
 	atomic_store(&l->cutting, false);
 	atomic_store(&l->go, false);
 	atomic_store(&l->ready, 0);
+	atomic_store(&l->held, 0);
 	atomic_store(&l->alive, l->o.workers);
 	atomic_store(&l->first_ack_us, 0);
 	l->error = (struct err)ERR_INIT;
@@ -313,6 +351,9 @@ int engine_start(struct load *l, struct err *e)
 	else
 		pace_begin(&l->pace, l->o.start_at_ns ? l->o.start_at_ns : clock_mono_ns());
 	l->paced = true;
+	l->quiet_since_ns = l->looked_ns = clock_mono_ns();
+	l->quiet.now_ms = 0;
+	l->last_failure = (struct err)ERR_INIT;
 	pthread_mutex_unlock(&l->lock);
 	atomic_store(&l->go, true);
 	rc = 0;

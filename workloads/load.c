@@ -279,6 +279,20 @@ int load_error(struct load *l, struct err *e)
 	return rc;
 }
 
+void load_get_quiet(struct load *l, struct load_quiet *q)
+{
+	struct load_stats st = { 0 };
+
+	load_get_stats(l, &st);
+	pthread_mutex_lock(&l->lock);
+	*q = l->quiet;
+	q->under_way = st.started - st.acked - st.failed - st.unknown;
+	if (q->now_ms < LOAD_QUIET_MS || !l->started)
+		q->now_ms = 0;
+	snprintf(q->last_failure, sizeof(q->last_failure), "%s", l->last_failure.kind ? l->last_failure.text : "");
+	pthread_mutex_unlock(&l->lock);
+}
+
 static void add_latency(struct hist *into, const struct hist *from)
 {
 	struct hist copy;

@@ -70,6 +70,17 @@ const char *load_db(const struct load *l);
 const char *load_ledger_table(const struct load *l); /* "" when it writes none */
 const char *load_history_check(struct load *l); /* the check of histories it is written for (docs/LOADS.md): "append", "bank"; "" none */
 
+/* Nothing got through: for LOAD_QUIET_MS or longer no transaction was acknowledged though one was due or under way. */
+#define LOAD_QUIET_MS 5000
+struct load_quiet {
+	unsigned times;
+	int64_t total_ms, longest_ms; /* the time under way included */
+	int64_t now_ms;           /* how long already; 0: somebody gets through, or nothing is due */
+	uint64_t under_way;       /* transactions that wait for the server's answer */
+	char last_failure[200];   /* what a statement was last told; "": nothing yet */
+};
+void load_get_quiet(struct load *l, struct load_quiet *q); /* totals over all starts; from any thread */
+
 struct load_stats {
 	uint64_t started, acked, failed, unknown, retried, reconnects;
 	uint64_t statements, reads, writes; /* the others: BEGIN, COMMIT, writes that changed no row */

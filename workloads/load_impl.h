@@ -23,6 +23,7 @@ enum phase {
 	PHASE_LEDGER_ROW, PHASE_COMMIT, PHASE_POSITION, /* the parts of con:commit() */
 	PHASE_ROLLBACK,               /* after a failure, before the next transaction */
 	PHASE_BACKOFF,                /* lost; connects again at wake_ns */
+	PHASE_PAUSE,                  /* refused; the next transaction begins at wake_ns, on the same connection */
 	PHASE_ENDED,
 };
 
@@ -49,7 +50,9 @@ struct worker {
 	unsigned packet_n, packet_sent; /* statements in it; in the one that was sent */
 	lua_State *co;
 	int co_ref, con_ref, draw_ref;
-	bool in_txn, wrote, committed, rolled_back, again;
+	bool in_txn, wrote, committed, rolled_back, autocommitted, again;
+	bool pause;               /* before the next transaction: the server would refuse that too */
+	uint64_t position;        /* the commit's; 0 unknown */
 	bool answered;            /* the call has its answer without having been sent yet */
 	int64_t due_ns, begin_ns, end_ns;
 };
@@ -89,10 +92,15 @@ struct load {
 	atomic_bool stopping, cutting;
 	_Atomic int64_t first_ack_us, last_ack_us;
 	_Atomic unsigned alive, ready; /* workers that have not ended; that have connected */
+	_Atomic unsigned held;    /* workers that wait before they try again */
 	atomic_bool go;           /* all have */
 	/* under lock */
 	pthread_mutex_t lock;
 	struct err error;         /* the first */
+	struct err last_failure;  /* of a statement: why nobody gets through, perhaps */
+	int64_t quiet_since_ns, looked_ns; /* nothing was acknowledged since, though something was due; when that was last looked at */
+	uint64_t looked_acked;
+	struct load_quiet quiet;
 	struct pace pace;
 	bool paced;               /* its schedule has begun */
 	uint64_t events_left;     /* transactions that may still begin */
@@ -102,6 +110,7 @@ struct load {
 int engine_start(struct load *l, struct err *e);
 void engine_join(struct load *l);
 void engine_error(struct load *l, const struct err *e); /* keeps the first */
+void engine_look(struct load *l, int64_t now_ns); /* once a second: is anybody getting through? */
 /* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any more. */
 int load_take(struct load *l, int64_t now_ns, int64_t *due_ns);
 /* worker.c: these change a worker's state and start operations; worker_ready(w, 0) then goes on as far as it can without waiting */

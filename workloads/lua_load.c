@@ -16,6 +16,8 @@
 #define STOP_MS 10000
 #define PREPARE_MS 600000
 #define SETS_MAX 64
+#define CALM_MS 10000      /* after a fault's end a load may need as long to find back */
+#define STALL_SHARE 5      /* stalls of a fifth of its time, or one that lasts until its end, make the load's figures unknown */
 
 struct lua_load {
 	struct load *load;      /* NULL in plan mode */
@@ -27,6 +29,12 @@ struct lua_load {
 	struct hist before, now;
 	uint64_t acked_before;
 	int64_t before_ns;
+	/* the sampler's: stalls that no fault explains, from the start on */
+	bool quiet, quiet_told;
+	_Atomic int64_t stalled_ms;
+	int64_t quiet_total_ms;
+	struct runtime *runtime;
+	int64_t started_ns;
 	/* load:window()'s */
 	struct load_stats mark;
 	struct hist marked[3], latest[3];
@@ -61,6 +69,52 @@ static int load_health(void *object, struct err *e)
 	return 0;
 }
 
+/* Nobody gets through: said when it begins and when it ends, and added up where no fault explains it. */
+static void sample_quiet(struct lua_load *l, json_t *load)
+{
+	struct load_quiet q;
+	bool calm = runtime_calm(l->runtime, CALM_MS);
+
+	load_get_quiet(l->load, &q);
+	if (q.now_ms)
+		json_object_set_new(load, "quiet_ms", json_integer((json_int_t)q.now_ms));
+	if (calm)
+		l->stalled_ms += q.total_ms - l->quiet_total_ms;
+	l->quiet_total_ms = q.total_ms;
+	if (q.now_ms && !l->quiet && calm) {
+		runtime_note(l->runtime, "load %s: nothing got through for %lld s: %llu transactions wait for %s's answer%s%s", l->name,
+			     (long long)(q.now_ms / 1000), (unsigned long long)q.under_way, l->on ? l->on->name : "the server",
+			     *q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+		l->quiet_told = true;
+	} else if (!q.now_ms && l->quiet_told) {
+		runtime_note(l->runtime, "load %s: transactions get through again", l->name);
+		l->quiet_told = false;
+	}
+	l->quiet = q.now_ms > 0;
+}
+
+/* At the end of its time on a cluster: what a load that stood still says about loss and latency is not known. */
+static void judge_quiet(struct lua_load *l)
+{
+	struct load_quiet q;
+	int64_t ran_ms = (clock_mono_ns() - l->started_ns) / 1000000, stalled_ms = l->stalled_ms;
+	struct load_stats st = { 0 };
+	char text[512];
+
+	if (!l->started_ns)
+		return;
+	load_get_quiet(l->load, &q);
+	load_get_stats(l->load, &st);
+	if (stalled_ms && (l->quiet || stalled_ms * STALL_SHARE >= ran_ms)) {
+		snprintf(text, sizeof(text), "nothing got through for %.0f of %.0f s, at the longest %.0f s, while no fault was in force: what would be "
+			 "lost and how long it takes was asked of a load that stood still%s%s", (double)stalled_ms / 1e3, (double)ran_ms / 1e3,
+			 (double)q.longest_ms / 1e3, *q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+		runtime_check(l->runtime, "the load's transactions get through", VERDICT_UNKNOWN, text);
+	}
+	l->started_ns = 0;
+	l->stalled_ms = 0;
+}
+
 static void load_sample(void *object, json_t *sample)
 {
 	struct lua_load *l = object;
@@ -82,6 +136,7 @@ static void load_sample(void *object, json_t *sample)
 		(json_int_t)st.backlog, "tps", l->before_ns && seconds > 0 ? (double)(st.acked - l->acked_before) / seconds : 0.0, "p50_us",
 		(json_int_t)hist_quantile_us(&interval, 0.5), "p95_us", (json_int_t)hist_quantile_us(&interval, 0.95), "p99_us",
 		(json_int_t)hist_quantile_us(&interval, 0.99)));
+	sample_quiet(l, json_object_get(sample, "load"));
 	l->before = l->now;
 	l->acked_before = st.acked;
 	l->before_ns = now;
@@ -160,6 +215,8 @@ static int start(lua_State *L)
 	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return runtime_raise(L, &e);
 	l->on = on;
+	l->stalled_ms = 0;
+	l->started_ns = clock_mono_ns();
 	l->running = true;
 	on->writer = l->name;
 	mark(l);
@@ -173,6 +230,7 @@ static int stop(lua_State *L)
 
 	if (runtime_plan(runtime_of(L), "load %s: stop; each worker ends its transaction", l->name))
 		return 0;
+	judge_quiet(l);
 	l->running = false;
 	if (l->on)
 		l->on->writer = NULL;
@@ -308,6 +366,7 @@ static int lost(lua_State *L)
 
 	if (!l->load)
 		return 0;
+	judge_quiet(l);
 	l->running = false;
 	if (l->on)
 		l->on->writer = NULL;
@@ -463,6 +522,7 @@ static int make(lua_State *L)
 	o.events = (uint64_t)events;
 	l = xcalloc(1, sizeof(*l));
 	snprintf(l->name, sizeof(l->name), "%s", o.name);
+	l->runtime = r;
 	runtime_own(r, &ops, l);
 	o.workers = (unsigned)workers;
 	o.tables = (unsigned)tables;

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "workloads/load_impl.h"
+#include "workloads/outcome.h"
 #include "workloads/sqltext.h"
 
 #define BACKOFF_MS_MIN 10
@@ -115,20 +116,36 @@ void worker_connect(struct worker *w)
 	link_connect(&w->link, &l->endpoint, l->db, l->o.protocol == LOAD_ONE_PACKET);
 }
 
+/* Twice as long each time, until a transaction is acknowledged. */
+static void wait_a_while(struct worker *w, enum phase phase)
+{
+	w->phase = phase;
+	atomic_fetch_add(&w->thread->load->held, 1);
+	w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MS_MIN;
+	if (w->backoff_ms > BACKOFF_MS_MAX)
+		w->backoff_ms = BACKOFF_MS_MAX;
+	w->wake_ns = clock_mono_ns() + w->backoff_ms * 1000000ll;
+}
+
 static void lost(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
 	link_close(&w->link);
-	if (l->o.stop_on_lost || atomic_load(&l->stopping)) {
+	if (l->o.stop_on_lost || atomic_load(&l->stopping))
 		worker_end(w);
-		return;
-	}
-	w->phase = PHASE_BACKOFF;
-	w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MS_MIN;
-	if (w->backoff_ms > BACKOFF_MS_MAX)
-		w->backoff_ms = BACKOFF_MS_MAX;
-	w->wake_ns = clock_mono_ns() + w->backoff_ms * 1000000ll;
+	else
+		wait_a_while(w, PHASE_BACKOFF);
+}
+
+/* Kept for who asks why nobody gets through. */
+static void note_failure(struct worker *w)
+{
+	struct load *l = w->thread->load;
+
+	pthread_mutex_lock(&l->lock);
+	err_set(&l->last_failure, ERR_SQL, w->link.code, "%s (%d)", w->link.text, w->link.code);
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void add_history(struct worker *w, const struct ledger_record *r)
@@ -152,7 +169,7 @@ static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 	struct ledger_record r = {
 		.worker = w->number, .outcome = (uint8_t)outcome, .flags = retried ? TXN_RETRIED : 0, .cluster = l->cluster, .seq = w->seq,
 		.due_us = journal_us(l, w->due_ns), .begin_us = journal_us(l, w->begin_ns), .end_us = journal_us(l, w->end_ns),
-		.position = outcome == TXN_ACKED ? w->link.last_gtid : 0,
+		.position = outcome == TXN_ACKED ? w->position : 0,
 	};
 
 	if (w->ledger)
@@ -204,19 +221,21 @@ static void drop_coroutine(struct worker *w)
 static void event_failed(struct worker *w, bool at_commit)
 {
 	struct link *k = &w->link;
-	bool gone = link_lost(k->code), retry = link_retryable(k->code) || (!at_commit && w->in_txn && link_retryable_before_commit(k->code));
-	enum txn_outcome outcome = TXN_FAILED;
+	enum failure f = failure_of(k->code, k->text);
+	struct txn_state s = { .in_txn = w->in_txn, .at_commit = at_commit, .committed = w->committed, .wrote = w->wrote,
+		.autocommitted = w->autocommitted };
+	enum txn_outcome outcome = outcome_of_failure(&s, f);
 
-	w->end_ns = clock_mono_ns();
+	note_failure(w);
+	if (!w->committed)
+		w->end_ns = clock_mono_ns();
 	drop_coroutine(w);
-	/* at COMMIT only a conflict is a sure no; before it, what was not committed never will be, except autocommitted statements */
-	if (at_commit ? !retry : !w->in_txn && w->wrote && !retry)
-		outcome = TXN_UNKNOWN;
-	record(w, outcome, retry);
-	w->again = retry;
-	if (gone) {
+	w->again = outcome == TXN_FAILED && (f == FAILURE_CONFLICT || f == FAILURE_REFUSED || f == FAILURE_AWAY);
+	w->pause = f == FAILURE_REFUSED || f == FAILURE_AWAY;
+	record(w, outcome, w->again);
+	if (f == FAILURE_LOST) {
 		lost(w);
-	} else if (retry || link_retryable_before_commit(k->code)) {
+	} else if (f != FAILURE_OTHER) {
 		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way */
 		w->phase = PHASE_ROLLBACK;
 		link_query(k, "ROLLBACK", 8);
@@ -230,7 +249,7 @@ static void script_failed(struct worker *w, const char *text)
 {
 	w->end_ns = clock_mono_ns();
 	hard_error(w, w->thread->script.name, 0, text);
-	record(w, w->committed ? TXN_ACKED : !w->in_txn && w->wrote ? TXN_UNKNOWN : TXN_FAILED, false);
+	record(w, w->committed ? TXN_ACKED : w->autocommitted || (!w->in_txn && w->wrote) ? TXN_UNKNOWN : TXN_FAILED, false);
 	drop_coroutine(w);
 	worker_end(w);
 }
@@ -241,9 +260,11 @@ static void event_returned(struct worker *w)
 		script_failed(w, "event() ended without con:commit() or con:rollback()");
 		return;
 	}
-	if (!w->committed)
+	if (!w->committed) { /* autocommitted statements: what the last of them was told */
 		w->end_ns = clock_mono_ns();
-	record(w, w->rolled_back ? TXN_FAILED : TXN_ACKED, false);
+		w->position = w->link.last_gtid;
+	}
+	record(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED, false);
 	w->backoff_ms = 0;
 	next_transaction(w);
 }
@@ -377,6 +398,8 @@ static void resumed(struct worker *w, int rc)
 		script_failed(w, "con:commit() without con:begin()");
 	} else if (w->con.call.verb == CON_BEGIN && (w->in_txn || w->committed)) {
 		script_failed(w, "an event is one transaction: con:begin() came twice");
+	} else if (w->con.call.verb == CON_EXECUTE && w->committed && w->thread->script.statement[w->con.call.statement].audited) {
+		script_failed(w, "an event is one transaction: a statement with an effect came after con:commit()");
 	} else {
 		start_call(w);
 	}
@@ -406,7 +429,8 @@ void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 	w->phase = PHASE_EVENT;
 	w->due_ns = due_ns;
 	w->begin_ns = now_ns;
-	w->in_txn = w->wrote = w->committed = w->rolled_back = false;
+	w->in_txn = w->wrote = w->committed = w->rolled_back = w->autocommitted = false;
+	w->position = 0;
 	strbuf_reset(&w->packet);
 	strbuf_reset(&w->notes);
 	w->packet_n = w->packet_sent = 0;
@@ -479,7 +503,8 @@ static void become_ready(struct worker *w)
 
 static void connect_failed(struct worker *w)
 {
-	if (w->was_ready && link_lost(w->link.code)) {
+	note_failure(w);
+	if (w->was_ready && failure_of(w->link.code, w->link.text) == FAILURE_LOST) {
 		lost(w);
 		return;
 	}
@@ -515,7 +540,7 @@ static void operation_done(struct worker *w)
 			link_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
 		return;
 	case PHASE_SESSION_MULTI:
-		if (k->failed && link_lost(k->code)) {
+		if (k->failed && failure_of(k->code, k->text) == FAILURE_LOST) {
 			connect_failed(w);
 			return;
 		}
@@ -523,7 +548,7 @@ static void operation_done(struct worker *w)
 		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
 		return;
 	case PHASE_SESSION:
-		if (k->failed && link_lost(k->code))
+		if (k->failed && failure_of(k->code, k->text) == FAILURE_LOST)
 			connect_failed(w);
 		else
 			become_ready(w); /* a server without that variable gives no positions */
@@ -536,6 +561,8 @@ static void operation_done(struct worker *w)
 		if (w->con.call.verb == CON_ROLLBACK) {
 			w->in_txn = false;
 			w->rolled_back = true;
+		} else if (!w->in_txn && !w->committed && !k->gave_rows && k->affected) {
+			w->autocommitted = true;
 		}
 		sent_packet_ended(w);
 		resume(w, push_answer(w));
@@ -551,13 +578,14 @@ static void operation_done(struct worker *w)
 	case PHASE_COMMIT:
 		if (k->failed) {
 			/* of a transaction in one packet: a statement before COMMIT said no, and the server read no further */
-			event_failed(w, link_lost(k->code) || k->results + 1 >= w->packet_sent);
+			event_failed(w, failure_of(k->code, k->text) == FAILURE_LOST || k->results + 1 >= w->packet_sent);
 			return;
 		}
 		sent_packet_ended(w);
 		w->end_ns = clock_mono_ns();
 		w->in_txn = false;
 		w->committed = true;
+		w->position = k->last_gtid;
 		if (k->tidb) {
 			w->phase = PHASE_POSITION;
 			k->want_rows = true;
@@ -569,18 +597,23 @@ static void operation_done(struct worker *w)
 	case PHASE_POSITION:
 		/* lost by now: the commit is acknowledged all the same, its position is not known */
 		if (!k->failed && k->rows.n == 1 && !k->rows.cell[0].null)
-			k->last_gtid = position_of(k->rows.bytes.buf + k->rows.cell[0].at);
+			w->position = position_of(k->rows.bytes.buf + k->rows.cell[0].at);
 		w->phase = PHASE_EVENT;
 		resume(w, 0);
 		return;
 	case PHASE_ROLLBACK:
-		if (!k->failed)
-			next_transaction(w);
-		else
+		if (k->failed) {
+			note_failure(w);
 			lost(w);
+		} else if (w->pause && !atomic_load(&w->thread->load->stopping)) {
+			wait_a_while(w, PHASE_PAUSE);
+		} else {
+			next_transaction(w);
+		}
 		return;
 	case PHASE_IDLE:
 	case PHASE_BACKOFF:
+	case PHASE_PAUSE:
 	case PHASE_ENDED:
 		return;
 	}
@@ -588,7 +621,7 @@ static void operation_done(struct worker *w)
 
 static bool has_operation(const struct worker *w)
 {
-	return w->phase != PHASE_IDLE && w->phase != PHASE_BACKOFF && w->phase != PHASE_ENDED;
+	return w->phase != PHASE_IDLE && w->phase != PHASE_BACKOFF && w->phase != PHASE_PAUSE && w->phase != PHASE_ENDED;
 }
 
 void worker_ready(struct worker *w, int ready)
@@ -607,10 +640,15 @@ void worker_tick(struct worker *w, int64_t now_ns)
 	struct load *l = w->thread->load;
 
 	if (w->phase == PHASE_BACKOFF && now_ns >= w->wake_ns) {
+		atomic_fetch_sub(&l->held, 1);
 		if (atomic_load(&l->stopping))
 			worker_end(w);
 		else
 			worker_connect(w);
+		worker_ready(w, 0);
+	} else if (w->phase == PHASE_PAUSE && (now_ns >= w->wake_ns || atomic_load(&l->stopping))) {
+		atomic_fetch_sub(&l->held, 1);
+		next_transaction(w);
 		worker_ready(w, 0);
 	} else if (atomic_load(&l->cutting) && w->phase <= PHASE_SESSION) {
 		worker_end(w);

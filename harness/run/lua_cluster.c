@@ -589,6 +589,7 @@ static int start(lua_State *L)
 	c->pid = proc_pid(cluster_server(c->c));
 	c->alive = true;
 	c->doomed = false;
+	runtime_strike(r, &c->struck, false);
 	runtime_expect(r, c, true);
 	return 0;
 }
@@ -602,6 +603,7 @@ static int pause_resume(lua_State *L, bool pause)
 		return 0;
 	if (cluster_pause(c->c, pause, &e) < 0)
 		return runtime_raise(L, &e);
+	runtime_strike(runtime_of(L), &c->struck, pause);
 	journal_event(runtime_journal(runtime_of(L)), "fault", json_pack("{s:s,s:s}", "kind", pause ? "pause" : "resume", "target", c->name));
 	return 0;
 }
@@ -657,8 +659,10 @@ static int kill_part(lua_State *L)
 		runtime_expect(r, c->feed, false);
 		c->feed->running = false;
 	}
-	if (parts[i].part != CLUSTER_FEED)
+	if (parts[i].part != CLUSTER_FEED) {
 		runtime_expect(r, c, false);
+		runtime_strike(r, &c->struck, true);
+	}
 	if (cluster_kill(c->c, parts[i].part, &at, &e) < 0)
 		return runtime_raise(L, &e);
 	journal_event_at(runtime_journal(r), at, "fault", json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));

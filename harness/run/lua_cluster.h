@@ -14,6 +14,7 @@ struct lua_cluster {
 	bool served;
 	bool alive;         /* it was not killed or stopped */
 	_Atomic bool doomed; /* a fault strikes it: its end, and what that does to its clients, is no surprise */
+	bool struck;        /* killed, stopped or paused by the scenario: runtime_fault() knows */
 	char disk[512];     /* its volume; "" none */
 	pid_t pid;          /* of its server: the sampler's */
 	const char *writer; /* the load that writes to it now, or NULL */

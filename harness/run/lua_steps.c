@@ -24,7 +24,7 @@ static int step_begin(lua_State *L)
 	r->step++;
 	r->step_start_ns = clock_mono_ns();
 	pthread_mutex_unlock(&r->lock);
-	r->step_findings = 0;
+	r->step_findings = r->step_failed = 0;
 	if (r->plan) {
 		printf("  %d %s\n", r->step, r->step_name);
 		return 0;
@@ -47,7 +47,8 @@ void runtime_step_end(struct runtime *r, const char *status, const char *detail)
 			"seconds", seconds, "detail", text.buf));
 		pthread_mutex_lock(&r->lock); /* the sampler writes on the terminal too */
 		/* what ended the run is said once, below */
-		console_step_end(r->console, r->step, r->step_name, status, seconds, !strcmp(status, "ok") || !strcmp(status, "failed") ? text.buf : "");
+		console_step_end(r->console, r->step, r->step_name, status, seconds,
+			!strcmp(status, "error") || !strcmp(status, "interrupted") ? "" : text.buf);
 		pthread_mutex_unlock(&r->lock);
 		strbuf_release(&text);
 	}
@@ -58,7 +59,7 @@ static int step_end(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 
-	runtime_step_end(r, r->step_findings ? "failed" : "ok", luaL_optstring(L, 1, ""));
+	runtime_step_end(r, r->step_failed ? "failed" : r->step_findings ? "unknown" : "ok", luaL_optstring(L, 1, ""));
 	return 0;
 }
 
@@ -81,13 +82,47 @@ static void about(lua_State *L, int index, json_t *event)
 	json_object_set_new(event, "about", o);
 }
 
+static const char *const verdicts[] = { "pass", "unknown", "fail", NULL };
+
+/* Counted, told when it is no pass; the event is taken over. name and evidence are redacted already. */
+static void judged(struct runtime *r, enum verdict verdict, const char *name, const char *evidence, json_t *event)
+{
+	r->checks++;
+	r->failed += verdict == VERDICT_FAIL;
+	r->unknown += verdict == VERDICT_UNKNOWN;
+	r->step_findings += verdict != VERDICT_PASS;
+	r->step_failed += verdict == VERDICT_FAIL;
+	if (verdict > r->worst)
+		r->worst = verdict;
+	journal_event(r->journal, "check", event);
+	if (verdict != VERDICT_PASS) {
+		char line[768];
+
+		snprintf(line, sizeof(line), "%s: %s", name, evidence);
+		pthread_mutex_lock(&r->lock);
+		console_remark(r->console, verdict == VERDICT_FAIL ? "FAILED" : "UNKNOWN", line);
+		pthread_mutex_unlock(&r->lock);
+	}
+}
+
+void runtime_check(struct runtime *r, const char *name, enum verdict verdict, const char *evidence)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	if (!r->journal)
+		return;
+	secret_redact(&clean, evidence);
+	judged(r, verdict, name, clean.buf, json_pack("{s:i,s:s,s:s,s:s,s:[],s:f}", "step", r->step, "name", name, "verdict", verdicts[verdict],
+		"evidence", clean.buf, "findings", "seconds", 0.0));
+	strbuf_release(&clean);
+}
+
 /* check(name, verdict, evidence, findings or nil, seconds, about or nil) */
 static int check(lua_State *L)
 {
-	static const char *const words[] = { "pass", "unknown", "fail", NULL };
 	struct runtime *r = runtime_of(L);
 	const char *name = luaL_checkstring(L, 1);
-	int verdict = luaL_checkoption(L, 2, NULL, words);
+	int verdict = luaL_checkoption(L, 2, NULL, verdicts);
 	struct strbuf clean_name = STRBUF_INIT, clean_evidence = STRBUF_INIT;
 	json_t *findings, *event;
 
@@ -95,27 +130,13 @@ static int check(lua_State *L)
 		runtime_plan(r, "check: %s", name);
 		return 0;
 	}
-	r->checks++;
-	r->failed += verdict == VERDICT_FAIL;
-	r->unknown += verdict == VERDICT_UNKNOWN;
-	r->step_findings += verdict != VERDICT_PASS;
-	if (verdict > (int)r->worst)
-		r->worst = (enum verdict)verdict;
 	findings = lua_isnoneornil(L, 4) ? json_array() : json_incref(lua_json_check(L, 4));
 	secret_redact(&clean_name, name);
 	secret_redact(&clean_evidence, luaL_optstring(L, 3, ""));
-	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf, "verdict", words[verdict],
+	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf, "verdict", verdicts[verdict],
 		"evidence", clean_evidence.buf, "findings", findings, "seconds", luaL_optnumber(L, 5, 0));
 	about(L, 6, event);
-	journal_event(r->journal, "check", event);
-	if (verdict != VERDICT_PASS) {
-		char line[768];
-
-		snprintf(line, sizeof(line), "%s: %s", clean_name.buf, clean_evidence.buf);
-		pthread_mutex_lock(&r->lock);
-		console_remark(r->console, verdict == VERDICT_FAIL ? "FAILED" : "UNKNOWN", line);
-		pthread_mutex_unlock(&r->lock);
-	}
+	judged(r, (enum verdict)verdict, clean_name.buf, clean_evidence.buf, event);
 	strbuf_release(&clean_name);
 	strbuf_release(&clean_evidence);
 	return 0;

@@ -203,6 +203,26 @@ int runtime_wait(struct runtime *r, int64_t ms, struct err *e)
 	}
 }
 
+void runtime_fault(struct runtime *r, bool begins)
+{
+	r->faults += begins ? 1 : -1;
+	r->fault_ns = clock_mono_ns();
+}
+
+void runtime_strike(struct runtime *r, bool *struck, bool begins)
+{
+	if (*struck != begins)
+		runtime_fault(r, begins);
+	*struck = begins;
+}
+
+bool runtime_calm(const struct runtime *r, int64_t for_ms)
+{
+	int64_t last = r->fault_ns > r->disaster_ns ? r->fault_ns : r->disaster_ns;
+
+	return r->faults <= 0 && (!last || clock_mono_ns() - last >= for_ms * 1000000);
+}
+
 void runtime_teardown(struct runtime *r)
 {
 	while (r->n_owned) {

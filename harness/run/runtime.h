@@ -73,9 +73,16 @@ int runtime_raise(lua_State *L, const struct err *e);
 int runtime_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* a wrong call in the script */
 const struct err *runtime_error_at(lua_State *L, int index); /* NULL: no such userdata */
 
+/* ---- faults in force: what becomes of who works with their targets is no surprise then. From any thread. */
+void runtime_fault(struct runtime *r, bool begins);            /* else it ends */
+void runtime_strike(struct runtime *r, bool *struck, bool begins); /* the same once for each target, whose flag says whether it is struck */
+bool runtime_calm(const struct runtime *r, int64_t for_ms);    /* none is in force, and none was in the last so many ms */
+
 /* ---- journal */
 void runtime_figure(struct runtime *r, const char *name, json_t *value); /* taken over */
 void runtime_note(struct runtime *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A check of C's own: it counts as one of the scenario's. */
+void runtime_check(struct runtime *r, const char *name, enum verdict verdict, const char *evidence);
 void runtime_version(struct runtime *r, const char *what, const char *version); /* versions of what takes part; before the first step ends */
 /* The disaster: starts RTO's clock and its first phase, "detect". */
 void runtime_disaster(struct runtime *r, const char *kind, const char *target, int64_t at_ns);

@@ -40,10 +40,12 @@ struct runtime {
 	int step;
 	char step_name[128];
 	int64_t step_start_ns;
-	int step_findings;
+	int step_findings, step_failed; /* checks of it that did not pass; that failed */
 	/* verdicts */
 	enum verdict worst;
 	unsigned checks, failed, unknown;
+	_Atomic int faults;          /* in force */
+	_Atomic int64_t fault_ns;    /* when one last began or ended; 0: none did */
 	/* recovery */
 	int64_t disaster_ns, disaster_wall_ms, phase_start_ns;
 	char phase[32];

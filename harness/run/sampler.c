@@ -104,6 +104,8 @@ static void live_line(struct runtime *r, json_t *s)
 		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"), number(json_object_get(s, "prepare"), "total"));
 	if (load && number(load, "started") > 0) /* else it is being prepared */
 		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
+	if (load && number(load, "quiet_ms") > 0)
+		add(&l, "nothing got through for %.0f s", number(load, "quiet_ms") / 1000);
 	if (load && number(load, "failed") + number(load, "unknown") > 0)
 		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
 	if (feed)

@@ -283,6 +283,195 @@ static void a_stall_shows_in_the_latency_as_the_schedule_says(void **state)
 	assert_true(hist_quantile_us(&queue, 1) < 1700000);
 }
 
+/* A load of one file; ledger: its folder's name. */
+static struct load *scripted(const char *lua, unsigned workers, const char *ledger)
+{
+	char path[128], folder[128];
+	struct load_opts o = { .name = path, .seed = 1, .workers = workers, .tables = 1, .table_size = 10, .ledger_dir = folder,
+		.journal_start_ns = clock_mono_ns() };
+	struct err e = ERR_INIT;
+	struct load *l;
+
+	snprintf(path, sizeof(path), "%s/%s.lua", dir, ledger);
+	snprintf(folder, sizeof(folder), "%s/%s", dir, ledger);
+	must(fs_write_atomic(path, lua, strlen(lua), 0644, &e), &e);
+	l = load_new(&o, &e);
+	if (!l)
+		fail_msg("%s", e.text);
+	prepared(l);
+	return l;
+}
+
+/* Until acked, failed and unknown have all grown by so many; the load's own sense of a stall ends the wait. */
+static struct load_stats grown(struct load *l, uint64_t acked, uint64_t failed, uint64_t unknown)
+{
+	struct load_stats from = { 0 }, st;
+	struct load_quiet q = { 0 };
+	struct err e = ERR_INIT;
+
+	load_get_stats(l, &from);
+	do {
+		pause_ms(10, deadline_in_ms(10000));
+		must(load_error(l, &e), &e);
+		st = (struct load_stats){ 0 };
+		load_get_stats(l, &st);
+		load_get_quiet(l, &q);
+		if (q.now_ms > 120000)
+			fail_msg("nothing got through for two minutes: %s", q.last_failure);
+	} while (st.acked - from.acked < acked || st.failed - from.failed < failed || st.unknown - from.unknown < unknown);
+	return st;
+}
+
+static uint64_t number_of(const char *query)
+{
+	struct sql *s = test_server_connect(server);
+	struct err e = ERR_INIT;
+	uint64_t n;
+
+	must(sql_value_u64(s, &n, &e, "%s", query), &e);
+	sql_close(s);
+	return n;
+}
+
+static void run_sql(const char *text)
+{
+	struct sql *s = test_server_connect(server);
+	struct err e = ERR_INIT;
+
+	must(sql_exec_text(s, &e, text, strlen(text)) < 0 ? -1 : 0, &e);
+	sql_close(s);
+}
+
+#define ROW_LOAD(event) \
+	"return { name = 'row', statements = { put = { 'INSERT INTO row1 VALUES (?, ?)' } }, tables = { 'row1' },\n" \
+	" prepare = function(con, _, t) con:query 'CREATE TABLE row1 (w INT, s BIGINT, PRIMARY KEY (w, s))' end,\n" \
+	" event = function(con, r) " event " end }\n"
+
+static void a_read_only_server_refuses_and_nothing_else(void **state)
+{
+	struct load *l = scripted(ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 4, "refused");
+	struct sql_endpoint ep = *test_server_endpoint(server);
+	struct load_stats st;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	run_sql("CREATE USER app IDENTIFIED BY 'x'");
+	run_sql("GRANT ALL ON sbtest.* TO app");
+	strcpy(ep.user, "app");
+	strcpy(ep.password, "x");
+	must(load_start(l, &ep, 0, &e), &e);
+	grown(l, 10, 0, 0);
+	run_sql("SET GLOBAL read_only = 1");
+	grown(l, 0, 20, 0); /* each attempt is told no, and the load tries on */
+	run_sql("SET GLOBAL read_only = 0");
+	grown(l, 10, 0, 0);
+	must(load_stop(l, deadline_in_ms(60000), &e), &e);
+	must(load_error(l, &e), &e);
+	st = (struct load_stats){ 0 };
+	load_get_stats(l, &st);
+	assert_int_equal(st.unknown, 0);
+	assert_int_equal(number_of("SELECT COUNT(*) FROM sbtest.row1"), st.acked);
+	load_free(l);
+}
+
+static void what_fails_after_commit_leaves_it_acknowledged(void **state)
+{
+	static const char *const after[] = {
+		"con:query \"SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock'\"",
+		"con:query 'KILL CONNECTION_ID()'",
+		"con:rollback()",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(after) / sizeof(*after); i++) {
+		char lua[1024], name[32];
+		struct load_stats st = { 0 };
+		struct tally t = { 0 };
+		struct err e = ERR_INIT;
+		struct load *l;
+
+		snprintf(lua, sizeof(lua), ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit() %s"), after[i]);
+		snprintf(name, sizeof(name), "after%zu", i);
+		l = scripted(lua, 3, name);
+		must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+		grown(l, 10, 0, 0);
+		must(load_stop(l, deadline_in_ms(60000), &e), &e);
+		must(load_error(l, &e), &e);
+		load_get_stats(l, &st);
+		assert_int_equal(st.failed + st.unknown, 0);
+		assert_int_equal(number_of("SELECT COUNT(*) FROM sbtest.row1"), st.acked);
+		snprintf(lua, sizeof(lua), "%s/%s", dir, name);
+		must(ledger_read(lua, count, &t, NULL, &e), &e);
+		assert_int_equal(t.acked, st.acked);
+		assert_int_equal(t.without_position + t.out_of_order, 0);
+		load_free(l);
+	}
+}
+
+/* TiDB without its TiKV, as it says it: before COMMIT nothing is done; an autocommitted part is there whatever comes after it. */
+static void what_was_done_alone_is_not_called_undone(void **state)
+{
+	static const char away[] = "con:query \"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 9005, MESSAGE_TEXT = 'Region is unavailable'\"";
+	char lua[1024];
+	struct load_stats st;
+	struct err e = ERR_INIT;
+	struct load *l;
+
+	(void)state;
+	snprintf(lua, sizeof(lua), ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end con:commit()"), away);
+	l = scripted(lua, 2, "away");
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	st = grown(l, 3, 3, 0);
+	must(load_stop(l, deadline_in_ms(60000), &e), &e);
+	load_get_stats(l, &st);
+	assert_int_equal(st.unknown, 0);
+	assert_int_equal(number_of("SELECT COUNT(*) FROM sbtest.row1"), st.acked);
+	load_free(l);
+	snprintf(lua, sizeof(lua), ROW_LOAD("con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end"), away);
+	l = scripted(lua, 2, "half");
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	st = grown(l, 3, 0, 3);
+	must(load_stop(l, deadline_in_ms(60000), &e), &e);
+	load_get_stats(l, &st);
+	assert_int_equal(st.failed, 0);
+	assert_int_equal(number_of("SELECT COUNT(*) FROM sbtest.row1"), st.acked + st.unknown);
+	load_free(l);
+}
+
+static void that_nothing_gets_through_is_told(void **state)
+{
+	struct load *l = scripted(ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 3, "quiet");
+	struct sql *s = test_server_connect(server);
+	struct load_quiet q = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	grown(l, 10, 0, 0);
+	load_get_quiet(l, &q);
+	assert_int_equal(q.times, 0);
+	must((int)sql_exec(s, &e, "LOCK TABLES sbtest.row1 WRITE"), &e);
+	do {
+		pause_ms(50, deadline_in_ms(10000));
+		load_get_quiet(l, &q);
+	} while (!q.now_ms && load_running(l));
+	assert_true(q.now_ms >= LOAD_QUIET_MS);
+	assert_int_equal(q.times, 1);
+	assert_int_equal(q.under_way, 3);
+	must((int)sql_exec(s, &e, "UNLOCK TABLES"), &e);
+	sql_close(s);
+	grown(l, 10, 0, 0);
+	do {
+		pause_ms(50, deadline_in_ms(10000));
+		load_get_quiet(l, &q);
+	} while (q.now_ms);
+	must(load_stop(l, deadline_in_ms(60000), &e), &e);
+	load_get_quiet(l, &q);
+	assert_int_equal(q.times, 1);
+	assert_true(q.longest_ms >= LOAD_QUIET_MS && q.total_ms >= q.longest_ms);
+	load_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +481,10 @@ int main(void)
 		cmocka_unit_test(a_hanging_server_does_not_hold_up_the_stop),
 		cmocka_unit_test(a_stall_shows_in_the_latency_as_the_schedule_says),
 		cmocka_unit_test(an_error_of_the_server_ends_the_load_and_is_told),
+		cmocka_unit_test(a_read_only_server_refuses_and_nothing_else),
+		cmocka_unit_test(what_fails_after_commit_leaves_it_acknowledged),
+		cmocka_unit_test(what_was_done_alone_is_not_called_undone),
+		cmocka_unit_test(that_nothing_gets_through_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -325,6 +325,65 @@ static void a_load_reads_what_is_there(void **state)
 	}
 }
 
+/* The ```lua example of docs/LOADS.md, as a reader would copy it. */
+static void documented_load(char *path, size_t room)
+{
+	struct strbuf doc = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	char *from, *to;
+
+	must(fs_read_file("docs/LOADS.md", 1 << 20, &doc, &e), &e);
+	from = strstr(doc.buf, "```lua\n-- queue.lua");
+	assert_non_null(from);
+	from += 7;
+	to = strstr(from, "```");
+	assert_non_null(to);
+	snprintf(path, room, "%s/queue.lua", dir);
+	must(fs_write_atomic(path, from, (size_t)(to - from), 0644, &e), &e);
+	strbuf_release(&doc);
+}
+
+/* Its SELECT ... FOR UPDATE scans: a deadlock's error comes while the rows are read. Nobody may wait for what never comes. */
+static void a_scan_that_deadlocks_goes_on_in_each_protocol(void **state)
+{
+	static const char *const set[] = { "kinds=3", NULL };
+	char path[128], ledger[160];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	documented_load(path, sizeof(path));
+	for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
+		struct load *l = prepared(path, (enum load_protocol)protocol, true, set);
+		struct sql *s = test_server_connect(server);
+		struct load_stats st = { 0 };
+		struct load_quiet q = { 0 };
+		struct tally t = { 0 };
+		uint64_t rows;
+
+		must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+		do {
+			pause_ms(20, deadline_in_ms(10000));
+			load_get_stats(l, &st);
+			load_get_quiet(l, &q);
+		} while ((st.acked < 400 || st.retried < 12) && q.now_ms < 60000 && load_running(l));
+		must(load_stop(l, deadline_in_ms(60000), &e), &e);
+		must(load_error(l, &e), &e);
+		load_get_stats(l, &st);
+		if (st.retried < 12 || st.acked < 400)
+			fail_msg("protocol %d: nothing got through for %lld ms after %llu acknowledged, %llu conflicts; last: %s", protocol,
+				 (long long)q.now_ms, (unsigned long long)st.acked, (unsigned long long)st.retried, q.last_failure);
+		assert_int_equal(st.started, st.acked + st.failed + st.unknown);
+		assert_int_equal(st.unknown, 0);
+		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
+		assert_int_equal(rows, st.acked);
+		snprintf(ledger, sizeof(ledger), "%s/queue.lua-%d-1", dir, protocol);
+		must(ledger_read(ledger, count, &t, NULL, &e), &e);
+		assert_int_equal(t.acked, st.acked);
+		sql_close(s);
+		load_free(l);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +393,7 @@ int main(void)
 		cmocka_unit_test(tpccs_conditions_hold_under_load_and_see_what_breaks_them),
 		cmocka_unit_test(the_history_tells_what_was_appended_and_read),
 		cmocka_unit_test(a_load_reads_what_is_there),
+		cmocka_unit_test(a_scan_that_deadlocks_goes_on_in_each_protocol),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -130,6 +130,51 @@ expect 'a shard is missing' 3 '1 of 4 shards left no result: 3' load report "fil
 expect 'no meeting' 3 'no run has met there' load report "file://$scratch/nowhere"
 expect 'shard alone' 2 '--shard and --rendezvous go together' load ledger run --shard=1/2
 
+# nobody gets through: said while it lasts, and at the end
+cat >"$scratch/gate.lua" <<'END'
+-- Each transaction passes a gate; while somebody else holds it, none does.
+return { name = "gate", event = function(con)
+  con:query "DO GET_LOCK('gate', 1000), RELEASE_LOCK('gate')"
+end, statements = {} }
+END
+mkfifo "$scratch/hold"
+mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -N -n <"$scratch/hold" >"$scratch/held" 2>&1 &
+holder=$!
+exec 7>"$scratch/hold"
+echo "SELECT GET_LOCK('gate', 1000);" >&7
+wait_for 60 grep -q 1 "$scratch/held" || bad "the gate is not held"
+load "$scratch/gate.lua" run "${guide[@]}" --mysql-db=test --threads=3 --rate=0 --time=0 --json >"$scratch/gate.json" 2>"$scratch/gate.err" 7>&- &
+run=$!
+wait_for 120 grep -q 'nothing got through for [0-9]* s: 3 of 3 workers wait' "$scratch/gate.err" || bad "a stall is not told: $(cat "$scratch/gate.err")"
+exec 7>&-
+wait $holder
+wait_for 120 grep -q 'get through again' "$scratch/gate.err" || bad "its end is not told: $(cat "$scratch/gate.err")"
+kill -INT $run; wait $run
+python3 -c '
+import json, sys
+s = json.load(open(sys.argv[1]))["stalls"]
+assert s["times"] == 1 and s["longest_ms"] >= 5000, s' "$scratch/gate.json" && ok || bad "the stall in the report"
+cat >"$scratch/stands_still.lua" <<'END'
+local scenario = require "drtest.scenario"
+return scenario { name = "stands_still", run = function(t)
+  t:step("a load that stands still", function()
+    local c = t:cluster { name = "primary" }
+    local load = t:load { "SCRATCH/sleeper.lua", workers = 2 }
+    load:prepare { on = c }
+    load:start { on = c }
+    t:sleep "9s"
+    load:stop()
+    t:check("the sum is right", true)
+  end)
+end }
+END
+sed -i "s#SCRATCH#$scratch#" "$scratch/stands_still.lua"
+sed "s/con:query.*/con:query 'DO SLEEP(12)'/; s/statements = {}/statements = {}, prepare = function() end/" "$scratch/gate.lua" >"$scratch/sleeper.lua"
+expect 'a drill under a load that stands still' 4 "UNKNOWN: the load's transactions get through: nothing got through" \
+	"$DRTEST" run "$scratch/stands_still.lua" --on local --store file --out "$scratch/runs"
+grep -q 'note: load .*: nothing got through for [0-9]* s: 2 transactions wait' "$scratch/out" && ok || bad "no word while it lasts: $(cat "$scratch/out")"
+grep -q 'a load that stands still  *unknown' "$scratch/out" && ok || bad "the step's line: $(cat "$scratch/out")"
+
 # the server dies under the run: the figures up to then, and what became of each transaction
 load oltp_write_only run "${guide[@]}" --rate=0 --time=30 --report-interval=0 --on-lost=stop >"$scratch/out" 2>&1 &
 run=$!
