@@ -116,6 +116,11 @@ SEED ?= 1
 hunt: deps
 	@$(MAKE) --no-print-directory $(BUILD)/drtest
 	tests/hunt/hunt --time $(TIME) --seed $(SEED)
+# Single-line mutants of what a verdict rests on: do the tests notice? make mutation N=30
+.PHONY: mutation
+N ?= 300
+mutation: deps
+	tests/mutation/mutate --n $(N) --seed $(SEED)
 # MariaDB's own test suite as the workload (Debian: mariadb-test, mariadb-test-data): make peer-suite TIME=10m FILES=innodb
 .PHONY: peer-suite
 FILES ?=
