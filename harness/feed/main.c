@@ -11,6 +11,7 @@
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
 #include "harness/os/fs.h"
+#include "harness/redo/reader.h"
 #include "harness/sql/ddl_once.h"
 #include "harness/sql/fence.h"
 
@@ -112,6 +113,20 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 	return rc < 0 ? err_wrap(e, "sink") : 0;
 }
 
+/* Two changefeeds in one place would be taken for one log by every reader. */
+static int place_is_ours(struct feed_run *r, struct err *e)
+{
+	struct redo_feeds all;
+	int rc = redo_list_feeds(r->store, &all, e);
+
+	for (size_t i = 0; i < all.n && rc == 0; i++)
+		if (strcmp(all.f[i].changefeed, r->o.id) || strcmp(all.f[i].name_space, "default"))
+			rc = err_set(e, ERR_USAGE, 0, "%s holds the redo log of another changefeed, %s/%s: give this one a place of its own",
+			             store_uri_redacted(r->store), all.f[i].name_space, all.f[i].changefeed);
+	redo_feeds_release(&all);
+	return rc;
+}
+
 static int open_log(struct feed_run *r, struct err *e)
 {
 	bool exists = true;
@@ -129,6 +144,8 @@ static int open_log(struct feed_run *r, struct err *e)
 	}
 	if (!exists)
 		return err_set(e, ERR_ENV, 0, "the bucket of %s is absent: create it first", store_uri_redacted(r->store));
+	if (place_is_ours(r, e) < 0)
+		return -1;
 	struct redo_writer_opts o = { .capture = CAPTURE, .changefeed = r->o.id, .max_log_bytes = r->o.max_log_bytes, .lz4 = r->o.lz4 };
 	r->writer = redo_writer_new(r->store, &o, e);
 	return r->writer ? 0 : -1;

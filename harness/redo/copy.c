@@ -85,7 +85,7 @@ int redo_copy(struct store *from, struct store *to, struct deadline d, struct re
 
 	*r = (struct redo_copy_result){ 0 };
 	while (rc == 0) {
-		if (redo_read_meta(from, &r->meta, e) < 0 || redo_list_files(from, &files, e) < 0) {
+		if (redo_look(from, false, &r->meta, &files, e) < 0) {
 			rc = -1;
 			break;
 		}

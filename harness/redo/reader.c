@@ -21,8 +21,74 @@ static const char *base_of(const char *key)
 	return slash ? slash + 1 : key;
 }
 
+/* ---- whose ---- */
+
+static void feeds_add(struct redo_feeds *all, const struct redo_name *name)
+{
+	size_t k = 0;
+
+	while (k < all->n && (strcmp(all->f[k].changefeed, name->changefeed) || strcmp(all->f[k].name_space, name->name_space)))
+		k++;
+	if (k == all->n) {
+		all->f = xreallocarray(all->f, ++all->n, sizeof(*all->f));
+		all->f[k] = (struct redo_feed){ 0 };
+		strcpy(all->f[k].name_space, name->name_space);
+		strcpy(all->f[k].changefeed, name->changefeed);
+		strcpy(all->f[k].capture, name->capture);
+	}
+	all->f[k].has_meta = all->f[k].has_meta || name->kind == REDO_FILE_META;
+	all->f[k].has_files = all->f[k].has_files || name->kind != REDO_FILE_META;
+}
+
+static struct redo_feeds feeds_of(const struct store_list *l)
+{
+	struct redo_feeds all = { 0 };
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct redo_name name;
+
+		if (redo_name_parse(&name, base_of(l->objects[i].key), NULL) == 0 && name.kind != REDO_FILE_OTHER && name.changefeed[0] &&
+		    (name.kind != REDO_FILE_META || l->objects[i].size_bytes))
+			feeds_add(&all, &name);
+	}
+	return all;
+}
+
+int redo_list_feeds(struct store *s, struct redo_feeds *out, struct err *e)
+{
+	struct store_list l;
+
+	*out = (struct redo_feeds){ 0 };
+	if (store_list(s, "", &l, e) < 0)
+		return -1;
+	*out = feeds_of(&l);
+	store_list_release(&l);
+	return 0;
+}
+
+void redo_feeds_release(struct redo_feeds *f)
+{
+	free(f->f);
+	*f = (struct redo_feeds){ 0 };
+}
+
+static int one_feed(struct store *s, const struct store_list *l, struct err *e)
+{
+	struct redo_feeds all = feeds_of(l);
+	int rc = 0;
+
+	if (all.n > 1)
+		rc = err_set(e, ERR_BAD_DATA, 0, "%s: files of %zu changefeeds, %s/%s and %s/%s%s, lie in one place and would be taken for one log: move all"
+		             " but one changefeed's files (its name is in each file's name) to a place of their own", store_uri_redacted(s), all.n,
+		             all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+	redo_feeds_release(&all);
+	return rc;
+}
+
+/* ---- meta ---- */
+
 /* 1: some vanished between list and read, -1: error. */
-static int metas_once(struct store *s, struct redo_meta *m, unsigned *found, struct err *e)
+static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *found, struct err *e)
 {
 	struct strbuf body = STRBUF_INIT;
 	struct store_list l;
@@ -32,6 +98,8 @@ static int metas_once(struct store *s, struct redo_meta *m, unsigned *found, str
 	*found = 0;
 	if (store_list(s, "", &l, e) < 0)
 		return -1;
+	if (!any && one_feed(s, &l, e) < 0)
+		goto out;
 	for (size_t i = 0; i < l.n; i++) {
 		struct redo_name name;
 		struct redo_meta one;
@@ -67,7 +135,7 @@ out:
 	return rc;
 }
 
-int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
+static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err *e)
 {
 	struct err dropped = ERR_INIT;
 	unsigned found = 0;
@@ -79,7 +147,7 @@ int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
 	for (int i = 0; i < META_TRIES && (rc == 1 || (rc == 0 && !found)); i++) {
 		if (i && !found && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
 			break;
-		rc = metas_once(s, m, &found, e);
+		rc = metas_once(s, any, m, &found, e);
 	}
 	if (rc < 0)
 		return -1;
@@ -89,6 +157,16 @@ int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
 	if (m->resolved_ts < m->checkpoint_ts)
 		return err_set(e, ERR_BAD_DATA, 0, "redo meta: resolvedTs %" PRIu64 " is below checkpointTs %" PRIu64, m->resolved_ts, m->checkpoint_ts);
 	return 0;
+}
+
+int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e)
+{
+	return read_meta(s, false, m, e);
+}
+
+int redo_read_any_meta(struct store *s, struct redo_meta *m, struct err *e)
+{
+	return read_meta(s, true, m, e);
 }
 
 static int by_kind_ts_key(const void *x, const void *y)
@@ -143,6 +221,31 @@ void redo_files_release(struct redo_files *f)
 		free(f->f[i].key);
 	free(f->f);
 	memset(f, 0, sizeof(*f));
+}
+
+/* A file that was collected between the look at the meta and the list is in no list, and nobody misses it. It was at or before the
+ * checkpointTs that the meta has after the list: from there on the list is whole. */
+int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out, struct err *e)
+{
+	struct redo_meta after;
+
+	*out = (struct redo_files){ 0 };
+	for (int i = 0; i < META_TRIES; i++) {
+		redo_files_release(out);
+		if (read_meta(s, any_feed, m, e) < 0 || redo_list_files(s, out, e) < 0)
+			return -1;
+		if (read_meta(s, any_feed, &after, e) < 0) {
+			redo_files_release(out);
+			return -1;
+		}
+		if (after.checkpoint_ts > m->checkpoint_ts)
+			m->checkpoint_ts = after.checkpoint_ts;
+		if (m->checkpoint_ts <= m->resolved_ts)
+			return 0;
+	}
+	redo_files_release(out);
+	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs of the log passed its resolvedTs while its files were listed, %d times in a row: is the store slow?",
+	               META_TRIES);
 }
 
 void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)

@@ -5,8 +5,22 @@
 #include "harness/net/store.h"
 #include "harness/redo/codec.h"
 
-/* Maxima over all .meta objects. None: ERR_NOT_FOUND "redo log has no meta file". resolvedTs < checkpointTs: ERR_BAD_DATA. */
+/* Whose log lies in a store: each changefeed that has files there. */
+struct redo_feed {
+	char name_space[256], changefeed[256], capture[256];
+	bool has_meta, has_files;
+};
+struct redo_feeds {
+	struct redo_feed *f;
+	size_t n;
+};
+int redo_list_feeds(struct store *s, struct redo_feeds *out, struct err *e);
+void redo_feeds_release(struct redo_feeds *f);
+
+/* Maxima over all .meta objects. None: ERR_NOT_FOUND "redo log has no meta file". resolvedTs < checkpointTs, or files of two changefeeds,
+ * whose metas and rows would be taken for one log: ERR_BAD_DATA. */
 int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e);
+int redo_read_any_meta(struct store *s, struct redo_meta *m, struct err *e); /* whosever files there are: for who judges them */
 
 struct redo_file {
 	struct redo_name name;
@@ -21,6 +35,9 @@ struct redo_files {
 /* The log files of the prefix, rows and DDLs, sorted by (kind, max_commit_ts, key). Foreign objects are ignored; a .sort or unparsable .log is refused. */
 int redo_list_files(struct store *s, struct redo_files *out, struct err *e);
 void redo_files_release(struct redo_files *f);
+/* A meta and a list that belong together, of a log that may live: every file of (checkpointTs, resolvedTs] is in the list. any_feed: as
+ * redo_read_any_meta. */
+int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out, struct err *e);
 
 /* Decodes a stream of bytes of one file (lz4 or plain). Feed pieces, then end. */
 struct redo_parse_result {

@@ -114,11 +114,16 @@ static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struc
 	return s->how->file_done ? s->how->file_done(s->how->arg, &s->done, e) : 0;
 }
 
+static int meta_of(const struct scan *s, struct redo_meta *out, struct err *e)
+{
+	return s->how->any_feed ? redo_read_any_meta(s->s, out, e) : redo_read_meta(s->s, out, e);
+}
+
 static int vanished(struct scan *s, const struct redo_file *f, struct err *e)
 {
 	struct redo_meta now;
 
-	if (redo_read_meta(s->s, &now, e) < 0)
+	if (meta_of(s, &now, e) < 0)
 		return -1;
 	/* A .tmp gets its final name when it is whole; what checkpointTs has passed is collected. Both are told by a new list. */
 	if (f->name.tmp || f->name.max_commit_ts <= now.checkpoint_ts)
@@ -180,15 +185,17 @@ static int once(struct scan *s, struct err *e)
 	struct err why = ERR_INIT;
 	int rc;
 
-	if (redo_read_meta(s->s, &s->meta, &why) < 0) {
+	redo_files_release(&s->files);
+	if (redo_look(s->s, s->how->any_feed, &s->meta, &s->files, &why) < 0) {
 		if (why.kind != ERR_NOT_FOUND || !s->how->no_meta) {
 			*e = why;
 			return -1;
 		}
 		s->meta = (struct redo_meta){ .resolved_ts = UINT64_MAX };
+		if (redo_list_files(s->s, &s->files, e) < 0)
+			return -1;
 	}
-	redo_files_release(&s->files);
-	if (redo_list_files(s->s, &s->files, e) < 0 || s->how->begin(s->how->arg, &s->meta, &s->files, e) < 0)
+	if (s->how->begin(s->how->arg, &s->meta, &s->files, e) < 0)
 		return -1;
 	rc = files_of(s, REDO_FILE_DDL, e);
 	if (rc == 0 && s->how->ddls_done)

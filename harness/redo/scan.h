@@ -1,5 +1,6 @@
-/* Reads a whole log by the protocol for logs that live (design, section 8): meta first, then the list, then the files, DDLs before
- * rows. A file that is gone makes us look again: the log has moved on, and all begins anew with its new meta; or it is a gap. */
+/* Reads a whole log by the protocol for logs that live (design, section 8): meta first, then the list, then checkpointTs again, then the
+ * files, DDLs before rows. What was collected before the list is at or before that checkpointTs. A listed file that is gone makes us look
+ * again: the log has moved on, and all begins anew with its new meta; or it is a gap. */
 #ifndef HARNESS_REDO_SCAN_H
 #define HARNESS_REDO_SCAN_H
 
@@ -21,6 +22,7 @@ struct redo_scan {
 	void *arg;
 	bool old_files;     /* also those whose name ts says that all of it is at or before checkpointTs */
 	bool no_meta;       /* a log without meta is read too: all of it, both ts 0 and the maximum */
+	bool any_feed;      /* also a place that holds files of several changefeeds */
 	bool allow_gap;     /* a torn, undecodable or vanished file: go on with what is whole */
 	unsigned downloads; /* at once; 0: 4, of a local directory none */
 };

@@ -27,6 +27,7 @@ struct check {
 	size_t n_txn, txn_slots;
 	uint64_t torn_txns, order_faults, misfits;
 	bool rows, truncated;
+	bool several; /* changefeeds */
 };
 
 static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -50,78 +51,37 @@ static void find(struct check *c, enum redo_finding what, uint64_t nth, const ch
 
 /* ---- whose files ---- */
 
-static bool same_feed(const struct redo_name *a, const struct redo_name *b)
+static size_t without_meta(const struct redo_feeds *all)
 {
-	return !strcmp(a->changefeed, b->changefeed) && !strcmp(a->name_space, b->name_space);
-}
+	size_t n = 0;
 
-struct feeds {
-	struct redo_name *name;
-	size_t n;
-};
-
-static size_t feed_of(const struct feeds *f, const struct redo_name *name)
-{
-	size_t k = 0;
-
-	while (k < f->n && !same_feed(&f->name[k], name))
-		k++;
-	return k;
-}
-
-/* The first log file of each changefeed that no meta covers; -1: error, else their number. */
-static int uncovered(struct check *c, struct feeds *files, struct feeds *lone, struct err *e)
-{
-	struct feeds metas = { 0 };
-	struct store_list l;
-
-	if (store_list(c->s, "", &l, e) < 0)
-		return -1;
-	files->n = lone->n = 0;
-	for (size_t i = 0; i < l.n; i++) {
-		const char *slash = strrchr(l.objects[i].key, '/');
-		struct redo_name name;
-		struct feeds *to;
-
-		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) < 0 || name.kind == REDO_FILE_OTHER || !name.changefeed[0] ||
-		    (name.kind == REDO_FILE_META && !l.objects[i].size_bytes))
-			continue;
-		to = name.kind == REDO_FILE_META ? &metas : files;
-		if (feed_of(to, &name) < to->n)
-			continue;
-		to->name = xreallocarray(to->name, to->n + 1, sizeof(*to->name));
-		to->name[to->n++] = name;
-	}
-	for (size_t i = 0; i < files->n; i++)
-		if (feed_of(&metas, &files->name[i]) == metas.n) {
-			lone->name = xreallocarray(lone->name, lone->n + 1, sizeof(*lone->name));
-			lone->name[lone->n++] = files->name[i];
-		}
-	store_list_release(&l);
-	free(metas.name);
-	return (int)lone->n;
+	for (size_t i = 0; i < all->n; i++)
+		n += all->f[i].has_files && !all->f[i].has_meta;
+	return n;
 }
 
 static int whose(struct check *c, struct err *e)
 {
-	struct feeds files = { 0 }, lone = { 0 };
-	int rc = 1;
+	struct redo_feeds all = { 0 };
+	int rc;
 
 	/* A live owner replaces its meta every 200 ms, and no list is taken in one instant: look again before anything is said. */
-	for (int i = 0; i < META_LOOKS && rc > 0; i++) {
-		rc = uncovered(c, &files, &lone, e);
-		if (rc > 0 && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
+	for (int i = 0;; i++) {
+		redo_feeds_release(&all);
+		rc = redo_list_feeds(c->s, &all, e);
+		if (rc < 0 || !without_meta(&all) || i + 1 == META_LOOKS || pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
 			break;
 	}
-	for (size_t i = 0; i < lone.n && rc > 0; i++)
-		find(c, REDO_BROKEN, i + 1, "no meta covers the files of changefeed %s/%s (capture %s)", lone.name[i].name_space, lone.name[i].changefeed,
-		     lone.name[i].capture);
-	if (files.n > 1 && rc >= 0)
-		find(c, REDO_BROKEN, 1, "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together", files.n,
-		     files.name[0].name_space, files.name[0].changefeed, files.name[1].name_space, files.name[1].changefeed, files.n > 2 ? ", ..." : "");
-	free(files.name);
-	free(lone.name);
-	return rc < 0 ? -1 : 0;
+	for (size_t i = 0; i < all.n && rc == 0; i++)
+		if (all.f[i].has_files && !all.f[i].has_meta)
+			find(c, REDO_BROKEN, 1, "no meta covers the files of changefeed %s/%s (capture %s)", all.f[i].name_space, all.f[i].changefeed,
+			     all.f[i].capture);
+	if (all.n > 1)
+		find(c, REDO_BROKEN, 1, "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together", all.n,
+		     all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+	c->several = all.n > 1;
+	redo_feeds_release(&all);
+	return rc;
 }
 
 /* ---- the files, one by one ---- */
@@ -271,7 +231,7 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 {
 	struct check c = { .o = o, .res = res, .s = s };
 	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = event, .file_done = file_done, .arg = &c, .old_files = true,
-		                  .no_meta = true, .allow_gap = true };
+		                  .no_meta = true, .any_feed = true, .allow_gap = true };
 	int rc = -1;
 
 	memset(res, 0, sizeof(*res));
@@ -279,7 +239,7 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 		goto out;
 	if (res->meta.resolved_ts == UINT64_MAX)
 		find(&c, REDO_BROKEN, 1, "the log has no meta: nothing says from where to where it may be replayed");
-	else if (chain(&c, e) < 0)
+	else if (!c.several && chain(&c, e) < 0)
 		goto out;
 	if (res->rows_beyond)
 		find(&c, REDO_NOTE, 1, "%" PRIu64 " rows are after resolvedTs: not complete yet, a replay leaves them out", res->rows_beyond);
@@ -299,7 +259,7 @@ int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 	int64_t now = clock_wall_ms();
 
 	memset(out, 0, sizeof(*out));
-	if (redo_read_meta(s, &out->meta, e) < 0 || redo_list_files(s, &files, e) < 0)
+	if (redo_look(s, false, &out->meta, &files, e) < 0)
 		return -1;
 	out->loss_ms = now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
 	for (size_t i = 0; i < files.n; i++)

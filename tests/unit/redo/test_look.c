@@ -1,0 +1,170 @@
+/* What a reader takes for a log's state while its owner goes on: a store whose owner does its work between two of the reader's requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/net/store_impl.h"
+#include "harness/os/fs.h"
+#include "harness/redo/copy.h"
+#include "harness/redo/scan.h"
+#include "harness/redo/writer.h"
+
+static struct store_ops ops;
+static const struct store_ops *plain;
+static int lists, moment; /* the owner works just before the list of this number */
+static struct store *owner;
+static struct redo_writer *writer;
+static tso_t now;
+
+static void add(tso_t ts)
+{
+	struct redo_column c = { .name = { "id", 2 }, .type = 8, .flag = 2 | 8, .charset = { "binary", 6 }, .value = { .kind = REDO_INT, .i = (int64_t)ts } };
+	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = ts - 1, .commit_ts = ts, .table = { .db = { "d", 1 }, .table = { "t", 1 }, .id = 1 },
+	                                                    .columns = &c, .n_columns = 1 } };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(redo_writer_add(writer, &ev, &e), 0);
+}
+
+/* A group of ten rows in files of four, four and two; its meta; and what the group before left is collected. */
+static void a_group(void)
+{
+	tso_t checkpoint = now;
+	struct err e = ERR_INIT;
+
+	for (int i = 0; i < 10; i++) {
+		add(now += 10);
+		if (i % 4 == 3)
+			assert_int_equal(redo_writer_flush(writer, &e), 0);
+	}
+	assert_int_equal(redo_writer_flush(writer, &e), 0);
+	assert_int_equal(redo_writer_meta(writer, &(struct redo_meta){ .checkpoint_ts = checkpoint, .resolved_ts = now }, &e), 0);
+	assert_true(redo_writer_collect(writer, checkpoint, &e) >= 0);
+}
+
+static int list(struct store *s, const char *prefix, struct store_list *out, struct err *e)
+{
+	if (s != owner && lists++ == moment)
+		a_group();
+	return plain->list(s, prefix, out, e);
+}
+
+static struct store *open_at(const char *dir)
+{
+	char uri[300];
+	struct err e = ERR_INIT;
+	struct store *s;
+
+	snprintf(uri, sizeof(uri), "file://%s", dir);
+	s = store_open(uri, NULL, &e);
+	assert_non_null(s);
+	plain = s->ops;
+	ops = *plain;
+	ops.list = list;
+	s->ops = &ops;
+	return s;
+}
+
+struct seen {
+	uint64_t rows;
+	tso_t checkpoint, resolved;
+};
+
+static int begin(void *arg, const struct redo_meta *m, const struct redo_files *files, struct err *e)
+{
+	(void)files;
+	(void)e;
+	*(struct seen *)arg = (struct seen){ .checkpoint = m->checkpoint_ts, .resolved = m->resolved_ts };
+	return 0;
+}
+
+static int count(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct seen *s = arg;
+
+	(void)offset;
+	(void)e;
+	s->rows += ev->row.commit_ts > s->checkpoint && ev->row.commit_ts <= s->resolved;
+	return 0;
+}
+
+static void rows_that_were_collected_before_the_list_are_not_missed(void **unused)
+{
+	(void)unused;
+	for (moment = 0; moment < 3; moment++) {
+		char dir[] = "/tmp/drtest-look.XXXXXX";
+		struct seen seen = { 0 };
+		struct redo_scan how = { .begin = begin, .event = count, .arg = &seen };
+		struct err e = ERR_INIT;
+		struct store *reader;
+
+		assert_non_null(mkdtemp(dir));
+		lists = 100;
+		now = 1000;
+		owner = open_at(dir);
+		writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "f" }, &e);
+		a_group();
+		a_group();
+		reader = open_at(dir);
+		lists = 0;
+		if (redo_scan(reader, &how, &e) < 0)
+			fail_msg("%s", e.text);
+		/* all rows between what is told as checkpointTs and resolvedTs: one each ten */
+		assert_int_equal(seen.rows, (seen.resolved - seen.checkpoint) / 10);
+		assert_true(lists > moment);
+		store_free(reader);
+		redo_writer_free(writer);
+		store_free(owner);
+		fs_remove_tree(dir, &e);
+	}
+}
+
+static void a_place_with_two_changefeeds_is_refused(void **unused)
+{
+	char dir[] = "/tmp/drtest-look.XXXXXX";
+	struct redo_meta m;
+	struct redo_files files;
+	struct redo_feeds feeds;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_non_null(mkdtemp(dir));
+	moment = -1;
+	now = 1000;
+	owner = open_at(dir);
+	writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "one" }, &e);
+	a_group();
+	redo_writer_free(writer);
+	assert_int_equal(redo_look(owner, false, &m, &files, &e), 0);
+	redo_files_release(&files);
+	writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "two" }, &e);
+	add(now += 10);
+	assert_int_equal(redo_writer_flush(writer, &e), 0);
+	assert_int_equal(redo_read_meta(owner, &m, &e), -1);
+	assert_int_equal(e.kind, ERR_BAD_DATA);
+	assert_non_null(strstr(e.text, "default/one and default/two"));
+	assert_int_equal(redo_look(owner, false, &m, &files, &e), -1);
+	assert_int_equal(redo_read_any_meta(owner, &m, &e), 0);
+	assert_int_equal(redo_list_feeds(owner, &feeds, &e), 0);
+	assert_int_equal(feeds.n, 2);
+	assert_true(feeds.f[0].has_meta && feeds.f[0].has_files && !feeds.f[1].has_meta && feeds.f[1].has_files);
+	redo_feeds_release(&feeds);
+	redo_writer_free(writer);
+	store_free(owner);
+	fs_remove_tree(dir, &e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_that_were_collected_before_the_list_are_not_missed),
+		cmocka_unit_test(a_place_with_two_changefeeds_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
