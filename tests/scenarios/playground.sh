@@ -59,7 +59,18 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
     local at = primary:position()
     t:eventually("it arrives", "10s", function() return feed:reached(at) end)
     t:check("it is there", #secondary:query "SELECT * FROM d.t" == 3)
-    if opt.what == "kill" then
+    if opt.what == "store-dies" then
+      t:fault { kill = store }
+      t:eventually("drtest says what TiCDC does not", "60s", function()
+        local e = feed:status().error
+        return e:find("have not moved for %d+ s though TiCDC says normal: its store does not answer") ~= nil, e
+      end)
+      store:start()
+      primary:sql "INSERT INTO d.t VALUES (4)"
+      local last = primary:position()
+      t:eventually("it goes on by itself", "60s", function() return feed:reached(last) end)
+      t:check("all is there", #secondary:query "SELECT * FROM d.t" == 4)
+    elseif opt.what == "kill" then
       t:kill(primary, "ticdc")
       t:disaster { interrupt = primary }
       t:recovered "service"
@@ -99,6 +110,16 @@ nothing_left "the drill"
 # ---- old versions: no API v2, five columns of RESTORE, the CLI with --pd and a config file
 LIMIT=60 expect "a changefeed on v5.4" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --set tidb_version=5.4.0 --store file --out "$out"
 nothing_left "v5.4"
+
+# ---- TiCDC's new architecture: ids and gid above 2^63, no time-zone in the sink's URI, the checkpoint in resolved_ts's place
+TICDC_NEWARCH=true LIMIT=60 expect "a changefeed in the new architecture" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --version v8.5.4 \
+	--store file --out "$out"
+nothing_left "the new architecture"
+
+# ---- the store goes away: TiCDC says normal, and drtest asks the store
+LIMIT=90 expect "the store dies" 0 'note: changefeed forth: .*its store does not answer' "$DRTEST" run "$scratch/feed.lua" --on playground --out "$out" \
+	--set what=store-dies
+nothing_left "the store's death"
 
 # ---- one component dies, then Ctrl+C as at a terminal
 LIMIT=60 expect "TiCDC is killed, the rest is interrupted" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=kill

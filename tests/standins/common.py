@@ -2,8 +2,9 @@
 proxy and a few queries of its own need it, and faults that a test asks for.
 
 Environment: DRTEST (the drtest executable behind BACKUP, RESTORE, the changefeed and redo), STANDIN_VERSION (of every component, v8.5.7),
-STANDIN_FAULTS (";"-separated "name" or "name=text": what goes wrong, see the scripts)."""
-import ctypes, http.server, json, os, signal, socket, socketserver, struct, sys, threading
+STANDIN_FAULTS (";"-separated "name" or "name=text": what goes wrong, see the scripts), STANDIN_PACE (what the real tools take seconds for, as
+recorded, takes this share of it here: 0.05), TICDC_NEWARCH=true (cdc plays its new architecture)."""
+import ctypes, http.server, json, os, signal, socket, socketserver, struct, sys, threading, time
 
 WORD = 'standin'  # in every version that a stand-in tells
 
@@ -20,6 +21,15 @@ def fault(name):
         if key == name:
             return text
     return None
+
+def paced(seconds):
+    """How long something takes here that was recorded to take so long."""
+    return seconds * float(os.environ.get('STANDIN_PACE', '0.05'))
+
+def alive(url_or_address):
+    """Does anybody listen there?"""
+    host, port = url_or_address.split('://')[-1].rstrip('/').rsplit(':', 1)
+    return answers(host, int(port), 5)
 
 calls = {}
 def next_fault(name):
@@ -62,9 +72,9 @@ def free_port(host='127.0.0.1'):
     s.close()
     return port
 
-def answers(host, port):
+def answers(host, port, within=0.2):
     try:
-        socket.create_connection((host, port), 0.2).close()
+        socket.create_connection((host, port), within).close()
         return True
     except OSError:
         return False
