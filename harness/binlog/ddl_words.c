@@ -319,6 +319,16 @@ static bool has_fk_action(const char *query, size_t n)
 	return false;
 }
 
+bool ddl_has_word(const char *query, const char *word)
+{
+	struct lex x = { .p = query, .end = query + strlen(query) };
+
+	for (next(&x); x.kind != T_END; next(&x))
+		if (is(&x, word))
+			return true;
+	return false;
+}
+
 void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out)
 {
 	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", NULL };

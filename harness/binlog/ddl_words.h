@@ -61,6 +61,7 @@ struct ddl_words {
 	bool or_replace; /* CREATE OR REPLACE */
 	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
 };
+bool ddl_has_word(const char *query, const char *word); /* outside of names, texts and comments; in any case */
 void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out);
 
 #endif

@@ -16,6 +16,8 @@ struct feed_run {
 	struct feed_board *board;
 	struct sql *control;            /* secondary: schemas, DDLs, the checkpoint where there is no log */
 	struct feed_server_id control_id;
+	struct sql *source;             /* primary: what no event tells. NULL: not connected, feed_source() makes one */
+	char system_zone[8];            /* what SYSTEM means there, where that is UTC: "+00:00" */
 	struct store *store;            /* NULL: no redo log */
 	struct redo_writer *writer;
 	struct tso_map *map;
@@ -45,6 +47,7 @@ struct feed_run {
 	bool ahead_over;                /* until the next DDL */
 };
 
+struct sql *feed_source(struct feed_run *r, struct err *e); /* a connection to the primary, or NULL */
 int feed_stopping(void); /* the signal that asked us to end, or 0 */
 void feed_sleep_ms(int64_t ms);
 

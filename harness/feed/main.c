@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "harness/base/failpoint.h"
+#include "harness/binlog/ddl_words.h"
 #include "harness/feed/config.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
@@ -64,6 +65,11 @@ static int check_source(struct feed_run *r, struct sql *s, struct err *e)
 	if (sql_value_u64(s, &id, e, "SELECT @@GLOBAL.server_id") < 0)
 		goto out;
 	r->server_id = (unsigned)id;
+	strbuf_reset(&value);
+	if (sql_value(s, &value, e, "SELECT @@system_time_zone") < 0)
+		goto out;
+	if (!strcmp(value.buf, "UTC"))
+		snprintf(r->system_zone, sizeof(r->system_zone), "+00:00");
 	/* one number for each changefeed: the primary ends a dead namesake's dump when ours begins */
 	r->replica_id = 0x40000000u | (unsigned)(XXH3_64bits(r->o.id, strlen(r->o.id)) & 0x3fffffff);
 	rc = 0;
@@ -72,13 +78,19 @@ out:
 	return rc;
 }
 
+struct sql *feed_source(struct feed_run *r, struct err *e)
+{
+	if (!r->source)
+		r->source = sql_open(&r->o.source, deadline_in_ms(CONNECT_MS), e);
+	return r->source;
+}
+
 static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 {
-	struct sql *s = sql_open(&r->o.source, deadline_in_ms(CONNECT_MS), e);
-	int rc = -1;
-
-	if (!s || check_source(r, s, e) < 0)
-		goto out;
+	sql_close(r->source);
+	r->source = NULL;
+	if (!feed_source(r, e) || check_source(r, r->source, e) < 0)
+		return err_wrap(e, "source");
 	struct binlog_opts o = {
 		.from = r->o.source,
 		.after_seq = after_seq,
@@ -91,10 +103,7 @@ static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 		.tmp_dir = r->o.tmp_dir,
 	};
 	r->binlog = binlog_open(&o, e);
-	rc = r->binlog ? 0 : -1;
-out:
-	sql_close(s);
-	return rc < 0 ? err_wrap(e, "source") : 0;
+	return r->binlog ? 0 : err_wrap(e, "source");
 }
 
 /* What a killed feed of this name left running on the secondary ends before our first write. */
@@ -218,6 +227,39 @@ static struct redo_bytes bytes_of(const char *text)
 	return (struct redo_bytes){ .p = text, .n = (uint32_t)strlen(text) };
 }
 
+/* The engine that a CREATE TABLE without one got: default_storage_engine is in no event. A table that is gone by now has none. */
+static void add_engine(struct feed_run *r, const struct binlog_txn *t, struct ddl_session *session)
+{
+	struct strbuf q = STRBUF_INIT, engine = STRBUF_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (t->ddl_type != DDL_CREATE_TABLE || ddl_has_word(t->ddl_query, "ENGINE") || !feed_source(r, &ignored))
+		return;
+	strbuf_addstr(&q, "SELECT IFNULL(ENGINE, @@GLOBAL.default_storage_engine) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	sql_add_text(&q, t->ddl_table_db, strlen(t->ddl_table_db));
+	strbuf_addstr(&q, " AND TABLE_NAME = ");
+	sql_add_text(&q, t->ddl_table, strlen(t->ddl_table));
+	if (sql_value(r->source, &engine, &ignored, "%s", q.buf) == 0)
+		snprintf(session->engine, sizeof(session->engine), "%s", engine.buf);
+	if (ignored.kind == ERR_GONE) {
+		sql_close(r->source);
+		r->source = NULL;
+	}
+	strbuf_release(&engine);
+	strbuf_release(&q);
+}
+
+/* What its event tells of a DDL's session, and what is known besides. */
+static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn *t)
+{
+	struct ddl_session session = *t->ddl_session;
+
+	if (!strcmp(session.time_zone, "SYSTEM") && r->system_zone[0])
+		snprintf(session.time_zone, sizeof(session.time_zone), "%s", r->system_zone);
+	add_engine(r, t, &session);
+	return session;
+}
+
 /* Everything before it is applied, it is durable, meta checkpointTs stands at it; then it runs, and names and keys are asked anew. 1: asked
  * to end before it was taken. */
 static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
@@ -230,13 +272,23 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 		.table = { .db = bytes_of(t->ddl_table_db), .table = bytes_of(t->ddl_table) },
 	};
 
+	struct strbuf session = STRBUF_INIT;
+
 	if (t->ddl_table[0])
 		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
 	feed_sink_announce(r->sink, ts - 1);
 	int rc = feed_drain(r, e);
 	if (rc)
 		return rc;
-	if (feed_add_ddl(r, &ddl, e) < 0)
+	struct ddl_session told = session_of(r, t);
+	struct binlog_txn with = *t;
+
+	with.ddl_session = &told;
+	ddl_session_format(&told, &session);
+	ddl.session = (struct redo_bytes){ session.buf, (uint32_t)session.len };
+	rc = feed_add_ddl(r, &ddl, e);
+	strbuf_release(&session);
+	if (rc < 0)
 		return -1;
 	r->ddl_ts = ts;
 	feed_sink_announce(r->sink, ts);
@@ -244,7 +296,7 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 		return -1;
 	if (r->meta_checkpoint != ts)
 		return err_set(e, ERR_BAD_DATA, 0, "checkpointTs is %" PRIu64 " before the DDL of %" PRIu64, r->meta_checkpoint, ts);
-	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, t, e) < 0)
+	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, &with, e) < 0)
 		return -1;
 	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
 	r->ddl_ts = 0;
@@ -408,6 +460,7 @@ static void feed_close(struct feed_run *r)
 	store_free(r->store);
 	tso_map_free(r->map);
 	feed_control_close(r);
+	sql_close(r->source);
 	strbuf_release(&r->frame);
 }
 

@@ -141,7 +141,8 @@ int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, s
 	/* a statement about a database needs no default one */
 	bool of_database = t->ddl_type == DDL_CREATE_SCHEMA || t->ddl_type == DDL_DROP_SCHEMA;
 	struct ddl_statement d = { .at = { .commit_ts = ts }, .query = t->ddl_query, .query_bytes = strlen(t->ddl_query),
-		                   .use_db = of_database ? "" : t->ddl_db, .db = t->ddl_table_db, .table = t->ddl_table };
+		                   .use_db = of_database ? "" : t->ddl_db, .db = t->ddl_table_db, .table = t->ddl_table,
+		                   .session = t->ddl_session };
 	enum ddl_outcome outcome;
 	char owner[190];
 

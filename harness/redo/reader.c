@@ -253,27 +253,81 @@ void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
 	strbuf_addf(out, "drtest-sum 1 %" PRIu64 " %016" PRIx64 "\n", records, xxh3);
 }
 
-int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e)
+void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session)
 {
-	char copy[SIDECAR_BYTES_MAX + 1];
+	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, (uint64_t)XXH3_64bits(session->p, session->n), (int)session->n,
+	            session->p);
+}
+
+/* A "drtest-ddl" line; false: it is none, or damaged. */
+static bool ddl_line(const char *line, size_t n, tso_t *commit_ts, struct redo_bytes *session)
+{
+	char head[64];
 	struct strbuf again = STRBUF_INIT;
+	uint64_t sum;
+	int used = 0;
 	bool same = false;
 
-	if (n <= SIDECAR_BYTES_MAX) {
-		memcpy(copy, text, n);
-		copy[n] = 0;
+	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1, line);
+	if (sscanf(head, "drtest-ddl 1 %20" SCNu64 " %16" SCNx64 "%n", commit_ts, &sum, &used) == 2 && used > 0 && (size_t)used < n) {
+		*session = (struct redo_bytes){ line + used + 1, (uint32_t)(n - (size_t)used - 1) };
+		sidecar_add_ddl(&again, *commit_ts, session); /* one spelling only, each of its bytes counts */
+		same = again.len == n + 1 && !memcmp(again.buf, line, n);
+		strbuf_release(&again);
+	}
+	return same;
+}
+
+int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e)
+{
+	const char *end = n ? memchr(text, '\n', n) : NULL, *all = text + n;
+	char copy[64];
+	struct strbuf again = STRBUF_INIT;
+	struct redo_bytes session;
+	bool same = false;
+	tso_t ts;
+
+	if (end && end - text < (int)sizeof(copy)) {
+		snprintf(copy, sizeof(copy), "%.*s", (int)(end - text), text);
 		if (sscanf(copy, "drtest-sum 1 %20" SCNu64 " %16" SCNx64, records, xxh3) == 2) {
 			/* scanf takes blanks and signs that we never write: one spelling only, each of its bytes counts */
 			sidecar_format(&again, *records, *xxh3);
-			same = again.len == n && !memcmp(again.buf, text, n);
+			same = again.len == (size_t)(end - text) + 1 && !memcmp(again.buf, text, again.len);
 			strbuf_release(&again);
 		}
+	}
+	while (same && ++end < all) {
+		const char *line = end;
+
+		end = memchr(line, '\n', (size_t)(all - line));
+		same = end && ddl_line(line, (size_t)(end - line), &ts, &session);
 	}
 	return same ? 0 : err_set(e, ERR_BAD_DATA, 0, "not a sidecar");
 }
 
+struct redo_bytes sidecar_session(const char *text, size_t n, tso_t commit_ts)
+{
+	const char *all = text + n;
+	struct redo_bytes session;
+	tso_t ts;
+
+	while (text < all) {
+		const char *end = memchr(text, '\n', (size_t)(all - text));
+
+		if (!end)
+			break;
+		if (ddl_line(text, (size_t)(end - text), &ts, &session) && ts == commit_ts)
+			return session;
+		text = end + 1;
+	}
+	return (struct redo_bytes){ 0 };
+}
+
 struct piping {
 	struct redo_parser *parser;
+	redo_event_fn *fn;
+	void *arg;
+	const struct strbuf *side;
 	XXH3_state_t *sum; /* of the bytes as stored; NULL without a sidecar */
 };
 
@@ -286,16 +340,27 @@ static int pipe_bytes(void *arg, const void *data, size_t n, struct err *e)
 	return redo_parser_feed(p->parser, data, n, e);
 }
 
+/* A DDL gets its session from the sidecar. */
+static int with_session(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct piping *p = arg;
+	struct redo_event told = *ev;
+
+	if (ev->kind == REDO_DDL)
+		told.ddl.session = sidecar_session(p->side->buf, p->side->len, ev->ddl.commit_ts);
+	return p->fn(p->arg, &told, offset, e);
+}
+
 int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e)
 {
 	struct strbuf side = STRBUF_INIT, key = STRBUF_INIT;
-	struct piping p = { 0 };
+	struct piping p = { .fn = fn, .arg = arg, .side = &side };
 	struct err why = ERR_INIT;
 	uint64_t records = 0, sum = 0;
 	bool have_side = false;
 	int rc = -1;
 
-	p.parser = redo_parser_new(f->key, f->name.tmp, fn, arg);
+	p.parser = redo_parser_new(f->key, f->name.tmp, with_session, &p);
 	strbuf_addf(&key, "%s" SIDECAR_ENDING, f->key);
 	if (store_get(s, key.buf, SIDECAR_BYTES_MAX, &side, &why) == 0) {
 		if (sidecar_parse(side.buf, side.len, &records, &sum, e) < 0) {

@@ -35,6 +35,7 @@ struct redo_ddl {
 	uint64_t seq;
 	uint64_t type; /* TiDB's DDL action type */
 	struct redo_table table;
+	struct redo_bytes session; /* beside the record, in the sidecar: sql/ddl_session.h; n 0: not told */
 };
 enum redo_event_kind { REDO_ROW = 1, REDO_DDL = 2 };
 struct redo_event {

@@ -28,8 +28,11 @@ struct scan {
 static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct scan *s = arg;
+	struct redo_event told = *ev;
 
-	if (s->how->event(s->how->arg, ev, offset, e) == 0)
+	if (ev->kind == REDO_DDL) /* its sidecar was read before it */
+		told.ddl.session = sidecar_session(s->side.buf, s->side.len, ev->ddl.commit_ts);
+	if (s->how->event(s->how->arg, &told, offset, e) == 0)
 		return 0;
 	s->stopped = true;
 	return -1;

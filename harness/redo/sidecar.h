@@ -1,17 +1,23 @@
 /* The sidecar that our writer puts beside each log file: `<name>.sum`, a line "drtest-sum 1 <records> <xxh3-64 of the object's
- * bytes as stored, hex>\n". TiCDC ignores the ending. Put before the log file, so a file of ours never stands without it. */
+ * bytes as stored, hex>\n", and for each DDL whose session is known "drtest-ddl 1 <commitTs> <xxh3-64 of the session, hex> <session>\n"
+ * (sql/ddl_session.h): TiCDC's record has no field for it. TiCDC ignores the ending. Put before the log file, so a file of ours never stands
+ * without it. */
 #ifndef HARNESS_REDO_SIDECAR_H
 #define HARNESS_REDO_SIDECAR_H
 
 #include "harness/base/err.h"
 #include "harness/base/strbuf.h"
+#include "harness/redo/record.h"
 
 #include <stdint.h>
 
 #define SIDECAR_ENDING ".sum"
-#define SIDECAR_BYTES_MAX 128
+#define SIDECAR_BYTES_MAX (1 << 20)
 
 void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3);
-int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e);
+void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session);
+int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e); /* checks its every line */
+/* The session of the DDL at this commitTs, in the text; n 0: it is not told. Of a text that sidecar_parse() takes. */
+struct redo_bytes sidecar_session(const char *text, size_t n, tso_t commit_ts);
 
 #endif

@@ -15,6 +15,7 @@
 
 struct pending { /* the file that is being gathered */
 	struct strbuf frames;
+	struct strbuf sessions; /* of its DDLs: lines of the sidecar */
 	uint64_t records;
 	tso_t max_commit_ts;
 };
@@ -45,7 +46,7 @@ struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_op
 	w->max_bytes = o->max_log_bytes ? o->max_log_bytes : LOG_BYTES_DEFAULT;
 	w->lz4 = o->lz4;
 	w->sidecar = !o->no_sidecar;
-	w->rows.frames = w->ddls.frames = (struct strbuf)STRBUF_INIT;
+	w->rows.frames = w->ddls.frames = w->rows.sessions = w->ddls.sessions = (struct strbuf)STRBUF_INIT;
 	return w;
 }
 
@@ -55,6 +56,7 @@ void redo_writer_free(struct redo_writer *w)
 		return;
 	strbuf_release(&w->rows.frames);
 	strbuf_release(&w->ddls.frames);
+	strbuf_release(&w->ddls.sessions);
 	free(w->capture);
 	free(w->name_space);
 	free(w->changefeed);
@@ -139,12 +141,14 @@ static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kin
 	if (w->sidecar) {
 		strbuf_addf(&side_key, "%s" SIDECAR_ENDING, key.buf);
 		sidecar_format(&side, p->records, XXH3_64bits(body->buf, body->len));
+		strbuf_add(&side, p->sessions.buf, p->sessions.len);
 		if (store_put(w->store, side_key.buf, side.buf, side.len, e) < 0)
 			goto out;
 	}
 	if (store_put(w->store, key.buf, body->buf, body->len, e) < 0)
 		goto out;
 	strbuf_reset(&p->frames);
+	strbuf_reset(&p->sessions);
 	p->records = 0;
 	p->max_commit_ts = 0;
 	rc = 0;
@@ -163,12 +167,15 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	enum redo_file_kind kind = ev->kind == REDO_ROW ? REDO_FILE_ROW : REDO_FILE_DDL;
 	struct pending *p = ev->kind == REDO_ROW ? &w->rows : &w->ddls;
 	tso_t ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
-	size_t before = p->frames.len;
+	const struct redo_table *t = ev->kind == REDO_ROW ? &ev->row.table : &ev->ddl.table;
+	size_t before = p->frames.len, bytes;
 
 	redo_encode_frame(&p->frames, ev);
-	if (p->frames.len - before > w->max_bytes) {
+	bytes = p->frames.len - before;
+	if (bytes > w->max_bytes) {
 		strbuf_setlen(&p->frames, before);
-		return err_set(e, ERR_BAD_DATA, 0, "a change of %zu bytes does not fit a redo log file of %zu", p->frames.len - before, w->max_bytes);
+		return err_set(e, ERR_BAD_DATA, 0, "a change of %.*s.%.*s takes %zu bytes, a file of the redo log has %zu at most: make max_log_bytes larger",
+		               (int)t->db.n, t->db.p, (int)t->table.n, t->table.p, bytes, w->max_bytes);
 	}
 	if (p->frames.len > w->max_bytes) {
 		struct strbuf last = STRBUF_INIT;
@@ -184,6 +191,8 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 			return -1;
 		}
 	}
+	if (ev->kind == REDO_DDL && ev->ddl.session.n)
+		sidecar_add_ddl(&p->sessions, ts, &ev->ddl.session);
 	p->records++;
 	if (ts > p->max_commit_ts)
 		p->max_commit_ts = ts;

@@ -112,15 +112,21 @@ static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome 
 {
 	bool of_database = d->type == DDL_CREATE_SCHEMA || d->type == DDL_DROP_SCHEMA;
 	char *db = xstrndup(d->table.db.p, d->table.db.n), *table = xstrndup(d->table.table.p, d->table.table.n);
-	struct ddl_statement s = { .at = { d->commit_ts, d->seq }, .query = d->query.p, .query_bytes = d->query.n,
-		                   .use_db = of_database ? "" : db, .db = db, .table = table };
-	int rc = 0;
+	struct ddl_session session;
+	struct ddl_statement s = { .at = { d->commit_ts, d->seq }, .query = d->query.p, .query_bytes = d->query.n, .use_db = of_database ? "" : db,
+		                   .db = db, .table = table, .session = &session };
+	int rc = ddl_session_parse(&session, d->session.p, d->session.n, e);
 
+	if (session.known && !of_database)
+		s.use_db = session.db;
+	if (rc < 0)
+		goto out;
 	for (int i = 1; ddl_once_run(r->control, r->c.log_id, &s, true, outcome, e) < 0; i++)
 		if (!may_try_again(r, i, e)) {
 			rc = -1;
 			break;
 		}
+out:
 	free(db);
 	free(table);
 	return rc;
@@ -128,7 +134,8 @@ static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome 
 
 static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: the secondary says that it is done" };
+	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: the secondary says that it is done",
+		                            [DDL_FAILED] = "failed, as it may: what it is about is not replicated" };
 	enum ddl_outcome outcome;
 
 	/* TiCDC may have executed it before it died, and twice would undo it: so the stock applier decides too. */

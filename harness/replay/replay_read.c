@@ -50,7 +50,7 @@ static void note(const struct reading *r, const char *line)
 
 static struct redo_bytes own(struct redo_bytes s)
 {
-	return (struct redo_bytes){ xstrndup(s.p, s.n), s.n };
+	return (struct redo_bytes){ xstrndup(s.n ? s.p : "", s.n), s.n };
 }
 
 static void ddls_free(struct collected *c)
@@ -59,6 +59,7 @@ static void ddls_free(struct collected *c)
 		free((char *)c->ddls[i].d.query.p);
 		free((char *)c->ddls[i].d.table.db.p);
 		free((char *)c->ddls[i].d.table.table.p);
+		free((char *)c->ddls[i].d.session.p);
 	}
 	free(c->ddls);
 	c->ddls = NULL;
@@ -163,6 +164,7 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 	d.query = own(d.query);
 	d.table.db = own(d.table.db);
 	d.table.table = own(d.table.table);
+	d.session = own(d.session);
 	r->c->ddls = xreallocarray(r->c->ddls, r->c->n_ddls + 1, sizeof(*r->c->ddls));
 	r->c->ddls[r->c->n_ddls++] = (struct owned_ddl){ .d = d };
 	return 0;

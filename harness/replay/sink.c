@@ -44,7 +44,9 @@ static struct sql *session_once(const struct sink_opts *o, struct err *e)
 	strbuf_addstr(&q, "SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO', time_zone = ");
 	sql_add_text(&q, o->time_zone, strlen(o->time_zone));
 	if (sql_exec_text(s, e, q.buf, q.len) < 0 ||
-	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 || fence_register(s, o->owner, e) < 0) {
+	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 || fence_register(s, o->owner, e) < 0 ||
+	    /* rows were checked where they were written */
+	    (sql_flavor(s) == SQL_MARIADB && sql_exec(s, e, "SET check_constraint_checks = 0") < 0)) {
 		sql_close(s);
 		s = NULL;
 	}

@@ -13,6 +13,8 @@
 
 #define TABLE BOOKKEEPING_DB_QUOTED ".`ddl_progress`"
 #define NO_SUCH_TABLE 1146
+#define NO_SUCH_DATABASE 1049
+#define BAD_TABLE 1051 /* of DROP TABLE */
 
 void ddl_owner(char out[190], const char *name_space, const char *changefeed)
 {
@@ -462,26 +464,57 @@ static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *do
 	return 0;
 }
 
+/* A database that the session was in and that is gone is nowhere: the primary found each name without it. */
+static int use(struct sql *s, const struct ddl_statement *d, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	int rc;
+
+	if (!*d->use_db)
+		return 0;
+	strbuf_addstr(&q, "USE ");
+	sql_add_name(&q, d->use_db);
+	rc = sql_exec_text(s, &why, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	if (rc && d->session && d->session->known && why.kind == ERR_SQL && why.code == NO_SUCH_DATABASE)
+		return sql_exec(s, e, "USE information_schema") < 0 ? -1 : 0;
+	if (rc && e)
+		*e = why;
+	return rc;
+}
+
 static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_done, enum ddl_outcome *out, struct err *e)
 {
-	struct strbuf use = STRBUF_INIT;
+	int expected = d->session ? (int)d->session->error : 0;
 	struct err why = ERR_INIT;
 	bool done = false;
-	int rc = 0;
 
 	*out = DDL_RAN;
-	if (*d->use_db) {
-		strbuf_addstr(&use, "USE ");
-		sql_add_name(&use, d->use_db);
-		rc = sql_exec_text(s, e, use.buf, use.len) < 0 ? -1 : 0;
-		strbuf_release(&use);
+	if (use(s, d, e) < 0)
+		return -1;
+	if (ddl_session_run(s, d->session, d->query, d->query_bytes, &why) == 0) {
+		if (expected && !may_be_done)
+			return err_set(e, ERR_BAD_DATA, 0, "DDL at commitTs %" PRIu64 ": the primary ended it with error %d, this server does not",
+			               d->at.commit_ts, expected);
+		return 0;
 	}
-	if (rc || sql_exec_text(s, &why, d->query, d->query_bytes) >= 0)
-		return rc;
+	if (why.kind == ERR_SQL && why.code == expected) /* a part of it was done there, and is now here */
+		return 0;
+	if (why.kind == ERR_SQL && why.code == BAD_TABLE && ends_half_way(d)) { /* the server lists what it dropped and what it did not find */
+		*out = may_be_done ? DDL_SAID_DONE : DDL_RAN;
+		return 0;
+	}
 	if (may_be_done && why.kind == ERR_SQL) {
 		done = ddl_error_is_done(why.code);
 		if (why.code == NO_SUCH_TABLE && rename_is_done(s, d, &done, &why) < 0)
 			done = false;
+	}
+	if (!done && why.kind == ERR_SQL && d->session && d->session->may_fail) {
+		*out = DDL_FAILED;
+		if (e)
+			*e = why;
+		return 0;
 	}
 	if (!done) {
 		if (e)

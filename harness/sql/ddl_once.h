@@ -6,7 +6,7 @@
 #define HARNESS_SQL_DDL_ONCE_H
 
 #include "harness/base/tso.h"
-#include "harness/sql/sql.h"
+#include "harness/sql/ddl_session.h"
 
 struct ddl_point { /* orders DDLs */
 	tso_t commit_ts;
@@ -18,11 +18,13 @@ struct ddl_statement {
 	size_t query_bytes;
 	const char *use_db;     /* the default database that it runs in; "": none */
 	const char *db, *table; /* what it is about after it ran, beside what its text names; "": nothing */
+	const struct ddl_session *session; /* that it runs in; NULL: the connection's own */
 };
 enum ddl_outcome {
 	DDL_RAN,
 	DDL_BEFORE,    /* it had run before, as the record or the fingerprint tells: not run again */
 	DDL_SAID_DONE, /* the server answered that there is nothing left to do (the table exists, the column is gone) */
+	DDL_FAILED,    /* the server refused it, and the session says that it may: *e has the answer. It counts as done */
 };
 
 /* owner: whose sequence of DDLs it is, "namespace/changefeed". */

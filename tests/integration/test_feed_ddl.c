@@ -54,7 +54,7 @@ static void add_rows(struct sql *c, struct strbuf *out, const char *query)
 	int got;
 
 	if (sql_query(c, &r, &e, "%s", query) < 0) {
-		strbuf_addf(out, "%s\n", e.text);
+		strbuf_addf(out, "error %d\n", e.code);
 		return;
 	}
 	while ((got = sql_rows_next(&r, &e)) == 1) {
@@ -257,6 +257,12 @@ static void a_ddl_runs_once_and_as_far_as_it_ran(void **unused)
 		                     "ALTER TABLE t RENAME t9", "ALTER TABLE t9 RENAME t" } },
 		{ "a foreign key that failed", { "CREATE TABLE pa (id INT PRIMARY KEY)", "CREATE TABLE ch (p INT PRIMARY KEY)", "INSERT INTO ch VALUES (1)",
 		                                 "SET binlog_alter_two_phase=1", "?ALTER TABLE ch ADD FOREIGN KEY (p) REFERENCES pa (id)" } },
+		{ "DROP TABLE of what is not there", { "CREATE TABLE u (id INT PRIMARY KEY)", "?DROP TABLE u, nosuch" } },
+		{ "DROP VIEW of what is not there", { "CREATE VIEW v1 AS SELECT 1", "CREATE VIEW v2 AS SELECT 1", "?DROP VIEW v1, nosuch, v2" } },
+		{ "CREATE OR REPLACE that failed", { "CREATE TABLE r (id INT PRIMARY KEY)", "?CREATE OR REPLACE TABLE r (id INT PRIMARY KEY, id INT)",
+		                                     "CREATE TABLE r2 (id INT PRIMARY KEY)",
+		                                     "?CREATE OR REPLACE TABLE r2 (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES nope (nope))",
+		                                     "CREATE TABLE r2 (id INT PRIMARY KEY, again INT)" } },
 		{ "ALTER DATABASE without a name", { "CREATE DATABASE d1 CHARACTER SET latin1", "CREATE DATABASE d2 CHARACTER SET latin1", "USE d2",
 		                                     "CREATE TABLE q (id INT PRIMARY KEY)", "USE d1", "ALTER DATABASE CHARACTER SET utf8mb4",
 		                                     "CREATE TABLE q (c VARCHAR(9) PRIMARY KEY)", "CREATE TABLE d2.q2 (c VARCHAR(9) PRIMARY KEY)" } },
@@ -289,12 +295,94 @@ static void unique_keys_that_no_index_holds(void **unused)
 	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
 }
 
+static void a_ddl_means_what_its_session_makes_of_it(void **unused)
+{
+	static const struct story stories[] = {
+		{ "rows for all", { "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9), b VARCHAR(9), v INT, w DATETIME)",
+		                    "INSERT INTO t VALUES (1,'x','y',-1,'2020-01-01 12:00:00'),(2,'xx','yy',2,'2020-06-01 00:00:00')" } },
+		{ "time zone", { "CREATE TABLE z LIKE t", "INSERT INTO z SELECT * FROM t", "SET time_zone='+05:00'", "ALTER TABLE z MODIFY w TIMESTAMP NULL",
+		                 "ALTER TABLE z ADD COLUMN ts TIMESTAMP DEFAULT '2024-01-01 12:00:00'", "SET time_zone='SYSTEM'",
+		                 "ALTER TABLE z ADD COLUMN ts2 TIMESTAMP DEFAULT '2024-01-01 12:00:00'" } },
+		{ "the instant", { "CREATE TABLE n LIKE t", "INSERT INTO n SELECT * FROM t",
+		    "ALTER TABLE n ADD COLUMN c DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6)",
+		                   "SET timestamp=1000000000.5", "ALTER TABLE n ADD COLUMN d TIMESTAMP(3) DEFAULT NOW(3), ADD e DATE DEFAULT CURDATE()",
+		                   "ALTER TABLE n ADD COLUMN f DATETIME DEFAULT CURRENT_TIMESTAMP" } },
+		{ "PIPES_AS_CONCAT", { "SET sql_mode='PIPES_AS_CONCAT'",
+		    "CREATE TABLE g (id INT PRIMARY KEY, a VARCHAR(9), b VARCHAR(9), c VARCHAR(20) AS (a||b) STORED)",
+		                       "INSERT INTO g (id,a,b) VALUES (1,'x','y')", "CREATE VIEW gv AS SELECT a||b FROM g" } },
+		{ "ANSI_QUOTES", { "SET sql_mode='ANSI_QUOTES'", "CREATE TABLE \"q\" (\"id\" INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'a\"b')",
+		    "INSERT INTO \"q\" VALUES (1,'x')",
+		                   "ALTER TABLE \"q\" ADD COLUMN \"two words\" INT", "CREATE TABLE q2 (id INT PRIMARY KEY)", "DROP TABLE q2",
+		    "TRUNCATE TABLE \"q\"",
+		                   "CREATE VIEW \"qv\" AS SELECT \"id\" FROM \"q\"" } },
+		{ "ORACLE", { "SET sql_mode='ORACLE'", "CREATE TABLE o1 (id INT PRIMARY KEY, v VARCHAR2(10))", "INSERT INTO o1 VALUES (1,'a')" } },
+		{ "ANSI", { "SET sql_mode='ANSI'", "CREATE TABLE \"an\" (id INT PRIMARY KEY, r REAL)", "ALTER TABLE an ADD COLUMN x INT" } },
+		{ "NO_BACKSLASH_ESCAPES", { "SET sql_mode='NO_BACKSLASH_ESCAPES'",
+		    "CREATE TABLE nb (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'a\\', w VARCHAR(9) DEFAULT 'b')",
+		                            "INSERT INTO nb (id) VALUES (1)", "ALTER TABLE nb COMMENT 'c:\\'" } },
+		{ "REAL_AS_FLOAT, EMPTY_STRING_IS_NULL, IGNORE_BAD_TABLE_OPTIONS",
+		    { "SET sql_mode='REAL_AS_FLOAT,EMPTY_STRING_IS_NULL,IGNORE_BAD_TABLE_OPTIONS'",
+		     "CREATE TABLE re (id INT PRIMARY KEY, r REAL, g VARCHAR(9) AS (IFNULL('','n')) STORED) nonsense=1",
+		    "INSERT INTO re (id,r) VALUES (1,0.1)" } },
+		{ "flags", { "SET explicit_defaults_for_timestamp=0", "CREATE TABLE ed (id INT PRIMARY KEY, a TIMESTAMP, b TIMESTAMP)",
+		    "SET check_constraint_checks=0",
+		             "ALTER TABLE t ADD CONSTRAINT c CHECK (v > 0)", "INSERT INTO t VALUES (3,'','',-5,NULL)", "SET foreign_key_checks=0",
+		             "CREATE TABLE fk (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES later (id))", "INSERT INTO fk VALUES (1,7)",
+		             "CREATE TABLE later (id INT PRIMARY KEY)", "SET innodb_strict_mode=OFF",
+		    "CREATE TABLE k (id INT PRIMARY KEY) KEY_BLOCK_SIZE=7" } },
+		{ "steps of counters", { "SET auto_increment_increment=10, auto_increment_offset=3", "INSERT INTO t VALUES (4,'','',5,NULL)",
+		                         "CREATE TABLE ai2 (u INT NOT NULL UNIQUE)", "INSERT INTO ai2 VALUES (1),(2),(3)",
+		                         "ALTER TABLE ai2 ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST", "INSERT INTO ai2 (u) VALUES (4)" } },
+		{ "character sets", { "SET collation_server=latin1_swedish_ci", "CREATE DATABASE e", "SET collation_connection=utf8mb4_bin",
+		    "CREATE VIEW v AS SELECT 'a'='A' AS x",
+		                      "SET NAMES latin1", "CREATE TABLE e.x (id INT PRIMARY KEY, v VARCHAR(10))",
+		    "CREATE VIEW v2 AS SELECT v COLLATE latin1_german1_ci FROM e.x", "DROP VIEW v2" } },
+		{ "engine", { "SET default_storage_engine=Aria", "CREATE TABLE ar (id INT PRIMARY KEY)", "INSERT INTO ar VALUES (1)",
+		              "CREATE TABLE in_ (id INT PRIMARY KEY) ENGINE=InnoDB", "SET default_storage_engine=MyISAM",
+		    "CREATE TABLE my (id INT PRIMARY KEY)",
+		              "CREATE TABLE like_ LIKE in_" } },
+		{ "a database that is gone", { "CREATE DATABASE gone", "USE gone", "CREATE TABLE d.g1 (id INT PRIMARY KEY)", "DROP DATABASE gone",
+		                               "CREATE TABLE d.g2 (id INT PRIMARY KEY)" } },
+		{ "month names", { "SET lc_time_names='de_DE'", "CREATE VIEW mn AS SELECT MONTHNAME('2024-03-01') AS m", "DROP DATABASE e" } },
+	};
+
+	(void)unused;
+	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
+}
+
+static void names_belong_to_the_database_of_the_session(void **unused)
+{
+	static const struct story stories[] = {
+		{ "two of each", { "CREATE DATABASE a", "CREATE DATABASE b", "CREATE TABLE a.y (id INT PRIMARY KEY, v INT)",
+		    "CREATE TABLE b.y (id INT PRIMARY KEY)",
+		                   "CREATE TABLE a.x (id INT PRIMARY KEY)", "INSERT INTO a.x VALUES (1)", "CREATE TABLE b.x (id INT PRIMARY KEY)",
+		    "INSERT INTO b.x VALUES (2)",
+		                   "CREATE TABLE b.pt (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100), "
+		    "PARTITION p1 VALUES LESS THAN MAXVALUE)" } },
+		{ "EXCHANGE", { "USE a", "ALTER TABLE b.pt EXCHANGE PARTITION p0 WITH TABLE x" } },
+		{ "LIKE, a view", { "USE a", "CREATE TABLE b.l LIKE y", "CREATE VIEW b.v AS SELECT * FROM y" } },
+		{ "RENAME", { "USE a", "RENAME TABLE y TO b.z", "ALTER TABLE x RENAME b.x9", "RENAME TABLE b.x TO x, b.z TO z" } },
+		{ "DROP", { "USE a", "CREATE TABLE b.t (id INT PRIMARY KEY)", "CREATE TABLE t (id INT PRIMARY KEY)",
+		    "CREATE TABLE b.u (id INT PRIMARY KEY)", "DROP TABLE b.u, t",
+		            "INSERT INTO b.t VALUES (1)" } },
+		{ "a foreign key", { "USE a", "CREATE TABLE fp (id INT PRIMARY KEY)",
+		    "CREATE TABLE b.fc (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES a.fp (id))",
+		                     "CREATE INDEX i ON b.fc (p, id)" } },
+		{ "the end", { "DROP VIEW b.v", "DROP TABLE b.fc", "DROP DATABASE a", "DROP DATABASE b" } },
+	};
+
+	(void)unused;
+	ALL_ARE_LIKE_THE_PRIMARY(stories, "");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_rolled_back_in_the_log_is_gone),
 		cmocka_unit_test(a_ddl_runs_once_and_as_far_as_it_ran),
 		cmocka_unit_test(unique_keys_that_no_index_holds),
+		cmocka_unit_test(a_ddl_means_what_its_session_makes_of_it),
+		cmocka_unit_test(names_belong_to_the_database_of_the_session),
 	};
 	int code;
 
