@@ -1,11 +1,11 @@
 #include "cli/cmd_backup.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/options.h"
 #include "harness/backup/backup.h"
 
 static const char backup_help[] =
@@ -51,7 +51,7 @@ static int parse(int argc, char **argv, bool backup, struct options *o)
 	int c;
 
 	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "+h", longs, NULL)) != -1) {
 		bool other = backup ? c == 'E' : c == 'e' || c == 'm' || c == 'S';
 
 		if (c == 'h') {

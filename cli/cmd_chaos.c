@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "chaos/fault.h"
+#include "cli/options.h"
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
 #include "harness/run/run.h"
@@ -185,7 +185,7 @@ static int proxy(int argc, char **argv)
 	bool input = true;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) >= 0)
 		switch (c) {
 		case 't':
 			if (!parse_to(optarg, host, &o.to_port))
@@ -200,7 +200,7 @@ static int proxy(int argc, char **argv)
 		case 'H': o.http = true; break;
 		case 'n': o.seed = strtoull(optarg, NULL, 10); break;
 		case 'h': fputs(help, stdout); return EXIT_PASS;
-		default: return usage("wrong usage");
+		default: return EXIT_USAGE;
 		}
 	if (!o.to_port)
 		return usage("proxy wants --to PORT");

@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cmd_history.h"
+#include "cli/options.h"
 #include "cli/run_history_side.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
@@ -177,12 +177,12 @@ int cmd_compare(int argc, char **argv)
 	int c, rc = 0;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': dir = optarg; break;
 		case 'a': all = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: fputs("drtest compare --help tells the options\n", stderr); return 2;
+		default: return 2;
 		}
 	if (optind != argc - 2) {
 		fputs("drtest compare: two sides are wanted, as runs/A runs/B or last:5 last:5 (drtest compare --help)\n", stderr);

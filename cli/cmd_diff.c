@@ -1,12 +1,12 @@
 #include "cli/cmd_diff.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/compare/compare.h"
@@ -237,7 +237,7 @@ static int parse(struct options *p, int argc, char **argv)
 	int c;
 
 	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = getopt_long(argc, argv, "+hC:", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "+hC:", longs, NULL)) != -1)
 		switch (c) {
 		case 'a': p->a = optarg; break;
 		case 'b': p->b = optarg; break;

@@ -1,12 +1,12 @@
 #include "cli/cmd_feed.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "harness/feed/config.h"
 #include "harness/os/fs.h"
 
@@ -101,7 +101,7 @@ static int from_argv(struct feed_opts *o, int argc, char **argv, struct err *e)
 	memset(o, 0, sizeof(*o));
 	snprintf(o->id, sizeof(o->id), "drtest");
 	optind = 1;
-	while (rc == 0 && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while (rc == 0 && (c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 's': rc = endpoint(&o->source, optarg, e); break;
 		case 'k': rc = endpoint(&o->sink, optarg, e); break;

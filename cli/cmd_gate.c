@@ -1,9 +1,9 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmd_history.h"
+#include "cli/options.h"
 #include "cli/run_history_side.h"
 #include "reports/gate.h"
 #include "reports/text.h"
@@ -55,7 +55,7 @@ static int parse(int argc, char **argv, struct request *q)
 	int c;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': q->dir = optarg; break;
 		case 'r':
@@ -78,7 +78,7 @@ static int parse(int argc, char **argv, struct request *q)
 		case 'a': q->any_options = true; break;
 		case 'u': q->allow_unknown = true; break;
 		case 'h': fputs(help, stdout); return -1;
-		default: fputs("drtest gate --help tells the options\n", stderr); return -1 - 2;
+		default: return -1 - 2;
 		}
 	if (optind < argc || !q->rules_n) {
 		fprintf(stderr, optind < argc ? "drtest gate: '%.80s' is not understood (drtest gate --help)\n" :

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cmd_run.h"
+#include "cli/options.h"
 #include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
@@ -32,7 +33,13 @@ static int only_help(int argc, char **argv, const char *help, int max_args)
 			return 1;
 		}
 	for (int i = 1; i < argc; i++)
-		if (argv[i][0] == '-' || i > max_args) {
+		if (argv[i][0] == '-') {
+			static const struct option none[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+
+			optind = 0;
+			options_next(argc, argv, "h", none, NULL);
+			return 2;
+		} else if (i > max_args) {
 			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n", argv[0], argv[i], argv[0]);
 			return 2;
 		}

@@ -1,6 +1,5 @@
 #include "cli/cmd_history.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/options.h"
 #include "harness/base/strbuf.h"
 #include "reports/run_history.h"
 #include "reports/text.h"
@@ -93,7 +93,7 @@ int cmd_history(int argc, char **argv)
 	int c;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': dir = optarg; break;
 		case 's': f.scenario = optarg; break;
@@ -110,7 +110,7 @@ int cmd_history(int argc, char **argv)
 		case 'j': json = true; break;
 		case 'r': again = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: fputs("drtest history --help tells the options\n", stderr); return 2;
+		default: return 2;
 		}
 	if (optind < argc) {
 		fprintf(stderr, "drtest history: '%.80s' is not understood (drtest history --help)\n", argv[optind]);

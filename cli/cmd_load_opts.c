@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cli/cmd_load_impl.h"
+#include "cli/load_sysbench.h"
+#include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "workloads/script.h"
 
@@ -210,15 +212,69 @@ static int take(struct load_run *r, const char *name, const char *arg)
 	} else if (!strcmp(name, "db-driver")) {
 		if (strcmp(arg, "mysql") != 0)
 			rc = usage(name, arg, "mysql, the one driver there is");
-	} else if (strcmp(name, "verbosity") != 0 && strcmp(name, "thread-init-timeout") != 0 && strcmp(name, "forced-shutdown") != 0) {
-		rc = take_own(r, name, arg); /* those three of sysbench's have nothing to say here */
+	} else {
+		rc = take_own(r, name, arg);
 	}
 	return rc;
 }
 
 static bool is_flag(const char *name)
 {
-	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") || !strcmp(name, "json");
+	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") || !strcmp(name, "json") || load_sysbench_flag(name);
+}
+
+static const char *const own_names[] = { "config-file", "mysql-host", "mysql-port", "mysql-user", "mysql-db", "mysql-password", "mysql-ssl-ca",
+	"mysql-ssl-cert", "mysql-ssl-key", "tables", "load-tables", "table-size", "threads", "rate", "pace", "backlog-max", "time", "events",
+	"warmup-time", "db-ps-mode", "db-driver", "protocol", "roundtrips", "report-interval", "percentile", "histogram", "rand-type", "rand-seed",
+	"on-lost", "ledger-dir", "ledger-rows", "set", "shard", "rendezvous", "json", "help" };
+#define OWN_NAMES (sizeof(own_names) / sizeof(*own_names))
+
+static int no_option(const char *name)
+{
+	const char *names[OWN_NAMES + 64], *meant;
+	size_t n = OWN_NAMES;
+
+	memcpy(names, own_names, sizeof(own_names));
+	n += load_sysbench_names(names + n, 64);
+	meant = nearest(name, names, n);
+	if (meant)
+		fprintf(stderr, "drtest load: there is no option --%s: did you mean --%s? (drtest load --help)\n", name, meant);
+	else
+		fprintf(stderr, "drtest load: there is no option --%s (drtest load --help; drtest load NAME --help tells a load's own)\n", name);
+	return 2;
+}
+
+/* What is left is the load's own, or sysbench's and as it is here anyway; or nobody's. */
+static int sort_out(struct load_run *r)
+{
+	size_t kept = 0, i;
+	int rc = 0;
+
+	for (i = 0; i < r->n_set && !rc; i++) {
+		char *set = r->set[i], *eq = strchr(set, '='), name[64];
+
+		snprintf(name, sizeof(name), "%.*s", (int)(eq - set), set);
+		if (script_has_option(r->name, name)) { /* a load that can't be read is told later */
+			r->set[kept++] = set;
+			continue;
+		}
+		for (char *p = name; *p; p++)
+			if (*p == '_')
+				*p = '-';
+		if (!load_sysbench_default(name)) {
+			rc = no_option(name);
+		} else if (!load_sysbench_is_default(name, eq + 1)) {
+			fprintf(stderr, "drtest load: --%s=%.60s: load %s has sysbench's default alone (%s)\n", name, eq + 1, r->name,
+				*load_sysbench_default(name) ? load_sysbench_default(name) : "none");
+			rc = 2;
+		}
+		free(set);
+	}
+	while (i < r->n_set)
+		free(r->set[i++]);
+	r->n_set = kept;
+	r->set[kept] = NULL;
+	return rc;
 }
 
 static char *keep(struct load_run *r, char *text)
@@ -339,8 +395,12 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		name[n - 2] = '\0';
 		value = arg[n] ? arg + n + 1 : is_flag(name) ? arg + n : i + 1 < argc ? argv[++i] : NULL;
 		if (!value) {
-			fprintf(stderr, "drtest load: --%s wants a value\n", name);
-			return 2;
+			for (size_t k = 0; k < OWN_NAMES; k++)
+				if (!strcmp(name, own_names[k])) {
+					fprintf(stderr, "drtest load: --%s wants a value (drtest load --help)\n", name);
+					return 2;
+				}
+			return no_option(name);
 		}
 		if (!strcmp(name, "config-file")) {
 			if (config && read_config(r, value) < 0)
@@ -381,8 +441,9 @@ int load_options(struct load_run *r, int argc, char **argv)
 		fprintf(stderr, "drtest load: --shard and --rendezvous go together\n");
 		return 2;
 	}
+	rc = sort_out(r);
 	r->o.set = (const char *const *)r->set;
-	return 0;
+	return rc;
 }
 
 void load_options_release(struct load_run *r)

@@ -1,11 +1,11 @@
 #include "cli/cmd_report.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/report.h"
@@ -48,13 +48,13 @@ int cmd_report(int argc, char **argv)
 	int c, rc = 0;
 
 	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'j': json = true; break;
 		case 'p': prometheus = optarg; break;
 		case 's': fputs(report_schema(), stdout); return 0;
 		case 'h': fputs(help, stdout); return 0;
-		default: fputs(help, stderr); return 2;
+		default: return 2;
 		}
 	if (optind == argc) {
 		fprintf(stderr, "drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");

@@ -1,12 +1,12 @@
 #include "cli/cmd_run.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "chaos/lua_fault.h"
+#include "cli/options.h"
 #include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
@@ -95,7 +95,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 	char *end;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) >= 0)
 		switch (c) {
 		case 'o':
 			if (!ground_known(optarg))
@@ -141,7 +141,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		case 'P': w->prometheus = optarg; break;
 		case 'F': w->folder_file = optarg; break;
 		case 'h': fputs(help, stdout); return -1;
-		default: fputs("drtest run --help tells the options\n", stderr); return -1 - EXIT_USAGE;
+		default: return -1 - EXIT_USAGE;
 		}
 	if (optind != argc - 1) {
 		fprintf(stderr, "drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");

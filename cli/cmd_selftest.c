@@ -1,12 +1,12 @@
 #include "cli/cmd_selftest.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "cli/selftest.h"
 #include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
@@ -348,7 +348,7 @@ static int parse(int argc, char **argv, struct options *o)
 	int c;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "+h", longs, NULL)) != -1)
 		switch (c) {
 		case 'h': fputs(help, stdout); return 1;
 		case 'j': o->json = true; break;
@@ -364,7 +364,7 @@ static int parse(int argc, char **argv, struct options *o)
 			else
 				*(c == 'n' ? &o->seeds : c == 'r' ? &o->recordings : c == 'd' ? &o->drills : &o->faults) = (unsigned)n;
 			break;
-		default: fputs(help, stderr); return 2;
+		default: return 2;
 		}
 	if (o->faults && !fault_points_built()) {
 		fprintf(stderr, "drtest selftest: --faults: this build has no fault points; `make selftest` builds drtest-test, which has\n");
@@ -375,7 +375,7 @@ static int parse(int argc, char **argv, struct options *o)
 		return 2;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "drtest selftest: '%s' is not understood\n%s", argv[optind], help);
+		fprintf(stderr, "drtest selftest: '%s' is not understood (drtest selftest --help)\n", argv[optind]);
 		return 2;
 	}
 	return 0;

@@ -1,6 +1,5 @@
 #include "cli/cmd_suite.h"
 
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
@@ -332,13 +332,13 @@ int cmd_suite(int argc, char **argv)
 		n.extra_n = (size_t)(argc - end - 1);
 	}
 	optind = 0;
-	while ((c = getopt_long(end, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(end, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': n.out = optarg; break;
 		case 'p': plan_only = true; break;
 		case 'g': gate = false; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: fputs("drtest suite --help tells the options\n", stderr); return 2;
+		default: return 2;
 		}
 	if (optind != end - 1) {
 		fputs("drtest suite: one suite file is wanted, as scenarios/nightly.lua (drtest suite --help)\n", stderr);

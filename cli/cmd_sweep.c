@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "cli/sweep.h"
 #include "harness/base/clock.h"
 #include "harness/base/strbuf.h"
@@ -113,7 +113,7 @@ static int parse(struct sweep *s, int argc, char **argv)
 
 	s->jobs = cores > 3 ? (size_t)cores / 2 : 1;
 	s->out = "runs";
-	while ((c = getopt_long(argc, argv, "h", longs, &at)) >= 0)
+	while ((c = options_next(argc, argv, "h", longs, &at)) >= 0)
 		switch (c) {
 		case 'n':
 			if (s->n || !parse_seeds(s, optarg))
@@ -135,7 +135,7 @@ static int parse(struct sweep *s, int argc, char **argv)
 			s->pass_on[s->n_pass_on++] = c == 'o' ? "--on" : c == 's' ? "--set" : c == 'S' ? "--store" : "--timeout";
 			s->pass_on[s->n_pass_on++] = optarg;
 			break;
-		default: return -1 - usage("wrong usage", NULL);
+		default: return -1 - EXIT_USAGE;
 		}
 	if (optind != argc - 1)
 		return -1 - usage("one scenario file is wanted, as scenarios/primary_kill_sweep.lua", NULL);

@@ -1,9 +1,9 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmd_history.h"
+#include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/trend.h"
@@ -63,7 +63,7 @@ int cmd_trend(int argc, char **argv)
 	int c;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': dir = optarg; break;
 		case 's': f.scenario = optarg; break;
@@ -76,7 +76,7 @@ int cmd_trend(int argc, char **argv)
 			}
 			break;
 		case 'h': fputs(help, stdout); return 0;
-		default: fputs("drtest trend --help tells the options\n", stderr); return 2;
+		default: return 2;
 		}
 	if (optind < argc) {
 		fprintf(stderr, "drtest trend: '%.80s' is not understood (drtest trend --help)\n", argv[optind]);

@@ -16,7 +16,10 @@
 #include "cli/cmd_sweep.h"
 #include "cli/cmd_suite.h"
 #include "cli/cmd_selftest.h"
+#include "cli/scenario_find.h"
 #include "cli/version.h"
+#include "harness/base/nearest.h"
+#include "harness/os/fs.h"
 
 static const struct {
 	const char *name;
@@ -54,6 +57,25 @@ static void help(FILE *out)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
 }
 
+static int unknown(const char *word)
+{
+	const char *names[sizeof(commands) / sizeof(commands[0])], *meant, *file = scenario_find(word);
+	size_t n = 0;
+
+	while (n < sizeof(commands) / sizeof(commands[0])) {
+		names[n] = commands[n].name;
+		n++;
+	}
+	meant = nearest(word, names, n);
+	if (fs_exists(file) && strlen(file) > 4 && !strcmp(file + strlen(file) - 4, ".lua"))
+		fprintf(stderr, "drtest: '%s' is a scenario: drtest run %s\n", word, word);
+	else if (meant)
+		fprintf(stderr, "drtest: there is no command '%s': did you mean '%s'? (drtest --help)\n", word, meant);
+	else
+		fprintf(stderr, "drtest: there is no command '%s' (drtest --help)\n", word);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
@@ -65,13 +87,16 @@ int main(int argc, char **argv)
 		printf("drtest %s\n", drtest_version);
 		return 0;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (!strcmp(argv[1], "help") && argc == 2)) {
 		help(stdout);
 		return 0;
+	}
+	if (!strcmp(argv[1], "help")) { /* drtest help run */
+		argv[1] = argv[2];
+		argv[2] = (char *)"--help";
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "drtest: there is no command '%s' (drtest --help)\n", argv[1]);
-	return 2;
+	return unknown(argv[1]);
 }

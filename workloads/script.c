@@ -194,9 +194,11 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 				return err_set(e, ERR_USAGE, 0, "load %s: option %s: a number is wanted", s->name, *set);
 			lua_pushnumber(L, v);
 		} else if (type == LUA_TBOOLEAN) {
-			if (strcmp(eq + 1, "true") != 0 && strcmp(eq + 1, "false") != 0)
+			bool on = !strcmp(eq + 1, "true") || !strcmp(eq + 1, "on") || !eq[1];
+
+			if (!on && strcmp(eq + 1, "false") != 0 && strcmp(eq + 1, "off") != 0)
 				return err_set(e, ERR_USAGE, 0, "load %s: option %s: true or false is wanted", s->name, *set);
-			lua_pushboolean(L, eq[1] == 't');
+			lua_pushboolean(L, on);
 		} else if (type == LUA_TSTRING) {
 			lua_pushstring(L, eq + 1);
 		} else {
@@ -386,6 +388,21 @@ int64_t script_option(struct script *s, const char *name, int64_t max)
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int script_has_option(const char *load, const char *option)
+{
+	struct script s;
+	int has = -1;
+
+	if (script_open(&s, load, NULL, NULL) == 0) {
+		lua_rawgeti(s.L, LUA_REGISTRYINDEX, s.opt_ref);
+		lua_getfield(s.L, -1, option);
+		has = !lua_isnil(s.L, -1);
+		lua_pop(s.L, 2);
+	}
+	script_close(&s);
+	return has;
 }
 
 int script_describe(const char *name, struct strbuf *out, struct err *e)

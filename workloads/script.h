@@ -92,6 +92,8 @@ void script_close(struct script *s);
 int64_t script_option(struct script *s, const char *name, int64_t max);
 /* What it does and its options with their defaults and help, for people. */
 int script_describe(const char *name, struct strbuf *out, struct err *e);
+/* 1: the load has an option of that name, 0: it has not, -1: the load can't be read. */
+int script_has_option(const char *load, const char *option);
 size_t script_names(const char **out, size_t max); /* the embedded loads */
 const char *script_text(const char *name, unsigned long *size); /* an embedded load's file; NULL: none of that name */
 /* Pushes `con` and `r` userdata on s->L; the faces must outlive the state. */

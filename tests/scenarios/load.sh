@@ -70,7 +70,14 @@ expect 'cleanup' 0 '' load tpcc cleanup "${guide[@]}" --mysql-db=again "${small[
 
 # bad input: one line
 expect 'unknown load' 2 '^drtest load: no load "nosuch": there are append, bank' load nosuch run "${guide[@]}"
-expect 'unknown option' 2 '^drtest load: .*no option "taples"' load oltp_write_only run "${guide[@]}" --taples=3
+expect 'unknown option' 2 '^drtest load: there is no option --taples: did you mean --tables' load oltp_write_only run "${guide[@]}" --taples=3
+expect 'an option without its value' 2 '^drtest load: --tables wants a value' load oltp_write_only run --tables
+expect 'no option at all' 2 '^drtest load: there is no option --list' load --list
+# a guide's command line: what means sysbench's default is taken, what does not is refused by name
+expect "sysbench's defaults" 0 'transactions: *20 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=20 --mysql-ssl=off --mysql-storage-engine=innodb \
+	--auto_inc=on --secondary=off --skip_trx=off --create_secondary --range_size=100 --reconnect=0 --validate=off --rand-spec-pct=1 --mysql-ignore-errors=1213,1020,1205
+expect "not sysbench's default" 2 "^drtest load: --skip-trx=: load oltp_write_only has sysbench's default alone \(off\)" load oltp_write_only run --skip_trx
+expect 'an engine' 2 "^drtest load: --mysql-storage-engine=rocksdb: .*\(innodb\)" load oltp_write_only run --mysql-storage-engine=rocksdb
 expect 'wrong value' 2 '^drtest load: --time: "soon"' load oltp_write_only run "${guide[@]}" --time=soon
 expect 'wrong rate' 2 '^drtest load: .*rate "fast"' load oltp_write_only run "${guide[@]}" --rate=fast
 expect 'no configuration' 2 'config-file /nosuch: No such file' load oltp_write_only run --config-file=/nosuch
