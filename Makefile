@@ -56,8 +56,13 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ALL_LIBS)
 bench-redo: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool
 	@tests/bench/redo.sh $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool
+# make check K=feed: the tests whose names hold that, and what they need; K=--failed: those that failed last time
 check: deps
+ifeq ($(K),)
 	@$(MAKE) --no-print-directory -j2 -k all tests && tests/run
+else
+	@MAKE="$(MAKE) CC='$(CC)'" tests/run --build $(K)
+endif
 
 
 define LIB_RULE

@@ -61,7 +61,7 @@ def left(pid, ports, run):
     what += ['port %d' % p for p in listening(ports)]
     what += ['lock of port %d' % p for p, inode in ports if stale_lock(p)]
     what += ['data: ' + d for d in glob.glob('/var/tmp/drtest-*-primary_kill_sweep-%d*' % run)]
-    what += ['mount: ' + l for l in open('/proc/mounts') if l.startswith('drtest ')]
+    what += ['mount: ' + l for l in open('/proc/mounts') if '-primary_kill_sweep-%d' % run in l]
     return what
 
 rng, bad, worst, passed, times = random.Random(int(os.environ.get('KILLS_SEED', '7'))), 0, 0.0, 0, []

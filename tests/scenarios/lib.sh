@@ -12,15 +12,20 @@ finish() {
 	[ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
 }
 trap finish EXIT
-ok() { passed=$((passed + 1)); }
+ok() { passed=$((passed + 1)); echo "ok $passed"; } # a line each: tests/run sees that it goes on
 bad() { failed=$((failed + 1)); printf 'FAILED %s\n' "$*"; }
 
+# patience SECONDS: what a usual machine needs, in seconds of this one: four times as long, and longer the more others want its processors.
+patience() {
+	awk -v s="$1" -v n="$(nproc)" '{ print int(s * (4 + 4 * $1 / n)) }' /proc/loadavg
+}
+
 # expect NAME EXIT PATTERN COMMAND…: the exit code, and a pattern (extended regex) in stdout and stderr together.
-# A machine under load may be slow: LIMIT is a usual machine's, in seconds, and four times that is waited for. An error has to be one line: PATTERN's line is the only one that begins with "drtest".
+# LIMIT: seconds of a usual machine. An error has to be one line: PATTERN's line is the only one that begins with "drtest".
 expect() {
 	local name=$1 want=$2 pattern=$3 rc
 	shift 3
-	timeout $((${LIMIT:-60} * 4)) "$@" >"$scratch/out" 2>&1 </dev/null
+	timeout "$(patience "${LIMIT:-60}")" "$@" >"$scratch/out" 2>&1 </dev/null
 	rc=$?
 	if [ "$rc" != "$want" ]; then
 		bad "$name: exit $rc, not $want: $(tail -n 5 "$scratch/out")"
@@ -47,9 +52,9 @@ nothing_left() {
 	rm -rf "${out:?}"
 }
 
-# wait_for SECONDS COMMAND…: until it succeeds.
+# wait_for SECONDS COMMAND…: until it succeeds; seconds of a usual machine.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $(patience "$1")))
 	shift
 	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || return 1
