@@ -10,17 +10,19 @@
 
 static const char backup_help[] =
 	"usage: drtest backup --from URI --storage URI [--threads N] [--rate-limit MB] [--tso-map FILE] [--tidb-snapshot TSO] [--timeout DURATION]\n"
-	"Writes a consistent backup of all databases to the storage, while the server goes on working.\n"
+	"Writes a backup of all databases, as they are at one instant, to the storage: tables, views, sequences. What it does not carry (users,\n"
+	"routines, triggers, events, history of versioned tables) is named. Rows go on changing meanwhile; a DDL waits until it is done.\n"
 	"  --from URI         mysql://user:password@host:port\n"
 	"  --storage URI      s3://bucket/prefix?endpoint=...&access-key=...  or  file:///directory\n"
 	"  --threads N        connections that read at once (4)\n"
 	"  --rate-limit MB    megabytes of rows a second, at most\n"
 	"  --tso-map FILE     the local ground's commit clock: gives BackupTS\n"
-	"  --tidb-snapshot T  TiDB: read at this TSO\n"
+	"  --tidb-snapshot T  TiDB: read at this TSO (the present one)\n"
 	"  --timeout D        give up after 90s, 10m, 2h\n";
 static const char restore_help[] =
 	"usage: drtest restore --to URI --storage URI [--threads N] [--rate-limit MB] [--timeout DURATION]\n"
-	"Restores a backup into a server that has none of its tables. The whole backup is checked before a row is written.\n";
+	"Restores a backup into a server that has none of its tables. The whole backup is checked before a row is written.\n"
+	"Definitions are run only when they are a server's own CREATE of that object. A view whose function the server lacks is left out and named.\n";
 
 struct options {
 	const char *endpoint, *storage, *tso_map, *tidb_snapshot;

@@ -202,91 +202,6 @@ static void *backup_thread(void *arg)
 	return NULL;
 }
 
-/* About what is left out; a server without one of these lists simply has none. */
-static void note_left_out(struct sql *s, struct backup_result *r)
-{
-	static const struct {
-		const char *what, *sql;
-	} lists[] = {
-		{ "triggers", "SELECT TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS GROUP BY 1" },
-		{ "routines", "SELECT ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES GROUP BY 1" },
-		{ "events", "SELECT EVENT_SCHEMA, COUNT(*) FROM information_schema.EVENTS GROUP BY 1" },
-		{ "sequences or versioned tables", "SELECT TABLE_SCHEMA, COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
-		  "('BASE TABLE','VIEW','SYSTEM VIEW','TEMPORARY') GROUP BY 1" },
-	};
-	struct strbuf out = STRBUF_INIT;
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		struct sql_rows rows = { 0 };
-
-		if (sql_query(s, &rows, NULL, "%s", lists[i].sql) < 0)
-			continue;
-		while (sql_rows_next(&rows, NULL) == 1)
-			if (rows.cell[0] && rows.cell[1] && !schema_is_system(rows.cell[0]))
-				strbuf_addf(&out, "%s%s %s of %s", out.len ? ", " : "not carried: ", rows.cell[1], lists[i].what, rows.cell[0]);
-		sql_rows_release(&rows);
-	}
-	{
-		struct sql_rows rows = { 0 };
-		const char *before = &"; not covered by the snapshot (engine without transactions): "[out.len ? 0 : 2];
-
-		if (sql_query(s, &rows, NULL, "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN "
-			      "information_schema.ENGINES n ON n.ENGINE = t.ENGINE WHERE TABLE_TYPE='BASE TABLE' AND n.TRANSACTIONS='NO'") == 0)
-			while (sql_rows_next(&rows, NULL) == 1)
-				if (rows.cell[0] && !schema_is_system(rows.cell[0])) {
-					strbuf_addf(&out, "%s%s.%s (%s)", before, rows.cell[0], rows.cell[1], rows.cell[2] ? rows.cell[2] : "?");
-					before = ", ";
-				}
-		sql_rows_release(&rows);
-	}
-	snprintf(r->warnings, sizeof(r->warnings), "%s", out.buf);
-	strbuf_release(&out);
-}
-
-static int show_create(struct sql *s, char **out, struct err *e, const char *what, const char *db, const char *name)
-{
-	struct strbuf q = STRBUF_INIT;
-	struct sql_rows r = { 0 };
-	int rc = -1;
-
-	strbuf_addf(&q, "SHOW CREATE %s ", what);
-	sql_add_name(&q, db);
-	if (*name) {
-		strbuf_addch(&q, '.');
-		sql_add_name(&q, name);
-	}
-	if (sql_query(s, &r, e, "%s", q.buf) == 0 && sql_rows_next(&r, e) == 1 && r.n_columns >= 2 && r.cell[1]) {
-		*out = xstrdup(r.cell[1]);
-		rc = 0;
-	} else {
-		if (e && e->kind == ERR_NONE)
-			err_set(e, ERR_SQL, 0, "no answer");
-		err_wrap(e, "definition of %s %s%s%s", what, db, *name ? "." : "", name);
-	}
-	sql_rows_release(&r);
-	strbuf_release(&q);
-	return rc;
-}
-
-static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, const char *what, const char *sql, struct err *e)
-{
-	struct sql_rows r = { 0 };
-	int rc;
-
-	if (sql_query(s, &r, e, "%s", sql) < 0)
-		return -1;
-	while ((rc = sql_rows_next(&r, e)) == 1) {
-		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
-			continue;
-		*out = xreallocarray(*out, *n + 1, sizeof(**out));
-		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]) };
-	}
-	sql_rows_release(&r);
-	for (size_t i = 0; rc == 0 && i < *n; i++)
-		rc = show_create(s, &(*out)[i].create_sql, e, what, (*out)[i].db, (*out)[i].name);
-	return rc;
-}
-
 static uint64_t rows_per_range(struct sql *s, const struct table_schema *t)
 {
 	struct strbuf db = STRBUF_INIT, name = STRBUF_INIT;
@@ -303,47 +218,45 @@ static uint64_t rows_per_range(struct sql *s, const struct table_schema *t)
 	return rows < 1000 ? 1000 : rows > 1000000 ? 1000000 : rows;
 }
 
+static void take_objects(struct manifest_object **to, size_t *n_to, struct manifest_object **from, size_t *n_from)
+{
+	*to = *from;
+	*n_to = *n_from;
+	*from = NULL;
+	*n_from = 0;
+}
+
+/* The definitions are those of the snapshot's instant: its metadata locks keep them. */
 static int plan(struct backup *b, struct err *e)
 {
+	struct catalog *c = &b->snapshot.catalog;
 	struct sql *s = b->snapshot.conn[0];
-	struct table_name *names = NULL;
-	size_t n = 0;
-	int rc = -1;
 
-	if (list_objects(s, &b->manifest.dbs, &b->manifest.n_dbs, "DATABASE", "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1", e) < 0 ||
-	    list_objects(s, &b->manifest.views, &b->manifest.n_views, "VIEW",
-			 "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
-	    schema_tables(s, &names, &n, e) < 0)
-		goto out;
-	b->manifest.tables = xcalloc(n + 1, sizeof(*b->manifest.tables));
-	b->tables = xcalloc(n + 1, sizeof(*b->tables));
-	for (size_t i = 0; i < n; i++) {
-		struct source_table *st = &b->tables[b->n_tables];
-		struct manifest_table *mt = &b->manifest.tables[b->manifest.n_tables];
+	take_objects(&b->manifest.dbs, &b->manifest.n_dbs, &c->dbs, &c->n_dbs);
+	take_objects(&b->manifest.views, &b->manifest.n_views, &c->views, &c->n_views);
+	take_objects(&b->manifest.sequences, &b->manifest.n_sequences, &c->sequences, &c->n_sequences);
+	b->manifest.tables = xcalloc(c->n_tables + 1, sizeof(*b->manifest.tables));
+	b->tables = xcalloc(c->n_tables + 1, sizeof(*b->tables));
+	for (size_t i = 0; i < c->n_tables; i++) {
+		struct source_table *st = &b->tables[i];
+		struct manifest_table *mt = &b->manifest.tables[i];
 
-		if (schema_is_system(names[i].db))
-			continue;
-		if (schema_load(s, names[i].db, names[i].table, &st->schema, e) < 0)
-			goto out;
+		if (work_pace(&b->work, 0, e) < 0 || schema_load(s, c->tables[i].db, c->tables[i].table, &st->schema, e) < 0)
+			return -1;
 		b->n_tables++;
 		b->manifest.n_tables++;
 		st->out = mt;
-		mt->db = xstrdup(names[i].db);
-		mt->name = xstrdup(names[i].table);
+		mt->db = xstrdup(st->schema.db);
+		mt->name = xstrdup(st->schema.table);
 		mt->create_sql = xstrdup(st->schema.create_sql);
 		mt->n_columns = format_columns(&st->schema, &mt->columns);
-		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) < 0) {
-			err_wrap(e, "cut %s.%s", names[i].db, names[i].table);
-			goto out;
-		}
+		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) < 0)
+			return err_wrap(e, "cut %s.%s", mt->db, mt->name);
 		b->jobs = xreallocarray(b->jobs, b->n_jobs + st->ranges.n + 1, sizeof(*b->jobs));
 		for (size_t j = 0; j <= st->ranges.n; j++)
-			b->jobs[b->n_jobs++] = (struct job){ b->n_tables - 1, j };
+			b->jobs[b->n_jobs++] = (struct job){ i, j };
 	}
-	rc = 0;
-out:
-	schema_tables_free(names, n);
-	return rc;
+	return 0;
 }
 
 static int by_key(const void *a, const void *b)
@@ -393,12 +306,15 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 {
 	unsigned threads = o->threads ? o->threads : 4;
 	struct backup b = { .to = to };
+	struct strbuf left_out = STRBUF_INIT;
 	int64_t start = clock_mono_ns();
 	int rc = -1;
 
 	*r = (struct backup_result){ 0 };
 	if (threads > WORK_THREADS_MAX)
 		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, WORK_THREADS_MAX);
+	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts))
+		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO", o->tidb_snapshot);
 	if (refuse_used(to, e) < 0)
 		return -1;
 	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
@@ -407,14 +323,15 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	r->queue_us = (clock_mono_ns() - start) / 1000;
 	r->locked = b.snapshot.locked;
 	r->backup_seq = b.snapshot.seq;
-	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts)) {
-		err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO", o->tidb_snapshot);
+	if (*b.snapshot.tidb_ts && !tso_parse(b.snapshot.tidb_ts, &r->backup_ts)) {
+		err_set(e, ERR_BAD_DATA, 0, "TiDB's \"%s\" is no TSO", b.snapshot.tidb_ts);
 		goto out;
 	}
 	for (unsigned i = 0; i < b.snapshot.n; i++) /* text comes as it is stored */
 		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION sql_mode = ''") < 0)
 			goto out;
-	note_left_out(b.snapshot.conn[0], r);
+	catalog_left_out(b.snapshot.conn[0], &b.snapshot.catalog, &left_out);
+	snprintf(r->warnings, sizeof(r->warnings), left_out.len < sizeof(r->warnings) ? "%s" : "%.4000s ...", left_out.buf);
 	if (plan(&b, e) < 0)
 		goto out;
 	for (unsigned i = 0; i < b.snapshot.n; i++)
@@ -424,11 +341,12 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	b.work.progress = o->progress;
 	b.work.progress_arg = o->progress_arg;
 	if (o->progress && sql_value_u64(b.snapshot.conn[0], &b.work.total_bytes, NULL, "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
-		"information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) < 0)
+		"information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND LOWER(TABLE_SCHEMA) NOT IN "
+		SYSTEM_SCHEMAS_SQL) < 0)
 		b.work.total_bytes = 0; /* the server's estimate; without it there is nothing to tell */
 	if (read_all(&b, threads, e) < 0)
 		goto out;
-	if (o->tso_map && !o->tidb_snapshot &&
+	if (o->tso_map && !*b.snapshot.tidb_ts &&
 	    snapshot_tso(&b.snapshot, o->tso_map, deadline_min(b.work.deadline, deadline_in_ms(30000)), &r->backup_ts, e) < 0)
 		goto out;
 	b.manifest.backup_ts = r->backup_ts;
@@ -449,6 +367,7 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 out:
 	r->execution_us = (clock_mono_ns() - start) / 1000;
 	snapshot_release(&b.snapshot);
+	strbuf_release(&left_out);
 	for (size_t i = 0; i < b.n_tables; i++) {
 		schema_release(&b.tables[i].schema);
 		key_ranges_release(&b.tables[i].ranges);

@@ -20,7 +20,7 @@ struct backup_opts {
 	unsigned threads;            /* 0: 4 */
 	uint64_t rate_bytes_per_s;   /* of uncompressed row data; 0: none */
 	struct tso_map *tso_map;     /* gives BackupTS; NULL: BackupTS 0 (the caller has no positions) */
-	const char *tidb_snapshot;   /* TiDB: read at this TSO instead of a consistent snapshot; NULL: none */
+	const char *tidb_snapshot;   /* TiDB: read at this TSO; NULL: at the present one */
 	struct deadline deadline;
 	backup_progress_fn *progress; /* NULL: none */
 	void *progress_arg;
@@ -33,11 +33,12 @@ struct backup_result {
 	uint64_t backup_seq;         /* that GTID's sequence number */
 	int64_t queue_us, execution_us; /* until the snapshot stood; all in all */
 	bool locked;                 /* the snapshot took a short global read lock */
-	char warnings[1024];         /* what the backup does not carry, one line; "" when it carries all */
+	char warnings[4096];         /* what the backup does not carry, one line; "" when it carries all */
 };
-/* All databases that are the user's: tables with their rows and structure, and views; users and grants, routines, triggers, events and
- * sequences are not carried, and named in warnings. Every range's row count is held against the server's own. Refused when
- * the prefix already holds a backup ("backup meta file exists"). */
+/* All databases that are the user's, as they were at one instant whatever DDLs run meanwhile (those that begin later wait for the backup):
+ * tables with their rows and structure, views, sequences with their next value, and of system-versioned tables the current rows. Users and
+ * grants are not carried; triggers, routines, events and history are not either, and are named in warnings. Every range's row
+ * count is held against the server's own. Refused when the prefix already holds a backup ("backup meta file exists"). */
 int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e);
 
 struct restore_opts {

@@ -8,6 +8,7 @@
 struct table_load {
 	struct strbuf add_keys; /* "ADD KEY ..,ADD KEY .." for after the load; "" none */
 	unsigned streams, streams_left;
+	bool unsure;            /* under work.lock: the server's counts were no proof */
 };
 struct load_job {
 	struct work *work;
@@ -16,11 +17,15 @@ struct load_job {
 	size_t first, end;   /* chunks */
 	bool bulk;           /* one statement for all: the table is empty and nobody else writes to it */
 	bool local_infile;
+	bool unsure;         /* set by load_run(): the server took all rows, with other warnings than the source's would have: sum them */
 };
 /* Each row arrives once and whole, or it is an error: skipped, cut and changed values are counted and held against the manifest. */
-int load_run(struct sql *s, const struct load_job *j, struct err *e);
+int load_run(struct sql *s, struct load_job *j, struct err *e);
 /* Takes plain secondary keys out of a CREATE TABLE: built after the load they are sorted once instead of searched row by row. */
 void load_split_keys(const char *create_sql, struct strbuf *create, struct strbuf *add_keys);
+/* TiDB (v8.5) panics over LOAD DATA into an AUTO_RANDOM column. */
+bool load_needs_inserts(struct sql *s, const struct manifest_table *t);
+int load_sum(struct sql *s, const struct table_schema *t, struct table_sum *sum, struct err *e);
 int load_add_keys(struct sql *s, const struct manifest_table *t, const struct table_load *l, struct err *e);
 
 #endif

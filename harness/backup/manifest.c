@@ -11,6 +11,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/sql/schema.h"
 
+#define FORMAT 2 /* 1 had no sequences */
 #define MANIFEST_BYTES_MAX ((size_t)1 << 30)
 #define HEAD "{\"xxh3\":\""
 #define MIDDLE "\",\"manifest\":"
@@ -55,8 +56,8 @@ static json_t *objects_json(const struct manifest_object *o, size_t n)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(a, json_pack("{s:o,s:o,s:o}", "db", text(o[i].db), "name", text(o[i].name), "create",
-			text(o[i].create_sql)));
+		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*}", "db", text(o[i].db), "name", text(o[i].name), "create",
+			text(o[i].create_sql), "next", o[i].next));
 	return a;
 }
 
@@ -69,9 +70,9 @@ int manifest_write(struct store *to, const struct manifest *m, struct err *e)
 
 	for (size_t i = 0; i < m->n_tables; i++)
 		json_array_append_new(tables, table_json(&m->tables[i]));
-	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "format", 1, "source", text(m->source_version), "backup_ts",
+	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "source", text(m->source_version), "backup_ts",
 		u64_text(m->backup_ts), "backup_seq", u64_text(m->backup_seq), "databases", objects_json(m->dbs, m->n_dbs), "views",
-		objects_json(m->views, m->n_views), "tables", tables);
+		objects_json(m->views, m->n_views), "sequences", objects_json(m->sequences, m->n_sequences), "tables", tables);
 	body = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	if (!body)
@@ -146,6 +147,12 @@ static bool parse_table(json_t *o, struct manifest_table *t)
 	return rows == t->rows && !schema_is_system(t->db);
 }
 
+static bool is_integer(const char *v)
+{
+	v += *v == '-';
+	return *v && strlen(v) <= 20 && strspn(v, "0123456789") == strlen(v);
+}
+
 static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 {
 	json_t *j;
@@ -160,6 +167,8 @@ static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 		if (!get_text(j, "db", &o->db) || !get_text(j, "name", &o->name) || !get_text(j, "create", &o->create_sql) ||
 		    schema_is_system(o->db))
 			return false;
+		if (json_object_get(j, "next") && (!get_text(j, "next", &o->next) || !is_integer(o->next)))
+			return false;
 	}
 	return true;
 }
@@ -170,11 +179,15 @@ static bool parse(json_t *root, struct manifest *m)
 	uint64_t format;
 	size_t i;
 
-	if (!get_u64(root, "format", &format) || format != 1 || !get_text(root, "source", &m->source_version) ||
+	if (!get_u64(root, "format", &format) || format < 1 || format > FORMAT || !get_text(root, "source", &m->source_version) ||
 	    !get_u64(root, "backup_ts", &m->backup_ts) || !get_u64(root, "backup_seq", &m->backup_seq) ||
 	    !parse_objects(json_object_get(root, "databases"), &m->dbs, &m->n_dbs) ||
-	    !parse_objects(json_object_get(root, "views"), &m->views, &m->n_views) || !json_is_array(tables))
+	    !parse_objects(json_object_get(root, "views"), &m->views, &m->n_views) || !json_is_array(tables) ||
+	    (format > 1 && !parse_objects(json_object_get(root, "sequences"), &m->sequences, &m->n_sequences)))
 		return false;
+	for (i = 0; i < m->n_sequences; i++)
+		if (!m->sequences[i].next)
+			return false;
 	m->tables = xcalloc(json_array_size(tables) + 1, sizeof(*m->tables));
 	json_array_foreach(tables, i, j)
 		if (!parse_table(j, &m->tables[m->n_tables++]))
@@ -219,12 +232,13 @@ out:
 	return rc;
 }
 
-static void objects_free(struct manifest_object *o, size_t n)
+void manifest_objects_free(struct manifest_object *o, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(o[i].db);
 		free(o[i].name);
 		free(o[i].create_sql);
+		free(o[i].next);
 	}
 	free(o);
 }
@@ -243,8 +257,9 @@ void manifest_release(struct manifest *m)
 		free(t->create_sql);
 	}
 	free(m->tables);
-	objects_free(m->dbs, m->n_dbs);
-	objects_free(m->views, m->n_views);
+	manifest_objects_free(m->dbs, m->n_dbs);
+	manifest_objects_free(m->views, m->n_views);
+	manifest_objects_free(m->sequences, m->n_sequences);
 	free(m->source_version);
 	*m = (struct manifest){ 0 };
 }

@@ -20,20 +20,22 @@ struct manifest_table {
 	size_t n_chunks;
 	uint64_t rows, raw_bytes, sum;
 };
-struct manifest_object { /* a database (name ""), or a view */
+struct manifest_object { /* a database (name ""), a view, or a sequence */
 	char *db, *name, *create_sql;
+	char *next; /* a sequence's next value; NULL elsewhere */
 };
 struct manifest {
 	char *source_version;
 	tso_t backup_ts;
 	uint64_t backup_seq;
-	struct manifest_object *dbs, *views;
-	size_t n_dbs, n_views;
+	struct manifest_object *dbs, *views, *sequences;
+	size_t n_dbs, n_views, n_sequences;
 	struct manifest_table *tables;
 	size_t n_tables;
 };
 int manifest_write(struct store *to, const struct manifest *m, struct err *e);
 int manifest_read(struct store *from, struct manifest *m, struct err *e); /* ERR_NOT_FOUND: no backup here */
 void manifest_release(struct manifest *m);
+void manifest_objects_free(struct manifest_object *o, size_t n);
 
 #endif
