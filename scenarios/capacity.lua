@@ -35,10 +35,10 @@ return scenario {
     to         = { 20000, "the rate that it does not go beyond" },
     precision  = { 10,    "percent: how near the knee is to be found" },
     hold       = { "8s",  "how long a rate is held at least" },
-    workers    = { 50,    "connections of the load" },
+    workers    = { 50,    "connections of the load", min = 1, max = 100000 },
     load       = { "oltp_write_only", "the load" },
-    tables     = { 4,     "tables to prepare" },
-    table_size = { 10000, "rows of each" },
+    tables     = { 4,     "tables to prepare", min = 1, max = 10000 },
+    table_size = { 10000, "rows of each", min = 1, max = 2147483647 },
     rand_type  = { "uniform", "the ids' distribution" },
   },
   run = function(t, opt)

@@ -7,10 +7,10 @@ return scenario {
   name = "ddl_under_fire",
   needs = { "kill", "pause", "link", "cut" },
   options = {
-    tables     = { 2,   "tables" },
-    table_size = { 500, "rows of each" },
-    workers    = { 8,   "connections of the load" },
-    rate       = { 80,  "transactions per second over all of them" },
+    tables     = { 2,   "tables", min = 1, max = 10000 },
+    table_size = { 500, "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,   "connections of the load", min = 1, max = 100000 },
+    rate       = { 80,  "transactions per second over all of them", max = 10000000 },
     ddls       = { 8,   "DDLs under fire" },
   },
   run = function(t, opt)

@@ -7,10 +7,10 @@ return scenario {
   name = "failback",
   needs = { "kill" },
   options = {
-    tables     = { 2,    "tables" },
-    table_size = { 500,  "rows of each" },
-    workers    = { 8,    "connections of the load" },
-    rate       = { 100,  "transactions per second over all of them" },
+    tables     = { 2,    "tables", min = 1, max = 10000 },
+    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
+    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
     soak       = { "3s", "write load before the disaster" },
   },
   run = function(t, opt)

@@ -6,16 +6,16 @@ local text = require "drtest.text"
 return scenario {
   name = "failover",
   options = {
-    tables      = { 10,    "tables to prepare" },
-    table_size  = { 10000, "rows of each" },
-    load_tables = { 3,     "tables that the load writes to" },
-    workers     = { 10,    "connections of the load" },
-    rate        = { 100,   "transactions per second over all of them; 0: as fast as they go" },
+    tables      = { 10,    "tables to prepare", min = 1, max = 10000 },
+    table_size  = { 10000, "rows of each", min = 1, max = 2147483647 },
+    load_tables = { 3,     "tables that the load writes to", max = 10000 },
+    workers     = { 10,    "connections of the load", min = 1, max = 100000 },
+    rate        = { 100,   "transactions per second over all of them; 0: as fast as they go", max = 10000000 },
     soak        = { "20s", "write load before the disaster" },
     forensic    = { true,  "compare the dead primary's disk with the secondary, and write out what was lost" },
     instant     = { "busy", "of the disaster, drawn by the seed: busy (while the secondary holds a part of a flush) or any",
                     choices = { "busy", "any" } },
-    store_port  = { 6060,  "of the store; a free one when it is taken" },
+    store_port  = { 6060,  "of the store; a free one when it is taken", max = 65535 },
   },
   run = function(t, opt)
     local store, primary, secondary, new_primary, load, backup, feed, acked, replay, held

@@ -8,10 +8,10 @@ return scenario {
   name = "partition",
   needs = { "kill", "link", "cut", "hole", "reset", "stall_commit" },
   options = {
-    tables     = { 2,    "tables" },
-    table_size = { 500,  "rows of each" },
-    workers    = { 8,    "connections of the load" },
-    rate       = { 100,  "transactions per second over all of them" },
+    tables     = { 2,    "tables", min = 1, max = 10000 },
+    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
+    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
     weather    = { "9s", "how long links fail here and there, before the primary is cut off" },
   },
   run = function(t, opt)

@@ -8,10 +8,10 @@ return scenario {
   name = "store_outage",
   needs = { "kill", "pause", "link", "refuse", "cut_body" },
   options = {
-    tables     = { 2,      "tables" },
-    table_size = { 500,    "rows of each" },
-    workers    = { 8,      "connections of the load" },
-    rate       = { 100,    "transactions per second over all of them" },
+    tables     = { 2,      "tables", min = 1, max = 10000 },
+    table_size = { 500,    "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,      "connections of the load", min = 1, max = 100000 },
+    rate       = { 100,    "transactions per second over all of them", max = 10000000 },
     outage     = { "2.5s", "how long each outage lasts: longer than a flush interval, so that a flush falls into it" },
   },
   run = function(t, opt)

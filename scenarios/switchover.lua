@@ -6,10 +6,10 @@ local text = require "drtest.text"
 return scenario {
   name = "switchover",
   options = {
-    tables     = { 2,    "tables" },
-    table_size = { 500,  "rows of each" },
-    workers    = { 8,    "connections of the load" },
-    rate       = { 100,  "transactions per second over all of them" },
+    tables     = { 2,    "tables", min = 1, max = 10000 },
+    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
+    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
     soak       = { "2s", "write load before each move" },
   },
   run = function(t, opt)

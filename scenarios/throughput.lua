@@ -5,9 +5,9 @@ local text = require "drtest.text"
 return scenario {
   name = "throughput",
   options = {
-    tables     = { 4,      "tables to prepare" },
-    table_size = { 25000,  "rows of each" },
-    workers    = { 16,     "connections of the load" },
+    tables     = { 4,      "tables to prepare", min = 1, max = 10000 },
+    table_size = { 25000,  "rows of each", min = 1, max = 2147483647 },
+    workers    = { 16,     "connections of the load", min = 1, max = 100000 },
     time       = { "10s",  "how long the load runs as fast as it goes" },
     threads    = { 4,      "connections of backup and restore" },
   },

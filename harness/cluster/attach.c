@@ -71,6 +71,39 @@ int attach_allows(const char *name, enum cluster_verb v, struct err *e)
 		       attach_verb_text(v));
 }
 
+static void add_command(struct strbuf *out, char *const *argv)
+{
+	for (; *argv; argv++)
+		strbuf_addf(out, (*argv)[strcspn(*argv, " \t'\"$&|;<>()*?")] || !**argv ? " '%s'" : " %s", *argv);
+}
+
+void attach_plan_text(const char *name, struct strbuf *out)
+{
+	const struct attach_cluster *c = cluster_named(name, NULL);
+
+	if (!c)
+		return;
+	strbuf_addf(out, "attach %s: ", name);
+	sql_endpoint_text(&c->sql, out);
+	if (c->command[ATTACH_START][0]) {
+		strbuf_addstr(out, "; started now, if it does not answer, by:");
+		add_command(out, c->command[ATTACH_START]);
+	}
+	if (c->expendable && c->command[ATTACH_DESTROY][0]) {
+		strbuf_addstr(out, "; destroyed at the end, unless --keep, by:");
+		add_command(out, c->command[ATTACH_DESTROY]);
+	}
+}
+
+void attach_kill_text(const char *name, struct strbuf *out)
+{
+	const struct attach_cluster *c = cluster_named(name, NULL);
+
+	strbuf_addf(out, "the clusters file's command to kill %s:", name);
+	if (c)
+		add_command(out, (char *const *)c->command[ATTACH_KILL]);
+}
+
 static int run_command(const struct attach_cluster *a, enum attach_command which, struct err *e)
 {
 	static const char *const words[] = { "kill", "start", "destroy" };

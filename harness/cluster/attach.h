@@ -37,6 +37,9 @@ const struct attach_file *attach_used(void); /* NULL: none */
 int attach_knows(const char *cluster, struct err *e);
 /* 0, or ERR_USAGE: what the file does not allow, and how it would. Asked in --plan too. */
 int attach_allows(const char *cluster, enum cluster_verb v, struct err *e);
+/* For --plan: where it is, what it is started with now and destroyed with at the end; and its command to kill it, word by word. */
+void attach_plan_text(const char *cluster, struct strbuf *out);
+void attach_kill_text(const char *cluster, struct strbuf *out);
 const char *attach_verb_text(enum cluster_verb v); /* "kill", as in `allow` */
 
 #endif

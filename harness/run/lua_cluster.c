@@ -83,6 +83,7 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0, skew_ms = 0;
 	struct lua_cluster *c;
 	struct err e = ERR_INIT;
+	struct strbuf words = STRBUF_INIT;
 	char *dir, *logs;
 
 	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
@@ -112,8 +113,12 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	if (!strcmp(runtime_ground(r), "attach")) {
 		if (attach_knows(name, &e) < 0)
 			runtime_raise(L, &e);
-		if (runtime_plan(r, "attach %s: as the clusters file says", name))
+		if (runtime_planning(r)) {
+			attach_plan_text(name, &words);
+			runtime_plan(r, "%s", words.buf);
+			strbuf_release(&words);
 			return c;
+		}
 	}
 	if (runtime_on_tidb(r) && runtime_planning(r)) {
 		runtime_plan(r, "start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
@@ -223,27 +228,6 @@ static int set_gc(lua_State *L)
 	return 0;
 }
 
-static void push_backup(lua_State *L, const struct backup_result *b, const char *uri)
-{
-	lua_newtable(L);
-	lua_pushstring(L, uri);
-	lua_setfield(L, -2, "uri");
-	lua_tso_push(L, b->backup_ts);
-	lua_setfield(L, -2, "ts");
-	lua_pushnumber(L, (lua_Number)b->rows);
-	lua_setfield(L, -2, "rows");
-	lua_pushnumber(L, (lua_Number)b->tables);
-	lua_setfield(L, -2, "tables");
-	lua_pushnumber(L, (lua_Number)b->size_bytes);
-	lua_setfield(L, -2, "size_bytes");
-	lua_pushnumber(L, (lua_Number)b->queue_us / 1e6);
-	lua_setfield(L, -2, "queue_seconds");
-	lua_pushnumber(L, (lua_Number)b->execution_us / 1e6);
-	lua_setfield(L, -2, "seconds");
-	lua_pushstring(L, b->warnings);
-	lua_setfield(L, -2, "warnings");
-}
-
 struct copying {
 	struct runtime *r;
 	const char *what;
@@ -288,8 +272,9 @@ static int backup(lua_State *L)
 		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g", c->name, uri, rate) &&
 		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
 			return runtime_raise(L, &e);
-	} else if (!plan_words(r, c, CLUSTER_BACKUP, "") &&
-	    !runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
+	} else if (runtime_planning(r) && runtime_on_tidb(r)) {
+		runtime_plan(r, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s", c->name, uri, (unsigned)rate, *at ? " SNAPSHOT = " : "", at);
+	} else if (!runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
 			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
 		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6),
 			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms), .progress = backup_progress, .progress_arg = &watch };
@@ -306,7 +291,7 @@ static int backup(lua_State *L)
 		if (b.warnings[0])
 			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
 	}
-	push_backup(L, &b, uri);
+	lua_backup_push(L, &b, uri);
 	lua_pushvalue(L, 1);
 	lua_setfield(L, -2, "of");
 	lua_pushboolean(L, br);
@@ -338,8 +323,9 @@ static int restore(lua_State *L)
 	if (br) {
 		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name, uri) && tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
 			return runtime_raise(L, &e);
-	} else if (!plan_words(runtime_of(L), c, CLUSTER_RESTORE, "") &&
-	    !runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
+	} else if (runtime_planning(runtime_of(L)) && runtime_on_tidb(runtime_of(L))) {
+		runtime_plan(runtime_of(L), "%s: RESTORE DATABASE * FROM '%s'", c->name, uri);
+	} else if (!runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
 		struct copying watch = { runtime_of(L), "restore" };
 		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms), .progress = backup_progress,
 			.progress_arg = &watch };
@@ -354,7 +340,7 @@ static int restore(lua_State *L)
 			return runtime_raise(L, &e);
 		runtime_progress(runtime_of(L), "restore", 1, b.rows);
 	}
-	push_backup(L, &b, uri);
+	lua_backup_push(L, &b, uri);
 	return 1;
 }
 
@@ -683,8 +669,16 @@ static int disaster(lua_State *L)
 	char target[128];
 
 	lua_cluster_allowed(L, c, CLUSTER_KILL);
-	if (runtime_plan(r, interrupt ? "Ctrl+C (SIGINT to the group) to %s%s" : "SIGKILL to every process of %s and its changefeed in one instant%s",
-			 c->name, f ? ", while the sink is busy" : "")) {
+	if (runtime_planning(r)) {
+		struct strbuf how = STRBUF_INIT;
+
+		if (!strcmp(runtime_ground(r), "attach"))
+			attach_kill_text(c->name, &how);
+		else
+			strbuf_addf(&how, interrupt ? "Ctrl+C (SIGINT to the group) to %s" : "SIGKILL to every process of %s and its changefeed in one instant",
+				    c->name);
+		runtime_plan(r, "%s%s", how.buf, f ? ", while the sink is busy" : "");
+		strbuf_release(&how);
 		c->alive = false;
 		lua_pushboolean(L, true);
 		return 1;

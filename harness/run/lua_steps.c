@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "harness/base/secret.h"
 #include "harness/run/lua_json.h"
 #include "harness/run/runtime_impl.h"
+#include "harness/run/scenario.h"
 
 #define WAIT_MS_MAX ((int64_t)30 * 24 * 3600 * 1000)
 
@@ -172,6 +174,31 @@ static int duration(lua_State *L)
 	return 1;
 }
 
+static int is_duration(lua_State *L)
+{
+	lua_pushboolean(L, duration_parse_ms(luaL_checkstring(L, 1)) >= 0);
+	return 1;
+}
+
+/* nearest(word, names): the one that was meant, or nil */
+static int nearest_of(lua_State *L)
+{
+	const char *names[SCENARIO_OPTIONS_MAX], *meant;
+	size_t n = 0;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	for (; n < SCENARIO_OPTIONS_MAX && n < lua_objlen(L, 2); n++) {
+		lua_rawgeti(L, 2, (int)n + 1);
+		names[n] = luaL_checkstring(L, -1); /* stays alive in the table */
+		lua_pop(L, 1);
+	}
+	meant = nearest(luaL_checkstring(L, 1), names, n);
+	if (!meant)
+		return 0;
+	lua_pushstring(L, meant);
+	return 1;
+}
+
 static int now(lua_State *L)
 {
 	lua_pushnumber(L, runtime_seconds(runtime_of(L), clock_mono_ns()));
@@ -303,7 +330,7 @@ int lua_steps_open(lua_State *L)
 		{ "step_begin", step_begin }, { "step_end", step_end }, { "check", check },   { "wait", wait },           { "duration", duration },
 		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
 		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
-		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final }, { NULL, NULL },
+		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final }, { "is_duration", is_duration }, { "nearest", nearest_of }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

@@ -127,3 +127,24 @@ int tools_compare(struct runtime *r, const struct compare_opts *o, struct compar
 	free(dir);
 	return rc;
 }
+
+void lua_backup_push(lua_State *L, const struct backup_result *b, const char *uri)
+{
+	lua_newtable(L);
+	lua_pushstring(L, uri);
+	lua_setfield(L, -2, "uri");
+	lua_tso_push(L, b->backup_ts);
+	lua_setfield(L, -2, "ts");
+	lua_pushnumber(L, (lua_Number)b->rows);
+	lua_setfield(L, -2, "rows");
+	lua_pushnumber(L, (lua_Number)b->tables);
+	lua_setfield(L, -2, "tables");
+	lua_pushnumber(L, (lua_Number)b->size_bytes);
+	lua_setfield(L, -2, "size_bytes");
+	lua_pushnumber(L, (lua_Number)b->queue_us / 1e6);
+	lua_setfield(L, -2, "queue_seconds");
+	lua_pushnumber(L, (lua_Number)b->execution_us / 1e6);
+	lua_setfield(L, -2, "seconds");
+	lua_pushstring(L, b->warnings);
+	lua_setfield(L, -2, "warnings");
+}

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/ticdc_tools.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "harness/run/run.h"
 
 #define RUN_BYTES_MIN ((int64_t)64 << 20)
 
@@ -51,4 +54,45 @@ int preflight(const char *ground, enum run_store store, const char *out, finding
 		free(minio);
 	}
 	return n + look_out(out, fn, arg);
+}
+
+static int look_tool(const char *name, const char *option, const char *version, finding_fn *fn, void *arg)
+{
+	struct stock_tool tool;
+	struct err e = ERR_INIT;
+	char way_out[200];
+	int rc = stock_find(&tool, name, version, &e);
+
+	stock_release(&tool);
+	if (rc == 0)
+		return 0;
+	snprintf(way_out, sizeof(way_out), "put %s on PATH, or tiup, which brings it; or leave out --set %s", name, option);
+	fn(arg, e.text, way_out);
+	return 1;
+}
+
+int preflight_tools(const struct run_tools *t, const char *ground, const char *version, finding_fn *fn, void *arg)
+{
+	int n = 0;
+
+	if (t->replay_stock || t->replay_both)
+		n += look_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version, fn, arg);
+	if (t->compare)
+		n += look_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn, arg);
+	if (t->br && !ground_can(ground, CLUSTER_TIME_TRAVEL)) {
+		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV", "--on playground or attach, or leave out --set backup=br");
+		n++;
+	} else if (t->br) {
+		n += look_tool("br", "backup=br", version, fn, arg);
+	}
+	if (t->sysbench) {
+		char *path = proc_which("sysbench");
+
+		if (!path) {
+			fn(arg, "sysbench is not on PATH", "apt-get install sysbench, or leave out --set load=sysbench");
+			n++;
+		}
+		free(path);
+	}
+	return n;
 }

@@ -485,6 +485,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		goto out;
 	}
 	n += preflight(o->ground, o->store, o->out, finding, &findings);
+	n += preflight_tools(&o->tools, o->ground, o->tidb_version, finding, &findings);
 	if (n) {
 		fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r.scenario.name, o->ground,
 			n, n > 1 ? "s" : "", n > 1 ? "stand in the way:" : "stands in the way:",

@@ -86,7 +86,7 @@ static void cut_queries(char *text)
 	char *p = text;
 
 	while ((p = strstr(p, "s3://"))) {
-		char *end = p + strcspn(p, " ,"), *query = memchr(p, '?', (size_t)(end - p));
+		char *end = p + strcspn(p, " ,'"), *query = memchr(p, '?', (size_t)(end - p));
 
 		if (query)
 			memmove(query, end, strlen(end) + 1);

@@ -205,6 +205,9 @@ T.verify = native.verify
 T.redo = native.redo
 T.tso = native.tso
 
+-- What --set takes of every scenario, and with what: the guide's own tools in the place of drtest's.
+local tools = { replay = "stock or both", compare = "sync_diff_inspector", backup = "br", load = "sysbench" }
+
 -- Options as they came from --set, by the type of their default.
 local function coerce(s, set)
   local opt = {}
@@ -215,7 +218,10 @@ local function coerce(s, set)
       local known = {}
       for k in pairs(s.options) do known[#known + 1] = k end
       table.sort(known)
-      steps.usage(("scenario %s has no option '%s' (it has %s)"):format(s.name, name, #known > 0 and table.concat(known, ", ") or "none"))
+      if tools[name] then steps.usage(("option %s of every scenario: '%s' is not %s (without it: drtest's own)"):format(name, value, tools[name])) end
+      local meant = steps.nearest(name, known)
+      steps.usage(("scenario %s has no option '%s'%s (it has %s)"):format(s.name, name, meant and (": did you mean '%s'?"):format(meant) or "",
+        #known > 0 and table.concat(known, ", ") or "none"))
     end
     local kind = type(o[1])
     local typed
@@ -233,11 +239,18 @@ local function coerce(s, set)
         if choice == value then break end
         if i == #o.choices then steps.usage(("option %s: '%s' is none of %s"):format(name, value, table.concat(o.choices, ", "))) end
       end
-      if o[1]:match("^%d[%d.]*[a-z]+$") then steps.duration(value) end -- its default is a duration: so is this
+      if o[1]:match("^%d[%d.]*[a-z]+$") and not steps.is_duration(value) then -- its default is a duration: so is this
+        steps.usage(("option %s: '%s' is no duration: \"20s\", \"250ms\", \"1.5m\""):format(name, value))
+      end
+    end
+    local least, most = o.min, o.max
+    if kind == "number" and (least and typed < least or most and typed > most) then
+      steps.usage(("option %s: %s is not from %s to %s"):format(name, value, least or 0, most or "any number"))
     end
     opt[name] = typed
   end
-  return opt
+  -- a typo in the scenario is named, as a global's is
+  return setmetatable(opt, { __index = function(_, key) error(("undefined option 'opt.%s': scenario %s has none of that name"):format(tostring(key), s.name), 2) end })
 end
 
 return {
