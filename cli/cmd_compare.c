@@ -15,12 +15,14 @@
 #define RANKED_MIN 3
 
 static const char help[] =
-	"usage: drtest compare [--out DIR] [--all] A B\n"
+	"usage: drtest compare [--out DIR] [--all] [--scenario NAME] [--same-options] A B\n"
 	"What changed from A to B. Each is a run's folder, several with commas between them, last:N (the newest N of DIR/history.db; with\n"
 	"last:N on both sides, A is the N before B's), or version:PREFIX (all runs of these versions of drtest).\n"
 	"Where a side has several runs: medians, their spread, and how probable such a difference is by chance (rank test; from 3 runs a side).\n"
 	"  --out DIR   the folder of runs (runs)\n"
 	"  --all       figures too that did not change\n"
+	"  --scenario NAME   last: and version: take runs of that scenario (the newest run's)\n"
+	"  --same-options    and only those with the newest run's options\n"
 	"Exit code: 0, 2 wrong usage, 3 the history can't be read.\n";
 
 struct side {
@@ -143,6 +145,15 @@ static void verdicts(const char *name, const struct side *s)
 	putchar('\n');
 }
 
+static void mixed(const char *name, const struct side *s)
+{
+	for (size_t i = 1; i < s->n; i++)
+		if (strcmp(s->runs[i].options, s->runs[0].options) != 0) {
+			printf("note: %s's runs have different options (--same-options takes only those like the newest run's)\n", name);
+			return;
+		}
+}
+
 static void compare(const struct side *a, const struct side *b, bool all)
 {
 	struct side both = { xcalloc(a->n + b->n, sizeof(*both.runs)), a->n + b->n };
@@ -157,6 +168,8 @@ static void compare(const struct side *a, const struct side *b, bool all)
 	word("ground", a->runs[0].ground, b->runs[0].ground);
 	word("drtest", a->runs[a->n - 1].drtest, b->runs[b->n - 1].drtest);
 	options(a->runs[a->n - 1].options, b->runs[b->n - 1].options);
+	mixed("A", a);
+	mixed("B", b);
 	names = past_names(both.runs, both.n, &n);
 	printf("%-28s%-25s%-25s%s\n", "figure", a->n > 1 ? "A: median ± spread" : "A", b->n > 1 ? "B: median ± spread" : "B", "change");
 	for (size_t i = 0; i < n; i++)
@@ -165,15 +178,22 @@ static void compare(const struct side *a, const struct side *b, bool all)
 	free(both.runs);
 }
 
+static bool from_history(const char *a, const char *b)
+{
+	return !strncmp(a, "last:", 5) || !strncmp(b, "last:", 5) || !strncmp(a, "version:", 8) || !strncmp(b, "version:", 8);
+}
+
 int cmd_compare(int argc, char **argv)
 {
 	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' },
-		{ 0 } };
-	struct past_filter before = { 0 };
+		{ "scenario", required_argument, NULL, 's' }, { "same-options", no_argument, NULL, 'S' }, { 0 } };
+	struct past_filter before = { 0 }, of = { 0 };
 	struct side a = { 0 }, b = { 0 };
 	const char *dir = "runs";
 	struct err e = ERR_INIT;
-	bool all = false;
+	bool all = false, same = false;
+	struct past_run *newest = NULL;
+	size_t newest_n = 0;
 	int c, rc = 0;
 
 	optind = 0;
@@ -181,6 +201,8 @@ int cmd_compare(int argc, char **argv)
 		switch (c) {
 		case 'o': dir = optarg; break;
 		case 'a': all = true; break;
+		case 's': of.scenario = optarg; break;
+		case 'S': same = true; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: return 2;
 		}
@@ -188,9 +210,21 @@ int cmd_compare(int argc, char **argv)
 		fputs("drtest compare: two sides are wanted, as runs/A runs/B or last:5 last:5 (drtest compare --help)\n", stderr);
 		return 2;
 	}
+	/* runs of one scenario are beside each other: the newest one's, unless told */
+	of.last = 1;
+	rc = of.scenario ? past_check_scenario(dir, of.scenario, &e) : 0;
+	if (rc == 0 && from_history(argv[optind], argv[optind + 1]))
+		rc = past_list(dir, &of, &newest, &newest_n, &e);
+	if (newest_n) {
+		of = (struct past_filter){ .scenario = newest[0].scenario, .ground = newest[0].ground, .options = same ? newest[0].options : NULL };
+		before = of;
+	}
+	of.last = 0;
 	if (!strncmp(argv[optind], "last:", 5) && !strncmp(argv[optind + 1], "last:", 5))
 		before.skip = strtoul(argv[optind + 1] + 5, NULL, 10);
-	if (past_side(dir, argv[optind + 1], (struct past_filter){ 0 }, &b.runs, &b.n, &e) < 0 ||
+	if (rc < 0)
+		;
+	else if (past_side(dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
 	    past_side(dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
 		rc = -1;
 	else if (!a.n || !b.n)
@@ -199,6 +233,7 @@ int cmd_compare(int argc, char **argv)
 		fprintf(stderr, "drtest compare: %s\n", e.text);
 	else
 		compare(&a, &b, all);
+	past_free(newest, newest_n);
 	past_free(a.runs, a.n);
 	past_free(b.runs, b.n);
 	return rc < 0 ? err_exit_code(&e) : 0;

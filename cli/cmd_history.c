@@ -12,20 +12,44 @@
 #include "reports/run_history.h"
 #include "reports/text.h"
 
+#define COMPARED_MAX 200 /* runs whose options are held against each other */
+
 static const char help[] =
 	"usage: drtest history [--out DIR] [--scenario NAME] [--verdict WORD] [--seed N] [--version PREFIX] [--last N] [--json]\n"
 	"       drtest history --rebuild [--out DIR]\n"
-	"The runs of DIR/history.db (runs), newest last: when, verdict, RPO, RTO.\n"
+	"The runs of DIR/history.db (runs), newest last: when, verdict, RPO, RTO, and the options in which the runs listed differ.\n"
 	"  --scenario, --verdict, --seed, --version   only these\n"
 	"  --last N    the newest N (20; 0: all)\n"
 	"  --json      every figure of each run, one JSON object a line\n"
 	"  --rebuild   makes the history again from the run folders; a damaged one is kept as history.db.damaged\n"
 	"Exit code: 0, 2 wrong usage, 3 the history can't be read.\n";
 
-static void line(const struct past_run *r)
+/* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
+static void differing(const struct past_run *runs, size_t n, const struct past_run *r, struct strbuf *out)
+{
+	json_t *mine = json_loads(r->options, 0, NULL), *v;
+	const char *key;
+
+	json_object_foreach(mine, key, v) {
+		bool differs = false;
+
+		for (size_t i = 0; i < n && i < COMPARED_MAX && !differs; i++) {
+			bool beside = !strcmp(runs[i].scenario, r->scenario) && strcmp(runs[i].options, r->options) != 0;
+			json_t *other = beside ? json_loads(runs[i].options, 0, NULL) : NULL;
+
+			differs = other && !json_equal(json_object_get(other, key), v);
+			json_decref(other);
+		}
+		if (differs && json_is_string(v))
+			strbuf_addf(out, "  %s=%s", key, json_string_value(v));
+	}
+	json_decref(mine);
+}
+
+static void line(const struct past_run *runs, size_t n_runs, const struct past_run *r)
 {
 	double lost = past_value(r, "rpo_lost"), window = past_value(r, "rpo_ms"), rto = past_value(r, "rto_ms");
-	struct strbuf out = STRBUF_INIT;
+	struct strbuf out = STRBUF_INIT, set = STRBUF_INIT;
 	char when[32] = "", n[TEXT_NUMBER];
 	time_t t = (time_t)(r->started_ms / 1000);
 	struct tm tm;
@@ -43,6 +67,9 @@ static void line(const struct past_run *r)
 	strbuf_addf(&out, "%9s  ", isnan(window) ? "-" : text_seconds(n, window / 1e3));
 	strbuf_addf(&out, "%9s  ", isnan(rto) ? "-" : text_seconds(n, rto / 1e3));
 	text_line(&out, r->name, 80);
+	differing(runs, n_runs, r, &set);
+	text_line(&out, set.buf, 120);
+	strbuf_release(&set);
 	puts(out.buf);
 	strbuf_release(&out);
 }
@@ -118,6 +145,14 @@ int cmd_history(int argc, char **argv)
 	}
 	if (again)
 		return rebuild(dir);
+	if (f.verdict && !past_is_verdict(f.verdict)) {
+		fprintf(stderr, "drtest history: --verdict: '%.80s' is none of " PAST_VERDICTS "\n", f.verdict);
+		return 2;
+	}
+	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {
+		fprintf(stderr, "drtest history: %s\n", e.text);
+		return err_exit_code(&e);
+	}
 	if (past_list(dir, &f, &runs, &n, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return 3;
@@ -127,7 +162,10 @@ int cmd_history(int argc, char **argv)
 	else if (!json)
 		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict", "scenario", "seed", "lost", "RPO", "RTO", "folder");
 	for (size_t i = 0; i < n; i++)
-		(json ? json_line : line)(&runs[i]);
+		if (json)
+			json_line(&runs[i]);
+		else
+			line(runs, n, &runs[i]);
 	past_free(runs, n);
 	return 0;
 }

@@ -22,14 +22,17 @@
 
 #define ARGS_MAX 200
 #define RUN_MS ((int64_t)24 * 3600 * 1000)
-#define END_MS 120000 /* for a run that was interrupted: it takes down what it made */
+#define POLL_MS 50
+#define JOBS_MAX 64
 #define PATH_BYTES_MAX 8192
 
 static const char help[] =
-	"usage: drtest suite FILE [--out DIR] [--plan] [--no-gate] [-- OPTION OF drtest run...]\n"
-	"Runs scenarios x seeds x options one after another, as FILE tells (scenarios/nightly.lua), and makes one report over all:\n"
+	"usage: drtest suite FILE [-k TEXT] [--jobs N] [--out DIR] [--plan] [--no-gate] [-- OPTION OF drtest run...]\n"
+	"Runs scenarios x seeds x options, as FILE tells (scenarios/nightly.lua), and makes one report over all:\n"
 	"DIR/<UTC time>-suite-<name>/suite.html, junit.xml (for CI), suite.json, and the output of each run. Each run has its own folder in DIR,\n"
 	"is in the history, and DIR/trend.html is drawn anew. The gate of FILE holds tonight's runs against earlier ones with the same options.\n"
+	"  -k TEXT      only the runs whose title holds it, as 'failover seed 2' (--plan tells the titles)\n"
+	"  --jobs N     at most so many side by side (1): figures of runs beside each other tell little of each alone\n"
 	"  --out DIR    the folder of runs (runs)\n"
 	"  --plan       tells the runs, and does nothing\n"
 	"  --no-gate    leaves the gate out\n"
@@ -46,6 +49,8 @@ struct night {
 	struct suite_entry *entries;
 	int code;
 	bool tty;
+	size_t jobs;
+	int runs_code;   /* of the runs alone, without the gate */
 	struct strbuf gate;
 };
 
@@ -70,16 +75,23 @@ static int make_dir(struct night *n, struct err *e)
 	return fs_mkdir_p(n->dir, 0755, e);
 }
 
-/* Runs one of them to its end; its folder's path, or NULL with *e. */
-static char *run_one(struct night *n, size_t i, struct err *e)
+/* A run under way. */
+struct going {
+	struct proc *p; /* NULL: the place is free */
+	size_t i;
+	char *log, *folder_file;
+	int64_t since_ns;
+};
+
+static int start(struct night *n, struct going *g, size_t i, struct err *e)
 {
 	const struct suite_run *r = &n->s.runs[i];
-	char *log = xstrfmt("%s/run-%zu.log", n->dir, i + 1), *name = xstrfmt("%s/run-%zu.folder", n->dir, i + 1), exe[PATH_MAX] = "", *folder = NULL;
+	char exe[PATH_MAX] = "";
 	const char *argv[ARGS_MAX + 8];
-	struct strbuf text = STRBUF_INIT;
-	struct proc *p;
 	size_t k = 0;
 
+	*g = (struct going){ .i = i, .log = xstrfmt("%s/run-%zu.log", n->dir, i + 1), .folder_file = xstrfmt("%s/run-%zu.folder", n->dir, i + 1),
+		.since_ns = clock_mono_ns() };
 	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
 		snprintf(exe, sizeof(exe), "drtest");
 	argv[k++] = exe;
@@ -90,7 +102,7 @@ static char *run_one(struct night *n, size_t i, struct err *e)
 	argv[k++] = "--out";
 	argv[k++] = n->out;
 	argv[k++] = "--folder-file";
-	argv[k++] = name;
+	argv[k++] = g->folder_file;
 	for (char **set = r->set; *set && k < ARGS_MAX; set++) {
 		argv[k++] = "--set";
 		argv[k++] = *set;
@@ -98,30 +110,33 @@ static char *run_one(struct night *n, size_t i, struct err *e)
 	for (size_t x = 0; x < n->extra_n && k < ARGS_MAX; x++)
 		argv[k++] = n->extra[x];
 	argv[k] = NULL;
-	p = proc_start(&(struct proc_opts){ .name = r->title, .argv = (char *const *)argv, .log_path = log }, e);
-	if (!p)
-		goto out;
-	if (!proc_wait(p, deadline_in_ms(RUN_MS))) {
-		proc_signal(p, SIGINT, NULL); /* it takes down what it made */
-		clock_cancel_reset();
-		proc_wait(p, deadline_in_ms(END_MS));
-		clock_cancel(SIGINT);
+	g->p = proc_start(&(struct proc_opts){ .name = r->title, .argv = (char *const *)argv, .log_path = g->log }, e);
+	if (!g->p) {
+		free(g->log);
+		free(g->folder_file);
 	}
-	if (fs_exists(name) && fs_read_file(name, PATH_BYTES_MAX, &text, e) == 0) {
+	return g->p ? 0 : -1;
+}
+
+/* It has ended: its folder's path, or NULL with *e. */
+static char *ended(struct going *g, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT, tail = STRBUF_INIT;
+	char *folder = NULL;
+
+	if (fs_exists(g->folder_file) && fs_read_file(g->folder_file, PATH_BYTES_MAX, &text, e) == 0) {
 		folder = strbuf_detach(&text);
 	} else if (e->kind == ERR_NONE) {
-		struct strbuf tail = STRBUF_INIT;
-
-		proc_log_tail(log, 3, &tail);
-		err_set(e, ERR_ENV, 0, "%s: %s", proc_how(p), tail.buf);
-		strbuf_release(&tail);
+		proc_log_tail(g->log, 3, &tail);
+		err_set(e, ERR_ENV, 0, "%s: %s", proc_how(g->p), tail.buf);
 	}
-	proc_free(p);
-	unlink(name);
-out:
+	unlink(g->folder_file);
+	proc_free(g->p);
+	free(g->log);
+	free(g->folder_file);
+	g->p = NULL;
 	strbuf_release(&text);
-	free(log);
-	free(name);
+	strbuf_release(&tail);
 	return folder;
 }
 
@@ -231,29 +246,90 @@ static int worse(int a, int b)
 	return a;
 }
 
+/* How far it is, on a terminal: rewritten once a second. */
+static void live(const struct night *n, const struct going *g, size_t done, double spent)
+{
+	int64_t now = clock_mono_ns();
+	size_t running = 0;
+
+	printf("\r\033[K%zu of %zu done", done, n->s.runs_n);
+	for (size_t k = 0; k < n->jobs; k++)
+		if (g[k].p && running++ < 2)
+			printf(", %s runs for %.0f s", n->s.runs[g[k].i].title, (double)(now - g[k].since_ns) / 1e9);
+	if (done)
+		printf(", about %.0f min left", ceil(spent / (double)done * (double)(n->s.runs_n - done) / (double)n->jobs / 60));
+	fflush(stdout);
+}
+
+static void say_end(struct night *n, struct suite_entry *entry, size_t i)
+{
+	struct strbuf line = STRBUF_INIT;
+
+	n->code = worse(n->code, suite_report_line(entry, &line));
+	printf("%s%3zu/%zu  %-44s %s\n", n->tty ? "\r\033[K" : "", i + 1, n->s.runs_n, entry->title, line.buf);
+	fflush(stdout);
+	strbuf_release(&line);
+}
+
 static void run_all(struct night *n)
 {
-	for (size_t i = 0; i < n->s.runs_n; i++) {
-		struct suite_entry *entry = &n->entries[i];
-		struct strbuf line = STRBUF_INIT;
-		struct err e = ERR_INIT;
+	struct going *g = xcalloc(n->jobs, sizeof(*g));
+	size_t next = 0, done = 0, running = 0;
+	int64_t told_ns = 0;
+	double spent = 0;
+	bool stopped = false;
 
-		entry->title = n->s.runs[i].title;
-		if (clock_cancelled()) {
-			entry->error = xstrdup("not run: the suite was interrupted");
-			continue;
+	for (size_t i = 0; i < n->s.runs_n; i++)
+		n->entries[i].title = n->s.runs[i].title;
+	while (next < n->s.runs_n || running) {
+		int64_t now = clock_mono_ns();
+
+		if (clock_cancelled() && !stopped) { /* each takes down what it made */
+			for (size_t k = 0; k < n->jobs; k++)
+				if (g[k].p)
+					proc_signal(g[k].p, SIGINT, NULL);
+			stopped = true;
+			clock_cancel_reset();
 		}
-		if (n->tty)
-			printf("%3zu/%zu  %-44s ...", i + 1, n->s.runs_n, entry->title);
-		fflush(stdout);
-		entry->run_dir = run_one(n, i, &e);
-		if (!entry->run_dir)
-			entry->error = xstrdup(e.text);
-		n->code = worse(n->code, suite_report_line(entry, &line));
-		printf("%s%3zu/%zu  %-44s %s\n", n->tty ? "\r\033[K" : "", i + 1, n->s.runs_n, entry->title, line.buf);
-		fflush(stdout);
-		strbuf_release(&line);
+		for (size_t k = 0; k < n->jobs; k++) {
+			struct err e = ERR_INIT;
+
+			if (g[k].p && !proc_running(g[k].p)) {
+				size_t i = g[k].i;
+
+				spent += (double)(now - g[k].since_ns) / 1e9;
+				n->entries[i].run_dir = ended(&g[k], &e);
+				if (!n->entries[i].run_dir)
+					n->entries[i].error = xstrdup(e.text);
+				say_end(n, &n->entries[i], i);
+				running--;
+				done++;
+			} else if (g[k].p && now - g[k].since_ns > RUN_MS * 1000000) {
+				proc_signal(g[k].p, SIGINT, NULL);
+			}
+			if (g[k].p || next == n->s.runs_n)
+				continue;
+			if (stopped) {
+				n->entries[next++].error = xstrdup("not run: the suite was interrupted");
+			} else if (start(n, &g[k], next, &e) < 0) {
+				n->entries[next].error = xstrdup(e.text);
+				say_end(n, &n->entries[next], next);
+				next++;
+				done++;
+			} else {
+				next++;
+				running++;
+			}
+		}
+		if (n->tty && now - told_ns >= 1000000000 && running) {
+			live(n, g, done, spent);
+			told_ns = now;
+		}
+		pause_ms(POLL_MS, deadline_in_ms(1000));
 	}
+	if (stopped)
+		clock_cancel(SIGINT);
+	free(g);
 }
 
 static int run_suite(struct night *n, bool gate, struct err *e)
@@ -272,6 +348,7 @@ static int run_suite(struct night *n, bool gate, struct err *e)
 	run_all(n);
 	if (clock_cancelled())
 		n->code = worse(n->code, 130);
+	n->runs_code = n->code;
 	if (gate && n->s.rules_n && judge(n, e) < 0) {
 		fprintf(stderr, "drtest suite: gate: %s\n", e->text); /* the runs' verdicts stand */
 		strbuf_addf(&n->gate, "not judged: %s\n", e->text);
@@ -287,8 +364,9 @@ static int run_suite(struct night *n, bool gate, struct err *e)
 	if (suite_report_make(n->dir, &report, e) < 0)
 		return -1;
 	draw_trend(n);
-	printf("%s      report: %s/suite.html\n", n->code == 0 ? "PASS" : n->code == 1 ? "FAIL" : n->code == 4 ? "UNKNOWN" :
-	       n->code == 130 ? "INTERRUPTED" : "ERROR", n->dir);
+	printf("%s%s      report: %s/suite.html\n", n->code == 0 ? "PASS" : n->code == 1 ? "FAIL" : n->code == 4 ? "UNKNOWN" :
+	       n->code == 130 ? "INTERRUPTED" : "ERROR",
+	       n->code == 1 && n->runs_code != 1 ? " of the gate: no run failed, a figure is worse than its rule allows" : "", n->dir);
 	return 0;
 }
 
@@ -308,7 +386,7 @@ static void plan(const struct suite *s)
 {
 	printf("suite %s: %zu run%s; nothing is done\n", s->name, s->runs_n, s->runs_n == 1 ? "" : "s");
 	for (size_t i = 0; i < s->runs_n; i++) {
-		printf("  drtest run %s --seed %s", s->runs[i].file, s->runs[i].seed);
+		printf("  %s: drtest run %s --seed %s", s->runs[i].title, s->runs[i].file, s->runs[i].seed);
 		for (char **set = s->runs[i].set; *set; set++)
 			printf(" --set %s", *set);
 		putchar('\n');
@@ -318,8 +396,11 @@ static void plan(const struct suite *s)
 int cmd_suite(int argc, char **argv)
 {
 	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "plan", no_argument, NULL, 'p' },
-		{ "no-gate", no_argument, NULL, 'g' }, { "help", no_argument, NULL, 'h' }, { 0 } };
-	struct night n = { .out = "runs", .gate = STRBUF_INIT, .tty = isatty(STDOUT_FILENO) };
+		{ "no-gate", no_argument, NULL, 'g' }, { "jobs", required_argument, NULL, 'j' }, { "keep", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	struct night n = { .out = "runs", .gate = STRBUF_INIT, .tty = isatty(STDOUT_FILENO), .jobs = 1 };
+	const char *keep = NULL;
+	char *stop;
 	bool plan_only = false, gate = true;
 	struct err e = ERR_INIT;
 	int c, end = argc, rc;
@@ -332,11 +413,19 @@ int cmd_suite(int argc, char **argv)
 		n.extra_n = (size_t)(argc - end - 1);
 	}
 	optind = 0;
-	while ((c = options_next(end, argv, "h", longs, NULL)) != -1)
+	while ((c = options_next(end, argv, "hk:", longs, NULL)) != -1)
 		switch (c) {
 		case 'o': n.out = optarg; break;
 		case 'p': plan_only = true; break;
 		case 'g': gate = false; break;
+		case 'k': keep = optarg; break;
+		case 'j':
+			n.jobs = strtoul(optarg, &stop, 10);
+			if (*optarg < '1' || *optarg > '9' || *stop || n.jobs > JOBS_MAX) {
+				fprintf(stderr, "drtest suite: --jobs: '%.80s' is no number from 1 to %d\n", optarg, JOBS_MAX);
+				return 2;
+			}
+			break;
 		case 'h': fputs(help, stdout); return 0;
 		default: return 2;
 		}
@@ -345,6 +434,8 @@ int cmd_suite(int argc, char **argv)
 		return 2;
 	}
 	rc = suite_read(&n.s, scenario_find(argv[optind]), &e);
+	if (rc == 0 && keep && !suite_keep(&n.s, keep))
+		rc = err_set(&e, ERR_USAGE, 0, "-k: no run's title holds '%.80s' (drtest suite %s --plan)", keep, argv[optind]);
 	if (rc == 0 && plan_only)
 		plan(&n.s);
 	else if (rc == 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "cli/scenario_find.h"
 #include "cli/sweep.h"
 #include "harness/base/clock.h"
 #include "harness/base/strbuf.h"
@@ -141,7 +143,7 @@ static int parse(struct sweep *s, int argc, char **argv)
 		return -1 - usage("one scenario file is wanted, as scenarios/primary_kill_sweep.lua", NULL);
 	if (!s->n)
 		return -1 - usage("--seeds is wanted, as 1..200", NULL);
-	s->file = argv[optind];
+	s->file = scenario_find(argv[optind]);
 	if (access(s->file, R_OK) < 0) {
 		fprintf(stderr, "drtest sweep: scenario %s: %s\n", s->file, strerror(errno));
 		return -1 - EXIT_USAGE;
@@ -336,30 +338,6 @@ static void finish(struct sweep *s, struct job *j)
 	free(log);
 }
 
-static size_t descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n > 3 ? n - 3 : 0;
-}
-
-static long resident_kib(void)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	long size, resident = 0;
-
-	if (f && fscanf(f, "%ld %ld", &size, &resident) != 2)
-		resident = 0;
-	if (f)
-		fclose(f);
-	return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* Ctrl-C: each run takes itself down. */
 static void stop_all(struct sweep *s)
 {
@@ -380,23 +358,23 @@ static void stop_all(struct sweep *s)
 
 static int run_all(struct sweep *s, struct err *e)
 {
-	size_t next = 0, running = 0, done = 0, fds = 0;
-	long rss = 0;
-	bool first = true;
+	size_t next = 0, running = 0, done = 0, left = 0;
+	int64_t from = clock_mono_ns(), told = 0;
+	bool tty = isatty(STDOUT_FILENO);
+
+	for (size_t i = 0; i < s->n; i++)
+		left += !s->results[i].done;
 
 	while (!clock_cancelled()) {
 		for (size_t k = 0; k < s->jobs; k++) {
 			struct job *j = &s->job[k];
 
 			if (j->proc && !proc_running(j->proc)) {
+				if (tty)
+					fputs("\r\033[K", stdout);
 				finish(s, j);
 				running--;
 				done++;
-				if (first) { /* everything that is kept for good has been made by now */
-					rss = resident_kib();
-					fds = descriptors() - running;
-					first = false;
-				}
 			}
 			while (!j->proc && next < s->n && s->results[next].done)
 				next++;
@@ -408,15 +386,23 @@ static int run_all(struct sweep *s, struct err *e)
 		}
 		if (!running && next >= s->n)
 			break;
+		if (tty && clock_mono_ns() - told >= 1000000000) {
+			double spent = (double)(clock_mono_ns() - from) / 1e9;
+
+			printf("\r\033[K%zu of %zu seeds done, %zu under way, %.0f s gone", done, left, running, spent);
+			if (done)
+				printf(", about %.0f min left", ceil(spent / (double)done * (double)(left - done) / 60));
+			fflush(stdout);
+			told = clock_mono_ns();
+		}
 		pause_ms(POLL_MS, deadline_in_ms(POLL_MS));
 	}
+	if (tty)
+		fputs("\r\033[K", stdout);
 	if (clock_cancelled()) {
 		stop_all(s);
 		return 1;
 	}
-	if (done > 1)
-		printf("\ndrtest sweep itself: %ld KiB resident and %zu descriptors after the first run, %ld KiB and %zu after %zu\n", rss, fds, resident_kib(),
-			descriptors(), done);
 	return 0;
 }
 

@@ -82,6 +82,10 @@ int cmd_trend(int argc, char **argv)
 		fprintf(stderr, "drtest trend: '%.80s' is not understood (drtest trend --help)\n", argv[optind]);
 		return 2;
 	}
+	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {
+		fprintf(stderr, "drtest trend: %s\n", e.text);
+		return err_exit_code(&e);
+	}
 	if (write_page(dir, to, f, &e) == 0)
 		return 0;
 	fprintf(stderr, "drtest trend: %s\n", e.text);

@@ -281,6 +281,10 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 		e->kind = ERR_USAGE;
 		goto out;
 	}
+	if (strstr(text.buf, "drtest.scenario")) {
+		err_set(e, ERR_USAGE, 0, "%s is a scenario: drtest run %s", path, path);
+		goto out;
+	}
 	L = luaL_newstate(); /* no library: a table is all that it can make */
 	if (!L) {
 		err_set(e, ERR_IO, 0, "no memory for a Lua state");
@@ -302,18 +306,32 @@ out:
 	return rc;
 }
 
+static void run_release(struct suite_run *r)
+{
+	for (char **set = r->set; *set; set++)
+		free(*set);
+	free(r->set);
+	free(r->file);
+	free(r->seed);
+	free(r->title);
+}
+
+size_t suite_keep(struct suite *s, const char *pattern)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->runs_n; i++)
+		if (strstr(s->runs[i].title, pattern))
+			s->runs[kept++] = s->runs[i];
+		else
+			run_release(&s->runs[i]);
+	return s->runs_n = kept;
+}
+
 void suite_release(struct suite *s)
 {
-	for (size_t i = 0; i < s->runs_n; i++) {
-		struct suite_run *r = &s->runs[i];
-
-		for (char **set = r->set; *set; set++)
-			free(*set);
-		free(r->set);
-		free(r->file);
-		free(r->seed);
-		free(r->title);
-	}
+	for (size_t i = 0; i < s->runs_n; i++)
+		run_release(&s->runs[i]);
 	free(s->runs);
 	free(s->name);
 	free(s->sentence);

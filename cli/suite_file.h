@@ -25,6 +25,7 @@ struct suite {
 
 /* ERR_USAGE tells what is wrong with the file, or that it is no suite. */
 int suite_read(struct suite *s, const char *path, struct err *e);
+size_t suite_keep(struct suite *s, const char *pattern); /* only the runs whose title holds it; how many they are */
 void suite_release(struct suite *s);
 
 #endif

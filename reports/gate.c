@@ -73,6 +73,9 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 	r->equal = word[op][1] == '=';
 	if ((word[op][0] != '<' && word[op][0] != '>') || (word[op][1] && strcmp(word[op] + 1, "=") != 0))
 		return wrong(text, "it compares by none of <=, <, >=, >", e);
+	if (!take_limit(word[op + 1], r->name, r) && !*past_unit(r->name) && strspn(word[op + 1], "0123456789.") > 0 &&
+	    (strstr(word[op + 1], "s") || strstr(word[op + 1], "min")))
+		return wrong(text, "its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)", e);
 	if (!take_limit(word[op + 1], r->name, r))
 		return wrong(text, "its limit is neither as 1.2x, +20%, nor a number with a unit that fits the figure", e);
 	return 0;

@@ -39,7 +39,7 @@ static void sample(struct page *p, const char *name, const char *key, const char
 		strbuf_addch(p->out, ',');
 		label(p->out, key, value);
 	}
-	strbuf_addf(p->out, v == floor(v) && fabs(v) < 9e15 ? "} %.0f\n" : "} %.9g\n", v);
+	strbuf_addf(p->out, v == floor(v) && fabs(v) < 9e15 ? "} %.0f\n" : "} %.15g\n", v);
 }
 
 static void one(struct page *p, const char *name, const char *what, double v, double scale)

@@ -446,3 +446,38 @@ out:
 	free(path);
 	return rc;
 }
+
+bool past_is_verdict(const char *word)
+{
+	static const char *const words[] = { "pass", "fail", "unknown", "error", "interrupted" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
+int past_check_scenario(const char *runs_dir, const char *scenario, struct err *e)
+{
+	struct past_filter all = { 0 };
+	struct strbuf has = STRBUF_INIT;
+	struct past_run *runs;
+	size_t n, matching = 0;
+
+	if (past_list(runs_dir, &all, &runs, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		bool told = false;
+
+		matching += !strcmp(runs[i].scenario, scenario);
+		for (size_t k = 0; k < i && !told; k++)
+			told = !strcmp(runs[k].scenario, runs[i].scenario);
+		if (!told)
+			strbuf_addf(&has, "%s%s", has.len ? ", " : "", runs[i].scenario);
+	}
+	if (n && !matching)
+		err_set(e, ERR_USAGE, 0, "no run of scenario '%.80s' is in %s/" PAST_FILE " (there are runs of %s)", scenario, runs_dir, has.buf);
+	strbuf_release(&has);
+	past_free(runs, n);
+	return n && !matching ? -1 : 0;
+}

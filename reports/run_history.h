@@ -46,6 +46,11 @@ double past_value(const struct past_run *run, const char *name);
 /* The names of all figures of these runs, sorted; the caller frees the array (the names are the runs'). */
 const char **past_names(const struct past_run *runs, size_t n, size_t *names_n);
 
+#define PAST_VERDICTS "pass, fail, unknown, error, interrupted"
+bool past_is_verdict(const char *word);
+/* -1, ERR_USAGE: no run of the history is of that scenario; says which there are. */
+int past_check_scenario(const char *runs_dir, const char *scenario, struct err *e);
+
 /* "rto_ms" -> "ms", "redo_mib" -> "MiB", "rpo_lost" -> "". */
 const char *past_unit(const char *name);
 

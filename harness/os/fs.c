@@ -30,7 +30,10 @@ int fs_mkdir_p(const char *path, mode_t mode, struct err *e)
 		if (c && c != '/')
 			continue;
 		*p = 0;
-		if (*copy && mkdir(copy, mode) < 0 && errno != EEXIST && (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode))) {
+		int why = *copy && mkdir(copy, mode) < 0 ? errno : 0;
+
+		if (why && why != EEXIST && (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode))) {
+			errno = why; /* stat() has one of its own */
 			rc = err_sys(e, "create directory %s", copy);
 			break;
 		}

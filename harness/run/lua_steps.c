@@ -330,7 +330,8 @@ int lua_steps_open(lua_State *L)
 		{ "step_begin", step_begin }, { "step_end", step_end }, { "check", check },   { "wait", wait },           { "duration", duration },
 		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
 		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
-		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final }, { "is_duration", is_duration }, { "nearest", nearest_of }, { NULL, NULL },
+		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final },
+		{ "is_duration", is_duration }, { "nearest", nearest_of }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

@@ -250,7 +250,9 @@ local function coerce(s, set)
     opt[name] = typed
   end
   -- a typo in the scenario is named, as a global's is
-  return setmetatable(opt, { __index = function(_, key) error(("undefined option 'opt.%s': scenario %s has none of that name"):format(tostring(key), s.name), 2) end })
+  return setmetatable(opt, { __index = function(_, key)
+    error(("undefined option 'opt.%s': scenario %s has none of that name"):format(tostring(key), s.name), 2)
+  end })
 end
 
 return {

@@ -27,6 +27,11 @@ expect "six runs are in the history" 0 'pass +quick +3 ' "$DRTEST" history --out
 [ "$(grep -c ' pass ' "$scratch/out")" = 6 ] && ok || bad "not six runs: $(cat "$scratch/out")"
 expect "the history for programs" 0 '"work_ms":1' "$DRTEST" history --out "$out" --json --last 4
 [ -s "$out/trend.html" ] && ok || bad "no trend.html"
+expect "a part of a suite, two at a time" 0 '2 runs' "$DRTEST" suite "$scratch/night.lua" --out "$scratch/part" -k 'seed 2' --jobs 2 -- --store file
+[ "$(grep -c ' pass ' "$scratch/out")" = 2 ] && ok || bad "not the two of seed 2: $(cat "$scratch/out")"
+expect "no part of a suite" 2 "no run's title holds 'nothing'" "$DRTEST" suite "$scratch/night.lua" -k nothing
+printf 'return { suite = "broken-gate", runs = { { "quick" } }, gate = { "work_ms <= 5" } }\n' >"$scratch/gate.lua"
+expect "a gate alone is broken" 1 'FAIL of the gate: no run failed' "$DRTEST" suite "$scratch/gate.lua" --out "$scratch/part" -- --store file
 for i in 4 5 6; do "${quick[@]}" --seed $i --folder-file "$scratch/folder" >/dev/null 2>&1; done
 [ -f "$(cat "$scratch/folder")/report.html" ] && ok || bad "--folder-file names no run folder"
 expect "the gate holds" 0 '^holds +work_ms median' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x'
@@ -36,8 +41,14 @@ expect "too little history is told" 4 'too little history' "$DRTEST" gate --out 
 expect "a run that failed breaks the gate" 1 'did not pass: its verdict is fail' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x' --allow-unknown
 expect "compare" 0 'work_ms .*p = ' "$DRTEST" compare --out "$out" --all last:3 last:3
 expect "compare two folders" 0 'holds +true -> false|holds +false -> true|same|%' "$DRTEST" compare --all "$(cat "$scratch/folder")" "$(find "$out" -maxdepth 1 -name '*quick-42')"
+expect "compare within a scenario" 2 "no run of scenario 'failover' .*runs of quick" "$DRTEST" compare --out "$out" --scenario failover last:1 last:1
+expect "options in which runs differ" 0 'quick .* ms=200' "$DRTEST" history --out "$out"
+expect "no such verdict" 2 "'foo' is none of pass, fail" "$DRTEST" history --out "$out" --verdict foo
+expect "no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" history --out "$out" --scenario nosuch
+expect "no such scenario in the trend" 2 "no run of scenario 'nosuch'" "$DRTEST" trend --out "$out" --scenario nosuch
 expect "trend" 0 'trend.html: 10 runs' "$DRTEST" trend --out "$out"
 expect "Prometheus' text" 0 '' "$DRTEST" report --prometheus "$scratch/p.prom" "$(cat "$scratch/folder")"
+grep -Eq '^drtest_run_start_timestamp_seconds.* 1[0-9]{9}(\.[0-9]{1,3})?$' "$scratch/p.prom" && ok || bad "the start is not told to the millisecond: $(grep start_time "$scratch/p.prom")"
 grep -q '^drtest_passed{scenario="quick",ground="local"} 1$' "$scratch/p.prom" && ok || bad "p.prom: $(cat "$scratch/p.prom")"
 
 # the history never spoils a run
@@ -54,7 +65,7 @@ rmdir "$out/history.db"
 # what is wrong is said in one line
 expect "no such suite" 2 '^drtest suite: suite .*No such file' "$DRTEST" suite "$scratch/nothing.lua"
 expect "a suite is no scenario" 2 '^drtest run: .* is a suite: drtest suite' "$DRTEST" run "$scratch/night.lua"
-expect "a scenario is no suite" 2 '^drtest suite: ' "$DRTEST" suite "$scratch/quick.lua"
+expect "a scenario is no suite" 2 '^drtest suite: .* is a scenario: drtest run ' "$DRTEST" suite "$scratch/quick.lua"
 bad_suite() { printf '%s\n' "$2" >"$scratch/bad.lua"; expect "$1" 2 "^drtest suite: .*$3" "$DRTEST" suite "$scratch/bad.lua"; }
 bad_suite "an unknown field" 'return { suite = "x", runs = { { "quick" } }, gates = {} }' "no 'gates'"
 bad_suite "no runs" 'return { suite = "x", runs = {} }' 'has no run'
@@ -64,4 +75,8 @@ bad_suite "too many" 'local s = {} for i = 1, 100 do s[i] = i end return { suite
 bad_suite "no end" 'while true do end' 'without end'
 bad_suite "reaches out" 'os.execute("touch /tmp/never")' 'nil value'
 expect "a bad rule of the gate" 2 "^drtest gate: rule 'rto'" "$DRTEST" gate --rule rto
+expect "a limit in time for a figure without" 2 "its limit is a time" "$DRTEST" gate --rule 'rto <= 30s'
+expect "an option that was meant" 2 '^drtest run: there is no option --sed: did you mean --seed' "$DRTEST" run --sed 3 failover
+expect "a command that was meant" 2 "^drtest: there is no command 'histroy': did you mean 'history'" "$DRTEST" histroy
+expect "a scenario as a command" 2 "is a scenario: drtest run failover" "$DRTEST" failover
 expect "no such side" 2 '^drtest compare: ' "$DRTEST" compare "$scratch/none" "$scratch/none"
