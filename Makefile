@@ -9,6 +9,10 @@ PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libcrypto sqlite3
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
 CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-unknown-warning-option -Wno-format-truncation -Werror -fno-omit-frame-pointer
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread
+# One file is C++: harness/compare/toml.cc, toml++ behind a C header.
+CXX = $(patsubst clang%,clang++%,$(patsubst %gcc,%g++,$(CC)))
+CXXFLAGS = $(filter-out -std=c11 -Wmissing-prototypes,$(CFLAGS)) -std=c++17
+LDLIBS += -lstdc++
 LDFLAGS = -rdynamic
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -O1
@@ -20,7 +24,7 @@ LIBS = base os net sql redo binlog backup compare replay feed verify cluster run
 dir_of = $(if $(filter $(1),workloads chaos reports),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
-objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1)))
+objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1))) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(call dir_of,$(1))/*.cc))
 lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
 # What reports carry inside themselves: scripts, style sheets, and the vendored ones' licence.
 web_of = $(patsubst %,$(BUILD)/%.embed.o,$(wildcard $(call dir_of,$(1))/*.js $(call dir_of,$(1))/*.css $(call dir_of,$(1))/*.json \
@@ -76,6 +80,11 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  c++ $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # A Lua file becomes two symbols: lua_<name with _ for / and .>[] and _size, looked up through harness/base/embed.h
 $(BUILD)/%.lua.o: %.lua tools/embed

@@ -11,30 +11,39 @@
 #include "harness/os/fs.h"
 #include "harness/compare/compare.h"
 #include "harness/compare/diff_config.h"
+#include "harness/compare/syncpoint.h"
+
+#define IGNORE_MAX 256
 
 static const char help[] =
 	"usage: drtest diff --a URI --b URI [options]\n"
 	"       drtest diff --config FILE [options]       a sync_diff_inspector configuration; its summary.txt and fix files\n"
-	"Compares all tables of two servers, structure and rows, while nothing writes to them (or at snapshots).\n"
+	"Compares two servers, structure and rows of all tables, while nothing writes to them (or at snapshots). \"Equal\" means that\n"
+	"every table's rows were read on both sides. What is not compared (triggers, routines, events, ..) is listed at the end.\n"
 	"  --a URI, --b URI     mysql://user:password@host:port\n"
-	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be given again\n"
-	"  --ignore PATTERN     a column that is not compared, as \"sbtest.*.updated_at\"; may be given again\n"
+	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be given again: the\n"
+	"                       last that matches decides. A pattern that matches no table is wrong usage\n"
+	"  --ignore PATTERN     a table (\"sbtest.log*\") or a column (\"sbtest.*.updated_at\") that is not compared; may be given again\n"
 	"  --struct-only        columns, keys, indexes and collations alone, no rows\n"
 	"  --threads N          connections to each side (4)\n"
 	"  --chunk-rows N       rows summed by one query (10000)\n"
 	"  --fix-sql FILE       writes SQL that makes b equal to a; --fix a: that makes a equal to b\n"
 	"  --a-snapshot TSO     TiDB: compare at this TSO; --b-snapshot likewise\n"
+	"  --snapshot auto      TiDB: at TiCDC's newest syncpoint, from b's tidb_cdc.syncpoint_v1; --changefeed ID: of this one\n"
 	"  --resume FILE        what is found equal is kept there; after an interruption the same command goes on from it\n"
 	"  --json               the result as JSON\n"
-	"Exit codes: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 tables change while they are compared.\n";
+	"Exit codes: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 not all could be compared: tables change meanwhile,\n"
+	"rows are larger than max_allowed_packet, or there is no table.\n";
 
 struct options {
 	struct compare_opts o;
-	const char *a, *b, *config;
-	const char *tables[DIFF_LIST_MAX + 1], *ignore[DIFF_LIST_MAX + 1];
-	size_t n_tables, n_ignore;
-	bool json, fix_a;
+	const char *a, *b, *config, *changefeed;
+	struct table_filter *filter;
+	const char *ignore[IGNORE_MAX + 1];
+	size_t n_ignore;
+	bool json, fix_a, snapshot_auto;
 	struct diff_config c;
+	struct syncpoint syncpoint;
 };
 
 static int number(const char *text, uint64_t max, uint64_t *out)
@@ -50,19 +59,65 @@ static const char *word(const struct compare_result *r)
 	return r->verdict == VERDICT_PASS ? "pass" : r->verdict == VERDICT_FAIL ? "fail" : "unknown";
 }
 
+static json_t *table_json(const struct compare_table *t)
+{
+	return json_pack("{s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "table", t->name, "structure_equal", t->structure_equal, "rows_compared",
+		!t->unlike && !t->unread && !t->only_a && !t->only_b, "changing", t->changing, "keyless", t->keyless, "rows_a", (json_int_t)t->rows_a,
+		"rows_b", (json_int_t)t->rows_b, "missing_or_different", (json_int_t)t->put, "extra", (json_int_t)t->del);
+}
+
+static void print_json(const struct compare_result *r)
+{
+	json_t *tables = json_array(), *o;
+
+	for (size_t i = 0; i < r->n_tables; i++)
+		json_array_append_new(tables, table_json(&r->table[i]));
+	o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:o,s:O,s:O,s:s}", "verdict", word(r), "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
+		"rows_different", (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6, "findings", r->findings, "compared", tables, "notes",
+		r->notes, "not_compared", r->not_compared, "evidence", r->evidence);
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
+/* A line for each table whose rows differ: the findings name but some. */
+static void print_tables(const struct compare_result *r)
+{
+	for (size_t i = 0; i < r->n_tables; i++) {
+		const struct compare_table *t = &r->table[i];
+
+		if (t->unlike)
+			printf("  %s: rows not compared, for the columns differ: %" PRIu64 " and %" PRIu64 " rows\n", t->name, t->rows_a, t->rows_b);
+		else if (t->put || t->del)
+			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64 " extra, of %" PRIu64 " and %" PRIu64 "%s\n", t->name, t->put, t->del, t->rows_a,
+			       t->rows_b, t->keyless ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on" : "");
+	}
+}
+
+/* What is no difference and has to be known. */
+static void print_rest(const struct compare_result *r)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(r->notes, i, j) {
+		char *line = json_dumps(j, 0);
+
+		printf("note: %s\n", line ? line : "?");
+		free(line);
+	}
+	json_array_foreach(r->not_compared, i, j)
+		printf("not compared: %s %s: %s\n", json_string_value(json_object_get(j, "kind")), json_string_value(json_object_get(j, "name")),
+		       json_string_value(json_object_get(j, "why")));
+}
+
 static void print(const struct compare_result *r, bool json)
 {
 	json_t *f;
 	size_t i;
 
 	if (json) {
-		json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:s}", "verdict", word(r), "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
-			"rows_different", (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6, "findings", r->findings, "evidence",
-			r->evidence);
-
-		json_dumpf(o, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(o);
+		print_json(r);
 		return;
 	}
 	json_array_foreach(r->findings, i, f) {
@@ -71,6 +126,8 @@ static void print(const struct compare_result *r, bool json)
 		printf("  %s\n", line ? line : "?");
 		free(line);
 	}
+	print_tables(r);
+	print_rest(r);
 	printf("%s (%.2f s)\n", r->evidence, (double)r->elapsed_us / 1e6);
 }
 
@@ -95,7 +152,7 @@ static void row(FILE *f, const int *width, int n, const char *const *cell)
 
 static bool rows_equal(const struct compare_table *t)
 {
-	return !t->put && !t->del && !t->changing;
+	return !t->put && !t->del && !t->changing && !t->unread && !t->unlike;
 }
 
 static bool is_equal(const struct compare_table *t)
@@ -192,6 +249,7 @@ static void say_like_them(const struct options *o, const struct compare_result *
 
 	if (!r->n_tables) {
 		puts("no table need to be compared");
+		print_rest(r);
 		return;
 	}
 	for (size_t i = 0; i < r->n_tables; i++) {
@@ -203,12 +261,15 @@ static void say_like_them(const struct options *o, const struct compare_result *
 		if (t->only_a || t->only_b)
 			printf("%s does not exist in %s database\n", name, t->only_a != o->fix_a ? "downstream" : "upstream");
 		else if (!t->structure_equal)
-			printf("The structure of %s is not equal\n", name);
+			printf("The structure of %s is not equal%s\n", name, t->unlike ? ", and data-check is skipped" : "");
 		if (t->put || t->del)
 			printf("The data of %s is not equal\n", name);
 		else if (t->changing)
 			printf("%s is written to while it is compared\n", name);
+		else if (t->unread)
+			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n", name);
 	}
+	print_rest(r);
 	if (!bad) {
 		printf("A total of %zu table%s have been compared and all are equal.\nYou can view the comparison details through '%s/summary.txt'\n",
 		       r->n_tables, r->n_tables > 1 ? "s" : "", o->c.output_dir);
@@ -231,7 +292,7 @@ static int parse(struct options *p, int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' }, { "chunk-rows", required_argument, NULL, 'c' }, { "fix-sql", required_argument, NULL, 'f' },
 		{ "a-snapshot", required_argument, NULL, 'A' }, { "b-snapshot", required_argument, NULL, 'B' }, { "json", no_argument, NULL, 'j' },
 		{ "config", required_argument, NULL, 'C' }, { "ignore", required_argument, NULL, 'i' }, { "struct-only", no_argument, NULL, 's' },
-		{ "fix", required_argument, NULL, 'x' }, { "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "snapshot", required_argument, NULL, 'S' }, { "changefeed", required_argument, NULL, 'F' }, { "fix", required_argument, NULL, 'x' }, { "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	uint64_t n = 0;
 	int c;
@@ -256,15 +317,26 @@ static int parse(struct options *p, int argc, char **argv)
 			}
 			p->fix_a = *optarg == 'a';
 			break;
-		case 'T': case 'i':
-			if (*(c == 'T' ? &p->n_tables : &p->n_ignore) == DIFF_LIST_MAX) {
-				fprintf(stderr, "drtest diff: more than %d patterns\n", DIFF_LIST_MAX);
+		case 'S':
+			if (strcmp(optarg, "auto") != 0) {
+				fprintf(stderr, "drtest diff: --snapshot %.60s: auto, or --a-snapshot and --b-snapshot with a TSO each\n", optarg);
 				return 2;
 			}
-			if (c == 'T')
-				p->tables[p->n_tables++] = optarg;
-			else
-				p->ignore[p->n_ignore++] = optarg;
+			p->snapshot_auto = true;
+			break;
+		case 'F': p->changefeed = optarg; break;
+		case 'T':
+			if (!p->filter)
+				p->filter = table_filter_new();
+			table_filter_add_pattern(p->filter, optarg);
+			break;
+		case 'i':
+			if (p->n_ignore == IGNORE_MAX || !strchr(optarg, '.')) {
+				fprintf(stderr, p->n_ignore == IGNORE_MAX ? "drtest diff: more than %d patterns\n" :
+					"drtest diff: --ignore %.*s: db.table or db.table.column is wanted\n", p->n_ignore == IGNORE_MAX ? IGNORE_MAX : 60, optarg);
+				return 2;
+			}
+			p->ignore[p->n_ignore++] = optarg;
 			break;
 		case 't': case 'c':
 			if (number(optarg, c == 't' ? 64 : 10000000, &n) < 0) {
@@ -306,10 +378,13 @@ static int from_config(struct options *p, char **fix, struct err *e)
 	o->threads = o->threads ? o->threads : c->threads;
 	o->chunk_rows = o->chunk_rows ? o->chunk_rows : c->chunk_rows;
 	o->struct_only |= c->struct_only;
-	for (size_t i = 0; i < c->n_tables && p->n_tables < DIFF_LIST_MAX; i++)
-		p->tables[p->n_tables++] = c->tables[i];
-	for (size_t i = 0; i < c->n_ignore && p->n_ignore < DIFF_LIST_MAX; i++)
-		p->ignore[p->n_ignore++] = c->ignore[i];
+	o->data_only = c->data_only;
+	o->skip_missing = c->skip_missing;
+	o->routes = &c->routes;
+	o->configs = c->tables;
+	o->n_configs = c->n_tables;
+	p->snapshot_auto |= c->snapshot_auto;
+	p->changefeed = p->changefeed ? p->changefeed : c->changefeed;
 	if (!o->fix_sql_path && !c->no_fix && !o->struct_only) {
 		char *dir = xstrfmt("%s/fix-on-%s", c->output_dir, c->down_name);
 
@@ -346,13 +421,24 @@ int cmd_diff(int argc, char **argv)
 	int rc = parse(&p, argc, argv);
 
 	if (rc)
+		{
+		table_filter_free(p.filter);
 		return rc == 1 ? 0 : rc;
+	}
 	if (p.config)
 		rc = from_config(&p, &fix, &e);
 	else
 		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0 || sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0 ? -1 : 0;
-	p.o.table_list = p.n_tables ? p.tables : NULL;
+	p.o.filter = p.filter ? p.filter : p.c.filter;
 	p.o.ignore = p.n_ignore ? p.ignore : NULL;
+	if (rc == 0 && p.snapshot_auto) {
+		rc = p.o.a_snapshot || p.o.b_snapshot ? err_set(&e, ERR_USAGE, 0, "--snapshot auto, or a TSO for a side: not both") :
+		     syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e);
+		p.o.a_snapshot = p.syncpoint.primary_ts;
+		p.o.b_snapshot = p.syncpoint.secondary_ts;
+	}
+	if (rc == 0 && p.fix_a && p.c.routes.n)
+		rc = err_set(&e, ERR_USAGE, 0, "--fix a: not with routes: their names are b's");
 	if (p.fix_a)
 		exchange(&p.o);
 	if (rc == 0)
@@ -375,6 +461,7 @@ int cmd_diff(int argc, char **argv)
 	}
 	compare_result_release(&r);
 	diff_config_release(&p.c);
+	table_filter_free(p.filter);
 	free(fix);
 	return rc;
 }

@@ -106,7 +106,7 @@ static int sum_range(struct backup_thread *t, struct source_table *st, const str
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
-	uint64_t rows;
+	struct rows_sum sum;
 	int rc = -1;
 
 	strbuf_addstr(&q, "SELECT ");
@@ -116,16 +116,19 @@ static int sum_range(struct backup_thread *t, struct source_table *st, const str
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, st->schema.table);
 	key_where(&q, &st->schema, low, high);
-	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0 || sql_rows_next(&r, e) != 1 || !r.cell[0] || !r.cell[1] || !r.cell[2])
+	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0 || sql_rows_next(&r, e) != 1 || checksum_read(r.cell, &sum, e) < 0)
 		goto out;
-	rows = strtoull(r.cell[0], NULL, 10);
-	if (rows != t->range_rows) {
-		err_set(e, ERR_BAD_DATA, 0, "the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64 " counted", t->range_rows, rows);
+	if (sum.rows != t->range_rows) {
+		err_set(e, ERR_BAD_DATA, 0, "the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64 " counted", t->range_rows, sum.rows);
+		goto out;
+	}
+	if (sum.unread) {
+		err_set(e, ERR_ENV, 0, "the server gives no sum for %" PRIu64 " rows: its max_allowed_packet is smaller than they are: raise it", sum.unread);
 		goto out;
 	}
 	pthread_mutex_lock(&t->b->work.lock);
-	st->sum_a += (uint32_t)strtoull(r.cell[1], NULL, 10);
-	st->sum_b += (uint32_t)strtoull(r.cell[2], NULL, 10);
+	st->sum_a += sum.a;
+	st->sum_b += sum.b;
 	pthread_mutex_unlock(&t->b->work.lock);
 	rc = 0;
 out:
@@ -387,6 +390,7 @@ int backup_sums(struct store *from, struct table_sums *out, struct err *e)
 	if (manifest_read(from, &m, e) < 0)
 		return -1;
 	out->t = xcalloc(m.n_tables + 1, sizeof(*out->t));
+	out->form = m.sum_form;
 	for (size_t i = 0; i < m.n_tables; i++)
 		out->t[out->n++] = (struct table_sum){ xstrdup(m.tables[i].db), xstrdup(m.tables[i].name), m.tables[i].rows, m.tables[i].sum };
 	manifest_release(&m);

@@ -9,6 +9,7 @@
 
 #include "harness/backup/backup.h"
 #include "harness/base/xalloc.h"
+#include "harness/sql/checksum.h"
 #include "harness/sql/schema.h"
 
 #define FORMAT 2 /* 1 had no sequences */
@@ -70,7 +71,8 @@ int manifest_write(struct store *to, const struct manifest *m, struct err *e)
 
 	for (size_t i = 0; i < m->n_tables; i++)
 		json_array_append_new(tables, table_json(&m->tables[i]));
-	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "source", text(m->source_version), "backup_ts",
+	root = json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "sum_form", (int)CHECKSUM_FORM, "source",
+		text(m->source_version), "backup_ts",
 		u64_text(m->backup_ts), "backup_seq", u64_text(m->backup_seq), "databases", objects_json(m->dbs, m->n_dbs), "views",
 		objects_json(m->views, m->n_views), "sequences", objects_json(m->sequences, m->n_sequences), "tables", tables);
 	body = root ? json_dumps(root, JSON_COMPACT) : NULL;
@@ -176,9 +178,12 @@ static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 static bool parse(json_t *root, struct manifest *m)
 {
 	json_t *tables = json_object_get(root, "tables"), *j;
-	uint64_t format;
+	uint64_t format, form = 1; /* the first form was not named */
 	size_t i;
 
+	if (json_object_get(root, "sum_form") && !get_u64(root, "sum_form", &form))
+		return false;
+	m->sum_form = (unsigned)form;
 	if (!get_u64(root, "format", &format) || format < 1 || format > FORMAT || !get_text(root, "source", &m->source_version) ||
 	    !get_u64(root, "backup_ts", &m->backup_ts) || !get_u64(root, "backup_seq", &m->backup_seq) ||
 	    !parse_objects(json_object_get(root, "databases"), &m->dbs, &m->n_dbs) ||

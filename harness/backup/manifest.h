@@ -28,6 +28,7 @@ struct manifest {
 	char *source_version;
 	tso_t backup_ts;
 	uint64_t backup_seq;
+	unsigned sum_form; /* of the tables' sums: CHECKSUM_FORM; manifest_write() sets it */
 	struct manifest_object *dbs, *views, *sequences;
 	size_t n_dbs, n_views, n_sequences;
 	struct manifest_table *tables;

@@ -10,54 +10,118 @@
 struct lines {
 	char *text, **line;
 	size_t n;
+	uint64_t next_id; /* AUTO_INCREMENT; 0: not told */
 };
 
-/* The next AUTO_INCREMENT value is data, not structure. */
-static void drop_auto_increment(char *line)
+static void cut_out(char *at, size_t n)
 {
-	char *at = strncmp(line, ") ENGINE=", 9) ? NULL : strstr(line, " AUTO_INCREMENT=");
-	char *end;
+	memmove(at, at + n, strlen(at + n) + 1);
+}
 
-	if (!at)
-		return;
-	for (end = at + strlen(" AUTO_INCREMENT="); *end >= '0' && *end <= '9'; end++)
-		;
-	memmove(at, end, strlen(end) + 1);
+/* The next value of a counter is data, not structure: taken out of the table's options, which end where the first quoted text begins. */
+static uint64_t drop_counters(char *line)
+{
+	static const char random[] = " /*T![auto_rand_base] AUTO_RANDOM_BASE=";
+	char *at, *quote;
+	uint64_t next = 0;
+
+	if (strncmp(line, ") ENGINE=", 9) != 0)
+		return 0;
+	quote = strchr(line, '\'');
+	at = strstr(line, " AUTO_INCREMENT=");
+	if (at && (!quote || at < quote)) {
+		size_t n = strlen(" AUTO_INCREMENT=");
+
+		next = strtoull(at + n, NULL, 10);
+		cut_out(at, n + strspn(at + n, "0123456789"));
+	}
+	quote = strchr(line, '\'');
+	at = strstr(line, random);
+	if (at && (!quote || at < quote)) {
+		size_t n = strlen(random);
+
+		n += strspn(at + n, "0123456789");
+		cut_out(at, n + (strncmp(at + n, " */", 3) ? 0 : 3));
+	}
+	return next;
+}
+
+/* Servers have two names for one character set. Outside of quotes, "utf8" and "utf8_…" become utf8mb3's. */
+static char *one_charset_name(char *line)
+{
+	static const char *const before[] = { "CHARACTER SET ", "CHARSET=", "COLLATE ", "COLLATE=" };
+	struct strbuf out = STRBUF_INIT;
+	char quote = 0;
+
+	if (!strstr(line, "utf8"))
+		return line;
+	for (const char *p = line; *p; p++) {
+		bool named = false;
+
+		if (quote) {
+			quote = *p == quote ? 0 : quote;
+		} else if (*p == '\'' || *p == '`') {
+			quote = *p;
+		} else if (!strncmp(p, "utf8", 4) && (!p[4] || strchr("_ ,)", p[4]))) {
+			for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+				size_t n = strlen(before[i]);
+
+				named |= (size_t)(p - line) >= n && !memcmp(p - n, before[i], n);
+			}
+			if (named) {
+				strbuf_addstr(&out, "utf8mb3");
+				p += 3;
+				continue;
+			}
+		}
+		strbuf_addch(&out, *p);
+	}
+	return strbuf_detach(&out);
 }
 
 static struct lines split(const char *sql)
 {
-	struct lines l = { .text = xstrdup(sql ? sql : "") };
+	struct lines l = { 0 };
 	char *save = NULL;
 
+	l.text = xstrdup(sql ? sql : "");
 	for (char *p = strtok_r(l.text, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
+		uint64_t next;
 		size_t n;
+		char *named;
 
 		p += strspn(p, " ");
 		n = strlen(p);
 		if (n && p[n - 1] == ',')
 			p[n - 1] = 0;
-		drop_auto_increment(p);
+		next = drop_counters(p);
+		l.next_id = next ? next : l.next_id;
+		named = one_charset_name(p);
 		l.line = xreallocarray(l.line, l.n + 1, sizeof(*l.line));
-		l.line[l.n++] = p;
+		l.line[l.n++] = named == p ? xstrdup(p) : named;
 	}
 	return l;
 }
 
-static void report(struct compare *c, const struct table_schema *t, const char *a, const char *b)
+static void lines_release(struct lines *l)
 {
-	const char *an = c->o->a_name ? c->o->a_name : "a", *bn = c->o->b_name ? c->o->b_name : "b";
-	char name[260];
-	json_t *f;
+	for (size_t i = 0; i < l->n; i++)
+		free(l->line[i]);
+	free(l->line);
+	free(l->text);
+}
 
-	snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
-	f = json_pack("{s:s,s:s}", "kind", "structure", "table", name);
-	json_object_set_new(f, an, a ? json_string(a) : json_null());
-	json_object_set_new(f, bn, b ? json_string(b) : json_null());
+static void report(struct compare *c, struct compare_table *t, const char *a, const char *b)
+{
+	json_t *f = json_pack("{s:s,s:s}", "kind", "structure", "table", t->name);
+
+	json_object_set_new(f, c->o->a_name ? c->o->a_name : "a", a ? json_string(a) : json_null());
+	json_object_set_new(f, c->o->b_name ? c->o->b_name : "b", b ? json_string(b) : json_null());
 	pthread_mutex_lock(&c->lock);
 	c->structure_different++;
+	t->structure_equal = false;
 	pthread_mutex_unlock(&c->lock);
-	compare_finding(c, f);
+	compare_finding(c, t, f);
 }
 
 /* `name` at the start of a line, or after KEY; NULL: none. */
@@ -70,40 +134,110 @@ static bool same_subject(const char *x, const char *y)
 	return end && !strncmp(x, y, (size_t)(end - x) + 1);
 }
 
-static void by_lines(struct compare *c, const struct table_schema *a, const struct table_schema *b)
+/* What is in one definition and not in the other, wherever it stands. */
+static void by_lines(struct compare *c, struct compare_table *t, const struct lines *la, const struct lines *lb)
 {
-	struct lines la = split(a->create_sql), lb = split(b->create_sql);
+	bool *in_b = xcalloc(lb->n + 1, sizeof(*in_b)), *in_a = xcalloc(la->n + 1, sizeof(*in_a)); /* struck off */
 
-	for (size_t i = 0; i < la.n; i++)
-		for (size_t j = 0; la.line[i] && j < lb.n; j++)
-			if (lb.line[j] && !strcmp(la.line[i], lb.line[j]))
-				la.line[i] = lb.line[j] = NULL;
-	for (size_t i = 0; i < la.n; i++) {
+	for (size_t i = 0; i < la->n; i++)
+		for (size_t j = 0; !in_a[i] && j < lb->n; j++)
+			if (!in_b[j] && !strcmp(la->line[i], lb->line[j]))
+				in_a[i] = in_b[j] = true;
+	for (size_t i = 0; i < la->n; i++) {
 		const char *other = NULL;
 
-		if (!la.line[i])
+		if (in_a[i])
 			continue;
-		for (size_t j = 0; j < lb.n && !other; j++)
-			if (lb.line[j] && same_subject(la.line[i], lb.line[j])) {
-				other = lb.line[j];
-				lb.line[j] = NULL;
+		for (size_t j = 0; j < lb->n && !other; j++)
+			if (!in_b[j] && same_subject(la->line[i], lb->line[j])) {
+				other = lb->line[j];
+				in_b[j] = true;
 			}
-		report(c, a, la.line[i], other);
+		report(c, t, la->line[i], other);
 	}
-	for (size_t j = 0; j < lb.n; j++)
-		if (lb.line[j])
-			report(c, a, NULL, lb.line[j]);
-	free(la.line);
-	free(la.text);
-	free(lb.line);
-	free(lb.text);
+	for (size_t j = 0; j < lb->n; j++)
+		if (!in_b[j])
+			report(c, t, NULL, lb->line[j]);
+	free(in_a);
+	free(in_b);
+}
+
+/* Partitions: lines from the options on, in their order. The order of keys and constraints means nothing. */
+static void by_tail(struct compare *c, struct compare_table *t, const struct lines *la, const struct lines *lb)
+{
+	size_t i = 0, j = 0;
+
+	while (i < la->n && strncmp(la->line[i], ") ", 2))
+		i++;
+	while (j < lb->n && strncmp(lb->line[j], ") ", 2))
+		j++;
+	for (; i < la->n && j < lb->n; i++, j++)
+		if (strcmp(la->line[i], lb->line[j])) {
+			report(c, t, la->line[i], lb->line[j]);
+			return;
+		}
+}
+
+static int position(const struct table_schema *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (!strcmp(t->columns[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+/* Appends the names of those columns of t that the other has too. */
+static void common_names(struct strbuf *out, const struct table_schema *t, const struct table_schema *other)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (position(other, t->columns[i].name) >= 0) {
+			strbuf_addstr(out, out->len ? "," : "columns ");
+			sql_add_name(out, t->columns[i].name);
+		}
+}
+
+/* INSERT without a list of columns, SELECT * and the log's rows go by it. */
+static void by_column_order(struct compare *c, struct compare_table *t, const struct table_schema *a, const struct table_schema *b)
+{
+	struct strbuf x = STRBUF_INIT, y = STRBUF_INIT;
+
+	common_names(&x, a, b);
+	common_names(&y, b, a);
+	if (x.len && strcmp(x.buf, y.buf) != 0)
+		report(c, t, x.buf, y.buf);
+	strbuf_release(&x);
+	strbuf_release(&y);
+}
+
+/* "utf8" and "utf8mb3" are one, and so are their collations: what stands behind the name. */
+static const char *charset_rest(const char *name)
+{
+	if (!name || strncmp(name, "utf8", 4) || !strncmp(name, "utf8mb4", 7))
+		return NULL;
+	return name + (strncmp(name, "utf8mb3", 7) ? 4 : 7);
+}
+
+bool compare_same_charset(const char *x, const char *y)
+{
+	const char *rx = charset_rest(x), *ry = charset_rest(y);
+
+	return rx && ry ? !strcmp(rx, ry) : !strcmp(x ? x : "", y ? y : "");
+}
+
+static void add_charset(struct strbuf *out, const char *name)
+{
+	const char *rest = charset_rest(name);
+
+	strbuf_addf(out, " %s%s", rest ? "utf8mb3" : "", rest ? rest : name ? name : "");
 }
 
 static void describe(struct strbuf *out, const struct column *c)
 {
 	strbuf_reset(out);
-	strbuf_addf(out, "%s type %d length %u,%u %s %s%s%s%s", c->name, (int)c->type, c->length, c->decimals, c->charset ? c->charset : "",
-		    c->collation ? c->collation : "", c->flags & COLF_NULLABLE ? " NULL" : " NOT NULL", c->flags & COLF_UNSIGNED ? " unsigned" : "",
+	strbuf_addf(out, "%s type %d length %u,%u", c->name, (int)c->type, c->length, c->decimals);
+	add_charset(out, c->charset);
+	add_charset(out, c->collation);
+	strbuf_addf(out, "%s%s%s", c->flags & COLF_NULLABLE ? " NULL" : " NOT NULL", c->flags & COLF_UNSIGNED ? " unsigned" : "",
 		    c->flags & COLF_GENERATED ? " generated" : "");
 }
 
@@ -117,95 +251,154 @@ static void describe_key(struct strbuf *out, const struct table_schema *t, const
 }
 
 /* Different servers spell types differently: their parts are compared. Integer display widths mean nothing. */
-static void by_fields(struct compare *c, const struct table_schema *a, const struct table_schema *b)
+static void by_fields(struct compare *c, struct compare_table *t, const struct table_schema *a, const struct table_schema *b)
 {
 	struct strbuf x = STRBUF_INIT, y = STRBUF_INIT;
 
-	for (size_t i = 0; i < a->n_columns || i < b->n_columns; i++) {
-		if (i < a->n_columns)
-			describe(&x, &a->columns[i]);
-		if (i < b->n_columns)
-			describe(&y, &b->columns[i]);
-		if (i >= a->n_columns || i >= b->n_columns)
-			report(c, a, i < a->n_columns ? x.buf : NULL, i < b->n_columns ? y.buf : NULL);
-		else if (strcmp(x.buf, y.buf))
-			report(c, a, x.buf, y.buf);
-	}
-	for (int side = 0; side < 2; side++) {
-		const struct table_schema *t = side ? b : a, *other = side ? a : b;
+	for (size_t i = 0; i < a->n_columns; i++) {
+		int j = position(b, a->columns[i].name);
 
-		for (size_t i = 0; i < t->n_uniques; i++) {
+		describe(&x, &a->columns[i]);
+		if (j >= 0)
+			describe(&y, &b->columns[j]);
+		if (j < 0 || strcmp(x.buf, y.buf) != 0)
+			report(c, t, x.buf, j < 0 ? NULL : y.buf);
+	}
+	for (size_t j = 0; j < b->n_columns; j++)
+		if (position(a, b->columns[j].name) < 0) {
+			describe(&y, &b->columns[j]);
+			report(c, t, NULL, y.buf);
+		}
+	for (int side = 0; side < 2; side++) {
+		const struct table_schema *of = side ? b : a, *other = side ? a : b;
+
+		for (size_t i = 0; i < of->n_uniques; i++) {
 			bool there = false;
 
-			describe_key(&x, t, &t->uniques[i]);
+			describe_key(&x, of, &of->uniques[i]);
 			for (size_t j = 0; j < other->n_uniques && !there; j++) {
 				describe_key(&y, other, &other->uniques[j]);
 				there = !strcmp(x.buf, y.buf);
 			}
 			if (!there)
-				report(c, a, side ? NULL : x.buf, side ? x.buf : NULL);
+				report(c, t, side ? NULL : x.buf, side ? x.buf : NULL);
 		}
 	}
 	strbuf_release(&x);
 	strbuf_release(&y);
 }
 
-static bool same_text(const char *x, const char *y)
+/* b's columns in a's order, so that values stand beside each other. false: they are not the same columns. */
+static bool put_in_order(const struct table_schema *a, struct table_schema *b)
 {
-	return !strcmp(x ? x : "", y ? y : "");
+	struct column *columns;
+	int *to;
+
+	if (a->n_columns != b->n_columns)
+		return false;
+	for (size_t i = 0; i < a->n_columns; i++)
+		if (position(b, a->columns[i].name) < 0)
+			return false;
+	columns = xcalloc(b->n_columns + 1, sizeof(*columns));
+	to = xcalloc(b->n_columns + 1, sizeof(*to));
+	for (size_t i = 0; i < a->n_columns; i++) {
+		int from = position(b, a->columns[i].name);
+
+		columns[i] = b->columns[from];
+		to[from] = (int)i;
+	}
+	memcpy(b->columns, columns, b->n_columns * sizeof(*columns));
+	for (size_t k = 0; k < b->n_uniques; k++)
+		for (size_t i = 0; i < b->uniques[k].n_columns; i++)
+			b->uniques[k].columns[i] = to[b->uniques[k].columns[i]];
+	free(columns);
+	free(to);
+	return true;
 }
 
-enum structure_verdict compare_structure(struct compare *c, const struct table_schema *a, const struct table_schema *b, bool same_flavor)
+/* The same values have the same text on both sides. */
+static bool same_kind(const struct column *x, const struct column *y)
 {
-	const struct index_key *ka = key_of_ranges(a), *kb = key_of_ranges(b);
+	return x->type == y->type && x->is_virtual == y->is_virtual && x->is_row_time == y->is_row_time && x->decimals == y->decimals &&
+	       compare_same_charset(x->charset, y->charset) && !((x->flags ^ y->flags) & (COLF_NULLABLE | COLF_UNSIGNED));
+}
 
-	if (same_flavor)
-		by_lines(c, a, b);
-	else
-		by_fields(c, a, b);
-	if (a->n_columns != b->n_columns)
-		return STRUCTURE_UNLIKE;
-	for (size_t i = 0; i < a->n_columns; i++) {
-		const struct column *x = &a->columns[i], *y = &b->columns[i];
+static void note_counter(struct compare *c, struct compare_table *t, uint64_t on_a, uint64_t on_b)
+{
+	const char *an = c->o->a_name ? c->o->a_name : "a", *bn = c->o->b_name ? c->o->b_name : "b";
 
-		if (strcmp(x->name, y->name) || x->type != y->type || x->is_virtual != y->is_virtual || x->decimals != y->decimals ||
-		    !same_text(x->charset, y->charset) || ((x->flags ^ y->flags) & (COLF_NULLABLE | COLF_UNSIGNED)))
-			return STRUCTURE_UNLIKE;
+	if (!on_a || on_b >= on_a)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->counters_behind++;
+	if (json_array_size(c->notes) < COMPARE_NOTES_MAX)
+		json_array_append_new(c->notes, json_pack("{s:s,s:s,s:I,s:I}", "kind", "auto_increment", "table", t->name, an, (json_int_t)on_a, bn,
+			(json_int_t)(on_b ? on_b : 1)));
+	pthread_mutex_unlock(&c->lock);
+}
+
+enum structure_verdict compare_structure(struct compare *c, struct compare_table *t, const struct table_schema *a, struct table_schema *b, bool same_flavor)
+{
+	const struct index_key *ka, *kb;
+	bool alike = true;
+
+	if (c->o->data_only) {
+		;
+	} else if (same_flavor) {
+		struct lines la = split(a->create_sql), lb = split(b->create_sql);
+
+		if (la.n && lb.n) { /* the first names the table */
+			free(lb.line[0]);
+			lb.line[0] = xstrdup(la.line[0]);
+		}
+		by_lines(c, t, &la, &lb);
+		if (t->structure_equal)
+			by_tail(c, t, &la, &lb);
+		note_counter(c, t, la.next_id, lb.next_id);
+		lines_release(&la);
+		lines_release(&lb);
+	} else {
+		by_fields(c, t, a, b);
 	}
+	if (!c->o->data_only)
+		by_column_order(c, t, a, b);
+	alike = put_in_order(a, b);
+	for (size_t i = 0; alike && i < a->n_columns; i++)
+		alike = same_kind(&a->columns[i], &b->columns[i]);
+	if (!alike) {
+		if (t->structure_equal)
+			report(c, t, "columns of other types, whose values can't be compared", NULL);
+		return STRUCTURE_UNLIKE;
+	}
+	ka = key_of_ranges(a);
+	kb = key_of_ranges(b);
 	if (!ka || !kb || ka->n_columns != kb->n_columns)
 		return STRUCTURE_UNORDERED;
 	for (size_t i = 0; i < ka->n_columns; i++)
-		if (ka->columns[i] != kb->columns[i] || !same_text(a->columns[ka->columns[i]].collation, b->columns[kb->columns[i]].collation))
+		if (ka->columns[i] != kb->columns[i] ||
+		    !compare_same_charset(a->columns[ka->columns[i]].collation, b->columns[kb->columns[i]].collation))
 			return STRUCTURE_UNORDERED;
 	return STRUCTURE_ORDERED;
 }
 
-static bool is_ignored(const struct table_schema *t, const char *column, const char *const *ignore)
+bool compare_pattern_is_table(const char *pattern)
 {
-	char name[400];
-	bool yes = false;
+	const char *dot = strchr(pattern, '.');
 
-	snprintf(name, sizeof(name), "%s.%s.%s", t->db, t->table, column);
-	for (; ignore && *ignore && !yes; ignore++)
-		yes = !fnmatch(*ignore, name, 0);
-	return yes;
+	return dot && !strchr(dot + 1, '.');
 }
 
-bool compare_ignores(const struct compare_opts *o, const struct table_schema *t)
+static bool is_ignored(const char *db, const char *table, const char *column, const struct compare_ignored *ignored)
 {
-	/* the columns are out of the schema by now: any pattern that is meant for the table will do */
-	for (const char *const *p = o->ignore; p && *p; p++) {
-		const char *dot = strrchr(*p, '.');
-		char table[300], name[300];
+	char *name = xstrfmt("%s.%s.%s", db, table, column);
+	bool yes = false;
 
-		if (!dot || (size_t)(dot - *p) >= sizeof(table))
-			continue;
-		snprintf(table, sizeof(table), "%.*s", (int)(dot - *p), *p);
-		snprintf(name, sizeof(name), "%s.%s", t->db, t->table);
-		if (!fnmatch(table, name, 0))
-			return true;
-	}
-	return false;
+	for (const char *const *p = ignored->pattern; p && *p && !yes; p++)
+		yes = !compare_pattern_is_table(*p) && !fnmatch(*p, name, 0);
+	for (size_t i = 0; i < ignored->n && !yes; i++)
+		yes = !strcasecmp(ignored->column[i], column);
+	free(name);
+	return yes;
 }
 
 /* Lines of the definition that speak of it: its own, and keys that hold it. */
@@ -275,12 +468,12 @@ static int drop_column(struct table_schema *t, size_t at, struct err *e)
 	return 0;
 }
 
-int compare_drop_ignored(struct table_schema *t, const char *const *ignore, struct err *e)
+int compare_drop_ignored(struct table_schema *t, const char *db, const char *table, const struct compare_ignored *ignored, struct err *e)
 {
-	for (size_t i = 0; ignore && i < t->n_columns;)
-		if (!is_ignored(t, t->columns[i].name, ignore))
+	for (size_t i = 0; i < t->n_columns;)
+		if (!is_ignored(db, table, t->columns[i].name, ignored))
 			i++;
 		else if (drop_column(t, i, e) < 0)
 			return -1;
-	return 0;
+	return t->n_columns ? 0 : err_set(e, ERR_USAGE, 0, "%s.%s: all its columns are left out: leave out the table", db, table);
 }

@@ -1,484 +1,382 @@
 #include "harness/compare/diff_config.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/compare/toml.h"
 #include "harness/os/fs.h"
 
 #define CONFIG_BYTES_MAX ((size_t)1 << 20)
-#define SOURCES_MAX 16
-#define TEXT_MAX 1024
 
-/* One value: a text (also of a number or a boolean, as it is written), or a list of texts. */
-struct value {
-	char *item[DIFF_LIST_MAX];
-	size_t n;
-	bool is_list, is_quoted;
-};
-struct source {
-	char name[128];
-	struct sql_endpoint ep;
-	char *snapshot;
-	unsigned line;
-};
-struct table_config {
-	char name[128];
-	char *target[DIFF_LIST_MAX], *ignore[DIFF_LIST_MAX];
-	size_t n_target, n_ignore;
-	uint64_t chunk_rows;
-	bool wanted;
-};
+/* What the file says, while it is read. */
 struct reader {
-	const char *path, *p;
-	unsigned line;
-	char section[128], name[128]; /* [section.name] */
-	struct source source[SOURCES_MAX];
-	size_t n_sources;
-	struct table_config config[SOURCES_MAX];
-	size_t n_configs;
-	char *up, *down;
-	char *wanted[DIFF_LIST_MAX];  /* target-configs */
-	size_t n_wanted;
+	const char *path;
+	const struct toml_value *sources, *routes, *configs, *task; /* sections; NULL: absent */
 	struct diff_config *c;
 	struct err *e;
 };
 
-static int wrong(const struct reader *r, const char *what)
+static int wrong(const struct reader *r, const struct toml_value *v, const char *what)
 {
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s", r->path, r->line, what);
+	return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s%s%s", r->path, v->line, v->key ? v->key : "", v->key ? ": " : "", what);
 }
 
-static void skip_space(struct reader *r, bool lines)
+static int no_key(const struct reader *r, const struct toml_value *v, const char *where)
 {
-	for (;; r->p++) {
-		if (*r->p == '#')
-			r->p += strcspn(r->p, "\n");
-		if (*r->p == '\n' && lines)
-			r->line++;
-		else if (*r->p != ' ' && *r->p != '\t' && *r->p != '\r')
-			return;
-		if (!*r->p)
-			return;
-	}
+	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' %s", r->path, v->line, v->key, where);
 }
 
-static int utf8_escape(struct reader *r, struct strbuf *out, int digits)
+/* Its parser takes keys in letters of either case. */
+static bool is(const struct toml_value *v, const char *key)
 {
-	uint32_t u = 0;
+	return !strcasecmp(v->key, key);
+}
 
-	for (int i = 0; i < digits; i++) {
-		char d = *++r->p;
-
-		if (!isxdigit((unsigned char)d))
-			return wrong(r, "a \\u escape takes 4 hex digits, \\U 8");
-		u = u * 16 + (uint32_t)(d <= '9' ? d - '0' : (d | 32) - 'a' + 10);
-	}
-	if (!u || u > 0x10ffff || (u >= 0xd800 && u < 0xe000))
-		return wrong(r, "an escape that is no character");
-	if (u < 0x80) {
-		strbuf_addch(out, (char)u);
-	} else {
-		int more = u < 0x800 ? 1 : u < 0x10000 ? 2 : 3;
-
-		strbuf_addch(out, (char)((0xf0u << (3 - more) & 0xff) | u >> 6 * more));
-		while (more--)
-			strbuf_addch(out, (char)(0x80 | (u >> 6 * more & 63)));
-	}
+static int text_of(const struct reader *r, const struct toml_value *v, char *out, size_t room)
+{
+	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
+		return wrong(r, v, "a \"text\" is wanted");
+	if (v->text_len >= room)
+		return wrong(r, v, "too long");
+	memcpy(out, v->text, v->text_len + 1);
 	return 0;
 }
 
-static int quoted(struct reader *r, struct strbuf *out)
+static int own(const struct reader *r, const struct toml_value *v, char **out)
 {
-	char q = *r->p++;
-
-	if (r->p[0] == q && r->p[1] == q)
-		return wrong(r, "texts of several lines are not understood here");
-	for (; *r->p != q; r->p++) {
-		static const char from[] = "btnfr\"\\", to[] = "\b\t\n\f\r\"\\";
-		const char *at;
-
-		if (!*r->p || *r->p == '\n')
-			return wrong(r, "a text has no end");
-		if (out->len >= TEXT_MAX)
-			return wrong(r, "a text is longer than 1,024 bytes");
-		if (*r->p != '\\' || q == '\'') {
-			strbuf_addch(out, *r->p);
-			continue;
-		}
-		r->p++;
-		at = *r->p ? strchr(from, *r->p) : NULL;
-		if (at)
-			strbuf_addch(out, to[at - from]);
-		else if (*r->p != 'u' && *r->p != 'U')
-			return wrong(r, "an escape that TOML does not have");
-		else if (utf8_escape(r, out, *r->p == 'u' ? 4 : 8) < 0)
-			return -1;
-	}
-	r->p++;
-	return 0;
-}
-
-static int single(struct reader *r, struct value *v)
-{
-	struct strbuf text = STRBUF_INIT;
-	int rc = 0;
-
-	if (v->n == DIFF_LIST_MAX)
-		return wrong(r, "a list of more than 256");
-	v->is_quoted = *r->p == '"' || *r->p == '\'';
-	if (v->is_quoted) {
-		rc = quoted(r, &text);
-	} else {
-		size_t n = strspn(r->p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._:");
-
-		strbuf_add(&text, r->p, n);
-		r->p += n;
-		if (!n)
-			rc = wrong(r, "a value is wanted: \"text\", a number, true, false, or [a list]");
-	}
-	if (rc == 0)
-		v->item[v->n++] = strbuf_detach(&text);
-	else
-		strbuf_release(&text);
-	return rc;
-}
-
-static int value(struct reader *r, struct value *v)
-{
-	if (*r->p != '[')
-		return single(r, v);
-	v->is_list = true;
-	r->p++;
-	for (;;) {
-		skip_space(r, true);
-		if (*r->p == ']')
-			break;
-		if (single(r, v) < 0)
-			return -1;
-		skip_space(r, true);
-		if (*r->p == ',')
-			r->p++;
-		else if (*r->p != ']')
-			return wrong(r, "a list wants ',' or ']'");
-	}
-	r->p++;
-	return 0;
-}
-
-static void value_release(struct value *v)
-{
-	for (size_t i = 0; i < v->n; i++)
-		free(v->item[i]);
-}
-
-/* ---- what the keys mean ---- */
-
-static int text_of(const struct reader *r, struct value *v, char *out, size_t room)
-{
-	if (v->is_list || !v->is_quoted)
-		return wrong(r, "a \"text\" is wanted");
-	if (strlen(v->item[0]) >= room)
-		return wrong(r, "too long");
-	memcpy(out, v->item[0], strlen(v->item[0]) + 1);
-	return 0;
-}
-
-static int own(const struct reader *r, struct value *v, char **out)
-{
-	if (v->is_list || !v->is_quoted)
-		return wrong(r, "a \"text\" is wanted");
+	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
+		return wrong(r, v, "a \"text\" is wanted");
 	free(*out);
-	*out = v->item[0];
-	v->item[0] = NULL;
+	*out = xstrdup(v->text);
 	return 0;
 }
 
-static int whole(const struct reader *r, const struct value *v, uint64_t max, uint64_t *out)
+static int whole(const struct reader *r, const struct toml_value *v, int64_t max, int64_t *out)
 {
-	char *end;
-
-	if (v->is_list || v->n != 1)
-		return wrong(r, "a number is wanted");
-	*out = strtoull(v->item[0], &end, 10);
-	return isdigit((unsigned char)v->item[0][0]) && !*end && *out <= max ? 0 : wrong(r, "a number is wanted, or it is out of range");
-}
-
-static int truth(const struct reader *r, const struct value *v, bool *out)
-{
-	if (v->is_list || (strcmp(v->item[0], "true") && strcmp(v->item[0], "false")))
-		return wrong(r, "true or false is wanted");
-	*out = v->item[0][0] == 't';
+	if (v->kind != TOML_INTEGER || v->integer < 0 || v->integer > max)
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: a number is wanted, 0 to %" PRId64, r->path, v->line, v->key, max);
+	*out = v->integer;
 	return 0;
 }
 
-static int list(const struct reader *r, struct value *v, char **out, size_t *n)
+static int truth(const struct reader *r, const struct toml_value *v, bool *out)
 {
-	if (!v->is_list)
-		return wrong(r, "a list is wanted: [\"…\"]");
-	for (size_t i = 0; i < v->n; i++) {
-		if (*n == DIFF_LIST_MAX)
-			return wrong(r, "a list of more than 256");
-		out[(*n)++] = v->item[i];
-		v->item[i] = NULL;
-	}
+	if (v->kind != TOML_TRUTH)
+		return wrong(r, v, "true or false is wanted");
+	*out = v->truth;
 	return 0;
 }
 
-static int top_key(struct reader *r, const char *key, struct value *v)
+static int is_text_list(const struct reader *r, const struct toml_value *v)
 {
-	struct diff_config *c = r->c;
-	uint64_t n = 0;
-	bool yes = false;
-	int rc;
-
-	if (!strcmp(key, "check-thread-count")) {
-		rc = whole(r, v, 64, &n);
-		c->threads = (unsigned)n;
-		return rc;
-	}
-	if (!strcmp(key, "export-fix-sql")) {
-		rc = truth(r, v, &yes);
-		c->no_fix = !yes;
-		return rc;
-	}
-	if (!strcmp(key, "check-struct-only"))
-		return truth(r, v, &c->struct_only);
-	if (!strcmp(key, "check-data-only"))
-		return truth(r, v, &yes) < 0 ? -1 : yes ? wrong(r, "check-data-only is not supported: structure is compared too") : 0;
-	if (!strcmp(key, "skip-non-existing-table"))
-		return truth(r, v, &yes) < 0 ? -1 : yes ? wrong(r, "skip-non-existing-table is not supported: a table on one side only is a difference") : 0;
-	if (!strcmp(key, "splitter-strategy"))
-		return 0; /* how chunks are cut changes no result */
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' here", r->path, r->line, key);
+	if (v->kind != TOML_LIST)
+		return wrong(r, v, "a list is wanted: [\"…\"]");
+	for (size_t i = 0; i < v->n; i++)
+		if (v->child[i].kind != TOML_TEXT || strlen(v->child[i].text) != v->child[i].text_len)
+			return wrong(r, v, "a list of texts is wanted");
+	return 0;
 }
 
-static int source_key(struct reader *r, struct source *s, const char *key, struct value *v)
+static int is_table(const struct reader *r, const struct toml_value *v)
 {
-	uint64_t n = 0;
+	return v->kind == TOML_TABLE ? 0 : wrong(r, v, "a [section] is wanted");
+}
 
-	if (!strcmp(key, "host"))
-		return text_of(r, v, s->ep.host, sizeof(s->ep.host));
-	if (!strcmp(key, "port")) {
-		int rc = whole(r, v, 65535, &n);
+/* [section.name] */
+static const struct toml_value *named(const struct toml_value *section, const char *name)
+{
+	for (size_t i = 0; section && i < section->n; i++)
+		if (!strcmp(section->child[i].key, name))
+			return &section->child[i];
+	return NULL;
+}
 
-		s->ep.port = (unsigned)n;
-		return rc;
-	}
-	if (!strcmp(key, "user"))
-		return text_of(r, v, s->ep.user, sizeof(s->ep.user));
-	if (!strcmp(key, "password"))
-		return text_of(r, v, s->ep.password, sizeof(s->ep.password));
-	if (!strcmp(key, "snapshot")) {
-		if (own(r, v, &s->snapshot) < 0)
+static int filter_of(const struct reader *r, const struct toml_value *v, struct table_filter **out)
+{
+	if (is_text_list(r, v) < 0)
+		return -1;
+	table_filter_free(*out);
+	*out = table_filter_new();
+	for (size_t i = 0; i < v->n; i++)
+		if (table_filter_add_rule(*out, v->child[i].text, r->e) < 0)
+			return err_wrap(r->e, "%s:%u: %s", r->path, v->child[i].line, v->key);
+	return 0;
+}
+
+/* ---- sections ---- */
+
+static int security(const struct reader *r, const struct toml_value *t, struct sql_endpoint *ep)
+{
+	if (is_table(r, t) < 0)
+		return -1;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct toml_value *v = &t->child[i];
+		char *to = is(v, "ca-path") ? ep->ssl_ca : is(v, "cert-path") ? ep->ssl_cert : is(v, "key-path") ? ep->ssl_key : NULL;
+
+		if (!to)
+			return no_key(r, v, "in a data source's security");
+		if (text_of(r, v, to, sizeof(ep->ssl_ca)) < 0)
 			return -1;
-		return strcmp(s->snapshot, "auto") ? 0 : wrong(r, "snapshot = \"auto\" is not supported: give a TSO for each side");
 	}
-	if (!strcmp(key, "security.ca-path"))
-		return text_of(r, v, s->ep.ssl_ca, sizeof(s->ep.ssl_ca));
-	if (!strcmp(key, "security.cert-path"))
-		return text_of(r, v, s->ep.ssl_cert, sizeof(s->ep.ssl_cert));
-	if (!strcmp(key, "security.key-path"))
-		return text_of(r, v, s->ep.ssl_key, sizeof(s->ep.ssl_key));
-	if (!strcmp(key, "sql-mode") || !strcmp(key, "sql-hint-use-index") || !strncmp(key, "session.", 8))
-		return 0;
-	if (!strcmp(key, "route-rules"))
-		return v->n ? wrong(r, "route-rules are not supported: tables are compared under one name") : 0;
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' in a data source", r->path, r->line, key);
+	return 0;
 }
 
-static int config_key(struct reader *r, struct table_config *t, const char *key, struct value *v)
+static int add_route(const struct reader *r, const struct toml_value *name)
 {
-	if (!strcmp(key, "target-tables"))
-		return list(r, v, t->target, &t->n_target);
-	if (!strcmp(key, "ignore-columns"))
-		return list(r, v, t->ignore, &t->n_ignore);
-	if (!strcmp(key, "chunk-size"))
-		return whole(r, v, 10000000, &t->chunk_rows);
-	if (!strcmp(key, "index-fields") || !strcmp(key, "collation"))
-		return 0; /* how chunks are cut; texts are compared byte by byte */
-	if (!strcmp(key, "range"))
-		return wrong(r, "range is not supported: all rows are compared");
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' in a table config", r->path, r->line, key);
+	const struct toml_value *t = named(r->routes, name->text);
+	struct routes *to = &r->c->routes;
+	struct table_route *route;
+
+	if (!t)
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: there is no [routes.%.60s]", r->path, name->line, name->text);
+	if (is_table(r, t) < 0)
+		return -1;
+	to->route = xreallocarray(to->route, to->n + 1, sizeof(*to->route));
+	route = &to->route[to->n++];
+	*route = (struct table_route){ xstrdup(""), xstrdup(""), xstrdup(""), xstrdup("") };
+	for (size_t i = 0; i < t->n; i++) {
+		const struct toml_value *v = &t->child[i];
+		char **field = is(v, "schema-pattern") ? &route->schema_pattern : is(v, "table-pattern") ? &route->table_pattern :
+			       is(v, "target-schema") ? &route->target_schema : is(v, "target-table") ? &route->target_table : NULL;
+
+		if (!field)
+			return no_key(r, v, "in a route");
+		if (own(r, v, field) < 0)
+			return -1;
+	}
+	return *route->schema_pattern ? 0 : wrong(r, t, "schema-pattern is wanted");
 }
 
-static int task_key(struct reader *r, const char *key, struct value *v)
+static int add_routes(const struct reader *r, const struct toml_value *v)
 {
-	if (!strcmp(key, "output-dir"))
-		return own(r, v, &r->c->output_dir);
-	if (!strcmp(key, "source-instances")) {
-		if (!v->is_list || v->n != 1)
-			return wrong(r, "source-instances: one source is supported");
-		free(r->up);
-		r->up = v->item[0];
-		v->item[0] = NULL;
-		return 0;
-	}
-	if (!strcmp(key, "target-instance"))
-		return own(r, v, &r->down);
-	if (!strcmp(key, "target-check-tables"))
-		return list(r, v, r->c->tables, &r->c->n_tables);
-	if (!strcmp(key, "target-configs"))
-		return list(r, v, r->wanted, &r->n_wanted);
-	if (!strcmp(key, "source-routes"))
-		return v->n ? wrong(r, "routes are not supported: tables are compared under one name") : 0;
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' in [task]", r->path, r->line, key);
+	if (is_text_list(r, v) < 0)
+		return -1;
+	for (size_t i = 0; i < v->n; i++)
+		if (add_route(r, &v->child[i]) < 0)
+			return -1;
+	return 0;
 }
 
-static int take(struct reader *r, const char *key, struct value *v)
+static int source_key(const struct reader *r, const struct toml_value *v, bool upstream, struct sql_endpoint *ep, char **snapshot)
 {
-	if (!strcmp(r->section, "data-sources") && r->n_sources) {
-		char full[160];
-		const char *sub = strchr(r->name, '.'); /* [data-sources.up.security] */
+	int64_t n = 0;
 
-		snprintf(full, sizeof(full), "%s%s%s", sub ? sub + 1 : "", sub ? "." : "", key);
-		return source_key(r, &r->source[r->n_sources - 1], full, v);
+	if (is(v, "host"))
+		return text_of(r, v, ep->host, sizeof(ep->host));
+	if (is(v, "port")) {
+		if (whole(r, v, 65535, &n) < 0)
+			return -1;
+		ep->port = (unsigned)n;
+		return 0;
 	}
-	if (!strcmp(r->section, "table-configs") && r->n_configs)
-		return config_key(r, &r->config[r->n_configs - 1], key, v);
-	if (!strcmp(r->section, "routes"))
-		return 0; /* refused where one is used */
-	return !strcmp(r->section, "task") ? task_key(r, key, v) : top_key(r, key, v);
+	if (is(v, "user"))
+		return text_of(r, v, ep->user, sizeof(ep->user));
+	if (is(v, "password"))
+		return text_of(r, v, ep->password, sizeof(ep->password));
+	if (is(v, "snapshot"))
+		return own(r, v, snapshot);
+	if (is(v, "security"))
+		return security(r, v, ep);
+	if (is(v, "route-rules")) {
+		if (!upstream && v->kind == TOML_LIST && v->n)
+			return wrong(r, v, "routes are for a source: the target's tables have the names that are compared");
+		return add_routes(r, v);
+	}
+	if (is(v, "sql-mode") || is(v, "sql-hint-use-index") || is(v, "session"))
+		return 0; /* how rows are asked for */
+	return no_key(r, v, "in a data source");
 }
 
-static int section(struct reader *r)
+static int read_source(const struct reader *r, const struct toml_value *by, const char *what, bool upstream, struct sql_endpoint *ep, char *as,
+                       size_t room, char **snapshot)
 {
-	char head[256];
-	size_t n = strcspn(++r->p, "]\n");
-	char *dot;
+	const struct toml_value *t;
 
-	if (r->p[n] != ']' || n >= sizeof(head))
-		return wrong(r, "a section wants [name]");
-	snprintf(head, sizeof(head), "%.*s", (int)n, r->p);
-	r->p += n + 1;
-	dot = strchr(head, '.');
-	if (dot)
-		*dot = '\0';
-	snprintf(r->section, sizeof(r->section), "%.127s", head);
-	snprintf(r->name, sizeof(r->name), "%.127s", dot ? dot + 1 : "");
-	if (!strcmp(r->section, "data-sources") && dot) {
-		size_t bare = strcspn(r->name, ".");
-
-		if (r->n_sources && !strncmp(r->source[r->n_sources - 1].name, r->name, bare) && !r->source[r->n_sources - 1].name[bare] && r->name[bare])
-			return 0; /* a part of the one before */
-		if (r->n_sources == SOURCES_MAX)
-			return wrong(r, "more than 16 data sources");
-		r->source[r->n_sources] = (struct source){ .line = r->line, .ep = { .host = "127.0.0.1", .port = 4000, .user = "root" } };
-		snprintf(r->source[r->n_sources++].name, sizeof(r->source[0].name), "%.*s", (int)bare, r->name);
-		return 0;
+	if (!by)
+		return err_set(r->e, ERR_USAGE, 0, "%s: [task] names no %s", r->path, what);
+	t = named(r->sources, by->text);
+	if (!t)
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s \"%.60s\": there is no [data-sources.%.60s]", r->path, by->line, what, by->text, by->text);
+	if (is_table(r, t) < 0)
+		return -1;
+	*ep = (struct sql_endpoint){ .host = "127.0.0.1", .port = 4000, .user = "root" };
+	snprintf(as, room, "%s", by->text);
+	for (size_t i = 0; i < t->n; i++)
+		if (source_key(r, &t->child[i], upstream, ep, snapshot) < 0)
+			return -1;
+	if (*snapshot && !**snapshot) {
+		free(*snapshot);
+		*snapshot = NULL;
 	}
-	if (!strcmp(r->section, "table-configs") && dot) {
-		if (r->n_configs == SOURCES_MAX)
-			return wrong(r, "more than 16 table configs");
-		snprintf(r->config[r->n_configs++].name, sizeof(r->config[0].name), "%s", r->name);
-		return 0;
-	}
-	/* a bare [data-sources] only opens what its parts say */
-	if (!strcmp(r->section, "routes") || !strcmp(r->section, "task") || (!dot && (!strcmp(head, "data-sources") || !strcmp(head, "table-configs"))))
-		return 0;
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no section '%.60s'", r->path, r->line, head);
+	return 0;
 }
 
-static int key_and_value(struct reader *r)
+static int read_table_config(const struct reader *r, const struct toml_value *name)
 {
-	struct value v = { 0 };
-	char key[128];
-	size_t n = strspn(r->p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-	int rc;
+	const struct toml_value *t = named(r->configs, name->text);
+	struct diff_config *c = r->c;
+	struct compare_table_config *to;
+	int64_t n = 0;
+	int rc = 0;
 
-	if (!n || n >= sizeof(key))
-		return wrong(r, "a key is wanted");
-	snprintf(key, sizeof(key), "%.*s", (int)n, r->p);
-	r->p += n;
-	skip_space(r, false);
-	if (*r->p != '=')
-		return wrong(r, "key = value is wanted");
-	r->p++;
-	skip_space(r, false);
-	rc = value(r, &v) < 0 ? -1 : take(r, key, &v);
-	value_release(&v);
-	skip_space(r, false);
-	if (rc == 0 && *r->p && *r->p != '\n')
-		rc = wrong(r, "a key a line");
+	if (!t)
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: target-configs: there is no [table-configs.%.60s]", r->path, name->line, name->text);
+	if (is_table(r, t) < 0)
+		return -1;
+	c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
+	to = &c->tables[c->n_tables++];
+	*to = (struct compare_table_config){ 0 };
+	for (size_t i = 0; i < t->n && rc == 0; i++) {
+		const struct toml_value *v = &t->child[i];
+
+		if (is(v, "target-tables")) {
+			rc = filter_of(r, v, &to->tables);
+		} else if (is(v, "range")) {
+			rc = own(r, v, &to->condition);
+		} else if (is(v, "ignore-columns")) {
+			rc = is_text_list(r, v);
+			to->ignore = xcalloc(v->n + 1, sizeof(*to->ignore));
+			for (size_t k = 0; k < v->n && rc == 0; k++)
+				to->ignore[to->n_ignore++] = xstrdup(v->child[k].text);
+		} else if (is(v, "chunk-size")) {
+			rc = whole(r, v, 10000000, &n);
+			c->chunk_rows = n ? (uint64_t)n : c->chunk_rows;
+		} else if (!is(v, "index-fields") && !is(v, "collation")) { /* how chunks are cut; texts are compared byte by byte */
+			rc = no_key(r, v, "in a table config");
+		}
+	}
+	if (rc == 0 && (!to->tables || table_filter_is_empty(to->tables)))
+		rc = wrong(r, t, "target-tables are wanted");
+	if (to->condition && !*to->condition) {
+		free(to->condition);
+		to->condition = NULL;
+	}
 	return rc;
 }
 
-/* ---- together ---- */
-
-static int pick(struct reader *r, const char *what, const char *name, struct sql_endpoint *ep, char *as, size_t room, char **snapshot)
-{
-	if (!name)
-		return err_set(r->e, ERR_USAGE, 0, "%s: [task] names no %s", r->path, what);
-	for (size_t i = 0; i < r->n_sources; i++)
-		if (!strcmp(r->source[i].name, name)) {
-			*ep = r->source[i].ep;
-			snprintf(as, room, "%s", name);
-			*snapshot = r->source[i].snapshot && *r->source[i].snapshot ? xstrdup(r->source[i].snapshot) : NULL;
-			return 0;
-		}
-	return err_set(r->e, ERR_USAGE, 0, "%s: %s \"%.60s\": there is no [data-sources.%.60s]", r->path, what, name, name);
-}
-
-static int use_configs(struct reader *r)
+static int read_task(const struct reader *r, const struct toml_value **up, const struct toml_value **down)
 {
 	struct diff_config *c = r->c;
+	int rc = 0;
 
-	for (size_t w = 0; w < r->n_wanted; w++) {
-		struct table_config *t = NULL;
+	for (size_t i = 0; r->task && i < r->task->n && rc == 0; i++) {
+		const struct toml_value *v = &r->task->child[i];
 
-		for (size_t i = 0; i < r->n_configs; i++)
-			if (!strcmp(r->config[i].name, r->wanted[w]))
-				t = &r->config[i];
-		if (!t)
-			return err_set(r->e, ERR_USAGE, 0, "%s: target-configs: there is no [table-configs.%.60s]", r->path, r->wanted[w]);
-		if (t->chunk_rows)
-			c->chunk_rows = t->chunk_rows;
-		for (size_t i = 0; i < t->n_target; i++)
-			for (size_t k = 0; k < t->n_ignore; k++) {
-				if (c->n_ignore == DIFF_LIST_MAX)
-					return err_set(r->e, ERR_USAGE, 0, "%s: more than 256 ignored columns", r->path);
-				c->ignore[c->n_ignore++] = xstrfmt("%s.%s", t->target[i], t->ignore[k]);
-			}
+		if (is(v, "output-dir")) {
+			rc = own(r, v, &c->output_dir);
+		} else if (is(v, "source-instances")) {
+			rc = is_text_list(r, v);
+			if (rc == 0 && v->n > 1)
+				rc = wrong(r, v, "several sources are not supported: compare one after the other");
+			*up = rc == 0 && v->n ? &v->child[0] : NULL;
+		} else if (is(v, "target-instance")) {
+			rc = v->kind == TOML_TEXT ? 0 : wrong(r, v, "a \"text\" is wanted");
+			*down = v;
+		} else if (is(v, "target-check-tables")) {
+			rc = filter_of(r, v, &c->filter);
+		} else if (is(v, "target-configs")) {
+			rc = is_text_list(r, v);
+			for (size_t k = 0; k < v->n && rc == 0; k++)
+				rc = read_table_config(r, &v->child[k]);
+		} else if (is(v, "source-routes")) {
+			rc = add_routes(r, v);
+		} else if (is(v, "syncpoint-changefeed")) {
+			rc = own(r, v, &c->changefeed);
+		} else {
+			rc = no_key(r, v, "in [task]");
+		}
+	}
+	return rc;
+}
+
+/* Keys in front of the sections. */
+static int read_top(struct reader *r, const struct toml_value *v)
+{
+	struct diff_config *c = r->c;
+	const struct toml_value **section = is(v, "data-sources") ? &r->sources : is(v, "routes") ? &r->routes : is(v, "table-configs") ? &r->configs :
+					    is(v, "task") ? &r->task : NULL;
+	bool yes = false;
+	int64_t n = 0;
+
+	if (section) {
+		*section = v;
+		return is_table(r, v);
+	}
+	if (is(v, "check-thread-count")) {
+		if (whole(r, v, 64, &n) < 0)
+			return -1;
+		c->threads = (unsigned)n;
+		return 0;
+	}
+	if (is(v, "export-fix-sql")) {
+		if (truth(r, v, &yes) < 0)
+			return -1;
+		c->no_fix = !yes;
+		return 0;
+	}
+	if (is(v, "check-struct-only"))
+		return truth(r, v, &c->struct_only);
+	if (is(v, "check-data-only"))
+		return truth(r, v, &c->data_only);
+	if (is(v, "skip-non-existing-table"))
+		return truth(r, v, &c->skip_missing);
+	if (is(v, "splitter-strategy"))
+		return 0; /* how chunks are cut changes no result */
+	if (is(v, "dm-addr") || is(v, "dm-task"))
+		return v->kind == TOML_TEXT && !v->text_len ? 0 : wrong(r, v, "a task of DM's is not supported: write its sources and routes here");
+	return v->kind == TOML_TABLE ? err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no section '%.60s'", r->path, v->line, v->key) :
+	       no_key(r, v, "here");
+}
+
+static int is_auto(const char *snapshot)
+{
+	return snapshot && !strcasecmp(snapshot, "auto");
+}
+
+static int read_all(struct reader *r, const struct toml_value *root)
+{
+	const struct toml_value *up = NULL, *down = NULL;
+	struct diff_config *c = r->c;
+
+	for (size_t i = 0; i < root->n; i++)
+		if (read_top(r, &root->child[i]) < 0)
+			return -1;
+	if (read_task(r, &up, &down) < 0 ||
+	    read_source(r, up, "source-instances", true, &c->up, c->up_name, sizeof(c->up_name), &c->up_snapshot) < 0 ||
+	    read_source(r, down, "target-instance", false, &c->down, c->down_name, sizeof(c->down_name), &c->down_snapshot) < 0)
+		return -1;
+	if (!c->filter || table_filter_is_empty(c->filter))
+		return err_set(r->e, ERR_USAGE, 0, "%s: [task] has no target-check-tables", r->path);
+	if (c->struct_only && c->data_only)
+		return err_set(r->e, ERR_USAGE, 0, "%s: check-struct-only and check-data-only together compare nothing", r->path);
+	if (is_auto(c->up_snapshot) != is_auto(c->down_snapshot))
+		return err_set(r->e, ERR_USAGE, 0, "%s: snapshot = \"auto\" wants both sides so", r->path);
+	c->snapshot_auto = is_auto(c->up_snapshot);
+	if (c->snapshot_auto) {
+		free(c->up_snapshot);
+		free(c->down_snapshot);
+		c->up_snapshot = c->down_snapshot = NULL;
 	}
 	return 0;
 }
 
-static void free_all(char **item, size_t n)
+int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n, struct err *e)
 {
-	for (size_t i = 0; i < n; i++)
-		free(item[i]);
-}
-
-int diff_config_parse(struct diff_config *c, const char *path, const char *text, struct err *e)
-{
-	struct reader *r = xcalloc(1, sizeof(*r));
-	int rc = 0;
+	struct reader r = { .path = path, .c = c, .e = e };
+	unsigned line = 0;
+	char why[300];
+	struct toml_value *root = toml_read(text, n, why, sizeof(why), &line);
+	int rc;
 
 	*c = (struct diff_config){ 0 };
-	*r = (struct reader){ .path = path, .p = text, .line = 1, .c = c, .e = e };
-	for (skip_space(r, true); rc == 0 && *r->p; skip_space(r, true))
-		rc = *r->p == '[' ? section(r) : key_and_value(r);
-	if (rc == 0)
-		rc = pick(r, "source-instances", r->up, &c->up, c->up_name, sizeof(c->up_name), &c->up_snapshot);
-	if (rc == 0)
-		rc = pick(r, "target-instance", r->down, &c->down, c->down_name, sizeof(c->down_name), &c->down_snapshot);
-	if (rc == 0)
-		rc = use_configs(r);
-	if (rc == 0 && !c->n_tables)
-		rc = err_set(e, ERR_USAGE, 0, "%s: [task] has no target-check-tables", path);
-	for (size_t i = 0; i < r->n_sources; i++)
-		free(r->source[i].snapshot);
-	for (size_t i = 0; i < r->n_configs; i++) {
-		free_all(r->config[i].target, r->config[i].n_target);
-		free_all(r->config[i].ignore, r->config[i].n_ignore);
-	}
-	free_all(r->wanted, r->n_wanted);
-	free(r->up);
-	free(r->down);
-	free(r);
+	if (!root)
+		return err_set(e, ERR_USAGE, 0, "%s:%u: no TOML: %s", path, line, why);
+	rc = read_all(&r, root);
+	toml_free(root);
 	if (rc < 0)
 		diff_config_release(c);
 	return rc;
@@ -490,21 +388,31 @@ int diff_config_read(struct diff_config *c, const char *path, struct err *e)
 	int rc;
 
 	*c = (struct diff_config){ 0 };
-	rc = fs_read_file(path, CONFIG_BYTES_MAX, &text, e);
-	if (rc == 0 && strlen(text.buf) != text.len)
-		rc = err_set(e, ERR_USAGE, 0, "%s: has a zero byte: no TOML", path);
-	else if (rc == 0)
-		rc = diff_config_parse(c, path, text.buf, e);
+	if (fs_read_file(path, CONFIG_BYTES_MAX, &text, e) < 0) {
+		if (e)
+			e->kind = ERR_USAGE;
+		return -1;
+	}
+	rc = diff_config_parse(c, path, text.buf ? text.buf : "", text.len, e);
 	strbuf_release(&text);
 	return rc;
 }
 
 void diff_config_release(struct diff_config *c)
 {
-	free_all(c->tables, c->n_tables);
-	free_all(c->ignore, c->n_ignore);
+	for (size_t i = 0; i < c->n_tables; i++) {
+		table_filter_free(c->tables[i].tables);
+		free(c->tables[i].condition);
+		for (size_t k = 0; k < c->tables[i].n_ignore; k++)
+			free(c->tables[i].ignore[k]);
+		free(c->tables[i].ignore);
+	}
+	free(c->tables);
+	table_filter_free(c->filter);
+	routes_release(&c->routes);
 	free(c->up_snapshot);
 	free(c->down_snapshot);
+	free(c->changefeed);
 	free(c->output_dir);
 	*c = (struct diff_config){ 0 };
 }

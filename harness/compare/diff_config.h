@@ -5,23 +5,25 @@
 
 #include "harness/compare/compare.h"
 
-#define DIFF_LIST_MAX 256
-
 struct diff_config {
 	struct sql_endpoint up, down;
 	char up_name[128], down_name[128];
 	char *up_snapshot, *down_snapshot; /* NULL: none */
+	bool snapshot_auto;                /* TiCDC's newest syncpoint: syncpoint_newest() */
+	char *changefeed;                  /* whose; NULL: there is one */
 	char *output_dir;
 	unsigned threads;
 	uint64_t chunk_rows;
-	bool struct_only, no_fix, data_only;
-	char *tables[DIFF_LIST_MAX + 1], *ignore[DIFF_LIST_MAX + 1]; /* NULL-terminated */
-	size_t n_tables, n_ignore;
+	bool struct_only, data_only, skip_missing, no_fix;
+	struct table_filter *filter;
+	struct routes routes;
+	struct compare_table_config *tables;
+	size_t n_tables;
 };
 /* Errors name file, line and key. */
 int diff_config_read(struct diff_config *c, const char *path, struct err *e);
-/* text: of the file; path: for messages. */
-int diff_config_parse(struct diff_config *c, const char *path, const char *text, struct err *e);
+/* text: of the file, n bytes; path: for messages. */
+int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n, struct err *e);
 void diff_config_release(struct diff_config *c);
 
 #endif

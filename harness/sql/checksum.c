@@ -23,34 +23,78 @@ static bool is_utf8_or_binary(const struct column *c)
 	       !strcmp(c->charset, "ascii") || !strcmp(c->charset, "binary") || !*c->charset;
 }
 
-static void add_value(struct strbuf *out, const struct column *c)
+static bool is_type(const struct column *c, const char *prefix)
+{
+	return c->sql_type && !strncasecmp(c->sql_type, prefix, strlen(prefix));
+}
+
+/* Values of any length: a row's text must not outgrow max_allowed_packet, beyond which CONCAT_WS gives NULL. */
+static bool is_long(const struct column *c)
+{
+	static const char *const geometries[] = { "geom", "point", "linestring", "polygon", "multi" };
+	bool is_geometry = false;
+
+	for (size_t i = 0; c->type == COL_UNKNOWN && i < sizeof(geometries) / sizeof(geometries[0]); i++)
+		is_geometry |= is_type(c, geometries[i]);
+	return is_geometry || c->type == COL_JSON || c->type == COL_TINYBLOB || c->type == COL_BLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB;
+}
+
+void checksum_value(struct strbuf *out, const struct column *c)
 {
 	const char *before = "", *after = "";
 
-	if (is_plain(c)) {
-		sql_add_name(out, c->name);
-		return;
-	}
 	switch (c->type) {
-	case COL_FLOAT: /* as text it has six digits; the double of it has all */
-		before = "CAST(", after = " AS DOUBLE)";
+	case COL_FLOAT: case COL_DOUBLE: /* a zero's sign is in no text of it */
+		strbuf_addstr(out, "IF(");
+		sql_add_name(out, c->name);
+		strbuf_addstr(out, "=0 AND ATAN2(");
+		sql_add_name(out, c->name);
+		strbuf_addstr(out, ",-1)<0,'-0',");
+		before = c->type == COL_FLOAT ? "CAST(" : "", after = c->type == COL_FLOAT ? " AS DOUBLE))" : ")"; /* a FLOAT's text has six digits */
 		break;
 	case COL_BIT: case COL_SET: case COL_ENUM: /* ENUM '' and its error value look alike as text */
 		before = "CAST(", after = "+0 AS UNSIGNED)";
 		break;
 	case COL_JSON:
-		before = "CAST(", after = " AS CHAR)";
+		if (is_type(c, "json")) /* elsewhere it is a text */
+			before = "CAST(", after = " AS CHAR)";
 		break;
 	default:
-		if (!is_utf8_or_binary(c))
-			before = "CAST(", after = " AS BINARY)";
-		strbuf_addstr(out, "LENGTH(");
-		sql_add_name(out, c->name);
-		strbuf_addstr(out, "),");
+		break;
 	}
 	strbuf_addstr(out, before);
 	sql_add_name(out, c->name);
 	strbuf_addstr(out, after);
+}
+
+static void add_value(struct strbuf *out, const struct column *c)
+{
+	bool bytes = !is_utf8_or_binary(c) && c->type != COL_ENUM && c->type != COL_SET;
+
+	if (is_long(c)) {
+		strbuf_addstr(out, "MD5(");
+		checksum_value(out, c);
+		strbuf_addch(out, ')');
+		return;
+	}
+	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET && c->type != COL_ENUM) {
+		strbuf_addstr(out, "LENGTH(");
+		sql_add_name(out, c->name);
+		strbuf_addstr(out, "),");
+	}
+	if (!bytes) {
+		checksum_value(out, c);
+		return;
+	}
+	strbuf_addstr(out, "CAST(");
+	sql_add_name(out, c->name);
+	strbuf_addstr(out, " AS BINARY)");
+}
+
+/* The server's time of a row, and what is computed from the others: not of the row's own. */
+static bool is_left_out(const struct column *c)
+{
+	return c->is_virtual || c->is_row_time;
 }
 
 /* CONCAT_WS leaves NULL out; the flags in front say which. */
@@ -60,14 +104,14 @@ static void add_text(struct strbuf *out, const struct table_schema *t)
 
 	strbuf_addstr(out, "CONCAT_WS(',',");
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (!t->columns[i].is_virtual && (t->columns[i].flags & COLF_NULLABLE)) {
+		if (!is_left_out(&t->columns[i]) && (t->columns[i].flags & COLF_NULLABLE)) {
 			strbuf_addstr(out, first ? "ISNULL(" : ",ISNULL(");
 			sql_add_name(out, t->columns[i].name);
 			strbuf_addch(out, ')');
 			first = false;
 		}
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (!t->columns[i].is_virtual) {
+		if (!is_left_out(&t->columns[i])) {
 			if (!first)
 				strbuf_addch(out, ',');
 			add_value(out, &t->columns[i]);
@@ -105,13 +149,51 @@ void checksum_row_list_as(struct strbuf *out, const struct table_schema *t, cons
 	strbuf_addf(out, " AS %s", y);
 }
 
+/* A sum of NULL would be passed over: it counts 2^63, which no sum of CRCs reaches. */
+#define UNREAD "9223372036854775808"
+
 void checksum_select_list(struct strbuf *out, const struct table_schema *t)
 {
-	strbuf_addstr(out, "COUNT(*),MOD(COALESCE(SUM(");
+	strbuf_addstr(out, "COUNT(*),SUM(IFNULL(");
 	add_first(out, t);
-	strbuf_addstr(out, "),0),4294967296),MOD(COALESCE(SUM(");
+	strbuf_addstr(out, "," UNREAD ")),SUM(IFNULL(");
 	add_second(out, t);
-	strbuf_addstr(out, "),0),4294967296)");
+	strbuf_addstr(out, "," UNREAD "))");
+}
+
+/* A DECIMAL without digits behind the point; NULL: there are no rows. */
+static int read_sum(const char *text, unsigned __int128 *out)
+{
+	*out = 0;
+	for (; text && *text >= '0' && *text <= '9'; text++) {
+		if (*out > (unsigned __int128)-1 / 16)
+			return -1;
+		*out = *out * 10 + (unsigned)(*text - '0');
+	}
+	return text && *text ? -1 : 0;
+}
+
+int checksum_read(char *const *cell, struct rows_sum *out, struct err *e)
+{
+	unsigned __int128 a, b;
+
+	if (!cell[0] || read_sum(cell[1], &a) < 0 || read_sum(cell[2], &b) < 0)
+		return err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
+	*out = (struct rows_sum){ .rows = strtoull(cell[0], NULL, 10), .a = (uint32_t)a, .b = (uint32_t)b, .unread = (uint64_t)(a >> 63) };
+	if ((uint64_t)(b >> 63) > out->unread)
+		out->unread = (uint64_t)(b >> 63);
+	if (out->rows && !cell[1])
+		out->unread = out->rows;
+	return 0;
+}
+
+void checksum_find_unread(struct strbuf *out, const struct table_schema *t)
+{
+	strbuf_addch(out, '(');
+	add_first(out, t);
+	strbuf_addstr(out, " IS NULL OR ");
+	add_second(out, t);
+	strbuf_addstr(out, " IS NULL)");
 }
 
 bool checksum_has_crc32c(struct sql *s)

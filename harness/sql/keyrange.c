@@ -77,9 +77,11 @@ void key_where(struct strbuf *out, const struct table_schema *t, const struct ke
 	const struct index_key *k = key_of_ranges(t);
 	bool has_low = low && low->literal, has_high = high && high->literal;
 
+	if (t->condition)
+		strbuf_addf(out, " WHERE (%s)", t->condition);
 	if (!k || (!has_low && !has_high))
 		return;
-	strbuf_addstr(out, " WHERE ");
+	strbuf_addstr(out, t->condition ? " AND " : " WHERE ");
 	if (has_low)
 		add_side(out, t, k, low, true);
 	if (has_low && has_high)
@@ -102,13 +104,6 @@ void key_ranges_release(struct key_ranges *r)
 		key_bound_release(&r->bounds[i], r->n_columns);
 	free(r->bounds);
 	*r = (struct key_ranges){ 0 };
-}
-
-static void add_table(struct strbuf *out, const struct table_schema *t)
-{
-	sql_add_name(out, t->db);
-	strbuf_addch(out, '.');
-	sql_add_name(out, t->table);
 }
 
 int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high, uint64_t offset,
@@ -134,7 +129,7 @@ int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound
 		}
 	}
 	strbuf_addstr(&q, " FROM ");
-	add_table(&q, t);
+	schema_add_from(&q, t);
 	key_where(&q, t, low, high);
 	strbuf_addstr(&q, " ORDER BY ");
 	key_column_list(&q, t);
@@ -185,7 +180,8 @@ static int cut_dense(struct sql *s, const struct table_schema *t, const struct i
 	strbuf_addstr(&q, " AND TABLE_NAME=");
 	sql_add_text(&q, t->table, strlen(t->table));
 	strbuf_addstr(&q, ") FROM ");
-	add_table(&q, t);
+	schema_add_from(&q, t);
+	key_where(&q, t, NULL, NULL);
 	if (sql_query_stream(s, &r, e, q.buf, q.len) < 0 || (rc = sql_rows_next(&r, e)) < 0)
 		goto out;
 	if (rc == 0 || !r.cell[0] || !r.cell[1]) {

@@ -50,30 +50,27 @@ static const char *cell(const struct sql_rows *r, unsigned i)
 	return r->cell[i] ? r->cell[i] : "";
 }
 
-/* name, data_type, column_type, is_nullable, charset, collation, char length, octet length, precision, scale, datetime precision, extra, generated, json */
+/* table, name, data_type, column_type, is_nullable, charset, collation, char length, octet length, precision, scale, datetime precision, extra,
+ * generated, ordinal */
 static void read_column(struct table_schema *t, const struct sql_rows *r)
 {
 	struct column *c;
-	const char *type = cell(r, 1), *extra = cell(r, 11);
-	bool text = false, generated = cell(r, 12)[0] || strstr(extra, "GENERATED");
+	const char *type = cell(r, 2), *extra = cell(r, 12), *expression = cell(r, 13);
+	bool text = false, generated = expression[0] || strstr(extra, "GENERATED");
 
 	t->columns = xreallocarray(t->columns, t->n_columns + 1, sizeof(*t->columns));
 	c = &t->columns[t->n_columns++];
-	*c = (struct column){ .name = xstrdup(cell(r, 0)), .sql_type = xstrdup(cell(r, 2)) };
+	*c = (struct column){ .name = xstrdup(cell(r, 1)), .sql_type = xstrdup(cell(r, 3)), .ordinal = (unsigned)strtoul(cell(r, 14), NULL, 10) };
 	for (size_t i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++)
 		if (!strcasecmp(type, type_names[i].name)) {
 			c->type = type_names[i].type;
 			text = type_names[i].text;
 		}
-	if (c->type == COL_LONGBLOB && atoi(cell(r, 13))) { /* MariaDB's JSON: LONGTEXT with a json_valid() check */
-		c->type = COL_JSON;
-		text = false;
-	}
-	c->charset = xstrdup(text && r->cell[4] ? r->cell[4] : "binary");
-	c->collation = xstrdup(text && r->cell[5] ? r->cell[5] : "binary");
+	c->charset = xstrdup(text && r->cell[5] ? r->cell[5] : "binary");
+	c->collation = xstrdup(text && r->cell[6] ? r->cell[6] : "binary");
 	if (!strcmp(c->charset, "binary"))
 		c->flags |= COLF_BINARY;
-	if (!strcasecmp(cell(r, 3), "YES"))
+	if (!strcasecmp(cell(r, 4), "YES"))
 		c->flags |= COLF_NULLABLE;
 	if (strstr(c->sql_type, "unsigned") && c->type != COL_ENUM && c->type != COL_SET)
 		c->flags |= COLF_UNSIGNED;
@@ -81,14 +78,15 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 		c->is_virtual = true;
 	else if (generated && (strstr(extra, "STORED") || strstr(extra, "PERSISTENT")))
 		c->flags |= COLF_GENERATED;
+	c->is_row_time = !strcmp(expression, "ROW START") || !strcmp(expression, "ROW END");
 	if (c->type == COL_BIT)
-		c->length = (unsigned)strtoul(cell(r, 8), NULL, 10);
+		c->length = (unsigned)strtoul(cell(r, 9), NULL, 10);
 	else if (c->type == COL_STRING || c->type == COL_VARCHAR)
-		c->length = (unsigned)strtoul(cell(r, text ? 6 : 7), NULL, 10);
+		c->length = (unsigned)strtoul(cell(r, text ? 7 : 8), NULL, 10);
 	if (c->type == COL_DECIMAL)
-		c->decimals = (unsigned)strtoul(cell(r, 9), NULL, 10);
-	else if (c->type == COL_TIME || c->type == COL_DATETIME || c->type == COL_TIMESTAMP)
 		c->decimals = (unsigned)strtoul(cell(r, 10), NULL, 10);
+	else if (c->type == COL_TIME || c->type == COL_DATETIME || c->type == COL_TIMESTAMP)
+		c->decimals = (unsigned)strtoul(cell(r, 11), NULL, 10);
 	if (c->type == COL_ENUM || c->type == COL_SET)
 		read_members(c, c->sql_type);
 }
@@ -101,36 +99,110 @@ static int column_position(const struct table_schema *t, const char *name)
 	return -1;
 }
 
-static void quoted(struct strbuf *out, const char *text)
+/* Tables of one database that are being read. */
+struct reading {
+	const struct table_name *name;
+	struct table_schema *table; /* in the same order */
+	size_t n;
+};
+
+/* NULL: not one of them. A single one is asked for by name: the server may spell it otherwise. */
+static struct table_schema *table_read(const struct reading *r, const char *db, const char *table)
 {
-	strbuf_reset(out);
-	sql_add_text(out, text, strlen(text));
+	size_t low = 0, high = r->n;
+
+	if (r->n == 1)
+		return &r->table[0];
+	if (strcmp(db, r->name[0].db))
+		return NULL;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = strcmp(table, r->name[middle].table);
+
+		if (!order)
+			return &r->table[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
 }
 
-static int load_columns(struct sql *s, const char *db, const char *table, struct table_schema *t, struct err *e)
+static void add_where(struct strbuf *q, const struct reading *r)
 {
+	strbuf_addstr(q, " WHERE TABLE_SCHEMA = ");
+	sql_add_text(q, r->name[0].db, strlen(r->name[0].db));
+	if (r->n == 1) {
+		strbuf_addstr(q, " AND TABLE_NAME = ");
+		sql_add_text(q, r->name[0].table, strlen(r->name[0].table));
+	}
+}
+
+static int by_ordinal(const void *a, const void *b)
+{
+	const struct column *x = a, *y = b;
+
+	return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
+}
+
+static int load_columns(struct sql *s, const struct reading *all, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
-	/* Only MariaDB has check constraints on a column level under a table's name here; elsewhere JSON is a type of its own. */
-	const char *json = sql_flavor(s) == SQL_MARIADB
-	                       ? "(SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS k WHERE k.CONSTRAINT_SCHEMA = c.TABLE_SCHEMA"
-	                         " AND k.TABLE_NAME = c.TABLE_NAME AND k.CHECK_CLAUSE = CONCAT('json_valid(`', c.COLUMN_NAME, '`)'))"
-	                       : "0";
 	int rc = -1, got;
 
-	if (sql_query(s, &r, e,
-	              "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME,"
+	strbuf_addstr(&q, "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME,"
 	              " CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, EXTRA,"
-	              " GENERATION_EXPRESSION, %s FROM information_schema.COLUMNS c WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
-	              " ORDER BY ORDINAL_POSITION",
-	              json, db, table) < 0)
+	              " GENERATION_EXPRESSION, ORDINAL_POSITION, TABLE_SCHEMA FROM information_schema.COLUMNS");
+	add_where(&q, all);
+	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
-	while ((got = sql_rows_next(&r, e)) == 1)
-		read_column(t, &r);
-	if (got == 0)
-		rc = 0;
+	while ((got = sql_rows_next(&r, e)) == 1) {
+		struct table_schema *t = table_read(all, cell(&r, 15), cell(&r, 0));
+
+		if (t)
+			read_column(t, &r);
+	}
+	for (size_t i = 0; i < all->n; i++)
+		if (all->table[i].n_columns)
+			qsort(all->table[i].columns, all->table[i].n_columns, sizeof(struct column), by_ordinal);
+	rc = got;
 out:
 	sql_rows_release(&r);
+	strbuf_release(&q);
 	return rc;
+}
+
+/* MariaDB's JSON is LONGTEXT with a json_valid() check, which ends the line of the column or of a constraint. */
+static void mark_json(struct table_schema *t)
+{
+	struct strbuf check = STRBUF_INIT;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		struct column *c = &t->columns[i];
+
+		if (c->type != COL_LONGBLOB)
+			continue;
+		strbuf_reset(&check);
+		strbuf_addstr(&check, "CHECK (json_valid(");
+		sql_add_name(&check, c->name);
+		strbuf_addstr(&check, "))");
+		for (const char *at = strstr(t->create_sql, check.buf); at; at = strstr(at + 1, check.buf)) {
+			const char *end = at + check.len;
+
+			if (*end != '\n' && !(end[0] == ',' && end[1] == '\n'))
+				continue;
+			c->type = COL_JSON;
+			c->flags |= COLF_BINARY;
+			free(c->charset);
+			free(c->collation);
+			c->charset = xstrdup("binary");
+			c->collation = xstrdup("binary");
+			break;
+		}
+	}
+	strbuf_release(&check);
 }
 
 static void index_flags(struct table_schema *t, const struct index_key *k, bool unique)
@@ -178,24 +250,30 @@ static void index_end(struct table_schema *t, struct index_key *k, bool unique)
 }
 
 /* information_schema lists a table's indexes in the order the server keeps them, which is the order of creation for unique ones. */
-static int load_indexes(struct sql *s, const char *db, const char *table, struct table_schema *t, struct err *e)
+static int load_indexes(struct sql *s, const struct reading *all, struct err *e)
 {
-	struct sql_rows r = { 0 };
+	struct strbuf q = STRBUF_INIT;
+	struct table_schema *of = NULL; /* of the index that is being read */
 	struct index_key k = { 0 };
+	struct sql_rows r = { 0 };
 	bool unique = false;
 	int rc = -1, got;
 
-	if (sql_query(s, &r, e,
-	              "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS"
-	              " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-	              db, table) < 0)
+	strbuf_addstr(&q, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, TABLE_NAME, TABLE_SCHEMA FROM information_schema.STATISTICS");
+	add_where(&q, all);
+	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		int at = column_position(t, cell(&r, 2));
+		struct table_schema *t = table_read(all, cell(&r, 5), cell(&r, 4));
+		int at;
 
-		if (k.name && strcmp(k.name, cell(&r, 0)))
-			index_end(t, &k, unique);
+		if (!t)
+			continue;
+		at = column_position(t, cell(&r, 2));
+		if (k.name && (t != of || strcmp(k.name, cell(&r, 0))))
+			index_end(of, &k, unique);
 		if (!k.name) {
+			of = t;
 			k.name = xstrdup(cell(&r, 0));
 			k.primary = !strcmp(k.name, "PRIMARY");
 			unique = atoi(cell(&r, 1)) == 0;
@@ -204,18 +282,21 @@ static int load_indexes(struct sql *s, const char *db, const char *table, struct
 			k.prefix = true;
 			continue;
 		}
+		if (t->columns[at].is_row_time) /* among current rows the others are unique */
+			continue;
 		k.columns = xreallocarray(k.columns, k.n_columns + 1, sizeof(*k.columns));
 		k.columns[k.n_columns++] = at;
 		k.prefix = k.prefix || r.cell[3];
 	}
 	if (got == 0) {
-		index_end(t, &k, unique);
+		index_end(of, &k, unique);
 		rc = 0;
 	}
 out:
 	if (k.name)
 		index_release(&k);
 	sql_rows_release(&r);
+	strbuf_release(&q);
 	return rc;
 }
 
@@ -239,48 +320,62 @@ static void choose_handle(struct table_schema *t)
 			t->columns[t->uniques[t->handle].columns[i]].flags |= COLF_HANDLE_KEY;
 }
 
-int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e)
+static int load_create(struct sql *s, struct table_schema *t, struct err *e)
 {
-	struct strbuf qdb = STRBUF_INIT, qtable = STRBUF_INIT, name = STRBUF_INIT;
+	struct strbuf name = STRBUF_INIT;
 	struct sql_rows r = { 0 };
 	int rc = -1;
 
-	memset(out, 0, sizeof(*out));
-	out->handle = -1;
-	out->db = xstrdup(db);
-	out->table = xstrdup(table);
-	quoted(&qdb, db);
-	quoted(&qtable, table);
-	if (load_columns(s, qdb.buf, qtable.buf, out, e) < 0)
-		goto out;
-	if (!out->n_columns) {
-		err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", db, table);
-		goto out;
-	}
-	if (load_indexes(s, qdb.buf, qtable.buf, out, e) < 0)
-		goto out;
-	choose_handle(out);
-	sql_add_name(&name, db);
+	sql_add_name(&name, t->db);
 	strbuf_addch(&name, '.');
-	sql_add_name(&name, table);
+	sql_add_name(&name, t->table);
 	if (sql_query(s, &r, e, "SHOW CREATE TABLE %s", name.buf) < 0)
 		goto out;
 	if (sql_rows_next(&r, e) != 1 || r.n_columns < 2 || !r.cell[1]) {
 		err_set(e, ERR_SQL, 0, "SHOW CREATE TABLE %s gives nothing", name.buf);
 		goto out;
 	}
-	out->create_sql = xstrdup(r.cell[1]);
+	t->create_sql = xstrdup(r.cell[1]);
 	rc = 0;
 out:
 	sql_rows_release(&r);
-	strbuf_release(&qdb);
-	strbuf_release(&qtable);
 	strbuf_release(&name);
-	if (rc < 0) {
-		schema_release(out);
-		return err_wrap(e, "structure of %s.%s", db, table);
+	return rc;
+}
+
+int schema_load_tables(struct sql *s, const struct table_name *t, size_t n, struct table_schema *out, struct err *e)
+{
+	struct reading all = { t, out, n };
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct table_schema){ .handle = -1, .db = xstrdup(t[i].db), .table = xstrdup(t[i].table) };
+	if (n && (load_columns(s, &all, e) < 0 || load_indexes(s, &all, e) < 0)) {
+		err_wrap(e, "structure of %s%s%s", t[0].db, n == 1 ? "." : "", n == 1 ? t[0].table : "");
+		goto fail;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!out[i].n_columns)
+			err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", t[i].db, t[i].table);
+		if (!out[i].n_columns || load_create(s, &out[i], e) < 0) {
+			err_wrap(e, "structure of %s.%s", t[i].db, t[i].table);
+			goto fail;
+		}
+		if (sql_flavor(s) == SQL_MARIADB)
+			mark_json(&out[i]);
+		choose_handle(&out[i]);
 	}
 	return 0;
+fail:
+	for (size_t i = 0; i < n; i++)
+		schema_release(&out[i]);
+	return -1;
+}
+
+int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e)
+{
+	struct table_name name = { (char *)db, (char *)table, TABLE_BASE };
+
+	return schema_load_tables(s, &name, 1, out, e);
 }
 
 void schema_release(struct table_schema *t)
@@ -303,6 +398,8 @@ void schema_release(struct table_schema *t)
 	free(t->db);
 	free(t->table);
 	free(t->create_sql);
+	free(t->rows_of);
+	free(t->condition);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -323,20 +420,38 @@ int bookkeeping_make(struct sql *s, struct err *e)
 	return sql_exec(s, e, "CREATE DATABASE IF NOT EXISTS " BOOKKEEPING_DB_QUOTED) < 0 ? -1 : 0;
 }
 
-int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e)
+void schema_add_from(struct strbuf *out, const struct table_schema *t)
+{
+	if (t->rows_of) {
+		strbuf_addstr(out, t->rows_of);
+		return;
+	}
+	sql_add_name(out, t->db);
+	strbuf_addch(out, '.');
+	sql_add_name(out, t->table);
+}
+
+static enum table_kind kind_of(const char *type)
+{
+	return !strcmp(type, "BASE TABLE") ? TABLE_BASE : !strcmp(type, "SYSTEM VERSIONED") ? TABLE_VERSIONED : !strcmp(type, "SEQUENCE") ? TABLE_SEQUENCE :
+	       TABLE_VIEW;
+}
+
+static int names(struct sql *s, const char *only, struct table_name **out, size_t *n, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got;
 
 	*out = NULL;
 	*n = 0;
-	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
-	                        " AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
-	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME") < 0)
+	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE IN (%s)"
+	                        " AND LOWER(TABLE_SCHEMA) NOT IN (" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'')"
+	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME", only) < 0)
 		return -1;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		*out = xreallocarray(*out, *n + 1, sizeof(**out));
-		(*out)[(*n)++] = (struct table_name){ xstrdup(cell(&r, 0)), xstrdup(cell(&r, 1)) };
+		if ((*n & (*n - 1)) == 0)
+			*out = xreallocarray(*out, *n ? *n * 2 : 1, sizeof(**out));
+		(*out)[(*n)++] = (struct table_name){ xstrdup(cell(&r, 0)), xstrdup(cell(&r, 1)), kind_of(cell(&r, 2)) };
 	}
 	sql_rows_release(&r);
 	if (got < 0) {
@@ -346,6 +461,16 @@ int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err 
 		return -1;
 	}
 	return 0;
+}
+
+int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e)
+{
+	return names(s, "'BASE TABLE'", out, n, e);
+}
+
+int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e)
+{
+	return names(s, "'BASE TABLE','SYSTEM VERSIONED','SEQUENCE','VIEW'", out, n, e);
 }
 
 void schema_tables_free(struct table_name *t, size_t n)

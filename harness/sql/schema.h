@@ -31,6 +31,8 @@ struct column {
 	unsigned length;      /* characters (text) or bytes (binary) declared; bits for BIT */
 	unsigned decimals;    /* scale of DECIMAL, fraction digits of TIME, DATETIME, TIMESTAMP */
 	bool is_virtual;      /* virtual generated: in no log */
+	bool is_row_time;     /* ROW START or ROW END of a system-versioned table: when this server wrote the row */
+	unsigned ordinal;     /* from 1 */
 	char **members;       /* ENUM and SET */
 	size_t n_members;
 };
@@ -50,6 +52,8 @@ struct table_schema {
 	size_t n_uniques;
 	int handle;           /* index in uniques of the handle key: the primary key, else the shortest, then oldest, unique NOT NULL one; -1: none */
 	char *create_sql;     /* SHOW CREATE TABLE */
+	char *rows_of;        /* what its rows are read from, as it stands behind FROM; NULL: db.table */
+	char *condition;      /* SQL that its rows must meet to count; NULL: none */
 	bool crc32c;          /* checksum.h may sum with CRC32C(): whoever compares says so of both sides; schema_load() does not */
 };
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e); /* ERR_NOT_FOUND if absent */
@@ -63,11 +67,20 @@ void schema_release(struct table_schema *t);
 #define SYSTEM_SCHEMAS_SQL "(" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'" BOOKKEEPING_DB "')" /* LOWER(TABLE_SCHEMA) NOT IN .. */
 bool schema_is_system(const char *db);
 int bookkeeping_make(struct sql *s, struct err *e); /* the database, where it is absent */
-/* Base tables of the databases that are the user's (no system schemas), as "db", "table" pairs, sorted. */
+void schema_add_from(struct strbuf *out, const struct table_schema *t); /* what stands behind FROM */
+
+enum table_kind { TABLE_BASE, TABLE_VERSIONED, TABLE_SEQUENCE, TABLE_VIEW };
 struct table_name {
 	char *db, *table;
+	enum table_kind kind;
 };
+/* The structure of n tables of one database, which stand in order of their names: two statements for all of them and one for each, so that
+ * many tables cost no more than their number. out: n, the caller's to release each; all are zeroed when it fails. */
+int schema_load_tables(struct sql *s, const struct table_name *t, size_t n, struct table_schema *out, struct err *e);
+/* Base tables of the databases that are the user's (no system schemas), sorted. */
 int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e);
+/* All that stands in the name space of tables: system-versioned ones, sequences and views too. */
+int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e);
 void schema_tables_free(struct table_name *t, size_t n);
 
 #endif

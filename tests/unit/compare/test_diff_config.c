@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ static void the_guides_file_is_read(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	if (diff_config_parse(&c, "config.toml", guide, &e) < 0)
+	if (diff_config_parse(&c, "config.toml", guide, strlen(guide), &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(c.up.host, "172.16.6.122");
 	assert_int_equal(c.up.port, 4000);
@@ -62,25 +63,40 @@ static void the_guides_file_is_read(void **state)
 	assert_int_equal(c.threads, 4);
 	assert_int_equal(c.chunk_rows, 777);
 	assert_false(c.no_fix || c.struct_only);
-	assert_int_equal(c.n_tables, 2);
-	assert_string_equal(c.tables[1], "!tmp.*");
-	assert_int_equal(c.n_ignore, 4);
-	assert_string_equal(c.ignore[0], "test.a*.x");
-	assert_string_equal(c.ignore[3], "test.b.y");
-	assert_null(c.ignore[4]);
+	assert_true(table_filter_has(c.filter, "test", "a1"));
+	assert_false(table_filter_has(c.filter, "tmp", "a1"));
+	assert_int_equal(c.n_tables, 1);
+	assert_true(table_filter_has(c.tables[0].tables, "test", "a1"));
+	assert_false(table_filter_has(c.tables[0].tables, "test", "b1"));
+	assert_int_equal(c.tables[0].n_ignore, 2);
+	assert_string_equal(c.tables[0].ignore[1], "y");
+	assert_null(c.tables[0].condition);
 	diff_config_release(&c);
 }
 
 static void what_is_wrong_is_said_with_its_line(void **state)
 {
+#define SOURCES "[data-sources.a]\nhost='x'\n[data-sources.b]\n"
+#define TASK "[task]\nsource-instances=['a']\ntarget-instance='b'\ntarget-check-tables=['*.*']\n"
 	static const struct { const char *text, *says; } bad[] = {
-		{ "check-thread-count = \"4\nx = 1\n", "1: a text has no end" }, { "\n\nfoo = 1\n", ":3: sync_diff_inspector has no key 'foo'" },
-		{ "check-struct-only = maybe\n", "true or false" }, { "check-thread-count = 4 5\n", "a key a line" }, { "[task\n", "a section wants" },
-		{ "[nonsense]\n", "no section 'nonsense'" }, { "[task]\nsource-instances = [\"a\"]\n", "target-check-tables|names no|no [data-sources.a]" },
-		{ "[data-sources.a]\nsnapshot = \"auto\"\n", "\"auto\" is not supported" }, { "[data-sources.a]\nport = 99999\n", "out of range" },
-		{ "[data-sources.a]\nroute-rules = [\"r\"]\n", "route-rules are not supported" }, { "[table-configs.a]\nrange = \"id > 5\"\n", "range is not" },
-		{ "export-fix-sql = [true\n", "a list wants" }, { "check-thread-count\n", "key = value" }, { "a = \"\\q\"\n", "TOML does not have" },
-		{ "a = \"\\ud800\"\n", "no character" }, { "a = \"\"\"x\"\"\"\n", "several lines" },
+		{ "check-thread-count = \"4\nx = 1\n", ":1: no TOML" }, { "\n\nfoo = 1\n", ":3: sync_diff_inspector has no key 'foo'" },
+		{ "check-struct-only = 1\n", ":1: check-struct-only: true or false" }, { "check-thread-count = 4 5\n", ":1: no TOML" }, { "[task\n", "no TOML" },
+		{ "[nonsense]\n", "no section 'nonsense'" }, { "[task]\nsource-instances = [\"a\"]\ntarget-instance='b'\n", "no [data-sources.a]" },
+		{ "a = 1\na = 2\n", ":2: no TOML" }, { "check-thread-count = \"4\"\n", "a number is wanted" }, { "check-thread-count = 4.5\n", "a number is wanted" },
+		{ SOURCES TASK "[data-sources.a.x]\n", "no key 'x' in a data source" }, { "[data-sources.a]\nport = 99999\n" TASK, ":2: port: a number is wanted" },
+		{ "[data-sources.a]\nport = \"4000\"\n" TASK, ":2: port: a number is wanted" },
+		{ "[data-sources.a]\nsnapshot = 5\n" TASK, ":2: snapshot: a \"text\" is wanted" },
+		{ "[data-sources.a]\nsnapshot = \"auto\"\n[data-sources.b]\n" TASK, "\"auto\" wants both" },
+		{ "[data-sources.a]\nroute-rules = [\"r\"]\n[data-sources.b]\n" TASK, "no [routes.r]" },
+		{ SOURCES TASK "target-configs = ['c']\n", "no [table-configs.c]" },
+		{ SOURCES "[table-configs.c]\nrange = 5\n" TASK "target-configs = ['c']\n", ":5: range: a \"text\"" },
+		{ SOURCES "[table-configs.c]\nrange = 'id > 5'\n" TASK "target-configs = ['c']\n", "target-tables are wanted" },
+		{ SOURCES TASK "what = 1\n", "no key 'what' in [task]" }, { SOURCES "[task]\nsource-instances=['a']\ntarget-instance='b'\n", "no target-check-tables" },
+		{ SOURCES "[task]\nsource-instances=['a','b']\ntarget-instance='b'\n", "several sources" },
+		{ SOURCES "[task]\ntarget-check-tables=['x']\n", "db.table is wanted" }, { SOURCES "[task]\ntarget-check-tables='x'\n", "a list is wanted" },
+		{ "check-struct-only = true\ncheck-data-only = true\n" SOURCES TASK, "compare nothing" }, { "dm-addr = '1.2.3.4:5'\n", "DM's" },
+		{ "export-fix-sql = [true\n", "no TOML" }, { "check-thread-count\n", "no TOML" }, { "a = \"\\q\"\n", "no TOML" }, { "a = \"\\ud800\"\n", "no TOML" },
+		{ "task = 5\n", "a [section] is wanted" },
 	};
 
 	(void)state;
@@ -90,7 +106,7 @@ static void what_is_wrong_is_said_with_its_line(void **state)
 		char says[200], *save = NULL;
 		bool said = false;
 
-		assert_int_equal(diff_config_parse(&c, "f.toml", bad[i].text, &e), -1);
+		assert_int_equal(diff_config_parse(&c, "f.toml", bad[i].text, strlen(bad[i].text), &e), -1);
 		strcpy(says, bad[i].says);
 		for (char *p = strtok_r(says, "|", &save); p; p = strtok_r(NULL, "|", &save))
 			said |= strstr(e.text, p) != NULL;
@@ -120,17 +136,72 @@ static void any_bytes_do_no_harm(void **state)
 			default: text[at] = '\0'; break;
 			}
 		}
-		if (diff_config_parse(&c, "f", text, &e) == 0)
+		if (diff_config_parse(&c, "f", text, sizeof(text) - 1, &e) == 0)
 			diff_config_release(&c);
 		else
 			assert_true(e.kind == ERR_USAGE && e.text[0]);
 	}
 }
 
+/* Forms that its own reader takes. */
+static void all_of_toml_is_read(void **state)
+{
+	static const char *const forms[] = {
+		"\xef\xbb\xbf[data-sources]\nup = { host = \"127.0.0.1\", port = 21_101, user = \"root\" }\ndown = { port = 0x10 }\n",
+		"[\"data-sources\".'up']\r\nhost = '''127.0.0.1'''\r\nport = 21101\r\n[data-sources.\"down\"]\r\nPORT = 16\r\n",
+		"data-sources.up.host = \"127.0.0.1\"\ndata-sources.up.port = 21101\ndata-sources.down.port = 0b10000\n",
+		"[data-sources.down]\nport = 0o20\n[data-sources.up]\nport = +21101\nhost = \"\"\"\n127.\\\n   0.0.1\"\"\"\nsession = { x = [1, 2] } # a comment\n",
+	};
+	static const char task[] = "\n[task]\nsource-instances = [ \"up\", ]\ntarget-instance = \"down\"\ntarget-check-tables = [\n# one\n\"a.*\"\n]\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		char text[1000];
+		struct diff_config c;
+		struct err e = ERR_INIT;
+
+		snprintf(text, sizeof(text), "%s%s", forms[i], task);
+		if (diff_config_parse(&c, "f.toml", text, strlen(text), &e) < 0)
+			fail_msg("%s: %s", text, e.text);
+		assert_string_equal(c.up.host, "127.0.0.1");
+		assert_int_equal(c.up.port, 21101);
+		assert_int_equal(c.down.port, 16);
+		diff_config_release(&c);
+	}
+}
+
+static void routes_ranges_and_snapshots_are_taken(void **state)
+{
+	static const char text[] = "check-data-only = true\nskip-non-existing-table = true\n[data-sources.a]\nsnapshot='auto'\nroute-rules=['r','q']\n"
+		"[data-sources.b]\nsnapshot='AUTO'\n[routes.r]\nschema-pattern='s_*'\ntable-pattern='t?'\ntarget-schema='s'\ntarget-table='t'\n"
+		"[routes.q]\nschema-pattern='S_[ab]'\ntarget-schema='z'\n[table-configs.c]\ntarget-tables=['s.t']\nrange='id > 5'\n"
+		"[task]\nsource-instances=['a']\ntarget-instance='b'\ntarget-check-tables=['*.*']\ntarget-configs=['c']\nsyncpoint-changefeed='f'\n";
+	struct diff_config c;
+	struct err e = ERR_INIT;
+	const char *db, *table;
+
+	(void)state;
+	if (diff_config_parse(&c, "f.toml", text, strlen(text), &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(c.snapshot_auto && c.data_only && c.skip_missing && !c.up_snapshot && !c.down_snapshot);
+	assert_string_equal(c.changefeed, "f");
+	assert_string_equal(c.tables[0].condition, "id > 5");
+	assert_int_equal(routes_apply(&c.routes, "s_a", "T1", &db, &table, &e), 0);
+	assert_string_equal(db, "s");
+	assert_string_equal(table, "t");
+	assert_int_equal(routes_apply(&c.routes, "s_a", "other", &db, &table, &e), 0); /* of the whole db */
+	assert_string_equal(db, "z");
+	assert_string_equal(table, "other");
+	assert_int_equal(routes_apply(&c.routes, "else", "t1", &db, &table, &e), 0);
+	assert_string_equal(db, "else");
+	diff_config_release(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(the_guides_file_is_read), cmocka_unit_test(what_is_wrong_is_said_with_its_line),
-					    cmocka_unit_test(any_bytes_do_no_harm) };
+					    cmocka_unit_test(any_bytes_do_no_harm), cmocka_unit_test(all_of_toml_is_read),
+					    cmocka_unit_test(routes_ranges_and_snapshots_are_taken) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

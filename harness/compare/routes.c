@@ -1,0 +1,48 @@
+#include "harness/compare/routes.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <stdbool.h>
+
+static bool fits(const char *pattern, const char *name)
+{
+	return !fnmatch(pattern, name, FNM_CASEFOLD);
+}
+
+int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db, const char **to_table, struct err *e)
+{
+	const struct table_route *of_db = NULL, *of_table = NULL;
+
+	*to_db = db;
+	*to_table = table;
+	for (size_t i = 0; r && i < r->n; i++) {
+		const struct table_route *t = &r->route[i];
+		const struct table_route **best = *t->table_pattern ? &of_table : &of_db;
+
+		if (!fits(t->schema_pattern, db) || (*t->table_pattern && !fits(t->table_pattern, table)))
+			continue;
+		if (*best)
+			return err_set(e, ERR_USAGE, 0, "two routes fit %s.%s: %s.%s and %s.%s", db, table, (*best)->schema_pattern, (*best)->table_pattern,
+				       t->schema_pattern, t->table_pattern);
+		*best = t;
+	}
+	if (!of_table && !of_db)
+		return 0;
+	if (*(of_table ? of_table : of_db)->target_schema)
+		*to_db = (of_table ? of_table : of_db)->target_schema;
+	if (of_table && *of_table->target_table)
+		*to_table = of_table->target_table;
+	return 0;
+}
+
+void routes_release(struct routes *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->route[i].schema_pattern);
+		free(r->route[i].table_pattern);
+		free(r->route[i].target_schema);
+		free(r->route[i].target_table);
+	}
+	free(r->route);
+	*r = (struct routes){ 0 };
+}

@@ -1,0 +1,20 @@
+/* Under which name the target has a source's table: sync_diff_inspector's [routes]. */
+#ifndef HARNESS_COMPARE_ROUTES_H
+#define HARNESS_COMPARE_ROUTES_H
+
+#include <stddef.h>
+
+#include "harness/base/err.h"
+
+struct table_route { /* patterns: '*', '?', [a-z], letters of either case; "" for no table_pattern: a whole db; "" for a target: its own name */
+	char *schema_pattern, *table_pattern, *target_schema, *target_table;
+};
+struct routes {
+	struct table_route *route;
+	size_t n;
+};
+/* *to_db and *to_table: the given ones, or a route's. A rule for tables goes before one for the whole db; two that fit are ERR_USAGE. */
+int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db, const char **to_table, struct err *e);
+void routes_release(struct routes *r);
+
+#endif
