@@ -89,8 +89,8 @@ static void print_tables(const struct compare_result *r)
 		if (t->unlike)
 			printf("  %s: rows not compared, for the columns differ: %" PRIu64 " and %" PRIu64 " rows\n", t->name, t->rows_a, t->rows_b);
 		else if (t->put || t->del)
-			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64 " extra, of %" PRIu64 " and %" PRIu64 "%s\n", t->name, t->put, t->del, t->rows_a,
-			       t->rows_b, t->keyless ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on" : "");
+			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64 " extra, of %" PRIu64 " and %" PRIu64 "%s\n", t->name, t->put, t->del,
+			       t->rows_a, t->rows_b, t->keyless ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on" : "");
 	}
 }
 
@@ -292,7 +292,8 @@ static int parse(struct options *p, int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' }, { "chunk-rows", required_argument, NULL, 'c' }, { "fix-sql", required_argument, NULL, 'f' },
 		{ "a-snapshot", required_argument, NULL, 'A' }, { "b-snapshot", required_argument, NULL, 'B' }, { "json", no_argument, NULL, 'j' },
 		{ "config", required_argument, NULL, 'C' }, { "ignore", required_argument, NULL, 'i' }, { "struct-only", no_argument, NULL, 's' },
-		{ "snapshot", required_argument, NULL, 'S' }, { "changefeed", required_argument, NULL, 'F' }, { "fix", required_argument, NULL, 'x' }, { "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "snapshot", required_argument, NULL, 'S' }, { "changefeed", required_argument, NULL, 'F' }, { "fix", required_argument, NULL, 'x' },
+		{ "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	uint64_t n = 0;
 	int c;
@@ -331,9 +332,12 @@ static int parse(struct options *p, int argc, char **argv)
 			table_filter_add_pattern(p->filter, optarg);
 			break;
 		case 'i':
-			if (p->n_ignore == IGNORE_MAX || !strchr(optarg, '.')) {
-				fprintf(stderr, p->n_ignore == IGNORE_MAX ? "drtest diff: more than %d patterns\n" :
-					"drtest diff: --ignore %.*s: db.table or db.table.column is wanted\n", p->n_ignore == IGNORE_MAX ? IGNORE_MAX : 60, optarg);
+			if (!strchr(optarg, '.')) {
+				fprintf(stderr, "drtest diff: --ignore %.60s: db.table or db.table.column is wanted\n", optarg);
+				return 2;
+			}
+			if (p->n_ignore == IGNORE_MAX) {
+				fprintf(stderr, "drtest diff: more than %d patterns\n", IGNORE_MAX);
 				return 2;
 			}
 			p->ignore[p->n_ignore++] = optarg;

@@ -390,12 +390,13 @@ static void add_unknown(struct compare_result *r, const struct plan *p, uint64_t
 	const char *sep = "";
 
 	if (r->changing) {
-		add(r, "%" PRIu64 " of %" PRIu64 " tables are written to while they are compared: stop the writes, or compare at snapshots", r->changing, r->tables);
+		add(r, "%" PRIu64 " of %" PRIu64 " tables are written to while they are compared: stop the writes, or compare at snapshots", r->changing,
+		    r->tables);
 		sep = "; ";
 	}
 	if (r->unread) {
-		add(r, "%srows of %" PRIu64 " of %" PRIu64 " tables were not compared: they are larger than a server's max_allowed_packet: raise it", sep, r->unread,
-		    r->tables);
+		add(r, "%srows of %" PRIu64 " of %" PRIu64 " tables were not compared: they are larger than a server's max_allowed_packet: raise it", sep,
+		    r->unread, r->tables);
 		sep = "; ";
 	}
 	if (!p->n_pairs && !r->views)

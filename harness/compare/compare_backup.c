@@ -171,8 +171,8 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 		/* which rows is not known: at least the difference of the counts, at least one */
 		p.c.rows_different += t->seen.rows > t->expected->rows ? t->seen.rows - t->expected->rows :
 			t->seen.rows < t->expected->rows ? t->expected->rows - t->seen.rows : 1;
-		compare_finding(&p.c, &t->count, json_pack("{s:s,s:s,s:I,s:I}", "kind", "sum", "table", t->count.name, "rows_in_backup", (json_int_t)t->expected->rows,
-			"rows_in_cluster", (json_int_t)t->seen.rows));
+		compare_finding(&p.c, &t->count, json_pack("{s:s,s:s,s:I,s:I}", "kind", "sum", "table", t->count.name, "rows_in_backup",
+			(json_int_t)t->expected->rows, "rows_in_cluster", (json_int_t)t->seen.rows));
 	}
 	plan_conclude(&p, r, "the backup", "the cluster", start);
 	rc = 0;

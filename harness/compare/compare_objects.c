@@ -196,8 +196,8 @@ static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
 
 static int read_views(struct sql *s, struct lines *out, struct err *e)
 {
-	char *query = xstrfmt("SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, ', SQL SECURITY ', "
-		"SECURITY_TYPE%s, IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', CHARACTER_SET_CLIENT, ' ', COLLATION_CONNECTION), ''))"
+	char *query = xstrfmt("SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
+		"', SQL SECURITY ', SECURITY_TYPE%s, IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', CHARACTER_SET_CLIENT, ' ', COLLATION_CONNECTION), ''))"
 		" FROM information_schema.VIEWS WHERE LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL,
 		sql_flavor(s) == SQL_MARIADB ? ", ', ALGORITHM ', ALGORITHM" : "");
 	int rc = read_lines(s, query, NULL, 0, out, e);

@@ -393,7 +393,8 @@ static int filters_used(const struct planner *l, struct err *e)
 	if (unused)
 		return err_set(e, ERR_USAGE, 0, "'%.200s' matches no table on either side", unused);
 	if ((l->only || o->filter || o->ignore) && !l->list[0].n && !l->list[1].n && (l->list[0].n_names || l->list[1].n_names))
-		return err_set(e, ERR_USAGE, 0, "no table is left to be compared: the patterns leave out all of %zu and %zu", l->list[0].n_names, l->list[1].n_names);
+		return err_set(e, ERR_USAGE, 0, "no table is left to be compared: the patterns leave out all of %zu and %zu", l->list[0].n_names,
+			       l->list[1].n_names);
 	return 0;
 }
 

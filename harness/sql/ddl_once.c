@@ -269,7 +269,7 @@ static int tables_named(struct sql *s, const struct names *all, const struct str
 		while ((got = sql_rows_next(&r, e)) == 1)
 			if (r.cell[0] && r.cell[1] && named(all, r.cell[1])) {
 				*t = xreallocarray(*t, *n + 1, sizeof(**t));
-				(*t)[(*n)++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]) };
+				(*t)[(*n)++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]), TABLE_BASE };
 			}
 	sql_rows_release(&r);
 	return got;

@@ -80,10 +80,13 @@ static void what_is_wrong_is_said_with_its_line(void **state)
 #define TASK "[task]\nsource-instances=['a']\ntarget-instance='b'\ntarget-check-tables=['*.*']\n"
 	static const struct { const char *text, *says; } bad[] = {
 		{ "check-thread-count = \"4\nx = 1\n", ":1: no TOML" }, { "\n\nfoo = 1\n", ":3: sync_diff_inspector has no key 'foo'" },
-		{ "check-struct-only = 1\n", ":1: check-struct-only: true or false" }, { "check-thread-count = 4 5\n", ":1: no TOML" }, { "[task\n", "no TOML" },
+		{ "check-struct-only = 1\n", ":1: check-struct-only: true or false" }, { "check-thread-count = 4 5\n", ":1: no TOML" },
+		{ "[task\n", "no TOML" },
 		{ "[nonsense]\n", "no section 'nonsense'" }, { "[task]\nsource-instances = [\"a\"]\ntarget-instance='b'\n", "no [data-sources.a]" },
-		{ "a = 1\na = 2\n", ":2: no TOML" }, { "check-thread-count = \"4\"\n", "a number is wanted" }, { "check-thread-count = 4.5\n", "a number is wanted" },
-		{ SOURCES TASK "[data-sources.a.x]\n", "no key 'x' in a data source" }, { "[data-sources.a]\nport = 99999\n" TASK, ":2: port: a number is wanted" },
+		{ "a = 1\na = 2\n", ":2: no TOML" }, { "check-thread-count = \"4\"\n", "a number is wanted" },
+		{ "check-thread-count = 4.5\n", "a number is wanted" },
+		{ SOURCES TASK "[data-sources.a.x]\n", "no key 'x' in a data source" },
+		{ "[data-sources.a]\nport = 99999\n" TASK, ":2: port: a number is wanted" },
 		{ "[data-sources.a]\nport = \"4000\"\n" TASK, ":2: port: a number is wanted" },
 		{ "[data-sources.a]\nsnapshot = 5\n" TASK, ":2: snapshot: a \"text\" is wanted" },
 		{ "[data-sources.a]\nsnapshot = \"auto\"\n[data-sources.b]\n" TASK, "\"auto\" wants both" },
@@ -91,11 +94,13 @@ static void what_is_wrong_is_said_with_its_line(void **state)
 		{ SOURCES TASK "target-configs = ['c']\n", "no [table-configs.c]" },
 		{ SOURCES "[table-configs.c]\nrange = 5\n" TASK "target-configs = ['c']\n", ":5: range: a \"text\"" },
 		{ SOURCES "[table-configs.c]\nrange = 'id > 5'\n" TASK "target-configs = ['c']\n", "target-tables are wanted" },
-		{ SOURCES TASK "what = 1\n", "no key 'what' in [task]" }, { SOURCES "[task]\nsource-instances=['a']\ntarget-instance='b'\n", "no target-check-tables" },
+		{ SOURCES TASK "what = 1\n", "no key 'what' in [task]" },
+		{ SOURCES "[task]\nsource-instances=['a']\ntarget-instance='b'\n", "no target-check-tables" },
 		{ SOURCES "[task]\nsource-instances=['a','b']\ntarget-instance='b'\n", "several sources" },
 		{ SOURCES "[task]\ntarget-check-tables=['x']\n", "db.table is wanted" }, { SOURCES "[task]\ntarget-check-tables='x'\n", "a list is wanted" },
 		{ "check-struct-only = true\ncheck-data-only = true\n" SOURCES TASK, "compare nothing" }, { "dm-addr = '1.2.3.4:5'\n", "DM's" },
-		{ "export-fix-sql = [true\n", "no TOML" }, { "check-thread-count\n", "no TOML" }, { "a = \"\\q\"\n", "no TOML" }, { "a = \"\\ud800\"\n", "no TOML" },
+		{ "export-fix-sql = [true\n", "no TOML" }, { "check-thread-count\n", "no TOML" }, { "a = \"\\q\"\n", "no TOML" },
+		{ "a = \"\\ud800\"\n", "no TOML" },
 		{ "task = 5\n", "a [section] is wanted" },
 	};
 
@@ -150,7 +155,8 @@ static void all_of_toml_is_read(void **state)
 		"\xef\xbb\xbf[data-sources]\nup = { host = \"127.0.0.1\", port = 21_101, user = \"root\" }\ndown = { port = 0x10 }\n",
 		"[\"data-sources\".'up']\r\nhost = '''127.0.0.1'''\r\nport = 21101\r\n[data-sources.\"down\"]\r\nPORT = 16\r\n",
 		"data-sources.up.host = \"127.0.0.1\"\ndata-sources.up.port = 21101\ndata-sources.down.port = 0b10000\n",
-		"[data-sources.down]\nport = 0o20\n[data-sources.up]\nport = +21101\nhost = \"\"\"\n127.\\\n   0.0.1\"\"\"\nsession = { x = [1, 2] } # a comment\n",
+		"[data-sources.down]\nport = 0o20\n[data-sources.up]\nport = +21101\n"
+		"host = \"\"\"\n127.\\\n   0.0.1\"\"\"\nsession = { x = [1, 2] } # a comment\n",
 	};
 	static const char task[] = "\n[task]\nsource-instances = [ \"up\", ]\ntarget-instance = \"down\"\ntarget-check-tables = [\n# one\n\"a.*\"\n]\n";
 

@@ -59,7 +59,8 @@ static void rules_are_tidbs(void **unused)
 
 static void what_a_rule_cannot_mean_is_refused(void **unused)
 {
-	static const char *const bad[] = { "nodot", "a.", ".b", "a.b.c", "@file", "`a.b", "a.[x", "/a/b", "/a(/.b", "/(?i)a/.b", "/a*?/.b", "/\\p{L}/.b", "a.b c",
+	static const char *const bad[] = { "nodot", "a.", ".b", "a.b.c", "@file", "`a.b", "a.[x",
+		"/a/b", "/a(/.b", "/(?i)a/.b", "/a*?/.b", "/\\p{L}/.b", "a.b c",
 		"a.b\\" };
 
 	(void)unused;
