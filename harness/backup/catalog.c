@@ -117,7 +117,7 @@ static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
 			continue;
 		c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
-		c->tables[c->n_tables++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]) };
+		c->tables[c->n_tables++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]), TABLE_BASE };
 	}
 	sql_rows_release(&r);
 	return rc;
