@@ -255,7 +255,7 @@ void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
 
 void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session)
 {
-	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, (uint64_t)XXH3_64bits(session->p, session->n), (int)session->n,
+	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, (uint64_t)XXH3_64bits_withSeed(session->p, session->n, commit_ts), (int)session->n,
 	            session->p);
 }
 
