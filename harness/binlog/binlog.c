@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/binlog_event.h"
@@ -21,6 +22,8 @@ enum {
 	MAPS_MAX = 4096,      /* table maps kept */
 	MEMORY_BYTES = 32 * 1024 * 1024,
 };
+
+#define SELECTED "made by CREATE TABLE .. SELECT, whose rows can't be carried: create the table first, then INSERT .. SELECT"
 
 struct map_entry {
 	uint64_t id;
@@ -60,6 +63,8 @@ struct binlog {
 	struct binlog_query query;
 	struct strbuf instead; /* of the query's text, where that is not what was done */
 	struct ddl_words words;
+	struct ddl_words selected; /* a CREATE TABLE .. SELECT that the group at hand began with; type 0: none */
+	struct binlog_query selected_query;
 };
 
 /* Changes that the server makes to child rows by itself are not in its binary log: they would be lost without a word. */
@@ -196,7 +201,7 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 	b->savepoints = savepoints_new((o->memory_bytes ? o->memory_bytes : MEMORY_BYTES) / 4, o->tmp_dir);
 	for (int i = 0; i < 2; i++)
 		b->image[i] = b->key[i] = (struct strbuf)STRBUF_INIT;
-	b->query = (struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
+	b->query = b->selected_query = (struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
 	b->instead = (struct strbuf)STRBUF_INIT;
 	b->conn = sql_open(&o->from, d, e);
 	if (!b->conn || refuse_fk_actions(b, e) < 0 || start_dump(b, e) < 0)
@@ -242,6 +247,7 @@ static void reset_txn(struct binlog *b)
 	txn_mem_reset(&b->mem);
 	b->n_tables = 0;
 	b->only_lasting = false;
+	b->selected.type = DDL_NONE;
 	b->more = false;
 	for (size_t i = 0; i < b->n_retired; i++)
 		row_plan_free(b->retired[i]);
@@ -265,6 +271,8 @@ void binlog_close(struct binlog *b)
 	}
 	strbuf_release(&b->query.db);
 	strbuf_release(&b->query.text);
+	strbuf_release(&b->selected_query.db);
+	strbuf_release(&b->selected_query.text);
 	strbuf_release(&b->instead);
 	free(b->retired);
 	free(b->maps);
@@ -289,11 +297,38 @@ static struct map_entry *find_map(struct binlog *b, uint64_t id)
 	return NULL;
 }
 
+/* Takes over the map. *plan NULL: the table's rows are left out. */
+static int plan_of(struct binlog *b, struct table_map *map, struct row_plan **plan, struct err *e)
+{
+	char *db = xstrdup(map->db), *table = xstrdup(map->table);
+	const struct table_schema *s = NULL;
+	int rc = 0;
+
+	if (table_map_is_sequence(map))
+		err_set(e, ERR_UNSUPPORTED, 0, "a sequence: it is made on the secondary, and its values are not carried");
+	else if (!(s = b->o.schema(b->o.schema_arg, db, table, e)) && e->kind != ERR_UNSUPPORTED)
+		rc = err_wrap(e, "structure of %s.%s", db, table);
+	if (s)
+		*plan = row_plan_new(map, s, b->charsets, e);
+	else
+		table_map_release(map);
+	if (!rc && !*plan) {
+		rc = -1;
+		if (e->kind == ERR_UNSUPPORTED && b->o.leave_out) {
+			b->o.leave_out(b->o.schema_arg, db, table, e->text);
+			*e = (struct err)ERR_INIT;
+			rc = 0;
+		}
+	}
+	free(db);
+	free(table);
+	return rc;
+}
+
 static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct err *e)
 {
 	struct map_entry *m;
 	struct table_map map;
-	const struct table_schema *s;
 	uint64_t id;
 
 	if (ev->n < 6)
@@ -318,19 +353,11 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 		return -1;
 	m = &b->maps[b->n_maps];
 	*m = (struct map_entry){ .id = id, .generation = b->generation, .body = STRBUF_INIT };
-	if (schema_is_system(map.db)) {
+	m->plan = NULL;
+	if (schema_is_system(map.db))
 		table_map_release(&map);
-	} else {
-		s = b->o.schema(b->o.schema_arg, map.db, map.table, e);
-		if (!s) {
-			err_wrap(e, "structure of %s.%s", map.db, map.table);
-			table_map_release(&map);
-			return -1;
-		}
-		m->plan = row_plan_new(&map, s, b->charsets, e);
-		if (!m->plan)
-			return -1;
-	}
+	else if (plan_of(b, &map, &m->plan, e) < 0)
+		return -1;
 	strbuf_add(&m->body, ev->body, ev->n);
 	b->n_maps++;
 	return 0;
@@ -479,8 +506,21 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 	return 1;
 }
 
+static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e);
+
 static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
+	if (b->selected.type && !b->only_lasting) { /* one commitTs can't hold a DDL and rows: the table is made, and left out */
+		struct binlog_query last = b->query;
+		int rc;
+
+		b->words = b->selected;
+		b->query = b->selected_query;
+		b->selected_query = last;
+		rc = deliver_ddl(b, t, e);
+		t->ddl_left_out = SELECTED;
+		return rc;
+	}
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
 	if (savepoints_each(b->savepoints, to_netting, b, e) < 0)
@@ -526,9 +566,46 @@ static const char *what_was_done(struct binlog *b)
 	sql_add_name(&b->instead, w->table);
 	w->type = DDL_DROP_TABLE;
 	w->fk_action = false;
+	w->engine[0] = '\0';
 	b->query.session.error = 0;
 	b->query.session.sql_mode = 0;
 	return b->instead.buf;
+}
+
+/* A foreign key's actions are in the words of tables whose engine knows none. */
+static bool acts_by_itself(struct binlog *b)
+{
+	const struct ddl_words *w = &b->words;
+	struct err ignored = ERR_INIT;
+	const struct table_schema *s;
+
+	if (!w->fk_action || w->engine[0])
+		return w->fk_action && !strcasecmp(w->engine, "InnoDB");
+	if (w->type == DDL_CREATE_TABLE)
+		return true;
+	s = b->o.schema(b->o.schema_arg, w->db, w->table, &ignored);
+	return !s || !schema_lasting(s);
+}
+
+/* What the secondary would do otherwise than the primary did. */
+static int refuse_ddl(struct binlog *b, struct err *e)
+{
+	const struct ddl_words *w = &b->words;
+
+	if (acts_by_itself(b))
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
+			       " changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
+			       w->first, w->db, w->table);
+	if (w->tablespace)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "DISCARD or IMPORT TABLESPACE of %s.%s can't be carried: its rows come and go with files. Way out: a new backup", w->db,
+			       w->table);
+	if (w->not_twice[0])
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "ALTER TABLE %s.%s gives the rows that are there a value of %s, which the secondary would compute anew. Way out: a new"
+			       " backup; next time add the column with a constant default and fill it by UPDATE", w->db, w->table, w->not_twice);
+	return 0;
 }
 
 static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
@@ -538,12 +615,8 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 
 	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER)) /* nothing is changed yet, nothing was changed */
 		b->words.type = DDL_NONE;
-	else if (w->fk_action)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log "
-			       "does not show "
-			       "such changes, so they can't be carried",
-			       w->first, w->db, w->table);
+	else if (refuse_ddl(b, e) < 0)
+		return -1;
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
 	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
@@ -565,7 +638,7 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		return err_set(e, ERR_BAD_DATA, 0, "a statement outside of a transaction");
 	if (binlog_query_parse(&b->query, ev, e) < 0)
 		return -1;
-	ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len, &b->words);
+	ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len, b->query.session.sql_mode, &b->words);
 	if (w->is_xa)
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	if (w->is_dml)
@@ -585,10 +658,20 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	}
 	if (w->is_rollback_to)
 		return savepoints_rollback(b->savepoints, w->savepoint, e);
-	if (w->type == DDL_CREATE_TABLE)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
-			       w->db, w->table);
+	if (w->type == DDL_CREATE_TABLE) {
+		if (!b->o.leave_out)
+			return err_set(e, ERR_UNSUPPORTED, 0, "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
+				       w->db, w->table);
+		b->o.leave_out(b->o.schema_arg, w->db, w->table, SELECTED);
+		b->selected = b->words; /* the group goes on with its rows */
+		{
+			struct binlog_query kept = b->query;
+
+			b->query = b->selected_query;
+			b->selected_query = kept;
+		}
+		return 0;
+	}
 	if (w->type)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s within a transaction can't be carried", w->first, w->db,
 			       w->table);

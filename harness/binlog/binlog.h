@@ -24,6 +24,7 @@ struct binlog_txn {
 	 * position moves. */
 	uint32_t ddl_type;
 	const char *ddl_table_db, *ddl_table; /* after the DDL; "" for a database */
+	const char *ddl_left_out; /* why the rows that this DDL itself made do not come (CREATE TABLE .. SELECT); NULL: it made none */
 	/* rows: net changes, one per key, in (db, table) groups, deletes first in each; start_ts and commit_ts are left 0 for the
 	 * feed to fill in */
 	struct redo_row *rows;
@@ -42,6 +43,9 @@ struct binlog_opts {
 	 * event and again after binlog_forget_schemas(). The schema stays the callee's until forgotten. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, struct err *e);
 	void *schema_arg;
+	/* A table that can't be carried: told each time that its structure is asked anew; its rows do not come. NULL: that is an error. A schema()
+	 * that fails with ERR_UNSUPPORTED means it too. */
+	void (*leave_out)(void *arg, const char *db, const char *table, const char *reason);
 	size_t memory_bytes;            /* one transaction's rows beyond this go to tmp_dir; 0: 32 MiB */
 	const char *tmp_dir;
 };

@@ -1,7 +1,6 @@
 #include "harness/binlog/ddl_words.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "harness/sql/lex.h"
 #include "harness/sql/schema.h"
@@ -13,7 +12,7 @@ static void next(struct lex *x) /* short, for the grammar below */
 
 static bool is(const struct lex *x, const char *word)
 {
-	return x->kind == T_WORD && !strcasecmp(x->text, word);
+	return lex_is(x, word);
 }
 
 static bool is_one(const struct lex *x, const char *const *words)
@@ -163,6 +162,7 @@ static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 
 	if (x->kind == T_END || is_one(x, nothing))
 		return 0;
+	out->tablespace = out->tablespace || is(x, "DISCARD") || is(x, "IMPORT");
 	if (is(x, "ADD"))
 		return add_part(x);
 	if (is(x, "DROP"))
@@ -229,6 +229,10 @@ static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 		skip_exists(x);
 		take_db(x, out);
 		out->type = DDL_CREATE_SCHEMA;
+	} else if (took(x, "SEQUENCE")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_CREATE_SEQUENCE;
 	} else if (is(x, "INDEX")) {
 		while (x->kind != T_END && !is(x, "ON"))
 			next(x);
@@ -252,6 +256,10 @@ static void drop(struct lex *x, const char *default_db, struct ddl_words *out)
 		skip_exists(x);
 		take_db(x, out);
 		out->type = DDL_DROP_SCHEMA;
+	} else if (took(x, "SEQUENCE")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_DROP_SEQUENCE;
 	} else if (took(x, "INDEX")) {
 		while (x->kind != T_END && !is(x, "ON"))
 			next(x);
@@ -287,6 +295,10 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 	} else if (took(x, "VIEW")) {
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_VIEW;
+	} else if (took(x, "SEQUENCE")) {
+		skip_exists(x);
+		take_table(x, default_db, out);
+		out->type = DDL_ALTER_SEQUENCE;
 	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
 		static const char *const options[] = { "DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", NULL };
 
@@ -301,10 +313,8 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 }
 
 /* ON DELETE or ON UPDATE with CASCADE or SET NULL or SET DEFAULT, outside of strings and comments. */
-static bool has_fk_action(const char *query, size_t n)
+static bool has_fk_action(struct lex x)
 {
-	struct lex x = { .p = query, .end = query + n };
-
 	for (next(&x); x.kind != T_END;) {
 		if (!took(&x, "ON") || (!took(&x, "DELETE") && !took(&x, "UPDATE"))) {
 			if (!is(&x, "ON"))
@@ -319,6 +329,53 @@ static bool has_fk_action(const char *query, size_t n)
 	return false;
 }
 
+static void find_engine(struct lex x, struct ddl_words *out)
+{
+	for (next(&x); x.kind != T_END && !out->engine[0];) {
+		if (!took(&x, "ENGINE")) {
+			next(&x);
+			continue;
+		}
+		took_punct(&x, '=');
+		memcpy(out->engine, x.text, sizeof(out->engine) - 1);
+	}
+}
+
+/* A function in the DEFAULT or the expression of a column that an ALTER adds or changes: rows that are there get its value, and S its own.
+ * What follows the statement's timestamp and time zone is the same everywhere and not meant. */
+static void find_not_twice(struct lex x, struct ddl_words *out)
+{
+	static const char *const called[] = { "RAND", "UUID", "UUID_SHORT", "UUID_V4", "UUID_V7", "SYS_GUID", "RANDOM_BYTES", "CONNECTION_ID", "USER",
+		                              "SESSION_USER", "SYSTEM_USER", "CURRENT_USER", "CURRENT_ROLE", "LAST_INSERT_ID", "VERSION", "SYSDATE",
+		                              "NEXTVAL", "LASTVAL", "SETVAL", "ROW_COUNT", "FOUND_ROWS", "SLEEP", "GET_LOCK", "RELEASE_LOCK",
+		                              "IS_USED_LOCK", "IS_FREE_LOCK", "BENCHMARK", "LOAD_FILE", "BINLOG_GTID_POS", "MASTER_GTID_WAIT", NULL };
+	static const char *const bare[] = { "CURRENT_USER", "CURRENT_ROLE", NULL };
+	bool value = false, sequence = false;
+	int depth = 0;
+
+	for (next(&x); x.kind != T_END; next(&x)) {
+		struct lex ahead = x;
+
+		depth += x.kind == T_PUNCT && x.punct == '(';
+		depth -= x.kind == T_PUNCT && x.punct == ')';
+		if (x.kind == T_PUNCT && x.punct == ',' && depth <= 0)
+			value = false;
+		value = value || is(&x, "DEFAULT") || is(&x, "AS");
+		sequence = is(&x, "NEXT") || is(&x, "PREVIOUS") || (sequence && is(&x, "VALUE"));
+		if (!value)
+			continue;
+		next(&ahead);
+		if ((is_one(&x, called) && ahead.kind == T_PUNCT && ahead.punct == '(') || is_one(&x, bare) ||
+		    (sequence && is(&x, "VALUE") && is(&ahead, "FOR")) || (x.kind == T_PUNCT && x.punct == '@')) {
+			for (size_t i = 0; i + 1 < sizeof(out->not_twice) && x.text[i]; i++)
+				out->not_twice[i] = x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
+			if (!x.text[0])
+				out->not_twice[0] = x.punct;
+			return;
+		}
+	}
+}
+
 bool ddl_has_word(const char *query, const char *word)
 {
 	struct lex x = { .p = query, .end = query + strlen(query) };
@@ -329,10 +386,10 @@ bool ddl_has_word(const char *query, const char *word)
 	return false;
 }
 
-void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out)
+void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode, struct ddl_words *out)
 {
 	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", NULL };
-	struct lex x = { .p = query, .end = query + n };
+	struct lex x = { .p = query, .end = query + n, .plain_backslash = sql_mode & DDL_MODE_NO_BACKSLASH_ESCAPES }, start = x;
 
 	memset(out, 0, sizeof(*out));
 	next(&x);
@@ -376,12 +433,16 @@ void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_w
 		take_table(&x, default_db, out);
 		out->type = DDL_TRUNCATE_TABLE;
 	}
-	if (out->type == DDL_CREATE_TABLE || out->type >= DDL_ADD_COLUMN)
-		out->fk_action = has_fk_action(query, n);
+	if (out->type == DDL_CREATE_TABLE || out->type >= DDL_ADD_COLUMN) {
+		out->fk_action = has_fk_action(start);
+		find_engine(start, out);
+	}
+	if (!strcmp(out->first, "ALTER") && out->table[0])
+		find_not_twice(start, out);
 	if (out->type && schema_is_system(out->db))
 		out->type = DDL_NONE;
 	if (!out->type) {
-		out->db[0] = out->table[0] = 0;
-		out->fk_action = false;
+		out->db[0] = out->table[0] = out->not_twice[0] = 0;
+		out->fk_action = out->tablespace = false;
 	}
 }

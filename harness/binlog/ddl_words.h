@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness/sql/ddl_session.h"
 #include "harness/sql/lex.h"
 
 /* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType), those that a MariaDB statement can mean. */
@@ -37,6 +38,9 @@ enum ddl_type {
 	DDL_SCHEMA_CHARSET = 26,
 	DDL_ADD_PRIMARY_KEY = 32,
 	DDL_DROP_PRIMARY_KEY = 33,
+	DDL_CREATE_SEQUENCE = 34,
+	DDL_ALTER_SEQUENCE = 35,
+	DDL_DROP_SEQUENCE = 36,
 	DDL_INDEX_VISIBILITY = 41,
 	DDL_EXCHANGE_PARTITION = 42,
 	DDL_ADD_CHECK = 43,
@@ -60,8 +64,12 @@ struct ddl_words {
 	bool is_xa;
 	bool or_replace; /* CREATE OR REPLACE */
 	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
+	char engine[32]; /* that ENGINE = names; "" none */
+	bool tablespace; /* DISCARD or IMPORT TABLESPACE */
+	char not_twice[32]; /* an ALTER that gives old rows a value which is another one each time: the function that does it */
 };
 bool ddl_has_word(const char *query, const char *word); /* outside of names, texts and comments; in any case */
-void ddl_words(const char *default_db, const char *query, size_t n, struct ddl_words *out);
+/* sql_mode: MariaDB's bits, of the session that sent it. */
+void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode, struct ddl_words *out);
 
 #endif

@@ -144,7 +144,7 @@ static void plan_indexes(struct row_plan *p, const struct table_schema *s)
 }
 
 /* The engine as SHOW CREATE TABLE ends: ") ENGINE=Aria ..". What it does not tell is taken for one with transactions, as a table is by default. */
-static bool without_transactions(const struct table_schema *s)
+bool schema_lasting(const struct table_schema *s)
 {
 	static const char *const transactional[] = { "InnoDB", "ROCKSDB", "TokuDB" };
 	const char *at = s->create_sql ? strstr(s->create_sql, "\n) ENGINE=") : NULL;
@@ -176,6 +176,9 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
 			       p->map.db, p->map.table, p->map.n_columns, s->n_columns);
+	if (s->handle < 0 && s->n_uniques && s->uniques[0].primary && s->uniques[0].prefix)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s has a primary key over the beginning of a column: such a key does not find a row", p->map.db,
+			       p->map.table);
 	if (s->handle < 0)
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
@@ -225,7 +228,7 @@ struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
 	p->map = *m;
 	*m = (struct table_map){ 0 };
 	p->converted = (struct strbuf)STRBUF_INIT;
-	p->lasting = without_transactions(s);
+	p->lasting = schema_lasting(s);
 	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) },
 					.table = { p->map.table, (uint32_t)strlen(p->map.table) },
 					.id = binlog_table_id(p->map.db, p->map.table) };

@@ -22,6 +22,7 @@ const struct table_map *row_plan_map(const struct row_plan *p);
 uint32_t row_plan_columns(const struct row_plan *p); /* that a decoded row has */
 const struct redo_table *row_plan_table(const struct row_plan *p);
 const struct redo_index *row_plan_indexes(const struct row_plan *p, uint32_t *n);
+bool schema_lasting(const struct table_schema *s); /* its engine has no transactions */
 bool row_plan_lasting(const struct row_plan *p); /* a table without transactions: a ROLLBACK does not take its rows back */
 
 /* Cuts the image at *p out of an event: the wanted bytes replace those in image, the handle key's in key, and *p moves behind it.

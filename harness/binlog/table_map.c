@@ -181,6 +181,17 @@ void table_map_release(struct table_map *m)
 	*m = (struct table_map){ 0 };
 }
 
+bool table_map_is_sequence(const struct table_map *m)
+{
+	static const char *const names[] = { "next_not_cached_value", "minimum_value", "maximum_value", "start_value", "increment", "cache_size",
+		                             "cycle_option", "cycle_count" };
+	bool is = m->n_columns == sizeof(names) / sizeof(names[0]);
+
+	for (uint32_t i = 0; is && i < m->n_columns; i++)
+		is = m->columns[i].name && !strcmp(m->columns[i].name, names[i]);
+	return is;
+}
+
 int table_map_equal(const struct table_map *a, const struct table_map *b)
 {
 	if (a->n_columns != b->n_columns)

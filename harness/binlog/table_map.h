@@ -2,6 +2,7 @@
 #ifndef HARNESS_BINLOG_TABLE_MAP_H
 #define HARNESS_BINLOG_TABLE_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct table_map {
 /* The event's body: without header and checksum. */
 int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct err *e);
 void table_map_release(struct table_map *m); /* a zeroed one is fine */
+bool table_map_is_sequence(const struct table_map *m); /* as far as the log names columns */
 /* The same columns by type and length? */
 int table_map_equal(const struct table_map *a, const struct table_map *b);
 

@@ -32,6 +32,7 @@ int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e);
 int feed_main(const struct feed_opts *o);
 
 enum feed_state { FEED_STARTING, FEED_NORMAL, FEED_RETRYING, FEED_FAILED, FEED_STOPPED }; /* RETRYING: TiCDC's pending and warning */
+#define FEED_LEFT_OUT_MAX 64
 struct feed_status {
 	enum feed_state state;
 	tso_t checkpoint_ts, resolved_ts; /* flushed */
@@ -41,6 +42,10 @@ struct feed_status {
 	uint64_t transactions, rows, ddls, redo_bytes; /* since start */
 	bool sink_busy;                   /* the secondary holds a part of what was released to it: a disaster here tears transactions */
 	char error[1024];
+	unsigned n_left_out;              /* what is not replicated, and why; the first FEED_LEFT_OUT_MAX by name */
+	struct feed_left_out {
+		char name[260], reason[200]; /* "db.table" */
+	} left_out[FEED_LEFT_OUT_MAX];
 };
 
 /* The parent's handle. */

@@ -4,6 +4,7 @@
 
 #include "harness/binlog/binlog.h"
 #include "harness/feed/feed.h"
+#include "harness/feed/left_out.h"
 #include "harness/feed/sink.h"
 #include "harness/feed/status.h"
 #include "harness/net/store.h"
@@ -41,6 +42,7 @@ struct feed_run {
 	tso_t collected_to;
 	uint64_t ddls_skipped;
 
+	struct left_out left;
 	struct feed_schema *schemas;    /* what binlog.schema gave out */
 	struct table_name *ahead;       /* the secondary's tables, once listed; those before ahead_next were asked for */
 	size_t n_ahead, ahead_next;
@@ -56,6 +58,8 @@ int feed_position_find(struct feed_run *r, struct err *e);   /* start, start_seq
 int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e); /* deletes our log files that lie wholly behind keep */
 int feed_position_prepare(struct feed_run *r, struct err *e); /* the checkpoint's table, where there is no log */
 int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e);
+int feed_left_out_load(struct feed_run *r, struct err *e); /* what an earlier life left out: beside the log, or where the checkpoint is */
+int feed_left_out_save(struct feed_run *r, struct err *e);
 
 /* feed_durable.c: what must be durable before the next step. These wait while the store is out, up to STORE_OUT_MS. */
 int feed_flush(struct feed_run *r, struct err *e);

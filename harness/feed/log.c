@@ -45,6 +45,8 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 
 static int flush_once(struct feed_run *r, struct err *e)
 {
+	if (r->left.changed && feed_left_out_save(r, e) < 0)
+		return -1;
 	return redo_writer_flush(r->writer, e);
 }
 
@@ -68,6 +70,8 @@ static int meta_once(struct feed_run *r, struct err *e)
 
 	if (m.checkpoint_ts == r->meta_checkpoint && m.resolved_ts == r->meta_resolved)
 		return 0;
+	if (!r->writer && r->left.changed && feed_left_out_save(r, e) < 0)
+		return -1;
 	if (r->writer ? redo_writer_meta(r->writer, &m, e) < 0
 	              : m.checkpoint_ts != r->meta_checkpoint && feed_position_save(r, m.checkpoint_ts, e) < 0)
 		return -1;

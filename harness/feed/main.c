@@ -85,6 +85,13 @@ struct sql *feed_source(struct feed_run *r, struct err *e)
 	return r->source;
 }
 
+static void leave_out(void *run, const char *db, const char *table, const char *reason)
+{
+	struct feed_run *r = run;
+
+	left_out_add(&r->left, db, table, reason);
+}
+
 static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 {
 	sql_close(r->source);
@@ -99,6 +106,7 @@ static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 		.replica_id = r->replica_id,
 		.schema = feed_schema_of,
 		.schema_arg = r,
+		.leave_out = leave_out,
 		.memory_bytes = TXN_MEMORY_BYTES,
 		.tmp_dir = r->o.tmp_dir,
 	};
@@ -170,7 +178,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 	if (feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || ddl_once_prepare(r->control, e) < 0 ||
 	    feed_position_prepare(r, e) < 0)
 		return err_wrap(e, "sink");
-	if (feed_position_find(r, e) < 0 || (!r->resumed && feed_ddls_forget(r, e) < 0))
+	if (feed_position_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0) || (!r->resumed && feed_ddls_forget(r, e) < 0))
 		return -1;
 	if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->start_seq, e) < 0)
 		return -1;
@@ -257,6 +265,8 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 	if (!strcmp(session.time_zone, "SYSTEM") && r->system_zone[0])
 		snprintf(session.time_zone, sizeof(session.time_zone), "%s", r->system_zone);
 	add_engine(r, t, &session);
+	/* a view may stand on a function, which is not carried; then the view is left out too */
+	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || left_out_is_about(&r->left, t);
 	return session;
 }
 
@@ -287,6 +297,9 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	ddl_session_format(&told, &session);
 	ddl.session = (struct redo_bytes){ session.buf, (uint32_t)session.len };
 	rc = feed_add_ddl(r, &ddl, e);
+	left_out_after(&r->left, t);
+	if (t->ddl_left_out)
+		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
 	strbuf_release(&session);
 	if (rc < 0)
 		return -1;
@@ -298,7 +311,6 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 		return err_set(e, ERR_BAD_DATA, 0, "checkpointTs is %" PRIu64 " before the DDL of %" PRIu64, r->meta_checkpoint, ts);
 	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, &with, e) < 0)
 		return -1;
-	feed_log("info", "DDL applied at %" PRIu64 ": %.300s", ts, t->ddl_query);
 	r->ddl_ts = 0;
 	feed_sink_forget_tables(r->sink);
 	feed_schemas_forget(r);
@@ -311,10 +323,12 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
-		int rc = feed_execute_ddl(r, r->ddl_ts, t, e);
-		if (rc < 0)
+		struct ddl_session told = session_of(r, t);
+		struct binlog_txn with = *t;
+
+		with.ddl_session = &told;
+		if (feed_execute_ddl(r, r->ddl_ts, &with, e) < 0)
 			return -1;
-		feed_log("info", "DDL at the checkpoint %s: %.300s", rc ? "applied" : "was applied already", t->ddl_query);
 		feed_schemas_forget(r);
 	}
 	if (t->gtid_seq == r->start_seq && !t->more)
@@ -461,6 +475,7 @@ static void feed_close(struct feed_run *r)
 	tso_map_free(r->map);
 	feed_control_close(r);
 	sql_close(r->source);
+	left_out_release(&r->left);
 	strbuf_release(&r->frame);
 }
 
@@ -486,6 +501,7 @@ int feed_main(const struct feed_opts *o)
 		feed_log("error", "%s", e.text);
 		return 3;
 	}
+	r.left.board = r.board;
 	if (feed_open(&r, &e) == 0) {
 		feed_publish(&r);
 		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);

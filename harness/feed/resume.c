@@ -7,15 +7,71 @@
 #include "harness/redo/sidecar.h"
 
 #define CHECKPOINT_TABLE BOOKKEEPING_DB_QUOTED ".`checkpoint`"
+#define LEFT_OUT_TABLE "`drtest_feed`.`left_out`"
+#define LEFT_OUT_BYTES_MAX ((size_t)16 << 20)
 #define MAP_WAIT_MS 5000 /* for the sample that covers a BackupTS of this very moment */
 
 int feed_position_prepare(struct feed_run *r, struct err *e)
 {
 	if (r->store)
 		return 0;
-	return sql_exec(r->control, e,
-	                "CREATE TABLE IF NOT EXISTS " CHECKPOINT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
-	                "checkpoint_ts BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") < 0 ? -1 : 0;
+	if (sql_exec(r->control, e,
+	             "CREATE TABLE IF NOT EXISTS " CHECKPOINT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+	             "checkpoint_ts BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") < 0 ||
+	    sql_exec(r->control, e,
+	             "CREATE TABLE IF NOT EXISTS " LEFT_OUT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+	             "names LONGTEXT CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB") < 0)
+		return -1;
+	return 0;
+}
+
+/* No reader of a log looks at this ending. */
+static void left_out_key(const struct feed_run *r, struct strbuf *key)
+{
+	strbuf_addf(key, "%s.left-out.json", r->o.id);
+}
+
+int feed_left_out_load(struct feed_run *r, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT, key = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	int rc;
+
+	left_out_key(r, &key);
+	rc = r->store ? store_get(r->store, key.buf, LEFT_OUT_BYTES_MAX, &text, &why)
+	              : sql_value(r->control, &text, &why, "SELECT names FROM " LEFT_OUT_TABLE " WHERE feed = '%s'", r->o.id);
+	if (rc < 0 && why.kind == ERR_NOT_FOUND)
+		rc = 0;
+	else if (rc < 0)
+		*e = why;
+	else
+		rc = left_out_from_text(&r->left, text.buf, text.len, e);
+	strbuf_release(&text);
+	strbuf_release(&key);
+	return rc < 0 ? -1 : 0;
+}
+
+int feed_left_out_save(struct feed_run *r, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT, key = STRBUF_INIT, q = STRBUF_INIT;
+	int rc;
+
+	left_out_to_text(&r->left, &text);
+	if (r->store) {
+		left_out_key(r, &key);
+		rc = store_put(r->store, key.buf, text.buf, text.len, e);
+	} else {
+		strbuf_addf(&q, "REPLACE INTO " LEFT_OUT_TABLE " VALUES ('%s', ", r->o.id);
+		sql_add_text(&q, text.buf, text.len);
+		strbuf_addch(&q, ')');
+		rc = sql_exec_text(r->control, e, q.buf, q.len) < 0 ? -1 : 0;
+	}
+	if (rc == 0)
+		r->left.changed = false;
+	strbuf_release(&text);
+	strbuf_release(&key);
+	strbuf_release(&q);
+	return rc;
 }
 
 int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e)

@@ -74,13 +74,24 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 {
 	struct feed_run *r = run;
 	const struct table_schema *t = schema_cached(r, db, table);
+	const char *out = left_out_reason(&r->left, db, table);
 
+	if (out) {
+		err_set(e, ERR_UNSUPPORTED, 0, "%s", out);
+		return NULL;
+	}
 	while (!t && !(t = schema_ask(r, db, table, e)))
 		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0) {
 			err_wrap(e, "structure of %s.%s on the secondary", db, table);
 			return NULL;
 		}
-	return t;
+	if (strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
+		err_set(e, ERR_UNSUPPORTED, 0, "it has system versioning, whose history each server writes itself");
+	else if (strstr(t->create_sql, " WITHOUT OVERLAPS"))
+		err_set(e, ERR_UNSUPPORTED, 0, "its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE");
+	else
+		return t;
+	return NULL;
 }
 
 static void schemas_free(struct feed_run *r)
@@ -158,6 +169,11 @@ int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, s
 		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0)
 			return err_wrap(e, "DDL \"%.200s\" on the secondary", t->ddl_query);
 	}
+	if (outcome == DDL_FAILED && t->ddl_type == DDL_CREATE_VIEW) /* of what is left out already nothing is new */
+		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, e->text);
+	*e = (struct err)ERR_INIT;
+	feed_log("info", "DDL %s at %" PRIu64 ": %.300s", outcome == DDL_FAILED ? "left out" : outcome == DDL_BEFORE ? "done before" : "applied", ts,
+	         t->ddl_query);
 	if (outcome == DDL_SAID_DONE)
 		feed_log("warn", "DDL at %" PRIu64 ": the secondary says that it is done already", ts);
 	return 0;

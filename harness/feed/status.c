@@ -47,28 +47,54 @@ static json_t *text_json(const char *text)
 	return j;
 }
 
+static json_t *left_out_json(const struct feed_status *st)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < st->n_left_out && i < FEED_LEFT_OUT_MAX; i++)
+		json_array_append_new(all, json_pack("{s:o, s:o}", "name", text_json(st->left_out[i].name), "reason", text_json(st->left_out[i].reason)));
+	return all;
+}
+
+static void left_out_from_json(struct feed_status *st, const json_t *all)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(all, i, v) {
+		const char *name, *reason;
+
+		if (i == FEED_LEFT_OUT_MAX || json_unpack(v, "{s:s, s:s}", "name", &name, "reason", &reason) < 0)
+			break;
+		snprintf(st->left_out[i].name, sizeof(st->left_out[i].name), "%s", name);
+		snprintf(st->left_out[i].reason, sizeof(st->left_out[i].reason), "%s", reason);
+	}
+}
+
 json_t *feed_status_to_json(const struct feed_status *st)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "state", state_text[st->state], "checkpoint_ts",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:I}", "state", state_text[st->state], "checkpoint_ts",
 	                 tso_json(st->checkpoint_ts), "resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
 	                 (json_int_t)st->checkpoint_seq, "resolved_seq", (json_int_t)st->resolved_seq, "lag_ms", (json_int_t)st->lag_ms,
 	                 "written_wall_ms", (json_int_t)st->written_wall_ms, "transactions", (json_int_t)st->transactions, "rows",
 	                 (json_int_t)st->rows, "ddls", (json_int_t)st->ddls, "redo_bytes", (json_int_t)st->redo_bytes, "sink_busy",
-	                 (int)st->sink_busy, "error", text_json(st->error));
+	                 (int)st->sink_busy, "error", text_json(st->error), "left_out", left_out_json(st), "left_out_count",
+	                 (json_int_t)st->n_left_out);
 }
 
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 {
 	json_error_t why;
 	const char *state, *checkpoint, *resolved, *error;
-	json_int_t cs, rs, lag, written, txns, rows, ddls, bytes;
+	json_int_t cs, rs, lag, written, txns, rows, ddls, bytes, n_left_out = 0;
+	json_t *left_out = NULL;
 	int busy;
 
 	memset(st, 0, sizeof(*st));
-	if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "state", &state, "checkpoint_ts",
+	if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I}", "state", &state, "checkpoint_ts",
 	                   &checkpoint, "resolved_ts", &resolved, "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag,
 	                   "written_wall_ms", &written, "transactions", &txns, "rows", &rows, "ddls", &ddls, "redo_bytes", &bytes, "sink_busy",
-	                   &busy, "error", &error) < 0)
+	                   &busy, "error", &error, "left_out", &left_out, "left_out_count", &n_left_out) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: %s", why.text);
 	int s = 0;
 	while (s < 5 && strcmp(state, state_text[s]))
@@ -86,6 +112,8 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	st->redo_bytes = (uint64_t)bytes;
 	st->sink_busy = busy;
 	snprintf(st->error, sizeof(st->error), "%s", error);
+	st->n_left_out = (unsigned)n_left_out;
+	left_out_from_json(st, left_out);
 	return 0;
 }
 

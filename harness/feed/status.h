@@ -4,7 +4,7 @@
 
 #include "harness/feed/feed.h"
 
-#define FEED_STATUS_BYTES_MAX ((size_t)64 << 10)
+#define FEED_STATUS_BYTES_MAX ((size_t)256 << 10)
 
 json_t *feed_status_to_json(const struct feed_status *st);
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e);

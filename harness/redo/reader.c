@@ -255,8 +255,9 @@ void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
 
 void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session)
 {
-	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, (uint64_t)XXH3_64bits_withSeed(session->p, session->n, commit_ts), (int)session->n,
-	            session->p);
+	uint64_t sum = XXH3_64bits_withSeed(session->p, session->n, commit_ts);
+
+	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, sum, (int)session->n, session->p);
 }
 
 /* A "drtest-ddl" line; false: it is none, or damaged. */

@@ -42,11 +42,6 @@ bool ddl_error_is_done(int sql_error)
 	return false;
 }
 
-static bool is_word(const struct lex *x, const char *word)
-{
-	return x->kind == T_WORD && !strcasecmp(x->text, word);
-}
-
 static struct lex lex_of(const struct ddl_statement *d)
 {
 	struct lex x = { .p = d->query, .end = d->query + d->query_bytes };
@@ -372,7 +367,7 @@ static bool ends_half_way(const struct ddl_statement *d)
 {
 	struct lex x = lex_of(d);
 
-	return is_word(&x, "DROP");
+	return lex_is(&x, "DROP");
 }
 
 int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, struct err *e)
@@ -435,24 +430,24 @@ static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *do
 {
 	char from_db[LEX_NAME_MAX + 1], from[LEX_NAME_MAX + 1], to_db[LEX_NAME_MAX + 1], to[LEX_NAME_MAX + 1];
 	struct lex x = lex_of(d);
-	bool alter = is_word(&x, "ALTER"), source = true, target = false;
+	bool alter = lex_is(&x, "ALTER"), source = true, target = false;
 
 	*done = false;
-	if (!alter && !is_word(&x, "RENAME"))
+	if (!alter && !lex_is(&x, "RENAME"))
 		return 0;
 	lex_next(&x);
-	if (!is_word(&x, "TABLE") && !is_word(&x, "TABLES"))
+	if (!lex_is(&x, "TABLE") && !lex_is(&x, "TABLES"))
 		return 0;
 	lex_next(&x);
-	if (is_word(&x, "IF")) {
+	if (lex_is(&x, "IF")) {
 		lex_next(&x);
 		lex_next(&x);
 	}
-	if (!take_name(&x, d->use_db, from_db, from) || (alter && !is_word(&x, "RENAME")))
+	if (!take_name(&x, d->use_db, from_db, from) || (alter && !lex_is(&x, "RENAME")))
 		return 0;
 	if (alter)
 		lex_next(&x);
-	if (is_word(&x, "TO") || is_word(&x, "AS"))
+	if (lex_is(&x, "TO") || lex_is(&x, "AS"))
 		lex_next(&x);
 	else if (!alter)
 		return 0;
@@ -462,6 +457,31 @@ static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *do
 		return -1;
 	*done = !source && target;
 	return 0;
+}
+
+/* A view that could not be made is none: the one of that name that was there before is not what the primary has. */
+static int drop_old_view(struct sql *s, const struct ddl_statement *d, struct err *e)
+{
+	struct lex x = lex_of(d);
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	if (!lex_is(&x, "CREATE") && !lex_is(&x, "ALTER"))
+		return 0;
+	for (int i = 0; i < 40 && x.kind != T_END && !lex_is(&x, "VIEW"); i++)
+		if (lex_is(&x, "TABLE"))
+			return 0;
+		else
+			lex_next(&x);
+	if (!lex_is(&x, "VIEW"))
+		return 0;
+	strbuf_addstr(&q, "DROP VIEW IF EXISTS ");
+	sql_add_name(&q, d->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, d->table);
+	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	return rc;
 }
 
 /* A database that the session was in and that is gone is nowhere: the primary found each name without it. */
@@ -512,6 +532,8 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	}
 	if (!done && why.kind == ERR_SQL && d->session && d->session->may_fail) {
 		*out = DDL_FAILED;
+		if (drop_old_view(s, d, e) < 0)
+			return -1;
 		if (e)
 			*e = why;
 		return 0;

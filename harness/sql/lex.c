@@ -1,6 +1,7 @@
 #include "harness/sql/lex.h"
 
 #include <string.h>
+#include <strings.h>
 
 static bool in_word(char c)
 {
@@ -68,7 +69,7 @@ void lex_next(struct lex *x)
 		while (x->p < x->end) {
 			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
 				break;
-			if (*x->p == quote || (*x->p == '\\' && quote != '`'))
+			if (*x->p == quote || (*x->p == '\\' && quote != '`' && !x->plain_backslash))
 				x->p++;
 			if (x->p < x->end) {
 				if (n < LEX_NAME_MAX)
@@ -82,4 +83,9 @@ void lex_next(struct lex *x)
 		x->punct = *x->p++;
 	}
 	x->text[n] = 0;
+}
+
+bool lex_is(const struct lex *x, const char *word)
+{
+	return x->kind == T_WORD && !strcasecmp(x->text, word);
 }

@@ -12,10 +12,12 @@ struct lex {
 	const char *p, *end; /* p: behind the token */
 	const char *start;   /* the token's first byte */
 	bool executable;     /* inside an executable comment: its end is blank */
+	bool plain_backslash; /* to set by the caller: NO_BACKSLASH_ESCAPES */
 	enum token kind;
 	char punct;
 	char text[LEX_NAME_MAX + 1]; /* T_WORD, T_QUOTED without its quotes, T_STRING; cut where longer */
 };
 void lex_next(struct lex *x);
+bool lex_is(const struct lex *x, const char *word); /* a word, in any case */
 
 #endif

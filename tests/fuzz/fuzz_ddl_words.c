@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	if (data[0]) {
-		ddl_words("d", (const char *)data + 1, size - 1, &w);
+		ddl_words("d", (const char *)data + 1, size - 1, 0, &w);
 		if (strlen(w.db) > DDL_NAME_MAX || strlen(w.table) > DDL_NAME_MAX)
 			abort();
 		return 0;
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (binlog_event_parse(&ev, data + 1, size - 1, &alg, &e) == 0) {
 		binlog_gtid_parse(&g, &ev, &e);
 		if (binlog_query_parse(&q, &ev, &e) == 0)
-			ddl_words(q.db.buf, q.text.buf, q.text.len, &w);
+			ddl_words(q.db.buf, q.text.buf, q.text.len, 0, &w);
 	}
 	strbuf_release(&q.db);
 	strbuf_release(&q.text);

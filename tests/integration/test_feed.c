@@ -199,21 +199,6 @@ static void an_unknown_start_is_said(void **unused)
 	assert_non_null(strstr(e.text, "is unknown"));
 }
 
-static void a_table_without_a_key_fails_the_feed(void **unused)
-{
-	struct feed_opts o;
-
-	(void)unused;
-	tso_t ts = fresh();
-	o = options();
-	o.start_ts = ts;
-	struct feed *f = start(&o);
-	SQL(p, "CREATE TABLE d.keyless (a INT, b INT)");
-	SQL(p, "INSERT INTO d.keyless VALUES (1, 2)");
-	struct err e = feed_ends(f);
-	assert_non_null(strstr(e.text, "keyless"));
-}
-
 /* The directory of the log is a plain file for a while. */
 static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
 {
@@ -485,7 +470,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_types_arrive),
 		cmocka_unit_test(resolved_advances_on_an_idle_primary),
 		cmocka_unit_test(an_unknown_start_is_said),
-		cmocka_unit_test(a_table_without_a_key_fails_the_feed),
 		cmocka_unit_test(an_orderly_end_leaves_nothing_undone),
 		cmocka_unit_test(kills_under_load_lose_nothing),
 		cmocka_unit_test(kills_among_ddls_lose_nothing),

@@ -72,7 +72,11 @@ static const struct {
 	{ "CREATE TEMPORARY TABLE t (id INT)", 0, "", "" },
 	{ "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`", 0, "", "" },
 	{ "CREATE DEFINER=`a`@`%` TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1", 0, "", "" },
-	{ "CREATE SEQUENCE s", 0, "", "" },
+	{ "CREATE SEQUENCE s", 34, "d", "s" },
+	{ "CREATE OR REPLACE SEQUENCE IF NOT EXISTS x.s START 5", 34, "x", "s" },
+	{ "ALTER SEQUENCE IF EXISTS s RESTART 3", 35, "d", "s" },
+	{ "DROP SEQUENCE s", 36, "d", "s" },
+	{ "DROP TEMPORARY SEQUENCE s", 0, "", "" },
 	{ "DROP PROCEDURE p", 0, "", "" },
 	{ "RENAME USER a TO b", 0, "", "" },
 	{ "CREATE TABLE mysql.x (id INT)", 0, "", "" },
@@ -88,7 +92,7 @@ static void a_ddl_is_known_by_its_words(void **unused)
 	for (size_t i = 0; i < sizeof(ddls) / sizeof(ddls[0]); i++) {
 		struct ddl_words w;
 
-		ddl_words("d", ddls[i].text, strlen(ddls[i].text), &w);
+		ddl_words("d", ddls[i].text, strlen(ddls[i].text), 0, &w);
 		if (w.type != ddls[i].type || strcmp(w.db, ddls[i].db) || strcmp(w.table, ddls[i].table))
 			fail_msg("%s: type %u of `%s`.`%s`", ddls[i].text, w.type, w.db, w.table);
 	}
@@ -110,11 +114,11 @@ static void a_foreign_key_that_acts_by_itself_is_seen(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-		ddl_words("d", acts[i], strlen(acts[i]), &w);
+		ddl_words("d", acts[i], strlen(acts[i]), 0, &w);
 		assert_true(w.fk_action);
 	}
 	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++) {
-		ddl_words("d", not[i], strlen(not[i]), &w);
+		ddl_words("d", not[i], strlen(not[i]), 0, &w);
 		assert_false(w.fk_action);
 	}
 }
@@ -124,24 +128,64 @@ static void the_frame_of_a_transaction_is_known(void **unused)
 	struct ddl_words w;
 
 	(void)unused;
-	ddl_words("", "COMMIT", 6, &w);
+	ddl_words("", "COMMIT", 6, 0, &w);
 	assert_true(w.is_commit);
-	ddl_words("", "ROLLBACK", 8, &w);
+	ddl_words("", "ROLLBACK", 8, 0, &w);
 	assert_true(w.is_rollback && !w.is_savepoint);
-	ddl_words("", "ROLLBACK TO `s`", 15, &w);
+	ddl_words("", "ROLLBACK TO `s`", 15, 0, &w);
 	assert_true(!w.is_rollback && !w.is_savepoint && w.is_rollback_to);
 	assert_string_equal(w.savepoint, "s");
-	ddl_words("", "ROLLBACK WORK TO SAVEPOINT s", 28, &w);
+	ddl_words("", "ROLLBACK WORK TO SAVEPOINT s", 28, 0, &w);
 	assert_true(w.is_rollback_to);
 	assert_string_equal(w.savepoint, "s");
-	ddl_words("", "SAVEPOINT `s`", 13, &w);
+	ddl_words("", "SAVEPOINT `s`", 13, 0, &w);
 	assert_true(w.is_savepoint);
 	assert_string_equal(w.savepoint, "s");
-	ddl_words("", "insert into t values (1)", 24, &w);
+	ddl_words("", "insert into t values (1)", 24, 0, &w);
 	assert_true(w.is_dml);
 	assert_string_equal(w.first, "INSERT");
-	ddl_words("", "XA COMMIT 'x'", 13, &w);
+	ddl_words("", "XA COMMIT 'x'", 13, 0, &w);
 	assert_true(w.is_xa);
+}
+
+static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
+{
+	static const struct { const char *text, *function; } alters[] = {
+		{ "ALTER TABLE t ADD c CHAR(36) DEFAULT UUID()", "UUID" },
+		{ "ALTER TABLE t ADD (a INT, c DOUBLE DEFAULT (1+Rand (5)))", "RAND" },
+		{ "ALTER TABLE t MODIFY c INT NOT NULL DEFAULT connection_id()", "CONNECTION_ID" },
+		{ "ALTER TABLE t CHANGE a b VARCHAR(9) DEFAULT CURRENT_USER", "CURRENT_USER" },
+		{ "ALTER TABLE t ADD c INT DEFAULT @@server_id", "@" },
+		{ "ALTER TABLE t ADD c INT DEFAULT (NEXT VALUE FOR s)", "VALUE" },
+		{ "ALTER TABLE t ADD c INT DEFAULT NEXTVAL(d.s), ADD d INT", "NEXTVAL" },
+		{ "ALTER TABLE t ADD c DATETIME DEFAULT SYSDATE()", "SYSDATE" },
+		{ "ALTER TABLE t ADD c INT DEFAULT 4 COMMENT 'UUID()'", "" },
+		{ "ALTER TABLE t ADD rand INT DEFAULT 4, ADD `uuid` INT", "" },
+		{ "ALTER TABLE t ADD c DATETIME DEFAULT CURRENT_TIMESTAMP(3)", "" },
+		{ "ALTER TABLE t ADD c VARCHAR(9) DEFAULT (CONCAT('RAND()', DATABASE()))", "" },
+		{ "ALTER TABLE t ADD g INT AS (id + 1) STORED", "" },
+		{ "ALTER TABLE t ADD CHECK (id < 4), ADD INDEX version (id)", "" },
+		{ "CREATE TABLE t (id INT PRIMARY KEY, c CHAR(36) DEFAULT UUID())", "" }, /* its rows come with their values */
+		{ "ALTER TABLE mysql.t ADD c CHAR(36) DEFAULT UUID()", "" },
+	};
+	struct ddl_words w;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(alters) / sizeof(alters[0]); i++) {
+		ddl_words("d", alters[i].text, strlen(alters[i].text), 0, &w);
+		if (strcmp(w.not_twice, alters[i].function))
+			fail_msg("%s: %s", alters[i].text, w.not_twice);
+	}
+	ddl_words("d", "ALTER TABLE t ADD a INT DEFAULT 'x\\', ADD b INT DEFAULT 'UUID()'", 62, DDL_MODE_NO_BACKSLASH_ESCAPES, &w);
+	assert_string_equal(w.not_twice, "");
+	ddl_words("d", "ALTER TABLE t DISCARD TABLESPACE", 32, 0, &w);
+	assert_true(w.tablespace);
+	ddl_words("d", "ALTER TABLE t IMPORT PARTITION p TABLESPACE", 43, 0, &w);
+	assert_true(w.tablespace);
+	ddl_words("d", "CREATE TABLE t (id INT) ENGINE = Aria", 37, 0, &w);
+	assert_string_equal(w.engine, "Aria");
+	ddl_words("d", "CREATE OR REPLACE TABLE t (id INT)", 34, 0, &w);
+	assert_true(w.or_replace);
 }
 
 static void a_name_beyond_its_length_is_cut(void **unused)
@@ -152,7 +196,7 @@ static void a_name_beyond_its_length_is_cut(void **unused)
 
 	(void)unused;
 	memset(text + n, 'x', 1500);
-	ddl_words("d", text, n + 1500, &w);
+	ddl_words("d", text, n + 1500, 0, &w);
 	assert_int_equal(strlen(w.table), DDL_NAME_MAX);
 }
 
@@ -162,6 +206,7 @@ int main(void)
 		cmocka_unit_test(a_ddl_is_known_by_its_words),
 		cmocka_unit_test(a_foreign_key_that_acts_by_itself_is_seen),
 		cmocka_unit_test(the_frame_of_a_transaction_is_known),
+		cmocka_unit_test(what_an_alter_gives_to_old_rows_is_seen),
 		cmocka_unit_test(a_name_beyond_its_length_is_cut),
 	};
 
