@@ -67,7 +67,7 @@ static void print_progress(void *arg, const struct replay_stats *st)
 
 struct report {
 	const struct redo_options *o;
-	json_t *notes, *tables;
+	json_t *notes, *tables, *warnings;
 	struct shown *shown;
 };
 
@@ -79,6 +79,13 @@ static void take_note(void *arg, const char *line)
 		json_array_append_new(r->notes, json_string(line));
 	else
 		fprintf(stderr, "%s%s\n", r->shown->terminal ? "\r\033[K" : "", line);
+}
+
+static void take_warning(void *arg, const char *line)
+{
+	struct report *r = arg;
+
+	json_array_append_new(r->warnings, json_string(line));
 }
 
 static void take_table(void *arg, const struct replay_table *t)
@@ -115,12 +122,13 @@ static void print_json(const struct redo_options *o, const struct replay_stats *
 		json_object_set_new(j, n[i].name, json_integer((json_int_t)n[i].v));
 	json_object_set(j, "tables", r->tables);
 	json_object_set(j, "notes", r->notes);
+	json_object_set(j, "warnings", r->warnings);
 	json_dumpf(j, stdout, JSON_INDENT(1));
 	putchar('\n');
 	json_decref(j);
 }
 
-static void print_text(const struct redo_options *o, const struct replay_stats *st)
+static void print_text(const struct redo_options *o, const struct replay_stats *st, const struct report *r)
 {
 	char from[TSO_TEXT_MAX], to[TSO_TEXT_MAX];
 
@@ -135,6 +143,8 @@ static void print_text(const struct redo_options *o, const struct replay_stats *
 	       " (fence %.2f, read %.2f, write %.2f)\n",
 	       o->dry_run ? "would bring the secondary to" : "the secondary stands at", st->point, st->rows, st->transactions, st->keys, st->ddls,
 	       (double)st->total_us / 1e6, (double)st->fence_us / 1e6, (double)st->read_us / 1e6, (double)st->write_us / 1e6);
+	for (size_t i = 0; i < json_array_size(r->warnings); i++)
+		printf("WARNING: %s\n", json_string_value(json_array_get(r->warnings, i)));
 	if (!o->dry_run)
 		puts("Apply redo log successfully");
 }
@@ -217,10 +227,11 @@ out:
 int redo_apply(struct store *s, const struct redo_options *o)
 {
 	struct shown shown = { .terminal = isatty(2), .txn = o->mode == REPLAY_TXN, .phase_ns = clock_mono_ns(), .told_ns = clock_mono_ns() };
-	struct report report = { .o = o, .notes = json_array(), .tables = json_array(), .shown = &shown };
+	struct report report = { .o = o, .notes = json_array(), .tables = json_array(), .warnings = json_array(), .shown = &shown };
 	struct replay_opts ro = { .mode = o->mode, .tmp_dir = o->tmp_dir, .memory_bytes = o->memory, .workers = o->workers, .downloads = o->downloads,
 		                  .until = o->until, .time_zone = o->time_zone, .dry_run = o->dry_run, .force = o->force, .fresh = o->fresh,
-		                  .allow_gap = o->allow_gap, .fence_user = o->fence_user, .note = take_note, .table = take_table, .report_arg = &report };
+		                  .allow_gap = o->allow_gap, .fence_user = o->fence_user, .note = take_note,
+		                  .warn = take_warning, .table = take_table, .report_arg = &report };
 	struct strbuf zone = STRBUF_INIT;
 	struct replay_stats st;
 	struct err e = ERR_INIT;
@@ -245,10 +256,11 @@ int redo_apply(struct store *s, const struct redo_options *o)
 		else if (o->json)
 			print_json(o, &st, &report);
 		else
-			print_text(o, &st);
+			print_text(o, &st, &report);
 	}
 	json_decref(report.notes);
 	json_decref(report.tables);
+	json_decref(report.warnings);
 	strbuf_release(&zone);
 	return rc;
 }

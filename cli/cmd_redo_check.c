@@ -81,9 +81,10 @@ int redo_check_log(struct store *s, const struct redo_options *o)
 
 static void watch_json(const struct redo_outlook *w)
 {
-	json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:I,s:I}", "checkpoint_ts", redo_ts_json(w->meta.checkpoint_ts), "point",
+	json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:s*}", "checkpoint_ts", redo_ts_json(w->meta.checkpoint_ts), "point",
 	                      redo_ts_json(w->meta.resolved_ts), "loss_ms", (json_int_t)w->loss_ms, "files", (json_int_t)w->files, "bytes",
-	                      (json_int_t)w->bytes, "replay_ms", (json_int_t)w->replay_ms);
+	                      (json_int_t)w->bytes, "replay_ms", (json_int_t)w->replay_ms, "holes", (json_int_t)w->holes, "hole",
+	                      w->holes ? w->hole : NULL);
 
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	putchar('\n');
@@ -102,9 +103,11 @@ static void watch_prometheus(const struct redo_outlook *w)
 	       "# TYPE drtest_redo_pending_files gauge\ndrtest_redo_pending_files %" PRIu64 "\n"
 	       "# HELP drtest_redo_pending_bytes Bytes that a replay would read, as stored.\n"
 	       "# TYPE drtest_redo_pending_bytes gauge\ndrtest_redo_pending_bytes %" PRIu64 "\n"
+	       "# HELP drtest_redo_holes DDLs behind which rows may be in no file.\n"
+	       "# TYPE drtest_redo_holes gauge\ndrtest_redo_holes %" PRIu64 "\n"
 	       "# HELP drtest_redo_replay_seconds How long that would take, at 100 MB/s.\n"
 	       "# TYPE drtest_redo_replay_seconds gauge\ndrtest_redo_replay_seconds %.3f\n",
-	       (double)w->loss_ms / 1e3, w->meta.resolved_ts, w->meta.checkpoint_ts, w->files, w->bytes, (double)w->replay_ms / 1e3);
+	       (double)w->loss_ms / 1e3, w->meta.resolved_ts, w->meta.checkpoint_ts, w->files, w->bytes, w->holes, (double)w->replay_ms / 1e3);
 }
 
 static void watch_text(const struct redo_outlook *w)
@@ -130,6 +133,8 @@ int redo_watch(struct store *s, const struct redo_options *o)
 			rc = redo_failed(&e);
 		} else {
 			(o->json ? watch_json : o->prometheus ? watch_prometheus : watch_text)(&w);
+			if (w.holes && !o->json && !o->prometheus)
+				printf("WARNING: %s%s\n", w.hole, w.holes > 1 ? " (and behind later ones)" : "");
 			rc = o->warn_rpo_ms && w.loss_ms > o->warn_rpo_ms ? 1 : 0;
 			if (rc && !o->json && !o->prometheus)
 				printf("WARNING: that is more than %.1f s\n", (double)o->warn_rpo_ms / 1e3);

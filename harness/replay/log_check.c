@@ -7,6 +7,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
+#include "harness/replay/ddl_judge.h"
 #include "harness/replay/replay_read.h"
 #include "harness/redo/scan.h"
 
@@ -211,10 +212,15 @@ static void chain_line(void *arg, const char *line)
 		find(c, REDO_BROKEN, 1, "%s", line);
 }
 
+static void chain_warning(void *arg, const char *line)
+{
+	find(arg, REDO_NOTE, 1, "%s", line);
+}
+
 static int chain(struct check *c, struct err *e)
 {
 	struct replay_opts o = { .tmp_dir = c->o->tmp_dir, .memory_bytes = c->o->memory_bytes, .allow_gap = true, .dry_run = true, .force = true,
-		                 .note = chain_line, .report_arg = c };
+		                 .note = chain_line, .warn = chain_warning, .report_arg = c };
 	struct replay_stats st = { 0 };
 	struct collected got = { 0 };
 	int rc;
@@ -253,21 +259,56 @@ out:
 	return rc;
 }
 
+static int hole(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct redo_outlook *out = arg;
+	struct strbuf line = STRBUF_INIT;
+
+	(void)offset;
+	(void)e;
+	if (ev->kind != REDO_DDL || ev->ddl.commit_ts < out->meta.checkpoint_ts || ev->ddl.commit_ts >= out->meta.resolved_ts || !ddl_makes_tables(&ev->ddl))
+		return 0;
+	ddl_hole_text(&ev->ddl, &line);
+	if (!out->holes++)
+		snprintf(out->hole, sizeof(out->hole), "%s", line.buf);
+	strbuf_release(&line);
+	return 0;
+}
+
+/* A file that went meanwhile, or is not whole yet, is another look's. */
+static int holes_in(struct store *s, const struct redo_file *f, struct redo_outlook *out, struct err *e)
+{
+	struct redo_parse_result r;
+	struct err why = ERR_INIT;
+
+	if (redo_read_file(s, f, hole, out, &r, &why) == 0 || why.kind == ERR_NOT_FOUND || why.kind == ERR_BAD_DATA)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 {
 	struct redo_files files;
 	int64_t now = clock_wall_ms();
+	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
 	if (redo_look(s, false, &out->meta, &files, e) < 0)
 		return -1;
 	out->loss_ms = now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
-	for (size_t i = 0; i < files.n; i++)
-		if (files.f[i].name.tmp || files.f[i].name.max_commit_ts > out->meta.checkpoint_ts) {
-			out->files++;
-			out->bytes += files.f[i].size_bytes;
-		}
+	for (size_t i = 0; i < files.n && rc == 0; i++) {
+		const struct redo_file *f = &files.f[i];
+
+		if (!f->name.tmp && f->name.max_commit_ts < out->meta.checkpoint_ts + (f->name.kind == REDO_FILE_ROW))
+			continue;
+		out->files++;
+		out->bytes += f->size_bytes;
+		if (f->name.kind == REDO_FILE_DDL && !f->sidecar && !out->meta.version)
+			rc = holes_in(s, f, out, e);
+	}
 	out->replay_ms = OUTLOOK_START_MS + (int64_t)(out->bytes / (REDO_OUTLOOK_BYTES_PER_S / 1000));
 	redo_files_release(&files);
-	return 0;
+	return rc;
 }

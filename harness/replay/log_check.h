@@ -31,6 +31,8 @@ struct redo_outlook {
 	struct redo_meta meta;
 	int64_t loss_ms;       /* this machine's clock minus the point; never negative */
 	uint64_t files, bytes; /* to read: whose name ts is above checkpointTs */
+	uint64_t holes;        /* DDLs behind which rows may be missing (ddl_judge.h); the first one, told */
+	char hole[600];
 	int64_t replay_ms;     /* to be expected: the bytes at REDO_OUTLOOK_BYTES_PER_S, and a start */
 };
 #define REDO_OUTLOOK_BYTES_PER_S 100000000

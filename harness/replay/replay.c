@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/replay/ddl_judge.h"
 #include "harness/replay/replay_read.h"
 #include "harness/replay/sink.h"
 #include "harness/replay/txn.h"
 #include "harness/sql/ddl_once.h"
 #include "harness/sql/fence.h"
+#include "harness/sql/schema.h"
+#include "harness/sql/tidb_ddl.h"
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define MEMORY_MIN ((size_t)16 << 20)
@@ -18,11 +21,6 @@
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
 #define OWNER "replay"
-/* TiDB's action types */
-#define DDL_CREATE_SCHEMA 1
-#define DDL_DROP_SCHEMA 2
-#define DDL_EXCHANGE_PARTITION 42
-#define QUERY_SHOWN_MAX 120
 #define CONTROL_TRIES 20
 
 struct replay {
@@ -52,14 +50,23 @@ static void tell(struct replay *r, bool now)
 
 static void note_ddl(const struct replay *r, const struct redo_ddl *d, const char *what)
 {
-	char *line;
+	struct strbuf line = STRBUF_INIT;
 
-	if (!r->o->note)
-		return;
-	line = xstrfmt("DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what, (int)(d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX),
-	               d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
-	r->o->note(r->o->report_arg, line);
-	free(line);
+	ddl_text(d, what, &line);
+	if (r->o->note)
+		r->o->note(r->o->report_arg, line.buf);
+	strbuf_release(&line);
+}
+
+static void warn_ddl(struct replay *r, const struct redo_ddl *d, const char *what)
+{
+	struct strbuf line = STRBUF_INIT;
+
+	ddl_text(d, what, &line);
+	r->st->warnings++;
+	if (r->o->warn)
+		r->o->warn(r->o->report_arg, line.buf);
+	strbuf_release(&line);
 }
 
 /* A new control connection for one that was lost, when what that one ran is over. */
@@ -108,40 +115,114 @@ static int settle_progress(struct replay *r, struct err *e)
 	return 0;
 }
 
+/* The statement as this secondary takes it, and the names that go with it. */
+struct statement {
+	struct strbuf query;
+	char *db, *table;
+	bool nothing; /* it has nothing to do on this server */
+	struct ddl_session session;
+	struct ddl_statement s;
+};
+
+static int statement_init(struct statement *t, const struct replay *r, const struct redo_ddl *d, struct err *e)
+{
+	bool of_database = d->type == DDL_KIND_CREATE_SCHEMA || d->type == DDL_KIND_DROP_SCHEMA;
+
+	*t = (struct statement){ .query = STRBUF_INIT };
+	if (ddl_session_parse(&t->session, d->session.p, d->session.n, e) < 0)
+		return -1;
+	if (!t->session.known)
+		t->session.timestamp_us = tso_ms(d->commit_ts) * 1000; /* as TiCDC runs it: for CURRENT_TIMESTAMP as a default of old rows */
+	t->db = xstrndup(d->table.db.p, d->table.db.n);
+	t->table = xstrndup(d->table.table.p, d->table.table.n);
+	if (sql_flavor(r->control) == SQL_TIDB || t->session.known) /* known: it is MariaDB's */
+		strbuf_add(&t->query, d->query.p, d->query.n);
+	else
+		t->nothing = tidb_ddl_plain(&t->query, d->query.p, d->query.n);
+	t->s = (struct ddl_statement){ .at = { d->commit_ts, d->seq }, .query = t->query.buf, .query_bytes = t->query.len,
+		                       .use_db = of_database ? "" : t->session.known ? t->session.db : t->db, .db = t->db, .table = t->table,
+		                       .session = &t->session };
+	return 0;
+}
+
+static void statement_release(struct statement *t)
+{
+	strbuf_release(&t->query);
+	free(t->db);
+	free(t->table);
+}
+
+/* Does the server read it? Asked by PREPARE, which runs nothing; what else may be wrong with it is told when it runs. */
+static int can_run(struct replay *r, const struct redo_ddl *d, struct err *e)
+{
+	static const int never[] = { 1064 /* syntax */, 1235 /* not supported yet */, 4161 /* unknown data type */ };
+	struct strbuf q = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	struct statement t;
+	int rc = statement_init(&t, r, d, e);
+
+	if (!rc && !t.nothing && !t.session.may_fail && !t.session.error && sql_flavor(r->control) != SQL_TIDB) {
+		static const char prepare[] = "PREPARE drtest_ddl FROM @drtest_ddl";
+
+		strbuf_addstr(&q, "SET @drtest_ddl = ");
+		sql_add_text(&q, t.query.buf, t.query.len);
+		/* any database will do: names are not looked up, and its own may not be there yet */
+		if (sql_exec(r->control, &why, "USE " BOOKKEEPING_DB_QUOTED) >= 0 && sql_exec_text(r->control, &why, q.buf, q.len) >= 0 &&
+		    ddl_session_run(r->control, &t.session, prepare, sizeof(prepare) - 1, &why) == 0)
+			sql_exec(r->control, NULL, "DEALLOCATE PREPARE drtest_ddl");
+		for (size_t i = 0; i < sizeof(never) / sizeof(never[0]) && why.kind == ERR_SQL && !rc; i++)
+			if (why.code == never[i]) {
+				struct strbuf text = STRBUF_INIT;
+
+				ddl_text(d, "cannot run on this secondary, so nothing was written", &text);
+				rc = err_set(e, ERR_UNSUPPORTED, 0, "%s: %.200s: use a TiDB secondary, or stop before it with --until", text.buf, why.text);
+				strbuf_release(&text);
+			}
+	}
+	if (why.kind == ERR_GONE) {
+		*e = why;
+		rc = -1;
+	}
+	strbuf_release(&q);
+	statement_release(&t);
+	return rc;
+}
+
+static int ddls_can_run(struct replay *r, struct err *e)
+{
+	for (size_t i = 0; i < r->c.n_ddls; i++)
+		for (int k = 1; !r->c.ddls[i].skip && can_run(r, &r->c.ddls[i].d, e) < 0; k++)
+			if (!may_try_again(r, k, e))
+				return -1;
+	return 0;
+}
+
 static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome *outcome, struct err *e)
 {
-	bool of_database = d->type == DDL_CREATE_SCHEMA || d->type == DDL_DROP_SCHEMA;
-	char *db = xstrndup(d->table.db.p, d->table.db.n), *table = xstrndup(d->table.table.p, d->table.table.n);
-	struct ddl_session session;
-	struct ddl_statement s = { .at = { d->commit_ts, d->seq }, .query = d->query.p, .query_bytes = d->query.n, .use_db = of_database ? "" : db,
-		                   .db = db, .table = table, .session = &session };
-	int rc = ddl_session_parse(&session, d->session.p, d->session.n, e);
+	struct statement t;
+	int rc = statement_init(&t, r, d, e);
 
-	if (session.known && !of_database)
-		s.use_db = session.db;
-	if (rc < 0)
-		goto out;
-	for (int i = 1; ddl_once_run(r->control, r->c.log_id, &s, true, outcome, e) < 0; i++)
+	*outcome = DDL_SAID_DONE;
+	for (int i = 1; !rc && !t.nothing && ddl_once_run(r->control, r->c.log_id, &t.s, true, outcome, e) < 0; i++)
 		if (!may_try_again(r, i, e)) {
 			rc = -1;
 			break;
 		}
-out:
-	free(db);
-	free(table);
+	statement_release(&t);
 	return rc;
 }
 
 static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: the secondary says that it is done",
+	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: nothing is left to do on the secondary",
 		                            [DDL_FAILED] = "failed, as it may: what it is about is not replicated" };
+	bool untold = r->c.foreign && d->commit_ts == r->c.meta.checkpoint_ts; /* TiCDC may have executed it before it died, and wrote down nothing */
 	enum ddl_outcome outcome;
 
-	/* TiCDC may have executed it before it died, and twice would undo it: so the stock applier decides too. */
-	if (d->type == DDL_EXCHANGE_PARTITION && d->commit_ts == r->c.meta.checkpoint_ts && r->c.foreign) {
+	if (d->type == DDL_KIND_EXCHANGE_PARTITION && untold) { /* so the stock applier decides too */
 		r->st->ddls_skipped++;
-		note_ddl(r, d, "skipped: it is at checkpointTs, and not the same when done twice");
+		warn_ddl(r, d, "was skipped: it is at checkpointTs, TiCDC had most likely executed it, and twice would undo it. If the partition and the"
+		         " table hold each other's rows, run it by hand");
 		return 0;
 	}
 	if (run_ddl(r, d, &outcome, e) < 0)
@@ -149,6 +230,9 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	r->st->ddls++;
 	r->st->ddls_skipped += outcome == DDL_SAID_DONE;
 	note_ddl(r, d, what[outcome]);
+	if (untold && outcome == DDL_RAN && ddl_differs_twice(d))
+		warn_ddl(r, d, "was run: it is at checkpointTs, and nothing tells whether TiCDC had executed it before it died. If it had, it was done twice:"
+		         " look at what it changes");
 	return 0;
 }
 
@@ -314,7 +398,7 @@ static int write_all(struct replay *r, struct err *e)
 		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
 	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
-	    settle_progress(r, e) < 0)
+	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();

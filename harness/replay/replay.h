@@ -19,6 +19,7 @@ struct replay_stats {
 	uint64_t written_txns;                   /* txn mode: applied now */
 	uint64_t batches, waited;                /* txn mode: database transactions; those that had to wait for another */
 	uint64_t spilled_bytes;                  /* beyond the memory budget, to tmp_dir */
+	uint64_t warnings;
 	uint64_t left_out, chain_breaks;         /* allow_gap: files not read to their end; keys whose chain is broken */
 	uint64_t fenced;                         /* statements of a dead changefeed that were killed first */
 	int64_t fence_us, read_us, write_us, total_us;
@@ -48,6 +49,8 @@ struct replay_opts {
 	bool allow_gap;            /* go on where the log is torn or its chain broken; each is reported */
 	void (*progress)(void *arg, const struct replay_stats *st); /* may be NULL; called every 200 ms at most, from this thread */
 	void *progress_arg;
+	/* One line each: what the result cannot vouch for. It belongs to the result, not to the way there. May be NULL. */
+	void (*warn)(void *arg, const char *line);
 	/* One line each: a DDL that ran or was skipped, what was left out. May be NULL. */
 	void (*note)(void *arg, const char *line);
 	void (*table)(void *arg, const struct replay_table *t); /* after reading, each table; may be NULL */

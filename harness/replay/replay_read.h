@@ -23,7 +23,7 @@ struct collected {
 	size_t n_ddls;
 	struct merge *merge; /* tables without a key left out */
 	struct order *order; /* NULL in merge mode */
-	bool foreign;        /* row files without a sidecar: not our writer's */
+	bool foreign;        /* files without a sidecar: not our writer's */
 	char log_id[190];    /* namespace/changefeed */
 	struct replay_table *tables;
 	size_t n_tables, last_table;

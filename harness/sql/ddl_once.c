@@ -15,6 +15,7 @@
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
 #define BAD_TABLE 1051 /* of DROP TABLE */
+#define BROKEN_VIEW 1356 /* of something that is gone */
 
 void ddl_owner(char out[190], const char *name_space, const char *changefeed)
 {
@@ -145,7 +146,7 @@ static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, table);
 	if (sql_query(s, &r, &why, "%s", q.buf) < 0) {
-		if (why.kind == ERR_SQL) { /* dropped meanwhile, or a view of something that is gone: that too is a state */
+		if (why.kind == ERR_SQL && (why.code == NO_SUCH_TABLE || why.code == BROKEN_VIEW)) { /* that too is a state */
 			uint32_t code = (uint32_t)why.code;
 
 			XXH3_64bits_update(h, &code, sizeof(code));

@@ -1,0 +1,364 @@
+/* Needs MariaDB: DDLs of a log and what is known of them: by the changefeed's own record, by nobody (TiCDC's log), or by the server, which
+ * does not read every statement of TiDB. Also logs of a real TiCDC with the rows of its real upstream. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/sql/ddl_once.h"
+#include "tests/integration/replay_fixture.h"
+
+#define FIRST_MS 1763640000000 /* the fixture's logs begin here */
+
+static struct strbuf warned = STRBUF_INIT, noted = STRBUF_INIT;
+
+static void take(void *arg, const char *line)
+{
+	(void)arg;
+	strbuf_addf(&warned, "%s\n", line);
+}
+
+static void note(void *arg, const char *line)
+{
+	(void)arg;
+	strbuf_addf(&noted, "%s\n", line);
+}
+
+static int replay(struct store *log, enum replay_mode mode, struct replay_stats *st, struct err *e)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = mode, .workers = 2, .tmp_dir = test_server_dir(fx.server),
+		                 .time_zone = "+00:00", .warn = take, .note = note };
+
+	strbuf_reset(&warned);
+	strbuf_reset(&noted);
+	*e = (struct err)ERR_INIT;
+	return replay_run(log, &o, st, e);
+}
+
+static void must_replay(struct store *log, enum replay_mode mode, struct replay_stats *st)
+{
+	struct err e;
+
+	if (replay(log, mode, st, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void expect(const char *query, const char *want)
+{
+	char *got = fx_value(query);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void forget(void)
+{
+	fx_must("DROP DATABASE IF EXISTS r");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE r");
+	fx_must("USE r");
+}
+
+/* A log that stands at the DDL: checkpointTs is its commitTs, resolvedTs a little later. */
+static void log_at_ddl(struct fx_log *l, const char *name, const char *table, unsigned type, const char *query)
+{
+	struct err e = ERR_INIT;
+	tso_t ts;
+
+	fx_log_begin(l, name);
+	fx_log_ddl(l, "r", table, type, query);
+	ts = l->ts;
+	fx_log_txn(l);
+	fx_log_row(l, "r", "other", 0, 1, NULL, "behind it");
+	fx_log_flush(l);
+	assert_int_equal(redo_writer_meta(l->writer, &(struct redo_meta){ .checkpoint_ts = ts, .resolved_ts = l->ts }, &e), 0);
+}
+
+/* As the changefeed runs it: through the record that the replay reads. */
+static void feed_runs(const struct fx_log *l, const char *feed, const char *query)
+{
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = query, .query_bytes = strlen(query), .use_db = "r", .db = "r",
+		                   .table = "t" };
+	enum ddl_outcome outcome;
+	struct err e = ERR_INIT;
+	char owner[190];
+
+	(void)l;
+	ddl_owner(owner, "default", feed);
+	if (ddl_once_prepare(fx.conn, &e) < 0 || ddl_once_run(fx.conn, owner, &d, false, &outcome, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(outcome, DDL_RAN);
+}
+
+static const struct {
+	const char *name, *query;
+	unsigned type;
+	const char *setup[3], *state, *once;
+} twice[] = {
+	{ "swap", "RENAME TABLE x TO t, y TO x, t TO y", 47, { "CREATE TABLE x (a INT)", "CREATE TABLE y (a INT)", "INSERT INTO x VALUES (1)" },
+	  "SELECT COUNT(*) FROM r.y", "1" },
+	{ "rename", "RENAME TABLE x TO y", 14, { "CREATE TABLE x (a INT)" }, "SELECT COUNT(*) FROM r.y", "0" },
+	{ "columns", "ALTER TABLE x RENAME COLUMN p TO q, RENAME COLUMN q TO p", 61, { "CREATE TABLE x (p INT, q INT)", "INSERT INTO x VALUES (1, 2)" },
+	  "SELECT p FROM r.x", "2" },
+	{ "index", "ALTER TABLE x ADD INDEX (v)", 7, { "CREATE TABLE x (v INT)" },
+	  "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'", "1" },
+	{ "check", "ALTER TABLE x ADD CHECK (v > 0)", 43, { "CREATE TABLE x (v INT)" },
+	  "SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'r' AND TABLE_NAME = 'x'", "1" },
+	{ "partition", "ALTER TABLE x ADD PARTITION PARTITIONS 1", 19, { "CREATE TABLE x (v INT) PARTITION BY HASH (v) PARTITIONS 2" },
+	  "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'", "3" },
+	{ "exchange", "ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE x", 42,
+	  { "CREATE TABLE p (v INT) PARTITION BY RANGE (v) (PARTITION p0 VALUES LESS THAN (10))", "CREATE TABLE x (v INT)", "INSERT INTO x VALUES (1)" },
+	  "SELECT COUNT(*) FROM r.p", "1" },
+};
+
+static void set_up(size_t i)
+{
+	forget();
+	fx_must("CREATE TABLE other (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	for (int k = 0; k < 3 && twice[i].setup[k]; k++)
+		fx_must(twice[i].setup[k]);
+}
+
+static void a_ddl_that_the_changefeed_ran_is_not_run_again(void **mode)
+{
+	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
+		struct replay_stats st;
+		struct fx_log l;
+
+		/* it ran it */
+		log_at_ddl(&l, twice[i].name, "t", twice[i].type, twice[i].query);
+		set_up(i);
+		feed_runs(&l, twice[i].name, twice[i].query);
+		must_replay(l.store, *(enum replay_mode *)*mode, &st);
+		expect(twice[i].state, twice[i].once);
+		expect("SELECT v FROM r.other", "behind it");
+		assert_int_equal(st.ddls, 0);
+		assert_int_equal(warned.len, 0);
+		/* it did not, also an EXCHANGE PARTITION; and the replay run again changes nothing */
+		set_up(i);
+		for (int k = 0; k < 2; k++) {
+			must_replay(l.store, *(enum replay_mode *)*mode, &st);
+			expect(twice[i].state, twice[i].once);
+			assert_int_equal(st.ddls, k == 0);
+		}
+		fx_log_free(&l);
+	}
+}
+
+/* As a changefeed leaves it that was killed while its statement waited for a metadata lock. */
+static void leave_intent(const char *feed, const char *query)
+{
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = query, .query_bytes = strlen(query), .use_db = "r", .db = "r",
+		                   .table = "t" };
+	struct sql *holder = test_server_connect(fx.server);
+	enum ddl_outcome outcome;
+	struct sql_rows r = { 0 };
+	struct err e = ERR_INIT;
+	char owner[190];
+
+	ddl_owner(owner, "default", feed);
+	assert_int_equal(ddl_once_prepare(fx.conn, &e), 0);
+	assert_true(sql_exec(holder, &e, "START TRANSACTION") >= 0);
+	assert_int_equal(sql_query(holder, &r, &e, "SELECT * FROM r.x"), 0);
+	sql_rows_release(&r);
+	fx_must("SET SESSION lock_wait_timeout = 0");
+	assert_int_equal(ddl_once_run(fx.conn, owner, &d, false, &outcome, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	fx_must("SET SESSION lock_wait_timeout = 60");
+	sql_close(holder);
+}
+
+/* The changefeed died between its ALTER and the record of its end: the fingerprint tells. */
+static void a_ddl_whose_end_was_not_recorded_is_told_by_what_it_changed(void **mode)
+{
+	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++)
+		for (int ran = 0; ran < 2; ran++) {
+			struct replay_stats st;
+			struct fx_log l;
+
+			log_at_ddl(&l, twice[i].name, "t", twice[i].type, twice[i].query);
+			set_up(i);
+			leave_intent(twice[i].name, twice[i].query);
+			if (ran)
+				fx_must(twice[i].query);
+			must_replay(l.store, *(enum replay_mode *)*mode, &st);
+			expect(twice[i].state, twice[i].once);
+			fx_log_free(&l);
+		}
+}
+
+static void a_foreign_ddl_elsewhere_is_not_taken_for_the_intents(void **unused)
+{
+	static const char add[] = "ALTER TABLE x ADD INDEX (v)";
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = add, .query_bytes = sizeof(add) - 1, .use_db = "r",
+		                   .db = "r", .table = "x" };
+	enum ddl_outcome outcome;
+	struct ddl_point done;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	forget();
+	fx_must("CREATE TABLE x (v INT)");
+	fx_must("CREATE TABLE other (v INT)");
+	leave_intent("o", add);
+	fx_must("ALTER TABLE r.other ADD COLUMN w INT");
+	fx_must("CREATE TABLE r.new_one (a INT)");
+	fx_must("CREATE DATABASE IF NOT EXISTS stranger");
+	fx_must("DROP DATABASE stranger");
+	assert_int_equal(ddl_once_settle(fx.conn, "default/o", &done, &e), 0);
+	assert_int_equal(done.commit_ts, 0);
+	assert_int_equal(ddl_once_run(fx.conn, "default/o", &d, false, &outcome, &e), 0);
+	assert_int_equal(outcome, DDL_RAN);
+	assert_int_equal(ddl_once_run(fx.conn, "default/o", &d, false, &outcome, &e), 0);
+	assert_int_equal(outcome, DDL_BEFORE);
+}
+
+/* TiCDC's log: no sidecars. What nothing tells stands in the result. */
+static void what_nothing_tells_is_said_in_the_result(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
+		struct replay_stats st;
+		struct fx_log l;
+		char *rm;
+
+		log_at_ddl(&l, twice[i].name, "t", twice[i].type, twice[i].query);
+		rm = xstrfmt("rm -f %s/*.sum", l.dir);
+		assert_int_equal(system(rm), 0);
+		free(rm);
+		set_up(i);
+		must_replay(l.store, REPLAY_MERGE, &st);
+		if (twice[i].type == 42) {
+			assert_non_null(strstr(warned.buf, "was skipped: it is at checkpointTs"));
+		} else if (twice[i].type != 14) {
+			expect(twice[i].state, twice[i].once);
+			assert_non_null(strstr(warned.buf, "was run: it is at checkpointTs"));
+		} else {
+			assert_int_equal(warned.len, 0);
+			/* a RENAME that had been done: its target is there, its source is gone */
+			set_up(i);
+			fx_must(twice[i].query);
+			must_replay(l.store, REPLAY_MERGE, &st);
+			assert_int_equal(st.ddls_skipped, 1);
+		}
+		fx_log_free(&l);
+	}
+}
+
+static void words_of_tidb_do_not_stop_a_replay(void **mode)
+{
+	struct replay_stats st;
+	struct fx_log l;
+
+	forget();
+	fx_log_begin(&l, "words");
+	fx_log_ddl(&l, "r", "a", 3, "CREATE TABLE a (id BIGINT AUTO_RANDOM, v VARCHAR(100), PRIMARY KEY(id) CLUSTERED) AUTO_ID_CACHE 1");
+	fx_log_txn(&l);
+	fx_log_row(&l, "r", "a", 0, 1, NULL, "one");
+	fx_log_ddl(&l, "r", "a", 86, "ALTER TABLE a SHARD_ROW_ID_BITS = 4");
+	fx_log_ddl(&l, "r", "b", 3, "CREATE TABLE b (id BIGINT PRIMARY KEY NONCLUSTERED, v VARCHAR(100) DEFAULT 'CLUSTERED') PLACEMENT POLICY=p");
+	fx_log_txn(&l);
+	fx_log_row(&l, "r", "b", 0, 2, NULL, "two");
+	fx_log_end(&l);
+	must_replay(l.store, *(enum replay_mode *)*mode, &st);
+	expect("SELECT CONCAT((SELECT v FROM r.a WHERE id = 1), (SELECT v FROM r.b WHERE id = 2))", "onetwo");
+	must_replay(l.store, *(enum replay_mode *)*mode, &st);
+	fx_log_free(&l);
+}
+
+static void what_cannot_run_is_refused_before_the_first_write(void **mode)
+{
+	static const char *const never[] = { "RECOVER TABLE a", "FLASHBACK TABLE a TO b", "CREATE TABLE v (id INT PRIMARY KEY, e NOSUCHTYPE(3))" };
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+		struct replay_stats st;
+		struct fx_log l;
+		struct err e;
+
+		forget();
+		fx_must("CREATE TABLE r.other (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+		fx_log_begin(&l, "never");
+		fx_log_txn(&l);
+		fx_log_row(&l, "r", "other", 0, 1, NULL, "before it");
+		fx_log_ddl(&l, "r", "made", 3, "CREATE TABLE made (id INT)");
+		fx_log_ddl(&l, "r", "a", 25, never[i]);
+		fx_log_end(&l);
+		assert_int_equal(replay(l.store, *(enum replay_mode *)*mode, &st, &e), -1);
+		if (e.kind != ERR_UNSUPPORTED)
+			fail_msg("%s: %s", never[i], e.text);
+		assert_non_null(strstr(e.text, never[i]));
+		assert_non_null(strstr(e.text, "nothing was written"));
+		expect("SELECT COUNT(*) FROM r.other", "0");
+		expect("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'r'", "1");
+		fx_log_free(&l);
+	}
+}
+
+static void rows_that_a_log_lacks_are_said(void **mode)
+{
+	struct replay_stats st;
+	struct store *log = fx_open("tests/fixtures/redo/hole/log");
+
+	fx_must("DROP DATABASE IF EXISTS hole");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_source("tests/fixtures/redo/hole/initial.sql");
+	must_replay(log, *(enum replay_mode *)*mode, &st);
+	fx_compare("hole");
+	assert_int_equal(st.warnings, 2);
+	assert_non_null(strstr(warned.buf, "rows of hole.sale may be missing: the log vouches for that table only up to 470765836451971091"));
+	assert_non_null(strstr(warned.buf, "only up to 470765836570198018"));
+	store_free(log);
+}
+
+static void the_real_upstreams_rows(void **unused)
+{
+	static const char *const cases[] = { "ddl", "dml", "keys" };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
+			char *name = xstrfmt("real-%s", cases[i]), *dir = xstrfmt("tests/fixtures/redo/%s/log", name), *initial;
+			struct store *log = fx_open(dir);
+			struct replay_stats st;
+
+			initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", name);
+			fx_must("DROP DATABASE IF EXISTS drtest_feed");
+			fx_source(initial);
+			must_replay(log, (enum replay_mode)mode, &st);
+			fx_compare(name);
+			store_free(log);
+			free(name);
+			free(dir);
+			free(initial);
+		}
+}
+
+int main(void)
+{
+	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
+#define BOTH(test) { #test "_merge", test, NULL, NULL, &merge }, { #test "_txn", test, NULL, NULL, &txn }
+	const struct CMUnitTest tests[] = {
+		BOTH(a_ddl_that_the_changefeed_ran_is_not_run_again),
+		BOTH(a_ddl_whose_end_was_not_recorded_is_told_by_what_it_changed),
+		cmocka_unit_test(a_foreign_ddl_elsewhere_is_not_taken_for_the_intents),
+		cmocka_unit_test(what_nothing_tells_is_said_in_the_result),
+		BOTH(words_of_tidb_do_not_stop_a_replay),
+		BOTH(what_cannot_run_is_refused_before_the_first_write),
+		BOTH(rows_that_a_log_lacks_are_said),
+		cmocka_unit_test(the_real_upstreams_rows),
+	};
+	int rc;
+
+	fx_start();
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	fx_end();
+	strbuf_release(&warned);
+	strbuf_release(&noted);
+	return rc;
+}
