@@ -8,14 +8,17 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/base/uri.h"
+#include "harness/sql/long_statement.h"
 
 #define PATIENCE_S 3600
+#define ALWAYS_FITS ((size_t)512 << 10) /* into a packet of whatever server */
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */
 
 struct sql {
 	MYSQL *m;
 	struct sql_endpoint ep;
 	uint64_t id;
+	uint64_t packet_bytes_max; /* the session's max_allowed_packet; 0: not asked yet */
 };
 
 static bool is_lost(unsigned code)
@@ -24,12 +27,16 @@ static bool is_lost(unsigned code)
 	       code == 1927 /* connection was killed */ || code == 1053 /* server shutdown in progress */;
 }
 
-int sql_error(MYSQL *m, struct err *e, const char *what)
+int sql_error_code(unsigned code, const char *message, struct err *e, const char *what)
 {
-	unsigned code = mysql_errno(m);
 	enum err_kind kind = is_lost(code) ? ERR_GONE : code == 1205 || code == 1213 ? ERR_CONFLICT : ERR_SQL;
 
-	return err_set(e, kind, (int)code, "%s: %s (%u)", what, mysql_error(m), code);
+	return err_set(e, kind, (int)code, "%s: %s (%u)", what, message, code);
+}
+
+int sql_error(MYSQL *m, struct err *e, const char *what)
+{
+	return sql_error_code(mysql_errno(m), mysql_error(m), e, what);
 }
 
 /* Nothing of this machine goes to a server that asks for it; who really sends a file installs a handler of its own. */
@@ -167,6 +174,23 @@ static int statement_failed(struct sql *s, struct err *e, const char *text, size
 
 int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n)
 {
+	if (n > ALWAYS_FITS) {
+		if (!s->packet_bytes_max && sql_value_u64(s, &s->packet_bytes_max, e, "SELECT @@max_allowed_packet") < 0)
+			return -1;
+		if (n >= s->packet_bytes_max) {
+			struct err why = ERR_INIT;
+			struct strbuf where = STRBUF_INIT;
+			int64_t rc = sql_exec_long(s->m, s->packet_bytes_max, text, n, &why);
+
+			if (rc < 0 && e) {
+				*e = why;
+				sql_endpoint_text(&s->ep, &where);
+				err_wrap(e, "%s: %.*s..", where.buf, STATEMENT_SHOWN_MAX, text);
+			}
+			strbuf_release(&where);
+			return rc;
+		}
+	}
 	if (mysql_real_query(s->m, text, (unsigned long)n))
 		return statement_failed(s, e, text, n);
 	if (mysql_field_count(s->m)) { /* rows nobody asked for: read and drop them */

@@ -28,7 +28,8 @@ MYSQL *sql_handle(struct sql *s); /* for what this module does not wrap; still t
 uint64_t sql_connection_id(const struct sql *s);
 void sql_patience(struct sql *s, int64_t ms); /* how long a statement may go without a byte of its answer: then ERR_GONE. An hour by default; 0: that */
 
-/* Statements that return no rows. Returns affected rows, or -1. ERR_GONE: lost connection, ERR_CONFLICT: 1205/1213, else ERR_SQL. */
+/* Statements that return no rows. Returns affected rows, or -1. ERR_GONE: lost connection, ERR_CONFLICT: 1205/1213, else ERR_SQL. What is beyond
+ * the server's max_allowed_packet goes as a prepared statement (harness/sql/long_statement.h). */
 int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
 
@@ -58,5 +59,6 @@ void sql_add_text(struct strbuf *out, const char *data, size_t n);       /* 'tex
 void sql_add_binary(struct strbuf *out, const void *data, size_t n);     /* x'hex'; '' when empty */
 /* Fills *e from the handle's last error: the kinds above. Returns -1. */
 int sql_error(MYSQL *m, struct err *e, const char *what);
+int sql_error_code(unsigned code, const char *message, struct err *e, const char *what);
 
 #endif

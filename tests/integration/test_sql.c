@@ -55,6 +55,75 @@ static void what_is_written_is_read_back(void **unused)
 	strbuf_release(&got);
 }
 
+static void repeat(struct strbuf *out, const char *piece, size_t n, size_t times)
+{
+	strbuf_reset(out);
+	strbuf_grow(out, n * times);
+	while (times--)
+		strbuf_add(out, piece, n);
+}
+
+static uint64_t number_of(const char *query)
+{
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+
+	if (sql_value_u64(conn, &n, &e, "%s", query) < 0)
+		fail_msg("%s", e.text);
+	return n;
+}
+
+/* 16 MiB is the server's limit: values of nearly that size, whose literals are twice as long, and more than one of them. */
+static void a_statement_beyond_the_packets_limit_is_carried(void **unused)
+{
+	struct strbuf q = STRBUF_INIT, b = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(number_of("SELECT @@max_allowed_packet"), 16 << 20);
+	must("CREATE DATABASE IF NOT EXISTS s");
+	must("CREATE TABLE s.long_ (id INT PRIMARY KEY, `b'` LONGBLOB, t LONGTEXT, g LONGTEXT CHARACTER SET gbk, j JSON)");
+	repeat(&b, "\x00\xff'\\\n\x1a\"", 7, 2300000); /* 16.1 MB: below the limit */
+	strbuf_addstr(&q, "REPLACE INTO s.long_ (id,`b'`,t,g,j) VALUES (1,");
+	sql_add_binary(&q, b.buf, b.len);
+	repeat(&b, "it's \\ \xc3\xa9", 9, 1800000);
+	strbuf_addch(&q, ',');
+	sql_add_text(&q, b.buf, b.len);
+	repeat(&b, "\xe4\xb8\xad\xe6\x96\x87'", 7, 1000000);
+	strbuf_addch(&q, ',');
+	sql_add_text(&q, b.buf, b.len);
+	strbuf_addstr(&q, ",'{\"a\": \"it''s\"}'),(2,x'0001','short',NULL,NULL)");
+	assert_int_equal(sql_exec_text(conn, &e, q.buf, q.len), 2);
+	assert_int_equal(number_of("SELECT MD5(`b'`) = MD5(REPEAT(x'00FF275C0A1A22', 2300000)) FROM s.long_ WHERE id = 1"), 1);
+	assert_int_equal(number_of("SELECT MD5(t) = MD5(REPEAT(CONVERT(x'69742773205C20C3A9' USING utf8mb4), 1800000)) FROM s.long_ WHERE id = 1"), 1);
+	assert_int_equal(number_of("SELECT MD5(g) = MD5(CONVERT(REPEAT(CONVERT(x'E4B8ADE6968727' USING utf8mb4), 1000000) USING gbk)) "
+	                           "FROM s.long_ WHERE id = 1"), 1);
+	assert_int_equal(number_of("SELECT JSON_VALUE(j, '$.a') = 'it''s' FROM s.long_ WHERE id = 1"), 1);
+	assert_int_equal(number_of("SELECT HEX(`b'`) = '0001' AND t = 'short' AND g IS NULL FROM s.long_ WHERE id = 2"), 1);
+	/* a value that no statement can bring is told with both sizes, and the connection lives on */
+	strbuf_reset(&q);
+	repeat(&b, "x", 1, (16 << 20) + 1);
+	strbuf_addstr(&q, "INSERT INTO s.long_ (id,t) VALUES (3,");
+	sql_add_text(&q, b.buf, b.len);
+	strbuf_addch(&q, ')');
+	assert_int_equal(sql_exec_text(conn, &e, q.buf, q.len), -1);
+	assert_int_equal(e.kind, ERR_SQL);
+	assert_int_equal(e.code, 1153);
+	assert_non_null(strstr(e.text, "16777217 bytes"));
+	assert_non_null(strstr(e.text, "max_allowed_packet is 16777216"));
+	/* so is an error of the statement itself */
+	strbuf_reset(&q);
+	strbuf_setlen(&b, (16 << 20) - 10);
+	strbuf_addstr(&q, "INSERT INTO s.long_ (id,t) VALUES (1,");
+	sql_add_text(&q, b.buf, b.len);
+	strbuf_addch(&q, ')');
+	assert_int_equal(sql_exec_text(conn, &e, q.buf, q.len), -1);
+	assert_int_equal(e.code, 1062);
+	assert_int_equal(number_of("SELECT COUNT(*) FROM s.long_"), 2);
+	strbuf_release(&q);
+	strbuf_release(&b);
+}
+
 static void a_servers_no_is_an_error_with_its_number(void **unused)
 {
 	struct err e = ERR_INIT;
@@ -167,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(a_statement_beyond_the_packets_limit_is_carried),
 		cmocka_unit_test(a_servers_no_is_an_error_with_its_number),
 		cmocka_unit_test(the_structure_of_a_table_is_whole),
 		cmocka_unit_test(every_gtid_has_one_tso_that_grows),
