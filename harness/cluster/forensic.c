@@ -119,7 +119,7 @@ static struct feed_table *table_of(struct forensic *b, const struct redo_row *ro
 		if (feed_table_fits(&b->table[i], row))
 			return &b->table[i];
 	b->table = xreallocarray(b->table, b->n_tables + 1, sizeof(*b->table));
-	if (feed_table_init(&b->table[b->n_tables], row, e) < 0)
+	if (feed_table_init(&b->table[b->n_tables], row, NULL, e) < 0)
 		return NULL;
 	return &b->table[b->n_tables++];
 }
@@ -181,7 +181,7 @@ static int take_back(struct forensic *b, const struct redo_row *row, struct err 
 	} else {
 		char *key = strbuf_detach(&b->text);
 
-		strbuf_addf(&b->text, "%s%s%s", t->delete_head, key, t->key_is_single ? ")" : "");
+		strbuf_addf(&b->text, "%s%s%s", t->delete_head, key, t->key_name ? ")" : "");
 		free(key);
 	}
 	return sql_exec_text(b->conn, e, b->text.buf, b->text.len) < 0 ? -1 : 0;

@@ -190,6 +190,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.memory_bytes = SINK_MEMORY_BYTES,
 		.tmp_dir = r->o.tmp_dir,
 		.start = r->start,
+		.schema = feed_schema_of,
+		.schema_arg = r,
 		.busy = feed_board_busy,
 		.busy_arg = r->board,
 	};

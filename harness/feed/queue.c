@@ -36,11 +36,6 @@ void feed_spool_release(struct feed_spool *s)
 	s->fd = -1;
 }
 
-static size_t item_bytes(const struct feed_item *it)
-{
-	return sizeof(*it) + it->key_bytes + it->put_bytes;
-}
-
 static int spool_open(struct feed_spool *s, struct err *e)
 {
 	char path[600];
@@ -126,9 +121,9 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 	return 0;
 }
 
-int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *key, const char *put, struct err *e)
+int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *text, struct err *e)
 {
-	size_t need = item_bytes(it);
+	size_t need = feed_item_bytes(it);
 	struct feed_chunk *c = q->tail;
 
 	if (!c || !c->data || c->len + need > c->alloc) {
@@ -147,9 +142,7 @@ int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct fee
 		q->tail = c;
 	}
 	memcpy(c->data + c->len, it, sizeof(*it));
-	memcpy(c->data + c->len + sizeof(*it), key, it->key_bytes);
-	if (it->put_bytes)
-		memcpy(c->data + c->len + sizeof(*it) + it->key_bytes, put, it->put_bytes);
+	memcpy(c->data + c->len + sizeof(*it), text, need - sizeof(*it));
 	c->len += need;
 	return 0;
 }
@@ -157,7 +150,7 @@ int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct fee
 static size_t held_item(const struct feed_queue *q, struct feed_item *it)
 {
 	memcpy(it, q->held.buf + q->held_off, sizeof(*it));
-	return item_bytes(it);
+	return feed_item_bytes(it);
 }
 
 tso_t feed_queue_next_ts(const struct feed_queue *q)
@@ -206,8 +199,8 @@ static int take_one(struct feed_queue *q, struct feed_spool *s, struct strbuf *o
 	if (!c->data && chunk_load(c, s, e) < 0)
 		return -1;
 	memcpy(&it, c->data + c->off, sizeof(it));
-	strbuf_add(out, c->data + c->off, item_bytes(&it));
-	c->off += item_bytes(&it);
+	strbuf_add(out, c->data + c->off, feed_item_bytes(&it));
+	c->off += feed_item_bytes(&it);
 	assert(c->off <= c->len);
 	if (c->off == c->len) {
 		head_drop(q, s);

@@ -10,13 +10,18 @@
 #include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
 
-struct feed_item { /* followed by key and put */
+struct feed_item { /* followed by key, put and check. The struct has no hole: it is written to a file as it stands */
 	tso_t commit_ts;
-	uint32_t table;      /* the sink's number for it */
-	uint32_t key_bytes;  /* literal or predicate of the handle key: names the row */
-	uint32_t put_bytes;  /* "(1,'x')"; 0: the row is deleted */
-	uint32_t unused;     /* the struct has no hole: it is written to a file as it stands */
+	uint64_t counter;     /* what the row's AUTO_INCREMENT column has; 0: it has none, or nothing is put */
+	uint32_t table;       /* the sink's number for it */
+	uint32_t key_bytes;   /* literal or predicate of the handle key: names the row */
+	uint32_t put_bytes;   /* "(1,'x')"; 0: the row is deleted */
+	uint32_t check_bytes; /* a condition that the row fulfils once it is put, where the secondary computes a part of it; 0: none */
 };
+static inline size_t feed_item_bytes(const struct feed_item *it)
+{
+	return sizeof(*it) + it->key_bytes + it->put_bytes + it->check_bytes;
+}
 
 struct feed_spool {
 	const char *dir;
@@ -35,7 +40,8 @@ struct feed_queue {
 
 void feed_spool_init(struct feed_spool *s, const char *dir, size_t memory_bytes_max);
 void feed_spool_release(struct feed_spool *s);
-int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *key, const char *put, struct err *e);
+/* text: what follows the item, feed_item_bytes() tells how much. */
+int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *text, struct err *e);
 tso_t feed_queue_next_ts(const struct feed_queue *q); /* commitTs of the first item; 0: empty */
 /* Moves items of commitTs <= limit into out (emptied first; each a feed_item with its bytes), at most items_max, and no further one once
  * out holds bytes_max. What is taken ends between two commitTs, so that the newest state of each of its keys agrees with all the others': no

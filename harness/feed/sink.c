@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,10 @@
 
 #define RECONNECT_MS 60000     /* a lost secondary is waited for this long */
 #define CONFLICT_TRIES 10
+#define LOST_TRIES 10
+#define NAME_BYTES_MAX 256 /* 64 characters */
+#define CHECK_ROWS 64                     /* of generated columns, in one question */
+#define CHECK_BYTES ((size_t)64 << 10)
 #define BATCH_ROWS_MIN 32
 #define BATCH_BYTES_MAX ((size_t)1 << 20) /* of one database transaction, unless a single row is larger */
 
@@ -47,7 +52,7 @@ struct feed_sink {
 	bool quit;
 	bool failed;
 	struct err error;      /* the first worker's */
-	struct strbuf key, put; /* scratch of push */
+	struct strbuf text;    /* scratch of push */
 };
 
 int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e)
@@ -121,6 +126,23 @@ static int worker_connect(struct sink_worker *w, struct deadline d, struct err *
 	return 0;
 }
 
+/* A trigger's rows are in the primary's binary log too: fired here, it would write them twice. */
+static int refuse_triggers(struct sql *c, struct err *e)
+{
+	struct strbuf name = STRBUF_INIT;
+	int rc = sql_value(c, &name, e,
+	                   "SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
+	                   "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA NOT IN ('mysql', 'sys') ORDER BY 1 LIMIT 1");
+
+	if (rc == 0)
+		err_set(e, ERR_UNSUPPORTED, 0, "the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
+		        name.buf);
+	else if (e->kind == ERR_NOT_FOUND)
+		*e = (struct err)ERR_INIT;
+	strbuf_release(&name);
+	return e->kind == ERR_NONE ? 0 : -1;
+}
+
 static bool sink_quits(struct feed_sink *s)
 {
 	bool quit;
@@ -156,33 +178,116 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 	return err_wrap(e, "secondary lost");
 }
 
-/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does not land behind our back. */
-static int execute_once(struct sink_worker *w, const struct strbuf *del, const struct strbuf *put, struct err *e)
+static int say(struct sink_worker *w, const struct strbuf *text, struct err *e)
 {
-	if (sql_exec(w->sql, e, "BEGIN") < 0)
-		return -1;
-	if (del->len && sql_exec_text(w->sql, e, del->buf, del->len) < 0)
-		return -1;
-	if (put->len && sql_exec_text(w->sql, e, put->buf, put->len) < 0)
+	return text->len && sql_exec_text(w->sql, e, text->buf, text->len) < 0 ? -1 : 0;
+}
+
+/* Names the row whose generated column the secondary computed otherwise, and both values. */
+static int told_apart(struct sink_worker *w, const struct feed_batch *b, const struct feed_change *c, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT, there = STRBUF_INIT, q = STRBUF_INIT;
+
+	strbuf_addf(&q, "SELECT LEFT(CONCAT_WS(', ', %s), 100) FROM %s WHERE ", b->t->computed, b->t->name);
+	feed_add_unlike(&q, b->t, c);
+	if (sql_value(w->sql, &there, e, "%s", q.buf) >= 0) {
+		feed_change_text(b->t, c, &key);
+		err_set(e, ERR_UNSUPPORTED, 0,
+		        "row %s: the secondary computes %s as %s, the primary has %.*s: the expression depends on the session that wrote the row "
+		        "(time_zone, div_precision_increment, ..): write one that does not, or make it a plain column",
+		        key.buf, b->t->computed, there.buf, (int)(c->it.check_bytes < 160 ? c->it.check_bytes : 160), c->check);
+	}
+	strbuf_release(&key);
+	strbuf_release(&there);
+	strbuf_release(&q);
+	return -1;
+}
+
+/* What the secondary computes by itself is held against the log, before COMMIT: with the next change of the row only it would be right again. */
+static int check_computed(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc = 0;
+
+	for (unsigned i = 0, from = 0; b->t->computed && rc == 0 && i < b->n; i++) {
+		const struct feed_change *c = &b->changes[i];
+		uint64_t unlike = 0;
+
+		if (c->it.check_bytes) {
+			if (!q.len) {
+				strbuf_addf(&q, "SELECT COUNT(*) FROM %s WHERE ", b->t->name);
+				from = i;
+			} else {
+				strbuf_addstr(&q, " OR ");
+			}
+			feed_add_unlike(&q, b->t, c);
+		}
+		if (!q.len || (i + 1 < b->n && i - from < CHECK_ROWS && q.len < CHECK_BYTES))
+			continue;
+		rc = sql_value_u64(w->sql, &unlike, e, "%s", q.buf);
+		strbuf_reset(&q);
+		if (rc || !unlike)
+			continue;
+		if (from == i) {
+			rc = told_apart(w, b, c, e);
+		} else { /* once more, row by row */
+			struct feed_batch one = *b;
+
+			for (one.n = 1; rc == 0 && from <= i; from++) {
+				one.changes = b->changes + from;
+				rc = check_computed(w, &one, e);
+			}
+		}
+	}
+	strbuf_release(&q);
+	return rc;
+}
+
+/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does not land behind our back. */
+static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	if (sql_exec(w->sql, e, "BEGIN") < 0 || say(w, &b->raise, e) < 0 || say(w, &b->del, e) < 0 || say(w, &b->put, e) < 0 ||
+	    check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
 
+/* Names the row that the secondary refuses, where it is one alone. */
+static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT;
+	struct err one = ERR_INIT;
+
+	for (unsigned i = 0; e->kind == ERR_SQL && i < b->n && one.kind == ERR_NONE && sql_exec(w->sql, NULL, "BEGIN") >= 0; i++) {
+		feed_batch_text(b, &b->changes[i], 1);
+		if ((say(w, &b->del, &one) < 0 || say(w, &b->put, &one) < 0) && one.kind == ERR_SQL) {
+			feed_change_text(b->t, &b->changes[i], &key);
+			*e = one;
+			err_wrap(e, "row %s", key.buf);
+		}
+		sql_exec(w->sql, NULL, "ROLLBACK");
+	}
+	strbuf_release(&key);
+	return err_wrap(e, "apply to %s.%s of the secondary", b->t->db, b->t->table);
+}
+
 /* One database transaction: what is newest of one table's keys. It can be repeated, so a lost answer is no harm. */
-static int execute_table(void *arg, const struct feed_table *t, struct strbuf *del, struct strbuf *put, struct err *e)
+static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 {
 	struct sink_worker *w = arg;
-	struct err ignored = ERR_INIT;
+	const struct feed_table *t = b->t;
 
-	for (int conflicts = 0; execute_once(w, del, put, e) < 0;) {
+	for (int conflicts = 0, lost = 0; execute_once(w, b, e) < 0;) {
 		if (e->kind == ERR_GONE) {
+			if (++lost == LOST_TRIES) /* it is not the secondary that is away: it is this that it does not take */
+				return err_wrap(e, "apply to %s.%s of the secondary: the connection was lost %d times without a commit", t->db, t->table, lost);
 			if (worker_reconnect(w, e) < 0)
 				return -1;
 			continue;
 		}
-		sql_exec(w->sql, &ignored, "ROLLBACK");
+		sql_exec(w->sql, NULL, "ROLLBACK");
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
-			return err_wrap(e, "apply to %s.%s of the secondary", t->db, t->table);
+			return refused(w, b, e);
 		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table, e->text);
 		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
 	}
@@ -276,7 +381,7 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 	pthread_cond_init(&s->work, &mono);
 	pthread_cond_init(&s->done, &mono);
 	pthread_condattr_destroy(&mono);
-	s->key = s->put = (struct strbuf)STRBUF_INIT;
+	s->text = (struct strbuf)STRBUF_INIT;
 	feed_progress_init(&s->progress, o->start, o->workers);
 	feed_spool_init(&s->spool, o->tmp_dir, o->memory_bytes);
 	s->workers = xcalloc(o->workers, sizeof(*s->workers));
@@ -285,7 +390,7 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 		w->sink = s;
 		w->number = i;
 		w->batch = (struct strbuf)STRBUF_INIT;
-		if (worker_connect(w, deadline_in_ms(15000), e) < 0)
+		if (worker_connect(w, deadline_in_ms(15000), e) < 0 || (i == 0 && refuse_triggers(w->sql, e) < 0))
 			goto fail;
 		int rc = pthread_create(&w->thread, NULL, worker_main, w);
 		if (rc) {
@@ -325,8 +430,7 @@ void feed_sink_free(struct feed_sink *s)
 		free(s->tables[i]);
 	}
 	free(s->tables);
-	strbuf_release(&s->key);
-	strbuf_release(&s->put);
+	strbuf_release(&s->text);
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->done);
 	pthread_mutex_destroy(&s->lock);
@@ -337,6 +441,8 @@ void feed_sink_free(struct feed_sink *s)
  * workers spread better so than by a hash. Another shape of a known table stays with its worker. */
 static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *number, struct err *e)
 {
+	const struct table_schema *schema = NULL;
+	char db[NAME_BYTES_MAX + 1], table[NAME_BYTES_MAX + 1];
 	struct feed_table *t;
 	unsigned worker = s->next_worker % s->o.workers;
 	bool known = false;
@@ -354,7 +460,13 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 		}
 	}
 	t = xcalloc(1, sizeof(*t));
-	if (feed_table_init(t, row, e) < 0) {
+	snprintf(db, sizeof(db), "%.*s", (int)row->table.db.n, row->table.db.p);
+	snprintf(table, sizeof(table), "%.*s", (int)row->table.table.n, row->table.table.p);
+	if (s->o.schema && !(schema = s->o.schema(s->o.schema_arg, db, table, e))) {
+		free(t);
+		return -1;
+	}
+	if (feed_table_init(t, row, schema, e) < 0) {
 		free(t);
 		return -1;
 	}
@@ -372,19 +484,18 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 	return 0;
 }
 
-static int push_item(struct feed_sink *s, uint32_t table, tso_t ts, bool put, struct err *e)
+/* s->text is the item's. */
+static int push_item(struct feed_sink *s, struct feed_item *it, struct err *e)
 {
-	unsigned worker = s->tables[table]->worker;
-	struct feed_item it = { .commit_ts = ts, .table = table };
+	const struct feed_table *t = s->tables[it->table];
+	unsigned worker = t->worker;
 	int rc = -1;
 
-	if (s->key.len > UINT32_MAX / 4 || s->put.len > UINT32_MAX / 4)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a row of %s.%s is too large for one statement", s->tables[table]->db, s->tables[table]->table);
-	it.key_bytes = (uint32_t)s->key.len;
-	it.put_bytes = put ? (uint32_t)s->put.len : 0;
+	if (s->text.len > UINT32_MAX / 4)
+		return err_set(e, ERR_UNSUPPORTED, 0, "a row of %s.%s is too large for one statement", t->db, t->table);
 	pthread_mutex_lock(&s->lock);
-	if (feed_progress_row(&s->progress, worker, ts, e) == 0)
-		rc = feed_queue_push(&s->workers[worker].queue, &s->spool, &it, s->key.buf, s->put.buf, e);
+	if (feed_progress_row(&s->progress, worker, it->commit_ts, e) == 0)
+		rc = feed_queue_push(&s->workers[worker].queue, &s->spool, it, s->text.buf, e);
 	s->workers[worker].waiting += rc == 0;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -396,55 +507,57 @@ static bool same_table(const struct redo_row *a, const struct redo_row *b)
 	       !memcmp(a->table.table.p, b->table.table.p, a->table.table.n) && !memcmp(a->table.db.p, b->table.db.p, a->table.db.n);
 }
 
+/* The key of one side of a row, alone in s->text. */
 static void set_key(struct feed_sink *s, uint32_t table, const struct redo_column *c, uint32_t n)
 {
-	strbuf_reset(&s->key);
-	feed_add_key(&s->key, s->tables[table], c, n);
+	strbuf_reset(&s->text);
+	feed_add_key(&s->text, s->tables[table], c, n);
 }
 
 /* The rows of one table: all deletes, the old keys of updates that change the key among them, and only then what is put. */
 static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e)
 {
-	struct strbuf old = STRBUF_INIT;
+	struct strbuf after = STRBUF_INIT;
 	uint32_t table;
 	int rc = -1;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct redo_row *r = &rows[i];
+
 		if (!r->n_pre_columns)
 			continue;
 		if (table_of(s, r, &table, e) < 0)
 			goto out;
-		set_key(s, table, r->pre_columns, r->n_pre_columns);
 		if (r->n_columns) {
-			strbuf_reset(&old);
-			strbuf_add(&old, s->key.buf, s->key.len);
 			set_key(s, table, r->columns, r->n_columns);
-			if (old.len == s->key.len && !memcmp(old.buf, s->key.buf, old.len))
-				continue;
-			strbuf_reset(&s->key);
-			strbuf_add(&s->key, old.buf, old.len);
+			strbuf_reset(&after);
+			strbuf_add(&after, s->text.buf, s->text.len);
 		}
-		if (push_item(s, table, r->commit_ts, false, e) < 0)
+		set_key(s, table, r->pre_columns, r->n_pre_columns);
+		if (r->n_columns && after.len == s->text.len && !memcmp(after.buf, s->text.buf, after.len))
+			continue;
+		struct feed_item it = { .commit_ts = r->commit_ts, .table = table, .key_bytes = (uint32_t)s->text.len };
+		if (push_item(s, &it, e) < 0)
 			goto out;
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct redo_row *r = &rows[i];
+
 		if (!r->n_columns)
 			continue;
 		if (table_of(s, r, &table, e) < 0)
 			goto out;
-		set_key(s, table, r->columns, r->n_columns);
-		strbuf_reset(&s->put);
-		feed_add_put(&s->put, r->columns, r->n_columns);
-		if (push_item(s, table, r->commit_ts, true, e) < 0)
+		struct feed_item it = { .commit_ts = r->commit_ts, .table = table };
+		strbuf_reset(&s->text);
+		feed_add_item(&s->text, &it, s->tables[table], r->columns, r->n_columns);
+		if (push_item(s, &it, e) < 0)
 			goto out;
 	}
 	rc = 0;
 out:
-	strbuf_release(&old);
-	if (s->put.alloc > 2 * BATCH_BYTES_MAX)
-		strbuf_release(&s->put);
+	strbuf_release(&after);
+	if (s->text.alloc > 2 * BATCH_BYTES_MAX)
+		strbuf_release(&s->text);
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 
 #include "harness/feed/watermarks.h"
 #include "harness/redo/record.h"
+#include "harness/sql/schema.h"
 #include "harness/sql/sql.h"
 
 struct feed_sink;
@@ -16,6 +17,9 @@ struct feed_sink_opts {
 	size_t memory_bytes;      /* of waiting rows; the rest goes to tmp_dir */
 	const char *tmp_dir;
 	tso_t start;              /* everything at or before it is in the secondary */
+	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the reader. */
+	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, struct err *e);
+	void *schema_arg;
 	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
 	void *busy_arg;
 };

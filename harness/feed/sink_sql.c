@@ -8,6 +8,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/sql/literal.h"
 
+#define KEY_SHOWN_MAX 200
+
 static bool is(const struct redo_bytes *b, const char *text)
 {
 	return b->n == strlen(text) && !memcmp(b->p, text, b->n);
@@ -33,6 +35,11 @@ static bool is_put(const struct redo_column *c)
 	return !c->absent && !(c->flag & COLF_GENERATED);
 }
 
+static bool is_computed(const struct redo_column *c)
+{
+	return !c->absent && c->flag & COLF_GENERATED;
+}
+
 static uint64_t shape_of(const struct redo_row *row)
 {
 	uint32_t n;
@@ -44,9 +51,9 @@ static uint64_t shape_of(const struct redo_row *row)
 	return h;
 }
 
-int feed_table_init(struct feed_table *t, const struct redo_row *row, struct err *e)
+int feed_table_init(struct feed_table *t, const struct redo_row *row, const struct table_schema *schema, struct err *e)
 {
-	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT, name = STRBUF_INIT;
+	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT, name = STRBUF_INIT, computed = STRBUF_INIT;
 	const struct redo_column *c, *key = NULL;
 	unsigned keys = 0, puts = 0;
 	uint32_t n;
@@ -62,6 +69,10 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row, struct err
 			key = &c[i];
 			keys++;
 		}
+		if (is_computed(&c[i])) {
+			strbuf_addstr(&computed, computed.len ? "," : "");
+			add_name(&computed, &c[i].name);
+		}
 		if (!is_put(&c[i]))
 			continue;
 		if (puts++)
@@ -73,21 +84,26 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row, struct err
 		        name.buf);
 		strbuf_release(&put);
 		strbuf_release(&name);
+		strbuf_release(&computed);
 		return -1;
 	}
 	strbuf_addstr(&put, ") VALUES ");
 	strbuf_addf(&del, "DELETE FROM %s WHERE ", name.buf);
-	t->key_is_single = keys == 1;
-	if (t->key_is_single) {
-		add_name(&del, &key->name);
+	if (keys == 1) {
+		t->key_name = xstrndup(key->name.p, key->name.n);
+		sql_add_name(&del, t->key_name);
 		strbuf_addstr(&del, " IN (");
 	}
+	for (size_t i = 0; schema && i < schema->n_columns; i++)
+		if (schema->columns[i].auto_increment)
+			t->counter = xstrdup(schema->columns[i].name);
 	t->db = xstrndup(row->table.db.p, row->table.db.n);
 	t->table = xstrndup(row->table.table.p, row->table.table.n);
 	t->shape = shape_of(row);
 	t->delete_head = strbuf_detach(&del);
 	t->replace_head = strbuf_detach(&put);
-	strbuf_release(&name);
+	t->name = strbuf_detach(&name);
+	t->computed = computed.len ? strbuf_detach(&computed) : NULL;
 	return 0;
 }
 
@@ -100,6 +116,10 @@ void feed_table_release(struct feed_table *t)
 {
 	free(t->db);
 	free(t->table);
+	free(t->name);
+	free(t->key_name);
+	free(t->counter);
+	free(t->computed);
 	free(t->delete_head);
 	free(t->replace_head);
 	memset(t, 0, sizeof(*t));
@@ -112,7 +132,7 @@ void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct r
 	for (uint32_t i = 0; i < n; i++) {
 		if (!(c[i].flag & COLF_HANDLE_KEY) || c[i].absent)
 			continue;
-		if (t->key_is_single) {
+		if (t->key_name) {
 			literal_add_column(out, &c[i]);
 			return;
 		}
@@ -139,13 +159,35 @@ void feed_add_put(struct strbuf *out, const struct redo_column *c, uint32_t n)
 	strbuf_addch(out, ')');
 }
 
-struct change { /* one item of a batch */
-	struct feed_item it;
-	const char *key, *put;
-	unsigned at; /* its place in the batch: the last of a key wins */
-};
+static uint64_t counter_of(const struct redo_value *v)
+{
+	if (v->kind == REDO_UINT)
+		return v->u;
+	return v->kind == REDO_INT && v->i > 0 ? (uint64_t)v->i : 0;
+}
 
-static int key_order(const struct change *a, const struct change *b)
+void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t, const struct redo_column *c, uint32_t n)
+{
+	size_t from = text->len;
+
+	feed_add_key(text, t, c, n);
+	it->key_bytes = (uint32_t)(text->len - from);
+	from = text->len;
+	feed_add_put(text, c, n);
+	it->put_bytes = (uint32_t)(text->len - from);
+	from = text->len;
+	for (uint32_t i = 0; i < n; i++) {
+		if (t->counter && is(&c[i].name, t->counter))
+			it->counter = counter_of(&c[i].value);
+		if (!is_computed(&c[i]))
+			continue;
+		strbuf_addstr(text, text->len > from ? " AND " : "");
+		literal_add_same(text, &c[i]);
+	}
+	it->check_bytes = (uint32_t)(text->len - from);
+}
+
+static int key_order(const struct feed_change *a, const struct feed_change *b)
 {
 	if (a->it.table != b->it.table)
 		return a->it.table < b->it.table ? -1 : 1;
@@ -156,36 +198,89 @@ static int key_order(const struct change *a, const struct change *b)
 
 static int by_key_then_place(const void *pa, const void *pb)
 {
-	const struct change *a = pa, *b = pb;
+	const struct feed_change *a = pa, *b = pb;
 	int d = key_order(a, b);
 
 	return d ? d : a->at < b->at ? -1 : 1;
 }
 
-static void add_change(const struct feed_table *t, const struct change *c, struct strbuf *del, struct strbuf *put)
+static void add_change(struct feed_batch *b, const struct feed_change *c)
 {
+	const struct feed_table *t = b->t;
+
 	if (c->it.put_bytes) {
-		strbuf_addstr(put, put->len ? "," : t->replace_head);
-		strbuf_add(put, c->put, c->it.put_bytes);
+		strbuf_addstr(&b->put, b->put.len ? "," : t->replace_head);
+		strbuf_add(&b->put, c->put, c->it.put_bytes);
 		return;
 	}
-	if (del->len)
-		strbuf_addstr(del, t->key_is_single ? "," : " OR ");
+	if (b->del.len)
+		strbuf_addstr(&b->del, t->key_name ? "," : " OR ");
 	else
-		strbuf_addstr(del, t->delete_head);
-	strbuf_add(del, c->key, c->it.key_bytes);
+		strbuf_addstr(&b->del, t->delete_head);
+	strbuf_add(&b->del, c->key, c->it.key_bytes);
 }
 
-int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables,
-                          int (*fn)(void *arg, const struct feed_table *t, struct strbuf *del, struct strbuf *put, struct err *e), void *arg,
-                          struct err *e)
+void feed_batch_text(struct feed_batch *b, const struct feed_change *changes, unsigned n)
 {
-	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT;
-	struct change *c = NULL;
-	unsigned n = 0, alloc = 0;
-	int rc = -1;
+	strbuf_reset(&b->del);
+	strbuf_reset(&b->put);
+	for (unsigned i = 0; i < n; i++)
+		add_change(b, &changes[i]);
+	if (b->del.len && b->t->key_name)
+		strbuf_addch(&b->del, ')');
+}
 
-	for (size_t at = 0; at < items->len;) {
+void feed_add_unlike(struct strbuf *out, const struct feed_table *t, const struct feed_change *c)
+{
+	strbuf_addch(out, '(');
+	if (t->key_name) {
+		sql_add_name(out, t->key_name);
+		strbuf_addch(out, '=');
+	}
+	strbuf_add(out, c->key, c->it.key_bytes);
+	strbuf_addstr(out, " AND NOT (");
+	strbuf_add(out, c->check, c->it.check_bytes);
+	strbuf_addstr(out, "))");
+}
+
+void feed_change_text(const struct feed_table *t, const struct feed_change *c, struct strbuf *out)
+{
+	if (t->key_name)
+		strbuf_addf(out, "%s=", t->key_name);
+	strbuf_add(out, c->key, c->it.key_bytes < KEY_SHOWN_MAX ? c->it.key_bytes : KEY_SHOWN_MAX);
+	strbuf_addstr(out, c->it.key_bytes > KEY_SHOWN_MAX ? ".." : "");
+}
+
+/* The items of one table, by key and place: of each key the newest stays. */
+static void keep_newest(struct feed_batch *b)
+{
+	uint64_t highest = 0;
+	unsigned kept = 0;
+
+	for (unsigned i = 0, end; i < b->n; i = end) {
+		for (end = i + 1; end < b->n && !key_order(&b->changes[i], &b->changes[end]); end++)
+			;
+		for (unsigned k = i; k < end && !b->changes[end - 1].it.put_bytes; k++) {
+			const struct feed_change *c = &b->changes[k];
+
+			if (c->it.counter <= highest)
+				continue;
+			highest = c->it.counter;
+			strbuf_reset(&b->raise);
+			strbuf_addstr(&b->raise, b->t->replace_head);
+			strbuf_add(&b->raise, c->put, c->it.put_bytes);
+		}
+		b->changes[kept++] = b->changes[end - 1];
+	}
+	b->n = kept;
+}
+
+static unsigned read_items(const struct strbuf *items, struct feed_change **out)
+{
+	struct feed_change *c = NULL;
+	unsigned n = 0, alloc = 0;
+
+	for (size_t at = 0; at < items->len; n++) {
 		if (n == alloc) {
 			alloc = alloc ? alloc * 2 : 256;
 			c = xreallocarray(c, alloc, sizeof(*c));
@@ -193,31 +288,39 @@ int feed_batch_statements(const struct strbuf *items, struct feed_table *const *
 		memcpy(&c[n].it, items->buf + at, sizeof(c[n].it));
 		c[n].key = items->buf + at + sizeof(c[n].it);
 		c[n].put = c[n].key + c[n].it.key_bytes;
+		c[n].check = c[n].put + c[n].it.put_bytes;
 		c[n].at = n;
-		at += sizeof(c[n].it) + c[n].it.key_bytes + c[n].it.put_bytes;
+		at += feed_item_bytes(&c[n].it);
 		assert(at <= items->len);
-		n++;
 	}
+	*out = c;
+	return n;
+}
+
+int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables, int (*fn)(void *arg, struct feed_batch *b, struct err *e), void *arg,
+                          struct err *e)
+{
+	struct feed_batch b = { .raise = STRBUF_INIT, .del = STRBUF_INIT, .put = STRBUF_INIT };
+	struct feed_change *c;
+	unsigned n = read_items(items, &c);
+	int rc = 0;
+
 	if (n)
 		qsort(c, n, sizeof(*c), by_key_then_place);
-	for (unsigned i = 0; i < n; i++) {
-		const struct feed_table *t = tables[c[i].it.table];
-
-		if (i + 1 == n || key_order(&c[i], &c[i + 1])) /* the newest of its key */
-			add_change(t, &c[i], &del, &put);
-		if (i + 1 < n && c[i + 1].it.table == c[i].it.table)
-			continue;
-		if (del.len && t->key_is_single)
-			strbuf_addch(&del, ')');
-		if (fn(arg, t, &del, &put, e) < 0)
-			goto out;
-		strbuf_reset(&del);
-		strbuf_reset(&put);
+	for (unsigned i = 0, end; i < n && rc == 0; i = end) {
+		for (end = i + 1; end < n && c[end].it.table == c[i].it.table; end++)
+			;
+		b.t = tables[c[i].it.table];
+		b.changes = c + i;
+		b.n = end - i;
+		strbuf_reset(&b.raise);
+		keep_newest(&b);
+		feed_batch_text(&b, b.changes, b.n);
+		rc = fn(arg, &b, e) < 0 ? -1 : 0;
 	}
-	rc = 0;
-out:
 	free(c);
-	strbuf_release(&del);
-	strbuf_release(&put);
+	strbuf_release(&b.raise);
+	strbuf_release(&b.del);
+	strbuf_release(&b.put);
 	return rc;
 }

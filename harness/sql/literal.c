@@ -2,8 +2,13 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/xalloc.h"
+
+#define WHOLE_BYTES_MAX 4096 /* a longer value is compared by its digest */
 #define DECIMAL_CHARS_MAX 100 /* 65 digits, a sign, a point; more is no DECIMAL */
 
 static bool is_plain_number(const char *p, size_t n)
@@ -65,6 +70,38 @@ void literal_add(struct strbuf *out, enum column_type type, bool text, const str
 void literal_add_column(struct strbuf *out, const struct redo_column *c)
 {
 	literal_add(out, (enum column_type)c->type, literal_is_text(c), &c->value);
+}
+
+static void add_digest(struct strbuf *out, const char *p, size_t n)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	EVP_Digest(p, n, sum, &len, EVP_sha256(), NULL);
+	strbuf_addch(out, '\'');
+	for (unsigned i = 0; i < len; i++)
+		strbuf_addf(out, "%02x", sum[i]);
+	strbuf_addch(out, '\'');
+}
+
+void literal_add_same(struct strbuf *out, const struct redo_column *c)
+{
+	const struct redo_value *v = &c->value;
+	bool bytes = v->kind == REDO_BIN || (v->kind == REDO_STR && c->type != COL_DECIMAL), text = literal_is_text(c);
+	bool digest = bytes && v->s.n > WHOLE_BYTES_MAX;
+	char *name = xstrndup(c->name.p, c->name.n);
+
+	strbuf_addstr(out, digest ? "SHA2(" : "");
+	strbuf_addstr(out, bytes && text ? "BINARY CONVERT(" : "");
+	sql_add_name(out, name);
+	strbuf_addstr(out, bytes && text ? " USING utf8mb4)" : "");
+	strbuf_addstr(out, digest ? ",256) <=> " : " <=> ");
+	strbuf_addstr(out, bytes && text && !digest ? "BINARY " : "");
+	if (digest)
+		add_digest(out, v->s.p, v->s.n);
+	else
+		literal_add_column(out, c);
+	free(name);
 }
 
 void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n)

@@ -12,6 +12,8 @@
 bool literal_is_text(const struct redo_column *c);
 void literal_add(struct strbuf *out, enum column_type type, bool text, const struct redo_value *v);
 void literal_add_column(struct strbuf *out, const struct redo_column *c);
+/* A condition: the column holds exactly this value, whatever its collation takes for equal. */
+void literal_add_same(struct strbuf *out, const struct redo_column *c);
 /* From a server's answer: the stored bytes of text, the number of a BIT, ENUM or SET. NULL data: NULL. */
 void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n);
 

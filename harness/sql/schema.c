@@ -79,6 +79,7 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 	else if (generated && (strstr(extra, "STORED") || strstr(extra, "PERSISTENT")))
 		c->flags |= COLF_GENERATED;
 	c->is_row_time = !strcmp(expression, "ROW START") || !strcmp(expression, "ROW END");
+	c->auto_increment = strcasestr(extra, "auto_increment");
 	if (c->type == COL_BIT)
 		c->length = (unsigned)strtoul(cell(r, 9), NULL, 10);
 	else if (c->type == COL_STRING || c->type == COL_VARCHAR)

@@ -33,6 +33,7 @@ struct column {
 	bool is_virtual;      /* virtual generated: in no log */
 	bool is_row_time;     /* ROW START or ROW END of a system-versioned table: when this server wrote the row */
 	unsigned ordinal;     /* from 1 */
+	bool auto_increment;
 	char **members;       /* ENUM and SET */
 	size_t n_members;
 };

@@ -183,6 +183,153 @@ static void bytes_that_are_no_text_are_named(void **unused)
 	}
 }
 
+/* 16 MiB is what the servers take at once. A literal of 9 MB of bytes is longer, so is a row of two texts, and apostrophes count twice. */
+static void long_rows_arrive(void **unused)
+{
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	struct feed *f = start(&o);
+	assert_int_equal(number(s, "SELECT @@max_allowed_packet"), 16 << 20);
+	SQL(p, "CREATE TABLE d.l (id INT PRIMARY KEY, b LONGBLOB, t LONGTEXT, g LONGTEXT CHARACTER SET gbk)");
+	SQL(p, "INSERT INTO d.l VALUES (1, REPEAT(x'00FF', 4500000), 'c', NULL), (2, x'', REPEAT('''', 9000000), NULL)");
+	SQL(p, "INSERT INTO d.l VALUES (3, REPEAT('b', 16*1024*1024 - 1024), REPEAT('x', 9000000), REPEAT('中', 3000000))");
+	SQL(p, "UPDATE d.l SET id = 4, t = CONCAT(t, 'y') WHERE id = 1");
+	caught_up(f);
+	for (int id = 2; id <= 4; id++) {
+		char *q = xstrfmt("SELECT CAST(CONV(LEFT(MD5(CONCAT_WS('|', MD5(b), MD5(t), MD5(g))), 15), 16, 10) AS UNSIGNED) FROM d.l WHERE id = %d", id);
+
+		assert_int_equal(number(p, q), number(s, q));
+		free(q);
+	}
+	assert_int_equal(number(s, "SELECT COUNT(*) FROM d.l"), 3);
+	stop(f);
+}
+
+/* What the secondary is set up to take, and no more: the end names row and setting, and nothing is tried for ever. */
+static void a_row_that_the_secondary_cannot_take_is_named(void **unused)
+{
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	SQL(s, "SET GLOBAL max_allowed_packet = 1048576");
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.l (id INT PRIMARY KEY, b LONGBLOB)");
+	SQL(p, "INSERT INTO d.l VALUES (41, REPEAT('b', 1000000))");
+	SQL(p, "INSERT INTO d.l VALUES (42, REPEAT('b', 2000000))");
+	struct err e = feed_ends(f);
+	SQL(s, "SET GLOBAL max_allowed_packet = 16777216");
+	if (!strstr(e.text, "d.l") || !strstr(e.text, "id=42") || !strstr(e.text, "2000000 bytes") || !strstr(e.text, "max_allowed_packet is 1048576"))
+		fail_msg("%s", e.text);
+	f = start(&o); /* raised as it says, the feed goes on */
+	caught_up(f);
+	assert_int_equal(number(s, "SELECT SUM(LENGTH(b)) FROM d.l"), 3000000);
+	stop(f);
+}
+
+static uint64_t next_id(struct sql *c, const char *table)
+{
+	char *q = xstrfmt("SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'd' AND TABLE_NAME = '%s'", table);
+	uint64_t n = number(c, q);
+
+	free(q);
+	return n;
+}
+
+static void a_counter_does_not_stay_behind(void **unused)
+{
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	o.flush_ms = 3000; /* all of it is one batch */
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.m (id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE) ENGINE=MyISAM");
+	SQL(p, "CREATE TABLE d.i (k VARCHAR(9) PRIMARY KEY, u INT UNIQUE, id BIGINT UNSIGNED AUTO_INCREMENT, KEY (id))");
+	SQL(p, "CREATE TABLE d.n (id SMALLINT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE) AUTO_INCREMENT=100");
+	caught_up(f);
+	for (int i = 1; i <= 3; i++) {
+		SQL(p, "INSERT INTO d.m (u) VALUES (%d)", i);
+		SQL(p, "INSERT INTO d.i (k, u) VALUES ('%d', %d)", i, i);
+		SQL(p, "INSERT INTO d.n (id, u) VALUES (%d, %d)", i, i);
+	}
+	SQL(p, "DELETE FROM d.m WHERE id = 3");
+	SQL(p, "DELETE FROM d.i WHERE id > 1");
+	SQL(p, "INSERT INTO d.n (u) VALUES (1001), (1002)"); /* the value goes on to a row that stays */
+	SQL(p, "DELETE FROM d.n WHERE id > 50");
+	SQL(p, "UPDATE d.n SET u = 1002 WHERE id = 2");
+	caught_up(f);
+	all_equal();
+	assert_int_equal(next_id(p, "m"), 4);
+	assert_int_equal(next_id(p, "n"), 102);
+	for (const char *const *t = (const char *const[]){ "m", "i", "n", NULL }; *t; t++)
+		assert_int_equal(next_id(s, *t), next_id(p, *t));
+	stop(f);
+}
+
+/* The session that wrote a row is in no log: what depends on it is told, before the row is committed. */
+static void a_generated_column_of_another_session_is_told(void **unused)
+{
+	static const struct {
+		const char *column, *session, *row, *part[2];
+	} c[] = {
+		{ "a TIMESTAMP, b DATE AS (DATE(a)) STORED", "time_zone='+05:00'", "'2020-01-01 02:00:00'", { "as 2019-12-31", "2020-01-01" } },
+		{ "a TIMESTAMP, b DATE AS (DATE(a)) STORED, UNIQUE (b)", "time_zone='+05:00'", "'2020-01-01 02:00:00'", { "as 2019-12-31", "2020-01-01" } },
+		{ "a INT, b VARCHAR(30) AS (a/7) STORED", "div_precision_increment=10", "1", { " as 0.1", "0.142857142857" } },
+		{ "a INT, b DECIMAL(20,10) AS (a*2) STORED, f FLOAT AS (a/3) STORED, x VARBINARY(9) AS (CONCAT(a, 'x')) STORED, "
+		  "l LONGTEXT AS (REPEAT('y ', a * 5000)) STORED, k VARCHAR(9) CHARACTER SET gbk AS (CONCAT(a, '  ')) STORED",
+		  "div_precision_increment=4", "1", { NULL, NULL } },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct feed_opts o = options();
+		o.start_ts = fresh();
+		struct feed *f = start(&o);
+		SQL(p, "CREATE TABLE d.u (id INT PRIMARY KEY, %s)", c[i].column);
+		SQL(p, "INSERT INTO d.u (id, a) VALUES (1, %s)", *c[i].row == '1' ? "2" : "'2019-12-31 12:00:00'");
+		caught_up(f);
+		SQL(p, "SET %s", c[i].session);
+		SQL(p, "FLUSH LOCAL TABLES d.u"); /* an open table keeps the digits of the session that opened it */
+		SQL(p, "INSERT INTO d.u (id, a) VALUES (7, %s)", c[i].row);
+		SQL(p, "SET time_zone='+00:00', div_precision_increment=4");
+		if (!c[i].part[0]) {
+			caught_up(f);
+			all_equal();
+			stop(f);
+			continue;
+		}
+		struct err e = feed_ends(f);
+		if (!strstr(e.text, "d.u") || !strstr(e.text, "id=7") || !strstr(e.text, c[i].part[0]) || !strstr(e.text, c[i].part[1]))
+			fail_msg("%s", e.text);
+		assert_int_equal(number(s, "SELECT COUNT(*) FROM d.u"), 1);
+	}
+}
+
+static void triggers_of_the_secondary_are_refused(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	both("CREATE TABLE d.t (id INT PRIMARY KEY)");
+	both("CREATE TABLE d.audit (id INT AUTO_INCREMENT PRIMARY KEY)");
+	both("CREATE TRIGGER d.tell AFTER INSERT ON d.t FOR EACH ROW INSERT INTO d.audit VALUES (NULL)");
+	struct feed_opts o = options();
+	o.start_ts = primary_ts();
+	assert_null(feed_start(&o, NULL, &e));
+	if (!strstr(e.text, "d.tell on d.t"))
+		fail_msg("%s", e.text);
+	SQL(s, "DROP TRIGGER d.tell");
+	struct feed *f = start(&o);
+	SQL(p, "INSERT INTO d.t VALUES (1), (2)");
+	SQL(p, "CREATE TRIGGER d.later AFTER INSERT ON d.t FOR EACH ROW INSERT INTO d.audit VALUES (NULL)");
+	SQL(p, "INSERT INTO d.t VALUES (3)");
+	caught_up(f);
+	assert_int_equal(number(s, "SELECT COUNT(*) FROM d.audit"), 4);
+	all_equal();
+	stop(f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +337,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(values_that_wander_lose_no_row),
 		cmocka_unit_test(every_character_set_arrives_byte_by_byte),
 		cmocka_unit_test(bytes_that_are_no_text_are_named),
+		cmocka_unit_test(long_rows_arrive),
+		cmocka_unit_test(a_row_that_the_secondary_cannot_take_is_named),
+		cmocka_unit_test(a_counter_does_not_stay_behind),
+		cmocka_unit_test(a_generated_column_of_another_session_is_told),
+		cmocka_unit_test(triggers_of_the_secondary_are_refused),
 	};
 	int code;
 

@@ -27,22 +27,29 @@ static struct redo_column text_column(const char *name, uint32_t flag, const cha
 		                     .type = COL_VARCHAR, .value = { .kind = REDO_BIN, .s = { v, (uint32_t)strlen(v) } } };
 }
 
-static int collect(void *arg, const struct feed_table *t, struct strbuf *del, struct strbuf *put, struct err *e)
+static int collect(void *arg, struct feed_batch *b, struct err *e)
 {
 	struct strbuf *all = arg;
 
-	(void)t;
 	(void)e;
-	strbuf_addf(all, "%s;%s;", del->buf, put->buf);
+	strbuf_addf(all, "%s%s%s;%s;", b->raise.buf, b->raise.len ? ";" : "", b->del.buf, b->put.buf);
 	return 0;
+}
+
+static void push_counted(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table, const char *key, const char *put, uint64_t counter)
+{
+	struct feed_item it = { .commit_ts = ts, .table = table, .counter = counter, .key_bytes = (uint32_t)strlen(key),
+		                .put_bytes = put ? (uint32_t)strlen(put) : 0 };
+	struct err e = ERR_INIT;
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%s", key, put ? put : "");
+	assert_int_equal(feed_queue_push(q, sp, &it, text, &e), 0);
 }
 
 static void push(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table, const char *key, const char *put)
 {
-	struct feed_item it = { .commit_ts = ts, .table = table, .key_bytes = (uint32_t)strlen(key), .put_bytes = put ? (uint32_t)strlen(put) : 0 };
-	struct err e = ERR_INIT;
-
-	assert_int_equal(feed_queue_push(q, sp, &it, key, put, &e), 0);
+	push_counted(q, sp, ts, table, key, put, 0);
 }
 
 static void a_batch_keeps_the_newest_of_each_key(void **unused)
@@ -59,8 +66,8 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t1, &r1, &e), 0);
-	assert_int_equal(feed_table_init(&t2, &r2, &e), 0);
+	assert_int_equal(feed_table_init(&t1, &r1, NULL, &e), 0);
+	assert_int_equal(feed_table_init(&t2, &r2, NULL, &e), 0);
 	assert_true(feed_table_fits(&t1, &r1));
 	assert_false(feed_table_fits(&t1, &r2));
 	feed_add_key(&text, &t1, one, 3);
@@ -92,6 +99,62 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	strbuf_release(&text);
 }
 
+/* Of the rows that come and go within a batch, the one with the highest counter is put first and deleted with the others. */
+static void a_counter_is_raised_by_rows_that_are_gone(void **unused)
+{
+	struct redo_column id[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1) };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("t") }, .columns = id, .n_columns = 1 };
+	struct feed_table t, *tables[] = { &t };
+	struct feed_spool sp;
+	struct feed_queue q = { 0 };
+	struct strbuf items = STRBUF_INIT, all = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(feed_table_init(&t, &r, NULL, &e), 0);
+	feed_spool_init(&sp, "/tmp", 1 << 20);
+	push_counted(&q, &sp, 1, 0, "8", "(8)", 8);
+	push_counted(&q, &sp, 1, 0, "9", "(9)", 9); /* stays */
+	push_counted(&q, &sp, 1, 0, "7", "(7)", 7);
+	push(&q, &sp, 2, 0, "7", NULL);
+	push(&q, &sp, 2, 0, "8", NULL);
+	push(&q, &sp, 2, 0, "6", NULL);
+	feed_queue_take(&q, &sp, 8, 256, 1 << 20, &items, &e);
+	assert_int_equal(feed_batch_statements(&items, tables, collect, &all, &e), 0);
+	assert_string_equal(all.buf, "REPLACE INTO `d`.`t` (`id`) VALUES (8);"
+	                             "DELETE FROM `d`.`t` WHERE `id` IN (6,7,8);REPLACE INTO `d`.`t` (`id`) VALUES (9);");
+	feed_queue_release(&q, &sp);
+	feed_spool_release(&sp);
+	feed_table_release(&t);
+	strbuf_release(&items);
+	strbuf_release(&all);
+}
+
+static void what_the_secondary_computes_is_asked_for(void **unused)
+{
+	struct redo_column c[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1), int_column("g", COLF_GENERATED, 5),
+		                   text_column("t`", COLF_GENERATED, "utf8mb4", "it's") };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("t") }, .columns = c, .n_columns = 3 };
+	struct feed_change change = { .at = 0 };
+	struct feed_table t;
+	struct strbuf text = STRBUF_INIT, q = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(feed_table_init(&t, &r, NULL, &e), 0);
+	assert_string_equal(t.computed, "`g`,`t```");
+	feed_add_item(&text, &change.it, &t, c, 3);
+	change.key = text.buf;
+	change.put = change.key + change.it.key_bytes;
+	change.check = change.put + change.it.put_bytes;
+	assert_int_equal(change.it.key_bytes + change.it.put_bytes + change.it.check_bytes, text.len);
+	feed_add_unlike(&q, &t, &change);
+	assert_string_equal(q.buf, "(`id`=1 AND NOT (`g` <=> 5 AND BINARY CONVERT(`t``` USING utf8mb4) <=> BINARY 'it\\'s'))");
+	feed_table_release(&t);
+	strbuf_release(&text);
+	strbuf_release(&q);
+}
+
 static void a_table_without_a_key_is_named(void **unused)
 {
 	struct redo_column c[] = { int_column("id", 0, 1) };
@@ -100,7 +163,7 @@ static void a_table_without_a_key_is_named(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t, &r, &e), -1);
+	assert_int_equal(feed_table_init(&t, &r, NULL, &e), -1);
 	assert_int_equal(e.kind, ERR_UNSUPPORTED);
 	assert_non_null(strstr(e.text, "`d`.`keyless`"));
 }
@@ -114,7 +177,7 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 	struct strbuf items = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	uint64_t taken[3] = { 0 }, pushed[3] = { 0 };
-	static char put[70000];
+	static char put[70000], text[70000 + 32];
 
 	(void)unused;
 	memset(put, 'p', sizeof(put));
@@ -125,14 +188,14 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 10000; i++) {
 			unsigned w = (unsigned)rng_below(&in, 3);
-			char key[32];
 			/* the n-th item of queue w: its bytes derive from (w, n) */
 			struct rng r;
 			rng_seed3(&r, 3, w, pushed[w]);
 			struct feed_item it = { .commit_ts = 1 + pushed[w] / 3, .table = w };
-			it.key_bytes = (uint32_t)snprintf(key, sizeof(key), "%llu", (unsigned long long)pushed[w]);
+			it.key_bytes = (uint32_t)snprintf(text, 32, "%llu", (unsigned long long)pushed[w]);
 			it.put_bytes = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, sizeof(put)));
-			assert_int_equal(feed_queue_push(&q[w], &sp, &it, key, put, &e), 0);
+			memset(text + it.key_bytes, 'p', it.put_bytes);
+			assert_int_equal(feed_queue_push(&q[w], &sp, &it, text, &e), 0);
 			pushed[w]++;
 		}
 		assert_true(sp.chunks > 10);
@@ -150,7 +213,7 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 					char key[32];
 					memcpy(&it, items.buf + at, sizeof(it));
 					rng_seed3(&r, 3, w, taken[w]);
-					uint32_t want = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, sizeof(put)));
+					uint32_t want = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, 70000));
 					assert_int_equal(it.put_bytes, want);
 					snprintf(key, sizeof(key), "%llu", (unsigned long long)taken[w]);
 					assert_memory_equal(items.buf + at + sizeof(it), key, it.key_bytes);
@@ -223,6 +286,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_batch_keeps_the_newest_of_each_key),
+		cmocka_unit_test(a_counter_is_raised_by_rows_that_are_gone),
+		cmocka_unit_test(what_the_secondary_computes_is_asked_for),
 		cmocka_unit_test(a_table_without_a_key_is_named),
 		cmocka_unit_test(the_queue_spills_and_keeps_its_order),
 		cmocka_unit_test(a_batch_is_cut_between_commits),
