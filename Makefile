@@ -5,7 +5,7 @@ BUILD ?= build
 SAN ?=
 CC = gcc
 VERSION := 0.1.0$(shell git describe --always --dirty 2>/dev/null | sed s/^/-g/)
-PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libcrypto sqlite3
+PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libssl libcrypto sqlite3
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
 CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-unknown-warning-option -Wno-format-truncation -Werror -fno-omit-frame-pointer
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread

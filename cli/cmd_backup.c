@@ -12,7 +12,7 @@ static const char backup_help[] =
 	"usage: drtest backup --from URI --storage URI [--threads N] [--rate-limit MB] [--tso-map FILE] [--tidb-snapshot TSO] [--timeout DURATION]\n"
 	"Writes a backup of all databases, as they are at one instant, to the storage: tables, views, sequences. What it does not carry (users,\n"
 	"routines, triggers, events, history of versioned tables) is named. Rows go on changing meanwhile; a DDL waits until it is done.\n"
-	"  --from URI         mysql://user:password@host:port\n"
+	"  --from URI         mysql://user:password@host:port/?ssl-ca=FILE; this URI and the next may be @FILE or env:NAME, argv is public\n"
 	"  --storage URI      s3://bucket/prefix?endpoint=...&access-key=...  or  file:///directory\n"
 	"  --threads N        connections that read at once (4)\n"
 	"  --rate-limit MB    megabytes of rows a second, at most\n"

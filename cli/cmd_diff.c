@@ -20,7 +20,7 @@ static const char help[] =
 	"       drtest diff --config FILE [options]       a sync_diff_inspector configuration; its summary.txt and fix files\n"
 	"Compares two servers, structure and rows of all tables, while nothing writes to them (or at snapshots). \"Equal\" means that\n"
 	"every table's rows were read on both sides. What is not compared (triggers, routines, events, ..) is listed at the end.\n"
-	"  --a URI, --b URI     mysql://user:password@host:port\n"
+	"  --a URI, --b URI     mysql://user:password@host:port/?ssl-ca=FILE, or @FILE or env:NAME that holds it (argv is public)\n"
 	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be given again: the\n"
 	"                       last that matches decides. A pattern that matches no table is wrong usage\n"
 	"  --ignore PATTERN     a table (\"sbtest.log*\") or a column (\"sbtest.*.updated_at\") that is not compared; may be given again\n"

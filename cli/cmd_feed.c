@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "harness/base/uri.h"
 #include "harness/feed/config.h"
 #include "harness/os/fs.h"
 
@@ -14,9 +15,9 @@ static const char help[] =
 	"usage: drtest feed < OPTIONS.json\n"
 	"       drtest feed --source-uri URI --sink-uri URI --start-ts TSO --tso-map FILE [options]\n"
 	"Replicates the source to the sink and writes TiCDC's redo log, until SIGTERM (then it ends at a checkpoint) or an error.\n"
-	"  --source-uri URI   mysql://user:password@host:port, or @FILE with the URI in it (argv is public, a file need not be)\n"
+	"  --source-uri URI   mysql://user:password@host:port, or @FILE or env:NAME that holds it (argv is public)\n"
 	"  --sink-uri URI     the same, for the secondary\n"
-	"  --storage URI      where the redo log goes: s3://bucket/prefix?endpoint=... or file:///directory, or @FILE; none: no redo log\n"
+	"  --storage URI      where the redo log goes: s3://bucket/prefix?endpoint=... or file:///directory, or @FILE or env:NAME; none: no redo log\n"
 	"  --start-ts TSO     BackupTS; a feed that has a later checkpoint goes on from there\n"
 	"  --tso-map FILE     the source's commit clock\n"
 	"  --id NAME          changefeed id (drtest)\n"
@@ -29,32 +30,10 @@ static const char help[] =
 	"flush_ms, meta_ms, sink_workers, sink_batch_rows, max_log_bytes, lz4, status_path, tmp_dir.\n"
 	"exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 3 could not begin\n";
 
-/* The text itself, or the first line of @FILE. */
-static int text_or_file(const char *arg, struct strbuf *out, struct err *e)
-{
-	if (arg[0] != '@') {
-		strbuf_addstr(out, arg);
-		return 0;
-	}
-	if (fs_read_file(arg + 1, 16384, out, e) < 0)
-		return -1;
-	strbuf_setlen(out, strcspn(out->buf, "\r\n"));
-	return 0;
-}
-
-static int endpoint(struct sql_endpoint *ep, const char *arg, struct err *e)
-{
-	struct strbuf uri = STRBUF_INIT;
-	int rc = text_or_file(arg, &uri, e) < 0 ? -1 : sql_endpoint_from_uri(ep, uri.buf, e);
-
-	strbuf_release(&uri);
-	return rc;
-}
-
 static int storage(struct feed_opts *o, const char *arg, struct err *e)
 {
 	struct strbuf uri = STRBUF_INIT;
-	int rc = text_or_file(arg, &uri, e);
+	int rc = uri_option(arg, &uri, e);
 
 	if (rc == 0 && uri.len >= sizeof(o->redo_uri))
 		rc = err_set(e, ERR_USAGE, 0, "--storage: want at most %zu bytes", sizeof(o->redo_uri) - 1);
@@ -103,8 +82,8 @@ static int from_argv(struct feed_opts *o, int argc, char **argv, struct err *e)
 	optind = 1;
 	while (rc == 0 && (c = options_next(argc, argv, "h", longs, NULL)) != -1)
 		switch (c) {
-		case 's': rc = endpoint(&o->source, optarg, e); break;
-		case 'k': rc = endpoint(&o->sink, optarg, e); break;
+		case 's': rc = sql_endpoint_from_uri(&o->source, optarg, e); break;
+		case 'k': rc = sql_endpoint_from_uri(&o->sink, optarg, e); break;
 		case 'r': rc = storage(o, optarg, e); break;
 		case 't':
 			if (!tso_parse(optarg, &o->start_ts))

@@ -22,9 +22,9 @@ static const char help[] =
 	"The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs; check judges the log\n"
 	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose.\n"
 	"  --storage URI    s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=...  or  file:///directory\n"
-	"                   (or @FILE that holds it: argv is public, a file, or /dev/stdin, need not be)\n"
+	"                   (or @FILE or env:NAME that holds it: argv is public, a file, /dev/stdin or a variable is not)\n"
 	"  --sink-uri URI   mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=...\n"
-	"                   (or @FILE that holds it: argv is public, a file need not be)\n"
+	"                   (or @FILE or env:NAME)\n"
 	"  --sink-password-file FILE  the password; or in $DRTEST_SINK_PASSWORD\n"
 	"  --mode merge     the newest state of each key, fastest, while nobody reads the secondary (default)\n"
 	"  --mode txn       whole transactions over all their tables, for a secondary that is read meanwhile; from a consistent start\n"
@@ -215,7 +215,6 @@ int cmd_redo(int argc, char **argv)
 	struct redo_options o = { 0 };
 	struct err e = ERR_INIT;
 	const char *verb = argc > 1 ? argv[1] : "";
-	struct strbuf storage = STRBUF_INIT;
 	struct store *s;
 	size_t i;
 	int rc;
@@ -233,15 +232,7 @@ int cmd_redo(int argc, char **argv)
 	rc = parse(argc - 1, argv + 1, &o);
 	if (rc >= 0)
 		return rc;
-	if (o.storage[0] == '@') {
-		if (fs_read_file(o.storage + 1, 16384, &storage, &e) < 0)
-			return redo_failed(&e);
-		strbuf_setlen(&storage, strcspn(storage.buf, "\r\n"));
-	} else {
-		strbuf_addstr(&storage, o.storage);
-	}
-	s = store_open(storage.buf, NULL, &e);
-	strbuf_release(&storage);
+	s = store_open(o.storage, NULL, &e);
 	if (!s)
 		return redo_failed(&e);
 	signal(SIGINT, clock_cancel);

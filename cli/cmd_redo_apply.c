@@ -159,6 +159,12 @@ static int first_line(const char *path, struct strbuf *out, struct err *e)
 	return 0;
 }
 
+/* A server knows offsets; names it knows only when its time zone tables are loaded. */
+static const char *offset_of_utc(const char *zone)
+{
+	return zone && (!strcasecmp(zone, "UTC") || !strcasecmp(zone, "Etc/UTC") || !strcasecmp(zone, "GMT") || !strcasecmp(zone, "Z")) ? "+00:00" : zone;
+}
+
 /* time-zone= and worker-count= as the stock sink's URI has them; what it has beyond is not ours to obey. */
 static int take_params(const char *text, struct replay_opts *ro, struct strbuf *zone, struct err *e)
 {
@@ -173,6 +179,8 @@ static int take_params(const char *text, struct replay_opts *ro, struct strbuf *
 		for (; *v == '"' || *v == '\''; v++) /* TiCDC takes the name in quotes too */
 			;
 		strbuf_add(zone, v, strcspn(v, "\"'"));
+		if (zone->len && zone->buf[0] == ' ') /* '+' is a blank in a URI's parameters */
+			zone->buf[0] = '+';
 		if (zone->len)
 			ro->time_zone = zone->buf;
 	}
@@ -197,13 +205,7 @@ static int take_sink(const struct redo_options *o, struct replay_opts *ro, struc
 	const char *env = getenv(PASSWORD_ENV);
 	int rc = -1;
 
-	if (o->sink[0] == '@') {
-		if (first_line(o->sink + 1, &uri, e) < 0)
-			goto out;
-	} else {
-		strbuf_addstr(&uri, o->sink);
-	}
-	if (sql_endpoint_from_uri(&ro->sink, uri.buf, e) < 0 || take_params(uri.buf, ro, zone, e) < 0)
+	if (uri_option(o->sink, &uri, e) < 0 || sql_endpoint_from_uri(&ro->sink, uri.buf, e) < 0 || take_params(uri.buf, ro, zone, e) < 0)
 		goto out;
 	if (o->password_file) {
 		if (first_line(o->password_file, &password, e) < 0)
@@ -217,6 +219,7 @@ static int take_sink(const struct redo_options *o, struct replay_opts *ro, struc
 	}
 	if (password.len)
 		strcpy(ro->sink.password, password.buf);
+	ro->time_zone = offset_of_utc(ro->time_zone);
 	rc = 0;
 out:
 	strbuf_release(&uri);

@@ -1,7 +1,9 @@
 #include "harness/base/uri.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +129,46 @@ static int parse_query(struct uri *u, const char *p, struct err *e)
 	return 0;
 }
 
+int uri_option(const char *arg, struct strbuf *out, struct err *e)
+{
+	char line[URI_BYTES_MAX + 2];
+	const char *value;
+	size_t n;
+	FILE *f;
+
+	if (!strncmp(arg, "env:", 4)) {
+		value = getenv(arg + 4);
+		if (!value || !*value)
+			return err_set(e, ERR_USAGE, 0, "%.80s: no such variable in the environment, or it is empty", arg);
+		strbuf_addstr(out, value);
+		return 0;
+	}
+	if (*arg != '@') {
+		strbuf_addstr(out, arg);
+		return 0;
+	}
+	f = fopen(arg + 1, "re");
+	if (!f)
+		return err_set(e, ERR_USAGE, errno, "%.200s: %s", arg, strerror(errno));
+	errno = 0;
+	if (!fgets(line, sizeof(line), f))
+		*line = 0;
+	fclose(f);
+	n = strcspn(line, "\r\n");
+	if (!n || n > URI_BYTES_MAX)
+		return err_set(e, ERR_USAGE, errno, "%.200s: its first line is to be a URI of at most %d bytes%s%s", arg, URI_BYTES_MAX, errno ? ": " : "",
+		               errno ? strerror(errno) : "");
+	strbuf_add(out, line, n);
+	memset(line, 0, sizeof(line));
+	return 0;
+}
+
+/* A '/' or '?' in a user's name or password ends the authority too early. */
+static bool cut_by_a_password(const char *authority, size_t n)
+{
+	return !memchr(authority, '@', n) && strchr(authority + n, '@') && memchr(authority, ':', n);
+}
+
 int uri_parse(struct uri *u, const char *text, struct err *e)
 {
 	size_t len = strnlen(text, URI_BYTES_MAX + 1), n = 0;
@@ -154,8 +196,11 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 		*c = (char)tolower((unsigned char)*c);
 	p = text + n + 3;
 	n = strcspn(p, "/?");
-	if (parse_authority(u, p, n, e) < 0)
+	if (parse_authority(u, p, n, e) < 0) {
+		if (e && cut_by_a_password(p, n))
+			err_set(e, ERR_USAGE, 0, "URI: what stands before the '@' holds a '/' or '?': in a user or password these are written %%2F and %%3F");
 		goto out;
+	}
 	p += n;
 	n = strcspn(p, "?");
 	u->path = decode(p, n, false, "path", e);

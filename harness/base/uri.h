@@ -15,6 +15,9 @@ struct uri {
 	struct uri_param *params;
 	size_t n_params;
 };
+/* What a URI option means: "@FILE" is the first line of a file (/dev/stdin too), "env:NAME" a variable of the environment, so that no password
+ * has to stand in a command line; anything else is the URI itself. Appends to out. ERR_USAGE. */
+int uri_option(const char *arg, struct strbuf *out, struct err *e);
 int uri_parse(struct uri *u, const char *text, struct err *e); /* errors never quote a secret */
 void uri_release(struct uri *u);
 const char *uri_param(const struct uri *u, const char *name); /* NULL if absent; the last one wins */

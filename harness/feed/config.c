@@ -17,7 +17,8 @@ struct field {
 #define F(type, member, kind) { #member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 static const struct field endpoint_fields[] = {
 	F(sql_endpoint, host, TEXT),   F(sql_endpoint, port, UNSIGNED), F(sql_endpoint, user, TEXT),    F(sql_endpoint, password, TEXT),
-	F(sql_endpoint, ssl_ca, TEXT), F(sql_endpoint, ssl_cert, TEXT), F(sql_endpoint, ssl_key, TEXT), { NULL, TEXT, 0, 0 },
+	F(sql_endpoint, ssl_ca, TEXT), F(sql_endpoint, ssl_cert, TEXT), F(sql_endpoint, ssl_key, TEXT),
+	F(sql_endpoint, ssl_server_name, TEXT), F(sql_endpoint, tls, UNSIGNED), { NULL, TEXT, 0, 0 },
 };
 static const struct field feed_fields[] = {
 	F(feed_opts, id, TEXT),

@@ -28,13 +28,14 @@ static char *redacted(const struct uri *u)
 	return strbuf_detach(&s);
 }
 
-struct store *store_open(const char *uri, const struct store_opts *o, struct err *e)
+struct store *store_open(const char *option, const struct store_opts *o, struct err *e)
 {
+	struct strbuf uri = STRBUF_INIT;
 	struct store *s = NULL;
-	struct uri u;
+	struct uri u = { 0 };
 
-	if (uri_parse(&u, uri, e) < 0)
-		return NULL;
+	if (uri_option(option, &uri, e) < 0 || uri_parse(&u, uri.buf, e) < 0)
+		goto out;
 	if (!strcmp(u.scheme, "s3"))
 		s = store_s3_open(&u, e);
 	else if (!strcmp(u.scheme, "file") || !strcmp(u.scheme, "local") || !strcmp(u.scheme, "nfs"))
@@ -46,7 +47,9 @@ struct store *store_open(const char *uri, const struct store_opts *o, struct err
 		s->redacted = redacted(&u);
 		s->patience_ms = o && o->patience_ms > 0 ? o->patience_ms : PATIENCE_MS_DEFAULT;
 	}
+out:
 	uri_release(&u);
+	strbuf_release(&uri);
 	return s;
 }
 

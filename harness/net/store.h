@@ -19,6 +19,7 @@ struct store;
 struct store_opts {
 	int64_t patience_ms; /* how long 5xx and lost connections are tried again; 0: 10,000 */
 };
+/* uri may be "@FILE" or "env:NAME" (harness/base/uri.h). */
 struct store *store_open(const char *uri, const struct store_opts *o, struct err *e); /* o may be NULL; touches nothing yet */
 void store_free(struct store *s);
 const char *store_uri_redacted(const struct store *s); /* for people */

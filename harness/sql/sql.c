@@ -2,9 +2,15 @@
 
 #include <errmsg.h>
 #include <ma_pvio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/base/uri.h"
@@ -12,6 +18,7 @@
 
 #define PATIENCE_S 3600
 #define ALWAYS_FITS ((size_t)512 << 10) /* into a packet of whatever server */
+#define CONNECT_S 10
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */
 
 struct sql {
@@ -73,11 +80,109 @@ void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out)
 	strbuf_addf(out, strchr(ep->host, ':') ? "[%s]:%u" : "%s:%u", ep->host, ep->port);
 }
 
+static enum sql_tls tls_of(const struct sql_endpoint *ep)
+{
+	if (ep->tls != SQL_TLS_AS_GIVEN)
+		return ep->tls < SQL_TLS_VERIFY ? ep->tls : SQL_TLS_VERIFY;
+	return ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0] ? SQL_TLS_VERIFY : SQL_TLS_OFF;
+}
+
+void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep)
+{
+	enum sql_tls tls = tls_of(ep);
+	bool by_name = tls == SQL_TLS_VERIFY && !ep->ssl_server_name[0];
+
+	/* "localhost" would mean a socket to the library: a host is always a TCP address here. */
+	mysql_options(m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
+	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	if (tls != SQL_TLS_OFF) {
+		mysql_ssl_set(m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL, ep->ssl_ca[0] ? ep->ssl_ca : NULL, NULL, NULL);
+		mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &(my_bool){ 1 });
+		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &(my_bool){ by_name });
+	}
+	if (!by_name) {
+		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519");
+		mysql_options(m, MYSQL_DEFAULT_AUTH, "mysql_native_password"); /* the server asks for another when the account has another */
+	} else {
+		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
+			      "mysql_clear_password,dialog,auth_gssapi_client,parsec");
+	}
+}
+
+/* MARIADB_TLS of the library's ma_tls.h, which ma_pvio.h hides from programs. */
+struct library_tls {
+	void *data, *pvio, *ssl;
+};
+
+/* The library checks the certificate against its own trust store and the host's name; a chain or another name it does not. */
+static int check_certificate(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
+{
+	const char *name = tls_of(ep) == SQL_TLS_VERIFY ? ep->ssl_server_name : "";
+	struct library_tls *tls = m->net.pvio ? m->net.pvio->ctls : NULL;
+	SSL *ssl = tls ? tls->ssl : NULL;
+	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+	X509_STORE *trust = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int rc = -1;
+
+	if (!certificate || !trust || !ctx || !(ep->ssl_ca[0] ? X509_STORE_load_file(trust, ep->ssl_ca) : X509_STORE_set_default_paths(trust)) ||
+	    !X509_STORE_CTX_init(ctx, trust, certificate, SSL_get_peer_cert_chain(ssl)))
+		err_set(e, ERR_ENV, 0, "the server's certificate cannot be checked%s%s", ep->ssl_ca[0] ? " with " : "", ep->ssl_ca);
+	else if (X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER), X509_verify_cert(ctx) != 1)
+		err_set(e, ERR_ENV, 0, "the server's certificate is not trusted: %s", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+	else if (*name && X509_check_host(certificate, name, 0, 0, NULL) != 1 && X509_check_ip_asc(certificate, name, 0) != 1)
+		err_set(e, ERR_ENV, 0, "the server's certificate is not for %s (ssl-server-name)", name);
+	else
+		rc = 0;
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(trust);
+	X509_free(certificate);
+	return rc;
+}
+
+int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
+{
+	static const struct {
+		int level, name, value;
+	} watch[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },        { IPPROTO_TCP, TCP_KEEPIDLE, 20 }, { IPPROTO_TCP, TCP_KEEPINTVL, 10 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },        { IPPROTO_TCP, TCP_USER_TIMEOUT, 60000 },
+	};
+	enum sql_tls tls = tls_of(ep);
+
+	for (size_t i = 0; i < sizeof(watch) / sizeof(watch[0]); i++)
+		(void)setsockopt((int)mysql_get_socket(m), watch[i].level, watch[i].name, &watch[i].value, sizeof(int));
+	if (tls == SQL_TLS_OFF)
+		return 0;
+	if (!mysql_get_ssl_cipher(m))
+		return err_set(e, ERR_ENV, 0, "TLS was asked for and the connection is plain");
+	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0]) ? check_certificate(m, ep, e) : 0;
+}
+
+int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
+{
+	unsigned code = mysql_errno(m);
+	bool plain = tls_of(ep) == SQL_TLS_OFF;
+
+	sql_error(m, e, "connect");
+	if (!e)
+		return -1;
+	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED || code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
+		e->kind = ERR_ENV;
+	if (code == CR_PLUGIN_NOT_ALLOWED || code == CR_SECURE_AUTH)
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), ": that would show the password to whoever answers there; it is "
+			 "taken over TLS with a verified certificate only (mysql+ssl://, ssl-ca=FILE), or give the account mysql_native_password or ed25519");
+	else if (plain && (code == 1045 || code == 3159))
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (the connection was plain; a server or an account that wants TLS: "
+			 "mysql+ssl:// or ssl-ca=FILE)");
+	return -1;
+}
+
 struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
 	struct sql *s = xcalloc(1, sizeof(*s));
 	int64_t left_ms = deadline_left_ms(d);
-	unsigned connect_s = left_ms > 3600000 ? 3600 : (unsigned)((left_ms + 999) / 1000), io_s = PATIENCE_S;
+	unsigned connect_s = left_ms > CONNECT_S * 1000 ? CONNECT_S : (unsigned)((left_ms + 999) / 1000), io_s = PATIENCE_S;
 	static const char init[] = "SET time_zone = '+00:00', autocommit = 1, sql_mode = "
 				   "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 	struct strbuf who = STRBUF_INIT;
@@ -93,26 +198,17 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	if (!connect_s)
 		connect_s = 1;
 	mysql_options(s->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-	mysql_options(s->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
+	mysql_options(s->m, MYSQL_OPT_READ_TIMEOUT, &connect_s); /* of the handshake; statements get theirs below */
 	mysql_options(s->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
-	mysql_options(s->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(s->m, MYSQL_OPT_LOCAL_INFILE, &(unsigned){ 1 });
 	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error, NULL);
-	if (ep->ssl_ca[0] || ep->ssl_cert[0]) {
-		mysql_ssl_set(s->m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL,
-		              ep->ssl_ca[0] ? ep->ssl_ca : NULL, NULL, NULL);
-		mysql_options(s->m, MYSQL_OPT_SSL_ENFORCE, &(my_bool){ 1 });
-		if (ep->ssl_ca[0])
-			mysql_options(s->m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &(my_bool){ 1 });
-	}
-	/* "localhost" would mean a socket to the library: a host is always a TCP address here. */
-	mysql_options(s->m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
+	sql_options_apply(s->m, ep);
 	if (!mysql_real_connect(s->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, 0)) {
-		unsigned code = mysql_errno(s->m);
-
-		sql_error(s->m, e, "connect");
-		if (e && (code == 1045 || code == 1698))
-			e->kind = ERR_ENV;
+		sql_connect_failed(s->m, ep, e);
+		err_wrap(e, "%s", who.buf);
+		goto out;
+	}
+	if (sql_connected(s->m, ep, e) < 0) {
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}
@@ -121,6 +217,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}
+	sql_patience(s, 0);
 	s->id = mysql_thread_id(s->m);
 	rc = 0;
 out:
@@ -405,20 +502,107 @@ static int copy_field(char *to, size_t size, const char *from, const char *what,
 	return 0;
 }
 
-int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *text, struct err *e)
+static int word_of(const char *v, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcasecmp(v, words[i]))
+			return (int)i;
+	return -1;
+}
+
+/* 0: not one of these; 1: taken. */
+static int tls_param(struct sql_endpoint *ep, const struct uri_param *p, struct err *e)
+{
+	static const struct {
+		const char *name, *words[6];
+		enum sql_tls means[6];
+	} asks[] = {
+		{ "ssl-mode", { "DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY" }, { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_CHAIN, SQL_TLS_VERIFY } },
+		{ "tls", { "false", "skip-verify", "true" }, { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_VERIFY } },
+		{ "ssl", { "false", "0", "off", "true", "1", "on" },
+		  { SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_VERIFY, SQL_TLS_VERIFY, SQL_TLS_VERIFY } },
+	};
+	static const char *const wanted[] = { "DISABLED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY", "false, skip-verify or true", "true or false" };
+	struct {
+		const char *name;
+		char *to;
+		size_t size;
+	} files[] = {
+		{ "ssl-ca", ep->ssl_ca, sizeof(ep->ssl_ca) }, { "ssl-cert", ep->ssl_cert, sizeof(ep->ssl_cert) },
+		{ "ssl-key", ep->ssl_key, sizeof(ep->ssl_key) }, { "ssl-server-name", ep->ssl_server_name, sizeof(ep->ssl_server_name) },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!strcmp(p->name, files[i].name))
+			return copy_field(files[i].to, files[i].size, p->value, p->name, e) < 0 ? -1 : 1;
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		size_t n = 0;
+		int k;
+
+		if (strcmp(p->name, asks[i].name) != 0)
+			continue;
+		while (n < 6 && asks[i].words[n])
+			n++;
+		k = word_of(p->value, asks[i].words, n);
+		if (k < 0)
+			return err_set(e, ERR_USAGE, 0, "server URI: %s=%.40s: want %s%s", p->name, p->value, wanted[i],
+				       strcasecmp(p->value, "preferred") ? "" : "; whether there is TLS is not left to whoever answers");
+		ep->tls = asks[i].means[k];
+		return 1;
+	}
+	return 0;
+}
+
+static int take_params(struct sql_endpoint *ep, const struct uri *u, bool tls_scheme, struct err *e)
+{
+	/* Of TiCDC's sink: how it works, not what comes out. (time-zone and worker-count are the replay's, which reads them itself.) */
+	static const char *const others[] = { "time-zone", "worker-count", "max-txn-row", "max-multi-update-row", "max-multi-update-row-size",
+		"tidb-txn-mode", "batch-dml-enable", "multi-stmt-enable", "cache-prep-stmts", "safe-mode", "transaction-atomicity", "enable-old-value",
+		"timeout", "read-timeout", "write-timeout", "has-vector-type", "enable-ddl-ts" };
+
+	for (size_t i = 0; i < u->n_params; i++) {
+		const struct uri_param *p = &u->params[i];
+		int taken = tls_param(ep, p, e);
+
+		if (taken < 0)
+			return -1;
+		if (!taken && strcmp(p->name, "charset") == 0 && !strcasecmp(p->value, "utf8mb4"))
+			taken = 1;
+		if (!taken && word_of(p->name, others, sizeof(others) / sizeof(others[0])) < 0)
+			return err_set(e, ERR_USAGE, 0, "server URI: parameter '%.60s' is not known%s; known are ssl-ca, ssl-cert, ssl-key, ssl-server-name, "
+				       "ssl-mode, tls, ssl", p->name, strstr(p->name, "socket") ? " (servers are reached by TCP alone)" : "");
+	}
+	if (ep->ssl_key[0] && !ep->ssl_cert[0])
+		return err_set(e, ERR_USAGE, 0, "server URI: ssl-key without ssl-cert");
+	if (ep->tls == SQL_TLS_OFF && (tls_scheme || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0]))
+		return err_set(e, ERR_USAGE, 0, "server URI: it asks for TLS, and for none");
+	if (ep->ssl_server_name[0] && (ep->tls == SQL_TLS_UNVERIFIED || ep->tls == SQL_TLS_CHAIN))
+		return err_set(e, ERR_USAGE, 0, "server URI: ssl-server-name, and a mode that checks no name");
+	if (ep->tls == SQL_TLS_AS_GIVEN && tls_scheme)
+		ep->tls = SQL_TLS_VERIFY;
+	return 0;
+}
+
+int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct err *e)
 {
 	static const char *const schemes[] = { "mysql", "tidb", "mysql+ssl", "tidb+ssl" };
-	struct uri u;
-	const char *v;
-	bool known = false;
-	int rc = -1;
+	struct strbuf text = STRBUF_INIT;
+	struct uri u = { 0 };
+	int known, rc = -1;
 
 	memset(ep, 0, sizeof(*ep));
-	if (uri_parse(&u, text, e) < 0)
-		return err_wrap(e, "server URI");
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		known = known || !strcmp(u.scheme, schemes[i]);
-	if (!known) {
+	if (uri_option(option, &text, e) < 0)
+		goto out;
+	if (!strstr(text.buf, "://")) {
+		err_set(e, ERR_USAGE, 0, "server URI: want mysql://user:password@host:port, or @FILE or env:NAME that holds it");
+		goto out;
+	}
+	if (uri_parse(&u, text.buf, e) < 0) {
+		err_wrap(e, "server URI");
+		goto out;
+	}
+	known = word_of(u.scheme, schemes, sizeof(schemes) / sizeof(schemes[0]));
+	if (known < 0) {
 		err_set(e, ERR_USAGE, 0, "server URI: scheme '%s' is none of mysql, tidb, mysql+ssl, tidb+ssl", u.scheme);
 		goto out;
 	}
@@ -426,17 +610,18 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *text, struct err 
 		err_set(e, ERR_USAGE, 0, "server URI: no host");
 		goto out;
 	}
+	if (strchr(u.path, '@')) { /* mysql://user:1234/rest@host: 1234 was taken for a port */
+		err_set(e, ERR_USAGE, 0, "server URI: an '@' after the first '/': a '/' or '?' in a user or password is written %%2F or %%3F");
+		goto out;
+	}
 	if (copy_field(ep->host, sizeof(ep->host), u.host, "host", e) < 0 ||
 	    copy_field(ep->user, sizeof(ep->user), u.user[0] ? u.user : "root", "user", e) < 0 ||
-	    copy_field(ep->password, sizeof(ep->password), u.password, "password", e) < 0)
-		goto out;
-	if (((v = uri_param(&u, "ssl-ca")) && copy_field(ep->ssl_ca, sizeof(ep->ssl_ca), v, "ssl-ca", e) < 0) ||
-	    ((v = uri_param(&u, "ssl-cert")) && copy_field(ep->ssl_cert, sizeof(ep->ssl_cert), v, "ssl-cert", e) < 0) ||
-	    ((v = uri_param(&u, "ssl-key")) && copy_field(ep->ssl_key, sizeof(ep->ssl_key), v, "ssl-key", e) < 0))
+	    copy_field(ep->password, sizeof(ep->password), u.password, "password", e) < 0 || take_params(ep, &u, known >= 2, e) < 0)
 		goto out;
 	ep->port = u.port ? (unsigned)u.port : 4000; /* TiDB's, as in TiCDC's sink URIs */
 	rc = 0;
 out:
 	uri_release(&u);
+	strbuf_release(&text);
 	return rc;
 }

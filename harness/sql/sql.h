@@ -11,15 +11,35 @@
 #include "harness/base/err.h"
 #include "harness/base/strbuf.h"
 
+/* What is asked for is made, or there is no connection. */
+enum sql_tls {
+	SQL_TLS_AS_GIVEN,   /* SQL_TLS_VERIFY where a CA, certificate or server name is given, else SQL_TLS_OFF */
+	SQL_TLS_OFF,
+	SQL_TLS_UNVERIFIED, /* encrypted, with whomever */
+	SQL_TLS_CHAIN,      /* with whoever has a certificate of the CA */
+	SQL_TLS_VERIFY,     /* with the host of that name; the CA is ssl_ca, or the system's */
+};
 struct sql_endpoint {
 	char host[256];   /* "127.0.0.1" */
 	unsigned port;
 	char user[129], password[256]; /* the password never reaches a log */
 	char ssl_ca[512], ssl_cert[512], ssl_key[512]; /* "" off */
+	char ssl_server_name[256]; /* the name that the certificate has to be for; "": host */
+	enum sql_tls tls;
 };
-/* From a sink URI: mysql://user:password@host:port/?ssl-ca=..; mysql, tidb, mysql+ssl and tidb+ssl are taken. */
+/* From a URI, or "@FILE" or "env:NAME" (harness/base/uri.h): mysql://user:password@host:port/?name=value. mysql and tidb are plain unless a parameter
+ * asks for TLS; mysql+ssl and tidb+ssl are SQL_TLS_VERIFY. Parameters: ssl-ca, ssl-cert, ssl-key, ssl-server-name, ssl-mode (MySQL's words), tls
+ * (Go's words), ssl (true, false); those of TiCDC's sink that change no result are taken and left alone. Any other is ERR_USAGE. */
 int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *uri, struct err *e);
 void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out); /* "127.0.0.1:4000", for people */
+
+/* For whoever connects by the client library himself. Before mysql_real_connect(): TLS, and which ways to log in are taken. Without verified TLS
+ * these are only such that give nothing away: whoever has the port would be told the password by the others. */
+void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep);
+/* After it: is TLS there as asked for? Also makes a peer that vanishes without a word be noticed within a minute. */
+int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e);
+/* When it failed: sql_error(), and what may help. */
+int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e);
 
 struct sql;
 struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e);

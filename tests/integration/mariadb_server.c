@@ -55,6 +55,11 @@ static void start(struct test_server *s)
 
 struct test_server *test_server_start(unsigned server_id)
 {
+	return test_server_start_with(server_id, "");
+}
+
+struct test_server *test_server_start_with(unsigned server_id, const char *more)
+{
 	struct test_server *s = xcalloc(1, sizeof(*s));
 	struct strbuf out = STRBUF_INIT, conf = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -83,6 +88,7 @@ struct test_server *test_server_start(unsigned server_id)
 	            "innodb-buffer-pool-size=128M\ninnodb-log-file-size=48M\nmax-connections=400\nperformance-schema=OFF\nlocal-infile=ON\n"
 	            "pid-file=%s/pid\ntmpdir=%s/tmp\n", /* a tmpdir of its own: a starting server clears #sql files in it */
 	            s->dir, s->dir, s->ep.port, server_id, s->dir, s->dir);
+	strbuf_addstr(&conf, more);
 	{
 		char *path = xstrfmt("%s/my.cnf", s->dir), *data = xstrfmt("--datadir=%s/data", s->dir);
 		char *tmp = xstrfmt("%s/tmp", s->dir), *tmp_arg = xstrfmt("--tmpdir=%s/tmp", s->dir);

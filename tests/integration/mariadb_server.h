@@ -8,6 +8,7 @@
 struct test_server;
 /* Skips the test (exit 77) when MariaDB is not installed; fails it when it does not start. server_id: 1.. */
 struct test_server *test_server_start(unsigned server_id);
+struct test_server *test_server_start_with(unsigned server_id, const char *more); /* lines for its configuration, each with a line feed */
 const struct sql_endpoint *test_server_endpoint(const struct test_server *s);
 const char *test_server_dir(const struct test_server *s); /* for what the test keeps beside it; removed with the server */
 struct proc *test_server_proc(struct test_server *s);
