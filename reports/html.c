@@ -11,6 +11,7 @@
 #define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
 #define COLUMNS_MAX 12
 #define PAPER_FINDINGS 20 /* as the style sheet has it */
+#define FILE_NAME_MIN 6
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
 static void tag(struct strbuf *out, const char *word)
@@ -36,6 +37,113 @@ static void cell(struct strbuf *out, const json_t *v)
 		strbuf_addf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	else if (json_is_number(v))
 		strbuf_addstr(out, text_figure(n, json_number_value(v)));
+}
+
+/* Where a file of the folder stands in a text: its length, and which; 0: it stands not at p. */
+static size_t file_at(const struct run_model *m, const char *text, const char *p, const char **file)
+{
+	size_t i, best = 0;
+	json_t *v;
+
+	if (p > text && (p[-1] == '/' || p[-1] == '.' || p[-1] == '-' || p[-1] == '_'))
+		return 0;
+	json_array_foreach(m->files, i, v) {
+		size_t n = json_string_length(v);
+
+		if (n > best && n >= FILE_NAME_MIN && strncmp(p, json_string_value(v), n) == 0 && strchr(json_string_value(v), '.') &&
+		    !strchr("/-_abcdefghijklmnopqrstuvwxyz", p[n] ? p[n] : ' ')) {
+			best = n;
+			*file = json_string_value(v);
+		}
+	}
+	return best;
+}
+
+static void link_to(struct strbuf *out, const char *file, const char *text)
+{
+	strbuf_addstr(out, "<a href=\"");
+	text_html(out, file);
+	strbuf_addstr(out, "\">");
+	text_html(out, text);
+	strbuf_addstr(out, "</a>");
+}
+
+/* A text in which files of the folder lead to them. */
+static void linked(const struct run_model *m, struct strbuf *out, const char *text)
+{
+	struct strbuf plain = STRBUF_INIT;
+	const char *file = NULL;
+
+	for (const char *p = text; *p;) {
+		size_t n = m->files ? file_at(m, text, p, &file) : 0;
+
+		if (!n) {
+			strbuf_addch(&plain, *p++);
+			continue;
+		}
+		text_html(out, plain.buf);
+		strbuf_reset(&plain);
+		link_to(out, file, file);
+		p += n;
+	}
+	text_html(out, plain.buf);
+	strbuf_release(&plain);
+}
+
+/* "before_replay" may be parted behind its "_", not within a word. */
+static void name_html(struct strbuf *out, const char *name)
+{
+	struct strbuf part = STRBUF_INIT;
+
+	for (; *name; name++) {
+		strbuf_addch(&part, *name);
+		if (*name == '_' || !name[1]) {
+			text_html(out, part.buf);
+			strbuf_addstr(out, name[1] ? "<wbr>" : "");
+			strbuf_reset(&part);
+		}
+	}
+	strbuf_release(&part);
+}
+
+/* The answer in one sentence. */
+static void lead(const struct run_model *m, struct strbuf *out)
+{
+	char when[TEXT_NUMBER], a[TEXT_NUMBER];
+	double service = m->rto_ms[RTO_SERVICE];
+
+	if (m->rpo_lost < 0)
+		return;
+	strbuf_addstr(out, "<p class=\"lead\">If the primary had died ");
+	if (m->disaster_at >= 0 && run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when)))
+		strbuf_addf(out, "at <b>%s</b> UTC", when);
+	else
+		strbuf_addstr(out, "then");
+	strbuf_addf(out, ", you would have lost <b>%s</b>", m->rpo_lost > 0 ? text_count(a, (int64_t)m->rpo_lost) : "none");
+	if (m->rpo_acked >= 0)
+		strbuf_addf(out, " of %s", text_count(a, (int64_t)m->rpo_acked));
+	else if (m->rpo_lost <= 0)
+		strbuf_addstr(out, " of the");
+	strbuf_addstr(out, " acknowledged transactions");
+	if (service >= 0)
+		strbuf_addf(out, " and been back after <b>%s</b>", text_seconds(a, service / 1e3));
+	strbuf_addstr(out, ".</p>\n");
+}
+
+static void contents(const struct run_model *m, struct strbuf *out)
+{
+	const struct { const char *id, *name; bool there; } parts[] = {
+		{ "checks", "Checks", true }, { "notes", "Notes", json_array_size(m->notes) > 0 }, { "logs", "Logs", m->logs_n > 0 },
+		{ "charts", "Charts", true }, { "steps", "Steps", m->steps_n > 0 }, { "faults", "Faults and moves", m->faults_n || m->moves_n },
+		{ "figures", "Figures, options, versions", json_object_size(m->figures) || json_object_size(m->options) || json_object_size(m->versions) },
+		{ "files", "Files", json_array_size(m->files) > 0 }, { "again", "Run it again", m->command[0] != 0 },
+	};
+
+	strbuf_addstr(out, "<nav aria-label=\"contents\">");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].there)
+			strbuf_addf(out, "<a href=\"#%s\">%s</a> ", parts[i].id, parts[i].name);
+	strbuf_addstr(out, "</nav>\n");
 }
 
 static void header(const struct run_model *m, struct strbuf *out)
@@ -96,8 +204,7 @@ static void alerts(const struct run_model *m, struct strbuf *out)
 /* A scenario without a disaster has no RPO to tell. */
 static void rpo_card(const struct run_model *m, struct strbuf *out)
 {
-	char when[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER];
-	bool timed = m->disaster_at >= 0 && run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when));
+	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
 	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
 	if (m->rpo_lost < 0) {
@@ -111,17 +218,7 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 		strbuf_addf(out, "of %s acknowledged transactions", text_count(b, (int64_t)m->rpo_acked));
 	else
 		strbuf_addstr(out, "acknowledged transactions");
-	strbuf_addstr(out, " lost</small></p><p>If the primary had died ");
-	if (timed)
-		strbuf_addf(out, "at <b>%s</b> UTC", when);
-	else
-		strbuf_addstr(out, "then");
-	strbuf_addf(out, ", %s", m->rpo_lost > 0 ? a : "none");
-	if (m->rpo_acked >= 0)
-		strbuf_addf(out, " of %s", text_count(b, (int64_t)m->rpo_acked));
-	else if (m->rpo_lost <= 0)
-		strbuf_addstr(out, " of the");
-	strbuf_addstr(out, " acknowledged transactions would be gone.</p>");
+	strbuf_addstr(out, " lost</small></p>");
 	if (m->rpo_window_ms >= 0 || m->rpo_behind_ms >= 0) {
 		strbuf_addstr(out, "<p class=\"meta\">");
 		if (m->rpo_window_ms >= 0)
@@ -137,8 +234,8 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 
 static void rto_card(const struct run_model *m, struct strbuf *out)
 {
-	double service = m->rto_ms[RTO_SERVICE], redundant = m->rto_ms[RTO_REDUNDANT];
-	char a[TEXT_NUMBER];
+	double service = m->rto_ms[RTO_SERVICE], redundant = m->rto_ms[RTO_REDUNDANT], check = m->rto_ms[RTO_CHECK];
+	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
 	strbuf_addstr(out, "<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
 	if (service < 0)
@@ -147,9 +244,9 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 	else
 		strbuf_addf(out, "<p class=\"big\">%s <small>to the first write on the secondary</small></p>",
 			text_seconds(a, service / 1e3));
-	if (service >= 0)
-		strbuf_addf(out, "<p>The first write on the secondary was acknowledged %s after the disaster.</p>",
-			text_seconds(a, service / 1e3));
+	if (service >= 0 && check > 0 && check < service)
+		strbuf_addf(out, "<p class=\"meta\">%s of it are drtest's own checks before and after the replay: without them %s.</p>",
+			text_seconds(a, check / 1e3), text_seconds(b, (service - check) / 1e3));
 	if (redundant >= 0)
 		strbuf_addf(out,
 			"<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
@@ -163,6 +260,7 @@ static void answers(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->has_rpo && !m->has_rto)
 		return;
+	lead(m, out);
 	strbuf_addstr(out, "<div class=\"cards\">");
 	rpo_card(m, out);
 	rto_card(m, out);
@@ -201,6 +299,7 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 {
 	size_t n = json_array_size(c->findings), all = n + c->findings_left_out, shown = n, columns_n;
 	const char *columns[COLUMNS_MAX];
+	char of[32] = "";
 
 	if (!all)
 		return;
@@ -208,8 +307,10 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	shown = shown > *page_left ? *page_left : shown;
 	*page_left -= shown;
 	columns_n = finding_columns(c->findings, shown, columns);
-	strbuf_addf(out, "<details%s><summary>%zu finding%s</summary><div class=\"box\"><table class=\"findings\"><tr>",
-		c->verdict == OUTCOME_PASS ? "" : " open", all, all == 1 ? "" : "s");
+	if (shown < all)
+		snprintf(of, sizeof(of), "%zu of ", shown);
+	strbuf_addf(out, "<details%s><summary>%s%zu finding%s</summary><div class=\"box\" tabindex=\"0\" role=\"region\" "
+		"aria-label=\"findings\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open", of, all, all == 1 ? "" : "s");
 	for (size_t k = 0; k < columns_n; k++) {
 		strbuf_addstr(out, "<th>");
 		text_html(out, columns[k]);
@@ -263,32 +364,32 @@ static void checks(const struct run_model *m, struct strbuf *out)
 	size_t page_left = FINDINGS_SHOWN_ALL_MAX;
 	char text[TEXT_NUMBER];
 
-	strbuf_addf(out, "<section><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n,
+	strbuf_addf(out, "<section id=\"checks\"><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n,
 		m->failed, m->unknown);
 	if (!m->checks_n) {
 		strbuf_addstr(out, "<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
 		return;
 	}
-	strbuf_addstr(out, "<div class=\"scroll\"><table><tr><th>Verdict</th><th>Step</th><th>Check and its evidence</th><th "
-			   "class=\"num\">Time</th></tr>\n");
+	strbuf_addstr(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"checks\"><table class=\"rows\"><tr><th>Verdict</th><th>Step</th>"
+			   "<th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
 	for (size_t o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (size_t i = 0; i < m->checks_n; i++) {
 			const struct model_check *c = &m->checks[i];
 
 			if (c->verdict != order[o])
 				continue;
-			strbuf_addstr(out, "<tr><td>");
+			strbuf_addf(out, "<tr id=\"check-%zu\"><td class=\"beside\">", i + 1);
 			tag(out, outcome_name(c->verdict));
-			strbuf_addstr(out, "</td><td>");
+			strbuf_addstr(out, "</td><td data-l=\"step\" class=\"beside\">");
 			if (c->step)
 				strbuf_addf(out, "%" PRId64, c->step);
-			strbuf_addstr(out, "</td><td><b>");
+			strbuf_addf(out, "</td><td><a class=\"anchor\" href=\"#check-%zu\">", i + 1);
 			text_html(out, c->name);
-			strbuf_addstr(out, "</b><br>");
-			text_html(out, c->evidence);
+			strbuf_addstr(out, "</a><br>");
+			linked(m, out, c->evidence);
 			about(c, out);
 			findings(c, &page_left, out);
-			strbuf_addf(out, "</td><td class=\"num\">%s</td></tr>\n",
+			strbuf_addf(out, "</td><td class=\"num\" data-l=\"took\">%s</td></tr>\n",
 				c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
 		}
 	strbuf_addstr(out, "</table></div></section>\n");
@@ -300,19 +401,19 @@ static void steps(const struct run_model *m, struct strbuf *out)
 
 	if (!m->steps_n)
 		return;
-	strbuf_addstr(out, "<section><h2>Steps</h2><div class=\"scroll\"><table><tr><th></th><th>Step</th><th>Status</th><th "
-			   "class=\"num\">Began</th>"
+	strbuf_addstr(out, "<section id=\"steps\"><h2>Steps</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"steps\"><table class=\"rows\">"
+			   "<tr><th>No.</th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
 			   "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
 
-		strbuf_addf(out, "<tr><td class=\"num\">%" PRId64 "</td><td class=\"name\">", s->n);
+		strbuf_addf(out, "<tr><td class=\"beside\">%" PRId64 "</td><td class=\"name beside\">", s->n);
 		text_html(out, s->name);
-		strbuf_addstr(out, "</td><td>");
+		strbuf_addstr(out, "</td><td class=\"beside\">");
 		tag(out, s->status);
-		strbuf_addf(out, "</td><td class=\"num\">%s</td>", text_seconds(text, s->from));
-		strbuf_addf(out, "<td class=\"num\">%s</td><td>", text_seconds(text, s->seconds));
-		text_html(out, s->detail);
+		strbuf_addf(out, "</td><td class=\"num\" data-l=\"began at\">%s</td>", text_seconds(text, s->from));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td><td>", text_seconds(text, s->seconds));
+		linked(m, out, s->detail);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
 	strbuf_addstr(out, "</table></div></section>\n");
@@ -324,13 +425,13 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->moves_n)
 		return;
-	strbuf_addstr(out, "<section><h2>Faults and moves</h2><div class=\"scroll\"><table><tr><th class=\"num\">At</th><th "
-			   "class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
+	strbuf_addstr(out, "<section id=\"faults\"><h2>Faults and moves</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"faults and moves\">"
+			   "<table class=\"rows\"><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
 		run_model_time(m, f->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>", text_seconds(at, f->at), clock);
+		strbuf_addf(out, "<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>", text_seconds(at, f->at), clock);
 		text_html(out, f->kind);
 		strbuf_addch(out, ' ');
 		text_html(out, f->target);
@@ -344,7 +445,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 		const struct model_move *v = &m->moves[i];
 
 		run_model_time(m, v->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(out, "<tr><td class=\"num\">%s</td><td class=\"num\">%s</td><td>service moves</td><td>from ",
+		strbuf_addf(out, "<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>service moves</td><td>from ",
 			text_seconds(at, v->at), clock);
 		text_html(out, v->from);
 		strbuf_addstr(out, " to ");
@@ -361,11 +462,20 @@ static void logs(const struct run_model *m, struct strbuf *out)
 
 	if (!m->logs_n)
 		return;
-	strbuf_addstr(out, "<section class=\"logs\"><h2>Logs <small class=\"dim\">last lines of each process when it failed</small></h2>\n");
+	strbuf_addstr(out, "<section id=\"logs\" class=\"logs\"><h2>Logs <small class=\"dim\">last lines of each process when it failed</small></h2>\n");
 	for (size_t i = 0; i < m->logs_n; i++) {
 		strbuf_addstr(out, "<details open><summary>");
 		text_html(out, m->logs[i].process);
-		strbuf_addstr(out, "</summary><pre>");
+		strbuf_addstr(out, "</summary>");
+		char whole[300];
+
+		snprintf(whole, sizeof(whole), "logs/%s.log", m->logs[i].process);
+		for (size_t f = 0; f < json_array_size(m->files); f++)
+			if (!strcmp(json_string_value(json_array_get(m->files, f)), whole)) {
+				link_to(out, whole, "the whole log");
+				break;
+			}
+		strbuf_addstr(out, "<pre tabindex=\"0\">");
 		json_array_foreach(m->logs[i].lines, k, line) {
 			text_html(out, json_string_value(line));
 			strbuf_addch(out, '\n');
@@ -382,10 +492,10 @@ static void notes(const struct run_model *m, struct strbuf *out)
 
 	if (!json_array_size(m->notes))
 		return;
-	strbuf_addstr(out, "<section><h2>Notes</h2><ul class=\"notes\">");
+	strbuf_addstr(out, "<section id=\"notes\"><h2>Notes</h2><ul class=\"notes\">");
 	json_array_foreach(m->notes, i, v) {
 		strbuf_addstr(out, "<li>");
-		text_html(out, json_string_value(v));
+		linked(m, out, json_string_value(v));
 		strbuf_addstr(out, "</li>");
 	}
 	strbuf_addstr(out, "</ul></section>\n");
@@ -402,7 +512,7 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 	strbuf_addf(out, "<div><h3>%s</h3><table>", title);
 	json_object_foreach(o, key, v) {
 		strbuf_addstr(out, "<tr><td>");
-		text_html(out, key);
+		name_html(out, key);
 		strbuf_addf(out, "</td><td%s>",
 			json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT) ? " class=\"num\"" : "");
 		if (counts && json_is_integer(v))
@@ -417,16 +527,29 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 static void environment(const struct run_model *m, struct strbuf *out)
 {
 	if (json_object_size(m->figures) || json_object_size(m->options) || json_object_size(m->versions)) {
-		strbuf_addstr(out, "<section><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
+		strbuf_addstr(out, "<section id=\"figures\"><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
 		pairs("Figures", m->figures, true, out);
 		strbuf_addstr(out, "</div><div>");
 		pairs("Options", m->options, false, out);
 		pairs("Versions", m->versions, false, out);
 		strbuf_addstr(out, "</div></div></section>\n");
 	}
+	if (json_array_size(m->files)) {
+		size_t i;
+		json_t *v;
+
+		strbuf_addstr(out, "<section id=\"files\"><h2>Files <small class=\"dim\">in the run's folder, where this page is beside them</small></h2>"
+				   "<ul class=\"files\">");
+		json_array_foreach(m->files, i, v) {
+			strbuf_addstr(out, "<li>");
+			link_to(out, json_string_value(v), json_string_value(v));
+			strbuf_addstr(out, "</li>");
+		}
+		strbuf_addstr(out, "</ul></section>\n");
+	}
 	if (!m->command[0])
 		return;
-	strbuf_addstr(out, "<section><h2>Run it again</h2><pre id=\"command\">");
+	strbuf_addstr(out, "<section id=\"again\"><h2>Run it again</h2><pre id=\"command\">");
 	text_html(out, m->command);
 	strbuf_addstr(out, "</pre><button id=\"copy\" hidden>Copy</button></section>\n");
 }
@@ -449,6 +572,7 @@ void format_html(const struct run_model *m, struct strbuf *out)
 		(const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
 	header(m, out);
 	alerts(m, out);
+	contents(m, out);
 	answers(m, out);
 	checks(m, out);
 	notes(m, out);

@@ -217,7 +217,8 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 
 	strbuf_addstr(out, "<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2>"
 			   "<p class=\"meta\"><span id=\"now\">time since the run began</span><span class=\"hint\"> · point at a chart, or focus "
-			   "here and use the arrow keys; drag or + − to zoom, Esc for all; a name hides its curve</span></p>\n"
+			   "here: arrow keys and PageUp, PageDown move, n and p go to the next and the last event; drag or + − to zoom, Esc for all; a name "
+			   "hides its curve</span></p>\n"
 			   "<noscript><p class=\"meta\">The charts are drawn by a script, which is switched off here; all verdicts and figures "
 			   "are in the tables.</p></noscript>\n");
 	events(m, out);

@@ -30,6 +30,56 @@ int report_read(const char *run_dir, struct run_model *m, struct err *e)
 	return rc;
 }
 
+#define FILES_MAX 200
+
+struct listing {
+	json_t *files;
+	const char *below; /* "logs/" */
+};
+
+static int note_file(void *arg, const char *name, struct err *e)
+{
+	struct listing *l = arg;
+
+	(void)e;
+	if (name[0] != '.' && json_array_size(l->files) < FILES_MAX && !strstr(name, ".tmp"))
+		json_array_append_new(l->files, json_sprintf("%s%s", l->below, name)); /* NULL, no UTF-8, is not appended */
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+}
+
+/* What the report can lead to. Its own files are there once it is written. */
+static json_t *files_of(const char *run_dir)
+{
+	struct listing l = { json_array(), "" };
+	json_t *sorted[FILES_MAX + 3], *out = json_array();
+	char *logs = xstrfmt("%s/logs", run_dir);
+	size_t n = 0;
+
+	fs_list(run_dir, note_file, &l, NULL);
+	l.below = "logs/";
+	if (fs_exists(logs))
+		fs_list(logs, note_file, &l, NULL);
+	free(logs);
+	for (size_t i = 0; i < json_array_size(l.files); i++) {
+		const char *name = json_string_value(json_array_get(l.files, i));
+
+		if (strcmp(name, "result.json") && strcmp(name, "junit.xml") && strcmp(name, "report.html") && strcmp(name, "logs"))
+			sorted[n++] = json_array_get(l.files, i);
+	}
+	qsort(sorted, n, sizeof(sorted[0]), by_name);
+	json_array_append_new(out, json_string("result.json"));
+	json_array_append_new(out, json_string("junit.xml"));
+	for (size_t i = 0; i < n; i++)
+		json_array_append(out, sorted[i]);
+	json_decref(l.files);
+	return out;
+}
+
 int report_make(const char *run_dir, struct err *e)
 {
 	static const struct {
@@ -46,6 +96,7 @@ int report_make(const char *run_dir, struct err *e)
 
 	if (report_read(run_dir, &m, e) < 0)
 		return -1;
+	m.files = files_of(run_dir);
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
 		char *path = xstrfmt("%s/%s", run_dir, files[i].name);

@@ -24,7 +24,7 @@ if (!box || !raw || typeof uPlot === 'undefined')
 
 var d = JSON.parse(raw.textContent), now = document.getElementById('now'), rest = now.textContent;
 var charts = [], values = {}, view = [0, d.span], at = null, busy = false;
-var LEFT = 58, RIGHT = 14, FONT = '11px system-ui, "DejaVu Sans", sans-serif';
+var LEFT = 58, RIGHT = 14, MIN_WIDTH = 240, ROWS_MAX = 9, FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 var color = function (name) { return getComputedStyle(root).getPropertyValue(name).trim(); };
 var series_color = function (i) { return color('--s' + i % 8); };
 var number = function (e, name) { return +e.getAttribute('data-' + name); };
@@ -119,10 +119,22 @@ function cut(c, text, width) {
 	return text + '…';
 }
 
+/* Where the name of an instant stands: right of it, or left where there is more room; cut where there is too little. unit: a pixel's size. */
+function mark_at(c, text, from, width, unit) {
+	var left = from + c.measureText(text).width + 8 * unit > width && from > width - from, w;
+
+	text = cut(c, text, Math.max(0, (left ? from : width - from) - 8 * unit));
+	w = c.measureText(text).width + 8 * unit;
+	return { text: text, left: left, start: left ? from - w : from, end: (left ? from : from + w) + 8 * unit };
+}
+
 /* Names of what happened, above the charts: faults and moves, then the steps, then the parts of the RTO. */
 function labels(u) {
 	var c = u.ctx, b = u.bbox, dpr = devicePixelRatio || 1, ends = [], x = function (t) { return u.valToPos(t, 'x', true); };
-	var rows = u.mark_rows, y = b.top + rows * 15 * dpr, right = b.left + b.width;
+
+	if (!u.rows) /* the first draw: it has no rows yet */
+		return;
+	var rows = u.rows.marks, y = b.top + rows * 15 * dpr, right = b.left + b.width;
 
 	c.save();
 	c.beginPath();
@@ -133,13 +145,13 @@ function labels(u) {
 	faults.map(function (f) { return { e: f, ink: '--fail' }; }).concat(moves.map(function (f) { return { e: f, ink: '--move' }; })).sort(function (p, q) {
 		return p.e.from - q.e.from;
 	}).forEach(function (m) {
-		var from = x(m.e.from), w = c.measureText(m.e.text).width, left = from + w + 8 * dpr > right && from - w > b.left;
-		var start = left ? from - w - 8 * dpr : from, row = row_for(ends, start, start + w + 12 * dpr, rows);
+		var from = x(m.e.from), place = mark_at(c, m.e.text, from - b.left, b.width, dpr);
+		var row = row_for(ends, place.start, place.end, rows);
 
 		line(c, from, b.top + (row * 15 + 2) * dpr, b.top + b.height, color(m.ink), 1.4 * dpr);
 		c.fillStyle = color(m.ink);
-		c.textAlign = left ? 'right' : 'left';
-		c.fillText(m.e.text, left ? from - 4 * dpr : from + 4 * dpr, b.top + (row * 15 + 8) * dpr);
+		c.textAlign = place.left ? 'right' : 'left';
+		c.fillText(place.text, place.left ? from - 4 * dpr : from + 4 * dpr, b.top + (row * 15 + 8) * dpr);
 	});
 	c.textAlign = 'left';
 	steps.forEach(function (s) {
@@ -153,7 +165,7 @@ function labels(u) {
 	ends = [];
 	spans.forEach(function (s) {
 		var from = x(s.from), to = Math.max(x(s.to), from + 2 * dpr), w = c.measureText(s.text).width + 10 * dpr, left = to + w > right;
-		var row = row_for(ends, left ? from - w : from, left ? to + 3 * dpr : to + w, u.span_rows);
+		var row = row_for(ends, left ? from - w : from, left ? to + 3 * dpr : to + w, u.rows.spans);
 
 		c.fillStyle = series_color(s.color);
 		c.fillRect(from, y + (row * 14 + 2) * dpr, to - from, 9 * dpr);
@@ -194,7 +206,10 @@ function zoom(min, max) {
 		return;
 	busy = true;
 	view = [Math.max(0, min), Math.min(d.span, max)];
-	charts.forEach(function (u) { u.setScale('x', { min: view[0], max: view[1] }); });
+	charts.forEach(function (u) {
+		u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false); /* the drag's band would lie over other seconds now */
+		u.setScale('x', { min: view[0], max: view[1] });
+	});
 	busy = false;
 	if (at !== null)
 		setTimeout(function () { show(at); }, 0);
@@ -202,7 +217,7 @@ function zoom(min, max) {
 
 function x_axis(shown) {
 	return {
-		show: shown, stroke: function () { return color('--dim'); }, font: FONT, size: 24, gap: 3, ticks: { show: false },
+		show: shown, stroke: function () { return color('--dim'); }, font: FONT, size: 28, gap: 8, ticks: { show: false },
 		grid: { stroke: function () { return color('--grid'); }, width: 1 },
 		values: function (u, splits, i, space, step) { return splits.map(function (s) { return clock(s, step); }); },
 		incrs: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400],
@@ -212,7 +227,7 @@ function x_axis(shown) {
 
 function options(height, extra) {
 	var o = {
-		width: Math.max(300, box.querySelector('.plot').clientWidth), height: height, padding: [8, RIGHT, 0, 0], legend: { show: false },
+		width: Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth), height: height, padding: [8, RIGHT, 0, 0], legend: { show: false },
 		cursor: { y: false, drag: { x: true, y: false, dist: 5 }, points: { size: 6 }, bind: { dblclick: function () { return function () { zoom(0, d.span); }; } } },
 		scales: { x: { time: false, auto: false, range: function (u, min, max) { return min === null ? view : [min, max]; } } },
 		hooks: {
@@ -229,30 +244,39 @@ function options(height, extra) {
 	return Object.assign(o, extra);
 }
 
-function timeline(host) {
-	var c = document.createElement('canvas').getContext('2d'), width = Math.max(300, host.clientWidth) - LEFT - RIGHT, ends = [], o, u;
-	var place = function (e, to) {
-		var from = e.from / d.span * width, w = c.measureText(e.text).width + 14;
-
-		return row_for(ends, from + w > width ? from - w : from, from + w > width ? to : to + w, 6);
-	};
+/* How many rows of names a width needs. */
+function timeline_rows(width) {
+	var c = document.createElement('canvas').getContext('2d'), ends = [], rows = {};
 
 	c.font = FONT;
-	faults.concat(moves).sort(function (p, q) { return p.from - q.from; }).forEach(function (m) { place(m, m.from / d.span * width); });
-	var mark_rows = ends.length;
-	ends = [];
-	spans.forEach(function (s) { place(s, s.to / d.span * width); });
-	var span_rows = ends.length;
+	faults.concat(moves).sort(function (p, q) { return p.from - q.from; }).forEach(function (m) {
+		var place = mark_at(c, m.text, m.from / d.span * width, width, 1);
 
-	o = options(mark_rows * 15 + span_rows * 14 + 56, {
+		row_for(ends, place.start, place.end, ROWS_MAX);
+	});
+	rows.marks = ends.length;
+	ends = [];
+	spans.forEach(function (s) {
+		var from = s.from / d.span * width, to = Math.max(s.to / d.span * width, from + 2), w = c.measureText(s.text).width + 10, left = to + w > width;
+
+		row_for(ends, left ? from - w : from, left ? to + 3 : to + w, ROWS_MAX);
+	});
+	rows.spans = ends.length;
+	rows.height = rows.marks * 15 + rows.spans * 14 + 56;
+	return rows;
+}
+
+function timeline(host) {
+	var rows = timeline_rows(Math.max(MIN_WIDTH, host.clientWidth) - LEFT - RIGHT), o, u;
+
+	o = options(rows.height, {
 		series: [{}, { show: false }],
 		axes: [x_axis(true), { show: true, size: LEFT, values: function () { return []; }, grid: { show: false }, ticks: { show: false } }]
 	});
 	o.scales.y = { range: [0, 1] };
 	o.hooks.draw = [labels];
 	u = new uPlot(o, [[0, d.span], [null, null]], host);
-	u.mark_rows = mark_rows;
-	u.span_rows = span_rows;
+	u.rows = rows;
 	u.ids = [];
 	u.gap = 0;
 	u.redraw();
@@ -283,7 +307,13 @@ function chart(host, c) {
 		})),
 		axes: [x_axis(true), { stroke: function () { return color('--dim'); }, font: FONT, size: LEFT, gap: 4, space: 26, ticks: { show: false },
 			grid: { stroke: function () { return color('--grid'); }, width: 1 },
-			values: function (u, splits) { return splits.map(function (v) { return v === null ? '' : figure(v); }); } }]
+			values: function (u, splits) {
+				var last = splits.length - 1;
+
+				while (last > 0 && splits[last] === null)
+					last--;
+				return splits.map(function (v, i) { return v === null ? '' : figure(v) + (i === last ? c.unit : ''); });
+			} }]
 	}), u;
 
 	if (y.distr === 3) /* a label a power of ten */
@@ -319,13 +349,30 @@ function paint() {
 }
 
 function fit(width) {
-	charts.forEach(function (u) { if (u.width !== width) u.setSize({ width: width, height: u.height }); });
+	charts.forEach(function (u) {
+		if (u.width === width)
+			return;
+		if (u.rows)
+			u.rows = timeline_rows(width - LEFT - RIGHT);
+		u.setSize({ width: width, height: u.rows ? u.rows.height : u.height });
+	});
 }
 
-new ResizeObserver(function () { if (!root.classList.contains('paper')) fit(Math.max(300, box.querySelector('.plot').clientWidth)); }).observe(box);
+new ResizeObserver(function () { if (!root.classList.contains('paper')) fit(Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth)); }).observe(box);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
 addEventListener('beforeprint', function () { root.classList.add('paper'); show(null); fit(690); paint(); });
-addEventListener('afterprint', function () { root.classList.remove('paper'); fit(Math.max(300, box.querySelector('.plot').clientWidth)); paint(); });
+addEventListener('afterprint', function () { root.classList.remove('paper'); fit(Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth)); paint(); });
+
+/* The next fault, move or step from an instant on, or the last before it; the view follows. */
+function next_event(forward, from) {
+	var times = faults.concat(moves, steps).map(function (e) { return e.from; }).filter(function (t) { return forward ? t > from + 1e-6 : t < from - 1e-6; });
+	var to = times.length ? (forward ? Math.min.apply(null, times) : Math.max.apply(null, times)) : from;
+
+	to = Math.max(0, Math.min(d.span, to));
+	if (to < view[0] || to > view[1])
+		zoom(to - (view[1] - view[0]) / 2, to + (view[1] - view[0]) / 2);
+	return to;
+}
 
 box.addEventListener('blur', function () { show(null); });
 box.addEventListener('keydown', function (ev) {
@@ -336,6 +383,9 @@ box.addEventListener('keydown', function (ev) {
 	if (k === 'Escape') { show(null); zoom(0, d.span); }
 	else if (k === 'ArrowRight') show(Math.min(view[1], at === null ? view[0] : at + u));
 	else if (k === 'ArrowLeft') show(Math.max(view[0], at === null ? view[1] : at - u));
+	else if (k === 'PageDown') show(Math.min(view[1], mid + span / 10));
+	else if (k === 'PageUp') show(Math.max(view[0], mid - span / 10));
+	else if (k === 'n' || k === 'p') show(next_event(k === 'n', at === null ? (k === 'n' ? -1 : d.span + 1) : at));
 	else if (k === 'Home') show(view[0]);
 	else if (k === 'End') show(view[1]);
 	else if (k === '+' || k === '=') zoom(mid - span / 4, mid + span / 4);

@@ -633,6 +633,7 @@ void run_model_release(struct run_model *m)
 		free(texts[i]);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 		json_decref(values[i]);
+	json_decref(m->files);
 	for (size_t i = 0; i < m->steps_n; i++) {
 		free(m->steps[i].name);
 		free(m->steps[i].status);

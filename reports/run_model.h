@@ -86,6 +86,7 @@ struct run_model {
 	double rto_ms[RTO_PARTS]; /* < 0: not told */
 	enum outcome verdict;
 	char *error; /* "" when there is none */
+	json_t *files; /* array: what is in the run's folder, by its path within; NULL: not looked */
 	bool has_run, ended, truncated;
 	size_t events;
 };
