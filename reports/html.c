@@ -10,6 +10,7 @@
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
 #define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
 #define COLUMNS_MAX 12
+#define SCROLLS "tabindex=\"0\" role=\"region\" " /* reached by the keyboard too */
 #define PAPER_FINDINGS 20 /* as the style sheet has it */
 #define FILE_NAME_MIN 6
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
@@ -370,7 +371,7 @@ static void checks(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, "<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
 		return;
 	}
-	strbuf_addstr(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"checks\"><table class=\"rows\"><tr><th>Verdict</th><th>Step</th>"
+	strbuf_addstr(out, "<div class=\"scroll\" " SCROLLS "aria-label=\"checks\"><table class=\"rows\"><tr><th>Verdict</th><th>Step</th>"
 			   "<th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
 	for (size_t o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (size_t i = 0; i < m->checks_n; i++) {
@@ -401,7 +402,7 @@ static void steps(const struct run_model *m, struct strbuf *out)
 
 	if (!m->steps_n)
 		return;
-	strbuf_addstr(out, "<section id=\"steps\"><h2>Steps</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"steps\"><table class=\"rows\">"
+	strbuf_addstr(out, "<section id=\"steps\"><h2>Steps</h2><div class=\"scroll\" " SCROLLS "aria-label=\"steps\"><table class=\"rows\">"
 			   "<tr><th>No.</th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
 			   "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->steps_n; i++) {
@@ -425,7 +426,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->moves_n)
 		return;
-	strbuf_addstr(out, "<section id=\"faults\"><h2>Faults and moves</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"faults and moves\">"
+	strbuf_addstr(out, "<section id=\"faults\"><h2>Faults and moves</h2><div class=\"scroll\" " SCROLLS "aria-label=\"faults and moves\">"
 			   "<table class=\"rows\"><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];

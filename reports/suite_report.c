@@ -70,7 +70,8 @@ static void row(const struct suite_entry *entry, const struct run_model *m, stru
 	const char *base = entry->run_dir ? strrchr(entry->run_dir, '/') : NULL;
 	char n[TEXT_NUMBER];
 
-	strbuf_addf(out, "<tr><td><span class=\"tag %s\">%s</span></td><td>", outcome_name(m->verdict), outcome_name(m->verdict));
+	strbuf_addf(out, "<tr><td class=\"beside\"><span class=\"tag %s\">%s</span></td><td class=\"beside\">", outcome_name(m->verdict),
+		    outcome_name(m->verdict));
 	if (entry->run_dir) {
 		strbuf_addstr(out, "<a href=\"../");
 		text_html(out, base ? base + 1 : entry->run_dir);
@@ -92,12 +93,13 @@ static void row(const struct suite_entry *entry, const struct run_model *m, stru
 		strbuf_addstr(out, "<br>");
 		text_html(out, m->error);
 	}
-	strbuf_addf(out, "</td><td class=\"num\">%zu</td>", m->checks_n);
-	strbuf_addf(out, "<td class=\"num\">%s</td>", m->rpo_lost >= 0 ? text_count(n, (int64_t)m->rpo_lost) : "");
-	strbuf_addf(out, "<td class=\"num\">%s</td>", m->rpo_window_ms >= 0 ? text_seconds(n, m->rpo_window_ms / 1e3) : "");
-	strbuf_addf(out, "<td class=\"num\">%s</td>", m->rto_ms[RTO_SERVICE] >= 0 ? text_seconds(n, m->rto_ms[RTO_SERVICE] / 1e3) : "");
-	strbuf_addf(out, "<td class=\"num\">%s</td>", m->rto_ms[RTO_REDUNDANT] >= 0 ? text_seconds(n, m->rto_ms[RTO_REDUNDANT] / 1e3) : "");
-	strbuf_addf(out, "<td class=\"num\">%s</td></tr>\n", entry->run_dir ? text_seconds(n, m->seconds) : "");
+	strbuf_addf(out, "</td><td class=\"num\" data-l=\"checks\">%zu</td>", m->checks_n);
+	strbuf_addf(out, "<td class=\"num\" data-l=\"lost\">%s</td>", m->rpo_lost >= 0 ? text_count(n, (int64_t)m->rpo_lost) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>", m->rpo_window_ms >= 0 ? text_seconds(n, m->rpo_window_ms / 1e3) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td>", m->rto_ms[RTO_SERVICE] >= 0 ? text_seconds(n, m->rto_ms[RTO_SERVICE] / 1e3) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"redundant\">%s</td>",
+		    m->rto_ms[RTO_REDUNDANT] >= 0 ? text_seconds(n, m->rto_ms[RTO_REDUNDANT] / 1e3) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td></tr>\n", entry->run_dir ? text_seconds(n, m->seconds) : "");
 }
 
 static json_t *told(double v)
@@ -144,6 +146,41 @@ static void top(const struct suite_report *s, const struct totals *t, struct str
 	strbuf_addf(out, " · %s · took %s · drtest ", when, text_seconds(n, s->seconds));
 	text_html(out, s->drtest);
 	strbuf_addstr(out, "</p></div></header>\n");
+	if (t->code == 1 && !t->verdicts[OUTCOME_FAIL])
+		strbuf_addstr(out, "<p class=\"alert\"><b>The <a href=\"#gate\">gate</a> is broken.</b> No run failed; a figure is worse than its rule "
+				   "allows.</p>\n");
+	strbuf_addstr(out, "<nav aria-label=\"contents\"><a href=\"#runs\">Runs</a> ");
+	if (s->gate[0])
+		strbuf_addstr(out, "<a href=\"#gate\">Gate</a> ");
+	strbuf_addstr(out, "<a href=\"junit.xml\">junit.xml</a> <a href=\"suite.json\">suite.json</a> <a href=\"../trend.html\">trend</a></nav>\n");
+}
+
+/* Its lines: a kind of runs, and below it, indented, a word and a sentence for each rule. */
+static void gate(const char *text, struct strbuf *out)
+{
+	static const struct { const char *word, *class; } words[] = { { "holds", "pass" }, { "BROKEN", "fail" }, { "unknown", "unknown" } };
+
+	strbuf_addstr(out, "<section id=\"gate\"><h2>Gate <small class=\"dim\">tonight's runs against earlier ones</small></h2><ul class=\"gate\">");
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		char *line = xstrfmt("%.*s", (int)n, text), *p = line + strspn(line, " ");
+		const char *class = NULL;
+
+		for (size_t i = 0; p > line && i < sizeof(words) / sizeof(words[0]); i++)
+			if (!strncmp(p, words[i].word, strlen(words[i].word))) {
+				class = words[i].class;
+				p += strlen(words[i].word);
+				strbuf_addf(out, "<li><span class=\"tag %s\">%s</span> ", class, words[i].word);
+				break;
+			}
+		if (!class)
+			strbuf_addstr(out, p > line ? "<li>" : "<li class=\"kind\">");
+		text_html(out, p + strspn(p, " "));
+		strbuf_addstr(out, "</li>\n");
+		free(line);
+		text += n + (text[n] == '\n');
+	}
+	strbuf_addstr(out, "</ul></section>\n");
 }
 
 int suite_report_make(const char *dir, const struct suite_report *s, struct err *e)
@@ -171,12 +208,10 @@ int suite_report_make(const char *dir, const struct suite_report *s, struct err 
 	strbuf_addstr(&junit, "</testsuites>\n");
 	begin_html(s, &html);
 	top(s, &t, &html);
-	if (s->gate[0]) {
-		strbuf_addstr(&html, "<section><h2>Gate <small class=\"dim\">held against earlier runs</small></h2><pre>");
-		text_html(&html, s->gate);
-		strbuf_addstr(&html, "</pre></section>\n");
-	}
-	strbuf_addf(&html, "<section><h2>Runs</h2><div class=\"scroll\"><table><tr><th>Verdict</th><th>Run</th><th class=\"num\">Checks</th>"
+	if (s->gate[0])
+		gate(s->gate, &html);
+	strbuf_addf(&html, "<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\"><table class=\"rows\">"
+		    "<tr><th>Verdict</th><th>Run</th><th class=\"num\">Checks</th>"
 		    "<th class=\"num\">Lost</th>"
 		    "<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th class=\"num\">Redundant</th><th class=\"num\">Took</th></tr>\n"
 		    "%s</table></div></section>\n</main></body></html>\n", rows.buf);

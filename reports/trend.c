@@ -72,8 +72,8 @@ static void figure(const struct past_run *runs, size_t n, const char *name, bool
 	text_figure(b, stats_spread(known, known_n));
 	text_figure(c, known[known_n - 1]); /* sorted by now: the greatest */
 	text_figure(a, stats_median(known, known_n));
-	strbuf_addf(out, "</h3><span class=\"meta\">median %s, spread %s, greatest %s%s%s; %zu runs</span></div><div class=\"plot\" data-figure role=\"img\" "
-		    "aria-label=\"", a, b, c, *unit ? " " : "", unit, known_n);
+	strbuf_addf(out, "</h3><span class=\"meta\">median %s, spread %s, greatest %s%s%s; %zu run%s</span></div><div class=\"plot\" data-figure role=\"img\" "
+		    "aria-label=\"", a, b, c, *unit ? " " : "", unit, known_n, known_n == 1 ? "" : "s");
 	text_html(out, name);
 	strbuf_addstr(out, " over time\"></div></div>\n");
 	free(v);
@@ -85,7 +85,8 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 	char when[TEXT_NUMBER], text[TEXT_NUMBER];
 	size_t from = n > ROWS_MAX ? n - ROWS_MAX : 0;
 
-	strbuf_addstr(out, "<section><h2>Runs</h2><div class=\"scroll\"><table><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
+	strbuf_addstr(out, "<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\">"
+		      "<table class=\"rows\"><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
 			   "<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th>drtest</th><th>Run</th></tr>\n");
 	for (size_t i = n; i-- > from;) {
 		const struct past_run *r = &runs[i];
@@ -96,15 +97,15 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 		when[0] = 0;
 		if (gmtime_r(&t, &tm))
 			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		strbuf_addf(out, "<tr><td class=\"short\">%s</td><td><span class=\"tag ", when);
+		strbuf_addf(out, "<tr><td class=\"short beside\">%s</td><td class=\"beside\"><span class=\"tag ", when);
 		text_html(out, r->verdict);
 		strbuf_addstr(out, "\">");
 		text_html(out, r->verdict);
-		strbuf_addstr(out, "</span></td><td>");
+		strbuf_addstr(out, "</span></td><td class=\"beside\" data-l=\"seed\">");
 		text_html(out, r->seed);
-		strbuf_addf(out, "</td><td class=\"num\">%s</td>", isnan(lost) ? "" : text_count(text, (int64_t)lost));
-		strbuf_addf(out, "<td class=\"num\">%s</td>", isnan(rpo) ? "" : text_seconds(text, rpo / 1e3));
-		strbuf_addf(out, "<td class=\"num\">%s</td><td>", isnan(rto) ? "" : text_seconds(text, rto / 1e3));
+		strbuf_addf(out, "</td><td class=\"num\" data-l=\"lost\">%s</td>", isnan(lost) ? "" : text_count(text, (int64_t)lost));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>", isnan(rpo) ? "" : text_seconds(text, rpo / 1e3));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td><td>", isnan(rto) ? "" : text_seconds(text, rto / 1e3));
 		text_html(out, r->drtest);
 		strbuf_addstr(out, "</td><td><a href=\"./");
 		text_html(out, r->name);
@@ -159,13 +160,13 @@ static void options_text(const char *json, struct strbuf *out)
 }
 
 /* Runs with other options are other experiments: each kind has charts of its own, the one that ran last first. */
-static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *out)
+static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *toc, struct strbuf *out)
 {
 	struct past_run *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
 	size_t shown = 0, kinds = 0;
 
 	for (size_t i = n; i-- > 0 && kinds < GROUPS_MAX;) {
-		size_t k = 0, pass = 0;
+		size_t k = 0, pass = 0, judged = 0;
 		bool seen = false;
 
 		for (size_t j = i + 1; j < n; j++)
@@ -177,15 +178,24 @@ static void groups(const struct past_run *runs, size_t n, struct strbuf *data, s
 			if (same(&runs[i], &runs[j])) {
 				group[k++] = runs[j];
 				pass += !strcmp(runs[j].verdict, "pass");
+				judged += strcmp(runs[j].verdict, "error") != 0 && strcmp(runs[j].verdict, "interrupted") != 0;
 			}
-		strbuf_addstr(out, "<section class=\"trends\"><h2>");
+		strbuf_addf(out, "<section class=\"trends\" id=\"kind-%zu\"><h2>", kinds);
+		strbuf_addf(toc, "<li><a href=\"#kind-%zu\">", kinds);
+		text_html(toc, runs[i].scenario);
+		strbuf_addf(toc, "</a> <span class=\"dim\">%zu of %zu passed;", pass, k);
+		options_text(runs[i].options, toc);
+		strbuf_addstr(toc, "</span></li>\n");
 		text_html(out, runs[i].scenario);
 		strbuf_addstr(out, " <small class=\"dim\">on ");
 		text_html(out, runs[i].ground);
 		strbuf_addf(out, ", %zu of %zu passed</small></h2><p class=\"meta\">", pass, k);
 		options_text(runs[i].options, out);
 		strbuf_addstr(out, "</p>\n");
-		charts(group, k, &shown, data, out);
+		if (judged)
+			charts(group, k, &shown, data, out);
+		else
+			strbuf_addstr(out, "<p class=\"meta\">No run of it came as far as a verdict: there is nothing to draw.</p>");
 		strbuf_addstr(out, "</section>\n");
 	}
 	free(group);
@@ -193,7 +203,7 @@ static void groups(const struct past_run *runs, size_t n, struct strbuf *data, s
 
 void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out)
 {
-	struct strbuf data = STRBUF_INIT;
+	struct strbuf data = STRBUF_INIT, toc = STRBUF_INIT, kinds = STRBUF_INIT;
 	size_t pass = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -209,7 +219,10 @@ void trend_html(const struct past_run *runs, size_t n, const char *title, struct
 			 "<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div>"
 			 "</header>\n", pass, n, WINDOW - 1);
 	strbuf_addstr(&data, "{\"figures\":[");
-	groups(runs, n, &data, out);
+	groups(runs, n, &data, &toc, &kinds);
+	strbuf_addf(out, "<nav aria-label=\"contents\"><ul class=\"notes\">%s<li><a href=\"#runs\">all runs</a></li></ul></nav>\n%s", toc.buf, kinds.buf);
+	strbuf_release(&toc);
+	strbuf_release(&kinds);
 	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script>\n", data.buf);
 	table(runs, n, out);
 	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>"

@@ -13,6 +13,10 @@ var dots = function (name) {
 	return { paths: function () { return null; }, stroke: function () { return color(name); },
 		points: { show: true, size: 7, fill: function () { return color(name); }, stroke: function () { return color(name); } } };
 };
+/* UTC, as everywhere: days where days are apart, else hours too. */
+var when = function (u, splits, i, space, step) {
+	return splits.map(function (s) { var iso = new Date(s * 1000).toISOString(); return step >= 86400 ? iso.slice(0, 10) : iso.slice(5, 16).replace('T', ' '); });
+};
 var FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 
 document.querySelectorAll('[data-figure]').forEach(function (host, i) {
@@ -20,9 +24,10 @@ document.querySelectorAll('[data-figure]').forEach(function (host, i) {
 
 	[f.pass, f.other].forEach(function (s) { s.forEach(function (v) { if (v !== null && v > top) top = v; }); });
 	charts.push(new uPlot({
-		width: width(), height: 150, padding: [6, 14, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: true, y: false } },
-		scales: { x: { time: true, range: function (u, min, max) { var edge = Math.max((max - min) * 0.03, max > min ? 60 : 43200); return [min - edge, max + edge]; } }, y: { range: [0, top > 0 ? top * 1.08 : 1] } },
-		axes: [{ stroke: function () { return color('--dim'); }, font: FONT, size: 36, ticks: { show: false }, grid: { stroke: function () { return color('--grid'); }, width: 1 } },
+		width: width(), height: 150, padding: [6, 44, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: true, y: false } },
+		scales: { x: { time: false, range: function () { var min = f.t[0], max = f.t[f.t.length - 1], edge = Math.max((max - min) * 0.03, max > min ? 60 : 1800); return [min - edge, max + edge]; } }, y: { range: [0, top > 0 ? top * 1.08 : 1] } },
+		axes: [{ stroke: function () { return color('--dim'); }, font: FONT, size: 28, gap: 8, space: 120, values: when,
+			incrs: [60, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000], ticks: { show: false }, grid: { stroke: function () { return color('--grid'); }, width: 1 } },
 			{ stroke: function () { return color('--dim'); }, font: FONT, size: 62, space: 26, ticks: { show: false },
 				grid: { stroke: function () { return color('--grid'); }, width: 1 },
 				values: function (u, splits) { return splits.map(function (v) { return figure(v) + (f.unit ? ' ' + f.unit : ''); }); } }],

@@ -32,7 +32,7 @@ if [ -z "$browser" ]; then
 fi
 browse() { # HTML: its document after the scripts ran; the console in $dir/console
 	timeout 60 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$dir/profile" --window-size=1200,2000 \
-		--virtual-time-budget=4000 --enable-logging=stderr --dump-dom "file://$1" 2>"$dir/err" >"$dir/dom"
+		--virtual-time-budget=${BUDGET:-4000} --enable-logging=stderr --dump-dom "file://$1" 2>"$dir/err" >"$dir/dom"
 	grep CONSOLE "$dir/err" >"$dir/console"
 }
 has() { if grep -qF -- "$2" "$dir/dom"; then ok "$1"; else bad "$1: \"$2\" is not in the document"; fi; }
@@ -41,7 +41,7 @@ quiet() { if [ -s "$dir/console" ]; then bad "$1: $(head -n 3 "$dir/console")"; 
 browse "$dir/hour/report.html"
 quiet "an hour: nothing on the console"
 has "an hour: all charts are drawn" 'data-charts="8"'
-has "an hour: RPO in plain words" '61 of 1,782,631 acknowledged transactions would be gone'
+has "an hour: the answer in one sentence" 'you would have lost <b>61</b> of 1,782,631 acknowledged transactions and been back after <b>6.00 s</b>.'
 has "an hour: the disaster is the kill, not an earlier fault" 'had died at <b>12:33:12</b> UTC'
 has "an hour: RTO" '6.00 s'
 has "an hour: what healed" 'healed after 3 min 00 s'
@@ -71,5 +71,66 @@ browse "$dir/runs/trend.html"
 quiet "the trend: nothing on the console"
 has "the trend: a chart for each figure of both kinds of runs" 'data-charts="28"'
 has "the trend: its options" 'soak=15s'
-echo "$passed passed, $failed failed"
+has "the trend: dates as ISO has them, in UTC" 'all runs</a>'
+
+# what it leads to is there: files of the folder, parts of the page
+python3 - "$dir/hour" <<'PY' && ok "every link leads to something" || bad "a link leads nowhere"
+import os, re, sys
+page = open(sys.argv[1] + '/report.html').read()
+ids = set(re.findall(r'\bid="([^"]+)"', page))
+links = re.findall(r'<a (?:class="anchor" )?href="([^"]+)"', page)
+assert len(links) > 10, links
+for l in links:
+    assert l[1:] in ids if l[0] == '#' else os.path.exists(os.path.join(sys.argv[1], l)), l
+PY
+
+# a phone: nothing is wider than the page. Its frame tells, since a browser without a window has a least width.
+narrow() { # WHAT HTML PIXELS
+	python3 - "$2" "$3" "$dir" <<'PY'
+import sys
+page = open(sys.argv[1]).read().replace('</body>', '<script>setTimeout(function () { var e = document.documentElement; parent.postMessage(e.scrollWidth <= e.clientWidth ? "fits" : e.scrollWidth + " in " + e.clientWidth, "*"); }, 1500);</script></body>')
+open(sys.argv[3] + '/phone.html', 'w').write(page)
+open(sys.argv[3] + '/frame.html', 'w').write('<p id="w">none</p><iframe src="phone.html" style="border:0;width:%spx;height:3000px"></iframe><script>addEventListener('
+    '"message", function (e) { document.getElementById("w").textContent = "it " + e.data; });</script>' % sys.argv[2])
+PY
+	BUDGET=9000 browse "$dir/frame.html"
+	has "$1 at $3 pixels" "it fits<"
+}
+tests/fixtures/run/make "$dir/fail" 200 fail && "$drtest" report "$dir/fail" >/dev/null
+for w in 360 400; do
+	narrow "a passed run" "$dir/hour/report.html" $w
+	narrow "a failed run" "$dir/fail/report.html" $w
+	narrow "hostile names" "$dir/hostile/report.html" $w
+	narrow "the trend" "$dir/runs/trend.html" $w
+done
+
+# accessibility, by axe-core: fetched once by npm and kept
+axe=${XDG_CACHE_HOME:-$HOME/.cache}/drtest/axe-core/package/axe.min.js
+if [ ! -s "$axe" ] && command -v npm >/dev/null; then
+	mkdir -p "${axe%/package/*}" && (cd "${axe%/package/*}" && timeout 120 npm pack axe-core@4.14.1 >/dev/null 2>&1 && tar -xzf axe-core-4.14.1.tgz)
+fi
+if [ -s "$axe" ]; then
+	check() { # WHAT HTML
+		python3 - "$2" "$axe" "$dir/axe.html" <<'PY'
+import sys
+page, axe = open(sys.argv[1]).read(), open(sys.argv[2]).read()
+run = ('setTimeout(function () { axe.run(document, { resultTypes: ["violations"] }).then(function (r) {'
+       ' document.documentElement.setAttribute("data-axe", r.passes.length > 5 ? "ran" : "saw nothing");'
+       ' r.violations.filter(function (v) { return v.impact === "serious" || v.impact === "critical"; }).forEach(function (v) {'
+       ' console.log("axe: " + v.id + ": " + v.help + ": " + v.nodes.map(function (n) { return n.html.slice(0, 100); }).slice(0, 3).join(" | ")); }); }); }, 500);')
+open(sys.argv[3], 'w').write(page.replace('</body>', '<script>' + axe.replace('</script', '<\\/script') + '</script><script>' + run + '</script></body>'))
+PY
+		browse "$dir/axe.html"
+		has "axe-core looked at $1" 'data-axe="ran"'
+		quiet "axe-core: nothing serious in $1"
+	}
+	check "a passed run's report" "$dir/hour/report.html"
+	check "a failed run's report" "$dir/fail/report.html"
+	check "the trend" "$dir/runs/trend.html"
+	echo "$passed passed, $failed failed"
+else
+	echo "[  SKIPPED ] accessibility"
+	echo "skipped: axe-core could not be fetched (npm)"
+	echo "$passed passed, $failed failed, 1 skipped"
+fi
 exit $((failed > 0))

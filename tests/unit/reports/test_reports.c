@@ -258,7 +258,7 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	assert_string_equal(json_string_value(json_object_get(o, "backup_ts")), "469830961496064001");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(result, "versions"), "minio")), "2025-10-15");
 
-	holds(&html, "If the primary had died at <b>12:03:17</b> UTC, 61 of 2,012 acknowledged transactions would be gone.");
+	holds(&html, "If the primary had died at <b>12:03:17</b> UTC, you would have lost <b>61</b> of 2,012 acknowledged transactions");
 	holds(&html, "1.90 s");
 	holds(&html, "the disaster found nothing torn");
 	holds(&html, "drtest run scenarios/failover.lua --on local --seed 42");
@@ -301,7 +301,7 @@ static void faults_that_heal_progress_and_logs_are_told(void **unused)
 	holds(&html, "replay</button> <span data-v=\"1-0\">max 100 %<");
 	holds(&html, "[0,25,50,75,100]");
 	holds(&html, "primary</button> <span data-v=\"0-0\">max 50 %<"); /* 100 ms of CPU in 200 ms */
-	holds(&html, "<summary>primary</summary><pre>it began\n&lt;script&gt;");
+	holds(&html, "<summary>primary</summary><pre tabindex=\"0\">it began\n&lt;script&gt;");
 }
 
 /* What `drtest run` prints after its steps: the end of the summary, and nothing that the steps have told already. */
