@@ -219,6 +219,9 @@ int compare_bags(struct compare *c, struct compare_side *side, const struct row_
 		rc = read_bag(side, r, &b, sums, n, total, e);
 		if (rc == 0 && (b.parts > 1 || !r->seen || !memcmp(total, r->seen, sizeof(total)))) {
 			differ(&b, sums, n);
+			if (b.n && r->t->keyless && compare_wants_names(c, r->t) && !r->t->named)
+				compare_finding(c, r->t, json_pack("{s:s,s:s,s:s}", "kind", "keyless", "table", r->t->name, "what",
+					"it has no key: a changefeed leaves such a table out (TiCDC: unless force-replicate is on)"));
 			count(c, r, &b);
 			rc = tell_side(c, side, r, &b, true, e) < 0 || tell_side(c, side, r, &b, false, e) < 0 ? -1 : 0;
 		}

@@ -150,7 +150,36 @@ static int sums(lua_State *L)
 	return 1;
 }
 
-/* same(a, b, { at = TSO }): two clusters, all tables, structure and rows. TiDB: a as it was at that TSO, while it goes on. */
+#define IGNORE_MAX 256
+
+/* "db.table, db.table.column" or a list of such texts; copies, NULL-terminated. */
+static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
+{
+	size_t n = 0, lists = lua_istable(L, index) ? lua_objlen(L, index) : !lua_isnil(L, index);
+
+	for (size_t i = 0; i < lists; i++) {
+		const char *p;
+
+		if (lua_istable(L, index))
+			lua_rawgeti(L, index, (int)i + 1);
+		else
+			lua_pushvalue(L, index);
+		p = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+		if (!p)
+			runtime_usage(L, "verify.same: ignore = \"db.table\" or a list of such texts");
+		for (; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
+			if (n == IGNORE_MAX)
+				runtime_usage(L, "verify.same: ignore: more than %d patterns", IGNORE_MAX);
+			out[n++] = xstrfmt("%.*s", (int)strcspn(p, ", "), p);
+			if (!strchr(out[n - 1], '.'))
+				runtime_usage(L, "verify.same: ignore: \"%s\": db.table or db.table.column is wanted", out[n - 1]);
+		}
+		lua_pop(L, 1);
+	}
+	out[n] = NULL;
+}
+
+/* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as it was at that TSO, while it goes on. */
 static int same(lua_State *L)
 {
 	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"), *b = lua_cluster_alive(L, 2, "verify.same");
@@ -158,10 +187,10 @@ static int same(lua_State *L)
 	struct compare_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
-	char *fix, at[24] = "";
+	char *fix, at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
 	int rc = 0;
 
-	runtime_fields(L, 3, "verify.same", (struct field[]){ { "at", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "verify.same", (struct field[]){ { "at", FIELD_ANY, NULL }, { "ignore", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "at");
 		if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
@@ -169,6 +198,11 @@ static int same(lua_State *L)
 		if (!lua_isnil(L, -1))
 			snprintf(at, sizeof(at), "%llu", (unsigned long long)lua_tso_check(L, -1));
 		lua_pop(L, 1);
+		lua_getfield(L, 3, "ignore");
+		read_ignore(L, lua_gettop(L), ignore);
+		lua_pop(L, 1);
+		if (*ignore && runtime_tools(r)->compare)
+			runtime_usage(L, "verify.same: ignore: not with compare=%s", "sync_diff_inspector");
 	}
 	if (!*at)
 		at_rest(L, a, "verify.same");
@@ -176,7 +210,7 @@ static int same(lua_State *L)
 	if (!runtime_plan(r, "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name,
 			  *at ? " at that TSO" : "", b->name)) {
 		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
-			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS };
+			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS, .ignore = *ignore ? (const char *const *)ignore : NULL };
 
 		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
 		o.fix_sql_path = fix;
@@ -185,6 +219,8 @@ static int same(lua_State *L)
 			unlink(fix);
 		free(fix);
 	}
+	for (size_t i = 0; ignore[i]; i++)
+		free(ignore[i]);
 	push_compare(L, &res, EVIDENCE_COMPARE, start, rc < 0 ? &e : NULL);
 	return 1;
 }

@@ -12,45 +12,33 @@
 #include <cmocka.h>
 
 #include "harness/os/fs.h"
-#include "harness/compare/compare.h"
-#include "tests/integration/mariadb_server.h"
-
-static struct test_server *server[2];
-static struct sql *conn[2];
-
-static void run(int side, const char *text)
-{
-	struct err e = ERR_INIT;
-
-	if (sql_exec_text(conn[side], &e, text, strlen(text)) < 0)
-		fail_msg("%s: %s", text, e.text);
-}
+#include "tests/integration/compare_pair.h"
 
 static void make(int side)
 {
-	run(side, "SET sql_mode = ''");
-	run(side, "DROP DATABASE IF EXISTS d");
-	run(side, "DROP DATABASE IF EXISTS drtest_feed");
-	run(side, "CREATE DATABASE d");
-	run(side, "USE d");
-	run(side, "CREATE TABLE big (id int primary key, k int not null, c varchar(60) not null, d varchar(60), unique key (k)) charset utf8mb4");
-	run(side, "INSERT INTO big SELECT seq, seq * 7, MD5(seq), IF(seq % 3, MD5(-CAST(seq AS SIGNED)), NULL) FROM seq_1_to_70000");
-	run(side, "CREATE TABLE types (id bigint unsigned primary key, f float, db double, de decimal(20,4), t varchar(20) collate utf8mb4_general_ci, "
+	pair_run(side, "SET sql_mode = ''");
+	pair_run(side, "DROP DATABASE IF EXISTS d");
+	pair_run(side, "DROP DATABASE IF EXISTS drtest_feed");
+	pair_run(side, "CREATE DATABASE d");
+	pair_run(side, "USE d");
+	pair_run(side, "CREATE TABLE big (id int primary key, k int not null, c varchar(60) not null, d varchar(60), unique key (k)) charset utf8mb4");
+	pair_run(side, "INSERT INTO big SELECT seq, seq * 7, MD5(seq), IF(seq % 3, MD5(-CAST(seq AS SIGNED)), NULL) FROM seq_1_to_70000");
+	pair_run(side, "CREATE TABLE types (id bigint unsigned primary key, f float, db double, de decimal(20,4), t varchar(20) collate utf8mb4_general_ci, "
 		  "b varbinary(20), dt datetime(6), e enum('x','','y'), s set('p','q'), bi bit(9), j json, l varchar(10) charset latin1, "
 		  "u varchar(5) charset ucs2, "
 		  "g int generated always as (id DIV 2) virtual) charset utf8mb4");
-	run(side, "INSERT INTO types (id,f,db,de,t,b,dt,e,s,bi,j,l,u) VALUES "
+	pair_run(side, "INSERT INTO types (id,f,db,de,t,b,dt,e,s,bi,j,l,u) VALUES "
 		  "(1, 0.1, 0.1, 1.5, 'a', x'00ff', '2024-01-02 03:04:05.678901', 'x', 'p', 5, '{\"a\":1}', 'é', 'é'), "
 		  "(2, 16777216, 1e300/3, -0.0001, 'b', '', '0000-00-00', '', 'q', 0, '[]', '', ''), "
 		  "(18446744073709551615, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
-	run(side, "CREATE TABLE textkey (a varchar(40) collate utf8mb4_general_ci, b int, v int, primary key (a, b)) charset utf8mb4");
-	run(side, "INSERT INTO textkey SELECT CONCAT('Ключ', seq DIV 5, '\\''), seq, seq FROM seq_1_to_20000");
-	run(side, "CREATE TABLE bag (a int, b varchar(20))");
-	run(side, "INSERT INTO bag VALUES (1,'x'),(1,'x'),(2,NULL),(3,''),(NULL,NULL)");
-	run(side, "CREATE TABLE enumkey (e enum('q','p','r') primary key, v int)");
-	run(side, "INSERT INTO enumkey VALUES ('p', 1), ('q', 2)");
-	run(side, "CREATE TABLE empty (id int primary key)");
-	run(side, "CREATE DATABASE drtest_feed");
+	pair_run(side, "CREATE TABLE textkey (a varchar(40) collate utf8mb4_general_ci, b int, v int, primary key (a, b)) charset utf8mb4");
+	pair_run(side, "INSERT INTO textkey SELECT CONCAT('Ключ', seq DIV 5, '\\''), seq, seq FROM seq_1_to_20000");
+	pair_run(side, "CREATE TABLE bag (a int, b varchar(20))");
+	pair_run(side, "INSERT INTO bag VALUES (1,'x'),(1,'x'),(2,NULL),(3,''),(NULL,NULL)");
+	pair_run(side, "CREATE TABLE enumkey (e enum('q','p','r') primary key, v int)");
+	pair_run(side, "INSERT INTO enumkey VALUES ('p', 1), ('q', 2)");
+	pair_run(side, "CREATE TABLE empty (id int primary key)");
+	pair_run(side, "CREATE DATABASE drtest_feed");
 }
 
 static int setup(void **state)
@@ -63,7 +51,7 @@ static int setup(void **state)
 
 static struct compare_result compare(const char *fix, uint64_t chunk_rows)
 {
-	struct compare_opts o = { .a = *test_server_endpoint(server[0]), .b = *test_server_endpoint(server[1]), .a_name = "primary", .b_name = "secondary",
+	struct compare_opts o = { .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]), .a_name = "primary", .b_name = "secondary",
 		.threads = 2, .fix_sql_path = fix, .chunk_rows = chunk_rows };
 	struct compare_result r;
 	struct err e = ERR_INIT;
@@ -80,21 +68,6 @@ static void assert_pass(void)
 	if (r.verdict != VERDICT_PASS)
 		fail_msg("%s: %s", r.evidence, json_dumps(r.findings, 0));
 	compare_result_release(&r);
-}
-
-/* The fix file, statement by statement, as a client would send it. */
-static void apply(const char *path)
-{
-	struct strbuf text = STRBUF_INIT;
-	struct err e = ERR_INIT;
-	char *save = NULL;
-
-	assert_int_equal(fs_read_file(path, 1 << 26, &text, &e), 0);
-	run(1, "BEGIN"); /* one flush */
-	for (char *line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		run(1, line);
-	run(1, "COMMIT");
-	strbuf_release(&text);
 }
 
 static void equal_clusters_pass(void **unused)
@@ -173,18 +146,18 @@ static void each_planted_difference_is_named_and_its_fix_heals_it(void **unused)
 	char path[300];
 
 	(void)unused;
-	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(server[0]));
+	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(pair_server[0]));
 	for (size_t i = 0; i < sizeof(plants) / sizeof(plants[0]); i++) {
 		const struct plant *p = &plants[i];
 		struct compare_result r;
 
-		run(1, p->sql);
+		pair_run(1, p->sql);
 		r = compare(path, i % 2 ? 0 : 1000000); /* one range of all rows must be halved */
 		if (r.rows_different != p->rows || r.verdict != (p->rows ? VERDICT_FAIL : VERDICT_PASS) || (p->rows && !named(r.findings, p)) ||
 		    json_array_size(r.findings) > 100)
 			fail_msg("%s: %s: %s", p->sql, r.evidence, json_dumps(r.findings, 0));
 		compare_result_release(&r);
-		apply(path);
+		pair_apply(path);
 		assert_pass();
 	}
 }
@@ -195,16 +168,16 @@ static void a_chain_of_unique_keys_is_healed(void **unused)
 	char path[300];
 
 	(void)unused;
-	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(server[0]));
-	run(1, "UPDATE big SET k = -1 WHERE id = 1");
-	run(1, "UPDATE big SET k = 7 WHERE id = 2");
-	run(1, "UPDATE big SET k = 14 WHERE id = 1");
-	run(1, "DELETE FROM big WHERE id = 3");
-	run(1, "INSERT INTO big VALUES (300000, 21, '', NULL)");
+	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(pair_server[0]));
+	pair_run(1, "UPDATE big SET k = -1 WHERE id = 1");
+	pair_run(1, "UPDATE big SET k = 7 WHERE id = 2");
+	pair_run(1, "UPDATE big SET k = 14 WHERE id = 1");
+	pair_run(1, "DELETE FROM big WHERE id = 3");
+	pair_run(1, "INSERT INTO big VALUES (300000, 21, '', NULL)");
 	r = compare(path, 0);
 	assert_int_equal(r.rows_different, 4);
 	compare_result_release(&r);
-	apply(path);
+	pair_apply(path);
 	assert_pass();
 }
 
@@ -227,16 +200,16 @@ static void structure_and_missing_tables_are_named(void **unused)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		struct compare_result r;
 
-		run(1, changes[i].sql);
+		pair_run(1, changes[i].sql);
 		r = compare(NULL, 0);
 		if (r.verdict != VERDICT_FAIL || json_array_size(r.findings) < 1 || r.rows_different ||
 		    strcmp(json_string_value(json_object_get(json_array_get(r.findings, 0), "kind")), changes[i].kind))
 			fail_msg("%s: %s: %s", changes[i].sql, r.evidence, json_dumps(r.findings, 0));
 		compare_result_release(&r);
-		run(1, changes[i].heal);
+		pair_run(1, changes[i].heal);
 	}
-	run(1, "ALTER TABLE textkey AUTO_INCREMENT = 1000"); /* no structure */
-	run(1, "CREATE TABLE drtest_feed.state (a int)");    /* ours */
+	pair_run(1, "ALTER TABLE textkey AUTO_INCREMENT = 1000"); /* no structure */
+	pair_run(1, "CREATE TABLE drtest_feed.state (a int)");    /* ours */
 	assert_pass();
 }
 
@@ -247,8 +220,8 @@ static void values_in_findings_are_short(void **unused)
 
 	(void)unused;
 	for (int i = 0; i < 2; i++) {
-		run(i, "CREATE TABLE wide (id int primary key, t mediumtext, b mediumblob)");
-		run(i, i ? "INSERT INTO wide VALUES (1, REPEAT('é', 100000), REPEAT(x'ff', 100000))" : "INSERT INTO wide VALUES (1, REPEAT('e', 100000), '')");
+		pair_run(i, "CREATE TABLE wide (id int primary key, t mediumtext, b mediumblob)");
+		pair_run(i, i ? "INSERT INTO wide VALUES (1, REPEAT('é', 100000), REPEAT(x'ff', 100000))" : "INSERT INTO wide VALUES (1, REPEAT('e', 100000), '')");
 	}
 	r = compare(NULL, 0);
 	assert_int_equal(r.rows_different, 1);
@@ -261,79 +234,46 @@ static void values_in_findings_are_short(void **unused)
 	compare_result_release(&r);
 }
 
-/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other servers' too: each gets its own. */
-static struct test_server *start_apart(unsigned id, char dir[64])
-{
-	strcpy(dir, "/var/tmp/drtest-it-tmp.XXXXXX");
-	if (!mkdtemp(dir) || chmod(dir, 01777) || setenv("TMPDIR", dir, 1))
-		abort();
-	return test_server_start(id);
-}
-
-static struct compare_opts options(void)
-{
-	return (struct compare_opts){ .a = *test_server_endpoint(server[0]), .b = *test_server_endpoint(server[1]), .threads = 2, .chunk_rows = 1000 };
-}
-
-static struct compare_result compare_as(const struct compare_opts *o)
-{
-	struct compare_result r;
-	struct err e = ERR_INIT;
-
-	if (compare_run(o, &r, &e) < 0)
-		fail_msg("%s", e.text);
-	return r;
-}
-
-static const struct compare_table *table_of(const struct compare_result *r, const char *name)
-{
-	for (size_t i = 0; i < r->n_tables; i++)
-		if (!strcmp(r->table[i].name, name))
-			return &r->table[i];
-	fail_msg("no %s in the result", name);
-	return NULL;
-}
-
 static void ignored_columns_and_lists_leave_out_what_they_name(void **unused)
 {
 	static const char *const ignore[] = { "d.big.d", "d.types.j", "d.empty.extra", NULL }, *const bad[] = { "d.big.id", NULL };
 	struct table_filter *list = table_filter_new();
 	char path[] = "/tmp/drtest-fix-XXXXXX";
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	struct compare_result r;
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	run(1, "UPDATE big SET d = 'other' WHERE id % 1000 = 0");
-	run(1, "ALTER TABLE types DROP COLUMN j");
-	run(1, "ALTER TABLE empty ADD COLUMN extra INT, ADD KEY (extra)");
-	run(1, "UPDATE textkey SET v = -1 WHERE b = 5");
+	pair_run(1, "UPDATE big SET d = 'other' WHERE id % 1000 = 0");
+	pair_run(1, "ALTER TABLE types DROP COLUMN j");
+	pair_run(1, "ALTER TABLE empty ADD COLUMN extra INT, ADD KEY (extra)");
+	pair_run(1, "UPDATE textkey SET v = -1 WHERE b = 5");
 	table_filter_add_pattern(list, "d.*");
 	table_filter_add_pattern(list, "!d.textkey");
 	o.ignore = ignore;
 	o.filter = list;
-	r = compare_as(&o);
+	r = pair_compare(&o);
 	if (r.verdict != VERDICT_PASS)
 		fail_msg("%s: %s", r.evidence, json_dumps(r.findings, 0));
 	assert_int_equal(r.n_tables, 5);
 	compare_result_release(&r);
 	/* the fix of other columns leaves an ignored one as it is */
-	run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
+	pair_run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
 	assert_true(mkstemp(path) >= 0);
 	o.fix_sql_path = path;
-	r = compare_as(&o);
+	r = pair_compare(&o);
 	assert_int_equal(r.rows_different, 1);
-	assert_int_equal(table_of(&r, "d.big")->put, 1);
+	assert_int_equal(pair_table(&r, "d.big")->put, 1);
 	compare_result_release(&r);
-	apply(path);
+	pair_apply(path);
 	remove(path);
 	o.fix_sql_path = NULL;
-	r = compare_as(&o);
+	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_PASS);
 	compare_result_release(&r);
 	uint64_t kept = 0;
 
-	assert_int_equal(sql_value_u64(conn[1], &kept, &e, "SELECT COUNT(*) FROM d.big WHERE d = 'other'"), 0);
+	assert_int_equal(sql_value_u64(pair_conn[1], &kept, &e, "SELECT COUNT(*) FROM d.big WHERE d = 'other'"), 0);
 	assert_int_equal(kept, 70);
 	o.ignore = bad;
 	assert_int_equal(compare_run(&o, &r, &e), -1);
@@ -343,24 +283,24 @@ static void ignored_columns_and_lists_leave_out_what_they_name(void **unused)
 
 static void structure_alone_reads_no_row(void **unused)
 {
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	struct compare_result r;
 
 	(void)unused;
 	o.struct_only = true;
-	run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
-	r = compare_as(&o);
+	pair_run(1, "UPDATE big SET c = 'x' WHERE id = 2000");
+	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_PASS);
 	assert_int_equal(r.rows, 0);
 	compare_result_release(&r);
-	run(1, "ALTER TABLE big DROP KEY k");
-	r = compare_as(&o);
+	pair_run(1, "ALTER TABLE big DROP KEY k");
+	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_FAIL);
-	assert_false(table_of(&r, "d.big")->structure_equal);
-	assert_true(table_of(&r, "d.bag")->structure_equal);
+	assert_false(pair_table(&r, "d.big")->structure_equal);
+	assert_true(pair_table(&r, "d.bag")->structure_equal);
 	compare_result_release(&r);
-	run(1, "UPDATE big SET c = MD5(id), k = id * 7 WHERE id = 2000");
-	run(1, "ALTER TABLE big ADD UNIQUE KEY (k)");
+	pair_run(1, "UPDATE big SET c = MD5(id), k = id * 7 WHERE id = 2000");
+	pair_run(1, "ALTER TABLE big ADD UNIQUE KEY (k)");
 }
 
 /* Ctrl-C once a few ranges are kept. */
@@ -377,7 +317,7 @@ static void *interrupt(void *path)
 static void an_interrupted_compare_goes_on_and_misses_nothing(void **unused)
 {
 	char path[] = "/tmp/drtest-resume-XXXXXX";
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	struct compare_result r;
 	struct err e = ERR_INIT;
 	pthread_t t;
@@ -386,8 +326,8 @@ static void an_interrupted_compare_goes_on_and_misses_nothing(void **unused)
 	assert_true(mkstemp(path) >= 0);
 	o.resume_path = path;
 	o.threads = 1;
-	run(1, "UPDATE big SET c = 'x' WHERE id = 69000");
-	r = compare_as(&o);
+	pair_run(1, "UPDATE big SET c = 'x' WHERE id = 69000");
+	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_FAIL);
 	compare_result_release(&r);
 	assert_false(fs_exists(path)); /* it came to its end */
@@ -400,7 +340,7 @@ static void an_interrupted_compare_goes_on_and_misses_nothing(void **unused)
 		assert_true(fs_exists(path));
 		clock_cancel_reset();
 		e = (struct err)ERR_INIT;
-		r = compare_as(&o);
+		r = pair_compare(&o);
 		assert_int_equal(r.verdict, VERDICT_FAIL);
 		assert_int_equal(r.rows_different, 1);
 		assert_int_equal(r.rows, 70000 + 3 + 20000 + 5 + 2);
@@ -418,7 +358,7 @@ static void an_interrupted_compare_goes_on_and_misses_nothing(void **unused)
 	assert_int_equal(compare_run(&o, &r, &e), -1); /* of another compare */
 	assert_int_equal(e.kind, ERR_USAGE);
 	remove(path);
-	run(1, "UPDATE big SET c = MD5(69000) WHERE id = 69000");
+	pair_run(1, "UPDATE big SET c = MD5(69000) WHERE id = 69000");
 }
 
 /* The server ends our connections while it is compared: it connects again. */
@@ -447,14 +387,14 @@ static void *kill_connections(void *arg)
 
 static void a_lost_connection_is_made_again(void **unused)
 {
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	struct compare_result r;
 	pthread_t t;
 
 	(void)unused;
-	assert_int_equal(pthread_create(&t, NULL, kill_connections, (void *)test_server_endpoint(server[1])), 0);
+	assert_int_equal(pthread_create(&t, NULL, kill_connections, (void *)test_server_endpoint(pair_server[1])), 0);
 	for (int i = 0; i < 3; i++) {
-		r = compare_as(&o);
+		r = pair_compare(&o);
 		assert_int_equal(r.verdict, VERDICT_PASS);
 		compare_result_release(&r);
 	}
@@ -477,17 +417,17 @@ static void *write_on(void *arg)
 /* Not "equal", and not a heap of differences either where it can be told. */
 static void a_table_that_is_written_to_is_never_called_equal(void **unused)
 {
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	pthread_t t;
 	unsigned changing = 0;
 
 	(void)unused;
 	writing = true;
 	o.tables = "d.big";
-	assert_int_equal(pthread_create(&t, NULL, write_on, (void *)test_server_endpoint(server[1])), 0);
+	assert_int_equal(pthread_create(&t, NULL, write_on, (void *)test_server_endpoint(pair_server[1])), 0);
 	pause_ms(100, deadline_in_ms(1000));
 	for (int i = 0; i < 4; i++) {
-		struct compare_result r = compare_as(&o);
+		struct compare_result r = pair_compare(&o);
 
 		assert_int_not_equal(r.verdict, VERDICT_PASS);
 		changing += r.changing > 0;
@@ -500,28 +440,27 @@ static void a_table_that_is_written_to_is_never_called_equal(void **unused)
 
 static void a_table_that_may_not_be_read_is_an_error_and_no_difference(void **unused)
 {
-	struct compare_opts o = options();
+	struct compare_opts o = pair_options();
 	struct compare_result r;
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	run(1, "CREATE OR REPLACE USER reader@'%' IDENTIFIED BY 'r'");
-	run(1, "GRANT SELECT ON d.big TO reader@'%'");
+	pair_run(1, "CREATE OR REPLACE USER reader@'%' IDENTIFIED BY 'r'");
+	pair_run(1, "GRANT SELECT ON d.big TO reader@'%'");
 	snprintf(o.b.user, sizeof(o.b.user), "reader");
 	snprintf(o.b.password, sizeof(o.b.password), "r");
 	assert_int_equal(compare_run(&o, &r, &e), -1);
 	if (!strstr(e.text, "b does not let us see d.bag") || e.kind != ERR_ENV)
 		fail_msg("%s", e.text);
 	o.tables = "d.big";
-	r = compare_as(&o);
+	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_PASS);
 	compare_result_release(&r);
-	run(1, "DROP USER reader@'%'");
+	pair_run(1, "DROP USER reader@'%'");
 }
 
 int main(void)
 {
-	char tmp[2][64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(equal_clusters_pass, setup),
 		cmocka_unit_test(a_table_that_may_not_be_read_is_an_error_and_no_difference),
@@ -537,15 +476,8 @@ int main(void)
 	};
 	int rc;
 
-	for (int i = 0; i < 2; i++) {
-		server[i] = start_apart((unsigned)i + 1, tmp[i]);
-		conn[i] = test_server_connect(server[i]);
-	}
+	pair_start();
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	for (int i = 0; i < 2; i++) {
-		sql_close(conn[i]);
-		test_server_free(server[i]);
-		fs_remove_tree(tmp[i], NULL);
-	}
+	pair_stop();
 	return rc;
 }
