@@ -68,7 +68,8 @@ void pair_apply(const char *path)
 
 struct compare_opts pair_options(void)
 {
-	return (struct compare_opts){ .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]), .threads = 2, .chunk_rows = 1000 };
+	return (struct compare_opts){ .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]),
+		.threads = 2, .chunk_rows = 1000 };
 }
 
 struct compare_result pair_compare(const struct compare_opts *o)

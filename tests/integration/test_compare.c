@@ -51,7 +51,8 @@ static int setup(void **state)
 
 static struct compare_result compare(const char *fix, uint64_t chunk_rows)
 {
-	struct compare_opts o = { .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]), .a_name = "primary", .b_name = "secondary",
+	struct compare_opts o = { .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]),
+		.a_name = "primary", .b_name = "secondary",
 		.threads = 2, .fix_sql_path = fix, .chunk_rows = chunk_rows };
 	struct compare_result r;
 	struct err e = ERR_INIT;
@@ -221,7 +222,8 @@ static void values_in_findings_are_short(void **unused)
 	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		pair_run(i, "CREATE TABLE wide (id int primary key, t mediumtext, b mediumblob)");
-		pair_run(i, i ? "INSERT INTO wide VALUES (1, REPEAT('é', 100000), REPEAT(x'ff', 100000))" : "INSERT INTO wide VALUES (1, REPEAT('e', 100000), '')");
+		pair_run(i, i ? "INSERT INTO wide VALUES (1, REPEAT('é', 100000), REPEAT(x'ff', 100000))" :
+			 "INSERT INTO wide VALUES (1, REPEAT('e', 100000), '')");
 	}
 	r = compare(NULL, 0);
 	assert_int_equal(r.rows_different, 1);
