@@ -12,7 +12,7 @@
 #include "harness/base/strbuf.h"
 #include "harness/os/proc.h"
 
-#define FAULT_PROCS_MAX 8
+#define FAULT_PROCS_MAX 48 /* a cluster of TiDB has a dozen */
 #define FAULT_LINKS_MAX 8
 
 enum fault_on { FAULT_ON_PROCS, FAULT_ON_LINK, FAULT_ON_STORE_LINK, FAULT_ON_DISK };

@@ -5,9 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/runtime.h"
 
@@ -29,18 +32,50 @@ struct lua_child *lua_child_check(lua_State *L, int index)
 	return *(struct lua_child **)luaL_checkudata(L, index, CHILD_METATABLE);
 }
 
+/* "@PATH" of a file with the sink's URI: its password must not be in argv, and standard input has the store's. */
+static char *sink_of(struct runtime *r, struct lua_cluster *to, struct err *e)
+{
+	struct sql_endpoint ep = *cluster_endpoint(to->c);
+	const char *zone = cluster_redo_time_zone(to->c);
+	unsigned via = (unsigned)runtime_route(r, "replay", (int)ep.port);
+	struct strbuf s = STRBUF_INIT;
+	char *uri, *at = xstrfmt("@%s/sink-%u", runtime_data_dir(r), serial);
+	int rc;
+
+	if (via != ep.port) { /* a proxy on this machine */
+		strcpy(ep.host, "127.0.0.1");
+		ep.port = via;
+	}
+	uri = sql_endpoint_uri(&ep);
+	strbuf_addstr(&s, uri);
+	if (zone) {
+		strbuf_addf(&s, "%ctime-zone=", strchr(uri, '?') ? '&' : '?');
+		uri_encode(&s, zone, strlen(zone), "");
+	}
+	rc = fs_write_atomic(at + 1, s.buf, s.len, 0600, e);
+	memset(s.buf, 0, s.len);
+	memset(uri, 0, strlen(uri));
+	strbuf_release(&s);
+	free(uri);
+	if (rc == 0)
+		return at;
+	free(at);
+	return NULL;
+}
+
 int lua_child_replay(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 	struct lua_cluster *to = lua_cluster_alive(L, 1, "replay_process");
 	const char *uri = luaL_checkstring(L, 2);
-	char self[PATH_MAX] = "/proc/self/exe", sink[64], worker_text[24], memory_text[24];
+	char self[PATH_MAX] = "/proc/self/exe", worker_text[24], memory_text[24];
 	int64_t workers = 2, memory = 32;
 	struct lua_child *c;
 	struct err e = ERR_INIT;
-	char *via, *tmp, *process;
+	char *via, *tmp, *process, *sink;
 	ssize_t n;
 
+	lua_cluster_allowed(L, to, CLUSTER_WRITE);
 	runtime_fields(L, 3, "replay_process", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
 		{ NULL, 0, NULL } });
 	c = xcalloc(1, sizeof(*c));
@@ -49,12 +84,16 @@ int lua_child_replay(lua_State *L)
 	luaL_getmetatable(L, CHILD_METATABLE);
 	lua_setmetatable(L, -2);
 	snprintf(c->name, sizeof(c->name), "replay %u", ++serial);
-	if (runtime_plan(r, "drtest redo apply --storage %s --sink-uri mysql://root@%s, as a process of its own", uri, to->name))
+	if (runtime_plan(r, "drtest redo apply --storage %s --sink-uri <%s>, as a process of its own", uri, to->name))
 		return 1;
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[n > 0 ? n : 14] = '\0';
 	via = runtime_route_uri(r, "replay", uri);
-	snprintf(sink, sizeof(sink), "mysql://root@127.0.0.1:%d/", runtime_route(r, "replay", (int)cluster_endpoint(to->c)->port));
+	sink = sink_of(r, to, &e);
+	if (!sink) {
+		free(via);
+		return runtime_raise(L, &e);
+	}
 	snprintf(worker_text, sizeof(worker_text), "%" PRId64, workers);
 	snprintf(memory_text, sizeof(memory_text), "%" PRId64 "MiB", memory);
 	process = xstrfmt("replay-%u", serial);
@@ -68,6 +107,7 @@ int lua_child_replay(lua_State *L)
 
 	c->proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .log_path = log, .stdin_text = via }, &e);
 	free(via);
+	free(sink);
 	free(tmp);
 	free(log);
 	free(process);

@@ -29,6 +29,7 @@ struct struck {
 	enum struck_kind kind;
 	void *object;
 	enum cluster_part part;
+	int which; /* of several: CLUSTER_EACH, CLUSTER_LEADER, or a number */
 };
 struct lua_fault {
 	struct lua_fault *next;
@@ -192,6 +193,13 @@ static int link_make(lua_State *L)
 		name = c->name;
 		port = c->c ? (int)cluster_endpoint(c->c)->port : 0;
 	}
+	if (!ground_can(runtime_ground(x->r), CLUSTER_LINK)) {
+		err_set(&e, ERR_UNSUPPORTED, 0, "t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
+			runtime_ground(x->r));
+		runtime_raise(L, &e);
+	}
+	if (runtime_on_tidb(x->r) && !store && (!strcmp(party, "backup") || !strcmp(party, "restore")))
+		runtime_usage(L, "t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is", party);
 	l = xcalloc(1, sizeof(*l));
 	l->store = store;
 	snprintf(l->name, sizeof(l->name), "%s → %s", party, name);
@@ -268,10 +276,19 @@ static void add_proc(lua_State *L, struct fault_target *t, struct proc *p)
 		t->n_procs++;
 }
 
-/* The value at the top of the stack, one of a fault's targets. */
-static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t, enum cluster_part part)
+static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c, enum cluster_part part, int which)
 {
-	struct struck s = { .part = part };
+	unsigned n = cluster_procs(c, part, which, t->procs + t->n_procs, FAULT_PROCS_MAX - (unsigned)t->n_procs);
+
+	t->n_procs += n;
+	if (!n && part != CLUSTER_ALL)
+		runtime_usage(L, "%s has no such part that runs", cluster_name(c));
+}
+
+/* The value at the top of the stack, one of a fault's targets. */
+static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t, enum cluster_part part, int which)
+{
+	struct struck s = { .part = part, .which = which };
 
 	if (f->n_struck == STRUCK_MAX)
 		runtime_usage(L, "a fault has at most %d targets", STRUCK_MAX);
@@ -299,12 +316,10 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		else if (!c->alive)
 			runtime_usage(L, "%s: %s is down", kind->name, c->name);
 		add_name(t, c->name);
-		if (c->c && part != CLUSTER_FEED)
-			add_proc(L, t, cluster_server(c->c));
-		if (c->c && part != CLUSTER_SERVER && cluster_feed(c->c)) {
-			add_proc(L, t, feed_proc(cluster_feed(c->c)));
+		if (c->c && kind->on == FAULT_ON_PROCS)
+			add_procs(L, t, c->c, part, which);
+		if (c->c && (part == CLUSTER_ALL || part == CLUSTER_FEED) && cluster_feeds(c->c))
 			add_name(t, "its changefeed");
-		}
 	} else if (is_a(L, -1, "drtest.feed")) {
 		struct lua_feed *feed = lua_feed_check(L, -1);
 
@@ -314,10 +329,8 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 			runtime_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
 		add_name(t, "changefeed ");
 		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s", feed->id);
-		if (feed->source->c && !cluster_feed(feed->source->c))
-			runtime_usage(L, "%s: changefeed %s is TiCDC's, no process of ours: t:kill(cluster, \"ticdc\")", kind->name, feed->id);
 		if (feed->source->c)
-			add_proc(L, t, feed_proc(cluster_feed(feed->source->c)));
+			add_procs(L, t, feed->source->c, CLUSTER_FEED, CLUSTER_EACH);
 	} else if (is_a(L, -1, CHILD_METATABLE)) {
 		struct lua_child *child = lua_child_check(L, -1);
 
@@ -341,11 +354,12 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 	f->struck[f->n_struck++] = s;
 }
 
-static void read_targets(lua_State *L, int index, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t, enum cluster_part part)
+static void read_targets(lua_State *L, int index, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t,
+			 enum cluster_part part, int which)
 {
 	if (!lua_istable(L, index)) {
 		lua_pushvalue(L, index);
-		add_target(L, kind, f, t, part);
+		add_target(L, kind, f, t, part, which);
 		lua_pop(L, 1);
 		return;
 	}
@@ -353,7 +367,7 @@ static void read_targets(lua_State *L, int index, const struct fault_ops *kind, 
 		lua_rawgeti(L, index, i);
 		if (lua_isnil(L, -1))
 			break;
-		add_target(L, kind, f, t, part);
+		add_target(L, kind, f, t, part, which);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
@@ -452,6 +466,8 @@ static int arm(lua_State *L)
 	struct chaos_when when = { 0 };
 	struct lua_fault *f = xcalloc(1, sizeof(*f));
 	const char *part = NULL;
+	enum cluster_part which_part = CLUSTER_ALL;
+	int which = CLUSTER_EACH;
 	struct err e = ERR_INIT;
 	bool may_die = false;
 	double at_s;
@@ -463,15 +479,20 @@ static int arm(lua_State *L)
 		runtime_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
 	runtime_fields(L, 5, "t:fault", (struct field[]){ { "part", FIELD_TEXT, &part }, { "disaster", FIELD_FLAG, &f->disaster },
 		{ "may_die", FIELD_FLAG, &may_die }, { NULL, 0, NULL } });
-	if (part && strcmp(part, "server") != 0 && strcmp(part, "changefeed") != 0)
-		runtime_usage(L, "t:fault: part is \"server\" or \"changefeed\", not \"%s\"", part);
+	if (part) {
+		lua_cluster_part(L, part, &which_part, &which);
+		if ((which_part == CLUSTER_PD || which_part == CLUSTER_STORAGE || which != CLUSTER_EACH) &&
+		    !ground_can(runtime_ground(x->r), CLUSTER_KILL_COMPONENT))
+			runtime_usage(L, "t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
+				runtime_ground(x->r), part);
+	}
 	f->deadly = may_die || kind == &fault_kill || kind == &fault_interrupt;
 	read_args(L, 3, &fault.args);
 	at_s = read_when(L, 4, &when);
 	*(struct lua_fault **)lua_newuserdata(L, sizeof(f)) = f;
 	luaL_getmetatable(L, FAULT_METATABLE);
 	lua_setmetatable(L, -2);
-	read_targets(L, 2, kind, f, &fault.target, !part ? CLUSTER_ALL : *part == 's' ? CLUSTER_SERVER : CLUSTER_FEED);
+	read_targets(L, 2, kind, f, &fault.target, which_part, which);
 	if (kind->check && kind->check(&fault, &e) < 0) {
 		fault_release(&fault);
 		runtime_raise(L, &e);
@@ -501,7 +522,7 @@ static int arm(lua_State *L)
 	return 1;
 }
 
-static int settle_cluster(const struct struck *s, struct err *e)
+static int settle_cluster(const struct struck *s, bool by_components, struct err *e)
 {
 	struct lua_cluster *c = s->object;
 	bool server = s->part != CLUSTER_FEED && cluster_server(c->c) && !proc_running(cluster_server(c->c));
@@ -509,12 +530,34 @@ static int settle_cluster(const struct struck *s, struct err *e)
 	int rc = 0;
 
 	if (server || feed)
-		rc = cluster_kill(c->c, server && feed ? CLUSTER_ALL : server ? CLUSTER_SERVER : CLUSTER_FEED, NULL, e);
-	if (feed && c->feed)
+		rc = cluster_kill(c->c, server && (feed || by_components) ? CLUSTER_ALL : server ? CLUSTER_SERVER : CLUSTER_FEED, NULL, e);
+	if ((feed || !cluster_feeds(c->c)) && c->feed)
 		c->feed->running = false;
 	if (server)
 		c->alive = false;
 	return rc;
+}
+
+/* Components that were struck one by one (TiDB's; TiCDC): when they are gone the cluster knows it. */
+static int settle_component(struct lua_cluster *c, const struct struck *s, enum cluster_part part, struct err *e)
+{
+	struct deadline d = deadline_in_ms(SETTLE_MS);
+
+	for (;;) {
+		struct proc_ref left[FAULT_PROCS_MAX];
+		unsigned n = s->which == CLUSTER_EACH ? cluster_procs(c->c, part, CLUSTER_EACH, left, FAULT_PROCS_MAX) : 0;
+
+		for (unsigned i = 0; i < n; i++)
+			proc_ref_release(&left[i]);
+		if (!n)
+			break;
+		if (pause_ms(5, d) < 0)
+			return err_set(e, ERR_TIMEOUT, 0, "%s: %u processes live on after their kill", c->name, n);
+	}
+	cluster_part_died(c->c, part);
+	if (c->feed && !cluster_feeds(c->c))
+		c->feed->running = false;
+	return 0;
 }
 
 static struct proc *leader(const struct struck *s)
@@ -554,7 +597,15 @@ static int settle(lua_State *L)
 
 		if (p && (fault->ops == &fault_kill || fault->ops == &fault_interrupt))
 			proc_wait(p, deadline_in_ms(SETTLE_MS));
-		if (s->kind == STRUCK_CLUSTER && settle_cluster(s, &e) < 0)
+		bool killed = fault->ops == &fault_kill || fault->ops == &fault_interrupt;
+		bool by_components = ground_can(runtime_ground(f->r), CLUSTER_KILL_COMPONENT);
+		bool component = s->kind == STRUCK_CLUSTER && s->part != CLUSTER_ALL && killed && by_components;
+
+		if (component && settle_component(s->object, s, s->part, &e) < 0)
+			return runtime_raise(L, &e);
+		if (s->kind == STRUCK_FEED && !p && killed && settle_component(feed->source, s, CLUSTER_FEED, &e) < 0)
+			return runtime_raise(L, &e);
+		if (s->kind == STRUCK_CLUSTER && !component && settle_cluster(s, by_components, &e) < 0)
 			return runtime_raise(L, &e);
 		if (s->kind == STRUCK_STORE && p && !proc_running(p))
 			lua_store_down(s->object);
@@ -663,8 +714,12 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 	}
 	if (!k && strcmp(thing, "link") != 0)
 		return -1;
-	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK || k->on == FAULT_ON_DISK) && strcmp(ground, "local") != 0) {
-		strbuf_addf(missing, "%s: drtest can be between the parties of the local ground alone, not of %s", thing, ground);
+	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) && !ground_can(ground, CLUSTER_LINK)) {
+		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground", thing, ground);
+		return 0;
+	}
+	if (k && k->on == FAULT_ON_DISK && strcmp(ground, "local") != 0) {
+		strbuf_addf(missing, "%s: servers of the local ground alone have a disk of their own, not %s's", thing, ground);
 		return 0;
 	}
 	if (k && k->on == FAULT_ON_PROCS && (!strcmp(ground, "attach") || !ground_can(ground, CLUSTER_KILL))) {

@@ -11,8 +11,11 @@
 #include "cli/scenario_find.h"
 #include "cli/suite_file.h"
 #include "cli/version.h"
+#include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/attach.h"
 #include "harness/cluster/playground.h"
+#include "harness/cluster/undo.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
@@ -168,14 +171,73 @@ static int doctor_playground(void)
 	return n;
 }
 
+static void say_of_cluster(void *arg, const char *cluster, const char *what, const char *text)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	(void)arg;
+	secret_redact(&clean, text);
+	printf("  %-10s %-11s %s\n", *cluster ? cluster : "-", what, clean.buf);
+	strbuf_release(&clean);
+}
+
+static void clusters_missing(void *arg, const char *what, const char *way_out)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	(void)arg;
+	secret_redact(&clean, what);
+	missing(NULL, clean.buf, way_out);
+	strbuf_release(&clean);
+}
+
+/* Each cluster of a clusters file, as far as it can be seen without changing anything. */
+static int doctor_attach(const char *file)
+{
+	struct err e = ERR_INIT;
+	int n;
+
+	if (attach_use(file, &e) < 0) {
+		fprintf(stderr, "drtest doctor: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	printf("drtest %s\nground attach, %s\n", drtest_version, file);
+	n = ground_preflight("attach", clusters_missing, NULL) + attach_doctor(say_of_cluster, clusters_missing, NULL);
+	printf(n ? "%d in the way\n" : "nothing is in the way\n", n);
+	return n ? EXIT_ENV : EXIT_PASS;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest doctor\nWhat is here, what is missing, and how to get it.\n"
+	static const char help[] = "usage: drtest doctor [--on attach --clusters FILE]\nWhat is here, what is missing, and how to get it. With a "
+		"clusters file: what can be "
+				   "seen of each of its\nclusters (addresses, ids, rights, TiCDC and its changefeeds, tables that TiCDC leaves out); "
+					"nothing is changed.\n"
 				   "Exit code 0: a drill can run; 3: something is missing.\n";
-	int rc = only_help(argc, argv, help, 0), n;
+	const char *ground = NULL, *clusters = NULL;
+	int n;
 
-	if (rc)
-		return rc == 1 ? 0 : EXIT_USAGE;
+	for (int i = 1; i < argc; i++) {
+		const char **to = !strcmp(argv[i], "--on") ? &ground : !strcmp(argv[i], "--clusters") ? &clusters : NULL;
+
+		if (!to)
+			return only_help(argc - i + 1, argv + i - 1, help, 0) == 1 ? 0 : EXIT_USAGE;
+		if (++i == argc) {
+			fprintf(stderr, "drtest doctor: %s wants a value (drtest doctor --help)\n", argv[i - 1]);
+			return EXIT_USAGE;
+		}
+		*to = argv[i];
+	}
+	if (ground && strcmp(ground, "attach") != 0 && !ground_known(ground)) {
+		fprintf(stderr, "drtest doctor: there is no ground '%s' (local, playground, attach)\n", ground);
+		return EXIT_USAGE;
+	}
+	if ((ground && !strcmp(ground, "attach")) != (clusters != NULL)) {
+		fprintf(stderr, "drtest doctor: --on attach and --clusters FILE go together\n");
+		return EXIT_USAGE;
+	}
+	if (clusters)
+		return doctor_attach(clusters);
 	printf("drtest %s\nground local, store s3\n", drtest_version);
 	show_tool("mariadbd", proc_which("mariadbd"));
 	show_tool("minio", minio_find(NULL));
@@ -195,22 +257,31 @@ static void removed(void *arg, const char *what)
 	printf("removed %s\n", what);
 }
 
+static void told(void *arg, const char *what)
+{
+	(void)arg;
+	puts(what);
+}
+
 int cmd_clean(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest clean\nEnds servers and removes data and locks that earlier runs left (--keep, a power cut).\n"
-				   "Runs' folders stay; so does\n"
-				   "whatever a living run needs.\n";
+	static const char help[] = "usage: drtest clean [--undo]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
+		"cut), and puts back what a run "
+				   "that\nwas killed had switched off on clusters that are not its own (garbage collection). --undo: only that.\n"
+				   "Runs' folders stay; so does whatever a living run needs.\n";
 	struct err e = ERR_INIT;
-	int rc = only_help(argc, argv, help, 0), n;
+	bool undo = argc == 2 && !strcmp(argv[1], "--undo");
+	int rc = undo ? 0 : only_help(argc, argv, help, 0), n = 0;
 
 	if (rc)
 		return rc == 1 ? 0 : EXIT_USAGE;
-	n = data_dir_clean(removed, NULL, &e);
-	if (n < 0) {
+	if (!undo && (n = data_dir_clean(removed, NULL, &e)) < 0) {
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
-	n += playground_clean("/var/tmp", removed, NULL);
+	if (!undo)
+		n += playground_clean("/var/tmp", removed, NULL);
+	n += undo_work_off(told, NULL);
 	if (!n)
 		puts("nothing was left behind");
 	return EXIT_PASS;

@@ -74,7 +74,7 @@ return scenario {
       end
       load:stop()
       local last = primary:position()
-      t:eventually("the secondary has all that the primary has", "1m", function() return feed:reached(last) end)
+      t:eventually("the secondary has all that the primary has", t:patience "1m", function() return feed:reached(last) end)
       t:check("the secondary equals the primary, structure and rows", t.verify.same(primary, secondary))
       return ("%d DDLs; %s"):format(opt.ddls, table.concat(fires, ", "))
     end)

@@ -52,14 +52,14 @@ return scenario {
         checkpoint = now
       end
       local from = primary:position()
-      t:eventually("the changefeed has caught up", "30s", function() return feed:reached(from) end)
+      t:eventually("the changefeed has caught up", t:patience "30s", function() return feed:reached(from) end)
       return ("%d deaths"):format(opt.deaths)
     end)
 
     t:step("the secondary equals the primary", function()
       load:stop()
       local last = primary:position()
-      t:eventually("the secondary has all that the primary has", "30s", function() return feed:reached(last) end)
+      t:eventually("the secondary has all that the primary has", t:patience "30s", function() return feed:reached(last) end)
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
       t:check("no acknowledged write is missing", t.verify.ledger(load, secondary, { of = primary }))
     end)

@@ -36,7 +36,7 @@ return scenario {
       primary:sql "ALTER TABLE sbtest.sbtest1 ADD COLUMN extra INT NULL"
       local after = primary:now()
       -- the secondary is frozen when the primary dies: the log has what it lacks
-      t:eventually("the DDL is in the log", "30s", function() return feed:status().resolved_ts >= after end)
+      t:eventually("the DDL is in the log", t:patience "30s", function() return feed:status().resolved_ts >= after end)
       local frozen = t:fault { pause = secondary }
       t:sleep(("%dms"):format(3000 + t:draw(1500)))
       t:disaster { kill = primary }

@@ -37,7 +37,7 @@ return scenario {
       t:sleep "2s"
       local before = feed:status().resolved_ts
       local frozen = t:fault { pause = secondary }
-      t:eventually(("the secondary is %s behind"):format(opt.behind), "1m", function() return feed:lag_ms() > t:duration(opt.behind) end)
+      t:eventually(("the secondary is %s behind"):format(opt.behind), t:patience "1m", function() return feed:lag_ms() > t:duration(opt.behind) end)
       t:check("the redo log advances without the secondary", feed:status().resolved_ts > before)
       t:disaster { kill = primary, at = ("%dms"):format(1 + t:draw(2000)) }:wait()
       frozen:heal()

@@ -36,7 +36,7 @@ return scenario {
       t:step(name, function()
         local acked = load:stats().acked
         begin()
-        t:sleep "300ms" -- what was on its way has arrived, or never will
+        t:sleep(t.on_tidb() and "3s" or "300ms") -- what was on its way has arrived, or never will
         local before = feed:status().resolved_ts
         t:sleep(opt.outage)
         local during = feed:status().resolved_ts
@@ -44,7 +44,7 @@ return scenario {
         t:check("the primary serves all the while", load:stats().acked > acked)
         finish()
         local from = primary:position()
-        t:eventually("the changefeed has caught up", "30s", function() return feed:reached(from) end)
+        t:eventually("the changefeed has caught up", t:patience "30s", function() return feed:reached(from) end)
         return ("%s transactions meanwhile"):format(text.commas(load:stats().acked - acked))
       end)
     end

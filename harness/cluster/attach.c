@@ -19,6 +19,9 @@
 
 static struct attach_file used;
 static bool in_use;
+static char used_path[1024];
+static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << cluster_verb, of what the plan does */
+static bool thing_needed[ATTACH_THINGS];
 
 int attach_use(const char *path, struct err *e)
 {
@@ -28,7 +31,38 @@ int attach_use(const char *path, struct err *e)
 	if (attach_file_read(&used, path, e) < 0)
 		return -1;
 	in_use = true;
+	snprintf(used_path, sizeof(used_path), "%s", path);
+	memset(needed, 0, sizeof(needed));
+	memset(thing_needed, 0, sizeof(thing_needed));
 	return 0;
+}
+
+const char *attach_path(void)
+{
+	return used_path;
+}
+
+const struct attach_cluster *attach_find(const char *name)
+{
+	for (size_t i = 0; in_use && i < used.n; i++)
+		if (!strcmp(used.c[i].name, name))
+			return &used.c[i];
+	return NULL;
+}
+
+void attach_needs(enum attach_thing what)
+{
+	thing_needed[what] = true;
+}
+
+unsigned attach_needed_of(const struct attach_cluster *c)
+{
+	return needed[c - used.c];
+}
+
+bool attach_thing_needed(enum attach_thing what)
+{
+	return thing_needed[what];
 }
 
 const struct attach_file *attach_used(void)
@@ -39,10 +73,10 @@ const struct attach_file *attach_used(void)
 static const struct attach_cluster *cluster_named(const char *name, struct err *e)
 {
 	struct strbuf has = STRBUF_INIT;
+	const struct attach_cluster *c = attach_find(name);
 
-	for (size_t i = 0; in_use && i < used.n; i++)
-		if (!strcmp(used.c[i].name, name))
-			return &used.c[i];
+	if (c)
+		return c;
 	for (size_t i = 0; in_use && i < used.n; i++)
 		strbuf_addf(&has, "%s%s", i ? ", " : "", used.c[i].name);
 	err_set(e, ERR_USAGE, 0, "the clusters file names no cluster '%s' (it has %s)", name, has.len ? has.buf : "none: --clusters FILE");
@@ -65,8 +99,16 @@ int attach_allows(const char *name, enum cluster_verb v, struct err *e)
 		return err_set(e, ERR_USAGE, 0, "%s is not marked expendable = true in the clusters file: it is not killed", name);
 	if (v == CLUSTER_KILL && !c->command[ATTACH_KILL][0])
 		return err_set(e, ERR_USAGE, 0, "%s: the clusters file has no command to kill it: commands = { kill = { … } }", name);
-	if (c->expendable || (c->allow & (1u << v)))
+	if (v == CLUSTER_CHANGEFEED && (c->mysql || !c->ticdc[0]))
+		return err_set(e, ERR_USAGE, 0, "%s: the clusters file names no TiCDC of it (ticdc = \"http://…:8300\"), and a changefeed from it is "
+			"wanted%s", name,
+		               c->mysql ? "; a mysql has none" : "");
+	if (v == CLUSTER_BACKUP && c->mysql)
+		return err_set(e, ERR_USAGE, 0, "%s is a mysql: a backup of it, from which a changefeed could go on, can't be made", name);
+	if (c->expendable || (c->allow & (1u << v))) {
+		needed[c - used.c] |= 1u << v;
 		return 0;
+	}
 	return err_set(e, ERR_USAGE, 0, "the clusters file does not allow %s on %s: allow = { \"%s\" }, or expendable = true", attach_verb_text(v), name,
 		       attach_verb_text(v));
 }
@@ -137,10 +179,26 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 		bool up = s != NULL;
 
 		sql_close(s);
+		t->started_here = !up; /* also where it only half starts: what there is of it is ours */
 		if (!up)
 			return run_command(a, ATTACH_START, e);
 	}
 	return 0;
+}
+
+/* An address alone proves nothing: a wrong port, and somebody else's cluster is overwritten. */
+static int is_the_one(const struct attach_cluster *a, struct err *e)
+{
+	struct http_tls tls = { a->ca, a->cert, a->key };
+	struct pd_members m;
+
+	if (!a->cluster_id)
+		return 0;
+	if (pd_members(a->pd, &tls, deadline_in_ms(LOOK_MS), &m, e) < 0)
+		return -1;
+	return m.cluster_id == a->cluster_id ? 0 : err_set(e, ERR_ENV, 0, "%s: PD at %s says that it is cluster %llu, the clusters file that it is "
+		"%llu", a->name,
+	                                                   a->pd, (unsigned long long)m.cluster_id, (unsigned long long)a->cluster_id);
 }
 
 static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e)
@@ -152,7 +210,7 @@ static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e
 	if (!a)
 		return -1;
 	if (!a->mysql)
-		return tidb_cluster_ready(c, c->own, NULL, by, e);
+		return tidb_cluster_ready(c, c->own, NULL, by, e) < 0 ? -1 : is_the_one(a, e);
 	s = sql_open(&c->ep, by, e);
 	sql_close(s);
 	return s ? 0 : -1;
@@ -209,15 +267,21 @@ static int attach_stop(struct cluster *c, struct deadline d, struct err *e)
 static void attach_release(struct cluster *c)
 {
 	const struct attach_cluster *a = cluster_named(c->name, NULL);
+	struct tidb_cluster *t = c->own;
 
-	if (c->feeding) /* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
+	if (c->feeding && t && !t->feed_found && !c->keep) /* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
 		tidb_cluster_changefeed_stop(c, deadline_in_ms(20000), NULL);
 	c->feeding = false;
-	if (a && a->expendable && a->command[ATTACH_DESTROY][0] && !c->keep)
+	if (t && !c->keep)
+		tidb_cluster_drop_sink_user(t);
+	/* only what this run has filled or started: a wrong port, and it would be somebody else's */
+	if (a && t && a->expendable && (t->started_here || t->filled_here) && a->command[ATTACH_DESTROY][0] && !c->keep)
 		run_command(a, ATTACH_DESTROY, NULL);
-	if (c->own)
-		memset(c->own, 0, sizeof(struct tidb_cluster)); /* passwords */
-	free(c->own);
+	if (t) {
+		undo_forget(t->gc_noted);
+		memset(t, 0, sizeof(*t)); /* passwords */
+	}
+	free(t);
 	c->own = NULL;
 	guardian_path_forget(c->dir);
 }
@@ -233,10 +297,29 @@ static bool has_mysql(void)
 static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
+	struct tidb_cluster *t = c->own;
 
 	if (!a || attach_allows(c->name, CLUSTER_GC, e) < 0)
 		return -1;
-	return a->mysql ? 0 : tidb_cluster_set_gc(c, on, e);
+	if (a->mysql)
+		return 0;
+	if (!on && !t->gc_noted && !(t->gc_noted = undo_gc(used_path, c->name, e)))
+		return -1;
+	if (tidb_cluster_set_gc(c, on, e) < 0)
+		return -1;
+	if (on) {
+		undo_forget(t->gc_noted);
+		t->gc_noted = NULL;
+	}
+	return 0;
+}
+
+static int attach_get_gc(struct cluster *c, bool *on, struct err *e)
+{
+	const struct attach_cluster *a = cluster_named(c->name, e);
+
+	*on = true;
+	return !a ? -1 : a->mysql ? 0 : tidb_get_gc(&c->ep, on, e);
 }
 
 /* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one TSO. */
@@ -265,14 +348,30 @@ static int attach_backup(struct cluster *c, const char *uri, const struct backup
 	return rc;
 }
 
+/* RESTORE itself objects to tables of the same name alone. */
+static int is_empty(struct cluster *c, struct err *e)
+{
+	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), e);
+	struct strbuf names = STRBUF_INIT;
+	unsigned n;
+	int rc = s ? tidb_databases(s, &names, &n, e) : -1;
+
+	if (rc == 0 && n)
+		rc = err_set(e, ERR_ENV, 0, "%s is not empty (it has %s): a restore is for a new cluster. Is it the one that is meant?", c->name, names.buf);
+	strbuf_release(&names);
+	sql_close(s);
+	return rc;
+}
+
 static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e)
 {
 	struct restore_opts own = *o;
 	struct store *from;
 	int rc;
 
-	if (attach_allows(c->name, CLUSTER_RESTORE, e) < 0)
+	if (attach_allows(c->name, CLUSTER_RESTORE, e) < 0 || is_empty(c, e) < 0)
 		return -1;
+	((struct tidb_cluster *)c->own)->filled_here = true;
 	if (!has_mysql())
 		return tidb_cluster_restore(c, uri, o, r, e);
 	own.to = c->ep;
@@ -374,6 +473,7 @@ const struct cluster_ops cluster_attach = {
 	.stop = attach_stop,
 	.release = attach_release,
 	.set_gc = attach_set_gc,
+	.get_gc = attach_get_gc,
 	.preflight = attach_preflight,
 	.redo_time_zone = used.redo_time_zone,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
@@ -382,6 +482,7 @@ const struct cluster_ops cluster_attach = {
 	.backup = attach_backup,
 	.restore = attach_restore,
 	.changefeed = attach_changefeed,
+	.find_changefeed = tidb_cluster_find_changefeed,
 	.feed_status = tidb_cluster_feed_status,
 	.changefeed_stop = tidb_cluster_changefeed_stop,
 	.fence = attach_fence,

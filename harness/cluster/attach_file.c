@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/tso.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
 #include "harness/os/fs.h"
@@ -217,15 +218,19 @@ static int commands(lua_State *L, struct attach_cluster *c, const char *where, s
 
 static int one(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
 {
-	static const char *const known[] = { "sql", "pd", "ticdc", "status", "tls", "expendable", "kind", "allow", "commands", NULL };
-	char where[400], kind[16];
+	static const char *const known[] = { "sql", "pd", "ticdc", "status", "tls", "expendable", "kind", "allow", "commands", "cluster_id", NULL };
+	char where[400], kind[16], id[24];
 
 	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
 	if (only(L, known, where, e) < 0 || sql(L, c, where, e) < 0 || url(L, "pd", c->pd, sizeof(c->pd), where, e) < 0 ||
 	    url(L, "ticdc", c->ticdc, sizeof(c->ticdc), where, e) < 0 || url(L, "status", c->status, sizeof(c->status), where, e) < 0 ||
 	    tls(L, c, where, e) < 0 || flag(L, "expendable", &c->expendable, where, e) < 0 || allow(L, c, where, e) < 0 || commands(L, c, where, e) < 0 ||
-	    text(L, "kind", kind, sizeof(kind), where, e) < 0)
+	    text(L, "kind", kind, sizeof(kind), where, e) < 0 || text(L, "cluster_id", id, sizeof(id), where, e) < 0)
 		return -1;
+	if (*id && (!tso_parse(id, &c->cluster_id) || !c->cluster_id))
+		return err_set(e, ERR_USAGE, 0, "%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"", where);
+	if (c->cluster_id && !c->pd[0])
+		return err_set(e, ERR_USAGE, 0, "%s: a cluster_id needs pd = \"http://…:2379\", which tells it", where);
 	if (*kind && strcmp(kind, "tidb") != 0 && strcmp(kind, "mysql") != 0)
 		return err_set(e, ERR_USAGE, 0, "%s: kind is \"tidb\" or \"mysql\" (MariaDB too)", where);
 	c->mysql = *kind == 'm';
@@ -242,7 +247,7 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	if (!lua_istable(L, -1))
 		return err_set(e, ERR_USAGE, 0, "%s: it has to end in: return { primary = { sql = … }, secondary = … }", where);
 	if (text(L, "backup", f->backup, sizeof(f->backup), where, e) < 0 || text(L, "redo", f->redo, sizeof(f->redo), where, e) < 0 ||
-	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 ||
+	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 || text(L, "changefeed", f->changefeed, sizeof(f->changefeed), where, e) < 0 ||
 	    text(L, "redo_time_zone", f->redo_time_zone, sizeof(f->redo_time_zone), where, e) < 0)
 		return -1;
 	if (strspn(f->redo_time_zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") != strlen(f->redo_time_zone))
@@ -253,13 +258,15 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 		struct attach_cluster *c = &f->c[f->n];
 
 		if (lua_type(L, -1) == LUA_TSTRING &&
-		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") || !strcmp(name, "redo_time_zone"))) {
+		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") || !strcmp(name, "changefeed") ||
+		     !strcmp(name, "redo_time_zone"))) {
 			lua_pop(L, 1);
 			continue;
 		}
 		if (!*name || strlen(name) > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(name) ||
 		    !lua_istable(L, -1))
-			return err_set(e, ERR_USAGE, 0, "%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, redo, redo_time_zone or store",
+			return err_set(e, ERR_USAGE, 0, "%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, changefeed, redo, "
+				"redo_time_zone or store",
 			               where, name);
 		if (f->n == ATTACH_CLUSTERS_MAX)
 			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", where, ATTACH_CLUSTERS_MAX);
@@ -269,6 +276,11 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 			return -1;
 		lua_pop(L, 1);
 	}
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (f->c[i].sql.port == f->c[k].sql.port && !strcmp(f->c[i].sql.host, f->c[k].sql.host))
+				return err_set(e, ERR_USAGE, 0, "%s: %s and %s are one server, %s:%u", where, f->c[k].name, f->c[i].name, f->c[i].sql.host,
+				               f->c[i].sql.port);
 	return f->n ? 0 : err_set(e, ERR_USAGE, 0, "%s: it names no cluster", where);
 }
 

@@ -45,7 +45,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	c->port = -1;
 	c->keep = o->keep;
 	c->clock_skew_s = o->clock_skew_s;
-	c->gc_on = true;
+	c->gc_on = c->gc_was = true;
 	c->server_id = atomic_fetch_add(&serial, 1) + 1;
 	c->map_path = xstrfmt("%s/tso.map", c->dir);
 	c->size = o->size.db ? o->size : (struct cluster_size){ 1, 1, 1, 1 };
@@ -78,8 +78,8 @@ void cluster_free(struct cluster *c)
 {
 	if (!c)
 		return;
-	if (!c->gc_on && !c->dead && c->ops->set_gc && c->ep.port) /* off is for the time of a backup: nothing else would switch it on again */
-		c->ops->set_gc(c, true, NULL);
+	if (c->gc_on != c->gc_was && !c->dead && c->ops->set_gc && c->ep.port) /* off is for the time of a backup: nothing else would switch it on again */
+		c->ops->set_gc(c, c->gc_was, NULL);
 	feed_free(c->feed);
 	cluster_examine_end(c);
 	c->ops->release(c);
@@ -169,6 +169,12 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	if (!c->ops->set_gc)
 		return cant(c, e, "switch garbage collection");
+	if (!c->gc_asked && c->ops->get_gc) {
+		if (c->ops->get_gc(c, &c->gc_was, e) < 0)
+			return err_wrap(e, "%s: garbage collection", c->name);
+		c->gc_asked = true;
+	}
+	on = on && c->gc_was;
 	if (c->ops->set_gc(c, on, e) < 0)
 		return err_wrap(e, "%s: garbage collection %s", c->name, on ? "on" : "off");
 	c->gc_on = on;
@@ -327,6 +333,49 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 	if (c->ops->kill(c, part, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "kill %s", c->name);
 	c->dead = c->dead || part == CLUSTER_ALL;
+	return 0;
+}
+
+int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e)
+{
+	int64_t at;
+
+	if (!c->ops->kill_part)
+		return cluster_kill(c, part, at_ns, e);
+	return c->ops->kill_part(c, part, which, at_ns ? at_ns : &at, e) < 0 ? err_wrap(e, "kill %s", c->name) : 0;
+}
+
+void cluster_part_died(struct cluster *c, enum cluster_part part)
+{
+	if (c->ops->part_died)
+		c->ops->part_died(c, part);
+}
+
+unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room)
+{
+	unsigned n = 0;
+
+	if (c->ops->procs)
+		return c->ops->procs(c, part, which, out, room);
+	if ((part == CLUSTER_ALL || part == CLUSTER_SERVER) && c->server && n < room && proc_ref(c->server, &out[n], NULL) == 0)
+		n++;
+	if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feed && n < room && proc_ref(feed_proc(c->feed), &out[n], NULL) == 0)
+		n++;
+	return n;
+}
+
+int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e)
+{
+	if (!c->ops->find_changefeed)
+		return cant(c, e, "follow a changefeed that others made");
+	if (cluster_feeds(c))
+		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already", c->name);
+	c->feeds++;
+	free(c->status_path);
+	c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
+	if (c->ops->find_changefeed(c, sink, id, redo_uri, e) < 0)
+		return err_wrap(e, "%s", c->name);
+	c->feeding = true;
 	return 0;
 }
 

@@ -14,7 +14,11 @@ enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUST
 enum cluster_verb {
 	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART, CLUSTER_EXAMINE,
 	CLUSTER_WRITE, /* load, replay, plain SQL */
+	CLUSTER_PAUSE, CLUSTER_KILL_PART, CLUSTER_KILL_COMPONENT, /* SIGSTOP; its changefeed or SQL server alone; PD or TiKV alone */
+	CLUSTER_LINK,  /* its clients can be led through a proxy of ours: it is on this machine */
 };
+#define CLUSTER_EACH (-1)   /* which of a part's processes: all of them */
+#define CLUSTER_LEADER (-2) /* PD's leader, TiCDC's owner; else the first */
 
 struct cluster_size { /* TiDB's components; 0 in `ticdc`: no changefeed can read it */
 	unsigned db, pd, kv, ticdc;
@@ -57,12 +61,16 @@ struct tso_map *cluster_tso_map(struct cluster *c);  /* local: positions to TSOs
 const char *cluster_tso_map_path(const struct cluster *c);
 struct proc *cluster_server(struct cluster *c);      /* local: mariadbd */
 
-int cluster_set_gc(struct cluster *c, bool on, struct err *e); /* local: keeps or purges binary logs; recorded */
+/* local: keeps or purges binary logs. On is as it was found: garbage collection that its operator had switched off stays off. cluster_free puts back
+ * what it found. */
+int cluster_set_gc(struct cluster *c, bool on, struct err *e);
 /* o: threads, rate, deadline; may be NULL */
 int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
 /* The changefeed is killed with its source cluster. 0: it runs, its redo log is being written. */
 int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+/* A changefeed that runs already, made by others: followed, never paused or removed. redo_uri: its log, "" none. */
+int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e);
 bool cluster_feeds(const struct cluster *c);         /* a changefeed reads it */
 struct feed *cluster_feed(struct cluster *c);        /* local: the process, still the cluster's; else NULL */
 /* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of the checkpoint. A failed or stopped one is an
@@ -76,7 +84,11 @@ int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct 
 /* SIGKILL to every process of the part in one instant. *at_ns (at_ns may be NULL): CLOCK_MONOTONIC of the first kill. Complete on return: no process
  * is left and the ports refuse. */
 int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
+int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e);
+void cluster_part_died(struct cluster *c, enum cluster_part part); /* a fault killed it: its end is no news, and others are asked from now on */
 int cluster_pause(struct cluster *c, bool paused, struct err *e); /* SIGSTOP, SIGCONT */
+/* The processes that a fault strikes, each the leader of its group, as other threads may hold them. Returns how many; the caller releases them. */
+unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room);
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; can be started again */
 
 /* A killed cluster's disk, opened apart from everything: its server on another port that nobody knows, without changefeed or samples of
@@ -107,10 +119,15 @@ struct cluster_ops { /* a ground */
 	int (*start_begin)(struct cluster *c, struct err *e);
 	int (*start_wait)(struct cluster *c, struct deadline d, struct err *e);
 	int (*kill)(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
+	int (*kill_part)(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e); /* NULL: kill, of each */
+	void (*part_died)(struct cluster *c, enum cluster_part part); /* NULL: nothing to know */
 	int (*pause)(struct cluster *c, bool paused, struct err *e);
+	unsigned (*procs)(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room); /* NULL: its server, its changefeed */
+	int (*find_changefeed)(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e); /* NULL: can't */
 	int (*stop)(struct cluster *c, struct deadline d, struct err *e);
 	void (*release)(struct cluster *c);
 	int (*set_gc)(struct cluster *c, bool on, struct err *e);
+	int (*get_gc)(struct cluster *c, bool *on, struct err *e); /* NULL: it is on */
 	int (*preflight)(finding_fn *fn, void *arg);
 	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
 	void (*examine_end)(struct cluster *c);

@@ -8,7 +8,7 @@ struct cluster {
 	const struct cluster_ops *ops;
 	char *name, *dir, *log_dir, *exe;
 	int port_wanted, port; /* port: held (port_take); -1 none */
-	bool keep, gc_on;
+	bool keep, gc_on, gc_was, gc_asked; /* gc_was: as it was found */
 	int64_t clock_skew_s;
 	struct sql_endpoint ep;
 	struct proc *server;

@@ -448,5 +448,5 @@ const struct cluster_ops cluster_local = {
 	.examine = local_examine,
 	.examine_end = local_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC |
-	       1u << CLUSTER_RESTART | 1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE,
+	       1u << CLUSTER_RESTART | 1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART | 1u << CLUSTER_LINK,
 };

@@ -120,3 +120,37 @@ int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadli
 	http_answer_release(&a);
 	return rc;
 }
+
+int pd_safe_points_parse(const char *json, size_t n, int64_t now_s, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s), void *arg,
+                         struct err *e)
+{
+	json_t *j = foreign_json(json, n, NULL), *all = json_object_get(j, "service_gc_safe_points"), *one;
+	size_t i;
+
+	if (!json_is_array(all) && !json_is_null(all)) {
+		json_decref(j);
+		return err_set(e, ERR_BAD_DATA, 0, "PD's service safe points are told in no form that is known here");
+	}
+	json_array_foreach(all, i, one) {
+		const char *service = json_string_value(json_object_get(one, "service_id"));
+		uint64_t expires = 0, at = 0;
+
+		if (service && foreign_json_u64(json_object_get(one, "expired_at"), &expires) && foreign_json_u64(json_object_get(one, "safe_point"), &at) &&
+		    expires > (uint64_t)now_s)
+			fn(arg, service, at, expires > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)expires - now_s);
+	}
+	json_decref(j);
+	return 0;
+}
+
+int pd_safe_points(const char *url, const struct http_tls *tls, struct deadline d, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s),
+                   void *arg, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = get(url, "/pd/api/v1/gc/safepoint", tls, d, &a, e);
+
+	if (rc == 0)
+		rc = pd_safe_points_parse(a.body.buf, a.body.len, clock_wall_ms() / 1000, fn, arg, e);
+	http_answer_release(&a);
+	return rc;
+}

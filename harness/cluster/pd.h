@@ -21,10 +21,16 @@ struct pd_stores {
 };
 int pd_stores_parse(struct pd_stores *s, const char *json, size_t n, struct err *e);
 
+/* The service safe points that hold back garbage collection: fn is told of each that has not expired. */
+int pd_safe_points_parse(const char *json, size_t n, int64_t now_s, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s), void *arg,
+                         struct err *e);
+
 /* url: "http://127.0.0.1:2379". */
 int pd_members(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
 /* 0: the cluster has its id, and all members are healthy. */
 int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
 int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadline d, struct pd_stores *s, struct err *e);
+int pd_safe_points(const char *url, const struct http_tls *tls, struct deadline d, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s),
+                   void *arg, struct err *e);
 
 #endif

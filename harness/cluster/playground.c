@@ -11,35 +11,15 @@
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/playground.h"
-#include "harness/cluster/playground_text.h"
-#include "harness/cluster/tidb_cluster.h"
+#include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 
 #define START_MS 900000 /* components may have to be downloaded */
 #define READY_MS 120000
-#define KILL_MS 20000
-#define PORTS_MAX 64
 #define OFFSET_FIRST 2000 /* most of its ports lie below those that the kernel gives to outgoing connections */
 #define OFFSET_STEP 1000
 #define OFFSET_LAST 45000 /* 20180 + this is a port still */
-#define CMDLINE_BYTES_MAX 65536
-#define COMPONENTS_MAX 64
 #define SPACE_BYTES_MIN ((int64_t)4 << 30)
-
-struct component {
-	pid_t pid;
-	struct playground_component is;
-};
-struct playground {
-	struct tidb_cluster tidb; /* first: tidb_cluster.c finds it in cluster->own */
-	char *tag, *data, *log;
-	int offset;
-	int port[PORTS_MAX];      /* held, so that no other drtest takes them */
-	unsigned n_ports;
-	struct proc *examined;    /* its data, started again after the disaster */
-	off_t log_seen;           /* of the log, when it was last read for those that died */
-	char dead[700];           /* a component that ended by itself; "": none */
-};
 
 /* The first cluster's version holds for those that follow: a rebuilt primary is never newer than its secondary. */
 static char pinned[64];
@@ -53,43 +33,6 @@ static char *tiup_home(void)
 
 /* ---- what is where */
 
-static bool belongs(const char *cmdline, size_t n, const char *data)
-{
-	for (size_t at = 0; at < n; at += strlen(cmdline + at) + 1)
-		if (strstr(cmdline + at, data))
-			return true;
-	return false;
-}
-
-/* The components of this tag, by their command lines: what playground prints nowhere, and who is still there after a kill. */
-static unsigned components(const struct playground *p, struct component out[COMPONENTS_MAX])
-{
-	char *data = xstrfmt("%s/", p->data), path[64];
-	struct strbuf cmdline = STRBUF_INIT;
-	struct dirent *d;
-	DIR *proc = opendir("/proc");
-	unsigned n = 0;
-
-	while (proc && n < COMPONENTS_MAX && (d = readdir(proc))) {
-		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-		strbuf_reset(&cmdline);
-		if (fs_read_file(path, CMDLINE_BYTES_MAX, &cmdline, NULL) < 0 || !cmdline.len || !belongs(cmdline.buf, cmdline.len, data))
-			continue;
-		out[n].pid = pid;
-		if (playground_component_parse(&out[n].is, cmdline.buf, cmdline.len) == 0)
-			n++;
-	}
-	if (proc)
-		closedir(proc);
-	strbuf_release(&cmdline);
-	free(data);
-	return n;
-}
-
 static void url(char *out, size_t room, const struct playground_address *a, unsigned port)
 {
 	snprintf(out, room, strchr(a->host, ':') ? "http://[%s]:%u" : "http://%s:%u", a->host, port ? port : a->port);
@@ -99,8 +42,8 @@ static int find(struct cluster *c, const struct playground_text *said, struct er
 {
 	struct playground *p = c->own;
 	struct tidb_cluster *t = &p->tidb;
-	struct component found[COMPONENTS_MAX];
-	unsigned n = components(p, found);
+	struct component found[PLAYGROUND_COMPONENTS_MAX];
+	unsigned n = playground_components(p, found);
 	bool tidb = false;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -127,14 +70,14 @@ static int find(struct cluster *c, const struct playground_text *said, struct er
 
 /* ---- start */
 
-static unsigned ports_of(const struct cluster_size *s, int offset, int port[PORTS_MAX])
+static unsigned ports_of(const struct cluster_size *s, int offset, int port[PLAYGROUND_PORTS_MAX])
 {
 	const struct { int from; unsigned count; } all[] = { { 4000, s->db }, { 10080, s->db }, { 2379, 2 * s->pd }, { 20160, s->kv }, { 20180, s->kv },
 		{ 8300, s->ticdc }, { 9527, 1 } };
 	unsigned n = 0;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		for (unsigned k = 0; k < all[i].count && n < PORTS_MAX; k++)
+		for (unsigned k = 0; k < all[i].count && n < PLAYGROUND_PORTS_MAX; k++)
 			port[n++] = all[i].from + (int)k + offset;
 	return n;
 }
@@ -149,7 +92,7 @@ static void ports_release(struct playground *p)
 static int ports_take(struct cluster *c, struct err *e)
 {
 	struct playground *p = c->own;
-	int want[PORTS_MAX];
+	int want[PLAYGROUND_PORTS_MAX];
 
 	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST; offset += OFFSET_STEP) {
 		unsigned n = ports_of(&c->size, offset, want), i;
@@ -248,16 +191,39 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	return proc;
 }
 
+/* After a kill or a stop: the same tag, data and ports, without TiCDC: its changefeed would go on where it was, over whoever serves now. */
+static int begin_again(struct cluster *c, struct err *e)
+{
+	struct playground *p = c->own;
+
+	proc_free(p->ticdc);
+	proc_free(c->server);
+	p->ticdc = c->server = NULL;
+	free(p->log);
+	p->log = xstrfmt("%s/%s-%u.log", c->log_dir, strrchr(c->dir, '/') + 1, ++p->starts);
+	p->dead[0] = p->tidb.pd[0] = p->tidb.status[0] = p->tidb.ticdc[0] = '\0';
+	p->log_seen = 0;
+	c->size.ticdc = 0;
+	c->server = spawn_tiup(c, 0, p->log, e);
+	return c->server ? 0 : -1;
+}
+
 static int playground_start_begin(struct cluster *c, struct err *e)
 {
-	struct playground *p = c->own = xcalloc(1, sizeof(*p));
-	char *home = tiup_home();
+	struct playground *p = c->own;
+	char *home;
 	int rc = -1;
 
+	if (p)
+		return begin_again(c, e);
+	p = c->own = xcalloc(1, sizeof(*p));
+	p->ticdc_argv = (struct strbuf)STRBUF_INIT;
+	home = tiup_home();
 	p->tidb.disposable = true;
+	p->starts = 1;
 	p->tag = tag_of(c->dir);
 	p->data = xstrfmt("%s/data/%s", home, p->tag);
-	p->log = xstrfmt("%s/%s.log", c->log_dir, c->name);
+	p->log = xstrfmt("%s/%s.log", c->log_dir, strrchr(c->dir, '/') + 1);
 	if (fs_exists(p->data)) {
 		err_set(e, ERR_ENV, 0, "%s is there already: data of an earlier tag would come back (way out: remove it)", p->data);
 		free(p->data);
@@ -369,6 +335,7 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 	if (!pinned[0])
 		snprintf(pinned, sizeof(pinned), "%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
 	p->tidb.cdc[0] = "tiup";
+	free((char *)p->tidb.cdc[1]);
 	p->tidb.cdc[1] = xstrfmt("cdc:%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
 	rc = 0;
 out:
@@ -381,10 +348,10 @@ out:
 static int gone(struct cluster *c, struct deadline d, struct err *e)
 {
 	struct playground *p = c->own;
-	struct component left[COMPONENTS_MAX];
+	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	unsigned n;
 
-	while ((n = components(p, left)))
+	while ((n = playground_components(p, left)))
 		if (deadline_passed(d))
 			return err_set(e, ERR_TIMEOUT, 0, "%u of its processes are still there, as pid %d", n, (int)left[0].pid);
 		else
@@ -398,63 +365,33 @@ static int gone(struct cluster *c, struct deadline d, struct err *e)
 	return 0;
 }
 
-static enum playground_kind kind_of(enum cluster_part part)
-{
-	return part == CLUSTER_FEED ? PLAYGROUND_TICDC : part == CLUSTER_SERVER ? PLAYGROUND_TIDB : part == CLUSTER_PD ? PLAYGROUND_PD : PLAYGROUND_TIKV;
-}
-
-/* One component: SIGKILL to each process of that kind, and it is gone. */
-static int kill_part(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
-{
-	static const char *const words[] = { "PD", "TiKV", "TiDB", "TiCDC" };
-	struct component found[COMPONENTS_MAX];
-	struct playground *p = c->own;
-	struct deadline d = deadline_in_ms(KILL_MS);
-	unsigned n = components(p, found), killed = 0;
-
-	*at_ns = clock_mono_ns();
-	for (unsigned i = 0; i < n; i++)
-		if (found[i].is.kind == kind_of(part) && kill(found[i].pid, SIGKILL) == 0)
-			killed++;
-	if (!killed)
-		return err_set(e, ERR_USAGE, 0, "it has no %s that runs", words[kind_of(part)]);
-	if (part == CLUSTER_FEED)
-		c->feeding = false;
-	for (unsigned left = 1; left;) {
-		left = 0;
-		n = components(p, found);
-		for (unsigned i = 0; i < n; i++)
-			left += found[i].is.kind == kind_of(part);
-		if (left && pause_ms(2, d) < 0)
-			return err_set(e, ERR_TIMEOUT, 0, "%u %s processes are still there", left, words[kind_of(part)]);
-	}
-	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us"); /* what it says of that component is no news */
-	return 0;
-}
-
 static int playground_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e)
 {
 	struct playground *p = c->own;
+	struct proc *all[] = { c->server, p->ticdc };
 
 	if (part != CLUSTER_ALL)
-		return kill_part(c, part, at_ns, e);
-	if (!c->server || proc_kill_all(&c->server, 1, at_ns, e) < 0)
+		return playground_kill_part(c, part, CLUSTER_EACH, at_ns, e);
+	if (!c->server || proc_kill_all(all, p->ticdc ? 2 : 1, at_ns, e) < 0)
 		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
 	c->feeding = false;
-	(void)p;
-	return gone(c, deadline_in_ms(KILL_MS), e);
+	return gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
 static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
 {
+	struct playground *p = c->own;
+
 	*at_ns = clock_mono_ns();
 	/* to the group, as a terminal does: tiup alone does not pass it on */
 	if (!c->server || proc_signal(c->server, SIGINT, e) < 0)
 		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+	if (p->ticdc && proc_running(p->ticdc))
+		proc_signal(p->ticdc, SIGINT, NULL);
 	if (!proc_wait(c->server, d))
 		return err_set(e, ERR_TIMEOUT, 0, "it does not end on Ctrl+C");
 	c->feeding = false;
-	return gone(c, deadline_in_ms(KILL_MS), e);
+	return gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
 static int playground_stop(struct cluster *c, struct deadline d, struct err *e)
@@ -528,7 +465,7 @@ static void playground_examine_end(struct cluster *c)
 	if (p && p->examined) {
 		proc_free(p->examined);
 		p->examined = NULL;
-		gone(c, deadline_in_ms(KILL_MS), NULL);
+		gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
 	}
 }
 
@@ -541,8 +478,10 @@ static void playground_release(struct cluster *c)
 	if (c->keep && c->server && proc_running(c->server)) {
 		proc_detach(c->server);
 	} else {
+		proc_free(p->ticdc);
+		p->ticdc = NULL;
 		proc_free(c->server);
-		gone(c, deadline_in_ms(KILL_MS), NULL);
+		gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
 	}
 	c->server = NULL;
 	if (p->data && fs_exists(p->data)) {
@@ -554,6 +493,9 @@ static void playground_release(struct cluster *c)
 		guardian_path_forget(p->data);
 	guardian_path_forget(c->dir);
 	ports_release(p);
+	proc_free(p->ticdc);
+	strbuf_release(&p->ticdc_argv);
+	memset(p->tidb.redo_uri, 0, sizeof(p->tidb.redo_uri));
 	memset(p->tidb.sink.password, 0, sizeof(p->tidb.sink.password));
 	free((char *)p->tidb.cdc[1]);
 	free(p->tag);
@@ -612,7 +554,7 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 {
 	struct cleaning *k = arg;
 	struct playground p = { .data = xstrfmt("%s/%s", k->data, tag) };
-	struct component left[COMPONENTS_MAX];
+	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	struct strbuf meta = STRBUF_INIT;
 	const char *run = tag;
 	char *file = xstrfmt("%s/tiup_process_meta", p.data), *what = xstrfmt("playground %s", tag);
@@ -626,16 +568,16 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	if (!run) /* it lives, or is kept */
 		goto out;
 	/* playground first: its components go with it. The pid may be a stranger's by now: it has to know the tag. */
-	if (fs_read_file(file, CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0) {
+	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0) {
 		struct strbuf env = STRBUF_INIT;
 		char path[64];
 
 		snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-		if (fs_read_file(path, (size_t)1 << 20, &env, NULL) == 0 && belongs(env.buf, env.len, p.data))
+		if (fs_read_file(path, (size_t)1 << 20, &env, NULL) == 0 && playground_belongs(env.buf, env.len, p.data))
 			kill(pid, SIGKILL);
 		strbuf_release(&env);
 	}
-	for (unsigned i = components(&p, left); i--;)
+	for (unsigned i = playground_components(&p, left); i--;)
 		kill(left[i].pid, SIGKILL);
 	if (fs_remove_tree(p.data, NULL) == 0) {
 		k->fn(k->arg, what);
@@ -715,6 +657,10 @@ static const char *playground_words(enum cluster_verb v)
 	case CLUSTER_KILL:
 	case CLUSTER_RESTART:
 	case CLUSTER_EXAMINE:
+	case CLUSTER_PAUSE:
+	case CLUSTER_KILL_PART:
+	case CLUSTER_KILL_COMPONENT:
+	case CLUSTER_LINK:
 	case CLUSTER_WRITE: return NULL;
 	}
 	return NULL;
@@ -725,6 +671,10 @@ const struct cluster_ops cluster_playground = {
 	.start_begin = playground_start_begin,
 	.start_wait = playground_start_wait,
 	.kill = playground_kill,
+	.kill_part = playground_kill_part,
+	.part_died = playground_part_died,
+	.pause = playground_pause,
+	.procs = playground_procs,
 	.stop = playground_stop,
 	.release = playground_release,
 	.set_gc = tidb_cluster_set_gc,
@@ -733,11 +683,12 @@ const struct cluster_ops cluster_playground = {
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
 	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
-	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE,
+	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_RESTART | 1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART |
+	       1u << CLUSTER_KILL_COMPONENT | 1u << CLUSTER_LINK,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,
-	.changefeed = tidb_cluster_changefeed,
+	.changefeed = playground_changefeed,
 	.feed_status = tidb_cluster_feed_status,
 	.changefeed_stop = tidb_cluster_changefeed_stop,
 	.fence = tidb_cluster_fence,

@@ -91,6 +91,8 @@ static void take(struct ticdc_feed *f, json_t *j)
 	if (!f->resolved_ts)
 		f->resolved_ts = tso_of(j, resolved);
 	text_of(consistent, "level", f->level, sizeof(f->level));
+	text_of(consistent, "storage", f->storage, sizeof(f->storage));
+	f->storage[strcspn(f->storage, "?")] = '\0';
 	error_of(j, f->error, sizeof(f->error));
 	/* the new architecture tells the checkpoint in resolved_ts's place */
 	f->resolved_is_checkpoint = f->resolved_is_checkpoint || json_object_get(j, "gid") || json_object_get(j, "keyspace") ||

@@ -17,6 +17,7 @@ struct ticdc_feed {
 	char state[16];        /* normal, pending, warning, failed, stopped, finished, removed */
 	tso_t checkpoint_ts, resolved_ts; /* resolved_ts 0: not told: pending, stopped, a processor that is starting */
 	bool resolved_is_checkpoint;      /* the new architecture: the redo log alone tells how far it is */
+	char storage[300];     /* consistent.storage without its query, which holds the keys; "": not told */
 	char level[16];        /* consistent.level; "": not told. Without --config TiCDC takes "none" and says nothing */
 	char error[600];       /* "[CDC:ErrX] message", TiCDC's own; "": none */
 };
@@ -45,10 +46,13 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned version[3], 
 int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e);
 int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e);
 /* *made: it is there, also when -1 says that the answer could not be read. */
+int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], struct err *e); /* "127.0.0.1:8300"; ERR_NOT_FOUND: none */
 int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made, struct err *e);
 /* State, checkpoint, resolved ts. A failed changefeed is no error here: f->error says why. For about half a second after its create TiCDC knows
  * a changefeed not yet (ERR_NOT_FOUND), after a pause it says "normal", after a resume "stopped". */
 int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e);
+/* The ids of all changefeeds, at most max; *n how many there are. */
+int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max, unsigned *n, struct err *e);
 /* GET /status answers even where nothing else does. 0: is_owner says that it still has its PD; 1: it has lost its owner; -1: no answer. */
 int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e);
 int ticdc_remove(const struct ticdc *c, const char *id, struct deadline d, struct err *e); /* deletes its redo log too; an unknown id is fine */

@@ -50,6 +50,25 @@ int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct
 	return rc;
 }
 
+int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
+	json_t *j = rc == 0 ? foreign_json(a.body.buf, a.body.len, NULL) : NULL, *one;
+	size_t i;
+
+	if (rc == 0)
+		rc = err_set(e, ERR_NOT_FOUND, 0, "TiCDC names no owner");
+	json_array_foreach(json_object_get(j, "items"), i, one)
+		if (json_is_true(json_object_get(one, "is_owner")) && json_string_value(json_object_get(one, "address"))) {
+			snprintf(address, 300, "%s", json_string_value(json_object_get(one, "address")));
+			rc = 0;
+		}
+	json_decref(j);
+	http_answer_release(&a);
+	return rc;
+}
+
 int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made,
                  struct err *e)
 {
@@ -84,6 +103,31 @@ int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct
 		rc = ticdc_refused(&a, what, e);
 	else if (rc == 0)
 		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max, unsigned *n, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/changefeeds?state=all", NULL, d, &a, e);
+
+	*n = 0;
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "changefeeds", e);
+	if (rc == 0) {
+		json_t *j = foreign_json(a.body.buf, a.body.len, e), *items = json_object_get(j, "items"), *one;
+		size_t i;
+
+		rc = j ? 0 : -1;
+		json_array_foreach(items, i, one) {
+			const char *id = json_string_value(json_object_get(one, "id"));
+
+			if (id && (*n)++ < max)
+				snprintf(ids[*n - 1], 128, "%s", id);
+		}
+		json_decref(j);
+	}
 	http_answer_release(&a);
 	return rc;
 }

@@ -1,10 +1,16 @@
 #include "harness/cluster/tidb.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/sql/schema.h"
 
 #define OPEN_MS 10000
 #define KILL_PAUSE_MS 20
@@ -89,37 +95,94 @@ static int refused(struct sql *s, const char *what, struct err *e)
 	return -1;
 }
 
+/* BACKUP and RESTORE block for as long as they take: in a thread, so that Ctrl-C can end them by KILL from another connection. */
+struct brie {
+	struct sql *s;
+	const struct strbuf *statement;
+	MYSQL_RES *res;
+	atomic_bool done;
+};
+
+static void *brie_main(void *arg)
+{
+	struct brie *b = arg;
+
+	mysql_thread_init();
+	if (mysql_real_query(sql_handle(b->s), b->statement->buf, b->statement->len) == 0)
+		b->res = mysql_store_result(sql_handle(b->s));
+	atomic_store(&b->done, true);
+	mysql_thread_end();
+	return NULL;
+}
+
+static void kill_session(const struct sql_endpoint *ep, uint64_t id)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), NULL);
+
+	if (s)
+		sql_exec(s, NULL, "KILL TIDB %" PRIu64, id);
+	sql_close(s);
+}
+
+/* 0: it has ended, however; -1: interrupted, and the session is gone from the server. */
+static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *what, struct err *e)
+{
+	pthread_t thread;
+	uint64_t id = 0;
+	bool killed = false;
+	int rc;
+
+	/* the id of the greeting is cut to 32 bits */
+	if (sql_value_u64(b->s, &id, e, "SELECT CONNECTION_ID()") != 0)
+		return -1;
+	rc = pthread_create(&thread, NULL, brie_main, b);
+	if (rc)
+		return err_set(e, ERR_IO, rc, "start a thread: %s", strerror(rc));
+	while (!atomic_load(&b->done)) {
+		if (clock_cancelled() && !killed) {
+			killed = true;
+			kill_session(ep, id);
+			if (!atomic_load(&b->done))
+				shutdown(mysql_get_socket(sql_handle(b->s)), SHUT_RDWR); /* where KILL was not heard: the thread ends in any case */
+		}
+		usleep(20000);
+	}
+	pthread_join(thread, NULL);
+	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended by KILL", what) : 0;
+}
+
 static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement, struct tidb_brie *b, struct err *e)
 {
 	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16], *cells[16];
-	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
-	MYSQL_RES *res = NULL;
+	struct brie job = { .s = sql_open(ep, deadline_in_ms(OPEN_MS), e), .statement = statement };
 	MYSQL_ROW row;
 	int rc = -1;
 
-	if (!s)
+	if (!job.s)
 		return -1;
-	if (mysql_real_query(sql_handle(s), statement->buf, statement->len) || !(res = mysql_store_result(sql_handle(s)))) {
-		if (mysql_errno(sql_handle(s)))
-			refused(s, what, e);
+	if (brie_wait(ep, &job, what, e) < 0)
+		goto out;
+	if (!job.res) {
+		if (mysql_errno(sql_handle(job.s)))
+			refused(job.s, what, e);
 		else
 			err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
 		goto out;
 	}
-	row = mysql_fetch_row(res);
-	if (!row || mysql_num_fields(res) > 16) {
+	row = mysql_fetch_row(job.res);
+	if (!row || mysql_num_fields(job.res) > 16) {
 		err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
 		goto out;
 	}
-	for (unsigned i = 0; i < mysql_num_fields(res); i++) {
-		names[i] = mysql_fetch_field_direct(res, i)->name;
+	for (unsigned i = 0; i < mysql_num_fields(job.res); i++) {
+		names[i] = mysql_fetch_field_direct(job.res, i)->name;
 		cells[i] = row[i];
 	}
-	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(res), e);
+	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(job.res), e);
 out:
-	if (res)
-		mysql_free_result(res);
-	sql_close(s);
+	if (job.res)
+		mysql_free_result(job.res);
+	sql_close(job.s);
 	return rc;
 }
 
@@ -158,6 +221,73 @@ int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
 
 	sql_close(s);
 	return rc;
+}
+
+int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct strbuf v = STRBUF_INIT;
+	int rc = s && sql_value(s, &v, e, "SELECT @@global.tidb_gc_enable") == 0 ? 0 : -1;
+
+	*on = !strcmp(v.buf, "1") || !strcasecmp(v.buf, "ON");
+	strbuf_release(&v);
+	sql_close(s);
+	return rc;
+}
+
+static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *e, const char *query)
+{
+	struct sql_rows r = { 0 };
+	int more = -1;
+
+	*n = 0;
+	if (sql_query(s, &r, e, "%s", query) == 0)
+		while ((more = sql_rows_next(&r, e)) == 1) {
+			if (++*n <= TIDB_NAMES_MAX)
+				strbuf_addf(out, "%s%s", *n > 1 ? ", " : "", r.cell[0] ? r.cell[0] : "");
+			else if (*n == TIDB_NAMES_MAX + 1)
+				strbuf_addstr(out, ", …");
+		}
+	sql_rows_release(&r);
+	return more;
+}
+
+#define NOT_SYSTEM(column) "LOWER(" column ") NOT IN " SYSTEM_SCHEMAS_SQL
+
+int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	return names_of(s, names, n, e, "SELECT DISTINCT TABLE_SCHEMA FROM information_schema.TABLES WHERE " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	/* a unique key counts when all of its columns are NOT NULL */
+	return names_of(s, names, n, e,
+	                "SELECT CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME) FROM information_schema.TABLES t LEFT JOIN (SELECT k.TABLE_SCHEMA, k.TABLE_NAME"
+	                " FROM (SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0"
+	                " GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0) k GROUP BY k.TABLE_SCHEMA, k.TABLE_NAME) u"
+	                " ON u.TABLE_SCHEMA = t.TABLE_SCHEMA AND u.TABLE_NAME = t.TABLE_NAME"
+	                " WHERE t.TABLE_TYPE = 'BASE TABLE' AND u.TABLE_NAME IS NULL AND " NOT_SYSTEM("t.TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	return names_of(s, names, n, e, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
+	                " WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int more = -1;
+
+	*may = false;
+	if (sql_query(s, &r, e, "SHOW GRANTS") == 0)
+		while ((more = sql_rows_next(&r, e)) == 1)
+			*may = *may || (r.cell[0] && (strstr(r.cell[0], privilege) || strstr(r.cell[0], "SUPER") ||
+			                              (strstr(r.cell[0], "ALL PRIVILEGES ON *.*"))));
+	sql_rows_release(&r);
+	return more;
 }
 
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)

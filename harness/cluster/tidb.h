@@ -1,5 +1,5 @@
-/* What only TiDB's SQL has: BACKUP and RESTORE and their result rows, the switch of garbage collection, TSOs. The statements block
- * until they are done. */
+/* What only TiDB's SQL has: BACKUP and RESTORE and their result rows, the switch of garbage collection, TSOs. BACKUP and RESTORE
+ * block until they are done, or until the run is interrupted: then they are ended by KILL. */
 #ifndef HARNESS_CLUSTER_TIDB_H
 #define HARNESS_CLUSTER_TIDB_H
 
@@ -26,6 +26,13 @@ int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_bri
 const char *tidb_brie_way_out(const char *message);
 
 int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e);
+int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e);
+/* Names of what users made, ", " between; n: how many, of which the first TIDB_NAMES_MAX are told. */
+#define TIDB_NAMES_MAX 8
+int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);           /* that have tables */
+int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);  /* TiCDC leaves them out, or refuses */
+int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
+int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e);                  /* "BACKUP_ADMIN" */
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/tidb_cluster.h"
 #include "harness/feed/status.h"
@@ -82,33 +81,6 @@ void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
 		sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user);
 	sql_close(s);
 	t->sink_made = false;
-}
-
-static void add_file(struct strbuf *s, const char *name, const char *path, char *joint)
-{
-	if (!*path)
-		return;
-	strbuf_addf(s, "%c%s=", *joint, name);
-	uri_encode(s, path, strlen(path), "/");
-	*joint = '&';
-}
-
-/* No time-zone: TiCDC takes its own then. The new architecture refuses any other than its own, and calls that by names ("System", "Etc/UTC") that
- * nobody here can know. */
-static char *sink_uri(const struct sql_endpoint *ep)
-{
-	struct strbuf s = STRBUF_INIT;
-	char joint = '?';
-
-	strbuf_addstr(&s, "mysql://");
-	uri_encode(&s, ep->user, strlen(ep->user), "");
-	strbuf_addch(&s, ':');
-	uri_encode(&s, ep->password, strlen(ep->password), "");
-	strbuf_addf(&s, strchr(ep->host, ':') ? "@[%s]:%u/" : "@%s:%u/", ep->host, ep->port);
-	add_file(&s, "ssl-ca", ep->ssl_ca, &joint);
-	add_file(&s, "ssl-cert", ep->ssl_cert, &joint);
-	add_file(&s, "ssl-key", ep->ssl_key, &joint);
-	return strbuf_detach(&s);
 }
 
 /* tiup cdc:v5.4.0 cli changefeed VERB …; what it printed is appended to out. */
@@ -356,6 +328,18 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 	return rc;
 }
 
+/* A TiCDC that has just been started again may not know its changefeeds yet. */
+static bool still_there(const struct ticdc *api, const char *id, struct ticdc_feed *f)
+{
+	struct deadline d = deadline_in_ms(YOUNG_NS / 1000000);
+	struct err e = ERR_INIT;
+
+	while (ticdc_query(api, id, deadline_in_ms(API_MS), f, &e) < 0)
+		if (e.kind != ERR_NOT_FOUND || pause_ms(200, d) < 0)
+			return false;
+	return true;
+}
+
 static void forget(struct tidb_cluster *t)
 {
 	t->asked_ns = t->asked_meta_ns = t->looked_ns = t->retrying_ns = 0;
@@ -383,8 +367,13 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	if (!t->v2 && !t->cdc[0])
 		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 		               o->id, t->version_text);
+	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 && still_there(&api, o->id, &f)) {
+		forget(t);
+		return tidb_cluster_feed_status(c, &st, e);
+	}
 	if (*o->redo_uri && tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
 		return -1;
+	t->feed_found = t->feed_made = false;
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
 	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", o->redo_uri);
 	snprintf(t->sink_user, sizeof(t->sink_user), SINK_USER);
@@ -396,7 +385,9 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 		strcpy(t->sink.host, "127.0.0.1");
 		strcpy(t->sink_seen.host, "127.0.0.1");
 	}
-	uri = sink_uri(&t->sink);
+	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls its own by names ("System", "Etc/UTC") that nobody
+	 * here can know */
+	uri = sql_endpoint_uri(&t->sink);
 	struct ticdc_create create = { .id = o->id, .sink_uri = uri, .redo_uri = o->redo_uri, .start_ts = o->start_ts, .flush_ms = o->flush_ms,
 		.meta_ms = o->meta_ms };
 
@@ -412,9 +403,35 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 		ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL);
 	if (rc < 0)
 		tidb_cluster_drop_sink_user(t);
+	t->feed_made = rc == 0;
 	memset(uri, 0, strlen(uri));
 	free(uri);
 	return rc;
+}
+
+int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct ticdc api = tidb_cluster_api(t);
+	struct ticdc_feed f;
+	struct feed_status st;
+
+	if (!t->ticdc[0] || !t->v2)
+		return err_set(e, ERR_USAGE, 0, "the clusters file names no TiCDC of it with an open API v2 (ticdc = \"http://…:8300\")");
+	if (strlen(redo_uri) >= sizeof(t->redo_uri))
+		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes", sizeof(t->redo_uri) - 1);
+	if (ticdc_query(&api, id, deadline_in_ms(API_MS), &f, e) < 0)
+		return -1;
+	if (strcmp(f.level, "eventual") != 0)
+		return err_set(e, ERR_ENV, 0, "changefeed %s writes no redo log (consistent.level = \"%s\"): a disaster could not be made good", id,
+			f.level[0] ? f.level : "none");
+	snprintf(t->feed_id, sizeof(t->feed_id), "%s", id);
+	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", redo_uri);
+	t->sink = t->sink_admin = t->sink_seen = sink->ep;
+	t->feed_found = true;
+	forget(t);
+	t->last = (struct feed_status){ .state = FEED_NORMAL, .checkpoint_ts = f.checkpoint_ts, .checkpoint_seq = f.checkpoint_ts };
+	return tidb_cluster_feed_status(c, &st, e);
 }
 
 int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
@@ -425,6 +442,8 @@ int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct er
 	char *pd, *id;
 	int rc;
 
+	if (t->feed_found)
+		return err_set(e, ERR_USAGE, 0, "changefeed %s was there before this run, and is not stopped by it", t->feed_id);
 	if (t->v2)
 		return ticdc_pause(&api, t->feed_id, d, e);
 	pd = xstrfmt("--pd=%s", t->pd);

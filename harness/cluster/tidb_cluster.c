@@ -9,6 +9,8 @@
 #include "harness/cluster/pd.h"
 #include "harness/cluster/playground_text.h"
 
+#include "harness/sql/schema.h"
+
 #define SQL_MS 10000
 
 static int look_sql(struct tidb_cluster *t, const struct sql_endpoint *ep, struct err *e)
@@ -36,7 +38,7 @@ static int look_status(const struct tidb_cluster *t, struct deadline d, struct e
 	return rc;
 }
 
-static int look_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e)
+int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e)
 {
 	struct ticdc api = tidb_cluster_api(t);
 	unsigned captures = 0;
@@ -58,7 +60,7 @@ static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
 
 	if (look_sql(t, &c->ep, e) < 0 || (t->status[0] && look_status(t, d, e) < 0) || (t->pd[0] && pd_ready(t->pd, &tls, d, &members, e) < 0))
 		return -1;
-	return t->ticdc[0] ? look_ticdc(t, d, e) : 0;
+	return t->ticdc[0] ? tidb_cluster_look_at_ticdc(t, d, e) : 0;
 }
 
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t)
@@ -126,8 +128,7 @@ static int nothing_was_meant(struct cluster *c, const struct tidb_brie *b, struc
 	int rc = b->size_bytes ? 0 : -1;
 
 	if (s && sql_value_u64(s, &tables, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_ROWS > 0 AND "
-	                       "LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'metrics_schema', "
-	                       "'inspection_schema')") == 0)
+	                       "LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
 		rc = tables ? err_set(e, ERR_ENV, 0, "BACKUP put nothing into the store (Size 0) although the cluster has %" PRIu64 " tables with rows: its "
 		                      "snapshot %" PRIu64 " is older than they are", tables, b->backup_ts) : 0;
 	sql_close(s);

@@ -6,6 +6,7 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/cluster/ticdc.h"
 #include "harness/cluster/tidb.h"
+#include "harness/cluster/undo.h"
 
 struct tidb_cluster {
 	char pd[300], ticdc[300], status[300]; /* "http://127.0.0.1:2379"; "": none */
@@ -14,10 +15,14 @@ struct tidb_cluster {
 	char version_text[64];     /* "v8.5.7" */
 	const char *cdc[4];        /* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
 	bool v2;                   /* TiCDC has the open API v2 */
+	struct undo *gc_noted;     /* garbage collection is off, for the time being; NULL: it is not */
+	bool started_here, filled_here; /* attach: this run started it, restored into it: it may destroy it */
 	bool disposable;           /* drtest made it, and takes it down: nobody else's users or data are there */
 	/* the changefeed that reads this cluster */
 	char feed_id[128], sink_user[64], redo_uri[2048]; /* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
 	struct sql_endpoint sink, sink_admin, sink_seen;  /* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
+	bool feed_made;            /* by this run, under feed_id */
+	bool feed_found;           /* it ran before us, and goes on after us: never paused, never removed */
 	bool sink_made;            /* sink_user was made there */
 	struct feed_status last;
 	int64_t created_ns, asked_ns, asked_meta_ns;
@@ -33,12 +38,15 @@ struct tidb_cluster {
 int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(struct cluster *c, struct err *e), struct deadline d, struct err *e);
 
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t);
+int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e); /* it answers, and has a capture */
 /* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP refuses a used one: ERR_ENV when objects are there. */
 int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *e);
 int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e);
 int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
+/* Made; or, where this run made one of that id before and TiCDC still has it, taken up again: it goes on from its checkpoint. */
 int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e);
 /* st->error: what TiCDC says while it tries again, or that nothing moves, and why. An error: it is over (failed, stopped), or has been tried again
  * for three minutes. */
 int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);

@@ -73,6 +73,7 @@ char *proc_which(const char *name);
 int guardian_start(struct err *e);
 void guardian_path(const char *path);         /* remove this tree when we die (absolute path) */
 void guardian_path_forget(const char *path);
+void guardian_undo(void);                     /* from now on: when we die, `drtest clean --undo` is run too (undo.h) */
 void guardian_stop(void);                     /* orderly end: kills and removes nothing */
 
 #endif

@@ -16,8 +16,7 @@
 #include "harness/run/runtime_impl.h"
 
 #define METATABLE "drtest.cluster"
-#define STOP_MS 20000
-#define INTERRUPT_MS 90000 /* playground waits 10 s for each component */
+#define STOP_MS 90000 /* playground waits 10 s for each component, and they end one after another */
 #define SQL_MS 10000
 #define CLUSTERS_MAX 8
 #define ROWS_MAX 10000
@@ -202,6 +201,17 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster
 
 	if (!strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, v, &e) < 0)
 		runtime_raise(L, &e);
+}
+
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what)
+{
+	const char *ground = runtime_ground(runtime_of(L));
+	struct err e = ERR_INIT;
+
+	if (ground_can(ground, v))
+		return;
+	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, ground, what);
+	runtime_raise(L, &e);
 }
 
 /* In plan mode, on a ground that says its verbs itself: one line. */
@@ -566,6 +576,7 @@ static int start(lua_State *L)
 
 	if (c->alive)
 		runtime_usage(L, "start: %s runs", c->name);
+	lua_cluster_able(L, c, CLUSTER_RESTART, "start a cluster again");
 	if (runtime_plan(r, "start %s again, on its port, with its data", c->name)) {
 		c->alive = true;
 		return 0;
@@ -585,6 +596,8 @@ static int pause_resume(lua_State *L, bool pause)
 	struct lua_cluster *c = lua_cluster_alive(L, 1, pause ? "pause" : "resume");
 	struct err e = ERR_INIT;
 
+	lua_cluster_able(L, c, CLUSTER_PAUSE, "pause a cluster");
+
 	if (runtime_plan(runtime_of(L), "%s to %s", pause ? "SIGSTOP" : "SIGCONT", c->name))
 		return 0;
 	if (cluster_pause(c->c, pause, &e) < 0)
@@ -596,114 +609,6 @@ static int pause_resume(lua_State *L, bool pause)
 
 static int pause_it(lua_State *L) { return pause_resume(L, true); }
 static int resume(lua_State *L) { return pause_resume(L, false); }
-
-/* The feed's burst: the secondary holds a part of what was released to it. offset_us of it pass, and it still does; a burst that was over
- * by then is followed by the next, for half as long. Not within the time: false. */
-static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us, struct err *e)
-{
-	struct feed_status st;
-	int64_t busy_ns = 0, now;
-
-	while (!deadline_passed(d) && !clock_cancelled()) {
-		if (cluster_feed_status(f->source->c, &st, e) < 0)
-			return false;
-		now = clock_mono_ns();
-		if (!st.sink_busy && busy_ns) {
-			busy_ns = 0;
-			offset_us /= 2;
-		} else if (st.sink_busy && !busy_ns) {
-			busy_ns = now;
-		}
-		if (st.sink_busy && now - busy_ns >= offset_us * 1000)
-			return true;
-		usleep(300);
-	}
-	return false;
-}
-
-static const struct { const char *name; enum cluster_part part; } parts[] = { { "all", CLUSTER_ALL }, { "ticdc", CLUSTER_FEED },
-	{ "changefeed", CLUSTER_FEED }, { "tidb", CLUSTER_SERVER }, { "server", CLUSTER_SERVER }, { "pd", CLUSTER_PD }, { "tikv", CLUSTER_STORAGE } };
-
-/* kill(cluster, part): SIGKILL to one component; the cluster as a whole goes on, and its faults are expected. */
-static int kill_part(lua_State *L)
-{
-	struct runtime *r = runtime_of(L);
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "kill");
-	const char *name = luaL_checkstring(L, 2);
-	struct err e = ERR_INIT;
-	int64_t at = 0;
-	size_t i = 0;
-
-	while (i < sizeof(parts) / sizeof(parts[0]) && strcmp(parts[i].name, name) != 0)
-		i++;
-	if (i == sizeof(parts) / sizeof(parts[0]) || parts[i].part == CLUSTER_ALL)
-		runtime_usage(L, "kill: part is ticdc, tidb, pd or tikv, not '%s'", name);
-	lua_cluster_allowed(L, c, CLUSTER_KILL);
-	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
-		return 0;
-	if (parts[i].part == CLUSTER_FEED && c->feed) {
-		runtime_expect(r, c->feed, false);
-		c->feed->running = false;
-	}
-	if (parts[i].part != CLUSTER_FEED) {
-		runtime_expect(r, c, false);
-		runtime_strike(r, &c->struck, true);
-	}
-	if (cluster_kill(c->c, parts[i].part, &at, &e) < 0)
-		return runtime_raise(L, &e);
-	journal_event_at(runtime_journal(r), at, "fault", json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));
-	return 0;
-}
-
-/* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): SIGKILL to the cluster and its changefeed in one instant, or Ctrl+C.
- * Returns whether the sink was busy. */
-static int disaster(lua_State *L)
-{
-	struct runtime *r = runtime_of(L);
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "disaster");
-	struct lua_feed *f = lua_isnoneornil(L, 2) ? NULL : lua_feed_check(L, 2);
-	struct err e = ERR_INIT;
-	bool busy = false;
-	int64_t at = 0;
-	bool interrupt = lua_toboolean(L, 5);
-	char target[128];
-
-	lua_cluster_allowed(L, c, CLUSTER_KILL);
-	if (runtime_planning(r)) {
-		struct strbuf how = STRBUF_INIT;
-
-		if (!strcmp(runtime_ground(r), "attach"))
-			attach_kill_text(c->name, &how);
-		else
-			strbuf_addf(&how, interrupt ? "Ctrl+C (SIGINT to the group) to %s" : "SIGKILL to every process of %s and its changefeed in one instant",
-				    c->name);
-		runtime_plan(r, "%s%s", how.buf, f ? ", while the sink is busy" : "");
-		strbuf_release(&how);
-		c->alive = false;
-		lua_pushboolean(L, true);
-		return 1;
-	}
-	if (f && f->running && cluster_feeds(f->source->c))
-		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)), (int64_t)luaL_checknumber(L, 4), &e);
-	if (e.kind != ERR_NONE)
-		return runtime_raise(L, &e);
-	if (clock_cancelled()) {
-		err_set(&e, ERR_CANCELLED, 0, "interrupted");
-		return runtime_raise(L, &e);
-	}
-	runtime_expect(r, c, false);
-	if (c->feed)
-		runtime_expect(r, c->feed, false);
-	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feeds(c->c) ? " and its changefeed" : "");
-	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0 : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
-		return runtime_raise(L, &e);
-	c->alive = false;
-	if (c->feed)
-		c->feed->running = false;
-	runtime_disaster(r, interrupt ? "interrupt" : "kill", target, at);
-	lua_pushboolean(L, busy);
-	return 1;
-}
 
 /* The last commit position, to wait for, as text: its GTID's sequence number; TiDB: the current TSO. */
 static int position(lua_State *L)
@@ -733,20 +638,36 @@ static int now_ts(lua_State *L)
 	return 1;
 }
 
+/* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the changefeed between them. */
 static int live(lua_State *L)
 {
 	const struct attach_file *f = attach_used();
+	struct runtime *r = runtime_of(L);
+	struct err e = ERR_INIT;
 
-	if (!f || strcmp(runtime_ground(runtime_of(L)), "attach") != 0)
+	if (!f || strcmp(runtime_ground(r), "attach") != 0)
 		return 0;
 	if (!f->redo[0])
 		runtime_usage(L, "the clusters file names no live redo log: redo = \"s3://…\"");
+	attach_needs(ATTACH_REDO);
+	lua_settop(L, 2);
 	lua_newtable(L);
 	lua_pushstring(L, f->redo);
-	lua_setfield(L, -2, "redo");
+	lua_setfield(L, 3, "redo");
 	if (f->backup[0]) {
 		lua_pushstring(L, f->backup);
-		lua_setfield(L, -2, "backup");
+		lua_setfield(L, 3, "backup");
+	}
+	if (!lua_isnil(L, 1)) {
+		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"), *sink = lua_cluster_alive(L, 2, "live");
+
+		if (!f->changefeed[0])
+			runtime_usage(L, "the clusters file names no running changefeed: changefeed = \"its id\"");
+		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is", source->name, f->changefeed) &&
+		    cluster_changefeed_find(source->c, sink->c, f->changefeed, f->redo, &e) < 0)
+			return runtime_raise(L, &e);
+		lua_feed_push(L, source, sink, f->changefeed);
+		lua_setfield(L, 3, "feed");
 	}
 	return 1;
 }
@@ -777,7 +698,7 @@ int lua_cluster_open(lua_State *L)
 		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
-	static const luaL_Reg natives[] = { { "make", make }, { "disaster", disaster }, { "kill", kill_part },
+	static const luaL_Reg natives[] = { { "make", make }, { "disaster", lua_cluster_disaster }, { "kill", lua_cluster_kill_part },
 		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);

@@ -27,6 +27,13 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 /* Raises when the clusters file of the attach ground does not allow it. */
 void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
 
+/* Raises, in plan mode too, when the ground can't: said before the run, never found out in its middle. what: "pause a cluster". */
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what);
+/* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH, CLUSTER_LEADER, or its number. */
+int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);
+int lua_cluster_kill_part(lua_State *L); /* kill(cluster, part) */
+int lua_cluster_disaster(lua_State *L);  /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
+
 struct lua_feed {
 	struct runtime *run;
 	bool told;          /* of the trouble that it has: once */

@@ -203,6 +203,7 @@ static int make(lua_State *L)
 	if (!strcmp(runtime_ground(r), "attach")) {
 		if (!attach_used() || !attach_used()->store[0])
 			runtime_usage(L, "the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
+		attach_needs(ATTACH_STORE);
 		s->remote = attach_used()->store;
 		runtime_plan(r, "the clusters file's store, under a prefix of this run's own; what is put there stays");
 		return 1;

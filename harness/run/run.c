@@ -19,6 +19,7 @@
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
+#include "harness/cluster/undo.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
@@ -416,9 +417,15 @@ static int plan(struct run *r)
 	return code;
 }
 
-/* What the clusters file forbids is found out before anything is done to clusters that are not ours: a plan that nobody sees, in a
- * process of its own. Returns its exit code. */
-static int ask_the_rules(struct run *r)
+static void say_findings(const struct run *r, int n, const struct strbuf *findings)
+{
+	fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r->scenario.name, r->o->ground, n, n > 1 ? "s" : "",
+		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
+}
+
+/* What the clusters file forbids, what the ground can't do in the middle of the scenario, and what is missing on clusters that are not ours, is found
+ * out before anything is done: by a plan that nobody sees, in a process of its own. Returns its exit code. */
+static int ask_the_rules(struct run *r, bool attach)
 {
 	int status = 0;
 	pid_t pid = fork();
@@ -426,16 +433,34 @@ static int ask_the_rules(struct run *r)
 	if (pid < 0)
 		return EXIT_ENV;
 	if (pid == 0) {
+		struct strbuf findings = STRBUF_INIT;
+		struct err e = ERR_INIT;
+		char *traceback = NULL;
+		const char *word;
+		int n;
+
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(EXIT_ENV);
 		r->rt.plan = true;
 		r->rt.dir = xstrdup("<run>");
 		r->rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
-		_exit(plan(r));
+		/* a script may need what only a real run gives: on clusters of our own its other errors are told when they happen */
+		if (scenario_run(&r->scenario, &e, &traceback) < 0)
+			_exit(attach || e.kind == ERR_UNSUPPORTED ? say_error(r, &e, traceback, &word) : EXIT_PASS);
+		n = attach ? attach_check(finding, &findings) : 0;
+		if (n)
+			say_findings(r, n, &findings);
+		_exit(n ? EXIT_ENV : EXIT_PASS);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENV;
+}
+
+static void say_undone(void *arg, const char *what)
+{
+	(void)arg;
+	fprintf(stderr, "drtest: %s\n", what);
 }
 
 static void say_cleaned(void *arg, const char *what)
@@ -487,13 +512,13 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	n += preflight(o->ground, o->store, o->out, finding, &findings);
 	n += preflight_tools(&o->tools, o->ground, o->tidb_version, finding, &findings);
 	if (n) {
-		fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r.scenario.name, o->ground,
-			n, n > 1 ? "s" : "", n > 1 ? "stand in the way:" : "stands in the way:",
-		        findings.buf);
+		say_findings(&r, n, &findings);
 		code = EXIT_ENV;
 		goto out;
 	}
-	if (!strcmp(o->ground, "attach") && (code = ask_the_rules(&r)) != EXIT_PASS)
+	bool attach = !strcmp(o->ground, "attach");
+
+	if ((attach || ground_can(o->ground, CLUSTER_TIME_TRAVEL)) && (code = ask_the_rules(&r, attach)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
@@ -501,6 +526,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		goto out;
 	}
 	data_dir_clean_dead(say_cleaned, NULL);
+	undo_work_off(say_undone, NULL);
 	catch_signals();
 	r.rt.timeout_ms = o->timeout_ms;
 	r.rt.timeout_ns = clock_mono_ns() + o->timeout_ms * 1000000;

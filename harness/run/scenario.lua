@@ -119,6 +119,9 @@ function T:sleep(time) -- luacheck: ignore self
   steps.wait(ms)
 end
 
+-- How long to wait for a changefeed to find back by itself: TiCDC waits up to 40 s between its tries, and says nothing meanwhile.
+function T:patience(time) return native.cluster.on_tidb() and "4m" or time end -- luacheck: ignore self
+
 function T:store(o) return native.store(o) end -- luacheck: ignore self
 function T:clusters(...) return native.cluster.make(...) end -- luacheck: ignore self
 function T:cluster(o) return (native.cluster.make(o)) end -- luacheck: ignore self
@@ -169,9 +172,14 @@ function T:replay(cluster, uri, store)
 end
 
 -- What runs already, of a clusters file (--on attach): { backup = URI of the newest backup, redo = URI of the live redo log }; else nil.
-function T:live() return native.cluster.live() end -- luacheck: ignore self
+-- live { of = primary, sink = secondary }: also feed, the changefeed that runs between them. It is followed, never stopped.
+function T:live(o) -- luacheck: ignore self
+  if o ~= nil and (type(o) ~= "table" or not (o.of and o.sink)) then steps.usage("t:live { of = primary, sink = secondary }") end
+  return native.cluster.live(o and o.of, o and o.sink)
+end
 
--- kill(cluster, "ticdc"): one component (ticdc, tidb, pd, tikv); the cluster goes on without it.
+-- kill(cluster, "ticdc"): every process of that kind (ticdc, tidb, pd, tikv), or one of several ("tikv-0", "pd-leader", "ticdc-owner"); the
+-- cluster goes on without it.
 function T:kill(cluster, part) native.cluster.kill(cluster, part) end -- luacheck: ignore self
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self
 function T:recovered(what, at) steps.recovered(what, at) end -- luacheck: ignore self

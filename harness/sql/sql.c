@@ -75,6 +75,31 @@ static int no_file_error(void *ptr, char *text, unsigned n)
 	return 2000;
 }
 
+static void add_file(struct strbuf *s, const char *name, const char *path, char *joint)
+{
+	if (!*path)
+		return;
+	strbuf_addf(s, "%c%s=", *joint, name);
+	uri_encode(s, path, strlen(path), "/");
+	*joint = '&';
+}
+
+char *sql_endpoint_uri(const struct sql_endpoint *ep)
+{
+	struct strbuf s = STRBUF_INIT;
+	char joint = '?';
+
+	strbuf_addstr(&s, "mysql://");
+	uri_encode(&s, ep->user, strlen(ep->user), "");
+	strbuf_addch(&s, ':');
+	uri_encode(&s, ep->password, strlen(ep->password), "");
+	strbuf_addf(&s, strchr(ep->host, ':') ? "@[%s]:%u/" : "@%s:%u/", ep->host, ep->port);
+	add_file(&s, "ssl-ca", ep->ssl_ca, &joint);
+	add_file(&s, "ssl-cert", ep->ssl_cert, &joint);
+	add_file(&s, "ssl-key", ep->ssl_key, &joint);
+	return strbuf_detach(&s);
+}
+
 void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out)
 {
 	strbuf_addf(out, strchr(ep->host, ':') ? "[%s]:%u" : "%s:%u", ep->host, ep->port);

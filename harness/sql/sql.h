@@ -31,6 +31,7 @@ struct sql_endpoint {
  * asks for TLS; mysql+ssl and tidb+ssl are SQL_TLS_VERIFY. Parameters: ssl-ca, ssl-cert, ssl-key, ssl-server-name, ssl-mode (MySQL's words), tls
  * (Go's words), ssl (true, false); those of TiCDC's sink that change no result are taken and left alone. Any other is ERR_USAGE. */
 int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *uri, struct err *e);
+char *sql_endpoint_uri(const struct sql_endpoint *ep); /* the way back, with the password; the caller frees */
 void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out); /* "127.0.0.1:4000", for people */
 
 /* For whoever connects by the client library himself. Before mysql_real_connect(): TLS, and which ways to log in are taken. Without verified TLS

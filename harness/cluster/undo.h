@@ -1,0 +1,16 @@
+/* What a run has switched off on clusters that are not its own, noted on disk (~/.cache/drtest/undo) before it is done: if drtest is killed, its
+ * guardian, the next run or `drtest clean` puts it back. A note names a clusters file and a cluster in it, and holds no secret; who works it off
+ * needs the file and what its env "…" wants. A note is locked as long as its run lives. */
+#ifndef HARNESS_CLUSTER_UNDO_H
+#define HARNESS_CLUSTER_UNDO_H
+
+#include "harness/base/err.h"
+
+struct undo;
+/* Garbage collection of that cluster is about to be switched off. NULL with *e: then it must not be. */
+struct undo *undo_gc(const char *clusters_file, const char *cluster, struct err *e);
+void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
+/* Works off what dead runs left. fn is told of each, also of what could not be put back, which stays noted. Returns how many were put back. */
+int undo_work_off(void (*fn)(void *arg, const char *what), void *arg);
+
+#endif

@@ -1,0 +1,52 @@
+#!/bin/bash
+# Faults on the playground ground, with stand-ins: links between TiCDC, its sink and its store, TiCDC killed and started again, a component of several,
+# the dead primary's data started again. The scenarios are those of the local ground.
+. "$(dirname "$0")/lib.sh"
+chmod 755 "$scratch"
+export TIUP_HOME=$scratch/tiup PATH=$PWD/tests/standins:$PATH DRTEST STANDIN_PACE=0.02
+mkdir -p "$TIUP_HOME/bin"
+echo '{}' >"$TIUP_HOME/bin/root.json"
+out=$scratch/runs
+drill() { # SCENARIO [OPTIONS]
+	local name=$1
+	shift
+	LIMIT=120 expect "$name" 0 '^PASS' "$DRTEST" run "scenarios/$name.lua" --on playground --version v8.5.7 --seed 3 --out "$out" "$@"
+	nothing_left "$name"
+}
+drill double_disaster --set store=returns
+drill failback
+drill slow_secondary
+drill feed_restart --set deaths=2
+drill partition --set weather=4s
+drill replay_killed --set deaths=2
+
+# ---- one of several: three TiKV, two TiCDC
+cat >"$scratch/parts.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "parts", run = function(t)
+  t:step("each dies alone", function()
+    local c = t:cluster { name = "primary", kv = 3, ticdc = 2 }
+    c:sql "CREATE DATABASE d"
+    c:sql "CREATE TABLE d.t (id INT PRIMARY KEY)"
+    t:kill(c, "tikv-1")
+    c:sql "INSERT INTO d.t VALUES (1)" -- two of three are a majority
+    t:kill(c, "ticdc-owner")
+    t:fault { pause = c, part = "tikv-0", lasts = "100ms" }:wait_healed()
+    t:check("a row is there", #c:query "SELECT * FROM d.t" == 1)
+    local ok, why = t:attempt(function() t:kill(c, "tikv-7") end)
+    t:check("one that is not there is told", not ok and why:find("it has no such TiKV", 1, true) ~= nil, why)
+  end)
+end }
+L
+LIMIT=60 expect "one of several" 0 '^PASS 2 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --version v8.5.7 --store file --out "$out"
+nothing_left "one of several"
+
+# ---- what a ground can't is said before the run, not in its middle
+cat >"$scratch/cant.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "cant", run = function(t)
+  t:step("a", function() local c = t:cluster { name = "primary" } t:kill(c, "pd") t:check("x", true) end)
+end }
+L
+expect "on the local ground nothing has a PD" 3 "primary: the local ground can't kill one component" "$DRTEST" run "$scratch/cant.lua" --on local --store file \
+	--out "$out"
