@@ -183,9 +183,6 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
 			       p->map.db, p->map.table);
-	if (s->create_sql && strstr(s->create_sql, " WITHOUT OVERLAPS"))
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s has a key WITHOUT OVERLAPS, on which REPLACE does not work: its changes can't be carried",
-			       p->map.db, p->map.table);
 	p->columns = xcalloc(p->map.n_columns, sizeof(*p->columns));
 	p->fields = xcalloc(p->map.n_columns, sizeof(*p->fields));
 	p->row = xcalloc(p->map.n_columns, sizeof(*p->row));

@@ -33,6 +33,7 @@ int feed_main(const struct feed_opts *o);
 
 enum feed_state { FEED_STARTING, FEED_NORMAL, FEED_RETRYING, FEED_FAILED, FEED_STOPPED }; /* RETRYING: TiCDC's pending and warning */
 #define FEED_LEFT_OUT_MAX 64
+#define FEED_STILL_MS 3000
 struct feed_status {
 	enum feed_state state;
 	tso_t checkpoint_ts, resolved_ts; /* flushed */
@@ -41,6 +42,12 @@ struct feed_status {
 	int64_t written_wall_ms;          /* when this status was written */
 	uint64_t transactions, rows, ddls, redo_bytes; /* since start */
 	bool sink_busy;                   /* the secondary holds a part of what was released to it: a disaster here tears transactions */
+	/* How long log and sink have waited for one and the same thing, and for what; 0 and "" while they move. Beyond FEED_STILL_MS the state is
+	 * RETRYING and the error says it. */
+	struct feed_still {
+		int64_t ms;
+		char on[200];
+	} log_still, sink_still;
 	char error[1024];
 	unsigned n_left_out;              /* what is not replicated, and why; the first FEED_LEFT_OUT_MAX by name */
 	struct feed_left_out {
@@ -50,7 +57,7 @@ struct feed_status {
 
 /* The parent's handle. */
 struct feed;
-struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct err *e); /* returns when the state is normal, or with the feed's own error */
+struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct err *e); /* returns when it is at work, or with the feed's own error */
 int feed_get_status(struct feed *f, struct feed_status *st, struct err *e); /* a dead feed that nobody stopped is an error with its message */
 struct proc *feed_proc(struct feed *f); /* still the feed's */
 const char *feed_status_path(const struct feed *f);

@@ -41,6 +41,7 @@ struct feed_run {
 	int64_t next_flush_ns, next_meta_ns, next_collect_ns, next_publish_ns;
 	tso_t collected_to;
 	uint64_t ddls_skipped;
+	tso_t sample_ts;                /* the newest sample of the primary's position */
 
 	struct left_out left;
 	struct feed_schema *schemas;    /* what binlog.schema gave out */

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "harness/base/failpoint.h"
 #include "harness/feed/log_lines.h"
@@ -19,7 +20,9 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 {
 	struct deadline d = { 0 };
 	struct err sink = ERR_INIT;
+	char on[300];
 
+	feed_board_waits(r->board, FEED_WAITER_LOG, what);
 	while (step(r, e) < 0) {
 		if (e->kind == ERR_BAD_DATA || e->kind == ERR_USAGE)
 			return err_wrap(e, "%s", what);
@@ -27,6 +30,8 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 			d = deadline_in_ms(STORE_OUT_MS);
 			feed_log("warn", "%s: %s: trying again", what, e->text);
 		}
+		snprintf(on, sizeof(on), "%s: %s", what, e->text);
+		feed_board_waits(r->board, FEED_WAITER_LOG, on);
 		if (deadline_passed(d))
 			return err_wrap(e, "%s: failed for %d s", what, STORE_OUT_MS / 1000);
 		if (feed_stopping())
@@ -40,6 +45,7 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 	}
 	if (d.at_ns)
 		feed_log("info", "%s: works again", what);
+	feed_board_waits(r->board, FEED_WAITER_LOG, NULL);
 	return 0;
 }
 
@@ -129,7 +135,11 @@ void feed_advance(struct feed_run *r)
 		feed_log("warn", "%s", e.text);
 		return;
 	}
-	if (tso_map_last(r->map, &seq, &ts) && seq <= r->read_seq)
+	if (!tso_map_last(r->map, &seq, &ts))
+		return;
+	feed_board_waits(r->board, FEED_WAITER_SOURCE, ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
+	r->sample_ts = ts;
+	if (seq <= r->read_seq)
 		feed_sink_announce(r->sink, ts);
 }
 

@@ -22,6 +22,7 @@
 #define STOP_DRAIN_MS 20000
 #define TXN_MEMORY_BYTES ((size_t)12 << 20) /* of one transaction, in the binary log's reader */
 #define SINK_MEMORY_BYTES ((size_t)8 << 20)
+#define SAME_ID 4052                        /* the primary ends a dump when its namesake's begins */
 #define CAPTURE "127.0.0.1:8300"            /* where a TiCDC server would be: names of log files carry it */
 
 static volatile sig_atomic_t stop_signal;
@@ -168,6 +169,11 @@ static int open_log(struct feed_run *r, struct err *e)
 	return r->writer ? 0 : -1;
 }
 
+static void sink_waits(void *board, unsigned worker, const char *on)
+{
+	feed_board_waits(board, FEED_WAITER_SINK + worker, on);
+}
+
 static int feed_open(struct feed_run *r, struct err *e)
 {
 	if (fs_mkdir_p(r->o.tmp_dir, 0755, e) < 0)
@@ -192,6 +198,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.start = r->start,
 		.schema = feed_schema_of,
 		.schema_arg = r,
+		.waits = sink_waits,
 		.busy = feed_board_busy,
 		.busy_arg = r->board,
 	};
@@ -387,6 +394,7 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	struct err why = *e;
 
 	feed_log("warn", "source: %s: connecting again", e->text);
+	feed_board_waits(r->board, FEED_WAITER_SOURCE, e->text);
 	binlog_close(r->binlog);
 	r->binlog = NULL;
 	if (r->partial && r->writer && (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
@@ -508,6 +516,8 @@ int feed_main(const struct feed_opts *o)
 		feed_publish(&r);
 		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);
 	}
+	if (rc < 0 && e.code == SAME_ID)
+		err_set(&e, ERR_ENV, SAME_ID, "another feed of the id %s was started and has taken over: a changefeed runs once", r.o.id);
 	if (rc < 0)
 		feed_log("error", "%s", e.text);
 	struct feed_status *st = feed_board_lock(r.board);

@@ -56,7 +56,7 @@ static int feed_wait_normal(struct feed *f, struct err *e)
 
 		if (!running)
 			return feed_ended(f, e);
-		if (feed_status_read(f->status_path, &st, &why) == 0 && st.state == FEED_NORMAL)
+		if (feed_status_read(f->status_path, &st, &why) == 0 && (st.state == FEED_NORMAL || st.state == FEED_RETRYING))
 			return 0;
 		if (st.checkpoint_ts && !at_work) { /* all is open; the DDL or the huge transaction at its checkpoint takes as long as it takes */
 			at_work = true;

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,9 +156,11 @@ int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, s
 		                   .use_db = of_database ? "" : t->ddl_db, .db = t->ddl_table_db, .table = t->ddl_table,
 		                   .session = t->ddl_session };
 	enum ddl_outcome outcome;
-	char owner[190];
+	char owner[190], on[200];
 
 	ddl_owner(owner, "default", r->o.id);
+	snprintf(on, sizeof(on), "a DDL: %s", t->ddl_query);
+	feed_board_waits(r->board, FEED_WAITER_DDL, on);
 	while (ddl_once_run(r->control, owner, &d, false, &outcome, e) < 0) {
 		if (e->kind == ERR_CONFLICT) {
 			feed_log("warn", "DDL: %s: again", e->text);
@@ -169,6 +172,7 @@ int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, s
 		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0)
 			return err_wrap(e, "DDL \"%.200s\" on the secondary", t->ddl_query);
 	}
+	feed_board_waits(r->board, FEED_WAITER_DDL, NULL);
 	if (outcome == DDL_FAILED && t->ddl_type == DDL_CREATE_VIEW) /* of what is left out already nothing is new */
 		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, e->text);
 	*e = (struct err)ERR_INIT;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include "harness/feed/sink_sql.h"
 #include "harness/sql/fence.h"
 
-#define RECONNECT_MS 60000     /* a lost secondary is waited for this long */
+#define RECONNECT_MS (30 * 60 * 1000) /* a lost secondary is waited for this long, as TiCDC does */
+#define CONNECT_MS 10000
 #define CONFLICT_TRIES 10
 #define LOST_TRIES 10
 #define NAME_BYTES_MAX 256 /* 64 characters */
@@ -160,6 +162,21 @@ static void sleep_ms(int64_t ms)
 	nanosleep(&ts, NULL);
 }
 
+static void __attribute__((format(printf, 2, 3))) waits(struct sink_worker *w, const char *fmt, ...)
+{
+	char on[200];
+	va_list ap;
+
+	if (!w->sink->o.waits)
+		return;
+	if (fmt) {
+		va_start(ap, fmt);
+		vsnprintf(on, sizeof(on), fmt, ap);
+		va_end(ap);
+	}
+	w->sink->o.waits(w->sink->o.busy_arg, w->number, fmt ? on : NULL);
+}
+
 /* Tries again until the secondary is back, for RECONNECT_MS at most; *e holds why the connection was lost, then why it stays so. */
 static int worker_reconnect(struct sink_worker *w, struct err *e)
 {
@@ -167,7 +184,8 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 
 	feed_log("warn", "sink worker %u: %s: connecting again", w->number, e->text);
 	while (!sink_quits(w->sink)) {
-		if (worker_connect(w, deadline_min(d, deadline_in_ms(10000)), e) == 0) {
+		waits(w, "it does not answer: %s", e->text);
+		if (worker_connect(w, deadline_min(d, deadline_in_ms(CONNECT_MS)), e) == 0) {
 			feed_log("info", "sink worker %u: the secondary is back", w->number);
 			return 0;
 		}
@@ -277,6 +295,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 	struct sink_worker *w = arg;
 	const struct feed_table *t = b->t;
 
+	waits(w, "%u rows of %s.%s", b->n, t->db, t->table);
 	for (int conflicts = 0, lost = 0; execute_once(w, b, e) < 0;) {
 		if (e->kind == ERR_GONE) {
 			if (++lost == LOST_TRIES) /* it is not the secondary that is away: it is this that it does not take */
@@ -291,6 +310,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table, e->text);
 		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
 	}
+	waits(w, NULL);
 	return 0;
 }
 

@@ -21,9 +21,11 @@ struct feed_sink_opts {
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, struct err *e);
 	void *schema_arg;
 	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
-	void *busy_arg;
+	/* From worker threads: worker n waits for the secondary, and for what; NULL: it goes on. */
+	void (*waits)(void *arg, unsigned worker, const char *on);
+	void *busy_arg; /* of both */
 };
-struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e); /* all connections stand on return */
+struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e); /* all connections stand on return; no trigger is there */
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
 
 /* A connection to the secondary with the session that applying needs, recorded for the fence. */

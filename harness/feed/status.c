@@ -71,15 +71,30 @@ static void left_out_from_json(struct feed_status *st, const json_t *all)
 	}
 }
 
+static json_t *still_json(const struct feed_still *w)
+{
+	return json_pack("{s:I, s:o}", "ms", (json_int_t)w->ms, "on", text_json(w->on));
+}
+
+static void still_from_json(struct feed_still *w, json_t *j)
+{
+	json_int_t ms = 0;
+	const char *on = "";
+
+	json_unpack(j, "{s:I, s:s}", "ms", &ms, "on", &on);
+	w->ms = ms;
+	snprintf(w->on, sizeof(w->on), "%s", on);
+}
+
 json_t *feed_status_to_json(const struct feed_status *st)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:I}", "state", state_text[st->state], "checkpoint_ts",
-	                 tso_json(st->checkpoint_ts), "resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "state", state_text[st->state],
+	                 "checkpoint_ts", tso_json(st->checkpoint_ts), "resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
 	                 (json_int_t)st->checkpoint_seq, "resolved_seq", (json_int_t)st->resolved_seq, "lag_ms", (json_int_t)st->lag_ms,
 	                 "written_wall_ms", (json_int_t)st->written_wall_ms, "transactions", (json_int_t)st->transactions, "rows",
 	                 (json_int_t)st->rows, "ddls", (json_int_t)st->ddls, "redo_bytes", (json_int_t)st->redo_bytes, "sink_busy",
-	                 (int)st->sink_busy, "error", text_json(st->error), "left_out", left_out_json(st), "left_out_count",
-	                 (json_int_t)st->n_left_out);
+	                 (int)st->sink_busy, "log_still", still_json(&st->log_still), "sink_still", still_json(&st->sink_still),
+	                 "error", text_json(st->error), "left_out", left_out_json(st), "left_out_count", (json_int_t)st->n_left_out);
 }
 
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
@@ -87,14 +102,15 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	json_error_t why;
 	const char *state, *checkpoint, *resolved, *error;
 	json_int_t cs, rs, lag, written, txns, rows, ddls, bytes, n_left_out = 0;
-	json_t *left_out = NULL;
+	json_t *left_out = NULL, *log_still = NULL, *sink_still = NULL;
 	int busy;
 
 	memset(st, 0, sizeof(*st));
-	if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I}", "state", &state, "checkpoint_ts",
-	                   &checkpoint, "resolved_ts", &resolved, "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag,
+	if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I, s?o, s?o}", "state", &state,
+	                   "checkpoint_ts", &checkpoint, "resolved_ts", &resolved, "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag,
 	                   "written_wall_ms", &written, "transactions", &txns, "rows", &rows, "ddls", &ddls, "redo_bytes", &bytes, "sink_busy",
-	                   &busy, "error", &error, "left_out", &left_out, "left_out_count", &n_left_out) < 0)
+	                   &busy, "error", &error, "left_out", &left_out, "left_out_count", &n_left_out,
+	                   "log_still", &log_still, "sink_still", &sink_still) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: %s", why.text);
 	int s = 0;
 	while (s < 5 && strcmp(state, state_text[s]))
@@ -114,6 +130,8 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	snprintf(st->error, sizeof(st->error), "%s", error);
 	st->n_left_out = (unsigned)n_left_out;
 	left_out_from_json(st, left_out);
+	still_from_json(&st->log_still, log_still);
+	still_from_json(&st->sink_still, sink_still);
 	return 0;
 }
 
@@ -174,8 +192,42 @@ struct feed_board {
 	pthread_t thread;
 	char path[512];
 	struct feed_status st;
+	struct wait {
+		int64_t since_ns; /* 0: it goes on */
+		char on[200];
+	} waits[FEED_WAITERS];
 	bool quit;
 };
+
+/* The longest of these waits. */
+static void longest(const struct wait *w, unsigned n, int64_t now_ns, struct feed_still *out)
+{
+	const struct wait *oldest = NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		if (w[i].since_ns && (!oldest || w[i].since_ns < oldest->since_ns))
+			oldest = &w[i];
+	out->ms = oldest ? (now_ns - oldest->since_ns) / 1000000 : 0;
+	snprintf(out->on, sizeof(out->on), "%s", oldest ? oldest->on : "");
+}
+
+/* A feed of which a part has stood still for long is not in order, though it goes on by itself as soon as it can. */
+static void say_still(struct feed_status *st)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	if (st->state != FEED_NORMAL)
+		return;
+	if (st->log_still.ms >= FEED_STILL_MS)
+		strbuf_addf(&text, "the redo log has stood still for %.1f s: %s", (double)st->log_still.ms / 1000, st->log_still.on);
+	if (st->sink_still.ms >= FEED_STILL_MS)
+		strbuf_addf(&text, "%sthe secondary has stood still for %.1f s: %s", text.len ? "; " : "", (double)st->sink_still.ms / 1000, st->sink_still.on);
+	if (text.len) {
+		st->state = FEED_RETRYING;
+		snprintf(st->error, sizeof(st->error), "%s", text.buf);
+	}
+	strbuf_release(&text);
+}
 
 /* Under the lock, which is let go for the writing. */
 static void board_write(struct feed_board *b)
@@ -186,6 +238,9 @@ static void board_write(struct feed_board *b)
 	b->st.written_wall_ms = clock_wall_ms();
 	b->st.lag_ms = b->st.checkpoint_ts ? b->st.written_wall_ms - tso_ms(b->st.checkpoint_ts) : 0;
 	st = b->st;
+	longest(b->waits, FEED_WAITER_DDL, clock_mono_ns(), &st.log_still);
+	longest(b->waits + FEED_WAITER_DDL, FEED_WAITERS - FEED_WAITER_DDL, clock_mono_ns(), &st.sink_still);
+	say_still(&st);
 	pthread_mutex_unlock(&b->lock);
 	if (feed_status_write(b->path, &st, &e) < 0)
 		feed_log("warn", "%s", e.text);
@@ -260,6 +315,21 @@ void feed_board_busy(void *board, bool busy)
 	pthread_mutex_lock(&b->lock);
 	b->st.sink_busy = busy;
 	pthread_cond_signal(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void feed_board_waits(void *board, unsigned waiter, const char *on)
+{
+	struct feed_board *b = board;
+
+	pthread_mutex_lock(&b->lock);
+	struct wait *w = &b->waits[waiter];
+	if (!on)
+		w->since_ns = 0;
+	else if (!w->since_ns)
+		w->since_ns = clock_mono_ns();
+	if (on)
+		snprintf(w->on, sizeof(w->on), "%s", on);
 	pthread_mutex_unlock(&b->lock);
 }
 

@@ -3,6 +3,7 @@
 #define HARNESS_FEED_STATUS_H
 
 #include "harness/feed/feed.h"
+#include "harness/feed/watermarks.h"
 
 #define FEED_STATUS_BYTES_MAX ((size_t)256 << 10)
 
@@ -18,6 +19,10 @@ struct feed_board *feed_board_start(const char *path, struct err *e);
 struct feed_status *feed_board_lock(struct feed_board *b); /* to change fields; then unlock */
 void feed_board_unlock(struct feed_board *b);
 void feed_board_busy(void *board, bool busy); /* any thread */
+/* Who waits, and for what: NULL when it goes on. A wait begins with its first text; later ones only say more. Any thread. What holds the log up:
+ * the primary, the store; what holds the sink up: a DDL, its workers (SINK and up). */
+enum { FEED_WAITER_SOURCE, FEED_WAITER_LOG, FEED_WAITER_DDL, FEED_WAITER_SINK, FEED_WAITERS = FEED_WAITER_SINK + FEED_WORKERS_MAX };
+void feed_board_waits(void *board, unsigned waiter, const char *on);
 void feed_board_stop(struct feed_board *b);   /* writes the last state; NULL is fine */
 
 #endif

@@ -48,6 +48,12 @@ static void feed_sample(void *object, json_t *sample)
 	              "redo_bytes", (json_int_t)st.redo_bytes);
 	json_object_set_new(s, "checkpoint_ts", json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
 	json_object_set_new(s, "resolved_ts", json_sprintf("%llu", (unsigned long long)st.resolved_ts));
+	if (st.log_still.ms >= FEED_STILL_MS)
+		json_object_set_new(s, "log_still_ms", json_integer(st.log_still.ms));
+	if (st.sink_still.ms >= FEED_STILL_MS)
+		json_object_set_new(s, "sink_still_ms", json_integer(st.sink_still.ms));
+	if (st.error[0])
+		json_object_set_new(s, "error", json_string(st.error));
 	if (st.resolved_ts) /* 0: not told */
 		json_object_set_new(s, "resolved_lag_ms", json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
 	all = json_object_get(sample, "feeds");
@@ -130,7 +136,7 @@ static int lags_under(lua_State *L)
 	return 2;
 }
 
-/* feed:status(): state, lag_ms, checkpoint_ts, resolved_ts, transactions, rows, redo_bytes */
+/* feed:status(): as docs/SCENARIOS.md lists it */
 static int status(lua_State *L)
 {
 	struct feed_status st;
@@ -155,6 +161,10 @@ static int status(lua_State *L)
 	lua_setfield(L, -2, "sink_busy");
 	lua_pushstring(L, st.error);
 	lua_setfield(L, -2, "error");
+	lua_pushnumber(L, (lua_Number)st.log_still.ms);
+	lua_setfield(L, -2, "log_still_ms");
+	lua_pushnumber(L, (lua_Number)st.sink_still.ms);
+	lua_setfield(L, -2, "sink_still_ms");
 	return 1;
 }
 

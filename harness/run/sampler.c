@@ -111,6 +111,8 @@ static void live_line(struct runtime *r, json_t *s)
 	if (feed)
 		add(&l, json_object_get(feed, "resolved_lag_ms") ? "secondary %.1f s behind, redo log %.1f s" : "secondary %.1f s behind",
 		    number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
+	if (feed && json_object_get(feed, "error"))
+		add(&l, "%s", json_string_value(json_object_get(feed, "error")));
 	if (r->work.step == r->step && r->work.share < 1) {
 		double gone = (double)(now - r->work.since_ns) / 1e9;
 

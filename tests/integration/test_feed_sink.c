@@ -2,9 +2,11 @@
  * What the changefeed's sink writes: held against plain SQL on both servers. */
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@
 
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "tests/integration/feed_pair.h"
 
 /* The same on both servers, before a feed is there. */
@@ -330,6 +333,107 @@ static void triggers_of_the_secondary_are_refused(void **unused)
 	stop(f);
 }
 
+/* Waits until the status says that a part stands still, and on what. */
+static struct feed_status stands_still(struct feed *f, bool sink, const char *on)
+{
+	struct deadline d = deadline_in_ms(STILL_MS);
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	for (;;) {
+		must(feed_get_status(f, &st, &e), &e);
+		const struct feed_still *still = sink ? &st.sink_still : &st.log_still;
+		if (st.state == FEED_RETRYING && still->ms >= FEED_STILL_MS && strstr(still->on, on) && strstr(st.error, on))
+			return st;
+		if (pause_ms(20, d) < 0)
+			fail_msg("it says %s, log %" PRId64 " ms on \"%s\", sink %" PRId64 " ms on \"%s\"", st.error, st.log_still.ms, st.log_still.on,
+			         st.sink_still.ms, st.sink_still.on);
+	}
+}
+
+static void moves_again(struct feed *f)
+{
+	struct deadline d = deadline_in_ms(STILL_MS);
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	caught_up(f);
+	do {
+		must(feed_get_status(f, &st, &e), &e);
+	} while ((st.state != FEED_NORMAL || st.error[0]) && pause_ms(20, d) == 0);
+	assert_int_equal(st.state, FEED_NORMAL);
+	assert_string_equal(st.error, "");
+}
+
+/* A part that stands still is told with what it waits for, though the feed lives and will go on by itself: the other part moves meanwhile. */
+static void the_status_says_what_stands_still(void **unused)
+{
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY)");
+	SQL(p, "INSERT INTO d.t VALUES (1)");
+	caught_up(f);
+	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGSTOP), 0);
+	SQL(p, "INSERT INTO d.t VALUES (2)");
+	st = stands_still(f, true, "d.t");
+	bool on = resolved_goes_to(f, st.resolved_ts + 1);
+	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGCONT), 0);
+	assert_true(on);
+	moves_again(f);
+
+	/* somebody's lock */
+	struct sql *reader = test_server_connect(secondary);
+	SQL(reader, "BEGIN");
+	assert_int_equal(number(reader, "SELECT COUNT(*) FROM d.t"), 2);
+	SQL(p, "ALTER TABLE d.t ADD COLUMN v INT");
+	stands_still(f, true, "ALTER TABLE d.t");
+	SQL(reader, "ROLLBACK");
+	sql_close(reader);
+	moves_again(f);
+
+	/* the store */
+	char *redo = redo_dir(), *aside = xstrfmt("%s.aside", redo);
+	assert_int_equal(rename(redo, aside), 0);
+	must(fs_write_atomic(redo, "x", 1, 0644, &e), &e);
+	SQL(p, "INSERT INTO d.t VALUES (3, 3)");
+	st = stands_still(f, false, "the redo ");
+	assert_int_equal(unlink(redo), 0);
+	assert_int_equal(rename(aside, redo), 0);
+	moves_again(f);
+	free(redo);
+	free(aside);
+	all_equal();
+	stop(f);
+}
+
+static void a_second_feed_of_one_id_is_told_as_such(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	struct feed *first = start(&o);
+	struct feed_opts again = o;
+	snprintf(again.status_path, sizeof(again.status_path), "%s.2", o.status_path);
+	struct feed *second = feed_start(&again, NULL, &e);
+	if (!second)
+		fail_msg("%s", e.text);
+	SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY)");
+	e = feed_ends(first);
+	if (!strstr(e.text, "another feed") || !strstr(e.text, o.id))
+		fail_msg("%s", e.text);
+	SQL(p, "INSERT INTO d.t VALUES (1)");
+	caught_up(second);
+	all_equal();
+	stop(second);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +446,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_counter_does_not_stay_behind),
 		cmocka_unit_test(a_generated_column_of_another_session_is_told),
 		cmocka_unit_test(triggers_of_the_secondary_are_refused),
+		cmocka_unit_test(the_status_says_what_stands_still),
+		cmocka_unit_test(a_second_feed_of_one_id_is_told_as_such),
 	};
 	int code;
 

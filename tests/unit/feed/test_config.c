@@ -117,7 +117,7 @@ static void status_survives_its_file(void **unused)
 {
 	struct feed_status st = { .state = FEED_FAILED, .checkpoint_ts = 462327647921766401u, .resolved_ts = 462327647921766402u, .checkpoint_seq = 7,
 		                  .resolved_seq = 9, .lag_ms = -3, .written_wall_ms = 1763700000000, .transactions = 1, .rows = 2, .ddls = 3,
-		                  .redo_bytes = 4, .sink_busy = true, .error = "line \"one\"" };
+		                  .redo_bytes = 4, .sink_busy = true, .log_still = { 3100, "the store" }, .sink_still = { 0, "" }, .error = "line \"one\"" };
 	struct feed_status back;
 	struct err e = ERR_INIT;
 	char path[64];
