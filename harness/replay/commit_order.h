@@ -24,6 +24,8 @@ int order_next(struct order *o, struct order_row *out, struct err *e); /* 1: a r
 const struct shape *order_keyless(const struct order *o);   /* a table without a key, or NULL */
 const struct shape *order_float_key(const struct order *o); /* as merge_float_key */
 const struct shape *order_timestamp(const struct order *o); /* a table with a TIMESTAMP column, or NULL */
+/* Does a collation take no two printable ASCII characters for one but a letter and its other case? false: not, or not known. */
+bool order_folds_case_alone(const char *collation, size_t n);
 uint64_t order_spilled_bytes(const struct order *o);
 
 #endif

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/replay/ddl_judge.h"
@@ -390,13 +391,31 @@ static int may_write(const struct replay *r, struct err *e)
 	return 0;
 }
 
+/* What a trigger does is in the log already, as rows of its own: fired again here it would be done twice. */
+static int no_triggers(struct replay *r, struct err *e)
+{
+	struct sql_rows q = { 0 };
+	int got = -1, rc = 0;
+
+	if (sql_query(r->control, &q, e, "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS"
+	                                 " WHERE LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+		while (!rc && (got = sql_rows_next(&q, e)) == 1)
+			for (size_t i = 0; i < r->c.n_tables && !rc; i++)
+				if (!strcasecmp(r->c.tables[i].db, q.cell[0]) && !strcasecmp(r->c.tables[i].table, q.cell[1]))
+					rc = err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and"
+					             " what it does is in the log already. Drop it, and make it again after the replay", q.cell[0], q.cell[1],
+					             q.cell[2]);
+	sql_rows_release(&q);
+	return got < 0 ? -1 : rc;
+}
+
 static int write_all(struct replay *r, struct err *e)
 {
 	int64_t at = clock_mono_ns();
 
 	if (!r->control)
 		r->control = sink_session(&r->so, e);
-	if (!r->control || may_write(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
+	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
 	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
 	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
 		return -1;

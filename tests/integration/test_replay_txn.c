@@ -17,6 +17,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/replay/commit_order.h"
 #include "tests/integration/replay_fixture.h"
 
 #define ACCOUNTS 60
@@ -343,15 +344,89 @@ static void a_permanent_error_names_table_and_key(void **mode)
 	fx_log_begin(&l, "bad-log");
 	fx_log_txn(&l);
 	for (int i = 0; i < 10; i++)
-		fx_log_row(&l, "bad", "t", 0, i, NULL, i == 6 ? "forbidden" : "fine");
+		fx_log_row(&l, "bad", "t", 0, i, NULL, "fine");
 	fx_log_end(&l);
 	fx_must("CREATE DATABASE bad");
-	fx_must("CREATE TABLE bad.t (id BIGINT PRIMARY KEY, v VARCHAR(100) CHECK (v <> 'forbidden'))");
+	fx_must("CREATE TABLE bad.t (id BIGINT PRIMARY KEY, v VARCHAR(100)) PARTITION BY LIST (id) (PARTITION p VALUES IN (0,1,2,3,4,5,7,8,9))");
 	assert_int_equal(fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_SQL);
 	if (!strstr(e.text, "table bad.t, key (id=6)"))
 		fail_msg("%s", e.text);
 	fx_log_free(&l);
+}
+
+/* ---- which rows may be written beside each other ---- */
+
+/* Every string of one or two printable ASCII characters in lower case is another one to the collation. */
+static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
+{
+	struct strbuf names = STRBUF_INIT;
+	struct sql_rows r;
+	struct err e = ERR_INIT;
+	unsigned asked = 0, left_out = 0;
+	char *list;
+
+	(void)unused;
+	fx_must("CREATE OR REPLACE DATABASE folded");
+	fx_must("CREATE OR REPLACE TABLE folded.two (s VARCHAR(2) CHARACTER SET ascii COLLATE ascii_bin)");
+	fx_must("INSERT INTO folded.two SELECT CHAR(seq USING ascii) FROM folded.seq_33_to_126 WHERE seq NOT BETWEEN 65 AND 90");
+	fx_must("INSERT INTO folded.two SELECT CONCAT(a.s, b.s) FROM folded.two a JOIN folded.two b");
+	assert_int_equal(sql_query(fx.conn, &r, &e, "SELECT FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM"
+	                           " information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE CHARACTER_SET_NAME <> 'binary'"), 0);
+	while (sql_rows_next(&r, &e) == 1) {
+		if (order_folds_case_alone(r.cell[0], strlen(r.cell[0])))
+			strbuf_addf(&names, "%s %s\n", r.cell[0], r.cell[1]);
+		else
+			left_out++;
+	}
+	sql_rows_release(&r);
+	list = strbuf_detach(&names);
+	for (char *at = list, *end; (end = strchr(at, '\n')); at = end + 1) {
+		char *charset = strchr(at, ' '), *same;
+
+		*charset++ = *end = 0;
+		char *q = xstrfmt("SELECT COUNT(DISTINCT CONVERT(s USING %s) COLLATE %s) - COUNT(DISTINCT s) FROM folded.two", charset, at);
+		same = fx_value(q);
+		if (strcmp(same, "0"))
+			fail_msg("%s takes different ASCII strings for one: %s", at, same);
+		free(same);
+		free(q);
+		asked++;
+	}
+	free(list);
+	assert_true(asked >= 20 && left_out > 50);
+}
+
+static bool is_wild(const char *collation, const char *text)
+{
+	struct order *o = order_new(1 << 20, test_server_dir(fx.server));
+	struct redo_column c = { .name = { "k", 1 }, .type = 15, .flag = 2 | 8, .charset = { "utf8mb4", 7 }, .collation = { collation, (uint32_t)strlen(collation) },
+		                 .value = { .kind = REDO_BIN, .s = { text, (uint32_t)strlen(text) } } };
+	struct redo_row row = { .start_ts = 1, .commit_ts = 2, .table = { .db = { "d", 1 }, .table = { "t", 1 } }, .columns = &c, .n_columns = 1 };
+	struct order_row out;
+	struct err e = ERR_INIT;
+	bool wild;
+
+	assert_int_equal(order_add(o, &row, &e), 0);
+	assert_int_equal(order_sort(o, &e), 0);
+	assert_int_equal(order_next(o, &out, &e), 1);
+	wild = out.wild;
+	order_free(o);
+	return wild;
+}
+
+static void a_text_that_the_collation_alone_can_compare_conflicts_with_all(void **unused)
+{
+	static const char *const unsafe[] = { "gbk_chinese_ci", "gb2312_chinese_ci", "big5_chinese_ci", "utf8mb4_lithuanian_ci", "utf8mb4_roman_ci",
+		                              "swe7_swedish_ci", "macce_general_ci", "geostd8_general_ci", "gbk_chinese_nopad_ci", "utf8mb4_of_tomorrow_ci", "" };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
+		assert_true(is_wild(unsafe[i], "y001"));
+	assert_false(is_wild("utf8mb4_general_ci", "y001"));
+	assert_true(is_wild("utf8mb4_general_ci", "\xc3\xa9"));
+	assert_false(is_wild("utf8mb4_bin", "\xc3\xa9"));
+	assert_false(is_wild("gbk_bin", "y001"));
 }
 
 int main(void)
@@ -369,6 +444,8 @@ int main(void)
 		{ "keys_that_are_doubles_are_found_txn", keys_that_are_doubles_are_found, NULL, NULL, &txn },
 		{ "keys_that_are_floats_are_found_merge", keys_that_are_floats_are_found, NULL, NULL, &merge },
 		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL, &txn },
+		cmocka_unit_test(collations_that_may_be_folded_tell_ascii_apart),
+		cmocka_unit_test(a_text_that_the_collation_alone_can_compare_conflicts_with_all),
 		cmocka_unit_test(a_large_transaction_goes_in_pieces_and_whole),
 		{ "a_permanent_error_names_table_and_key_merge", a_permanent_error_names_table_and_key, NULL, NULL, &merge },
 		{ "a_permanent_error_names_table_and_key_txn", a_permanent_error_names_table_and_key, NULL, NULL, &txn },
