@@ -35,6 +35,7 @@ struct replay {
 	struct sink *sink;
 	uint64_t *count, count_before;
 	struct txn *txn;
+	struct computed computed; /* allow_gap: generated columns that differ */
 };
 
 static void tell(struct replay *r, bool now)
@@ -391,6 +392,14 @@ static int may_write(const struct replay *r, struct err *e)
 	return 0;
 }
 
+static bool in_log(const struct replay *r, const char *db, const char *table)
+{
+	for (size_t i = 0; i < r->c.n_tables; i++)
+		if (!strcasecmp(r->c.tables[i].db, db) && !strcasecmp(r->c.tables[i].table, table))
+			return true;
+	return false;
+}
+
 /* What a trigger does is in the log already, as rows of its own: fired again here it would be done twice. */
 static int no_triggers(struct replay *r, struct err *e)
 {
@@ -400,13 +409,58 @@ static int no_triggers(struct replay *r, struct err *e)
 	if (sql_query(r->control, &q, e, "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS"
 	                                 " WHERE LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
 		while (!rc && (got = sql_rows_next(&q, e)) == 1)
-			for (size_t i = 0; i < r->c.n_tables && !rc; i++)
-				if (!strcasecmp(r->c.tables[i].db, q.cell[0]) && !strcasecmp(r->c.tables[i].table, q.cell[1]))
-					rc = err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and"
-					             " what it does is in the log already. Drop it, and make it again after the replay", q.cell[0], q.cell[1],
-					             q.cell[2]);
+			if (in_log(r, q.cell[0], q.cell[1]))
+				rc = err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and what"
+				             " it does is in the log already. Drop it, and make it again after the replay", q.cell[0], q.cell[1], q.cell[2]);
 	sql_rows_release(&q);
 	return got < 0 ? -1 : rc;
+}
+
+/* A row that came and went within the log never reaches the secondary, yet its id was given out: the counter has to know, or the new
+ * primary gives it out again. Counters are only ever raised. */
+static int raise_one(struct replay *r, const char *name, uint64_t highest, struct err *e)
+{
+	if (highest == UINT64_MAX)
+		return 0;
+	for (int i = 1; sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name, highest + 1) < 0; i++)
+		if (!may_try_again(r, i, e))
+			return err_wrap(e, "raise the AUTO_INCREMENT of %s", name);
+	return 0;
+}
+
+static int raise_counters(struct replay *r, struct err *e)
+{
+	struct strbuf names = STRBUF_INIT;
+	struct sql_rows q = { 0 };
+	uint64_t *highest = NULL;
+	size_t n = 0;
+	char *at;
+	int got = -1, rc;
+
+	if (sql_query(r->control, &q, e, "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, IFNULL(t.AUTO_INCREMENT, 0) FROM"
+	                                 " information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA"
+	                                 " AND t.TABLE_NAME = c.TABLE_NAME"
+	                                 " WHERE c.EXTRA LIKE '%%auto_increment%%' AND LOWER(c.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+		while ((got = sql_rows_next(&q, e)) == 1) {
+			uint64_t max = collected_counter(&r->c, q.cell[0], q.cell[1], q.cell[2]);
+
+			if (!max || max < strtoull(q.cell[3], NULL, 10))
+				continue;
+			highest = xreallocarray(highest, n + 1, sizeof(*highest));
+			highest[n++] = max;
+			sql_add_name(&names, q.cell[0]);
+			strbuf_addch(&names, '.');
+			sql_add_name(&names, q.cell[1]);
+			strbuf_addch(&names, 0);
+		}
+	sql_rows_release(&q);
+	rc = got < 0 ? -1 : 0;
+	at = names.buf;
+	for (size_t i = 0; i < n && rc == 0; i++, at += strlen(at) + 1)
+		rc = raise_one(r, at, highest[i], e);
+	strbuf_release(&names);
+	free(highest);
+	return rc;
 }
 
 static int write_all(struct replay *r, struct err *e)
@@ -417,13 +471,23 @@ static int write_all(struct replay *r, struct err *e)
 		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
 	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
-	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
+	    settle_progress(r, e) < 0 ||
+	    ddls_can_run(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();
 	r->st->phase = REPLAY_WRITING;
-	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0)
+	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0 || raise_counters(r, e) < 0)
 		return -1;
+	if (r->computed.n) {
+		char *line = xstrfmt("rows in %" PRIu64 " statements or more have generated columns that are not what the log has; the first: %s",
+		                     r->computed.n, r->computed.first.text);
+
+		r->st->warnings++;
+		if (r->o->warn)
+			r->o->warn(r->o->report_arg, line);
+		free(line);
+	}
 	r->st->write_us = (clock_mono_ns() - at) / 1000;
 	return 0;
 }
@@ -443,6 +507,8 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT;
 	r.so = (struct sink_opts){ .to = o.sink, .workers = o.workers ? o.workers : WORKERS_DEFAULT,
 		                   .time_zone = o.time_zone ? o.time_zone : "+00:00", .owner = OWNER };
+	pthread_mutex_init(&r.computed.lock, NULL);
+	r.so.computed = o.allow_gap ? &r.computed : NULL;
 	if (r.so.workers > WORKERS_MAX)
 		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", r.so.workers, WORKERS_MAX);
 	if (o.memory_bytes < MEMORY_MIN)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
@@ -79,8 +80,64 @@ static void tables_free(struct collected *c)
 	c->n_tables = c->last_table = 0;
 }
 
+static void counters_free(struct collected *c)
+{
+	for (size_t i = 0; i < c->n_counters; i++) {
+		free(c->counters[i].db);
+		free(c->counters[i].table);
+		free(c->counters[i].column);
+	}
+	free(c->counters);
+	c->counters = NULL;
+	c->n_counters = c->next_counter = 0;
+}
+
+uint64_t collected_counter(const struct collected *c, const char *db, const char *table, const char *column)
+{
+	for (size_t i = 0; i < c->n_counters; i++)
+		if (!strcasecmp(c->counters[i].db, db) && !strcasecmp(c->counters[i].table, table) && !strcasecmp(c->counters[i].column, column))
+			return c->counters[i].highest;
+	return 0;
+}
+
+static bool is_text(const char *text, struct redo_bytes b)
+{
+	return !strncmp(text, b.p, b.n) && !text[b.n];
+}
+
+static struct counter *counter_of(struct collected *c, const struct redo_table *t, struct redo_bytes column)
+{
+	for (size_t n = 0, i = c->next_counter; n < c->n_counters; n++, i = (i + 1) % c->n_counters) /* rows of one table come together */
+		if (is_text(c->counters[i].column, column) && is_text(c->counters[i].table, t->table) && is_text(c->counters[i].db, t->db)) {
+			c->next_counter = i;
+			return &c->counters[i];
+		}
+	c->counters = xreallocarray(c->counters, c->n_counters + 1, sizeof(*c->counters));
+	c->counters[c->n_counters] = (struct counter){ xstrndup(t->db.p, t->db.n), xstrndup(t->table.p, t->table.n), xstrndup(column.p, column.n), 0 };
+	return &c->counters[c->n_counters++];
+}
+
+/* An AUTO_INCREMENT column is an integer in a key. */
+static void count_ids(struct collected *c, const struct redo_row *r)
+{
+	for (uint32_t i = 0; i < r->n_columns; i++) {
+		const struct redo_column *col = &r->columns[i];
+		struct counter *at;
+		uint64_t v;
+
+		if (col->absent || !(col->flag & (COLF_PRIMARY_KEY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_HANDLE_KEY)) ||
+		    (col->value.kind != REDO_INT && col->value.kind != REDO_UINT) || col->type == COL_ENUM || col->type == COL_SET || col->type == COL_BIT ||
+		    col->type == COL_YEAR)
+			continue;
+		v = col->value.kind == REDO_INT && col->value.i < 0 ? 0 : col->value.u;
+		at = counter_of(c, &r->table, col->name);
+		at->highest = v > at->highest ? v : at->highest;
+	}
+}
+
 void collected_release(struct collected *c)
 {
+	counters_free(c);
 	merge_free(c->merge);
 	order_free(c->order);
 	c->merge = NULL;
@@ -293,6 +350,7 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		st->last_ts = row->commit_ts;
 	count_txn(r, row->start_ts);
 	t = table_of(r->c, &row->table);
+	count_ids(r->c, row);
 	t->inserts += !row->n_pre_columns;
 	t->deletes += !row->n_columns;
 	t->updates += row->n_columns && row->n_pre_columns;

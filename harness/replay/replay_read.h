@@ -17,6 +17,10 @@ struct owned_ddl {
 	struct redo_ddl d; /* its text is ours */
 	bool skip;         /* done by an earlier replay */
 };
+struct counter { /* AUTO_INCREMENT, maybe: the highest value of an integer column in a key */
+	char *db, *table, *column;
+	uint64_t highest;
+};
 struct collected {
 	struct redo_meta meta;
 	struct owned_ddl *ddls;
@@ -26,10 +30,14 @@ struct collected {
 	bool foreign;        /* files without a sidecar: not our writer's */
 	char log_id[190];    /* namespace/changefeed */
 	struct replay_table *tables;
+	struct counter *counters;
+	size_t n_counters, next_counter;
 	size_t n_tables, last_table;
 };
 /* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
 int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+/* The highest value that the log gives to a column of integers in a key; 0: none. Table names as they were last. */
+uint64_t collected_counter(const struct collected *c, const char *db, const char *table, const char *column);
 void collected_release(struct collected *c);
 
 #endif

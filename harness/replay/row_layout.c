@@ -49,9 +49,9 @@ const struct shape *shapes_at(const struct shapes *s, uint32_t i)
 	return s->s[i];
 }
 
-bool shape_writes(const struct redo_column *c)
+bool shape_holds(const struct redo_column *c)
 {
-	return !c->absent && !(c->flag & COLF_GENERATED);
+	return !c->absent;
 }
 
 static uint64_t hash_of(const struct redo_row *r, const struct redo_column *c, uint32_t n)
@@ -78,7 +78,7 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 	s->key = xcalloc(n, sizeof(*s->key));
 	for (uint32_t k = 0; k < n; k++) {
 		if ((c[k].flag & COLF_HANDLE_KEY) && !c[k].absent) {
-			if (!shape_writes(&c[k])) {
+			if (c[k].flag & COLF_GENERATED) {
 				err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s: key column %.*s is generated", s->db, s->table, (int)c[k].name.n, c[k].name.p);
 				shape_free(s);
 				return -1;
@@ -86,14 +86,16 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 			s->float_key = s->float_key || c[k].type == COL_FLOAT || c[k].type == COL_DOUBLE;
 			s->key[s->n_key++] = s->n_columns;
 		}
-		if (!shape_writes(&c[k]))
+		if (!shape_holds(&c[k]))
 			continue;
 		s->columns[s->n_columns++] = (struct shape_column){
 			.name = xstrndup(c[k].name.p, c[k].name.n),
 			.type = c[k].type,
 			.flag = c[k].flag,
 			.text = literal_is_text(&c[k]),
+			.computed = c[k].flag & COLF_GENERATED,
 		};
+		s->n_computed += (c[k].flag & COLF_GENERATED) != 0;
 	}
 	for (uint32_t k = 0; k < s->n_columns; k++)
 		if (s->columns[k].type == COL_TIMESTAMP)
@@ -228,7 +230,7 @@ void shape_encode(const struct redo_column *c, uint32_t n, bool key_only, struct
 	strbuf_reset(key);
 	strbuf_reset(image);
 	for (uint32_t i = 0; i < n; i++) {
-		if (!shape_writes(&c[i]))
+		if (!shape_holds(&c[i]))
 			continue;
 		if (c[i].flag & COLF_HANDLE_KEY)
 			shape_add_key(key, &c[i].value);

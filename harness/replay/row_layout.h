@@ -12,13 +12,14 @@ struct shape_column {
 	char *name;
 	uint8_t type;
 	uint32_t flag;
-	bool text; /* bytes are UTF-8 text, not binary */
+	bool text;     /* bytes are UTF-8 text, not binary */
+	bool computed; /* a stored generated column: read back, never written */
 };
 struct shape {
 	char *db, *table;
 	uint32_t table_no;            /* equal for all shapes of a table */
-	struct shape_column *columns; /* absent and generated ones left out */
-	uint32_t n_columns;
+	struct shape_column *columns; /* absent ones left out */
+	uint32_t n_columns, n_computed;
 	uint32_t *key; /* positions in columns; none for a table without a key */
 	uint32_t n_key;
 	bool float_key; /* FLOAT or DOUBLE in the key */
@@ -33,8 +34,8 @@ void shapes_free(struct shapes *s);
 int shapes_of(struct shapes *s, const struct redo_row *r, const struct redo_column *c, uint32_t n, uint32_t *out, struct err *e);
 const struct shape *shapes_at(const struct shapes *s, uint32_t i);
 
-/* Is the column one that the secondary is told? */
-bool shape_writes(const struct redo_column *c);
+/* Does the row hold a value of it? */
+bool shape_holds(const struct redo_column *c);
 /* Fills key and image (emptied first); key_only: the image holds the key's columns only. */
 void shape_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key, struct strbuf *image);
 void shape_add_key(struct strbuf *out, const struct redo_value *v); /* one value, as in a key */

@@ -102,13 +102,32 @@ void sink_close(struct sink *s)
 	free(s);
 }
 
+int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!c->shape->n_computed || sink_check_computed(conn, c, n, &why) == 0)
+		return 0;
+	if (why.kind != ERR_BAD_DATA || !o->computed) {
+		*e = why;
+		return -1;
+	}
+	pthread_mutex_lock(&o->computed->lock);
+	if (!o->computed->n++)
+		o->computed->first = why;
+	pthread_mutex_unlock(&o->computed->lock);
+	return 0;
+}
+
 /* ---- workers ---- */
 
 static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const struct merge_change *c, size_t n, struct err *e)
 {
 	for (int i = 1;; i++) {
-		if (*conn && sql_exec_text(*conn, e, q->buf, q->len) >= 0)
+		if (*conn && sql_exec_text(*conn, e, q->buf, q->len) >= 0 && sink_verify(&s->o, *conn, c, n, e) == 0)
 			return 0;
+		if (e->kind == ERR_BAD_DATA)
+			return -1;
 		if (i >= TRIES || !sink_may_retry(e))
 			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)

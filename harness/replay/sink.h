@@ -3,15 +3,25 @@
 #ifndef HARNESS_REPLAY_SINK_H
 #define HARNESS_REPLAY_SINK_H
 
+#include <pthread.h>
+
 #include "harness/replay/merge.h"
 #include "harness/sql/sql.h"
 
+struct computed { /* rows whose generated columns are not what the log has */
+	pthread_mutex_t lock;
+	uint64_t n;
+	struct err first;
+};
 struct sink_opts {
 	struct sql_endpoint to;
 	unsigned workers;
 	const char *time_zone; /* of TIMESTAMP text */
 	const char *owner;     /* for fencing */
+	struct computed *computed; /* NULL: a generated column that the secondary computes otherwise is an error; else it is told here */
 };
+/* Says what it found to o->computed, or ends with it. -1: another error, or that one. */
+int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 struct sink;
 struct sink *sink_open(const struct sink_opts *o, struct err *e);
 void sink_close(struct sink *s); /* NULL is fine */

@@ -21,11 +21,16 @@ static void add_table(struct strbuf *q, const struct shape *t)
 
 static void replace_head(struct strbuf *q, const struct shape *t, const char *verb)
 {
+	const char *sep = " (";
+
 	strbuf_addstr(q, verb);
 	add_table(q, t);
 	for (uint32_t i = 0; i < t->n_columns; i++) {
-		strbuf_addstr(q, i ? "," : " (");
+		if (t->columns[i].computed)
+			continue;
+		strbuf_addstr(q, sep);
 		sql_add_name(q, t->columns[i].name);
+		sep = ",";
 	}
 	strbuf_addstr(q, ") VALUES ");
 }
@@ -33,13 +38,17 @@ static void replace_head(struct strbuf *q, const struct shape *t, const char *ve
 static void replace_row(struct strbuf *q, const struct merge_change *c)
 {
 	uint32_t at = 0;
+	char sep = '(';
 
 	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
 		struct redo_value v;
 
 		shape_image_next(c->image, &at, &v);
-		strbuf_addch(q, i ? ',' : '(');
+		if (c->shape->columns[i].computed)
+			continue;
+		strbuf_addch(q, sep);
 		add_value(q, &c->shape->columns[i], &v);
+		sep = ',';
 	}
 	strbuf_addch(q, ')');
 }
@@ -104,6 +113,7 @@ size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 {
 	const struct shape *t = c->shape;
+	const char *sep = " WHERE ";
 	uint32_t at = 0;
 
 	strbuf_reset(q);
@@ -119,7 +129,10 @@ void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 		struct redo_value v;
 
 		shape_image_next(c->image, &at, &v);
-		strbuf_addstr(q, i ? " AND " : " WHERE ");
+		if (t->columns[i].computed)
+			continue;
+		strbuf_addstr(q, sep);
+		sep = " AND ";
 		/* a collation would find another row; JSON is no text to every server */
 		strbuf_addstr(q, json ? "CAST(" : text ? "CONVERT(" : "");
 		sql_add_name(q, t->columns[i].name);
@@ -127,6 +140,120 @@ void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 		add_value(q, &t->columns[i], &v);
 	}
 	strbuf_addstr(q, " LIMIT 1");
+}
+
+/* ---- what the secondary computes ---- */
+
+/* JSON and floats are left out: one server's text of them is not another's. */
+static bool is_comparable(const struct shape_column *c)
+{
+	return c->computed && c->type != COL_JSON && c->type != COL_FLOAT && c->type != COL_DOUBLE;
+}
+
+/* "(`id`=5 AND NOT (`g` <=> 7))" */
+static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_alone)
+{
+	const struct shape *t = c->shape;
+	struct strbuf same = STRBUF_INIT;
+	uint32_t at = 0, k = 0;
+
+	strbuf_addch(q, '(');
+	for (uint32_t i = 0; i < t->n_columns; i++) {
+		const struct shape_column *col = &t->columns[i];
+		struct redo_value v;
+
+		shape_image_next(c->image, &at, &v);
+		if (k < t->n_key && t->key[k] == i) {
+			strbuf_addstr(q, k++ ? " AND " : "");
+			sql_add_name(q, col->name);
+			strbuf_addch(q, '=');
+			add_value(q, col, &v);
+		} else if (is_comparable(col)) {
+			struct redo_column rc = { .name = { col->name, (uint32_t)strlen(col->name) }, .type = col->type, .flag = col->flag, .value = v };
+
+			rc.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 } : (struct redo_bytes){ "binary", 6 };
+			strbuf_addstr(&same, same.len ? " AND " : "");
+			literal_add_same(&same, &rc);
+		}
+	}
+	if (!key_alone)
+		strbuf_addf(q, " AND NOT (%s)", same.buf);
+	strbuf_addch(q, ')');
+	strbuf_release(&same);
+}
+
+static int say_unlike(struct sql *conn, const struct merge_change *c, struct err *e)
+{
+	const struct shape *t = c->shape;
+	struct strbuf q = STRBUF_INIT, there = STRBUF_INIT, key = STRBUF_INIT, want = STRBUF_INIT;
+	uint32_t at = 0;
+	int rc;
+
+	strbuf_addstr(&q, "SELECT LEFT(CONCAT_WS(', '");
+	for (uint32_t i = 0; i < t->n_columns; i++) {
+		struct redo_value v;
+
+		shape_image_next(c->image, &at, &v);
+		if (!t->columns[i].computed)
+			continue;
+		strbuf_addstr(&q, ", ");
+		sql_add_name(&q, t->columns[i].name);
+		strbuf_addf(&want, "%s%s=", want.len ? ", " : "", t->columns[i].name);
+		shape_value_text(&v, &want);
+	}
+	strbuf_addstr(&q, "), 100) FROM ");
+	add_table(&q, t);
+	strbuf_addstr(&q, " WHERE ");
+	add_unlike(&q, c, true);
+	rc = sql_value(conn, &there, e, "%s", q.buf) < 0 ? -1 : 0;
+	if (!rc) {
+		shape_key_text(t, c->image, false, &key);
+		rc = err_set(e, ERR_BAD_DATA, 0, "table %s.%s, key %s: the log has %.150s and the secondary computes %s: the generated column depends on the"
+		             " session that wrote the row (time_zone, div_precision_increment); --allow-gap goes on and says so", t->db, t->table,
+		             key.buf, want.buf, there.buf);
+	}
+	strbuf_release(&q);
+	strbuf_release(&there);
+	strbuf_release(&key);
+	strbuf_release(&want);
+	return rc;
+}
+
+int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+{
+	const struct shape *t = c->shape;
+	struct strbuf q = STRBUF_INIT;
+	uint32_t comparable = 0;
+	size_t from = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < t->n_columns; i++)
+		comparable += is_comparable(&t->columns[i]);
+	if (!c->put || t->keyless || !comparable)
+		return 0;
+	for (size_t i = 0; i < n && !rc; i++) {
+		uint64_t unlike = 0;
+
+		if (!q.len) {
+			from = i;
+			strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
+			add_table(&q, t);
+			strbuf_addstr(&q, " WHERE ");
+		} else {
+			strbuf_addstr(&q, " OR ");
+		}
+		add_unlike(&q, &c[i], false);
+		if (i + 1 < n && i - from < COMPOSITE_KEYS && q.len < STATEMENT_BYTES)
+			continue;
+		rc = sql_value_u64(conn, &unlike, e, "%s", q.buf);
+		strbuf_reset(&q);
+		if (!rc && unlike)
+			rc = from == i ? say_unlike(conn, &c[i], e) : 0;
+		for (size_t k = from; !rc && unlike && k <= i && from < i; k++) /* once more, row by row */
+			rc = sink_check_computed(conn, &c[k], 1, e);
+	}
+	strbuf_release(&q);
+	return rc;
 }
 
 bool sink_may_retry(const struct err *e)

@@ -11,6 +11,8 @@
 size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n);
 /* A row of a table without a key: INSERT, or DELETE of one row that has all these values. Its images are whole ones. */
 void sink_keyless_statement(struct strbuf *q, const struct merge_change *c);
+/* After a statement of puts: are the stored generated columns what the log has? No: ERR_BAD_DATA names key and values. */
+int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 /* Deadlocks, lock waits, lost connections and what TiDB calls so: the same again may succeed. */
 bool sink_may_retry(const struct err *e);
 /* After a statement of these changes failed for good: names the table, and the key when one row alone fails. Ends conn's transaction. */

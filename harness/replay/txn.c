@@ -314,7 +314,7 @@ static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void 
 	if (drain(t, tick, arg, e) < 0)
 		goto out;
 	batch_settle(b);
-	if (batch_begin(conn, &t->o, e) < 0 || batch_rows(b, *conn, e) < 0)
+	if (batch_begin(conn, &t->o, e) < 0 || batch_rows(b, *conn, &t->o, e) < 0)
 		goto out;
 	while (t->have && t->row.commit_ts == p.commit_ts && t->row.start_ts == p.start_ts) {
 		batch_empty(b);
@@ -324,7 +324,7 @@ static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void 
 				goto out;
 		}
 		batch_settle(b);
-		if (batch_rows(b, *conn, e) < 0)
+		if (batch_rows(b, *conn, &t->o, e) < 0)
 			goto out;
 		tick(arg);
 	}

@@ -151,7 +151,7 @@ int batch_begin(struct sql **conn, const struct sink_opts *o, struct err *e)
 	return *conn && sql_exec(*conn, e, "START TRANSACTION") >= 0 ? 0 : -1;
 }
 
-int batch_rows(struct batch *b, struct sql *conn, struct err *e)
+int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	size_t i = 0, took;
@@ -164,7 +164,9 @@ int batch_rows(struct batch *b, struct sql *conn, struct err *e)
 		else
 			took = sink_statement(&q, b->c + i, b->n - i);
 		affected = sql_exec_text(conn, e, q.buf, q.len);
-		if (affected < 0 && !sink_may_retry(e))
+		if (affected >= 0 && sink_verify(o, conn, b->c + i, took, e) < 0)
+			affected = -1;
+		else if (affected < 0 && !sink_may_retry(e))
 			sink_blame(conn, b->c + i, took, e);
 		if (affected == 0 && b->c[i].shape->keyless && !b->c[i].put)
 			affected = err_set(e, ERR_BAD_DATA, 0, "table %s.%s has no key, and a row that the log deletes is not there: the secondary did not"
@@ -205,7 +207,7 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 			b->written = b->n;
 			return 0;
 		}
-		if ((!maybe || *conn) && batch_begin(conn, o, e) == 0 && batch_rows(b, *conn, e) == 0) {
+		if ((!maybe || *conn) && batch_begin(conn, o, e) == 0 && batch_rows(b, *conn, o, e) == 0) {
 			maybe = true;
 			if (batch_commit(b, *conn, log_id, e) == 0)
 				return 0;

@@ -33,7 +33,7 @@ void batch_empty(struct batch *b); /* its changes; what it stands for and has wr
 int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id, struct err *e);
 /* The same step by step, for a transaction in pieces. */
 int batch_begin(struct sql **conn, const struct sink_opts *o, struct err *e);
-int batch_rows(struct batch *b, struct sql *conn, struct err *e);
+int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, struct err *e);
 int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct err *e);
 
 #endif

@@ -251,7 +251,9 @@ static uint32_t columns(struct redo_column *c, unsigned how, int64_t id, const c
 		                     .flag = COLF_NULLABLE, .value = { .kind = REDO_BIN, .s = text(v) } };
 	c[2] = (struct redo_column){ .name = text("extra"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONG,
 		                     .flag = COLF_BINARY | COLF_NULLABLE, .value = { .kind = REDO_INT, .i = id * 2 } };
-	return how & FX_EXTRA ? 3 : 2;
+	if (how & FX_GENERATED)
+		c[2].flag |= COLF_GENERATED;
+	return how & (FX_EXTRA | FX_GENERATED) ? 3 : 2;
 }
 
 static void add(struct fx_log *l, const struct redo_event *ev)

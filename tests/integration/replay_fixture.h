@@ -30,8 +30,9 @@ struct fx_log {
 };
 void fx_log_begin(struct fx_log *l, const char *name);
 tso_t fx_log_txn(struct fx_log *l); /* the next transaction; its changes follow */
-/* no primary key; a third column `extra` INT; the key is a DOUBLE or a FLOAT, id / 7 */
-enum { FX_NO_KEY = 1, FX_EXTRA = 2, FX_DOUBLE_KEY = 4, FX_FLOAT_KEY = 8 };
+/* no primary key; a third column `extra` INT; the key is a DOUBLE or a FLOAT, id / 7; `extra` is a stored generated
+ * column, id * 2 */
+enum { FX_NO_KEY = 1, FX_EXTRA = 2, FX_DOUBLE_KEY = 4, FX_FLOAT_KEY = 8, FX_GENERATED = 16 };
 /* NULL: not there before, or not after. */
 void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id, const char *before, const char *after);
 void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to, const char *v);

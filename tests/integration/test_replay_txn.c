@@ -355,6 +355,71 @@ static void a_permanent_error_names_table_and_key(void **mode)
 	fx_log_free(&l);
 }
 
+static void a_generated_column_is_held_against_the_log(void **mode)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .mode = *(enum replay_mode *)*mode };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+
+	fx_log_begin(&l, "computed");
+	fx_log_txn(&l);
+	for (int i = 1; i < 300; i++)
+		fx_log_row(&l, "computed", "t", FX_GENERATED, i, NULL, "v");
+	fx_log_txn(&l);
+	fx_log_row(&l, "computed", "t", FX_GENERATED, 7, "v", "w");
+	fx_log_row(&l, "computed", "t", FX_GENERATED, 8, "v", NULL);
+	fx_log_end(&l);
+	fx_must("CREATE OR REPLACE DATABASE computed");
+	fx_must("CREATE TABLE computed.t (id BIGINT PRIMARY KEY, v VARCHAR(100), extra INT AS (id * 2) STORED)");
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	fx_must("DROP DATABASE drtest_feed");
+	/* one row of 298 is computed otherwise */
+	fx_must("CREATE OR REPLACE TABLE computed.t (id BIGINT PRIMARY KEY, v VARCHAR(100), extra INT AS (IF(id = 250, 1, id * 2)) STORED)");
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	if (!strstr(e.text, "table computed.t, key (id=250): the log has extra=500 and the secondary computes 1"))
+		fail_msg("%s", e.text);
+	fx_must("DROP DATABASE drtest_feed");
+	o.allow_gap = true;
+	if (replay_run(l.store, &o, &st, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(st.warnings, 1);
+	char *got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(v = 'w'), SUM(extra <> id * 2)) FROM computed.t");
+	assert_string_equal(got, "298 1 1");
+	free(got);
+	fx_log_free(&l);
+}
+
+static void an_id_that_came_and_went_is_not_given_out_again(void **mode)
+{
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	fx_log_begin(&l, "ids");
+	for (int i = 1; i < 10; i++) {
+		fx_log_txn(&l);
+		fx_log_row(&l, "ids", "t", 0, i, NULL, "v");
+	}
+	fx_log_txn(&l);
+	fx_log_row(&l, "ids", "t", 0, 9, "v", NULL);
+	fx_log_end(&l);
+	fx_must("CREATE OR REPLACE DATABASE ids");
+	fx_must("CREATE TABLE ids.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	for (int again = 0; again < 2; again++) {
+		if (fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		fx_must("INSERT INTO ids.t (v) VALUES ('new')");
+		got = fx_value("SELECT MAX(id) FROM ids.t");
+		assert_string_equal(got, again ? "11" : "10"); /* and no counter is set back */
+		free(got);
+	}
+	fx_log_free(&l);
+}
+
 /* ---- which rows may be written beside each other ---- */
 
 /* Every string of one or two printable ASCII characters in lower case is another one to the collation. */
@@ -400,7 +465,8 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 static bool is_wild(const char *collation, const char *text)
 {
 	struct order *o = order_new(1 << 20, test_server_dir(fx.server));
-	struct redo_column c = { .name = { "k", 1 }, .type = 15, .flag = 2 | 8, .charset = { "utf8mb4", 7 }, .collation = { collation, (uint32_t)strlen(collation) },
+	struct redo_column c = { .name = { "k", 1 }, .type = 15, .flag = 2 | 8, .charset = { "utf8mb4", 7 },
+		                 .collation = { collation, (uint32_t)strlen(collation) },
 		                 .value = { .kind = REDO_BIN, .s = { text, (uint32_t)strlen(text) } } };
 	struct redo_row row = { .start_ts = 1, .commit_ts = 2, .table = { .db = { "d", 1 }, .table = { "t", 1 } }, .columns = &c, .n_columns = 1 };
 	struct order_row out;
@@ -418,7 +484,8 @@ static bool is_wild(const char *collation, const char *text)
 static void a_text_that_the_collation_alone_can_compare_conflicts_with_all(void **unused)
 {
 	static const char *const unsafe[] = { "gbk_chinese_ci", "gb2312_chinese_ci", "big5_chinese_ci", "utf8mb4_lithuanian_ci", "utf8mb4_roman_ci",
-		                              "swe7_swedish_ci", "macce_general_ci", "geostd8_general_ci", "gbk_chinese_nopad_ci", "utf8mb4_of_tomorrow_ci", "" };
+		                              "swe7_swedish_ci", "macce_general_ci", "geostd8_general_ci", "gbk_chinese_nopad_ci",
+		                              "utf8mb4_of_tomorrow_ci", "" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
@@ -446,6 +513,10 @@ int main(void)
 		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL, &txn },
 		cmocka_unit_test(collations_that_may_be_folded_tell_ascii_apart),
 		cmocka_unit_test(a_text_that_the_collation_alone_can_compare_conflicts_with_all),
+		{ "a_generated_column_is_held_against_the_log_merge", a_generated_column_is_held_against_the_log, NULL, NULL, &merge },
+		{ "a_generated_column_is_held_against_the_log_txn", a_generated_column_is_held_against_the_log, NULL, NULL, &txn },
+		{ "an_id_that_came_and_went_is_not_given_out_again_merge", an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &merge },
+		{ "an_id_that_came_and_went_is_not_given_out_again_txn", an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &txn },
 		cmocka_unit_test(a_large_transaction_goes_in_pieces_and_whole),
 		{ "a_permanent_error_names_table_and_key_merge", a_permanent_error_names_table_and_key, NULL, NULL, &merge },
 		{ "a_permanent_error_names_table_and_key_txn", a_permanent_error_names_table_and_key, NULL, NULL, &txn },
