@@ -17,7 +17,7 @@
 #define ERROR_BYTES_MAX ((size_t)64 << 10)
 
 struct s3_client {
-	char *base, *region, *access_key, *secret_key, *session_token, *bucket, *sigv4, *no_proxy;
+	char *base, *region, *access_key, *secret_key, *session_token, *bucket, *sigv4, *no_proxy, *ca;
 	pthread_mutex_t lock;
 	CURL *idle[IDLE_MAX]; /* each keeps its connection */
 	size_t n_idle;
@@ -45,10 +45,20 @@ static void init_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static const char *first_set(const char *a, const char *b, const char *c)
+{
+	const char *names[] = { a, b, c };
+
+	for (size_t i = 0; i < 3 && names[i]; i++)
+		if (getenv(names[i]) && *getenv(names[i]))
+			return getenv(names[i]);
+	return NULL;
+}
+
 struct s3_client *s3_client_new(const struct s3_client_opts *o)
 {
 	struct s3_client *c = xcalloc(1, sizeof(*c));
-	const char *no_proxy = getenv("no_proxy");
+	const char *no_proxy = first_set("no_proxy", "NO_PROXY", NULL), *ca = o->ca ? o->ca : first_set("AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE");
 
 	pthread_once(&once, init_curl);
 	c->base = xstrdup(o->base);
@@ -59,6 +69,7 @@ struct s3_client *s3_client_new(const struct s3_client_opts *o)
 	c->bucket = xstrdup(o->bucket);
 	c->sigv4 = xstrfmt("aws:amz:%s:s3", o->region);
 	c->no_proxy = xstrfmt("127.0.0.1,localhost,::1%s%s", no_proxy && *no_proxy ? "," : "", no_proxy ? no_proxy : "");
+	c->ca = ca ? xstrdup(ca) : NULL;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
 }
@@ -79,6 +90,7 @@ void s3_client_free(struct s3_client *c)
 	free(c->bucket);
 	free(c->sigv4);
 	free(c->no_proxy);
+	free(c->ca);
 	free(c);
 }
 
@@ -141,9 +153,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 	(void)size;
 	if (n > 5 && !strncmp(line, "HTTP/", 5)) { /* of an interim answer or of the final one */
-		a->r->etag[0] = a->code[0] = 0;
+		a->r->etag[0] = a->r->location[0] = a->code[0] = 0;
 		a->r->length = a->range_from = 0;
 	} else if (header_is(line, n, "ETag", a->r->etag, sizeof(a->r->etag)) ||
+	           header_is(line, n, "Location", a->r->location, sizeof(a->r->location)) ||
 	           header_is(line, n, "X-Minio-Error-Code", a->code, sizeof(a->code))) {
 		return n;
 	} else if (header_is(line, n, "Content-Length", value, sizeof(value))) {
@@ -251,6 +264,8 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 	curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h, CURLOPT_NOPROXY, c->no_proxy);
+	if (c->ca)
+		curl_easy_setopt(h, CURLOPT_CAINFO, c->ca);
 	curl_easy_setopt(h, CURLOPT_AWS_SIGV4, c->sigv4);
 	curl_easy_setopt(h, CURLOPT_USERNAME, c->access_key);
 	curl_easy_setopt(h, CURLOPT_PASSWORD, c->secret_key);
@@ -316,10 +331,36 @@ static bool may_pass(const struct s3_response *r)
 	       !strcmp(r->answer.code, "InternalError") || !strcmp(r->answer.code, "SlowDown");
 }
 
+/* What a body that is no S3 document says, in one line; "" for none. */
+static void first_words(const struct s3_response *r, char out[120])
+{
+	size_t n = 0;
+	bool tag = false;
+
+	for (size_t i = 0; strcmp(r->answer.root, "Error") != 0 && i < r->body.len && n < 100; i++) {
+		char ch = r->body.buf[i];
+
+		tag = ch == '<' || (tag && (ch != '>'));
+		if (!tag && ch != '>' && (unsigned char)ch > ' ' && (unsigned char)ch < 0x7f)
+			out[n++] = ch;
+		else if (n && out[n - 1] != ' ')
+			out[n++] = ' ';
+	}
+	out[n && out[n - 1] == ' ' ? n - 1 : n] = 0;
+}
+
+static bool brings_all(const struct s3_request *q, const struct s3_response *r)
+{
+	if (r->status / 100 != 2 || r->answer.code[0])
+		return true; /* it does not claim success */
+	return (!q->root || !strcmp(r->answer.root, q->root)) && (!q->tagged || r->etag[0]);
+}
+
 int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r, struct err *e)
 {
 	struct deadline give_up = deadline_in_ms(q->patience_ms);
-	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "", q->query ? q->query : ""), hash[65], etag[256] = "";
+	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "", q->query ? q->query : ""), hash[65], etag[256] = "",
+	     words[120];
 	uint64_t delivered = 0;
 	int64_t backoff = BACKOFF_MS_FIRST;
 	int rc = -1;
@@ -368,11 +409,17 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 				s3_xml_answer(r->body.buf, r->body.len, &r->answer);
 			if (!r->answer.code[0] && r->status >= 300)
 				snprintf(r->answer.code, sizeof(r->answer.code), "%s", a.code);
-			if (!may_pass(r)) {
+			first_words(r, words);
+			if (!brings_all(q, r)) {
+				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld without %s%s%s%s: something else than the store may have answered", c->base,
+				        r->status, q->root ? q->root : "an ETag", words[0] ? " (" : "", words, words[0] ? ")" : "");
+			} else if (!may_pass(r)) {
 				rc = 0;
 				goto out;
+			} else {
+				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base, r->status, r->answer.code,
+				        r->answer.message[0] ? ": " : "", r->answer.message[0] ? r->answer.message : words);
 			}
-			err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s", c->base, r->status, r->answer.code);
 		} else {
 			err_set(e, ERR_IO, 0, "%s: %s", c->base, a.stalled ? "no answer" : curl_easy_strerror(code));
 			if (!worth_another(code)) {
@@ -423,17 +470,26 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 		{ "XMinioStorageFull", "the store is full", ERR_IO },
 	};
 
+	char words[120];
+
 	if (!strcmp(r->answer.code, "NoSuchBucket"))
 		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
 	if (r->status == 404)
 		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no such object in bucket '%s' at %s", what,
 		               c->bucket, c->base);
+	if (r->status / 100 == 3) {
+		const char *to = r->answer.endpoint[0] ? r->answer.endpoint : r->location;
+
+		return err_set(e, ERR_ENV, (int)r->status, "%s: bucket '%s' is not served at %s but at %.*s (HTTP %ld): give that host as endpoint=, and its "
+		               "region", what, c->bucket, c->base, to[0] ? (int)strcspn(to, "?") : 16, to[0] ? to : "another endpoint", r->status);
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(r->answer.code, known[i].code))
-			return err_set(e, known[i].kind, (int)r->status, "%s: %s (%s, bucket '%s' at %s)", what, known[i].advice,
-			               known[i].code,
-			               c->bucket, c->base);
-	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s",
-	               what,
-	               c->base, r->status, r->answer.code, r->answer.message[0] ? ": " : "", r->answer.message);
+			return err_set(e, known[i].kind, (int)r->status, "%s: %s%s (%s, bucket '%s' at %s)", what, known[i].advice,
+			               !strcmp(known[i].code, "SignatureDoesNotMatch") && strchr(c->secret_key, ' ') ?
+			               "; it holds a blank: in a URI a '+' means one, and is written %2B itself" : "", known[i].code, c->bucket, c->base);
+	first_words(r, words);
+	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s", what,
+	               c->base, r->status, r->answer.code, r->answer.message[0] || words[0] ? ": " : "",
+	               r->answer.message[0] ? r->answer.message : words);
 }

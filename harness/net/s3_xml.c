@@ -137,6 +137,8 @@ static void answer_element(struct parse *p, const char *name)
 			snprintf(a->code, sizeof(a->code), "%s", p->text.buf);
 		else if (!strcmp(name, "Message"))
 			snprintf(a->message, sizeof(a->message), "%s", p->text.buf);
+		else if (!strcmp(name, "Endpoint"))
+			snprintf(a->endpoint, sizeof(a->endpoint), "%s", p->text.buf);
 	} else if (!strcmp(name, "UploadId") && p->text.len < sizeof(a->upload_id)) {
 		memcpy(a->upload_id, p->text.buf, p->text.len + 1);
 	}
@@ -237,5 +239,6 @@ void s3_xml_answer(const char *data, size_t n, struct s3_answer *out)
 	struct parse p = { .answer = out };
 
 	*out = (struct s3_answer){ 0 };
-	run(&p, data, n);
+	if (run(&p, data, n) == 0)
+		snprintf(out->root, sizeof(out->root), "%s", p.name[1]);
 }

@@ -26,6 +26,8 @@ void s3_page_release(struct s3_page *p);
 struct s3_answer {
 	char code[128], message[512]; /* of an <Error>; "" when the document is none */
 	char upload_id[1024];
+	char endpoint[256]; /* where a redirect points to */
+	char root[40];      /* of a document that is whole; "" otherwise */
 };
 /* An error document, or any small answer. Never fails: what can't be read stays "". */
 void s3_xml_answer(const char *data, size_t n, struct s3_answer *out);

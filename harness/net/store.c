@@ -10,7 +10,7 @@
 #define KEY_BYTES_MAX 1024
 
 /* Names of a URI's parameters whose values may be shown; whatever else it holds may be a secret. */
-static const char *const shown[] = { "endpoint", "region", "force-path-style", "provider" };
+static const char *const shown[] = { "endpoint", "region", "force-path-style", "provider", "ca", "storage-class" };
 
 static char *redacted(const struct uri *u)
 {

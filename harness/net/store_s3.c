@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/net/s3_http.h"
@@ -10,7 +11,7 @@
 
 #define MULTIPART_OVER ((size_t)16 << 20)
 #define PART_BYTES ((size_t)8 << 20) /* S3: 5 MiB to 5 GiB each but the last, at most 10,000 */
-#define LIST_OBJECTS_MAX 10000000
+#define LIST_BYTES_MAX ((size_t)1 << 30) /* of names and sizes in memory */
 #define ABORT_PATIENCE_MS 2000
 
 struct store_s3 {
@@ -39,33 +40,6 @@ static char *object_path(const struct store_s3 *s, const char *key)
 	uri_encode(&path, s->prefix, strlen(s->prefix), "/");
 	uri_encode(&path, key, strlen(key), "/");
 	return strbuf_detach(&path);
-}
-
-static int s3_create_bucket(struct store *st, struct err *e)
-{
-	struct store_s3 *s = self(st);
-	struct s3_response r = S3_RESPONSE_INIT;
-	char *path = bucket_path(s), *what = xstrfmt("create bucket '%s'", s->bucket), *body = NULL;
-	struct s3_request q = { .method = "PUT", .path = path, .patience_ms = st->patience_ms };
-	int rc = -1;
-
-	if (strcmp(s->region, "us-east-1") != 0) { /* the one region that must not be named */
-		body = xstrfmt("<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
-		               s->region);
-		q.body = body;
-		q.body_n = strlen(body);
-	}
-	if (s3_request(s->client, &q, &r, e) < 0)
-		err_wrap(e, "%s", what);
-	else if (r.status / 100 == 2 || !strcmp(r.answer.code, "BucketAlreadyOwnedByYou"))
-		rc = 0;
-	else
-		s3_refused(s->client, &r, what, e);
-	s3_response_release(&r);
-	free(body);
-	free(what);
-	free(path);
-	return rc;
 }
 
 static int s3_bucket_exists(struct store *st, bool *exists, struct err *e)
@@ -102,6 +76,36 @@ out:
 	return rc;
 }
 
+static int s3_create_bucket(struct store *st, struct err *e)
+{
+	struct store_s3 *s = self(st);
+	struct s3_response r = S3_RESPONSE_INIT;
+	char *path = bucket_path(s), *what = xstrfmt("create bucket '%s'", s->bucket), *body = NULL;
+	struct s3_request q = { .method = "PUT", .path = path, .patience_ms = st->patience_ms };
+	bool exists = false;
+	int rc = -1;
+
+	if (strcmp(s->region, "us-east-1") != 0) { /* the one region that must not be named */
+		body = xstrfmt("<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
+		               s->region);
+		q.body = body;
+		q.body_n = strlen(body);
+	}
+	if (s3_request(s->client, &q, &r, e) < 0)
+		err_wrap(e, "%s", what);
+	else if (r.status / 100 == 2 || !strcmp(r.answer.code, "BucketAlreadyOwnedByYou"))
+		rc = 0;
+	else if (r.status == 403 && s3_bucket_exists(st, &exists, NULL) == 0 && exists)
+		rc = 0; /* a key that may only read and write, as it should be */
+	else
+		s3_refused(s->client, &r, what, e);
+	s3_response_release(&r);
+	free(body);
+	free(what);
+	free(path);
+	return rc;
+}
+
 struct multipart {
 	struct store_s3 *s;
 	const char *path;
@@ -123,7 +127,7 @@ static int upload_part(struct multipart *m, const char *data, size_t n, struct e
 {
 	char *query = xstrfmt("partNumber=%u&uploadId=%s", m->parts + 1, m->id), *etag;
 	struct s3_request q = { .method = "PUT", .path = m->path, .query = query, .body = data, .body_n = n,
-		                .patience_ms = m->s->base.patience_ms };
+		                .patience_ms = m->s->base.patience_ms, .tagged = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc = -1;
 
@@ -175,13 +179,16 @@ static int complete(struct multipart *m, struct err *e)
 	char *query = xstrfmt("uploadId=%s", m->id), *body = xstrfmt("<CompleteMultipartUpload>%s</CompleteMultipartUpload>",
 	                                                             m->etags.buf);
 	struct s3_request q = { .method = "POST", .path = m->path, .query = query, .body = body, .body_n = strlen(body),
-		                .patience_ms = m->s->base.patience_ms };
+		                .patience_ms = m->s->base.patience_ms, .root = "CompleteMultipartUploadResult" };
 	struct s3_response r = S3_RESPONSE_INIT;
 	bool done = false;
 	int rc = -1;
 
-	if (s3_request(m->s->client, &q, &r, e) < 0)
+	if (s3_request(m->s->client, &q, &r, e) < 0) {
+		if (r.status / 100 == 2 && completed_before(m, &done, NULL) == 0 && done) /* it was done, and its answer was lost on the way */
+			rc = 0;
 		goto out;
+	}
 	if (!strcmp(r.answer.code, "NoSuchUpload") && r.attempts > 1 && completed_before(m, &done, e) < 0)
 		goto out;
 	/* A 200 may still hold an <Error>: the status went out before the work was done. */
@@ -212,7 +219,8 @@ static void abandon(struct multipart *m)
 static int put_multipart(struct store_s3 *s, const char *path, const char *data, size_t n, struct err *e)
 {
 	struct multipart m = { .s = s, .path = path, .etags = STRBUF_INIT, .sums = STRBUF_INIT };
-	struct s3_request q = { .method = "POST", .path = path, .query = "uploads=", .patience_ms = s->base.patience_ms };
+	struct s3_request q = { .method = "POST", .path = path, .query = "uploads=", .patience_ms = s->base.patience_ms,
+		                .root = "InitiateMultipartUploadResult" };
 	struct s3_response r = S3_RESPONSE_INIT;
 	struct strbuf id = STRBUF_INIT;
 	int rc = -1;
@@ -251,7 +259,8 @@ static int s3_put(struct store *st, const char *key, const void *data, size_t n,
 {
 	struct store_s3 *s = self(st);
 	char *path = object_path(s, key);
-	struct s3_request q = { .method = "PUT", .path = path, .body = n ? data : "", .body_n = n, .patience_ms = st->patience_ms };
+	struct s3_request q = { .method = "PUT", .path = path, .body = n ? data : "", .body_n = n, .patience_ms = st->patience_ms,
+		                .tagged = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc;
 
@@ -290,13 +299,13 @@ static int s3_get(struct store *st, const char *key, store_sink *fn, void (*rest
 }
 
 /* One page into out; *token is the place to go on from, NULL after the last. */
-static int list_page(struct store_s3 *s, const char *prefix, char **token, struct store_list *out, size_t *alloc, struct err *e)
+static int list_page(struct store_s3 *s, const char *prefix, char **token, struct store_list *out, size_t *alloc, size_t *bytes, struct err *e)
 {
 	struct strbuf query = STRBUF_INIT;
 	struct s3_response r = S3_RESPONSE_INIT;
 	struct s3_page page = { 0 };
 	char *path = bucket_path(s), *next;
-	struct s3_request q = { .method = "GET", .path = path, .patience_ms = s->base.patience_ms };
+	struct s3_request q = { .method = "GET", .path = path, .patience_ms = s->base.patience_ms, .root = "ListBucketResult" };
 	size_t skip = strlen(s->prefix);
 	int rc = -1;
 
@@ -324,11 +333,12 @@ static int list_page(struct store_s3 *s, const char *prefix, char **token, struc
 			err_set(e, ERR_BAD_DATA, 0, "the store lists '%s', which is outside of what was asked for", key);
 			goto out;
 		}
+		*bytes += strlen(key) + sizeof(struct store_object);
 		if (key[skip] && key[strlen(key) - 1] != '/') /* "dir/": a console's mark for an empty directory */
 			store_list_add(out, alloc, xstrdup(key + skip), page.objects[i].size_bytes);
 	}
-	if (out->n > LIST_OBJECTS_MAX) {
-		err_set(e, ERR_BAD_DATA, 0, "more than %d objects", LIST_OBJECTS_MAX);
+	if (*bytes > LIST_BYTES_MAX) {
+		err_set(e, ERR_BAD_DATA, 0, "a listing of more than %zu MiB: use a prefix with fewer objects", LIST_BYTES_MAX >> 20);
 		goto out;
 	}
 	if (page.truncated && ((*token && !strcmp(*token, page.next)) || !page.n)) {
@@ -351,11 +361,11 @@ static int s3_list(struct store *st, const char *prefix, struct store_list *out,
 {
 	struct store_s3 *s = self(st);
 	char *token = NULL;
-	size_t alloc = 0;
+	size_t alloc = 0, bytes = 0;
 	int rc;
 
 	do
-		rc = list_page(s, prefix, &token, out, &alloc, e);
+		rc = list_page(s, prefix, &token, out, &alloc, &bytes, e);
 	while (rc == 0 && token);
 	free(token);
 	if (rc < 0)
@@ -413,6 +423,10 @@ static int check_params(const struct uri *u, struct err *e)
 {
 	static const char *const not_spoken[] = { "role-arn", "external-id", "sse", "sse-kms-key-id", "acl",
 	                                          "use-accelerate-endpoint" };
+	static const char *const spoken[] = { "endpoint", "region", "access-key", "secret-access-key", "session-token", "force-path-style", "ca",
+		"provider", "storage-class",
+		/* of TiCDC's storage sinks and redo logs, about their writer */
+		"protocol", "flush-interval", "file-size", "worker-count", "enable-tidb-extension", "date-separator" };
 	size_t n = strlen(u->host);
 
 	if (*u->user || u->port)
@@ -425,6 +439,17 @@ static int check_params(const struct uri *u, struct err *e)
 		if (first_of(uri_param(u, not_spoken[i]), NULL, NULL))
 			return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: the parameter %s is not supported", u->host,
 			               not_spoken[i]);
+	if (strcasecmp(first_of(uri_param(u, "storage-class"), NULL, "STANDARD"), "STANDARD") != 0)
+		return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: of storage-class only STANDARD is supported", u->host);
+	for (size_t i = 0; i < u->n_params; i++) {
+		size_t k = 0;
+
+		while (k < sizeof(spoken) / sizeof(spoken[0]) && strcmp(u->params[i].name, spoken[k]) != 0)
+			k++;
+		if (k == sizeof(spoken) / sizeof(spoken[0]) && *u->params[i].value)
+			return err_set(e, ERR_USAGE, 0, "store s3://%s: the parameter '%.40s' is not known; known are endpoint, region, access-key, "
+			               "secret-access-key, session-token, force-path-style, ca", u->host, u->params[i].name);
+	}
 	return 0;
 }
 
@@ -463,7 +488,7 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 	const char *region = first_of(uri_param(u, "region"), NULL, "us-east-1"), *style = uri_param(u, "force-path-style");
 	const char *access = uri_param(u, "access-key"), *secret = uri_param(u, "secret-access-key"),
 	        *token = uri_param(u, "session-token");
-	bool path_style = !style || (strcmp(style, "false") != 0 && strcmp(style, "0") != 0);
+	bool path_style = !style || !*style || !strcasecmp(style, "true") || !strcmp(style, "1") || !strcasecmp(style, "t");
 	const char *prefix = u->path;
 	struct s3_client_opts o;
 	struct store_s3 *s;
@@ -472,6 +497,10 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 
 	if (check_params(u, e) < 0)
 		return NULL;
+	if (!path_style && strcasecmp(style, "false") != 0 && strcmp(style, "0") != 0 && strcasecmp(style, "f") != 0) {
+		err_set(e, ERR_USAGE, 0, "store s3://%s: force-path-style is true or false", u->host);
+		return NULL;
+	}
 	if (!first_of(access, secret, NULL)) { /* none in the URI: the environment's, as Amazon's tools do */
 		access = getenv("AWS_ACCESS_KEY_ID");
 		secret = getenv("AWS_SECRET_ACCESS_KEY");
@@ -494,7 +523,8 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 	if (!base)
 		return NULL;
 	o = (struct s3_client_opts){ .base = base, .region = region, .access_key = access, .secret_key = secret,
-		                     .session_token = first_of(token, NULL, NULL), .bucket = u->host };
+		                     .session_token = first_of(token, NULL, NULL), .bucket = u->host,
+		                     .ca = first_of(uri_param(u, "ca"), NULL, NULL) };
 	s = xcalloc(1, sizeof(*s));
 	s->base.ops = &s3_ops;
 	s->client = s3_client_new(&o);
