@@ -155,9 +155,23 @@ static bool rows_equal(const struct compare_table *t)
 	return !t->put && !t->del && !t->changing && !t->unread && !t->unlike;
 }
 
+static bool is_skipped(const struct options *o, const struct compare_table *t)
+{
+	return (t->only_a || t->only_b) && o->o.skip_missing;
+}
+
 static bool is_equal(const struct compare_table *t)
 {
 	return t->structure_equal && rows_equal(t) && !t->only_a && !t->only_b;
+}
+
+static const char *result_word(const struct options *o, const struct compare_table *t)
+{
+	if (is_skipped(o, t))
+		return "skipped";
+	if (t->put || t->del || !t->structure_equal || t->only_a || t->only_b || t->unlike)
+		return "fail";
+	return t->changing ? "changing" : "not read";
 }
 
 static void table_name(const struct compare_table *t, char *out, size_t room)
@@ -197,7 +211,7 @@ static void summary_tables(FILE *f, const struct compare_result *r, const struct
 				cell[1] = up;
 				cell[2] = down;
 			} else {
-				cell[1] = t->changing && !t->put && !t->del ? "changing" : "fail";
+				cell[1] = result_word(o, t);
 				cell[2] = t->only_a || t->only_b ? "one side only" : t->structure_equal ? "true" : "false";
 				cell[3] = diff;
 				cell[4] = up;
@@ -245,18 +259,23 @@ out:
 
 static void say_like_them(const struct options *o, const struct compare_result *r)
 {
-	size_t bad = 0;
+	size_t bad = 0, skipped = 0, i;
+	json_t *f;
 
 	if (!r->n_tables) {
 		puts("no table need to be compared");
 		print_rest(r);
 		return;
 	}
-	for (size_t i = 0; i < r->n_tables; i++) {
+	for (i = 0; i < r->n_tables; i++) {
 		const struct compare_table *t = &r->table[i];
 		char name[300];
 
 		table_name(t, name, sizeof(name));
+		if (is_skipped(o, t)) {
+			skipped++;
+			continue;
+		}
 		bad += !is_equal(t);
 		if (t->only_a || t->only_b)
 			printf("%s does not exist in %s database\n", name, t->only_a != o->fix_a ? "downstream" : "upstream");
@@ -269,15 +288,25 @@ static void say_like_them(const struct options *o, const struct compare_result *
 		else if (t->unread)
 			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n", name);
 	}
+	json_array_foreach(r->findings, i, f)
+		if (!strcmp(json_string_value(json_object_get(f, "kind")), "database") ||
+		    (!json_object_get(f, "only_on") && strstr("view sequence", json_string_value(json_object_get(f, "kind"))))) {
+			char *line = json_dumps(f, 0);
+
+			printf("Not equal: %s\n", line ? line : "?");
+			free(line);
+		}
 	print_rest(r);
 	if (!bad) {
-		printf("A total of %zu table%s have been compared and all are equal.\nYou can view the comparison details through '%s/summary.txt'\n",
-		       r->n_tables, r->n_tables > 1 ? "s" : "", o->c.output_dir);
+		printf("A total of %zu table%s have been compared and all are equal%s.\nYou can view the comparison details through '%s/summary.txt'\n",
+		       r->n_tables - skipped, r->n_tables - skipped > 1 ? "s" : "", r->verdict == VERDICT_PASS ? "" : ", what is no table is not",
+		       o->c.output_dir);
 		return;
 	}
-	if (bad < r->n_tables)
+	if (bad + skipped < r->n_tables)
 		puts("The rest of tables are all equal.");
-	printf("A total of %zu tables have been compared, %zu tables finished, %zu tables failed, 0 tables skipped.\n", r->n_tables, r->n_tables - bad, bad);
+	printf("A total of %zu tables have been compared, %zu tables finished, %zu tables failed, %zu tables skipped.\n", r->n_tables,
+	       r->n_tables - bad - skipped, bad, skipped);
 	if (o->o.fix_sql_path)
 		printf("The patch file has been generated in\n\t'%s'\n", o->o.fix_sql_path);
 	printf("You can view the comparison details through '%s/summary.txt'\n", o->c.output_dir);

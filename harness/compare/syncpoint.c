@@ -20,14 +20,20 @@ static void add_whose(struct strbuf *q, const char *changefeed)
 static int read_newest(struct sql *s, const char *changefeed, struct syncpoint *out, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
+	struct err why = ERR_INIT;
 	struct sql_rows r = { 0 };
 	uint64_t feeds = 0;
 	int rc = -1;
 
 	strbuf_addstr(&q, "SELECT COUNT(DISTINCT changefeed) FROM " TABLE);
 	add_whose(&q, changefeed);
-	if (sql_value_u64(s, &feeds, e, "%s", q.buf) < 0)
+	if (sql_value_u64(s, &feeds, &why, "%s", q.buf) < 0) {
+		if (why.kind == ERR_SQL && (why.code == 1146 || why.code == 1049))
+			err_set(e, ERR_NOT_FOUND, why.code, "the secondary has no " TABLE ": the changefeed makes no syncpoints (enable-sync-point)");
+		else if (e)
+			*e = why;
 		goto out;
+	}
 	if (feeds > 1) {
 		err_set(e, ERR_USAGE, 0, TABLE " has syncpoints of %llu changefeeds: name one", (unsigned long long)feeds);
 		goto out;
