@@ -92,8 +92,23 @@ struct forensic {
 	struct lost lost;
 	uint64_t ddls;
 	char ddl[160];
+	char **left_out;          /* NULL-terminated patterns: o.ignore, and what the binary log does not take back */
+	size_t n_left_out;
 	struct strbuf text;
 };
+
+static void leave_out_pattern(struct forensic *b, char *pattern)
+{
+	b->left_out = xreallocarray(b->left_out, b->n_left_out + 2, sizeof(*b->left_out));
+	b->left_out[b->n_left_out++] = pattern;
+	b->left_out[b->n_left_out] = NULL;
+}
+
+static void leave_out(void *arg, const char *db, const char *table, const char *reason)
+{
+	(void)reason; /* the changefeed has told it */
+	leave_out_pattern(arg, xstrfmt("%s.%s", db, table));
+}
 
 static const struct table_schema *schema_of(void *arg, const char *db, const char *table, struct err *e)
 {
@@ -189,7 +204,8 @@ static int take_back(struct forensic *b, const struct redo_row *row, struct err 
 
 static int back_to_point(struct forensic *b, struct err *e)
 {
-	struct binlog_opts o = { .from = b->ep, .after_seq = b->point, .replica_id = REPLICA_ID, .schema = schema_of, .schema_arg = b };
+	struct binlog_opts o = { .from = b->ep, .after_seq = b->point, .replica_id = REPLICA_ID, .schema = schema_of, .leave_out = leave_out,
+		.schema_arg = b };
 	uint64_t last = 0, id = 0, done = b->point;
 	struct strbuf pos = STRBUF_INIT;
 	struct binlog *log = NULL;
@@ -249,7 +265,8 @@ out:
 
 static int compare_there(struct forensic *b, struct cluster_hold *held, struct compare_result *c, struct err *e)
 {
-	struct compare_opts co = { .a_name = "the dead primary's disk", .b_name = held->name, .threads = HOLD_CONNECTIONS, .b_conns = held->conn };
+	struct compare_opts co = { .a_name = "the dead primary's disk", .b_name = held->name, .threads = HOLD_CONNECTIONS, .b_conns = held->conn,
+		.ignore = (const char *const *)b->left_out };
 	struct sql *conn[HOLD_CONNECTIONS] = { NULL };
 	int rc = 0;
 
@@ -326,6 +343,9 @@ int forensic_close(struct forensic *b, struct err *e)
 		schema_release(&s->t);
 		free(s);
 	}
+	for (size_t i = 0; i < b->n_left_out; i++)
+		free(b->left_out[i]);
+	free(b->left_out);
 	for (size_t i = 0; i < b->n_tables; i++)
 		feed_table_release(&b->table[i]);
 	free(b->table);
@@ -342,6 +362,8 @@ struct forensic *forensic_open(const struct forensic_opts *o, struct err *e)
 
 	b->o = *o;
 	b->text = (struct strbuf)STRBUF_INIT;
+	for (const char *const *i = o->ignore; i && *i; i++)
+		leave_out_pattern(b, xstrdup(*i));
 	if (lost_open(&b->lost, &b->o, e) < 0)
 		goto failed;
 	if (tso_map_seq_at(cluster_tso_map(o->dead), o->point, &b->point, e) < 0 && !(e && e->kind == ERR_NOT_FOUND && o->point_seq_min)) {

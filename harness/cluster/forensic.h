@@ -24,6 +24,7 @@ struct forensic_opts {
 	const char *ledger_table;      /* "drtest_ledger" */
 	int64_t disaster_us;           /* journal clock; 0: not known */
 	const char *lost_jsonl, *lost_sql; /* paths; written when something was lost, else absent. NULL: not wanted */
+	const char *const *ignore;     /* tables that were not replicated, as compare_opts.ignore; copied; NULL: none */
 	struct deadline deadline;
 };
 struct forensic_result {

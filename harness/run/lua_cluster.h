@@ -42,7 +42,19 @@ struct lua_feed {
 	char status_path[512], process[140]; /* the sampler's; so is pid */
 	pid_t pid;
 	bool running;
+	struct feed_left_out *left; /* as its status said last */
+	unsigned n_left;
 };
+/* What the changefeeds between two clusters, in either direction, do not replicate. */
+#define LUA_LEFT_OUT_MAX (2 * FEED_LEFT_OUT_MAX)
+struct lua_left_out {
+	char *patterns[LUA_LEFT_OUT_MAX + 1]; /* for compare_opts.ignore */
+	size_t n;
+	struct strbuf words;                  /* "2 tables are not replicated: d.t (why), .."; "": none */
+};
+void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b, struct lua_left_out *out);
+void lua_left_out_add(struct lua_left_out *to, char *evidence, size_t size); /* the words, behind the evidence */
+void lua_left_out_release(struct lua_left_out *l);
 struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id);
 struct lua_feed *lua_feed_check(lua_State *L, int index);
 void lua_feed_metatable(lua_State *L);

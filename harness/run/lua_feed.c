@@ -14,8 +14,35 @@
 
 static void feed_close(void *object, bool keep)
 {
+	struct lua_feed *f = object;
+
 	(void)keep;
-	free(object);
+	free(f->left);
+	free(f);
+}
+
+/* What the status says that is left out; each name is told once. A feed that is gone has said its last. */
+static void learn_left_out(struct lua_feed *f)
+{
+	struct feed_status st;
+	unsigned n;
+
+	if (!f->status_path[0] || feed_status_read(f->status_path, &st, NULL) < 0)
+		return;
+	n = st.n_left_out < FEED_LEFT_OUT_MAX ? st.n_left_out : FEED_LEFT_OUT_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		bool known = false;
+
+		for (unsigned k = 0; k < f->n_left; k++)
+			known = known || !strcmp(f->left[k].name, st.left_out[i].name);
+		if (!known)
+			runtime_note(f->run, "changefeed %s does not replicate %s: %s", f->id, st.left_out[i].name, st.left_out[i].reason);
+	}
+	if (n > f->n_left)
+		f->left = xreallocarray(f->left, n, sizeof(*f->left));
+	if (n)
+		memcpy(f->left, st.left_out, n * sizeof(*f->left));
+	f->n_left = n;
 }
 
 static int feed_health(void *object, struct err *e)
@@ -23,6 +50,8 @@ static int feed_health(void *object, struct err *e)
 	struct lua_feed *f = object;
 	struct feed_status st;
 
+	if (f->running)
+		learn_left_out(f);
 	if (!f->running || !cluster_feeds(f->source->c))
 		return 0;
 	if (cluster_feed_status(f->source->c, &st, e) < 0)
@@ -66,6 +95,72 @@ static void feed_sample(void *object, json_t *sample)
 }
 
 static const struct runtime_ops ops = { feed_close, feed_health, feed_sample };
+
+/* "d.t[1]" means itself. */
+static char *pattern_of(const char *name)
+{
+	struct strbuf p = STRBUF_INIT;
+
+	for (; *name; name++) {
+		if (strchr("*?[\\", *name))
+			strbuf_addch(&p, '\\');
+		strbuf_addch(&p, *name);
+	}
+	return strbuf_detach(&p);
+}
+
+static void add_left_out(struct lua_left_out *out, const struct feed_left_out *l)
+{
+	char *pattern = pattern_of(l->name);
+
+	for (size_t i = 0; i < out->n; i++)
+		if (!strcmp(out->patterns[i], pattern)) {
+			free(pattern);
+			return;
+		}
+	if (out->n == LUA_LEFT_OUT_MAX) {
+		free(pattern);
+		return;
+	}
+	out->patterns[out->n++] = pattern;
+	strbuf_addf(&out->words, "%s%s (%s)", out->n > 1 ? ", " : "", l->name, l->reason);
+}
+
+void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b, struct lua_left_out *out)
+{
+	struct strbuf words = STRBUF_INIT;
+
+	*out = (struct lua_left_out){ .words = STRBUF_INIT };
+	for (size_t i = 0; i < r->n_owned; i++) {
+		struct lua_feed *f = r->owned[i].object;
+
+		if (r->owned[i].ops != &ops || !((f->source == a && f->sink == b) || (f->source == b && f->sink == a)))
+			continue;
+		learn_left_out(f);
+		for (unsigned k = 0; k < f->n_left; k++)
+			add_left_out(out, &f->left[k]);
+	}
+	if (!out->n)
+		return;
+	strbuf_addf(&words, "%zu table%s not replicated: %s", out->n, out->n == 1 ? " is" : "s are", out->words.buf);
+	strbuf_release(&out->words);
+	out->words = words;
+}
+
+void lua_left_out_add(struct lua_left_out *to, char *evidence, size_t size)
+{
+	size_t n = strlen(evidence);
+
+	if (to->words.len && n < size)
+		snprintf(evidence + n, size - n, "%s%s", n ? "; " : "", to->words.buf);
+}
+
+void lua_left_out_release(struct lua_left_out *l)
+{
+	while (l->n)
+		free(l->patterns[--l->n]);
+	strbuf_release(&l->words);
+}
 
 struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id)
 {

@@ -209,8 +209,18 @@ static int same(lua_State *L)
 	at_rest(L, b, "verify.same");
 	if (!runtime_plan(r, "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name,
 			  *at ? " at that TSO" : "", b->name)) {
+		struct lua_left_out left;
+		const char *leave[IGNORE_MAX + LUA_LEFT_OUT_MAX + 1];
+		size_t n = 0;
+
+		lua_left_out(r, a, b, &left);
+		for (size_t i = 0; ignore[i]; i++)
+			leave[n++] = ignore[i];
+		for (size_t i = 0; i < left.n; i++)
+			leave[n++] = left.patterns[i];
+		leave[n] = NULL;
 		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
-			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS, .ignore = *ignore ? (const char *const *)ignore : NULL };
+			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS, .ignore = n ? leave : NULL };
 
 		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
 		o.fix_sql_path = fix;
@@ -218,6 +228,8 @@ static int same(lua_State *L)
 		if (rc == 0 && res.verdict == VERDICT_PASS)
 			unlink(fix);
 		free(fix);
+		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
+		lua_left_out_release(&left);
 	}
 	for (size_t i = 0; ignore[i]; i++)
 		free(ignore[i]);
@@ -439,7 +451,13 @@ static int forensic(lua_State *L)
 		o.lost_jsonl = jsonl;
 		o.lost_sql = sql;
 		o.deadline = deadline_in_ms(FORENSIC_MS);
+		struct lua_left_out left;
+
+		lua_left_out(r, dead, h->of, &left);
+		o.ignore = (const char *const *)left.patterns;
 		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e) : forensic_run(&o, &res, &e);
+		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
+		lua_left_out_release(&left);
 		free(jsonl);
 		free(sql);
 		cluster_hold_free(h->hold); /* its snapshot keeps old row versions on the server that serves */
