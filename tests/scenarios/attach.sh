@@ -29,7 +29,7 @@ stop_all() {
 	wait 2>/dev/null
 }
 trap 'stop_all 2>/dev/null; finish' EXIT
-playground primary "$offset" 1
+STANDIN_FAULTS=brie-slow=never playground primary "$offset" 1
 playground secondary "$((offset + 1000))" 0
 for name in primary secondary; do
 	for _ in $(seq 200); do [ -e "$TIUP_HOME/data/$name/dsn" ] && break; sleep 0.1; done
@@ -151,6 +151,79 @@ end }
 L
 expect "a run that breaks" 3 'NONSENSE' "$DRTEST" run "$scratch/breaks.lua" "${with[@]}"
 mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "garbage collection was left off"
+
+gc_of_primary() { mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -BNe "${1:-SELECT @@tidb_gc_enable}"; }
+gc_is() { [ "$(gc_of_primary)" = "$1" ]; }
+
+# its operator had switched it off: it stays off
+gc_of_primary 'SET GLOBAL tidb_gc_enable = OFF'
+expect "a run that breaks where it was off" 3 'NONSENSE' "$DRTEST" run "$scratch/breaks.lua" "${with[@]}"
+gc_is 0 && ok || bad "garbage collection, off before, was switched on"
+gc_of_primary 'SET GLOBAL tidb_gc_enable = ON'
+
+# drtest is killed while it is off
+cat >"$scratch/sleeps.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "sleeps", run = function(t)
+  t:step("sleep", function() local primary = t:cluster { name = "primary" } primary:set_gc(false) t:sleep "120s" t:check("x", true) end)
+end }
+L
+"$DRTEST" run "$scratch/sleeps.lua" "${with[@]}" >"$scratch/killed" 2>&1 </dev/null &
+pid=$!
+wait_for 60 gc_is 0 && ok || bad "garbage collection was not switched off: $(cat "$scratch/killed")"
+kill -9 "$pid"
+wait_for 60 gc_is 1 && ok || bad "a killed drtest left garbage collection off"
+
+# Ctrl-C ends a BACKUP that would take minutes
+cat >"$scratch/backup.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "backup", run = function(t)
+  t:step("backup", function()
+    local store, primary = t:store { buckets = { "backup" } }, t:cluster { name = "primary" }
+    primary:backup(store:url "backup/never")
+    t:check("x", true)
+  end)
+end }
+L
+"$DRTEST" run "$scratch/backup.lua" "${with[@]}" >"$scratch/interrupted" 2>&1 </dev/null &
+pid=$!
+wait_for 60 grep -q 'BACKUP has begun' "$TIUP_HOME/data/primary/tidb-0/tidb.log" && kill -INT "$pid"
+wait "$pid"
+[ $? = 130 ] && ok || bad "Ctrl-C in BACKUP: $(cat "$scratch/interrupted")"
+
+# ---- what would stand in the way later is told before the first step
+cat >"$scratch/back.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "back", options = { from = { "secondary", "the source" } }, run = function(t, opt)
+  t:step("feed back", function()
+    local store = t:store { buckets = { "backup" } }
+    local a, b = t:clusters({ name = "primary" }, { name = "secondary" })
+    local from, to = opt.from == "primary" and a or b, opt.from == "primary" and b or a
+    from:changefeed { id = "back", sink = to, start_ts = from:now(), redo = store:url "backup/redo" }
+  end)
+end }
+L
+clusters 'primary.allow = { "write", "changefeed" }' 'secondary.allow = { "changefeed", "write" }'
+expect "no TiCDC" 2 'secondary: the clusters file names no TiCDC of it' "$DRTEST" run "$scratch/back.lua" "${with[@]}"
+expect "no TiCDC, by the plan" 2 'secondary: the clusters file names no TiCDC of it' "$DRTEST" run "$scratch/back.lua" "${with[@]}" --plan
+gc_of_primary 'CREATE TABLE d.nokey (a INT)'
+expect "a table without a key" 3 'primary: TiCDC refuses to make a changefeed: 1 table has neither a primary nor a unique key: d.nokey' "$DRTEST" run \
+	"$scratch/back.lua" "${with[@]}" --set from=primary
+expect "doctor" 0 'changefeed +live is normal, .* consistent.level = "eventual", redo log in file://' "$DRTEST" doctor --on attach --clusters "$scratch/clusters.lua"
+grep -q 'no key .*d.nokey' "$scratch/out" && grep -q 'cluster_id  *"[0-9]*"' "$scratch/out" && ok || bad "doctor does not tell all: $(cat "$scratch/out")"
+id=$(sed -n 's/^ *secondary *cluster_id *"\([0-9]*\)".*/\1/p' "$scratch/out")
+clusters 'primary.allow = { "backup" } primary.cluster_id = "'"$id"'"' ''
+expect "another cluster than the file says" 3 "primary: PD at .* is of cluster [0-9]+, the file says $id" "$DRTEST" doctor --on attach --clusters "$scratch/clusters.lua"
+gc_of_primary 'DROP TABLE d.nokey'
+expect "two names of one server" 2 'are one server' "$DRTEST" doctor --on attach --clusters <(echo 'return { a = { sql = { host = "h" } }, b = { sql = { host = "h" } } }')
+cat >"$scratch/wrong-scratch.lua" <<L
+return { primary = { sql = { host = "127.0.0.1", port = $((offset + 4000)) }, allow = { "backup" } },
+         scratch = { sql = { host = "127.0.0.1", port = $((offset + 5000)) }, expendable = true, commands = { destroy = { "touch", "$scratch/destroyed" } } },
+         store = "file://$scratch/store", redo = "file://$scratch/redo", redo_time_zone = "+00:00" }
+L
+expect "a scratch that is somebody's" 3 'scratch: it is not empty \(it has d\)' "$DRTEST" run scenarios/rehearse.lua --on attach --clusters "$scratch/wrong-scratch.lua" --out "$out"
+[ ! -e "$scratch/destroyed" ] && ok || bad "somebody's cluster was destroyed"
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
 
 # ---- the rehearsal: the primary may only be read and backed up, its changefeed goes on, a writer writes
 ( while :; do mariadb -h127.0.0.1 -P$((offset + 4000)) -uroot --ssl=0 -e "UPDATE d.t SET v = UUID() WHERE id = 1 + FLOOR(RAND() * 50)" || break; done ) 2>/dev/null &
