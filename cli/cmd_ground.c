@@ -166,6 +166,8 @@ static int doctor_playground(void)
 			printf("  ok       %-10s %s cached\n", components[i], cached[i]);
 	}
 	n = ground_preflight("playground", missing, NULL);
+	if (*ground_remark("playground"))
+		printf("  note     %s\n", ground_remark("playground"));
 	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++)
 		free(cached[i]);
 	return n;

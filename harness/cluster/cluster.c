@@ -484,6 +484,13 @@ void cluster_examine_end(struct cluster *c)
 		c->ops->examine_end(c);
 }
 
+const char *ground_remark(const char *ground)
+{
+	const struct cluster_ops *ops = ground_find(ground);
+
+	return ops && ops->remark ? ops->remark() : "";
+}
+
 int ground_preflight(const char *ground, finding_fn *fn, void *arg)
 {
 	const struct cluster_ops *ops = ground_find(ground);

@@ -113,6 +113,7 @@ bool ground_known(const char *ground);
 /* What must be there before a run on this ground: each finding is one line with the way out, appended through fn. */
 typedef void finding_fn(void *arg, const char *what, const char *way_out);
 int ground_preflight(const char *ground, finding_fn *fn, void *arg); /* number of findings */
+const char *ground_remark(const char *ground); /* what the preflight saw that does not stand in the way; "": nothing */
 
 struct cluster_ops { /* a ground */
 	const char *name;
@@ -129,6 +130,7 @@ struct cluster_ops { /* a ground */
 	int (*set_gc)(struct cluster *c, bool on, struct err *e);
 	int (*get_gc)(struct cluster *c, bool *on, struct err *e); /* NULL: it is on */
 	int (*preflight)(finding_fn *fn, void *arg);
+	const char *(*remark)(void); /* NULL: never one */
 	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
 	void (*examine_end)(struct cluster *c);
 	unsigned can; /* bits 1 << cluster_verb */

@@ -16,19 +16,53 @@
 
 #define START_MS 900000 /* components may have to be downloaded */
 #define READY_MS 120000
-#define OFFSET_FIRST 2000 /* most of its ports lie below those that the kernel gives to outgoing connections */
+#define OFFSET_FIRST 2000
 #define OFFSET_STEP 1000
+#define OFFSET_LOW 12000  /* up to here all of its ports lie below those that the kernel gives to outgoing connections, which may take one under our hands */
 #define OFFSET_LAST 45000 /* 20180 + this is a port still */
 #define SPACE_BYTES_MIN ((int64_t)4 << 30)
 
 /* The first cluster's version holds for those that follow: a rebuilt primary is never newer than its secondary. */
 static char pinned[64];
+static char remark[300]; /* of the preflight: what does not stand in the way and should be known */
+
+static const char *playground_remark(void)
+{
+	return remark;
+}
 
 static char *tiup_home(void)
 {
 	const char *set = getenv("TIUP_HOME"), *home = getenv("HOME");
 
 	return set && *set ? xstrdup(set) : xstrfmt("%s/.tiup", home ? home : "");
+}
+
+/* tiup before 1.16.5 puts its note (with the whole environment, secrets too) not into the data folder but below TIUP_HOME/data once more by its whole
+ * path. Removed with the folders on the way that are empty then. */
+static char *strayed(const char *data)
+{
+	char *home = tiup_home(), *path = xstrfmt("%s/data%s", home, data);
+
+	free(home);
+	return path;
+}
+
+static void remove_strayed(const char *data)
+{
+	char *path = strayed(data), *home = tiup_home(), *top = xstrfmt("%s/data", home);
+
+	if (fs_exists(path)) {
+		fs_remove_tree(path, NULL);
+		for (char *end; (end = strrchr(path, '/')) && strlen(path) > strlen(top) + 1;) {
+			*end = '\0';
+			if (rmdir(path) < 0)
+				break;
+		}
+	}
+	free(path);
+	free(home);
+	free(top);
 }
 
 /* ---- what is where */
@@ -94,7 +128,9 @@ static int ports_take(struct cluster *c, struct err *e)
 	struct playground *p = c->own;
 	int want[PLAYGROUND_PORTS_MAX];
 
-	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST; offset += OFFSET_STEP) {
+	/* 2000, 3000, … 12000, then 2500, 3500, …, and what lies higher when nothing else is left */
+	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST;
+	     offset = offset == OFFSET_LOW ? OFFSET_FIRST + OFFSET_STEP / 2 : offset == OFFSET_LOW + OFFSET_STEP / 2 ? OFFSET_LOW + OFFSET_STEP : offset + OFFSET_STEP) {
 		unsigned n = ports_of(&c->size, offset, want), i;
 
 		for (i = 0; i < n; i++) {
@@ -234,7 +270,11 @@ static int playground_start_begin(struct cluster *c, struct err *e)
 		goto out;
 	if (!c->keep) {
 		guardian_path(c->dir);
+		char *stray = strayed(p->data);
+
 		guardian_path(p->data);
+		guardian_path(stray);
+		free(stray);
 	}
 	c->server = spawn_tiup(c, c->size.ticdc, p->log, e);
 	rc = c->server ? 0 : -1;
@@ -489,8 +529,15 @@ static void playground_release(struct cluster *c)
 		if (!c->keep)
 			fs_remove_tree(p->data, NULL);
 	}
-	if (p->data)
+	if (p->data) {
+		char *stray = strayed(p->data);
+
 		guardian_path_forget(p->data);
+		guardian_path_forget(stray);
+		free(stray);
+		if (!c->keep)
+			remove_strayed(p->data);
+	}
 	guardian_path_forget(c->dir);
 	ports_release(p);
 	proc_free(p->ticdc);
@@ -557,7 +604,8 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	struct strbuf meta = STRBUF_INIT;
 	const char *run = tag;
-	char *file = xstrfmt("%s/tiup_process_meta", p.data), *what = xstrfmt("playground %s", tag);
+	char *here = xstrfmt("%s/tiup_process_meta", p.data), *there = strayed(p.data), *elsewhere = xstrfmt("%s/tiup_process_meta", there);
+	char *file = fs_exists(here) ? here : elsewhere, *what = xstrfmt("playground %s", tag);
 	pid_t pid;
 
 	(void)e;
@@ -579,6 +627,7 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	}
 	for (unsigned i = playground_components(&p, left); i--;)
 		kill(left[i].pid, SIGKILL);
+	remove_strayed(p.data);
 	if (fs_remove_tree(p.data, NULL) == 0) {
 		k->fn(k->arg, what);
 		k->n++;
@@ -586,7 +635,9 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 out:
 	strbuf_release(&meta);
 	free(p.data);
-	free(file);
+	free(here);
+	free(there);
+	free(elsewhere);
 	free(what);
 	return 0;
 }
@@ -627,6 +678,10 @@ static int playground_preflight(finding_fn *fn, void *arg)
 		fn(arg, text, "tiup update --self && tiup update playground");
 		n++;
 	}
+	remark[0] = '\0';
+	if (!n && tool_version_cmp(v, 1, 16, 5) < 0)
+		snprintf(remark, sizeof(remark), "tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for abandoned ones and "
+			 "remove their data (way out: tiup update --self, to 1.16.5)", v[0], v[1], v[2]);
 	if (!fs_exists(root)) {
 		snprintf(text, sizeof(text), "%s is not there: playground opens the mirror's manifest before anything else", root);
 		fn(arg, text, "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
@@ -679,6 +734,7 @@ const struct cluster_ops cluster_playground = {
 	.release = playground_release,
 	.set_gc = tidb_cluster_set_gc,
 	.preflight = playground_preflight,
+	.remark = playground_remark,
 	.redo_time_zone = "+00:00", /* TZ=UTC, as it is started above */
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,

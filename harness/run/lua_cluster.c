@@ -1,11 +1,13 @@
 /* t:cluster and its verbs. */
 #include "harness/run/lua_cluster.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -80,7 +82,7 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	struct runtime *r = runtime_of(L);
 	const char *name = NULL, *clock = NULL;
 	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0, skew_ms = 0;
-	struct lua_cluster *c;
+	struct lua_cluster *c, **earlier;
 	struct err e = ERR_INIT;
 	struct strbuf words = STRBUF_INIT;
 	char *dir, *logs;
@@ -100,6 +102,12 @@ static struct lua_cluster *describe(lua_State *L, int index)
 		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
 	if (port > 65535)
 		runtime_usage(L, "t:cluster: port is at most 65535");
+	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
+	lua_getfield(L, -1, name);
+	earlier = lua_touserdata(L, -1);
+	lua_pop(L, 2);
+	if (earlier && (*earlier)->alive)
+		runtime_usage(L, "t:cluster: there is a cluster %s already", name);
 	c = xcalloc(1, sizeof(*c));
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->number = runtime_next_cluster(r);
@@ -109,6 +117,10 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
+	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 1);
 	if (!strcmp(runtime_ground(r), "attach")) {
 		if (attach_knows(name, &e) < 0)
 			runtime_raise(L, &e);
@@ -130,6 +142,10 @@ static struct lua_cluster *describe(lua_State *L, int index)
 			 name, port ? "the given one" : "<free>"))
 		return c;
 	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
+	for (unsigned k = 2; earlier && fs_exists(dir); k++) { /* the dead one's data stays as it is: it is evidence */
+		free(dir);
+		dir = xstrfmt("%s/%s-%u", runtime_data_dir(r), name, k);
+	}
 	logs = xstrfmt("%s/logs", runtime_dir(r));
 	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
 		.keep = runtime_keeps(r), .version = runtime_tidb_version(r), .clock_skew_s = clock && *clock == '-' ? -skew_ms / 1000 : skew_ms / 1000,
@@ -201,6 +217,11 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster
 
 	if (!strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, v, &e) < 0)
 		runtime_raise(L, &e);
+}
+
+static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
+{
+	return !strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, CLUSTER_WRITE, NULL) < 0;
 }
 
 void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what)
@@ -519,6 +540,28 @@ static int sql(lua_State *L)
 	return 1;
 }
 
+/* On clusters that a file does not allow to write to: a statement that does more than read is refused, by its first word and by the server. */
+static int only_reads(struct sql *s, const char *text, struct err *e)
+{
+	/* INTO OUTFILE; EXPLAIN ANALYZE and WITH do what follows them; FOR UPDATE locks */
+	static const char *const never[] = { "INTO", "ANALYZE", "UPDATE", "DELETE" };
+	static const char *const words[] = { "SELECT", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "WITH", "TABLE", "VALUES" };
+	size_t at = strspn(text, " \t\r\n("), n = strspn(text + at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	bool reads = false;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		reads = reads || (strlen(words[i]) == n && !strncasecmp(text + at, words[i], n));
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		for (const char *p = text; reads && (p = strcasestr(p, never[i])); p += strlen(never[i])) {
+			const char *end = p + strlen(never[i]);
+
+			reads = (p > text && (isalnum((unsigned char)p[-1]) || p[-1] == '_')) || isalnum((unsigned char)*end) || *end == '_';
+		}
+	if (!reads)
+		return err_set(e, ERR_USAGE, 0, "query: this does more than read, and the clusters file does not allow write: %.60s", text);
+	return sql_exec(s, e, "SET SESSION TRANSACTION READ ONLY") < 0 && e->kind != ERR_SQL ? -1 : 0; /* a server that does not know it reads all the same */
+}
+
 /* Rows as tables of texts (nil for NULL), at most ROWS_MAX. */
 static int query(lua_State *L)
 {
@@ -533,6 +576,10 @@ static int query(lua_State *L)
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text))
 		return 1;
 	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+	if (s && lua_cluster_reads_only(L, c) && only_reads(s, text, &e) < 0) {
+		sql_close(s);
+		return runtime_raise(L, &e);
+	}
 	if (s && sql_query(s, &rows, &e, "%s", text) == 0)
 		while ((more = sql_rows_next(&rows, &e)) == 1 && n < ROWS_MAX) {
 			lua_newtable(L);
@@ -701,6 +748,8 @@ int lua_cluster_open(lua_State *L)
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", lua_cluster_disaster }, { "kill", lua_cluster_kill_part },
 		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { NULL, NULL } };
 
+	lua_newtable(L);
+	lua_setfield(L, LUA_REGISTRYINDEX, "drtest.clusters"); /* the newest of each name */
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, cluster_text);
 	lua_setfield(L, -2, "__tostring");

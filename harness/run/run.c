@@ -380,6 +380,8 @@ static int execute(struct run *r)
 			journal_event(r->rt.journal, "note", json_pack("{s:s}", "text", "the store is a directory (--store file), not S3"));
 		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground, r->o->seed,
 		               r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
+		if (*ground_remark(r->o->ground))
+			runtime_note(&r->rt, "%s", ground_remark(r->o->ground));
 		if (scenario_run(&r->scenario, &e, &traceback) < 0) {
 			look_for_the_cause(r, &e);
 			code = say_error(r, &e, traceback, &word);

@@ -191,6 +191,19 @@ wait_for 60 grep -q 'BACKUP has begun' "$TIUP_HOME/data/primary/tidb-0/tidb.log"
 wait "$pid"
 [ $? = 130 ] && ok || bad "Ctrl-C in BACKUP: $(cat "$scratch/interrupted")"
 
+# ---- a query reads
+cat >"$scratch/query.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "query", options = { sql = { "", "what" } }, run = function(t, opt)
+  t:step("query", function() t:check("it answers", t:planning() or #t:cluster({ name = "secondary" }):query(opt.sql) > 0) end)
+end }
+L
+clusters '' ''
+expect "a query" 0 'PASS' "$DRTEST" run "$scratch/query.lua" "${with[@]}" --set "sql=SELECT COUNT(*) FROM d.t"
+for q in "DELETE FROM d.t WHERE id = 1" "SELECT 1 INTO OUTFILE '$scratch/x'" "WITH x AS (SELECT 1) DELETE FROM d.t" "EXPLAIN ANALYZE DELETE FROM d.t"; do
+	expect "no query: $q" 2 'this does more than read, and the clusters file does not allow write' "$DRTEST" run "$scratch/query.lua" "${with[@]}" --set "sql=$q"
+done
+
 # ---- what would stand in the way later is told before the first step
 cat >"$scratch/back.lua" <<'L'
 local scenario = require "drtest.scenario"

@@ -148,6 +148,13 @@ nothing_of_it() { ! pgrep -f "$TIUP_HOME/data/" >/dev/null && [ -z "$(ls -A "$TI
 wait_for 60 nothing_of_it && ok || bad "a killed drtest leaves $(ls -A "$TIUP_HOME/data"), $(pgrep -fa "$TIUP_HOME/data/")"
 nothing_left "a killed drtest"
 
+# ---- tiup before 1.16.5 keeps its note elsewhere, and names components otherwise
+STANDIN_TIUP=1.16.4 LIMIT=60 expect "tiup 1.16.4" 0 'note: tiup 1.16.4: run neither .tiup status. nor' "$DRTEST" run "$scratch/start.lua" --on playground \
+	--store file --out "$out"
+[ -z "$(ls -A "$TIUP_HOME/data")" ] && ok || bad "tiup 1.16.4 left $(find "$TIUP_HOME/data")"
+nothing_left "tiup 1.16.4"
+STANDIN_TIUP=1.16.4 fails "TiDB dies, as 1.16.4 says it" start "tidb-dies=1" 3 'tidb: exit status 3 ended by itself \(tidb.log ends: .*asked to die'
+
 # ---- before the run
 PATH=${PATH#*standins:} expect "tiup is missing" 3 'tiup is not on PATH' "${run[@]}"
 STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, which came with 1.16.1' "${run[@]}"
