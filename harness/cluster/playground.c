@@ -54,9 +54,9 @@ static void remove_strayed(const char *data)
 
 	if (fs_exists(path)) {
 		fs_remove_tree(path, NULL);
-		for (char *end; (end = strrchr(path, '/')) && strlen(path) > strlen(top) + 1;) {
+		for (char *end; (end = strrchr(path, '/'));) {
 			*end = '\0';
-			if (rmdir(path) < 0)
+			if (strlen(path) <= strlen(top) || rmdir(path) < 0)
 				break;
 		}
 	}
@@ -130,7 +130,8 @@ static int ports_take(struct cluster *c, struct err *e)
 
 	/* 2000, 3000, … 12000, then 2500, 3500, …, and what lies higher when nothing else is left */
 	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST;
-	     offset = offset == OFFSET_LOW ? OFFSET_FIRST + OFFSET_STEP / 2 : offset == OFFSET_LOW + OFFSET_STEP / 2 ? OFFSET_LOW + OFFSET_STEP : offset + OFFSET_STEP) {
+	     offset = offset == OFFSET_LOW ? OFFSET_FIRST + OFFSET_STEP / 2
+		    : offset == OFFSET_LOW + OFFSET_STEP / 2 ? OFFSET_LOW + OFFSET_STEP : offset + OFFSET_STEP) {
 		unsigned n = ports_of(&c->size, offset, want), i;
 
 		for (i = 0; i < n; i++) {
@@ -680,8 +681,8 @@ static int playground_preflight(finding_fn *fn, void *arg)
 	}
 	remark[0] = '\0';
 	if (!n && tool_version_cmp(v, 1, 16, 5) < 0)
-		snprintf(remark, sizeof(remark), "tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for abandoned ones and "
-			 "remove their data (way out: tiup update --self, to 1.16.5)", v[0], v[1], v[2]);
+		snprintf(remark, sizeof(remark), "tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
+			 "abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)", v[0], v[1], v[2]);
 	if (!fs_exists(root)) {
 		snprintf(text, sizeof(text), "%s is not there: playground opens the mirror's manifest before anything else", root);
 		fn(arg, text, "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
