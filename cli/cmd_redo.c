@@ -1,5 +1,6 @@
 #include "cli/cmd_redo.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -14,7 +15,7 @@
 #include "harness/redo/reader.h"
 
 static const char help[] =
-	"usage: drtest redo meta  --storage URI\n"
+	"usage: drtest redo meta  --storage URI [--json]\n"
 	"       drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] [--dry-run] [--json] [...]\n"
 	"       drtest redo check --storage URI [--json]\n"
 	"       drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from TS] [--to TS]\n"
@@ -187,9 +188,17 @@ static int print_meta(struct store *s, const struct redo_options *o)
 	struct redo_meta m;
 	struct err e = ERR_INIT;
 
-	(void)o;
 	if (redo_read_meta(s, &m, &e) < 0)
 		return redo_failed(&e);
+	if (o->json) {
+		json_t *j = json_pack("{s:o,s:o,s:i}", "checkpoint_ts", redo_ts_json(m.checkpoint_ts), "resolved_ts", redo_ts_json(m.resolved_ts), "version",
+		                      m.version);
+
+		json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+		putchar('\n');
+		json_decref(j);
+		return 0;
+	}
 	printf("checkpoint-ts:%" PRIu64 ", resolved-ts:%" PRIu64, m.checkpoint_ts, m.resolved_ts);
 	if (m.version)
 		printf(" version:%d", m.version);
@@ -238,6 +247,11 @@ int cmd_redo(int argc, char **argv)
 	signal(SIGINT, clock_cancel);
 	signal(SIGTERM, clock_cancel);
 	rc = verbs[i].run(s, &o);
+	errno = 0;
+	if (fflush(stdout) && errno != EPIPE && rc == 0) { /* a closed pipe is a reader that has seen enough */
+		err_sys(&e, "write to standard output");
+		rc = redo_failed(&e);
+	}
 	store_free(s);
 	return rc;
 }

@@ -1,5 +1,6 @@
 #include "cli/cmd_redo.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,8 +146,10 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 int redo_cat(struct store *s, const struct redo_options *o)
 {
 	struct redo_scan scan = { .begin = begin, .event = print_event, .file_done = file_done, .arg = (void *)o, .old_files = true, .no_meta = true,
-		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
+		                  .any_feed = true, .allow_gap = o->allow_gap, .downloads = o->downloads };
 	struct err e = ERR_INIT;
 
-	return redo_scan(s, &scan, &e) < 0 ? redo_failed(&e) : 0;
+	if (redo_scan(s, &scan, &e) == 0 || e.code == EPIPE) /* a closed pipe is a reader that has seen enough */
+		return 0;
+	return redo_failed(&e);
 }

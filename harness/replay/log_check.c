@@ -208,7 +208,7 @@ static void chain_line(void *arg, const char *line)
 {
 	struct check *c = arg;
 
-	if (strncmp(line, "left out: ", 10) != 0) /* said already */
+	if (strncmp(line, "left out: ", 10) != 0 && strncmp(line, "doubtful: ", 10) != 0) /* said already */
 		find(c, REDO_BROKEN, 1, "%s", line);
 }
 

@@ -1,6 +1,7 @@
 #include "harness/replay/replay.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,7 +22,6 @@
 #define WORKERS_MAX 256
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
-#define OWNER "replay"
 #define CONTROL_TRIES 20
 
 struct replay {
@@ -35,6 +35,7 @@ struct replay {
 	struct sink *sink;
 	uint64_t *count, count_before;
 	struct txn *txn;
+	char owner[200]; /* of the connections, for fencing */
 	struct computed computed; /* allow_gap: generated columns that differ */
 };
 
@@ -372,8 +373,11 @@ static int load_floors(struct replay *r, struct store *log, struct err *e)
 		return -1;
 	if (!meta.version || r->o->dry_run)
 		return 0;
+	if (collect_log_id(log, id, e) < 0)
+		return -1;
+	snprintf(r->owner, sizeof(r->owner), FENCE_REPLAY "%s", id);
 	r->control = sink_session(&r->so, e);
-	return !r->control || collect_log_id(log, id, e) < 0 || floors_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
+	return !r->control || floors_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
 }
 
 /* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
@@ -422,13 +426,11 @@ static int raise_one(struct replay *r, const char *name, uint64_t highest, struc
 {
 	if (highest == UINT64_MAX)
 		return 0;
-	for (int i = 1; sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name, highest + 1) < 0; i++)
-		if (!may_try_again(r, i, e))
-			return err_wrap(e, "raise the AUTO_INCREMENT of %s", name);
-	return 0;
+	return sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name, highest + 1) < 0
+	           ? err_wrap(e, "raise the AUTO_INCREMENT of %s", name) : 0;
 }
 
-static int raise_counters(struct replay *r, struct err *e)
+static int raise_counters_once(struct replay *r, struct err *e)
 {
 	struct strbuf names = STRBUF_INIT;
 	struct sql_rows q = { 0 };
@@ -463,16 +465,24 @@ static int raise_counters(struct replay *r, struct err *e)
 	return rc;
 }
 
+static int raise_counters(struct replay *r, struct err *e)
+{
+	for (int i = 1; raise_counters_once(r, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			return -1;
+	return 0;
+}
+
 static int write_all(struct replay *r, struct err *e)
 {
 	int64_t at = clock_mono_ns();
 
 	if (!r->control)
 		r->control = sink_session(&r->so, e);
-	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 || fence_kill(r->control, NULL, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
+	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 ||
+	    fence_kill_for_replay(r->control, r->owner, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
 	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
-	    settle_progress(r, e) < 0 ||
-	    ddls_can_run(r, e) < 0)
+	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();
@@ -506,7 +516,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT;
 	r.so = (struct sink_opts){ .to = o.sink, .workers = o.workers ? o.workers : WORKERS_DEFAULT,
-		                   .time_zone = o.time_zone ? o.time_zone : "+00:00", .owner = OWNER };
+		                   .time_zone = o.time_zone ? o.time_zone : "+00:00", .owner = r.owner };
 	pthread_mutex_init(&r.computed.lock, NULL);
 	r.so.computed = o.allow_gap ? &r.computed : NULL;
 	if (r.so.workers > WORKERS_MAX)
@@ -530,7 +540,10 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 		rc = 0;
 		goto out;
 	}
+	snprintf(r.owner, sizeof(r.owner), FENCE_REPLAY "%s", r.c.log_id);
 	rc = write_all(&r, e);
+	if (rc < 0 && e->kind == ERR_GONE)
+		err_wrap(e, "a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");
 out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
 	tell(&r, true);

@@ -28,10 +28,13 @@ struct reading {
 	struct chain *chain; /* the second reading: the suspects' steps only */
 	bool moved;          /* checkpointTs moved between the readings: what the first saw may be collected by now */
 	tso_t last_start;    /* transactions are counted by runs of equal startTs: exact where a file is ordered */
-	uint64_t *txns;      /* hash set of start ts */
+	struct seen_txn {
+		tso_t start, commit;
+	} *txns;             /* by startTs, open addressing */
 	size_t n_txns, txn_slots;
 	int64_t told_ns;
 	bool rows;           /* the DDL files are read */
+	uint64_t doubts;
 	tso_t file_max;      /* the largest commitTs of the file that is being read */
 };
 
@@ -265,40 +268,47 @@ static uint32_t epoch_of(const struct collected *c, tso_t ts)
 	return (uint32_t)lo;
 }
 
-static void count_txn(struct reading *r, tso_t start)
+static size_t txn_at(const struct reading *r, tso_t start)
+{
+	size_t at = (size_t)((start * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
+
+	while (r->txns[at].start && r->txns[at].start != start)
+		at = (at + 1) & (r->txn_slots - 1);
+	return at;
+}
+
+/* -1: the transaction has another commitTs elsewhere. */
+static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e)
 {
 	size_t at;
 
-	if (start == r->last_start)
-		return;
-	r->last_start = start;
 	if ((r->n_txns + 1) * 2 > r->txn_slots) {
 		size_t old_n = r->txn_slots;
-		uint64_t *old = r->txns;
+		struct seen_txn *old = r->txns;
 
 		if (old_n >= (size_t)1 << 22) { /* 4 million: counted by runs from here on, the memory is for keys */
-			r->st->transactions++;
-			return;
+			r->st->transactions += start != r->last_start;
+			r->last_start = start;
+			return 0;
 		}
 		r->txn_slots = old_n ? old_n * 2 : 1024;
 		r->txns = xcalloc(r->txn_slots, sizeof(*r->txns));
 		for (size_t i = 0; i < old_n; i++)
-			if (old[i]) {
-				at = (size_t)((old[i] * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
-				while (r->txns[at])
-					at = (at + 1) & (r->txn_slots - 1);
-				r->txns[at] = old[i];
-			}
+			if (old[i].start)
+				r->txns[txn_at(r, old[i].start)] = old[i];
 		free(old);
 	}
-	at = (size_t)((start * 0x9e3779b97f4a7c15u) >> 20) & (r->txn_slots - 1);
-	while (r->txns[at] && r->txns[at] != start)
-		at = (at + 1) & (r->txn_slots - 1);
-	if (!r->txns[at]) {
-		r->txns[at] = start;
+	r->last_start = start;
+	at = txn_at(r, start);
+	if (!r->txns[at].start) {
+		r->txns[at] = (struct seen_txn){ start, commit };
 		r->n_txns++;
 		r->st->transactions++;
+	} else if (r->txns[at].commit != commit) {
+		return err_set(e, ERR_BAD_DATA, 0, "the transaction of startTs %" PRIu64 " has two commitTs, %" PRIu64 " and %" PRIu64
+		               ": no log of one history has", start, r->txns[at].commit, commit);
 	}
+	return 0;
 }
 
 static bool is_table(const struct replay_table *t, const struct redo_table *name)
@@ -329,6 +339,19 @@ static bool has_key(const struct redo_row *r)
 	return false;
 }
 
+/* What check calls broken is refused here too; with allow_gap it is told. *e has it. */
+static int doubtful(struct reading *r, struct err *e)
+{
+	if (!r->o->allow_gap)
+		return -1;
+	if (r->doubts++ < BREAKS_TOLD_MAX) {
+		err_wrap(e, "doubtful");
+		note(r, e->text);
+	}
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
 static int take_row(struct reading *r, const struct redo_row *row, struct err *e)
 {
 	struct replay_stats *st = r->st;
@@ -348,7 +371,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		st->first_ts = row->commit_ts;
 	if (row->commit_ts > st->last_ts)
 		st->last_ts = row->commit_ts;
-	count_txn(r, row->start_ts);
+	if (row->start_ts && count_txn(r, row->start_ts, row->commit_ts, e) < 0 && doubtful(r, e) < 0)
+		return -1;
 	t = table_of(r->c, &row->table);
 	count_ids(r->c, row);
 	t->inserts += !row->n_pre_columns;
@@ -376,11 +400,17 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct reading *r = arg;
+	tso_t ts, start;
 
 	if (!r->chain && r->rows != (ev->kind == REDO_ROW))
 		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": %s", offset, r->rows ? "a DDL in a row file" : "a row in a DDL file");
-	if ((ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts) > r->file_max)
-		r->file_max = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+	ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+	start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts;
+	if (ts > r->file_max)
+		r->file_max = ts;
+	if (!r->chain && start >= ts &&
+	    (err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64, offset, start, ts), doubtful(r, e) < 0))
+		return -1;
 	if (ev->kind == REDO_ROW)
 		return take_row(r, &ev->row, e);
 	return r->chain ? 0 : take_ddl(r, &ev->ddl);

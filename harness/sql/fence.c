@@ -29,16 +29,22 @@ out:
 	return rc < 0 ? err_wrap(e, "record the connection for fencing") : 0;
 }
 
-static void owner_clause(struct strbuf *q, const char *owner)
+struct whose { /* connections */
+	const char *owner; /* NULL: everybody's */
+	bool replay;       /* of this owner, and of everybody who is no replay */
+};
+
+static void owner_clause(struct strbuf *q, struct whose w)
 {
-	if (owner) {
-		strbuf_addstr(q, " AND owner = ");
-		sql_add_text(q, owner, strlen(owner));
-	}
+	if (!w.owner)
+		return;
+	strbuf_addstr(q, w.replay ? " AND (owner NOT LIKE '" FENCE_REPLAY "%' OR owner = " : " AND (owner = ");
+	sql_add_text(q, w.owner, strlen(w.owner));
+	strbuf_addch(q, ')');
 }
 
 /* The recorded connections that still live; their ids in *ids (the caller frees). */
-static int living(struct sql *control, const char *owner, uint64_t **ids, size_t *n, struct err *e)
+static int living(struct sql *control, struct whose w, uint64_t **ids, size_t *n, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -48,7 +54,7 @@ static int living(struct sql *control, const char *owner, uint64_t **ids, size_t
 	*n = 0;
 	strbuf_addstr(&q, "SELECT c.id FROM " FENCE_TABLE " c JOIN information_schema.PROCESSLIST p ON p.ID = c.id AND p.HOST = c.host"
 			  " WHERE c.id <> CONNECTION_ID()");
-	owner_clause(&q, owner);
+	owner_clause(&q, w);
 	if (sql_query(control, &r, e, "%s", q.buf) == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
 			uint64_t *grown = realloc(*ids, (*n + 1) * sizeof(**ids));
@@ -63,7 +69,7 @@ static int living(struct sql *control, const char *owner, uint64_t **ids, size_t
 	return got;
 }
 
-int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+static int end_all(struct sql *control, struct whose w, struct deadline d, uint64_t *killed, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	uint64_t there = 0, *ids = NULL;
@@ -81,7 +87,7 @@ int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64
 	}
 	for (;;) {
 		free(ids);
-		if (living(control, owner, &ids, &n, e) < 0)
+		if (living(control, w, &ids, &n, e) < 0)
 			goto out;
 		if (!n)
 			break;
@@ -104,12 +110,22 @@ int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64
 		}
 	}
 	strbuf_addstr(&q, "DELETE FROM " FENCE_TABLE " WHERE id <> CONNECTION_ID()");
-	owner_clause(&q, owner);
+	owner_clause(&q, w);
 	rc = sql_exec_text(control, e, q.buf, q.len) < 0 ? -1 : 0;
 out:
 	free(ids);
 	strbuf_release(&q);
 	return rc < 0 ? err_wrap(e, "fence the dead changefeed's statements") : 0;
+}
+
+int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+{
+	return end_all(control, (struct whose){ owner, false }, d, killed, e);
+}
+
+int fence_kill_for_replay(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+{
+	return end_all(control, (struct whose){ owner, true }, d, killed, e);
 }
 
 int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e)

@@ -10,6 +10,9 @@
 int fence_register(struct sql *sink, const char *owner, struct err *e);
 /* Ends the recorded connections, waits until they are gone, forgets them. owner NULL: everybody's. */
 int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e);
+#define FENCE_REPLAY "replay:" /* an owner that begins so is the replay of a log */
+/* Everybody's, for a replay that is its owner: but not those of replays of other logs, which write beside it. */
+int fence_kill_for_replay(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e);
 /* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
 int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e);
 /* One connection of ours that was lost: what it runs is over when this returns. */

@@ -66,19 +66,27 @@ static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 {
 	struct err e = ERR_INIT;
 	struct sql *dead = test_server_connect(fx.server), *stranger = test_server_connect(fx.server);
+	struct sql *same = test_server_connect(fx.server), *other = test_server_connect(fx.server);
 	struct replay_stats st;
 
 	(void)unused;
 	fx_forget();
 	fx_source("tests/fixtures/redo/sysbench/initial.sql");
 	assert_int_equal(fence_register(dead, "feed", &e), 0);
+	assert_int_equal(fence_register(same, FENCE_REPLAY "default/redo-sysbench", &e), 0);  /* an earlier replay of this log */
+	assert_int_equal(fence_register(other, FENCE_REPLAY "default/another", &e), 0); /* and one of another log, beside us */
 	if (fx_replay("tests/fixtures/redo/sysbench/log", REPLAY_MERGE, &st, &e) < 0)
 		fail_msg("%s", e.text);
-	assert_int_equal(st.fenced, 1);
+	assert_int_equal(st.fenced, 2);
 	assert_int_equal(sql_exec(dead, &e, "DO 1"), -1);
 	assert_int_equal(e.kind, ERR_GONE);
+	assert_int_equal(sql_exec(same, &e, "DO 1"), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+	assert_int_equal(sql_exec(other, &e, "DO 1"), 0);
 	assert_int_equal(sql_exec(stranger, &e, "DO 1"), 0);
 	sql_close(dead);
+	sql_close(same);
+	sql_close(other);
 	sql_close(stranger);
 }
 

@@ -410,6 +410,58 @@ static void connections_that_are_cut_lose_nothing(void **mode)
 	fx_log_free(&l);
 }
 
+static void add_odd_row(struct fx_log *l, int64_t id, tso_t start, tso_t commit)
+{
+	static const int32_t first = 0;
+	struct redo_index pk = { &first, 1 };
+	struct redo_column c = { .name = { "id", 2 }, .type = 8, .flag = 2 | 8, .charset = { "binary", 6 }, .value = { .kind = REDO_INT, .i = id } };
+	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = start, .commit_ts = commit, .table = { { "odd", 3 }, { "t", 1 }, 100, false },
+	                                                    .columns = &c, .n_columns = 1, .indexes = &pk, .n_indexes = 1 } };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(redo_writer_add(l->writer, &ev, &e), 0);
+}
+
+/* What check calls broken apply refuses, before it writes. */
+static void what_check_calls_broken_is_not_applied(void **unused)
+{
+	static const char *const why[] = { "has two commitTs", "is not before commitTs" };
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+		struct redo_check_opts co = { .tmp_dir = test_server_dir(fx.server) };
+		struct redo_check_result r;
+		struct replay_stats st;
+		struct fx_log l;
+		struct err e = ERR_INIT;
+		char *got;
+
+		fx_must("CREATE OR REPLACE DATABASE odd");
+		fx_must("CREATE TABLE odd.t (id BIGINT PRIMARY KEY)");
+		fx_log_begin(&l, "odd");
+		fx_log_txn(&l);
+		add_odd_row(&l, 1, l.ts - 1, l.ts);
+		fx_log_txn(&l);
+		add_odd_row(&l, 2, i ? l.ts : l.ts - tso_make(1, 0) - 1, l.ts);
+		fx_log_end(&l);
+		assert_int_equal(redo_check(l.store, &co, &r, &e), 0);
+		assert_int_equal(r.broken, 1);
+		assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+		if (e.kind != ERR_BAD_DATA || !strstr(e.text, why[i]))
+			fail_msg("%s", e.text);
+		got = fx_value("SELECT COUNT(*) FROM odd.t");
+		assert_string_equal(got, "0");
+		free(got);
+		o.allow_gap = true;
+		assert_int_equal(replay_run(l.store, &o, &st, &e), 0);
+		got = fx_value("SELECT COUNT(*) FROM odd.t");
+		assert_string_equal(got, "2");
+		free(got);
+		fx_log_free(&l);
+	}
+}
+
 /* ---- a log that lives ---- */
 
 struct living {
@@ -576,6 +628,7 @@ int main(void)
 		{ "ddls_whose_connections_are_cut_are_done_once_txn", ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &txn },
 		{ "connections_that_are_cut_lose_nothing_merge", connections_that_are_cut_lose_nothing, NULL, NULL, &merge },
 		{ "connections_that_are_cut_lose_nothing_txn", connections_that_are_cut_lose_nothing, NULL, NULL, &txn },
+		cmocka_unit_test(what_check_calls_broken_is_not_applied),
 		cmocka_unit_test(a_log_that_lives_is_read_without_a_false_gap),
 		cmocka_unit_test(an_object_store_is_read_several_files_at_once),
 	};
