@@ -267,24 +267,25 @@ static void told(void *arg, const char *what)
 
 int cmd_clean(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest clean [--undo]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
+	static const char help[] = "usage: drtest clean [--undo | --dry-run]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
 		"cut), and puts back what a run "
 				   "that\nwas killed had switched off on clusters that are not its own (garbage collection). --undo: only that.\n"
+				   "--dry-run: says what would be removed. Only what this user's drtest made is touched; what merely is called so is named.\n"
 				   "Runs' folders stay; so does whatever a living run needs.\n";
 	struct err e = ERR_INIT;
-	bool undo = argc == 2 && !strcmp(argv[1], "--undo");
-	int rc = undo ? 0 : only_help(argc, argv, help, 0), n = 0;
+	bool undo = argc == 2 && !strcmp(argv[1], "--undo"), dry_run = argc == 2 && !strcmp(argv[1], "--dry-run");
+	int rc = undo || dry_run ? 0 : only_help(argc, argv, help, 0), n = 0;
 
 	if (rc)
 		return rc == 1 ? 0 : EXIT_USAGE;
-	if (!undo && (n = data_dir_clean(removed, NULL, &e)) < 0) {
+	if (!undo && (n = data_dir_clean(dry_run, told, NULL, &e)) < 0) {
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
-	if (!undo)
+	if (!undo && !dry_run)
 		n += playground_clean("/var/tmp", removed, NULL);
-	n += undo_work_off(told, NULL);
-	if (!n)
+	n += dry_run ? 0 : undo_work_off(told, NULL);
+	if (!n && !dry_run)
 		puts("nothing was left behind");
 	return EXIT_PASS;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,11 +36,13 @@ static int write_conf(const struct cluster *c, struct err *e)
 	            "socket = %s/sock\n"
 	            "pid-file = %s/pid\n"
 	            "tmpdir = %s/tmp\n"
+	            "init-file = %s/init.sql\n"
+	            "secure-file-priv = %s/tmp\n"
 	            "bind-address = 127.0.0.1\n"
 	            "port = %d\n"
 	            "server-id = %u\n"
 	            "gtid-domain-id = 0\n",
-	            c->dir, c->dir, c->dir, c->dir, c->port, c->server_id);
+	            c->dir, c->dir, c->dir, c->dir, c->dir, c->dir, c->port, c->server_id);
 	strbuf_addstr(&s, "log-bin = binlog\n"
 			  "binlog-format = ROW\n"
 			  "binlog-row-image = FULL\n"
@@ -65,6 +68,50 @@ static int write_conf(const struct cluster *c, struct err *e)
 	rc = fs_write_atomic(path, s.buf, s.len, 0644, e);
 	strbuf_release(&s);
 	free(path);
+	return rc;
+}
+
+/* A file that only its reader can read: the password is in it. */
+static int write_secret(const char *dir, const char *name, const struct strbuf *text, const struct passwd *reader, struct err *e)
+{
+	char *path = xstrfmt("%s/%s", dir, name);
+	int rc = fs_write_atomic(path, text->buf, text->len, 0600, e);
+
+	if (rc == 0 && reader && chown(path, reader->pw_uid, reader->pw_gid) < 0)
+		rc = err_sys(e, "chown %s", path);
+	free(path);
+	return rc;
+}
+
+/* The machine may have other users: root has a password of this run's own, which the server takes before it listens. */
+static int password_make(struct cluster *c, const char *user, struct err *e)
+{
+	static const char *const hosts[] = { "localhost", "127.0.0.1" };
+	struct strbuf init = STRBUF_INIT, client = STRBUF_INIT;
+	unsigned char random[16];
+	int rc = -1;
+
+	if (!c->ep.password[0]) {
+		if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+			err_sys(e, "random bytes for a password");
+			goto out;
+		}
+		for (size_t i = 0; i < sizeof(random); i++)
+			snprintf(c->ep.password + 2 * i, 3, "%02x", random[i]);
+	}
+	strbuf_addstr(&init, "SET SESSION sql_log_bin = 0;\n"
+		      "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host NOT IN ('localhost', '127.0.0.1'));\n"
+		      "FLUSH PRIVILEGES;\n");
+	for (size_t i = 0; i < 2; i++)
+		strbuf_addf(&init, "CREATE USER IF NOT EXISTS root@'%s';\nALTER USER root@'%s' IDENTIFIED BY '%s';\n"
+			    "GRANT ALL PRIVILEGES ON *.* TO root@'%s' WITH GRANT OPTION;\n", hosts[i], hosts[i], c->ep.password, hosts[i]);
+	strbuf_addf(&client, "# mariadb --defaults-file=%s/client.cnf\n[client]\nhost = 127.0.0.1\nport = %d\nuser = root\npassword = %s\n", c->dir, c->port,
+		    c->ep.password);
+	if (write_secret(c->dir, "init.sql", &init, user ? getpwnam(user) : NULL, e) == 0 && write_secret(c->dir, "client.cnf", &client, NULL, e) == 0)
+		rc = 0;
+out:
+	strbuf_release(&init);
+	strbuf_release(&client);
 	return rc;
 }
 
@@ -141,8 +188,10 @@ static int spawn_server(struct cluster *c, struct err *e)
 		if (c->port < 0)
 			goto out;
 	}
-	c->ep = (struct sql_endpoint){ .host = "127.0.0.1", .user = "root", .port = (unsigned)c->port };
-	if (data_make(c, o.run_as, e) < 0 || write_conf(c, e) < 0)
+	strcpy(c->ep.host, "127.0.0.1");
+	strcpy(c->ep.user, "root");
+	c->ep.port = (unsigned)c->port;
+	if (data_make(c, o.run_as, e) < 0 || password_make(c, o.run_as, e) < 0 || write_conf(c, e) < 0)
 		goto out;
 	proc_free(c->server);
 	c->server = proc_start(&o, e);
@@ -158,7 +207,7 @@ out:
 
 static int local_start_begin(struct cluster *c, struct err *e)
 {
-	if (fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0)
+	if (fs_mkdir_p(c->dir, 0700, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0)
 		return -1;
 	return spawn_server(c, e);
 }

@@ -30,9 +30,12 @@ int local_user(const char **user, struct err *e)
 static char *cache_dir(void)
 {
 	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	struct passwd *pw = home && home[0] == '/' ? NULL : getpwuid(geteuid());
 
 	if (xdg && xdg[0] == '/')
 		return xstrfmt("%s/drtest", xdg);
+	if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && access(pw->pw_dir, W_OK) == 0)
+		home = pw->pw_dir;
 	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest", home) : xstrfmt("/var/tmp/drtest-cache-%u", (unsigned)geteuid());
 }
 
@@ -65,8 +68,8 @@ static int template_make(const char *path, struct err *e)
 {
 	char *tmp = xstrfmt("%s.new", path), *data = xstrfmt("--datadir=%s", tmp), *scratch = xstrfmt("%s.tmp", path),
 	     *scratch_arg = xstrfmt("--tmpdir=%s", scratch);
-	/* root@localhost without a password, as tiup playground's root: the server listens on 127.0.0.1 alone. The smallest files that
-	 * InnoDB takes: what is cloned for each cluster should be little. */
+	/* root@localhost without a password: each clone gets one of its own before it listens (local.c). The smallest files that InnoDB takes:
+	 * what is cloned for each cluster should be little. */
 	char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
 		         (char *)"--skip-test-db", (char *)"--skip-name-resolve", (char *)"--innodb-log-file-size=16M",
 		         (char *)"--innodb-buffer-pool-size=32M", data, scratch_arg, NULL };
@@ -102,11 +105,16 @@ out:
 int local_template(char **path, struct err *e)
 {
 	char version[128], *dir = cache_dir(), *lock = xstrfmt("%s/mariadb.lock", dir);
+	struct stat st;
 	int fd = -1, rc = -1;
 
 	*path = NULL;
 	if (server_version(version, e) < 0 || fs_mkdir_p(dir, 0755, e) < 0)
 		goto out;
+	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022) { /* a template runs SQL in our servers */
+		err_set(e, ERR_ENV, 0, "%s is another user's, or others may write to it: remove it, or set XDG_CACHE_HOME", dir);
+		goto out;
+	}
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0) { /* two drtests make one template */
 		err_sys(e, "lock %s", lock);

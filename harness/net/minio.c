@@ -149,7 +149,7 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 	char *bin = minio_find(e);
 	int rc = -1;
 
-	if (!bin || fs_mkdir_p(o->data_dir, 0755, e) < 0)
+	if (!bin || fs_mkdir_p(o->data_dir, 0700, e) < 0)
 		goto out;
 	if (strlen(o->user) < 3 || strlen(o->password) < 8) {
 		err_set(e, ERR_USAGE, 0, "MinIO wants a user of at least 3 and a password of at least 8 characters");

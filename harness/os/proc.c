@@ -364,16 +364,18 @@ char *proc_which(const char *name)
 		real = realpath(name, NULL); /* none for /proc/self/exe of a program that was replaced while it runs */
 		return real ? real : xstrdup(name);
 	}
-	if (!path || !*path)
-		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	while (*name && path) {
-		size_t n = strcspn(path, ":");
-		char *full = n ? xstrfmt("%.*s/%s", (int)n, path, name) : xstrfmt("./%s", name);
+	for (int sbin = 0; sbin < 2; sbin++) { /* servers stand in directories that only root has in PATH */
+		if (sbin || !path || !*path)
+			path = sbin ? "/usr/local/sbin:/usr/sbin:/sbin" : "/usr/local/bin:/usr/bin:/bin";
+		while (*name && path) {
+			size_t n = strcspn(path, ":");
+			char *full = n ? xstrfmt("%.*s/%s", (int)n, path, name) : xstrfmt("./%s", name);
 
-		if (access(full, X_OK) == 0 && stat(full, &st) == 0 && S_ISREG(st.st_mode))
-			return full;
-		free(full);
-		path = path[n] ? path + n + 1 : NULL;
+			if (access(full, X_OK) == 0 && stat(full, &st) == 0 && S_ISREG(st.st_mode))
+				return full;
+			free(full);
+			path = path[n] ? path + n + 1 : NULL;
+		}
 	}
 	return NULL;
 }

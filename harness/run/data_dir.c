@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,10 +25,19 @@
 #define END_MS 10000
 #define TRIES 100
 #define BEGIN_S 30
+#define FAMILY "DRTEST_FAMILY=" /* in the environment of every process that drtest starts */
+
+/* What the lock says: made by drtest, for this very directory. A name alone says nothing: anybody may make a folder in /var/tmp. */
+static void mark(char out[120], const struct stat *dir)
+{
+	snprintf(out, 120, "drtest's data directory %llu:%llu, uid %u\n", (unsigned long long)dir->st_dev, (unsigned long long)dir->st_ino,
+		 (unsigned)geteuid());
+}
 
 int data_dir_make(const char *run, char **path, struct err *e)
 {
-	char *dir = xstrfmt(TOP "/" PREFIX "%s", run), *lock;
+	char *dir = xstrfmt(TOP "/" PREFIX "%s", run), *lock, text[120];
+	struct stat st;
 	int fd = -1, rc = mkdir(dir, 0755);
 
 	/* another drtest may run the same scenario with the same seed since the same second, into another folder of runs */
@@ -39,9 +49,9 @@ int data_dir_make(const char *run, char **path, struct err *e)
 	lock = xstrfmt("%s/lock", dir);
 	if (rc < 0)
 		err_sys(e, "make %s", dir);
-	else if (chmod(dir, 0755) < 0 || (fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644)) < 0)
+	else if (chmod(dir, 0755) < 0 || lstat(dir, &st) < 0 || (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
 		err_sys(e, "lock %s", dir);
-	else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	else if (mark(text, &st), flock(fd, LOCK_EX | LOCK_NB) < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
 		err_sys(e, "lock %s", dir);
 		close(fd);
 		fd = -1;
@@ -52,6 +62,29 @@ int data_dir_make(const char *run, char **path, struct err *e)
 	else
 		*path = dir;
 	return fd;
+}
+
+/* A directory that this user's drtest made; nothing in it or on the way to it is followed. */
+static bool is_ours(const char *dir)
+{
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1;
+	char want[120], got[121];
+	struct stat st;
+	bool ours = false;
+	ssize_t n;
+
+	if (at >= 0 && fstat(at, &st) == 0 && st.st_uid == geteuid() && (fd = openat(at, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) >= 0) {
+		struct stat lock;
+
+		mark(want, &st);
+		n = fstat(fd, &lock) == 0 && S_ISREG(lock.st_mode) && lock.st_uid == geteuid() ? read(fd, got, sizeof(got) - 1) : -1;
+		ours = n > 0 && (size_t)n == strlen(want) && !memcmp(got, want, (size_t)n);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (at >= 0)
+		close(at);
+	return ours;
 }
 
 static bool is_locked(const char *path)
@@ -66,11 +99,12 @@ static bool is_locked(const char *path)
 	return held;
 }
 
-/* Does the process's command line name something in dir? */
+/* One of drtest's processes, by what it inherited, whose command line names something in dir. */
 static bool works_in(const char *pid, const char *dir)
 {
-	char path[300], line[8192];
+	char path[300], line[65536];
 	size_t len = strlen(dir);
+	bool named = false, family = false;
 	ssize_t n;
 	int fd;
 
@@ -78,12 +112,33 @@ static bool works_in(const char *pid, const char *dir)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	n = read(fd, line, sizeof(line) - 1);
+	n = read(fd, line, sizeof(line));
 	close(fd);
-	for (ssize_t i = 0; i + (ssize_t)len < n; i++)
-		if (!memcmp(line + i, dir, len) && line[i + (ssize_t)len] == '/' && (i == 0 || line[i - 1] == '\0' || line[i - 1] == '='))
-			return true;
-	return false;
+	for (ssize_t i = 0; !named && i + (ssize_t)len < n; i++)
+		named = !memcmp(line + i, dir, len) && line[i + (ssize_t)len] == '/' && (i == 0 || line[i - 1] == '\0' || line[i - 1] == '=');
+	if (!named)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, line, sizeof(line));
+	if (fd >= 0)
+		close(fd);
+	for (ssize_t i = 0; !family && i + (ssize_t)sizeof(FAMILY) - 1 < n; i++)
+		family = (i == 0 || !line[i - 1]) && !memcmp(line + i, FAMILY, sizeof(FAMILY) - 1);
+	return family;
+}
+
+/* By a descriptor: the number of a process that ended meanwhile may be another's by now. */
+static bool signal_one(const char *pid, const char *dir, int signo)
+{
+	int fd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
+	bool in = fd >= 0 && works_in(pid, dir);
+
+	if (in && signo)
+		syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
+	if (fd >= 0)
+		close(fd);
+	return in;
 }
 
 static int signal_all(const char *dir, int signo)
@@ -93,27 +148,24 @@ static int signal_all(const char *dir, int signo)
 	int n = 0;
 
 	while (d && (ent = readdir(d)))
-		if (isdigit((unsigned char)ent->d_name[0]) && works_in(ent->d_name, dir)) {
-			kill(atoi(ent->d_name), signo);
+		if (isdigit((unsigned char)ent->d_name[0]) && signal_one(ent->d_name, dir, signo))
 			n++;
-		}
 	if (d)
 		closedir(d);
 	return n;
 }
 
-static int clean_run(const char *dir, void (*fn)(void *arg, const char *what), void *arg, struct err *e)
+static int clean_run(const char *dir, bool dry_run, const char *verb, void (*fn)(void *arg, const char *what), void *arg, struct err *e)
 {
 	struct deadline d = deadline_in_ms(END_MS);
 	char *what;
-	int n = signal_all(dir, SIGTERM);
+	int n = signal_all(dir, dry_run ? 0 : SIGTERM);
 
-	while (signal_all(dir, 0) > 0 && pause_ms(20, d) == 0)
+	while (!dry_run && signal_all(dir, 0) > 0 && pause_ms(20, d) == 0)
 		;
-	signal_all(dir, SIGKILL);
-	if (fs_remove_tree(dir, e) < 0)
+	if (!dry_run && (signal_all(dir, SIGKILL), fs_remove_tree(dir, e) < 0))
 		return -1;
-	what = n ? xstrfmt("%s and %d process%s", dir, n, n > 1 ? "es" : "") : xstrdup(dir);
+	what = n ? xstrfmt("%s%s and %d process%s", verb, dir, n, n > 1 ? "es" : "") : xstrfmt("%s%s", verb, dir);
 	fn(arg, what);
 	free(what);
 	return 1;
@@ -153,7 +205,7 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 		char *dir = xstrfmt(TOP "/%s", ent->d_name);
 
 		/* servers that still run in it are somebody's: `drtest clean` ends them, not we */
-		if (is_dead(dir) && !signal_all(dir, 0) && clean_run(dir, fn, arg, NULL) > 0)
+		if (is_ours(dir) && is_dead(dir) && !signal_all(dir, 0) && clean_run(dir, false, "", fn, arg, NULL) > 0)
 			n++;
 		free(dir);
 	}
@@ -162,37 +214,61 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 	return n;
 }
 
-int data_dir_clean(void (*fn)(void *arg, const char *what), void *arg, struct err *e)
+int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *arg, struct err *e)
 {
 	DIR *d = opendir(TOP);
 	struct dirent *ent;
+	struct err failed = ERR_INIT;
 	int n = 0;
 
 	if (!d)
 		return err_sys(e, "open " TOP);
-	while (n >= 0 && (ent = readdir(d))) {
+	while ((ent = readdir(d))) {
 		/* only what a run made: drtest-<UTC time>-… */
 		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 || !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
 			continue;
 		char *dir = xstrfmt(TOP "/%s", ent->d_name), *lock = xstrfmt("%s/lock", dir);
-		int rc = is_locked(lock) ? 0 : clean_run(dir, fn, arg, e);
 
+		if (!is_ours(dir)) {
+			char *what = xstrfmt("left alone: %s (not made by this user's drtest, or by an older one: look, then remove it yourself)", dir);
+
+			fn(arg, what);
+			free(what);
+		} else if (!is_locked(lock)) {
+			struct err why = ERR_INIT;
+
+			if (clean_run(dir, dry_run, dry_run ? "would remove " : "removed ", fn, arg, &why) > 0)
+				n++;
+			else if (failed.kind == ERR_NONE)
+				failed = why; /* the others go all the same */
+		}
 		free(dir);
 		free(lock);
-		n = rc < 0 ? -1 : n + rc;
 	}
 	closedir(d);
-	d = n < 0 ? NULL : opendir(PORTS);
+	d = opendir(PORTS);
 	while (d && (ent = readdir(d))) {
 		char *path = xstrfmt(PORTS "/%s", ent->d_name);
 
-		if (ent->d_name[0] != '.' && !is_locked(path) && unlink(path) == 0) {
-			fn(arg, path);
+		struct stat st;
+
+		if (ent->d_name[0] != '.' && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !is_locked(path) &&
+		    (dry_run || unlink(path) == 0)) {
+			char *what = xstrfmt("%s%s", dry_run ? "would remove " : "removed ", path);
+
+			fn(arg, what);
+			free(what);
 			n++;
 		}
 		free(path);
 	}
 	if (d)
 		closedir(d);
-	return n;
+	if (!dry_run)
+		rmdir(PORTS); /* when nothing is left in it */
+	if (failed.kind == ERR_NONE)
+		return n;
+	if (e)
+		*e = failed;
+	return -1;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
@@ -182,7 +183,8 @@ static int start(lua_State *L)
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
-	const char *user = "minio", *password = "miniostorage";
+	const char *user = "drtest", *password = NULL;
+	char own[33] = "";
 	int64_t port = PORT;
 	struct lua_store *s = xcalloc(1, sizeof(*s));
 	struct err e = ERR_INIT;
@@ -192,6 +194,17 @@ static int make(lua_State *L)
 	runtime_expect(r, s, false);
 	runtime_fields(L, 1, "t:store", (struct field[]){ { "buckets", FIELD_ANY, NULL }, { "user", FIELD_TEXT, &user },
 		{ "password", FIELD_TEXT, &password }, { "port", FIELD_WHOLE, &port }, { NULL, 0, NULL } });
+	if (!password) { /* others of this machine reach the port too: keys of this run's own */
+		unsigned char random[16];
+
+		if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+			err_sys(&e, "random bytes for a key");
+			return runtime_raise(L, &e);
+		}
+		for (size_t i = 0; i < sizeof(random); i++)
+			snprintf(own + 2 * i, 3, "%02x", random[i]);
+		password = own;
+	}
 	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) || strlen(password) < 8 || strlen(user) < 3 || port > 65535)
 		runtime_usage(L, "t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
 	strcpy(s->user, user);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -59,6 +60,51 @@ static uint64_t count(struct cluster *c, const char *table)
 		fail_msg("%s", e.text);
 	sql_close(s);
 	return n;
+}
+
+/* Others of the machine can reach the port: it asks for the run's own password, and files are for the server's user alone. */
+static void strangers_stay_outside(void **unused)
+{
+	struct cluster *c = make("alone", 0);
+	struct sql_endpoint ep;
+	struct err e = ERR_INIT;
+	struct strbuf v = STRBUF_INIT;
+	struct stat st;
+	struct sql *s;
+	char path[300], *slash;
+
+	(void)unused;
+	up(c);
+	ep = *cluster_endpoint(c);
+	assert_int_equal(strlen(ep.password), 32);
+	snprintf(path, sizeof(path), "%s", cluster_tso_map_path(c));
+	slash = strrchr(path, '/');
+	assert_non_null(slash);
+	*slash = 0;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 077, 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(slash, sizeof(path) - (size_t)(slash - path), i ? "/init.sql" : "/client.cnf");
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 077, 0);
+	}
+	s = sql_open(&ep, deadline_in_ms(5000), &e);
+	assert_non_null(s);
+	assert_int_equal(sql_value(s, &v, &e, "SELECT COUNT(*) FROM mysql.global_priv WHERE JSON_VALUE(Priv, '$.authentication_string') = '' "
+				   "AND User <> 'mariadb.sys' AND JSON_VALUE(Priv, '$.account_locked') IS NULL "
+				   "AND JSON_VALUE(Priv, '$.plugin') <> 'unix_socket'"), 0);
+	assert_string_equal(v.buf, "0");
+	assert_int_equal(sql_exec(s, &e, "SELECT 1 INTO OUTFILE '/var/tmp/drtest-it-outfile'"), -1);
+	assert_int_equal(e.code, 1290); /* secure-file-priv */
+	sql_close(s);
+	for (int i = 0; i < 3; i++) {
+		snprintf(ep.user, sizeof(ep.user), "%s", i == 0 ? "root" : i == 1 ? "" : "mysql");
+		ep.password[0] = 0;
+		assert_null(sql_open(&ep, deadline_in_ms(5000), &e));
+		assert_int_equal(e.kind, ERR_ENV);
+	}
+	strbuf_release(&v);
+	cluster_free(c);
 }
 
 static void two_clusters_live_die_and_come_back(void **unused)
@@ -150,6 +196,7 @@ static void a_directory_that_is_there_is_refused(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(strangers_stay_outside),
 		cmocka_unit_test(two_clusters_live_die_and_come_back),
 		cmocka_unit_test(an_occupied_port_is_no_obstacle),
 		cmocka_unit_test(a_server_that_will_not_start_says_why),

@@ -103,9 +103,9 @@ P
 
 # what a run left whose guardian died with it is removed by the next start, which says so; what is kept, or lives, is not
 dead=/var/tmp/drtest-20000101T000000Z-dead-$$
-mkdir -p "$dead/primary" && touch -d '1 hour ago' "$dead/lock"
+mkdir -p "$dead/primary" && mark "$dead" && touch -d '1 hour ago' "$dead/lock"
 kept=/var/tmp/drtest-20000101T000000Z-kept-$$
-mkdir -p "$kept" && touch -d '1 hour ago' "$kept/lock" "$kept/kept"
+mkdir -p "$kept" && mark "$kept" && touch -d '1 hour ago' "$kept/lock" "$kept/kept"
 cat >"$scratch/nothing.lua" <<'L'
 -- Nothing happens.
 return require "drtest.scenario" { name = "nothing", run = function(t) t:check("it is so", true) end }

@@ -36,6 +36,9 @@ expect() {
 	fi
 }
 
+# mark DIR: as the data directory of a run of this user's drtest.
+mark() { printf "drtest's data directory %s, uid %s\n" "$(stat -c '%d:%i' "$1")" "$(id -u)" >"$1/lock"; }
+
 # nothing_left NAME: of the runs in $out neither a process nor a data directory is left (their names tell them from other tests').
 nothing_left() {
 	local run

@@ -103,8 +103,8 @@ assert r['verdict'] == 'pass', r['verdict']
 assert r['standins'], 'the stand-ins are not in the result'
 assert any('standin' in v for v in r['versions'].values()), r['versions']
 P
-grep -rlq -e miniostorage -e 'drtest_cdc:[0-9a-f]' "$dir" && bad "a secret is in the run folder: $(grep -rl miniostorage "$dir")" || ok
-zstd -dc "$dir/journal.jsonl.zst" | grep -q -e miniostorage -e 'drtest_cdc:[0-9a-f]' && bad "a secret is in the journal" || ok
+grep -rlq -e 'secret-access-key=[0-9a-f]\{16\}' -e 'drtest_cdc:[0-9a-f]' "$dir" && bad "a secret is in the run folder: $(grep -rl 'secret-access-key=[0-9a-f]\{16\}' "$dir")" || ok
+zstd -dc "$dir/journal.jsonl.zst" | grep -q -e 'secret-access-key=[0-9a-f]\{16\}' -e 'drtest_cdc:[0-9a-f]' && bad "a secret is in the journal" || ok
 nothing_left "the drill"
 
 # ---- old versions: no API v2, five columns of RESTORE, the CLI with --pd and a config file

@@ -17,7 +17,7 @@ return scenario {
     local redo = opt.redo
 
     t:step("set up", function()
-      store = t:store { buckets = { "backup", "redo" } }
+      store = t:store { buckets = { "backup", "redo" }, user = "minio", password = "miniostorage" } -- soak.py reads it too
       if redo == "" then redo = store:url "redo/live" end
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = 10, rate = opt.rate }
