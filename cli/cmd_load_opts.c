@@ -19,7 +19,8 @@ static const char help[] =
 	"  --config-file=FILE       options as lines name=value, as sysbench reads them; the command line goes before\n"
 	"  --mysql-host=127.0.0.1 --mysql-port=3306 --mysql-user=root --mysql-db=sbtest\n"
 	"  --mysql-password=...     better: the environment's MYSQL_PWD, which no process list shows\n"
-	"  --mysql-ssl-ca=FILE --mysql-ssl-cert=FILE --mysql-ssl-key=FILE\n"
+	"  --mysql-ssl=off          on: TLS, the certificate verified; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as the mysql client has them\n"
+	"  --mysql-ssl-ca=FILE --mysql-ssl-cert=FILE --mysql-ssl-key=FILE   TLS, and the server's certificate is for its host\n"
 	"  --tables=1               tables to prepare; --load-tables=0: write to the first so many only (0: all)\n"
 	"  --table-size=10000       rows of each\n"
 	"  --threads=1              workers, each with a connection of its own (prepare: at most so many at once)\n"
@@ -154,6 +155,20 @@ static int take_shard(struct load_run *r, const char *arg)
 	return 0;
 }
 
+/* sysbench's on and off, and the words that newer versions have. Whether there is TLS is never left to the server. */
+static int take_tls(struct load_run *r, const char *arg)
+{
+	static const struct { const char *word; enum sql_tls tls; } words[] = { { "off", SQL_TLS_OFF }, { "disabled", SQL_TLS_OFF }, { "on", SQL_TLS_VERIFY },
+		{ "", SQL_TLS_VERIFY }, { "required", SQL_TLS_UNVERIFIED }, { "verify_ca", SQL_TLS_CHAIN }, { "verify_identity", SQL_TLS_VERIFY } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcasecmp(arg, words[i].word)) {
+			r->ep.tls = words[i].tls;
+			return 0;
+		}
+	return usage("mysql-ssl", arg, "off, on (the certificate is verified), REQUIRED, VERIFY_CA or VERIFY_IDENTITY");
+}
+
 static int take(struct load_run *r, const char *name, const char *arg)
 {
 	bool flag = false;
@@ -167,6 +182,7 @@ static int take(struct load_run *r, const char *name, const char *arg)
 	if (!strcmp(name, "mysql-ssl-ca")) return field(name, arg, r->ep.ssl_ca, sizeof(r->ep.ssl_ca));
 	if (!strcmp(name, "mysql-ssl-cert")) return field(name, arg, r->ep.ssl_cert, sizeof(r->ep.ssl_cert));
 	if (!strcmp(name, "mysql-ssl-key")) return field(name, arg, r->ep.ssl_key, sizeof(r->ep.ssl_key));
+	if (!strcmp(name, "mysql-ssl")) return take_tls(r, arg);
 	if (!strcmp(name, "time")) return real(name, arg, &r->time_s);
 	if (!strcmp(name, "warmup-time")) return real(name, arg, &r->warmup_s);
 	if (!strcmp(name, "report-interval")) return real(name, arg, &r->interval_s);
@@ -223,7 +239,7 @@ static bool is_flag(const char *name)
 	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") || !strcmp(name, "json") || load_sysbench_flag(name);
 }
 
-static const char *const own_names[] = { "config-file", "mysql-host", "mysql-port", "mysql-user", "mysql-db", "mysql-password", "mysql-ssl-ca",
+static const char *const own_names[] = { "config-file", "mysql-host", "mysql-port", "mysql-user", "mysql-db", "mysql-password", "mysql-ssl", "mysql-ssl-ca",
 	"mysql-ssl-cert", "mysql-ssl-key", "tables", "load-tables", "table-size", "threads", "rate", "pace", "backlog-max", "time", "events",
 	"warmup-time", "db-ps-mode", "db-driver", "protocol", "roundtrips", "report-interval", "percentile", "histogram", "rand-type", "rand-seed",
 	"on-lost", "ledger-dir", "ledger-rows", "set", "shard", "rendezvous", "json", "help" };
@@ -439,6 +455,10 @@ int load_options(struct load_run *r, int argc, char **argv)
 		return rc;
 	if (!r->shard != !r->rendezvous) {
 		fprintf(stderr, "drtest load: --shard and --rendezvous go together\n");
+		return 2;
+	}
+	if (r->ep.tls == SQL_TLS_OFF && (r->ep.ssl_ca[0] || r->ep.ssl_cert[0])) {
+		fprintf(stderr, "drtest load: --mysql-ssl=off, and --mysql-ssl-%s is given\n", r->ep.ssl_ca[0] ? "ca" : "cert");
 		return 2;
 	}
 	rc = sort_out(r);

@@ -27,7 +27,7 @@ const struct runtime_module scenario_modules[] = { { "load", lua_load_open, NULL
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
-	"                  [--json] [--prometheus FILE] [--folder-file FILE]\n"
+	"                  [--max-rpo TIME] [--max-rto TIME] [--json] [--prometheus FILE] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
 	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup;\n"
 	"                    the default where tiup is on PATH), attach (clusters that run already)\n"
@@ -42,6 +42,8 @@ static const char help[] =
 	"  --keep            leaves servers and data up; `drtest clean` ends them\n"
 	"  --out DIR         the folder of runs (runs)\n"
 	"  --timeout TIME    of the whole run, as 10m (30m)\n"
+	"  --max-rpo TIME    a target: a wider data-loss window fails the run, with the figures; or a number: so many transactions may be lost\n"
+	"  --max-rto TIME    a target: service has to be back within it\n"
 	"  --json            prints result.json alone\n"
 	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects\n"
 	"  --folder-file FILE  gets the path of the run's folder, for scripts\n"
@@ -89,6 +91,7 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		{ "folder-file", required_argument, NULL, 'F' },
 		{ "version", required_argument, NULL, 'v' },
 		{ "clusters", required_argument, NULL, 'c' },
+		{ "max-rpo", required_argument, NULL, 'R' }, { "max-rto", required_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	size_t n_set = 0;
@@ -128,6 +131,16 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			o->timeout_ms = duration_parse_ms(optarg);
 			if (o->timeout_ms <= 0)
 				return -1 - wrong("timeout", optarg, "a duration as 10m");
+			break;
+		case 'R':
+			if (optarg[strspn(optarg, "0123456789")] == '\0' && *optarg && strlen(optarg) < 16)
+				o->max_lost = strtoll(optarg, NULL, 10);
+			else if ((o->max_rpo_ms = duration_parse_ms(optarg)) < 0)
+				return -1 - wrong("max-rpo", optarg, "a time as 5s (the data-loss window), or a number of lost transactions");
+			break;
+		case 'T':
+			if ((o->max_rto_ms = duration_parse_ms(optarg)) < 0)
+				return -1 - wrong("max-rto", optarg, "a time as 30s");
 			break;
 		case 'v':
 			if (take_version(o, optarg) < 0)
@@ -187,7 +200,8 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 int cmd_run(int argc, char **argv)
 {
 	const char *set[SETS_MAX + 1] = { NULL };
-	struct run_opts o = { .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000, .version = drtest_version,
+	struct run_opts o = { .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000,
+		.max_rpo_ms = -1, .max_lost = -1, .max_rto_ms = -1, .version = drtest_version,
 		.modules = scenario_modules };
 	struct run_outputs w = { 0 };
 	char *dir = NULL;

@@ -30,7 +30,8 @@
 #define LINE_BYTES_MAX ((size_t)256 << 20)
 
 static const char help[] =
-	"usage: drtest sweep FILE --seeds 1..200 [--jobs N] [--resume DIR] [--keep-runs] [--out DIR] [run's --on, --set, --store, --timeout]\n"
+	"usage: drtest sweep FILE --seeds 1..200 [--jobs N] [--resume DIR] [--keep-runs] [--out DIR]\n"
+	"                    [run's --on, --set, --store, --timeout, --max-rpo, --max-rto]\n"
 	"Runs a scenario with many seeds and makes one table of them: verdicts, how much was lost, how long service was away, the slowest steps.\n"
 	"  --seeds A..B     or a list: 1,7,20..30\n"
 	"  --jobs N         runs side by side (half of the processors)\n"
@@ -108,6 +109,7 @@ static int parse(struct sweep *s, int argc, char **argv)
 		{ "seeds", required_argument, NULL, 'n' }, { "jobs", required_argument, NULL, 'j' },  { "resume", required_argument, NULL, 'r' },
 		{ "out", required_argument, NULL, 'd' },   { "keep-runs", no_argument, NULL, 'k' },   { "on", required_argument, NULL, 'o' },
 		{ "set", required_argument, NULL, 's' },   { "store", required_argument, NULL, 'S' }, { "timeout", required_argument, NULL, 't' },
+		{ "max-rpo", required_argument, NULL, 'R' }, { "max-rto", required_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },        { 0 },
 	};
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -131,10 +133,11 @@ static int parse(struct sweep *s, int argc, char **argv)
 		case 'd': s->out = optarg; break;
 		case 'k': s->keep_runs = true; break;
 		case 'h': fputs(help, stdout); return -1;
-		case 'o': case 's': case 'S': case 't':
+		case 'o': case 's': case 'S': case 't': case 'R': case 'T':
 			if (s->n_pass_on + 2 > PASS_ON_MAX)
 				return -1 - usage("too many options for the runs", NULL);
-			s->pass_on[s->n_pass_on++] = c == 'o' ? "--on" : c == 's' ? "--set" : c == 'S' ? "--store" : "--timeout";
+			s->pass_on[s->n_pass_on++] = c == 'o' ? "--on" : c == 's' ? "--set" : c == 'S' ? "--store" : c == 'R' ? "--max-rpo" :
+				c == 'T' ? "--max-rto" : "--timeout";
 			s->pass_on[s->n_pass_on++] = optarg;
 			break;
 		default: return -1 - EXIT_USAGE;

@@ -70,6 +70,24 @@ static void watch_the_peer(struct link *l)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof(unanswered));
 }
 
+/* It is, as was asked for (TLS), or is not. */
+static void connected(struct link *l)
+{
+	struct err e = ERR_INIT;
+
+	if (!l->ret_m) {
+		int code = (int)mysql_errno(l->m);
+
+		sql_connect_failed(l->m, l->endpoint, &e);
+		end(l, false, code, strncmp(e.text, "connect: ", 9) ? e.text : e.text + 9);
+	} else if (sql_connected(l->m, l->endpoint, &e) < 0) {
+		end(l, false, CR_SSL_CONNECTION_ERROR, e.text);
+	} else {
+		watch_the_peer(l);
+		end(l, true, 0, NULL);
+	}
+}
+
 static bool is_number(enum enum_field_types t)
 {
 	return t <= MYSQL_TYPE_DOUBLE || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
@@ -223,9 +241,7 @@ static void step(struct link *l, int wait)
 	}
 	switch (l->op) {
 	case LINK_CONNECT:
-		if (l->ret_m)
-			watch_the_peer(l);
-		end(l, l->ret_m != NULL, (int)mysql_errno(l->m), mysql_error(l->m));
+		connected(l);
 		return;
 	case LINK_QUERY:
 	case LINK_NEXT:
@@ -313,7 +329,7 @@ void link_continue(struct link *l, int ready)
 
 void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi)
 {
-	unsigned connect_s = CONNECT_TIMEOUT_S, io_s = READ_TIMEOUT_S, tcp = MYSQL_PROTOCOL_TCP;
+	unsigned connect_s = CONNECT_TIMEOUT_S, io_s = READ_TIMEOUT_S;
 
 	l->m = mysql_init(NULL);
 	if (!l->m) {
@@ -324,11 +340,8 @@ void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db,
 	mysql_options(l->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(l->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
 	mysql_options(l->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
-	mysql_options(l->m, MYSQL_OPT_PROTOCOL, &tcp);
-	mysql_options(l->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	if (ep->ssl_ca[0] || ep->ssl_cert[0])
-		mysql_ssl_set(l->m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL, ep->ssl_ca[0] ? ep->ssl_ca : NULL,
-			      NULL, NULL);
+	sql_options_apply(l->m, ep);
+	l->endpoint = ep;
 	l->op = LINK_CONNECT;
 	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db, ep->port, NULL,
 					 multi ? CLIENT_MULTI_STATEMENTS : 0));

@@ -42,6 +42,7 @@ struct link {
 	size_t n_stmts;
 	const struct script *script;
 	struct con_call *call;    /* the call being executed */
+	const struct sql_endpoint *endpoint; /* of link_connect(): the caller's, and lives on */
 	const char *sql;          /* of the statement being prepared */
 	struct strbuf sql_text;
 	MYSQL *ret_m;

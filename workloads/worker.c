@@ -81,7 +81,9 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
 {
 	struct err e = ERR_INIT;
 
-	if (w->phase <= PHASE_SESSION)
+	if (w->phase == PHASE_CONNECT) /* its text has the code */
+		err_set(&e, ERR_SQL, code, "worker %u: %s: %s%s", w->number, what, text, advice(code));
+	else if (w->phase <= PHASE_SESSION)
 		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code, advice(code));
 	else
 		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s", w->number, (unsigned long long)w->seq, what, text,

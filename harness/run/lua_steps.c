@@ -174,6 +174,18 @@ static int duration(lua_State *L)
 	return 1;
 }
 
+/* slow(): why a time that was missed may be the machine's fault, or nil */
+static int slow(lua_State *L)
+{
+	char why[160];
+
+	runtime_slow(runtime_of(L), why, sizeof(why));
+	if (!why[0])
+		return 0;
+	lua_pushstring(L, why);
+	return 1;
+}
+
 static int is_duration(lua_State *L)
 {
 	lua_pushboolean(L, duration_parse_ms(luaL_checkstring(L, 1)) >= 0);
@@ -259,6 +271,11 @@ static int rpo(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 
+	r->has_rpo = true;
+	r->lost = luaL_checknumber(L, 1);
+	r->acked = luaL_checknumber(L, 2);
+	r->window_ms = luaL_checknumber(L, 3);
+	r->behind_ms = luaL_checknumber(L, 4);
 	if (!r->plan)
 		journal_event(r->journal, "rpo", json_pack("{s:I,s:I,s:I,s:I}", "lost", (json_int_t)luaL_checknumber(L, 1), "acked",
 			(json_int_t)luaL_checknumber(L, 2), "window_ms", (json_int_t)luaL_checknumber(L, 3), "resolved_behind_ms",
@@ -331,7 +348,7 @@ int lua_steps_open(lua_State *L)
 		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
 		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
 		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final },
-		{ "is_duration", is_duration }, { "nearest", nearest_of }, { NULL, NULL },
+		{ "is_duration", is_duration }, { "slow", slow }, { "nearest", nearest_of }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

@@ -108,6 +108,12 @@ static char *repeat_command(const struct run_opts *o)
 		strbuf_addstr(&raw, " --clusters");
 		add_word(&raw, o->clusters);
 	}
+	if (o->max_rpo_ms >= 0)
+		strbuf_addf(&raw, " --max-rpo %lldms", (long long)o->max_rpo_ms);
+	if (o->max_lost >= 0)
+		strbuf_addf(&raw, " --max-rpo %lld", (long long)o->max_lost);
+	if (o->max_rto_ms >= 0)
+		strbuf_addf(&raw, " --max-rto %lldms", (long long)o->max_rto_ms);
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
 		if (*(const bool *)((const char *)&o->tools + tools[i].at))
 			strbuf_addf(&raw, " --set %s", tools[i].text);
@@ -287,13 +293,14 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 {
 	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
 	bool cut_short = r->rt.cut_short[0] && e->kind == ERR_CANCELLED, interrupted = !cut_short && e->kind == ERR_CANCELLED;
+	bool slow = e->kind == ERR_TIMEOUT && r->rt.slow[0];
 
 	if (r->rt.step_name[0])
 		strbuf_addf(&raw, "step %d, %s: ", r->rt.step, r->rt.step_name);
 	strbuf_addstr(&raw, cut_short ? r->rt.cut_short : interrupted ? "interrupted" : e->text);
 	secret_redact(&text, raw.buf);
 	console_inert(text.buf);
-	runtime_step_end(&r->rt, interrupted ? "interrupted" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
+	runtime_step_end(&r->rt, interrupted ? "interrupted" : slow ? "unknown" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
 	fflush(stdout);
 	fprintf(stderr, "drtest: %s\n", text.buf);
 	if (traceback && e->kind == ERR_USAGE) {
@@ -307,7 +314,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		}
 	}
 	/* killed from outside, for memory perhaps: nothing is known of what it would have done */
-	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : e->kind == ERR_KILLED ? "unknown" : "error";
+	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : e->kind == ERR_KILLED || slow ? "unknown" : "error";
 	if (!interrupted)
 		log_tails(r);
 	if (r->rt.journal)
@@ -318,11 +325,50 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		return EXIT_INTERRUPTED;
 	if (r->rt.worst == VERDICT_FAIL)
 		return EXIT_CHECK_FAILED;
-	return e->kind == ERR_USAGE ? EXIT_USAGE : e->kind == ERR_KILLED ? EXIT_UNKNOWN : EXIT_ENV;
+	return e->kind == ERR_USAGE ? EXIT_USAGE : e->kind == ERR_KILLED || slow ? EXIT_UNKNOWN : EXIT_ENV;
+}
+
+/* --max-rpo and --max-rto, once the scenario has said all. */
+static void judge_targets(struct run *r)
+{
+	const struct run_opts *o = r->o;
+	const struct runtime *rt = &r->rt;
+	json_t *service = rt->rto ? json_object_get(rt->rto, "service_ms") : NULL;
+	bool measured = rt->has_rpo && rt->lost >= 0;
+	char name[120], figures[480], slow[160];
+	enum verdict late; /* a target in time on a machine that was too slow is not known */
+
+	if (measured)
+		snprintf(figures, sizeof(figures), "lost %.0f of %.0f acknowledged transactions; the oldest of them was acknowledged %.2f s before "
+			 "the disaster; resolvedTs was %.2f s before it", rt->lost, rt->acked, rt->lost > 0 ? rt->window_ms / 1e3 : 0, rt->behind_ms / 1e3);
+	else
+		snprintf(figures, sizeof(figures), "RPO was not measured: the scenario told none");
+	runtime_slow(&r->rt, slow, sizeof(slow));
+	late = slow[0] ? VERDICT_UNKNOWN : VERDICT_FAIL;
+	if (o->max_rpo_ms >= 0) {
+		snprintf(name, sizeof(name), "target: RPO is at most %g s (--max-rpo)", (double)o->max_rpo_ms / 1e3);
+		runtime_check(&r->rt, name, !measured ? VERDICT_UNKNOWN : rt->lost > 0 && rt->window_ms > (double)o->max_rpo_ms ? late : VERDICT_PASS,
+			      figures);
+	}
+	if (o->max_lost >= 0) {
+		snprintf(name, sizeof(name), "target: at most %lld acknowledged transactions are lost (--max-rpo)", (long long)o->max_lost);
+		runtime_check(&r->rt, name, !measured ? VERDICT_UNKNOWN : rt->lost > (double)o->max_lost ? VERDICT_FAIL : VERDICT_PASS, figures);
+	}
+	if (o->max_rto_ms < 0)
+		return;
+	snprintf(name, sizeof(name), "target: RTO is at most %g s (--max-rto)", (double)o->max_rto_ms / 1e3);
+	if (service)
+		snprintf(figures, sizeof(figures), "%.2f s from the disaster to the first write on the secondary%s%s", json_number_value(service) / 1e3,
+			 slow[0] ? "; " : "", slow);
+	else
+		snprintf(figures, sizeof(figures), "RTO was not measured: no write was acknowledged after a disaster");
+	runtime_check(&r->rt, name, !service ? VERDICT_UNKNOWN : json_number_value(service) > (double)o->max_rto_ms ? late : VERDICT_PASS,
+		      figures);
 }
 
 static int say_verdict(struct run *r)
 {
+	judge_targets(r);
 	const char *word = r->rt.worst == VERDICT_FAIL ? "fail" : r->rt.worst == VERDICT_UNKNOWN || !r->rt.checks ? "unknown" : "pass";
 
 	if (!r->rt.checks)

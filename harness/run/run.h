@@ -20,6 +20,10 @@ struct run_opts {
 	enum run_store store;
 	bool plan, keep, quiet;            /* quiet: nothing on stdout (--json) */
 	int64_t timeout_ms;                /* of the whole run */
+	/* Targets: a missed one is a failed check, one that was not measured an unknown one. Negative: none. */
+	int64_t max_rpo_ms;                /* the data-loss window */
+	int64_t max_lost;                  /* acknowledged transactions */
+	int64_t max_rto_ms;                /* until the first write on the promoted secondary */
 	const char *version;
 	const char *clusters;              /* the clusters file of the attach ground; NULL: none */
 	struct run_tools tools;

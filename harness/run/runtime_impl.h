@@ -50,11 +50,15 @@ struct runtime {
 	int64_t disaster_ns, disaster_wall_ms, phase_start_ns;
 	char phase[32];
 	json_t *rto;
+	bool has_rpo;
+	double lost, acked, window_ms, behind_ms; /* of the last RPO told; < 0: not known */
 	/* the sampler */
 	pthread_t sampler;
 	bool sampling, sampler_stop;
 	pthread_cond_t wake;
 	int64_t timeout_ms;
+	int64_t late_ms;         /* how late the sampler was at the most */
+	char slow[160];          /* why times of this run are the machine's and not the clusters'; "": they are not */
 	int64_t until_ns;        /* of a wait; 0: none */
 	struct {
 		char what[64];
@@ -68,6 +72,8 @@ struct runtime {
 };
 int runtime_sampler_start(struct runtime *r, struct err *e);
 void runtime_sampler_stop(struct runtime *r);
+/* Was this machine too slow for what is promised in seconds? The reason, or "". */
+void runtime_slow(struct runtime *r, char *why, size_t size);
 void runtime_step_end(struct runtime *r, const char *status, const char *detail); /* nothing when no step is open */
 void runtime_teardown(struct runtime *r); /* last first */
 void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules);

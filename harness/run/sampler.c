@@ -17,6 +17,8 @@
 #define YOUNG_NS ((int64_t)600 * 1000000000)
 #define NEAR_NS ((int64_t)60 * 1000000000)
 #define STAT_BYTES 1024
+#define LATE_MS 1000
+#define BUSY 8                  /* processes that want a processor, for each */
 #define ROOM_BYTES_MIN ((int64_t)8 << 20)
 
 /* /proc/PID/stat: after the last ')' the state and numbers; utime and stime are the 12th and 13th, rss the 22nd of them. */
@@ -143,6 +145,34 @@ static void look_at_limits(struct runtime *r)
 		clock_cancel(SIGALRM);
 }
 
+/* What others do on this machine, and how late this thread wakes, tell whether a time that was missed is the clusters' fault. */
+static void look_at_machine(struct runtime *r, int64_t due_ns)
+{
+	int64_t late_ms = (clock_mono_ns() - due_ns) / 1000000;
+	double load = 0, cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
+	bool first = !r->slow[0];
+	FILE *f = fopen("/proc/loadavg", "re");
+
+	if (f && fscanf(f, "%lf", &load) != 1)
+		load = 0;
+	if (f)
+		fclose(f);
+	if (late_ms >= LATE_MS && late_ms > r->late_ms)
+		snprintf(r->slow, sizeof(r->slow), "this machine was too slow: drtest itself was %.1f s late once", (double)late_ms / 1e3);
+	else if (load >= BUSY * cores && first)
+		snprintf(r->slow, sizeof(r->slow), "this machine was too slow: %.0f processes wanted its %.0f processors", load, cores);
+	r->late_ms = late_ms > r->late_ms ? late_ms : r->late_ms;
+	if (first && r->slow[0])
+		runtime_note(r, "%s; times of this run are the machine's too, and a time that is missed is no failure but unknown", r->slow);
+}
+
+void runtime_slow(struct runtime *r, char *why, size_t size)
+{
+	pthread_mutex_lock(&r->lock);
+	snprintf(why, size, "%s", r->slow);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static int64_t interval_ms(const struct runtime *r)
 {
 	int64_t now = clock_mono_ns();
@@ -170,6 +200,7 @@ static void *sampler_main(void *arg)
 		if (r->sampler_stop)
 			break;
 		look_at_limits(r);
+		look_at_machine(r, next);
 		s = json_pack("{s:{},s:{}}", "rss_kib", "cpu_ms");
 		runtime_sample_process(s, "drtest", getpid());
 		for (size_t i = 0; i < r->n_owned; i++)

@@ -106,7 +106,8 @@ function T:eventually(name, within, condition) -- luacheck: ignore self
       return value
     end
     if waited * 1000 >= ms then
-      steps.check(name, "fail", ("%snot within %s"):format(evidence, tostring(within)), nil, waited)
+      local slow = steps.slow()
+      steps.check(name, slow and "unknown" or "fail", ("%snot within %s%s"):format(evidence, tostring(within), slow and "; " .. slow or ""), nil, waited)
       steps.timeout(("%s: not within %s"):format(name, tostring(within)))
     end
     steps.wait(20)

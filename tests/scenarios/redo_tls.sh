@@ -55,3 +55,14 @@ expect "without our certificate the server refuses" 3 'Access denied' bash -c "D
 expect "without TLS the server refuses" 3 'Access denied' bash -c "DRTEST_SINK_PASSWORD=word-of-pass apply ''"
 expect "a certificate file that is not there" 3 'SSL|TLS|nothing|certificate' bash -c "DRTEST_SINK_PASSWORD=word-of-pass apply '?ssl-ca=$data/nothing.pem'"
 grep -rq word-of-pass "$scratch/out" && bad "the password is shown" || ok
+
+# drtest load keeps what it was told: its connections are the load's, not one that only prepares
+Q -e "CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'x'; GRANT ALL ON *.* TO plain@'127.0.0.1'"
+loads() { MYSQL_PWD=x timeout 100 "$DRTEST" load ledger "$@" --mysql-port="$port" --mysql-user=plain --mysql-db=tls --rate=0 --events=20; }
+export -f loads
+expect "a load over TLS is prepared" 0 'prepared' bash -c "loads prepare --mysql-ssl-ca=$data/ca.pem"
+expect "a load over TLS" 0 'transactions: *20 ' bash -c "loads run --mysql-ssl-ca=$data/ca.pem"
+expect "a load over TLS with whomever" 0 'transactions: *20 ' bash -c "loads run --mysql-ssl=REQUIRED"
+expect "a load and a server of another authority" 3 'worker 1: connect: .*(certificate|SSL|TLS)' bash -c "loads run --mysql-ssl-ca=$data/stranger.pem"
+expect "a load and a certificate for another name" 3 'worker 1: connect: .*(certificate|SSL|TLS)' bash -c "loads run --mysql-ssl-ca=$data/ca.pem --mysql-host=localhost"
+expect "a load, TLS and no TLS" 2 'mysql-ssl=off, and --mysql-ssl-ca' bash -c "loads run --mysql-ssl=off --mysql-ssl-ca=$data/ca.pem"

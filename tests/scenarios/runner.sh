@@ -44,10 +44,38 @@ for command in run list doctor clean report diff redo load feed backup restore; 
 	expect "help of $command" 0 "usage: *drtest $command" "$DRTEST" "$command" --help
 done
 
+# a machine that stood still itself: what is promised in seconds is not known then, and never failed
+cat >"$scratch/slow.lua" <<'L'
+-- Waits for what never comes.
+local scenario = require "drtest.scenario"
+return scenario { name = "slow", run = function(t) t:step("wait", function() t:sleep "2s" t:eventually("it comes", "3s", function() return false end) end) end }
+L
+"$DRTEST" run "$scratch/slow.lua" --store file --out "$out" >"$scratch/log" 2>&1 &
+pid=$!
+wait_for 20 grep -q "^drtest .* slow " "$scratch/log"
+sleep 0.5; kill -STOP $pid; sleep 2; kill -CONT $pid
+wait $pid
+[ $? = 4 ] && grep -q 'UNKNOWN: it comes: not within 3s; this machine was too slow' "$scratch/log" && ok || bad "a slow machine: $(cat "$scratch/log")"
+
+# targets
+cat >"$scratch/target.lua" <<'L'
+-- A disaster on paper.
+local scenario = require "drtest.scenario"
+return scenario { name = "target", run = function(t) t:step("count", function()
+  t:rpo { verdict = "pass", lost = 3, acked = 90, window_ms = 1500, resolved_behind_ms = 1600 } t:check("it counts", true)
+end) end }
+L
+target=("$DRTEST" run "$scratch/target.lua" --store file --out "$out")
+expect "a target that is met" 0 'PASS 3 checks' "${target[@]}" --max-rpo 2s --max-rpo 3
+expect "a window too wide" 1 'FAILED: target: RPO is at most 1 s \(--max-rpo\): lost 3 of 90 .*1.50 s before the disaster' "${target[@]}" --max-rpo 1s
+expect "too many lost" 1 'FAILED: target: at most 2 acknowledged transactions' "${target[@]}" --max-rpo 2
+expect "a target that was not measured" 4 'UNKNOWN: target: RTO is at most 30 s .*not measured' "${target[@]}" --max-rto 30s
+expect "no target" 2 "max-rto: 'soon' is not a time" "${target[@]}" --max-rto soon
+
 # Ctrl-C reaches a loop that never waits; a second one is not needed
 "$DRTEST" run $n/endless.lua --out "$out" >"$scratch/log" 2>&1 &
 pid=$!
-wait_for 10 test -e "$out"/*-endless-42/journal.jsonl.zst
+wait_for 10 grep -q "^drtest .* endless " "$scratch/log"
 sleep 0.3
 kill -INT $pid
 wait $pid
