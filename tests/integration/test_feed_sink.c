@@ -434,6 +434,123 @@ static void a_second_feed_of_one_id_is_told_as_such(void **unused)
 	stop(second);
 }
 
+/* A column type as a key, its values as SQL has them, and how its bytes are read. */
+static const struct key_type {
+	const char *type, *read; /* read: HEX(x) unless told */
+	bool prefix_too;         /* a part of it can be a key */
+	const char *values[9];
+} key_types[] = {
+	{ "TINYINT", NULL, false, { "-128", "-1", "0", "1", "127" } },
+	{ "BIGINT", NULL, false, { "-9223372036854775808", "9223372036854775807", "0", "-1", "9007199254740993", "9007199254740992" } },
+	{ "BIGINT UNSIGNED", NULL, false, { "18446744073709551615", "18446744073709551614", "9223372036854775808", "0" } },
+	{ "DECIMAL(20,10)", NULL, false, { "0.1", "-0.1", "1.1", "9999999999.9999999999", "9999999999.9999999998", "0", "1" } },
+	{ "DECIMAL(65,30)", NULL, false, { "0.1", "123456789012345678901234567890.123456789012345678901234567890",
+	                                    "123456789012345678901234567890.123456789012345678901234567891", "-1" } },
+	{ "FLOAT", "FORMAT(x, 38)", false, { "0.1", "1.1", "3.4e38", "-1.17549e-38", "16777216", "0" } },
+	{ "DOUBLE", "FORMAT(x, 38)", false, { "0.1", "0.30000000000000004", "0.3", "1.7976931348623157e308", "-2.2250738585072014e-308",
+	                                       "9007199254740993", "0" } },
+	{ "BIT(9)", "HEX(x+0)", false, { "b'0'", "b'1'", "b'111111111'", "b'100000000'" } },
+	{ "BIT(64)", "HEX(x+0)", false, { "x'FFFFFFFFFFFFFFFF'", "x'8000000000000001'", "x'00'" } },
+	{ "YEAR", NULL, false, { "0", "1901", "2155" } },
+	{ "DATE", "HEX(CONCAT(x))", false, { "'0000-00-00'", "'2024-02-30'", "'9999-12-31'", "'2024-00-00'" } },
+	{ "TIME(6)", "HEX(CONCAT(x))", false, { "'-838:59:59.999999'", "'838:59:59.999999'", "'-00:00:00.000001'", "'00:00:00'", "'00:00:01.5'" } },
+	{ "TIME", "HEX(CONCAT(x))", false, { "'-00:00:01'", "'00:00:01'", "'23:59:59'" } },
+	{ "DATETIME(3)", "HEX(CONCAT(x))", false, { "'0000-00-00'", "'9999-12-31 23:59:59.999'", "'2024-01-01 00:00:00.001'", "'2024-01-01'" } },
+	{ "TIMESTAMP(6)", "HEX(CONCAT(x))", false, { "'2038-01-19 03:14:07.999999'", "'1970-01-01 00:00:01'", "'2024-06-30 12:00:00.5'" } },
+	{ "ENUM('a','it''s','ü','1')", "HEX(CONCAT(x, ':', x+0))", false, { "'a'", "'it''s'", "'ü'", "'1'", "0" } },
+	{ "SET('p','q','r')", "HEX(CONCAT(x, ':', x+0))", false, { "''", "'p'", "'p,r'", "'p,q,r'" } },
+	{ "CHAR(10)", NULL, true, { "''", "'a'", "'A\\\\'", "'it''s'", "'b '", "'\\n'" } },
+	{ "VARCHAR(20)", NULL, true, { "''", "'a'", "'it''s'", "'x\\\\y'", "'\\0'", "'ß'", "'😀'" } },
+	{ "VARCHAR(20) COLLATE utf8mb4_bin", NULL, true, { "'a'", "'A'", "'ä'", "'à'", "'' " } },
+	{ "VARCHAR(20) COLLATE utf8mb4_nopad_bin", NULL, true, { "'a'", "'a '", "'a  '", "'A'" } },
+	{ "VARCHAR(20) CHARACTER SET latin1", NULL, true, { "'a'", "'é'", "'€'", "'it''s'" } },
+	{ "VARCHAR(20) CHARACTER SET sjis", NULL, true, { "'a'", "'表'", "'ソ'" } },
+	{ "VARCHAR(20) CHARACTER SET gbk COLLATE gbk_chinese_ci", NULL, true, { "'y1'", "'中'", "'ch'" } },
+	{ "VARCHAR(20) CHARACTER SET utf16", NULL, true, { "'a'", "'😀'", "'中'" } },
+	{ "BINARY(5)", NULL, true, { "x'00'", "x'0000000001'", "x'FFFFFFFFFF'", "'a'", "'A'" } },
+	{ "VARBINARY(20)", NULL, true, { "''", "x'00'", "x'0000'", "x'27'", "x'5C'", "'a'", "'A'" } },
+};
+
+/* p, u, c: the key alone, as PRIMARY KEY and as UNIQUE, and beside another column; n: not the key, but a unique value that moves. */
+static void every_type_of_key(const struct key_type *k, unsigned number)
+{
+	static const char *const tables[][2] = { { "p", "PRIMARY KEY (x)" }, { "u", "UNIQUE (x)" }, { "c", "PRIMARY KEY (n, x)" }, { "d", "UNIQUE (x, n)" },
+		{ "n", "PRIMARY KEY (n), UNIQUE (x)" } };
+
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		const char *name = tables[t][0];
+		unsigned n = 0;
+
+		SQL(p, "CREATE TABLE d.%s%u (n INT NOT NULL, x %s NOT NULL, v VARCHAR(20), %s)", name, number, k->type, tables[t][1]);
+		for (; n < 9 && k->values[n]; n++)
+			SQL(p, "INSERT INTO d.%s%u VALUES (%u, %s, NULL)", name, number, n, k->values[n]);
+		SQL(p, "COMMIT");
+		SQL(p, "UPDATE d.%s%u SET v = CONCAT('v', n)", name, number);
+		SQL(p, "DELETE FROM d.%s%u WHERE n = 1", name, number);
+		SQL(p, "UPDATE d.%s%u SET x = %s, v = 'moved' WHERE n = 0", name, number, k->values[1]);
+		SQL(p, "INSERT INTO d.%s%u VALUES (%u, %s, 'new')", name, number, n, k->values[0]);
+		SQL(p, "COMMIT");
+		SQL(p, "DELETE FROM d.%s%u WHERE n = %u", name, number, n - 1);
+		SQL(p, "COMMIT");
+	}
+}
+
+static char *table_sum(struct sql *c, const char *table, const char *read)
+{
+	struct strbuf sum = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	must(sql_value(c, &sum, &e, "SELECT CONCAT(COUNT(*), ' ', GROUP_CONCAT(n, '=', %s, '/', IFNULL(v, '-') ORDER BY n, %s)) FROM d.%s", read, read,
+	               table), &e);
+	return strbuf_detach(&sum);
+}
+
+/* With the secondary's optimizer left alone (small tables: it reads them whole) and made to use every index (ranges). */
+static void every_type_is_found_by_every_kind_of_key(void **unused)
+{
+	const unsigned n_types = sizeof(key_types) / sizeof(key_types[0]);
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	for (int ranges = 0; ranges < 2; ranges++) {
+		struct feed_opts o = options();
+		o.start_ts = fresh();
+		SQL(s, ranges ? "SET GLOBAL max_seeks_for_key = 1" : "SET GLOBAL max_seeks_for_key = DEFAULT");
+		struct feed *f = start(&o);
+		SQL(p, "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', autocommit = 0");
+		for (unsigned i = 0; i < n_types; i++)
+			every_type_of_key(&key_types[i], i);
+		unsigned n_left = 0;
+		for (unsigned i = 0; i < n_types && !ranges; i++) {
+			if (!key_types[i].prefix_too)
+				continue;
+			SQL(p, "CREATE TABLE d.l%u (n INT, x %s, PRIMARY KEY (x(2)))", i, key_types[i].type);
+			SQL(p, "INSERT INTO d.l%u VALUES (1, %s)", i, key_types[i].values[0]);
+			SQL(p, "COMMIT");
+			n_left++;
+		}
+		SQL(p, "SET sql_mode = DEFAULT, autocommit = 1");
+		caught_up(f);
+		for (unsigned i = 0; i < n_types; i++)
+			for (const char *t = "pucdn"; *t; t++) {
+				char table[16];
+				const char *read = key_types[i].read ? key_types[i].read : "HEX(x)";
+
+				snprintf(table, sizeof(table), "%c%u", *t, i);
+				char *a = table_sum(p, table, read), *b = table_sum(s, table, read);
+				if (strcmp(a, b))
+					fail_msg("%s as the key of d.%s, ranges %d: primary %s, secondary %s", key_types[i].type, table, ranges, a, b);
+				free(a);
+				free(b);
+			}
+		must(feed_get_status(f, &st, &e), &e);
+		assert_int_equal(st.n_left_out, n_left);
+		stop(f);
+	}
+	SQL(s, "SET GLOBAL max_seeks_for_key = DEFAULT");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +565,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(triggers_of_the_secondary_are_refused),
 		cmocka_unit_test(the_status_says_what_stands_still),
 		cmocka_unit_test(a_second_feed_of_one_id_is_told_as_such),
+		cmocka_unit_test(every_type_is_found_by_every_kind_of_key),
 	};
 	int code;
 
