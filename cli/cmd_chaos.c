@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chaos/fault.h"
 #include "cli/options.h"
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/run/run.h"
 
 #define WORDS_MAX 16
@@ -266,8 +268,44 @@ static bool works_in(int pid, const char *name)
 	return false;
 }
 
+static bool is_above_us(int pid)
+{
+	for (pid_t at = getpid(); at > 1;) {
+		char path[64];
+		struct strbuf line = STRBUF_INIT;
+		const char *p;
+
+		if (at == pid)
+			return true;
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)at);
+		if (fs_read_file(path, 4096, &line, NULL) < 0)
+			return false;
+		p = strrchr(line.buf, ')');
+		at = p && strlen(p) > 4 ? (pid_t)strtol(p + 4, NULL, 10) : 0; /* ") S PPID" */
+		strbuf_release(&line);
+	}
+	return false;
+}
+
+/* Its command line names something in a run's data folder. */
+static bool in_a_run(int pid)
+{
+	struct strbuf line = STRBUF_INIT;
+	char path[64];
+	bool is = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	if (fs_read_file(path, 65536, &line, NULL) == 0)
+		for (size_t at = 0; at < line.len && !is; at += strlen(line.buf + at) + 1)
+			is = strstr(line.buf + at, RUNS_DIR "/drtest-") != NULL;
+	strbuf_release(&line);
+	return is;
+}
+
 static int add_pid(struct fault *f, int pid, struct err *e)
 {
+	char path[64];
+	struct stat st;
 	struct proc_ref *r = &f->target.procs[f->target.n_procs];
 
 	if (f->target.n_procs == FAULT_PROCS_MAX)
@@ -278,6 +316,11 @@ static int add_pid(struct fault *f, int pid, struct err *e)
 	if (r->pidfd < 0)
 		return err_sys(e, "process %d", pid);
 	f->target.n_procs++;
+	if (is_above_us(pid))
+		return err_set(e, ERR_USAGE, 0, "process %d is one that this command runs under (a shell, a terminal)", pid);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) == 0 && st.st_uid != geteuid() && !(geteuid() == 0 && in_a_run(pid)))
+		return err_set(e, ERR_USAGE, 0, "process %d is another user's (%u), and no server of a run", pid, (unsigned)st.st_uid);
 	if (getpgid(pid) != pid)
 		return err_set(e, ERR_USAGE, 0, "process %d is no leader of a group (that is %d): name the leader", pid, (int)getpgid(pid));
 	return 0;

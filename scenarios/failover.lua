@@ -42,6 +42,7 @@ return scenario {
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
       primary:set_gc(true)
       t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
+      t:settled(feed)
       return ("changefeed %s, lag %s"):format(tostring(feed), text.seconds(feed:lag_ms() / 1000))
     end)
 

@@ -77,6 +77,9 @@ return scenario {
       t:figure("replayed_rows", replay.rows)
       t:figure("rpo_ms", loss_ms)
       t:check("the replay is quick enough", t.planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
+      if not t.planning() and loss_ms > 5000 then
+        t:note(("a disaster now would lose %s of writes: more than the log's flush interval promises"):format(text.seconds(loss_ms / 1000)))
+      end
       t:check("little enough would be lost", t.planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
       return ("a disaster then: %s of writes lost, replay of %s rows in %s"):format(text.seconds(loss_ms / 1000), text.commas(replay.rows),
         text.seconds(replay.seconds))

@@ -252,6 +252,10 @@ static int status(lua_State *L)
 	lua_setfield(L, -2, "rows");
 	lua_pushnumber(L, (lua_Number)st.redo_bytes);
 	lua_setfield(L, -2, "redo_bytes");
+	if (st.resolved_ts) { /* else nobody has told */
+		lua_pushnumber(L, (lua_Number)(clock_wall_ms() - tso_ms(st.resolved_ts)));
+		lua_setfield(L, -2, "resolved_lag_ms");
+	}
 	lua_pushboolean(L, st.sink_busy);
 	lua_setfield(L, -2, "sink_busy");
 	lua_pushstring(L, st.error);

@@ -95,6 +95,9 @@ static int url(lua_State *L)
 	size_t n = strcspn(path, "/");
 	char *uri;
 
+	for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+		if (!strncmp(part, "..", 2) && (part[2] == '/' || !part[2]))
+			return runtime_usage(L, "store:url: a prefix does not go up: \"%.200s\"", path);
 	for (size_t i = 0; i < s->n_buckets; i++)
 		if (strlen(s->bucket[i]) == n && !strncmp(s->bucket[i], path, n)) {
 			uri = bucket_uri(runtime_of(L), s, path);
@@ -129,7 +132,12 @@ static void read_buckets(lua_State *L, struct lua_store *s)
 			break;
 		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == STORE_BUCKETS_MAX)
 			runtime_usage(L, "t:store: buckets are at most %d names", STORE_BUCKETS_MAX);
-		s->bucket[s->n_buckets++] = xstrdup(lua_tostring(L, -1));
+		const char *name = lua_tostring(L, -1);
+
+		if (strlen(name) < 3 || strlen(name) > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(name) || *name == '.' ||
+		    strstr(name, ".."))
+			runtime_usage(L, "t:store: a bucket has 3 to 63 lower-case letters, digits, dots and dashes, not \"%.70s\"", name);
+		s->bucket[s->n_buckets++] = xstrdup(name);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 2);

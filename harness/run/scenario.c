@@ -42,6 +42,54 @@ static void open_lib(lua_State *L, const char *name, lua_CFunction f)
 	lua_call(L, 1, 0);
 }
 
+/* Bytecode is checked by nobody: source alone is taken. */
+static int load_source(lua_State *L, const char *text, size_t n, const char *name)
+{
+	if (n && text[0] == LUA_SIGNATURE[0]) {
+		lua_pushnil(L);
+		lua_pushfstring(L, "%s: Lua source is wanted, not bytecode", name);
+		return -1;
+	}
+	if (luaL_loadbuffer(L, text, n, name) == 0)
+		return 0;
+	lua_pushnil(L);
+	lua_insert(L, -2);
+	return -1;
+}
+
+/* load(text[, name]) and loadstring: a function; or nil and why */
+static int load_text(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_checklstring(L, 1, &n);
+
+	return load_source(L, text, n, luaL_optstring(L, 2, text)) == 0 ? 1 : 2;
+}
+
+/* The one searcher of require: NAME.lua beside the scenario. Its folder is the upvalue. */
+static int search_beside(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	struct strbuf source = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name)) {
+		lua_pushfstring(L, "\n\tno file beside the scenario can have the name '%s'", name);
+		return 1;
+	}
+	lua_pushfstring(L, "%s/%s.lua", lua_tostring(L, lua_upvalueindex(1)), name);
+	if (!fs_exists(lua_tostring(L, -1)) || fs_read_file(lua_tostring(L, -1), SCENARIO_BYTES_MAX, &source, &e) < 0) {
+		strbuf_release(&source);
+		lua_pushfstring(L, "\n\tno file '%s'", lua_tostring(L, -1));
+		return 1;
+	}
+	lua_pushfstring(L, "@%s", lua_tostring(L, -1));
+	rc = load_source(L, source.buf, source.len, lua_tostring(L, -1));
+	strbuf_release(&source);
+	return rc == 0 ? 1 : luaL_error(L, "%s", lua_tostring(L, -1));
+}
+
 static int open_state(lua_State *L)
 {
 	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } *in = lua_touserdata(L, 1);
@@ -68,19 +116,35 @@ static int open_state(lua_State *L)
 	}
 	lua_setglobal(L, "os");
 	lua_pop(L, 1);
-	/* require "name": a file beside the scenario */
+	lua_pushcfunction(L, load_text);
+	lua_pushvalue(L, -1);
+	lua_setglobal(L, "load");
+	lua_setglobal(L, "loadstring");
+	lua_getglobal(L, "string");
+	lua_pushnil(L);
+	lua_setfield(L, -2, "dump");
+	lua_pop(L, 1);
+	/* require "name": a file beside the scenario, and nothing else: no C library, nothing that LuaJIT keeps ready */
 	lua_getglobal(L, "package");
 	const char *slash = strrchr(in->path, '/');
-	lua_pushlstring(L, in->path, slash ? (size_t)(slash - in->path) : 0);
-	if (!slash)
-		lua_pushliteral(L, ".");
+	static const char *const ways_out[] = { "loadlib", "seeall", "path", "cpath", "config", "preload" };
+
+	for (size_t i = 0; i < sizeof(ways_out) / sizeof(ways_out[0]); i++) {
+		lua_pushnil(L);
+		lua_setfield(L, -2, ways_out[i]);
+	}
+	lua_getfield(L, -1, "loaders"); /* require keeps this very table */
+	for (int i = (int)lua_objlen(L, -1); i > 0; i--) {
+		lua_pushnil(L);
+		lua_rawseti(L, -2, i);
+	}
+	if (slash)
+		lua_pushlstring(L, in->path, slash > in->path ? (size_t)(slash - in->path) : 1);
 	else
-		lua_pushliteral(L, "");
-	lua_pushliteral(L, "/?.lua");
-	lua_concat(L, 3);
-	lua_setfield(L, -2, "path");
-	lua_pushliteral(L, "");
-	lua_setfield(L, -2, "cpath");
+		lua_pushliteral(L, ".");
+	lua_pushcclosure(L, search_beside, 1);
+	lua_rawseti(L, -2, 1);
+	lua_pop(L, 1);
 	lua_getfield(L, -1, "loaded");
 	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua, embed_harness_run_scenario_lua_size, "=scenario.lua"))
 		return lua_error(L);

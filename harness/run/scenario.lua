@@ -123,6 +123,23 @@ end
 -- How long to wait for a changefeed to find back by itself: TiCDC waits up to 40 s between its tries, and says nothing meanwhile.
 function T:patience(time) return native.cluster.on_tidb() and "4m" or time end -- luacheck: ignore self
 
+-- settled(feed): waits until its redo log is as near as its flush interval lets it be. A young changefeed's may stand still for long, without a word:
+-- a disaster then would lose all that. Not within the time: said, and the scenario goes on.
+function T:settled(feed, within)
+  if steps.planning() then return steps.plan "wait until the redo log is no further behind than its flush interval" end
+  local from, ms = steps.now(), steps.duration(within or self:patience "30s")
+  while true do
+    local behind = feed:status().resolved_lag_ms
+    if behind and behind < 5000 then return true end
+    if (steps.now() - from) * 1000 >= ms then
+      steps.note(("the redo log is %s: a disaster now loses more than its flush interval promises"):format(
+        behind and text.seconds(behind / 1000) .. " behind" or "not told to be anywhere"))
+      return false
+    end
+    steps.wait(100)
+  end
+end
+
 function T:store(o) return native.store(o) end -- luacheck: ignore self
 function T:clusters(...) return native.cluster.make(...) end -- luacheck: ignore self
 function T:cluster(o) return (native.cluster.make(o)) end -- luacheck: ignore self

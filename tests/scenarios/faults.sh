@@ -225,6 +225,7 @@ setsid sleep 100 &
 sleeper=$!
 disown
 expect "pause and heal by hand" 0 'healed after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
+expect "the shell that calls" 2 'is one that this command runs under' "$DRTEST" chaos kill $$
 expect "kill by hand" 0 "kill of $sleeper" "$DRTEST" chaos kill $sleeper
 sleep 0.2
 ! kill -0 $sleeper 2>/dev/null && ok || bad "the process was not killed"

@@ -72,6 +72,17 @@ expect "too many lost" 1 'FAILED: target: at most 2 acknowledged transactions' "
 expect "a target that was not measured" 4 'UNKNOWN: target: RTO is at most 30 s .*not measured' "${target[@]}" --max-rto 30s
 expect "no target" 2 "max-rto: 'soon' is not a time" "${target[@]}" --max-rto soon
 
+# a scenario works through t: no C library, no file but those beside it, no bytecode
+sandbox() { # NAME LUA PATTERN
+	printf 'local got = %s\nerror("got " .. tostring(got))\n' "$2" >"$scratch/sandbox.lua"
+	expect "sandbox: $1" 2 "$3" "$DRTEST" run "$scratch/sandbox.lua" --plan
+}
+sandbox "C libraries" 'package.loadlib' 'got nil'
+sandbox "ffi" 'select(2, pcall(require, "ffi"))' "got module 'ffi' not found"
+sandbox "another folder" 'select(2, pcall(require, "../x"))' 'no file beside the scenario can have the name'
+sandbox "bytecode" 'select(2, load("\27LJ"))' 'Lua source is wanted, not bytecode'
+sandbox "text" 'load("return 6 * 7")()' 'got 42'
+
 # Ctrl-C reaches a loop that never waits; a second one is not needed
 "$DRTEST" run $n/endless.lua --out "$out" >"$scratch/log" 2>&1 &
 pid=$!

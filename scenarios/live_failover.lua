@@ -1,0 +1,62 @@
+-- The changefeed that runs already, with its redo log: the primary, which the clusters file marks expendable, dies under a load in a database of its
+-- own; the log is replayed on the secondary, and every transaction of the load is accounted for. For a pair made for this, as alike the real one as can be.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "live_failover",
+  options = {
+    db         = { "drtest_live", "of the load, made for it; it must not be there" },
+    tables     = { 3,     "tables of the load" },
+    table_size = { 1000,  "rows of each" },
+    workers    = { 8,     "connections of the load" },
+    rate       = { 100,   "transactions per second over all of them" },
+    soak       = { "20s", "write load before the disaster" },
+    instant    = { "busy", "of the disaster: busy (while the redo log is ahead of the secondary) or any", choices = { "busy", "any" } },
+  },
+  run = function(t, opt)
+    local primary, secondary, live, load
+
+    t:step("look at what runs", function()
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      live = t:live { of = primary, sink = secondary }
+      t:check("a pair runs already", t:planning() or live ~= nil, "this drill is for --on attach, whose clusters file names redo and changefeed")
+      if not live then return end
+      return ("%s, %s behind"):format(tostring(live.feed), text.seconds(live.feed:lag_ms() / 1000))
+    end)
+
+    if not live then return end -- nothing runs here: the check above has failed
+
+    t:step("a load in a database of its own", function()
+      load = t:load { "oltp_write_only", db = opt.db, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      local from = primary:position()
+      t:eventually("the running changefeed has brought it to the secondary", t:patience "2m", function() return live.feed:reached(from) end)
+      t:settled(live.feed)
+      t:sleep(opt.soak)
+    end)
+
+    t:step("disaster in the primary", function()
+      local busy = t:disaster { kill = primary, while_busy = opt.instant == "busy" and live.feed or nil }
+      load:lost()
+      t:figure("sink_busy", busy)
+      return ("%s acknowledged transactions%s"):format(text.commas(load:stats().acked), busy and ", while the redo log was ahead of the secondary" or "")
+    end)
+
+    t:step("replay the redo log", function()
+      t:phase "replay"
+      local replay = secondary:apply_redo(live.redo)
+      t:phase "check"
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
+      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
+      t:rpo(ledger)
+      t:phase "promote"
+      load:start { on = secondary }
+      t:recovered("service", load:first_ack())
+      load:stop()
+      return text.replayed(replay)
+    end)
+  end,
+}
