@@ -33,6 +33,7 @@ static const char help[] =
 	"  --until TS       stop at an earlier point; TS here and below: a TSO, or a time in UTC as '2025-11-20 12:00:05.5'\n"
 	"  --dry-run        read and judge the log, say what would be done, write nothing\n"
 	"  --allow-gap      go on where a file is torn or the chain broken; each is said\n"
+	"  --yes            replay onto a server that does not look like the log's secondary, too\n"
 	"  --fresh          forget what an earlier replay of this log recorded in the secondary\n"
 	"  --time-zone Z    zone of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)\n"
 	"  --fence-user U   kill every connection of this user first: the one that a dead TiCDC had (drtest's feed is known without)\n"
@@ -110,7 +111,7 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		{ "mode", required_argument, NULL, 'M' },    { "force", no_argument, NULL, 'F' },           { "fresh", no_argument, NULL, 'R' },
 		{ "allow-gap", no_argument, NULL, 'g' },     { "downloads", required_argument, NULL, 'D' }, { "key", required_argument, NULL, 'k' },
 		{ "sink-password-file", required_argument, NULL, 'p' }, { "once", no_argument, NULL, '1' }, { "prometheus", no_argument, NULL, 'P' },
-		{ "warn-rpo", required_argument, NULL, 'r' }, { "fence-user", required_argument, NULL, 'e' },
+		{ "warn-rpo", required_argument, NULL, 'r' }, { "yes", no_argument, NULL, 'y' }, { "fence-user", required_argument, NULL, 'e' },
 		/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
 		{ "log-level", required_argument, NULL, 'i' }, { "enable-profiling", optional_argument, NULL, 'i' },
 		{ "memory-limit", required_argument, NULL, 'i' },
@@ -134,6 +135,7 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		case 'n': o->dry_run = true; break;
 		case 'j': o->json = true; break;
 		case 'i': break;
+		case 'y': o->yes = true; break;
 		case 'e': o->fence_user = optarg; break;
 		case 'F': o->force = true; break;
 		case 'R': o->fresh = true; break;

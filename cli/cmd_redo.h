@@ -12,7 +12,7 @@ struct redo_options {
 	size_t memory;
 	unsigned workers, downloads;
 	enum replay_mode mode;
-	bool dry_run, json, prometheus, once, force, fresh, allow_gap;
+	bool yes, dry_run, json, prometheus, once, force, fresh, allow_gap;
 	int64_t warn_rpo_ms; /* 0: none */
 };
 int cmd_redo(int argc, char **argv);

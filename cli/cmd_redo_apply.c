@@ -233,7 +233,8 @@ int redo_apply(struct store *s, const struct redo_options *o)
 	struct report report = { .o = o, .notes = json_array(), .tables = json_array(), .warnings = json_array(), .shown = &shown };
 	struct replay_opts ro = { .mode = o->mode, .tmp_dir = o->tmp_dir, .memory_bytes = o->memory, .workers = o->workers, .downloads = o->downloads,
 		                  .until = o->until, .time_zone = o->time_zone, .dry_run = o->dry_run, .force = o->force, .fresh = o->fresh,
-		                  .allow_gap = o->allow_gap, .fence_user = o->fence_user, .note = take_note,
+		                  .allow_gap = o->allow_gap, .fence_user = o->fence_user, .doubt_server = !o->yes,
+		                  .note = take_note,
 		                  .warn = take_warning, .table = take_table, .report_arg = &report };
 	struct strbuf zone = STRBUF_INIT;
 	struct replay_stats st;

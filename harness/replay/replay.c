@@ -23,6 +23,7 @@
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
 #define CONTROL_TRIES 20
+#define SAMPLE_MIN 4 /* rows: fewer prove nothing */
 
 struct replay {
 	const struct replay_opts *o;
@@ -473,10 +474,28 @@ static int raise_counters(struct replay *r, struct err *e)
 	return 0;
 }
 
+static int ask_server(struct replay *r, struct err *e)
+{
+	struct sql *s = sql_open(&r->o->sink, deadline_in_ms(FENCE_MS), e); /* not a session of ours: that would leave a record there */
+	struct strbuf first = STRBUF_INIT;
+	uint64_t asked = 0, unlike = 0;
+	int rc = s ? row_sample_ask(r->c.sample, s, &asked, &unlike, &first, e) : -1;
+
+	if (!rc && asked >= SAMPLE_MIN && unlike * 2 > asked)
+		rc = err_set(e, ERR_USAGE, 0, "is this the log's secondary? Of %" PRIu64 " rows that the log changes %" PRIu64 " are here neither what they"
+		             " were nor what they became (the first: %s), and a replay would overwrite them: --yes replays all the same", asked, unlike,
+		             first.buf);
+	strbuf_release(&first);
+	sql_close(s);
+	return rc;
+}
+
 static int write_all(struct replay *r, struct err *e)
 {
 	int64_t at = clock_mono_ns();
 
+	if (r->c.sample && ask_server(r, e) < 0)
+		return -1;
 	if (!r->control)
 		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 ||

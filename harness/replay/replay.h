@@ -45,6 +45,7 @@ struct replay_opts {
 	const char *fence_user;    /* also kill every connection of this user first: that of a stock TiCDC; NULL: none */
 	bool dry_run;
 	bool force;                /* txn mode: tables without a key too, in order, each change once */
+	bool doubt_server;         /* refuse a server that does not look like this log's secondary: a sample of rows is asked for. Not with until */
 	bool fresh;                /* forget what an earlier replay of this log recorded in the secondary */
 	bool allow_gap;            /* go on where the log is torn or its chain broken; each is reported */
 	void (*progress)(void *arg, const struct replay_stats *st); /* may be NULL; called every 200 ms at most, from this thread */

@@ -143,6 +143,8 @@ void collected_release(struct collected *c)
 	counters_free(c);
 	merge_free(c->merge);
 	order_free(c->order);
+	row_sample_free(c->sample);
+	c->sample = NULL;
 	c->merge = NULL;
 	c->order = NULL;
 	ddls_free(c);
@@ -202,6 +204,8 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	/* the rest: sort arrays, statements, the decoder, downloads */
 	if (r->o->mode == REPLAY_TXN)
 		r->c->order = order_new(memory / 2, tmp);
+	if (r->o->doubt_server && !r->o->until && !r->o->dry_run)
+		r->c->sample = row_sample_new();
 	r->c->merge = merge_new(r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4, tmp);
 	return 0;
 }
@@ -375,6 +379,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		return -1;
 	t = table_of(r->c, &row->table);
 	count_ids(r->c, row);
+	if (r->c->sample && !epoch && row_sample_add(r->c->sample, row, e) < 0)
+		return -1;
 	t->inserts += !row->n_pre_columns;
 	t->deletes += !row->n_columns;
 	t->updates += row->n_columns && row->n_pre_columns;

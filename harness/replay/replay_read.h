@@ -9,6 +9,7 @@
 #include "harness/replay/commit_order.h"
 #include "harness/redo/reader.h"
 #include "harness/replay/replay.h"
+#include "harness/replay/row_sample.h"
 
 /* "keyspace/changefeed" of a log, from its files' names; both parts empty where they tell nothing. */
 int collect_log_id(struct store *log, char out[190], struct err *e);
@@ -27,6 +28,7 @@ struct collected {
 	size_t n_ddls;
 	struct merge *merge; /* tables without a key left out */
 	struct order *order; /* NULL in merge mode */
+	struct row_sample *sample; /* doubt_server; else NULL */
 	bool foreign;        /* files without a sidecar: not our writer's */
 	char log_id[190];    /* namespace/changefeed */
 	struct replay_table *tables;

@@ -62,6 +62,46 @@ static void little_memory_gives_the_same(void **unused)
 	store_free(log);
 }
 
+static void a_server_that_is_not_the_logs_secondary_is_refused(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .time_zone = "+00:00", .doubt_server = true };
+
+	(void)unused;
+	for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
+		struct store *log = fx_open("tests/fixtures/redo/sysbench/log");
+		struct replay_stats st;
+		struct err e = ERR_INIT;
+		char *before, *after;
+
+		o.mode = (enum replay_mode)mode;
+		fx_forget();
+		fx_source("tests/fixtures/redo/sysbench/initial.sql");
+		/* the same tables and ids, other rows */
+		fx_must("UPDATE redo_sb.sbtest1 SET c = 'a stranger''s'");
+		fx_must("UPDATE redo_sb.sbtest2 SET k = k + 1");
+		fx_must("UPDATE redo_sb.sbtest3 SET pad = ''");
+		before = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
+		assert_int_equal(replay_run(log, &o, &st, &e), -1);
+		if (!strstr(e.text, "is this the log's secondary?"))
+			fail_msg("%s", e.text);
+		after = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
+		assert_string_equal(after, before);
+		free(after);
+		free(before);
+		after = fx_value("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'drtest_feed'");
+		assert_string_equal(after, "0");
+		free(after);
+		/* the right one, and again when it is done */
+		fx_forget();
+		fx_source("tests/fixtures/redo/sysbench/initial.sql");
+		for (int i = 0; i < 2; i++)
+			if (replay_run(log, &o, &st, &e) < 0)
+				fail_msg("%s", e.text);
+		fx_compare("sysbench");
+		store_free(log);
+	}
+}
+
 static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 {
 	struct err e = ERR_INIT;
@@ -212,6 +252,7 @@ int main(void)
 		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"keyswap" },
 		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"sysbench" },
 		cmocka_unit_test(little_memory_gives_the_same),
+		cmocka_unit_test(a_server_that_is_not_the_logs_secondary_is_refused),
 		cmocka_unit_test(a_dead_feeds_connection_is_fenced_and_no_other),
 		cmocka_unit_test(a_stock_changefeeds_user_is_fenced_on_request),
 		cmocka_unit_test(a_replay_killed_anywhere_and_run_again_gives_the_same),
