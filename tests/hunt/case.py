@@ -176,8 +176,8 @@ class Bench:
         self.S.thaw()
         if c.expect.startswith('ends '):
             bad = bad or feed.reached(1 << 62, 'resolved_seq', 10)
-            last = (feed.why().strip().split('\n') or [''])[-1]
-            if not feed.ended() or not re.search(c.expect[5:], last):
+            last = [l for l in feed.why().split('\n') if ' error ' in l][-1:]
+            if not feed.ended() or not last or not re.search(c.expect[5:], last[0]):
                 return ['it should have ended with /%s/: %s' % (c.expect[5:], bad)]
             return ['S was changed before the end: ' + d for d in differences(picture(self.R), picture(self.S), (), False)]
         if not bad and c.option('end') == 'drain':
