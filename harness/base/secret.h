@@ -2,10 +2,16 @@
 #ifndef HARNESS_BASE_SECRET_H
 #define HARNESS_BASE_SECRET_H
 
+#include <stdbool.h>
+
 #include "harness/base/strbuf.h"
 
 /* Appends text, its bytes that are no UTF-8 as '?' (JSON takes no others), with every
- * password, secret key, token and signature (URI user info, query parameters, IDENTIFIED BY) as "***". */
+ * password, secret key, token and signature (URI user info, name=value, "name": "value", --name value, SQL's passwords) as "***", and
+ * every value that secret_know() was told, wherever it stands. */
 void secret_redact(struct strbuf *out, const char *text);
+/* A value that is secret, whatever stands around it: a connection's password, a store's key. Any thread. Short ones are not looked for. */
+void secret_know(const char *value);
+bool secret_name(const char *name); /* does an option's or field's name say that its value is secret? */
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/base/secret.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/cluster_impl.h"
@@ -98,6 +99,7 @@ static int password_make(struct cluster *c, const char *user, struct err *e)
 		}
 		for (size_t i = 0; i < sizeof(random); i++)
 			snprintf(c->ep.password + 2 * i, 3, "%02x", random[i]);
+		secret_know(c->ep.password);
 	}
 	strbuf_addstr(&init, "SET SESSION sql_log_bin = 0;\n"
 		      "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host NOT IN ('localhost', '127.0.0.1'));\n"

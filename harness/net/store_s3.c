@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
 #include "harness/net/s3_http.h"
 #include "harness/net/store_impl.h"
@@ -519,6 +520,8 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 		        u->host);
 		return NULL;
 	}
+	secret_know(secret);
+	secret_know(token ? token : "");
 	base = base_of(u, region, path_style, e);
 	if (!base)
 		return NULL;

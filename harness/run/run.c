@@ -222,8 +222,13 @@ static int begin(struct run *r, struct err *e)
 		json_decref(options);
 		return -1;
 	}
-	for (size_t i = 0; i < r->scenario.n_options; i++)
-		json_object_set_new(options, r->scenario.option[i].name, json_string(r->scenario.option[i].value));
+	for (size_t i = 0; i < r->scenario.n_options; i++) {
+		const struct scenario_option *opt = &r->scenario.option[i];
+
+		if (secret_name(opt->name))
+			secret_know(opt->value);
+		json_object_set_new(options, opt->name, json_string(secret_name(opt->name) ? "***" : opt->value));
+	}
 	command = repeat_command(r->o);
 	journal_event(r->rt.journal, "run", json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:[],s:s}", "schema", 1, "wall_ms",
 		(json_int_t)clock_wall_ms(), "drtest", r->o->version, "scenario", r->scenario.name, "sentence", r->scenario.sentence, "ground", r->o->ground,

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
 #include "harness/base/uri.h"
 #include "harness/sql/long_statement.h"
@@ -214,6 +215,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	int rc = -1;
 
 	s->ep = *ep;
+	secret_know(ep->password);
 	s->m = mysql_init(NULL);
 	sql_endpoint_text(ep, &who);
 	if (!s->m) {
@@ -643,6 +645,7 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	    copy_field(ep->user, sizeof(ep->user), u.user[0] ? u.user : "root", "user", e) < 0 ||
 	    copy_field(ep->password, sizeof(ep->password), u.password, "password", e) < 0 || take_params(ep, &u, known >= 2, e) < 0)
 		goto out;
+	secret_know(ep->password);
 	ep->port = u.port ? (unsigned)u.port : 4000; /* TiDB's, as in TiCDC's sink URIs */
 	rc = 0;
 out:

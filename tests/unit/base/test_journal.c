@@ -111,6 +111,42 @@ static void redacted(const char *in, const char *want)
 	strbuf_release(&s);
 }
 
+static void secrets_are_stars_however_they_are_written(void **unused)
+{
+	static const char *const leaks[] = {
+		"CREATE USER u IDENTIFIED VIA mysql_native_password USING PASSWORD('hunter2x')", "SET PASSWORD FOR u = PASSWORD('hunter2x')",
+		"SET PASSWORD FOR u = 'hunter2x'", "ALTER USER u IDENTIFIED BY PASSWORD \"hunter2x\"", "IDENTIFIED BY\t'it''s hunter2x'",
+		"near 'PASSWORD( 'hunter2x')' at line 1", "CHANGE MASTER TO MASTER_PASSWORD='hunter2x'", "{\"password\":\"hunter2x\"}",
+		"{\"password\" : \"a\\\"hunter2x\"}", "\"{\\\"password\\\":\\\"hunter2x\\\"}\"", "password: hunter2x", "Password = hunter2x",
+		"--password hunter2x", "--mysql-password hunter2x", "--mysql_password=hunter2x", "mysql -h db -phunter2x -e", "mariadb -uroot -phunter2x",
+		"mysql://root:a/hunter2x@h/", "mysql://root:a?hunter2x@h/", "tidb://u:hunter2x@[::1]:4000", "password=a)hunter2x", "password=a;hunter2x",
+		"--set 'password=a hunter2x'", "password='a hunter2x'", "secret_access_key=hunter2x", "MYSQL_PWD=hunter2x drtest", "x=1&token=hunter2x&y",
+		"{'secret': 'hunter2x'}", "passphrase=\"hunter2x", "AWS_SECRET_ACCESS_KEY=hunter2x",
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(leaks) / sizeof(leaks[0]); i++) {
+		struct strbuf s = STRBUF_INIT;
+
+		secret_redact(&s, leaks[i]);
+		if (strstr(s.buf, "hunter2x") || !strstr(s.buf, "***"))
+			fail_msg("%s: %s", leaks[i], s.buf);
+		strbuf_release(&s);
+	}
+	redacted("{\"password\": \"x\", \"port\": 4000}", "{\"password\": \"***\", \"port\": 4000}");
+	redacted("--set 'password=a b' --seed 3", "--set 'password=***' --seed 3");
+	redacted("Access denied for user 'u'@'h' (using password: NO)", "Access denied for user 'u'@'h' (using password: NO)");
+	redacted("http://h:6060/a@b passwords, tokens: 3, the password is wrong", "http://h:6060/a@b passwords, tokens: 3, the password is wrong");
+	redacted("tail -pid -port, drtest -p3", "tail -pid -port, drtest -p3");
+	redacted("correct horse", "correct horse");
+	secret_know("correct horse");
+	secret_know("ab"); /* too short to be looked for */
+	redacted("it was correct horse, and ab", "it was ***, and ab");
+	assert_true(secret_name("sink_password"));
+	assert_true(secret_name("Secret-Access-Key"));
+	assert_false(secret_name("tables"));
+}
+
 static void secrets_are_stars(void **unused)
 {
 	(void)unused;
@@ -133,6 +169,7 @@ int main(void)
 		cmocka_unit_test(a_journal_is_readable_while_its_writer_lives_and_when_cut),
 		cmocka_unit_test(a_journal_is_never_written_through_a_link),
 		cmocka_unit_test(secrets_are_stars),
+		cmocka_unit_test(secrets_are_stars_however_they_are_written),
 	};
 	int rc;
 
