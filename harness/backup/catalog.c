@@ -77,7 +77,8 @@ static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, 
 		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
 			continue;
 		*out = xreallocarray(*out, *n + 1, sizeof(**out));
-		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]) };
+		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]),
+			.collation = r.n_columns > 2 && r.cell[2] ? xstrdup(r.cell[2]) : NULL };
 	}
 	sql_rows_release(&r);
 	for (size_t i = 0; rc == 0 && i < *n; i++)
@@ -129,7 +130,8 @@ int catalog_read(struct sql *s, struct catalog *c, struct err *e)
 	*c = (struct catalog){ 0 };
 	if (count_ddl(s, &c->ddl, e) < 0 ||
 	    list_objects(s, &c->dbs, &c->n_dbs, "DATABASE", "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1", e) < 0 ||
-	    list_objects(s, &c->views, &c->n_views, "VIEW", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
+	    list_objects(s, &c->views, &c->n_views, "VIEW",
+			 "SELECT TABLE_SCHEMA, TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
 	    (sql_flavor(s) == SQL_MARIADB &&
 	     list_objects(s, &c->sequences, &c->n_sequences, "SEQUENCE", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
 			  "TABLE_TYPE = 'SEQUENCE' ORDER BY 1, 2", e) < 0) ||

@@ -57,8 +57,8 @@ static json_t *objects_json(const struct manifest_object *o, size_t n)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*}", "db", text(o[i].db), "name", text(o[i].name), "create",
-			text(o[i].create_sql), "next", o[i].next));
+		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*,s:s*}", "db", text(o[i].db), "name", text(o[i].name), "create",
+			text(o[i].create_sql), "next", o[i].next, "collation", o[i].collation));
 	return a;
 }
 
@@ -171,6 +171,9 @@ static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 			return false;
 		if (json_object_get(j, "next") && (!get_text(j, "next", &o->next) || !is_integer(o->next)))
 			return false;
+		if (json_object_get(j, "collation") &&
+		    (!get_text(j, "collation", &o->collation) || o->collation[strspn(o->collation, "abcdefghijklmnopqrstuvwxyz0123456789_")]))
+			return false;
 	}
 	return true;
 }
@@ -244,6 +247,7 @@ void manifest_objects_free(struct manifest_object *o, size_t n)
 		free(o[i].name);
 		free(o[i].create_sql);
 		free(o[i].next);
+		free(o[i].collation);
 	}
 	free(o);
 }

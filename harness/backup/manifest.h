@@ -22,7 +22,8 @@ struct manifest_table {
 };
 struct manifest_object { /* a database (name ""), a view, or a sequence */
 	char *db, *name, *create_sql;
-	char *next; /* a sequence's next value; NULL elsewhere */
+	char *next;      /* a sequence's next value; NULL elsewhere */
+	char *collation; /* a view's collation_connection, which its texts have; NULL: not known */
 };
 struct manifest {
 	char *source_version;

@@ -231,6 +231,14 @@ static int make_sequences(struct restore *r, struct sql *s, struct err *e)
 	return 0;
 }
 
+/* Texts in it get the collation that they had when it was made: 'a' = 'A' is another question in another one. */
+static int make_view(struct sql *s, const struct manifest_object *v, struct err *e)
+{
+	if (use(s, v->db, e) < 0 || (v->collation && sql_exec(s, e, "SET collation_connection = %s", v->collation) < 0))
+		return -1;
+	return sql_exec_text(s, e, v->create_sql, strlen(v->create_sql)) < 0 ? -1 : 0;
+}
+
 /* Before the first row, so that no restore fails for a view when all the work is done. A view may use another: those that fail are tried
  * again as long as one succeeds. One that needs a function which is not here is left out, and so is what needs that view; both are named. */
 static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out, struct err *e)
@@ -245,7 +253,7 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 		for (size_t i = 0; i < r->manifest.n_views; i++) {
 			const struct manifest_object *v = &r->manifest.views[i];
 
-			if (!done[i] && use(s, v->db, &why) == 0 && sql_exec_text(s, &why, v->create_sql, strlen(v->create_sql)) >= 0) {
+			if (!done[i] && make_view(s, v, &why) == 0) {
 				done[i] = true;
 				left--;
 			} else if (!done[i]) {
@@ -257,7 +265,7 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 		const struct manifest_object *v = &r->manifest.views[i];
 
 		why = (struct err)ERR_INIT;
-		if (done[i] || (use(s, v->db, &why) == 0 && sql_exec_text(s, &why, v->create_sql, strlen(v->create_sql)) >= 0))
+		if (done[i] || make_view(s, v, &why) == 0)
 			continue;
 		if (why.code == 1305 || (lacks_function && (why.code == 1146 || why.code == 1356))) {
 			strbuf_addf(left_out, "%sview %s.%s is left out: %s", left_out->len ? "; " : "", v->db, v->name, mysql_error(sql_handle(s)));
@@ -268,6 +276,8 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 		}
 	}
 	free(done);
+	if (rc == 0 && r->manifest.n_views && sql_exec(s, e, "SET NAMES utf8mb4") < 0)
+		rc = -1;
 	return rc;
 }
 

@@ -444,7 +444,7 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 		add_first(r);
 	}
 	if (c->counters_behind)
-		add(r, "; AUTO_INCREMENT is behind on %s in %" PRIu64 " tables: ids would be given again", bn, c->counters_behind);
+		add(r, "; %" PRIu64 " AUTO_INCREMENT or sequence behind on %s: ids would be given again", c->counters_behind, bn);
 	add_not_compared(r, c->not_compared_total);
 }
 

@@ -34,7 +34,8 @@ struct compare_opts {
 	const char *fix_sql_path;         /* SQL that makes b equal to a; NULL: none */
 	const char *tables;               /* only tables whose "db.table" matches this shell pattern; NULL: all */
 	struct table_filter *filter;      /* besides; NULL: all. A rule, or a pattern above, that matches nothing is ERR_USAGE */
-	const char *const *ignore;        /* NULL-terminated shell patterns: "db.table" leaves a table out, "db.table.column" a column; NULL: none */
+	const char *const *ignore;        /* NULL-terminated shell patterns: "db.table" leaves a table out, "db.table.column" a column; NULL: none.
+					   * As with tables: one that matches nothing is ERR_USAGE */
 	const struct routes *routes;      /* names of a's tables as b has them; NULL: the same */
 	const struct compare_table_config *configs;
 	size_t n_configs;

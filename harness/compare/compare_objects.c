@@ -24,6 +24,18 @@ out:
 	pthread_mutex_unlock(&c->lock);
 }
 
+void compare_behind(struct compare *c, const char *kind, const char *name, const char *on_a, const char *on_b)
+{
+	const char *an = c->o->a_name ? c->o->a_name : "a", *bn = c->o->b_name ? c->o->b_name : "b";
+
+	pthread_mutex_lock(&c->lock);
+	c->counters_behind++;
+	if (json_array_size(c->notes) < COMPARE_NOTES_MAX)
+		json_array_append_new(c->notes, json_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind, "table", name, an, on_a, bn, on_b, "what",
+			"the next one is behind: it would be given again"));
+	pthread_mutex_unlock(&c->lock);
+}
+
 static const char *name_of(const struct compare *c, int side)
 {
 	const char *name = side ? c->o->b_name : c->o->a_name;
@@ -112,9 +124,34 @@ static int tables_in(struct sql *s, const char *db, uint64_t *n, struct err *e)
 	return rc;
 }
 
-static int one_side_database(struct compare *c, struct sql *s, const char *db, bool a, bool same_flavor, struct err *e)
+/* A database that is not listed may be one that this user must not see. */
+static int surely_absent(struct sql *s, const char *db, const char *side, struct err *e)
+{
+	struct strbuf name = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	struct err why = ERR_INIT;
+	int rc;
+
+	sql_add_name(&name, db);
+	rc = sql_query(s, &r, &why, "SHOW CREATE DATABASE %s", name.buf);
+	sql_rows_release(&r);
+	strbuf_release(&name);
+	if (rc == 0 || (why.kind == ERR_SQL && why.code == 1049))
+		return 0;
+	if (why.kind == ERR_SQL)
+		return err_set(e, ERR_ENV, why.code, "%s does not let us see database %s, so whether it is there can't be told: GRANT SHOW DATABASES, or "
+			       "name the tables to be compared", side, db);
+	if (e)
+		*e = why;
+	return err_wrap(e, "%s", side);
+}
+
+static int one_side_database(struct compare *c, struct sql *s, struct sql *other, const char *db, bool a, bool same_flavor, struct err *e)
 {
 	uint64_t n = 1;
+
+	if (surely_absent(other, db, name_of(c, a), e) < 0)
+		return -1;
 
 	if (c->o->skip_missing) {
 		compare_not_compared(c, "database", db, a ? "the other side has none: left out as asked" : "only the target has it: left out as asked");
@@ -149,7 +186,7 @@ int compare_databases(struct compare *c, struct sql *sa, struct sql *sb, bool sa
 		i += order <= 0;
 		j += order >= 0;
 		if (!y) {
-			if (one_side_database(c, order < 0 ? sa : sb, x->key, order < 0, same_flavor, e) < 0)
+			if (one_side_database(c, order < 0 ? sa : sb, order < 0 ? sb : sa, x->key, order < 0, same_flavor, e) < 0)
 				goto out;
 		} else if (!compare_same_charset(x->text, y->text) || (same_flavor && !compare_same_charset(x->more, y->more))) {
 			char *a = xstrfmt("DEFAULT CHARACTER SET %s COLLATE %s", x->text, x->more);
@@ -197,9 +234,11 @@ static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
 static int read_views(struct sql *s, struct lines *out, struct err *e)
 {
 	char *query = xstrfmt("SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
-		"', SQL SECURITY ', SECURITY_TYPE%s, IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', CHARACTER_SET_CLIENT, ' ', COLLATION_CONNECTION), ''))"
+		"', SQL SECURITY ', SECURITY_TYPE%s, %s)"
 		" FROM information_schema.VIEWS WHERE LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL,
-		sql_flavor(s) == SQL_MARIADB ? ", ', ALGORITHM ', ALGORITHM" : "");
+		sql_flavor(s) == SQL_MARIADB ? ", ', ALGORITHM ', ALGORITHM" : "",
+		/* of texts in it. TiCDC makes views with a collation of its own */
+		sql_flavor(s) == SQL_TIDB ? "''" : "IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', COLLATION_CONNECTION), '')");
 	int rc = read_lines(s, query, NULL, 0, out, e);
 
 	free(query);
@@ -277,6 +316,37 @@ static int sequence_text(struct sql *s, const struct table_name *t, struct strbu
 	return rc;
 }
 
+/* The next values are no difference, but one that is behind gives numbers again. MariaDB's alone can be read without taking one. */
+static int sequence_values(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *t, const char *name, struct err *e)
+{
+	struct strbuf from = STRBUF_INIT, v[2] = { STRBUF_INIT, STRBUF_INIT };
+	struct sql *s[2] = { sa, sb };
+	bool backwards = false;
+	int rc = 0;
+
+	if (sql_flavor(sa) != SQL_MARIADB || sql_flavor(sb) != SQL_MARIADB) {
+		compare_not_compared(c, "sequence", name, "its next value");
+		return 0;
+	}
+	sql_add_name(&from, t->db);
+	strbuf_addch(&from, '.');
+	sql_add_name(&from, t->table);
+	for (int i = 0; i < 2 && rc >= 0; i++)
+		rc = sql_value(s[i], &v[i], e, "SELECT CONCAT(next_not_cached_value, IF(increment < 0, ' down', '')) FROM %s", from.buf);
+	if (rc >= 0) {
+		long long on_a = strtoll(v[0].buf, NULL, 10), on_b = strtoll(v[1].buf, NULL, 10);
+
+		backwards = strchr(v[0].buf, ' ') != NULL;
+		if (backwards ? on_b > on_a : on_b < on_a)
+			compare_behind(c, "sequence", name, v[0].buf, v[1].buf);
+		rc = 0;
+	}
+	strbuf_release(&from);
+	strbuf_release(&v[0]);
+	strbuf_release(&v[1]);
+	return rc;
+}
+
 int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *s, struct err *e)
 {
 	struct strbuf a = STRBUF_INIT, b = STRBUF_INIT;
@@ -286,7 +356,7 @@ int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const st
 	if (rc == 0 && sql_flavor(sa) == sql_flavor(sb) && strcmp(a.buf, b.buf) != 0)
 		report(c, "sequence", name, a.buf, b.buf);
 	if (rc == 0)
-		compare_not_compared(c, "sequence", name, "its next value");
+		rc = sequence_values(c, sa, sb, s, name, e);
 	strbuf_release(&a);
 	strbuf_release(&b);
 	free(name);
@@ -294,6 +364,26 @@ int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const st
 }
 
 /* ---- what is listed alone ---- */
+
+/* Databases with a name that another kind of server has for its own. */
+static int list_foreign(struct compare *c, struct sql *sa, struct sql *sb, struct err *e)
+{
+	static const char query[] = "SELECT SCHEMA_NAME, SCHEMA_NAME, '', '' FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) IN " SYSTEM_SCHEMAS_SQL
+		" AND BINARY SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', '" BOOKKEEPING_DB "')";
+	struct sql *s[2] = { sa, sb };
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		struct lines l = { 0 };
+
+		if (sql_flavor(s[i]) != SQL_TIDB)
+			rc = read_lines(s[i], query, NULL, 0, &l, e);
+		for (size_t k = 0; k < l.n; k++)
+			compare_not_compared(c, "database", l.line[k].key, "its name is one of a server's or tool's own");
+		lines_release(&l);
+	}
+	return rc;
+}
 
 int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const char *const *only, size_t n, struct err *e)
 {
@@ -305,7 +395,7 @@ int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const
 		{ "event", "SELECT EVENT_SCHEMA, CONCAT(EVENT_SCHEMA,'.',EVENT_NAME), 'event', NULL FROM information_schema.EVENTS"
 		  " WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
 	};
-	int rc = 0;
+	int rc = only ? 0 : list_foreign(c, sa, sb, e);
 
 	for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]) && rc == 0; k++) {
 		struct lines l[2] = { { 0 }, { 0 } };

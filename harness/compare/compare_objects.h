@@ -12,6 +12,8 @@ int compare_views(struct compare *c, struct sql *sa, struct sql *sb, bool same_f
 int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *s, struct err *e);
 /* Triggers, routines and events of either side, in the databases as above. */
 int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const char *const *only, size_t n, struct err *e);
+/* A note: what is given next is behind on b, so that it would be given again. */
+void compare_behind(struct compare *c, const char *kind, const char *name, const char *on_a, const char *on_b);
 void compare_not_compared(struct compare *c, const char *kind, const char *name, const char *why);
 
 #endif

@@ -42,6 +42,7 @@ struct planner {
 	const char **dbs; /* of b's names: that are compared */
 	size_t n_dbs;
 	struct table_filter *only;       /* compare_opts.tables */
+	bool *ignore_used;               /* beside each of compare_opts.ignore */
 };
 
 static int by_name(const void *a, const void *b)
@@ -67,12 +68,15 @@ static bool is_ours(const char *table)
 	return false;
 }
 
-static bool is_ignored(const struct compare_opts *o, const char *name)
+static bool is_ignored(const struct planner *l, const char *name)
 {
-	for (const char *const *p = o->ignore; p && *p; p++)
-		if (compare_pattern_is_table(*p) && !fnmatch(*p, name, 0))
-			return true;
-	return false;
+	const char *const *ignore = l->p->c.o->ignore;
+	bool yes = false;
+
+	for (size_t i = 0; ignore && ignore[i]; i++)
+		if (compare_pattern_is_table(ignore[i]) && !fnmatch(ignore[i], name, 0))
+			yes = l->ignore_used[i] = true;
+	return yes;
 }
 
 static bool is_wanted(struct planner *l, const char *db, const char *table)
@@ -87,7 +91,7 @@ static bool is_wanted(struct planner *l, const char *db, const char *table)
 			compare_not_compared(&l->p->c, "table", name, "the database is drtest's own");
 		in = false;
 	}
-	if (in && is_ignored(o, name)) {
+	if (in && is_ignored(l, name)) {
 		compare_not_compared(&l->p->c, "table", name, "left out as asked");
 		in = false;
 	}
@@ -206,7 +210,7 @@ static char *union_of(const struct table_schema *columns, const struct entry *a,
 
 static int drop_ignored(struct planner *l, struct table_schema *t, const struct pair *pair, const struct compare_table_config *config, struct err *e)
 {
-	const struct compare_ignored ignored = { l->p->c.o->ignore, config ? config->ignore : NULL, config ? config->n_ignore : 0 };
+	const struct compare_ignored ignored = { l->p->c.o->ignore, l->ignore_used, config ? config->ignore : NULL, config ? config->n_ignore : 0 };
 
 	return compare_drop_ignored(t, pair->b.db, pair->b.table, &ignored, e);
 }
@@ -398,6 +402,16 @@ static int filters_used(const struct planner *l, struct err *e)
 	return 0;
 }
 
+static int ignores_used(const struct planner *l, struct err *e)
+{
+	const char *const *ignore = l->p->c.o->ignore;
+
+	for (size_t i = 0; ignore && ignore[i] && !l->p->c.failed; i++)
+		if (!l->ignore_used[i])
+			return err_set(e, ERR_USAGE, 0, "ignore '%.200s' matches no table and no column", ignore[i]);
+	return 0;
+}
+
 static int plan_objects(struct planner *l, struct err *e)
 {
 	const struct compare_opts *o = l->p->c.o;
@@ -419,6 +433,11 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 		.crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb) };
 	int rc = -1;
 
+	size_t ignores = 0;
+
+	while (p->c.o->ignore && p->c.o->ignore[ignores])
+		ignores++;
+	l.ignore_used = xcalloc(ignores + 1, sizeof(*l.ignore_used));
 	if (p->c.o->tables) {
 		l.only = table_filter_new();
 		table_filter_add_pattern(l.only, p->c.o->tables);
@@ -426,7 +445,7 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 	if (list_side(&l, 0, e) < 0 || list_side(&l, 1, e) < 0 || filters_used(&l, e) < 0)
 		goto out;
 	plan_room(p, l.list[0].n + l.list[1].n);
-	if (merge_sides(&l, e) < 0 || plan_objects(&l, e) < 0)
+	if (merge_sides(&l, e) < 0 || ignores_used(&l, e) < 0 || plan_objects(&l, e) < 0)
 		goto out;
 	r->views = l.n_views;
 	rc = 0;
@@ -439,5 +458,6 @@ out:
 	free(l.waiting);
 	free(l.views);
 	free(l.dbs);
+	free(l.ignore_used);
 	return rc;
 }

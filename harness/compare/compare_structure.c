@@ -1,11 +1,13 @@
 #include "harness/compare/compare_structure.h"
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/compare/compare_objects.h"
 
 struct lines {
 	char *text, **line;
@@ -325,16 +327,13 @@ static bool same_kind(const struct column *x, const struct column *y)
 
 static void note_counter(struct compare *c, struct compare_table *t, uint64_t on_a, uint64_t on_b)
 {
-	const char *an = c->o->a_name ? c->o->a_name : "a", *bn = c->o->b_name ? c->o->b_name : "b";
+	char a[24], b[24];
 
 	if (!on_a || on_b >= on_a)
 		return;
-	pthread_mutex_lock(&c->lock);
-	c->counters_behind++;
-	if (json_array_size(c->notes) < COMPARE_NOTES_MAX)
-		json_array_append_new(c->notes, json_pack("{s:s,s:s,s:I,s:I}", "kind", "auto_increment", "table", t->name, an, (json_int_t)on_a, bn,
-			(json_int_t)(on_b ? on_b : 1)));
-	pthread_mutex_unlock(&c->lock);
+	snprintf(a, sizeof(a), "%" PRIu64, on_a);
+	snprintf(b, sizeof(b), "%" PRIu64, on_b ? on_b : 1);
+	compare_behind(c, "auto_increment", t->name, a, b);
 }
 
 enum structure_verdict compare_structure(struct compare *c, struct compare_table *t, const struct table_schema *a, struct table_schema *b, bool same_flavor)
@@ -393,8 +392,9 @@ static bool is_ignored(const char *db, const char *table, const char *column, co
 	char *name = xstrfmt("%s.%s.%s", db, table, column);
 	bool yes = false;
 
-	for (const char *const *p = ignored->pattern; p && *p && !yes; p++)
-		yes = !compare_pattern_is_table(*p) && !fnmatch(*p, name, 0);
+	for (size_t i = 0; ignored->pattern && ignored->pattern[i]; i++)
+		if (!compare_pattern_is_table(ignored->pattern[i]) && !fnmatch(ignored->pattern[i], name, 0))
+			yes = ignored->used[i] = true;
 	for (size_t i = 0; i < ignored->n && !yes; i++)
 		yes = !strcasecmp(ignored->column[i], column);
 	free(name);

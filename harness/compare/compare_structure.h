@@ -20,6 +20,7 @@ bool compare_same_charset(const char *x, const char *y);
 bool compare_pattern_is_table(const char *pattern);
 struct compare_ignored {
 	const char *const *pattern; /* "db.table.column", NULL-terminated; NULL: none */
+	bool *used;                 /* beside each pattern: it has matched */
 	char *const *column;        /* names besides */
 	size_t n;
 };

@@ -86,9 +86,9 @@ static void add_value(struct strbuf *out, const struct column *c)
 		checksum_value(out, c);
 		return;
 	}
-	strbuf_addstr(out, "CAST(");
+	strbuf_addstr(out, "CONVERT("); /* a CAST beyond max_allowed_packet is NULL, which CONCAT_WS passes over */
 	sql_add_name(out, c->name);
-	strbuf_addstr(out, " AS BINARY)");
+	strbuf_addstr(out, " USING binary)");
 }
 
 /* The server's time of a row, and what is computed from the others: not of the row's own. */
