@@ -125,7 +125,7 @@ static void a_manifest_comes_back_and_no_damaged_byte_passes(void **unused)
 	struct manifest_chunk chunk = { (char *)"data/t000000/00000000-000000.zst", 10, 20, 3, 1, 0xfedcba9876543210u };
 	struct manifest_table t = { .db = (char *)"d", .name = (char *)"t", .create_sql = (char *)"CREATE", .columns = c, .n_columns = 2, .chunks = &chunk,
 		.n_chunks = 1, .rows = 3, .raw_bytes = 20, .sum = UINT64_MAX };
-	struct manifest_object db = { (char *)"d", (char *)"", (char *)"CREATE DATABASE d", NULL };
+	struct manifest_object db = { (char *)"d", (char *)"", (char *)"CREATE DATABASE d", NULL, NULL };
 	struct manifest m = { .source_version = (char *)"10.11", .backup_ts = 462000000000000001u, .backup_seq = 42, .dbs = &db, .n_dbs = 1,
 		.tables = &t, .n_tables = 1 }, back;
 	struct strbuf bytes = STRBUF_INIT;
