@@ -1,5 +1,6 @@
 #include "harness/replay/commit_order.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +47,8 @@ struct order {
 	uint64_t serial, spilled_bytes;
 	struct run *runs;
 	size_t n_runs, *heap, n_heap;
+	struct item last;  /* given out; its head alone */
+	uint64_t given;
 	bool taken; /* the heap's first item was given out */
 	struct strbuf key, image;
 	uint64_t tokens[TOKENS_MAX];
@@ -313,6 +316,7 @@ static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank
 		             .flags = (uint8_t)((put ? ITEM_PUT : 0) | (wild ? ITEM_WILD : 0)) }, *item;
 	unsigned char *at;
 
+	assert(n_tokens <= TOKENS_MAX && (n_tokens || wild)); /* a row without a token would wait for nobody */
 	if (shapes_of(o->shapes, r, c, n, &shape, e) < 0)
 		return -1;
 	s = shapes_at(o->shapes, shape);
@@ -414,6 +418,7 @@ static void sift(struct order *o, size_t i)
 int order_sort(struct order *o, struct err *e)
 {
 	o->at = 0;
+	o->given = 0;
 	if (!o->n_runs) {
 		sort(o);
 		return 0;
@@ -463,6 +468,10 @@ int order_next(struct order *o, struct order_row *out, struct err *e)
 
 	if (!i)
 		return rc < 0 ? -1 : 0;
+	assert(compare(&o->last, i) < 0 || !o->given); /* commit order is all that the caller relies on */
+	o->last = *i;
+	o->given++;
+	assert(o->given <= o->serial);
 	at = (const unsigned char *)(i + 1);
 	out->commit_ts = i->commit_ts;
 	out->start_ts = i->start_ts;

@@ -1,5 +1,6 @@
 #include "harness/replay/merge.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,9 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 	size_t at, need = (size_t)in->key_n + in->image_n;
 	struct entry *e;
 
+	assert(in->key_n && in->image_n); /* a row of a table with a key */
+	assert(in->links && (in->put ? in->became != 0 : in->became == 0));
+	assert(order(in->first_commit, in->first_start, in->first_rank, in->commit_ts, in->start_ts, in->rank) <= 0);
 	if ((m->n + 1) * 2 > m->n_slots)
 		slots_grow(m);
 	for (at = in->hash & (m->n_slots - 1); m->slots[at]; at = (at + 1) & (m->n_slots - 1)) {
@@ -200,6 +204,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		e->rank = in->rank;
 		e->put = in->put;
 		e->shape = in->shape;
+		assert(order(e->first_commit, e->first_start, e->first_rank, e->commit_ts, e->start_ts, e->rank) <= 0);
 		return;
 	}
 	if (m->n == m->alloc) {
@@ -297,6 +302,7 @@ static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t s
 		strbuf_grow(&data, n);
 		if (fread(data.buf, 1, n, p->f) != n)
 			break;
+		assert(part_of(x.hash) == (int)(p - m->part));
 		map_put(m, &x, data.buf, data.buf + x.key_n);
 	}
 	if (ferror(p->f) || !feof(p->f)) {
@@ -438,7 +444,10 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 		if (x->epoch == epoch && x->put == puts)
 			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
 	}
+	assert(n == room);
 	qsort(c, n, sizeof(*c), by_table_and_key);
+	for (size_t i = 1; i < n; i++) /* one change a key: two would be written in any order */
+		assert(c[i - 1].shape->table_no != c[i].shape->table_no || c[i - 1].key_n != c[i].key_n || memcmp(c[i - 1].key, c[i].key, c[i].key_n));
 	rc = fn(arg, c, n, e);
 	free(c);
 	return rc;

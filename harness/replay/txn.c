@@ -1,5 +1,6 @@
 #include "harness/replay/txn.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static void *work(void *arg)
 		if (i < 0 || t->failed)
 			break;
 		b = t->slot[i];
+		assert(b && !t->running[i] && !t->deps[i]);
 		t->running[i] = true;
 		pthread_mutex_unlock(&t->lock);
 		rc = batch_apply(b, &w->conn, &t->o, t->log_id, &e);
@@ -94,6 +96,8 @@ static void *work(void *arg)
 				t->err = e;
 			t->failed = t->stop = true;
 		} else {
+			assert(t->slot[i] == b && t->running[i]);
+			assert(b->written >= b->n); /* more: a large one, in pieces */
 			t->counts.transactions += b->txns;
 			t->counts.rows += b->written;
 			t->counts.batches++;
@@ -199,6 +203,9 @@ static int dispatch(struct txn *t, struct batch *b, struct err *e)
 		deps |= (uint64_t)1 << t->barrier;
 	if (b->wild)
 		t->barrier = (int)i;
+	assert(i < t->window && !t->slot[i] && !(deps >> i & 1)); /* none waits for itself */
+	for (unsigned k = 0; k < t->window; k++)
+		assert(!(deps >> k & 1) || (t->slot[k] && t->slot[k]->seq < b->seq)); /* only for what came before: no circle */
 	t->slot[i] = b;
 	t->deps[i] = deps;
 	t->running[i] = false;
