@@ -240,13 +240,28 @@ static int plan(struct backup *b, struct err *e)
 	take_objects(&b->manifest.sequences, &b->manifest.n_sequences, &c->sequences, &c->n_sequences);
 	b->manifest.tables = xcalloc(c->n_tables + 1, sizeof(*b->manifest.tables));
 	b->tables = xcalloc(c->n_tables + 1, sizeof(*b->tables));
+	for (size_t first = 0, end; first < c->n_tables; first = end) {
+		struct table_schema *schema;
+		int rc = 0;
+
+		for (end = first + 1; end < c->n_tables && !strcmp(c->tables[end].db, c->tables[first].db);)
+			end++;
+		schema = xcalloc(end - first, sizeof(*schema));
+		rc = schema_load_tables(s, c->tables + first, end - first, schema, e);
+		for (size_t i = first; rc == 0 && i < end; i++) {
+			b->tables[i].schema = schema[i - first];
+			b->n_tables++;
+		}
+		free(schema);
+		if (rc < 0)
+			return -1;
+	}
 	for (size_t i = 0; i < c->n_tables; i++) {
 		struct source_table *st = &b->tables[i];
 		struct manifest_table *mt = &b->manifest.tables[i];
 
-		if (work_pace(&b->work, 0, e) < 0 || schema_load(s, c->tables[i].db, c->tables[i].table, &st->schema, e) < 0)
+		if (work_pace(&b->work, 0, e) < 0)
 			return -1;
-		b->n_tables++;
 		b->manifest.n_tables++;
 		st->out = mt;
 		mt->db = xstrdup(st->schema.db);

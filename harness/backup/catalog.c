@@ -108,20 +108,21 @@ static int sequence_values(struct sql *s, struct catalog *c, struct err *e)
 
 static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 {
-	struct sql_rows r = { 0 };
-	int rc;
+	struct table_name *all = NULL;
+	size_t n = 0;
 
-	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-		      " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME") < 0)
+	if (schema_names(s, &all, &n, e) < 0)
 		return -1;
-	while ((rc = sql_rows_next(&r, e)) == 1) {
-		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
-			continue;
-		c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
-		c->tables[c->n_tables++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]), TABLE_BASE };
-	}
-	sql_rows_release(&r);
-	return rc;
+	c->tables = xcalloc(n + 1, sizeof(*c->tables));
+	for (size_t i = 0; i < n; i++)
+		if (all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) {
+			c->tables[c->n_tables++] = all[i];
+		} else {
+			free(all[i].db);
+			free(all[i].table);
+		}
+	free(all);
+	return 0;
 }
 
 int catalog_read(struct sql *s, struct catalog *c, struct err *e)

@@ -11,7 +11,6 @@
 
 #define INSERT_BYTES ((size_t)1 << 20) /* of a multi-row INSERT; unless the server takes less */
 #define HEAD_BYTES ((size_t)64 << 10)  /* more than the names of 4,096 columns and what the protocol adds */
-#define PIECE_BYTES ((size_t)1 << 19)  /* of a value that is sent apart from its statement */
 #define ROW_BYTES_MAX ((size_t)3 << 30) /* 1 GiB is the longest packet; escapes may double it */
 
 /* The decompressed text of chunks [next, end), pulled. */
@@ -241,75 +240,42 @@ static void unescape(struct strbuf *out, const char *p, const char *end)
 		}
 }
 
-static int stmt_failed(MYSQL_STMT *st, struct err *e, const char *what)
+/* One row that no server takes in one statement: as literals that the connection sends ahead, in pieces. */
+static int insert_long(struct sql *s, const struct manifest_table *t, const char *line, size_t len, uint64_t *took, uint64_t *warned, struct err *e)
 {
-	return err_set(e, ERR_SQL, (int)mysql_stmt_errno(st), "%s: %s (%u)", what, mysql_stmt_error(st), mysql_stmt_errno(st));
-}
-
-/* One row whose statement would be longer than the server takes: its values go one by one, in pieces. */
-static int insert_in_pieces(struct sql *s, const struct manifest_table *t, const char *line, size_t len, uint64_t *took, uint64_t *warned, struct err *e)
-{
-	MYSQL_STMT *st = mysql_stmt_init(sql_handle(s));
-	MYSQL_BIND *b = xcalloc(t->n_columns + 1, sizeof(*b));
-	struct strbuf q = STRBUF_INIT, *v = xcalloc(t->n_columns + 1, sizeof(*v));
-	uint64_t *number = xcalloc(t->n_columns + 1, sizeof(*number));
+	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
 	const char *p = line, *end = line + len;
-	int rc = -1;
+	int64_t n;
 
-	for (size_t i = 0; i < t->n_columns; i++)
-		v[i] = (struct strbuf)STRBUF_INIT;
 	format_insert_head(&q, t->db, t->name, t->columns, t->n_columns);
 	for (size_t i = 0; i < t->n_columns; i++) {
-		strbuf_addstr(&q, i ? "," : "(");
-		strbuf_addstr(&q, t->columns[i].as == CARRY_UTF8 ? "CONVERT(? USING utf8mb4)" : "?");
-	}
-	strbuf_addch(&q, ')');
-	if (!st || mysql_stmt_prepare(st, q.buf, q.len)) {
-		stmt_failed(st, e, "prepare a long row");
-		goto out;
-	}
-	for (size_t i = 0; i < t->n_columns; i++) {
 		const char *stop = memchr(p, '\t', (size_t)(end - p));
+		bool utf8 = t->columns[i].as == CARRY_UTF8;
 
 		stop = stop ? stop : end;
+		strbuf_addstr(&q, i ? "," : "(");
 		if (stop - p == 2 && p[0] == '\\' && p[1] == 'N') {
-			b[i].buffer_type = MYSQL_TYPE_NULL;
+			strbuf_addstr(&q, "NULL");
 		} else if (t->columns[i].as == CARRY_NUMBER) {
-			number[i] = strtoull(p, NULL, 10);
-			b[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &number[i], .is_unsigned = 1 };
+			strbuf_add(&q, p, (size_t)(stop - p));
 		} else {
-			unescape(&v[i], p, stop);
-			b[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_BLOB, .buffer = v[i].buf, .buffer_length = v[i].len };
+			strbuf_reset(&v);
+			unescape(&v, p, stop);
+			strbuf_addstr(&q, utf8 ? "CONVERT(" : "");
+			sql_add_binary(&q, v.buf, v.len);
+			strbuf_addstr(&q, utf8 ? " USING utf8mb4)" : "");
 		}
 		p = stop + (stop < end);
 	}
-	if (mysql_stmt_bind_param(st, b)) {
-		stmt_failed(st, e, "a long row");
-		goto out;
+	strbuf_addch(&q, ')');
+	n = sql_exec_text(s, e, q.buf, q.len);
+	if (n >= 0) {
+		*took += (uint64_t)n;
+		*warned += mysql_warning_count(sql_handle(s));
 	}
-	for (size_t i = 0; i < t->n_columns; i++)
-		for (size_t at = 0; v[i].len > PIECE_BYTES && at < v[i].len; at += PIECE_BYTES)
-			if (mysql_stmt_send_long_data(st, (unsigned)i, v[i].buf + at, v[i].len - at < PIECE_BYTES ? v[i].len - at : PIECE_BYTES)) {
-				stmt_failed(st, e, "send a long row");
-				goto out;
-			}
-	if (mysql_stmt_execute(st)) {
-		stmt_failed(st, e, "insert a long row");
-		goto out;
-	}
-	*took += mysql_stmt_affected_rows(st);
-	*warned += mysql_stmt_warning_count(st);
-	rc = 0;
-out:
-	if (st)
-		mysql_stmt_close(st);
-	for (size_t i = 0; i < t->n_columns; i++)
-		strbuf_release(&v[i]);
 	strbuf_release(&q);
-	free(v);
-	free(b);
-	free(number);
-	return rc;
+	strbuf_release(&v);
+	return n < 0 ? -1 : 0;
 }
 
 struct insert {
@@ -328,7 +294,7 @@ static int insert_line(struct insert *in, const char *line, size_t len, struct e
 		return err_set(e, ERR_BAD_DATA, 0, "a row of the backup has not %zu columns", t->n_columns);
 	if (in->row.len + HEAD_BYTES > in->packet_max)
 		return insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0 ? -1 :
-			insert_in_pieces(in->s, t, line, len, &in->took, &in->warned, e);
+			insert_long(in->s, t, line, len, &in->took, &in->warned, e);
 	if (in->q.len + in->row.len + HEAD_BYTES > in->packet_max && insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0)
 		return -1;
 	if (!in->q.len)
