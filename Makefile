@@ -69,6 +69,11 @@ else
 endif
 
 
+# The shipped scenarios on real TiDB, where a real tiup is on PATH; else skipped in one line.
+.PHONY: check-tidb
+check-tidb: all
+	@tests/tidb/suite
+
 define LIB_RULE
 $(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1)) $(call web_of,$(1))
 	@rm -f $$@

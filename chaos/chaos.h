@@ -5,13 +5,14 @@
 
 #include "chaos/fault.h"
 
-enum chaos_trigger { CHAOS_AT, CHAOS_BUSY, CHAOS_LAG, CHAOS_REQUEST };
+enum chaos_trigger { CHAOS_AT, CHAOS_BUSY, CHAOS_LAG, CHAOS_REQUEST, CHAOS_BURST };
 struct chaos_when {
 	enum chaos_trigger trigger;
 	int64_t at_ns;          /* CHAOS_AT: CLOCK_MONOTONIC; 0: now */
 	char status_path[512];  /* CHAOS_BUSY, CHAOS_LAG: a changefeed's */
 	int64_t lag_ms;
 	struct netproxy *link;  /* CHAOS_REQUEST: the nth request that matches has sent after_bytes of its body */
+				/* CHAOS_BURST: after a pause bytes go up it again, after_bytes of them so far: a flush is under way */
 	char match[96];
 	unsigned nth;
 	uint64_t after_bytes;

@@ -22,6 +22,7 @@ EMBEDDED(chaos_fault_lua);
 #define LINK_METATABLE "drtest.link"
 #define STRUCK_MAX 8
 #define SETTLE_MS 20000
+#define BURST_BYTES 4096 /* more than a ping, less than a flush */
 static char registry_key;
 
 enum struck_kind { STRUCK_CLUSTER, STRUCK_FEED, STRUCK_STORE };
@@ -407,7 +408,7 @@ static void read_args(lua_State *L, int index, struct fault_args *a)
 	read_match(L, a->match, match);
 }
 
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, request = link, match, nth, after_bytes, later_us }
+/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst = link, request = link, match, nth, after_bytes, later_us }
  * Returns at, for people. */
 static double read_when(lua_State *L, int index, struct chaos_when *w)
 {
@@ -417,7 +418,8 @@ static double read_when(lua_State *L, int index, struct chaos_when *w)
 	struct lua_feed *feed = NULL;
 
 	runtime_fields(L, index, "t:fault", (struct field[]){ { "at", FIELD_NUMBER, &at }, { "lasts", FIELD_NUMBER, &lasts }, { "busy", FIELD_ANY, NULL },
-		{ "lag_over", FIELD_WHOLE, &w->lag_ms }, { "of", FIELD_ANY, NULL }, { "request", FIELD_ANY, NULL }, { "match", FIELD_TEXT, &match },
+		{ "lag_over", FIELD_WHOLE, &w->lag_ms }, { "of", FIELD_ANY, NULL }, { "request", FIELD_ANY, NULL }, { "burst", FIELD_ANY, NULL },
+			{ "match", FIELD_TEXT, &match },
 		{ "nth", FIELD_WHOLE, &nth }, { "after_bytes", FIELD_WHOLE, &after_bytes }, { "later_us", FIELD_WHOLE, &later }, { NULL, 0, NULL } });
 	w->at_ns = at >= 0 ? clock_mono_ns() + (int64_t)(at * 1e9) : 0;
 	w->lasts_ns = (int64_t)(lasts * 1e9);
@@ -446,7 +448,13 @@ static double read_when(lua_State *L, int index, struct chaos_when *w)
 		w->trigger = CHAOS_REQUEST;
 		w->link = l->p;
 	}
-	lua_pop(L, 3);
+	lua_getfield(L, index, "burst");
+	if (!lua_isnil(L, -1)) {
+		w->trigger = CHAOS_BURST;
+		w->link = check_link(L, -1)->p;
+		w->after_bytes = w->after_bytes ? w->after_bytes : BURST_BYTES;
+	}
+	lua_pop(L, 4);
 	return at;
 }
 

@@ -212,6 +212,8 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	unsigned n = 0;
 	struct proc *proc;
 
+	const char *cdc = getenv("DRTEST_TICDC"); /* another cdc than the version's own: its new architecture, a build to be tried */
+
 	snprintf(offset, sizeof(offset), "%d", p->offset);
 	snprintf(db, sizeof(db), "%u", c->size.db);
 	snprintf(pd, sizeof(pd), "%u", c->size.pd);
@@ -221,6 +223,10 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 		argv[n++] = (char *)words[i];
 		if (i == 3 && version) /* the version follows `playground` at once */
 			argv[n++] = (char *)version;
+	}
+	if (cdc && *cdc && n_ticdc) {
+		argv[n++] = (char *)"--ticdc.binpath";
+		argv[n++] = (char *)cdc;
 	}
 	argv[n] = NULL;
 	proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .env = env, .log_path = log, .outlives_us = c->keep }, e);

@@ -732,6 +732,12 @@ static int by_the_guide(lua_State *L)
 	return 1;
 }
 
+static int can_link(lua_State *L)
+{
+	lua_pushboolean(L, ground_can(runtime_ground(runtime_of(L)), CLUSTER_LINK));
+	return 1;
+}
+
 static int on_tidb(lua_State *L)
 {
 	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
@@ -746,7 +752,8 @@ int lua_cluster_open(lua_State *L)
 		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", lua_cluster_disaster }, { "kill", lua_cluster_kill_part },
-		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { NULL, NULL } };
+		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { "can_link", can_link },
+			{ NULL, NULL } };
 
 	lua_newtable(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, "drtest.clusters"); /* the newest of each name */

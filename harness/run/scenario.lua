@@ -171,6 +171,7 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
   end
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
+T.can_link = native.cluster.can_link -- drtest can come between the parties (t:link)
 T.by_the_guide = native.cluster.by_the_guide -- playground: a primary is rebuilt by br, as the guide does it
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
