@@ -115,7 +115,7 @@ static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 		return -1;
 	c->tables = xcalloc(n + 1, sizeof(*c->tables));
 	for (size_t i = 0; i < n; i++)
-		if (all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) {
+		if ((all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) && !schema_is_system(all[i].db)) {
 			c->tables[c->n_tables++] = all[i];
 		} else {
 			free(all[i].db);

@@ -166,7 +166,7 @@ static int spawn_server(struct cluster *c, struct err *e)
 {
 	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = log_path(c);
 	char *argv[] = { (char *)"mariadbd", conf, NULL };
-	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log, .outlives_us = c->keep };
+	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log, .server = true, .outlives_us = c->keep };
 	char *lib = c->clock_skew_s ? local_faketime() : NULL, *preload = NULL, *skew = NULL;
 	char *env[] = { NULL, NULL, (char *)"FAKETIME_DONT_FAKE_MONOTONIC=1", NULL };
 	int rc = -1;
@@ -387,7 +387,7 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = xstrfmt("%s/%s-examined.log", c->log_dir, c->name), *port = NULL;
 	char *sock = xstrfmt("--socket=%s/examined.sock", c->dir), *pid = xstrfmt("--pid-file=%s/examined.pid", c->dir);
 	char *name = xstrfmt("%s-examined", c->name);
-	struct proc_opts o = { .name = name, .log_path = log };
+	struct proc_opts o = { .name = name, .log_path = log, .server = true };
 	struct err why = ERR_INIT;
 	int rc = -1;
 

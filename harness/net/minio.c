@@ -1,9 +1,11 @@
 #include "harness/net/minio.h"
 
 #include <curl/curl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -14,6 +16,8 @@
 
 struct minio {
 	struct proc *proc;
+	const char *run_as; /* root's store runs as somebody who may do less */
+	char *bin;
 	int port, console_port;
 };
 
@@ -103,13 +107,63 @@ static void stop(struct minio *m)
 	m->port = m->console_port = 0;
 }
 
-static int start_once(struct minio *m, const struct minio_opts *o, char *bin, int wanted, struct deadline d, struct err *e)
+/* Can any user execute it? */
+static bool for_all(const char *path)
 {
-	char *env[5] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password),
-	                 xstrdup("MINIO_UPDATE=off"),
-		         xstrdup("MINIO_BROWSER=off"), NULL };
+	char dir[4096];
+	struct stat st;
+
+	if (stat(path, &st) < 0 || (st.st_mode & 05) != 05 || (size_t)snprintf(dir, sizeof(dir), "%s", path) >= sizeof(dir))
+		return false;
+	for (char *slash; (slash = strrchr(dir, '/')) && slash != dir;) {
+		*slash = 0;
+		if (stat(dir, &st) < 0 || !(st.st_mode & 01))
+			return false;
+	}
+	return true;
+}
+
+/* As root: the data belongs to an unprivileged user, and the binary is where that one can execute it. */
+static int become_less(struct minio *m, const struct minio_opts *o, struct err *e)
+{
+	struct passwd *pw;
+	char *near;
+
+	if (geteuid() != 0)
+		return 0;
+	pw = getpwnam("mysql") ? getpwnam("mysql") : getpwnam("nobody");
+	if (!pw)
+		return 0;
+	if (fs_chown_tree(o->data_dir, pw->pw_uid, pw->pw_gid, e) < 0)
+		return -1;
+	if (!for_all(m->bin)) {
+		near = xstrfmt("%s.minio", o->data_dir);
+		if (!for_all(near)) {
+			unlink(near);
+			if (link(m->bin, near) < 0 && fs_copy_tree(m->bin, near, e) < 0) {
+				free(near);
+				return -1;
+			}
+		}
+		if (!for_all(near)) { /* a directory on the way is root's alone: then nobody else reaches the data either */
+			free(near);
+			return fs_chown_tree(o->data_dir, 0, 0, e);
+		}
+		free(m->bin);
+		m->bin = near;
+	}
+	m->run_as = pw->pw_name[0] == 'm' ? "mysql" : "nobody";
+	return 0;
+}
+
+static int start_once(struct minio *m, const struct minio_opts *o, int wanted, struct deadline d, struct err *e)
+{
+	char *env[] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password), xstrdup("MINIO_UPDATE=off"),
+		        xstrdup("MINIO_BROWSER=off"), xstrfmt("HOME=%s", o->data_dir), NULL };
 	char address[32], console[32];
-	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path, .outlives_us = o->outlives_us };
+	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path, .server = true, .run_as = m->run_as,
+		                .outlives_us = o->outlives_us };
+	char *certs = xstrfmt("%s.certs", o->data_dir); /* none; it looks for some */
 	int rc = -1;
 
 	if (m->port <= 0)
@@ -120,11 +174,12 @@ static int start_once(struct minio *m, const struct minio_opts *o, char *bin, in
 		goto out;
 	snprintf(address, sizeof(address), "127.0.0.1:%d", m->port);
 	snprintf(console, sizeof(console), "127.0.0.1:%d", m->console_port);
-	po.argv = (char *[]){ bin, "server", (char *)o->data_dir, "--address", address, "--console-address", console, NULL };
+	po.argv = (char *[]){ m->bin, "server", (char *)o->data_dir, "--certs-dir", certs, "--address", address, "--console-address", console, NULL };
 	m->proc = proc_start(&po, e);
 	if (m->proc)
 		rc = wait_ready(m, d, e);
 out:
+	free(certs);
 	explicit_bzero(env[1], strlen(env[1]));
 	for (size_t i = 0; env[i]; i++)
 		free(env[i]);
@@ -146,17 +201,17 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 {
 	struct minio *m = xcalloc(1, sizeof(*m));
 	struct strbuf tail = STRBUF_INIT;
-	char *bin = minio_find(e);
 	int rc = -1;
 
-	if (!bin || fs_mkdir_p(o->data_dir, 0700, e) < 0)
+	m->bin = minio_find(e);
+	if (!m->bin || fs_mkdir_p(o->data_dir, 0700, e) < 0 || become_less(m, o, e) < 0)
 		goto out;
 	if (strlen(o->user) < 3 || strlen(o->password) < 8) {
 		err_set(e, ERR_USAGE, 0, "MinIO wants a user of at least 3 and a password of at least 8 characters");
 		goto out;
 	}
 	for (int i = 0; i < STARTS_MAX; i++) {
-		rc = start_once(m, o, bin, i == 0 ? o->port : 0, d, e);
+		rc = start_once(m, o, i == 0 ? o->port : 0, d, e);
 		if (rc != 0)
 			break;
 		strbuf_reset(&tail);
@@ -167,7 +222,6 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 		stop(m);
 	}
 out:
-	free(bin);
 	strbuf_release(&tail);
 	if (rc > 0)
 		return m;
@@ -178,19 +232,15 @@ out:
 int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d, struct err *e)
 {
 	struct strbuf tail = STRBUF_INIT;
-	char *bin = minio_find(e);
 	int rc;
 
-	if (!bin)
-		return -1;
 	proc_free(m->proc);
 	m->proc = NULL;
-	rc = start_once(m, o, bin, m->port, d, e);
+	rc = start_once(m, o, m->port, d, e);
 	if (rc == 0) {
 		proc_log_tail(o->log_path, 20, &tail);
 		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), reason(tail.buf));
 	}
-	free(bin);
 	strbuf_release(&tail);
 	return rc > 0 ? 0 : -1;
 }
@@ -212,6 +262,7 @@ void minio_detach(struct minio *m)
 	proc_detach(m->proc);
 	port_release(m->port);
 	port_release(m->console_port);
+	free(m->bin);
 	free(m);
 }
 
@@ -220,5 +271,6 @@ void minio_free(struct minio *m)
 	if (!m)
 		return;
 	stop(m);
+	free(m->bin);
 	free(m);
 }

@@ -71,7 +71,7 @@ static bool was_noted(pid_t pid, int signo)
 struct proc *proc_start(const struct proc_opts *o, struct err *e)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
-	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as,
+	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as, .server = o->server,
 	                   .stdin_text = o->stdin_text };
 	int out = -1;
 

@@ -20,6 +20,7 @@ struct proc_opts {
 	const char *stdin_text;   /* the child's standard input, in memory (never on a disk, never blocks us); NULL: /dev/null */
 	const char *run_as;       /* user whose ids the child takes (first of all); NULL: keep ours */
 	size_t log_bytes_max;     /* a child that floods its log is capped here: its middle goes, the last lines stay; 0: 64 MiB */
+	bool server;              /* somebody else's program that serves: of our environment it gets what any program needs, and no secret */
 	bool outlives_us;         /* may be left running by proc_detach(): no parent-death signal, and its log is not capped */
 };
 

@@ -91,6 +91,17 @@ static bool env_names(const char *var, char *const *in)
 	return false;
 }
 
+/* What a server may know of our environment: keys and passwords stand there too, and its environment is its user's to read. */
+static bool for_servers(const char *var)
+{
+	static const char *const names[] = { "PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "LC_", "TZ=", "TMPDIR=", "LD_LIBRARY_PATH=", "DRTEST_FAMILY=" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(var, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 static char **env_make(const struct spawn *s)
 {
 	const char *outer = getenv("DRTEST_FAMILY");
@@ -103,7 +114,7 @@ static char **env_make(const struct spawn *s)
 		n++;
 	env = xcalloc(n + 2, sizeof(*env));
 	for (char **v = environ; v && *v; v++)
-		if (!env_names(*v, s->env) && !(s->family && !strncmp(*v, "DRTEST_FAMILY=", 14)))
+		if (!env_names(*v, s->env) && (!s->server || for_servers(*v)) && !(s->family && !strncmp(*v, "DRTEST_FAMILY=", 14)))
 			env[k++] = xstrdup(*v);
 	for (char *const *v = s->env; v && *v; v++)
 		env[k++] = xstrdup(*v);

@@ -16,6 +16,7 @@ struct spawn {
 	const char *dir;
 	const char *run_as;
 	const char *stdin_text;
+	bool server; /* as proc_opts has it */
 	const char *family; /* value for DRTEST_FAMILY, inherited by all descendants; NULL: the child is not marked */
 	bool outlives_us; /* no parent-death signal */
 	int out_fd, err_fd; /* become the child's 1 and 2; stay the caller's here */

@@ -132,6 +132,8 @@ static void make_small(void)
 	run(s, "USE small"); /* sequence tables want one */
 	run(s, "CREATE TABLE small.t (id int primary key, v varchar(100))");
 	run(s, "INSERT INTO small.t SELECT seq, REPEAT(MD5(seq), 3) FROM seq_1_to_20000");
+	run(s, "CREATE DATABASE IF NOT EXISTS drtest_feed"); /* what a secondary has of drtest's own is in no backup */
+	run(s, "CREATE TABLE IF NOT EXISTS drtest_feed.progress (id int primary key)");
 	sql_close(s);
 }
 
