@@ -14,6 +14,7 @@
 #include "harness/feed/queue.h"
 #include "harness/feed/sink_sql.h"
 #include "harness/sql/fence.h"
+#include "harness/sql/schema.h"
 
 #define RECONNECT_MS (30 * 60 * 1000) /* a lost secondary is waited for this long, as TiCDC does */
 #define CONNECT_MS 10000
@@ -134,7 +135,7 @@ static int refuse_triggers(struct sql *c, struct err *e)
 	struct strbuf name = STRBUF_INIT;
 	int rc = sql_value(c, &name, e,
 	                   "SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
-	                   "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA NOT IN ('mysql', 'sys') ORDER BY 1 LIMIT 1");
+	                   "information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " ORDER BY 1 LIMIT 1");
 
 	if (rc == 0)
 		err_set(e, ERR_UNSUPPORTED, 0, "the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",

@@ -424,7 +424,7 @@ static void push_replay(lua_State *L, const struct replay_stats *st)
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "rows", st->rows }, { "transactions", st->transactions }, { "ddls", st->ddls }, { "keys", st->keys }, { "puts", st->puts },
 		{ "deletes", st->deletes }, { "fenced", st->fenced }, { "files", st->files }, { "bytes", st->bytes },
-		{ "spilled_bytes", st->spilled_bytes },
+		{ "spilled_bytes", st->spilled_bytes }, { "warnings", st->warnings },
 	};
 
 	lua_newtable(L);
@@ -458,6 +458,14 @@ static void replay_progress(void *arg, const struct replay_stats *st)
 	runtime_progress(p->r, "replay", p->share, st->puts + st->deletes);
 }
 
+/* What the log could not vouch for belongs to the run's record: a row that no file has is not the replay's fault. */
+static void replay_warning(void *arg, const char *line)
+{
+	struct replaying *p = arg;
+
+	runtime_note(p->r, "replay: %s", line);
+}
+
 /* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the stats; .point is the TSO where the cluster stands */
 static int apply_redo(lua_State *L)
 {
@@ -489,7 +497,7 @@ static int apply_redo(lua_State *L)
 		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
 			.mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
 			.force = force, .time_zone = zone,
-			.progress = replay_progress, .progress_arg = &watch };
+			.progress = replay_progress, .progress_arg = &watch, .warn = replay_warning, .report_arg = &watch };
 		char *via = runtime_route_uri(watch.r, "replay", uri);
 
 		o.sink.port = (unsigned)runtime_route(watch.r, "replay", (int)cluster_endpoint(c->c)->port);

@@ -19,6 +19,7 @@
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 #include "harness/os/fs.h"
+#include "harness/redo/writer.h"
 #include "tests/integration/feed_load.h"
 #include "tests/integration/feed_pair.h"
 
@@ -197,6 +198,30 @@ static void an_unknown_start_is_said(void **unused)
 	o.start_ts = tso_make(clock_wall_ms() + 3600000, 0);
 	assert_null(feed_start(&o, NULL, &e));
 	assert_non_null(strstr(e.text, "is unknown"));
+}
+
+/* Two changefeeds in one place would be taken for one log by every reader. */
+static void a_place_that_holds_another_changefeeds_log_is_refused(void **unused)
+{
+	struct feed_opts o;
+	struct redo_writer *w;
+	struct store *place;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	o = options();
+	o.start_ts = 1;
+	place = store_open(o.redo_uri, NULL, &e);
+	assert_non_null(place);
+	assert_int_equal(store_create_bucket(place, &e), 0);
+	w = redo_writer_new(place, &(struct redo_writer_opts){ .capture = "c", .changefeed = "another" }, &e);
+	assert_int_equal(redo_writer_meta(w, &(struct redo_meta){ .checkpoint_ts = 1, .resolved_ts = 2 }, &e), 0);
+	redo_writer_free(w);
+	store_free(place);
+	assert_null(feed_start(&o, NULL, &e));
+	if (!strstr(e.text, "holds the redo log of another changefeed, default/another"))
+		fail_msg("%s", e.text);
 }
 
 /* The directory of the log is a plain file for a while. */
@@ -470,6 +495,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_types_arrive),
 		cmocka_unit_test(resolved_advances_on_an_idle_primary),
 		cmocka_unit_test(an_unknown_start_is_said),
+		cmocka_unit_test(a_place_that_holds_another_changefeeds_log_is_refused),
 		cmocka_unit_test(an_orderly_end_leaves_nothing_undone),
 		cmocka_unit_test(kills_under_load_lose_nothing),
 		cmocka_unit_test(kills_among_ddls_lose_nothing),
