@@ -25,6 +25,7 @@ void plan_fail(struct plan *p, const struct err *e)
 	if (!c->failed)
 		c->first = *e;
 	c->failed = true;
+	pthread_cond_broadcast(&p->more);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -34,7 +35,7 @@ bool plan_take(struct plan *p, struct job *out)
 	bool got;
 
 	pthread_mutex_lock(&p->c.lock);
-	while (p->next == p->n_jobs && !p->planned && !p->c.failed)
+	while (p->next == p->n_jobs && (!p->planned || p->cutting) && !p->c.failed)
 		pthread_cond_wait(&p->more, &p->c.lock);
 	got = p->next < p->n_jobs && !p->c.failed;
 	if (got)
@@ -87,6 +88,19 @@ static int count_unlike(struct plan *p, struct compare_side *side, struct pair *
 	return 0;
 }
 
+static int cut_job(struct plan *p, struct compare_side *side, struct pair *t, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; plan_cut(p, t, side[t->cut_side].conn, &why) < 0; tries++)
+		if (tries == COMPARE_RECONNECTS || compare_connect_again(side, &why) < 0) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	return 0;
+}
+
 static int run_job(struct plan *p, struct compare_side *side, const struct job *j, struct err *e)
 {
 	struct pair *t = &p->pairs[j->pair];
@@ -94,6 +108,8 @@ static int run_job(struct plan *p, struct compare_side *side, const struct job *
 	struct rows_sum sum[2];
 	uint64_t rows;
 
+	if (j->range == JOB_CUT)
+		return cut_job(p, side, t, e);
 	if (t->count.unlike)
 		return count_unlike(p, side, t, e);
 	r.low = j->range ? &t->ranges.bounds[j->range - 1] : NULL;
@@ -137,7 +153,7 @@ static void *compare_thread(void *arg)
 			err_set(&e, ERR_CANCELLED, 0, "cancelled");
 		else if (run_job(p, w->side, &j, &e) < 0)
 			err_wrap(&e, "compare %s.%s", p->pairs[j.pair].a.db, p->pairs[j.pair].a.table);
-		else
+		else if (j.range != JOB_CUT)
 			plan_done(p, &p->pairs[j.pair]);
 		if (e.kind != ERR_NONE) {
 			plan_fail(p, &e);
@@ -260,19 +276,38 @@ void plan_one_side(struct plan *p, const char *kind, const char *db, const char 
 	compare_finding(c, &pair->count, json_pack("{s:s,s:s,s:s,s:s}", "kind", kind, "table", pair->count.name, "only_on", has, "not_on", lacks));
 }
 
-int plan_cut(struct plan *p, struct sql *by, const struct table_schema *t, struct pair *pair, uint64_t chunk_rows, struct err *e)
+static void add_jobs(struct plan *p, struct pair *pair, size_t first, size_t n)
 {
-	if (pair->keyed && key_ranges_cut(by, t, chunk_rows, &pair->ranges, e) < 0)
+	if (p->n_jobs + n > p->alloc_jobs) {
+		p->alloc_jobs = 2 * (p->n_jobs + n);
+		p->jobs = xreallocarray(p->jobs, p->alloc_jobs, sizeof(*p->jobs));
+	}
+	for (size_t j = 0; j < n; j++)
+		p->jobs[p->n_jobs++] = (struct job){ (size_t)(pair - p->pairs), first + j };
+	pthread_cond_broadcast(&p->more);
+}
+
+void plan_rows(struct plan *p, struct pair *pair, int side, uint64_t chunk_rows)
+{
+	pair->cut_side = side;
+	pair->chunk_rows = chunk_rows;
+	pthread_mutex_lock(&p->c.lock);
+	p->cutting += pair->keyed;
+	pair->jobs = 1;
+	add_jobs(p, pair, pair->keyed ? JOB_CUT : 0, 1);
+	pthread_mutex_unlock(&p->c.lock);
+}
+
+int plan_cut(struct plan *p, struct pair *pair, struct sql *s, struct err *e)
+{
+	const struct table_schema *t = pair->cut_side ? &pair->b : &pair->a;
+
+	if (key_ranges_cut(s, t, pair->chunk_rows, &pair->ranges, e) < 0)
 		return err_wrap(e, "cut %s.%s", t->db, t->table);
 	pthread_mutex_lock(&p->c.lock);
 	pair->jobs = pair->ranges.n + 1;
-	if (p->n_jobs + pair->jobs > p->alloc_jobs) {
-		p->alloc_jobs = 2 * (p->n_jobs + pair->jobs);
-		p->jobs = xreallocarray(p->jobs, p->alloc_jobs, sizeof(*p->jobs));
-	}
-	for (size_t j = 0; j < pair->jobs; j++)
-		p->jobs[p->n_jobs++] = (struct job){ (size_t)(pair - p->pairs), j };
-	pthread_cond_broadcast(&p->more);
+	p->cutting--;
+	add_jobs(p, pair, 0, pair->jobs);
 	pthread_mutex_unlock(&p->c.lock);
 	return 0;
 }

@@ -22,6 +22,14 @@ static void *sum_thread(void *arg)
 		struct sql_rows rows = { 0 };
 		struct rows_sum sum = { 0 };
 
+		if (range == JOB_CUT) {
+			if (plan_cut(p, t, w->side[1].conn, &e) < 0) {
+				plan_fail(p, &e);
+				break;
+			}
+			continue;
+		}
+
 		strbuf_reset(q);
 		strbuf_addstr(q, "SELECT ");
 		checksum_select_list(q, &t->a);
@@ -73,7 +81,7 @@ static int plan_database(struct plan *p, struct sql *s, const struct table_name 
 		pair->expected = sums[i];
 		pair->a = schema[i];
 		pair->keyed = key_of_ranges(&pair->a) != NULL;
-		rc = plan_cut(p, s, &pair->a, pair, CHUNK_ROWS, e);
+		plan_rows(p, pair, 0, CHUNK_ROWS);
 	}
 	for (; i < n; i++)
 		schema_release(&schema[i]);

@@ -267,8 +267,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 		return 0;
 	pair->count.unlike = verdict == STRUCTURE_UNLIKE;
 	pair->keyed = verdict == STRUCTURE_ORDERED && key_of_ranges(&pair->a) && key_of_ranges(&pair->b);
-	return w->n_a > 1 ? plan_cut(l->p, l->s[1], &pair->b, pair, o->chunk_rows ? o->chunk_rows : CHUNK_ROWS, e) :
-	       plan_cut(l->p, l->s[0], &pair->a, pair, o->chunk_rows ? o->chunk_rows : CHUNK_ROWS, e);
+	plan_rows(l->p, pair, w->n_a > 1, o->chunk_rows ? o->chunk_rows : CHUNK_ROWS);
+	return 0;
 }
 
 static int load_side(struct planner *l, int side, struct table_schema *out, struct err *e)
@@ -292,6 +292,38 @@ static int load_side(struct planner *l, int side, struct table_schema *out, stru
 	return rc < 0 ? err_wrap(e, "%s", l->name[side]) : 0;
 }
 
+struct load {
+	struct planner *l;
+	struct table_schema *out;
+	struct err e;
+	int rc;
+};
+
+static void *load_b(void *arg)
+{
+	struct load *b = arg;
+
+	b->rc = load_side(b->l, 1, b->out, &b->e);
+	mysql_thread_end();
+	return NULL;
+}
+
+/* Both servers at once. */
+static int load_both(struct planner *l, struct table_schema *a, struct table_schema *out_b, struct err *e)
+{
+	struct load b = { .l = l, .out = out_b };
+	pthread_t thread;
+	int rc;
+
+	if (pthread_create(&thread, NULL, load_b, &b))
+		return err_sys(e, "a thread");
+	rc = load_side(l, 0, a, e);
+	pthread_join(thread, NULL);
+	if (rc == 0 && b.rc < 0 && e)
+		*e = b.e;
+	return rc < 0 || b.rc < 0 ? -1 : 0;
+}
+
 /* Pairs of one database, whose structure is asked for together. */
 static int plan_waiting(struct planner *l, struct err *e)
 {
@@ -300,7 +332,7 @@ static int plan_waiting(struct planner *l, struct err *e)
 	int rc = 0;
 
 	if (l->n_waiting)
-		rc = load_side(l, 0, schema[0], e) < 0 || load_side(l, 1, schema[1], e) < 0 ? -1 : 0;
+		rc = load_both(l, schema[0], schema[1], e);
 	for (; i < l->n_waiting && rc == 0 && !l->p->c.failed; i++) {
 		struct pair *pair = plan_pair(l->p, l->waiting[i].b->db, l->waiting[i].b->table);
 

@@ -11,13 +11,16 @@ struct pair { /* a table that both sides have */
 	struct table_schema a, b;
 	struct key_ranges ranges;
 	bool keyed;
+	uint64_t chunk_rows;             /* how it is to be cut, and on which side */
+	int cut_side;
 	size_t jobs, done;               /* done: under compare.lock. Rows were all read when they are the same */
 	struct rows_sum seen;            /* under compare.lock: compare_with_sums */
 	const struct table_sum *expected;/* compare_with_sums: the other side */
 	struct compare_table count;
 };
+#define JOB_CUT SIZE_MAX
 struct job {
-	size_t pair, range;
+	size_t pair, range; /* JOB_CUT: its rows' ranges are to become jobs */
 };
 struct plan {
 	struct compare c;
@@ -26,6 +29,7 @@ struct plan {
 	/* under c.lock: sums begin while further tables are still being planned */
 	struct job *jobs;
 	size_t n_jobs, alloc_jobs, next;
+	size_t cutting; /* JOB_CUTs that are not done */
 	bool planned;
 	pthread_cond_t more;
 	struct compare_resume *resume; /* NULL: none */
@@ -41,8 +45,9 @@ void plan_room(struct plan *p, size_t pairs);
 struct pair *plan_pair(struct plan *p, const char *db, const char *table);
 /* A table that is on one side alone: a finding, unless that is asked to be none. kind: "table", "view", "sequence". */
 void plan_one_side(struct plan *p, const char *kind, const char *db, const char *table, bool a, const char *has, const char *lacks);
-/* Its rows' ranges become jobs. by: where key ranges are cut. */
-int plan_cut(struct plan *p, struct sql *by, const struct table_schema *t, struct pair *pair, uint64_t chunk_rows, struct err *e);
+/* Its rows are to be read, in ranges of so many that a thread cuts on that side: plan_cut(). */
+void plan_rows(struct plan *p, struct pair *pair, int side, uint64_t chunk_rows);
+int plan_cut(struct plan *p, struct pair *pair, struct sql *s, struct err *e);
 int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn, struct compare_result *r, struct err *e);
 
 /* The threads. plan_take waits while tables are planned; false: there is no more, or it failed. */
