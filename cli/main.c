@@ -9,6 +9,7 @@
 #include "cli/cmd_feed.h"
 #include "cli/cmd_ground.h"
 #include "cli/cmd_history.h"
+#include "cli/cmd_judge.h"
 #include "cli/cmd_load.h"
 #include "cli/cmd_redo.h"
 #include "cli/cmd_report.h"
@@ -44,7 +45,8 @@ static const struct {
 	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught" },
 	{ "diff", cmd_diff, "compare two servers down to the row" },
 	{ "capacity", cmd_capacity, "the highest rate that still meets a target, and the curve up to it" },
-	{ "load", cmd_load, "a write load on its own: prepare, run, cleanup" },
+	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report" },
+	{ "judge", cmd_judge, "a verdict over a drill made by hand: a load's ledger, its model, one server against another" },
 	{ "feed", cmd_feed, "the changefeed on its own" },
 };
 

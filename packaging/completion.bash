@@ -7,6 +7,14 @@ _drtest() {
 		return
 	fi
 	case $before in
+	--on) mapfile -t COMPREPLY < <(compgen -W "local playground attach" -- "$word"); return ;;
+	--scenario)
+		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's#^[^ ].*/\([a-z_]*\)\.lua$#\1#p')" -- "$word")
+		return
+		;;
+	--verdict) mapfile -t COMPREPLY < <(compgen -W "pass fail unknown error interrupted" -- "$word"); return ;;
+	--clusters | --config-file | --config | --tso-map | --status) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	--out | --ledger-dir | --resume) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--store) mapfile -t COMPREPLY < <(compgen -W "s3 file" -- "$word"); return ;;
 	--set)
 		compopt -o nospace
@@ -20,12 +28,12 @@ _drtest() {
 		return
 	fi
 	case $command in
-	load | redo | selftest)
+	load | redo | selftest | judge)
 		if [ "$COMP_CWORD" = 2 ] && [ "$command" = redo ]; then
 			mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" redo --help 2>&1 | grep -o 'drtest redo [a-z]*' | cut -d' ' -f3 | sort -u)" -- "$word")
 			return
 		fi
-		if [ "$COMP_CWORD" = 2 ] && [ "$command" = load ]; then
+		if [ "$COMP_CWORD" = 2 ] && { [ "$command" = load ] || [ "$command" = judge ]; }; then
 			mapfile -t COMPREPLY < <(compgen -W "append bank ledger oltp_delete oltp_insert oltp_read_write oltp_update_index oltp_update_non_index oltp_write_only \
 				tpcc report" -- "$word")
 			return
@@ -35,8 +43,11 @@ _drtest() {
 			return
 		fi
 		;;
-	run | suite)
-		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | grep '^[^ ].*\.lua$')" -- "$word")
+	chaos)
+		[ "$COMP_CWORD" = 2 ] && mapfile -t COMPREPLY < <(compgen -W "proxy kill pause" -- "$word")
+		;;
+	run | suite | sweep) # by name, or by file
+		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's#^\([^ ].*/\)\{0,1\}\([a-z_]*\)\.lua$#\2 &#p')" -- "$word")
 		;;
 	report | compare)
 		mapfile -t COMPREPLY < <(compgen -d -- "${word:-runs/}")

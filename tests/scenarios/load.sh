@@ -137,6 +137,20 @@ expect 'a shard is missing' 3 '1 of 4 shards left no result: 3' load report "fil
 expect 'no meeting' 3 'no run has met there' load report "file://$scratch/nowhere"
 expect 'shard alone' 2 '--shard and --rendezvous go together' load ledger run --shard=1/2
 
+# a verdict over a drill made by hand
+model=(--mysql-db=judged --rand-seed=42)
+judge() { "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/judged" --server "mysql://root@127.0.0.1:$port" --mysql-db judged --tables 3 --table-size 500 "$@"; }
+export -f judge; export DRTEST scratch port
+expect 'a load to judge' 0 'prepared' load oltp_write_only prepare "${guide[@]}" "${model[@]}" --ledger-rows
+expect 'it runs' 0 'transactions: *60 ' load oltp_write_only run "${guide[@]}" "${model[@]}" --ledger-rows --ledger-dir="$scratch/judged" --rate=0 --events=60
+expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$port"
+grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "it can't see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+expect 'without its seed' 4 '^UNKNOWN model: the seed is not told' bash -c judge
+expect 'another seed' 1 '^FAIL +model: ' bash -c "judge --rand-seed 43"
+sql 'DELETE FROM judged.drtest_ledger WHERE worker = 2 AND seq = 3'
+expect 'a lost transaction' 1 '^FAIL +ledger: 59 of 60' bash -c "judge --rand-seed 42 --json --lost $scratch/lost; judge --rand-seed 42"
+expect 'no ledger' 2 'there is no such folder' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
+
 # nobody gets through: said while it lasts, and at the end
 cat >"$scratch/gate.lua" <<'END'
 -- Each transaction passes a gate; while somebody else holds it, none does.
