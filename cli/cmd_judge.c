@@ -22,8 +22,8 @@
 
 static const char help[] =
 	"usage: drtest judge LOAD --ledger-dir DIR --server URI [--point TSO] [--compare URI] [options of the load] [--json]\n"
-	"A verdict over a drill that was made by hand. LOAD (oltp_write_only) ran with --ledger-dir DIR and --ledger-rows, the disaster came, the redo log was\n"
-	"replayed: what is on the server that took over?\n"
+	"A verdict over a drill that was made by hand. LOAD (oltp_write_only) ran with --ledger-dir DIR and --ledger-rows, the disaster came, the redo log\n"
+	"was replayed: what is on the server that took over?\n"
 	"  --server URI       the promoted secondary: mysql://user@host:port (@FILE: the URI is in a file)\n"
 	"  --point TSO        what the replay reached: resolved-ts of `drtest redo meta` or of `cdc redo apply`. Up to it nothing may be missing, after\n"
 	"                     it nothing may be there. Without it nothing that was acknowledged may be lost\n"
