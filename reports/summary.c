@@ -7,6 +7,7 @@
 #define SUMMARY_LINES 24
 #define EXTRA_LINES_MIN 6 /* for checks and notes, however many steps there are */
 #define NAME_COLUMNS_MAX 40
+#define PART " · "
 
 struct page {
 	const struct run_model *m;
@@ -50,6 +51,34 @@ static void finish(struct page *p, size_t used, const char *text)
 	text_line(p->out, text, p->columns > used ? p->columns - used : 0);
 	while (p->out->len && p->out->buf[p->out->len - 1] == ' ')
 		strbuf_setlen(p->out, p->out->len - 1);
+	strbuf_addch(p->out, '\n');
+}
+
+/* A line of parts with " · " between, broken between two of them where it would be wider than the page; nothing is left out. */
+static void finish_parts(struct page *p, const char *text)
+{
+	size_t used = 0;
+
+	while (*text) {
+		const char *end = strstr(text, PART);
+		struct strbuf part = STRBUF_INIT, inert = STRBUF_INIT;
+		size_t wide;
+
+		strbuf_add(&part, text, end ? (size_t)(end - text) : strlen(text));
+		wide = text_line(&inert, part.buf, SIZE_MAX);
+		if (used && used + 3 + wide > p->columns) {
+			strbuf_addstr(p->out, "\n     ");
+			used = 5;
+		} else if (used) {
+			strbuf_addstr(p->out, PART);
+			used += 3;
+		}
+		strbuf_addstr(p->out, inert.buf);
+		used += wide;
+		strbuf_release(&part);
+		strbuf_release(&inert);
+		text = end ? end + strlen(PART) : text + strlen(text);
+	}
 	strbuf_addch(p->out, '\n');
 }
 
@@ -207,7 +236,7 @@ static void rpo(struct page *p)
 		strbuf_addf(&line, " · data-loss window %s", text_seconds(a, m->rpo_window_ms / 1e3));
 	if (m->rpo_behind_ms >= 0)
 		strbuf_addf(&line, " · resolvedTs %s before the disaster", text_seconds(a, m->rpo_behind_ms / 1e3));
-	finish(p, 0, line.buf);
+	finish_parts(p, line.buf);
 	strbuf_release(&line);
 }
 
@@ -231,7 +260,7 @@ static void rto(struct page *p)
 		strbuf_addch(&line, ')');
 	if (m->rto_ms[RTO_REDUNDANT] >= 0)
 		strbuf_addf(&line, " · redundant again after %s", text_seconds(a, m->rto_ms[RTO_REDUNDANT] / 1e3));
-	finish(p, 0, line.buf);
+	finish_parts(p, line.buf);
 	strbuf_release(&line);
 }
 

@@ -136,6 +136,8 @@ static void load_sample(void *object, json_t *sample)
 		(json_int_t)st.backlog, "tps", l->before_ns && seconds > 0 ? (double)(st.acked - l->acked_before) / seconds : 0.0, "p50_us",
 		(json_int_t)hist_quantile_us(&interval, 0.5), "p95_us", (json_int_t)hist_quantile_us(&interval, 0.95), "p99_us",
 		(json_int_t)hist_quantile_us(&interval, 0.99)));
+	if (!l->running && st.started)
+		json_object_set_new(json_object_get(sample, "load"), "stopped", json_true());
 	sample_quiet(l, json_object_get(sample, "load"));
 	l->before = l->now;
 	l->acked_before = st.acked;

@@ -8,6 +8,7 @@
 #include "harness/base/xalloc.h"
 
 #define NAME_COLUMNS 35
+#define LIVE_COLUMNS 21 /* of a live line, beside the step's name */
 
 void console_init(struct console *c, FILE *out)
 {
@@ -82,11 +83,30 @@ static void put(struct console *c, int used, const char *from)
 	free(text);
 }
 
-/* "  4 disaster in the primary             "; returns the columns. */
-static int step_name(struct console *c, int n, const char *name)
+/* What stays is whole, however wide: the terminal breaks it. */
+static void put_whole(struct console *c, const char *from)
+{
+	char *text = console_inert(xstrdup(from));
+
+	fputs(text, c->out);
+	free(text);
+}
+
+/* "  4 disaster in the primary             "; returns the columns. room: for the name; 0: as it is. */
+static int step_name(struct console *c, int n, const char *name, int room)
 {
 	char *text = console_inert(xstrdup(name));
-	int wide = columns(name);
+	int wide = columns(text);
+
+	if (room > 0 && wide > room) {
+		size_t at = 0;
+
+		for (int shown = 0; text[at]; at++)
+			if (((unsigned char)text[at] & 0xc0) != 0x80 && shown++ == room)
+				break;
+		text[at] = '\0';
+		wide = room;
+	}
 
 	fprintf(c->out, " %2d %s%*s", n, text, wide < NAME_COLUMNS ? NAME_COLUMNS - wide : 0, "");
 	free(text);
@@ -106,7 +126,7 @@ void console_live(struct console *c, int n, const char *name, double seconds, co
 		return;
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	step_name(c, n, name);
+	step_name(c, n, name, c->columns - LIVE_COLUMNS > 8 ? c->columns - LIVE_COLUMNS : 8);
 	fprintf(c->out, " ...    %6.1f s", seconds);
 	if (*figures) {
 		fprintf(c->out, "\n      %s", c->color ? "\033[2m" : "");
@@ -126,13 +146,12 @@ void console_step_begin(struct console *c, int n, const char *name)
 void console_step_end(struct console *c, int n, const char *name, const char *status, double seconds, const char *detail)
 {
 	const char *color = !strcmp(status, "ok") ? "\033[32m" : !strcmp(status, "interrupted") || !strcmp(status, "unknown") ? "\033[33m" : "\033[31m";
-	int used;
 
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	used = step_name(c, n, name);
+	step_name(c, n, name, 0);
 	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status, c->color ? "\033[0m" : "", seconds);
-	put(c, used + 8 + 12, detail);
+	put_whole(c, detail);
 	fputc('\n', c->out);
 	fflush(c->out);
 	pthread_mutex_unlock(&c->lock);
@@ -143,7 +162,7 @@ void console_remark(struct console *c, const char *kind, const char *text)
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
 	fprintf(c->out, "      %s: ", kind);
-	put(c, 8 + (int)strlen(kind), text);
+	put_whole(c, text);
 	fputc('\n', c->out);
 	fflush(c->out);
 	pthread_mutex_unlock(&c->lock);

@@ -25,6 +25,7 @@ static int step_begin(lua_State *L)
 	strbuf_release(&name);
 	r->step++;
 	r->step_start_ns = clock_mono_ns();
+	r->waiting[0] = '\0';
 	pthread_mutex_unlock(&r->lock);
 	r->step_findings = r->step_failed = 0;
 	if (r->plan) {
@@ -172,6 +173,17 @@ static int duration(lua_State *L)
 		runtime_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"", lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
 	lua_pushnumber(L, (lua_Number)ms);
 	return 1;
+}
+
+/* waiting(text or nil): what the live line says of it */
+static int waiting(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	pthread_mutex_lock(&r->lock);
+	snprintf(r->waiting, sizeof(r->waiting), "%s", luaL_optstring(L, 1, ""));
+	pthread_mutex_unlock(&r->lock);
+	return 0;
 }
 
 /* slow(): why a time that was missed may be the machine's fault, or nil */
@@ -348,7 +360,7 @@ int lua_steps_open(lua_State *L)
 		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
 		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
 		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final },
-		{ "is_duration", is_duration }, { "slow", slow }, { "nearest", nearest_of }, { NULL, NULL },
+		{ "is_duration", is_duration }, { "slow", slow }, { "waiting", waiting }, { "nearest", nearest_of }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

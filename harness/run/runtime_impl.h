@@ -60,6 +60,7 @@ struct runtime {
 	int64_t late_ms;         /* how late the sampler was at the most */
 	char slow[160];          /* why times of this run are the machine's and not the clusters'; "": they are not */
 	int64_t until_ns;        /* of a wait; 0: none */
+	char waiting[96];        /* for what the scenario waits, or what it checks; "": for neither */
 	struct {
 		char what[64];
 		int step;        /* in which it is told */

@@ -104,11 +104,13 @@ static void live_line(struct runtime *r, json_t *s)
 
 	if (json_object_get(s, "prepare"))
 		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"), number(json_object_get(s, "prepare"), "total"));
-	if (load && number(load, "started") > 0) /* else it is being prepared */
+	if (load && json_is_true(json_object_get(load, "stopped")))
+		add(&l, "load stopped");
+	else if (load && number(load, "started") > 0) /* else it is being prepared */
 		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
 	if (load && number(load, "quiet_ms") > 0)
 		add(&l, "nothing got through for %.0f s", number(load, "quiet_ms") / 1000);
-	if (load && number(load, "failed") + number(load, "unknown") > 0)
+	if (load && !json_object_get(load, "stopped") && number(load, "failed") + number(load, "unknown") > 0)
 		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
 	if (feed)
 		add(&l, json_object_get(feed, "resolved_lag_ms") ? "secondary %.1f s behind, redo log %.1f s" : "secondary %.1f s behind",
@@ -124,6 +126,8 @@ static void live_line(struct runtime *r, json_t *s)
 		if (r->work.share > 0.02)
 			add(&l, "%.0f s left", gone * (1 - r->work.share) / r->work.share);
 	}
+	if (r->waiting[0])
+		add(&l, "%s", r->waiting);
 	if (r->until_ns > now)
 		add(&l, "%.0f s left", ceil((double)(r->until_ns - now) / 1e9));
 	console_live(r->console, r->step, r->step_name, (double)(now - r->step_start_ns) / 1e9, l.text);

@@ -97,11 +97,13 @@ function T:eventually(name, within, condition) -- luacheck: ignore self
     return true
   end
   local from = steps.now()
+  steps.waiting("waits until " .. name)
   while true do
     local value, evidence = condition()
     evidence = evidence and evidence .. ", " or ""
     local waited = steps.now() - from
     if value then
+      steps.waiting()
       steps.check(name, "pass", ("%safter %s"):format(evidence, text.seconds(waited)), nil, waited)
       return value
     end
@@ -165,10 +167,12 @@ end
 function T:wait_until(name, within, condition) -- luacheck: ignore self
   if steps.planning() then return true end
   local ms, from = steps.duration(within), steps.now()
+  steps.waiting("waits until " .. name)
   while not condition() do
     if (steps.now() - from) * 1000 >= ms then steps.timeout(("%s: not within %s"):format(name, tostring(within))) end
     steps.wait(5)
   end
+  steps.waiting()
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
 T.can_link = native.cluster.can_link -- drtest can come between the parties (t:link)
@@ -228,7 +232,19 @@ function T:attempt(f) -- luacheck: ignore self
   return false, tostring(value)
 end
 
-T.verify = native.verify
+-- While a check looks, the terminal says so.
+local looks = { same = "compares two clusters row by row", sums = "holds a cluster against its backup's sums", ledger = "holds the ledger against the rows",
+                model = "holds every row against the model", rows = "asks each row who wrote it", forensic = "asks the dead primary's disk",
+                history = "looks for anomalies in the history" }
+T.verify = {}
+for name, f in pairs(native.verify) do
+  T.verify[name] = looks[name] and function(...)
+    steps.waiting(looks[name])
+    local result = f(...)
+    steps.waiting()
+    return result
+  end or f
+end
 T.redo = native.redo
 T.tso = native.tso
 

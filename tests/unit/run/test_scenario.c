@@ -106,7 +106,8 @@ static void options_are_held_to_their_types(void **state)
 	static const char *const bad[][2] = {
 		{ "n=x", "option n: 'x' is not a whole number" }, { "n=1.5", "not a whole number" }, { "n=-1", "below 0" },
 		{ "n=", "not a whole number" }, { "f=1.2.3", "is not a number" }, { "on=maybe", "is not true or false" },
-		{ "time=soon", "is no duration" }, { "word=z", "is none of x, y" }, { "nn=3", "has no option 'nn' (it has f, n, on, time, word)" },
+		{ "time=soon", "is no duration" }, { "word=z", "is none of x, y" },
+		{ "nn=3", "has no option 'nn': did you mean 'n'? (it has f, n, on, time, word)" },
 		{ "n", "name=value" }, { "=3", "name=value" },
 	};
 	struct world *w = *state;
