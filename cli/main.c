@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cli/cmd_backup.h"
 #include "cli/cmd_chaos.h"
@@ -81,6 +82,8 @@ static int unknown(const char *word)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
+	signal(SIGXFSZ, SIG_IGN); /* so is a file beyond `ulimit -f` */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* passwords are in memory */
 	if (argc < 2) {
 		help(stderr);
 		return 2;

@@ -144,7 +144,8 @@ int feed_status_write(const char *path, const struct feed_status *st, struct err
 
 	json_decref(j);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	unlink(tmp); /* a killed feed's, or a link that somebody else made in a shared directory: what it points to is not ours to write */
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		err_sys(e, "create %s", tmp);
 		goto out;

@@ -29,7 +29,7 @@ expect "no MinIO" 3 'DRTEST_MINIO' env DRTEST_MINIO=/nowhere/minio "$DRTEST" run
 grep -q 'way out:' "$scratch/out" && ok || bad "no way out in $(cat "$scratch/out")"
 expect "doctor without MinIO" 3 '1 missing' env DRTEST_MINIO=/nowhere/minio "$DRTEST" doctor
 mkdir "$scratch/bin"
-expect "no MariaDB" 3 'mariadbd is not installed' env PATH="$scratch/bin" HOME="$HOME" "$DRTEST" run scenarios/failover.lua --out "$out"
+expect "no MariaDB" 3 'mariadb-install-db is not installed' env PATH="$scratch/bin" HOME="$HOME" "$DRTEST" run scenarios/failover.lua --out "$out"
 expect "a program that is no MinIO" 3 'MinIO ended at its start' env DRTEST_MINIO=/bin/false "$DRTEST" run $n/store_died.lua --out "$out"
 
 # a server that refuses to start: its log's last lines are quoted

@@ -133,6 +133,16 @@ static void status_survives_its_file(void **unused)
 	assert_int_equal(feed_status_write(path, &st, &e), 0);
 	assert_int_equal(feed_status_read(path, &back, &e), 0);
 	assert_string_equal(back.error, "Duplicate entry '?" "?'");
+	{ /* a link of somebody else's in the way: what it points to stays as it is */
+		char tmp[80], precious[80];
+
+		snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+		snprintf(precious, sizeof(precious), "%s.precious", path);
+		assert_int_equal(symlink(precious, tmp), 0);
+		assert_int_equal(feed_status_write(path, &st, &e), 0);
+		assert_int_equal(access(precious, F_OK), -1);
+		assert_int_equal(access(tmp, F_OK), -1);
+	}
 	unlink(path);
 }
 
