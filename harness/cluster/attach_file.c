@@ -46,7 +46,7 @@ static int take_text(lua_State *L, char *out, size_t room, const char *where, co
 	int rc = 0;
 
 	out[0] = '\0';
-	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) < room)
+	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) == lua_objlen(L, -1) && lua_objlen(L, -1) < room) /* no NUL in it */
 		strcpy(out, lua_tostring(L, -1));
 	else if (!lua_isnil(L, -1))
 		rc = err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where, field, room - 1);
