@@ -488,5 +488,6 @@ const struct cluster_ops cluster_attach = {
 	.fence = attach_fence,
 	.now = tidb_cluster_now,
 	.pd = tidb_cluster_pd,
+	.explain = tidb_cluster_explain,
 	.words = attach_words,
 };

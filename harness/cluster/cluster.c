@@ -175,8 +175,10 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 		c->gc_asked = true;
 	}
 	on = on && c->gc_was;
-	if (c->ops->set_gc(c, on, e) < 0)
+	if (c->ops->set_gc(c, on, e) < 0) {
+		cluster_explain(c, e);
 		return err_wrap(e, "%s: garbage collection %s", c->name, on ? "on" : "off");
+	}
 	c->gc_on = on;
 	return 0;
 }
@@ -190,7 +192,7 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	if (!cluster_can(c, CLUSTER_BACKUP))
 		return cant(c, e, "back up");
 	if (c->ops->backup)
-		return c->ops->backup(c, uri, &o, r, e) < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
+		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e), err_wrap(e, "backup of %s", c->name) : 0;
 	to = store_open(uri, NULL, e);
 	if (!to)
 		return err_wrap(e, "backup of %s", c->name);
@@ -212,7 +214,7 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	if (!cluster_can(c, CLUSTER_RESTORE))
 		return cant(c, e, "restore");
 	if (c->ops->restore)
-		return c->ops->restore(c, uri, &o, r, e) < 0 ? err_wrap(e, "restore on %s", c->name) : 0;
+		return c->ops->restore(c, uri, &o, r, e) < 0 ? cluster_explain(c, e), err_wrap(e, "restore on %s", c->name) : 0;
 	from = store_open(uri, NULL, e);
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);
@@ -391,6 +393,13 @@ int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, stru
 	return 0;
 }
 
+int cluster_explain(struct cluster *c, struct err *e)
+{
+	if (c->ops->explain && e && e->kind != ERR_CANCELLED && e->kind != ERR_USAGE)
+		c->ops->explain(c, e);
+	return -1;
+}
+
 int cluster_health(struct cluster *c, struct err *e)
 {
 	if (c->ops->health)
@@ -408,7 +417,7 @@ int cluster_position(struct cluster *c, uint64_t *position, struct err *e)
 	int rc;
 
 	if (c->ops->now)
-		return c->ops->now(c, position, e) < 0 ? err_wrap(e, "%s", c->name) : 0;
+		return c->ops->now(c, position, e) < 0 ? cluster_explain(c, e), err_wrap(e, "%s", c->name) : 0;
 	s = sql_open(&c->ep, deadline_in_ms(SQL_MS), e);
 	rc = s ? sql_value(s, &gtid, e, "SELECT @@gtid_binlog_pos") : -1;
 	if (rc >= 0)
@@ -423,7 +432,7 @@ int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e)
 	uint64_t want, seq = 0;
 
 	if (c->ops->now)
-		return c->ops->now(c, ts, e) < 0 ? err_wrap(e, "%s", c->name) : 0;
+		return c->ops->now(c, ts, e) < 0 ? cluster_explain(c, e), err_wrap(e, "%s", c->name) : 0;
 	if (cluster_position(c, &want, e) < 0)
 		return -1;
 	for (;;) {

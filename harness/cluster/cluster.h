@@ -96,6 +96,8 @@ int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderl
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
 void cluster_examine_end(struct cluster *c); /* nothing runs of it any more; also when nothing did */
 int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e); /* Ctrl+C, as at a terminal; complete on return */
+/* Appends to an error of a statement what only another part of the cluster can tell: that a TiKV is down, or PD does not answer. Returns -1. */
+int cluster_explain(struct cluster *c, struct err *e);
 int cluster_health(struct cluster *c, struct err *e);         /* -1: it, or a part of it, ended by itself */
 /* The newest commit as a position that a ledger holds: GTID sequence number; TiDB: the current TSO. */
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e);
@@ -144,6 +146,7 @@ struct cluster_ops { /* a ground */
 	int (*fence)(struct cluster *c, struct err *e);
 	int (*now)(struct cluster *c, tso_t *ts, struct err *e);
 	int (*health)(struct cluster *c, struct err *e);
+	void (*explain)(struct cluster *c, struct err *e); /* NULL: nobody knows more */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
 	const char *(*words)(enum cluster_verb v);

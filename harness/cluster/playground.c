@@ -757,6 +757,7 @@ const struct cluster_ops cluster_playground = {
 	.fence = tidb_cluster_fence,
 	.now = tidb_cluster_now,
 	.pd = tidb_cluster_pd,
+	.explain = tidb_cluster_explain,
 	.health = playground_health,
 	.interrupt = playground_interrupt,
 	.words = playground_words,

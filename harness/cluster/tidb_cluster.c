@@ -90,6 +90,26 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(s
 	return 0;
 }
 
+/* A statement without its TiKV hangs for 41 s and more, and ends with 9005 or, where it was given up before, as a lost connection; without PD with 9001.
+ * Nothing else of the cluster says that a store is dead, and PD itself not before twelve seconds. */
+void tidb_cluster_explain(struct cluster *c, struct err *e)
+{
+	const struct tidb_cluster *t = c->own;
+	struct http_tls tls = { t->ca, t->cert, t->key };
+	struct pd_stores stores;
+	char why[400] = "";
+
+	if (!t->pd[0] || (e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && !(e->code >= 9001 && e->code <= 9006) && e->code != 8124 && e->code != 8125))
+		return;
+	if (pd_look_at_stores(t->pd, &tls, deadline_in_ms(3000), &stores, NULL) < 0)
+		snprintf(why, sizeof(why), "its PD at %.250s does not answer", t->pd);
+	else if (stores.down[0])
+		snprintf(why, sizeof(why), "its TiKV %.250s; %u of %u are up", stores.down, stores.up, stores.n);
+	else
+		return;
+	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (%s)", why);
+}
+
 int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	return tidb_set_gc(&c->ep, on, e);

@@ -41,6 +41,7 @@ struct ticdc tidb_cluster_api(const struct tidb_cluster *t);
 int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e); /* it answers, and has a capture */
 /* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP refuses a used one: ERR_ENV when objects are there. */
 int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *e);
+void tidb_cluster_explain(struct cluster *c, struct err *e);
 int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e);
 int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
 int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);

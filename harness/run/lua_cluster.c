@@ -541,6 +541,7 @@ static int sql(lua_State *L)
 		rows = sql_exec_text(s, &e, text, n);
 	sql_close(s);
 	if (rows < 0) {
+		cluster_explain(c->c, &e);
 		err_wrap(&e, "%s", c->name);
 		return runtime_raise(L, &e);
 	}
@@ -601,6 +602,7 @@ static int query(lua_State *L)
 	sql_rows_release(&rows);
 	sql_close(s);
 	if (more < 0) {
+		cluster_explain(c->c, &e);
 		err_wrap(&e, "%s", c->name);
 		return runtime_raise(L, &e);
 	}

@@ -41,6 +41,27 @@ L
 LIMIT=60 expect "one of several" 0 '^PASS 2 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --version v8.5.7 --store file --out "$out"
 nothing_left "one of several"
 
+# ---- the only TiKV dies, then PD: TiDB hangs and says little; who it is is told
+cat >"$scratch/dead.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "dead", options = { part = { "tikv", "who dies" }, says = { "", "what is said of it" } }, run = function(t, opt)
+  t:step("it dies", function()
+    local c = t:cluster { name = "primary", ticdc = 0 }
+    c:sql "CREATE DATABASE d"
+    t:kill(c, opt.part)
+    t:sleep "2s" -- PD takes twelve seconds to notice, at this pace a quarter of one
+    local ok, why = t:attempt(function() c:sql "CREATE DATABASE e" end)
+    t:check("it is told", not ok and why:find(opt.says, 1, true) ~= nil, why)
+  end)
+end }
+L
+LIMIT=60 expect "TiKV is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --version v8.5.7 --store file --out "$out" \
+	--set "says=Disconnected; 0 of 1 are up"
+nothing_left "TiKV's death"
+LIMIT=60 expect "PD is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --version v8.5.7 --store file --out "$out" --set part=pd \
+	--set "says=does not answer)"
+nothing_left "PD's death"
+
 # ---- what a ground can't is said before the run, not in its middle
 cat >"$scratch/cant.lua" <<'L'
 local scenario = require "drtest.scenario"
