@@ -1,5 +1,6 @@
 -- A pair that `tiup cluster` deployed, seen from the control machine:
 --
+--   drtest doctor --on attach --clusters examples/tiup-cluster.lua     what can be seen of these clusters, nothing changed
 --   DB_PASSWORD=… STORE_KEY=… STORE_SECRET=… drtest run scenarios/rehearse.lua --on attach --clusters examples/tiup-cluster.lua
 --
 -- It is Lua without libraries: a table, and env "NAME" for what must not stand in a file. drtest does only what is allowed here.
@@ -12,6 +13,8 @@ return {
   store = "s3://drtest/runs" .. keys,
   -- what is there already: the changefeed's redo log. It is only ever read.
   redo = "s3://redo/primary-to-secondary" .. keys,
+  -- the id of the changefeed that writes it, for scenarios/live_failover.lua
+  changefeed = "primary-to-secondary",
   -- in which TiCDC runs (its --tz, or its machine's): its log has TIMESTAMPs as text and does not say
   redo_time_zone = "+00:00",
 
@@ -31,6 +34,7 @@ return {
     sql = { host = "10.0.3.10", port = 4000, user = "root" },
     pd = "http://10.0.3.11:2379", status = "http://10.0.3.10:10080",
     expendable = true,
+    cluster_id = "7712997407283468988", -- as PD tells it (`drtest doctor --on attach --clusters FILE` prints it): no other is taken for this one
     commands = {
       start = { "tiup", "cluster", "start", "dr-scratch", "--yes" },
       kill = { "tiup", "cluster", "exec", "dr-scratch", "--command", "pkill -9 'tidb-server|tikv-server|pd-server|cdc'", "--yes" },

@@ -7,15 +7,18 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/pd.h"
 #include "harness/cluster/playground_text.h"
 #include "harness/cluster/ticdc.h"
 #include "harness/base/uri.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "harness/redo/reader.h"
 #include "harness/sql/schema.h"
 
 #define TOOL_MS 3600000
 #define VERSION_MS 60000
+#define PD_MS 5000
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)
 
 int stock_find(struct stock_tool *t, const char *name, const char *version, struct err *e)
@@ -102,6 +105,17 @@ static int fresh_dir(const char *dir, struct err *e)
 	return fs_remove_tree(dir, e) < 0 || fs_mkdir_p(dir, 0700, e) < 0 ? -1 : 0;
 }
 
+/* The stock tools try a store or a PD that does not answer for minutes, and say nothing meanwhile. */
+static int log_is_there(const char *uri, struct err *e)
+{
+	struct store *s = store_open(uri, NULL, e);
+	struct redo_meta m;
+	int rc = s ? redo_read_meta(s, &m, e) : -1;
+
+	store_free(s);
+	return rc;
+}
+
 int stock_redo_apply(const struct stock_tool *plain, const char *uri, const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
 		     struct replay_stats *st, struct err *e)
 {
@@ -124,7 +138,7 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri, const stru
 	strbuf_addch(&who, ':');
 	uri_encode(&who, sink->password, strlen(sink->password), "");
 	to = xstrfmt("--sink-uri=mysql://%s@%s:%u/", who.buf, sink->host, sink->port);
-	if (fresh_dir(tmp_dir, e) < 0)
+	if (log_is_there(uri, e) < 0 || fresh_dir(tmp_dir, e) < 0)
 		goto out;
 	if (run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS, &out, &why) < 0) {
 		if (why.kind == ERR_IO)
@@ -138,8 +152,10 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri, const stru
 	strbuf_reset(&out);
 	if (run(cdc, (const char *const[]){ "redo", "apply", storage, tmp, to, has_profiling(cdc) ? "--enable-profiling=false" : NULL, NULL }, TOOL_MS, &out,
 		&why) < 0) {
+		const char *fatal = strstr(why.text, "Error: ") ? NULL : strstr(out.buf, "[FATAL]"); /* that goes to stdout */
+
 		if (why.kind == ERR_IO)
-			ticdc_cli_refused(why.text, "cdc redo apply", e);
+			ticdc_cli_refused(fatal ? fatal : why.text, "cdc redo apply", e);
 		else if (e)
 			*e = why;
 		goto out;
@@ -148,6 +164,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri, const stru
 		err_set(e, ERR_BAD_DATA, 0, "cdc redo apply ended without saying that it succeeded");
 		goto out;
 	}
+	if (number_after(out.buf, "[appliedLogCount=", &st->rows) < 0)
+		st->rows = 0; /* before 7.0 it does not tell */
 	st->point = st->resolved_ts;
 	st->total_us = (clock_mono_ns() - start) / 1000;
 	rc = 0;
@@ -177,6 +195,10 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 		args[n++] = rate;
 	}
 	args[n] = NULL;
+	if (!strncmp(pd, "http://", 7) && pd_members(pd, &(struct http_tls){ "", "", "" }, deadline_in_ms(PD_MS), &(struct pd_members){ 0 }, e) < 0) {
+		rc = err_wrap(e, "br %s full", args[0]);
+		goto out;
+	}
 	rc = run(br, args, TOOL_MS, &out, &why);
 	if (rc < 0) {
 		const char *p = strstr(why.text, "Error: "), *help = tidb_brie_way_out(why.text);
@@ -186,6 +208,7 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 	} else {
 		rc = stock_br_parse(out.buf, backup_ts, e);
 	}
+out:
 	strbuf_release(&out);
 	free(log_file);
 	return rc;

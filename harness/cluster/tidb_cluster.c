@@ -132,9 +132,15 @@ int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *
 	struct store_list list = { 0 };
 	int rc = -1;
 
-	if (s && store_list(s, "", &list, e) == 0)
-		rc = list.n ? err_set(e, ERR_ENV, 0, "%s: %s was used before (%zu objects, as %.100s): one fresh prefix for each run", what,
-				      store_uri_redacted(s), list.n, list.objects[0].key) : 0;
+	if (s && store_list(s, "", &list, e) == 0) {
+		const char *removed = "";
+
+		for (size_t i = 0; i < list.n; i++) /* TiCDC's mark of a changefeed that was removed stays for good */
+			if (!strncmp(list.objects[i].key, "delete_", 7))
+				removed = "; a changefeed that was removed had its log here";
+		rc = list.n ? err_set(e, ERR_ENV, 0, "%s: %s was used before (%zu objects, as %.100s%s): one fresh prefix for each run", what,
+				      store_uri_redacted(s), list.n, list.objects[0].key, removed) : 0;
+	}
 	store_list_release(&list);
 	store_free(s);
 	return rc;

@@ -67,7 +67,8 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, 
 		rc = stock_redo_apply(&cdc, uri, cluster_endpoint(c->c), time_zone ? time_zone : cluster_redo_time_zone(c->c), tmp, st, e);
 	st->fenced = fenced;
 	if (rc == 0)
-		runtime_note(r, "replay on %s by `cdc redo apply` (%.2f s): rows and transactions are not counted by it", c->name, (double)st->total_us / 1e6);
+		runtime_note(r, "replay on %s by `cdc redo apply` (%.2f s): %llu log records by its own count; transactions are not counted by it", c->name,
+			     (double)st->total_us / 1e6, (unsigned long long)st->rows);
 	stock_release(&cdc);
 	free(tmp);
 	return rc < 0 ? err_wrap(e, "apply redo on %s", c->name) : 0;

@@ -13,6 +13,7 @@
 #include "harness/base/foreign_json.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/pd.h"
+#include "harness/cluster/playground_text.h"
 #include "harness/cluster/ticdc.h"
 #include "harness/cluster/tidb.h"
 #include "harness/os/fs.h"
@@ -276,6 +277,62 @@ static void the_stores_refusals_of_a_backup_have_a_way_out(void **unused)
 	}
 }
 
+static struct playground_text playground(const char *name)
+{
+	char *path = xstrfmt(FOLDER "playground/%s", name);
+	struct strbuf text = STRBUF_INIT;
+	struct playground_text t;
+	struct err e = ERR_INIT;
+
+	if (fs_read_file(path, (size_t)1 << 20, &text, &e) < 0)
+		fail_msg("%s", e.text);
+	playground_text_parse(&t, text.buf, text.len);
+	strbuf_release(&text);
+	free(path);
+	return t;
+}
+
+/* 1.16.4 colours and spins also where stdout is a file, and has no numbers behind its components. */
+static void an_older_playgrounds_words_are_read(void **unused)
+{
+	struct playground_text t = playground("start-fresh.stdout");
+
+	(void)unused;
+	assert_true(t.started && t.n_sql == 1 && t.sql[0].port == 24000);
+	assert_string_equal(t.failed, "");
+	assert_string_equal(t.quit, "");
+	t = playground("kill-tikv.stdout.txt");
+	assert_string_equal(t.quit, "tikv: signal: killed");
+	t = playground("kill-pd.stdout.txt");
+	assert_memory_equal(t.quit, "pd: ", 4);
+	t = playground("start-tidb-port-taken.stdout"); /* TiDB ended, and the spinner goes on for a minute */
+	assert_memory_equal(t.quit, "tidb: exit status 1", 19);
+	t = playground("kill-last.stdout.txt");
+	assert_non_null(strstr(t.failed, "signal: killed"));
+}
+
+static void count_safe_point(void *arg, const char *service, tso_t at, int64_t left_s)
+{
+	unsigned *n = arg;
+
+	assert_true(*service && at > 0 && left_s > 0);
+	n[0]++;
+	n[1] += strstr(service, "-creating-") != NULL;
+}
+
+static void what_holds_back_garbage_collection_is_read(void **unused)
+{
+	struct answer r = recorded("br/pd-gc-safepoint.while-log-runs.http");
+	struct err e = ERR_INIT;
+	unsigned n[2] = { 0 };
+
+	(void)unused;
+	assert_int_equal(pd_safe_points_parse(r.a.body.buf, r.a.body.len, 1795822200, count_safe_point, n, &e), 0);
+	assert_true(n[0] >= 6 && n[1] >= 10); /* one for each create that was refused */
+	assert_int_equal(pd_safe_points_parse("[]", 2, 0, count_safe_point, n, &e), -1);
+	forget(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +342,8 @@ int main(void)
 		cmocka_unit_test(the_way_out_fits_the_trouble),
 		cmocka_unit_test(a_changefeed_that_tries_again_tells_no_resolved_ts),
 		cmocka_unit_test(the_stores_refusals_of_a_backup_have_a_way_out),
+		cmocka_unit_test(an_older_playgrounds_words_are_read),
+		cmocka_unit_test(what_holds_back_garbage_collection_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
