@@ -1,0 +1,96 @@
+#!/bin/bash
+# drtest diff as a user types it: exit codes, what is said of what was not compared, sync_diff_inspector's configuration. Two real servers.
+. "$(dirname "$0")/lib.sh"
+command -v mariadbd >/dev/null || { skipped=1; passed=1; echo "skipped: mariadbd is not installed"; exit 0; }
+chmod 755 "$scratch"
+as=() who=$(id -un)
+if [ "$(id -u)" = 0 ]; then who=nobody; as=(--user=nobody); fi
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+pids=()
+end() {
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
+	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
+	finish
+}
+trap end EXIT
+server() { # NAME PORT
+	mkdir -p "$scratch/$1/tmp"
+	chown -R "$who" "$scratch/$1"
+	mariadb-install-db --no-defaults "${as[@]}" --datadir="$scratch/$1/data" --tmpdir="$scratch/$1/tmp" --auth-root-authentication-method=normal \
+		--skip-test-db >"$scratch/$1.install" 2>&1 || { cat "$scratch/$1.install"; exit 3; }
+	mariadbd --no-defaults "${as[@]}" --datadir="$scratch/$1/data" --tmpdir="$scratch/$1/tmp" --port="$2" --bind-address=127.0.0.1 \
+		--socket="$scratch/$1/s" >"$scratch/$1.log" 2>&1 &
+	pids+=($!)
+	wait_for 60 mariadb --no-defaults -h127.0.0.1 -P"$2" -uroot -e 'SELECT 1' >/dev/null || { tail "$scratch/$1.log"; exit 3; }
+}
+a=$(free_port); server a "$a"
+b=$(free_port); server b "$b"
+A() { mariadb --no-defaults -h127.0.0.1 -P"$a" -uroot -e "$1" || bad "$1"; }
+B() { mariadb --no-defaults -h127.0.0.1 -P"$b" -uroot -e "$1" || bad "$1"; }
+AB() { A "$1"; B "$1"; }
+diff=("$DRTEST" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$b")
+
+expect "nothing is no equality" 4 'nothing was compared: neither side has a table' "${diff[@]}"
+AB "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, p INT, q INT); CREATE TABLE t1 LIKE t; CREATE TABLE t2 LIKE t"
+AB "INSERT INTO d.t VALUES (1,10,20),(2,30,40); CREATE TRIGGER d.tr AFTER INSERT ON d.t FOR EACH ROW SET @x = 1"
+expect "equal, and what was not compared" 0 'b equals a: 2 rows of 3 tables, structure too; not compared: trigger d.tr' "${diff[@]}"
+expect "the same as JSON" 0 '"not_compared": \[' "${diff[@]}" --json
+expect "a filter that matches nothing" 2 "'nosuch\.\*' matches no table" "${diff[@]}" --tables 'nosuch.*'
+expect "a table with a typo" 2 "'d\.typo' matches no table" "${diff[@]}" --tables d.t --tables d.typo
+expect "an ignore that matches nothing" 2 "'d\.t\.nosuch' matches no table and no column" "${diff[@]}" --ignore d.t.nosuch
+expect "an ignore without a table" 2 'db.table or db.table.column is wanted' "${diff[@]}" --ignore nosuch
+expect "all of it ignored" 2 'no table is left' "${diff[@]}" --ignore 'd.*'
+B "ALTER TABLE d.t MODIFY q INT AFTER id"
+expect "columns in another order" 1 'columns `id`,`p`,`q`.*columns `id`,`q`,`p`' "${diff[@]}"
+expect "ignored, and told" 0 'not compared: table d.t: left out as asked' "${diff[@]}" --ignore d.t
+B "ALTER TABLE d.t MODIFY q BIGINT AFTER p"
+expect "rows that were not compared are told" 1 'd.t: rows not compared, for the columns differ: 2 and 2 rows' "${diff[@]}"
+B "ALTER TABLE d.t MODIFY q INT AFTER p; SET GLOBAL max_allowed_packet = 1024"
+AB "CREATE TABLE d.w (id INT PRIMARY KEY, a VARCHAR(900), b VARCHAR(900)); INSERT INTO d.w VALUES (7,REPEAT('a',900),REPEAT('b',900))"
+expect "rows larger than a packet" 4 '"key": \{"id": "7"\}.*max_allowed_packet' "${diff[@]}"
+B "SET GLOBAL max_allowed_packet = 16777216"
+AB "DROP TABLE d.w"
+
+config() { # FILTER [MORE]
+	cat >"$scratch/c.toml" <<T
+[data-sources]
+up = { host = "127.0.0.1", port = $a, user = "root" }
+[data-sources."down"]
+port = $b
+${3:-}
+[task]
+output-dir = "$scratch/result"
+source-instances = ["up"]
+target-instance = "down"
+target-check-tables = $1
+${2:-}
+T
+}
+B "INSERT INTO d.t1 VALUES (1,1,1); INSERT INTO d.t2 VALUES (100,1,1)"
+config '["d.*", "!d.t*", "d.t1"]'
+expect "the last rule that matches decides: in" 1 'data of .d.\..t1. is not equal' "$DRTEST" diff --config "$scratch/c.toml"
+config '["d.*", "d.t1", "!d.t?"]'
+expect "the last rule that matches decides: out" 0 'A total of 1 table have been compared and all are equal' "$DRTEST" diff --config "$scratch/c.toml"
+config '["nosuch.*"]'
+expect "a rule that matches nothing" 2 "'nosuch" "$DRTEST" diff --config "$scratch/c.toml"
+config '["d.t2"]' 'target-configs = ["c"]
+[table-configs.c]
+target-tables = ["d.t2"]
+range = "id < 100"'
+expect "a range" 0 'all are equal' "$DRTEST" diff --config "$scratch/c.toml"
+A "CREATE DATABASE s; CREATE TABLE s.u LIKE d.t1; INSERT INTO s.u VALUES (1,1,1)"
+B "CREATE TABLE d.u LIKE d.t1; INSERT INTO d.u VALUES (1,1,1)"
+config '["d.u"]' '[routes.r]
+schema-pattern = "s"
+target-schema = "d"'
+sed -i "s/^up = .*/up = { port = $a, route-rules = [\"r\"] }/" "$scratch/c.toml"
+expect "a route" 0 'A total of 1 table have been compared and all are equal' "$DRTEST" diff --config "$scratch/c.toml"
+config '["d.*"]'
+sed -i '1i skip-non-existing-table = true' "$scratch/c.toml"
+B "DELETE FROM d.t1; DELETE FROM d.t2"
+expect "a table that the target alone has" 0 'not compared: table d.u' "$DRTEST" diff --config "$scratch/c.toml"
+expect "no syncpoint" 3 'has no tidb_cdc.syncpoint_v1' "${diff[@]}" --snapshot auto
+B "CREATE DATABASE tidb_cdc; CREATE TABLE tidb_cdc.syncpoint_v1 (changefeed VARCHAR(99), primary_ts VARCHAR(18), secondary_ts VARCHAR(18));
+INSERT INTO tidb_cdc.syncpoint_v1 VALUES ('f','99','98'),('f','431434047157698561','431434047157698570')"
+expect "the newest syncpoint is asked for" 3 "tidb_snapshot = '431434047157698561'" "${diff[@]}" --snapshot auto
+B "DROP DATABASE tidb_cdc"
