@@ -297,22 +297,30 @@ static struct map_entry *find_map(struct binlog *b, uint64_t id)
 	return NULL;
 }
 
-/* Takes over the map. *plan NULL: the table's rows are left out. */
-static int plan_of(struct binlog *b, struct table_map *map, struct row_plan **plan, struct err *e)
+/* Takes over the map, which is that of ev. *plan NULL: the table's rows are left out. */
+static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_event *ev, struct row_plan **plan, struct err *e)
 {
 	char *db = xstrdup(map->db), *table = xstrdup(map->table);
-	const struct table_schema *s = NULL;
+	const struct table_schema *s;
 	int rc = 0;
 
-	if (table_map_is_sequence(map))
+	if (table_map_is_sequence(map)) {
 		err_set(e, ERR_UNSUPPORTED, 0, "a sequence: it is made on the secondary, and its values are not carried");
-	else if (!(s = b->o.schema(b->o.schema_arg, db, table, e)) && e->kind != ERR_UNSUPPORTED)
-		rc = err_wrap(e, "structure of %s.%s", db, table);
-	if (s)
-		*plan = row_plan_new(map, s, b->charsets, e);
-	else
 		table_map_release(map);
-	if (!rc && !*plan) {
+	} else {
+		for (int attempt = 0; attempt < 2 && !*plan; attempt++) {
+			s = b->o.schema(b->o.schema_arg, db, table, attempt, e);
+			if (!s) {
+				table_map_release(map);
+				break;
+			}
+			*plan = row_plan_new(map, s, b->charsets, e);
+			if (*plan || e->kind != ERR_BAD_DATA || attempt || table_map_parse(map, ev->body, ev->n, e) < 0)
+				break;
+			*e = (struct err)ERR_INIT;
+		}
+	}
+	if (!*plan) {
 		rc = -1;
 		if (e->kind == ERR_UNSUPPORTED && b->o.leave_out) {
 			b->o.leave_out(b->o.schema_arg, db, table, e->text);
@@ -356,7 +364,7 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 	m->plan = NULL;
 	if (schema_is_system(map.db))
 		table_map_release(&map);
-	else if (plan_of(b, &map, &m->plan, e) < 0)
+	else if (plan_of(b, &map, ev, &m->plan, e) < 0)
 		return -1;
 	strbuf_add(&m->body, ev->body, ev->n);
 	b->n_maps++;
@@ -583,7 +591,7 @@ static bool acts_by_itself(struct binlog *b)
 		return w->fk_action && !strcasecmp(w->engine, "InnoDB");
 	if (w->type == DDL_CREATE_TABLE)
 		return true;
-	s = b->o.schema(b->o.schema_arg, w->db, w->table, &ignored);
+	s = b->o.schema(b->o.schema_arg, w->db, w->table, 0, &ignored);
 	return !s || !schema_lasting(s);
 }
 

@@ -39,9 +39,10 @@ struct binlog_opts {
 	uint64_t after_seq;             /* the first transaction delivered is the one behind this GTID sequence number */
 	unsigned domain, server_id;     /* of the primary's GTIDs */
 	unsigned replica_id;            /* our server id in the replication protocol */
-	/* Names, keys and flags come from here: the secondary's schema (or, in tests, the primary's). Called for a table's first
-	 * event and again after binlog_forget_schemas(). The schema stays the callee's until forgotten. */
-	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, struct err *e);
+	/* What the log itself does not tell of a table: keys, generated columns. Called for a table's first event and again after
+	 * binlog_forget_schemas(); with attempt 1 where what attempt 0 gave does not fit the log's own names, types and primary key. The schema
+	 * stays the callee's until forgotten. */
+	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, int attempt, struct err *e);
 	void *schema_arg;
 	/* A table that can't be carried: told each time that its structure is asked anew; its rows do not come. NULL: that is an error. A schema()
 	 * that fails with ERR_UNSUPPORTED means it too. */

@@ -110,11 +110,12 @@ static void leave_out(void *arg, const char *db, const char *table, const char *
 	leave_out_pattern(arg, xstrfmt("%s.%s", db, table));
 }
 
-static const struct table_schema *schema_of(void *arg, const char *db, const char *table, struct err *e)
+static const struct table_schema *schema_of(void *arg, const char *db, const char *table, int attempt, struct err *e)
 {
 	struct forensic *b = arg;
 	struct schema *s;
 
+	(void)attempt; /* there is no other */
 	for (s = b->schemas; s; s = s->next)
 		if (!strcmp(s->t.db, db) && !strcmp(s->t.table, table))
 			return &s->t;

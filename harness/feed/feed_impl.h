@@ -3,6 +3,7 @@
 #define HARNESS_FEED_FEED_IMPL_H
 
 #include "harness/binlog/binlog.h"
+#include "harness/feed/ddl_queue.h"
 #include "harness/feed/feed.h"
 #include "harness/feed/left_out.h"
 #include "harness/feed/sink.h"
@@ -12,10 +13,14 @@
 #include "harness/sql/tso_map.h"
 
 struct feed_schema;
+struct feed_reached { /* by the secondary */
+	tso_t checkpoint;
+	uint64_t ddls;
+};
 struct feed_run {
 	struct feed_opts o;
 	struct feed_board *board;
-	struct sql *control;            /* secondary: schemas, DDLs, the checkpoint where there is no log */
+	struct sql *control;            /* secondary: structures that the primary has no more, the checkpoint where there is no log; NULL: not yet */
 	struct feed_server_id control_id;
 	struct sql *source;             /* primary: what no event tells. NULL: not connected, feed_source() makes one */
 	char system_zone[8];            /* what SYSTEM means there, where that is UTC: "+00:00" */
@@ -24,6 +29,8 @@ struct feed_run {
 	struct tso_map *map;
 	struct binlog *binlog;
 	struct feed_sink *sink;
+	struct feed_ddls *ddls;         /* those that the secondary has not executed */
+	tso_t ddl_open;                 /* the first of them, when everything before it is committed */
 	unsigned domain, server_id, replica_id;
 
 	tso_t start;                    /* where this life began: start_ts or the checkpoint */
@@ -37,7 +44,7 @@ struct feed_run {
 	struct strbuf frame;            /* scratch */
 	tso_t meta_checkpoint, meta_resolved; /* durable */
 	tso_t log_resolved;             /* the log's resolvedTs when we came: it may be ahead of us for a while. What is at or before it is not written again */
-	tso_t ddl_ts;                   /* a DDL that the secondary has not executed yet; 0: none. Meta is there before it */
+	tso_t ddl_ts;                   /* the checkpoint that we resumed at, until it is known whether a DDL lies there; 0: it is */
 	int64_t next_flush_ns, next_meta_ns, next_collect_ns, next_publish_ns;
 	tso_t collected_to;
 	uint64_t ddls_skipped;
@@ -45,16 +52,18 @@ struct feed_run {
 
 	struct left_out left;
 	struct feed_schema *schemas;    /* what binlog.schema gave out */
-	struct table_name *ahead;       /* the secondary's tables, once listed; those before ahead_next were asked for */
-	size_t n_ahead, ahead_next;
-	bool ahead_over;                /* until the next DDL */
+	uint64_t horizon_seq;           /* a structure that the primary gave is sure when the log has been read to here: nothing is announced before */
+	struct table_name *unsure;      /* tables that the primary had changed by then: the secondary knows them, until their DDL comes */
+	size_t n_unsure;
+	struct feed_reached stood_still; /* where it was when it did not answer; it is asked again when it has moved */
+	bool again;                     /* to begin again at the checkpoint: a structure was not of its position */
 };
 
 struct sql *feed_source(struct feed_run *r, struct err *e); /* a connection to the primary, or NULL */
 int feed_stopping(void); /* the signal that asked us to end, or 0 */
 void feed_sleep_ms(int64_t ms);
 
-/* feed_position.c */
+/* resume.c */
 int feed_position_find(struct feed_run *r, struct err *e);   /* start, start_seq, resumed */
 int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e); /* deletes our log files that lie wholly behind keep */
 int feed_position_prepare(struct feed_run *r, struct err *e); /* the checkpoint's table, where there is no log */
@@ -62,27 +71,24 @@ int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e);
 int feed_left_out_load(struct feed_run *r, struct err *e); /* what an earlier life left out: beside the log, or where the checkpoint is */
 int feed_left_out_save(struct feed_run *r, struct err *e);
 
-/* feed_durable.c: what must be durable before the next step. These wait while the store is out, up to STORE_OUT_MS. */
+/* log.c: what must be durable before the next step. These wait while the store is out, up to STORE_OUT_MS. */
 int feed_flush(struct feed_run *r, struct err *e);
 int feed_meta(struct feed_run *r, struct err *e);            /* tells what is flushed, releases it to the sink, keeps the status */
 int feed_service(struct feed_run *r, struct err *e);         /* whatever is due: flush, meta, collection, a failed sink */
 void feed_advance(struct feed_run *r);                       /* announces the last sample when all of it was read */
+void feed_announce(struct feed_run *r, tso_t ts);            /* everything at or before it was read, log and sink have it */
 int feed_throttle(struct feed_run *r, struct err *e);        /* while too much waits for the sink: in memory, or with a log on the disk */
 int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e);
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
-int feed_drain(struct feed_run *r, struct err *e);           /* flushes what was announced, waits until the sink has it. 1: asked to end before */
 void feed_publish(struct feed_run *r);                       /* status */
 
-/* feed_control.c: the reader's own connection to the secondary. */
+/* schemas.c: structures of tables as they are where the log is read, and the reader's own connection to the secondary. */
 int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
 int feed_control_reconnect(struct feed_run *r, struct err *e); /* after ERR_GONE: waits for the secondary, a minute at most */
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e);
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt, struct err *e);
 void feed_schemas_forget(struct feed_run *r);
-/* To call while nothing is to be read: asks for one more table's structure, so that a secondary that stands still later does not stop the
- * reader, and with it the log, at a table that it has not met yet. */
-void feed_schemas_ahead(struct feed_run *r);
-void feed_control_close(struct feed_run *r);
-int feed_ddls_forget(struct feed_run *r, struct err *e); /* what an earlier changefeed of this name did */
-int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e);
+/* Before a DDL is taken: -1 (and r->again) when it changes a table whose structure the primary gave as it was behind this DDL. */
+int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e);
+void feed_schemas_free(struct feed_run *r);
 
 #endif

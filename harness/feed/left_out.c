@@ -200,6 +200,15 @@ static void forget(struct left_out *l, const char *db, const char *name)
 		drop(l, i);
 }
 
+void left_out_forget(struct left_out *l, const char *db, const char *name)
+{
+	if (find(l, db, name) == l->n)
+		return;
+	forget(l, db, name);
+	l->changed = true;
+	publish(l);
+}
+
 static void renamed(struct left_out *l, const char *db, const char *name, const char *new_db, const char *new_name)
 {
 	size_t i = find(l, db, name);

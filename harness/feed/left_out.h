@@ -21,6 +21,7 @@ int left_out_from_text(struct left_out *l, const char *text, size_t n, struct er
 void left_out_release(struct left_out *l);
 
 void left_out_add(struct left_out *l, const char *db, const char *name, const char *reason); /* known already: nothing */
+void left_out_forget(struct left_out *l, const char *db, const char *name);
 const char *left_out_reason(const struct left_out *l, const char *db, const char *name);     /* NULL: it is not left out */
 
 /* A DDL that is about something that is left out: it may fail on the secondary. */

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "harness/base/failpoint.h"
 #include "harness/feed/log_lines.h"
@@ -67,6 +68,49 @@ int feed_flush(struct feed_run *r, struct err *e)
 	return 0;
 }
 
+/* To where the sink may apply: what a durable meta has told, nothing before the secondary is ready, nothing behind a DDL that has not run. */
+static void release(struct feed_run *r)
+{
+	struct feed_ddls_state d = feed_ddls_state(r->ddls);
+	tso_t limit = r->meta_resolved;
+
+	if (!d.ready || r->ddl_ts)
+		limit = r->start;
+	else if (d.step != FEED_DDL_NONE && limit >= d.ts)
+		limit = r->ddl_open == d.ts ? d.ts : d.ts - 1;
+	feed_sink_release(r->sink, limit);
+}
+
+/* The next step of the first DDL that is not done. */
+static int step_ddl(struct feed_run *r, struct err *e)
+{
+	struct feed_ddls_state d = feed_ddls_state(r->ddls);
+	char *db, *name, *reason;
+
+	while (feed_ddls_left_out(r->ddls, &db, &name, &reason)) {
+		if (reason)
+			left_out_add(&r->left, db, name, reason);
+		else
+			left_out_forget(&r->left, db, name);
+		free(db);
+		free(name);
+		free(reason);
+	}
+	if (feed_ddls_failed(r->ddls, e) < 0)
+		return -1;
+	release(r);
+	if (!d.ready || r->ddl_ts || d.step != FEED_DDL_WAITS || r->meta_resolved < d.ts || feed_sink_progress(r->sink).checkpoint < d.ts - 1)
+		return 0;
+	/* everything before it is committed: checkpointTs goes to it, and a meta says so before it runs, so that no replay writes a row of before */
+	r->ddl_open = d.ts;
+	release(r);
+	if (feed_meta(r, e) < 0)
+		return -1;
+	if (r->meta_checkpoint >= d.ts)
+		feed_ddls_run(r->ddls, d.ts);
+	return 0;
+}
+
 static int meta_once(struct feed_run *r, struct err *e)
 {
 	/* asked anew at each try: the sink goes on while the store is out */
@@ -83,7 +127,7 @@ static int meta_once(struct feed_run *r, struct err *e)
 		return -1;
 	r->meta_checkpoint = m.checkpoint_ts;
 	r->meta_resolved = m.resolved_ts;
-	feed_sink_release(r->sink, p.flushed);
+	release(r);
 	return 0;
 }
 
@@ -110,8 +154,11 @@ void feed_publish(struct feed_run *r)
 	uint64_t checkpoint_seq = r->start_seq, resolved_seq = r->start_seq;
 	struct err ignored = ERR_INIT;
 
-	if (r->ddl_ts && checkpoint >= r->ddl_ts) /* told in meta, not yet true in the secondary */
-		checkpoint = r->ddl_ts - 1;
+	struct feed_ddls_state d = feed_ddls_state(r->ddls);
+	tso_t ddl_ts = r->ddl_ts ? r->ddl_ts : d.step != FEED_DDL_NONE ? d.ts : 0;
+
+	if (ddl_ts && checkpoint >= ddl_ts) /* told in meta, not yet true in the secondary */
+		checkpoint = ddl_ts - 1;
 	tso_map_seq_at(r->map, checkpoint, &checkpoint_seq, &ignored);
 	tso_map_seq_at(r->map, resolved, &resolved_seq, &ignored);
 	struct feed_status *st = feed_board_lock(r->board);
@@ -119,7 +166,13 @@ void feed_publish(struct feed_run *r)
 	st->resolved_ts = resolved;
 	st->checkpoint_seq = checkpoint_seq;
 	st->resolved_seq = resolved_seq;
+	st->ddls = d.done;
+	if (st->state == FEED_NORMAL || st->state == FEED_RETRYING) {
+		st->state = d.why[0] ? FEED_RETRYING : FEED_NORMAL;
+		snprintf(st->error, sizeof(st->error), "%s%s", d.why[0] ? "the secondary does not answer, the log goes on: " : "", d.why);
+	}
 	feed_board_unlock(r->board);
+	feed_board_waits(r->board, FEED_WAITER_DDL, d.why[0] ? d.why : d.step == FEED_DDL_RUNS ? "a DDL" : NULL);
 	r->next_publish_ns = clock_mono_ns() + PUBLISH_EVERY_NS;
 }
 
@@ -140,6 +193,12 @@ void feed_advance(struct feed_run *r)
 	feed_board_waits(r->board, FEED_WAITER_SOURCE, ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
 	r->sample_ts = ts;
 	if (seq <= r->read_seq)
+		feed_announce(r, ts);
+}
+
+void feed_announce(struct feed_run *r, tso_t ts)
+{
+	if (r->read_seq >= r->horizon_seq)
 		feed_sink_announce(r->sink, ts);
 }
 
@@ -147,7 +206,7 @@ int feed_service(struct feed_run *r, struct err *e)
 {
 	int64_t now = clock_mono_ns();
 
-	if (feed_sink_failed(r->sink, e) < 0)
+	if (feed_sink_failed(r->sink, e) < 0 || step_ddl(r, e) < 0)
 		return -1;
 	if (now >= r->next_flush_ns && feed_flush(r, e) < 0)
 		return -1;
@@ -238,19 +297,4 @@ int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e)
 	struct redo_event ev = { .kind = REDO_DDL, .ddl = *ddl };
 
 	return ddl->commit_ts <= r->log_resolved ? 0 : add_event(r, &ev, e);
-}
-
-int feed_drain(struct feed_run *r, struct err *e)
-{
-	int rc;
-
-	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)
-		return -1;
-	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0) {
-		if (feed_service(r, e) < 0)
-			return -1;
-		if (feed_stopping())
-			return 1;
-	}
-	return rc < 0 ? -1 : feed_meta(r, e);
 }

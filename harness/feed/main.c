@@ -179,12 +179,15 @@ static int feed_open(struct feed_run *r, struct err *e)
 	if (fs_mkdir_p(r->o.tmp_dir, 0755, e) < 0)
 		return -1;
 	r->map = tso_map_open(r->o.tso_map, e);
-	if (!r->map || open_log(r, e) < 0 || fence_namesake(r, e) < 0)
+	if (!r->map || open_log(r, e) < 0)
 		return -1;
-	if (feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || ddl_once_prepare(r->control, e) < 0 ||
-	    feed_position_prepare(r, e) < 0)
+	/* without a log the checkpoint is in the secondary; with one it may be away */
+	if (!r->store && (fence_namesake(r, e) < 0 || feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || feed_position_prepare(r, e) < 0))
 		return err_wrap(e, "sink");
-	if (feed_position_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0) || (!r->resumed && feed_ddls_forget(r, e) < 0))
+	if (feed_position_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
+		return -1;
+	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink, .owner = r->o.id, .fenced = !r->store, .forget = !r->resumed }, e);
+	if (!r->ddls)
 		return -1;
 	if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->start_seq, e) < 0)
 		return -1;
@@ -236,7 +239,7 @@ static void read_to(struct feed_run *r, uint64_t seq, tso_t ts)
 {
 	r->read_seq = seq;
 	r->read_ts = ts;
-	feed_sink_announce(r->sink, ts);
+	feed_announce(r, ts);
 }
 
 static struct redo_bytes bytes_of(const char *text)
@@ -275,12 +278,11 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 		snprintf(session.time_zone, sizeof(session.time_zone), "%s", r->system_zone);
 	add_engine(r, t, &session);
 	/* a view may stand on a function, which is not carried; then the view is left out too */
-	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || left_out_is_about(&r->left, t);
+	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || t->ddl_type == DDL_DROP_VIEW || left_out_is_about(&r->left, t);
 	return session;
 }
 
-/* Everything before it is applied, it is durable, meta checkpointTs stands at it; then it runs, and names and keys are asked anew. 1: asked
- * to end before it was taken. */
+/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait in the sink. */
 static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
 {
 	struct redo_ddl ddl = {
@@ -290,42 +292,28 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 		.type = t->ddl_type,
 		.table = { .db = bytes_of(t->ddl_table_db), .table = bytes_of(t->ddl_table) },
 	};
-
+	struct ddl_session told = session_of(r, t);
 	struct strbuf session = STRBUF_INIT;
+	struct binlog_txn with = *t;
+	int rc;
 
+	if (feed_schemas_sure(r, t, e) < 0)
+		return -1;
 	if (t->ddl_table[0])
 		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
-	feed_sink_announce(r->sink, ts - 1);
-	int rc = feed_drain(r, e);
-	if (rc)
-		return rc;
-	struct ddl_session told = session_of(r, t);
-	struct binlog_txn with = *t;
-
 	with.ddl_session = &told;
 	ddl_session_format(&told, &session);
 	ddl.session = (struct redo_bytes){ session.buf, (uint32_t)session.len };
 	rc = feed_add_ddl(r, &ddl, e);
-	left_out_after(&r->left, t);
-	if (t->ddl_left_out)
-		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
 	strbuf_release(&session);
 	if (rc < 0)
 		return -1;
-	r->ddl_ts = ts;
-	feed_sink_announce(r->sink, ts);
-	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0 || feed_meta(r, e) < 0) /* resolvedTs first: checkpointTs follows what is released */
-		return -1;
-	if (r->meta_checkpoint != ts)
-		return err_set(e, ERR_BAD_DATA, 0, "checkpointTs is %" PRIu64 " before the DDL of %" PRIu64, r->meta_checkpoint, ts);
-	if (!fault_point("feed.ddl_skipped") && feed_execute_ddl(r, ts, &with, e) < 0)
-		return -1;
-	r->ddl_ts = 0;
+	left_out_after(&r->left, t);
+	if (t->ddl_left_out)
+		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
 	feed_sink_forget_tables(r->sink);
 	feed_schemas_forget(r);
-	feed_board_lock(r->board)->ddls++;
-	feed_board_unlock(r->board);
-	return 0;
+	return feed_ddls_push(r->ddls, ts, &with, e);
 }
 
 /* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off before it ran. */
@@ -336,7 +324,7 @@ static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct e
 		struct binlog_txn with = *t;
 
 		with.ddl_session = &told;
-		if (feed_execute_ddl(r, r->ddl_ts, &with, e) < 0)
+		if (feed_ddls_push(r->ddls, r->ddl_ts, &with, e) < 0)
 			return -1;
 		feed_schemas_forget(r);
 	}
@@ -383,6 +371,8 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 	}
 	if (!t->more)
 		read_to(r, t->gtid_seq, ts);
+	if (t->is_ddl && t->ddl_type && (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)) /* the rows behind it wait for it */
+		return -1;
 	return feed_throttle(r, e);
 }
 
@@ -416,6 +406,14 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	return 0;
 }
 
+/* What was at the checkpoint has run, or the secondary does not answer: then the log alone goes on. */
+static bool is_at_work(struct feed_run *r)
+{
+	struct feed_ddls_state d = feed_ddls_state(r->ddls);
+
+	return !r->ddl_ts && (d.why[0] || (d.ready && d.step == FEED_DDL_NONE));
+}
+
 static void become_normal(struct feed_run *r)
 {
 	feed_publish(r);
@@ -429,8 +427,7 @@ static int feed_loop(struct feed_run *r, struct err *e)
 	bool normal = false;
 
 	while (!feed_stopping()) {
-		/* not before it is known whether the checkpoint is that of a DDL which has to run again */
-		if (!normal && !r->ddl_ts) {
+		if (!normal && is_at_work(r)) {
 			become_normal(r);
 			normal = true;
 		}
@@ -439,19 +436,25 @@ static int feed_loop(struct feed_run *r, struct err *e)
 		int wait = due <= now ? 0 : due - now > 20000000 ? 20 : (int)((due - now) / 1000000);
 		int rc = binlog_next(r->binlog, wait, &t, e);
 
-		if (rc < 0 && e->kind == ERR_GONE) {
+		if (rc < 0 && e->kind == ERR_GONE)
 			rc = reopen_source(r, e);
-		} else if (rc == 1) {
+		else if (rc == 1)
 			rc = on_txn(r, &t, e);
-		} else if (rc == 0) {
+		else if (rc == 0)
 			feed_advance(r);
-			if (normal)
-				feed_schemas_ahead(r);
-		}
 		if (rc < 0 || feed_service(r, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int all_applied(struct feed_run *r, struct err *e)
+{
+	int rc = feed_sink_drain(r->sink, 50, e);
+
+	if (rc <= 0 || feed_service(r, e) < 0)
+		return rc <= 0 ? rc : -1;
+	return feed_ddls_state(r->ddls).step == FEED_DDL_NONE && feed_sink_progress(r->sink).checkpoint >= r->meta_resolved;
 }
 
 /* The orderly end: nothing that was read to its end is left unsaid. */
@@ -463,7 +466,7 @@ static int feed_finish(struct feed_run *r, struct err *e)
 	feed_advance(r);
 	if (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)
 		return -1;
-	while ((rc = feed_sink_drain(r->sink, 100, e)) == 0)
+	while ((rc = all_applied(r, e)) == 0)
 		if (deadline_passed(d)) {
 			feed_log("warn", "the sink is not done after %d s: it goes on from the checkpoint next time", STOP_DRAIN_MS / 1000);
 			break;
@@ -474,8 +477,10 @@ static int feed_finish(struct feed_run *r, struct err *e)
 	return 0;
 }
 
+/* All but the options and what the next beginning has to know. */
 static void feed_close(struct feed_run *r)
 {
+	feed_ddls_free(r->ddls);
 	feed_sink_free(r->sink);
 	if (r->binlog)
 		binlog_close(r->binlog);
@@ -483,10 +488,20 @@ static void feed_close(struct feed_run *r)
 	redo_writer_free(r->writer);
 	store_free(r->store);
 	tso_map_free(r->map);
-	feed_control_close(r);
+	feed_schemas_forget(r);
+	sql_close(r->control);
 	sql_close(r->source);
 	left_out_release(&r->left);
 	strbuf_release(&r->frame);
+}
+
+static int feed_live(struct feed_run *r, struct err *e)
+{
+	r->left.board = r->board;
+	if (feed_open(r, e) < 0)
+		return -1;
+	feed_publish(r);
+	return feed_loop(r, e) < 0 ? -1 : feed_finish(r, e);
 }
 
 int feed_main(const struct feed_opts *o)
@@ -511,13 +526,17 @@ int feed_main(const struct feed_opts *o)
 		feed_log("error", "%s", e.text);
 		return 3;
 	}
-	r.left.board = r.board;
-	if (feed_open(&r, &e) == 0) {
-		feed_publish(&r);
-		rc = feed_loop(&r, &e) < 0 ? -1 : feed_finish(&r, &e);
+	while ((rc = feed_live(&r, &e)) < 0 && r.again) {
+		struct feed_run next = { .o = r.o, .board = r.board, .unsure = r.unsure, .n_unsure = r.n_unsure, .frame = STRBUF_INIT };
+
+		feed_log("warn", "%s", e.text);
+		feed_close(&r);
+		r = next;
+		e = (struct err)ERR_INIT;
 	}
 	if (rc < 0 && e.code == SAME_ID)
 		err_set(&e, ERR_ENV, SAME_ID, "another feed of the id %s was started and has taken over: a changefeed runs once", r.o.id);
+	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
 	if (rc < 0)
 		feed_log("error", "%s", e.text);
 	struct feed_status *st = feed_board_lock(r.board);
@@ -526,7 +545,7 @@ int feed_main(const struct feed_opts *o)
 		snprintf(st->error, sizeof(st->error), "%s", e.text);
 	feed_board_unlock(r.board);
 	feed_board_stop(r.board);
-	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
 	feed_close(&r);
+	feed_schemas_free(&r);
 	return rc < 0 ? 1 : 0;
 }

@@ -1,20 +1,25 @@
+/* The structure of a table where the log is read. The secondary has it, once it has executed what was read before: it is asked while it answers.
+ * One that is slow, stands still or is dead holds up the sink alone: then the primary is asked. That may be ahead of the reader by a DDL, so what
+ * it gives is sure only when the log was read to the primary's position of that moment without one: nothing is announced before (horizon_seq).
+ * If such a DDL comes, all begins again at the checkpoint, and for that table the reader waits for the secondary. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
-#include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/feed/log_lines.h"
+#include "harness/sql/lex.h"
 
 #define RECONNECT_MS 60000
-#define AHEAD_MS 1000         /* a secondary that does not answer by then stands still: what was to be prevented has come */
-#define AHEAD_TABLES_MAX 1000 /* some KiB of memory each */
+#define STILL_MS 1000 /* a secondary that does not answer, and gets nowhere with its DDLs, for this long stands still */
 
 struct feed_schema {
 	struct feed_schema *next;
+	uint64_t horizon_seq; /* of the primary when it gave it; 0: the secondary's, sure */
 	struct table_schema t;
 };
 
@@ -58,11 +63,25 @@ static const struct table_schema *schema_cached(const struct feed_run *r, const 
 	return NULL;
 }
 
-static const struct table_schema *schema_ask(struct feed_run *r, const char *db, const char *table, struct err *e)
+static void schema_drop(struct feed_run *r, const char *db, const char *table)
+{
+	for (struct feed_schema **at = &r->schemas; *at; at = &(*at)->next) {
+		struct feed_schema *f = *at;
+
+		if (strcmp(f->t.table, table) || strcmp(f->t.db, db))
+			continue;
+		*at = f->next;
+		schema_release(&f->t);
+		free(f);
+		return;
+	}
+}
+
+static const struct table_schema *schema_ask(struct feed_run *r, struct sql *s, const char *db, const char *table, struct err *e)
 {
 	struct feed_schema *f = xcalloc(1, sizeof(*f));
 
-	if (schema_load(r->control, db, table, &f->t, e) < 0) {
+	if (schema_load(s, db, table, &f->t, e) < 0) {
 		free(f);
 		return NULL;
 	}
@@ -71,21 +90,215 @@ static const struct table_schema *schema_ask(struct feed_run *r, const char *db,
 	return &f->t;
 }
 
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, struct err *e)
+/* The primary's position: all that it has committed. */
+static int position(struct feed_run *r, uint64_t *seq, struct err *e)
+{
+	struct strbuf gtid = STRBUF_INIT;
+	int rc = sql_value(r->source, &gtid, e, "SELECT @@GLOBAL.gtid_binlog_pos");
+
+	if (rc == 0)
+		rc = gtid_parse_seq(gtid.buf, seq, e);
+	strbuf_release(&gtid);
+	return rc < 0 ? -1 : 0;
+}
+
+/* NULL with ERR_GONE: the reader connects again. */
+static const struct table_schema *from_primary(struct feed_run *r, const char *db, const char *table, struct err *e)
+{
+	const struct table_schema *t = feed_source(r, e) ? schema_ask(r, r->source, db, table, e) : NULL;
+	uint64_t seq = 0;
+
+	if (t && position(r, &seq, e) < 0) {
+		schema_drop(r, db, table);
+		t = NULL;
+	}
+	if (!t && e->kind == ERR_GONE) {
+		sql_close(r->source);
+		r->source = NULL;
+	}
+	if (t) {
+		r->schemas->horizon_seq = seq;
+		if (seq > r->horizon_seq)
+			r->horizon_seq = seq;
+	}
+	return t;
+}
+
+/* It has executed every DDL that was read, when none waits. */
+static bool secondary_is_here(struct feed_run *r)
+{
+	struct feed_ddls_state d = feed_ddls_state(r->ddls);
+
+	return d.ready && d.step == FEED_DDL_NONE && !d.why[0] && !r->ddl_ts;
+}
+
+static bool control_answers(struct feed_run *r)
+{
+	struct err ignored = ERR_INIT;
+	int64_t one;
+
+	if (!r->control && feed_control_connect(r, deadline_in_ms(STILL_MS), &ignored) < 0)
+		return false;
+	sql_patience(r->control, STILL_MS);
+	one = sql_exec(r->control, &ignored, "DO 1");
+	sql_patience(r->control, 0);
+	if (one >= 0)
+		return true;
+	sql_close(r->control);
+	r->control = NULL;
+	return false;
+}
+
+static bool is_unsure(const struct feed_run *r, const char *db, const char *table)
+{
+	for (size_t i = 0; i < r->n_unsure; i++)
+		if (!strcmp(r->unsure[i].db, db) && !strcmp(r->unsure[i].table, table))
+			return true;
+	return false;
+}
+
+static void add_unsure(struct feed_run *r, const char *db, const char *table)
+{
+	if (is_unsure(r, db, table))
+		return;
+	r->unsure = xreallocarray(r->unsure, r->n_unsure + 1, sizeof(*r->unsure));
+	r->unsure[r->n_unsure++] = (struct table_name){ .db = xstrdup(db), .table = xstrdup(table) };
+}
+
+static int begin_again(struct feed_run *r, const char *db, const char *table, struct err *e)
+{
+	add_unsure(r, db, table);
+	r->again = true;
+	return err_set(e, ERR_CONFLICT, 0, "the primary had changed %s.%s when its structure was asked: reading again from the checkpoint", db, table);
+}
+
+/* The secondary gets to the reader's place only when what was read is announced, which waits for what is not sure. */
+static int may_wait_for_secondary(struct feed_run *r, const char *db, const char *table, struct err *e)
+{
+	bool sure = true;
+
+	r->horizon_seq = 0;
+	for (struct feed_schema *f = r->schemas; f; f = f->next) {
+		if (f->horizon_seq > r->horizon_seq)
+			r->horizon_seq = f->horizon_seq;
+		if (f->horizon_seq > r->read_seq) {
+			sure = false;
+			add_unsure(r, f->t.db, f->t.table);
+		}
+	}
+	return sure ? 0 : begin_again(r, db, table, e);
+}
+
+/* Waits until the secondary is where the reader is: the log waits with it. */
+static const struct table_schema *from_secondary(struct feed_run *r, const char *db, const char *table, struct err *e)
+{
+	const struct table_schema *t = NULL;
+	bool told = false;
+
+	if (may_wait_for_secondary(r, db, table, e) < 0)
+		return NULL;
+	feed_announce(r, r->read_ts);
+	while (!feed_stopping()) {
+		if (secondary_is_here(r) && control_answers(r) && (t = schema_ask(r, r->control, db, table, e)))
+			return t;
+		if (e->kind && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT) {
+			err_wrap(e, "the primary has changed %s.%s already, and the secondary does not know it", db, table);
+			return NULL;
+		}
+		if (!told)
+			feed_log("warn", "structure of %s.%s: the primary has changed it already; waiting for the secondary, which knows it", db, table);
+		told = true;
+		*e = (struct err)ERR_INIT;
+		if (feed_service(r, e) < 0)
+			return NULL;
+		feed_sleep_ms(20);
+	}
+	err_set(e, ERR_CANCELLED, 0, "the changefeed ends");
+	return NULL;
+}
+
+static struct feed_reached reached(struct feed_run *r)
+{
+	return (struct feed_reached){ feed_sink_progress(r->sink).checkpoint, feed_ddls_state(r->ddls).done };
+}
+
+static bool same(struct feed_reached a, struct feed_reached b)
+{
+	return a.checkpoint == b.checkpoint && a.ddls == b.ddls;
+}
+
+/* While the secondary gets on with what was read it is waited for. 1: it is here and answers, 0: it stands still, -1: error. */
+static int wait_for_secondary(struct feed_run *r, struct err *e)
+{
+	struct feed_reached last = reached(r), now;
+	struct deadline d = deadline_in_ms(STILL_MS);
+
+	if (same(last, r->stood_still))
+		return 0;
+	while (!feed_stopping()) {
+		if (secondary_is_here(r)) {
+			if (control_answers(r))
+				return 1;
+			break;
+		}
+		if (feed_service(r, e) < 0)
+			return -1;
+		now = reached(r);
+		if (!same(last, now)) {
+			last = now;
+			d = deadline_in_ms(STILL_MS);
+		}
+		if (deadline_passed(d))
+			break;
+		feed_sleep_ms(5);
+	}
+	r->stood_still = reached(r);
+	return 0;
+}
+
+static const struct table_schema *ask(struct feed_run *r, const char *db, const char *table, int attempt, struct err *e)
+{
+	const struct table_schema *t = NULL;
+	int rc;
+
+	if (attempt || is_unsure(r, db, table)) {
+		schema_drop(r, db, table);
+		return from_secondary(r, db, table, e);
+	}
+	rc = wait_for_secondary(r, e);
+	if (rc < 0)
+		return NULL;
+	if (rc)
+		t = schema_ask(r, r->control, db, table, e);
+	if (!t) {
+		*e = (struct err)ERR_INIT;
+		t = from_primary(r, db, table, e);
+	}
+	if (!t && e->kind == ERR_NOT_FOUND && !rc) { /* it was dropped or renamed since */
+		*e = (struct err)ERR_INIT;
+		t = from_secondary(r, db, table, e);
+	}
+	return t;
+}
+
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt, struct err *e)
 {
 	struct feed_run *r = run;
-	const struct table_schema *t = schema_cached(r, db, table);
+	const struct table_schema *t = attempt ? NULL : schema_cached(r, db, table);
 	const char *out = left_out_reason(&r->left, db, table);
 
 	if (out) {
 		err_set(e, ERR_UNSUPPORTED, 0, "%s", out);
 		return NULL;
 	}
-	while (!t && !(t = schema_ask(r, db, table, e)))
-		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0) {
-			err_wrap(e, "structure of %s.%s on the secondary", db, table);
-			return NULL;
-		}
+	if (!t)
+		t = ask(r, db, table, attempt, e);
+	if (!t) {
+		if (e->kind == ERR_UNSUPPORTED)
+			e->kind = ERR_ENV;
+		err_wrap(e, "structure of %s.%s", db, table);
+		return NULL;
+	}
 	if (strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
 		err_set(e, ERR_UNSUPPORTED, 0, "it has system versioning, whose history each server writes itself");
 	else if (strstr(t->create_sql, " WITHOUT OVERLAPS"))
@@ -95,90 +308,53 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 	return NULL;
 }
 
-static void schemas_free(struct feed_run *r)
+void feed_schemas_forget(struct feed_run *r)
 {
+	if (r->binlog)
+		binlog_forget_schemas(r->binlog);
 	while (r->schemas) {
 		struct feed_schema *f = r->schemas;
+
 		r->schemas = f->next;
 		schema_release(&f->t);
 		free(f);
 	}
 }
 
-void feed_schemas_forget(struct feed_run *r)
+/* Does the statement name it, or its database? */
+static bool names(const struct binlog_txn *ddl, const char *db, const char *table)
 {
-	if (r->binlog)
-		binlog_forget_schemas(r->binlog);
-	schemas_free(r);
-	schema_tables_free(r->ahead, r->n_ahead);
-	r->ahead = NULL;
-	r->n_ahead = r->ahead_next = 0;
-	r->ahead_over = false;
+	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
+	bool of_database = ddl->ddl_type == DDL_DROP_SCHEMA || ddl->ddl_type == DDL_SCHEMA_CHARSET;
+
+	if (of_database)
+		return !strcasecmp(ddl->ddl_table_db, db);
+	for (lex_next(&x); x.kind != T_END; lex_next(&x))
+		if ((x.kind == T_WORD || x.kind == T_QUOTED) && !strcasecmp(x.text, table))
+			return true;
+	return false;
 }
 
-void feed_schemas_ahead(struct feed_run *r)
+int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e)
 {
-	struct err e = ERR_INIT;
-
-	if (!r->writer || r->ahead_over)
-		return;
-	sql_patience(r->control, AHEAD_MS);
-	if (!r->ahead) {
-		schema_tables(r->control, &r->ahead, &r->n_ahead, &e);
-	} else {
-		const struct table_name *t = &r->ahead[r->ahead_next++];
-		if (!schema_cached(r, t->db, t->table))
-			schema_ask(r, t->db, t->table, &e); /* whoever needs one that fails asks again, and is told why */
+	for (size_t i = r->n_unsure; i-- > 0;)
+		if (names(ddl, r->unsure[i].db, r->unsure[i].table)) { /* from here on the primary may know it again */
+			free(r->unsure[i].db);
+			free(r->unsure[i].table);
+			r->unsure[i] = r->unsure[--r->n_unsure];
+		}
+	for (struct feed_schema *f = r->schemas; f; f = f->next) {
+		if (f->horizon_seq < ddl->gtid_seq || !names(ddl, f->t.db, f->t.table))
+			continue;
+		begin_again(r, f->t.db, f->t.table, e);
 	}
-	r->ahead_over = r->ahead_next == r->n_ahead || r->n_ahead > AHEAD_TABLES_MAX || e.kind == ERR_GONE;
-	sql_patience(r->control, 0);
+	return r->again ? -1 : 0;
 }
 
-void feed_control_close(struct feed_run *r)
+void feed_schemas_free(struct feed_run *r)
 {
 	feed_schemas_forget(r);
-	sql_close(r->control);
-}
-
-int feed_ddls_forget(struct feed_run *r, struct err *e)
-{
-	char owner[190];
-
-	ddl_owner(owner, "default", r->o.id);
-	return ddl_once_forget(r->control, owner, e);
-}
-
-int feed_execute_ddl(struct feed_run *r, tso_t ts, const struct binlog_txn *t, struct err *e)
-{
-	/* a statement about a database needs no default one */
-	bool of_database = t->ddl_type == DDL_CREATE_SCHEMA || t->ddl_type == DDL_DROP_SCHEMA;
-	struct ddl_statement d = { .at = { .commit_ts = ts }, .query = t->ddl_query, .query_bytes = strlen(t->ddl_query),
-		                   .use_db = of_database ? "" : t->ddl_db, .db = t->ddl_table_db, .table = t->ddl_table,
-		                   .session = t->ddl_session };
-	enum ddl_outcome outcome;
-	char owner[190], on[200];
-
-	ddl_owner(owner, "default", r->o.id);
-	snprintf(on, sizeof(on), "a DDL: %s", t->ddl_query);
-	feed_board_waits(r->board, FEED_WAITER_DDL, on);
-	while (ddl_once_run(r->control, owner, &d, false, &outcome, e) < 0) {
-		if (e->kind == ERR_CONFLICT) {
-			feed_log("warn", "DDL: %s: again", e->text);
-			feed_sleep_ms(100);
-			if (feed_stopping())
-				return -1;
-			continue;
-		}
-		if (e->kind != ERR_GONE || feed_control_reconnect(r, e) < 0)
-			return err_wrap(e, "DDL \"%.200s\" on the secondary", t->ddl_query);
-	}
-	feed_board_waits(r->board, FEED_WAITER_DDL, NULL);
-	if (outcome == DDL_FAILED && t->ddl_type == DDL_CREATE_VIEW) /* of what is left out already nothing is new */
-		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, e->text);
-	*e = (struct err)ERR_INIT;
-	feed_log("info", "DDL %s at %" PRIu64 ": %.300s", outcome == DDL_FAILED ? "left out" : outcome == DDL_BEFORE ? "done before" : "applied", ts,
-	         t->ddl_query);
-	if (outcome == DDL_SAID_DONE)
-		feed_log("warn", "DDL at %" PRIu64 ": the secondary says that it is done already", ts);
-	return 0;
+	schema_tables_free(r->unsure, r->n_unsure);
+	r->unsure = NULL;
+	r->n_unsure = 0;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "harness/base/failpoint.h"
@@ -31,7 +32,8 @@ struct sink_worker {
 	unsigned number;
 	pthread_t thread;
 	bool started;
-	struct sql *sql;
+	struct sql *sql;       /* NULL: nothing was released yet */
+	int socket;            /* its, to cut it off; -1: none */
 	struct feed_server_id id;
 	struct feed_queue queue;
 	uint64_t waiting;      /* rows in the queue */
@@ -50,6 +52,7 @@ struct feed_sink {
 	struct sink_worker *workers;
 	struct feed_table **tables;
 	size_t n_tables, tables_alloc;
+	size_t first_table;    /* those before it are as they were before the last DDL: rows that wait are of them */
 	unsigned next_worker;
 	bool torn;
 	bool quit;
@@ -124,13 +127,16 @@ static int worker_connect(struct sink_worker *w, struct deadline d, struct err *
 		sql_close(s);
 		return -1;
 	}
+	pthread_mutex_lock(&w->sink->lock);
+	w->socket = (int)mysql_get_socket(sql_handle(s));
+	pthread_mutex_unlock(&w->sink->lock);
 	sql_close(w->sql);
 	w->sql = s;
 	return 0;
 }
 
 /* A trigger's rows are in the primary's binary log too: fired here, it would write them twice. */
-static int refuse_triggers(struct sql *c, struct err *e)
+int feed_sink_refuse_triggers(struct sql *c, struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;
 	int rc = sql_value(c, &name, e,
@@ -195,6 +201,17 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 		sleep_ms(200);
 	}
 	return err_wrap(e, "secondary lost");
+}
+
+/* A secondary that does not answer is waited for: the log goes on meanwhile. */
+static int worker_begin(struct sink_worker *w, struct err *e)
+{
+	while (!w->sql && worker_connect(w, deadline_in_ms(10000), e) < 0) {
+		if ((e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT) || sink_quits(w->sink))
+			return err_wrap(e, "sink");
+		sleep_ms(200);
+	}
+	return 0;
 }
 
 static int say(struct sink_worker *w, const struct strbuf *text, struct err *e)
@@ -368,7 +385,9 @@ static void *worker_main(void *arg)
 		w->waiting -= (uint64_t)taken;
 		worker_tables(w);
 		pthread_mutex_unlock(&s->lock);
-		int rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);
+		int rc = worker_begin(w, &e);
+		if (rc == 0)
+			rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);
 		pthread_mutex_lock(&s->lock);
 		if (rc < 0)
 			goto fail;
@@ -411,8 +430,7 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 		w->sink = s;
 		w->number = i;
 		w->batch = (struct strbuf)STRBUF_INIT;
-		if (worker_connect(w, deadline_in_ms(15000), e) < 0 || (i == 0 && refuse_triggers(w->sql, e) < 0))
-			goto fail;
+		w->socket = -1;
 		int rc = pthread_create(&w->thread, NULL, worker_main, w);
 		if (rc) {
 			err_set(e, ERR_IO, rc, "start a sink worker: %s", strerror(rc));
@@ -432,6 +450,9 @@ void feed_sink_free(struct feed_sink *s)
 		return;
 	pthread_mutex_lock(&s->lock);
 	s->quit = true;
+	for (unsigned i = 0; i < s->o.workers; i++)
+		if (s->workers[i].started && s->workers[i].socket >= 0) /* a statement on a server that stands still would not end */
+			shutdown(s->workers[i].socket, SHUT_RDWR);
 	pthread_cond_broadcast(&s->work);
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < s->o.workers; i++) {
@@ -470,7 +491,7 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 
 	for (size_t i = s->n_tables; i-- > 0;) {
 		t = s->tables[i];
-		if (feed_table_fits(t, row)) {
+		if (i >= s->first_table && feed_table_fits(t, row)) {
 			*number = (uint32_t)i;
 			return 0;
 		}
@@ -483,7 +504,7 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 	t = xcalloc(1, sizeof(*t));
 	snprintf(db, sizeof(db), "%.*s", (int)row->table.db.n, row->table.db.p);
 	snprintf(table, sizeof(table), "%.*s", (int)row->table.table.n, row->table.table.p);
-	if (s->o.schema && !(schema = s->o.schema(s->o.schema_arg, db, table, e))) {
+	if (s->o.schema && !(schema = s->o.schema(s->o.schema_arg, db, table, 0, e))) {
 		free(t);
 		return -1;
 	}
@@ -646,12 +667,18 @@ uint64_t feed_sink_spooled(struct feed_sink *s)
 
 void feed_sink_forget_tables(struct feed_sink *s)
 {
+	bool waits = false;
+
 	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->n_tables; i++) {
+	for (unsigned i = 0; i < s->o.workers; i++)
+		waits = waits || s->progress.worker[i].oldest;
+	for (size_t i = 0; !waits && i < s->n_tables; i++) {
 		feed_table_release(s->tables[i]);
 		free(s->tables[i]);
 	}
-	s->n_tables = 0;
+	if (!waits)
+		s->n_tables = 0;
+	s->first_table = s->n_tables;
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -18,15 +18,17 @@ struct feed_sink_opts {
 	const char *tmp_dir;
 	tso_t start;              /* everything at or before it is in the secondary */
 	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the reader. */
-	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, struct err *e);
+	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, int attempt, struct err *e);
 	void *schema_arg;
 	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
 	/* From worker threads: worker n waits for the secondary, and for what; NULL: it goes on. */
 	void (*waits)(void *arg, unsigned worker, const char *on);
 	void *busy_arg; /* of both */
 };
-struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e); /* all connections stand on return; no trigger is there */
+/* Each worker connects when something was released to it. */
+struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e);
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
+int feed_sink_refuse_triggers(struct sql *s, struct err *e); /* a secondary whose triggers would fire on our rows */
 
 /* A connection to the secondary with the session that applying needs, recorded for the fence. */
 struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e);
@@ -48,7 +50,7 @@ void feed_sink_release(struct feed_sink *s, tso_t resolved); /* workers start */
 struct feed_progress feed_sink_progress(struct feed_sink *s); /* a copy, checkpoint brought up to date */
 size_t feed_sink_memory(struct feed_sink *s);
 uint64_t feed_sink_spooled(struct feed_sink *s); /* bytes in the file */
-void feed_sink_forget_tables(struct feed_sink *s); /* after a DDL: nothing may wait */
+void feed_sink_forget_tables(struct feed_sink *s); /* rows that come from now on are of tables as a DDL made them */
 
 /* 1: all that is released is committed; 0: not within wait_ms; -1: a worker failed. */
 int feed_sink_drain(struct feed_sink *s, int wait_ms, struct err *e);

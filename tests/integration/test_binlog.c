@@ -50,9 +50,10 @@ static uint64_t position(void)
 static struct table_schema schemas[64];
 static size_t n_schemas;
 
-static const struct table_schema *schema_of(void *arg, const char *db, const char *table, struct err *e)
+static const struct table_schema *schema_of(void *arg, const char *db, const char *table, int attempt, struct err *e)
 {
 	(void)arg;
+	(void)attempt;
 	for (size_t i = 0; i < n_schemas; i++)
 		if (!strcmp(schemas[i].db, db) && !strcmp(schemas[i].table, table))
 			return &schemas[i];
@@ -231,7 +232,7 @@ static void every_type_is_what_select_says(void **unused)
 	run("%s", types_sql);
 	at = position();
 	b = open_after(at);
-	s = schema_of(NULL, "b1", "t_types", &e);
+	s = schema_of(NULL, "b1", "t_types", 0, &e);
 	assert_non_null(s);
 	for (size_t i = 0; i < N_TYPE_ROWS; i++)
 		run("INSERT INTO b1.t_types %s", type_rows[i]);
