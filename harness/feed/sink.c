@@ -206,9 +206,10 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 /* A secondary that does not answer is waited for: the log goes on meanwhile. */
 static int worker_begin(struct sink_worker *w, struct err *e)
 {
-	while (!w->sql && worker_connect(w, deadline_in_ms(10000), e) < 0) {
-		if ((e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT) || sink_quits(w->sink))
+	while (!w->sql && worker_connect(w, deadline_in_ms(CONNECT_MS), e) < 0) {
+		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink)) /* it answers, and says no */
 			return err_wrap(e, "sink");
+		waits(w, "it does not answer: %s", e->text);
 		sleep_ms(200);
 	}
 	return 0;
