@@ -184,6 +184,8 @@ static void pending_free(struct pending *p)
 /* Under the lock. */
 static void done(struct feed_ddls *d, enum ddl_outcome outcome, const struct err *why)
 {
+	static const char *const how[] = { [DDL_RAN] = "applied", [DDL_BEFORE] = "done before", [DDL_SAID_DONE] = "done, as the secondary says,",
+		                           [DDL_FAILED] = "left out" };
 	struct pending *p = d->head;
 
 	if (p->type == DDL_CREATE_VIEW || p->type == DDL_DROP_VIEW) { /* of what is left out already nothing is new */
@@ -194,9 +196,7 @@ static void done(struct feed_ddls *d, enum ddl_outcome outcome, const struct err
 		*d->left_out_end = n;
 		d->left_out_end = &n->next;
 	}
-	feed_log("info", "DDL %s at %" PRIu64 ": %.300s",
-	         outcome == DDL_FAILED ? "left out" : outcome == DDL_BEFORE ? "done before" : outcome == DDL_SAID_DONE ? "done, as the secondary says," : "applied",
-	         p->ts, p->query);
+	feed_log("info", "DDL %s at %" PRIu64 ": %.300s", how[outcome], p->ts, p->query);
 	d->head = p->next;
 	if (!d->head)
 		d->tail = NULL;
