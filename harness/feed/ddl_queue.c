@@ -223,6 +223,7 @@ static void *thread_main(void *arg)
 			continue;
 		}
 		d->state.step = FEED_DDL_RUNS;
+		snprintf(d->state.runs, sizeof(d->state.runs), "a DDL: %s", d->head->query);
 		pthread_mutex_unlock(&d->lock);
 		rc = fault_point("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e); /* the reader adds behind it, and takes nothing */
 		pthread_mutex_lock(&d->lock);

@@ -28,6 +28,7 @@ struct feed_ddls_state {
 	tso_t ts;                /* its commitTs */
 	unsigned waiting;        /* how many are not done */
 	uint64_t done;           /* since the start */
+	char runs[160];          /* its text, cut, while it runs */
 	char why[512];           /* "": all is well; else why the secondary does not answer */
 };
 struct feed_ddls_state feed_ddls_state(struct feed_ddls *d);

@@ -25,6 +25,7 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 
 	feed_board_waits(r->board, FEED_WAITER_LOG, what);
 	while (step(r, e) < 0) {
+		feed_board_waits(r->board, FEED_WAITER_SOURCE, NULL); /* it is not the source that we wait for */
 		if (e->kind == ERR_BAD_DATA || e->kind == ERR_USAGE)
 			return err_wrap(e, "%s", what);
 		if (!d.at_ns) {
@@ -167,12 +168,8 @@ void feed_publish(struct feed_run *r)
 	st->checkpoint_seq = checkpoint_seq;
 	st->resolved_seq = resolved_seq;
 	st->ddls = d.done;
-	if (st->state == FEED_NORMAL || st->state == FEED_RETRYING) {
-		st->state = d.why[0] ? FEED_RETRYING : FEED_NORMAL;
-		snprintf(st->error, sizeof(st->error), "%s%s", d.why[0] ? "the secondary does not answer, the log goes on: " : "", d.why);
-	}
 	feed_board_unlock(r->board);
-	feed_board_waits(r->board, FEED_WAITER_DDL, d.why[0] ? d.why : d.step == FEED_DDL_RUNS ? "a DDL" : NULL);
+	feed_board_waits(r->board, FEED_WAITER_DDL, d.why[0] ? d.why : d.step == FEED_DDL_RUNS ? d.runs : NULL);
 	r->next_publish_ns = clock_mono_ns() + PUBLISH_EVERY_NS;
 }
 
