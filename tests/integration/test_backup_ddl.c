@@ -78,11 +78,12 @@ static void *tell_the_story(void *arg)
 	struct sql *s = test_server_connect(source);
 	char q[300];
 
-	(void)arg;
 	while (!stop_load) {
 		ddl_statement(ddl_done, q);
 		run(s, q);
 		ddl_done++;
+		if (arg) /* leaves gaps in which a snapshot can be taken without holding the DDLs back */
+			pause_ms(*(const int *)arg, deadline_in_ms(60000));
 	}
 	sql_close(s);
 	mysql_thread_end();
@@ -125,15 +126,14 @@ static char *whole_state(struct sql *s)
 	return strbuf_detach(&out);
 }
 
-static void a_backup_among_ddls_is_one_point_in_time(void **unused)
+static void back_up_among_ddls(const struct sql_endpoint *as, unsigned rounds, const int *gap_ms)
 {
 	struct sql *s = test_server_connect(source), *t = test_server_connect(target);
 	struct err e = ERR_INIT;
 	unsigned moments = 0;
 
-	(void)unused;
-	for (unsigned round = 0; round < 8; round++) {
-		struct backup_opts o = { .from = *test_server_endpoint(source), .threads = 1 + round % 3 };
+	for (unsigned round = 0; round < rounds; round++) {
+		struct backup_opts o = { .from = *as, .threads = 1 + round % 3 };
 		struct backup_result r;
 		struct store *st;
 		char dir[200], q[300], *restored, *expected;
@@ -146,7 +146,7 @@ static void a_backup_among_ddls_is_one_point_in_time(void **unused)
 		before = gtid_seq(s);
 		ddl_done = 0;
 		stop_load = false;
-		pthread_create(&teller, NULL, tell_the_story, NULL);
+		pthread_create(&teller, NULL, tell_the_story, (void *)gap_ms);
 		while (ddl_done < round * 2 + 1) /* each round at another moment of the story */
 			pause_ms(1, deadline_in_ms(60000));
 		st = fresh_store(dir);
@@ -179,6 +179,28 @@ static void a_backup_among_ddls_is_one_point_in_time(void **unused)
 	assert_true(__builtin_popcount(moments) > 1);
 	sql_close(s);
 	sql_close(t);
+}
+
+static void a_backup_among_ddls_is_one_point_in_time(void **unused)
+{
+	(void)unused;
+	back_up_among_ddls(test_server_endpoint(source), 8, NULL);
+}
+
+/* Who may not hold DDLs back takes metadata locks, and tries again when a DDL came between. */
+static void so_it_is_for_a_user_who_may_only_read(void **unused)
+{
+	struct sql *s = test_server_connect(source);
+	struct sql_endpoint ep = *test_server_endpoint(source);
+	int gap_ms = 150;
+
+	(void)unused;
+	run(s, "CREATE USER IF NOT EXISTS reader@'%' IDENTIFIED BY 'only reads'");
+	run(s, "GRANT SELECT, SHOW VIEW ON *.* TO reader@'%'");
+	sql_close(s);
+	strcpy(ep.user, "reader");
+	strcpy(ep.password, "only reads");
+	back_up_among_ddls(&ep, 5, &gap_ms);
 }
 
 static void *hold_a_table(void *arg)
@@ -259,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_backup_among_ddls_is_one_point_in_time, setup_pair),
+		cmocka_unit_test_setup(so_it_is_for_a_user_who_may_only_read, setup_pair),
 		cmocka_unit_test_setup(a_ddl_while_the_backup_waits_for_a_lock_is_in_it, setup_pair),
 	};
 	int rc;
