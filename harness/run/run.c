@@ -448,8 +448,8 @@ static int execute(struct run *r)
 		code = EXIT_ENV;
 	}
 	if (r->o->keep && r->rt.data_dir)
-		fprintf(stderr, "kept: servers run on, their data is in %s (`mariadb --defaults-file=%s/<cluster>/client.cnf`); `drtest clean` ends them\n",
-			r->rt.data_dir, r->rt.data_dir);
+		fprintf(stderr, "kept: servers run on, their data is in %s; `drtest clean` ends them. To connect: mariadb "
+			"--defaults-file=%s/<cluster>/client.cnf\n", r->rt.data_dir, r->rt.data_dir);
 	free(traceback);
 	return code;
 }
