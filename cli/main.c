@@ -27,28 +27,29 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *what;
+	const char *group; /* that begins with it; NULL: it goes on */
 } commands[] = {
-	{ "run", cmd_run, "a scenario: run scenarios/failover.lua" },
-	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them" },
-	{ "chaos", cmd_chaos, "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing" },
-	{ "suite", cmd_suite, "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua" },
-	{ "list", cmd_list, "the scenarios, what each does, its options" },
-	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it" },
-	{ "clean", cmd_clean, "removes what earlier runs left" },
-	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary" },
-	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO" },
-	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance" },
-	{ "trend", cmd_trend, "a page with each figure over the nights" },
-	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before" },
-	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)" },
-	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works" },
-	{ "restore", cmd_restore, "a backup into an empty server" },
-	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught" },
-	{ "diff", cmd_diff, "compare two servers down to the row" },
-	{ "capacity", cmd_capacity, "the highest rate that still meets a target, and the curve up to it" },
-	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report" },
-	{ "judge", cmd_judge, "a verdict over a drill made by hand: a load's ledger, its model, one server against another" },
-	{ "feed", cmd_feed, "the changefeed on its own" },
+	{ "run", cmd_run, "a scenario: run scenarios/failover.lua", "Drills" },
+	{ "suite", cmd_suite, "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua", NULL },
+	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them", NULL },
+	{ "capacity", cmd_capacity, "the highest rate that still meets a target, and the curve up to it", NULL },
+	{ "chaos", cmd_chaos, "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing", NULL },
+	{ "list", cmd_list, "the scenarios, what each does, its options", "This machine" },
+	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it", NULL },
+	{ "clean", cmd_clean, "removes what earlier runs left", NULL },
+	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary", "Runs so far" },
+	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO", NULL },
+	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance", NULL },
+	{ "trend", cmd_trend, "a page with each figure over the nights", NULL },
+	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before", NULL },
+	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report", "One part at a time" },
+	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works", NULL },
+	{ "restore", cmd_restore, "a backup into an empty server", NULL },
+	{ "feed", cmd_feed, "the changefeed on its own", NULL },
+	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)", NULL },
+	{ "diff", cmd_diff, "compare two servers down to the row", NULL },
+	{ "judge", cmd_judge, "a verdict over a drill made by hand: a load's ledger, its model, one server against another", NULL },
+	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught", "drtest itself" },
 };
 
 static void help(FILE *out)
@@ -56,8 +57,11 @@ static void help(FILE *out)
 	fputs("drtest rehearses the death of a primary database cluster: how much is lost, how long until service is back, is the rest consistent?\n"
 	      "usage: drtest COMMAND [options]        drtest COMMAND --help        drtest --version\n",
 	      out);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (commands[i].group)
+			fprintf(out, "\n%s:\n", commands[i].group);
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+	}
 }
 
 static int unknown(const char *word)

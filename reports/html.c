@@ -259,7 +259,7 @@ static void answers(const struct run_model *m, struct strbuf *out)
 {
 	size_t from;
 
-	if (!m->faults_n && !m->has_rpo && !m->has_rto)
+	if (!m->disaster_told && !m->has_rpo && !m->has_rto && (!m->faults_n || m->ended))
 		return;
 	lead(m, out);
 	strbuf_addstr(out, "<div class=\"cards\">");

@@ -287,7 +287,7 @@ static void on_fault(struct run_model *m, json_t *ev, double t)
 	if (f->until < at || f->until > SECONDS_MAX)
 		f->until = -1;
 	if (json_is_true(json_object_get(ev, "disaster")))
-		m->disaster_at = at;
+		m->disaster_at = at, m->disaster_told = true;
 	if (!strcmp(f->kind, "resume")) { /* what goes on is a pause that ended */
 		f->until = at;
 		healed(m, f->target, "pause", at);

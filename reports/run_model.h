@@ -79,6 +79,7 @@ struct run_model {
 	size_t failed, unknown; /* checks */
 	size_t left_out;        /* events beyond the bounds, or without what makes them one */
 	size_t findings_n;
+	bool disaster_told; /* by the journal; else disaster_at is the first kill, or the first fault */
 	double disaster_at; /* where RPO and RTO count from; < 0: there was none */
 	bool has_rpo;
 	double rpo_lost, rpo_acked, rpo_window_ms, rpo_behind_ms; /* < 0: not told */

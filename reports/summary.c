@@ -215,7 +215,7 @@ static void notes(struct page *p, size_t lines)
 
 static bool disaster(const struct run_model *m)
 {
-	return m->faults_n > 0 || m->has_rpo || m->has_rto;
+	return m->disaster_told || m->has_rpo || m->has_rto || (m->faults_n && !m->ended);
 }
 
 static void rpo(struct page *p)

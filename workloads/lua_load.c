@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
 #include "harness/run/run.h"
@@ -16,6 +17,7 @@
 #define STOP_MS 10000
 #define PREPARE_MS 600000
 #define SETS_MAX 64
+#define LOAD_FILE_BYTES_MAX ((size_t)1 << 20)
 #define CALM_MS 10000      /* after a fault's end a load may need as long to find back */
 #define STALL_SHARE 5      /* stalls of a fifth of its time, or one that lasts until its end, make the load's figures unknown */
 
@@ -477,6 +479,38 @@ static size_t own_options(lua_State *L, char **set)
 	return n;
 }
 
+/* A load's file is looked for in the working directory, then beside the scenario, as require looks; a copy of it stays with the run. NULL: it is
+ * none; else the caller's to free. */
+static char *load_file(lua_State *L, struct runtime *r, const char *name)
+{
+	struct strbuf text = STRBUF_INIT;
+	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	size_t n = strlen(name);
+	char *path, *copy;
+	lua_Debug ar;
+
+	if (n < 5 || strcmp(name + n - 4, ".lua") != 0)
+		return NULL;
+	path = xstrdup(name);
+	for (int level = 1; !fs_exists(path) && *name != '/' && lua_getstack(L, level, &ar); level++) {
+		const char *slash;
+
+		lua_getinfo(L, "S", &ar); /* source: "@" and the file that calls */
+		slash = *ar.source == '@' ? strrchr(ar.source, '/') : NULL;
+		if (!slash)
+			continue;
+		free(path);
+		path = xstrfmt("%.*s/%s", (int)(slash - ar.source - 1), ar.source + 1, name);
+		break;
+	}
+	copy = xstrfmt("%s/load-%s", runtime_dir(r), base);
+	if (!runtime_planning(r) && fs_exists(path) && fs_read_file(path, LOAD_FILE_BYTES_MAX, &text, NULL) == 0)
+		fs_write_atomic(copy, text.buf, text.len, 0644, NULL);
+	free(copy);
+	strbuf_release(&text);
+	return path;
+}
+
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -539,8 +573,12 @@ static int make(lua_State *L)
 		o.ledger_dir = l->ledger_dir;
 		o.journal_start_ns = journal_start_ns(runtime_journal(r));
 	}
+	char *file = load_file(L, r, o.name);
+
+	o.name = file ? file : o.name;
 	struct load *made = load_new(&o, &e); /* in plan mode too: a mistake in its options is told */
 
+	free(file);
 	for (size_t i = 0; i < n; i++)
 		free(set[i]);
 	if (!made)

@@ -180,7 +180,7 @@ local scenario = require "drtest.scenario"
 return scenario { name = "stands_still", run = function(t)
   t:step("a load that stands still", function()
     local c = t:cluster { name = "primary" }
-    local load = t:load { "SCRATCH/sleeper.lua", workers = 2 }
+    local load = t:load { "sleeper.lua", workers = 2 }
     load:prepare { on = c }
     load:start { on = c }
     t:sleep "9s"
@@ -189,11 +189,11 @@ return scenario { name = "stands_still", run = function(t)
   end)
 end }
 END
-sed -i "s#SCRATCH#$scratch#" "$scratch/stands_still.lua"
 sed "s/con:query.*/con:query 'DO SLEEP(12)'/; s/statements = {}/statements = {}, prepare = function() end/" "$scratch/gate.lua" >"$scratch/sleeper.lua"
 expect 'a drill under a load that stands still' 4 "UNKNOWN: the load's transactions get through: nothing got through" \
 	"$DRTEST" run "$scratch/stands_still.lua" --on local --store file --out "$scratch/runs"
 grep -q 'note: load .*: nothing got through for [0-9]* s: 2 transactions wait' "$scratch/out" && ok || bad "no word while it lasts: $(cat "$scratch/out")"
+[ -s "$scratch"/runs/*-stands_still-42/load-sleeper.lua ] && ok || bad "the load's file is not kept with the run"
 grep -q 'a load that stands still  *unknown' "$scratch/out" && ok || bad "the step's line: $(cat "$scratch/out")"
 
 # the server dies under the run: the figures up to then, and what became of each transaction
