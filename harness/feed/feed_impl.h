@@ -78,7 +78,8 @@ int feed_service(struct feed_run *r, struct err *e);         /* whatever is due:
 void feed_advance(struct feed_run *r);                       /* announces the last sample when all of it was read */
 void feed_announce(struct feed_run *r, tso_t ts);            /* everything at or before it was read, log and sink have it */
 int feed_throttle(struct feed_run *r, struct err *e);        /* while too much waits for the sink: in memory, or with a log on the disk */
-int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e);
+/* whole: all of a transaction, which then is in one file of the log, if one can hold it. */
+int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, bool whole, struct err *e);
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
 void feed_publish(struct feed_run *r);                       /* status */
 

@@ -73,8 +73,10 @@ int feed_flush(struct feed_run *r, struct err *e)
 static void release(struct feed_run *r)
 {
 	struct feed_ddls_state d = feed_ddls_state(r->ddls);
-	tso_t limit = r->meta_resolved;
+	tso_t limit = feed_sink_progress(r->sink).flushed;
 
+	if (limit > r->meta_resolved)
+		limit = r->meta_resolved;
 	if (!d.ready || r->ddl_ts)
 		limit = r->start;
 	else if (d.step != FEED_DDL_NONE && limit >= d.ts)
@@ -255,43 +257,70 @@ int feed_throttle(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-static int add_event(struct feed_run *r, const struct redo_event *ev, struct err *e)
+static void added(struct feed_run *r, size_t bytes)
 {
-	size_t limit = r->o.max_log_bytes < FLUSH_BYTES ? r->o.max_log_bytes : FLUSH_BYTES;
-
-	if (!r->writer)
-		return 0;
-	strbuf_reset(&r->frame);
-	redo_encode_frame(&r->frame, ev);
-	size_t bytes = r->frame.len;
-	if (bytes > FLUSH_BYTES)
-		strbuf_release(&r->frame);
-	/* flushed here and not inside the writer, so that a store that is out is waited for in one place */
-	if (r->unflushed_bytes && r->unflushed_bytes + bytes > limit && feed_flush(r, e) < 0)
-		return -1;
-	if (redo_writer_add(r->writer, ev, e) < 0)
-		return -1;
 	r->unflushed_bytes += bytes;
 	feed_board_lock(r->board)->redo_bytes += bytes;
 	feed_board_unlock(r->board);
+}
+
+/* What is in r->frame, which holds `records` rows of one commitTs. Flushed here and not inside the writer, so that a store that is out is waited
+ * for in one place. */
+static int add_frames(struct feed_run *r, size_t records, tso_t ts, struct err *e)
+{
+	size_t limit = r->o.max_log_bytes < FLUSH_BYTES ? r->o.max_log_bytes : FLUSH_BYTES, bytes = r->frame.len;
+
+	if (r->unflushed_bytes && r->unflushed_bytes + bytes > limit && feed_flush(r, e) < 0)
+		return -1;
+	if (redo_writer_add_frames(r->writer, &r->frame, records, ts, e) < 0)
+		return -1;
+	if (bytes > FLUSH_BYTES)
+		strbuf_release(&r->frame);
+	added(r, bytes);
 	return 0;
 }
 
-int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e)
+/* Row by row: a transaction that goes on, or that no file can hold. It has files of its own, so that its beginning can be taken back. */
+static int add_in_pieces(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e)
 {
-	if (n && rows[0].commit_ts <= r->log_resolved)
-		return 0;
 	for (size_t i = 0; i < n; i++) {
 		struct redo_event ev = { .kind = REDO_ROW, .row = rows[i] };
-		if (add_event(r, &ev, e) < 0)
+
+		strbuf_reset(&r->frame);
+		redo_encode_frame(&r->frame, &ev);
+		if (r->frame.len > r->o.max_log_bytes)
+			return redo_writer_add(r->writer, &ev, e); /* which says so */
+		if (add_frames(r, 1, rows[i].commit_ts, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, bool whole, struct err *e)
+{
+	if (!n || !r->writer || rows[0].commit_ts <= r->log_resolved)
+		return 0;
+	if (!whole)
+		return add_in_pieces(r, rows, n, e);
+	strbuf_reset(&r->frame);
+	for (size_t i = 0; i < n; i++) {
+		struct redo_event ev = { .kind = REDO_ROW, .row = rows[i] };
+
+		redo_encode_frame(&r->frame, &ev);
+		if (r->frame.len > r->o.max_log_bytes)
+			return feed_flush(r, e) < 0 ? -1 : add_in_pieces(r, rows, n, e);
+	}
+	return add_frames(r, n, rows[0].commit_ts, e);
 }
 
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e)
 {
 	struct redo_event ev = { .kind = REDO_DDL, .ddl = *ddl };
 
-	return ddl->commit_ts <= r->log_resolved ? 0 : add_event(r, &ev, e);
+	if (!r->writer || ddl->commit_ts <= r->log_resolved)
+		return 0;
+	if (redo_writer_add(r->writer, &ev, e) < 0)
+		return -1;
+	added(r, ddl->query.n);
+	return 0;
 }

@@ -1,4 +1,4 @@
-/* The process: reads, waits for commit TSOs, hands rows to log and sink, stops at each DDL. One thread; the sink has its own. */
+/* The process: reads, waits for commit TSOs, hands rows to log and sink, DDLs to their queue. One thread; the sink and the DDLs have their own. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
@@ -359,10 +359,11 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 		/* a huge transaction begins a log file of its own, so that its beginning can be taken back */
 		if (t->more && !r->partial && feed_flush(r, e) < 0)
 			return -1;
+		bool whole = !t->more && !r->partial;
 		r->partial = t->more;
 		size_t n = fault_point("feed.txn_dropped") ? 0 : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
 
-		if (feed_add_rows(r, t->rows, n, e) < 0 || feed_sink_push(r->sink, t->rows, n, e) < 0)
+		if (feed_add_rows(r, t->rows, n, whole, e) < 0 || feed_sink_push(r->sink, t->rows, n, e) < 0)
 			return -1;
 		struct feed_status *st = feed_board_lock(r->board);
 		st->rows += t->n_rows;

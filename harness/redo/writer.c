@@ -199,6 +199,21 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	return 0;
 }
 
+int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, uint64_t records, tso_t commit_ts, struct err *e)
+{
+	struct pending *p = &w->rows;
+
+	if (frames->len > w->max_bytes)
+		return err_set(e, ERR_BAD_DATA, 0, "changes of %zu bytes do not fit a redo log file of %zu", frames->len, w->max_bytes);
+	if (p->frames.len + frames->len > w->max_bytes && put_file(w, p, REDO_FILE_ROW, e) < 0)
+		return -1;
+	strbuf_add(&p->frames, frames->buf, frames->len);
+	p->records += records;
+	if (commit_ts > p->max_commit_ts)
+		p->max_commit_ts = commit_ts;
+	return 0;
+}
+
 int redo_writer_flush(struct redo_writer *w, struct err *e)
 {
 	if (put_file(w, &w->rows, REDO_FILE_ROW, e) < 0)

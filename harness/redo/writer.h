@@ -18,6 +18,8 @@ struct redo_writer_opts {
 struct redo_writer;
 struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_opts *o, struct err *e);
 int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct err *e); /* rows and DDLs go to files of their own */
+/* Rows of one commitTs, as redo_encode_frame() made them: they stay in one file. At most max_log_bytes. */
+int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, uint64_t records, tso_t commit_ts, struct err *e);
 /* What was added is durable in the store on return. */
 int redo_writer_flush(struct redo_writer *w, struct err *e);
 /* The first call reads the metas that are there, takes the maxima, writes and deletes the old ones. Never moves backward. */

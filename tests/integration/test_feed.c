@@ -20,6 +20,7 @@
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 #include "harness/os/fs.h"
+#include "harness/redo/reader.h"
 #include "harness/redo/writer.h"
 #include "tests/integration/feed_load.h"
 #include "tests/integration/feed_pair.h"
@@ -317,6 +318,73 @@ static long peak_resident_kib(struct feed *f)
 	return kib;
 }
 
+struct placed { /* commitTs of rows, and the file that they are in */
+	tso_t ts[4000];
+	size_t file[4000], n, now, cut;
+};
+
+static int place(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+{
+	struct placed *all = arg;
+
+	(void)offset;
+	(void)e;
+	if (ev->kind != REDO_ROW)
+		return 0;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->ts[i] == ev->row.commit_ts) {
+			all->cut += all->file[i] != all->now;
+			return 0;
+		}
+	assert_true(all->n < 4000);
+	all->ts[all->n] = ev->row.commit_ts;
+	all->file[all->n++] = all->now;
+	return 0;
+}
+
+/* Of 8 kB a file, and transactions of up to 7 kB: none is cut, so none is ever promised by half. One that no file can hold has files of its own. */
+static void a_transaction_lies_in_one_file(void **unused)
+{
+	static struct placed all;
+	struct redo_parse_result res;
+	struct redo_files files;
+	struct feed_opts o;
+	struct err e = ERR_INIT;
+	struct rng r;
+
+	(void)unused;
+	tso_t ts = fresh();
+	o = options();
+	o.start_ts = ts;
+	o.max_log_bytes = 8000;
+	struct feed *f = start(&o);
+	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGSTOP), 0); /* so nothing is collected */
+	SQL(p, "CREATE TABLE d.cut (id INT PRIMARY KEY, pad VARCHAR(300))");
+	rng_seed(&r, 15);
+	for (unsigned i = 0; i < 200; i++)
+		SQL(p, "INSERT INTO d.cut SELECT seq + %u, REPEAT('x', %u) FROM d.seq_1_to_%u", i * 100, (unsigned)rng_below(&r, 300),
+		    1 + (unsigned)rng_below(&r, 9));
+	resolved_reaches(f, primary_ts());
+	char *redo = redo_dir(), *uri = xstrfmt("file://%s", redo);
+	struct store *log = store_open(uri, NULL, &e);
+	must(log ? redo_list_files(log, &files, &e) : -1, &e);
+	for (all.now = 0; all.now < files.n; all.now++)
+		must(redo_read_file(log, &files.f[all.now], place, &all, &res, &e), &e);
+	assert_true(all.n >= 200 && files.n > 30);
+	assert_int_equal(all.cut, 0);
+	redo_files_release(&files);
+	store_free(log);
+	free(uri);
+	free(redo);
+	SQL(p, "UPDATE d.cut SET pad = 'y'"); /* more than a file */
+	resolved_reaches(f, primary_ts());
+	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGCONT), 0);
+	caught_up(f);
+	all_equal();
+	stop(f);
+	keep_log(redo_dir());
+}
+
 /* The log is what a secondary that stands still has left to recover from: it takes 40 MB meanwhile, and the feed's memory does not. */
 static void a_secondary_that_stands_still_does_not_hold_the_log(void **unused)
 {
@@ -546,6 +614,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_feed_that_died_in_a_ddl_runs_it_again),
 		cmocka_unit_test(a_secondary_that_stands_still_does_not_hold_the_log),
 		cmocka_unit_test(the_log_needs_nothing_of_the_secondary),
+		cmocka_unit_test(a_transaction_lies_in_one_file),
 		cmocka_unit_test(a_huge_transaction_passes_within_64_mib),
 		cmocka_unit_test(kills_under_load_with_s3_lose_nothing),
 		cmocka_unit_test(redo_lint_finds_nothing_in_any_log),
