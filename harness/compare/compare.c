@@ -1,6 +1,7 @@
 #include "harness/compare/compare.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -336,9 +337,12 @@ static int finish_fix(struct compare *c, const char *path, struct err *e)
 
 static int open_fix(struct compare *c, const char *path, struct err *e)
 {
+	int fd;
+
 	if (!path)
 		return 0;
-	c->fix_deletes = fopen(path, "we");
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* there are rows in it */
+	c->fix_deletes = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!c->fix_deletes)
 		return err_sys(e, "create %s", path);
 	c->fix_puts = tmpfile();
@@ -416,7 +420,7 @@ static void add_first(struct compare_result *r)
 	char *key = json_dumps(json_object_get(f, "key"), JSON_COMPACT | JSON_ENCODE_ANY);
 
 	if (f)
-		add(r, "; first: %s %.200s %.200s", kind ? kind : "", table ? table : "", key ? key : "");
+		add(r, "; first: %s %.200s%s%.200s", kind ? kind : "", table ? table : "", key && *key ? " " : "", key ? key : "");
 	free(key);
 }
 

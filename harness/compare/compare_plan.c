@@ -467,6 +467,8 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 
 	size_t ignores = 0;
 
+	p->c.counters_are_exact = sql_flavor(sa) != SQL_TIDB && sql_flavor(sb) != SQL_TIDB;
+
 	while (p->c.o->ignore && p->c.o->ignore[ignores])
 		ignores++;
 	l.ignore_used = xcalloc(ignores + 1, sizeof(*l.ignore_used));

@@ -22,6 +22,7 @@ struct compare {
 	uint64_t not_compared_total;
 	uint64_t counters_behind;          /* tables whose AUTO_INCREMENT is behind on b */
 	FILE *fix_deletes, *fix_puts;      /* deletes run first: no put may push out a row that a delete then takes */
+	bool counters_are_exact;           /* AUTO_INCREMENT as SHOW CREATE TABLE has it: TiDB's tells where a cache ends */
 	unsigned findings_max, findings_per_table;
 	_Atomic bool failed;
 };

@@ -329,7 +329,7 @@ static void note_counter(struct compare *c, struct compare_table *t, uint64_t on
 {
 	char a[24], b[24];
 
-	if (!on_a || on_b >= on_a)
+	if (!c->counters_are_exact || !on_a || on_b >= on_a)
 		return;
 	snprintf(a, sizeof(a), "%" PRIu64, on_a);
 	snprintf(b, sizeof(b), "%" PRIu64, on_b ? on_b : 1);
