@@ -24,6 +24,10 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       if live then
         primary = t:cluster { name = "primary" }
+        local nokey = primary:left_out()
+        if nokey ~= "" then
+          t:note(("TiCDC does not replicate %s (no key): these rows would be lost, and differ below unless they are left out (--set ignore=…)"):format(nokey))
+        end
         return ("%s, its redo log is read, never written"):format(tostring(primary))
       end
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })

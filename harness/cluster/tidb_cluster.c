@@ -161,12 +161,28 @@ static int nothing_was_meant(struct cluster *c, const struct tidb_brie *b, struc
 	return rc;
 }
 
+/* BACKUP of a snapshot that garbage collection has passed succeeds, with what is left of it; a session that wants to read there is refused. */
+static int can_be_read_at(struct cluster *c, const char *snapshot, struct err *e)
+{
+	struct sql *s = snapshot ? sql_open(&c->ep, deadline_in_ms(SQL_MS), e) : NULL;
+	int rc = !snapshot || (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0) ? 0 : -1;
+
+	sql_close(s);
+	if (rc < 0 && e && e->kind == ERR_SQL) {
+		struct err why = *e;
+
+		err_set(e, ERR_ENV, why.code, "BACKUP at snapshot %s: %.700s (way out: keep garbage collection off, or tidb_gc_life_time longer, from before "
+			"that snapshot on)", snapshot, why.text);
+	}
+	return rc;
+}
+
 int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e)
 {
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
 
-	if (tidb_cluster_prefix_is_fresh(uri, "BACKUP", e) < 0 ||
+	if (tidb_cluster_prefix_is_fresh(uri, "BACKUP", e) < 0 || can_be_read_at(c, o->tidb_snapshot, e) < 0 ||
 	    tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot, &b, e) < 0 || nothing_was_meant(c, &b, e) < 0)
 		return -1;
 	*r = (struct backup_result){ .size_bytes = b.size_bytes, .backup_ts = b.backup_ts, .execution_us = (clock_mono_ns() - start) / 1000 };

@@ -12,6 +12,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
+#include "harness/cluster/tidb.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
 #include "harness/run/lua_tools.h"
@@ -415,6 +416,9 @@ static int changefeed(lua_State *L)
 		if (cluster_changefeed(c->c, &o, &e) < 0)
 			return runtime_raise(L, &e);
 	}
+	if (!runtime_planning(r) && !strcmp(runtime_ground(r), "attach") && !runtime_keeps(r))
+		runtime_note(r, "changefeed %s is left on %s when the run ends, paused, since its redo log would go with it; so it holds garbage collection "
+				"back for gc-ttl, a day: cdc cli changefeed remove --changefeed-id=%s", o.id, c->name, o.id);
 	lua_feed_push(L, c, sink, o.id);
 	return 1;
 }
@@ -609,6 +613,26 @@ static int query(lua_State *L)
 	return 1;
 }
 
+/* cluster:left_out(): the tables that TiCDC does not replicate (no key), as text for people; "" none */
+static int left_out(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "left_out");
+	struct strbuf names = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	unsigned n = 0;
+	struct sql *s;
+	int rc = 0;
+
+	if (!runtime_planning(runtime_of(L))) {
+		s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+		rc = s ? tidb_tables_without_key(s, &names, &n, &e) : -1;
+		sql_close(s);
+	}
+	lua_pushstring(L, names.buf);
+	strbuf_release(&names);
+	return rc < 0 ? runtime_raise(L, &e) : 1;
+}
+
 static int stop(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -695,75 +719,15 @@ static int now_ts(lua_State *L)
 	return 1;
 }
 
-/* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the changefeed between them. */
-static int live(lua_State *L)
-{
-	const struct attach_file *f = attach_used();
-	struct runtime *r = runtime_of(L);
-	struct err e = ERR_INIT;
-
-	if (!f || strcmp(runtime_ground(r), "attach") != 0)
-		return 0;
-	if (!f->redo[0])
-		runtime_usage(L, "the clusters file names no live redo log: redo = \"s3://…\"");
-	attach_needs(ATTACH_REDO);
-	lua_settop(L, 2);
-	lua_newtable(L);
-	lua_pushstring(L, f->redo);
-	lua_setfield(L, 3, "redo");
-	if (f->backup[0]) {
-		lua_pushstring(L, f->backup);
-		lua_setfield(L, 3, "backup");
-	}
-	if (!lua_isnil(L, 1)) {
-		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"), *sink = lua_cluster_alive(L, 2, "live");
-
-		if (!f->changefeed[0])
-			runtime_usage(L, "the clusters file names no running changefeed: changefeed = \"its id\"");
-		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is", source->name, f->changefeed) &&
-		    cluster_changefeed_find(source->c, sink->c, f->changefeed, f->redo, &e) < 0)
-			return runtime_raise(L, &e);
-		lua_feed_push(L, source, sink, f->changefeed);
-		lua_setfield(L, 3, "feed");
-	}
-	return 1;
-}
-
-static int replay_both(lua_State *L)
-{
-	lua_pushboolean(L, runtime_tools(runtime_of(L))->replay_both);
-	return 1;
-}
-
-/* The ground that follows the guide: a primary is rebuilt by br there. */
-static int by_the_guide(lua_State *L)
-{
-	lua_pushboolean(L, !strcmp(runtime_ground(runtime_of(L)), "playground"));
-	return 1;
-}
-
-static int can_link(lua_State *L)
-{
-	lua_pushboolean(L, ground_can(runtime_ground(runtime_of(L)), CLUSTER_LINK));
-	return 1;
-}
-
-static int on_tidb(lua_State *L)
-{
-	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
-	return 1;
-}
-
 int lua_cluster_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "name", name },         { "set_gc", set_gc },   { "backup", backup },     { "restore", restore }, { "changefeed", changefeed },
 		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
-		{ "resume", resume },     { "start", start },     { "position", position }, { "now", now_ts },      { NULL, NULL },
+		{ "resume", resume },     { "start", start },     { "left_out", left_out },   { "position", position }, { "now", now_ts },      { NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", make }, { "disaster", lua_cluster_disaster }, { "kill", lua_cluster_kill_part },
-		{ "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide }, { "can_link", can_link },
-			{ NULL, NULL } };
+		{ NULL, NULL } };
 
 	lua_newtable(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, "drtest.clusters"); /* the newest of each name */
@@ -777,5 +741,6 @@ int lua_cluster_open(lua_State *L)
 	lua_feed_metatable(L);
 	lua_newtable(L);
 	luaL_register(L, NULL, natives);
+	lua_ground_natives(L);
 	return 1;
 }

@@ -32,6 +32,7 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_ve
 /* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH, CLUSTER_LEADER, or its number. */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);
 int lua_cluster_kill_part(lua_State *L); /* kill(cluster, part) */
+void lua_ground_natives(lua_State *L);   /* into the table at the top: live, on_tidb, can_link, … */
 int lua_cluster_disaster(lua_State *L);  /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
 
 struct lua_feed {
