@@ -13,6 +13,7 @@
 #include "harness/feed/status.h"
 
 #define QUIET_NS 100000000
+#define UNENDING_NS 5000000000 /* a flow without a pause: any of its instants will do */
 #define LOOK_NS 500000 /* at a state that is waited for */
 
 struct armed {
@@ -27,7 +28,7 @@ struct armed {
 	int64_t heal_ns;            /* 0: not by time */
 	/* CHAOS_BURST, of its link */
 	uint64_t seen_bytes, burst_bytes; /* sent so far, and when the burst that goes on began */
-	int64_t seen_ns;            /* when the last came; 0: not looked at yet */
+	int64_t seen_ns, first_ns;  /* when the last came, when it was looked at first; 0: not yet */
 	bool bursts;                /* its beginning was seen */
 };
 struct chaos {
@@ -93,12 +94,12 @@ static bool in_a_burst(struct armed *a)
 
 	netproxy_get_stats(a->when.link, &st);
 	if (!a->seen_ns) {
-		a->seen_ns = now;
+		a->seen_ns = a->first_ns = now;
 		a->seen_bytes = st.bytes[NETPROXY_UP];
 	}
 	if (st.bytes[NETPROXY_UP] == a->seen_bytes)
 		return false;
-	if (now - a->seen_ns > QUIET_NS) {
+	if (now - a->seen_ns > QUIET_NS || (!a->bursts && now - a->first_ns > UNENDING_NS)) {
 		a->burst_bytes = a->seen_bytes;
 		a->bursts = true;
 	}

@@ -54,8 +54,8 @@ return scenario {
       local busy
       if sink then
         -- a flush takes its time now, the instant falls into its middle, and what is on its way then does not arrive
-        local slow = t:fault { slow = sink, kb_per_s = 200, direction = "up" }
-        local when = { burst = sink, later = 120000 + t:draw(150000) }
+        local slow = t:fault { slow = sink, kb_per_s = 80, direction = "up" }
+        local when = { burst = sink, after_bytes = 10000 + t:draw(15000) }
         local cut = t:fault { cut = sink, when = when }
         local kill = t:disaster { kill = primary, when = when } -- RTO starts here
         busy = t:attempt(function() kill:wait "20s" end)

@@ -37,6 +37,9 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
     primary:set_gc(false)
     t:check("garbage collection is off", primary:query("SELECT @@tidb_gc_enable")[1][1] == "0")
     if opt.what == "refused" then
+      refused("tidb_gc_life_time longer, from before that snapshot on", function()
+        primary:backup(store:url "backup/old", { snapshot = t.tso "262144" })
+      end)
       refused("garbage collection has passed the snapshot", function() primary:backup(store:url "backup/one") end)
       refused("the user needs BACKUP_ADMIN", function() primary:backup(store:url "backup/one") end)
     end
@@ -92,6 +95,8 @@ fails() {
 LIMIT=170 expect "the drill passes" 0 'PASS' "${run[@]}" --set tables=4 --set table_size=500 --set soak=2s
 cat "$scratch/out"
 grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named"
+grep -Eq 'in the middle of a flush to the secondary' "$scratch/out" && grep -Eq 'before: [1-9][0-9,]* torn transactions?, after: 0' "$scratch/out" && ok ||
+	bad "the disaster tore nothing: $(cat "$scratch/out")"
 dir=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 for f in journal.jsonl.zst result.json report.html junit.xml ledger logs logs/primary-tidb-0.log logs/primary-cdc-0.log; do
 	[ -e "$dir/$f" ] && ok || bad "the run folder lacks $f"
