@@ -16,11 +16,11 @@ static bool is_plain(const struct column *c)
 	}
 }
 
-/* Charsets that reach CONCAT_WS as they are stored; others are taken as bytes, so that no conversion can make two values one. */
-static bool is_utf8_or_binary(const struct column *c)
+/* Charsets that reach CONCAT_WS as they are stored. Others are taken as bytes, so that no conversion can make two values one, and no mix of
+ * collations is refused (ascii or utf8mb3 beside what a function gives in the connection's utf8mb4). */
+static bool is_utf8mb4_or_binary(const struct column *c)
 {
-	return !c->charset || !strcmp(c->charset, "utf8mb4") || !strcmp(c->charset, "utf8mb3") || !strcmp(c->charset, "utf8") ||
-	       !strcmp(c->charset, "ascii") || !strcmp(c->charset, "binary") || !*c->charset;
+	return !c->charset || !*c->charset || !strcmp(c->charset, "utf8mb4") || !strcmp(c->charset, "binary");
 }
 
 static bool is_type(const struct column *c, const char *prefix)
@@ -69,7 +69,7 @@ void checksum_value(struct strbuf *out, const struct column *c)
 
 static void add_value(struct strbuf *out, const struct column *c)
 {
-	bool bytes = !is_utf8_or_binary(c) && c->type != COL_ENUM && c->type != COL_SET;
+	bool bytes = !is_utf8mb4_or_binary(c) && c->type != COL_ENUM && c->type != COL_SET;
 
 	if (is_long(c)) {
 		strbuf_addstr(out, "MD5(");
