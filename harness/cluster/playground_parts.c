@@ -82,7 +82,7 @@ static int by_port(const void *a, const void *b)
 /* Those that are meant, in the order of their ports: playground gives these in the order of its numbers. */
 static unsigned chosen(const struct playground *p, enum cluster_part part, int which, struct component out[PLAYGROUND_COMPONENTS_MAX])
 {
-	unsigned n = playground_components(p, out), kept = 0, leader = which == CLUSTER_LEADER ? leading_port(&p->tidb, part) : 0;
+	unsigned n = p ? playground_components(p, out) : 0, kept = 0, leader = p && which == CLUSTER_LEADER ? leading_port(&p->tidb, part) : 0;
 
 	for (unsigned i = 0; i < n; i++)
 		if (part == CLUSTER_ALL || out[i].is.kind == kind_of(part))
@@ -195,7 +195,7 @@ unsigned playground_procs(struct cluster *c, enum cluster_part part, int which, 
 int playground_pause(struct cluster *c, bool paused, struct err *e)
 {
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
-	unsigned n = playground_components(c->own, found);
+	unsigned n = c->own ? playground_components(c->own, found) : 0;
 
 	for (unsigned i = 0; i < n; i++)
 		if (kill(-found[i].pid, paused ? SIGSTOP : SIGCONT) < 0)

@@ -71,12 +71,18 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 {
 	struct err e = ERR_INIT;
 	struct cluster *c = cluster(&e);
+	struct proc_ref none[1];
 
 	(void)unused;
-	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL));
-	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL));
-	assert_int_equal(cluster_pause(c, true, &e), -1);
-	assert_string_equal(e.text, "primary: the playground ground can't be paused");
+	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL) && ground_can("playground", CLUSTER_LINK));
+	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL) || ground_can("attach", CLUSTER_LINK) || ground_can("attach", CLUSTER_PAUSE));
+	assert_int_equal(cluster_pause(c, true, &e), -1); /* it has not started */
+	assert_string_equal(e.text, "pause primary: nothing of it runs");
+	assert_int_equal(cluster_kill_part(c, CLUSTER_STORAGE, 1, NULL, &e), -1);
+	assert_string_equal(e.text, "kill primary: it has no such TiKV that runs");
+	assert_int_equal(cluster_procs(c, CLUSTER_ALL, CLUSTER_EACH, none, 1), 0);
+	assert_int_equal(cluster_changefeed_find(c, c, "x", "", &e), -1);
+	assert_string_equal(e.text, "primary: the playground ground can't follow a changefeed that others made");
 	cluster_free(c);
 }
 
@@ -119,10 +125,12 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	char file[400];
 
 	(void)unused;
-	assert_int_equal(read_text(&f, "return { a = { sql = { host = 'h' } }, b = { sql = { host = 'h' }, expendable = true } }", &e), 0);
+	assert_int_equal(read_text(&f, "return { a = { sql = { host = 'h' } }, b = { sql = { host = 'i' }, expendable = true } }", &e), 0);
 	attach_file_release(&f);
 	path(file, "clusters.lua");
 	assert_int_equal(attach_use(file, &e), 0);
+	assert_int_equal(attach_allows("b", CLUSTER_CHANGEFEED, &e), -1); /* expendable, but without a TiCDC */
+	assert_non_null(strstr(e.text, "names no TiCDC of it"));
 	assert_int_equal(attach_allows("a", CLUSTER_WRITE, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 	assert_int_equal(attach_allows("a", CLUSTER_KILL, &e), -1);
