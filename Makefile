@@ -20,8 +20,8 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # Folders in the order of the arrows: each may include those before it (cli all of them).
-LIBS = base os net sql redo binlog backup compare replay feed verify cluster run workloads chaos reports
-dir_of = $(if $(filter $(1),workloads chaos reports),$(1),harness/$(1))
+LIBS = base os net sql redo binlog backup compare replay feed verify cluster run workloads chaos reports suites
+dir_of = $(if $(filter $(1),workloads chaos reports suites),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
 objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1))) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(call dir_of,$(1))/*.cc))
@@ -102,7 +102,7 @@ $(BUILD)/%.embed.o: % tools/embed
 	@tools/embed $< > $(BUILD)/$*.embed.c
 	@$(CC) $(CFLAGS) -c -o $@ $(BUILD)/$*.embed.c
 
-CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+CLI_OBJS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c cli/*/*.c))
 # Made again when the version is another one
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@

@@ -1,4 +1,4 @@
-#include "cli/cmd_backup.h"
+#include "cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/cmd_capacity.h"
+#include "cli/commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>

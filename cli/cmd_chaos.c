@@ -1,4 +1,4 @@
-#include "cli/cmd_chaos.h"
+#include "cli/commands.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

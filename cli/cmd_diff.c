@@ -1,4 +1,4 @@
-#include "cli/cmd_diff.h"
+#include "cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,10 +8,10 @@
 
 #include "cli/options.h"
 #include "harness/base/xalloc.h"
-#include "harness/os/fs.h"
 #include "harness/compare/compare.h"
 #include "harness/compare/diff_config.h"
 #include "harness/compare/syncpoint.h"
+#include "harness/os/fs.h"
 
 #define IGNORE_MAX 256
 

@@ -1,4 +1,4 @@
-#include "cli/cmd_feed.h"
+#include "cli/commands.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/cmd_ground.h"
+#include "cli/commands.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,8 +8,6 @@
 
 #include "cli/cmd_run.h"
 #include "cli/options.h"
-#include "cli/scenario_find.h"
-#include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
@@ -24,6 +22,8 @@
 #include "harness/run/run.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/scenario.h"
+#include "suites/scenario_find.h"
+#include "suites/suite_file.h"
 
 #define VERSION_MS 5000
 

@@ -1,6 +1,6 @@
 /* drtest judge: a verdict over a drill that was made by hand: the load's ledger against a server, every row against the load's model,
  * one server against another. */
-#include "cli/cmd_judge.h"
+#include "cli/commands.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #include "chaos/lua_fault.h"
+#include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/scenario_find.h"
-#include "cli/suite_file.h"
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
@@ -16,8 +15,10 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
-#include "reports/run_history.h"
 #include "reports/report.h"
+#include "reports/run_history.h"
+#include "suites/scenario_find.h"
+#include "suites/suite_file.h"
 #include "workloads/lua_load.h"
 
 #define SETS_MAX 64

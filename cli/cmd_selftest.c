@@ -1,22 +1,15 @@
-#include "cli/cmd_selftest.h"
-
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/selftest.h"
 #include "harness/base/failpoint.h"
-#include "harness/base/xalloc.h"
-#include "harness/cluster/forensic.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
-#include "harness/run/data_dir.h"
+#include "suites/selftest.h"
 
 #define SEEDS_MAX 1000u
-#define LOST_BYTES_MAX ((size_t)256 << 20)
 
 static const char help[] =
 	"usage: drtest selftest [--seeds N] [--seed N] [--recordings N] [--drills N] [--faults N] [--out FILE] [--json]\n"
@@ -32,303 +25,6 @@ static const char help[] =
 	"  --json          the table as JSON on standard output\n"
 	"Exit codes: 0 all caught and no false alarm, 1 not, 2 wrong usage, 3 the servers could not be started.\n";
 
-struct options {
-	unsigned seeds, recordings, drills, faults;
-	const char *scenario;
-	uint64_t seed;
-	const char *out;
-	bool json;
-};
-
-struct score *score_add(struct scores *t, const char *name, const char *what, bool harmless)
-{
-	for (size_t i = 0; i < t->n; i++)
-		if (!strcmp(t->s[i].name, name))
-			return &t->s[i];
-	t->s = xreallocarray(t->s, t->n + 1, sizeof(*t->s));
-	t->s[t->n] = (struct score){ .name = name, .what = what, .harmless = harmless };
-	return &t->s[t->n++];
-}
-
-static int judge_one(const struct planted_run *run, const struct planted_defect *d, const struct planted_case *c, struct score *s, struct err *e)
-{
-	static const unsigned checks[] = { PLANTED_LEDGER, PLANTED_MODEL };
-	unsigned failed = 0;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct prefix_result r = { 0 };
-		int rc = planted_judge(run, c, checks[i], &r, e);
-		bool bad = r.verdict != VERDICT_PASS;
-
-		prefix_result_release(&r);
-		if (rc < 0)
-			return -1;
-		s->judged[i]++;
-		s->by[i] += bad;
-		failed |= bad ? checks[i] : 0;
-	}
-	s->planted++;
-	bool hit = d->meant ? (failed & d->meant) == d->meant : failed != 0;
-
-	s->caught += hit;
-	if (hit != (d->meant != 0) && !s->missed[0])
-		snprintf(s->missed, sizeof(s->missed), "%s", c->where);
-	return 0;
-}
-
-static int plant_all(const struct planted_run *run, const struct options *o, uint64_t round, struct scores *t, struct err *e)
-{
-	for (size_t i = 0; i < planted_n_defects; i++) {
-		const struct planted_defect *d = &planted_defects[i];
-		struct score *s = score_add(t, d->name, d->what, !d->meant);
-
-		for (unsigned k = 0; k < o->seeds; k++) {
-			struct planted_case c;
-			struct rng g;
-			int rc = 0;
-
-			rng_seed3(&g, o->seed + round, i, k);
-			planted_case_init(run, &c);
-			if (d->plant(run, &g, &c))
-				rc = judge_one(run, d, &c, score_add(t, d->name, d->what, !d->meant), e);
-			else
-				s->no_place++;
-			planted_case_release(&c);
-			if (rc < 0)
-				return err_wrap(e, "%s", d->name);
-		}
-	}
-	return 0;
-}
-
-/* What is in the secondary's rows, the dead primary's disk must show too. */
-static bool is_good(const struct score *s)
-{
-	if (s->harmless)
-		return s->planted > 0 && !s->caught && !s->by[BY_FORENSIC];
-	return s->planted > 0 && s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
-}
-
-static int run_lines(struct sql *s, char *text, struct err *e)
-{
-	int rc = 0;
-
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
-		if (strncmp(line, "--", 2))
-			rc = sql_exec_text(s, e, line, strlen(line)) < 0 ? -1 : 0;
-	return rc;
-}
-
-static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from, const struct planted_state *to, struct err *e)
-{
-	struct strbuf text = STRBUF_INIT;
-	int rc = 0;
-
-	planted_sql(run, from, to, &text);
-	rc = run_lines(s, text.buf, e);
-	strbuf_release(&text);
-	return rc;
-}
-
-/* lost.sql is what the dead primary's disk holds beyond the replay point: run on the secondary, it makes both equal. */
-static int bring_in_lost(const struct recording *r, const char *lost_sql, struct scores *t, struct err *e)
-{
-	struct compare_opts o = { .b = *cluster_endpoint(r->secondary), .a_name = "the dead primary's disk", .b_name = "secondary", .threads = 2 };
-	struct score *score;
-	struct compare_result res = { 0 };
-	struct strbuf text = STRBUF_INIT;
-	struct sql *s = NULL;
-	int rc = -1;
-
-	if (!fs_exists(lost_sql))
-		return 0; /* the kill lost nothing */
-	score = score_add(t, "lost_sql", "harmless: lost.sql brought in, nothing is lost", true);
-	if (fs_read_file(lost_sql, LOST_BYTES_MAX, &text, e) == 0 && cluster_examine(r->primary, deadline_in_ms(60000), &o.a, e) == 0 &&
-	    (s = sql_open(&o.b, deadline_in_ms(10000), e)) && run_lines(s, text.buf, e) == 0 && compare_run(&o, &res, e) == 0) {
-		score->planted++;
-		score->judged[BY_COMPARE]++;
-		score->by[BY_COMPARE] += res.verdict != VERDICT_PASS;
-		score->caught += res.verdict != VERDICT_PASS;
-		snprintf(score->missed, sizeof(score->missed), "%.290s", res.verdict != VERDICT_PASS ? res.evidence : "");
-		rc = 0;
-	}
-	compare_result_release(&res);
-	sql_close(s);
-	strbuf_release(&text);
-	cluster_examine_end(r->primary);
-	return rc;
-}
-
-/* The secondary is given a planted state, compared with the dead primary's disk, and given back its own. */
-static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s, const struct planted_case *c, bool *differs, struct err *e)
-{
-	struct cluster_hold *held = NULL;
-	struct forensic_result res = { 0 };
-	int rc = -1;
-
-	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 && (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", e)) &&
-	    forensic_compare(f, held, &res, e) == 0)
-		rc = run_sql(s, &r->run, &c->state, &r->run.after, e);
-	*differs = res.verdict != VERDICT_PASS;
-	json_decref(res.findings);
-	cluster_hold_free(held);
-	return rc;
-}
-
-static int plant_on_servers(const struct recording *r, struct forensic *f, const struct options *o, uint64_t round, struct scores *t, struct err *e)
-{
-	struct sql *s = sql_open(cluster_endpoint(r->secondary), deadline_in_ms(10000), e);
-	int rc = s ? 0 : -1;
-
-	for (size_t i = 0; i < planted_n_defects && rc == 0; i++) {
-		const struct planted_defect *d = &planted_defects[i];
-		struct score *score = score_add(t, d->name, d->what, !d->meant);
-
-		for (unsigned k = 0; d->in_rows && k < o->seeds && rc == 0; k++) {
-			struct planted_case c;
-			struct rng g;
-			bool differs = false;
-
-			rng_seed3(&g, o->seed + round, i, k);
-			planted_case_init(&r->run, &c);
-			if (d->plant(&r->run, &g, &c)) {
-				rc = ask_disk(r, f, s, &c, &differs, e);
-				score->judged[BY_FORENSIC]++;
-				score->by[BY_FORENSIC] += differs;
-				if (differs == !d->meant && !score->missed[0])
-					snprintf(score->missed, sizeof(score->missed), "forensic: %.280s", c.where);
-			}
-			planted_case_release(&c);
-		}
-	}
-	sql_close(s);
-	return rc;
-}
-
-/* On the recording's servers: the dead primary's disk, then two servers that only differ in what is planted. */
-static int with_servers(const struct recording *r, const struct options *o, uint64_t round, struct scores *t, struct err *e)
-{
-	char *lost_jsonl = xstrfmt("%s/lost.jsonl", r->dir), *lost_sql = xstrfmt("%s/lost.sql", r->dir);
-	struct forensic_opts fo = { .dead = r->primary, .point = r->replay.point, .point_seq_min = r->backup.backup_seq, .ledger_dir = r->ledger_dir,
-		.ledger_table = r->run.model.ledger_table, .disaster_us = r->run.disaster_us, .lost_jsonl = lost_jsonl, .lost_sql = lost_sql,
-		.deadline = deadline_in_ms(3600000) };
-	struct forensic *f = forensic_open(&fo, e);
-	struct forensic_result clean = { 0 };
-	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", e) : NULL;
-	int rc = held ? forensic_compare(f, held, &clean, e) : -1;
-
-	cluster_hold_free(held);
-	if (rc == 0 && clean.verdict != VERDICT_PASS)
-		rc = err_set(e, ERR_BAD_DATA, 0, "a drill without a planted defect fails the forensic check: %.300s", clean.evidence);
-	if (rc == 0 && !o->json)
-		printf("  %s\n", clean.evidence);
-	json_decref(clean.findings);
-	if (rc == 0)
-		rc = plant_on_servers(r, f, o, round, t, e);
-	if (rc == 0)
-		rc = selftest_compare(t, forensic_endpoint(f), cluster_endpoint(r->secondary), o->seeds, e);
-	if (forensic_close(f, rc == 0 ? e : NULL) < 0)
-		rc = -1;
-	if (rc == 0)
-		rc = bring_in_lost(r, lost_sql, t, e);
-	free(lost_jsonl);
-	free(lost_sql);
-	return rc;
-}
-
-static void cell(char *out, size_t room, const struct score *s, unsigned i)
-{
-	if (s->judged[i])
-		snprintf(out, room, "%u/%u", s->by[i], s->judged[i]);
-	else
-		snprintf(out, room, "-");
-}
-
-static void print_table(const struct scores *t)
-{
-	static const char *const check[] = { "ledger", "model", "compare", "forensic", "drill" };
-
-	printf("%-66s %8s", "defect", "caught");
-	for (unsigned i = 0; i < 5; i++)
-		printf(" %8s", check[i]);
-	putchar('\n');
-	for (size_t i = 0; i < t->n; i++) {
-		const struct score *s = &t->s[i];
-		char text[24];
-
-		snprintf(text, sizeof(text), "%u/%u", s->caught, s->planted);
-		printf("%-66s %8s", s->what, text);
-		for (unsigned k = 0; k < 5; k++) {
-			cell(text, sizeof(text), s, k);
-			printf(" %8s", text);
-		}
-		printf("%s\n", is_good(s) ? "" : !s->planted ? "  NOT PLANTED" : s->harmless ? "  FALSE ALARM" : "  MISSED");
-		if (!is_good(s) && s->missed[0])
-			printf("    first: %s\n", s->missed);
-	}
-}
-
-static json_t *table_json(const struct scores *t)
-{
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < t->n; i++) {
-		const struct score *s = &t->s[i];
-		json_t *by = json_object();
-		static const char *const check[] = { "ledger", "model", "compare", "forensic", "drill" };
-
-		for (unsigned k = 0; k < 5; k++)
-			if (s->judged[k])
-				json_object_set_new(by, check[k], json_pack("{s:i,s:i}", "failed", (int)s->by[k], "judged", (int)s->judged[k]));
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:i,s:i,s:i,s:o,s:b}", "name", s->name, "what", s->what, "harmless", s->harmless,
-			"planted", (int)s->planted, "caught", (int)s->caught, "no_place", (int)s->no_place, "checks", by, "good", is_good(s)));
-	}
-	return rows;
-}
-
-static int one_recording(const struct options *o, unsigned round, struct scores *t, struct err *e)
-{
-	struct recording r = { 0 };
-	char *dir = NULL, *run = xstrfmt("selftest-%d-%u", (int)getpid(), round);
-	int lock = data_dir_make(run, &dir, e), rc = -1;
-
-	free(run);
-	if (lock < 0)
-		return -1;
-	guardian_path(dir);
-	if (recording_make(&r, dir, o->seed + round, e) == 0) {
-		if (!o->json)
-			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round, r.evidence);
-		rc = plant_all(&r.run, o, round, t, e);
-		if (rc == 0)
-			rc = with_servers(&r, o, round, t, e);
-	}
-	recording_free(&r);
-	fs_remove_tree(dir, NULL);
-	guardian_path_forget(dir);
-	close(lock);
-	free(dir);
-	return rc;
-}
-
-static int drills(const struct options *o, struct scores *t, struct err *e)
-{
-	char *dir = NULL, *run = xstrfmt("selftest-%d-drills", (int)getpid());
-	int lock = data_dir_make(run, &dir, e), rc;
-	struct drill_opts d = { .dir = dir, .scenario = o->scenario, .clean = o->drills, .faults = o->faults, .seed = o->seed, .quiet = o->json };
-
-	free(run);
-	if (lock < 0)
-		return -1;
-	guardian_path(dir);
-	rc = selftest_drills(t, &d, e);
-	fs_remove_tree(dir, NULL);
-	guardian_path_forget(dir);
-	close(lock);
-	free(dir);
-	return rc;
-}
-
 static int number(const char *text, uint64_t max, uint64_t *out)
 {
 	char *end;
@@ -337,7 +33,7 @@ static int number(const char *text, uint64_t max, uint64_t *out)
 	return *text >= '0' && *text <= '9' && !*end && *out <= max ? 0 : -1;
 }
 
-static int parse(int argc, char **argv, struct options *o)
+static int parse(int argc, char **argv, struct selftest_opts *o, const char **out)
 {
 	static const struct option longs[] = {
 		{ "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' }, { "recordings", required_argument, NULL, 'r' },
@@ -351,8 +47,8 @@ static int parse(int argc, char **argv, struct options *o)
 	while ((c = options_next(argc, argv, "+h", longs, NULL)) != -1)
 		switch (c) {
 		case 'h': fputs(help, stdout); return 1;
-		case 'j': o->json = true; break;
-		case 'o': o->out = optarg; break;
+		case 'j': o->quiet = true; break;
+		case 'o': *out = optarg; break;
 		case 'S': o->scenario = optarg; break;
 		case 'n': case 's': case 'r': case 'd': case 'f':
 			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 || ((c == 'n' || c == 'r') && !n)) {
@@ -383,37 +79,33 @@ static int parse(int argc, char **argv, struct options *o)
 
 int cmd_selftest(int argc, char **argv)
 {
-	struct options o = { .seeds = 2, .recordings = 1, .seed = 42, .scenario = "tests/planted/drill.lua" };
+	struct selftest_opts o = { .seeds = 2, .recordings = 1, .seed = 42, .scenario = "tests/planted/drill.lua" };
 	struct scores t = { 0 };
+	const char *out = NULL;
 	struct err e = ERR_INIT;
-	int rc = parse(argc, argv, &o);
+	int rc = parse(argc, argv, &o, &out);
 	size_t bad = 0, planted = 0;
 
 	if (rc)
 		return rc == 1 ? 0 : rc;
-	if (guardian_start(&e) < 0)
-		goto failed;
-	for (unsigned i = 0; i < o.recordings; i++)
-		if (one_recording(&o, i, &t, &e) < 0)
-			goto failed;
-	if ((o.drills || o.faults) && drills(&o, &t, &e) < 0)
+	if (guardian_start(&e) < 0 || selftest_run(&o, &t, &e) < 0)
 		goto failed;
 	for (size_t i = 0; i < t.n; i++) {
-		bad += !is_good(&t.s[i]);
+		bad += !score_good(&t.s[i]);
 		planted += t.s[i].planted;
 	}
-	json_t *j = json_pack("{s:i,s:o,s:b}", "planted", (int)planted, "defects", table_json(&t), "good", bad == 0);
+	json_t *j = json_pack("{s:i,s:o,s:b}", "planted", (int)planted, "defects", scores_json(&t), "good", bad == 0);
 
-	if (o.json)
+	if (o.quiet)
 		json_dumpf(j, stdout, JSON_INDENT(2));
 	else
-		print_table(&t);
-	if (o.out && json_dump_file(j, o.out, JSON_INDENT(2)) < 0)
-		rc = err_set(&e, ERR_IO, 0, "write %s", o.out);
+		scores_print(&t);
+	if (out && json_dump_file(j, out, JSON_INDENT(2)) < 0)
+		rc = err_set(&e, ERR_IO, 0, "write %s", out);
 	json_decref(j);
 	if (rc < 0)
 		goto failed;
-	if (!o.json)
+	if (!o.quiet)
 		printf("%zu places planted in %zu kinds: %s\n", planted, t.n, bad ? "NOT all as they should be" : "each defect caught, no false alarm");
 	free(t.s);
 	guardian_stop();

@@ -3,25 +3,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "cli/cmd_backup.h"
-#include "cli/cmd_chaos.h"
-#include "cli/cmd_capacity.h"
-#include "cli/cmd_diff.h"
-#include "cli/cmd_feed.h"
-#include "cli/cmd_ground.h"
-#include "cli/cmd_history.h"
-#include "cli/cmd_judge.h"
-#include "cli/cmd_load.h"
-#include "cli/cmd_redo.h"
-#include "cli/cmd_report.h"
-#include "cli/cmd_run.h"
-#include "cli/cmd_sweep.h"
-#include "cli/cmd_suite.h"
-#include "cli/cmd_selftest.h"
-#include "cli/scenario_find.h"
+#include "cli/commands.h"
 #include "cli/version.h"
 #include "harness/base/nearest.h"
 #include "harness/os/fs.h"
+#include "suites/scenario_find.h"
 
 static const struct {
 	const char *name;

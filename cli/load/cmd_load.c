@@ -1,0 +1,186 @@
+#include "cli/commands.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/load/load_impl.h"
+#include "harness/base/xalloc.h"
+
+#define PREPARE_MS (24 * 3600 * 1000ll)
+#define STOP_MS 10000
+#define QUIET_ROUNDS 100
+
+static void on_signal(int signo)
+{
+	clock_cancel(signo);
+}
+
+/* The totals of a moment, and the seconds since the start. */
+static void take(struct load_total *t, struct load *l, int64_t start)
+{
+	load_total_take(t, l);
+	t->seconds = (double)(clock_mono_ns() - start) / 1e9;
+}
+
+static void interval(const struct load_run *r, struct load *l, int64_t start, struct load_total *now, struct load_total *before,
+		     struct load_total *span)
+{
+	take(now, l, start);
+	*span = *now;
+	load_total_subtract(span, before);
+	span->workers = r->o.workers;
+	load_print_interval(r, span, now->seconds, now->st.started - now->st.acked - now->st.failed - now->st.unknown);
+	*before = *now;
+}
+
+/* On stderr, where it begins and where it ends: the server, or the load's own locks, hold everybody up. */
+static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
+{
+	struct load_quiet q;
+
+	load_get_quiet(l, &q);
+	if (q.now_ms && !*quiet)
+		fprintf(stderr, "drtest load: nothing got through for %.0f s: %" PRIu64 " of %u workers wait for the server's answer%s%s "
+			"(SHOW FULL PROCESSLIST tells for what)\n", (double)q.now_ms / 1e3, q.under_way, r->o.workers,
+			*q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+	else if (!q.now_ms && *quiet)
+		fprintf(stderr, "drtest load: transactions get through again\n");
+	*quiet = q.now_ms > 0;
+}
+
+static int run_load(struct load_run *r, struct load *l, struct err *e)
+{
+	/* of the last interval, its difference, and what came before the warm-up's end */
+	struct load_total *t = xcalloc(4, sizeof(*t)), *now = &t[0], *before = &t[1], *span = &t[2], *warm = &t[3];
+	int64_t start, end, next, warm_at, step = (int64_t)(r->interval_s * 1e9);
+	struct err first = ERR_INIT;
+	int rc = -1, interrupted;
+	bool all_lost, quiet = false;
+	unsigned rounds = 0;
+
+	if (load_start(l, &r->ep, 0, e) < 0)
+		goto out;
+	start = r->o.start_at_ns ? r->o.start_at_ns : clock_mono_ns();
+	warm_at = r->warmup_s > 0 ? start + (int64_t)(r->warmup_s * 1e9) : INT64_MAX;
+	end = r->time_s > 0 ? start + (int64_t)((r->time_s + r->warmup_s) * 1e9) : INT64_MAX;
+	next = step ? start + step : INT64_MAX;
+	while (clock_mono_ns() < end && load_running(l) && !clock_cancelled()) {
+		int64_t at = clock_mono_ns();
+
+		if (at >= warm_at) {
+			take(warm, l, start);
+			warm_at = INT64_MAX;
+		}
+		if (at >= next) {
+			interval(r, l, start, now, before, span);
+			next += step;
+		}
+		if (++rounds % QUIET_ROUNDS == 0)
+			tell_quiet(r, l, &quiet);
+		pause_ms(2, deadline_in_ms(1000));
+	}
+	all_lost = !load_running(l) && !r->o.events;
+	end = clock_mono_ns();
+	interrupted = clock_cancelled();
+	clock_cancel_reset(); /* transactions under way may still end */
+	rc = load_stop(l, deadline_in_ms(STOP_MS), &first);
+	load_get_quiet(l, &now->quiet);
+	take(now, l, start);
+	now->seconds = (double)(end - start) / 1e9;
+	load_total_subtract(now, warm);
+	now->workers = r->o.workers;
+	now->shards = r->shards ? 1 : 0;
+	if (rc == 0 && load_error(l, &first) < 0)
+		rc = -1;
+	if (rc == 0 && all_lost)
+		rc = err_set(&first, ERR_GONE, 0, "all %u workers lost their connections to %s:%u", r->o.workers, r->ep.host, r->ep.port);
+	/* the figures up to an error are kept */
+	if (r->json) {
+		json_t *j = load_total_json(r, now, false);
+
+		if (rc < 0)
+			json_object_set_new(j, "error", json_string(first.text));
+		json_dumpf(j, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(j);
+	} else {
+		load_print_final(r, now);
+	}
+	fflush(stdout);
+	if (r->shards && load_shard_leave(r, now, rc < 0 ? NULL : &first) < 0)
+		rc = -1;
+	if (rc < 0)
+		*e = first;
+	else if (interrupted && r->time_s > 0)
+		rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
+out:
+	free(t);
+	return rc;
+}
+
+static void print_condition(void *arg, const char *condition, const char *rows)
+{
+	unsigned *broken = arg;
+
+	*broken += *rows != '\0';
+	printf("%s  %s%s%s\n", *rows ? "FAIL" : "ok  ", condition, *rows ? ": found " : "", rows);
+}
+
+int cmd_load(int argc, char **argv)
+{
+	struct load_run r = {
+		.o = { .workers = 1, .tables = 1, .table_size = 10000, .pace = LOAD_POISSON, .backlog_max = 131072 },
+		.ep = { .host = "127.0.0.1", .port = 3306, .user = "root" }, .percentile = 95, .time_s = 10,
+	};
+	struct err e = ERR_INIT;
+	struct load *l = NULL;
+	unsigned broken = 0;
+	int rc;
+
+	if (argc > 1 && !strcmp(argv[1], "report"))
+		return cmd_load_report(argc - 1, argv + 1);
+	rc = load_options(&r, argc, argv);
+	if (rc)
+		goto out;
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	if (!r.o.seed) {
+		r.o.seed = (uint64_t)clock_wall_us();
+		if (!r.shards && (!strcmp(r.verb, "prepare") || !strcmp(r.verb, "run")))
+			fprintf(r.json ? stderr : stdout, "rand-seed: %" PRIu64 "\n", r.o.seed);
+	}
+	r.o.journal_start_ns = clock_mono_ns();
+	if (r.shards && !strcmp(r.verb, "run")) {
+		r.o.shard = r.shard;
+		r.o.shards = r.shards;
+		rc = load_shard_meet(&r, &e);
+	}
+	if (rc == 0)
+		l = load_new(&r.o, &e);
+	if (!l)
+		rc = -1;
+	else if (!strcmp(r.verb, "prepare"))
+		rc = load_prepare(l, &r.ep, r.o.workers, deadline_in_ms(PREPARE_MS), &e);
+	else if (!strcmp(r.verb, "check"))
+		rc = load_check(l, &r.ep, print_condition, &broken, &e);
+	else if (!strcmp(r.verb, "cleanup"))
+		rc = load_cleanup(l, &r.ep, &e);
+	else
+		rc = run_load(&r, l, &e);
+	if (rc < 0) {
+		fprintf(stderr, "drtest load: %s\n", e.text);
+		rc = err_exit_code(&e);
+	} else if (!strcmp(r.verb, "prepare")) {
+		printf("load %s is prepared in %s\n", r.name, r.o.db ? r.o.db : "sbtest");
+	} else if (broken) {
+		rc = 1;
+	}
+out:
+	load_free(l);
+	load_options_release(&r);
+	return rc == 1 && !broken ? 0 : rc; /* help was asked for */
+}

@@ -1,0 +1,163 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/runs/run_history_side.h"
+#include "reports/gate.h"
+#include "reports/text.h"
+
+#define RULES_MAX 64
+
+static const char help[] =
+	"usage: drtest gate --rule RULE... [--baseline last:N|version:PREFIX|RUN,RUN...] [--last N] [--scenario NAME] [--out DIR]\n"
+	"                   [--min N] [--strict] [--any-options] [--allow-unknown]\n"
+	"Fails when a figure of the newest runs is worse than a rule allows, or when one of them did not pass.\n"
+	"  --rule RULE       FIGURE [STATISTIC] <=|<|>=|> LIMIT, as 'rpo_ms p95 <= 1.2x', 'rto_ms <= 2s', 'load_tps min >= -10%'.\n"
+	"                    STATISTIC: median (when none is told), mean, min, max, p95. LIMIT: a factor or a percentage of the baseline's\n"
+	"                    same statistic, or a number with a unit. `drtest history --json` shows every figure.\n"
+	"  --baseline SIDE   what to hold them against: last:20, the 20 runs before them that passed, with the same options\n"
+	"  --last N          how many runs to judge, the newest ones (1)\n"
+	"  --scenario NAME   of which scenario (that of the newest run)\n"
+	"  --min N           runs that a baseline needs (5)\n"
+	"  --strict          the limit alone decides; without it a value over the limit but within the baseline's noise holds\n"
+	"  --any-options     runs with other options belong to the baseline too\n"
+	"  --allow-unknown   too little history is no failure\n"
+	"Exit code: 0 every rule holds, 1 one is broken or a run did not pass, 2 wrong usage, 3 the history can't be read, 4 too little history.\n";
+
+struct request {
+	const char *dir, *scenario, *baseline;
+	struct gate_rule rules[RULES_MAX];
+	size_t rules_n, last, min;
+	bool strict, any_options, allow_unknown;
+};
+
+static int number(const char *option, const char *text, size_t *out)
+{
+	char *end;
+
+	*out = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && *out && *out <= 1000)
+		return 0;
+	fprintf(stderr, "drtest gate: --%s: '%.80s' is no number from 1 to 1000\n", option, text);
+	return -1;
+}
+
+/* 1: go on; else the exit code, -1 - code */
+static int parse(int argc, char **argv, struct request *q)
+{
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "rule", required_argument, NULL, 'r' },
+		{ "baseline", required_argument, NULL, 'b' }, { "last", required_argument, NULL, 'l' }, { "scenario", required_argument, NULL, 's' },
+		{ "min", required_argument, NULL, 'm' }, { "strict", no_argument, NULL, 'S' }, { "any-options", no_argument, NULL, 'a' },
+		{ "allow-unknown", no_argument, NULL, 'u' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	struct err e = ERR_INIT;
+	int c;
+
+	optind = 0;
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
+		switch (c) {
+		case 'o': q->dir = optarg; break;
+		case 'r':
+			if (q->rules_n == RULES_MAX || gate_parse(optarg, &q->rules[q->rules_n++], &e) < 0) {
+				fprintf(stderr, "drtest gate: %s\n", e.kind ? e.text : "too many rules");
+				return -1 - 2;
+			}
+			break;
+		case 'b': q->baseline = optarg; break;
+		case 's': q->scenario = optarg; break;
+		case 'l':
+			if (number("last", optarg, &q->last) < 0)
+				return -1 - 2;
+			break;
+		case 'm':
+			if (number("min", optarg, &q->min) < 0)
+				return -1 - 2;
+			break;
+		case 'S': q->strict = true; break;
+		case 'a': q->any_options = true; break;
+		case 'u': q->allow_unknown = true; break;
+		case 'h': fputs(help, stdout); return -1;
+		default: return -1 - 2;
+		}
+	if (optind < argc || !q->rules_n) {
+		fprintf(stderr, optind < argc ? "drtest gate: '%.80s' is not understood (drtest gate --help)\n" :
+			"drtest gate: at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'%s\n", optind < argc ? argv[optind] : "");
+		return -1 - 2;
+	}
+	return 1;
+}
+
+static int judge(const struct request *q, const struct gate_sides *s)
+{
+	int broken = 0, unknown = 0;
+
+	for (size_t i = 0; i < s->runs_n; i++)
+		if (strcmp(s->runs[i].verdict, "pass") != 0) {
+			struct strbuf out = STRBUF_INIT;
+
+			text_line(&out, s->runs[i].name, 100);
+			printf("BROKEN   the run %s did not pass: its verdict is %s\n", out.buf, s->runs[i].verdict);
+			strbuf_release(&out);
+			broken++;
+		}
+	for (size_t i = 0; i < q->rules_n; i++) {
+		static const char *const words[] = { "holds  ", "BROKEN ", "unknown" };
+		struct strbuf why = STRBUF_INIT;
+		enum gate_result result = gate_judge(&q->rules[i], s, &why);
+
+		broken += result == GATE_BROKEN;
+		unknown += result == GATE_UNKNOWN;
+		printf("%s  %s\n", words[result], why.buf);
+		strbuf_release(&why);
+	}
+	return broken ? 1 : unknown && !q->allow_unknown ? 4 : 0;
+}
+
+int cmd_gate(int argc, char **argv)
+{
+	struct request q = { .dir = "runs", .baseline = "last:20", .last = 1, .min = 5 };
+	struct past_run *runs = NULL, *baseline = NULL;
+	size_t n = 0, baseline_n = 0;
+	struct past_filter f = { 0 };
+	struct err e = ERR_INIT;
+	int rc = parse(argc, argv, &q);
+
+	if (rc < 0)
+		return -1 - rc;
+	f = (struct past_filter){ .scenario = q.scenario, .last = 1 };
+	rc = past_list(q.dir, &f, &runs, &n, &e);
+	if (rc == 0 && n) { /* the newest run tells of which scenario and with which options */
+		struct past_run newest = runs[0];
+
+		free(runs);
+		runs = NULL;
+		f = (struct past_filter){ .scenario = newest.scenario, .ground = newest.ground, .options = q.any_options ? NULL : newest.options,
+			.last = q.last };
+		rc = past_list(q.dir, &f, &runs, &n, &e);
+		f.skip = n;
+		if (rc == 0) {
+			if (strncmp(q.baseline, "last:", 5) == 0)
+				f.verdict = "pass";
+			/* what is skipped is counted among those that passed alone */
+			for (size_t i = 0; f.verdict && i < n; i++)
+				f.skip -= strcmp(runs[i].verdict, "pass") != 0;
+			if (strncmp(q.baseline, "last:", 5) != 0)
+				f.skip = 0;
+			rc = past_side(q.dir, q.baseline, f, &baseline, &baseline_n, &e);
+		}
+		past_run_release(&newest);
+	}
+	if (rc < 0) {
+		fprintf(stderr, "drtest gate: %s\n", e.text);
+		rc = err_exit_code(&e);
+	} else if (!n) {
+		printf("unknown  there is no run%s%s in %s/" PAST_FILE "\n", q.scenario ? " of " : "", q.scenario ? q.scenario : "", q.dir);
+		rc = q.allow_unknown ? 0 : 4;
+	} else {
+		rc = judge(&q, &(struct gate_sides){ runs, baseline, n, baseline_n, q.min, q.strict });
+	}
+	past_free(runs, n);
+	past_free(baseline, baseline_n);
+	return rc;
+}

@@ -1,0 +1,140 @@
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "reports/report.h"
+
+#define OUTPUT_BYTES_MAX ((size_t)1 << 20)
+#define PAGE_MS 120000
+#define RESULT_BYTES_MAX ((size_t)256 << 20)
+
+static const char help[] =
+	"usage: drtest report [--json] [--prometheus FILE] [--pdf FILE] [--open] RUN…\n"
+	"       drtest report --schema\n"
+	"Makes the reports of runs again, each from its journal alone (no cluster is needed), and prints the summary:\n"
+	"  RUN/report.html   for people, one file, opens without network\n"
+	"  RUN/result.json   for programs\n"
+	"  RUN/junit.xml     for CI: a case a check\n"
+	"RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was cut off gives a report as far as its journal "
+	"goes.\n"
+	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects (one RUN)\n"
+	"  --pdf FILE        report.html on A4, by Chromium (one RUN)\n"
+	"  --open            opens report.html in the browser (one RUN)\n"
+	"  --schema          prints the JSON Schema of result.json\n"
+	"  --json            prints result.json instead of the summary\n"
+	"Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the folder can't be read or written.\n";
+
+static int print_json(const char *run, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	char *path = xstrfmt("%s/result.json", run);
+	int rc = fs_read_file(path, RESULT_BYTES_MAX, &text, e);
+
+	if (rc == 0 && fwrite(text.buf, 1, text.len, stdout) != text.len)
+		rc = err_sys(e, "print %s", path);
+	free(path);
+	strbuf_release(&text);
+	return rc;
+}
+
+/* The page as a browser shows it; the first of the programs that is here. */
+static int run_first(const char *const *programs, char **argv, const char *none, struct err *e)
+{
+	struct strbuf out = STRBUF_INIT;
+	int rc;
+
+	for (; *programs && !argv[0]; programs++)
+		argv[0] = proc_which(*programs);
+	if (!argv[0])
+		return err_set(e, ERR_ENV, 0, "%s", none);
+	rc = proc_run(argv, NULL, &out, OUTPUT_BYTES_MAX, deadline_in_ms(PAGE_MS), e);
+	strbuf_release(&out);
+	free(argv[0]);
+	return rc;
+}
+
+static int open_page(const char *run, struct err *e)
+{
+	static const char *const programs[] = { "xdg-open", "open", NULL };
+	char *page = xstrfmt("%s/report.html", run), *argv[] = { NULL, page, NULL };
+	int rc = run_first(programs, argv, "--open: neither xdg-open nor open is on PATH: open report.html in a browser", e);
+
+	free(page);
+	return rc;
+}
+
+static int make_pdf(const char *run, const char *to, struct err *e)
+{
+	static const char *const programs[] = { "chromium", "chromium-browser", "google-chrome", NULL };
+	char *page = xstrfmt("%s/report.html", run), *real = realpath(page, NULL), *url = xstrfmt("file://%s", real ? real : page);
+	char *print = xstrfmt("--print-to-pdf=%s", to), profile[] = "/tmp/drtest-pdf.XXXXXX", *dir = mkdtemp(profile);
+	char *own = xstrfmt("--user-data-dir=%s", dir ? dir : "/nonexistent");
+	char *argv[] = { NULL, (char *)"--headless=new", (char *)"--disable-gpu", (char *)"--disable-background-networking",
+		(char *)"--no-pdf-header-footer", (char *)"--virtual-time-budget=5000", own, print, url,
+		geteuid() ? NULL : (char *)"--no-sandbox", NULL };
+	int rc = run_first(programs, argv, "--pdf: no Chromium is on PATH (apt-get install chromium); or print report.html from a browser", e);
+
+	if (rc == 0 && !fs_exists(to))
+		rc = err_set(e, ERR_ENV, 0, "--pdf: the browser wrote no %s", to);
+	if (dir)
+		fs_remove_tree(dir, NULL);
+	free(own);
+	free(page);
+	free(real);
+	free(url);
+	free(print);
+	return rc;
+}
+
+int cmd_report(int argc, char **argv)
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { "prometheus", required_argument, NULL, 'p' },
+		{ "schema", no_argument, NULL, 's' }, { "open", no_argument, NULL, 'o' }, { "pdf", required_argument, NULL, 'P' },
+		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	const char *prometheus = NULL;
+	const char *pdf = NULL;
+	bool json = false, open_it = false;
+	int c, rc = 0;
+
+	optind = 0; /* drtest parsed before us: glibc starts over */
+	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
+		switch (c) {
+		case 'j': json = true; break;
+		case 'p': prometheus = optarg; break;
+		case 'o': open_it = true; break;
+		case 'P': pdf = optarg; break;
+		case 's': fputs(report_schema(), stdout); return 0;
+		case 'h': fputs(help, stdout); return 0;
+		default: return 2;
+		}
+	if (optind == argc) {
+		fprintf(stderr, "drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
+		return 2;
+	}
+	if ((prometheus || pdf || open_it) && optind + 1 < argc) {
+		fprintf(stderr, "drtest report: %s takes one run\n", prometheus ? "--prometheus" : pdf ? "--pdf" : "--open");
+		return 2;
+	}
+	for (int i = optind; i < argc; i++) {
+		struct err e = ERR_INIT;
+
+		if (report_make(argv[i], &e) < 0 || (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
+			(pdf && make_pdf(argv[i], pdf, &e) < 0) || (open_it && open_page(argv[i], &e) < 0) ||
+			(json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
+			int code = err_exit_code(&e);
+
+			fprintf(stderr, "drtest report: %s\n", e.text);
+			rc = code > rc ? code : rc;
+		} else if (!json && i + 1 < argc) {
+			putchar('\n');
+		}
+	}
+	return rc;
+}

@@ -1,0 +1,63 @@
+#include "suites/scenario_find.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/os/fs.h"
+
+static char found[PATH_MAX];
+
+/* The folders in their order; false after the last one. One that is not there is "". */
+static int folder(int i, char out[PATH_MAX])
+{
+	static const char *const beside[] = { "../share/drtest/scenarios", "../scenarios" };
+	const char *told = getenv("DRTEST_SCENARIOS");
+	char exe[PATH_MAX], *slash;
+	ssize_t n;
+
+	out[0] = '\0';
+	if (i == 0)
+		snprintf(out, PATH_MAX, "scenarios");
+	else if (i == 1 && told)
+		snprintf(out, PATH_MAX, "%s", told);
+	if (i < 2)
+		return 1;
+	if (i - 2 >= (int)(sizeof(beside) / sizeof(beside[0])))
+		return 0;
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n <= 0)
+		return 1;
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (!slash || snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - exe), exe, beside[i - 2]) >= PATH_MAX)
+		out[0] = '\0';
+	return 1;
+}
+
+const char *scenario_find(const char *name)
+{
+	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	size_t n = strlen(base);
+	const char *end = n > 4 && !strcmp(base + n - 4, ".lua") ? "" : ".lua";
+	char dir[PATH_MAX];
+
+	/* another folder than scenarios/ was meant as it stands */
+	if (fs_exists(name) || !*base || (base != name && (size_t)(base - name) != strlen("scenarios/")) ||
+	    (base != name && strncmp(name, "scenarios/", strlen("scenarios/")) != 0))
+		return name;
+	for (int i = 0; folder(i, dir); i++)
+		if (dir[0] && snprintf(found, sizeof(found), "%s/%s%s", dir, base, end) < (int)sizeof(found) && fs_exists(found))
+			return found;
+	return name;
+}
+
+const char *scenario_folder(void)
+{
+	for (int i = 0; folder(i, found); i++)
+		if (found[0] && fs_exists(found))
+			return found;
+	return NULL;
+}
