@@ -24,6 +24,7 @@ enum {
 };
 
 #define SELECTED "made by CREATE TABLE .. SELECT, whose rows can't be carried: create the table first, then INSERT .. SELECT"
+#define BY_PLACE "an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
 
 struct map_entry {
 	uint64_t id;
@@ -591,8 +592,18 @@ static bool acts_by_itself(struct binlog *b)
 		return w->fk_action && !strcasecmp(w->engine, "InnoDB");
 	if (w->type == DDL_CREATE_TABLE)
 		return true;
-	s = b->o.schema(b->o.schema_arg, w->db, w->table, 0, &ignored);
+	s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
 	return !s || !schema_lasting(s);
+}
+
+/* The order of a table's rows is the same everywhere where they lie by a key's order. */
+static bool rows_in_order(struct binlog *b)
+{
+	const struct ddl_words *w = &b->words;
+	struct err ignored = ERR_INIT;
+	const struct table_schema *s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+
+	return s && s->handle >= 0 && !schema_lasting(s);
 }
 
 /* What the secondary would do otherwise than the primary did. */
@@ -619,12 +630,14 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	const struct ddl_words *w = &b->words;
-	const char *text = what_was_done(b);
+	const char *text = what_was_done(b), *left_out = NULL;
 
 	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER)) /* nothing is changed yet, nothing was changed */
 		b->words.type = DDL_NONE;
 	else if (refuse_ddl(b, e) < 0)
 		return -1;
+	else if (w->by_place && !rows_in_order(b))
+		left_out = BY_PLACE;
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
 	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
@@ -632,6 +645,7 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 				  .ddl_db = b->query.db.buf,
 				  .ddl_query = text,
 				  .ddl_session = &b->query.session,
+				  .ddl_left_out = left_out,
 				  .ddl_type = w->type,
 				  .ddl_table_db = w->db,
 				  .ddl_table = w->table };

@@ -24,7 +24,7 @@ struct binlog_txn {
 	 * position moves. */
 	uint32_t ddl_type;
 	const char *ddl_table_db, *ddl_table; /* after the DDL; "" for a database */
-	const char *ddl_left_out; /* why the rows that this DDL itself made do not come (CREATE TABLE .. SELECT); NULL: it made none */
+	const char *ddl_left_out; /* why what this DDL did to rows can't be had again (CREATE TABLE .. SELECT, ADD .. AUTO_INCREMENT); NULL: it can */
 	/* rows: net changes, one per key, in (db, table) groups, deletes first in each; start_ts and commit_ts are left 0 for the
 	 * feed to fill in */
 	struct redo_row *rows;

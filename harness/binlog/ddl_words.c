@@ -119,6 +119,20 @@ static uint32_t add_part(struct lex *x)
 	return DDL_ADD_COLUMN;
 }
 
+/* ADD of a column that is counted: not the table's option AUTO_INCREMENT = n. */
+static bool numbers_rows(struct lex x)
+{
+	for (int depth = 0; x.kind != T_END; next(&x)) {
+		if (is(&x, "AUTO_INCREMENT"))
+			return true;
+		depth += x.kind == T_PUNCT && x.punct == '(';
+		depth -= x.kind == T_PUNCT && x.punct == ')';
+		if (x.kind == T_PUNCT && x.punct == ',' && depth <= 0)
+			return false;
+	}
+	return false;
+}
+
 static uint32_t drop_part(struct lex *x)
 {
 	next(x);
@@ -158,13 +172,17 @@ static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 {
 	static const char *const nothing[] = { "ALGORITHM", "LOCK",    "FORCE",	 "ANALYZE", "CHECK",
 					       "OPTIMIZE",  "REBUILD", "REPAIR", NULL };
-	static const char *const charset[] = { "CONVERT", "CHARACTER", "CHARSET", "COLLATE", NULL };
+	static const char *const charset[] = { "CHARACTER", "CHARSET", "COLLATE", NULL };
 
 	if (x->kind == T_END || is_one(x, nothing))
 		return 0;
 	out->tablespace = out->tablespace || is(x, "DISCARD") || is(x, "IMPORT");
-	if (is(x, "ADD"))
+	if (is(x, "ADD")) {
+		out->by_place = out->by_place || numbers_rows(*x);
 		return add_part(x);
+	}
+	if (took(x, "CONVERT"))
+		return is(x, "PARTITION") || is(x, "TABLE") ? DDL_ALTER_PARTITIONING : DDL_TABLE_CHARSET;
 	if (is(x, "DROP"))
 		return drop_part(x);
 	if (is(x, "RENAME"))
@@ -197,6 +215,8 @@ static void alter_table(struct lex *x, const char *default_db, struct ddl_words 
 
 	skip_exists(x);
 	take_table(x, default_db, out);
+	memcpy(out->was_db, out->db, sizeof(out->was_db));
+	memcpy(out->was_table, out->table, sizeof(out->was_table));
 	skip_wait(x);
 	out->type = DDL_TABLE_COMMENT;
 	do {
@@ -288,10 +308,18 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE", "SCHEMA",   "USER", "EVENT",
 					     "PROCEDURE", "FUNCTION", "SERVER",	  "SEQUENCE", "ROLE", NULL };
 
-	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++)
+	bool ignore = false;
+
+	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++) {
+		ignore = ignore || is(x, "IGNORE");
 		next(x);
+	}
 	if (took(x, "TABLE")) {
+		struct lex all = *x;
+
 		alter_table(x, default_db, out);
+		for (; ignore && all.kind != T_END; next(&all))
+			out->by_place = out->by_place || is(&all, "UNIQUE") || is(&all, "PRIMARY");
 	} else if (took(x, "VIEW")) {
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_VIEW;

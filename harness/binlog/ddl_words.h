@@ -65,7 +65,9 @@ struct ddl_words {
 	bool or_replace; /* CREATE OR REPLACE */
 	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
 	char engine[32]; /* that ENGINE = names; "" none */
+	char was_db[DDL_NAME_MAX + 1], was_table[DDL_NAME_MAX + 1]; /* an ALTER TABLE's table before it; else "" */
 	bool tablespace; /* DISCARD or IMPORT TABLESPACE */
+	bool by_place;   /* what rows get, or which of them stay, follows the order in which they lie: ADD .. AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
 	char not_twice[32]; /* an ALTER that gives old rows a value which is another one each time: the function that does it */
 };
 bool ddl_has_word(const char *query, const char *word); /* outside of names, texts and comments; in any case */

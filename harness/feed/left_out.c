@@ -241,6 +241,42 @@ static void after_rename(struct left_out *l, const struct binlog_txn *ddl)
 	} while (comma(&n.x) && take_name(&n));
 }
 
+/* EXCHANGE PARTITION .. WITH TABLE x, CONVERT PARTITION .. TO TABLE x, CONVERT TABLE x TO PARTITION: rows of one become rows of the other. */
+static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
+{
+	char db[DDL_NAME_MAX + 1], name[DDL_NAME_MAX + 1], why[2 * DDL_NAME_MAX + 64];
+	bool with, to, convert;
+	bool out;
+	struct names n;
+
+	if (!begin(&n, ddl) || !take_name(&n))
+		return;
+	memcpy(db, n.db, sizeof(db));
+	memcpy(name, n.name, sizeof(name));
+	while (n.x.kind != T_END) {
+		with = word(&n.x, "WITH");
+		to = !with && word(&n.x, "TO");
+		convert = !with && !to && word(&n.x, "CONVERT");
+		if ((!with && !to && !convert) || !word(&n.x, "TABLE")) {
+			if (!with && !to && !convert)
+				lex_next(&n.x);
+			continue;
+		}
+		if (!take_name(&n))
+			return;
+		out = left_out_reason(l, db, name);
+		if (out && !convert) {
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", db, name);
+			left_out_add(l, n.db, n.name, why);
+		} else if (!out && !to && left_out_reason(l, n.db, n.name)) {
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", n.db, n.name);
+			left_out_add(l, db, name, why);
+		}
+		if (convert)
+			forget(l, n.db, n.name);
+	}
+}
+
 void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 {
 	struct names n;
@@ -266,6 +302,9 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 		break;
 	case DDL_RENAME_TABLE: case DDL_RENAME_TABLES: case DDL_MULTI:
 		after_rename(l, ddl);
+		break;
+	case DDL_EXCHANGE_PARTITION: case DDL_ALTER_PARTITIONING:
+		after_rows_moved(l, ddl);
 		break;
 	default:
 		return;

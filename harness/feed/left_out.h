@@ -26,7 +26,7 @@ const char *left_out_reason(const struct left_out *l, const char *db, const char
 
 /* A DDL that is about something that is left out: it may fail on the secondary. */
 bool left_out_is_about(const struct left_out *l, const struct binlog_txn *ddl);
-/* Dropped, made anew and renamed things are left out no more, or under another name. */
+/* Dropped, made anew and renamed things are left out no more, or under another name; so is what gets rows of something that is left out. */
 void left_out_after(struct left_out *l, const struct binlog_txn *ddl);
 
 #endif

@@ -52,6 +52,8 @@ static const struct {
 	{ "ALTER TABLE t DROP PARTITION p1", 20, "d", "t" },
 	{ "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v` AS select 1", 21, "d", "v" },
 	{ "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", 22, "d", "t" },
+	{ "ALTER TABLE t CONVERT PARTITION p TO TABLE s.x", 71, "d", "t" },
+	{ "ALTER TABLE t CONVERT TABLE x TO PARTITION p VALUES LESS THAN (9)", 71, "d", "t" },
 	{ "ALTER TABLE t TRUNCATE PARTITION p1", 23, "d", "t" },
 	{ "DROP VIEW IF EXISTS s.v", 24, "s", "v" },
 	{ "ALTER DATABASE s CHARACTER SET utf8mb4", 26, "s", "" },
@@ -188,6 +190,38 @@ static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 	assert_true(w.or_replace);
 }
 
+static void an_alter_that_follows_the_order_of_rows_is_seen(void **unused)
+{
+	static const char *const follows[] = {
+		"ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY",
+		"ALTER TABLE t ADD COLUMN (a INT, id INT NOT NULL auto_increment UNIQUE), RENAME s.u",
+		"ALTER TABLE t DROP c, ADD id INT /* x */ AUTO_INCREMENT KEY FIRST",
+		"ALTER IGNORE TABLE t ADD UNIQUE (a)",
+		"ALTER ONLINE IGNORE TABLE t ADD b INT, ADD PRIMARY KEY (a)",
+	};
+	static const char *const not[] = {
+		"ALTER TABLE t ADD a INT, AUTO_INCREMENT = 5",
+		"ALTER TABLE t AUTO_INCREMENT 5, ADD a INT COMMENT 'AUTO_INCREMENT'",
+		"ALTER TABLE t MODIFY id BIGINT AUTO_INCREMENT",
+		"ALTER TABLE t ADD UNIQUE (a)",
+		"ALTER IGNORE TABLE t ADD INDEX (a)",
+		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)",
+	};
+	struct ddl_words w;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(follows) / sizeof(follows[0]); i++) {
+		ddl_words("d", follows[i], strlen(follows[i]), 0, &w);
+		if (!w.by_place || strcmp(w.was_db, "d") || strcmp(w.was_table, "t"))
+			fail_msg("%s: of `%s`.`%s`", follows[i], w.was_db, w.was_table);
+	}
+	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++) {
+		ddl_words("d", not[i], strlen(not[i]), 0, &w);
+		if (w.by_place)
+			fail_msg("%s", not[i]);
+	}
+}
+
 static void a_name_beyond_its_length_is_cut(void **unused)
 {
 	char text[2000] = "DROP TABLE `";
@@ -207,6 +241,7 @@ int main(void)
 		cmocka_unit_test(a_foreign_key_that_acts_by_itself_is_seen),
 		cmocka_unit_test(the_frame_of_a_transaction_is_known),
 		cmocka_unit_test(what_an_alter_gives_to_old_rows_is_seen),
+		cmocka_unit_test(an_alter_that_follows_the_order_of_rows_is_seen),
 		cmocka_unit_test(a_name_beyond_its_length_is_cut),
 	};
 
