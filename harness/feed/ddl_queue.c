@@ -14,7 +14,6 @@
 #include "harness/feed/log_lines.h"
 #include "harness/feed/sink.h"
 #include "harness/sql/ddl_once.h"
-#include "harness/sql/fence.h"
 
 #define CONNECT_MS 5000
 #define TELL_MS 5000    /* a secondary that has not answered for this long is told of */
@@ -83,7 +82,7 @@ static int make_ready(struct feed_ddls *d, struct err *e)
 
 	*e = (struct err)ERR_INIT;
 	s = sql_open(&d->to, deadline_in_ms(CONNECT_MS), e);
-	rc = s ? d->fenced ? 0 : fence_kill(s, d->owner, deadline_in_ms(30000), &killed, e) : -1;
+	rc = s ? d->fenced ? 0 : feed_sink_take_over(s, d->owner, &killed, e) : -1;
 	if (rc == 0)
 		rc = feed_sink_refuse_triggers(s, e);
 
@@ -124,7 +123,7 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 	sql_close(d->sql);
 	d->sql = NULL;
 	while (connect_once(d, e) < 0) {
-		if (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT && e->kind != ERR_IO)
+		if (e->kind == ERR_UNSUPPORTED || (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT && e->kind != ERR_IO))
 			return err_wrap(e, "sink");
 		tell(d, e->text);
 		if (!told && deadline_passed(quiet)) {

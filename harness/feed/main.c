@@ -14,7 +14,6 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/sql/ddl_once.h"
-#include "harness/sql/fence.h"
 
 #define CONNECT_MS 15000
 #define SOURCE_OUT_MS 60000
@@ -124,7 +123,7 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 
 	if (!s)
 		return err_wrap(e, "sink");
-	rc = fence_kill(s, r->o.id, deadline_in_ms(30000), &killed, e);
+	rc = feed_sink_take_over(s, r->o.id, &killed, e);
 	if (killed)
 		feed_log("info", "ended %" PRIu64 " connections of an earlier feed on the secondary", killed);
 	sql_close(s);

@@ -48,7 +48,7 @@ int feed_control_reconnect(struct feed_run *r, struct err *e)
 			feed_log("info", "the secondary is back");
 			return 0;
 		}
-		if (deadline_passed(d))
+		if (deadline_passed(d) || e->kind == ERR_UNSUPPORTED)
 			break;
 		feed_sleep_ms(200);
 	}

@@ -19,6 +19,7 @@
 
 #define RECONNECT_MS (30 * 60 * 1000) /* a lost secondary is waited for this long, as TiCDC does */
 #define CONNECT_MS 10000
+#define FENCE_MS 30000
 #define CONFLICT_TRIES 10
 #define LOST_TRIES 10
 #define NAME_BYTES_MAX 256 /* 64 characters */
@@ -98,6 +99,22 @@ int feed_connection_end(struct sql *control, const struct feed_server_id *old, s
 	}
 }
 
+static _Atomic uint64_t generation; /* of this process as its changefeed; 0: it has not taken over yet */
+
+int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed, struct err *e)
+{
+	uint64_t mine = generation;
+
+	if (mine) { /* tried again, after the connection was lost */
+		if (fence_check(control, owner, mine, e) < 0)
+			return -1;
+	} else if (fence_raise(control, owner, &mine, e) < 0) {
+		return -1;
+	}
+	generation = mine;
+	return fence_kill(control, owner, deadline_in_ms(FENCE_MS), killed, e);
+}
+
 struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e)
 {
 	struct sql *s = sql_open(to, d, e);
@@ -105,6 +122,7 @@ struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, 
 	if (!s)
 		return NULL;
 	if (fence_register(s, owner, e) < 0 || /* before the first write */
+	    (generation && fence_check(s, owner, generation, e) < 0) || /* behind it: who takes over now ends this connection */
 	    sql_exec(s, e, "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'") < 0 ||
 	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0)
 		goto fail;
@@ -198,6 +216,8 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 		}
 		if (deadline_passed(d))
 			return err_wrap(e, "secondary lost for %d s", RECONNECT_MS / 1000);
+		if (e->kind == ERR_UNSUPPORTED) /* somebody has taken over */
+			return -1;
 		sleep_ms(200);
 	}
 	return err_wrap(e, "secondary lost");

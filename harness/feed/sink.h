@@ -30,7 +30,11 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
 int feed_sink_refuse_triggers(struct sql *s, struct err *e); /* a secondary whose triggers would fire on our rows */
 
-/* A connection to the secondary with the session that applying needs, recorded for the fence. */
+/* Once in a process, before its first write: no other instance of this changefeed writes to the secondary from now on, and what one left running
+ * there has ended; *killed: so many connections of it. Any thread. */
+int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed, struct err *e);
+/* A connection to the secondary with the session that applying needs, recorded for the fence. ERR_UNSUPPORTED: another instance of this changefeed
+ * has taken over since feed_sink_take_over(). */
 struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e);
 /* Ends what a lost connection still runs on the server, so that it can't land behind what comes next. */
 struct feed_server_id { /* a connection id is only worth something while the server that gave it lives */

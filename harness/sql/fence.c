@@ -7,6 +7,8 @@
 #include "harness/sql/schema.h"
 
 #define TABLE_NAME "sink_connections"
+#define NO_SUCH_DATABASE 1049
+#define NO_SUCH_TABLE 1146
 #define FENCE_TABLE BOOKKEEPING_DB_QUOTED ".`" TABLE_NAME "`"
 
 /* Connection ids begin anew when a server starts, so id alone might be a stranger's by now: the address that the server sees
@@ -27,6 +29,68 @@ int fence_register(struct sql *sink, const char *owner, struct err *e)
 out:
 	strbuf_release(&q);
 	return rc < 0 ? err_wrap(e, "record the connection for fencing") : 0;
+}
+
+#define GENERATIONS BOOKKEEPING_DB_QUOTED ".`sink_generations`"
+
+/* By the clock, so that it rises too where the table was dropped meanwhile. */
+#define RAISED "GREATEST(generation + 1, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED))"
+
+int fence_raise(struct sql *control, const char *owner, uint64_t *generation, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	if (bookkeeping_make(control, e) < 0 ||
+	    sql_exec(control, e, "CREATE TABLE IF NOT EXISTS " GENERATIONS " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
+	                         " PRIMARY KEY, generation BIGINT UNSIGNED NOT NULL)") < 0)
+		goto out;
+	strbuf_addstr(&q, "INSERT IGNORE INTO " GENERATIONS " VALUES (");
+	sql_add_text(&q, owner, strlen(owner));
+	strbuf_addstr(&q, ", 0)");
+	if (sql_exec_text(control, e, q.buf, q.len) < 0)
+		goto out;
+	strbuf_reset(&q);
+	strbuf_addstr(&q, "UPDATE " GENERATIONS " SET generation = LAST_INSERT_ID(" RAISED ") WHERE owner = ");
+	sql_add_text(&q, owner, strlen(owner));
+	if (sql_exec_text(control, e, q.buf, q.len) >= 0)
+		rc = sql_value_u64(control, generation, e, "SELECT LAST_INSERT_ID()");
+out:
+	strbuf_release(&q);
+	return rc < 0 ? err_wrap(e, "take over the changefeed") : 0;
+}
+
+int fence_check(struct sql *sink, const char *owner, uint64_t generation, struct err *e)
+{
+	struct strbuf who = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	uint64_t newer = 0;
+	int rc;
+
+	sql_add_text(&who, owner, strlen(owner));
+	rc = sql_value_u64(sink, &newer, &why, "SELECT COUNT(*) FROM " GENERATIONS " WHERE owner = %s AND generation > %" PRIu64, who.buf, generation);
+	strbuf_release(&who);
+	if (rc < 0 && why.kind == ERR_SQL && why.code == NO_SUCH_TABLE) /* it was dropped meanwhile: nobody has taken over */
+		return 0;
+	if (rc == 0 && newer)
+		return err_set(e, ERR_UNSUPPORTED, 0, "another feed of the id %s, or a replay, has taken over this secondary: this one writes there no more "
+		               "(way out: one feed an id; start it again when nothing else writes there)", owner);
+	if (rc < 0 && e)
+		*e = why;
+	return rc;
+}
+
+/* A replay takes over from every changefeed. */
+static int raise_all(struct sql *control, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (sql_exec(control, &why, "UPDATE " GENERATIONS " SET generation = " RAISED) >= 0 || why.code == NO_SUCH_TABLE ||
+	    why.code == NO_SUCH_DATABASE) /* there was none */
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
 }
 
 struct whose { /* connections */
@@ -78,6 +142,8 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 	int rc = -1;
 
 	*killed = 0;
+	if ((!w.owner || w.replay) && raise_all(control, e) < 0)
+		goto out;
 	if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '" BOOKKEEPING_DB "'"
 	                                      " AND TABLE_NAME = '" TABLE_NAME "'") < 0)
 		goto out;

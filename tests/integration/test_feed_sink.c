@@ -15,6 +15,8 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
+#include "harness/sql/fence.h"
 #include "tests/integration/feed_pair.h"
 
 /* The same on both servers, before a feed is there. */
@@ -434,6 +436,71 @@ static void a_second_feed_of_one_id_is_told_as_such(void **unused)
 	stop(second);
 }
 
+/* The first feed has a row under way, is frozen, cut off by the second one's fence, and thawed when the second has written newer values: what it had
+ * under way must not come back. */
+static void a_feed_that_was_taken_over_writes_no_more(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	both("CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(20))");
+	both("INSERT INTO d.t VALUES (1, 'first')");
+	o.start_ts = primary_ts();
+	struct feed *first = start(&o);
+	pid_t pid = proc_pid(feed_proc(first));
+	SQL(s, "BEGIN");
+	SQL(s, "SELECT * FROM d.t FOR UPDATE");
+	SQL(p, "UPDATE d.t SET v = 'stale'");
+	while (!number(s, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%stale%' AND ID <> CONNECTION_ID()"))
+		usleep(20000);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	struct feed_opts again = o;
+	snprintf(again.status_path, sizeof(again.status_path), "%s.2", o.status_path);
+	struct feed *second = feed_start(&again, NULL, &e);
+	if (!second)
+		fail_msg("%s", e.text);
+	SQL(s, "COMMIT");
+	SQL(p, "UPDATE d.t SET v = 'newer'");
+	caught_up(second);
+	all_equal();
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	e = feed_ends(first);
+	if (!strstr(e.text, "another feed"))
+		fail_msg("%s", e.text);
+	caught_up(second);
+	all_equal();
+	stop(second);
+}
+
+static void who_takes_over_is_the_only_one(void **unused)
+{
+	struct err e = ERR_INIT;
+	uint64_t older, newer, other, killed;
+
+	(void)unused;
+	fresh();
+	must(fence_raise(s, "gen", &older, &e), &e);
+	must(fence_raise(s, "gen-2", &other, &e), &e);
+	must(fence_check(s, "gen", older, &e), &e);
+	must(fence_raise(s, "gen", &newer, &e), &e);
+	assert_true(newer > older);
+	must(fence_check(s, "gen", newer, &e), &e);
+	must(fence_check(s, "gen-2", other, &e), &e);
+	assert_int_equal(fence_check(s, "gen", older, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	/* a replay takes over from all of them */
+	must(fence_kill_for_replay(s, FENCE_REPLAY "default/gen", deadline_in_ms(STILL_MS), &killed, &e), &e);
+	assert_int_equal(fence_check(s, "gen", newer, &e), -1);
+	assert_int_equal(fence_check(s, "gen-2", other, &e), -1);
+	must(fence_raise(s, "gen", &newer, &e), &e);
+	SQL(s, "DROP TABLE drtest_feed.sink_generations");
+	must(fence_check(s, "gen", newer, &e), &e);
+	must(fence_raise(s, "gen", &older, &e), &e);
+	assert_int_equal(fence_check(s, "gen", newer, &e), -1);
+}
+
 /* A column type as a key, its values as SQL has them, and how its bytes are read. */
 static const struct key_type {
 	const char *type, *read; /* read: HEX(x) unless told */
@@ -565,6 +632,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(triggers_of_the_secondary_are_refused),
 		cmocka_unit_test(the_status_says_what_stands_still),
 		cmocka_unit_test(a_second_feed_of_one_id_is_told_as_such),
+		cmocka_unit_test(a_feed_that_was_taken_over_writes_no_more),
+		cmocka_unit_test(who_takes_over_is_the_only_one),
 		cmocka_unit_test(every_type_is_found_by_every_kind_of_key),
 	};
 	int code;
