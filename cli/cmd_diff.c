@@ -401,7 +401,7 @@ static int from_config(struct options *p, char **fix, struct err *e)
 		return -1;
 	if (!c->output_dir)
 		c->output_dir = xstrdup("./output");
-	if (fs_mkdir_p(c->output_dir, 0755, e) < 0)
+	if (fs_mkdir_p(c->output_dir, 0700, e) < 0)
 		return -1;
 	o->a = c->up;
 	o->b = c->down;
@@ -422,7 +422,7 @@ static int from_config(struct options *p, char **fix, struct err *e)
 	if (!o->fix_sql_path && !c->no_fix && !o->struct_only) {
 		char *dir = xstrfmt("%s/fix-on-%s", c->output_dir, c->down_name);
 
-		if (fs_mkdir_p(dir, 0755, e) < 0) {
+		if (fs_mkdir_p(dir, 0700, e) < 0) {
 			free(dir);
 			return -1;
 		}

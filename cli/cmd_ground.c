@@ -259,6 +259,12 @@ static void removed(void *arg, const char *what)
 	printf("removed %s\n", what);
 }
 
+static void would_remove(void *arg, const char *what)
+{
+	(void)arg;
+	printf("would remove %s\n", what);
+}
+
 static void told(void *arg, const char *what)
 {
 	(void)arg;
@@ -282,8 +288,8 @@ int cmd_clean(int argc, char **argv)
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
-	if (!undo && !dry_run)
-		n += playground_clean("/var/tmp", removed, NULL);
+	if (!undo)
+		n += playground_clean("/var/tmp", dry_run, dry_run ? would_remove : removed, NULL);
 	n += dry_run ? 0 : undo_work_off(told, NULL);
 	if (!n && !dry_run)
 		puts("nothing was left behind");

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -69,6 +70,16 @@ static int unknown(const char *word)
 	return 2;
 }
 
+/* What was printed has arrived; an answer of which the half is missing is no success. */
+static int told(int rc)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	if (rc == 0 && errno != EPIPE) /* who closed the pipe has seen enough, and a command that failed has said so */
+		fprintf(stderr, "drtest: standard output: %s\n", strerror(errno ? errno : EIO));
+	return rc ? rc : 3;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
@@ -80,11 +91,11 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("drtest %s\n", drtest_version);
-		return 0;
+		return told(0);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (!strcmp(argv[1], "help") && argc == 2)) {
 		help(stdout);
-		return 0;
+		return told(0);
 	}
 	if (!strcmp(argv[1], "help")) { /* drtest help run */
 		argv[1] = argv[2];
@@ -92,6 +103,6 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return told(commands[i].run(argc - 1, argv + 1));
 	return unknown(argv[1]);
 }

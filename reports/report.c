@@ -103,7 +103,7 @@ int report_make(const char *run_dir, struct err *e)
 
 		strbuf_reset(&text);
 		files[i].format(&m, &text);
-		rc = fs_write_atomic(path, text.buf, text.len, 0644, e);
+		rc = fs_write_atomic(path, text.buf, text.len, 0600, e);
 		free(path);
 	}
 	strbuf_release(&text);
@@ -120,7 +120,7 @@ int report_prometheus(const char *run_dir, const char *path, struct err *e)
 	if (report_read(run_dir, &m, e) < 0)
 		return -1;
 	format_prometheus(&m, &text);
-	rc = fs_write_atomic(path, text.buf, text.len, 0644, e);
+	rc = fs_write_atomic(path, text.buf, text.len, 0600, e);
 	strbuf_release(&text);
 	run_model_release(&m);
 	return rc;

@@ -1,10 +1,12 @@
 #include "reports/run_history.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -18,11 +20,11 @@
 #define SCHEMA 1
 
 static const char tables[] =
-	"CREATE TABLE IF NOT EXISTS runs(name TEXT PRIMARY KEY, scenario TEXT NOT NULL, ground TEXT NOT NULL, seed TEXT NOT NULL, "
+	"BEGIN IMMEDIATE;CREATE TABLE IF NOT EXISTS runs(name TEXT PRIMARY KEY, scenario TEXT NOT NULL, ground TEXT NOT NULL, seed TEXT NOT NULL, "
 	"options TEXT NOT NULL, drtest TEXT NOT NULL, verdict TEXT NOT NULL, started_ms INTEGER NOT NULL, seconds REAL NOT NULL, "
 	"checks INTEGER NOT NULL, failed INTEGER NOT NULL, unknown INTEGER NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS figures(run TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY(run, name)) WITHOUT ROWID;"
-	"CREATE INDEX IF NOT EXISTS runs_started ON runs(started_ms);";
+	"CREATE INDEX IF NOT EXISTS runs_started ON runs(started_ms);PRAGMA user_version = 1;COMMIT";
 
 /* ---- a run's row, from its journal */
 
@@ -206,10 +208,13 @@ static int step_all(sqlite3 *db, sqlite3_stmt *st, const char *path, struct err 
 static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 {
 	sqlite3 *db = NULL;
+	int fd = writing ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1; /* the mode: runs are their owner's */
 	int rc = sqlite3_open_v2(path, &db, writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY, NULL);
 	sqlite3_stmt *st = NULL;
 	int version = -1;
 
+	if (fd >= 0)
+		close(fd);
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_MS);
 		rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL);
@@ -221,10 +226,12 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 	if (rc == SQLITE_OK && version > SCHEMA) {
 		err_set(e, ERR_BAD_DATA, 0, "history %s is of schema %d, this drtest knows %d", path, version, SCHEMA);
 	} else {
-		if (rc == SQLITE_OK && writing)
+		if (rc == SQLITE_OK && !writing && !version) { /* a full disk, or a kill, before its first run was in it: it has none */
+			sqlite3_close(db);
+			rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+		}
+		if (rc == SQLITE_OK && !version)
 			rc = sqlite3_exec(db, tables, NULL, NULL, NULL);
-		if (rc == SQLITE_OK && writing && !version)
-			rc = sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL);
 		if (rc == SQLITE_OK)
 			return db;
 		failed(db, rc, path, e);

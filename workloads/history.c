@@ -51,7 +51,7 @@ struct history *history_open(const char *dir, uint32_t worker, struct err *e)
 		err_set(e, ERR_USAGE, 0, "history folder %s: the name is too long", dir);
 		goto failed;
 	}
-	h->fd = open(h->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	h->fd = open(h->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (h->fd < 0) {
 		err_sys(e, "open history %s", h->path);
 		goto failed;

@@ -50,7 +50,7 @@ static int open_ledgers(struct load *l, struct err *e)
 {
 	if (!l->ledger_dir)
 		return 0;
-	if (fs_mkdir_p(l->ledger_dir, 0755, e) < 0)
+	if (fs_mkdir_p(l->ledger_dir, 0700, e) < 0)
 		return -1;
 	/* an earlier process's sequences are never used again */
 	if (ledger_read(l->ledger_dir, last_seq, l, NULL, e) < 0)

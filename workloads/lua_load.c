@@ -505,7 +505,7 @@ static char *load_file(lua_State *L, struct runtime *r, const char *name)
 	}
 	copy = xstrfmt("%s/load-%s", runtime_dir(r), base);
 	if (!runtime_planning(r) && fs_exists(path) && fs_read_file(path, LOAD_FILE_BYTES_MAX, &text, NULL) == 0)
-		fs_write_atomic(copy, text.buf, text.len, 0644, NULL);
+		fs_write_atomic(copy, text.buf, text.len, 0600, NULL);
 	free(copy);
 	strbuf_release(&text);
 	return path;

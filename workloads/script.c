@@ -1,13 +1,14 @@
 #include "workloads/script.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
+#include "harness/os/fs.h"
+#include "harness/run/sandbox.h"
 #include "workloads/lua_con.h"
 
 EMBEDDED(workloads_loads_append_lua);
@@ -24,6 +25,7 @@ EMBEDDED(workloads_loads_tpcc_lua);
 EMBEDDED(workloads_loads_sbtest_lua);
 
 #define OPTIONS_MAX 64
+#define LOAD_BYTES_MAX ((size_t)1 << 20)
 #define LOAD(n) { #n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size }
 static const struct {
 	const char *name;
@@ -311,6 +313,15 @@ static int open_sbtest(lua_State *L)
 	return 1;
 }
 
+static int find_sbtest(lua_State *L)
+{
+	if (strcmp(luaL_checkstring(L, 1), "drtest.sbtest") == 0)
+		lua_pushcfunction(L, open_sbtest);
+	else
+		lua_pushliteral(L, "");
+	return 1;
+}
+
 static int load_text(struct script *s, const char *name)
 {
 	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
@@ -320,7 +331,18 @@ static int load_text(struct script *s, const char *name)
 			snprintf(chunk, sizeof(chunk), "@workloads/loads/%s.lua", name);
 			return luaL_loadbuffer(s->L, (const char *)embedded[i].text, *embedded[i].size, chunk);
 		}
-	return luaL_loadfile(s->L, name);
+	struct strbuf text = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	char *chunk = xstrfmt("@%s", name);
+	int rc = -1;
+
+	if (fs_read_file(name, LOAD_BYTES_MAX, &text, &why) < 0)
+		lua_pushstring(s->L, why.text);
+	else
+		rc = sandbox_load(s->L, text.buf, text.len, chunk);
+	strbuf_release(&text);
+	free(chunk);
+	return rc;
 }
 
 static bool known(const char *name)
@@ -351,12 +373,12 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 	s->L = luaL_newstate();
 	if (!s->L)
 		return err_set(e, ERR_ENV, 0, "load %s: no Lua state", name);
-	luaL_openlibs(s->L);
+	sandbox_open(s->L, name, true);
 	lua_con_open(s->L);
 	lua_getglobal(s->L, "package");
-	lua_getfield(s->L, -1, "preload");
-	lua_pushcfunction(s->L, open_sbtest);
-	lua_setfield(s->L, -2, "drtest.sbtest");
+	lua_getfield(s->L, -1, "loaders");
+	lua_pushcfunction(s->L, find_sbtest);
+	lua_rawseti(s->L, -2, (int)lua_objlen(s->L, -2) + 1);
 	lua_pop(s->L, 2);
 	lua_newtable(s->L);
 	lua_pushcfunction(s->L, no_new_global);

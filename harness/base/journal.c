@@ -33,7 +33,7 @@ struct journal *journal_create(const char *path, struct err *e)
 	j->out = (struct strbuf)STRBUF_INIT;
 	pthread_mutex_init(&j->lock, NULL);
 	j->zstd = ZSTD_createCCtx();
-	j->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0644);
+	j->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0600);
 	if (j->fd < 0 || !j->zstd) {
 		err_sys(e, "create journal %s", path);
 		journal_close(j, NULL);

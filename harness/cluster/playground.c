@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -589,8 +590,44 @@ struct cleaning {
 	char *data; /* TIUP_HOME/data */
 	void (*fn)(void *arg, const char *what);
 	void *arg;
+	bool dry_run;
 	int n;
 };
+
+/* A run's name as drtest gives it, "drtest-20261128T034527Z-…", in a folder of ours: others may be called drtest-something too. */
+static bool is_ours(const char *tag, const char *data)
+{
+	static const char form[] = "drtest-00000000T000000Z-";
+	struct stat st;
+
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == '0' ? tag[i] < '0' || tag[i] > '9' : tag[i] != form[i])
+			return false;
+	return lstat(data, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+/* By a descriptor, looked at behind it: the number alone may be another process's by the time of the signal. */
+static void kill_if_of(pid_t pid, const char *data)
+{
+	static const char *const told[] = { "environ", "cmdline" };
+	char path[64];
+	struct stat st;
+	bool is = false;
+	int fd = pidfd_open(pid, 0);
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	for (unsigned i = 0; fd >= 0 && i < 2 && stat(path, &st) == 0 && st.st_uid == geteuid(); i++) {
+		struct strbuf text = STRBUF_INIT;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, told[i]);
+		is = is || (fs_read_file(path, (size_t)1 << 20, &text, NULL) == 0 && playground_belongs(text.buf, text.len, data));
+		strbuf_release(&text);
+	}
+	if (is)
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* Is there a run's directory whose name the tag begins with? */
 static int is_run_of(void *arg, const char *name, struct err *e)
@@ -616,24 +653,22 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	pid_t pid;
 
 	(void)e;
-	if (strncmp(tag, "drtest-", 7) != 0)
+	if (!is_ours(tag, p.data))
 		goto out;
 	if (fs_exists(k->runs))
 		fs_list(k->runs, is_run_of, &run, NULL);
 	if (!run) /* it lives, or is kept */
 		goto out;
-	/* playground first: its components go with it. The pid may be a stranger's by now: it has to know the tag. */
-	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0) {
-		struct strbuf env = STRBUF_INIT;
-		char path[64];
-
-		snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-		if (fs_read_file(path, (size_t)1 << 20, &env, NULL) == 0 && playground_belongs(env.buf, env.len, p.data))
-			kill(pid, SIGKILL);
-		strbuf_release(&env);
+	if (k->dry_run) {
+		k->fn(k->arg, what);
+		k->n++;
+		goto out;
 	}
+	/* playground first: its components go with it. The pid may be a stranger's by now: it has to know the tag. */
+	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0)
+		kill_if_of(pid, p.data);
 	for (unsigned i = playground_components(&p, left); i--;)
-		kill(left[i].pid, SIGKILL);
+		kill_if_of(left[i].pid, p.data);
 	remove_strayed(p.data);
 	if (fs_remove_tree(p.data, NULL) == 0) {
 		k->fn(k->arg, what);
@@ -649,10 +684,10 @@ out:
 	return 0;
 }
 
-int playground_clean(const char *runs, void (*fn)(void *arg, const char *what), void *arg)
+int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what), void *arg)
 {
 	char *home = tiup_home();
-	struct cleaning k = { .runs = runs, .data = xstrfmt("%s/data", home), .fn = fn, .arg = arg };
+	struct cleaning k = { .runs = runs, .data = xstrfmt("%s/data", home), .dry_run = dry_run, .fn = fn, .arg = arg };
 
 	if (fs_exists(k.data))
 		fs_list(k.data, clean_one, &k, NULL);

@@ -90,7 +90,7 @@ struct proc *proc_start(const struct proc_opts *o, struct err *e)
 		/* One that outlives us writes its log itself: our pipe would end with us. */
 		const char *path = o->log_path ? o->log_path : "/dev/null";
 
-		out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+		out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 		if (out < 0) {
 			err_sys(e, "start %s: open %s", o->name, path);
 			goto fail;

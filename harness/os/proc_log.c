@@ -114,7 +114,7 @@ struct proc_log *proc_log_open(const char *path, size_t bytes_max, int *write_fd
 
 	l->stop = -1;
 	l->max = bytes_max < LOG_BYTES_MIN ? LOG_BYTES_MIN : bytes_max;
-	l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (l->fd < 0 || fstat(l->fd, &st) < 0) {
 		err_sys(e, "open %s", path);
 		goto fail;

@@ -21,7 +21,7 @@ static int look_out(const char *out, finding_fn *fn, void *arg)
 	int64_t space;
 	char text[600];
 
-	if (fs_mkdir_p(out, 0755, &e) < 0) {
+	if (fs_mkdir_p(out, 0700, &e) < 0) {
 		fn(arg, e.text, "--out DIR: a folder that can be written");
 		return 1;
 	}

@@ -138,7 +138,7 @@ static int make_folders(struct run *r, struct err *e)
 	struct tm tm;
 	int rc = -1;
 
-	if (fs_mkdir_p(o->out, 0755, e) < 0 || !realpath(o->out, out))
+	if (fs_mkdir_p(o->out, 0700, e) < 0 || !realpath(o->out, out))
 		return e->kind ? -1 : err_sys(e, "%s", o->out);
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
@@ -149,7 +149,7 @@ static int make_folders(struct run *r, struct err *e)
 			strbuf_addf(&name, ".%d", i);
 		free(r->rt.dir);
 		r->rt.dir = xstrfmt("%s/%s", out, name.buf);
-		if (mkdir(r->rt.dir, 0755) == 0)
+		if (mkdir(r->rt.dir, 0700) == 0)
 			break;
 		if (errno != EEXIST || i == FOLDER_TRIES) {
 			err_sys(e, "make the run folder %s", r->rt.dir);
@@ -159,14 +159,14 @@ static int make_folders(struct run *r, struct err *e)
 		}
 	}
 	path = xstrfmt("%s/logs", r->rt.dir);
-	rc = fs_mkdir_p(path, 0755, e);
+	rc = fs_mkdir_p(path, 0700, e);
 	free(path);
 	r->rt.ledger_dir = xstrfmt("%s/ledger", r->rt.dir);
 	if (rc == 0)
-		rc = fs_mkdir_p(r->rt.ledger_dir, 0755, e);
+		rc = fs_mkdir_p(r->rt.ledger_dir, 0700, e);
 	path = xstrfmt("%s/scenario.lua", r->rt.dir);
 	if (rc == 0)
-		rc = fs_write_atomic(path, r->scenario.source, r->scenario.source_bytes, 0644, e);
+		rc = fs_write_atomic(path, r->scenario.source, r->scenario.source_bytes, 0600, e);
 	free(path);
 	if (rc == 0)
 		rc = r->lock_fd = data_dir_make(name.buf, &r->rt.data_dir, e);

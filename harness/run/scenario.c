@@ -12,6 +12,7 @@
 #include "harness/os/fs.h"
 #include "harness/base/embed.h"
 #include "harness/run/runtime_impl.h"
+#include "harness/run/sandbox.h"
 
 EMBEDDED(harness_run_scenario_lua);
 
@@ -35,116 +36,17 @@ static int strict(lua_State *L)
 	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)", lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
-static void open_lib(lua_State *L, const char *name, lua_CFunction f)
-{
-	lua_pushcfunction(L, f);
-	lua_pushstring(L, name);
-	lua_call(L, 1, 0);
-}
-
-/* Bytecode is checked by nobody: source alone is taken. */
-static int load_source(lua_State *L, const char *text, size_t n, const char *name)
-{
-	if (n && text[0] == LUA_SIGNATURE[0]) {
-		lua_pushnil(L);
-		lua_pushfstring(L, "%s: Lua source is wanted, not bytecode", name);
-		return -1;
-	}
-	if (luaL_loadbuffer(L, text, n, name) == 0)
-		return 0;
-	lua_pushnil(L);
-	lua_insert(L, -2);
-	return -1;
-}
-
-/* load(text[, name]) and loadstring: a function; or nil and why */
-static int load_text(lua_State *L)
-{
-	size_t n;
-	const char *text = luaL_checklstring(L, 1, &n);
-
-	return load_source(L, text, n, luaL_optstring(L, 2, text)) == 0 ? 1 : 2;
-}
-
-/* The one searcher of require: NAME.lua beside the scenario. Its folder is the upvalue. */
-static int search_beside(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 1);
-	struct strbuf source = STRBUF_INIT;
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name)) {
-		lua_pushfstring(L, "\n\tno file beside the scenario can have the name '%s'", name);
-		return 1;
-	}
-	lua_pushfstring(L, "%s/%s.lua", lua_tostring(L, lua_upvalueindex(1)), name);
-	if (!fs_exists(lua_tostring(L, -1)) || fs_read_file(lua_tostring(L, -1), SCENARIO_BYTES_MAX, &source, &e) < 0) {
-		strbuf_release(&source);
-		lua_pushfstring(L, "\n\tno file '%s'", lua_tostring(L, -1));
-		return 1;
-	}
-	lua_pushfstring(L, "@%s", lua_tostring(L, -1));
-	rc = load_source(L, source.buf, source.len, lua_tostring(L, -1));
-	strbuf_release(&source);
-	return rc == 0 ? 1 : luaL_error(L, "%s", lua_tostring(L, -1));
-}
-
 static int open_state(lua_State *L)
 {
 	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } *in = lua_touserdata(L, 1);
-	static const char *const removed[] = { "dofile", "loadfile", "print", "collectgarbage", "newproxy" };
-	static const char *const os_kept[] = { "time", "date", "clock", "getenv" };
+	static const char *const removed[] = { "print", "collectgarbage" }; /* a scenario works through t */
 
-	open_lib(L, "", luaopen_base);
-	open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-	open_lib(L, LUA_TABLIBNAME, luaopen_table);
-	open_lib(L, LUA_STRLIBNAME, luaopen_string);
-	open_lib(L, LUA_MATHLIBNAME, luaopen_math);
-	open_lib(L, LUA_BITLIBNAME, luaopen_bit);
-	open_lib(L, LUA_OSLIBNAME, luaopen_os);
-	/* a scenario works through t; what would reach around it stays out */
+	sandbox_open(L, in->path, false);
 	for (size_t i = 0; i < sizeof(removed) / sizeof(removed[0]); i++) {
 		lua_pushnil(L);
 		lua_setglobal(L, removed[i]);
 	}
-	lua_getglobal(L, "os");
-	lua_newtable(L);
-	for (size_t i = 0; i < sizeof(os_kept) / sizeof(os_kept[0]); i++) {
-		lua_getfield(L, -2, os_kept[i]);
-		lua_setfield(L, -2, os_kept[i]);
-	}
-	lua_setglobal(L, "os");
-	lua_pop(L, 1);
-	lua_pushcfunction(L, load_text);
-	lua_pushvalue(L, -1);
-	lua_setglobal(L, "load");
-	lua_setglobal(L, "loadstring");
-	lua_getglobal(L, "string");
-	lua_pushnil(L);
-	lua_setfield(L, -2, "dump");
-	lua_pop(L, 1);
-	/* require "name": a file beside the scenario, and nothing else: no C library, nothing that LuaJIT keeps ready */
 	lua_getglobal(L, "package");
-	const char *slash = strrchr(in->path, '/');
-	static const char *const ways_out[] = { "loadlib", "seeall", "path", "cpath", "config", "preload" };
-
-	for (size_t i = 0; i < sizeof(ways_out) / sizeof(ways_out[0]); i++) {
-		lua_pushnil(L);
-		lua_setfield(L, -2, ways_out[i]);
-	}
-	lua_getfield(L, -1, "loaders"); /* require keeps this very table */
-	for (int i = (int)lua_objlen(L, -1); i > 0; i--) {
-		lua_pushnil(L);
-		lua_rawseti(L, -2, i);
-	}
-	if (slash)
-		lua_pushlstring(L, in->path, slash > in->path ? (size_t)(slash - in->path) : 1);
-	else
-		lua_pushliteral(L, ".");
-	lua_pushcclosure(L, search_beside, 1);
-	lua_rawseti(L, -2, 1);
-	lua_pop(L, 1);
 	lua_getfield(L, -1, "loaded");
 	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua, embed_harness_run_scenario_lua_size, "=scenario.lua"))
 		return lua_error(L);
@@ -280,7 +182,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r, const
 		return take_error(s->L, e);
 	lua_sethook(s->L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
 	chunk = xstrfmt("@%s", path);
-	rc = luaL_loadbuffer(s->L, s->source, s->source_bytes, chunk);
+	rc = sandbox_load(s->L, s->source, s->source_bytes, chunk);
 	free(chunk);
 	if (rc || lua_pcall(s->L, 0, 1, 0))
 		return take_error(s->L, e);

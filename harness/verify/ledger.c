@@ -115,7 +115,7 @@ struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struc
 		err_set(e, ERR_USAGE, 0, "ledger folder %s: the name is too long", dir);
 		goto failed;
 	}
-	w->fd = open(w->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	w->fd = open(w->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (w->fd < 0 || fstat(w->fd, &st) < 0) {
 		err_sys(e, "open ledger %s", w->path);
 		goto failed;

@@ -149,7 +149,8 @@ static void count(void *arg, const char *what)
 
 static void what_a_run_left_is_removed_and_nothing_else(void **unused)
 {
-	static const char *const tags[] = { "drtest-20260102T000000Z-gone-1-primary", "drtest-20260102T000000Z-here-1-primary", "upstream" };
+	static const char *const tags[] = { "drtest-20260102T000000Z-gone-1-primary", "drtest-20260102T000000Z-here-1-primary", "upstream",
+		                            "drtest-my-own-data", "drtest-2026-backup" }; /* the last two merely look alike */
 	struct err e = ERR_INIT;
 	char dir[400], runs[400];
 	int n = 0;
@@ -157,7 +158,7 @@ static void what_a_run_left_is_removed_and_nothing_else(void **unused)
 	(void)unused;
 	path(dir, "data");
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		snprintf(dir, sizeof(dir), "%s/data/%s/tidb-0", home, tags[i]);
 		assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
 	}
@@ -170,13 +171,17 @@ static void what_a_run_left_is_removed_and_nothing_else(void **unused)
 	path(runs, "runs/drtest-20260102T000000Z-here-1");
 	assert_int_equal(fs_mkdir_p(runs, 0755, &e), 0);
 	path(runs, "runs");
-	assert_int_equal(playground_clean(runs, count, &n), 1);
+	assert_int_equal(playground_clean(runs, true, count, &n), 1);
+	snprintf(dir, sizeof(dir), "%s/data/%s", home, tags[0]);
+	assert_true(fs_exists(dir));
+	n = 0;
+	assert_int_equal(playground_clean(runs, false, count, &n), 1);
 	assert_int_equal(n, 1);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		snprintf(dir, sizeof(dir), "%s/data/%s", home, tags[i]);
 		assert_int_equal(fs_exists(dir), i > 0);
 	}
-	assert_int_equal(playground_clean(runs, count, &n), 0);
+	assert_int_equal(playground_clean(runs, false, count, &n), 0);
 }
 
 static int make_home(void **state)

@@ -137,6 +137,9 @@ static void a_file_that_is_no_scenario_is_refused(void **state)
 	refused(w, HEAD "return dofile \"/etc/passwd\"", "dofile");
 	refused(w, HEAD "return require \"ffi\"", "ffi");
 	refused(w, "\x1bLJ\x02", "bytecode");
+	refused(w, "return require(\"os\").execute(\"true\")", "execute");
+	refused(w, "return package.loaded.os.remove(\"x\")", "remove");
+	refused(w, "return require \"jit.util\"", "jit.util");
 	refused(w, "return scenario {", "expected");
 	scenario_close(&w->s);
 	memset(&w->s, 0, sizeof(w->s));
