@@ -123,7 +123,8 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 	sql_close(d->sql);
 	d->sql = NULL;
 	while (connect_once(d, e) < 0) {
-		if (e->kind == ERR_UNSUPPORTED || (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT && e->kind != ERR_IO))
+		if (e->kind == ERR_UNSUPPORTED || (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT &&
+		                                      e->kind != ERR_IO))
 			return err_wrap(e, "sink");
 		tell(d, e->text);
 		if (!told && deadline_passed(quiet)) {
