@@ -23,7 +23,7 @@ def packet(seq, body):
 class Session:
     """One client's connection. `inject` runs a statement without a result set in it, between two of the client's own."""
     def __init__(self, client, server, watcher):
-        self.client, self.server, self.watcher, self.database, self.after = client, server, watcher, '', []
+        self.client, self.server, self.watcher = client, server, watcher
 
     def handshake(self):
         """Greeting, login, and whatever the plug-in asks, until the server says OK."""
@@ -42,9 +42,25 @@ class Session:
             self.server.sendall(packet(seq, body))
 
     def inject(self, sql):
-        self.server.sendall(packet(0, b'\x03' + sql.encode()))
+        """Whether it went well."""
+        self.server.sendall(packet(0, b'\x03' + sql.encode('utf-8', 'surrogateescape')))
         _, body = read_packet(self.server)
         return body[:1] == b'\0'
+
+    def database(self):
+        """The session's current database, '' without one."""
+        self.server.sendall(packet(0, b'\x03SELECT DATABASE()'))
+        if read_packet(self.server)[1][:1] == b'\xff':
+            return ''
+        rows, ends = [], 0
+        while ends < 2:
+            _, body = read_packet(self.server)
+            if body[:1] == b'\xff':
+                return ''
+            ends += body[:1] == b'\xfe' and len(body) < 9
+            rows.append(body)
+        value = rows[-2]
+        return '' if value[:1] == b'\xfb' else value[1:1 + value[0]].decode('utf-8', 'surrogateescape')
 
     def pump(self):
         """Answers flow back in a thread of their own; commands are held until the server has ended the one before."""
@@ -63,9 +79,10 @@ class Session:
                 text, _ = self.watcher.before(self, body[1:].decode('utf-8', 'surrogateescape'))
                 body = b'\x16' + text.encode('utf-8', 'surrogateescape')
             self.server.sendall(packet(seq, body))
+            self.well = True
             self.answer(body[:1])
             for f in after:
-                f(self)
+                f(self, self.well)
 
     def forward(self):
         seq, body = read_packet(self.server)
@@ -95,6 +112,7 @@ class Session:
             body = self.forward()
             first = body[:1]
             if first == b'\xff':
+                self.well = False
                 return
             if first == b'\xfb': # LOCAL INFILE: the client sends packets until an empty one
                 while True:
