@@ -30,7 +30,8 @@ class Session:
         self.client.sendall(packet(*read_packet(self.server)))
         seq, login = read_packet(self.client)
         capabilities = struct.unpack('<I', login[:4])[0] & ~(1 << 11) & ~(1 << 5) # neither TLS nor compression
-        self.server.sendall(packet(seq, struct.pack('<I', capabilities) + login[4:]))
+        extended = struct.unpack('<I', login[28:32])[0] & ~1 # no progress reports: they look like errors
+        self.server.sendall(packet(seq, struct.pack('<I', capabilities) + login[4:28] + struct.pack('<I', extended) + login[32:]))
         while True:
             seq, body = read_packet(self.server)
             self.client.sendall(packet(seq, body))
