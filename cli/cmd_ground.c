@@ -275,7 +275,8 @@ int cmd_clean(int argc, char **argv)
 {
 	static const char help[] = "usage: drtest clean [--undo | --dry-run]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
 		"cut), and puts back what a run "
-				   "that\nwas killed had switched off on clusters that are not its own (garbage collection). --undo: only that.\n"
+				   "that\nwas killed had changed on clusters that are not its own: garbage collection is on again, TiCDC's user\n"
+				   "is dropped, its changefeed paused. --undo: only that.\n"
 				   "--dry-run: says what would be removed. Only what this user's drtest made is touched; what merely is called so is named.\n"
 				   "Runs' folders stay; so does whatever a living run needs.\n";
 	struct err e = ERR_INIT;

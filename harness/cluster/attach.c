@@ -279,6 +279,8 @@ static void attach_release(struct cluster *c)
 		run_command(a, ATTACH_DESTROY, NULL);
 	if (t) {
 		undo_forget(t->gc_noted);
+		undo_forget(t->feed_noted);
+		(c->keep ? undo_forget : undo_leave)(t->user_noted); /* still there: it could not be dropped */
 		memset(t, 0, sizeof(*t)); /* passwords */
 	}
 	free(t);
@@ -303,7 +305,7 @@ static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 		return -1;
 	if (a->mysql)
 		return 0;
-	if (!on && !t->gc_noted && !(t->gc_noted = undo_gc(used_path, c->name, e)))
+	if (!on && !t->gc_noted && !(t->gc_noted = undo_note(UNDO_GC, used_path, c->name, "", e)))
 		return -1;
 	if (tidb_cluster_set_gc(c, on, e) < 0)
 		return -1;
@@ -384,6 +386,14 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
 	if (attach_allows(c->name, CLUSTER_CHANGEFEED, e) < 0 || attach_allows(o->sink->name, CLUSTER_WRITE, e) < 0)
+		return -1;
+	struct tidb_cluster *t = c->own;
+
+	/* before either is made; the user stays noted until it is dropped */
+	undo_forget(t->feed_noted); /* that of an earlier changefeed of this run */
+	if (!(t->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
+		return -1;
+	if (!t->user_noted && !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, TIDB_CLUSTER_SINK_USER, e)))
 		return -1;
 	return tidb_cluster_changefeed(c, o, e);
 }

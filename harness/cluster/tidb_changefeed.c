@@ -12,7 +12,6 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 
-#define SINK_USER "drtest_cdc"
 /* What TiCDC's sink does, and no more; on a cluster of our own it may do all, since nobody else is there. */
 #define SINK_RIGHTS "ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
 #define S_NS ((int64_t)1000000000)
@@ -77,8 +76,10 @@ void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
 {
 	struct sql *s = t->sink_made && !t->disposable ? sql_open(&t->sink_admin, deadline_in_ms(API_MS), NULL) : NULL;
 
-	if (s)
-		sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user);
+	if ((s && sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user) >= 0) || !t->sink_made) {
+		undo_forget(t->user_noted);
+		t->user_noted = NULL;
+	}
 	sql_close(s);
 	t->sink_made = false;
 }
@@ -376,7 +377,7 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	t->feed_found = t->feed_made = false;
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
 	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", o->redo_uri);
-	snprintf(t->sink_user, sizeof(t->sink_user), SINK_USER);
+	snprintf(t->sink_user, sizeof(t->sink_user), TIDB_CLUSTER_SINK_USER);
 	t->sink = t->sink_admin = t->sink_seen = o->sink->ep;
 	if (sink_user(t, t->v2, e) < 0) /* through the CLI it would stand in argv */
 		return -1;
@@ -459,5 +460,5 @@ int tidb_cluster_fence(struct cluster *c, struct err *e)
 {
 	uint64_t killed;
 
-	return tidb_kill_user(&c->ep, SINK_USER, deadline_in_ms(API_MS), &killed, e);
+	return tidb_kill_user(&c->ep, TIDB_CLUSTER_SINK_USER, deadline_in_ms(API_MS), &killed, e);
 }

@@ -8,6 +8,8 @@
 #include "harness/cluster/tidb.h"
 #include "harness/cluster/undo.h"
 
+#define TIDB_CLUSTER_SINK_USER "drtest_cdc"
+
 struct tidb_cluster {
 	char pd[300], ticdc[300], status[300]; /* "http://127.0.0.1:2379"; "": none */
 	char ca[512], cert[512], key[512];
@@ -15,6 +17,7 @@ struct tidb_cluster {
 	char version_text[64];     /* "v8.5.7" */
 	const char *cdc[4];        /* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
 	bool v2;                   /* TiCDC has the open API v2 */
+	struct undo *feed_noted, *user_noted; /* the changefeed and TiCDC's user are made, for the case that drtest is killed */
 	struct undo *gc_noted;     /* garbage collection is off, for the time being; NULL: it is not */
 	bool started_here, filled_here; /* attach: this run started it, restored into it: it may destroy it */
 	bool disposable;           /* drtest made it, and takes it down: nobody else's users or data are there */

@@ -11,11 +11,13 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
+#include "harness/cluster/ticdc.h"
 #include "harness/cluster/tidb.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 
 #define NOTE_BYTES_MAX 8192
+#define CALL_MS 10000
 
 struct undo {
 	char *path;
@@ -31,7 +33,9 @@ static char *folder(void)
 	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest/undo", home) : NULL;
 }
 
-struct undo *undo_gc(const char *clusters_file, const char *cluster, struct err *e)
+static const char *const kinds[] = { [UNDO_GC] = "gc", [UNDO_USER] = "user", [UNDO_FEED] = "feed" };
+
+struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster, const char *name, struct err *e)
 {
 	struct undo *u = xcalloc(1, sizeof(*u));
 	char *dir = folder(), file[PATH_MAX], *text = NULL;
@@ -50,7 +54,7 @@ struct undo *undo_gc(const char *clusters_file, const char *cluster, struct err 
 		goto out;
 	u->path = xstrfmt("%s/%d-%lld-%s", dir, (int)getpid(), (long long)clock_mono_ns(), cluster);
 	u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	text = xstrfmt("gc\n%s\n%s\n", file, cluster);
+	text = xstrfmt("%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name);
 	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 || fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
 		err_sys(e, "note in %s what has to be put back", dir);
 		goto out;
@@ -68,10 +72,15 @@ out:
 
 void undo_forget(struct undo *u)
 {
+	if (u && u->path)
+		unlink(u->path);
+	undo_leave(u);
+}
+
+void undo_leave(struct undo *u)
+{
 	if (!u)
 		return;
-	if (u->path)
-		unlink(u->path);
 	if (u->fd >= 0)
 		close(u->fd);
 	free(u->path);
@@ -85,7 +94,38 @@ struct working {
 	int n;
 };
 
-static int put_back(const char *clusters_file, const char *cluster, struct err *e)
+static int drop_user(const struct sql_endpoint *at, const char *user, struct err *e)
+{
+	struct sql *s = sql_open(at, deadline_in_ms(CALL_MS), e);
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	strbuf_addstr(&q, "DROP USER IF EXISTS ");
+	sql_add_text(&q, user, strlen(user));
+	strbuf_addstr(&q, "@'%'");
+	if (s)
+		rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	sql_close(s);
+	return rc;
+}
+
+static int pause_feed(const struct attach_cluster *c, const char *id, struct err *e)
+{
+	struct ticdc api = { .api = c->ticdc, .tls = { c->ca, c->cert, c->key } };
+	struct err why = ERR_INIT;
+	struct ticdc_feed f;
+
+	if (ticdc_query(&api, id, deadline_in_ms(CALL_MS), &f, &why) < 0) {
+		if (why.kind == ERR_NOT_FOUND) /* it was not made, or is removed */
+			return 0;
+		*e = why;
+		return -1;
+	}
+	return strcmp(f.state, "stopped") && strcmp(f.state, "removed") ? ticdc_pause(&api, id, deadline_in_ms(CALL_MS), e) : 0;
+}
+
+static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster, const char *name, struct err *e)
 {
 	struct attach_file f;
 	int rc = -1;
@@ -95,7 +135,8 @@ static int put_back(const char *clusters_file, const char *cluster, struct err *
 	err_set(e, ERR_USAGE, 0, "%s has no cluster %s any more", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
-			rc = tidb_set_gc(&f.c[i].sql, true, e);
+			rc = kind == UNDO_GC ? tidb_set_gc(&f.c[i].sql, true, e) : kind == UNDO_USER ? drop_user(&f.c[i].sql, name, e) :
+			     pause_feed(&f.c[i], name, e);
 	attach_file_release(&f);
 	return rc;
 }
@@ -103,27 +144,37 @@ static int put_back(const char *clusters_file, const char *cluster, struct err *
 static int work_off(void *arg, const char *name, struct err *unused)
 {
 	struct working *w = arg;
-	char *path = xstrfmt("%s/%s", w->dir, name), *file, *cluster, *what = NULL;
+	static const char *const by_hand[] = { "SET GLOBAL tidb_gc_enable = ON", "DROP USER there", "cdc cli changefeed pause" };
+	char *path = xstrfmt("%s/%s", w->dir, name), *line[4], *what = NULL;
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct strbuf text = STRBUF_INIT;
 	struct err e = ERR_INIT;
+	unsigned n = 0, kind = 0;
 
 	(void)unused;
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) < 0 || strncmp(text.buf, "gc\n", 3) != 0)
-		goto out; /* its run lives, or it is somebody else's */
-	file = text.buf + 3;
-	cluster = strchr(file, '\n');
-	if (!cluster)
-		goto out;
-	*cluster++ = '\0';
-	cluster[strcspn(cluster, "\n")] = '\0';
-	if (put_back(file, cluster, &e) == 0) {
-		what = xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off", cluster, file);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) < 0)
+		goto out; /* its run lives */
+	for (char *at = text.buf; n < 4 && at && *at; n++) {
+		line[n] = at;
+		at = strchr(at, '\n');
+		if (at)
+			*at++ = '\0';
+	}
+	while (n && kind < sizeof(kinds) / sizeof(kinds[0]) && strcmp(line[0], kinds[kind]) != 0)
+		kind++;
+	if (n < 3 || kind == sizeof(kinds) / sizeof(kinds[0]))
+		goto out; /* somebody else's, or cut off before anything was done */
+	if (n == 3)
+		line[3] = (char *)"";
+	if (put_back(kind, line[1], line[2], line[3], &e) == 0) {
+		what = kind == UNDO_GC ? xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off", line[2], line[1]) :
+		       xstrfmt("%s %s on %s (%s) is %s, which a run that died had made", kind == UNDO_USER ? "user" : "changefeed", line[3], line[2], line[1],
+		               kind == UNDO_USER ? "dropped" : "paused");
 		unlink(path);
 		w->n++;
 	} else {
-		what = xstrfmt("garbage collection of %s (%s) was switched off by a run that died, and could not be switched on: %s (way out: "
-		               "SET GLOBAL tidb_gc_enable = ON; rm %s)", cluster, file, e.text, path);
+		what = xstrfmt("%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)", line[2],
+		               kind == UNDO_GC ? "garbage collection" : kind == UNDO_USER ? "the user" : "the changefeed", line[3], e.text, by_hand[kind], path);
 	}
 	w->fn(w->arg, what);
 out:

@@ -270,6 +270,29 @@ else
 	bad "mariadb-install-db: $(tail -n 20 "$scratch/install.log")"
 fi
 
+# ---- drtest is killed while a changefeed of its own runs: what it made is put back
+clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
+cat >"$scratch/feeds.lua" <<L
+local scenario = require "drtest.scenario"
+return scenario { name = "feeds", run = function(t)
+  t:step("feed", function()
+    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+    primary:changefeed { id = "killed", sink = secondary, start_ts = primary:now(), redo = "file://$scratch/redo-killed" }
+    t:sleep "120s"
+    t:check("x", true)
+  end)
+end }
+L
+users() { mariadb -h127.0.0.1 -P$((offset + 5000)) -uroot --ssl=0 -BNe "SELECT COUNT(*) FROM mysql.user WHERE user = 'drtest_cdc'"; }
+feed_is() { ticdc GET changefeeds/killed 2>/dev/null | grep -q "\"state\": \"$1\""; }
+users_are() { [ "$(users)" = "$1" ]; }
+"$DRTEST" run "$scratch/feeds.lua" "${with[@]}" >"$scratch/killed" 2>&1 </dev/null &
+pid=$!
+wait_for 60 feed_is normal && users_are 1 && ok || bad "the changefeed does not run: $(cat "$scratch/killed"; users; ticdc GET changefeeds/killed)"
+kill -9 "$pid"
+wait_for 60 feed_is stopped && ok || bad "a killed drtest left its changefeed running: $(ticdc GET changefeeds/killed)"
+wait_for 60 users_are 0 && ok || bad "a killed drtest left TiCDC's user on the secondary"
+
 # ---- the disaster by the operator's command
 clusters "primary.expendable = true primary.commands = { kill = { \"$scratch/kill\", \"primary\" } }" ''
 cat >"$scratch/kill.lua" <<'L'
