@@ -174,7 +174,8 @@ static int work_off(void *arg, const char *name, struct err *unused)
 		w->n++;
 	} else {
 		what = xstrfmt("%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)", line[2],
-		               kind == UNDO_GC ? "garbage collection" : kind == UNDO_USER ? "the user" : "the changefeed", line[3], e.text, by_hand[kind], path);
+		               kind == UNDO_GC ? "garbage collection" : kind == UNDO_USER ? "the user" : "the changefeed", line[3], e.text,
+		               by_hand[kind], path);
 	}
 	w->fn(w->arg, what);
 out:
