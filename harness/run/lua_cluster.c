@@ -639,6 +639,7 @@ static int stop(lua_State *L)
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "stop");
 	struct err e = ERR_INIT;
 
+	lua_cluster_able(L, c, CLUSTER_RESTART, "stop a cluster");
 	if (runtime_plan(r, "stop %s in order", c->name))
 		return 0;
 	runtime_expect(r, c, false);
