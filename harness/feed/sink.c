@@ -344,6 +344,8 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 			continue;
 		}
 		sql_exec(w->sql, NULL, "ROLLBACK");
+		if (e->code == SQL_DUPLICATE && sql_repeatable(w->sql))
+			continue;
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
 			return refused(w, b, e);
 		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table, e->text);

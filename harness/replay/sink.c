@@ -128,6 +128,8 @@ static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const 
 			return 0;
 		if (e->kind == ERR_BAD_DATA)
 			return -1;
+		if (*conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn))
+			continue;
 		if (i >= TRIES || !sink_may_retry(e))
 			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)

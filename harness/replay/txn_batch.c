@@ -211,7 +211,9 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 			maybe = true;
 			if (batch_commit(b, *conn, log_id, e) == 0)
 				return 0;
-			again = e->code == 1062; /* the commit whose answer was lost landed after we looked */
+			again = e->code == SQL_DUPLICATE; /* the commit whose answer was lost landed after we looked */
+		} else {
+			again = *conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn);
 		}
 		if (i >= TRIES || (!sink_may_retry(e) && !again))
 			return -1;

@@ -27,6 +27,7 @@ struct sql {
 	struct sql_endpoint ep;
 	uint64_t id;
 	uint64_t packet_bytes_max; /* the session's max_allowed_packet; 0: not asked yet */
+	bool repeatable;           /* sql_repeatable() was said */
 };
 
 static bool is_lost(unsigned code)
@@ -466,6 +467,14 @@ enum sql_flavor sql_flavor(struct sql *s)
 	const char *v = sql_server_version(s);
 
 	return strstr(v, "TiDB") ? SQL_TIDB : strstr(v, "MariaDB") ? SQL_MARIADB : SQL_MYSQL;
+}
+
+bool sql_repeatable(struct sql *s)
+{
+	if (s->repeatable || sql_flavor(s) != SQL_MARIADB)
+		return false;
+	s->repeatable = sql_exec(s, NULL, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ") >= 0;
+	return s->repeatable;
 }
 
 void sql_add_name(struct strbuf *out, const char *name)

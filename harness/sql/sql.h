@@ -75,6 +75,12 @@ enum sql_flavor { SQL_MARIADB, SQL_MYSQL, SQL_TIDB };
 enum sql_flavor sql_flavor(struct sql *s); /* from the server's version string */
 const char *sql_server_version(struct sql *s);
 
+/* Under READ COMMITTED MariaDB answers a REPLACE with "Duplicate entry" where the row takes another's value of a unique key that is kept as a hash
+ * (of a BLOB, a long text, USING HASH), instead of pushing that row out. The session's transactions are REPEATABLE READ from now on, and
+ * the statement may be tried again; false: they were already, or it is another server. */
+enum { SQL_DUPLICATE = 1062 };
+bool sql_repeatable(struct sql *s);
+
 void sql_add_name(struct strbuf *out, const char *name);                 /* `name`, backticks doubled */
 void sql_add_text(struct strbuf *out, const char *data, size_t n);       /* 'text', escaped for utf8mb4 without NO_BACKSLASH_ESCAPES */
 void sql_add_binary(struct strbuf *out, const void *data, size_t n);     /* x'hex'; '' when empty */
