@@ -261,6 +261,7 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 	const struct table_schema *t = NULL;
 	int rc;
 
+	r->ddl_ts = 0; /* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
 	if (attempt || is_unsure(r, db, table)) {
 		schema_drop(r, db, table);
 		return from_secondary(r, db, table, e);
