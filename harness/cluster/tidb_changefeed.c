@@ -18,6 +18,7 @@
 #define API_MS 10000
 #define API_FIRST_MS 3000   /* then its PD is suspected */
 #define CREATE_MS 90000
+#define AGAIN_MS 60000      /* a TiCDC that was started again finds its owner */
 #define META_MS 60000       /* until the first meta object of the redo log */
 #define CLI_MS 60000
 #define CLI_BYTES_MAX ((size_t)4 << 20)
@@ -329,16 +330,21 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 	return rc;
 }
 
-/* A TiCDC that has just been started again may not know its changefeeds yet. */
-static bool still_there(const struct ticdc *api, const char *id, struct ticdc_feed *f)
+/* A TiCDC that has just been started again may not know its changefeeds yet, or have no owner. 1: it is there; 0: it is not; -1: TiCDC says neither. */
+static int still_there(const struct ticdc *api, const char *id, struct ticdc_feed *f, struct err *e)
 {
-	struct deadline d = deadline_in_ms(YOUNG_NS / 1000000);
-	struct err e = ERR_INIT;
+	struct deadline unknown = deadline_in_ms(YOUNG_NS / 1000000), silent = deadline_in_ms(AGAIN_MS);
+	struct err why = ERR_INIT;
 
-	while (ticdc_query(api, id, deadline_in_ms(API_MS), f, &e) < 0)
-		if (e.kind != ERR_NOT_FOUND || pause_ms(200, d) < 0)
-			return false;
-	return true;
+	while (ticdc_query(api, id, deadline_in_ms(API_MS), f, &why) < 0)
+		if (pause_ms(200, why.kind == ERR_NOT_FOUND ? unknown : silent) < 0) {
+			if (why.kind == ERR_NOT_FOUND && !clock_cancelled())
+				return 0;
+			if (e)
+				*e = why;
+			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "interrupted") : -1;
+		}
+	return 1;
 }
 
 static void forget(struct tidb_cluster *t)
@@ -368,9 +374,9 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	if (!t->v2 && !t->cdc[0])
 		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 		               o->id, t->version_text);
-	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 && still_there(&api, o->id, &f)) {
+	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 && (rc = still_there(&api, o->id, &f, e)) != 0) {
 		forget(t);
-		return tidb_cluster_feed_status(c, &st, e);
+		return rc < 0 ? -1 : tidb_cluster_feed_status(c, &st, e);
 	}
 	if (*o->redo_uri && tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
 		return -1;
