@@ -20,9 +20,10 @@ static const char help[] =
 	"       drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] [--dry-run] [--json] [...]\n"
 	"       drtest redo check --storage URI [--json]\n"
 	"       drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from TS] [--to TS]\n"
-	"       drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s]\n"
+	"       drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] [--flush-interval 2s]\n"
 	"The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs; check judges the log\n"
-	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose.\n"
+	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose, and\n"
+	"warns where that is more than the changefeed's flush interval explains (a young or stuck one, which TiCDC calls normal).\n"
 	"  --storage URI    s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=...  or  file:///directory\n"
 	"                   (or @FILE or env:NAME that holds it: argv is public, a file, /dev/stdin or a variable is not)\n"
 	"  --sink-uri URI   mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=...\n"
@@ -112,7 +113,8 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		{ "mode", required_argument, NULL, 'M' },    { "force", no_argument, NULL, 'F' },           { "fresh", no_argument, NULL, 'R' },
 		{ "allow-gap", no_argument, NULL, 'g' },     { "downloads", required_argument, NULL, 'D' }, { "key", required_argument, NULL, 'k' },
 		{ "sink-password-file", required_argument, NULL, 'p' }, { "once", no_argument, NULL, '1' }, { "prometheus", no_argument, NULL, 'P' },
-		{ "warn-rpo", required_argument, NULL, 'r' }, { "yes", no_argument, NULL, 'y' }, { "fence-user", required_argument, NULL, 'e' },
+		{ "warn-rpo", required_argument, NULL, 'r' }, { "flush-interval", required_argument, NULL, 'I' },
+		{ "yes", no_argument, NULL, 'y' }, { "fence-user", required_argument, NULL, 'e' },
 		/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
 		{ "log-level", required_argument, NULL, 'i' }, { "enable-profiling", optional_argument, NULL, 'i' },
 		{ "memory-limit", required_argument, NULL, 'i' },
@@ -146,6 +148,7 @@ static int parse(int argc, char **argv, struct redo_options *o)
 		case '1': o->once = true; break;
 		case 'P': o->prometheus = true; break;
 		case 'r': ok = (o->warn_rpo_ms = duration_parse_ms(optarg)) > 0; break;
+		case 'I': ok = (o->flush_ms = duration_parse_ms(optarg)) > 0; break;
 		case 'M':
 			ok = !strcmp(optarg, "merge") || !strcmp(optarg, "txn");
 			o->mode = !strcmp(optarg, "txn") ? REPLAY_TXN : REPLAY_MERGE;

@@ -79,22 +79,37 @@ int redo_check_log(struct store *s, const struct redo_options *o)
 
 /* ---- watch ---- */
 
-static void watch_json(const struct redo_outlook *w)
+/* What one look alone does not show: for how long the point has stood. */
+struct watch {
+	int64_t promised_ms, moved_ns;
+	tso_t point;
+};
+
+static bool beyond(const struct watch *s, const struct redo_outlook *w)
+{
+	return w->loss_ms > s->promised_ms;
+}
+
+static void watch_json(const struct watch *s, const struct redo_outlook *w)
 {
 	json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:s*}", "checkpoint_ts", redo_ts_json(w->meta.checkpoint_ts), "point",
 	                      redo_ts_json(w->meta.resolved_ts), "loss_ms", (json_int_t)w->loss_ms, "files", (json_int_t)w->files, "bytes",
 	                      (json_int_t)w->bytes, "replay_ms", (json_int_t)w->replay_ms, "holes", (json_int_t)w->holes, "hole",
 	                      w->holes ? w->hole : NULL);
 
+	json_object_set_new(j, "promised_ms", json_integer((json_int_t)s->promised_ms));
+	json_object_set_new(j, "beyond_promise", json_boolean(beyond(s, w)));
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	putchar('\n');
 	json_decref(j);
 }
 
-static void watch_prometheus(const struct redo_outlook *w)
+static void watch_prometheus(const struct watch *s, const struct redo_outlook *w)
 {
 	printf("# HELP drtest_redo_loss_seconds What would be lost if the primary died now: this clock minus the log's resolvedTs.\n"
 	       "# TYPE drtest_redo_loss_seconds gauge\ndrtest_redo_loss_seconds %.3f\n"
+	       "# HELP drtest_redo_promised_seconds What the changefeed's flush interval explains of it.\n"
+	       "# TYPE drtest_redo_promised_seconds gauge\ndrtest_redo_promised_seconds %.3f\n"
 	       "# HELP drtest_redo_point_tso The TSO that a replay would reach.\n"
 	       "# TYPE drtest_redo_point_tso gauge\ndrtest_redo_point_tso %" PRIu64 "\n"
 	       "# HELP drtest_redo_checkpoint_tso What the secondary surely has.\n"
@@ -107,22 +122,35 @@ static void watch_prometheus(const struct redo_outlook *w)
 	       "# TYPE drtest_redo_holes gauge\ndrtest_redo_holes %" PRIu64 "\n"
 	       "# HELP drtest_redo_replay_seconds How long that would take, at 100 MB/s.\n"
 	       "# TYPE drtest_redo_replay_seconds gauge\ndrtest_redo_replay_seconds %.3f\n",
-	       (double)w->loss_ms / 1e3, w->meta.resolved_ts, w->meta.checkpoint_ts, w->files, w->bytes, w->holes, (double)w->replay_ms / 1e3);
+	       (double)w->loss_ms / 1e3, (double)s->promised_ms / 1e3, w->meta.resolved_ts, w->meta.checkpoint_ts, w->files, w->bytes, w->holes,
+	       (double)w->replay_ms / 1e3);
 }
 
-static void watch_text(const struct redo_outlook *w)
+static void watch_text(const struct watch *s, const struct redo_outlook *w)
 {
+	double still = (double)(clock_mono_ns() - s->moved_ns) / 1e9;
 	char when[TSO_TEXT_MAX];
 
 	tso_time_text(w->meta.resolved_ts, when);
 	printf("if the primary died now: a replay reaches %" PRIu64 " (%s), %.1f s are lost, it takes about %.1f s (%" PRIu64 " files, %.1f MB)\n",
 	       w->meta.resolved_ts, when, (double)w->loss_ms / 1e3, (double)w->replay_ms / 1e3, w->files, (double)w->bytes / 1e6);
+	if (!beyond(s, w))
+		return;
+	printf("WARNING: the flush interval explains %.1f s of that: ", (double)s->promised_ms / 1e3);
+	if (w->unmoved)
+		puts("the log holds no row yet and its point is where the changefeed began; a young changefeed may stand so for 15 s and longer, "
+		     "an old one has lost its store or its primary (TiCDC says normal all the while)");
+	else if (still * 1e3 > (double)s->promised_ms)
+		printf("its point has not moved for %.0f s: the changefeed, or its store, stands still (TiCDC may say normal all the while)\n", still);
+	else
+		puts("the changefeed is young, catches up, or stands still (look again: does the point move?)");
 }
 
 /* One error does not end a watch: the store may be back in a second. */
 int redo_watch(struct store *s, const struct redo_options *o)
 {
 	struct deadline never = deadline_in_ms(FOREVER_MS);
+	struct watch seen = { .promised_ms = (o->flush_ms ? o->flush_ms : REDO_FLUSH_MS) + REDO_BESIDE_MS, .moved_ns = clock_mono_ns() };
 	int rc = 0;
 
 	for (;;) {
@@ -132,7 +160,10 @@ int redo_watch(struct store *s, const struct redo_options *o)
 		if (redo_outlook(s, &w, &e) < 0) {
 			rc = redo_failed(&e);
 		} else {
-			(o->json ? watch_json : o->prometheus ? watch_prometheus : watch_text)(&w);
+			if (w.meta.resolved_ts != seen.point)
+				seen.moved_ns = clock_mono_ns();
+			seen.point = w.meta.resolved_ts;
+			(o->json ? watch_json : o->prometheus ? watch_prometheus : watch_text)(&seen, &w);
 			if (w.holes && !o->json && !o->prometheus)
 				printf("WARNING: %s%s\n", w.hole, w.holes > 1 ? " (and behind later ones)" : "");
 			rc = o->warn_rpo_ms && w.loss_ms > o->warn_rpo_ms ? 1 : 0;

@@ -14,6 +14,7 @@ struct redo_options {
 	enum replay_mode mode;
 	bool yes, dry_run, json, prometheus, once, force, fresh, allow_gap;
 	int64_t warn_rpo_ms; /* 0: none */
+	int64_t flush_ms;    /* the changefeed's flush interval; 0: TiCDC's own */
 };
 
 /* The verbs with files of their own; each returns the exit code. */

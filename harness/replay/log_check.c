@@ -308,6 +308,7 @@ int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 		if (f->name.kind == REDO_FILE_DDL && !f->sidecar && !out->meta.version)
 			rc = holes_in(s, f, out, e);
 	}
+	out->unmoved = !files.n && out->meta.resolved_ts == out->meta.checkpoint_ts;
 	out->replay_ms = OUTLOOK_START_MS + (int64_t)(out->bytes / (REDO_OUTLOOK_BYTES_PER_S / 1000));
 	redo_files_release(&files);
 	return rc;

@@ -31,11 +31,15 @@ struct redo_outlook {
 	struct redo_meta meta;
 	int64_t loss_ms;       /* this machine's clock minus the point; never negative */
 	uint64_t files, bytes; /* to read: whose name ts is above checkpointTs */
+	bool unmoved;          /* no log file at all, and resolvedTs is checkpointTs: as a changefeed is that has flushed nothing yet */
 	uint64_t holes;        /* DDLs behind which rows may be missing (ddl_judge.h); the first one, told */
 	char hole[600];
 	int64_t replay_ms;     /* to be expected: the bytes at REDO_OUTLOOK_BYTES_PER_S, and a start */
 };
 #define REDO_OUTLOOK_BYTES_PER_S 100000000
+/* What a changefeed in its stride may be behind: its flush interval, and beside it the meta's (200 ms) and the primary's own resolved ts. */
+#define REDO_FLUSH_MS 2000  /* TiCDC's own */
+#define REDO_BESIDE_MS 3200
 int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e);
 
 #endif

@@ -53,6 +53,28 @@ expect "watch" 0 'if the primary died now' "$DRTEST" redo watch --once --storage
 expect "watch, for machines" 0 '"point":"462327645470720000".*"loss_ms":[0-9]+' "$DRTEST" redo watch --once --json --storage "$uri"
 expect "watch, for Prometheus" 0 '^drtest_redo_loss_seconds [0-9.]+$' "$DRTEST" redo watch --once --prometheus --storage "$uri"
 expect "an old log is more than 10 s behind" 1 'WARNING' "$DRTEST" redo watch --once --warn-rpo 10s --storage "$uri"
+expect "which no flush interval explains" 0 '^WARNING: the flush interval explains 5\.2 s of that' "$DRTEST" redo watch --once --storage "$uri"
+expect "the changefeed's own interval counts" 0 '^WARNING: the flush interval explains 13\.2 s of that' "$DRTEST" redo watch --once --flush-interval 10s --storage "$uri"
+expect "for machines it is a field" 0 '"promised_ms":5200,"beyond_promise":true' "$DRTEST" redo watch --once --json --storage "$uri"
+expect "an interval that is none" 2 'no value' "$DRTEST" redo watch --once --flush-interval soon --storage "$uri"
+point() { # old|now: the log's meta stands where it began, then or now
+	python3 - "$1" "$scratch"/log/*.meta <<-'EOF'
+		import sys, time
+		b = bytearray(open(sys.argv[2], 'rb').read())
+		i, j = b.find(b'checkpointTs') + 12, b.find(b'resolvedTs') + 10
+		assert b[i] == b[j] == 0xcf, 'both are 64-bit numbers of MessagePack'
+		if sys.argv[1] == 'now':
+		    b[i + 1:i + 9] = (int(time.time() * 1000) << 18).to_bytes(8, 'big')
+		b[j + 1:j + 9] = b[i + 1:i + 9]
+		open(sys.argv[2], 'wb').write(b)
+	EOF
+}
+rm "$scratch"/log/*_row_* "$scratch"/log/*_ddl_*
+point old
+expect "a changefeed that has flushed nothing is told as that" 0 'WARNING.*no row yet.*young changefeed' "$DRTEST" redo watch --once --storage "$uri"
+point now
+expect "no warning while the interval explains it" 0 '"promised_ms":1803200,"beyond_promise":false' \
+	"$DRTEST" redo watch --once --json --flush-interval 30m --storage "$uri"
 expect "watch without a log" 3 'meta' "$DRTEST" redo watch --once --storage "file://$scratch/nothing"
 DRTEST_SINK_PASSWORD=hush expect "a password in the environment is not shown" 3 '127\.0\.0\.1:1' \
 	"$DRTEST" redo apply --storage "$uri" --time-zone +00:00 --sink-uri mysql://u@127.0.0.1:1/
