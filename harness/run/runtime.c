@@ -182,8 +182,14 @@ int runtime_health(struct runtime *r, struct err *e)
 	for (size_t i = 0; i < r->n_owned; i++) {
 		struct owned *o = &r->owned[i];
 
-		if (o->expected && o->ops->health && o->ops->health(o->object, e) < 0)
+		struct err why = ERR_INIT;
+
+		/* asked again: a fault's thread may have killed it in the middle of the answer */
+		if (o->expected && o->ops->health && o->ops->health(o->object, &why) < 0 && o->expected) {
+			if (e)
+				*e = why;
 			return -1;
+		}
 	}
 	return journal_error(r->journal, e);
 }

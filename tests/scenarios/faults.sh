@@ -157,7 +157,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     full:heal()
     t:check("after the heal it writes", write(3))'
 	expect "a full disk, a read-only disk, and their heal" 0 'PASS 5 checks' "${run[@]}" "$scratch/d.lua" --store file
-	for r in "$out"/*/; do # of these runs: others may run beside them
+	for r in "$scratch"/runs/*/; do # of these runs: others may run beside them
 		! grep -F "/var/tmp/drtest-$(basename "$r")/" /proc/mounts >"$scratch/mounts" && ok || bad "a mount is left: $(cat "$scratch/mounts")"
 	done
 	# the run folder's disk fills up: exit 3, and what was written can be read
