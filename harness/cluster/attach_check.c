@@ -129,6 +129,17 @@ static void look_at_status(struct look *k)
 	http_answer_release(&a);
 }
 
+/* TiCDC deletes the log of a changefeed that is removed, not at once, and its mark stays: what is left may be a part. */
+static void look_for_mark(struct look *k, struct store *s, const char *field)
+{
+	struct store_list list = { 0 };
+
+	if (store_list(s, "delete_", &list, NULL) == 0 && list.n)
+		find(k, "the log of a changefeed that runs, under a prefix of its own", "%s: TiCDC's mark %.100s lies there: the changefeed was removed, and "
+		     "TiCDC deletes its log", field, list.objects[0].key);
+	store_list_release(&list);
+}
+
 static void look_at_store(struct look *k, const char *uri, const char *field, bool log)
 {
 	struct err e = ERR_INIT;
@@ -146,6 +157,8 @@ static void look_at_store(struct look *k, const char *uri, const char *field, bo
 		     (double)(clock_wall_ms() - tso_ms(m.resolved_ts)) / 1000);
 	else
 		note(k, field, "%s", store_uri_redacted(s));
+	if (s && log)
+		look_for_mark(k, s, field);
 	store_free(s);
 }
 

@@ -108,9 +108,10 @@ static void remember_ticdc(struct playground *p, pid_t pid)
 		strbuf_reset(&p->ticdc_argv);
 }
 
-/* Whoever is asked from now on has to live. */
-static void choose_another(struct playground *p)
+/* Whoever is asked from now on has to live: the load that runs keeps its connections, what connects anew takes the first TiDB that is left. */
+static void choose_another(struct cluster *c)
 {
+	struct playground *p = c->own;
 	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	struct tidb_cluster *t = &p->tidb;
 	char *const at[] = { t->pd, t->ticdc };
@@ -125,6 +126,15 @@ static void choose_another(struct playground *p)
 		if (n && !lives)
 			snprintf(at[i], sizeof(t->pd), "http://%s:%u", left[0].is.address.host, left[0].is.address.port);
 	}
+	unsigned n = chosen(p, CLUSTER_SERVER, CLUSTER_EACH, left);
+
+	for (unsigned k = 0; k < n; k++)
+		if (left[k].is.address.port == c->ep.port)
+			return;
+	if (n) {
+		c->ep.port = left[0].is.address.port;
+		snprintf(t->status, sizeof(t->status), "http://%s:%u", left[0].is.address.host, left[0].is.status_port);
+	}
 }
 
 void playground_part_died(struct cluster *c, enum cluster_part part)
@@ -134,7 +144,7 @@ void playground_part_died(struct cluster *c, enum cluster_part part)
 
 	if (part == CLUSTER_FEED && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, left))
 		c->feeding = false;
-	choose_another(p);
+	choose_another(c);
 	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us"); /* what playground says of that component is no news */
 }
 

@@ -258,7 +258,7 @@ LIMIT=90 expect "a rehearsal on the local ground" 0 'PASS 7 checks' "$DRTEST" ru
 mkdir -p "$scratch/mariadb"
 if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --datadir="$scratch/mariadb/data" --user="$(id -un)" >"$scratch/install.log" 2>&1; then
 	port=$((offset + 3306))
-	mariadbd --no-defaults --datadir="$scratch/mariadb/data" --socket="$scratch/mariadb/s" --pid-file="$scratch/mariadb/p" --bind-address=127.0.0.1 --port="$port" \
+	mariadbd --no-defaults --datadir="$scratch/mariadb/data" --tmpdir="$scratch/mariadb" --socket="$scratch/mariadb/s" --pid-file="$scratch/mariadb/p" --bind-address=127.0.0.1 --port="$port" \
 		--user="$(id -un)" --skip-name-resolve >"$scratch/mariadb/log" 2>&1 </dev/null &
 	mariadb_pid=$!
 	for _ in $(seq 100); do mariadb -h127.0.0.1 -P"$port" -uroot --ssl=0 -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.1; done

@@ -20,25 +20,31 @@ drill feed_restart --set deaths=2
 drill partition --set weather=4s
 drill replay_killed --set deaths=2
 
-# ---- one of several: three TiKV, two TiCDC
+# ---- one of several: three PD, three TiKV, two TiDB, two TiCDC
 cat >"$scratch/parts.lua" <<'L'
 local scenario = require "drtest.scenario"
 return scenario { name = "parts", run = function(t)
   t:step("each dies alone", function()
-    local c = t:cluster { name = "primary", kv = 3, ticdc = 2 }
+    local c = t:cluster { name = "primary", db = 2, pd = 3, kv = 3, ticdc = 2 }
     c:sql "CREATE DATABASE d"
     c:sql "CREATE TABLE d.t (id INT PRIMARY KEY)"
     t:kill(c, "tikv-1")
     c:sql "INSERT INTO d.t VALUES (1)" -- two of three are a majority
     t:kill(c, "ticdc-owner")
+    t:kill(c, "pd-leader")
+    c:sql "INSERT INTO d.t VALUES (2)" -- another one leads
+    t:kill(c, "tidb-0")
+    c:sql "INSERT INTO d.t VALUES (3)" -- the other TiDB has all rows
     t:fault { pause = c, part = "tikv-0", lasts = "100ms" }:wait_healed()
-    t:check("a row is there", #c:query "SELECT * FROM d.t" == 1)
+    t:check("every row is there", #c:query "SELECT * FROM d.t" == 3)
+    t:kill(c, "pd-leader")
+    t:eventually("one of three PD is none: nothing is written", "1m", function() return not t:attempt(function() c:sql "REPLACE INTO d.t VALUES (4)" end) end)
     local ok, why = t:attempt(function() t:kill(c, "tikv-7") end)
     t:check("one that is not there is told", not ok and why:find("it has no such TiKV", 1, true) ~= nil, why)
   end)
 end }
 L
-LIMIT=60 expect "one of several" 0 '^PASS 2 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --version v8.5.7 --store file --out "$out"
+LIMIT=60 expect "one of several" 0 '^PASS 3 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --version v8.5.7 --store file --out "$out"
 nothing_left "one of several"
 
 # ---- the only TiKV dies, then PD: TiDB hangs and says little; who it is is told

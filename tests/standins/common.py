@@ -123,6 +123,16 @@ def http_json(method, url, value=None, timeout=5):
         text = a.read()
     return json.loads(text) if text else None
 
+def pd_json(pds, method, path, value=None, timeout=5):
+    """From the first PD of "http://a,http://b" or "a,b" that answers."""
+    why = OSError('no PD is named')
+    for url in pds.split(','):
+        try:
+            return http_json(method, (url if '://' in url else 'http://' + url) + path, value, timeout)
+        except OSError as e:
+            why = e
+    raise why
+
 # ---- MySQL protocol
 
 class SqlError(Exception):
