@@ -19,6 +19,7 @@ return {
   redo_time_zone = "+00:00",
 
   -- production: read, and backed up (RATE_LIMIT 120 MB/s); never written, never killed
+  -- ("gc" beside "backup": a rehearsal holds garbage collection meanwhile, so that it may take longer than tidb_gc_life_time)
   primary = {
     sql = { host = "10.0.1.10", port = 4000, user = "drtest", password = env "DB_PASSWORD" },
     pd = "https://10.0.1.11:2379", ticdc = "https://10.0.1.12:8300", status = "https://10.0.1.10:10080", tls = tls,
@@ -29,7 +30,10 @@ return {
     pd = "https://10.0.2.11:2379", tls = tls,
   },
 
-  -- a small cluster that comes up for the rehearsal and goes with it
+  -- for --set replay=both, which replays the log a second time by `cdc redo apply`, on a copy of the secondary: an empty cluster of this name
+  -- ["secondary-twin"] = { sql = { host = "10.0.4.10", port = 4000, user = "root" }, pd = "http://10.0.4.11:2379", expendable = true },
+
+  -- a small cluster that comes up for the rehearsal and goes with it; destroyed at the end where this run has filled or started it, however far
   scratch = {
     sql = { host = "10.0.3.10", port = 4000, user = "root" },
     pd = "http://10.0.3.11:2379", status = "http://10.0.3.10:10080",

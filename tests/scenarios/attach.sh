@@ -243,6 +243,7 @@ clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.
 writer=$!
 clusters 'primary.allow = { "backup" }' ''
 LIMIT=90 expect "a rehearsal against the living pair" 0 'the scratch cluster equals the primary|PASS' "$DRTEST" run scenarios/rehearse.lua "${with[@]}"
+grep -q 'garbage collection goes on (tidb_gc_life_time 10m0s).*allow = { "backup", "gc" }' "$scratch/out" && ok || bad "nothing is said of garbage collection"
 cat "$scratch/out"
 kill "$writer" 2>/dev/null
 grep -q '^PASS 4 checks' "$scratch/out" && ok || bad "the rehearsal has not made its 4 checks: $(cat "$scratch/out")"

@@ -42,6 +42,10 @@ expect "an ignore without a table" 2 'db.table or db.table.column is wanted' "${
 expect "all of it ignored" 2 'no table is left' "${diff[@]}" --ignore 'd.*'
 B "ALTER TABLE d.t MODIFY q INT AFTER id"
 expect "columns in another order" 1 'columns `id`,`p`,`q`.*columns `id`,`q`,`p`' "${diff[@]}"
+B "CREATE DATABASE tidb_cdc; CREATE TABLE tidb_cdc.syncpoint_v1 (ticdc_cluster_id VARCHAR(255), changefeed VARCHAR(255), primary_ts VARCHAR(18), secondary_ts VARCHAR(18), \
+	PRIMARY KEY (changefeed, primary_ts)); INSERT INTO tidb_cdc.syncpoint_v1 VALUES ('default', 'cf', '470764082878218242', '470764083730186243')"
+expect "a pair with syncpoints, read as it stands" 1 '^b is fed by a TiCDC with syncpoints.*--snapshot auto' "${diff[@]}" --tables 'd.*'
+B "DROP DATABASE tidb_cdc"
 expect "ignored, and told" 0 'not compared: table d.t: left out as asked' "${diff[@]}" --ignore d.t
 B "ALTER TABLE d.t MODIFY q BIGINT AFTER p"
 expect "rows that were not compared are told" 1 'd.t: rows not compared, for the columns differ: 2 and 2 rows' "${diff[@]}"
