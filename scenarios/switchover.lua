@@ -34,7 +34,7 @@ return scenario {
         t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lags_under "5s" end)
         local from = t:now()
         -- on TiDB nobody can write there any more, root neither; a cluster that is not this run's own is its owner's to close
-        local fenced = t.on_tidb() and not t:live()
+        local fenced = t.by_the_guide()
         if fenced then here:sql "SET GLOBAL tidb_super_read_only = ON" end
         load:stop()
         if fenced and not t:planning() then

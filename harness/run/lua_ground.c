@@ -11,6 +11,7 @@
 static int live(lua_State *L)
 {
 	const struct attach_file *f = attach_used();
+	const struct attach_cluster *primary;
 	struct runtime *r = runtime_of(L);
 	struct err e = ERR_INIT;
 
@@ -27,6 +28,9 @@ static int live(lua_State *L)
 		lua_pushstring(L, f->backup);
 		lua_setfield(L, 3, "backup");
 	}
+	primary = attach_find("primary");
+	lua_pushboolean(L, primary && !primary->mysql && (primary->expendable || primary->allow & 1u << CLUSTER_GC));
+	lua_setfield(L, 3, "gc");
 	if (!lua_isnil(L, 1)) {
 		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"), *sink = lua_cluster_alive(L, 2, "live");
 
