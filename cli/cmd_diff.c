@@ -491,7 +491,8 @@ int cmd_diff(int argc, char **argv)
 			say_like_them(&p, &r);
 		else
 			print(&r, p.json);
-		if (r.verdict == VERDICT_FAIL && !p.json && !p.fix_a && !p.o.a_snapshot && !p.o.b_snapshot && syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, NULL) == 0)
+		if (r.verdict == VERDICT_FAIL && !p.json && !p.fix_a && !p.o.a_snapshot && !p.o.b_snapshot &&
+		    syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, NULL) == 0)
 			puts("b is fed by a TiCDC with syncpoints, and was read as it stands: --snapshot auto compares the pair where both sides are equal, "
 			     "while rows flow");
 		rc = r.verdict == VERDICT_PASS ? 0 : r.verdict == VERDICT_FAIL ? 1 : 4;
