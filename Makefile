@@ -20,7 +20,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # Folders in the order of the arrows: each may include those before it (cli all of them).
-LIBS = base os net sql redo binlog backup compare replay feed verify cluster run workloads chaos reports suites
+LIBS = base os net sql redo binlog backup compare replay feed verify tidb cluster run bindings workloads chaos reports suites
 dir_of = $(if $(filter $(1),workloads chaos reports suites),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c)

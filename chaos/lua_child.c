@@ -10,8 +10,8 @@
 
 #include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
+#include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
-#include "harness/run/lua_cluster.h"
 #include "harness/run/runtime.h"
 
 static unsigned serial; /* the main thread's */

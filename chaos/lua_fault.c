@@ -10,10 +10,10 @@
 
 #include "chaos/chaos.h"
 #include "chaos/lua_child.h"
-#include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
-#include "harness/run/lua_cluster.h"
-#include "harness/run/lua_store.h"
+#include "harness/base/xalloc.h"
+#include "harness/bindings/lua_cluster.h"
+#include "harness/bindings/lua_store.h"
 #include "harness/run/runtime.h"
 
 EMBEDDED(chaos_fault_lua);

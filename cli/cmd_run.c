@@ -11,6 +11,7 @@
 #include "cli/version.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
+#include "harness/bindings/bindings.h"
 #include "harness/cluster/cluster.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
@@ -24,7 +25,8 @@
 #define SETS_MAX 64
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
-const struct runtime_module scenario_modules[] = { { "load", lua_load_open, NULL }, { "fault", lua_fault_open, lua_fault_needs }, { NULL, NULL, NULL } };
+const struct runtime_module scenario_modules[] = { BINDINGS_OF_HARNESS,
+	{ "load", lua_load_open, NULL }, { "fault", lua_fault_open, lua_fault_needs }, { NULL, NULL, NULL } };
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"

@@ -13,6 +13,6 @@ struct run_outputs {
 /* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder, the caller's to free; NULL: none was made. */
 int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir);
 
-extern const struct runtime_module scenario_modules[]; /* what scenarios are given beyond harness/run */
+extern const struct runtime_module scenario_modules[]; /* the bindings that scenarios are given */
 
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
-#include "harness/run/lua_cluster.h"
 #include "harness/run/lua_json.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
-#include "harness/run/lua_cluster.h"
 #include "harness/run/runtime.h"
 
 #define PREPARE_MS 600000

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/pd.h"
 #include "harness/cluster/tidb_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/sql/schema.h"
+#include "harness/tidb/pd.h"
 
 #define READY_MS 60000
 #define LOOK_MS 5000

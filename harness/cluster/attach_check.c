@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "harness/cluster/attach.h"
-#include "harness/cluster/pd.h"
-#include "harness/cluster/ticdc.h"
-#include "harness/cluster/tidb.h"
 #include "harness/redo/reader.h"
+#include "harness/tidb/pd.h"
+#include "harness/tidb/ticdc.h"
+#include "harness/tidb/tidb.h"
 
 #define LOOK_MS 5000
 #define FEEDS_MAX 16

@@ -8,7 +8,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/cluster_impl.h"
-#include "harness/cluster/lost.h"
+#include "harness/cluster/lost_writes.h"
 #include "harness/feed/sink_sql.h"
 
 #define HOLD_TRIES 20

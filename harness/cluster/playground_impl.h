@@ -3,8 +3,8 @@
 #define HARNESS_CLUSTER_PLAYGROUND_IMPL_H
 
 #include "harness/base/strbuf.h"
-#include "harness/cluster/playground_text.h"
 #include "harness/cluster/tidb_cluster.h"
+#include "harness/tidb/playground_text.h"
 
 #define PLAYGROUND_PORTS_MAX 64
 #define PLAYGROUND_COMPONENTS_MAX 64

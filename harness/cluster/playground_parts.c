@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/pd.h"
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
+#include "harness/tidb/pd.h"
 
 #define LOOK_MS 3000
 #define TICDC_MS 90000 /* a new capture waits for the lease of the dead one, ten seconds, before it owns anything */

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/pd.h"
-#include "harness/cluster/playground_text.h"
+#include "harness/tidb/pd.h"
+#include "harness/tidb/playground_text.h"
 
 #include "harness/sql/schema.h"
 

@@ -4,9 +4,9 @@
 #define HARNESS_CLUSTER_TIDB_CLUSTER_H
 
 #include "harness/cluster/cluster_impl.h"
-#include "harness/cluster/ticdc.h"
-#include "harness/cluster/tidb.h"
 #include "harness/cluster/undo.h"
+#include "harness/tidb/ticdc.h"
+#include "harness/tidb/tidb.h"
 
 #define TIDB_CLUSTER_SINK_USER "drtest_cdc"
 

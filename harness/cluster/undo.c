@@ -11,10 +11,10 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
-#include "harness/cluster/ticdc.h"
-#include "harness/cluster/tidb.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "harness/tidb/ticdc.h"
+#include "harness/tidb/tidb.h"
 
 #define NOTE_BYTES_MAX 8192
 #define CALL_MS 10000

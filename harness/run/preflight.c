@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/ticdc_tools.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
+#include "harness/tidb/stock_tools.h"
 
 #define RUN_BYTES_MIN ((int64_t)64 << 20)
 

@@ -127,6 +127,17 @@ void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object)
 	pthread_mutex_unlock(&r->lock);
 }
 
+void *runtime_owned(const struct runtime *r, const struct runtime_ops *ops, size_t *at)
+{
+	while (*at < r->n_owned) {
+		const struct owned *o = &r->owned[(*at)++];
+
+		if (o->ops == ops)
+			return o->object;
+	}
+	return NULL;
+}
+
 void runtime_expect(struct runtime *r, void *object, bool healthy)
 {
 	pthread_mutex_lock(&r->lock);
@@ -392,14 +403,8 @@ void runtime_fields(lua_State *L, int index, const char *what, const struct fiel
 	}
 }
 
-void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules)
+void runtime_bind(lua_State *L, struct runtime *r)
 {
-	static const struct runtime_module own[] = {
-		{ "store", lua_store_open, NULL }, { "cluster", lua_cluster_open, NULL }, { "verify", lua_verify_open, NULL },
-		{ "redo", lua_redo_open, NULL },
-		{ "steps", lua_steps_open, NULL }, { "tso", lua_tso_open, NULL },         { NULL, NULL, NULL },
-	};
-
 	lua_pushlightuserdata(L, &registry_key);
 	lua_pushlightuserdata(L, r);
 	lua_rawset(L, LUA_REGISTRYINDEX);
@@ -407,13 +412,4 @@ void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_
 	lua_pushcfunction(L, error_text);
 	lua_setfield(L, -2, "__tostring");
 	lua_pop(L, 1);
-	lua_newtable(L);
-	for (const struct runtime_module *m = own; m->name; m++) {
-		m->open(L);
-		lua_setfield(L, -2, m->name);
-	}
-	for (const struct runtime_module *m = modules; m && m->name; m++) {
-		m->open(L);
-		lua_setfield(L, -2, m->name);
-	}
 }

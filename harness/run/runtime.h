@@ -14,7 +14,7 @@
 
 struct runtime;
 
-/* Made by cli: bindings of folders that run may not include. open pushes one value, t's field `name`. needs (may be NULL) says what this
+/* A list made by cli: the bindings, all of folders that run may not include. open pushes one value, t's field `name`. needs (may be NULL) says what this
  * machine and ground lack for a thing that a scenario names in its `needs`: 1 nothing, 0 it lacks what is appended, -1 it knows no such
  * thing. */
 struct runtime_module {
@@ -51,6 +51,8 @@ struct runtime_ops {
 	void (*sample)(void *object, json_t *sample);  /* from the sampler's thread, never after close began; may be NULL */
 };
 void runtime_own(struct runtime *r, const struct runtime_ops *ops, void *object);
+/* The next object of this kind from *at on (0 first; it is moved behind it); NULL: no more. Main thread. */
+void *runtime_owned(const struct runtime *r, const struct runtime_ops *ops, size_t *at);
 /* No health is expected of it any more (it was killed on purpose, or stopped). From any thread. */
 void runtime_expect(struct runtime *r, void *object, bool healthy);
 int runtime_health(struct runtime *r, struct err *e);
@@ -109,9 +111,5 @@ struct field {
 	void *out;        /* const char **, double *, int64_t *, bool *, int64_t *; FIELD_ANY: unused, the caller fetches it */
 };
 void runtime_fields(lua_State *L, int index, const char *what, const struct field *fields);
-
-/* TSOs in Lua: userdata, compared and printed exactly. */
-void lua_tso_push(lua_State *L, tso_t ts);
-tso_t lua_tso_check(lua_State *L, int index);
 
 #endif

@@ -77,14 +77,7 @@ void runtime_sampler_stop(struct runtime *r);
 void runtime_slow(struct runtime *r, char *why, size_t size);
 void runtime_step_end(struct runtime *r, const char *status, const char *detail); /* nothing when no step is open */
 void runtime_teardown(struct runtime *r); /* last first */
-void runtime_open_natives(lua_State *L, struct runtime *r, const struct runtime_module *modules);
-
-/* bindings: each pushes one value, a field of drtest.native */
-int lua_store_open(lua_State *L);
-int lua_cluster_open(lua_State *L);
-int lua_verify_open(lua_State *L);
-int lua_redo_open(lua_State *L);
-int lua_tso_open(lua_State *L);
-int lua_steps_open(lua_State *L);
+void runtime_bind(lua_State *L, struct runtime *r); /* runtime_of() finds r, and errors can be raised; before anything else in a state */
+int lua_steps_open(lua_State *L);                   /* pushes the table of steps, checks and figures */
 
 #endif

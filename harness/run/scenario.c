@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/embed.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
-#include "harness/base/embed.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/sandbox.h"
 
@@ -36,6 +36,18 @@ static int strict(lua_State *L)
 	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)", lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
+/* Pushes the table `native` of scenario.lua. */
+static void open_natives(lua_State *L, const struct runtime_module *modules)
+{
+	lua_newtable(L);
+	lua_steps_open(L);
+	lua_setfield(L, -2, "steps");
+	for (const struct runtime_module *m = modules; m && m->name; m++) {
+		m->open(L);
+		lua_setfield(L, -2, m->name);
+	}
+}
+
 static int open_state(lua_State *L)
 {
 	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } *in = lua_touserdata(L, 1);
@@ -50,7 +62,8 @@ static int open_state(lua_State *L)
 	lua_getfield(L, -1, "loaded");
 	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua, embed_harness_run_scenario_lua_size, "=scenario.lua"))
 		return lua_error(L);
-	runtime_open_natives(L, in->r, in->modules);
+	runtime_bind(L, in->r);
+	open_natives(L, in->modules);
 	lua_call(L, 1, 1);
 	lua_pushvalue(L, -1);
 	in->s->api_ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -8,7 +8,7 @@ import glob, re
 READS = {'cluster_text', 'name', 'query', 'left_out', 'position', 'now_ts', 'live', 'at_snapshots', 'sums', 'same', 'prefix', 'hold', 'forensic', 'history'}
 HELPERS = {'lua_cluster_alive', 'lua_cluster_check'}
 FAULTS = {'add_target'}  # the fault's entry point refuses attach as a whole
-for f in sorted(glob.glob('harness/run/lua_*.c') + glob.glob('chaos/lua_*.c') + glob.glob('workloads/lua_*.c')):
+for f in sorted(glob.glob('harness/bindings/lua_*.c') + glob.glob('chaos/lua_*.c') + glob.glob('workloads/lua_*.c')):
     text = open(f).read()
     for m in re.finditer(r'^(?:[a-z_]+ +)+\*?(\w+)\([^;{}]*\)\n\{\n(.*?)^\}', text, re.M | re.S):
         name, body = m.groups()

@@ -1,0 +1,63 @@
+/* Clusters and changefeeds in Lua; what other bindings need of them. */
+#ifndef HARNESS_BINDINGS_LUA_CLUSTER_H
+#define HARNESS_BINDINGS_LUA_CLUSTER_H
+
+#include <lua.h>
+
+#include "harness/cluster/cluster.h"
+
+struct lua_feed;
+struct lua_cluster {
+	struct cluster *c;  /* NULL in plan mode */
+	char name[64];
+	unsigned number;    /* the ledger's: of the last time that it served; later times have higher numbers */
+	bool served;
+	bool alive;         /* it was not killed or stopped */
+	_Atomic bool doomed; /* a fault strikes it: its end, and what that does to its clients, is no surprise */
+	bool struck;        /* killed, stopped or paused by the scenario: runtime_fault() knows */
+	char disk[512];     /* its volume; "" none */
+	pid_t pid;          /* of its server: the sampler's */
+	const char *writer; /* the load that writes to it now, or NULL */
+	struct lua_feed *feed; /* the changefeed that reads it, or NULL */
+};
+struct lua_cluster *lua_cluster_check(lua_State *L, int index);
+/* The same for one that has to answer: a killed one is a wrong call. */
+struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what);
+
+/* Raises when the clusters file of the attach ground does not allow it. */
+void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
+
+/* Raises, in plan mode too, when the ground can't: said before the run, never found out in its middle. what: "pause a cluster". */
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what);
+/* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH, CLUSTER_LEADER, or its number. */
+int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);
+int lua_cluster_kill_part(lua_State *L); /* kill(cluster, part) */
+void lua_ground_natives(lua_State *L);   /* into the table at the top: live, on_tidb, can_link, … */
+int lua_cluster_disaster(lua_State *L);  /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
+
+struct lua_feed {
+	struct runtime *run;
+	bool told;          /* of the trouble that it has: once */
+	struct lua_cluster *source, *sink; /* sink: for words */
+	char id[128];
+	char status_path[512], process[140]; /* the sampler's; so is pid */
+	pid_t pid;
+	bool running;
+	struct feed_left_out *left; /* as its status said last */
+	unsigned n_left;
+};
+/* What the changefeeds between two clusters, in either direction, do not replicate. */
+#define LUA_LEFT_OUT_MAX (2 * FEED_LEFT_OUT_MAX)
+struct lua_left_out {
+	char *patterns[LUA_LEFT_OUT_MAX + 1]; /* for compare_opts.ignore */
+	size_t n;
+	struct strbuf words;                  /* "2 tables are not replicated: d.t (why), .."; "": none */
+};
+void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b, struct lua_left_out *out);
+void lua_left_out_add(struct lua_left_out *to, char *evidence, size_t size); /* the words, behind the evidence */
+void lua_left_out_release(struct lua_left_out *l);
+struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id);
+struct lua_feed *lua_feed_check(lua_State *L, int index);
+void lua_feed_metatable(lua_State *L);
+
+#endif

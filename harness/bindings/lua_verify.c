@@ -1,0 +1,534 @@
+/* t.verify: the checks, each as a table { verdict, evidence, findings, seconds, … } that t:check takes. A check that breaks could not
+ * tell: its verdict is unknown, with the reason. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/bindings/bindings.h"
+#include "harness/bindings/lua_cluster.h"
+#include "harness/bindings/lua_tools.h"
+#include "harness/bindings/lua_tso.h"
+#include "harness/cluster/forensic.h"
+#include "harness/compare/compare.h"
+#include "harness/run/evidence.h"
+#include "harness/run/lua_json.h"
+#include "harness/verify/evidence.h"
+#include "harness/verify/isolation.h"
+
+#define SQL_THREADS 4
+
+static const char *word(enum verdict v)
+{
+	return v == VERDICT_PASS ? "pass" : v == VERDICT_FAIL ? "fail" : "unknown";
+}
+
+/* The start of a result table; e: the check broke (NULL: it did not). */
+static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings, int64_t start_ns, const struct err *e)
+{
+	char text[1200], *words;
+
+	if (e && e->kind == ERR_CANCELLED)
+		runtime_raise(L, e);
+	lua_newtable(L);
+	lua_pushstring(L, word(e ? VERDICT_UNKNOWN : v));
+	lua_setfield(L, -2, "verdict");
+	if (e) {
+		snprintf(text, sizeof(text), "could not tell: %s", e->text);
+		evidence = text;
+	}
+	words = evidence_commas(evidence);
+	lua_pushstring(L, words);
+	free(words);
+	lua_setfield(L, -2, "evidence");
+	if (findings) {
+		lua_json_push(L, json_incref(findings));
+		lua_setfield(L, -2, "findings");
+	}
+	lua_pushnumber(L, (lua_Number)(clock_mono_ns() - start_ns) / 1e9);
+	lua_setfield(L, -2, "seconds");
+}
+
+/* Into the result on top: what was checked, over how much (< 0: not counted), what it would have caught. */
+static void set_about(lua_State *L, enum evidence_class class, double rows, double tables, double transactions)
+{
+	const struct { const char *name; double n; } numbers[] = { { "rows", rows }, { "tables", tables }, { "transactions", transactions } };
+
+	lua_newtable(L);
+	lua_pushstring(L, evidence_class_name(class));
+	lua_setfield(L, -2, "class");
+	lua_pushstring(L, evidence_checked(class));
+	lua_setfield(L, -2, "checked");
+	lua_pushstring(L, evidence_catches(class));
+	lua_setfield(L, -2, "catches");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i].n >= 0) {
+			lua_pushnumber(L, numbers[i].n);
+			lua_setfield(L, -2, numbers[i].name);
+		}
+	lua_setfield(L, -2, "about");
+}
+
+static void push_compare(lua_State *L, struct compare_result *c, enum evidence_class class, int64_t start_ns, const struct err *e)
+{
+	push_result(L, c->verdict, c->evidence, c->findings, start_ns, e);
+	set_about(L, class, (double)c->rows, (double)c->tables, -1);
+	lua_pushnumber(L, (lua_Number)c->rows);
+	lua_setfield(L, -2, "rows");
+	lua_pushnumber(L, (lua_Number)c->tables);
+	lua_setfield(L, -2, "tables");
+	lua_pushnumber(L, (lua_Number)c->rows_different);
+	lua_setfield(L, -2, "rows_different");
+	compare_result_release(c);
+}
+
+/* A moving target would be judged as it never was. */
+static void at_rest(lua_State *L, const struct lua_cluster *c, const char *what)
+{
+	if (c->writer)
+		runtime_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what, c->writer, c->name);
+}
+
+/* TiDB: its BACKUP takes no sums along, but both sides can be read in the past: the source at BackupTS, the target as RESTORE left it. */
+static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
+{
+	struct compare_result res = { 0 };
+	struct err e = ERR_INIT;
+	struct lua_cluster *of;
+	char a[24], b[24];
+	tso_t ts, restored;
+	int rc;
+
+	lua_getfield(L, 2, "of");
+	of = lua_cluster_alive(L, -1, "verify.sums");
+	lua_getfield(L, 2, "ts");
+	ts = lua_tso_check(L, -1);
+	if (runtime_plan(runtime_of(L), "drtest diff: %s at tidb_snapshot = BackupTS and %s at tidb_snapshot = its TSO after RESTORE", of->name, c->name)) {
+		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
+		return 1;
+	}
+	restored = cluster_restored_ts(c->c);
+	snprintf(a, sizeof(a), "%llu", (unsigned long long)ts);
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)restored);
+	struct compare_opts o = { .a = *cluster_endpoint(of->c), .b = *cluster_endpoint(c->c), .a_name = of->name, .b_name = c->name,
+		.a_snapshot = a, .b_snapshot = restored ? b : NULL, .threads = SQL_THREADS };
+
+	rc = runtime_tools(runtime_of(L))->compare ? tools_compare(runtime_of(L), &o, &res, &e) : compare_run(&o, &res, &e);
+	push_compare(L, &res, EVIDENCE_SUMS, start, rc < 0 ? &e : NULL);
+	return 1;
+}
+
+/* sums(cluster, backup): the cluster against the sums that the backup took in its own snapshot */
+static int sums(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.sums");
+	struct compare_result res = { 0 };
+	struct table_sums s = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	struct store *store;
+	const char *uri;
+	int rc = -1;
+
+	at_rest(L, c, "verify.sums");
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_getfield(L, 2, "uri");
+	uri = luaL_checkstring(L, -1);
+	if (ground_can(runtime_ground(runtime_of(L)), CLUSTER_TIME_TRAVEL))
+		return at_snapshots(L, c, start);
+	if (runtime_plan(runtime_of(L), "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s", c->name, uri)) {
+		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
+		return 1;
+	}
+	store = store_open(uri, NULL, &e);
+	if (store && backup_sums(store, &s, &e) == 0)
+		rc = compare_with_sums(cluster_endpoint(c->c), &s, SQL_THREADS, &res, &e);
+	store_free(store);
+	table_sums_release(&s);
+	push_compare(L, &res, EVIDENCE_SUMS, start, rc < 0 ? &e : NULL);
+	return 1;
+}
+
+#define IGNORE_MAX 256
+
+/* "db.table, db.table.column" or a list of such texts; copies, NULL-terminated. */
+static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
+{
+	size_t n = 0, lists = lua_istable(L, index) ? lua_objlen(L, index) : !lua_isnil(L, index);
+
+	for (size_t i = 0; i < lists; i++) {
+		const char *p;
+
+		if (lua_istable(L, index))
+			lua_rawgeti(L, index, (int)i + 1);
+		else
+			lua_pushvalue(L, index);
+		p = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+		if (!p)
+			runtime_usage(L, "verify.same: ignore = \"db.table\" or a list of such texts");
+		for (; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
+			if (n == IGNORE_MAX)
+				runtime_usage(L, "verify.same: ignore: more than %d patterns", IGNORE_MAX);
+			out[n++] = xstrfmt("%.*s", (int)strcspn(p, ", "), p);
+			if (!strchr(out[n - 1], '.'))
+				runtime_usage(L, "verify.same: ignore: \"%s\": db.table or db.table.column is wanted", out[n - 1]);
+		}
+		lua_pop(L, 1);
+	}
+	out[n] = NULL;
+}
+
+/* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as it was at that TSO, while it goes on. */
+static int same(lua_State *L)
+{
+	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"), *b = lua_cluster_alive(L, 2, "verify.same");
+	struct runtime *r = runtime_of(L);
+	struct compare_result res = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *fix, at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
+	int rc = 0;
+
+	runtime_fields(L, 3, "verify.same", (struct field[]){ { "at", FIELD_ANY, NULL }, { "ignore", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "at");
+		if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
+			runtime_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
+		if (!lua_isnil(L, -1))
+			snprintf(at, sizeof(at), "%llu", (unsigned long long)lua_tso_check(L, -1));
+		lua_pop(L, 1);
+		lua_getfield(L, 3, "ignore");
+		read_ignore(L, lua_gettop(L), ignore);
+		lua_pop(L, 1);
+		if (*ignore && runtime_tools(r)->compare)
+			runtime_usage(L, "verify.same: ignore: not with compare=%s", "sync_diff_inspector");
+	}
+	if (!*at)
+		at_rest(L, a, "verify.same");
+	at_rest(L, b, "verify.same");
+	if (!runtime_plan(r, "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name,
+			  *at ? " at that TSO" : "", b->name)) {
+		struct lua_left_out left;
+		const char *leave[IGNORE_MAX + LUA_LEFT_OUT_MAX + 1];
+		size_t n = 0;
+
+		lua_left_out(r, a, b, &left);
+		for (size_t i = 0; ignore[i]; i++)
+			leave[n++] = ignore[i];
+		for (size_t i = 0; i < left.n; i++)
+			leave[n++] = left.patterns[i];
+		leave[n] = NULL;
+		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
+			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS, .ignore = n ? leave : NULL };
+
+		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
+		o.fix_sql_path = fix;
+		rc = runtime_tools(r)->compare ? tools_compare(r, &o, &res, &e) : compare_run(&o, &res, &e);
+		if (rc == 0 && res.verdict == VERDICT_PASS)
+			unlink(fix);
+		free(fix);
+		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
+		lua_left_out_release(&left);
+	}
+	for (size_t i = 0; ignore[i]; i++)
+		free(ignore[i]);
+	push_compare(L, &res, EVIDENCE_COMPARE, start, rc < 0 ? &e : NULL);
+	return 1;
+}
+
+static const struct run_audit *check_audit(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, AUDIT_METATABLE);
+}
+
+/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true }) */
+enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
+
+static int prefix(lua_State *L, enum prefix_kind kind)
+{
+	bool model = kind == PREFIX_MODEL;
+	const char *what = model ? "verify.model" : kind == PREFIX_ROWS ? "verify.rows" : "verify.ledger";
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
+	struct runtime *r = runtime_of(L);
+	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model,
+		.db = audit->db, .ledger_table = audit->ledger_table, .writer_of = audit->writer_of, .writer_ctx = audit->writer_ctx };
+	struct prefix_result res = { 0 };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *lost;
+	int rc = 0;
+
+	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL },
+						     { "before", FIELD_FLAG, &o.before_replay }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "of");
+		if (!lua_isnil(L, -1))
+			of = lua_cluster_check(L, -1);
+		lua_getfield(L, 3, "point");
+		if (!lua_isnil(L, -1))
+			o.point = lua_tso_check(L, -1);
+		lua_pop(L, 2);
+	}
+	at_rest(L, c, what);
+	at_rest(L, of, what);
+	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
+				   : kind == PREFIX_ROWS ? "row audit: who wrote each row of %s%s"
+							 : "ledger check: drtest_ledger of %s against the ledger%s",
+				   c->name, o.before_replay ? "; before the replay, for the record" : "")) {
+		o.cluster = (uint16_t)of->number;
+		o.tso_map = cluster_tso_map(of->c);
+		o.secondary = *cluster_endpoint(c->c);
+		if (!of->alive) {
+			o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
+		}
+		lost = kind == PREFIX_LEDGER && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
+		o.lost_path = lost;
+		if (of->alive && o.tso_map) /* one that lives goes on sampling; a kill has read it to its end */
+			rc = tso_map_refresh(o.tso_map, &e);
+		if (rc == 0)
+			rc = (model ? check_model : kind == PREFIX_ROWS ? check_rows : check_ledger)(&o, &res, &e);
+		free(lost);
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, model ? EVIDENCE_MODEL : kind == PREFIX_ROWS ? EVIDENCE_ROWS : EVIDENCE_LEDGER, kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
+		  (double)(res.acked + res.failed + res.unknown));
+	const struct { const char *name; double value; } numbers[] = {
+		{ "acked", (double)res.acked }, { "failed", (double)res.failed }, { "unknown", (double)res.unknown }, { "recovered", (double)res.recovered },
+		{ "lost", (double)res.lost }, { "resurrected", (double)res.resurrected }, { "missing", (double)res.missing }, { "early", (double)res.early },
+		{ "torn", (double)res.torn }, { "rows", (double)res.rows_checked }, { "rows_wrong", (double)res.rows_wrong },
+		{ "window_ms", (double)res.loss_window_ms }, { "resolved_behind_ms", (double)res.resolved_behind_ms },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	prefix_result_release(&res);
+	return 1;
+}
+
+/* ---- the dead primary's disk ---- */
+
+#define HELD "drtest.held"
+#define FORENSIC_MS 60000
+
+struct held {
+	struct cluster_hold *hold;
+	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
+	const struct lua_cluster *of;
+};
+
+static void held_close(void *object, bool keep)
+{
+	struct held *h = object;
+
+	(void)keep;
+	cluster_hold_free(h->hold);
+	free(h);
+}
+
+/* hold(cluster): its state of now, kept readable while it goes on; nil where no dead cluster can be examined */
+static int hold(lua_State *L)
+{
+	static const struct runtime_ops ops = { .close = held_close };
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
+	struct runtime *r = runtime_of(L);
+	struct held *h = xcalloc(1, sizeof(*h));
+	struct err e = ERR_INIT;
+
+	if (!ground_can(runtime_ground(r), CLUSTER_EXAMINE)) {
+		free(h);
+		if (!runtime_plan(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r)))
+			runtime_note(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r));
+		return 0;
+	}
+	h->of = c;
+	runtime_own(r, &ops, h);
+	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
+	luaL_getmetatable(L, HELD);
+	lua_setmetatable(L, -2);
+	if (runtime_on_tidb(r)) {
+		if (!runtime_plan(r, "%s: its TSO of now, for the forensic check", c->name) && cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
+			return runtime_raise(L, &e);
+		return 1;
+	}
+	if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on %d connections, held for the forensic check", c->name, HOLD_CONNECTIONS))
+		return 1;
+	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, &e);
+	if (!h->hold)
+		return runtime_raise(L, &e);
+	return 1;
+}
+
+static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m, const char *snapshot, uint64_t *n, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(10000), e);
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
+	sql_add_name(&q, m->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, m->ledger_table);
+	if (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0)
+		rc = sql_value_u64(s, n, e, "%s", q.buf);
+	strbuf_release(&q);
+	sql_close(s);
+	return rc;
+}
+
+/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the point, the other as it was held. */
+static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead, const struct held *h, tso_t point, struct forensic_result *res,
+			struct err *e)
+{
+	struct compare_result c = { 0 };
+	struct sql_endpoint ep;
+	char a[24], b[24];
+	uint64_t then = 0, last = 0;
+	int rc = -1;
+
+	snprintf(a, sizeof(a), "%llu", (unsigned long long)point);
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)h->at);
+	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
+		goto out;
+	if (audit->model && *audit->model->ledger_table &&
+	    (count_ledger(&ep, audit->model, a, &then, e) < 0 || count_ledger(&ep, audit->model, "", &last, e) < 0))
+		goto out;
+	if (compare_run(&(struct compare_opts){ .a = ep, .b = *cluster_endpoint(h->of->c), .a_name = dead->name, .b_name = h->of->name, .a_snapshot = a,
+						.b_snapshot = b, .threads = SQL_THREADS }, &c, e) < 0)
+		goto out;
+	res->verdict = c.verdict;
+	res->rows = c.rows;
+	res->tables = c.tables;
+	res->rows_different = c.rows_different;
+	res->lost_transactions = last - then;
+	res->findings = json_incref(c.findings);
+	snprintf(res->evidence, sizeof(res->evidence), "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it", dead->name, c.evidence,
+		 (unsigned long long)(last - then));
+	rc = 0;
+out:
+	cluster_examine_end(dead->c);
+	compare_result_release(&c);
+	return rc;
+}
+
+/* forensic(load, dead cluster, held, { point = TSO }) */
+static int forensic(lua_State *L)
+{
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *dead = lua_cluster_check(L, 2);
+	struct held *h = *(struct held **)luaL_checkudata(L, 3, HELD);
+	struct runtime *r = runtime_of(L);
+	struct forensic_opts o = { .ledger_dir = audit->ledger_dir, .ledger_table = audit->model ? audit->model->ledger_table : NULL };
+	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *jsonl, *sql;
+	int rc = 0;
+
+	luaL_checktype(L, 4, LUA_TTABLE);
+	runtime_fields(L, 4, "verify.forensic", (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_getfield(L, 4, "point");
+	o.point = lua_tso_check(L, -1);
+	if (runtime_on_tidb(r) && runtime_plan(r, "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
+						  "as it was held", dead->name, h->of->name))
+		rc = 0;
+	else if (!runtime_plan(r, "forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
+			  "what lies beyond the point to lost.jsonl and lost.sql", dead->name, h->of->name)) {
+		if (dead->alive)
+			runtime_usage(L, "verify.forensic: %s lives: only a dead cluster's disk is examined", dead->name);
+		if (!h->hold && !h->at)
+			runtime_usage(L, "verify.forensic: what was held of %s is used up: hold it again", h->of->name);
+		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
+		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
+		o.dead = dead->c;
+		o.held = h->hold;
+		o.cluster = (uint16_t)dead->number;
+		o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+		o.lost_jsonl = jsonl;
+		o.lost_sql = sql;
+		o.deadline = deadline_in_ms(FORENSIC_MS);
+		struct lua_left_out left;
+
+		lua_left_out(r, dead, h->of, &left);
+		o.ignore = (const char *const *)left.patterns;
+		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e) : forensic_run(&o, &res, &e);
+		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
+		lua_left_out_release(&left);
+		free(jsonl);
+		free(sql);
+		cluster_hold_free(h->hold); /* its snapshot keeps old row versions on the server that serves */
+		h->hold = NULL;
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);
+	const struct { const char *name; double value; } numbers[] = {
+		{ "rows", (double)res.rows }, { "tables", (double)res.tables }, { "rows_different", (double)res.rows_different },
+		{ "lost", (double)res.lost_transactions }, { "lost_rows", (double)res.lost_rows }, { "lost_acked", (double)res.lost_acked },
+		{ "acked_gone", (double)res.acked_gone },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	json_decref(res.findings);
+	return 1;
+}
+
+/* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the load is written for */
+static int history(lua_State *L)
+{
+	const struct run_audit *audit = check_audit(L, 1);
+	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
+	struct runtime *r = runtime_of(L);
+	struct prefix_opts o = { .point = UINT64_MAX, .ledger_dir = audit->ledger_dir, .model = audit->model, .db = audit->db };
+	struct history_result res = { .verdict = VERDICT_UNKNOWN, .evidence = "the load notes no history: its transactions' order can't be judged" };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	int rc = 0;
+
+	runtime_fields(L, 3, "verify.history", (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "of");
+		if (!lua_isnil(L, -1))
+			of = lua_cluster_check(L, -1);
+		lua_getfield(L, 3, "point");
+		if (!lua_isnil(L, -1))
+			o.point = lua_tso_check(L, -1);
+		lua_pop(L, 2);
+	}
+	at_rest(L, c, "verify.history");
+	at_rest(L, of, "verify.history");
+	if (!runtime_plan(r, "history check: what the load's transactions read and wrote, and the lists of %s", c->name) && audit->history &&
+	    audit->history[0]) {
+		o.cluster = (uint16_t)of->number;
+		o.tso_map = cluster_tso_map(of->c);
+		o.secondary = *cluster_endpoint(c->c);
+		rc = check_history(&o, audit->history, &res, &e);
+	}
+	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	set_about(L, EVIDENCE_HISTORY, -1, -1, (double)res.transactions);
+	json_decref(res.findings);
+	return 1;
+}
+
+static int ledger(lua_State *L) { return prefix(L, PREFIX_LEDGER); }
+static int model(lua_State *L) { return prefix(L, PREFIX_MODEL); }
+static int rows(lua_State *L) { return prefix(L, PREFIX_ROWS); }
+
+int lua_verify_open(lua_State *L)
+{
+	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model }, { "rows", rows },
+				     { "history", history }, { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
+
+	luaL_newmetatable(L, HELD);
+	lua_pop(L, 1);
+	lua_newtable(L);
+	luaL_register(L, NULL, f);
+	return 1;
+}

@@ -1,0 +1,190 @@
+/* TiCDC's open API v2, called. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/foreign_json.h"
+#include "harness/base/xalloc.h"
+#include "harness/tidb/ticdc.h"
+
+static int call(const struct ticdc *c, const char *method, const char *path, const char *body, struct deadline d, struct http_answer *a, struct err *e)
+{
+	char *url = xstrfmt("%s%s", c->api, path);
+	int rc = http_call(method, url, body, &c->tls, d, a, e);
+
+	free(url);
+	return rc;
+}
+
+int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/health", NULL, d, &a, e);
+
+	if (rc == 0 && a.status == 404)
+		rc = 0;
+	else if (rc == 0 && a.status == 200)
+		rc = 1;
+	else if (rc == 0)
+		rc = ticdc_refused(&a, "health", e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
+	json_t *j = NULL, *items;
+
+	*n = 0;
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "captures", e);
+	if (rc == 0) {
+		j = foreign_json(a.body.buf, a.body.len, NULL);
+		items = json_is_array(j) ? j : json_object_get(j, "items");
+		*n = (unsigned)json_array_size(items);
+	}
+	json_decref(j);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
+	json_t *j = rc == 0 ? foreign_json(a.body.buf, a.body.len, NULL) : NULL, *one;
+	size_t i;
+
+	if (rc == 0)
+		rc = err_set(e, ERR_NOT_FOUND, 0, "TiCDC names no owner");
+	json_array_foreach(json_object_get(j, "items"), i, one)
+		if (json_is_true(json_object_get(one, "is_owner")) && json_string_value(json_object_get(one, "address"))) {
+			snprintf(address, 300, "%s", json_string_value(json_object_get(one, "address")));
+			rc = 0;
+		}
+	json_decref(j);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made,
+                 struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char *body = ticdc_create_body(o), what[180];
+	int rc;
+
+	snprintf(what, sizeof(what), "create changefeed %s", o->id);
+	rc = call(c, "POST", "/api/v2/changefeeds", body, d, &a, e);
+	*made = rc == 0 && a.status == 200;
+	if (body)
+		memset(body, 0, strlen(body)); /* it held the secrets */
+	free(body);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	else if (rc == 0)
+		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc < 0 && !strstr(e ? e->text : "", what) ? err_wrap(e, "%s", what) : rc;
+}
+
+int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
+	snprintf(what, sizeof(what), "query changefeed %s", id);
+	rc = call(c, "GET", path, NULL, d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	else if (rc == 0)
+		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max, unsigned *n, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/changefeeds?state=all", NULL, d, &a, e);
+
+	*n = 0;
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "changefeeds", e);
+	if (rc == 0) {
+		json_t *j = foreign_json(a.body.buf, a.body.len, e), *items = json_object_get(j, "items"), *one;
+		size_t i;
+
+		rc = j ? 0 : -1;
+		json_array_foreach(items, i, one) {
+			const char *id = json_string_value(json_object_get(one, "id"));
+
+			if (id && (*n)++ < max)
+				snprintf(ids[*n - 1], 128, "%s", id);
+		}
+		json_decref(j);
+	}
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	int rc = call(c, "GET", "/api/v2/status", NULL, d, &a, e);
+
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, "status", e);
+	if (rc == 0) {
+		json_t *j = foreign_json(a.body.buf, a.body.len, e);
+
+		rc = j ? json_is_false(json_object_get(j, "is_owner")) : -1;
+		json_decref(j);
+	}
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_remove(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
+	snprintf(what, sizeof(what), "remove changefeed %s", id);
+	rc = call(c, "DELETE", path, NULL, d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	http_answer_release(&a);
+	return rc;
+}
+
+int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	struct ticdc_feed f;
+	char path[200], what[180];
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s/pause", id);
+	snprintf(what, sizeof(what), "pause changefeed %s", id);
+	rc = call(c, "POST", path, "{}", d, &a, e);
+	if (rc == 0 && a.status != 200)
+		rc = ticdc_refused(&a, what, e);
+	http_answer_release(&a);
+	while (rc == 0) {
+		rc = ticdc_query(c, id, d, &f, e);
+		if (rc < 0 || !strcmp(f.state, "stopped"))
+			break;
+		if (!strcmp(f.state, "failed"))
+			rc = err_set(e, ERR_ENV, 0, "%s: it failed: %s", what, f.error);
+		else if (pause_ms(50, d) < 0)
+			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: it is still %s", what, f.state);
+	}
+	return rc;
+}

@@ -1,0 +1,377 @@
+#include "harness/tidb/tidb.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/sql/schema.h"
+
+#define OPEN_MS 10000
+#define KILL_PAUSE_MS 20
+
+static const char *cell_of(const char *const *names, const char *const *cells, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (names[i] && !strcasecmp(names[i], name))
+			return cells[i] ? cells[i] : "";
+	return NULL;
+}
+
+int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e)
+{
+	const char *destination = cell_of(names, cells, n, "Destination"), *size = cell_of(names, cells, n, "Size"),
+		   *ts = cell_of(names, cells, n, "BackupTS"), *cluster = cell_of(names, cells, n, "Cluster TS"),
+		   *queued = cell_of(names, cells, n, "Queue Time"), *executed = cell_of(names, cells, n, "Execution Time");
+	const char *what = restore ? "RESTORE" : "BACKUP";
+	tso_t told = 0;
+
+	memset(b, 0, sizeof(*b));
+	if (!destination || !size || !ts)
+		return err_set(e, ERR_BAD_DATA, 0, "%s's row lacks the column %s", what, !destination ? "Destination" : !size ? "Size" : "BackupTS");
+	if (!tso_parse(size, &b->size_bytes) || !tso_parse(ts, &told) || (cluster && !tso_parse(cluster, &b->cluster_ts)))
+		return err_set(e, ERR_BAD_DATA, 0, "%s's row holds no numbers where they belong: Size '%.24s', BackupTS '%.24s'", what, size, ts);
+	if (restore && !cluster)
+		b->cluster_ts = told;
+	else
+		b->backup_ts = told;
+	if (!restore && !told)
+		return err_set(e, ERR_BAD_DATA, 0, "BACKUP's row has BackupTS 0");
+	snprintf(b->destination, sizeof(b->destination), "%s", destination);
+	snprintf(b->queued, sizeof(b->queued), "%s", queued ? queued : "");
+	snprintf(b->executed, sizeof(b->executed), "%s", executed ? executed : "");
+	return 0;
+}
+
+const char *tidb_brie_way_out(const char *m)
+{
+	static const struct { const char *says, *way_out; } known[] = {
+		{ "backup meta file exists", "this prefix was used before: one fresh prefix for each backup" },
+		{ "backup lock file", "an interrupted backup lies there: take a fresh prefix" },
+		{ "NoSuchKey", "no backup is under this prefix: another prefix, or the backup never ended" },
+		{ "status code: 403", "the store refuses the keys: access-key and secret-access-key" },
+		{ "status code: 404", "the bucket is not there: make it first" },
+		{ "NoSuchBucket", "the bucket is not there: make it first" },
+		{ "RequestTimeTooSkewed", "the clocks of this host and of the store differ by more than 15 minutes" },
+		{ "Region is unavailable", "a TiKV is down, or the snapshot lies in the future: PD's /pd/api/v1/stores tells which store is not Up" },
+		{ "failed to get cluster id", "PD does not answer: is it up?" },
+		{ "GC safepoint exceeded", "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
+		{ "not fresh", "the target has data: restore into a new cluster" },
+		{ "already exist", "the target has these tables: restore into a new cluster" },
+		{ "new_collations_enabled_on_first_bootstrap", "the clusters were made with different collation settings (versions before and after 6.0)" },
+		{ "requires tikv store", "this TiDB runs without TiKV" },
+		{ "CDC changefeed", "remove the target's changefeeds before the restore" },
+		{ "PermissionDenied", "TiKV's user can't write there, or the directory is not shared by all TiKV" },
+		{ "Access denied", "the user needs BACKUP_ADMIN and RESTORE_ADMIN" },
+		{ "BACKUP_ADMIN", "the user needs BACKUP_ADMIN" },
+		{ "RESTORE_ADMIN", "the user needs RESTORE_ADMIN" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strstr(m, known[i].says))
+			return known[i].way_out;
+	return NULL;
+}
+
+/* The statement holds credentials: the message is the server's own, never the statement. */
+static int refused(struct sql *s, const char *what, struct err *e)
+{
+	MYSQL *m = sql_handle(s);
+	const char *way_out = tidb_brie_way_out(mysql_error(m));
+
+	sql_error(m, e, what);
+	for (char *p = e ? e->text : NULL; p && *p; p++) /* the store's words come with line feeds and tabs */
+		if (*p == '\n' || *p == '\r' || *p == '\t')
+			*p = ' ';
+	if (e && way_out)
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (way out: %s)", way_out);
+	if (e && e->kind == ERR_SQL)
+		e->kind = ERR_ENV;
+	return -1;
+}
+
+/* BACKUP and RESTORE block for as long as they take: in a thread, so that Ctrl-C can end them by KILL from another connection. */
+struct brie {
+	struct sql *s;
+	const struct strbuf *statement;
+	MYSQL_RES *res;
+	atomic_bool done;
+};
+
+static void *brie_main(void *arg)
+{
+	struct brie *b = arg;
+
+	mysql_thread_init();
+	if (mysql_real_query(sql_handle(b->s), b->statement->buf, b->statement->len) == 0)
+		b->res = mysql_store_result(sql_handle(b->s));
+	atomic_store(&b->done, true);
+	mysql_thread_end();
+	return NULL;
+}
+
+static void kill_session(const struct sql_endpoint *ep, uint64_t id)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), NULL);
+
+	if (s)
+		sql_exec(s, NULL, "KILL TIDB %" PRIu64, id);
+	sql_close(s);
+}
+
+/* 0: it has ended, however; -1: interrupted, and the session is gone from the server. */
+static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *what, struct err *e)
+{
+	pthread_t thread;
+	uint64_t id = 0;
+	bool killed = false;
+	int rc;
+
+	/* the id of the greeting is cut to 32 bits */
+	if (sql_value_u64(b->s, &id, e, "SELECT CONNECTION_ID()") != 0)
+		return -1;
+	rc = pthread_create(&thread, NULL, brie_main, b);
+	if (rc)
+		return err_set(e, ERR_IO, rc, "start a thread: %s", strerror(rc));
+	while (!atomic_load(&b->done)) {
+		if (clock_cancelled() && !killed) {
+			killed = true;
+			kill_session(ep, id);
+			if (!atomic_load(&b->done))
+				shutdown(mysql_get_socket(sql_handle(b->s)), SHUT_RDWR); /* where KILL was not heard: the thread ends in any case */
+		}
+		usleep(20000);
+	}
+	pthread_join(thread, NULL);
+	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended by KILL", what) : 0;
+}
+
+static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement, struct tidb_brie *b, struct err *e)
+{
+	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16], *cells[16];
+	struct brie job = { .s = sql_open(ep, deadline_in_ms(OPEN_MS), e), .statement = statement };
+	MYSQL_ROW row;
+	int rc = -1;
+
+	if (!job.s)
+		return -1;
+	if (brie_wait(ep, &job, what, e) < 0)
+		goto out;
+	if (!job.res) {
+		if (mysql_errno(sql_handle(job.s)))
+			refused(job.s, what, e);
+		else
+			err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+		goto out;
+	}
+	row = mysql_fetch_row(job.res);
+	if (!row || mysql_num_fields(job.res) > 16) {
+		err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+		goto out;
+	}
+	for (unsigned i = 0; i < mysql_num_fields(job.res); i++) {
+		names[i] = mysql_fetch_field_direct(job.res, i)->name;
+		cells[i] = row[i];
+	}
+	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(job.res), e);
+out:
+	if (job.res)
+		mysql_free_result(job.res);
+	sql_close(job.s);
+	return rc;
+}
+
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, const char *snapshot, struct tidb_brie *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "BACKUP DATABASE * TO ");
+	sql_add_text(&q, uri, strlen(uri));
+	if (rate_mb)
+		strbuf_addf(&q, " RATE_LIMIT = %u MB/SECOND", rate_mb);
+	if (snapshot)
+		strbuf_addf(&q, " SNAPSHOT = %s", snapshot);
+	rc = brie(ep, false, &q, b, e);
+	strbuf_release(&q);
+	return rc;
+}
+
+int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "RESTORE DATABASE * FROM ");
+	sql_add_text(&q, uri, strlen(uri));
+	rc = brie(ep, true, &q, b, e);
+	strbuf_release(&q);
+	return rc;
+}
+
+int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	int rc = s && sql_exec(s, e, "SET GLOBAL tidb_gc_enable = %s", on ? "TRUE" : "FALSE") >= 0 ? 0 : -1;
+
+	sql_close(s);
+	return rc;
+}
+
+int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct strbuf v = STRBUF_INIT;
+	int rc = s && sql_value(s, &v, e, "SELECT @@global.tidb_gc_enable") == 0 ? 0 : -1;
+
+	*on = !strcmp(v.buf, "1") || !strcasecmp(v.buf, "ON");
+	strbuf_release(&v);
+	sql_close(s);
+	return rc;
+}
+
+static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *e, const char *query)
+{
+	struct sql_rows r = { 0 };
+	int more = -1;
+
+	*n = 0;
+	if (sql_query(s, &r, e, "%s", query) == 0)
+		while ((more = sql_rows_next(&r, e)) == 1) {
+			if (++*n <= TIDB_NAMES_MAX)
+				strbuf_addf(out, "%s%s", *n > 1 ? ", " : "", r.cell[0] ? r.cell[0] : "");
+			else if (*n == TIDB_NAMES_MAX + 1)
+				strbuf_addstr(out, ", …");
+		}
+	sql_rows_release(&r);
+	return more;
+}
+
+#define NOT_SYSTEM(column) "LOWER(" column ") NOT IN " SYSTEM_SCHEMAS_SQL
+
+int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	return names_of(s, names, n, e, "SELECT DISTINCT TABLE_SCHEMA FROM information_schema.TABLES WHERE " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	/* a unique key counts when all of its columns are NOT NULL */
+	return names_of(s, names, n, e,
+	                "SELECT CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME) FROM information_schema.TABLES t LEFT JOIN (SELECT k.TABLE_SCHEMA, k.TABLE_NAME"
+	                " FROM (SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0"
+	                " GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0) k GROUP BY k.TABLE_SCHEMA, k.TABLE_NAME) u"
+	                " ON u.TABLE_SCHEMA = t.TABLE_SCHEMA AND u.TABLE_NAME = t.TABLE_NAME"
+	                " WHERE t.TABLE_TYPE = 'BASE TABLE' AND u.TABLE_NAME IS NULL AND " NOT_SYSTEM("t.TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
+{
+	return names_of(s, names, n, e, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
+	                " WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+}
+
+int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int more = -1;
+
+	*may = false;
+	if (sql_query(s, &r, e, "SHOW GRANTS") == 0)
+		while ((more = sql_rows_next(&r, e)) == 1)
+			*may = *may || (r.cell[0] && (strstr(r.cell[0], privilege) || strstr(r.cell[0], "SUPER") ||
+			                              (strstr(r.cell[0], "ALL PRIVILEGES ON *.*"))));
+	sql_rows_release(&r);
+	return more;
+}
+
+int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	int rc = -1;
+
+	*ts = 0;
+	if (s && sql_exec(s, e, "BEGIN") >= 0 && sql_value_u64(s, ts, e, "SELECT @@tidb_current_ts") == 0 && sql_exec(s, e, "ROLLBACK") >= 0)
+		rc = *ts ? 0 : err_set(e, ERR_BAD_DATA, 0, "@@tidb_current_ts is 0 in an open transaction");
+	sql_close(s);
+	return rc;
+}
+
+int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(2000), e);
+	struct strbuf v = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	const char *p;
+	int rc = -1;
+
+	if (!s)
+		return -1;
+	if (sql_value(s, &v, &why, "SELECT tidb_version()") != 0) {
+		err_set(e, ERR_UNSUPPORTED, why.code, "what listens on %s:%u is no TiDB but %.60s", ep->host, ep->port, sql_server_version(s));
+		if (why.kind == ERR_GONE && e)
+			*e = why;
+		goto out;
+	}
+	p = strstr(v.buf, "Release Version: ");
+	p = p ? p + 17 : v.buf;
+	snprintf(out, 64, "%.*s", (int)(strcspn(p, "\r\n ") > 60 ? 60 : strcspn(p, "\r\n ")), p);
+	rc = 0;
+out:
+	strbuf_release(&v);
+	sql_close(s);
+	return rc;
+}
+
+int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	uint64_t ids[1024];
+	int rc = -1;
+
+	*killed = 0;
+	if (!s)
+		return -1;
+	strbuf_addstr(&q, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ");
+	sql_add_text(&q, user, strlen(user));
+	for (;;) {
+		size_t n = 0;
+		int more = -1;
+
+		if (sql_query(s, &r, e, "%s", q.buf) == 0)
+			while ((more = sql_rows_next(&r, e)) == 1 && n < 1024)
+				ids[n++] = r.cell[0] ? strtoull(r.cell[0], NULL, 10) : 0;
+		sql_rows_release(&r);
+		if (more < 0)
+			goto out;
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			struct err gone = ERR_INIT;
+
+			if (sql_exec(s, &gone, "KILL TIDB %" PRIu64, ids[i]) >= 0)
+				++*killed;
+			else if (gone.code != 1094) { /* it went by itself */
+				if (e)
+					*e = gone;
+				goto out;
+			}
+		}
+		if (pause_ms(KILL_PAUSE_MS, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of %s live on after KILL TIDB", n, user);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	strbuf_release(&q);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "fence what is left of the changefeed") : 0;
+}
