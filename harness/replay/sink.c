@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct sink {
 	pthread_cond_t left;
 	bool failed;
 	struct err err;
+	atomic_bool by_file; /* LOAD DATA LOCAL is taken, as far as is known */
 };
 
 static struct sql *session_once(const struct sink_opts *o, struct err *e)
@@ -77,6 +79,7 @@ struct sink *sink_open(const struct sink_opts *o, struct err *e)
 	struct sink *s = xcalloc(1, sizeof(*s));
 
 	s->o = *o;
+	s->by_file = true;
 	s->conn = xcalloc(o->workers, sizeof(*s->conn));
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
@@ -121,17 +124,39 @@ int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_
 
 /* ---- workers ---- */
 
-static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const struct merge_change *c, size_t n, struct err *e)
+/* Changes as the server is sent them. */
+struct batch {
+	struct strbuf statement, file; /* file: empty where there is none */
+	const struct merge_change *c;
+	size_t n;
+};
+
+static int send_once(struct sql *conn, const struct batch *b, struct err *e)
+{
+	int64_t took;
+
+	if (!b->file.len)
+		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0 ? -1 : 0;
+	took = sql_load(conn, e, b->statement.buf, b->file.buf, b->file.len);
+	if (took >= 0 && (size_t)took != b->n)
+		return err_set(e, ERR_BAD_DATA, 0, "table %s.%s: %zu rows were sent, and the server read %" PRId64, b->c->shape->db, b->c->shape->table, b->n, took);
+	return took < 0 ? -1 : 0;
+}
+
+static int run(struct sink *s, struct sql **conn, const struct batch *b, struct err *e)
 {
 	for (int i = 1;; i++) {
-		if (*conn && sql_exec_text(*conn, e, q->buf, q->len) >= 0 && sink_verify(&s->o, *conn, c, n, e) == 0)
+		if (*conn && send_once(*conn, b, e) == 0 && sink_verify(&s->o, *conn, b->c, b->n, e) == 0)
 			return 0;
 		if (e->kind == ERR_BAD_DATA)
 			return -1;
 		if (*conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn))
 			continue;
-		if (i >= TRIES || !sink_may_retry(e))
-			return *conn ? sink_blame(*conn, c, n, e) : err_wrap(e, "table %s.%s", c->shape->db, c->shape->table);
+		if (i >= TRIES || !sink_may_retry(e)) {
+			if (!*conn)
+				return err_wrap(e, "table %s.%s", b->c->shape->db, b->c->shape->table);
+			return b->file.len ? -1 : sink_blame(*conn, b->c, b->n, e);
+		}
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		if (e->kind == ERR_GONE || !*conn) {
@@ -139,6 +164,34 @@ static int run(struct sink *s, struct sql **conn, const struct strbuf *q, const 
 			*conn = sink_session(&s->o, e);
 		}
 	}
+}
+
+/* The first of c[0..n), as many as go into one batch; returns how many are written. A file that the server refuses goes as statements. */
+static size_t write_some(struct sink *s, struct sql **conn, struct batch *b, const struct merge_change *c, size_t n, struct err *e)
+{
+	size_t loaded = 0, done = 0;
+
+	b->c = c;
+	b->n = loaded = s->by_file && *conn && sql_flavor(*conn) == SQL_MARIADB ? sink_load(&b->statement, &b->file, c, n) : 0;
+	if (loaded && run(s, conn, b, e) == 0)
+		return loaded;
+	if (loaded && e->kind != ERR_SQL)
+		return 0;
+	if (loaded && *conn)
+		sql_exec(*conn, NULL, "ROLLBACK");
+	if (loaded)
+		s->by_file = false;
+	strbuf_reset(&b->file);
+	n = loaded ? loaded : n;
+	do {
+		*e = (struct err)ERR_INIT;
+		b->c = c + done;
+		b->n = sink_statement(&b->statement, b->c, n - done);
+		if (run(s, conn, b, e) < 0)
+			return 0;
+		done += b->n;
+	} while (done < loaded);
+	return done;
 }
 
 struct worker {
@@ -151,7 +204,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct sink *s = w->s;
-	struct strbuf q = STRBUF_INIT;
+	struct batch b = { .statement = STRBUF_INIT, .file = STRBUF_INIT };
 
 	for (;;) {
 		struct err e = ERR_INIT;
@@ -163,8 +216,8 @@ static void *work(void *arg)
 		c = s->c + s->next;
 		n = s->n - s->next;
 		share = s->n / (s->o.workers * 4) + 1;
-		if (share > SINK_STATEMENT_ROWS)
-			share = SINK_STATEMENT_ROWS;
+		if (share > SINK_SHARE_ROWS)
+			share = SINK_SHARE_ROWS;
 		if (n > share)
 			n = share;
 		if (s->failed)
@@ -174,9 +227,9 @@ static void *work(void *arg)
 		if (!n)
 			break;
 		while (k < n && e.kind == ERR_NONE) {
-			size_t took = sink_statement(&q, c + k, n - k);
+			size_t took = write_some(s, w->conn, &b, c + k, n - k, &e);
 
-			if (run(s, w->conn, &q, c + k, took, &e) == 0)
+			if (took)
 				e = (struct err)ERR_INIT; /* what a retry overcame */
 			k += took;
 			if (e.kind == ERR_NONE && clock_cancelled())
@@ -192,7 +245,8 @@ static void *work(void *arg)
 		if (e.kind != ERR_NONE)
 			break;
 	}
-	strbuf_release(&q);
+	strbuf_release(&b.statement);
+	strbuf_release(&b.file);
 	pthread_mutex_lock(&s->lock);
 	s->active--;
 	pthread_cond_signal(&s->left);

@@ -1,10 +1,14 @@
 #include "harness/replay/sink_sql.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "harness/sql/literal.h"
 
 #define STATEMENT_BYTES ((size_t)512 << 10) /* half of the smallest max_allowed_packet in use */
+#define LOAD_ROWS SINK_SHARE_ROWS
+#define LOAD_ROWS_MIN 16 /* fewer are not worth the round trip */
+#define LOAD_BYTES ((size_t)1 << 20)
 #define COMPOSITE_KEYS 200 /* OR-ed keys: the optimizer gives up on ranges far above */
 
 static void add_value(struct strbuf *q, const struct shape_column *c, const struct redo_value *v)
@@ -19,12 +23,10 @@ static void add_table(struct strbuf *q, const struct shape *t)
 	sql_add_name(q, t->table);
 }
 
-static void replace_head(struct strbuf *q, const struct shape *t, const char *verb)
+static void add_columns(struct strbuf *q, const struct shape *t)
 {
 	const char *sep = " (";
 
-	strbuf_addstr(q, verb);
-	add_table(q, t);
 	for (uint32_t i = 0; i < t->n_columns; i++) {
 		if (t->columns[i].computed)
 			continue;
@@ -32,7 +34,15 @@ static void replace_head(struct strbuf *q, const struct shape *t, const char *ve
 		sql_add_name(q, t->columns[i].name);
 		sep = ",";
 	}
-	strbuf_addstr(q, ") VALUES ");
+	strbuf_addch(q, ')');
+}
+
+static void replace_head(struct strbuf *q, const struct shape *t, const char *verb)
+{
+	strbuf_addstr(q, verb);
+	add_table(q, t);
+	add_columns(q, t);
+	strbuf_addstr(q, " VALUES ");
 }
 
 static void replace_row(struct strbuf *q, const struct merge_change *c)
@@ -107,6 +117,103 @@ size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 	}
 	if (!c->put && t->n_key == 1)
 		strbuf_addch(q, ')');
+	return k;
+}
+
+/* ---- as a file ---- */
+
+static void add_field(struct strbuf *out, const char *p, size_t n)
+{
+	const char *end = p + n, *from = p;
+
+	for (; p < end; p++) {
+		char as = *p == '\t' ? 't' : *p == '\n' ? 'n' : *p == '\\' ? '\\' : *p == 0 ? '0' : 0;
+
+		if (!as)
+			continue;
+		strbuf_add(out, from, (size_t)(p - from));
+		strbuf_addch(out, '\\');
+		strbuf_addch(out, as);
+		from = p + 1;
+	}
+	strbuf_add(out, from, (size_t)(end - from));
+}
+
+static bool load_value(struct strbuf *out, const struct shape_column *c, const struct redo_value *v)
+{
+	bool bytes = v->kind == REDO_STR || v->kind == REDO_BIN, whole = v->kind == REDO_INT || v->kind == REDO_UINT;
+
+	if (v->kind == REDO_NULL) {
+		strbuf_addstr(out, "\\N");
+		return true;
+	}
+	switch (c->type) {
+	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG:
+		if (!whole)
+			return false;
+		if (v->kind == REDO_INT)
+			strbuf_addf(out, "%" PRId64, v->i);
+		else
+			strbuf_addf(out, "%" PRIu64, v->u);
+		return true;
+	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_BLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
+		if (!c->text)
+			return false; /* bytes that are no characters would be read as some */
+		break;
+	case COL_DECIMAL: case COL_DATE: case COL_DATETIME: case COL_TIMESTAMP:
+		break;
+	default:
+		return false;
+	}
+	if (bytes)
+		add_field(out, v->s.p, v->s.n);
+	return bytes;
+}
+
+static bool load_row(struct strbuf *out, const struct merge_change *c)
+{
+	uint32_t at = 0;
+	size_t begin = out->len;
+
+	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
+		struct redo_value v;
+
+		shape_image_next(c->image, &at, &v);
+		if (c->shape->columns[i].computed)
+			continue;
+		if (out->len > begin)
+			strbuf_addch(out, '\t');
+		if (!load_value(out, &c->shape->columns[i], &v) || out->len - begin > STATEMENT_BYTES)
+			return false;
+	}
+	strbuf_addch(out, '\n');
+	return true;
+}
+
+size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c, size_t n)
+{
+	const struct shape *t = c->shape;
+	size_t k;
+
+	strbuf_reset(file);
+	if (!c->put || t->keyless)
+		return 0;
+	for (k = 0; k < n && k < LOAD_ROWS && c[k].shape == t && c[k].put && file->len < LOAD_BYTES; k++) {
+		size_t before = file->len;
+
+		if (!load_row(file, &c[k])) {
+			strbuf_setlen(file, before);
+			break;
+		}
+	}
+	if (k < LOAD_ROWS_MIN)
+		return 0;
+	strbuf_reset(statement);
+	strbuf_addstr(statement, "LOAD DATA LOCAL INFILE 'rows' REPLACE INTO TABLE ");
+	add_table(statement, t);
+	/* said, not taken for granted: all that a session's sql_mode could change */
+	strbuf_addstr(statement, " CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES STARTING BY '' TERMINATED BY '\\n'");
+	add_columns(statement, t);
 	return k;
 }
 

@@ -329,6 +329,50 @@ int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n)
 	return (int64_t)mysql_affected_rows(s->m);
 }
 
+/* ---- a file in memory ---- */
+
+struct memory_file {
+	const char *at;
+	size_t left;
+};
+
+static int memory_open(void **ptr, const char *name, void *file)
+{
+	(void)name;
+	*ptr = file;
+	return 0;
+}
+
+static int memory_read(void *ptr, char *buf, unsigned n)
+{
+	struct memory_file *f = ptr;
+
+	if (n > f->left)
+		n = (unsigned)f->left;
+	memcpy(buf, f->at, n);
+	f->at += n;
+	f->left -= n;
+	return (int)n;
+}
+
+int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char *file, size_t n)
+{
+	struct memory_file f = { file, n };
+	long long records = -1;
+	const char *info;
+	int failed;
+
+	mysql_set_local_infile_handler(s->m, memory_open, memory_read, no_file_end, no_file_error, &f);
+	failed = mysql_real_query(s->m, statement, strlen(statement));
+	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error, NULL);
+	if (failed)
+		return statement_failed(s, e, statement, strlen(statement));
+	info = mysql_info(s->m);
+	if (!info || sscanf(info, "Records: %lld", &records) != 1)
+		return err_set(e, ERR_SQL, 0, "%.*s: the server does not say how many rows it took", STATEMENT_SHOWN_MAX, statement);
+	return records;
+}
+
 int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...)
 {
 	struct strbuf text = STRBUF_INIT;

@@ -53,6 +53,9 @@ void sql_patience(struct sql *s, int64_t ms); /* how long a statement may go wit
  * the server's max_allowed_packet goes as a prepared statement (harness/sql/long_statement.h). */
 int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
+/* A LOAD DATA LOCAL whose file is in memory; its name in the statement says nothing. Returns the rows that the server read, or -1. ERR_SQL where the
+ * server or the account may not do that. */
+int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char *file, size_t n);
 
 /* Rows: stored (whole answer in memory) or streamed (nothing else may be sent until the end). Cells are bytes with lengths, NULL for NULL. */
 struct sql_rows {

@@ -195,6 +195,65 @@ static void a_replay_killed_anywhere_and_run_again_gives_the_same(void **unused)
 	}
 }
 
+/* Rows go as a file where the server takes one, and as statements where it does not: the same rows, whatever they hold. */
+static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
+{
+	static const char *const awkward[] = { "tab\there", "\\N", "N", "", "line\nbreak", "end\r\n", "back\\slash\\", "quo'te\"s\"", "\\\t\\n\n",
+					       "\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x9a\x80", " spaces ", "\x1a" };
+	enum { ROWS = 1000, KINDS = sizeof(awkward) / sizeof(awkward[0]) };
+	char *before[2], *sum[2];
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+
+	(void)unused;
+	fx_log_begin(&l, "awkward");
+	for (int i = 0; i < ROWS; i++) {
+		fx_log_txn(&l);
+		fx_log_row(&l, "awkward", "t", FX_EXTRA, i, i % 3 && i % 7 < 6 ? NULL : "old", i % 7 == 6 ? NULL : awkward[i % KINDS]);
+	}
+	fx_log_end(&l);
+	for (int file = 1; file >= 0; file--) {
+		fx_forget();
+		fx_must("DROP DATABASE IF EXISTS awkward");
+		fx_must("CREATE DATABASE awkward");
+		fx_must("CREATE TABLE awkward.t (id BIGINT PRIMARY KEY, v VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, extra INT)");
+		fx_must("INSERT INTO awkward.t SELECT seq, 'old', 0 FROM awkward.seq_0_to_999 WHERE seq % 3 = 0 OR seq % 7 = 6");
+		fx_must(file ? "SET GLOBAL local_infile = 1" : "SET GLOBAL local_infile = 0");
+		before[0] = fx_value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
+		if (fx_replay(l.dir, REPLAY_MERGE, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		before[1] = fx_value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
+		if (file)
+			assert_true(atoi(before[1]) > atoi(before[0]));
+		free(before[0]);
+		free(before[1]);
+		for (int i = 0; i < KINDS; i++) {
+			struct strbuf q = STRBUF_INIT;
+			char *wrong, *some;
+
+			strbuf_addf(&q, "SELECT COUNT(*) FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d AND HEX(v) <> HEX(", KINDS, i);
+			sql_add_text(&q, awkward[i], strlen(awkward[i]));
+			strbuf_addch(&q, ')');
+			wrong = fx_value(q.buf);
+			strbuf_reset(&q);
+			strbuf_addf(&q, "SELECT COUNT(*) > 50 FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d", KINDS, i);
+			some = fx_value(q.buf);
+			assert_string_equal(wrong, "0");
+			assert_string_equal(some, "1");
+			free(wrong);
+			free(some);
+			strbuf_release(&q);
+		}
+		sum[file] = fx_value("SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(CONCAT_WS('|', id, HEX(v), IFNULL(extra, 'NULL'))))) FROM awkward.t");
+	}
+	fx_must("SET GLOBAL local_infile = 1");
+	assert_string_equal(sum[0], sum[1]);
+	free(sum[0]);
+	free(sum[1]);
+	fx_log_free(&l);
+}
+
 static void the_large_log_gives_its_sums(void **unused)
 {
 	static const struct {
@@ -256,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_dead_feeds_connection_is_fenced_and_no_other),
 		cmocka_unit_test(a_stock_changefeeds_user_is_fenced_on_request),
 		cmocka_unit_test(a_replay_killed_anywhere_and_run_again_gives_the_same),
+		cmocka_unit_test(texts_arrive_whole_as_a_file_and_as_statements),
 		cmocka_unit_test(the_large_log_gives_its_sums),
 	};
 	int rc;
