@@ -122,7 +122,7 @@ static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s
 	struct forensic_result res = { 0 };
 	int rc = -1;
 
-	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 && (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", e)) &&
+	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 && (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS, e)) &&
 	    forensic_compare(f, held, &res, e) == 0)
 		rc = run_sql(s, &r->run, &c->state, &r->run.after, e);
 	*differs = res.verdict != VERDICT_PASS;
@@ -170,7 +170,7 @@ static int with_servers(const struct recording *r, const struct selftest_opts *o
 		.deadline = deadline_in_ms(3600000) };
 	struct forensic *f = forensic_open(&fo, e);
 	struct forensic_result clean = { 0 };
-	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", e) : NULL;
+	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS, e) : NULL;
 	int rc = held ? forensic_compare(f, held, &clean, e) : -1;
 
 	cluster_hold_free(held);

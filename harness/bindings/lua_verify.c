@@ -238,12 +238,52 @@ static int same(lua_State *L)
 	return 1;
 }
 
+/* ---- a state that is held ---- */
+
+#define HELD "drtest.held"
+
+struct held {
+	struct cluster_hold *hold;
+	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
+	const struct lua_cluster *of;
+	const struct run_audit *load; /* whose ledger is marked too: for checks; NULL: for the forensic check */
+	struct ledger_mark *mark;
+};
+
+static void held_close(void *object, bool keep)
+{
+	struct held *h = object;
+
+	(void)keep;
+	cluster_hold_free(h->hold);
+	ledger_mark_free(h->mark);
+	free(h);
+}
+
+static struct held *held_check(lua_State *L, int index)
+{
+	return *(struct held **)luaL_checkudata(L, index, HELD);
+}
+
 static const struct run_audit *check_audit(lua_State *L, int index)
 {
 	return luaL_checkudata(L, index, AUDIT_METATABLE);
 }
 
-/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true }) */
+/* The check reads the cluster, and the ledger, as they were when they were held. */
+static void as_held(lua_State *L, const struct held *h, const struct lua_cluster *c, const struct run_audit *load, const char *what,
+		    struct prefix_opts *o)
+{
+	if (h->of != c || h->load != load)
+		runtime_usage(L, "%s: what is held is not of %s and this load: t.verify.hold(cluster, load)", what, c->name);
+	if (!runtime_planning(runtime_of(L)) && !h->hold && !h->at)
+		runtime_usage(L, "%s: what was held of %s is released", what, c->name);
+	o->held = h->hold ? cluster_hold_conn(h->hold) : NULL;
+	o->held_at = h->at;
+	o->mark = h->mark;
+}
+
+/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true, held = hold(cluster, load) }) */
 enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
 
 static int prefix(lua_State *L, enum prefix_kind kind)
@@ -256,13 +296,14 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model,
 		.db = audit->db, .ledger_table = audit->ledger_table, .writer_of = audit->writer_of, .writer_ctx = audit->writer_ctx };
 	struct prefix_result res = { 0 };
+	const struct held *held = NULL;
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
 	char *lost;
 	int rc = 0;
 
 	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL },
-						     { "before", FIELD_FLAG, &o.before_replay }, { NULL, 0, NULL } });
+						     { "before", FIELD_FLAG, &o.before_replay }, { "held", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "of");
 		if (!lua_isnil(L, -1))
@@ -270,14 +311,20 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 		lua_getfield(L, 3, "point");
 		if (!lua_isnil(L, -1))
 			o.point = lua_tso_check(L, -1);
-		lua_pop(L, 2);
+		lua_getfield(L, 3, "held");
+		if (!lua_isnil(L, -1))
+			held = held_check(L, -1);
+		lua_pop(L, 3);
 	}
-	at_rest(L, c, what);
+	if (held)
+		as_held(L, held, c, audit, what, &o);
+	else
+		at_rest(L, c, what);
 	at_rest(L, of, what);
 	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
 				   : kind == PREFIX_ROWS ? "row audit: who wrote each row of %s%s"
 							 : "ledger check: drtest_ledger of %s against the ledger%s",
-				   c->name, o.before_replay ? "; before the replay, for the record" : "")) {
+				   c->name, o.before_replay ? "; before the replay, for the record" : held ? ", as it was held" : "")) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
 		o.secondary = *cluster_endpoint(c->c);
@@ -313,55 +360,60 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 
 /* ---- the dead primary's disk ---- */
 
-#define HELD "drtest.held"
 #define FORENSIC_MS 60000
 
-struct held {
-	struct cluster_hold *hold;
-	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
-	const struct lua_cluster *of;
-};
-
-static void held_close(void *object, bool keep)
-{
-	struct held *h = object;
-
-	(void)keep;
-	cluster_hold_free(h->hold);
-	free(h);
-}
-
-/* hold(cluster): its state of now, kept readable while it goes on; nil where no dead cluster can be examined */
+/* hold(cluster [, load]): its state of now, kept readable while it goes on, for checks of that load; without a load for the forensic check, and
+ * then nil where no dead cluster can be examined */
 static int hold(lua_State *L)
 {
 	static const struct runtime_ops ops = { .close = held_close };
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
+	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : check_audit(L, 2);
 	struct runtime *r = runtime_of(L);
-	struct held *h = xcalloc(1, sizeof(*h));
+	unsigned connections = load ? 1 : HOLD_CONNECTIONS;
+	struct held *h;
 	struct err e = ERR_INIT;
 
-	if (!ground_can(runtime_ground(r), CLUSTER_EXAMINE)) {
-		free(h);
+	if (!load && !ground_can(runtime_ground(r), CLUSTER_EXAMINE)) {
 		if (!runtime_plan(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r)))
 			runtime_note(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r));
 		return 0;
 	}
+	at_rest(L, c, "verify.hold");
+	h = xcalloc(1, sizeof(*h));
 	h->of = c;
+	h->load = load;
 	runtime_own(r, &ops, h);
 	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
 	luaL_getmetatable(L, HELD);
 	lua_setmetatable(L, -2);
 	if (runtime_on_tidb(r)) {
-		if (!runtime_plan(r, "%s: its TSO of now, for the forensic check", c->name) && cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
+		if (runtime_plan(r, "%s: its TSO of now, for %s", c->name, load ? "the checks" : "the forensic check"))
+			return 1;
+		if (cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
 			return runtime_raise(L, &e);
-		return 1;
+	} else {
+		if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT, held on %u connection%s for %s", c->name, connections,
+				 connections == 1 ? "" : "s", load ? "the checks" : "the forensic check"))
+			return 1;
+		h->hold = cluster_hold(cluster_endpoint(c->c), c->name, connections, &e);
+		if (!h->hold)
+			return runtime_raise(L, &e);
 	}
-	if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on %d connections, held for the forensic check", c->name, HOLD_CONNECTIONS))
-		return 1;
-	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, &e);
-	if (!h->hold)
+	if (load && !(h->mark = ledger_mark_take(load->ledger_dir, &e)))
 		return runtime_raise(L, &e);
 	return 1;
+}
+
+/* held:release(): its snapshot keeps old row versions, and the tables it read from being changed by DDLs */
+static int release(lua_State *L)
+{
+	struct held *h = held_check(L, 1);
+
+	cluster_hold_free(h->hold);
+	h->hold = NULL;
+	h->at = 0;
+	return 0;
 }
 
 static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m, const char *snapshot, uint64_t *n, struct err *e)
@@ -421,7 +473,7 @@ static int forensic(lua_State *L)
 {
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *dead = lua_cluster_check(L, 2);
-	struct held *h = *(struct held **)luaL_checkudata(L, 3, HELD);
+	struct held *h = held_check(L, 3);
 	struct runtime *r = runtime_of(L);
 	struct forensic_opts o = { .ledger_dir = audit->ledger_dir, .ledger_table = audit->model ? audit->model->ledger_table : NULL };
 	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
@@ -527,6 +579,10 @@ int lua_verify_open(lua_State *L)
 				     { "history", history }, { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
 
 	luaL_newmetatable(L, HELD);
+	lua_newtable(L);
+	lua_pushcfunction(L, release);
+	lua_setfield(L, -2, "release");
+	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_newtable(L);
 	luaL_register(L, NULL, f);

@@ -21,8 +21,14 @@
 
 struct cluster_hold {
 	struct sql *conn[HOLD_CONNECTIONS];
+	unsigned n;
 	char *name;
 };
+
+struct sql *cluster_hold_conn(struct cluster_hold *h)
+{
+	return h->conn[0];
+}
 
 void cluster_hold_free(struct cluster_hold *h)
 {
@@ -40,7 +46,7 @@ static int position_text(struct sql *s, struct strbuf *out, struct err *e)
 	return sql_value(s, out, e, "SELECT @@gtid_binlog_pos");
 }
 
-struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name, struct err *e)
+struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name, unsigned connections, struct err *e)
 {
 	struct cluster_hold *h = xcalloc(1, sizeof(*h));
 	struct strbuf before = STRBUF_INIT, after = STRBUF_INIT;
@@ -48,7 +54,8 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 	int rc = 0, tries = 0;
 
 	h->name = xstrdup(name);
-	for (int i = 0; i < HOLD_CONNECTIONS && rc == 0; i++) {
+	h->n = connections;
+	for (unsigned i = 0; i < h->n && rc == 0; i++) {
 		h->conn[i] = sql_open(ep, d, e);
 		rc = h->conn[i] ? 0 : -1;
 	}
@@ -56,10 +63,10 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 	do {
 		if (rc == 0)
 			rc = position_text(h->conn[0], &before, e);
-		for (int i = 0; i < HOLD_CONNECTIONS && rc == 0; i++)
+		for (unsigned i = 0; i < h->n && rc == 0; i++)
 			rc = sql_exec(h->conn[i], e, "START TRANSACTION WITH CONSISTENT SNAPSHOT") < 0 ? -1 : 0;
 		if (rc == 0)
-			rc = position_text(h->conn[HOLD_CONNECTIONS - 1], &after, e);
+			rc = position_text(h->conn[h->n - 1], &after, e);
 	} while (rc == 0 && strcmp(before.buf, after.buf) && ++tries < HOLD_TRIES);
 	if (rc == 0 && tries == HOLD_TRIES)
 		rc = err_set(e, ERR_TIMEOUT, 0, "it is written to: its connections can't agree on one state (tried %d times)", tries);
@@ -266,7 +273,7 @@ out:
 
 static int compare_there(struct forensic *b, struct cluster_hold *held, struct compare_result *c, struct err *e)
 {
-	struct compare_opts co = { .a_name = "the dead primary's disk", .b_name = held->name, .threads = HOLD_CONNECTIONS, .b_conns = held->conn,
+	struct compare_opts co = { .a_name = "the dead primary's disk", .b_name = held->name, .threads = held->n, .b_conns = held->conn,
 		.ignore = (const char *const *)b->left_out };
 	struct sql *conn[HOLD_CONNECTIONS] = { NULL };
 	int rc = 0;

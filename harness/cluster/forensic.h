@@ -11,7 +11,8 @@
 
 /* A server's state of now, kept readable in open snapshots while it goes on. Use from one thread. */
 struct cluster_hold;
-struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name, struct err *e);
+struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name, unsigned connections, struct err *e); /* at most HOLD_CONNECTIONS */
+struct sql *cluster_hold_conn(struct cluster_hold *h); /* one of them, still the hold's */
 void cluster_hold_free(struct cluster_hold *h); /* NULL is fine */
 
 struct forensic_opts {

@@ -139,7 +139,8 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0 ? -1 : 0;
 	took = sql_load(conn, e, b->statement.buf, b->file.buf, b->file.len);
 	if (took >= 0 && (size_t)took != b->n)
-		return err_set(e, ERR_BAD_DATA, 0, "table %s.%s: %zu rows were sent, and the server read %" PRId64, b->c->shape->db, b->c->shape->table, b->n, took);
+		return err_set(e, ERR_BAD_DATA, 0, "table %s.%s: %zu rows were sent, and the server read %" PRId64, b->c->shape->db,
+		               b->c->shape->table, b->n, took);
 	return took < 0 ? -1 : 0;
 }
 

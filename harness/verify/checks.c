@@ -135,6 +135,24 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 	return rc;
 }
 
+/* A connection that reads the secondary as it is now, or as it is held. */
+static struct sql *open_server(const struct prefix_opts *o, struct err *e)
+{
+	struct sql *s = o->held ? o->held : sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+
+	if (s && o->held_at && sql_exec(s, e, "SET SESSION tidb_snapshot = '%" PRIu64 "'", o->held_at) < 0) {
+		sql_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void close_server(const struct prefix_opts *o, struct sql *s)
+{
+	if (s != o->held)
+		sql_close(s);
+}
+
 /* The point as a commit position: on the local ground through the map, elsewhere positions are commit TSOs themselves. */
 static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *e)
 {
@@ -159,7 +177,8 @@ static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *
 static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r, struct err *e)
 {
 	struct server server = { .o = o };
-	struct prefix p = { .cluster = o->cluster, .before = o->before_replay, .disaster_us = o->disaster_us, .disaster_wall_ms = o->disaster_wall_ms,
+	struct prefix p = { .cluster = o->cluster, .mark = o->mark, .before = o->before_replay,
+		.disaster_us = o->disaster_us, .disaster_wall_ms = o->disaster_wall_ms,
 		.point = o->before_replay ? 0 : o->point };
 	struct prefix_source src = { .arg = &server, .rows = server_rows };
 	int rc = -1;
@@ -176,12 +195,12 @@ static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r
 		src.presence = server_presence;
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
-	server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+	server.sql = open_server(o, e);
 	if (!server.sql || (rows && prefix_open(&p, o->ledger_dir, &src, e) < 0))
 		goto out;
 	rc = rows ? prefix_judge_model(&p, o->model, &src, r, e) : stream_ledger(&server, &p, r, e);
 out:
-	sql_close(server.sql);
+	close_server(o, server.sql);
 	prefix_close(&p);
 	if (rc < 0) {
 		prefix_worse(r, VERDICT_UNKNOWN);
@@ -278,7 +297,7 @@ static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r
 int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
 {
 	struct server server = { .o = o, .db = o->db, .ledger_table = o->ledger_table ? o->ledger_table : "" };
-	struct prefix p = { .cluster = o->cluster, .point = o->point };
+	struct prefix p = { .cluster = o->cluster, .mark = o->mark, .point = o->point };
 	struct prefix_source src = { .arg = &server, .presence = server.ledger_table[0] ? server_presence : NULL };
 	int rc = -1;
 
@@ -290,11 +309,11 @@ int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err 
 	}
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
-	server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+	server.sql = open_server(o, e);
 	if (server.sql && prefix_open(&p, o->ledger_dir, &src, e) == 0)
 		rc = audit_all(&server, &p, r, e);
 out:
-	sql_close(server.sql);
+	close_server(o, server.sql);
 	prefix_close(&p);
 	if (rc < 0) {
 		prefix_worse(r, VERDICT_UNKNOWN);
@@ -341,12 +360,12 @@ int check_history(const struct prefix_opts *o, const char *kind, struct history_
 	if (find_limit(o, &h.limit, e) < 0)
 		return err_wrap(e, "history check");
 	if (!strcmp(kind, "append") && server.db) {
-		server.sql = sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+		server.sql = open_server(o, e);
 		if (!server.sql)
 			return err_wrap(e, "history check");
 		h.lists = server_lists;
 	}
 	rc = history_check(&h, r, e);
-	sql_close(server.sql);
+	close_server(o, server.sql);
 	return rc;
 }

@@ -20,6 +20,9 @@ struct prefix_opts {
 	int64_t disaster_us;            /* journal clock; 0: none yet */
 	int64_t disaster_wall_ms;
 	struct sql_endpoint secondary;
+	struct sql *held;               /* a connection with an open snapshot of the secondary, which is read instead of what is there now; NULL: none */
+	tso_t held_at;                  /* TiDB: the same by tidb_snapshot; 0: now */
+	const struct ledger_mark *mark; /* the ledger as it was then; NULL: to its end */
 	unsigned threads;
 	bool before_replay;             /* for the record only: how torn is it? Then `point` is 0 and nothing is a failure */
 	/* Who wrote these digits? 1: told, 0: nobody of ours did. For the row audit. */

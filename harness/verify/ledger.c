@@ -192,12 +192,13 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* One file: *damaged is counted up when it does not end in a whole, sound record that continues the sequence. */
-static int read_file(const char *path, uint32_t worker, int (*fn)(void *, const struct ledger_record *), void *arg, unsigned *damaged,
+/* One file, of which `left` bytes count: *damaged is counted up when it does not end in a whole, sound record that continues the sequence. */
+static int read_file(const char *path, uint32_t worker, uint64_t left, int (*fn)(void *, const struct ledger_record *), void *arg, unsigned *damaged,
 		     struct err *e)
 {
 	unsigned char buf[RECORD_BYTES * 1024];
 	struct ledger_record r;
+	bool bounded = left != UINT64_MAX;
 	size_t have = 0;
 	uint64_t last = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
@@ -205,8 +206,8 @@ static int read_file(const char *path, uint32_t worker, int (*fn)(void *, const 
 	if (fd < 0)
 		return err_sys(e, "open ledger %s", path);
 	for (;;) {
-		ssize_t n = read(fd, buf + have, sizeof(buf) - have);
-		size_t at = 0;
+		size_t room = sizeof(buf) - have, at = 0;
+		ssize_t n = read(fd, buf + have, room < left ? room : (size_t)left);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -215,6 +216,7 @@ static int read_file(const char *path, uint32_t worker, int (*fn)(void *, const 
 			goto out;
 		}
 		have += (size_t)n;
+		left -= (uint64_t)n;
 		for (; have - at >= RECORD_BYTES; at += RECORD_BYTES) {
 			if (decode(buf + at, &r) < 0 || r.worker != worker || r.seq <= last) {
 				++*damaged;
@@ -232,7 +234,7 @@ static int read_file(const char *path, uint32_t worker, int (*fn)(void *, const 
 		if (n == 0)
 			break;
 	}
-	if (have)
+	if (have || (bounded && left))
 		++*damaged;
 	rc = 0;
 out:
@@ -240,15 +242,13 @@ out:
 	return rc;
 }
 
-int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e)
+/* The workers that have a file, sorted; the caller frees *out. */
+static int list_workers(const char *dir, uint32_t **out, size_t *count, struct err *e)
 {
 	uint32_t *workers = NULL;
 	size_t n = 0, room = 0;
-	unsigned torn = 0;
-	struct strbuf path = STRBUF_INIT;
 	struct dirent *d;
 	DIR *folder = opendir(dir);
-	int rc = -1;
 
 	if (!folder)
 		return err_sys(e, "open ledger folder %s", dir);
@@ -265,20 +265,81 @@ int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record
 			workers = xreallocarray(workers, room = room ? room * 2 : 64, sizeof(*workers));
 		workers[n++] = (uint32_t)worker;
 	}
+	closedir(folder);
 	if (n)
 		qsort(workers, n, sizeof(*workers), by_number);
-	for (size_t i = 0; i < n; i++) {
-		strbuf_reset(&path);
-		strbuf_addf(&path, "%s/worker-%04u.ledger", dir, workers[i]);
-		if (read_file(path.buf, workers[i], fn, arg, &torn, e) < 0)
-			goto out;
+	*out = workers;
+	*count = n;
+	return 0;
+}
+
+static void file_path(struct strbuf *out, const char *dir, uint32_t worker)
+{
+	strbuf_reset(out);
+	strbuf_addf(out, "%s/worker-%04u.ledger", dir, worker);
+}
+
+struct ledger_mark {
+	uint32_t *worker;
+	uint64_t *bytes;
+	size_t n;
+};
+
+void ledger_mark_free(struct ledger_mark *m)
+{
+	if (!m)
+		return;
+	free(m->worker);
+	free(m->bytes);
+	free(m);
+}
+
+struct ledger_mark *ledger_mark_take(const char *dir, struct err *e)
+{
+	struct ledger_mark *m = xcalloc(1, sizeof(*m));
+	struct strbuf path = STRBUF_INIT;
+	struct stat st;
+	int rc = list_workers(dir, &m->worker, &m->n, e);
+
+	m->bytes = xcalloc(m->n + 1, sizeof(*m->bytes));
+	for (size_t i = 0; i < m->n && rc == 0; i++) {
+		file_path(&path, dir, m->worker[i]);
+		rc = stat(path.buf, &st) < 0 ? err_sys(e, "look at ledger %s", path.buf) : 0;
+		m->bytes[i] = rc ? 0 : (uint64_t)st.st_size;
 	}
-	rc = 0;
-out:
+	strbuf_release(&path);
+	if (rc == 0)
+		return m;
+	ledger_mark_free(m);
+	return NULL;
+}
+
+int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged,
+		   struct err *e)
+{
+	uint32_t *listed = NULL;
+	const uint32_t *worker;
+	size_t n = 0;
+	unsigned torn = 0;
+	struct strbuf path = STRBUF_INIT;
+	int rc = 0;
+
+	if (!m && list_workers(dir, &listed, &n, e) < 0)
+		return -1;
+	worker = m ? m->worker : listed;
+	n = m ? m->n : n;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		file_path(&path, dir, worker[i]);
+		rc = read_file(path.buf, worker[i], m ? m->bytes[i] : UINT64_MAX, fn, arg, &torn, e);
+	}
 	if (damaged)
 		*damaged = torn;
-	closedir(folder);
-	free(workers);
+	free(listed);
 	strbuf_release(&path);
 	return rc;
+}
+
+int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e)
+{
+	return ledger_read_to(dir, NULL, fn, arg, damaged, e);
 }

@@ -31,4 +31,11 @@ int ledger_writer_close(struct ledger_writer *w, struct err *e);
 /* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail ends a file: *damaged counts such files. */
 int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e);
 
+/* How far a directory's files went at an instant when nobody wrote to them: what is appended later is not read. */
+struct ledger_mark;
+struct ledger_mark *ledger_mark_take(const char *dir, struct err *e);
+void ledger_mark_free(struct ledger_mark *m); /* NULL is fine */
+int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged,
+		   struct err *e); /* m NULL: to the end */
+
 #endif

@@ -124,7 +124,7 @@ static int take_presence(void *arg, uint32_t worker, uint64_t seq)
 
 int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src, struct err *e)
 {
-	if (ledger_read(ledger_dir, take_record, p, &p->damaged, e) < 0)
+	if (ledger_read_to(ledger_dir, p->mark, take_record, p, &p->damaged, e) < 0)
 		return -1;
 	if (p->n)
 		qsort(p->txn, p->n, sizeof(*p->txn), by_worker_seq);

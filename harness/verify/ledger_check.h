@@ -34,6 +34,7 @@ struct prefix {
 	bool has_evidence;         /* drtest_ledger was read */
 	uint64_t strays;           /* its rows that no ledger knows */
 	struct { uint32_t worker; uint64_t seq; } stray[8];
+	const struct ledger_mark *mark; /* how far the ledger is read; NULL: to its end */
 	uint16_t cluster;          /* the one that is judged */
 	uint64_t limit;            /* commit positions at or below it must be there, none above; UINT64_MAX: no point */
 	bool before;               /* before the replay: for the record only */

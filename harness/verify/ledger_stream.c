@@ -102,7 +102,7 @@ static int read_all(struct stream *s, const char *dir, int (*fn)(void *, const s
 	int rc;
 
 	s->e = &own;
-	rc = ledger_read(dir, fn, s, &s->p->damaged, &why);
+	rc = ledger_read_to(dir, s->p->mark, fn, s, &s->p->damaged, &why);
 	if (rc < 0 && e)
 		*e = own.kind != ERR_NONE ? own : why;
 	return rc;

@@ -89,6 +89,34 @@ static void what_is_written_is_read_in_order(void **state)
 	assert_int_equal(damaged, 0);
 }
 
+static void what_comes_behind_a_mark_is_not_read(void **state)
+{
+	struct ledger_mark *m;
+	struct seen s = { 0 };
+	struct err e = ERR_INIT;
+	unsigned damaged = 9;
+	char path[128];
+
+	(void)state;
+	write_records(1, 1, 2000);
+	write_records(2, 1, 5);
+	m = ledger_mark_take(dir, &e);
+	assert_non_null(m);
+	write_records(1, 2001, 2100);
+	write_records(10, 1, 3); /* a worker that came later */
+	snprintf(path, sizeof(path), "%s/worker-0001.ledger", dir);
+	assert_int_equal(truncate(path, 2050 * 48 - 5), 0); /* a record that is being written */
+	assert_int_equal(ledger_read_to(dir, m, see, &s, &damaged, &e), 0);
+	assert_int_equal(s.n, 2005);
+	assert_int_equal(damaged, 0);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(truncate(path, 100 * 48), 0); /* what was there is gone */
+	assert_int_equal(ledger_read_to(dir, m, see, &s, &damaged, &e), 0);
+	assert_int_equal(damaged, 1);
+	ledger_mark_free(m);
+	assert_null(ledger_mark_take("/nonexistent/ledger", &e));
+}
+
 static void a_torn_tail_ends_a_file_and_is_counted(void **state)
 {
 	struct seen s = { 0 };
@@ -152,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_is_read_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_comes_behind_a_mark_is_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_tail_ends_a_file_and_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_changed_bit_ends_a_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_missing_folder_is_an_error, setup, teardown),
