@@ -18,6 +18,7 @@
 
 #define SETS_MAX 64
 #define FINDINGS_SHOWN 10
+#define FOREIGN_MIN 10
 #define THREADS 4
 
 static const char help[] =
@@ -163,6 +164,18 @@ static void say(struct verdicts *all, const char *name, enum verdict v, const ch
 	printf("        it can't see: %s\n", blind);
 }
 
+/* Every row that is wrong bears nobody's digits: so it looks where `prepare` or `run` drew from another seed than the one that is told. */
+static bool foreign_digits(const json_t *findings)
+{
+	size_t i, n = json_array_size(findings);
+	json_t *f;
+
+	json_array_foreach(findings, i, f)
+		if (strcmp(json_string_value(json_object_get(f, "kind")), "corrupt value") != 0)
+			return false;
+	return n >= FOREIGN_MIN;
+}
+
 static int judge_load(const struct request *q, struct load *l, const struct sql_endpoint *server, struct verdicts *all, struct err *e)
 {
 	struct prefix_opts o = { .ledger_dir = q->ledger_dir, .model = load_model(l), .point = q->point ? q->point : UINT64_MAX, .secondary = *server,
@@ -192,7 +205,10 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		o.lost_path = NULL;
 		if (check_model(&o, &r, e) < 0)
 			goto out;
-		say(all, "model", r.verdict, r.evidence, r.findings, "tables that the load does not write to");
+		strbuf_reset(&text);
+		strbuf_addf(&text, "%s%s", r.evidence, r.verdict == VERDICT_FAIL && foreign_digits(r.findings) ?
+			    "; nobody of this seed wrote what is there: were `prepare` and `run` given the same --rand-seed?" : "");
+		say(all, "model", r.verdict, text.buf, r.findings, "tables that the load does not write to");
 	}
 	rc = 0;
 out:

@@ -146,7 +146,7 @@ expect 'it runs' 0 'transactions: *60 ' load oltp_write_only run "${guide[@]}" "
 expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$port"
 grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "it can't see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'without its seed' 4 '^UNKNOWN model: the seed is not told' bash -c judge
-expect 'another seed' 1 '^FAIL +model: ' bash -c "judge --rand-seed 43"
+expect 'another seed' 1 '^FAIL +model: .*were `prepare` and `run` given the same --rand-seed' bash -c "judge --rand-seed 43"
 sql 'DELETE FROM judged.drtest_ledger WHERE worker = 2 AND seq = 3'
 expect 'a lost transaction' 1 '^FAIL +ledger: 59 of 60' bash -c "judge --rand-seed 42 --json --lost $scratch/lost; judge --rand-seed 42"
 expect 'no ledger' 2 'there is no such folder' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
