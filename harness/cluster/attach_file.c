@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
 #include "harness/os/fs.h"
 
 #define STEPS_MAX 1000000
+#define UNSET_BYTES_MAX 600
 
 static const struct { const char *name; enum cluster_verb verb; } verbs[] = {
 	{ "kill", CLUSTER_KILL }, { "backup", CLUSTER_BACKUP }, { "restore", CLUSTER_RESTORE }, { "changefeed", CLUSTER_CHANGEFEED }, { "gc", CLUSTER_GC },
@@ -24,13 +26,19 @@ const char *attach_verb_text(enum cluster_verb v)
 	return "that";
 }
 
+/* What is not set is noted, with its line, and "" goes on in its place: whoever writes the file hears of all at once. */
 static int get_env(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1), *value = getenv(name);
+	struct strbuf *unset = lua_touserdata(L, lua_upvalueindex(1));
+	lua_Debug at;
 
-	if (!value)
-		return luaL_error(L, "the environment variable %s is not set", name);
-	lua_pushstring(L, value);
+	if (!value && unset->len < UNSET_BYTES_MAX) {
+		strbuf_addf(unset, "%s%.64s", unset->len ? ", " : "", name);
+		if (lua_getstack(L, 1, &at) && lua_getinfo(L, "l", &at) && at.currentline > 0)
+			strbuf_addf(unset, " (line %d)", at.currentline);
+	}
+	lua_pushstring(L, value ? value : "");
 	return 1;
 }
 
@@ -286,10 +294,10 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 
 int attach_file_read(struct attach_file *f, const char *path, struct err *e)
 {
-	struct strbuf source = STRBUF_INIT;
+	struct strbuf source = STRBUF_INIT, unset = STRBUF_INIT;
 	lua_State *L = luaL_newstate();
 	char chunk[320];
-	int rc = -1;
+	int rc = -1, broken;
 
 	memset(f, 0, sizeof(*f));
 	if (!L) {
@@ -302,14 +310,21 @@ int attach_file_read(struct attach_file *f, const char *path, struct err *e)
 		err_wrap(e, "--clusters");
 		goto out;
 	}
-	lua_register(L, "env", get_env);
+	lua_pushlightuserdata(L, &unset);
+	lua_pushcclosure(L, get_env, 1);
+	lua_setglobal(L, "env");
 	lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MAX);
 	snprintf(chunk, sizeof(chunk), "@%.300s", path);
 	if (source.len && source.buf[0] == 033) { /* bytecode is not checked by the loader */
 		err_set(e, ERR_USAGE, 0, "%.300s: Lua source is wanted", path);
 		goto out;
 	}
-	if (luaL_loadbuffer(L, source.buf, source.len, chunk) || lua_pcall(L, 0, 1, 0)) {
+	broken = luaL_loadbuffer(L, source.buf, source.len, chunk) || lua_pcall(L, 0, 1, 0);
+	if (unset.len) {
+		err_set(e, ERR_USAGE, 0, "%.300s: not set in the environment: %s", path, unset.buf);
+		goto out;
+	}
+	if (broken) {
 		err_set(e, ERR_USAGE, 0, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
 		goto out;
 	}
@@ -319,6 +334,7 @@ out:
 		lua_close(L);
 	memset(source.buf, 0, source.len);
 	strbuf_release(&source);
+	strbuf_release(&unset);
 	if (rc < 0)
 		attach_file_release(f);
 	return rc;

@@ -80,7 +80,8 @@ bad_file "a syntax error" 'return {' "clusters.lua:[0-9]+: "
 bad_file "a misspelt field" 'return { primary = { sql = { host = "h" }, expandable = true } }' "cluster primary has a field 'expandable' that is not known"
 bad_file "no endpoint" 'return { primary = { } }' 'cluster primary: sql = \{ .* is missing'
 bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'command kill is a table of .* words \(no shell line\)'
-bad_file "an unset variable" 'return { primary = { sql = { host = "h", password = env "DRTEST_NOT_SET" } } }' 'the environment variable DRTEST_NOT_SET is not set'
+bad_file "all unset variables at once" $'return { primary = { sql = { host = "h", user = env "DRTEST_NO_USER",\n password = env "DRTEST_NOT_SET" } } }' \
+	'not set in the environment: DRTEST_NO_USER \(line 1\), DRTEST_NOT_SET \(line 2\)'
 bad_file "a loop" 'while true do end' 'the file computes too long'
 bad_file "no time zone" "return { redo_time_zone = \"+8' \", primary = { sql = { host = 'h' } } }" "redo_time_zone .* is no time zone"
 bad_file "kill by allow" 'return { primary = { sql = { host = "h" }, allow = { "kill" } } }' 'what may be killed is marked expendable = true'
