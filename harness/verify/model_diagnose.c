@@ -243,25 +243,36 @@ static bool is_torn(struct judge *j, uint32_t step)
 	return there && missing;
 }
 
-static void state_text(const struct look_row *l, const struct row_state *s, bool found, char *out, size_t room)
+/* A value for people. own: it is what its row was prepared with. */
+static void value_text(const struct row_tag *tag, bool own, char *out, size_t room)
 {
-	if (!s->exists)
-		snprintf(out, room, "no row");
-	else if (!found)
-		snprintf(out, room, "k %" PRId64, s->k);
+	if (!tag->known)
+		snprintf(out, room, "corrupt");
+	else if (tag->worker == 0)
+		snprintf(out, room, own ? "prepared" : "prepared for another row");
 	else
-		snprintf(out, room, "k %" PRId64 ", c by worker %u sequence %" PRIu64 "%s, pad by worker %u sequence %" PRIu64 "%s", s->k,
-			 l->c.worker, l->c.seq, l->c.known ? "" : " (corrupt)", l->pad.worker, l->pad.seq, l->pad.known ? "" : " (corrupt)");
+		snprintf(out, room, "by worker %u sequence %" PRIu64, tag->worker, tag->seq);
 }
 
-/* The expected state with the writers of its values, for people. */
+static void row_text(const struct judge *j, const struct look_row *l, const struct row_state *s, const struct row_tag *c, const struct row_tag *pad,
+                     char *out, size_t room)
+{
+	struct row_state first = row_initial(j->m, l->key);
+	char c_text[64], pad_text[64];
+
+	value_text(c, first.exists && first.c == s->c, c_text, sizeof(c_text));
+	value_text(pad, first.exists && first.pad == s->pad, pad_text, sizeof(pad_text));
+	if (s->exists)
+		snprintf(out, room, "k %" PRId64 ", c %s, pad %s", s->k, c_text, pad_text);
+	else
+		snprintf(out, room, "no row");
+}
+
+/* The expected state with the writers of its values: prepared, or written by the last statement that set them. */
 static void expected_text(const struct judge *j, const struct look_row *l, char *out, size_t room)
 {
-	char c[64] = "prepared", pad[64] = "prepared";
+	struct row_tag c = { .known = true }, pad = { .known = true };
 
-	state_text(l, &l->expected, false, out, room);
-	if (!l->expected.exists)
-		return;
 	for (size_t i = 0; i < l->n_ops; i++) {
 		const struct look_op *o = &j->op[l->first_op + i];
 		const struct prefix_txn *t = &j->p->txn[j->step[o->step].txn];
@@ -269,11 +280,11 @@ static void expected_text(const struct judge *j, const struct look_row *l, char 
 		if (!j->step[o->step].included)
 			continue;
 		if (o->op.kind == AUDIT_SET_C || o->op.kind == AUDIT_INSERT)
-			snprintf(c, sizeof(c), "by worker %u sequence %" PRIu64, t->worker, t->seq);
+			c = (struct row_tag){ .known = true, .worker = t->worker, .seq = t->seq };
 		if (o->op.kind == AUDIT_INSERT)
-			snprintf(pad, sizeof(pad), "by worker %u sequence %" PRIu64, t->worker, t->seq);
+			pad = c;
 	}
-	snprintf(out, room, "k %" PRId64 ", c %s, pad %s", l->expected.k, c, pad);
+	row_text(j, l, &l->expected, &c, &pad, out, room);
 }
 
 static void name_it(struct judge *j, const struct look_row *l, const struct cause *c, const bool *torn)
@@ -291,7 +302,7 @@ static void name_it(struct judge *j, const struct look_row *l, const struct caus
 	if (l->undecided)
 		kind = "undecided row";
 	expected_text(j, l, expected, sizeof(expected));
-	state_text(l, &l->found, true, found, sizeof(found));
+	row_text(j, l, &l->found, &l->c, &l->pad, found, sizeof(found));
 	prefix_finding(j->r, kind, table, l->key.id, who[0] ? who : NULL, expected, found);
 }
 

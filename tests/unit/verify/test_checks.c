@@ -371,6 +371,43 @@ static void rebuild(struct world *w, size_t upto, size_t special, unsigned mask)
 			apply_txn(w, i, i == special ? mask : 15);
 }
 
+static void one_value_has_one_name(void **state)
+{
+	static struct world w;
+	struct prefix_result r;
+	static const struct { const char *change, *expected, *found; } rows[] = {
+		{ "k", "k 1001, c prepared, pad prepared", "k 1008, c prepared, pad prepared" },
+		{ "c of another row", "k 1001, c prepared, pad prepared", "k 1001, c prepared for another row, pad prepared" },
+		{ "pad", "k 1001, c prepared, pad prepared", "k 1001, c prepared, pad corrupt" },
+		{ "gone", "k 1001, c prepared, pad prepared", "no row" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cell *c;
+		json_t *f;
+
+		make(&w, 0, 0);
+		c = &w.cell[1][1];
+		if (i == 0)
+			c->row.k += 7;
+		else if (i == 1)
+			strcpy(c->row.c, w.cell[1][2].row.c);
+		else if (i == 2)
+			strcpy(c->row.pad, "no pad of ours");
+		else
+			c->exists = false;
+		run(&w, true, &r);
+		assert_int_equal(r.verdict, VERDICT_FAIL);
+		f = json_array_get(r.findings, 0);
+		assert_non_null(f);
+		assert_string_equal(json_string_value(json_object_get(f, "expected")), rows[i].expected);
+		assert_string_equal(json_string_value(json_object_get(f, "found")), rows[i].found);
+		prefix_result_release(&r);
+		done(&w);
+	}
+}
+
 static void planted_defects_are_named(void **state)
 {
 	static struct world w;
@@ -593,6 +630,7 @@ int main(void)
 		cmocka_unit_test(a_consistent_prefix_passes),
 		cmocka_unit_test(presence_against_the_ledger),
 		cmocka_unit_test(other_clusters_are_left_alone),
+		cmocka_unit_test(one_value_has_one_name),
 		cmocka_unit_test(planted_defects_are_named),
 		cmocka_unit_test(an_omission_is_caught_when_it_changes_the_rows),
 		cmocka_unit_test(unknown_ones_may_stand_wherever_they_may),
