@@ -5,7 +5,8 @@
 LIMIT=90
 skip() { skipped=$((skipped + 1)); echo "skipped: $*"; }
 export DRTEST scratch
-run=("$DRTEST" run --out "$scratch/runs")
+out=$scratch/runs
+run=("$DRTEST" run --out "$out")
 
 # script NAME LINES: a scenario with a cluster c, a link l and a load, and these lines after it
 script() {
