@@ -214,6 +214,8 @@ fuzz-replay: $(FUZZ)
 PREFIX ?= /usr/local
 DESTDIR ?=
 share = $(DESTDIR)$(PREFIX)/share
+# Where zsh looks: for what an administrator installs, and for Debian's packages.
+ZSH = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 .PHONY: install uninstall deb lint
 install: all
 	install -D -m 755 $(BUILD)/drtest $(DESTDIR)$(PREFIX)/bin/drtest
@@ -222,10 +224,13 @@ install: all
 	install -m 644 reports/result.schema.json $(share)/drtest/
 	install -D -m 644 packaging/drtest.1 $(share)/man/man1/drtest.1
 	install -D -m 644 packaging/completion.bash $(share)/bash-completion/completions/drtest
+	install -D -m 644 packaging/completion.zsh $(share)/$(ZSH)/_drtest
+	install -D -m 644 packaging/completion.fish $(share)/fish/vendor_completions.d/drtest.fish
 	install -m 644 README.md CHANGELOG.md LICENSE NOTICE packaging/sbom.json docs/*.md $(share)/doc/drtest/
 	if [ -d examples ]; then cp -R examples $(share)/doc/drtest/; fi
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/bin/drtest $(share)/drtest $(share)/man/man1/drtest.1 $(share)/bash-completion/completions/drtest $(share)/doc/drtest
+	rm -rf $(DESTDIR)$(PREFIX)/bin/drtest $(share)/drtest $(share)/man/man1/drtest.1 $(share)/bash-completion/completions/drtest \
+		$(share)/$(ZSH)/_drtest $(share)/fish/vendor_completions.d/drtest.fish $(share)/doc/drtest
 # Every compiler warning is an error anyway; this is clang's, clang-tidy's, luacheck's and shellcheck's opinion, of those that are here.
 lint:
 	@tests/lint $(BUILD)

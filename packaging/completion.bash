@@ -1,4 +1,5 @@
-# Completion of drtest for bash. Commands and options come from the program's own help, so that they are never older than it.
+# Completion of drtest for bash. Commands and options come from the program's own help, so that they are never older than it. Run as a
+# script with the words up to the cursor, it prints what could stand there, one a line: so zsh and fish ask.
 _drtest() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-} help
 	COMPREPLY=()
@@ -17,7 +18,7 @@ _drtest() {
 	--out | --ledger-dir | --resume) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--store) mapfile -t COMPREPLY < <(compgen -W "s3 file" -- "$word"); return ;;
 	--set)
-		compopt -o nospace
+		compopt -o nospace 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's/^ *--set \([a-z_]*=\).*/\1/p' | sort -u)" -- "$word")
 		return
 		;;
@@ -55,4 +56,13 @@ _drtest() {
 	esac
 	[ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 }
-complete -F _drtest drtest
+if [ "${BASH_SOURCE[0]}" != "$0" ]; then
+	complete -F _drtest drtest
+else
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	_drtest
+	for word in "${COMPREPLY[@]}"; do
+		[ -d "$word" ] && word=${word%/}/
+		printf '%s\n' "$word"
+	done
+fi

@@ -28,6 +28,10 @@
 #include <toml++/toml.h>
 #pragma GCC diagnostic pop
 
+#define TEXT(x) #x
+#define VERSION(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+const char *const toml_library = VERSION(TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH);
+
 namespace {
 
 char *copy(std::string_view s)

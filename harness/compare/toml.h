@@ -26,6 +26,7 @@ struct toml_value {
 /* NULL: it is no TOML; then why (of room bytes) says what is wrong and *line where. */
 struct toml_value *toml_read(const char *text, size_t n, char *why, size_t room, unsigned *line);
 void toml_free(struct toml_value *v); /* NULL is fine */
+extern const char *const toml_library; /* the version of toml++ that is compiled in */
 
 #ifdef __cplusplus
 }
