@@ -1,10 +1,14 @@
 /* The report for people: one page, from the answer down to the evidence. */
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/xalloc.h"
 #include "reports/embedded.h"
 #include "reports/formats.h"
 #include "reports/html_chart.h"
+#include "reports/run_history.h"
 #include "reports/text.h"
 
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
@@ -255,6 +259,39 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</section>\n");
 }
 
+static void change(struct strbuf *out, const char *what, double was, double is, bool count, size_t *told)
+{
+	char a[TEXT_NUMBER], b[TEXT_NUMBER];
+
+	if (isnan(was) || was < 0 || is < 0)
+		return;
+	strbuf_addf(out, "%s%s %s, now %s", (*told)++ ? "; " : ": ", what, count ? text_count(a, (int64_t)was) : text_seconds(a, was / 1e3),
+		count ? text_count(b, (int64_t)is) : text_seconds(b, is / 1e3));
+}
+
+/* What changed since the last run that is like this one. */
+static void against_before(const struct run_model *m, struct strbuf *out)
+{
+	const struct past_run *was = m->before;
+	size_t told = 0;
+	char *file;
+
+	if (!was)
+		return;
+	file = xstrfmt("../%s/report.html", was->name);
+	strbuf_addstr(out, "<p class=\"meta\" id=\"before\">Against the run before with these options, ");
+	link_to(out, file, was->name);
+	strbuf_addstr(out, " (");
+	text_html(out, was->verdict);
+	strbuf_addch(out, ')');
+	change(out, "lost", past_value(was, "rpo_lost"), m->rpo_lost, true, &told);
+	change(out, "data-loss window", past_value(was, "rpo_ms"), m->rpo_window_ms, false, &told);
+	change(out, "RTO", past_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
+	change(out, "redundant again after", past_value(was, "redundant_ms"), m->rto_ms[RTO_REDUNDANT], false, &told);
+	strbuf_addstr(out, ".</p>\n");
+	free(file);
+}
+
 static void answers(const struct run_model *m, struct strbuf *out)
 {
 	size_t from;
@@ -265,7 +302,9 @@ static void answers(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "<div class=\"cards\">");
 	rpo_card(m, out);
 	rto_card(m, out);
-	strbuf_addstr(out, "</div>\n<section><h2>RTO by its parts</h2>");
+	strbuf_addstr(out, "</div>\n");
+	against_before(m, out);
+	strbuf_addstr(out, "<section><h2>RTO by its parts</h2>");
 	from = out->len;
 	html_rto_bar(m, out);
 	if (out->len == from)

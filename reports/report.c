@@ -10,6 +10,7 @@
 #include "reports/embedded.h"
 #include "reports/formats.h"
 #include "reports/report_read.h"
+#include "reports/run_history.h"
 #include "reports/run_model.h"
 
 #define COLUMNS_PLAIN 160
@@ -91,12 +92,14 @@ int report_make(const char *run_dir, struct err *e)
 		{ "report.html", format_html },
 	};
 	struct strbuf text = STRBUF_INIT;
+	struct past_run before = { 0 };
 	struct run_model m;
 	int rc;
 
 	if (report_read(run_dir, &m, e) < 0)
 		return -1;
 	m.files = files_of(run_dir);
+	m.before = past_before(run_dir, &m, &before) ? &before : NULL;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
 		char *path = xstrfmt("%s/%s", run_dir, files[i].name);
@@ -107,6 +110,7 @@ int report_make(const char *run_dir, struct err *e)
 		free(path);
 	}
 	strbuf_release(&text);
+	past_run_release(&before);
 	run_model_release(&m);
 	return rc;
 }

@@ -464,6 +464,28 @@ bool past_is_verdict(const char *word)
 	return false;
 }
 
+bool past_before(const char *run_dir, const struct run_model *m, struct past_run *before)
+{
+	char *name = base_name(run_dir), *options = json_dumps(m->options, JSON_COMPACT | JSON_SORT_KEYS), *runs_dir = xstrfmt("%s/..", run_dir);
+	struct past_filter like = { .scenario = m->scenario, .ground = m->ground, .options = options ? options : "{}" };
+	struct past_run *runs = NULL;
+	size_t n = 0, i;
+	bool found = false;
+
+	if (m->wall_ms && past_list(runs_dir, &like, &runs, &n, NULL) == 0)
+		for (i = n; i-- > 0 && !found;)
+			if (runs[i].started_ms < m->wall_ms && strcmp(runs[i].name, name) != 0) {
+				*before = runs[i];
+				runs[i] = (struct past_run){ 0 };
+				found = true;
+			}
+	past_free(runs, n);
+	free(name);
+	free(options);
+	free(runs_dir);
+	return found;
+}
+
 int past_check_scenario(const char *runs_dir, const char *scenario, struct err *e)
 {
 	struct past_filter all = { 0 };

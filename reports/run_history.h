@@ -37,6 +37,10 @@ struct past_filter { /* NULL or 0: any */
 };
 /* Oldest first. No database is an empty history. */
 int past_list(const char *runs_dir, const struct past_filter *f, struct past_run **runs, size_t *n, struct err *e);
+/* The newest earlier run with the same scenario, ground and options as this one, from the history beside its folder, to be released.
+ * false: there is none, or no history that can be read. */
+struct run_model;
+bool past_before(const char *run_dir, const struct run_model *m, struct past_run *before);
 /* One run from its folder alone. */
 int past_of_folder(const char *run_dir, struct past_run *run, struct err *e);
 void past_free(struct past_run *runs, size_t n);

@@ -88,6 +88,7 @@ struct run_model {
 	enum outcome verdict;
 	char *error; /* "" when there is none */
 	json_t *files; /* array: what is in the run's folder, by its path within; NULL: not looked */
+	const struct past_run *before; /* an earlier run like it (run_history.h), not the model's; NULL: none */
 	bool has_run, ended, truncated;
 	size_t events;
 };

@@ -17,6 +17,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/gate.h"
+#include "reports/report.h"
 #include "reports/run_history.h"
 #include "reports/stats.h"
 #include "reports/trend.h"
@@ -108,6 +109,41 @@ static void a_run_is_kept_with_its_figures(void **unused)
 	assert_int_equal(n, 1);
 	assert_string_equal(runs[0].name, "a");
 	past_free(runs, n);
+}
+
+static void report_of(const char *run, struct strbuf *html)
+{
+	char *path = xstrfmt("%s/report.html", run);
+	struct err e = ERR_INIT;
+
+	strbuf_reset(html);
+	ok(report_make(run, &e), &e);
+	ok(fs_read_file(path, 1 << 20, html, &e), &e);
+	free(path);
+}
+
+static void a_report_tells_what_changed_since_the_run_before(void **unused)
+{
+	char *run = run_folder("c", 3, "pass", 3000, 70), *db = xstrfmt("%s/" PAST_FILE, dir);
+	struct strbuf html = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	report_of(run, &html); /* no history */
+	assert_null(strstr(html.buf, "id=\"before\""));
+	add("a", 1, "pass", 9000, 80);
+	add("b<i>", 2, "fail", 2500, 90);
+	add("c", 3, "pass", 3000, 70);
+	add("d", 4, "pass", 1000, 70); /* later: not the one before */
+	report_of(run, &html);
+	assert_non_null(strstr(html.buf, "<a href=\"../b&lt;i&gt;/report.html\">b&lt;i&gt;</a> (fail): lost 3, now 3; data-loss window 0.09 s, now 0.07 s; "
+		"RTO 2.50 s, now 3.00 s.</p>"));
+	ok(fs_write_atomic(db, "no database", 11, 0644, &e), &e);
+	report_of(run, &html); /* the report is made without it */
+	assert_null(strstr(html.buf, "id=\"before\""));
+	strbuf_release(&html);
+	free(run);
+	free(db);
 }
 
 static void a_damaged_history_says_so_and_is_made_again(void **unused)
@@ -291,7 +327,7 @@ static void the_trend_page_holds_hostile_text_inert(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_run_is_kept_with_its_figures),
+		TEST(a_run_is_kept_with_its_figures), TEST(a_report_tells_what_changed_since_the_run_before),
 		TEST(a_damaged_history_says_so_and_is_made_again),
 		TEST(a_locked_history_is_an_error_and_not_a_wait_without_end),
 		TEST(a_history_that_has_no_room_keeps_what_it_has),
