@@ -33,7 +33,7 @@ fi
 browse() { # HTML: its document after the scripts ran; the console in $dir/console
 	timeout 60 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$dir/profile" --window-size=1200,2000 \
 		--virtual-time-budget=${BUDGET:-4000} --enable-logging=stderr --dump-dom "file://$1" 2>"$dir/err" >"$dir/dom"
-	grep CONSOLE "$dir/err" >"$dir/console"
+	grep CONSOLE "$dir/err" | grep -v "source: chrome://" >"$dir/console" # not what the browser says of its own pages
 }
 has() { if grep -qF -- "$2" "$dir/dom"; then ok "$1"; else bad "$1: \"$2\" is not in the document"; fi; }
 quiet() { if [ -s "$dir/console" ]; then bad "$1: $(head -n 3 "$dir/console")"; else ok "$1"; fi; }
