@@ -22,6 +22,7 @@ static bool in_use;
 static char used_path[1024];
 static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << cluster_verb, of what the plan does */
 static bool thing_needed[ATTACH_THINGS];
+static bool destroyed[ATTACH_CLUSTERS_MAX]; /* by this run, at its end: nothing of it is left to be put back */
 
 int attach_use(const char *path, struct err *e)
 {
@@ -33,6 +34,7 @@ int attach_use(const char *path, struct err *e)
 	in_use = true;
 	snprintf(used_path, sizeof(used_path), "%s", path);
 	memset(needed, 0, sizeof(needed));
+	memset(destroyed, 0, sizeof(destroyed));
 	memset(thing_needed, 0, sizeof(thing_needed));
 	return 0;
 }
@@ -264,6 +266,14 @@ static int attach_stop(struct cluster *c, struct deadline d, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, 0, "%s is not ours to stop", c->name);
 }
 
+static bool sink_is_destroyed(const struct tidb_cluster *t)
+{
+	for (size_t i = 0; i < used.n; i++)
+		if (destroyed[i] && used.c[i].sql.port == t->sink_admin.port && !strcmp(used.c[i].sql.host, t->sink_admin.host))
+			return true;
+	return false;
+}
+
 static void attach_release(struct cluster *c)
 {
 	const struct attach_cluster *a = cluster_named(c->name, NULL);
@@ -276,11 +286,11 @@ static void attach_release(struct cluster *c)
 		tidb_cluster_drop_sink_user(t);
 	/* only what this run has filled or started: a wrong port, and it would be somebody else's */
 	if (a && t && a->expendable && (t->started_here || t->filled_here) && a->command[ATTACH_DESTROY][0] && !c->keep)
-		run_command(a, ATTACH_DESTROY, NULL);
+		destroyed[a - used.c] = run_command(a, ATTACH_DESTROY, NULL) == 0;
 	if (t) {
 		undo_forget(t->gc_noted);
 		undo_forget(t->feed_noted);
-		(c->keep ? undo_forget : undo_leave)(t->user_noted); /* still there: it could not be dropped */
+		(c->keep || sink_is_destroyed(t) ? undo_forget : undo_leave)(t->user_noted); /* still there: it could not be dropped */
 		memset(t, 0, sizeof(*t)); /* passwords */
 	}
 	free(t);
