@@ -26,8 +26,10 @@ struct undo {
 
 static char *folder(void)
 {
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *own = getenv("DRTEST_UNDO"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
+	if (own && own[0] == '/')
+		return xstrdup(own);
 	if (xdg && xdg[0] == '/')
 		return xstrfmt("%s/drtest/undo", xdg);
 	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest/undo", home) : NULL;

@@ -55,4 +55,4 @@ grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-i
 grep -Eq '^RPO  lost [0-9,]+ of [0-9,]+' "$scratch/out" && ok || bad "no RPO"
 pgrep -f "$TIUP_HOME/data/primary/" >/dev/null && bad "the primary survived its disaster" || ok
 mariadb -h127.0.0.1 -P$((offset + 5000)) -uroot --ssl=0 -BNe 'SELECT @@tidb_gc_enable' | grep -qx 1 && ok || bad "the secondary's garbage collection is not on again"
-grep -ls "$scratch/" "${XDG_CACHE_HOME:-$HOME/.cache}"/drtest/undo/* && bad "a note of what has to be put back is left, of a cluster that is gone" || ok
+grep -ls "$scratch/" "$DRTEST_UNDO"/* && bad "a note of what has to be put back is left, of a cluster that is gone" || ok

@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 DRTEST=${DRTEST:-$PWD/${BUILD:-build}/drtest}
 [ -x "$DRTEST" ] || { echo "not built: $DRTEST"; exit 1; }
 scratch=$(mktemp -d /tmp/drtest-test.XXXXXX)
+export DRTEST_UNDO=$scratch/undo # what one test's killed run has left to be put back is no other's business
 passed=0 failed=0 skipped=0
 finish() {
 	rm -rf "$scratch"
