@@ -216,7 +216,7 @@ DESTDIR ?=
 share = $(DESTDIR)$(PREFIX)/share
 # Where zsh looks: for what an administrator installs, and for Debian's packages.
 ZSH = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
-.PHONY: install uninstall deb lint
+.PHONY: install uninstall deb lint format
 install: all
 	install -D -m 755 $(BUILD)/drtest $(DESTDIR)$(PREFIX)/bin/drtest
 	install -d $(share)/drtest/scenarios $(share)/doc/drtest
@@ -231,6 +231,10 @@ install: all
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/bin/drtest $(share)/drtest $(share)/man/man1/drtest.1 $(share)/bash-completion/completions/drtest \
 		$(share)/$(ZSH)/_drtest $(share)/fish/vendor_completions.d/drtest.fish $(share)/doc/drtest
+# The layout of .clang-format, laid on every C file.
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
 # Every compiler warning is an error anyway; this is clang's, clang-tidy's, luacheck's and shellcheck's opinion, of those that are here.
 lint:
 	@tests/lint $(BUILD)

@@ -14,7 +14,7 @@
 
 #define QUIET_NS 100000000
 #define UNENDING_NS 5000000000 /* a flow without a pause: any of its instants will do */
-#define LOOK_NS 500000 /* at a state that is waited for */
+#define LOOK_NS 500000         /* at a state that is waited for */
 
 struct armed {
 	struct armed *next;
@@ -28,8 +28,9 @@ struct armed {
 	int64_t heal_ns;            /* 0: not by time */
 	/* CHAOS_BURST, of its link */
 	uint64_t seen_bytes, burst_bytes; /* sent so far, and when the burst that goes on began */
-	int64_t seen_ns, first_ns;  /* when the last came, when it was looked at first; 0: not yet */
-	bool bursts;                /* its beginning was seen */
+	/* when the last came, when it was looked at first; 0: not yet */
+	int64_t seen_ns, first_ns;
+	bool bursts; /* its beginning was seen */
 };
 struct chaos {
 	struct chaos_hooks hooks;
@@ -45,7 +46,8 @@ static void publish(struct armed *a)
 	atomic_store(&a->state, a->f.state);
 }
 
-/* The chaos's lock is not held: a link's settings wait for its thread, and that thread may be here for another fault. */
+/* The chaos's lock is not held: a link's settings wait for its thread, and that thread may be here
+ * for another fault. */
 static int inject(struct armed *a, struct err *e)
 {
 	struct chaos *c = a->c;
@@ -115,7 +117,8 @@ static bool reached(struct armed *a)
 	if (a->when.trigger == CHAOS_BURST)
 		return in_a_burst(a);
 
-	if (a->when.trigger == CHAOS_REQUEST || feed_status_read(a->when.status_path, &st, NULL) < 0)
+	if (a->when.trigger == CHAOS_REQUEST ||
+	    feed_status_read(a->when.status_path, &st, NULL) < 0)
 		return false;
 	if (a->when.trigger == CHAOS_BUSY)
 		return st.sink_busy;
@@ -139,7 +142,8 @@ static struct armed *next_due(struct chaos *c, int64_t now, int64_t *look_ns)
 			}
 			at = a->due_ns;
 		} else {
-			at = state == FAULT_ACTIVE ? __atomic_load_n(&a->heal_ns, __ATOMIC_ACQUIRE) : 0;
+			at = state == FAULT_ACTIVE ? __atomic_load_n(&a->heal_ns, __ATOMIC_ACQUIRE)
+						   : 0;
 		}
 		if (at && at <= now)
 			return a;
@@ -261,7 +265,9 @@ static bool same_target(const struct fault *a, const struct fault *b)
 static void span(const struct armed *a, int64_t *from, int64_t *to)
 {
 	*from = a->f.at_ns ? a->f.at_ns : a->due_ns;
-	*to = *from && a->when.lasts_ns ? *from + a->when.lasts_ns : !a->f.ops->heal && *from ? *from + 1 : INT64_MAX;
+	*to = *from && a->when.lasts_ns  ? *from + a->when.lasts_ns
+	      : !a->f.ops->heal && *from ? *from + 1
+					 : INT64_MAX;
 }
 
 static int check_overlap(struct chaos *c, const struct armed *mine, struct err *e)
@@ -272,18 +278,23 @@ static int check_overlap(struct chaos *c, const struct armed *mine, struct err *
 	for (struct armed *a = c->first; a; a = a->next) {
 		int state = atomic_load(&a->state);
 
-		if ((state != FAULT_ARMED && state != FAULT_ACTIVE && state != FAULT_STUCK) || strcmp(a->f.ops->group, mine->f.ops->group) != 0 ||
+		if ((state != FAULT_ARMED && state != FAULT_ACTIVE && state != FAULT_STUCK) ||
+		    strcmp(a->f.ops->group, mine->f.ops->group) != 0 ||
 		    !same_target(&a->f, &mine->f))
 			continue;
 		span(a, &from2, &to2);
 		if (from < to2 && from2 < to)
-			return err_set(e, ERR_USAGE, 0, "%s of %s overlaps %s of %s: heal that first, or give it an end (lasts)", mine->f.ops->name,
-				mine->f.target.name, a->f.ops->name, a->f.target.name);
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s of %s overlaps %s of %s: heal that first, or give it an end (lasts)",
+				mine->f.ops->name, mine->f.target.name, a->f.ops->name,
+				a->f.target.name);
 	}
 	return 0;
 }
 
-struct armed *chaos_arm(struct chaos *c, const struct fault *f, const struct chaos_when *w, void *tag, struct err *e)
+struct armed *chaos_arm(struct chaos *c, const struct fault *f, const struct chaos_when *w,
+			void *tag, struct err *e)
 {
 	struct armed *a = xcalloc(1, sizeof(*a));
 	bool at_once = w->trigger == CHAOS_AT && !w->at_ns;
@@ -293,7 +304,8 @@ struct armed *chaos_arm(struct chaos *c, const struct fault *f, const struct cha
 	a->when = *w;
 	a->tag = tag;
 	a->f.state = FAULT_ARMED;
-	a->due_ns = w->trigger == CHAOS_AT ? (w->at_ns ? w->at_ns : clock_mono_ns()) + w->later_ns : 0;
+	a->due_ns =
+		w->trigger == CHAOS_AT ? (w->at_ns ? w->at_ns : clock_mono_ns()) + w->later_ns : 0;
 	publish(a);
 	if (at_once && !w->later_ns)
 		atomic_store(&a->state, FAULT_NEW); /* the thread leaves it to us */
@@ -325,7 +337,8 @@ int chaos_heal(struct chaos *c, struct armed *a, struct err *e)
 		publish(a);
 	}
 	pthread_mutex_unlock(&c->lock);
-	while (atomic_load(&a->state) == FAULT_ARMED) /* the thread is just about to: its end is waited for */
+	/* the thread is just about to: its end is waited for */
+	while (atomic_load(&a->state) == FAULT_ARMED)
 		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	return heal(a, e);
 }

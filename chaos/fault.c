@@ -5,8 +5,10 @@
 #include "harness/base/clock.h"
 
 static const struct fault_ops *const kinds[] = {
-	&fault_kill, &fault_interrupt, &fault_pause, &fault_memory, &fault_cut, &fault_hole, &fault_delay, &fault_slow, &fault_slice, &fault_reset,
-	&fault_stall_commit, &fault_refuse, &fault_cut_body, &fault_disk_full, &fault_read_only, NULL,
+	&fault_kill,     &fault_interrupt, &fault_pause,        &fault_memory,
+	&fault_cut,      &fault_hole,      &fault_delay,        &fault_slow,
+	&fault_slice,    &fault_reset,     &fault_stall_commit, &fault_refuse,
+	&fault_cut_body, &fault_disk_full, &fault_read_only,    NULL,
 };
 
 const struct fault_ops *const *fault_kinds(void)
@@ -41,13 +43,18 @@ void fault_names(struct strbuf *out)
 int fault_check(const struct fault *f, struct err *e)
 {
 	static const char *const wants[] = {
-		[FAULT_ON_PROCS] = "a cluster, a changefeed or the store", [FAULT_ON_LINK] = "a link (t:link)",
-		[FAULT_ON_STORE_LINK] = "a link to the store (t:link { \"feed\", store })", [FAULT_ON_DISK] = "a cluster with a disk of its own (disk_mb)",
+		[FAULT_ON_PROCS] = "a cluster, a changefeed or the store",
+		[FAULT_ON_LINK] = "a link (t:link)",
+		[FAULT_ON_STORE_LINK] = "a link to the store (t:link { \"feed\", store })",
+		[FAULT_ON_DISK] = "a cluster with a disk of its own (disk_mb)",
 	};
-	bool fits = f->ops->on == FAULT_ON_PROCS ? f->target.n_procs > 0 : f->ops->on == FAULT_ON_DISK ? f->target.disk[0] != 0 : f->target.n_links > 0;
+	bool fits = f->ops->on == FAULT_ON_PROCS  ? f->target.n_procs > 0
+		    : f->ops->on == FAULT_ON_DISK ? f->target.disk[0] != 0
+						  : f->target.n_links > 0;
 
 	if (!fits)
-		return err_set(e, ERR_USAGE, 0, "%s: %s is not %s, or none of it runs", f->ops->name, f->target.name, wants[f->ops->on]);
+		return err_set(e, ERR_USAGE, 0, "%s: %s is not %s, or none of it runs",
+			       f->ops->name, f->target.name, wants[f->ops->on]);
 	return f->ops->check ? f->ops->check(f, e) : 0;
 }
 

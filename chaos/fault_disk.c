@@ -1,4 +1,5 @@
-/* Faults of a disk: a volume of its own (a small tmpfs that the ground mounted) is filled to its last byte, or takes no new files. */
+/* Faults of a disk: a volume of its own (a small tmpfs that the ground mounted) is filled to its
+ * last byte, or takes no new files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ static int full_inject(struct fault *f, struct err *e)
 		goto out;
 	}
 	/* in halves, down to the last block: the disk is in use meanwhile */
-	for (off_t step = (off_t)v.f_bavail * (off_t)v.f_frsize; step >= 4096; step = step / 2 / 4096 * 4096)
+	for (off_t step = (off_t)v.f_bavail * (off_t)v.f_frsize; step >= 4096;
+	     step = step / 2 / 4096 * 4096)
 		while (posix_fallocate(fd, size, step) == 0)
 			size += step;
 	rc = 0;
@@ -44,8 +46,14 @@ static int full_heal(struct fault *f, struct err *e)
 }
 
 const struct fault_ops fault_disk_full = {
-	.name = "disk_full", .on = FAULT_ON_DISK, .group = "disk", .args = " ", .what = "not a block is free on its disk",
-	.needs = volume_needs, .inject = full_inject, .heal = full_heal,
+	.name = "disk_full",
+	.on = FAULT_ON_DISK,
+	.group = "disk",
+	.args = " ",
+	.what = "not a block is free on its disk",
+	.needs = volume_needs,
+	.inject = full_inject,
+	.heal = full_heal,
 };
 
 static int ro_inject(struct fault *f, struct err *e)
@@ -59,6 +67,12 @@ static int ro_heal(struct fault *f, struct err *e)
 }
 
 const struct fault_ops fault_read_only = {
-	.name = "read_only", .on = FAULT_ON_DISK, .group = "disk", .args = " ", .what = "its disk takes no new files",
-	.needs = volume_needs, .inject = ro_inject, .heal = ro_heal,
+	.name = "read_only",
+	.on = FAULT_ON_DISK,
+	.group = "disk",
+	.args = " ",
+	.what = "its disk takes no new files",
+	.needs = volume_needs,
+	.inject = ro_inject,
+	.heal = ro_heal,
 };

@@ -1,4 +1,5 @@
-/* Faults of links. Each kind owns its own fields of the proxy's settings, so kinds of different groups go together on one link. */
+/* Faults of links. Each kind owns its own fields of the proxy's settings, so kinds of different
+ * groups go together on one link. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -46,11 +47,14 @@ void fault_link_forget(struct netproxy *p)
 
 static bool goes(const struct fault *f, enum netproxy_dir d)
 {
-	return f->args.direction == FAULT_BOTH || (f->args.direction == FAULT_UP) == (d == NETPROXY_UP);
+	return f->args.direction == FAULT_BOTH ||
+	       (f->args.direction == FAULT_UP) == (d == NETPROXY_UP);
 }
 
 /* Lets one kind put its part into (on) or out of each link's settings. */
-static int apply(struct fault *f, bool on, void (*part)(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on))
+static int apply(struct fault *f, bool on,
+		 void (*part)(const struct fault *f, struct link_fault *l, enum netproxy_dir d,
+			      bool on))
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < f->target.n_links; i++) {
@@ -69,7 +73,8 @@ static int apply(struct fault *f, bool on, void (*part)(const struct fault *f, s
 static void add_direction(const struct fault *f, struct strbuf *out)
 {
 	if (f->args.direction != FAULT_BOTH)
-		strbuf_addf(out, "%s%s only", out->len && out->buf[out->len - 1] != ' ' ? ", " : "", f->args.direction == FAULT_UP ? "there" : "back");
+		strbuf_addf(out, "%s%s only", out->len && out->buf[out->len - 1] != ' ' ? ", " : "",
+			    f->args.direction == FAULT_UP ? "there" : "back");
 }
 
 /* ---- cut */
@@ -93,8 +98,13 @@ static int cut_heal(struct fault *f, struct err *e)
 }
 
 const struct fault_ops fault_cut = {
-	.name = "cut", .on = FAULT_ON_LINK, .group = "cut", .args = " ", .what = "connections are reset and new ones refused",
-	.inject = cut_inject, .heal = cut_heal,
+	.name = "cut",
+	.on = FAULT_ON_LINK,
+	.group = "cut",
+	.args = " ",
+	.what = "connections are reset and new ones refused",
+	.inject = cut_inject,
+	.heal = cut_heal,
 };
 
 /* ---- hole */
@@ -105,13 +115,26 @@ static void hole_part(const struct fault *f, struct link_fault *l, enum netproxy
 	l->hole = on;
 }
 
-static int hole_inject(struct fault *f, struct err *e) { (void)e; return apply(f, true, hole_part); }
-static int hole_heal(struct fault *f, struct err *e) { (void)e; return apply(f, false, hole_part); }
+static int hole_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, hole_part);
+}
+static int hole_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, hole_part);
+}
 
 const struct fault_ops fault_hole = {
-	.name = "hole", .on = FAULT_ON_LINK, .group = "hole", .args = " direction ",
+	.name = "hole",
+	.on = FAULT_ON_LINK,
+	.group = "hole",
+	.args = " direction ",
 	.what = "nothing arrives, connections stay open (direction = \"up\" or \"down\": one way)",
-	.inject = hole_inject, .heal = hole_heal, .describe = add_direction,
+	.inject = hole_inject,
+	.heal = hole_heal,
+	.describe = add_direction,
 };
 
 /* ---- delay */
@@ -123,13 +146,22 @@ static void delay_part(const struct fault *f, struct link_fault *l, enum netprox
 	l->jitter_us = on ? f->args.jitter_ms * 1000 : 0;
 }
 
-static int delay_inject(struct fault *f, struct err *e) { (void)e; return apply(f, true, delay_part); }
-static int delay_heal(struct fault *f, struct err *e) { (void)e; return apply(f, false, delay_part); }
+static int delay_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, delay_part);
+}
+static int delay_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, delay_part);
+}
 
 static int delay_check(const struct fault *f, struct err *e)
 {
 	if (f->args.delay_ms <= 0 || f->args.jitter_ms > f->args.delay_ms)
-		return err_set(e, ERR_USAGE, 0, "delay wants by = \"20ms\", and jitter of at most as much");
+		return err_set(e, ERR_USAGE, 0,
+			       "delay wants by = \"20ms\", and jitter of at most as much");
 	return 0;
 }
 
@@ -142,9 +174,15 @@ static void delay_describe(const struct fault *f, struct strbuf *out)
 }
 
 const struct fault_ops fault_delay = {
-	.name = "delay", .on = FAULT_ON_LINK, .group = "delay", .args = " by jitter direction ",
+	.name = "delay",
+	.on = FAULT_ON_LINK,
+	.group = "delay",
+	.args = " by jitter direction ",
 	.what = "every byte comes later by `by`, up to jitter more or less",
-	.check = delay_check, .inject = delay_inject, .heal = delay_heal, .describe = delay_describe,
+	.check = delay_check,
+	.inject = delay_inject,
+	.heal = delay_heal,
+	.describe = delay_describe,
 };
 
 /* ---- slow */
@@ -155,8 +193,16 @@ static void slow_part(const struct fault *f, struct link_fault *l, enum netproxy
 	l->bytes_per_s = on ? f->args.bytes_per_s : 0;
 }
 
-static int slow_inject(struct fault *f, struct err *e) { (void)e; return apply(f, true, slow_part); }
-static int slow_heal(struct fault *f, struct err *e) { (void)e; return apply(f, false, slow_part); }
+static int slow_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, slow_part);
+}
+static int slow_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, slow_part);
+}
 
 static int slow_check(const struct fault *f, struct err *e)
 {
@@ -170,8 +216,15 @@ static void slow_describe(const struct fault *f, struct strbuf *out)
 }
 
 const struct fault_ops fault_slow = {
-	.name = "slow", .on = FAULT_ON_LINK, .group = "slow", .args = " kb_per_s direction ", .what = "at most kb_per_s pass",
-	.check = slow_check, .inject = slow_inject, .heal = slow_heal, .describe = slow_describe,
+	.name = "slow",
+	.on = FAULT_ON_LINK,
+	.group = "slow",
+	.args = " kb_per_s direction ",
+	.what = "at most kb_per_s pass",
+	.check = slow_check,
+	.inject = slow_inject,
+	.heal = slow_heal,
+	.describe = slow_describe,
 };
 
 /* ---- slice */
@@ -183,24 +236,42 @@ static void slice_part(const struct fault *f, struct link_fault *l, enum netprox
 	l->slice_gap_us = on ? f->args.gap_us : 0;
 }
 
-static int slice_inject(struct fault *f, struct err *e) { (void)e; return apply(f, true, slice_part); }
-static int slice_heal(struct fault *f, struct err *e) { (void)e; return apply(f, false, slice_part); }
+static int slice_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, slice_part);
+}
+static int slice_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, slice_part);
+}
 
 static int slice_check(const struct fault *f, struct err *e)
 {
-	return f->args.slice_bytes ? 0 : err_set(e, ERR_USAGE, 0, "slice wants bytes, from 1 (and gap_us between the slices)");
+	return f->args.slice_bytes
+		       ? 0
+		       : err_set(e, ERR_USAGE, 0,
+				 "slice wants bytes, from 1 (and gap_us between the slices)");
 }
 
 static void slice_describe(const struct fault *f, struct strbuf *out)
 {
-	strbuf_addf(out, "%" PRIu64 " bytes at a time, %" PRId64 " us apart", f->args.slice_bytes, f->args.gap_us);
+	strbuf_addf(out, "%" PRIu64 " bytes at a time, %" PRId64 " us apart", f->args.slice_bytes,
+		    f->args.gap_us);
 	add_direction(f, out);
 }
 
 const struct fault_ops fault_slice = {
-	.name = "slice", .on = FAULT_ON_LINK, .group = "slice", .args = " bytes gap_us direction ",
+	.name = "slice",
+	.on = FAULT_ON_LINK,
+	.group = "slice",
+	.args = " bytes gap_us direction ",
 	.what = "bytes come in slices, with gaps between them",
-	.check = slice_check, .inject = slice_inject, .heal = slice_heal, .describe = slice_describe,
+	.check = slice_check,
+	.inject = slice_inject,
+	.heal = slice_heal,
+	.describe = slice_describe,
 };
 
 /* ---- reset: now, or each connection after n bytes */
@@ -221,7 +292,11 @@ static int reset_inject(struct fault *f, struct err *e)
 	return 0;
 }
 
-static int reset_heal(struct fault *f, struct err *e) { (void)e; return f->args.after_bytes ? apply(f, false, reset_part) : 0; }
+static int reset_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return f->args.after_bytes ? apply(f, false, reset_part) : 0;
+}
 
 static void reset_describe(const struct fault *f, struct strbuf *out)
 {
@@ -233,8 +308,14 @@ static void reset_describe(const struct fault *f, struct strbuf *out)
 }
 
 const struct fault_ops fault_reset = {
-	.name = "reset", .on = FAULT_ON_LINK, .group = "reset", .args = " after_bytes direction ",
-	.what = "connections are reset: all once, or each after after_bytes", .inject = reset_inject, .heal = reset_heal, .describe = reset_describe,
+	.name = "reset",
+	.on = FAULT_ON_LINK,
+	.group = "reset",
+	.args = " after_bytes direction ",
+	.what = "connections are reset: all once, or each after after_bytes",
+	.inject = reset_inject,
+	.heal = reset_heal,
+	.describe = reset_describe,
 };
 
 /* ---- COMMIT */
@@ -242,21 +323,37 @@ const struct fault_ops fault_reset = {
 static void commit_part(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on)
 {
 	if (d == NETPROXY_UP)
-		l->commit = !on ? COMMIT_PASSES : f->args.answer ? COMMIT_STALLS_ANSWER : COMMIT_STALLS_REQUEST;
+		l->commit = !on              ? COMMIT_PASSES
+			    : f->args.answer ? COMMIT_STALLS_ANSWER
+					     : COMMIT_STALLS_REQUEST;
 }
 
-static int commit_inject(struct fault *f, struct err *e) { (void)e; return apply(f, true, commit_part); }
-static int commit_heal(struct fault *f, struct err *e) { (void)e; return apply(f, false, commit_part); }
+static int commit_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, commit_part);
+}
+static int commit_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, commit_part);
+}
 
 static void commit_describe(const struct fault *f, struct strbuf *out)
 {
-	strbuf_addstr(out, f->args.answer ? "committed there, not told here" : "the COMMIT does not arrive");
+	strbuf_addstr(out, f->args.answer ? "committed there, not told here"
+					  : "the COMMIT does not arrive");
 }
 
 const struct fault_ops fault_stall_commit = {
-	.name = "stall_commit", .on = FAULT_ON_LINK, .group = "commit", .args = " answer ",
+	.name = "stall_commit",
+	.on = FAULT_ON_LINK,
+	.group = "commit",
+	.args = " answer ",
 	.what = "a connection hangs from its COMMIT on: before it arrives, or (answer = true) after it was done",
-	.inject = commit_inject, .heal = commit_heal, .describe = commit_describe,
+	.inject = commit_inject,
+	.heal = commit_heal,
+	.describe = commit_describe,
 };
 
 /* ---- the store's requests */
@@ -276,7 +373,8 @@ static int http_heal(struct fault *f, struct err *e)
 
 static int refuse_inject(struct fault *f, struct err *e)
 {
-	struct http_fault h = { .status = f->args.status ? f->args.status : 503, .share = f->args.share };
+	struct http_fault h = { .status = f->args.status ? f->args.status : 503,
+				.share = f->args.share };
 
 	(void)e;
 	memcpy(h.match, f->args.match, sizeof(h.match));
@@ -305,9 +403,15 @@ static void refuse_describe(const struct fault *f, struct strbuf *out)
 }
 
 const struct fault_ops fault_refuse = {
-	.name = "refuse", .on = FAULT_ON_STORE_LINK, .group = "http", .args = " status share match ",
+	.name = "refuse",
+	.on = FAULT_ON_STORE_LINK,
+	.group = "http",
+	.args = " status share match ",
 	.what = "requests are answered 503 (or status) in the store's place; a share of them, or those that match",
-	.check = refuse_check, .inject = refuse_inject, .heal = http_heal, .describe = refuse_describe,
+	.check = refuse_check,
+	.inject = refuse_inject,
+	.heal = http_heal,
+	.describe = refuse_describe,
 };
 
 static int cut_body_inject(struct fault *f, struct err *e)
@@ -326,12 +430,18 @@ static int cut_body_inject(struct fault *f, struct err *e)
 
 static void cut_body_describe(const struct fault *f, struct strbuf *out)
 {
-	strbuf_addf(out, "%s after %" PRIu64 " bytes", f->args.answer ? "answers" : "bodies", f->args.after_bytes ? f->args.after_bytes : 1);
+	strbuf_addf(out, "%s after %" PRIu64 " bytes", f->args.answer ? "answers" : "bodies",
+		    f->args.after_bytes ? f->args.after_bytes : 1);
 	add_requests(f, out);
 }
 
 const struct fault_ops fault_cut_body = {
-	.name = "cut_body", .on = FAULT_ON_STORE_LINK, .group = "http", .args = " after_bytes share match answer ",
+	.name = "cut_body",
+	.on = FAULT_ON_STORE_LINK,
+	.group = "http",
+	.args = " after_bytes share match answer ",
 	.what = "connections are cut in mid-body of a request, or (answer = true) of its answer, which the store may have done",
-	.inject = cut_body_inject, .heal = http_heal, .describe = cut_body_describe,
+	.inject = cut_body_inject,
+	.heal = http_heal,
+	.describe = cut_body_describe,
 };

@@ -37,22 +37,36 @@ static int pause_heal(struct fault *f, struct err *e)
 	int64_t at;
 
 	/* one that died meanwhile (or was stopped in order) is paused no more */
-	if (proc_ref_signal_all(f->target.procs, f->target.n_procs, SIGCONT, &at, e) < 0 && e->kind != ERR_GONE)
+	if (proc_ref_signal_all(f->target.procs, f->target.n_procs, SIGCONT, &at, e) < 0 &&
+	    e->kind != ERR_GONE)
 		return -1;
 	return 0;
 }
 
 const struct fault_ops fault_kill = {
-	.name = "kill", .on = FAULT_ON_PROCS, .group = "process", .args = " ", .what = "SIGKILL to every process of it, all in one instant",
+	.name = "kill",
+	.on = FAULT_ON_PROCS,
+	.group = "process",
+	.args = " ",
+	.what = "SIGKILL to every process of it, all in one instant",
 	.inject = kill_inject,
 };
 const struct fault_ops fault_interrupt = {
-	.name = "interrupt", .on = FAULT_ON_PROCS, .group = "process", .args = " ", .what = "SIGINT to every process of it, all in one instant",
+	.name = "interrupt",
+	.on = FAULT_ON_PROCS,
+	.group = "process",
+	.args = " ",
+	.what = "SIGINT to every process of it, all in one instant",
 	.inject = interrupt_inject,
 };
 const struct fault_ops fault_pause = {
-	.name = "pause", .on = FAULT_ON_PROCS, .group = "process", .args = " ", .what = "SIGSTOP to every process of it; healed by SIGCONT",
-	.inject = pause_inject, .heal = pause_heal,
+	.name = "pause",
+	.on = FAULT_ON_PROCS,
+	.group = "process",
+	.args = " ",
+	.what = "SIGSTOP to every process of it; healed by SIGCONT",
+	.inject = pause_inject,
+	.heal = pause_heal,
 };
 
 /* ---- memory: the address space that a process may have beyond what it has now */
@@ -77,8 +91,8 @@ struct limited {
 	struct rlimit before;
 };
 
-/* In a child that has become the process's user: root without CAP_SYS_RESOURCE (most containers) may not do it itself. Nothing is called
- * there that a fork of a process with threads forbids. */
+/* In a child that has become the process's user: root without CAP_SYS_RESOURCE (most containers)
+ * may not do it itself. Nothing is called there that a fork of a process with threads forbids. */
 static int limit_as_its_user(pid_t pid, const struct rlimit *now, struct rlimit *before)
 {
 	struct limited answer = { .why = EIO };
@@ -93,7 +107,8 @@ static int limit_as_its_user(pid_t pid, const struct rlimit *now, struct rlimit 
 	child = fork();
 	if (child == 0) {
 		answer.why = 0;
-		if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 || setresuid(st.st_uid, st.st_uid, st.st_uid) < 0 ||
+		if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+		    setresuid(st.st_uid, st.st_uid, st.st_uid) < 0 ||
 		    prlimit(pid, RLIMIT_AS, now, &answer.before) < 0)
 			answer.why = errno;
 		(void)!write(fds[1], &answer, sizeof(answer));
@@ -104,7 +119,8 @@ static int limit_as_its_user(pid_t pid, const struct rlimit *now, struct rlimit 
 		answer.why = EIO;
 	close(fds[0]);
 	if (child > 0)
-		waitpid(child, NULL, 0); /* somebody else may have reaped it: its answer is what counts */
+		/* somebody else may have reaped it: its answer is what counts */
+		waitpid(child, NULL, 0);
 	errno = answer.why;
 	if (answer.why)
 		return -1;
@@ -166,7 +182,12 @@ static void memory_describe(const struct fault *f, struct strbuf *out)
 }
 
 const struct fault_ops fault_memory = {
-	.name = "memory", .on = FAULT_ON_PROCS, .group = "memory", .args = " spare_mb ",
+	.name = "memory",
+	.on = FAULT_ON_PROCS,
+	.group = "memory",
+	.args = " spare_mb ",
 	.what = "no more memory than it has and spare_mb on top (its allocations fail)",
-	.inject = memory_inject, .heal = memory_heal, .describe = memory_describe,
+	.inject = memory_inject,
+	.heal = memory_heal,
+	.describe = memory_describe,
 };

@@ -27,7 +27,9 @@ static int set(struct fault_args *a, const char *name, const char *value)
 		return ms < 0 ? -1 : 0;
 	}
 	if (!strcmp(name, "direction")) {
-		a->direction = !strcmp(value, "up") ? FAULT_UP : !strcmp(value, "down") ? FAULT_DOWN : FAULT_BOTH;
+		a->direction = !strcmp(value, "up")     ? FAULT_UP
+			       : !strcmp(value, "down") ? FAULT_DOWN
+							: FAULT_BOTH;
 		return a->direction == FAULT_BOTH ? -1 : 0;
 	}
 	if (!strcmp(name, "match")) {
@@ -38,7 +40,9 @@ static int set(struct fault_args *a, const char *name, const char *value)
 	}
 	if (!strcmp(name, "share")) {
 		a->share = strtod(value, &end);
-		return *value >= '0' && *value <= '9' && !*end && a->share > 0 && a->share <= 1 ? 0 : -1;
+		return *value >= '0' && *value <= '9' && !*end && a->share > 0 && a->share <= 1
+			       ? 0
+			       : -1;
 	}
 	if (!strcmp(name, "answer")) {
 		a->answer = !strcmp(value, "true");
@@ -71,7 +75,8 @@ int fault_parse(struct fault *f, const char *const *words, size_t n, struct err 
 	f->ops = n ? fault_find(words[0]) : NULL;
 	if (!f->ops) {
 		fault_names(&names);
-		err_set(e, ERR_USAGE, 0, "there is no fault '%.40s' (there are %s)", n ? words[0] : "", names.buf);
+		err_set(e, ERR_USAGE, 0, "there is no fault '%.40s' (there are %s)",
+			n ? words[0] : "", names.buf);
 		strbuf_release(&names);
 		return -1;
 	}
@@ -80,14 +85,17 @@ int fault_parse(struct fault *f, const char *const *words, size_t n, struct err 
 		const char *eq = strchr(words[i], '=');
 
 		if (!eq || eq == words[i] || (size_t)(eq - words[i]) >= sizeof(name))
-			return err_set(e, ERR_USAGE, 0, "%s: '%.60s' is no name=value", f->ops->name, words[i]);
+			return err_set(e, ERR_USAGE, 0, "%s: '%.60s' is no name=value",
+				       f->ops->name, words[i]);
 		memcpy(name, words[i], (size_t)(eq - words[i]));
 		name[eq - words[i]] = '\0';
 		if (!fault_takes(f->ops, name))
-			return err_set(e, ERR_USAGE, 0, "%s takes no '%s'%s%s", f->ops->name, name, f->ops->args[1] ? "; it takes" : "",
-				f->ops->args[1] ? f->ops->args : "");
+			return err_set(e, ERR_USAGE, 0, "%s takes no '%s'%s%s", f->ops->name, name,
+				       f->ops->args[1] ? "; it takes" : "",
+				       f->ops->args[1] ? f->ops->args : "");
 		if (set(&f->args, name, eq + 1) < 0)
-			return err_set(e, ERR_USAGE, 0, "%s: %s can't be '%.60s'", f->ops->name, name, eq + 1);
+			return err_set(e, ERR_USAGE, 0, "%s: %s can't be '%.60s'", f->ops->name,
+				       name, eq + 1);
 	}
 	return 0;
 }

@@ -48,13 +48,15 @@ static const char *header(const struct http_scan *s, const char *name, size_t *l
 
 		if (!eol)
 			return NULL;
-		if ((size_t)(eol - p) > name_n && !strncasecmp(p, name, name_n) && p[name_n] == ':') {
+		if ((size_t)(eol - p) > name_n && !strncasecmp(p, name, name_n) &&
+		    p[name_n] == ':') {
 			const char *v = p + name_n + 1;
 
 			while (v < eol && (*v == ' ' || *v == '\t'))
 				v++;
 			*len = (size_t)(eol - v);
-			while (*len && (v[*len - 1] == '\r' || v[*len - 1] == ' ' || v[*len - 1] == '\t'))
+			while (*len &&
+			       (v[*len - 1] == '\r' || v[*len - 1] == ' ' || v[*len - 1] == '\t'))
 				--*len;
 			return v;
 		}
@@ -70,9 +72,10 @@ static bool number(const char *p, size_t n, unsigned base, uint64_t *out)
 	if (!n || n > 18)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		unsigned d = p[i] >= '0' && p[i] <= '9' ? (unsigned)(p[i] - '0')
-			   : p[i] >= 'a' && p[i] <= 'f' ? (unsigned)(p[i] - 'a') + 10
-			   : p[i] >= 'A' && p[i] <= 'F' ? (unsigned)(p[i] - 'A') + 10 : 99;
+		unsigned d = p[i] >= '0' && p[i] <= '9'   ? (unsigned)(p[i] - '0')
+			     : p[i] >= 'a' && p[i] <= 'f' ? (unsigned)(p[i] - 'a') + 10
+			     : p[i] >= 'A' && p[i] <= 'F' ? (unsigned)(p[i] - 'A') + 10
+							  : 99;
 
 		if (d >= base)
 			return false;
@@ -115,7 +118,8 @@ static enum http_piece opaque(struct http_scan *s)
 	return HTTP_PIECE_OPAQUE;
 }
 
-static enum http_piece take_head(struct http_scan *s, const char *data, size_t n, size_t *taken, bool *ends)
+static enum http_piece take_head(struct http_scan *s, const char *data, size_t n, size_t *taken,
+				 bool *ends)
 {
 	size_t i = 0;
 
@@ -138,7 +142,8 @@ static enum http_piece take_head(struct http_scan *s, const char *data, size_t n
 }
 
 /* A chunk's size line, or the lines behind the last chunk; s->head holds the line so far. */
-static enum http_piece take_line(struct http_scan *s, const char *data, size_t n, size_t *taken, bool *ends)
+static enum http_piece take_line(struct http_scan *s, const char *data, size_t n, size_t *taken,
+				 bool *ends)
 {
 	const char *nl = memchr(data, '\n', n);
 	size_t part = nl ? (size_t)(nl - data) + 1 : n, line;
@@ -176,12 +181,12 @@ static enum http_piece take_line(struct http_scan *s, const char *data, size_t n
 	return HTTP_PIECE_BODY;
 }
 
-enum http_piece http_scan_take(struct http_scan *s, const char *data, size_t n, size_t *taken, bool *ends)
+enum http_piece http_scan_take(struct http_scan *s, const char *data, size_t n, size_t *taken,
+			       bool *ends)
 {
 	*ends = false;
 	switch (s->state) {
-	case HTTP_HEAD:
-		return take_head(s, data, n, taken, ends);
+	case HTTP_HEAD: return take_head(s, data, n, taken, ends);
 	case HTTP_CHUNK_LINE:
 	case HTTP_CHUNK_END:
 	case HTTP_TRAILER:
@@ -201,8 +206,7 @@ enum http_piece http_scan_take(struct http_scan *s, const char *data, size_t n, 
 			s->head_n = 0;
 		}
 		return HTTP_PIECE_BODY;
-	case HTTP_OPAQUE:
-		break;
+	case HTTP_OPAQUE: break;
 	}
 	*taken = n;
 	return HTTP_PIECE_OPAQUE;

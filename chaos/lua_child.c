@@ -32,7 +32,8 @@ struct lua_child *lua_child_check(lua_State *L, int index)
 	return *(struct lua_child **)luaL_checkudata(L, index, CHILD_METATABLE);
 }
 
-/* "@PATH" of a file with the sink's URI: its password must not be in argv, and standard input has the store's. */
+/* "@PATH" of a file with the sink's URI: its password must not be in argv, and standard input has
+ * the store's. */
 static char *sink_of(struct runtime *r, struct lua_cluster *to, struct err *e)
 {
 	struct sql_endpoint ep = *cluster_endpoint(to->c);
@@ -76,15 +77,19 @@ int lua_child_replay(lua_State *L)
 	ssize_t n;
 
 	lua_cluster_allowed(L, to, CLUSTER_WRITE);
-	runtime_fields(L, 3, "replay_process", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
-		{ NULL, 0, NULL } });
+	runtime_fields(L, 3, "replay_process",
+		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
+					 { "memory_mb", FIELD_WHOLE, &memory },
+					 { NULL, 0, NULL } });
 	c = xcalloc(1, sizeof(*c));
 	runtime_own(r, &ops, c);
 	*(struct lua_child **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, CHILD_METATABLE);
 	lua_setmetatable(L, -2);
 	snprintf(c->name, sizeof(c->name), "replay %u", ++serial);
-	if (runtime_plan(r, "drtest redo apply --storage %s --sink-uri <%s>, as a process of its own", uri, to->name))
+	if (runtime_plan(r,
+			 "drtest redo apply --storage %s --sink-uri <%s>, as a process of its own",
+			 uri, to->name))
 		return 1;
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[n > 0 ? n : 14] = '\0';
@@ -102,10 +107,25 @@ int lua_child_replay(lua_State *L)
 	snprintf(c->log_path, sizeof(c->log_path), "%s", log);
 	tmp = xstrfmt("%s/%s", runtime_data_dir(r), process);
 	/* the store's key is in the URI: it goes by standard input */
-	char *argv[] = { self, (char *)"redo", (char *)"apply", (char *)"--storage", (char *)"@/dev/stdin", (char *)"--sink-uri", sink,
-		(char *)"--tmp-dir", tmp, (char *)"--workers", worker_text, (char *)"--memory", memory_text, NULL };
+	char *argv[] = { self,
+			 (char *)"redo",
+			 (char *)"apply",
+			 (char *)"--storage",
+			 (char *)"@/dev/stdin",
+			 (char *)"--sink-uri",
+			 sink,
+			 (char *)"--tmp-dir",
+			 tmp,
+			 (char *)"--workers",
+			 worker_text,
+			 (char *)"--memory",
+			 memory_text,
+			 NULL };
 
-	c->proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .log_path = log, .stdin_text = via }, &e);
+	c->proc = proc_start(
+		&(struct proc_opts){
+			.name = c->name, .argv = argv, .log_path = log, .stdin_text = via },
+		&e);
 	free(via);
 	free(sink);
 	free(tmp);
@@ -116,7 +136,8 @@ int lua_child_replay(lua_State *L)
 	return 1;
 }
 
-/* child:running(), child:result(): nil while it runs; true, or false and how it ended with its log's last line */
+/* child:running(), child:result(): nil while it runs; true, or false and how it ended with its
+ * log's last line */
 static int running(lua_State *L)
 {
 	struct lua_child *c = lua_child_check(L, 1);
@@ -134,7 +155,8 @@ static int result(lua_State *L)
 		return 0;
 	lua_pushboolean(L, !c->proc || proc_exit_status(c->proc) == 0);
 	proc_log_tail(c->log_path, 1, &tail);
-	lua_pushfstring(L, "%s: %s%s%s", c->name, c->proc ? proc_how(c->proc) : "planned", tail.len ? ": " : "", tail.buf);
+	lua_pushfstring(L, "%s: %s%s%s", c->name, c->proc ? proc_how(c->proc) : "planned",
+			tail.len ? ": " : "", tail.buf);
 	strbuf_release(&tail);
 	return 2;
 }
@@ -147,7 +169,9 @@ static int text(lua_State *L)
 
 void lua_child_metatable(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { "running", running }, { "result", result }, { NULL, NULL } };
+	static const luaL_Reg methods[] = { { "running", running },
+					    { "result", result },
+					    { NULL, NULL } };
 
 	luaL_newmetatable(L, CHILD_METATABLE);
 	lua_pushcfunction(L, text);

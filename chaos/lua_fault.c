@@ -1,5 +1,6 @@
-/* The natives behind chaos/fault.lua: links, faults in time, and what the run has to know of them: the journal, health, the disaster's
- * clock. Hooks may run in other threads; what belongs to the main thread (a dead cluster's bookkeeping) waits for settle(). */
+/* The natives behind chaos/fault.lua: links, faults in time, and what the run has to know of them:
+ * the journal, health, the disaster's clock. Hooks may run in other threads; what belongs to the
+ * main thread (a dead cluster's bookkeeping) waits for settle(). */
 #include "chaos/lua_fault.h"
 
 #include <lauxlib.h>
@@ -83,12 +84,16 @@ static void after(void *arg, void *tag, const struct fault *f)
 	(void)arg;
 	fault_arguments(f, &detail);
 	if (f->state == FAULT_FAILED)
-		journal_event(runtime_journal(lf->r), "note", json_pack("{s:s}", "text", f->error.text));
+		journal_event(runtime_journal(lf->r), "note",
+			      json_pack("{s:s}", "text", f->error.text));
 	else
 		runtime_fault(lf->r, true);
-	if (f->state != FAULT_FAILED && !lf->disaster) /* that one's line is written with the clock it starts */
-		journal_event_at(runtime_journal(lf->r), f->at_ns, "fault", json_pack("{s:s,s:s,s:s,s:f}", "kind", f->ops->name, "target", f->target.name,
-			"detail", detail.buf, "at", runtime_seconds(lf->r, f->at_ns)));
+	/* that one's line is written with the clock it starts */
+	if (f->state != FAULT_FAILED && !lf->disaster)
+		journal_event_at(runtime_journal(lf->r), f->at_ns, "fault",
+				 json_pack("{s:s,s:s,s:s,s:f}", "kind", f->ops->name, "target",
+					   f->target.name, "detail", detail.buf, "at",
+					   runtime_seconds(lf->r, f->at_ns)));
 	strbuf_release(&detail);
 }
 
@@ -100,10 +105,14 @@ static void healed(void *arg, void *tag, const struct fault *f)
 	if (f->state != FAULT_STUCK)
 		runtime_fault(lf->r, false);
 	if (f->state == FAULT_STUCK)
-		journal_event(runtime_journal(lf->r), "note", json_pack("{s:s}", "text", f->error.text));
+		journal_event(runtime_journal(lf->r), "note",
+			      json_pack("{s:s}", "text", f->error.text));
 	else
-		journal_event_at(runtime_journal(lf->r), f->healed_ns, "heal", json_pack("{s:s,s:s,s:f,s:f}", "kind", f->ops->name, "target", f->target.name,
-			"at", runtime_seconds(lf->r, f->healed_ns), "seconds", (double)(f->healed_ns - f->at_ns) / 1e9));
+		journal_event_at(runtime_journal(lf->r), f->healed_ns, "heal",
+				 json_pack("{s:s,s:s,s:f,s:f}", "kind", f->ops->name, "target",
+					   f->target.name, "at",
+					   runtime_seconds(lf->r, f->healed_ns), "seconds",
+					   (double)(f->healed_ns - f->at_ns) / 1e9));
 }
 
 static void faults_close(void *object, bool keep)
@@ -174,7 +183,9 @@ static bool is_a(lua_State *L, int index, const char *metatable)
 /* link(party, target) */
 static int link_make(lua_State *L)
 {
-	static const char *const parties[] = { "load", "feed", "replay", "backup", "restore", NULL };
+	static const char *const parties[] = {
+		"load", "feed", "replay", "backup", "restore", NULL
+	};
 	struct faults *x = faults_of(L);
 	const char *party = parties[luaL_checkoption(L, 1, NULL, parties)];
 	struct lua_link *l;
@@ -187,7 +198,9 @@ static int link_make(lua_State *L)
 		port = lua_store_check(L, 2)->port;
 		name = "store";
 		if (!port)
-			runtime_usage(L, "t:link: the store is a directory (--store file): nothing is between it and anybody");
+			runtime_usage(
+				L,
+				"t:link: the store is a directory (--store file): nothing is between it and anybody");
 	} else {
 		struct lua_cluster *c = lua_cluster_check(L, 2);
 
@@ -195,12 +208,17 @@ static int link_make(lua_State *L)
 		port = c->c ? (int)cluster_endpoint(c->c)->port : 0;
 	}
 	if (!ground_can(runtime_ground(x->r), CLUSTER_LINK)) {
-		err_set(&e, ERR_UNSUPPORTED, 0, "t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
+		err_set(&e, ERR_UNSUPPORTED, 0,
+			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
 			runtime_ground(x->r));
 		runtime_raise(L, &e);
 	}
-	if (runtime_on_tidb(x->r) && !store && (!strcmp(party, "backup") || !strcmp(party, "restore")))
-		runtime_usage(L, "t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is", party);
+	if (runtime_on_tidb(x->r) && !store &&
+	    (!strcmp(party, "backup") || !strcmp(party, "restore")))
+		runtime_usage(
+			L,
+			"t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is",
+			party);
 	l = xcalloc(1, sizeof(*l));
 	l->store = store;
 	snprintf(l->name, sizeof(l->name), "%s → %s", party, name);
@@ -211,7 +229,10 @@ static int link_make(lua_State *L)
 	lua_setmetatable(L, -2);
 	if (runtime_plan(x->r, "a proxy between %s and %s", party, name))
 		return 1;
-	l->p = netproxy_start(&(struct netproxy_opts){ .to_port = port, .seed = runtime_seed(x->r), .http = store }, &e);
+	l->p = netproxy_start(&(struct netproxy_opts){ .to_port = port,
+						       .seed = runtime_seed(x->r),
+						       .http = store },
+			      &e);
 	if (!l->p)
 		return runtime_raise(L, &e);
 	runtime_route_add(x->r, party, port, netproxy_port(l->p));
@@ -245,9 +266,18 @@ static int link_stats(lua_State *L)
 
 	if (l->p)
 		netproxy_get_stats(l->p, &st);
-	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "connections", st.connections }, { "open", st.open }, { "bytes_up", st.bytes[0] }, { "bytes_down", st.bytes[1] }, { "requests", st.requests },
-		{ "refused", st.refused }, { "cut", st.cut }, { "stalled", st.stalled },
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {
+		{ "connections", st.connections },
+		{ "open", st.open },
+		{ "bytes_up", st.bytes[0] },
+		{ "bytes_down", st.bytes[1] },
+		{ "requests", st.requests },
+		{ "refused", st.refused },
+		{ "cut", st.cut },
+		{ "stalled", st.stalled },
 	};
 
 	lua_newtable(L);
@@ -277,9 +307,11 @@ static void add_proc(lua_State *L, struct fault_target *t, struct proc *p)
 		t->n_procs++;
 }
 
-static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c, enum cluster_part part, int which)
+static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c,
+		      enum cluster_part part, int which)
 {
-	unsigned n = cluster_procs(c, part, which, t->procs + t->n_procs, FAULT_PROCS_MAX - (unsigned)t->n_procs);
+	unsigned n = cluster_procs(c, part, which, t->procs + t->n_procs,
+				   FAULT_PROCS_MAX - (unsigned)t->n_procs);
 
 	t->n_procs += n;
 	if (!n && part != CLUSTER_ALL)
@@ -287,15 +319,21 @@ static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c, e
 }
 
 /* The value at the top of the stack, one of a fault's targets. */
-static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t, enum cluster_part part, int which)
+static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fault *f,
+		       struct fault_target *t, enum cluster_part part, int which)
 {
 	struct struck s = { .part = part, .which = which };
 
 	if (f->n_struck == STRUCK_MAX)
 		runtime_usage(L, "a fault has at most %d targets", STRUCK_MAX);
-	if (is_a(L, -1, LINK_METATABLE) != (kind->on == FAULT_ON_LINK || kind->on == FAULT_ON_STORE_LINK))
-		runtime_usage(L, "%s is a fault of %s", kind->name, kind->on == FAULT_ON_PROCS ? "a cluster, a changefeed or the store, not of a link"
-			: kind->on == FAULT_ON_DISK ? "a cluster with a disk of its own (disk_mb), not of a link" : "a link: t:link { \"feed\", primary }");
+	if (is_a(L, -1, LINK_METATABLE) !=
+	    (kind->on == FAULT_ON_LINK || kind->on == FAULT_ON_STORE_LINK))
+		runtime_usage(L, "%s is a fault of %s", kind->name,
+			      kind->on == FAULT_ON_PROCS
+				      ? "a cluster, a changefeed or the store, not of a link"
+			      : kind->on == FAULT_ON_DISK
+				      ? "a cluster with a disk of its own (disk_mb), not of a link"
+				      : "a link: t:link { \"feed\", primary }");
 	if (is_a(L, -1, LINK_METATABLE)) {
 		struct lua_link *l = check_link(L, -1);
 
@@ -329,7 +367,8 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		if (!feed->running)
 			runtime_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
 		add_name(t, "changefeed ");
-		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s", feed->id);
+		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s",
+			 feed->id);
 		if (feed->source->c)
 			add_procs(L, t, feed->source->c, CLUSTER_FEED, CLUSTER_EACH);
 	} else if (is_a(L, -1, CHILD_METATABLE)) {
@@ -345,18 +384,23 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		s.kind = STRUCK_STORE;
 		s.object = store;
 		if (!store->port)
-			runtime_usage(L, "%s: the store is a directory (--store file): there is no process of it", kind->name);
+			runtime_usage(
+				L,
+				"%s: the store is a directory (--store file): there is no process of it",
+				kind->name);
 		add_name(t, "the store");
 		if (store->minio)
 			add_proc(L, t, minio_proc(store->minio));
 	} else {
-		runtime_usage(L, "%s: a target is a cluster, a changefeed, the store or a link, not a %s", kind->name, luaL_typename(L, -1));
+		runtime_usage(
+			L, "%s: a target is a cluster, a changefeed, the store or a link, not a %s",
+			kind->name, luaL_typename(L, -1));
 	}
 	f->struck[f->n_struck++] = s;
 }
 
-static void read_targets(lua_State *L, int index, const struct fault_ops *kind, struct lua_fault *f, struct fault_target *t,
-			 enum cluster_part part, int which)
+static void read_targets(lua_State *L, int index, const struct fault_ops *kind, struct lua_fault *f,
+			 struct fault_target *t, enum cluster_part part, int which)
 {
 	if (!lua_istable(L, index)) {
 		lua_pushvalue(L, index);
@@ -390,11 +434,20 @@ static void read_args(lua_State *L, int index, struct fault_args *a)
 	const char *direction = NULL, *match = NULL;
 	int64_t kb = 0, bytes = 0, after_bytes = 0, status = 0, spare = 0;
 
-	runtime_fields(L, index, "t:fault", (struct field[]){ { "by", FIELD_DURATION_MS, &a->delay_ms }, { "jitter", FIELD_DURATION_MS, &a->jitter_ms },
-		{ "kb_per_s", FIELD_WHOLE, &kb }, { "bytes", FIELD_WHOLE, &bytes }, { "after_bytes", FIELD_WHOLE, &after_bytes },
-		{ "gap_us", FIELD_WHOLE, &a->gap_us }, { "direction", FIELD_TEXT, &direction }, { "status", FIELD_WHOLE, &status },
-		{ "share", FIELD_NUMBER, &a->share }, { "match", FIELD_TEXT, &match }, { "answer", FIELD_FLAG, &a->answer },
-		{ "spare_mb", FIELD_WHOLE, &spare }, { NULL, 0, NULL } });
+	runtime_fields(L, index, "t:fault",
+		       (struct field[]){ { "by", FIELD_DURATION_MS, &a->delay_ms },
+					 { "jitter", FIELD_DURATION_MS, &a->jitter_ms },
+					 { "kb_per_s", FIELD_WHOLE, &kb },
+					 { "bytes", FIELD_WHOLE, &bytes },
+					 { "after_bytes", FIELD_WHOLE, &after_bytes },
+					 { "gap_us", FIELD_WHOLE, &a->gap_us },
+					 { "direction", FIELD_TEXT, &direction },
+					 { "status", FIELD_WHOLE, &status },
+					 { "share", FIELD_NUMBER, &a->share },
+					 { "match", FIELD_TEXT, &match },
+					 { "answer", FIELD_FLAG, &a->answer },
+					 { "spare_mb", FIELD_WHOLE, &spare },
+					 { NULL, 0, NULL } });
 	a->bytes_per_s = (uint64_t)kb * 1000;
 	a->slice_bytes = (uint64_t)bytes;
 	a->after_bytes = (uint64_t)after_bytes;
@@ -403,13 +456,15 @@ static void read_args(lua_State *L, int index, struct fault_args *a)
 	if (a->share < 0 || a->share > 1)
 		runtime_usage(L, "t:fault: share is 0 to 1");
 	if (direction && strcmp(direction, "up") != 0 && strcmp(direction, "down") != 0)
-		runtime_usage(L, "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"", direction);
+		runtime_usage(L,
+			      "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"",
+			      direction);
 	a->direction = !direction ? FAULT_BOTH : *direction == 'u' ? FAULT_UP : FAULT_DOWN;
 	read_match(L, a->match, match);
 }
 
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst = link, request = link, match, nth, after_bytes, later_us }
- * Returns at, for people. */
+/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst =
+ * link, request = link, match, nth, after_bytes, later_us } Returns at, for people. */
 static double read_when(lua_State *L, int index, struct chaos_when *w)
 {
 	double at = -1, lasts = 0;
@@ -417,10 +472,19 @@ static double read_when(lua_State *L, int index, struct chaos_when *w)
 	const char *match = NULL;
 	struct lua_feed *feed = NULL;
 
-	runtime_fields(L, index, "t:fault", (struct field[]){ { "at", FIELD_NUMBER, &at }, { "lasts", FIELD_NUMBER, &lasts }, { "busy", FIELD_ANY, NULL },
-		{ "lag_over", FIELD_WHOLE, &w->lag_ms }, { "of", FIELD_ANY, NULL }, { "request", FIELD_ANY, NULL }, { "burst", FIELD_ANY, NULL },
-			{ "match", FIELD_TEXT, &match },
-		{ "nth", FIELD_WHOLE, &nth }, { "after_bytes", FIELD_WHOLE, &after_bytes }, { "later_us", FIELD_WHOLE, &later }, { NULL, 0, NULL } });
+	runtime_fields(L, index, "t:fault",
+		       (struct field[]){ { "at", FIELD_NUMBER, &at },
+					 { "lasts", FIELD_NUMBER, &lasts },
+					 { "busy", FIELD_ANY, NULL },
+					 { "lag_over", FIELD_WHOLE, &w->lag_ms },
+					 { "of", FIELD_ANY, NULL },
+					 { "request", FIELD_ANY, NULL },
+					 { "burst", FIELD_ANY, NULL },
+					 { "match", FIELD_TEXT, &match },
+					 { "nth", FIELD_WHOLE, &nth },
+					 { "after_bytes", FIELD_WHOLE, &after_bytes },
+					 { "later_us", FIELD_WHOLE, &later },
+					 { NULL, 0, NULL } });
 	w->at_ns = at >= 0 ? clock_mono_ns() + (int64_t)(at * 1e9) : 0;
 	w->lasts_ns = (int64_t)(lasts * 1e9);
 	w->later_ns = later * 1000;
@@ -444,7 +508,10 @@ static double read_when(lua_State *L, int index, struct chaos_when *w)
 		struct lua_link *l = check_link(L, -1);
 
 		if (!l->store)
-			runtime_usage(L, "t:fault: when = { request = … } wants a link to the store, not %s", l->name);
+			runtime_usage(
+				L,
+				"t:fault: when = { request = … } wants a link to the store, not %s",
+				l->name);
 		w->trigger = CHAOS_REQUEST;
 		w->link = l->p;
 	}
@@ -485,13 +552,19 @@ static int arm(lua_State *L)
 	x->all = f;
 	if (!kind)
 		runtime_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
-	runtime_fields(L, 5, "t:fault", (struct field[]){ { "part", FIELD_TEXT, &part }, { "disaster", FIELD_FLAG, &f->disaster },
-		{ "may_die", FIELD_FLAG, &may_die }, { NULL, 0, NULL } });
+	runtime_fields(L, 5, "t:fault",
+		       (struct field[]){ { "part", FIELD_TEXT, &part },
+					 { "disaster", FIELD_FLAG, &f->disaster },
+					 { "may_die", FIELD_FLAG, &may_die },
+					 { NULL, 0, NULL } });
 	if (part) {
 		lua_cluster_part(L, part, &which_part, &which);
-		if ((which_part == CLUSTER_PD || which_part == CLUSTER_STORAGE || which != CLUSTER_EACH) &&
+		if ((which_part == CLUSTER_PD || which_part == CLUSTER_STORAGE ||
+		     which != CLUSTER_EACH) &&
 		    !ground_can(runtime_ground(x->r), CLUSTER_KILL_COMPONENT))
-			runtime_usage(L, "t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
+			runtime_usage(
+				L,
+				"t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
 				runtime_ground(x->r), part);
 	}
 	f->deadly = may_die || kind == &fault_kill || kind == &fault_interrupt;
@@ -519,8 +592,10 @@ static int arm(lua_State *L)
 	if (when.lasts_ns)
 		snprintf(lasts, sizeof(lasts), ", for %.3f s", (double)when.lasts_ns / 1e9);
 	if (runtime_plan(x->r, "fault: %s%s%s", f->name, at, lasts)) {
-		for (size_t i = 0; f->deadly && when.trigger == CHAOS_AT && !when.at_ns && i < f->n_struck; i++)
-			if (f->struck[i].kind == STRUCK_CLUSTER && f->struck[i].part != CLUSTER_FEED)
+		for (size_t i = 0;
+		     f->deadly && when.trigger == CHAOS_AT && !when.at_ns && i < f->n_struck; i++)
+			if (f->struck[i].kind == STRUCK_CLUSTER &&
+			    f->struck[i].part != CLUSTER_FEED)
 				((struct lua_cluster *)f->struck[i].object)->alive = false;
 		return 1;
 	}
@@ -533,12 +608,18 @@ static int arm(lua_State *L)
 static int settle_cluster(const struct struck *s, bool by_components, struct err *e)
 {
 	struct lua_cluster *c = s->object;
-	bool server = s->part != CLUSTER_FEED && cluster_server(c->c) && !proc_running(cluster_server(c->c));
-	bool feed = s->part != CLUSTER_SERVER && cluster_feed(c->c) && !proc_running(feed_proc(cluster_feed(c->c)));
+	bool server = s->part != CLUSTER_FEED && cluster_server(c->c) &&
+		      !proc_running(cluster_server(c->c));
+	bool feed = s->part != CLUSTER_SERVER && cluster_feed(c->c) &&
+		    !proc_running(feed_proc(cluster_feed(c->c)));
 	int rc = 0;
 
 	if (server || feed)
-		rc = cluster_kill(c->c, server && (feed || by_components) ? CLUSTER_ALL : server ? CLUSTER_SERVER : CLUSTER_FEED, NULL, e);
+		rc = cluster_kill(c->c,
+				  server && (feed || by_components) ? CLUSTER_ALL
+				  : server                          ? CLUSTER_SERVER
+								    : CLUSTER_FEED,
+				  NULL, e);
 	if ((feed || !cluster_feeds(c->c)) && c->feed)
 		c->feed->running = false;
 	if (server)
@@ -546,21 +627,26 @@ static int settle_cluster(const struct struck *s, bool by_components, struct err
 	return rc;
 }
 
-/* Components that were struck one by one (TiDB's; TiCDC): when they are gone the cluster knows it. */
-static int settle_component(struct lua_cluster *c, const struct struck *s, enum cluster_part part, struct err *e)
+/* Components that were struck one by one (TiDB's; TiCDC): when they are gone the cluster knows it.
+ */
+static int settle_component(struct lua_cluster *c, const struct struck *s, enum cluster_part part,
+			    struct err *e)
 {
 	struct deadline d = deadline_in_ms(SETTLE_MS);
 
 	for (;;) {
 		struct proc_ref left[FAULT_PROCS_MAX];
-		unsigned n = s->which == CLUSTER_EACH ? cluster_procs(c->c, part, CLUSTER_EACH, left, FAULT_PROCS_MAX) : 0;
+		unsigned n = s->which == CLUSTER_EACH ? cluster_procs(c->c, part, CLUSTER_EACH,
+								      left, FAULT_PROCS_MAX)
+						      : 0;
 
 		for (unsigned i = 0; i < n; i++)
 			proc_ref_release(&left[i]);
 		if (!n)
 			break;
 		if (pause_ms(5, d) < 0)
-			return err_set(e, ERR_TIMEOUT, 0, "%s: %u processes live on after their kill", c->name, n);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "%s: %u processes live on after their kill", c->name, n);
 	}
 	cluster_part_died(c->c, part);
 	if (c->feed && !cluster_feeds(c->c))
@@ -571,17 +657,24 @@ static int settle_component(struct lua_cluster *c, const struct struck *s, enum 
 static struct proc *leader(const struct struck *s)
 {
 	switch (s->kind) {
-	case STRUCK_CLUSTER: return s->part == CLUSTER_FEED ? NULL : cluster_server(((struct lua_cluster *)s->object)->c);
+	case STRUCK_CLUSTER:
+		return s->part == CLUSTER_FEED
+			       ? NULL
+			       : cluster_server(((struct lua_cluster *)s->object)->c);
 	case STRUCK_FEED: {
 		struct feed *feed = cluster_feed(((struct lua_feed *)s->object)->source->c);
 		return feed ? feed_proc(feed) : NULL;
 	}
-	case STRUCK_STORE: return ((struct lua_store *)s->object)->minio ? minio_proc(((struct lua_store *)s->object)->minio) : NULL;
+	case STRUCK_STORE:
+		return ((struct lua_store *)s->object)->minio
+			       ? minio_proc(((struct lua_store *)s->object)->minio)
+			       : NULL;
 	}
 	return NULL;
 }
 
-/* settle(fault): after it happened, on the main thread: what died is written off, and the disaster's clock starts. */
+/* settle(fault): after it happened, on the main thread: what died is written off, and the
+ * disaster's clock starts. */
 static int settle(lua_State *L)
 {
 	struct lua_fault *f = check_fault(L, 1);
@@ -607,13 +700,16 @@ static int settle(lua_State *L)
 			proc_wait(p, deadline_in_ms(SETTLE_MS));
 		bool killed = fault->ops == &fault_kill || fault->ops == &fault_interrupt;
 		bool by_components = ground_can(runtime_ground(f->r), CLUSTER_KILL_COMPONENT);
-		bool component = s->kind == STRUCK_CLUSTER && s->part != CLUSTER_ALL && killed && by_components;
+		bool component = s->kind == STRUCK_CLUSTER && s->part != CLUSTER_ALL && killed &&
+				 by_components;
 
 		if (component && settle_component(s->object, s, s->part, &e) < 0)
 			return runtime_raise(L, &e);
-		if (s->kind == STRUCK_FEED && !p && killed && settle_component(feed->source, s, CLUSTER_FEED, &e) < 0)
+		if (s->kind == STRUCK_FEED && !p && killed &&
+		    settle_component(feed->source, s, CLUSTER_FEED, &e) < 0)
 			return runtime_raise(L, &e);
-		if (s->kind == STRUCK_CLUSTER && !component && settle_cluster(s, by_components, &e) < 0)
+		if (s->kind == STRUCK_CLUSTER && !component &&
+		    settle_cluster(s, by_components, &e) < 0)
 			return runtime_raise(L, &e);
 		if (s->kind == STRUCK_STORE && p && !proc_running(p))
 			lua_store_down(s->object);
@@ -667,8 +763,10 @@ static int active(lua_State *L)
 
 static int state(lua_State *L)
 {
-	static const char *const words[] = { [FAULT_NEW] = "new", [FAULT_ARMED] = "armed", [FAULT_ACTIVE] = "active", [FAULT_OVER] = "over",
-		[FAULT_FAILED] = "failed", [FAULT_STUCK] = "stuck" };
+	static const char *const words[] = {
+		[FAULT_NEW] = "new",   [FAULT_ARMED] = "armed",   [FAULT_ACTIVE] = "active",
+		[FAULT_OVER] = "over", [FAULT_FAILED] = "failed", [FAULT_STUCK] = "stuck"
+	};
 	struct lua_fault *f = check_fault(L, 1);
 
 	lua_pushstring(L, f->armed ? words[armed_state(f->armed)] : "over");
@@ -717,21 +815,30 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 
 		free(lib);
 		if (!lib)
-			strbuf_addstr(missing, "a server's clock that is off needs libfaketime: apt-get install faketime");
+			strbuf_addstr(
+				missing,
+				"a server's clock that is off needs libfaketime: apt-get install faketime");
 		return lib ? 1 : 0;
 	}
 	if (!k && strcmp(thing, "link") != 0)
 		return -1;
-	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) && !ground_can(ground, CLUSTER_LINK)) {
-		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground", thing, ground);
+	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
+	    !ground_can(ground, CLUSTER_LINK)) {
+		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
+			    thing, ground);
 		return 0;
 	}
 	if (k && k->on == FAULT_ON_DISK && strcmp(ground, "local") != 0) {
-		strbuf_addf(missing, "%s: servers of the local ground alone have a disk of their own, not %s's", thing, ground);
+		strbuf_addf(
+			missing,
+			"%s: servers of the local ground alone have a disk of their own, not %s's",
+			thing, ground);
 		return 0;
 	}
-	if (k && k->on == FAULT_ON_PROCS && (!strcmp(ground, "attach") || !ground_can(ground, CLUSTER_KILL))) {
-		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing, ground);
+	if (k && k->on == FAULT_ON_PROCS &&
+	    (!strcmp(ground, "attach") || !ground_can(ground, CLUSTER_KILL))) {
+		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
+			    ground);
 		return 0;
 	}
 	return k && k->needs && k->needs(missing) < 0 ? 0 : 1;
@@ -740,11 +847,21 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 int lua_fault_open(lua_State *L)
 {
 	static const luaL_Reg natives[] = {
-		{ "link", link_make }, { "arm", arm },     { "settle", settle }, { "heal", heal }, { "heal_all", heal_all }, { "active", active },
-		{ "state", state },    { "kinds", kinds }, { "at", at },
-		{ "replay_process", lua_child_replay }, { NULL, NULL },
+		{ "link", link_make },
+		{ "arm", arm },
+		{ "settle", settle },
+		{ "heal", heal },
+		{ "heal_all", heal_all },
+		{ "active", active },
+		{ "state", state },
+		{ "kinds", kinds },
+		{ "at", at },
+		{ "replay_process", lua_child_replay },
+		{ NULL, NULL },
 	};
-	static const luaL_Reg link_methods[] = { { "stats", link_stats }, { "port", link_port }, { NULL, NULL } };
+	static const luaL_Reg link_methods[] = { { "stats", link_stats },
+						 { "port", link_port },
+						 { NULL, NULL } };
 
 	luaL_newmetatable(L, FAULT_METATABLE);
 	lua_pushcfunction(L, fault_text);
@@ -760,7 +877,8 @@ int lua_fault_open(lua_State *L)
 	lua_pop(L, 1);
 	lua_newtable(L);
 	luaL_register(L, NULL, natives);
-	if (luaL_loadbuffer(L, (const char *)embed_chaos_fault_lua, embed_chaos_fault_lua_size, "=chaos/fault.lua"))
+	if (luaL_loadbuffer(L, (const char *)embed_chaos_fault_lua, embed_chaos_fault_lua_size,
+			    "=chaos/fault.lua"))
 		return lua_error(L);
 	lua_setfield(L, -2, "chunk");
 	return 1;

@@ -30,13 +30,17 @@ static void refuse(struct conn *c, int status)
 {
 	const char *code, *words = reason(status, &code);
 	char body[256], text[512];
-	int n = snprintf(body, sizeof(body), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<Error><Code>%s</Code><Message>drtest's fault: %d %s</Message></Error>", code, status, words);
+	int n = snprintf(body, sizeof(body),
+			 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+			 "<Error><Code>%s</Code><Message>drtest's fault: %d %s</Message></Error>",
+			 code, status, words);
 
 	/* HEAD has no body */
 	bool head = !strncmp(c->scan->target, "HEAD ", 5);
-	n = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, words,
-		head ? 0 : n, head ? "" : body);
+	n = snprintf(
+		text, sizeof(text),
+		"HTTP/1.1 %d %s\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, words, head ? 0 : n, head ? "" : body);
 	c->answered = true;
 	lane_queue(&c->lane[NETPROXY_DOWN], text, (size_t)n, clock_mono_ns());
 	c->lane[NETPROXY_DOWN].eof = true; /* the client is told that no more comes */
@@ -52,7 +56,8 @@ static void request_begins(struct conn *c)
 	c->answer_cut_at = c->request_cut_at = c->answer_bytes = 0;
 	c->watched = false;
 	pthread_mutex_lock(&p->lock);
-	if (p->watch_fn && strstr(c->scan->target, p->watch_match) && ++p->watch_seen == p->watch_nth)
+	if (p->watch_fn && strstr(c->scan->target, p->watch_match) &&
+	    ++p->watch_seen == p->watch_nth)
 		c->watched = true;
 	pthread_mutex_unlock(&p->lock);
 	if (!f->status && !f->cut_request_after && !f->cut_answer_after)
@@ -94,8 +99,7 @@ void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns)
 		enum http_piece piece = http_scan_take(s, data, n, &taken, &ends);
 
 		switch (piece) {
-		case HTTP_PIECE_HEAD_PART:
-			break;
+		case HTTP_PIECE_HEAD_PART: break;
 		case HTTP_PIECE_HEAD:
 			request_begins(c);
 			if (!c->answered)
@@ -109,8 +113,11 @@ void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns)
 			s->head_n = 0;
 			break;
 		case HTTP_PIECE_BODY:
-			if (c->request_cut_at && s->body_seen >= c->request_cut_at) { /* what is before the cut still goes, then the reset */
-				lane_queue(l, data, (size_t)(taken - (s->body_seen - c->request_cut_at)), due_ns);
+			/* what is before the cut still goes, then the reset */
+			if (c->request_cut_at && s->body_seen >= c->request_cut_at) {
+				lane_queue(l, data,
+					   (size_t)(taken - (s->body_seen - c->request_cut_at)),
+					   due_ns);
 				l->reset_at = l->passed + l->queued;
 				c->answered = true;
 				break;
@@ -118,7 +125,8 @@ void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns)
 			lane_queue(l, data, taken, due_ns);
 			break;
 		}
-		if (c->watched && (ends || s->body_seen >= c->p->watch_after) && piece != HTTP_PIECE_HEAD_PART)
+		if (c->watched && (ends || s->body_seen >= c->p->watch_after) &&
+		    piece != HTTP_PIECE_HEAD_PART)
 			watch_fires(c);
 		data += taken;
 		n -= taken;

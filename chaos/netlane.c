@@ -1,5 +1,5 @@
-/* One direction of one connection. Plain: bytes go on as they come, large transfers by splice. Else they pass a queue of pieces, each
- * with the instant at which it is due. */
+/* One direction of one connection. Plain: bytes go on as they come, large transfers by splice. Else
+ * they pass a queue of pieces, each with the instant at which it is due. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -60,8 +60,9 @@ bool lane_is_plain(const struct conn *c, const struct lane *l)
 {
 	const struct link_fault *f = &c->p->now_link[l->dir];
 
-	return !l->first && !l->held && !f->delay_us && !f->jitter_us && !f->bytes_per_s && !f->slice_bytes && !f->hole && !l->reset_at &&
-	       f->commit == COMMIT_PASSES && !c->scan;
+	return !l->first && !l->held && !f->delay_us && !f->jitter_us && !f->bytes_per_s &&
+	       !f->slice_bytes && !f->hole && !l->reset_at && f->commit == COMMIT_PASSES &&
+	       !c->scan;
 }
 
 static void passed(struct conn *c, struct lane *l, size_t n)
@@ -73,7 +74,8 @@ static void passed(struct conn *c, struct lane *l, size_t n)
 static void make_pipe(struct lane *l)
 {
 	if (l->pipe[0] < 0 && pipe2(l->pipe, O_NONBLOCK | O_CLOEXEC) == 0)
-		fcntl(l->pipe[0], F_SETPIPE_SZ, (int)SPLICE_BYTES); /* refused: the smaller one serves too */
+		/* refused: the smaller one serves too */
+		fcntl(l->pipe[0], F_SETPIPE_SZ, (int)SPLICE_BYTES);
 	l->bulk = l->pipe[0] >= 0;
 }
 
@@ -85,7 +87,8 @@ static int splice_once(struct conn *c, struct lane *l)
 	if (l->in_pipe) {
 		if (!l->writable)
 			return 0;
-		n = splice(l->pipe[0], NULL, l->to, NULL, l->in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		n = splice(l->pipe[0], NULL, l->to, NULL, l->in_pipe,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n < 0 && errno == EAGAIN)
 			return l->writable = false;
 		if (n <= 0)
@@ -94,7 +97,8 @@ static int splice_once(struct conn *c, struct lane *l)
 		passed(c, l, (size_t)n);
 		return 1;
 	}
-	n = splice(l->from, NULL, l->pipe[1], NULL, SPLICE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	n = splice(l->from, NULL, l->pipe[1], NULL, SPLICE_BYTES,
+		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n < 0 && errno == EAGAIN) {
 		l->bulk = false;
 		return l->readable = false;
@@ -149,7 +153,8 @@ static int pump_plain(struct conn *c, struct lane *l)
 			return 0;
 		if (n == PIECE_BYTES)
 			make_pipe(l);
-		else if (!l->hup) { /* a short read: there was no more, and more comes with an edge of its own */
+		/* a short read: there was no more, and more comes with an edge of its own */
+		else if (!l->hup) {
 			l->readable = false;
 			return 0;
 		}
@@ -166,7 +171,8 @@ static int64_t due(struct conn *c, struct lane *l, int64_t now)
 	int64_t at = now + f->delay_us * 1000;
 
 	if (f->jitter_us)
-		at += (int64_t)rng_below(&c->p->rng, (uint64_t)f->jitter_us * 2 + 1) * 1000 - f->jitter_us * 1000;
+		at += (int64_t)rng_below(&c->p->rng, (uint64_t)f->jitter_us * 2 + 1) * 1000 -
+		      f->jitter_us * 1000;
 	if (at < l->last_due_ns)
 		at = l->last_due_ns;
 	return l->last_due_ns = at;
@@ -175,7 +181,8 @@ static int64_t due(struct conn *c, struct lane *l, int64_t now)
 /* A client waits for each answer, so its COMMIT begins what we read. */
 static bool is_commit(const char *data, size_t n)
 {
-	return n >= 11 && data[3] == 0 && data[4] == 3 && (unsigned char)data[0] == 7 && !data[1] && !data[2] && !strncasecmp(data + 5, "commit", 6);
+	return n >= 11 && data[3] == 0 && data[4] == 3 && (unsigned char)data[0] == 7 && !data[1] &&
+	       !data[2] && !strncasecmp(data + 5, "commit", 6);
 }
 
 static void take_in(struct conn *c, struct lane *l, const char *data, size_t n, int64_t now)
@@ -184,7 +191,8 @@ static void take_in(struct conn *c, struct lane *l, const char *data, size_t n, 
 	int64_t at = due(c, l, now);
 
 	if (l->dir == NETPROXY_UP && f->commit != COMMIT_PASSES && is_commit(data, n)) {
-		c->lane[f->commit == COMMIT_STALLS_REQUEST ? NETPROXY_UP : NETPROXY_DOWN].held = true;
+		c->lane[f->commit == COMMIT_STALLS_REQUEST ? NETPROXY_UP : NETPROXY_DOWN].held =
+			true;
 		__atomic_fetch_add(&c->p->stats.stalled, 1, __ATOMIC_RELAXED);
 	}
 	if (c->scan && l->dir == NETPROXY_UP)
@@ -201,7 +209,8 @@ static int read_all(struct conn *c, struct lane *l, int64_t now)
 		ssize_t n;
 
 		if (l->in_pipe) {
-			n = read(l->pipe[0], buf, l->in_pipe < PIECE_BYTES ? l->in_pipe : PIECE_BYTES);
+			n = read(l->pipe[0], buf,
+				 l->in_pipe < PIECE_BYTES ? l->in_pipe : PIECE_BYTES);
 			if (n <= 0)
 				return -1;
 			l->in_pipe -= (size_t)n;
@@ -248,7 +257,8 @@ static size_t allowed(struct lane *l, const struct link_fault *f, size_t n, int6
 		if (l->tokens > burst)
 			l->tokens = burst;
 		if (l->tokens < 1) {
-			l->wake_ns = now + (int64_t)(1e9 * (n < 1500 ? (double)n : 1500) / (double)f->bytes_per_s);
+			l->wake_ns = now + (int64_t)(1e9 * (n < 1500 ? (double)n : 1500) /
+						     (double)f->bytes_per_s);
 			return 0;
 		}
 		if ((double)n > l->tokens)
@@ -272,7 +282,8 @@ static int write_due(struct conn *c, struct lane *l, int64_t now)
 		}
 		if (l->reset_at && n > l->reset_at - l->passed)
 			n = (size_t)(l->reset_at - l->passed);
-		if (l->dir == NETPROXY_DOWN && c->answer_cut_at && n > c->answer_cut_at - c->answer_bytes)
+		if (l->dir == NETPROXY_DOWN && c->answer_cut_at &&
+		    n > c->answer_cut_at - c->answer_bytes)
 			n = (size_t)(c->answer_cut_at - c->answer_bytes);
 		n = allowed(l, f, n, now);
 		if (!n)

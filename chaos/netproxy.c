@@ -38,8 +38,8 @@ static int listen_at(int port, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "make a socket");
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    listen(fd, BACKLOG) < 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) < 0 ||
+	    bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, BACKLOG) < 0) {
 		err_sys(e, "listen on 127.0.0.1:%d", port);
 		close(fd);
 		return -1;
@@ -166,7 +166,8 @@ static void conn_pump(struct conn *c)
 
 static void on_event(struct conn *c, int side, uint32_t ev)
 {
-	struct lane *reads = &c->lane[side == 0 ? NETPROXY_UP : NETPROXY_DOWN], *writes = &c->lane[side == 0 ? NETPROXY_DOWN : NETPROXY_UP];
+	struct lane *reads = &c->lane[side == 0 ? NETPROXY_UP : NETPROXY_DOWN],
+		    *writes = &c->lane[side == 0 ? NETPROXY_DOWN : NETPROXY_UP];
 	const struct link_fault *f = &c->p->now_link[reads->dir];
 
 	if (c->dead)
@@ -181,7 +182,8 @@ static void on_event(struct conn *c, int side, uint32_t ev)
 		}
 		c->connecting = false;
 	}
-	if (ev & EPOLLERR && !f->hole) { /* reset by that side; a hole does not tell the other one */
+	/* reset by that side; a hole does not tell the other one */
+	if (ev & EPOLLERR && !f->hole) {
 		conn_end(c, true);
 		return;
 	}
@@ -257,8 +259,10 @@ static void take_settings(struct netproxy *p)
 			c->request_cut_at = 0;
 		for (int d = 0; d < 2; d++) {
 			c->lane[d].next_send_ns = 0;
-			c->lane[d].readable = c->lane[d].writable = true; /* an edge may have come while nobody looked */
-			if (!p->now_link[d].delay_us && !p->now_link[d].jitter_us) /* what is late already comes now */
+			/* an edge may have come while nobody looked */
+			c->lane[d].readable = c->lane[d].writable = true;
+			/* what is late already comes now */
+			if (!p->now_link[d].delay_us && !p->now_link[d].jitter_us)
 				for (struct piece *x = c->lane[d].first; x; x = x->next)
 					x->due_ns = 0;
 			if (!p->now_link[d].delay_us)
@@ -278,7 +282,8 @@ static void bury(struct conn **dead, size_t n)
 	}
 }
 
-/* Connections that have more to do now; returns how long the thread may sleep (-1: until an event). */
+/* Connections that have more to do now; returns how long the thread may sleep (-1: until an event).
+ */
 static int64_t pump_waiting(struct netproxy *p)
 {
 	int64_t next = -1, now = clock_mono_ns();
@@ -334,7 +339,8 @@ static void *proxy_main(void *arg)
 			if (ev[i].data.ptr == p) {
 				take_new(p);
 			} else if (ev[i].data.ptr == &p->wake_fd) {
-				settings = true; /* after the events at hand, which name connections */
+				/* after the events at hand, which name connections */
+				settings = true;
 			} else if (!c->dead) {
 				on_event(c, (uintptr_t)ev[i].data.ptr & 1, ev[i].events);
 				if (c->dead)
@@ -483,7 +489,8 @@ unsigned netproxy_reset(struct netproxy *p)
 	return n;
 }
 
-void netproxy_watch(struct netproxy *p, const char *match, unsigned nth, uint64_t after_bytes, void (*fn)(void *arg), void *arg)
+void netproxy_watch(struct netproxy *p, const char *match, unsigned nth, uint64_t after_bytes,
+		    void (*fn)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&p->lock);
 	p->watch_fn = match ? fn : NULL;

@@ -1,4 +1,5 @@
-/* Inside chaos/: the proxy's connections and the two lanes of each. All of it belongs to the proxy's thread. */
+/* Inside chaos/: the proxy's connections and the two lanes of each. All of it belongs to the
+ * proxy's thread. */
 #ifndef CHAOS_NETPROXY_IMPL_H
 #define CHAOS_NETPROXY_IMPL_H
 
@@ -9,7 +10,8 @@
 #include "harness/base/rng.h"
 
 #define PIECE_BYTES 65536
-#define QUEUE_BYTES_MAX ((size_t)4 << 20) /* of a lane: then the sender waits, as on a full link */
+/* of a lane: then the sender waits, as on a full link */
+#define QUEUE_BYTES_MAX ((size_t)4 << 20)
 
 struct piece {
 	struct piece *next;
@@ -20,32 +22,33 @@ struct piece {
 struct lane {
 	int from, to;
 	enum netproxy_dir dir;
-	int pipe[2];          /* made when the first large transfer comes; -1 */
+	int pipe[2]; /* made when the first large transfer comes; -1 */
 	size_t in_pipe;
 	bool bulk;
 	bool readable, writable; /* since the last edge */
-	bool hup;             /* the end is announced: read until it is there */
-	bool eof, shut;       /* from has ended; to was told so */
+	bool hup;                /* the end is announced: read until it is there */
+	bool eof, shut;          /* from has ended; to was told so */
 	struct piece *first, *last;
 	size_t queued;
 	int64_t last_due_ns, next_send_ns, wake_ns; /* wake: 0 none */
-	double tokens;        /* bytes that may go now */
+	double tokens;                              /* bytes that may go now */
 	int64_t tokens_ns;
 	uint64_t passed, reset_at; /* reset_at: 0 never */
-	bool held;            /* by a stalled COMMIT */
+	bool held;                 /* by a stalled COMMIT */
 };
 struct conn {
 	struct netproxy *p;
 	struct conn *prev, *next;
 	struct lane lane[2];
-	int fd[2];            /* [0] the client's, [1] the server's */
+	int fd[2]; /* [0] the client's, [1] the server's */
 	bool connecting, again, dead;
-	unsigned settings;    /* of the proxy, as they were taken over */
+	unsigned settings;      /* of the proxy, as they were taken over */
 	struct http_scan *scan; /* http: */
-	bool answered;        /* by us, or cut: nothing more of what the client sends is passed on */
+	/* by us, or cut: nothing more of what the client sends is passed on */
+	bool answered;
 	uint64_t answer_cut_at, request_cut_at; /* in bytes of this request; 0: not */
 	uint64_t answer_bytes;
-	bool watched;         /* the watch's request */
+	bool watched; /* the watch's request */
 };
 struct netproxy {
 	struct netproxy_opts o;
@@ -54,7 +57,7 @@ struct netproxy {
 	struct conn *conns;
 	size_t n_conns;
 	struct rng rng;
-	char *scratch;        /* PIECE_BYTES */
+	char *scratch; /* PIECE_BYTES */
 	/* under the lock: what is asked, and what is done */
 	pthread_mutex_t lock;
 	pthread_cond_t done;

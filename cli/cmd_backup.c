@@ -43,9 +43,16 @@ static int parse_number(const char *text, uint64_t max, uint64_t *out)
 static int parse(int argc, char **argv, bool backup, struct options *o)
 {
 	static const struct option longs[] = {
-		{ "from", required_argument, NULL, 'e' }, { "to", required_argument, NULL, 'E' }, { "storage", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' }, { "rate-limit", required_argument, NULL, 'r' }, { "tso-map", required_argument, NULL, 'm' },
-		{ "tidb-snapshot", required_argument, NULL, 'S' }, { "timeout", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "from", required_argument, NULL, 'e' },
+		{ "to", required_argument, NULL, 'E' },
+		{ "storage", required_argument, NULL, 's' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "rate-limit", required_argument, NULL, 'r' },
+		{ "tso-map", required_argument, NULL, 'm' },
+		{ "tidb-snapshot", required_argument, NULL, 'S' },
+		{ "timeout", required_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	const char *help = backup ? backup_help : restore_help;
 	uint64_t n;
@@ -62,7 +69,8 @@ static int parse(int argc, char **argv, bool backup, struct options *o)
 		}
 		if (c == '?' || other) {
 			if (other)
-				fprintf(stderr, "drtest %s: an option that is not for it\n", argv[0]);
+				fprintf(stderr, "drtest %s: an option that is not for it\n",
+					argv[0]);
 			fputs(help, stderr);
 			return 3;
 		}
@@ -86,14 +94,18 @@ static int parse(int argc, char **argv, bool backup, struct options *o)
 		}
 	}
 	if (!o->endpoint || !o->storage || optind < argc) {
-		fprintf(stderr, "drtest %s: %s\n%s", argv[0], optind < argc ? "too many arguments" : backup ? "--from and --storage are needed" :
-			"--to and --storage are needed", help);
+		fprintf(stderr, "drtest %s: %s\n%s", argv[0],
+			optind < argc ? "too many arguments"
+			: backup      ? "--from and --storage are needed"
+				      : "--to and --storage are needed",
+			help);
 		return 3;
 	}
 	return 0;
 }
 
-static int finish(const char *name, int rc, const struct err *e, const struct store *st, const struct backup_result *r)
+static int finish(const char *name, int rc, const struct err *e, const struct store *st,
+		  const struct backup_result *r)
 {
 	char when[TSO_TEXT_MAX] = "none";
 
@@ -103,8 +115,10 @@ static int finish(const char *name, int rc, const struct err *e, const struct st
 	}
 	if (r->backup_ts)
 		tso_time_text(r->backup_ts, when);
-	printf("Destination  %s\nSize         %" PRIu64 " bytes\nBackupTS     %" PRIu64 "  (%s)\nTables       %" PRIu64 "\nRows         %" PRIu64
-	       "\nQueue        %.3f s\nExecution    %.3f s\n", store_uri_redacted(st), r->size_bytes, r->backup_ts, when, r->tables, r->rows,
+	printf("Destination  %s\nSize         %" PRIu64 " bytes\nBackupTS     %" PRIu64
+	       "  (%s)\nTables       %" PRIu64 "\nRows         %" PRIu64
+	       "\nQueue        %.3f s\nExecution    %.3f s\n",
+	       store_uri_redacted(st), r->size_bytes, r->backup_ts, when, r->tables, r->rows,
 	       (double)r->queue_us / 1e6, (double)r->execution_us / 1e6);
 	if (r->locked)
 		printf("Note         a short global read lock was needed for one snapshot\n");
@@ -126,17 +140,25 @@ static int run(int argc, char **argv, bool backup)
 	if (rc)
 		return rc - 1;
 	rc = -1;
-	if (sql_endpoint_from_uri(&ep, o.endpoint, &e) < 0 || !(st = store_open(o.storage, NULL, &e)))
+	if (sql_endpoint_from_uri(&ep, o.endpoint, &e) < 0 ||
+	    !(st = store_open(o.storage, NULL, &e)))
 		goto out;
 	if (o.tso_map && !(map = tso_map_open(o.tso_map, &e)))
 		goto out;
 	if (backup) {
-		struct backup_opts b = { .from = ep, .threads = o.threads, .rate_bytes_per_s = o.rate, .tso_map = map,
-			.tidb_snapshot = o.tidb_snapshot, .deadline = o.deadline };
+		struct backup_opts b = { .from = ep,
+					 .threads = o.threads,
+					 .rate_bytes_per_s = o.rate,
+					 .tso_map = map,
+					 .tidb_snapshot = o.tidb_snapshot,
+					 .deadline = o.deadline };
 
 		rc = store_create_bucket(st, &e) < 0 ? -1 : backup_run(st, &b, &r, &e);
 	} else {
-		struct restore_opts b = { .to = ep, .threads = o.threads, .rate_bytes_per_s = o.rate, .deadline = o.deadline };
+		struct restore_opts b = { .to = ep,
+					  .threads = o.threads,
+					  .rate_bytes_per_s = o.rate,
+					  .deadline = o.deadline };
 
 		rc = restore_run(st, &b, &r, &e);
 	}

@@ -25,7 +25,8 @@ static const char help[] =
 
 int cmd_capacity(int argc, char **argv)
 {
-	static const char *const own[] = { "target", "from", "to", "precision", "hold", "workers", "load", "tables", "table-size", "rand-type" };
+	static const char *const own[] = { "target",  "from", "to",     "precision",  "hold",
+					   "workers", "load", "tables", "table-size", "rand-type" };
 	char *words[WORDS_MAX], *made[WORDS_MAX];
 	size_t n = 0, n_made = 0;
 	int rc;
@@ -42,7 +43,9 @@ int cmd_capacity(int argc, char **argv)
 			goto out;
 		}
 		if (strncmp(name, "--", 2) != 0 || n + 3 > WORDS_MAX) {
-			fprintf(stderr, "drtest capacity: '%.80s' is no option (drtest capacity --help)\n", name);
+			fprintf(stderr,
+				"drtest capacity: '%.80s' is no option (drtest capacity --help)\n",
+				name);
 			rc = EXIT_USAGE;
 			goto out;
 		}
@@ -50,7 +53,8 @@ int cmd_capacity(int argc, char **argv)
 		for (k = 0; k < sizeof(own) / sizeof(*own); k++)
 			if (strlen(own[k]) == len && !strncmp(name + 2, own[k], len))
 				break;
-		if (k == sizeof(own) / sizeof(*own)) { /* drtest run's, with its value where that stands apart */
+		/* drtest run's, with its value where that stands apart */
+		if (k == sizeof(own) / sizeof(*own)) {
 			words[n++] = argv[i];
 			if (!name[2 + len] && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
 				words[n++] = argv[++i];

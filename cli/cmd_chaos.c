@@ -56,13 +56,16 @@ static int usage(const char *what)
 
 static int list(void)
 {
-	static const char *const on[] = { [FAULT_ON_PROCS] = "a process", [FAULT_ON_LINK] = "a link", [FAULT_ON_STORE_LINK] = "a link to the store",
-		[FAULT_ON_DISK] = "a disk" };
+	static const char *const on[] = { [FAULT_ON_PROCS] = "a process",
+					  [FAULT_ON_LINK] = "a link",
+					  [FAULT_ON_STORE_LINK] = "a link to the store",
+					  [FAULT_ON_DISK] = "a disk" };
 
 	for (const struct fault_ops *const *k = fault_kinds(); *k; k++) {
 		struct strbuf missing = STRBUF_INIT;
 
-		printf("%-13s %-20s %s%s\n", (*k)->name, on[(*k)->on], (*k)->what, (*k)->heal ? "" : " (nothing to heal)");
+		printf("%-13s %-20s %s%s\n", (*k)->name, on[(*k)->on], (*k)->what,
+		       (*k)->heal ? "" : " (nothing to heal)");
 		if ((*k)->args[1])
 			printf("%-35sarguments:%s\n", "", (*k)->args);
 		if ((*k)->needs && (*k)->needs(&missing) < 0)
@@ -86,7 +89,8 @@ static size_t split(char *line, const char *words[WORDS_MAX])
 	size_t n = 0;
 	char *save = NULL;
 
-	for (char *w = strtok_r(line, " \t\r\n", &save); w && n < WORDS_MAX; w = strtok_r(NULL, " \t\r\n", &save))
+	for (char *w = strtok_r(line, " \t\r\n", &save); w && n < WORDS_MAX;
+	     w = strtok_r(NULL, " \t\r\n", &save))
 		words[n++] = w;
 	return n;
 }
@@ -96,7 +100,9 @@ static int heal(struct proxy *x, const char *kind, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < x->n; i++)
-		if (x->faults[i].state != FAULT_OVER && (!kind || !strcmp(x->faults[i].ops->name, kind)) && fault_heal(&x->faults[i], rc < 0 ? NULL : e) < 0)
+		if (x->faults[i].state != FAULT_OVER &&
+		    (!kind || !strcmp(x->faults[i].ops->name, kind)) &&
+		    fault_heal(&x->faults[i], rc < 0 ? NULL : e) < 0)
 			rc = -1;
 	return rc;
 }
@@ -109,14 +115,16 @@ static int inject(struct proxy *x, const char *const *words, size_t n, struct er
 	if (fault_parse(&f, words, n, e) < 0)
 		return -1;
 	if (f.ops->on == FAULT_ON_STORE_LINK && !x->http)
-		return err_set(e, ERR_USAGE, 0, "%s wants a proxy that follows requests: --http", f.ops->name);
+		return err_set(e, ERR_USAGE, 0, "%s wants a proxy that follows requests: --http",
+			       f.ops->name);
 	snprintf(f.target.name, sizeof(f.target.name), "127.0.0.1:%d", netproxy_to_port(x->p));
 	if (f.ops->on == FAULT_ON_LINK || f.ops->on == FAULT_ON_STORE_LINK)
 		f.target.links[f.target.n_links++] = x->p;
 	if (fault_check(&f, e) < 0)
 		return -1;
 	for (size_t i = 0; i < x->n; i++)
-		if (x->faults[i].state == FAULT_ACTIVE && !strcmp(x->faults[i].ops->group, f.ops->group)) {
+		if (x->faults[i].state == FAULT_ACTIVE &&
+		    !strcmp(x->faults[i].ops->group, f.ops->group)) {
 			if (fault_heal(&x->faults[i], e) < 0) /* by hand the newer word counts */
 				return -1;
 			at = i;
@@ -135,8 +143,11 @@ static void stats(struct proxy *x)
 	struct netproxy_stats st;
 
 	netproxy_get_stats(x->p, &st);
-	printf("%" PRIu64 " connections, %" PRIu64 " open; %" PRIu64 " bytes there, %" PRIu64 " back; %" PRIu64 " requests, %" PRIu64 " refused, %" PRIu64
-	       " cut, %" PRIu64 " COMMITs stalled\n", st.connections, st.open, st.bytes[0], st.bytes[1], st.requests, st.refused, st.cut, st.stalled);
+	printf("%" PRIu64 " connections, %" PRIu64 " open; %" PRIu64 " bytes there, %" PRIu64
+	       " back; %" PRIu64 " requests, %" PRIu64 " refused, %" PRIu64 " cut, %" PRIu64
+	       " COMMITs stalled\n",
+	       st.connections, st.open, st.bytes[0], st.bytes[1], st.requests, st.refused, st.cut,
+	       st.stalled);
 }
 
 /* 1: end. */
@@ -178,8 +189,11 @@ static bool parse_to(const char *text, char host[64], int *port)
 
 static int proxy(int argc, char **argv)
 {
-	static const struct option longs[] = { { "to", required_argument, NULL, 't' }, { "listen", required_argument, NULL, 'l' },
-		{ "http", no_argument, NULL, 'H' }, { "seed", required_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = {
+		{ "to", required_argument, NULL, 't' }, { "listen", required_argument, NULL, 'l' },
+		{ "http", no_argument, NULL, 'H' },     { "seed", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },     { 0 }
+	};
 	struct netproxy_opts o = { .seed = 42 };
 	struct proxy x = { 0 };
 	struct err e = ERR_INIT;
@@ -215,7 +229,8 @@ static int proxy(int argc, char **argv)
 		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o.listen_port);
 		return EXIT_ENV;
 	}
-	if (optind < argc && inject(&x, (const char *const *)argv + optind, (size_t)(argc - optind), &e) < 0) {
+	if (optind < argc &&
+	    inject(&x, (const char *const *)argv + optind, (size_t)(argc - optind), &e) < 0) {
 		netproxy_free(x.p);
 		return wrong(&e);
 	}
@@ -317,12 +332,19 @@ static int add_pid(struct fault *f, int pid, struct err *e)
 		return err_sys(e, "process %d", pid);
 	f->target.n_procs++;
 	if (is_above_us(pid))
-		return err_set(e, ERR_USAGE, 0, "process %d is one that this command runs under (a shell, a terminal)", pid);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"process %d is one that this command runs under (a shell, a terminal)",
+			pid);
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &st) == 0 && st.st_uid != geteuid() && !(geteuid() == 0 && in_a_run(pid)))
-		return err_set(e, ERR_USAGE, 0, "process %d is another user's (%u), and no server of a run", pid, (unsigned)st.st_uid);
+		return err_set(e, ERR_USAGE, 0,
+			       "process %d is another user's (%u), and no server of a run", pid,
+			       (unsigned)st.st_uid);
 	if (getpgid(pid) != pid)
-		return err_set(e, ERR_USAGE, 0, "process %d is no leader of a group (that is %d): name the leader", pid, (int)getpgid(pid));
+		return err_set(e, ERR_USAGE, 0,
+			       "process %d is no leader of a group (that is %d): name the leader",
+			       pid, (int)getpgid(pid));
 	return 0;
 }
 
@@ -334,11 +356,14 @@ static int add_target(struct fault *f, const char *name, struct err *e)
 	int found = 0, one = 0;
 	DIR *d;
 
-	snprintf(f->target.name + strlen(f->target.name), sizeof(f->target.name) - strlen(f->target.name), "%s%s", f->target.name[0] ? " and " : "", name);
+	snprintf(f->target.name + strlen(f->target.name),
+		 sizeof(f->target.name) - strlen(f->target.name), "%s%s",
+		 f->target.name[0] ? " and " : "", name);
 	if (!*end && pid > 1)
 		return add_pid(f, (int)pid, e);
 	if (strchr(name, '/'))
-		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name", name);
+		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name",
+			       name);
 	d = opendir("/proc");
 	while (d && (ent = readdir(d)))
 		if (isdigit((unsigned char)ent->d_name[0]) && works_in(atoi(ent->d_name), name)) {
@@ -348,7 +373,10 @@ static int add_target(struct fault *f, const char *name, struct err *e)
 	if (d)
 		closedir(d);
 	if (found != 1)
-		return err_set(e, ERR_USAGE, 0, found ? "%d runs have a '%s' now: name its process id" : "%d runs have a '%s' now", found, name);
+		return err_set(e, ERR_USAGE, 0,
+			       found ? "%d runs have a '%s' now: name its process id"
+				     : "%d runs have a '%s' now",
+			       found, name);
 	return add_pid(f, one, e);
 }
 
@@ -389,9 +417,11 @@ static int processes(const char *kind, int argc, char **argv)
 	rc = fault_inject(&f, &e);
 	if (rc == 0 && f.ops->heal) {
 		struct pollfd in = { .fd = lasts_ms < 0 ? 0 : -1, .events = POLLIN };
-		struct deadline d = deadline_in_ms(lasts_ms < 0 ? 30ll * 24 * 3600 * 1000 : lasts_ms);
+		struct deadline d =
+			deadline_in_ms(lasts_ms < 0 ? 30ll * 24 * 3600 * 1000 : lasts_ms);
 
-		printf("%s of %s; healed %s\n", f.ops->name, f.target.name, lasts_ms < 0 ? "at the end of input, or by Ctrl-C" : "after its time");
+		printf("%s of %s; healed %s\n", f.ops->name, f.target.name,
+		       lasts_ms < 0 ? "at the end of input, or by Ctrl-C" : "after its time");
 		fflush(stdout);
 		while (!clock_cancelled() && !deadline_passed(d) && poll(&in, 1, 20) <= 0)
 			;
@@ -422,6 +452,8 @@ int cmd_chaos(int argc, char **argv)
 	if (k && k->on == FAULT_ON_PROCS)
 		return processes(verb, argc - 1, argv + 1);
 	if (k)
-		return usage("that is a fault of a link or a disk: drtest chaos proxy, or t:fault in a scenario");
-	return usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory" : "a verb is wanted");
+		return usage(
+			"that is a fault of a link or a disk: drtest chaos proxy, or t:fault in a scenario");
+	return usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory"
+			   : "a verb is wanted");
 }

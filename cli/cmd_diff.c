@@ -57,14 +57,19 @@ static int number(const char *text, uint64_t max, uint64_t *out)
 
 static const char *word(const struct compare_result *r)
 {
-	return r->verdict == VERDICT_PASS ? "pass" : r->verdict == VERDICT_FAIL ? "fail" : "unknown";
+	return r->verdict == VERDICT_PASS   ? "pass"
+	       : r->verdict == VERDICT_FAIL ? "fail"
+					    : "unknown";
 }
 
 static json_t *table_json(const struct compare_table *t)
 {
-	return json_pack("{s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "table", t->name, "structure_equal", t->structure_equal, "rows_compared",
-		!t->unlike && !t->unread && !t->only_a && !t->only_b, "changing", t->changing, "keyless", t->keyless, "rows_a", (json_int_t)t->rows_a,
-		"rows_b", (json_int_t)t->rows_b, "missing_or_different", (json_int_t)t->put, "extra", (json_int_t)t->del);
+	return json_pack("{s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "table", t->name,
+			 "structure_equal", t->structure_equal, "rows_compared",
+			 !t->unlike && !t->unread && !t->only_a && !t->only_b, "changing",
+			 t->changing, "keyless", t->keyless, "rows_a", (json_int_t)t->rows_a,
+			 "rows_b", (json_int_t)t->rows_b, "missing_or_different",
+			 (json_int_t)t->put, "extra", (json_int_t)t->del);
 }
 
 static void print_json(const struct compare_result *r)
@@ -73,9 +78,11 @@ static void print_json(const struct compare_result *r)
 
 	for (size_t i = 0; i < r->n_tables; i++)
 		json_array_append_new(tables, table_json(&r->table[i]));
-	o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:o,s:O,s:O,s:s}", "verdict", word(r), "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
-		"rows_different", (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6, "findings", r->findings, "compared", tables, "notes",
-		r->notes, "not_compared", r->not_compared, "evidence", r->evidence);
+	o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:o,s:O,s:O,s:s}", "verdict", word(r), "tables",
+		      (json_int_t)r->tables, "rows", (json_int_t)r->rows, "rows_different",
+		      (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6,
+		      "findings", r->findings, "compared", tables, "notes", r->notes,
+		      "not_compared", r->not_compared, "evidence", r->evidence);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
@@ -88,10 +95,16 @@ static void print_tables(const struct compare_result *r)
 		const struct compare_table *t = &r->table[i];
 
 		if (t->unlike)
-			printf("  %s: rows not compared, for the columns differ: %" PRIu64 " and %" PRIu64 " rows\n", t->name, t->rows_a, t->rows_b);
+			printf("  %s: rows not compared, for the columns differ: %" PRIu64
+			       " and %" PRIu64 " rows\n",
+			       t->name, t->rows_a, t->rows_b);
 		else if (t->put || t->del)
-			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64 " extra, of %" PRIu64 " and %" PRIu64 "%s\n", t->name, t->put, t->del,
-			       t->rows_a, t->rows_b, t->keyless ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on" : "");
+			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64
+			       " extra, of %" PRIu64 " and %" PRIu64 "%s\n",
+			       t->name, t->put, t->del, t->rows_a, t->rows_b,
+			       t->keyless
+				       ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on"
+				       : "");
 	}
 }
 
@@ -101,14 +114,16 @@ static void print_rest(const struct compare_result *r)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(r->notes, i, j) {
+	json_array_foreach(r->notes, i, j)
+	{
 		char *line = json_dumps(j, 0);
 
 		printf("note: %s\n", line ? line : "?");
 		free(line);
 	}
 	json_array_foreach(r->not_compared, i, j)
-		printf("not compared: %s %s: %s\n", json_string_value(json_object_get(j, "kind")), json_string_value(json_object_get(j, "name")),
+		printf("not compared: %s %s: %s\n", json_string_value(json_object_get(j, "kind")),
+		       json_string_value(json_object_get(j, "name")),
 		       json_string_value(json_object_get(j, "why")));
 }
 
@@ -121,7 +136,8 @@ static void print(const struct compare_result *r, bool json)
 		print_json(r);
 		return;
 	}
-	json_array_foreach(r->findings, i, f) {
+	json_array_foreach(r->findings, i, f)
+	{
 		char *line = json_dumps(f, 0);
 
 		printf("  %s\n", line ? line : "?");
@@ -183,9 +199,11 @@ static void table_name(const struct compare_table *t, char *out, size_t room)
 }
 
 /* Two tables: the equal ones, and the others. */
-static void summary_tables(FILE *f, const struct compare_result *r, const struct options *o, bool equal)
+static void summary_tables(FILE *f, const struct compare_result *r, const struct options *o,
+			   bool equal)
 {
-	static const char *const heads[2][6] = { { "TABLE", "RESULT", "STRUCTURE EQUALITY", "DATA DIFF ROWS", "UPCOUNT", "DOWNCOUNT" },
+	static const char *const heads[2][6] = { { "TABLE", "RESULT", "STRUCTURE EQUALITY",
+						   "DATA DIFF ROWS", "UPCOUNT", "DOWNCOUNT" },
 						 { "TABLE", "UPCOUNT", "DOWNCOUNT" } };
 	int n = equal ? 3 : 6, width[6] = { 0 };
 
@@ -207,19 +225,23 @@ static void summary_tables(FILE *f, const struct compare_result *r, const struct
 			table_name(t, name, sizeof(name));
 			snprintf(up, sizeof(up), "%" PRIu64, o->fix_a ? t->rows_b : t->rows_a);
 			snprintf(down, sizeof(down), "%" PRIu64, o->fix_a ? t->rows_a : t->rows_b);
-			snprintf(diff, sizeof(diff), rows_equal(t) ? "0" : "+%" PRIu64 "/-%" PRIu64, t->put, t->del);
+			snprintf(diff, sizeof(diff), rows_equal(t) ? "0" : "+%" PRIu64 "/-%" PRIu64,
+				 t->put, t->del);
 			if (equal) {
 				cell[1] = up;
 				cell[2] = down;
 			} else {
 				cell[1] = result_word(o, t);
-				cell[2] = t->only_a || t->only_b ? "one side only" : t->structure_equal ? "true" : "false";
+				cell[2] = t->only_a || t->only_b ? "one side only"
+					  : t->structure_equal   ? "true"
+								 : "false";
 				cell[3] = diff;
 				cell[4] = up;
 				cell[5] = down;
 			}
 			for (int i = 0; !pass && i < n; i++)
-				width[i] = (int)strlen(cell[i]) > width[i] ? (int)strlen(cell[i]) : width[i];
+				width[i] = (int)strlen(cell[i]) > width[i] ? (int)strlen(cell[i])
+									   : width[i];
 			if (pass)
 				row(f, width, n, cell);
 		}
@@ -241,7 +263,8 @@ static int write_summary(const struct options *o, const struct compare_result *r
 	for (size_t i = 0; i < r->n_tables; i++)
 		equal += is_equal(&r->table[i]);
 	fputs("Summary (drtest diff, in the form of sync_diff_inspector)\n\n", f);
-	fprintf(f, "Source Database: %s\nTarget Database: %s\n\nComparison Result\n\n", o->c.up_name, o->c.down_name);
+	fprintf(f, "Source Database: %s\nTarget Database: %s\n\nComparison Result\n\n",
+		o->c.up_name, o->c.down_name);
 	if (equal) {
 		fputs("The table structure and data in following tables are equivalent\n\n", f);
 		summary_tables(f, r, o, true);
@@ -279,35 +302,42 @@ static void say_like_them(const struct options *o, const struct compare_result *
 		}
 		bad += !is_equal(t);
 		if (t->only_a || t->only_b)
-			printf("%s does not exist in %s database\n", name, t->only_a != o->fix_a ? "downstream" : "upstream");
+			printf("%s does not exist in %s database\n", name,
+			       t->only_a != o->fix_a ? "downstream" : "upstream");
 		else if (!t->structure_equal)
-			printf("The structure of %s is not equal%s\n", name, t->unlike ? ", and data-check is skipped" : "");
+			printf("The structure of %s is not equal%s\n", name,
+			       t->unlike ? ", and data-check is skipped" : "");
 		if (t->put || t->del)
 			printf("The data of %s is not equal\n", name);
 		else if (t->changing)
 			printf("%s is written to while it is compared\n", name);
 		else if (t->unread)
-			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n", name);
+			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n",
+			       name);
 	}
-	json_array_foreach(r->findings, i, f)
-		if (!strcmp(json_string_value(json_object_get(f, "kind")), "database") ||
-		    (!json_object_get(f, "only_on") && strstr("view sequence", json_string_value(json_object_get(f, "kind"))))) {
-			char *line = json_dumps(f, 0);
+	json_array_foreach(
+		r->findings, i,
+		f) if (!strcmp(json_string_value(json_object_get(f, "kind")), "database") ||
+		       (!json_object_get(f, "only_on") &&
+			strstr("view sequence", json_string_value(json_object_get(f, "kind")))))
+	{
+		char *line = json_dumps(f, 0);
 
-			printf("Not equal: %s\n", line ? line : "?");
-			free(line);
-		}
+		printf("Not equal: %s\n", line ? line : "?");
+		free(line);
+	}
 	print_rest(r);
 	if (!bad) {
 		printf("A total of %zu table%s have been compared and all are equal%s.\nYou can view the comparison details through '%s/summary.txt'\n",
-		       r->n_tables - skipped, r->n_tables - skipped > 1 ? "s" : "", r->verdict == VERDICT_PASS ? "" : ", what is no table is not",
+		       r->n_tables - skipped, r->n_tables - skipped > 1 ? "s" : "",
+		       r->verdict == VERDICT_PASS ? "" : ", what is no table is not",
 		       o->c.output_dir);
 		return;
 	}
 	if (bad + skipped < r->n_tables)
 		puts("The rest of tables are all equal.");
-	printf("A total of %zu tables have been compared, %zu tables finished, %zu tables failed, %zu tables skipped.\n", r->n_tables,
-	       r->n_tables - bad - skipped, bad, skipped);
+	printf("A total of %zu tables have been compared, %zu tables finished, %zu tables failed, %zu tables skipped.\n",
+	       r->n_tables, r->n_tables - bad - skipped, bad, skipped);
 	if (o->o.fix_sql_path)
 		printf("The patch file has been generated in\n\t'%s'\n", o->o.fix_sql_path);
 	printf("You can view the comparison details through '%s/summary.txt'\n", o->c.output_dir);
@@ -318,12 +348,24 @@ static void say_like_them(const struct options *o, const struct compare_result *
 static int parse(struct options *p, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "a", required_argument, NULL, 'a' }, { "b", required_argument, NULL, 'b' }, { "tables", required_argument, NULL, 'T' },
-		{ "threads", required_argument, NULL, 't' }, { "chunk-rows", required_argument, NULL, 'c' }, { "fix-sql", required_argument, NULL, 'f' },
-		{ "a-snapshot", required_argument, NULL, 'A' }, { "b-snapshot", required_argument, NULL, 'B' }, { "json", no_argument, NULL, 'j' },
-		{ "config", required_argument, NULL, 'C' }, { "ignore", required_argument, NULL, 'i' }, { "struct-only", no_argument, NULL, 's' },
-		{ "snapshot", required_argument, NULL, 'S' }, { "changefeed", required_argument, NULL, 'F' }, { "fix", required_argument, NULL, 'x' },
-		{ "resume", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "a", required_argument, NULL, 'a' },
+		{ "b", required_argument, NULL, 'b' },
+		{ "tables", required_argument, NULL, 'T' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "chunk-rows", required_argument, NULL, 'c' },
+		{ "fix-sql", required_argument, NULL, 'f' },
+		{ "a-snapshot", required_argument, NULL, 'A' },
+		{ "b-snapshot", required_argument, NULL, 'B' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "config", required_argument, NULL, 'C' },
+		{ "ignore", required_argument, NULL, 'i' },
+		{ "struct-only", no_argument, NULL, 's' },
+		{ "snapshot", required_argument, NULL, 'S' },
+		{ "changefeed", required_argument, NULL, 'F' },
+		{ "fix", required_argument, NULL, 'x' },
+		{ "resume", required_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	uint64_t n = 0;
 	int c;
@@ -343,14 +385,18 @@ static int parse(struct options *p, int argc, char **argv)
 		case 'h': fputs(help, stdout); return 1;
 		case 'x':
 			if (strcmp(optarg, "a") && strcmp(optarg, "b")) {
-				fprintf(stderr, "drtest diff: --fix %.20s: a or b, the side that the SQL is for\n", optarg);
+				fprintf(stderr,
+					"drtest diff: --fix %.20s: a or b, the side that the SQL is for\n",
+					optarg);
 				return 2;
 			}
 			p->fix_a = *optarg == 'a';
 			break;
 		case 'S':
 			if (strcmp(optarg, "auto") != 0) {
-				fprintf(stderr, "drtest diff: --snapshot %.60s: auto, or --a-snapshot and --b-snapshot with a TSO each\n", optarg);
+				fprintf(stderr,
+					"drtest diff: --snapshot %.60s: auto, or --a-snapshot and --b-snapshot with a TSO each\n",
+					optarg);
 				return 2;
 			}
 			p->snapshot_auto = true;
@@ -363,7 +409,9 @@ static int parse(struct options *p, int argc, char **argv)
 			break;
 		case 'i':
 			if (!strchr(optarg, '.')) {
-				fprintf(stderr, "drtest diff: --ignore %.60s: db.table or db.table.column is wanted\n", optarg);
+				fprintf(stderr,
+					"drtest diff: --ignore %.60s: db.table or db.table.column is wanted\n",
+					optarg);
 				return 2;
 			}
 			if (p->n_ignore == IGNORE_MAX) {
@@ -372,7 +420,8 @@ static int parse(struct options *p, int argc, char **argv)
 			}
 			p->ignore[p->n_ignore++] = optarg;
 			break;
-		case 't': case 'c':
+		case 't':
+		case 'c':
 			if (number(optarg, c == 't' ? 64 : 10000000, &n) < 0) {
 				fprintf(stderr, "drtest diff: \"%.60s\" is out of range\n", optarg);
 				return 2;
@@ -385,7 +434,10 @@ static int parse(struct options *p, int argc, char **argv)
 		default: fputs(help, stderr); return 2;
 		}
 	if (optind < argc || (p->config ? p->a || p->b : !p->a || !p->b)) {
-		fprintf(stderr, "drtest diff: %s\n%s", optind < argc ? "too many arguments" : "--a and --b are needed, or --config alone", help);
+		fprintf(stderr, "drtest diff: %s\n%s",
+			optind < argc ? "too many arguments"
+				      : "--a and --b are needed, or --config alone",
+			help);
 		return 2;
 	}
 	return 0;
@@ -454,20 +506,24 @@ int cmd_diff(int argc, char **argv)
 	char *fix = NULL;
 	int rc = parse(&p, argc, argv);
 
-	if (rc)
-		{
+	if (rc) {
 		table_filter_free(p.filter);
 		return rc == 1 ? 0 : rc;
 	}
 	if (p.config)
 		rc = from_config(&p, &fix, &e);
 	else
-		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0 || sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0 ? -1 : 0;
+		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0 ||
+				     sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0
+			     ? -1
+			     : 0;
 	p.o.filter = p.filter ? p.filter : p.c.filter;
 	p.o.ignore = p.n_ignore ? p.ignore : NULL;
 	if (rc == 0 && p.snapshot_auto) {
-		rc = p.o.a_snapshot || p.o.b_snapshot ? err_set(&e, ERR_USAGE, 0, "--snapshot auto, or a TSO for a side: not both") :
-		     syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e);
+		rc = p.o.a_snapshot || p.o.b_snapshot
+			     ? err_set(&e, ERR_USAGE, 0,
+				       "--snapshot auto, or a TSO for a side: not both")
+			     : syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e);
 		p.o.a_snapshot = p.syncpoint.primary_ts;
 		p.o.b_snapshot = p.syncpoint.secondary_ts;
 	}
@@ -484,14 +540,16 @@ int cmd_diff(int argc, char **argv)
 	if (rc < 0) {
 		fprintf(stderr, "drtest diff: %s\n", e.text);
 		if (p.o.resume_path && e.kind != ERR_USAGE)
-			fprintf(stderr, "drtest diff: the same command goes on from %s\n", p.o.resume_path);
+			fprintf(stderr, "drtest diff: the same command goes on from %s\n",
+				p.o.resume_path);
 		rc = err_exit_code(&e);
 	} else {
 		if (p.config && !p.json)
 			say_like_them(&p, &r);
 		else
 			print(&r, p.json);
-		if (r.verdict == VERDICT_FAIL && !p.json && !p.fix_a && !p.o.a_snapshot && !p.o.b_snapshot &&
+		if (r.verdict == VERDICT_FAIL && !p.json && !p.fix_a && !p.o.a_snapshot &&
+		    !p.o.b_snapshot &&
 		    syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, NULL) == 0)
 			puts("b is fed by a TiCDC with syncpoints, and was read as it stands: --snapshot auto compares the pair where both sides are equal, "
 			     "while rows flow");

@@ -36,7 +36,8 @@ static int storage(struct feed_opts *o, const char *arg, struct err *e)
 	int rc = uri_option(arg, &uri, e);
 
 	if (rc == 0 && uri.len >= sizeof(o->redo_uri))
-		rc = err_set(e, ERR_USAGE, 0, "--storage: want at most %zu bytes", sizeof(o->redo_uri) - 1);
+		rc = err_set(e, ERR_USAGE, 0, "--storage: want at most %zu bytes",
+			     sizeof(o->redo_uri) - 1);
 	if (rc == 0)
 		memcpy(o->redo_uri, uri.buf, uri.len + 1);
 	strbuf_release(&uri);
@@ -64,10 +65,18 @@ static int number(unsigned *to, const char *name, const char *arg, struct err *e
 }
 
 static const struct option longs[] = {
-	{ "source-uri", required_argument, NULL, 's' }, { "sink-uri", required_argument, NULL, 'k' }, { "storage", required_argument, NULL, 'r' },
-	{ "start-ts", required_argument, NULL, 't' },   { "tso-map", required_argument, NULL, 'm' },  { "id", required_argument, NULL, 'i' },
-	{ "status", required_argument, NULL, 'f' },     { "flush-ms", required_argument, NULL, 'F' }, { "meta-ms", required_argument, NULL, 'M' },
-	{ "workers", required_argument, NULL, 'w' },    { "lz4", no_argument, NULL, 'z' },            { "help", no_argument, NULL, 'h' },
+	{ "source-uri", required_argument, NULL, 's' },
+	{ "sink-uri", required_argument, NULL, 'k' },
+	{ "storage", required_argument, NULL, 'r' },
+	{ "start-ts", required_argument, NULL, 't' },
+	{ "tso-map", required_argument, NULL, 'm' },
+	{ "id", required_argument, NULL, 'i' },
+	{ "status", required_argument, NULL, 'f' },
+	{ "flush-ms", required_argument, NULL, 'F' },
+	{ "meta-ms", required_argument, NULL, 'M' },
+	{ "workers", required_argument, NULL, 'w' },
+	{ "lz4", no_argument, NULL, 'z' },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
@@ -87,11 +96,14 @@ static int from_argv(struct feed_opts *o, int argc, char **argv, struct err *e)
 		case 'r': rc = storage(o, optarg, e); break;
 		case 't':
 			if (!tso_parse(optarg, &o->start_ts))
-				rc = err_set(e, ERR_USAGE, 0, "--start-ts: want a TSO, not \"%.40s\"", optarg);
+				rc = err_set(e, ERR_USAGE, 0,
+					     "--start-ts: want a TSO, not \"%.40s\"", optarg);
 			break;
 		case 'm': rc = text(o->tso_map, sizeof(o->tso_map), "tso-map", optarg, e); break;
 		case 'i': rc = text(o->id, sizeof(o->id), "id", optarg, e); break;
-		case 'f': rc = text(o->status_path, sizeof(o->status_path), "status", optarg, e); break;
+		case 'f':
+			rc = text(o->status_path, sizeof(o->status_path), "status", optarg, e);
+			break;
 		case 'F': rc = number(&o->flush_ms, "flush-ms", optarg, e); break;
 		case 'M': rc = number(&o->meta_ms, "meta-ms", optarg, e); break;
 		case 'w': rc = number(&o->sink_workers, "workers", optarg, e); break;
@@ -102,7 +114,8 @@ static int from_argv(struct feed_opts *o, int argc, char **argv, struct err *e)
 	if (rc == 0 && optind < argc)
 		rc = err_set(e, ERR_USAGE, 0, "too many arguments: \"%.80s\"", argv[optind]);
 	if (rc == 0 && !o->status_path[0])
-		snprintf(o->status_path, sizeof(o->status_path), "%s/feed-%s.json", tmp && *tmp ? tmp : "/var/tmp", o->id);
+		snprintf(o->status_path, sizeof(o->status_path), "%s/feed-%s.json",
+			 tmp && *tmp ? tmp : "/var/tmp", o->id);
 	return rc < 0 ? -1 : feed_opts_check(o, e);
 }
 
@@ -122,7 +135,9 @@ static int from_stdin(struct feed_opts *o, struct err *e)
 		}
 		strbuf_add(&in, piece, (size_t)n);
 		if (in.len > FEED_CONFIG_BYTES_MAX) {
-			err_set(e, ERR_USAGE, 0, "the options on standard input are longer than %zu bytes", FEED_CONFIG_BYTES_MAX);
+			err_set(e, ERR_USAGE, 0,
+				"the options on standard input are longer than %zu bytes",
+				FEED_CONFIG_BYTES_MAX);
 			goto out;
 		}
 	}

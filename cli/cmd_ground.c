@@ -37,13 +37,15 @@ static int only_help(int argc, char **argv, const char *help, int max_args)
 		}
 	for (int i = 1; i < argc; i++)
 		if (argv[i][0] == '-') {
-			static const struct option none[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+			static const struct option none[] = { { "help", no_argument, NULL, 'h' },
+							      { 0 } };
 
 			optind = 0;
 			options_next(argc, argv, "h", none, NULL);
 			return 2;
 		} else if (i > max_args) {
-			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n", argv[0], argv[i], argv[0]);
+			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n",
+				argv[0], argv[i], argv[0]);
 			return 2;
 		}
 	return 0;
@@ -70,7 +72,8 @@ static int list_one(void *arg, const char *name, struct err *e)
 	path = xstrfmt("%s/%s", l->dir, name);
 	pthread_mutex_init(&r.lock, NULL);
 	if (suite_read(&suite, path, &none) == 0) {
-		printf("%s\n  %s\n  a suite of %zu runs: drtest suite %s\n", path, suite.sentence, suite.runs_n, path);
+		printf("%s\n  %s\n  a suite of %zu runs: drtest suite %s\n", path, suite.sentence,
+		       suite.runs_n, path);
 		suite_release(&suite);
 		free(path);
 		return 0;
@@ -80,9 +83,13 @@ static int list_one(void *arg, const char *name, struct err *e)
 		printf("%s\n  broken: %s\n", path, why.text);
 		l->broken++;
 	} else {
-		printf("%s\n  %s\n", path, *s.sentence ? s.sentence : "(it says nothing of itself: a first comment line would)");
+		printf("%s\n  %s\n", path,
+		       *s.sentence ? s.sentence
+				   : "(it says nothing of itself: a first comment line would)");
 		for (size_t i = 0; i < s.n_options; i++)
-			printf("    --set %s=%-*s %s\n", s.option[i].name, (int)(22 - strlen(s.option[i].name)), s.option[i].value, s.option[i].help);
+			printf("    --set %s=%-*s %s\n", s.option[i].name,
+			       (int)(22 - strlen(s.option[i].name)), s.option[i].value,
+			       s.option[i].help);
 		l->shown++;
 	}
 	scenario_close(&s);
@@ -93,7 +100,8 @@ static int list_one(void *arg, const char *name, struct err *e)
 
 int cmd_list(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest list [DIR]\nThe scenarios of a folder (scenarios): what each does, its options with their defaults.\n";
+	static const char help[] =
+		"usage: drtest list [DIR]\nThe scenarios of a folder (scenarios): what each does, its options with their defaults.\n";
 	struct listing l = { .dir = scenario_folder() };
 	struct err e = ERR_INIT;
 	int rc = only_help(argc, argv, help, 1);
@@ -103,7 +111,8 @@ int cmd_list(int argc, char **argv)
 	if (argc > 1)
 		l.dir = argv[1];
 	if (!l.dir || !fs_exists(l.dir)) {
-		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n", l.dir ? l.dir : "scenarios", strerror(ENOENT));
+		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n",
+			l.dir ? l.dir : "scenarios", strerror(ENOENT));
 		return EXIT_USAGE;
 	}
 	if (fs_list(l.dir, list_one, &l, &e) < 0) {
@@ -158,10 +167,12 @@ static int doctor_playground(void)
 	}
 	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
 		if (!cached[i])
-			printf("  note     %-10s is not cached: the first run downloads it%s\n", components[i],
+			printf("  note     %-10s is not cached: the first run downloads it%s\n",
+			       components[i],
 			       !strcmp(components[i], "br") ? " (only for --set backup=br)" : "");
 		else if (i > 0 && i != 3 && cached[3] && strcmp(cached[i], cached[3]) != 0)
-			printf("  note     %-10s %s is cached, tidb is %s: that version of it would be downloaded\n", components[i], cached[i], cached[3]);
+			printf("  note     %-10s %s is cached, tidb is %s: that version of it would be downloaded\n",
+			       components[i], cached[i], cached[3]);
 		else
 			printf("  ok       %-10s %s cached\n", components[i], cached[i]);
 	}
@@ -204,34 +215,41 @@ static int doctor_attach(const char *file)
 		return EXIT_USAGE;
 	}
 	printf("drtest %s\nground attach, %s\n", drtest_version, file);
-	n = ground_preflight("attach", clusters_missing, NULL) + attach_doctor(say_of_cluster, clusters_missing, NULL);
+	n = ground_preflight("attach", clusters_missing, NULL) +
+	    attach_doctor(say_of_cluster, clusters_missing, NULL);
 	printf(n ? "%d in the way\n" : "nothing is in the way\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }
 
 int cmd_doctor(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest doctor [--on attach --clusters FILE]\nWhat is here, what is missing, and how to get it. With a "
+	static const char help[] =
+		"usage: drtest doctor [--on attach --clusters FILE]\nWhat is here, what is missing, and how to get it. With a "
 		"clusters file: what can be "
-				   "seen of each of its\nclusters (addresses, ids, rights, TiCDC and its changefeeds, tables that TiCDC leaves out); "
-					"nothing is changed.\n"
-				   "Exit code 0: a drill can run; 3: something is missing.\n";
+		"seen of each of its\nclusters (addresses, ids, rights, TiCDC and its changefeeds, tables that TiCDC leaves out); "
+		"nothing is changed.\n"
+		"Exit code 0: a drill can run; 3: something is missing.\n";
 	const char *ground = NULL, *clusters = NULL;
 	int n;
 
 	for (int i = 1; i < argc; i++) {
-		const char **to = !strcmp(argv[i], "--on") ? &ground : !strcmp(argv[i], "--clusters") ? &clusters : NULL;
+		const char **to = !strcmp(argv[i], "--on")         ? &ground
+				  : !strcmp(argv[i], "--clusters") ? &clusters
+								   : NULL;
 
 		if (!to)
 			return only_help(argc - i + 1, argv + i - 1, help, 0) == 1 ? 0 : EXIT_USAGE;
 		if (++i == argc) {
-			fprintf(stderr, "drtest doctor: %s wants a value (drtest doctor --help)\n", argv[i - 1]);
+			fprintf(stderr, "drtest doctor: %s wants a value (drtest doctor --help)\n",
+				argv[i - 1]);
 			return EXIT_USAGE;
 		}
 		*to = argv[i];
 	}
 	if (ground && strcmp(ground, "attach") != 0 && !ground_known(ground)) {
-		fprintf(stderr, "drtest doctor: there is no ground '%s' (local, playground, attach)\n", ground);
+		fprintf(stderr,
+			"drtest doctor: there is no ground '%s' (local, playground, attach)\n",
+			ground);
 		return EXIT_USAGE;
 	}
 	if ((ground && !strcmp(ground, "attach")) != (clusters != NULL)) {
@@ -244,7 +262,8 @@ int cmd_doctor(int argc, char **argv)
 	show_tool("mariadbd", proc_which("mariadbd"));
 	show_tool("minio", minio_find(NULL));
 	if (fs_free_bytes("/var/tmp") >= 0)
-		printf("  ok       /var/tmp  %.1f GiB free, for servers' data\n", (double)fs_free_bytes("/var/tmp") / (1 << 30));
+		printf("  ok       /var/tmp  %.1f GiB free, for servers' data\n",
+		       (double)fs_free_bytes("/var/tmp") / (1 << 30));
 	if (!port_is_free(6060))
 		printf("  note     port 6060 is taken: the store will listen on a free one\n");
 	n = preflight("local", RUN_STORE_S3, "runs", missing, NULL);
@@ -273,14 +292,16 @@ static void told(void *arg, const char *what)
 
 int cmd_clean(int argc, char **argv)
 {
-	static const char help[] = "usage: drtest clean [--undo | --dry-run]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
+	static const char help[] =
+		"usage: drtest clean [--undo | --dry-run]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
 		"cut), and puts back what a run "
-				   "that\nwas killed had changed on clusters that are not its own: garbage collection is on again, TiCDC's user\n"
-				   "is dropped, its changefeed paused. --undo: only that.\n"
-				   "--dry-run: says what would be removed. Only what this user's drtest made is touched; what merely is called so is named.\n"
-				   "Runs' folders stay; so does whatever a living run needs.\n";
+		"that\nwas killed had changed on clusters that are not its own: garbage collection is on again, TiCDC's user\n"
+		"is dropped, its changefeed paused. --undo: only that.\n"
+		"--dry-run: says what would be removed. Only what this user's drtest made is touched; what merely is called so is named.\n"
+		"Runs' folders stay; so does whatever a living run needs.\n";
 	struct err e = ERR_INIT;
-	bool undo = argc == 2 && !strcmp(argv[1], "--undo"), dry_run = argc == 2 && !strcmp(argv[1], "--dry-run");
+	bool undo = argc == 2 && !strcmp(argv[1], "--undo"),
+	     dry_run = argc == 2 && !strcmp(argv[1], "--dry-run");
 	int rc = undo || dry_run ? 0 : only_help(argc, argv, help, 0), n = 0;
 
 	if (rc)

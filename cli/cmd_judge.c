@@ -1,5 +1,5 @@
-/* drtest judge: a verdict over a drill that was made by hand: the load's ledger against a server, every row against the load's model,
- * one server against another. */
+/* drtest judge: a verdict over a drill that was made by hand: the load's ledger against a server,
+ * every row against the load's model, one server against another. */
 #include "cli/commands.h"
 
 #include <inttypes.h>
@@ -55,18 +55,30 @@ static int number(const char *option, uint64_t max, uint64_t *out)
 	char *end;
 
 	*out = strtoull(optarg, &end, 10);
-	return *optarg >= '0' && *optarg <= '9' && !*end && *out <= max ? 0 : wrong(option, optarg, "a number in its range");
+	return *optarg >= '0' && *optarg <= '9' && !*end && *out <= max
+		       ? 0
+		       : wrong(option, optarg, "a number in its range");
 }
 
 /* 0: go on; 1: help was printed; 2: wrong. */
 static int parse(struct request *q, int argc, char **argv)
 {
-	static const struct option longs[] = { { "ledger-dir", required_argument, NULL, 'l' }, { "server", required_argument, NULL, 's' },
-		{ "point", required_argument, NULL, 'p' }, { "compare", required_argument, NULL, 'c' }, { "tso-map", required_argument, NULL, 'm' },
-		{ "lost", required_argument, NULL, 'L' }, { "rand-seed", required_argument, NULL, 'r' }, { "tables", required_argument, NULL, 't' },
-		{ "load-tables", required_argument, NULL, 'T' }, { "table-size", required_argument, NULL, 'z' },
-		{ "rand-type", required_argument, NULL, 'y' }, { "mysql-db", required_argument, NULL, 'd' }, { "set", required_argument, NULL, 'S' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "ledger-dir", required_argument, NULL, 'l' },
+					       { "server", required_argument, NULL, 's' },
+					       { "point", required_argument, NULL, 'p' },
+					       { "compare", required_argument, NULL, 'c' },
+					       { "tso-map", required_argument, NULL, 'm' },
+					       { "lost", required_argument, NULL, 'L' },
+					       { "rand-seed", required_argument, NULL, 'r' },
+					       { "tables", required_argument, NULL, 't' },
+					       { "load-tables", required_argument, NULL, 'T' },
+					       { "table-size", required_argument, NULL, 'z' },
+					       { "rand-type", required_argument, NULL, 'y' },
+					       { "mysql-db", required_argument, NULL, 'd' },
+					       { "set", required_argument, NULL, 'S' },
+					       { "json", no_argument, NULL, 'j' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	uint64_t n;
 	int c;
 
@@ -90,8 +102,13 @@ static int parse(struct request *q, int argc, char **argv)
 				return 2;
 			q->seeded = true;
 			break;
-		case 't': case 'T': case 'z':
-			if (number(c == 'z' ? "table-size" : c == 't' ? "tables" : "load-tables", INT32_MAX, &n))
+		case 't':
+		case 'T':
+		case 'z':
+			if (number(c == 'z'   ? "table-size"
+				   : c == 't' ? "tables"
+					      : "load-tables",
+				   INT32_MAX, &n))
 				return 2;
 			if (c == 'z')
 				q->load.table_size = (int64_t)n;
@@ -107,7 +124,8 @@ static int parse(struct request *q, int argc, char **argv)
 		default: return 2;
 		}
 	if (optind != argc - 1 || !q->ledger_dir || !q->server) {
-		fprintf(stderr, "drtest judge: a load's name, --ledger-dir and --server are wanted (drtest judge --help)\n");
+		fprintf(stderr,
+			"drtest judge: a load's name, --ledger-dir and --server are wanted (drtest judge --help)\n");
 		return 2;
 	}
 	q->name = q->load.name = argv[optind];
@@ -131,11 +149,10 @@ static void print_finding(const json_t *finding)
 	json_t *v;
 
 	printf("       ");
-	json_object_foreach((json_t *)finding, key, v)
-		if (json_is_string(v))
-			printf(" %s %s", key, json_string_value(v));
-		else if (json_is_integer(v))
-			printf(" %s %" JSON_INTEGER_FORMAT, key, json_integer_value(v));
+	json_object_foreach((json_t *)finding, key, v) if (json_is_string(v))
+		printf(" %s %s", key, json_string_value(v));
+	else if (json_is_integer(v))
+		printf(" %s %" JSON_INTEGER_FORMAT, key, json_integer_value(v));
 	putchar('\n');
 }
 
@@ -145,15 +162,19 @@ struct verdicts {
 	bool json;
 };
 
-static void say(struct verdicts *all, const char *name, enum verdict v, const char *evidence, const json_t *findings, const char *blind)
+static void say(struct verdicts *all, const char *name, enum verdict v, const char *evidence,
+		const json_t *findings, const char *blind)
 {
-	static const char *const words[] = { "PASS", "UNKNOWN", "FAIL" }, *const lower[] = { "pass", "unknown", "fail" };
+	static const char *const words[] = { "PASS", "UNKNOWN", "FAIL" }, *const lower[] = {
+		"pass", "unknown", "fail"
+	};
 	size_t n = json_array_size(findings);
 
 	if (v > all->worst)
 		all->worst = v;
-	json_array_append_new(all->list, json_pack("{s:s,s:s,s:s,s:s,s:O?}", "check", name, "verdict", lower[v], "evidence", evidence, "cannot_see", blind,
-						   "findings", findings));
+	json_array_append_new(all->list, json_pack("{s:s,s:s,s:s,s:s,s:O?}", "check", name,
+						   "verdict", lower[v], "evidence", evidence,
+						   "cannot_see", blind, "findings", findings));
 	if (all->json)
 		return;
 	printf("%-7s %s: %s\n", words[v], name, evidence);
@@ -164,23 +185,31 @@ static void say(struct verdicts *all, const char *name, enum verdict v, const ch
 	printf("        it can't see: %s\n", blind);
 }
 
-/* Every row that is wrong bears nobody's digits: so it looks where `prepare` or `run` drew from another seed than the one that is told. */
+/* Every row that is wrong bears nobody's digits: so it looks where `prepare` or `run` drew from
+ * another seed than the one that is told. */
 static bool foreign_digits(const json_t *findings)
 {
 	size_t i, n = json_array_size(findings);
 	json_t *f;
 
-	json_array_foreach(findings, i, f)
-		if (strcmp(json_string_value(json_object_get(f, "kind")), "corrupt value") != 0)
-			return false;
+	json_array_foreach(findings, i, f) if (strcmp(json_string_value(json_object_get(f, "kind")),
+						      "corrupt value") != 0) return false;
 	return n >= FOREIGN_MIN;
 }
 
-static int judge_load(const struct request *q, struct load *l, const struct sql_endpoint *server, struct verdicts *all, struct err *e)
+static int judge_load(const struct request *q, struct load *l, const struct sql_endpoint *server,
+		      struct verdicts *all, struct err *e)
 {
-	struct prefix_opts o = { .ledger_dir = q->ledger_dir, .model = load_model(l), .point = q->point ? q->point : UINT64_MAX, .secondary = *server,
-		.threads = THREADS, .writer_of = load_writer_of, .writer_ctx = l, .db = load_db(l), .ledger_table = load_ledger_table(l),
-		.lost_path = q->lost };
+	struct prefix_opts o = { .ledger_dir = q->ledger_dir,
+				 .model = load_model(l),
+				 .point = q->point ? q->point : UINT64_MAX,
+				 .secondary = *server,
+				 .threads = THREADS,
+				 .writer_of = load_writer_of,
+				 .writer_ctx = l,
+				 .db = load_db(l),
+				 .ledger_table = load_ledger_table(l),
+				 .lost_path = q->lost };
 	struct prefix_result r = { 0 };
 	struct tso_map *map = q->tso_map ? tso_map_open(q->tso_map, e) : NULL;
 	struct strbuf text = STRBUF_INIT;
@@ -190,25 +219,34 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 	if (q->tso_map && !map)
 		return -1;
 	o.tso_map = map;
-	if (ledger_read(q->ledger_dir, last_ack, &o.disaster_us, &damaged, e) < 0 || check_ledger(&o, &r, e) < 0)
+	if (ledger_read(q->ledger_dir, last_ack, &o.disaster_us, &damaged, e) < 0 ||
+	    check_ledger(&o, &r, e) < 0)
 		goto out;
 	strbuf_addstr(&text, r.evidence);
 	if (r.lost)
-		strbuf_addf(&text, "; the oldest lost acknowledgement is %.2f s before the last one", (double)r.loss_window_ms / 1e3);
+		strbuf_addf(&text,
+			    "; the oldest lost acknowledgement is %.2f s before the last one",
+			    (double)r.loss_window_ms / 1e3);
 	say(all, "ledger", r.verdict, text.buf, r.findings,
 	    "a wrong value in a row whose transaction is there; an unknown transaction that was committed and dropped");
 	prefix_result_release(&r);
 	r = (struct prefix_result){ 0 };
 	if (o.model && !q->seeded) {
-		say(all, "model", VERDICT_UNKNOWN, "the seed is not told: --rand-seed N, as `drtest load` printed it", NULL, "anything");
+		say(all, "model", VERDICT_UNKNOWN,
+		    "the seed is not told: --rand-seed N, as `drtest load` printed it", NULL,
+		    "anything");
 	} else if (o.model) {
 		o.lost_path = NULL;
 		if (check_model(&o, &r, e) < 0)
 			goto out;
 		strbuf_reset(&text);
-		strbuf_addf(&text, "%s%s", r.evidence, r.verdict == VERDICT_FAIL && foreign_digits(r.findings) ?
-			    "; nobody of this seed wrote what is there: were `prepare` and `run` given the same --rand-seed?" : "");
-		say(all, "model", r.verdict, text.buf, r.findings, "tables that the load does not write to");
+		strbuf_addf(
+			&text, "%s%s", r.evidence,
+			r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
+				? "; nobody of this seed wrote what is there: were `prepare` and `run` given the same --rand-seed?"
+				: "");
+		say(all, "model", r.verdict, text.buf, r.findings,
+		    "tables that the load does not write to");
 	}
 	rc = 0;
 out:
@@ -218,21 +256,25 @@ out:
 	return rc;
 }
 
-static int judge_compare(const struct request *q, const struct sql_endpoint *server, struct verdicts *all, struct err *e)
+static int judge_compare(const struct request *q, const struct sql_endpoint *server,
+			 struct verdicts *all, struct err *e)
 {
 	struct compare_opts o = { .b = *server, .a_name = "other", .b_name = "server" };
 	struct compare_result r = { 0 };
 
 	if (sql_endpoint_from_uri(&o.a, q->compare, e) < 0 || compare_run(&o, &r, e) < 0)
 		return -1;
-	say(all, "compare", r.verdict, r.evidence, r.findings, "whether what both have is right; triggers, routines, events");
+	say(all, "compare", r.verdict, r.evidence, r.findings,
+	    "whether what both have is right; triggers, routines, events");
 	compare_result_release(&r);
 	return 0;
 }
 
 int cmd_judge(int argc, char **argv)
 {
-	struct request q = { .load = { .workers = 1, .tables = 1, .table_size = 10000, .ledger_rows = true } };
+	struct request q = {
+		.load = { .workers = 1, .tables = 1, .table_size = 10000, .ledger_rows = true }
+	};
 	struct verdicts all = { .list = json_array() };
 	struct sql_endpoint server;
 	struct err e = ERR_INIT;
@@ -264,5 +306,8 @@ int cmd_judge(int argc, char **argv)
 		fprintf(stderr, "drtest judge: %s\n", e.text);
 	load_free(l);
 	json_decref(all.list);
-	return rc < 0 ? err_exit_code(&e) : all.worst == VERDICT_FAIL ? 1 : all.worst == VERDICT_UNKNOWN ? 4 : 0;
+	return rc < 0                         ? err_exit_code(&e)
+	       : all.worst == VERDICT_FAIL    ? 1
+	       : all.worst == VERDICT_UNKNOWN ? 4
+					      : 0;
 }

@@ -26,7 +26,9 @@
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
 const struct runtime_module scenario_modules[] = { BINDINGS_OF_HARNESS,
-	{ "load", lua_load_open, NULL }, { "fault", lua_fault_open, lua_fault_needs }, { NULL, NULL, NULL } };
+						   { "load", lua_load_open, NULL },
+						   { "fault", lua_fault_open, lua_fault_needs },
+						   { NULL, NULL, NULL } };
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
@@ -87,15 +89,23 @@ static bool is_suite(const char *file)
 static int parse(int argc, char **argv, struct run_opts *o, const char **set, struct run_outputs *w)
 {
 	static const struct option longs[] = {
-		{ "on", required_argument, NULL, 'o' },    { "set", required_argument, NULL, 's' },     { "seed", required_argument, NULL, 'n' },
-		{ "store", required_argument, NULL, 'S' }, { "plan", no_argument, NULL, 'p' },          { "keep", no_argument, NULL, 'k' },
-		{ "out", required_argument, NULL, 'd' },   { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
+		{ "on", required_argument, NULL, 'o' },
+		{ "set", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'n' },
+		{ "store", required_argument, NULL, 'S' },
+		{ "plan", no_argument, NULL, 'p' },
+		{ "keep", no_argument, NULL, 'k' },
+		{ "out", required_argument, NULL, 'd' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "prometheus", required_argument, NULL, 'P' },
 		{ "folder-file", required_argument, NULL, 'F' },
 		{ "version", required_argument, NULL, 'v' },
 		{ "clusters", required_argument, NULL, 'c' },
-		{ "max-rpo", required_argument, NULL, 'R' }, { "max-rto", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },        { 0 },
+		{ "max-rpo", required_argument, NULL, 'R' },
+		{ "max-rto", required_argument, NULL, 'T' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	size_t n_set = 0;
 	char *end;
@@ -105,13 +115,15 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		switch (c) {
 		case 'o':
 			if (!ground_known(optarg))
-				return -1 - wrong("on", optarg, "a ground (local, playground, attach)");
+				return -1 -
+				       wrong("on", optarg, "a ground (local, playground, attach)");
 			o->ground = optarg;
 			break;
 		case 's':
 			if (run_tool_set(&o->tools, optarg) > 0)
 				break;
-			if (!strncmp(optarg, "tidb_version=", 13)) { /* a word of the ground's, not of the scenario's */
+			/* a word of the ground's, not of the scenario's */
+			if (!strncmp(optarg, "tidb_version=", 13)) {
 				if (take_version(o, optarg + 13) < 0)
 					return -1 - EXIT_USAGE;
 				break;
@@ -136,10 +148,13 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 				return -1 - wrong("timeout", optarg, "a duration as 10m");
 			break;
 		case 'R':
-			if (optarg[strspn(optarg, "0123456789")] == '\0' && *optarg && strlen(optarg) < 16)
+			if (optarg[strspn(optarg, "0123456789")] == '\0' && *optarg &&
+			    strlen(optarg) < 16)
 				o->max_lost = strtoll(optarg, NULL, 10);
 			else if ((o->max_rpo_ms = duration_parse_ms(optarg)) < 0)
-				return -1 - wrong("max-rpo", optarg, "a time as 5s (the data-loss window), or a number of lost transactions");
+				return -1 -
+				       wrong("max-rpo", optarg,
+					     "a time as 5s (the data-loss window), or a number of lost transactions");
 			break;
 		case 'T':
 			if ((o->max_rto_ms = duration_parse_ms(optarg)) < 0)
@@ -160,7 +175,8 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 		default: return -1 - EXIT_USAGE;
 		}
 	if (optind != argc - 1) {
-		fprintf(stderr, "drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");
+		fprintf(stderr,
+			"drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");
 		return -1 - EXIT_USAGE;
 	}
 	o->file = scenario_find(argv[optind]);
@@ -181,7 +197,8 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 		return code;
 	if (w->folder_file && fs_write_atomic(w->folder_file, dir, strlen(dir), 0644, &h) < 0)
 		fprintf(stderr, "drtest: %s\n", h.text);
-	if (report_make(dir, &e) < 0 || (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
+	if (report_make(dir, &e) < 0 ||
+	    (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
 		fprintf(stderr, "drtest: reports: %s\n", e.text);
 		code = code ? code : EXIT_ENV;
 	} else if (w->json) {
@@ -195,7 +212,8 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 	} else {
 		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}
-	if (past_add(o->out, dir, &h) < 0) /* an index of what is on disk: the verdict stands without it */
+	/* an index of what is on disk: the verdict stands without it */
+	if (past_add(o->out, dir, &h) < 0)
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);
 	return code;
 }
@@ -203,9 +221,15 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 int cmd_run(int argc, char **argv)
 {
 	const char *set[SETS_MAX + 1] = { NULL };
-	struct run_opts o = { .out = "runs", .set = set, .seed = 42, .timeout_ms = 30 * 60 * 1000,
-		.max_rpo_ms = -1, .max_lost = -1, .max_rto_ms = -1, .version = drtest_version,
-		.modules = scenario_modules };
+	struct run_opts o = { .out = "runs",
+			      .set = set,
+			      .seed = 42,
+			      .timeout_ms = 30 * 60 * 1000,
+			      .max_rpo_ms = -1,
+			      .max_lost = -1,
+			      .max_rto_ms = -1,
+			      .version = drtest_version,
+			      .modules = scenario_modules };
 	struct run_outputs w = { 0 };
 	char *dir = NULL;
 	int rc = parse(argc, argv, &o, set, &w), code;
@@ -219,7 +243,9 @@ int cmd_run(int argc, char **argv)
 		free(tiup);
 	}
 	if (o.tidb_version && !ground_can(o.ground, CLUSTER_TIME_TRAVEL)) {
-		fprintf(stderr, "drtest run: --version is TiDB's: the ground %s has none (--on playground)\n", o.ground);
+		fprintf(stderr,
+			"drtest run: --version is TiDB's: the ground %s has none (--on playground)\n",
+			o.ground);
 		return EXIT_USAGE;
 	}
 	code = run_with_reports(&o, &w, &dir);

@@ -7,10 +7,12 @@
 
 struct run_outputs {
 	bool json;              /* result.json instead of the summary */
-	const char *prometheus;  /* a file; NULL: none */
-	const char *folder_file; /* gets the run folder's path, as soon as it is known; NULL: none */
+	const char *prometheus; /* a file; NULL: none */
+	/* gets the run folder's path, as soon as it is known; NULL: none */
+	const char *folder_file;
 };
-/* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder, the caller's to free; NULL: none was made. */
+/* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
+ * the caller's to free; NULL: none was made. */
 int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir);
 
 extern const struct runtime_module scenario_modules[]; /* the bindings that scenarios are given */

@@ -36,9 +36,16 @@ static int number(const char *text, uint64_t max, uint64_t *out)
 static int parse(int argc, char **argv, struct selftest_opts *o, const char **out)
 {
 	static const struct option longs[] = {
-		{ "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' }, { "recordings", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'o' }, { "drills", required_argument, NULL, 'd' }, { "faults", required_argument, NULL, 'f' },
-		{ "scenario", required_argument, NULL, 'S' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "seeds", required_argument, NULL, 'n' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "recordings", required_argument, NULL, 'r' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "drills", required_argument, NULL, 'd' },
+		{ "faults", required_argument, NULL, 'f' },
+		{ "scenario", required_argument, NULL, 'S' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	uint64_t n;
 	int c;
@@ -50,20 +57,30 @@ static int parse(int argc, char **argv, struct selftest_opts *o, const char **ou
 		case 'j': o->quiet = true; break;
 		case 'o': *out = optarg; break;
 		case 'S': o->scenario = optarg; break;
-		case 'n': case 's': case 'r': case 'd': case 'f':
-			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 || ((c == 'n' || c == 'r') && !n)) {
-				fprintf(stderr, "drtest selftest: \"%.60s\" is out of range\n", optarg);
+		case 'n':
+		case 's':
+		case 'r':
+		case 'd':
+		case 'f':
+			if (number(optarg, c == 's' ? UINT64_MAX : SEEDS_MAX, &n) < 0 ||
+			    ((c == 'n' || c == 'r') && !n)) {
+				fprintf(stderr, "drtest selftest: \"%.60s\" is out of range\n",
+					optarg);
 				return 2;
 			}
 			if (c == 's')
 				o->seed = n;
 			else
-				*(c == 'n' ? &o->seeds : c == 'r' ? &o->recordings : c == 'd' ? &o->drills : &o->faults) = (unsigned)n;
+				*(c == 'n'   ? &o->seeds
+				  : c == 'r' ? &o->recordings
+				  : c == 'd' ? &o->drills
+					     : &o->faults) = (unsigned)n;
 			break;
 		default: return 2;
 		}
 	if (o->faults && !fault_points_built()) {
-		fprintf(stderr, "drtest selftest: --faults: this build has no fault points; `make selftest` builds drtest-test, which has\n");
+		fprintf(stderr,
+			"drtest selftest: --faults: this build has no fault points; `make selftest` builds drtest-test, which has\n");
 		return 2;
 	}
 	if ((o->drills || o->faults) && !fs_exists(o->scenario)) {
@@ -71,7 +88,9 @@ static int parse(int argc, char **argv, struct selftest_opts *o, const char **ou
 		return 2;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "drtest selftest: '%s' is not understood (drtest selftest --help)\n", argv[optind]);
+		fprintf(stderr,
+			"drtest selftest: '%s' is not understood (drtest selftest --help)\n",
+			argv[optind]);
 		return 2;
 	}
 	return 0;
@@ -79,7 +98,9 @@ static int parse(int argc, char **argv, struct selftest_opts *o, const char **ou
 
 int cmd_selftest(int argc, char **argv)
 {
-	struct selftest_opts o = { .seeds = 2, .recordings = 1, .seed = 42, .scenario = "tests/planted/drill.lua" };
+	struct selftest_opts o = {
+		.seeds = 2, .recordings = 1, .seed = 42, .scenario = "tests/planted/drill.lua"
+	};
 	struct scores t = { 0 };
 	const char *out = NULL;
 	struct err e = ERR_INIT;
@@ -94,7 +115,8 @@ int cmd_selftest(int argc, char **argv)
 		bad += !score_good(&t.s[i]);
 		planted += t.s[i].planted;
 	}
-	json_t *j = json_pack("{s:i,s:o,s:b}", "planted", (int)planted, "defects", scores_json(&t), "good", bad == 0);
+	json_t *j = json_pack("{s:i,s:o,s:b}", "planted", (int)planted, "defects", scores_json(&t),
+			      "good", bad == 0);
 
 	if (o.quiet)
 		json_dumpf(j, stdout, JSON_INDENT(2));
@@ -106,7 +128,8 @@ int cmd_selftest(int argc, char **argv)
 	if (rc < 0)
 		goto failed;
 	if (!o.quiet)
-		printf("%zu places planted in %zu kinds: %s\n", planted, t.n, bad ? "NOT all as they should be" : "each defect caught, no false alarm");
+		printf("%zu places planted in %zu kinds: %s\n", planted, t.n,
+		       bad ? "NOT all as they should be" : "each defect caught, no false alarm");
 	free(t.s);
 	guardian_stop();
 	return bad ? 1 : 0;

@@ -25,9 +25,11 @@ static const char help[] =
 
 static void plan(const struct suite *s)
 {
-	printf("suite %s: %zu run%s; nothing is done\n", s->name, s->runs_n, s->runs_n == 1 ? "" : "s");
+	printf("suite %s: %zu run%s; nothing is done\n", s->name, s->runs_n,
+	       s->runs_n == 1 ? "" : "s");
 	for (size_t i = 0; i < s->runs_n; i++) {
-		printf("  %s: drtest run %s --seed %s", s->runs[i].title, s->runs[i].file, s->runs[i].seed);
+		printf("  %s: drtest run %s --seed %s", s->runs[i].title, s->runs[i].file,
+		       s->runs[i].seed);
 		for (char **set = s->runs[i].set; *set; set++)
 			printf(" --set %s", *set);
 		putchar('\n');
@@ -36,10 +38,18 @@ static void plan(const struct suite *s)
 
 int cmd_suite(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "plan", no_argument, NULL, 'p' },
-		{ "no-gate", no_argument, NULL, 'g' }, { "jobs", required_argument, NULL, 'j' }, { "keep", required_argument, NULL, 'k' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
-	struct suite_opts o = { .out = "runs", .tty = isatty(STDOUT_FILENO), .jobs = 1, .gate = true, .drtest = drtest_version };
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
+					       { "plan", no_argument, NULL, 'p' },
+					       { "no-gate", no_argument, NULL, 'g' },
+					       { "jobs", required_argument, NULL, 'j' },
+					       { "keep", required_argument, NULL, 'k' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
+	struct suite_opts o = { .out = "runs",
+				.tty = isatty(STDOUT_FILENO),
+				.jobs = 1,
+				.gate = true,
+				.drtest = drtest_version };
 	struct suite s = { 0 };
 	const char *keep = NULL;
 	char *stop;
@@ -64,7 +74,9 @@ int cmd_suite(int argc, char **argv)
 		case 'j':
 			o.jobs = strtoul(optarg, &stop, 10);
 			if (*optarg < '1' || *optarg > '9' || *stop || o.jobs > SUITE_JOBS_MAX) {
-				fprintf(stderr, "drtest suite: --jobs: '%.80s' is no number from 1 to %d\n", optarg, SUITE_JOBS_MAX);
+				fprintf(stderr,
+					"drtest suite: --jobs: '%.80s' is no number from 1 to %d\n",
+					optarg, SUITE_JOBS_MAX);
 				return 2;
 			}
 			break;
@@ -72,12 +84,15 @@ int cmd_suite(int argc, char **argv)
 		default: return 2;
 		}
 	if (optind != end - 1) {
-		fputs("drtest suite: one suite file is wanted, as scenarios/nightly.lua (drtest suite --help)\n", stderr);
+		fputs("drtest suite: one suite file is wanted, as scenarios/nightly.lua (drtest suite --help)\n",
+		      stderr);
 		return 2;
 	}
 	rc = suite_read(&s, scenario_find(argv[optind]), &e);
 	if (rc == 0 && keep && !suite_keep(&s, keep))
-		rc = err_set(&e, ERR_USAGE, 0, "-k: no run's title holds '%.80s' (drtest suite %s --plan)", keep, argv[optind]);
+		rc = err_set(&e, ERR_USAGE, 0,
+			     "-k: no run's title holds '%.80s' (drtest suite %s --plan)", keep,
+			     argv[optind]);
 	if (rc == 0 && plan_only)
 		plan(&s);
 	else if (rc == 0)

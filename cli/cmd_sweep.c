@@ -24,18 +24,27 @@ static const char help[] =
 
 static int usage(const char *what, const char *value)
 {
-	fprintf(stderr, "drtest sweep: %s%s%s (drtest sweep --help)\n", what, value ? ": " : "", value ? value : "");
+	fprintf(stderr, "drtest sweep: %s%s%s (drtest sweep --help)\n", what, value ? ": " : "",
+		value ? value : "");
 	return EXIT_USAGE;
 }
 
 static int parse(struct sweep *s, const char **seeds, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "seeds", required_argument, NULL, 'n' }, { "jobs", required_argument, NULL, 'j' },  { "resume", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'd' },   { "keep-runs", no_argument, NULL, 'k' },   { "on", required_argument, NULL, 'o' },
-		{ "set", required_argument, NULL, 's' },   { "store", required_argument, NULL, 'S' }, { "timeout", required_argument, NULL, 't' },
-		{ "max-rpo", required_argument, NULL, 'R' }, { "max-rto", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },        { 0 },
+		{ "seeds", required_argument, NULL, 'n' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "resume", required_argument, NULL, 'r' },
+		{ "out", required_argument, NULL, 'd' },
+		{ "keep-runs", no_argument, NULL, 'k' },
+		{ "on", required_argument, NULL, 'o' },
+		{ "set", required_argument, NULL, 's' },
+		{ "store", required_argument, NULL, 'S' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "max-rpo", required_argument, NULL, 'R' },
+		{ "max-rto", required_argument, NULL, 'T' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int c, at = 0;
@@ -46,7 +55,9 @@ static int parse(struct sweep *s, const char **seeds, int argc, char **argv)
 		switch (c) {
 		case 'n':
 			if (s->n || !sweep_add_seeds(s, optarg))
-				return -1 - usage("--seeds wants 1..200, or a list as 1,7,20..30 (at most 100000)", optarg);
+				return -1 -
+				       usage("--seeds wants 1..200, or a list as 1,7,20..30 (at most 100000)",
+					     optarg);
 			*seeds = optarg;
 			break;
 		case 'j':
@@ -58,17 +69,28 @@ static int parse(struct sweep *s, const char **seeds, int argc, char **argv)
 		case 'd': s->out = optarg; break;
 		case 'k': s->keep_runs = true; break;
 		case 'h': fputs(help, stdout); return -1;
-		case 'o': case 's': case 'S': case 't': case 'R': case 'T':
+		case 'o':
+		case 's':
+		case 'S':
+		case 't':
+		case 'R':
+		case 'T':
 			if (s->n_pass_on + 2 > SWEEP_PASS_ON_MAX)
 				return -1 - usage("too many options for the runs", NULL);
-			s->pass_on[s->n_pass_on++] = c == 'o' ? "--on" : c == 's' ? "--set" : c == 'S' ? "--store" : c == 'R' ? "--max-rpo" :
-				c == 'T' ? "--max-rto" : "--timeout";
+			s->pass_on[s->n_pass_on++] = c == 'o'   ? "--on"
+						     : c == 's' ? "--set"
+						     : c == 'S' ? "--store"
+						     : c == 'R' ? "--max-rpo"
+						     : c == 'T' ? "--max-rto"
+								: "--timeout";
 			s->pass_on[s->n_pass_on++] = optarg;
 			break;
 		default: return -1 - EXIT_USAGE;
 		}
 	if (optind != argc - 1)
-		return -1 - usage("one scenario file is wanted, as scenarios/primary_kill_sweep.lua", NULL);
+		return -1 -
+		       usage("one scenario file is wanted, as scenarios/primary_kill_sweep.lua",
+			     NULL);
 	if (!s->n)
 		return -1 - usage("--seeds is wanted, as 1..200", NULL);
 	s->file = scenario_find(argv[optind]);
@@ -100,7 +122,8 @@ int cmd_sweep(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
 	if (rc > 0)
-		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds %s --resume %s\n", s.command + strlen("drtest run"), seeds, s.dir);
+		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds %s --resume %s\n",
+			s.command + strlen("drtest run"), seeds, s.dir);
 	printf("sweep: %s\n", s.dir);
 	code = rc < 0 ? EXIT_ENV : rc > 0 ? EXIT_INTERRUPTED : sweep_exit_code(&s);
 	guardian_stop();

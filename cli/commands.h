@@ -1,4 +1,5 @@
-/* The commands of drtest. argv[0] is the command's own word ("run"); the exit code is returned (README, "Exit codes"); errors are printed. */
+/* The commands of drtest. argv[0] is the command's own word ("run"); the exit code is returned
+ * (README, "Exit codes"); errors are printed. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
@@ -6,7 +7,7 @@
 int cmd_run(int argc, char **argv);
 int cmd_suite(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
-int cmd_capacity(int argc, char **argv);  /* scenarios/capacity.lua with options of its own */
+int cmd_capacity(int argc, char **argv); /* scenarios/capacity.lua with options of its own */
 int cmd_chaos(int argc, char **argv);
 /* This machine */
 int cmd_list(int argc, char **argv);

@@ -17,26 +17,39 @@ static const struct {
 	const char *group; /* that begins with it; NULL: it goes on */
 } commands[] = {
 	{ "run", cmd_run, "a scenario: run scenarios/failover.lua", "Drills" },
-	{ "suite", cmd_suite, "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua", NULL },
+	{ "suite", cmd_suite,
+	  "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua", NULL },
 	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them", NULL },
-	{ "capacity", cmd_capacity, "the highest rate that still meets a target, and the curve up to it", NULL },
-	{ "chaos", cmd_chaos, "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing", NULL },
+	{ "capacity", cmd_capacity,
+	  "the highest rate that still meets a target, and the curve up to it", NULL },
+	{ "chaos", cmd_chaos,
+	  "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing",
+	  NULL },
 	{ "list", cmd_list, "the scenarios, what each does, its options", "This machine" },
 	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it", NULL },
 	{ "clean", cmd_clean, "removes what earlier runs left", NULL },
-	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary", "Runs so far" },
+	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary",
+	  "Runs so far" },
 	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO", NULL },
-	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance", NULL },
+	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance",
+	  NULL },
 	{ "trend", cmd_trend, "a page with each figure over the nights", NULL },
 	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before", NULL },
-	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report", "One part at a time" },
-	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works", NULL },
+	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report",
+	  "One part at a time" },
+	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works",
+	  NULL },
 	{ "restore", cmd_restore, "a backup into an empty server", NULL },
 	{ "feed", cmd_feed, "the changefeed on its own", NULL },
-	{ "redo", cmd_redo, "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)", NULL },
+	{ "redo", cmd_redo,
+	  "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)",
+	  NULL },
 	{ "diff", cmd_diff, "compare two servers down to the row", NULL },
-	{ "judge", cmd_judge, "a verdict over a drill made by hand: a load's ledger, its model, one server against another", NULL },
-	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught", "drtest itself" },
+	{ "judge", cmd_judge,
+	  "a verdict over a drill made by hand: a load's ledger, its model, one server against another",
+	  NULL },
+	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught",
+	  "drtest itself" },
 };
 
 static void help(FILE *out)
@@ -53,7 +66,8 @@ static void help(FILE *out)
 
 static int unknown(const char *word)
 {
-	const char *names[sizeof(commands) / sizeof(commands[0])], *meant, *file = scenario_find(word);
+	const char *names[sizeof(commands) / sizeof(commands[0])], *meant,
+		*file = scenario_find(word);
 	size_t n = 0;
 
 	while (n < sizeof(commands) / sizeof(commands[0])) {
@@ -64,7 +78,9 @@ static int unknown(const char *word)
 	if (fs_exists(file) && strlen(file) > 4 && !strcmp(file + strlen(file) - 4, ".lua"))
 		fprintf(stderr, "drtest: '%s' is a scenario: drtest run %s\n", word, word);
 	else if (meant)
-		fprintf(stderr, "drtest: there is no command '%s': did you mean '%s'? (drtest --help)\n", word, meant);
+		fprintf(stderr,
+			"drtest: there is no command '%s': did you mean '%s'? (drtest --help)\n",
+			word, meant);
 	else
 		fprintf(stderr, "drtest: there is no command '%s' (drtest --help)\n", word);
 	return 2;
@@ -75,7 +91,8 @@ static int told(int rc)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return rc;
-	if (rc == 0 && errno != EPIPE) /* who closed the pipe has seen enough, and a command that failed has said so */
+	/* who closed the pipe has seen enough, and a command that failed has said so */
+	if (rc == 0 && errno != EPIPE)
 		fprintf(stderr, "drtest: standard output: %s\n", strerror(errno ? errno : EIO));
 	return rc ? rc : 3;
 }
@@ -93,7 +110,8 @@ int main(int argc, char **argv)
 		version_print();
 		return told(0);
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (!strcmp(argv[1], "help") && argc == 2)) {
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    (!strcmp(argv[1], "help") && argc == 2)) {
 		help(stdout);
 		return told(0);
 	}

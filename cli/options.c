@@ -15,23 +15,30 @@ static void tell(char *const *argv, const struct option *longs)
 
 	for (const struct option *o = longs; o->name; o++) {
 		if (optopt && optopt == o->val) {
-			fprintf(stderr, o->has_arg == required_argument ? "drtest %s: --%s wants a value (drtest %s --help)\n" :
-				"drtest %s: --%s takes no value (drtest %s --help)\n", argv[0], o->name, argv[0]);
+			fprintf(stderr,
+				o->has_arg == required_argument
+					? "drtest %s: --%s wants a value (drtest %s --help)\n"
+					: "drtest %s: --%s takes no value (drtest %s --help)\n",
+				argv[0], o->name, argv[0]);
 			return;
 		}
 		if (n < OPTIONS_MAX)
 			names[n++] = o->name;
 	}
 	if (optopt) {
-		fprintf(stderr, "drtest %s: there is no option -%c (drtest %s --help)\n", argv[0], optopt, argv[0]);
+		fprintf(stderr, "drtest %s: there is no option -%c (drtest %s --help)\n", argv[0],
+			optopt, argv[0]);
 		return;
 	}
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg, "="), arg);
 	meant = nearest(word + strspn(word, "-"), names, n);
 	if (meant)
-		fprintf(stderr, "drtest %s: there is no option %s: did you mean --%s? (drtest %s --help)\n", argv[0], word, meant, argv[0]);
+		fprintf(stderr,
+			"drtest %s: there is no option %s: did you mean --%s? (drtest %s --help)\n",
+			argv[0], word, meant, argv[0]);
 	else
-		fprintf(stderr, "drtest %s: there is no option %s (drtest %s --help)\n", argv[0], word, argv[0]);
+		fprintf(stderr, "drtest %s: there is no option %s (drtest %s --help)\n", argv[0],
+			word, argv[0]);
 }
 
 int options_next(int argc, char **argv, const char *shorts, const struct option *longs, int *at)

@@ -1,10 +1,12 @@
-/* getopt_long() whose errors help: one line with the command, the option, and the one that was probably meant. */
+/* getopt_long() whose errors help: one line with the command, the option, and the one that was
+ * probably meant. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
 #include <getopt.h>
 
-/* As getopt_long(); argv[0] is the command's words ("run"). '?': wrong usage, and the line is printed. */
+/* As getopt_long(); argv[0] is the command's words ("run"). '?': wrong usage, and the line is
+ * printed. */
 int options_next(int argc, char **argv, const char *shorts, const struct option *longs, int *at);
 
 #endif

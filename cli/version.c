@@ -40,10 +40,14 @@ void version_print(void)
 	unsigned x = XXH_versionNumber(), m = (unsigned)mysql_get_client_version();
 
 	snprintf(mariadb, sizeof(mariadb), "%u.%u.%u", m / 10000, m / 100 % 100, m % 100);
-	snprintf(expat_built, sizeof(expat_built), "expat_%d.%d.%d", XML_MAJOR_VERSION, XML_MINOR_VERSION, XML_MICRO_VERSION);
-	snprintf(xxhash_built, sizeof(xxhash_built), "%d.%d.%d", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+	snprintf(expat_built, sizeof(expat_built), "expat_%d.%d.%d", XML_MAJOR_VERSION,
+		 XML_MINOR_VERSION, XML_MICRO_VERSION);
+	snprintf(xxhash_built, sizeof(xxhash_built), "%d.%d.%d", XXH_VERSION_MAJOR,
+		 XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
 	snprintf(xxhash_now, sizeof(xxhash_now), "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
-	const struct { const char *name, *built, *now; } libs[] = {
+	const struct {
+		const char *name, *built, *now;
+	} libs[] = {
 		{ "LuaJIT", LUAJIT_VERSION, LUAJIT_VERSION },
 		{ "MariaDB Connector/C", MARIADB_PACKAGE_VERSION, mariadb },
 		{ "libcurl", LIBCURL_VERSION, curl_version_info(CURLVERSION_NOW)->version },
@@ -57,9 +61,11 @@ void version_print(void)
 		{ "toml++", toml_library, toml_library },
 	};
 
-	printf("drtest %s\ncompiled by " COMPILER SANITIZED "%s\n", drtest_version, fault_points_built() ? ", with fault points: for tests only" : "");
+	printf("drtest %s\ncompiled by " COMPILER SANITIZED "%s\n", drtest_version,
+	       fault_points_built() ? ", with fault points: for tests only" : "");
 	for (size_t i = 0; i < sizeof(libs) / sizeof(libs[0]); i++) {
-		const char *now = libs[i].now + strcspn(libs[i].now, "0123456789"); /* "LuaJIT 2.1.0-beta3", "expat_2.5.0" */
+		/* "LuaJIT 2.1.0-beta3", "expat_2.5.0" */
+		const char *now = libs[i].now + strcspn(libs[i].now, "0123456789");
 		const char *built = libs[i].built + strcspn(libs[i].built, "0123456789");
 
 		printf("  %-20s %s", libs[i].name, now);

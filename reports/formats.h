@@ -1,4 +1,5 @@
-/* One function a format: a model of a run becomes text. None of them can fail; all text from the journal comes out inert. */
+/* One function a format: a model of a run becomes text. None of them can fail; all text from the
+ * journal comes out inert. */
 #ifndef REPORTS_FORMATS_H
 #define REPORTS_FORMATS_H
 
@@ -13,7 +14,9 @@ void format_junit(const struct run_model *m, struct strbuf *out);
 void format_junit_suite(const struct run_model *m, const char *name, struct strbuf *out);
 void format_html(const struct run_model *m, struct strbuf *out);
 void format_prometheus(const struct run_model *m, struct strbuf *out);
-void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
-void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
+void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color,
+		    struct strbuf *out);
+void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color,
+		    struct strbuf *out);
 
 #endif

@@ -9,13 +9,15 @@
 #include "reports/stats.h"
 #include "reports/text.h"
 
-#define RANKED_MIN 4   /* fewer runs than that can't be improbable enough */
+#define RANKED_MIN 4 /* fewer runs than that can't be improbable enough */
 #define IMPROBABLE 0.05
 #define SPREADS 3
 
 static int wrong(const char *text, const char *why, struct err *e)
 {
-	return err_set(e, ERR_USAGE, 0, "rule '%.80s': %s; a rule is as 'rpo_ms p95 <= 1.2x' or 'rto_ms <= 2s'", text, why);
+	return err_set(e, ERR_USAGE, 0,
+		       "rule '%.80s': %s; a rule is as 'rpo_ms p95 <= 1.2x' or 'rto_ms <= 2s'",
+		       text, why);
 }
 
 static bool take_limit(const char *text, const char *name, struct gate_rule *r)
@@ -65,19 +67,27 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 		r->q = strtod(r->statistic + 1, &end) / 100;
 		if (end == r->statistic + 1 || *end || !(r->q >= 0 && r->q <= 1))
 			return wrong(text, "a percentile is p0 to p100", e);
-	} else if (strcmp(r->statistic, "median") != 0 && strcmp(r->statistic, "mean") != 0 && strcmp(r->statistic, "min") != 0 &&
-		   strcmp(r->statistic, "max") != 0) {
+	} else if (strcmp(r->statistic, "median") != 0 && strcmp(r->statistic, "mean") != 0 &&
+		   strcmp(r->statistic, "min") != 0 && strcmp(r->statistic, "max") != 0) {
 		return wrong(text, "its statistic is none of median, mean, min, max, p95", e);
 	}
 	r->above = word[op][0] == '>';
 	r->equal = word[op][1] == '=';
-	if ((word[op][0] != '<' && word[op][0] != '>') || (word[op][1] && strcmp(word[op] + 1, "=") != 0))
+	if ((word[op][0] != '<' && word[op][0] != '>') ||
+	    (word[op][1] && strcmp(word[op] + 1, "=") != 0))
 		return wrong(text, "it compares by none of <=, <, >=, >", e);
-	if (!take_limit(word[op + 1], r->name, r) && !*past_unit(r->name) && strspn(word[op + 1], "0123456789.") > 0 &&
+	if (!take_limit(word[op + 1], r->name, r) && !*past_unit(r->name) &&
+	    strspn(word[op + 1], "0123456789.") > 0 &&
 	    (strstr(word[op + 1], "s") || strstr(word[op + 1], "min")))
-		return wrong(text, "its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)", e);
+		return wrong(
+			text,
+			"its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)",
+			e);
 	if (!take_limit(word[op + 1], r->name, r))
-		return wrong(text, "its limit is neither as 1.2x, +20%, nor a number with a unit that fits the figure", e);
+		return wrong(
+			text,
+			"its limit is neither as 1.2x, +20%, nor a number with a unit that fits the figure",
+			e);
 	return 0;
 }
 
@@ -90,10 +100,15 @@ static double statistic(const struct gate_rule *r, double *v, size_t n)
 			sum += v[i];
 		return sum / (double)n;
 	}
-	return stats_quantile(v, n, r->q >= 0 ? r->q : !strcmp(r->statistic, "min") ? 0 : !strcmp(r->statistic, "max") ? 1 : 0.5);
+	return stats_quantile(v, n,
+			      r->q >= 0                      ? r->q
+			      : !strcmp(r->statistic, "min") ? 0
+			      : !strcmp(r->statistic, "max") ? 1
+							     : 0.5);
 }
 
-static double *values(const struct past_run *runs, size_t n, const char *name, bool passed_only, size_t *out_n)
+static double *values(const struct past_run *runs, size_t n, const char *name, bool passed_only,
+		      size_t *out_n)
 {
 	double *v = xcalloc(n + 1, sizeof(*v)), one;
 
@@ -114,17 +129,20 @@ static void figure(struct strbuf *out, double v, const char *name)
 	strbuf_addf(out, "%s%s%s", text_figure(n, v), *unit ? " " : "", unit);
 }
 
-/* Is the candidates' distance from the baseline more than its noise? Only in the direction that the rule forbids. */
+/* Is the candidates' distance from the baseline more than its noise? Only in the direction that the
+ * rule forbids. */
 static bool beyond_noise(const struct gate_rule *r, double *v, size_t n, double *b, size_t b_n)
 {
-	double spread = stats_spread(b, b_n), away = (stats_median(v, n) - stats_median(b, b_n)) * (r->above ? -1 : 1);
+	double spread = stats_spread(b, b_n),
+	       away = (stats_median(v, n) - stats_median(b, b_n)) * (r->above ? -1 : 1);
 
 	if (n >= RANKED_MIN && b_n >= RANKED_MIN)
 		return away > 0 && stats_rank_test(v, n, b, b_n) < IMPROBABLE;
 	return away > SPREADS * spread;
 }
 
-enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *s, struct strbuf *why)
+enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *s,
+			    struct strbuf *why)
 {
 	enum gate_result result = GATE_UNKNOWN;
 	double *v, *b, is, limit = r->limit;
@@ -142,12 +160,16 @@ enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *
 	strbuf_addch(why, ' ');
 	figure(why, is, r->name);
 	if (r->relative && b_n < s->baseline_min) {
-		strbuf_addf(why, ": too little history: %zu passing run%s measured it before, %zu are needed", b_n, b_n == 1 ? "" : "s", s->baseline_min);
+		strbuf_addf(
+			why,
+			": too little history: %zu passing run%s measured it before, %zu are needed",
+			b_n, b_n == 1 ? "" : "s", s->baseline_min);
 		goto out;
 	}
 	if (r->relative)
 		limit *= statistic(r, b, b_n);
-	held = r->above ? is > limit || (r->equal && is == limit) : is < limit || (r->equal && is == limit);
+	held = r->above ? is > limit || (r->equal && is == limit)
+			: is < limit || (r->equal && is == limit);
 	result = held ? GATE_HOLDS : GATE_BROKEN;
 	strbuf_addf(why, ", limit %s%s ", r->above ? ">" : "<", r->equal ? "=" : "");
 	figure(why, limit, r->name);

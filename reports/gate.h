@@ -5,8 +5,9 @@
 #include "harness/base/strbuf.h"
 #include "reports/run_history.h"
 
-/* FIGURE [median|mean|min|max|pNN] <=|<|>=|> LIMIT. LIMIT: 1.2x or +20% (of the same statistic of the baseline), or a number with
- * ms, s, min or nothing behind it. Without a statistic: the median. */
+/* FIGURE [median|mean|min|max|pNN] <=|<|>=|> LIMIT. LIMIT: 1.2x or +20% (of the same statistic of
+ * the baseline), or a number with ms, s, min or nothing behind it. Without a statistic: the median.
+ */
 struct gate_rule {
 	char name[64], statistic[16];
 	double q;          /* of pNN; < 0: none */
@@ -23,8 +24,10 @@ struct gate_sides {
 	size_t baseline_min; /* runs that a relative rule needs */
 	bool strict;         /* the limit alone decides, whatever the noise */
 };
-/* A relative rule is broken when the limit is passed and the runs lie outside of the baseline's noise: more than three spreads from its
- * median or, with four runs and more, improbable (p < 0.05) by ranks. *why gets one line either way. */
-enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *s, struct strbuf *why);
+/* A relative rule is broken when the limit is passed and the runs lie outside of the baseline's
+ * noise: more than three spreads from its median or, with four runs and more, improbable (p < 0.05)
+ * by ranks. *why gets one line either way. */
+enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *s,
+			    struct strbuf *why);
 
 #endif

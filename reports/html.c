@@ -15,13 +15,14 @@
 #define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
 #define COLUMNS_MAX 12
 #define SCROLLS "tabindex=\"0\" role=\"region\" " /* reached by the keyboard too */
-#define PAPER_FINDINGS 20 /* as the style sheet has it */
+#define PAPER_FINDINGS 20                         /* as the style sheet has it */
 #define FILE_NAME_MIN 6
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
 static void tag(struct strbuf *out, const char *word)
 {
-	static const char *const known[] = { "ok", "pass", "failed", "fail", "error", "unknown", "interrupted", "skipped" };
+	static const char *const known[] = { "ok",    "pass",    "failed",      "fail",
+					     "error", "unknown", "interrupted", "skipped" };
 	const char *class = "";
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -52,10 +53,12 @@ static size_t file_at(const struct run_model *m, const char *text, const char *p
 
 	if (p > text && (p[-1] == '/' || p[-1] == '.' || p[-1] == '-' || p[-1] == '_'))
 		return 0;
-	json_array_foreach(m->files, i, v) {
+	json_array_foreach(m->files, i, v)
+	{
 		size_t n = json_string_length(v);
 
-		if (n > best && n >= FILE_NAME_MIN && strncmp(p, json_string_value(v), n) == 0 && strchr(json_string_value(v), '.') &&
+		if (n > best && n >= FILE_NAME_MIN && strncmp(p, json_string_value(v), n) == 0 &&
+		    strchr(json_string_value(v), '.') &&
 		    !strchr("/-_abcdefghijklmnopqrstuvwxyz", p[n] ? p[n] : ' ')) {
 			best = n;
 			*file = json_string_value(v);
@@ -120,11 +123,13 @@ static void lead(const struct run_model *m, struct strbuf *out)
 	if (m->rpo_lost < 0)
 		return;
 	strbuf_addstr(out, "<p class=\"lead\">If the primary had died ");
-	if (m->disaster_at >= 0 && run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when)))
+	if (m->disaster_at >= 0 &&
+	    run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when)))
 		strbuf_addf(out, "at <b>%s</b> UTC", when);
 	else
 		strbuf_addstr(out, "then");
-	strbuf_addf(out, ", you would have lost <b>%s</b>", m->rpo_lost > 0 ? text_count(a, (int64_t)m->rpo_lost) : "none");
+	strbuf_addf(out, ", you would have lost <b>%s</b>",
+		    m->rpo_lost > 0 ? text_count(a, (int64_t)m->rpo_lost) : "none");
 	if (m->rpo_acked >= 0)
 		strbuf_addf(out, " of %s", text_count(a, (int64_t)m->rpo_acked));
 	else if (m->rpo_lost <= 0)
@@ -137,11 +142,21 @@ static void lead(const struct run_model *m, struct strbuf *out)
 
 static void contents(const struct run_model *m, struct strbuf *out)
 {
-	const struct { const char *id, *name; bool there; } parts[] = {
-		{ "checks", "Checks", true }, { "notes", "Notes", json_array_size(m->notes) > 0 }, { "logs", "Logs", m->logs_n > 0 },
-		{ "charts", "Charts", true }, { "steps", "Steps", m->steps_n > 0 }, { "faults", "Faults and moves", m->faults_n || m->moves_n },
-		{ "figures", "Figures, options, versions", json_object_size(m->figures) || json_object_size(m->options) || json_object_size(m->versions) },
-		{ "files", "Files", json_array_size(m->files) > 0 }, { "again", "Run it again", m->command[0] != 0 },
+	const struct {
+		const char *id, *name;
+		bool there;
+	} parts[] = {
+		{ "checks", "Checks", true },
+		{ "notes", "Notes", json_array_size(m->notes) > 0 },
+		{ "logs", "Logs", m->logs_n > 0 },
+		{ "charts", "Charts", true },
+		{ "steps", "Steps", m->steps_n > 0 },
+		{ "faults", "Faults and moves", m->faults_n || m->moves_n },
+		{ "figures", "Figures, options, versions",
+		  json_object_size(m->figures) || json_object_size(m->options) ||
+			  json_object_size(m->versions) },
+		{ "files", "Files", json_array_size(m->files) > 0 },
+		{ "again", "Run it again", m->command[0] != 0 },
 	};
 
 	strbuf_addstr(out, "<nav aria-label=\"contents\">");
@@ -155,7 +170,8 @@ static void header(const struct run_model *m, struct strbuf *out)
 {
 	char text[TEXT_NUMBER];
 
-	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>", outcome_name(m->verdict), outcome_word(m->verdict));
+	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>",
+		    outcome_name(m->verdict), outcome_word(m->verdict));
 	text_html(out, m->scenario[0] ? m->scenario : "a run without a name");
 	strbuf_addstr(out, "</h1>");
 	if (m->sentence[0]) {
@@ -188,18 +204,23 @@ static void alerts(const struct run_model *m, struct strbuf *out)
 
 	if (m->error[0]) {
 		strbuf_addf(out, "<p class=\"alert%s\"><b>%s.</b> ", m->ended ? "" : " warn",
-			m->ended ? "The run ended with an error" : "This report is incomplete");
+			    m->ended ? "The run ended with an error" : "This report is incomplete");
 		text_html(out, m->error);
 		if (!m->ended)
-			strbuf_addstr(out,
-				m->events ? ". It tells what the journal holds up to there; nothing is proved by what is missing."
-					  : ". The journal holds nothing that could be told.");
+			strbuf_addstr(
+				out,
+				m->events
+					? ". It tells what the journal holds up to there; nothing is proved by what is missing."
+					: ". The journal holds nothing that could be told.");
 		strbuf_addstr(out, "</p>\n");
 	}
 	if (!json_array_size(m->standins))
 		return;
-	strbuf_addstr(out, "<p class=\"alert warn\"><b>Stand-ins were used</b> instead of the real thing: ");
-	json_array_foreach(m->standins, i, v) {
+	strbuf_addstr(
+		out,
+		"<p class=\"alert warn\"><b>Stand-ins were used</b> instead of the real thing: ");
+	json_array_foreach(m->standins, i, v)
+	{
 		strbuf_addstr(out, i ? ", " : "");
 		text_html(out, json_string_value(v));
 	}
@@ -213,24 +234,30 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 
 	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
 	if (m->rpo_lost < 0) {
-		strbuf_addstr(out, "<p class=\"big\">not measured</p><p>The run did not get as far as counting what was "
-				   "lost.</p></section>\n");
+		strbuf_addstr(
+			out,
+			"<p class=\"big\">not measured</p><p>The run did not get as far as counting what was "
+			"lost.</p></section>\n");
 		return;
 	}
 	text_count(a, (int64_t)m->rpo_lost);
 	strbuf_addf(out, "<p class=\"big\">%s <small>", a);
 	if (m->rpo_acked >= 0)
-		strbuf_addf(out, "of %s acknowledged transactions", text_count(b, (int64_t)m->rpo_acked));
+		strbuf_addf(out, "of %s acknowledged transactions",
+			    text_count(b, (int64_t)m->rpo_acked));
 	else
 		strbuf_addstr(out, "acknowledged transactions");
 	strbuf_addstr(out, " lost</small></p>");
 	if (m->rpo_window_ms >= 0 || m->rpo_behind_ms >= 0) {
 		strbuf_addstr(out, "<p class=\"meta\">");
 		if (m->rpo_window_ms >= 0)
-			strbuf_addf(out, "The oldest lost one was acknowledged %s before the disaster. ",
-				text_seconds(a, m->rpo_window_ms / 1e3));
+			strbuf_addf(out,
+				    "The oldest lost one was acknowledged %s before the disaster. ",
+				    text_seconds(a, m->rpo_window_ms / 1e3));
 		if (m->rpo_behind_ms >= 0)
-			strbuf_addf(out, "The redo log promised everything up to %s before it (resolvedTs).",
+			strbuf_addf(
+				out,
+				"The redo log promised everything up to %s before it (resolvedTs).",
 				text_seconds(a, m->rpo_behind_ms / 1e3));
 		strbuf_addstr(out, "</p>");
 	}
@@ -239,34 +266,45 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 
 static void rto_card(const struct run_model *m, struct strbuf *out)
 {
-	double service = m->rto_ms[RTO_SERVICE], redundant = m->rto_ms[RTO_REDUNDANT], check = m->rto_ms[RTO_CHECK];
+	double service = m->rto_ms[RTO_SERVICE], redundant = m->rto_ms[RTO_REDUNDANT],
+	       check = m->rto_ms[RTO_CHECK];
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
-	strbuf_addstr(out, "<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
+	strbuf_addstr(
+		out,
+		"<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
 	if (service < 0)
-		strbuf_addstr(out,
+		strbuf_addstr(
+			out,
 			"<p class=\"big\">not measured</p><p>No write was acknowledged on the secondary before the run ended.</p>");
 	else
-		strbuf_addf(out, "<p class=\"big\">%s <small>to the first write on the secondary</small></p>",
+		strbuf_addf(
+			out,
+			"<p class=\"big\">%s <small>to the first write on the secondary</small></p>",
 			text_seconds(a, service / 1e3));
 	if (service >= 0 && check > 0 && check < service)
-		strbuf_addf(out, "<p class=\"meta\">%s of it are drtest's own checks before and after the replay: without them %s.</p>",
+		strbuf_addf(
+			out,
+			"<p class=\"meta\">%s of it are drtest's own checks before and after the replay: without them %s.</p>",
 			text_seconds(a, check / 1e3), text_seconds(b, (service - check) / 1e3));
 	if (redundant >= 0)
-		strbuf_addf(out,
+		strbuf_addf(
+			out,
 			"<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
 			text_seconds(a, redundant / 1e3));
 	strbuf_addstr(out, "</section>\n");
 }
 
-static void change(struct strbuf *out, const char *what, double was, double is, bool count, size_t *told)
+static void change(struct strbuf *out, const char *what, double was, double is, bool count,
+		   size_t *told)
 {
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
 	if (isnan(was) || was < 0 || is < 0)
 		return;
-	strbuf_addf(out, "%s%s %s, now %s", (*told)++ ? "; " : ": ", what, count ? text_count(a, (int64_t)was) : text_seconds(a, was / 1e3),
-		count ? text_count(b, (int64_t)is) : text_seconds(b, is / 1e3));
+	strbuf_addf(out, "%s%s %s, now %s", (*told)++ ? "; " : ": ", what,
+		    count ? text_count(a, (int64_t)was) : text_seconds(a, was / 1e3),
+		    count ? text_count(b, (int64_t)is) : text_seconds(b, is / 1e3));
 }
 
 /* What changed since the last run that is like this one. */
@@ -279,7 +317,8 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 	if (!was)
 		return;
 	file = xstrfmt("../%s/report.html", was->name);
-	strbuf_addstr(out, "<p class=\"meta\" id=\"before\">Against the run before with these options, ");
+	strbuf_addstr(
+		out, "<p class=\"meta\" id=\"before\">Against the run before with these options, ");
 	link_to(out, file, was->name);
 	strbuf_addstr(out, " (");
 	text_html(out, was->verdict);
@@ -287,7 +326,8 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 	change(out, "lost", past_value(was, "rpo_lost"), m->rpo_lost, true, &told);
 	change(out, "data-loss window", past_value(was, "rpo_ms"), m->rpo_window_ms, false, &told);
 	change(out, "RTO", past_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
-	change(out, "redundant again after", past_value(was, "redundant_ms"), m->rto_ms[RTO_REDUNDANT], false, &told);
+	change(out, "redundant again after", past_value(was, "redundant_ms"),
+	       m->rto_ms[RTO_REDUNDANT], false, &told);
 	strbuf_addstr(out, ".</p>\n");
 	free(file);
 }
@@ -313,7 +353,8 @@ static void answers(const struct run_model *m, struct strbuf *out)
 }
 
 /* The usual keys first, in their order; then whatever else the findings have. */
-static size_t finding_columns(const json_t *findings, size_t shown, const char *columns[COLUMNS_MAX])
+static size_t finding_columns(const json_t *findings, size_t shown,
+			      const char *columns[COLUMNS_MAX])
 {
 	static const char *const usual[] = { "kind", "table", "id", "writer", "expected", "found" };
 	size_t n = 0;
@@ -323,12 +364,15 @@ static size_t finding_columns(const json_t *findings, size_t shown, const char *
 			const char *key;
 			json_t *v;
 
-			json_object_foreach(json_array_get(findings, i), key, v) {
+			json_object_foreach(json_array_get(findings, i), key, v)
+			{
 				size_t k = 0;
 
 				while (k < n && strcmp(columns[k], key) != 0)
 					k++;
-				if (k == n && n < COLUMNS_MAX && (u == sizeof(usual) / sizeof(usual[0]) || !strcmp(key, usual[u])))
+				if (k == n && n < COLUMNS_MAX &&
+				    (u == sizeof(usual) / sizeof(usual[0]) ||
+				     !strcmp(key, usual[u])))
 					columns[n++] = key;
 			}
 		}
@@ -337,7 +381,8 @@ static size_t finding_columns(const json_t *findings, size_t shown, const char *
 
 static void findings(const struct model_check *c, size_t *page_left, struct strbuf *out)
 {
-	size_t n = json_array_size(c->findings), all = n + c->findings_left_out, shown = n, columns_n;
+	size_t n = json_array_size(c->findings), all = n + c->findings_left_out, shown = n,
+	       columns_n;
 	const char *columns[COLUMNS_MAX];
 	char of[32] = "";
 
@@ -349,8 +394,11 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	columns_n = finding_columns(c->findings, shown, columns);
 	if (shown < all)
 		snprintf(of, sizeof(of), "%zu of ", shown);
-	strbuf_addf(out, "<details%s><summary>%s%zu finding%s</summary><div class=\"box\" tabindex=\"0\" role=\"region\" "
-		"aria-label=\"findings\"><table class=\"findings\"><tr>", c->verdict == OUTCOME_PASS ? "" : " open", of, all, all == 1 ? "" : "s");
+	strbuf_addf(
+		out,
+		"<details%s><summary>%s%zu finding%s</summary><div class=\"box\" tabindex=\"0\" role=\"region\" "
+		"aria-label=\"findings\"><table class=\"findings\"><tr>",
+		c->verdict == OUTCOME_PASS ? "" : " open", of, all, all == 1 ? "" : "s");
 	for (size_t k = 0; k < columns_n; k++) {
 		strbuf_addstr(out, "<th>");
 		text_html(out, columns[k]);
@@ -360,9 +408,12 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	for (size_t i = 0; i < shown; i++) {
 		strbuf_addstr(out, "<tr>");
 		for (size_t k = 0; k < columns_n; k++) {
-			const json_t *v = json_object_get(json_array_get(c->findings, i), columns[k]);
+			const json_t *v =
+				json_object_get(json_array_get(c->findings, i), columns[k]);
 
-			strbuf_addstr(out, json_string_length(v) <= SHORT_TEXT ? "<td class=\"short\">" : "<td>");
+			strbuf_addstr(out, json_string_length(v) <= SHORT_TEXT
+						   ? "<td class=\"short\">"
+						   : "<td>");
 			cell(out, v);
 			strbuf_addstr(out, "</td>");
 		}
@@ -370,10 +421,12 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 	}
 	strbuf_addstr(out, "</table></div>");
 	if (shown > PAPER_FINDINGS)
-		strbuf_addf(out, "<p class=\"meta paper\">On paper: the first %d.</p>", PAPER_FINDINGS);
+		strbuf_addf(out, "<p class=\"meta paper\">On paper: the first %d.</p>",
+			    PAPER_FINDINGS);
 	if (all > shown)
 		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown,
-			c->findings_left_out ? "; the journal has them all" : ", in result.json");
+			    c->findings_left_out ? "; the journal has them all"
+						 : ", in result.json");
 	strbuf_addstr(out, "</details>");
 }
 
@@ -381,7 +434,8 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 static void about(const struct model_check *c, struct strbuf *out)
 {
 	static const char *const units[] = { "rows", "tables", "transactions" };
-	const char *checked = json_string_value(json_object_get(c->about, "checked")), *catches = json_string_value(json_object_get(c->about, "catches"));
+	const char *checked = json_string_value(json_object_get(c->about, "checked")),
+		   *catches = json_string_value(json_object_get(c->about, "catches"));
 
 	if (!checked || !catches)
 		return;
@@ -404,14 +458,20 @@ static void checks(const struct run_model *m, struct strbuf *out)
 	size_t page_left = FINDINGS_SHOWN_ALL_MAX;
 	char text[TEXT_NUMBER];
 
-	strbuf_addf(out, "<section id=\"checks\"><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>", m->checks_n,
-		m->failed, m->unknown);
+	strbuf_addf(
+		out,
+		"<section id=\"checks\"><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>",
+		m->checks_n, m->failed, m->unknown);
 	if (!m->checks_n) {
-		strbuf_addstr(out, "<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
+		strbuf_addstr(
+			out,
+			"<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
 		return;
 	}
-	strbuf_addstr(out, "<div class=\"scroll\" " SCROLLS "aria-label=\"checks\"><table class=\"rows\"><tr><th>Verdict</th><th>Step</th>"
-			   "<th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
+	strbuf_addstr(
+		out, "<div class=\"scroll\" " SCROLLS
+		     "aria-label=\"checks\"><table class=\"rows\"><tr><th>Verdict</th><th>Step</th>"
+		     "<th>Check and its evidence</th><th class=\"num\">Time</th></tr>\n");
 	for (size_t o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (size_t i = 0; i < m->checks_n; i++) {
 			const struct model_check *c = &m->checks[i];
@@ -423,14 +483,15 @@ static void checks(const struct run_model *m, struct strbuf *out)
 			strbuf_addstr(out, "</td><td data-l=\"step\" class=\"beside\">");
 			if (c->step)
 				strbuf_addf(out, "%" PRId64, c->step);
-			strbuf_addf(out, "</td><td><a class=\"anchor\" href=\"#check-%zu\">", i + 1);
+			strbuf_addf(out, "</td><td><a class=\"anchor\" href=\"#check-%zu\">",
+				    i + 1);
 			text_html(out, c->name);
 			strbuf_addstr(out, "</a><br>");
 			linked(m, out, c->evidence);
 			about(c, out);
 			findings(c, &page_left, out);
 			strbuf_addf(out, "</td><td class=\"num\" data-l=\"took\">%s</td></tr>\n",
-				c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
+				    c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
 		}
 	strbuf_addstr(out, "</table></div></section>\n");
 }
@@ -441,18 +502,24 @@ static void steps(const struct run_model *m, struct strbuf *out)
 
 	if (!m->steps_n)
 		return;
-	strbuf_addstr(out, "<section id=\"steps\"><h2>Steps</h2><div class=\"scroll\" " SCROLLS "aria-label=\"steps\"><table class=\"rows\">"
-			   "<tr><th>No.</th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
-			   "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
+	strbuf_addstr(out,
+		      "<section id=\"steps\"><h2>Steps</h2><div class=\"scroll\" " SCROLLS
+		      "aria-label=\"steps\"><table class=\"rows\">"
+		      "<tr><th>No.</th><th>Step</th><th>Status</th><th class=\"num\">Began</th>"
+		      "<th class=\"num\">Took</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
 
-		strbuf_addf(out, "<tr><td class=\"beside\">%" PRId64 "</td><td class=\"name beside\">", s->n);
+		strbuf_addf(out,
+			    "<tr><td class=\"beside\">%" PRId64 "</td><td class=\"name beside\">",
+			    s->n);
 		text_html(out, s->name);
 		strbuf_addstr(out, "</td><td class=\"beside\">");
 		tag(out, s->status);
-		strbuf_addf(out, "</td><td class=\"num\" data-l=\"began at\">%s</td>", text_seconds(text, s->from));
-		strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td><td>", text_seconds(text, s->seconds));
+		strbuf_addf(out, "</td><td class=\"num\" data-l=\"began at\">%s</td>",
+			    text_seconds(text, s->from));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td><td>",
+			    text_seconds(text, s->seconds));
 		linked(m, out, s->detail);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
@@ -465,19 +532,26 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 
 	if (!m->faults_n && !m->moves_n)
 		return;
-	strbuf_addstr(out, "<section id=\"faults\"><h2>Faults and moves</h2><div class=\"scroll\" " SCROLLS "aria-label=\"faults and moves\">"
-			   "<table class=\"rows\"><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
+	strbuf_addstr(
+		out,
+		"<section id=\"faults\"><h2>Faults and moves</h2><div class=\"scroll\" " SCROLLS
+		"aria-label=\"faults and moves\">"
+		"<table class=\"rows\"><tr><th class=\"num\">At</th><th class=\"num\">UTC</th><th>What</th><th>Detail</th></tr>\n");
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
 		run_model_time(m, f->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(out, "<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>", text_seconds(at, f->at), clock);
+		strbuf_addf(
+			out,
+			"<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>",
+			text_seconds(at, f->at), clock);
 		text_html(out, f->kind);
 		strbuf_addch(out, ' ');
 		text_html(out, f->target);
 		strbuf_addstr(out, "</td><td>");
 		if (f->until > f->at)
-			strbuf_addf(out, "healed after %s%s", text_seconds(at, f->until - f->at), f->detail[0] ? "; " : "");
+			strbuf_addf(out, "healed after %s%s", text_seconds(at, f->until - f->at),
+				    f->detail[0] ? "; " : "");
 		text_html(out, f->detail);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
@@ -485,7 +559,9 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 		const struct model_move *v = &m->moves[i];
 
 		run_model_time(m, v->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(out, "<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>service moves</td><td>from ",
+		strbuf_addf(
+			out,
+			"<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>service moves</td><td>from ",
 			text_seconds(at, v->at), clock);
 		text_html(out, v->from);
 		strbuf_addstr(out, " to ");
@@ -502,7 +578,9 @@ static void logs(const struct run_model *m, struct strbuf *out)
 
 	if (!m->logs_n)
 		return;
-	strbuf_addstr(out, "<section id=\"logs\" class=\"logs\"><h2>Logs <small class=\"dim\">last lines of each process when it failed</small></h2>\n");
+	strbuf_addstr(
+		out,
+		"<section id=\"logs\" class=\"logs\"><h2>Logs <small class=\"dim\">last lines of each process when it failed</small></h2>\n");
 	for (size_t i = 0; i < m->logs_n; i++) {
 		strbuf_addstr(out, "<details open><summary>");
 		text_html(out, m->logs[i].process);
@@ -516,7 +594,8 @@ static void logs(const struct run_model *m, struct strbuf *out)
 				break;
 			}
 		strbuf_addstr(out, "<pre tabindex=\"0\">");
-		json_array_foreach(m->logs[i].lines, k, line) {
+		json_array_foreach(m->logs[i].lines, k, line)
+		{
 			text_html(out, json_string_value(line));
 			strbuf_addch(out, '\n');
 		}
@@ -533,7 +612,8 @@ static void notes(const struct run_model *m, struct strbuf *out)
 	if (!json_array_size(m->notes))
 		return;
 	strbuf_addstr(out, "<section id=\"notes\"><h2>Notes</h2><ul class=\"notes\">");
-	json_array_foreach(m->notes, i, v) {
+	json_array_foreach(m->notes, i, v)
+	{
 		strbuf_addstr(out, "<li>");
 		linked(m, out, json_string_value(v));
 		strbuf_addstr(out, "</li>");
@@ -550,11 +630,14 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 	if (!json_object_size(o))
 		return;
 	strbuf_addf(out, "<div><h3>%s</h3><table>", title);
-	json_object_foreach(o, key, v) {
+	json_object_foreach(o, key, v)
+	{
 		strbuf_addstr(out, "<tr><td>");
 		name_html(out, key);
 		strbuf_addf(out, "</td><td%s>",
-			json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT) ? " class=\"num\"" : "");
+			    json_is_number(v) || (counts && json_string_length(v) <= SHORT_TEXT)
+				    ? " class=\"num\""
+				    : "");
 		if (counts && json_is_integer(v))
 			strbuf_addstr(out, text_count(n, json_integer_value(v)));
 		else
@@ -566,8 +649,11 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 
 static void environment(const struct run_model *m, struct strbuf *out)
 {
-	if (json_object_size(m->figures) || json_object_size(m->options) || json_object_size(m->versions)) {
-		strbuf_addstr(out, "<section id=\"figures\"><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
+	if (json_object_size(m->figures) || json_object_size(m->options) ||
+	    json_object_size(m->versions)) {
+		strbuf_addstr(
+			out,
+			"<section id=\"figures\"><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
 		pairs("Figures", m->figures, true, out);
 		strbuf_addstr(out, "</div><div>");
 		pairs("Options", m->options, false, out);
@@ -578,9 +664,12 @@ static void environment(const struct run_model *m, struct strbuf *out)
 		size_t i;
 		json_t *v;
 
-		strbuf_addstr(out, "<section id=\"files\"><h2>Files <small class=\"dim\">in the run's folder, where this page is beside them</small></h2>"
-				   "<ul class=\"files\">");
-		json_array_foreach(m->files, i, v) {
+		strbuf_addstr(
+			out,
+			"<section id=\"files\"><h2>Files <small class=\"dim\">in the run's folder, where this page is beside them</small></h2>"
+			"<ul class=\"files\">");
+		json_array_foreach(m->files, i, v)
+		{
 			strbuf_addstr(out, "<li>");
 			link_to(out, json_string_value(v), json_string_value(v));
 			strbuf_addstr(out, "</li>");
@@ -597,11 +686,13 @@ static void environment(const struct run_model *m, struct strbuf *out)
 void format_html(const struct run_model *m, struct strbuf *out)
 {
 	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
-	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-			   "script-src 'unsafe-inline'\">"
-			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
-			   "content=\"light dark\"><title>");
+	strbuf_addstr(
+		out,
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+		"script-src 'unsafe-inline'\">"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
+		"content=\"light dark\"><title>");
 	strbuf_addf(out, "%s ", outcome_word(m->verdict));
 	text_html(out, m->scenario);
 	if (m->seed[0]) {
@@ -609,7 +700,8 @@ void format_html(const struct run_model *m, struct strbuf *out)
 		text_html(out, m->seed);
 	}
 	strbuf_addf(out, " · drtest</title><style>%s\n%s</style></head>\n<body><main>\n",
-		(const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
+		    (const char *)embed_reports_vendor_uplot_uPlot_min_css,
+		    (const char *)embed_reports_report_css);
 	header(m, out);
 	alerts(m, out);
 	contents(m, out);
@@ -621,7 +713,10 @@ void format_html(const struct run_model *m, struct strbuf *out)
 	steps(m, out);
 	happenings(m, out);
 	environment(m, out);
-	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
-		(const char *)embed_reports_vendor_uplot_LICENSE, (const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
+	strbuf_addf(
+		out,
+		"</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
+		(const char *)embed_reports_vendor_uplot_LICENSE,
+		(const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
 		(const char *)embed_reports_report_js);
 }

@@ -14,7 +14,8 @@ static bool bad_step(const struct model_step *s)
 	return !strcmp(s->status, "failed") || !strcmp(s->status, "error");
 }
 
-/* A part of the RTO has the colour that it has in the RTO's bar; another name, the colour of its first use. */
+/* A part of the RTO has the colour that it has in the RTO's bar; another name, the colour of its
+ * first use. */
 static size_t span_color(const struct run_model *m, size_t i)
 {
 	size_t first = 0;
@@ -27,15 +28,18 @@ static size_t span_color(const struct run_model *m, size_t i)
 	return 4 + first % (COLORS - 4);
 }
 
-/* What the script draws on the time axis, as text of the document: the script's data holds no text of the journal. */
+/* What the script draws on the time axis, as text of the document: the script's data holds no text
+ * of the journal. */
 static void events(const struct run_model *m, struct strbuf *out)
 {
 	strbuf_addstr(out, "<ul id=\"events\" hidden>");
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
 
-		strbuf_addf(out, "<li data-kind=\"step\" data-from=\"%.4f\" data-to=\"%.4f\"%s>%" PRId64 " ", s->from, s->from + s->seconds,
-			bad_step(s) ? " data-bad" : "", s->n);
+		strbuf_addf(out,
+			    "<li data-kind=\"step\" data-from=\"%.4f\" data-to=\"%.4f\"%s>%" PRId64
+			    " ",
+			    s->from, s->from + s->seconds, bad_step(s) ? " data-bad" : "", s->n);
 		text_html(out, s->name);
 		strbuf_addstr(out, "</li>\n");
 	}
@@ -50,13 +54,16 @@ static void events(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, "</li>\n");
 	}
 	for (size_t i = 0; i < m->moves_n; i++) {
-		strbuf_addf(out, "<li data-kind=\"move\" data-from=\"%.4f\">service → ", m->moves[i].at);
+		strbuf_addf(out, "<li data-kind=\"move\" data-from=\"%.4f\">service → ",
+			    m->moves[i].at);
 		text_html(out, m->moves[i].to);
 		strbuf_addstr(out, "</li>\n");
 	}
 	for (size_t i = 0; i < m->spans_n; i++) {
-		strbuf_addf(out, "<li data-kind=\"span\" data-from=\"%.4f\" data-to=\"%.4f\" data-color=\"%zu\">", m->spans[i].from,
-			m->spans[i].to, span_color(m, i));
+		strbuf_addf(
+			out,
+			"<li data-kind=\"span\" data-from=\"%.4f\" data-to=\"%.4f\" data-color=\"%zu\">",
+			m->spans[i].from, m->spans[i].to, span_color(m, i));
 		text_html(out, m->spans[i].name);
 		strbuf_addstr(out, "</li>\n");
 	}
@@ -65,16 +72,19 @@ static void events(const struct run_model *m, struct strbuf *out)
 
 static const struct chart {
 	const char *title, *unit;
-	bool log;    /* where the values span more than two powers of ten */
-	int top;     /* of the axis; 0: by the values */
-	bool fill;   /* the first curve */
-	bool work;   /* from the table of work with a known end */
+	bool log;  /* where the values span more than two powers of ten */
+	int top;   /* of the axis; 0: by the values */
+	bool fill; /* the first curve */
+	bool work; /* from the table of work with a known end */
 } charts[SERIES_KINDS] = {
 	[SERIES_RATE] = { "Transactions per second, by outcome", "/s", false, 0, true, false },
-	[SERIES_LATENCY_MS] = { "Latency of transactions, from when they were due", " ms", true, 0, false, false },
-	[SERIES_LAG_S] = { "Changefeed: how far the secondary and the redo log are behind", " s", false, 0, false, false },
+	[SERIES_LATENCY_MS] = { "Latency of transactions, from when they were due", " ms", true, 0,
+				false, false },
+	[SERIES_LAG_S] = { "Changefeed: how far the secondary and the redo log are behind", " s",
+			   false, 0, false, false },
 	[SERIES_REDO_MIB] = { "Redo log written", " MiB", false, 0, false, false },
-	[SERIES_PROGRESS] = { "Backup, restore and replay: share done", " %", false, 100, false, true },
+	[SERIES_PROGRESS] = { "Backup, restore and replay: share done", " %", false, 100, false,
+			      true },
 	[SERIES_CPU] = { "CPU of each process (100 %: one core)", " %", false, 0, false, false },
 	[SERIES_RSS_MIB] = { "Resident memory of each process", " MiB", false, 0, false, false },
 };
@@ -129,36 +139,49 @@ static bool shown(const struct run_model *m, enum series_kind kind, const struct
 	return s->kind == kind && any_value(s, table_of(m, kind)->n);
 }
 
-static void head(const struct run_model *m, enum series_kind kind, size_t number, struct strbuf *out)
+static void head(const struct run_model *m, enum series_kind kind, size_t number,
+		 struct strbuf *out)
 {
 	const struct samples *table = table_of(m, kind);
 	size_t color = 0;
 	char figure[TEXT_NUMBER];
 
-	strbuf_addf(out, "<div class=\"chart\"><div class=\"head\"><h3>%s</h3><ul class=\"legend\">", charts[kind].title);
+	strbuf_addf(out,
+		    "<div class=\"chart\"><div class=\"head\"><h3>%s</h3><ul class=\"legend\">",
+		    charts[kind].title);
 	for (size_t i = 0; i < table->series_n; i++) {
 		const struct series *s = table->series[i];
 
 		if (!shown(m, kind, s))
 			continue;
-		strbuf_addf(out, "<li><button data-series aria-pressed=\"true\" title=\"show or hide\"><i class=\"sw c%zu\"></i>", color++ % COLORS);
+		strbuf_addf(
+			out,
+			"<li><button data-series aria-pressed=\"true\" title=\"show or hide\"><i class=\"sw c%zu\"></i>",
+			color++ % COLORS);
 		text_html(out, s->name);
-		strbuf_addf(out, "</button> <span data-v=\"%d-%zu\">max %s%s</span></li>", charts[kind].work, i,
-			text_figure(figure, greatest(s, table->n)), charts[kind].unit);
+		strbuf_addf(out, "</button> <span data-v=\"%d-%zu\">max %s%s</span></li>",
+			    charts[kind].work, i, text_figure(figure, greatest(s, table->n)),
+			    charts[kind].unit);
 	}
 	strbuf_addstr(out, "</ul>");
 	if (table->stride > 1)
-		strbuf_addf(out, "<span class=\"meta\">a point is the %s of up to %u samples</span>",
-			kind == SERIES_RATE || kind == SERIES_CPU ? "mean" : "greatest", table->stride);
-	strbuf_addf(out, "</div><div class=\"plot\" data-chart=\"%zu\" role=\"img\" aria-label=\"%s\"></div></div>\n", number,
-		charts[kind].title);
+		strbuf_addf(out,
+			    "<span class=\"meta\">a point is the %s of up to %u samples</span>",
+			    kind == SERIES_RATE || kind == SERIES_CPU ? "mean" : "greatest",
+			    table->stride);
+	strbuf_addf(
+		out,
+		"</div><div class=\"plot\" data-chart=\"%zu\" role=\"img\" aria-label=\"%s\"></div></div>\n",
+		number, charts[kind].title);
 }
 
-static void values(const double *v, const struct samples *table, double gap, bool times, struct strbuf *out)
+static void values(const double *v, const struct samples *table, double gap, bool times,
+		   struct strbuf *out)
 {
 	strbuf_addch(out, '[');
 	for (size_t i = 0; i < table->n; i++) {
-		bool hole = i && table->t[i] - table->t[i - 1] > gap; /* a row without values breaks the lines there */
+		/* a row without values breaks the lines there */
+		bool hole = i && table->t[i] - table->t[i - 1] > gap;
 
 		if (hole && times)
 			strbuf_addf(out, ",%.3f", table->t[i - 1] + gap / 2);
@@ -179,7 +202,10 @@ static void data(const struct run_model *m, double span, struct strbuf *out)
 	bool first = true;
 
 	gaps[1] = gaps[1] > 1 ? gaps[1] : 1; /* work may wait a little between two reports of it */
-	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">{\"span\":%.4f,\"wall\":%" PRId64 ",\"tables\":[", span, m->wall_ms);
+	strbuf_addf(out,
+		    "<script type=\"application/json\" id=\"data\">{\"span\":%.4f,\"wall\":%" PRId64
+		    ",\"tables\":[",
+		    span, m->wall_ms);
 	values(m->samples->t, m->samples, gaps[0], true, out);
 	strbuf_addch(out, ',');
 	values(m->progress->t, m->progress, gaps[1], true, out);
@@ -195,10 +221,15 @@ static void data(const struct run_model *m, double span, struct strbuf *out)
 			if (!shown(m, (enum series_kind)kind, s))
 				continue;
 			if (!n++)
-				strbuf_addf(out, "%s{\"table\":%d,\"unit\":\"%s\",\"log\":%s,\"top\":%d,\"fill\":%s,\"gap\":%.3f,\"series\":[",
-					first ? "" : ",", c->work, c->unit, c->log ? "true" : "false", c->top, c->fill ? "true" : "false",
-					gaps[c->work]);
-			strbuf_addf(out, "%s{\"id\":\"%d-%zu\",\"dash\":%s,\"v\":", n > 1 ? "," : "", c->work, i, s->dashed ? "true" : "false");
+				strbuf_addf(
+					out,
+					"%s{\"table\":%d,\"unit\":\"%s\",\"log\":%s,\"top\":%d,\"fill\":%s,\"gap\":%.3f,\"series\":[",
+					first ? "" : ",", c->work, c->unit,
+					c->log ? "true" : "false", c->top,
+					c->fill ? "true" : "false", gaps[c->work]);
+			strbuf_addf(out,
+				    "%s{\"id\":\"%d-%zu\",\"dash\":%s,\"v\":", n > 1 ? "," : "",
+				    c->work, i, s->dashed ? "true" : "false");
 			values(s->v, table, gaps[c->work], false, out);
 			strbuf_addch(out, '}');
 		}
@@ -215,15 +246,19 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 	double span = m->seconds > 0.001 ? m->seconds : 0.001;
 	size_t number = 0;
 
-	strbuf_addstr(out, "<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2>"
-			   "<p class=\"meta\"><span id=\"now\">time since the run began</span><span class=\"hint\"> · point at a chart, or focus "
-			   "here: arrow keys and PageUp, PageDown move, n and p go to the next and the last event; drag or + − to zoom, Esc for all; a name "
-			   "hides its curve</span></p>\n"
-			   "<noscript><p class=\"meta\">The charts are drawn by a script, which is switched off here; all verdicts and figures "
-			   "are in the tables.</p></noscript>\n");
+	strbuf_addstr(
+		out,
+		"<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2>"
+		"<p class=\"meta\"><span id=\"now\">time since the run began</span><span class=\"hint\"> · point at a chart, or focus "
+		"here: arrow keys and PageUp, PageDown move, n and p go to the next and the last event; drag or + − to zoom, Esc for all; a name "
+		"hides its curve</span></p>\n"
+		"<noscript><p class=\"meta\">The charts are drawn by a script, which is switched off here; all verdicts and figures "
+		"are in the tables.</p></noscript>\n");
 	events(m, out);
-	strbuf_addstr(out, "<div class=\"chart\"><div class=\"plot\" id=\"timeline\" role=\"img\" aria-label=\"steps, faults, moves and the "
-			   "parts of the RTO on the time axis\"></div></div>\n");
+	strbuf_addstr(
+		out,
+		"<div class=\"chart\"><div class=\"plot\" id=\"timeline\" role=\"img\" aria-label=\"steps, faults, moves and the "
+		"parts of the RTO on the time axis\"></div></div>\n");
 	for (int kind = 0; kind < SERIES_KINDS; kind++) {
 		const struct samples *table = table_of(m, (enum series_kind)kind);
 
@@ -235,7 +270,9 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 	}
 	data(m, span, out);
 	if (!number)
-		strbuf_addstr(out, "<p class=\"meta\">The journal holds no samples of load, changefeed or processes.</p>");
+		strbuf_addstr(
+			out,
+			"<p class=\"meta\">The journal holds no samples of load, changefeed or processes.</p>");
 	strbuf_addstr(out, "</section>\n");
 }
 
@@ -244,18 +281,23 @@ struct segment {
 	double ms;
 };
 
-static void bar(struct strbuf *out, const struct segment *s, size_t n, double total, const char *class, size_t first_color)
+static void bar(struct strbuf *out, const struct segment *s, size_t n, double total,
+		const char *class, size_t first_color)
 {
 	char text[TEXT_NUMBER];
 
 	strbuf_addf(out, "<div class=\"bar%s\">", class);
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(out, "<i class=\"c%zu\" style=\"width:%.2f%%\" title=\"%s %s\"></i>", (first_color + i) % COLORS,
-			s[i].ms / total * 100, s[i].name, text_seconds(text, s[i].ms / 1e3));
+		strbuf_addf(out, "<i class=\"c%zu\" style=\"width:%.2f%%\" title=\"%s %s\"></i>",
+			    (first_color + i) % COLORS, s[i].ms / total * 100, s[i].name,
+			    text_seconds(text, s[i].ms / 1e3));
 	strbuf_addstr(out, "</div><ul class=\"legend\">");
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(out, "<li><i class=\"sw c%zu\"></i>%s <b>%s</b> <span class=\"dim\">%.0f %%</span></li>",
-			(first_color + i) % COLORS, s[i].name, text_seconds(text, s[i].ms / 1e3), s[i].ms / total * 100);
+		strbuf_addf(
+			out,
+			"<li><i class=\"sw c%zu\"></i>%s <b>%s</b> <span class=\"dim\">%.0f %%</span></li>",
+			(first_color + i) % COLORS, s[i].name, text_seconds(text, s[i].ms / 1e3),
+			s[i].ms / total * 100);
 	strbuf_addstr(out, "</ul>\n");
 }
 
@@ -271,7 +313,8 @@ void html_rto_bar(const struct run_model *m, struct strbuf *out)
 			sum += m->rto_ms[i];
 		}
 	if (service > sum && (service - sum > service / 200 || !n)) {
-		parts[n] = (struct segment){ n ? "between" : "until service is back", service - sum };
+		parts[n] =
+			(struct segment){ n ? "between" : "until service is back", service - sum };
 		n++;
 		sum = service;
 	}
@@ -279,7 +322,8 @@ void html_rto_bar(const struct run_model *m, struct strbuf *out)
 		bar(out, parts, n, sum, "", 0);
 	if (redundant > 0 && service >= 0 && redundant > service) {
 		const struct segment all[] = { { "until service is back", service },
-			{ "until it is redundant again", redundant - service } };
+					       { "until it is redundant again",
+						 redundant - service } };
 
 		bar(out, all, 2, redundant, " thin", 6);
 	}

@@ -33,9 +33,12 @@ static void findings(const struct model_check *c, struct strbuf *out)
 	size_t n = json_array_size(c->findings), i;
 	json_t *f;
 
-	json_array_foreach(c->findings, i, f) {
-		char *line =
-			i < FINDINGS_SHOWN_MAX ? json_dumps(f, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) : NULL;
+	json_array_foreach(c->findings, i, f)
+	{
+		char *line = i < FINDINGS_SHOWN_MAX
+				     ? json_dumps(f, JSON_COMPACT | JSON_PRESERVE_ORDER |
+							     JSON_REAL_PRECISION(12))
+				     : NULL;
 
 		if (!line)
 			break;
@@ -73,8 +76,9 @@ static void testcase(const struct run_model *m, const struct model_check *c, str
 void format_junit_suite(const struct run_model *m, const char *name, struct strbuf *out)
 {
 	/* a run that reached no verdict of its own, or a bad one that no check explains */
-	bool run_error = m->verdict == OUTCOME_ERROR || m->verdict == OUTCOME_INTERRUPTED || !m->ended ||
-		(m->verdict == OUTCOME_FAIL && !m->failed) || (m->verdict == OUTCOME_UNKNOWN && !m->unknown);
+	bool run_error = m->verdict == OUTCOME_ERROR || m->verdict == OUTCOME_INTERRUPTED ||
+			 !m->ended || (m->verdict == OUTCOME_FAIL && !m->failed) ||
+			 (m->verdict == OUTCOME_UNKNOWN && !m->unknown);
 	const char *why = m->error[0] ? m->error : "the run ended without a verdict of its checks";
 	size_t failed = 0, unknown = 0;
 	char started[TEXT_NUMBER];
@@ -85,13 +89,16 @@ void format_junit_suite(const struct run_model *m, const char *name, struct strb
 	}
 	strbuf_addstr(out, "  <testsuite");
 	attribute(out, "name", name);
-	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"", m->checks_n + run_error, failed,
-		unknown + run_error, m->seconds);
+	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"",
+		    m->checks_n + run_error, failed, unknown + run_error, m->seconds);
 	if (run_model_time(m, 0, "%Y-%m-%dT%H:%M:%S", started, sizeof(started)))
 		attribute(out, "timestamp", started);
 	strbuf_addstr(out, ">\n    <properties>\n");
-	const char *const properties[][2] = { { "drtest", m->drtest }, { "ground", m->ground }, { "seed", m->seed },
-		{ "command", m->command }, { "verdict", outcome_name(m->verdict) } };
+	const char *const properties[][2] = { { "drtest", m->drtest },
+					      { "ground", m->ground },
+					      { "seed", m->seed },
+					      { "command", m->command },
+					      { "verdict", outcome_name(m->verdict) } };
 	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
 		strbuf_addstr(out, "      <property");
 		attribute(out, "name", properties[i][0]);
@@ -104,8 +111,10 @@ void format_junit_suite(const struct run_model *m, const char *name, struct strb
 	if (run_error) {
 		strbuf_addstr(out, "    <testcase classname=\"");
 		classname(m, 0, out);
-		strbuf_addf(out, "\" name=\"the run reaches its end\" time=\"%.3f\">\n      <error type=\"%s\"", m->seconds,
-			outcome_name(m->verdict));
+		strbuf_addf(
+			out,
+			"\" name=\"the run reaches its end\" time=\"%.3f\">\n      <error type=\"%s\"",
+			m->seconds, outcome_name(m->verdict));
 		attribute(out, "message", why);
 		strbuf_addch(out, '>');
 		text_xml(out, why);

@@ -1,4 +1,5 @@
-/* The final figures of a run in Prometheus' text format, for a node exporter's textfile collector. */
+/* The final figures of a run in Prometheus' text format, for a node exporter's textfile collector.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,8 @@
 #include "reports/formats.h"
 #include "reports/text.h"
 
-/* A label's value: backslash, quote and newline escaped as the format has it; other control characters by their visible names. */
+/* A label's value: backslash, quote and newline escaped as the format has it; other control
+ * characters by their visible names. */
 static void label(struct strbuf *out, const char *name, const char *value)
 {
 	struct strbuf line = STRBUF_INIT;
@@ -56,7 +58,8 @@ static void figures(struct page *p, const struct run_model *m)
 	bool first = true;
 	json_t *v;
 
-	json_object_foreach(m->figures, key, v) {
+	json_object_foreach(m->figures, key, v)
+	{
 		if (!json_is_number(v))
 			continue;
 		if (first)
@@ -85,7 +88,8 @@ void format_prometheus(const struct run_model *m, struct strbuf *out)
 	family(&p, "passed", "1: the run passed; 0: it failed, could not tell, or did not end.");
 	sample(&p, "passed", NULL, NULL, m->verdict == OUTCOME_PASS);
 	if (m->wall_ms)
-		one(&p, "run_start_timestamp_seconds", "When the run began, in seconds since 1970.", (double)m->wall_ms, 1e-3);
+		one(&p, "run_start_timestamp_seconds", "When the run began, in seconds since 1970.",
+		    (double)m->wall_ms, 1e-3);
 	one(&p, "run_duration_seconds", "How long the run took.", m->seconds, 1);
 	for (size_t i = 0; i < m->checks_n; i++)
 		if (m->checks[i].verdict <= OUTCOME_UNKNOWN)
@@ -93,12 +97,17 @@ void format_prometheus(const struct run_model *m, struct strbuf *out)
 	family(&p, "checks", "Checks by their verdict.");
 	for (int i = OUTCOME_PASS; i <= OUTCOME_UNKNOWN; i++)
 		sample(&p, "checks", "verdict", outcome_name((enum outcome)i), (double)count[i]);
-	one(&p, "rpo_lost_transactions", "Acknowledged transactions that are gone.", m->rpo_lost, 1);
-	one(&p, "rpo_acknowledged_transactions", "Transactions that were acknowledged before the disaster.", m->rpo_acked, 1);
-	one(&p, "rpo_window_seconds", "From the oldest lost acknowledgement to the disaster.", m->rpo_window_ms, 1e-3);
-	one(&p, "rpo_resolved_behind_seconds", "From resolvedTs to the disaster.", m->rpo_behind_ms, 1e-3);
+	one(&p, "rpo_lost_transactions", "Acknowledged transactions that are gone.", m->rpo_lost,
+	    1);
+	one(&p, "rpo_acknowledged_transactions",
+	    "Transactions that were acknowledged before the disaster.", m->rpo_acked, 1);
+	one(&p, "rpo_window_seconds", "From the oldest lost acknowledgement to the disaster.",
+	    m->rpo_window_ms, 1e-3);
+	one(&p, "rpo_resolved_behind_seconds", "From resolvedTs to the disaster.", m->rpo_behind_ms,
+	    1e-3);
 	if (m->has_rto)
-		family(&p, "rto_seconds", "From the disaster to the first write on the secondary (service), its parts, and to redundancy.");
+		family(&p, "rto_seconds",
+		       "From the disaster to the first write on the secondary (service), its parts, and to redundancy.");
 	for (int i = 0; m->has_rto && i < RTO_PARTS; i++)
 		if (m->rto_ms[i] >= 0)
 			sample(&p, "rto_seconds", "part", rto_part_names[i], m->rto_ms[i] / 1e3);

@@ -24,7 +24,8 @@ int report_read(const char *run_dir, struct run_model *m, struct err *e)
 	if (!fs_exists(run_dir))
 		err_set(e, ERR_USAGE, 0, "%s: there is no such run folder", run_dir);
 	else if (!fs_exists(path))
-		err_set(e, ERR_USAGE, 0, "%s is no run folder: it has no journal.jsonl.zst", run_dir);
+		err_set(e, ERR_USAGE, 0, "%s is no run folder: it has no journal.jsonl.zst",
+			run_dir);
 	else
 		rc = run_model_read(m, path, e);
 	free(path);
@@ -44,13 +45,15 @@ static int note_file(void *arg, const char *name, struct err *e)
 
 	(void)e;
 	if (name[0] != '.' && json_array_size(l->files) < FILES_MAX && !strstr(name, ".tmp"))
-		json_array_append_new(l->files, json_sprintf("%s%s", l->below, name)); /* NULL, no UTF-8, is not appended */
+		/* NULL, no UTF-8, is not appended */
+		json_array_append_new(l->files, json_sprintf("%s%s", l->below, name));
 	return 0;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+	return strcmp(json_string_value(*(json_t *const *)a),
+		      json_string_value(*(json_t *const *)b));
 }
 
 /* What the report can lead to. Its own files are there once it is written. */
@@ -69,7 +72,8 @@ static json_t *files_of(const char *run_dir)
 	for (size_t i = 0; i < json_array_size(l.files); i++) {
 		const char *name = json_string_value(json_array_get(l.files, i));
 
-		if (strcmp(name, "result.json") && strcmp(name, "junit.xml") && strcmp(name, "report.html") && strcmp(name, "logs"))
+		if (strcmp(name, "result.json") && strcmp(name, "junit.xml") &&
+		    strcmp(name, "report.html") && strcmp(name, "logs"))
 			sorted[n++] = json_array_get(l.files, i);
 	}
 	qsort(sorted, n, sizeof(sorted[0]), by_name);
@@ -152,7 +156,8 @@ static size_t columns_of(FILE *out)
 	return size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
 }
 
-typedef void summary_fn(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out);
+typedef void summary_fn(const struct run_model *m, const char *run_dir, size_t columns, bool color,
+			struct strbuf *out);
 
 static int print(summary_fn *format, const char *run_dir, FILE *out, bool color, struct err *e)
 {

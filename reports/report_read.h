@@ -4,6 +4,7 @@
 
 #include "reports/run_model.h"
 
-int report_read(const char *run_dir, struct run_model *m, struct err *e); /* no folder, no journal: ERR_USAGE */
+/* no folder, no journal: ERR_USAGE */
+int report_read(const char *run_dir, struct run_model *m, struct err *e);
 
 #endif

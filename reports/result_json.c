@@ -26,8 +26,10 @@ static json_t *steps(const struct run_model *m)
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
 
-		json_array_append_new(out, json_pack("{s:I,s:s,s:s,s:o,s:s}", "n", (json_int_t)s->n, "name", s->name, "status",
-						   s->status, "seconds", thousandths(s->seconds), "detail", s->detail));
+		json_array_append_new(out,
+				      json_pack("{s:I,s:s,s:s,s:o,s:s}", "n", (json_int_t)s->n,
+						"name", s->name, "status", s->status, "seconds",
+						thousandths(s->seconds), "detail", s->detail));
 	}
 	return out;
 }
@@ -39,14 +41,17 @@ static json_t *checks(const struct run_model *m)
 	for (size_t i = 0; i < m->checks_n; i++) {
 		const struct model_check *c = &m->checks[i];
 		json_t *one =
-			json_pack("{s:s,s:o,s:s,s:s,s:o,s:O}", "name", c->name, "step", c->step ? json_integer(c->step) : json_null(),
-				"verdict", outcome_name(c->verdict), "evidence", c->evidence, "seconds",
-				c->seconds < 0 ? json_null() : thousandths(c->seconds), "findings", c->findings);
+			json_pack("{s:s,s:o,s:s,s:s,s:o,s:O}", "name", c->name, "step",
+				  c->step ? json_integer(c->step) : json_null(), "verdict",
+				  outcome_name(c->verdict), "evidence", c->evidence, "seconds",
+				  c->seconds < 0 ? json_null() : thousandths(c->seconds),
+				  "findings", c->findings);
 
 		if (c->about)
 			json_object_set(one, "about", c->about);
 		if (c->findings_left_out)
-			json_object_set_new(one, "findings_left_out", json_integer((json_int_t)c->findings_left_out));
+			json_object_set_new(one, "findings_left_out",
+					    json_integer((json_int_t)c->findings_left_out));
 		json_array_append_new(out, one);
 	}
 	return out;
@@ -56,8 +61,9 @@ static json_t *rpo(const struct run_model *m)
 {
 	if (!m->has_rpo)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o}", "lost", told(m->rpo_lost), "acked", told(m->rpo_acked), "window_ms",
-		told(m->rpo_window_ms), "resolved_behind_ms", told(m->rpo_behind_ms));
+	return json_pack("{s:o,s:o,s:o,s:o}", "lost", told(m->rpo_lost), "acked",
+			 told(m->rpo_acked), "window_ms", told(m->rpo_window_ms),
+			 "resolved_behind_ms", told(m->rpo_behind_ms));
 }
 
 static json_t *rto(const struct run_model *m)
@@ -77,10 +83,13 @@ static json_t *faults(const struct run_model *m)
 	json_t *out = json_array();
 
 	for (size_t i = 0; i < m->faults_n; i++)
-		json_array_append_new(out, json_pack("{s:s,s:s,s:o,s:o,s:s}", "kind", m->faults[i].kind, "target", m->faults[i].target,
-						   "at", thousandths(m->faults[i].at), "until",
-						   m->faults[i].until < 0 ? json_null() : thousandths(m->faults[i].until), "detail",
-						   m->faults[i].detail));
+		json_array_append_new(
+			out,
+			json_pack("{s:s,s:s,s:o,s:o,s:s}", "kind", m->faults[i].kind, "target",
+				  m->faults[i].target, "at", thousandths(m->faults[i].at), "until",
+				  m->faults[i].until < 0 ? json_null()
+							 : thousandths(m->faults[i].until),
+				  "detail", m->faults[i].detail));
 	return out;
 }
 
@@ -89,8 +98,9 @@ static json_t *moves(const struct run_model *m)
 	json_t *out = json_array();
 
 	for (size_t i = 0; i < m->moves_n; i++)
-		json_array_append_new(out, json_pack("{s:s,s:s,s:o}", "from", m->moves[i].from, "to", m->moves[i].to, "at",
-						   thousandths(m->moves[i].at)));
+		json_array_append_new(out,
+				      json_pack("{s:s,s:s,s:o}", "from", m->moves[i].from, "to",
+						m->moves[i].to, "at", thousandths(m->moves[i].at)));
 	return out;
 }
 

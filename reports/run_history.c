@@ -30,14 +30,16 @@ static const char tables[] =
 
 static void add_value(struct past_run *r, const char *name, double value)
 {
-	if (!isfinite(value) || value < 0 || r->values_n >= VALUES_MAX || !isnan(past_value(r, name)))
+	if (!isfinite(value) || value < 0 || r->values_n >= VALUES_MAX ||
+	    !isnan(past_value(r, name)))
 		return;
 	r->values = xreallocarray(r->values, r->values_n + 1, sizeof(*r->values));
 	r->values[r->values_n++] = (struct past_value){ xstrdup(name), value };
 }
 
 /* The median of what a series tells, zeros left out: a load that was stopped has no rate. */
-static void add_series(struct past_run *r, const char *name, const struct samples *s, enum series_kind kind, const char *series, bool greatest)
+static void add_series(struct past_run *r, const char *name, const struct samples *s,
+		       enum series_kind kind, const char *series, bool greatest)
 {
 	for (size_t i = 0; i < s->series_n; i++) {
 		double *v, top = 0;
@@ -79,25 +81,36 @@ static void run_of_model(const struct run_model *m, const char *dir, struct past
 	const char *name;
 	json_t *v;
 
-	*r = (struct past_run){ .name = base_name(dir), .scenario = xstrdup(m->scenario), .ground = xstrdup(m->ground), .seed = xstrdup(m->seed),
-		.options = xstrdup(options ? options : "{}"), .drtest = xstrdup(m->drtest), .verdict = xstrdup(outcome_name(m->verdict)),
-		.started_ms = m->wall_ms, .seconds = m->seconds, .checks = (int64_t)m->checks_n, .failed = (int64_t)m->failed,
-		.unknown = (int64_t)m->unknown };
+	*r = (struct past_run){ .name = base_name(dir),
+				.scenario = xstrdup(m->scenario),
+				.ground = xstrdup(m->ground),
+				.seed = xstrdup(m->seed),
+				.options = xstrdup(options ? options : "{}"),
+				.drtest = xstrdup(m->drtest),
+				.verdict = xstrdup(outcome_name(m->verdict)),
+				.started_ms = m->wall_ms,
+				.seconds = m->seconds,
+				.checks = (int64_t)m->checks_n,
+				.failed = (int64_t)m->failed,
+				.unknown = (int64_t)m->unknown };
 	free(options);
 	add_value(r, "rpo_ms", m->rpo_window_ms);
 	add_value(r, "rpo_lost", m->rpo_lost);
 	add_value(r, "rpo_resolved_behind_ms", m->rpo_behind_ms);
 	for (int i = 0; i < RTO_PARTS; i++) {
-		snprintf(key, sizeof(key), i == RTO_SERVICE ? "rto_ms" : i == RTO_REDUNDANT ? "redundant_ms" : "rto_%s_ms", rto_part_names[i]);
+		snprintf(key, sizeof(key),
+			 i == RTO_SERVICE     ? "rto_ms"
+			 : i == RTO_REDUNDANT ? "redundant_ms"
+					      : "rto_%s_ms",
+			 rto_part_names[i]);
 		add_value(r, key, m->rto_ms[i]);
 	}
 	add_value(r, "seconds", m->seconds);
 	add_series(r, "load_tps", m->samples, SERIES_RATE, "acknowledged", false);
 	add_series(r, "load_p99_ms", m->samples, SERIES_LATENCY_MS, "p99", false);
 	add_series(r, "drtest_rss_mib", m->samples, SERIES_RSS_MIB, "drtest", true);
-	json_object_foreach(m->figures, name, v)
-		if (json_is_number(v))
-			add_value(r, name, json_number_value(v));
+	json_object_foreach(m->figures, name, v) if (json_is_number(v))
+		add_value(r, name, json_number_value(v));
 	if (r->values_n)
 		qsort(r->values, r->values_n, sizeof(*r->values), by_name);
 }
@@ -172,7 +185,8 @@ const char *past_unit(const char *name)
 {
 	static const struct {
 		const char *end, *unit;
-	} units[] = { { "_ms", "ms" }, { "_us", "us" }, { "_mib", "MiB" }, { "_kib", "KiB" }, { "_bytes", "B" }, { "_tps", "/s" }, { "seconds", "s" } };
+	} units[] = { { "_ms", "ms" },   { "_us", "us" },  { "_mib", "MiB" }, { "_kib", "KiB" },
+		      { "_bytes", "B" }, { "_tps", "/s" }, { "seconds", "s" } };
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -191,7 +205,10 @@ static int failed(sqlite3 *db, int rc, const char *path, struct err *e)
 	const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
 
 	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_MISMATCH)
-		return err_set(e, ERR_BAD_DATA, rc, "history %s is damaged (%s): `drtest history --rebuild` makes it again from the run folders", path, why);
+		return err_set(
+			e, ERR_BAD_DATA, rc,
+			"history %s is damaged (%s): `drtest history --rebuild` makes it again from the run folders",
+			path, why);
 	if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
 		return err_set(e, ERR_TIMEOUT, rc, "history %s is locked by another process", path);
 	return err_set(e, ERR_IO, rc, "history %s: %s", path, why);
@@ -208,8 +225,11 @@ static int step_all(sqlite3 *db, sqlite3_stmt *st, const char *path, struct err 
 static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 {
 	sqlite3 *db = NULL;
-	int fd = writing ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1; /* the mode: runs are their owner's */
-	int rc = sqlite3_open_v2(path, &db, writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY, NULL);
+	/* the mode: runs are their owner's */
+	int fd = writing ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	int rc = sqlite3_open_v2(
+		path, &db,
+		writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY, NULL);
 	sqlite3_stmt *st = NULL;
 	int version = -1;
 
@@ -224,11 +244,14 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 		rc = version >= 0 ? SQLITE_OK : rc;
 	}
 	if (rc == SQLITE_OK && version > SCHEMA) {
-		err_set(e, ERR_BAD_DATA, 0, "history %s is of schema %d, this drtest knows %d", path, version, SCHEMA);
+		err_set(e, ERR_BAD_DATA, 0, "history %s is of schema %d, this drtest knows %d",
+			path, version, SCHEMA);
 	} else {
-		if (rc == SQLITE_OK && !writing && !version) { /* a full disk, or a kill, before its first run was in it: it has none */
+		/* a full disk, or a kill, before its first run was in it: it has none */
+		if (rc == SQLITE_OK && !writing && !version) {
 			sqlite3_close(db);
-			rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+			rc = sqlite3_open_v2(":memory:", &db,
+					     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 		}
 		if (rc == SQLITE_OK && !version)
 			rc = sqlite3_exec(db, tables, NULL, NULL, NULL);
@@ -242,11 +265,13 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 
 static int insert(sqlite3 *db, const struct past_run *r, const char *path, struct err *e)
 {
-	const char *const texts[] = { r->name, r->scenario, r->ground, r->seed, r->options, r->drtest, r->verdict };
+	const char *const texts[] = { r->name,    r->scenario, r->ground, r->seed,
+				      r->options, r->drtest,   r->verdict };
 	sqlite3_stmt *run = NULL, *gone = NULL, *figure = NULL;
 	int rc = -1, sq;
 
-	sq = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO runs VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", -1, &run, NULL);
+	sq = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO runs VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+				-1, &run, NULL);
 	if (sq == SQLITE_OK)
 		sq = sqlite3_prepare_v2(db, "DELETE FROM figures WHERE run = ?", -1, &gone, NULL);
 	if (sq == SQLITE_OK)
@@ -343,7 +368,8 @@ static int folder(void *arg, const char *name, struct err *e)
 
 int past_rebuild(const char *runs_dir, size_t *n, struct err *e)
 {
-	char *path = xstrfmt("%s/" PAST_FILE, runs_dir), *next = xstrfmt("%s.new", path), *aside = xstrfmt("%s.damaged", path);
+	char *path = xstrfmt("%s/" PAST_FILE, runs_dir), *next = xstrfmt("%s.new", path),
+	     *aside = xstrfmt("%s.damaged", path);
 	struct folders f = { .dir = runs_dir };
 	sqlite3 *old;
 	int rc = -1;
@@ -379,27 +405,32 @@ static char *column(sqlite3_stmt *st, int i)
 static int read_values(sqlite3 *db, struct past_run *r, const char *path, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT name, value FROM figures WHERE run = ? ORDER BY name LIMIT 1000", -1, &st, NULL);
+	int rc = sqlite3_prepare_v2(
+		db, "SELECT name, value FROM figures WHERE run = ? ORDER BY name LIMIT 1000", -1,
+		&st, NULL);
 
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_text(st, 1, r->name, -1, SQLITE_STATIC);
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 			r->values = xreallocarray(r->values, r->values_n + 1, sizeof(*r->values));
-			r->values[r->values_n++] = (struct past_value){ column(st, 0), sqlite3_column_double(st, 1) };
+			r->values[r->values_n++] =
+				(struct past_value){ column(st, 0), sqlite3_column_double(st, 1) };
 		}
 	}
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : failed(db, rc, path, e);
 }
 
-int past_list(const char *runs_dir, const struct past_filter *f, struct past_run **runs, size_t *n, struct err *e)
+int past_list(const char *runs_dir, const struct past_filter *f, struct past_run **runs, size_t *n,
+	      struct err *e)
 {
 	static const char query[] =
 		"SELECT name, scenario, ground, seed, options, drtest, verdict, started_ms, seconds, checks, failed, unknown FROM runs "
 		"WHERE (?1 IS NULL OR scenario = ?1) AND (?2 IS NULL OR ground = ?2) AND (?3 IS NULL OR seed = ?3) AND (?4 IS NULL OR options = ?4) "
 		"AND (?5 IS NULL OR verdict = ?5) AND (?6 IS NULL OR substr(drtest, 1, length(?6)) = ?6) "
 		"ORDER BY started_ms DESC, name DESC LIMIT ?7 OFFSET ?8";
-	const char *const texts[] = { f->scenario, f->ground, f->seed, f->options, f->verdict, f->drtest };
+	const char *const texts[] = { f->scenario, f->ground,  f->seed,
+				      f->options,  f->verdict, f->drtest };
 	char *path = xstrfmt("%s/" PAST_FILE, runs_dir);
 	sqlite3_stmt *st = NULL;
 	sqlite3 *db = NULL;
@@ -419,7 +450,8 @@ int past_list(const char *runs_dir, const struct past_filter *f, struct past_run
 		if (texts[i])
 			sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
 	if (sq == SQLITE_OK) {
-		sqlite3_bind_int64(st, 7, f->last && f->last < RUNS_MAX ? (sqlite3_int64)f->last : RUNS_MAX);
+		sqlite3_bind_int64(
+			st, 7, f->last && f->last < RUNS_MAX ? (sqlite3_int64)f->last : RUNS_MAX);
 		sqlite3_bind_int64(st, 8, (sqlite3_int64)f->skip);
 		while ((sq = sqlite3_step(st)) == SQLITE_ROW) {
 			struct past_run *r;
@@ -427,10 +459,18 @@ int past_list(const char *runs_dir, const struct past_filter *f, struct past_run
 			if ((*n & (*n - 1)) == 0)
 				*runs = xreallocarray(*runs, *n ? *n * 2 : 1, sizeof(**runs));
 			r = &(*runs)[(*n)++];
-			*r = (struct past_run){ .name = column(st, 0), .scenario = column(st, 1), .ground = column(st, 2), .seed = column(st, 3),
-				.options = column(st, 4), .drtest = column(st, 5), .verdict = column(st, 6), .started_ms = sqlite3_column_int64(st, 7),
-				.seconds = sqlite3_column_double(st, 8), .checks = sqlite3_column_int64(st, 9), .failed = sqlite3_column_int64(st, 10),
-				.unknown = sqlite3_column_int64(st, 11) };
+			*r = (struct past_run){ .name = column(st, 0),
+						.scenario = column(st, 1),
+						.ground = column(st, 2),
+						.seed = column(st, 3),
+						.options = column(st, 4),
+						.drtest = column(st, 5),
+						.verdict = column(st, 6),
+						.started_ms = sqlite3_column_int64(st, 7),
+						.seconds = sqlite3_column_double(st, 8),
+						.checks = sqlite3_column_int64(st, 9),
+						.failed = sqlite3_column_int64(st, 10),
+						.unknown = sqlite3_column_int64(st, 11) };
 		}
 	}
 	rc = sq == SQLITE_DONE ? 0 : failed(db, sq, path, e);
@@ -466,8 +506,12 @@ bool past_is_verdict(const char *word)
 
 bool past_before(const char *run_dir, const struct run_model *m, struct past_run *before)
 {
-	char *name = base_name(run_dir), *options = json_dumps(m->options, JSON_COMPACT | JSON_SORT_KEYS), *runs_dir = xstrfmt("%s/..", run_dir);
-	struct past_filter like = { .scenario = m->scenario, .ground = m->ground, .options = options ? options : "{}" };
+	char *name = base_name(run_dir),
+	     *options = json_dumps(m->options, JSON_COMPACT | JSON_SORT_KEYS),
+	     *runs_dir = xstrfmt("%s/..", run_dir);
+	struct past_filter like = { .scenario = m->scenario,
+				    .ground = m->ground,
+				    .options = options ? options : "{}" };
 	struct past_run *runs = NULL;
 	size_t n = 0, i;
 	bool found = false;
@@ -505,7 +549,9 @@ int past_check_scenario(const char *runs_dir, const char *scenario, struct err *
 			strbuf_addf(&has, "%s%s", has.len ? ", " : "", runs[i].scenario);
 	}
 	if (n && !matching)
-		err_set(e, ERR_USAGE, 0, "no run of scenario '%.80s' is in %s/" PAST_FILE " (there are runs of %s)", scenario, runs_dir, has.buf);
+		err_set(e, ERR_USAGE, 0,
+			"no run of scenario '%.80s' is in %s/" PAST_FILE " (there are runs of %s)",
+			scenario, runs_dir, has.buf);
 	strbuf_release(&has);
 	past_free(runs, n);
 	return n && !matching ? -1 : 0;

@@ -10,7 +10,7 @@
 #include "harness/base/xalloc.h"
 #include "reports/text.h"
 
-#define LIST_MAX 1000  /* steps, faults, moves, spans, notes, options, figures */
+#define LIST_MAX 1000 /* steps, faults, moves, spans, notes, options, figures */
 #define CHECKS_MAX 10000
 #define FINDING_KEYS_MAX 16
 #define FINDING_TEXT_MAX 512
@@ -18,7 +18,8 @@
 #define SECONDS_MAX 1e8 /* three years */
 #define LOGS_MAX 64
 
-const char *const rto_part_names[RTO_PARTS] = { "service", "detect", "replay", "check", "promote", "redundant" };
+const char *const rto_part_names[RTO_PARTS] = { "service", "detect",  "replay",
+						"check",   "promote", "redundant" };
 
 static const struct {
 	const char *name, *word;
@@ -109,7 +110,8 @@ static void set_plain(json_t *into, const char *key, const json_t *v, size_t max
 	char *name = text_cut(key, NAME_MAX_BYTES);
 
 	if (json_object_size(into) < LIST_MAX || json_object_get(into, name))
-		json_object_set_new(into, name, plain_value(v, max)); /* a NULL value sets nothing */
+		/* a NULL value sets nothing */
+		json_object_set_new(into, name, plain_value(v, max));
 	free(name);
 }
 
@@ -118,8 +120,7 @@ static void merge_texts(json_t *into, json_t *from)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(from, key, v)
-		set_plain(into, key, v, MODEL_TEXT_MAX);
+	json_object_foreach(from, key, v) set_plain(into, key, v, MODEL_TEXT_MAX);
 }
 
 static void add_texts(json_t *into, const json_t *from)
@@ -127,9 +128,8 @@ static void add_texts(json_t *into, const json_t *from)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(from, i, v)
-		if (json_is_string(v) && json_array_size(into) < LIST_MAX)
-			json_array_append_new(into, plain_value(v, MODEL_TEXT_MAX));
+	json_array_foreach(from, i, v) if (json_is_string(v) && json_array_size(into) < LIST_MAX)
+		json_array_append_new(into, plain_value(v, MODEL_TEXT_MAX));
 }
 
 /* The list with room for one more, zeroed. It grows at powers of two. */
@@ -141,10 +141,11 @@ static void *grown(void *list, size_t n, size_t size)
 	return list;
 }
 /* A new element, zeroed, or NULL when the list is full. */
-#define APPEND(m, list, max)                                                                        \
-	((m)->list##_n >= (max) ? ((m)->left_out++, NULL) :                                         \
-				  ((m)->list = grown((m)->list, (m)->list##_n, sizeof(*(m)->list)), \
-				   &(m)->list[(m)->list##_n++]))
+#define APPEND(m, list, max)                                                         \
+	((m)->list##_n >= (max)                                                      \
+		 ? ((m)->left_out++, NULL)                                           \
+		 : ((m)->list = grown((m)->list, (m)->list##_n, sizeof(*(m)->list)), \
+		    &(m)->list[(m)->list##_n++]))
 
 static void on_run(struct run_model *m, json_t *ev, double t)
 {
@@ -158,13 +159,16 @@ static void on_run(struct run_model *m, json_t *ev, double t)
 	keep_text(&m->seed, ev, "seed");
 	keep_text(&m->command, ev, "command");
 	if (wall > 0 && wall < 2.5e14) /* the year 9892 */
-		m->wall_ms = (int64_t)(wall - t * 1e3); /* taken with the event; ours is the clock's zero */
+		/* taken with the event; ours is the clock's zero */
+		m->wall_ms = (int64_t)(wall - t * 1e3);
 	merge_texts(m->options, json_object_get(ev, "options"));
 	merge_texts(m->versions, json_object_get(ev, "versions"));
 	add_texts(m->standins, json_object_get(ev, "standins"));
 	if (schema != MODEL_SCHEMA && !m->has_run)
-		json_array_insert_new(m->notes, 0,
-			json_sprintf("the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
+		json_array_insert_new(
+			m->notes, 0,
+			json_sprintf(
+				"the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
 				schema, MODEL_SCHEMA));
 	m->has_run = true;
 }
@@ -179,8 +183,11 @@ static struct model_step *step_slot(struct run_model *m, json_t *ev, double t)
 		return s;
 	s = APPEND(m, steps, LIST_MAX);
 	if (s)
-		*s = (struct model_step){ .n = n, .from = t, .name = text_of(ev, "name", NAME_MAX_BYTES), .status = xstrdup(""),
-			.detail = xstrdup("") };
+		*s = (struct model_step){ .n = n,
+					  .from = t,
+					  .name = text_of(ev, "name", NAME_MAX_BYTES),
+					  .status = xstrdup(""),
+					  .detail = xstrdup("") };
 	return s;
 }
 
@@ -226,9 +233,8 @@ static json_t *finding_of(json_t *from)
 		set_plain(out, "found", from, FINDING_TEXT_MAX);
 		return out;
 	}
-	json_object_foreach(from, key, v)
-		if (json_object_size(out) < FINDING_KEYS_MAX)
-			set_plain(out, key, v, FINDING_TEXT_MAX);
+	json_object_foreach(from, key, v) if (json_object_size(out) < FINDING_KEYS_MAX)
+		set_plain(out, key, v, FINDING_TEXT_MAX);
 	return out;
 }
 
@@ -253,8 +259,10 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	if (json_is_object(json_object_get(ev, "about")))
 		c->about = finding_of(json_object_get(ev, "about"));
 	c->findings = json_array();
-	json_array_foreach(findings, i, f) {
-		if (json_array_size(c->findings) >= MODEL_FINDINGS_CHECK_MAX || m->findings_n >= MODEL_FINDINGS_MAX) {
+	json_array_foreach(findings, i, f)
+	{
+		if (json_array_size(c->findings) >= MODEL_FINDINGS_CHECK_MAX ||
+		    m->findings_n >= MODEL_FINDINGS_MAX) {
 			c->findings_left_out = json_array_size(findings) - i;
 			break;
 		}
@@ -268,7 +276,8 @@ static void healed(struct run_model *m, const char *target, const char *kind, do
 	for (size_t i = m->faults_n; i-- > 0;) {
 		struct model_fault *f = &m->faults[i];
 
-		if (f->until < 0 && f->at <= at && !strcmp(f->target, target) && (!*kind || !strcmp(f->kind, kind))) {
+		if (f->until < 0 && f->at <= at && !strcmp(f->target, target) &&
+		    (!*kind || !strcmp(f->kind, kind))) {
 			f->until = at;
 			return;
 		}
@@ -282,8 +291,10 @@ static void on_fault(struct run_model *m, json_t *ev, double t)
 
 	if (!f)
 		return;
-	*f = (struct model_fault){ text_of(ev, "kind", NAME_MAX_BYTES), text_of(ev, "target", NAME_MAX_BYTES),
-		text_of(ev, "detail", MODEL_TEXT_MAX), at, number_of(ev, "until", -1) };
+	*f = (struct model_fault){ text_of(ev, "kind", NAME_MAX_BYTES),
+				   text_of(ev, "target", NAME_MAX_BYTES),
+				   text_of(ev, "detail", MODEL_TEXT_MAX), at,
+				   number_of(ev, "until", -1) };
 	if (f->until < at || f->until > SECONDS_MAX)
 		f->until = -1;
 	if (json_is_true(json_object_get(ev, "disaster")))
@@ -296,7 +307,8 @@ static void on_fault(struct run_model *m, json_t *ev, double t)
 
 static void on_heal(struct run_model *m, json_t *ev, double t)
 {
-	char *target = text_of(ev, "target", NAME_MAX_BYTES), *kind = text_of(ev, "kind", NAME_MAX_BYTES);
+	char *target = text_of(ev, "target", NAME_MAX_BYTES),
+	     *kind = text_of(ev, "kind", NAME_MAX_BYTES);
 
 	healed(m, target, kind, seconds_of(ev, "at", t));
 	free(target);
@@ -308,8 +320,9 @@ static void on_move(struct run_model *m, json_t *ev, double t)
 	struct model_move *v = APPEND(m, moves, LIST_MAX);
 
 	if (v)
-		*v = (struct model_move){ text_of(ev, "from", NAME_MAX_BYTES), text_of(ev, "to", NAME_MAX_BYTES),
-			seconds_of(ev, "at", t) };
+		*v = (struct model_move){ text_of(ev, "from", NAME_MAX_BYTES),
+					  text_of(ev, "to", NAME_MAX_BYTES),
+					  seconds_of(ev, "at", t) };
 }
 
 static void on_span(struct run_model *m, json_t *ev, double t)
@@ -441,7 +454,8 @@ static void sample_processes(struct run_model *m, json_t *o, enum series_kind ki
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(o, key, v) {
+	json_object_foreach(o, key, v)
+	{
 		char *process = text_cut(key, 60);
 
 		if (json_is_number(v) && kind == SERIES_RSS_MIB)
@@ -465,18 +479,20 @@ static void on_sample(struct run_model *m, json_t *ev, double t)
 	if (json_is_object(load)) {
 		samples_add(m->samples, SERIES_RATE, "acknowledged", number_of(load, "tps", -1));
 		for (i = 0; i < 3; i++)
-			samples_total(m->samples, SERIES_RATE, totals[i], t, number_of(load, totals[i], -1), 1);
+			samples_total(m->samples, SERIES_RATE, totals[i], t,
+				      number_of(load, totals[i], -1), 1);
 		for (i = 0; i < 4; i++) {
 			snprintf(name, sizeof(name), "%s_us", percentiles[i]);
-			/* an interval without a transaction has no latency: zero there means none */
+			/* an interval without a transaction has no latency: zero there means none
+			 */
 			if (number_of(load, name, 0) > 0)
-				samples_add(m->samples, SERIES_LATENCY_MS, percentiles[i], number_of(load, name, 0) / 1e3);
+				samples_add(m->samples, SERIES_LATENCY_MS, percentiles[i],
+					    number_of(load, name, 0) / 1e3);
 		}
 	}
 	if (!json_is_array(feeds)) /* else it is one of them */
 		sample_feed(m, json_object_get(ev, "feed"), t);
-	json_array_foreach(feeds, i, v)
-		sample_feed(m, v, t);
+	json_array_foreach(feeds, i, v) sample_feed(m, v, t);
 	sample_processes(m, json_object_get(ev, "cpu_ms"), SERIES_CPU, t);
 	sample_processes(m, json_object_get(ev, "rss_kib"), SERIES_RSS_MIB, t);
 }
@@ -490,7 +506,8 @@ static void on_progress(struct run_model *m, json_t *ev, double t)
 	if (!what[0] || done < 0 || total <= 0)
 		m->left_out++;
 	else if (samples_begin(m->progress, t))
-		samples_add(m->progress, SERIES_PROGRESS, what, done > total ? 100 : done / total * 100);
+		samples_add(m->progress, SERIES_PROGRESS, what,
+			    done > total ? 100 : done / total * 100);
 	free(what);
 }
 
@@ -507,9 +524,8 @@ static void on_log_tail(struct run_model *m, json_t *ev, double t)
 	}
 	log->process = text_of(ev, "process", NAME_MAX_BYTES);
 	log->lines = json_array();
-	json_array_foreach(lines, i, line)
-		if (i + MODEL_LOG_LINES_MAX >= n && json_is_string(line))
-			json_array_append_new(log->lines, plain_value(line, FINDING_TEXT_MAX));
+	json_array_foreach(lines, i, line) if (i + MODEL_LOG_LINES_MAX >= n && json_is_string(line))
+		json_array_append_new(log->lines, plain_value(line, FINDING_TEXT_MAX));
 }
 
 static int on_event(void *arg, json_t *ev)
@@ -518,24 +534,15 @@ static int on_event(void *arg, json_t *ev)
 		const char *name;
 		void (*take)(struct run_model *m, json_t *ev, double t);
 	} events[] = {
-		{ "sample", on_sample },
-		{ "run", on_run },
-		{ "step", on_step },
-		{ "step_end", on_step_end },
-		{ "check", on_check },
-		{ "fault", on_fault },
-		{ "note", on_note },
-		{ "standins", on_standins },
-		{ "span", on_span },
-		{ "move", on_move },
-		{ "figure", on_figure },
-		{ "rpo", on_rpo },
-		{ "rto", on_rto },
-		{ "end", on_end },
-		{ "version", on_version },
-		{ "heal", on_heal },
-		{ "progress", on_progress },
-		{ "log_tail", on_log_tail },
+		{ "sample", on_sample },     { "run", on_run },
+		{ "step", on_step },         { "step_end", on_step_end },
+		{ "check", on_check },       { "fault", on_fault },
+		{ "note", on_note },         { "standins", on_standins },
+		{ "span", on_span },         { "move", on_move },
+		{ "figure", on_figure },     { "rpo", on_rpo },
+		{ "rto", on_rto },           { "end", on_end },
+		{ "version", on_version },   { "heal", on_heal },
+		{ "progress", on_progress }, { "log_tail", on_log_tail },
 	};
 	struct run_model *m = arg;
 	const char *name = json_string_value(json_object_get(ev, "ev"));
@@ -563,7 +570,8 @@ static void conclude(struct run_model *m, const struct err *damage)
 {
 	if (!m->ended) {
 		m->verdict = OUTCOME_UNKNOWN;
-		set_error(m, !m->events ? "the run was cut off before its first event" : "the run was cut off");
+		set_error(m, !m->events ? "the run was cut off before its first event"
+					: "the run was cut off");
 		if (damage->kind != ERR_NONE)
 			set_error(m, damage->text);
 	} else if (m->verdict == OUTCOME_PASS && m->failed) {
@@ -594,8 +602,11 @@ static void conclude(struct run_model *m, const struct err *damage)
 	samples_end(m->progress);
 	m->left_out += m->samples->left_out + m->progress->left_out;
 	if (m->left_out)
-		json_array_insert_new(m->notes, 0,
-			json_sprintf("%zu events of the journal are left out: too many, or without what makes them one", m->left_out));
+		json_array_insert_new(
+			m->notes, 0,
+			json_sprintf(
+				"%zu events of the journal are left out: too many, or without what makes them one",
+				m->left_out));
 }
 
 int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
@@ -603,17 +614,28 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 	struct err damage = ERR_INIT;
 	int cut = 0;
 
-	*m = (struct run_model){ .options = json_object(), .versions = json_object(), .figures = json_object(),
-		.standins = json_array(), .notes = json_array(), .rpo_lost = -1, .rpo_acked = -1, .rpo_window_ms = -1,
-		.rpo_behind_ms = -1, .disaster_at = -1, .verdict = OUTCOME_UNKNOWN, .samples = xcalloc(1, sizeof(*m->samples)),
-		.progress = xcalloc(1, sizeof(*m->progress)) };
-	char **const texts[] = { &m->drtest, &m->scenario, &m->sentence, &m->ground, &m->seed, &m->command, &m->error };
+	*m = (struct run_model){ .options = json_object(),
+				 .versions = json_object(),
+				 .figures = json_object(),
+				 .standins = json_array(),
+				 .notes = json_array(),
+				 .rpo_lost = -1,
+				 .rpo_acked = -1,
+				 .rpo_window_ms = -1,
+				 .rpo_behind_ms = -1,
+				 .disaster_at = -1,
+				 .verdict = OUTCOME_UNKNOWN,
+				 .samples = xcalloc(1, sizeof(*m->samples)),
+				 .progress = xcalloc(1, sizeof(*m->progress)) };
+	char **const texts[] = { &m->drtest, &m->scenario, &m->sentence, &m->ground,
+				 &m->seed,   &m->command,  &m->error };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		*texts[i] = xstrdup("");
 	for (int i = 0; i < RTO_PARTS; i++)
 		m->rto_ms[i] = -1;
-	if (journal_read(journal_path, on_event, m, &cut, &damage) < 0 && damage.kind != ERR_BAD_DATA) {
+	if (journal_read(journal_path, on_event, m, &cut, &damage) < 0 &&
+	    damage.kind != ERR_BAD_DATA) {
 		if (e)
 			*e = damage;
 		run_model_release(m);
@@ -626,7 +648,8 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 
 void run_model_release(struct run_model *m)
 {
-	char *const texts[] = { m->drtest, m->scenario, m->sentence, m->ground, m->seed, m->command, m->error };
+	char *const texts[] = { m->drtest, m->scenario, m->sentence, m->ground,
+				m->seed,   m->command,  m->error };
 	json_t *const values[] = { m->options, m->versions, m->standins, m->notes, m->figures };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -681,7 +704,8 @@ const struct model_step *run_model_step(const struct run_model *m, int64_t n)
 	return NULL;
 }
 
-bool run_model_time(const struct run_model *m, double at, const char *format, char *out, size_t size)
+bool run_model_time(const struct run_model *m, double at, const char *format, char *out,
+		    size_t size)
 {
 	time_t when = (time_t)((double)m->wall_ms / 1e3 + at);
 	struct tm tm;

@@ -1,5 +1,6 @@
-/* A run as its journal tells it. The journal is input from outside: everything here is bounded, whatever it holds; events that
- * are not known and fields of the wrong type are left out. All strings are the model's, valid UTF-8, never NULL unless said. */
+/* A run as its journal tells it. The journal is input from outside: everything here is bounded,
+ * whatever it holds; events that are not known and fields of the wrong type are left out. All
+ * strings are the model's, valid UTF-8, never NULL unless said. */
 #ifndef REPORTS_RUN_MODEL_H
 #define REPORTS_RUN_MODEL_H
 
@@ -11,10 +12,11 @@
 #include "reports/samples.h"
 
 #define MODEL_SCHEMA 1
-#define MODEL_TEXT_MAX 4096          /* bytes of one text */
-#define MODEL_FINDINGS_CHECK_MAX 1000 /* findings kept of one check; the rest is counted */
-#define MODEL_FINDINGS_MAX 20000      /* findings kept of a run */
-#define MODEL_LOG_LINES_MAX 40        /* of one process; the last ones */
+#define MODEL_TEXT_MAX 4096 /* bytes of one text */
+/* findings kept of one check; the rest is counted */
+#define MODEL_FINDINGS_CHECK_MAX 1000
+#define MODEL_FINDINGS_MAX 20000 /* findings kept of a run */
+#define MODEL_LOG_LINES_MAX 40   /* of one process; the last ones */
 
 enum outcome { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_ERROR, OUTCOME_INTERRUPTED };
 const char *outcome_name(enum outcome o); /* "pass" */
@@ -34,7 +36,9 @@ struct model_check {
 	double at, seconds; /* seconds < 0: not told */
 	json_t *findings;   /* objects of at most 16 texts and numbers */
 	size_t findings_left_out;
-	json_t *about;      /* what was checked, over how much, what it would have caught: texts and numbers; NULL: not told */
+	/* what was checked, over how much, what it would have caught: texts and numbers; NULL:
+	 * not told */
+	json_t *about;
 };
 
 struct model_fault {
@@ -58,7 +62,15 @@ struct model_span {
 	double from, to;
 };
 
-enum rto_part { RTO_SERVICE, RTO_DETECT, RTO_REPLAY, RTO_CHECK, RTO_PROMOTE, RTO_REDUNDANT, RTO_PARTS };
+enum rto_part {
+	RTO_SERVICE,
+	RTO_DETECT,
+	RTO_REPLAY,
+	RTO_CHECK,
+	RTO_PROMOTE,
+	RTO_REDUNDANT,
+	RTO_PARTS
+};
 extern const char *const rto_part_names[RTO_PARTS]; /* "service" */
 
 struct run_model {
@@ -79,7 +91,8 @@ struct run_model {
 	size_t failed, unknown; /* checks */
 	size_t left_out;        /* events beyond the bounds, or without what makes them one */
 	size_t findings_n;
-	bool disaster_told; /* by the journal; else disaster_at is the first kill, or the first fault */
+	/* by the journal; else disaster_at is the first kill, or the first fault */
+	bool disaster_told;
 	double disaster_at; /* where RPO and RTO count from; < 0: there was none */
 	bool has_rpo;
 	double rpo_lost, rpo_acked, rpo_window_ms, rpo_behind_ms; /* < 0: not told */
@@ -87,8 +100,10 @@ struct run_model {
 	double rto_ms[RTO_PARTS]; /* < 0: not told */
 	enum outcome verdict;
 	char *error; /* "" when there is none */
-	json_t *files; /* array: what is in the run's folder, by its path within; NULL: not looked */
-	const struct past_run *before; /* an earlier run like it (run_history.h), not the model's; NULL: none */
+	/* array: what is in the run's folder, by its path within; NULL: not looked */
+	json_t *files;
+	/* an earlier run like it (run_history.h), not the model's; NULL: none */
+	const struct past_run *before;
 	bool has_run, ended, truncated;
 	size_t events;
 };
@@ -98,6 +113,7 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 void run_model_release(struct run_model *m);
 const struct model_step *run_model_step(const struct run_model *m, int64_t n); /* NULL: not there */
 /* "2026-10-17T12:03:41Z" for an instant of the run; false when the journal has no wall time. */
-bool run_model_time(const struct run_model *m, double at, const char *format, char *out, size_t size);
+bool run_model_time(const struct run_model *m, double at, const char *format, char *out,
+		    size_t size);
 
 #endif

@@ -48,7 +48,8 @@ static void halve(struct samples *s)
 		s->t[i] = s->t[2 * i];
 	for (size_t k = 0; k < s->series_n; k++)
 		for (size_t i = 0; i < SAMPLES_ROWS_MAX / 2; i++)
-			s->series[k]->v[i] = joined(s->series[k]->kind, s->series[k]->v[2 * i], s->series[k]->v[2 * i + 1]);
+			s->series[k]->v[i] = joined(s->series[k]->kind, s->series[k]->v[2 * i],
+						    s->series[k]->v[2 * i + 1]);
 	s->n = SAMPLES_ROWS_MAX / 2;
 	s->stride *= 2;
 }
@@ -61,7 +62,9 @@ void samples_end(struct samples *s)
 	for (size_t i = 0; i < s->series_n; i++) {
 		struct series *one = s->series[i];
 
-		one->v[s->n] = !one->pending_n ? NAN : is_rate(one->kind) ? one->pending_v / one->pending_n : one->pending_v;
+		one->v[s->n] = !one->pending_n      ? NAN
+			       : is_rate(one->kind) ? one->pending_v / one->pending_n
+						    : one->pending_v;
 		one->pending_n = 0;
 	}
 	s->n++;
@@ -97,7 +100,8 @@ void samples_add(struct samples *s, enum series_kind kind, const char *name, dou
 		one->pending_v = v;
 }
 
-void samples_total(struct samples *s, enum series_kind kind, const char *name, double t, double total, double scale)
+void samples_total(struct samples *s, enum series_kind kind, const char *name, double t,
+		   double total, double scale)
 {
 	struct series *one = total >= 0 && total <= VALUE_MAX ? slot(s, kind, name) : NULL;
 

@@ -54,7 +54,8 @@ static void ranks(const double *pool, size_t n, unsigned *rank2)
 	}
 }
 
-/* Of all ways to choose a_n of the ranks, the share whose sum lies at least as far from the expected one. */
+/* Of all ways to choose a_n of the ranks, the share whose sum lies at least as far from the
+ * expected one. */
 static double exact(const unsigned *rank2, size_t a_n, size_t n, unsigned sum2)
 {
 	size_t sums = (size_t)n * (n + 1) + 1;
@@ -86,7 +87,8 @@ static double approximate(const double *pool, size_t a_n, size_t n, unsigned sum
 
 		for (size_t j = 0; j < n; j++)
 			equal += pool[j] == pool[i];
-		ties += equal * equal - 1; /* in all: the sum of t^3 - t over the groups of equal values */
+		/* in all: the sum of t^3 - t over the groups of equal values */
+		ties += equal * equal - 1;
 	}
 	variance = a * b / 12 * (all + 1 - ties / (all * (all - 1)));
 	away = fabs(sum2 / 2.0 - a * (all + 1) / 2) - 0.5;

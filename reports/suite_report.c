@@ -12,7 +12,11 @@
 #include "reports/report_read.h"
 #include "reports/text.h"
 
-static const int exit_codes[] = { [OUTCOME_PASS] = 0, [OUTCOME_FAIL] = 1, [OUTCOME_UNKNOWN] = 4, [OUTCOME_ERROR] = 3, [OUTCOME_INTERRUPTED] = 130 };
+static const int exit_codes[] = { [OUTCOME_PASS] = 0,
+				  [OUTCOME_FAIL] = 1,
+				  [OUTCOME_UNKNOWN] = 4,
+				  [OUTCOME_ERROR] = 3,
+				  [OUTCOME_INTERRUPTED] = 130 };
 
 /* The run's model; one that tells the error where there is no folder, or none that can be read. */
 static void read_entry(const struct suite_entry *entry, struct run_model *m)
@@ -21,7 +25,10 @@ static void read_entry(const struct suite_entry *entry, struct run_model *m)
 
 	if (entry->run_dir && report_read(entry->run_dir, m, &e) == 0)
 		return;
-	*m = (struct run_model){ .verdict = OUTCOME_ERROR, .rpo_lost = -1, .rpo_window_ms = -1, .error = xstrdup(entry->run_dir ? e.text : entry->error) };
+	*m = (struct run_model){ .verdict = OUTCOME_ERROR,
+				 .rpo_lost = -1,
+				 .rpo_window_ms = -1,
+				 .error = xstrdup(entry->run_dir ? e.text : entry->error) };
 	for (int i = 0; i < RTO_PARTS; i++)
 		m->rto_ms[i] = -1;
 }
@@ -58,11 +65,14 @@ struct totals {
 
 static void begin_html(const struct suite_report *s, struct strbuf *out)
 {
-	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" "
-			   "content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-			   "<meta name=\"color-scheme\" content=\"light dark\"><title>");
+	strbuf_addstr(
+		out,
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" "
+		"content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+		"<meta name=\"color-scheme\" content=\"light dark\"><title>");
 	text_html(out, s->name);
-	strbuf_addf(out, " · suite · drtest</title><style>%s</style></head>\n<body><main>\n", (const char *)embed_reports_report_css);
+	strbuf_addf(out, " · suite · drtest</title><style>%s</style></head>\n<body><main>\n",
+		    (const char *)embed_reports_report_css);
 }
 
 static void row(const struct suite_entry *entry, const struct run_model *m, struct strbuf *out)
@@ -70,8 +80,10 @@ static void row(const struct suite_entry *entry, const struct run_model *m, stru
 	const char *base = entry->run_dir ? strrchr(entry->run_dir, '/') : NULL;
 	char n[TEXT_NUMBER];
 
-	strbuf_addf(out, "<tr><td class=\"beside\"><span class=\"tag %s\">%s</span></td><td class=\"beside\">", outcome_name(m->verdict),
-		    outcome_name(m->verdict));
+	strbuf_addf(
+		out,
+		"<tr><td class=\"beside\"><span class=\"tag %s\">%s</span></td><td class=\"beside\">",
+		outcome_name(m->verdict), outcome_name(m->verdict));
 	if (entry->run_dir) {
 		strbuf_addstr(out, "<a href=\"../");
 		text_html(out, base ? base + 1 : entry->run_dir);
@@ -94,12 +106,18 @@ static void row(const struct suite_entry *entry, const struct run_model *m, stru
 		text_html(out, m->error);
 	}
 	strbuf_addf(out, "</td><td class=\"num\" data-l=\"checks\">%zu</td>", m->checks_n);
-	strbuf_addf(out, "<td class=\"num\" data-l=\"lost\">%s</td>", m->rpo_lost >= 0 ? text_count(n, (int64_t)m->rpo_lost) : "");
-	strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>", m->rpo_window_ms >= 0 ? text_seconds(n, m->rpo_window_ms / 1e3) : "");
-	strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td>", m->rto_ms[RTO_SERVICE] >= 0 ? text_seconds(n, m->rto_ms[RTO_SERVICE] / 1e3) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"lost\">%s</td>",
+		    m->rpo_lost >= 0 ? text_count(n, (int64_t)m->rpo_lost) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>",
+		    m->rpo_window_ms >= 0 ? text_seconds(n, m->rpo_window_ms / 1e3) : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td>",
+		    m->rto_ms[RTO_SERVICE] >= 0 ? text_seconds(n, m->rto_ms[RTO_SERVICE] / 1e3)
+						: "");
 	strbuf_addf(out, "<td class=\"num\" data-l=\"redundant\">%s</td>",
-		    m->rto_ms[RTO_REDUNDANT] >= 0 ? text_seconds(n, m->rto_ms[RTO_REDUNDANT] / 1e3) : "");
-	strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td></tr>\n", entry->run_dir ? text_seconds(n, m->seconds) : "");
+		    m->rto_ms[RTO_REDUNDANT] >= 0 ? text_seconds(n, m->rto_ms[RTO_REDUNDANT] / 1e3)
+						  : "");
+	strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td></tr>\n",
+		    entry->run_dir ? text_seconds(n, m->seconds) : "");
 }
 
 static json_t *told(double v)
@@ -109,58 +127,80 @@ static json_t *told(double v)
 
 static json_t *object(const struct suite_entry *entry, const struct run_model *m)
 {
-	return json_pack("{s:s,s:s?,s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o}", "title", entry->title, "run", entry->run_dir, "verdict",
-		outcome_name(m->verdict), "error", m->error ? m->error : "", "checks", (json_int_t)m->checks_n, "failed", (json_int_t)m->failed,
-		"lost", told(m->rpo_lost), "rpo_ms", told(m->rpo_window_ms), "rto_ms", told(m->rto_ms[RTO_SERVICE]), "redundant_ms",
-		told(m->rto_ms[RTO_REDUNDANT]));
+	return json_pack("{s:s,s:s?,s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o}", "title", entry->title, "run",
+			 entry->run_dir, "verdict", outcome_name(m->verdict), "error",
+			 m->error ? m->error : "", "checks", (json_int_t)m->checks_n, "failed",
+			 (json_int_t)m->failed, "lost", told(m->rpo_lost), "rpo_ms",
+			 told(m->rpo_window_ms), "rto_ms", told(m->rto_ms[RTO_SERVICE]),
+			 "redundant_ms", told(m->rto_ms[RTO_REDUNDANT]));
 }
 
-static void missing(const struct suite_entry *entry, const struct run_model *m, struct strbuf *junit)
+static void missing(const struct suite_entry *entry, const struct run_model *m,
+		    struct strbuf *junit)
 {
 	strbuf_addstr(junit, "  <testsuite name=\"");
 	text_xml(junit, entry->title);
-	strbuf_addstr(junit, "\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0\">\n    <testcase classname=\"suite\" name=\"the run begins\" time=\"0\">"
-			     "<error message=\"");
+	strbuf_addstr(
+		junit,
+		"\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0\">\n    <testcase classname=\"suite\" name=\"the run begins\" time=\"0\">"
+		"<error message=\"");
 	text_xml(junit, m->error);
 	strbuf_addstr(junit, "\"/></testcase>\n  </testsuite>\n");
 }
 
 static void top(const struct suite_report *s, const struct totals *t, struct strbuf *out)
 {
-	static const enum outcome order[] = { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_ERROR, OUTCOME_INTERRUPTED };
-	const char *word = t->code == 0 ? "pass" : t->code == 1 ? "fail" : t->code == 4 ? "unknown" : t->code == 130 ? "interrupted" : "error";
+	static const enum outcome order[] = { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN,
+					      OUTCOME_ERROR, OUTCOME_INTERRUPTED };
+	const char *word = t->code == 0     ? "pass"
+			   : t->code == 1   ? "fail"
+			   : t->code == 4   ? "unknown"
+			   : t->code == 130 ? "interrupted"
+					    : "error";
 	char n[TEXT_NUMBER], when[TEXT_NUMBER] = "";
 	time_t at = (time_t)(s->started_ms / 1000);
 	struct tm tm;
 
 	if (gmtime_r(&at, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
-	strbuf_addf(out, "<header><span class=\"badge %s\" style=\"text-transform:uppercase\">%s</span><div><h1>", word, word);
+	strbuf_addf(
+		out,
+		"<header><span class=\"badge %s\" style=\"text-transform:uppercase\">%s</span><div><h1>",
+		word, word);
 	text_html(out, s->name);
 	strbuf_addstr(out, "</h1><p class=\"sentence\">");
 	text_html(out, s->sentence);
 	strbuf_addf(out, "</p><p class=\"meta\">%zu run%s:", s->n, s->n == 1 ? "" : "s");
 	for (size_t i = 0, any = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		if (t->verdicts[order[i]])
-			strbuf_addf(out, "%s %zu %s", any++ ? "," : "", t->verdicts[order[i]], outcome_name(order[i]));
+			strbuf_addf(out, "%s %zu %s", any++ ? "," : "", t->verdicts[order[i]],
+				    outcome_name(order[i]));
 	strbuf_addf(out, " · %s · took %s · drtest ", when, text_seconds(n, s->seconds));
 	text_html(out, s->drtest);
 	strbuf_addstr(out, "</p></div></header>\n");
 	if (t->code == 1 && !t->verdicts[OUTCOME_FAIL])
-		strbuf_addstr(out, "<p class=\"alert\"><b>The <a href=\"#gate\">gate</a> is broken.</b> No run failed; a figure is worse than its rule "
-				   "allows.</p>\n");
+		strbuf_addstr(
+			out,
+			"<p class=\"alert\"><b>The <a href=\"#gate\">gate</a> is broken.</b> No run failed; a figure is worse than its rule "
+			"allows.</p>\n");
 	strbuf_addstr(out, "<nav aria-label=\"contents\"><a href=\"#runs\">Runs</a> ");
 	if (s->gate[0])
 		strbuf_addstr(out, "<a href=\"#gate\">Gate</a> ");
-	strbuf_addstr(out, "<a href=\"junit.xml\">junit.xml</a> <a href=\"suite.json\">suite.json</a> <a href=\"../trend.html\">trend</a></nav>\n");
+	strbuf_addstr(
+		out,
+		"<a href=\"junit.xml\">junit.xml</a> <a href=\"suite.json\">suite.json</a> <a href=\"../trend.html\">trend</a></nav>\n");
 }
 
 /* Its lines: a kind of runs, and below it, indented, a word and a sentence for each rule. */
 static void gate(const char *text, struct strbuf *out)
 {
-	static const struct { const char *word, *class; } words[] = { { "holds", "pass" }, { "BROKEN", "fail" }, { "unknown", "unknown" } };
+	static const struct {
+		const char *word, *class;
+	} words[] = { { "holds", "pass" }, { "BROKEN", "fail" }, { "unknown", "unknown" } };
 
-	strbuf_addstr(out, "<section id=\"gate\"><h2>Gate <small class=\"dim\">tonight's runs against earlier ones</small></h2><ul class=\"gate\">");
+	strbuf_addstr(
+		out,
+		"<section id=\"gate\"><h2>Gate <small class=\"dim\">tonight's runs against earlier ones</small></h2><ul class=\"gate\">");
 	while (*text) {
 		size_t n = strcspn(text, "\n");
 		char *line = xstrfmt("%.*s", (int)n, text), *p = line + strspn(line, " ");
@@ -170,7 +210,8 @@ static void gate(const char *text, struct strbuf *out)
 			if (!strncmp(p, words[i].word, strlen(words[i].word))) {
 				class = words[i].class;
 				p += strlen(words[i].word);
-				strbuf_addf(out, "<li><span class=\"tag %s\">%s</span> ", class, words[i].word);
+				strbuf_addf(out, "<li><span class=\"tag %s\">%s</span> ", class,
+					    words[i].word);
 				break;
 			}
 		if (!class)
@@ -210,13 +251,17 @@ int suite_report_make(const char *dir, const struct suite_report *s, struct err 
 	top(s, &t, &html);
 	if (s->gate[0])
 		gate(s->gate, &html);
-	strbuf_addf(&html, "<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\"><table class=\"rows\">"
-		    "<tr><th>Verdict</th><th>Run</th><th class=\"num\">Checks</th>"
-		    "<th class=\"num\">Lost</th>"
-		    "<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th class=\"num\">Redundant</th><th class=\"num\">Took</th></tr>\n"
-		    "%s</table></div></section>\n</main></body></html>\n", rows.buf);
-	o = json_pack("{s:i,s:s,s:s,s:I,s:f,s:s,s:o}", "schema", 1, "suite", s->name, "drtest", s->drtest, "started_ms", (json_int_t)s->started_ms, "seconds",
-		s->seconds, "gate", s->gate, "runs", runs);
+	strbuf_addf(
+		&html,
+		"<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\"><table class=\"rows\">"
+		"<tr><th>Verdict</th><th>Run</th><th class=\"num\">Checks</th>"
+		"<th class=\"num\">Lost</th>"
+		"<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th class=\"num\">Redundant</th><th class=\"num\">Took</th></tr>\n"
+		"%s</table></div></section>\n</main></body></html>\n",
+		rows.buf);
+	o = json_pack("{s:i,s:s,s:s,s:I,s:f,s:s,s:o}", "schema", 1, "suite", s->name, "drtest",
+		      s->drtest, "started_ms", (json_int_t)s->started_ms, "seconds", s->seconds,
+		      "gate", s->gate, "runs", runs);
 	dump = json_dumps(o, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 	path = xstrfmt("%s/suite.html", dir);
 	rc = fs_write_atomic(path, html.buf, html.len, 0644, e);

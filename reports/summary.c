@@ -21,14 +21,8 @@ static const char *color_of(const char *status)
 	static const struct {
 		const char *status, *code;
 	} colors[] = {
-		{ "ok", "32" },
-		{ "pass", "32" },
-		{ "failed", "31" },
-		{ "fail", "31" },
-		{ "error", "31" },
-		{ "unknown", "33" },
-		{ "interrupted", "33" },
-		{ "skipped", "2" },
+		{ "ok", "32" },    { "pass", "32" },    { "failed", "31" },      { "fail", "31" },
+		{ "error", "31" }, { "unknown", "33" }, { "interrupted", "33" }, { "skipped", "2" },
 	};
 
 	for (size_t i = 0; i < sizeof(colors) / sizeof(colors[0]); i++)
@@ -54,7 +48,8 @@ static void finish(struct page *p, size_t used, const char *text)
 	strbuf_addch(p->out, '\n');
 }
 
-/* A line of parts with " · " between, broken between two of them where it would be wider than the page; nothing is left out. */
+/* A line of parts with " · " between, broken between two of them where it would be wider than the
+ * page; nothing is left out. */
 static void finish_parts(struct page *p, const char *text)
 {
 	size_t used = 0;
@@ -95,7 +90,8 @@ static void header(struct page *p)
 	size_t i;
 	json_t *v;
 
-	strbuf_addf(&line, "drtest %s  %s", m->drtest[0] ? m->drtest : "?", m->scenario[0] ? m->scenario : "(scenario not told)");
+	strbuf_addf(&line, "drtest %s  %s", m->drtest[0] ? m->drtest : "?",
+		    m->scenario[0] ? m->scenario : "(scenario not told)");
 	if (m->ground[0])
 		strbuf_addf(&line, "  on %s", m->ground);
 	if (m->seed[0])
@@ -141,7 +137,8 @@ static void finding_line(const json_t *finding, struct strbuf *line)
 	json_t *v;
 	char n[TEXT_NUMBER];
 
-	json_object_foreach((json_t *)finding, key, v) {
+	json_object_foreach((json_t *)finding, key, v)
+	{
 		strbuf_addf(line, "%s%s ", line->len ? "  " : "", key);
 		if (json_is_string(v))
 			strbuf_addstr(line, json_string_value(v));
@@ -152,7 +149,8 @@ static void finding_line(const json_t *finding, struct strbuf *line)
 	}
 }
 
-/* Checks that did not pass, each with its evidence and, where there is room, its first findings. Returns the lines left. */
+/* Checks that did not pass, each with its evidence and, where there is room, its first findings.
+ * Returns the lines left. */
 static size_t bad_checks(struct page *p, size_t lines)
 {
 	const struct run_model *m = p->m;
@@ -163,7 +161,8 @@ static size_t bad_checks(struct page *p, size_t lines)
 		bad += m->checks[i].verdict != OUTCOME_PASS;
 	if (!bad)
 		return lines;
-	room = bad < lines ? bad : lines - 1; /* checks with a line of their own; else one line tells of the rest */
+	/* checks with a line of their own; else one line tells of the rest */
+	room = bad < lines ? bad : lines - 1;
 	findings = bad < lines ? (lines - bad) / bad : 0;
 	findings = findings > 3 ? 3 : findings;
 	for (size_t i = 0; i < m->checks_n && shown < room; i++) {
@@ -182,7 +181,8 @@ static size_t bad_checks(struct page *p, size_t lines)
 		for (f = 0; f < findings && f < n; f++, lines--) {
 			strbuf_reset(&text);
 			if (f + 1 == findings && n + c->findings_left_out > findings)
-				strbuf_addf(&text, "… %zu findings in the report", n + c->findings_left_out);
+				strbuf_addf(&text, "… %zu findings in the report",
+					    n + c->findings_left_out);
 			else
 				finding_line(json_array_get(c->findings, f), &text);
 			strbuf_addstr(p->out, "        ");
@@ -190,7 +190,8 @@ static size_t bad_checks(struct page *p, size_t lines)
 		}
 	}
 	if (shown < bad) {
-		strbuf_addf(p->out, "  … %zu more checks that did not pass, in the report\n", bad - shown);
+		strbuf_addf(p->out, "  … %zu more checks that did not pass, in the report\n",
+			    bad - shown);
 		lines--;
 	}
 	strbuf_release(&text);
@@ -202,7 +203,8 @@ static void notes(struct page *p, size_t lines)
 	size_t n = json_array_size(p->m->notes), i;
 	json_t *v;
 
-	json_array_foreach(p->m->notes, i, v) {
+	json_array_foreach(p->m->notes, i, v)
+	{
 		if (i + 1 >= lines && i + 1 < n) {
 			if (lines)
 				strbuf_addf(p->out, "  note  … %zu more in the report\n", n - i);
@@ -228,14 +230,18 @@ static void rpo(struct page *p)
 	if (m->rpo_lost < 0)
 		strbuf_addstr(&line, "not measured");
 	else if (m->rpo_acked < 0)
-		strbuf_addf(&line, "lost %s acknowledged transactions", text_count(a, (int64_t)m->rpo_lost));
+		strbuf_addf(&line, "lost %s acknowledged transactions",
+			    text_count(a, (int64_t)m->rpo_lost));
 	else
-		strbuf_addf(&line, "lost %s of %s acknowledged transactions", text_count(a, (int64_t)m->rpo_lost),
-			text_count(b, (int64_t)m->rpo_acked));
+		strbuf_addf(&line, "lost %s of %s acknowledged transactions",
+			    text_count(a, (int64_t)m->rpo_lost),
+			    text_count(b, (int64_t)m->rpo_acked));
 	if (m->rpo_window_ms >= 0)
-		strbuf_addf(&line, " · data-loss window %s", text_seconds(a, m->rpo_window_ms / 1e3));
+		strbuf_addf(&line, " · data-loss window %s",
+			    text_seconds(a, m->rpo_window_ms / 1e3));
 	if (m->rpo_behind_ms >= 0)
-		strbuf_addf(&line, " · resolvedTs %s before the disaster", text_seconds(a, m->rpo_behind_ms / 1e3));
+		strbuf_addf(&line, " · resolvedTs %s before the disaster",
+			    text_seconds(a, m->rpo_behind_ms / 1e3));
 	finish_parts(p, line.buf);
 	strbuf_release(&line);
 }
@@ -250,16 +256,19 @@ static void rto(struct page *p)
 
 	strbuf_addstr(&line, "RTO  ");
 	if (m->rto_ms[RTO_SERVICE] >= 0)
-		strbuf_addf(&line, "%s to the first write on the secondary", text_seconds(a, m->rto_ms[RTO_SERVICE] / 1e3));
+		strbuf_addf(&line, "%s to the first write on the secondary",
+			    text_seconds(a, m->rto_ms[RTO_SERVICE] / 1e3));
 	else
 		strbuf_addstr(&line, "not measured");
 	for (int i = RTO_DETECT; i <= RTO_PROMOTE; i++)
 		if (m->rto_ms[i] >= 0)
-			strbuf_addf(&line, "%s%s %.*f", parts++ ? ", " : " (", rto_part_names[i], digits, m->rto_ms[i] / 1e3);
+			strbuf_addf(&line, "%s%s %.*f", parts++ ? ", " : " (", rto_part_names[i],
+				    digits, m->rto_ms[i] / 1e3);
 	if (parts)
 		strbuf_addch(&line, ')');
 	if (m->rto_ms[RTO_REDUNDANT] >= 0)
-		strbuf_addf(&line, " · redundant again after %s", text_seconds(a, m->rto_ms[RTO_REDUNDANT] / 1e3));
+		strbuf_addf(&line, " · redundant again after %s",
+			    text_seconds(a, m->rto_ms[RTO_REDUNDANT] / 1e3));
 	finish_parts(p, line.buf);
 	strbuf_release(&line);
 }
@@ -279,18 +288,22 @@ static void verdict(struct page *p, const char *run_dir)
 	strbuf_addf(&line, " %zu check%s, %zu failed", all, all == 1 ? "" : "s", m->failed);
 	if (m->unknown)
 		strbuf_addf(&line, ", %zu unknown", m->unknown);
-	strbuf_addf(&line, "      report: %s%s", run_dir, run_dir[0] && run_dir[strlen(run_dir) - 1] == '/' ? "" : "/");
+	strbuf_addf(&line, "      report: %s%s", run_dir,
+		    run_dir[0] && run_dir[strlen(run_dir) - 1] == '/' ? "" : "/");
 	/* never cut: the path is there to be copied */
 	text_line(p->out, line.buf, SIZE_MAX);
 	strbuf_addch(p->out, '\n');
 	strbuf_release(&line);
 }
 
-void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out)
+void format_summary(const struct run_model *m, const char *run_dir, size_t columns, bool color,
+		    struct strbuf *out)
 {
 	struct page p = { m, out, columns, color };
 	size_t fixed = 2 + m->steps_n + (disaster(m) ? 2 : 0) + (m->error[0] ? 1 : 0);
-	size_t lines = fixed + EXTRA_LINES_MIN < SUMMARY_LINES ? SUMMARY_LINES - fixed : EXTRA_LINES_MIN, noted;
+	size_t lines = fixed + EXTRA_LINES_MIN < SUMMARY_LINES ? SUMMARY_LINES - fixed
+							       : EXTRA_LINES_MIN,
+	       noted;
 
 	header(&p);
 	steps(&p);
@@ -309,7 +322,8 @@ void format_summary(const struct run_model *m, const char *run_dir, size_t colum
 	verdict(&p, run_dir);
 }
 
-void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color, struct strbuf *out)
+void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color,
+		    struct strbuf *out)
 {
 	struct page p = { m, out, columns, color };
 

@@ -9,7 +9,8 @@
 
 #define REPLACEMENT 0xFFFDu
 
-/* The character at s and its length in bytes; an invalid or overlong sequence is U+FFFD of one byte. */
+/* The character at s and its length in bytes; an invalid or overlong sequence is U+FFFD of one
+ * byte. */
 static uint32_t decode(const char *text, size_t *len)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -34,11 +35,13 @@ static uint32_t decode(const char *text, size_t *len)
 	return c;
 }
 
-/* Unseen, or acting on what stands around it: C0, C1, direction marks, line separators, non-characters, tags. */
+/* Unseen, or acting on what stands around it: C0, C1, direction marks, line separators,
+ * non-characters, tags. */
 static int is_control(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x61C || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
-	       (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF) ||
+	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x61C || (c >= 0x200B && c <= 0x200F) ||
+	       (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+	       (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF) ||
 	       (c >= 0xE0000 && c < 0xE0080);
 }
 
@@ -94,16 +97,18 @@ static size_t columns_of(uint32_t c)
 {
 	if ((c >= 0x300 && c < 0x370) || (c >= 0xFE00 && c < 0xFE10) || (c >= 0x20D0 && c < 0x2100))
 		return 0;
-	if ((c >= 0x1100 && c < 0x1160) || (c >= 0x2E80 && c < 0xA4D0) || (c >= 0xAC00 && c < 0xD7A4) || (c >= 0xF900 && c < 0xFB00) ||
-		(c >= 0xFE30 && c < 0xFE70) || (c >= 0xFF00 && c < 0xFF61) || (c >= 0x1F300 && c < 0x1FB00) ||
-		(c >= 0x20000 && c < 0x30000))
+	if ((c >= 0x1100 && c < 0x1160) || (c >= 0x2E80 && c < 0xA4D0) ||
+	    (c >= 0xAC00 && c < 0xD7A4) || (c >= 0xF900 && c < 0xFB00) ||
+	    (c >= 0xFE30 && c < 0xFE70) || (c >= 0xFF00 && c < 0xFF61) ||
+	    (c >= 0x1F300 && c < 0x1FB00) || (c >= 0x20000 && c < 0x30000))
 		return 2;
 	return 1;
 }
 
 size_t text_line(struct strbuf *out, const char *s, size_t columns)
 {
-	size_t used = 0, n, keep = out->len, keep_used = 0; /* `keep`: where an ellipsis still fits */
+	/* `keep`: where an ellipsis still fits */
+	size_t used = 0, n, keep = out->len, keep_used = 0;
 	char name[16];
 
 	for (; s && *s; s += n) {
@@ -170,7 +175,8 @@ const char *text_seconds(char out[TEXT_NUMBER], double s)
 	else if (s < 7199.5)
 		snprintf(out, TEXT_NUMBER, "%d min %02d s", (int)round(s) / 60, (int)round(s) % 60);
 	else
-		snprintf(out, TEXT_NUMBER, "%.0f h %02.0f min", floor(s / 3600), floor(fmod(s, 3600) / 60));
+		snprintf(out, TEXT_NUMBER, "%.0f h %02.0f min", floor(s / 3600),
+			 floor(fmod(s, 3600) / 60));
 	return out;
 }
 

@@ -1,5 +1,6 @@
-/* Text from the journal made inert, and numbers for people. Input may be any bytes; what is no UTF-8 becomes U+FFFD, and a control
- * character (also the ones that turn the direction of writing) its visible name: \x1b. */
+/* Text from the journal made inert, and numbers for people. Input may be any bytes; what is no
+ * UTF-8 becomes U+FFFD, and a control character (also the ones that turn the direction of writing)
+ * its visible name: \x1b. */
 #ifndef REPORTS_TEXT_H
 #define REPORTS_TEXT_H
 
@@ -12,9 +13,11 @@
 void text_html(struct strbuf *out, const char *s);
 /* For XML text and quoted attributes: the same, newlines as &#10;. */
 void text_xml(struct strbuf *out, const char *s);
-/* For a terminal: one line, at most `columns` wide, cut with an ellipsis. Returns the columns used. */
+/* For a terminal: one line, at most `columns` wide, cut with an ellipsis. Returns the columns used.
+ */
 size_t text_line(struct strbuf *out, const char *s, size_t columns);
-/* A copy of at most `bytes` bytes, cut at a character with an ellipsis. The caller frees it; NULL gives NULL. */
+/* A copy of at most `bytes` bytes, cut at a character with an ellipsis. The caller frees it; NULL
+ * gives NULL. */
 char *text_cut(const char *s, size_t bytes);
 
 #define TEXT_NUMBER 32

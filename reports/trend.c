@@ -12,13 +12,14 @@
 #include "reports/stats.h"
 #include "reports/text.h"
 
-#define WINDOW 7      /* runs of the moving median */
-#define ROWS_MAX 500  /* of the table */
+#define WINDOW 7       /* runs of the moving median */
+#define ROWS_MAX 500   /* of the table */
 #define FIGURES_MAX 60 /* of a kind of runs */
 #define GROUPS_MAX 20
 
 /* The figures that are asked for first; the others follow by name. */
-static const char *const first[] = { "rpo_ms", "rpo_lost", "rto_ms", "rto_replay_ms", "redundant_ms", "load_tps", "load_p99_ms" };
+static const char *const first[] = { "rpo_ms",       "rpo_lost", "rto_ms",     "rto_replay_ms",
+				     "redundant_ms", "load_tps", "load_p99_ms" };
 #define FIRST (sizeof(first) / sizeof(first[0]))
 
 static void number(struct strbuf *out, double v, bool comma)
@@ -42,7 +43,8 @@ static double moving(const double *v, size_t at)
 	return n >= 3 && !isnan(v[at]) ? stats_median(window, n) : NAN;
 }
 
-static void figure(const struct past_run *runs, size_t n, const char *name, bool comma, struct strbuf *data, struct strbuf *out)
+static void figure(const struct past_run *runs, size_t n, const char *name, bool comma,
+		   struct strbuf *data, struct strbuf *out)
 {
 	double *v = xcalloc(n, sizeof(*v)), *known = xcalloc(n, sizeof(*known));
 	char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
@@ -72,8 +74,11 @@ static void figure(const struct past_run *runs, size_t n, const char *name, bool
 	text_figure(b, stats_spread(known, known_n));
 	text_figure(c, known[known_n - 1]); /* sorted by now: the greatest */
 	text_figure(a, stats_median(known, known_n));
-	strbuf_addf(out, "</h3><span class=\"meta\">median %s, spread %s, greatest %s%s%s; %zu run%s</span></div><div class=\"plot\" data-figure role=\"img\" "
-		    "aria-label=\"", a, b, c, *unit ? " " : "", unit, known_n, known_n == 1 ? "" : "s");
+	strbuf_addf(
+		out,
+		"</h3><span class=\"meta\">median %s, spread %s, greatest %s%s%s; %zu run%s</span></div><div class=\"plot\" data-figure role=\"img\" "
+		"aria-label=\"",
+		a, b, c, *unit ? " " : "", unit, known_n, known_n == 1 ? "" : "s");
 	text_html(out, name);
 	strbuf_addstr(out, " over time\"></div></div>\n");
 	free(v);
@@ -85,27 +90,36 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 	char when[TEXT_NUMBER], text[TEXT_NUMBER];
 	size_t from = n > ROWS_MAX ? n - ROWS_MAX : 0;
 
-	strbuf_addstr(out, "<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\">"
-		      "<table class=\"rows\"><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
-			   "<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th>drtest</th><th>Run</th></tr>\n");
+	strbuf_addstr(
+		out,
+		"<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\">"
+		"<table class=\"rows\"><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
+		"<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th>drtest</th><th>Run</th></tr>\n");
 	for (size_t i = n; i-- > from;) {
 		const struct past_run *r = &runs[i];
-		double lost = past_value(r, "rpo_lost"), rpo = past_value(r, "rpo_ms"), rto = past_value(r, "rto_ms");
+		double lost = past_value(r, "rpo_lost"), rpo = past_value(r, "rpo_ms"),
+		       rto = past_value(r, "rto_ms");
 		time_t t = (time_t)(r->started_ms / 1000);
 		struct tm tm;
 
 		when[0] = 0;
 		if (gmtime_r(&t, &tm))
 			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		strbuf_addf(out, "<tr><td class=\"short beside\">%s</td><td class=\"beside\"><span class=\"tag ", when);
+		strbuf_addf(
+			out,
+			"<tr><td class=\"short beside\">%s</td><td class=\"beside\"><span class=\"tag ",
+			when);
 		text_html(out, r->verdict);
 		strbuf_addstr(out, "\">");
 		text_html(out, r->verdict);
 		strbuf_addstr(out, "</span></td><td class=\"beside\" data-l=\"seed\">");
 		text_html(out, r->seed);
-		strbuf_addf(out, "</td><td class=\"num\" data-l=\"lost\">%s</td>", isnan(lost) ? "" : text_count(text, (int64_t)lost));
-		strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>", isnan(rpo) ? "" : text_seconds(text, rpo / 1e3));
-		strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td><td>", isnan(rto) ? "" : text_seconds(text, rto / 1e3));
+		strbuf_addf(out, "</td><td class=\"num\" data-l=\"lost\">%s</td>",
+			    isnan(lost) ? "" : text_count(text, (int64_t)lost));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"RPO\">%s</td>",
+			    isnan(rpo) ? "" : text_seconds(text, rpo / 1e3));
+		strbuf_addf(out, "<td class=\"num\" data-l=\"RTO\">%s</td><td>",
+			    isnan(rto) ? "" : text_seconds(text, rto / 1e3));
 		text_html(out, r->drtest);
 		strbuf_addstr(out, "</td><td><a href=\"./");
 		text_html(out, r->name);
@@ -120,7 +134,8 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 }
 
 /* The charts of one group: runs of one scenario on one ground with the same options. */
-static void charts(const struct past_run *runs, size_t n, size_t *shown, struct strbuf *data, struct strbuf *out)
+static void charts(const struct past_run *runs, size_t n, size_t *shown, struct strbuf *data,
+		   struct strbuf *out)
 {
 	size_t names_n, from = *shown;
 	const char **names = past_names(runs, n, &names_n);
@@ -142,7 +157,8 @@ static void charts(const struct past_run *runs, size_t n, size_t *shown, struct 
 
 static bool same(const struct past_run *a, const struct past_run *b)
 {
-	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) && !strcmp(a->options, b->options);
+	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
+	       !strcmp(a->options, b->options);
 }
 
 static void options_text(const char *json, struct strbuf *out)
@@ -150,7 +166,8 @@ static void options_text(const char *json, struct strbuf *out)
 	json_t *o = json_loads(json, 0, NULL), *v;
 	const char *key;
 
-	json_object_foreach(o, key, v) {
+	json_object_foreach(o, key, v)
+	{
 		strbuf_addch(out, ' ');
 		text_html(out, key);
 		strbuf_addch(out, '=');
@@ -159,8 +176,10 @@ static void options_text(const char *json, struct strbuf *out)
 	json_decref(o);
 }
 
-/* Runs with other options are other experiments: each kind has charts of its own, the one that ran last first. */
-static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *toc, struct strbuf *out)
+/* Runs with other options are other experiments: each kind has charts of its own, the one that ran
+ * last first. */
+static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *toc,
+		   struct strbuf *out)
 {
 	struct past_run *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
 	size_t shown = 0, kinds = 0;
@@ -178,7 +197,8 @@ static void groups(const struct past_run *runs, size_t n, struct strbuf *data, s
 			if (same(&runs[i], &runs[j])) {
 				group[k++] = runs[j];
 				pass += !strcmp(runs[j].verdict, "pass");
-				judged += strcmp(runs[j].verdict, "error") != 0 && strcmp(runs[j].verdict, "interrupted") != 0;
+				judged += strcmp(runs[j].verdict, "error") != 0 &&
+					  strcmp(runs[j].verdict, "interrupted") != 0;
 			}
 		strbuf_addf(out, "<section class=\"trends\" id=\"kind-%zu\"><h2>", kinds);
 		strbuf_addf(toc, "<li><a href=\"#kind-%zu\">", kinds);
@@ -195,7 +215,9 @@ static void groups(const struct past_run *runs, size_t n, struct strbuf *data, s
 		if (judged)
 			charts(group, k, &shown, data, out);
 		else
-			strbuf_addstr(out, "<p class=\"meta\">No run of it came as far as a verdict: there is nothing to draw.</p>");
+			strbuf_addstr(
+				out,
+				"<p class=\"meta\">No run of it came as far as a verdict: there is nothing to draw.</p>");
 		strbuf_addstr(out, "</section>\n");
 	}
 	free(group);
@@ -208,26 +230,40 @@ void trend_html(const struct past_run *runs, size_t n, const char *title, struct
 
 	for (size_t i = 0; i < n; i++)
 		pass += !strcmp(runs[i].verdict, "pass");
-	strbuf_addstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-			   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
-			   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
+	strbuf_addstr(
+		out,
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
 	text_html(out, title);
-	strbuf_addf(out, " · trend · drtest</title><style>%s\n%s</style></head>\n<body><main><header><div><h1>",
-		    (const char *)embed_reports_vendor_uplot_uPlot_min_css, (const char *)embed_reports_report_css);
+	strbuf_addf(
+		out,
+		" · trend · drtest</title><style>%s\n%s</style></head>\n<body><main><header><div><h1>",
+		(const char *)embed_reports_vendor_uplot_uPlot_min_css,
+		(const char *)embed_reports_report_css);
 	text_html(out, title);
-	strbuf_addf(out, "</h1><p class=\"sentence\">%zu of %zu runs passed</p><p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, "
-			 "<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div>"
-			 "</header>\n", pass, n, WINDOW - 1);
+	strbuf_addf(
+		out,
+		"</h1><p class=\"sentence\">%zu of %zu runs passed</p><p class=\"meta\">A point is a run: <i class=\"sw c2\"></i>passed, "
+		"<i class=\"sw\" style=\"background:var(--fail)\"></i>did not. The line is the median of a run and the %d before it.</p></div>"
+		"</header>\n",
+		pass, n, WINDOW - 1);
 	strbuf_addstr(&data, "{\"figures\":[");
 	groups(runs, n, &data, &toc, &kinds);
-	strbuf_addf(out, "<nav aria-label=\"contents\"><ul class=\"notes\">%s<li><a href=\"#runs\">all runs</a></li></ul></nav>\n%s", toc.buf, kinds.buf);
+	strbuf_addf(
+		out,
+		"<nav aria-label=\"contents\"><ul class=\"notes\">%s<li><a href=\"#runs\">all runs</a></li></ul></nav>\n%s",
+		toc.buf, kinds.buf);
 	strbuf_release(&toc);
 	strbuf_release(&kinds);
 	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script>\n", data.buf);
 	table(runs, n, out);
-	strbuf_addf(out, "</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>"
-			 "</body></html>\n",
-		    (const char *)embed_reports_vendor_uplot_LICENSE, (const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
-		    (const char *)embed_reports_trend_js);
+	strbuf_addf(
+		out,
+		"</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>"
+		"</body></html>\n",
+		(const char *)embed_reports_vendor_uplot_LICENSE,
+		(const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
+		(const char *)embed_reports_trend_js);
 	strbuf_release(&data);
 }

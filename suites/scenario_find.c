@@ -32,7 +32,8 @@ static int folder(int i, char out[PATH_MAX])
 		return 1;
 	exe[n] = '\0';
 	slash = strrchr(exe, '/');
-	if (!slash || snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - exe), exe, beside[i - 2]) >= PATH_MAX)
+	if (!slash ||
+	    snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - exe), exe, beside[i - 2]) >= PATH_MAX)
 		out[0] = '\0';
 	return 1;
 }
@@ -45,11 +46,15 @@ const char *scenario_find(const char *name)
 	char dir[PATH_MAX];
 
 	/* another folder than scenarios/ was meant as it stands */
-	if (fs_exists(name) || !*base || (base != name && (size_t)(base - name) != strlen("scenarios/")) ||
+	if (fs_exists(name) || !*base ||
+	    (base != name && (size_t)(base - name) != strlen("scenarios/")) ||
 	    (base != name && strncmp(name, "scenarios/", strlen("scenarios/")) != 0))
 		return name;
 	for (int i = 0; folder(i, dir); i++)
-		if (dir[0] && snprintf(found, sizeof(found), "%s/%s%s", dir, base, end) < (int)sizeof(found) && fs_exists(found))
+		if (dir[0] &&
+		    snprintf(found, sizeof(found), "%s/%s%s", dir, base, end) <
+			    (int)sizeof(found) &&
+		    fs_exists(found))
 			return found;
 	return name;
 }

@@ -1,11 +1,13 @@
-/* Where scenarios are: beside you, in $DRTEST_SCENARIOS, or installed beside the program (PREFIX/share/drtest/scenarios). */
+/* Where scenarios are: beside you, in $DRTEST_SCENARIOS, or installed beside the program
+ * (PREFIX/share/drtest/scenarios). */
 #ifndef SUITES_SCENARIO_FIND_H
 #define SUITES_SCENARIO_FIND_H
 
-/* "failover", "failover.lua" and "scenarios/failover.lua" as a path that exists; what is found nowhere comes back as it is. The text
- * stays valid until the next call. */
+/* "failover", "failover.lua" and "scenarios/failover.lua" as a path that exists; what is found
+ * nowhere comes back as it is. The text stays valid until the next call. */
 const char *scenario_find(const char *name);
-/* The folder that `drtest list` shows: ./scenarios where there is one; NULL: none anywhere. The same lifetime. */
+/* The folder that `drtest list` shows: ./scenarios where there is one; NULL: none anywhere. The
+ * same lifetime. */
 const char *scenario_folder(void);
 
 #endif

@@ -21,7 +21,8 @@ bool score_good(const struct score *s)
 {
 	if (s->harmless)
 		return s->planted > 0 && !s->caught && !s->by[BY_FORENSIC];
-	return s->planted > 0 && s->caught == s->planted && s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
+	return s->planted > 0 && s->caught == s->planted &&
+	       s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
 }
 
 static void cell(char *out, size_t room, const struct score *s, unsigned i)
@@ -48,7 +49,10 @@ void scores_print(const struct scores *t)
 			cell(text, sizeof(text), s, k);
 			printf(" %8s", text);
 		}
-		printf("%s\n", score_good(s) ? "" : !s->planted ? "  NOT PLANTED" : s->harmless ? "  FALSE ALARM" : "  MISSED");
+		printf("%s\n", score_good(s) ? ""
+			       : !s->planted ? "  NOT PLANTED"
+			       : s->harmless ? "  FALSE ALARM"
+					     : "  MISSED");
 		if (!score_good(s) && s->missed[0])
 			printf("    first: %s\n", s->missed);
 	}
@@ -64,9 +68,14 @@ json_t *scores_json(const struct scores *t)
 
 		for (unsigned k = 0; k < 5; k++)
 			if (s->judged[k])
-				json_object_set_new(by, checks[k], json_pack("{s:i,s:i}", "failed", (int)s->by[k], "judged", (int)s->judged[k]));
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:i,s:i,s:i,s:o,s:b}", "name", s->name, "what", s->what, "harmless", s->harmless,
-			"planted", (int)s->planted, "caught", (int)s->caught, "no_place", (int)s->no_place, "checks", by, "good", score_good(s)));
+				json_object_set_new(by, checks[k],
+						    json_pack("{s:i,s:i}", "failed", (int)s->by[k],
+							      "judged", (int)s->judged[k]));
+		json_array_append_new(
+			rows, json_pack("{s:s,s:s,s:b,s:i,s:i,s:i,s:o,s:b}", "name", s->name,
+					"what", s->what, "harmless", s->harmless, "planted",
+					(int)s->planted, "caught", (int)s->caught, "no_place",
+					(int)s->no_place, "checks", by, "good", score_good(s)));
 	}
 	return rows;
 }

@@ -14,7 +14,8 @@
 
 #define LOST_BYTES_MAX ((size_t)256 << 20)
 
-static int judge_one(const struct planted_run *run, const struct planted_defect *d, const struct planted_case *c, struct score *s, struct err *e)
+static int judge_one(const struct planted_run *run, const struct planted_defect *d,
+		     const struct planted_case *c, struct score *s, struct err *e)
 {
 	static const unsigned checks[] = { PLANTED_LEDGER, PLANTED_MODEL };
 	unsigned failed = 0;
@@ -40,7 +41,8 @@ static int judge_one(const struct planted_run *run, const struct planted_defect 
 	return 0;
 }
 
-static int plant_all(const struct planted_run *run, const struct selftest_opts *o, uint64_t round, struct scores *t, struct err *e)
+static int plant_all(const struct planted_run *run, const struct selftest_opts *o, uint64_t round,
+		     struct scores *t, struct err *e)
 {
 	for (size_t i = 0; i < planted_n_defects; i++) {
 		const struct planted_defect *d = &planted_defects[i];
@@ -54,7 +56,8 @@ static int plant_all(const struct planted_run *run, const struct selftest_opts *
 			rng_seed3(&g, o->seed + round, i, k);
 			planted_case_init(run, &c);
 			if (d->plant(run, &g, &c))
-				rc = judge_one(run, d, &c, score_add(t, d->name, d->what, !d->meant), e);
+				rc = judge_one(run, d, &c,
+					       score_add(t, d->name, d->what, !d->meant), e);
 			else
 				s->no_place++;
 			planted_case_release(&c);
@@ -69,13 +72,15 @@ static int run_lines(struct sql *s, char *text, struct err *e)
 {
 	int rc = 0;
 
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
+	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line && rc == 0;
+	     line = strtok_r(NULL, "\n", &save))
 		if (strncmp(line, "--", 2))
 			rc = sql_exec_text(s, e, line, strlen(line)) < 0 ? -1 : 0;
 	return rc;
 }
 
-static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from, const struct planted_state *to, struct err *e)
+static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from,
+		   const struct planted_state *to, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc = 0;
@@ -86,10 +91,15 @@ static int run_sql(struct sql *s, const struct planted_run *run, const struct pl
 	return rc;
 }
 
-/* lost.sql is what the dead primary's disk holds beyond the replay point: run on the secondary, it makes both equal. */
-static int bring_in_lost(const struct recording *r, const char *lost_sql, struct scores *t, struct err *e)
+/* lost.sql is what the dead primary's disk holds beyond the replay point: run on the secondary, it
+ * makes both equal. */
+static int bring_in_lost(const struct recording *r, const char *lost_sql, struct scores *t,
+			 struct err *e)
 {
-	struct compare_opts o = { .b = *cluster_endpoint(r->secondary), .a_name = "the dead primary's disk", .b_name = "secondary", .threads = 2 };
+	struct compare_opts o = { .b = *cluster_endpoint(r->secondary),
+				  .a_name = "the dead primary's disk",
+				  .b_name = "secondary",
+				  .threads = 2 };
 	struct score *score;
 	struct compare_result res = { 0 };
 	struct strbuf text = STRBUF_INIT;
@@ -99,13 +109,16 @@ static int bring_in_lost(const struct recording *r, const char *lost_sql, struct
 	if (!fs_exists(lost_sql))
 		return 0; /* the kill lost nothing */
 	score = score_add(t, "lost_sql", "harmless: lost.sql brought in, nothing is lost", true);
-	if (fs_read_file(lost_sql, LOST_BYTES_MAX, &text, e) == 0 && cluster_examine(r->primary, deadline_in_ms(60000), &o.a, e) == 0 &&
-	    (s = sql_open(&o.b, deadline_in_ms(10000), e)) && run_lines(s, text.buf, e) == 0 && compare_run(&o, &res, e) == 0) {
+	if (fs_read_file(lost_sql, LOST_BYTES_MAX, &text, e) == 0 &&
+	    cluster_examine(r->primary, deadline_in_ms(60000), &o.a, e) == 0 &&
+	    (s = sql_open(&o.b, deadline_in_ms(10000), e)) && run_lines(s, text.buf, e) == 0 &&
+	    compare_run(&o, &res, e) == 0) {
 		score->planted++;
 		score->judged[BY_COMPARE]++;
 		score->by[BY_COMPARE] += res.verdict != VERDICT_PASS;
 		score->caught += res.verdict != VERDICT_PASS;
-		snprintf(score->missed, sizeof(score->missed), "%.290s", res.verdict != VERDICT_PASS ? res.evidence : "");
+		snprintf(score->missed, sizeof(score->missed), "%.290s",
+			 res.verdict != VERDICT_PASS ? res.evidence : "");
 		rc = 0;
 	}
 	compare_result_release(&res);
@@ -115,14 +128,18 @@ static int bring_in_lost(const struct recording *r, const char *lost_sql, struct
 	return rc;
 }
 
-/* The secondary is given a planted state, compared with the dead primary's disk, and given back its own. */
-static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s, const struct planted_case *c, bool *differs, struct err *e)
+/* The secondary is given a planted state, compared with the dead primary's disk, and given back its
+ * own. */
+static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s,
+		    const struct planted_case *c, bool *differs, struct err *e)
 {
 	struct cluster_hold *held = NULL;
 	struct forensic_result res = { 0 };
 	int rc = -1;
 
-	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 && (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS, e)) &&
+	if (run_sql(s, &r->run, &r->run.after, &c->state, e) == 0 &&
+	    (held = cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS,
+				 e)) &&
 	    forensic_compare(f, held, &res, e) == 0)
 		rc = run_sql(s, &r->run, &c->state, &r->run.after, e);
 	*differs = res.verdict != VERDICT_PASS;
@@ -131,7 +148,9 @@ static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s
 	return rc;
 }
 
-static int plant_on_servers(const struct recording *r, struct forensic *f, const struct selftest_opts *o, uint64_t round, struct scores *t, struct err *e)
+static int plant_on_servers(const struct recording *r, struct forensic *f,
+			    const struct selftest_opts *o, uint64_t round, struct scores *t,
+			    struct err *e)
 {
 	struct sql *s = sql_open(cluster_endpoint(r->secondary), deadline_in_ms(10000), e);
 	int rc = s ? 0 : -1;
@@ -152,7 +171,8 @@ static int plant_on_servers(const struct recording *r, struct forensic *f, const
 				score->judged[BY_FORENSIC]++;
 				score->by[BY_FORENSIC] += differs;
 				if (differs == !d->meant && !score->missed[0])
-					snprintf(score->missed, sizeof(score->missed), "forensic: %.280s", c.where);
+					snprintf(score->missed, sizeof(score->missed),
+						 "forensic: %.280s", c.where);
 			}
 			planted_case_release(&c);
 		}
@@ -161,28 +181,42 @@ static int plant_on_servers(const struct recording *r, struct forensic *f, const
 	return rc;
 }
 
-/* On the recording's servers: the dead primary's disk, then two servers that only differ in what is planted. */
-static int with_servers(const struct recording *r, const struct selftest_opts *o, uint64_t round, struct scores *t, struct err *e)
+/* On the recording's servers: the dead primary's disk, then two servers that only differ in what is
+ * planted. */
+static int with_servers(const struct recording *r, const struct selftest_opts *o, uint64_t round,
+			struct scores *t, struct err *e)
 {
-	char *lost_jsonl = xstrfmt("%s/lost.jsonl", r->dir), *lost_sql = xstrfmt("%s/lost.sql", r->dir);
-	struct forensic_opts fo = { .dead = r->primary, .point = r->replay.point, .point_seq_min = r->backup.backup_seq, .ledger_dir = r->ledger_dir,
-		.ledger_table = r->run.model.ledger_table, .disaster_us = r->run.disaster_us, .lost_jsonl = lost_jsonl, .lost_sql = lost_sql,
-		.deadline = deadline_in_ms(3600000) };
+	char *lost_jsonl = xstrfmt("%s/lost.jsonl", r->dir),
+	     *lost_sql = xstrfmt("%s/lost.sql", r->dir);
+	struct forensic_opts fo = { .dead = r->primary,
+				    .point = r->replay.point,
+				    .point_seq_min = r->backup.backup_seq,
+				    .ledger_dir = r->ledger_dir,
+				    .ledger_table = r->run.model.ledger_table,
+				    .disaster_us = r->run.disaster_us,
+				    .lost_jsonl = lost_jsonl,
+				    .lost_sql = lost_sql,
+				    .deadline = deadline_in_ms(3600000) };
 	struct forensic *f = forensic_open(&fo, e);
 	struct forensic_result clean = { 0 };
-	struct cluster_hold *held = f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS, e) : NULL;
+	struct cluster_hold *held =
+		f ? cluster_hold(cluster_endpoint(r->secondary), "secondary", HOLD_CONNECTIONS, e)
+		  : NULL;
 	int rc = held ? forensic_compare(f, held, &clean, e) : -1;
 
 	cluster_hold_free(held);
 	if (rc == 0 && clean.verdict != VERDICT_PASS)
-		rc = err_set(e, ERR_BAD_DATA, 0, "a drill without a planted defect fails the forensic check: %.300s", clean.evidence);
+		rc = err_set(e, ERR_BAD_DATA, 0,
+			     "a drill without a planted defect fails the forensic check: %.300s",
+			     clean.evidence);
 	if (rc == 0 && !o->quiet)
 		printf("  %s\n", clean.evidence);
 	json_decref(clean.findings);
 	if (rc == 0)
 		rc = plant_on_servers(r, f, o, round, t, e);
 	if (rc == 0)
-		rc = selftest_compare(t, forensic_endpoint(f), cluster_endpoint(r->secondary), o->seeds, e);
+		rc = selftest_compare(t, forensic_endpoint(f), cluster_endpoint(r->secondary),
+				      o->seeds, e);
 	if (forensic_close(f, rc == 0 ? e : NULL) < 0)
 		rc = -1;
 	if (rc == 0)
@@ -192,7 +226,8 @@ static int with_servers(const struct recording *r, const struct selftest_opts *o
 	return rc;
 }
 
-static int one_recording(const struct selftest_opts *o, unsigned round, struct scores *t, struct err *e)
+static int one_recording(const struct selftest_opts *o, unsigned round, struct scores *t,
+			 struct err *e)
 {
 	struct recording r = { 0 };
 	char *dir = NULL, *run = xstrfmt("selftest-%d-%u", (int)getpid(), round);
@@ -204,7 +239,8 @@ static int one_recording(const struct selftest_opts *o, unsigned round, struct s
 	guardian_path(dir);
 	if (recording_make(&r, dir, o->seed + round, e) == 0) {
 		if (!o->quiet)
-			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round, r.evidence);
+			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round,
+			       r.evidence);
 		rc = plant_all(&r.run, o, round, t, e);
 		if (rc == 0)
 			rc = with_servers(&r, o, round, t, e);
@@ -221,7 +257,12 @@ static int drills(const struct selftest_opts *o, struct scores *t, struct err *e
 {
 	char *dir = NULL, *run = xstrfmt("selftest-%d-drills", (int)getpid());
 	int lock = data_dir_make(run, &dir, e), rc;
-	struct drill_opts d = { .dir = dir, .scenario = o->scenario, .clean = o->drills, .faults = o->faults, .seed = o->seed, .quiet = o->quiet };
+	struct drill_opts d = { .dir = dir,
+				.scenario = o->scenario,
+				.clean = o->drills,
+				.faults = o->faults,
+				.seed = o->seed,
+				.quiet = o->quiet };
 
 	free(run);
 	if (lock < 0)

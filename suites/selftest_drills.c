@@ -1,5 +1,5 @@
-/* Mini drills as processes of their own, two at a time: clean ones, which must pass, and, in the build with fault points, ones in which
- * one process lies, which must fail. */
+/* Mini drills as processes of their own, two at a time: clean ones, which must pass, and, in the
+ * build with fault points, ones in which one process lies, which must fail. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,25 +14,33 @@
 #define AT_ONCE 2
 #define CHAIN_BROKEN "the log's chain is broken"
 #define DRILL_MS 120000
-#define NTH_MIN 20 /* the lie comes at a transaction, a row or a chunk with a number from .. below .. */
+/* the lie comes at a transaction, a row or a chunk with a number from .. below .. */
+#define NTH_MIN 20
 #define NTH_MAX 240
 
 struct lie {
 	const char *name, *what;
-	const char *fault;   /* DRTEST_FAULT; %u: which one, drawn by the seed; NULL: none */
-	unsigned nth_max;    /* 0: NTH_MIN .. NTH_MAX */
-	const char *set;     /* an option of the drill, or NULL */
+	const char *fault; /* DRTEST_FAULT; %u: which one, drawn by the seed; NULL: none */
+	unsigned nth_max;  /* 0: NTH_MIN .. NTH_MAX */
+	const char *set;   /* an option of the drill, or NULL */
 	bool harmless;
 };
 static const struct lie lies[] = {
-	{ "lie_txn_dropped", "the feed drops a transaction", "feed.txn_dropped:%u", 0, NULL, false },
-	{ "lie_row_dropped", "the feed drops one row of a transaction", "feed.row_dropped:%u", 0, NULL, false },
-	{ "lie_resolved_ahead", "the feed's resolvedTs runs ahead of what is durable", "feed.resolved_ahead,feed.flush_once", 0, NULL, false },
-	{ "lie_checkpoint_ahead", "the feed's checkpointTs runs ahead of a slow sink", "feed.sink_stuck,feed.checkpoint_ahead", 0, NULL, false },
-	{ "lie_replay_dropped", "the replay drops a transaction", "feed.sink_stuck,redo.txn_dropped:%u", 0, NULL, false },
-	{ "lie_chunk_missing", "the restore leaves a chunk out", "restore.chunk_missing:%u", 3, NULL, false },
+	{ "lie_txn_dropped", "the feed drops a transaction", "feed.txn_dropped:%u", 0, NULL,
+	  false },
+	{ "lie_row_dropped", "the feed drops one row of a transaction", "feed.row_dropped:%u", 0,
+	  NULL, false },
+	{ "lie_resolved_ahead", "the feed's resolvedTs runs ahead of what is durable",
+	  "feed.resolved_ahead,feed.flush_once", 0, NULL, false },
+	{ "lie_checkpoint_ahead", "the feed's checkpointTs runs ahead of a slow sink",
+	  "feed.sink_stuck,feed.checkpoint_ahead", 0, NULL, false },
+	{ "lie_replay_dropped", "the replay drops a transaction",
+	  "feed.sink_stuck,redo.txn_dropped:%u", 0, NULL, false },
+	{ "lie_chunk_missing", "the restore leaves a chunk out", "restore.chunk_missing:%u", 3,
+	  NULL, false },
 	{ "lie_ddl_skipped", "the feed skips a DDL", "feed.ddl_skipped", 0, "ddl=true", false },
-	{ "lie_none_slow_sink", "harmless: the sink is stuck, all is in the redo log", "feed.sink_stuck", 0, NULL, true },
+	{ "lie_none_slow_sink", "harmless: the sink is stuck, all is in the redo log",
+	  "feed.sink_stuck", 0, NULL, true },
 };
 static const struct lie clean[] = {
 	{ "clean", "clean drill", NULL, 0, NULL, true },
@@ -66,22 +74,37 @@ static int launch(struct drills *d, struct slot *s, const struct lie *lie, struc
 	rng_seed3(&g, s->seed, 0x11e, 0);
 	s->fault[0] = '\0';
 	if (lie->fault) {
-		unsigned nth = lie->nth_max ? 1 + (unsigned)rng_below(&g, lie->nth_max) : NTH_MIN + (unsigned)rng_below(&g, NTH_MAX - NTH_MIN);
+		unsigned nth = lie->nth_max ? 1 + (unsigned)rng_below(&g, lie->nth_max)
+					    : NTH_MIN + (unsigned)rng_below(&g, NTH_MAX - NTH_MIN);
 		const char *at = strstr(lie->fault, "%u");
 
 		if (at)
-			snprintf(s->fault, sizeof(s->fault), "%.*s%u", (int)(at - lie->fault), lie->fault, nth);
+			snprintf(s->fault, sizeof(s->fault), "%.*s%u", (int)(at - lie->fault),
+				 lie->fault, nth);
 		else
 			snprintf(s->fault, sizeof(s->fault), "%s", lie->fault);
 	}
 	snprintf(s->log, sizeof(s->log), "%s/drill-%" PRIu64 ".log", d->dir, s->seed);
 	seed = xstrfmt("%" PRIu64, s->seed);
 	env_text = xstrfmt("DRTEST_FAULT=%s", s->fault);
-	char *argv[] = { exe, (char *)"run", (char *)d->scenario, (char *)"--store", (char *)"file", (char *)"--seed", seed, (char *)"--out", out,
-		lie->set ? (char *)"--set" : NULL, (char *)lie->set, NULL };
+	char *argv[] = { exe,
+			 (char *)"run",
+			 (char *)d->scenario,
+			 (char *)"--store",
+			 (char *)"file",
+			 (char *)"--seed",
+			 seed,
+			 (char *)"--out",
+			 out,
+			 lie->set ? (char *)"--set" : NULL,
+			 (char *)lie->set,
+			 NULL };
 	char *env[] = { env_text, NULL };
 
-	s->p = proc_start(&(struct proc_opts){ .name = "drill", .argv = argv, .env = env, .log_path = s->log }, e);
+	s->p = proc_start(
+		&(struct proc_opts){
+			.name = "drill", .argv = argv, .env = env, .log_path = s->log },
+		e);
 	rc = s->p ? 0 : -1;
 	free(exe);
 	free(seed);
@@ -90,7 +113,8 @@ static int launch(struct drills *d, struct slot *s, const struct lie *lie, struc
 	return rc;
 }
 
-/* Takes one drill's verdict: pass or fail. Anything else says nothing of the verdict, and ends the test. */
+/* Takes one drill's verdict: pass or fail. Anything else says nothing of the verdict, and ends the
+ * test. */
 static int collect(struct drills *d, struct slot *s, struct err *e)
 {
 	struct score *score;
@@ -100,7 +124,9 @@ static int collect(struct drills *d, struct slot *s, struct err *e)
 		return 0;
 	score = score_add(d->t, s->lie->name, s->lie->what, s->lie->harmless);
 	if (!proc_wait(s->p, deadline_in_ms(DRILL_MS)))
-		rc = err_set(e, ERR_TIMEOUT, 0, "a drill (%s, seed %" PRIu64 ") did not end within %d s", s->lie->name, s->seed, DRILL_MS / 1000);
+		rc = err_set(e, ERR_TIMEOUT, 0,
+			     "a drill (%s, seed %" PRIu64 ") did not end within %d s", s->lie->name,
+			     s->seed, DRILL_MS / 1000);
 	status = proc_exit_status(s->p);
 	if (rc == 0 && status != 0 && status != 1) {
 		struct strbuf tail = STRBUF_INIT;
@@ -109,8 +135,9 @@ static int collect(struct drills *d, struct slot *s, struct err *e)
 		if (strstr(tail.buf, CHAIN_BROKEN))
 			status = 1; /* the replay saw it before it wrote anything: caught */
 		else
-			rc = err_set(e, ERR_ENV, 0, "a drill (%s, seed %" PRIu64 ") ended with %s: %.600s", s->lie->name, s->seed,
-				     proc_how(s->p), tail.buf);
+			rc = err_set(e, ERR_ENV, 0,
+				     "a drill (%s, seed %" PRIu64 ") ended with %s: %.600s",
+				     s->lie->name, s->seed, proc_how(s->p), tail.buf);
 		strbuf_release(&tail);
 	}
 	if (rc == 0) {
@@ -119,8 +146,11 @@ static int collect(struct drills *d, struct slot *s, struct err *e)
 		score->caught += status == 1;
 		score->by[BY_DRILL] += status == 1;
 		if ((status == 1) == s->lie->harmless && !score->missed[0])
-			snprintf(score->missed, sizeof(score->missed), "DRTEST_FAULT=%s drtest-test run %s --store file --seed %" PRIu64 " %s%s", s->fault,
-				 d->scenario, s->seed, s->lie->set ? "--set " : "", s->lie->set ? s->lie->set : "");
+			snprintf(score->missed, sizeof(score->missed),
+				 "DRTEST_FAULT=%s drtest-test run %s --store file --seed %" PRIu64
+				 " %s%s",
+				 s->fault, d->scenario, s->seed, s->lie->set ? "--set " : "",
+				 s->lie->set ? s->lie->set : "");
 		d->done++;
 		if (!d->quiet && d->done % 20 == 0)
 			printf("  %u drills\n", d->done);
@@ -131,7 +161,8 @@ static int collect(struct drills *d, struct slot *s, struct err *e)
 	return rc;
 }
 
-static int run_many(struct drills *d, const struct lie *list, size_t n, unsigned each, struct err *e)
+static int run_many(struct drills *d, const struct lie *list, size_t n, unsigned each,
+		    struct err *e)
 {
 	int rc = 0;
 	unsigned next = 0;
@@ -150,7 +181,9 @@ static int run_many(struct drills *d, const struct lie *list, size_t n, unsigned
 
 int selftest_drills(struct scores *t, const struct drill_opts *o, struct err *e)
 {
-	struct drills d = { .t = t, .dir = o->dir, .scenario = o->scenario, .seed = o->seed, .quiet = o->quiet };
+	struct drills d = {
+		.t = t, .dir = o->dir, .scenario = o->scenario, .seed = o->seed, .quiet = o->quiet
+	};
 	unsigned kinds = sizeof(clean) / sizeof(clean[0]);
 	int rc = 0;
 

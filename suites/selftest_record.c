@@ -1,4 +1,5 @@
-/* The recording: a real drill, small: load, backup, restore, changefeed with redo log, SIGKILL while the sink is busy, replay. */
+/* The recording: a real drill, small: load, backup, restore, changefeed with redo log, SIGKILL
+ * while the sink is busy, replay. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +16,18 @@
 #define TABLE_SIZE 1000
 #define WORKERS 10
 #define RATE 200
-#define WARM_MS 900  /* load before the backup: rows of it differ from the prepared ones */
+/* load before the backup: rows of it differ from the prepared ones */
+#define WARM_MS 900
 #define SOAK_MS 2600 /* one flush of the redo log, and a part of the next */
 #define BUSY_MS 6000 /* the sink is awaited busy for so long */
 
 static struct cluster *start(const struct recording *r, const char *name, struct err *e)
 {
 	char *dir = xstrfmt("%s/%s", r->dir, name), *logs = xstrfmt("%s/logs", r->dir);
-	struct cluster *c = cluster_new(&(struct cluster_opts){ .ground = "local", .name = name, .dir = dir, .log_dir = logs }, e);
+	struct cluster *c = cluster_new(
+		&(struct cluster_opts){
+			.ground = "local", .name = name, .dir = dir, .log_dir = logs },
+		e);
 
 	free(dir);
 	free(logs);
@@ -35,25 +40,42 @@ static struct cluster *start(const struct recording *r, const char *name, struct
 
 static int load_begin(struct recording *r, uint64_t seed, int64_t zero_ns, struct err *e)
 {
-	struct load_opts o = { .name = "oltp_write_only", .seed = seed, .workers = WORKERS, .tables = TABLES, .table_size = TABLE_SIZE, .rate = RATE,
-		.pace = LOAD_POISSON, .ledger_rows = true, .ledger_dir = r->ledger_dir, .journal_start_ns = zero_ns, .stop_on_lost = true };
+	struct load_opts o = { .name = "oltp_write_only",
+			       .seed = seed,
+			       .workers = WORKERS,
+			       .tables = TABLES,
+			       .table_size = TABLE_SIZE,
+			       .rate = RATE,
+			       .pace = LOAD_POISSON,
+			       .ledger_rows = true,
+			       .ledger_dir = r->ledger_dir,
+			       .journal_start_ns = zero_ns,
+			       .stop_on_lost = true };
 	const struct sql_endpoint *ep = cluster_endpoint(r->primary);
 
 	r->load = load_new(&o, e);
-	return r->load && load_prepare(r->load, ep, 2, deadline_in_ms(60000), e) == 0 && load_start(r->load, ep, 0, e) == 0 ? 0 : -1;
+	return r->load && load_prepare(r->load, ep, 2, deadline_in_ms(60000), e) == 0 &&
+			       load_start(r->load, ep, 0, e) == 0
+		       ? 0
+		       : -1;
 }
 
-static int take_presence(struct recording *r, struct sql *s, struct planted_state *st, struct err *e)
+static int take_presence(struct recording *r, struct sql *s, struct planted_state *st,
+			 struct err *e)
 {
 	struct sql_rows rows = { 0 };
 	int more = -1;
 
-	if (sql_query(s, &rows, e, "SELECT worker, seq FROM `%s`.`%s`", r->run.model.db, r->run.model.ledger_table) == 0)
+	if (sql_query(s, &rows, e, "SELECT worker, seq FROM `%s`.`%s`", r->run.model.db,
+		      r->run.model.ledger_table) == 0)
 		while ((more = sql_rows_next(&rows, e)) == 1) {
-			long i = planted_record(&r->run, (uint32_t)strtoul(rows.cell[0], NULL, 10), strtoull(rows.cell[1], NULL, 10));
+			long i = planted_record(&r->run, (uint32_t)strtoul(rows.cell[0], NULL, 10),
+						strtoull(rows.cell[1], NULL, 10));
 
 			if (i < 0) {
-				more = err_set(e, ERR_BAD_DATA, 0, "worker %s sequence %s is in no ledger", rows.cell[0], rows.cell[1]);
+				more = err_set(e, ERR_BAD_DATA, 0,
+					       "worker %s sequence %s is in no ledger",
+					       rows.cell[0], rows.cell[1]);
 				break;
 			}
 			st->present[i] = true;
@@ -70,13 +92,17 @@ static int take_rows(struct recording *r, struct planted_state *st, struct err *
 	for (uint32_t t = 1; rc == 0 && t <= TABLES; t++) {
 		struct sql_rows rows = { 0 };
 
-		rc = sql_query(s, &rows, e, "SELECT id, k, c, pad FROM `%s`.`%s%u`", r->run.model.db, r->run.model.table_prefix, t);
+		rc = sql_query(s, &rows, e, "SELECT id, k, c, pad FROM `%s`.`%s%u`",
+			       r->run.model.db, r->run.model.table_prefix, t);
 		while (rc == 0 && (rc = sql_rows_next(&rows, e)) == 1) {
-			struct planted_row *row = planted_row_at(&r->run, st, t, strtoll(rows.cell[0], NULL, 10));
+			struct planted_row *row =
+				planted_row_at(&r->run, st, t, strtoll(rows.cell[0], NULL, 10));
 
 			rc = 0;
-			if (!row || rows.len[2] >= sizeof(row->c) || rows.len[3] >= sizeof(row->pad)) {
-				rc = err_set(e, ERR_BAD_DATA, 0, "sbtest%u id %s is not the load's", t, rows.cell[0]);
+			if (!row || rows.len[2] >= sizeof(row->c) ||
+			    rows.len[3] >= sizeof(row->pad)) {
+				rc = err_set(e, ERR_BAD_DATA, 0, "sbtest%u id %s is not the load's",
+					     t, rows.cell[0]);
 				break;
 			}
 			row->exists = true;
@@ -95,7 +121,8 @@ static int take_change(void *arg, const struct redo_event *ev, uint64_t offset, 
 	struct recording *r = arg;
 
 	(void)offset;
-	if (ev->kind != REDO_ROW || ev->row.commit_ts <= r->replay.checkpoint_ts || ev->row.commit_ts > r->replay.point)
+	if (ev->kind != REDO_ROW || ev->row.commit_ts <= r->replay.checkpoint_ts ||
+	    ev->row.commit_ts > r->replay.point)
 		return 0;
 	return planted_take(&r->run, &ev->row, e);
 }
@@ -120,17 +147,26 @@ static void await_busy(struct cluster *c)
 	struct deadline d = deadline_in_ms(BUSY_MS);
 	struct feed_status st;
 
-	while (!deadline_passed(d) && feed_get_status(cluster_feed(c), &st, NULL) == 0 && !st.sink_busy)
+	while (!deadline_passed(d) && feed_get_status(cluster_feed(c), &st, NULL) == 0 &&
+	       !st.sink_busy)
 		usleep(300);
 }
 
 /* The checks as a drill makes them: what is planted later must be all that is wrong. */
-static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaster_wall_ms, struct err *e)
+static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaster_wall_ms,
+		       struct err *e)
 {
-	struct prefix_opts o = { .ledger_dir = r->ledger_dir, .model = load_model(r->load), .tso_map = cluster_tso_map(r->primary),
-		.point = r->replay.point, .disaster_us = disaster_us, .disaster_wall_ms = disaster_wall_ms,
-		.secondary = *cluster_endpoint(r->secondary), .threads = 2, .point_position_base = (int64_t)r->backup.backup_seq };
-	int (*const checks[])(const struct prefix_opts *, struct prefix_result *, struct err *) = { check_ledger, check_model };
+	struct prefix_opts o = { .ledger_dir = r->ledger_dir,
+				 .model = load_model(r->load),
+				 .tso_map = cluster_tso_map(r->primary),
+				 .point = r->replay.point,
+				 .disaster_us = disaster_us,
+				 .disaster_wall_ms = disaster_wall_ms,
+				 .secondary = *cluster_endpoint(r->secondary),
+				 .threads = 2,
+				 .point_position_base = (int64_t)r->backup.backup_seq };
+	int (*const checks[])(const struct prefix_opts *, struct prefix_result *,
+			      struct err *) = { check_ledger, check_model };
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < 2; i++) {
@@ -138,7 +174,9 @@ static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaste
 
 		rc = checks[i](&o, &res, e);
 		if (rc == 0 && res.verdict != VERDICT_PASS)
-			rc = err_set(e, ERR_BAD_DATA, 0, "a drill without a planted defect fails the %s check: %.300s", i ? "model" : "ledger", res.evidence);
+			rc = err_set(e, ERR_BAD_DATA, 0,
+				     "a drill without a planted defect fails the %s check: %.300s",
+				     i ? "model" : "ledger", res.evidence);
 		if (i == 0)
 			snprintf(r->evidence, sizeof(r->evidence), "%s", res.evidence);
 		prefix_result_release(&res);
@@ -157,15 +195,21 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 
 	r->primary = start(r, "primary", e);
 	r->secondary = r->primary ? start(r, "secondary", e) : NULL;
-	if (!r->secondary || cluster_start_wait(r->primary, deadline_in_ms(60000), e) < 0 || cluster_start_wait(r->secondary, deadline_in_ms(60000), e) < 0)
+	if (!r->secondary || cluster_start_wait(r->primary, deadline_in_ms(60000), e) < 0 ||
+	    cluster_start_wait(r->secondary, deadline_in_ms(60000), e) < 0)
 		goto out;
 	if (load_begin(r, seed, zero, e) < 0)
 		goto out;
 	pause_ms(WARM_MS, deadline_in_ms(60000));
-	if (cluster_backup(r->primary, full, NULL, &r->backup, e) < 0 || cluster_restore(r->secondary, full, NULL, &(struct backup_result){ 0 }, e) < 0)
+	if (cluster_backup(r->primary, full, NULL, &r->backup, e) < 0 ||
+	    cluster_restore(r->secondary, full, NULL, &(struct backup_result){ 0 }, e) < 0)
 		goto out;
-	if (cluster_changefeed(r->primary, &(struct changefeed_opts){ .id = "forth", .sink = r->secondary, .start_ts = r->backup.backup_ts,
-		.redo_uri = r->redo_uri }, e))
+	if (cluster_changefeed(r->primary,
+			       &(struct changefeed_opts){ .id = "forth",
+							  .sink = r->secondary,
+							  .start_ts = r->backup.backup_ts,
+							  .redo_uri = r->redo_uri },
+			       e))
 		goto out;
 	pause_ms(SOAK_MS, deadline_in_ms(60000));
 	await_busy(r->primary);
@@ -175,8 +219,10 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 	d = deadline_in_ms(5000);
 	while (load_running(r->load) && pause_ms(5, d) == 0)
 		;
-	if (load_stop(r->load, deadline_in_ms(5000), e) < 0 || planted_open(run, r->ledger_dir, load_model(r->load), e) < 0 ||
-	    take_rows(r, &run->before, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 || cluster_apply_redo(r->secondary, r->redo_uri, &ro, &r->replay, e) < 0 ||
+	if (load_stop(r->load, deadline_in_ms(5000), e) < 0 ||
+	    planted_open(run, r->ledger_dir, load_model(r->load), e) < 0 ||
+	    take_rows(r, &run->before, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 ||
+	    cluster_apply_redo(r->secondary, r->redo_uri, &ro, &r->replay, e) < 0 ||
 	    take_rows(r, &run->after, e) < 0)
 		goto out;
 	run->disaster_us = (at - zero) / 1000;
@@ -195,7 +241,9 @@ out:
 
 int recording_make(struct recording *r, const char *dir, uint64_t seed, struct err *e)
 {
-	*r = (struct recording){ .dir = xstrdup(dir), .ledger_dir = xstrfmt("%s/ledger", dir), .redo_uri = xstrfmt("file://%s/redo", dir) };
+	*r = (struct recording){ .dir = xstrdup(dir),
+				 .ledger_dir = xstrfmt("%s/ledger", dir),
+				 .redo_uri = xstrfmt("file://%s/redo", dir) };
 	return drill(r, seed, e) < 0 ? err_wrap(e, "recording") : 0;
 }
 

@@ -27,7 +27,7 @@ struct night {
 	char *dir; /* of the suite */
 	struct suite_entry *entries;
 	int code;
-	int runs_code;   /* of the runs alone, without the gate */
+	int runs_code; /* of the runs alone, without the gate */
 	struct strbuf gate;
 };
 
@@ -67,8 +67,10 @@ static int start(struct night *n, struct going *g, size_t i, struct err *e)
 	const char *argv[ARGS_MAX + 8];
 	size_t k = 0;
 
-	*g = (struct going){ .i = i, .log = xstrfmt("%s/run-%zu.log", n->dir, i + 1), .folder_file = xstrfmt("%s/run-%zu.folder", n->dir, i + 1),
-		.since_ns = clock_mono_ns() };
+	*g = (struct going){ .i = i,
+			     .log = xstrfmt("%s/run-%zu.log", n->dir, i + 1),
+			     .folder_file = xstrfmt("%s/run-%zu.folder", n->dir, i + 1),
+			     .since_ns = clock_mono_ns() };
 	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
 		snprintf(exe, sizeof(exe), "drtest");
 	argv[k++] = exe;
@@ -87,7 +89,10 @@ static int start(struct night *n, struct going *g, size_t i, struct err *e)
 	for (size_t x = 0; x < n->o->extra_n && k < ARGS_MAX; x++)
 		argv[k++] = n->o->extra[x];
 	argv[k] = NULL;
-	g->p = proc_start(&(struct proc_opts){ .name = r->title, .argv = (char *const *)argv, .log_path = g->log }, e);
+	g->p = proc_start(&(struct proc_opts){ .name = r->title,
+					       .argv = (char *const *)argv,
+					       .log_path = g->log },
+			  e);
 	if (!g->p) {
 		free(g->log);
 		free(g->folder_file);
@@ -101,7 +106,8 @@ static char *ended(struct going *g, struct err *e)
 	struct strbuf text = STRBUF_INIT, tail = STRBUF_INIT;
 	char *folder = NULL;
 
-	if (fs_exists(g->folder_file) && fs_read_file(g->folder_file, PATH_BYTES_MAX, &text, e) == 0) {
+	if (fs_exists(g->folder_file) &&
+	    fs_read_file(g->folder_file, PATH_BYTES_MAX, &text, e) == 0) {
 		folder = strbuf_detach(&text);
 	} else if (e->kind == ERR_NONE) {
 		proc_log_tail(g->log, 3, &tail);
@@ -119,13 +125,18 @@ static char *ended(struct going *g, struct err *e)
 
 static bool same(const struct past_run *a, const struct past_run *b)
 {
-	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) && !strcmp(a->options, b->options);
+	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
+	       !strcmp(a->options, b->options);
 }
 
 /* Tonight's runs of one scenario with the same options against those before them. */
-static int judge_group(struct night *n, const struct suite_run *of, const struct past_run *runs, size_t count, struct err *e)
+static int judge_group(struct night *n, const struct suite_run *of, const struct past_run *runs,
+		       size_t count, struct err *e)
 {
-	struct past_filter f = { .scenario = runs[0].scenario, .ground = runs[0].ground, .options = runs[0].options, .verdict = "pass" };
+	struct past_filter f = { .scenario = runs[0].scenario,
+				 .ground = runs[0].ground,
+				 .options = runs[0].options,
+				 .verdict = "pass" };
 	struct past_run *baseline = NULL;
 	size_t baseline_n = 0;
 
@@ -164,14 +175,17 @@ static int judge_group(struct night *n, const struct suite_run *of, const struct
 
 static int judge(struct night *n, struct err *e)
 {
-	struct past_run *runs = xcalloc(n->s->runs_n, sizeof(*runs)), *group = xcalloc(n->s->runs_n, sizeof(*group)); /* group borrows from runs */
+	/* group borrows from runs */
+	struct past_run *runs = xcalloc(n->s->runs_n, sizeof(*runs)),
+			*group = xcalloc(n->s->runs_n, sizeof(*group));
 	bool *done = xcalloc(n->s->runs_n, sizeof(*done));
 	size_t *which = xcalloc(n->s->runs_n, sizeof(*which)); /* of the suite's runs */
 	size_t count = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < n->s->runs_n; i++)
-		if (n->entries[i].run_dir && past_of_folder(n->entries[i].run_dir, &runs[count], e) == 0)
+		if (n->entries[i].run_dir &&
+		    past_of_folder(n->entries[i].run_dir, &runs[count], e) == 0)
 			which[count++] = i;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		size_t k = 0;
@@ -232,9 +246,12 @@ static void live(const struct night *n, const struct going *g, size_t done, doub
 	printf("\r\033[K%zu of %zu done", done, n->s->runs_n);
 	for (size_t k = 0; k < n->o->jobs; k++)
 		if (g[k].p && running++ < 2)
-			printf(", %s runs for %.0f s", n->s->runs[g[k].i].title, (double)(now - g[k].since_ns) / 1e9);
+			printf(", %s runs for %.0f s", n->s->runs[g[k].i].title,
+			       (double)(now - g[k].since_ns) / 1e9);
 	if (done)
-		printf(", about %.0f min left", ceil(spent / (double)done * (double)(n->s->runs_n - done) / (double)n->o->jobs / 60));
+		printf(", about %.0f min left",
+		       ceil(spent / (double)done * (double)(n->s->runs_n - done) /
+			    (double)n->o->jobs / 60));
 	fflush(stdout);
 }
 
@@ -243,7 +260,8 @@ static void say_end(struct night *n, struct suite_entry *entry, size_t i)
 	struct strbuf line = STRBUF_INIT;
 
 	n->code = worse(n->code, suite_report_line(entry, &line));
-	printf("%s%3zu/%zu  %-44s %s\n", n->o->tty ? "\r\033[K" : "", i + 1, n->s->runs_n, entry->title, line.buf);
+	printf("%s%3zu/%zu  %-44s %s\n", n->o->tty ? "\r\033[K" : "", i + 1, n->s->runs_n,
+	       entry->title, line.buf);
 	fflush(stdout);
 	strbuf_release(&line);
 }
@@ -287,7 +305,8 @@ static void run_all(struct night *n)
 			if (g[k].p || next == n->s->runs_n)
 				continue;
 			if (stopped) {
-				n->entries[next++].error = xstrdup("not run: the suite was interrupted");
+				n->entries[next++].error =
+					xstrdup("not run: the suite was interrupted");
 			} else if (start(n, &g[k], next, &e) < 0) {
 				n->entries[next].error = xstrdup(e.text);
 				say_end(n, &n->entries[next], next);
@@ -311,7 +330,10 @@ static void run_all(struct night *n)
 
 static int run_night(struct night *n, struct err *e)
 {
-	struct suite_report report = { .name = n->s->name, .sentence = n->s->sentence, .drtest = n->o->drtest, .started_ms = clock_wall_ms() };
+	struct suite_report report = { .name = n->s->name,
+				       .sentence = n->s->sentence,
+				       .drtest = n->o->drtest,
+				       .started_ms = clock_wall_ms() };
 	int64_t from = clock_mono_ns();
 	struct sigaction a = { .sa_handler = on_signal };
 
@@ -320,7 +342,8 @@ static int run_night(struct night *n, struct err *e)
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGHUP, &a, NULL);
-	printf("drtest %s  suite %s  %zu run%s\n", n->o->drtest, n->s->name, n->s->runs_n, n->s->runs_n == 1 ? "" : "s");
+	printf("drtest %s  suite %s  %zu run%s\n", n->o->drtest, n->s->name, n->s->runs_n,
+	       n->s->runs_n == 1 ? "" : "s");
 	n->entries = xcalloc(n->s->runs_n, sizeof(*n->entries));
 	run_all(n);
 	if (clock_cancelled())
@@ -341,9 +364,16 @@ static int run_night(struct night *n, struct err *e)
 	if (suite_report_make(n->dir, &report, e) < 0)
 		return -1;
 	draw_trend(n);
-	printf("%s%s      report: %s/suite.html\n", n->code == 0 ? "PASS" : n->code == 1 ? "FAIL" : n->code == 4 ? "UNKNOWN" :
-	       n->code == 130 ? "INTERRUPTED" : "ERROR",
-	       n->code == 1 && n->runs_code != 1 ? " of the gate: no run failed, a figure is worse than its rule allows" : "", n->dir);
+	printf("%s%s      report: %s/suite.html\n",
+	       n->code == 0     ? "PASS"
+	       : n->code == 1   ? "FAIL"
+	       : n->code == 4   ? "UNKNOWN"
+	       : n->code == 130 ? "INTERRUPTED"
+				: "ERROR",
+	       n->code == 1 && n->runs_code != 1
+		       ? " of the gate: no run failed, a figure is worse than its rule allows"
+		       : "",
+	       n->dir);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
-/* A suite's runs as processes of their own, one report over all, and the gate that holds them against earlier nights. */
+/* A suite's runs as processes of their own, one report over all, and the gate that holds them
+ * against earlier nights. */
 #ifndef SUITES_SUITE_H
 #define SUITES_SUITE_H
 
@@ -10,19 +11,20 @@
 #define SUITE_JOBS_MAX 64
 
 struct suite_opts {
-	const char *out;      /* the folder of runs; made if it is not there */
-	char *const *extra;   /* more options for each `drtest run` */
+	const char *out;    /* the folder of runs; made if it is not there */
+	char *const *extra; /* more options for each `drtest run` */
 	size_t extra_n;
-	size_t jobs;          /* runs side by side, 1 to SUITE_JOBS_MAX */
-	bool gate;            /* judge the suite's gate */
-	bool tty;             /* show on stdout how far it is */
-	const char *drtest;   /* the version in the report */
+	size_t jobs;        /* runs side by side, 1 to SUITE_JOBS_MAX */
+	bool gate;          /* judge the suite's gate */
+	bool tty;           /* show on stdout how far it is */
+	const char *drtest; /* the version in the report */
 };
 /*
- * Runs each of s in a process of this program and prints a line for each on stdout. Writes OUT/<UTC time>-suite-<name>/ (suite.html,
- * junit.xml, suite.json, the output of each run) and OUT/trend.html. SIGINT, SIGTERM and SIGHUP interrupt the runs; what has ended is reported.
- * *code is the exit code: 0 all passed, 1 a check or the gate failed, 3 a run could not be set up, 4 unknown, 130 interrupted.
- * -1: the folder or the report could not be written (ERR_IO).
+ * Runs each of s in a process of this program and prints a line for each on stdout. Writes OUT/<UTC
+ * time>-suite-<name>/ (suite.html, junit.xml, suite.json, the output of each run) and
+ * OUT/trend.html. SIGINT, SIGTERM and SIGHUP interrupt the runs; what has ended is reported. *code
+ * is the exit code: 0 all passed, 1 a check or the gate failed, 3 a run could not be set up, 4
+ * unknown, 130 interrupted. -1: the folder or the report could not be written (ERR_IO).
  */
 int suite_run(const struct suite *s, const struct suite_opts *o, int *code, struct err *e);
 

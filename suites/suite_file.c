@@ -33,7 +33,9 @@ static char *text_of(lua_State *L, int index)
 		return xstrdup(lua_toboolean(L, index) ? "true" : "false");
 	if (lua_type(L, index) == LUA_TSTRING)
 		return xstrdup(lua_tostring(L, index));
-	if (lua_type(L, index) == LUA_TNUMBER && lua_tonumber(L, index) == floor(lua_tonumber(L, index)) && fabs(lua_tonumber(L, index)) < 9e15)
+	if (lua_type(L, index) == LUA_TNUMBER &&
+	    lua_tonumber(L, index) == floor(lua_tonumber(L, index)) &&
+	    fabs(lua_tonumber(L, index)) < 9e15)
 		return xstrfmt("%.0f", lua_tonumber(L, index));
 	return lua_type(L, index) == LUA_TNUMBER ? xstrfmt("%.14g", lua_tonumber(L, index)) : NULL;
 }
@@ -65,16 +67,21 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct choice *)a)->name, ((const struct choice *)b)->name);
 }
 
-static void add_run(struct suite *s, const char *scenario, const char *file, const char *seed, const struct choice *c, const size_t *at, size_t n)
+static void add_run(struct suite *s, const char *scenario, const char *file, const char *seed,
+		    const struct choice *c, const size_t *at, size_t n)
 {
-	const char *base = strrchr(scenario, '/') ? strrchr(scenario, '/') + 1 : scenario, *dot = strstr(base, ".lua");
+	const char *base = strrchr(scenario, '/') ? strrchr(scenario, '/') + 1 : scenario,
+		   *dot = strstr(base, ".lua");
 	struct strbuf title = STRBUF_INIT;
 	struct suite_run *r;
 
 	s->runs = xreallocarray(s->runs, s->runs_n + 1, sizeof(*s->runs));
 	r = &s->runs[s->runs_n++];
-	*r = (struct suite_run){ .file = xstrdup(file), .seed = xstrdup(seed), .set = xcalloc(n + 1, sizeof(*r->set)) };
-	strbuf_addf(&title, "%.*s seed %s", dot ? (int)(dot - base) : (int)strlen(base), base, seed);
+	*r = (struct suite_run){ .file = xstrdup(file),
+				 .seed = xstrdup(seed),
+				 .set = xcalloc(n + 1, sizeof(*r->set)) };
+	strbuf_addf(&title, "%.*s seed %s", dot ? (int)(dot - base) : (int)strlen(base), base,
+		    seed);
 	for (size_t i = 0; i < n; i++) {
 		r->set[i] = xstrfmt("%s=%s", c[i].name, c[i].values[at[i]]);
 		strbuf_addf(&title, " %s", r->set[i]);
@@ -99,7 +106,8 @@ static char *file_of(const char *scenario, const char *path)
 }
 
 /* Every combination of seeds and values. */
-static int expand(struct suite *s, const char *path, const char *scenario, const struct choice *seeds, const struct choice *c, size_t n, struct err *e)
+static int expand(struct suite *s, const char *path, const char *scenario,
+		  const struct choice *seeds, const struct choice *c, size_t n, struct err *e)
 {
 	char *file = file_of(scenario, path);
 	size_t at[OPTIONS_MAX] = { 0 }, i;
@@ -111,7 +119,8 @@ static int expand(struct suite *s, const char *path, const char *scenario, const
 				rc = wrong(e, path, "it has more than 1,000 runs");
 			else
 				add_run(s, scenario, file, seeds->values[k], c, at, n);
-		for (i = 0; i < n; i++) { /* the next combination, the first option turning fastest */
+		/* the next combination, the first option turning fastest */
+		for (i = 0; i < n; i++) {
 			if (++at[i] < c[i].n)
 				break;
 			at[i] = 0;
@@ -128,7 +137,8 @@ static void choice_release(struct choice *c)
 		free(c->values[i]);
 }
 
-/* One entry of runs, on the stack's top: { "failover", seeds = { 1, 2 }, set = { rate = { 100, 500 } } } */
+/* One entry of runs, on the stack's top: { "failover", seeds = { 1, 2 }, set = { rate = { 100, 500
+ * } } } */
 static int take_entry(lua_State *L, struct suite *s, const char *path, struct err *e)
 {
 	struct choice seeds = { 0 }, options[OPTIONS_MAX] = { 0 };
@@ -137,17 +147,21 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	int rc = -1;
 
 	if (!lua_istable(L, -1))
-		return wrong(e, path, "an entry of runs is as { \"failover\", seeds = { 1, 2 }, set = { soak = \"10s\" } }");
+		return wrong(
+			e, path,
+			"an entry of runs is as { \"failover\", seeds = { 1, 2 }, set = { soak = \"10s\" } }");
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 
-		if (lua_type(L, -2) == LUA_TNUMBER && lua_tonumber(L, -2) == 1 && lua_type(L, -1) == LUA_TSTRING)
+		if (lua_type(L, -2) == LUA_TNUMBER && lua_tonumber(L, -2) == 1 &&
+		    lua_type(L, -1) == LUA_TSTRING)
 			scenario = xstrdup(lua_tostring(L, -1));
 		else if (!strcmp(key, "seeds") && take_values(L, &seeds) == 0)
 			continue;
 		else if (strcmp(key, "set") != 0 || !lua_istable(L, -1)) {
 			lua_pop(L, 2);
-			err_set(e, ERR_USAGE, 0, "%s: an entry of runs has a scenario's name, seeds and set; '%.40s' is none of them, or of the wrong type",
+			err_set(e, ERR_USAGE, 0,
+				"%s: an entry of runs has a scenario's name, seeds and set; '%.40s' is none of them, or of the wrong type",
 				path, key);
 			goto out;
 		}
@@ -159,21 +173,25 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	if (!seeds.n)
 		seeds.values[seeds.n++] = xstrdup("42");
 	for (size_t i = 0; i < seeds.n; i++)
-		if (!*seeds.values[i] || seeds.values[i][strspn(seeds.values[i], "0123456789")] || strlen(seeds.values[i]) > 19) {
-			err_set(e, ERR_USAGE, 0, "%s: seed '%.40s' is no whole number", path, seeds.values[i]);
+		if (!*seeds.values[i] || seeds.values[i][strspn(seeds.values[i], "0123456789")] ||
+		    strlen(seeds.values[i]) > 19) {
+			err_set(e, ERR_USAGE, 0, "%s: seed '%.40s' is no whole number", path,
+				seeds.values[i]);
 			goto out;
 		}
 	lua_getfield(L, -1, "set");
 	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
 		if (n == OPTIONS_MAX || lua_type(L, -2) != LUA_TSTRING) {
 			lua_pop(L, 3);
-			wrong(e, path, "set is as { rate = 100, soak = { \"5s\", \"20s\" } }, at most 32 options");
+			wrong(e, path,
+			      "set is as { rate = 100, soak = { \"5s\", \"20s\" } }, at most 32 options");
 			goto out;
 		}
 		options[n].name = xstrdup(lua_tostring(L, -2));
 		if (take_values(L, &options[n++]) < 0) {
 			lua_pop(L, 3);
-			err_set(e, ERR_USAGE, 0, "%s: option %.60s has no value", path, options[n - 1].name);
+			err_set(e, ERR_USAGE, 0, "%s: option %.60s has no value", path,
+				options[n - 1].name);
 			goto out;
 		}
 	}
@@ -196,7 +214,8 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 	if (lua_type(L, -1) == LUA_TSTRING)
 		s->baseline = xstrdup(lua_tostring(L, -1));
 	lua_pop(L, 1);
-	if (s->baseline && strncmp(s->baseline, "last:", 5) != 0 && strncmp(s->baseline, "version:", 8) != 0)
+	if (s->baseline && strncmp(s->baseline, "last:", 5) != 0 &&
+	    strncmp(s->baseline, "version:", 8) != 0)
 		return wrong(e, path, "gate.baseline is as \"last:20\" or \"version:0.1.0\"");
 	for (int i = 1; rc == 0; i++) {
 		lua_rawgeti(L, -1, i);
@@ -205,7 +224,9 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 			break;
 		}
 		if (lua_type(L, -1) != LUA_TSTRING || s->rules_n == SUITE_RULES_MAX)
-			rc = wrong(e, path, "gate is as { baseline = \"last:20\", \"rpo_ms p95 <= 1.2x\", … }, at most 64 rules");
+			rc = wrong(
+				e, path,
+				"gate is as { baseline = \"last:20\", \"rpo_ms p95 <= 1.2x\", … }, at most 64 rules");
 		else if (gate_parse(lua_tostring(L, -1), &s->rules[s->rules_n++], e) < 0)
 			rc = err_wrap(e, "%s", path);
 		lua_pop(L, 1);
@@ -218,18 +239,29 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 	int rc = 0;
 
 	if (!lua_istable(L, -1))
-		return wrong(e, path, "it is no suite: a suite returns a table, { suite = \"nightly\", runs = { … } }");
+		return wrong(
+			e, path,
+			"it is no suite: a suite returns a table, { suite = \"nightly\", runs = { … } }");
 	lua_getfield(L, -1, "suite");
-	if (lua_type(L, -1) != LUA_TSTRING || !*lua_tostring(L, -1) || strlen(lua_tostring(L, -1)) > 64 ||
-	    lua_tostring(L, -1)[strspn(lua_tostring(L, -1), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
-		return wrong(e, path, "it is no suite: suite = \"name\" is missing (letters, digits, _ and -)");
+	if (lua_type(L, -1) != LUA_TSTRING || !*lua_tostring(L, -1) ||
+	    strlen(lua_tostring(L, -1)) > 64 ||
+	    lua_tostring(
+		    L,
+		    -1)[strspn(lua_tostring(L, -1),
+			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
+		return wrong(
+			e, path,
+			"it is no suite: suite = \"name\" is missing (letters, digits, _ and -)");
 	s->name = xstrdup(lua_tostring(L, -1));
 	lua_pop(L, 1);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 
-		if (strcmp(key, "suite") != 0 && strcmp(key, "runs") != 0 && strcmp(key, "gate") != 0)
-			return err_set(e, ERR_USAGE, 0, "%s: a suite has suite, runs and gate, no '%.40s'", path, key);
+		if (strcmp(key, "suite") != 0 && strcmp(key, "runs") != 0 &&
+		    strcmp(key, "gate") != 0)
+			return err_set(e, ERR_USAGE, 0,
+				       "%s: a suite has suite, runs and gate, no '%.40s'", path,
+				       key);
 	}
 	lua_getfield(L, -1, "gate");
 	if (lua_istable(L, -1))
@@ -292,7 +324,8 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 	}
 	lua_sethook(L, too_long, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
 	if (luaL_loadbufferx(L, text.buf, text.len, "=suite", "t") || lua_pcall(L, 0, 1, 0)) {
-		err_set(e, ERR_USAGE, 0, "%s: %s", path, lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails");
+		err_set(e, ERR_USAGE, 0, "%s: %s", path,
+			lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails");
 		goto out;
 	}
 	s->sentence = first_comment(text.buf);

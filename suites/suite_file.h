@@ -1,4 +1,5 @@
-/* A suite: scenarios x seeds x options as data. The file is Lua that returns a table and can do nothing else. */
+/* A suite: scenarios x seeds x options as data. The file is Lua that returns a table and can do
+ * nothing else. */
 #ifndef SUITES_SUITE_FILE_H
 #define SUITES_SUITE_FILE_H
 
@@ -12,7 +13,7 @@ struct suite_run {
 	char *file;  /* the scenario's */
 	char *title; /* "failover seed 2 rate=500" */
 	char *seed;
-	char **set;  /* "name=value", NULL at the end */
+	char **set; /* "name=value", NULL at the end */
 };
 struct suite {
 	char *name, *sentence;
@@ -25,7 +26,8 @@ struct suite {
 
 /* ERR_USAGE tells what is wrong with the file, or that it is no suite. */
 int suite_read(struct suite *s, const char *path, struct err *e);
-size_t suite_keep(struct suite *s, const char *pattern); /* only the runs whose title holds it; how many they are */
+/* only the runs whose title holds it; how many they are */
+size_t suite_keep(struct suite *s, const char *pattern);
 void suite_release(struct suite *s);
 
 #endif

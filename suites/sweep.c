@@ -47,7 +47,8 @@ bool sweep_add_seeds(struct sweep *s, const char *spec)
 				return false;
 			to = strtoull(end + 2, &end, 10);
 		}
-		if (errno || to < from || to - from >= SWEEP_SEEDS_MAX || s->n + (to - from + 1) > SWEEP_SEEDS_MAX)
+		if (errno || to < from || to - from >= SWEEP_SEEDS_MAX ||
+		    s->n + (to - from + 1) > SWEEP_SEEDS_MAX)
 			return false;
 		for (uint64_t seed = from; seed <= to; seed++) {
 			if (s->n == room) {
@@ -71,7 +72,8 @@ static char *command_of(const struct sweep *s)
 
 	strbuf_addf(&b, "drtest run %s", s->file);
 	for (size_t i = 0; i < s->n_pass_on; i++)
-		strbuf_addf(&b, strpbrk(s->pass_on[i], " '\"$&;|<>()*?") ? " '%s'" : " %s", s->pass_on[i]);
+		strbuf_addf(&b, strpbrk(s->pass_on[i], " '\"$&;|<>()*?") ? " '%s'" : " %s",
+			    s->pass_on[i]);
 	return strbuf_detach(&b);
 }
 
@@ -85,7 +87,10 @@ static int take_line(struct sweep *s, char *line, struct err *e)
 		return 0; /* the last one, cut off by the interruption */
 	command = json_string_value(json_object_get(j, "command"));
 	if (command) {
-		int rc = strcmp(command, s->command) ? err_set(e, ERR_USAGE, 0, "that sweep ran another thing: %s", command) : 0;
+		int rc = strcmp(command, s->command)
+				 ? err_set(e, ERR_USAGE, 0, "that sweep ran another thing: %s",
+					   command)
+				 : 0;
 
 		json_decref(j);
 		return rc;
@@ -96,7 +101,8 @@ static int take_line(struct sweep *s, char *line, struct err *e)
 	}
 	json_decref(j);
 	for (size_t i = 0; i < s->n; i++)
-		if (s->results[i].seed == r.seed && strcmp(r.verdict, "error") != 0 && strcmp(r.verdict, "interrupted") != 0) {
+		if (s->results[i].seed == r.seed && strcmp(r.verdict, "error") != 0 &&
+		    strcmp(r.verdict, "interrupted") != 0) {
 			sweep_result_release(&s->results[i]);
 			s->results[i] = r;
 			return 0;
@@ -111,7 +117,8 @@ static int take_earlier(struct sweep *s, const char *path, struct err *e)
 	char *save = NULL;
 	int rc = fs_read_file(path, LINE_BYTES_MAX, &text, e);
 
-	for (char *line = rc < 0 ? NULL : strtok_r(text.buf, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
+	for (char *line = rc < 0 ? NULL : strtok_r(text.buf, "\n", &save); line && rc == 0;
+	     line = strtok_r(NULL, "\n", &save))
 		rc = take_line(s, line, e);
 	strbuf_release(&text);
 	return rc;
@@ -133,11 +140,13 @@ int sweep_open(struct sweep *s, struct err *e)
 	} else {
 		gmtime_r(&now, &tm);
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-		snprintf(base, sizeof(base), "%.*s", (int)strcspn(slash ? slash + 1 : s->file, "."), slash ? slash + 1 : s->file);
+		snprintf(base, sizeof(base), "%.*s", (int)strcspn(slash ? slash + 1 : s->file, "."),
+			 slash ? slash + 1 : s->file);
 		if (fs_mkdir_p(s->out, 0755, e) < 0 || !realpath(s->out, path))
 			return e->kind ? -1 : err_sys(e, "%s", s->out);
 		for (int i = 1; !s->dir; i++) {
-			char *dir = i == 1 ? xstrfmt("%s/sweep-%s-%s", path, stamp, base) : xstrfmt("%s/sweep-%s-%s.%d", path, stamp, base, i);
+			char *dir = i == 1 ? xstrfmt("%s/sweep-%s-%s", path, stamp, base)
+					   : xstrfmt("%s/sweep-%s-%s.%d", path, stamp, base, i);
 
 			if (mkdir(dir, 0755) == 0)
 				s->dir = dir;
@@ -158,7 +167,8 @@ int sweep_open(struct sweep *s, struct err *e)
 			rc = err_sys(e, "open %s", path);
 	}
 	if (rc == 0 && !s->resume) {
-		json_t *j = json_pack("{s:s,s:I}", "command", s->command, "seeds", (json_int_t)s->n);
+		json_t *j =
+			json_pack("{s:s,s:I}", "command", s->command, "seeds", (json_int_t)s->n);
 
 		json_dumpf(j, s->log, JSON_COMPACT);
 		fputc('\n', s->log);
@@ -173,7 +183,9 @@ int sweep_open(struct sweep *s, struct err *e)
 static int start(struct sweep *s, struct sweep_job *j, size_t at, struct err *e)
 {
 	char self[PATH_MAX] = "/proc/self/exe", seed[24], *log;
-	const char *argv[SWEEP_PASS_ON_MAX + 10] = { self, "run", s->file, "--seed", seed, "--out" };
+	const char *argv[SWEEP_PASS_ON_MAX + 10] = {
+		self, "run", s->file, "--seed", seed, "--out"
+	};
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	size_t n = 6;
 
@@ -189,7 +201,9 @@ static int start(struct sweep *s, struct sweep_job *j, size_t at, struct err *e)
 		argv[n++] = s->pass_on[i];
 	argv[n] = NULL;
 	log = xstrfmt("%s/output.log", j->dir);
-	j->proc = proc_start(&(struct proc_opts){ .name = "run", .argv = (char *const *)argv, .log_path = log }, e);
+	j->proc = proc_start(
+		&(struct proc_opts){ .name = "run", .argv = (char *const *)argv, .log_path = log },
+		e);
 	free(log);
 	return j->proc ? 0 : -1;
 }
@@ -214,7 +228,8 @@ static char *run_folder(const char *dir)
 static void finish(struct sweep *s, struct sweep_job *j)
 {
 	struct sweep_result *r = &s->results[j->at];
-	char *run = run_folder(j->dir), *path = run ? xstrfmt("%s/result.json", run) : NULL, *log = xstrfmt("%s/output.log", j->dir);
+	char *run = run_folder(j->dir), *path = run ? xstrfmt("%s/result.json", run) : NULL,
+	     *log = xstrfmt("%s/output.log", j->dir);
 	int status = proc_exit_status(j->proc);
 	struct err e = ERR_INIT;
 	json_t *line;
@@ -223,16 +238,21 @@ static void finish(struct sweep *s, struct sweep_job *j)
 		struct strbuf tail = STRBUF_INIT;
 
 		proc_log_tail(log, 1, &tail);
-		snprintf(r->verdict, sizeof(r->verdict), "%s", status == EXIT_INTERRUPTED ? "interrupted" : "error");
-		snprintf(r->note, sizeof(r->note), "%.150s", tail.len ? tail.buf : proc_how(j->proc));
-		r->seconds = r->lost = r->acked = r->window_ms = r->behind_ms = r->service_ms = r->redundant_ms = -1;
+		snprintf(r->verdict, sizeof(r->verdict), "%s",
+			 status == EXIT_INTERRUPTED ? "interrupted" : "error");
+		snprintf(r->note, sizeof(r->note), "%.150s",
+			 tail.len ? tail.buf : proc_how(j->proc));
+		r->seconds = r->lost = r->acked = r->window_ms = r->behind_ms = r->service_ms =
+			r->redundant_ms = -1;
 		r->done = true;
 		strbuf_release(&tail);
 	}
-	/* what the run said counts, and so does how it ended: a crash after its verdict is no pass */
+	/* what the run said counts, and so does how it ended: a crash after its verdict is no pass
+	 */
 	if (!strcmp(r->verdict, "pass") && status != EXIT_PASS) {
 		snprintf(r->verdict, sizeof(r->verdict), "error");
-		snprintf(r->note, sizeof(r->note), "the run passed, and then ended with %s", proc_how(j->proc));
+		snprintf(r->note, sizeof(r->note), "the run passed, and then ended with %s",
+			 proc_how(j->proc));
 	}
 	if (strcmp(r->verdict, "pass") != 0 || s->keep_runs)
 		snprintf(r->run_dir, sizeof(r->run_dir), "%s", run ? run : j->dir);
@@ -307,9 +327,11 @@ int sweep_run(struct sweep *s, struct err *e)
 		if (tty && clock_mono_ns() - told >= 1000000000) {
 			double spent = (double)(clock_mono_ns() - from) / 1e9;
 
-			printf("\r\033[K%zu of %zu seeds done, %zu under way, %.0f s gone", done, left, running, spent);
+			printf("\r\033[K%zu of %zu seeds done, %zu under way, %.0f s gone", done,
+			       left, running, spent);
 			if (done)
-				printf(", about %.0f min left", ceil(spent / (double)done * (double)(left - done) / 60));
+				printf(", about %.0f min left",
+				       ceil(spent / (double)done * (double)(left - done) / 60));
 			fflush(stdout);
 			told = clock_mono_ns();
 		}

@@ -52,15 +52,19 @@ int sweep_read_result(struct sweep_result *r, const char *path, struct err *e)
 	r->behind_ms = number(rpo, "resolved_behind_ms");
 	r->service_ms = number(rto, "service_ms");
 	r->redundant_ms = number(rto, "redundant_ms");
-	json_array_foreach(json_object_get(j, "checks"), i, one) {
-		const char *v = json_string_value(json_object_get(one, "verdict")), *name = json_string_value(json_object_get(one, "name"));
+	json_array_foreach(json_object_get(j, "checks"), i, one)
+	{
+		const char *v = json_string_value(json_object_get(one, "verdict")),
+			   *name = json_string_value(json_object_get(one, "name"));
 		const char *evidence = json_string_value(json_object_get(one, "evidence"));
 
 		if (v && name && strcmp(v, "pass") != 0 && !r->note[0])
-			snprintf(r->note, sizeof(r->note), "%s: %s", name, evidence ? evidence : "");
+			snprintf(r->note, sizeof(r->note), "%s: %s", name,
+				 evidence ? evidence : "");
 	}
 	r->steps = json_object();
-	json_array_foreach(json_object_get(j, "steps"), i, one) {
+	json_array_foreach(json_object_get(j, "steps"), i, one)
+	{
 		const char *name = json_string_value(json_object_get(one, "name"));
 
 		if (name && i < SWEEP_STEPS_MAX)
@@ -73,9 +77,12 @@ int sweep_read_result(struct sweep_result *r, const char *path, struct err *e)
 
 json_t *sweep_to_json(const struct sweep_result *r)
 {
-	return json_pack("{s:o,s:s,s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:s,s:O?}", "seed", json_sprintf("%" PRIu64, r->seed), "verdict", r->verdict,
-		"note", r->note, "phase", r->phase, "seconds", r->seconds, "lost", r->lost, "acked", r->acked, "window_ms", r->window_ms, "behind_ms",
-		r->behind_ms, "service_ms", r->service_ms, "redundant_ms", r->redundant_ms, "run_dir", r->run_dir, "steps", r->steps);
+	return json_pack("{s:o,s:s,s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:s,s:O?}", "seed",
+			 json_sprintf("%" PRIu64, r->seed), "verdict", r->verdict, "note", r->note,
+			 "phase", r->phase, "seconds", r->seconds, "lost", r->lost, "acked",
+			 r->acked, "window_ms", r->window_ms, "behind_ms", r->behind_ms,
+			 "service_ms", r->service_ms, "redundant_ms", r->redundant_ms, "run_dir",
+			 r->run_dir, "steps", r->steps);
 }
 
 int sweep_from_json(struct sweep_result *r, json_t *j, struct err *e)
@@ -109,9 +116,11 @@ void sweep_result_release(struct sweep_result *r)
 
 void sweep_print_line(FILE *out, const struct sweep_result *r)
 {
-	fprintf(out, "seed %-6" PRIu64 " %-8s %5.1f s", r->seed, r->verdict, r->seconds < 0 ? 0 : r->seconds);
+	fprintf(out, "seed %-6" PRIu64 " %-8s %5.1f s", r->seed, r->verdict,
+		r->seconds < 0 ? 0 : r->seconds);
 	if (r->lost >= 0)
-		fprintf(out, "   lost %4.0f of %5.0f, window %5.0f ms", r->lost, r->acked, r->window_ms);
+		fprintf(out, "   lost %4.0f of %5.0f, window %5.0f ms", r->lost, r->acked,
+			r->window_ms);
 	if (r->service_ms >= 0)
 		fprintf(out, "   RTO %.2f s", r->service_ms / 1000);
 	if (r->phase[0])
@@ -143,7 +152,8 @@ static double quantile(const struct column *c, double q)
 	return c->v[at ? at - 1 : 0];
 }
 
-static struct column column_of(const struct sweep_result *r, size_t n, double (*get)(const struct sweep_result *r))
+static struct column column_of(const struct sweep_result *r, size_t n,
+			       double (*get)(const struct sweep_result *r))
 {
 	struct column c = { xmalloc((n ? n : 1) * sizeof(double)), 0 };
 
@@ -154,20 +164,40 @@ static struct column column_of(const struct sweep_result *r, size_t n, double (*
 	return c;
 }
 
-static double get_lost(const struct sweep_result *r) { return r->lost; }
-static double get_window(const struct sweep_result *r) { return r->window_ms; }
-static double get_behind(const struct sweep_result *r) { return r->behind_ms; }
-static double get_service(const struct sweep_result *r) { return r->service_ms < 0 ? -1 : r->service_ms / 1000; }
-static double get_redundant(const struct sweep_result *r) { return r->redundant_ms < 0 ? -1 : r->redundant_ms / 1000; }
-static double get_seconds(const struct sweep_result *r) { return r->seconds; }
+static double get_lost(const struct sweep_result *r)
+{
+	return r->lost;
+}
+static double get_window(const struct sweep_result *r)
+{
+	return r->window_ms;
+}
+static double get_behind(const struct sweep_result *r)
+{
+	return r->behind_ms;
+}
+static double get_service(const struct sweep_result *r)
+{
+	return r->service_ms < 0 ? -1 : r->service_ms / 1000;
+}
+static double get_redundant(const struct sweep_result *r)
+{
+	return r->redundant_ms < 0 ? -1 : r->redundant_ms / 1000;
+}
+static double get_seconds(const struct sweep_result *r)
+{
+	return r->seconds;
+}
 
-static void print_spread(FILE *out, const char *name, const struct sweep_result *r, size_t n, double (*get)(const struct sweep_result *r), int digits)
+static void print_spread(FILE *out, const char *name, const struct sweep_result *r, size_t n,
+			 double (*get)(const struct sweep_result *r), int digits)
 {
 	struct column c = column_of(r, n, get);
 
 	if (c.n)
-		fprintf(out, "  %-38s %8.*f %8.*f %8.*f %8.*f   %zu\n", name, digits, c.v[0], digits, quantile(&c, 0.5), digits, quantile(&c, 0.95), digits,
-			c.v[c.n - 1], c.n);
+		fprintf(out, "  %-38s %8.*f %8.*f %8.*f %8.*f   %zu\n", name, digits, c.v[0],
+			digits, quantile(&c, 0.5), digits, quantile(&c, 0.95), digits, c.v[c.n - 1],
+			c.n);
 	free(c.v);
 }
 
@@ -191,7 +221,8 @@ static void print_windows(FILE *out, const struct sweep_result *r, size_t n)
 	}
 	fprintf(out, "how old the oldest lost acknowledgement was at the disaster\n");
 	for (size_t i = 0; i < BARS; i++) {
-		fprintf(out, "  %5.0f to %5.0f ms %5zu ", (double)i * width, (double)(i + 1) * width, count[i]);
+		fprintf(out, "  %5.0f to %5.0f ms %5zu ", (double)i * width,
+			(double)(i + 1) * width, count[i]);
 		for (size_t k = 0; k < (count[i] * 50 + most - 1) / most; k++)
 			fputc('#', out);
 		fputc('\n', out);
@@ -206,7 +237,8 @@ struct step {
 
 static int by_median(const void *a, const void *b)
 {
-	double x = quantile(&((const struct step *)a)->c, 0.5), y = quantile(&((const struct step *)b)->c, 0.5);
+	double x = quantile(&((const struct step *)a)->c, 0.5),
+	       y = quantile(&((const struct step *)b)->c, 0.5);
 
 	return x > y ? -1 : x < y;
 }
@@ -220,13 +252,15 @@ static void print_steps(FILE *out, const struct sweep_result *r, size_t n)
 		const char *name;
 		json_t *v;
 
-		json_object_foreach(r[i].steps, name, v) {
+		json_object_foreach(r[i].steps, name, v)
+		{
 			for (k = 0; k < n_steps && strcmp(steps[k].name, name) != 0; k++)
 				;
 			if (k == SWEEP_STEPS_MAX)
 				continue;
 			if (k == n_steps)
-				steps[n_steps++] = (struct step){ name, { xmalloc(n * sizeof(double)), 0 } };
+				steps[n_steps++] =
+					(struct step){ name, { xmalloc(n * sizeof(double)), 0 } };
 			if (json_is_number(v))
 				steps[k].c.v[steps[k].c.n++] = json_number_value(v);
 		}
@@ -239,8 +273,10 @@ static void print_steps(FILE *out, const struct sweep_result *r, size_t n)
 
 		snprintf(name, sizeof(name), "step: %.40s (s)", steps[k].name);
 		if (k < 4 && steps[k].c.n)
-			fprintf(out, "  %-38s %8.2f %8.2f %8.2f %8.2f   %zu\n", name, steps[k].c.v[0], quantile(&steps[k].c, 0.5), quantile(&steps[k].c, 0.95),
-				steps[k].c.v[steps[k].c.n - 1], steps[k].c.n);
+			fprintf(out, "  %-38s %8.2f %8.2f %8.2f %8.2f   %zu\n", name,
+				steps[k].c.v[0], quantile(&steps[k].c, 0.5),
+				quantile(&steps[k].c, 0.95), steps[k].c.v[steps[k].c.n - 1],
+				steps[k].c.n);
 		free(steps[k].c.v);
 	}
 }
@@ -272,7 +308,8 @@ void sweep_print_table(FILE *out, const struct sweep_result *r, size_t n, const 
 	print_windows(out, r, n);
 	for (size_t i = 0; i < n; i++)
 		if (r[i].done && strcmp(r[i].verdict, "pass") != 0) {
-			fprintf(out, "seed %" PRIu64 ": %s: %s\n", r[i].seed, r[i].verdict, r[i].note);
+			fprintf(out, "seed %" PRIu64 ": %s: %s\n", r[i].seed, r[i].verdict,
+				r[i].note);
 			fprintf(out, "  again: %s --seed %" PRIu64 "\n", command, r[i].seed);
 			if (r[i].run_dir[0])
 				fprintf(out, "  its run: %s\n", r[i].run_dir);

@@ -1,4 +1,5 @@
-/* What a sweep has found: a line for each seed in SWEEP/results.jsonl, and the table made of them. */
+/* What a sweep has found: a line for each seed in SWEEP/results.jsonl, and the table made of them.
+ */
 #ifndef SUITES_SWEEP_RESULTS_H
 #define SUITES_SWEEP_RESULTS_H
 
@@ -15,13 +16,13 @@
 struct sweep_result {
 	uint64_t seed;
 	bool done;
-	char verdict[16];         /* pass, fail, unknown, error, interrupted */
-	char note[160];           /* the first failed check, or the error */
-	char phase[32];           /* the figure of that name; "" none */
+	char verdict[16]; /* pass, fail, unknown, error, interrupted */
+	char note[160];   /* the first failed check, or the error */
+	char phase[32];   /* the figure of that name; "" none */
 	double seconds;
 	double lost, acked, window_ms, behind_ms, service_ms, redundant_ms; /* < 0: not told */
-	char run_dir[512];        /* kept when it did not pass */
-	json_t *steps;            /* name → seconds */
+	char run_dir[512]; /* kept when it did not pass */
+	json_t *steps;     /* name → seconds */
 };
 /* From a run's result.json. */
 int sweep_read_result(struct sweep_result *r, const char *path, struct err *e);

@@ -12,10 +12,12 @@
 #include "workloads/outcome.h"
 
 #define CONNECT_TIMEOUT_S 5u
-/* An outcome is what the server says, not what a time-out guesses. It may take its time: a lock wait of InnoDB 50 s, TiDB without its TiKV
- * 82 s, without its PD 102 s. A server that was killed is noticed at once by its machine's RST, a machine without power by the next two. */
+/* An outcome is what the server says, not what a time-out guesses. It may take its time: a lock
+ * wait of InnoDB 50 s, TiDB without its TiKV 82 s, without its PD 102 s. A server that was killed
+ * is noticed at once by its machine's RST, a machine without power by the next two. */
 #define READ_TIMEOUT_S 150u
-#define UNANSWERED_MS 20000 /* packets, and keep-alive probes, that no machine acknowledges */
+/* packets, and keep-alive probes, that no machine acknowledges */
+#define UNANSWERED_MS 20000
 #define KEEPALIVE_S 5
 
 static void end(struct link *l, bool ok, int code, const char *text)
@@ -25,11 +27,13 @@ static void end(struct link *l, bool ok, int code, const char *text)
 	l->failed = !ok;
 	if (!ok) {
 		l->code = code ? code : CR_UNKNOWN_ERROR;
-		snprintf(l->text, sizeof(l->text), "%s", text && *text ? text : "the client library gives no reason");
+		snprintf(l->text, sizeof(l->text), "%s",
+			 text && *text ? text : "the client library gives no reason");
 	}
 }
 
-/* "0-1-42": the last number. MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked. */
+/* "0-1-42": the last number. MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked.
+ */
 static void note_gtid(struct link *l)
 {
 	const char *data;
@@ -38,7 +42,9 @@ static void note_gtid(struct link *l)
 
 	if (!(l->m->server_status & SERVER_SESSION_STATE_CHANGED))
 		return;
-	for (int more = mysql_session_track_get_first(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n); more == 0;
+	for (int more =
+		     mysql_session_track_get_first(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n);
+	     more == 0;
 	     more = mysql_session_track_get_next(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n)) {
 		if (value_next) {
 			uint64_t seq = 0;
@@ -59,7 +65,8 @@ static void note_gtid(struct link *l)
 
 static void step(struct link *l, int wait);
 
-/* A machine that vanishes acknowledges nothing any more, and answers no probe: the socket then ends with an error of its own. */
+/* A machine that vanishes acknowledges nothing any more, and answers no probe: the socket then ends
+ * with an error of its own. */
 static void watch_the_peer(struct link *l)
 {
 	int fd = mysql_get_socket(l->m), on = 1, idle = KEEPALIVE_S, unanswered = UNANSWERED_MS;
@@ -90,13 +97,15 @@ static void connected(struct link *l)
 
 static bool is_number(enum enum_field_types t)
 {
-	return t <= MYSQL_TYPE_DOUBLE || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
+	return t <= MYSQL_TYPE_DOUBLE || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_INT24 ||
+	       t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
 }
 
 static struct link_cell *new_cell(struct link_rows *r)
 {
 	if (r->n == r->room)
-		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16, sizeof(*r->cell));
+		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16,
+					sizeof(*r->cell));
 	return &r->cell[r->n++];
 }
 
@@ -118,7 +127,10 @@ static bool keep_text_rows(struct link *l)
 		unsigned long *len = mysql_fetch_lengths(l->ret_res);
 
 		for (unsigned i = 0; i < columns; i++) {
-			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .len = len[i], .null = !row[i], .number = is_number(field[i].type) };
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len,
+							   .len = len[i],
+							   .null = !row[i],
+							   .number = is_number(field[i].type) };
 			strbuf_add(&r->bytes, row[i] ? row[i] : "", row[i] ? len[i] : 0);
 			strbuf_add(&r->bytes, "", 1);
 		}
@@ -143,7 +155,9 @@ static bool keep_stmt_rows(struct link *l)
 	rows_reset(r, columns);
 	/* no buffers yet: a fetch tells the lengths, then each column is fetched into its place */
 	for (unsigned i = 0; i < columns; i++)
-		bind[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_STRING, .length = &len[i], .is_null = &null[i] };
+		bind[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_STRING,
+					.length = &len[i],
+					.is_null = &null[i] };
 	if (!columns || mysql_stmt_bind_result(l->current, bind))
 		ok = false;
 	while (ok) {
@@ -154,16 +168,22 @@ static bool keep_stmt_rows(struct link *l)
 		ok = rc == 0 || rc == MYSQL_DATA_TRUNCATED;
 		for (unsigned i = 0; ok && i < columns; i++) {
 			bool number = is_number(field[i].type);
-			/* numbers tell no text length before they are converted: any of them fits this */
+			/* numbers tell no text length before they are converted: any of them fits
+			 * this */
 			unsigned long room = number && len[i] < 80 ? 80 : len[i];
 			char *to;
 
-			*new_cell(r) = (struct link_cell){ .at = r->bytes.len, .null = null[i], .number = number };
+			*new_cell(r) = (struct link_cell){ .at = r->bytes.len,
+							   .null = null[i],
+							   .number = number };
 			strbuf_grow(&r->bytes, room + 1);
 			to = r->bytes.buf + r->bytes.len;
 			if (!null[i]) {
 				unsigned long got = 0;
-				MYSQL_BIND one = { .buffer_type = MYSQL_TYPE_STRING, .buffer = to, .buffer_length = room + 1, .length = &got };
+				MYSQL_BIND one = { .buffer_type = MYSQL_TYPE_STRING,
+						   .buffer = to,
+						   .buffer_length = room + 1,
+						   .length = &got };
 
 				if (mysql_stmt_fetch_column(l->current, &one, i, 0) || got > room)
 					ok = false;
@@ -194,8 +214,9 @@ static void next_result(struct link *l)
 	step(l, mysql_next_result_start(&l->ret, l->m));
 }
 
-/* A prepared statement failed: the library may still wait for the rest of its answer, or keep what was never prepared, and nothing of that
- * would come when it is used again. It is closed, and prepared anew when it is next used. */
+/* A prepared statement failed: the library may still wait for the rest of its answer, or keep what
+ * was never prepared, and nothing of that would come when it is used again. It is closed, and
+ * prepared anew when it is next used. */
 static void statement_failed(struct link *l, int code, const char *text)
 {
 	end(l, false, code, text);
@@ -210,7 +231,8 @@ static void statement_failed(struct link *l, int code, const char *text)
 
 static void start_execute(struct link *l)
 {
-	MYSQL_BIND bind[SCRIPT_ARGS_MAX]; /* the library copies it; what it points to is the call's */
+	/* the library copies it; what it points to is the call's */
+	MYSQL_BIND bind[SCRIPT_ARGS_MAX];
 
 	memset(bind, 0, sizeof(*bind) * l->call->n_args);
 	for (unsigned i = 0; i < l->call->n_args; i++) {
@@ -236,13 +258,12 @@ static void step(struct link *l, int wait)
 	l->wait = wait;
 	if (wait) {
 		if (wait & MYSQL_WAIT_TIMEOUT)
-			l->timeout_ns = clock_mono_ns() + (int64_t)mysql_get_timeout_value_ms(l->m) * 1000000;
+			l->timeout_ns = clock_mono_ns() +
+					(int64_t)mysql_get_timeout_value_ms(l->m) * 1000000;
 		return;
 	}
 	switch (l->op) {
-	case LINK_CONNECT:
-		connected(l);
-		return;
+	case LINK_CONNECT: connected(l); return;
 	case LINK_QUERY:
 	case LINK_NEXT:
 		if (l->ret) {
@@ -273,13 +294,15 @@ static void step(struct link *l, int wait)
 		return;
 	case LINK_PREPARE:
 		if (l->ret)
-			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			statement_failed(l, (int)mysql_stmt_errno(l->current),
+					 mysql_stmt_error(l->current));
 		else
 			start_execute(l);
 		return;
 	case LINK_EXECUTE:
 		if (l->ret) {
-			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			statement_failed(l, (int)mysql_stmt_errno(l->current),
+					 mysql_stmt_error(l->current));
 		} else if (mysql_stmt_field_count(l->current)) {
 			l->op = LINK_STORE_STMT;
 			step(l, mysql_stmt_store_result_start(&l->ret, l->current));
@@ -291,24 +314,26 @@ static void step(struct link *l, int wait)
 		return;
 	case LINK_STORE_STMT:
 		if (l->ret) {
-			statement_failed(l, (int)mysql_stmt_errno(l->current), mysql_stmt_error(l->current));
+			statement_failed(l, (int)mysql_stmt_errno(l->current),
+					 mysql_stmt_error(l->current));
 			return;
 		}
 		l->gave_rows = true;
 		l->affected = mysql_stmt_num_rows(l->current);
 		if (!l->want_rows || keep_stmt_rows(l)) {
 			end(l, true, 0, NULL);
-			mysql_stmt_free_result(l->current); /* it is stored: nothing is asked of the server */
+			/* it is stored: nothing is asked of the server */
+			mysql_stmt_free_result(l->current);
 		} else {
-			statement_failed(l, CR_OUT_OF_MEMORY, "more rows than a load may read at once");
+			statement_failed(l, CR_OUT_OF_MEMORY,
+					 "more rows than a load may read at once");
 		}
 		return;
 	case LINK_CLOSE_STMT: /* what failed is told already */
 		l->current = NULL;
 		l->op = LINK_NONE;
 		return;
-	case LINK_NONE:
-		return;
+	case LINK_NONE: return;
 	}
 }
 
@@ -321,8 +346,12 @@ void link_continue(struct link *l, int ready)
 	case LINK_NEXT: step(l, mysql_next_result_cont(&l->ret, l->m, ready)); return;
 	case LINK_PREPARE: step(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready)); return;
 	case LINK_EXECUTE: step(l, mysql_stmt_execute_cont(&l->ret, l->current, ready)); return;
-	case LINK_STORE_STMT: step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready)); return;
-	case LINK_CLOSE_STMT: step(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready)); return;
+	case LINK_STORE_STMT:
+		step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready));
+		return;
+	case LINK_CLOSE_STMT:
+		step(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready));
+		return;
 	case LINK_NONE: return;
 	}
 }
@@ -343,8 +372,8 @@ void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db,
 	sql_options_apply(l->m, ep);
 	l->endpoint = ep;
 	l->op = LINK_CONNECT;
-	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db, ep->port, NULL,
-					 multi ? CLIENT_MULTI_STATEMENTS : 0));
+	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db,
+					 ep->port, NULL, multi ? CLIENT_MULTI_STATEMENTS : 0));
 }
 
 void link_query(struct link *l, const char *text, size_t n)
@@ -383,7 +412,8 @@ void link_cut(struct link *l)
 
 void link_close(struct link *l)
 {
-	/* the connection first: statements of a closed one are freed without a word to the server */
+	/* the connection first: statements of a closed one are freed without a word to the server
+	 */
 	if (l->m)
 		mysql_close(l->m);
 	l->m = NULL;

@@ -1,5 +1,5 @@
-/* One connection over the client library's non-blocking calls: an operation is started, then continued whenever its socket is ready,
- * until it is done. Nothing here waits. */
+/* One connection over the client library's non-blocking calls: an operation is started, then
+ * continued whenever its socket is ready, until it is done. Nothing here waits. */
 #ifndef WORKLOADS_CONN_H
 #define WORKLOADS_CONN_H
 
@@ -9,7 +9,8 @@
 
 #define LINK_ROWS_BYTES_MAX (64u << 20) /* what a script may read at once */
 
-/* The rows of an answer that was asked for: n cells, row by row, their bytes in `bytes`, each with a NUL behind it. */
+/* The rows of an answer that was asked for: n cells, row by row, their bytes in `bytes`, each with
+ * a NUL behind it. */
 struct link_cell {
 	size_t at, len;
 	bool null, number;
@@ -21,29 +22,45 @@ struct link_rows {
 	unsigned columns;
 };
 
-enum link_op { LINK_NONE, LINK_CONNECT, LINK_QUERY, LINK_STORE, LINK_NEXT, LINK_PREPARE, LINK_EXECUTE, LINK_STORE_STMT, LINK_CLOSE_STMT };
+enum link_op {
+	LINK_NONE,
+	LINK_CONNECT,
+	LINK_QUERY,
+	LINK_STORE,
+	LINK_NEXT,
+	LINK_PREPARE,
+	LINK_EXECUTE,
+	LINK_STORE_STMT,
+	LINK_CLOSE_STMT
+};
 struct link {
-	MYSQL *m;                 /* NULL: not connected */
+	MYSQL *m; /* NULL: not connected */
 	enum link_op op;
-	int wait;                 /* MYSQL_WAIT_* of the operation under way; 0: it is done */
-	int64_t timeout_ns;       /* CLOCK_MONOTONIC; when MYSQL_WAIT_TIMEOUT is among them */
-	bool failed;              /* the operation's end: then code and text are set */
+	int wait;           /* MYSQL_WAIT_* of the operation under way; 0: it is done */
+	int64_t timeout_ns; /* CLOCK_MONOTONIC; when MYSQL_WAIT_TIMEOUT is among them */
+	bool failed;        /* the operation's end: then code and text are set */
 	int code;
 	char text[512];
-	uint64_t affected;        /* rows changed, or rows read */
-	bool gave_rows;           /* its answer had rows (perhaps none of them) */
-	bool want_rows;           /* set before the operation is started: its (last) rows are kept in `rows` */
+	uint64_t affected; /* rows changed, or rows read */
+	bool gave_rows;    /* its answer had rows (perhaps none of them) */
+	/* set before the operation is started: its (last) rows are kept in `rows` */
+	bool want_rows;
 	struct link_rows rows;
-	unsigned results;         /* answers read of a query of several statements: a failure is statement `results`, from 0 */
-	bool tidb;                /* the server is TiDB */
-	uint64_t last_gtid;       /* TiDB: the commit TSO; else the sequence number from the last OK packet that told one; 0: none since link_forget_gtid() */
-	/* statements, prepared when first used: [statement * (tables + 1) + table], and last drtest_ledger's */
+	/* answers read of a query of several statements: a failure is statement `results`, from
+	 * 0 */
+	unsigned results;
+	bool tidb; /* the server is TiDB */
+	/* TiDB: the commit TSO; else the sequence number from the last OK packet that told one;
+	 * 0: none since link_forget_gtid() */
+	uint64_t last_gtid;
+	/* statements, prepared when first used: [statement * (tables + 1) + table], and last
+	 * drtest_ledger's */
 	MYSQL_STMT **stmt, *current;
 	size_t n_stmts;
 	const struct script *script;
-	struct con_call *call;    /* the call being executed */
+	struct con_call *call;               /* the call being executed */
 	const struct sql_endpoint *endpoint; /* of link_connect(): the caller's, and lives on */
-	const char *sql;          /* of the statement being prepared */
+	const char *sql;                     /* of the statement being prepared */
 	struct strbuf sql_text;
 	MYSQL *ret_m;
 	MYSQL_RES *ret_res;
@@ -53,12 +70,16 @@ struct link {
 };
 
 /* Each starts an operation: `wait` tells whether it is already done. */
-void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi); /* multi: several statements in one query */
+/* multi: several statements in one query */
+void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi);
 void link_query(struct link *l, const char *text, size_t n); /* text must live until it is done */
-void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call); /* prepares it first where that is new */
+/* prepares it first where that is new */
+void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call);
 void link_continue(struct link *l, int ready);
-void link_cut(struct link *l);     /* breaks the socket: the operation under way ends with an error at its next continuation */
+/* breaks the socket: the operation under way ends with an error at its next continuation */
+void link_cut(struct link *l);
 void link_release(struct link *l); /* at the end of all: the memory that link_close() keeps */
-void link_close(struct link *l);   /* also frees statements; a zeroed one is fine. No operation may be under way, or it is abandoned */
+/* also frees statements; a zeroed one is fine. No operation may be under way, or it is abandoned */
+void link_close(struct link *l);
 
 #endif

@@ -12,7 +12,8 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-/* 64 random bits to [0, n) by their high part: the remainder of a division would favour low leading digits. */
+/* 64 random bits to [0, n) by their high part: the remainder of a division would favour low leading
+ * digits. */
 static uint64_t scale(uint64_t bits, uint64_t n)
 {
 	return (uint64_t)((wide)bits * n >> 64);
@@ -20,19 +21,22 @@ static uint64_t scale(uint64_t bits, uint64_t n)
 
 static uint64_t column_key(uint64_t seed, enum digits_column column)
 {
-	return rng_mix(rng_mix(seed ^ 0x6472746573740000u) + (column == DIGITS_C ? 0x9e3779b97f4a7c15u : 0x3c6ef372fe94f82au));
+	return rng_mix(rng_mix(seed ^ 0x6472746573740000u) +
+		       (column == DIGITS_C ? 0x9e3779b97f4a7c15u : 0x3c6ef372fe94f82au));
 }
 
 static uint64_t round_value(uint64_t key, int i, uint64_t half)
 {
-	return scale(rng_mix(rng_mix(half + key) ^ (key + (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u)), HALF);
+	return scale(rng_mix(rng_mix(half + key) ^ (key + (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u)),
+		     HALF);
 }
 
 static uint32_t check_digits(uint64_t key, const struct digits_tag *tag)
 {
 	uint64_t x = rng_mix(key ^ tag->seq);
 
-	return (uint32_t)scale(rng_mix(x + ((uint64_t)tag->worker << 8 | tag->statement)), CHECK_MOD);
+	return (uint32_t)scale(rng_mix(x + ((uint64_t)tag->worker << 8 | tag->statement)),
+			       CHECK_MOD);
 }
 
 static void put_digits(char *out, uint64_t value, int n)
@@ -47,7 +51,8 @@ static void put_digits(char *out, uint64_t value, int n)
 static void all_digits(uint64_t key, const struct digits_tag *tag, char *out, int n)
 {
 	uint64_t left = tag->worker * 100000000000ull + tag->seq / 10000000;
-	uint64_t right = tag->seq % 10000000 * 10000000000ull + tag->statement * 100000000ull + check_digits(key, tag);
+	uint64_t right = tag->seq % 10000000 * 10000000000ull + tag->statement * 100000000ull +
+			 check_digits(key, tag);
 	uint64_t tail;
 	int at = 2 * HALF_DIGITS;
 

@@ -48,7 +48,8 @@ static void zipf_init(struct dist *d, int64_t n)
 
 int dist_init(struct dist *d, const char *name, int64_t n)
 {
-	static const char *const names[] = { "special", "uniform", "gaussian", "pareto", "zipfian" };
+	static const char *const names[] = { "special", "uniform", "gaussian", "pareto",
+					     "zipfian" };
 
 	*d = (struct dist){ .pareto_power = log(PARETO_H) / log(1 - PARETO_H) };
 	zipf_init(d, n > 1 ? n : 1);
@@ -81,7 +82,8 @@ static double special(struct rng *r, double t)
 static double zipfian(const struct dist *d, struct rng *r)
 {
 	for (;;) {
-		double u = d->zipf_h_n + rng_unit(r) * (d->zipf_h_x1 - d->zipf_h_n), x = zipf_inverse(u), k = floor(x + 0.5);
+		double u = d->zipf_h_n + rng_unit(r) * (d->zipf_h_x1 - d->zipf_h_n),
+		       x = zipf_inverse(u), k = floor(x + 0.5);
 
 		if (k < 1)
 			k = 1;
@@ -105,5 +107,6 @@ int64_t dist_draw(const struct dist *d, struct rng *r, int64_t a, int64_t b)
 	case DIST_ZIPFIAN: at = zipfian(d, r); break;
 	}
 	v = a + (int64_t)at;
-	return v > b ? b : v; /* rounding at the very end of the range, and tables smaller than special's hot spot */
+	/* rounding at the very end of the range, and tables smaller than special's hot spot */
+	return v > b ? b : v;
 }

@@ -13,13 +13,15 @@
 #include "harness/base/xalloc.h"
 #include "workloads/load_impl.h"
 
-#define TICK_NS 10000000ll        /* timeouts, ends and the start signal are looked at this often */
-#define FLUSH_TICKS 5             /* ledgers are written at least every 50 ms */
+/* timeouts, ends and the start signal are looked at this often */
+#define TICK_NS 10000000ll
+#define FLUSH_TICKS 5 /* ledgers are written at least every 50 ms */
 #define SECOND_TICKS 100
-#define LOOK_NS 900000000ll       /* looks at whether anybody gets through are at least so far apart */
+/* looks at whether anybody gets through are at least so far apart */
+#define LOOK_NS 900000000ll
 #define EVENTS_MAX 64
-#define CONNECT_MS 10000          /* and 10 ms for each worker */
-#define OTHER_FDS 128             /* what the program needs beside its workers' sockets */
+#define CONNECT_MS 10000 /* and 10 ms for each worker */
+#define OTHER_FDS 128    /* what the program needs beside its workers' sockets */
 
 void engine_error(struct load *l, const struct err *e)
 {
@@ -65,7 +67,8 @@ static int64_t serve_due(struct engine_thread *t, int64_t now)
 		}
 		if (!took)
 			return due;
-		more = t->idle_first != last; /* whoever becomes idle meanwhile has its turn after the sockets */
+		/* whoever becomes idle meanwhile has its turn after the sockets */
+		more = t->idle_first != last;
 		struct worker *w = idle_pop(t);
 
 		worker_begin(w, due, now);
@@ -84,14 +87,16 @@ static int wait_events(int fd, struct epoll_event *ev, int64_t ns)
 		n = epoll_pwait2(fd, ev, EVENTS_MAX, &ts, NULL);
 		if (n >= 0 || errno != ENOSYS)
 			return n;
-		atomic_store(&no_pwait2, true); /* a kernel before 5.11: whole milliseconds have to do */
+		/* a kernel before 5.11: whole milliseconds have to do */
+		atomic_store(&no_pwait2, true);
 	}
 	return epoll_wait(fd, ev, EVENTS_MAX, (int)(ns / 1000000));
 }
 
 static int wait_bits(uint32_t events, int wanted)
 {
-	int bits = (events & EPOLLIN ? MYSQL_WAIT_READ : 0) | (events & EPOLLOUT ? MYSQL_WAIT_WRITE : 0) |
+	int bits = (events & EPOLLIN ? MYSQL_WAIT_READ : 0) |
+		   (events & EPOLLOUT ? MYSQL_WAIT_WRITE : 0) |
 		   (events & EPOLLPRI ? MYSQL_WAIT_EXCEPT : 0);
 
 	if (events & (EPOLLERR | EPOLLHUP)) /* the call that waits finds out why */
@@ -124,7 +129,9 @@ static void check_backlog(struct load *l)
 	pthread_mutex_unlock(&l->lock);
 	if (n <= (double)l->o.backlog_max)
 		return;
-	err_set(&e, ERR_TIMEOUT, 0, "%.0f transactions are due and not begun: the server does not keep up with the rate of %g/s", n, load_rate(l));
+	err_set(&e, ERR_TIMEOUT, 0,
+		"%.0f transactions are due and not begun: the server does not keep up with the rate of %g/s",
+		n, load_rate(l));
 	engine_error(l, &e);
 	atomic_store(&l->stopping, true);
 }
@@ -140,11 +147,13 @@ void engine_look(struct load *l, int64_t now)
 	pthread_mutex_lock(&l->lock);
 	if (now - l->looked_ns >= LOOK_NS) {
 		int64_t gap_ms = (now - l->looked_ns) / 1000000;
-		bool due = l->pace.closed || st.backlog || st.started > st.acked + st.failed + st.unknown || atomic_load(&l->held);
+		bool due = l->pace.closed || st.backlog ||
+			   st.started > st.acked + st.failed + st.unknown || atomic_load(&l->held);
 		bool through = st.acked != l->looked_acked || !due;
 		struct load_quiet *q = &l->quiet;
 
-		if (through || gap_ms > LOAD_QUIET_MS) { /* drtest itself stood still for so long: nothing is known of the server */
+		/* drtest itself stood still for so long: nothing is known of the server */
+		if (through || gap_ms > LOAD_QUIET_MS) {
 			l->quiet_since_ns = now;
 			q->now_ms = 0;
 		} else {
@@ -153,7 +162,8 @@ void engine_look(struct load *l, int64_t now)
 			q->now_ms = (now - l->quiet_since_ns) / 1000000;
 			if (q->now_ms >= LOAD_QUIET_MS) {
 				q->times += before < LOAD_QUIET_MS;
-				q->total_ms += before < LOAD_QUIET_MS ? q->now_ms : q->now_ms - before;
+				q->total_ms +=
+					before < LOAD_QUIET_MS ? q->now_ms : q->now_ms - before;
 				if (q->now_ms > q->longest_ms)
 					q->longest_ms = q->now_ms;
 			}
@@ -295,10 +305,14 @@ static int enough_files(unsigned workers, struct err *e)
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
 		return 0;
 	if (r.rlim_max < need)
-		return err_set(e, ERR_ENV, 0, "%u workers need %llu open files, %llu are allowed (ulimit -n)", workers, (unsigned long long)need,
-			       (unsigned long long)r.rlim_max);
+		return err_set(e, ERR_ENV, 0,
+			       "%u workers need %llu open files, %llu are allowed (ulimit -n)",
+			       workers, (unsigned long long)need, (unsigned long long)r.rlim_max);
 	r.rlim_cur = need;
-	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? err_sys(e, "raise the number of open files to %llu", (unsigned long long)need) : 0;
+	return setrlimit(RLIMIT_NOFILE, &r) < 0
+		       ? err_sys(e, "raise the number of open files to %llu",
+				 (unsigned long long)need)
+		       : 0;
 }
 
 int engine_start(struct load *l, struct err *e)
@@ -327,8 +341,9 @@ int engine_start(struct load *l, struct err *e)
 		if (load_error(l, e) < 0)
 			goto out;
 		if (pause_ms(2, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load: %u of %u workers had connected",
-				atomic_load(&l->ready), l->o.workers);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"load: %u of %u workers had connected", atomic_load(&l->ready),
+				l->o.workers);
 			goto out;
 		}
 	}
@@ -336,7 +351,9 @@ int engine_start(struct load *l, struct err *e)
 		int64_t wait_ms = (l->o.start_at_ns - clock_mono_ns()) / 1000000;
 
 		if (wait_ms < 0) {
-			err_set(e, ERR_TIMEOUT, 0, "the start was %" PRId64 " ms before all workers had connected", -wait_ms);
+			err_set(e, ERR_TIMEOUT, 0,
+				"the start was %" PRId64 " ms before all workers had connected",
+				-wait_ms);
 			goto out;
 		}
 		while (clock_mono_ns() < l->o.start_at_ns)

@@ -47,7 +47,8 @@ struct history *history_open(const char *dir, uint32_t worker, struct err *e)
 
 	h->fd = -1;
 	h->buf = (struct strbuf)STRBUF_INIT;
-	if (snprintf(h->path, sizeof(h->path), "%s/worker-%04u.history", dir, worker) >= (int)sizeof(h->path)) {
+	if (snprintf(h->path, sizeof(h->path), "%s/worker-%04u.history", dir, worker) >=
+	    (int)sizeof(h->path)) {
 		err_set(e, ERR_USAGE, 0, "history folder %s: the name is too long", dir);
 		goto failed;
 	}
@@ -68,7 +69,8 @@ failed:
 
 static void write_out(struct history *h)
 {
-	if (h->failed.kind == ERR_NONE && h->buf.len && fs_write_all(h->fd, h->buf.buf, h->buf.len, &h->failed) < 0)
+	if (h->failed.kind == ERR_NONE && h->buf.len &&
+	    fs_write_all(h->fd, h->buf.buf, h->buf.len, &h->failed) < 0)
 		err_wrap(&h->failed, "history %s", h->path);
 	strbuf_reset(&h->buf);
 }
@@ -77,9 +79,12 @@ void history_add(struct history *h, const struct ledger_record *r, const struct 
 {
 	static const char *const outcome[] = { "", "acked", "failed", "unknown" };
 
-	strbuf_addf(&h->buf, "{\"worker\":%" PRIu32 ",\"seq\":%" PRIu64 ",\"outcome\":\"%s\",\"cluster\":%u,\"begin_us\":%" PRId64
-		    ",\"end_us\":%" PRId64 ",\"position\":\"%" PRIu64 "\",\"ops\":[", r->worker, r->seq, outcome[r->outcome], r->cluster,
-		    r->begin_us, r->end_us, r->position);
+	strbuf_addf(&h->buf,
+		    "{\"worker\":%" PRIu32 ",\"seq\":%" PRIu64
+		    ",\"outcome\":\"%s\",\"cluster\":%u,\"begin_us\":%" PRId64
+		    ",\"end_us\":%" PRId64 ",\"position\":\"%" PRIu64 "\",\"ops\":[",
+		    r->worker, r->seq, outcome[r->outcome], r->cluster, r->begin_us, r->end_us,
+		    r->position);
 	strbuf_add(&h->buf, ops->buf, ops->len);
 	strbuf_addstr(&h->buf, "]}\n");
 	if (h->buf.len > BUFFER_BYTES)

@@ -20,20 +20,29 @@ static int check_opts(const struct load_opts *o, struct err *e)
 	if (!o->name)
 		return err_set(e, ERR_USAGE, 0, "a load has a name");
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: workers: 1 to %u, not %u", o->name, WORKERS_MAX, o->workers);
+		return err_set(e, ERR_USAGE, 0, "load %s: workers: 1 to %u, not %u", o->name,
+			       WORKERS_MAX, o->workers);
 	if (o->tables < 1 || o->tables > TABLES_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: tables: 1 to %u, not %u", o->name, TABLES_MAX, o->tables);
+		return err_set(e, ERR_USAGE, 0, "load %s: tables: 1 to %u, not %u", o->name,
+			       TABLES_MAX, o->tables);
 	if (o->load_tables > o->tables)
-		return err_set(e, ERR_USAGE, 0, "load %s: %u tables are to be written to, %u are prepared", o->name, o->load_tables, o->tables);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: %u tables are to be written to, %u are prepared", o->name,
+			       o->load_tables, o->tables);
 	if (o->table_size < 1 || o->table_size > INT32_MAX)
 		return err_set(e, ERR_USAGE, 0, "load %s: table_size: 1 to %d", o->name, INT32_MAX);
-	if (o->shards && (o->shard < 1 || o->shard > o->shards || (uint64_t)o->shards * o->workers > WORKERS_MAX))
-		return err_set(e, ERR_USAGE, 0, "load %s: shard %u of %u, with %u workers each: at most %u workers in all", o->name, o->shard, o->shards,
-			       o->workers, WORKERS_MAX);
+	if (o->shards && (o->shard < 1 || o->shard > o->shards ||
+			  (uint64_t)o->shards * o->workers > WORKERS_MAX))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"load %s: shard %u of %u, with %u workers each: at most %u workers in all",
+			o->name, o->shard, o->shards, o->workers, WORKERS_MAX);
 	if (o->db && (!*o->db || strlen(o->db) > 64))
-		return err_set(e, ERR_USAGE, 0, "load %s: a database's name has 1 to 64 bytes", o->name);
+		return err_set(e, ERR_USAGE, 0, "load %s: a database's name has 1 to 64 bytes",
+			       o->name);
 	if (!(o->rate >= 0 && o->rate <= 1e7))
-		return err_set(e, ERR_USAGE, 0, "load %s: rate: 0 to 10,000,000 transactions per second", o->name);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: rate: 0 to 10,000,000 transactions per second", o->name);
 	return 0;
 }
 
@@ -78,7 +87,8 @@ static char **copy_list(const char *const *list)
 
 static void share_workers(struct load *l)
 {
-	/* A thread serves some 20,000 transactions a second, the better the more of its sockets are ready at once. */
+	/* A thread serves some 20,000 transactions a second, the better the more of its sockets are
+	 * ready at once. */
 	l->n_threads = l->o.workers <= 32 ? 1 : l->o.workers <= 256 ? 2 : LOAD_THREADS_MAX;
 	for (unsigned i = 0; i < l->n_threads; i++) {
 		l->thread[i].load = l;
@@ -90,7 +100,8 @@ static void share_workers(struct load *l)
 
 		l->worker[i].number = (l->o.shards ? (l->o.shard - 1) * l->o.workers : 0) + i + 1;
 		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
-		l->worker[i].link.sql_text = l->worker[i].link.rows.bytes = (struct strbuf)STRBUF_INIT;
+		l->worker[i].link.sql_text = l->worker[i].link.rows.bytes =
+			(struct strbuf)STRBUF_INIT;
 		l->worker[i].notes = l->worker[i].packet = (struct strbuf)STRBUF_INIT;
 		t->worker[t->n_workers++] = &l->worker[i];
 	}
@@ -129,7 +140,9 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 	memset(l->worker, 0, sizeof(struct worker) * o->workers);
 	share_workers(l);
 	if (dist_init(&l->dist, rand_type, o->table_size) < 0) {
-		err_set(e, ERR_USAGE, 0, "load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian", o->name, rand_type);
+		err_set(e, ERR_USAGE, 0,
+			"load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian",
+			o->name, rand_type);
 		goto failed;
 	}
 	pace_set(&l->pace, o->rate);
@@ -188,16 +201,20 @@ static void continue_from(struct load *l, struct sql *s, const char *text)
 	uint32_t first = l->worker[0].number;
 
 	if (sql_query_stream(s, &rows, NULL, text, strlen(text)) == 0)
-		while (sql_rows_next(&rows, NULL) == 1 && rows.n_columns == 2 && rows.cell[0] && rows.cell[1]) {
-			uint64_t worker = strtoull(rows.cell[0], NULL, 10), seq = strtoull(rows.cell[1], NULL, 10);
+		while (sql_rows_next(&rows, NULL) == 1 && rows.n_columns == 2 && rows.cell[0] &&
+		       rows.cell[1]) {
+			uint64_t worker = strtoull(rows.cell[0], NULL, 10),
+				 seq = strtoull(rows.cell[1], NULL, 10);
 
-			if (worker >= first && worker - first < l->o.workers && l->worker[worker - first].seq < seq)
+			if (worker >= first && worker - first < l->o.workers &&
+			    l->worker[worker - first].seq < seq)
 				l->worker[worker - first].seq = seq;
 		}
 	sql_rows_release(&rows);
 }
 
-/* What an earlier run left in the tables: its sequences are not used again. Tables that are not there are found out by the workers. */
+/* What an earlier run left in the tables: its sequences are not used again. Tables that are not
+ * there are found out by the workers. */
 static void continue_sequences(struct load *l, const struct sql_endpoint *ep)
 {
 	struct strbuf use = STRBUF_INIT;
@@ -210,7 +227,9 @@ static void continue_sequences(struct load *l, const struct sql_endpoint *ep)
 	sql_add_name(&use, l->db);
 	if (s && sql_exec_text(s, NULL, use.buf, use.len) == 0) {
 		if (l->o.ledger_rows)
-			continue_from(l, s, "SELECT worker, MAX(seq) FROM " LEDGER_TABLE " GROUP BY worker");
+			continue_from(l, s,
+				      "SELECT worker, MAX(seq) FROM " LEDGER_TABLE
+				      " GROUP BY worker");
 		if (l->script.sequences)
 			continue_from(l, s, l->script.sequences);
 	}
@@ -227,7 +246,8 @@ int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, 
 		continue_sequences(l, ep);
 	l->events_left = l->o.events;
 	if (l->o.shards)
-		l->events_left = l->o.events / l->o.shards + (l->o.shard <= l->o.events % l->o.shards);
+		l->events_left =
+			l->o.events / l->o.shards + (l->o.shard <= l->o.events % l->o.shards);
 	l->cluster = cluster;
 	if (engine_start(l, e) < 0)
 		return err_wrap(e, "start load %s on %s:%u", l->name, ep->host, ep->port);
@@ -244,7 +264,8 @@ int load_stop(struct load *l, struct deadline d, struct err *e)
 	atomic_store(&l->stopping, true);
 	while (atomic_load(&l->alive) > 0 && pause_ms(2, d) == 0)
 		;
-	/* whoever still waits for its server has its connection cut: its transaction is unknown or failed, and in the ledger */
+	/* whoever still waits for its server has its connection cut: its transaction is unknown or
+	 * failed, and in the ledger */
 	if (atomic_load(&l->alive) > 0)
 		atomic_store(&l->cutting, true);
 	engine_join(l);
@@ -289,7 +310,8 @@ void load_get_quiet(struct load *l, struct load_quiet *q)
 	q->under_way = st.started - st.acked - st.failed - st.unknown;
 	if (q->now_ms < LOAD_QUIET_MS || !l->started)
 		q->now_ms = 0;
-	snprintf(q->last_failure, sizeof(q->last_failure), "%s", l->last_failure.kind ? l->last_failure.text : "");
+	snprintf(q->last_failure, sizeof(q->last_failure), "%s",
+		 l->last_failure.kind ? l->last_failure.text : "");
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -297,7 +319,8 @@ static void add_latency(struct hist *into, const struct hist *from)
 {
 	struct hist copy;
 
-	/* its thread may be writing: each number by itself is whole, the sums may be one transaction apart */
+	/* its thread may be writing: each number by itself is whole, the sums may be one
+	 * transaction apart */
 	for (int i = 0; i < HIST_SLOTS; i++)
 		copy.slot[i] = __atomic_load_n(&from->slot[i], __ATOMIC_RELAXED);
 	copy.count = __atomic_load_n(&from->count, __ATOMIC_RELAXED);
@@ -361,8 +384,11 @@ void load_get_stats(struct load *l, struct load_stats *st)
 {
 	struct hist *latency = st->latency, *queue = st->queue, *service = st->service;
 
-	*st = (struct load_stats){ .latency = latency, .queue = queue, .service = service,
-		.first_ack_us = atomic_load(&l->first_ack_us), .last_ack_us = atomic_load(&l->last_ack_us) };
+	*st = (struct load_stats){ .latency = latency,
+				   .queue = queue,
+				   .service = service,
+				   .first_ack_us = atomic_load(&l->first_ack_us),
+				   .last_ack_us = atomic_load(&l->last_ack_us) };
 	for (unsigned i = 0; i < l->o.workers; i++) {
 		struct worker *w = &l->worker[i];
 
@@ -378,7 +404,8 @@ void load_get_stats(struct load *l, struct load_stats *st)
 		st->statements += atomic_load_explicit(&w->statements, memory_order_relaxed);
 	}
 	st->backlog = backlog(l);
-	for (struct hist **h = (struct hist *[]){ latency, queue, service, NULL }, **end = h + 3; h < end; h++)
+	for (struct hist **h = (struct hist *[]){ latency, queue, service, NULL }, **end = h + 3;
+	     h < end; h++)
 		if (*h)
 			memset(*h, 0, sizeof(**h));
 	for (unsigned i = 0; i < l->n_threads; i++) {

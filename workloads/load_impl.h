@@ -17,28 +17,34 @@
 #define LEDGER_TABLE "drtest_ledger"
 
 enum phase {
-	PHASE_CONNECT, PHASE_SESSION_MULTI, PHASE_SESSION, /* becoming ready */
+	PHASE_CONNECT,
+	PHASE_SESSION_MULTI,
+	PHASE_SESSION, /* becoming ready */
 	PHASE_IDLE,
-	PHASE_EVENT,                  /* in event(), or in a call of it */
-	PHASE_LEDGER_ROW, PHASE_COMMIT, PHASE_POSITION, /* the parts of con:commit() */
-	PHASE_ROLLBACK,               /* after a failure, before the next transaction */
-	PHASE_BACKOFF,                /* lost; connects again at wake_ns */
-	PHASE_PAUSE,                  /* refused; the next transaction begins at wake_ns, on the same connection */
+	PHASE_EVENT, /* in event(), or in a call of it */
+	PHASE_LEDGER_ROW,
+	PHASE_COMMIT,
+	PHASE_POSITION, /* the parts of con:commit() */
+	PHASE_ROLLBACK, /* after a failure, before the next transaction */
+	PHASE_BACKOFF,  /* lost; connects again at wake_ns */
+	/* refused; the next transaction begins at wake_ns, on the same connection */
+	PHASE_PAUSE,
 	PHASE_ENDED,
 };
 
 /* One connection and its numbers, used by its thread alone; the counters are read by anyone. */
 struct worker {
-	alignas(64) _Atomic uint64_t started, acked, failed, unknown, retried, reconnects, statements, reads, writes;
-	uint32_t number;          /* from 1 */
-	uint64_t seq;             /* the last one used */
+	alignas(64) _Atomic uint64_t started, acked, failed, unknown, retried, reconnects,
+		statements, reads, writes;
+	uint32_t number; /* from 1 */
+	uint64_t seq;    /* the last one used */
 	struct ledger_writer *ledger;
-	struct history *history;  /* opened by the first note */
+	struct history *history; /* opened by the first note */
 	struct strbuf notes;
 	struct engine_thread *thread;
 	struct link link;
 	enum phase phase;
-	bool was_ready;           /* it has connected since load_start() */
+	bool was_ready; /* it has connected since load_start() */
 	int backoff_ms;
 	int64_t wake_ns;
 	struct worker *next_idle;
@@ -46,14 +52,16 @@ struct worker {
 	struct draw draw;
 	struct con_face con;
 	struct con_call ledger_call;
-	struct strbuf packet;     /* statements as text: the one under way, or those that wait to travel together */
+	/* statements as text: the one under way, or those that wait to travel together */
+	struct strbuf packet;
 	unsigned packet_n, packet_sent; /* statements in it; in the one that was sent */
 	lua_State *co;
 	int co_ref, con_ref, draw_ref;
 	bool in_txn, wrote, committed, rolled_back, autocommitted, again;
-	bool pause;               /* before the next transaction: the server would refuse that too */
-	uint64_t position;        /* the commit's; 0 unknown */
-	bool answered;            /* the call has its answer without having been sent yet */
+	/* before the next transaction: the server would refuse that too */
+	bool pause;
+	uint64_t position; /* the commit's; 0 unknown */
+	bool answered;     /* the call has its answer without having been sent yet */
 	int64_t due_ns, begin_ns, end_ns;
 };
 
@@ -62,11 +70,12 @@ struct engine_thread {
 	pthread_t id;
 	bool running;
 	int epoll_fd;
-	struct script script;     /* its own Lua state */
+	struct script script; /* its own Lua state */
 	struct worker **worker;
 	size_t n_workers, n_ended;
 	struct worker *idle_first, *idle_last;
-	/* written by this thread with relaxed stores: from due to acknowledged, and its two parts */
+	/* written by this thread with relaxed stores: from due to acknowledged, and its two parts
+	 */
 	struct hist latency, queue, service;
 };
 
@@ -75,35 +84,37 @@ struct load {
 	char *name, *db, *ledger_dir;
 	char **set;
 	struct dist dist;
-	struct script script;     /* prepare and the model's; guarded by model_lock */
+	struct script script; /* prepare and the model's; guarded by model_lock */
 	pthread_mutex_t model_lock;
 	struct audit_model model;
 	struct draw model_draw;
 	struct con_face model_con;
 	int model_con_ref, model_draw_ref;
 	bool has_model;
-	_Atomic unsigned prepared, prepare_units; /* tables (or warehouses) that prepare has made, and is to make */
+	/* tables (or warehouses) that prepare has made, and is to make */
+	_Atomic unsigned prepared, prepare_units;
 	struct worker *worker;
 	struct engine_thread thread[LOAD_THREADS_MAX];
 	unsigned n_threads;
 	struct sql_endpoint endpoint;
 	uint16_t cluster;
-	bool started;             /* between load_start() and load_stop(); the caller's thread */
+	bool started; /* between load_start() and load_stop(); the caller's thread */
 	atomic_bool stopping, cutting;
 	_Atomic int64_t first_ack_us, last_ack_us;
 	_Atomic unsigned alive, ready; /* workers that have not ended; that have connected */
-	_Atomic unsigned held;    /* workers that wait before they try again */
-	atomic_bool go;           /* all have */
+	_Atomic unsigned held;         /* workers that wait before they try again */
+	atomic_bool go;                /* all have */
 	/* under lock */
 	pthread_mutex_t lock;
-	struct err error;         /* the first */
-	struct err last_failure;  /* of a statement: why nobody gets through, perhaps */
-	int64_t quiet_since_ns, looked_ns; /* nothing was acknowledged since, though something was due; when that was last looked at */
+	struct err error;        /* the first */
+	struct err last_failure; /* of a statement: why nobody gets through, perhaps */
+	/* nothing was acknowledged since, though something was due; when that was last looked at */
+	int64_t quiet_since_ns, looked_ns;
 	uint64_t looked_acked;
 	struct load_quiet quiet;
 	struct pace pace;
-	bool paced;               /* its schedule has begun */
-	uint64_t events_left;     /* transactions that may still begin */
+	bool paced;           /* its schedule has begun */
+	uint64_t events_left; /* transactions that may still begin */
 };
 
 /* engine.c */
@@ -111,9 +122,11 @@ int engine_start(struct load *l, struct err *e);
 void engine_join(struct load *l);
 void engine_error(struct load *l, const struct err *e); /* keeps the first */
 void engine_look(struct load *l, int64_t now_ns); /* once a second: is anybody getting through? */
-/* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any more. */
+/* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any
+ * more. */
 int load_take(struct load *l, int64_t now_ns, int64_t *due_ns);
-/* worker.c: these change a worker's state and start operations; worker_ready(w, 0) then goes on as far as it can without waiting */
+/* worker.c: these change a worker's state and start operations; worker_ready(w, 0) then goes on as
+ * far as it can without waiting */
 void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns);
 void worker_connect(struct worker *w);
 void worker_ready(struct worker *w, int ready); /* its socket is */

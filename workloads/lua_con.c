@@ -55,7 +55,9 @@ static void record(lua_State *L, struct con_face *c, const struct script_stateme
 	if (c->n_ops == AUDIT_OPS_MAX)
 		luaL_error(L, "a transaction has more than %d audited statements", AUDIT_OPS_MAX);
 	op = &c->ops[c->n_ops++];
-	*op = (struct audit_op){ .kind = st->effect, .table = call->table, .statement = c->draw->tag.statement };
+	*op = (struct audit_op){ .kind = st->effect,
+				 .table = call->table,
+				 .statement = c->draw->tag.statement };
 	op->row.k = st->effect == AUDIT_ADD_K; /* one, where no argument names the amount */
 	for (unsigned i = 0; i < call->n_args; i++) {
 		const struct con_arg *a = &call->arg[i];
@@ -67,7 +69,9 @@ static void record(lua_State *L, struct con_face *c, const struct script_stateme
 		else if (st->role[i] == ARG_K)
 			op->row.k = a->number;
 		else if (!a->is_text || a->len >= room)
-			luaL_error(L, "statement %s: argument %d must be a text that fits its column", st->name, (int)i + 1);
+			luaL_error(L,
+				   "statement %s: argument %d must be a text that fits its column",
+				   st->name, (int)i + 1);
 		else
 			memcpy(to, a->text, a->len + 1);
 	}
@@ -129,7 +133,9 @@ static int l_query(lua_State *L)
 	const char *text = luaL_checklstring(L, 2, &n);
 
 	if (c->way == CON_RECORDS)
-		return luaL_error(L, "the model can't follow con:query(): declare a statement with its effect");
+		return luaL_error(
+			L,
+			"the model can't follow con:query(): declare a statement with its effect");
 	if (c->way == CON_WAITS)
 		return waits(L, c, text, n);
 	c->call.verb = CON_QUERY;
@@ -164,7 +170,8 @@ static int l_execute(lua_State *L)
 	call->rows = st->rows;
 	strbuf_reset(&call->text);
 	if ((unsigned)(lua_gettop(L) - arg + 1) != st->n_args)
-		return luaL_error(L, "statement %s takes %d values, not %d", st->name, (int)st->n_args, lua_gettop(L) - arg + 1);
+		return luaL_error(L, "statement %s takes %d values, not %d", st->name,
+				  (int)st->n_args, lua_gettop(L) - arg + 1);
 	if (st->per_table && (call->table < 1 || call->table > c->draw->tables))
 		return luaL_error(L, "statement %s: no table %d", st->name, (int)call->table);
 	for (unsigned i = 0; i < st->n_args; i++, arg++) {
@@ -217,12 +224,14 @@ static int l_note(lua_State *L)
 
 	luaL_checktype(L, 2, LUA_TSTRING);
 	for (int i = 3; i <= n; i++)
-		if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER && lua_type(L, i) != LUA_TNIL)
+		if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER &&
+		    lua_type(L, i) != LUA_TNIL)
 			return luaL_argerror(L, i, "a text, a whole number or nil is wanted");
 	if (!c->notes)
 		return 0;
 	if (c->notes->len > NOTES_BYTES_MAX)
-		return luaL_error(L, "a transaction notes more than %d bytes", (int)NOTES_BYTES_MAX);
+		return luaL_error(L, "a transaction notes more than %d bytes",
+				  (int)NOTES_BYTES_MAX);
 	strbuf_addstr(c->notes, c->notes->len ? ",[" : "[");
 	for (int i = 2; i <= n; i++) {
 		size_t len;
@@ -307,7 +316,8 @@ static int digits(lua_State *L, enum digits_column column, size_t len)
 	char text[DIGITS_C_LEN + 1];
 
 	if (tag.worker && ++tag.statement > DIGITS_STATEMENT_MAX)
-		return luaL_error(L, "a transaction has more than %d statements", (int)DIGITS_STATEMENT_MAX);
+		return luaL_error(L, "a transaction has more than %d statements",
+				  (int)DIGITS_STATEMENT_MAX);
 	digits_write(d->seed, column, &tag, text);
 	lua_pushlstring(L, text, len);
 	return 1;
@@ -347,13 +357,15 @@ static void make(lua_State *L, const char *name, const luaL_Reg *methods)
 void lua_con_open(lua_State *L)
 {
 	static const luaL_Reg con[] = {
-		{ "begin", l_begin }, { "commit", l_commit }, { "rollback", l_rollback }, { "query", l_query }, { "execute", l_execute },
-		{ "note", l_note }, { NULL, NULL },
+		{ "begin", l_begin }, { "commit", l_commit },   { "rollback", l_rollback },
+		{ "query", l_query }, { "execute", l_execute }, { "note", l_note },
+		{ NULL, NULL },
 	};
 	static const luaL_Reg draw[] = {
-		{ "table", l_table }, { "id", l_id }, { "worker", l_worker }, { "seq", l_seq },
-		{ "ledger", l_ledger }, { "tables", l_tables }, { "size", l_size },
-		{ "uniform", l_uniform }, { "c", l_c }, { "pad", l_pad }, { "at", l_at }, { NULL, NULL },
+		{ "table", l_table }, { "id", l_id },           { "worker", l_worker },
+		{ "seq", l_seq },     { "ledger", l_ledger },   { "tables", l_tables },
+		{ "size", l_size },   { "uniform", l_uniform }, { "c", l_c },
+		{ "pad", l_pad },     { "at", l_at },           { NULL, NULL },
 	};
 
 	make(L, CON, con);

@@ -18,11 +18,13 @@
 #define PREPARE_MS 600000
 #define SETS_MAX 64
 #define LOAD_FILE_BYTES_MAX ((size_t)1 << 20)
-#define CALM_MS 10000      /* after a fault's end a load may need as long to find back */
-#define STALL_SHARE 5      /* stalls of a fifth of its time, or one that lasts until its end, make the load's figures unknown */
+#define CALM_MS 10000 /* after a fault's end a load may need as long to find back */
+/* stalls of a fifth of its time, or one that lasts until its end, make the load's figures
+ * unknown */
+#define STALL_SHARE 5
 
 struct lua_load {
-	struct load *load;      /* NULL in plan mode */
+	struct load *load; /* NULL in plan mode */
 	char *ledger_dir;
 	char name[65];
 	bool running;
@@ -67,11 +69,13 @@ static int load_health(void *object, struct err *e)
 	if (load_error(l->load, e) < 0)
 		return err_wrap(e, "load %s", l->name);
 	if (!load_running(l->load) && !l->on->doomed)
-		return err_set(e, ERR_ENV, 0, "load %s: all its connections to %s were lost", l->name, l->on->name);
+		return err_set(e, ERR_ENV, 0, "load %s: all its connections to %s were lost",
+			       l->name, l->on->name);
 	return 0;
 }
 
-/* Nobody gets through: said when it begins and when it ends, and added up where no fault explains it. */
+/* Nobody gets through: said when it begins and when it ends, and added up where no fault explains
+ * it. */
 static void sample_quiet(struct lua_load *l, json_t *load)
 {
 	struct load_quiet q;
@@ -84,9 +88,13 @@ static void sample_quiet(struct lua_load *l, json_t *load)
 		l->stalled_ms += q.total_ms - l->quiet_total_ms;
 	l->quiet_total_ms = q.total_ms;
 	if (q.now_ms && !l->quiet && calm) {
-		runtime_note(l->runtime, "load %s: nothing got through for %lld s: %llu transactions wait for %s's answer%s%s", l->name,
-			     (long long)(q.now_ms / 1000), (unsigned long long)q.under_way, l->on ? l->on->name : "the server",
-			     *q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+		runtime_note(
+			l->runtime,
+			"load %s: nothing got through for %lld s: %llu transactions wait for %s's answer%s%s",
+			l->name, (long long)(q.now_ms / 1000), (unsigned long long)q.under_way,
+			l->on ? l->on->name : "the server",
+			*q.last_failure ? "; what a statement was last told: " : "",
+			q.last_failure);
 		l->quiet_told = true;
 	} else if (!q.now_ms && l->quiet_told) {
 		runtime_note(l->runtime, "load %s: transactions get through again", l->name);
@@ -95,7 +103,8 @@ static void sample_quiet(struct lua_load *l, json_t *load)
 	l->quiet = q.now_ms > 0;
 }
 
-/* At the end of its time on a cluster: what a load that stood still says about loss and latency is not known. */
+/* At the end of its time on a cluster: what a load that stood still says about loss and latency is
+ * not known. */
 static void judge_quiet(struct lua_load *l)
 {
 	struct load_quiet q;
@@ -108,10 +117,15 @@ static void judge_quiet(struct lua_load *l)
 	load_get_quiet(l->load, &q);
 	load_get_stats(l->load, &st);
 	if (stalled_ms && (l->quiet || stalled_ms * STALL_SHARE >= ran_ms)) {
-		snprintf(text, sizeof(text), "nothing got through for %.0f of %.0f s, at the longest %.0f s, while no fault was in force: what would be "
-			 "lost and how long it takes was asked of a load that stood still%s%s", (double)stalled_ms / 1e3, (double)ran_ms / 1e3,
-			 (double)q.longest_ms / 1e3, *q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
-		runtime_check(l->runtime, "the load's transactions get through", VERDICT_UNKNOWN, text);
+		snprintf(
+			text, sizeof(text),
+			"nothing got through for %.0f of %.0f s, at the longest %.0f s, while no fault was in force: what would be "
+			"lost and how long it takes was asked of a load that stood still%s%s",
+			(double)stalled_ms / 1e3, (double)ran_ms / 1e3, (double)q.longest_ms / 1e3,
+			*q.last_failure ? "; what a statement was last told: " : "",
+			q.last_failure);
+		runtime_check(l->runtime, "the load's transactions get through", VERDICT_UNKNOWN,
+			      text);
 	}
 	l->started_ns = 0;
 	l->stalled_ms = 0;
@@ -129,15 +143,23 @@ static void load_sample(void *object, json_t *sample)
 	if (!l->load)
 		return;
 	if (load_preparing(l->load, &done, &total))
-		json_object_set_new(sample, "prepare", json_pack("{s:i,s:i}", "done", (int)done, "total", (int)total));
+		json_object_set_new(sample, "prepare",
+				    json_pack("{s:i,s:i}", "done", (int)done, "total", (int)total));
 	load_get_stats(l->load, &st);
 	interval = l->now;
 	hist_subtract(&interval, &l->before);
-	json_object_set_new(sample, "load", json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I}", "started", (json_int_t)st.started, "acked",
-		(json_int_t)st.acked, "failed", (json_int_t)st.failed, "unknown", (json_int_t)st.unknown, "retried", (json_int_t)st.retried, "backlog",
-		(json_int_t)st.backlog, "tps", l->before_ns && seconds > 0 ? (double)(st.acked - l->acked_before) / seconds : 0.0, "p50_us",
-		(json_int_t)hist_quantile_us(&interval, 0.5), "p95_us", (json_int_t)hist_quantile_us(&interval, 0.95), "p99_us",
-		(json_int_t)hist_quantile_us(&interval, 0.99)));
+	json_object_set_new(sample, "load",
+			    json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I}", "started",
+				      (json_int_t)st.started, "acked", (json_int_t)st.acked,
+				      "failed", (json_int_t)st.failed, "unknown",
+				      (json_int_t)st.unknown, "retried", (json_int_t)st.retried,
+				      "backlog", (json_int_t)st.backlog, "tps",
+				      l->before_ns && seconds > 0
+					      ? (double)(st.acked - l->acked_before) / seconds
+					      : 0.0,
+				      "p50_us", (json_int_t)hist_quantile_us(&interval, 0.5),
+				      "p95_us", (json_int_t)hist_quantile_us(&interval, 0.95),
+				      "p99_us", (json_int_t)hist_quantile_us(&interval, 0.99)));
 	if (!l->running && st.started)
 		json_object_set_new(json_object_get(sample, "load"), "stopped", json_true());
 	sample_quiet(l, json_object_get(sample, "load"));
@@ -160,7 +182,8 @@ static struct lua_cluster *target(lua_State *L, const char *what)
 
 	if (!lua_istable(L, 2))
 		runtime_usage(L, "%s { on = cluster }", what);
-	runtime_fields(L, 2, what, (struct field[]){ { "on", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 2, what,
+		       (struct field[]){ { "on", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 2, "on");
 	if (lua_isnil(L, -1))
 		runtime_usage(L, "%s { on = cluster }", what);
@@ -176,7 +199,8 @@ static int prepare(lua_State *L)
 	struct lua_cluster *on = target(L, "load:prepare");
 	struct err e = ERR_INIT;
 
-	if (runtime_plan(runtime_of(L), "load %s: CREATE TABLE, INSERT, CREATE INDEX on %s", l->name, on->name))
+	if (runtime_plan(runtime_of(L), "load %s: CREATE TABLE, INSERT, CREATE INDEX on %s",
+			 l->name, on->name))
 		return 0;
 	if (load_prepare(l->load, cluster_endpoint(on->c), 4, deadline_in_ms(PREPARE_MS), &e) < 0)
 		return runtime_raise(L, &e);
@@ -185,14 +209,16 @@ static int prepare(lua_State *L)
 
 static void mark(struct lua_load *l)
 {
-	l->mark = (struct load_stats){ .latency = &l->latest[0], .queue = &l->latest[1], .service = &l->latest[2] };
+	l->mark = (struct load_stats){ .latency = &l->latest[0],
+				       .queue = &l->latest[1],
+				       .service = &l->latest[2] };
 	load_get_stats(l->load, &l->mark);
 	memcpy(l->marked, l->latest, sizeof(l->marked));
 	l->mark_ns = clock_mono_ns();
 }
 
-/* A cluster that served before, and another one since: its transactions from now on come after the other's. It gets a number of its own
- * for them, since the checks order clusters by number. */
+/* A cluster that served before, and another one since: its transactions from now on come after the
+ * other's. It gets a number of its own for them, since the checks order clusters by number. */
 static void serves(struct runtime *r, struct lua_cluster *c)
 {
 	static const struct lua_cluster *last; /* one run a process */
@@ -266,10 +292,14 @@ static void number(lua_State *L, const char *name, double value)
 	lua_setfield(L, -2, name);
 }
 
-/* load:window(): what happened since the last call, or the start. Latencies in ms, from the due time. */
+/* load:window(): what happened since the last call, or the start. Latencies in ms, from the due
+ * time. */
 static int window(lua_State *L)
 {
-	static const struct { const char *name; double q; } quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 }, { "p999", 0.999 } };
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 }, { "p999", 0.999 } };
 	static const char *const parts[] = { "", "queue_", "service_" };
 	struct lua_load *l = check_load(L);
 	struct load_stats before = l->mark;
@@ -299,7 +329,8 @@ static int window(lua_State *L)
 		hist_subtract(&l->latest[i], &was[i]);
 		for (size_t k = 0; k < sizeof(quantiles) / sizeof(*quantiles); k++) {
 			snprintf(name, sizeof(name), "%s%s", parts[i], quantiles[k].name);
-			number(L, name, (double)hist_quantile_us(&l->latest[i], quantiles[k].q) / 1e3);
+			number(L, name,
+			       (double)hist_quantile_us(&l->latest[i], quantiles[k].q) / 1e3);
 		}
 		snprintf(name, sizeof(name), "%smax", parts[i]);
 		number(L, name, (double)l->latest[i].max_us / 1e3);
@@ -322,7 +353,8 @@ static void condition(void *arg, const char *name, const char *rows)
 	}
 	if (!c->broken++)
 		strbuf_addf(&c->first, "%s: found %.200s", name, rows);
-	json_array_append_new(c->findings, json_pack("{s:s,s:s,s:s}", "kind", "broken condition", "expected", name, "found", rows));
+	json_array_append_new(c->findings, json_pack("{s:s,s:s,s:s}", "kind", "broken condition",
+						     "expected", name, "found", rows));
 }
 
 /* load:checks { on = cluster }: the load's own conditions, as a result that t:check takes. */
@@ -346,7 +378,8 @@ static int checks(lua_State *L)
 	if (rc < 0)
 		snprintf(text, sizeof(text), "could not tell: %s", e.text);
 	else if (c.broken)
-		snprintf(text, sizeof(text), "%u of %u conditions are broken; %s", c.broken, c.held + c.broken, c.first.buf);
+		snprintf(text, sizeof(text), "%u of %u conditions are broken; %s", c.broken,
+			 c.held + c.broken, c.first.buf);
 	else
 		snprintf(text, sizeof(text), "all %u conditions hold", c.held);
 	lua_pushstring(L, text);
@@ -387,8 +420,12 @@ static int stats(lua_State *L)
 
 	if (!runtime_planning(r))
 		load_get_stats(l->load, &st);
-	const struct { const char *name; double value; } numbers[] = {
-		{ "started", (double)st.started }, { "acked", (double)st.acked }, { "failed", (double)st.failed }, { "unknown", (double)st.unknown },
+	const struct {
+		const char *name;
+		double value;
+	} numbers[] = {
+		{ "started", (double)st.started }, { "acked", (double)st.acked },
+		{ "failed", (double)st.failed },   { "unknown", (double)st.unknown },
 		{ "retried", (double)st.retried }, { "backlog", (double)st.backlog },
 	};
 
@@ -400,7 +437,8 @@ static int stats(lua_State *L)
 	return 1;
 }
 
-/* Waits for the first acknowledgement since the start; its time on the journal's clock, in seconds. */
+/* Waits for the first acknowledgement since the start; its time on the journal's clock, in seconds.
+ */
 static int first_ack(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -410,7 +448,8 @@ static int first_ack(lua_State *L)
 	struct load_stats st = { 0 };
 	struct err e = ERR_INIT;
 
-	runtime_fields(L, 2, "load:first_ack", (struct field[]){ { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	runtime_fields(L, 2, "load:first_ack",
+		       (struct field[]){ { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
 	d = deadline_in_ms(ms);
 	while (!runtime_planning(r)) {
 		load_get_stats(l->load, &st);
@@ -419,8 +458,9 @@ static int first_ack(lua_State *L)
 		if (load_health(l, &e) < 0)
 			return runtime_raise(L, &e);
 		if (pause_ms(1, d) < 0) {
-			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "load %s: no transaction was acknowledged on %s within %g s", l->name,
-			        l->on ? l->on->name : "any cluster", (double)ms / 1000);
+			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"load %s: no transaction was acknowledged on %s within %g s",
+				l->name, l->on ? l->on->name : "any cluster", (double)ms / 1000);
 			return runtime_raise(L, &e);
 		}
 	}
@@ -434,7 +474,9 @@ static int rate(lua_State *L)
 	double n = luaL_checknumber(L, 2);
 
 	if (!(n >= 0 && n <= 1e7))
-		runtime_usage(L, "load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
+		runtime_usage(
+			L,
+			"load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
 	if (!runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
 		load_set_rate(l->load, n);
 	return 0;
@@ -446,9 +488,12 @@ static int load_text(lua_State *L)
 	return 1;
 }
 
-/* A scenario's load has its own fields and those of the load file: whatever is not below goes to it as text. */
-static const char *const known[] = { "db", "workers", "tables", "load_tables", "table_size", "rate", "pace", "rand_type", "ledger_rows",
-	"reconnect", "protocol", "backlog_max", "events" };
+/* A scenario's load has its own fields and those of the load file: whatever is not below goes to it
+ * as text. */
+static const char *const known[] = { "db",          "workers",   "tables",   "load_tables",
+				     "table_size",  "rate",      "pace",     "rand_type",
+				     "ledger_rows", "reconnect", "protocol", "backlog_max",
+				     "events" };
 
 static size_t own_options(lua_State *L, char **set)
 {
@@ -462,12 +507,17 @@ static size_t own_options(lua_State *L, char **set)
 			is_known = !strcmp(known[i], lua_tostring(L, -2));
 		if (!is_known) {
 			if (n == SETS_MAX || (!lua_isstring(L, -1) && !lua_isboolean(L, -1)))
-				runtime_usage(L, "t:load: %s has to be text, a number or true/false", lua_tostring(L, -2));
+				runtime_usage(L,
+					      "t:load: %s has to be text, a number or true/false",
+					      lua_tostring(L, -2));
 			if (lua_isboolean(L, -1))
-				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2), lua_toboolean(L, -1) ? "true" : "false");
+				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2),
+						   lua_toboolean(L, -1) ? "true" : "false");
 			else {
-				lua_pushvalue(L, -1); /* converting it in place would confuse lua_next */
-				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -3), lua_tostring(L, -1));
+				/* converting it in place would confuse lua_next */
+				lua_pushvalue(L, -1);
+				set[n++] =
+					xstrfmt("%s=%s", lua_tostring(L, -3), lua_tostring(L, -1));
 				lua_pop(L, 1);
 			}
 			lua_pushvalue(L, -2);
@@ -479,8 +529,8 @@ static size_t own_options(lua_State *L, char **set)
 	return n;
 }
 
-/* A load's file is looked for in the working directory, then beside the scenario, as require looks; a copy of it stays with the run. NULL: it is
- * none; else the caller's to free. */
+/* A load's file is looked for in the working directory, then beside the scenario, as require looks;
+ * a copy of it stays with the run. NULL: it is none; else the caller's to free. */
 static char *load_file(lua_State *L, struct runtime *r, const char *name)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -492,7 +542,8 @@ static char *load_file(lua_State *L, struct runtime *r, const char *name)
 	if (n < 5 || strcmp(name + n - 4, ".lua") != 0)
 		return NULL;
 	path = xstrdup(name);
-	for (int level = 1; !fs_exists(path) && *name != '/' && lua_getstack(L, level, &ar); level++) {
+	for (int level = 1; !fs_exists(path) && *name != '/' && lua_getstack(L, level, &ar);
+	     level++) {
 		const char *slash;
 
 		lua_getinfo(L, "S", &ar); /* source: "@" and the file that calls */
@@ -504,7 +555,8 @@ static char *load_file(lua_State *L, struct runtime *r, const char *name)
 		break;
 	}
 	copy = xstrfmt("%s/load-%s", runtime_dir(r), base);
-	if (!runtime_planning(r) && fs_exists(path) && fs_read_file(path, LOAD_FILE_BYTES_MAX, &text, NULL) == 0)
+	if (!runtime_planning(r) && fs_exists(path) &&
+	    fs_read_file(path, LOAD_FILE_BYTES_MAX, &text, NULL) == 0)
 		fs_write_atomic(copy, text.buf, text.len, 0600, NULL);
 	free(copy);
 	strbuf_release(&text);
@@ -529,31 +581,51 @@ static int make(lua_State *L)
 		runtime_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	if (lua_type(L, -1) != LUA_TSTRING)
-		runtime_usage(L, "t:load's first value is the load's name: t:load { \"oltp_write_only\", … }");
+		runtime_usage(
+			L,
+			"t:load's first value is the load's name: t:load { \"oltp_write_only\", … }");
 	o.name = lua_tostring(L, -1);
 	n = own_options(L, set);
-	runtime_fields(L, 1, "t:load", (struct field[]){ { "db", FIELD_TEXT, &o.db }, { "workers", FIELD_WHOLE, &workers }, { "tables", FIELD_WHOLE, &tables },
-		{ "load_tables", FIELD_WHOLE, &load_tables }, { "table_size", FIELD_WHOLE, &size }, { "rate", FIELD_ANY, NULL },
-		{ "protocol", FIELD_TEXT, &protocol }, { "backlog_max", FIELD_WHOLE, &backlog },
-		{ "events", FIELD_WHOLE, &events },
-		{ "pace", FIELD_TEXT, &pace }, { "rand_type", FIELD_TEXT, &o.rand_type }, { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
-		{ "reconnect", FIELD_FLAG, &reconnect }, { NULL, 0, NULL } });
+	runtime_fields(L, 1, "t:load",
+		       (struct field[]){ { "db", FIELD_TEXT, &o.db },
+					 { "workers", FIELD_WHOLE, &workers },
+					 { "tables", FIELD_WHOLE, &tables },
+					 { "load_tables", FIELD_WHOLE, &load_tables },
+					 { "table_size", FIELD_WHOLE, &size },
+					 { "rate", FIELD_ANY, NULL },
+					 { "protocol", FIELD_TEXT, &protocol },
+					 { "backlog_max", FIELD_WHOLE, &backlog },
+					 { "events", FIELD_WHOLE, &events },
+					 { "pace", FIELD_TEXT, &pace },
+					 { "rand_type", FIELD_TEXT, &o.rand_type },
+					 { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
+					 { "reconnect", FIELD_FLAG, &reconnect },
+					 { NULL, 0, NULL } });
 	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
 		runtime_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
-	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 && strcmp(protocol, "one packet") != 0)
-		runtime_usage(L, "t:load: protocol is \"prepared\", \"text\" or \"one packet\", not \"%s\"", protocol);
+	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 &&
+	    strcmp(protocol, "one packet") != 0)
+		runtime_usage(
+			L,
+			"t:load: protocol is \"prepared\", \"text\" or \"one packet\", not \"%s\"",
+			protocol);
 	if (backlog < 0 || events < 0)
 		runtime_usage(L, "t:load: backlog_max and events are at least 0");
-	/* a number, or steps and ramps as text; the value stays on the stack as long as its text is used */
+	/* a number, or steps and ramps as text; the value stays on the stack as long as its text is
+	 * used */
 	lua_getfield(L, 1, "rate");
 	if (lua_type(L, -1) == LUA_TSTRING)
 		o.rate_plan = lua_tostring(L, -1);
 	else if (lua_type(L, -1) == LUA_TNUMBER)
 		o.rate = lua_tonumber(L, -1);
 	else if (!lua_isnil(L, -1))
-		runtime_usage(L, "t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
-	o.protocol = *protocol == 'p' ? LOAD_PREPARED : *protocol == 't' ? LOAD_TEXT : LOAD_ONE_PACKET;
+		runtime_usage(
+			L,
+			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
+	o.protocol = *protocol == 'p'   ? LOAD_PREPARED
+		     : *protocol == 't' ? LOAD_TEXT
+					: LOAD_ONE_PACKET;
 	o.backlog_max = (uint64_t)backlog;
 	o.events = (uint64_t)events;
 	l = xcalloc(1, sizeof(*l));
@@ -576,7 +648,8 @@ static int make(lua_State *L)
 	char *file = load_file(L, r, o.name);
 
 	o.name = file ? file : o.name;
-	struct load *made = load_new(&o, &e); /* in plan mode too: a mistake in its options is told */
+	/* in plan mode too: a mistake in its options is told */
+	struct load *made = load_new(&o, &e);
 
 	free(file);
 	for (size_t i = 0; i < n; i++)
@@ -606,10 +679,10 @@ static int make(lua_State *L)
 int lua_load_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost },
-		{ "stats", stats }, { "first_ack", first_ack }, { "rate", rate },
-		{ "resume", resume }, { "window", window }, { "checks", checks },
-		{ NULL, NULL },
+		{ "prepare", prepare }, { "start", start },   { "stop", stop },
+		{ "lost", lost },       { "stats", stats },   { "first_ack", first_ack },
+		{ "rate", rate },       { "resume", resume }, { "window", window },
+		{ "checks", checks },   { NULL, NULL },
 	};
 
 	if (runtime_tools(runtime_of(L))->sysbench)

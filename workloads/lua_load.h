@@ -1,4 +1,5 @@
-/* t:load in scenarios: the load engine's binding. Its userdata begins with struct run_audit, for the checks. */
+/* t:load in scenarios: the load engine's binding. Its userdata begins with struct run_audit, for
+ * the checks. */
 #ifndef WORKLOADS_LUA_LOAD_H
 #define WORKLOADS_LUA_LOAD_H
 

@@ -26,7 +26,7 @@ struct sysbench {
 	double rate;
 	unsigned runs;
 	bool running, first_seen;
-	uint64_t before;     /* counted in the runs that have ended */
+	uint64_t before; /* counted in the runs that have ended */
 };
 struct face { /* begins as every load's userdata does */
 	struct run_audit audit;
@@ -52,7 +52,9 @@ static bool fatal(const char *text, char *out, size_t room)
 	const char *p = strstr(text, "FATAL: ");
 
 	if (p)
-		snprintf(out, room, "%.*s", (int)(strcspn(p + 7, "\n") < room - 1 ? strcspn(p + 7, "\n") : room - 1), p + 7);
+		snprintf(out, room, "%.*s",
+			 (int)(strcspn(p + 7, "\n") < room - 1 ? strcspn(p + 7, "\n") : room - 1),
+			 p + 7);
 	return p != NULL;
 }
 
@@ -73,7 +75,8 @@ static int sysbench_health(void *object, struct err *e)
 	read_log(s, &text);
 	fatal(text.buf, why, sizeof(why));
 	strbuf_release(&text);
-	return err_set(e, ERR_ENV, 0, "sysbench ended by itself (%s): %s", proc_how(s->proc), *why ? why : "it said nothing");
+	return err_set(e, ERR_ENV, 0, "sysbench ended by itself (%s): %s", proc_how(s->proc),
+		       *why ? why : "it said nothing");
 }
 
 static const struct runtime_ops ops = { .close = sysbench_close, .health = sysbench_health };
@@ -117,14 +120,19 @@ static int write_config(struct sysbench *s, const struct sql_endpoint *ep, bool 
 	struct strbuf text = STRBUF_INIT;
 	int rc;
 
-	strbuf_addf(&text, "mysql-host=%s\nmysql-port=%u\nmysql-user=%s\nmysql-password=%s\ndb-driver=mysql\nmysql-db=%s\n", ep->host, ep->port, ep->user,
-		    ep->password, s->db);
-	/* a conflict is no end: TiDB's beside MySQL's. A lost connection is: ignoring it crashes sysbench 1.0.20 with this client library. */
+	strbuf_addf(
+		&text,
+		"mysql-host=%s\nmysql-port=%u\nmysql-user=%s\nmysql-password=%s\ndb-driver=mysql\nmysql-db=%s\n",
+		ep->host, ep->port, ep->user, ep->password, s->db);
+	/* a conflict is no end: TiDB's beside MySQL's. A lost connection is: ignoring it crashes
+	 * sysbench 1.0.20 with this client library. */
 	strbuf_addstr(&text, "mysql-ignore-errors=1213,1020,1205,9007,8022,8028\n");
 	if (run)
-		strbuf_addf(&text, "report-interval=1\nthreads=%lld\ntime=0\nrate=%g\n", (long long)s->workers, s->rate);
+		strbuf_addf(&text, "report-interval=1\nthreads=%lld\ntime=0\nrate=%g\n",
+			    (long long)s->workers, s->rate);
 	else
-		strbuf_addstr(&text, "threads=1\n"); /* with more than one, prepare ends with 0 although it failed */
+		/* with more than one, prepare ends with 0 although it failed */
+		strbuf_addstr(&text, "threads=1\n");
 	rc = fs_write_atomic(s->config, text.buf, text.len, 0600, e);
 	memset(text.buf, 0, text.len);
 	strbuf_release(&text);
@@ -135,8 +143,10 @@ static int prepare(lua_State *L)
 {
 	struct sysbench *s = check(L);
 	struct lua_cluster *on = target(L, "load:prepare");
-	char *config = xstrfmt("--config-file=%s", s->config ? s->config : ""), tables[48], size[48], why[300];
-	char *argv[] = { (char *)"sysbench", config, (char *)"oltp_write_only", tables, size, (char *)"prepare", NULL };
+	char *config = xstrfmt("--config-file=%s", s->config ? s->config : ""), tables[48],
+	     size[48], why[300];
+	char *argv[] = { (char *)"sysbench", config, (char *)"oltp_write_only", tables, size,
+			 (char *)"prepare",  NULL };
 	struct strbuf out = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct sql *sql = NULL;
@@ -144,12 +154,18 @@ static int prepare(lua_State *L)
 
 	snprintf(tables, sizeof(tables), "--tables=%lld", (long long)s->tables);
 	snprintf(size, sizeof(size), "--table-size=%lld", (long long)s->table_size);
-	if (!runtime_plan(runtime_of(L), "sysbench --config-file tidb-config oltp_write_only %s %s prepare   # on %s", tables, size, on->name)) {
+	if (!runtime_plan(
+		    runtime_of(L),
+		    "sysbench --config-file tidb-config oltp_write_only %s %s prepare   # on %s",
+		    tables, size, on->name)) {
 		sql = sql_open(cluster_endpoint(on->c), deadline_in_ms(STOP_MS), &e);
-		rc = sql && sql_exec(sql, &e, "CREATE DATABASE IF NOT EXISTS `%s`", s->db) >= 0 ? write_config(s, cluster_endpoint(on->c), false, &e) : -1;
+		rc = sql && sql_exec(sql, &e, "CREATE DATABASE IF NOT EXISTS `%s`", s->db) >= 0
+			     ? write_config(s, cluster_endpoint(on->c), false, &e)
+			     : -1;
 		sql_close(sql);
 		if (rc == 0)
-			rc = proc_run(argv, NULL, &out, LOG_BYTES_MAX, deadline_in_ms(PREPARE_MS), &e);
+			rc = proc_run(argv, NULL, &out, LOG_BYTES_MAX, deadline_in_ms(PREPARE_MS),
+				      &e);
 		if (fatal(out.buf, why, sizeof(why)))
 			rc = err_set(&e, ERR_ENV, 0, "sysbench prepare: %s", why);
 	}
@@ -163,14 +179,19 @@ static int start(lua_State *L)
 	struct runtime *r = runtime_of(L);
 	struct sysbench *s = check(L);
 	struct lua_cluster *on = target(L, "load:start");
-	char *config = xstrfmt("--config-file=%s", s->config ? s->config : ""), tables[48], size[48], name[32];
-	char *argv[] = { (char *)"sysbench", config, (char *)"oltp_write_only", tables, size, (char *)"run", NULL };
+	char *config = xstrfmt("--config-file=%s", s->config ? s->config : ""), tables[48],
+	     size[48], name[32];
+	char *argv[] = { (char *)"sysbench", config, (char *)"oltp_write_only", tables, size,
+			 (char *)"run",      NULL };
 	struct err e = ERR_INIT;
 	int rc = 0;
 
-	snprintf(tables, sizeof(tables), "--tables=%lld", (long long)(s->load_tables ? s->load_tables : s->tables));
+	snprintf(tables, sizeof(tables), "--tables=%lld",
+		 (long long)(s->load_tables ? s->load_tables : s->tables));
 	snprintf(size, sizeof(size), "--table-size=%lld", (long long)s->table_size);
-	if (!runtime_plan(r, "sysbench --config-file tidb-config oltp_write_only %s %s run   # on %s", tables, size, on->name)) {
+	if (!runtime_plan(r,
+			  "sysbench --config-file tidb-config oltp_write_only %s %s run   # on %s",
+			  tables, size, on->name)) {
 		proc_free(s->proc);
 		s->proc = NULL;
 		free(s->log);
@@ -178,7 +199,10 @@ static int start(lua_State *L)
 		s->log = runtime_log_path(r, name);
 		rc = write_config(s, cluster_endpoint(on->c), true, &e);
 		if (rc == 0)
-			s->proc = proc_start(&(struct proc_opts){ .name = "sysbench", .argv = argv, .log_path = s->log }, &e);
+			s->proc = proc_start(&(struct proc_opts){ .name = "sysbench",
+								  .argv = argv,
+								  .log_path = s->log },
+					     &e);
 		rc = s->proc ? 0 : -1;
 		s->on = on;
 		s->running = rc == 0;
@@ -196,7 +220,8 @@ static int ended(struct sysbench *s)
 	s->running = false;
 	if (s->on)
 		s->on->writer = NULL;
-	proc_free(s->proc); /* it has no signal handler: a killed run prints no report, whatever the signal */
+	/* it has no signal handler: a killed run prints no report, whatever the signal */
+	proc_free(s->proc);
 	s->proc = NULL;
 	read_log(s, &text);
 	s->before += sysbench_count(text.buf);
@@ -265,7 +290,8 @@ static int first_ack(lua_State *L)
 		if (sysbench_health(s, &e) < 0)
 			return runtime_raise(L, &e);
 		if (pause_ms(10, d) < 0) {
-			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "sysbench reports no transaction within 20 s");
+			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"sysbench reports no transaction within 20 s");
 			return runtime_raise(L, &e);
 		}
 	}
@@ -287,7 +313,8 @@ static int make(lua_State *L)
 	lua_rawgeti(L, 1, 1);
 	name = lua_tostring(L, -1);
 	if (!name || strcmp(name, "oltp_write_only") != 0)
-		runtime_usage(L, "--set load=sysbench: it has oltp_write_only, not %s", name ? name : "that");
+		runtime_usage(L, "--set load=sysbench: it has oltp_write_only, not %s",
+			      name ? name : "that");
 	lua_pop(L, 1);
 	tool = proc_which("sysbench");
 	if (!tool && !runtime_planning(r)) {
@@ -300,16 +327,25 @@ static int make(lua_State *L)
 	s->tables = 1;
 	s->table_size = 10000;
 	runtime_own(r, &ops, s);
-	runtime_fields(L, 1, "t:load (sysbench)", (struct field[]){ { "db", FIELD_TEXT, &db }, { "workers", FIELD_WHOLE, &s->workers },
-		{ "tables", FIELD_WHOLE, &s->tables }, { "load_tables", FIELD_WHOLE, &s->load_tables }, { "table_size", FIELD_WHOLE, &s->table_size },
-		{ "rate", FIELD_NUMBER, &s->rate }, { NULL, 0, NULL } });
-	if (strlen(db) >= sizeof(s->db) || strspn(db, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(db))
+	runtime_fields(L, 1, "t:load (sysbench)",
+		       (struct field[]){ { "db", FIELD_TEXT, &db },
+					 { "workers", FIELD_WHOLE, &s->workers },
+					 { "tables", FIELD_WHOLE, &s->tables },
+					 { "load_tables", FIELD_WHOLE, &s->load_tables },
+					 { "table_size", FIELD_WHOLE, &s->table_size },
+					 { "rate", FIELD_NUMBER, &s->rate },
+					 { NULL, 0, NULL } });
+	if (strlen(db) >= sizeof(s->db) ||
+	    strspn(db, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") !=
+		    strlen(db))
 		runtime_usage(L, "t:load: db is a name of letters, digits and _");
 	strcpy(s->db, db);
 	if (!runtime_planning(r)) {
 		s->config = xstrfmt("%s/tidb-config", runtime_data_dir(r));
-		runtime_note(r, "the load is sysbench: it keeps no record of what was acknowledged, so lost, torn and resurrected transactions are not known, "
-				"and RTO is known to the second");
+		runtime_note(
+			r,
+			"the load is sysbench: it keeps no record of what was acknowledged, so lost, torn and resurrected transactions are not known, "
+			"and RTO is known to the second");
 	}
 	f = lua_newuserdata(L, sizeof(*f));
 	*f = (struct face){ .audit = { 0 }, s };
@@ -321,7 +357,9 @@ static int make(lua_State *L)
 int lua_sysbench_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "prepare", prepare }, { "start", start }, { "stop", stop }, { "lost", lost }, { "stats", stats }, { "first_ack", first_ack }, { NULL, NULL },
+		{ "prepare", prepare }, { "start", start }, { "stop", stop },
+		{ "lost", lost },       { "stats", stats }, { "first_ack", first_ack },
+		{ NULL, NULL },
 	};
 
 	luaL_newmetatable(L, AUDIT_METATABLE);

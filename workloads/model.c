@@ -1,12 +1,14 @@
-/* The load's model for the checks: event() itself, run with a connection that only writes down what it is asked. There is no second
- * description of a transaction that could differ from what was sent. */
+/* The load's model for the checks: event() itself, run with a connection that only writes down what
+ * it is asked. There is no second description of a transaction that could differ from what was
+ * sent. */
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/load_impl.h"
 
-static size_t model_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq, struct audit_op *ops)
+static size_t model_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq,
+				struct audit_op *ops)
 {
 	struct load *l = m->ctx;
 	lua_State *L = l->script.L;
@@ -37,7 +39,8 @@ static void copy_text(lua_State *L, int at, char *to, size_t room)
 	snprintf(to, room, "%s", text && n < room ? text : "");
 }
 
-static void model_initial(const struct audit_model *m, uint32_t table, int64_t id, struct audit_row *out)
+static void model_initial(const struct audit_model *m, uint32_t table, int64_t id,
+			  struct audit_row *out)
 {
 	struct load *l = m->ctx;
 	lua_State *L = l->script.L;
@@ -57,7 +60,8 @@ static void model_initial(const struct audit_model *m, uint32_t table, int64_t i
 	pthread_mutex_unlock(&l->model_lock);
 }
 
-static int model_writer_of(const struct audit_model *m, const char *digits, uint32_t *worker, uint64_t *seq, uint32_t *statement)
+static int model_writer_of(const struct audit_model *m, const char *digits, uint32_t *worker,
+			   uint64_t *seq, uint32_t *statement)
 {
 	const struct load *l = m->ctx;
 	struct digits_tag tag;
@@ -76,7 +80,10 @@ int model_init(struct load *l, struct err *e)
 	lua_State *L = l->script.L;
 	bool any = false;
 
-	l->model_draw = (struct draw){ .seed = l->o.seed, .dist = l->dist, .tables = l->o.load_tables, .table_size = l->o.table_size };
+	l->model_draw = (struct draw){ .seed = l->o.seed,
+				       .dist = l->dist,
+				       .tables = l->o.load_tables,
+				       .table_size = l->o.table_size };
 	l->model_con.way = CON_RECORDS;
 	l->model_con.draw = &l->model_draw;
 	l->model_con.script = &l->script;
@@ -86,10 +93,15 @@ int model_init(struct load *l, struct err *e)
 	l->model_draw_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	if (!l->script.audit_prefix[0])
 		return 0;
-	l->model = (struct audit_model){ .ctx = l, .tables = l->o.tables, .rows_per_table = l->o.table_size, .initial = model_initial,
-		.transaction = model_transaction, .writer_of = model_writer_of };
+	l->model = (struct audit_model){ .ctx = l,
+					 .tables = l->o.tables,
+					 .rows_per_table = l->o.table_size,
+					 .initial = model_initial,
+					 .transaction = model_transaction,
+					 .writer_of = model_writer_of };
 	snprintf(l->model.db, sizeof(l->model.db), "%s", l->db);
-	snprintf(l->model.table_prefix, sizeof(l->model.table_prefix), "%s", l->script.audit_prefix);
+	snprintf(l->model.table_prefix, sizeof(l->model.table_prefix), "%s",
+		 l->script.audit_prefix);
 	if (l->o.ledger_rows)
 		snprintf(l->model.ledger_table, sizeof(l->model.ledger_table), "%s", LEDGER_TABLE);
 	l->model_draw.ledger = l->o.ledger_rows;
@@ -97,7 +109,10 @@ int model_init(struct load *l, struct err *e)
 	for (uint64_t seq = 1; !any && seq <= 100; seq++)
 		any = model_transaction(&l->model, 1, seq, ops) > 0;
 	if (!any)
-		return err_set(e, ERR_USAGE, 0, "load %s declares `audit`, but its event() executes no statement with an effect", l->name);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"load %s declares `audit`, but its event() executes no statement with an effect",
+			l->name);
 	l->has_model = true;
 	return 0;
 }

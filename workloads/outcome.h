@@ -1,5 +1,5 @@
-/* What a failed statement means: for its transaction and for the connection. What the server says decides; where it says nothing, or
- * nothing sure, the outcome is unknown. */
+/* What a failed statement means: for its transaction and for the connection. What the server says
+ * decides; where it says nothing, or nothing sure, the outcome is unknown. */
 #ifndef WORKLOADS_OUTCOME_H
 #define WORKLOADS_OUTCOME_H
 
@@ -8,11 +8,16 @@
 #include "harness/verify/ledger.h"
 
 enum failure {
-	FAILURE_LOST,     /* the connection is gone, or the server is going */
-	FAILURE_CONFLICT, /* deadlock, lock wait, write conflict, changed schema: surely not done, at COMMIT too; drawn anew at once */
-	FAILURE_REFUSED,  /* the server is read-only: surely not done, at COMMIT too; drawn anew after a pause */
-	FAILURE_AWAY,     /* TiDB could not reach PD or TiKV: not done before COMMIT, unknown at COMMIT; drawn anew after a pause */
-	FAILURE_OTHER,    /* the load or the server is wrong: the worker ends */
+	FAILURE_LOST, /* the connection is gone, or the server is going */
+	/* deadlock, lock wait, write conflict, changed schema: surely not done, at COMMIT too;
+	 * drawn anew at once */
+	FAILURE_CONFLICT,
+	/* the server is read-only: surely not done, at COMMIT too; drawn anew after a pause */
+	FAILURE_REFUSED,
+	/* TiDB could not reach PD or TiKV: not done before COMMIT, unknown at COMMIT; drawn anew
+	 * after a pause */
+	FAILURE_AWAY,
+	FAILURE_OTHER, /* the load or the server is wrong: the worker ends */
 };
 enum failure failure_of(int code, const char *text); /* a server's or the client library's error */
 

@@ -52,8 +52,9 @@ int pace_parse(struct pace *p, const char *text, struct err *e)
 		if (*at++ != ',' || s->len_ns == PACE_NEVER)
 			goto bad; /* only the last may have no end */
 	}
-	if (p->step[p->n - 1].len_ns == PACE_NEVER && p->step[p->n - 1].from != p->step[p->n - 1].to)
-		goto bad; /* a ramp without an end has no slope */
+	if (p->step[p->n - 1].len_ns == PACE_NEVER &&
+	    p->step[p->n - 1].from != p->step[p->n - 1].to)
+		goto bad;                             /* a ramp without an end has no slope */
 	if (p->step[p->n - 1].len_ns != PACE_NEVER) { /* it stays where the last one ended */
 		double last = p->step[p->n - 1].to;
 
@@ -62,7 +63,10 @@ int pace_parse(struct pace *p, const char *text, struct err *e)
 	p->closed = p->n == 1 && p->step[0].from == 0;
 	return 0;
 bad:
-	return err_set(e, ERR_USAGE, 0, "rate \"%.80s\": a number up to 10,000,000, or steps and ramps as \"100/30s,100-1000/60s,1000\"", text);
+	return err_set(
+		e, ERR_USAGE, 0,
+		"rate \"%.80s\": a number up to 10,000,000, or steps and ramps as \"100/30s,100-1000/60s,1000\"",
+		text);
 }
 
 void pace_set(struct pace *p, double rate)
@@ -75,7 +79,8 @@ void pace_set(struct pace *p, double rate)
 /* The rate's integral over a step from x to y, in seconds since the step's begin. */
 static double area(const struct pace_step *s, double x, double y)
 {
-	double len = (double)s->len_ns / 1e9, slope = s->from == s->to ? 0 : (s->to - s->from) / len;
+	double len = (double)s->len_ns / 1e9,
+	       slope = s->from == s->to ? 0 : (s->to - s->from) / len;
 
 	return (y - x) * (s->from + slope * (x + y) / 2);
 }
@@ -85,8 +90,11 @@ static void forward(struct pace *p, int64_t from_ns, double amount)
 {
 	for (;;) {
 		const struct pace_step *s = &p->step[p->at];
-		double x = (double)(from_ns - p->step_start_ns) / 1e9, rest = s->len_ns == PACE_NEVER ? INFINITY : area(s, x, (double)s->len_ns / 1e9);
-		double slope = s->from == s->to ? 0 : (s->to - s->from) / ((double)s->len_ns / 1e9), rate = s->from + slope * x;
+		double x = (double)(from_ns - p->step_start_ns) / 1e9,
+		       rest = s->len_ns == PACE_NEVER ? INFINITY
+						      : area(s, x, (double)s->len_ns / 1e9);
+		double slope = s->from == s->to ? 0 : (s->to - s->from) / ((double)s->len_ns / 1e9),
+		       rate = s->from + slope * x;
 
 		if (s->len_ns == PACE_NEVER && s->from == 0) {
 			p->next_ns = PACE_NEVER;
@@ -94,7 +102,8 @@ static void forward(struct pace *p, int64_t from_ns, double amount)
 		}
 		if (amount <= rest && amount > 0) {
 			/* rate d + slope d^2 / 2 = amount, in the form that does not cancel */
-			double under = rate * rate + 2 * slope * amount, d = 2 * amount / (rate + sqrt(under > 0 ? under : 0));
+			double under = rate * rate + 2 * slope * amount,
+			       d = 2 * amount / (rate + sqrt(under > 0 ? under : 0));
 
 			if (d < 1e9) {
 				p->next_ns = from_ns + (int64_t)(d * 1e9 + 0.5);
@@ -142,7 +151,8 @@ void pace_resume(struct pace *p, int64_t now_ns)
 {
 	if (p->closed)
 		return;
-	while (p->step[p->at].len_ns != PACE_NEVER && now_ns - p->step_start_ns >= p->step[p->at].len_ns)
+	while (p->step[p->at].len_ns != PACE_NEVER &&
+	       now_ns - p->step_start_ns >= p->step[p->at].len_ns)
 		p->step_start_ns += p->step[p->at++].len_ns;
 	forward(p, now_ns, draw(p));
 }
@@ -162,7 +172,9 @@ double pace_rate(const struct pace *p, int64_t now_ns)
 		if (s->len_ns == PACE_NEVER || now_ns - start < s->len_ns) {
 			double x = now_ns > start ? (double)(now_ns - start) / 1e9 : 0;
 
-			return s->from == s->to ? s->from : s->from + (s->to - s->from) * x * 1e9 / (double)s->len_ns;
+			return s->from == s->to
+				       ? s->from
+				       : s->from + (s->to - s->from) * x * 1e9 / (double)s->len_ns;
 		}
 		start += s->len_ns;
 	}
@@ -177,7 +189,9 @@ double pace_due(const struct pace *p, int64_t now_ns)
 		return 0;
 	for (unsigned i = p->at; from < now_ns; i++) {
 		const struct pace_step *s = &p->step[i];
-		int64_t to = s->len_ns == PACE_NEVER || now_ns - start < s->len_ns ? now_ns : start + s->len_ns;
+		int64_t to = s->len_ns == PACE_NEVER || now_ns - start < s->len_ns
+				     ? now_ns
+				     : start + s->len_ns;
 
 		if (to > from)
 			sum += area(s, (double)(from - start) / 1e9, (double)(to - start) / 1e9);
@@ -200,7 +214,8 @@ void pace_change(struct pace *p, int64_t now_ns, double rate)
 		pace_begin(p, now_ns);
 		return;
 	}
-	/* What is due until now was promised at the old rate: its average, since steps between are few and past. */
+	/* What is due until now was promised at the old rate: its average, since steps between are
+	 * few and past. */
 	double due = pace_due(p, now_ns), span = (double)(now_ns - p->next_ns) / 1e9;
 
 	p->closed = false;
@@ -210,6 +225,7 @@ void pace_change(struct pace *p, int64_t now_ns, double rate)
 	if (span <= 0 || due <= 1)
 		p->step[0] = (struct pace_step){ before.from, before.from, 1 };
 	else
-		p->step[0] = (struct pace_step){ (due - 1) / span, (due - 1) / span, now_ns - p->next_ns };
+		p->step[0] = (struct pace_step){ (due - 1) / span, (due - 1) / span,
+						 now_ns - p->next_ns };
 	p->step[1] = (struct pace_step){ rate, rate, PACE_NEVER };
 }

@@ -14,7 +14,7 @@ struct preparer {
 	struct load *load;
 	const struct sql_endpoint *ep;
 	struct deadline deadline;
-	_Atomic unsigned *next;   /* the last table that was taken */
+	_Atomic unsigned *next; /* the last table that was taken */
 	atomic_bool *stop;
 	uint32_t units;
 	pthread_t id;
@@ -22,7 +22,8 @@ struct preparer {
 	struct err error;
 };
 
-static struct sql *open_in_db(const struct load *l, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static struct sql *open_in_db(const struct load *l, const struct sql_endpoint *ep,
+			      struct deadline d, struct err *e)
 {
 	struct strbuf use = STRBUF_INIT;
 	struct sql *s = sql_open(ep, d, e);
@@ -40,10 +41,12 @@ static struct sql *open_in_db(const struct load *l, const struct sql_endpoint *e
 /* How often prepare() is called, each time with its number. */
 static int units(struct load *l, uint32_t *n, struct err *e)
 {
-	int64_t v = l->script.units[0] ? script_option(&l->script, l->script.units, UNITS_MAX) : l->o.tables;
+	int64_t v = l->script.units[0] ? script_option(&l->script, l->script.units, UNITS_MAX)
+				       : l->o.tables;
 
 	if (v < 1)
-		return err_set(e, ERR_USAGE, 0, "load %s: option %s is a whole number from 1 to %d", l->name, l->script.units, UNITS_MAX);
+		return err_set(e, ERR_USAGE, 0, "load %s: option %s is a whole number from 1 to %d",
+			       l->name, l->script.units, UNITS_MAX);
 	*n = (uint32_t)v;
 	return 0;
 }
@@ -60,8 +63,15 @@ static int failed(struct script *s, struct con_face *c, struct err *e, const cha
 /* The one call before all others: tables that are no unit's own. */
 static int run_schema(struct load *l, struct sql *sql, struct deadline d, struct err *e)
 {
-	struct draw draw = { .seed = l->o.seed, .dist = l->dist, .tables = l->o.tables, .table_size = l->o.table_size };
-	struct con_face c = { .way = CON_WAITS, .draw = &draw, .deadline = d, .sql = sql, .call = { .text = STRBUF_INIT } };
+	struct draw draw = { .seed = l->o.seed,
+			     .dist = l->dist,
+			     .tables = l->o.tables,
+			     .table_size = l->o.table_size };
+	struct con_face c = { .way = CON_WAITS,
+			      .draw = &draw,
+			      .deadline = d,
+			      .sql = sql,
+			      .call = { .text = STRBUF_INIT } };
 	struct script s = { 0 };
 	int rc = -1;
 
@@ -83,7 +93,8 @@ out:
 	return rc;
 }
 
-static int prepare_table(struct preparer *p, struct script *s, struct con_face *c, struct draw *d, uint32_t table)
+static int prepare_table(struct preparer *p, struct script *s, struct con_face *c, struct draw *d,
+			 uint32_t table)
 {
 	lua_State *L = s->L;
 
@@ -105,8 +116,14 @@ static void *prepare_main(void *arg)
 {
 	struct preparer *p = arg;
 	struct load *l = p->load;
-	struct draw d = { .seed = l->o.seed, .dist = l->dist, .tables = l->o.tables, .table_size = l->o.table_size };
-	struct con_face c = { .way = CON_WAITS, .draw = &d, .deadline = p->deadline, .call = { .text = STRBUF_INIT } };
+	struct draw d = { .seed = l->o.seed,
+			  .dist = l->dist,
+			  .tables = l->o.tables,
+			  .table_size = l->o.table_size };
+	struct con_face c = { .way = CON_WAITS,
+			      .draw = &d,
+			      .deadline = p->deadline,
+			      .call = { .text = STRBUF_INIT } };
 	struct script s = { 0 };
 
 	if (script_open(&s, l->name, l->o.set, &p->error) < 0)
@@ -115,7 +132,8 @@ static void *prepare_main(void *arg)
 	c.sql = open_in_db(l, p->ep, p->deadline, &p->error);
 	if (!c.sql)
 		goto out;
-	for (uint32_t table; !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= p->units;) {
+	for (uint32_t table;
+	     !atomic_load(p->stop) && (table = atomic_fetch_add(p->next, 1) + 1) <= p->units;) {
 		if (prepare_table(p, &s, &c, &d, table) < 0)
 			break;
 		atomic_fetch_add(&l->prepared, 1);
@@ -129,7 +147,8 @@ out:
 	return NULL;
 }
 
-static int make_database(struct load *l, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static int make_database(struct load *l, const struct sql_endpoint *ep, struct deadline d,
+			 struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 	struct sql *s = sql_open(ep, d, e);
@@ -146,8 +165,12 @@ static int make_database(struct load *l, const struct sql_endpoint *ep, struct d
 	sql_add_name(&text, l->db);
 	if (sql_exec_text(s, e, text.buf, text.len) < 0)
 		goto out;
-	if (l->o.ledger_rows && sql_exec(s, e, "CREATE TABLE " LEDGER_TABLE
-		    " (worker INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, PRIMARY KEY (worker, seq))") < 0)
+	if (l->o.ledger_rows &&
+	    sql_exec(
+		    s, e,
+		    "CREATE TABLE " LEDGER_TABLE
+		    " (worker INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, PRIMARY KEY (worker, seq))") <
+		    0)
 		goto out;
 	rc = run_schema(l, s, d, e);
 out:
@@ -156,7 +179,8 @@ out:
 	return rc;
 }
 
-int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads, struct deadline d, struct err *e)
+int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads, struct deadline d,
+		 struct err *e)
 {
 	_Atomic unsigned next = 0;
 	atomic_bool stop = false;
@@ -179,8 +203,14 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 	atomic_store(&l->prepare_units, n_units);
 	p = xcalloc(threads, sizeof(*p));
 	for (unsigned i = 0; i < threads; i++) {
-		p[i] = (struct preparer){ .load = l, .ep = ep, .deadline = d, .next = &next, .stop = &stop, .units = n_units };
-		p[i].running = i + 1 < threads && pthread_create(&p[i].id, NULL, prepare_main, &p[i]) == 0;
+		p[i] = (struct preparer){ .load = l,
+					  .ep = ep,
+					  .deadline = d,
+					  .next = &next,
+					  .stop = &stop,
+					  .units = n_units };
+		p[i].running =
+			i + 1 < threads && pthread_create(&p[i].id, NULL, prepare_main, &p[i]) == 0;
 	}
 	prepare_main(&p[threads - 1]); /* one is us: with no further thread it only takes longer */
 	for (unsigned i = 0; i < threads; i++) {
@@ -231,7 +261,9 @@ int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e)
 	int rc = 0;
 
 	if (l->script.tables_ref == LUA_NOREF && !l->script.ledger)
-		return err_set(e, ERR_UNSUPPORTED, 0, "load %s does not name its tables: `tables = { \"mine%%d\" }`", l->name);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "load %s does not name its tables: `tables = { \"mine%%d\" }`",
+			       l->name);
 	s = open_in_db(l, ep, deadline_in_ms(60000), e);
 	if (!s)
 		return err_wrap(e, "cleanup of load %s", l->name);
@@ -254,7 +286,8 @@ int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e)
 #define CHECK_MS 600000
 
 static int check_one(struct load *l, struct sql *s, const char *name, const char *text, size_t n,
-		     void (*found)(void *arg, const char *condition, const char *rows), void *arg, struct err *e)
+		     void (*found)(void *arg, const char *condition, const char *rows), void *arg,
+		     struct err *e)
 {
 	struct strbuf out = STRBUF_INIT;
 	struct sql_rows rows = { 0 };
@@ -269,7 +302,12 @@ static int check_one(struct load *l, struct sql *s, const char *name, const char
 			break;
 		}
 		for (unsigned i = 0; seen < FOUND_ROWS_MAX && i < rows.n_columns; i++)
-			strbuf_addf(&out, "%s%.*s", i ? " " : seen ? "\n" : "", rows.cell[i] ? (int)rows.len[i] : 4, rows.cell[i] ? rows.cell[i] : "NULL");
+			strbuf_addf(&out, "%s%.*s",
+				    i      ? " "
+				    : seen ? "\n"
+					   : "",
+				    rows.cell[i] ? (int)rows.len[i] : 4,
+				    rows.cell[i] ? rows.cell[i] : "NULL");
 		seen++;
 	}
 	sql_rows_release(&rows);
@@ -283,7 +321,8 @@ static int check_one(struct load *l, struct sql *s, const char *name, const char
 	return rc < 0 ? -1 : 0;
 }
 
-int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void *arg, const char *condition, const char *rows), void *arg,
+int load_check(struct load *l, const struct sql_endpoint *ep,
+	       void (*found)(void *arg, const char *condition, const char *rows), void *arg,
 	       struct err *e)
 {
 	lua_State *L = l->script.L;
@@ -291,7 +330,8 @@ int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void
 	int rc = 0, top = lua_gettop(L);
 
 	if (l->script.checks_ref == LUA_NOREF)
-		return err_set(e, ERR_UNSUPPORTED, 0, "load %s has no conditions to check (`checks`)", l->name);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "load %s has no conditions to check (`checks`)", l->name);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.checks_ref);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.opt_ref);
 	lua_pushnumber(L, l->o.tables);
@@ -300,7 +340,9 @@ int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void
 		return script_error(L, &l->script, e);
 	if (!lua_istable(L, -1)) {
 		lua_settop(L, top);
-		return err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+			       l->name);
 	}
 	s = open_in_db(l, ep, deadline_in_ms(CHECK_MS), e);
 	if (!s)
@@ -311,7 +353,10 @@ int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void
 
 		lua_rawgeti(L, -1, i);
 		if (!lua_istable(L, -1)) {
-			rc = err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+				l->name);
 			break;
 		}
 		lua_rawgeti(L, -1, 1);
@@ -319,7 +364,10 @@ int load_check(struct load *l, const struct sql_endpoint *ep, void (*found)(void
 		name = lua_tostring(L, -2);
 		text = lua_tolstring(L, -1, &n);
 		if (!name || !text)
-			rc = err_set(e, ERR_USAGE, 0, "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }", l->name);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+				l->name);
 		else
 			rc = check_one(l, s, name, text, n, found, arg, e);
 		lua_pop(L, 3);

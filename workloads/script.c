@@ -26,7 +26,10 @@ EMBEDDED(workloads_loads_sbtest_lua);
 
 #define OPTIONS_MAX 64
 #define LOAD_BYTES_MAX ((size_t)1 << 20)
-#define LOAD(n) { #n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size }
+#define LOAD(n)                                                                            \
+	{                                                                                  \
+#n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size \
+	}
 static const struct {
 	const char *name;
 	const unsigned char *text;
@@ -84,14 +87,18 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	lua_rawgeti(L, -1, 1);
 	sql = lua_tostring(L, -1);
 	if (!sql)
-		return err_set(e, ERR_USAGE, 0, "load %s: statement %s has no SQL as its first value", s->name, st->name);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: statement %s has no SQL as its first value", s->name,
+			       st->name);
 	st->sql = xstrdup(sql);
 	st->per_table = strstr(sql, "%d") != NULL;
 	for (const char *p = sql; *p; p++)
 		st->n_args += *p == '?';
 	lua_pop(L, 1);
 	if (st->n_args > SCRIPT_ARGS_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: statement %s has %u arguments, at most %d are taken", s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: statement %s has %u arguments, at most %d are taken",
+			       s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
 	st->reads = strncasecmp(sql, "SELECT", 6) == 0;
 	lua_getfield(L, -1, "rows");
 	st->rows = lua_toboolean(L, -1);
@@ -107,9 +114,12 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 			st->audited = true;
 		}
 	lua_getfield(L, -1, "args");
-	if (!st->audited || !st->per_table || !lua_istable(L, -1) || lua_objlen(L, -1) != st->n_args)
-		return err_set(e, ERR_USAGE, 0, "load %s: statement %s: an effect is add_k, set_c, delete or insert on a table %%d, with args naming each ?",
-			       s->name, st->name);
+	if (!st->audited || !st->per_table || !lua_istable(L, -1) ||
+	    lua_objlen(L, -1) != st->n_args)
+		return err_set(
+			e, ERR_USAGE, 0,
+			"load %s: statement %s: an effect is add_k, set_c, delete or insert on a table %%d, with args naming each ?",
+			s->name, st->name);
 	for (unsigned i = 0; i < st->n_args; i++) {
 		const char *role;
 
@@ -131,7 +141,11 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	/* add_k adds one, or what its argument k says */
 	if (st->effect == AUDIT_ADD_K)
 		has &= ~(1u << ARG_K);
-	return has == needs ? 0 : err_set(e, ERR_USAGE, 0, "load %s: statement %s: its args do not name what its effect needs", s->name, st->name);
+	return has == needs
+		       ? 0
+		       : err_set(e, ERR_USAGE, 0,
+				 "load %s: statement %s: its args do not name what its effect needs",
+				 s->name, st->name);
 }
 
 static int read_statements(struct script *s, struct err *e)
@@ -145,7 +159,8 @@ static int read_statements(struct script *s, struct err *e)
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		struct script_statement *st = &s->statement[s->n_statements];
 
-		if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1) || lua_objlen(L, -2) >= sizeof(st->name))
+		if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1) ||
+		    lua_objlen(L, -2) >= sizeof(st->name))
 			return bad(e, s, "`statements` maps names to { \"SQL\", .. }");
 		if (s->n_statements == SCRIPT_STATEMENTS_MAX)
 			return bad(e, s, "too many statements");
@@ -182,7 +197,8 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 		int type;
 
 		if (!eq)
-			return err_set(e, ERR_USAGE, 0, "load %s: \"%s\" is not name=value", s->name, *set);
+			return err_set(e, ERR_USAGE, 0, "load %s: \"%s\" is not name=value",
+				       s->name, *set);
 		lua_pushlstring(L, *set, (size_t)(eq - *set));
 		lua_rawget(L, -2);
 		type = lua_type(L, -1);
@@ -193,18 +209,23 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 			double v = strtod(eq + 1, &end);
 
 			if (end == eq + 1 || *end || !isfinite(v))
-				return err_set(e, ERR_USAGE, 0, "load %s: option %s: a number is wanted", s->name, *set);
+				return err_set(e, ERR_USAGE, 0,
+					       "load %s: option %s: a number is wanted", s->name,
+					       *set);
 			lua_pushnumber(L, v);
 		} else if (type == LUA_TBOOLEAN) {
 			bool on = !strcmp(eq + 1, "true") || !strcmp(eq + 1, "on") || !eq[1];
 
 			if (!on && strcmp(eq + 1, "false") != 0 && strcmp(eq + 1, "off") != 0)
-				return err_set(e, ERR_USAGE, 0, "load %s: option %s: true or false is wanted", s->name, *set);
+				return err_set(e, ERR_USAGE, 0,
+					       "load %s: option %s: true or false is wanted",
+					       s->name, *set);
 			lua_pushboolean(L, on);
 		} else if (type == LUA_TSTRING) {
 			lua_pushstring(L, eq + 1);
 		} else {
-			return err_set(e, ERR_USAGE, 0, "load %s: no option \"%.*s\"", s->name, (int)(eq - *set), *set);
+			return err_set(e, ERR_USAGE, 0, "load %s: no option \"%.*s\"", s->name,
+				       (int)(eq - *set), *set);
 		}
 		lua_rawset(L, -3);
 	}
@@ -232,7 +253,8 @@ static int read_name(struct script *s, const char *field, char *to, size_t room,
 	if (text && strlen(text) < room)
 		strcpy(to, text);
 	else if (!lua_isnil(s->L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "load %s: `%s` is no text of at most %zu bytes", s->name, field, room - 1);
+		rc = err_set(e, ERR_USAGE, 0, "load %s: `%s` is no text of at most %zu bytes",
+			     s->name, field, room - 1);
 	lua_pop(s->L, 1);
 	return rc;
 }
@@ -243,7 +265,9 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	const char *text;
 
 	if (!lua_istable(L, -1))
-		return bad(e, s, "the file must return a table { name, description, statements, event, .. }");
+		return bad(
+			e, s,
+			"the file must return a table { name, description, statements, event, .. }");
 	lua_getfield(L, -1, "name");
 	text = lua_tostring(L, -1);
 	if (!text || !*text || strlen(text) >= sizeof(s->name))
@@ -260,7 +284,8 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	s->row_ref = function_ref(L, "row");
 	s->schema_ref = function_ref(L, "schema");
 	s->checks_ref = function_ref(L, "checks");
-	if (read_name(s, "units", s->units, sizeof(s->units), e) < 0 || read_name(s, "check", s->check, sizeof(s->check), e) < 0)
+	if (read_name(s, "units", s->units, sizeof(s->units), e) < 0 ||
+	    read_name(s, "check", s->check, sizeof(s->check), e) < 0)
 		return -1;
 	if (s->units[0] && script_option(s, s->units, 1) == -2)
 		return err_set(e, ERR_USAGE, 0, "load %s: `units` names no option of it", s->name);
@@ -276,7 +301,9 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
 			lua_rawgeti(L, -1, i);
 			if (!lua_tostring(L, -1))
-				return bad(e, s, "`tables` lists the names of its tables, %d for a number");
+				return bad(
+					e, s,
+					"`tables` lists the names of its tables, %d for a number");
 			lua_pop(L, 1);
 		}
 		s->tables_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -289,7 +316,8 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	if (lua_istable(L, -1)) {
 		lua_getfield(L, -1, "table_prefix");
 		text = lua_tostring(L, -1);
-		if (!text || !*text || strlen(text) >= sizeof(s->audit_prefix) || s->row_ref == LUA_NOREF)
+		if (!text || !*text || strlen(text) >= sizeof(s->audit_prefix) ||
+		    s->row_ref == LUA_NOREF)
 			return bad(e, s, "`audit` needs table_prefix, and `row` to be a function");
 		strcpy(s->audit_prefix, text);
 		lua_pop(L, 1);
@@ -298,16 +326,19 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	return 0;
 }
 
-/* A script that sets a global by mistake is told so: its states are many, its globals would differ. */
+/* A script that sets a global by mistake is told so: its states are many, its globals would differ.
+ */
 static int no_new_global(lua_State *L)
 {
-	return luaL_error(L, "a load sets no globals: \"%s\"", lua_tostring(L, 2) ? lua_tostring(L, 2) : "?");
+	return luaL_error(L, "a load sets no globals: \"%s\"",
+			  lua_tostring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
 /* require "drtest.sbtest": what the loads on sysbench's tables share */
 static int open_sbtest(lua_State *L)
 {
-	if (luaL_loadbuffer(L, (const char *)embed_workloads_loads_sbtest_lua, embed_workloads_loads_sbtest_lua_size, "@workloads/loads/sbtest.lua"))
+	if (luaL_loadbuffer(L, (const char *)embed_workloads_loads_sbtest_lua,
+			    embed_workloads_loads_sbtest_lua_size, "@workloads/loads/sbtest.lua"))
 		return lua_error(L);
 	lua_call(L, 0, 1);
 	return 1;
@@ -329,7 +360,8 @@ static int load_text(struct script *s, const char *name)
 			char chunk[128];
 
 			snprintf(chunk, sizeof(chunk), "@workloads/loads/%s.lua", name);
-			return luaL_loadbuffer(s->L, (const char *)embedded[i].text, *embedded[i].size, chunk);
+			return luaL_loadbuffer(s->L, (const char *)embedded[i].text,
+					       *embedded[i].size, chunk);
 		}
 	struct strbuf text = STRBUF_INIT;
 	struct err why = ERR_INIT;
@@ -357,16 +389,24 @@ static bool known(const char *name)
 
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e)
 {
-	*s = (struct script){ .names_ref = LUA_NOREF, .event_ref = LUA_NOREF, .prepare_ref = LUA_NOREF, .row_ref = LUA_NOREF,
-		.schema_ref = LUA_NOREF, .checks_ref = LUA_NOREF, .tables_ref = LUA_NOREF,
-		.options_ref = LUA_NOREF, .opt_ref = LUA_NOREF };
+	*s = (struct script){ .names_ref = LUA_NOREF,
+			      .event_ref = LUA_NOREF,
+			      .prepare_ref = LUA_NOREF,
+			      .row_ref = LUA_NOREF,
+			      .schema_ref = LUA_NOREF,
+			      .checks_ref = LUA_NOREF,
+			      .tables_ref = LUA_NOREF,
+			      .options_ref = LUA_NOREF,
+			      .opt_ref = LUA_NOREF };
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	if (!known(name)) {
 		struct strbuf all = STRBUF_INIT;
 
 		for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
 			strbuf_addf(&all, "%s%s", i ? ", " : "", embedded[i].name);
-		err_set(e, ERR_USAGE, 0, "no load \"%s\": there are %s; or give the path of a .lua file", name, all.buf);
+		err_set(e, ERR_USAGE, 0,
+			"no load \"%s\": there are %s; or give the path of a .lua file", name,
+			all.buf);
 		strbuf_release(&all);
 		return -1;
 	}
@@ -449,7 +489,8 @@ int script_describe(const char *name, struct strbuf *out, struct err *e)
 				lua_pushstring(L, lua_toboolean(L, -2) ? "true" : "false");
 				lua_replace(L, -3);
 			}
-			line[n++] = xstrfmt("  --set %s=%s  %s\n", lua_tostring(L, top - 1), lua_tostring(L, -2),
+			line[n++] = xstrfmt("  --set %s=%s  %s\n", lua_tostring(L, top - 1),
+					    lua_tostring(L, -2),
 					    lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
 			lua_settop(L, top);
 		}

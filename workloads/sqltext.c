@@ -16,7 +16,8 @@ static void add_value(struct strbuf *out, MYSQL *m, const struct con_arg *a)
 	strbuf_addch(out, '\'');
 }
 
-void sqltext_add(struct strbuf *out, MYSQL *m, const struct script_statement *st, const struct con_call *call)
+void sqltext_add(struct strbuf *out, MYSQL *m, const struct script_statement *st,
+		 const struct con_call *call)
 {
 	const char *table = strstr(st->sql, "%d"), *from = st->sql;
 	unsigned at = 0;

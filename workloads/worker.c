@@ -1,4 +1,5 @@
-/* A worker's life: connect, take a due transaction, run event() as a coroutine from one call to the next, and record how it ended. */
+/* A worker's life: connect, take a due transaction, run event() as a coroutine from one call to the
+ * next, and record how it ended. */
 #include <assert.h>
 #include <lauxlib.h>
 #include <mysqld_error.h>
@@ -14,7 +15,8 @@
 #define TIDB_MULTI_STATEMENT_OFF 8130
 #define BACKOFF_MS_MAX 500
 #define LEDGER_SQL "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (?, ?)"
-/* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays unknown. */
+/* MariaDB tells a commit's GTID in its OK packet when asked to; elsewhere the position stays
+ * unknown. */
 #define SESSION_SQL "SET SESSION session_track_system_variables='last_gtid'"
 /* Asked after each COMMIT of a TiDB: its commit TSO is the position. */
 #define POSITION_SQL "SELECT @@tidb_last_txn_info"
@@ -23,7 +25,8 @@
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
 }
 
 static void latency_add(struct hist *h, uint64_t us)
@@ -69,10 +72,15 @@ void worker_end(struct worker *w)
 static const char *advice(int code)
 {
 	switch (code) {
-	case ER_NO_SUCH_TABLE: case ER_BAD_DB_ERROR: return ": prepare the load first";
-	case ER_BAD_FIELD_ERROR: return ": the tables are of another load, or of another version of it";
-	case ER_CON_COUNT_ERROR: case ER_TOO_MANY_USER_CONNECTIONS: return ": raise the server's max_connections, or use fewer workers";
-	case TIDB_MULTI_STATEMENT_OFF: return ": SET GLOBAL tidb_multi_statement_mode = 'ON', or leave out --roundtrips one";
+	case ER_NO_SUCH_TABLE:
+	case ER_BAD_DB_ERROR: return ": prepare the load first";
+	case ER_BAD_FIELD_ERROR:
+		return ": the tables are of another load, or of another version of it";
+	case ER_CON_COUNT_ERROR:
+	case ER_TOO_MANY_USER_CONNECTIONS:
+		return ": raise the server's max_connections, or use fewer workers";
+	case TIDB_MULTI_STATEMENT_OFF:
+		return ": SET GLOBAL tidb_multi_statement_mode = 'ON', or leave out --roundtrips one";
 	default: return "";
 	}
 }
@@ -82,28 +90,32 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
 	struct err e = ERR_INIT;
 
 	if (w->phase == PHASE_CONNECT) /* its text has the code */
-		err_set(&e, ERR_SQL, code, "worker %u: %s: %s%s", w->number, what, text, advice(code));
-	else if (w->phase <= PHASE_SESSION)
-		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code, advice(code));
-	else
-		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s", w->number, (unsigned long long)w->seq, what, text,
+		err_set(&e, ERR_SQL, code, "worker %u: %s: %s%s", w->number, what, text,
 			advice(code));
+	else if (w->phase <= PHASE_SESSION)
+		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code,
+			advice(code));
+	else
+		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s",
+			w->number, (unsigned long long)w->seq, what, text, advice(code));
 	engine_error(w->thread->load, &e);
 }
 
-/* Edge-triggered, and told to the kernel once a connection: the library reads and writes until the socket would block before it asks
- * to wait, so each wait ends with an edge. */
+/* Edge-triggered, and told to the kernel once a connection: the library reads and writes until the
+ * socket would block before it asks to wait, so each wait ends with an edge. */
 static void watch(struct worker *w)
 {
 	struct link *k = &w->link;
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.ptr = w };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
+				  .data.ptr = w };
 	int fd = mysql_get_socket(k->m);
 
 	if (fd < 0)
 		return; /* the timeout wakes it */
 	if (fd == k->watched_fd && w->phase != PHASE_CONNECT)
 		return;
-	/* while it connects, the library may have closed one socket and opened another, even with the same number */
+	/* while it connects, the library may have closed one socket and opened another, even with
+	 * the same number */
 	if (epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_MOD, fd, &ev);
 	k->watched_fd = fd;
@@ -169,8 +181,14 @@ static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 {
 	struct load *l = w->thread->load;
 	struct ledger_record r = {
-		.worker = w->number, .outcome = (uint8_t)outcome, .flags = retried ? TXN_RETRIED : 0, .cluster = l->cluster, .seq = w->seq,
-		.due_us = journal_us(l, w->due_ns), .begin_us = journal_us(l, w->begin_ns), .end_us = journal_us(l, w->end_ns),
+		.worker = w->number,
+		.outcome = (uint8_t)outcome,
+		.flags = retried ? TXN_RETRIED : 0,
+		.cluster = l->cluster,
+		.seq = w->seq,
+		.due_us = journal_us(l, w->due_ns),
+		.begin_us = journal_us(l, w->begin_ns),
+		.end_us = journal_us(l, w->end_ns),
 		.position = outcome == TXN_ACKED ? w->position : 0,
 	};
 
@@ -224,21 +242,26 @@ static void event_failed(struct worker *w, bool at_commit)
 {
 	struct link *k = &w->link;
 	enum failure f = failure_of(k->code, k->text);
-	struct txn_state s = { .in_txn = w->in_txn, .at_commit = at_commit, .committed = w->committed, .wrote = w->wrote,
-		.autocommitted = w->autocommitted };
+	struct txn_state s = { .in_txn = w->in_txn,
+			       .at_commit = at_commit,
+			       .committed = w->committed,
+			       .wrote = w->wrote,
+			       .autocommitted = w->autocommitted };
 	enum txn_outcome outcome = outcome_of_failure(&s, f);
 
 	note_failure(w);
 	if (!w->committed)
 		w->end_ns = clock_mono_ns();
 	drop_coroutine(w);
-	w->again = outcome == TXN_FAILED && (f == FAILURE_CONFLICT || f == FAILURE_REFUSED || f == FAILURE_AWAY);
+	w->again = outcome == TXN_FAILED &&
+		   (f == FAILURE_CONFLICT || f == FAILURE_REFUSED || f == FAILURE_AWAY);
 	w->pause = f == FAILURE_REFUSED || f == FAILURE_AWAY;
 	record(w, outcome, w->again);
 	if (f == FAILURE_LOST) {
 		lost(w);
 	} else if (f != FAILURE_OTHER) {
-		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way */
+		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way
+		 */
 		w->phase = PHASE_ROLLBACK;
 		link_query(k, "ROLLBACK", 8);
 	} else {
@@ -251,7 +274,11 @@ static void script_failed(struct worker *w, const char *text)
 {
 	w->end_ns = clock_mono_ns();
 	hard_error(w, w->thread->script.name, 0, text);
-	record(w, w->committed ? TXN_ACKED : w->autocommitted || (!w->in_txn && w->wrote) ? TXN_UNKNOWN : TXN_FAILED, false);
+	record(w,
+	       w->committed                                   ? TXN_ACKED
+	       : w->autocommitted || (!w->in_txn && w->wrote) ? TXN_UNKNOWN
+							      : TXN_FAILED,
+	       false);
 	drop_coroutine(w);
 	worker_end(w);
 }
@@ -266,7 +293,8 @@ static void event_returned(struct worker *w)
 		w->end_ns = clock_mono_ns();
 		w->position = w->link.last_gtid;
 	}
-	record(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED, false);
+	record(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED,
+	       false);
 	w->backoff_ms = 0;
 	next_transaction(w);
 }
@@ -289,7 +317,8 @@ static void packet_add(struct worker *w, const char *text, size_t n)
 	strbuf_add(&w->packet, text, n);
 }
 
-/* Statements wait for the next one whose answer event() needs, or for COMMIT. True: the call is on its way, or noted and answered. */
+/* Statements wait for the next one whose answer event() needs, or for COMMIT. True: the call is on
+ * its way, or noted and answered. */
 static bool start_in_packet(struct worker *w)
 {
 	struct load *l = w->thread->load;
@@ -297,7 +326,9 @@ static bool start_in_packet(struct worker *w)
 	const struct script_statement *st = &w->thread->script.statement[c->statement];
 
 	if (c->verb == CON_ROLLBACK) {
-		strbuf_reset(&w->packet); /* what was not sent needs no rollback, but a reader may have sent a part: so ROLLBACK goes */
+		/* what was not sent needs no rollback, but a reader may have sent a part: so
+		 * ROLLBACK goes */
+		strbuf_reset(&w->packet);
 		w->packet_n = 0;
 		return false;
 	}
@@ -315,7 +346,9 @@ static bool start_in_packet(struct worker *w)
 
 		add(&w->statements, 1);
 		add(&w->writes, 1);
-		snprintf(text, sizeof(text), "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (%u,%llu)", w->number, (unsigned long long)w->seq);
+		snprintf(text, sizeof(text),
+			 "INSERT INTO " LEDGER_TABLE " (worker, seq) VALUES (%u,%llu)", w->number,
+			 (unsigned long long)w->seq);
 		packet_add(w, text, strlen(text));
 		packet_add(w, c->text.buf, c->text.len);
 	}
@@ -394,14 +427,19 @@ static void resumed(struct worker *w, int rc)
 	} else if (rc != LUA_YIELD) {
 		char text[512];
 
-		snprintf(text, sizeof(text), "%s", lua_tostring(w->co, -1) ? lua_tostring(w->co, -1) : "an error that is no text");
+		snprintf(text, sizeof(text), "%s",
+			 lua_tostring(w->co, -1) ? lua_tostring(w->co, -1)
+						 : "an error that is no text");
 		script_failed(w, text);
 	} else if (w->con.call.verb == CON_COMMIT && !w->in_txn) {
 		script_failed(w, "con:commit() without con:begin()");
 	} else if (w->con.call.verb == CON_BEGIN && (w->in_txn || w->committed)) {
 		script_failed(w, "an event is one transaction: con:begin() came twice");
-	} else if (w->con.call.verb == CON_EXECUTE && w->committed && w->thread->script.statement[w->con.call.statement].audited) {
-		script_failed(w, "an event is one transaction: a statement with an effect came after con:commit()");
+	} else if (w->con.call.verb == CON_EXECUTE && w->committed &&
+		   w->thread->script.statement[w->con.call.statement].audited) {
+		script_failed(
+			w,
+			"an event is one transaction: a statement with an effect came after con:commit()");
 	} else {
 		start_call(w);
 	}
@@ -415,7 +453,9 @@ static void resume(struct worker *w, int n_args)
 	while (w->answered) {
 		w->answered = false;
 		if (w->con.call.verb == CON_EXECUTE)
-			add(w->thread->script.statement[w->con.call.statement].reads ? &w->reads : &w->writes, 1);
+			add(w->thread->script.statement[w->con.call.statement].reads ? &w->reads
+										     : &w->writes,
+			    1);
 		resumed(w, lua_resume(w->co, 0));
 	}
 }
@@ -452,7 +492,8 @@ static void sent_packet_ended(struct worker *w)
 	w->packet_sent = 0;
 }
 
-/* What con:execute() returns: rows changed or read, and the rows where the statement is declared with `rows = true`. */
+/* What con:execute() returns: rows changed or read, and the rows where the statement is declared
+ * with `rows = true`. */
 static int push_answer(struct worker *w)
 {
 	const struct con_call *c = &w->con.call;
@@ -514,7 +555,8 @@ static void connect_failed(struct worker *w)
 	worker_end(w);
 }
 
-/* {"txn_scope":"global","start_ts":…,"commit_ts":431434047157698561,…}: the TSO; 0: there is none (nothing was written). */
+/* {"txn_scope":"global","start_ts":…,"commit_ts":431434047157698561,…}: the TSO; 0: there is none
+ * (nothing was written). */
 static uint64_t position_of(const char *info)
 {
 	const char *p = strstr(info, "\"commit_ts\":");
@@ -534,7 +576,8 @@ static void operation_done(struct worker *w)
 			return;
 		}
 		k->tidb = strstr(mysql_get_server_info(k->m), "TiDB") != NULL;
-		w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI : PHASE_SESSION;
+		w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI
+									  : PHASE_SESSION;
 		k->want_rows = false;
 		if (w->phase == PHASE_SESSION)
 			link_query(k, SESSION_SQL, strlen(SESSION_SQL));
@@ -579,8 +622,10 @@ static void operation_done(struct worker *w)
 		return;
 	case PHASE_COMMIT:
 		if (k->failed) {
-			/* of a transaction in one packet: a statement before COMMIT said no, and the server read no further */
-			event_failed(w, failure_of(k->code, k->text) == FAILURE_LOST || k->results + 1 >= w->packet_sent);
+			/* of a transaction in one packet: a statement before COMMIT said no, and
+			 * the server read no further */
+			event_failed(w, failure_of(k->code, k->text) == FAILURE_LOST ||
+						k->results + 1 >= w->packet_sent);
 			return;
 		}
 		sent_packet_ended(w);
@@ -597,7 +642,8 @@ static void operation_done(struct worker *w)
 		resume(w, 0);
 		return;
 	case PHASE_POSITION:
-		/* lost by now: the commit is acknowledged all the same, its position is not known */
+		/* lost by now: the commit is acknowledged all the same, its position is not known
+		 */
 		if (!k->failed && k->rows.n == 1 && !k->rows.cell[0].null)
 			w->position = position_of(k->rows.bytes.buf + k->rows.cell[0].at);
 		w->phase = PHASE_EVENT;
@@ -616,21 +662,22 @@ static void operation_done(struct worker *w)
 	case PHASE_IDLE:
 	case PHASE_BACKOFF:
 	case PHASE_PAUSE:
-	case PHASE_ENDED:
-		return;
+	case PHASE_ENDED: return;
 	}
 }
 
 static bool has_operation(const struct worker *w)
 {
-	return w->phase != PHASE_IDLE && w->phase != PHASE_BACKOFF && w->phase != PHASE_PAUSE && w->phase != PHASE_ENDED;
+	return w->phase != PHASE_IDLE && w->phase != PHASE_BACKOFF && w->phase != PHASE_PAUSE &&
+	       w->phase != PHASE_ENDED;
 }
 
 void worker_ready(struct worker *w, int ready)
 {
 	if (ready && has_operation(w) && w->link.wait)
 		link_continue(&w->link, ready);
-	/* an operation that needed no waiting is done already: then the next one, until there is something to wait for */
+	/* an operation that needed no waiting is done already: then the next one, until there is
+	 * something to wait for */
 	while (has_operation(w) && !w->link.wait)
 		operation_done(w);
 	if (has_operation(w))

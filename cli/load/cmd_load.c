@@ -26,27 +26,33 @@ static void take(struct load_total *t, struct load *l, int64_t start)
 	t->seconds = (double)(clock_mono_ns() - start) / 1e9;
 }
 
-static void interval(const struct load_run *r, struct load *l, int64_t start, struct load_total *now, struct load_total *before,
-		     struct load_total *span)
+static void interval(const struct load_run *r, struct load *l, int64_t start,
+		     struct load_total *now, struct load_total *before, struct load_total *span)
 {
 	take(now, l, start);
 	*span = *now;
 	load_total_subtract(span, before);
 	span->workers = r->o.workers;
-	load_print_interval(r, span, now->seconds, now->st.started - now->st.acked - now->st.failed - now->st.unknown);
+	load_print_interval(r, span, now->seconds,
+			    now->st.started - now->st.acked - now->st.failed - now->st.unknown);
 	*before = *now;
 }
 
-/* On stderr, where it begins and where it ends: the server, or the load's own locks, hold everybody up. */
+/* On stderr, where it begins and where it ends: the server, or the load's own locks, hold everybody
+ * up. */
 static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 {
 	struct load_quiet q;
 
 	load_get_quiet(l, &q);
 	if (q.now_ms && !*quiet)
-		fprintf(stderr, "drtest load: nothing got through for %.0f s: %" PRIu64 " of %u workers wait for the server's answer%s%s "
-			"(SHOW FULL PROCESSLIST tells for what)\n", (double)q.now_ms / 1e3, q.under_way, r->o.workers,
-			*q.last_failure ? "; what a statement was last told: " : "", q.last_failure);
+		fprintf(stderr,
+			"drtest load: nothing got through for %.0f s: %" PRIu64
+			" of %u workers wait for the server's answer%s%s "
+			"(SHOW FULL PROCESSLIST tells for what)\n",
+			(double)q.now_ms / 1e3, q.under_way, r->o.workers,
+			*q.last_failure ? "; what a statement was last told: " : "",
+			q.last_failure);
 	else if (!q.now_ms && *quiet)
 		fprintf(stderr, "drtest load: transactions get through again\n");
 	*quiet = q.now_ms > 0;
@@ -55,7 +61,8 @@ static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 static int run_load(struct load_run *r, struct load *l, struct err *e)
 {
 	/* of the last interval, its difference, and what came before the warm-up's end */
-	struct load_total *t = xcalloc(4, sizeof(*t)), *now = &t[0], *before = &t[1], *span = &t[2], *warm = &t[3];
+	struct load_total *t = xcalloc(4, sizeof(*t)), *now = &t[0], *before = &t[1], *span = &t[2],
+			  *warm = &t[3];
 	int64_t start, end, next, warm_at, step = (int64_t)(r->interval_s * 1e9);
 	struct err first = ERR_INIT;
 	int rc = -1, interrupted;
@@ -97,7 +104,8 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	if (rc == 0 && load_error(l, &first) < 0)
 		rc = -1;
 	if (rc == 0 && all_lost)
-		rc = err_set(&first, ERR_GONE, 0, "all %u workers lost their connections to %s:%u", r->o.workers, r->ep.host, r->ep.port);
+		rc = err_set(&first, ERR_GONE, 0, "all %u workers lost their connections to %s:%u",
+			     r->o.workers, r->ep.host, r->ep.port);
 	/* the figures up to an error are kept */
 	if (r->json) {
 		json_t *j = load_total_json(r, now, false);
@@ -133,8 +141,14 @@ static void print_condition(void *arg, const char *condition, const char *rows)
 int cmd_load(int argc, char **argv)
 {
 	struct load_run r = {
-		.o = { .workers = 1, .tables = 1, .table_size = 10000, .pace = LOAD_POISSON, .backlog_max = 131072 },
-		.ep = { .host = "127.0.0.1", .port = 3306, .user = "root" }, .percentile = 95, .time_s = 10,
+		.o = { .workers = 1,
+		       .tables = 1,
+		       .table_size = 10000,
+		       .pace = LOAD_POISSON,
+		       .backlog_max = 131072 },
+		.ep = { .host = "127.0.0.1", .port = 3306, .user = "root" },
+		.percentile = 95,
+		.time_s = 10,
 	};
 	struct err e = ERR_INIT;
 	struct load *l = NULL;

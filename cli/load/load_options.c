@@ -1,4 +1,5 @@
-/* Options of `drtest load`, named as sysbench names them: from the command line, and from sysbench's configuration files. */
+/* Options of `drtest load`, named as sysbench names them: from the command line, and from
+ * sysbench's configuration files. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -98,9 +99,15 @@ static int one_of(const char *option, const char *text, const char *a, const cha
 
 static int take_number(struct load_run *r, const char *name, const char *arg)
 {
-	static const struct { const char *name; uint64_t min, max; } numbers[] = {
-		{ "mysql-port", 1, 65535 }, { "tables", 1, 10000 }, { "load-tables", 0, 10000 }, { "table-size", 1, INT32_MAX }, { "threads", 1, 100000 },
-		{ "percentile", 0, 100 }, { "rand-seed", 0, UINT64_MAX }, { "events", 0, UINT64_MAX }, { "backlog-max", 1, 1000000000 },
+	static const struct {
+		const char *name;
+		uint64_t min, max;
+	} numbers[] = {
+		{ "mysql-port", 1, 65535 },       { "tables", 1, 10000 },
+		{ "load-tables", 0, 10000 },      { "table-size", 1, INT32_MAX },
+		{ "threads", 1, 100000 },         { "percentile", 0, 100 },
+		{ "rand-seed", 0, UINT64_MAX },   { "events", 0, UINT64_MAX },
+		{ "backlog-max", 1, 1000000000 },
 	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
@@ -132,7 +139,8 @@ static int take_own(struct load_run *r, const char *name, const char *arg)
 	char *set, *p;
 
 	if (r->n_set == LOAD_SETS_MAX) {
-		fprintf(stderr, "drtest load: more than %d options of the load's own\n", LOAD_SETS_MAX);
+		fprintf(stderr, "drtest load: more than %d options of the load's own\n",
+			LOAD_SETS_MAX);
 		return -1;
 	}
 	set = xstrfmt("%s=%s", name, arg);
@@ -149,24 +157,37 @@ static int take_shard(struct load_run *r, const char *arg)
 	unsigned long i = strtoul(arg, &end, 10), n = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
 
 	if (*arg < '0' || *arg > '9' || *end || n < 1 || n > 10000 || i < 1 || i > n)
-		return usage("shard", arg, "I/N with I from 1 to N (of a container's index from 0: --shard=$((INDEX + 1))/N)");
+		return usage(
+			"shard", arg,
+			"I/N with I from 1 to N (of a container's index from 0: --shard=$((INDEX + 1))/N)");
 	r->shard = (unsigned)i;
 	r->shards = (unsigned)n;
 	return 0;
 }
 
-/* sysbench's on and off, and the words that newer versions have. Whether there is TLS is never left to the server. */
+/* sysbench's on and off, and the words that newer versions have. Whether there is TLS is never left
+ * to the server. */
 static int take_tls(struct load_run *r, const char *arg)
 {
-	static const struct { const char *word; enum sql_tls tls; } words[] = { { "off", SQL_TLS_OFF }, { "disabled", SQL_TLS_OFF }, { "on", SQL_TLS_VERIFY },
-		{ "", SQL_TLS_VERIFY }, { "required", SQL_TLS_UNVERIFIED }, { "verify_ca", SQL_TLS_CHAIN }, { "verify_identity", SQL_TLS_VERIFY } };
+	static const struct {
+		const char *word;
+		enum sql_tls tls;
+	} words[] = { { "off", SQL_TLS_OFF },
+		      { "disabled", SQL_TLS_OFF },
+		      { "on", SQL_TLS_VERIFY },
+		      { "", SQL_TLS_VERIFY },
+		      { "required", SQL_TLS_UNVERIFIED },
+		      { "verify_ca", SQL_TLS_CHAIN },
+		      { "verify_identity", SQL_TLS_VERIFY } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (!strcasecmp(arg, words[i].word)) {
 			r->ep.tls = words[i].tls;
 			return 0;
 		}
-	return usage("mysql-ssl", arg, "off, on (the certificate is verified), REQUIRED, VERIFY_CA or VERIFY_IDENTITY");
+	return usage(
+		"mysql-ssl", arg,
+		"off, on (the certificate is verified), REQUIRED, VERIFY_CA or VERIFY_IDENTITY");
 }
 
 static int take(struct load_run *r, const char *name, const char *arg)
@@ -176,20 +197,34 @@ static int take(struct load_run *r, const char *name, const char *arg)
 
 	if (rc <= 0)
 		return rc;
-	if (!strcmp(name, "mysql-host")) return field(name, arg, r->ep.host, sizeof(r->ep.host));
-	if (!strcmp(name, "mysql-user")) return field(name, arg, r->ep.user, sizeof(r->ep.user));
-	if (!strcmp(name, "mysql-password")) return field(name, arg, r->ep.password, sizeof(r->ep.password));
-	if (!strcmp(name, "mysql-ssl-ca")) return field(name, arg, r->ep.ssl_ca, sizeof(r->ep.ssl_ca));
-	if (!strcmp(name, "mysql-ssl-cert")) return field(name, arg, r->ep.ssl_cert, sizeof(r->ep.ssl_cert));
-	if (!strcmp(name, "mysql-ssl-key")) return field(name, arg, r->ep.ssl_key, sizeof(r->ep.ssl_key));
-	if (!strcmp(name, "mysql-ssl")) return take_tls(r, arg);
-	if (!strcmp(name, "time")) return real(name, arg, &r->time_s);
-	if (!strcmp(name, "warmup-time")) return real(name, arg, &r->warmup_s);
-	if (!strcmp(name, "report-interval")) return real(name, arg, &r->interval_s);
-	if (!strcmp(name, "ledger-rows")) return on_off(name, arg, &r->o.ledger_rows);
-	if (!strcmp(name, "histogram")) return on_off(name, arg, &r->histogram);
-	if (!strcmp(name, "json")) return on_off(name, arg, &r->json);
-	if (!strcmp(name, "shard")) return take_shard(r, arg);
+	if (!strcmp(name, "mysql-host"))
+		return field(name, arg, r->ep.host, sizeof(r->ep.host));
+	if (!strcmp(name, "mysql-user"))
+		return field(name, arg, r->ep.user, sizeof(r->ep.user));
+	if (!strcmp(name, "mysql-password"))
+		return field(name, arg, r->ep.password, sizeof(r->ep.password));
+	if (!strcmp(name, "mysql-ssl-ca"))
+		return field(name, arg, r->ep.ssl_ca, sizeof(r->ep.ssl_ca));
+	if (!strcmp(name, "mysql-ssl-cert"))
+		return field(name, arg, r->ep.ssl_cert, sizeof(r->ep.ssl_cert));
+	if (!strcmp(name, "mysql-ssl-key"))
+		return field(name, arg, r->ep.ssl_key, sizeof(r->ep.ssl_key));
+	if (!strcmp(name, "mysql-ssl"))
+		return take_tls(r, arg);
+	if (!strcmp(name, "time"))
+		return real(name, arg, &r->time_s);
+	if (!strcmp(name, "warmup-time"))
+		return real(name, arg, &r->warmup_s);
+	if (!strcmp(name, "report-interval"))
+		return real(name, arg, &r->interval_s);
+	if (!strcmp(name, "ledger-rows"))
+		return on_off(name, arg, &r->o.ledger_rows);
+	if (!strcmp(name, "histogram"))
+		return on_off(name, arg, &r->histogram);
+	if (!strcmp(name, "json"))
+		return on_off(name, arg, &r->json);
+	if (!strcmp(name, "shard"))
+		return take_shard(r, arg);
 	if (!strcmp(name, "set")) {
 		const char *eq = strchr(arg, '=');
 
@@ -203,11 +238,16 @@ static int take(struct load_run *r, const char *name, const char *arg)
 		return rc;
 	}
 	rc = 0;
-	if (!strcmp(name, "mysql-db")) r->o.db = arg;
-	else if (!strcmp(name, "rand-type")) r->o.rand_type = arg;
-	else if (!strcmp(name, "ledger-dir")) r->o.ledger_dir = arg;
-	else if (!strcmp(name, "rendezvous")) r->rendezvous = arg;
-	else if (!strcmp(name, "rate")) r->o.rate_plan = arg;
+	if (!strcmp(name, "mysql-db"))
+		r->o.db = arg;
+	else if (!strcmp(name, "rand-type"))
+		r->o.rand_type = arg;
+	else if (!strcmp(name, "ledger-dir"))
+		r->o.ledger_dir = arg;
+	else if (!strcmp(name, "rendezvous"))
+		r->rendezvous = arg;
+	else if (!strcmp(name, "rate"))
+		r->o.rate_plan = arg;
 	else if (!strcmp(name, "pace")) {
 		rc = one_of(name, arg, "poisson", "even", &flag);
 		r->o.pace = flag ? LOAD_EVEN : LOAD_POISSON;
@@ -236,13 +276,20 @@ static int take(struct load_run *r, const char *name, const char *arg)
 
 static bool is_flag(const char *name)
 {
-	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") || !strcmp(name, "json") || load_sysbench_flag(name);
+	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") ||
+	       !strcmp(name, "json") || load_sysbench_flag(name);
 }
 
-static const char *const own_names[] = { "config-file", "mysql-host", "mysql-port", "mysql-user", "mysql-db", "mysql-password", "mysql-ssl", "mysql-ssl-ca",
-	"mysql-ssl-cert", "mysql-ssl-key", "tables", "load-tables", "table-size", "threads", "rate", "pace", "backlog-max", "time", "events",
-	"warmup-time", "db-ps-mode", "db-driver", "protocol", "roundtrips", "report-interval", "percentile", "histogram", "rand-type", "rand-seed",
-	"on-lost", "ledger-dir", "ledger-rows", "set", "shard", "rendezvous", "json", "help" };
+static const char *const own_names[] = {
+	"config-file",    "mysql-host",  "mysql-port",   "mysql-user",     "mysql-db",
+	"mysql-password", "mysql-ssl",   "mysql-ssl-ca", "mysql-ssl-cert", "mysql-ssl-key",
+	"tables",         "load-tables", "table-size",   "threads",        "rate",
+	"pace",           "backlog-max", "time",         "events",         "warmup-time",
+	"db-ps-mode",     "db-driver",   "protocol",     "roundtrips",     "report-interval",
+	"percentile",     "histogram",   "rand-type",    "rand-seed",      "on-lost",
+	"ledger-dir",     "ledger-rows", "set",          "shard",          "rendezvous",
+	"json",           "help"
+};
 #define OWN_NAMES (sizeof(own_names) / sizeof(*own_names))
 
 static int no_option(const char *name)
@@ -254,9 +301,13 @@ static int no_option(const char *name)
 	n += load_sysbench_names(names + n, 64);
 	meant = nearest(name, names, n);
 	if (meant)
-		fprintf(stderr, "drtest load: there is no option --%s: did you mean --%s? (drtest load --help)\n", name, meant);
+		fprintf(stderr,
+			"drtest load: there is no option --%s: did you mean --%s? (drtest load --help)\n",
+			name, meant);
 	else
-		fprintf(stderr, "drtest load: there is no option --%s (drtest load --help; drtest load NAME --help tells a load's own)\n", name);
+		fprintf(stderr,
+			"drtest load: there is no option --%s (drtest load --help; drtest load NAME --help tells a load's own)\n",
+			name);
 	return 2;
 }
 
@@ -270,7 +321,8 @@ static int sort_out(struct load_run *r)
 		char *set = r->set[i], *eq = strchr(set, '='), name[64];
 
 		snprintf(name, sizeof(name), "%.*s", (int)(eq - set), set);
-		if (script_has_option(r->name, name)) { /* a load that can't be read is told later */
+		/* a load that can't be read is told later */
+		if (script_has_option(r->name, name)) {
 			r->set[kept++] = set;
 			continue;
 		}
@@ -280,8 +332,11 @@ static int sort_out(struct load_run *r)
 		if (!load_sysbench_default(name)) {
 			rc = no_option(name);
 		} else if (!load_sysbench_is_default(name, eq + 1)) {
-			fprintf(stderr, "drtest load: --%s=%.60s: load %s has sysbench's default alone (%s)\n", name, eq + 1, r->name,
-				*load_sysbench_default(name) ? load_sysbench_default(name) : "none");
+			fprintf(stderr,
+				"drtest load: --%s=%.60s: load %s has sysbench's default alone (%s)\n",
+				name, eq + 1, r->name,
+				*load_sysbench_default(name) ? load_sysbench_default(name)
+							     : "none");
 			rc = 2;
 		}
 		free(set);
@@ -302,7 +357,8 @@ static char *keep(struct load_run *r, char *text)
 	return r->kept[r->n_kept++] = text;
 }
 
-/* sysbench's configuration: key=value, with or without "--", '_' for '-'; '#' at a line's begin or after a blank starts a comment. */
+/* sysbench's configuration: key=value, with or without "--", '_' for '-'; '#' at a line's begin or
+ * after a blank starts a comment. */
 static int read_config(struct load_run *r, const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -319,7 +375,8 @@ static int read_config(struct load_run *r, const char *path)
 
 		n++;
 		if (end == line + sizeof(line) - 1) {
-			fprintf(stderr, "drtest load: %s:%u: a line of more than %zu bytes\n", path, n, sizeof(line) - 2);
+			fprintf(stderr, "drtest load: %s:%u: a line of more than %zu bytes\n", path,
+				n, sizeof(line) - 2);
 			goto out;
 		}
 		for (char *p = line; *p; p++)
@@ -337,7 +394,8 @@ static int read_config(struct load_run *r, const char *path)
 			key += 2;
 		eq = strchr(key, '=');
 		if (!eq || eq == key) {
-			fprintf(stderr, "drtest load: %s:%u: \"%.60s\" is not name=value\n", path, n, key);
+			fprintf(stderr, "drtest load: %s:%u: \"%.60s\" is not name=value\n", path,
+				n, key);
 			goto out;
 		}
 		for (end = eq; end > key && strchr(" \t", end[-1]);)
@@ -382,7 +440,8 @@ static int give_help(const char *load)
 	return rc;
 }
 
-/* One pass over the arguments. config: only --config-file is looked at, since the command line goes before it. */
+/* One pass over the arguments. config: only --config-file is looked at, since the command line goes
+ * before it. */
 static int pass(struct load_run *r, int argc, char **argv, bool config)
 {
 	const char *word[3];
@@ -403,17 +462,23 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		}
 		n = strcspn(arg, "=");
 		if (arg[1] != '-' || n < 3 || n - 2 >= sizeof(name)) {
-			fprintf(stderr, "drtest load: \"%.60s\" is no option (drtest load --help)\n", arg);
+			fprintf(stderr,
+				"drtest load: \"%.60s\" is no option (drtest load --help)\n", arg);
 			return 2;
 		}
 		for (size_t k = 2; k < n; k++)
 			name[k - 2] = arg[k] == '_' ? '-' : arg[k];
 		name[n - 2] = '\0';
-		value = arg[n] ? arg + n + 1 : is_flag(name) ? arg + n : i + 1 < argc ? argv[++i] : NULL;
+		value = arg[n]          ? arg + n + 1
+			: is_flag(name) ? arg + n
+			: i + 1 < argc  ? argv[++i]
+					: NULL;
 		if (!value) {
 			for (size_t k = 0; k < OWN_NAMES; k++)
 				if (!strcmp(name, own_names[k])) {
-					fprintf(stderr, "drtest load: --%s wants a value (drtest load --help)\n", name);
+					fprintf(stderr,
+						"drtest load: --%s wants a value (drtest load --help)\n",
+						name);
 					return 2;
 				}
 			return no_option(name);
@@ -428,11 +493,13 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		if (take(r, name, value) < 0)
 			return 2;
 		if (!strcmp(name, "mysql-password"))
-			memset(value, '*', strlen(value)); /* out of the process list, as far as that goes */
+			/* out of the process list, as far as that goes */
+			memset(value, '*', strlen(value));
 	}
 	if (config)
 		return 0;
-	if (words != 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") && strcmp(word[1], "cleanup") && strcmp(word[1], "check"))) {
+	if (words != 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") &&
+			   strcmp(word[1], "cleanup") && strcmp(word[1], "check"))) {
 		fputs(help, stderr);
 		return 2;
 	}
@@ -446,7 +513,8 @@ int load_options(struct load_run *r, int argc, char **argv)
 	const char *password = getenv("MYSQL_PWD");
 	int rc;
 
-	if (password && field("mysql-password", password, r->ep.password, sizeof(r->ep.password)) < 0)
+	if (password &&
+	    field("mysql-password", password, r->ep.password, sizeof(r->ep.password)) < 0)
 		return 2;
 	rc = pass(r, argc, argv, true);
 	if (!rc)
@@ -458,7 +526,8 @@ int load_options(struct load_run *r, int argc, char **argv)
 		return 2;
 	}
 	if (r->ep.tls == SQL_TLS_OFF && (r->ep.ssl_ca[0] || r->ep.ssl_cert[0])) {
-		fprintf(stderr, "drtest load: --mysql-ssl=off, and --mysql-ssl-%s is given\n", r->ep.ssl_ca[0] ? "ca" : "cert");
+		fprintf(stderr, "drtest load: --mysql-ssl=off, and --mysql-ssl-%s is given\n",
+			r->ep.ssl_ca[0] ? "ca" : "cert");
 		return 2;
 	}
 	rc = sort_out(r);

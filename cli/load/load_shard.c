@@ -1,9 +1,8 @@
-/* Several processes as one load: they meet in a store, start at one instant, leave histograms and ledgers there, and a report adds them up.
- *   ready/00002        that shard is here
- *   start.json         by shard 1, when all are: the wall clock's instant, the seed, how many
- *   result/00002.json  totals and whole histograms
- *   ledger/worker-0011.ledger, .history
- * The machines' clocks agree as well as NTP makes them: the instants of the start differ by as much, nothing else does. */
+/* Several processes as one load: they meet in a store, start at one instant, leave histograms and
+ * ledgers there, and a report adds them up. ready/00002        that shard is here start.json by
+ * shard 1, when all are: the wall clock's instant, the seed, how many result/00002.json  totals and
+ * whole histograms ledger/worker-0011.ledger, .history The machines' clocks agree as well as NTP
+ * makes them: the instants of the start differ by as much, nothing else does. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +18,8 @@
 
 #define MEET_MS 600000
 #define POLL_MS 100
-#define LEAD_MS 2000        /* between the call and the start: the others poll and connect meanwhile */
+/* between the call and the start: the others poll and connect meanwhile */
+#define LEAD_MS 2000
 #define SHARDS_MAX 10000
 #define START_BYTES_MAX 65536
 #define RESULT_BYTES_MAX ((size_t)16 << 20)
@@ -51,7 +51,8 @@ static int put_json(struct store *s, const char *key, json_t *j, struct err *e)
 }
 
 /* Which of n have come, from a listing; says who is missing. */
-static int missing(struct store *s, const char *prefix, unsigned n, struct strbuf *who, struct err *e)
+static int missing(struct store *s, const char *prefix, unsigned n, struct strbuf *who,
+		   struct err *e)
 {
 	struct store_list list = { 0 };
 	bool *here = xcalloc(n + 1, sizeof(*here));
@@ -80,15 +81,20 @@ static int call_start(const struct load_run *r, struct store *s, struct deadline
 
 	while ((absent = missing(s, "ready/", r->shards, &who, e)) > 0) {
 		if (pause_ms(POLL_MS, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%u of %u shards came; missing: %s", r->shards - (unsigned)absent,
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"%u of %u shards came; missing: %s", r->shards - (unsigned)absent,
 				r->shards, who.buf);
 			goto out;
 		}
 		strbuf_reset(&who);
 	}
 	if (absent == 0)
-		rc = put_json(s, "start.json", json_pack("{s:i,s:I,s:I,s:i}", "schema", 1, "wall_us", (json_int_t)(clock_wall_us() + LEAD_MS * 1000), "seed",
-			      (json_int_t)(r->o.seed & INT64_MAX), "shards", (int)r->shards), e);
+		rc = put_json(s, "start.json",
+			      json_pack("{s:i,s:I,s:I,s:i}", "schema", 1, "wall_us",
+					(json_int_t)(clock_wall_us() + LEAD_MS * 1000), "seed",
+					(json_int_t)(r->o.seed & INT64_MAX), "shards",
+					(int)r->shards),
+			      e);
 out:
 	strbuf_release(&who);
 	return rc;
@@ -107,7 +113,8 @@ int load_shard_meet(struct load_run *r, struct err *e)
 		return -1;
 	snprintf(key, sizeof(key), "ready/%05u", r->shard);
 	if (get_json(s, "start.json", START_BYTES_MAX, &start, &none) == 0) {
-		err_set(e, ERR_USAGE, 0, "a run has met there already: each run needs a place of its own");
+		err_set(e, ERR_USAGE, 0,
+			"a run has met there already: each run needs a place of its own");
 		goto out;
 	}
 	if (none.kind != ERR_NOT_FOUND) {
@@ -124,17 +131,21 @@ int load_shard_meet(struct load_run *r, struct err *e)
 			goto out;
 		}
 		if (pause_ms(POLL_MS, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "shard %u of %u is here, but the start was not called",
-				r->shard, r->shards);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"shard %u of %u is here, but the start was not called", r->shard,
+				r->shards);
 			goto out;
 		}
 	}
 	if (json_integer_value(json_object_get(start, "shards")) != r->shards) {
-		err_set(e, ERR_USAGE, 0, "this is a shard of %u, shard 1 is one of %d", r->shards, (int)json_integer_value(json_object_get(start, "shards")));
+		err_set(e, ERR_USAGE, 0, "this is a shard of %u, shard 1 is one of %d", r->shards,
+			(int)json_integer_value(json_object_get(start, "shards")));
 		goto out;
 	}
 	r->o.seed = (uint64_t)json_integer_value(json_object_get(start, "seed"));
-	r->o.start_at_ns = clock_mono_ns() + (json_integer_value(json_object_get(start, "wall_us")) - clock_wall_us()) * 1000;
+	r->o.start_at_ns =
+		clock_mono_ns() +
+		(json_integer_value(json_object_get(start, "wall_us")) - clock_wall_us()) * 1000;
 	r->o.journal_start_ns = r->o.start_at_ns - LEAD_MS * 1000000ll;
 	rc = 0;
 out:
@@ -190,7 +201,8 @@ static const char report_help[] =
 	"usage: drtest load report STORE [--ledger-dir=DIR] [--percentile=95] [--histogram] [--json]\n"
 	"Adds up what the shards of a run left in STORE: histograms add up exactly, ledgers join (in DIR).\n";
 
-static int add_result(struct store *s, unsigned shard, struct load_total *sum, struct load_run *r, char **name, struct err *e)
+static int add_result(struct store *s, unsigned shard, struct load_total *sum, struct load_run *r,
+		      char **name, struct err *e)
 {
 	struct load_total *one = xcalloc(1, sizeof(*one));
 	json_t *j = NULL;
@@ -228,7 +240,8 @@ static int count_acked(void *arg, const struct ledger_record *r)
 	return 0;
 }
 
-static int join_ledgers(struct store *s, const char *dir, uint64_t *files, uint64_t *acked, struct err *e)
+static int join_ledgers(struct store *s, const char *dir, uint64_t *files, uint64_t *acked,
+			struct err *e)
 {
 	struct store_list list = { 0 };
 	unsigned damaged = 0;
@@ -292,7 +305,8 @@ static int report(struct load_run *r, const char *uri, const char *ledger_dir, s
 	if (absent < 0)
 		goto out;
 	if (absent) {
-		err_set(e, ERR_NOT_FOUND, 0, "%d of %u shards left no result: %s", absent, shards, who.buf);
+		err_set(e, ERR_NOT_FOUND, 0, "%d of %u shards left no result: %s", absent, shards,
+			who.buf);
 		goto out;
 	}
 	for (unsigned i = 1; i <= shards; i++)
@@ -310,10 +324,13 @@ static int report(struct load_run *r, const char *uri, const char *ledger_dir, s
 		putchar('\n');
 		json_decref(j);
 	} else {
-		printf("%u shards, %u workers, load %s, rand-seed %" PRIu64 "\n", shards, sum->workers, name, r->o.seed);
+		printf("%u shards, %u workers, load %s, rand-seed %" PRIu64 "\n", shards,
+		       sum->workers, name, r->o.seed);
 		load_print_final(r, sum);
 		if (ledger_dir)
-			printf("\nLedgers: %" PRIu64 " files in %s, %" PRIu64 " acknowledged transactions\n", files, ledger_dir, acked);
+			printf("\nLedgers: %" PRIu64 " files in %s, %" PRIu64
+			       " acknowledged transactions\n",
+			       files, ledger_dir, acked);
 	}
 	rc = 0;
 out:
@@ -340,7 +357,8 @@ int cmd_load_report(int argc, char **argv)
 		}
 		if (!strncmp(argv[i], "--ledger-dir=", 13))
 			ledger_dir = argv[i] + 13;
-		else if (!strncmp(argv[i], "--percentile=", 13) && atoi(argv[i] + 13) >= 0 && atoi(argv[i] + 13) <= 100)
+		else if (!strncmp(argv[i], "--percentile=", 13) && atoi(argv[i] + 13) >= 0 &&
+			 atoi(argv[i] + 13) <= 100)
 			r.percentile = (unsigned)atoi(argv[i] + 13);
 		else if (!strcmp(argv[i], "--histogram"))
 			r.histogram = true;

@@ -4,15 +4,47 @@
 #include <string.h>
 
 /* sysbench 1.0: `sysbench --help`, and each script's `help`. Flags have "on" or "off". */
-static const struct { const char *name, *value; } defaults[] = {
-	{ "auto-inc", "on" }, { "create-secondary", "on" }, { "create-table-options", "" }, { "db-debug", "off" }, { "debug", "off" },
-	{ "delete-inserts", "1" }, { "distinct-ranges", "1" }, { "forced-shutdown", "off" }, { "index-updates", "1" }, { "luajit-cmd", "off" },
-	{ "mysql-compression", "off" }, { "mysql-debug", "off" }, { "mysql-dry-run", "off" }, { "mysql-ignore-errors", "1213,1020,1205" },
-	{ "mysql-socket", "" }, { "mysql-ssl", "off" }, { "mysql-ssl-cipher", "" }, { "mysql-storage-engine", "innodb" },
-	{ "non-index-updates", "1" }, { "order-ranges", "1" }, { "point-selects", "10" }, { "rand-pareto-h", "0.2" }, { "rand-spec-iter", "12" },
-	{ "rand-spec-pct", "1" }, { "rand-spec-res", "75" }, { "rand-zipfian-exp", "0.8" }, { "range-selects", "on" }, { "range-size", "100" },
-	{ "reconnect", "0" }, { "report-checkpoints", "" }, { "secondary", "off" }, { "simple-ranges", "1" }, { "skip-trx", "off" },
-	{ "sum-ranges", "1" }, { "thread-init-timeout", "30" }, { "thread-stack-size", "64K" }, { "validate", "off" }, { "verbosity", "3" },
+static const struct {
+	const char *name, *value;
+} defaults[] = {
+	{ "auto-inc", "on" },
+	{ "create-secondary", "on" },
+	{ "create-table-options", "" },
+	{ "db-debug", "off" },
+	{ "debug", "off" },
+	{ "delete-inserts", "1" },
+	{ "distinct-ranges", "1" },
+	{ "forced-shutdown", "off" },
+	{ "index-updates", "1" },
+	{ "luajit-cmd", "off" },
+	{ "mysql-compression", "off" },
+	{ "mysql-debug", "off" },
+	{ "mysql-dry-run", "off" },
+	{ "mysql-ignore-errors", "1213,1020,1205" },
+	{ "mysql-socket", "" },
+	{ "mysql-ssl", "off" },
+	{ "mysql-ssl-cipher", "" },
+	{ "mysql-storage-engine", "innodb" },
+	{ "non-index-updates", "1" },
+	{ "order-ranges", "1" },
+	{ "point-selects", "10" },
+	{ "rand-pareto-h", "0.2" },
+	{ "rand-spec-iter", "12" },
+	{ "rand-spec-pct", "1" },
+	{ "rand-spec-res", "75" },
+	{ "rand-zipfian-exp", "0.8" },
+	{ "range-selects", "on" },
+	{ "range-size", "100" },
+	{ "reconnect", "0" },
+	{ "report-checkpoints", "" },
+	{ "secondary", "off" },
+	{ "simple-ranges", "1" },
+	{ "skip-trx", "off" },
+	{ "sum-ranges", "1" },
+	{ "thread-init-timeout", "30" },
+	{ "thread-stack-size", "64K" },
+	{ "validate", "off" },
+	{ "verbosity", "3" },
 };
 #define DEFAULTS_N (sizeof(defaults) / sizeof(*defaults))
 
@@ -41,7 +73,9 @@ static bool says(const char *value, const char *const *words)
 
 bool load_sysbench_is_default(const char *name, const char *value)
 {
-	static const char *const on[] = { "on", "true", "yes", "1", "", NULL }, *const off[] = { "off", "false", "no", "0", NULL };
+	static const char *const on[] = { "on", "true", "yes", "1", "", NULL }, *const off[] = {
+		"off", "false", "no", "0", NULL
+	};
 	const char *is = load_sysbench_default(name);
 	char *end;
 
@@ -49,11 +83,13 @@ bool load_sysbench_is_default(const char *name, const char *value)
 		return false;
 	if (load_sysbench_flag(name))
 		return says(value, *is == 'o' && is[1] == 'n' ? on : off);
-	if (!strcmp(name, "thread-init-timeout") || !strcmp(name, "verbosity") || !strcmp(name, "thread-stack-size"))
+	if (!strcmp(name, "thread-init-timeout") || !strcmp(name, "verbosity") ||
+	    !strcmp(name, "thread-stack-size"))
 		return true; /* sysbench's own machinery: whatever it is, no transaction differs */
 	if (strcasecmp(value, is) == 0)
 		return true;
-	return *is >= '0' && *is <= '9' && *value && strtod(value, &end) == strtod(is, NULL) && !*end;
+	return *is >= '0' && *is <= '9' && *value && strtod(value, &end) == strtod(is, NULL) &&
+	       !*end;
 }
 
 size_t load_sysbench_names(const char **names, size_t max)

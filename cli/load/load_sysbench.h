@@ -1,13 +1,16 @@
-/* sysbench's options that say here what they say there by default, and nothing else: a guide's command line goes on. */
+/* sysbench's options that say here what they say there by default, and nothing else: a guide's
+ * command line goes on. */
 #ifndef CLI_LOAD_LOAD_SYSBENCH_H
 #define CLI_LOAD_LOAD_SYSBENCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* name with '-' for '_'. The default's text ("" an empty value); NULL: sysbench has no such option, or drtest load has it itself. */
+/* name with '-' for '_'. The default's text ("" an empty value); NULL: sysbench has no such option,
+ * or drtest load has it itself. */
 const char *load_sysbench_default(const char *name);
-bool load_sysbench_flag(const char *name);                        /* on or off; without a value it is on */
+/* on or off; without a value it is on */
+bool load_sysbench_flag(const char *name);
 bool load_sysbench_is_default(const char *name, const char *value);
 size_t load_sysbench_names(const char **names, size_t max);
 

@@ -69,14 +69,16 @@ static bool parse_size(const char *text, size_t *out)
 	static const struct {
 		const char *unit;
 		uint64_t bytes;
-	} units[] = { { "", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 }, { "MB", 1000000 }, { "GB", 1000000000 } };
+	} units[] = { { "", 1 },          { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
+		      { "GiB", 1 << 30 }, { "MB", 1000000 },  { "GB", 1000000000 } };
 	char *end;
 	uint64_t v = strtoull(text, &end, 10), n;
 
 	if (*text < '0' || *text > '9')
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(end, units[i].unit) && !__builtin_mul_overflow(v, units[i].bytes, &n) && n <= (uint64_t)1 << 40) {
+		if (!strcmp(end, units[i].unit) && !__builtin_mul_overflow(v, units[i].bytes, &n) &&
+		    n <= (uint64_t)1 << 40) {
 			*out = (size_t)n;
 			return true;
 		}
@@ -100,26 +102,45 @@ static bool parse_ts(const char *text, bool latest, tso_t *out)
 			ms += (*p - '0') * scale;
 	if ((*p && strcmp(p, "Z") != 0 && strcmp(p, " UTC") != 0) || timegm(&tm) < 0)
 		return false;
-	*out = tso_make((int64_t)timegm(&tm) * 1000 + ms, latest ? ((uint64_t)1 << TSO_LOGICAL_BITS) - 1 : 0);
+	*out = tso_make((int64_t)timegm(&tm) * 1000 + ms,
+			latest ? ((uint64_t)1 << TSO_LOGICAL_BITS) - 1 : 0);
 	return true;
 }
 
 static int parse(int argc, char **argv, struct redo_options *o)
 {
 	static const struct option longs[] = {
-		{ "storage", required_argument, NULL, 's' }, { "sink-uri", required_argument, NULL, 'u' },  { "tmp-dir", required_argument, NULL, 'd' },
-		{ "until", required_argument, NULL, 'U' },   { "memory", required_argument, NULL, 'm' },    { "workers", required_argument, NULL, 'w' },
-		{ "time-zone", required_argument, NULL, 'z' }, { "dry-run", no_argument, NULL, 'n' },       { "json", no_argument, NULL, 'j' },
-		{ "mode", required_argument, NULL, 'M' },    { "force", no_argument, NULL, 'F' },           { "fresh", no_argument, NULL, 'R' },
-		{ "allow-gap", no_argument, NULL, 'g' },     { "downloads", required_argument, NULL, 'D' }, { "key", required_argument, NULL, 'k' },
-		{ "sink-password-file", required_argument, NULL, 'p' }, { "once", no_argument, NULL, '1' }, { "prometheus", no_argument, NULL, 'P' },
-		{ "warn-rpo", required_argument, NULL, 'r' }, { "flush-interval", required_argument, NULL, 'I' },
-		{ "yes", no_argument, NULL, 'y' }, { "fence-user", required_argument, NULL, 'e' },
+		{ "storage", required_argument, NULL, 's' },
+		{ "sink-uri", required_argument, NULL, 'u' },
+		{ "tmp-dir", required_argument, NULL, 'd' },
+		{ "until", required_argument, NULL, 'U' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "workers", required_argument, NULL, 'w' },
+		{ "time-zone", required_argument, NULL, 'z' },
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "mode", required_argument, NULL, 'M' },
+		{ "force", no_argument, NULL, 'F' },
+		{ "fresh", no_argument, NULL, 'R' },
+		{ "allow-gap", no_argument, NULL, 'g' },
+		{ "downloads", required_argument, NULL, 'D' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "sink-password-file", required_argument, NULL, 'p' },
+		{ "once", no_argument, NULL, '1' },
+		{ "prometheus", no_argument, NULL, 'P' },
+		{ "warn-rpo", required_argument, NULL, 'r' },
+		{ "flush-interval", required_argument, NULL, 'I' },
+		{ "yes", no_argument, NULL, 'y' },
+		{ "fence-user", required_argument, NULL, 'e' },
 		/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
-		{ "log-level", required_argument, NULL, 'i' }, { "enable-profiling", optional_argument, NULL, 'i' },
+		{ "log-level", required_argument, NULL, 'i' },
+		{ "enable-profiling", optional_argument, NULL, 'i' },
 		{ "memory-limit", required_argument, NULL, 'i' },
-		{ "table", required_argument, NULL, 't' },   { "from", required_argument, NULL, 'f' },      { "to", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },          { 0 },
+		{ "table", required_argument, NULL, 't' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "to", required_argument, NULL, 'T' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	size_t n;
 	int c;
@@ -165,20 +186,20 @@ static int parse(int argc, char **argv, struct redo_options *o)
 			ok = parse_size(optarg, &n) && n >= 1 && n <= 256;
 			o->workers = (unsigned)n;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return 0;
+		case 'h': fputs(help, stdout); return 0;
 		default: {
 			char what[200];
 
-			snprintf(what, sizeof(what), "'%.150s' is not an option, or lacks its value", argv[optind - 1]);
+			snprintf(what, sizeof(what),
+				 "'%.150s' is not an option, or lacks its value", argv[optind - 1]);
 			return redo_usage(what);
 		}
 		}
 		if (!ok) {
 			char what[200];
 
-			snprintf(what, sizeof(what), "'%.100s' is no value for that option", optarg);
+			snprintf(what, sizeof(what), "'%.100s' is no value for that option",
+				 optarg);
 			return redo_usage(what);
 		}
 	}
@@ -197,8 +218,9 @@ static int print_meta(struct store *s, const struct redo_options *o)
 	if (redo_read_meta(s, &m, &e) < 0)
 		return redo_failed(&e);
 	if (o->json) {
-		json_t *j = json_pack("{s:o,s:o,s:i}", "checkpoint_ts", redo_ts_json(m.checkpoint_ts), "resolved_ts", redo_ts_json(m.resolved_ts), "version",
-		                      m.version);
+		json_t *j =
+			json_pack("{s:o,s:o,s:i}", "checkpoint_ts", redo_ts_json(m.checkpoint_ts),
+				  "resolved_ts", redo_ts_json(m.resolved_ts), "version", m.version);
 
 		json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 		putchar('\n');
@@ -223,7 +245,11 @@ json_t *redo_ts_json(tso_t ts)
 static const struct {
 	const char *name;
 	int (*run)(struct store *s, const struct redo_options *o);
-} verbs[] = { { "meta", print_meta }, { "apply", redo_apply }, { "check", redo_check_log }, { "cat", redo_cat }, { "watch", redo_watch } };
+} verbs[] = { { "meta", print_meta },
+	      { "apply", redo_apply },
+	      { "check", redo_check_log },
+	      { "cat", redo_cat },
+	      { "watch", redo_watch } };
 
 int cmd_redo(int argc, char **argv)
 {
@@ -254,7 +280,8 @@ int cmd_redo(int argc, char **argv)
 	signal(SIGTERM, clock_cancel);
 	rc = verbs[i].run(s, &o);
 	errno = 0;
-	if (fflush(stdout) && errno != EPIPE && rc == 0) { /* a closed pipe is a reader that has seen enough */
+	/* a closed pipe is a reader that has seen enough */
+	if (fflush(stdout) && errno != EPIPE && rc == 0) {
 		err_sys(&e, "write to standard output");
 		rc = redo_failed(&e);
 	}

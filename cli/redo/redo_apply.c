@@ -28,17 +28,24 @@ static void progress_line(const struct shown *p, const struct replay_stats *st, 
 
 	if (st->phase == REPLAY_READING) {
 		share = st->bytes_total ? (double)st->bytes_stored / (double)st->bytes_total : 0;
-		strbuf_addf(out, "reading: %" PRIu64 " of %" PRIu64 " files, %" PRIu64 " rows of %" PRIu64 " transactions, %.0f MB, %.0f MB/s", st->files,
-		            st->files_total, st->rows, st->transactions, (double)st->bytes_stored / 1e6,
-		            s > 0.1 ? (double)st->bytes_stored / 1e6 / s : 0);
+		strbuf_addf(out,
+			    "reading: %" PRIu64 " of %" PRIu64 " files, %" PRIu64
+			    " rows of %" PRIu64 " transactions, %.0f MB, %.0f MB/s",
+			    st->files, st->files_total, st->rows, st->transactions,
+			    (double)st->bytes_stored / 1e6,
+			    s > 0.1 ? (double)st->bytes_stored / 1e6 / s : 0);
 	} else if (p->txn) {
-		share = st->transactions ? (double)(st->written_txns + st->already) / (double)st->transactions : 0;
-		strbuf_addf(out, "writing: %" PRIu64 " of %" PRIu64 " transactions, %.0f/s", st->written_txns + st->already, st->transactions,
-		            s > 0.1 ? (double)st->written_txns / s : 0);
+		share = st->transactions ? (double)(st->written_txns + st->already) /
+						   (double)st->transactions
+					 : 0;
+		strbuf_addf(out, "writing: %" PRIu64 " of %" PRIu64 " transactions, %.0f/s",
+			    st->written_txns + st->already, st->transactions,
+			    s > 0.1 ? (double)st->written_txns / s : 0);
 	} else {
 		share = st->keys ? (double)(st->puts + st->deletes) / (double)st->keys : 0;
-		strbuf_addf(out, "writing: %" PRIu64 " of %" PRIu64 " keys, %.0f/s, DDLs %" PRIu64, st->puts + st->deletes, st->keys,
-		            s > 0.1 ? (double)(st->puts + st->deletes) / s : 0, st->ddls);
+		strbuf_addf(out, "writing: %" PRIu64 " of %" PRIu64 " keys, %.0f/s, DDLs %" PRIu64,
+			    st->puts + st->deletes, st->keys,
+			    s > 0.1 ? (double)(st->puts + st->deletes) / s : 0, st->ddls);
 	}
 	if (share > 0.01 && share < 1 && s > 0.2)
 		strbuf_addf(out, ", %.0f s left", s / share - s);
@@ -94,26 +101,46 @@ static void take_table(void *arg, const struct replay_table *t)
 	char *name = xstrfmt("%s.%s", t->db, t->table);
 
 	if (r->o->json)
-		json_array_append_new(r->tables, json_pack("{s:s,s:I,s:I,s:I}", "table", name, "inserts", (json_int_t)t->inserts, "updates",
-		                                           (json_int_t)t->updates, "deletes", (json_int_t)t->deletes));
+		json_array_append_new(r->tables, json_pack("{s:s,s:I,s:I,s:I}", "table", name,
+							   "inserts", (json_int_t)t->inserts,
+							   "updates", (json_int_t)t->updates,
+							   "deletes", (json_int_t)t->deletes));
 	else if (r->o->dry_run)
-		printf("%-40s %" PRIu64 " inserts, %" PRIu64 " updates, %" PRIu64 " deletes\n", name, t->inserts, t->updates, t->deletes);
+		printf("%-40s %" PRIu64 " inserts, %" PRIu64 " updates, %" PRIu64 " deletes\n",
+		       name, t->inserts, t->updates, t->deletes);
 	free(name);
 }
 
-static void print_json(const struct redo_options *o, const struct replay_stats *st, struct report *r)
+static void print_json(const struct redo_options *o, const struct replay_stats *st,
+		       struct report *r)
 {
-	json_t *j = json_pack("{s:s,s:b,s:o,s:o,s:o}", "mode", o->mode == REPLAY_TXN ? "txn" : "merge", "dry_run", (int)o->dry_run, "checkpoint_ts",
-	                      redo_ts_json(st->checkpoint_ts), "resolved_ts", redo_ts_json(st->resolved_ts), "point", redo_ts_json(st->point));
+	json_t *j = json_pack("{s:s,s:b,s:o,s:o,s:o}", "mode",
+			      o->mode == REPLAY_TXN ? "txn" : "merge", "dry_run", (int)o->dry_run,
+			      "checkpoint_ts", redo_ts_json(st->checkpoint_ts), "resolved_ts",
+			      redo_ts_json(st->resolved_ts), "point", redo_ts_json(st->point));
 	const struct {
 		const char *name;
 		uint64_t v;
 	} n[] = {
-		{ "files", st->files }, { "bytes", st->bytes }, { "rows", st->rows }, { "ddls", st->ddls }, { "ddls_skipped", st->ddls_skipped },
-		{ "transactions", st->transactions }, { "already", st->already }, { "keys", st->keys }, { "puts", st->puts },
-		{ "deletes", st->deletes }, { "batches", st->batches }, { "spilled_bytes", st->spilled_bytes }, { "left_out", st->left_out },
-		{ "chain_breaks", st->chain_breaks }, { "fenced", st->fenced }, { "fence_us", (uint64_t)st->fence_us },
-		{ "read_us", (uint64_t)st->read_us }, { "write_us", (uint64_t)st->write_us }, { "total_us", (uint64_t)st->total_us },
+		{ "files", st->files },
+		{ "bytes", st->bytes },
+		{ "rows", st->rows },
+		{ "ddls", st->ddls },
+		{ "ddls_skipped", st->ddls_skipped },
+		{ "transactions", st->transactions },
+		{ "already", st->already },
+		{ "keys", st->keys },
+		{ "puts", st->puts },
+		{ "deletes", st->deletes },
+		{ "batches", st->batches },
+		{ "spilled_bytes", st->spilled_bytes },
+		{ "left_out", st->left_out },
+		{ "chain_breaks", st->chain_breaks },
+		{ "fenced", st->fenced },
+		{ "fence_us", (uint64_t)st->fence_us },
+		{ "read_us", (uint64_t)st->read_us },
+		{ "write_us", (uint64_t)st->write_us },
+		{ "total_us", (uint64_t)st->total_us },
 	};
 
 	json_object_set_new(j, "first_ts", redo_ts_json(st->first_ts));
@@ -128,7 +155,8 @@ static void print_json(const struct redo_options *o, const struct replay_stats *
 	json_decref(j);
 }
 
-static void print_text(const struct redo_options *o, const struct replay_stats *st, const struct report *r)
+static void print_text(const struct redo_options *o, const struct replay_stats *st,
+		       const struct report *r)
 {
 	char from[TSO_TEXT_MAX], to[TSO_TEXT_MAX];
 
@@ -138,11 +166,15 @@ static void print_text(const struct redo_options *o, const struct replay_stats *
 		printf("changes from %s to %s\n", from, to);
 	}
 	if (st->already)
-		printf("%" PRIu64 " transactions were there already: an earlier replay recorded them (--fresh forgets that)\n", st->already);
-	printf("%s %" PRIu64 ": %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64 " keys, %" PRIu64 " DDLs in %.2f s"
+		printf("%" PRIu64
+		       " transactions were there already: an earlier replay recorded them (--fresh forgets that)\n",
+		       st->already);
+	printf("%s %" PRIu64 ": %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64
+	       " keys, %" PRIu64 " DDLs in %.2f s"
 	       " (fence %.2f, read %.2f, write %.2f)\n",
-	       o->dry_run ? "would bring the secondary to" : "the secondary stands at", st->point, st->rows, st->transactions, st->keys, st->ddls,
-	       (double)st->total_us / 1e6, (double)st->fence_us / 1e6, (double)st->read_us / 1e6, (double)st->write_us / 1e6);
+	       o->dry_run ? "would bring the secondary to" : "the secondary stands at", st->point,
+	       st->rows, st->transactions, st->keys, st->ddls, (double)st->total_us / 1e6,
+	       (double)st->fence_us / 1e6, (double)st->read_us / 1e6, (double)st->write_us / 1e6);
 	for (size_t i = 0; i < json_array_size(r->warnings); i++)
 		printf("WARNING: %s\n", json_string_value(json_array_get(r->warnings, i)));
 	if (!o->dry_run)
@@ -162,10 +194,14 @@ static int first_line(const char *path, struct strbuf *out, struct err *e)
 /* A server knows offsets; names it knows only when its time zone tables are loaded. */
 static const char *offset_of_utc(const char *zone)
 {
-	return zone && (!strcasecmp(zone, "UTC") || !strcasecmp(zone, "Etc/UTC") || !strcasecmp(zone, "GMT") || !strcasecmp(zone, "Z")) ? "+00:00" : zone;
+	return zone && (!strcasecmp(zone, "UTC") || !strcasecmp(zone, "Etc/UTC") ||
+			!strcasecmp(zone, "GMT") || !strcasecmp(zone, "Z"))
+		       ? "+00:00"
+		       : zone;
 }
 
-/* time-zone= and worker-count= as the stock sink's URI has them; what it has beyond is not ours to obey. */
+/* time-zone= and worker-count= as the stock sink's URI has them; what it has beyond is not ours to
+ * obey. */
 static int take_params(const char *text, struct replay_opts *ro, struct strbuf *zone, struct err *e)
 {
 	struct uri u;
@@ -188,7 +224,8 @@ static int take_params(const char *text, struct replay_opts *ro, struct strbuf *
 		unsigned long n = strtoul(v, &end, 10);
 
 		if (*v < '0' || *v > '9' || *end || n < 1 || n > 256) {
-			err_set(e, ERR_USAGE, 0, "sink URI: worker-count is a number from 1 to 256");
+			err_set(e, ERR_USAGE, 0,
+				"sink URI: worker-count is a number from 1 to 256");
 			goto out;
 		}
 		ro->workers = (unsigned)n;
@@ -199,13 +236,15 @@ out:
 	return rc;
 }
 
-static int take_sink(const struct redo_options *o, struct replay_opts *ro, struct strbuf *zone, struct err *e)
+static int take_sink(const struct redo_options *o, struct replay_opts *ro, struct strbuf *zone,
+		     struct err *e)
 {
 	struct strbuf uri = STRBUF_INIT, password = STRBUF_INIT;
 	const char *env = getenv(PASSWORD_ENV);
 	int rc = -1;
 
-	if (uri_option(o->sink, &uri, e) < 0 || sql_endpoint_from_uri(&ro->sink, uri.buf, e) < 0 || take_params(uri.buf, ro, zone, e) < 0)
+	if (uri_option(o->sink, &uri, e) < 0 || sql_endpoint_from_uri(&ro->sink, uri.buf, e) < 0 ||
+	    take_params(uri.buf, ro, zone, e) < 0)
 		goto out;
 	if (o->password_file) {
 		if (first_line(o->password_file, &password, e) < 0)
@@ -214,7 +253,8 @@ static int take_sink(const struct redo_options *o, struct replay_opts *ro, struc
 		strbuf_addstr(&password, env);
 	}
 	if (password.len >= sizeof(ro->sink.password)) {
-		err_set(e, ERR_USAGE, 0, "the sink's password is longer than %zu bytes", sizeof(ro->sink.password) - 1);
+		err_set(e, ERR_USAGE, 0, "the sink's password is longer than %zu bytes",
+			sizeof(ro->sink.password) - 1);
 		goto out;
 	}
 	if (password.len)
@@ -229,13 +269,32 @@ out:
 
 int redo_apply(struct store *s, const struct redo_options *o)
 {
-	struct shown shown = { .terminal = isatty(2), .txn = o->mode == REPLAY_TXN, .phase_ns = clock_mono_ns(), .told_ns = clock_mono_ns() };
-	struct report report = { .o = o, .notes = json_array(), .tables = json_array(), .warnings = json_array(), .shown = &shown };
-	struct replay_opts ro = { .mode = o->mode, .tmp_dir = o->tmp_dir, .memory_bytes = o->memory, .workers = o->workers, .downloads = o->downloads,
-		                  .until = o->until, .time_zone = o->time_zone, .dry_run = o->dry_run, .force = o->force, .fresh = o->fresh,
-		                  .allow_gap = o->allow_gap, .fence_user = o->fence_user, .doubt_server = !o->yes,
-		                  .note = take_note,
-		                  .warn = take_warning, .table = take_table, .report_arg = &report };
+	struct shown shown = { .terminal = isatty(2),
+			       .txn = o->mode == REPLAY_TXN,
+			       .phase_ns = clock_mono_ns(),
+			       .told_ns = clock_mono_ns() };
+	struct report report = { .o = o,
+				 .notes = json_array(),
+				 .tables = json_array(),
+				 .warnings = json_array(),
+				 .shown = &shown };
+	struct replay_opts ro = { .mode = o->mode,
+				  .tmp_dir = o->tmp_dir,
+				  .memory_bytes = o->memory,
+				  .workers = o->workers,
+				  .downloads = o->downloads,
+				  .until = o->until,
+				  .time_zone = o->time_zone,
+				  .dry_run = o->dry_run,
+				  .force = o->force,
+				  .fresh = o->fresh,
+				  .allow_gap = o->allow_gap,
+				  .fence_user = o->fence_user,
+				  .doubt_server = !o->yes,
+				  .note = take_note,
+				  .warn = take_warning,
+				  .table = take_table,
+				  .report_arg = &report };
 	struct strbuf zone = STRBUF_INIT;
 	struct replay_stats st;
 	struct err e = ERR_INIT;
@@ -244,7 +303,8 @@ int redo_apply(struct store *s, const struct redo_options *o)
 	if (!o->sink && !o->dry_run)
 		rc = redo_usage("--sink-uri is missing");
 	else if (o->force && o->mode != REPLAY_TXN)
-		rc = redo_usage("--force replays tables without a key in order: it goes with --mode txn");
+		rc = redo_usage(
+			"--force replays tables without a key in order: it goes with --mode txn");
 	else if (o->sink && take_sink(o, &ro, &zone, &e) < 0)
 		rc = redo_failed(&e);
 	else {

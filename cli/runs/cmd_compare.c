@@ -70,7 +70,8 @@ static void figure(const char *name, const struct side *a, const struct side *b,
 	to = b_n ? stats_median(bv, b_n) : 0;
 	if (!all && a_n && b_n && from == to)
 		goto out;
-	strbuf_addf(&out, "%s%s%s", name, *unit && strcmp(unit, "/s") != 0 ? "" : " ", *unit && !strcmp(unit, "/s") ? unit : "");
+	strbuf_addf(&out, "%s%s%s", name, *unit && strcmp(unit, "/s") != 0 ? "" : " ",
+		    *unit && !strcmp(unit, "/s") ? unit : "");
 	while (strlen(out.buf) < 28)
 		strbuf_addch(&out, ' ');
 	column(&out, av, a_n);
@@ -86,7 +87,8 @@ static void figure(const char *name, const struct side *a, const struct side *b,
 	if (a_n >= RANKED_MIN && b_n >= RANKED_MIN) {
 		double p = stats_rank_test(av, a_n, bv, b_n);
 
-		strbuf_addf(&out, p < 0.05 ? "  changed (p = %.3f)" : "  could be chance (p = %.2f)", p);
+		strbuf_addf(&out,
+			    p < 0.05 ? "  changed (p = %.3f)" : "  could be chance (p = %.2f)", p);
 	}
 	puts(out.buf);
 out:
@@ -114,14 +116,15 @@ static void options(const char *a, const char *b)
 	json_t *x = json_loads(a, 0, NULL), *y = json_loads(b, 0, NULL), *v;
 	const char *key;
 
-	json_object_foreach(y, key, v) {
-		const char *was = json_string_value(json_object_get(x, key)), *is = json_string_value(v);
+	json_object_foreach(y, key, v)
+	{
+		const char *was = json_string_value(json_object_get(x, key)),
+			   *is = json_string_value(v);
 
 		word(key, was ? was : "(none)", is ? is : "(none)");
 	}
-	json_object_foreach(x, key, v)
-		if (!json_object_get(y, key))
-			word(key, json_string_value(v) ? json_string_value(v) : "?", "(none)");
+	json_object_foreach(x, key, v) if (!json_object_get(y, key))
+		word(key, json_string_value(v) ? json_string_value(v) : "?", "(none)");
 	json_decref(x);
 	json_decref(y);
 }
@@ -149,7 +152,8 @@ static void mixed(const char *name, const struct side *s)
 {
 	for (size_t i = 1; i < s->n; i++)
 		if (strcmp(s->runs[i].options, s->runs[0].options) != 0) {
-			printf("note: %s's runs have different options (--same-options takes only those like the newest run's)\n", name);
+			printf("note: %s's runs have different options (--same-options takes only those like the newest run's)\n",
+			       name);
 			return;
 		}
 }
@@ -171,7 +175,8 @@ static void compare(const struct side *a, const struct side *b, bool all)
 	mixed("A", a);
 	mixed("B", b);
 	names = past_names(both.runs, both.n, &n);
-	printf("%-28s%-25s%-25s%s\n", "figure", a->n > 1 ? "A: median ± spread" : "A", b->n > 1 ? "B: median ± spread" : "B", "change");
+	printf("%-28s%-25s%-25s%s\n", "figure", a->n > 1 ? "A: median ± spread" : "A",
+	       b->n > 1 ? "B: median ± spread" : "B", "change");
 	for (size_t i = 0; i < n; i++)
 		figure(names[i], a, b, all);
 	free(names);
@@ -180,13 +185,18 @@ static void compare(const struct side *a, const struct side *b, bool all)
 
 static bool from_history(const char *a, const char *b)
 {
-	return !strncmp(a, "last:", 5) || !strncmp(b, "last:", 5) || !strncmp(a, "version:", 8) || !strncmp(b, "version:", 8);
+	return !strncmp(a, "last:", 5) || !strncmp(b, "last:", 5) || !strncmp(a, "version:", 8) ||
+	       !strncmp(b, "version:", 8);
 }
 
 int cmd_compare(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' },
-		{ "scenario", required_argument, NULL, 's' }, { "same-options", no_argument, NULL, 'S' }, { 0 } };
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
+					       { "all", no_argument, NULL, 'a' },
+					       { "help", no_argument, NULL, 'h' },
+					       { "scenario", required_argument, NULL, 's' },
+					       { "same-options", no_argument, NULL, 'S' },
+					       { 0 } };
 	struct past_filter before = { 0 }, of = { 0 };
 	struct side a = { 0 }, b = { 0 };
 	const char *dir = "runs";
@@ -207,7 +217,8 @@ int cmd_compare(int argc, char **argv)
 		default: return 2;
 		}
 	if (optind != argc - 2) {
-		fputs("drtest compare: two sides are wanted, as runs/A runs/B or last:5 last:5 (drtest compare --help)\n", stderr);
+		fputs("drtest compare: two sides are wanted, as runs/A runs/B or last:5 last:5 (drtest compare --help)\n",
+		      stderr);
 		return 2;
 	}
 	/* runs of one scenario are beside each other: the newest one's, unless told */
@@ -216,7 +227,9 @@ int cmd_compare(int argc, char **argv)
 	if (rc == 0 && from_history(argv[optind], argv[optind + 1]))
 		rc = past_list(dir, &of, &newest, &newest_n, &e);
 	if (newest_n) {
-		of = (struct past_filter){ .scenario = newest[0].scenario, .ground = newest[0].ground, .options = same ? newest[0].options : NULL };
+		of = (struct past_filter){ .scenario = newest[0].scenario,
+					   .ground = newest[0].ground,
+					   .options = same ? newest[0].options : NULL };
 		before = of;
 	}
 	of.last = 0;
@@ -225,10 +238,11 @@ int cmd_compare(int argc, char **argv)
 	if (rc < 0)
 		;
 	else if (past_side(dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
-	    past_side(dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
+		 past_side(dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
 		rc = -1;
 	else if (!a.n || !b.n)
-		rc = err_set(&e, ERR_USAGE, 0, "side %s has no run (history %s/" PAST_FILE ")", a.n ? "B" : "A", dir);
+		rc = err_set(&e, ERR_USAGE, 0, "side %s has no run (history %s/" PAST_FILE ")",
+			     a.n ? "B" : "A", dir);
 	if (rc < 0)
 		fprintf(stderr, "drtest compare: %s\n", e.text);
 	else

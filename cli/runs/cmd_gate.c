@@ -47,10 +47,17 @@ static int number(const char *option, const char *text, size_t *out)
 /* 1: go on; else the exit code, -1 - code */
 static int parse(int argc, char **argv, struct request *q)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "rule", required_argument, NULL, 'r' },
-		{ "baseline", required_argument, NULL, 'b' }, { "last", required_argument, NULL, 'l' }, { "scenario", required_argument, NULL, 's' },
-		{ "min", required_argument, NULL, 'm' }, { "strict", no_argument, NULL, 'S' }, { "any-options", no_argument, NULL, 'a' },
-		{ "allow-unknown", no_argument, NULL, 'u' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
+					       { "rule", required_argument, NULL, 'r' },
+					       { "baseline", required_argument, NULL, 'b' },
+					       { "last", required_argument, NULL, 'l' },
+					       { "scenario", required_argument, NULL, 's' },
+					       { "min", required_argument, NULL, 'm' },
+					       { "strict", no_argument, NULL, 'S' },
+					       { "any-options", no_argument, NULL, 'a' },
+					       { "allow-unknown", no_argument, NULL, 'u' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	struct err e = ERR_INIT;
 	int c;
 
@@ -59,8 +66,10 @@ static int parse(int argc, char **argv, struct request *q)
 		switch (c) {
 		case 'o': q->dir = optarg; break;
 		case 'r':
-			if (q->rules_n == RULES_MAX || gate_parse(optarg, &q->rules[q->rules_n++], &e) < 0) {
-				fprintf(stderr, "drtest gate: %s\n", e.kind ? e.text : "too many rules");
+			if (q->rules_n == RULES_MAX ||
+			    gate_parse(optarg, &q->rules[q->rules_n++], &e) < 0) {
+				fprintf(stderr, "drtest gate: %s\n",
+					e.kind ? e.text : "too many rules");
 				return -1 - 2;
 			}
 			break;
@@ -81,8 +90,11 @@ static int parse(int argc, char **argv, struct request *q)
 		default: return -1 - 2;
 		}
 	if (optind < argc || !q->rules_n) {
-		fprintf(stderr, optind < argc ? "drtest gate: '%.80s' is not understood (drtest gate --help)\n" :
-			"drtest gate: at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'%s\n", optind < argc ? argv[optind] : "");
+		fprintf(stderr,
+			optind < argc
+				? "drtest gate: '%.80s' is not understood (drtest gate --help)\n"
+				: "drtest gate: at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'%s\n",
+			optind < argc ? argv[optind] : "");
 		return -1 - 2;
 	}
 	return 1;
@@ -97,7 +109,8 @@ static int judge(const struct request *q, const struct gate_sides *s)
 			struct strbuf out = STRBUF_INIT;
 
 			text_line(&out, s->runs[i].name, 100);
-			printf("BROKEN   the run %s did not pass: its verdict is %s\n", out.buf, s->runs[i].verdict);
+			printf("BROKEN   the run %s did not pass: its verdict is %s\n", out.buf,
+			       s->runs[i].verdict);
 			strbuf_release(&out);
 			broken++;
 		}
@@ -132,8 +145,10 @@ int cmd_gate(int argc, char **argv)
 
 		free(runs);
 		runs = NULL;
-		f = (struct past_filter){ .scenario = newest.scenario, .ground = newest.ground, .options = q.any_options ? NULL : newest.options,
-			.last = q.last };
+		f = (struct past_filter){ .scenario = newest.scenario,
+					  .ground = newest.ground,
+					  .options = q.any_options ? NULL : newest.options,
+					  .last = q.last };
 		rc = past_list(q.dir, &f, &runs, &n, &e);
 		f.skip = n;
 		if (rc == 0) {
@@ -152,10 +167,12 @@ int cmd_gate(int argc, char **argv)
 		fprintf(stderr, "drtest gate: %s\n", e.text);
 		rc = err_exit_code(&e);
 	} else if (!n) {
-		printf("unknown  there is no run%s%s in %s/" PAST_FILE "\n", q.scenario ? " of " : "", q.scenario ? q.scenario : "", q.dir);
+		printf("unknown  there is no run%s%s in %s/" PAST_FILE "\n",
+		       q.scenario ? " of " : "", q.scenario ? q.scenario : "", q.dir);
 		rc = q.allow_unknown ? 0 : 4;
 	} else {
-		rc = judge(&q, &(struct gate_sides){ runs, baseline, n, baseline_n, q.min, q.strict });
+		rc = judge(&q,
+			   &(struct gate_sides){ runs, baseline, n, baseline_n, q.min, q.strict });
 	}
 	past_free(runs, n);
 	past_free(baseline, baseline_n);

@@ -25,16 +25,19 @@ static const char help[] =
 	"Exit code: 0, 2 wrong usage, 3 the history can't be read.\n";
 
 /* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
-static void differing(const struct past_run *runs, size_t n, const struct past_run *r, struct strbuf *out)
+static void differing(const struct past_run *runs, size_t n, const struct past_run *r,
+		      struct strbuf *out)
 {
 	json_t *mine = json_loads(r->options, 0, NULL), *v;
 	const char *key;
 
-	json_object_foreach(mine, key, v) {
+	json_object_foreach(mine, key, v)
+	{
 		bool differs = false;
 
 		for (size_t i = 0; i < n && i < COMPARED_MAX && !differs; i++) {
-			bool beside = !strcmp(runs[i].scenario, r->scenario) && strcmp(runs[i].options, r->options) != 0;
+			bool beside = !strcmp(runs[i].scenario, r->scenario) &&
+				      strcmp(runs[i].options, r->options) != 0;
 			json_t *other = beside ? json_loads(runs[i].options, 0, NULL) : NULL;
 
 			differs = other && !json_equal(json_object_get(other, key), v);
@@ -48,7 +51,8 @@ static void differing(const struct past_run *runs, size_t n, const struct past_r
 
 static void line(const struct past_run *runs, size_t n_runs, const struct past_run *r)
 {
-	double lost = past_value(r, "rpo_lost"), window = past_value(r, "rpo_ms"), rto = past_value(r, "rto_ms");
+	double lost = past_value(r, "rpo_lost"), window = past_value(r, "rpo_ms"),
+	       rto = past_value(r, "rto_ms");
 	struct strbuf out = STRBUF_INIT, set = STRBUF_INIT;
 	char when[32] = "", n[TEXT_NUMBER];
 	time_t t = (time_t)(r->started_ms / 1000);
@@ -76,9 +80,13 @@ static void line(const struct past_run *runs, size_t n_runs, const struct past_r
 
 static void json_line(const struct past_run *r)
 {
-	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:f,s:I,s:I,s:I}", "run", r->name, "scenario", r->scenario, "ground", r->ground, "seed", r->seed,
-		"drtest", r->drtest, "verdict", r->verdict, "started_ms", (json_int_t)r->started_ms, "seconds", r->seconds, "checks", (json_int_t)r->checks,
-		"failed", (json_int_t)r->failed, "unknown", (json_int_t)r->unknown), *figures = json_object();
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:f,s:I,s:I,s:I}", "run", r->name,
+			      "scenario", r->scenario, "ground", r->ground, "seed", r->seed,
+			      "drtest", r->drtest, "verdict", r->verdict, "started_ms",
+			      (json_int_t)r->started_ms, "seconds", r->seconds, "checks",
+			      (json_int_t)r->checks, "failed", (json_int_t)r->failed, "unknown",
+			      (json_int_t)r->unknown),
+	       *figures = json_object();
 	char *text;
 
 	for (size_t i = 0; i < r->values_n; i++)
@@ -106,10 +114,16 @@ static int rebuild(const char *dir)
 
 int cmd_history(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "scenario", required_argument, NULL, 's' },
-		{ "verdict", required_argument, NULL, 'v' }, { "seed", required_argument, NULL, 'n' }, { "version", required_argument, NULL, 'V' },
-		{ "last", required_argument, NULL, 'l' }, { "json", no_argument, NULL, 'j' }, { "rebuild", no_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
+					       { "scenario", required_argument, NULL, 's' },
+					       { "verdict", required_argument, NULL, 'v' },
+					       { "seed", required_argument, NULL, 'n' },
+					       { "version", required_argument, NULL, 'V' },
+					       { "last", required_argument, NULL, 'l' },
+					       { "json", no_argument, NULL, 'j' },
+					       { "rebuild", no_argument, NULL, 'r' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	struct past_filter f = { .last = 20 };
 	const char *dir = "runs";
 	bool json = false, again = false;
@@ -130,7 +144,8 @@ int cmd_history(int argc, char **argv)
 		case 'l':
 			f.last = strtoul(optarg, &end, 10);
 			if (*optarg < '0' || *optarg > '9' || *end) {
-				fprintf(stderr, "drtest history: --last: '%.80s' is no number\n", optarg);
+				fprintf(stderr, "drtest history: --last: '%.80s' is no number\n",
+					optarg);
 				return 2;
 			}
 			break;
@@ -140,13 +155,16 @@ int cmd_history(int argc, char **argv)
 		default: return 2;
 		}
 	if (optind < argc) {
-		fprintf(stderr, "drtest history: '%.80s' is not understood (drtest history --help)\n", argv[optind]);
+		fprintf(stderr,
+			"drtest history: '%.80s' is not understood (drtest history --help)\n",
+			argv[optind]);
 		return 2;
 	}
 	if (again)
 		return rebuild(dir);
 	if (f.verdict && !past_is_verdict(f.verdict)) {
-		fprintf(stderr, "drtest history: --verdict: '%.80s' is none of " PAST_VERDICTS "\n", f.verdict);
+		fprintf(stderr, "drtest history: --verdict: '%.80s' is none of " PAST_VERDICTS "\n",
+			f.verdict);
 		return 2;
 	}
 	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {
@@ -160,7 +178,8 @@ int cmd_history(int argc, char **argv)
 	if (!n && !json)
 		printf("no such run in %s/" PAST_FILE "\n", dir);
 	else if (!json)
-		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict", "scenario", "seed", "lost", "RPO", "RTO", "folder");
+		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict",
+		       "scenario", "seed", "lost", "RPO", "RTO", "folder");
 	for (size_t i = 0; i < n; i++)
 		if (json)
 			json_line(&runs[i]);

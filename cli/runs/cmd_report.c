@@ -64,7 +64,9 @@ static int open_page(const char *run, struct err *e)
 {
 	static const char *const programs[] = { "xdg-open", "open", NULL };
 	char *page = xstrfmt("%s/report.html", run), *argv[] = { NULL, page, NULL };
-	int rc = run_first(programs, argv, "--open: neither xdg-open nor open is on PATH: open report.html in a browser", e);
+	int rc = run_first(
+		programs, argv,
+		"--open: neither xdg-open nor open is on PATH: open report.html in a browser", e);
 
 	free(page);
 	return rc;
@@ -72,14 +74,28 @@ static int open_page(const char *run, struct err *e)
 
 static int make_pdf(const char *run, const char *to, struct err *e)
 {
-	static const char *const programs[] = { "chromium", "chromium-browser", "google-chrome", NULL };
-	char *page = xstrfmt("%s/report.html", run), *real = realpath(page, NULL), *url = xstrfmt("file://%s", real ? real : page);
-	char *print = xstrfmt("--print-to-pdf=%s", to), profile[] = "/tmp/drtest-pdf.XXXXXX", *dir = mkdtemp(profile);
+	static const char *const programs[] = { "chromium", "chromium-browser", "google-chrome",
+						NULL };
+	char *page = xstrfmt("%s/report.html", run), *real = realpath(page, NULL),
+	     *url = xstrfmt("file://%s", real ? real : page);
+	char *print = xstrfmt("--print-to-pdf=%s", to), profile[] = "/tmp/drtest-pdf.XXXXXX",
+	     *dir = mkdtemp(profile);
 	char *own = xstrfmt("--user-data-dir=%s", dir ? dir : "/nonexistent");
-	char *argv[] = { NULL, (char *)"--headless=new", (char *)"--disable-gpu", (char *)"--disable-background-networking",
-		(char *)"--no-pdf-header-footer", (char *)"--virtual-time-budget=5000", own, print, url,
-		geteuid() ? NULL : (char *)"--no-sandbox", NULL };
-	int rc = run_first(programs, argv, "--pdf: no Chromium is on PATH (apt-get install chromium); or print report.html from a browser", e);
+	char *argv[] = { NULL,
+			 (char *)"--headless=new",
+			 (char *)"--disable-gpu",
+			 (char *)"--disable-background-networking",
+			 (char *)"--no-pdf-header-footer",
+			 (char *)"--virtual-time-budget=5000",
+			 own,
+			 print,
+			 url,
+			 geteuid() ? NULL : (char *)"--no-sandbox",
+			 NULL };
+	int rc = run_first(
+		programs, argv,
+		"--pdf: no Chromium is on PATH (apt-get install chromium); or print report.html from a browser",
+		e);
 
 	if (rc == 0 && !fs_exists(to))
 		rc = err_set(e, ERR_ENV, 0, "--pdf: the browser wrote no %s", to);
@@ -95,9 +111,13 @@ static int make_pdf(const char *run, const char *to, struct err *e)
 
 int cmd_report(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { "prometheus", required_argument, NULL, 'p' },
-		{ "schema", no_argument, NULL, 's' }, { "open", no_argument, NULL, 'o' }, { "pdf", required_argument, NULL, 'P' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+					       { "prometheus", required_argument, NULL, 'p' },
+					       { "schema", no_argument, NULL, 's' },
+					       { "open", no_argument, NULL, 'o' },
+					       { "pdf", required_argument, NULL, 'P' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	const char *prometheus = NULL;
 	const char *pdf = NULL;
 	bool json = false, open_it = false;
@@ -115,19 +135,26 @@ int cmd_report(int argc, char **argv)
 		default: return 2;
 		}
 	if (optind == argc) {
-		fprintf(stderr, "drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
+		fprintf(stderr,
+			"drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
 		return 2;
 	}
 	if ((prometheus || pdf || open_it) && optind + 1 < argc) {
-		fprintf(stderr, "drtest report: %s takes one run\n", prometheus ? "--prometheus" : pdf ? "--pdf" : "--open");
+		fprintf(stderr, "drtest report: %s takes one run\n",
+			prometheus ? "--prometheus"
+			: pdf      ? "--pdf"
+				   : "--open");
 		return 2;
 	}
 	for (int i = optind; i < argc; i++) {
 		struct err e = ERR_INIT;
 
-		if (report_make(argv[i], &e) < 0 || (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
-			(pdf && make_pdf(argv[i], pdf, &e) < 0) || (open_it && open_page(argv[i], &e) < 0) ||
-			(json ? print_json(argv[i], &e) : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
+		if (report_make(argv[i], &e) < 0 ||
+		    (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
+		    (pdf && make_pdf(argv[i], pdf, &e) < 0) ||
+		    (open_it && open_page(argv[i], &e) < 0) ||
+		    (json ? print_json(argv[i], &e)
+			  : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
 			int code = err_exit_code(&e);
 
 			fprintf(stderr, "drtest report: %s\n", e.text);

@@ -37,7 +37,8 @@ static int write_page(const char *dir, const char *to, struct past_filter f, str
 	if (past_list(dir, &f, &runs, &n, e) < 0)
 		goto out;
 	if (!n) {
-		err_set(e, ERR_USAGE, 0, "no run%s%s in %s/" PAST_FILE, f.scenario ? " of " : "", f.scenario ? f.scenario : "", dir);
+		err_set(e, ERR_USAGE, 0, "no run%s%s in %s/" PAST_FILE, f.scenario ? " of " : "",
+			f.scenario ? f.scenario : "", dir);
 		goto out;
 	}
 	trend_html(runs, n, f.scenario, &page);
@@ -54,8 +55,12 @@ out:
 
 int cmd_trend(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' }, { "scenario", required_argument, NULL, 's' },
-		{ "last", required_argument, NULL, 'l' }, { "to", required_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
+					       { "scenario", required_argument, NULL, 's' },
+					       { "last", required_argument, NULL, 'l' },
+					       { "to", required_argument, NULL, 't' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	struct past_filter f = { .last = 365 };
 	const char *dir = "runs", *to = NULL;
 	struct err e = ERR_INIT;
@@ -71,7 +76,9 @@ int cmd_trend(int argc, char **argv)
 		case 'l':
 			f.last = strtoul(optarg, &end, 10);
 			if (*optarg < '0' || *optarg > '9' || *end || !f.last) {
-				fprintf(stderr, "drtest trend: --last: '%.80s' is no number from 1\n", optarg);
+				fprintf(stderr,
+					"drtest trend: --last: '%.80s' is no number from 1\n",
+					optarg);
 				return 2;
 			}
 			break;
@@ -79,7 +86,8 @@ int cmd_trend(int argc, char **argv)
 		default: return 2;
 		}
 	if (optind < argc) {
-		fprintf(stderr, "drtest trend: '%.80s' is not understood (drtest trend --help)\n", argv[optind]);
+		fprintf(stderr, "drtest trend: '%.80s' is not understood (drtest trend --help)\n",
+			argv[optind]);
 		return 2;
 	}
 	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {

@@ -12,9 +12,11 @@ static int folders(const char *text, struct past_run **runs, size_t *n, struct e
 	char *copy = xstrdup(text), *save = NULL;
 	int rc = 0;
 
-	for (char *one = strtok_r(copy, ",", &save); one && rc == 0; one = strtok_r(NULL, ",", &save)) {
+	for (char *one = strtok_r(copy, ",", &save); one && rc == 0;
+	     one = strtok_r(NULL, ",", &save)) {
 		if (*n == SIDE_RUNS_MAX) {
-			rc = err_set(e, ERR_USAGE, 0, "more than %d runs on one side", SIDE_RUNS_MAX);
+			rc = err_set(e, ERR_USAGE, 0, "more than %d runs on one side",
+				     SIDE_RUNS_MAX);
 			break;
 		}
 		*runs = xreallocarray(*runs, *n + 1, sizeof(**runs));
@@ -25,7 +27,8 @@ static int folders(const char *text, struct past_run **runs, size_t *n, struct e
 	return rc;
 }
 
-int past_side(const char *runs_dir, const char *text, struct past_filter f, struct past_run **runs, size_t *n, struct err *e)
+int past_side(const char *runs_dir, const char *text, struct past_filter f, struct past_run **runs,
+	      size_t *n, struct err *e)
 {
 	int rc;
 	char *end;
@@ -35,7 +38,9 @@ int past_side(const char *runs_dir, const char *text, struct past_filter f, stru
 	if (!strncmp(text, "last:", 5)) {
 		f.last = strtoul(text + 5, &end, 10);
 		if (!f.last || *end || text[5] < '0' || text[5] > '9' || f.last > SIDE_RUNS_MAX)
-			return err_set(e, ERR_USAGE, 0, "'%.80s': last:N takes a number from 1 to %d", text, SIDE_RUNS_MAX);
+			return err_set(e, ERR_USAGE, 0,
+				       "'%.80s': last:N takes a number from 1 to %d", text,
+				       SIDE_RUNS_MAX);
 		rc = past_list(runs_dir, &f, runs, n, e);
 	} else if (!strncmp(text, "version:", 8)) {
 		f.drtest = text + 8;
@@ -45,7 +50,8 @@ int past_side(const char *runs_dir, const char *text, struct past_filter f, stru
 		rc = folders(text, runs, n, e);
 	}
 	if (rc == 0 && !*n && text[0] == 'v')
-		rc = err_set(e, ERR_USAGE, 0, "'%.80s': no such run in the history %s/" PAST_FILE, text, runs_dir);
+		rc = err_set(e, ERR_USAGE, 0, "'%.80s': no such run in the history %s/" PAST_FILE,
+			     text, runs_dir);
 	if (rc < 0) {
 		past_free(*runs, *n);
 		*runs = NULL;

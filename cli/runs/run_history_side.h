@@ -4,8 +4,10 @@
 
 #include "reports/run_history.h"
 
-/* "last:20", "version:0.1.0", or run folders with commas between them. `f` narrows and, for last, skips. The caller frees with
- * past_free(). A text that is none of these, or names no run, is ERR_USAGE. */
-int past_side(const char *runs_dir, const char *text, struct past_filter f, struct past_run **runs, size_t *n, struct err *e);
+/* "last:20", "version:0.1.0", or run folders with commas between them. `f` narrows and, for last,
+ * skips. The caller frees with past_free(). A text that is none of these, or names no run, is
+ * ERR_USAGE. */
+int past_side(const char *runs_dir, const char *text, struct past_filter f, struct past_run **runs,
+	      size_t *n, struct err *e);
 
 #endif

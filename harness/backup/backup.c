@@ -15,7 +15,8 @@
 
 #define RANGE_BYTES ((uint64_t)16 << 20) /* of rows, by the server's estimate */
 #define BLOCK_BYTES ((size_t)128 << 10)  /* rows are compressed by blocks of this */
-#define COMPRESSION_LEVEL 1              /* digits shrink to 45 % at every level: measured */
+/* digits shrink to 45 % at every level: measured */
+#define COMPRESSION_LEVEL 1
 
 struct source_table {
 	struct table_schema schema;
@@ -102,7 +103,8 @@ static int close_chunk(struct backup_thread *t, const struct job *j, struct err 
 }
 
 /* The server's own count and sums of the range, in the same snapshot. */
-static int sum_range(struct backup_thread *t, struct source_table *st, const struct key_bound *low, const struct key_bound *high, struct err *e)
+static int sum_range(struct backup_thread *t, struct source_table *st, const struct key_bound *low,
+		     const struct key_bound *high, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -116,14 +118,21 @@ static int sum_range(struct backup_thread *t, struct source_table *st, const str
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, st->schema.table);
 	key_where(&q, &st->schema, low, high);
-	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0 || sql_rows_next(&r, e) != 1 || checksum_read(r.cell, &sum, e) < 0)
+	if (sql_query_stream(t->conn, &r, e, q.buf, q.len) < 0 || sql_rows_next(&r, e) != 1 ||
+	    checksum_read(r.cell, &sum, e) < 0)
 		goto out;
 	if (sum.rows != t->range_rows) {
-		err_set(e, ERR_BAD_DATA, 0, "the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64 " counted", t->range_rows, sum.rows);
+		err_set(e, ERR_BAD_DATA, 0,
+			"the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64
+			" counted",
+			t->range_rows, sum.rows);
 		goto out;
 	}
 	if (sum.unread) {
-		err_set(e, ERR_ENV, 0, "the server gives no sum for %" PRIu64 " rows: its max_allowed_packet is smaller than they are: raise it", sum.unread);
+		err_set(e, ERR_ENV, 0,
+			"the server gives no sum for %" PRIu64
+			" rows: its max_allowed_packet is smaller than they are: raise it",
+			sum.unread);
 		goto out;
 	}
 	pthread_mutex_lock(&t->b->work.lock);
@@ -143,7 +152,8 @@ static int run_job(struct backup_thread *t, const struct job *j, struct err *e)
 {
 	struct source_table *st = &t->b->tables[j->table];
 	const struct key_bound *low = j->range ? &st->ranges.bounds[j->range - 1] : NULL;
-	const struct key_bound *high = j->range < st->ranges.n ? &st->ranges.bounds[j->range] : NULL;
+	const struct key_bound *high =
+		j->range < st->ranges.n ? &st->ranges.bounds[j->range] : NULL;
 	struct row_writer w;
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -169,7 +179,8 @@ static int run_job(struct backup_thread *t, const struct job *j, struct err *e)
 		row_writer_add(&w, &t->raw, r.cell, r.len, &t->chunk.warnings);
 		t->chunk.rows++;
 		if (t->raw.len >= BLOCK_BYTES) {
-			if (compress(t, ZSTD_e_continue, e) < 0 || (t->packed.len >= WORK_OBJECT_BYTES && close_chunk(t, j, e) < 0))
+			if (compress(t, ZSTD_e_continue, e) < 0 ||
+			    (t->packed.len >= WORK_OBJECT_BYTES && close_chunk(t, j, e) < 0))
 				goto out;
 			if (t->raw.alloc > 64 * BLOCK_BYTES)
 				strbuf_release(&t->raw);
@@ -212,8 +223,10 @@ static uint64_t rows_per_range(struct sql *s, const struct table_schema *t)
 
 	sql_add_text(&db, t->db, strlen(t->db));
 	sql_add_text(&name, t->table, strlen(t->table));
-	if (sql_value_u64(s, &avg, NULL, "SELECT COALESCE(AVG_ROW_LENGTH,0) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
-			  db.buf, name.buf) < 0)
+	if (sql_value_u64(
+		    s, &avg, NULL,
+		    "SELECT COALESCE(AVG_ROW_LENGTH,0) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
+		    db.buf, name.buf) < 0)
 		avg = 0;
 	rows = RANGE_BYTES / (avg ? avg : 100);
 	strbuf_release(&db);
@@ -221,7 +234,8 @@ static uint64_t rows_per_range(struct sql *s, const struct table_schema *t)
 	return rows < 1000 ? 1000 : rows > 1000000 ? 1000000 : rows;
 }
 
-static void take_objects(struct manifest_object **to, size_t *n_to, struct manifest_object **from, size_t *n_from)
+static void take_objects(struct manifest_object **to, size_t *n_to, struct manifest_object **from,
+			 size_t *n_from)
 {
 	*to = *from;
 	*n_to = *n_from;
@@ -237,14 +251,16 @@ static int plan(struct backup *b, struct err *e)
 
 	take_objects(&b->manifest.dbs, &b->manifest.n_dbs, &c->dbs, &c->n_dbs);
 	take_objects(&b->manifest.views, &b->manifest.n_views, &c->views, &c->n_views);
-	take_objects(&b->manifest.sequences, &b->manifest.n_sequences, &c->sequences, &c->n_sequences);
+	take_objects(&b->manifest.sequences, &b->manifest.n_sequences, &c->sequences,
+		     &c->n_sequences);
 	b->manifest.tables = xcalloc(c->n_tables + 1, sizeof(*b->manifest.tables));
 	b->tables = xcalloc(c->n_tables + 1, sizeof(*b->tables));
 	for (size_t first = 0, end; first < c->n_tables; first = end) {
 		struct table_schema *schema;
 		int rc = 0;
 
-		for (end = first + 1; end < c->n_tables && !strcmp(c->tables[end].db, c->tables[first].db);)
+		for (end = first + 1;
+		     end < c->n_tables && !strcmp(c->tables[end].db, c->tables[first].db);)
 			end++;
 		schema = xcalloc(end - first, sizeof(*schema));
 		rc = schema_load_tables(s, c->tables + first, end - first, schema, e);
@@ -268,7 +284,8 @@ static int plan(struct backup *b, struct err *e)
 		mt->name = xstrdup(st->schema.table);
 		mt->create_sql = xstrdup(st->schema.create_sql);
 		mt->n_columns = format_columns(&st->schema, &mt->columns);
-		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) < 0)
+		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) <
+		    0)
 			return err_wrap(e, "cut %s.%s", mt->db, mt->name);
 		b->jobs = xreallocarray(b->jobs, b->n_jobs + st->ranges.n + 1, sizeof(*b->jobs));
 		for (size_t j = 0; j <= st->ranges.n; j++)
@@ -279,7 +296,8 @@ static int plan(struct backup *b, struct err *e)
 
 static int by_key(const void *a, const void *b)
 {
-	return strcmp(((const struct manifest_chunk *)a)->key, ((const struct manifest_chunk *)b)->key);
+	return strcmp(((const struct manifest_chunk *)a)->key,
+		      ((const struct manifest_chunk *)b)->key);
 }
 
 static int refuse_used(struct store *to, struct err *e)
@@ -291,11 +309,16 @@ static int refuse_used(struct store *to, struct err *e)
 		return -1;
 	for (size_t i = 0; i < l.n && rc == 0; i++) {
 		if (!strcmp(l.objects[i].key, BACKUP_MANIFEST))
-			rc = err_set(e, ERR_USAGE, 0, "backup meta file exists in %s, there may be some backup files in the path already, "
-				     "please specify a correct backup directory!", store_uri_redacted(to));
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"backup meta file exists in %s, there may be some backup files in the path already, "
+				"please specify a correct backup directory!",
+				store_uri_redacted(to));
 		else if (!strncmp(l.objects[i].key, "data/", 5))
-			rc = err_set(e, ERR_USAGE, 0, "%s holds files of a backup that was never finished (%s): empty it or use another path",
-				     store_uri_redacted(to), l.objects[i].key);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"%s holds files of a backup that was never finished (%s): empty it or use another path",
+				store_uri_redacted(to), l.objects[i].key);
 	}
 	store_list_release(&l);
 	return rc;
@@ -307,7 +330,11 @@ static int read_all(struct backup *b, unsigned threads, struct err *e)
 	int rc;
 
 	for (unsigned i = 0; i < threads; i++) {
-		t[i] = (struct backup_thread){ .b = b, .conn = b->snapshot.conn[i], .zstd = ZSTD_createCCtx(), .raw = STRBUF_INIT, .packed = STRBUF_INIT };
+		t[i] = (struct backup_thread){ .b = b,
+					       .conn = b->snapshot.conn[i],
+					       .zstd = ZSTD_createCCtx(),
+					       .raw = STRBUF_INIT,
+					       .packed = STRBUF_INIT };
 		ZSTD_CCtx_setParameter(t[i].zstd, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
 	}
 	rc = work_run(&b->work, backup_thread, t, sizeof(*t), threads, e);
@@ -320,7 +347,8 @@ static int read_all(struct backup *b, unsigned threads, struct err *e)
 	return rc;
 }
 
-int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r, struct err *e)
+int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r,
+	       struct err *e)
 {
 	unsigned threads = o->threads ? o->threads : 4;
 	struct backup b = { .to = to };
@@ -330,9 +358,11 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 
 	*r = (struct backup_result){ 0 };
 	if (threads > WORK_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, WORK_THREADS_MAX);
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
+			       WORK_THREADS_MAX);
 	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts))
-		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO", o->tidb_snapshot);
+		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO",
+			       o->tidb_snapshot);
 	if (refuse_used(to, e) < 0)
 		return -1;
 	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
@@ -349,7 +379,8 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION sql_mode = ''") < 0)
 			goto out;
 	catalog_left_out(b.snapshot.conn[0], &b.snapshot.catalog, &left_out);
-	snprintf(r->warnings, sizeof(r->warnings), left_out.len < sizeof(r->warnings) ? "%s" : "%.4000s ...", left_out.buf);
+	snprintf(r->warnings, sizeof(r->warnings),
+		 left_out.len < sizeof(r->warnings) ? "%s" : "%.4000s ...", left_out.buf);
 	if (plan(&b, e) < 0)
 		goto out;
 	for (unsigned i = 0; i < b.snapshot.n; i++)
@@ -358,14 +389,20 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	b.manifest.source_version = xstrdup(sql_server_version(b.snapshot.conn[0]));
 	b.work.progress = o->progress;
 	b.work.progress_arg = o->progress_arg;
-	if (o->progress && sql_value_u64(b.snapshot.conn[0], &b.work.total_bytes, NULL, "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
-		"information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND LOWER(TABLE_SCHEMA) NOT IN "
-		SYSTEM_SCHEMAS_SQL) < 0)
-		b.work.total_bytes = 0; /* the server's estimate; without it there is nothing to tell */
+	if (o->progress &&
+	    sql_value_u64(
+		    b.snapshot.conn[0], &b.work.total_bytes, NULL,
+		    "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
+		    "information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) <
+		    0)
+		/* the server's estimate; without it there is nothing to tell */
+		b.work.total_bytes = 0;
 	if (read_all(&b, threads, e) < 0)
 		goto out;
 	if (o->tso_map && !*b.snapshot.tidb_ts &&
-	    snapshot_tso(&b.snapshot, o->tso_map, deadline_min(b.work.deadline, deadline_in_ms(30000)), &r->backup_ts, e) < 0)
+	    snapshot_tso(&b.snapshot, o->tso_map,
+			 deadline_min(b.work.deadline, deadline_in_ms(30000)), &r->backup_ts,
+			 e) < 0)
 		goto out;
 	b.manifest.backup_ts = r->backup_ts;
 	b.manifest.backup_seq = r->backup_seq;
@@ -407,7 +444,9 @@ int backup_sums(struct store *from, struct table_sums *out, struct err *e)
 	out->t = xcalloc(m.n_tables + 1, sizeof(*out->t));
 	out->form = m.sum_form;
 	for (size_t i = 0; i < m.n_tables; i++)
-		out->t[out->n++] = (struct table_sum){ xstrdup(m.tables[i].db), xstrdup(m.tables[i].name), m.tables[i].rows, m.tables[i].sum };
+		out->t[out->n++] =
+			(struct table_sum){ xstrdup(m.tables[i].db), xstrdup(m.tables[i].name),
+					    m.tables[i].rows, m.tables[i].sum };
 	manifest_release(&m);
 	return 0;
 }

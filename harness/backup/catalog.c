@@ -12,7 +12,8 @@
 /* What a DDL of another session makes of our reading: gone, or locked for longer than we wait. */
 static bool went_away(int code)
 {
-	return code == 1146 || code == 1049 || code == 1051 || code == 1305 || code == 1356 || code == 4091;
+	return code == 1146 || code == 1049 || code == 1051 || code == 1305 || code == 1356 ||
+	       code == 4091;
 }
 
 static int count_ddl(struct sql *s, struct ddl_count *c, struct err *e)
@@ -21,11 +22,16 @@ static int count_ddl(struct sql *s, struct ddl_count *c, struct err *e)
 		const char *name;
 		size_t at;
 	} kinds[] = {
-		{ "com_create_table", offsetof(struct ddl_count, create) },   { "com_create_db", offsetof(struct ddl_count, create) },
-		{ "com_create_sequence", offsetof(struct ddl_count, create) }, { "com_create_view", offsetof(struct ddl_count, create_view) },
-		{ "com_drop_table", offsetof(struct ddl_count, drop) },       { "com_drop_db", offsetof(struct ddl_count, drop) },
-		{ "com_drop_sequence", offsetof(struct ddl_count, drop) },    { "com_drop_view", offsetof(struct ddl_count, drop) },
-		{ "com_rename_table", offsetof(struct ddl_count, rename) },   { "com_alter_db", offsetof(struct ddl_count, alter_db) },
+		{ "com_create_table", offsetof(struct ddl_count, create) },
+		{ "com_create_db", offsetof(struct ddl_count, create) },
+		{ "com_create_sequence", offsetof(struct ddl_count, create) },
+		{ "com_create_view", offsetof(struct ddl_count, create_view) },
+		{ "com_drop_table", offsetof(struct ddl_count, drop) },
+		{ "com_drop_db", offsetof(struct ddl_count, drop) },
+		{ "com_drop_sequence", offsetof(struct ddl_count, drop) },
+		{ "com_drop_view", offsetof(struct ddl_count, drop) },
+		{ "com_rename_table", offsetof(struct ddl_count, rename) },
+		{ "com_alter_db", offsetof(struct ddl_count, alter_db) },
 	};
 	struct sql_rows r = { 0 };
 	int rc;
@@ -34,14 +40,17 @@ static int count_ddl(struct sql *s, struct ddl_count *c, struct err *e)
 	if (sql_query(s, &r, e, "SHOW GLOBAL STATUS LIKE 'Com\\_%%'") < 0)
 		return -1;
 	while ((rc = sql_rows_next(&r, e)) == 1)
-		for (size_t i = 0; r.cell[0] && r.cell[1] && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		for (size_t i = 0; r.cell[0] && r.cell[1] && i < sizeof(kinds) / sizeof(kinds[0]);
+		     i++)
 			if (!strcasecmp(r.cell[0], kinds[i].name))
-				*(uint64_t *)((char *)c + kinds[i].at) += strtoull(r.cell[1], NULL, 10);
+				*(uint64_t *)((char *)c + kinds[i].at) +=
+					strtoull(r.cell[1], NULL, 10);
 	sql_rows_release(&r);
 	return rc;
 }
 
-static int show_create(struct sql *s, char **out, struct err *e, const char *what, const char *db, const char *name)
+static int show_create(struct sql *s, char **out, struct err *e, const char *what, const char *db,
+		       const char *name)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -53,7 +62,8 @@ static int show_create(struct sql *s, char **out, struct err *e, const char *wha
 		strbuf_addch(&q, '.');
 		sql_add_name(&q, name);
 	}
-	if (sql_query(s, &r, e, "%s", q.buf) == 0 && sql_rows_next(&r, e) == 1 && r.n_columns >= 2 && r.cell[1]) {
+	if (sql_query(s, &r, e, "%s", q.buf) == 0 && sql_rows_next(&r, e) == 1 &&
+	    r.n_columns >= 2 && r.cell[1]) {
 		*out = xstrdup(r.cell[1]);
 		rc = 0;
 	} else {
@@ -66,7 +76,8 @@ static int show_create(struct sql *s, char **out, struct err *e, const char *wha
 	return rc;
 }
 
-static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, const char *what, const char *sql, struct err *e)
+static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, const char *what,
+			const char *sql, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int rc;
@@ -77,8 +88,11 @@ static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, 
 		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
 			continue;
 		*out = xreallocarray(*out, *n + 1, sizeof(**out));
-		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]), .name = xstrdup(r.cell[1]),
-			.collation = r.n_columns > 2 && r.cell[2] ? xstrdup(r.cell[2]) : NULL };
+		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]),
+							   .name = xstrdup(r.cell[1]),
+							   .collation = r.n_columns > 2 && r.cell[2]
+										? xstrdup(r.cell[2])
+										: NULL };
 	}
 	sql_rows_release(&r);
 	for (size_t i = 0; rc == 0 && i < *n; i++)
@@ -101,7 +115,9 @@ static int sequence_values(struct sql *s, struct catalog *c, struct err *e)
 		o->next = strbuf_detach(&v);
 		strbuf_release(&name);
 		if (rc != 0)
-			return rc < 0 ? err_wrap(e, "sequence %s.%s", o->db, o->name) : err_set(e, ERR_SQL, 0, "sequence %s.%s has no value", o->db, o->name);
+			return rc < 0 ? err_wrap(e, "sequence %s.%s", o->db, o->name)
+				      : err_set(e, ERR_SQL, 0, "sequence %s.%s has no value", o->db,
+						o->name);
 	}
 	return 0;
 }
@@ -115,7 +131,8 @@ static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 		return -1;
 	c->tables = xcalloc(n + 1, sizeof(*c->tables));
 	for (size_t i = 0; i < n; i++)
-		if ((all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) && !schema_is_system(all[i].db)) {
+		if ((all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) &&
+		    !schema_is_system(all[i].db)) {
 			c->tables[c->n_tables++] = all[i];
 		} else {
 			free(all[i].db);
@@ -130,12 +147,18 @@ int catalog_read(struct sql *s, struct catalog *c, struct err *e)
 
 	*c = (struct catalog){ 0 };
 	if (count_ddl(s, &c->ddl, e) < 0 ||
-	    list_objects(s, &c->dbs, &c->n_dbs, "DATABASE", "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1", e) < 0 ||
-	    list_objects(s, &c->views, &c->n_views, "VIEW",
-			 "SELECT TABLE_SCHEMA, TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS ORDER BY 1, 2", e) < 0 ||
+	    list_objects(s, &c->dbs, &c->n_dbs, "DATABASE",
+			 "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1",
+			 e) < 0 ||
+	    list_objects(
+		    s, &c->views, &c->n_views, "VIEW",
+		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS ORDER BY 1, 2",
+		    e) < 0 ||
 	    (sql_flavor(s) == SQL_MARIADB &&
-	     list_objects(s, &c->sequences, &c->n_sequences, "SEQUENCE", "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
-			  "TABLE_TYPE = 'SEQUENCE' ORDER BY 1, 2", e) < 0) ||
+	     list_objects(s, &c->sequences, &c->n_sequences, "SEQUENCE",
+			  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
+			  "TABLE_TYPE = 'SEQUENCE' ORDER BY 1, 2",
+			  e) < 0) ||
 	    sequence_values(s, c, e) < 0 || list_tables(s, c, e) < 0) {
 		if (e && went_away(e->code))
 			e->kind = ERR_CONFLICT;
@@ -154,12 +177,14 @@ void catalog_release(struct catalog *c)
 	*c = (struct catalog){ 0 };
 }
 
-static bool same_objects(const struct manifest_object *a, size_t na, const struct manifest_object *b, size_t nb)
+static bool same_objects(const struct manifest_object *a, size_t na,
+			 const struct manifest_object *b, size_t nb)
 {
 	if (na != nb)
 		return false;
 	for (size_t i = 0; i < na; i++)
-		if (strcmp(a[i].db, b[i].db) || strcmp(a[i].name, b[i].name) || strcmp(a[i].create_sql, b[i].create_sql))
+		if (strcmp(a[i].db, b[i].db) || strcmp(a[i].name, b[i].name) ||
+		    strcmp(a[i].create_sql, b[i].create_sql))
 			return false;
 	return true;
 }
@@ -169,7 +194,8 @@ const char *catalog_moved(const struct catalog *a, const struct catalog *b)
 	if (a->n_tables != b->n_tables)
 		return "tables were created or dropped";
 	for (size_t i = 0; i < a->n_tables; i++)
-		if (strcmp(a->tables[i].db, b->tables[i].db) || strcmp(a->tables[i].table, b->tables[i].table))
+		if (strcmp(a->tables[i].db, b->tables[i].db) ||
+		    strcmp(a->tables[i].table, b->tables[i].table))
 			return "tables were created, dropped or renamed";
 	if (!same_objects(a->dbs, a->n_dbs, b->dbs, b->n_dbs))
 		return "databases changed";
@@ -178,8 +204,10 @@ const char *catalog_moved(const struct catalog *a, const struct catalog *b)
 	if (!same_objects(a->sequences, a->n_sequences, b->sequences, b->n_sequences))
 		return "sequences changed";
 	/* The lists are alike; what came and went between them shows in the counters alone. */
-	if ((b->ddl.create + b->ddl.create_view > a->ddl.create + a->ddl.create_view && b->ddl.drop > a->ddl.drop) ||
-	    b->ddl.create_view > a->ddl.create_view + 1 || b->ddl.rename > a->ddl.rename + 1 || b->ddl.alter_db > a->ddl.alter_db + 1)
+	if ((b->ddl.create + b->ddl.create_view > a->ddl.create + a->ddl.create_view &&
+	     b->ddl.drop > a->ddl.drop) ||
+	    b->ddl.create_view > a->ddl.create_view + 1 || b->ddl.rename > a->ddl.rename + 1 ||
+	    b->ddl.alter_db > a->ddl.alter_db + 1)
 		return "something was created and dropped, or changed and changed back";
 	return NULL;
 }
@@ -191,9 +219,12 @@ static void named(struct strbuf *out, struct sql *s, const char *what, const cha
 
 	if (sql_query(s, &r, NULL, "%s", sql) == 0)
 		while (sql_rows_next(&r, NULL) == 1)
-			if (r.cell[0] && r.cell[1] && !schema_is_system(r.cell[0]) && ++n <= NAMED_MAX)
-				strbuf_addf(out, "%s%s.%s%s%s%s", n > 1 ? ", " : what, r.cell[0], r.cell[1], r.n_columns > 2 && r.cell[2] ? " (" : "",
-					    r.n_columns > 2 && r.cell[2] ? r.cell[2] : "", r.n_columns > 2 && r.cell[2] ? ")" : "");
+			if (r.cell[0] && r.cell[1] && !schema_is_system(r.cell[0]) &&
+			    ++n <= NAMED_MAX)
+				strbuf_addf(out, "%s%s.%s%s%s%s", n > 1 ? ", " : what, r.cell[0],
+					    r.cell[1], r.n_columns > 2 && r.cell[2] ? " (" : "",
+					    r.n_columns > 2 && r.cell[2] ? r.cell[2] : "",
+					    r.n_columns > 2 && r.cell[2] ? ")" : "");
 	if (n > NAMED_MAX)
 		strbuf_addf(out, " and %u more", n - NAMED_MAX);
 	sql_rows_release(&r);
@@ -205,7 +236,10 @@ static void views_on_functions(struct strbuf *out, struct sql *s, const struct c
 	struct sql_rows r = { 0 };
 
 	if (!c->n_views ||
-	    sql_query(s, &r, NULL, "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION'") < 0)
+	    sql_query(
+		    s, &r, NULL,
+		    "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION'") <
+		    0)
 		return;
 	while (sql_rows_next(&r, NULL) == 1) {
 		struct strbuf call = STRBUF_INIT;
@@ -218,8 +252,11 @@ static void views_on_functions(struct strbuf *out, struct sql *s, const struct c
 		strbuf_addch(&call, '(');
 		for (size_t i = 0; i < c->n_views; i++)
 			if (strcasestr(c->views[i].create_sql, call.buf))
-				strbuf_addf(out, "%sview %s.%s needs function %s.%s: a restore makes it only where the function is", out->len ? "; " : "",
-					    c->views[i].db, c->views[i].name, r.cell[0], r.cell[1]);
+				strbuf_addf(
+					out,
+					"%sview %s.%s needs function %s.%s: a restore makes it only where the function is",
+					out->len ? "; " : "", c->views[i].db, c->views[i].name,
+					r.cell[0], r.cell[1]);
 		strbuf_release(&call);
 	}
 	sql_rows_release(&r);
@@ -230,17 +267,23 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 	static const struct {
 		const char *first, *next, *sql;
 	} lists[] = {
-		{ "not carried: trigger ", "; trigger ", "SELECT TRIGGER_SCHEMA, TRIGGER_NAME FROM information_schema.TRIGGERS ORDER BY 1, 2" },
-		{ "not carried: procedure ", "; procedure ", "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
+		{ "not carried: trigger ", "; trigger ",
+		  "SELECT TRIGGER_SCHEMA, TRIGGER_NAME FROM information_schema.TRIGGERS ORDER BY 1, 2" },
+		{ "not carried: procedure ", "; procedure ",
+		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'PROCEDURE' ORDER BY 1, 2" },
-		{ "not carried: function ", "; function ", "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
+		{ "not carried: function ", "; function ",
+		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'FUNCTION' ORDER BY 1, 2" },
-		{ "not carried: package ", "; package ", "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
+		{ "not carried: package ", "; package ",
+		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'PACKAGE' ORDER BY 1, 2" },
-		{ "not carried: event ", "; event ", "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS ORDER BY 1, 2" },
+		{ "not carried: event ", "; event ",
+		  "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS ORDER BY 1, 2" },
 		{ "not carried: history (current rows are) of ", "; history (current rows are) of ",
 		  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY 1, 2" },
-		{ "not covered by the snapshot (engine without transactions): ", "; not covered by the snapshot (engine without transactions): ",
+		{ "not covered by the snapshot (engine without transactions): ",
+		  "; not covered by the snapshot (engine without transactions): ",
 		  "SELECT TABLE_SCHEMA, TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN information_schema.ENGINES n ON n.ENGINE = t.ENGINE "
 		  "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND n.TRANSACTIONS = 'NO' ORDER BY 1, 2" },
 	};
@@ -248,9 +291,10 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		named(out, s, out->len ? lists[i].next : lists[i].first, lists[i].sql);
 	named(out, s, out->len ? "; not carried: " : "not carried: ",
-	      sql_flavor(s) == SQL_MARIADB ? "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
-	      "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE', 'VIEW', 'SYSTEM VIEW', 'TEMPORARY', 'TEMPORARY SEQUENCE') ORDER BY 1, 2" :
-	      "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
-	      "ORDER BY 1, 2");
+	      sql_flavor(s) == SQL_MARIADB
+		      ? "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
+			"('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE', 'VIEW', 'SYSTEM VIEW', 'TEMPORARY', 'TEMPORARY SEQUENCE') ORDER BY 1, 2"
+		      : "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
+			"ORDER BY 1, 2");
 	views_on_functions(out, s, c);
 }

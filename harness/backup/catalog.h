@@ -1,12 +1,13 @@
-/* What a server holds, by name: the user's databases, tables, views and sequences, and what no backup carries. Tables' structure is
- * read later, when a metadata lock keeps it (snapshot.h). */
+/* What a server holds, by name: the user's databases, tables, views and sequences, and what no
+ * backup carries. Tables' structure is read later, when a metadata lock keeps it (snapshot.h). */
 #ifndef HARNESS_BACKUP_CATALOG_H
 #define HARNESS_BACKUP_CATALOG_H
 
 #include "harness/backup/manifest.h"
 #include "harness/sql/schema.h"
 
-/* DDLs that the server has begun since it started, in the kinds that catalog_moved() tells apart. */
+/* DDLs that the server has begun since it started, in the kinds that catalog_moved() tells apart.
+ */
 struct ddl_count {
 	uint64_t create, drop, create_view, rename, alter_db;
 };
@@ -20,10 +21,12 @@ struct catalog {
 /* ERR_CONFLICT: something went away while it was read; read again. */
 int catalog_read(struct sql *s, struct catalog *c, struct err *e);
 void catalog_release(struct catalog *c);
-/* Has a DDL come between two readings so that neither needs to be what was there in between? The reason for people, or NULL: none has.
- * Tables that both list must have been kept by a metadata lock meanwhile. */
+/* Has a DDL come between two readings so that neither needs to be what was there in between? The
+ * reason for people, or NULL: none has. Tables that both list must have been kept by a metadata
+ * lock meanwhile. */
 const char *catalog_moved(const struct catalog *before, const struct catalog *after);
-/* What the backup will not carry, and what its snapshot does not cover, by name, in one line; "" when there is nothing. */
+/* What the backup will not carry, and what its snapshot does not cover, by name, in one line; ""
+ * when there is nothing. */
 void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out);
 
 #endif

@@ -6,14 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
-/* The text's tokens one by one. Comments that a server may execute are looked into, and must be whole in themselves: whether the server
- * executes them or not, what comes after them means the same. */
+/* The text's tokens one by one. Comments that a server may execute are looked into, and must be
+ * whole in themselves: whether the server executes them or not, what comes after them means the
+ * same. */
 struct tokens {
 	const char *at, *end;
 	const char *word; /* the current token */
 	size_t n;
-	char kind;        /* 'w' word or number, '`' name, '\'' string, else the character itself; 0: the end */
-	int depth;        /* of parentheses */
+	/* 'w' word or number, '`' name, '\'' string, else the character itself; 0: the end */
+	char kind;
+	int depth;               /* of parentheses */
 	const char *comment_end; /* within an executable comment: its end */
 	int comment_depth;
 	bool broken;
@@ -46,14 +48,17 @@ static bool skip_quoted(struct tokens *t, char quote)
 /* At a comment's beginning: into it when a server may execute it. */
 static bool open_comment(struct tokens *t)
 {
-	const char *p = t->at + 2, *close = memmem(t->at + 2, (size_t)(t->end - t->at - 2), "*/", 2);
+	const char *p = t->at + 2,
+		   *close = memmem(t->at + 2, (size_t)(t->end - t->at - 2), "*/", 2);
 
 	if (!close || t->comment_end)
 		return false;
 	if (*p == 'T' && p[1] == '!') { /* TiDB: a feature's name in brackets */
 		p += 2;
 		if (*p == '[')
-			p = memchr(p, ']', (size_t)(close - p)) ? (const char *)memchr(p, ']', (size_t)(close - p)) + 1 : close;
+			p = memchr(p, ']', (size_t)(close - p))
+				    ? (const char *)memchr(p, ']', (size_t)(close - p)) + 1
+				    : close;
 	} else {
 		if (*p == 'M')
 			p++;
@@ -71,7 +76,8 @@ static bool open_comment(struct tokens *t)
 static char next(struct tokens *t)
 {
 	for (;;) {
-		while (t->at < (t->comment_end ? t->comment_end : t->end) && isspace((unsigned char)*t->at))
+		while (t->at < (t->comment_end ? t->comment_end : t->end) &&
+		       isspace((unsigned char)*t->at))
 			t->at++;
 		if (t->comment_end && t->at == t->comment_end) {
 			if (t->depth != t->comment_depth)
@@ -99,7 +105,8 @@ static char next(struct tokens *t)
 		t->kind = t->kind == '"' ? '\'' : t->kind;
 	} else {
 		t->depth += *t->at == '(' ? 1 : *t->at == ')' ? -1 : 0;
-		if (*t->at == '#' || *t->at == ';' || t->depth < 0 || (!strncmp(t->at, "--", 2) && (unsigned char)t->at[2] <= ' '))
+		if (*t->at == '#' || *t->at == ';' || t->depth < 0 ||
+		    (!strncmp(t->at, "--", 2) && (unsigned char)t->at[2] <= ' '))
 			goto broken; /* a comment, a further statement */
 		t->at++;
 	}
@@ -166,8 +173,10 @@ static bool view(struct tokens *t, const char *db, const char *name)
 	int n = 0;
 
 	while (next(t) && !is(t, "VIEW"))
-		if (++n > 16 || (t->kind == 'w' && !is(t, "ALGORITHM") && !is(t, "UNDEFINED") && !is(t, "MERGE") && !is(t, "TEMPTABLE") &&
-				 !is(t, "DEFINER") && !is(t, "SQL") && !is(t, "SECURITY") && !is(t, "INVOKER")) ||
+		if (++n > 16 ||
+		    (t->kind == 'w' && !is(t, "ALGORITHM") && !is(t, "UNDEFINED") &&
+		     !is(t, "MERGE") && !is(t, "TEMPTABLE") && !is(t, "DEFINER") && !is(t, "SQL") &&
+		     !is(t, "SECURITY") && !is(t, "INVOKER")) ||
 		    (t->kind != 'w' && t->kind != '`' && t->kind != '=' && t->kind != '@'))
 			return false;
 	if (!t->kind || !next(t))
@@ -188,7 +197,8 @@ static bool view(struct tokens *t, const char *db, const char *name)
 	return (is(t, "AS") || take(t, "AS")) && to_the_end(t);
 }
 
-int definition_check(enum definition what, const char *db, const char *name, const char *text, struct err *e)
+int definition_check(enum definition what, const char *db, const char *name, const char *text,
+		     struct err *e)
 {
 	static const char *const words[] = { "DATABASE", "TABLE", "VIEW", "SEQUENCE" };
 	struct tokens t = { .at = text, .end = text + strlen(text) };
@@ -199,9 +209,12 @@ int definition_check(enum definition what, const char *db, const char *name, con
 	else if (sound && what == DEFINITION_VIEW)
 		sound = view(&t, db, name);
 	else if (sound)
-		sound = take(&t, words[what]) && next(&t) && is_name(&t, what == DEFINITION_DATABASE ? db : name) && to_the_end(&t);
+		sound = take(&t, words[what]) && next(&t) &&
+			is_name(&t, what == DEFINITION_DATABASE ? db : name) && to_the_end(&t);
 	if (sound)
 		return 0;
-	return err_set(e, ERR_BAD_DATA, 0, "the backup's definition of %s%s%s is not one CREATE %s of it (\"%.60s\"): nothing of it is run", db,
-		       *name ? "." : "", name, words[what], text);
+	return err_set(
+		e, ERR_BAD_DATA, 0,
+		"the backup's definition of %s%s%s is not one CREATE %s of it (\"%.60s\"): nothing of it is run",
+		db, *name ? "." : "", name, words[what], text);
 }

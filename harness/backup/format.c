@@ -18,7 +18,8 @@ static enum carried_as carried_as(const struct column *c)
 		return CARRY_NUMBER;
 	if (c->type == COL_JSON)
 		return CARRY_UTF8;
-	if (c->type == COL_UNKNOWN && (!strncmp(c->sql_type, "uuid", 4) || !strncmp(c->sql_type, "inet", 4)))
+	if (c->type == COL_UNKNOWN &&
+	    (!strncmp(c->sql_type, "uuid", 4) || !strncmp(c->sql_type, "inet", 4)))
 		return CARRY_UTF8;
 	return CARRY_TEXT;
 }
@@ -45,8 +46,11 @@ size_t format_columns(const struct table_schema *t, struct carried_column **out)
 	*out = xcalloc(t->n_columns + 1, sizeof(**out));
 	for (size_t i = 0; i < t->n_columns; i++)
 		if (is_carried(&t->columns[i]))
-			(*out)[n++] = (struct carried_column){ xstrdup(t->columns[i].name),
-				is_counter(t, &t->columns[i]) ? CARRY_COUNTER : carried_as(&t->columns[i]) };
+			(*out)[n++] =
+				(struct carried_column){ xstrdup(t->columns[i].name),
+							 is_counter(t, &t->columns[i])
+								 ? CARRY_COUNTER
+								 : carried_as(&t->columns[i]) };
 	return n;
 }
 
@@ -72,7 +76,8 @@ void format_select(struct strbuf *out, const struct table_schema *t)
 			before = "CAST(", after = "+0 AS UNSIGNED)";
 		else if (carried_as(c) == CARRY_UTF8)
 			before = "CAST(", after = " AS CHAR)";
-		else if (c->type == COL_FLOAT) /* as text it has six digits; the double of it has all */
+		/* as text it has six digits; the double of it has all */
+		else if (c->type == COL_FLOAT)
 			before = "CAST(", after = " AS DOUBLE)";
 		strbuf_addstr(out, first ? before : ",");
 		if (!first)
@@ -99,16 +104,23 @@ void row_writer_init(struct row_writer *w, const struct table_schema *t)
 		if (!is_carried(c))
 			continue;
 		switch (c->type) {
-		case COL_TINY: case COL_SHORT: case COL_LONG: case COL_INT24: case COL_LONGLONG: case COL_DECIMAL: case COL_YEAR:
-		case COL_FLOAT: case COL_DOUBLE: case COL_DATE: case COL_TIME: case COL_DATETIME: case COL_TIMESTAMP: case COL_BIT:
-		case COL_SET:
-			w->kind[w->n++] = CELL_PLAIN;
-			break;
-		case COL_ENUM:
-			w->kind[w->n++] = CELL_ENUM;
-			break;
-		default:
-			w->kind[w->n++] = CELL_TEXT;
+		case COL_TINY:
+		case COL_SHORT:
+		case COL_LONG:
+		case COL_INT24:
+		case COL_LONGLONG:
+		case COL_DECIMAL:
+		case COL_YEAR:
+		case COL_FLOAT:
+		case COL_DOUBLE:
+		case COL_DATE:
+		case COL_TIME:
+		case COL_DATETIME:
+		case COL_TIMESTAMP:
+		case COL_BIT:
+		case COL_SET: w->kind[w->n++] = CELL_PLAIN; break;
+		case COL_ENUM: w->kind[w->n++] = CELL_ENUM; break;
+		default: w->kind[w->n++] = CELL_TEXT;
 		}
 	}
 	if (!w->n)
@@ -123,7 +135,8 @@ void row_writer_release(struct row_writer *w)
 
 static const char escaped[256] = { [0] = '0', ['\t'] = 't', ['\n'] = 'n', ['\\'] = '\\' };
 
-void row_writer_add(const struct row_writer *w, struct strbuf *out, MYSQL_ROW cell, const unsigned long *len, uint64_t *warnings)
+void row_writer_add(const struct row_writer *w, struct strbuf *out, MYSQL_ROW cell,
+		    const unsigned long *len, uint64_t *warnings)
 {
 	size_t room = w->n * 3 + 1;
 	char *p;
@@ -168,16 +181,20 @@ static void add_target(struct strbuf *out, const char *db, const char *table)
 	sql_add_name(out, table);
 }
 
-void format_load(struct strbuf *out, const char *db, const char *table, const struct carried_column *c, size_t n)
+void format_load(struct strbuf *out, const char *db, const char *table,
+		 const struct carried_column *c, size_t n)
 {
 	bool set = false, assigned = false;
 
-	/* A SET clause makes MariaDB (10.11) forget that a counter's 0 was given, whatever NO_AUTO_VALUE_ON_ZERO says, and draw a new value. */
+	/* A SET clause makes MariaDB (10.11) forget that a counter's 0 was given, whatever
+	 * NO_AUTO_VALUE_ON_ZERO says, and draw a new value. */
 	for (size_t i = 0; i < n; i++)
 		assigned |= c[i].as == CARRY_NUMBER || c[i].as == CARRY_UTF8;
 	strbuf_addstr(out, "LOAD DATA LOCAL INFILE 'drtest' INTO TABLE ");
 	add_target(out, db, table);
-	strbuf_addstr(out, " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (");
+	strbuf_addstr(
+		out,
+		" CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (");
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			strbuf_addch(out, ',');
@@ -192,13 +209,17 @@ void format_load(struct strbuf *out, const char *db, const char *table, const st
 			continue;
 		strbuf_addstr(out, set ? ", " : " SET ");
 		sql_add_name(out, c[i].name);
-		strbuf_addf(out, c[i].as == CARRY_NUMBER ? "=CAST(@v%zu AS UNSIGNED)" : c[i].as == CARRY_COUNTER ? "=@v%zu" :
-			    "=CONVERT(@v%zu USING utf8mb4)", i);
+		strbuf_addf(out,
+			    c[i].as == CARRY_NUMBER    ? "=CAST(@v%zu AS UNSIGNED)"
+			    : c[i].as == CARRY_COUNTER ? "=@v%zu"
+						       : "=CONVERT(@v%zu USING utf8mb4)",
+			    i);
 		set = true;
 	}
 }
 
-void format_insert_head(struct strbuf *out, const char *db, const char *table, const struct carried_column *c, size_t n)
+void format_insert_head(struct strbuf *out, const char *db, const char *table,
+			const struct carried_column *c, size_t n)
 {
 	strbuf_addstr(out, "INSERT INTO ");
 	add_target(out, db, table);
@@ -221,13 +242,15 @@ static bool is_number(const char *p, const char *end)
 	return true;
 }
 
-int format_insert_row(struct strbuf *out, const struct carried_column *c, size_t n, const char *line, size_t len)
+int format_insert_row(struct strbuf *out, const struct carried_column *c, size_t n,
+		      const char *line, size_t len)
 {
 	const char *p = line, *end = line + len;
 
 	strbuf_addch(out, '(');
 	for (size_t i = 0; i < (n ? n : 1); i++) {
-		const char *stop = memchr(p, '\t', (size_t)(end - p)); /* a tab inside a value is escaped */
+		/* a tab inside a value is escaped */
+		const char *stop = memchr(p, '\t', (size_t)(end - p));
 
 		if (!stop)
 			stop = end;
@@ -245,7 +268,8 @@ int format_insert_row(struct strbuf *out, const struct carried_column *c, size_t
 			strbuf_add(out, p, (size_t)(stop - p));
 		} else {
 			strbuf_addstr(out, c[i].as == CARRY_UTF8 ? "CONVERT(_binary'" : "_binary'");
-			for (; p < stop; p++) { /* \\ \t \n \0 mean the same inside a quoted string */
+			/* \\ \t \n \0 mean the same inside a quoted string */
+			for (; p < stop; p++) {
 				if (*p == '\'')
 					strbuf_addch(out, '\\');
 				strbuf_addch(out, *p);

@@ -1,5 +1,6 @@
-/* How a row is written in a chunk: one line of LOAD DATA text (tab, newline, backslash, \N), bytes as the server stores them. So a
- * restore hands chunks to the server as they are. What text cannot carry exactly goes as a number: ENUM, SET, BIT. */
+/* How a row is written in a chunk: one line of LOAD DATA text (tab, newline, backslash, \N), bytes
+ * as the server stores them. So a restore hands chunks to the server as they are. What text cannot
+ * carry exactly goes as a number: ENUM, SET, BIT. */
 #ifndef HARNESS_BACKUP_FORMAT_H
 #define HARNESS_BACKUP_FORMAT_H
 
@@ -8,15 +9,20 @@
 enum carried_as {
 	CARRY_TEXT = 't',   /* the bytes that the server stores, or the number's or date's text */
 	CARRY_NUMBER = 'n', /* ENUM index, SET and BIT as an unsigned number */
-	CARRY_UTF8 = 'u',   /* text that the column only takes with a charset: JSON elsewhere than MariaDB, UUID, INET6 */
-	CARRY_COUNTER = 'a', /* as text; the AUTO_INCREMENT column, which a LOAD DATA with SET wants assigned (see format_load) */
+	/* text that the column only takes with a charset: JSON elsewhere than MariaDB, UUID,
+	 * INET6 */
+	CARRY_UTF8 = 'u',
+	/* as text; the AUTO_INCREMENT column, which a LOAD DATA with SET wants assigned (see
+	 * format_load) */
+	CARRY_COUNTER = 'a',
 };
 struct carried_column {
 	char *name;
 	enum carried_as as;
 };
 
-/* Columns that are carried: all but generated ones. Returns their number; the caller frees names and array. */
+/* Columns that are carried: all but generated ones. Returns their number; the caller frees names
+ * and array. */
 size_t format_columns(const struct table_schema *t, struct carried_column **out);
 void format_columns_free(struct carried_column *c, size_t n);
 /* "SELECT ... FROM t" of the carried columns. */
@@ -29,11 +35,16 @@ struct row_writer {
 };
 void row_writer_init(struct row_writer *w, const struct table_schema *t);
 void row_writer_release(struct row_writer *w);
-void row_writer_add(const struct row_writer *w, struct strbuf *out, MYSQL_ROW cell, const unsigned long *len, uint64_t *warnings);
+void row_writer_add(const struct row_writer *w, struct strbuf *out, MYSQL_ROW cell,
+		    const unsigned long *len, uint64_t *warnings);
 
-void format_load(struct strbuf *out, const char *db, const char *table, const struct carried_column *c, size_t n);
-/* For a server that refuses LOCAL INFILE: "INSERT INTO t (..) VALUES " and, line by line, "(..)". -1: the line has not n fields. */
-void format_insert_head(struct strbuf *out, const char *db, const char *table, const struct carried_column *c, size_t n);
-int format_insert_row(struct strbuf *out, const struct carried_column *c, size_t n, const char *line, size_t len);
+void format_load(struct strbuf *out, const char *db, const char *table,
+		 const struct carried_column *c, size_t n);
+/* For a server that refuses LOCAL INFILE: "INSERT INTO t (..) VALUES " and, line by line, "(..)".
+ * -1: the line has not n fields. */
+void format_insert_head(struct strbuf *out, const char *db, const char *table,
+			const struct carried_column *c, size_t n);
+int format_insert_row(struct strbuf *out, const struct carried_column *c, size_t n,
+		      const char *line, size_t len);
 
 #endif

@@ -9,9 +9,12 @@
 
 #include "harness/base/xalloc.h"
 
-#define INSERT_BYTES ((size_t)1 << 20) /* of a multi-row INSERT; unless the server takes less */
-#define HEAD_BYTES ((size_t)64 << 10)  /* more than the names of 4,096 columns and what the protocol adds */
-#define ROW_BYTES_MAX ((size_t)3 << 30) /* 1 GiB is the longest packet; escapes may double it */
+/* of a multi-row INSERT; unless the server takes less */
+#define INSERT_BYTES ((size_t)1 << 20)
+/* more than the names of 4,096 columns and what the protocol adds */
+#define HEAD_BYTES ((size_t)64 << 10)
+/* 1 GiB is the longest packet; escapes may double it */
+#define ROW_BYTES_MAX ((size_t)3 << 30)
 
 /* The decompressed text of chunks [next, end), pulled. */
 struct chunk_text {
@@ -20,7 +23,7 @@ struct chunk_text {
 	struct strbuf packed;
 	ZSTD_inBuffer in;
 	ZSTD_DCtx *zstd;
-	size_t frame;         /* of the last call: 0 when the frame is complete */
+	size_t frame; /* of the last call: 0 when the frame is complete */
 	uint64_t chunk_raw;
 	struct err err;
 };
@@ -34,7 +37,8 @@ static int open_next(struct chunk_text *t)
 	if (store_get(t->job->from, c->key, c->size_bytes, &t->packed, &t->err) < 0)
 		return -1;
 	if (t->packed.len != c->size_bytes || XXH3_64bits(t->packed.buf, t->packed.len) != c->xxh3)
-		return err_set(&t->err, ERR_BAD_DATA, 0, "%s changed while it was restored", c->key);
+		return err_set(&t->err, ERR_BAD_DATA, 0, "%s changed while it was restored",
+			       c->key);
 	t->in = (ZSTD_inBuffer){ t->packed.buf, t->packed.len, 0 };
 	t->chunk_raw = 0;
 	ZSTD_DCtx_reset(t->zstd, ZSTD_reset_session_only);
@@ -48,11 +52,15 @@ static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
 	uint64_t left;
 
 	while (out.pos == 0) {
-		const struct manifest_chunk *c = t->next ? &t->job->table->chunks[t->next - 1] : NULL;
+		const struct manifest_chunk *c =
+			t->next ? &t->job->table->chunks[t->next - 1] : NULL;
 
 		if (t->in.pos == t->in.size && t->frame == 0) {
-			if (c && t->next > t->job->first && t->packed.len && t->chunk_raw != c->raw_bytes)
-				return err_set(&t->err, ERR_BAD_DATA, 0, "%s holds %" PRIu64 " bytes, not %" PRIu64, c->key, t->chunk_raw, c->raw_bytes);
+			if (c && t->next > t->job->first && t->packed.len &&
+			    t->chunk_raw != c->raw_bytes)
+				return err_set(&t->err, ERR_BAD_DATA, 0,
+					       "%s holds %" PRIu64 " bytes, not %" PRIu64, c->key,
+					       t->chunk_raw, c->raw_bytes);
 			if (t->next == t->end)
 				return 0;
 			if (open_next(t) < 0)
@@ -60,14 +68,18 @@ static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
 			c = &t->job->table->chunks[t->next - 1];
 		}
 		left = c->raw_bytes - t->chunk_raw;
-		out.size = n > left ? (size_t)left + 1 : n; /* never much more than the manifest promises */
+		/* never much more than the manifest promises */
+		out.size = n > left ? (size_t)left + 1 : n;
 		t->frame = ZSTD_decompressStream(t->zstd, &out, &t->in);
 		if (ZSTD_isError(t->frame))
-			return err_set(&t->err, ERR_BAD_DATA, 0, "%s: zstd: %s", c->key, ZSTD_getErrorName(t->frame));
+			return err_set(&t->err, ERR_BAD_DATA, 0, "%s: zstd: %s", c->key,
+				       ZSTD_getErrorName(t->frame));
 		if (out.pos == 0 && t->in.pos == t->in.size && t->frame != 0)
 			return err_set(&t->err, ERR_BAD_DATA, 0, "%s ends in the middle", c->key);
 		if (out.pos > left)
-			return err_set(&t->err, ERR_BAD_DATA, 0, "%s holds more than its %" PRIu64 " bytes", c->key, c->raw_bytes);
+			return err_set(&t->err, ERR_BAD_DATA, 0,
+				       "%s holds more than its %" PRIu64 " bytes", c->key,
+				       c->raw_bytes);
 	}
 	t->chunk_raw += out.pos;
 	if (work_pace(t->job->work, out.pos, &t->err) < 0)
@@ -75,9 +87,14 @@ static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
 	return (int)out.pos;
 }
 
-static void chunk_text_init(struct chunk_text *t, const struct load_job *j, size_t first, size_t end)
+static void chunk_text_init(struct chunk_text *t, const struct load_job *j, size_t first,
+			    size_t end)
 {
-	*t = (struct chunk_text){ .job = j, .next = first, .end = end, .packed = STRBUF_INIT, .zstd = ZSTD_createDCtx() };
+	*t = (struct chunk_text){ .job = j,
+				  .next = first,
+				  .end = end,
+				  .packed = STRBUF_INIT,
+				  .zstd = ZSTD_createDCtx() };
 }
 
 static void chunk_text_release(struct chunk_text *t)
@@ -109,7 +126,8 @@ static int infile_error(void *ptr, char *message, unsigned n)
 	return 2000; /* CR_UNKNOWN_ERROR: the client library wants a number of its own */
 }
 
-static void expected(const struct load_job *j, size_t first, size_t end, uint64_t *rows, uint64_t *warnings)
+static void expected(const struct load_job *j, size_t first, size_t end, uint64_t *rows,
+		     uint64_t *warnings)
 {
 	*rows = *warnings = 0;
 	for (size_t i = first; i < end; i++) {
@@ -129,7 +147,8 @@ static void quote_warnings(struct sql *s, struct strbuf *out)
 	sql_rows_release(&r);
 }
 
-/* Only MariaDB and MySQL count as the server that was backed up. TiDB counts warnings that it does not show, and for what loses nothing. */
+/* Only MariaDB and MySQL count as the server that was backed up. TiDB counts warnings that it does
+ * not show, and for what loses nothing. */
 static bool warnings_prove(struct sql *s)
 {
 	return sql_flavor(s) != SQL_TIDB;
@@ -152,9 +171,11 @@ int load_sum(struct sql *s, const struct table_schema *t, struct table_sum *sum,
 	sql_add_name(&q, t->db);
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, t->table);
-	if (sql_query_stream(s, &r, e, q.buf, q.len) == 0 && sql_rows_next(&r, e) == 1 && r.cell[0] && r.cell[1] && r.cell[2]) {
+	if (sql_query_stream(s, &r, e, q.buf, q.len) == 0 && sql_rows_next(&r, e) == 1 &&
+	    r.cell[0] && r.cell[1] && r.cell[2]) {
 		sum->rows = strtoull(r.cell[0], NULL, 10);
-		sum->sum = (uint64_t)(uint32_t)strtoull(r.cell[1], NULL, 10) << 32 | (uint32_t)strtoull(r.cell[2], NULL, 10);
+		sum->sum = (uint64_t)(uint32_t)strtoull(r.cell[1], NULL, 10) << 32 |
+			   (uint32_t)strtoull(r.cell[2], NULL, 10);
 		rc = 0;
 	} else {
 		err_wrap(e, "sum %s.%s", t->db, t->table);
@@ -176,7 +197,8 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 
 	expected(j, first, end, &rows, &warnings);
 	chunk_text_init(&text, j, first, end);
-	mysql_set_local_infile_handler(m, infile_init, infile_read, infile_end, infile_error, &text);
+	mysql_set_local_infile_handler(m, infile_init, infile_read, infile_end, infile_error,
+				       &text);
 	format_load(&q, j->table->db, j->table->name, j->table->columns, j->table->n_columns);
 	if (sql_exec_text(s, e, q.buf, q.len) < 0) {
 		if (text.err.kind != ERR_NONE && e)
@@ -190,7 +212,8 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 	}
 	info = mysql_info(m);
 	warned = mysql_warning_count(m);
-	if (!info || sscanf(info, "Records: %llu  Deleted: %llu  Skipped: %llu", &records, &deleted, &skipped) != 3) {
+	if (!info || sscanf(info, "Records: %llu  Deleted: %llu  Skipped: %llu", &records, &deleted,
+			    &skipped) != 3) {
 		err_set(e, ERR_SQL, 0, "the server does not say how many rows it took");
 		goto out;
 	}
@@ -199,8 +222,10 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 	j->unsure |= warned != warnings && !warnings_prove(s);
 	if (records != rows || deleted || skipped || (warned != warnings && warnings_prove(s))) {
 		quote_warnings(s, &notes);
-		err_set(e, ERR_BAD_DATA, 0, "%" PRIu64 " rows sent: the server took %llu, skipped %llu, with %llu warnings%s", rows, records,
-			skipped, warned, notes.buf);
+		err_set(e, ERR_BAD_DATA, 0,
+			"%" PRIu64
+			" rows sent: the server took %llu, skipped %llu, with %llu warnings%s",
+			rows, records, skipped, warned, notes.buf);
 		goto out;
 	}
 	rc = 0;
@@ -212,7 +237,8 @@ out:
 	return rc;
 }
 
-static int insert_batch(struct sql *s, struct strbuf *q, uint64_t *rows, uint64_t *warned, struct err *e)
+static int insert_batch(struct sql *s, struct strbuf *q, uint64_t *rows, uint64_t *warned,
+			struct err *e)
 {
 	int64_t took;
 
@@ -240,8 +266,10 @@ static void unescape(struct strbuf *out, const char *p, const char *end)
 		}
 }
 
-/* One row that no server takes in one statement: as literals that the connection sends ahead, in pieces. */
-static int insert_long(struct sql *s, const struct manifest_table *t, const char *line, size_t len, uint64_t *took, uint64_t *warned, struct err *e)
+/* One row that no server takes in one statement: as literals that the connection sends ahead, in
+ * pieces. */
+static int insert_long(struct sql *s, const struct manifest_table *t, const char *line, size_t len,
+		       uint64_t *took, uint64_t *warned, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
 	const char *p = line, *end = line + len;
@@ -291,18 +319,22 @@ static int insert_line(struct insert *in, const char *line, size_t len, struct e
 
 	strbuf_reset(&in->row);
 	if (format_insert_row(&in->row, t->columns, t->n_columns, line, len) < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "a row of the backup has not %zu columns", t->n_columns);
+		return err_set(e, ERR_BAD_DATA, 0, "a row of the backup has not %zu columns",
+			       t->n_columns);
 	if (in->row.len + HEAD_BYTES > in->packet_max)
-		return insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0 ? -1 :
-			insert_long(in->s, t, line, len, &in->took, &in->warned, e);
-	if (in->q.len + in->row.len + HEAD_BYTES > in->packet_max && insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0)
+		return insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0
+			       ? -1
+			       : insert_long(in->s, t, line, len, &in->took, &in->warned, e);
+	if (in->q.len + in->row.len + HEAD_BYTES > in->packet_max &&
+	    insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0)
 		return -1;
 	if (!in->q.len)
 		format_insert_head(&in->q, t->db, t->name, t->columns, t->n_columns);
 	else
 		strbuf_addch(&in->q, ',');
 	strbuf_add(&in->q, in->row.buf, in->row.len);
-	return in->q.len > INSERT_BYTES ? insert_batch(in->s, &in->q, &in->took, &in->warned, e) : 0;
+	return in->q.len > INSERT_BYTES ? insert_batch(in->s, &in->q, &in->took, &in->warned, e)
+					: 0;
 }
 
 static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t end, struct err *e)
@@ -316,7 +348,8 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 
 	expected(j, first, end, &rows, &warnings);
 	chunk_text_init(&text, j, first, end);
-	if (sql_value_u64(s, &in.packet_max, e, "SELECT @@max_allowed_packet") < 0 || sql_exec(s, e, "START TRANSACTION") < 0)
+	if (sql_value_u64(s, &in.packet_max, e, "SELECT @@max_allowed_packet") < 0 ||
+	    sql_exec(s, e, "START TRANSACTION") < 0)
 		goto out;
 	do {
 		char *at, *nl;
@@ -330,7 +363,9 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 		}
 		lines.len += (size_t)n;
 		at = lines.buf;
-		while ((nl = memchr(at + searched, '\n', (size_t)(lines.buf + lines.len - at) - searched))) { /* a newline in a value is escaped */
+		/* a newline in a value is escaped */
+		while ((nl = memchr(at + searched, '\n',
+				    (size_t)(lines.buf + lines.len - at) - searched))) {
 			if (insert_line(&in, at, (size_t)(nl - at), e) < 0)
 				goto out;
 			at = nl + 1;
@@ -340,7 +375,8 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 		lines.len -= (size_t)(at - lines.buf);
 		searched = lines.len;
 		if (lines.len > ROW_BYTES_MAX) {
-			err_set(e, ERR_BAD_DATA, 0, "a row of the backup is longer than any server's");
+			err_set(e, ERR_BAD_DATA, 0,
+				"a row of the backup is longer than any server's");
 			goto out;
 		}
 	} while (n > 0);
@@ -348,7 +384,10 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 		goto out;
 	j->unsure |= in.warned != warnings && !warnings_prove(s);
 	if (lines.len || in.took != rows || (in.warned != warnings && warnings_prove(s))) {
-		err_set(e, ERR_BAD_DATA, 0, "%" PRIu64 " rows sent: the server took %" PRIu64 ", with %" PRIu64 " warnings", rows, in.took, in.warned);
+		err_set(e, ERR_BAD_DATA, 0,
+			"%" PRIu64 " rows sent: the server took %" PRIu64 ", with %" PRIu64
+			" warnings",
+			rows, in.took, in.warned);
 		goto out;
 	}
 	rc = sql_exec(s, e, "COMMIT") < 0 ? -1 : 0;
@@ -367,7 +406,8 @@ int load_run(struct sql *s, struct load_job *j, struct err *e)
 	size_t step = j->bulk && j->local_infile ? j->end - j->first : 1;
 	int rc = 0;
 
-	/* With unique_checks off the server may fill an empty table under a lock of the whole table: for one writer only. */
+	/* With unique_checks off the server may fill an empty table under a lock of the whole
+	 * table: for one writer only. */
 	if (sql_exec(s, e, "SET SESSION unique_checks = %d", !j->bulk) < 0)
 		rc = -1;
 	for (size_t i = j->first; rc == 0 && i < j->end; i += step)
@@ -375,14 +415,18 @@ int load_run(struct sql *s, struct load_job *j, struct err *e)
 	return rc < 0 ? err_wrap(e, "restore %s.%s", j->table->db, j->table->name) : 0;
 }
 
-/* Is the key's first column the AUTO_INCREMENT one? Such a table cannot be made without a key on it. */
+/* Is the key's first column the AUTO_INCREMENT one? Such a table cannot be made without a key on
+ * it. */
 static bool leads_with_auto_increment(const char *create_sql, const char *key, size_t n)
 {
 	const char *open = memchr(key, '(', n), *close;
 	char line[300];
 
-	/* the list of columns comes after the key's name, which may hold a '(' itself: then keep the key */
-	if (!open || open[1] != '`' || (close = memchr(open + 2, '`', n - (size_t)(open + 2 - key))) == NULL || close - open > 200)
+	/* the list of columns comes after the key's name, which may hold a '(' itself: then keep
+	 * the key */
+	if (!open || open[1] != '`' ||
+	    (close = memchr(open + 2, '`', n - (size_t)(open + 2 - key))) == NULL ||
+	    close - open > 200)
 		return true;
 	snprintf(line, sizeof(line), "\n  %.*s ", (int)(close - open), open + 1);
 	for (const char *p = create_sql; (p = strstr(p, line)); p++) {
@@ -403,12 +447,14 @@ void load_split_keys(const char *create_sql, struct strbuf *create, struct strbu
 		strbuf_addstr(create, create_sql);
 		return;
 	}
-	split = !strstr(create_sql, "FOREIGN KEY") && !strstr(create_sql, "PARTITION BY") && !strstr(engine + 1, "\n  KEY `");
+	split = !strstr(create_sql, "FOREIGN KEY") && !strstr(create_sql, "PARTITION BY") &&
+		!strstr(engine + 1, "\n  KEY `");
 	while (*p) {
 		const char *end = strchr(p, '\n');
 		size_t n = end ? (size_t)(end - p) + 1 : strlen(p);
 
-		if (split && !strncmp(p, "  KEY `", 7) && p < engine && !leads_with_auto_increment(create_sql, p, n)) {
+		if (split && !strncmp(p, "  KEY `", 7) && p < engine &&
+		    !leads_with_auto_increment(create_sql, p, n)) {
 			size_t m = n;
 
 			while (m && (p[m - 1] == '\n' || p[m - 1] == ','))
@@ -416,8 +462,10 @@ void load_split_keys(const char *create_sql, struct strbuf *create, struct strbu
 			strbuf_addstr(add_keys, add_keys->len ? ",ADD " : "ADD ");
 			strbuf_add(add_keys, p + 2, m - 2);
 		} else {
-			if (p == engine + 1 && create->len > 2 && !strcmp(create->buf + create->len - 2, ",\n")) {
-				strbuf_setlen(create, create->len - 2); /* the last line's comma went ahead of the keys */
+			if (p == engine + 1 && create->len > 2 &&
+			    !strcmp(create->buf + create->len - 2, ",\n")) {
+				/* the last line's comma went ahead of the keys */
+				strbuf_setlen(create, create->len - 2);
 				strbuf_addch(create, '\n');
 			}
 			strbuf_add(create, p, n);
@@ -426,7 +474,8 @@ void load_split_keys(const char *create_sql, struct strbuf *create, struct strbu
 	}
 }
 
-int load_add_keys(struct sql *s, const struct manifest_table *t, const struct table_load *l, struct err *e)
+int load_add_keys(struct sql *s, const struct manifest_table *t, const struct table_load *l,
+		  struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
@@ -437,7 +486,8 @@ int load_add_keys(struct sql *s, const struct manifest_table *t, const struct ta
 	sql_add_name(&q, t->name);
 	strbuf_addch(&q, ' ');
 	strbuf_add(&q, l->add_keys.buf, l->add_keys.len);
-	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "keys of %s.%s", t->db, t->name) : 0;
+	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "keys of %s.%s", t->db, t->name)
+						   : 0;
 	strbuf_release(&q);
 	return rc;
 }

@@ -18,7 +18,8 @@
 #define MIDDLE "\",\"manifest\":"
 #define BODY_AT (sizeof(HEAD) - 1 + 16 + sizeof(MIDDLE) - 1)
 
-/* Names and definitions may be any bytes that the server has; JSON is UTF-8. The server sends them as utf8mb4. */
+/* Names and definitions may be any bytes that the server has; JSON is UTF-8. The server sends them
+ * as utf8mb4. */
 static json_t *text(const char *s)
 {
 	json_t *j = json_string(s ? s : "");
@@ -39,17 +40,24 @@ static json_t *table_json(const struct manifest_table *t)
 	json_t *columns = json_array(), *chunks = json_array();
 
 	for (size_t i = 0; i < t->n_columns; i++)
-		json_array_append_new(columns, json_pack("[o,s%]", text(t->columns[i].name), (char[]){ (char)t->columns[i].as }, (size_t)1));
+		json_array_append_new(columns,
+				      json_pack("[o,s%]", text(t->columns[i].name),
+						(char[]){ (char)t->columns[i].as }, (size_t)1));
 	for (size_t i = 0; i < t->n_chunks; i++) {
 		const struct manifest_chunk *c = &t->chunks[i];
 		char sum[17];
 
 		snprintf(sum, sizeof(sum), "%016" PRIx64, c->xxh3);
-		json_array_append_new(chunks, json_pack("{s:s,s:I,s:I,s:I,s:I,s:s}", "key", c->key, "size", (json_int_t)c->size_bytes, "raw",
-			(json_int_t)c->raw_bytes, "rows", (json_int_t)c->rows, "warnings", (json_int_t)c->warnings, "xxh3", sum));
+		json_array_append_new(chunks, json_pack("{s:s,s:I,s:I,s:I,s:I,s:s}", "key", c->key,
+							"size", (json_int_t)c->size_bytes, "raw",
+							(json_int_t)c->raw_bytes, "rows",
+							(json_int_t)c->rows, "warnings",
+							(json_int_t)c->warnings, "xxh3", sum));
 	}
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:o}", "db", text(t->db), "table", text(t->name), "create", text(t->create_sql),
-		"columns", columns, "chunks", chunks, "rows", (json_int_t)t->rows, "raw", (json_int_t)t->raw_bytes, "sum", u64_text(t->sum));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:o}", "db", text(t->db), "table",
+			 text(t->name), "create", text(t->create_sql), "columns", columns, "chunks",
+			 chunks, "rows", (json_int_t)t->rows, "raw", (json_int_t)t->raw_bytes,
+			 "sum", u64_text(t->sum));
 }
 
 static json_t *objects_json(const struct manifest_object *o, size_t n)
@@ -57,8 +65,10 @@ static json_t *objects_json(const struct manifest_object *o, size_t n)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*,s:s*}", "db", text(o[i].db), "name", text(o[i].name), "create",
-			text(o[i].create_sql), "next", o[i].next, "collation", o[i].collation));
+		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*,s:s*}", "db", text(o[i].db),
+						   "name", text(o[i].name), "create",
+						   text(o[i].create_sql), "next", o[i].next,
+						   "collation", o[i].collation));
 	return a;
 }
 
@@ -71,10 +81,12 @@ int manifest_write(struct store *to, const struct manifest *m, struct err *e)
 
 	for (size_t i = 0; i < m->n_tables; i++)
 		json_array_append_new(tables, table_json(&m->tables[i]));
-	root = json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "sum_form", (int)CHECKSUM_FORM, "source",
-		text(m->source_version), "backup_ts",
-		u64_text(m->backup_ts), "backup_seq", u64_text(m->backup_seq), "databases", objects_json(m->dbs, m->n_dbs), "views",
-		objects_json(m->views, m->n_views), "sequences", objects_json(m->sequences, m->n_sequences), "tables", tables);
+	root = json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "sum_form",
+			 (int)CHECKSUM_FORM, "source", text(m->source_version), "backup_ts",
+			 u64_text(m->backup_ts), "backup_seq", u64_text(m->backup_seq), "databases",
+			 objects_json(m->dbs, m->n_dbs), "views",
+			 objects_json(m->views, m->n_views), "sequences",
+			 objects_json(m->sequences, m->n_sequences), "tables", tables);
 	body = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	if (!body)
@@ -113,7 +125,8 @@ static bool get_u64(json_t *o, const char *name, uint64_t *out)
 /* Keys are ours: letters, digits, '/', '-', '.', and never a way out of the prefix. */
 static bool key_is_sound(const char *key)
 {
-	return *key && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789/-.") == strlen(key) && *key != '/' && !strstr(key, "..");
+	return *key && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789/-.") == strlen(key) &&
+	       *key != '/' && !strstr(key, "..");
 }
 
 static bool parse_table(json_t *o, struct manifest_table *t)
@@ -122,26 +135,34 @@ static bool parse_table(json_t *o, struct manifest_table *t)
 	size_t i;
 	uint64_t rows = 0;
 
-	if (!get_text(o, "db", &t->db) || !get_text(o, "table", &t->name) || !get_text(o, "create", &t->create_sql) ||
-	    !get_u64(o, "rows", &t->rows) || !get_u64(o, "raw", &t->raw_bytes) || !get_u64(o, "sum", &t->sum) || !json_is_array(columns) ||
-	    !json_is_array(chunks))
+	if (!get_text(o, "db", &t->db) || !get_text(o, "table", &t->name) ||
+	    !get_text(o, "create", &t->create_sql) || !get_u64(o, "rows", &t->rows) ||
+	    !get_u64(o, "raw", &t->raw_bytes) || !get_u64(o, "sum", &t->sum) ||
+	    !json_is_array(columns) || !json_is_array(chunks))
 		return false;
 	t->columns = xcalloc(json_array_size(columns) + 1, sizeof(*t->columns));
-	json_array_foreach(columns, i, j) {
-		const char *name = json_string_value(json_array_get(j, 0)), *as = json_string_value(json_array_get(j, 1));
+	json_array_foreach(columns, i, j)
+	{
+		const char *name = json_string_value(json_array_get(j, 0)),
+			   *as = json_string_value(json_array_get(j, 1));
 
-		if (!name || !as || (strcmp(as, "t") && strcmp(as, "n") && strcmp(as, "u") && strcmp(as, "a")))
+		if (!name || !as ||
+		    (strcmp(as, "t") && strcmp(as, "n") && strcmp(as, "u") && strcmp(as, "a")))
 			return false;
-		t->columns[t->n_columns++] = (struct carried_column){ xstrdup(name), (enum carried_as)*as };
+		t->columns[t->n_columns++] =
+			(struct carried_column){ xstrdup(name), (enum carried_as) * as };
 	}
 	t->chunks = xcalloc(json_array_size(chunks) + 1, sizeof(*t->chunks));
-	json_array_foreach(chunks, i, j) {
+	json_array_foreach(chunks, i, j)
+	{
 		struct manifest_chunk *c = &t->chunks[t->n_chunks++];
 		const char *sum = json_string_value(json_object_get(j, "xxh3"));
 
-		if (!get_text(j, "key", &c->key) || !key_is_sound(c->key) || !get_u64(j, "size", &c->size_bytes) || !get_u64(j, "raw", &c->raw_bytes) ||
-		    !get_u64(j, "rows", &c->rows) || !get_u64(j, "warnings", &c->warnings) || !sum || strlen(sum) != 16 ||
-		    strspn(sum, "0123456789abcdef") != 16 || c->size_bytes > STORE_OBJECT_BYTES_MAX)
+		if (!get_text(j, "key", &c->key) || !key_is_sound(c->key) ||
+		    !get_u64(j, "size", &c->size_bytes) || !get_u64(j, "raw", &c->raw_bytes) ||
+		    !get_u64(j, "rows", &c->rows) || !get_u64(j, "warnings", &c->warnings) ||
+		    !sum || strlen(sum) != 16 || strspn(sum, "0123456789abcdef") != 16 ||
+		    c->size_bytes > STORE_OBJECT_BYTES_MAX)
 			return false;
 		c->xxh3 = strtoull(sum, NULL, 16);
 		rows += c->rows;
@@ -163,16 +184,19 @@ static bool parse_objects(json_t *a, struct manifest_object **out, size_t *n)
 	if (!json_is_array(a))
 		return false;
 	*out = xcalloc(json_array_size(a) + 1, sizeof(**out));
-	json_array_foreach(a, i, j) {
+	json_array_foreach(a, i, j)
+	{
 		struct manifest_object *o = &(*out)[(*n)++];
 
-		if (!get_text(j, "db", &o->db) || !get_text(j, "name", &o->name) || !get_text(j, "create", &o->create_sql) ||
-		    schema_is_system(o->db))
+		if (!get_text(j, "db", &o->db) || !get_text(j, "name", &o->name) ||
+		    !get_text(j, "create", &o->create_sql) || schema_is_system(o->db))
 			return false;
-		if (json_object_get(j, "next") && (!get_text(j, "next", &o->next) || !is_integer(o->next)))
+		if (json_object_get(j, "next") &&
+		    (!get_text(j, "next", &o->next) || !is_integer(o->next)))
 			return false;
 		if (json_object_get(j, "collation") &&
-		    (!get_text(j, "collation", &o->collation) || o->collation[strspn(o->collation, "abcdefghijklmnopqrstuvwxyz0123456789_")]))
+		    (!get_text(j, "collation", &o->collation) ||
+		     o->collation[strspn(o->collation, "abcdefghijklmnopqrstuvwxyz0123456789_")]))
 			return false;
 	}
 	return true;
@@ -187,19 +211,22 @@ static bool parse(json_t *root, struct manifest *m)
 	if (json_object_get(root, "sum_form") && !get_u64(root, "sum_form", &form))
 		return false;
 	m->sum_form = (unsigned)form;
-	if (!get_u64(root, "format", &format) || format < 1 || format > FORMAT || !get_text(root, "source", &m->source_version) ||
-	    !get_u64(root, "backup_ts", &m->backup_ts) || !get_u64(root, "backup_seq", &m->backup_seq) ||
+	if (!get_u64(root, "format", &format) || format < 1 || format > FORMAT ||
+	    !get_text(root, "source", &m->source_version) ||
+	    !get_u64(root, "backup_ts", &m->backup_ts) ||
+	    !get_u64(root, "backup_seq", &m->backup_seq) ||
 	    !parse_objects(json_object_get(root, "databases"), &m->dbs, &m->n_dbs) ||
-	    !parse_objects(json_object_get(root, "views"), &m->views, &m->n_views) || !json_is_array(tables) ||
-	    (format > 1 && !parse_objects(json_object_get(root, "sequences"), &m->sequences, &m->n_sequences)))
+	    !parse_objects(json_object_get(root, "views"), &m->views, &m->n_views) ||
+	    !json_is_array(tables) ||
+	    (format > 1 &&
+	     !parse_objects(json_object_get(root, "sequences"), &m->sequences, &m->n_sequences)))
 		return false;
 	for (i = 0; i < m->n_sequences; i++)
 		if (!m->sequences[i].next)
 			return false;
 	m->tables = xcalloc(json_array_size(tables) + 1, sizeof(*m->tables));
-	json_array_foreach(tables, i, j)
-		if (!parse_table(j, &m->tables[m->n_tables++]))
-			return false;
+	json_array_foreach(tables, i,
+			   j) if (!parse_table(j, &m->tables[m->n_tables++])) return false;
 	return true;
 }
 
@@ -213,22 +240,28 @@ int manifest_read(struct store *from, struct manifest *m, struct err *e)
 	*m = (struct manifest){ 0 };
 	if (store_get(from, BACKUP_MANIFEST, MANIFEST_BYTES_MAX, &in, e) < 0) {
 		if (e && e->kind == ERR_NOT_FOUND)
-			err_set(e, ERR_NOT_FOUND, 0, "no backup in %s: %s is missing (it is written last)", store_uri_redacted(from), BACKUP_MANIFEST);
+			err_set(e, ERR_NOT_FOUND, 0,
+				"no backup in %s: %s is missing (it is written last)",
+				store_uri_redacted(from), BACKUP_MANIFEST);
 		goto out;
 	}
 	if (in.len < BODY_AT + 4 || memcmp(in.buf, HEAD, sizeof(HEAD) - 1) ||
-	    memcmp(in.buf + sizeof(HEAD) - 1 + 16, MIDDLE, sizeof(MIDDLE) - 1) || memcmp(in.buf + in.len - 2, "}\n", 2)) {
-		err_set(e, ERR_BAD_DATA, 0, "%s is cut short or not a backup's manifest", BACKUP_MANIFEST);
+	    memcmp(in.buf + sizeof(HEAD) - 1 + 16, MIDDLE, sizeof(MIDDLE) - 1) ||
+	    memcmp(in.buf + in.len - 2, "}\n", 2)) {
+		err_set(e, ERR_BAD_DATA, 0, "%s is cut short or not a backup's manifest",
+			BACKUP_MANIFEST);
 		goto out;
 	}
-	snprintf(sum, sizeof(sum), "%016" PRIx64, (uint64_t)XXH3_64bits(in.buf + BODY_AT, in.len - BODY_AT - 2));
+	snprintf(sum, sizeof(sum), "%016" PRIx64,
+		 (uint64_t)XXH3_64bits(in.buf + BODY_AT, in.len - BODY_AT - 2));
 	if (memcmp(sum, in.buf + sizeof(HEAD) - 1, 16)) {
 		err_set(e, ERR_BAD_DATA, 0, "%s is damaged: its checksum differs", BACKUP_MANIFEST);
 		goto out;
 	}
 	root = json_loadb(in.buf + BODY_AT, in.len - BODY_AT - 2, JSON_REJECT_DUPLICATES, NULL);
 	if (!root || !parse(root, m)) {
-		err_set(e, ERR_BAD_DATA, 0, "%s has a field that this version cannot read", BACKUP_MANIFEST);
+		err_set(e, ERR_BAD_DATA, 0, "%s has a field that this version cannot read",
+			BACKUP_MANIFEST);
 		goto out;
 	}
 	rc = 0;

@@ -1,5 +1,5 @@
-/* backup.json: what a backup holds. Written last; its own bytes are checksummed: {"xxh3":"<16 hex>","manifest":{...}} where the sum
- * is XXH3-64 of the inner object's bytes. */
+/* backup.json: what a backup holds. Written last; its own bytes are checksummed: {"xxh3":"<16
+ * hex>","manifest":{...}} where the sum is XXH3-64 of the inner object's bytes. */
 #ifndef HARNESS_BACKUP_MANIFEST_H
 #define HARNESS_BACKUP_MANIFEST_H
 
@@ -36,7 +36,8 @@ struct manifest {
 	size_t n_tables;
 };
 int manifest_write(struct store *to, const struct manifest *m, struct err *e);
-int manifest_read(struct store *from, struct manifest *m, struct err *e); /* ERR_NOT_FOUND: no backup here */
+/* ERR_NOT_FOUND: no backup here */
+int manifest_read(struct store *from, struct manifest *m, struct err *e);
 void manifest_release(struct manifest *m);
 void manifest_objects_free(struct manifest_object *o, size_t n);
 

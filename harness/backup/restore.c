@@ -11,7 +11,8 @@
 #include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
 
-/* One table is loaded by one stream unless it is most of the backup: the server fills an empty table in bulk only for one writer. */
+/* One table is loaded by one stream unless it is most of the backup: the server fills an empty
+ * table in bulk only for one writer. */
 #define SPLIT_BYTES ((uint64_t)256 << 20)
 
 struct restore {
@@ -24,11 +25,11 @@ struct restore {
 	struct stream {
 		size_t table, first, end; /* chunks */
 		uint64_t raw_bytes;
-	} *streams;
+	} * streams;
 	size_t n_streams;
 	struct {
 		size_t table, chunk;
-	} *checks;
+	} * checks;
 	size_t n_checks;
 };
 struct restore_thread {
@@ -59,10 +60,15 @@ static int check_presence(struct restore *r, struct err *e)
 					high = mid;
 			}
 			if (low == l.n || strcmp(l.objects[low].key, t->chunks[j].key))
-				rc = err_set(e, ERR_BAD_DATA, 0, "the backup is incomplete: %s (%s.%s) is missing", t->chunks[j].key, t->db, t->name);
+				rc = err_set(e, ERR_BAD_DATA, 0,
+					     "the backup is incomplete: %s (%s.%s) is missing",
+					     t->chunks[j].key, t->db, t->name);
 			else if (l.objects[low].size_bytes != t->chunks[j].size_bytes)
-				rc = err_set(e, ERR_BAD_DATA, 0, "the backup is damaged: %s (%s.%s) has %" PRIu64 " bytes, not %" PRIu64,
-					     t->chunks[j].key, t->db, t->name, l.objects[low].size_bytes, t->chunks[j].size_bytes);
+				rc = err_set(e, ERR_BAD_DATA, 0,
+					     "the backup is damaged: %s (%s.%s) has %" PRIu64
+					     " bytes, not %" PRIu64,
+					     t->chunks[j].key, t->db, t->name,
+					     l.objects[low].size_bytes, t->chunks[j].size_bytes);
 		}
 	}
 	store_list_release(&l);
@@ -98,7 +104,9 @@ static void *check_thread(void *arg)
 			err_wrap(&e, "check %s", c->key);
 			work_fail(&r->work, &e);
 		} else if (XXH3_64bits_digest(h.state) != c->xxh3) {
-			err_set(&e, ERR_BAD_DATA, 0, "the backup is damaged: %s (%s.%s) has another checksum than when it was written", c->key, t->db, t->name);
+			err_set(&e, ERR_BAD_DATA, 0,
+				"the backup is damaged: %s (%s.%s) has another checksum than when it was written",
+				c->key, t->db, t->name);
 			work_fail(&r->work, &e);
 		}
 	}
@@ -109,14 +117,18 @@ static void *check_thread(void *arg)
 static int check_all(struct restore *r, struct restore_thread *threads, unsigned n, struct err *e)
 {
 	for (size_t i = 0; i < r->manifest.n_tables; i++) {
-		r->checks = xreallocarray(r->checks, r->n_checks + r->manifest.tables[i].n_chunks + 1, sizeof(*r->checks));
+		r->checks =
+			xreallocarray(r->checks, r->n_checks + r->manifest.tables[i].n_chunks + 1,
+				      sizeof(*r->checks));
 		for (size_t j = 0; j < r->manifest.tables[i].n_chunks; j++) {
 			r->checks[r->n_checks].table = i;
 			r->checks[r->n_checks++].chunk = j;
 		}
 	}
 	r->work.next = 0;
-	return check_presence(r, e) < 0 ? -1 : work_run(&r->work, check_thread, threads, sizeof(*threads), n, e);
+	return check_presence(r, e) < 0
+		       ? -1
+		       : work_run(&r->work, check_thread, threads, sizeof(*threads), n, e);
 }
 
 static int refuse_existing(struct sql *s, const char *db, const char *name, struct err *e)
@@ -127,11 +139,19 @@ static int refuse_existing(struct sql *s, const char *db, const char *name, stru
 
 	sql_add_text(&qd, db, strlen(db));
 	sql_add_text(&qn, name, strlen(name));
-	rc = sql_value_u64(s, &n, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s", qd.buf, qn.buf) < 0 ? -1 : 0;
+	rc = sql_value_u64(
+		     s, &n, e,
+		     "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
+		     qd.buf, qn.buf) < 0
+		     ? -1
+		     : 0;
 	strbuf_release(&qd);
 	strbuf_release(&qn);
 	if (rc == 0 && n)
-		rc = err_set(e, ERR_ENV, 0, "the target already has %s.%s: restore into a fresh server, or drop it there", db, name);
+		rc = err_set(
+			e, ERR_ENV, 0,
+			"the target already has %s.%s: restore into a fresh server, or drop it there",
+			db, name);
 	return rc;
 }
 
@@ -153,13 +173,17 @@ static int check_definitions(const struct manifest *m, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < m->n_dbs; i++)
-		rc = definition_check(DEFINITION_DATABASE, m->dbs[i].db, "", m->dbs[i].create_sql, e);
+		rc = definition_check(DEFINITION_DATABASE, m->dbs[i].db, "", m->dbs[i].create_sql,
+				      e);
 	for (size_t i = 0; rc == 0 && i < m->n_tables; i++)
-		rc = definition_check(DEFINITION_TABLE, m->tables[i].db, m->tables[i].name, m->tables[i].create_sql, e);
+		rc = definition_check(DEFINITION_TABLE, m->tables[i].db, m->tables[i].name,
+				      m->tables[i].create_sql, e);
 	for (size_t i = 0; rc == 0 && i < m->n_views; i++)
-		rc = definition_check(DEFINITION_VIEW, m->views[i].db, m->views[i].name, m->views[i].create_sql, e);
+		rc = definition_check(DEFINITION_VIEW, m->views[i].db, m->views[i].name,
+				      m->views[i].create_sql, e);
 	for (size_t i = 0; rc == 0 && i < m->n_sequences; i++)
-		rc = definition_check(DEFINITION_SEQUENCE, m->sequences[i].db, m->sequences[i].name, m->sequences[i].create_sql, e);
+		rc = definition_check(DEFINITION_SEQUENCE, m->sequences[i].db, m->sequences[i].name,
+				      m->sequences[i].create_sql, e);
 	return rc;
 }
 
@@ -179,7 +203,10 @@ static int make_databases(struct restore *r, struct sql *s, struct err *e)
 		int rc;
 
 		sql_add_text(&db, o->db, strlen(o->db));
-		rc = sql_value_u64(s, &n, e, "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", db.buf);
+		rc = sql_value_u64(
+			s, &n, e,
+			"SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
+			db.buf);
 		strbuf_release(&db);
 		if (rc < 0 || (!n && sql_exec_text(s, e, o->create_sql, strlen(o->create_sql)) < 0))
 			return err_wrap(e, "create database %s", o->db);
@@ -221,26 +248,34 @@ static int make_sequences(struct restore *r, struct sql *s, struct err *e)
 		if (rc == 0)
 			rc = sql_value(s, &v, e, "SELECT SETVAL(%s, %s, 0)", name.buf, o->next);
 		if (rc == 1) /* used up: no value is left that could be the next one */
-			rc = sql_value(s, &v, e, "SELECT SETVAL(%s, (SELECT IF(increment < 0, minimum_value, maximum_value) FROM %s), 1)", name.buf, name.buf);
+			rc = sql_value(
+				s, &v, e,
+				"SELECT SETVAL(%s, (SELECT IF(increment < 0, minimum_value, maximum_value) FROM %s), 1)",
+				name.buf, name.buf);
 		strbuf_release(&name);
 		strbuf_release(&v);
 		if (rc)
-			return rc < 0 ? err_wrap(e, "create sequence %s.%s", o->db, o->name) :
-				err_set(e, ERR_BAD_DATA, 0, "sequence %s.%s does not take the value %s", o->db, o->name, o->next);
+			return rc < 0 ? err_wrap(e, "create sequence %s.%s", o->db, o->name)
+				      : err_set(e, ERR_BAD_DATA, 0,
+						"sequence %s.%s does not take the value %s", o->db,
+						o->name, o->next);
 	}
 	return 0;
 }
 
-/* Texts in it get the collation that they had when it was made: 'a' = 'A' is another question in another one. */
+/* Texts in it get the collation that they had when it was made: 'a' = 'A' is another question in
+ * another one. */
 static int make_view(struct sql *s, const struct manifest_object *v, struct err *e)
 {
-	if (use(s, v->db, e) < 0 || (v->collation && sql_exec(s, e, "SET collation_connection = %s", v->collation) < 0))
+	if (use(s, v->db, e) < 0 ||
+	    (v->collation && sql_exec(s, e, "SET collation_connection = %s", v->collation) < 0))
 		return -1;
 	return sql_exec_text(s, e, v->create_sql, strlen(v->create_sql)) < 0 ? -1 : 0;
 }
 
-/* Before the first row, so that no restore fails for a view when all the work is done. A view may use another: those that fail are tried
- * again as long as one succeeds. One that needs a function which is not here is left out, and so is what needs that view; both are named. */
+/* Before the first row, so that no restore fails for a view when all the work is done. A view may
+ * use another: those that fail are tried again as long as one succeeds. One that needs a function
+ * which is not here is left out, and so is what needs that view; both are named. */
 static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out, struct err *e)
 {
 	bool *done = xcalloc(r->manifest.n_views + 1, sizeof(*done)), lacks_function = false;
@@ -267,8 +302,11 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 		why = (struct err)ERR_INIT;
 		if (done[i] || make_view(s, v, &why) == 0)
 			continue;
-		if (why.code == 1305 || (lacks_function && (why.code == 1146 || why.code == 1356))) {
-			strbuf_addf(left_out, "%sview %s.%s is left out: %s", left_out->len ? "; " : "", v->db, v->name, mysql_error(sql_handle(s)));
+		if (why.code == 1305 ||
+		    (lacks_function && (why.code == 1146 || why.code == 1356))) {
+			strbuf_addf(left_out, "%sview %s.%s is left out: %s",
+				    left_out->len ? "; " : "", v->db, v->name,
+				    mysql_error(sql_handle(s)));
 		} else {
 			if (e)
 				*e = why;
@@ -285,7 +323,10 @@ static int larger_first(const void *a, const void *b)
 {
 	const struct stream *x = a, *y = b;
 
-	return x->raw_bytes < y->raw_bytes ? 1 : x->raw_bytes > y->raw_bytes ? -1 : x->table < y->table ? -1 : x->table > y->table;
+	return x->raw_bytes < y->raw_bytes   ? 1
+	       : x->raw_bytes > y->raw_bytes ? -1
+	       : x->table < y->table         ? -1
+					     : x->table > y->table;
 }
 
 static void plan_streams(struct restore *r, unsigned threads)
@@ -305,7 +346,9 @@ static void plan_streams(struct restore *r, unsigned threads)
 		k = k < 1 ? 1 : k > t->n_chunks ? t->n_chunks : k;
 		r->streams = xreallocarray(r->streams, r->n_streams + k, sizeof(*r->streams));
 		for (size_t j = 0; j < k; j++)
-			r->streams[r->n_streams++] = (struct stream){ i, t->n_chunks * j / k, t->n_chunks * (j + 1) / k, t->raw_bytes / k };
+			r->streams[r->n_streams++] =
+				(struct stream){ i, t->n_chunks * j / k, t->n_chunks * (j + 1) / k,
+						 t->raw_bytes / k };
 		r->tables[i].streams = r->tables[i].streams_left = (unsigned)k;
 	}
 	if (r->n_streams)
@@ -323,9 +366,14 @@ static void *load_thread(void *arg)
 		const struct stream *st = &r->streams[i];
 		struct table_load *l = &r->tables[st->table];
 		const struct manifest_table *mt = &r->manifest.tables[st->table];
-		struct load_job job = { .work = &r->work, .from = r->from, .table = mt, .first = st->first,
-			.end = st->end - fault_point("restore.chunk_missing"),
-			.bulk = l->streams == 1, .local_infile = r->local_infile && !load_needs_inserts(t->conn, mt) };
+		struct load_job job = { .work = &r->work,
+					.from = r->from,
+					.table = mt,
+					.first = st->first,
+					.end = st->end - fault_point("restore.chunk_missing"),
+					.bulk = l->streams == 1,
+					.local_infile = r->local_infile &&
+							!load_needs_inserts(t->conn, mt) };
 		bool last;
 		int rc = load_run(t->conn, &job, &e);
 
@@ -353,17 +401,23 @@ static struct sql *connect_target(const struct restore_opts *o, struct deadline 
 	if (sql_exec(s, NULL, "SET SESSION sql_log_bin = 0") < 0) {
 		; /* no right to say so: then the rows are in its binary log too */
 	}
-	(void)sql_exec(s, NULL, "SET SESSION check_constraint_checks = 0"); /* held at the source; MySQL has no such switch */
-	if (sql_flavor(s) == SQL_TIDB) /* else it takes no value of a row for an AUTO_RANDOM column */
+	/* held at the source; MySQL has no such switch */
+	(void)sql_exec(s, NULL, "SET SESSION check_constraint_checks = 0");
+	/* else it takes no value of a row for an AUTO_RANDOM column */
+	if (sql_flavor(s) == SQL_TIDB)
 		(void)sql_exec(s, NULL, "SET SESSION allow_auto_random_explicit_insert = 1");
-	if (sql_exec(s, e, "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0") < 0) {
+	if (sql_exec(
+		    s, e,
+		    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0") <
+	    0) {
 		sql_close(s);
 		return NULL;
 	}
 	return s;
 }
 
-/* Where the server's word on a table's rows was no proof: they are summed there and held against the source's own sums. */
+/* Where the server's word on a table's rows was no proof: they are summed there and held against
+ * the source's own sums. */
 static int check_sums(struct restore *r, struct sql *s, struct err *e)
 {
 	for (size_t i = 0; i < r->manifest.n_tables; i++) {
@@ -381,8 +435,11 @@ static int check_sums(struct restore *r, struct sql *s, struct err *e)
 		if (rc < 0)
 			return -1;
 		if (sum.rows != t->rows || sum.sum != t->sum)
-			return err_set(e, ERR_BAD_DATA, 0, "restore %s.%s: the server changed rows as it took them (%" PRIu64 " rows there, %" PRIu64
-				       " in the backup, and their sums differ)", t->db, t->name, sum.rows, t->rows);
+			return err_set(
+				e, ERR_BAD_DATA, 0,
+				"restore %s.%s: the server changed rows as it took them (%" PRIu64
+				" rows there, %" PRIu64 " in the backup, and their sums differ)",
+				t->db, t->name, sum.rows, t->rows);
 	}
 	return 0;
 }
@@ -400,7 +457,8 @@ static int sum_up(struct restore *r, struct backup_result *out)
 	return 0;
 }
 
-int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *res, struct err *e)
+int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *res,
+		struct err *e)
 {
 	unsigned threads = o->threads ? o->threads : 4;
 	struct restore r = { .from = from, .opts = o };
@@ -412,7 +470,8 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 
 	*res = (struct backup_result){ 0 };
 	if (threads > WORK_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, WORK_THREADS_MAX);
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
+			       WORK_THREADS_MAX);
 	t = xcalloc(threads, sizeof(*t));
 	work_init(&r.work, o->rate_bytes_per_s, o->deadline);
 	for (unsigned i = 0; i < threads; i++)
@@ -435,8 +494,8 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 	if (sql_value_u64(t[0].conn, &local_infile, NULL, "SELECT @@GLOBAL.local_infile") < 0)
 		local_infile = 0;
 	r.local_infile = local_infile != 0;
-	if (make_databases(&r, t[0].conn, e) < 0 || make_sequences(&r, t[0].conn, e) < 0 || make_tables(&r, t[0].conn, e) < 0 ||
-	    make_views(&r, t[0].conn, &left_out, e) < 0)
+	if (make_databases(&r, t[0].conn, e) < 0 || make_sequences(&r, t[0].conn, e) < 0 ||
+	    make_tables(&r, t[0].conn, e) < 0 || make_views(&r, t[0].conn, &left_out, e) < 0)
 		goto out;
 	snprintf(res->warnings, sizeof(res->warnings), "%s", left_out.buf);
 	plan_streams(&r, threads);
@@ -447,7 +506,8 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 	r.work.progress_arg = o->progress_arg;
 	for (size_t i = 0; i < r.manifest.n_tables; i++)
 		r.work.total_bytes += r.manifest.tables[i].raw_bytes;
-	if (work_run(&r.work, load_thread, t, sizeof(*t), threads, e) < 0 || check_sums(&r, t[0].conn, e) < 0)
+	if (work_run(&r.work, load_thread, t, sizeof(*t), threads, e) < 0 ||
+	    check_sums(&r, t[0].conn, e) < 0)
 		goto out;
 	rc = sum_up(&r, res);
 out:

@@ -8,9 +8,11 @@
 #include "harness/base/xalloc.h"
 
 #define AGREE_TRIES 40 /* each takes about half a millisecond */
-#define LOCK_WAIT_S 1 /* for one metadata lock; meanwhile those that we hold keep others' DDLs waiting */
+/* for one metadata lock; meanwhile those that we hold keep others' DDLs waiting */
+#define LOCK_WAIT_S 1
 #define LOCK_WAIT_LATER_S 60
-#define PATIENCE_MS 120000 /* for a server whose DDLs or table locks keep a snapshot from being taken */
+/* for a server whose DDLs or table locks keep a snapshot from being taken */
+#define PATIENCE_MS 120000
 #define TOUCHED_AT_ONCE 40 /* tables in one statement */
 
 struct position {
@@ -76,7 +78,8 @@ static int positioned(struct snapshot *s, const char *gtid, struct err *e)
 	return 0;
 }
 
-/* 1: the server gives none. It does not when an event of the file is longer than its max_allowed_packet. */
+/* 1: the server gives none. It does not when an event of the file is longer than its
+ * max_allowed_packet. */
 static int gtid_of(struct snapshot *s, const struct position *at, struct err *e)
 {
 	struct strbuf v = STRBUF_INIT, name = STRBUF_INIT;
@@ -85,7 +88,8 @@ static int gtid_of(struct snapshot *s, const struct position *at, struct err *e)
 	if (!*at->file)
 		return 0;
 	sql_add_text(&name, at->file, strlen(at->file));
-	rc = sql_value(s->conn[0], &v, e, "SELECT BINLOG_GTID_POS(%s,%llu)", name.buf, strtoull(at->offset, NULL, 10));
+	rc = sql_value(s->conn[0], &v, e, "SELECT BINLOG_GTID_POS(%s,%llu)", name.buf,
+		       strtoull(at->offset, NULL, 10));
 	if (rc == 0)
 		rc = positioned(s, v.buf, e);
 	strbuf_release(&v);
@@ -105,9 +109,10 @@ static int tidb_at(struct snapshot *s, const char *ts, struct err *e)
 	return rc;
 }
 
-/* While nothing commits, what the server calls its last GTID is the snapshot's. staged: this connection has BACKUP STAGE; NULL: a global read
- * lock by a connection of its own. */
-static int with_lock(struct snapshot *s, struct sql *staged, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+/* While nothing commits, what the server calls its last GTID is the snapshot's. staged: this
+ * connection has BACKUP STAGE; NULL: a global read lock by a connection of its own. */
+static int with_lock(struct snapshot *s, struct sql *staged, const struct sql_endpoint *ep,
+		     struct deadline d, struct err *e)
 {
 	struct sql *lock = staged ? staged : sql_open(ep, d, e);
 	struct position at;
@@ -116,8 +121,10 @@ static int with_lock(struct snapshot *s, struct sql *staged, const struct sql_en
 
 	if (!lock)
 		return -1;
-	if ((staged ? sql_exec(lock, e, "BACKUP STAGE BLOCK_COMMIT") : sql_exec(lock, e, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S) < 0 ? -1 :
-	     sql_exec(lock, e, "FLUSH TABLES WITH READ LOCK")) >= 0 &&
+	if ((staged ? sql_exec(lock, e, "BACKUP STAGE BLOCK_COMMIT")
+	     : sql_exec(lock, e, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S) < 0
+		     ? -1
+		     : sql_exec(lock, e, "FLUSH TABLES WITH READ LOCK")) >= 0 &&
 	    start_all(s, e) >= 0 && position_of(s->conn[0], &at, e) >= 0)
 		rc = *at.file ? sql_value(lock, &v, e, "SELECT @@GLOBAL.gtid_binlog_pos") : 0;
 	if (rc == 0 && *at.file)
@@ -129,14 +136,16 @@ static int with_lock(struct snapshot *s, struct sql *staged, const struct sql_en
 	return rc < 0 ? err_wrap(e, "one snapshot for %u connections", s->n) : 0;
 }
 
-static int one_instant(struct snapshot *s, struct sql *staged, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static int one_instant(struct snapshot *s, struct sql *staged, const struct sql_endpoint *ep,
+		       struct deadline d, struct err *e)
 {
 	struct position at;
 	int rc = 0;
 
 	for (int tries = 0; rc == 0 && tries < AGREE_TRIES; tries++) {
 		if (tries && pause_ms(1, d) < 0)
-			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "no common snapshot for %u connections in time", s->n);
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "no common snapshot for %u connections in time", s->n);
 		rc = agree(s, &at, e);
 	}
 	if (rc < 0)
@@ -145,8 +154,10 @@ static int one_instant(struct snapshot *s, struct sql *staged, const struct sql_
 	return rc == 1 ? with_lock(s, staged, ep, d, e) : rc;
 }
 
-/* A table that a transaction has looked at keeps its definition and its name until the transaction ends. */
-static void add_touch(struct strbuf *q, const struct manifest_object *sequence, const struct table_name *t)
+/* A table that a transaction has looked at keeps its definition and its name until the transaction
+ * ends. */
+static void add_touch(struct strbuf *q, const struct manifest_object *sequence,
+		      const struct table_name *t)
 {
 	strbuf_addstr(q, q->len ? " UNION ALL (SELECT 1 FROM " : "(SELECT 1 FROM ");
 	sql_add_name(q, sequence ? sequence->db : t->db);
@@ -160,7 +171,8 @@ static int refused(struct sql *s, struct err *e, const char *what)
 	unsigned code = mysql_errno(sql_handle(s));
 
 	sql_error(sql_handle(s), e, what);
-	if (e && (code == 1146 || code == 1049 || code == 1412)) /* a DDL came between the list and us */
+	/* a DDL came between the list and us */
+	if (e && (code == 1146 || code == 1049 || code == 1412))
 		e->kind = ERR_CONFLICT;
 	return -1;
 }
@@ -174,7 +186,8 @@ static int touch(struct sql *s, const struct catalog *c, size_t i, struct err *e
 	add_touch(&q, o, o ? NULL : &c->tables[i]);
 	if (sql_exec_text(s, e, q.buf, q.len) < 0) {
 		refused(s, e, "look at it");
-		rc = err_wrap(e, "%s.%s", o ? o->db : c->tables[i].db, o ? o->name : c->tables[i].table);
+		rc = err_wrap(e, "%s.%s", o ? o->db : c->tables[i].db,
+			      o ? o->name : c->tables[i].table);
 	}
 	strbuf_release(&q);
 	return rc;
@@ -192,7 +205,8 @@ static int touch_all(struct snapshot *s, const struct catalog *c, struct err *e)
 
 		strbuf_reset(&q);
 		for (size_t end = i + TOUCHED_AT_ONCE; i < end && i < n; i++)
-			add_touch(&q, i < c->n_tables ? NULL : &c->sequences[i - c->n_tables], i < c->n_tables ? &c->tables[i] : NULL);
+			add_touch(&q, i < c->n_tables ? NULL : &c->sequences[i - c->n_tables],
+				  i < c->n_tables ? &c->tables[i] : NULL);
 		for (; rc == 0 && asked < s->n; asked++)
 			if (mysql_send_query(sql_handle(s->conn[asked]), q.buf, q.len))
 				rc = refused(s->conn[asked], e, "look at the tables");
@@ -214,28 +228,37 @@ static int touch_all(struct snapshot *s, const struct catalog *c, struct err *e)
 	return rc;
 }
 
-/* No DDL begins or ends while MariaDB stands in this stage; rows go on changing. 1: not here, not for this user, or not now. */
+/* No DDL begins or ends while MariaDB stands in this stage; rows go on changing. 1: not here, not
+ * for this user, or not now. */
 static int block_ddl(struct sql *s)
 {
 	struct err why = ERR_INIT;
 
-	if (sql_exec(s, &why, "BACKUP STAGE START") >= 0 && sql_exec(s, &why, "BACKUP STAGE BLOCK_DDL") >= 0)
+	if (sql_exec(s, &why, "BACKUP STAGE START") >= 0 &&
+	    sql_exec(s, &why, "BACKUP STAGE BLOCK_DDL") >= 0)
 		return 0;
 	(void)sql_exec(s, NULL, "BACKUP STAGE END");
 	return why.kind == ERR_GONE ? -1 : 1;
 }
 
-static int try_blocked(struct snapshot *s, struct sql *guard, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static int try_blocked(struct snapshot *s, struct sql *guard, const struct sql_endpoint *ep,
+		       struct deadline d, struct err *e)
 {
-	int rc = catalog_read(s->conn[0], &s->catalog, e) < 0 || one_instant(s, guard, ep, d, e) < 0 || touch_all(s, &s->catalog, e) < 0 ? -1 : 0;
+	int rc = catalog_read(s->conn[0], &s->catalog, e) < 0 ||
+				 one_instant(s, guard, ep, d, e) < 0 ||
+				 touch_all(s, &s->catalog, e) < 0
+			 ? -1
+			 : 0;
 
 	return sql_exec(guard, rc < 0 ? NULL : e, "BACKUP STAGE END") < 0 ? -1 : rc;
 }
 
-/* Without that right: list, lock the names, take the snapshot, list again. When both lists are alike, every name meant at the snapshot's
- * instant what it means to the connections afterwards. The guard's locks bridge the gap, because starting a snapshot ends a connection's
- * transaction and its locks. */
-static int try_guarded(struct snapshot *s, struct sql *guard, const struct sql_endpoint *ep, struct deadline d, struct err *e)
+/* Without that right: list, lock the names, take the snapshot, list again. When both lists are
+ * alike, every name meant at the snapshot's instant what it means to the connections afterwards.
+ * The guard's locks bridge the gap, because starting a snapshot ends a connection's transaction and
+ * its locks. */
+static int try_guarded(struct snapshot *s, struct sql *guard, const struct sql_endpoint *ep,
+		       struct deadline d, struct err *e)
 {
 	struct catalog before;
 	const char *moved = NULL;
@@ -278,24 +301,30 @@ static int take(struct snapshot *s, const struct sql_endpoint *ep, struct deadli
 
 	if (!guard)
 		return -1;
-	if (sql_exec(guard, e, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S) < 0 || lock_patience(s, 0, e) < 0)
+	if (sql_exec(guard, e, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S) < 0 ||
+	    lock_patience(s, 0, e) < 0)
 		goto out;
-	for (bool block = sql_flavor(guard) == SQL_MARIADB;; block = !block) { /* one way may work where the other is held up */
+	/* one way may work where the other is held up */
+	for (bool block = sql_flavor(guard) == SQL_MARIADB;; block = !block) {
 		why = (struct err)ERR_INIT;
 		catalog_release(&s->catalog);
 		rc = block ? block_ddl(guard) : 1;
-		rc = rc == 0 ? try_blocked(s, guard, ep, d, &why) : try_guarded(s, guard, ep, d, &why);
+		rc = rc == 0 ? try_blocked(s, guard, ep, d, &why)
+			     : try_guarded(s, guard, ep, d, &why);
 		if (rc == 0) { /* the connections hold locks of their own now */
 			rc = lock_patience(s, LOCK_WAIT_LATER_S, e);
 			goto out;
 		}
-		for (unsigned i = 0; i < s->n; i++) /* let others through: they wait for our locks */
+		/* let others through: they wait for our locks */
+		for (unsigned i = 0; i < s->n; i++)
 			(void)sql_exec(s->conn[i], NULL, "ROLLBACK");
 		(void)sql_exec(guard, NULL, "ROLLBACK");
 		if (why.kind != ERR_CONFLICT)
 			break;
 		if (pause_ms(wait, patience) < 0) {
-			err_wrap(&why, "no snapshot: DDLs or LOCK TABLES of other sessions stood in the way until the end; let them end, then try again");
+			err_wrap(
+				&why,
+				"no snapshot: DDLs or LOCK TABLES of other sessions stood in the way until the end; let them end, then try again");
 			break;
 		}
 		wait = wait < 300 ? wait * 2 : wait;
@@ -311,9 +340,13 @@ out:
 
 static struct sql *reader(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
-	/* A slow store or a rate limit makes us slow, not gone. A server without such a variable needs none of it. */
-	static const char *const patient[] = { "wait_timeout = 2000000", "net_write_timeout = 31536000", "idle_transaction_timeout = 0",
-		"idle_readonly_transaction_timeout = 0", "max_statement_time = 0", "max_execution_time = 0" };
+	/* A slow store or a rate limit makes us slow, not gone. A server without such a variable
+	 * needs none of it. */
+	static const char *const patient[] = {
+		"wait_timeout = 2000000",       "net_write_timeout = 31536000",
+		"idle_transaction_timeout = 0", "idle_readonly_transaction_timeout = 0",
+		"max_statement_time = 0",       "max_execution_time = 0"
+	};
 	struct sql *s = sql_open(ep, d, e);
 	char set[80];
 
@@ -330,13 +363,15 @@ static struct sql *reader(const struct sql_endpoint *ep, struct deadline d, stru
 	return s;
 }
 
-/* TiDB reads the past, lists and definitions too: any instant will do, and the present one is the natural choice. */
+/* TiDB reads the past, lists and definitions too: any instant will do, and the present one is the
+ * natural choice. */
 static int tidb_take(struct snapshot *s, const char *ts, struct err *e)
 {
 	struct strbuf now = STRBUF_INIT;
 	int rc = -1;
 
-	if (!ts && (sql_exec(s->conn[0], e, "START TRANSACTION") < 0 || sql_value(s->conn[0], &now, e, "SELECT @@tidb_current_ts") != 0 ||
+	if (!ts && (sql_exec(s->conn[0], e, "START TRANSACTION") < 0 ||
+		    sql_value(s->conn[0], &now, e, "SELECT @@tidb_current_ts") != 0 ||
 		    sql_exec(s->conn[0], e, "ROLLBACK") < 0))
 		goto out;
 	snprintf(s->tidb_ts, sizeof(s->tidb_ts), "%s", ts ? ts : now.buf);
@@ -346,7 +381,8 @@ out:
 	return rc < 0 ? err_wrap(e, "read TiDB at one instant") : 0;
 }
 
-int snapshot_open(struct snapshot *s, const struct sql_endpoint *ep, unsigned n, const char *tidb_snapshot, struct deadline d, struct err *e)
+int snapshot_open(struct snapshot *s, const struct sql_endpoint *ep, unsigned n,
+		  const char *tidb_snapshot, struct deadline d, struct err *e)
 {
 	*s = (struct snapshot){ .conn = xcalloc(n, sizeof(*s->conn)) };
 	for (; s->n < n; s->n++) {
@@ -377,20 +413,24 @@ void snapshot_release(struct snapshot *s)
 	s->n = 0;
 }
 
-int snapshot_tso(const struct snapshot *s, struct tso_map *map, struct deadline d, tso_t *ts, struct err *e)
+int snapshot_tso(const struct snapshot *s, struct tso_map *map, struct deadline d, tso_t *ts,
+		 struct err *e)
 {
 	struct err why = ERR_INIT;
 	uint64_t seq;
 
 	if (!s->positioned)
-		return err_set(e, ERR_ENV, 0, "the server writes no binary log: a backup of it has no timestamp");
+		return err_set(e, ERR_ENV, 0,
+			       "the server writes no binary log: a backup of it has no timestamp");
 	for (;;) {
 		int rc = tso_map_of_seq(map, s->seq, ts, &why);
 
 		if (rc == 1)
 			return 0;
-		/* A server that was quiet since its first sample: that sample's instant separates its past from its future. */
-		if (rc < 0 && why.kind == ERR_NOT_FOUND && tso_map_last(map, &seq, ts) && seq == s->seq)
+		/* A server that was quiet since its first sample: that sample's instant separates
+		 * its past from its future. */
+		if (rc < 0 && why.kind == ERR_NOT_FOUND && tso_map_last(map, &seq, ts) &&
+		    seq == s->seq)
 			return 0;
 		if (rc < 0 && why.kind != ERR_NOT_FOUND) {
 			if (e)
@@ -405,6 +445,7 @@ int snapshot_tso(const struct snapshot *s, struct tso_map *map, struct deadline 
 		if (tso_map_refresh(map, e) < 0)
 			return -1;
 		if (pause_ms(10, d) < 0)
-			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "no sample of the commit clock covers GTID %s yet", s->gtid);
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "no sample of the commit clock covers GTID %s yet", s->gtid);
 	}
 }

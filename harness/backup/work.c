@@ -32,10 +32,12 @@ static void tell(struct work *w, uint64_t total)
 	int64_t now = clock_mono_ns(), told = w->told_ns;
 	double share;
 
-	if (!w->progress || !w->total_bytes || now - told < TELL_NS || !atomic_compare_exchange_strong(&w->told_ns, &told, now))
+	if (!w->progress || !w->total_bytes || now - told < TELL_NS ||
+	    !atomic_compare_exchange_strong(&w->told_ns, &told, now))
 		return;
 	share = (double)total / (double)w->total_bytes;
-	w->progress(w->progress_arg, share > 0.99 ? 0.99 : share, total); /* an estimate is not the end */
+	/* an estimate is not the end */
+	w->progress(w->progress_arg, share > 0.99 ? 0.99 : share, total);
 }
 
 int work_pace(struct work *w, uint64_t bytes, struct err *e)
@@ -49,18 +51,21 @@ int work_pace(struct work *w, uint64_t bytes, struct err *e)
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "cancelled");
 		if (deadline_passed(w->deadline))
-			return err_set(e, ERR_TIMEOUT, 0, "out of time after %llu MB of rows", (unsigned long long)(total / 1000000));
+			return err_set(e, ERR_TIMEOUT, 0, "out of time after %llu MB of rows",
+				       (unsigned long long)(total / 1000000));
 		if (w->failed)
 			return err_set(e, ERR_CANCELLED, 0, "another thread failed");
 		if (w->rate_bytes_per_s)
-			ahead_ms = (int64_t)((double)total / (double)w->rate_bytes_per_s * 1000) - (clock_mono_ns() - w->start_ns) / 1000000;
+			ahead_ms = (int64_t)((double)total / (double)w->rate_bytes_per_s * 1000) -
+				   (clock_mono_ns() - w->start_ns) / 1000000;
 		if (ahead_ms <= 0)
 			return 0;
 		pause_ms(ahead_ms < 200 ? ahead_ms : 200, w->deadline);
 	}
 }
 
-int work_run(struct work *w, void *(*fn)(void *), void *args, size_t arg_size, unsigned n, struct err *e)
+int work_run(struct work *w, void *(*fn)(void *), void *args, size_t arg_size, unsigned n,
+	     struct err *e)
 {
 	pthread_t thread[WORK_THREADS_MAX];
 	unsigned started = 1;

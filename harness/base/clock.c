@@ -94,7 +94,8 @@ int64_t duration_parse_ms(const char *text)
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (!strcmp(end, units[i].unit)) {
 			v *= units[i].ms;
-			return isfinite(v) && v >= 0 && v <= 30.0 * 86400000 ? (int64_t)llround(v) : -1;
+			return isfinite(v) && v >= 0 && v <= 30.0 * 86400000 ? (int64_t)llround(v)
+									     : -1;
 		}
 	return -1;
 }

@@ -69,12 +69,9 @@ int err_wrap(struct err *e, const char *fmt, ...)
 int err_exit_code(const struct err *e)
 {
 	switch (e->kind) {
-	case ERR_USAGE:
-		return 2;
-	case ERR_CANCELLED:
-		return 130;
-	case ERR_NONE:
-		return 0;
+	case ERR_USAGE: return 2;
+	case ERR_CANCELLED: return 130;
+	case ERR_NONE: return 0;
 	case ERR_ENV:
 	case ERR_IO:
 	case ERR_NOT_FOUND:
@@ -84,8 +81,7 @@ int err_exit_code(const struct err *e)
 	case ERR_CONFLICT:
 	case ERR_BAD_DATA:
 	case ERR_UNSUPPORTED:
-	case ERR_KILLED:
-		return 3;
+	case ERR_KILLED: return 3;
 	}
 	return 3;
 }

@@ -16,7 +16,9 @@ enum err_kind {
 	ERR_GONE,      /* the connection was lost; code is the client's number */
 	ERR_CONFLICT,  /* deadlock or lock wait: the transaction may be tried again */
 	ERR_UNSUPPORTED,
-	ERR_KILLED,    /* a child of ours was killed by somebody else (out of memory, most likely): what it did can't be judged */
+	/* a child of ours was killed by somebody else (out of memory, most likely): what it did
+	 * can't be judged */
+	ERR_KILLED,
 };
 
 struct err {
@@ -24,10 +26,13 @@ struct err {
 	int code;        /* errno, SQL error number or HTTP status; 0 if none */
 	char text[1024]; /* for people: one line, outermost context first */
 };
+/* clang-format off */
 #define ERR_INIT { .kind = ERR_NONE }
+/* clang-format on */
 
 /* e may be NULL: then the error is dropped and only the -1 remains. */
-int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Kind ERR_IO, code errno, ": strerror" appended. */
 int err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Puts "context: " before the text that is there. */

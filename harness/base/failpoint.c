@@ -45,7 +45,8 @@ bool fault_point(const char *name)
 		if (!strcmp(faults[i].name, name)) {
 			pthread_mutex_lock(&lock);
 			faults[i].hits++;
-			hit |= faults[i].hits == faults[i].at || (faults[i].from_there_on && faults[i].hits > faults[i].at);
+			hit |= faults[i].hits == faults[i].at ||
+			       (faults[i].from_there_on && faults[i].hits > faults[i].at);
 			pthread_mutex_unlock(&lock);
 		}
 	return hit;

@@ -1,6 +1,8 @@
-/* Fault points: named places where the test build (`drtest-test`, made with -DDRTEST_FAULT_POINTS) can be told to go wrong, so that the
- * verdict can be tried against real processes that lie. In the product they are the constant false, and no code is left of them.
- * DRTEST_FAULT="feed.txn_dropped:40,feed.sink_stuck" in the environment: at the 40th time; each time; "name:40+": from the 40th on. */
+/* Fault points: named places where the test build (`drtest-test`, made with -DDRTEST_FAULT_POINTS)
+ * can be told to go wrong, so that the verdict can be tried against real processes that lie. In the
+ * product they are the constant false, and no code is left of them.
+ * DRTEST_FAULT="feed.txn_dropped:40,feed.sink_stuck" in the environment: at the 40th time; each
+ * time; "name:40+": from the 40th on. */
 #ifndef HARNESS_BASE_FAILPOINT_H
 #define HARNESS_BASE_FAILPOINT_H
 

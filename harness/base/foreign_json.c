@@ -15,7 +15,8 @@ static bool fits(const char *p, size_t n)
 	char text[64];
 	double v;
 
-	if (strspn(p + negative, "0123456789") < n - negative) { /* a real: only its size can be too much */
+	/* a real: only its size can be too much */
+	if (strspn(p + negative, "0123456789") < n - negative) {
 		if (n >= sizeof(text))
 			return false;
 		memcpy(text, p, n);
@@ -25,7 +26,8 @@ static bool fits(const char *p, size_t n)
 	}
 	p += negative;
 	n -= negative;
-	return n < sizeof(max) - 1 || (n == sizeof(max) - 1 && memcmp(p, negative ? min : max, n) <= 0);
+	return n < sizeof(max) - 1 ||
+	       (n == sizeof(max) - 1 && memcmp(p, negative ? min : max, n) <= 0);
 }
 
 json_t *foreign_json(const char *text, size_t n, struct err *e)

@@ -1,5 +1,5 @@
-/* A latency histogram in microseconds: 64 steps per power of two, so any value is kept to within 1.6 %. One writer each;
- * merging is addition. */
+/* A latency histogram in microseconds: 64 steps per power of two, so any value is kept to
+ * within 1.6 %. One writer each; merging is addition. */
 #ifndef HARNESS_BASE_HIST_H
 #define HARNESS_BASE_HIST_H
 
@@ -22,7 +22,8 @@ void hist_merge(struct hist *into, const struct hist *from);
 /* What came since `before`, an earlier state of h: min and max then to within a slot. */
 void hist_subtract(struct hist *h, const struct hist *before);
 uint64_t hist_slot_top(unsigned slot); /* the highest value that a slot holds */
-/* The highest value that the slot of the q-th value can hold, never above the maximum; 0 when empty. 0 < q <= 1. */
+/* The highest value that the slot of the q-th value can hold, never above the maximum; 0 when
+ * empty. 0 < q <= 1. */
 uint64_t hist_quantile_us(const struct hist *h, double q);
 
 #endif

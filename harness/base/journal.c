@@ -151,7 +151,8 @@ int journal_close(struct journal *j, struct err *e)
 }
 
 /* Takes whole lines off the front of *text. 1: fn said stop, -1: a line is no event. */
-static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void *arg, const char *path, uint64_t *number, struct err *e)
+static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void *arg,
+		 const char *path, uint64_t *number, struct err *e)
 {
 	size_t from = 0;
 	int rc = 0;
@@ -167,7 +168,8 @@ static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void 
 		ev = json_loadb(text->buf + from, (size_t)(nl - text->buf) - from, 0, &je);
 		if (!json_is_object(ev)) {
 			json_decref(ev);
-			return err_set(e, ERR_BAD_DATA, 0, "journal %s: line %llu is no event: %s", path, (unsigned long long)*number, je.text);
+			return err_set(e, ERR_BAD_DATA, 0, "journal %s: line %llu is no event: %s",
+				       path, (unsigned long long)*number, je.text);
 		}
 		rc = fn(arg, ev) ? 1 : 0;
 		json_decref(ev);
@@ -178,7 +180,8 @@ static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void 
 	return rc;
 }
 
-int journal_read(const char *path, int (*fn)(void *arg, json_t *event), void *arg, int *truncated, struct err *e)
+int journal_read(const char *path, int (*fn)(void *arg, json_t *event), void *arg, int *truncated,
+		 struct err *e)
 {
 	ZSTD_DCtx *zstd = ZSTD_createDCtx();
 	struct strbuf text = STRBUF_INIT;
@@ -215,7 +218,8 @@ int journal_read(const char *path, int (*fn)(void *arg, json_t *event), void *ar
 				goto out;
 			}
 			if (text.len > LINE_BYTES_MAX) {
-				err_set(e, ERR_BAD_DATA, 0, "journal %s: a line of more than 16 MiB", path);
+				err_set(e, ERR_BAD_DATA, 0,
+					"journal %s: a line of more than 16 MiB", path);
 				goto out;
 			}
 		}

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define WORD_MAX 64
-#define LETTER 2      /* one more, one less, or two exchanged: commoner slips than another letter */
+/* one more, one less, or two exchanged: commoner slips than another letter */
+#define LETTER 2
 #define OTHER_LETTER 3
 
 static int letter(char c)
@@ -25,13 +26,15 @@ static unsigned distance(const char *a, const char *b)
 
 		now[0] = (unsigned)i * LETTER;
 		for (size_t j = 1; j <= m; j++) {
-			unsigned best = last[j - 1] + (letter(a[i - 1]) != letter(b[j - 1]) ? OTHER_LETTER : 0);
+			unsigned best = last[j - 1] +
+					(letter(a[i - 1]) != letter(b[j - 1]) ? OTHER_LETTER : 0);
 
 			if (last[j] + LETTER < best)
 				best = last[j] + LETTER;
 			if (now[j - 1] + LETTER < best)
 				best = now[j - 1] + LETTER;
-			if (i > 1 && j > 1 && letter(a[i - 1]) == letter(b[j - 2]) && letter(a[i - 2]) == letter(b[j - 1]) && before[j - 2] + LETTER < best)
+			if (i > 1 && j > 1 && letter(a[i - 1]) == letter(b[j - 2]) &&
+			    letter(a[i - 2]) == letter(b[j - 1]) && before[j - 2] + LETTER < best)
 				best = before[j - 2] + LETTER;
 			now[j] = best;
 		}
@@ -54,7 +57,9 @@ const char *nearest(const char *word, const char *const *names, size_t n)
 		if (other > WORD_MAX)
 			continue;
 		/* a beginning of it is meant too: "hist" for "history" */
-		d = len >= 3 && len < other && strncmp(word, names[i], len) == 0 ? LETTER : distance(word, names[i]);
+		d = len >= 3 && len < other && strncmp(word, names[i], len) == 0
+			    ? LETTER
+			    : distance(word, names[i]);
 		if (d < best || (d == best && !found)) {
 			best = d;
 			found = names[i];

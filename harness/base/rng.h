@@ -1,4 +1,5 @@
-/* Random numbers by seed: xoshiro256++ seeded through splitmix64. Same seed, same numbers, on every machine. */
+/* Random numbers by seed: xoshiro256++ seeded through splitmix64. Same seed, same numbers, on every
+ * machine. */
 #ifndef HARNESS_BASE_RNG_H
 #define HARNESS_BASE_RNG_H
 

@@ -16,10 +16,25 @@ static const struct {
 	const char *name;
 	bool told;
 } names[] = {
-	{ "secret-access-key", true }, { "secret_access_key", true }, { "access-key", true },   { "access_key", true },     { "session-token", true },
-	{ "session_token", true },     { "password", true },          { "passwd", true },       { "account-key", true },    { "sas-token", true },
-	{ "encryption-key", true },    { "x-amz-signature", true },   { "signature", false },   { "secret-key", true },     { "secret", true },
-	{ "mysql_pwd", true },         { "passphrase", true },   { "api-key", true },        { "token", false },
+	{ "secret-access-key", true },
+	{ "secret_access_key", true },
+	{ "access-key", true },
+	{ "access_key", true },
+	{ "session-token", true },
+	{ "session_token", true },
+	{ "password", true },
+	{ "passwd", true },
+	{ "account-key", true },
+	{ "sas-token", true },
+	{ "encryption-key", true },
+	{ "x-amz-signature", true },
+	{ "signature", false },
+	{ "secret-key", true },
+	{ "secret", true },
+	{ "mysql_pwd", true },
+	{ "passphrase", true },
+	{ "api-key", true },
+	{ "token", false },
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -65,10 +80,13 @@ bool secret_name(const char *name)
 
 static size_t quote_at(const char *p)
 {
-	return *p == '\\' && (p[1] == '"' || p[1] == '\'') ? 2 : *p == '"' || *p == '\'' || *p == '`' ? 1 : 0;
+	return *p == '\\' && (p[1] == '"' || p[1] == '\'') ? 2
+	       : *p == '"' || *p == '\'' || *p == '`'      ? 1
+							   : 0;
 }
 
-/* Past a value in quotes, which begin at p and are n bytes (an escaped quote within JSON is two); the end is there or the text's. */
+/* Past a value in quotes, which begin at p and are n bytes (an escaped quote within JSON is two);
+ * the end is there or the text's. */
 static const char *past_quoted(const char *p, size_t n)
 {
 	const char *q = p + n;
@@ -86,7 +104,8 @@ static const char *past_quoted(const char *p, size_t n)
 	return q;
 }
 
-/* "***" for the value at p; returns what comes after it. before: the quote that the name stands behind, or 0. */
+/* "***" for the value at p; returns what comes after it. before: the quote that the name stands
+ * behind, or 0. */
 static const char *stars(struct strbuf *out, const char *p, char before)
 {
 	size_t n = quote_at(p);
@@ -123,17 +142,21 @@ static const char *value_at(const char *text, const char *p)
 		after = q + quote;
 		while (*after == ' ' || *after == '\t')
 			after++;
-		if (*after == '=' || (*after == ':' && after[1] != ':' && (quote || names[i].told))) {
-			bool tight = *after == '=' && after == q; /* name=value: an empty value stays empty */
+		if (*after == '=' ||
+		    (*after == ':' && after[1] != ':' && (quote || names[i].told))) {
+			/* name=value: an empty value stays empty */
+			bool tight = *after == '=' && after == q;
 
 			after++;
 			while (!tight && (*after == ' ' || *after == '\t'))
 				after++;
-			if (!strncmp(after, "YES)", 4) || !strncmp(after, "NO)", 3)) /* a server's "(using password: NO)" */
+			/* a server's "(using password: NO)" */
+			if (!strncmp(after, "YES)", 4) || !strncmp(after, "NO)", 3))
 				return NULL;
 			return *after && *after != '\n' ? after : NULL;
 		}
-		while (option > text && (isalnum((unsigned char)option[-1]) || option[-1] == '-' || option[-1] == '_'))
+		while (option > text && (isalnum((unsigned char)option[-1]) || option[-1] == '-' ||
+					 option[-1] == '_'))
 			option--;
 		if (!strncmp(option, "--", 2) && after > q && *after && *after != '-')
 			return after; /* --password value, --mysql-password value */
@@ -141,15 +164,18 @@ static const char *value_at(const char *text, const char *p)
 	return NULL;
 }
 
-/* user:password@ behind "://": the bytes up to the colon and from it to the '@'; 0 when there is none. */
+/* user:password@ behind "://": the bytes up to the colon and from it to the '@'; 0 when there is
+ * none. */
 static size_t user_info(const char *p, size_t *password)
 {
-	size_t end = strcspn(p, "/?# \t\n'\"<>"), token = strcspn(p, " \t\r\n'\"<>"), colon = strcspn(p, ":"), at = end;
+	size_t end = strcspn(p, "/?# \t\n'\"<>"), token = strcspn(p, " \t\r\n'\"<>"),
+	       colon = strcspn(p, ":"), at = end;
 
 	while (at > 0 && p[at - 1] != '@')
 		at--;
 	/* a '/' or '?' that ought to be encoded: what is behind the colon is no port then */
-	if (!at && colon < end && end < token && strspn(p + colon + 1, "0123456789") != end - colon - 1)
+	if (!at && colon < end && end < token &&
+	    strspn(p + colon + 1, "0123456789") != end - colon - 1)
 		for (at = token; at > end && p[at - 1] != '@'; at--)
 			;
 	if (!at || p[at - 1] != '@')
@@ -161,7 +187,8 @@ static size_t user_info(const char *p, size_t *password)
 	return colon + 1;
 }
 
-/* Bytes of the UTF-8 character at p; 0: it is none (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
+/* Bytes of the UTF-8 character at p; 0: it is none (RFC 3629: no overlong form, no surrogate, at
+ * most U+10FFFF). */
 static size_t utf8_char(const unsigned char *p)
 {
 	unsigned low = 0x80, high = 0xbf;
@@ -188,12 +215,14 @@ static size_t utf8_char(const unsigned char *p)
 	return n;
 }
 
-/* A word of SQL behind which quoted texts are passwords or what they hash to: until the statement ends. */
+/* A word of SQL behind which quoted texts are passwords or what they hash to: until the statement
+ * ends. */
 static bool is_word_at(const char *text, const char *p, const char *word)
 {
 	size_t n = strlen(word);
 
-	return !strncasecmp(p, word, n) && (p == text || !isalnum((unsigned char)p[-1])) && !isalnum((unsigned char)p[n]) && p[n] != '_';
+	return !strncasecmp(p, word, n) && (p == text || !isalnum((unsigned char)p[-1])) &&
+	       !isalnum((unsigned char)p[n]) && p[n] != '_';
 }
 
 static size_t letters(struct strbuf *out, const char *p)
@@ -230,22 +259,28 @@ void secret_redact(struct strbuf *out, const char *text)
 				strbuf_addstr(out, "***");
 				p += password;
 			}
-		} else if (word && is_word_at(text, p, "PASSWORD") && (value = p + 8 + strspn(p + 8, " ")) && *value == '(' &&
+		} else if (word && is_word_at(text, p, "PASSWORD") &&
+			   (value = p + 8 + strspn(p + 8, " ")) && *value == '(' &&
 			   quote_at(value + 1 + strspn(value + 1, " "))) {
 			value += 1 + strspn(value + 1, " ");
 			strbuf_add(out, p, (size_t)(value - p));
 			p = stars(out, value, 0);
 		} else if (word && (value = value_at(text, p))) {
 			strbuf_add(out, p, (size_t)(value - p));
-			p = stars(out, value, p > text && (p[-1] == '\'' || p[-1] == '"') ? p[-1] : 0);
+			p = stars(out, value,
+				  p > text && (p[-1] == '\'' || p[-1] == '"') ? p[-1] : 0);
 		} else if (identified && quote_at(p)) {
 			p = stars(out, p, 0);
-		} else if (client && (p == text || p[-1] == ' ') && !strncmp(p, "-p", 2) && p[2] && p[2] != ' ') {
+		} else if (client && (p == text || p[-1] == ' ') && !strncmp(p, "-p", 2) && p[2] &&
+			   p[2] != ' ') {
 			strbuf_addstr(out, "-p");
 			p = stars(out, p + 2, 0);
 		} else {
-			identified = (identified || is_word_at(text, p, "IDENTIFIED") || is_word_at(text, p, "PASSWORD FOR")) && *p != ';' && *p != '\n';
-			client = client || is_word_at(text, p, "mysql") || is_word_at(text, p, "mariadb") || is_word_at(text, p, "mysqldump");
+			identified = (identified || is_word_at(text, p, "IDENTIFIED") ||
+				      is_word_at(text, p, "PASSWORD FOR")) &&
+				     *p != ';' && *p != '\n';
+			client = client || is_word_at(text, p, "mysql") ||
+				 is_word_at(text, p, "mariadb") || is_word_at(text, p, "mysqldump");
 			p += letters(out, p);
 		}
 	}

@@ -1,4 +1,5 @@
-/* Secrets stay out of logs, reports and journals: whatever is printed of a URI passes here first. */
+/* Secrets stay out of logs, reports and journals: whatever is printed of a URI passes here first.
+ */
 #ifndef HARNESS_BASE_SECRET_H
 #define HARNESS_BASE_SECRET_H
 
@@ -7,11 +8,14 @@
 #include "harness/base/strbuf.h"
 
 /* Appends text, its bytes that are no UTF-8 as '?' (JSON takes no others), with every
- * password, secret key, token and signature (URI user info, name=value, "name": "value", --name value, SQL's passwords) as "***", and
- * every value that secret_know() was told, wherever it stands. */
+ * password, secret key, token and signature (URI user info, name=value, "name": "value", --name
+ * value, SQL's passwords) as "***", and every value that secret_know() was told, wherever it
+ * stands. */
 void secret_redact(struct strbuf *out, const char *text);
-/* A value that is secret, whatever stands around it: a connection's password, a store's key. Any thread. Short ones are not looked for. */
+/* A value that is secret, whatever stands around it: a connection's password, a store's key. Any
+ * thread. Short ones are not looked for. */
 void secret_know(const char *value);
-bool secret_name(const char *name); /* does an option's or field's name say that its value is secret? */
+/* does an option's or field's name say that its value is secret? */
+bool secret_name(const char *name);
 
 #endif

@@ -12,7 +12,8 @@ bool tso_parse(const char *text, tso_t *out)
 	for (; *text; text++) {
 		if (*text < '0' || *text > '9')
 			return false;
-		if (__builtin_mul_overflow(v, (tso_t)10, &v) || __builtin_add_overflow(v, (tso_t)(*text - '0'), &v))
+		if (__builtin_mul_overflow(v, (tso_t)10, &v) ||
+		    __builtin_add_overflow(v, (tso_t)(*text - '0'), &v))
 			return false;
 	}
 	*out = v;

@@ -1,4 +1,5 @@
-/* A TiDB timestamp: physical milliseconds since the epoch << 18 | logical counter. Text in JSON, userdata in Lua, never a double. */
+/* A TiDB timestamp: physical milliseconds since the epoch << 18 | logical counter. Text in JSON,
+ * userdata in Lua, never a double. */
 #ifndef HARNESS_BASE_TSO_H
 #define HARNESS_BASE_TSO_H
 

@@ -23,7 +23,8 @@ static int hex(char c)
 	return -1;
 }
 
-/* In a query '+' is a space, as Go's url.ParseQuery (which TiDB's tools use) has it. NULL with *e set when an escape is broken. */
+/* In a query '+' is a space, as Go's url.ParseQuery (which TiDB's tools use) has it. NULL with *e
+ * set when an escape is broken. */
 static char *decode(const char *p, size_t n, bool query, const char *where, struct err *e)
 {
 	char *out = xmalloc(n + 1);
@@ -41,7 +42,8 @@ static char *decode(const char *p, size_t n, bool query, const char *where, stru
 		if (hi < 0 || lo < 0 || (hi == 0 && lo == 0)) {
 			free(out);
 			err_set(e, ERR_USAGE, 0,
-			        "URI: a '%%' in the %s is not followed by two hex digits (a literal '%%' is written %%25)", where);
+				"URI: a '%%' in the %s is not followed by two hex digits (a literal '%%' is written %%25)",
+				where);
 			return NULL;
 		}
 		out[k++] = (char)(hi << 4 | lo);
@@ -57,7 +59,8 @@ static int parse_port(struct uri *u, const char *p, size_t n, struct err *e)
 
 	for (size_t i = 0; i < n; i++) {
 		if (!isdigit((unsigned char)p[i]) || (port = port * 10 + (p[i] - '0')) > 65535)
-			return err_set(e, ERR_USAGE, 0, "URI: the port is not a number from 1 to 65535");
+			return err_set(e, ERR_USAGE, 0,
+				       "URI: the port is not a number from 1 to 65535");
 	}
 	if (!port)
 		return err_set(e, ERR_USAGE, 0, "URI: the port is not a number from 1 to 65535");
@@ -76,7 +79,8 @@ static int parse_authority(struct uri *u, const char *p, size_t n, struct err *e
 		if (!u->user)
 			return -1;
 		if (colon) {
-			u->password = decode(colon + 1, (size_t)(at - colon - 1), false, "password", e);
+			u->password =
+				decode(colon + 1, (size_t)(at - colon - 1), false, "password", e);
 			if (!u->password)
 				return -1;
 		}
@@ -98,7 +102,8 @@ static int parse_authority(struct uri *u, const char *p, size_t n, struct err *e
 		return -1;
 	for (const char *c = u->host; *c; c++)
 		if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("/?#@\\\"<>", *c))
-			return err_set(e, ERR_USAGE, 0, "URI: the host holds a character that no host has");
+			return err_set(e, ERR_USAGE, 0,
+				       "URI: the host holds a character that no host has");
 	return colon ? parse_port(u, colon + 1, (size_t)(end - colon - 1), e) : 0;
 }
 
@@ -112,11 +117,14 @@ static int parse_query(struct uri *u, const char *p, struct err *e)
 
 		if (n) {
 			if (u->n_params == PARAMS_MAX)
-				return err_set(e, ERR_USAGE, 0, "URI: more than %d parameters", PARAMS_MAX);
+				return err_set(e, ERR_USAGE, 0, "URI: more than %d parameters",
+					       PARAMS_MAX);
 			param.name = decode(p, name_n, true, "name of a parameter", e);
 			if (!param.name)
 				return -1;
-			param.value = eq ? decode(eq + 1, n - name_n - 1, true, "value of a parameter", e) : xstrdup("");
+			param.value =
+				eq ? decode(eq + 1, n - name_n - 1, true, "value of a parameter", e)
+				   : xstrdup("");
 			if (!param.value) {
 				free(param.name);
 				return -1;
@@ -139,7 +147,9 @@ int uri_option(const char *arg, struct strbuf *out, struct err *e)
 	if (!strncmp(arg, "env:", 4)) {
 		value = getenv(arg + 4);
 		if (!value || !*value)
-			return err_set(e, ERR_USAGE, 0, "%.80s: no such variable in the environment, or it is empty", arg);
+			return err_set(e, ERR_USAGE, 0,
+				       "%.80s: no such variable in the environment, or it is empty",
+				       arg);
 		strbuf_addstr(out, value);
 		return 0;
 	}
@@ -156,8 +166,9 @@ int uri_option(const char *arg, struct strbuf *out, struct err *e)
 	fclose(f);
 	n = strcspn(line, "\r\n");
 	if (!n || n > URI_BYTES_MAX)
-		return err_set(e, ERR_USAGE, errno, "%.200s: its first line is to be a URI of at most %d bytes%s%s", arg, URI_BYTES_MAX, errno ? ": " : "",
-		               errno ? strerror(errno) : "");
+		return err_set(e, ERR_USAGE, errno,
+			       "%.200s: its first line is to be a URI of at most %d bytes%s%s", arg,
+			       URI_BYTES_MAX, errno ? ": " : "", errno ? strerror(errno) : "");
 	strbuf_add(out, line, n);
 	memset(line, 0, sizeof(line));
 	return 0;
@@ -166,7 +177,8 @@ int uri_option(const char *arg, struct strbuf *out, struct err *e)
 /* A '/' or '?' in a user's name or password ends the authority too early. */
 static bool cut_by_a_password(const char *authority, size_t n)
 {
-	return !memchr(authority, '@', n) && strchr(authority + n, '@') && memchr(authority, ':', n);
+	return !memchr(authority, '@', n) && strchr(authority + n, '@') &&
+	       memchr(authority, ':', n);
 }
 
 int uri_parse(struct uri *u, const char *text, struct err *e)
@@ -184,7 +196,8 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 	while (isalnum((unsigned char)text[n]) || (n && text[n] && strchr("+-.", text[n])))
 		n++;
 	if (!n || !isalpha((unsigned char)text[0]) || strncmp(text + n, "://", 3) != 0) {
-		err_set(e, ERR_USAGE, 0, "URI: does not begin with a scheme, as in s3://bucket/prefix or file:///directory");
+		err_set(e, ERR_USAGE, 0,
+			"URI: does not begin with a scheme, as in s3://bucket/prefix or file:///directory");
 		goto out;
 	}
 	if (strchr(text, '#')) {
@@ -198,7 +211,8 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 	n = strcspn(p, "/?");
 	if (parse_authority(u, p, n, e) < 0) {
 		if (e && cut_by_a_password(p, n))
-			err_set(e, ERR_USAGE, 0, "URI: what stands before the '@' holds a '/' or '?': in a user or password these are written %%2F and %%3F");
+			err_set(e, ERR_USAGE, 0,
+				"URI: what stands before the '@' holds a '/' or '?': in a user or password these are written %%2F and %%3F");
 		goto out;
 	}
 	p += n;
@@ -256,7 +270,8 @@ void uri_encode(struct strbuf *out, const char *data, size_t n, const char *keep
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)data[i];
 
-		if ((c < 0x80 && isalnum(c)) || (c && strchr("-._~", c)) || (c && keep && strchr(keep, c)))
+		if ((c < 0x80 && isalnum(c)) || (c && strchr("-._~", c)) ||
+		    (c && keep && strchr(keep, c)))
 			strbuf_addch(out, (char)c);
 		else
 			strbuf_addf(out, "%%%02X", c);

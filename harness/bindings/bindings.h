@@ -1,13 +1,20 @@
-/* The harness in Lua: stores, clusters and changefeeds, checks, redo logs, TSOs. Each pushes one value, a field of `native` in
- * harness/run/scenario.lua; what a binding offers to others is in its own header. Who makes a scenario's state lists them (struct
- * runtime_module); without "cluster", "verify", "redo" and "tso" scenario.lua does not load. */
+/* The harness in Lua: stores, clusters and changefeeds, checks, redo logs, TSOs. Each pushes one
+ * value, a field of `native` in harness/run/scenario.lua; what a binding offers to others is in its
+ * own header. Who makes a scenario's state lists them (struct runtime_module); without "cluster",
+ * "verify", "redo" and "tso" scenario.lua does not load. */
 #ifndef HARNESS_BINDINGS_BINDINGS_H
 #define HARNESS_BINDINGS_BINDINGS_H
 
 #include "harness/run/runtime.h"
 
-#define BINDINGS_OF_HARNESS { "store", lua_store_open, NULL }, { "cluster", lua_cluster_open, NULL }, { "verify", lua_verify_open, NULL }, \
-	{ "redo", lua_redo_open, NULL }, { "tso", lua_tso_open, NULL }
+/* clang-format off */
+#define BINDINGS_OF_HARNESS \
+	{ "store", lua_store_open, NULL }, \
+	{ "cluster", lua_cluster_open, NULL }, \
+	{ "verify", lua_verify_open, NULL }, \
+	{ "redo", lua_redo_open, NULL }, \
+	{ "tso", lua_tso_open, NULL }
+/* clang-format on */
 
 int lua_store_open(lua_State *L);
 int lua_cluster_open(lua_State *L);

@@ -20,7 +20,8 @@
 #include "harness/tidb/tidb.h"
 
 #define METATABLE "drtest.cluster"
-#define STOP_MS 90000 /* playground waits 10 s for each component, and they end one after another */
+/* playground waits 10 s for each component, and they end one after another */
+#define STOP_MS 90000
 #define SQL_MS 10000
 #define CLUSTERS_MAX 8
 #define ROWS_MAX 10000
@@ -75,7 +76,8 @@ static bool name_is_fine(const char *name)
 
 	if (n < 1 || n > 40)
 		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
+	       n;
 }
 
 /* Reads one description at index and makes the cluster; its userdata is pushed. */
@@ -89,15 +91,28 @@ static struct lua_cluster *describe(lua_State *L, int index)
 	struct strbuf words = STRBUF_INIT;
 	char *dir, *logs;
 
-	runtime_fields(L, index, "t:cluster", (struct field[]){ { "name", FIELD_TEXT, &name }, { "port", FIELD_WHOLE, &port },
-		{ "db", FIELD_WHOLE, &db }, { "pd", FIELD_WHOLE, &pd }, { "kv", FIELD_WHOLE, &kv }, { "ticdc", FIELD_WHOLE, &ticdc },
-		{ "disk_mb", FIELD_WHOLE, &disk }, { "clock", FIELD_TEXT, &clock }, { NULL, 0, NULL } });
+	runtime_fields(L, index, "t:cluster",
+		       (struct field[]){ { "name", FIELD_TEXT, &name },
+					 { "port", FIELD_WHOLE, &port },
+					 { "db", FIELD_WHOLE, &db },
+					 { "pd", FIELD_WHOLE, &pd },
+					 { "kv", FIELD_WHOLE, &kv },
+					 { "ticdc", FIELD_WHOLE, &ticdc },
+					 { "disk_mb", FIELD_WHOLE, &disk },
+					 { "clock", FIELD_TEXT, &clock },
+					 { NULL, 0, NULL } });
 	if (clock)
-		skew_ms = (*clock == '+' || *clock == '-') && duration_parse_ms(clock + 1) >= 1000 ? duration_parse_ms(clock + 1) : -1;
+		skew_ms = (*clock == '+' || *clock == '-') && duration_parse_ms(clock + 1) >= 1000
+				  ? duration_parse_ms(clock + 1)
+				  : -1;
 	if (skew_ms < 0)
-		runtime_usage(L, "t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"", clock);
+		runtime_usage(
+			L,
+			"t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"",
+			clock);
 	if ((clock || disk) && strcmp(runtime_ground(r), "local") != 0)
-		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's", runtime_ground(r));
+		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
+			      runtime_ground(r));
 	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
 		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
 	if (!name || !name_is_fine(name))
@@ -134,25 +149,43 @@ static struct lua_cluster *describe(lua_State *L, int index)
 		}
 	}
 	if (runtime_on_tidb(r) && runtime_planning(r)) {
-		runtime_plan(r, "start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
-				"--port-offset <free> --without-monitor", name, name, runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>",
-			     (int)db, (int)pd, (int)kv, (int)ticdc);
+		runtime_plan(
+			r,
+			"start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
+			"--port-offset <free> --without-monitor",
+			name, name, runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>",
+			(int)db, (int)pd, (int)kv, (int)ticdc);
 		return c;
 	}
-	if (runtime_plan(r, "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
-			    "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s", name,
-			 name, port ? "the given one" : "<free>"))
+	if (runtime_plan(r,
+			 "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
+			 "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s",
+			 name, name, port ? "the given one" : "<free>"))
 		return c;
 	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
-	for (unsigned k = 2; earlier && fs_exists(dir); k++) { /* the dead one's data stays as it is: it is evidence */
+	/* the dead one's data stays as it is: it is evidence */
+	for (unsigned k = 2; earlier && fs_exists(dir); k++) {
 		free(dir);
 		dir = xstrfmt("%s/%s-%u", runtime_data_dir(r), name, k);
 	}
 	logs = xstrfmt("%s/logs", runtime_dir(r));
-	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r), .name = name, .dir = dir, .log_dir = logs, .port = (int)port,
-		.keep = runtime_keeps(r), .version = runtime_tidb_version(r), .clock_skew_s = clock && *clock == '-' ? -skew_ms / 1000 : skew_ms / 1000,
-		.size = { .db = (unsigned)db, .pd = (unsigned)pd, .kv = (unsigned)kv, .ticdc = (unsigned)ticdc } }, &e);
-	if (c->c && disk && (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
+	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r),
+						   .name = name,
+						   .dir = dir,
+						   .log_dir = logs,
+						   .port = (int)port,
+						   .keep = runtime_keeps(r),
+						   .version = runtime_tidb_version(r),
+						   .clock_skew_s = clock && *clock == '-'
+									   ? -skew_ms / 1000
+									   : skew_ms / 1000,
+						   .size = { .db = (unsigned)db,
+							     .pd = (unsigned)pd,
+							     .kv = (unsigned)kv,
+							     .ticdc = (unsigned)ticdc } },
+			   &e);
+	if (c->c && disk &&
+	    (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
 		cluster_free(c->c);
 		c->c = NULL;
 		err_wrap(&e, "%s", name);
@@ -184,9 +217,11 @@ static int make(lua_State *L)
 		if (cluster_start_begin(made[i]->c, &e) < 0)
 			return runtime_raise(L, &e);
 	for (int i = 0; i < n; i++) {
-		if (cluster_start_wait(made[i]->c, deadline_in_ms(cluster_start_ms(made[i]->c)), &e) < 0)
+		if (cluster_start_wait(made[i]->c, deadline_in_ms(cluster_start_ms(made[i]->c)),
+				       &e) < 0)
 			return runtime_raise(L, &e);
-		made[i]->pid = cluster_server(made[i]->c) ? proc_pid(cluster_server(made[i]->c)) : 0;
+		made[i]->pid =
+			cluster_server(made[i]->c) ? proc_pid(cluster_server(made[i]->c)) : 0;
 		runtime_expect(r, made[i], true);
 		runtime_version(r, made[i]->name, cluster_version(made[i]->c));
 		if (*cluster_stands_in(made[i]->c))
@@ -200,7 +235,8 @@ static int cluster_text(lua_State *L)
 	struct lua_cluster *c = lua_cluster_check(L, 1);
 
 	if (c->c)
-		lua_pushfstring(L, "%s %s:%d", c->name, cluster_endpoint(c->c)->host, (int)cluster_endpoint(c->c)->port);
+		lua_pushfstring(L, "%s %s:%d", c->name, cluster_endpoint(c->c)->host,
+				(int)cluster_endpoint(c->c)->port);
 	else
 		lua_pushstring(L, c->name);
 	return 1;
@@ -223,10 +259,12 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster
 
 static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
 {
-	return !strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, CLUSTER_WRITE, NULL) < 0;
+	return !strcmp(runtime_ground(runtime_of(L)), "attach") &&
+	       attach_allows(c->name, CLUSTER_WRITE, NULL) < 0;
 }
 
-void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what)
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v,
+		      const char *what)
 {
 	const char *ground = runtime_ground(runtime_of(L));
 	struct err e = ERR_INIT;
@@ -238,7 +276,8 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_ve
 }
 
 /* In plan mode, on a ground that says its verbs itself: one line. */
-static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum cluster_verb v, const char *more)
+static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum cluster_verb v,
+		       const char *more)
 {
 	const char *words = runtime_planning(r) ? ground_words(runtime_ground(r), v) : NULL;
 
@@ -254,7 +293,9 @@ static int set_gc(lua_State *L)
 	lua_cluster_allowed(L, c, CLUSTER_GC);
 	if (plan_words(runtime_of(L), c, CLUSTER_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
 		return 0;
-	if (runtime_plan(runtime_of(L), "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name, lua_toboolean(L, 2) ? 7 : 0))
+	if (runtime_plan(runtime_of(L),
+			 "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name,
+			 lua_toboolean(L, 2) ? 7 : 0))
 		return 0;
 	if (cluster_set_gc(c->c, lua_toboolean(L, 2), &e) < 0)
 		return runtime_raise(L, &e);
@@ -288,33 +329,49 @@ static int backup(lua_State *L)
 	char at[24] = "";
 	bool br = runtime_tools(r)->br; /* not drtest's own, nor SQL */
 
-	runtime_fields(L, 3, "backup", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "rate_mb", FIELD_NUMBER, &rate },
-		{ "within", FIELD_DURATION_MS, &ms }, { "snapshot", FIELD_ANY, NULL },
-		{ "br", FIELD_FLAG, &br }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "backup",
+		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
+					 { "rate_mb", FIELD_NUMBER, &rate },
+					 { "within", FIELD_DURATION_MS, &ms },
+					 { "snapshot", FIELD_ANY, NULL },
+					 { "br", FIELD_FLAG, &br },
+					 { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, CLUSTER_BACKUP);
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "snapshot");
 		if (!lua_isnil(L, -1)) {
 			if (!runtime_on_tidb(r))
-				runtime_usage(L, "backup: only TiDB can be read at an earlier snapshot");
+				runtime_usage(
+					L, "backup: only TiDB can be read at an earlier snapshot");
 			snprintf(at, sizeof(at), "%" PRIu64, lua_tso_check(L, -1));
 		}
 		lua_pop(L, 1);
 	}
 	if (br) {
-		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g", c->name, uri, rate) &&
+		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g",
+				  c->name, uri, rate) &&
 		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
 			return runtime_raise(L, &e);
 	} else if (runtime_planning(r) && runtime_on_tidb(r)) {
-		runtime_plan(r, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s", c->name, uri, (unsigned)rate, *at ? " SNAPSHOT = " : "", at);
-	} else if (!runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
-			     "# TiDB: BACKUP DATABASE *", c->name, uri, rate)) {
-		struct backup_opts o = { .threads = (unsigned)threads, .rate_bytes_per_s = (uint64_t)(rate * 1e6),
-			.tidb_snapshot = *at ? at : NULL, .deadline = deadline_in_ms(ms), .progress = backup_progress, .progress_arg = &watch };
+		runtime_plan(r, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s",
+			     c->name, uri, (unsigned)rate, *at ? " SNAPSHOT = " : "", at);
+	} else if (
+		!runtime_plan(
+			r,
+			"%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
+			"# TiDB: BACKUP DATABASE *",
+			c->name, uri, rate)) {
+		struct backup_opts o = { .threads = (unsigned)threads,
+					 .rate_bytes_per_s = (uint64_t)(rate * 1e6),
+					 .tidb_snapshot = *at ? at : NULL,
+					 .deadline = deadline_in_ms(ms),
+					 .progress = backup_progress,
+					 .progress_arg = &watch };
 
 		char *via = runtime_route_uri(r, "backup", uri);
 
-		o.from.port = (unsigned)runtime_route(r, "backup", (int)cluster_endpoint(c->c)->port);
+		o.from.port =
+			(unsigned)runtime_route(r, "backup", (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_backup(c->c, via, &o, &b, &e);
 
 		free(via);
@@ -351,21 +408,33 @@ static int restore(lua_State *L)
 		lua_replace(L, 2);
 	}
 	uri = luaL_checkstring(L, 2);
-	runtime_fields(L, 3, "restore", (struct field[]){ { "threads", FIELD_WHOLE, &threads }, { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "restore",
+		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
+					 { "within", FIELD_DURATION_MS, &ms },
+					 { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
 	if (br) {
-		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name, uri) && tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
+		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name,
+				  uri) &&
+		    tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
 			return runtime_raise(L, &e);
 	} else if (runtime_planning(runtime_of(L)) && runtime_on_tidb(runtime_of(L))) {
 		runtime_plan(runtime_of(L), "%s: RESTORE DATABASE * FROM '%s'", c->name, uri);
-	} else if (!runtime_plan(runtime_of(L), "%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *", c->name, uri)) {
+	} else if (
+		!runtime_plan(
+			runtime_of(L),
+			"%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *",
+			c->name, uri)) {
 		struct copying watch = { runtime_of(L), "restore" };
-		struct restore_opts o = { .threads = (unsigned)threads, .deadline = deadline_in_ms(ms), .progress = backup_progress,
-			.progress_arg = &watch };
+		struct restore_opts o = { .threads = (unsigned)threads,
+					  .deadline = deadline_in_ms(ms),
+					  .progress = backup_progress,
+					  .progress_arg = &watch };
 
 		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
 
-		o.to.port = (unsigned)runtime_route(runtime_of(L), "restore", (int)cluster_endpoint(c->c)->port);
+		o.to.port = (unsigned)runtime_route(runtime_of(L), "restore",
+						    (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_restore(c->c, via, &o, &b, &e);
 
 		free(via);
@@ -387,8 +456,14 @@ static int changefeed(lua_State *L)
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	runtime_fields(L, 2, "changefeed", (struct field[]){ { "id", FIELD_TEXT, &o.id }, { "sink", FIELD_ANY, NULL }, { "start_ts", FIELD_ANY, NULL },
-		{ "redo", FIELD_TEXT, &o.redo_uri }, { "flush", FIELD_DURATION_MS, &flush }, { "meta", FIELD_DURATION_MS, &meta }, { NULL, 0, NULL } });
+	runtime_fields(L, 2, "changefeed",
+		       (struct field[]){ { "id", FIELD_TEXT, &o.id },
+					 { "sink", FIELD_ANY, NULL },
+					 { "start_ts", FIELD_ANY, NULL },
+					 { "redo", FIELD_TEXT, &o.redo_uri },
+					 { "flush", FIELD_DURATION_MS, &flush },
+					 { "meta", FIELD_DURATION_MS, &meta },
+					 { NULL, 0, NULL } });
 	lua_getfield(L, 2, "sink");
 	if (lua_isnil(L, -1))
 		runtime_usage(L, "changefeed needs sink = a cluster");
@@ -408,28 +483,43 @@ static int changefeed(lua_State *L)
 	o.redo_uri = lua_tostring(L, -1);
 	o.flush_ms = (unsigned)flush;
 	o.meta_ms = (unsigned)meta;
-	if (!plan_words(r, c, CLUSTER_CHANGEFEED, *o.redo_uri ? ", consistent.level = eventual; then its .meta object is awaited" : "") &&
-	    !runtime_plan(r, "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s", c->name, sink->name, *o.redo_uri ? "eventual" : "none",
-			  o.redo_uri)) {
+	if (!plan_words(r, c, CLUSTER_CHANGEFEED,
+			*o.redo_uri
+				? ", consistent.level = eventual; then its .meta object is awaited"
+				: "") &&
+	    !runtime_plan(r,
+			  "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s",
+			  c->name, sink->name, *o.redo_uri ? "eventual" : "none", o.redo_uri)) {
 		o.sink = sink->c;
-		o.source_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
-		o.sink_port = (unsigned)runtime_route(r, "feed", (int)cluster_endpoint(sink->c)->port);
+		o.source_port =
+			(unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
+		o.sink_port =
+			(unsigned)runtime_route(r, "feed", (int)cluster_endpoint(sink->c)->port);
 		if (cluster_changefeed(c->c, &o, &e) < 0)
 			return runtime_raise(L, &e);
 	}
 	if (!runtime_planning(r) && !strcmp(runtime_ground(r), "attach") && !runtime_keeps(r))
-		runtime_note(r, "changefeed %s is left on %s when the run ends, paused, since its redo log would go with it; so it holds garbage collection "
-				"back for gc-ttl, a day: cdc cli changefeed remove --changefeed-id=%s", o.id, c->name, o.id);
+		runtime_note(
+			r,
+			"changefeed %s is left on %s when the run ends, paused, since its redo log would go with it; so it holds garbage collection "
+			"back for gc-ttl, a day: cdc cli changefeed remove --changefeed-id=%s",
+			o.id, c->name, o.id);
 	lua_feed_push(L, c, sink, o.id);
 	return 1;
 }
 
 static void push_replay(lua_State *L, const struct replay_stats *st)
 {
-	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "rows", st->rows }, { "transactions", st->transactions }, { "ddls", st->ddls }, { "keys", st->keys }, { "puts", st->puts },
-		{ "deletes", st->deletes }, { "fenced", st->fenced }, { "files", st->files }, { "bytes", st->bytes },
-		{ "spilled_bytes", st->spilled_bytes }, { "warnings", st->warnings },
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {
+		{ "rows", st->rows },         { "transactions", st->transactions },
+		{ "ddls", st->ddls },         { "keys", st->keys },
+		{ "puts", st->puts },         { "deletes", st->deletes },
+		{ "fenced", st->fenced },     { "files", st->files },
+		{ "bytes", st->bytes },       { "spilled_bytes", st->spilled_bytes },
+		{ "warnings", st->warnings },
 	};
 
 	lua_newtable(L);
@@ -452,18 +542,21 @@ struct replaying {
 	double share;
 };
 
-/* Half of the work is reading, half is writing what came out of it; another part of the log after a DDL must not seem a step back. */
+/* Half of the work is reading, half is writing what came out of it; another part of the log after a
+ * DDL must not seem a step back. */
 static void replay_progress(void *arg, const struct replay_stats *st)
 {
 	struct replaying *p = arg;
 	double read = st->files_total ? (double)st->files / (double)st->files_total : 0;
-	double written = st->keys ? (double)(st->puts + st->deletes) / (double)st->keys : 0, share = (read + written) / 2;
+	double written = st->keys ? (double)(st->puts + st->deletes) / (double)st->keys : 0,
+	       share = (read + written) / 2;
 
 	p->share = share > 1 ? 1 : share > p->share ? share : p->share;
 	runtime_progress(p->r, "replay", p->share, st->puts + st->deletes);
 }
 
-/* What the log could not vouch for belongs to the run's record: a row that no file has is not the replay's fault. */
+/* What the log could not vouch for belongs to the run's record: a row that no file has is not the
+ * replay's fault. */
 static void replay_warning(void *arg, const char *line)
 {
 	struct replaying *p = arg;
@@ -471,7 +564,8 @@ static void replay_warning(void *arg, const char *line)
 	runtime_note(p->r, "replay: %s", line);
 }
 
-/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the stats; .point is the TSO where the cluster stands */
+/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the
+ * stats; .point is the TSO where the cluster stands */
 static int apply_redo(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
@@ -487,25 +581,42 @@ static int apply_redo(lua_State *L)
 	int rc;
 
 	lua_cluster_allowed(L, c, CLUSTER_WRITE);
-	runtime_fields(L, 3, "apply_redo", (struct field[]){ { "workers", FIELD_WHOLE, &workers }, { "memory_mb", FIELD_WHOLE, &memory },
-		{ "mode", FIELD_TEXT, &mode }, { "force", FIELD_FLAG, &force }, { "time_zone", FIELD_TEXT, &zone }, { "stock", FIELD_FLAG, &stock },
-		{ NULL, 0, NULL } });
+	runtime_fields(L, 3, "apply_redo",
+		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
+					 { "memory_mb", FIELD_WHOLE, &memory },
+					 { "mode", FIELD_TEXT, &mode },
+					 { "force", FIELD_FLAG, &force },
+					 { "time_zone", FIELD_TEXT, &zone },
+					 { "stock", FIELD_FLAG, &stock },
+					 { NULL, 0, NULL } });
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
 		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
 	if (stock) {
-		if (!runtime_plan(watch.r, "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s", uri, c->name) &&
+		if (!runtime_plan(
+			    watch.r,
+			    "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s",
+			    uri, c->name) &&
 		    tools_apply_redo(watch.r, c, uri, zone, &st, &e) < 0)
 			return runtime_raise(L, &e);
-	} else if (!runtime_plan(runtime_of(L), "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
-					 "# fence, merge, all deletes, then all puts", uri, c->name)) {
+	} else if (!runtime_plan(runtime_of(L),
+				 "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
+				 "# fence, merge, all deletes, then all puts",
+				 uri, c->name)) {
 		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
-		struct replay_opts o = { .workers = (unsigned)workers, .memory_bytes = (size_t)memory << 20, .tmp_dir = tmp,
-			.mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
-			.force = force, .time_zone = zone,
-			.progress = replay_progress, .progress_arg = &watch, .warn = replay_warning, .report_arg = &watch };
+		struct replay_opts o = { .workers = (unsigned)workers,
+					 .memory_bytes = (size_t)memory << 20,
+					 .tmp_dir = tmp,
+					 .mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
+					 .force = force,
+					 .time_zone = zone,
+					 .progress = replay_progress,
+					 .progress_arg = &watch,
+					 .warn = replay_warning,
+					 .report_arg = &watch };
 		char *via = runtime_route_uri(watch.r, "replay", uri);
 
-		o.sink.port = (unsigned)runtime_route(watch.r, "replay", (int)cluster_endpoint(c->c)->port);
+		o.sink.port = (unsigned)runtime_route(watch.r, "replay",
+						      (int)cluster_endpoint(c->c)->port);
 		runtime_progress(watch.r, "replay", 0, 0);
 		rc = cluster_apply_redo(c->c, via, &o, &st, &e);
 		free(via);
@@ -521,7 +632,8 @@ static int apply_redo(lua_State *L)
 	return 1;
 }
 
-/* cluster:sql(text, { lock_wait = "1s" }): rows affected. lock_wait: a DDL that waits longer for a table than that fails. */
+/* cluster:sql(text, { lock_wait = "1s" }): rows affected. lock_wait: a DDL that waits longer for a
+ * table than that fails. */
 static int sql(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "sql");
@@ -531,7 +643,9 @@ static int sql(lua_State *L)
 	const char *text = luaL_checklstring(L, 2, &n);
 	int64_t rows, lock_wait = 0;
 
-	runtime_fields(L, 3, "sql", (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "sql",
+		       (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait },
+					 { NULL, 0, NULL } });
 
 	lua_cluster_allowed(L, c, CLUSTER_WRITE);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
@@ -541,7 +655,8 @@ static int sql(lua_State *L)
 	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
 	rows = s ? 0 : -1;
 	if (s && lock_wait)
-		rows = sql_exec(s, &e, "SET SESSION lock_wait_timeout = %" PRId64, lock_wait < 1000 ? 1 : lock_wait / 1000);
+		rows = sql_exec(s, &e, "SET SESSION lock_wait_timeout = %" PRId64,
+				lock_wait < 1000 ? 1 : lock_wait / 1000);
 	if (rows >= 0)
 		rows = sql_exec_text(s, &e, text, n);
 	sql_close(s);
@@ -554,26 +669,36 @@ static int sql(lua_State *L)
 	return 1;
 }
 
-/* On clusters that a file does not allow to write to: a statement that does more than read is refused, by its first word and by the server. */
+/* On clusters that a file does not allow to write to: a statement that does more than read is
+ * refused, by its first word and by the server. */
 static int only_reads(struct sql *s, const char *text, struct err *e)
 {
 	/* INTO OUTFILE; EXPLAIN ANALYZE and WITH do what follows them; FOR UPDATE locks */
 	static const char *const never[] = { "INTO", "ANALYZE", "UPDATE", "DELETE" };
-	static const char *const words[] = { "SELECT", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "WITH", "TABLE", "VALUES" };
-	size_t at = strspn(text, " \t\r\n("), n = strspn(text + at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	static const char *const words[] = { "SELECT",  "SHOW", "DESC",  "DESCRIBE",
+					     "EXPLAIN", "WITH", "TABLE", "VALUES" };
+	size_t at = strspn(text, " \t\r\n("),
+	       n = strspn(text + at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 	bool reads = false;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		reads = reads || (strlen(words[i]) == n && !strncasecmp(text + at, words[i], n));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		for (const char *p = text; reads && (p = strcasestr(p, never[i])); p += strlen(never[i])) {
+		for (const char *p = text; reads && (p = strcasestr(p, never[i]));
+		     p += strlen(never[i])) {
 			const char *end = p + strlen(never[i]);
 
-			reads = (p > text && (isalnum((unsigned char)p[-1]) || p[-1] == '_')) || isalnum((unsigned char)*end) || *end == '_';
+			reads = (p > text && (isalnum((unsigned char)p[-1]) || p[-1] == '_')) ||
+				isalnum((unsigned char)*end) || *end == '_';
 		}
 	if (!reads)
-		return err_set(e, ERR_USAGE, 0, "query: this does more than read, and the clusters file does not allow write: %.60s", text);
-	return sql_exec(s, e, "SET SESSION TRANSACTION READ ONLY") < 0 && e->kind != ERR_SQL ? -1 : 0; /* a server that does not know it reads all the same */
+		return err_set(
+			e, ERR_USAGE, 0,
+			"query: this does more than read, and the clusters file does not allow write: %.60s",
+			text);
+	/* a server that does not know it reads all the same */
+	return sql_exec(s, e, "SET SESSION TRANSACTION READ ONLY") < 0 && e->kind != ERR_SQL ? -1
+											     : 0;
 }
 
 /* Rows as tables of texts (nil for NULL), at most ROWS_MAX. */
@@ -614,7 +739,8 @@ static int query(lua_State *L)
 	return 1;
 }
 
-/* cluster:left_out(): the tables that TiCDC does not replicate (no key), as text for people; "" none */
+/* cluster:left_out(): the tables that TiCDC does not replicate (no key), as text for people; ""
+ * none */
 static int left_out(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "left_out");
@@ -664,7 +790,8 @@ static int start(lua_State *L)
 		c->alive = true;
 		return 0;
 	}
-	if (cluster_start_begin(c->c, &e) < 0 || cluster_start_wait(c->c, deadline_in_ms(cluster_start_ms(c->c)), &e) < 0)
+	if (cluster_start_begin(c->c, &e) < 0 ||
+	    cluster_start_wait(c->c, deadline_in_ms(cluster_start_ms(c->c)), &e) < 0)
 		return runtime_raise(L, &e);
 	c->pid = proc_pid(cluster_server(c->c));
 	c->alive = true;
@@ -686,14 +813,23 @@ static int pause_resume(lua_State *L, bool pause)
 	if (cluster_pause(c->c, pause, &e) < 0)
 		return runtime_raise(L, &e);
 	runtime_strike(runtime_of(L), &c->struck, pause);
-	journal_event(runtime_journal(runtime_of(L)), "fault", json_pack("{s:s,s:s}", "kind", pause ? "pause" : "resume", "target", c->name));
+	journal_event(
+		runtime_journal(runtime_of(L)), "fault",
+		json_pack("{s:s,s:s}", "kind", pause ? "pause" : "resume", "target", c->name));
 	return 0;
 }
 
-static int pause_it(lua_State *L) { return pause_resume(L, true); }
-static int resume(lua_State *L) { return pause_resume(L, false); }
+static int pause_it(lua_State *L)
+{
+	return pause_resume(L, true);
+}
+static int resume(lua_State *L)
+{
+	return pause_resume(L, false);
+}
 
-/* The last commit position, to wait for, as text: its GTID's sequence number; TiDB: the current TSO. */
+/* The last commit position, to wait for, as text: its GTID's sequence number; TiDB: the current
+ * TSO. */
 static int position(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "position");
@@ -715,7 +851,8 @@ static int now_ts(lua_State *L)
 	struct err e = ERR_INIT;
 	tso_t ts = 0;
 
-	if (!runtime_planning(runtime_of(L)) && cluster_now(c->c, deadline_in_ms(SQL_MS), &ts, &e) < 0)
+	if (!runtime_planning(runtime_of(L)) &&
+	    cluster_now(c->c, deadline_in_ms(SQL_MS), &ts, &e) < 0)
 		return runtime_raise(L, &e);
 	lua_tso_push(L, ts);
 	return 1;
@@ -724,12 +861,27 @@ static int now_ts(lua_State *L)
 int lua_cluster_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "name", name },         { "set_gc", set_gc },   { "backup", backup },     { "restore", restore }, { "changefeed", changefeed },
-		{ "apply_redo", apply_redo }, { "sql", sql },     { "query", query },       { "stop", stop },       { "pause", pause_it },
-		{ "resume", resume },     { "start", start },     { "left_out", left_out },   { "position", position }, { "now", now_ts },      { NULL, NULL },
+		{ "name", name },
+		{ "set_gc", set_gc },
+		{ "backup", backup },
+		{ "restore", restore },
+		{ "changefeed", changefeed },
+		{ "apply_redo", apply_redo },
+		{ "sql", sql },
+		{ "query", query },
+		{ "stop", stop },
+		{ "pause", pause_it },
+		{ "resume", resume },
+		{ "start", start },
+		{ "left_out", left_out },
+		{ "position", position },
+		{ "now", now_ts },
+		{ NULL, NULL },
 	};
-	static const luaL_Reg natives[] = { { "make", make }, { "disaster", lua_cluster_disaster }, { "kill", lua_cluster_kill_part },
-		{ NULL, NULL } };
+	static const luaL_Reg natives[] = { { "make", make },
+					    { "disaster", lua_cluster_disaster },
+					    { "kill", lua_cluster_kill_part },
+					    { NULL, NULL } };
 
 	lua_newtable(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, "drtest.clusters"); /* the newest of each name */

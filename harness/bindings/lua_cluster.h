@@ -8,12 +8,14 @@
 
 struct lua_feed;
 struct lua_cluster {
-	struct cluster *c;  /* NULL in plan mode */
+	struct cluster *c; /* NULL in plan mode */
 	char name[64];
-	unsigned number;    /* the ledger's: of the last time that it served; later times have higher numbers */
+	/* the ledger's: of the last time that it served; later times have higher numbers */
+	unsigned number;
 	bool served;
-	bool alive;         /* it was not killed or stopped */
-	_Atomic bool doomed; /* a fault strikes it: its end, and what that does to its clients, is no surprise */
+	bool alive; /* it was not killed or stopped */
+	/* a fault strikes it: its end, and what that does to its clients, is no surprise */
+	_Atomic bool doomed;
 	bool struck;        /* killed, stopped or paused by the scenario: runtime_fault() knows */
 	char disk[512];     /* its volume; "" none */
 	pid_t pid;          /* of its server: the sampler's */
@@ -27,17 +29,21 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 /* Raises when the clusters file of the attach ground does not allow it. */
 void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
 
-/* Raises, in plan mode too, when the ground can't: said before the run, never found out in its middle. what: "pause a cluster". */
-void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v, const char *what);
-/* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH, CLUSTER_LEADER, or its number. */
+/* Raises, in plan mode too, when the ground can't: said before the run, never found out in its
+ * middle. what: "pause a cluster". */
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v,
+		      const char *what);
+/* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH,
+ * CLUSTER_LEADER, or its number. */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);
 int lua_cluster_kill_part(lua_State *L); /* kill(cluster, part) */
-void lua_ground_natives(lua_State *L);   /* into the table at the top: live, on_tidb, can_link, … */
-int lua_cluster_disaster(lua_State *L);  /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
+void lua_ground_natives(lua_State *L); /* into the table at the top: live, on_tidb, can_link, … */
+/* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
+int lua_cluster_disaster(lua_State *L);
 
 struct lua_feed {
 	struct runtime *run;
-	bool told;          /* of the trouble that it has: once */
+	bool told;                         /* of the trouble that it has: once */
 	struct lua_cluster *source, *sink; /* sink: for words */
 	char id[128];
 	char status_path[512], process[140]; /* the sampler's; so is pid */
@@ -51,12 +57,16 @@ struct lua_feed {
 struct lua_left_out {
 	char *patterns[LUA_LEFT_OUT_MAX + 1]; /* for compare_opts.ignore */
 	size_t n;
-	struct strbuf words;                  /* "2 tables are not replicated: d.t (why), .."; "": none */
+	/* "2 tables are not replicated: d.t (why), .."; "": none */
+	struct strbuf words;
 };
-void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b, struct lua_left_out *out);
-void lua_left_out_add(struct lua_left_out *to, char *evidence, size_t size); /* the words, behind the evidence */
+void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b,
+		  struct lua_left_out *out);
+/* the words, behind the evidence */
+void lua_left_out_add(struct lua_left_out *to, char *evidence, size_t size);
 void lua_left_out_release(struct lua_left_out *l);
-struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id);
+struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink,
+			       const char *id);
 struct lua_feed *lua_feed_check(lua_State *L, int index);
 void lua_feed_metatable(lua_State *L);
 

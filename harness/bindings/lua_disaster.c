@@ -10,8 +10,9 @@
 
 #define INTERRUPT_MS 90000 /* playground waits 10 s for each component */
 
-/* The feed's burst: the secondary holds a part of what was released to it. offset_us of it pass, and it still does; a burst that was over
- * by then is followed by the next, for half as long. Not within the time: false. */
+/* The feed's burst: the secondary holds a part of what was released to it. offset_us of it pass,
+ * and it still does; a burst that was over by then is followed by the next, for half as long. Not
+ * within the time: false. */
 static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us, struct err *e)
 {
 	struct feed_status st;
@@ -34,8 +35,12 @@ static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us,
 	return false;
 }
 
-static const struct { const char *name; enum cluster_part part; } parts[] = { { "ticdc", CLUSTER_FEED }, { "changefeed", CLUSTER_FEED },
-	{ "tidb", CLUSTER_SERVER }, { "server", CLUSTER_SERVER }, { "pd", CLUSTER_PD }, { "tikv", CLUSTER_STORAGE } };
+static const struct {
+	const char *name;
+	enum cluster_part part;
+} parts[] = { { "ticdc", CLUSTER_FEED },  { "changefeed", CLUSTER_FEED },
+	      { "tidb", CLUSTER_SERVER }, { "server", CLUSTER_SERVER },
+	      { "pd", CLUSTER_PD },       { "tikv", CLUSTER_STORAGE } };
 
 /* "tikv", "tikv-1" (the second), "pd-leader", "ticdc-owner". */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which)
@@ -49,7 +54,8 @@ int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, in
 		*which = CLUSTER_EACH;
 		if (!text[n])
 			return 0;
-		if ((*part == CLUSTER_PD && !strcmp(text + n, "-leader")) || (*part == CLUSTER_FEED && !strcmp(text + n, "-owner")))
+		if ((*part == CLUSTER_PD && !strcmp(text + n, "-leader")) ||
+		    (*part == CLUSTER_FEED && !strcmp(text + n, "-owner")))
 			*which = CLUSTER_LEADER;
 		else if (text[n + 1] >= '0' && text[n + 1] <= '9' && !text[n + 2])
 			*which = text[n + 1] - '0';
@@ -57,10 +63,14 @@ int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, in
 			break;
 		return 0;
 	}
-	return runtime_usage(L, "a part is tidb, tikv, pd or ticdc, one of several tikv-0, pd-leader or ticdc-owner; not '%s'", text);
+	return runtime_usage(
+		L,
+		"a part is tidb, tikv, pd or ticdc, one of several tikv-0, pd-leader or ticdc-owner; not '%s'",
+		text);
 }
 
-/* kill(cluster, part): SIGKILL to one component; the cluster as a whole goes on, and its faults are expected. */
+/* kill(cluster, part): SIGKILL to one component; the cluster as a whole goes on, and its faults are
+ * expected. */
 int lua_cluster_kill_part(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -73,7 +83,10 @@ int lua_cluster_kill_part(lua_State *L)
 
 	lua_cluster_part(L, name, &part, &which);
 	lua_cluster_allowed(L, c, CLUSTER_KILL);
-	lua_cluster_able(L, c, part == CLUSTER_FEED || part == CLUSTER_SERVER ? CLUSTER_KILL_PART : CLUSTER_KILL_COMPONENT, "kill one component");
+	lua_cluster_able(L, c,
+			 part == CLUSTER_FEED || part == CLUSTER_SERVER ? CLUSTER_KILL_PART
+									: CLUSTER_KILL_COMPONENT,
+			 "kill one component");
 	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
 		return 0;
 	if (part == CLUSTER_FEED && which == CLUSTER_EACH && c->feed) {
@@ -86,12 +99,14 @@ int lua_cluster_kill_part(lua_State *L)
 	}
 	if (cluster_kill_part(c->c, part, which, &at, &e) < 0)
 		return runtime_raise(L, &e);
-	journal_event_at(runtime_journal(r), at, "fault", json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));
+	journal_event_at(
+		runtime_journal(r), at, "fault",
+		json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));
 	return 0;
 }
 
-/* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): SIGKILL to the cluster and its changefeed in one instant, or Ctrl+C.
- * Returns whether the sink was busy. */
+/* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): SIGKILL to the cluster and its
+ * changefeed in one instant, or Ctrl+C. Returns whether the sink was busy. */
 int lua_cluster_disaster(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -110,8 +125,12 @@ int lua_cluster_disaster(lua_State *L)
 		if (!strcmp(runtime_ground(r), "attach"))
 			attach_kill_text(c->name, &how);
 		else
-			strbuf_addf(&how, interrupt ? "Ctrl+C (SIGINT to the group) to %s" : "SIGKILL to every process of %s and its changefeed in one instant",
-				    c->name);
+			strbuf_addf(
+				&how,
+				interrupt
+					? "Ctrl+C (SIGINT to the group) to %s"
+					: "SIGKILL to every process of %s and its changefeed in one instant",
+				c->name);
 		runtime_plan(r, "%s%s", how.buf, f ? ", while the sink is busy" : "");
 		strbuf_release(&how);
 		c->alive = false;
@@ -119,7 +138,8 @@ int lua_cluster_disaster(lua_State *L)
 		return 1;
 	}
 	if (f && f->running && cluster_feeds(f->source->c))
-		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)), (int64_t)luaL_checknumber(L, 4), &e);
+		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)),
+				  (int64_t)luaL_checknumber(L, 4), &e);
 	if (e.kind != ERR_NONE)
 		return runtime_raise(L, &e);
 	if (clock_cancelled()) {
@@ -129,8 +149,10 @@ int lua_cluster_disaster(lua_State *L)
 	runtime_expect(r, c, false);
 	if (c->feed)
 		runtime_expect(r, c->feed, false);
-	snprintf(target, sizeof(target), "%s%s", c->name, cluster_feeds(c->c) ? " and its changefeed" : "");
-	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0 : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
+	snprintf(target, sizeof(target), "%s%s", c->name,
+		 cluster_feeds(c->c) ? " and its changefeed" : "");
+	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0
+		      : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
 		return runtime_raise(L, &e);
 	c->alive = false;
 	if (c->feed)

@@ -1,4 +1,5 @@
-/* A changefeed in Lua. The feed itself is its source cluster's; this is the scenario's view of it. */
+/* A changefeed in Lua. The feed itself is its source cluster's; this is the scenario's view of it.
+ */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static void feed_close(void *object, bool keep)
 	free(f);
 }
 
-/* What the status says that is left out; each name is told once. A feed that is gone has said its last. */
+/* What the status says that is left out; each name is told once. A feed that is gone has said its
+ * last. */
 static void learn_left_out(struct lua_feed *f)
 {
 	struct feed_status st;
@@ -37,7 +39,8 @@ static void learn_left_out(struct lua_feed *f)
 		for (unsigned k = 0; k < f->n_left; k++)
 			known = known || !strcmp(f->left[k].name, st.left_out[i].name);
 		if (!known)
-			runtime_note(f->run, "changefeed %s does not replicate %s: %s", f->id, st.left_out[i].name, st.left_out[i].reason);
+			runtime_note(f->run, "changefeed %s does not replicate %s: %s", f->id,
+				     st.left_out[i].name, st.left_out[i].reason);
 	}
 	if (n > f->n_left)
 		f->left = xreallocarray(f->left, n, sizeof(*f->left));
@@ -57,7 +60,8 @@ static int feed_health(void *object, struct err *e)
 		return 0;
 	if (cluster_feed_status(f->source->c, &st, e) < 0)
 		return -1;
-	if (st.error[0] && !f->told) /* once for each trouble: its words change as the time passes */
+	/* once for each trouble: its words change as the time passes */
+	if (st.error[0] && !f->told)
 		runtime_note(f->run, "changefeed %s: %s", f->id, st.error);
 	f->told = st.error[0];
 	return 0;
@@ -75,9 +79,11 @@ static void feed_sample(void *object, json_t *sample)
 		return;
 	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state),
 		      "lag_ms", (json_int_t)(clock_wall_ms() - tso_ms(st.checkpoint_ts)),
-	              "redo_bytes", (json_int_t)st.redo_bytes);
-	json_object_set_new(s, "checkpoint_ts", json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
-	json_object_set_new(s, "resolved_ts", json_sprintf("%llu", (unsigned long long)st.resolved_ts));
+		      "redo_bytes", (json_int_t)st.redo_bytes);
+	json_object_set_new(s, "checkpoint_ts",
+			    json_sprintf("%llu", (unsigned long long)st.checkpoint_ts));
+	json_object_set_new(s, "resolved_ts",
+			    json_sprintf("%llu", (unsigned long long)st.resolved_ts));
 	if (st.log_still.ms >= FEED_STILL_MS)
 		json_object_set_new(s, "log_still_ms", json_integer(st.log_still.ms));
 	if (st.sink_still.ms >= FEED_STILL_MS)
@@ -85,7 +91,8 @@ static void feed_sample(void *object, json_t *sample)
 	if (st.error[0])
 		json_object_set_new(s, "error", json_string(st.error));
 	if (st.resolved_ts) /* 0: not told */
-		json_object_set_new(s, "resolved_lag_ms", json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
+		json_object_set_new(s, "resolved_lag_ms",
+				    json_integer(clock_wall_ms() - tso_ms(st.resolved_ts)));
 	all = json_object_get(sample, "feeds");
 	if (!all) {
 		all = json_array();
@@ -127,7 +134,8 @@ static void add_left_out(struct lua_left_out *out, const struct feed_left_out *l
 	strbuf_addf(&out->words, "%s%s (%s)", out->n > 1 ? ", " : "", l->name, l->reason);
 }
 
-void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b, struct lua_left_out *out)
+void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b,
+		  struct lua_left_out *out)
 {
 	struct strbuf words = STRBUF_INIT;
 	struct lua_feed *f;
@@ -143,7 +151,8 @@ void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct l
 	}
 	if (!out->n)
 		return;
-	strbuf_addf(&words, "%zu table%s not replicated: %s", out->n, out->n == 1 ? " is" : "s are", out->words.buf);
+	strbuf_addf(&words, "%zu table%s not replicated: %s", out->n, out->n == 1 ? " is" : "s are",
+		    out->words.buf);
 	strbuf_release(&out->words);
 	out->words = words;
 }
@@ -163,7 +172,8 @@ void lua_left_out_release(struct lua_left_out *l)
 	strbuf_release(&l->words);
 }
 
-struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink, const char *id)
+struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink,
+			       const char *id)
 {
 	struct runtime *r = runtime_of(L);
 	struct lua_feed *f = xcalloc(1, sizeof(*f));
@@ -177,7 +187,8 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	if (source->c && cluster_feed(source->c))
 		f->pid = proc_pid(feed_proc(cluster_feed(source->c)));
 	if (source->c)
-		snprintf(f->status_path, sizeof(f->status_path), "%s", cluster_feed_status_path(source->c));
+		snprintf(f->status_path, sizeof(f->status_path), "%s",
+			 cluster_feed_status_path(source->c));
 	f->running = true;
 	runtime_own(r, &ops, f);
 	*(struct lua_feed **)lua_newuserdata(L, sizeof(f)) = f;
@@ -226,7 +237,8 @@ static int lags_under(lua_State *L)
 	if (ms < 0)
 		runtime_usage(L, "feed:lags_under takes a time as \"5s\"");
 	status_of(L, &st);
-	snprintf(text, sizeof(text), "it lags %.2f s%s%s", (double)st.lag_ms / 1000, st.error[0] ? ": " : "", st.error);
+	snprintf(text, sizeof(text), "it lags %.2f s%s%s", (double)st.lag_ms / 1000,
+		 st.error[0] ? ": " : "", st.error);
 	lua_pushboolean(L, st.lag_ms < ms);
 	lua_pushstring(L, text);
 	return 2;
@@ -274,7 +286,8 @@ static int reached(lua_State *L)
 	struct feed_status st;
 	struct lua_feed *f = status_of(L, &st);
 
-	lua_pushboolean(L, !f->source->c || st.checkpoint_seq >= strtoull(luaL_checkstring(L, 2), NULL, 10));
+	lua_pushboolean(L, !f->source->c ||
+				   st.checkpoint_seq >= strtoull(luaL_checkstring(L, 2), NULL, 10));
 	if (!st.error[0])
 		return 1;
 	lua_pushstring(L, st.error);
@@ -287,9 +300,15 @@ static int stop(lua_State *L)
 	struct lua_feed *f = lua_feed_check(L, 1);
 	struct err e = ERR_INIT;
 
-	if (runtime_on_tidb(r) && runtime_plan(r, "pause changefeed %s by TiCDC's API (never removed: that deletes its redo log)", f->id))
+	if (runtime_on_tidb(r) &&
+	    runtime_plan(
+		    r,
+		    "pause changefeed %s by TiCDC's API (never removed: that deletes its redo log)",
+		    f->id))
 		return 0;
-	if (runtime_plan(r, "stop changefeed %s in order: SIGTERM, drained, checkpoint moved", f->id) || !f->running)
+	if (runtime_plan(r, "stop changefeed %s in order: SIGTERM, drained, checkpoint moved",
+			 f->id) ||
+	    !f->running)
 		return 0;
 	runtime_expect(r, f, false);
 	f->running = false;
@@ -307,7 +326,8 @@ static int feed_text(lua_State *L)
 void lua_feed_metatable(lua_State *L)
 {
 	static const luaL_Reg methods[] = { { "lag_ms", lag_ms }, { "lags_under", lags_under },
-		{ "status", status }, { "reached", reached }, { "stop", stop }, { NULL, NULL } };
+					    { "status", status }, { "reached", reached },
+					    { "stop", stop },     { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	lua_pushcfunction(L, feed_text);

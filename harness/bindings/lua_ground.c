@@ -1,4 +1,5 @@
-/* What a ground has and can, asked by scenarios: what runs already, whether it is TiDB, whether drtest can come between its parties. */
+/* What a ground has and can, asked by scenarios: what runs already, whether it is TiDB, whether
+ * drtest can come between its parties. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -7,7 +8,8 @@
 #include "harness/cluster/attach.h"
 #include "harness/run/runtime.h"
 
-/* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the changefeed between them. */
+/* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the
+ * changefeed between them. */
 static int live(lua_State *L)
 {
 	const struct attach_file *f = attach_used();
@@ -29,14 +31,19 @@ static int live(lua_State *L)
 		lua_setfield(L, 3, "backup");
 	}
 	primary = attach_find("primary");
-	lua_pushboolean(L, primary && !primary->mysql && (primary->expendable || primary->allow & 1u << CLUSTER_GC));
+	lua_pushboolean(L, primary && !primary->mysql &&
+				   (primary->expendable || primary->allow & 1u << CLUSTER_GC));
 	lua_setfield(L, 3, "gc");
 	if (!lua_isnil(L, 1)) {
-		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"), *sink = lua_cluster_alive(L, 2, "live");
+		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"),
+				   *sink = lua_cluster_alive(L, 2, "live");
 
 		if (!f->changefeed[0])
-			runtime_usage(L, "the clusters file names no running changefeed: changefeed = \"its id\"");
-		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is", source->name, f->changefeed) &&
+			runtime_usage(
+				L,
+				"the clusters file names no running changefeed: changefeed = \"its id\"");
+		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is",
+				  source->name, f->changefeed) &&
 		    cluster_changefeed_find(source->c, sink->c, f->changefeed, f->redo, &e) < 0)
 			return runtime_raise(L, &e);
 		lua_feed_push(L, source, sink, f->changefeed);
@@ -72,8 +79,10 @@ static int on_tidb(lua_State *L)
 
 void lua_ground_natives(lua_State *L)
 {
-	static const luaL_Reg natives[] = { { "replay_both", replay_both }, { "on_tidb", on_tidb }, { "live", live }, { "by_the_guide", by_the_guide },
-		{ "can_link", can_link }, { NULL, NULL } };
+	static const luaL_Reg natives[] = {
+		{ "replay_both", replay_both },   { "on_tidb", on_tidb },   { "live", live },
+		{ "by_the_guide", by_the_guide }, { "can_link", can_link }, { NULL, NULL }
+	};
 
 	luaL_register(L, NULL, natives);
 }

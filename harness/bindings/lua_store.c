@@ -1,4 +1,5 @@
-/* t:store: a MinIO of our own with its buckets, or directories (--store file), behind one object. */
+/* t:store: a MinIO of our own with its buckets, or directories (--store file), behind one object.
+ */
 #include "harness/bindings/lua_store.h"
 
 #include <lauxlib.h>
@@ -39,8 +40,9 @@ static int store_health(void *object, struct err *e)
 	if (!s->minio || proc_running(minio_proc(s->minio)))
 		return 0;
 	proc_log_tail(s->log_path, 3, &tail);
-	err_set(e, proc_killed_by_others(minio_proc(s->minio)) ? ERR_KILLED : ERR_ENV, 0, "the store died: MinIO ended by %s%s%s",
-		proc_how(minio_proc(s->minio)), tail.len ? ": " : "", tail.buf);
+	err_set(e, proc_killed_by_others(minio_proc(s->minio)) ? ERR_KILLED : ERR_ENV, 0,
+		"the store died: MinIO ended by %s%s%s", proc_how(minio_proc(s->minio)),
+		tail.len ? ": " : "", tail.buf);
 	strbuf_release(&tail);
 	return -1;
 }
@@ -53,7 +55,9 @@ static void store_sample(void *object, json_t *sample)
 		runtime_sample_process(sample, "store", s->pid);
 }
 
-static const struct runtime_ops ops = { .close = store_close, .health = store_health, .sample = store_sample };
+static const struct runtime_ops ops = { .close = store_close,
+					.health = store_health,
+					.sample = store_sample };
 
 static char *bucket_uri(const struct runtime *r, const struct lua_store *s, const char *path)
 {
@@ -62,11 +66,13 @@ static char *bucket_uri(const struct runtime *r, const struct lua_store *s, cons
 
 		while (bare && s->remote[bare - 1] == '/')
 			bare--;
-		return xstrfmt("%.*s/%s/%s%s", (int)bare, s->remote, strrchr(runtime_data_dir(r), '/') + 1, path, s->remote + n);
+		return xstrfmt("%.*s/%s/%s%s", (int)bare, s->remote,
+			       strrchr(runtime_data_dir(r), '/') + 1, path, s->remote + n);
 	}
 	if (s->port)
-		return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true",
-			       path, s->user, s->password, s->port);
+		return xstrfmt(
+			"s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true",
+			path, s->user, s->password, s->port);
 	return xstrfmt("file://%s/store/%s", runtime_data_dir(r), path);
 }
 
@@ -84,7 +90,8 @@ void lua_store_down(struct lua_store *s)
 {
 	s->pid = 0;
 	if (s->minio)
-		proc_kill_all((struct proc *[]){ minio_proc(s->minio) }, 1, NULL, NULL); /* it is dead or dying: reaped */
+		/* it is dead or dying: reaped */
+		proc_kill_all((struct proc *[]){ minio_proc(s->minio) }, 1, NULL, NULL);
 }
 
 /* store:url "bucket" or "bucket/prefix" */
@@ -97,7 +104,8 @@ static int url(lua_State *L)
 
 	for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
 		if (!strncmp(part, "..", 2) && (part[2] == '/' || !part[2]))
-			return runtime_usage(L, "store:url: a prefix does not go up: \"%.200s\"", path);
+			return runtime_usage(L, "store:url: a prefix does not go up: \"%.200s\"",
+					     path);
 	for (size_t i = 0; i < s->n_buckets; i++)
 		if (strlen(s->bucket[i]) == n && !strncmp(s->bucket[i], path, n)) {
 			uri = bucket_uri(runtime_of(L), s, path);
@@ -105,7 +113,9 @@ static int url(lua_State *L)
 			free(uri);
 			return 1;
 		}
-	return runtime_usage(L, "the store has no bucket '%.*s': t:store { buckets = { … } } names them", (int)n, path);
+	return runtime_usage(
+		L, "the store has no bucket '%.*s': t:store { buckets = { … } } names them", (int)n,
+		path);
 }
 
 static int store_text(lua_State *L)
@@ -131,12 +141,17 @@ static void read_buckets(lua_State *L, struct lua_store *s)
 		if (lua_isnil(L, -1))
 			break;
 		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == STORE_BUCKETS_MAX)
-			runtime_usage(L, "t:store: buckets are at most %d names", STORE_BUCKETS_MAX);
+			runtime_usage(L, "t:store: buckets are at most %d names",
+				      STORE_BUCKETS_MAX);
 		const char *name = lua_tostring(L, -1);
 
-		if (strlen(name) < 3 || strlen(name) > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(name) || *name == '.' ||
-		    strstr(name, ".."))
-			runtime_usage(L, "t:store: a bucket has 3 to 63 lower-case letters, digits, dots and dashes, not \"%.70s\"", name);
+		if (strlen(name) < 3 || strlen(name) > 63 ||
+		    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(name) ||
+		    *name == '.' || strstr(name, ".."))
+			runtime_usage(
+				L,
+				"t:store: a bucket has 3 to 63 lower-case letters, digits, dots and dashes, not \"%.70s\"",
+				name);
 		s->bucket[s->n_buckets++] = xstrdup(name);
 		lua_pop(L, 1);
 	}
@@ -158,10 +173,15 @@ static int make_buckets(struct runtime *r, struct lua_store *s, struct err *e)
 	return 0;
 }
 
-static struct minio_opts options(const struct runtime *r, const struct lua_store *s, const char *data_dir)
+static struct minio_opts options(const struct runtime *r, const struct lua_store *s,
+				 const char *data_dir)
 {
-	return (struct minio_opts){ .data_dir = data_dir, .log_path = s->log_path, .user = s->user, .password = s->password, .port = s->port,
-		.outlives_us = runtime_keeps(r) };
+	return (struct minio_opts){ .data_dir = data_dir,
+				    .log_path = s->log_path,
+				    .user = s->user,
+				    .password = s->password,
+				    .port = s->port,
+				    .outlives_us = runtime_keeps(r) };
 }
 
 /* store:start(): again, with its data, after it was killed */
@@ -200,8 +220,12 @@ static int make(lua_State *L)
 
 	runtime_own(r, &ops, s); /* whatever happens below */
 	runtime_expect(r, s, false);
-	runtime_fields(L, 1, "t:store", (struct field[]){ { "buckets", FIELD_ANY, NULL }, { "user", FIELD_TEXT, &user },
-		{ "password", FIELD_TEXT, &password }, { "port", FIELD_WHOLE, &port }, { NULL, 0, NULL } });
+	runtime_fields(L, 1, "t:store",
+		       (struct field[]){ { "buckets", FIELD_ANY, NULL },
+					 { "user", FIELD_TEXT, &user },
+					 { "password", FIELD_TEXT, &password },
+					 { "port", FIELD_WHOLE, &port },
+					 { NULL, 0, NULL } });
 	if (!password) { /* others of this machine reach the port too: keys of this run's own */
 		unsigned char random[16];
 
@@ -213,8 +237,11 @@ static int make(lua_State *L)
 			snprintf(own + 2 * i, 3, "%02x", random[i]);
 		password = own;
 	}
-	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) || strlen(password) < 8 || strlen(user) < 3 || port > 65535)
-		runtime_usage(L, "t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
+	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) ||
+	    strlen(password) < 8 || strlen(user) < 3 || port > 65535)
+		runtime_usage(
+			L,
+			"t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
 	strcpy(s->user, user);
 	strcpy(s->password, password);
 	read_buckets(L, s);
@@ -223,17 +250,26 @@ static int make(lua_State *L)
 	lua_setmetatable(L, -2);
 	if (!strcmp(runtime_ground(r), "attach")) {
 		if (!attach_used() || !attach_used()->store[0])
-			runtime_usage(L, "the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
+			runtime_usage(
+				L,
+				"the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
 		attach_needs(ATTACH_STORE);
 		s->remote = attach_used()->store;
-		runtime_plan(r, "the clusters file's store, under a prefix of this run's own; what is put there stays");
+		runtime_plan(
+			r,
+			"the clusters file's store, under a prefix of this run's own; what is put there stays");
 		return 1;
 	}
 	if (runtime_store(r) == RUN_STORE_S3)
 		s->port = (int)port;
-	if (runtime_plan(r, s->port ? "minio server --address 127.0.0.1:%d (or a free port)   # user %s" : "mkdir the store's directories", s->port, user)) {
+	if (runtime_plan(
+		    r,
+		    s->port ? "minio server --address 127.0.0.1:%d (or a free port)   # user %s"
+			    : "mkdir the store's directories",
+		    s->port, user)) {
 		for (size_t i = 0; i < s->n_buckets; i++)
-			runtime_plan(r, s->port ? "create bucket s3://%s" : "mkdir store/%s", s->bucket[i]);
+			runtime_plan(r, s->port ? "create bucket s3://%s" : "mkdir store/%s",
+				     s->bucket[i]);
 		return 1;
 	}
 	if (s->port) {
@@ -248,7 +284,8 @@ static int make(lua_State *L)
 		s->port = minio_port(s->minio);
 		s->pid = proc_pid(minio_proc(s->minio));
 		if (s->port != port)
-			runtime_note(r, "port %d is taken: the store listens on %d", (int)port, s->port);
+			runtime_note(r, "port %d is taken: the store listens on %d", (int)port,
+				     s->port);
 		runtime_expect(r, s, true);
 	}
 	if (make_buckets(r, s, &e) < 0)

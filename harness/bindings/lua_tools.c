@@ -13,7 +13,8 @@
 #define FENCE_MS 10000
 
 /* A stand-in for a tool says so in its version. */
-static void look_for_stand_in(struct runtime *r, const struct stock_tool *t, const char *flag, const char *name)
+static void look_for_stand_in(struct runtime *r, const struct stock_tool *t, const char *flag,
+			      const char *name)
 {
 	struct strbuf out = STRBUF_INIT;
 	char *argv[STOCK_WORDS_MAX + 2];
@@ -23,7 +24,8 @@ static void look_for_stand_in(struct runtime *r, const struct stock_tool *t, con
 		argv[n] = t->word[n];
 	argv[n++] = (char *)flag;
 	argv[n] = NULL;
-	if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(60000), NULL) == 0 && strstr(out.buf, "standin"))
+	if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(60000), NULL) == 0 &&
+	    strstr(out.buf, "standin"))
 		runtime_stands_in(r, name);
 	strbuf_release(&out);
 }
@@ -34,7 +36,10 @@ static void tell_of_keys(struct runtime *r, const char *tool, const char *uri, b
 	if (*told || !strstr(uri, "access-key="))
 		return;
 	*told = true;
-	runtime_note(r, "%s has the store's keys in its command line, where others on this machine can read them while it runs", tool);
+	runtime_note(
+		r,
+		"%s has the store's keys in its command line, where others on this machine can read them while it runs",
+		tool);
 }
 
 static const char *version_of(struct lua_cluster *c, char out[64])
@@ -47,7 +52,8 @@ static const char *version_of(struct lua_cluster *c, char out[64])
 	return out;
 }
 
-int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, const char *time_zone, struct replay_stats *st, struct err *e)
+int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
+		     const char *time_zone, struct replay_stats *st, struct err *e)
 {
 	static bool told;
 	char version[64], *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
@@ -59,59 +65,75 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, 
 	if (rc == 0) {
 		look_for_stand_in(r, &cdc, "version", "cdc redo");
 		tell_of_keys(r, "cdc redo", uri, &told);
-		/* what the dead changefeed left running must not land after the replay: the stock tool does not look */
+		/* what the dead changefeed left running must not land after the replay: the stock
+		 * tool does not look */
 		control = sql_open(cluster_endpoint(c->c), deadline_in_ms(FENCE_MS), e);
 		rc = control ? fence_kill(control, NULL, deadline_in_ms(FENCE_MS), &fenced, e) : -1;
 		sql_close(control);
 	}
 	if (rc == 0)
-		rc = stock_redo_apply(&cdc, uri, cluster_endpoint(c->c), time_zone ? time_zone : cluster_redo_time_zone(c->c), tmp, st, e);
+		rc = stock_redo_apply(&cdc, uri, cluster_endpoint(c->c),
+				      time_zone ? time_zone : cluster_redo_time_zone(c->c), tmp, st,
+				      e);
 	st->fenced = fenced;
 	if (rc == 0)
-		runtime_note(r, "replay on %s by `cdc redo apply` (%.2f s): %llu log records by its own count; transactions are not counted by it", c->name,
-			     (double)st->total_us / 1e6, (unsigned long long)st->rows);
+		runtime_note(
+			r,
+			"replay on %s by `cdc redo apply` (%.2f s): %llu log records by its own count; transactions are not counted by it",
+			c->name, (double)st->total_us / 1e6, (unsigned long long)st->rows);
 	stock_release(&cdc);
 	free(tmp);
 	return rc < 0 ? err_wrap(e, "apply redo on %s", c->name) : 0;
 }
 
-static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e)
+static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char *uri,
+	      unsigned rate_mb, struct backup_result *b, struct err *e)
 {
-	char version[64], *log = xstrfmt("%s/logs/br-%s-%s.log", runtime_dir(r), restore ? "restore" : "backup", c->name);
+	char version[64], *log = xstrfmt("%s/logs/br-%s-%s.log", runtime_dir(r),
+					 restore ? "restore" : "backup", c->name);
 	static bool told;
 	const char *pd = cluster_pd(c->c);
 	struct stock_tool tool = { 0 };
 	int64_t start = clock_mono_ns();
 	tso_t ts = 0;
-	int rc = *pd ? stock_find(&tool, "br", version_of(c, version), e) : err_set(e, ERR_UNSUPPORTED, 0, "br needs a PD: %s has none", c->name);
+	int rc = *pd ? stock_find(&tool, "br", version_of(c, version), e)
+		     : err_set(e, ERR_UNSUPPORTED, 0, "br needs a PD: %s has none", c->name);
 
 	if (rc == 0) {
 		look_for_stand_in(r, &tool, "--version", "br");
 		tell_of_keys(r, "br", uri, &told);
 		rc = stock_br(&tool, restore, pd, uri, rate_mb, log, &ts, e);
 	}
-	*b = (struct backup_result){ .backup_ts = ts, .execution_us = (clock_mono_ns() - start) / 1000 };
+	*b = (struct backup_result){ .backup_ts = ts,
+				     .execution_us = (clock_mono_ns() - start) / 1000 };
 	stock_release(&tool);
 	free(log);
 	return rc < 0 ? err_wrap(e, "%s of %s", restore ? "restore" : "backup", c->name) : 0;
 }
 
-int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e)
+int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb,
+		 struct backup_result *b, struct err *e)
 {
 	return br(r, c, false, uri, rate_mb, b, e);
 }
 
-int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri, struct backup_result *b, struct err *e)
+int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri,
+		  struct backup_result *b, struct err *e)
 {
 	return br(r, c, true, uri, 0, b, e);
 }
 
-int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res, struct err *e)
+int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res,
+		  struct err *e)
 {
 	static unsigned serial; /* a folder for each: the tool refuses a used one */
 	char *dir = xstrfmt("%s/sync-diff-%u", runtime_dir(r), ++serial);
 	struct stock_tool tool = { 0 };
-	struct sync_diff d = { .a = &o->a, .b = &o->b, .a_snapshot = o->a_snapshot, .b_snapshot = o->b_snapshot, .dir = dir };
+	struct sync_diff d = { .a = &o->a,
+			       .b = &o->b,
+			       .a_snapshot = o->a_snapshot,
+			       .b_snapshot = o->b_snapshot,
+			       .dir = dir };
 	struct sync_diff_result got = { 0 };
 	int rc = stock_find(&tool, "sync_diff_inspector", NULL, e);
 
@@ -123,7 +145,8 @@ int tools_compare(struct runtime *r, const struct compare_opts *o, struct compar
 	if (rc == 0) {
 		res->verdict = got.equal ? VERDICT_PASS : VERDICT_FAIL;
 		res->tables = got.tables;
-		snprintf(res->evidence, sizeof(res->evidence), "sync_diff_inspector: %s", got.evidence);
+		snprintf(res->evidence, sizeof(res->evidence), "sync_diff_inspector: %s",
+			 got.evidence);
 	}
 	stock_release(&tool);
 	free(dir);

@@ -1,4 +1,5 @@
-/* The guide's own tools (--set replay=stock and so on), as the bindings use them. Each notes once in the run what is then not known. */
+/* The guide's own tools (--set replay=stock and so on), as the bindings use them. Each notes once
+ * in the run what is then not known. */
 #ifndef HARNESS_BINDINGS_LUA_TOOLS_H
 #define HARNESS_BINDINGS_LUA_TOOLS_H
 
@@ -7,12 +8,16 @@
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
 
-int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri, const char *time_zone, struct replay_stats *st, struct err *e);
-int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb, struct backup_result *b, struct err *e);
-int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri, struct backup_result *b, struct err *e);
+int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
+		     const char *time_zone, struct replay_stats *st, struct err *e);
+int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned rate_mb,
+		 struct backup_result *b, struct err *e);
+int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri,
+		  struct backup_result *b, struct err *e);
 /* What cluster:backup() and :restore() return. */
 void lua_backup_push(lua_State *L, const struct backup_result *b, const char *uri);
 /* o: endpoints and snapshots alone count. */
-int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res, struct err *e);
+int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res,
+		  struct err *e);
 
 #endif

@@ -77,7 +77,11 @@ static int make(lua_State *L)
 int lua_tso_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = { { "ms", ms }, { "time", time_text }, { NULL, NULL } };
-	static const luaL_Reg meta[] = { { "__tostring", text }, { "__eq", eq }, { "__lt", lt }, { "__le", le }, { NULL, NULL } };
+	static const luaL_Reg meta[] = { { "__tostring", text },
+					 { "__eq", eq },
+					 { "__lt", lt },
+					 { "__le", le },
+					 { NULL, NULL } };
 
 	luaL_newmetatable(L, METATABLE);
 	luaL_register(L, NULL, meta);

@@ -1,5 +1,5 @@
-/* t.verify: the checks, each as a table { verdict, evidence, findings, seconds, … } that t:check takes. A check that breaks could not
- * tell: its verdict is unknown, with the reason. */
+/* t.verify: the checks, each as a table { verdict, evidence, findings, seconds, … } that t:check
+ * takes. A check that breaks could not tell: its verdict is unknown, with the reason. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ static const char *word(enum verdict v)
 }
 
 /* The start of a result table; e: the check broke (NULL: it did not). */
-static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings, int64_t start_ns, const struct err *e)
+static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings,
+			int64_t start_ns, const struct err *e)
 {
 	char text[1200], *words;
 
@@ -51,10 +52,15 @@ static void push_result(lua_State *L, enum verdict v, const char *evidence, json
 	lua_setfield(L, -2, "seconds");
 }
 
-/* Into the result on top: what was checked, over how much (< 0: not counted), what it would have caught. */
-static void set_about(lua_State *L, enum evidence_class class, double rows, double tables, double transactions)
+/* Into the result on top: what was checked, over how much (< 0: not counted), what it would have
+ * caught. */
+static void set_about(lua_State *L, enum evidence_class class, double rows, double tables,
+		      double transactions)
 {
-	const struct { const char *name; double n; } numbers[] = { { "rows", rows }, { "tables", tables }, { "transactions", transactions } };
+	const struct {
+		const char *name;
+		double n;
+	} numbers[] = { { "rows", rows }, { "tables", tables }, { "transactions", transactions } };
 
 	lua_newtable(L);
 	lua_pushstring(L, evidence_class_name(class));
@@ -71,7 +77,8 @@ static void set_about(lua_State *L, enum evidence_class class, double rows, doub
 	lua_setfield(L, -2, "about");
 }
 
-static void push_compare(lua_State *L, struct compare_result *c, enum evidence_class class, int64_t start_ns, const struct err *e)
+static void push_compare(lua_State *L, struct compare_result *c, enum evidence_class class,
+			 int64_t start_ns, const struct err *e)
 {
 	push_result(L, c->verdict, c->evidence, c->findings, start_ns, e);
 	set_about(L, class, (double)c->rows, (double)c->tables, -1);
@@ -88,10 +95,12 @@ static void push_compare(lua_State *L, struct compare_result *c, enum evidence_c
 static void at_rest(lua_State *L, const struct lua_cluster *c, const char *what)
 {
 	if (c->writer)
-		runtime_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what, c->writer, c->name);
+		runtime_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what,
+			      c->writer, c->name);
 }
 
-/* TiDB: its BACKUP takes no sums along, but both sides can be read in the past: the source at BackupTS, the target as RESTORE left it. */
+/* TiDB: its BACKUP takes no sums along, but both sides can be read in the past: the source at
+ * BackupTS, the target as RESTORE left it. */
 static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
 {
 	struct compare_result res = { 0 };
@@ -105,17 +114,26 @@ static int at_snapshots(lua_State *L, struct lua_cluster *c, int64_t start)
 	of = lua_cluster_alive(L, -1, "verify.sums");
 	lua_getfield(L, 2, "ts");
 	ts = lua_tso_check(L, -1);
-	if (runtime_plan(runtime_of(L), "drtest diff: %s at tidb_snapshot = BackupTS and %s at tidb_snapshot = its TSO after RESTORE", of->name, c->name)) {
+	if (runtime_plan(
+		    runtime_of(L),
+		    "drtest diff: %s at tidb_snapshot = BackupTS and %s at tidb_snapshot = its TSO after RESTORE",
+		    of->name, c->name)) {
 		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
 		return 1;
 	}
 	restored = cluster_restored_ts(c->c);
 	snprintf(a, sizeof(a), "%llu", (unsigned long long)ts);
 	snprintf(b, sizeof(b), "%llu", (unsigned long long)restored);
-	struct compare_opts o = { .a = *cluster_endpoint(of->c), .b = *cluster_endpoint(c->c), .a_name = of->name, .b_name = c->name,
-		.a_snapshot = a, .b_snapshot = restored ? b : NULL, .threads = SQL_THREADS };
+	struct compare_opts o = { .a = *cluster_endpoint(of->c),
+				  .b = *cluster_endpoint(c->c),
+				  .a_name = of->name,
+				  .b_name = c->name,
+				  .a_snapshot = a,
+				  .b_snapshot = restored ? b : NULL,
+				  .threads = SQL_THREADS };
 
-	rc = runtime_tools(runtime_of(L))->compare ? tools_compare(runtime_of(L), &o, &res, &e) : compare_run(&o, &res, &e);
+	rc = runtime_tools(runtime_of(L))->compare ? tools_compare(runtime_of(L), &o, &res, &e)
+						   : compare_run(&o, &res, &e);
 	push_compare(L, &res, EVIDENCE_SUMS, start, rc < 0 ? &e : NULL);
 	return 1;
 }
@@ -138,7 +156,10 @@ static int sums(lua_State *L)
 	uri = luaL_checkstring(L, -1);
 	if (ground_can(runtime_ground(runtime_of(L)), CLUSTER_TIME_TRAVEL))
 		return at_snapshots(L, c, start);
-	if (runtime_plan(runtime_of(L), "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s", c->name, uri)) {
+	if (runtime_plan(
+		    runtime_of(L),
+		    "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s",
+		    c->name, uri)) {
 		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
 		return 1;
 	}
@@ -167,23 +188,30 @@ static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
 			lua_pushvalue(L, index);
 		p = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 		if (!p)
-			runtime_usage(L, "verify.same: ignore = \"db.table\" or a list of such texts");
+			runtime_usage(L,
+				      "verify.same: ignore = \"db.table\" or a list of such texts");
 		for (; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
 			if (n == IGNORE_MAX)
-				runtime_usage(L, "verify.same: ignore: more than %d patterns", IGNORE_MAX);
+				runtime_usage(L, "verify.same: ignore: more than %d patterns",
+					      IGNORE_MAX);
 			out[n++] = xstrfmt("%.*s", (int)strcspn(p, ", "), p);
 			if (!strchr(out[n - 1], '.'))
-				runtime_usage(L, "verify.same: ignore: \"%s\": db.table or db.table.column is wanted", out[n - 1]);
+				runtime_usage(
+					L,
+					"verify.same: ignore: \"%s\": db.table or db.table.column is wanted",
+					out[n - 1]);
 		}
 		lua_pop(L, 1);
 	}
 	out[n] = NULL;
 }
 
-/* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as it was at that TSO, while it goes on. */
+/* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as
+ * it was at that TSO, while it goes on. */
 static int same(lua_State *L)
 {
-	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"), *b = lua_cluster_alive(L, 2, "verify.same");
+	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"),
+			   *b = lua_cluster_alive(L, 2, "verify.same");
 	struct runtime *r = runtime_of(L);
 	struct compare_result res = { 0 };
 	struct err e = ERR_INIT;
@@ -191,7 +219,10 @@ static int same(lua_State *L)
 	char *fix, at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
 	int rc = 0;
 
-	runtime_fields(L, 3, "verify.same", (struct field[]){ { "at", FIELD_ANY, NULL }, { "ignore", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "verify.same",
+		       (struct field[]){ { "at", FIELD_ANY, NULL },
+					 { "ignore", FIELD_ANY, NULL },
+					 { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "at");
 		if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
@@ -203,13 +234,16 @@ static int same(lua_State *L)
 		read_ignore(L, lua_gettop(L), ignore);
 		lua_pop(L, 1);
 		if (*ignore && runtime_tools(r)->compare)
-			runtime_usage(L, "verify.same: ignore: not with compare=%s", "sync_diff_inspector");
+			runtime_usage(L, "verify.same: ignore: not with compare=%s",
+				      "sync_diff_inspector");
 	}
 	if (!*at)
 		at_rest(L, a, "verify.same");
 	at_rest(L, b, "verify.same");
-	if (!runtime_plan(r, "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows", a->name,
-			  *at ? " at that TSO" : "", b->name)) {
+	if (!runtime_plan(
+		    r,
+		    "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows",
+		    a->name, *at ? " at that TSO" : "", b->name)) {
 		struct lua_left_out left;
 		const char *leave[IGNORE_MAX + LUA_LEFT_OUT_MAX + 1];
 		size_t n = 0;
@@ -220,12 +254,18 @@ static int same(lua_State *L)
 		for (size_t i = 0; i < left.n; i++)
 			leave[n++] = left.patterns[i];
 		leave[n] = NULL;
-		struct compare_opts o = { .a = *cluster_endpoint(a->c), .b = *cluster_endpoint(b->c), .a_name = a->name, .b_name = b->name,
-			.a_snapshot = *at ? at : NULL, .threads = SQL_THREADS, .ignore = n ? leave : NULL };
+		struct compare_opts o = { .a = *cluster_endpoint(a->c),
+					  .b = *cluster_endpoint(b->c),
+					  .a_name = a->name,
+					  .b_name = b->name,
+					  .a_snapshot = *at ? at : NULL,
+					  .threads = SQL_THREADS,
+					  .ignore = n ? leave : NULL };
 
 		fix = xstrfmt("%s/fix-%s.sql", runtime_dir(r), b->name);
 		o.fix_sql_path = fix;
-		rc = runtime_tools(r)->compare ? tools_compare(r, &o, &res, &e) : compare_run(&o, &res, &e);
+		rc = runtime_tools(r)->compare ? tools_compare(r, &o, &res, &e)
+					       : compare_run(&o, &res, &e);
 		if (rc == 0 && res.verdict == VERDICT_PASS)
 			unlink(fix);
 		free(fix);
@@ -246,7 +286,8 @@ struct held {
 	struct cluster_hold *hold;
 	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
 	const struct lua_cluster *of;
-	const struct run_audit *load; /* whose ledger is marked too: for checks; NULL: for the forensic check */
+	/* whose ledger is marked too: for checks; NULL: for the forensic check */
+	const struct run_audit *load;
 	struct ledger_mark *mark;
 };
 
@@ -271,11 +312,14 @@ static const struct run_audit *check_audit(lua_State *L, int index)
 }
 
 /* The check reads the cluster, and the ledger, as they were when they were held. */
-static void as_held(lua_State *L, const struct held *h, const struct lua_cluster *c, const struct run_audit *load, const char *what,
-		    struct prefix_opts *o)
+static void as_held(lua_State *L, const struct held *h, const struct lua_cluster *c,
+		    const struct run_audit *load, const char *what, struct prefix_opts *o)
 {
 	if (h->of != c || h->load != load)
-		runtime_usage(L, "%s: what is held is not of %s and this load: t.verify.hold(cluster, load)", what, c->name);
+		runtime_usage(
+			L,
+			"%s: what is held is not of %s and this load: t.verify.hold(cluster, load)",
+			what, c->name);
 	if (!runtime_planning(runtime_of(L)) && !h->hold && !h->at)
 		runtime_usage(L, "%s: what was held of %s is released", what, c->name);
 	o->held = h->hold ? cluster_hold_conn(h->hold) : NULL;
@@ -283,18 +327,27 @@ static void as_held(lua_State *L, const struct held *h, const struct lua_cluster
 	o->mark = h->mark;
 }
 
-/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before = true, held = hold(cluster, load) }) */
+/* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before
+ * = true, held = hold(cluster, load) }) */
 enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
 
 static int prefix(lua_State *L, enum prefix_kind kind)
 {
 	bool model = kind == PREFIX_MODEL;
-	const char *what = model ? "verify.model" : kind == PREFIX_ROWS ? "verify.rows" : "verify.ledger";
+	const char *what = model                 ? "verify.model"
+			   : kind == PREFIX_ROWS ? "verify.rows"
+						 : "verify.ledger";
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
-	struct prefix_opts o = { .point = UINT64_MAX, .threads = SQL_THREADS, .ledger_dir = audit->ledger_dir, .model = audit->model,
-		.db = audit->db, .ledger_table = audit->ledger_table, .writer_of = audit->writer_of, .writer_ctx = audit->writer_ctx };
+	struct prefix_opts o = { .point = UINT64_MAX,
+				 .threads = SQL_THREADS,
+				 .ledger_dir = audit->ledger_dir,
+				 .model = audit->model,
+				 .db = audit->db,
+				 .ledger_table = audit->ledger_table,
+				 .writer_of = audit->writer_of,
+				 .writer_ctx = audit->writer_ctx };
 	struct prefix_result res = { 0 };
 	const struct held *held = NULL;
 	struct err e = ERR_INIT;
@@ -302,8 +355,12 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 	char *lost;
 	int rc = 0;
 
-	runtime_fields(L, 3, what, (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL },
-						     { "before", FIELD_FLAG, &o.before_replay }, { "held", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, what,
+		       (struct field[]){ { "of", FIELD_ANY, NULL },
+					 { "point", FIELD_ANY, NULL },
+					 { "before", FIELD_FLAG, &o.before_replay },
+					 { "held", FIELD_ANY, NULL },
+					 { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "of");
 		if (!lua_isnil(L, -1))
@@ -321,33 +378,62 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 	else
 		at_rest(L, c, what);
 	at_rest(L, of, what);
-	if (!runtime_plan(r, model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
-				   : kind == PREFIX_ROWS ? "row audit: who wrote each row of %s%s"
-							 : "ledger check: drtest_ledger of %s against the ledger%s",
-				   c->name, o.before_replay ? "; before the replay, for the record" : held ? ", as it was held" : "")) {
+	if (!runtime_plan(
+		    r,
+		    model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
+		    : kind == PREFIX_ROWS
+			    ? "row audit: who wrote each row of %s%s"
+			    : "ledger check: drtest_ledger of %s against the ledger%s",
+		    c->name,
+		    o.before_replay ? "; before the replay, for the record"
+		    : held          ? ", as it was held"
+				    : "")) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
 		o.secondary = *cluster_endpoint(c->c);
 		if (!of->alive) {
-			o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+			o.disaster_us =
+				(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) /
+				1000;
 			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
 		}
-		lost = kind == PREFIX_LEDGER && o.point != UINT64_MAX && !o.before_replay ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r)) : NULL;
+		lost = kind == PREFIX_LEDGER && o.point != UINT64_MAX && !o.before_replay
+			       ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r))
+			       : NULL;
 		o.lost_path = lost;
-		if (of->alive && o.tso_map) /* one that lives goes on sampling; a kill has read it to its end */
+		/* one that lives goes on sampling; a kill has read it to its end */
+		if (of->alive && o.tso_map)
 			rc = tso_map_refresh(o.tso_map, &e);
 		if (rc == 0)
-			rc = (model ? check_model : kind == PREFIX_ROWS ? check_rows : check_ledger)(&o, &res, &e);
+			rc = (model                 ? check_model
+			      : kind == PREFIX_ROWS ? check_rows
+						    : check_ledger)(&o, &res, &e);
 		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L, model ? EVIDENCE_MODEL : kind == PREFIX_ROWS ? EVIDENCE_ROWS : EVIDENCE_LEDGER, kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
+	set_about(L,
+		  model                 ? EVIDENCE_MODEL
+		  : kind == PREFIX_ROWS ? EVIDENCE_ROWS
+					: EVIDENCE_LEDGER,
+		  kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
 		  (double)(res.acked + res.failed + res.unknown));
-	const struct { const char *name; double value; } numbers[] = {
-		{ "acked", (double)res.acked }, { "failed", (double)res.failed }, { "unknown", (double)res.unknown }, { "recovered", (double)res.recovered },
-		{ "lost", (double)res.lost }, { "resurrected", (double)res.resurrected }, { "missing", (double)res.missing }, { "early", (double)res.early },
-		{ "torn", (double)res.torn }, { "rows", (double)res.rows_checked }, { "rows_wrong", (double)res.rows_wrong },
-		{ "window_ms", (double)res.loss_window_ms }, { "resolved_behind_ms", (double)res.resolved_behind_ms },
+	const struct {
+		const char *name;
+		double value;
+	} numbers[] = {
+		{ "acked", (double)res.acked },
+		{ "failed", (double)res.failed },
+		{ "unknown", (double)res.unknown },
+		{ "recovered", (double)res.recovered },
+		{ "lost", (double)res.lost },
+		{ "resurrected", (double)res.resurrected },
+		{ "missing", (double)res.missing },
+		{ "early", (double)res.early },
+		{ "torn", (double)res.torn },
+		{ "rows", (double)res.rows_checked },
+		{ "rows_wrong", (double)res.rows_wrong },
+		{ "window_ms", (double)res.loss_window_ms },
+		{ "resolved_behind_ms", (double)res.resolved_behind_ms },
 	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -362,8 +448,9 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 
 #define FORENSIC_MS 60000
 
-/* hold(cluster [, load]): its state of now, kept readable while it goes on, for checks of that load; without a load for the forensic check, and
- * then nil where no dead cluster can be examined */
+/* hold(cluster [, load]): its state of now, kept readable while it goes on, for checks of that
+ * load; without a load for the forensic check, and then nil where no dead cluster can be examined
+ */
 static int hold(lua_State *L)
 {
 	static const struct runtime_ops ops = { .close = held_close };
@@ -375,8 +462,13 @@ static int hold(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (!load && !ground_can(runtime_ground(r), CLUSTER_EXAMINE)) {
-		if (!runtime_plan(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r)))
-			runtime_note(r, "no forensic check: the %s ground can't open a dead cluster's disk", runtime_ground(r));
+		if (!runtime_plan(
+			    r, "no forensic check: the %s ground can't open a dead cluster's disk",
+			    runtime_ground(r)))
+			runtime_note(
+				r,
+				"no forensic check: the %s ground can't open a dead cluster's disk",
+				runtime_ground(r));
 		return 0;
 	}
 	at_rest(L, c, "verify.hold");
@@ -388,13 +480,17 @@ static int hold(lua_State *L)
 	luaL_getmetatable(L, HELD);
 	lua_setmetatable(L, -2);
 	if (runtime_on_tidb(r)) {
-		if (runtime_plan(r, "%s: its TSO of now, for %s", c->name, load ? "the checks" : "the forensic check"))
+		if (runtime_plan(r, "%s: its TSO of now, for %s", c->name,
+				 load ? "the checks" : "the forensic check"))
 			return 1;
 		if (cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
 			return runtime_raise(L, &e);
 	} else {
-		if (runtime_plan(r, "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT, held on %u connection%s for %s", c->name, connections,
-				 connections == 1 ? "" : "s", load ? "the checks" : "the forensic check"))
+		if (runtime_plan(
+			    r,
+			    "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT, held on %u connection%s for %s",
+			    c->name, connections, connections == 1 ? "" : "s",
+			    load ? "the checks" : "the forensic check"))
 			return 1;
 		h->hold = cluster_hold(cluster_endpoint(c->c), c->name, connections, &e);
 		if (!h->hold)
@@ -405,7 +501,8 @@ static int hold(lua_State *L)
 	return 1;
 }
 
-/* held:release(): its snapshot keeps old row versions, and the tables it read from being changed by DDLs */
+/* held:release(): its snapshot keeps old row versions, and the tables it read from being changed by
+ * DDLs */
 static int release(lua_State *L)
 {
 	struct held *h = held_check(L, 1);
@@ -416,7 +513,8 @@ static int release(lua_State *L)
 	return 0;
 }
 
-static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m, const char *snapshot, uint64_t *n, struct err *e)
+static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m,
+			const char *snapshot, uint64_t *n, struct err *e)
 {
 	struct sql *s = sql_open(ep, deadline_in_ms(10000), e);
 	struct strbuf q = STRBUF_INIT;
@@ -433,8 +531,10 @@ static int count_ledger(const struct sql_endpoint *ep, const struct audit_model 
 	return rc;
 }
 
-/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the point, the other as it was held. */
-static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead, const struct held *h, tso_t point, struct forensic_result *res,
+/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the
+ * point, the other as it was held. */
+static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
+			const struct held *h, tso_t point, struct forensic_result *res,
 			struct err *e)
 {
 	struct compare_result c = { 0 };
@@ -448,10 +548,17 @@ static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
 	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
 		goto out;
 	if (audit->model && *audit->model->ledger_table &&
-	    (count_ledger(&ep, audit->model, a, &then, e) < 0 || count_ledger(&ep, audit->model, "", &last, e) < 0))
+	    (count_ledger(&ep, audit->model, a, &then, e) < 0 ||
+	     count_ledger(&ep, audit->model, "", &last, e) < 0))
 		goto out;
-	if (compare_run(&(struct compare_opts){ .a = ep, .b = *cluster_endpoint(h->of->c), .a_name = dead->name, .b_name = h->of->name, .a_snapshot = a,
-						.b_snapshot = b, .threads = SQL_THREADS }, &c, e) < 0)
+	if (compare_run(&(struct compare_opts){ .a = ep,
+						.b = *cluster_endpoint(h->of->c),
+						.a_name = dead->name,
+						.b_name = h->of->name,
+						.a_snapshot = a,
+						.b_snapshot = b,
+						.threads = SQL_THREADS },
+			&c, e) < 0)
 		goto out;
 	res->verdict = c.verdict;
 	res->rows = c.rows;
@@ -459,8 +566,9 @@ static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
 	res->rows_different = c.rows_different;
 	res->lost_transactions = last - then;
 	res->findings = json_incref(c.findings);
-	snprintf(res->evidence, sizeof(res->evidence), "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it", dead->name, c.evidence,
-		 (unsigned long long)(last - then));
+	snprintf(res->evidence, sizeof(res->evidence),
+		 "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it",
+		 dead->name, c.evidence, (unsigned long long)(last - then));
 	rc = 0;
 out:
 	cluster_examine_end(dead->c);
@@ -475,7 +583,9 @@ static int forensic(lua_State *L)
 	struct lua_cluster *dead = lua_cluster_check(L, 2);
 	struct held *h = held_check(L, 3);
 	struct runtime *r = runtime_of(L);
-	struct forensic_opts o = { .ledger_dir = audit->ledger_dir, .ledger_table = audit->model ? audit->model->ledger_table : NULL };
+	struct forensic_opts o = { .ledger_dir = audit->ledger_dir,
+				   .ledger_table =
+					   audit->model ? audit->model->ledger_table : NULL };
 	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
@@ -483,24 +593,39 @@ static int forensic(lua_State *L)
 	int rc = 0;
 
 	luaL_checktype(L, 4, LUA_TTABLE);
-	runtime_fields(L, 4, "verify.forensic", (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 4, "verify.forensic",
+		       (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 4, "point");
 	o.point = lua_tso_check(L, -1);
-	if (runtime_on_tidb(r) && runtime_plan(r, "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
-						  "as it was held", dead->name, h->of->name))
+	if (runtime_on_tidb(r) &&
+	    runtime_plan(
+		    r,
+		    "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
+		    "as it was held",
+		    dead->name, h->of->name))
 		rc = 0;
-	else if (!runtime_plan(r, "forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
-			  "what lies beyond the point to lost.jsonl and lost.sql", dead->name, h->of->name)) {
+	else if (
+		!runtime_plan(
+			r,
+			"forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
+			"what lies beyond the point to lost.jsonl and lost.sql",
+			dead->name, h->of->name)) {
 		if (dead->alive)
-			runtime_usage(L, "verify.forensic: %s lives: only a dead cluster's disk is examined", dead->name);
+			runtime_usage(
+				L,
+				"verify.forensic: %s lives: only a dead cluster's disk is examined",
+				dead->name);
 		if (!h->hold && !h->at)
-			runtime_usage(L, "verify.forensic: what was held of %s is used up: hold it again", h->of->name);
+			runtime_usage(
+				L, "verify.forensic: what was held of %s is used up: hold it again",
+				h->of->name);
 		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
 		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
 		o.dead = dead->c;
 		o.held = h->hold;
 		o.cluster = (uint16_t)dead->number;
-		o.disaster_us = (runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+		o.disaster_us =
+			(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
 		o.lost_jsonl = jsonl;
 		o.lost_sql = sql;
 		o.deadline = deadline_in_ms(FORENSIC_MS);
@@ -508,19 +633,28 @@ static int forensic(lua_State *L)
 
 		lua_left_out(r, dead, h->of, &left);
 		o.ignore = (const char *const *)left.patterns;
-		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e) : forensic_run(&o, &res, &e);
+		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e)
+			   : forensic_run(&o, &res, &e);
 		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
 		lua_left_out_release(&left);
 		free(jsonl);
 		free(sql);
-		cluster_hold_free(h->hold); /* its snapshot keeps old row versions on the server that serves */
+		/* its snapshot keeps old row versions on the server that serves */
+		cluster_hold_free(h->hold);
 		h->hold = NULL;
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
 	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);
-	const struct { const char *name; double value; } numbers[] = {
-		{ "rows", (double)res.rows }, { "tables", (double)res.tables }, { "rows_different", (double)res.rows_different },
-		{ "lost", (double)res.lost_transactions }, { "lost_rows", (double)res.lost_rows }, { "lost_acked", (double)res.lost_acked },
+	const struct {
+		const char *name;
+		double value;
+	} numbers[] = {
+		{ "rows", (double)res.rows },
+		{ "tables", (double)res.tables },
+		{ "rows_different", (double)res.rows_different },
+		{ "lost", (double)res.lost_transactions },
+		{ "lost_rows", (double)res.lost_rows },
+		{ "lost_acked", (double)res.lost_acked },
 		{ "acked_gone", (double)res.acked_gone },
 	};
 
@@ -532,19 +666,29 @@ static int forensic(lua_State *L)
 	return 1;
 }
 
-/* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the load is written for */
+/* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the
+ * load is written for */
 static int history(lua_State *L)
 {
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
 	struct runtime *r = runtime_of(L);
-	struct prefix_opts o = { .point = UINT64_MAX, .ledger_dir = audit->ledger_dir, .model = audit->model, .db = audit->db };
-	struct history_result res = { .verdict = VERDICT_UNKNOWN, .evidence = "the load notes no history: its transactions' order can't be judged" };
+	struct prefix_opts o = { .point = UINT64_MAX,
+				 .ledger_dir = audit->ledger_dir,
+				 .model = audit->model,
+				 .db = audit->db };
+	struct history_result res = {
+		.verdict = VERDICT_UNKNOWN,
+		.evidence = "the load notes no history: its transactions' order can't be judged"
+	};
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
 	int rc = 0;
 
-	runtime_fields(L, 3, "verify.history", (struct field[]){ { "of", FIELD_ANY, NULL }, { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	runtime_fields(L, 3, "verify.history",
+		       (struct field[]){ { "of", FIELD_ANY, NULL },
+					 { "point", FIELD_ANY, NULL },
+					 { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "of");
 		if (!lua_isnil(L, -1))
@@ -556,8 +700,11 @@ static int history(lua_State *L)
 	}
 	at_rest(L, c, "verify.history");
 	at_rest(L, of, "verify.history");
-	if (!runtime_plan(r, "history check: what the load's transactions read and wrote, and the lists of %s", c->name) && audit->history &&
-	    audit->history[0]) {
+	if (!runtime_plan(
+		    r,
+		    "history check: what the load's transactions read and wrote, and the lists of %s",
+		    c->name) &&
+	    audit->history && audit->history[0]) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
 		o.secondary = *cluster_endpoint(c->c);
@@ -569,14 +716,26 @@ static int history(lua_State *L)
 	return 1;
 }
 
-static int ledger(lua_State *L) { return prefix(L, PREFIX_LEDGER); }
-static int model(lua_State *L) { return prefix(L, PREFIX_MODEL); }
-static int rows(lua_State *L) { return prefix(L, PREFIX_ROWS); }
+static int ledger(lua_State *L)
+{
+	return prefix(L, PREFIX_LEDGER);
+}
+static int model(lua_State *L)
+{
+	return prefix(L, PREFIX_MODEL);
+}
+static int rows(lua_State *L)
+{
+	return prefix(L, PREFIX_ROWS);
+}
 
 int lua_verify_open(lua_State *L)
 {
-	static const luaL_Reg f[] = { { "sums", sums }, { "same", same }, { "ledger", ledger }, { "model", model }, { "rows", rows },
-				     { "history", history }, { "hold", hold }, { "forensic", forensic }, { NULL, NULL } };
+	static const luaL_Reg f[] = { { "sums", sums },     { "same", same },
+				      { "ledger", ledger }, { "model", model },
+				      { "rows", rows },     { "history", history },
+				      { "hold", hold },     { "forensic", forensic },
+				      { NULL, NULL } };
 
 	luaL_newmetatable(L, HELD);
 	lua_newtable(L);

@@ -16,15 +16,18 @@
 #include "harness/binlog/savepoints.h"
 
 enum {
-	OPEN_MS = 30000,      /* until the server has found the position and sends its first event */
-	READ_MS = 30000,      /* a packet that began must go on; an idle server sends heartbeats */
+	/* until the server has found the position and sends its first event */
+	OPEN_MS = 30000,
+	READ_MS = 30000, /* a packet that began must go on; an idle server sends heartbeats */
 	HEARTBEAT_MS = 100,
-	MAPS_MAX = 4096,      /* table maps kept */
+	MAPS_MAX = 4096, /* table maps kept */
 	MEMORY_BYTES = 32 * 1024 * 1024,
 };
 
-#define SELECTED "made by CREATE TABLE .. SELECT, whose rows can't be carried: create the table first, then INSERT .. SELECT"
-#define BY_PLACE "an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
+#define SELECTED \
+	"made by CREATE TABLE .. SELECT, whose rows can't be carried: create the table first, then INSERT .. SELECT"
+#define BY_PLACE \
+	"an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
 
 struct map_entry {
 	uint64_t id;
@@ -37,11 +40,13 @@ struct binlog {
 	struct sql *conn;
 	MARIADB_RPL *rpl;
 	enum binlog_checksum checksum;
-	uint64_t last_seq; /* delivered */
+	uint64_t last_seq;  /* delivered */
 	struct err failure; /* after an error nothing more comes */
 
 	bool in_group;
-	bool only_lasting; /* the group ended in ROLLBACK: rows of tables without transactions are all that is left of it */
+	/* the group ended in ROLLBACK: rows of tables without transactions are all that is left
+	 * of it */
+	bool only_lasting;
 	struct binlog_gtid gtid;
 
 	struct map_entry *maps;
@@ -64,22 +69,25 @@ struct binlog {
 	struct binlog_query query;
 	struct strbuf instead; /* of the query's text, where that is not what was done */
 	struct ddl_words words;
-	struct ddl_words selected; /* a CREATE TABLE .. SELECT that the group at hand began with; type 0: none */
+	/* a CREATE TABLE .. SELECT that the group at hand began with; type 0: none */
+	struct ddl_words selected;
 	struct binlog_query selected_query;
 };
 
-/* Changes that the server makes to child rows by itself are not in its binary log: they would be lost without a word. */
+/* Changes that the server makes to child rows by itself are not in its binary log: they would be
+ * lost without a word. */
 static int refuse_fk_actions(struct binlog *b, struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;
 	int rc;
 
-	rc = sql_value(b->conn, &name, e,
-		       "SELECT CONCAT(constraint_schema, '.', table_name, ' (', constraint_name, ')') FROM "
-		       "information_schema.referential_constraints "
-		       "WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
-		       "'SET DEFAULT')) "
-		       "AND LOWER(constraint_schema) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1");
+	rc = sql_value(
+		b->conn, &name, e,
+		"SELECT CONCAT(constraint_schema, '.', table_name, ' (', constraint_name, ')') FROM "
+		"information_schema.referential_constraints "
+		"WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
+		"'SET DEFAULT')) "
+		"AND LOWER(constraint_schema) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1");
 	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
 		*e = (struct err)ERR_INIT;
 		rc = 0;
@@ -103,10 +111,13 @@ static int fetch_failed(struct binlog *b, struct err *e)
 	if (!mysql_errno(m))
 		err_set(e, ERR_GONE, 0, "%s ended the stream of its binary log", who.buf);
 	else if (mysql_errno(m) == 1236 && strstr(mysql_error(m), "GTID"))
-		err_set(e, ERR_NOT_FOUND, 1236, "%s no longer has GTID %u-%u-%llu in its binary log, or never had it: %s", who.buf,
-			b->o.domain, b->o.server_id, (unsigned long long)b->last_seq, mysql_error(m));
+		err_set(e, ERR_NOT_FOUND, 1236,
+			"%s no longer has GTID %u-%u-%llu in its binary log, or never had it: %s",
+			who.buf, b->o.domain, b->o.server_id, (unsigned long long)b->last_seq,
+			mysql_error(m));
 	else if (mysql_errno(m) == 1236)
-		err_set(e, ERR_BAD_DATA, 1236, "%s can't read its binary log behind GTID sequence %llu: %s", who.buf,
+		err_set(e, ERR_BAD_DATA, 1236,
+			"%s can't read its binary log behind GTID sequence %llu: %s", who.buf,
 			(unsigned long long)b->last_seq, mysql_error(m));
 	else
 		sql_error(m, e, who.buf);
@@ -114,7 +125,8 @@ static int fetch_failed(struct binlog *b, struct err *e)
 	return -1;
 }
 
-/* 1: an event can be fetched (at least its beginning is there), 0: not within wait_ms, or a signal came. */
+/* 1: an event can be fetched (at least its beginning is there), 0: not within wait_ms, or a signal
+ * came. */
 static int readable(struct binlog *b, int64_t wait_ms, struct err *e)
 {
 	MYSQL *m = sql_handle(b->conn);
@@ -133,8 +145,9 @@ static int readable(struct binlog *b, int64_t wait_ms, struct err *e)
 }
 
 /* 1: *ev is the next event, valid until the next call; 0: none within wait_ms.
- * The library's mariadb_rpl_fetch() is not used: it parses each event too, and Connector/C 3.3.20 calls what follows a rotation of
- * the log malformed. The packet itself comes from the function that it is built on: a zero byte, then the event. */
+ * The library's mariadb_rpl_fetch() is not used: it parses each event too, and Connector/C 3.3.20
+ * calls what follows a rotation of the log malformed. The packet itself comes from the function
+ * that it is built on: a zero byte, then the event. */
 static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev, struct err *e)
 {
 	MYSQL *m = sql_handle(b->conn);
@@ -147,7 +160,8 @@ static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev
 	if (n == packet_error || n < 1 || (m->net.read_pos[0] == 254 && n < 9))
 		return fetch_failed(b, e);
 	if (m->net.read_pos[0])
-		return err_set(e, ERR_BAD_DATA, 0, "a packet in the stream of the binary log that is no event");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "a packet in the stream of the binary log that is no event");
 	return binlog_event_parse(ev, m->net.read_pos + 1, n - 1, &b->checksum, e) < 0 ? -1 : 1;
 }
 
@@ -159,22 +173,25 @@ static int start_dump(struct binlog *b, struct err *e)
 	int rc = -1;
 
 	if (o->after_seq)
-		strbuf_addf(&at, "%u-%u-%llu", o->domain, o->server_id, (unsigned long long)o->after_seq);
+		strbuf_addf(&at, "%u-%u-%llu", o->domain, o->server_id,
+			    (unsigned long long)o->after_seq);
 	/* capability 4: the replica knows GTIDs; the period is in nanoseconds */
-	if (sql_exec(b->conn, e,
-		     "SET @master_binlog_checksum = @@global.binlog_checksum, @mariadb_slave_capability = 4, "
-		     "@slave_gtid_strict_mode = 1, "
-		     "@slave_gtid_ignore_duplicates = 0, @master_heartbeat_period = %lld, @slave_connect_state = '%s'",
-		     HEARTBEAT_MS * 1000000ll, at.buf) < 0)
+	if (sql_exec(
+		    b->conn, e,
+		    "SET @master_binlog_checksum = @@global.binlog_checksum, @mariadb_slave_capability = 4, "
+		    "@slave_gtid_strict_mode = 1, "
+		    "@slave_gtid_ignore_duplicates = 0, @master_heartbeat_period = %lld, @slave_connect_state = '%s'",
+		    HEARTBEAT_MS * 1000000ll, at.buf) < 0)
 		goto out;
 	b->rpl = mariadb_rpl_init(m);
 	if (!b->rpl) {
-		err_set(e, ERR_ENV, 0, "the client library has no replication interface of the version that drtest was built with");
+		err_set(e, ERR_ENV, 0,
+			"the client library has no replication interface of the version that drtest was built with");
 		goto out;
 	}
 	if (mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_SERVER_ID, o->replica_id) ||
-	    mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_START, 4ul) || mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_FLAGS, 0u) ||
-	    mariadb_rpl_open(b->rpl)) {
+	    mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_START, 4ul) ||
+	    mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_FLAGS, 0u) || mariadb_rpl_open(b->rpl)) {
 		sql_error(m, e, "start the stream of the binary log");
 		goto out;
 	}
@@ -185,7 +202,8 @@ out:
 	return rc;
 }
 
-static int handle_event(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t, struct err *e);
+static int handle_event(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
+			struct err *e);
 
 struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 {
@@ -199,10 +217,12 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 	b->checksum = CHECKSUM_UNKNOWN;
 	b->charsets = charsets_new(&o->from);
 	b->net = netting_new(o->memory_bytes ? o->memory_bytes : MEMORY_BYTES, o->tmp_dir);
-	b->savepoints = savepoints_new((o->memory_bytes ? o->memory_bytes : MEMORY_BYTES) / 4, o->tmp_dir);
+	b->savepoints =
+		savepoints_new((o->memory_bytes ? o->memory_bytes : MEMORY_BYTES) / 4, o->tmp_dir);
 	for (int i = 0; i < 2; i++)
 		b->image[i] = b->key[i] = (struct strbuf)STRBUF_INIT;
-	b->query = b->selected_query = (struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
+	b->query = b->selected_query =
+		(struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
 	b->instead = (struct strbuf)STRBUF_INIT;
 	b->conn = sql_open(&o->from, d, e);
 	if (!b->conn || refuse_fk_actions(b, e) < 0 || start_dump(b, e) < 0)
@@ -233,7 +253,8 @@ static void drop_map(struct binlog *b, struct map_entry *m)
 	if (m->plan) {
 		if (b->n_retired == b->retired_alloc) {
 			b->retired_alloc = b->retired_alloc ? b->retired_alloc * 2 : 16;
-			b->retired = xreallocarray(b->retired, b->retired_alloc, sizeof(struct row_plan *));
+			b->retired = xreallocarray(b->retired, b->retired_alloc,
+						   sizeof(struct row_plan *));
 		}
 		b->retired[b->n_retired++] = m->plan;
 	}
@@ -299,14 +320,16 @@ static struct map_entry *find_map(struct binlog *b, uint64_t id)
 }
 
 /* Takes over the map, which is that of ev. *plan NULL: the table's rows are left out. */
-static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_event *ev, struct row_plan **plan, struct err *e)
+static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_event *ev,
+		   struct row_plan **plan, struct err *e)
 {
 	char *db = xstrdup(map->db), *table = xstrdup(map->table);
 	const struct table_schema *s;
 	int rc = 0;
 
 	if (table_map_is_sequence(map)) {
-		err_set(e, ERR_UNSUPPORTED, 0, "a sequence: it is made on the secondary, and its values are not carried");
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"a sequence: it is made on the secondary, and its values are not carried");
 		table_map_release(map);
 	} else {
 		for (int attempt = 0; attempt < 2 && !*plan; attempt++) {
@@ -316,7 +339,8 @@ static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_
 				break;
 			}
 			*plan = row_plan_new(map, s, b->charsets, e);
-			if (*plan || e->kind != ERR_BAD_DATA || attempt || table_map_parse(map, ev->body, ev->n, e) < 0)
+			if (*plan || e->kind != ERR_BAD_DATA || attempt ||
+			    table_map_parse(map, ev->body, ev->n, e) < 0)
 				break;
 			*e = (struct err)ERR_INIT;
 		}
@@ -344,7 +368,8 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 		return err_set(e, ERR_BAD_DATA, 0, "damaged table map event");
 	id = binlog_le(ev->body, 6);
 	m = find_map(b, id);
-	if (m && m->generation == b->generation && m->body.len == ev->n && !memcmp(m->body.buf, ev->body, ev->n))
+	if (m && m->generation == b->generation && m->body.len == ev->n &&
+	    !memcmp(m->body.buf, ev->body, ev->n))
 		return 0;
 	if (m) {
 		drop_map(b, m);
@@ -372,7 +397,8 @@ static int on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 	return 0;
 }
 
-/* The number of a plan's table within this transaction. One table may come under two ids, when the server reopened it in between.
+/* The number of a plan's table within this transaction. One table may come under two ids, when the
+ * server reopened it in between.
  */
 static int table_number(struct binlog *b, struct row_plan *plan, uint32_t *out, struct err *e)
 {
@@ -387,7 +413,9 @@ static int table_number(struct binlog *b, struct row_plan *plan, uint32_t *out, 
 			continue;
 		if (table_map_equal(have, m))
 			return 0;
-		return err_set(e, ERR_BAD_DATA, 0, "%s.%s changes its structure within one transaction", m->db, m->table);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s changes its structure within one transaction", m->db,
+			       m->table);
 	}
 	if (b->n_tables == b->tables_alloc) {
 		b->tables_alloc = b->tables_alloc ? b->tables_alloc * 2 : 16;
@@ -406,12 +434,14 @@ static int to_netting(void *binlog, const struct savepoint_change *c, struct err
 {
 	struct binlog *b = binlog;
 
-	return netting_add(b->net, c->table, c->key.p, c->key.n, c->before, c->after, c->row_cost, e);
+	return netting_add(b->net, c->table, c->key.p, c->key.n, c->before, c->after, c->row_cost,
+			   e);
 }
 
 static int add_change(struct binlog *b, const struct savepoint_change *c, struct err *e)
 {
-	return savepoints_any(b->savepoints) ? savepoints_add(b->savepoints, c, e) : to_netting(b, c, e);
+	return savepoints_any(b->savepoints) ? savepoints_add(b->savepoints, c, e)
+					     : to_netting(b, c, e);
 }
 
 static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *e)
@@ -427,33 +457,42 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 		return 0;
 	m = find_map(b, r.table_id);
 	if (!m)
-		return err_set(e, ERR_BAD_DATA, 0, "rows of table id %llu, which no table map has told",
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "rows of table id %llu, which no table map has told",
 			       (unsigned long long)r.table_id);
 	if (!m->plan)
 		return 0;
 	if (r.n_columns != row_plan_map(m->plan)->n_columns)
-		return err_set(e, ERR_BAD_DATA, 0, "rows of %s.%s with %u columns, its table map has %u", row_plan_map(m->plan)->db,
-			       row_plan_map(m->plan)->table, r.n_columns, row_plan_map(m->plan)->n_columns);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "rows of %s.%s with %u columns, its table map has %u",
+			       row_plan_map(m->plan)->db, row_plan_map(m->plan)->table, r.n_columns,
+			       row_plan_map(m->plan)->n_columns);
 	if (table_number(b, m->plan, &table, e) < 0)
 		return -1;
 	while (r.p < r.end) {
 		struct strbuf *k0 = &b->key[0], *k1 = &b->key[1];
-		struct savepoint_change c = { .table = table, .lasting = row_plan_lasting(m->plan) };
+		struct savepoint_change c = { .table = table,
+					      .lasting = row_plan_lasting(m->plan) };
 
 		if (r.has_before) {
-			if (row_plan_take(m->plan, &r.p, r.end, r.before_present, &b->image[0], k0, e) < 0)
+			if (row_plan_take(m->plan, &r.p, r.end, r.before_present, &b->image[0], k0,
+					  e) < 0)
 				return -1;
 			c.before = bytes_of(&b->image[0]);
 		}
 		if (r.has_after) {
-			if (row_plan_take(m->plan, &r.p, r.end, r.after_present, &b->image[1], k1, e) < 0)
+			if (row_plan_take(m->plan, &r.p, r.end, r.after_present, &b->image[1], k1,
+					  e) < 0)
 				return -1;
 			c.after = bytes_of(&b->image[1]);
 		}
-		c.row_cost = sizeof(struct redo_row) + 2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) + c.before.n +
-			     c.after.n;
+		c.row_cost = sizeof(struct redo_row) +
+			     2 * row_plan_columns(m->plan) * (sizeof(struct redo_column) + 16) +
+			     c.before.n + c.after.n;
 		c.key = bytes_of(c.before.p ? k0 : k1);
-		if (c.before.p && c.after.p && (k0->len != k1->len || memcmp(k0->buf, k1->buf, k0->len))) { /* its key changes */
+		/* its key changes */
+		if (c.before.p && c.after.p &&
+		    (k0->len != k1->len || memcmp(k0->buf, k1->buf, k0->len))) {
 			struct savepoint_change gone = c;
 
 			gone.after = none;
@@ -468,7 +507,8 @@ static int on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 	return 0;
 }
 
-static const struct redo_column *decoded(struct binlog *b, struct row_plan *p, struct net_bytes image, uint32_t *n, struct err *e)
+static const struct redo_column *decoded(struct binlog *b, struct row_plan *p,
+					 struct net_bytes image, uint32_t *n, struct err *e)
 {
 	struct redo_column *c;
 
@@ -511,7 +551,9 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 				return -1;
 		}
 	}
-	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more };
+	*t = (struct binlog_txn){
+		.gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more
+	};
 	return 1;
 }
 
@@ -519,7 +561,8 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e);
 
 static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
-	if (b->selected.type && !b->only_lasting) { /* one commitTs can't hold a DDL and rows: the table is made, and left out */
+	/* one commitTs can't hold a DDL and rows: the table is made, and left out */
+	if (b->selected.type && !b->only_lasting) {
 		struct binlog_query last = b->query;
 		int rc;
 
@@ -547,13 +590,15 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 	if (b->in_group)
 		return err_set(e, ERR_BAD_DATA, 0, "a transaction begins within another");
 	if (g.domain != b->o.domain)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a transaction in GTID domain %u: drtest follows domain %u alone", g.domain,
-			       b->o.domain);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a transaction in GTID domain %u: drtest follows domain %u alone",
+			       g.domain, b->o.domain);
 	if (g.seq <= b->last_seq)
-		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu", (unsigned long long)g.seq,
-			       (unsigned long long)b->last_seq);
+		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu",
+			       (unsigned long long)g.seq, (unsigned long long)b->last_seq);
 	if (g.flags & (GTID_PREPARED_XA | GTID_COMPLETED_XA))
-		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction (GTID sequence %llu) can't be carried",
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "an XA transaction (GTID sequence %llu) can't be carried",
 			       (unsigned long long)g.seq);
 	b->gtid = g;
 	b->in_group = true;
@@ -601,7 +646,8 @@ static bool rows_in_order(struct binlog *b)
 {
 	const struct ddl_words *w = &b->words;
 	struct err ignored = ERR_INIT;
-	const struct table_schema *s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+	const struct table_schema *s =
+		b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
 
 	return s && s->handle >= 0 && !schema_lasting(s);
 }
@@ -612,18 +658,22 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 	const struct ddl_words *w = &b->words;
 
 	if (acts_by_itself(b))
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
-			       " changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
-			       w->first, w->db, w->table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
+			" changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
+			w->first, w->db, w->table);
 	if (w->tablespace)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "DISCARD or IMPORT TABLESPACE of %s.%s can't be carried: its rows come and go with files. Way out: a new backup", w->db,
-			       w->table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"DISCARD or IMPORT TABLESPACE of %s.%s can't be carried: its rows come and go with files. Way out: a new backup",
+			w->db, w->table);
 	if (w->not_twice[0])
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "ALTER TABLE %s.%s gives the rows that are there a value of %s, which the secondary would compute anew. Way out: a new"
-			       " backup; next time add the column with a constant default and fill it by UPDATE", w->db, w->table, w->not_twice);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"ALTER TABLE %s.%s gives the rows that are there a value of %s, which the secondary would compute anew. Way out: a new"
+			" backup; next time add the column with a constant default and fill it by UPDATE",
+			w->db, w->table, w->not_twice);
 	return 0;
 }
 
@@ -632,7 +682,8 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 	const struct ddl_words *w = &b->words;
 	const char *text = what_was_done(b), *left_out = NULL;
 
-	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER)) /* nothing is changed yet, nothing was changed */
+	/* nothing is changed yet, nothing was changed */
+	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER))
 		b->words.type = DDL_NONE;
 	else if (refuse_ddl(b, e) < 0)
 		return -1;
@@ -652,7 +703,8 @@ static int deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 	return 1;
 }
 
-static int on_query(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t, struct err *e)
+static int on_query(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
+		    struct err *e)
 {
 	const struct ddl_words *w = &b->words;
 
@@ -660,17 +712,21 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		return err_set(e, ERR_BAD_DATA, 0, "a statement outside of a transaction");
 	if (binlog_query_parse(&b->query, ev, e) < 0)
 		return -1;
-	ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len, b->query.session.sql_mode, &b->words);
+	ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len, b->query.session.sql_mode,
+		  &b->words);
 	if (w->is_xa)
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	if (w->is_dml)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s is logged as a statement: the primary needs binlog_format=ROW in every session", w->first);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s is logged as a statement: the primary needs binlog_format=ROW in every session",
+			w->first);
 	if (b->gtid.flags & GTID_STANDALONE)
 		return deliver_ddl(b, t, e);
 	if (w->is_commit)
 		return end_group(b, t, e);
-	if (w->is_rollback) { /* the server logs it where it can't take all of the group back itself */
+	/* the server logs it where it can't take all of the group back itself */
+	if (w->is_rollback) {
 		b->only_lasting = true;
 		return end_group(b, t, e);
 	}
@@ -682,8 +738,10 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		return savepoints_rollback(b->savepoints, w->savepoint, e);
 	if (w->type == DDL_CREATE_TABLE) {
 		if (!b->o.leave_out)
-			return err_set(e, ERR_UNSUPPORTED, 0, "CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
-				       w->db, w->table);
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
+				w->db, w->table);
 		b->o.leave_out(b->o.schema_arg, w->db, w->table, SELECTED);
 		b->selected = b->words; /* the group goes on with its rows */
 		{
@@ -695,13 +753,15 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		return 0;
 	}
 	if (w->type)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s of %s.%s within a transaction can't be carried", w->first, w->db,
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "%s of %s.%s within a transaction can't be carried", w->first, w->db,
 			       w->table);
 	return 0; /* BEGIN, temporary tables */
 }
 
 /* 1: *t is a whole transaction or DDL; 0: go on. */
-static int handle_event(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t, struct err *e)
+static int handle_event(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
+			struct err *e)
 {
 	switch (ev->type) {
 	case EV_FORMAT: /* the server started anew: what it had begun to log before is nothing */
@@ -710,10 +770,8 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 			reset_txn(b);
 		}
 		return 0;
-	case EV_GTID:
-		return on_gtid(b, ev, e);
-	case EV_TABLE_MAP:
-		return on_table_map(b, ev, e);
+	case EV_GTID: return on_gtid(b, ev, e);
+	case EV_TABLE_MAP: return on_table_map(b, ev, e);
 	case EV_WRITE_ROWS_V1:
 	case EV_UPDATE_ROWS_V1:
 	case EV_DELETE_ROWS_V1:
@@ -723,8 +781,7 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 		if (!b->in_group)
 			return err_set(e, ERR_BAD_DATA, 0, "rows outside of a transaction");
 		return on_rows(b, ev, e);
-	case EV_QUERY:
-		return on_query(b, ev, t, e);
+	case EV_QUERY: return on_query(b, ev, t, e);
 	case EV_XID:
 		if (!b->in_group)
 			return err_set(e, ERR_BAD_DATA, 0, "a commit outside of a transaction");
@@ -732,11 +789,16 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 	case EV_XA_PREPARE:
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	case EV_INCIDENT:
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "the primary lost events of its binary log (an incident event): start again from a new backup");
-	case EV_BEGIN_LOAD_QUERY: case EV_EXECUTE_LOAD_QUERY: case EV_APPEND_BLOCK: case EV_DELETE_FILE:
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "LOAD DATA is logged as a statement: the primary needs binlog_format=ROW in every session");
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"the primary lost events of its binary log (an incident event): start again from a new backup");
+	case EV_BEGIN_LOAD_QUERY:
+	case EV_EXECUTE_LOAD_QUERY:
+	case EV_APPEND_BLOCK:
+	case EV_DELETE_FILE:
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"LOAD DATA is logged as a statement: the primary needs binlog_format=ROW in every session");
 	case EV_STOP:
 	case EV_ROTATE:
 	case EV_INTVAR:
@@ -745,15 +807,17 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 	case EV_HEARTBEAT:
 	case EV_ANNOTATE_ROWS:
 	case EV_CHECKPOINT:
-	case EV_GTID_LIST: case EV_START_ENCRYPTION:
-		return 0;
+	case EV_GTID_LIST:
+	case EV_START_ENCRYPTION: return 0;
 	default:
 		if (ev->type >= EV_QUERY_COMPRESSED && ev->type <= EV_DELETE_ROWS_COMPRESSED)
-			return err_set(e, ERR_UNSUPPORTED, 0,
-				       "compressed events can't be carried: the primary needs log_bin_compress=OFF");
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"compressed events can't be carried: the primary needs log_bin_compress=OFF");
 		if (ev->flags & EVENT_IGNORABLE)
 			return 0;
-		return err_set(e, ERR_UNSUPPORTED, 0, "a binary log event of type %u is unknown here", ev->type);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a binary log event of type %u is unknown here", ev->type);
 	}
 }
 
@@ -783,7 +847,8 @@ int binlog_next(struct binlog *b, int wait_ms, struct binlog_txn *t, struct err 
 	if (rc < 0) {
 		if (e->kind != ERR_GONE && e->kind != ERR_NOT_FOUND)
 			err_wrap(e, "binary log at GTID %u-%u-%llu", b->o.domain, b->o.server_id,
-				 (unsigned long long)(b->in_group || b->more ? b->gtid.seq : b->last_seq));
+				 (unsigned long long)(b->in_group || b->more ? b->gtid.seq
+									     : b->last_seq));
 		b->failure = *e;
 	}
 	return rc;

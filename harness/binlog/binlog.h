@@ -1,6 +1,7 @@
-/* MariaDB's binary log as transactions of net changes. Connecting, dumping and framing are the client library's replication API;
- * row images are decoded here (the library gets CHAR, BINARY, ENUM, SET and negative TIME wrong).
- * Like TiDB and unlike a binary log: one net change per key and transaction. */
+/* MariaDB's binary log as transactions of net changes. Connecting, dumping and framing are the
+ * client library's replication API; row images are decoded here (the library gets CHAR, BINARY,
+ * ENUM, SET and negative TIME wrong). Like TiDB and unlike a binary log: one net change per key and
+ * transaction. */
 #ifndef HARNESS_BINLOG_BINLOG_H
 #define HARNESS_BINLOG_BINLOG_H
 
@@ -9,51 +10,62 @@
 #include "harness/sql/schema.h"
 
 /* What comes out: one transaction, or one DDL. Valid until the next binlog_next().
- * A transaction that outgrew memory_bytes comes in several batches, one binlog_next() each, all with the same gtid_seq and `more`
- * set on all but the last: each key is in one batch alone, and the batches with deletes come before those with inserts and updates.
- * The transaction is complete (and its position may be kept) with the batch whose `more` is false, which may hold no rows. A
+ * A transaction that outgrew memory_bytes comes in several batches, one binlog_next() each, all
+ * with the same gtid_seq and `more` set on all but the last: each key is in one batch alone, and
+ * the batches with deletes come before those with inserts and updates. The transaction is complete
+ * (and its position may be kept) with the batch whose `more` is false, which may hold no rows. A
  * transaction whose net change is nothing comes with n_rows 0: the position moves. */
 struct binlog_txn {
 	uint64_t gtid_seq;
 	bool is_ddl;
 	/* DDL */
-	const char *ddl_db, *ddl_query; /* default database ("" none) and the text */
+	const char *ddl_db, *ddl_query;        /* default database ("" none) and the text */
 	const struct ddl_session *ddl_session; /* what else the statement means depends on */
-	/* TiDB's action type, by the statement's words. 0: no change of a user's table, database or view (CREATE USER, GRANT,
-	 * FLUSH, ANALYZE, triggers, routines, sequences, temporary tables, anything in a system database): to be skipped, the
-	 * position moves. */
+	/* TiDB's action type, by the statement's words. 0: no change of a user's table, database or
+	 * view (CREATE USER, GRANT, FLUSH, ANALYZE, triggers, routines, sequences, temporary
+	 * tables, anything in a system database): to be skipped, the position moves. */
 	uint32_t ddl_type;
 	const char *ddl_table_db, *ddl_table; /* after the DDL; "" for a database */
-	const char *ddl_left_out; /* why what this DDL did to rows can't be had again (CREATE TABLE .. SELECT, ADD .. AUTO_INCREMENT); NULL: it can */
-	/* rows: net changes, one per key, in (db, table) groups, deletes first in each; start_ts and commit_ts are left 0 for the
-	 * feed to fill in */
+	/* why what this DDL did to rows can't be had again (CREATE TABLE .. SELECT, ADD ..
+	 * AUTO_INCREMENT); NULL: it can */
+	const char *ddl_left_out;
+	/* rows: net changes, one per key, in (db, table) groups, deletes first in each; start_ts
+	 * and commit_ts are left 0 for the feed to fill in */
 	struct redo_row *rows;
 	size_t n_rows;
-	bool more;                      /* another batch of this transaction follows */
+	bool more; /* another batch of this transaction follows */
 };
-/* Stands in for TiDB's table id: XXH3 of "db.table" within 47 bits, positive. The same after TRUNCATE and on every machine. */
+/* Stands in for TiDB's table id: XXH3 of "db.table" within 47 bits, positive. The same after
+ * TRUNCATE and on every machine. */
 int64_t binlog_table_id(const char *db, const char *table);
 
 struct binlog_opts {
 	struct sql_endpoint from;
-	uint64_t after_seq;             /* the first transaction delivered is the one behind this GTID sequence number */
-	unsigned domain, server_id;     /* of the primary's GTIDs */
-	unsigned replica_id;            /* our server id in the replication protocol */
-	/* What the log itself does not tell of a table: keys, generated columns. Called for a table's first event and again after
-	 * binlog_forget_schemas(); with attempt 1 where what attempt 0 gave does not fit the log's own names, types and primary key. The schema
-	 * stays the callee's until forgotten. */
-	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, int attempt, struct err *e);
+	/* the first transaction delivered is the one behind this GTID sequence number */
+	uint64_t after_seq;
+	unsigned domain, server_id; /* of the primary's GTIDs */
+	unsigned replica_id;        /* our server id in the replication protocol */
+	/* What the log itself does not tell of a table: keys, generated columns. Called for a
+	 * table's first event and again after binlog_forget_schemas(); with attempt 1 where what
+	 * attempt 0 gave does not fit the log's own names, types and primary key. The schema stays
+	 * the callee's until forgotten. */
+	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,
+					     int attempt, struct err *e);
 	void *schema_arg;
-	/* A table that can't be carried: told each time that its structure is asked anew; its rows do not come. NULL: that is an error. A schema()
-	 * that fails with ERR_UNSUPPORTED means it too. */
+	/* A table that can't be carried: told each time that its structure is asked anew; its rows
+	 * do not come. NULL: that is an error. A schema() that fails with ERR_UNSUPPORTED means it
+	 * too. */
 	void (*leave_out)(void *arg, const char *db, const char *table, const char *reason);
-	size_t memory_bytes;            /* one transaction's rows beyond this go to tmp_dir; 0: 32 MiB */
+	/* one transaction's rows beyond this go to tmp_dir; 0: 32 MiB */
+	size_t memory_bytes;
 	const char *tmp_dir;
 };
 struct binlog;
-struct binlog *binlog_open(const struct binlog_opts *o, struct err *e); /* "the primary no longer has GTID ..": ERR_NOT_FOUND */
-/* 1: *t is filled; 0: nothing within wait_ms (kept to about 100 ms); -1: error. A type that can't be carried names db, table and
- * column. ERR_GONE: the connection is lost; open a new one behind the last complete gtid_seq. */
+/* "the primary no longer has GTID ..": ERR_NOT_FOUND */
+struct binlog *binlog_open(const struct binlog_opts *o, struct err *e);
+/* 1: *t is filled; 0: nothing within wait_ms (kept to about 100 ms); -1: error. A type that can't
+ * be carried names db, table and column. ERR_GONE: the connection is lost; open a new one behind
+ * the last complete gtid_seq. */
 int binlog_next(struct binlog *b, int wait_ms, struct binlog_txn *t, struct err *e);
 void binlog_forget_schemas(struct binlog *b); /* after a DDL was applied to the secondary */
 void binlog_close(struct binlog *b);

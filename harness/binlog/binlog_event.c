@@ -9,8 +9,9 @@
 static uint32_t crc32_of(const uint8_t *p, size_t n)
 {
 	static const uint32_t nibble[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
 	uint32_t crc = 0xffffffff;
 
@@ -29,27 +30,29 @@ static int check_format(const uint8_t *body, size_t n, enum binlog_checksum *alg
 {
 	const uint8_t *post = body + FORMAT_FIXED_BYTES;
 
-	if (n < FORMAT_FIXED_BYTES + EV_DELETE_ROWS + 1 + EVENT_CHECKSUM_BYTES || binlog_le(body, 2) != 4 ||
-	    body[56] != EVENT_HEADER_BYTES || post[EV_TABLE_MAP - 1] != TABLE_MAP_POST_HEADER ||
+	if (n < FORMAT_FIXED_BYTES + EV_DELETE_ROWS + 1 + EVENT_CHECKSUM_BYTES ||
+	    binlog_le(body, 2) != 4 || body[56] != EVENT_HEADER_BYTES ||
+	    post[EV_TABLE_MAP - 1] != TABLE_MAP_POST_HEADER ||
 	    post[EV_WRITE_ROWS_V1 - 1] != ROWS_POST_HEADER || post[EV_QUERY - 1] != 13)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
 	switch (body[n - EVENT_CHECKSUM_BYTES - 1]) {
-	case 0: case 255:
-		*alg = CHECKSUM_NONE;
-		return 0;
-	case 1:
-		*alg = CHECKSUM_CRC32;
-		return 0;
+	case 0:
+	case 255: *alg = CHECKSUM_NONE; return 0;
+	case 1: *alg = CHECKSUM_CRC32; return 0;
 	default:
-		return err_set(e, ERR_UNSUPPORTED, 0, "the server's binary log has a checksum that is unknown here");
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "the server's binary log has a checksum that is unknown here");
 	}
 }
 
-int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, enum binlog_checksum *alg, struct err *e)
+int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n,
+		       enum binlog_checksum *alg, struct err *e)
 {
 	if (n < EVENT_HEADER_BYTES || binlog_le(raw + 9, 4) != n)
-		return err_set(e, ERR_BAD_DATA, 0, "binary log event whose length is not its own (%zu bytes)", n);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "binary log event whose length is not its own (%zu bytes)", n);
 	*ev = (struct binlog_event){ .when_s = (uint32_t)binlog_le(raw, 4),
 				     .type = raw[4],
 				     .server_id = (uint32_t)binlog_le(raw + 5, 4),
@@ -60,10 +63,14 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, en
 		return -1;
 	if (*alg == CHECKSUM_CRC32 || ev->type == EV_FORMAT) {
 		if (ev->n < EVENT_CHECKSUM_BYTES)
-			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u without its checksum", ev->type);
-		if (*alg == CHECKSUM_CRC32 &&
-		    crc32_of(raw, n - EVENT_CHECKSUM_BYTES) != binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
-			return err_set(e, ERR_BAD_DATA, 0, "binary log event of type %u: its checksum does not fit", ev->type);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "binary log event of type %u without its checksum",
+				       ev->type);
+		if (*alg == CHECKSUM_CRC32 && crc32_of(raw, n - EVENT_CHECKSUM_BYTES) !=
+						      binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "binary log event of type %u: its checksum does not fit",
+				       ev->type);
 		ev->n -= EVENT_CHECKSUM_BYTES;
 	}
 	return 0;
@@ -87,31 +94,34 @@ int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, stru
 	return 0;
 }
 
-enum { FLAGS2_NO_CHECKS = 1 << 15, FLAGS2_EXPLICIT_TIMESTAMP = 1 << 24, FLAGS2_NO_FOREIGN_KEYS = 1 << 26, FLAGS2_RELAXED_UNIQUE = 1 << 27 };
+enum {
+	FLAGS2_NO_CHECKS = 1 << 15,
+	FLAGS2_EXPLICIT_TIMESTAMP = 1 << 24,
+	FLAGS2_NO_FOREIGN_KEYS = 1 << 26,
+	FLAGS2_RELAXED_UNIQUE = 1 << 27
+};
 
-/* Bytes of the status variable `code` at p, 0: it is unknown, and so is where the next one begins. In the order of their codes in
- * sql/log_event_server.cc. */
+/* Bytes of the status variable `code` at p, 0: it is unknown, and so is where the next one begins.
+ * In the order of their codes in sql/log_event_server.cc. */
 static size_t status_bytes(uint8_t code, const uint8_t *p, size_t n)
 {
-	static const uint8_t fixed[] = { [0] = 4, [1] = 8, [3] = 4, [4] = 6, [7] = 2, [8] = 2, [9] = 8, [10] = 4 };
+	static const uint8_t fixed[] = {
+		[0] = 4, [1] = 8, [3] = 4, [4] = 6, [7] = 2, [8] = 2, [9] = 8, [10] = 4
+	};
 
 	switch (code) {
-	case 2: /* catalog and a NUL */
-		return n ? 2u + p[0] : 0;
-	case 5: case 6: /* time zone, catalog */
-		return n ? 1u + p[0] : 0;
-	case 11: /* invoker: user, host */
-		return n && n > 1u + p[0] ? 2u + p[0] + p[1 + p[0]] : 0;
-	case 128: /* microseconds */
-		return 3;
-	case 129: /* xid */
-		return 8;
-	default:
-		return code < sizeof(fixed) ? fixed[code] : 0;
+	case 2: /* catalog and a NUL */ return n ? 2u + p[0] : 0;
+	case 5:
+	case 6: /* time zone, catalog */ return n ? 1u + p[0] : 0;
+	case 11: /* invoker: user, host */ return n && n > 1u + p[0] ? 2u + p[0] + p[1 + p[0]] : 0;
+	case 128: /* microseconds */ return 3;
+	case 129: /* xid */ return 8;
+	default: return code < sizeof(fixed) ? fixed[code] : 0;
 	}
 }
 
-/* The session that sent a statement, from the event's status variables. Returns its character_set_client, -1 if it is not told. */
+/* The session that sent a statement, from the event's status variables. Returns its
+ * character_set_client, -1 if it is not told. */
 static int read_session(struct ddl_session *d, const uint8_t *p, size_t n)
 {
 	const uint8_t *end = p + n;
@@ -132,9 +142,7 @@ static int read_session(struct ddl_session *d, const uint8_t *p, size_t n)
 			d->check_constraint_checks = !(flags & FLAGS2_NO_CHECKS);
 			d->explicit_defaults_for_timestamp = flags & FLAGS2_EXPLICIT_TIMESTAMP;
 			break;
-		case 1:
-			d->sql_mode = binlog_le(p, 8);
-			break;
+		case 1: d->sql_mode = binlog_le(p, 8); break;
 		case 3:
 			d->auto_increment_increment = (unsigned)binlog_le(p, 2);
 			d->auto_increment_offset = (unsigned)binlog_le(p + 2, 2);
@@ -148,14 +156,9 @@ static int read_session(struct ddl_session *d, const uint8_t *p, size_t n)
 			memcpy(d->time_zone, p + 1, p[0]);
 			d->time_zone[p[0]] = '\0';
 			break;
-		case 7:
-			d->lc_time_names = (unsigned)binlog_le(p, 2);
-			break;
-		case 128:
-			d->timestamp_us += (int64_t)binlog_le(p, 3);
-			break;
-		default:
-			break;
+		case 7: d->lc_time_names = (unsigned)binlog_le(p, 2); break;
+		case 128: d->timestamp_us += (int64_t)binlog_le(p, 3); break;
+		default: break;
 		}
 		p += size;
 	}
@@ -166,7 +169,8 @@ static int read_session(struct ddl_session *d, const uint8_t *p, size_t n)
 static bool is_latin1(int id)
 {
 	id &= 1023;
-	return id == 5 || id == 8 || id == 15 || id == 31 || id == 47 || id == 48 || id == 49 || id == 94;
+	return id == 5 || id == 8 || id == 15 || id == 31 || id == 47 || id == 48 || id == 49 ||
+	       id == 94;
 }
 
 static bool is_utf8(int id)
@@ -174,8 +178,9 @@ static bool is_utf8(int id)
 	if (id >= 2048) /* UCA 14 collations of utf8mb3 and utf8mb4 come first */
 		return id < 2560;
 	id &= 1023;
-	return id == 33 || id == 83 || id == 45 || id == 46 || id == 63 || (id >= 192 && id < 256) || id == 576 || id == 577 ||
-	       id == 578 || id == 608 || id == 609 || id == 610;
+	return id == 33 || id == 83 || id == 45 || id == 46 || id == 63 ||
+	       (id >= 192 && id < 256) || id == 576 || id == 577 || id == 578 || id == 608 ||
+	       id == 609 || id == 610;
 }
 
 int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e)
@@ -211,14 +216,16 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 	if (!ascii && is_latin1(collation)) {
 		struct charsets *sets = charsets_new(NULL);
 
-		charset_to_utf8(charsets_get(sets, "latin1", e), (const char *)p, (size_t)(end - p), &q->text);
+		charset_to_utf8(charsets_get(sets, "latin1", e), (const char *)p, (size_t)(end - p),
+				&q->text);
 		charsets_free(sets);
 		return 0;
 	}
 	if (!ascii && !is_utf8(collation))
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4",
-			       collation);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4",
+			collation);
 	strbuf_add(&q->text, p, (size_t)(end - p));
 	return 0;
 }

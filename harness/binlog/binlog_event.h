@@ -42,8 +42,15 @@ enum binlog_event_type {
 };
 enum { EVENT_HEADER_BYTES = 19, EVENT_CHECKSUM_BYTES = 4 };
 enum { EVENT_IGNORABLE = 0x80 }; /* header flag */
-enum { GTID_STANDALONE = 0x01, GTID_GROUP_COMMIT = 0x02, GTID_DDL = 0x20, GTID_PREPARED_XA = 0x40, GTID_COMPLETED_XA = 0x80 };
-/* An ALTER TABLE in two phases (binlog_alter_two_phase=ON) is logged when it starts and again when it is over. */
+enum {
+	GTID_STANDALONE = 0x01,
+	GTID_GROUP_COMMIT = 0x02,
+	GTID_DDL = 0x20,
+	GTID_PREPARED_XA = 0x40,
+	GTID_COMPLETED_XA = 0x80
+};
+/* An ALTER TABLE in two phases (binlog_alter_two_phase=ON) is logged when it starts and again when
+ * it is over. */
 enum { GTID_START_ALTER = 0x02, GTID_COMMIT_ALTER = 0x04, GTID_ROLLBACK_ALTER = 0x08 };
 
 struct binlog_event {
@@ -55,9 +62,10 @@ struct binlog_event {
 	size_t n;
 };
 enum binlog_checksum { CHECKSUM_UNKNOWN = -1, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
-/* *alg: how events are summed; a format description says it for itself and for those behind it. Before the first one an event's
- * checksum, if any, stays part of its body. */
-int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n, enum binlog_checksum *alg, struct err *e);
+/* *alg: how events are summed; a format description says it for itself and for those behind it.
+ * Before the first one an event's checksum, if any, stays part of its body. */
+int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n,
+		       enum binlog_checksum *alg, struct err *e);
 
 struct binlog_gtid {
 	uint64_t seq;
@@ -67,19 +75,22 @@ struct binlog_gtid {
 int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e);
 
 struct binlog_query {
-	struct strbuf db;   /* the default database, also where the event says not to USE it (CREATE and ALTER DATABASE); "" none */
-	struct strbuf text; /* UTF-8 */
+	/* the default database, also where the event says not to USE it (CREATE and ALTER
+	 * DATABASE); "" none */
+	struct strbuf db;
+	struct strbuf text;         /* UTF-8 */
 	struct ddl_session session; /* as the event tells it, the error code too */
 };
-int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e); /* strbufs are replaced */
+/* strbufs are replaced */
+int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e);
 
 struct binlog_rows {
 	uint64_t table_id;
-	bool is_dummy;      /* ends a statement without rows */
+	bool is_dummy; /* ends a statement without rows */
 	bool has_before, has_after;
 	uint32_t n_columns;
 	const uint8_t *before_present, *after_present; /* bitmaps over the table's columns */
-	const uint8_t *p, *end; /* the images */
+	const uint8_t *p, *end;                        /* the images */
 };
 int binlog_rows_parse(struct binlog_rows *r, const struct binlog_event *ev, struct err *e);
 

@@ -75,7 +75,8 @@ static void take_db(struct lex *x, struct ddl_words *out)
 	next(x);
 }
 
-/* To the comma that ends this part of an ALTER, over parentheses; tells whether there is another. */
+/* To the comma that ends this part of an ALTER, over parentheses; tells whether there is another.
+ */
 static bool next_part(struct lex *x)
 {
 	for (int depth = 0; x->kind != T_END; next(x)) {
@@ -93,7 +94,9 @@ static bool next_part(struct lex *x)
 
 static uint32_t add_part(struct lex *x)
 {
-	static const char *const index[] = { "INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", NULL };
+	static const char *const index[] = {
+		"INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", NULL
+	};
 	static const char *const kinds[] = { "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", NULL };
 
 	next(x);
@@ -167,10 +170,11 @@ static uint32_t rename_part(struct lex *x, struct ddl_words *out)
 	return DDL_RENAME_TABLE;
 }
 
-/* One part of an ALTER TABLE; 0: none by itself (ALGORITHM, LOCK, FORCE), or one that changes no structure. */
+/* One part of an ALTER TABLE; 0: none by itself (ALGORITHM, LOCK, FORCE), or one that changes no
+ * structure. */
 static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 {
-	static const char *const nothing[] = { "ALGORITHM", "LOCK",    "FORCE",	 "ANALYZE", "CHECK",
+	static const char *const nothing[] = { "ALGORITHM", "LOCK",    "FORCE",  "ANALYZE", "CHECK",
 					       "OPTIMIZE",  "REBUILD", "REPAIR", NULL };
 	static const char *const charset[] = { "CHARACTER", "CHARSET", "COLLATE", NULL };
 
@@ -182,7 +186,8 @@ static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 		return add_part(x);
 	}
 	if (took(x, "CONVERT"))
-		return is(x, "PARTITION") || is(x, "TABLE") ? DDL_ALTER_PARTITIONING : DDL_TABLE_CHARSET;
+		return is(x, "PARTITION") || is(x, "TABLE") ? DDL_ALTER_PARTITIONING
+							    : DDL_TABLE_CHARSET;
 	if (is(x, "DROP"))
 		return drop_part(x);
 	if (is(x, "RENAME"))
@@ -229,9 +234,10 @@ static void alter_table(struct lex *x, const char *default_db, struct ddl_words 
 
 static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE",  "SCHEMA",  "INDEX", "TRIGGER",
-					     "PROCEDURE", "FUNCTION", "EVENT",	   "PACKAGE", "USER",  "ROLE",
-					     "SERVER",	  "SEQUENCE", "TEMPORARY", NULL };
+	static const char *const kinds[] = { "TABLE",  "VIEW",     "DATABASE",  "SCHEMA",
+					     "INDEX",  "TRIGGER",  "PROCEDURE", "FUNCTION",
+					     "EVENT",  "PACKAGE",  "USER",      "ROLE",
+					     "SERVER", "SEQUENCE", "TEMPORARY", NULL };
 
 	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++) {
 		out->or_replace = out->or_replace || (i == 1 && is(x, "REPLACE"));
@@ -305,8 +311,9 @@ static void rename_tables(struct lex *x, const char *default_db, struct ddl_word
 
 static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	static const char *const kinds[] = { "TABLE",	  "VIEW",     "DATABASE", "SCHEMA",   "USER", "EVENT",
-					     "PROCEDURE", "FUNCTION", "SERVER",	  "SEQUENCE", "ROLE", NULL };
+	static const char *const kinds[] = { "TABLE",  "VIEW",     "DATABASE",  "SCHEMA",
+					     "USER",   "EVENT",    "PROCEDURE", "FUNCTION",
+					     "SERVER", "SEQUENCE", "ROLE",      NULL };
 
 	bool ignore = false;
 
@@ -328,7 +335,8 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 		take_table(x, default_db, out);
 		out->type = DDL_ALTER_SEQUENCE;
 	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
-		static const char *const options[] = { "DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", NULL };
+		static const char *const options[] = { "DEFAULT", "CHARACTER", "CHARSET",
+						       "COLLATE", "COMMENT",   NULL };
 
 		if (is_one(x, options)) { /* no name: the current one */
 			strncpy(out->db, default_db, DDL_NAME_MAX);
@@ -340,7 +348,8 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 	}
 }
 
-/* ON DELETE or ON UPDATE with CASCADE or SET NULL or SET DEFAULT, outside of strings and comments. */
+/* ON DELETE or ON UPDATE with CASCADE or SET NULL or SET DEFAULT, outside of strings and comments.
+ */
 static bool has_fk_action(struct lex x)
 {
 	for (next(&x); x.kind != T_END;) {
@@ -369,14 +378,42 @@ static void find_engine(struct lex x, struct ddl_words *out)
 	}
 }
 
-/* A function in the DEFAULT or the expression of a column that an ALTER adds or changes: rows that are there get its value, and S its own.
- * What follows the statement's timestamp and time zone is the same everywhere and not meant. */
+/* A function in the DEFAULT or the expression of a column that an ALTER adds or changes: rows that
+ * are there get its value, and S its own. What follows the statement's timestamp and time zone is
+ * the same everywhere and not meant. */
 static void find_not_twice(struct lex x, struct ddl_words *out)
 {
-	static const char *const called[] = { "RAND", "UUID", "UUID_SHORT", "UUID_V4", "UUID_V7", "SYS_GUID", "RANDOM_BYTES", "CONNECTION_ID", "USER",
-		                              "SESSION_USER", "SYSTEM_USER", "CURRENT_USER", "CURRENT_ROLE", "LAST_INSERT_ID", "VERSION", "SYSDATE",
-		                              "NEXTVAL", "LASTVAL", "SETVAL", "ROW_COUNT", "FOUND_ROWS", "SLEEP", "GET_LOCK", "RELEASE_LOCK",
-		                              "IS_USED_LOCK", "IS_FREE_LOCK", "BENCHMARK", "LOAD_FILE", "BINLOG_GTID_POS", "MASTER_GTID_WAIT", NULL };
+	static const char *const called[] = { "RAND",
+					      "UUID",
+					      "UUID_SHORT",
+					      "UUID_V4",
+					      "UUID_V7",
+					      "SYS_GUID",
+					      "RANDOM_BYTES",
+					      "CONNECTION_ID",
+					      "USER",
+					      "SESSION_USER",
+					      "SYSTEM_USER",
+					      "CURRENT_USER",
+					      "CURRENT_ROLE",
+					      "LAST_INSERT_ID",
+					      "VERSION",
+					      "SYSDATE",
+					      "NEXTVAL",
+					      "LASTVAL",
+					      "SETVAL",
+					      "ROW_COUNT",
+					      "FOUND_ROWS",
+					      "SLEEP",
+					      "GET_LOCK",
+					      "RELEASE_LOCK",
+					      "IS_USED_LOCK",
+					      "IS_FREE_LOCK",
+					      "BENCHMARK",
+					      "LOAD_FILE",
+					      "BINLOG_GTID_POS",
+					      "MASTER_GTID_WAIT",
+					      NULL };
 	static const char *const bare[] = { "CURRENT_USER", "CURRENT_ROLE", NULL };
 	bool value = false, sequence = false;
 	int depth = 0;
@@ -393,10 +430,13 @@ static void find_not_twice(struct lex x, struct ddl_words *out)
 		if (!value)
 			continue;
 		next(&ahead);
-		if ((is_one(&x, called) && ahead.kind == T_PUNCT && ahead.punct == '(') || is_one(&x, bare) ||
-		    (sequence && is(&x, "VALUE") && is(&ahead, "FOR")) || (x.kind == T_PUNCT && x.punct == '@')) {
+		if ((is_one(&x, called) && ahead.kind == T_PUNCT && ahead.punct == '(') ||
+		    is_one(&x, bare) || (sequence && is(&x, "VALUE") && is(&ahead, "FOR")) ||
+		    (x.kind == T_PUNCT && x.punct == '@')) {
 			for (size_t i = 0; i + 1 < sizeof(out->not_twice) && x.text[i]; i++)
-				out->not_twice[i] = x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
+				out->not_twice[i] = x.text[i] >= 'a' && x.text[i] <= 'z'
+							    ? (char)(x.text[i] - 32)
+							    : x.text[i];
 			if (!x.text[0])
 				out->not_twice[0] = x.punct;
 			return;
@@ -414,10 +454,15 @@ bool ddl_has_word(const char *query, const char *word)
 	return false;
 }
 
-void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode, struct ddl_words *out)
+void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode,
+	       struct ddl_words *out)
 {
-	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", NULL };
-	struct lex x = { .p = query, .end = query + n, .plain_backslash = sql_mode & DDL_MODE_NO_BACKSLASH_ESCAPES }, start = x;
+	static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD",
+					   "CALL",   "DO",     "WITH",   NULL };
+	struct lex x = { .p = query,
+			 .end = query + n,
+			 .plain_backslash = sql_mode & DDL_MODE_NO_BACKSLASH_ESCAPES },
+		   start = x;
 
 	memset(out, 0, sizeof(*out));
 	next(&x);
@@ -433,7 +478,8 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 		}
 	}
 	for (size_t i = 0; i + 1 < sizeof(out->first) && x.text[i]; i++)
-		out->first[i] = x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
+		out->first[i] =
+			x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
 	out->is_dml = is_one(&x, dml);
 	out->is_xa = is(&x, "XA");
 	out->is_begin = is(&x, "BEGIN") || is(&x, "START");

@@ -1,4 +1,5 @@
-/* What a DDL does, by its words: TiDB's action type and the table it is about. Comments are left out, executable ones read. */
+/* What a DDL does, by its words: TiDB's action type and the table it is about. Comments are left
+ * out, executable ones read. */
 #ifndef HARNESS_BINLOG_DDL_WORDS_H
 #define HARNESS_BINLOG_DDL_WORDS_H
 
@@ -9,7 +10,8 @@
 #include "harness/sql/ddl_session.h"
 #include "harness/sql/lex.h"
 
-/* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType), those that a MariaDB statement can mean. */
+/* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType), those that a MariaDB statement can
+ * mean. */
 enum ddl_type {
 	DDL_NONE = 0, /* no change of a user's database, table or view */
 	DDL_CREATE_SCHEMA = 1,
@@ -55,23 +57,34 @@ enum { DDL_NAME_MAX = LEX_NAME_MAX };
 
 struct ddl_words {
 	uint32_t type;
-	char db[DDL_NAME_MAX + 1], table[DDL_NAME_MAX + 1]; /* after the DDL; table "" for a database; both "" when type is 0 */
-	char first[16];  /* the statement's first word in capitals, cut */
-	bool is_begin, is_commit, is_rollback; /* the whole statement: BEGIN or START, COMMIT, ROLLBACK */
+	/* after the DDL; table "" for a database; both "" when type is 0 */
+	char db[DDL_NAME_MAX + 1], table[DDL_NAME_MAX + 1];
+	char first[16]; /* the statement's first word in capitals, cut */
+	/* the whole statement: BEGIN or START, COMMIT, ROLLBACK */
+	bool is_begin, is_commit, is_rollback;
 	bool is_savepoint, is_rollback_to; /* SAVEPOINT x, ROLLBACK TO x: `savepoint` is its name */
 	char savepoint[DDL_NAME_MAX + 1];
-	bool is_dml;     /* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: a change logged as a statement */
+	/* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: a change logged as a statement */
+	bool is_dml;
 	bool is_xa;
 	bool or_replace; /* CREATE OR REPLACE */
-	bool fk_action;  /* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
+	/* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
+	bool fk_action;
 	char engine[32]; /* that ENGINE = names; "" none */
-	char was_db[DDL_NAME_MAX + 1], was_table[DDL_NAME_MAX + 1]; /* an ALTER TABLE's table before it; else "" */
+	/* an ALTER TABLE's table before it; else "" */
+	char was_db[DDL_NAME_MAX + 1], was_table[DDL_NAME_MAX + 1];
 	bool tablespace; /* DISCARD or IMPORT TABLESPACE */
-	bool by_place;   /* what rows get, or which of them stay, follows the order in which they lie: ADD .. AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
-	char not_twice[32]; /* an ALTER that gives old rows a value which is another one each time: the function that does it */
+	/* what rows get, or which of them stay, follows the order in which they lie: ADD ..
+	 * AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
+	bool by_place;
+	/* an ALTER that gives old rows a value which is another one each time: the function that
+	 * does it */
+	char not_twice[32];
 };
-bool ddl_has_word(const char *query, const char *word); /* outside of names, texts and comments; in any case */
+/* outside of names, texts and comments; in any case */
+bool ddl_has_word(const char *query, const char *word);
 /* sql_mode: MariaDB's bits, of the session that sent it. */
-void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode, struct ddl_words *out);
+void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode,
+	       struct ddl_words *out);
 
 #endif

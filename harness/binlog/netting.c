@@ -32,12 +32,12 @@ struct netting {
 	size_t n_entries, entries_alloc;
 	uint32_t *slots; /* entry number + 1; open addressing */
 	size_t n_slots;
-	size_t held;     /* bytes, the caller's cost included */
+	size_t held;              /* bytes, the caller's cost included */
 	struct part parts[PARTS]; /* where entries go to when memory is full; f NULL: not yet */
 	bool spilled, finished;
 	struct part *leaves; /* parts that fit in memory */
 	size_t n_leaves, leaves_alloc, next_leaf;
-	bool puts;       /* deletes of all leaves have been given out */
+	bool puts; /* deletes of all leaves have been given out */
 	struct net_change *changes;
 	size_t changes_alloc;
 };
@@ -76,7 +76,8 @@ void netting_reset(struct netting *n)
 	close_parts(n->leaves, n->n_leaves);
 	n->n_leaves = n->next_leaf = 0;
 	n->spilled = n->finished = n->puts = false;
-	if (n->entries_alloc > 65536) { /* a huge transaction is the exception: its tables are not kept */
+	/* a huge transaction is the exception: its tables are not kept */
+	if (n->entries_alloc > 65536) {
 		free(n->entries);
 		free(n->slots);
 		free(n->changes);
@@ -143,7 +144,8 @@ static void more_slots(struct netting *n)
 	}
 }
 
-static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, const void *key, uint32_t key_n)
+static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, const void *key,
+			  uint32_t key_n)
 {
 	struct entry *x;
 	size_t at;
@@ -152,7 +154,8 @@ static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, cons
 		more_slots(n);
 	for (at = hash & (n->n_slots - 1); n->slots[at]; at = (at + 1) & (n->n_slots - 1)) {
 		x = &n->entries[n->slots[at] - 1];
-		if (x->hash == hash && x->table == table && x->key_n == key_n && !memcmp(x->key, key, key_n))
+		if (x->hash == hash && x->table == table && x->key_n == key_n &&
+		    !memcmp(x->key, key, key_n))
 			return x;
 	}
 	if (n->n_entries == n->entries_alloc) {
@@ -165,8 +168,8 @@ static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, cons
 	return x;
 }
 
-static void net(struct netting *n, uint64_t hash, uint32_t table, const void *key, uint32_t key_n, struct net_bytes before,
-		struct net_bytes after, size_t cost)
+static void net(struct netting *n, uint64_t hash, uint32_t table, const void *key, uint32_t key_n,
+		struct net_bytes before, struct net_bytes after, size_t cost)
 {
 	struct entry *x = find(n, hash, table, key, key_n);
 
@@ -177,7 +180,8 @@ static void net(struct netting *n, uint64_t hash, uint32_t table, const void *ke
 		n->held += cost + sizeof(*x) + 3 * sizeof(*n->slots) + sizeof(struct net_change);
 	}
 	if (x->after.p && after.p && after.n <= x->after.n) {
-		memcpy((void *)(uintptr_t)x->after.p, after.p, after.n); /* ours, in mem: as large or larger */
+		/* ours, in mem: as large or larger */
+		memcpy((void *)(uintptr_t)x->after.p, after.p, after.n);
 		x->after.n = after.n;
 	} else {
 		x->after = image_copied(n, after);
@@ -192,11 +196,12 @@ static bool put_bytes(FILE *f, const void *p, size_t n)
 /* A record: table, cost, the three lengths, the three byte strings. */
 static bool put_entry(FILE *f, const struct entry *x)
 {
-	uint32_t head[5] = { x->table, (uint32_t)x->cost, x->key_n, x->before.p ? x->before.n : NO_ROW,
-			     x->after.p ? x->after.n : NO_ROW };
+	uint32_t head[5] = { x->table, (uint32_t)x->cost, x->key_n,
+			     x->before.p ? x->before.n : NO_ROW, x->after.p ? x->after.n : NO_ROW };
 
 	return put_bytes(f, head, sizeof(head)) && put_bytes(f, x->key, x->key_n) &&
-	       (!x->before.p || put_bytes(f, x->before.p, x->before.n)) && (!x->after.p || put_bytes(f, x->after.p, x->after.n));
+	       (!x->before.p || put_bytes(f, x->before.p, x->before.n)) &&
+	       (!x->after.p || put_bytes(f, x->after.p, x->after.n));
 }
 
 static int spill(struct netting *n, unsigned depth, struct err *e)
@@ -227,8 +232,8 @@ static uint64_t key_hash(uint32_t table, const void *key, uint32_t key_n)
 	return XXH3_64bits_withSeed(key, key_n, table * 0x9e3779b97f4a7c15ull);
 }
 
-int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key_n, struct net_bytes before, struct net_bytes after,
-		size_t row_cost, struct err *e)
+int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key_n,
+		struct net_bytes before, struct net_bytes after, size_t row_cost, struct err *e)
 {
 	net(n, key_hash(table, key, key_n), table, key, key_n, before, after, row_cost);
 	return n->held > n->memory_bytes || n->n_entries >= UINT32_MAX / 4 ? spill(n, 0, e) : 0;
@@ -248,21 +253,27 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 	}
 	while (fread(head, 1, sizeof(head), p->f) == sizeof(head)) {
 		struct net_bytes before = { 0 }, after = { 0 };
-		size_t size = head[2] + (head[3] == NO_ROW ? 0 : (size_t)head[3]) + (head[4] == NO_ROW ? 0 : (size_t)head[4]);
+		size_t size = head[2] + (head[3] == NO_ROW ? 0 : (size_t)head[3]) +
+			      (head[4] == NO_ROW ? 0 : (size_t)head[4]);
 
 		if (size > alloc) {
 			alloc = size;
 			buf = xrealloc(buf, alloc);
 		}
 		if (size && fread(buf, 1, size, p->f) != size) {
-			err_set(e, ERR_IO, 0, "read a huge transaction back: the temporary file in %s is cut off", n->tmp_dir);
+			err_set(e, ERR_IO, 0,
+				"read a huge transaction back: the temporary file in %s is cut off",
+				n->tmp_dir);
 			goto out;
 		}
 		if (head[3] != NO_ROW)
 			before = (struct net_bytes){ buf + head[2], head[3] };
 		if (head[4] != NO_ROW)
-			after = (struct net_bytes){ buf + head[2] + (head[3] == NO_ROW ? 0 : head[3]), head[4] };
-		net(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after, head[1]);
+			after = (struct net_bytes){
+				buf + head[2] + (head[3] == NO_ROW ? 0 : head[3]), head[4]
+			};
+		net(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after,
+		    head[1]);
 		if (split && n->held > n->memory_bytes && spill(n, p->depth, e) < 0)
 			goto out;
 	}
@@ -286,7 +297,8 @@ static void add_leaf(struct netting *n, struct part *p)
 	*p = (struct part){ 0 };
 }
 
-/* Cuts what is on disk until each part fits. Parts of one key alone stay large on disk and become small when they are netted. */
+/* Cuts what is on disk until each part fits. Parts of one key alone stay large on disk and become
+ * small when they are netted. */
 static int finish(struct netting *n, struct err *e)
 {
 	if (spill(n, 0, e) < 0)
@@ -363,13 +375,16 @@ static size_t collect(struct netting *n, bool deletes, bool puts)
 
 		if (same(x->before, x->after) || !(x->after.p ? puts : deletes))
 			continue;
-		n->changes[count++] = (struct net_change){ .table = x->table, .before = x->before, .after = x->after };
+		n->changes[count++] = (struct net_change){ .table = x->table,
+							   .before = x->before,
+							   .after = x->after };
 	}
 	sort_changes(n->changes, count);
 	return count;
 }
 
-int netting_batch(struct netting *n, struct net_change **out, size_t *n_out, bool *more, struct err *e)
+int netting_batch(struct netting *n, struct net_change **out, size_t *n_out, bool *more,
+		  struct err *e)
 {
 	*n_out = 0;
 	*more = false;

@@ -13,25 +13,30 @@
 
 struct plan_column {
 	struct table_map_column map; /* name: the table map's */
-	int out;                     /* position in the decoded row; -1: virtual, only stepped over */
+	/* position in the decoded row; -1: virtual, only stepped over */
+	int out;
 	enum column_type type;
 	unsigned length, decimals;
 	bool is_unsigned, is_key;
-	const struct charset *text;  /* NULL: bytes */
+	const struct charset *text; /* NULL: bytes */
 };
 struct row_plan {
 	struct table_map map;
 	struct plan_column *columns; /* as the map's */
 	struct redo_column *row;     /* as decoded, values empty */
 	uint32_t n_row;
-	int32_t *key;                /* positions in columns, in the key's order */
+	int32_t *key; /* positions in columns, in the key's order */
 	uint32_t n_key;
 	struct redo_index *indexes;
 	uint32_t n_indexes;
 	struct redo_table table;
 	bool lasting;
 	struct strbuf converted;
-	struct row_field { const uint8_t *p; uint32_t n; } *fields; /* of the image at hand, as the map's; p NULL: NULL */
+	/* of the image at hand, as the map's; p NULL: NULL */
+	struct row_field {
+		const uint8_t *p;
+		uint32_t n;
+	} * fields;
 };
 
 int64_t binlog_table_id(const char *db, const char *table)
@@ -47,65 +52,88 @@ int64_t binlog_table_id(const char *db, const char *table)
 static bool type_fits(const struct column *c, const struct table_map_column *m)
 {
 	switch (c->type) {
-	case COL_TINY: case COL_SHORT: case COL_LONG: case COL_LONGLONG: case COL_INT24: case COL_FLOAT: case COL_DOUBLE: case COL_YEAR: case COL_BIT:
-	case COL_DECIMAL: case COL_ENUM: case COL_SET:
-		return m->type == c->type; /* the codes are the same */
-	case COL_DATE:
-		return m->type == BT_DATE || m->type == BT_NEWDATE;
-	case COL_TIME:
-		return m->type == BT_TIME2 || m->type == BT_TIME;
-	case COL_DATETIME:
-		return m->type == BT_DATETIME2 || m->type == BT_DATETIME;
-	case COL_TIMESTAMP:
-		return m->type == BT_TIMESTAMP2 || m->type == BT_TIMESTAMP;
-	case COL_VARCHAR: case COL_VARSTRING:
-		return m->type == BT_VARCHAR || m->type == BT_VAR_STRING;
-	case COL_STRING:
-		return m->type == BT_STRING;
-	case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_JSON:
-		return m->type == BT_BLOB || m->type == BT_TINY_BLOB || m->type == BT_MEDIUM_BLOB || m->type == BT_LONG_BLOB;
-	case COL_UNKNOWN:
-		break;
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_LONG:
+	case COL_LONGLONG:
+	case COL_INT24:
+	case COL_FLOAT:
+	case COL_DOUBLE:
+	case COL_YEAR:
+	case COL_BIT:
+	case COL_DECIMAL:
+	case COL_ENUM:
+	case COL_SET: return m->type == c->type; /* the codes are the same */
+	case COL_DATE: return m->type == BT_DATE || m->type == BT_NEWDATE;
+	case COL_TIME: return m->type == BT_TIME2 || m->type == BT_TIME;
+	case COL_DATETIME: return m->type == BT_DATETIME2 || m->type == BT_DATETIME;
+	case COL_TIMESTAMP: return m->type == BT_TIMESTAMP2 || m->type == BT_TIMESTAMP;
+	case COL_VARCHAR:
+	case COL_VARSTRING: return m->type == BT_VARCHAR || m->type == BT_VAR_STRING;
+	case COL_STRING: return m->type == BT_STRING;
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
+	case COL_BLOB:
+	case COL_JSON:
+		return m->type == BT_BLOB || m->type == BT_TINY_BLOB || m->type == BT_MEDIUM_BLOB ||
+		       m->type == BT_LONG_BLOB;
+	case COL_UNKNOWN: break;
 	}
 	return false;
 }
 
-static int plan_column(const struct row_plan *p, struct plan_column *pc, const struct column *c, struct charsets *charsets, struct err *e)
+static int plan_column(const struct row_plan *p, struct plan_column *pc, const struct column *c,
+		       struct charsets *charsets, struct err *e)
 {
 	const char *db = p->map.db, *table = p->map.table;
 
 	if (pc->map.name && strcmp(pc->map.name, c->name))
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
-			       db, table, pc->map.name, c->name);
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
+			db, table, pc->map.name, c->name);
 	if (c->is_virtual) {
 		pc->out = -1;
 		return 0;
 	}
 	if (pc->map.type == BT_BLOB_COMPRESSED || pc->map.type == BT_VARCHAR_COMPRESSED)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table, c->name,
-			       c->sql_type);
-	if (c->type == COL_UNKNOWN || pc->map.type == BT_GEOMETRY || pc->map.type == BT_JSON || pc->map.type == BT_DECIMAL_OLD)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db, table, c->name, c->sql_type);
-	if (!type_fits(c, &pc->map))
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position", db,
-			       table, c->name, pc->map.type, c->sql_type);
-	if ((pc->map.type == BT_TIME || pc->map.type == BT_DATETIME || pc->map.type == BT_TIMESTAMP) && c->decimals)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
-			       "and rebuild the table",
-			       db, table, c->name, c->sql_type);
+			       "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table,
+			       c->name, c->sql_type);
+	if (c->type == COL_UNKNOWN || pc->map.type == BT_GEOMETRY || pc->map.type == BT_JSON ||
+	    pc->map.type == BT_DECIMAL_OLD)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db,
+			       table, c->name, c->sql_type);
+	if (!type_fits(c, &pc->map))
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position",
+			db, table, c->name, pc->map.type, c->sql_type);
+	if ((pc->map.type == BT_TIME || pc->map.type == BT_DATETIME ||
+	     pc->map.type == BT_TIMESTAMP) &&
+	    c->decimals)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
+			"and rebuild the table",
+			db, table, c->name, c->sql_type);
 	pc->type = c->type;
 	pc->length = c->length;
 	pc->decimals = c->decimals;
 	pc->is_unsigned = c->flags & COLF_UNSIGNED;
 	switch (c->type) {
-	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_JSON:
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
+	case COL_BLOB:
+	case COL_JSON:
 		pc->text = charsets_get(charsets, c->charset, e);
 		return pc->text ? 0 : err_wrap(e, "%s.%s.%s", db, table, c->name);
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 
@@ -114,8 +142,8 @@ static struct redo_bytes copy_bytes(const char *s)
 	return (struct redo_bytes){ .p = xstrdup(s), .n = (uint32_t)strlen(s) };
 }
 
-/* Unique indexes by positions in the decoded row, virtual columns left out. Without a primary key the reader allows one index alone
- * that consists of handle key columns: the handle itself. */
+/* Unique indexes by positions in the decoded row, virtual columns left out. Without a primary key
+ * the reader allows one index alone that consists of handle key columns: the handle itself. */
 static void plan_indexes(struct row_plan *p, const struct table_schema *s)
 {
 	bool primary = s->n_uniques && s->uniques[0].primary;
@@ -143,7 +171,8 @@ static void plan_indexes(struct row_plan *p, const struct table_schema *s)
 	}
 }
 
-/* The engine as SHOW CREATE TABLE ends: ") ENGINE=Aria ..". What it does not tell is taken for one with transactions, as a table is by default. */
+/* The engine as SHOW CREATE TABLE ends: ") ENGINE=Aria ..". What it does not tell is taken for one
+ * with transactions, as a table is by default. */
 bool schema_lasting(const struct table_schema *s)
 {
 	static const char *const transactional[] = { "InnoDB", "ROCKSDB", "TokuDB" };
@@ -158,31 +187,37 @@ bool schema_lasting(const struct table_schema *s)
 	return true;
 }
 
-/* Behind the table's own columns the server keeps a hash of each unique key that it can't hold in an index: of a BLOB, of a long text, of
- * USING HASH. No statement shows it. */
+/* Behind the table's own columns the server keeps a hash of each unique key that it can't hold in
+ * an index: of a BLOB, of a long text, of USING HASH. No statement shows it. */
 static bool is_hidden_hash(const struct table_map_column *c)
 {
 	return c->type == BT_LONGLONG && (!c->name || !strncmp(c->name, "DB_ROW_HASH_", 12));
 }
 
-static int plan_fill(struct row_plan *p, const struct table_schema *s, struct charsets *charsets, struct err *e)
+static int plan_fill(struct row_plan *p, const struct table_schema *s, struct charsets *charsets,
+		     struct err *e)
 {
 	const struct index_key *handle;
 	uint32_t n = 0, shown = p->map.n_columns;
 
-	while (shown > s->n_columns && p->map.n_columns - shown < s->n_uniques && is_hidden_hash(&p->map.columns[shown - 1]))
+	while (shown > s->n_columns && p->map.n_columns - shown < s->n_uniques &&
+	       is_hidden_hash(&p->map.columns[shown - 1]))
 		shown--;
 	if (shown != s->n_columns)
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
-			       p->map.db, p->map.table, p->map.n_columns, s->n_columns);
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
+			p->map.db, p->map.table, p->map.n_columns, s->n_columns);
 	if (s->handle < 0 && s->n_uniques && s->uniques[0].primary && s->uniques[0].prefix)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s has a primary key over the beginning of a column: such a key does not find a row", p->map.db,
-			       p->map.table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s.%s has a primary key over the beginning of a column: such a key does not find a row",
+			p->map.db, p->map.table);
 	if (s->handle < 0)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
-			       p->map.db, p->map.table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
+			p->map.db, p->map.table);
 	p->columns = xcalloc(p->map.n_columns, sizeof(*p->columns));
 	p->fields = xcalloc(p->map.n_columns, sizeof(*p->fields));
 	p->row = xcalloc(p->map.n_columns, sizeof(*p->row));
@@ -211,9 +246,10 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 		struct plan_column *pc = &p->columns[handle->columns[j]];
 
 		if (pc->out < 0)
-			return err_set(e, ERR_UNSUPPORTED, 0,
-				       "%s.%s.%s: a virtual column in the key that finds a row can't be carried", p->map.db,
-				       p->map.table, s->columns[handle->columns[j]].name);
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"%s.%s.%s: a virtual column in the key that finds a row can't be carried",
+				p->map.db, p->map.table, s->columns[handle->columns[j]].name);
 		pc->is_key = true;
 		p->key[p->n_key++] = handle->columns[j];
 	}
@@ -221,7 +257,8 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 	return 0;
 }
 
-struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s, struct charsets *charsets, struct err *e)
+struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
+			      struct charsets *charsets, struct err *e)
 {
 	struct row_plan *p = xcalloc(1, sizeof(*p));
 
@@ -291,11 +328,13 @@ static int damaged(const struct row_plan *p, const char *what, struct err *e)
 	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s: %s", p->map.db, p->map.table, what);
 }
 
-static int damaged_at(const struct row_plan *p, const struct plan_column *pc, const char *what, struct err *e)
+static int damaged_at(const struct row_plan *p, const struct plan_column *pc, const char *what,
+		      struct err *e)
 {
 	const struct redo_bytes *name = &p->row[pc->out].name;
 
-	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s.%.*s: %s", p->map.db, p->map.table, (int)name->n, name->p, what);
+	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s.%.*s: %s", p->map.db, p->map.table,
+		       (int)name->n, name->p, what);
 }
 
 static bool bit_at(const uint8_t *bits, uint32_t i)
@@ -303,10 +342,11 @@ static bool bit_at(const uint8_t *bits, uint32_t i)
 	return bits[i / 8] >> (i % 8) & 1;
 }
 
-/* The form of an image: a bitmap of NULLs over the decoded columns, then each other column's bytes as the event has them (they tell
- * their own length). Two images are the same row if and only if their bytes are. */
-int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, const uint8_t *present, struct strbuf *image,
-		  struct strbuf *key, struct err *e)
+/* The form of an image: a bitmap of NULLs over the decoded columns, then each other column's bytes
+ * as the event has them (they tell their own length). Two images are the same row if and only if
+ * their bytes are. */
+int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
+		  const uint8_t *present, struct strbuf *image, struct strbuf *key, struct err *e)
 {
 	const uint8_t *q = *at, *nulls;
 	uint32_t n_present = 0, seen = 0;
@@ -331,9 +371,11 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, co
 		p->fields[i].p = NULL;
 		if (!bit_at(present, i)) {
 			if (pc->out >= 0)
-				return err_set(e, ERR_UNSUPPORTED, 0,
-					       "row image of %s.%s lacks the column %.*s: the primary needs binlog_row_image=FULL",
-					       p->map.db, p->map.table, (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
+				return err_set(
+					e, ERR_UNSUPPORTED, 0,
+					"row image of %s.%s lacks the column %.*s: the primary needs binlog_row_image=FULL",
+					p->map.db, p->map.table, (int)p->row[pc->out].name.n,
+					p->row[pc->out].name.p);
 			continue;
 		}
 		if (bit_at(nulls, seen++)) {
@@ -361,11 +403,13 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end, co
 	return 0;
 }
 
-/* Digits of DECIMAL's binary form: groups of nine in four bytes, what is over in one to four; the whole inverted when negative. */
+/* Digits of DECIMAL's binary form: groups of nine in four bytes, what is over in one to four; the
+ * whole inverted when negative. */
 static int decimal_text(const struct plan_column *pc, const uint8_t *p, size_t n, char *out)
 {
 	static const uint8_t bytes_of[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 };
-	static const uint32_t below[10] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
+	static const uint32_t below[10] = { 1,      10,      100,      1000,      10000,
+					    100000, 1000000, 10000000, 100000000, 1000000000 };
 	unsigned whole = pc->map.length - pc->map.decimals, left, done = 0;
 	uint8_t b[40];
 	bool negative, nothing = true;
@@ -424,7 +468,8 @@ static int add_fraction(char *out, unsigned us, unsigned decimals)
 	return sprintf(out, ".%.*s", (int)decimals, digits);
 }
 
-/* Microseconds of the (decimals + 1) / 2 bytes behind a TIME2, DATETIME2 or TIMESTAMP2: hundredths, ten-thousandths or millionths.
+/* Microseconds of the (decimals + 1) / 2 bytes behind a TIME2, DATETIME2 or TIMESTAMP2: hundredths,
+ * ten-thousandths or millionths.
  */
 static unsigned fraction_us(const uint8_t *p, unsigned decimals)
 {
@@ -441,7 +486,8 @@ static int date_text(char *out, unsigned year, unsigned month, unsigned day)
 	return sprintf(out, "%04u-%02u-%02u", year, month, day);
 }
 
-static int datetime_text(char *out, unsigned year, unsigned month, unsigned day, unsigned hms, unsigned us, unsigned decimals)
+static int datetime_text(char *out, unsigned year, unsigned month, unsigned day, unsigned hms,
+			 unsigned us, unsigned decimals)
 {
 	int n = date_text(out, year, month, day);
 	unsigned h = hms / 10000, m = hms / 100 % 100, s = hms % 100;
@@ -455,17 +501,21 @@ static int datetime_text(char *out, unsigned year, unsigned month, unsigned day,
 static int unix_text(char *out, uint32_t at, unsigned us, unsigned decimals)
 {
 	/* days to civil date: the era of 400 years that begins with March */
-	unsigned days = at / 86400 + 719468, secs = at % 86400, era = days / 146097, doe = days % 146097;
-	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100),
-		 mp = (5 * doy + 2) / 153;
-	unsigned day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9, year = yoe + era * 400 + (month <= 2);
+	unsigned days = at / 86400 + 719468, secs = at % 86400, era = days / 146097,
+		 doe = days % 146097;
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365,
+		 doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	unsigned day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9,
+		 year = yoe + era * 400 + (month <= 2);
 
 	if (!at && !us)
 		return datetime_text(out, 0, 0, 0, 0, 0, decimals);
-	return datetime_text(out, year, month, day, secs / 3600 * 10000 + secs / 60 % 60 * 100 + secs % 60, us, decimals);
+	return datetime_text(out, year, month, day,
+			     secs / 3600 * 10000 + secs / 60 % 60 * 100 + secs % 60, us, decimals);
 }
 
-static int time_text(char *out, bool negative, uint64_t h, unsigned m, unsigned s, unsigned us, unsigned decimals)
+static int time_text(char *out, bool negative, uint64_t h, unsigned m, unsigned s, unsigned us,
+		     unsigned decimals)
 {
 	int n;
 
@@ -475,7 +525,8 @@ static int time_text(char *out, bool negative, uint64_t h, unsigned m, unsigned 
 	return n + add_fraction(out + n, us, decimals);
 }
 
-/* TIME2: an offset number, its fraction the lower bytes of the same number: a negative one borrows. */
+/* TIME2: an offset number, its fraction the lower bytes of the same number: a negative one borrows.
+ */
 static int time2_text(char *out, const uint8_t *p, unsigned decimals)
 {
 	unsigned n = (decimals + 1) / 2, bits = 24 + 8 * n;
@@ -495,33 +546,39 @@ static int temporal_text(const struct plan_column *pc, const uint8_t *p, char *o
 	int32_t t;
 
 	switch (pc->map.type) {
-	case BT_DATE: case BT_NEWDATE:
+	case BT_DATE:
+	case BT_NEWDATE:
 		v = binlog_le(p, 3);
-		return date_text(out, (unsigned)(v >> 9), (unsigned)(v >> 5 & 15), (unsigned)(v & 31));
+		return date_text(out, (unsigned)(v >> 9), (unsigned)(v >> 5 & 15),
+				 (unsigned)(v & 31));
 	case BT_TIME:
-		t = (int32_t)((uint32_t)binlog_le(p, 3) << 8) / 256; /* 24 bits with a sign, digits hhhmmss */
+		/* 24 bits with a sign, digits hhhmmss */
+		t = (int32_t)((uint32_t)binlog_le(p, 3) << 8) / 256;
 		v = (uint64_t)(t < 0 ? -(int64_t)t : t);
-		return time_text(out, t < 0, v / 10000, (unsigned)(v / 100 % 100), (unsigned)(v % 100), 0, 0);
-	case BT_TIME2:
-		return time2_text(out, p, decimals);
+		return time_text(out, t < 0, v / 10000, (unsigned)(v / 100 % 100),
+				 (unsigned)(v % 100), 0, 0);
+	case BT_TIME2: return time2_text(out, p, decimals);
 	case BT_DATETIME:
 		v = binlog_le(p, 8); /* digits yyyymmddhhmmss */
 		if (v > 99991231235959)
 			return -1;
-		return datetime_text(out, (unsigned)(v / 10000000000), (unsigned)(v / 100000000 % 100),
-				     (unsigned)(v / 1000000 % 100), (unsigned)(v % 1000000), 0, 0);
+		return datetime_text(out, (unsigned)(v / 10000000000),
+				     (unsigned)(v / 100000000 % 100), (unsigned)(v / 1000000 % 100),
+				     (unsigned)(v % 1000000), 0, 0);
 	case BT_DATETIME2:
 		v = binlog_be(p, 5);
 		if (v < 0x8000000000)
 			return -1;
 		v -= 0x8000000000;
-		return datetime_text(out, (unsigned)(v >> 22) / 13, (unsigned)(v >> 22) % 13, (unsigned)(v >> 17 & 31),
-				     (unsigned)(v >> 12 & 31) * 10000 + (unsigned)(v >> 6 & 63) * 100 + (unsigned)(v & 63),
+		return datetime_text(out, (unsigned)(v >> 22) / 13, (unsigned)(v >> 22) % 13,
+				     (unsigned)(v >> 17 & 31),
+				     (unsigned)(v >> 12 & 31) * 10000 +
+					     (unsigned)(v >> 6 & 63) * 100 + (unsigned)(v & 63),
 				     fraction_us(p + 5, decimals), decimals);
-	case BT_TIMESTAMP:
-		return unix_text(out, (uint32_t)binlog_le(p, 4), 0, 0);
+	case BT_TIMESTAMP: return unix_text(out, (uint32_t)binlog_le(p, 4), 0, 0);
 	default: /* BT_TIMESTAMP2 */
-		return unix_text(out, (uint32_t)binlog_be(p, 4), fraction_us(p + 4, decimals), decimals);
+		return unix_text(out, (uint32_t)binlog_be(p, 4), fraction_us(p + 4, decimals),
+				 decimals);
 	}
 }
 
@@ -541,7 +598,8 @@ static void add_hex(struct strbuf *out, const char *s, size_t n)
 	strbuf_addstr(out, n > 16 ? ".." : "'");
 }
 
-static int no_text(const struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct err *e)
+static int no_text(const struct row_plan *p, const struct plan_column *pc, const char *s, size_t n,
+		   struct err *e)
 {
 	size_t at = charset_to_utf8(pc->text, s, n, NULL);
 	const struct redo_column *c = &p->row[pc->out];
@@ -551,13 +609,14 @@ static int no_text(const struct row_plan *p, const struct plan_column *pc, const
 	err_set(e, ERR_UNSUPPORTED, 0,
 		"%s.%s.%.*s: the bytes %s, at %zu, are no text in %.*s that leads back to the same bytes: it can't be carried; "
 		"write such bytes into a VARBINARY or BLOB column",
-		p->map.db, p->map.table, (int)c->name.n, c->name.p, bytes.buf, at, (int)c->charset.n, c->charset.p);
+		p->map.db, p->map.table, (int)c->name.n, c->name.p, bytes.buf, at,
+		(int)c->charset.n, c->charset.p);
 	strbuf_release(&bytes);
 	return -1;
 }
 
-static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n, struct txn_mem *mem,
-			struct redo_value *v, struct err *e)
+static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n,
+			struct txn_mem *mem, struct redo_value *v, struct err *e)
 {
 	v->kind = pc->type == COL_JSON ? REDO_STR : REDO_BIN;
 	if (pc->text) {
@@ -572,7 +631,8 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 		}
 	}
 	v->s = kept(mem, s, n);
-	if (pc->type == COL_STRING && (p->row[pc->out].charset.n == 6 && !memcmp(p->row[pc->out].charset.p, "binary", 6))) {
+	if (pc->type == COL_STRING &&
+	    (p->row[pc->out].charset.n == 6 && !memcmp(p->row[pc->out].charset.p, "binary", 6))) {
 		char *full; /* BINARY(n): the event leaves its trailing zero bytes out */
 
 		if (n > pc->length || pc->length > 255)
@@ -585,8 +645,8 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 	return 0;
 }
 
-static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n, unsigned prefix,
-		       struct txn_mem *mem, struct redo_value *v, struct err *e)
+static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n,
+		       unsigned prefix, struct txn_mem *mem, struct redo_value *v, struct err *e)
 {
 	char text[128];
 	int len;
@@ -594,7 +654,11 @@ static int field_value(struct row_plan *p, const struct plan_column *pc, const u
 	uint64_t u;
 
 	switch (pc->type) {
-	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG:
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_INT24:
+	case COL_LONG:
+	case COL_LONGLONG:
 		u = binlog_le(f, (unsigned)n);
 		if (pc->is_unsigned) {
 			v->kind = REDO_UINT;
@@ -628,19 +692,24 @@ static int field_value(struct row_plan *p, const struct plan_column *pc, const u
 		v->kind = REDO_UINT;
 		v->u = binlog_be(f, (unsigned)n);
 		return 0;
-	case COL_ENUM: case COL_SET:
+	case COL_ENUM:
+	case COL_SET:
 		v->kind = REDO_UINT;
 		v->u = binlog_le(f, (unsigned)n);
 		return 0;
-	case COL_DECIMAL: case COL_DATE: case COL_TIME: case COL_DATETIME: case COL_TIMESTAMP:
-		len = pc->type == COL_DECIMAL ? decimal_text(pc, f, n, text) : temporal_text(pc, f, text);
+	case COL_DECIMAL:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_TIMESTAMP:
+		len = pc->type == COL_DECIMAL ? decimal_text(pc, f, n, text)
+					      : temporal_text(pc, f, text);
 		if (len < 0)
 			return damaged_at(p, pc, "no value of its type", e);
 		v->kind = REDO_STR;
 		v->s = kept(mem, text, (size_t)len);
 		return 0;
-	default:
-		return string_value(p, pc, (const char *)f + prefix, n - prefix, mem, v, e);
+	default: return string_value(p, pc, (const char *)f + prefix, n - prefix, mem, v, e);
 	}
 }
 
@@ -663,8 +732,11 @@ static int of_row(struct row_plan *p, const void *image, size_t n, struct err *e
 		if (size < 0)
 			break;
 		if (pc->is_key) {
-			strbuf_addf(&key, "%s%.*s=", key.len ? ", " : "", (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
-			if (field_value(p, pc, q, (size_t)size, prefix, &mem, &v, &(struct err)ERR_INIT) < 0 || v.kind == REDO_BIN)
+			strbuf_addf(&key, "%s%.*s=", key.len ? ", " : "",
+				    (int)p->row[pc->out].name.n, p->row[pc->out].name.p);
+			if (field_value(p, pc, q, (size_t)size, prefix, &mem, &v,
+					&(struct err)ERR_INIT) < 0 ||
+			    v.kind == REDO_BIN)
 				add_hex(&key, (const char *)q + prefix, (size_t)size - prefix);
 			else if (v.kind == REDO_STR)
 				strbuf_addf(&key, "%.*s", (int)v.s.n, v.s.p);
@@ -681,7 +753,8 @@ static int of_row(struct row_plan *p, const void *image, size_t n, struct err *e
 	return -1;
 }
 
-int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem, struct redo_column *out, struct err *e)
+int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem,
+		    struct redo_column *out, struct err *e)
 {
 	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
 

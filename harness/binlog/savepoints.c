@@ -95,13 +95,15 @@ void savepoints_set(struct savepoints *s, const char *name)
 
 	if (old < s->n_marks) {
 		free(s->marks[old].name);
-		memmove(&s->marks[old], &s->marks[old + 1], (--s->n_marks - old) * sizeof(*s->marks));
+		memmove(&s->marks[old], &s->marks[old + 1],
+			(--s->n_marks - old) * sizeof(*s->marks));
 	}
 	if (s->n_marks == s->marks_alloc) {
 		s->marks_alloc = s->marks_alloc ? s->marks_alloc * 2 : 8;
 		s->marks = xreallocarray(s->marks, s->marks_alloc, sizeof(*s->marks));
 	}
-	s->marks[s->n_marks++] = (struct mark){ xstrdup(name), s->file_bytes + s->tail.len, s->n_lasting };
+	s->marks[s->n_marks++] =
+		(struct mark){ xstrdup(name), s->file_bytes + s->tail.len, s->n_lasting };
 	s->any = true;
 }
 
@@ -114,7 +116,8 @@ static int to_file(struct savepoints *s, struct err *e)
 {
 	if (!s->file && !(s->file = fs_nameless_file(s->tmp_dir, e)))
 		return -1;
-	if (fseeko(s->file, (off_t)s->file_bytes, SEEK_SET) || fwrite(s->tail.buf, 1, s->tail.len, s->file) != s->tail.len || fflush(s->file))
+	if (fseeko(s->file, (off_t)s->file_bytes, SEEK_SET) ||
+	    fwrite(s->tail.buf, 1, s->tail.len, s->file) != s->tail.len || fflush(s->file))
 		return failed(s, e);
 	s->file_bytes += s->tail.len;
 	strbuf_reset(&s->tail);
@@ -123,8 +126,12 @@ static int to_file(struct savepoints *s, struct err *e)
 
 int savepoints_add(struct savepoints *s, const struct savepoint_change *c, struct err *e)
 {
-	struct head h = { c->table, c->row_cost > UINT32_MAX ? UINT32_MAX : (uint32_t)c->row_cost, c->lasting ? LASTING : 0, c->key.n,
-		          c->before.p ? c->before.n : NO_ROW, c->after.p ? c->after.n : NO_ROW };
+	struct head h = { c->table,
+			  c->row_cost > UINT32_MAX ? UINT32_MAX : (uint32_t)c->row_cost,
+			  c->lasting ? LASTING : 0,
+			  c->key.n,
+			  c->before.p ? c->before.n : NO_ROW,
+			  c->after.p ? c->after.n : NO_ROW };
 
 	strbuf_add(&s->tail, &h, sizeof(h));
 	strbuf_add(&s->tail, c->key.p, c->key.n);
@@ -150,7 +157,9 @@ static int read_tape(struct savepoints *s, uint64_t at, size_t n, struct strbuf 
 		ssize_t got = pread(fileno(s->file), out->buf + had, n, (off_t)at);
 
 		if (got <= 0)
-			return got < 0 ? failed(s, e) : err_set(e, ERR_IO, 0, "the file of a transaction with savepoints is cut off");
+			return got < 0 ? failed(s, e)
+				       : err_set(e, ERR_IO, 0,
+						 "the file of a transaction with savepoints is cut off");
 		had += (size_t)got;
 		at += (uint64_t)got;
 		n -= (size_t)got;
@@ -161,7 +170,8 @@ static int read_tape(struct savepoints *s, uint64_t at, size_t n, struct strbuf 
 }
 
 /* The change at *at, which moves behind it. */
-static int read_change(struct savepoints *s, uint64_t *at, struct savepoint_change *c, struct err *e)
+static int read_change(struct savepoints *s, uint64_t *at, struct savepoint_change *c,
+		       struct err *e)
 {
 	struct head h;
 	const char *p;
@@ -171,11 +181,15 @@ static int read_change(struct savepoints *s, uint64_t *at, struct savepoint_chan
 	if (read_tape(s, *at, sizeof(h), &s->record, e) < 0)
 		return -1;
 	memcpy(&h, s->record.buf, sizeof(h));
-	n = (size_t)h.key_n + (h.before_n == NO_ROW ? 0 : h.before_n) + (h.after_n == NO_ROW ? 0 : h.after_n);
+	n = (size_t)h.key_n + (h.before_n == NO_ROW ? 0 : h.before_n) +
+	    (h.after_n == NO_ROW ? 0 : h.after_n);
 	if (read_tape(s, *at + sizeof(h), n, &s->record, e) < 0)
 		return -1;
 	p = s->record.buf + sizeof(h);
-	*c = (struct savepoint_change){ .table = h.table, .row_cost = h.row_cost, .lasting = h.flags & LASTING, .key = { p, h.key_n } };
+	*c = (struct savepoint_change){ .table = h.table,
+					.row_cost = h.row_cost,
+					.lasting = h.flags & LASTING,
+					.key = { p, h.key_n } };
 	p += h.key_n;
 	if (h.before_n != NO_ROW) {
 		c->before = (struct net_bytes){ p, h.before_n };
@@ -206,7 +220,8 @@ int savepoints_rollback(struct savepoints *s, const char *name, struct err *e)
 	int rc = 0;
 
 	if (i == s->n_marks)
-		return err_set(e, ERR_BAD_DATA, 0, "ROLLBACK TO SAVEPOINT %s, which the transaction has not set", name);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "ROLLBACK TO SAVEPOINT %s, which the transaction has not set", name);
 	at = s->marks[i].at;
 	while (!rc && s->n_lasting > s->marks[i].n_lasting && at < end) {
 		struct savepoint_change c;
@@ -223,7 +238,9 @@ int savepoints_rollback(struct savepoints *s, const char *name, struct err *e)
 	return !rc && s->tail.len > s->memory_bytes ? to_file(s, e) : rc;
 }
 
-int savepoints_each(struct savepoints *s, int (*fn)(void *arg, const struct savepoint_change *c, struct err *e), void *arg, struct err *e)
+int savepoints_each(struct savepoints *s,
+		    int (*fn)(void *arg, const struct savepoint_change *c, struct err *e),
+		    void *arg, struct err *e)
 {
 	uint64_t at = 0, end = s->file_bytes + s->tail.len;
 	int rc = 0;

@@ -1,6 +1,8 @@
-/* The part of a transaction that a ROLLBACK TO SAVEPOINT may take back: from its first savepoint on, changes are held in the order in
- * which they came, in memory and beyond that in a nameless file, until the transaction ends. The server cuts its log itself where it can;
- * where it "cannot safely roll back" (a temporary table was made, a table without transactions was written) the log has all of it. */
+/* The part of a transaction that a ROLLBACK TO SAVEPOINT may take back: from its first savepoint
+ * on, changes are held in the order in which they came, in memory and beyond that in a nameless
+ * file, until the transaction ends. The server cuts its log itself where it can; where it "cannot
+ * safely roll back" (a temporary table was made, a table without transactions was written) the log
+ * has all of it. */
 #ifndef HARNESS_BINLOG_SAVEPOINTS_H
 #define HARNESS_BINLOG_SAVEPOINTS_H
 
@@ -10,7 +12,7 @@ struct savepoint_change {
 	uint32_t table;
 	struct net_bytes key, before, after; /* as netting_add() takes them */
 	size_t row_cost;
-	bool lasting;    /* of a table without transactions: no rollback takes it back */
+	bool lasting; /* of a table without transactions: no rollback takes it back */
 };
 struct savepoints;
 struct savepoints *savepoints_new(size_t memory_bytes, const char *tmp_dir);
@@ -18,13 +20,16 @@ void savepoints_free(struct savepoints *s);  /* NULL is fine */
 void savepoints_reset(struct savepoints *s); /* the next transaction */
 
 bool savepoints_any(const struct savepoints *s); /* the changes from now on belong here */
-/* A name that is used again is a new savepoint: the old one is gone, what lies behind it stays. Names are compared as the server does:
- * without case. */
+/* A name that is used again is a new savepoint: the old one is gone, what lies behind it stays.
+ * Names are compared as the server does: without case. */
 void savepoints_set(struct savepoints *s, const char *name);
 int savepoints_add(struct savepoints *s, const struct savepoint_change *c, struct err *e);
-/* Everything behind the savepoint goes, but for what lasts; so do the savepoints behind it, not itself. */
+/* Everything behind the savepoint goes, but for what lasts; so do the savepoints behind it, not
+ * itself. */
 int savepoints_rollback(struct savepoints *s, const char *name, struct err *e);
 /* All changes that are left, in order; -1 of fn stops. They are valid during the call. */
-int savepoints_each(struct savepoints *s, int (*fn)(void *arg, const struct savepoint_change *c, struct err *e), void *arg, struct err *e);
+int savepoints_each(struct savepoints *s,
+		    int (*fn)(void *arg, const struct savepoint_change *c, struct err *e),
+		    void *arg, struct err *e);
 
 #endif

@@ -28,31 +28,44 @@ size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out)
 static int column_meta(struct table_map_column *c, const uint8_t *p, size_t n)
 {
 	switch (c->type) {
-	case BT_FLOAT: case BT_DOUBLE:
-		return n < 1 ? -1 : 1; /* the size, always 4 and 8 */
-	case BT_TINY_BLOB: case BT_MEDIUM_BLOB: case BT_LONG_BLOB: case BT_BLOB: case BT_BLOB_COMPRESSED: case BT_JSON: case BT_GEOMETRY:
+	case BT_FLOAT:
+	case BT_DOUBLE: return n < 1 ? -1 : 1; /* the size, always 4 and 8 */
+	case BT_TINY_BLOB:
+	case BT_MEDIUM_BLOB:
+	case BT_LONG_BLOB:
+	case BT_BLOB:
+	case BT_BLOB_COMPRESSED:
+	case BT_JSON:
+	case BT_GEOMETRY:
 		if (n < 1 || p[0] < 1 || p[0] > 4)
 			return -1;
 		c->length = p[0];
 		return 1;
-	case BT_VARCHAR: case BT_VARCHAR_COMPRESSED:
+	case BT_VARCHAR:
+	case BT_VARCHAR_COMPRESSED:
 		if (n < 2)
 			return -1;
 		c->length = (uint32_t)binlog_le(p, 2);
 		return 2;
-	case BT_STRING: case BT_ENUM: case BT_SET: case BT_VAR_STRING:
+	case BT_STRING:
+	case BT_ENUM:
+	case BT_SET:
+	case BT_VAR_STRING:
 		if (n < 2)
 			return -1;
-		if ((p[0] & 0x30) != 0x30) { /* lengths from 256 borrow two bits of the type, inverted */
+		/* lengths from 256 borrow two bits of the type, inverted */
+		if ((p[0] & 0x30) != 0x30) {
 			c->length = p[1] | (uint32_t)((p[0] & 0x30) ^ 0x30) << 4;
 			c->type = p[0] | 0x30;
 		} else {
 			c->length = p[1];
 			c->type = p[0];
 		}
-		if (c->type != BT_STRING && c->type != BT_ENUM && c->type != BT_SET && c->type != BT_VAR_STRING)
+		if (c->type != BT_STRING && c->type != BT_ENUM && c->type != BT_SET &&
+		    c->type != BT_VAR_STRING)
 			return -1;
-		if ((c->type == BT_ENUM && c->length != 1 && c->length != 2) || (c->type == BT_SET && (c->length < 1 || c->length > 8)))
+		if ((c->type == BT_ENUM && c->length != 1 && c->length != 2) ||
+		    (c->type == BT_SET && (c->length < 1 || c->length > 8)))
 			return -1;
 		return 2;
 	case BT_NEWDECIMAL:
@@ -66,16 +79,26 @@ static int column_meta(struct table_map_column *c, const uint8_t *p, size_t n)
 			return -1;
 		c->length = p[1] * 8u + p[0];
 		return 2;
-	case BT_TIMESTAMP2: case BT_DATETIME2: case BT_TIME2:
+	case BT_TIMESTAMP2:
+	case BT_DATETIME2:
+	case BT_TIME2:
 		if (n < 1 || p[0] > 6)
 			return -1;
 		c->decimals = p[0];
 		return 1;
-	case BT_TINY: case BT_SHORT: case BT_LONG: case BT_NULL: case BT_TIMESTAMP: case BT_LONGLONG: case BT_INT24: case BT_DATE: case BT_TIME:
-	case BT_DATETIME: case BT_YEAR: case BT_NEWDATE:
-		return 0;
-	default:
-		return -1;
+	case BT_TINY:
+	case BT_SHORT:
+	case BT_LONG:
+	case BT_NULL:
+	case BT_TIMESTAMP:
+	case BT_LONGLONG:
+	case BT_INT24:
+	case BT_DATE:
+	case BT_TIME:
+	case BT_DATETIME:
+	case BT_YEAR:
+	case BT_NEWDATE: return 0;
+	default: return -1;
 	}
 }
 
@@ -163,8 +186,9 @@ int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct e
 	if (parse(m, body, body + n) == 0)
 		return 0;
 	if (m->db && m->table)
-		err_set(e, ERR_BAD_DATA, 0, "table map of %s.%s: damaged, or with a column type that is unknown here", m->db,
-			m->table);
+		err_set(e, ERR_BAD_DATA, 0,
+			"table map of %s.%s: damaged, or with a column type that is unknown here",
+			m->db, m->table);
 	else
 		err_set(e, ERR_BAD_DATA, 0, "damaged table map event");
 	table_map_release(m);
@@ -183,8 +207,11 @@ void table_map_release(struct table_map *m)
 
 bool table_map_is_sequence(const struct table_map *m)
 {
-	static const char *const names[] = { "next_not_cached_value", "minimum_value", "maximum_value", "start_value", "increment", "cache_size",
-		                             "cycle_option", "cycle_count" };
+	static const char *const names[] = {
+		"next_not_cached_value", "minimum_value", "maximum_value",
+		"start_value",           "increment",     "cache_size",
+		"cycle_option",          "cycle_count"
+	};
 	bool is = m->n_columns == sizeof(names) / sizeof(names[0]);
 
 	for (uint32_t i = 0; is && i < m->n_columns; i++)
@@ -207,57 +234,51 @@ int table_map_equal(const struct table_map *a, const struct table_map *b)
 
 static const uint8_t decimal_bytes[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 }; /* of 0..9 digits */
 
-int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n, unsigned *prefix)
+int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n,
+			      unsigned *prefix)
 {
 	uint64_t size = 0;
 	unsigned whole;
 
 	*prefix = 0;
 	switch (c->type) {
-	case BT_NULL:
-		break;
-	case BT_TINY: case BT_YEAR:
-		size = 1;
-		break;
-	case BT_SHORT:
-		size = 2;
-		break;
-	case BT_INT24: case BT_DATE: case BT_NEWDATE: case BT_TIME:
-		size = 3;
-		break;
-	case BT_LONG: case BT_FLOAT: case BT_TIMESTAMP:
-		size = 4;
-		break;
-	case BT_LONGLONG: case BT_DOUBLE: case BT_DATETIME:
-		size = 8;
-		break;
-	case BT_TIMESTAMP2:
-		size = 4u + (c->decimals + 1u) / 2;
-		break;
-	case BT_DATETIME2:
-		size = 5u + (c->decimals + 1u) / 2;
-		break;
-	case BT_TIME2:
-		size = 3u + (c->decimals + 1u) / 2;
-		break;
+	case BT_NULL: break;
+	case BT_TINY:
+	case BT_YEAR: size = 1; break;
+	case BT_SHORT: size = 2; break;
+	case BT_INT24:
+	case BT_DATE:
+	case BT_NEWDATE:
+	case BT_TIME: size = 3; break;
+	case BT_LONG:
+	case BT_FLOAT:
+	case BT_TIMESTAMP: size = 4; break;
+	case BT_LONGLONG:
+	case BT_DOUBLE:
+	case BT_DATETIME: size = 8; break;
+	case BT_TIMESTAMP2: size = 4u + (c->decimals + 1u) / 2; break;
+	case BT_DATETIME2: size = 5u + (c->decimals + 1u) / 2; break;
+	case BT_TIME2: size = 3u + (c->decimals + 1u) / 2; break;
 	case BT_NEWDECIMAL:
 		whole = c->length - c->decimals;
-		size = whole / 9 * 4 + decimal_bytes[whole % 9] + c->decimals / 9u * 4 + decimal_bytes[c->decimals % 9];
+		size = whole / 9 * 4 + decimal_bytes[whole % 9] + c->decimals / 9u * 4 +
+		       decimal_bytes[c->decimals % 9];
 		break;
-	case BT_BIT:
-		size = (c->length + 7) / 8;
-		break;
-	case BT_ENUM: case BT_SET:
-		size = c->length;
-		break;
-	case BT_STRING: case BT_VAR_STRING: case BT_VARCHAR: case BT_VARCHAR_COMPRESSED:
-		*prefix = c->length < 256 ? 1 : 2;
-		break;
-	case BT_TINY_BLOB: case BT_MEDIUM_BLOB: case BT_LONG_BLOB: case BT_BLOB: case BT_BLOB_COMPRESSED: case BT_JSON: case BT_GEOMETRY:
-		*prefix = c->length;
-		break;
-	default:
-		return -1;
+	case BT_BIT: size = (c->length + 7) / 8; break;
+	case BT_ENUM:
+	case BT_SET: size = c->length; break;
+	case BT_STRING:
+	case BT_VAR_STRING:
+	case BT_VARCHAR:
+	case BT_VARCHAR_COMPRESSED: *prefix = c->length < 256 ? 1 : 2; break;
+	case BT_TINY_BLOB:
+	case BT_MEDIUM_BLOB:
+	case BT_LONG_BLOB:
+	case BT_BLOB:
+	case BT_BLOB_COMPRESSED:
+	case BT_JSON:
+	case BT_GEOMETRY: *prefix = c->length; break;
+	default: return -1;
 	}
 	if (*prefix) {
 		if (n < *prefix)

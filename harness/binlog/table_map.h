@@ -10,21 +10,50 @@
 
 enum { TABLE_MAP_COLUMNS_MAX = 4096 };
 
-/* Type codes of the binary log that information_schema does not have (MariaDB sql/field.h, include/mysql_com.h). */
+/* Type codes of the binary log that information_schema does not have (MariaDB sql/field.h,
+ * include/mysql_com.h). */
 enum binlog_type {
-	BT_DECIMAL_OLD = 0, BT_TINY = 1, BT_SHORT = 2, BT_LONG = 3, BT_FLOAT = 4, BT_DOUBLE = 5, BT_NULL = 6, BT_TIMESTAMP = 7, BT_LONGLONG = 8,
-	BT_INT24 = 9, BT_DATE = 10, BT_TIME = 11, BT_DATETIME = 12, BT_YEAR = 13, BT_NEWDATE = 14, BT_VARCHAR = 15, BT_BIT = 16,
-	BT_TIMESTAMP2 = 17, BT_DATETIME2 = 18, BT_TIME2 = 19, BT_BLOB_COMPRESSED = 140, BT_VARCHAR_COMPRESSED = 141, BT_JSON = 245,
-	BT_NEWDECIMAL = 246, BT_ENUM = 247, BT_SET = 248, BT_TINY_BLOB = 249, BT_MEDIUM_BLOB = 250, BT_LONG_BLOB = 251, BT_BLOB = 252,
-	BT_VAR_STRING = 253, BT_STRING = 254, BT_GEOMETRY = 255,
+	BT_DECIMAL_OLD = 0,
+	BT_TINY = 1,
+	BT_SHORT = 2,
+	BT_LONG = 3,
+	BT_FLOAT = 4,
+	BT_DOUBLE = 5,
+	BT_NULL = 6,
+	BT_TIMESTAMP = 7,
+	BT_LONGLONG = 8,
+	BT_INT24 = 9,
+	BT_DATE = 10,
+	BT_TIME = 11,
+	BT_DATETIME = 12,
+	BT_YEAR = 13,
+	BT_NEWDATE = 14,
+	BT_VARCHAR = 15,
+	BT_BIT = 16,
+	BT_TIMESTAMP2 = 17,
+	BT_DATETIME2 = 18,
+	BT_TIME2 = 19,
+	BT_BLOB_COMPRESSED = 140,
+	BT_VARCHAR_COMPRESSED = 141,
+	BT_JSON = 245,
+	BT_NEWDECIMAL = 246,
+	BT_ENUM = 247,
+	BT_SET = 248,
+	BT_TINY_BLOB = 249,
+	BT_MEDIUM_BLOB = 250,
+	BT_LONG_BLOB = 251,
+	BT_BLOB = 252,
+	BT_VAR_STRING = 253,
+	BT_STRING = 254,
+	BT_GEOMETRY = 255,
 };
 
 struct table_map_column {
-	uint8_t type;    /* enum binlog_type; ENUM and SET already out of their STRING disguise */
-	uint32_t length; /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET: bytes; BIT: bits; DECIMAL:
-			    precision */
-	uint8_t decimals;/* DECIMAL's scale, fraction digits of TIME2, DATETIME2, TIMESTAMP2 */
-	char *name;      /* NULL without binlog_row_metadata = FULL */
+	uint8_t type;     /* enum binlog_type; ENUM and SET already out of their STRING disguise */
+	uint32_t length;  /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET:
+			     bytes; BIT: bits; DECIMAL:  precision */
+	uint8_t decimals; /* DECIMAL's scale, fraction digits of TIME2, DATETIME2, TIMESTAMP2 */
+	char *name;       /* NULL without binlog_row_metadata = FULL */
 };
 struct table_map {
 	uint64_t id;
@@ -35,13 +64,15 @@ struct table_map {
 
 /* The event's body: without header and checksum. */
 int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct err *e);
-void table_map_release(struct table_map *m); /* a zeroed one is fine */
+void table_map_release(struct table_map *m);           /* a zeroed one is fine */
 bool table_map_is_sequence(const struct table_map *m); /* as far as the log names columns */
 /* The same columns by type and length? */
 int table_map_equal(const struct table_map *a, const struct table_map *b);
 
-/* Bytes that a field takes at p, its length prefix included; -1 if it does not fit in n. *prefix: bytes of the length prefix. */
-int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n, unsigned *prefix);
+/* Bytes that a field takes at p, its length prefix included; -1 if it does not fit in n. *prefix:
+ * bytes of the length prefix. */
+int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n,
+			      unsigned *prefix);
 
 /* A length-encoded integer of the binary log: bytes taken, 0 if it does not fit. */
 size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out);

@@ -9,8 +9,9 @@ struct txn_mem {
 	size_t used, size;            /* of the newest block */
 };
 
-void *txn_mem_alloc(struct txn_mem *m, size_t n); /* aligned to 16 bytes, not zeroed, valid until reset or release */
-void txn_mem_reset(struct txn_mem *m);            /* keeps one block for the next transaction */
+/* aligned to 16 bytes, not zeroed, valid until reset or release */
+void *txn_mem_alloc(struct txn_mem *m, size_t n);
+void txn_mem_reset(struct txn_mem *m); /* keeps one block for the next transaction */
 void txn_mem_release(struct txn_mem *m);
 
 #endif

@@ -22,7 +22,8 @@ static bool in_use;
 static char used_path[1024];
 static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << cluster_verb, of what the plan does */
 static bool thing_needed[ATTACH_THINGS];
-static bool destroyed[ATTACH_CLUSTERS_MAX]; /* by this run, at its end: nothing of it is left to be put back */
+/* by this run, at its end: nothing of it is left to be put back */
+static bool destroyed[ATTACH_CLUSTERS_MAX];
 
 int attach_use(const char *path, struct err *e)
 {
@@ -81,7 +82,8 @@ static const struct attach_cluster *cluster_named(const char *name, struct err *
 		return c;
 	for (size_t i = 0; in_use && i < used.n; i++)
 		strbuf_addf(&has, "%s%s", i ? ", " : "", used.c[i].name);
-	err_set(e, ERR_USAGE, 0, "the clusters file names no cluster '%s' (it has %s)", name, has.len ? has.buf : "none: --clusters FILE");
+	err_set(e, ERR_USAGE, 0, "the clusters file names no cluster '%s' (it has %s)", name,
+		has.len ? has.buf : "none: --clusters FILE");
 	strbuf_release(&has);
 	return NULL;
 }
@@ -98,27 +100,43 @@ int attach_allows(const char *name, enum cluster_verb v, struct err *e)
 	if (!c)
 		return -1;
 	if (v == CLUSTER_KILL && !c->expendable)
-		return err_set(e, ERR_USAGE, 0, "%s is not marked expendable = true in the clusters file: it is not killed", name);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s is not marked expendable = true in the clusters file: it is not killed",
+			name);
 	if (v == CLUSTER_KILL && !c->command[ATTACH_KILL][0])
-		return err_set(e, ERR_USAGE, 0, "%s: the clusters file has no command to kill it: commands = { kill = { … } }", name);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: the clusters file has no command to kill it: commands = { kill = { … } }",
+			name);
 	if (v == CLUSTER_CHANGEFEED && (c->mysql || !c->ticdc[0]))
-		return err_set(e, ERR_USAGE, 0, "%s: the clusters file names no TiCDC of it (ticdc = \"http://…:8300\"), and a changefeed from it is "
-			"wanted%s", name,
-		               c->mysql ? "; a mysql has none" : "");
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: the clusters file names no TiCDC of it (ticdc = \"http://…:8300\"), and a changefeed from it is "
+			"wanted%s",
+			name, c->mysql ? "; a mysql has none" : "");
 	if (v == CLUSTER_BACKUP && c->mysql)
-		return err_set(e, ERR_USAGE, 0, "%s is a mysql: a backup of it, from which a changefeed could go on, can't be made", name);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s is a mysql: a backup of it, from which a changefeed could go on, can't be made",
+			name);
 	if (c->expendable || (c->allow & (1u << v))) {
 		needed[c - used.c] |= 1u << v;
 		return 0;
 	}
-	return err_set(e, ERR_USAGE, 0, "the clusters file does not allow %s on %s: allow = { \"%s\" }, or expendable = true", attach_verb_text(v), name,
-		       attach_verb_text(v));
+	return err_set(
+		e, ERR_USAGE, 0,
+		"the clusters file does not allow %s on %s: allow = { \"%s\" }, or expendable = true",
+		attach_verb_text(v), name, attach_verb_text(v));
 }
 
 static void add_command(struct strbuf *out, char *const *argv)
 {
 	for (; *argv; argv++)
-		strbuf_addf(out, (*argv)[strcspn(*argv, " \t'\"$&|;<>()*?")] || !**argv ? " '%s'" : " %s", *argv);
+		strbuf_addf(out,
+			    (*argv)[strcspn(*argv, " \t'\"$&|;<>()*?")] || !**argv ? " '%s'"
+										   : " %s",
+			    *argv);
 }
 
 void attach_plan_text(const char *name, struct strbuf *out)
@@ -152,10 +170,12 @@ static int run_command(const struct attach_cluster *a, enum attach_command which
 {
 	static const char *const words[] = { "kill", "start", "destroy" };
 	struct strbuf out = STRBUF_INIT;
-	int rc = proc_run((char *const *)a->command[which], NULL, &out, COMMAND_BYTES_MAX, deadline_in_ms(COMMAND_MS), e);
+	int rc = proc_run((char *const *)a->command[which], NULL, &out, COMMAND_BYTES_MAX,
+			  deadline_in_ms(COMMAND_MS), e);
 
 	strbuf_release(&out);
-	return rc < 0 ? err_wrap(e, "the clusters file's command to %s %s", words[which], a->name) : 0;
+	return rc < 0 ? err_wrap(e, "the clusters file's command to %s %s", words[which], a->name)
+		      : 0;
 }
 
 static int attach_start_begin(struct cluster *c, struct err *e)
@@ -181,7 +201,8 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 		bool up = s != NULL;
 
 		sql_close(s);
-		t->started_here = !up; /* also where it only half starts: what there is of it is ours */
+		/* also where it only half starts: what there is of it is ours */
+		t->started_here = !up;
 		if (!up)
 			return run_command(a, ATTACH_START, e);
 	}
@@ -198,15 +219,20 @@ static int is_the_one(const struct attach_cluster *a, struct err *e)
 		return 0;
 	if (pd_members(a->pd, &tls, deadline_in_ms(LOOK_MS), &m, e) < 0)
 		return -1;
-	return m.cluster_id == a->cluster_id ? 0 : err_set(e, ERR_ENV, 0, "%s: PD at %s says that it is cluster %llu, the clusters file that it is "
-		"%llu", a->name,
-	                                                   a->pd, (unsigned long long)m.cluster_id, (unsigned long long)a->cluster_id);
+	return m.cluster_id == a->cluster_id
+		       ? 0
+		       : err_set(e, ERR_ENV, 0,
+				 "%s: PD at %s says that it is cluster %llu, the clusters file that it is "
+				 "%llu",
+				 a->name, a->pd, (unsigned long long)m.cluster_id,
+				 (unsigned long long)a->cluster_id);
 }
 
 static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e)
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
-	struct deadline by = deadline_min(d, deadline_in_ms(a && a->command[ATTACH_START][0] ? COMMAND_MS : READY_MS));
+	struct deadline by = deadline_min(
+		d, deadline_in_ms(a && a->command[ATTACH_START][0] ? COMMAND_MS : READY_MS));
 	struct sql *s;
 
 	if (!a)
@@ -234,14 +260,17 @@ static int gone(struct cluster *c, struct err *e)
 			struct http_answer a = HTTP_ANSWER_INIT;
 			struct http_tls tls = { t->ca, t->cert, t->key };
 
-			if (urls[i][0] && http_call("GET", urls[i], NULL, &tls, deadline_in_ms(1000), &a, NULL) == 0)
+			if (urls[i][0] && http_call("GET", urls[i], NULL, &tls,
+						    deadline_in_ms(1000), &a, NULL) == 0)
 				answers = urls[i];
 			http_answer_release(&a);
 		}
 		if (!answers)
 			return 0;
 		if (pause_ms(100, d) < 0)
-			return err_set(e, ERR_TIMEOUT, 0, "the command has ended, but its %s still answers after %d s", answers, GONE_MS / 1000);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "the command has ended, but its %s still answers after %d s",
+				       answers, GONE_MS / 1000);
 	}
 }
 
@@ -252,7 +281,8 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 	if (!a || attach_allows(c->name, CLUSTER_KILL, e) < 0)
 		return -1;
 	if (part != CLUSTER_ALL)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the clusters file has one command to kill it, as a whole");
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "the clusters file has one command to kill it, as a whole");
 	*at_ns = clock_mono_ns();
 	if (run_command(a, ATTACH_KILL, e) < 0)
 		return -1;
@@ -269,7 +299,8 @@ static int attach_stop(struct cluster *c, struct deadline d, struct err *e)
 static bool sink_is_destroyed(const struct tidb_cluster *t)
 {
 	for (size_t i = 0; i < used.n; i++)
-		if (destroyed[i] && used.c[i].sql.port == t->sink_admin.port && !strcmp(used.c[i].sql.host, t->sink_admin.host))
+		if (destroyed[i] && used.c[i].sql.port == t->sink_admin.port &&
+		    !strcmp(used.c[i].sql.host, t->sink_admin.host))
 			return true;
 	return false;
 }
@@ -279,18 +310,22 @@ static void attach_release(struct cluster *c)
 	const struct attach_cluster *a = cluster_named(c->name, NULL);
 	struct tidb_cluster *t = c->own;
 
-	if (c->feeding && t && !t->feed_found && !c->keep) /* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
+	/* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
+	if (c->feeding && t && !t->feed_found && !c->keep)
 		tidb_cluster_changefeed_stop(c, deadline_in_ms(20000), NULL);
 	c->feeding = false;
 	if (t && !c->keep)
 		tidb_cluster_drop_sink_user(t);
-	/* only what this run has filled or started: a wrong port, and it would be somebody else's */
-	if (a && t && a->expendable && (t->started_here || t->filled_here) && a->command[ATTACH_DESTROY][0] && !c->keep)
+	/* only what this run has filled or started: a wrong port, and it would be somebody else's
+	 */
+	if (a && t && a->expendable && (t->started_here || t->filled_here) &&
+	    a->command[ATTACH_DESTROY][0] && !c->keep)
 		destroyed[a - used.c] = run_command(a, ATTACH_DESTROY, NULL) == 0;
 	if (t) {
 		undo_forget(t->gc_noted);
 		undo_forget(t->feed_noted);
-		(c->keep || sink_is_destroyed(t) ? undo_forget : undo_leave)(t->user_noted); /* still there: it could not be dropped */
+		/* still there: it could not be dropped */
+		(c->keep || sink_is_destroyed(t) ? undo_forget : undo_leave)(t->user_noted);
 		memset(t, 0, sizeof(*t)); /* passwords */
 	}
 	free(t);
@@ -334,8 +369,10 @@ static int attach_get_gc(struct cluster *c, bool *on, struct err *e)
 	return !a ? -1 : a->mysql ? 0 : tidb_get_gc(&c->ep, on, e);
 }
 
-/* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one TSO. */
-static int attach_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e)
+/* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one
+ * TSO. */
+static int attach_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
+			 struct backup_result *r, struct err *e)
 {
 	struct backup_opts own = *o;
 	struct store *to;
@@ -369,13 +406,17 @@ static int is_empty(struct cluster *c, struct err *e)
 	int rc = s ? tidb_databases(s, &names, &n, e) : -1;
 
 	if (rc == 0 && n)
-		rc = err_set(e, ERR_ENV, 0, "%s is not empty (it has %s): a restore is for a new cluster. Is it the one that is meant?", c->name, names.buf);
+		rc = err_set(
+			e, ERR_ENV, 0,
+			"%s is not empty (it has %s): a restore is for a new cluster. Is it the one that is meant?",
+			c->name, names.buf);
 	strbuf_release(&names);
 	sql_close(s);
 	return rc;
 }
 
-static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e)
+static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
+			  struct backup_result *r, struct err *e)
 {
 	struct restore_opts own = *o;
 	struct store *from;
@@ -395,7 +436,8 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 
 static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
-	if (attach_allows(c->name, CLUSTER_CHANGEFEED, e) < 0 || attach_allows(o->sink->name, CLUSTER_WRITE, e) < 0)
+	if (attach_allows(c->name, CLUSTER_CHANGEFEED, e) < 0 ||
+	    attach_allows(o->sink->name, CLUSTER_WRITE, e) < 0)
 		return -1;
 	struct tidb_cluster *t = c->own;
 
@@ -403,7 +445,8 @@ static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o,
 	undo_forget(t->feed_noted); /* that of an earlier changefeed of this run */
 	if (!(t->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
 		return -1;
-	if (!t->user_noted && !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, TIDB_CLUSTER_SINK_USER, e)))
+	if (!t->user_noted && !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name,
+							  TIDB_CLUSTER_SINK_USER, e)))
 		return -1;
 	return tidb_cluster_changefeed(c, o, e);
 }
@@ -419,26 +462,39 @@ static int try_time_zone(const struct attach_cluster *a, struct sql *s, finding_
 	struct err e = ERR_INIT;
 	char text[1200];
 
-	if (!used.redo_time_zone[0] || sql_exec(s, &e, "SET time_zone = '%s'", used.redo_time_zone) >= 0)
+	if (!used.redo_time_zone[0] ||
+	    sql_exec(s, &e, "SET time_zone = '%s'", used.redo_time_zone) >= 0)
 		return 0;
-	snprintf(text, sizeof(text), "%s does not know the time zone of redo_time_zone: %s", a->name, e.text);
-	fn(arg, text, "an offset, as \"+08:00\"; a name where the server has the tables of time zones");
+	snprintf(text, sizeof(text), "%s does not know the time zone of redo_time_zone: %s",
+		 a->name, e.text);
+	fn(arg, text,
+	   "an offset, as \"+08:00\"; a name where the server has the tables of time zones");
 	return 1;
 }
 
-/* A replay would be refused in the middle of a disaster: TiCDC's log does not say in which zone its TIMESTAMPs are. */
-static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, finding_fn *fn, void *arg)
+/* A replay would be refused in the middle of a disaster: TiCDC's log does not say in which zone its
+ * TIMESTAMPs are. */
+static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, finding_fn *fn,
+			       void *arg)
 {
 	struct strbuf column = STRBUF_INIT;
 	char text[1200];
 	int n = 0;
 
 	if (!used.redo_time_zone[0] && (a->ticdc[0] || used.redo[0]) && !a->mysql &&
-	    sql_value(s, &column, NULL, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
-	              " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1") == 0 && column.len) {
-		snprintf(text, sizeof(text), "%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time zone of the TiCDC server, and does not say"
-		         " which that is", a->name, column.buf);
-		fn(arg, text, "redo_time_zone = \"+00:00\" (or whatever it is) in the clusters file: its --tz, or else its machine's zone");
+	    sql_value(
+		    s, &column, NULL,
+		    "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
+		    " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		    " LIMIT 1") == 0 &&
+	    column.len) {
+		snprintf(
+			text, sizeof(text),
+			"%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time zone of the TiCDC server, and does not say"
+			" which that is",
+			a->name, column.buf);
+		fn(arg, text,
+		   "redo_time_zone = \"+00:00\" (or whatever it is) in the clusters file: its --tz, or else its machine's zone");
 		n = 1;
 	}
 	strbuf_release(&column);
@@ -450,7 +506,8 @@ static int attach_preflight(finding_fn *fn, void *arg)
 	int n = 0;
 
 	if (!in_use) {
-		fn(arg, "the attach ground needs to know its clusters", "--clusters FILE (examples/ has some)");
+		fn(arg, "the attach ground needs to know its clusters",
+		   "--clusters FILE (examples/ has some)");
 		return 1;
 	}
 	for (size_t i = 0; i < used.n; i++) {
@@ -464,12 +521,15 @@ static int attach_preflight(finding_fn *fn, void *arg)
 		if (a->command[ATTACH_START][0]) /* it comes up when it is wanted */
 			continue;
 		s = sql_open(&a->sql, deadline_in_ms(LOOK_MS), &e);
-		if (!s || (a->pd[0] && pd_ready(a->pd, &tls, deadline_in_ms(LOOK_MS), &members, &e) < 0)) {
+		if (!s || (a->pd[0] &&
+			   pd_ready(a->pd, &tls, deadline_in_ms(LOOK_MS), &members, &e) < 0)) {
 			snprintf(text, sizeof(text), "%s: %s", a->name, e.text);
-			fn(arg, text, "its endpoints, user and password in the clusters file, as seen from this host");
+			fn(arg, text,
+			   "its endpoints, user and password in the clusters file, as seen from this host");
 			n++;
 		} else if (!a->mysql && sql_flavor(s) != SQL_TIDB) {
-			snprintf(text, sizeof(text), "%s is no TiDB but %.60s", a->name, sql_server_version(s));
+			snprintf(text, sizeof(text), "%s is no TiDB but %.60s", a->name,
+				 sql_server_version(s));
 			fn(arg, text, "kind = \"mysql\" in the clusters file, or another port");
 			n++;
 		} else {
@@ -496,7 +556,8 @@ const struct cluster_ops cluster_attach = {
 	.get_gc = attach_get_gc,
 	.preflight = attach_preflight,
 	.redo_time_zone = used.redo_time_zone,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
+	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
 	       1u << CLUSTER_WRITE,
 	.start_ms = COMMAND_MS,
 	.backup = attach_backup,

@@ -1,6 +1,6 @@
-/* The attach ground: clusters that run already, as a clusters file (a Lua table, see examples/) describes them. drtest does to them only
- * what the file allows: a cluster without `expendable = true` is neither killed nor overwritten, whatever the scenario says. One file a
- * process. */
+/* The attach ground: clusters that run already, as a clusters file (a Lua table, see examples/)
+ * describes them. drtest does to them only what the file allows: a cluster without `expendable =
+ * true` is neither killed nor overwritten, whatever the scenario says. One file a process. */
 #ifndef HARNESS_CLUSTER_ATTACH_H
 #define HARNESS_CLUSTER_ATTACH_H
 
@@ -17,16 +17,20 @@ struct attach_cluster {
 	char pd[300], ticdc[300], status[300]; /* URLs; "": none */
 	uint64_t cluster_id; /* PD's, which proves that it is the one that is meant; 0: not given */
 	char ca[512], cert[512], key[512];
-	bool expendable;  /* implies all of `allow` */
-	bool mysql;       /* MySQL or MariaDB: no TiDB statements, no PD, no TiCDC */
-	unsigned allow;   /* bits 1 << cluster_verb */
-	char *command[ATTACH_COMMANDS][ATTACH_WORDS_MAX + 1]; /* argv, NULL-terminated; [0] NULL: none */
+	bool expendable; /* implies all of `allow` */
+	bool mysql;      /* MySQL or MariaDB: no TiDB statements, no PD, no TiCDC */
+	unsigned allow;  /* bits 1 << cluster_verb */
+	/* argv, NULL-terminated; [0] NULL: none */
+	char *command[ATTACH_COMMANDS][ATTACH_WORDS_MAX + 1];
 };
 struct attach_file {
 	struct attach_cluster c[ATTACH_CLUSTERS_MAX];
 	size_t n;
-	char backup[2048], redo[2048], store[2048]; /* URIs of what is there already: the newest backup, the live redo log, where a run may put things */
-	char changefeed[128]; /* the id of the one that runs from primary to secondary; "": not told */
+	/* URIs of what is there already: the newest backup, the live redo log, where a run may
+	 * put things */
+	char backup[2048], redo[2048], store[2048];
+	/* the id of the one that runs from primary to secondary; "": not told */
+	char changefeed[128];
 	char redo_time_zone[65]; /* in which TiCDC runs: "+08:00", "Asia/Shanghai"; "": not told */
 };
 /* Mistakes are told with file and field. Secrets come by env "NAME" in the file. */
@@ -35,25 +39,30 @@ void attach_file_release(struct attach_file *f);
 
 /* The file of this process. */
 int attach_use(const char *path, struct err *e);
-const struct attach_file *attach_used(void); /* NULL: none */
-const char *attach_path(void);               /* of the file; "": none */
+const struct attach_file *attach_used(void);                /* NULL: none */
+const char *attach_path(void);                              /* of the file; "": none */
 const struct attach_cluster *attach_find(const char *name); /* NULL: the file does not name it */
 int attach_knows(const char *cluster, struct err *e);
 /* 0, or ERR_USAGE: what the file does not allow, and how it would. Asked in --plan too. */
 int attach_allows(const char *cluster, enum cluster_verb v, struct err *e);
-/* For --plan: where it is, what it is started with now and destroyed with at the end; and its command to kill it, word by word. */
+/* For --plan: where it is, what it is started with now and destroyed with at the end; and its
+ * command to kill it, word by word. */
 void attach_plan_text(const char *cluster, struct strbuf *out);
 void attach_kill_text(const char *cluster, struct strbuf *out);
 const char *attach_verb_text(enum cluster_verb v); /* "kill", as in `allow` */
 
-/* What a run is going to do, gathered while its plan is made: each verb that attach_allows() was asked for, and these. */
+/* What a run is going to do, gathered while its plan is made: each verb that attach_allows() was
+ * asked for, and these. */
 enum attach_thing { ATTACH_STORE, ATTACH_REDO, ATTACH_THINGS };
 void attach_needs(enum attach_thing what);
 unsigned attach_needed_of(const struct attach_cluster *c); /* bits 1 << cluster_verb */
 bool attach_thing_needed(enum attach_thing what);
-/* What stands in the way of all that, looked at in the clusters and stores before anything is touched. Number of findings. */
+/* What stands in the way of all that, looked at in the clusters and stores before anything is
+ * touched. Number of findings. */
 int attach_check(finding_fn *fn, void *arg);
-/* For `drtest doctor`: everything of each cluster of the file. note: what is there and well, or worth knowing. */
-int attach_doctor(void (*note)(void *arg, const char *cluster, const char *what, const char *text), finding_fn *fn, void *arg);
+/* For `drtest doctor`: everything of each cluster of the file. note: what is there and well, or
+ * worth knowing. */
+int attach_doctor(void (*note)(void *arg, const char *cluster, const char *what, const char *text),
+		  finding_fn *fn, void *arg);
 
 #endif

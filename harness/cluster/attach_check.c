@@ -1,4 +1,5 @@
-/* The attach ground's clusters, looked at before anything is done to them: what a run needs of them, and for `drtest doctor` all that there is. */
+/* The attach ground's clusters, looked at before anything is done to them: what a run needs of
+ * them, and for `drtest doctor` all that there is. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,14 +19,17 @@ struct look {
 	struct sql *s;
 	finding_fn *fn;
 	void *arg;
-	void (*note)(void *arg, const char *cluster, const char *what, const char *text); /* NULL: findings alone */
+	/* NULL: findings alone */
+	void (*note)(void *arg, const char *cluster, const char *what, const char *text);
 	int n;
 };
 
-static void __attribute__((format(printf, 3, 4))) find(struct look *k, const char *way_out, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 4)))
+find(struct look *k, const char *way_out, const char *fmt, ...)
 {
 	char text[1200];
-	size_t at = (size_t)snprintf(text, sizeof(text), "%s%s", k->a ? k->a->name : "", k->a ? ": " : "");
+	size_t at = (size_t)snprintf(text, sizeof(text), "%s%s", k->a ? k->a->name : "",
+				     k->a ? ": " : "");
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -35,7 +39,8 @@ static void __attribute__((format(printf, 3, 4))) find(struct look *k, const cha
 	k->n++;
 }
 
-static void __attribute__((format(printf, 3, 4))) note(struct look *k, const char *what, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 4)))
+note(struct look *k, const char *what, const char *fmt, ...)
 {
 	char text[1200];
 	va_list ap;
@@ -62,7 +67,8 @@ static void look_at_right(struct look *k, const char *privilege, const char *ver
 		return;
 	snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO '%s'", privilege, k->a->sql.user);
 	if (!may)
-		find(k, way_out, "the user %s may not %s: it lacks %s", k->a->sql.user, verb, privilege);
+		find(k, way_out, "the user %s may not %s: it lacks %s", k->a->sql.user, verb,
+		     privilege);
 }
 
 static void look_whether_empty(struct look *k)
@@ -71,8 +77,10 @@ static void look_whether_empty(struct look *k)
 	unsigned n;
 
 	if (tidb_databases(k->s, &names, &n, NULL) == 0 && n)
-		find(k, "an empty cluster; is the address the one that is meant?", "it is not empty (it has %s), and a backup would be restored into "
-			"it", names.buf);
+		find(k, "an empty cluster; is the address the one that is meant?",
+		     "it is not empty (it has %s), and a backup would be restored into "
+		     "it",
+		     names.buf);
 	strbuf_release(&names);
 }
 
@@ -84,31 +92,38 @@ static void look_at_ticdc(struct look *k)
 	int v2 = ticdc_has_v2(&api, deadline_in_ms(LOOK_MS), &e);
 
 	if (v2 == 0)
-		find(k, "TiCDC of 6.2 or later", "TiCDC at %s has no open API v2, and no command to run `cdc cli` is known here", k->a->ticdc);
+		find(k, "TiCDC of 6.2 or later",
+		     "TiCDC at %s has no open API v2, and no command to run `cdc cli` is known here",
+		     k->a->ticdc);
 	else if (v2 < 0 || ticdc_captures(&api, deadline_in_ms(LOOK_MS), &captures, &e) < 0)
-		find(k, "ticdc in the clusters file, as seen from this host", "TiCDC does not answer as it should: %s", e.text);
+		find(k, "ticdc in the clusters file, as seen from this host",
+		     "TiCDC does not answer as it should: %s", e.text);
 	else if (!captures)
 		find(k, "start `cdc server`", "TiCDC at %s has no capture", k->a->ticdc);
 	else
-		note(k, "TiCDC", "%s, %u capture%s", k->a->ticdc, captures, captures > 1 ? "s" : "");
+		note(k, "TiCDC", "%s, %u capture%s", k->a->ticdc, captures,
+		     captures > 1 ? "s" : "");
 }
 
-/* TiCDC's own rule: a table with neither a primary key nor a unique one without NULLs is not replicated, and its create is refused. */
+/* TiCDC's own rule: a table with neither a primary key nor a unique one without NULLs is not
+ * replicated, and its create is refused. */
 static void look_at_keys(struct look *k, bool must)
 {
 	struct strbuf names = STRBUF_INIT;
 	unsigned n;
 
 	if (tidb_tables_without_key(k->s, &names, &n, NULL) == 0 && n && must)
-		find(k, "a primary key for each", "TiCDC refuses to make a changefeed: %u table%s neither a primary nor a unique key: %s", n, n > 1 ?
-			"s have" : " has",
-		     names.buf);
+		find(k, "a primary key for each",
+		     "TiCDC refuses to make a changefeed: %u table%s neither a primary nor a unique key: %s",
+		     n, n > 1 ? "s have" : " has", names.buf);
 	else if (n)
-		note(k, "no key", "TiCDC does not replicate %u table%s without a key, their rows are lost with the cluster: %s", n, n > 1 ? "s" : "",
-			names.buf);
+		note(k, "no key",
+		     "TiCDC does not replicate %u table%s without a key, their rows are lost with the cluster: %s",
+		     n, n > 1 ? "s" : "", names.buf);
 	strbuf_reset(&names);
 	if (tidb_vector_columns(k->s, &names, &n, NULL) == 0 && n && must)
-		find(k, "leave these tables out of the changefeed", "TiCDC's redo log has no VECTOR that a replay could take: %s", names.buf);
+		find(k, "leave these tables out of the changefeed",
+		     "TiCDC's redo log has no VECTOR that a replay could take: %s", names.buf);
 	else if (n)
 		note(k, "VECTOR", "no redo log can bring these back: %s", names.buf);
 	strbuf_release(&names);
@@ -123,20 +138,25 @@ static void look_at_status(struct look *k)
 
 	snprintf(url, sizeof(url), "%s/status", k->a->status);
 	if (http_call("GET", url, NULL, &tls, deadline_in_ms(LOOK_MS), &a, &e) < 0)
-		find(k, "status in the clusters file (TiDB's port 10080), or leave it out", "its status port: %s", e.text);
+		find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+		     "its status port: %s", e.text);
 	else if (a.status != 200 || !strstr(a.body.buf, "TiDB"))
-		find(k, "status in the clusters file (TiDB's port 10080), or leave it out", "%s is not TiDB's status port", url);
+		find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+		     "%s is not TiDB's status port", url);
 	http_answer_release(&a);
 }
 
-/* TiCDC deletes the log of a changefeed that is removed, not at once, and its mark stays: what is left may be a part. */
+/* TiCDC deletes the log of a changefeed that is removed, not at once, and its mark stays: what is
+ * left may be a part. */
 static void look_for_mark(struct look *k, struct store *s, const char *field)
 {
 	struct store_list list = { 0 };
 
 	if (store_list(s, "delete_", &list, NULL) == 0 && list.n)
-		find(k, "the log of a changefeed that runs, under a prefix of its own", "%s: TiCDC's mark %.100s lies there: the changefeed was removed, and "
-		     "TiCDC deletes its log", field, list.objects[0].key);
+		find(k, "the log of a changefeed that runs, under a prefix of its own",
+		     "%s: TiCDC's mark %.100s lies there: the changefeed was removed, and "
+		     "TiCDC deletes its log",
+		     field, list.objects[0].key);
 	store_list_release(&list);
 }
 
@@ -149,11 +169,15 @@ static void look_at_store(struct look *k, const char *uri, const char *field, bo
 	int rc = !s ? -1 : log ? redo_read_meta(s, &m, &e) : store_bucket_exists(s, &there, &e);
 
 	if (rc < 0 || !there)
-		find(k, log ? "redo in the clusters file: the changefeed's consistent.storage" : "store in the clusters file: a bucket that is there, "
-			"and its keys",
+		find(k,
+		     log ? "redo in the clusters file: the changefeed's consistent.storage"
+			 : "store in the clusters file: a bucket that is there, "
+			   "and its keys",
 		     "%s: %s", field, rc < 0 ? e.text : "the bucket is not there");
 	else if (log)
-		note(k, field, "%s: checkpoint-ts %" PRIu64 ", resolved-ts %" PRIu64 ", %.1f s behind", store_uri_redacted(s), m.checkpoint_ts, m.resolved_ts,
+		note(k, field,
+		     "%s: checkpoint-ts %" PRIu64 ", resolved-ts %" PRIu64 ", %.1f s behind",
+		     store_uri_redacted(s), m.checkpoint_ts, m.resolved_ts,
 		     (double)(clock_wall_ms() - tso_ms(m.resolved_ts)) / 1000);
 	else
 		note(k, field, "%s", store_uri_redacted(s));
@@ -172,19 +196,24 @@ static void look_at_ids(struct look *k, const struct attach_file *f)
 		struct pd_members m;
 
 		k->a = &f->c[i];
-		if (!f->c[i].pd[0] || pd_members(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) < 0)
+		if (!f->c[i].pd[0] ||
+		    pd_members(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) < 0)
 			continue;
 		ids[i] = m.cluster_id;
-		note(k, "cluster_id", "\"%" PRIu64 "\"%s", m.cluster_id, f->c[i].cluster_id ? "" : " (put it into the clusters file: no other is "
-			"taken for it then)");
+		note(k, "cluster_id", "\"%" PRIu64 "\"%s", m.cluster_id,
+		     f->c[i].cluster_id ? ""
+					: " (put it into the clusters file: no other is "
+					  "taken for it then)");
 		if (f->c[i].cluster_id && f->c[i].cluster_id != m.cluster_id)
-			find(k, "the address, or cluster_id, in the clusters file", "PD at %s is of cluster %" PRIu64 ", the file says %" PRIu64,
-				f->c[i].pd, m.cluster_id,
-			     f->c[i].cluster_id);
+			find(k, "the address, or cluster_id, in the clusters file",
+			     "PD at %s is of cluster %" PRIu64 ", the file says %" PRIu64,
+			     f->c[i].pd, m.cluster_id, f->c[i].cluster_id);
 		for (size_t o = 0; o < i; o++)
 			if (ids[o] == ids[i])
-				find(k, "another address for one of them", "it is the same cluster as %s: a changefeed would write into its own "
-					"source", f->c[o].name);
+				find(k, "another address for one of them",
+				     "it is the same cluster as %s: a changefeed would write into its own "
+				     "source",
+				     f->c[o].name);
 	}
 	k->a = NULL;
 }
@@ -238,8 +267,10 @@ static void safe_point(void *arg, const char *service, tso_t at, int64_t left_s)
 
 	if (!strcmp(service, "gc_worker"))
 		return;
-	note(k, "safe point", "%s holds garbage collection back at %.1f min ago, for %.1f min more%s", service, (double)(clock_wall_ms() - tso_ms(at)) / 60000,
-	     (double)left_s / 60, strstr(service, "-creating-") ? ": left by a changefeed that was refused" : "");
+	note(k, "safe point",
+	     "%s holds garbage collection back at %.1f min ago, for %.1f min more%s", service,
+	     (double)(clock_wall_ms() - tso_ms(at)) / 60000, (double)left_s / 60,
+	     strstr(service, "-creating-") ? ": left by a changefeed that was refused" : "");
 }
 
 static void look_at_feeds(struct look *k)
@@ -258,14 +289,18 @@ static void look_at_feeds(struct look *k)
 			note(k, "changefeed", "%s: %s", ids[i], e.text);
 			continue;
 		}
-		note(k, "changefeed", "%s is %s, %.1f s behind, consistent.level = \"%s\"%s%s%s%s", ids[i], f.state,
-		     (double)(clock_wall_ms() - tso_ms(f.checkpoint_ts)) / 1000, f.level[0] ? f.level : "none", f.storage[0] ? ", redo log in " : "", f.storage,
+		note(k, "changefeed", "%s is %s, %.1f s behind, consistent.level = \"%s\"%s%s%s%s",
+		     ids[i], f.state, (double)(clock_wall_ms() - tso_ms(f.checkpoint_ts)) / 1000,
+		     f.level[0] ? f.level : "none", f.storage[0] ? ", redo log in " : "", f.storage,
 		     f.error[0] ? ": " : "", f.error);
 		if (!strcmp(f.level, "eventual"))
 			continue;
-		find(k, "level = \"eventual\" and a storage in [consistent]: cdc cli changefeed update --config", "changefeed %s writes no redo log "
-			"(consistent.level = "
-		     "\"%s\"%s): after a disaster nothing can make the secondary consistent", ids[i], f.level[0] ? f.level : "none",
+		find(k,
+		     "level = \"eventual\" and a storage in [consistent]: cdc cli changefeed update --config",
+		     "changefeed %s writes no redo log "
+		     "(consistent.level = "
+		     "\"%s\"%s): after a disaster nothing can make the secondary consistent",
+		     ids[i], f.level[0] ? f.level : "none",
 		     !strcmp(f.level, "strong") ? ", which TiCDC takes without a word" : "");
 	}
 }
@@ -275,11 +310,14 @@ static void look_at_gc(struct look *k)
 	struct strbuf v = STRBUF_INIT;
 
 	if (sql_value(k->s, &v, NULL, "SELECT @@global.tidb_gc_life_time") == 0)
-		note(k, "GC", "tidb_gc_life_time = %s: a rehearsal has to read the primary where its backup was made, within that time or with GC off", v.buf);
+		note(k, "GC",
+		     "tidb_gc_life_time = %s: a rehearsal has to read the primary where its backup was made, within that time or with GC off",
+		     v.buf);
 	strbuf_release(&v);
 }
 
-int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, const char *text), finding_fn *fn, void *arg)
+int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, const char *text),
+		  finding_fn *fn, void *arg)
 {
 	const struct attach_file *f = attach_used();
 	struct look k = { .fn = fn, .arg = arg, .note = say };
@@ -301,7 +339,8 @@ int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, 
 			note(&k, "SQL", "not up; the file has a command that starts it");
 		if (!k.s) /* else the preflight has told */
 			continue;
-		note(&k, "SQL", "%s:%u, %s", f->c[i].sql.host, f->c[i].sql.port, sql_server_version(k.s));
+		note(&k, "SQL", "%s:%u, %s", f->c[i].sql.host, f->c[i].sql.port,
+		     sql_server_version(k.s));
 		if (f->c[i].status[0])
 			look_at_status(&k);
 		if (!f->c[i].mysql) {
@@ -313,7 +352,8 @@ int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, 
 				look_at_right(&k, "RESTORE_ADMIN", "RESTORE");
 		}
 		if (f->c[i].pd[0])
-			pd_safe_points(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), safe_point, &k, NULL);
+			pd_safe_points(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), safe_point, &k,
+				       NULL);
 		if (f->c[i].ticdc[0]) {
 			look_at_ticdc(&k);
 			look_at_feeds(&k);

@@ -13,9 +13,13 @@
 #define STEPS_MAX 1000000
 #define UNSET_BYTES_MAX 600
 
-static const struct { const char *name; enum cluster_verb verb; } verbs[] = {
-	{ "kill", CLUSTER_KILL }, { "backup", CLUSTER_BACKUP }, { "restore", CLUSTER_RESTORE }, { "changefeed", CLUSTER_CHANGEFEED }, { "gc", CLUSTER_GC },
-	{ "write", CLUSTER_WRITE },
+static const struct {
+	const char *name;
+	enum cluster_verb verb;
+} verbs[] = {
+	{ "kill", CLUSTER_KILL },       { "backup", CLUSTER_BACKUP },
+	{ "restore", CLUSTER_RESTORE }, { "changefeed", CLUSTER_CHANGEFEED },
+	{ "gc", CLUSTER_GC },           { "write", CLUSTER_WRITE },
 };
 
 const char *attach_verb_text(enum cluster_verb v)
@@ -26,7 +30,8 @@ const char *attach_verb_text(enum cluster_verb v)
 	return "that";
 }
 
-/* What is not set is noted, with its line, and "" goes on in its place: whoever writes the file hears of all at once. */
+/* What is not set is noted, with its line, and "" goes on in its place: whoever writes the file
+ * hears of all at once. */
 static int get_env(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1), *value = getenv(name);
@@ -49,31 +54,38 @@ static void too_long(lua_State *L, lua_Debug *ar)
 }
 
 /* The field at the top of the stack as text; absent is "". Pops it. */
-static int take_text(lua_State *L, char *out, size_t room, const char *where, const char *field, struct err *e)
+static int take_text(lua_State *L, char *out, size_t room, const char *where, const char *field,
+		     struct err *e)
 {
 	int rc = 0;
 
 	out[0] = '\0';
-	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) == lua_objlen(L, -1) && lua_objlen(L, -1) < room) /* no NUL in it */
+	/* no NUL in it */
+	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) == lua_objlen(L, -1) &&
+	    lua_objlen(L, -1) < room)
 		strcpy(out, lua_tostring(L, -1));
 	else if (!lua_isnil(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where, field, room - 1);
+		rc = err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where,
+			     field, room - 1);
 	lua_pop(L, 1);
 	return rc;
 }
 
-static int text(lua_State *L, const char *name, char *out, size_t room, const char *where, struct err *e)
+static int text(lua_State *L, const char *name, char *out, size_t room, const char *where,
+		struct err *e)
 {
 	lua_getfield(L, -1, name);
 	return take_text(L, out, room, where, name, e);
 }
 
-static int url(lua_State *L, const char *name, char *out, size_t room, const char *where, struct err *e)
+static int url(lua_State *L, const char *name, char *out, size_t room, const char *where,
+	       struct err *e)
 {
 	if (text(L, name, out, room, where, e) < 0)
 		return -1;
 	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0)
-		return err_set(e, ERR_USAGE, 0, "%s: %s has to begin with http:// or https://", where, name);
+		return err_set(e, ERR_USAGE, 0, "%s: %s has to begin with http:// or https://",
+			       where, name);
 	if (*out && out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
 	return 0;
@@ -104,7 +116,8 @@ static int only(lua_State *L, const char *const *known, const char *where, struc
 			found = found || !strcmp(*k, name);
 		lua_pop(L, 1);
 		if (!found) {
-			err_set(e, ERR_USAGE, 0, "%s has a field '%.60s' that is not known", where, name ? name : "(no name)");
+			err_set(e, ERR_USAGE, 0, "%s has a field '%.60s' that is not known", where,
+				name ? name : "(no name)");
 			lua_pop(L, 1);
 			return -1;
 		}
@@ -119,10 +132,13 @@ static int sql(lua_State *L, struct attach_cluster *c, const char *where, struct
 
 	lua_getfield(L, -1, "sql");
 	if (!lua_istable(L, -1)) {
-		err_set(e, ERR_USAGE, 0, "%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing", where);
+		err_set(e, ERR_USAGE, 0,
+			"%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing",
+			where);
 		goto out;
 	}
-	if (only(L, known, where, e) < 0 || text(L, "host", c->sql.host, sizeof(c->sql.host), where, e) < 0 ||
+	if (only(L, known, where, e) < 0 ||
+	    text(L, "host", c->sql.host, sizeof(c->sql.host), where, e) < 0 ||
 	    text(L, "user", c->sql.user, sizeof(c->sql.user), where, e) < 0 ||
 	    text(L, "password", c->sql.password, sizeof(c->sql.password), where, e) < 0)
 		goto out;
@@ -151,8 +167,12 @@ static int tls(lua_State *L, struct attach_cluster *c, const char *where, struct
 
 	lua_getfield(L, -1, "tls");
 	if (lua_istable(L, -1)) {
-		rc = only(L, known, where, e) < 0 || text(L, "ca", c->ca, sizeof(c->ca), where, e) < 0 ||
-		     text(L, "cert", c->cert, sizeof(c->cert), where, e) < 0 || text(L, "key", c->key, sizeof(c->key), where, e) < 0 ? -1 : 0;
+		rc = only(L, known, where, e) < 0 ||
+				     text(L, "ca", c->ca, sizeof(c->ca), where, e) < 0 ||
+				     text(L, "cert", c->cert, sizeof(c->cert), where, e) < 0 ||
+				     text(L, "key", c->key, sizeof(c->key), where, e) < 0
+			     ? -1
+			     : 0;
 		strcpy(c->sql.ssl_ca, c->ca);
 		strcpy(c->sql.ssl_cert, c->cert);
 		strcpy(c->sql.ssl_key, c->key);
@@ -179,9 +199,13 @@ static int allow(lua_State *L, struct attach_cluster *c, const char *where, stru
 		while (v < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verbs[v].name, name) != 0)
 			v++;
 		if (v == sizeof(verbs) / sizeof(verbs[0]))
-			rc = err_set(e, ERR_USAGE, 0, "%s: allow knows backup, restore, changefeed, gc and write, not '%.40s'", where, name);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"%s: allow knows backup, restore, changefeed, gc and write, not '%.40s'",
+				where, name);
 		else if (verbs[v].verb == CLUSTER_KILL)
-			rc = err_set(e, ERR_USAGE, 0, "%s: what may be killed is marked expendable = true", where);
+			rc = err_set(e, ERR_USAGE, 0,
+				     "%s: what may be killed is marked expendable = true", where);
 		else
 			c->allow |= 1u << verbs[v].verb;
 		lua_pop(L, 1);
@@ -201,7 +225,8 @@ static int commands(lua_State *L, struct attach_cluster *c, const char *where, s
 		return 0;
 	}
 	if (!lua_istable(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: commands = { kill = { \"kubectl\", … } }", where);
+		rc = err_set(e, ERR_USAGE, 0, "%s: commands = { kill = { \"kubectl\", … } }",
+			     where);
 	else
 		rc = only(L, names, where, e);
 	for (unsigned k = 0; rc == 0 && names[k]; k++) {
@@ -212,11 +237,16 @@ static int commands(lua_State *L, struct attach_cluster *c, const char *where, s
 				if (lua_type(L, -1) == LUA_TSTRING)
 					c->command[k][i - 1] = xstrdup(lua_tostring(L, -1));
 				else
-					rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is no text", where, names[k], i);
+					rc = err_set(e, ERR_USAGE, 0,
+						     "%s: command %s: word %d is no text", where,
+						     names[k], i);
 				lua_pop(L, 1);
 			}
 		} else if (!lua_isnil(L, -1)) {
-			rc = err_set(e, ERR_USAGE, 0, "%s: command %s is a table of at most %d words (no shell line)", where, names[k], ATTACH_WORDS_MAX);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"%s: command %s is a table of at most %d words (no shell line)",
+				where, names[k], ATTACH_WORDS_MAX);
 		}
 		lua_pop(L, 1);
 	}
@@ -226,24 +256,37 @@ static int commands(lua_State *L, struct attach_cluster *c, const char *where, s
 
 static int one(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
 {
-	static const char *const known[] = { "sql", "pd", "ticdc", "status", "tls", "expendable", "kind", "allow", "commands", "cluster_id", NULL };
+	static const char *const known[] = { "sql",      "pd",         "ticdc", "status",
+					     "tls",      "expendable", "kind",  "allow",
+					     "commands", "cluster_id", NULL };
 	char where[400], kind[16], id[24];
 
 	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
-	if (only(L, known, where, e) < 0 || sql(L, c, where, e) < 0 || url(L, "pd", c->pd, sizeof(c->pd), where, e) < 0 ||
-	    url(L, "ticdc", c->ticdc, sizeof(c->ticdc), where, e) < 0 || url(L, "status", c->status, sizeof(c->status), where, e) < 0 ||
-	    tls(L, c, where, e) < 0 || flag(L, "expendable", &c->expendable, where, e) < 0 || allow(L, c, where, e) < 0 || commands(L, c, where, e) < 0 ||
-	    text(L, "kind", kind, sizeof(kind), where, e) < 0 || text(L, "cluster_id", id, sizeof(id), where, e) < 0)
+	if (only(L, known, where, e) < 0 || sql(L, c, where, e) < 0 ||
+	    url(L, "pd", c->pd, sizeof(c->pd), where, e) < 0 ||
+	    url(L, "ticdc", c->ticdc, sizeof(c->ticdc), where, e) < 0 ||
+	    url(L, "status", c->status, sizeof(c->status), where, e) < 0 ||
+	    tls(L, c, where, e) < 0 || flag(L, "expendable", &c->expendable, where, e) < 0 ||
+	    allow(L, c, where, e) < 0 || commands(L, c, where, e) < 0 ||
+	    text(L, "kind", kind, sizeof(kind), where, e) < 0 ||
+	    text(L, "cluster_id", id, sizeof(id), where, e) < 0)
 		return -1;
 	if (*id && (!tso_parse(id, &c->cluster_id) || !c->cluster_id))
-		return err_set(e, ERR_USAGE, 0, "%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"", where);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"",
+			where);
 	if (c->cluster_id && !c->pd[0])
-		return err_set(e, ERR_USAGE, 0, "%s: a cluster_id needs pd = \"http://…:2379\", which tells it", where);
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: a cluster_id needs pd = \"http://…:2379\", which tells it",
+			       where);
 	if (*kind && strcmp(kind, "tidb") != 0 && strcmp(kind, "mysql") != 0)
-		return err_set(e, ERR_USAGE, 0, "%s: kind is \"tidb\" or \"mysql\" (MariaDB too)", where);
+		return err_set(e, ERR_USAGE, 0, "%s: kind is \"tidb\" or \"mysql\" (MariaDB too)",
+			       where);
 	c->mysql = *kind == 'm';
 	if (c->mysql && (c->pd[0] || c->ticdc[0] || c->status[0]))
-		return err_set(e, ERR_USAGE, 0, "%s: a mysql has neither pd nor ticdc nor a status port", where);
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: a mysql has neither pd nor ticdc nor a status port", where);
 	return 0;
 }
 
@@ -253,31 +296,47 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 
 	snprintf(where, sizeof(where), "%.300s", path);
 	if (!lua_istable(L, -1))
-		return err_set(e, ERR_USAGE, 0, "%s: it has to end in: return { primary = { sql = … }, secondary = … }", where);
-	if (text(L, "backup", f->backup, sizeof(f->backup), where, e) < 0 || text(L, "redo", f->redo, sizeof(f->redo), where, e) < 0 ||
-	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 || text(L, "changefeed", f->changefeed, sizeof(f->changefeed), where, e) < 0 ||
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: it has to end in: return { primary = { sql = … }, secondary = … }",
+			where);
+	if (text(L, "backup", f->backup, sizeof(f->backup), where, e) < 0 ||
+	    text(L, "redo", f->redo, sizeof(f->redo), where, e) < 0 ||
+	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 ||
+	    text(L, "changefeed", f->changefeed, sizeof(f->changefeed), where, e) < 0 ||
 	    text(L, "redo_time_zone", f->redo_time_zone, sizeof(f->redo_time_zone), where, e) < 0)
 		return -1;
-	if (strspn(f->redo_time_zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") != strlen(f->redo_time_zone))
-		return err_set(e, ERR_USAGE, 0, "%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"", where, f->redo_time_zone);
+	if (strspn(f->redo_time_zone,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") !=
+	    strlen(f->redo_time_zone))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"",
+			where, f->redo_time_zone);
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 		struct attach_cluster *c = &f->c[f->n];
 
 		if (lua_type(L, -1) == LUA_TSTRING &&
-		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") || !strcmp(name, "changefeed") ||
-		     !strcmp(name, "redo_time_zone"))) {
+		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") ||
+		     !strcmp(name, "changefeed") || !strcmp(name, "redo_time_zone"))) {
 			lua_pop(L, 1);
 			continue;
 		}
-		if (!*name || strlen(name) > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(name) ||
+		if (!*name || strlen(name) > 40 ||
+		    strspn(name,
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+			    strlen(name) ||
 		    !lua_istable(L, -1))
-			return err_set(e, ERR_USAGE, 0, "%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, changefeed, redo, "
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, changefeed, redo, "
 				"redo_time_zone or store",
-			               where, name);
+				where, name);
 		if (f->n == ATTACH_CLUSTERS_MAX)
-			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", where, ATTACH_CLUSTERS_MAX);
+			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", where,
+				       ATTACH_CLUSTERS_MAX);
 		strcpy(c->name, name);
 		f->n++;
 		if (one(L, c, path, e) < 0)
@@ -286,9 +345,12 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	}
 	for (size_t i = 0; i < f->n; i++)
 		for (size_t k = 0; k < i; k++)
-			if (f->c[i].sql.port == f->c[k].sql.port && !strcmp(f->c[i].sql.host, f->c[k].sql.host))
-				return err_set(e, ERR_USAGE, 0, "%s: %s and %s are one server, %s:%u", where, f->c[k].name, f->c[i].name, f->c[i].sql.host,
-				               f->c[i].sql.port);
+			if (f->c[i].sql.port == f->c[k].sql.port &&
+			    !strcmp(f->c[i].sql.host, f->c[k].sql.host))
+				return err_set(e, ERR_USAGE, 0,
+					       "%s: %s and %s are one server, %s:%u", where,
+					       f->c[k].name, f->c[i].name, f->c[i].sql.host,
+					       f->c[i].sql.port);
 	return f->n ? 0 : err_set(e, ERR_USAGE, 0, "%s: it names no cluster", where);
 }
 
@@ -325,7 +387,8 @@ int attach_file_read(struct attach_file *f, const char *path, struct err *e)
 		goto out;
 	}
 	if (broken) {
-		err_set(e, ERR_USAGE, 0, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
+		err_set(e, ERR_USAGE, 0, "%s",
+			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
 		goto out;
 	}
 	rc = read_table(L, f, path, e);

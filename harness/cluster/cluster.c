@@ -9,7 +9,8 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/os/fs.h"
 
-static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground, &cluster_attach };
+static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground,
+						     &cluster_attach };
 static atomic_uint serial;
 #define SQL_MS 10000
 #define START_MS 30000
@@ -28,11 +29,14 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	struct cluster *c;
 
 	if (!ops) {
-		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground, attach)", o->ground);
+		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground, attach)",
+			o->ground);
 		return NULL;
 	}
 	if (fs_exists(o->dir)) {
-		err_set(e, ERR_ENV, 0, "%s: %s is there already: `drtest clean` removes what an earlier run left", o->name, o->dir);
+		err_set(e, ERR_ENV, 0,
+			"%s: %s is there already: `drtest clean` removes what an earlier run left",
+			o->name, o->dir);
 		return NULL;
 	}
 	c = xcalloc(1, sizeof(*c));
@@ -78,7 +82,8 @@ void cluster_free(struct cluster *c)
 {
 	if (!c)
 		return;
-	if (c->gc_on != c->gc_was && !c->dead && c->ops->set_gc && c->ep.port) /* off is for the time of a backup: nothing else would switch it on again */
+	/* off is for the time of a backup: nothing else would switch it on again */
+	if (c->gc_on != c->gc_was && !c->dead && c->ops->set_gc && c->ep.port)
 		c->ops->set_gc(c, c->gc_was, NULL);
 	feed_free(c->feed);
 	cluster_examine_end(c);
@@ -162,7 +167,8 @@ struct feed *cluster_feed(struct cluster *c)
 
 static int cant(const struct cluster *c, struct err *e, const char *what)
 {
-	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, c->ops->name, what);
+	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, c->ops->name,
+		       what);
 }
 
 int cluster_set_gc(struct cluster *c, bool on, struct err *e)
@@ -183,16 +189,19 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 	return 0;
 }
 
-int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *opts, struct backup_result *r, struct err *e)
+int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *opts,
+		   struct backup_result *r, struct err *e)
 {
-	struct backup_opts o = opts ? *opts : (struct backup_opts){ .deadline = deadline_in_ms(3600000) };
+	struct backup_opts o =
+		opts ? *opts : (struct backup_opts){ .deadline = deadline_in_ms(3600000) };
 	struct store *to;
 	int rc;
 
 	if (!cluster_can(c, CLUSTER_BACKUP))
 		return cant(c, e, "back up");
 	if (c->ops->backup)
-		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e), err_wrap(e, "backup of %s", c->name) : 0;
+		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
+		       err_wrap(e, "backup of %s", c->name) : 0;
 	to = store_open(uri, NULL, e);
 	if (!to)
 		return err_wrap(e, "backup of %s", c->name);
@@ -205,16 +214,19 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	return rc < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
 }
 
-int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *opts, struct backup_result *r, struct err *e)
+int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *opts,
+		    struct backup_result *r, struct err *e)
 {
-	struct restore_opts o = opts ? *opts : (struct restore_opts){ .deadline = deadline_in_ms(3600000) };
+	struct restore_opts o =
+		opts ? *opts : (struct restore_opts){ .deadline = deadline_in_ms(3600000) };
 	struct store *from;
 	int rc;
 
 	if (!cluster_can(c, CLUSTER_RESTORE))
 		return cant(c, e, "restore");
 	if (c->ops->restore)
-		return c->ops->restore(c, uri, &o, r, e) < 0 ? cluster_explain(c, e), err_wrap(e, "restore on %s", c->name) : 0;
+		return c->ops->restore(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
+		       err_wrap(e, "restore on %s", c->name) : 0;
 	from = store_open(uri, NULL, e);
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);
@@ -236,7 +248,11 @@ static int copy_to(char *to, size_t size, const char *from, const char *what, st
 
 int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
-	struct feed_opts f = { .source = c->ep, .sink = o->sink->ep, .start_ts = o->start_ts, .flush_ms = o->flush_ms, .meta_ms = o->meta_ms };
+	struct feed_opts f = { .source = c->ep,
+			       .sink = o->sink->ep,
+			       .start_ts = o->start_ts,
+			       .flush_ms = o->flush_ms,
+			       .meta_ms = o->meta_ms };
 	char *status, *tmp, *log;
 
 	if (o->source_port)
@@ -246,7 +262,8 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 	if (!cluster_can(c, CLUSTER_CHANGEFEED))
 		return cant(c, e, "run a changefeed");
 	if (cluster_feeds(c))
-		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first", c->name);
+		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first",
+			       c->name);
 	c->feeds++;
 	if (c->ops->changefeed) {
 		free(c->status_path);
@@ -258,16 +275,21 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 	}
 	status = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
 	tmp = xstrfmt("%s/feed-%u.tmp", c->dir, c->feeds);
-	log = xstrfmt("%s/%s-feed%s%.0u.log", c->log_dir, c->name, c->feeds > 1 ? "-" : "", c->feeds > 1 ? c->feeds : 0);
-	if (copy_to(f.id, sizeof(f.id), o->id, "changefeed id", e) == 0 && copy_to(f.tso_map, sizeof(f.tso_map), c->map_path, "path", e) == 0 &&
-	    copy_to(f.redo_uri, sizeof(f.redo_uri), o->redo_uri ? o->redo_uri : "", "redo URI", e) == 0 &&
+	log = xstrfmt("%s/%s-feed%s%.0u.log", c->log_dir, c->name, c->feeds > 1 ? "-" : "",
+		      c->feeds > 1 ? c->feeds : 0);
+	if (copy_to(f.id, sizeof(f.id), o->id, "changefeed id", e) == 0 &&
+	    copy_to(f.tso_map, sizeof(f.tso_map), c->map_path, "path", e) == 0 &&
+	    copy_to(f.redo_uri, sizeof(f.redo_uri), o->redo_uri ? o->redo_uri : "", "redo URI",
+		    e) == 0 &&
 	    copy_to(f.status_path, sizeof(f.status_path), status, "path", e) == 0 &&
-	    copy_to(f.tmp_dir, sizeof(f.tmp_dir), tmp, "path", e) == 0 && fs_mkdir_p(tmp, 0700, e) == 0)
+	    copy_to(f.tmp_dir, sizeof(f.tmp_dir), tmp, "path", e) == 0 &&
+	    fs_mkdir_p(tmp, 0700, e) == 0)
 		c->feed = feed_start(&f, log, e);
 	free(status);
 	free(tmp);
 	free(log);
-	if (!c->feed && strncmp(e->text, "changefeed ", 11) != 0) /* it did not get as far as naming itself */
+	/* it did not get as far as naming itself */
+	if (!c->feed && strncmp(e->text, "changefeed ", 11) != 0)
 		err_wrap(e, "changefeed %s", o->id);
 	return c->feed ? 0 : -1;
 }
@@ -306,7 +328,8 @@ const char *cluster_redo_time_zone(const struct cluster *c)
 	return c->ops->redo_time_zone[0] ? c->ops->redo_time_zone : NULL;
 }
 
-int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_opts *opts, struct replay_stats *st, struct err *e)
+int cluster_apply_redo(struct cluster *c, const char *uri, const struct replay_opts *opts,
+		       struct replay_stats *st, struct err *e)
 {
 	struct replay_opts o = opts ? *opts : (struct replay_opts){ 0 };
 	struct store *log = store_open(uri, NULL, e);
@@ -338,13 +361,16 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 	return 0;
 }
 
-int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e)
+int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
+		      struct err *e)
 {
 	int64_t at;
 
 	if (!c->ops->kill_part)
 		return cluster_kill(c, part, at_ns, e);
-	return c->ops->kill_part(c, part, which, at_ns ? at_ns : &at, e) < 0 ? err_wrap(e, "kill %s", c->name) : 0;
+	return c->ops->kill_part(c, part, which, at_ns ? at_ns : &at, e) < 0
+		       ? err_wrap(e, "kill %s", c->name)
+		       : 0;
 }
 
 void cluster_part_died(struct cluster *c, enum cluster_part part)
@@ -353,20 +379,24 @@ void cluster_part_died(struct cluster *c, enum cluster_part part)
 		c->ops->part_died(c, part);
 }
 
-unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room)
+unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out,
+		       unsigned room)
 {
 	unsigned n = 0;
 
 	if (c->ops->procs)
 		return c->ops->procs(c, part, which, out, room);
-	if ((part == CLUSTER_ALL || part == CLUSTER_SERVER) && c->server && n < room && proc_ref(c->server, &out[n], NULL) == 0)
+	if ((part == CLUSTER_ALL || part == CLUSTER_SERVER) && c->server && n < room &&
+	    proc_ref(c->server, &out[n], NULL) == 0)
 		n++;
-	if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feed && n < room && proc_ref(feed_proc(c->feed), &out[n], NULL) == 0)
+	if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feed && n < room &&
+	    proc_ref(feed_proc(c->feed), &out[n], NULL) == 0)
 		n++;
 	return n;
 }
 
-int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e)
+int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id,
+			    const char *redo_uri, struct err *e)
 {
 	if (!c->ops->find_changefeed)
 		return cant(c, e, "follow a changefeed that others made");
@@ -406,8 +436,9 @@ int cluster_health(struct cluster *c, struct err *e)
 		return c->ops->health(c, e);
 	if (!c->server || proc_running(c->server))
 		return 0;
-	return err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "%s died on its own: %s (its log: logs/%s.log)",
-		c->name, proc_how(c->server), c->name);
+	return err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0,
+		       "%s died on its own: %s (its log: logs/%s.log)", c->name,
+		       proc_how(c->server), c->name);
 }
 
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e)
@@ -417,7 +448,8 @@ int cluster_position(struct cluster *c, uint64_t *position, struct err *e)
 	int rc;
 
 	if (c->ops->now)
-		return c->ops->now(c, position, e) < 0 ? cluster_explain(c, e), err_wrap(e, "%s", c->name) : 0;
+		return c->ops->now(c, position, e) < 0 ? cluster_explain(c, e),
+		       err_wrap(e, "%s", c->name)      : 0;
 	s = sql_open(&c->ep, deadline_in_ms(SQL_MS), e);
 	rc = s ? sql_value(s, &gtid, e, "SELECT @@gtid_binlog_pos") : -1;
 	if (rc >= 0)
@@ -432,7 +464,8 @@ int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e)
 	uint64_t want, seq = 0;
 
 	if (c->ops->now)
-		return c->ops->now(c, ts, e) < 0 ? cluster_explain(c, e), err_wrap(e, "%s", c->name) : 0;
+		return c->ops->now(c, ts, e) < 0  ? cluster_explain(c, e),
+		       err_wrap(e, "%s", c->name) : 0;
 	if (cluster_position(c, &want, e) < 0)
 		return -1;
 	for (;;) {
@@ -441,9 +474,11 @@ int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e)
 		if (tso_map_last(c->map, &seq, ts) && seq >= want)
 			return 0;
 		if (c->server && !proc_running(c->server))
-			return err_set(e, ERR_GONE, 0, "%s: it has ended: %s", c->name, proc_how(c->server));
+			return err_set(e, ERR_GONE, 0, "%s: it has ended: %s", c->name,
+				       proc_how(c->server));
 		if (pause_ms(10, d) < 0)
-			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: no sample of its position came", c->name);
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "%s: no sample of its position came", c->name);
 	}
 }
 
@@ -471,7 +506,9 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 {
 	if (!c->ops->pause)
 		return cant(c, e, "be paused");
-	return c->ops->pause(c, paused, e) < 0 ? err_wrap(e, "%s %s", paused ? "pause" : "resume", c->name) : 0;
+	return c->ops->pause(c, paused, e) < 0
+		       ? err_wrap(e, "%s %s", paused ? "pause" : "resume", c->name)
+		       : 0;
 }
 
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)

@@ -1,5 +1,6 @@
-/* One database cluster, however it is provided: a const table of verbs (NULL is "can't"). The handle owns its processes and its
- * directory. Use a handle from one thread. cluster_can() is asked before a run, not found out in step 4. */
+/* One database cluster, however it is provided: a const table of verbs (NULL is "can't"). The
+ * handle owns its processes and its directory. Use a handle from one thread. cluster_can() is asked
+ * before a run, not found out in step 4. */
 #ifndef HARNESS_CLUSTER_CLUSTER_H
 #define HARNESS_CLUSTER_CLUSTER_H
 
@@ -12,10 +13,20 @@
 /* CLUSTER_FEED: the changefeed's process, TiCDC. CLUSTER_SERVER: mariadbd, tidb-server. */
 enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUSTER_STORAGE };
 enum cluster_verb {
-	CLUSTER_KILL = 1, CLUSTER_BACKUP, CLUSTER_RESTORE, CLUSTER_CHANGEFEED, CLUSTER_GC, CLUSTER_TIME_TRAVEL, CLUSTER_RESTART, CLUSTER_EXAMINE,
+	CLUSTER_KILL = 1,
+	CLUSTER_BACKUP,
+	CLUSTER_RESTORE,
+	CLUSTER_CHANGEFEED,
+	CLUSTER_GC,
+	CLUSTER_TIME_TRAVEL,
+	CLUSTER_RESTART,
+	CLUSTER_EXAMINE,
 	CLUSTER_WRITE, /* load, replay, plain SQL */
-	CLUSTER_PAUSE, CLUSTER_KILL_PART, CLUSTER_KILL_COMPONENT, /* SIGSTOP; its changefeed or SQL server alone; PD or TiKV alone */
-	CLUSTER_LINK,  /* its clients can be led through a proxy of ours: it is on this machine */
+	/* SIGSTOP; its changefeed or SQL server alone; PD or TiKV alone */
+	CLUSTER_PAUSE,
+	CLUSTER_KILL_PART,
+	CLUSTER_KILL_COMPONENT,
+	CLUSTER_LINK, /* its clients can be led through a proxy of ours: it is on this machine */
 };
 #define CLUSTER_EACH (-1)   /* which of a part's processes: all of them */
 #define CLUSTER_LEADER (-2) /* PD's leader, TiCDC's owner; else the first */
@@ -24,122 +35,163 @@ struct cluster_size { /* TiDB's components; 0 in `ticdc`: no changefeed can read
 	unsigned db, pd, kv, ticdc;
 };
 struct cluster_opts {
-	const char *ground;    /* "local", "playground", "attach" */
-	const char *name;      /* "primary" */
-	const char *dir;       /* of its own, absolute, short (socket paths); made here, removed by cluster_free unless keep */
-	const char *log_dir;   /* RUN/logs */
-	const char *drtest_exe;/* to start `drtest feed`; NULL: /proc/self/exe */
-	int port;              /* wanted; 0: any */
+	const char *ground; /* "local", "playground", "attach" */
+	const char *name;   /* "primary" */
+	/* of its own, absolute, short (socket paths); made here, removed by cluster_free unless
+	 * keep */
+	const char *dir;
+	const char *log_dir;    /* RUN/logs */
+	const char *drtest_exe; /* to start `drtest feed`; NULL: /proc/self/exe */
+	int port;               /* wanted; 0: any */
 	bool keep;
 	struct cluster_size size; /* all 0: one of each */
-	const char *version;   /* TiDB's, "v8.5.7"; NULL: the newest that is cached, else the newest */
-	int64_t clock_skew_s;  /* local: its server's clock is off by so much (libfaketime); 0: right */
+	/* TiDB's, "v8.5.7"; NULL: the newest that is cached, else the newest */
+	const char *version;
+	/* local: its server's clock is off by so much (libfaketime); 0: right */
+	int64_t clock_skew_s;
 };
 char *local_faketime(void); /* libfaketime, where it is installed; NULL. The caller frees */
 struct changefeed_opts {
 	const char *id;
 	struct cluster *sink;
 	tso_t start_ts;
-	const char *redo_uri;  /* "" none */
-	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
+	const char *redo_uri;            /* "" none */
+	unsigned flush_ms, meta_ms;      /* 0: TiCDC's */
 	unsigned source_port, sink_port; /* of proxies between; 0: the servers' own */
 };
 
 struct cluster;
 struct cluster *cluster_new(const struct cluster_opts *o, struct err *e);
-/* Two phases, so that several clusters start side by side: begin spawns, wait returns when SQL answers (a real query), or fails with the log's last lines. */
+/* Two phases, so that several clusters start side by side: begin spawns, wait returns when SQL
+ * answers (a real query), or fails with the log's last lines. */
 int cluster_start_begin(struct cluster *c, struct err *e);
 int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e);
 void cluster_free(struct cluster *c); /* stops what still runs; NULL is fine */
 
 bool cluster_can(const struct cluster *c, enum cluster_verb v);
-bool ground_can(const char *ground, enum cluster_verb v); /* before a cluster exists; unknown ground: false */
+/* before a cluster exists; unknown ground: false */
+bool ground_can(const char *ground, enum cluster_verb v);
 const char *cluster_name(const struct cluster *c);
 const struct sql_endpoint *cluster_endpoint(const struct cluster *c);
-const char *cluster_version(struct cluster *c);      /* of the server */
-struct tso_map *cluster_tso_map(struct cluster *c);  /* local: positions to TSOs; stays readable after the kill. Still the cluster's */
+const char *cluster_version(struct cluster *c); /* of the server */
+/* local: positions to TSOs; stays readable after the kill. Still the cluster's */
+struct tso_map *cluster_tso_map(struct cluster *c);
 const char *cluster_tso_map_path(const struct cluster *c);
-struct proc *cluster_server(struct cluster *c);      /* local: mariadbd */
+struct proc *cluster_server(struct cluster *c); /* local: mariadbd */
 
-/* local: keeps or purges binary logs. On is as it was found: garbage collection that its operator had switched off stays off. cluster_free puts back
- * what it found. */
+/* local: keeps or purges binary logs. On is as it was found: garbage collection that its operator
+ * had switched off stays off. cluster_free puts back what it found. */
 int cluster_set_gc(struct cluster *c, bool on, struct err *e);
 /* o: threads, rate, deadline; may be NULL */
-int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
-int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
+int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
+		   struct backup_result *r, struct err *e);
+int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
+		    struct backup_result *r, struct err *e);
 /* The changefeed is killed with its source cluster. 0: it runs, its redo log is being written. */
 int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
-/* A changefeed that runs already, made by others: followed, never paused or removed. redo_uri: its log, "" none. */
-int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e);
-bool cluster_feeds(const struct cluster *c);         /* a changefeed reads it */
-struct feed *cluster_feed(struct cluster *c);        /* local: the process, still the cluster's; else NULL */
-/* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of the checkpoint. A failed or stopped one is an
- * error with its own words. */
+/* A changefeed that runs already, made by others: followed, never paused or removed. redo_uri: its
+ * log, "" none. */
+int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id,
+			    const char *redo_uri, struct err *e);
+bool cluster_feeds(const struct cluster *c); /* a changefeed reads it */
+/* local: the process, still the cluster's; else NULL */
+struct feed *cluster_feed(struct cluster *c);
+/* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of
+ * the checkpoint. A failed or stopped one is an error with its own words. */
 int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
-const char *cluster_feed_status_path(const struct cluster *c); /* the same as a file (feed_status.h), for other threads; "": none */
-int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; the handle is freed */
-/* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where the ground knows it */
-int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o, struct replay_stats *st, struct err *e);
+/* the same as a file (feed_status.h), for other threads; "": none */
+const char *cluster_feed_status_path(const struct cluster *c);
+/* orderly; the handle is freed */
+int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
+/* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where
+ * the ground knows it */
+int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o,
+		       struct replay_stats *st, struct err *e);
 
-/* SIGKILL to every process of the part in one instant. *at_ns (at_ns may be NULL): CLOCK_MONOTONIC of the first kill. Complete on return: no process
- * is left and the ports refuse. */
+/* SIGKILL to every process of the part in one instant. *at_ns (at_ns may be NULL): CLOCK_MONOTONIC
+ * of the first kill. Complete on return: no process is left and the ports refuse. */
 int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
-int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e);
-void cluster_part_died(struct cluster *c, enum cluster_part part); /* a fault killed it: its end is no news, and others are asked from now on */
+int cluster_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
+		      struct err *e);
+/* a fault killed it: its end is no news, and others are asked from now on */
+void cluster_part_died(struct cluster *c, enum cluster_part part);
 int cluster_pause(struct cluster *c, bool paused, struct err *e); /* SIGSTOP, SIGCONT */
-/* The processes that a fault strikes, each the leader of its group, as other threads may hold them. Returns how many; the caller releases them. */
-unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room);
-int cluster_stop(struct cluster *c, struct deadline d, struct err *e); /* orderly; can be started again */
+/* The processes that a fault strikes, each the leader of its group, as other threads may hold them.
+ * Returns how many; the caller releases them. */
+unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out,
+		       unsigned room);
+/* orderly; can be started again */
+int cluster_stop(struct cluster *c, struct deadline d, struct err *e);
 
-/* A killed cluster's disk, opened apart from everything: its server on another port that nobody knows, without changefeed or samples of
- * its positions. Returns when it has recovered: nothing of what it found in flight is left. *ep: where it answers. */
+/* A killed cluster's disk, opened apart from everything: its server on another port that nobody
+ * knows, without changefeed or samples of its positions. Returns when it has recovered: nothing of
+ * what it found in flight is left. *ep: where it answers. */
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
-void cluster_examine_end(struct cluster *c); /* nothing runs of it any more; also when nothing did */
-int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e); /* Ctrl+C, as at a terminal; complete on return */
-/* Appends to an error of a statement what only another part of the cluster can tell: that a TiKV is down, or PD does not answer. Returns -1. */
+/* nothing runs of it any more; also when nothing did */
+void cluster_examine_end(struct cluster *c);
+/* Ctrl+C, as at a terminal; complete on return */
+int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
+/* Appends to an error of a statement what only another part of the cluster can tell: that a TiKV is
+ * down, or PD does not answer. Returns -1. */
 int cluster_explain(struct cluster *c, struct err *e);
-int cluster_health(struct cluster *c, struct err *e);         /* -1: it, or a part of it, ended by itself */
-/* The newest commit as a position that a ledger holds: GTID sequence number; TiDB: the current TSO. */
+/* -1: it, or a part of it, ended by itself */
+int cluster_health(struct cluster *c, struct err *e);
+/* The newest commit as a position that a ledger holds: GTID sequence number; TiDB: the current TSO.
+ */
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e);
 /* The TSO of all that is committed now; local: waits for the next sample. */
 int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e);
-tso_t cluster_restored_ts(const struct cluster *c);  /* its own TSO after the last RESTORE; 0: none, or no time travel */
-int64_t cluster_start_ms(const struct cluster *c);   /* how long a start may take */
-const char *cluster_pd(const struct cluster *c);      /* PD's URL; "": none, or not known */
-const char *cluster_stands_in(const struct cluster *c); /* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
-const char *cluster_redo_time_zone(const struct cluster *c); /* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
+/* its own TSO after the last RESTORE; 0: none, or no time travel */
+tso_t cluster_restored_ts(const struct cluster *c);
+int64_t cluster_start_ms(const struct cluster *c); /* how long a start may take */
+const char *cluster_pd(const struct cluster *c);   /* PD's URL; "": none, or not known */
+/* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
+const char *cluster_stands_in(const struct cluster *c);
+/* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
+const char *cluster_redo_time_zone(const struct cluster *c);
 /* What a verb does on a ground, for --plan; NULL: the ground can't. */
 const char *ground_words(const char *ground, enum cluster_verb v);
 bool ground_known(const char *ground);
 
-/* What must be there before a run on this ground: each finding is one line with the way out, appended through fn. */
+/* What must be there before a run on this ground: each finding is one line with the way out,
+ * appended through fn. */
 typedef void finding_fn(void *arg, const char *what, const char *way_out);
 int ground_preflight(const char *ground, finding_fn *fn, void *arg); /* number of findings */
-const char *ground_remark(const char *ground); /* what the preflight saw that does not stand in the way; "": nothing */
+/* what the preflight saw that does not stand in the way; "": nothing */
+const char *ground_remark(const char *ground);
 
 struct cluster_ops { /* a ground */
 	const char *name;
 	int (*start_begin)(struct cluster *c, struct err *e);
 	int (*start_wait)(struct cluster *c, struct deadline d, struct err *e);
 	int (*kill)(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
-	int (*kill_part)(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e); /* NULL: kill, of each */
+	/* NULL: kill, of each */
+	int (*kill_part)(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
+			 struct err *e);
 	void (*part_died)(struct cluster *c, enum cluster_part part); /* NULL: nothing to know */
 	int (*pause)(struct cluster *c, bool paused, struct err *e);
-	unsigned (*procs)(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room); /* NULL: its server, its changefeed */
-	int (*find_changefeed)(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e); /* NULL: can't */
+	/* NULL: its server, its changefeed */
+	unsigned (*procs)(struct cluster *c, enum cluster_part part, int which,
+			  struct proc_ref *out, unsigned room);
+	/* NULL: can't */
+	int (*find_changefeed)(struct cluster *c, struct cluster *sink, const char *id,
+			       const char *redo_uri, struct err *e);
 	int (*stop)(struct cluster *c, struct deadline d, struct err *e);
 	void (*release)(struct cluster *c);
 	int (*set_gc)(struct cluster *c, bool on, struct err *e);
 	int (*get_gc)(struct cluster *c, bool *on, struct err *e); /* NULL: it is on */
 	int (*preflight)(finding_fn *fn, void *arg);
 	const char *(*remark)(void); /* NULL: never one */
-	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e);
+	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep,
+		       struct err *e);
 	void (*examine_end)(struct cluster *c);
 	unsigned can; /* bits 1 << cluster_verb */
 	int64_t start_ms;
 	/* NULL: drtest's own way, over plain SQL and binary logs */
-	int (*backup)(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
-	int (*restore)(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
+	int (*backup)(struct cluster *c, const char *uri, const struct backup_opts *o,
+		      struct backup_result *r, struct err *e);
+	int (*restore)(struct cluster *c, const char *uri, const struct restore_opts *o,
+		       struct backup_result *r, struct err *e);
 	int (*changefeed)(struct cluster *c, const struct changefeed_opts *o, struct err *e);
 	int (*feed_status)(struct cluster *c, struct feed_status *st, struct err *e);
 	int (*changefeed_stop)(struct cluster *c, struct deadline d, struct err *e);
@@ -150,7 +202,8 @@ struct cluster_ops { /* a ground */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
 	const char *(*words)(enum cluster_verb v);
-	const char *redo_time_zone; /* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
+	/* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
+	const char *redo_time_zone;
 };
 extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;
 

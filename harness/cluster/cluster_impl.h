@@ -7,7 +7,7 @@
 struct cluster {
 	const struct cluster_ops *ops;
 	char *name, *dir, *log_dir, *exe;
-	int port_wanted, port; /* port: held (port_take); -1 none */
+	int port_wanted, port;              /* port: held (port_take); -1 none */
 	bool keep, gc_on, gc_was, gc_asked; /* gc_was: as it was found */
 	int64_t clock_skew_s;
 	struct sql_endpoint ep;
@@ -22,18 +22,21 @@ struct cluster {
 	unsigned server_id;
 	unsigned feeds; /* started so far: numbers their logs */
 	/* grounds with TiDB */
-	void *own;            /* the ground's; freed by its release */
+	void *own; /* the ground's; freed by its release */
 	struct cluster_size size;
 	char *version_wanted; /* NULL: the newest */
 	bool feeding;         /* a changefeed of TiCDC's reads it */
 	bool dead;            /* killed or stopped: nothing of it answers */
-	char *status_path;    /* where the changefeed's status is kept for the sampler; NULL: none yet */
-	tso_t restored_ts;    /* its own TSO after RESTORE; 0: none */
+	/* where the changefeed's status is kept for the sampler; NULL: none yet */
+	char *status_path;
+	tso_t restored_ts; /* its own TSO after RESTORE; 0: none */
 };
 
-/* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when there is none. */
+/* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when
+ * there is none. */
 int local_user(const char **user, struct err *e);
-/* A data directory as mariadb-install-db makes it, cached per server version; *path is the caller's to free. */
+/* A data directory as mariadb-install-db makes it, cached per server version; *path is the caller's
+ * to free. */
 int local_template(char **path, struct err *e);
 
 #endif

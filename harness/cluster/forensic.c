@@ -14,8 +14,10 @@
 #define HOLD_TRIES 20
 #define HOLD_MS 10000
 #define WAIT_MS 500
-#define REPLICA_ID 0x3f04e51cu /* in the replication protocol: nobody else's on that server */
-#define SEEN_MAX ((size_t)1 << 24) /* keys changed after the point that are told apart: 256 MiB */
+/* in the replication protocol: nobody else's on that server */
+#define REPLICA_ID 0x3f04e51cu
+/* keys changed after the point that are told apart: 256 MiB */
+#define SEEN_MAX ((size_t)1 << 24)
 
 /* ---- a snapshot that is held ---- */
 
@@ -46,7 +48,8 @@ static int position_text(struct sql *s, struct strbuf *out, struct err *e)
 	return sql_value(s, out, e, "SELECT @@gtid_binlog_pos");
 }
 
-struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name, unsigned connections, struct err *e)
+struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name,
+				  unsigned connections, struct err *e)
 {
 	struct cluster_hold *h = xcalloc(1, sizeof(*h));
 	struct strbuf before = STRBUF_INIT, after = STRBUF_INIT;
@@ -64,12 +67,18 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 		if (rc == 0)
 			rc = position_text(h->conn[0], &before, e);
 		for (unsigned i = 0; i < h->n && rc == 0; i++)
-			rc = sql_exec(h->conn[i], e, "START TRANSACTION WITH CONSISTENT SNAPSHOT") < 0 ? -1 : 0;
+			rc = sql_exec(h->conn[i], e, "START TRANSACTION WITH CONSISTENT SNAPSHOT") <
+					     0
+				     ? -1
+				     : 0;
 		if (rc == 0)
 			rc = position_text(h->conn[h->n - 1], &after, e);
 	} while (rc == 0 && strcmp(before.buf, after.buf) && ++tries < HOLD_TRIES);
 	if (rc == 0 && tries == HOLD_TRIES)
-		rc = err_set(e, ERR_TIMEOUT, 0, "it is written to: its connections can't agree on one state (tried %d times)", tries);
+		rc = err_set(
+			e, ERR_TIMEOUT, 0,
+			"it is written to: its connections can't agree on one state (tried %d times)",
+			tries);
 	strbuf_release(&before);
 	strbuf_release(&after);
 	if (rc == 0)
@@ -88,18 +97,20 @@ struct schema {
 struct forensic {
 	struct forensic_opts o;
 	struct sql_endpoint ep;
-	uint64_t point;           /* as a commit position */
-	struct sql *conn;         /* the transaction that is never committed */
-	struct sql *ask;          /* structure */
+	uint64_t point;   /* as a commit position */
+	struct sql *conn; /* the transaction that is never committed */
+	struct sql *ask;  /* structure */
 	struct schema *schemas;
 	struct feed_table *table;
 	size_t n_tables;
-	XXH128_hash_t *seen;      /* keys whose state at the point stands already; open addressing, zero: free */
+	/* keys whose state at the point stands already; open addressing, zero: free */
+	XXH128_hash_t *seen;
 	size_t n_seen, room;
 	struct lost lost;
 	uint64_t ddls;
 	char ddl[160];
-	char **left_out;          /* NULL-terminated patterns: o.ignore, and what the binary log does not take back */
+	/* NULL-terminated patterns: o.ignore, and what the binary log does not take back */
+	char **left_out;
 	size_t n_left_out;
 	struct strbuf text;
 };
@@ -117,7 +128,8 @@ static void leave_out(void *arg, const char *db, const char *table, const char *
 	leave_out_pattern(arg, xstrfmt("%s.%s", db, table));
 }
 
-static const struct table_schema *schema_of(void *arg, const char *db, const char *table, int attempt, struct err *e)
+static const struct table_schema *schema_of(void *arg, const char *db, const char *table,
+					    int attempt, struct err *e)
 {
 	struct forensic *b = arg;
 	struct schema *s;
@@ -157,9 +169,12 @@ static XXH128_hash_t *slot(struct forensic *b, XXH128_hash_t h)
 }
 
 /* 1: for the first time. */
-static int first_time(struct forensic *b, const struct feed_table *t, const struct strbuf *key, struct err *e)
+static int first_time(struct forensic *b, const struct feed_table *t, const struct strbuf *key,
+		      struct err *e)
 {
-	XXH128_hash_t h = XXH3_128bits_withSeed(key->buf, key->len, XXH3_64bits(t->table, strlen(t->table)) ^ XXH3_64bits(t->db, strlen(t->db) + 1));
+	XXH128_hash_t h = XXH3_128bits_withSeed(key->buf, key->len,
+						XXH3_64bits(t->table, strlen(t->table)) ^
+							XXH3_64bits(t->db, strlen(t->db) + 1));
 	XXH128_hash_t *at;
 
 	h.low64 |= 1;
@@ -167,7 +182,9 @@ static int first_time(struct forensic *b, const struct feed_table *t, const stru
 		struct forensic old = *b;
 
 		if (b->n_seen >= SEEN_MAX)
-			return err_set(e, ERR_UNSUPPORTED, 0, "more than %zu rows were changed after the replay point", SEEN_MAX);
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "more than %zu rows were changed after the replay point",
+				       SEEN_MAX);
 		b->room = b->room ? b->room * 2 : 1024;
 		b->seen = xcalloc(b->room, sizeof(*b->seen));
 		for (size_t i = 0; i < old.room; i++)
@@ -183,8 +200,9 @@ static int first_time(struct forensic *b, const struct feed_table *t, const stru
 	return 1;
 }
 
-/* The before-image of a key's first change after the point is its state at the point. In any order: a row that such a REPLACE pushes out
- * through another unique key was changed after the point itself, so its own image stands already or comes. */
+/* The before-image of a key's first change after the point is its state at the point. In any order:
+ * a row that such a REPLACE pushes out through another unique key was changed after the point
+ * itself, so its own image stands already or comes. */
 static int take_back(struct forensic *b, const struct redo_row *row, struct err *e)
 {
 	struct feed_table *t = table_of(b, row, e);
@@ -193,7 +211,8 @@ static int take_back(struct forensic *b, const struct redo_row *row, struct err 
 	if (!t)
 		return -1;
 	strbuf_reset(&b->text);
-	feed_add_key(&b->text, t, row->n_pre_columns ? row->pre_columns : row->columns, row->n_pre_columns ? row->n_pre_columns : row->n_columns);
+	feed_add_key(&b->text, t, row->n_pre_columns ? row->pre_columns : row->columns,
+		     row->n_pre_columns ? row->n_pre_columns : row->n_columns);
 	first = first_time(b, t, &b->text, e);
 	if (first <= 0)
 		return first;
@@ -212,8 +231,12 @@ static int take_back(struct forensic *b, const struct redo_row *row, struct err 
 
 static int back_to_point(struct forensic *b, struct err *e)
 {
-	struct binlog_opts o = { .from = b->ep, .after_seq = b->point, .replica_id = REPLICA_ID, .schema = schema_of, .leave_out = leave_out,
-		.schema_arg = b };
+	struct binlog_opts o = { .from = b->ep,
+				 .after_seq = b->point,
+				 .replica_id = REPLICA_ID,
+				 .schema = schema_of,
+				 .leave_out = leave_out,
+				 .schema_arg = b };
 	uint64_t last = 0, id = 0, done = b->point;
 	struct strbuf pos = STRBUF_INIT;
 	struct binlog *log = NULL;
@@ -242,7 +265,9 @@ static int back_to_point(struct forensic *b, struct err *e)
 			goto out;
 		if (got == 0) {
 			if (deadline_passed(b->o.deadline) || clock_cancelled()) {
-				err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "its binary log was read to position %" PRIu64 " of %" PRIu64,
+				err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+					"its binary log was read to position %" PRIu64
+					" of %" PRIu64,
 					done, last);
 				goto out;
 			}
@@ -270,18 +295,27 @@ out:
 
 /* ---- the check ---- */
 
-
-static int compare_there(struct forensic *b, struct cluster_hold *held, struct compare_result *c, struct err *e)
+static int compare_there(struct forensic *b, struct cluster_hold *held, struct compare_result *c,
+			 struct err *e)
 {
-	struct compare_opts co = { .a_name = "the dead primary's disk", .b_name = held->name, .threads = held->n, .b_conns = held->conn,
-		.ignore = (const char *const *)b->left_out };
+	struct compare_opts co = { .a_name = "the dead primary's disk",
+				   .b_name = held->name,
+				   .threads = held->n,
+				   .b_conns = held->conn,
+				   .ignore = (const char *const *)b->left_out };
 	struct sql *conn[HOLD_CONNECTIONS] = { NULL };
 	int rc = 0;
 
 	for (int i = 0; i < HOLD_CONNECTIONS && rc == 0; i++) {
 		conn[i] = sql_open(&b->ep, b->o.deadline, e);
-		/* what the transaction that goes back has done is there for those alone who ask for it */
-		rc = conn[i] && sql_exec(conn[i], e, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED") >= 0 ? 0 : -1;
+		/* what the transaction that goes back has done is there for those alone who ask for
+		 * it */
+		rc = conn[i] && sql_exec(
+					conn[i], e,
+					"SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED") >=
+					     0
+			     ? 0
+			     : -1;
 	}
 	co.a_conns = conn;
 	if (rc == 0)
@@ -291,28 +325,36 @@ static int compare_there(struct forensic *b, struct cluster_hold *held, struct c
 	return rc;
 }
 
-static void say(const struct forensic *b, const char *held, const char *compared, struct forensic_result *r)
+static void say(const struct forensic *b, const char *held, const char *compared,
+		struct forensic_result *r)
 {
 	int n;
 
 	if (r->verdict == VERDICT_UNKNOWN) {
-		snprintf(r->evidence, sizeof(r->evidence), "a DDL was run after the replay point, which the disk can't take back (%s): %.300s", b->ddl,
-			 compared);
+		snprintf(
+			r->evidence, sizeof(r->evidence),
+			"a DDL was run after the replay point, which the disk can't take back (%s): %.300s",
+			b->ddl, compared);
 		return;
 	}
 	if (r->verdict == VERDICT_FAIL) {
 		snprintf(r->evidence, sizeof(r->evidence), "%.500s", compared);
 		return;
 	}
-	n = snprintf(r->evidence, sizeof(r->evidence), "at the replay point the dead primary's disk holds what %s holds: %" PRIu64 " rows of %" PRIu64
-		     " tables; after it %" PRIu64 " transactions, %" PRIu64 " of them acknowledged%s",
+	n = snprintf(r->evidence, sizeof(r->evidence),
+		     "at the replay point the dead primary's disk holds what %s holds: %" PRIu64
+		     " rows of %" PRIu64 " tables; after it %" PRIu64 " transactions, %" PRIu64
+		     " of them acknowledged%s",
 		     held, r->rows, r->tables, r->lost_transactions, r->lost_acked,
-		     r->lost_transactions && b->o.lost_sql ? ", are in lost.jsonl and lost.sql" : "");
+		     r->lost_transactions && b->o.lost_sql ? ", are in lost.jsonl and lost.sql"
+							   : "");
 	if (r->acked_gone && n > 0 && (size_t)n < sizeof(r->evidence))
-		snprintf(r->evidence + n, sizeof(r->evidence) - (size_t)n, "; %" PRIu64 " acknowledged ones are not even on the disk", r->acked_gone);
+		snprintf(r->evidence + n, sizeof(r->evidence) - (size_t)n,
+			 "; %" PRIu64 " acknowledged ones are not even on the disk", r->acked_gone);
 }
 
-int forensic_compare(struct forensic *b, struct cluster_hold *held, struct forensic_result *r, struct err *e)
+int forensic_compare(struct forensic *b, struct cluster_hold *held, struct forensic_result *r,
+		     struct err *e)
 {
 	struct compare_result c = { 0 };
 
@@ -321,9 +363,17 @@ int forensic_compare(struct forensic *b, struct cluster_hold *held, struct foren
 		compare_result_release(&c);
 		return err_wrap(e, "forensic check");
 	}
-	*r = (struct forensic_result){ .verdict = c.verdict == VERDICT_FAIL && b->ddls ? VERDICT_UNKNOWN : c.verdict, .rows = c.rows, .tables = c.tables,
-		.rows_different = c.rows_different, .lost_transactions = b->lost.transactions, .lost_rows = b->lost.rows, .lost_acked = b->lost.acked,
-		.acked_gone = lost_gone(&b->lost, b->point), .findings = c.findings };
+	*r = (struct forensic_result){ .verdict = c.verdict == VERDICT_FAIL && b->ddls
+							  ? VERDICT_UNKNOWN
+							  : c.verdict,
+				       .rows = c.rows,
+				       .tables = c.tables,
+				       .rows_different = c.rows_different,
+				       .lost_transactions = b->lost.transactions,
+				       .lost_rows = b->lost.rows,
+				       .lost_acked = b->lost.acked,
+				       .acked_gone = lost_gone(&b->lost, b->point),
+				       .findings = c.findings };
 	c.findings = NULL;
 	say(b, held->name, c.evidence, r);
 	compare_result_release(&c);
@@ -374,7 +424,8 @@ struct forensic *forensic_open(const struct forensic_opts *o, struct err *e)
 		leave_out_pattern(b, xstrdup(*i));
 	if (lost_open(&b->lost, &b->o, e) < 0)
 		goto failed;
-	if (tso_map_seq_at(cluster_tso_map(o->dead), o->point, &b->point, e) < 0 && !(e && e->kind == ERR_NOT_FOUND && o->point_seq_min)) {
+	if (tso_map_seq_at(cluster_tso_map(o->dead), o->point, &b->point, e) < 0 &&
+	    !(e && e->kind == ERR_NOT_FOUND && o->point_seq_min)) {
 		err_wrap(e, "the replay point %" PRIu64, o->point);
 		goto failed;
 	}
@@ -384,8 +435,10 @@ struct forensic *forensic_open(const struct forensic_opts *o, struct err *e)
 		goto failed;
 	b->ask = sql_open(&b->ep, o->deadline, e);
 	b->conn = b->ask ? sql_open(&b->ep, o->deadline, e) : NULL;
-	if (b->conn && sql_exec(b->conn, e, "SET SESSION foreign_key_checks = 0, sql_log_bin = 0, "
-				"sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'") >= 0 &&
+	if (b->conn &&
+	    sql_exec(b->conn, e,
+		     "SET SESSION foreign_key_checks = 0, sql_log_bin = 0, "
+		     "sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'") >= 0 &&
 	    sql_exec(b->conn, e, "START TRANSACTION") >= 0 && back_to_point(b, e) == 0)
 		return b;
 failed:

@@ -32,40 +32,42 @@ static int write_conf(const struct cluster *c, struct err *e)
 	int rc;
 
 	strbuf_addf(&s,
-	            "[mariadbd]\n"
-	            "datadir = %s/data\n"
-	            "socket = %s/sock\n"
-	            "pid-file = %s/pid\n"
-	            "tmpdir = %s/tmp\n"
-	            "init-file = %s/init.sql\n"
-	            "secure-file-priv = %s/tmp\n"
-	            "bind-address = 127.0.0.1\n"
-	            "port = %d\n"
-	            "server-id = %u\n"
-	            "gtid-domain-id = 0\n",
-	            c->dir, c->dir, c->dir, c->dir, c->dir, c->dir, c->port, c->server_id);
-	strbuf_addstr(&s, "log-bin = binlog\n"
-			  "binlog-format = ROW\n"
-			  "binlog-row-image = FULL\n"
-			  "binlog-row-metadata = FULL\n"
-			  "binlog-checksum = CRC32\n"
-			  "expire-logs-days = 0\n"
-			  "session-track-system-variables = autocommit,character_set_client,character_set_connection,"
-			  "character_set_results,time_zone,last_gtid\n"
-			  /* durable as a production server: an acknowledged commit survives the kill */
-			  "sync-binlog = 1\n"
-			  "innodb-flush-log-at-trx-commit = 1\n"
-			  "innodb-log-file-size = 16M\n"
-			  "innodb-buffer-pool-size = 256M\n"
-			  "innodb-fast-shutdown = 1\n"
-			  "character-set-server = utf8mb4\n"
-			  "default-time-zone = +00:00\n"
-			  "skip-name-resolve\n"
-			  "performance-schema = OFF\n"
-			  "max-connections = 1000\n"
-			  "max-allowed-packet = 64M\n"
-			  "local-infile = ON\n"
-			  "feedback = OFF\n");
+		    "[mariadbd]\n"
+		    "datadir = %s/data\n"
+		    "socket = %s/sock\n"
+		    "pid-file = %s/pid\n"
+		    "tmpdir = %s/tmp\n"
+		    "init-file = %s/init.sql\n"
+		    "secure-file-priv = %s/tmp\n"
+		    "bind-address = 127.0.0.1\n"
+		    "port = %d\n"
+		    "server-id = %u\n"
+		    "gtid-domain-id = 0\n",
+		    c->dir, c->dir, c->dir, c->dir, c->dir, c->dir, c->port, c->server_id);
+	strbuf_addstr(
+		&s,
+		"log-bin = binlog\n"
+		"binlog-format = ROW\n"
+		"binlog-row-image = FULL\n"
+		"binlog-row-metadata = FULL\n"
+		"binlog-checksum = CRC32\n"
+		"expire-logs-days = 0\n"
+		"session-track-system-variables = autocommit,character_set_client,character_set_connection,"
+		"character_set_results,time_zone,last_gtid\n"
+		/* durable as a production server: an acknowledged commit survives the kill */
+		"sync-binlog = 1\n"
+		"innodb-flush-log-at-trx-commit = 1\n"
+		"innodb-log-file-size = 16M\n"
+		"innodb-buffer-pool-size = 256M\n"
+		"innodb-fast-shutdown = 1\n"
+		"character-set-server = utf8mb4\n"
+		"default-time-zone = +00:00\n"
+		"skip-name-resolve\n"
+		"performance-schema = OFF\n"
+		"max-connections = 1000\n"
+		"max-allowed-packet = 64M\n"
+		"local-infile = ON\n"
+		"feedback = OFF\n");
 	rc = fs_write_atomic(path, s.buf, s.len, 0644, e);
 	strbuf_release(&s);
 	free(path);
@@ -73,7 +75,8 @@ static int write_conf(const struct cluster *c, struct err *e)
 }
 
 /* A file that only its reader can read: the password is in it. */
-static int write_secret(const char *dir, const char *name, const struct strbuf *text, const struct passwd *reader, struct err *e)
+static int write_secret(const char *dir, const char *name, const struct strbuf *text,
+			const struct passwd *reader, struct err *e)
 {
 	char *path = xstrfmt("%s/%s", dir, name);
 	int rc = fs_write_atomic(path, text->buf, text->len, 0600, e);
@@ -84,7 +87,8 @@ static int write_secret(const char *dir, const char *name, const struct strbuf *
 	return rc;
 }
 
-/* The machine may have other users: root has a password of this run's own, which the server takes before it listens. */
+/* The machine may have other users: root has a password of this run's own, which the server takes
+ * before it listens. */
 static int password_make(struct cluster *c, const char *user, struct err *e)
 {
 	static const char *const hosts[] = { "localhost", "127.0.0.1" };
@@ -101,15 +105,23 @@ static int password_make(struct cluster *c, const char *user, struct err *e)
 			snprintf(c->ep.password + 2 * i, 3, "%02x", random[i]);
 		secret_know(c->ep.password);
 	}
-	strbuf_addstr(&init, "SET SESSION sql_log_bin = 0;\n"
-		      "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host NOT IN ('localhost', '127.0.0.1'));\n"
-		      "FLUSH PRIVILEGES;\n");
+	strbuf_addstr(
+		&init,
+		"SET SESSION sql_log_bin = 0;\n"
+		"DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host NOT IN ('localhost', '127.0.0.1'));\n"
+		"FLUSH PRIVILEGES;\n");
 	for (size_t i = 0; i < 2; i++)
-		strbuf_addf(&init, "CREATE USER IF NOT EXISTS root@'%s';\nALTER USER root@'%s' IDENTIFIED BY '%s';\n"
-			    "GRANT ALL PRIVILEGES ON *.* TO root@'%s' WITH GRANT OPTION;\n", hosts[i], hosts[i], c->ep.password, hosts[i]);
-	strbuf_addf(&client, "# mariadb --defaults-file=%s/client.cnf\n[client]\nhost = 127.0.0.1\nport = %d\nuser = root\npassword = %s\n", c->dir, c->port,
-		    c->ep.password);
-	if (write_secret(c->dir, "init.sql", &init, user ? getpwnam(user) : NULL, e) == 0 && write_secret(c->dir, "client.cnf", &client, NULL, e) == 0)
+		strbuf_addf(
+			&init,
+			"CREATE USER IF NOT EXISTS root@'%s';\nALTER USER root@'%s' IDENTIFIED BY '%s';\n"
+			"GRANT ALL PRIVILEGES ON *.* TO root@'%s' WITH GRANT OPTION;\n",
+			hosts[i], hosts[i], c->ep.password, hosts[i]);
+	strbuf_addf(
+		&client,
+		"# mariadb --defaults-file=%s/client.cnf\n[client]\nhost = 127.0.0.1\nport = %d\nuser = root\npassword = %s\n",
+		c->dir, c->port, c->ep.password);
+	if (write_secret(c->dir, "init.sql", &init, user ? getpwnam(user) : NULL, e) == 0 &&
+	    write_secret(c->dir, "client.cnf", &client, NULL, e) == 0)
 		rc = 0;
 out:
 	strbuf_release(&init);
@@ -126,14 +138,17 @@ static int data_make(struct cluster *c, const char *user, struct err *e)
 	if (!fs_exists(data)) {
 		if (!c->keep)
 			guardian_path(c->dir);
-		if (local_template(&template, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 || fs_copy_tree(template, data, e) < 0)
+		if (local_template(&template, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 ||
+		    fs_copy_tree(template, data, e) < 0)
 			goto out;
 		if (user) {
 			struct passwd *pw = getpwnam(user);
 
-			if (fs_chown_tree(data, pw->pw_uid, pw->pw_gid, e) < 0 || fs_chown_tree(tmp, pw->pw_uid, pw->pw_gid, e) < 0)
+			if (fs_chown_tree(data, pw->pw_uid, pw->pw_gid, e) < 0 ||
+			    fs_chown_tree(tmp, pw->pw_uid, pw->pw_gid, e) < 0)
 				goto out;
-			if (chown(c->dir, pw->pw_uid, pw->pw_gid) < 0) { /* it makes its socket there */
+			/* it makes its socket there */
+			if (chown(c->dir, pw->pw_uid, pw->pw_gid) < 0) {
 				err_sys(e, "chown %s", c->dir);
 				goto out;
 			}
@@ -149,8 +164,9 @@ out:
 
 char *local_faketime(void)
 {
-	static const char *const places[] = { "/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime",
-		"/usr/local/lib/faketime" };
+	static const char *const places[] = { "/usr/lib/x86_64-linux-gnu/faketime",
+					      "/usr/lib/aarch64-linux-gnu/faketime",
+					      "/usr/lib/faketime", "/usr/local/lib/faketime" };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		char *path = xstrfmt("%s/libfaketimeMT.so.1", places[i]);
@@ -166,13 +182,18 @@ static int spawn_server(struct cluster *c, struct err *e)
 {
 	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = log_path(c);
 	char *argv[] = { (char *)"mariadbd", conf, NULL };
-	struct proc_opts o = { .name = c->name, .argv = argv, .log_path = log, .server = true, .outlives_us = c->keep };
+	struct proc_opts o = { .name = c->name,
+			       .argv = argv,
+			       .log_path = log,
+			       .server = true,
+			       .outlives_us = c->keep };
 	char *lib = c->clock_skew_s ? local_faketime() : NULL, *preload = NULL, *skew = NULL;
 	char *env[] = { NULL, NULL, (char *)"FAKETIME_DONT_FAKE_MONOTONIC=1", NULL };
 	int rc = -1;
 
 	if (c->clock_skew_s && !lib) {
-		err_set(e, ERR_ENV, 0, "libfaketime is not installed: a clock that is off needs it (apt-get install faketime)");
+		err_set(e, ERR_ENV, 0,
+			"libfaketime is not installed: a clock that is off needs it (apt-get install faketime)");
 		goto out;
 	}
 	if (lib) {
@@ -193,7 +214,8 @@ static int spawn_server(struct cluster *c, struct err *e)
 	strcpy(c->ep.host, "127.0.0.1");
 	strcpy(c->ep.user, "root");
 	c->ep.port = (unsigned)c->port;
-	if (data_make(c, o.run_as, e) < 0 || password_make(c, o.run_as, e) < 0 || write_conf(c, e) < 0)
+	if (data_make(c, o.run_as, e) < 0 || password_make(c, o.run_as, e) < 0 ||
+	    write_conf(c, e) < 0)
 		goto out;
 	proc_free(c->server);
 	c->server = proc_start(&o, e);
@@ -233,7 +255,8 @@ static int died(struct cluster *c, struct err *e)
 	char *log = log_path(c);
 
 	proc_log_tail(log, 4, &tail);
-	err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0, "mariadbd ended (%s): %s", proc_how(c->server),
+	err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0,
+		"mariadbd ended (%s): %s", proc_how(c->server),
 		tail.len ? tail.buf : "its log is empty");
 	strbuf_release(&tail);
 	free(log);
@@ -258,7 +281,8 @@ static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
 
 	for (int tries = 1; !ready(c, &why);) {
 		if (!proc_running(c->server)) {
-			/* Somebody outside took the port between our choice and the server's bind: another one. */
+			/* Somebody outside took the port between our choice and the server's bind:
+			 * another one. */
 			if (tries++ >= START_TRIES || !log_says(c, "Address already in use"))
 				return died(c, e);
 			port_release(c->port);
@@ -269,10 +293,12 @@ static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
 		if (pause_ms(20, d) < 0) {
 			if (clock_cancelled())
 				return err_set(e, ERR_CANCELLED, 0, "interrupted");
-			return err_set(e, ERR_TIMEOUT, 0, "127.0.0.1:%d does not answer: %s", c->port, why.text);
+			return err_set(e, ERR_TIMEOUT, 0, "127.0.0.1:%d does not answer: %s",
+				       c->port, why.text);
 		}
 	}
-	/* A server that was killed and started again may have other things in its log than were read from it before: positions stay. */
+	/* A server that was killed and started again may have other things in its log than were
+	 * read from it before: positions stay. */
 	if (!c->sampler)
 		c->sampler = tso_sampler_start(&c->ep, c->map_path, SAMPLE_MS, e);
 	if (c->sampler && !c->map)
@@ -287,7 +313,9 @@ static int refuses(struct cluster *c, struct err *e)
 
 	while (!port_is_free(c->port))
 		if (deadline_passed(d))
-			return err_set(e, ERR_TIMEOUT, 0, "port %d still answers %d ms after the kill", c->port, REFUSE_MS);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "port %d still answers %d ms after the kill", c->port,
+				       REFUSE_MS);
 		else
 			usleep(2000);
 	return 0;
@@ -341,7 +369,8 @@ static int local_stop(struct cluster *c, struct deadline d, struct err *e)
 
 static void local_release(struct cluster *c)
 {
-	/* Kept: it runs on, until `drtest clean`. Else its data goes with it, and it need not end in order. */
+	/* Kept: it runs on, until `drtest clean`. Else its data goes with it, and it need not end
+	 * in order. */
 	if (c->keep && c->server && proc_running(c->server))
 		proc_detach(c->server);
 	else
@@ -353,7 +382,8 @@ static void local_release(struct cluster *c)
 	guardian_path_forget(c->dir);
 }
 
-/* A server that was killed answers while it still rolls back what it found in flight: such transactions have no client. */
+/* A server that was killed answers while it still rolls back what it found in flight: such
+ * transactions have no client. */
 static int recovered(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
 	struct sql *s = sql_open(ep, d, e);
@@ -361,11 +391,13 @@ static int recovered(const struct sql_endpoint *ep, struct deadline d, struct er
 	int rc = s ? 0 : -1;
 
 	while (rc == 0) {
-		rc = sql_value_u64(s, &left, e, "SELECT COUNT(*) FROM information_schema.innodb_trx");
+		rc = sql_value_u64(s, &left, e,
+				   "SELECT COUNT(*) FROM information_schema.innodb_trx");
 		if (rc == 0 && !left)
 			break;
 		if (rc == 0 && pause_ms(20, d) < 0)
-			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%" PRIu64 " transactions are still being rolled back", left);
+			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				     "%" PRIu64 " transactions are still being rolled back", left);
 	}
 	sql_close(s);
 	return rc;
@@ -381,11 +413,15 @@ static void local_examine_end(struct cluster *c)
 	port_release(c->examiner_port);
 }
 
-/* The data directory itself, not a copy: it may be large. What is written to it is the server's own recovery. */
-static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
+/* The data directory itself, not a copy: it may be large. What is written to it is the server's own
+ * recovery. */
+static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep,
+			 struct err *e)
 {
-	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir), *log = xstrfmt("%s/%s-examined.log", c->log_dir, c->name), *port = NULL;
-	char *sock = xstrfmt("--socket=%s/examined.sock", c->dir), *pid = xstrfmt("--pid-file=%s/examined.pid", c->dir);
+	char *conf = xstrfmt("--defaults-file=%s/my.cnf", c->dir),
+	     *log = xstrfmt("%s/%s-examined.log", c->log_dir, c->name), *port = NULL;
+	char *sock = xstrfmt("--socket=%s/examined.sock", c->dir),
+	     *pid = xstrfmt("--pid-file=%s/examined.pid", c->dir);
 	char *name = xstrfmt("%s-examined", c->name);
 	struct proc_opts o = { .name = name, .log_path = log, .server = true };
 	struct err why = ERR_INIT;
@@ -398,7 +434,10 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 	if (local_user(&o.run_as, e) < 0 || (c->examiner_port = port_take(0, e)) < 0)
 		goto out;
 	port = xstrfmt("--port=%d", c->examiner_port);
-	char *argv[] = { (char *)"mariadbd", conf, port, sock, pid, (char *)"--read-only=ON", (char *)"--skip-slave-start", NULL };
+	char *argv[] = {
+		(char *)"mariadbd",           conf, port, sock, pid, (char *)"--read-only=ON",
+		(char *)"--skip-slave-start", NULL
+	};
 
 	o.argv = argv;
 	c->examiner = proc_start(&o, e);
@@ -417,12 +456,14 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 			struct strbuf tail = STRBUF_INIT;
 
 			proc_log_tail(log, 4, &tail);
-			err_set(e, ERR_ENV, 0, "mariadbd over its data ended (%s): %s", proc_how(c->examiner), tail.buf);
+			err_set(e, ERR_ENV, 0, "mariadbd over its data ended (%s): %s",
+				proc_how(c->examiner), tail.buf);
 			strbuf_release(&tail);
 			goto out;
 		}
 		if (pause_ms(20, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "mariadbd over its data does not answer: %s", why.text);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"mariadbd over its data does not answer: %s", why.text);
 			goto out;
 		}
 	}
@@ -439,7 +480,8 @@ out:
 	return rc;
 }
 
-/* The counterpart of TiDB's garbage collection: binary logs, which a changefeed reads, are kept while it is off. */
+/* The counterpart of TiDB's garbage collection: binary logs, which a changefeed reads, are kept
+ * while it is off. */
 static int local_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	struct sql *s = sql_open(&c->ep, deadline_in_ms(10000), e);
@@ -461,13 +503,15 @@ static int local_preflight(finding_fn *fn, void *arg)
 
 	found = proc_which("mariadbd");
 	if (!found) {
-		fn(arg, "mariadbd is not installed", "make deps (or apt-get install mariadb-server-core)");
+		fn(arg, "mariadbd is not installed",
+		   "make deps (or apt-get install mariadb-server-core)");
 		n++;
 	}
 	free(found);
 	found = proc_which("mariadb-install-db");
 	if (!found) {
-		fn(arg, "mariadb-install-db is not installed", "make deps (or apt-get install mariadb-server-core)");
+		fn(arg, "mariadb-install-db is not installed",
+		   "make deps (or apt-get install mariadb-server-core)");
 		n++;
 	}
 	free(found);
@@ -476,10 +520,12 @@ static int local_preflight(finding_fn *fn, void *arg)
 		n++;
 	}
 	if (access("/var/tmp", W_OK | X_OK) < 0) {
-		fn(arg, "/var/tmp can't be written", "servers' data goes there: chmod 1777 /var/tmp");
+		fn(arg, "/var/tmp can't be written",
+		   "servers' data goes there: chmod 1777 /var/tmp");
 		n++;
 	} else if (space >= 0 && space < SPACE_BYTES_MIN) {
-		fn(arg, "less than 2 GiB are free in /var/tmp", "servers' data goes there: make room, `drtest clean` removes what earlier runs left");
+		fn(arg, "less than 2 GiB are free in /var/tmp",
+		   "servers' data goes there: make room, `drtest clean` removes what earlier runs left");
 		n++;
 	}
 	return n;
@@ -498,6 +544,8 @@ const struct cluster_ops cluster_local = {
 	.redo_time_zone = "+00:00",
 	.examine = local_examine,
 	.examine_end = local_examine_end,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC |
-	       1u << CLUSTER_RESTART | 1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART | 1u << CLUSTER_LINK,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
+	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_RESTART |
+	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_PAUSE |
+	       1u << CLUSTER_KILL_PART | 1u << CLUSTER_LINK,
 };

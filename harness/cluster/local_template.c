@@ -22,11 +22,14 @@ int local_user(const char **user, struct err *e)
 		return 0;
 	*user = getpwnam("mysql") ? "mysql" : getpwnam("nobody") ? "nobody" : NULL;
 	if (!*user)
-		return err_set(e, ERR_ENV, 0, "drtest runs as root and finds no unprivileged user (mysql, nobody) to run MariaDB as");
+		return err_set(
+			e, ERR_ENV, 0,
+			"drtest runs as root and finds no unprivileged user (mysql, nobody) to run MariaDB as");
 	return 0;
 }
 
-/* A place of our own that the server's user can read through us (we copy): the template itself is never opened by a server. */
+/* A place of our own that the server's user can read through us (we copy): the template itself is
+ * never opened by a server. */
 static char *cache_dir(void)
 {
 	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -36,7 +39,8 @@ static char *cache_dir(void)
 		return xstrfmt("%s/drtest", xdg);
 	if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && access(pw->pw_dir, W_OK) == 0)
 		home = pw->pw_dir;
-	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest", home) : xstrfmt("/var/tmp/drtest-cache-%u", (unsigned)geteuid());
+	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest", home)
+				      : xstrfmt("/var/tmp/drtest-cache-%u", (unsigned)geteuid());
 }
 
 /* "mariadbd  Ver 10.11.11-MariaDB-0+deb12u1 for ..." to "10.11.11-MariaDB-0+deb12u1" */
@@ -52,7 +56,9 @@ static int server_version(char out[128], struct err *e)
 		goto out;
 	p = strstr(text.buf, "Ver ");
 	n = p ? strcspn(p + 4, " \n") : 0;
-	if (!n || n >= 128 || strspn(p + 4, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-~:_") < n) {
+	if (!n || n >= 128 ||
+	    strspn(p + 4, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-~:_") <
+		    n) {
 		err_set(e, ERR_ENV, 0, "mariadbd --version says '%.80s'", text.buf);
 		goto out;
 	}
@@ -66,17 +72,26 @@ out:
 
 static int template_make(const char *path, struct err *e)
 {
-	char *tmp = xstrfmt("%s.new", path), *data = xstrfmt("--datadir=%s", tmp), *scratch = xstrfmt("%s.tmp", path),
-	     *scratch_arg = xstrfmt("--tmpdir=%s", scratch);
-	/* root@localhost without a password: each clone gets one of its own before it listens (local.c). The smallest files that InnoDB takes:
-	 * what is cloned for each cluster should be little. */
-	char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
-		         (char *)"--skip-test-db", (char *)"--skip-name-resolve", (char *)"--innodb-log-file-size=16M",
-		         (char *)"--innodb-buffer-pool-size=32M", data, scratch_arg, NULL };
+	char *tmp = xstrfmt("%s.new", path), *data = xstrfmt("--datadir=%s", tmp),
+	     *scratch = xstrfmt("%s.tmp", path), *scratch_arg = xstrfmt("--tmpdir=%s", scratch);
+	/* root@localhost without a password: each clone gets one of its own before it listens
+	 * (local.c). The smallest files that InnoDB takes: what is cloned for each cluster should
+	 * be little. */
+	char *argv[] = { (char *)"mariadb-install-db",
+			 (char *)"--no-defaults",
+			 (char *)"--auth-root-authentication-method=normal",
+			 (char *)"--skip-test-db",
+			 (char *)"--skip-name-resolve",
+			 (char *)"--innodb-log-file-size=16M",
+			 (char *)"--innodb-buffer-pool-size=32M",
+			 data,
+			 scratch_arg,
+			 NULL };
 	struct strbuf out = STRBUF_INIT;
 	int rc = -1;
 
-	/* A tmpdir of its own: a server that starts elsewhere clears temporary tables in a shared one. */
+	/* A tmpdir of its own: a server that starts elsewhere clears temporary tables in a shared
+	 * one. */
 	if (fs_remove_tree(tmp, e) < 0 || fs_mkdir_p(scratch, 0700, e) < 0)
 		goto out;
 	if (proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(INSTALL_MS), e) < 0) {
@@ -111,8 +126,12 @@ int local_template(char **path, struct err *e)
 	*path = NULL;
 	if (server_version(version, e) < 0 || fs_mkdir_p(dir, 0755, e) < 0)
 		goto out;
-	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022) { /* a template runs SQL in our servers */
-		err_set(e, ERR_ENV, 0, "%s is another user's, or others may write to it: remove it, or set XDG_CACHE_HOME", dir);
+	/* a template runs SQL in our servers */
+	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    st.st_mode & 022) {
+		err_set(e, ERR_ENV, 0,
+			"%s is another user's, or others may write to it: remove it, or set XDG_CACHE_HOME",
+			dir);
 		goto out;
 	}
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

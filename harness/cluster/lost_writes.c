@@ -23,7 +23,8 @@ int lost_open(struct lost *l, const struct forensic_opts *o, struct err *e)
 {
 	*l = (struct lost){ .o = o, .text = STRBUF_INIT };
 	l->changes = json_array();
-	if (o->ledger_dir && prefix_open(&l->ledger, o->ledger_dir, &(struct prefix_source){ 0 }, e) < 0)
+	if (o->ledger_dir &&
+	    prefix_open(&l->ledger, o->ledger_dir, &(struct prefix_source){ 0 }, e) < 0)
 		return -1;
 	if (o->lost_jsonl && !(l->jsonl = create(o->lost_jsonl, e)))
 		return -1;
@@ -33,7 +34,8 @@ int lost_open(struct lost *l, const struct forensic_opts *o, struct err *e)
 		fputs("-- Transactions that the dead primary had committed and the secondary never got, in commit order.\n"
 		      "-- An UPDATE or DELETE changes a row only where it still is as that transaction found it; an INSERT fails where the key is taken.\n"
 		      "-- Read it, then run it, transaction by transaction, and look at the row counts.\n"
-		      "SET NAMES utf8mb4, time_zone = '+00:00';\n", l->sql);
+		      "SET NAMES utf8mb4, time_zone = '+00:00';\n",
+		      l->sql);
 	return 0;
 }
 
@@ -52,9 +54,11 @@ static void who(struct lost *l, const struct redo_row *row)
 {
 	const struct redo_column *worker = named(row, "worker"), *seq = named(row, "seq");
 
-	if (!l->o->ledger_table || row->table.table.n != strlen(l->o->ledger_table) || memcmp(row->table.table.p, l->o->ledger_table, row->table.table.n))
+	if (!l->o->ledger_table || row->table.table.n != strlen(l->o->ledger_table) ||
+	    memcmp(row->table.table.p, l->o->ledger_table, row->table.table.n))
 		return;
-	if (!row->n_columns || !worker || !seq || (worker->value.kind != REDO_INT && worker->value.kind != REDO_UINT) ||
+	if (!row->n_columns || !worker || !seq ||
+	    (worker->value.kind != REDO_INT && worker->value.kind != REDO_UINT) ||
 	    (seq->value.kind != REDO_INT && seq->value.kind != REDO_UINT))
 		return;
 	l->worker = (uint32_t)worker->value.u;
@@ -127,7 +131,8 @@ static void add_statement(struct strbuf *out, const struct redo_row *row)
 	for (uint32_t i = 0; i < row->n_columns; i++) {
 		const struct redo_column *c = &row->columns[i];
 
-		if (!is_plain(c) || (i < row->n_pre_columns && value_same(&c->value, &row->pre_columns[i].value)))
+		if (!is_plain(c) ||
+		    (i < row->n_pre_columns && value_same(&c->value, &row->pre_columns[i].value)))
 			continue;
 		strbuf_addstr(out, sep);
 		add_name(out, &c->name);
@@ -166,8 +171,10 @@ static void add_row(struct lost *l, const struct redo_row *row)
 	if (json_array_size(l->changes) < ROWS_SHOWN) {
 		char table[300];
 
-		snprintf(table, sizeof(table), "%.*s.%.*s", (int)row->table.db.n, row->table.db.p, (int)row->table.table.n, row->table.table.p);
-		json_array_append_new(l->changes, json_pack("{s:s,s:s,s:o}", "table", table, "change", op, "key", key_json(row)));
+		snprintf(table, sizeof(table), "%.*s.%.*s", (int)row->table.db.n, row->table.db.p,
+			 (int)row->table.table.n, row->table.table.p);
+		json_array_append_new(l->changes, json_pack("{s:s,s:s,s:o}", "table", table,
+							    "change", op, "key", key_json(row)));
 	}
 	if (l->sql)
 		add_statement(&l->text, row);
@@ -175,7 +182,8 @@ static void add_row(struct lost *l, const struct redo_row *row)
 
 static int end_transaction(struct lost *l, const struct binlog_txn *t, struct err *e)
 {
-	struct prefix_txn *rec = l->worker_seq ? prefix_find(&l->ledger, l->worker, l->worker_seq) : NULL;
+	struct prefix_txn *rec =
+		l->worker_seq ? prefix_find(&l->ledger, l->worker, l->worker_seq) : NULL;
 	static const char *const outcome[] = { "", "acknowledged", "failed", "unknown" };
 	json_t *j = json_pack("{s:I}", "position", (json_int_t)t->gtid_seq);
 	struct strbuf head = STRBUF_INIT;
@@ -208,7 +216,8 @@ static int end_transaction(struct lost *l, const struct binlog_txn *t, struct er
 		fputc('\n', l->jsonl);
 	}
 	if (l->sql)
-		fprintf(l->sql, t->is_ddl ? "\n%s\n%s" : "\n%s\nSTART TRANSACTION;\n%sCOMMIT;\n", head.buf, l->text.buf);
+		fprintf(l->sql, t->is_ddl ? "\n%s\n%s" : "\n%s\nSTART TRANSACTION;\n%sCOMMIT;\n",
+			head.buf, l->text.buf);
 	json_decref(j);
 	strbuf_release(&head);
 	json_array_clear(l->changes);
@@ -245,7 +254,8 @@ uint64_t lost_gone(const struct lost *l, uint64_t after)
 	for (size_t i = 0; i < l->ledger.n; i++) {
 		const struct prefix_txn *t = &l->ledger.txn[i];
 
-		n += t->cluster == l->o->cluster && t->outcome == TXN_ACKED && t->position > after && !t->present;
+		n += t->cluster == l->o->cluster && t->outcome == TXN_ACKED &&
+		     t->position > after && !t->present;
 	}
 	return n;
 }

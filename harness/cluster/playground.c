@@ -1,4 +1,5 @@
-/* The playground ground: real TiDB by `tiup playground`, started, found, killed and stopped. What is done in it: tidb_cluster.c. */
+/* The playground ground: real TiDB by `tiup playground`, started, found, killed and stopped. What
+ * is done in it: tidb_cluster.c. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,11 +20,14 @@
 #define READY_MS 120000
 #define OFFSET_FIRST 2000
 #define OFFSET_STEP 1000
-#define OFFSET_LOW 12000  /* up to here all of its ports lie below those that the kernel gives to outgoing connections, which may take one under our hands */
+/* up to here all of its ports lie below those that the kernel gives to outgoing connections,
+ * which may take one under our hands */
+#define OFFSET_LOW 12000
 #define OFFSET_LAST 45000 /* 20180 + this is a port still */
 #define SPACE_BYTES_MIN ((int64_t)4 << 30)
 
-/* The first cluster's version holds for those that follow: a rebuilt primary is never newer than its secondary. */
+/* The first cluster's version holds for those that follow: a rebuilt primary is never newer than
+ * its secondary. */
 static char pinned[64];
 static char remark[300]; /* of the preflight: what does not stand in the way and should be known */
 
@@ -39,8 +43,9 @@ static char *tiup_home(void)
 	return set && *set ? xstrdup(set) : xstrfmt("%s/.tiup", home ? home : "");
 }
 
-/* tiup before 1.16.5 puts its note (with the whole environment, secrets too) not into the data folder but below TIUP_HOME/data once more by its whole
- * path. Removed with the folders on the way that are empty then. */
+/* tiup before 1.16.5 puts its note (with the whole environment, secrets too) not into the data
+ * folder but below TIUP_HOME/data once more by its whole path. Removed with the folders on the way
+ * that are empty then. */
 static char *strayed(const char *data)
 {
 	char *home = tiup_home(), *path = xstrfmt("%s/data%s", home, data);
@@ -70,7 +75,8 @@ static void remove_strayed(const char *data)
 
 static void url(char *out, size_t room, const struct playground_address *a, unsigned port)
 {
-	snprintf(out, room, strchr(a->host, ':') ? "http://[%s]:%u" : "http://%s:%u", a->host, port ? port : a->port);
+	snprintf(out, room, strchr(a->host, ':') ? "http://[%s]:%u" : "http://%s:%u", a->host,
+		 port ? port : a->port);
 }
 
 static int find(struct cluster *c, const struct playground_text *said, struct err *e)
@@ -94,12 +100,18 @@ static int find(struct cluster *c, const struct playground_text *said, struct er
 		}
 	}
 	if (!tidb) /* any listener counts as ready to playground */
-		return err_set(e, ERR_ENV, 0, "playground says that TiDB is at %s:%u, but no tidb-server of its tag has that port: "
-			       "another program listens there", said->sql[0].host, said->sql[0].port);
+		return err_set(
+			e, ERR_ENV, 0,
+			"playground says that TiDB is at %s:%u, but no tidb-server of its tag has that port: "
+			"another program listens there",
+			said->sql[0].host, said->sql[0].port);
 	if (!t->pd[0] && said->pd.port)
 		url(t->pd, sizeof(t->pd), &said->pd, 0);
 	if (!t->pd[0] || (c->size.ticdc && !t->ticdc[0]))
-		return err_set(e, ERR_ENV, 0, "playground has started, but its %s can't be found among its processes", t->pd[0] ? "TiCDC" : "PD");
+		return err_set(
+			e, ERR_ENV, 0,
+			"playground has started, but its %s can't be found among its processes",
+			t->pd[0] ? "TiCDC" : "PD");
 	return 0;
 }
 
@@ -107,8 +119,11 @@ static int find(struct cluster *c, const struct playground_text *said, struct er
 
 static unsigned ports_of(const struct cluster_size *s, int offset, int port[PLAYGROUND_PORTS_MAX])
 {
-	const struct { int from; unsigned count; } all[] = { { 4000, s->db }, { 10080, s->db }, { 2379, 2 * s->pd }, { 20160, s->kv }, { 20180, s->kv },
-		{ 8300, s->ticdc }, { 9527, 1 } };
+	const struct {
+		int from;
+		unsigned count;
+	} all[] = { { 4000, s->db },  { 10080, s->db },   { 2379, 2 * s->pd }, { 20160, s->kv },
+		    { 20180, s->kv }, { 8300, s->ticdc }, { 9527, 1 } };
 	unsigned n = 0;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -123,16 +138,19 @@ static void ports_release(struct playground *p)
 		port_release(p->port[--p->n_ports]);
 }
 
-/* playground takes a random port, silently, for one that is busy: so an offset whose ports are all free, and held against other drtests. */
+/* playground takes a random port, silently, for one that is busy: so an offset whose ports are all
+ * free, and held against other drtests. */
 static int ports_take(struct cluster *c, struct err *e)
 {
 	struct playground *p = c->own;
 	int want[PLAYGROUND_PORTS_MAX];
 
-	/* 2000, 3000, … 12000, then 2500, 3500, …, and what lies higher when nothing else is left */
+	/* 2000, 3000, … 12000, then 2500, 3500, …, and what lies higher when nothing else is left
+	 */
 	for (int offset = OFFSET_FIRST; offset <= OFFSET_LAST;
-	     offset = offset == OFFSET_LOW ? OFFSET_FIRST + OFFSET_STEP / 2
-		    : offset == OFFSET_LOW + OFFSET_STEP / 2 ? OFFSET_LOW + OFFSET_STEP : offset + OFFSET_STEP) {
+	     offset = offset == OFFSET_LOW                     ? OFFSET_FIRST + OFFSET_STEP / 2
+		      : offset == OFFSET_LOW + OFFSET_STEP / 2 ? OFFSET_LOW + OFFSET_STEP
+							       : offset + OFFSET_STEP) {
 		unsigned n = ports_of(&c->size, offset, want), i;
 
 		for (i = 0; i < n; i++) {
@@ -149,10 +167,12 @@ static int ports_take(struct cluster *c, struct err *e)
 			return 0;
 		ports_release(p);
 	}
-	return err_set(e, ERR_ENV, 0, "no --port-offset from %d to %d has all its ports free", OFFSET_FIRST, OFFSET_LAST);
+	return err_set(e, ERR_ENV, 0, "no --port-offset from %d to %d has all its ports free",
+		       OFFSET_FIRST, OFFSET_LAST);
 }
 
-/* /var/tmp/drtest-<run>/primary to drtest-<run>-primary: own tags per run, old data never comes back. */
+/* /var/tmp/drtest-<run>/primary to drtest-<run>-primary: own tags per run, old data never comes
+ * back. */
 static char *tag_of(const char *dir)
 {
 	const char *name = strrchr(dir, '/'), *run = name;
@@ -160,9 +180,11 @@ static char *tag_of(const char *dir)
 
 	while (run > dir && run[-1] != '/')
 		run--;
-	tag = xstrfmt("%s%.*s-%s", !strncmp(run, "drtest-", 7) ? "" : "drtest-", (int)(name - run), run, name + 1);
+	tag = xstrfmt("%s%.*s-%s", !strncmp(run, "drtest-", 7) ? "" : "drtest-", (int)(name - run),
+		      run, name + 1);
 	for (char *t = tag; *t; t++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *t))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.",
+			    *t))
 			*t = '-';
 	return tag;
 }
@@ -205,15 +227,36 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	struct playground *p = c->own;
 	char offset[16], db[16], pd[16], kv[16], ticdc[16], *cached = NULL;
 	/* UTC: TiCDC writes TIMESTAMP as text in its own time zone */
-	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms", NULL };
-	const char *version = c->version_wanted ? c->version_wanted : pinned[0] ? pinned : (cached = playground_cached("tidb"));
-	const char *words[] = { "tiup", "--tag", p->tag, "playground", "--host", "127.0.0.1", "--db", db, "--pd", pd, "--kv", kv, "--tiflash", "0",
-		"--ticdc", ticdc, "--port-offset", offset, "--without-monitor" };
+	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms",
+			NULL };
+	const char *version = c->version_wanted ? c->version_wanted
+			      : pinned[0]       ? pinned
+						: (cached = playground_cached("tidb"));
+	const char *words[] = { "tiup",
+				"--tag",
+				p->tag,
+				"playground",
+				"--host",
+				"127.0.0.1",
+				"--db",
+				db,
+				"--pd",
+				pd,
+				"--kv",
+				kv,
+				"--tiflash",
+				"0",
+				"--ticdc",
+				ticdc,
+				"--port-offset",
+				offset,
+				"--without-monitor" };
 	char *argv[32];
 	unsigned n = 0;
 	struct proc *proc;
 
-	const char *cdc = getenv("DRTEST_TICDC"); /* another cdc than the version's own: its new architecture, a build to be tried */
+	/* another cdc than the version's own: its new architecture, a build to be tried */
+	const char *cdc = getenv("DRTEST_TICDC");
 
 	snprintf(offset, sizeof(offset), "%d", p->offset);
 	snprintf(db, sizeof(db), "%u", c->size.db);
@@ -230,12 +273,18 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 		argv[n++] = (char *)cdc;
 	}
 	argv[n] = NULL;
-	proc = proc_start(&(struct proc_opts){ .name = c->name, .argv = argv, .env = env, .log_path = log, .outlives_us = c->keep }, e);
+	proc = proc_start(&(struct proc_opts){ .name = c->name,
+					       .argv = argv,
+					       .env = env,
+					       .log_path = log,
+					       .outlives_us = c->keep },
+			  e);
 	free(cached);
 	return proc;
 }
 
-/* After a kill or a stop: the same tag, data and ports, without TiCDC: its changefeed would go on where it was, over whoever serves now. */
+/* After a kill or a stop: the same tag, data and ports, without TiCDC: its changefeed would go on
+ * where it was, over whoever serves now. */
 static int begin_again(struct cluster *c, struct err *e)
 {
 	struct playground *p = c->own;
@@ -269,12 +318,15 @@ static int playground_start_begin(struct cluster *c, struct err *e)
 	p->data = xstrfmt("%s/data/%s", home, p->tag);
 	p->log = xstrfmt("%s/%s.log", c->log_dir, strrchr(c->dir, '/') + 1);
 	if (fs_exists(p->data)) {
-		err_set(e, ERR_ENV, 0, "%s is there already: data of an earlier tag would come back (way out: remove it)", p->data);
+		err_set(e, ERR_ENV, 0,
+			"%s is there already: data of an earlier tag would come back (way out: remove it)",
+			p->data);
 		free(p->data);
 		p->data = NULL; /* not ours to remove */
 		goto out;
 	}
-	if (fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0 || ports_take(c, e) < 0)
+	if (fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0 ||
+	    ports_take(c, e) < 0)
 		goto out;
 	if (!c->keep) {
 		guardian_path(c->dir);
@@ -308,7 +360,8 @@ static int read_log(const char *log, struct playground_text *said, struct err *e
 /* The last lines of a component's own log, where there is one. */
 static void component_words(const struct playground *p, const char *log, struct strbuf *out)
 {
-	char *pd = xstrfmt("%s/pd-0/pd.log", p->data), *tidb = xstrfmt("%s/tidb-0/tidb.log", p->data);
+	char *pd = xstrfmt("%s/pd-0/pd.log", p->data),
+	     *tidb = xstrfmt("%s/tidb-0/tidb.log", p->data);
 	const char *from = log && *log ? log : fs_exists(tidb) ? tidb : pd;
 	struct strbuf tail = STRBUF_INIT;
 
@@ -332,13 +385,16 @@ static int failed(struct cluster *c, const struct playground_text *said, struct 
 		rc = err_set(e, ERR_ENV, 0, "tiup says: %s%s", said->failed, more.buf);
 	} else if (said->late[0]) {
 		component_words(p, NULL, &more);
-		rc = err_set(e, ERR_ENV, 0, "TiDB at %s did not come up within playground's --db.timeout%s", said->late, more.buf);
+		rc = err_set(e, ERR_ENV, 0,
+			     "TiDB at %s did not come up within playground's --db.timeout%s",
+			     said->late, more.buf);
 	} else if (said->quit[0]) {
 		component_words(p, said->quit_log, &more);
 		rc = err_set(e, ERR_ENV, 0, "%s ended by itself%s", said->quit, more.buf);
 	} else if (!proc_running(c->server)) {
 		proc_log_tail(p->log, 3, &more);
-		rc = err_set(e, ERR_ENV, 0, "tiup ended (%s): %.600s", proc_how(c->server), more.len ? more.buf : "it said nothing");
+		rc = err_set(e, ERR_ENV, 0, "tiup ended (%s): %.600s", proc_how(c->server),
+			     more.len ? more.buf : "it said nothing");
 	}
 	strbuf_release(&more);
 	return rc;
@@ -348,7 +404,8 @@ static int still_starts(struct cluster *c, struct err *e)
 {
 	struct playground_text said;
 
-	return read_log(((struct playground *)c->own)->log, &said, e) < 0 ? -1 : failed(c, &said, e);
+	return read_log(((struct playground *)c->own)->log, &said, e) < 0 ? -1
+									  : failed(c, &said, e);
 }
 
 static int playground_start_wait(struct cluster *c, struct deadline d, struct err *e)
@@ -365,7 +422,8 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 			break;
 		if (pause_ms(50, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0, "%s",
-				clock_cancelled() ? "interrupted" : "tiup playground has not started in time");
+				clock_cancelled() ? "interrupted"
+						  : "tiup playground has not started in time");
 			goto out;
 		}
 	}
@@ -378,13 +436,16 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 			*e = why;
 		goto out;
 	}
-	if (tidb_cluster_ready(c, &p->tidb, still_starts, deadline_min(d, deadline_in_ms(READY_MS)), e) < 0)
+	if (tidb_cluster_ready(c, &p->tidb, still_starts, deadline_min(d, deadline_in_ms(READY_MS)),
+			       e) < 0)
 		goto out;
 	if (!pinned[0])
-		snprintf(pinned, sizeof(pinned), "%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
+		snprintf(pinned, sizeof(pinned), "%.*s", (int)strcspn(p->tidb.version_text, "-"),
+			 p->tidb.version_text);
 	p->tidb.cdc[0] = "tiup";
 	free((char *)p->tidb.cdc[1]);
-	p->tidb.cdc[1] = xstrfmt("cdc:%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
+	p->tidb.cdc[1] =
+		xstrfmt("cdc:%.*s", (int)strcspn(p->tidb.version_text, "-"), p->tidb.version_text);
 	rc = 0;
 out:
 	free(dsn);
@@ -401,13 +462,16 @@ static int gone(struct cluster *c, struct deadline d, struct err *e)
 
 	while ((n = playground_components(p, left)))
 		if (deadline_passed(d))
-			return err_set(e, ERR_TIMEOUT, 0, "%u of its processes are still there, as pid %d", n, (int)left[0].pid);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "%u of its processes are still there, as pid %d", n,
+				       (int)left[0].pid);
 		else
 			usleep(2000);
 	for (unsigned i = 0; i < p->n_ports; i++)
 		while (!port_is_free(p->port[i]))
 			if (deadline_passed(d))
-				return err_set(e, ERR_TIMEOUT, 0, "port %d still answers", p->port[i]);
+				return err_set(e, ERR_TIMEOUT, 0, "port %d still answers",
+					       p->port[i]);
 			else
 				usleep(2000);
 	return 0;
@@ -473,7 +537,8 @@ static int save_log(void *arg, const char *name, struct err *e)
 }
 
 /* The dead cluster's data folder, started again apart from everything: other ports, no TiCDC. */
-static int playground_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
+static int playground_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep,
+			      struct err *e)
 {
 	struct playground *p = c->own;
 	struct playground_text said = { 0 };
@@ -489,12 +554,14 @@ static int playground_examine(struct cluster *c, struct deadline d, struct sql_e
 		if (read_log(log, &said, e) < 0)
 			goto out;
 		if (said.failed[0] || said.late[0] || said.quit[0] || !proc_running(p->examined)) {
-			err_set(e, ERR_ENV, 0, "%s's data does not come up again: %s%s%s", c->name, said.failed, said.late, said.quit[0] ? said.quit :
-				proc_how(p->examined));
+			err_set(e, ERR_ENV, 0, "%s's data does not come up again: %s%s%s", c->name,
+				said.failed, said.late,
+				said.quit[0] ? said.quit : proc_how(p->examined));
 			goto out;
 		}
 		if (pause_ms(50, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s's data does not come up again in time", c->name);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"%s's data does not come up again in time", c->name);
 			goto out;
 		}
 	}
@@ -581,7 +648,9 @@ static int playground_health(struct cluster *c, struct err *e)
 	if (p->dead[0] && strcmp(p->dead, "killed by us") != 0)
 		return err_set(e, ERR_ENV, 0, "%s: %s", c->name, p->dead);
 	if (!proc_running(c->server))
-		return err_set(e, ERR_ENV, 0, "%s: playground ended by itself: %s (its log: logs/%s.log)", c->name, proc_how(c->server), c->name);
+		return err_set(e, ERR_ENV, 0,
+			       "%s: playground ended by itself: %s (its log: logs/%s.log)", c->name,
+			       proc_how(c->server), c->name);
 	return 0;
 }
 
@@ -594,7 +663,8 @@ struct cleaning {
 	int n;
 };
 
-/* A run's name as drtest gives it, "drtest-20261128T034527Z-…", in a folder of ours: others may be called drtest-something too. */
+/* A run's name as drtest gives it, "drtest-20261128T034527Z-…", in a folder of ours: others may be
+ * called drtest-something too. */
 static bool is_ours(const char *tag, const char *data)
 {
 	static const char form[] = "drtest-00000000T000000Z-";
@@ -606,7 +676,8 @@ static bool is_ours(const char *tag, const char *data)
 	return lstat(data, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
 }
 
-/* By a descriptor, looked at behind it: the number alone may be another process's by the time of the signal. */
+/* By a descriptor, looked at behind it: the number alone may be another process's by the time of
+ * the signal. */
 static void kill_if_of(pid_t pid, const char *data)
 {
 	static const char *const told[] = { "environ", "cmdline" };
@@ -616,11 +687,13 @@ static void kill_if_of(pid_t pid, const char *data)
 	int fd = pidfd_open(pid, 0);
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	for (unsigned i = 0; fd >= 0 && i < 2 && stat(path, &st) == 0 && st.st_uid == geteuid(); i++) {
+	for (unsigned i = 0; fd >= 0 && i < 2 && stat(path, &st) == 0 && st.st_uid == geteuid();
+	     i++) {
 		struct strbuf text = STRBUF_INIT;
 
 		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, told[i]);
-		is = is || (fs_read_file(path, (size_t)1 << 20, &text, NULL) == 0 && playground_belongs(text.buf, text.len, data));
+		is = is || (fs_read_file(path, (size_t)1 << 20, &text, NULL) == 0 &&
+			    playground_belongs(text.buf, text.len, data));
 		strbuf_release(&text);
 	}
 	if (is)
@@ -636,7 +709,8 @@ static int is_run_of(void *arg, const char *name, struct err *e)
 	size_t n = strlen(name);
 
 	(void)e;
-	if (*tag && !strncmp(name, "drtest-", 7) && n > 7 && !strncmp(*tag, name, n) && (*tag)[n] == '-')
+	if (*tag && !strncmp(name, "drtest-", 7) && n > 7 && !strncmp(*tag, name, n) &&
+	    (*tag)[n] == '-')
 		*tag = NULL;
 	return 0;
 }
@@ -648,7 +722,8 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	struct strbuf meta = STRBUF_INIT;
 	const char *run = tag;
-	char *here = xstrfmt("%s/tiup_process_meta", p.data), *there = strayed(p.data), *elsewhere = xstrfmt("%s/tiup_process_meta", there);
+	char *here = xstrfmt("%s/tiup_process_meta", p.data), *there = strayed(p.data),
+	     *elsewhere = xstrfmt("%s/tiup_process_meta", there);
 	char *file = fs_exists(here) ? here : elsewhere, *what = xstrfmt("playground %s", tag);
 	pid_t pid;
 
@@ -664,8 +739,10 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 		k->n++;
 		goto out;
 	}
-	/* playground first: its components go with it. The pid may be a stranger's by now: it has to know the tag. */
-	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 && playground_meta_pid(meta.buf, meta.len, &pid) == 0)
+	/* playground first: its components go with it. The pid may be a stranger's by now: it has
+	 * to know the tag. */
+	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 &&
+	    playground_meta_pid(meta.buf, meta.len, &pid) == 0)
 		kill_if_of(pid, p.data);
 	for (unsigned i = playground_components(&p, left); i--;)
 		kill_if_of(left[i].pid, p.data);
@@ -684,10 +761,15 @@ out:
 	return 0;
 }
 
-int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what), void *arg)
+int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what),
+		     void *arg)
 {
 	char *home = tiup_home();
-	struct cleaning k = { .runs = runs, .data = xstrfmt("%s/data", home), .dry_run = dry_run, .fn = fn, .arg = arg };
+	struct cleaning k = { .runs = runs,
+			      .data = xstrfmt("%s/data", home),
+			      .dry_run = dry_run,
+			      .fn = fn,
+			      .arg = arg };
 
 	if (fs_exists(k.data))
 		fs_list(k.data, clean_one, &k, NULL);
@@ -698,7 +780,8 @@ int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const
 
 static int playground_preflight(finding_fn *fn, void *arg)
 {
-	char *tiup = proc_which("tiup"), *home = tiup_home(), *root = xstrfmt("%s/bin/root.json", home), text[700];
+	char *tiup = proc_which("tiup"), *home = tiup_home(),
+	     *root = xstrfmt("%s/bin/root.json", home), text[700];
 	char *argv[] = { tiup, (char *)"--version", NULL };
 	struct strbuf out = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -707,7 +790,8 @@ static int playground_preflight(finding_fn *fn, void *arg)
 	int n = 0;
 
 	if (!tiup) {
-		fn(arg, "tiup is not on PATH", "curl --proto '=https' --tlsv1.2 -sSf https://tiup-mirrors.pingcap.com/install.sh | sh; or --on local");
+		fn(arg, "tiup is not on PATH",
+		   "curl --proto '=https' --tlsv1.2 -sSf https://tiup-mirrors.pingcap.com/install.sh | sh; or --on local");
 		n++;
 		goto out;
 	}
@@ -715,24 +799,34 @@ static int playground_preflight(finding_fn *fn, void *arg)
 		fn(arg, e.text, "tiup update --self");
 		n++;
 	} else if (tool_version_parse(out.buf, v) < 0 || tool_version_cmp(v, 1, 16, 1) < 0) {
-		snprintf(text, sizeof(text), "tiup says '%.*s': two playgrounds on one host need --port-offset, which came with 1.16.1",
-			 (int)strcspn(out.buf, "\n"), out.buf);
+		snprintf(
+			text, sizeof(text),
+			"tiup says '%.*s': two playgrounds on one host need --port-offset, which came with 1.16.1",
+			(int)strcspn(out.buf, "\n"), out.buf);
 		fn(arg, text, "tiup update --self && tiup update playground");
 		n++;
 	}
 	remark[0] = '\0';
 	if (!n && tool_version_cmp(v, 1, 16, 5) < 0)
-		snprintf(remark, sizeof(remark), "tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
-			 "abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)", v[0], v[1], v[2]);
+		snprintf(
+			remark, sizeof(remark),
+			"tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
+			"abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)",
+			v[0], v[1], v[2]);
 	if (!fs_exists(root)) {
-		snprintf(text, sizeof(text), "%s is not there: playground opens the mirror's manifest before anything else", root);
-		fn(arg, text, "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
+		snprintf(
+			text, sizeof(text),
+			"%s is not there: playground opens the mirror's manifest before anything else",
+			root);
+		fn(arg, text,
+		   "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
 		n++;
 	}
 	space = fs_free_bytes(fs_exists(home) ? home : "/var/tmp");
 	if (space >= 0 && space < SPACE_BYTES_MIN) {
 		snprintf(text, sizeof(text), "less than 4 GiB are free in %s", home);
-		fn(arg, text, "clusters' data and components go there: make room, or set TIUP_HOME");
+		fn(arg, text,
+		   "clusters' data and components go there: make room, or set TIUP_HOME");
 		n++;
 	}
 out:
@@ -749,7 +843,8 @@ static const char *playground_words(enum cluster_verb v)
 	case CLUSTER_GC: return "SET GLOBAL tidb_gc_enable";
 	case CLUSTER_BACKUP: return "BACKUP DATABASE * TO … RATE_LIMIT = … MB/SECOND";
 	case CLUSTER_RESTORE: return "RESTORE DATABASE * FROM …";
-	case CLUSTER_CHANGEFEED: return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
+	case CLUSTER_CHANGEFEED:
+		return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
 	case CLUSTER_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
 	case CLUSTER_KILL:
 	case CLUSTER_RESTART:
@@ -780,9 +875,11 @@ const struct cluster_ops cluster_playground = {
 	.redo_time_zone = "+00:00", /* TZ=UTC, as it is started above */
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE | 1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
-	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_RESTART | 1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART |
-	       1u << CLUSTER_KILL_COMPONENT | 1u << CLUSTER_LINK,
+	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
+	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
+	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_RESTART |
+	       1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART | 1u << CLUSTER_KILL_COMPONENT |
+	       1u << CLUSTER_LINK,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,

@@ -19,26 +19,32 @@ struct playground {
 	struct tidb_cluster tidb; /* first: tidb_cluster.c finds it in cluster->own */
 	char *tag, *data, *log;
 	int offset;
-	int port[PLAYGROUND_PORTS_MAX];      /* held, so that no other drtest takes them */
+	int port[PLAYGROUND_PORTS_MAX]; /* held, so that no other drtest takes them */
 	unsigned n_ports;
-	struct proc *examined;    /* its data, started again after the disaster */
-	off_t log_seen;           /* of the log, when it was last read for those that died */
-	char dead[700];           /* a component that ended by itself; "": none */
-	struct strbuf ticdc_argv; /* of a TiCDC that we killed, as /proc/PID/cmdline has it; "" none */
-	struct proc *ticdc;       /* it, started again by us; NULL: playground's own runs */
-	unsigned starts;          /* numbers the logs */
+	struct proc *examined; /* its data, started again after the disaster */
+	off_t log_seen;        /* of the log, when it was last read for those that died */
+	char dead[700];        /* a component that ended by itself; "": none */
+	/* of a TiCDC that we killed, as /proc/PID/cmdline has it; "" none */
+	struct strbuf ticdc_argv;
+	struct proc *ticdc; /* it, started again by us; NULL: playground's own runs */
+	unsigned starts;    /* numbers the logs */
 };
 
-/* The components of this tag, by their command lines: what playground prints nowhere, and who is still there after a kill. */
-unsigned playground_components(const struct playground *p, struct component out[PLAYGROUND_COMPONENTS_MAX]);
+/* The components of this tag, by their command lines: what playground prints nowhere, and who is
+ * still there after a kill. */
+unsigned playground_components(const struct playground *p,
+			       struct component out[PLAYGROUND_COMPONENTS_MAX]);
 /* Does one of n bytes of NUL-ended words name something in that folder? */
 bool playground_belongs(const char *words, size_t n, const char *data);
 
-int playground_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e);
+int playground_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
+			 struct err *e);
 void playground_part_died(struct cluster *c, enum cluster_part part);
-unsigned playground_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room);
+unsigned playground_procs(struct cluster *c, enum cluster_part part, int which,
+			  struct proc_ref *out, unsigned room);
 int playground_pause(struct cluster *c, bool paused, struct err *e);
-/* As tidb_cluster_changefeed(); a TiCDC that was killed is started again first, as playground had started it. */
+/* As tidb_cluster_changefeed(); a TiCDC that was killed is started again first, as playground had
+ * started it. */
 int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
 
 #endif

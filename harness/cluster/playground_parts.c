@@ -13,7 +13,8 @@
 #include "harness/tidb/pd.h"
 
 #define LOOK_MS 3000
-#define TICDC_MS 90000 /* a new capture waits for the lease of the dead one, ten seconds, before it owns anything */
+/* a new capture waits for the lease of the dead one, ten seconds, before it owns anything */
+#define TICDC_MS 90000
 
 bool playground_belongs(const char *cmdline, size_t n, const char *data)
 {
@@ -23,7 +24,8 @@ bool playground_belongs(const char *cmdline, size_t n, const char *data)
 	return false;
 }
 
-unsigned playground_components(const struct playground *p, struct component out[PLAYGROUND_COMPONENTS_MAX])
+unsigned playground_components(const struct playground *p,
+			       struct component out[PLAYGROUND_COMPONENTS_MAX])
 {
 	char *data = xstrfmt("%s/", p->data), path[64];
 	struct strbuf cmdline = STRBUF_INIT;
@@ -38,7 +40,8 @@ unsigned playground_components(const struct playground *p, struct component out[
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
 		strbuf_reset(&cmdline);
-		if (fs_read_file(path, PLAYGROUND_CMDLINE_BYTES_MAX, &cmdline, NULL) < 0 || !cmdline.len || !playground_belongs(cmdline.buf, cmdline.len, data))
+		if (fs_read_file(path, PLAYGROUND_CMDLINE_BYTES_MAX, &cmdline, NULL) < 0 ||
+		    !cmdline.len || !playground_belongs(cmdline.buf, cmdline.len, data))
 			continue;
 		out[n].pid = pid;
 		if (playground_component_parse(&out[n].is, cmdline.buf, cmdline.len) == 0)
@@ -53,7 +56,10 @@ unsigned playground_components(const struct playground *p, struct component out[
 
 static enum playground_kind kind_of(enum cluster_part part)
 {
-	return part == CLUSTER_FEED ? PLAYGROUND_TICDC : part == CLUSTER_SERVER ? PLAYGROUND_TIDB : part == CLUSTER_PD ? PLAYGROUND_PD : PLAYGROUND_TIKV;
+	return part == CLUSTER_FEED     ? PLAYGROUND_TICDC
+	       : part == CLUSTER_SERVER ? PLAYGROUND_TIDB
+	       : part == CLUSTER_PD     ? PLAYGROUND_PD
+					: PLAYGROUND_TIKV;
 }
 
 /* The port of PD's leader, of TiCDC's owner; 0: nobody tells. */
@@ -76,13 +82,17 @@ static int by_port(const void *a, const void *b)
 {
 	const struct component *x = a, *y = b;
 
-	return (x->is.address.port > y->is.address.port) - (x->is.address.port < y->is.address.port);
+	return (x->is.address.port > y->is.address.port) -
+	       (x->is.address.port < y->is.address.port);
 }
 
-/* Those that are meant, in the order of their ports: playground gives these in the order of its numbers. */
-static unsigned chosen(const struct playground *p, enum cluster_part part, int which, struct component out[PLAYGROUND_COMPONENTS_MAX])
+/* Those that are meant, in the order of their ports: playground gives these in the order of its
+ * numbers. */
+static unsigned chosen(const struct playground *p, enum cluster_part part, int which,
+		       struct component out[PLAYGROUND_COMPONENTS_MAX])
 {
-	unsigned n = p ? playground_components(p, out) : 0, kept = 0, leader = p && which == CLUSTER_LEADER ? leading_port(&p->tidb, part) : 0;
+	unsigned n = p ? playground_components(p, out) : 0, kept = 0,
+		 leader = p && which == CLUSTER_LEADER ? leading_port(&p->tidb, part) : 0;
 
 	for (unsigned i = 0; i < n; i++)
 		if (part == CLUSTER_ALL || out[i].is.kind == kind_of(part))
@@ -91,7 +101,8 @@ static unsigned chosen(const struct playground *p, enum cluster_part part, int w
 	if (which == CLUSTER_EACH || !kept)
 		return kept;
 	for (unsigned i = 0; i < kept; i++)
-		if (which == CLUSTER_LEADER ? out[i].is.address.port == leader || (!leader && !i) : i == (unsigned)which) {
+		if (which == CLUSTER_LEADER ? out[i].is.address.port == leader || (!leader && !i)
+					    : i == (unsigned)which) {
 			out[0] = out[i];
 			return 1;
 		}
@@ -108,7 +119,8 @@ static void remember_ticdc(struct playground *p, pid_t pid)
 		strbuf_reset(&p->ticdc_argv);
 }
 
-/* Whoever is asked from now on has to live: the load that runs keeps its connections, what connects anew takes the first TiDB that is left. */
+/* Whoever is asked from now on has to live: the load that runs keeps its connections, what connects
+ * anew takes the first TiDB that is left. */
 static void choose_another(struct cluster *c)
 {
 	struct playground *p = c->own;
@@ -118,13 +130,15 @@ static void choose_another(struct cluster *c)
 	const enum cluster_part part[] = { CLUSTER_PD, CLUSTER_FEED };
 
 	for (unsigned i = 0; i < 2; i++) {
-		unsigned n = chosen(p, part[i], CLUSTER_EACH, left), port = at[i][0] ? (unsigned)strtoul(strrchr(at[i], ':') + 1, NULL, 10) : 0;
+		unsigned n = chosen(p, part[i], CLUSTER_EACH, left),
+			 port = at[i][0] ? (unsigned)strtoul(strrchr(at[i], ':') + 1, NULL, 10) : 0;
 		bool lives = false;
 
 		for (unsigned k = 0; k < n; k++)
 			lives = lives || left[k].is.address.port == port;
 		if (n && !lives)
-			snprintf(at[i], sizeof(t->pd), "http://%s:%u", left[0].is.address.host, left[0].is.address.port);
+			snprintf(at[i], sizeof(t->pd), "http://%s:%u", left[0].is.address.host,
+				 left[0].is.address.port);
 	}
 	unsigned n = chosen(p, CLUSTER_SERVER, CLUSTER_EACH, left);
 
@@ -133,7 +147,8 @@ static void choose_another(struct cluster *c)
 			return;
 	if (n) {
 		c->ep.port = left[0].is.address.port;
-		snprintf(t->status, sizeof(t->status), "http://%s:%u", left[0].is.address.host, left[0].is.status_port);
+		snprintf(t->status, sizeof(t->status), "http://%s:%u", left[0].is.address.host,
+			 left[0].is.status_port);
 	}
 }
 
@@ -145,10 +160,12 @@ void playground_part_died(struct cluster *c, enum cluster_part part)
 	if (part == CLUSTER_FEED && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, left))
 		c->feeding = false;
 	choose_another(c);
-	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us"); /* what playground says of that component is no news */
+	/* what playground says of that component is no news */
+	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us");
 }
 
-int playground_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns, struct err *e)
+int playground_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
+			 struct err *e)
 {
 	static const char *const words[] = { "PD", "TiKV", "TiDB", "TiCDC" };
 	struct component found[PLAYGROUND_COMPONENTS_MAX], now[PLAYGROUND_COMPONENTS_MAX];
@@ -172,7 +189,8 @@ int playground_kill_part(struct cluster *c, enum cluster_part part, int which, i
 			for (unsigned k = 0; k < others; k++)
 				left = left || now[k].pid == found[i].pid;
 		if (left && pause_ms(2, d) < 0)
-			return err_set(e, ERR_TIMEOUT, 0, "%s processes are still there", words[kind_of(part)]);
+			return err_set(e, ERR_TIMEOUT, 0, "%s processes are still there",
+				       words[kind_of(part)]);
 	}
 	playground_part_died(c, part);
 	return 0;
@@ -185,7 +203,8 @@ static bool ref_of(pid_t pid, const char *name, struct proc_ref *out)
 	return out->pidfd >= 0;
 }
 
-unsigned playground_procs(struct cluster *c, enum cluster_part part, int which, struct proc_ref *out, unsigned room)
+unsigned playground_procs(struct cluster *c, enum cluster_part part, int which,
+			  struct proc_ref *out, unsigned room)
 {
 	static const char *const words[] = { "pd", "tikv", "tidb", "ticdc", "component" };
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
@@ -197,7 +216,8 @@ unsigned playground_procs(struct cluster *c, enum cluster_part part, int which, 
 	for (unsigned i = 0; i < k && n < room; i++)
 		n += ref_of(found[i].pid, words[found[i].is.kind], &out[n]);
 	/* tiup last: with it all the others end, before their own signal comes */
-	if (part == CLUSTER_ALL && c->server && proc_running(c->server) && n < room && proc_ref(c->server, &out[n], NULL) == 0)
+	if (part == CLUSTER_ALL && c->server && proc_running(c->server) && n < room &&
+	    proc_ref(c->server, &out[n], NULL) == 0)
 		n++;
 	return n;
 }
@@ -222,19 +242,27 @@ static int start_ticdc_again(struct cluster *c, struct err *e)
 	struct err why = ERR_INIT;
 	unsigned n = 0;
 
-	for (size_t at = 0; at < p->ticdc_argv.len && n < 63; at += strlen(p->ticdc_argv.buf + at) + 1)
+	for (size_t at = 0; at < p->ticdc_argv.len && n < 63;
+	     at += strlen(p->ticdc_argv.buf + at) + 1)
 		argv[n++] = p->ticdc_argv.buf + at;
 	argv[n] = NULL;
 	proc_free(p->ticdc);
-	p->ticdc = proc_start(&(struct proc_opts){ .name = "ticdc", .argv = argv, .env = env, .log_path = log, .outlives_us = c->keep }, e);
+	p->ticdc = proc_start(&(struct proc_opts){ .name = "ticdc",
+						   .argv = argv,
+						   .env = env,
+						   .log_path = log,
+						   .outlives_us = c->keep },
+			      e);
 	free(log);
 	if (!p->ticdc)
 		return err_wrap(e, "start TiCDC again");
 	while (tidb_cluster_look_at_ticdc(&p->tidb, deadline_in_ms(LOOK_MS), &why) < 0) {
 		if (!proc_running(p->ticdc))
-			return err_set(e, ERR_ENV, 0, "TiCDC, started again, ended: %s", proc_how(p->ticdc));
+			return err_set(e, ERR_ENV, 0, "TiCDC, started again, ended: %s",
+				       proc_how(p->ticdc));
 		if (pause_ms(100, d) < 0)
-			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0, "TiCDC, started again, is not ready: %.700s", why.text);
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0,
+				       "TiCDC, started again, is not ready: %.700s", why.text);
 	}
 	return 0;
 }
@@ -244,7 +272,8 @@ int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, st
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
 
-	if (p->ticdc_argv.len && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, found) && start_ticdc_again(c, e) < 0)
+	if (p->ticdc_argv.len && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, found) &&
+	    start_ticdc_again(c, e) < 0)
 		return -1;
 	return tidb_cluster_changefeed(c, o, e);
 }

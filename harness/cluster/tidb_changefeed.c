@@ -1,5 +1,6 @@
-/* TiCDC's changefeed of a cluster, as a drill uses it: made, watched, paused. What TiCDC leaves unsaid is asked elsewhere: it says "normal" through
- * whole outages of its store and its sink, and in the new architecture it does not tell how far its redo log is. */
+/* TiCDC's changefeed of a cluster, as a drill uses it: made, watched, paused. What TiCDC leaves
+ * unsaid is asked elsewhere: it says "normal" through whole outages of its store and its sink, and
+ * in the new architecture it does not tell how far its redo log is. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,25 +13,32 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 
-/* What TiCDC's sink does, and no more; on a cluster of our own it may do all, since nobody else is there. */
-#define SINK_RIGHTS "ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
+/* What TiCDC's sink does, and no more; on a cluster of our own it may do all, since nobody else is
+ * there. */
+#define SINK_RIGHTS \
+	"ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
-#define API_FIRST_MS 3000   /* then its PD is suspected */
+#define API_FIRST_MS 3000 /* then its PD is suspected */
 #define CREATE_MS 90000
-#define AGAIN_MS 60000      /* a TiCDC that was started again finds its owner */
-#define META_MS 60000       /* until the first meta object of the redo log */
+#define AGAIN_MS 60000 /* a TiCDC that was started again finds its owner */
+#define META_MS 60000  /* until the first meta object of the redo log */
 #define CLI_MS 60000
 #define CLI_BYTES_MAX ((size_t)4 << 20)
-#define ASK_NS (S_NS / 5)   /* the changefeed is asked at most this often */
+#define ASK_NS (S_NS / 5) /* the changefeed is asked at most this often */
 #define ASK_META_NS (2 * S_NS)
 #define ASK_CLI_NS (2 * S_NS)
-#define YOUNG_NS (10 * S_NS) /* for so long after its create TiCDC may not know it yet (seen: half a second) */
-#define STILL_NS (10 * S_NS) /* a timestamp that has not moved for so long stands still: on an idle cluster too they move each second */
-#define LOOK_NS (15 * S_NS)  /* the store and the sink are asked why, at most this often */
+/* for so long after its create TiCDC may not know it yet (seen: half a second) */
+#define YOUNG_NS (10 * S_NS)
+/* a timestamp that has not moved for so long stands still: on an idle cluster too they move each
+ * second */
+#define STILL_NS (10 * S_NS)
+/* the store and the sink are asked why, at most this often */
+#define LOOK_NS (15 * S_NS)
 #define RETRYING_NS (180 * S_NS)
 
-/* A user of its own for TiCDC on the sink: what it leaves running there can be told from everybody else's. */
+/* A user of its own for TiCDC on the sink: what it leaves running there can be told from everybody
+ * else's. */
 static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
 {
 	struct sql *s = sql_open(&t->sink, deadline_in_ms(API_MS), e);
@@ -50,19 +58,23 @@ static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			snprintf(password + 2 * i, 3, "%02x", bytes[i]);
 	}
-	strbuf_addf(&q, "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password);
-	if (mysql_real_query(sql_handle(s), q.buf, q.len)) { /* an error must not quote the statement */
+	strbuf_addf(&q, "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user,
+		    password);
+	/* an error must not quote the statement */
+	if (mysql_real_query(sql_handle(s), q.buf, q.len)) {
 		sql_error(sql_handle(s), e, "make TiCDC's user");
 		goto out;
 	}
 	t->sink_made = true;
 	strbuf_reset(&q);
-	strbuf_addf(&q, "ALTER USER '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password); /* where it was there already */
+	/* where it was there already */
+	strbuf_addf(&q, "ALTER USER '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password);
 	if (mysql_real_query(sql_handle(s), q.buf, q.len)) {
 		sql_error(sql_handle(s), e, "set the password of TiCDC's user");
 		goto out;
 	}
-	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'", t->disposable ? "ALL PRIVILEGES" : SINK_RIGHTS, t->sink_user) < 0)
+	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'",
+		     t->disposable ? "ALL PRIVILEGES" : SINK_RIGHTS, t->sink_user) < 0)
 		goto out;
 	snprintf(t->sink.user, sizeof(t->sink.user), "%s", t->sink_user);
 	rc = 0;
@@ -75,9 +87,12 @@ out:
 
 void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
 {
-	struct sql *s = t->sink_made && !t->disposable ? sql_open(&t->sink_admin, deadline_in_ms(API_MS), NULL) : NULL;
+	struct sql *s = t->sink_made && !t->disposable
+				? sql_open(&t->sink_admin, deadline_in_ms(API_MS), NULL)
+				: NULL;
 
-	if ((s && sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user) >= 0) || !t->sink_made) {
+	if ((s && sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user) >= 0) ||
+	    !t->sink_made) {
 		undo_forget(t->user_noted);
 		t->user_noted = NULL;
 	}
@@ -86,7 +101,8 @@ void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
 }
 
 /* tiup cdc:v5.4.0 cli changefeed VERB …; what it printed is appended to out. */
-static int cli(struct tidb_cluster *t, const char *const *args, const char *what, struct strbuf *out, struct err *e)
+static int cli(struct tidb_cluster *t, const char *const *args, const char *what,
+	       struct strbuf *out, struct err *e)
 {
 	char *argv[24];
 	struct err why = ERR_INIT;
@@ -107,18 +123,24 @@ static int cli(struct tidb_cluster *t, const char *const *args, const char *what
 	return ticdc_cli_refused(why.text, what, e);
 }
 
-static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct ticdc_create *o, struct ticdc_feed *f, struct err *e)
+static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct ticdc_create *o,
+			 struct ticdc_feed *f, struct err *e)
 {
-	char *config = xstrfmt("%s/changefeed.toml", c->dir), *pd = xstrfmt("--pd=%s", t->pd), *sink = xstrfmt("--sink-uri=%s", o->sink_uri),
-	     *id = xstrfmt("--changefeed-id=%s", o->id), *start = xstrfmt("--start-ts=%" PRIu64, o->start_ts), *with = xstrfmt("--config=%s", config);
-	const char *args[] = { "cli", "changefeed", "create", pd, sink, id, start, with, "--no-confirm", NULL };
+	char *config = xstrfmt("%s/changefeed.toml", c->dir), *pd = xstrfmt("--pd=%s", t->pd),
+	     *sink = xstrfmt("--sink-uri=%s", o->sink_uri),
+	     *id = xstrfmt("--changefeed-id=%s", o->id),
+	     *start = xstrfmt("--start-ts=%" PRIu64, o->start_ts),
+	     *with = xstrfmt("--config=%s", config);
+	const char *args[] = { "cli", "changefeed", "create",       pd,  sink, id,
+			       start, with,         "--no-confirm", NULL };
 	struct strbuf text = STRBUF_INIT, out = STRBUF_INIT;
 	char what[180];
 	int rc = -1;
 
 	snprintf(what, sizeof(what), "create changefeed %s", o->id);
 	ticdc_config_text(o, t->version, &text);
-	if (fs_write_atomic(config, text.buf, text.len, 0600, e) == 0 && cli(t, args, what, &out, e) == 0)
+	if (fs_write_atomic(config, text.buf, text.len, 0600, e) == 0 &&
+	    cli(t, args, what, &out, e) == 0)
 		rc = ticdc_create_parse(f, out.buf, out.len, e);
 	strbuf_release(&text);
 	strbuf_release(&out);
@@ -139,9 +161,12 @@ static int ask_api(const struct tidb_cluster *t, struct ticdc_feed *f, struct er
 
 	if (ticdc_query(&api, t->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
 		return 0;
-	if (why.kind == ERR_TIMEOUT && ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
-		return err_set(e, ERR_ENV, 0, "query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing: it has lost its PD",
-		               t->feed_id);
+	if (why.kind == ERR_TIMEOUT &&
+	    ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
+		return err_set(
+			e, ERR_ENV, 0,
+			"query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing: it has lost its PD",
+			t->feed_id);
 	if (why.kind == ERR_TIMEOUT)
 		return ticdc_query(&api, t->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
 	if (e)
@@ -160,7 +185,8 @@ static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
 		return ask_api(t, f, e);
 	pd = xstrfmt("--pd=%s", t->pd);
 	id = xstrfmt("--changefeed-id=%s", t->feed_id);
-	rc = cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL }, "query the changefeed", &out, e);
+	rc = cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL },
+		 "query the changefeed", &out, e);
 	if (rc == 0)
 		rc = ticdc_feed_parse(f, out.buf, out.len, e);
 	free(pd);
@@ -175,23 +201,30 @@ static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
 static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out)
 {
 	struct err why = ERR_INIT;
-	struct store *s = t->redo_uri[0] ? store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, &why) : NULL;
+	struct store *s =
+		t->redo_uri[0]
+			? store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, &why)
+			: NULL;
 	bool there = false, well = true;
 	struct sql *sink;
 
 	if (t->redo_uri[0] && (!s || store_bucket_exists(s, &there, &why) < 0 || !there)) {
-		strbuf_addf(out, "its store does not answer (%.300s)", why.text[0] ? why.text : "the bucket is gone");
+		strbuf_addf(out, "its store does not answer (%.300s)",
+			    why.text[0] ? why.text : "the bucket is gone");
 		well = false;
 	}
 	store_free(s);
 	sink = sql_open(&t->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
 	if (!sink) {
-		strbuf_addf(out, "%sits sink does not answer (%.300s)", well ? "" : ", and ", why.text);
+		strbuf_addf(out, "%sits sink does not answer (%.300s)", well ? "" : ", and ",
+			    why.text);
 		well = false;
 	}
 	sql_close(sink);
 	if (well)
-		strbuf_addstr(out, "its store and its sink answer (after an outage TiCDC waits up to 40 s between its tries)");
+		strbuf_addstr(
+			out,
+			"its store and its sink answer (after an outage TiCDC waits up to 40 s between its tries)");
 }
 
 static void watch(struct tidb_cluster *t, const struct ticdc_feed *f, tso_t resolved, int64_t now)
@@ -215,14 +248,17 @@ static void watch(struct tidb_cluster *t, const struct ticdc_feed *f, tso_t reso
 	if (t->looked_ns && now - t->looked_ns < LOOK_NS)
 		return;
 	strbuf_addf(&why, "%s not moved for %" PRId64 " s though TiCDC says normal: ",
-	            now - t->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have" : "its checkpoint has", still / S_NS);
+		    now - t->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have"
+							   : "its checkpoint has",
+		    still / S_NS);
 	look_for_the_reason(t, &why);
 	snprintf(t->still, sizeof(t->still), "%.*s", (int)sizeof(t->still) - 1, why.buf);
 	strbuf_release(&why);
 	t->looked_ns = clock_mono_ns();
 }
 
-/* How far the redo log is, where TiCDC does not tell: its .meta object does. Not asked while it can't be had. */
+/* How far the redo log is, where TiCDC does not tell: its .meta object does. Not asked while it
+ * can't be had. */
 static tso_t resolved_by_the_log(struct tidb_cluster *t, int64_t now)
 {
 	struct redo_meta m = { 0 };
@@ -238,27 +274,36 @@ static tso_t resolved_by_the_log(struct tidb_cluster *t, int64_t now)
 	return t->log_resolved;
 }
 
-static int state_of(struct tidb_cluster *t, const struct ticdc_feed *f, struct feed_status *st, int64_t now, struct err *e)
+static int state_of(struct tidb_cluster *t, const struct ticdc_feed *f, struct feed_status *st,
+		    int64_t now, struct err *e)
 {
 	bool retrying = !strcmp(f->state, "pending") || !strcmp(f->state, "warning");
 	tso_t resolved = f->resolved_is_checkpoint ? resolved_by_the_log(t, now) : f->resolved_ts;
 
-	if (!strcmp(f->state, "failed") || !strcmp(f->state, "stopped") || !strcmp(f->state, "finished") || !strcmp(f->state, "removed") ||
+	if (!strcmp(f->state, "failed") || !strcmp(f->state, "stopped") ||
+	    !strcmp(f->state, "finished") || !strcmp(f->state, "removed") ||
 	    !strcmp(f->state, "error"))
-		return err_set(e, ERR_ENV, 0, "changefeed %s is %s: %s", t->feed_id, f->state, f->error[0] ? f->error : "TiCDC gives no reason");
+		return err_set(e, ERR_ENV, 0, "changefeed %s is %s: %s", t->feed_id, f->state,
+			       f->error[0] ? f->error : "TiCDC gives no reason");
 	if (resolved < t->last.resolved_ts) /* 0: not told, while it is pending or just starting */
 		resolved = t->last.resolved_ts;
 	watch(t, f, resolved, now);
 	t->retrying_ns = !retrying ? 0 : t->retrying_ns ? t->retrying_ns : now;
 	if (retrying && now - t->retrying_ns > RETRYING_NS)
-		return err_set(e, ERR_ENV, 0, "changefeed %s is %s for %" PRId64 " s: %s", t->feed_id, f->state, (now - t->retrying_ns) / S_NS,
-		               f->error[0] ? f->error : "TiCDC gives no reason");
-	*st = (struct feed_status){ .state = retrying ? FEED_RETRYING : FEED_NORMAL, .checkpoint_ts = f->checkpoint_ts, .resolved_ts = resolved,
-		.checkpoint_seq = f->checkpoint_ts, .resolved_seq = resolved, .sink_busy = resolved > f->checkpoint_ts,
-		.written_wall_ms = clock_wall_ms() };
+		return err_set(e, ERR_ENV, 0, "changefeed %s is %s for %" PRId64 " s: %s",
+			       t->feed_id, f->state, (now - t->retrying_ns) / S_NS,
+			       f->error[0] ? f->error : "TiCDC gives no reason");
+	*st = (struct feed_status){ .state = retrying ? FEED_RETRYING : FEED_NORMAL,
+				    .checkpoint_ts = f->checkpoint_ts,
+				    .resolved_ts = resolved,
+				    .checkpoint_seq = f->checkpoint_ts,
+				    .resolved_seq = resolved,
+				    .sink_busy = resolved > f->checkpoint_ts,
+				    .written_wall_ms = clock_wall_ms() };
 	st->lag_ms = st->written_wall_ms - tso_ms(st->checkpoint_ts);
 	if (retrying)
-		snprintf(st->error, sizeof(st->error), "TiCDC says %s: %s", f->state, f->error[0] ? f->error : "it gives no reason");
+		snprintf(st->error, sizeof(st->error), "TiCDC says %s: %s", f->state,
+			 f->error[0] ? f->error : "it gives no reason");
 	else
 		snprintf(st->error, sizeof(st->error), "%s", f->error[0] ? f->error : t->still);
 	return 0;
@@ -289,8 +334,10 @@ int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct e
 	return 0;
 }
 
-/* The guide's own command lacks --config: then TiCDC takes level "none", and the redo log is missing when it is needed. */
-static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const char *uri, struct err *e)
+/* The guide's own command lacks --config: then TiCDC takes level "none", and the redo log is
+ * missing when it is needed. */
+static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const char *uri,
+			   struct err *e)
 {
 	struct tidb_cluster *t = c->own;
 	struct deadline d = deadline_in_ms(META_MS);
@@ -299,8 +346,11 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 	int rc = -1;
 
 	if (strcmp(f->level, "eventual") != 0)
-		return err_set(e, ERR_ENV, 0, "changefeed %s was created with consistent.level = \"%s\": it writes no redo log "
-			       "(TiCDC did not take [consistent])", t->feed_id, f->level[0] ? f->level : "none");
+		return err_set(
+			e, ERR_ENV, 0,
+			"changefeed %s was created with consistent.level = \"%s\": it writes no redo log "
+			"(TiCDC did not take [consistent])",
+			t->feed_id, f->level[0] ? f->level : "none");
 	s = store_open(uri, NULL, e);
 	while (s) {
 		struct store_list list = { 0 };
@@ -321,8 +371,10 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 		if (tidb_cluster_feed_status(c, &st, e) < 0)
 			break;
 		if (pause_ms(100, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0, "changefeed %s has put no .meta object into %s within %d s%s%s", t->feed_id,
-				store_uri_redacted(s), META_MS / 1000, st.error[0] ? ": " : "", st.error);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0,
+				"changefeed %s has put no .meta object into %s within %d s%s%s",
+				t->feed_id, store_uri_redacted(s), META_MS / 1000,
+				st.error[0] ? ": " : "", st.error);
 			break;
 		}
 	}
@@ -330,10 +382,12 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 	return rc;
 }
 
-/* A TiCDC that has just been started again may not know its changefeeds yet, or have no owner. 1: it is there; 0: it is not; -1: TiCDC says neither. */
+/* A TiCDC that has just been started again may not know its changefeeds yet, or have no owner. 1:
+ * it is there; 0: it is not; -1: TiCDC says neither. */
 static int still_there(const struct ticdc *api, const char *id, struct ticdc_feed *f, struct err *e)
 {
-	struct deadline unknown = deadline_in_ms(YOUNG_NS / 1000000), silent = deadline_in_ms(AGAIN_MS);
+	struct deadline unknown = deadline_in_ms(YOUNG_NS / 1000000),
+			silent = deadline_in_ms(AGAIN_MS);
 	struct err why = ERR_INIT;
 
 	while (ticdc_query(api, id, deadline_in_ms(API_MS), f, &why) < 0)
@@ -367,18 +421,25 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 
 	if (!t->ticdc[0])
 		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name,
-		               t->disposable ? "t:cluster { …, ticdc = 1 }" : "ticdc = \"http://…:8300\" in the clusters file");
+			       t->disposable ? "t:cluster { …, ticdc = 1 }"
+					     : "ticdc = \"http://…:8300\" in the clusters file");
 	if (strlen(o->id) >= sizeof(t->feed_id) || strlen(o->redo_uri) >= sizeof(t->redo_uri))
-		return err_set(e, ERR_USAGE, 0, "the changefeed's id is longer than %zu bytes, or its redo log's URI than %zu", sizeof(t->feed_id) - 1,
-		               sizeof(t->redo_uri) - 1);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"the changefeed's id is longer than %zu bytes, or its redo log's URI than %zu",
+			sizeof(t->feed_id) - 1, sizeof(t->redo_uri) - 1);
 	if (!t->v2 && !t->cdc[0])
-		return err_set(e, ERR_UNSUPPORTED, 0, "create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
-		               o->id, t->version_text);
-	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 && (rc = still_there(&api, o->id, &f, e)) != 0) {
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
+			o->id, t->version_text);
+	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 &&
+	    (rc = still_there(&api, o->id, &f, e)) != 0) {
 		forget(t);
 		return rc < 0 ? -1 : tidb_cluster_feed_status(c, &st, e);
 	}
-	if (*o->redo_uri && tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
+	if (*o->redo_uri &&
+	    tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0)
 		return -1;
 	t->feed_found = t->feed_made = false;
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
@@ -392,21 +453,31 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 		strcpy(t->sink.host, "127.0.0.1");
 		strcpy(t->sink_seen.host, "127.0.0.1");
 	}
-	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls its own by names ("System", "Etc/UTC") that nobody
-	 * here can know */
+	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls
+	 * its own by names ("System", "Etc/UTC") that nobody here can know */
 	uri = sql_endpoint_uri(&t->sink);
-	struct ticdc_create create = { .id = o->id, .sink_uri = uri, .redo_uri = o->redo_uri, .start_ts = o->start_ts, .flush_ms = o->flush_ms,
-		.meta_ms = o->meta_ms };
+	struct ticdc_create create = { .id = o->id,
+				       .sink_uri = uri,
+				       .redo_uri = o->redo_uri,
+				       .start_ts = o->start_ts,
+				       .flush_ms = o->flush_ms,
+				       .meta_ms = o->meta_ms };
 
 	forget(t);
-	t->last = (struct feed_status){ .state = FEED_NORMAL, .checkpoint_ts = o->start_ts, .checkpoint_seq = o->start_ts };
-	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e) : create_by_cli(c, t, &create, &f, e);
+	t->last = (struct feed_status){ .state = FEED_NORMAL,
+					.checkpoint_ts = o->start_ts,
+					.checkpoint_seq = o->start_ts };
+	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e)
+		   : create_by_cli(c, t, &create, &f, e);
 	t->created_ns = clock_mono_ns();
 	if (rc == 0 && *o->redo_uri)
 		rc = redo_is_written(c, &f, o->redo_uri, e);
 	if (rc == 0)
-		rc = tidb_cluster_feed_status(c, &st, e); /* the sampler reads the file from now on */
-	if (rc < 0 && made) /* it would run on with nobody's knowledge, and hold back garbage collection; its log is nobody's yet */
+		/* the sampler reads the file from now on */
+		rc = tidb_cluster_feed_status(c, &st, e);
+	/* it would run on with nobody's knowledge, and hold back garbage collection; its log is
+	 * nobody's yet */
+	if (rc < 0 && made)
 		ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL);
 	if (rc < 0)
 		tidb_cluster_drop_sink_user(t);
@@ -416,7 +487,8 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	return rc;
 }
 
-int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e)
+int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
+				 const char *redo_uri, struct err *e)
 {
 	struct tidb_cluster *t = c->own;
 	struct ticdc api = tidb_cluster_api(t);
@@ -424,20 +496,27 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 	struct feed_status st;
 
 	if (!t->ticdc[0] || !t->v2)
-		return err_set(e, ERR_USAGE, 0, "the clusters file names no TiCDC of it with an open API v2 (ticdc = \"http://…:8300\")");
+		return err_set(
+			e, ERR_USAGE, 0,
+			"the clusters file names no TiCDC of it with an open API v2 (ticdc = \"http://…:8300\")");
 	if (strlen(redo_uri) >= sizeof(t->redo_uri))
-		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes", sizeof(t->redo_uri) - 1);
+		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes",
+			       sizeof(t->redo_uri) - 1);
 	if (ticdc_query(&api, id, deadline_in_ms(API_MS), &f, e) < 0)
 		return -1;
 	if (strcmp(f.level, "eventual") != 0)
-		return err_set(e, ERR_ENV, 0, "changefeed %s writes no redo log (consistent.level = \"%s\"): a disaster could not be made good", id,
-			f.level[0] ? f.level : "none");
+		return err_set(
+			e, ERR_ENV, 0,
+			"changefeed %s writes no redo log (consistent.level = \"%s\"): a disaster could not be made good",
+			id, f.level[0] ? f.level : "none");
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", id);
 	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", redo_uri);
 	t->sink = t->sink_admin = t->sink_seen = sink->ep;
 	t->feed_found = true;
 	forget(t);
-	t->last = (struct feed_status){ .state = FEED_NORMAL, .checkpoint_ts = f.checkpoint_ts, .checkpoint_seq = f.checkpoint_ts };
+	t->last = (struct feed_status){ .state = FEED_NORMAL,
+					.checkpoint_ts = f.checkpoint_ts,
+					.checkpoint_seq = f.checkpoint_ts };
 	return tidb_cluster_feed_status(c, &st, e);
 }
 
@@ -450,12 +529,15 @@ int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct er
 	int rc;
 
 	if (t->feed_found)
-		return err_set(e, ERR_USAGE, 0, "changefeed %s was there before this run, and is not stopped by it", t->feed_id);
+		return err_set(e, ERR_USAGE, 0,
+			       "changefeed %s was there before this run, and is not stopped by it",
+			       t->feed_id);
 	if (t->v2)
 		return ticdc_pause(&api, t->feed_id, d, e);
 	pd = xstrfmt("--pd=%s", t->pd);
 	id = xstrfmt("--changefeed-id=%s", t->feed_id);
-	rc = cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL }, "pause the changefeed", &out, e);
+	rc = cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL },
+		 "pause the changefeed", &out, e);
 	free(pd);
 	free(id);
 	strbuf_release(&out);

@@ -32,7 +32,9 @@ static int look_status(const struct tidb_cluster *t, struct deadline d, struct e
 	int rc = http_call("GET", url, NULL, &tls, d, &a, e);
 
 	if (rc == 0 && (a.status != 200 || !strstr(a.body.buf, "TiDB")))
-		rc = err_set(e, ERR_ENV, (int)a.status, "%s is not TiDB's status port: HTTP %ld %.80s", url, a.status, a.body.buf);
+		rc = err_set(e, ERR_ENV, (int)a.status,
+			     "%s is not TiDB's status port: HTTP %ld %.80s", url, a.status,
+			     a.body.buf);
 	free(url);
 	http_answer_release(&a);
 	return rc;
@@ -49,7 +51,8 @@ int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct
 	t->v2 = v2;
 	if (v2 && ticdc_captures(&api, d, &captures, e) < 0)
 		return -1;
-	return v2 && !captures ? err_set(e, ERR_ENV, 0, "TiCDC at %s has no capture yet", t->ticdc) : 0;
+	return v2 && !captures ? err_set(e, ERR_ENV, 0, "TiCDC at %s has no capture yet", t->ticdc)
+			       : 0;
 }
 
 static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
@@ -58,17 +61,21 @@ static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
 	struct http_tls tls = { t->ca, t->cert, t->key };
 	struct pd_members members;
 
-	if (look_sql(t, &c->ep, e) < 0 || (t->status[0] && look_status(t, d, e) < 0) || (t->pd[0] && pd_ready(t->pd, &tls, d, &members, e) < 0))
+	if (look_sql(t, &c->ep, e) < 0 || (t->status[0] && look_status(t, d, e) < 0) ||
+	    (t->pd[0] && pd_ready(t->pd, &tls, d, &members, e) < 0))
 		return -1;
 	return t->ticdc[0] ? tidb_cluster_look_at_ticdc(t, d, e) : 0;
 }
 
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t)
 {
-	return (struct ticdc){ .api = t->ticdc, .tls = { .ca = t->ca, .cert = t->cert, .key = t->key } };
+	return (struct ticdc){ .api = t->ticdc,
+			       .tls = { .ca = t->ca, .cert = t->cert, .key = t->key } };
 }
 
-int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(struct cluster *, struct err *), struct deadline d, struct err *e)
+int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
+		       int (*alive)(struct cluster *, struct err *), struct deadline d,
+		       struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -90,8 +97,9 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(s
 	return 0;
 }
 
-/* A statement without its TiKV hangs for 41 s and more, and ends with 9005 or, where it was given up before, as a lost connection; without PD with 9001.
- * Nothing else of the cluster says that a store is dead, and PD itself not before twelve seconds. */
+/* A statement without its TiKV hangs for 41 s and more, and ends with 9005 or, where it was given
+ * up before, as a lost connection; without PD with 9001. Nothing else of the cluster says that a
+ * store is dead, and PD itself not before twelve seconds. */
 void tidb_cluster_explain(struct cluster *c, struct err *e)
 {
 	const struct tidb_cluster *t = c->own;
@@ -99,12 +107,15 @@ void tidb_cluster_explain(struct cluster *c, struct err *e)
 	struct pd_stores stores;
 	char why[400] = "";
 
-	if (!t->pd[0] || (e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && !(e->code >= 9001 && e->code <= 9006) && e->code != 8124 && e->code != 8125))
+	if (!t->pd[0] ||
+	    (e->kind != ERR_GONE && e->kind != ERR_TIMEOUT &&
+	     !(e->code >= 9001 && e->code <= 9006) && e->code != 8124 && e->code != 8125))
 		return;
 	if (pd_look_at_stores(t->pd, &tls, deadline_in_ms(3000), &stores, NULL) < 0)
 		snprintf(why, sizeof(why), "its PD at %.250s does not answer", t->pd);
 	else if (stores.down[0])
-		snprintf(why, sizeof(why), "its TiKV %.250s; %u of %u are up", stores.down, stores.up, stores.n);
+		snprintf(why, sizeof(why), "its TiKV %.250s; %u of %u are up", stores.down,
+			 stores.up, stores.n);
 	else
 		return;
 	snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (%s)", why);
@@ -125,7 +136,8 @@ int tidb_cluster_now(struct cluster *c, tso_t *ts, struct err *e)
 	return tidb_now(&c->ep, ts, e);
 }
 
-/* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP refuses a used one. */
+/* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP
+ * refuses a used one. */
 int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *e)
 {
 	struct store *s = store_open(uri, NULL, e);
@@ -135,61 +147,86 @@ int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *
 	if (s && store_list(s, "", &list, e) == 0) {
 		const char *removed = "";
 
-		for (size_t i = 0; i < list.n; i++) /* TiCDC's mark of a changefeed that was removed stays for good */
+		/* TiCDC's mark of a changefeed that was removed stays for good */
+		for (size_t i = 0; i < list.n; i++)
 			if (!strncmp(list.objects[i].key, "delete_", 7))
 				removed = "; a changefeed that was removed had its log here";
-		rc = list.n ? err_set(e, ERR_ENV, 0, "%s: %s was used before (%zu objects, as %.100s%s): one fresh prefix for each run", what,
-				      store_uri_redacted(s), list.n, list.objects[0].key, removed) : 0;
+		rc = list.n ? err_set(e, ERR_ENV, 0,
+				      "%s: %s was used before (%zu objects, as %.100s%s): one fresh prefix for each run",
+				      what, store_uri_redacted(s), list.n, list.objects[0].key,
+				      removed)
+			    : 0;
 	}
 	store_list_release(&list);
 	store_free(s);
 	return rc;
 }
 
-/* BACKUP succeeds with nothing in it: of a snapshot from before the first table, or of what garbage collection has passed. */
+/* BACKUP succeeds with nothing in it: of a snapshot from before the first table, or of what garbage
+ * collection has passed. */
 static int nothing_was_meant(struct cluster *c, const struct tidb_brie *b, struct err *e)
 {
 	struct sql *s = b->size_bytes ? NULL : sql_open(&c->ep, deadline_in_ms(SQL_MS), e);
 	uint64_t tables = 0;
 	int rc = b->size_bytes ? 0 : -1;
 
-	if (s && sql_value_u64(s, &tables, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_ROWS > 0 AND "
-	                       "LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
-		rc = tables ? err_set(e, ERR_ENV, 0, "BACKUP put nothing into the store (Size 0) although the cluster has %" PRIu64 " tables with rows: its "
-		                      "snapshot %" PRIu64 " is older than they are", tables, b->backup_ts) : 0;
+	if (s &&
+	    sql_value_u64(
+		    s, &tables, e,
+		    "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_ROWS > 0 AND "
+		    "LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+		rc = tables ? err_set(e, ERR_ENV, 0,
+				      "BACKUP put nothing into the store (Size 0) although the cluster has %" PRIu64
+				      " tables with rows: its "
+				      "snapshot %" PRIu64 " is older than they are",
+				      tables, b->backup_ts)
+			    : 0;
 	sql_close(s);
 	return rc;
 }
 
-/* BACKUP of a snapshot that garbage collection has passed succeeds, with what is left of it; a session that wants to read there is refused. */
+/* BACKUP of a snapshot that garbage collection has passed succeeds, with what is left of it; a
+ * session that wants to read there is refused. */
 static int can_be_read_at(struct cluster *c, const char *snapshot, struct err *e)
 {
 	struct sql *s = snapshot ? sql_open(&c->ep, deadline_in_ms(SQL_MS), e) : NULL;
-	int rc = !snapshot || (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0) ? 0 : -1;
+	int rc = !snapshot || (s &&
+			       sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0)
+			 ? 0
+			 : -1;
 
 	sql_close(s);
 	if (rc < 0 && e && e->kind == ERR_SQL) {
 		struct err why = *e;
 
-		err_set(e, ERR_ENV, why.code, "BACKUP at snapshot %s: %.700s (way out: keep garbage collection off, or tidb_gc_life_time longer, from before "
-			"that snapshot on)", snapshot, why.text);
+		err_set(e, ERR_ENV, why.code,
+			"BACKUP at snapshot %s: %.700s (way out: keep garbage collection off, or tidb_gc_life_time longer, from before "
+			"that snapshot on)",
+			snapshot, why.text);
 	}
 	return rc;
 }
 
-int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e)
+int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
+			struct backup_result *r, struct err *e)
 {
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
 
-	if (tidb_cluster_prefix_is_fresh(uri, "BACKUP", e) < 0 || can_be_read_at(c, o->tidb_snapshot, e) < 0 ||
-	    tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot, &b, e) < 0 || nothing_was_meant(c, &b, e) < 0)
+	if (tidb_cluster_prefix_is_fresh(uri, "BACKUP", e) < 0 ||
+	    can_be_read_at(c, o->tidb_snapshot, e) < 0 ||
+	    tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot,
+			&b, e) < 0 ||
+	    nothing_was_meant(c, &b, e) < 0)
 		return -1;
-	*r = (struct backup_result){ .size_bytes = b.size_bytes, .backup_ts = b.backup_ts, .execution_us = (clock_mono_ns() - start) / 1000 };
+	*r = (struct backup_result){ .size_bytes = b.size_bytes,
+				     .backup_ts = b.backup_ts,
+				     .execution_us = (clock_mono_ns() - start) / 1000 };
 	return 0;
 }
 
-int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e)
+int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
+			 struct backup_result *r, struct err *e)
 {
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
@@ -197,7 +234,10 @@ int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restor
 	(void)o;
 	if (tidb_restore(&c->ep, uri, &b, e) < 0)
 		return -1;
-	*r = (struct backup_result){ .size_bytes = b.size_bytes, .backup_ts = b.backup_ts, .execution_us = (clock_mono_ns() - start) / 1000 };
-	/* "Cluster TS" is the instant at which RESTORE began: the tables are not there yet. It is not written to meanwhile */
+	*r = (struct backup_result){ .size_bytes = b.size_bytes,
+				     .backup_ts = b.backup_ts,
+				     .execution_us = (clock_mono_ns() - start) / 1000 };
+	/* "Cluster TS" is the instant at which RESTORE began: the tables are not there yet. It is
+	 * not written to meanwhile */
 	return tidb_now(&c->ep, &c->restored_ts, e);
 }

@@ -1,5 +1,5 @@
-/* What the grounds with real TiDB (playground, attach) share: one cluster's SQL, PD and TiCDC, used as the guide does. The verbs are
- * those of struct cluster_ops. */
+/* What the grounds with real TiDB (playground, attach) share: one cluster's SQL, PD and TiCDC, used
+ * as the guide does. The verbs are those of struct cluster_ops. */
 #ifndef HARNESS_CLUSTER_TIDB_CLUSTER_H
 #define HARNESS_CLUSTER_TIDB_CLUSTER_H
 
@@ -14,48 +14,67 @@ struct tidb_cluster {
 	char pd[300], ticdc[300], status[300]; /* "http://127.0.0.1:2379"; "": none */
 	char ca[512], cert[512], key[512];
 	unsigned version[3];
-	char version_text[64];     /* "v8.5.7" */
-	const char *cdc[4];        /* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
-	bool v2;                   /* TiCDC has the open API v2 */
-	struct undo *feed_noted, *user_noted; /* the changefeed and TiCDC's user are made, for the case that drtest is killed */
-	struct undo *gc_noted;     /* garbage collection is off, for the time being; NULL: it is not */
-	bool started_here, filled_here; /* attach: this run started it, restored into it: it may destroy it */
-	bool disposable;           /* drtest made it, and takes it down: nobody else's users or data are there */
+	char version_text[64]; /* "v8.5.7" */
+	/* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
+	const char *cdc[4];
+	bool v2; /* TiCDC has the open API v2 */
+	/* the changefeed and TiCDC's user are made, for the case that drtest is killed */
+	struct undo *feed_noted, *user_noted;
+	/* garbage collection is off, for the time being; NULL: it is not */
+	struct undo *gc_noted;
+	/* attach: this run started it, restored into it: it may destroy it */
+	bool started_here, filled_here;
+	/* drtest made it, and takes it down: nobody else's users or data are there */
+	bool disposable;
 	/* the changefeed that reads this cluster */
-	char feed_id[128], sink_user[64], redo_uri[2048]; /* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
-	struct sql_endpoint sink, sink_admin, sink_seen;  /* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
-	bool feed_made;            /* by this run, under feed_id */
-	bool feed_found;           /* it ran before us, and goes on after us: never paused, never removed */
-	bool sink_made;            /* sink_user was made there */
+	/* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
+	char feed_id[128], sink_user[64], redo_uri[2048];
+	/* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
+	struct sql_endpoint sink, sink_admin, sink_seen;
+	bool feed_made; /* by this run, under feed_id */
+	/* it ran before us, and goes on after us: never paused, never removed */
+	bool feed_found;
+	bool sink_made; /* sink_user was made there */
 	struct feed_status last;
 	int64_t created_ns, asked_ns, asked_meta_ns;
-	tso_t log_resolved;        /* by the redo log's meta; 0: not told */
+	tso_t log_resolved; /* by the redo log's meta; 0: not told */
 	/* what moved when; all CLOCK_MONOTONIC */
 	tso_t seen_checkpoint, seen_resolved;
 	int64_t checkpoint_moved_ns, resolved_moved_ns, looked_ns, retrying_ns;
-	char still[900];           /* "checkpoint and redo log have not moved for 12 s though …"; "": they move */
+	/* "checkpoint and redo log have not moved for 12 s though …"; "": they move */
+	char still[900];
 };
 
-/* SQL answers and is TiDB's, its status port agrees, PD is healthy, TiCDC (where there is one) has a capture. Tried until the deadline;
- * alive: NULL, or asked between the tries: -1 with *e ends the wait. */
-int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t, int (*alive)(struct cluster *c, struct err *e), struct deadline d, struct err *e);
+/* SQL answers and is TiDB's, its status port agrees, PD is healthy, TiCDC (where there is one) has
+ * a capture. Tried until the deadline; alive: NULL, or asked between the tries: -1 with *e ends the
+ * wait. */
+int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
+		       int (*alive)(struct cluster *c, struct err *e), struct deadline d,
+		       struct err *e);
 
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t);
-int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e); /* it answers, and has a capture */
-/* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP refuses a used one: ERR_ENV when objects are there. */
+/* it answers, and has a capture */
+int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e);
+/* Whoever replays a redo prefix takes the newest meta under it whatever its changefeed, and BACKUP
+ * refuses a used one: ERR_ENV when objects are there. */
 int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *e);
 void tidb_cluster_explain(struct cluster *c, struct err *e);
 int tidb_cluster_set_gc(struct cluster *c, bool on, struct err *e);
-int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o, struct backup_result *r, struct err *e);
-int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o, struct backup_result *r, struct err *e);
-/* Made; or, where this run made one of that id before and TiCDC still has it, taken up again: it goes on from its checkpoint. */
+int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
+			struct backup_result *r, struct err *e);
+int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
+			 struct backup_result *r, struct err *e);
+/* Made; or, where this run made one of that id before and TiCDC still has it, taken up again: it
+ * goes on from its checkpoint. */
 int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
-int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id, const char *redo_uri, struct err *e);
-/* st->error: what TiCDC says while it tries again, or that nothing moves, and why. An error: it is over (failed, stopped), or has been tried again
- * for three minutes. */
+int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
+				 const char *redo_uri, struct err *e);
+/* st->error: what TiCDC says while it tries again, or that nothing moves, and why. An error: it is
+ * over (failed, stopped), or has been tried again for three minutes. */
 int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
 int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
-void tidb_cluster_drop_sink_user(struct tidb_cluster *t); /* on clusters that are not ours: what the changefeed needed there */
+/* on clusters that are not ours: what the changefeed needed there */
+void tidb_cluster_drop_sink_user(struct tidb_cluster *t);
 /* What a dead TiCDC left running on this cluster, its sink: gone on return. */
 int tidb_cluster_fence(struct cluster *c, struct err *e);
 const char *tidb_cluster_pd(const struct cluster *c);

@@ -26,7 +26,8 @@ struct undo {
 
 static char *folder(void)
 {
-	const char *own = getenv("DRTEST_UNDO"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *own = getenv("DRTEST_UNDO"), *xdg = getenv("XDG_CACHE_HOME"),
+		   *home = getenv("HOME");
 
 	if (own && own[0] == '/')
 		return xstrdup(own);
@@ -37,7 +38,8 @@ static char *folder(void)
 
 static const char *const kinds[] = { [UNDO_GC] = "gc", [UNDO_USER] = "user", [UNDO_FEED] = "feed" };
 
-struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster, const char *name, struct err *e)
+struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
+		       const char *name, struct err *e)
 {
 	struct undo *u = xcalloc(1, sizeof(*u));
 	char *dir = folder(), file[PATH_MAX], *text = NULL;
@@ -45,7 +47,8 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 
 	u->fd = -1;
 	if (!dir) {
-		err_set(e, ERR_ENV, 0, "HOME is not set: nothing can be noted for the case that drtest is killed");
+		err_set(e, ERR_ENV, 0,
+			"HOME is not set: nothing can be noted for the case that drtest is killed");
 		goto out;
 	}
 	if (!realpath(clusters_file, file)) {
@@ -57,7 +60,8 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	u->path = xstrfmt("%s/%d-%lld-%s", dir, (int)getpid(), (long long)clock_mono_ns(), cluster);
 	u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	text = xstrfmt("%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name);
-	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 || fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
+	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 ||
+	    fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
 		err_sys(e, "note in %s what has to be put back", dir);
 		goto out;
 	}
@@ -124,10 +128,13 @@ static int pause_feed(const struct attach_cluster *c, const char *id, struct err
 		*e = why;
 		return -1;
 	}
-	return strcmp(f.state, "stopped") && strcmp(f.state, "removed") ? ticdc_pause(&api, id, deadline_in_ms(CALL_MS), e) : 0;
+	return strcmp(f.state, "stopped") && strcmp(f.state, "removed")
+		       ? ticdc_pause(&api, id, deadline_in_ms(CALL_MS), e)
+		       : 0;
 }
 
-static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster, const char *name, struct err *e)
+static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster,
+		    const char *name, struct err *e)
 {
 	struct attach_file f;
 	int rc = -1;
@@ -137,8 +144,9 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 	err_set(e, ERR_USAGE, 0, "%s has no cluster %s any more", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
-			rc = kind == UNDO_GC ? tidb_set_gc(&f.c[i].sql, true, e) : kind == UNDO_USER ? drop_user(&f.c[i].sql, name, e) :
-			     pause_feed(&f.c[i], name, e);
+			rc = kind == UNDO_GC     ? tidb_set_gc(&f.c[i].sql, true, e)
+			     : kind == UNDO_USER ? drop_user(&f.c[i].sql, name, e)
+						 : pause_feed(&f.c[i], name, e);
 	attach_file_release(&f);
 	return rc;
 }
@@ -146,7 +154,8 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 static int work_off(void *arg, const char *name, struct err *unused)
 {
 	struct working *w = arg;
-	static const char *const by_hand[] = { "SET GLOBAL tidb_gc_enable = ON", "DROP USER there", "cdc cli changefeed pause" };
+	static const char *const by_hand[] = { "SET GLOBAL tidb_gc_enable = ON", "DROP USER there",
+					       "cdc cli changefeed pause" };
 	char *path = xstrfmt("%s/%s", w->dir, name), *line[4], *what = NULL;
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct strbuf text = STRBUF_INIT;
@@ -154,7 +163,8 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	unsigned n = 0, kind = 0;
 
 	(void)unused;
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) < 0)
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+	    fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) < 0)
 		goto out; /* its run lives */
 	for (char *at = text.buf; n < 4 && at && *at; n++) {
 		line[n] = at;
@@ -169,15 +179,23 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	if (n == 3)
 		line[3] = (char *)"";
 	if (put_back(kind, line[1], line[2], line[3], &e) == 0) {
-		what = kind == UNDO_GC ? xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off", line[2], line[1]) :
-		       xstrfmt("%s %s on %s (%s) is %s, which a run that died had made", kind == UNDO_USER ? "user" : "changefeed", line[3], line[2], line[1],
-		               kind == UNDO_USER ? "dropped" : "paused");
+		what = kind == UNDO_GC
+			       ? xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off",
+					 line[2], line[1])
+			       : xstrfmt("%s %s on %s (%s) is %s, which a run that died had made",
+					 kind == UNDO_USER ? "user" : "changefeed", line[3],
+					 line[2], line[1],
+					 kind == UNDO_USER ? "dropped" : "paused");
 		unlink(path);
 		w->n++;
 	} else {
-		what = xstrfmt("%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)", line[2],
-		               kind == UNDO_GC ? "garbage collection" : kind == UNDO_USER ? "the user" : "the changefeed", line[3], e.text,
-		               by_hand[kind], path);
+		what = xstrfmt(
+			"%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)",
+			line[2],
+			kind == UNDO_GC     ? "garbage collection"
+			: kind == UNDO_USER ? "the user"
+					    : "the changefeed",
+			line[3], e.text, by_hand[kind], path);
 	}
 	w->fn(w->arg, what);
 out:

@@ -1,6 +1,8 @@
-/* What a run has changed on clusters that are not its own, noted on disk (~/.cache/drtest/undo, or $DRTEST_UNDO) before it is done: if drtest is killed, its
- * guardian, the next run or `drtest clean` puts it back. A note names a clusters file and a cluster in it, and holds no secret; who works it off
- * needs the file and what its env "…" wants. A note is locked as long as its run lives. */
+/* What a run has changed on clusters that are not its own, noted on disk (~/.cache/drtest/undo, or
+ * $DRTEST_UNDO) before it is done: if drtest is killed, its guardian, the next run or `drtest
+ * clean` puts it back. A note names a clusters file and a cluster in it, and holds no secret; who
+ * works it off needs the file and what its env "…" wants. A note is locked as long as its run
+ * lives. */
 #ifndef HARNESS_CLUSTER_UNDO_H
 #define HARNESS_CLUSTER_UNDO_H
 
@@ -10,13 +12,18 @@ struct undo;
 enum undo_kind {
 	UNDO_GC,   /* garbage collection of the cluster is about to be switched off: on again */
 	UNDO_USER, /* TiCDC's user is about to be made there: dropped. name: the user */
-	UNDO_FEED, /* a changefeed that reads it is about to be made: paused, since a removal would take its redo log. name: its id */
+	/* a changefeed that reads it is about to be made: paused, since a removal would take its
+	 * redo log. name: its id */
+	UNDO_FEED,
 };
 /* NULL with *e: then it must not be done. name: without line breaks; "" for UNDO_GC */
-struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster, const char *name, struct err *e);
-void undo_leave(struct undo *u);  /* it could not be put back: the note stays for whoever comes next; NULL is fine */
+struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
+		       const char *name, struct err *e);
+/* it could not be put back: the note stays for whoever comes next; NULL is fine */
+void undo_leave(struct undo *u);
 void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
-/* Works off what dead runs left. fn is told of each, also of what could not be put back, which stays noted. Returns how many were put back. */
+/* Works off what dead runs left. fn is told of each, also of what could not be put back, which
+ * stays noted. Returns how many were put back. */
 int undo_work_off(void (*fn)(void *arg, const char *what), void *arg);
 
 #endif

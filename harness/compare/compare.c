@@ -153,7 +153,8 @@ static void *compare_thread(void *arg)
 		if (clock_cancelled())
 			err_set(&e, ERR_CANCELLED, 0, "cancelled");
 		else if (run_job(p, w->side, &j, &e) < 0)
-			err_wrap(&e, "compare %s.%s", p->pairs[j.pair].a.db, p->pairs[j.pair].a.table);
+			err_wrap(&e, "compare %s.%s", p->pairs[j.pair].a.db,
+				 p->pairs[j.pair].a.table);
 		else if (j.range != JOB_CUT)
 			plan_done(p, &p->pairs[j.pair]);
 		if (e.kind != ERR_NONE) {
@@ -165,7 +166,8 @@ static void *compare_thread(void *arg)
 	return NULL;
 }
 
-/* Threads 1 to n-1 start; the caller is thread 0 and may plan before it works with them. Returns how many there are. */
+/* Threads 1 to n-1 start; the caller is thread 0 and may plan before it works with them. Returns
+ * how many there are. */
 unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n)
 {
 	unsigned started = 1;
@@ -176,7 +178,8 @@ unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, un
 	return started;
 }
 
-int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(void *), struct worker *w, struct err *e)
+int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(void *),
+	      struct worker *w, struct err *e)
 {
 	all_planned(p);
 	fn(&w[0]);
@@ -187,7 +190,8 @@ int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(v
 	return p->c.failed ? -1 : 0;
 }
 
-struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values, struct deadline d, struct err *e)
+struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values,
+			    struct deadline d, struct err *e)
 {
 	struct sql *s = sql_open(ep, d, e);
 	struct strbuf v = STRBUF_INIT;
@@ -209,7 +213,8 @@ struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot,
 
 /* ---- findings ---- */
 
-/* Each table may have its share; the first of a table has its place even where others have filled the rest. */
+/* Each table may have its share; the first of a table has its place even where others have filled
+ * the rest. */
 static bool has_room(const struct compare *c, const struct compare_table *t)
 {
 	size_t n = json_array_size(c->findings);
@@ -262,7 +267,8 @@ struct pair *plan_pair(struct plan *p, const char *db, const char *table)
 	return pair;
 }
 
-void plan_one_side(struct plan *p, const char *kind, const char *db, const char *table, bool a, const char *has, const char *lacks)
+void plan_one_side(struct plan *p, const char *kind, const char *db, const char *table, bool a,
+		   const char *has, const char *lacks)
 {
 	struct pair *pair = plan_pair(p, db, table);
 	struct compare *c = &p->c;
@@ -270,11 +276,15 @@ void plan_one_side(struct plan *p, const char *kind, const char *db, const char 
 	pair->count.only_a = a;
 	pair->count.only_b = !a;
 	if (c->o->skip_missing) {
-		compare_not_compared(c, kind, pair->count.name, a ? "the other side has none: left out as asked" : "only the target has it: left out as asked");
+		compare_not_compared(c, kind, pair->count.name,
+				     a ? "the other side has none: left out as asked"
+				       : "only the target has it: left out as asked");
 		return;
 	}
 	c->structure_different++;
-	compare_finding(c, &pair->count, json_pack("{s:s,s:s,s:s,s:s}", "kind", kind, "table", pair->count.name, "only_on", has, "not_on", lacks));
+	compare_finding(c, &pair->count,
+			json_pack("{s:s,s:s,s:s,s:s}", "kind", kind, "table", pair->count.name,
+				  "only_on", has, "not_on", lacks));
 }
 
 static void add_jobs(struct plan *p, struct pair *pair, size_t first, size_t n)
@@ -348,7 +358,8 @@ static int open_fix(struct compare *c, const char *path, struct err *e)
 	c->fix_puts = tmpfile();
 	if (!c->fix_puts)
 		return err_sys(e, "temporary file");
-	fputs("SET NAMES utf8mb4, time_zone = '+00:00', foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n", c->fix_deletes);
+	fputs("SET NAMES utf8mb4, time_zone = '+00:00', foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n",
+	      c->fix_deletes);
 	return 0;
 }
 
@@ -379,12 +390,14 @@ static uint64_t unfinished(const struct plan *p)
 	for (size_t i = 0; i < p->n_pairs; i++) {
 		const struct pair *t = &p->pairs[i];
 
-		n += !p->c.o->struct_only && !t->count.only_a && !t->count.only_b && (!t->jobs || t->done != t->jobs || t->count.unlike);
+		n += !p->c.o->struct_only && !t->count.only_a && !t->count.only_b &&
+		     (!t->jobs || t->done != t->jobs || t->count.unlike);
 	}
 	return n;
 }
 
-static void add(struct compare_result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct compare_result *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static void add(struct compare_result *r, const char *fmt, ...)
 {
 	size_t n = strlen(r->evidence);
@@ -404,10 +417,12 @@ static void add_not_compared(struct compare_result *r, uint64_t total)
 	if (!total)
 		return;
 	add(r, "; not compared: ");
-	json_array_foreach(r->not_compared, i, j) {
+	json_array_foreach(r->not_compared, i, j)
+	{
 		if (i == 5)
 			break;
-		add(r, "%s%s %.120s", i ? ", " : "", json_string_value(json_object_get(j, "kind")), json_string_value(json_object_get(j, "name")));
+		add(r, "%s%s %.120s", i ? ", " : "", json_string_value(json_object_get(j, "kind")),
+		    json_string_value(json_object_get(j, "name")));
 	}
 	if (total > i)
 		add(r, " and %" PRIu64 " more", total - i);
@@ -416,11 +431,13 @@ static void add_not_compared(struct compare_result *r, uint64_t total)
 static void add_first(struct compare_result *r)
 {
 	json_t *f = json_array_get(r->findings, 0);
-	const char *kind = json_string_value(json_object_get(f, "kind")), *table = json_string_value(json_object_get(f, "table"));
+	const char *kind = json_string_value(json_object_get(f, "kind")),
+		   *table = json_string_value(json_object_get(f, "table"));
 	char *key = json_dumps(json_object_get(f, "key"), JSON_COMPACT | JSON_ENCODE_ANY);
 
 	if (f)
-		add(r, "; first: %s %.200s%s%.200s", kind ? kind : "", table ? table : "", key && *key ? " " : "", key ? key : "");
+		add(r, "; first: %s %.200s%s%.200s", kind ? kind : "", table ? table : "",
+		    key && *key ? " " : "", key ? key : "");
 	free(key);
 }
 
@@ -429,13 +446,17 @@ static void add_unknown(struct compare_result *r, const struct plan *p, uint64_t
 	const char *sep = "";
 
 	if (r->changing) {
-		add(r, "%" PRIu64 " of %" PRIu64 " tables are written to while they are compared: stop the writes, or compare at snapshots", r->changing,
-		    r->tables);
+		add(r,
+		    "%" PRIu64 " of %" PRIu64
+		    " tables are written to while they are compared: stop the writes, or compare at snapshots",
+		    r->changing, r->tables);
 		sep = "; ";
 	}
 	if (r->unread) {
-		add(r, "%srows of %" PRIu64 " of %" PRIu64 " tables were not compared: they are larger than a server's max_allowed_packet: raise it", sep,
-		    r->unread, r->tables);
+		add(r,
+		    "%srows of %" PRIu64 " of %" PRIu64
+		    " tables were not compared: they are larger than a server's max_allowed_packet: raise it",
+		    sep, r->unread, r->tables);
 		sep = "; ";
 	}
 	if (!p->n_pairs && !r->views)
@@ -444,7 +465,8 @@ static void add_unknown(struct compare_result *r, const struct plan *p, uint64_t
 		add(r, "rows of %" PRIu64 " tables were not all read", left);
 }
 
-void plan_conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn, int64_t start_ns)
+void plan_conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn,
+		   int64_t start_ns)
 {
 	struct compare *c = &p->c;
 	uint64_t left = unfinished(p);
@@ -458,15 +480,20 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 	r->changing = c->changing;
 	r->unread = c->unread;
 	r->resumed = p->resumed;
-	r->verdict = c->rows_different || c->structure_different ? VERDICT_FAIL : c->changing || c->unread || left || nothing ? VERDICT_UNKNOWN : VERDICT_PASS;
+	r->verdict = c->rows_different || c->structure_different   ? VERDICT_FAIL
+		     : c->changing || c->unread || left || nothing ? VERDICT_UNKNOWN
+								   : VERDICT_PASS;
 	r->elapsed_us = (clock_mono_ns() - start_ns) / 1000;
 	if (r->verdict == VERDICT_PASS && c->o->struct_only) {
-		add(r, "%s has the structure of %s: %" PRIu64 " tables; rows were not compared", bn, an, r->tables);
+		add(r, "%s has the structure of %s: %" PRIu64 " tables; rows were not compared", bn,
+		    an, r->tables);
 	} else if (r->verdict == VERDICT_PASS) {
-		add(r, "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables%s", bn, an, r->rows, r->tables,
+		add(r, "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables%s", bn, an, r->rows,
+		    r->tables,
 		    c->o->data_only ? "; structure was not compared" : ", structure too");
 		if (p->resumed)
-			add(r, "; %" PRIu64 " ranges as they were found before the interruption", p->resumed);
+			add(r, "; %" PRIu64 " ranges as they were found before the interruption",
+			    p->resumed);
 	} else if (r->verdict == VERDICT_UNKNOWN) {
 		add_unknown(r, p, left);
 	} else {
@@ -474,24 +501,39 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 
 		for (size_t i = 0; i < p->n_pairs; i++)
 			unlike += p->pairs[i].count.unlike;
-		add(r, "%s differs from %s: %" PRIu64 " rows, %" PRIu64 " differences of structure, in %" PRIu64 " tables", bn, an, r->rows_different,
-		    c->structure_different, r->tables);
+		add(r,
+		    "%s differs from %s: %" PRIu64 " rows, %" PRIu64
+		    " differences of structure, in %" PRIu64 " tables",
+		    bn, an, r->rows_different, c->structure_different, r->tables);
 		if (unlike)
-			add(r, "; the rows of %" PRIu64 " were not compared, for their columns differ", unlike);
+			add(r,
+			    "; the rows of %" PRIu64 " were not compared, for their columns differ",
+			    unlike);
 		if (c->unread)
-			add(r, "; rows of %" PRIu64 " larger than max_allowed_packet were not compared", c->unread);
+			add(r,
+			    "; rows of %" PRIu64
+			    " larger than max_allowed_packet were not compared",
+			    c->unread);
 		add_first(r);
 	}
 	if (c->counters_behind)
-		add(r, "; %" PRIu64 " AUTO_INCREMENT or sequence behind on %s: ids would be given again", c->counters_behind, bn);
+		add(r,
+		    "; %" PRIu64
+		    " AUTO_INCREMENT or sequence behind on %s: ids would be given again",
+		    c->counters_behind, bn);
 	add_not_compared(r, c->not_compared_total);
 }
 
 void plan_init(struct plan *p, const struct compare_opts *o)
 {
-	*p = (struct plan){ .c = { .o = o, .findings_max = o->findings_max ? o->findings_max : FINDINGS_MAX,
-		.findings_per_table = o->findings_per_table ? o->findings_per_table : FINDINGS_PER_TABLE, .findings = json_array(),
-		.notes = json_array(), .not_compared = json_array() } };
+	*p = (struct plan){ .c = { .o = o,
+				   .findings_max = o->findings_max ? o->findings_max : FINDINGS_MAX,
+				   .findings_per_table = o->findings_per_table
+								 ? o->findings_per_table
+								 : FINDINGS_PER_TABLE,
+				   .findings = json_array(),
+				   .notes = json_array(),
+				   .not_compared = json_array() } };
 	pthread_mutex_init(&p->c.lock, NULL);
 	pthread_cond_init(&p->more, NULL);
 }
@@ -511,18 +553,26 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 
 	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
 	if (threads > COMPARE_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads, COMPARE_THREADS_MAX);
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
+			       COMPARE_THREADS_MAX);
 	plan_init(&p, o);
 	w = xcalloc(threads, sizeof(*w));
 	for (unsigned i = 0; i < threads; i++) {
 		w[i].p = &p;
-		w[i].side[0] = (struct compare_side){ .query = STRBUF_INIT, .ep = o->a_conns ? NULL : &o->a, .snapshot = o->a_snapshot };
-		w[i].side[1] = (struct compare_side){ .query = STRBUF_INIT, .ep = o->b_conns ? NULL : &o->b, .snapshot = o->b_snapshot };
+		w[i].side[0] = (struct compare_side){ .query = STRBUF_INIT,
+						      .ep = o->a_conns ? NULL : &o->a,
+						      .snapshot = o->a_snapshot };
+		w[i].side[1] = (struct compare_side){ .query = STRBUF_INIT,
+						      .ep = o->b_conns ? NULL : &o->b,
+						      .snapshot = o->b_snapshot };
 	}
 	for (unsigned i = 0; i < threads; i++) {
-		w[i].side[0].conn = o->a_conns ? o->a_conns[i] : compare_connect(&o->a, o->a_snapshot, false, d, e);
+		w[i].side[0].conn = o->a_conns ? o->a_conns[i]
+					       : compare_connect(&o->a, o->a_snapshot, false, d, e);
 		if (w[i].side[0].conn)
-			w[i].side[1].conn = o->b_conns ? o->b_conns[i] : compare_connect(&o->b, o->b_snapshot, false, d, e);
+			w[i].side[1].conn =
+				o->b_conns ? o->b_conns[i]
+					   : compare_connect(&o->b, o->b_snapshot, false, d, e);
 		if (!w[i].side[1].conn) {
 			err_wrap(e, "%s", w[i].side[0].conn ? bn : an);
 			goto out;

@@ -37,9 +37,11 @@ static void *sum_thread(void *arg)
 		sql_add_name(q, t->a.db);
 		strbuf_addch(q, '.');
 		sql_add_name(q, t->a.table);
-		key_where(q, &t->a, range ? &t->ranges.bounds[range - 1] : NULL, range < t->ranges.n ? &t->ranges.bounds[range] : NULL);
-		if (sql_query_stream(w->side[1].conn, &rows, &e, q->buf, q->len) == 0 && sql_rows_next(&rows, &e) == 1 &&
-		    checksum_read(rows.cell, &sum, &e) == 0 && !sum.unread) {
+		key_where(q, &t->a, range ? &t->ranges.bounds[range - 1] : NULL,
+			  range < t->ranges.n ? &t->ranges.bounds[range] : NULL);
+		if (sql_query_stream(w->side[1].conn, &rows, &e, q->buf, q->len) == 0 &&
+		    sql_rows_next(&rows, &e) == 1 && checksum_read(rows.cell, &sum, &e) == 0 &&
+		    !sum.unread) {
 			pthread_mutex_lock(&p->c.lock);
 			t->seen.rows += sum.rows;
 			t->seen.a += sum.a;
@@ -48,7 +50,8 @@ static void *sum_thread(void *arg)
 			pthread_mutex_unlock(&p->c.lock);
 		} else {
 			if (e.kind == ERR_NONE)
-				err_set(&e, ERR_ENV, 0, "the server gives no sum for rows larger than its max_allowed_packet: raise it");
+				err_set(&e, ERR_ENV, 0,
+					"the server gives no sum for rows larger than its max_allowed_packet: raise it");
 			err_wrap(&e, "sum %s.%s", t->a.db, t->a.table);
 			plan_fail(p, &e);
 			sql_rows_release(&rows);
@@ -69,7 +72,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Tables of one database that both have: n names, their sums beside them. */
-static int plan_database(struct plan *p, struct sql *s, const struct table_name *names, const struct table_sum *const *sums, size_t n, struct err *e)
+static int plan_database(struct plan *p, struct sql *s, const struct table_name *names,
+			 const struct table_sum *const *sums, size_t n, struct err *e)
 {
 	struct table_schema *schema = xcalloc(n + 1, sizeof(*schema));
 	size_t i = 0;
@@ -89,7 +93,8 @@ static int plan_database(struct plan *p, struct sql *s, const struct table_name 
 	return rc;
 }
 
-static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sums, uint64_t *tables, struct err *e)
+static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sums, uint64_t *tables,
+		     struct err *e)
 {
 	const struct table_sum **expected = xcalloc(sums->n + 1, sizeof(*expected)), **both = NULL;
 	struct table_name *have = NULL, *there = NULL;
@@ -105,14 +110,17 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 	there = xcalloc(n + 1, sizeof(*there));
 	both = xcalloc(n + 1, sizeof(*both));
 	for (size_t i = 0; i <= n; i++) {
-		struct table_sum is = { .db = i < n ? have[i].db : NULL, .table = i < n ? have[i].table : NULL };
+		struct table_sum is = { .db = i < n ? have[i].db : NULL,
+					.table = i < n ? have[i].table : NULL };
 		const struct table_sum *key = &is;
 
-		if (i < n && (!strcmp(have[i].db, BOOKKEEPING_DB) || (have[i].kind != TABLE_BASE && have[i].kind != TABLE_VERSIONED)))
+		if (i < n && (!strcmp(have[i].db, BOOKKEEPING_DB) ||
+			      (have[i].kind != TABLE_BASE && have[i].kind != TABLE_VERSIONED)))
 			continue;
 		for (; j < sums->n && (i == n || by_name(&expected[j], &key) < 0); j++) {
 			++*tables;
-			plan_one_side(p, "table", expected[j]->db, expected[j]->table, true, "the backup", "the cluster");
+			plan_one_side(p, "table", expected[j]->db, expected[j]->table, true,
+				      "the backup", "the cluster");
 		}
 		if (n_there && (i == n || strcmp(there[0].db, have[i].db) != 0)) {
 			if (plan_database(p, s, there, both, n_there, e) < 0)
@@ -123,7 +131,8 @@ static int plan_sums(struct plan *p, struct sql *s, const struct table_sums *sum
 			break;
 		++*tables;
 		if (j == sums->n || by_name(&expected[j], &key) != 0) {
-			plan_one_side(p, "table", have[i].db, have[i].table, false, "the cluster", "the backup");
+			plan_one_side(p, "table", have[i].db, have[i].table, false, "the cluster",
+				      "the backup");
 			continue;
 		}
 		both[n_there] = expected[j++];
@@ -138,7 +147,8 @@ out:
 	return rc;
 }
 
-int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sums, unsigned threads, struct compare_result *r, struct err *e)
+int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sums, unsigned threads,
+		      struct compare_result *r, struct err *e)
 {
 	struct compare_opts o = { .threads = threads ? threads : 4 };
 	struct err why = ERR_INIT;
@@ -152,13 +162,18 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 
 	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
 	if (o.threads > COMPARE_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", o.threads, COMPARE_THREADS_MAX);
+		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", o.threads,
+			       COMPARE_THREADS_MAX);
 	if (sums->form != CHECKSUM_FORM)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the backup's sums were taken by another version of drtest, in another way: back up again");
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"the backup's sums were taken by another version of drtest, in another way: back up again");
 	plan_init(&p, &o);
 	w = xcalloc(o.threads, sizeof(*w));
 	for (unsigned i = 0; i < o.threads; i++)
-		w[i] = (struct worker){ .p = &p, .side = { { .query = STRBUF_INIT }, { .query = STRBUF_INIT } } };
+		w[i] = (struct worker){
+			.p = &p, .side = { { .query = STRBUF_INIT }, { .query = STRBUF_INIT } }
+		};
 	for (unsigned i = 0; i < o.threads; i++)
 		if (!(w[i].side[1].conn = compare_connect(b, NULL, false, d, e)))
 			goto out;
@@ -177,10 +192,15 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 		if (t->seen.rows == t->expected->rows && sum == t->expected->sum)
 			continue;
 		/* which rows is not known: at least the difference of the counts, at least one */
-		p.c.rows_different += t->seen.rows > t->expected->rows ? t->seen.rows - t->expected->rows :
-			t->seen.rows < t->expected->rows ? t->expected->rows - t->seen.rows : 1;
-		compare_finding(&p.c, &t->count, json_pack("{s:s,s:s,s:I,s:I}", "kind", "sum", "table", t->count.name, "rows_in_backup",
-			(json_int_t)t->expected->rows, "rows_in_cluster", (json_int_t)t->seen.rows));
+		p.c.rows_different +=
+			t->seen.rows > t->expected->rows   ? t->seen.rows - t->expected->rows
+			: t->seen.rows < t->expected->rows ? t->expected->rows - t->seen.rows
+							   : 1;
+		compare_finding(&p.c, &t->count,
+				json_pack("{s:s,s:s,s:I,s:I}", "kind", "sum", "table",
+					  t->count.name, "rows_in_backup",
+					  (json_int_t)t->expected->rows, "rows_in_cluster",
+					  (json_int_t)t->seen.rows));
 	}
 	plan_conclude(&p, r, "the backup", "the cluster", start);
 	rc = 0;
@@ -193,4 +213,3 @@ out:
 	plan_release(&p);
 	return rc;
 }
-

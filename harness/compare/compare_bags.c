@@ -9,15 +9,16 @@
 #include "harness/compare/compare_values.h"
 
 #define BAG_ROWS ((uint64_t)1 << 20) /* sums held at once */
-#define ASK_ROWS 1000u               /* rows asked for by their sums; more are picked from a reading of the whole part */
+/* rows asked for by their sums; more are picked from a reading of the whole part */
+#define ASK_ROWS 1000u
 
 struct bag_row { /* that one side has more often than the other */
 	uint64_t sum, times;
 	bool extra, told;
 };
 struct bag {
-	uint64_t part, parts;   /* rows are split by their first sum */
-	struct bag_row *rows;   /* in order of their sums */
+	uint64_t part, parts; /* rows are split by their first sum */
+	struct bag_row *rows; /* in order of their sums */
 	size_t n, n_extra;
 };
 
@@ -37,11 +38,14 @@ static int by_sum(const void *key, const void *row)
 
 static uint64_t sum_of(char *const *cell)
 {
-	return strtoull(cell[0] ? cell[0] : "0", NULL, 10) << 32 | strtoull(cell[1] ? cell[1] : "0", NULL, 10);
+	return strtoull(cell[0] ? cell[0] : "0", NULL, 10) << 32 |
+	       strtoull(cell[1] ? cell[1] : "0", NULL, 10);
 }
 
-/* "SELECT <what> FROM (SELECT <sums AS x, y>[, columns] FROM table) AS sums WHERE MOD(x, parts) = part" */
-static void ask_part(struct strbuf *q, const struct table_schema *t, const struct bag *b, bool values)
+/* "SELECT <what> FROM (SELECT <sums AS x, y>[, columns] FROM table) AS sums WHERE MOD(x, parts) =
+ * part" */
+static void ask_part(struct strbuf *q, const struct table_schema *t, const struct bag *b,
+		     bool values)
 {
 	strbuf_reset(q);
 	strbuf_addstr(q, values ? "SELECT * FROM (SELECT " : "SELECT x,y FROM (SELECT ");
@@ -54,18 +58,21 @@ static void ask_part(struct strbuf *q, const struct table_schema *t, const struc
 	strbuf_addstr(q, " FROM ");
 	schema_add_from(q, t);
 	key_where(q, t, NULL, NULL);
-	strbuf_addf(q, ") AS sums WHERE (x IS NULL OR MOD(x,%" PRIu64 ")=%" PRIu64 ")", b->parts, b->part);
+	strbuf_addf(q, ") AS sums WHERE (x IS NULL OR MOD(x,%" PRIu64 ")=%" PRIu64 ")", b->parts,
+		    b->part);
 }
 
 /* A row of side a is put, one that only b has is deleted. */
-static void write_fix(struct compare *c, const struct row_range *r, const struct bag_row *row, MYSQL_ROW cell, const unsigned long *len)
+static void write_fix(struct compare *c, const struct row_range *r, const struct bag_row *row,
+		      MYSQL_ROW cell, const unsigned long *len)
 {
 	struct strbuf q = STRBUF_INIT;
 
 	if (row->extra) {
 		strbuf_addstr(&q, "DELETE FROM ");
 		schema_add_from(&q, r->b);
-		strbuf_addf(&q, " WHERE (%" PRIu64 ",%" PRIu64 ")=(", row->sum >> 32, row->sum & UINT32_MAX);
+		strbuf_addf(&q, " WHERE (%" PRIu64 ",%" PRIu64 ")=(", row->sum >> 32,
+			    row->sum & UINT32_MAX);
 		checksum_row_list(&q, r->b);
 		strbuf_addf(&q, ") LIMIT %" PRIu64 ";\n", row->times);
 		pthread_mutex_lock(&c->lock);
@@ -78,7 +85,8 @@ static void write_fix(struct compare *c, const struct row_range *r, const struct
 	strbuf_release(&q);
 }
 
-static void tell(struct compare *c, const struct row_range *r, struct bag_row *row, MYSQL_ROW cell, unsigned long *len)
+static void tell(struct compare *c, const struct row_range *r, struct bag_row *row, MYSQL_ROW cell,
+		 unsigned long *len)
 {
 	MYSQL_ROW both[2] = { NULL, NULL };
 	unsigned long *lens[2] = { NULL, NULL };
@@ -87,13 +95,15 @@ static void tell(struct compare *c, const struct row_range *r, struct bag_row *r
 	both[row->extra] = cell;
 	lens[row->extra] = len;
 	if (compare_wants_names(c, r->t))
-		compare_name_row(c, r, json_pack("{s:I}", "(no key) times", (json_int_t)row->times), row->extra ? ROW_EXTRA : ROW_MISSING, both, lens);
+		compare_name_row(c, r, json_pack("{s:I}", "(no key) times", (json_int_t)row->times),
+				 row->extra ? ROW_EXTRA : ROW_MISSING, both, lens);
 	if (c->fix_puts)
 		write_fix(c, r, row, cell, len);
 }
 
 /* The values of the rows of one side, in one reading of the table. */
-static int tell_side(struct compare *c, struct compare_side *side, const struct row_range *r, struct bag *b, bool extra, struct err *e)
+static int tell_side(struct compare *c, struct compare_side *side, const struct row_range *r,
+		     struct bag *b, bool extra, struct err *e)
 {
 	struct compare_side *s = &side[extra];
 	size_t left = extra ? b->n_extra : b->n - b->n_extra;
@@ -108,7 +118,8 @@ static int tell_side(struct compare *c, struct compare_side *side, const struct 
 
 		for (size_t i = 0; i < b->n; i++)
 			if (b->rows[i].extra == extra) {
-				strbuf_addf(&s->query, "%s(%" PRIu64 ",%" PRIu64 ")", sep, b->rows[i].sum >> 32, b->rows[i].sum & UINT32_MAX);
+				strbuf_addf(&s->query, "%s(%" PRIu64 ",%" PRIu64 ")", sep,
+					    b->rows[i].sum >> 32, b->rows[i].sum & UINT32_MAX);
 				sep = ",";
 			}
 		strbuf_addch(&s->query, ')');
@@ -117,7 +128,9 @@ static int tell_side(struct compare *c, struct compare_side *side, const struct 
 		return -1;
 	while ((rc = sql_rows_next(&rows, e)) == 1 && left) {
 		uint64_t sum = sum_of(rows.cell);
-		struct bag_row *row = rows.cell[0] ? bsearch(&sum, b->rows, b->n, sizeof(*b->rows), by_sum) : NULL;
+		struct bag_row *row =
+			rows.cell[0] ? bsearch(&sum, b->rows, b->n, sizeof(*b->rows), by_sum)
+				     : NULL;
 
 		if (!row || row->told || row->extra != extra)
 			continue;
@@ -130,8 +143,8 @@ static int tell_side(struct compare *c, struct compare_side *side, const struct 
 	return rc < 0 ? -1 : 0;
 }
 
-static int read_bag(struct compare_side *side, const struct row_range *r, const struct bag *b, uint64_t *sums[2], size_t n[2], struct rows_sum total[2],
-                    struct err *e)
+static int read_bag(struct compare_side *side, const struct row_range *r, const struct bag *b,
+		    uint64_t *sums[2], size_t n[2], struct rows_sum total[2], struct err *e)
 {
 	MYSQL_RES *res[2];
 	int rc = -1;
@@ -174,7 +187,8 @@ static void add_row(struct bag *b, size_t *alloc, uint64_t sum, uint64_t on_a, u
 		b->rows = xreallocarray(b->rows, *alloc, sizeof(*b->rows));
 	}
 	b->n_extra += on_b > on_a;
-	b->rows[b->n++] = (struct bag_row){ sum, on_a > on_b ? on_a - on_b : on_b - on_a, on_b > on_a, false };
+	b->rows[b->n++] = (struct bag_row){ sum, on_a > on_b ? on_a - on_b : on_b - on_a,
+					    on_b > on_a, false };
 }
 
 /* What stands in one list and not in the other. */
@@ -183,7 +197,9 @@ static void differ(struct bag *b, uint64_t *const sums[2], const size_t n[2])
 	size_t i = 0, j = 0, alloc = 0;
 
 	while (i < n[0] || j < n[1]) {
-		uint64_t v = j == n[1] || (i < n[0] && sums[0][i] < sums[1][j]) ? sums[0][i] : sums[1][j], on_a = 0, on_b = 0;
+		uint64_t v = j == n[1] || (i < n[0] && sums[0][i] < sums[1][j]) ? sums[0][i]
+										: sums[1][j],
+			 on_a = 0, on_b = 0;
 
 		for (; i < n[0] && sums[0][i] == v; i++)
 			on_a++;
@@ -204,7 +220,8 @@ static void count(struct compare *c, const struct row_range *r, const struct bag
 	pthread_mutex_unlock(&c->lock);
 }
 
-int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e)
+int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r,
+		 struct err *e)
 {
 	struct bag b = { .parts = r->rows / BAG_ROWS + 1 };
 	struct rows_sum total[2] = { { 0 }, { 0 } };
@@ -217,13 +234,21 @@ int compare_bags(struct compare *c, struct compare_side *side, const struct row_
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "cancelled");
 		rc = read_bag(side, r, &b, sums, n, total, e);
-		if (rc == 0 && (b.parts > 1 || !r->seen || !memcmp(total, r->seen, sizeof(total)))) {
+		if (rc == 0 &&
+		    (b.parts > 1 || !r->seen || !memcmp(total, r->seen, sizeof(total)))) {
 			differ(&b, sums, n);
 			if (b.n && r->t->keyless && compare_wants_names(c, r->t) && !r->t->named)
-				compare_finding(c, r->t, json_pack("{s:s,s:s,s:s}", "kind", "keyless", "table", r->t->name, "what",
-					"it has no key: a changefeed leaves such a table out (TiCDC: unless force-replicate is on)"));
+				compare_finding(
+					c, r->t,
+					json_pack(
+						"{s:s,s:s,s:s}", "kind", "keyless", "table",
+						r->t->name, "what",
+						"it has no key: a changefeed leaves such a table out (TiCDC: unless force-replicate is on)"));
 			count(c, r, &b);
-			rc = tell_side(c, side, r, &b, true, e) < 0 || tell_side(c, side, r, &b, false, e) < 0 ? -1 : 0;
+			rc = tell_side(c, side, r, &b, true, e) < 0 ||
+					     tell_side(c, side, r, &b, false, e) < 0
+				     ? -1
+				     : 0;
 		}
 		free(sums[0]);
 		free(sums[1]);

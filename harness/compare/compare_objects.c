@@ -14,25 +14,31 @@ void compare_not_compared(struct compare *c, const char *kind, const char *name,
 	size_t i;
 
 	pthread_mutex_lock(&c->lock);
-	json_array_foreach(c->not_compared, i, known)
-		if (!strcmp(json_string_value(json_object_get(known, "name")), name) && !strcmp(json_string_value(json_object_get(known, "kind")), kind))
-			goto out; /* of the other side */
+	json_array_foreach(
+		c->not_compared, i,
+		known) if (!strcmp(json_string_value(json_object_get(known, "name")), name) &&
+			   !strcmp(json_string_value(json_object_get(known, "kind")),
+				   kind)) goto out; /* of the other side */
 	c->not_compared_total++;
 	if (json_array_size(c->not_compared) < COMPARE_NOTES_MAX)
-		json_array_append_new(c->not_compared, json_pack("{s:s,s:s,s:s}", "kind", kind, "name", name, "why", why));
+		json_array_append_new(c->not_compared, json_pack("{s:s,s:s,s:s}", "kind", kind,
+								 "name", name, "why", why));
 out:
 	pthread_mutex_unlock(&c->lock);
 }
 
-void compare_behind(struct compare *c, const char *kind, const char *name, const char *on_a, const char *on_b)
+void compare_behind(struct compare *c, const char *kind, const char *name, const char *on_a,
+		    const char *on_b)
 {
 	const char *an = c->o->a_name ? c->o->a_name : "a", *bn = c->o->b_name ? c->o->b_name : "b";
 
 	pthread_mutex_lock(&c->lock);
 	c->counters_behind++;
 	if (json_array_size(c->notes) < COMPARE_NOTES_MAX)
-		json_array_append_new(c->notes, json_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind, "table", name, an, on_a, bn, on_b, "what",
-			"the next one is behind: it would be given again"));
+		json_array_append_new(c->notes,
+				      json_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind, "table",
+						name, an, on_a, bn, on_b, "what",
+						"the next one is behind: it would be given again"));
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -44,7 +50,8 @@ static const char *name_of(const struct compare *c, int side)
 }
 
 /* Both sides' texts, or one's alone (NULL). */
-static void report(struct compare *c, const char *kind, const char *name, const char *a, const char *b)
+static void report(struct compare *c, const char *kind, const char *name, const char *a,
+		   const char *b)
 {
 	json_t *f = json_pack("{s:s,s:s}", "kind", kind, "table", name);
 
@@ -91,7 +98,8 @@ static bool is_listed(const char *const *only, size_t n, const char *name)
 }
 
 /* Cells: the database, the key, a text, more. */
-static int read_lines(struct sql *s, const char *query, const char *const *only, size_t n, struct lines *out, struct err *e)
+static int read_lines(struct sql *s, const char *query, const char *const *only, size_t n,
+		      struct lines *out, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got;
@@ -102,8 +110,11 @@ static int read_lines(struct sql *s, const char *query, const char *const *only,
 		if (!r.cell[0] || !r.cell[1] || !is_listed(only, n, r.cell[0]))
 			continue;
 		if ((out->n & (out->n - 1)) == 0)
-			out->line = xreallocarray(out->line, out->n ? out->n * 2 : 1, sizeof(*out->line));
-		out->line[out->n++] = (struct line){ xstrdup(r.cell[1]), xstrdup(r.cell[2] ? r.cell[2] : ""), xstrdup(r.cell[3] ? r.cell[3] : "") };
+			out->line = xreallocarray(out->line, out->n ? out->n * 2 : 1,
+						  sizeof(*out->line));
+		out->line[out->n++] =
+			(struct line){ xstrdup(r.cell[1]), xstrdup(r.cell[2] ? r.cell[2] : ""),
+				       xstrdup(r.cell[3] ? r.cell[3] : "") };
 	}
 	sql_rows_release(&r);
 	if (out->n)
@@ -119,7 +130,9 @@ static int tables_in(struct sql *s, const char *db, uint64_t *n, struct err *e)
 	int rc;
 
 	sql_add_text(&q, db, strlen(db));
-	rc = sql_value_u64(s, n, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", q.buf);
+	rc = sql_value_u64(s, n, e,
+			   "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+			   q.buf);
 	strbuf_release(&q);
 	return rc;
 }
@@ -139,14 +152,18 @@ static int surely_absent(struct sql *s, const char *db, const char *side, struct
 	if (rc == 0 || (why.kind == ERR_SQL && why.code == 1049))
 		return 0;
 	if (why.kind == ERR_SQL)
-		return err_set(e, ERR_ENV, why.code, "%s does not let us see database %s, so whether it is there can't be told: GRANT SHOW DATABASES, or "
-			       "name the tables to be compared", side, db);
+		return err_set(
+			e, ERR_ENV, why.code,
+			"%s does not let us see database %s, so whether it is there can't be told: GRANT SHOW DATABASES, or "
+			"name the tables to be compared",
+			side, db);
 	if (e)
 		*e = why;
 	return err_wrap(e, "%s", side);
 }
 
-static int one_side_database(struct compare *c, struct sql *s, struct sql *other, const char *db, bool a, bool same_flavor, struct err *e)
+static int one_side_database(struct compare *c, struct sql *s, struct sql *other, const char *db,
+			     bool a, bool same_flavor, struct err *e)
 {
 	uint64_t n = 1;
 
@@ -154,7 +171,9 @@ static int one_side_database(struct compare *c, struct sql *s, struct sql *other
 		return -1;
 
 	if (c->o->skip_missing) {
-		compare_not_compared(c, "database", db, a ? "the other side has none: left out as asked" : "only the target has it: left out as asked");
+		compare_not_compared(c, "database", db,
+				     a ? "the other side has none: left out as asked"
+				       : "only the target has it: left out as asked");
 		return 0;
 	}
 	/* TiDB makes an empty "test" of its own */
@@ -165,30 +184,40 @@ static int one_side_database(struct compare *c, struct sql *s, struct sql *other
 	pthread_mutex_lock(&c->lock);
 	c->structure_different++;
 	pthread_mutex_unlock(&c->lock);
-	compare_finding(c, NULL, json_pack("{s:s,s:s,s:s,s:s}", "kind", "database", "table", db, "only_on", name_of(c, !a), "not_on", name_of(c, a)));
+	compare_finding(c, NULL,
+			json_pack("{s:s,s:s,s:s,s:s}", "kind", "database", "table", db, "only_on",
+				  name_of(c, !a), "not_on", name_of(c, a)));
 	return 0;
 }
 
-int compare_databases(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor, const char *const *only, size_t n, struct err *e)
+int compare_databases(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor,
+		      const char *const *only, size_t n, struct err *e)
 {
-	static const char query[] = "SELECT SCHEMA_NAME, SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+	static const char query[] =
+		"SELECT SCHEMA_NAME, SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
 		" WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL;
 	struct lines l[2] = { { 0 }, { 0 } };
 	size_t i = 0, j = 0;
 	int rc = -1;
 
-	if (read_lines(sa, query, only, n, &l[0], e) < 0 || read_lines(sb, query, only, n, &l[1], e) < 0)
+	if (read_lines(sa, query, only, n, &l[0], e) < 0 ||
+	    read_lines(sb, query, only, n, &l[1], e) < 0)
 		goto out;
 	while (i < l[0].n || j < l[1].n) {
-		int order = i == l[0].n ? 1 : j == l[1].n ? -1 : strcmp(l[0].line[i].key, l[1].line[j].key);
-		const struct line *x = order <= 0 ? &l[0].line[i] : &l[1].line[j], *y = order ? NULL : &l[1].line[j];
+		int order = i == l[0].n   ? 1
+			    : j == l[1].n ? -1
+					  : strcmp(l[0].line[i].key, l[1].line[j].key);
+		const struct line *x = order <= 0 ? &l[0].line[i] : &l[1].line[j],
+				  *y = order ? NULL : &l[1].line[j];
 
 		i += order <= 0;
 		j += order >= 0;
 		if (!y) {
-			if (one_side_database(c, order < 0 ? sa : sb, order < 0 ? sb : sa, x->key, order < 0, same_flavor, e) < 0)
+			if (one_side_database(c, order < 0 ? sa : sb, order < 0 ? sb : sa, x->key,
+					      order < 0, same_flavor, e) < 0)
 				goto out;
-		} else if (!compare_same_charset(x->text, y->text) || (same_flavor && !compare_same_charset(x->more, y->more))) {
+		} else if (!compare_same_charset(x->text, y->text) ||
+			   (same_flavor && !compare_same_charset(x->more, y->more))) {
 			char *a = xstrfmt("DEFAULT CHARACTER SET %s COLLATE %s", x->text, x->more);
 			char *b = xstrfmt("DEFAULT CHARACTER SET %s COLLATE %s", y->text, y->more);
 
@@ -233,12 +262,15 @@ static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
 
 static int read_views(struct sql *s, struct lines *out, struct err *e)
 {
-	char *query = xstrfmt("SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
+	char *query = xstrfmt(
+		"SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
 		"', SQL SECURITY ', SECURITY_TYPE%s, %s)"
 		" FROM information_schema.VIEWS WHERE LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL,
 		sql_flavor(s) == SQL_MARIADB ? ", ', ALGORITHM ', ALGORITHM" : "",
 		/* of texts in it. TiCDC makes views with a collation of its own */
-		sql_flavor(s) == SQL_TIDB ? "''" : "IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', COLLATION_CONNECTION), '')");
+		sql_flavor(s) == SQL_TIDB
+			? "''"
+			: "IF(LOCATE('\\'', VIEW_DEFINITION) > 0, CONCAT(', ', COLLATION_CONNECTION), '')");
 	int rc = read_lines(s, query, NULL, 0, out, e);
 
 	free(query);
@@ -252,7 +284,8 @@ static const struct line *line_of(const struct lines *l, const char *key)
 	return l->n ? bsearch(&k, l->line, l->n, sizeof(*l->line), by_key) : NULL;
 }
 
-static int one_view(struct compare *c, struct sql *s[2], bool same_flavor, const struct table_name *v, const struct lines l[2], struct err *e)
+static int one_view(struct compare *c, struct sql *s[2], bool same_flavor,
+		    const struct table_name *v, const struct lines l[2], struct err *e)
 {
 	char *name = xstrfmt("%s.%s", v->db, v->table);
 	const struct line *x = line_of(&l[0], name), *y = line_of(&l[1], name);
@@ -262,13 +295,17 @@ static int one_view(struct compare *c, struct sql *s[2], bool same_flavor, const
 		broken[1] = is_broken(s[1], v, e);
 	if (broken[0] >= 0 && broken[1] >= 0) {
 		if (broken[0] != broken[1])
-			report(c, "view", name, broken[0] ? "can't be used" : "can be used", broken[1] ? "can't be used" : "can be used");
+			report(c, "view", name, broken[0] ? "can't be used" : "can be used",
+			       broken[1] ? "can't be used" : "can be used");
 		else if (broken[0])
 			compare_not_compared(c, "view", name, "it can't be used on either side");
 		if (!same_flavor)
-			compare_not_compared(c, "view", name, "its definition: different kinds of servers spell it differently");
+			compare_not_compared(
+				c, "view", name,
+				"its definition: different kinds of servers spell it differently");
 		else if (!x || !y || (!*x->text && !*y->text))
-			compare_not_compared(c, "view", name, "its definition can't be seen: GRANT SHOW VIEW");
+			compare_not_compared(c, "view", name,
+					     "its definition can't be seen: GRANT SHOW VIEW");
 		else if (strcmp(x->text, y->text) != 0)
 			report(c, "view", name, x->text, y->text);
 		else if (strcmp(x->more, y->more) != 0)
@@ -278,7 +315,8 @@ static int one_view(struct compare *c, struct sql *s[2], bool same_flavor, const
 	return broken[0] < 0 || broken[1] < 0 ? -1 : 0;
 }
 
-int compare_views(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor, const struct table_name *const *v, size_t n, struct err *e)
+int compare_views(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor,
+		  const struct table_name *const *v, size_t n, struct err *e)
 {
 	struct lines l[2] = { { 0 }, { 0 } };
 	struct sql *s[2] = { sa, sb };
@@ -297,7 +335,8 @@ int compare_views(struct compare *c, struct sql *sa, struct sql *sb, bool same_f
 
 /* ---- sequences ---- */
 
-static int sequence_text(struct sql *s, const struct table_name *t, struct strbuf *out, struct err *e)
+static int sequence_text(struct sql *s, const struct table_name *t, struct strbuf *out,
+			 struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -316,8 +355,10 @@ static int sequence_text(struct sql *s, const struct table_name *t, struct strbu
 	return rc;
 }
 
-/* The next values are no difference, but one that is behind gives numbers again. MariaDB's alone can be read without taking one. */
-static int sequence_values(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *t, const char *name, struct err *e)
+/* The next values are no difference, but one that is behind gives numbers again. MariaDB's alone
+ * can be read without taking one. */
+static int sequence_values(struct compare *c, struct sql *sa, struct sql *sb,
+			   const struct table_name *t, const char *name, struct err *e)
 {
 	struct strbuf from = STRBUF_INIT, v[2] = { STRBUF_INIT, STRBUF_INIT };
 	struct sql *s[2] = { sa, sb };
@@ -332,7 +373,10 @@ static int sequence_values(struct compare *c, struct sql *sa, struct sql *sb, co
 	strbuf_addch(&from, '.');
 	sql_add_name(&from, t->table);
 	for (int i = 0; i < 2 && rc >= 0; i++)
-		rc = sql_value(s[i], &v[i], e, "SELECT CONCAT(next_not_cached_value, IF(increment < 0, ' down', '')) FROM %s", from.buf);
+		rc = sql_value(
+			s[i], &v[i], e,
+			"SELECT CONCAT(next_not_cached_value, IF(increment < 0, ' down', '')) FROM %s",
+			from.buf);
 	if (rc >= 0) {
 		long long on_a = strtoll(v[0].buf, NULL, 10), on_b = strtoll(v[1].buf, NULL, 10);
 
@@ -347,7 +391,8 @@ static int sequence_values(struct compare *c, struct sql *sa, struct sql *sb, co
 	return rc;
 }
 
-int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *s, struct err *e)
+int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const struct table_name *s,
+		     struct err *e)
 {
 	struct strbuf a = STRBUF_INIT, b = STRBUF_INIT;
 	char *name = xstrfmt("%s.%s", s->db, s->table);
@@ -368,8 +413,10 @@ int compare_sequence(struct compare *c, struct sql *sa, struct sql *sb, const st
 /* Databases with a name that another kind of server has for its own. */
 static int list_foreign(struct compare *c, struct sql *sa, struct sql *sb, struct err *e)
 {
-	static const char query[] = "SELECT SCHEMA_NAME, SCHEMA_NAME, '', '' FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) IN " SYSTEM_SCHEMAS_SQL
-		" AND BINARY SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', '" BOOKKEEPING_DB "')";
+	static const char query[] =
+		"SELECT SCHEMA_NAME, SCHEMA_NAME, '', '' FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) IN " SYSTEM_SCHEMAS_SQL
+		" AND BINARY SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', '" BOOKKEEPING_DB
+		"')";
 	struct sql *s[2] = { sa, sb };
 	int rc = 0;
 
@@ -379,20 +426,27 @@ static int list_foreign(struct compare *c, struct sql *sa, struct sql *sb, struc
 		if (sql_flavor(s[i]) != SQL_TIDB)
 			rc = read_lines(s[i], query, NULL, 0, &l, e);
 		for (size_t k = 0; k < l.n; k++)
-			compare_not_compared(c, "database", l.line[k].key, "its name is one of a server's or tool's own");
+			compare_not_compared(c, "database", l.line[k].key,
+					     "its name is one of a server's or tool's own");
 		lines_release(&l);
 	}
 	return rc;
 }
 
-int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const char *const *only, size_t n, struct err *e)
+int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const char *const *only,
+			size_t n, struct err *e)
 {
-	static const struct { const char *kind, *query; } lists[] = {
-		{ "trigger", "SELECT TRIGGER_SCHEMA, CONCAT(TRIGGER_SCHEMA,'.',TRIGGER_NAME), 'trigger', NULL FROM information_schema.TRIGGERS"
+	static const struct {
+		const char *kind, *query;
+	} lists[] = {
+		{ "trigger",
+		  "SELECT TRIGGER_SCHEMA, CONCAT(TRIGGER_SCHEMA,'.',TRIGGER_NAME), 'trigger', NULL FROM information_schema.TRIGGERS"
 		  " WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
-		{ "routine", "SELECT ROUTINE_SCHEMA, CONCAT(ROUTINE_SCHEMA,'.',ROUTINE_NAME), LOWER(ROUTINE_TYPE), NULL FROM information_schema.ROUTINES"
+		{ "routine",
+		  "SELECT ROUTINE_SCHEMA, CONCAT(ROUTINE_SCHEMA,'.',ROUTINE_NAME), LOWER(ROUTINE_TYPE), NULL FROM information_schema.ROUTINES"
 		  " WHERE LOWER(ROUTINE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
-		{ "event", "SELECT EVENT_SCHEMA, CONCAT(EVENT_SCHEMA,'.',EVENT_NAME), 'event', NULL FROM information_schema.EVENTS"
+		{ "event",
+		  "SELECT EVENT_SCHEMA, CONCAT(EVENT_SCHEMA,'.',EVENT_NAME), 'event', NULL FROM information_schema.EVENTS"
 		  " WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
 	};
 	int rc = only ? 0 : list_foreign(c, sa, sb, e);
@@ -401,11 +455,17 @@ int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const
 		struct lines l[2] = { { 0 }, { 0 } };
 		size_t i = 0, j = 0;
 
-		rc = read_lines(sa, lists[k].query, only, n, &l[0], e) < 0 || read_lines(sb, lists[k].query, only, n, &l[1], e) < 0 ? -1 : 0;
+		rc = read_lines(sa, lists[k].query, only, n, &l[0], e) < 0 ||
+				     read_lines(sb, lists[k].query, only, n, &l[1], e) < 0
+			     ? -1
+			     : 0;
 		while (rc == 0 && (i < l[0].n || j < l[1].n)) {
-			int order = i == l[0].n ? 1 : j == l[1].n ? -1 : strcmp(l[0].line[i].key, l[1].line[j].key);
+			int order = i == l[0].n   ? 1
+				    : j == l[1].n ? -1
+						  : strcmp(l[0].line[i].key, l[1].line[j].key);
 			const struct line *x = order <= 0 ? &l[0].line[i] : &l[1].line[j];
-			char *why = order ? xstrfmt("only %s has it", name_of(c, order > 0)) : xstrdup("both sides have it");
+			char *why = order ? xstrfmt("only %s has it", name_of(c, order > 0))
+					  : xstrdup("both sides have it");
 
 			compare_not_compared(c, x->text, x->key, why);
 			i += order <= 0;

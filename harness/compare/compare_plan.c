@@ -10,8 +10,10 @@
 #include "harness/compare/compare_objects.h"
 #include "harness/compare/compare_structure.h"
 
-#define CHUNK_ROWS 10000 /* a range that differs is read again, row by row: it should not be much */
-#define ONE_BY_ONE 2     /* so many tables of a database are asked for one by one: a list of all of them might be long */
+/* a range that differs is read again, row by row: it should not be much */
+#define CHUNK_ROWS 10000
+/* so many tables of a database are asked for one by one: a list of all of them might be long */
+#define ONE_BY_ONE 2
 
 /* Of one side, under the name that it has on b. */
 struct entry {
@@ -30,19 +32,20 @@ struct planner {
 	struct side_list list[2];
 	bool same_flavor, crc32c;
 	uint64_t *tables;
-	/* tables that both sides have, of one database of b's, until their structure is asked for */
+	/* tables that both sides have, of one database of b's, until their structure is asked for
+	 */
 	struct waiting {
 		const struct entry *a;
 		size_t n_a; /* more than one: several of a's are routed to it */
 		const struct entry *b;
-	} *waiting;
+	} * waiting;
 	size_t n_waiting, alloc_waiting;
 	const struct table_name **views; /* that both have */
 	size_t n_views;
 	const char **dbs; /* of b's names: that are compared */
 	size_t n_dbs;
-	struct table_filter *only;       /* compare_opts.tables */
-	bool *ignore_used;               /* beside each of compare_opts.ignore */
+	struct table_filter *only; /* compare_opts.tables */
+	bool *ignore_used;         /* beside each of compare_opts.ignore */
 };
 
 static int by_name(const void *a, const void *b)
@@ -60,8 +63,9 @@ static int by_name(const void *a, const void *b)
 /* What drtest itself keeps there. */
 static bool is_ours(const char *table)
 {
-	static const char *const ours[] = { "checkpoint", "ddl_intent", "ddl_progress", "replay_progress", "replay_done", "sink_connections",
-		                           "sink_generations" };
+	static const char *const ours[] = { "checkpoint",      "ddl_intent",  "ddl_progress",
+					    "replay_progress", "replay_done", "sink_connections",
+					    "sink_generations" };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (!strcmp(table, ours[i]))
@@ -89,7 +93,8 @@ static bool is_wanted(struct planner *l, const char *db, const char *table)
 	in = (!o->filter || table_filter_has(o->filter, db, table)) && in;
 	if (in && !strcmp(db, BOOKKEEPING_DB)) {
 		if (!is_ours(table))
-			compare_not_compared(&l->p->c, "table", name, "the database is drtest's own");
+			compare_not_compared(&l->p->c, "table", name,
+					     "the database is drtest's own");
 		in = false;
 	}
 	if (in && is_ignored(l, name)) {
@@ -111,7 +116,8 @@ static int list_side(struct planner *l, int side, struct err *e)
 		const struct table_name *t = &list->names[i];
 		struct entry x = { t->db, t->table, t };
 
-		if (!side && routes_apply(l->p->c.o->routes, t->db, t->table, &x.db, &x.table, e) < 0)
+		if (!side &&
+		    routes_apply(l->p->c.o->routes, t->db, t->table, &x.db, &x.table, e) < 0)
 			return -1;
 		if (is_wanted(l, x.db, x.table))
 			list->entry[list->n++] = x;
@@ -131,7 +137,8 @@ static bool is_table(enum table_kind kind)
 	return kind == TABLE_BASE || kind == TABLE_VERSIONED;
 }
 
-/* A table that is not listed may be one that this user must not see: then nothing can be told of it. */
+/* A table that is not listed may be one that this user must not see: then nothing can be told of
+ * it. */
 static int surely_absent(struct sql *s, const struct entry *t, const char *side, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -150,8 +157,10 @@ static int surely_absent(struct sql *s, const struct entry *t, const char *side,
 	if (rc == 0 || (why.kind == ERR_SQL && (why.code == 1146 || why.code == 1049)))
 		return 0;
 	if (why.kind == ERR_SQL)
-		return err_set(e, ERR_ENV, why.code, "%s does not let us see %s.%s, so whether it is there can't be told: GRANT SELECT, or leave it out", side,
-			       t->db, t->table);
+		return err_set(
+			e, ERR_ENV, why.code,
+			"%s does not let us see %s.%s, so whether it is there can't be told: GRANT SELECT, or leave it out",
+			side, t->db, t->table);
 	if (e)
 		*e = why;
 	return err_wrap(e, "%s", side);
@@ -168,20 +177,23 @@ static int one_side(struct planner *l, const struct entry *t, bool a, struct err
 
 /* ---- the structure of tables that both have ---- */
 
-static int config_of(const struct compare_opts *o, const char *db, const char *table, const struct compare_table_config **out, struct err *e)
+static int config_of(const struct compare_opts *o, const char *db, const char *table,
+		     const struct compare_table_config **out, struct err *e)
 {
 	*out = NULL;
 	for (size_t i = 0; i < o->n_configs; i++) {
 		if (!table_filter_has(o->configs[i].tables, db, table))
 			continue;
 		if (*out)
-			return err_set(e, ERR_USAGE, 0, "two table configs are for %s.%s", db, table);
+			return err_set(e, ERR_USAGE, 0, "two table configs are for %s.%s", db,
+				       table);
 		*out = &o->configs[i];
 	}
 	return 0;
 }
 
-/* Several tables as one: what stands behind FROM. Numbers of ENUM, SET and BIT are taken in each, for a UNION has none of these types. */
+/* Several tables as one: what stands behind FROM. Numbers of ENUM, SET and BIT are taken in each,
+ * for a UNION has none of these types. */
 static char *union_of(const struct table_schema *columns, const struct entry *a, size_t n)
 {
 	struct strbuf out = STRBUF_INIT;
@@ -209,16 +221,21 @@ static char *union_of(const struct table_schema *columns, const struct entry *a,
 	return strbuf_detach(&out);
 }
 
-static int drop_ignored(struct planner *l, struct table_schema *t, const struct pair *pair, const struct compare_table_config *config, struct err *e)
+static int drop_ignored(struct planner *l, struct table_schema *t, const struct pair *pair,
+			const struct compare_table_config *config, struct err *e)
 {
-	const struct compare_ignored ignored = { l->p->c.o->ignore, l->ignore_used, config ? config->ignore : NULL, config ? config->n_ignore : 0 };
+	const struct compare_ignored ignored = { l->p->c.o->ignore, l->ignore_used,
+						 config ? config->ignore : NULL,
+						 config ? config->n_ignore : 0 };
 
 	return compare_drop_ignored(t, pair->b.db, pair->b.table, &ignored, e);
 }
 
 /* The others that are routed to the same table. */
-static enum structure_verdict join_others(struct planner *l, struct pair *pair, const struct waiting *w,
-					   const struct compare_table_config *config, struct err *e, int *rc)
+static enum structure_verdict join_others(struct planner *l, struct pair *pair,
+					  const struct waiting *w,
+					  const struct compare_table_config *config, struct err *e,
+					  int *rc)
 {
 	enum structure_verdict verdict = STRUCTURE_ORDERED;
 
@@ -230,14 +247,17 @@ static enum structure_verdict join_others(struct planner *l, struct pair *pair, 
 		if (*rc < 0)
 			break;
 		*rc = drop_ignored(l, &other, pair, config, e);
-		v = *rc < 0 ? STRUCTURE_UNLIKE : compare_structure(&l->p->c, &pair->count, &other, &pair->b, l->same_flavor);
+		v = *rc < 0 ? STRUCTURE_UNLIKE
+			    : compare_structure(&l->p->c, &pair->count, &other, &pair->b,
+						l->same_flavor);
 		verdict = v > verdict ? v : verdict;
 		schema_release(&other);
 	}
 	return verdict;
 }
 
-static int plan_pair_rows(struct planner *l, struct pair *pair, const struct waiting *w, struct err *e)
+static int plan_pair_rows(struct planner *l, struct pair *pair, const struct waiting *w,
+			  struct err *e)
 {
 	const struct compare_opts *o = l->p->c.o;
 	const struct compare_table_config *config;
@@ -245,7 +265,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	size_t n_columns = pair->b.n_columns;
 	int rc = 0;
 
-	if (config_of(o, pair->b.db, pair->b.table, &config, e) < 0 || drop_ignored(l, &pair->a, pair, config, e) < 0 ||
+	if (config_of(o, pair->b.db, pair->b.table, &config, e) < 0 ||
+	    drop_ignored(l, &pair->a, pair, config, e) < 0 ||
 	    drop_ignored(l, &pair->b, pair, config, e) < 0)
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
@@ -256,7 +277,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	verdict = compare_structure(&l->p->c, &pair->count, &pair->a, &pair->b, l->same_flavor);
 	verdict = others > verdict ? others : verdict;
 	if (w->a->is->kind == TABLE_VERSIONED || w->b->is->kind == TABLE_VERSIONED)
-		compare_not_compared(&l->p->c, "history", pair->count.name, "rows of the past: only current ones are compared");
+		compare_not_compared(&l->p->c, "history", pair->count.name,
+				     "rows of the past: only current ones are compared");
 	if (w->n_a > 1)
 		pair->a.rows_of = union_of(&pair->a, w->a, w->n_a);
 	if (config && config->condition) {
@@ -267,7 +289,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	if (o->struct_only)
 		return 0;
 	pair->count.unlike = verdict == STRUCTURE_UNLIKE;
-	pair->keyed = verdict == STRUCTURE_ORDERED && key_of_ranges(&pair->a) && key_of_ranges(&pair->b);
+	pair->keyed =
+		verdict == STRUCTURE_ORDERED && key_of_ranges(&pair->a) && key_of_ranges(&pair->b);
 	plan_rows(l->p, pair, w->n_a > 1, o->chunk_rows ? o->chunk_rows : CHUNK_ROWS);
 	return 0;
 }
@@ -281,7 +304,8 @@ static int load_side(struct planner *l, int side, struct table_schema *out, stru
 	for (size_t i = 0; i < l->n_waiting; i++) {
 		names[i] = side ? *l->waiting[i].b->is : *l->waiting[i].a->is;
 		/* routes: of several databases, or in another order */
-		together &= !i || (!strcmp(names[i].db, names[0].db) && strcmp(names[i - 1].table, names[i].table) < 0);
+		together &= !i || (!strcmp(names[i].db, names[0].db) &&
+				   strcmp(names[i - 1].table, names[i].table) < 0);
 	}
 	if (together) {
 		rc = schema_load_tables(l->s[side], names, l->n_waiting, out, e);
@@ -310,7 +334,8 @@ static void *load_b(void *arg)
 }
 
 /* Both servers at once. */
-static int load_both(struct planner *l, struct table_schema *a, struct table_schema *out_b, struct err *e)
+static int load_both(struct planner *l, struct table_schema *a, struct table_schema *out_b,
+		     struct err *e)
 {
 	struct load b = { .l = l, .out = out_b };
 	pthread_t thread;
@@ -328,7 +353,8 @@ static int load_both(struct planner *l, struct table_schema *a, struct table_sch
 /* Pairs of one database, whose structure is asked for together. */
 static int plan_waiting(struct planner *l, struct err *e)
 {
-	struct table_schema *schema[2] = { xcalloc(l->n_waiting + 1, sizeof(struct table_schema)), xcalloc(l->n_waiting + 1, sizeof(struct table_schema)) };
+	struct table_schema *schema[2] = { xcalloc(l->n_waiting + 1, sizeof(struct table_schema)),
+					   xcalloc(l->n_waiting + 1, sizeof(struct table_schema)) };
 	size_t i = 0;
 	int rc = 0;
 
@@ -352,36 +378,44 @@ static int plan_waiting(struct planner *l, struct err *e)
 	return rc;
 }
 
-static int both_sides(struct planner *l, const struct entry *a, size_t n_a, const struct entry *b, struct err *e)
+static int both_sides(struct planner *l, const struct entry *a, size_t n_a, const struct entry *b,
+		      struct err *e)
 {
 	enum table_kind x = a->is->kind, y = b->is->kind;
 
 	if (is_table(x) && is_table(y)) {
-		if (l->n_waiting && strcmp(l->waiting[0].b->db, b->db) != 0 && plan_waiting(l, e) < 0)
+		if (l->n_waiting && strcmp(l->waiting[0].b->db, b->db) != 0 &&
+		    plan_waiting(l, e) < 0)
 			return -1;
 		if (l->n_waiting == l->alloc_waiting) {
 			l->alloc_waiting = l->alloc_waiting ? l->alloc_waiting * 2 : 64;
-			l->waiting = xreallocarray(l->waiting, l->alloc_waiting, sizeof(*l->waiting));
+			l->waiting =
+				xreallocarray(l->waiting, l->alloc_waiting, sizeof(*l->waiting));
 		}
 		l->waiting[l->n_waiting++] = (struct waiting){ a, n_a, b };
 		return 0;
 	}
 	if (x != y) {
 		*l->tables += 1;
-		plan_one_side(l->p, kind_name(x), b->db, b->table, true, kind_name(x), kind_name(y));
+		plan_one_side(l->p, kind_name(x), b->db, b->table, true, kind_name(x),
+			      kind_name(y));
 		return 0;
 	}
 	if (x == TABLE_SEQUENCE)
-		return strcmp(a->is->db, b->is->db) || strcmp(a->is->table, b->is->table) ? 0 : compare_sequence(&l->p->c, l->s[0], l->s[1], b->is, e);
+		return strcmp(a->is->db, b->is->db) || strcmp(a->is->table, b->is->table)
+			       ? 0
+			       : compare_sequence(&l->p->c, l->s[0], l->s[1], b->is, e);
 	if (strcmp(a->is->db, b->is->db) != 0 || strcmp(a->is->table, b->is->table) != 0) {
 		char *name = xstrfmt("%s.%s", b->db, b->table);
 
-		compare_not_compared(&l->p->c, "view", name, "its definition: it has another name on the other side");
+		compare_not_compared(&l->p->c, "view", name,
+				     "its definition: it has another name on the other side");
 		free(name);
 		return 0;
 	}
 	if ((l->n_views & (l->n_views - 1)) == 0)
-		l->views = xreallocarray(l->views, l->n_views ? l->n_views * 2 : 1, sizeof(*l->views));
+		l->views =
+			xreallocarray(l->views, l->n_views ? l->n_views * 2 : 1, sizeof(*l->views));
 	l->views[l->n_views++] = b->is;
 	return 0;
 }
@@ -407,11 +441,13 @@ static int merge_sides(struct planner *l, struct err *e)
 		if (order == 0)
 			order = strcmp(a->entry[i].table, b->entry[j].table);
 		if (order <= 0)
-			while (i + n < a->n && !strcmp(a->entry[i].db, a->entry[i + n].db) && !strcmp(a->entry[i].table, a->entry[i + n].table))
+			while (i + n < a->n && !strcmp(a->entry[i].db, a->entry[i + n].db) &&
+			       !strcmp(a->entry[i].table, a->entry[i + n].table))
 				n++;
 		if (order == 0)
 			add_db(l, b->entry[j].db);
-		if ((order ? one_side(l, order < 0 ? &a->entry[i] : &b->entry[j], order < 0, e) : both_sides(l, &a->entry[i], n, &b->entry[j], e)) < 0)
+		if ((order ? one_side(l, order < 0 ? &a->entry[i] : &b->entry[j], order < 0, e)
+			   : both_sides(l, &a->entry[i], n, &b->entry[j], e)) < 0)
 			return -1;
 		i += order <= 0 ? n : 0;
 		j += order >= 0;
@@ -429,9 +465,12 @@ static int filters_used(const struct planner *l, struct err *e)
 		unused = table_filter_unused(o->filter);
 	if (unused)
 		return err_set(e, ERR_USAGE, 0, "'%.200s' matches no table on either side", unused);
-	if ((l->only || o->filter || o->ignore) && !l->list[0].n && !l->list[1].n && (l->list[0].n_names || l->list[1].n_names))
-		return err_set(e, ERR_USAGE, 0, "no table is left to be compared: the patterns leave out all of %zu and %zu", l->list[0].n_names,
-			       l->list[1].n_names);
+	if ((l->only || o->filter || o->ignore) && !l->list[0].n && !l->list[1].n &&
+	    (l->list[0].n_names || l->list[1].n_names))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"no table is left to be compared: the patterns leave out all of %zu and %zu",
+			l->list[0].n_names, l->list[1].n_names);
 	return 0;
 }
 
@@ -441,7 +480,8 @@ static int ignores_used(const struct planner *l, struct err *e)
 
 	for (size_t i = 0; ignore && ignore[i] && !l->p->c.failed; i++)
 		if (!l->ignore_used[i])
-			return err_set(e, ERR_USAGE, 0, "ignore '%.200s' matches no table and no column", ignore[i]);
+			return err_set(e, ERR_USAGE, 0,
+				       "ignore '%.200s' matches no table and no column", ignore[i]);
 	return 0;
 }
 
@@ -452,18 +492,26 @@ static int plan_objects(struct planner *l, struct err *e)
 	int rc = 0;
 
 	if (!o->data_only)
-		rc = compare_databases(&l->p->c, l->s[0], l->s[1], l->same_flavor, all ? NULL : l->dbs, l->n_dbs, e);
+		rc = compare_databases(&l->p->c, l->s[0], l->s[1], l->same_flavor,
+				       all ? NULL : l->dbs, l->n_dbs, e);
 	if (rc == 0 && !o->data_only)
-		rc = compare_views(&l->p->c, l->s[0], l->s[1], l->same_flavor, l->views, l->n_views, e);
+		rc = compare_views(&l->p->c, l->s[0], l->s[1], l->same_flavor, l->views, l->n_views,
+				   e);
 	if (rc == 0)
-		rc = compare_list_others(&l->p->c, l->s[0], l->s[1], all ? NULL : l->dbs, l->n_dbs, e);
+		rc = compare_list_others(&l->p->c, l->s[0], l->s[1], all ? NULL : l->dbs, l->n_dbs,
+					 e);
 	return rc;
 }
 
-int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn, struct compare_result *r, struct err *e)
+int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn,
+		struct compare_result *r, struct err *e)
 {
-	struct planner l = { .p = p, .s = { sa, sb }, .name = { an, bn }, .tables = &r->tables, .same_flavor = sql_flavor(sa) == sql_flavor(sb),
-		.crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb) };
+	struct planner l = { .p = p,
+			     .s = { sa, sb },
+			     .name = { an, bn },
+			     .tables = &r->tables,
+			     .same_flavor = sql_flavor(sa) == sql_flavor(sb),
+			     .crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb) };
 	int rc = -1;
 
 	size_t ignores = 0;

@@ -1,4 +1,5 @@
-/* The inside of the compare: which tables there are on both sides, and the ranges of their rows that threads work off. */
+/* The inside of the compare: which tables there are on both sides, and the ranges of their rows
+ * that threads work off. */
 #ifndef HARNESS_COMPARE_COMPARE_PLAN_H
 #define HARNESS_COMPARE_COMPARE_PLAN_H
 
@@ -11,11 +12,12 @@ struct pair { /* a table that both sides have */
 	struct table_schema a, b;
 	struct key_ranges ranges;
 	bool keyed;
-	uint64_t chunk_rows;             /* how it is to be cut, and on which side */
+	uint64_t chunk_rows; /* how it is to be cut, and on which side */
 	int cut_side;
-	size_t jobs, done;               /* done: under compare.lock. Rows were all read when they are the same */
-	struct rows_sum seen;            /* under compare.lock: compare_with_sums */
-	const struct table_sum *expected;/* compare_with_sums: the other side */
+	/* done: under compare.lock. Rows were all read when they are the same */
+	size_t jobs, done;
+	struct rows_sum seen;             /* under compare.lock: compare_with_sums */
+	const struct table_sum *expected; /* compare_with_sums: the other side */
 	struct compare_table count;
 };
 #define JOB_CUT SIZE_MAX
@@ -43,19 +45,25 @@ void plan_init(struct plan *p, const struct compare_opts *o);
 void plan_release(struct plan *p);
 void plan_room(struct plan *p, size_t pairs);
 struct pair *plan_pair(struct plan *p, const char *db, const char *table);
-/* A table that is on one side alone: a finding, unless that is asked to be none. kind: "table", "view", "sequence". */
-void plan_one_side(struct plan *p, const char *kind, const char *db, const char *table, bool a, const char *has, const char *lacks);
+/* A table that is on one side alone: a finding, unless that is asked to be none. kind: "table",
+ * "view", "sequence". */
+void plan_one_side(struct plan *p, const char *kind, const char *db, const char *table, bool a,
+		   const char *has, const char *lacks);
 /* Its rows are to be read, in ranges of so many that a thread cuts on that side: plan_cut(). */
 void plan_rows(struct plan *p, struct pair *pair, int side, uint64_t chunk_rows);
 int plan_cut(struct plan *p, struct pair *pair, struct sql *s, struct err *e);
-int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn, struct compare_result *r, struct err *e);
+int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, const char *bn,
+		struct compare_result *r, struct err *e);
 
 /* The threads. plan_take waits while tables are planned; false: there is no more, or it failed. */
 bool plan_take(struct plan *p, struct job *out);
 void plan_done(struct plan *p, struct pair *pair);
 void plan_fail(struct plan *p, const struct err *e);
-unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n); /* all but the caller's own, worker 0 */
-int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(void *), struct worker *w, struct err *e);
-void plan_conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn, int64_t start_ns);
+/* all but the caller's own, worker 0 */
+unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n);
+int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(void *),
+	      struct worker *w, struct err *e);
+void plan_conclude(struct plan *p, struct compare_result *r, const char *an, const char *bn,
+		   int64_t start_ns);
 
 #endif

@@ -41,7 +41,9 @@ static uint64_t range_hash(const struct row_range *r)
 
 	h = add_text(add_text(add_text(h, r->a->rows_of), r->a->condition), r->b->table);
 	/* another structure is another range */
-	return add_bound(add_bound(add_text(add_text(h, r->a->create_sql), r->b->create_sql), r->a, r->low), r->a, r->high);
+	return add_bound(
+		add_bound(add_text(add_text(h, r->a->create_sql), r->b->create_sql), r->a, r->low),
+		r->a, r->high);
 }
 
 static uint64_t config_hash(const struct compare_opts *o)
@@ -70,14 +72,18 @@ static int read_file(struct compare_resume *r, FILE *f, uint64_t config, struct 
 
 	while (fgets(line, sizeof(line), f) && strchr(line, '\n')) {
 		if (first && (sscanf(line, "drtest diff %" SCNx64, &hash) != 1 || hash != config))
-			return err_set(e, ERR_USAGE, 0, "%s is of another compare (other servers, snapshots, columns or chunks): remove it, "
-				       "or name another file", r->path);
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s is of another compare (other servers, snapshots, columns or chunks): remove it, "
+				"or name another file",
+				r->path);
 		if (!first && sscanf(line, "%" SCNx64 " %" SCNu64, &hash, &rows) == 2) {
 			snprintf(check, sizeof(check), "%016" PRIx64 " %" PRIu64 "\n", hash, rows);
 			if (strcmp(line, check) || r->n >= RANGES_MAX)
 				break;
 			if ((r->n & (r->n - 1)) == 0)
-				r->done = xreallocarray(r->done, r->n ? r->n * 2 : 1, sizeof(*r->done));
+				r->done = xreallocarray(r->done, r->n ? r->n * 2 : 1,
+							sizeof(*r->done));
 			r->done[r->n++] = (struct done){ hash, rows };
 		}
 		first = false;
@@ -116,14 +122,16 @@ struct compare_resume *compare_resume_open(const struct compare_opts *o, struct 
 
 bool compare_resume_has(struct compare_resume *r, const struct row_range *range, uint64_t *rows)
 {
-	struct done key = { .hash = range_hash(range) }, *d = r->n ? bsearch(&key, r->done, r->n, sizeof(*r->done), by_hash) : NULL;
+	struct done key = { .hash = range_hash(range) },
+		    *d = r->n ? bsearch(&key, r->done, r->n, sizeof(*r->done), by_hash) : NULL;
 
 	if (d)
 		*rows = d->rows;
 	return d != NULL;
 }
 
-int compare_resume_add(struct compare_resume *r, const struct row_range *range, uint64_t rows, struct err *e)
+int compare_resume_add(struct compare_resume *r, const struct row_range *range, uint64_t rows,
+		       struct err *e)
 {
 	int rc;
 

@@ -1,14 +1,19 @@
-/* Inside verify/: ranges that were found equal, kept in a file while a compare goes on, so that one that was interrupted goes on from there. */
+/* Inside verify/: ranges that were found equal, kept in a file while a compare goes on, so that one
+ * that was interrupted goes on from there. */
 #ifndef HARNESS_COMPARE_COMPARE_RESUME_H
 #define HARNESS_COMPARE_COMPARE_RESUME_H
 
 #include "harness/compare/compare_rows.h"
 
 struct compare_resume;
-/* Reads what is there. A file of another compare (other servers, snapshots, tables, chunks) is refused: ERR_USAGE. */
+/* Reads what is there. A file of another compare (other servers, snapshots, tables, chunks) is
+ * refused: ERR_USAGE. */
 struct compare_resume *compare_resume_open(const struct compare_opts *o, struct err *e);
-bool compare_resume_has(struct compare_resume *r, const struct row_range *range, uint64_t *rows); /* any thread, as the next */
-int compare_resume_add(struct compare_resume *r, const struct row_range *range, uint64_t rows, struct err *e);
-void compare_resume_close(struct compare_resume *r, bool finished); /* finished: the file goes; what was equal then need not be so later */
+/* any thread, as the next */
+bool compare_resume_has(struct compare_resume *r, const struct row_range *range, uint64_t *rows);
+int compare_resume_add(struct compare_resume *r, const struct row_range *range, uint64_t rows,
+		       struct err *e);
+/* finished: the file goes; what was equal then need not be so later */
+void compare_resume_close(struct compare_resume *r, bool finished);
 
 #endif

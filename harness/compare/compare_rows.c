@@ -9,9 +9,9 @@
 #include "harness/compare/compare_values.h"
 #include "harness/sql/literal.h"
 
-#define LEAF_ROWS 65536u          /* at most this many keys are held at once */
+#define LEAF_ROWS 65536u /* at most this many keys are held at once */
 #define LEAF_BYTES ((size_t)8 << 20)
-#define PUT_BATCH 256u            /* rows fetched at once when only the fix wants them */
+#define PUT_BATCH 256u /* rows fetched at once when only the fix wants them */
 #define RECONNECT_MS 20000
 
 /* One statement on both servers, sent before either answers. */
@@ -19,7 +19,8 @@ int compare_ask(struct compare_side *side, MYSQL_RES *res[2], struct err *e)
 {
 	res[0] = res[1] = NULL;
 	for (int i = 0; i < 2; i++)
-		if (mysql_send_query(sql_handle(side[i].conn), side[i].query.buf, side[i].query.len))
+		if (mysql_send_query(sql_handle(side[i].conn), side[i].query.buf,
+				     side[i].query.len))
 			return sql_error(sql_handle(side[i].conn), e, "compare");
 	for (int i = 0; i < 2; i++) {
 		if (mysql_read_query_result(sql_handle(side[i].conn)))
@@ -38,7 +39,8 @@ void compare_free(MYSQL_RES *res[2])
 			mysql_free_result(res[i]);
 }
 
-int compare_next(struct compare_side *s, MYSQL_RES *res, MYSQL_ROW *row, unsigned long **len, struct err *e)
+int compare_next(struct compare_side *s, MYSQL_RES *res, MYSQL_ROW *row, unsigned long **len,
+		 struct err *e)
 {
 	*row = mysql_fetch_row(res);
 	if (*row) {
@@ -48,7 +50,8 @@ int compare_next(struct compare_side *s, MYSQL_RES *res, MYSQL_ROW *row, unsigne
 	return mysql_errno(sql_handle(s->conn)) ? sql_error(sql_handle(s->conn), e, "compare") : 0;
 }
 
-static int sums_once(struct compare_side *side, const struct row_range *r, struct rows_sum *out, struct err *e)
+static int sums_once(struct compare_side *side, const struct row_range *r, struct rows_sum *out,
+		     struct err *e)
 {
 	MYSQL_RES *res[2];
 	int rc = -1;
@@ -69,8 +72,11 @@ static int sums_once(struct compare_side *side, const struct row_range *r, struc
 		MYSQL_ROW row, end;
 		unsigned long *len;
 
-		if ((rc = compare_next(&side[i], res[i], &row, &len, e)) != 1 || (rc = checksum_read(row, &out[i], e)) < 0) {
-			rc = rc < 0 ? -1 : err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
+		if ((rc = compare_next(&side[i], res[i], &row, &len, e)) != 1 ||
+		    (rc = checksum_read(row, &out[i], e)) < 0) {
+			rc = rc < 0 ? -1
+				    : err_set(e, ERR_BAD_DATA, 0,
+					      "the server did not sum the rows");
 			goto out;
 		}
 		if ((rc = compare_next(&side[i], res[i], &end, &len, e)) < 0)
@@ -91,7 +97,8 @@ int compare_connect_again(struct compare_side *side, struct err *e)
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		sql_close(side[i].conn);
-		side[i].conn = compare_connect(side[i].ep, side[i].snapshot, true, deadline_in_ms(RECONNECT_MS), e);
+		side[i].conn = compare_connect(side[i].ep, side[i].snapshot, true,
+					       deadline_in_ms(RECONNECT_MS), e);
 		if (!side[i].conn)
 			return -1;
 	}
@@ -99,7 +106,8 @@ int compare_connect_again(struct compare_side *side, struct err *e)
 	return 0;
 }
 
-int compare_sums(struct compare_side *side, const struct row_range *r, struct rows_sum *out, struct err *e)
+int compare_sums(struct compare_side *side, const struct row_range *r, struct rows_sum *out,
+		 struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -114,7 +122,8 @@ int compare_sums(struct compare_side *side, const struct row_range *r, struct ro
 
 bool compare_sums_equal(const struct rows_sum *sum)
 {
-	return sum[0].rows == sum[1].rows && sum[0].a == sum[1].a && sum[0].b == sum[1].b && !sum[0].unread && !sum[1].unread;
+	return sum[0].rows == sum[1].rows && sum[0].a == sum[1].a && sum[0].b == sum[1].b &&
+	       !sum[0].unread && !sum[1].unread;
 }
 
 void compare_changing(struct compare *c, const struct row_range *r)
@@ -127,13 +136,15 @@ void compare_changing(struct compare *c, const struct row_range *r)
 	c->changing += !known;
 	pthread_mutex_unlock(&c->lock);
 	if (!known)
-		compare_finding(c, r->t, json_pack("{s:s,s:s,s:s}", "kind", "changing", "table", r->t->name, "what",
-				"it is written to while it is compared"));
+		compare_finding(c, r->t,
+				json_pack("{s:s,s:s,s:s}", "kind", "changing", "table", r->t->name,
+					  "what", "it is written to while it is compared"));
 }
 
 /* ---- rows without a sum ---- */
 
-static json_t *first_unread(struct compare_side *s, const struct table_schema *t, const struct row_range *r, struct err *e)
+static json_t *first_unread(struct compare_side *s, const struct table_schema *t,
+			    const struct row_range *r, struct err *e)
 {
 	const struct index_key *k = key_of_ranges(t);
 	struct sql_rows rows = { 0 };
@@ -147,7 +158,10 @@ static json_t *first_unread(struct compare_side *s, const struct table_schema *t
 	strbuf_addstr(&s->query, " FROM ");
 	schema_add_from(&s->query, t);
 	key_where(&s->query, t, r->low, r->high);
-	strbuf_addstr(&s->query, t->condition || (r->low && r->low->literal) || (r->high && r->high->literal) ? " AND " : " WHERE ");
+	strbuf_addstr(&s->query,
+		      t->condition || (r->low && r->low->literal) || (r->high && r->high->literal)
+			      ? " AND "
+			      : " WHERE ");
 	checksum_find_unread(&s->query, t);
 	strbuf_addstr(&s->query, " LIMIT 1");
 	if (sql_query_stream(s->conn, &rows, e, s->query.buf, s->query.len) < 0)
@@ -155,13 +169,16 @@ static json_t *first_unread(struct compare_side *s, const struct table_schema *t
 	if (sql_rows_next(&rows, e) == 1) {
 		key = json_object();
 		for (size_t i = 0; i < k->n_columns; i++)
-			json_object_set_new(key, t->columns[k->columns[i]].name, compare_value(&t->columns[k->columns[i]], rows.cell[i], rows.len[i]));
+			json_object_set_new(key, t->columns[k->columns[i]].name,
+					    compare_value(&t->columns[k->columns[i]], rows.cell[i],
+							  rows.len[i]));
 	}
 	sql_rows_release(&rows);
 	return key ? key : json_null();
 }
 
-int compare_unread(struct compare *c, struct compare_side *side, const struct row_range *r, const struct rows_sum *sum, struct err *e)
+int compare_unread(struct compare *c, struct compare_side *side, const struct row_range *r,
+		   const struct rows_sum *sum, struct err *e)
 {
 	int which = sum[1].unread > sum[0].unread;
 	bool known;
@@ -177,8 +194,11 @@ int compare_unread(struct compare *c, struct compare_side *side, const struct ro
 	key = first_unread(&side[which], which ? r->b : r->a, r, e);
 	if (!key)
 		return -1;
-	compare_finding(c, r->t, json_pack("{s:s,s:s,s:o,s:s?,s:s}", "kind", "unread", "table", r->t->name, "key", key, "on",
-			which ? c->o->b_name : c->o->a_name, "what",
+	compare_finding(
+		c, r->t,
+		json_pack(
+			"{s:s,s:s,s:o,s:s?,s:s}", "kind", "unread", "table", r->t->name, "key", key,
+			"on", which ? c->o->b_name : c->o->a_name, "what",
 			"rows are larger than the server's max_allowed_packet: it gives no sum for them, so they were not compared: raise it"));
 	return 0;
 }
@@ -194,11 +214,11 @@ struct leaf_row {
 };
 struct leaf {
 	struct rows_sum sum[2]; /* of all that was read */
-	struct strbuf keys;   /* length-marked values */
+	struct strbuf keys;     /* length-marked values */
 	struct leaf_row *rows;
 	size_t n, alloc;
-	uint32_t *slots;      /* row + 1; 0: free */
-	size_t n_slots;       /* a power of two, at least twice the rows of side a */
+	uint32_t *slots; /* row + 1; 0: free */
+	size_t n_slots;  /* a power of two, at least twice the rows of side a */
 };
 
 static struct leaf_row *leaf_find(struct leaf *l, const char *key, size_t n, size_t *slot)
@@ -215,7 +235,8 @@ static struct leaf_row *leaf_find(struct leaf *l, const char *key, size_t n, siz
 	return NULL;
 }
 
-static struct leaf_row *leaf_add(struct leaf *l, const char *key, size_t n, uint64_t sum, enum row_state state)
+static struct leaf_row *leaf_add(struct leaf *l, const char *key, size_t n, uint64_t sum,
+				 enum row_state state)
 {
 	if (l->n == l->alloc) {
 		l->alloc = l->alloc ? l->alloc * 2 : 1024;
@@ -259,7 +280,8 @@ static uint64_t row_key(struct strbuf *key, MYSQL_ROW row, const unsigned long *
 		if (row[i])
 			strbuf_add(key, row[i], len[i]);
 	}
-	return strtoull(row[n_key] ? row[n_key] : "0", NULL, 10) << 32 | strtoull(row[n_key + 1] ? row[n_key + 1] : "0", NULL, 10);
+	return strtoull(row[n_key] ? row[n_key] : "0", NULL, 10) << 32 |
+	       strtoull(row[n_key + 1] ? row[n_key + 1] : "0", NULL, 10);
 }
 
 static void leaf_sum(struct leaf *l, int side, uint64_t sum, bool read)
@@ -272,7 +294,8 @@ static void leaf_sum(struct leaf *l, int side, uint64_t sum, bool read)
 	s->unread += !read;
 }
 
-static int leaf_once(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
+static int leaf_once(struct compare_side *side, const struct row_range *r,
+		     const struct index_key *k, struct leaf *l, struct err *e)
 {
 	MYSQL_RES *res[2];
 	MYSQL_ROW row;
@@ -301,7 +324,8 @@ static int leaf_once(struct compare_side *side, const struct row_range *r, const
 
 		leaf_sum(l, 0, sum, row[k->n_columns] && row[k->n_columns + 1]);
 		leaf_grow_slots(l);
-		bool twice = leaf_find(l, key.buf, key.len, &slot) != NULL; /* of two tables that are routed to one */
+		/* of two tables that are routed to one */
+		bool twice = leaf_find(l, key.buf, key.len, &slot) != NULL;
 
 		leaf_add(l, key.buf, key.len, sum, ROW_MISSING);
 		if (!twice)
@@ -320,7 +344,8 @@ static int leaf_once(struct compare_side *side, const struct row_range *r, const
 		if (a && a->state == ROW_MISSING)
 			a->state = a->sum == sum ? ROW_SAME : ROW_DIFFERENT;
 		else
-			leaf_add(l, key.buf, key.len, sum, ROW_EXTRA); /* in no slot: nothing looks for it */
+			/* in no slot: nothing looks for it */
+			leaf_add(l, key.buf, key.len, sum, ROW_EXTRA);
 	}
 out:
 	compare_free(res);
@@ -328,7 +353,8 @@ out:
 	return rc;
 }
 
-static int leaf_read(struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l, struct err *e)
+static int leaf_read(struct compare_side *side, const struct row_range *r,
+		     const struct index_key *k, struct leaf *l, struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -345,7 +371,8 @@ static int leaf_read(struct compare_side *side, const struct row_range *r, const
 }
 
 /* "(`a`=1 AND `b`='x')" */
-static void add_key_condition(struct strbuf *q, const struct table_schema *t, const struct index_key *k, const char *key)
+static void add_key_condition(struct strbuf *q, const struct table_schema *t,
+			      const struct index_key *k, const char *key)
 {
 	strbuf_addch(q, '(');
 	for (size_t i = 0; i < k->n_columns; i++) {
@@ -374,19 +401,22 @@ static json_t *key_json(const struct table_schema *t, const struct index_key *k,
 
 		memcpy(&n, key, sizeof(n));
 		key += sizeof(n);
-		json_object_set_new(o, c->name, n == UINT32_MAX ? json_null() : compare_value(c, key, n));
+		json_object_set_new(o, c->name,
+				    n == UINT32_MAX ? json_null() : compare_value(c, key, n));
 		key += n == UINT32_MAX ? 0 : n;
 	}
 	return o;
 }
 
-void compare_name_row(struct compare *c, const struct row_range *r, json_t *key, enum row_state state, MYSQL_ROW row[2], unsigned long *len[2])
+void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
+		      enum row_state state, MYSQL_ROW row[2], unsigned long *len[2])
 {
 	json_t *f, *columns = json_array(), *values[2] = { json_object(), json_object() };
 
 	for (size_t i = 0; i < r->a->n_columns; i++) {
 		bool differs = !row[0] || !row[1] || !row[0][i] != !row[1][i] ||
-			(row[0][i] && (len[0][i] != len[1][i] || memcmp(row[0][i], row[1][i], len[0][i])));
+			       (row[0][i] && (len[0][i] != len[1][i] ||
+					      memcmp(row[0][i], row[1][i], len[0][i])));
 
 		if (!differs)
 			continue;
@@ -394,7 +424,9 @@ void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
 			json_array_append_new(columns, json_string(r->a->columns[i].name));
 		for (int s = 0; s < 2; s++)
 			if (row[s])
-				json_object_set_new(values[s], r->a->columns[i].name, compare_value(&r->a->columns[i], row[s][i], len[s][i]));
+				json_object_set_new(
+					values[s], r->a->columns[i].name,
+					compare_value(&r->a->columns[i], row[s][i], len[s][i]));
 	}
 	f = json_pack("{s:s,s:s,s:o}", "kind", state_name[state], "table", r->t->name, "key", key);
 	if (state == ROW_DIFFERENT)
@@ -409,8 +441,8 @@ void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
 	compare_finding(c, r->t, f);
 }
 
-static int fetch_row(struct compare_side *s, const struct table_schema *t, const char *where, MYSQL_RES **res, MYSQL_ROW *row,
-                     unsigned long **len, struct err *e)
+static int fetch_row(struct compare_side *s, const struct table_schema *t, const char *where,
+		     MYSQL_RES **res, MYSQL_ROW *row, unsigned long **len, struct err *e)
 {
 	strbuf_reset(&s->query);
 	strbuf_addstr(&s->query, "SELECT ");
@@ -419,7 +451,8 @@ static int fetch_row(struct compare_side *s, const struct table_schema *t, const
 	schema_add_from(&s->query, t);
 	strbuf_addstr(&s->query, where);
 	strbuf_addstr(&s->query, " LIMIT 1");
-	if (mysql_real_query(sql_handle(s->conn), s->query.buf, s->query.len) || !(*res = mysql_store_result(sql_handle(s->conn))))
+	if (mysql_real_query(sql_handle(s->conn), s->query.buf, s->query.len) ||
+	    !(*res = mysql_store_result(sql_handle(s->conn))))
 		return sql_error(sql_handle(s->conn), e, "fetch a row");
 	*row = mysql_fetch_row(*res);
 	*len = *row ? mysql_fetch_lengths(*res) : NULL;
@@ -427,7 +460,8 @@ static int fetch_row(struct compare_side *s, const struct table_schema *t, const
 }
 
 /* Rows of side a for the fix alone: many at once. `where` is emptied. */
-static int put_batch(struct compare *c, struct compare_side *s, const struct row_range *r, struct strbuf *where, struct err *e)
+static int put_batch(struct compare *c, struct compare_side *s, const struct row_range *r,
+		     struct strbuf *where, struct err *e)
 {
 	const struct table_schema *t = r->a;
 	MYSQL_RES *res;
@@ -442,16 +476,18 @@ static int put_batch(struct compare *c, struct compare_side *s, const struct row
 	schema_add_from(&s->query, t);
 	strbuf_add(&s->query, where->buf, where->len);
 	strbuf_reset(where);
-	if (mysql_real_query(sql_handle(s->conn), s->query.buf, s->query.len) || !(res = mysql_use_result(sql_handle(s->conn))))
+	if (mysql_real_query(sql_handle(s->conn), s->query.buf, s->query.len) ||
+	    !(res = mysql_use_result(sql_handle(s->conn))))
 		return sql_error(sql_handle(s->conn), e, "fetch rows");
 	while ((row = mysql_fetch_row(res)))
 		compare_write_put(c, r, "REPLACE", row, mysql_fetch_lengths(res));
 	mysql_free_result(res);
-	return mysql_errno(sql_handle(s->conn)) ? sql_error(sql_handle(s->conn), e, "fetch rows") : 0;
+	return mysql_errno(sql_handle(s->conn)) ? sql_error(sql_handle(s->conn), e, "fetch rows")
+						: 0;
 }
 
-static int name_leaf(struct compare *c, struct compare_side *side, const struct row_range *r, const struct index_key *k, struct leaf *l,
-                     struct err *e)
+static int name_leaf(struct compare *c, struct compare_side *side, const struct row_range *r,
+		     const struct index_key *k, struct leaf *l, struct err *e)
 {
 	struct strbuf where = STRBUF_INIT, puts = STRBUF_INIT;
 	unsigned in_batch = 0;
@@ -514,11 +550,14 @@ static uint64_t leaf_rows(const struct table_schema *t, const struct index_key *
 	uint64_t bytes = 24;
 
 	for (size_t i = 0; i < k->n_columns; i++)
-		bytes += 4 + (t->columns[k->columns[i]].length > 3072 ? 3072 : t->columns[k->columns[i]].length);
+		bytes += 4 + (t->columns[k->columns[i]].length > 3072
+				      ? 3072
+				      : t->columns[k->columns[i]].length);
 	return LEAF_BYTES / bytes < LEAF_ROWS ? LEAF_BYTES / bytes : LEAF_ROWS;
 }
 
-int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e)
+int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r,
+		 struct err *e)
 {
 	const struct index_key *k = key_of_ranges(r->a);
 	struct key_bound middle = { 0 };
@@ -530,7 +569,8 @@ int compare_rows(struct compare *c, struct compare_side *side, const struct row_
 		return err_set(e, ERR_CANCELLED, 0, "cancelled");
 	if (r->rows > leaf_rows(r->a, k)) {
 		for (int s = 0; s < 2 && rc == 0; s++) /* the first side may have nothing there */
-			rc = key_seek(side[s].conn, s ? r->b : r->a, r->low, r->high, r->rows / 2 - 1, &middle, e);
+			rc = key_seek(side[s].conn, s ? r->b : r->a, r->low, r->high,
+				      r->rows / 2 - 1, &middle, e);
 		if (rc < 0)
 			return -1;
 	}
@@ -538,7 +578,10 @@ int compare_rows(struct compare *c, struct compare_side *side, const struct row_
 		bool differ = false;
 
 		for (int half = 0; half < 2 && rc >= 0; half++) {
-			struct row_range part = { r->a, r->b, half ? &middle : r->low, half ? r->high : &middle, 0, sum, r->t };
+			struct row_range part = {
+				r->a, r->b, half ? &middle : r->low, half ? r->high : &middle, 0,
+				sum,  r->t
+			};
 
 			rc = compare_sums(side, &part, sum, e);
 			if (rc < 0 || compare_sums_equal(sum))

@@ -1,4 +1,5 @@
-/* The inside of the compare: one table on two sides, from a range that differs down to named rows. */
+/* The inside of the compare: one table on two sides, from a range that differs down to named rows.
+ */
 #ifndef HARNESS_COMPARE_COMPARE_ROWS_H
 #define HARNESS_COMPARE_COMPARE_ROWS_H
 
@@ -18,18 +19,23 @@ struct compare {
 	struct err first; /* under lock, as all below */
 	json_t *findings, *notes, *not_compared;
 	uint64_t rows, rows_different, structure_different;
-	uint64_t changing, unread, unlike; /* tables: written to meanwhile, with rows that the server gives no sum for, whose columns differ */
+	/* tables: written to meanwhile, with rows that the server gives no sum for, whose
+	 * columns differ */
+	uint64_t changing, unread, unlike;
 	uint64_t not_compared_total;
-	uint64_t counters_behind;          /* tables whose AUTO_INCREMENT is behind on b */
-	FILE *fix_deletes, *fix_puts;      /* deletes run first: no put may push out a row that a delete then takes */
-	bool counters_are_exact;           /* AUTO_INCREMENT as SHOW CREATE TABLE has it: TiDB's tells where a cache ends */
+	uint64_t counters_behind; /* tables whose AUTO_INCREMENT is behind on b */
+	/* deletes run first: no put may push out a row that a delete then takes */
+	FILE *fix_deletes, *fix_puts;
+	/* AUTO_INCREMENT as SHOW CREATE TABLE has it: TiDB's tells where a cache ends */
+	bool counters_are_exact;
 	unsigned findings_max, findings_per_table;
 	_Atomic bool failed;
 };
 struct compare_side {
 	struct sql *conn;
 	struct strbuf query;
-	const struct sql_endpoint *ep; /* where a lost connection is made again; NULL: it is the caller's, and is not */
+	/* where a lost connection is made again; NULL: it is the caller's, and is not */
+	const struct sql_endpoint *ep;
 	const char *snapshot;
 };
 struct row_range {
@@ -40,29 +46,40 @@ struct row_range {
 	struct compare_table *t;            /* counts; under compare.lock */
 };
 /* Both servers at once. side and out: two, a and b. */
-int compare_sums(struct compare_side *side, const struct row_range *r, struct rows_sum *out, struct err *e);
+int compare_sums(struct compare_side *side, const struct row_range *r, struct rows_sum *out,
+		 struct err *e);
 bool compare_sums_equal(const struct rows_sum *sum); /* two: the same rows, and all of them read */
 /* Names the rows of a range whose sums differ. Ranges of many rows are halved first. */
-int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e);
+int compare_rows(struct compare *c, struct compare_side *side, const struct row_range *r,
+		 struct err *e);
 /* Rows of a table without a key that ranges can use: a multiset, by their sums. */
-int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r, struct err *e);
+int compare_bags(struct compare *c, struct compare_side *side, const struct row_range *r,
+		 struct err *e);
 
-struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values, struct deadline d, struct err *e);
-/* A finding of the whole compare (t NULL), or of a table, which may have so many. Takes it over; counts no row. */
+struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values,
+			    struct deadline d, struct err *e);
+/* A finding of the whole compare (t NULL), or of a table, which may have so many. Takes it over;
+ * counts no row. */
 void compare_finding(struct compare *c, struct compare_table *t, json_t *finding);
-bool compare_wants_names(struct compare *c, const struct compare_table *t); /* would a finding of this table be kept? */
+/* would a finding of this table be kept? */
+bool compare_wants_names(struct compare *c, const struct compare_table *t);
 /* Its sums were not the same twice: whatever differs in it may be a write on its way. */
 void compare_changing(struct compare *c, const struct row_range *r);
 /* The server gives no sum for rows of it. Asks which, for the finding. */
-int compare_unread(struct compare *c, struct compare_side *side, const struct row_range *r, const struct rows_sum *sum, struct err *e);
+int compare_unread(struct compare *c, struct compare_side *side, const struct row_range *r,
+		   const struct rows_sum *sum, struct err *e);
 
-/* Between compare_rows.c and compare_bags.c. One statement on both servers, sent before either answers. */
+/* Between compare_rows.c and compare_bags.c. One statement on both servers, sent before either
+ * answers. */
 int compare_ask(struct compare_side *side, MYSQL_RES *res[2], struct err *e);
-int compare_next(struct compare_side *s, MYSQL_RES *res, MYSQL_ROW *row, unsigned long **len, struct err *e); /* 1: a row, 0: the end */
+/* 1: a row, 0: the end */
+int compare_next(struct compare_side *s, MYSQL_RES *res, MYSQL_ROW *row, unsigned long **len,
+		 struct err *e);
 void compare_free(MYSQL_RES *res[2]);
 enum row_state { ROW_MISSING, ROW_SAME, ROW_DIFFERENT, ROW_EXTRA };
 /* The finding of a row: its values on the sides that have it (NULL: absent). key is taken over. */
-void compare_name_row(struct compare *c, const struct row_range *r, json_t *key, enum row_state state, MYSQL_ROW row[2], unsigned long *len[2]);
+void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
+		      enum row_state state, MYSQL_ROW row[2], unsigned long *len[2]);
 /* Both connections again, where one was lost. 0: try once more. */
 int compare_connect_again(struct compare_side *side, struct err *e);
 #define COMPARE_RECONNECTS 5

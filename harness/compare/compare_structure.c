@@ -20,7 +20,8 @@ static void cut_out(char *at, size_t n)
 	memmove(at, at + n, strlen(at + n) + 1);
 }
 
-/* The next value of a counter is data, not structure: taken out of the table's options, which end where the first quoted text begins. */
+/* The next value of a counter is data, not structure: taken out of the table's options, which end
+ * where the first quoted text begins. */
 static uint64_t drop_counters(char *line)
 {
 	static const char random[] = " /*T![auto_rand_base] AUTO_RANDOM_BASE=";
@@ -48,10 +49,12 @@ static uint64_t drop_counters(char *line)
 	return next;
 }
 
-/* Servers have two names for one character set. Outside of quotes, "utf8" and "utf8_…" become utf8mb3's. */
+/* Servers have two names for one character set. Outside of quotes, "utf8" and "utf8_…" become
+ * utf8mb3's. */
 static char *one_charset_name(char *line)
 {
-	static const char *const before[] = { "CHARACTER SET ", "CHARSET=", "COLLATE ", "COLLATE=" };
+	static const char *const before[] = { "CHARACTER SET ", "CHARSET=", "COLLATE ",
+					      "COLLATE=" };
 	struct strbuf out = STRBUF_INIT;
 	char quote = 0;
 
@@ -137,9 +140,11 @@ static bool same_subject(const char *x, const char *y)
 }
 
 /* What is in one definition and not in the other, wherever it stands. */
-static void by_lines(struct compare *c, struct compare_table *t, const struct lines *la, const struct lines *lb)
+static void by_lines(struct compare *c, struct compare_table *t, const struct lines *la,
+		     const struct lines *lb)
 {
-	bool *in_b = xcalloc(lb->n + 1, sizeof(*in_b)), *in_a = xcalloc(la->n + 1, sizeof(*in_a)); /* struck off */
+	/* struck off */
+	bool *in_b = xcalloc(lb->n + 1, sizeof(*in_b)), *in_a = xcalloc(la->n + 1, sizeof(*in_a));
 
 	for (size_t i = 0; i < la->n; i++)
 		for (size_t j = 0; !in_a[i] && j < lb->n; j++)
@@ -164,8 +169,10 @@ static void by_lines(struct compare *c, struct compare_table *t, const struct li
 	free(in_b);
 }
 
-/* Partitions: lines from the options on, in their order. The order of keys and constraints means nothing. */
-static void by_tail(struct compare *c, struct compare_table *t, const struct lines *la, const struct lines *lb)
+/* Partitions: lines from the options on, in their order. The order of keys and constraints means
+ * nothing. */
+static void by_tail(struct compare *c, struct compare_table *t, const struct lines *la,
+		    const struct lines *lb)
 {
 	size_t i = 0, j = 0;
 
@@ -189,7 +196,8 @@ static int position(const struct table_schema *t, const char *name)
 }
 
 /* Appends the names of those columns of t that the other has too. */
-static void common_names(struct strbuf *out, const struct table_schema *t, const struct table_schema *other)
+static void common_names(struct strbuf *out, const struct table_schema *t,
+			 const struct table_schema *other)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
 		if (position(other, t->columns[i].name) >= 0) {
@@ -199,7 +207,8 @@ static void common_names(struct strbuf *out, const struct table_schema *t, const
 }
 
 /* INSERT without a list of columns, SELECT * and the log's rows go by it. */
-static void by_column_order(struct compare *c, struct compare_table *t, const struct table_schema *a, const struct table_schema *b)
+static void by_column_order(struct compare *c, struct compare_table *t,
+			    const struct table_schema *a, const struct table_schema *b)
 {
 	struct strbuf x = STRBUF_INIT, y = STRBUF_INIT;
 
@@ -239,11 +248,13 @@ static void describe(struct strbuf *out, const struct column *c)
 	strbuf_addf(out, "%s type %d length %u,%u", c->name, (int)c->type, c->length, c->decimals);
 	add_charset(out, c->charset);
 	add_charset(out, c->collation);
-	strbuf_addf(out, "%s%s%s", c->flags & COLF_NULLABLE ? " NULL" : " NOT NULL", c->flags & COLF_UNSIGNED ? " unsigned" : "",
+	strbuf_addf(out, "%s%s%s", c->flags & COLF_NULLABLE ? " NULL" : " NOT NULL",
+		    c->flags & COLF_UNSIGNED ? " unsigned" : "",
 		    c->flags & COLF_GENERATED ? " generated" : "");
 }
 
-static void describe_key(struct strbuf *out, const struct table_schema *t, const struct index_key *k)
+static void describe_key(struct strbuf *out, const struct table_schema *t,
+			 const struct index_key *k)
 {
 	strbuf_reset(out);
 	strbuf_addf(out, "%s (", k->primary ? "PRIMARY KEY" : "UNIQUE KEY");
@@ -252,8 +263,10 @@ static void describe_key(struct strbuf *out, const struct table_schema *t, const
 	strbuf_addch(out, ')');
 }
 
-/* Different servers spell types differently: their parts are compared. Integer display widths mean nothing. */
-static void by_fields(struct compare *c, struct compare_table *t, const struct table_schema *a, const struct table_schema *b)
+/* Different servers spell types differently: their parts are compared. Integer display widths mean
+ * nothing. */
+static void by_fields(struct compare *c, struct compare_table *t, const struct table_schema *a,
+		      const struct table_schema *b)
 {
 	struct strbuf x = STRBUF_INIT, y = STRBUF_INIT;
 
@@ -290,7 +303,8 @@ static void by_fields(struct compare *c, struct compare_table *t, const struct t
 	strbuf_release(&y);
 }
 
-/* b's columns in a's order, so that values stand beside each other. false: they are not the same columns. */
+/* b's columns in a's order, so that values stand beside each other. false: they are not the same
+ * columns. */
 static bool put_in_order(const struct table_schema *a, struct table_schema *b)
 {
 	struct column *columns;
@@ -321,8 +335,10 @@ static bool put_in_order(const struct table_schema *a, struct table_schema *b)
 /* The same values have the same text on both sides. */
 static bool same_kind(const struct column *x, const struct column *y)
 {
-	return x->type == y->type && x->is_virtual == y->is_virtual && x->is_row_time == y->is_row_time && x->decimals == y->decimals &&
-	       compare_same_charset(x->charset, y->charset) && !((x->flags ^ y->flags) & (COLF_NULLABLE | COLF_UNSIGNED));
+	return x->type == y->type && x->is_virtual == y->is_virtual &&
+	       x->is_row_time == y->is_row_time && x->decimals == y->decimals &&
+	       compare_same_charset(x->charset, y->charset) &&
+	       !((x->flags ^ y->flags) & (COLF_NULLABLE | COLF_UNSIGNED));
 }
 
 static void note_counter(struct compare *c, struct compare_table *t, uint64_t on_a, uint64_t on_b)
@@ -336,7 +352,9 @@ static void note_counter(struct compare *c, struct compare_table *t, uint64_t on
 	compare_behind(c, "auto_increment", t->name, a, b);
 }
 
-enum structure_verdict compare_structure(struct compare *c, struct compare_table *t, const struct table_schema *a, struct table_schema *b, bool same_flavor)
+enum structure_verdict compare_structure(struct compare *c, struct compare_table *t,
+					 const struct table_schema *a, struct table_schema *b,
+					 bool same_flavor)
 {
 	const struct index_key *ka, *kb;
 	bool alike = true;
@@ -366,7 +384,8 @@ enum structure_verdict compare_structure(struct compare *c, struct compare_table
 		alike = same_kind(&a->columns[i], &b->columns[i]);
 	if (!alike) {
 		if (t->structure_equal)
-			report(c, t, "columns of other types, whose values can't be compared", NULL);
+			report(c, t, "columns of other types, whose values can't be compared",
+			       NULL);
 		return STRUCTURE_UNLIKE;
 	}
 	ka = key_of_ranges(a);
@@ -375,7 +394,8 @@ enum structure_verdict compare_structure(struct compare *c, struct compare_table
 		return STRUCTURE_UNORDERED;
 	for (size_t i = 0; i < ka->n_columns; i++)
 		if (ka->columns[i] != kb->columns[i] ||
-		    !compare_same_charset(a->columns[ka->columns[i]].collation, b->columns[kb->columns[i]].collation))
+		    !compare_same_charset(a->columns[ka->columns[i]].collation,
+					  b->columns[kb->columns[i]].collation))
 			return STRUCTURE_UNORDERED;
 	return STRUCTURE_ORDERED;
 }
@@ -387,13 +407,15 @@ bool compare_pattern_is_table(const char *pattern)
 	return dot && !strchr(dot + 1, '.');
 }
 
-static bool is_ignored(const char *db, const char *table, const char *column, const struct compare_ignored *ignored)
+static bool is_ignored(const char *db, const char *table, const char *column,
+		       const struct compare_ignored *ignored)
 {
 	char *name = xstrfmt("%s.%s.%s", db, table, column);
 	bool yes = false;
 
 	for (size_t i = 0; ignored->pattern && ignored->pattern[i]; i++)
-		if (!compare_pattern_is_table(ignored->pattern[i]) && !fnmatch(ignored->pattern[i], name, 0))
+		if (!compare_pattern_is_table(ignored->pattern[i]) &&
+		    !fnmatch(ignored->pattern[i], name, 0))
 			yes = ignored->used[i] = true;
 	for (size_t i = 0; i < ignored->n && !yes; i++)
 		yes = !strcasecmp(ignored->column[i], column);
@@ -408,7 +430,8 @@ static void drop_lines(struct table_schema *t, const char *column)
 	char *save = NULL;
 
 	sql_add_name(&quoted, column);
-	for (char *line = strtok_r(t->create_sql, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(t->create_sql, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		const char *p = line + strspn(line, " ");
 		const char *list = strstr(p, "KEY ") && p[0] != '`' ? strrchr(p, '(') : NULL;
 
@@ -434,8 +457,10 @@ static int drop_column(struct table_schema *t, size_t at, struct err *e)
 
 	for (size_t c = 0; t->handle >= 0 && c < t->uniques[t->handle].n_columns; c++)
 		if (t->uniques[t->handle].columns[c] == (int)at)
-			return err_set(e, ERR_USAGE, 0, "%s.%s: column %s is of the key that orders its rows: it can't be left out", t->db, t->table,
-				       t->columns[at].name);
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s.%s: column %s is of the key that orders its rows: it can't be left out",
+				t->db, t->table, t->columns[at].name);
 	for (size_t i = 0; i < t->n_uniques; i++) {
 		struct index_key *k = &t->uniques[i];
 		bool holds = false;
@@ -468,12 +493,16 @@ static int drop_column(struct table_schema *t, size_t at, struct err *e)
 	return 0;
 }
 
-int compare_drop_ignored(struct table_schema *t, const char *db, const char *table, const struct compare_ignored *ignored, struct err *e)
+int compare_drop_ignored(struct table_schema *t, const char *db, const char *table,
+			 const struct compare_ignored *ignored, struct err *e)
 {
 	for (size_t i = 0; i < t->n_columns;)
 		if (!is_ignored(db, table, t->columns[i].name, ignored))
 			i++;
 		else if (drop_column(t, i, e) < 0)
 			return -1;
-	return t->n_columns ? 0 : err_set(e, ERR_USAGE, 0, "%s.%s: all its columns are left out: leave out the table", db, table);
+	return t->n_columns ? 0
+			    : err_set(e, ERR_USAGE, 0,
+				      "%s.%s: all its columns are left out: leave out the table",
+				      db, table);
 }

@@ -9,10 +9,13 @@ enum structure_verdict {
 	STRUCTURE_UNORDERED, /* the same columns; rows compare as a multiset */
 	STRUCTURE_UNLIKE,    /* other columns: rows do not compare */
 };
-/* Findings for each difference: with one kind of server on both sides line by line of SHOW CREATE TABLE, else by columns and unique keys.
- * Another order of the columns is one; b's columns stand in a's order afterwards, so that rows compare by name. Unlike is always a finding.
- * Where b's next AUTO_INCREMENT is behind a's, that is a note. */
-enum structure_verdict compare_structure(struct compare *c, struct compare_table *t, const struct table_schema *a, struct table_schema *b, bool same_flavor);
+/* Findings for each difference: with one kind of server on both sides line by line of SHOW CREATE
+ * TABLE, else by columns and unique keys. Another order of the columns is one; b's columns stand in
+ * a's order afterwards, so that rows compare by name. Unlike is always a finding. Where b's next
+ * AUTO_INCREMENT is behind a's, that is a note. */
+enum structure_verdict compare_structure(struct compare *c, struct compare_table *t,
+					 const struct table_schema *a, struct table_schema *b,
+					 bool same_flavor);
 /* Character sets or collations by name: utf8 is utf8mb3. */
 bool compare_same_charset(const char *x, const char *y);
 
@@ -24,8 +27,9 @@ struct compare_ignored {
 	char *const *column;        /* names besides */
 	size_t n;
 };
-/* Takes such columns out of a definition, as if they were not there; db and table: by which name it goes. A column of the key that orders the
- * rows can't be left out: ERR_USAGE. */
-int compare_drop_ignored(struct table_schema *t, const char *db, const char *table, const struct compare_ignored *ignored, struct err *e);
+/* Takes such columns out of a definition, as if they were not there; db and table: by which name it
+ * goes. A column of the key that orders the rows can't be left out: ERR_USAGE. */
+int compare_drop_ignored(struct table_schema *t, const char *db, const char *table,
+			 const struct compare_ignored *ignored, struct err *e);
 
 #endif

@@ -26,12 +26,15 @@ static bool is_bytes(const struct column *c)
 	bool binary = !c->charset || !*c->charset || !strcmp(c->charset, "binary");
 
 	switch (c->type) {
-	case COL_STRING: case COL_VARCHAR: case COL_VARSTRING: case COL_BLOB: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
-		return binary;
-	case COL_UNKNOWN:
-		return !is_named(c, "uuid") && !is_named(c, "inet");
-	default:
-		return false;
+	case COL_STRING:
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_BLOB:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB: return binary;
+	case COL_UNKNOWN: return !is_named(c, "uuid") && !is_named(c, "inet");
+	default: return false;
 	}
 }
 
@@ -60,7 +63,8 @@ json_t *compare_value(const struct column *c, const char *data, size_t n)
 			strbuf_add(&out, data, cut);
 		} else {
 			strbuf_addstr(&out, "0x");
-			for (size_t i = 0; i < cut / 2 || (i < cut && n <= COMPARE_VALUE_CHARS / 2); i++)
+			for (size_t i = 0; i < cut / 2 || (i < cut && n <= COMPARE_VALUE_CHARS / 2);
+			     i++)
 				strbuf_addf(&out, "%02x", (unsigned char)data[i]);
 		}
 		if (cut < n)
@@ -88,11 +92,13 @@ static bool is_written(const struct column *c)
 	return !(c->flags & COLF_GENERATED) && !c->is_virtual;
 }
 
-void compare_write_put(struct compare *c, const struct row_range *r, const char *verb, MYSQL_ROW row, const unsigned long *len)
+void compare_write_put(struct compare *c, const struct row_range *r, const char *verb,
+		       MYSQL_ROW row, const unsigned long *len)
 {
 	const struct table_schema *t = r->a;
 	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
-	bool keep = !strcmp(verb, "REPLACE") && r->t->columns_left_out; /* columns that are not compared stay as they are */
+	/* columns that are not compared stay as they are */
+	bool keep = !strcmp(verb, "REPLACE") && r->t->columns_left_out;
 
 	strbuf_addf(&q, "%s INTO ", keep ? "INSERT" : verb);
 	schema_add_from(&q, r->b);

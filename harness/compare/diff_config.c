@@ -22,12 +22,14 @@ struct reader {
 
 static int wrong(const struct reader *r, const struct toml_value *v, const char *what)
 {
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s%s%s", r->path, v->line, v->key ? v->key : "", v->key ? ": " : "", what);
+	return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s%s%s", r->path, v->line, v->key ? v->key : "",
+		       v->key ? ": " : "", what);
 }
 
 static int no_key(const struct reader *r, const struct toml_value *v, const char *where)
 {
-	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' %s", r->path, v->line, v->key, where);
+	return err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no key '%.60s' %s",
+		       r->path, v->line, v->key, where);
 }
 
 /* Its parser takes keys in letters of either case. */
@@ -58,7 +60,8 @@ static int own(const struct reader *r, const struct toml_value *v, char **out)
 static int whole(const struct reader *r, const struct toml_value *v, int64_t max, int64_t *out)
 {
 	if (v->kind != TOML_INTEGER || v->integer < 0 || v->integer > max)
-		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: a number is wanted, 0 to %" PRId64, r->path, v->line, v->key, max);
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: a number is wanted, 0 to %" PRId64,
+			       r->path, v->line, v->key, max);
 	*out = v->integer;
 	return 0;
 }
@@ -76,7 +79,8 @@ static int is_text_list(const struct reader *r, const struct toml_value *v)
 	if (v->kind != TOML_LIST)
 		return wrong(r, v, "a list is wanted: [\"…\"]");
 	for (size_t i = 0; i < v->n; i++)
-		if (v->child[i].kind != TOML_TEXT || strlen(v->child[i].text) != v->child[i].text_len)
+		if (v->child[i].kind != TOML_TEXT ||
+		    strlen(v->child[i].text) != v->child[i].text_len)
 			return wrong(r, v, "a list of texts is wanted");
 	return 0;
 }
@@ -115,7 +119,10 @@ static int security(const struct reader *r, const struct toml_value *t, struct s
 		return -1;
 	for (size_t i = 0; i < t->n; i++) {
 		const struct toml_value *v = &t->child[i];
-		char *to = is(v, "ca-path") ? ep->ssl_ca : is(v, "cert-path") ? ep->ssl_cert : is(v, "key-path") ? ep->ssl_key : NULL;
+		char *to = is(v, "ca-path")     ? ep->ssl_ca
+			   : is(v, "cert-path") ? ep->ssl_cert
+			   : is(v, "key-path")  ? ep->ssl_key
+						: NULL;
 
 		if (!to)
 			return no_key(r, v, "in a data source's security");
@@ -132,7 +139,8 @@ static int add_route(const struct reader *r, const struct toml_value *name)
 	struct table_route *route;
 
 	if (!t)
-		return err_set(r->e, ERR_USAGE, 0, "%s:%u: there is no [routes.%.60s]", r->path, name->line, name->text);
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: there is no [routes.%.60s]", r->path,
+			       name->line, name->text);
 	if (is_table(r, t) < 0)
 		return -1;
 	to->route = xreallocarray(to->route, to->n + 1, sizeof(*to->route));
@@ -140,8 +148,11 @@ static int add_route(const struct reader *r, const struct toml_value *name)
 	*route = (struct table_route){ xstrdup(""), xstrdup(""), xstrdup(""), xstrdup("") };
 	for (size_t i = 0; i < t->n; i++) {
 		const struct toml_value *v = &t->child[i];
-		char **field = is(v, "schema-pattern") ? &route->schema_pattern : is(v, "table-pattern") ? &route->table_pattern :
-			       is(v, "target-schema") ? &route->target_schema : is(v, "target-table") ? &route->target_table : NULL;
+		char **field = is(v, "schema-pattern")  ? &route->schema_pattern
+			       : is(v, "table-pattern") ? &route->table_pattern
+			       : is(v, "target-schema") ? &route->target_schema
+			       : is(v, "target-table")  ? &route->target_table
+							: NULL;
 
 		if (!field)
 			return no_key(r, v, "in a route");
@@ -161,7 +172,8 @@ static int add_routes(const struct reader *r, const struct toml_value *v)
 	return 0;
 }
 
-static int source_key(const struct reader *r, const struct toml_value *v, bool upstream, struct sql_endpoint *ep, char **snapshot)
+static int source_key(const struct reader *r, const struct toml_value *v, bool upstream,
+		      struct sql_endpoint *ep, char **snapshot)
 {
 	int64_t n = 0;
 
@@ -183,7 +195,9 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 		return security(r, v, ep);
 	if (is(v, "route-rules")) {
 		if (!upstream && v->kind == TOML_LIST && v->n)
-			return wrong(r, v, "routes are for a source: the target's tables have the names that are compared");
+			return wrong(
+				r, v,
+				"routes are for a source: the target's tables have the names that are compared");
 		return add_routes(r, v);
 	}
 	if (is(v, "sql-mode") || is(v, "sql-hint-use-index") || is(v, "session"))
@@ -191,8 +205,9 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 	return no_key(r, v, "in a data source");
 }
 
-static int read_source(const struct reader *r, const struct toml_value *by, const char *what, bool upstream, struct sql_endpoint *ep, char *as,
-                       size_t room, char **snapshot)
+static int read_source(const struct reader *r, const struct toml_value *by, const char *what,
+		       bool upstream, struct sql_endpoint *ep, char *as, size_t room,
+		       char **snapshot)
 {
 	const struct toml_value *t;
 
@@ -200,7 +215,9 @@ static int read_source(const struct reader *r, const struct toml_value *by, cons
 		return err_set(r->e, ERR_USAGE, 0, "%s: [task] names no %s", r->path, what);
 	t = named(r->sources, by->text);
 	if (!t)
-		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s \"%.60s\": there is no [data-sources.%.60s]", r->path, by->line, what, by->text, by->text);
+		return err_set(r->e, ERR_USAGE, 0,
+			       "%s:%u: %s \"%.60s\": there is no [data-sources.%.60s]", r->path,
+			       by->line, what, by->text, by->text);
 	if (is_table(r, t) < 0)
 		return -1;
 	*ep = (struct sql_endpoint){ .host = "127.0.0.1", .port = 4000, .user = "root" };
@@ -224,7 +241,9 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 	int rc = 0;
 
 	if (!t)
-		return err_set(r->e, ERR_USAGE, 0, "%s:%u: target-configs: there is no [table-configs.%.60s]", r->path, name->line, name->text);
+		return err_set(r->e, ERR_USAGE, 0,
+			       "%s:%u: target-configs: there is no [table-configs.%.60s]", r->path,
+			       name->line, name->text);
 	if (is_table(r, t) < 0)
 		return -1;
 	c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
@@ -245,7 +264,9 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 		} else if (is(v, "chunk-size")) {
 			rc = whole(r, v, 10000000, &n);
 			c->chunk_rows = n ? (uint64_t)n : c->chunk_rows;
-		} else if (!is(v, "index-fields") && !is(v, "collation")) { /* how chunks are cut; texts are compared byte by byte */
+		} else if (!is(v, "index-fields") &&
+			   !is(v, "collation")) { /* how chunks are cut; texts are compared byte by
+						     byte */
 			rc = no_key(r, v, "in a table config");
 		}
 	}
@@ -258,7 +279,8 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 	return rc;
 }
 
-static int read_task(const struct reader *r, const struct toml_value **up, const struct toml_value **down)
+static int read_task(const struct reader *r, const struct toml_value **up,
+		     const struct toml_value **down)
 {
 	struct diff_config *c = r->c;
 	int rc = 0;
@@ -271,7 +293,9 @@ static int read_task(const struct reader *r, const struct toml_value **up, const
 		} else if (is(v, "source-instances")) {
 			rc = is_text_list(r, v);
 			if (rc == 0 && v->n > 1)
-				rc = wrong(r, v, "several sources are not supported: compare one after the other");
+				rc = wrong(
+					r, v,
+					"several sources are not supported: compare one after the other");
 			*up = rc == 0 && v->n ? &v->child[0] : NULL;
 		} else if (is(v, "target-instance")) {
 			rc = v->kind == TOML_TEXT ? 0 : wrong(r, v, "a \"text\" is wanted");
@@ -297,8 +321,11 @@ static int read_task(const struct reader *r, const struct toml_value **up, const
 static int read_top(struct reader *r, const struct toml_value *v)
 {
 	struct diff_config *c = r->c;
-	const struct toml_value **section = is(v, "data-sources") ? &r->sources : is(v, "routes") ? &r->routes : is(v, "table-configs") ? &r->configs :
-					    is(v, "task") ? &r->task : NULL;
+	const struct toml_value **section = is(v, "data-sources")    ? &r->sources
+					    : is(v, "routes")        ? &r->routes
+					    : is(v, "table-configs") ? &r->configs
+					    : is(v, "task")          ? &r->task
+								     : NULL;
 	bool yes = false;
 	int64_t n = 0;
 
@@ -327,9 +354,14 @@ static int read_top(struct reader *r, const struct toml_value *v)
 	if (is(v, "splitter-strategy"))
 		return 0; /* how chunks are cut changes no result */
 	if (is(v, "dm-addr") || is(v, "dm-task"))
-		return v->kind == TOML_TEXT && !v->text_len ? 0 : wrong(r, v, "a task of DM's is not supported: write its sources and routes here");
-	return v->kind == TOML_TABLE ? err_set(r->e, ERR_USAGE, 0, "%s:%u: sync_diff_inspector has no section '%.60s'", r->path, v->line, v->key) :
-	       no_key(r, v, "here");
+		return v->kind == TOML_TEXT && !v->text_len
+			       ? 0
+			       : wrong(r, v,
+				       "a task of DM's is not supported: write its sources and routes here");
+	return v->kind == TOML_TABLE ? err_set(r->e, ERR_USAGE, 0,
+					       "%s:%u: sync_diff_inspector has no section '%.60s'",
+					       r->path, v->line, v->key)
+				     : no_key(r, v, "here");
 }
 
 static int is_auto(const char *snapshot)
@@ -346,15 +378,21 @@ static int read_all(struct reader *r, const struct toml_value *root)
 		if (read_top(r, &root->child[i]) < 0)
 			return -1;
 	if (read_task(r, &up, &down) < 0 ||
-	    read_source(r, up, "source-instances", true, &c->up, c->up_name, sizeof(c->up_name), &c->up_snapshot) < 0 ||
-	    read_source(r, down, "target-instance", false, &c->down, c->down_name, sizeof(c->down_name), &c->down_snapshot) < 0)
+	    read_source(r, up, "source-instances", true, &c->up, c->up_name, sizeof(c->up_name),
+			&c->up_snapshot) < 0 ||
+	    read_source(r, down, "target-instance", false, &c->down, c->down_name,
+			sizeof(c->down_name), &c->down_snapshot) < 0)
 		return -1;
 	if (!c->filter || table_filter_is_empty(c->filter))
-		return err_set(r->e, ERR_USAGE, 0, "%s: [task] has no target-check-tables", r->path);
+		return err_set(r->e, ERR_USAGE, 0, "%s: [task] has no target-check-tables",
+			       r->path);
 	if (c->struct_only && c->data_only)
-		return err_set(r->e, ERR_USAGE, 0, "%s: check-struct-only and check-data-only together compare nothing", r->path);
+		return err_set(r->e, ERR_USAGE, 0,
+			       "%s: check-struct-only and check-data-only together compare nothing",
+			       r->path);
 	if (is_auto(c->up_snapshot) != is_auto(c->down_snapshot))
-		return err_set(r->e, ERR_USAGE, 0, "%s: snapshot = \"auto\" wants both sides so", r->path);
+		return err_set(r->e, ERR_USAGE, 0, "%s: snapshot = \"auto\" wants both sides so",
+			       r->path);
 	c->snapshot_auto = is_auto(c->up_snapshot);
 	if (c->snapshot_auto) {
 		free(c->up_snapshot);
@@ -364,7 +402,8 @@ static int read_all(struct reader *r, const struct toml_value *root)
 	return 0;
 }
 
-int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n, struct err *e)
+int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n,
+		      struct err *e)
 {
 	struct reader r = { .path = path, .c = c, .e = e };
 	unsigned line = 0;

@@ -1,5 +1,5 @@
-/* sync_diff_inspector's configuration, read: TOML with its sections and keys. What a compare of ours has no counterpart for is refused by
- * name, not passed over. */
+/* sync_diff_inspector's configuration, read: TOML with its sections and keys. What a compare of
+ * ours has no counterpart for is refused by name, not passed over. */
 #ifndef HARNESS_COMPARE_DIFF_CONFIG_H
 #define HARNESS_COMPARE_DIFF_CONFIG_H
 
@@ -23,7 +23,8 @@ struct diff_config {
 /* Errors name file, line and key. */
 int diff_config_read(struct diff_config *c, const char *path, struct err *e);
 /* text: of the file, n bytes; path: for messages. */
-int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n, struct err *e);
+int diff_config_parse(struct diff_config *c, const char *path, const char *text, size_t n,
+		      struct err *e);
 void diff_config_release(struct diff_config *c);
 
 #endif

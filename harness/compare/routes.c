@@ -9,7 +9,8 @@ static bool fits(const char *pattern, const char *name)
 	return !fnmatch(pattern, name, FNM_CASEFOLD);
 }
 
-int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db, const char **to_table, struct err *e)
+int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db,
+		 const char **to_table, struct err *e)
 {
 	const struct table_route *of_db = NULL, *of_table = NULL;
 
@@ -19,10 +20,12 @@ int routes_apply(const struct routes *r, const char *db, const char *table, cons
 		const struct table_route *t = &r->route[i];
 		const struct table_route **best = *t->table_pattern ? &of_table : &of_db;
 
-		if (!fits(t->schema_pattern, db) || (*t->table_pattern && !fits(t->table_pattern, table)))
+		if (!fits(t->schema_pattern, db) ||
+		    (*t->table_pattern && !fits(t->table_pattern, table)))
 			continue;
 		if (*best)
-			return err_set(e, ERR_USAGE, 0, "two routes fit %s.%s: %s.%s and %s.%s", db, table, (*best)->schema_pattern, (*best)->table_pattern,
+			return err_set(e, ERR_USAGE, 0, "two routes fit %s.%s: %s.%s and %s.%s", db,
+				       table, (*best)->schema_pattern, (*best)->table_pattern,
 				       t->schema_pattern, t->table_pattern);
 		*best = t;
 	}

@@ -6,15 +6,19 @@
 
 #include "harness/base/err.h"
 
-struct table_route { /* patterns: '*', '?', [a-z], letters of either case; "" for no table_pattern: a whole db; "" for a target: its own name */
+/* patterns: '*', '?', [a-z], letters of either case; "" for no table_pattern: a whole db; "" for
+ * a target: its own name */
+struct table_route {
 	char *schema_pattern, *table_pattern, *target_schema, *target_table;
 };
 struct routes {
 	struct table_route *route;
 	size_t n;
 };
-/* *to_db and *to_table: the given ones, or a route's. A rule for tables goes before one for the whole db; two that fit are ERR_USAGE. */
-int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db, const char **to_table, struct err *e);
+/* *to_db and *to_table: the given ones, or a route's. A rule for tables goes before one for the
+ * whole db; two that fit are ERR_USAGE. */
+int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db,
+		 const char **to_table, struct err *e);
 void routes_release(struct routes *r);
 
 #endif

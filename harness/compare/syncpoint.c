@@ -29,13 +29,16 @@ static int read_newest(struct sql *s, const char *changefeed, struct syncpoint *
 	add_whose(&q, changefeed);
 	if (sql_value_u64(s, &feeds, &why, "%s", q.buf) < 0) {
 		if (why.kind == ERR_SQL && (why.code == 1146 || why.code == 1049))
-			err_set(e, ERR_NOT_FOUND, why.code, "the secondary has no " TABLE ": the changefeed makes no syncpoints (enable-sync-point)");
+			err_set(e, ERR_NOT_FOUND, why.code,
+				"the secondary has no " TABLE
+				": the changefeed makes no syncpoints (enable-sync-point)");
 		else if (e)
 			*e = why;
 		goto out;
 	}
 	if (feeds > 1) {
-		err_set(e, ERR_USAGE, 0, TABLE " has syncpoints of %llu changefeeds: name one", (unsigned long long)feeds);
+		err_set(e, ERR_USAGE, 0, TABLE " has syncpoints of %llu changefeeds: name one",
+			(unsigned long long)feeds);
 		goto out;
 	}
 	strbuf_reset(&q);
@@ -45,8 +48,9 @@ static int read_newest(struct sql *s, const char *changefeed, struct syncpoint *
 	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
 	if (sql_rows_next(&r, e) != 1 || !r.cell[0] || !r.cell[1]) {
-		err_set(e, ERR_NOT_FOUND, 0, TABLE " has no syncpoint%s%.100s: set enable-sync-point in the changefeed", changefeed ? " of " : "",
-			changefeed ? changefeed : "");
+		err_set(e, ERR_NOT_FOUND, 0,
+			TABLE " has no syncpoint%s%.100s: set enable-sync-point in the changefeed",
+			changefeed ? " of " : "", changefeed ? changefeed : "");
 		goto out;
 	}
 	snprintf(out->primary_ts, sizeof(out->primary_ts), "%.31s", r.cell[0]);
@@ -58,7 +62,8 @@ out:
 	return rc;
 }
 
-int syncpoint_newest(const struct sql_endpoint *secondary, const char *changefeed, struct syncpoint *out, struct err *e)
+int syncpoint_newest(const struct sql_endpoint *secondary, const char *changefeed,
+		     struct syncpoint *out, struct err *e)
 {
 	struct sql *s = sql_open(secondary, deadline_in_ms(30000), e);
 	int rc = s ? read_newest(s, changefeed, out, e) : -1;

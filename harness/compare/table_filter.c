@@ -108,12 +108,20 @@ static int bracket(const char **p, struct strbuf *out, const char *rule, struct 
 	return 0;
 }
 
-/* Go's regular expressions in POSIX's: classes by a letter, groups without a number. What POSIX can't say is refused. */
+/* Go's regular expressions in POSIX's: classes by a letter, groups without a number. What POSIX
+ * can't say is refused. */
 static int posix(const char **p, struct strbuf *out, const char *rule, struct err *e)
 {
-	static const struct { char letter; const char *outside, *inside; } classes[] = {
-		{ 'd', "[0-9]", "0-9" }, { 'w', "[A-Za-z0-9_]", "A-Za-z0-9_" }, { 's', "[[:space:]]", "[:space:]" }, { 'D', "[^0-9]", NULL },
-		{ 'W', "[^A-Za-z0-9_]", NULL }, { 'S', "[^[:space:]]", NULL },
+	static const struct {
+		char letter;
+		const char *outside, *inside;
+	} classes[] = {
+		{ 'd', "[0-9]", "0-9" },
+		{ 'w', "[A-Za-z0-9_]", "A-Za-z0-9_" },
+		{ 's', "[[:space:]]", "[:space:]" },
+		{ 'D', "[^0-9]", NULL },
+		{ 'W', "[^A-Za-z0-9_]", NULL },
+		{ 'S', "[^[:space:]]", NULL },
 	};
 	bool in_class = false;
 
@@ -126,8 +134,11 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 			for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 				if (classes[i].letter == c)
 					as = in_class ? classes[i].inside : classes[i].outside;
-			if (!as && (!c || isalnum((unsigned char)c) || (in_class && strchr("]^-\\", c))))
-				return wrong(e, rule, "this escape of a regular expression is not supported");
+			if (!as &&
+			    (!c || isalnum((unsigned char)c) || (in_class && strchr("]^-\\", c))))
+				return wrong(
+					e, rule,
+					"this escape of a regular expression is not supported");
 			if (as) {
 				strbuf_addstr(out, as);
 			} else {
@@ -139,13 +150,17 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 		}
 		if (!in_class && **p == '(' && (*p)[1] == '?') {
 			if ((*p)[2] != ':')
-				return wrong(e, rule, "flags and names of groups are not supported in a regular expression");
+				return wrong(
+					e, rule,
+					"flags and names of groups are not supported in a regular expression");
 			*p += 2;
 			strbuf_addch(out, '(');
 			continue;
 		}
-		if (!in_class && **p == '?' && out->len && strchr("*+?}", out->buf[out->len - 1]) && (out->len < 2 || out->buf[out->len - 2] != '\\'))
-			return wrong(e, rule, "lazy repetition is not supported in a regular expression");
+		if (!in_class && **p == '?' && out->len && strchr("*+?}", out->buf[out->len - 1]) &&
+		    (out->len < 2 || out->buf[out->len - 2] != '\\'))
+			return wrong(e, rule,
+				     "lazy repetition is not supported in a regular expression");
 		if (**p == '[' && !in_class) {
 			in_class = true;
 			strbuf_addch(out, '[');
@@ -172,7 +187,8 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 
 	if (**p == '/') {
 		rc = posix(p, &out, rule, e);
-		if (rc == 0 && regcomp(&part->regex, out.buf ? out.buf : "", REG_EXTENDED | REG_ICASE | REG_NOSUB))
+		if (rc == 0 && regcomp(&part->regex, out.buf ? out.buf : "",
+				       REG_EXTENDED | REG_ICASE | REG_NOSUB))
 			rc = wrong(e, rule, "the regular expression can't be read");
 		if (rc == 0)
 			part->kind = PART_REGEX;

@@ -14,11 +14,16 @@ struct field {
 	enum field_kind kind;
 	size_t offset, bytes; /* bytes: of a text, its NUL included */
 };
-#define F(type, member, kind) { #member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
+#define F(type, member, kind)                                                                    \
+	{                                                                                        \
+#member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member) \
+	}
 static const struct field endpoint_fields[] = {
-	F(sql_endpoint, host, TEXT),   F(sql_endpoint, port, UNSIGNED), F(sql_endpoint, user, TEXT),    F(sql_endpoint, password, TEXT),
-	F(sql_endpoint, ssl_ca, TEXT), F(sql_endpoint, ssl_cert, TEXT), F(sql_endpoint, ssl_key, TEXT),
-	F(sql_endpoint, ssl_server_name, TEXT), F(sql_endpoint, tls, UNSIGNED), { NULL, TEXT, 0, 0 },
+	F(sql_endpoint, host, TEXT),    F(sql_endpoint, port, UNSIGNED),
+	F(sql_endpoint, user, TEXT),    F(sql_endpoint, password, TEXT),
+	F(sql_endpoint, ssl_ca, TEXT),  F(sql_endpoint, ssl_cert, TEXT),
+	F(sql_endpoint, ssl_key, TEXT), F(sql_endpoint, ssl_server_name, TEXT),
+	F(sql_endpoint, tls, UNSIGNED), { NULL, TEXT, 0, 0 },
 };
 static const struct field feed_fields[] = {
 	F(feed_opts, id, TEXT),
@@ -47,20 +52,22 @@ static json_t *fields_to_json(const struct field *f, const void *from)
 		char number[24];
 
 		switch (f->kind) {
-		case TEXT:
-			json_object_set_new(j, f->name, json_string(p));
-			break;
+		case TEXT: json_object_set_new(j, f->name, json_string(p)); break;
 		case UNSIGNED:
-			json_object_set_new(j, f->name, json_integer(*(const unsigned *)(const void *)p));
+			json_object_set_new(j, f->name,
+					    json_integer(*(const unsigned *)(const void *)p));
 			break;
 		case SIZE:
-			json_object_set_new(j, f->name, json_integer((json_int_t)*(const size_t *)(const void *)p));
+			json_object_set_new(
+				j, f->name,
+				json_integer((json_int_t) * (const size_t *)(const void *)p));
 			break;
 		case BOOLEAN:
 			json_object_set_new(j, f->name, json_boolean(*(const bool *)p));
 			break;
 		case TSO:
-			snprintf(number, sizeof(number), "%llu", (unsigned long long)*(const tso_t *)(const void *)p);
+			snprintf(number, sizeof(number), "%llu",
+				 (unsigned long long)*(const tso_t *)(const void *)p);
 			json_object_set_new(j, f->name, json_string(number));
 			break;
 		case ENDPOINT:
@@ -71,7 +78,8 @@ static json_t *fields_to_json(const struct field *f, const void *from)
 	return j;
 }
 
-static int fields_from_json(const struct field *fields, void *to, json_t *j, const char *where, struct err *e);
+static int fields_from_json(const struct field *fields, void *to, json_t *j, const char *where,
+			    struct err *e);
 
 static int field_from_json(const struct field *f, void *to, json_t *v, struct err *e)
 {
@@ -79,13 +87,17 @@ static int field_from_json(const struct field *f, void *to, json_t *v, struct er
 
 	switch (f->kind) {
 	case TEXT:
-		if (!json_is_string(v) || json_string_length(v) >= f->bytes || strlen(json_string_value(v)) != json_string_length(v))
-			return err_set(e, ERR_USAGE, 0, "%s: want a text of at most %zu bytes", f->name, f->bytes - 1);
+		if (!json_is_string(v) || json_string_length(v) >= f->bytes ||
+		    strlen(json_string_value(v)) != json_string_length(v))
+			return err_set(e, ERR_USAGE, 0, "%s: want a text of at most %zu bytes",
+				       f->name, f->bytes - 1);
 		memcpy(p, json_string_value(v), json_string_length(v) + 1);
 		return 0;
 	case UNSIGNED:
-		if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1000000000)
-			return err_set(e, ERR_USAGE, 0, "%s: want a number from 0 to 1000000000", f->name);
+		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+		    json_integer_value(v) > 1000000000)
+			return err_set(e, ERR_USAGE, 0, "%s: want a number from 0 to 1000000000",
+				       f->name);
 		*(unsigned *)(void *)p = (unsigned)json_integer_value(v);
 		return 0;
 	case SIZE:
@@ -102,20 +114,21 @@ static int field_from_json(const struct field *f, void *to, json_t *v, struct er
 		if (!json_is_string(v) || !tso_parse(json_string_value(v), (tso_t *)(void *)p))
 			return err_set(e, ERR_USAGE, 0, "%s: want a TSO as text", f->name);
 		return 0;
-	case ENDPOINT:
-		return fields_from_json(endpoint_fields, p, v, f->name, e);
+	case ENDPOINT: return fields_from_json(endpoint_fields, p, v, f->name, e);
 	}
 	return -1;
 }
 
-static int fields_from_json(const struct field *fields, void *to, json_t *j, const char *where, struct err *e)
+static int fields_from_json(const struct field *fields, void *to, json_t *j, const char *where,
+			    struct err *e)
 {
 	const char *key;
 	json_t *v;
 
 	if (!json_is_object(j))
 		return err_set(e, ERR_USAGE, 0, "%s: want a JSON object", where);
-	json_object_foreach(j, key, v) {
+	json_object_foreach(j, key, v)
+	{
 		const struct field *f = fields;
 		while (f->name && strcmp(f->name, key))
 			f++;
@@ -138,7 +151,8 @@ int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e)
 	return fields_from_json(feed_fields, o, j, "feed options", e);
 }
 
-/* [a-zA-Z0-9]+(-[a-zA-Z0-9]+)*: the names of log files are taken apart at '_' (redo-log spec, section 2.1). */
+/* [a-zA-Z0-9]+(-[a-zA-Z0-9]+)*: the names of log files are taken apart at '_' (redo-log spec,
+ * section 2.1). */
 static bool id_is_valid(const char *id)
 {
 	for (const char *p = id; *p; p++) {
@@ -154,23 +168,30 @@ static bool id_is_valid(const char *id)
 int feed_opts_check(const struct feed_opts *o, struct err *e)
 {
 	if (!id_is_valid(o->id))
-		return err_set(e, ERR_USAGE, 0, "feed id \"%s\": want letters and digits, single dashes between them", o->id);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"feed id \"%s\": want letters and digits, single dashes between them",
+			o->id);
 	if (!o->source.host[0] || !o->source.port || o->source.port > 65535)
 		return err_set(e, ERR_USAGE, 0, "feed source: want host and port");
 	if (!o->sink.host[0] || !o->sink.port || o->sink.port > 65535)
 		return err_set(e, ERR_USAGE, 0, "feed sink: want host and port");
 	if (!strcmp(o->source.host, o->sink.host) && o->source.port == o->sink.port)
-		return err_set(e, ERR_USAGE, 0, "feed: source and sink are the same server, %s:%u", o->source.host, o->source.port);
+		return err_set(e, ERR_USAGE, 0, "feed: source and sink are the same server, %s:%u",
+			       o->source.host, o->source.port);
 	if (!o->tso_map[0])
-		return err_set(e, ERR_USAGE, 0, "feed tso_map: want the path of the source's commit TSO samples");
+		return err_set(e, ERR_USAGE, 0,
+			       "feed tso_map: want the path of the source's commit TSO samples");
 	if (!o->start_ts)
 		return err_set(e, ERR_USAGE, 0, "feed start_ts: want a TSO (a BackupTS)");
 	if (!o->status_path[0])
 		return err_set(e, ERR_USAGE, 0, "feed status_path: want a path");
-	if ((o->flush_ms && o->flush_ms < 50) || o->flush_ms > 600000 || (o->meta_ms && o->meta_ms < 50) || o->meta_ms > 600000)
+	if ((o->flush_ms && o->flush_ms < 50) || o->flush_ms > 600000 ||
+	    (o->meta_ms && o->meta_ms < 50) || o->meta_ms > 600000)
 		return err_set(e, ERR_USAGE, 0, "feed flush_ms and meta_ms: want 50 to 600000");
 	if (o->sink_workers > FEED_WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "feed sink_workers: want 1 to %d", FEED_WORKERS_MAX);
+		return err_set(e, ERR_USAGE, 0, "feed sink_workers: want 1 to %d",
+			       FEED_WORKERS_MAX);
 	if (o->sink_batch_rows > 65536)
 		return err_set(e, ERR_USAGE, 0, "feed sink_batch_rows: want 1 to 65536");
 	return 0;

@@ -7,7 +7,8 @@
 #define FEED_CONFIG_BYTES_MAX ((size_t)64 << 10)
 
 int feed_opts_check(const struct feed_opts *o, struct err *e); /* ERR_USAGE names the field */
-int feed_opts_from_text(struct feed_opts *o, const char *text, size_t n, struct err *e); /* JSON text, checked too */
+/* JSON text, checked too */
+int feed_opts_from_text(struct feed_opts *o, const char *text, size_t n, struct err *e);
 void feed_opts_defaults(struct feed_opts *o); /* 0 and "" become the values that hold */
 
 #endif

@@ -16,7 +16,7 @@
 #include "harness/sql/ddl_once.h"
 
 #define CONNECT_MS 5000
-#define TELL_MS 5000    /* a secondary that has not answered for this long is told of */
+#define TELL_MS 5000 /* a secondary that has not answered for this long is told of */
 
 struct pending {
 	struct pending *next;
@@ -33,15 +33,15 @@ struct feed_ddls {
 	struct sql_endpoint to;
 	char *owner, record[190];
 	bool fenced, forget;
-	int socket;          /* of the connection at work, to cut it off; -1: none */
+	int socket; /* of the connection at work, to cut it off; -1: none */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct pending *head, *tail;
-	tso_t may_run;       /* commitTs of the head when it may */
+	tso_t may_run; /* commitTs of the head when it may */
 	struct named *left_out, **left_out_end;
 	struct feed_ddls_state state;
-	struct err error;    /* of a DDL that could not run */
+	struct err error; /* of a DDL that could not run */
 	bool quit;
 
 	/* the thread's own */
@@ -73,7 +73,8 @@ static void tell(struct feed_ddls *d, const char *why)
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* The first connection: what a killed changefeed of this name left running ends before our first write. */
+/* The first connection: what a killed changefeed of this name left running ends before our first
+ * write. */
 static int make_ready(struct feed_ddls *d, struct err *e)
 {
 	uint64_t killed = 0;
@@ -88,7 +89,9 @@ static int make_ready(struct feed_ddls *d, struct err *e)
 
 	sql_close(s);
 	if (killed)
-		feed_log("info", "ended %" PRIu64 " connections of an earlier feed on the secondary", killed);
+		feed_log("info",
+			 "ended %" PRIu64 " connections of an earlier feed on the secondary",
+			 killed);
 	return rc;
 }
 
@@ -103,7 +106,8 @@ static int connect_once(struct feed_ddls *d, struct err *e)
 	if (!s)
 		return -1;
 	if (feed_connection_end(s, &d->id, t, e) < 0 || feed_server_id(s, &d->id, e) < 0 ||
-	    (!d->state.ready && (ddl_once_prepare(s, e) < 0 || (d->forget && ddl_once_forget(s, d->record, e) < 0)))) {
+	    (!d->state.ready &&
+	     (ddl_once_prepare(s, e) < 0 || (d->forget && ddl_once_forget(s, d->record, e) < 0)))) {
 		sql_close(s);
 		return -1;
 	}
@@ -111,7 +115,8 @@ static int connect_once(struct feed_ddls *d, struct err *e)
 	return 0;
 }
 
-/* Until it is there, or we have to end. An answer that is no (no right, no such server variable) is one. */
+/* Until it is there, or we have to end. An answer that is no (no right, no such server variable) is
+ * one. */
 static int connect_again(struct feed_ddls *d, struct err *e)
 {
 	struct deadline quiet = deadline_in_ms(TELL_MS);
@@ -123,13 +128,15 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 	sql_close(d->sql);
 	d->sql = NULL;
 	while (connect_once(d, e) < 0) {
-		if (e->kind == ERR_UNSUPPORTED || (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT && e->kind != ERR_CONFLICT &&
-		                                      e->kind != ERR_IO))
+		if (e->kind == ERR_UNSUPPORTED ||
+		    (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT &&
+		     e->kind != ERR_CONFLICT && e->kind != ERR_IO))
 			return err_wrap(e, "sink");
 		tell(d, e->text);
 		if (!told && deadline_passed(quiet)) {
 			told = true;
-			feed_log("warn", "the secondary does not answer, the log goes on: %s", e->text);
+			feed_log("warn", "the secondary does not answer, the log goes on: %s",
+				 e->text);
 		}
 		if (quits(d))
 			return -1;
@@ -145,12 +152,18 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 	return 0;
 }
 
-static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *outcome, struct err *why, struct err *e)
+static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *outcome,
+	       struct err *why, struct err *e)
 {
 	/* a statement about a database needs no default one */
 	bool of_database = p->type == DDL_CREATE_SCHEMA || p->type == DDL_DROP_SCHEMA;
-	struct ddl_statement s = { .at = { .commit_ts = p->ts }, .query = p->query, .query_bytes = strlen(p->query), .use_db = of_database ? "" : p->db,
-		                   .db = p->table_db, .table = p->table, .session = &p->session };
+	struct ddl_statement s = { .at = { .commit_ts = p->ts },
+				   .query = p->query,
+				   .query_bytes = strlen(p->query),
+				   .use_db = of_database ? "" : p->db,
+				   .db = p->table_db,
+				   .table = p->table,
+				   .session = &p->session };
 
 	for (;;) {
 		*why = (struct err)ERR_INIT;
@@ -184,15 +197,19 @@ static void pending_free(struct pending *p)
 /* Under the lock. */
 static void done(struct feed_ddls *d, enum ddl_outcome outcome, const struct err *why)
 {
-	static const char *const how[] = { [DDL_RAN] = "applied", [DDL_BEFORE] = "done before", [DDL_SAID_DONE] = "done, as the secondary says,",
-		                           [DDL_FAILED] = "left out" };
+	static const char *const how[] = { [DDL_RAN] = "applied",
+					   [DDL_BEFORE] = "done before",
+					   [DDL_SAID_DONE] = "done, as the secondary says,",
+					   [DDL_FAILED] = "left out" };
 	struct pending *p = d->head;
 
-	if (p->type == DDL_CREATE_VIEW || p->type == DDL_DROP_VIEW) { /* of what is left out already nothing is new */
+	/* of what is left out already nothing is new */
+	if (p->type == DDL_CREATE_VIEW || p->type == DDL_DROP_VIEW) {
 		bool out = outcome == DDL_FAILED && p->type == DDL_CREATE_VIEW;
 		struct named *n = xcalloc(1, sizeof(*n));
 
-		*n = (struct named){ NULL, xstrdup(p->table_db), xstrdup(p->table), out ? xstrdup(why->text) : NULL };
+		*n = (struct named){ NULL, xstrdup(p->table_db), xstrdup(p->table),
+				     out ? xstrdup(why->text) : NULL };
 		*d->left_out_end = n;
 		d->left_out_end = &n->next;
 	}
@@ -225,7 +242,8 @@ static void *thread_main(void *arg)
 		d->state.step = FEED_DDL_RUNS;
 		snprintf(d->state.runs, sizeof(d->state.runs), "a DDL: %s", d->head->query);
 		pthread_mutex_unlock(&d->lock);
-		rc = fault_point("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e); /* the reader adds behind it, and takes nothing */
+		/* the reader adds behind it, and takes nothing */
+		rc = fault_point("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e);
 		pthread_mutex_lock(&d->lock);
 		if (rc == 0)
 			done(d, outcome, &why);
@@ -295,8 +313,13 @@ int feed_ddls_push(struct feed_ddls *d, tso_t ts, const struct binlog_txn *ddl, 
 {
 	struct pending *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct pending){ .ts = ts, .db = xstrdup(ddl->ddl_db), .query = xstrdup(ddl->ddl_query), .table_db = xstrdup(ddl->ddl_table_db),
-		               .table = xstrdup(ddl->ddl_table), .type = ddl->ddl_type, .session = *ddl->ddl_session };
+	*p = (struct pending){ .ts = ts,
+			       .db = xstrdup(ddl->ddl_db),
+			       .query = xstrdup(ddl->ddl_query),
+			       .table_db = xstrdup(ddl->ddl_table_db),
+			       .table = xstrdup(ddl->ddl_table),
+			       .type = ddl->ddl_type,
+			       .session = *ddl->ddl_session };
 	pthread_mutex_lock(&d->lock);
 	if (d->tail)
 		d->tail->next = p;

@@ -34,10 +34,12 @@ static void publish(const struct left_out *l)
 	feed_board_unlock(l->board);
 }
 
-static void append(struct left_out *l, const char *db, size_t db_n, const char *name, const char *reason)
+static void append(struct left_out *l, const char *db, size_t db_n, const char *name,
+		   const char *reason)
 {
 	l->names = xreallocarray(l->names, l->n + 1, sizeof(*l->names));
-	l->names[l->n++] = (struct left_out_name){ xstrndup(db, db_n), xstrdup(name), xstrdup(reason) };
+	l->names[l->n++] =
+		(struct left_out_name){ xstrndup(db, db_n), xstrdup(name), xstrdup(reason) };
 }
 
 void left_out_to_text(const struct left_out *l, struct strbuf *out)
@@ -46,7 +48,9 @@ void left_out_to_text(const struct left_out *l, struct strbuf *out)
 	char *text;
 
 	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "db", l->names[i].db, "name", l->names[i].name, "reason", l->names[i].reason));
+		json_array_append_new(all,
+				      json_pack("{s:s, s:s, s:s}", "db", l->names[i].db, "name",
+						l->names[i].name, "reason", l->names[i].reason));
 	text = json_dumps(all, JSON_INDENT(1));
 	strbuf_addstr(out, text);
 	free(text);
@@ -60,7 +64,8 @@ int left_out_from_text(struct left_out *l, const char *text, size_t n, struct er
 	size_t i;
 	int rc = json_is_array(all) ? 0 : -1;
 
-	json_array_foreach(all, i, v) {
+	json_array_foreach(all, i, v)
+	{
 		const char *db, *name, *reason;
 
 		rc = json_unpack(v, "{s:s, s:s, s:s}", "db", &db, "name", &name, "reason", &reason);
@@ -70,7 +75,9 @@ int left_out_from_text(struct left_out *l, const char *text, size_t n, struct er
 	}
 	json_decref(all);
 	publish(l);
-	return rc < 0 ? err_set(e, ERR_BAD_DATA, 0, "what an earlier life of the changefeed left out can't be read") : 0;
+	return rc < 0 ? err_set(e, ERR_BAD_DATA, 0,
+				"what an earlier life of the changefeed left out can't be read")
+		      : 0;
 }
 
 static void drop(struct left_out *l, size_t i)
@@ -148,12 +155,15 @@ static void skip_exists_and_wait(struct lex *x)
 	word(x, "NOWAIT");
 }
 
-/* Behind the words that begin it: DROP [TEMPORARY] TABLE|VIEW|SEQUENCE, RENAME TABLE, ALTER .. TABLE. */
+/* Behind the words that begin it: DROP [TEMPORARY] TABLE|VIEW|SEQUENCE, RENAME TABLE, ALTER ..
+ * TABLE. */
 static bool begin(struct names *n, const struct binlog_txn *ddl)
 {
 	static const char *const kinds[] = { "TABLE", "TABLES", "VIEW", "SEQUENCE", NULL };
 
-	*n = (struct names){ .x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) }, .default_db = ddl->ddl_db };
+	*n = (struct names){ .x = { .p = ddl->ddl_query,
+				    .end = ddl->ddl_query + strlen(ddl->ddl_query) },
+			     .default_db = ddl->ddl_db };
 	lex_next(&n->x);
 	for (int i = 0; i < 12 && n->x.kind != T_END; i++, lex_next(&n->x))
 		for (const char *const *k = kinds; *k; k++)
@@ -209,7 +219,8 @@ void left_out_forget(struct left_out *l, const char *db, const char *name)
 	publish(l);
 }
 
-static void renamed(struct left_out *l, const char *db, const char *name, const char *new_db, const char *new_name)
+static void renamed(struct left_out *l, const char *db, const char *name, const char *new_db,
+		    const char *new_name)
 {
 	size_t i = find(l, db, name);
 
@@ -232,7 +243,8 @@ static void after_rename(struct left_out *l, const struct binlog_txn *ddl)
 		memcpy(db, n.db, sizeof(db));
 		memcpy(name, n.name, sizeof(name));
 		skip_exists_and_wait(&n.x);
-		if (!word(&n.x, "TO")) { /* ALTER TABLE .. RENAME: the name that it gets is what the DDL is about */
+		/* ALTER TABLE .. RENAME: the name that it gets is what the DDL is about */
+		if (!word(&n.x, "TO")) {
 			renamed(l, db, name, ddl->ddl_table_db, ddl->ddl_table);
 			return;
 		}
@@ -241,7 +253,8 @@ static void after_rename(struct left_out *l, const struct binlog_txn *ddl)
 	} while (comma(&n.x) && take_name(&n));
 }
 
-/* EXCHANGE PARTITION .. WITH TABLE x, CONVERT PARTITION .. TO TABLE x, CONVERT TABLE x TO PARTITION: rows of one become rows of the other. */
+/* EXCHANGE PARTITION .. WITH TABLE x, CONVERT PARTITION .. TO TABLE x, CONVERT TABLE x TO
+ * PARTITION: rows of one become rows of the other. */
 static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 {
 	char db[DDL_NAME_MAX + 1], name[DDL_NAME_MAX + 1], why[2 * DDL_NAME_MAX + 64];
@@ -266,10 +279,12 @@ static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 			return;
 		out = left_out_reason(l, db, name);
 		if (out && !convert) {
-			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", db, name);
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", db,
+				 name);
 			left_out_add(l, n.db, n.name, why);
 		} else if (!out && !to && left_out_reason(l, n.db, n.name)) {
-			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", n.db, n.name);
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", n.db,
+				 n.name);
 			left_out_add(l, db, name, why);
 		}
 		if (convert)
@@ -284,12 +299,17 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 	if (!l->n)
 		return;
 	switch (ddl->ddl_type) {
-	case DDL_CREATE_TABLE: case DDL_TRUNCATE_TABLE: case DDL_CREATE_SEQUENCE:
-		if (ddl->ddl_type != DDL_TRUNCATE_TABLE && ddl_has_word(ddl->ddl_query, "EXISTS")) /* it may have been there */
+	case DDL_CREATE_TABLE:
+	case DDL_TRUNCATE_TABLE:
+	case DDL_CREATE_SEQUENCE:
+		/* it may have been there */
+		if (ddl->ddl_type != DDL_TRUNCATE_TABLE && ddl_has_word(ddl->ddl_query, "EXISTS"))
 			break;
 		forget(l, ddl->ddl_table_db, ddl->ddl_table);
 		break;
-	case DDL_DROP_TABLE: case DDL_DROP_VIEW: case DDL_DROP_SEQUENCE:
+	case DDL_DROP_TABLE:
+	case DDL_DROP_VIEW:
+	case DDL_DROP_SEQUENCE:
 		if (begin(&n, ddl) && take_name(&n))
 			do
 				forget(l, n.db, n.name);
@@ -300,14 +320,12 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 			if (!strcmp(l->names[i].db, ddl->ddl_table_db))
 				drop(l, i);
 		break;
-	case DDL_RENAME_TABLE: case DDL_RENAME_TABLES: case DDL_MULTI:
-		after_rename(l, ddl);
-		break;
-	case DDL_EXCHANGE_PARTITION: case DDL_ALTER_PARTITIONING:
-		after_rows_moved(l, ddl);
-		break;
-	default:
-		return;
+	case DDL_RENAME_TABLE:
+	case DDL_RENAME_TABLES:
+	case DDL_MULTI: after_rename(l, ddl); break;
+	case DDL_EXCHANGE_PARTITION:
+	case DDL_ALTER_PARTITIONING: after_rows_moved(l, ddl); break;
+	default: return;
 	}
 	l->changed = true;
 	publish(l);

@@ -9,15 +9,19 @@
 #include "harness/os/fs.h"
 
 #define STORE_OUT_MS (5 * 60 * 1000)
-#define FLUSH_BYTES ((size_t)6 << 20)      /* a log file is put early rather than held in memory */
-#define SINK_BYTES_MAX ((size_t)6 << 20)   /* of waiting rows in memory: beyond it a reader without a log waits */
+/* a log file is put early rather than held in memory */
+#define FLUSH_BYTES ((size_t)6 << 20)
+/* of waiting rows in memory: beyond it a reader without a log waits */
+#define SINK_BYTES_MAX ((size_t)6 << 20)
 #define SPOOL_BYTES_MAX ((uint64_t)16 << 30)
 #define DISK_LEFT_MIN ((int64_t)1 << 30)
 #define COLLECT_EVERY_NS ((int64_t)5 * 1000000000)
 #define PUBLISH_EVERY_NS ((int64_t)50 * 1000000)
 
-/* A store that is out is tried again: nothing advances meanwhile, and nothing is lost, for the primary keeps its binary log. */
-static int store_step(struct feed_run *r, const char *what, int (*step)(struct feed_run *r, struct err *e), struct err *e)
+/* A store that is out is tried again: nothing advances meanwhile, and nothing is lost, for the
+ * primary keeps its binary log. */
+static int store_step(struct feed_run *r, const char *what,
+		      int (*step)(struct feed_run *r, struct err *e), struct err *e)
 {
 	struct deadline d = { 0 };
 	struct err sink = ERR_INIT;
@@ -25,7 +29,8 @@ static int store_step(struct feed_run *r, const char *what, int (*step)(struct f
 
 	feed_board_waits(r->board, FEED_WAITER_LOG, what);
 	while (step(r, e) < 0) {
-		feed_board_waits(r->board, FEED_WAITER_SOURCE, NULL); /* it is not the source that we wait for */
+		/* it is not the source that we wait for */
+		feed_board_waits(r->board, FEED_WAITER_SOURCE, NULL);
 		if (e->kind == ERR_BAD_DATA || e->kind == ERR_USAGE)
 			return err_wrap(e, "%s", what);
 		if (!d.at_ns) {
@@ -65,11 +70,14 @@ int feed_flush(struct feed_run *r, struct err *e)
 		return -1;
 	r->unflushed_bytes = 0;
 	feed_sink_flush_done(r->sink);
-	r->next_flush_ns = clock_mono_ns() + (fault_point("feed.flush_once") ? INT32_MAX : (int64_t)r->o.flush_ms) * 1000000;
+	r->next_flush_ns =
+		clock_mono_ns() +
+		(fault_point("feed.flush_once") ? INT32_MAX : (int64_t)r->o.flush_ms) * 1000000;
 	return 0;
 }
 
-/* To where the sink may apply: what a durable meta has told, nothing before the secondary is ready, nothing behind a DDL that has not run. */
+/* To where the sink may apply: what a durable meta has told, nothing before the secondary is ready,
+ * nothing behind a DDL that has not run. */
 static void release(struct feed_run *r)
 {
 	struct feed_ddls_state d = feed_ddls_state(r->ddls);
@@ -102,9 +110,11 @@ static int step_ddl(struct feed_run *r, struct err *e)
 	if (feed_ddls_failed(r->ddls, e) < 0)
 		return -1;
 	release(r);
-	if (!d.ready || r->ddl_ts || d.step != FEED_DDL_WAITS || r->meta_resolved < d.ts || feed_sink_progress(r->sink).checkpoint < d.ts - 1)
+	if (!d.ready || r->ddl_ts || d.step != FEED_DDL_WAITS || r->meta_resolved < d.ts ||
+	    feed_sink_progress(r->sink).checkpoint < d.ts - 1)
 		return 0;
-	/* everything before it is committed: checkpointTs goes to it, and a meta says so before it runs, so that no replay writes a row of before */
+	/* everything before it is committed: checkpointTs goes to it, and a meta says so before it
+	 * runs, so that no replay writes a row of before */
 	r->ddl_open = d.ts;
 	release(r);
 	if (feed_meta(r, e) < 0)
@@ -118,15 +128,20 @@ static int meta_once(struct feed_run *r, struct err *e)
 {
 	/* asked anew at each try: the sink goes on while the store is out */
 	struct feed_progress p = feed_sink_progress(r->sink);
-	struct redo_meta m = { .checkpoint_ts = fault_point("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
-		.resolved_ts = fault_point("feed.resolved_ahead") && r->read_ts > p.flushed ? r->read_ts : p.flushed };
+	struct redo_meta m = {
+		.checkpoint_ts = fault_point("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
+		.resolved_ts = fault_point("feed.resolved_ahead") && r->read_ts > p.flushed
+				       ? r->read_ts
+				       : p.flushed
+	};
 
 	if (m.checkpoint_ts == r->meta_checkpoint && m.resolved_ts == r->meta_resolved)
 		return 0;
 	if (!r->writer && r->left.changed && feed_left_out_save(r, e) < 0)
 		return -1;
 	if (r->writer ? redo_writer_meta(r->writer, &m, e) < 0
-	              : m.checkpoint_ts != r->meta_checkpoint && feed_position_save(r, m.checkpoint_ts, e) < 0)
+		      : m.checkpoint_ts != r->meta_checkpoint &&
+				feed_position_save(r, m.checkpoint_ts, e) < 0)
 		return -1;
 	r->meta_checkpoint = m.checkpoint_ts;
 	r->meta_resolved = m.resolved_ts;
@@ -141,9 +156,11 @@ int feed_meta(struct feed_run *r, struct err *e)
 	if (r->writer) {
 		rc = store_step(r, "write the redo meta", meta_once, e);
 	} else {
-		feed_sink_flush_begin(r->sink); /* no log: what was read counts as durable, the primary has it */
+		/* no log: what was read counts as durable, the primary has it */
+		feed_sink_flush_begin(r->sink);
 		feed_sink_flush_done(r->sink);
-		while ((rc = meta_once(r, e)) < 0 && e->kind == ERR_GONE && feed_control_reconnect(r, e) == 0)
+		while ((rc = meta_once(r, e)) < 0 && e->kind == ERR_GONE &&
+		       feed_control_reconnect(r, e) == 0)
 			;
 	}
 	r->next_meta_ns = clock_mono_ns() + (int64_t)r->o.meta_ms * 1000000;
@@ -152,8 +169,10 @@ int feed_meta(struct feed_run *r, struct err *e)
 
 void feed_publish(struct feed_run *r)
 {
-	/* what is durable, not what the sink has reached: a feed that dies now comes back with it, and a checkpoint never goes back */
-	tso_t checkpoint = r->meta_checkpoint, resolved = r->meta_resolved > r->log_resolved ? r->meta_resolved : r->log_resolved;
+	/* what is durable, not what the sink has reached: a feed that dies now comes back with it,
+	 * and a checkpoint never goes back */
+	tso_t checkpoint = r->meta_checkpoint,
+	      resolved = r->meta_resolved > r->log_resolved ? r->meta_resolved : r->log_resolved;
 	uint64_t checkpoint_seq = r->start_seq, resolved_seq = r->start_seq;
 	struct err ignored = ERR_INIT;
 
@@ -171,7 +190,10 @@ void feed_publish(struct feed_run *r)
 	st->resolved_seq = resolved_seq;
 	st->ddls = d.done;
 	feed_board_unlock(r->board);
-	feed_board_waits(r->board, FEED_WAITER_DDL, d.why[0] ? d.why : d.step == FEED_DDL_RUNS ? d.runs : NULL);
+	feed_board_waits(r->board, FEED_WAITER_DDL,
+			 d.why[0]                  ? d.why
+			 : d.step == FEED_DDL_RUNS ? d.runs
+						   : NULL);
 	r->next_publish_ns = clock_mono_ns() + PUBLISH_EVERY_NS;
 }
 
@@ -181,7 +203,9 @@ void feed_advance(struct feed_run *r)
 	uint64_t seq;
 	tso_t ts;
 
-	if (r->ddl_ts) /* it may have to run yet: nothing beyond it may be told, or nobody would run it after the next death */
+	/* it may have to run yet: nothing beyond it may be told, or nobody would run it after
+	 * the next death */
+	if (r->ddl_ts)
 		return;
 	if (tso_map_refresh(r->map, &e) < 0) {
 		feed_log("warn", "%s", e.text);
@@ -189,7 +213,8 @@ void feed_advance(struct feed_run *r)
 	}
 	if (!tso_map_last(r->map, &seq, &ts))
 		return;
-	feed_board_waits(r->board, FEED_WAITER_SOURCE, ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
+	feed_board_waits(r->board, FEED_WAITER_SOURCE,
+			 ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
 	r->sample_ts = ts;
 	if (seq <= r->read_seq)
 		feed_announce(r, ts);
@@ -226,9 +251,9 @@ int feed_service(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-/* With a log the reader does not wait for the sink (but at a DDL): what can be recovered must not hang on a secondary that is slow or
- * stands still. What memory does not hold of the rows lies in the spool, as long as there is room. Without a log the primary's binary log
- * keeps them. */
+/* With a log the reader does not wait for the sink (but at a DDL): what can be recovered must not
+ * hang on a secondary that is slow or stands still. What memory does not hold of the rows lies in
+ * the spool, as long as there is room. Without a log the primary's binary log keeps them. */
 static bool may_read_on(struct feed_run *r)
 {
 	int64_t left;
@@ -252,7 +277,8 @@ int feed_throttle(struct feed_run *r, struct err *e)
 			return -1;
 		int rc = feed_sink_drain(r->sink, 50, e);
 		if (rc)
-			return rc < 0 ? -1 : 0; /* the rest belongs to a transaction that goes on: it is spooled */
+			/* the rest belongs to a transaction that goes on: it is spooled */
+			return rc < 0 ? -1 : 0;
 	}
 	return 0;
 }
@@ -264,11 +290,12 @@ static void added(struct feed_run *r, size_t bytes)
 	feed_board_unlock(r->board);
 }
 
-/* What is in r->frame, which holds `records` rows of one commitTs. Flushed here and not inside the writer, so that a store that is out is waited
- * for in one place. */
+/* What is in r->frame, which holds `records` rows of one commitTs. Flushed here and not inside the
+ * writer, so that a store that is out is waited for in one place. */
 static int add_frames(struct feed_run *r, size_t records, tso_t ts, struct err *e)
 {
-	size_t limit = r->o.max_log_bytes < FLUSH_BYTES ? r->o.max_log_bytes : FLUSH_BYTES, bytes = r->frame.len;
+	size_t limit = r->o.max_log_bytes < FLUSH_BYTES ? r->o.max_log_bytes : FLUSH_BYTES,
+	       bytes = r->frame.len;
 
 	if (r->unflushed_bytes && r->unflushed_bytes + bytes > limit && feed_flush(r, e) < 0)
 		return -1;
@@ -280,7 +307,8 @@ static int add_frames(struct feed_run *r, size_t records, tso_t ts, struct err *
 	return 0;
 }
 
-/* Row by row: a transaction that goes on, or that no file can hold. It has files of its own, so that its beginning can be taken back. */
+/* Row by row: a transaction that goes on, or that no file can hold. It has files of its own, so
+ * that its beginning can be taken back. */
 static int add_in_pieces(struct feed_run *r, const struct redo_row *rows, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -296,7 +324,8 @@ static int add_in_pieces(struct feed_run *r, const struct redo_row *rows, size_t
 	return 0;
 }
 
-int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, bool whole, struct err *e)
+int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, bool whole,
+		  struct err *e)
 {
 	if (!n || !r->writer || rows[0].commit_ts <= r->log_resolved)
 		return 0;

@@ -1,8 +1,10 @@
-/* The feed's log: "seconds level message" on standard error, which the parent keeps. Any thread may write. */
+/* The feed's log: "seconds level message" on standard error, which the parent keeps. Any thread may
+ * write. */
 #ifndef HARNESS_FEED_LOG_LINES_H
 #define HARNESS_FEED_LOG_LINES_H
 
 void feed_log_start(void); /* second 0 is now */
-void feed_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* "info", "warn", "error" */
+/* "info", "warn", "error" */
+void feed_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,4 +1,5 @@
-/* The process: reads, waits for commit TSOs, hands rows to log and sink, DDLs to their queue. One thread; the sink and the DDLs have their own. */
+/* The process: reads, waits for commit TSOs, hands rows to log and sink, DDLs to their queue. One
+ * thread; the sink and the DDLs have their own. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
@@ -17,12 +18,16 @@
 
 #define CONNECT_MS 15000
 #define SOURCE_OUT_MS 60000
-#define MAP_QUIET_MS 10000                  /* a commit without a TSO for this long is worth a line */
+/* a commit without a TSO for this long is worth a line */
+#define MAP_QUIET_MS 10000
 #define STOP_DRAIN_MS 20000
-#define TXN_MEMORY_BYTES ((size_t)12 << 20) /* of one transaction, in the binary log's reader */
+/* of one transaction, in the binary log's reader */
+#define TXN_MEMORY_BYTES ((size_t)12 << 20)
 #define SINK_MEMORY_BYTES ((size_t)8 << 20)
-#define SAME_ID 4052                        /* the primary ends a dump when its namesake's begins */
-#define CAPTURE "127.0.0.1:8300"            /* where a TiCDC server would be: names of log files carry it */
+/* the primary ends a dump when its namesake's begins */
+#define SAME_ID 4052
+/* where a TiCDC server would be: names of log files carry it */
+#define CAPTURE "127.0.0.1:8300"
 
 static volatile sig_atomic_t stop_signal;
 
@@ -45,7 +50,9 @@ void feed_sleep_ms(int64_t ms)
 
 static int check_source(struct feed_run *r, struct sql *s, struct err *e)
 {
-	static const char *const want[][2] = { { "log_bin", "1" }, { "binlog_format", "ROW" }, { "binlog_row_image", "FULL" } };
+	static const char *const want[][2] = { { "log_bin", "1" },
+					       { "binlog_format", "ROW" },
+					       { "binlog_row_image", "FULL" } };
 	struct strbuf value = STRBUF_INIT;
 	uint64_t id = 0;
 	int rc = -1;
@@ -55,7 +62,8 @@ static int check_source(struct feed_run *r, struct sql *s, struct err *e)
 		if (sql_value(s, &value, e, "SELECT @@GLOBAL.%s", want[i][0]) < 0)
 			goto out;
 		if (strcmp(value.buf, want[i][1])) {
-			err_set(e, ERR_ENV, 0, "the source has %s=%s: the changefeed needs %s", want[i][0], value.buf, want[i][1]);
+			err_set(e, ERR_ENV, 0, "the source has %s=%s: the changefeed needs %s",
+				want[i][0], value.buf, want[i][1]);
 			goto out;
 		}
 	}
@@ -70,8 +78,10 @@ static int check_source(struct feed_run *r, struct sql *s, struct err *e)
 		goto out;
 	if (!strcmp(value.buf, "UTC"))
 		snprintf(r->system_zone, sizeof(r->system_zone), "+00:00");
-	/* one number for each changefeed: the primary ends a dead namesake's dump when ours begins */
-	r->replica_id = 0x40000000u | (unsigned)(XXH3_64bits(r->o.id, strlen(r->o.id)) & 0x3fffffff);
+	/* one number for each changefeed: the primary ends a dead namesake's dump when ours begins
+	 */
+	r->replica_id =
+		0x40000000u | (unsigned)(XXH3_64bits(r->o.id, strlen(r->o.id)) & 0x3fffffff);
 	rc = 0;
 out:
 	strbuf_release(&value);
@@ -125,7 +135,9 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 		return err_wrap(e, "sink");
 	rc = feed_sink_take_over(s, r->o.id, &killed, e);
 	if (killed)
-		feed_log("info", "ended %" PRIu64 " connections of an earlier feed on the secondary", killed);
+		feed_log("info",
+			 "ended %" PRIu64 " connections of an earlier feed on the secondary",
+			 killed);
 	sql_close(s);
 	return rc < 0 ? err_wrap(e, "sink") : 0;
 }
@@ -138,8 +150,11 @@ static int place_is_ours(struct feed_run *r, struct err *e)
 
 	for (size_t i = 0; i < all.n && rc == 0; i++)
 		if (strcmp(all.f[i].changefeed, r->o.id) || strcmp(all.f[i].name_space, "default"))
-			rc = err_set(e, ERR_USAGE, 0, "%s holds the redo log of another changefeed, %s/%s: give this one a place of its own",
-			             store_uri_redacted(r->store), all.f[i].name_space, all.f[i].changefeed);
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"%s holds the redo log of another changefeed, %s/%s: give this one a place of its own",
+				store_uri_redacted(r->store), all.f[i].name_space,
+				all.f[i].changefeed);
 	redo_feeds_release(&all);
 	return rc;
 }
@@ -160,10 +175,14 @@ static int open_log(struct feed_run *r, struct err *e)
 		return -1;
 	}
 	if (!exists)
-		return err_set(e, ERR_ENV, 0, "the bucket of %s is absent: create it first", store_uri_redacted(r->store));
+		return err_set(e, ERR_ENV, 0, "the bucket of %s is absent: create it first",
+			       store_uri_redacted(r->store));
 	if (place_is_ours(r, e) < 0)
 		return -1;
-	struct redo_writer_opts o = { .capture = CAPTURE, .changefeed = r->o.id, .max_log_bytes = r->o.max_log_bytes, .lz4 = r->o.lz4 };
+	struct redo_writer_opts o = { .capture = CAPTURE,
+				      .changefeed = r->o.id,
+				      .max_log_bytes = r->o.max_log_bytes,
+				      .lz4 = r->o.lz4 };
 	r->writer = redo_writer_new(r->store, &o, e);
 	return r->writer ? 0 : -1;
 }
@@ -181,11 +200,17 @@ static int feed_open(struct feed_run *r, struct err *e)
 	if (!r->map || open_log(r, e) < 0)
 		return -1;
 	/* without a log the checkpoint is in the secondary; with one it may be away */
-	if (!r->store && (fence_namesake(r, e) < 0 || feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 || feed_position_prepare(r, e) < 0))
+	if (!r->store && (fence_namesake(r, e) < 0 ||
+			  feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 ||
+			  feed_position_prepare(r, e) < 0))
 		return err_wrap(e, "sink");
 	if (feed_position_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
 		return -1;
-	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink, .owner = r->o.id, .fenced = !r->store, .forget = !r->resumed }, e);
+	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink,
+							    .owner = r->o.id,
+							    .fenced = !r->store,
+							    .forget = !r->resumed },
+				  e);
 	if (!r->ddls)
 		return -1;
 	if (open_source(r, r->ddl_ts ? r->start_seq - 1 : r->start_seq, e) < 0)
@@ -207,7 +232,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 	r->sink = feed_sink_start(&so, e);
 	if (!r->sink)
 		return err_wrap(e, "sink");
-	return feed_meta(r, e); /* a log that never advanced has resolvedTs = checkpointTs = start */
+	/* a log that never advanced has resolvedTs = checkpointTs = start */
+	return feed_meta(r, e);
 }
 
 /* 1: *ts is set; 0: we are asked to end; -1: error. */
@@ -227,7 +253,10 @@ static int wait_for_tso(struct feed_run *r, uint64_t seq, tso_t *ts, struct err 
 			return 0;
 		if (!told && deadline_passed(quiet)) {
 			told = true;
-			feed_log("warn", "the source's TSO map has no sample for GTID sequence %" PRIu64 " for %d s", seq, MAP_QUIET_MS / 1000);
+			feed_log("warn",
+				 "the source's TSO map has no sample for GTID sequence %" PRIu64
+				 " for %d s",
+				 seq, MAP_QUIET_MS / 1000);
 		}
 		feed_sleep_ms(5);
 	}
@@ -246,15 +275,19 @@ static struct redo_bytes bytes_of(const char *text)
 	return (struct redo_bytes){ .p = text, .n = (uint32_t)strlen(text) };
 }
 
-/* The engine that a CREATE TABLE without one got: default_storage_engine is in no event. A table that is gone by now has none. */
+/* The engine that a CREATE TABLE without one got: default_storage_engine is in no event. A table
+ * that is gone by now has none. */
 static void add_engine(struct feed_run *r, const struct binlog_txn *t, struct ddl_session *session)
 {
 	struct strbuf q = STRBUF_INIT, engine = STRBUF_INIT;
 	struct err ignored = ERR_INIT;
 
-	if (t->ddl_type != DDL_CREATE_TABLE || ddl_has_word(t->ddl_query, "ENGINE") || !feed_source(r, &ignored))
+	if (t->ddl_type != DDL_CREATE_TABLE || ddl_has_word(t->ddl_query, "ENGINE") ||
+	    !feed_source(r, &ignored))
 		return;
-	strbuf_addstr(&q, "SELECT IFNULL(ENGINE, @@GLOBAL.default_storage_engine) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	strbuf_addstr(
+		&q,
+		"SELECT IFNULL(ENGINE, @@GLOBAL.default_storage_engine) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
 	sql_add_text(&q, t->ddl_table_db, strlen(t->ddl_table_db));
 	strbuf_addstr(&q, " AND TABLE_NAME = ");
 	sql_add_text(&q, t->ddl_table, strlen(t->ddl_table));
@@ -277,11 +310,13 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 		snprintf(session.time_zone, sizeof(session.time_zone), "%s", r->system_zone);
 	add_engine(r, t, &session);
 	/* a view may stand on a function, which is not carried; then the view is left out too */
-	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || t->ddl_type == DDL_DROP_VIEW || left_out_is_about(&r->left, t);
+	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || t->ddl_type == DDL_DROP_VIEW ||
+			   left_out_is_about(&r->left, t);
 	return session;
 }
 
-/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait in the sink. */
+/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait
+ * in the sink. */
 static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
 {
 	struct redo_ddl ddl = {
@@ -315,7 +350,8 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	return feed_ddls_push(r->ddls, ts, &with, e);
 }
 
-/* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off before it ran. */
+/* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off
+ * before it ran. */
 static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
@@ -355,14 +391,18 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 			t->rows[i].commit_ts = ts;
 			t->rows[i].start_ts = ts - 1;
 		}
-		/* a huge transaction begins a log file of its own, so that its beginning can be taken back */
+		/* a huge transaction begins a log file of its own, so that its beginning can be
+		 * taken back */
 		if (t->more && !r->partial && feed_flush(r, e) < 0)
 			return -1;
 		bool whole = !t->more && !r->partial;
 		r->partial = t->more;
-		size_t n = fault_point("feed.txn_dropped") ? 0 : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
+		size_t n = fault_point("feed.txn_dropped")
+				   ? 0
+				   : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
 
-		if (feed_add_rows(r, t->rows, n, whole, e) < 0 || feed_sink_push(r->sink, t->rows, n, e) < 0)
+		if (feed_add_rows(r, t->rows, n, whole, e) < 0 ||
+		    feed_sink_push(r->sink, t->rows, n, e) < 0)
 			return -1;
 		struct feed_status *st = feed_board_lock(r->board);
 		st->rows += t->n_rows;
@@ -371,13 +411,14 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 	}
 	if (!t->more)
 		read_to(r, t->gtid_seq, ts);
-	if (t->is_ddl && t->ddl_type && (feed_flush(r, e) < 0 || feed_meta(r, e) < 0)) /* the rows behind it wait for it */
+	/* the rows behind it wait for it */
+	if (t->is_ddl && t->ddl_type && (feed_flush(r, e) < 0 || feed_meta(r, e) < 0))
 		return -1;
 	return feed_throttle(r, e);
 }
 
-/* The primary's connection was lost: again from behind the last whole transaction. What came of a cut-off one comes once more: it is
- * taken out of the log; the sink takes it twice. */
+/* The primary's connection was lost: again from behind the last whole transaction. What came of a
+ * cut-off one comes once more: it is taken out of the log; the sink takes it twice. */
 static int reopen_source(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(SOURCE_OUT_MS);
@@ -387,7 +428,8 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	feed_board_waits(r->board, FEED_WAITER_SOURCE, e->text);
 	binlog_close(r->binlog);
 	r->binlog = NULL;
-	if (r->partial && r->writer && (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
+	if (r->partial && r->writer &&
+	    (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
 		return -1;
 	r->partial = false;
 	while (!feed_stopping()) {
@@ -406,7 +448,8 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-/* What was at the checkpoint has run, or the secondary does not answer: then the log alone goes on. */
+/* What was at the checkpoint has run, or the secondary does not answer: then the log alone goes on.
+ */
 static bool is_at_work(struct feed_run *r)
 {
 	struct feed_ddls_state d = feed_ddls_state(r->ddls);
@@ -432,8 +475,12 @@ static int feed_loop(struct feed_run *r, struct err *e)
 			normal = true;
 		}
 		struct binlog_txn t;
-		int64_t now = clock_mono_ns(), due = r->next_flush_ns < r->next_meta_ns ? r->next_flush_ns : r->next_meta_ns;
-		int wait = due <= now ? 0 : due - now > 20000000 ? 20 : (int)((due - now) / 1000000);
+		int64_t now = clock_mono_ns(), due = r->next_flush_ns < r->next_meta_ns
+							     ? r->next_flush_ns
+							     : r->next_meta_ns;
+		int wait = due <= now             ? 0
+			   : due - now > 20000000 ? 20
+						  : (int)((due - now) / 1000000);
 		int rc = binlog_next(r->binlog, wait, &t, e);
 
 		if (rc < 0 && e->kind == ERR_GONE)
@@ -454,7 +501,8 @@ static int all_applied(struct feed_run *r, struct err *e)
 
 	if (rc <= 0 || feed_service(r, e) < 0)
 		return rc <= 0 ? rc : -1;
-	return feed_ddls_state(r->ddls).step == FEED_DDL_NONE && feed_sink_progress(r->sink).checkpoint >= r->meta_resolved;
+	return feed_ddls_state(r->ddls).step == FEED_DDL_NONE &&
+	       feed_sink_progress(r->sink).checkpoint >= r->meta_resolved;
 }
 
 /* The orderly end: nothing that was read to its end is left unsaid. */
@@ -468,7 +516,10 @@ static int feed_finish(struct feed_run *r, struct err *e)
 		return -1;
 	while ((rc = all_applied(r, e)) == 0)
 		if (deadline_passed(d)) {
-			feed_log("warn", "the sink is not done after %d s: it goes on from the checkpoint next time", STOP_DRAIN_MS / 1000);
+			feed_log(
+				"warn",
+				"the sink is not done after %d s: it goes on from the checkpoint next time",
+				STOP_DRAIN_MS / 1000);
 			break;
 		}
 	if (rc < 0 || feed_meta(r, e) < 0)
@@ -515,7 +566,8 @@ int feed_main(const struct feed_opts *o)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
-	mallopt(M_ARENA_MAX, 2); /* many short-lived buffers in a few threads: arenas of their own would only hold memory */
+	/* many short-lived buffers in a few threads: arenas of their own would only hold memory */
+	mallopt(M_ARENA_MAX, 2);
 	if (feed_opts_check(&r.o, &e) < 0) {
 		feed_log("error", "%s", e.text);
 		return err_exit_code(&e);
@@ -527,7 +579,11 @@ int feed_main(const struct feed_opts *o)
 		return 3;
 	}
 	while ((rc = feed_live(&r, &e)) < 0 && r.again) {
-		struct feed_run next = { .o = r.o, .board = r.board, .unsure = r.unsure, .n_unsure = r.n_unsure, .frame = STRBUF_INIT };
+		struct feed_run next = { .o = r.o,
+					 .board = r.board,
+					 .unsure = r.unsure,
+					 .n_unsure = r.n_unsure,
+					 .frame = STRBUF_INIT };
 
 		feed_log("warn", "%s", e.text);
 		feed_close(&r);
@@ -535,7 +591,9 @@ int feed_main(const struct feed_opts *o)
 		e = (struct err)ERR_INIT;
 	}
 	if (rc < 0 && e.code == SAME_ID)
-		err_set(&e, ERR_ENV, SAME_ID, "another feed of the id %s was started and has taken over: a changefeed runs once", r.o.id);
+		err_set(&e, ERR_ENV, SAME_ID,
+			"another feed of the id %s was started and has taken over: a changefeed runs once",
+			r.o.id);
 	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
 	if (rc < 0)
 		feed_log("error", "%s", e.text);

@@ -32,12 +32,14 @@ static int feed_ended(struct feed *f, struct err *e)
 	struct err ignored = ERR_INIT;
 	struct strbuf tail = STRBUF_INIT;
 
-	if (feed_status_read(f->status_path, &st, &ignored) == 0 && st.state == FEED_FAILED && st.error[0]) {
+	if (feed_status_read(f->status_path, &st, &ignored) == 0 && st.state == FEED_FAILED &&
+	    st.error[0]) {
 		err_set(e, ERR_ENV, 0, "changefeed %s: %s", f->id, st.error);
 	} else {
 		if (f->log_path)
 			proc_log_tail(f->log_path, 3, &tail);
-		err_set(e, proc_killed_by_others(f->proc) ? ERR_KILLED : ERR_ENV, 0, "changefeed %s ended: %s%s%s", f->id, proc_how(f->proc),
+		err_set(e, proc_killed_by_others(f->proc) ? ERR_KILLED : ERR_ENV, 0,
+			"changefeed %s ended: %s%s%s", f->id, proc_how(f->proc),
 			tail.len ? ": " : "", tail.buf);
 	}
 	strbuf_release(&tail);
@@ -56,17 +58,24 @@ static int feed_wait_normal(struct feed *f, struct err *e)
 
 		if (!running)
 			return feed_ended(f, e);
-		if (feed_status_read(f->status_path, &st, &why) == 0 && (st.state == FEED_NORMAL || st.state == FEED_RETRYING))
+		if (feed_status_read(f->status_path, &st, &why) == 0 &&
+		    (st.state == FEED_NORMAL || st.state == FEED_RETRYING))
 			return 0;
-		if (st.checkpoint_ts && !at_work) { /* all is open; the DDL or the huge transaction at its checkpoint takes as long as it takes */
+		/* all is open; the DDL or the huge transaction at its checkpoint takes as long
+		 * as it takes */
+		if (st.checkpoint_ts && !at_work) {
 			at_work = true;
 			d = deadline_in_ms(AT_CHECKPOINT_MS);
 		}
 		if (pause_ms(POLL_MS, d) < 0)
-			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "changefeed %s: cancelled while it started", f->id)
-			                         : err_set(e, ERR_TIMEOUT, 0, "changefeed %s %s within %d s", f->id,
-			                                   at_work ? "did not get past the transaction at its checkpoint" : "did not start",
-			                                   (at_work ? AT_CHECKPOINT_MS : START_MS) / 1000);
+			return clock_cancelled()
+				       ? err_set(e, ERR_CANCELLED, 0,
+						 "changefeed %s: cancelled while it started", f->id)
+				       : err_set(e, ERR_TIMEOUT, 0, "changefeed %s %s within %d s",
+						 f->id,
+						 at_work ? "did not get past the transaction at its checkpoint"
+							 : "did not start",
+						 (at_work ? AT_CHECKPOINT_MS : START_MS) / 1000);
 	}
 }
 
@@ -86,10 +95,12 @@ struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct 
 	if (n > 0) {
 		target[n] = '\0';
 		/* Replaced while we run, whole or in part: the link still leads to ours. */
-		if (stat(target, &there) == 0 && stat("/proc/self/exe", &ours) == 0 && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+		if (stat(target, &there) == 0 && stat("/proc/self/exe", &ours) == 0 &&
+		    there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
 			memcpy(self, target, (size_t)n + 1);
 	}
-	if (unlink(o->status_path) < 0 && errno != ENOENT) { /* an earlier feed's words are not this one's */
+	/* an earlier feed's words are not this one's */
+	if (unlink(o->status_path) < 0 && errno != ENOENT) {
 		err_sys(e, "remove %s", o->status_path);
 		return NULL;
 	}
@@ -104,7 +115,10 @@ struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct 
 		err_set(e, ERR_USAGE, 0, "feed options: a text is not UTF-8");
 		goto fail;
 	}
-	f->proc = proc_start(&(struct proc_opts){ .name = "feed", .argv = argv, .log_path = log_path, .stdin_text = text }, e);
+	f->proc = proc_start(
+		&(struct proc_opts){
+			.name = "feed", .argv = argv, .log_path = log_path, .stdin_text = text },
+		e);
 	if (!f->proc || feed_wait_normal(f, e) < 0)
 		goto fail;
 	free(text);

@@ -15,10 +15,10 @@
 
 struct feed_chunk {
 	struct feed_chunk *next;
-	char *data;           /* NULL: it lies in the file */
+	char *data; /* NULL: it lies in the file */
 	size_t len, alloc, off;
 	uint64_t file_at;
-	tso_t next_ts;        /* of the item at off */
+	tso_t next_ts; /* of the item at off */
 };
 
 void feed_spool_init(struct feed_spool *s, const char *dir, size_t memory_bytes_max)
@@ -65,7 +65,8 @@ static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e
 	if (!s->chunks)
 		s->end_bytes = 0;
 	while (done < c->len) {
-		ssize_t n = pwrite(s->fd, c->data + done, c->len - done, (off_t)(s->end_bytes + done));
+		ssize_t n =
+			pwrite(s->fd, c->data + done, c->len - done, (off_t)(s->end_bytes + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -83,16 +84,18 @@ static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e
 	return 0;
 }
 
-/* A secondary that stays behind for hours must not cost more room than what waits: where a file system has no holes, the file
- * is cut once all was read. */
+/* A secondary that stays behind for hours must not cost more room than what waits: where a file
+ * system has no holes, the file is cut once all was read. */
 static void spool_give_back(struct feed_spool *s, const struct feed_chunk *c)
 {
 	if (!s->chunks) {
 		if (ftruncate(s->fd, 0) < 0)
-			feed_log("warn", "the spool in %s does not give its room back: %s", s->dir, strerror(errno));
+			feed_log("warn", "the spool in %s does not give its room back: %s", s->dir,
+				 strerror(errno));
 		s->end_bytes = 0;
 	} else {
-		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->file_at, (off_t)file_bytes(c));
+		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->file_at,
+			  (off_t)file_bytes(c));
 	}
 }
 
@@ -108,7 +111,8 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 		if (n <= 0) {
 			free(data);
 			return n < 0 ? err_sys(e, "read the spool file in %s", s->dir)
-			             : err_set(e, ERR_IO, 0, "the spool file in %s ends too early", s->dir);
+				     : err_set(e, ERR_IO, 0, "the spool file in %s ends too early",
+					       s->dir);
 		}
 		done += (size_t)n;
 	}
@@ -121,14 +125,16 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 	return 0;
 }
 
-int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it, const char *text, struct err *e)
+int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct feed_item *it,
+		    const char *text, struct err *e)
 {
 	size_t need = feed_item_bytes(it);
 	struct feed_chunk *c = q->tail;
 
 	if (!c || !c->data || c->len + need > c->alloc) {
 		/* the chunk behind us is whole; the head is left alone, it is needed next */
-		if (c && c->data && c != q->head && s->memory_bytes > s->memory_bytes_max && chunk_spill(c, s, e) < 0)
+		if (c && c->data && c != q->head && s->memory_bytes > s->memory_bytes_max &&
+		    chunk_spill(c, s, e) < 0)
 			return -1;
 		c = xcalloc(1, sizeof(*c));
 		c->alloc = need > CHUNK_BYTES ? need : CHUNK_BYTES;
@@ -225,15 +231,16 @@ static void hold_back(struct feed_queue *q, struct strbuf *out, size_t at)
 	strbuf_setlen(out, at);
 }
 
-int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, unsigned items_max, size_t bytes_max, struct strbuf *out,
-                    struct err *e)
+int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, unsigned items_max,
+		    size_t bytes_max, struct strbuf *out, struct err *e)
 {
 	size_t whole = 0; /* bytes of out up to where a commitTs ends */
 	int n = 0, n_whole = 0;
 	tso_t ts;
 
 	strbuf_reset(out);
-	while ((ts = feed_queue_next_ts(q)) != 0 && ts <= limit && (unsigned)n < items_max && out->len < bytes_max) {
+	while ((ts = feed_queue_next_ts(q)) != 0 && ts <= limit && (unsigned)n < items_max &&
+	       out->len < bytes_max) {
 		if (take_one(q, s, out, e) < 0)
 			return -1;
 		n++;

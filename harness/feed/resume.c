@@ -16,11 +16,13 @@ int feed_position_prepare(struct feed_run *r, struct err *e)
 	if (r->store)
 		return 0;
 	if (sql_exec(r->control, e,
-	             "CREATE TABLE IF NOT EXISTS " CHECKPOINT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
-	             "checkpoint_ts BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") < 0 ||
+		     "CREATE TABLE IF NOT EXISTS " CHECKPOINT_TABLE
+		     " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+		     "checkpoint_ts BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") < 0 ||
 	    sql_exec(r->control, e,
-	             "CREATE TABLE IF NOT EXISTS " LEFT_OUT_TABLE " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
-	             "names LONGTEXT CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB") < 0)
+		     "CREATE TABLE IF NOT EXISTS " LEFT_OUT_TABLE
+		     " (feed VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+		     "names LONGTEXT CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB") < 0)
 		return -1;
 	return 0;
 }
@@ -38,8 +40,10 @@ int feed_left_out_load(struct feed_run *r, struct err *e)
 	int rc;
 
 	left_out_key(r, &key);
-	rc = r->store ? store_get(r->store, key.buf, LEFT_OUT_BYTES_MAX, &text, &why)
-	              : sql_value(r->control, &text, &why, "SELECT names FROM " LEFT_OUT_TABLE " WHERE feed = '%s'", r->o.id);
+	rc = r->store
+		     ? store_get(r->store, key.buf, LEFT_OUT_BYTES_MAX, &text, &why)
+		     : sql_value(r->control, &text, &why,
+				 "SELECT names FROM " LEFT_OUT_TABLE " WHERE feed = '%s'", r->o.id);
 	if (rc < 0 && why.kind == ERR_NOT_FOUND)
 		rc = 0;
 	else if (rc < 0)
@@ -76,7 +80,11 @@ int feed_left_out_save(struct feed_run *r, struct err *e)
 
 int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e)
 {
-	return sql_exec(r->control, e, "REPLACE INTO " CHECKPOINT_TABLE " VALUES ('%s', %" PRIu64 ")", r->o.id, checkpoint) < 0 ? -1 : 0;
+	return sql_exec(r->control, e,
+			"REPLACE INTO " CHECKPOINT_TABLE " VALUES ('%s', %" PRIu64 ")", r->o.id,
+			checkpoint) < 0
+		       ? -1
+		       : 0;
 }
 
 static int lowest_ts(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
@@ -90,8 +98,9 @@ static int lowest_ts(void *arg, const struct redo_event *ev, uint64_t offset, st
 	return 0;
 }
 
-/* Nobody was promised what lies behind resolvedTs, and we are about to write it again: left there, each change would be in the log
- * twice. A file that also holds promised rows stays (ours never do: see on_txn). */
+/* Nobody was promised what lies behind resolvedTs, and we are about to write it again: left there,
+ * each change would be in the log twice. A file that also holds promised rows stays (ours never do:
+ * see on_txn). */
 int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 {
 	struct redo_files files = { 0 };
@@ -106,7 +115,8 @@ int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 		struct redo_parse_result res;
 		tso_t lowest = UINT64_MAX;
 
-		if (f->name.max_commit_ts <= keep || f->name.tmp || strcmp(f->name.changefeed, r->o.id) || strcmp(f->name.name_space, "default"))
+		if (f->name.max_commit_ts <= keep || f->name.tmp ||
+		    strcmp(f->name.changefeed, r->o.id) || strcmp(f->name.name_space, "default"))
 			continue;
 		if (redo_read_file(r->store, f, lowest_ts, &lowest, &res, e) < 0)
 			goto out;
@@ -114,12 +124,16 @@ int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 			continue;
 		strbuf_reset(&side);
 		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
-		if (store_delete(r->store, f->key, e) < 0 || store_delete(r->store, side.buf, e) < 0)
+		if (store_delete(r->store, f->key, e) < 0 ||
+		    store_delete(r->store, side.buf, e) < 0)
 			goto out;
 		removed++;
 	}
 	if (removed)
-		feed_log("info", "removed %u log files behind resolvedTs %" PRIu64 ": they are written anew", removed, keep);
+		feed_log("info",
+			 "removed %u log files behind resolvedTs %" PRIu64
+			 ": they are written anew",
+			 removed, keep);
 	rc = 0;
 out:
 	strbuf_release(&side);
@@ -139,7 +153,10 @@ static int checkpoint_read(struct feed_run *r, tso_t *checkpoint, struct err *e)
 		*checkpoint = m.checkpoint_ts;
 		r->log_resolved = m.resolved_ts;
 	} else {
-		rc = sql_value_u64(r->control, &ts, e, "SELECT checkpoint_ts FROM " CHECKPOINT_TABLE " WHERE feed = '%s'", r->o.id);
+		rc = sql_value_u64(r->control, &ts, e,
+				   "SELECT checkpoint_ts FROM " CHECKPOINT_TABLE
+				   " WHERE feed = '%s'",
+				   r->o.id);
 		*checkpoint = ts;
 	}
 	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
@@ -171,20 +188,28 @@ int feed_position_find(struct feed_run *r, struct err *e)
 			break;
 		if (feed_stopping() || deadline_passed(d))
 			return err_set(e, ERR_USAGE, 0,
-			               "start_ts %" PRIu64 " is unknown: the source's last sample is %" PRIu64 " (is this its BackupTS, and its map?)",
-			               r->start, last_ts);
+				       "start_ts %" PRIu64
+				       " is unknown: the source's last sample is %" PRIu64
+				       " (is this its BackupTS, and its map?)",
+				       r->start, last_ts);
 		feed_sleep_ms(20);
 	}
 	if (tso_map_seq_at(r->map, r->start, &r->start_seq, e) < 0) {
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
-		return err_set(e, ERR_USAGE, 0, "start_ts %" PRIu64 " is unknown: it lies before the source's first sample", r->start);
+		return err_set(e, ERR_USAGE, 0,
+			       "start_ts %" PRIu64
+			       " is unknown: it lies before the source's first sample",
+			       r->start);
 	}
 	r->read_seq = r->start_seq;
 	r->read_ts = r->start;
-	/* A DDL exactly at the checkpoint may not have run on the secondary: meta goes before it (redo-log spec, section 6). */
-	if (r->resumed && r->start_seq > 0 && tso_map_of_seq(r->map, r->start_seq, &ts, &(struct err)ERR_INIT) == 1 && ts == r->start)
+	/* A DDL exactly at the checkpoint may not have run on the secondary: meta goes before it
+	 * (redo-log spec, section 6). */
+	if (r->resumed && r->start_seq > 0 &&
+	    tso_map_of_seq(r->map, r->start_seq, &ts, &(struct err)ERR_INIT) == 1 && ts == r->start)
 		r->ddl_ts = r->start;
-	feed_log("info", "start at TSO %" PRIu64 " (GTID sequence %" PRIu64 ")%s", r->start, r->start_seq, r->resumed ? ", resumed" : "");
+	feed_log("info", "start at TSO %" PRIu64 " (GTID sequence %" PRIu64 ")%s", r->start,
+		 r->start_seq, r->resumed ? ", resumed" : "");
 	return 0;
 }

@@ -1,7 +1,9 @@
-/* The structure of a table where the log is read. The secondary has it, once it has executed what was read before: it is asked while it answers.
- * One that is slow, stands still or is dead holds up the sink alone: then the primary is asked. That may be ahead of the reader by a DDL, so what
- * it gives is sure only when the log was read to the primary's position of that moment without one: nothing is announced before (horizon_seq).
- * If such a DDL comes, all begins again at the checkpoint, and for that table the reader waits for the secondary. */
+/* The structure of a table where the log is read. The secondary has it, once it has executed what
+ * was read before: it is asked while it answers. One that is slow, stands still or is dead holds up
+ * the sink alone: then the primary is asked. That may be ahead of the reader by a DDL, so what it
+ * gives is sure only when the log was read to the primary's position of that moment without one:
+ * nothing is announced before (horizon_seq). If such a DDL comes, all begins again at the
+ * checkpoint, and for that table the reader waits for the secondary. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,8 @@
 #include "harness/sql/lex.h"
 
 #define RECONNECT_MS 60000
-#define STILL_MS 1000 /* a secondary that does not answer, and gets nowhere with its DDLs, for this long stands still */
+/* a secondary that does not answer, and gets nowhere with its DDLs, for this long stands still */
+#define STILL_MS 1000
 
 struct feed_schema {
 	struct feed_schema *next;
@@ -29,7 +32,8 @@ int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e)
 
 	if (!s)
 		return -1;
-	if (feed_connection_end(s, &r->control_id, d, e) < 0 || feed_server_id(s, &r->control_id, e) < 0) {
+	if (feed_connection_end(s, &r->control_id, d, e) < 0 ||
+	    feed_server_id(s, &r->control_id, e) < 0) {
 		sql_close(s);
 		return -1;
 	}
@@ -55,7 +59,8 @@ int feed_control_reconnect(struct feed_run *r, struct err *e)
 	return err_wrap(e, "secondary lost");
 }
 
-static const struct table_schema *schema_cached(const struct feed_run *r, const char *db, const char *table)
+static const struct table_schema *schema_cached(const struct feed_run *r, const char *db,
+						const char *table)
 {
 	for (struct feed_schema *f = r->schemas; f; f = f->next)
 		if (!strcmp(f->t.table, table) && !strcmp(f->t.db, db))
@@ -77,7 +82,8 @@ static void schema_drop(struct feed_run *r, const char *db, const char *table)
 	}
 }
 
-static const struct table_schema *schema_ask(struct feed_run *r, struct sql *s, const char *db, const char *table, struct err *e)
+static const struct table_schema *schema_ask(struct feed_run *r, struct sql *s, const char *db,
+					     const char *table, struct err *e)
 {
 	struct feed_schema *f = xcalloc(1, sizeof(*f));
 
@@ -103,9 +109,11 @@ static int position(struct feed_run *r, uint64_t *seq, struct err *e)
 }
 
 /* NULL with ERR_GONE: the reader connects again. */
-static const struct table_schema *from_primary(struct feed_run *r, const char *db, const char *table, struct err *e)
+static const struct table_schema *from_primary(struct feed_run *r, const char *db,
+					       const char *table, struct err *e)
 {
-	const struct table_schema *t = feed_source(r, e) ? schema_ask(r, r->source, db, table, e) : NULL;
+	const struct table_schema *t =
+		feed_source(r, e) ? schema_ask(r, r->source, db, table, e) : NULL;
 	uint64_t seq = 0;
 
 	if (t && position(r, &seq, e) < 0) {
@@ -162,18 +170,24 @@ static void add_unsure(struct feed_run *r, const char *db, const char *table)
 	if (is_unsure(r, db, table))
 		return;
 	r->unsure = xreallocarray(r->unsure, r->n_unsure + 1, sizeof(*r->unsure));
-	r->unsure[r->n_unsure++] = (struct table_name){ .db = xstrdup(db), .table = xstrdup(table) };
+	r->unsure[r->n_unsure++] =
+		(struct table_name){ .db = xstrdup(db), .table = xstrdup(table) };
 }
 
 static int begin_again(struct feed_run *r, const char *db, const char *table, struct err *e)
 {
 	add_unsure(r, db, table);
 	r->again = true;
-	return err_set(e, ERR_CONFLICT, 0, "the primary had changed %s.%s when its structure was asked: reading again from the checkpoint", db, table);
+	return err_set(
+		e, ERR_CONFLICT, 0,
+		"the primary had changed %s.%s when its structure was asked: reading again from the checkpoint",
+		db, table);
 }
 
-/* The secondary gets to the reader's place only when what was read is announced, which waits for what is not sure. */
-static int may_wait_for_secondary(struct feed_run *r, const char *db, const char *table, struct err *e)
+/* The secondary gets to the reader's place only when what was read is announced, which waits for
+ * what is not sure. */
+static int may_wait_for_secondary(struct feed_run *r, const char *db, const char *table,
+				  struct err *e)
 {
 	bool sure = true;
 
@@ -190,7 +204,8 @@ static int may_wait_for_secondary(struct feed_run *r, const char *db, const char
 }
 
 /* Waits until the secondary is where the reader is: the log waits with it. */
-static const struct table_schema *from_secondary(struct feed_run *r, const char *db, const char *table, struct err *e)
+static const struct table_schema *from_secondary(struct feed_run *r, const char *db,
+						 const char *table, struct err *e)
 {
 	const struct table_schema *t = NULL;
 	bool told = false;
@@ -199,14 +214,21 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 		return NULL;
 	feed_announce(r, r->read_ts);
 	while (!feed_stopping()) {
-		if (secondary_is_here(r) && control_answers(r) && (t = schema_ask(r, r->control, db, table, e)))
+		if (secondary_is_here(r) && control_answers(r) &&
+		    (t = schema_ask(r, r->control, db, table, e)))
 			return t;
 		if (e->kind && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT) {
-			err_wrap(e, "the primary has changed %s.%s already, and the secondary does not know it", db, table);
+			err_wrap(
+				e,
+				"the primary has changed %s.%s already, and the secondary does not know it",
+				db, table);
 			return NULL;
 		}
 		if (!told)
-			feed_log("warn", "structure of %s.%s: the primary has changed it already; waiting for the secondary, which knows it", db, table);
+			feed_log(
+				"warn",
+				"structure of %s.%s: the primary has changed it already; waiting for the secondary, which knows it",
+				db, table);
 		told = true;
 		*e = (struct err)ERR_INIT;
 		if (feed_service(r, e) < 0)
@@ -219,7 +241,8 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 
 static struct feed_reached reached(struct feed_run *r)
 {
-	return (struct feed_reached){ feed_sink_progress(r->sink).checkpoint, feed_ddls_state(r->ddls).done };
+	return (struct feed_reached){ feed_sink_progress(r->sink).checkpoint,
+				      feed_ddls_state(r->ddls).done };
 }
 
 static bool same(struct feed_reached a, struct feed_reached b)
@@ -227,7 +250,8 @@ static bool same(struct feed_reached a, struct feed_reached b)
 	return a.checkpoint == b.checkpoint && a.ddls == b.ddls;
 }
 
-/* While the secondary gets on with what was read it is waited for. 1: it is here and answers, 0: it stands still, -1: error. */
+/* While the secondary gets on with what was read it is waited for. 1: it is here and answers, 0: it
+ * stands still, -1: error. */
 static int wait_for_secondary(struct feed_run *r, struct err *e)
 {
 	struct feed_reached last = reached(r), now;
@@ -256,12 +280,14 @@ static int wait_for_secondary(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-static const struct table_schema *ask(struct feed_run *r, const char *db, const char *table, int attempt, struct err *e)
+static const struct table_schema *ask(struct feed_run *r, const char *db, const char *table,
+				      int attempt, struct err *e)
 {
 	const struct table_schema *t = NULL;
 	int rc;
 
-	r->ddl_ts = 0; /* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
+	/* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
+	r->ddl_ts = 0;
 	if (attempt || is_unsure(r, db, table)) {
 		schema_drop(r, db, table);
 		return from_secondary(r, db, table, e);
@@ -282,7 +308,8 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 	return t;
 }
 
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt, struct err *e)
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt,
+					  struct err *e)
 {
 	struct feed_run *r = run;
 	const struct table_schema *t = attempt ? NULL : schema_cached(r, db, table);
@@ -301,9 +328,11 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 		return NULL;
 	}
 	if (strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
-		err_set(e, ERR_UNSUPPORTED, 0, "it has system versioning, whose history each server writes itself");
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"it has system versioning, whose history each server writes itself");
 	else if (strstr(t->create_sql, " WITHOUT OVERLAPS"))
-		err_set(e, ERR_UNSUPPORTED, 0, "its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE");
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE");
 	else
 		return t;
 	return NULL;
@@ -339,7 +368,8 @@ static bool names(const struct binlog_txn *ddl, const char *db, const char *tabl
 int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e)
 {
 	for (size_t i = r->n_unsure; i-- > 0;)
-		if (names(ddl, r->unsure[i].db, r->unsure[i].table)) { /* from here on the primary may know it again */
+		/* from here on the primary may know it again */
+		if (names(ddl, r->unsure[i].db, r->unsure[i].table)) {
 			free(r->unsure[i].db);
 			free(r->unsure[i].table);
 			r->unsure[i] = r->unsure[--r->n_unsure];

@@ -17,28 +17,30 @@
 #include "harness/sql/fence.h"
 #include "harness/sql/schema.h"
 
-#define RECONNECT_MS (30 * 60 * 1000) /* a lost secondary is waited for this long, as TiCDC does */
+/* a lost secondary is waited for this long, as TiCDC does */
+#define RECONNECT_MS (30 * 60 * 1000)
 #define CONNECT_MS 10000
 #define FENCE_MS 30000
 #define CONFLICT_TRIES 10
 #define LOST_TRIES 10
 #define NAME_BYTES_MAX 256 /* 64 characters */
-#define CHECK_ROWS 64                     /* of generated columns, in one question */
+#define CHECK_ROWS 64      /* of generated columns, in one question */
 #define CHECK_BYTES ((size_t)64 << 10)
 #define BATCH_ROWS_MIN 32
-#define BATCH_BYTES_MAX ((size_t)1 << 20) /* of one database transaction, unless a single row is larger */
+/* of one database transaction, unless a single row is larger */
+#define BATCH_BYTES_MAX ((size_t)1 << 20)
 
 struct sink_worker {
 	struct feed_sink *sink;
 	unsigned number;
 	pthread_t thread;
 	bool started;
-	struct sql *sql;       /* NULL: nothing was released yet */
-	int socket;            /* its, to cut it off; -1: none */
+	struct sql *sql; /* NULL: nothing was released yet */
+	int socket;      /* its, to cut it off; -1: none */
 	struct feed_server_id id;
 	struct feed_queue queue;
-	uint64_t waiting;      /* rows in the queue */
-	struct strbuf batch;   /* what it executes now */
+	uint64_t waiting;           /* rows in the queue */
+	struct strbuf batch;        /* what it executes now */
 	struct feed_table **tables; /* its own copy of the sink's list, long enough for the batch */
 	size_t tables_alloc;
 };
@@ -46,20 +48,21 @@ struct sink_worker {
 struct feed_sink {
 	struct feed_sink_opts o;
 	pthread_mutex_t lock;
-	pthread_cond_t work;   /* something was released, or the end has come */
-	pthread_cond_t done;   /* a worker committed, or failed */
+	pthread_cond_t work; /* something was released, or the end has come */
+	pthread_cond_t done; /* a worker committed, or failed */
 	struct feed_progress progress;
 	struct feed_spool spool;
 	struct sink_worker *workers;
 	struct feed_table **tables;
 	size_t n_tables, tables_alloc;
-	size_t first_table;    /* those before it are as they were before the last DDL: rows that wait are of them */
+	/* those before it are as they were before the last DDL: rows that wait are of them */
+	size_t first_table;
 	unsigned next_worker;
 	bool torn;
 	bool quit;
 	bool failed;
-	struct err error;      /* the first worker's */
-	struct strbuf text;    /* scratch of push */
+	struct err error;   /* the first worker's */
+	struct strbuf text; /* scratch of push */
 };
 
 int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e)
@@ -70,7 +73,8 @@ int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e)
 
 	/* TiDB has this in no table; two questions: a second between them is no other server */
 	out->connection = sql_connection_id(s);
-	if (sql_value_u64(s, &now, e, "SELECT UNIX_TIMESTAMP()") < 0 || sql_query(s, &r, e, "SHOW GLOBAL STATUS LIKE 'Uptime'") < 0)
+	if (sql_value_u64(s, &now, e, "SELECT UNIX_TIMESTAMP()") < 0 ||
+	    sql_query(s, &r, e, "SHOW GLOBAL STATUS LIKE 'Uptime'") < 0)
 		return -1;
 	if (sql_rows_next(&r, e) == 1 && r.cell[1]) {
 		out->server_start_s = (int64_t)now - strtoll(r.cell[1], NULL, 10);
@@ -82,7 +86,8 @@ int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e)
 	return rc;
 }
 
-int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d, struct err *e)
+int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d,
+			struct err *e)
 {
 	struct feed_server_id now;
 	struct err ignored = ERR_INIT;
@@ -96,17 +101,24 @@ int feed_connection_end(struct sql *control, const struct feed_server_id *old, s
 	for (;;) {
 		uint64_t there = 0;
 
-		sql_exec(control, &ignored, "KILL %" PRIu64, old->connection); /* not there: as we want it */
-		if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64, old->connection) < 0)
+		/* not there: as we want it */
+		sql_exec(control, &ignored, "KILL %" PRIu64, old->connection);
+		if (sql_value_u64(
+			    control, &there, e,
+			    "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64,
+			    old->connection) < 0)
 			return -1;
 		if (!there)
 			return 0;
 		if (pause_ms(20, d) < 0)
-			return err_set(e, ERR_TIMEOUT, 0, "connection %" PRIu64 " to the secondary does not end", old->connection);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "connection %" PRIu64 " to the secondary does not end",
+				       old->connection);
 	}
 }
 
-static _Atomic uint64_t generation; /* of this process as its changefeed; 0: it has not taken over yet */
+/* of this process as its changefeed; 0: it has not taken over yet */
+static _Atomic uint64_t generation;
 
 int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed, struct err *e)
 {
@@ -122,19 +134,25 @@ int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed
 	return fence_kill(control, owner, deadline_in_ms(FENCE_MS), killed, e);
 }
 
-struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e)
+struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d,
+			      struct err *e)
 {
 	struct sql *s = sql_open(to, d, e);
 
 	if (!s)
 		return NULL;
 	if (fence_register(s, owner, e) < 0 || /* before the first write */
-	    (generation && fence_check(s, owner, generation, e) < 0) || /* behind it: who takes over now ends this connection */
-	    sql_exec(s, e, "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'") < 0 ||
+	    /* behind it: who takes over now ends this connection */
+	    (generation && fence_check(s, owner, generation, e) < 0) ||
+	    sql_exec(
+		    s, e,
+		    "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'") <
+		    0 ||
 	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0)
 		goto fail;
 	/* rows were checked where they were written */
-	if (sql_flavor(s) == SQL_MARIADB && sql_exec(s, e, "SET SESSION check_constraint_checks=0") < 0)
+	if (sql_flavor(s) == SQL_MARIADB &&
+	    sql_exec(s, e, "SET SESSION check_constraint_checks=0") < 0)
 		goto fail;
 	return s;
 fail:
@@ -164,13 +182,16 @@ static int worker_connect(struct sink_worker *w, struct deadline d, struct err *
 int feed_sink_refuse_triggers(struct sql *c, struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;
-	int rc = sql_value(c, &name, e,
-	                   "SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
-	                   "information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " ORDER BY 1 LIMIT 1");
+	int rc = sql_value(
+		c, &name, e,
+		"SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
+		"information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		" ORDER BY 1 LIMIT 1");
 
 	if (rc == 0)
-		err_set(e, ERR_UNSUPPORTED, 0, "the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
-		        name.buf);
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
+			name.buf);
 	else if (e->kind == ERR_NOT_FOUND)
 		*e = (struct err)ERR_INIT;
 	strbuf_release(&name);
@@ -209,7 +230,8 @@ static void __attribute__((format(printf, 2, 3))) waits(struct sink_worker *w, c
 	w->sink->o.waits(w->sink->o.busy_arg, w->number, fmt ? on : NULL);
 }
 
-/* Tries again until the secondary is back, for RECONNECT_MS at most; *e holds why the connection was lost, then why it stays so. */
+/* Tries again until the secondary is back, for RECONNECT_MS at most; *e holds why the connection
+ * was lost, then why it stays so. */
 static int worker_reconnect(struct sink_worker *w, struct err *e)
 {
 	struct deadline d = deadline_in_ms(RECONNECT_MS);
@@ -234,7 +256,8 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 static int worker_begin(struct sink_worker *w, struct err *e)
 {
 	while (!w->sql && worker_connect(w, deadline_in_ms(CONNECT_MS), e) < 0) {
-		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink)) /* it answers, and says no */
+		/* it answers, and says no */
+		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink))
 			return err_wrap(e, "sink");
 		waits(w, "it does not answer: %s", e->text);
 		sleep_ms(200);
@@ -248,18 +271,21 @@ static int say(struct sink_worker *w, const struct strbuf *text, struct err *e)
 }
 
 /* Names the row whose generated column the secondary computed otherwise, and both values. */
-static int told_apart(struct sink_worker *w, const struct feed_batch *b, const struct feed_change *c, struct err *e)
+static int told_apart(struct sink_worker *w, const struct feed_batch *b,
+		      const struct feed_change *c, struct err *e)
 {
 	struct strbuf key = STRBUF_INIT, there = STRBUF_INIT, q = STRBUF_INIT;
 
-	strbuf_addf(&q, "SELECT LEFT(CONCAT_WS(', ', %s), 100) FROM %s WHERE ", b->t->computed, b->t->name);
+	strbuf_addf(&q, "SELECT LEFT(CONCAT_WS(', ', %s), 100) FROM %s WHERE ", b->t->computed,
+		    b->t->name);
 	feed_add_unlike(&q, b->t, c);
 	if (sql_value(w->sql, &there, e, "%s", q.buf) >= 0) {
 		feed_change_text(b->t, c, &key);
 		err_set(e, ERR_UNSUPPORTED, 0,
-		        "row %s: the secondary computes %s as %s, the primary has %.*s: the expression depends on the session that wrote the row "
-		        "(time_zone, div_precision_increment, ..): write one that does not, or make it a plain column",
-		        key.buf, b->t->computed, there.buf, (int)(c->it.check_bytes < 160 ? c->it.check_bytes : 160), c->check);
+			"row %s: the secondary computes %s as %s, the primary has %.*s: the expression depends on the session that wrote the row "
+			"(time_zone, div_precision_increment, ..): write one that does not, or make it a plain column",
+			key.buf, b->t->computed, there.buf,
+			(int)(c->it.check_bytes < 160 ? c->it.check_bytes : 160), c->check);
 	}
 	strbuf_release(&key);
 	strbuf_release(&there);
@@ -267,7 +293,8 @@ static int told_apart(struct sink_worker *w, const struct feed_batch *b, const s
 	return -1;
 }
 
-/* What the secondary computes by itself is held against the log, before COMMIT: with the next change of the row only it would be right again. */
+/* What the secondary computes by itself is held against the log, before COMMIT: with the next
+ * change of the row only it would be right again. */
 static int check_computed(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -307,11 +334,12 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 	return rc;
 }
 
-/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does not land behind our back. */
+/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does
+ * not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
-	if (sql_exec(w->sql, e, "BEGIN") < 0 || say(w, &b->raise, e) < 0 || say(w, &b->del, e) < 0 || say(w, &b->put, e) < 0 ||
-	    check_computed(w, b, e) < 0)
+	if (sql_exec(w->sql, e, "BEGIN") < 0 || say(w, &b->raise, e) < 0 ||
+	    say(w, &b->del, e) < 0 || say(w, &b->put, e) < 0 || check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
@@ -322,9 +350,12 @@ static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
 	struct strbuf key = STRBUF_INIT;
 	struct err one = ERR_INIT;
 
-	for (unsigned i = 0; e->kind == ERR_SQL && i < b->n && one.kind == ERR_NONE && sql_exec(w->sql, NULL, "BEGIN") >= 0; i++) {
+	for (unsigned i = 0; e->kind == ERR_SQL && i < b->n && one.kind == ERR_NONE &&
+			     sql_exec(w->sql, NULL, "BEGIN") >= 0;
+	     i++) {
 		feed_batch_text(b, &b->changes[i], 1);
-		if ((say(w, &b->del, &one) < 0 || say(w, &b->put, &one) < 0) && one.kind == ERR_SQL) {
+		if ((say(w, &b->del, &one) < 0 || say(w, &b->put, &one) < 0) &&
+		    one.kind == ERR_SQL) {
 			feed_change_text(b->t, &b->changes[i], &key);
 			*e = one;
 			err_wrap(e, "row %s", key.buf);
@@ -335,7 +366,8 @@ static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
 	return err_wrap(e, "apply to %s.%s of the secondary", b->t->db, b->t->table);
 }
 
-/* One database transaction: what is newest of one table's keys. It can be repeated, so a lost answer is no harm. */
+/* One database transaction: what is newest of one table's keys. It can be repeated, so a lost
+ * answer is no harm. */
 static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 {
 	struct sink_worker *w = arg;
@@ -344,8 +376,12 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 	waits(w, "%u rows of %s.%s", b->n, t->db, t->table);
 	for (int conflicts = 0, lost = 0; execute_once(w, b, e) < 0;) {
 		if (e->kind == ERR_GONE) {
-			if (++lost == LOST_TRIES) /* it is not the secondary that is away: it is this that it does not take */
-				return err_wrap(e, "apply to %s.%s of the secondary: the connection was lost %d times without a commit", t->db, t->table, lost);
+			/* it is not the secondary that is away: it is this that it does not take */
+			if (++lost == LOST_TRIES)
+				return err_wrap(
+					e,
+					"apply to %s.%s of the secondary: the connection was lost %d times without a commit",
+					t->db, t->table, lost);
 			if (worker_reconnect(w, e) < 0)
 				return -1;
 			continue;
@@ -355,7 +391,8 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 			continue;
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
 			return refused(w, b, e);
-		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table, e->text);
+		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table,
+			 e->text);
 		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
 	}
 	waits(w, NULL);
@@ -370,7 +407,8 @@ static void torn(struct feed_sink *s, bool is)
 	s->torn = is;
 }
 
-/* Under the lock: a batch is a part of what waits, so that checkpointTs moves on in steps; the larger the backlog, the larger the batch. */
+/* Under the lock: a batch is a part of what waits, so that checkpointTs moves on in steps; the
+ * larger the backlog, the larger the batch. */
 static unsigned batch_rows(const struct sink_worker *w)
 {
 	uint64_t n = w->waiting / 4, max = w->sink->o.batch_rows;
@@ -380,7 +418,8 @@ static unsigned batch_rows(const struct sink_worker *w)
 	return (unsigned)(n < max ? n : max);
 }
 
-/* Under the lock: the tables that the batch's numbers mean, as they are now; the list may grow and move while we execute. */
+/* Under the lock: the tables that the batch's numbers mean, as they are now; the list may grow and
+ * move while we execute. */
 static void worker_tables(struct sink_worker *w)
 {
 	struct feed_sink *s = w->sink;
@@ -405,11 +444,13 @@ static void *worker_main(void *arg)
 		tso_t next;
 
 		while (!s->quit && !s->failed &&
-		       ((next = feed_queue_next_ts(&w->queue)) == 0 || next > s->progress.released || fault_point("feed.sink_stuck")))
+		       ((next = feed_queue_next_ts(&w->queue)) == 0 ||
+			next > s->progress.released || fault_point("feed.sink_stuck")))
 			pthread_cond_wait(&s->work, &s->lock);
 		if (s->quit || s->failed)
 			break;
-		int taken = feed_queue_take(&w->queue, &s->spool, s->progress.released, batch_rows(w), BATCH_BYTES_MAX, &w->batch, &e);
+		int taken = feed_queue_take(&w->queue, &s->spool, s->progress.released,
+					    batch_rows(w), BATCH_BYTES_MAX, &w->batch, &e);
 		if (taken < 0)
 			goto fail;
 		w->waiting -= (uint64_t)taken;
@@ -427,7 +468,7 @@ static void *worker_main(void *arg)
 		if (w->batch.alloc > 2 * BATCH_BYTES_MAX)
 			strbuf_release(&w->batch);
 		continue;
-fail:
+	fail:
 		if (!s->failed)
 			s->error = e;
 		s->failed = true;
@@ -481,7 +522,8 @@ void feed_sink_free(struct feed_sink *s)
 	pthread_mutex_lock(&s->lock);
 	s->quit = true;
 	for (unsigned i = 0; i < s->o.workers; i++)
-		if (s->workers[i].started && s->workers[i].socket >= 0) /* a statement on a server that stands still would not end */
+		/* a statement on a server that stands still would not end */
+		if (s->workers[i].started && s->workers[i].socket >= 0)
 			shutdown(s->workers[i].socket, SHUT_RDWR);
 	pthread_cond_broadcast(&s->work);
 	pthread_mutex_unlock(&s->lock);
@@ -509,9 +551,11 @@ void feed_sink_free(struct feed_sink *s)
 	free(s);
 }
 
-/* The reader alone adds tables, so it may look without the lock. A new table goes to the next worker in turn: few tables over few
- * workers spread better so than by a hash. Another shape of a known table stays with its worker. */
-static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *number, struct err *e)
+/* The reader alone adds tables, so it may look without the lock. A new table goes to the next
+ * worker in turn: few tables over few workers spread better so than by a hash. Another shape of a
+ * known table stays with its worker. */
+static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *number,
+		    struct err *e)
 {
 	const struct table_schema *schema = NULL;
 	char db[NAME_BYTES_MAX + 1], table[NAME_BYTES_MAX + 1];
@@ -525,8 +569,10 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 			*number = (uint32_t)i;
 			return 0;
 		}
-		if (strlen(t->table) == row->table.table.n && !memcmp(t->table, row->table.table.p, row->table.table.n) &&
-		    strlen(t->db) == row->table.db.n && !memcmp(t->db, row->table.db.p, row->table.db.n)) {
+		if (strlen(t->table) == row->table.table.n &&
+		    !memcmp(t->table, row->table.table.p, row->table.table.n) &&
+		    strlen(t->db) == row->table.db.n &&
+		    !memcmp(t->db, row->table.db.p, row->table.db.n)) {
 			worker = t->worker;
 			known = true;
 		}
@@ -564,7 +610,8 @@ static int push_item(struct feed_sink *s, struct feed_item *it, struct err *e)
 	int rc = -1;
 
 	if (s->text.len > UINT32_MAX / 4)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a row of %s.%s is too large for one statement", t->db, t->table);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a row of %s.%s is too large for one statement", t->db, t->table);
 	pthread_mutex_lock(&s->lock);
 	if (feed_progress_row(&s->progress, worker, it->commit_ts, e) == 0)
 		rc = feed_queue_push(&s->workers[worker].queue, &s->spool, it, s->text.buf, e);
@@ -576,7 +623,8 @@ static int push_item(struct feed_sink *s, struct feed_item *it, struct err *e)
 static bool same_table(const struct redo_row *a, const struct redo_row *b)
 {
 	return a->table.table.n == b->table.table.n && a->table.db.n == b->table.db.n &&
-	       !memcmp(a->table.table.p, b->table.table.p, a->table.table.n) && !memcmp(a->table.db.p, b->table.db.p, a->table.db.n);
+	       !memcmp(a->table.table.p, b->table.table.p, a->table.table.n) &&
+	       !memcmp(a->table.db.p, b->table.db.p, a->table.db.n);
 }
 
 /* The key of one side of a row, alone in s->text. */
@@ -586,7 +634,8 @@ static void set_key(struct feed_sink *s, uint32_t table, const struct redo_colum
 	feed_add_key(&s->text, s->tables[table], c, n);
 }
 
-/* The rows of one table: all deletes, the old keys of updates that change the key among them, and only then what is put. */
+/* The rows of one table: all deletes, the old keys of updates that change the key among them, and
+ * only then what is put. */
 static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e)
 {
 	struct strbuf after = STRBUF_INIT;
@@ -606,9 +655,12 @@ static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n
 			strbuf_add(&after, s->text.buf, s->text.len);
 		}
 		set_key(s, table, r->pre_columns, r->n_pre_columns);
-		if (r->n_columns && after.len == s->text.len && !memcmp(after.buf, s->text.buf, after.len))
+		if (r->n_columns && after.len == s->text.len &&
+		    !memcmp(after.buf, s->text.buf, after.len))
 			continue;
-		struct feed_item it = { .commit_ts = r->commit_ts, .table = table, .key_bytes = (uint32_t)s->text.len };
+		struct feed_item it = { .commit_ts = r->commit_ts,
+					.table = table,
+					.key_bytes = (uint32_t)s->text.len };
 		if (push_item(s, &it, e) < 0)
 			goto out;
 	}
@@ -644,10 +696,10 @@ int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, s
 	return 0;
 }
 
-#define LOCKED(s, what)                      \
-	do {                                 \
+#define LOCKED(s, what)                         \
+	do {                                    \
 		pthread_mutex_lock(&s->lock);   \
-		what;                        \
+		what;                           \
 		pthread_mutex_unlock(&s->lock); \
 	} while (0)
 

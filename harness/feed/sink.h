@@ -1,6 +1,6 @@
-/* The sink: several connections to the secondary, each with a thread and a FIFO of rows. A table belongs to one worker, so the
- * order within a table is kept and a transaction over several tables is torn while it is applied, as TiCDC does it.
- * One thread (the reader) calls these functions. */
+/* The sink: several connections to the secondary, each with a thread and a FIFO of rows. A table
+ * belongs to one worker, so the order within a table is kept and a transaction over several tables
+ * is torn while it is applied, as TiCDC does it. One thread (the reader) calls these functions. */
 #ifndef HARNESS_FEED_SINK_H
 #define HARNESS_FEED_SINK_H
 
@@ -12,15 +12,18 @@
 struct feed_sink;
 struct feed_sink_opts {
 	struct sql_endpoint to;
-	const char *owner;        /* changefeed id, for the fence */
+	const char *owner; /* changefeed id, for the fence */
 	unsigned workers, batch_rows;
-	size_t memory_bytes;      /* of waiting rows; the rest goes to tmp_dir */
+	size_t memory_bytes; /* of waiting rows; the rest goes to tmp_dir */
 	const char *tmp_dir;
-	tso_t start;              /* everything at or before it is in the secondary */
-	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the reader. */
-	const struct table_schema *(*schema)(void *arg, const char *db, const char *table, int attempt, struct err *e);
+	tso_t start; /* everything at or before it is in the secondary */
+	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the
+	 * reader. */
+	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,
+					     int attempt, struct err *e);
 	void *schema_arg;
-	void (*busy)(void *arg, bool busy); /* from worker threads: what was released is committed in part; it is as a whole */
+	/* from worker threads: what was released is committed in part; it is as a whole */
+	void (*busy)(void *arg, bool busy);
 	/* From worker threads: worker n waits for the secondary, and for what; NULL: it goes on. */
 	void (*waits)(void *arg, unsigned worker, const char *on);
 	void *busy_arg; /* of both */
@@ -28,21 +31,28 @@ struct feed_sink_opts {
 /* Each worker connects when something was released to it. */
 struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e);
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
-int feed_sink_refuse_triggers(struct sql *s, struct err *e); /* a secondary whose triggers would fire on our rows */
+/* a secondary whose triggers would fire on our rows */
+int feed_sink_refuse_triggers(struct sql *s, struct err *e);
 
-/* Once in a process, before its first write: no other instance of this changefeed writes to the secondary from now on, and what one left running
- * there has ended; *killed: so many connections of it. Any thread. */
+/* Once in a process, before its first write: no other instance of this changefeed writes to the
+ * secondary from now on, and what one left running there has ended; *killed: so many connections of
+ * it. Any thread. */
 int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed, struct err *e);
-/* A connection to the secondary with the session that applying needs, recorded for the fence. ERR_UNSUPPORTED: another instance of this changefeed
- * has taken over since feed_sink_take_over(). */
-struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d, struct err *e);
-/* Ends what a lost connection still runs on the server, so that it can't land behind what comes next. */
-struct feed_server_id { /* a connection id is only worth something while the server that gave it lives */
+/* A connection to the secondary with the session that applying needs, recorded for the fence.
+ * ERR_UNSUPPORTED: another instance of this changefeed has taken over since feed_sink_take_over().
+ */
+struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d,
+			      struct err *e);
+/* Ends what a lost connection still runs on the server, so that it can't land behind what comes
+ * next. */
+/* a connection id is only worth something while the server that gave it lives */
+struct feed_server_id {
 	uint64_t connection;
 	int64_t server_start_s;
 };
 int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e);
-int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d, struct err *e);
+int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d,
+			struct err *e);
 
 /* Queues the rows of a transaction, or a batch of it: net changes in (db, table) groups. */
 int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e);
@@ -51,10 +61,12 @@ void feed_sink_announce(struct feed_sink *s, tso_t ts);
 void feed_sink_flush_begin(struct feed_sink *s);
 void feed_sink_flush_done(struct feed_sink *s);
 void feed_sink_release(struct feed_sink *s, tso_t resolved); /* workers start */
-struct feed_progress feed_sink_progress(struct feed_sink *s); /* a copy, checkpoint brought up to date */
+/* a copy, checkpoint brought up to date */
+struct feed_progress feed_sink_progress(struct feed_sink *s);
 size_t feed_sink_memory(struct feed_sink *s);
 uint64_t feed_sink_spooled(struct feed_sink *s); /* bytes in the file */
-void feed_sink_forget_tables(struct feed_sink *s); /* rows that come from now on are of tables as a DDL made them */
+/* rows that come from now on are of tables as a DDL made them */
+void feed_sink_forget_tables(struct feed_sink *s);
 
 /* 1: all that is released is committed; 0: not within wait_ms; -1: a worker failed. */
 int feed_sink_drain(struct feed_sink *s, int wait_ms, struct err *e);

@@ -47,13 +47,17 @@ static uint64_t shape_of(const struct redo_row *row)
 	uint64_t h = n;
 
 	for (uint32_t i = 0; i < n; i++)
-		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n, h ^ (uint64_t)c[i].flag << 32 ^ (uint64_t)c[i].absent << 63);
+		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n,
+					 h ^ (uint64_t)c[i].flag << 32 ^
+						 (uint64_t)c[i].absent << 63);
 	return h;
 }
 
-int feed_table_init(struct feed_table *t, const struct redo_row *row, const struct table_schema *schema, struct err *e)
+int feed_table_init(struct feed_table *t, const struct redo_row *row,
+		    const struct table_schema *schema, struct err *e)
 {
-	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT, name = STRBUF_INIT, computed = STRBUF_INIT;
+	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT, name = STRBUF_INIT,
+		      computed = STRBUF_INIT;
 	const struct redo_column *c, *key = NULL;
 	unsigned keys = 0, puts = 0;
 	uint32_t n;
@@ -80,8 +84,9 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row, const stru
 		add_name(&put, &c[i].name);
 	}
 	if (!key) {
-		err_set(e, ERR_UNSUPPORTED, 0, "table %s has neither a primary key nor a unique key of NOT NULL columns: give it one, or leave it out",
-		        name.buf);
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"table %s has neither a primary key nor a unique key of NOT NULL columns: give it one, or leave it out",
+			name.buf);
 		strbuf_release(&put);
 		strbuf_release(&name);
 		strbuf_release(&computed);
@@ -109,7 +114,8 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row, const stru
 
 bool feed_table_fits(const struct feed_table *t, const struct redo_row *row)
 {
-	return is(&row->table.table, t->table) && is(&row->table.db, t->db) && shape_of(row) == t->shape;
+	return is(&row->table.table, t->table) && is(&row->table.db, t->db) &&
+	       shape_of(row) == t->shape;
 }
 
 void feed_table_release(struct feed_table *t)
@@ -125,7 +131,8 @@ void feed_table_release(struct feed_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c, uint32_t n)
+void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c,
+		  uint32_t n)
 {
 	const char *sep = "(";
 
@@ -166,7 +173,8 @@ static uint64_t counter_of(const struct redo_value *v)
 	return v->kind == REDO_INT && v->i > 0 ? (uint64_t)v->i : 0;
 }
 
-void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t, const struct redo_column *c, uint32_t n)
+void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t,
+		   const struct redo_column *c, uint32_t n)
 {
 	size_t from = text->len;
 
@@ -297,8 +305,9 @@ static unsigned read_items(const struct strbuf *items, struct feed_change **out)
 	return n;
 }
 
-int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables, int (*fn)(void *arg, struct feed_batch *b, struct err *e), void *arg,
-                          struct err *e)
+int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables,
+			  int (*fn)(void *arg, struct feed_batch *b, struct err *e), void *arg,
+			  struct err *e)
 {
 	struct feed_batch b = { .raise = STRBUF_INIT, .del = STRBUF_INIT, .put = STRBUF_INIT };
 	struct feed_change *c;

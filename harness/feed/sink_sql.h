@@ -1,5 +1,6 @@
-/* Rows of the redo log as SQL in TiCDC's safe mode: DELETE by key, and REPLACE. Fragments first (they wait in the queue), then, for
- * a batch of one table, the newest state of each key as one DELETE and one REPLACE. */
+/* Rows of the redo log as SQL in TiCDC's safe mode: DELETE by key, and REPLACE. Fragments first
+ * (they wait in the queue), then, for a batch of one table, the newest state of each key as one
+ * DELETE and one REPLACE. */
 #ifndef HARNESS_FEED_SINK_SQL_H
 #define HARNESS_FEED_SINK_SQL_H
 
@@ -11,24 +12,31 @@
 
 struct feed_table {
 	char *db, *table;
-	char *name;         /* `db`.`table` */
-	char *key_name;     /* of the key's only column; NULL: it has several, keys are predicates joined by OR, not a list of literals */
-	char *counter;      /* the AUTO_INCREMENT column, or NULL */
-	char *computed;     /* its STORED generated columns, "`a`,`b`": the secondary computes them itself; or NULL */
-	uint64_t shape;     /* of names and flags of its columns: another shape is another table here */
+	char *name; /* `db`.`table` */
+	/* of the key's only column; NULL: it has several, keys are predicates joined by OR, not
+	 * a list of literals */
+	char *key_name;
+	char *counter; /* the AUTO_INCREMENT column, or NULL */
+	/* its STORED generated columns, "`a`,`b`": the secondary computes them itself; or NULL */
+	char *computed;
+	/* of names and flags of its columns: another shape is another table here */
+	uint64_t shape;
 	char *delete_head, *replace_head;
 	unsigned worker;
 };
-/* A table without a key that names a row is an error: its rows can't be applied twice with one result. schema: NULL where the structure tells
- * nothing besides (then counter is NULL). */
-int feed_table_init(struct feed_table *t, const struct redo_row *row, const struct table_schema *schema, struct err *e);
+/* A table without a key that names a row is an error: its rows can't be applied twice with one
+ * result. schema: NULL where the structure tells nothing besides (then counter is NULL). */
+int feed_table_init(struct feed_table *t, const struct redo_row *row,
+		    const struct table_schema *schema, struct err *e);
 bool feed_table_fits(const struct feed_table *t, const struct redo_row *row);
 void feed_table_release(struct feed_table *t);
 
-void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c, uint32_t n);
+void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct redo_column *c,
+		  uint32_t n);
 void feed_add_put(struct strbuf *out, const struct redo_column *c, uint32_t n);
 /* Appends what follows an item that is put, and sets the lengths and the counter in *it. */
-void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t, const struct redo_column *c, uint32_t n);
+void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t,
+		   const struct redo_column *c, uint32_t n);
 
 struct feed_change { /* one item of a batch */
 	struct feed_item it;
@@ -39,16 +47,20 @@ struct feed_batch { /* of one table: the newest state of each key */
 	const struct feed_table *t;
 	struct feed_change *changes;
 	unsigned n;
-	/* In this order; "" where there is none. raise: of the rows that were put and deleted again, the one with the highest counter, so that the
-	 * secondary's AUTO_INCREMENT goes on behind it. Its put can push out only rows whose own state is in the batch. */
+	/* In this order; "" where there is none. raise: of the rows that were put and deleted
+	 * again, the one with the highest counter, so that the secondary's AUTO_INCREMENT goes on
+	 * behind it. Its put can push out only rows whose own state is in the batch. */
 	struct strbuf raise, del, put;
 };
 /* items: as taken from the queue. Calls fn for each table once. -1 of fn stops. */
-int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables, int (*fn)(void *arg, struct feed_batch *b, struct err *e), void *arg,
-                          struct err *e);
+int feed_batch_statements(const struct strbuf *items, struct feed_table *const *tables,
+			  int (*fn)(void *arg, struct feed_batch *b, struct err *e), void *arg,
+			  struct err *e);
 /* del and put of these changes alone (a part of the batch's). */
 void feed_batch_text(struct feed_batch *b, const struct feed_change *changes, unsigned n);
-void feed_add_unlike(struct strbuf *out, const struct feed_table *t, const struct feed_change *c); /* a condition: the row is not as its check says */
-void feed_change_text(const struct feed_table *t, const struct feed_change *c, struct strbuf *out); /* the row's key for people; cut where long */
+/* a condition: the row is not as its check says */
+void feed_add_unlike(struct strbuf *out, const struct feed_table *t, const struct feed_change *c);
+/* the row's key for people; cut where long */
+void feed_change_text(const struct feed_table *t, const struct feed_change *c, struct strbuf *out);
 
 #endif

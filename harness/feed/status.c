@@ -52,7 +52,9 @@ static json_t *left_out_json(const struct feed_status *st)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; i < st->n_left_out && i < FEED_LEFT_OUT_MAX; i++)
-		json_array_append_new(all, json_pack("{s:o, s:o}", "name", text_json(st->left_out[i].name), "reason", text_json(st->left_out[i].reason)));
+		json_array_append_new(all, json_pack("{s:o, s:o}", "name",
+						     text_json(st->left_out[i].name), "reason",
+						     text_json(st->left_out[i].reason)));
 	return all;
 }
 
@@ -61,10 +63,12 @@ static void left_out_from_json(struct feed_status *st, const json_t *all)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(all, i, v) {
+	json_array_foreach(all, i, v)
+	{
 		const char *name, *reason;
 
-		if (i == FEED_LEFT_OUT_MAX || json_unpack(v, "{s:s, s:s}", "name", &name, "reason", &reason) < 0)
+		if (i == FEED_LEFT_OUT_MAX ||
+		    json_unpack(v, "{s:s, s:s}", "name", &name, "reason", &reason) < 0)
 			break;
 		snprintf(st->left_out[i].name, sizeof(st->left_out[i].name), "%s", name);
 		snprintf(st->left_out[i].reason, sizeof(st->left_out[i].reason), "%s", reason);
@@ -88,13 +92,18 @@ static void still_from_json(struct feed_still *w, json_t *j)
 
 json_t *feed_status_to_json(const struct feed_status *st)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "state", state_text[st->state],
-	                 "checkpoint_ts", tso_json(st->checkpoint_ts), "resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
-	                 (json_int_t)st->checkpoint_seq, "resolved_seq", (json_int_t)st->resolved_seq, "lag_ms", (json_int_t)st->lag_ms,
-	                 "written_wall_ms", (json_int_t)st->written_wall_ms, "transactions", (json_int_t)st->transactions, "rows",
-	                 (json_int_t)st->rows, "ddls", (json_int_t)st->ddls, "redo_bytes", (json_int_t)st->redo_bytes, "sink_busy",
-	                 (int)st->sink_busy, "log_still", still_json(&st->log_still), "sink_still", still_json(&st->sink_still),
-	                 "error", text_json(st->error), "left_out", left_out_json(st), "left_out_count", (json_int_t)st->n_left_out);
+	return json_pack(
+		"{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
+		"state", state_text[st->state], "checkpoint_ts", tso_json(st->checkpoint_ts),
+		"resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
+		(json_int_t)st->checkpoint_seq, "resolved_seq", (json_int_t)st->resolved_seq,
+		"lag_ms", (json_int_t)st->lag_ms, "written_wall_ms",
+		(json_int_t)st->written_wall_ms, "transactions", (json_int_t)st->transactions,
+		"rows", (json_int_t)st->rows, "ddls", (json_int_t)st->ddls, "redo_bytes",
+		(json_int_t)st->redo_bytes, "sink_busy", (int)st->sink_busy, "log_still",
+		still_json(&st->log_still), "sink_still", still_json(&st->sink_still), "error",
+		text_json(st->error), "left_out", left_out_json(st), "left_out_count",
+		(json_int_t)st->n_left_out);
 }
 
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
@@ -106,16 +115,21 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	int busy;
 
 	memset(st, 0, sizeof(*st));
-	if (json_unpack_ex(j, &why, 0, "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I, s?o, s?o}", "state", &state,
-	                   "checkpoint_ts", &checkpoint, "resolved_ts", &resolved, "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag,
-	                   "written_wall_ms", &written, "transactions", &txns, "rows", &rows, "ddls", &ddls, "redo_bytes", &bytes, "sink_busy",
-	                   &busy, "error", &error, "left_out", &left_out, "left_out_count", &n_left_out,
-	                   "log_still", &log_still, "sink_still", &sink_still) < 0)
+	if (json_unpack_ex(
+		    j, &why, 0,
+		    "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I, s?o, s?o}",
+		    "state", &state, "checkpoint_ts", &checkpoint, "resolved_ts", &resolved,
+		    "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag, "written_wall_ms",
+		    &written, "transactions", &txns, "rows", &rows, "ddls", &ddls, "redo_bytes",
+		    &bytes, "sink_busy", &busy, "error", &error, "left_out", &left_out,
+		    "left_out_count", &n_left_out, "log_still", &log_still, "sink_still",
+		    &sink_still) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: %s", why.text);
 	int s = 0;
 	while (s < 5 && strcmp(state, state_text[s]))
 		s++;
-	if (s == 5 || !tso_parse(checkpoint, &st->checkpoint_ts) || !tso_parse(resolved, &st->resolved_ts))
+	if (s == 5 || !tso_parse(checkpoint, &st->checkpoint_ts) ||
+	    !tso_parse(resolved, &st->resolved_ts))
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: bad state or timestamp");
 	st->state = (enum feed_state)s;
 	st->checkpoint_seq = (uint64_t)cs;
@@ -144,7 +158,9 @@ int feed_status_write(const char *path, const struct feed_status *st, struct err
 
 	json_decref(j);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	unlink(tmp); /* a killed feed's, or a link that somebody else made in a shared directory: what it points to is not ours to write */
+	/* a killed feed's, or a link that somebody else made in a shared directory: what it
+	 * points to is not ours to write */
+	unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		err_sys(e, "create %s", tmp);
@@ -212,7 +228,8 @@ static void longest(const struct wait *w, unsigned n, int64_t now_ns, struct fee
 	snprintf(out->on, sizeof(out->on), "%s", oldest ? oldest->on : "");
 }
 
-/* A feed of which a part has stood still for long is not in order, though it goes on by itself as soon as it can. */
+/* A feed of which a part has stood still for long is not in order, though it goes on by itself as
+ * soon as it can. */
 static void say_still(struct feed_status *st)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -220,9 +237,12 @@ static void say_still(struct feed_status *st)
 	if (st->state != FEED_NORMAL)
 		return;
 	if (st->log_still.ms >= FEED_STILL_MS)
-		strbuf_addf(&text, "the redo log has stood still for %.1f s: %s", (double)st->log_still.ms / 1000, st->log_still.on);
+		strbuf_addf(&text, "the redo log has stood still for %.1f s: %s",
+			    (double)st->log_still.ms / 1000, st->log_still.on);
 	if (st->sink_still.ms >= FEED_STILL_MS)
-		strbuf_addf(&text, "%sthe secondary has stood still for %.1f s: %s", text.len ? "; " : "", (double)st->sink_still.ms / 1000, st->sink_still.on);
+		strbuf_addf(&text, "%sthe secondary has stood still for %.1f s: %s",
+			    text.len ? "; " : "", (double)st->sink_still.ms / 1000,
+			    st->sink_still.on);
 	if (text.len) {
 		st->state = FEED_RETRYING;
 		snprintf(st->error, sizeof(st->error), "%s", text.buf);
@@ -237,10 +257,12 @@ static void board_write(struct feed_board *b)
 	struct err e = ERR_INIT;
 
 	b->st.written_wall_ms = clock_wall_ms();
-	b->st.lag_ms = b->st.checkpoint_ts ? b->st.written_wall_ms - tso_ms(b->st.checkpoint_ts) : 0;
+	b->st.lag_ms =
+		b->st.checkpoint_ts ? b->st.written_wall_ms - tso_ms(b->st.checkpoint_ts) : 0;
 	st = b->st;
 	longest(b->waits, FEED_WAITER_DDL, clock_mono_ns(), &st.log_still);
-	longest(b->waits + FEED_WAITER_DDL, FEED_WAITERS - FEED_WAITER_DDL, clock_mono_ns(), &st.sink_still);
+	longest(b->waits + FEED_WAITER_DDL, FEED_WAITERS - FEED_WAITER_DDL, clock_mono_ns(),
+		&st.sink_still);
 	say_still(&st);
 	pthread_mutex_unlock(&b->lock);
 	if (feed_status_write(b->path, &st, &e) < 0)
@@ -268,7 +290,8 @@ static void *board_main(void *arg)
 			continue;
 		}
 		int64_t until = flipped && next_flip_ns < next_ns ? next_flip_ns : next_ns;
-		struct timespec ts = { .tv_sec = until / 1000000000, .tv_nsec = until % 1000000000 };
+		struct timespec ts = { .tv_sec = until / 1000000000,
+				       .tv_nsec = until % 1000000000 };
 		pthread_cond_timedwait(&b->changed, &b->lock, &ts);
 	}
 	board_write(b);
@@ -287,7 +310,9 @@ struct feed_board *feed_board_start(const char *path, struct err *e)
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_cond_init(&b->changed, &mono);
 	pthread_condattr_destroy(&mono);
-	int rc = feed_status_write(path, &b->st, e) < 0 ? -1 : pthread_create(&b->thread, NULL, board_main, b);
+	int rc = feed_status_write(path, &b->st, e) < 0
+			 ? -1
+			 : pthread_create(&b->thread, NULL, board_main, b);
 	if (!rc)
 		return b;
 	if (rc > 0)

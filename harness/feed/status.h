@@ -1,4 +1,5 @@
-/* What the feed tells its parent: a small JSON file, replaced as a whole. And the board in the process that keeps it fresh. */
+/* What the feed tells its parent: a small JSON file, replaced as a whole. And the board in the
+ * process that keeps it fresh. */
 #ifndef HARNESS_FEED_STATUS_H
 #define HARNESS_FEED_STATUS_H
 
@@ -9,20 +10,30 @@
 
 json_t *feed_status_to_json(const struct feed_status *st);
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e);
-int feed_status_write(const char *path, const struct feed_status *st, struct err *e); /* not synced: it speaks to the living */
-int feed_status_read(const char *path, struct feed_status *st, struct err *e);        /* ERR_NOT_FOUND: none yet */
+/* not synced: it speaks to the living */
+int feed_status_write(const char *path, const struct feed_status *st, struct err *e);
+/* ERR_NOT_FOUND: none yet */
+int feed_status_read(const char *path, struct feed_status *st, struct err *e);
 const char *feed_state_text(enum feed_state s);
 
-/* Written every 100 ms by a thread of its own, and as soon as sink_busy flips (at most every millisecond). */
+/* Written every 100 ms by a thread of its own, and as soon as sink_busy flips (at most every
+ * millisecond). */
 struct feed_board;
 struct feed_board *feed_board_start(const char *path, struct err *e);
 struct feed_status *feed_board_lock(struct feed_board *b); /* to change fields; then unlock */
 void feed_board_unlock(struct feed_board *b);
 void feed_board_busy(void *board, bool busy); /* any thread */
-/* Who waits, and for what: NULL when it goes on. A wait begins with its first text; later ones only say more. Any thread. What holds the log up:
- * the primary, the store; what holds the sink up: a DDL, its workers (SINK and up). */
-enum { FEED_WAITER_SOURCE, FEED_WAITER_LOG, FEED_WAITER_DDL, FEED_WAITER_SINK, FEED_WAITERS = FEED_WAITER_SINK + FEED_WORKERS_MAX };
+/* Who waits, and for what: NULL when it goes on. A wait begins with its first text; later ones only
+ * say more. Any thread. What holds the log up: the primary, the store; what holds the sink up: a
+ * DDL, its workers (SINK and up). */
+enum {
+	FEED_WAITER_SOURCE,
+	FEED_WAITER_LOG,
+	FEED_WAITER_DDL,
+	FEED_WAITER_SINK,
+	FEED_WAITERS = FEED_WAITER_SINK + FEED_WORKERS_MAX
+};
 void feed_board_waits(void *board, unsigned waiter, const char *on);
-void feed_board_stop(struct feed_board *b);   /* writes the last state; NULL is fine */
+void feed_board_stop(struct feed_board *b); /* writes the last state; NULL is fine */
 
 #endif

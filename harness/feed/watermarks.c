@@ -18,10 +18,14 @@ int feed_progress_row(struct feed_progress *p, unsigned worker, tso_t commit_ts,
 	struct feed_progress_worker *w = &p->worker[worker];
 
 	if (commit_ts <= p->announced)
-		return err_set(e, ERR_BAD_DATA, 0, "a row of commitTs %" PRIu64 " came after resolvedTs %" PRIu64 " had been announced", commit_ts,
-		               p->announced);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "a row of commitTs %" PRIu64 " came after resolvedTs %" PRIu64
+			       " had been announced",
+			       commit_ts, p->announced);
 	if (commit_ts < w->newest)
-		return err_set(e, ERR_BAD_DATA, 0, "a row of commitTs %" PRIu64 " came after one of %" PRIu64, commit_ts, w->newest);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "a row of commitTs %" PRIu64 " came after one of %" PRIu64,
+			       commit_ts, w->newest);
 	w->newest = commit_ts;
 	if (!w->oldest)
 		w->oldest = commit_ts;

@@ -1,7 +1,7 @@
-/* How far the changefeed is: pure arithmetic, no clock, no thread, no server. The one place where the order of
- *   read -> handed to the redo log -> durable there -> told in a durable meta -> applied -> checkpoint
- * is kept, so that resolvedTs never runs ahead of the rows, nor checkpointTs ahead of the secondary.
- * The caller locks. */
+/* How far the changefeed is: pure arithmetic, no clock, no thread, no server. The one place where
+ * the order of read -> handed to the redo log -> durable there -> told in a durable meta -> applied
+ * -> checkpoint is kept, so that resolvedTs never runs ahead of the rows, nor checkpointTs ahead of
+ * the secondary. The caller locks. */
 #ifndef HARNESS_FEED_WATERMARKS_H
 #define HARNESS_FEED_WATERMARKS_H
 
@@ -13,7 +13,8 @@
 #define FEED_WORKERS_MAX 64
 
 struct feed_progress {
-	tso_t announced;  /* every row at or before it was handed to the redo log and to the sink's queue */
+	/* every row at or before it was handed to the redo log and to the sink's queue */
+	tso_t announced;
 	tso_t flushing;   /* what was announced when the present flush began */
 	tso_t flushed;    /* every row at or before it is durable in the log */
 	tso_t released;   /* a durable meta says so: the sink may apply up to here */
@@ -26,18 +27,22 @@ struct feed_progress {
 };
 
 void feed_progress_init(struct feed_progress *p, tso_t start, unsigned n_workers);
-/* A row goes to a worker's queue. Refused: a row at or before what was announced, or before the worker's last one. */
+/* A row goes to a worker's queue. Refused: a row at or before what was announced, or before the
+ * worker's last one. */
 int feed_progress_row(struct feed_progress *p, unsigned worker, tso_t commit_ts, struct err *e);
 void feed_progress_announce(struct feed_progress *p, tso_t ts); /* an older one changes nothing */
-/* A flush covers what was announced before it began, not what is announced while it runs. A failed flush is begun again. */
+/* A flush covers what was announced before it began, not what is announced while it runs. A failed
+ * flush is begun again. */
 void feed_progress_flush_begin(struct feed_progress *p);
 void feed_progress_flush_done(struct feed_progress *p);
 /* The meta with this resolvedTs (<= flushed) is durable. */
 void feed_progress_release(struct feed_progress *p, tso_t resolved);
-/* A worker committed; next: commitTs of its first row that is still to be committed, 0 if there is none. */
+/* A worker committed; next: commitTs of its first row that is still to be committed, 0 if there is
+ * none. */
 void feed_progress_committed(struct feed_progress *p, unsigned worker, tso_t next);
 /* Moves checkpoint up to where every worker has committed, at most to released, never back. */
 tso_t feed_progress_checkpoint(struct feed_progress *p);
-bool feed_progress_drained(const struct feed_progress *p); /* nothing that is released waits for a commit */
+/* nothing that is released waits for a commit */
+bool feed_progress_drained(const struct feed_progress *p);
 
 #endif

@@ -22,7 +22,8 @@ static size_t take(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static int stop_if_cancelled(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int stop_if_cancelled(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+			     curl_off_t up)
 {
 	(void)arg;
 	(void)down_total;
@@ -32,16 +33,23 @@ static int stop_if_cancelled(void *arg, curl_off_t down_total, curl_off_t down, 
 	return clock_cancelled() != 0;
 }
 
-static int no_answer(CURLcode rc, const struct call *c, const char *method, const char *url, struct err *e)
+static int no_answer(CURLcode rc, const struct call *c, const char *method, const char *url,
+		     struct err *e)
 {
-	enum err_kind kind = rc == CURLE_COULDNT_CONNECT || rc == CURLE_GOT_NOTHING || rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR ? ERR_GONE
-			     : rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : rc == CURLE_ABORTED_BY_CALLBACK ? ERR_CANCELLED
-			     : rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ? ERR_USAGE : ERR_IO;
+	enum err_kind kind = rc == CURLE_COULDNT_CONNECT || rc == CURLE_GOT_NOTHING ||
+					     rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR
+				     ? ERR_GONE
+			     : rc == CURLE_OPERATION_TIMEDOUT  ? ERR_TIMEOUT
+			     : rc == CURLE_ABORTED_BY_CALLBACK ? ERR_CANCELLED
+			     : rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL
+				     ? ERR_USAGE
+				     : ERR_IO;
 
 	if (c->over)
-		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the answer is larger than %zu MiB", method, (int)strcspn(url, "?"), url,
-			       HTTP_ANSWER_BYTES_MAX >> 20);
-	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url, curl_easy_strerror(rc));
+		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the answer is larger than %zu MiB",
+			       method, (int)strcspn(url, "?"), url, HTTP_ANSWER_BYTES_MAX >> 20);
+	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url,
+		       curl_easy_strerror(rc));
 }
 
 void http_answer_release(struct http_answer *a)
@@ -49,8 +57,8 @@ void http_answer_release(struct http_answer *a)
 	strbuf_release(&a->body);
 }
 
-int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls, struct deadline d, struct http_answer *a,
-	      struct err *e)
+int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
+	      struct deadline d, struct http_answer *a, struct err *e)
 {
 	struct curl_slist *headers = NULL;
 	CURL *curl = curl_easy_init();
@@ -66,8 +74,12 @@ int http_call(const char *method, const char *url, const char *json, const struc
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* the clusters are ours: no proxy of the environment stands between */
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(left < 1 ? 1 : left > 600000 ? 600000 : left));
+	/* the clusters are ours: no proxy of the environment stands between */
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+			 (long)(left < 1        ? 1
+				: left > 600000 ? 600000
+						: left));
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &c);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);

@@ -1,4 +1,5 @@
-/* One plain HTTP(S) call with a bounded answer: the APIs of PD, TiDB and TiCDC. Thread-safe; nothing is kept between calls. */
+/* One plain HTTP(S) call with a bounded answer: the APIs of PD, TiDB and TiCDC. Thread-safe;
+ * nothing is kept between calls. */
 #ifndef HARNESS_NET_HTTP_H
 #define HARNESS_NET_HTTP_H
 
@@ -15,12 +16,15 @@ struct http_answer {
 	long status;
 	struct strbuf body;
 };
+/* clang-format off */
 #define HTTP_ANSWER_INIT { .body = STRBUF_INIT }
+/* clang-format on */
 void http_answer_release(struct http_answer *a);
 
-/* json: the body, NULL for none. 0: the server answered, with whatever status; -1: no answer (ERR_GONE when nobody listens, ERR_TIMEOUT,
- * ERR_CANCELLED, ERR_BAD_DATA when it is larger than the bound). Errors name host and port, never a query or a body. */
-int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls, struct deadline d, struct http_answer *a,
-	      struct err *e);
+/* json: the body, NULL for none. 0: the server answered, with whatever status; -1: no answer
+ * (ERR_GONE when nobody listens, ERR_TIMEOUT, ERR_CANCELLED, ERR_BAD_DATA when it is larger than
+ * the bound). Errors name host and port, never a query or a body. */
+int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
+	      struct deadline d, struct http_answer *a, struct err *e);
 
 #endif

@@ -11,7 +11,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 
-#define STARTS_MAX 5 /* with new ports, when one was taken between our look and the server's bind */
+/* with new ports, when one was taken between our look and the server's bind */
+#define STARTS_MAX 5
 #define GRACE_MS 5000
 
 struct minio {
@@ -23,25 +24,28 @@ struct minio {
 
 char *minio_find(struct err *e)
 {
-	const char *given = getenv("DRTEST_MINIO"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *given = getenv("DRTEST_MINIO"), *cache = getenv("XDG_CACHE_HOME"),
+		   *home = getenv("HOME");
 	char *path, *found;
 
 	if (given && *given) {
 		if (strchr(given, '/') && (found = proc_which(given)))
 			return found;
-		err_set(e, ERR_ENV, 0, "$DRTEST_MINIO is '%s', which is no path of an executable", given);
+		err_set(e, ERR_ENV, 0, "$DRTEST_MINIO is '%s', which is no path of an executable",
+			given);
 		return NULL;
 	}
 	found = proc_which("minio");
 	if (found)
 		return found;
 	path = cache && *cache ? xstrfmt("%s/drtest/bin/minio", cache)
-	                       : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
+			       : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
 	found = proc_which(path);
 	if (!found)
-		err_set(e, ERR_ENV, 0, "MinIO is not installed (looked in $DRTEST_MINIO, PATH and %s). 'make deps' installs it, or "
-		                       "GOBIN=%.*s go install github.com/minio/minio@latest", path,
-		        (int)(strlen(path) - strlen("/minio")), path);
+		err_set(e, ERR_ENV, 0,
+			"MinIO is not installed (looked in $DRTEST_MINIO, PATH and %s). 'make deps' installs it, or "
+			"GOBIN=%.*s go install github.com/minio/minio@latest",
+			path, (int)(strlen(path) - strlen("/minio")), path);
 	free(path);
 	return found;
 }
@@ -81,12 +85,13 @@ static int wait_ready(struct minio *m, struct deadline d, struct err *e)
 			break;
 		}
 		if (ready(curl, m->port)) {
-			rc = proc_running(m->proc) ? 1 : 0; /* or somebody else answered on that port */
+			/* or somebody else answered on that port */
+			rc = proc_running(m->proc) ? 1 : 0;
 			break;
 		}
 		if (pause_ms(20, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-			        "MinIO did not get ready on 127.0.0.1:%d in time", m->port);
+				"MinIO did not get ready on 127.0.0.1:%d in time", m->port);
 			break;
 		}
 	}
@@ -113,7 +118,8 @@ static bool for_all(const char *path)
 	char dir[4096];
 	struct stat st;
 
-	if (stat(path, &st) < 0 || (st.st_mode & 05) != 05 || (size_t)snprintf(dir, sizeof(dir), "%s", path) >= sizeof(dir))
+	if (stat(path, &st) < 0 || (st.st_mode & 05) != 05 ||
+	    (size_t)snprintf(dir, sizeof(dir), "%s", path) >= sizeof(dir))
 		return false;
 	for (char *slash; (slash = strrchr(dir, '/')) && slash != dir;) {
 		*slash = 0;
@@ -123,7 +129,8 @@ static bool for_all(const char *path)
 	return true;
 }
 
-/* As root: the data belongs to an unprivileged user, and the binary is where that one can execute it. */
+/* As root: the data belongs to an unprivileged user, and the binary is where that one can execute
+ * it. */
 static int become_less(struct minio *m, const struct minio_opts *o, struct err *e)
 {
 	struct passwd *pw;
@@ -145,7 +152,9 @@ static int become_less(struct minio *m, const struct minio_opts *o, struct err *
 				return -1;
 			}
 		}
-		if (!for_all(near)) { /* a directory on the way is root's alone: then nobody else reaches the data either */
+		/* a directory on the way is root's alone: then nobody else reaches the data
+		 * either */
+		if (!for_all(near)) {
 			free(near);
 			return fs_chown_tree(o->data_dir, 0, 0, e);
 		}
@@ -156,13 +165,22 @@ static int become_less(struct minio *m, const struct minio_opts *o, struct err *
 	return 0;
 }
 
-static int start_once(struct minio *m, const struct minio_opts *o, int wanted, struct deadline d, struct err *e)
+static int start_once(struct minio *m, const struct minio_opts *o, int wanted, struct deadline d,
+		      struct err *e)
 {
-	char *env[] = { xstrfmt("MINIO_ROOT_USER=%s", o->user), xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password), xstrdup("MINIO_UPDATE=off"),
-		        xstrdup("MINIO_BROWSER=off"), xstrfmt("HOME=%s", o->data_dir), NULL };
+	char *env[] = { xstrfmt("MINIO_ROOT_USER=%s", o->user),
+			xstrfmt("MINIO_ROOT_PASSWORD=%s", o->password),
+			xstrdup("MINIO_UPDATE=off"),
+			xstrdup("MINIO_BROWSER=off"),
+			xstrfmt("HOME=%s", o->data_dir),
+			NULL };
 	char address[32], console[32];
-	struct proc_opts po = { .name = "store", .env = env, .log_path = o->log_path, .server = true, .run_as = m->run_as,
-		                .outlives_us = o->outlives_us };
+	struct proc_opts po = { .name = "store",
+				.env = env,
+				.log_path = o->log_path,
+				.server = true,
+				.run_as = m->run_as,
+				.outlives_us = o->outlives_us };
 	char *certs = xstrfmt("%s.certs", o->data_dir); /* none; it looks for some */
 	int rc = -1;
 
@@ -174,7 +192,8 @@ static int start_once(struct minio *m, const struct minio_opts *o, int wanted, s
 		goto out;
 	snprintf(address, sizeof(address), "127.0.0.1:%d", m->port);
 	snprintf(console, sizeof(console), "127.0.0.1:%d", m->console_port);
-	po.argv = (char *[]){ m->bin, "server", (char *)o->data_dir, "--certs-dir", certs, "--address", address, "--console-address", console, NULL };
+	po.argv = (char *[]){ m->bin,      "server", (char *)o->data_dir, "--certs-dir", certs,
+			      "--address", address,  "--console-address", console,       NULL };
 	m->proc = proc_start(&po, e);
 	if (m->proc)
 		rc = wait_ready(m, d, e);
@@ -207,7 +226,8 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 	if (!m->bin || fs_mkdir_p(o->data_dir, 0700, e) < 0 || become_less(m, o, e) < 0)
 		goto out;
 	if (strlen(o->user) < 3 || strlen(o->password) < 8) {
-		err_set(e, ERR_USAGE, 0, "MinIO wants a user of at least 3 and a password of at least 8 characters");
+		err_set(e, ERR_USAGE, 0,
+			"MinIO wants a user of at least 3 and a password of at least 8 characters");
 		goto out;
 	}
 	for (int i = 0; i < STARTS_MAX; i++) {
@@ -216,7 +236,8 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 			break;
 		strbuf_reset(&tail);
 		proc_log_tail(o->log_path, 20, &tail);
-		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), reason(tail.buf));
+		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
+			     reason(tail.buf));
 		if (!strstr(tail.buf, "in use"))
 			break;
 		stop(m);
@@ -239,7 +260,8 @@ int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d
 	rc = start_once(m, o, m->port, d, e);
 	if (rc == 0) {
 		proc_log_tail(o->log_path, 20, &tail);
-		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc), reason(tail.buf));
+		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
+			     reason(tail.buf));
 	}
 	strbuf_release(&tail);
 	return rc > 0 ? 0 : -1;

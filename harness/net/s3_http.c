@@ -17,7 +17,8 @@
 #define ERROR_BYTES_MAX ((size_t)64 << 10)
 
 struct s3_client {
-	char *base, *region, *access_key, *secret_key, *session_token, *bucket, *sigv4, *no_proxy, *ca;
+	char *base, *region, *access_key, *secret_key, *session_token, *bucket, *sigv4, *no_proxy,
+		*ca;
 	pthread_mutex_t lock;
 	CURL *idle[IDLE_MAX]; /* each keeps its connection */
 	size_t n_idle;
@@ -29,7 +30,7 @@ struct attempt {
 	const struct s3_request *q;
 	struct s3_response *r;
 	struct err *e;
-	uint64_t *delivered; /* to the sink, over all attempts */
+	uint64_t *delivered;  /* to the sink, over all attempts */
 	const char *etag_had; /* of the object whose first bytes were delivered; "" */
 	bool sink_stopped, too_long, wrong_range, stalled, cancelled;
 	uint64_t asked_from, range_from;
@@ -58,7 +59,9 @@ static const char *first_set(const char *a, const char *b, const char *c)
 struct s3_client *s3_client_new(const struct s3_client_opts *o)
 {
 	struct s3_client *c = xcalloc(1, sizeof(*c));
-	const char *no_proxy = first_set("no_proxy", "NO_PROXY", NULL), *ca = o->ca ? o->ca : first_set("AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE");
+	const char *no_proxy = first_set("no_proxy", "NO_PROXY", NULL),
+		   *ca = o->ca ? o->ca
+			       : first_set("AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE");
 
 	pthread_once(&once, init_curl);
 	c->base = xstrdup(o->base);
@@ -68,7 +71,8 @@ struct s3_client *s3_client_new(const struct s3_client_opts *o)
 	c->session_token = xstrdup(o->session_token);
 	c->bucket = xstrdup(o->bucket);
 	c->sigv4 = xstrfmt("aws:amz:%s:s3", o->region);
-	c->no_proxy = xstrfmt("127.0.0.1,localhost,::1%s%s", no_proxy && *no_proxy ? "," : "", no_proxy ? no_proxy : "");
+	c->no_proxy = xstrfmt("127.0.0.1,localhost,::1%s%s", no_proxy && *no_proxy ? "," : "",
+			      no_proxy ? no_proxy : "");
 	c->ca = ca ? xstrdup(ca) : NULL;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
@@ -156,12 +160,13 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 		a->r->etag[0] = a->r->location[0] = a->code[0] = 0;
 		a->r->length = a->range_from = 0;
 	} else if (header_is(line, n, "ETag", a->r->etag, sizeof(a->r->etag)) ||
-	           header_is(line, n, "Location", a->r->location, sizeof(a->r->location)) ||
-	           header_is(line, n, "X-Minio-Error-Code", a->code, sizeof(a->code))) {
+		   header_is(line, n, "Location", a->r->location, sizeof(a->r->location)) ||
+		   header_is(line, n, "X-Minio-Error-Code", a->code, sizeof(a->code))) {
 		return n;
 	} else if (header_is(line, n, "Content-Length", value, sizeof(value))) {
 		a->r->length = strtoull(value, NULL, 10);
-	} else if (header_is(line, n, "Content-Range", value, sizeof(value)) && !strncasecmp(value, "bytes ", 6)) {
+	} else if (header_is(line, n, "Content-Range", value, sizeof(value)) &&
+		   !strncasecmp(value, "bytes ", 6)) {
 		a->range_from = strtoull(value + 6, NULL, 10);
 	}
 	return n;
@@ -184,8 +189,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		strbuf_add(&a->r->body, data, n);
 		return n;
 	}
-	/* What was delivered once is not delivered again: a resumed body begins exactly there, and is of the same object. */
-	if (a->asked_from && (status != 206 || a->range_from != a->asked_from || strcmp(a->r->etag, a->etag_had) != 0)) {
+	/* What was delivered once is not delivered again: a resumed body begins exactly there, and
+	 * is of the same object. */
+	if (a->asked_from && (status != 206 || a->range_from != a->asked_from ||
+			      strcmp(a->r->etag, a->etag_had) != 0)) {
 		a->wrong_range = true;
 		return 0;
 	}
@@ -201,7 +208,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total, curl_off_t ul)
+static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
+		       curl_off_t ul)
 {
 	struct attempt *a = arg;
 	int64_t now = clock_mono_ns();
@@ -237,7 +245,8 @@ static void header_add(struct curl_slist **l, char *line)
 	free(line);
 }
 
-static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *url, const char *hash)
+static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *url,
+			    const char *hash)
 {
 	const struct s3_request *q = a->q;
 	struct curl_slist *headers = NULL;
@@ -245,8 +254,9 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 	CURLcode rc;
 
 	header_add(&headers, xstrfmt("x-amz-content-sha256: %s", hash));
-	/* No 100-continue. Before 8.3 libcurl signs the header that this line removes (curl issue 11664), and the server
-	 * refuses the signature: there a body over 1 MiB announces itself, but nothing waits for the answer. */
+	/* No 100-continue. Before 8.3 libcurl signs the header that this line removes (curl issue
+	 * 11664), and the server refuses the signature: there a body over 1 MiB announces itself,
+	 * but nothing waits for the answer. */
 	if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080300)
 		header_add(&headers, xstrdup("Expect:"));
 	else
@@ -257,7 +267,8 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 		header_add(&headers, xstrdup("Content-Type: application/octet-stream"));
 	a->asked_from = *a->delivered;
 	if (a->asked_from) {
-		header_add(&headers, xstrfmt("Range: bytes=%llu-", (unsigned long long)a->asked_from));
+		header_add(&headers,
+			   xstrfmt("Range: bytes=%llu-", (unsigned long long)a->asked_from));
 		header_add(&headers, xstrfmt("If-Match: %s", a->etag_had));
 	}
 	curl_easy_setopt(h, CURLOPT_URL, url);
@@ -271,7 +282,8 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 	curl_easy_setopt(h, CURLOPT_PASSWORD, c->secret_key);
 	curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(a->stall_ms < CONNECT_MS_MAX ? a->stall_ms : CONNECT_MS_MAX));
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)(a->stall_ms < CONNECT_MS_MAX ? a->stall_ms : CONNECT_MS_MAX));
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, a);
@@ -317,17 +329,16 @@ static bool worth_another(CURLcode rc)
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 	case CURLE_SEND_FAIL_REWIND:
-	case CURLE_ABORTED_BY_CALLBACK: /* ours, for a stall */
-		return true;
-	default:
-		return false;
+	case CURLE_ABORTED_BY_CALLBACK: /* ours, for a stall */ return true;
+	default: return false;
 	}
 }
 
 static bool may_pass(const struct s3_response *r)
 {
 	return (r->status >= 500 && r->status != 501) || r->status == 429 || r->status == 408 ||
-	       !strcmp(r->answer.code, "RequestTimeout") || !strcmp(r->answer.code, "OperationAborted") ||
+	       !strcmp(r->answer.code, "RequestTimeout") ||
+	       !strcmp(r->answer.code, "OperationAborted") ||
 	       !strcmp(r->answer.code, "InternalError") || !strcmp(r->answer.code, "SlowDown");
 }
 
@@ -337,7 +348,8 @@ static void first_words(const struct s3_response *r, char out[120])
 	size_t n = 0;
 	bool tag = false;
 
-	for (size_t i = 0; strcmp(r->answer.root, "Error") != 0 && i < r->body.len && n < 100; i++) {
+	for (size_t i = 0; strcmp(r->answer.root, "Error") != 0 && i < r->body.len && n < 100;
+	     i++) {
 		char ch = r->body.buf[i];
 
 		tag = ch == '<' || (tag && (ch != '>'));
@@ -356,18 +368,22 @@ static bool brings_all(const struct s3_request *q, const struct s3_response *r)
 	return (!q->root || !strcmp(r->answer.root, q->root)) && (!q->tagged || r->etag[0]);
 }
 
-int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r, struct err *e)
+int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r,
+	       struct err *e)
 {
 	struct deadline give_up = deadline_in_ms(q->patience_ms);
-	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "", q->query ? q->query : ""), hash[65], etag[256] = "",
-	     words[120];
+	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "",
+			    q->query ? q->query : ""),
+	     hash[65], etag[256] = "", words[120];
 	uint64_t delivered = 0;
 	int64_t backoff = BACKOFF_MS_FIRST;
 	int rc = -1;
 
 	hash_hex(q->body, q->body_n, hash);
 	for (r->attempts = 1;; r->attempts++) {
-		struct attempt a = { .q = q, .r = r, .e = e, .delivered = &delivered, .etag_had = etag };
+		struct attempt a = {
+			.q = q, .r = r, .e = e, .delivered = &delivered, .etag_had = etag
+		};
 		uint64_t before = delivered;
 		CURLcode code;
 
@@ -389,8 +405,8 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 		if (a.wrong_range || (delivered && r->status == 412)) {
 			if (!q->restart) {
 				err_set(e, ERR_IO, (int)r->status,
-				        "%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
-				        q->path, (unsigned long long)delivered);
+					"%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
+					q->path, (unsigned long long)delivered);
 				goto out;
 			}
 			q->restart(q->arg);
@@ -411,23 +427,30 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 				snprintf(r->answer.code, sizeof(r->answer.code), "%s", a.code);
 			first_words(r, words);
 			if (!brings_all(q, r)) {
-				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld without %s%s%s%s: something else than the store may have answered", c->base,
-				        r->status, q->root ? q->root : "an ETag", words[0] ? " (" : "", words, words[0] ? ")" : "");
+				err_set(e, ERR_IO, (int)r->status,
+					"%s: HTTP %ld without %s%s%s%s: something else than the store may have answered",
+					c->base, r->status, q->root ? q->root : "an ETag",
+					words[0] ? " (" : "", words, words[0] ? ")" : "");
 			} else if (!may_pass(r)) {
 				rc = 0;
 				goto out;
 			} else {
-				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base, r->status, r->answer.code,
-				        r->answer.message[0] ? ": " : "", r->answer.message[0] ? r->answer.message : words);
+				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base,
+					r->status, r->answer.code, r->answer.message[0] ? ": " : "",
+					r->answer.message[0] ? r->answer.message : words);
 			}
 		} else {
-			err_set(e, ERR_IO, 0, "%s: %s", c->base, a.stalled ? "no answer" : curl_easy_strerror(code));
+			err_set(e, ERR_IO, 0, "%s: %s", c->base,
+				a.stalled ? "no answer" : curl_easy_strerror(code));
 			if (!worth_another(code)) {
 				err_wrap(e, "%s", q->path);
 				goto out;
 			}
 			if (delivered && !etag[0] && !q->restart) {
-				err_wrap(e, "%s: lost in mid-body, and without an ETag it can't be resumed", q->path);
+				err_wrap(
+					e,
+					"%s: lost in mid-body, and without an ETag it can't be resumed",
+					q->path);
 				goto out;
 			}
 			if (delivered && !etag[0]) {
@@ -435,13 +458,13 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 				delivered = 0;
 			}
 		}
-again:
+	again:
 		if (deadline_passed(give_up) || pause_ms(backoff, give_up) < 0) {
 			if (clock_cancelled())
 				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
 			else
-				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path, r->attempts,
-				         (long long)q->patience_ms);
+				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path,
+					 r->attempts, (long long)q->patience_ms);
 			goto out;
 		}
 		backoff = backoff * 2 < BACKOFF_MS_MAX ? backoff * 2 : BACKOFF_MS_MAX;
@@ -451,21 +474,26 @@ out:
 	return rc;
 }
 
-int s3_refused(const struct s3_client *c, const struct s3_response *r, const char *what, struct err *e)
+int s3_refused(const struct s3_client *c, const struct s3_response *r, const char *what,
+	       struct err *e)
 {
 	static const struct {
 		const char *code, *advice;
 		enum err_kind kind;
 	} known[] = {
 		{ "InvalidAccessKeyId", "the store does not know this access-key", ERR_ENV },
-		{ "SignatureDoesNotMatch", "the secret-access-key is not the one of this access-key", ERR_ENV },
+		{ "SignatureDoesNotMatch",
+		  "the secret-access-key is not the one of this access-key", ERR_ENV },
 		{ "AccessDenied", "this access-key may not do that", ERR_ENV },
-		{ "RequestTimeTooSkewed", "the clocks of this machine and of the store differ by more than 15 minutes", ERR_ENV },
+		{ "RequestTimeTooSkewed",
+		  "the clocks of this machine and of the store differ by more than 15 minutes",
+		  ERR_ENV },
 		{ "ExpiredToken", "the session-token has expired", ERR_ENV },
 		{ "InvalidToken", "the session-token is not valid", ERR_ENV },
 		{ "InvalidTokenId", "the session-token is not valid", ERR_ENV },
 		{ "AuthorizationHeaderMalformed", "the region is not the bucket's", ERR_ENV },
-		{ "InvalidBucketName", "the store does not take this name for a bucket", ERR_USAGE },
+		{ "InvalidBucketName", "the store does not take this name for a bucket",
+		  ERR_USAGE },
 		{ "BucketAlreadyExists", "a bucket of this name belongs to someone else", ERR_ENV },
 		{ "XMinioStorageFull", "the store is full", ERR_IO },
 	};
@@ -473,23 +501,35 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 	char words[120];
 
 	if (!strcmp(r->answer.code, "NoSuchBucket"))
-		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
+		return err_set(e, ERR_NOT_FOUND, (int)r->status,
+			       "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
 	if (r->status == 404)
-		return err_set(e, ERR_NOT_FOUND, (int)r->status, "%s: there is no such object in bucket '%s' at %s", what,
-		               c->bucket, c->base);
+		return err_set(e, ERR_NOT_FOUND, (int)r->status,
+			       "%s: there is no such object in bucket '%s' at %s", what, c->bucket,
+			       c->base);
 	if (r->status / 100 == 3) {
 		const char *to = r->answer.endpoint[0] ? r->answer.endpoint : r->location;
 
-		return err_set(e, ERR_ENV, (int)r->status, "%s: bucket '%s' is not served at %s but at %.*s (HTTP %ld): give that host as endpoint=, and its "
-		               "region", what, c->bucket, c->base, to[0] ? (int)strcspn(to, "?") : 16, to[0] ? to : "another endpoint", r->status);
+		return err_set(
+			e, ERR_ENV, (int)r->status,
+			"%s: bucket '%s' is not served at %s but at %.*s (HTTP %ld): give that host as endpoint=, and its "
+			"region",
+			what, c->bucket, c->base, to[0] ? (int)strcspn(to, "?") : 16,
+			to[0] ? to : "another endpoint", r->status);
 	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(r->answer.code, known[i].code))
-			return err_set(e, known[i].kind, (int)r->status, "%s: %s%s (%s, bucket '%s' at %s)", what, known[i].advice,
-			               !strcmp(known[i].code, "SignatureDoesNotMatch") && strchr(c->secret_key, ' ') ?
-			               "; it holds a blank: in a URI a '+' means one, and is written %2B itself" : "", known[i].code, c->bucket, c->base);
+			return err_set(
+				e, known[i].kind, (int)r->status,
+				"%s: %s%s (%s, bucket '%s' at %s)", what, known[i].advice,
+				!strcmp(known[i].code, "SignatureDoesNotMatch") &&
+						strchr(c->secret_key, ' ')
+					? "; it holds a blank: in a URI a '+' means one, and is written %2B itself"
+					: "",
+				known[i].code, c->bucket, c->base);
 	first_words(r, words);
-	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status, "%s: %s answers HTTP %ld %s%s%s", what,
-	               c->base, r->status, r->answer.code, r->answer.message[0] || words[0] ? ": " : "",
-	               r->answer.message[0] ? r->answer.message : words);
+	return err_set(e, r->status == 401 || r->status == 403 ? ERR_ENV : ERR_IO, (int)r->status,
+		       "%s: %s answers HTTP %ld %s%s%s", what, c->base, r->status, r->answer.code,
+		       r->answer.message[0] || words[0] ? ": " : "",
+		       r->answer.message[0] ? r->answer.message : words);
 }

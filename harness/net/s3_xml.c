@@ -11,7 +11,8 @@
 #include "harness/base/xalloc.h"
 
 #define DEPTH_MAX 8
-#define TEXT_MAX 8192    /* a key has 1,024 bytes, three times that when percent-encoded */
+/* a key has 1,024 bytes, three times that when percent-encoded */
+#define TEXT_MAX 8192
 #define OBJECTS_MAX 10000 /* S3 sends at most 1,000 a page */
 
 struct parse {
@@ -35,7 +36,8 @@ static void stop(struct parse *p, const char *wrong)
 	XML_StopParser(p->parser, XML_FALSE);
 }
 
-static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid, int internal)
+static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid,
+		       const XML_Char *pubid, int internal)
 {
 	(void)name, (void)sysid, (void)pubid, (void)internal;
 	stop(arg, "it has a document type");

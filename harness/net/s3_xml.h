@@ -1,4 +1,5 @@
-/* Inside net/ only: what S3 answers in XML, bounded; a document type, deep nesting or long texts are refused. */
+/* Inside net/ only: what S3 answers in XML, bounded; a document type, deep nesting or long texts
+ * are refused. */
 #ifndef HARNESS_NET_S3_XML_H
 #define HARNESS_NET_S3_XML_H
 
@@ -20,7 +21,8 @@ struct s3_page {
 	bool truncated;
 	char *next; /* the continuation token; NULL if there was none */
 };
-int s3_xml_page(const char *data, size_t n, struct s3_page *out, struct err *e); /* ListBucketResult */
+/* ListBucketResult */
+int s3_xml_page(const char *data, size_t n, struct s3_page *out, struct err *e);
 void s3_page_release(struct s3_page *p);
 
 struct s3_answer {

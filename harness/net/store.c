@@ -10,7 +10,8 @@
 #define KEY_BYTES_MAX 1024
 
 /* Names of a URI's parameters whose values may be shown; whatever else it holds may be a secret. */
-static const char *const shown[] = { "endpoint", "region", "force-path-style", "provider", "ca", "storage-class" };
+static const char *const shown[] = { "endpoint", "region", "force-path-style",
+				     "provider", "ca",     "storage-class" };
 
 static char *redacted(const struct uri *u)
 {
@@ -21,7 +22,8 @@ static char *redacted(const struct uri *u)
 		const char *value = "***";
 
 		for (size_t k = 0; k < sizeof(shown) / sizeof(shown[0]); k++)
-			if (!strcmp(u->params[i].name, shown[k]) && !strchr(u->params[i].value, '@'))
+			if (!strcmp(u->params[i].name, shown[k]) &&
+			    !strchr(u->params[i].value, '@'))
 				value = u->params[i].value;
 		strbuf_addf(&s, "%c%s=%s", i ? '&' : '?', u->params[i].name, value);
 	}
@@ -38,11 +40,15 @@ struct store *store_open(const char *option, const struct store_opts *o, struct 
 		goto out;
 	if (!strcmp(u.scheme, "s3"))
 		s = store_s3_open(&u, e);
-	else if (!strcmp(u.scheme, "file") || !strcmp(u.scheme, "local") || !strcmp(u.scheme, "nfs"))
+	else if (!strcmp(u.scheme, "file") || !strcmp(u.scheme, "local") ||
+		 !strcmp(u.scheme, "nfs"))
 		s = store_file_open(&u, e);
 	else
-		err_set(e, strstr("gcs gs azblob azure noop", u.scheme) ? ERR_UNSUPPORTED : ERR_USAGE, 0,
-		        "store %s://: not supported; drtest reads and writes s3://, file://, local:// and nfs://", u.scheme);
+		err_set(e,
+			strstr("gcs gs azblob azure noop", u.scheme) ? ERR_UNSUPPORTED : ERR_USAGE,
+			0,
+			"store %s://: not supported; drtest reads and writes s3://, file://, local:// and nfs://",
+			u.scheme);
 	if (s) {
 		s->redacted = redacted(&u);
 		s->patience_ms = o && o->patience_ms > 0 ? o->patience_ms : PATIENCE_MS_DEFAULT;
@@ -92,7 +98,8 @@ static int check_key(const char *key, struct err *e)
 		size_t n = strcspn(p, "/");
 
 		if (!n || (n == 1 && *p == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return err_set(e, ERR_USAGE, 0, "key '%s': a part is empty, '.' or '..'", key);
+			return err_set(e, ERR_USAGE, 0, "key '%s': a part is empty, '.' or '..'",
+				       key);
 		p += n;
 		if (!*p)
 			break;
@@ -108,8 +115,9 @@ int store_put(struct store *s, const char *key, const void *data, size_t n, stru
 	if (check_key(key, e) < 0)
 		return -1;
 	if (n > STORE_OBJECT_BYTES_MAX)
-		return err_set(e, ERR_USAGE, 0, "put %s: %zu bytes are more than an object may have (%zu)", key, n,
-		               STORE_OBJECT_BYTES_MAX);
+		return err_set(e, ERR_USAGE, 0,
+			       "put %s: %zu bytes are more than an object may have (%zu)", key, n,
+			       STORE_OBJECT_BYTES_MAX);
 	return s->ops->put(s, key, data, n, e);
 }
 
@@ -124,7 +132,8 @@ static int take(void *arg, const void *data, size_t n, struct err *e)
 	struct whole *w = arg;
 
 	if (n > w->max - (w->out->len - w->start))
-		return err_set(e, ERR_BAD_DATA, 0, "get %s: the object is larger than %zu bytes", w->key, w->max);
+		return err_set(e, ERR_BAD_DATA, 0, "get %s: the object is larger than %zu bytes",
+			       w->key, w->max);
 	strbuf_add(w->out, data, n);
 	return 0;
 }
@@ -148,8 +157,9 @@ int store_get(struct store *s, const char *key, size_t max, struct strbuf *out, 
 	return -1;
 }
 
-int store_get_stream(struct store *s, const char *key, int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg,
-                     struct err *e)
+int store_get_stream(struct store *s, const char *key,
+		     int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg,
+		     struct err *e)
 {
 	return check_key(key, e) < 0 ? -1 : s->ops->get(s, key, fn, NULL, arg, e);
 }

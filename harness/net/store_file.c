@@ -13,7 +13,8 @@
 #include "harness/net/store_impl.h"
 #include "harness/os/fs.h"
 
-#define TMP_PREFIX ".drtest-tmp." /* objects that are being written: no listing shows them */
+/* objects that are being written: no listing shows them */
+#define TMP_PREFIX ".drtest-tmp."
 #define CHUNK ((size_t)256 << 10)
 #define DEPTH_MAX 64
 
@@ -68,7 +69,8 @@ static int file_put(struct store *s, const char *key, const void *data, size_t n
 		err_wrap(e, "put %s", path);
 		goto out;
 	}
-	if (fsync(fd) < 0 || rename(tmp, path) < 0 || (fsync(dir) < 0 && errno != EINVAL)) { /* EINVAL: some network file systems */
+	/* EINVAL: some network file systems */
+	if (fsync(fd) < 0 || rename(tmp, path) < 0 || (fsync(dir) < 0 && errno != EINVAL)) {
 		err_sys(e, "put %s", path);
 		goto out;
 	}
@@ -85,7 +87,8 @@ out:
 	return rc;
 }
 
-static int file_get(struct store *s, const char *key, store_sink *fn, void (*restart)(void *arg), void *arg, struct err *e)
+static int file_get(struct store *s, const char *key, store_sink *fn, void (*restart)(void *arg),
+		    void *arg, struct err *e)
 {
 	char *path = xstrfmt("%s/%s", self(s)->root, key), *buf = xmalloc(CHUNK);
 	struct stat st;
@@ -137,10 +140,13 @@ static bool worth_entering(const char *below, const char *prefix)
 	return strncmp(below, prefix, a < b ? a : b) == 0;
 }
 
-/* A file or directory that goes while we look is fine: a live redo log is collected all the time. */
-static int walk(struct walk *w, int at, const char *name, const char *below, int depth, struct err *e)
+/* A file or directory that goes while we look is fine: a live redo log is collected all the time.
+ */
+static int walk(struct walk *w, int at, const char *name, const char *below, int depth,
+		struct err *e)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | (depth ? O_NOFOLLOW : 0) | O_CLOEXEC), rc = 0;
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | (depth ? O_NOFOLLOW : 0) | O_CLOEXEC),
+	    rc = 0;
 	struct dirent *d;
 	DIR *dir;
 
@@ -159,7 +165,8 @@ static int walk(struct walk *w, int at, const char *name, const char *below, int
 		struct stat st;
 		char *key;
 
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") || !strncmp(d->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) ||
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
+		    !strncmp(d->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) ||
 		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		key = xstrfmt("%s%s%s", below, d->d_name, S_ISDIR(st.st_mode) ? "/" : "");
@@ -217,8 +224,9 @@ struct store *store_file_open(const struct uri *u, struct err *e)
 	size_t n = strlen(u->path);
 
 	if (*u->host || *u->user || u->path[0] != '/') {
-		err_set(e, ERR_USAGE, 0, "store %s://: needs an absolute directory, with three slashes: %s:///directory", u->scheme,
-		        u->scheme);
+		err_set(e, ERR_USAGE, 0,
+			"store %s://: needs an absolute directory, with three slashes: %s:///directory",
+			u->scheme, u->scheme);
 		return NULL;
 	}
 	while (n > 1 && u->path[n - 1] == '/')

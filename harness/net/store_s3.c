@@ -11,7 +11,8 @@
 #include "harness/net/store_impl.h"
 
 #define MULTIPART_OVER ((size_t)16 << 20)
-#define PART_BYTES ((size_t)8 << 20) /* S3: 5 MiB to 5 GiB each but the last, at most 10,000 */
+/* S3: 5 MiB to 5 GiB each but the last, at most 10,000 */
+#define PART_BYTES ((size_t)8 << 20)
 #define LIST_BYTES_MAX ((size_t)1 << 30) /* of names and sizes in memory */
 #define ABORT_PATIENCE_MS 2000
 
@@ -87,8 +88,9 @@ static int s3_create_bucket(struct store *st, struct err *e)
 	int rc = -1;
 
 	if (strcmp(s->region, "us-east-1") != 0) { /* the one region that must not be named */
-		body = xstrfmt("<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
-		               s->region);
+		body = xstrfmt(
+			"<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>",
+			s->region);
 		q.body = body;
 		q.body_n = strlen(body);
 	}
@@ -120,15 +122,21 @@ static void add_sum(struct multipart *m, const char *etag)
 {
 	unsigned v;
 
-	for (const char *p = etag + (*etag == '"'); p[0] && p[1] && sscanf(p, "%2x", &v) == 1; p += 2)
+	for (const char *p = etag + (*etag == '"'); p[0] && p[1] && sscanf(p, "%2x", &v) == 1;
+	     p += 2)
 		strbuf_addch(&m->sums, (char)v);
 }
 
 static int upload_part(struct multipart *m, const char *data, size_t n, struct err *e)
 {
 	char *query = xstrfmt("partNumber=%u&uploadId=%s", m->parts + 1, m->id), *etag;
-	struct s3_request q = { .method = "PUT", .path = m->path, .query = query, .body = data, .body_n = n,
-		                .patience_ms = m->s->base.patience_ms, .tagged = true };
+	struct s3_request q = { .method = "PUT",
+				.path = m->path,
+				.query = query,
+				.body = data,
+				.body_n = n,
+				.patience_ms = m->s->base.patience_ms,
+				.tagged = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc = -1;
 
@@ -144,7 +152,8 @@ static int upload_part(struct multipart *m, const char *data, size_t n, struct e
 			goto out;
 		}
 	m->parts++;
-	strbuf_addf(&m->etags, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>", m->parts, r.etag);
+	strbuf_addf(&m->etags, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>", m->parts,
+		    r.etag);
 	add_sum(m, r.etag);
 	rc = 0;
 out:
@@ -153,10 +162,13 @@ out:
 	return rc;
 }
 
-/* The upload is unknown when we ask a second time to complete it, because the first answer was lost: is the object ours then? */
+/* The upload is unknown when we ask a second time to complete it, because the first answer was
+ * lost: is the object ours then? */
 static int completed_before(struct multipart *m, bool *yes, struct err *e)
 {
-	struct s3_request q = { .method = "HEAD", .path = m->path, .patience_ms = m->s->base.patience_ms };
+	struct s3_request q = { .method = "HEAD",
+				.path = m->path,
+				.patience_ms = m->s->base.patience_ms };
 	struct s3_response r = S3_RESPONSE_INIT;
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
@@ -177,20 +189,27 @@ static int completed_before(struct multipart *m, bool *yes, struct err *e)
 
 static int complete(struct multipart *m, struct err *e)
 {
-	char *query = xstrfmt("uploadId=%s", m->id), *body = xstrfmt("<CompleteMultipartUpload>%s</CompleteMultipartUpload>",
-	                                                             m->etags.buf);
-	struct s3_request q = { .method = "POST", .path = m->path, .query = query, .body = body, .body_n = strlen(body),
-		                .patience_ms = m->s->base.patience_ms, .root = "CompleteMultipartUploadResult" };
+	char *query = xstrfmt("uploadId=%s", m->id),
+	     *body = xstrfmt("<CompleteMultipartUpload>%s</CompleteMultipartUpload>", m->etags.buf);
+	struct s3_request q = { .method = "POST",
+				.path = m->path,
+				.query = query,
+				.body = body,
+				.body_n = strlen(body),
+				.patience_ms = m->s->base.patience_ms,
+				.root = "CompleteMultipartUploadResult" };
 	struct s3_response r = S3_RESPONSE_INIT;
 	bool done = false;
 	int rc = -1;
 
 	if (s3_request(m->s->client, &q, &r, e) < 0) {
-		if (r.status / 100 == 2 && completed_before(m, &done, NULL) == 0 && done) /* it was done, and its answer was lost on the way */
+		/* it was done, and its answer was lost on the way */
+		if (r.status / 100 == 2 && completed_before(m, &done, NULL) == 0 && done)
 			rc = 0;
 		goto out;
 	}
-	if (!strcmp(r.answer.code, "NoSuchUpload") && r.attempts > 1 && completed_before(m, &done, e) < 0)
+	if (!strcmp(r.answer.code, "NoSuchUpload") && r.attempts > 1 &&
+	    completed_before(m, &done, e) < 0)
 		goto out;
 	/* A 200 may still hold an <Error>: the status went out before the work was done. */
 	if (!done && (r.status / 100 != 2 || r.answer.code[0])) {
@@ -208,8 +227,11 @@ out:
 static void abandon(struct multipart *m)
 {
 	char *query = xstrfmt("uploadId=%s", m->id);
-	struct s3_request q = { .method = "DELETE", .path = m->path, .query = query, .patience_ms = ABORT_PATIENCE_MS,
-	                        .deaf = true };
+	struct s3_request q = { .method = "DELETE",
+				.path = m->path,
+				.query = query,
+				.patience_ms = ABORT_PATIENCE_MS,
+				.deaf = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 
 	s3_request(m->s->client, &q, &r, NULL);
@@ -217,11 +239,15 @@ static void abandon(struct multipart *m)
 	free(query);
 }
 
-static int put_multipart(struct store_s3 *s, const char *path, const char *data, size_t n, struct err *e)
+static int put_multipart(struct store_s3 *s, const char *path, const char *data, size_t n,
+			 struct err *e)
 {
 	struct multipart m = { .s = s, .path = path, .etags = STRBUF_INIT, .sums = STRBUF_INIT };
-	struct s3_request q = { .method = "POST", .path = path, .query = "uploads=", .patience_ms = s->base.patience_ms,
-		                .root = "InitiateMultipartUploadResult" };
+	struct s3_request q = { .method = "POST",
+				.path = path,
+				.query = "uploads=",
+				.patience_ms = s->base.patience_ms,
+				.root = "InitiateMultipartUploadResult" };
 	struct s3_response r = S3_RESPONSE_INIT;
 	struct strbuf id = STRBUF_INIT;
 	int rc = -1;
@@ -260,8 +286,12 @@ static int s3_put(struct store *st, const char *key, const void *data, size_t n,
 {
 	struct store_s3 *s = self(st);
 	char *path = object_path(s, key);
-	struct s3_request q = { .method = "PUT", .path = path, .body = n ? data : "", .body_n = n, .patience_ms = st->patience_ms,
-		                .tagged = true };
+	struct s3_request q = { .method = "PUT",
+				.path = path,
+				.body = n ? data : "",
+				.body_n = n,
+				.patience_ms = st->patience_ms,
+				.tagged = true };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc;
 
@@ -282,12 +312,17 @@ static int s3_put(struct store *st, const char *key, const void *data, size_t n,
 	return rc;
 }
 
-static int s3_get(struct store *st, const char *key, store_sink *fn, void (*restart)(void *arg), void *arg, struct err *e)
+static int s3_get(struct store *st, const char *key, store_sink *fn, void (*restart)(void *arg),
+		  void *arg, struct err *e)
 {
 	struct store_s3 *s = self(st);
 	char *path = object_path(s, key), *what = xstrfmt("get %s", key);
-	struct s3_request q = { .method = "GET", .path = path, .sink = fn, .restart = restart, .arg = arg,
-	                        .patience_ms = st->patience_ms };
+	struct s3_request q = { .method = "GET",
+				.path = path,
+				.sink = fn,
+				.restart = restart,
+				.arg = arg,
+				.patience_ms = st->patience_ms };
 	struct s3_response r = S3_RESPONSE_INIT;
 	int rc = s3_request(s->client, &q, &r, e);
 
@@ -300,13 +335,17 @@ static int s3_get(struct store *st, const char *key, store_sink *fn, void (*rest
 }
 
 /* One page into out; *token is the place to go on from, NULL after the last. */
-static int list_page(struct store_s3 *s, const char *prefix, char **token, struct store_list *out, size_t *alloc, size_t *bytes, struct err *e)
+static int list_page(struct store_s3 *s, const char *prefix, char **token, struct store_list *out,
+		     size_t *alloc, size_t *bytes, struct err *e)
 {
 	struct strbuf query = STRBUF_INIT;
 	struct s3_response r = S3_RESPONSE_INIT;
 	struct s3_page page = { 0 };
 	char *path = bucket_path(s), *next;
-	struct s3_request q = { .method = "GET", .path = path, .patience_ms = s->base.patience_ms, .root = "ListBucketResult" };
+	struct s3_request q = { .method = "GET",
+				.path = path,
+				.patience_ms = s->base.patience_ms,
+				.root = "ListBucketResult" };
 	size_t skip = strlen(s->prefix);
 	int rc = -1;
 
@@ -330,16 +369,22 @@ static int list_page(struct store_s3 *s, const char *prefix, char **token, struc
 	for (size_t i = 0; i < page.n; i++) {
 		const char *key = page.objects[i].key;
 
-		if (strncmp(key, s->prefix, skip) != 0 || strncmp(key + skip, prefix, strlen(prefix)) != 0) {
-			err_set(e, ERR_BAD_DATA, 0, "the store lists '%s', which is outside of what was asked for", key);
+		if (strncmp(key, s->prefix, skip) != 0 ||
+		    strncmp(key + skip, prefix, strlen(prefix)) != 0) {
+			err_set(e, ERR_BAD_DATA, 0,
+				"the store lists '%s', which is outside of what was asked for",
+				key);
 			goto out;
 		}
 		*bytes += strlen(key) + sizeof(struct store_object);
-		if (key[skip] && key[strlen(key) - 1] != '/') /* "dir/": a console's mark for an empty directory */
+		/* "dir/": a console's mark for an empty directory */
+		if (key[skip] && key[strlen(key) - 1] != '/')
 			store_list_add(out, alloc, xstrdup(key + skip), page.objects[i].size_bytes);
 	}
 	if (*bytes > LIST_BYTES_MAX) {
-		err_set(e, ERR_BAD_DATA, 0, "a listing of more than %zu MiB: use a prefix with fewer objects", LIST_BYTES_MAX >> 20);
+		err_set(e, ERR_BAD_DATA, 0,
+			"a listing of more than %zu MiB: use a prefix with fewer objects",
+			LIST_BYTES_MAX >> 20);
 		goto out;
 	}
 	if (page.truncated && ((*token && !strcmp(*token, page.next)) || !page.n)) {
@@ -422,39 +467,55 @@ static const char *first_of(const char *a, const char *b, const char *c)
 
 static int check_params(const struct uri *u, struct err *e)
 {
-	static const char *const not_spoken[] = { "role-arn", "external-id", "sse", "sse-kms-key-id", "acl",
-	                                          "use-accelerate-endpoint" };
-	static const char *const spoken[] = { "endpoint", "region", "access-key", "secret-access-key", "session-token", "force-path-style", "ca",
-		"provider", "storage-class",
+	static const char *const not_spoken[] = { "role-arn", "external-id",
+						  "sse",      "sse-kms-key-id",
+						  "acl",      "use-accelerate-endpoint" };
+	static const char *const spoken[] = {
+		"endpoint", "region", "access-key", "secret-access-key", "session-token",
+		"force-path-style", "ca", "provider", "storage-class",
 		/* of TiCDC's storage sinks and redo logs, about their writer */
-		"protocol", "flush-interval", "file-size", "worker-count", "enable-tidb-extension", "date-separator" };
+		"protocol", "flush-interval", "file-size", "worker-count", "enable-tidb-extension",
+		"date-separator"
+	};
 	size_t n = strlen(u->host);
 
 	if (*u->user || u->port)
-		return err_set(e, ERR_USAGE, 0,
-		               "store s3://: the server goes into the parameter endpoint=http://host:port, not before the bucket");
-	if (n < 3 || n > 63 || strspn(u->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != n)
-		return err_set(e, ERR_USAGE, 0,
-		               "store s3://: needs a bucket of 3 to 63 letters, digits, '-' and '.': s3://bucket/prefix");
+		return err_set(
+			e, ERR_USAGE, 0,
+			"store s3://: the server goes into the parameter endpoint=http://host:port, not before the bucket");
+	if (n < 3 || n > 63 ||
+	    strspn(u->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
+		    n)
+		return err_set(
+			e, ERR_USAGE, 0,
+			"store s3://: needs a bucket of 3 to 63 letters, digits, '-' and '.': s3://bucket/prefix");
 	for (size_t i = 0; i < sizeof(not_spoken) / sizeof(not_spoken[0]); i++)
 		if (first_of(uri_param(u, not_spoken[i]), NULL, NULL))
-			return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: the parameter %s is not supported", u->host,
-			               not_spoken[i]);
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "store s3://%s: the parameter %s is not supported", u->host,
+				       not_spoken[i]);
 	if (strcasecmp(first_of(uri_param(u, "storage-class"), NULL, "STANDARD"), "STANDARD") != 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "store s3://%s: of storage-class only STANDARD is supported", u->host);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "store s3://%s: of storage-class only STANDARD is supported",
+			       u->host);
 	for (size_t i = 0; i < u->n_params; i++) {
 		size_t k = 0;
 
-		while (k < sizeof(spoken) / sizeof(spoken[0]) && strcmp(u->params[i].name, spoken[k]) != 0)
+		while (k < sizeof(spoken) / sizeof(spoken[0]) &&
+		       strcmp(u->params[i].name, spoken[k]) != 0)
 			k++;
 		if (k == sizeof(spoken) / sizeof(spoken[0]) && *u->params[i].value)
-			return err_set(e, ERR_USAGE, 0, "store s3://%s: the parameter '%.40s' is not known; known are endpoint, region, access-key, "
-			               "secret-access-key, session-token, force-path-style, ca", u->host, u->params[i].name);
+			return err_set(
+				e, ERR_USAGE, 0,
+				"store s3://%s: the parameter '%.40s' is not known; known are endpoint, region, access-key, "
+				"secret-access-key, session-token, force-path-style, ca",
+				u->host, u->params[i].name);
 	}
 	return 0;
 }
 
-/* "http://host:port" of the endpoint, with the bucket in front of the host for virtual-host style. The caller frees. */
+/* "http://host:port" of the endpoint, with the bucket in front of the host for virtual-host style.
+ * The caller frees. */
 static char *base_of(const struct uri *u, const char *region, bool path_style, struct err *e)
 {
 	const char *endpoint = first_of(uri_param(u, "endpoint"), NULL, NULL);
@@ -462,21 +523,24 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 	struct uri ep;
 
 	if (!endpoint) {
-		strbuf_addf(&base, "https://%s%ss3.%s.amazonaws.com", path_style ? "" : u->host, path_style ? "" : ".", region);
+		strbuf_addf(&base, "https://%s%ss3.%s.amazonaws.com", path_style ? "" : u->host,
+			    path_style ? "" : ".", region);
 		return strbuf_detach(&base);
 	}
 	if (uri_parse(&ep, endpoint, e) < 0) {
 		err_wrap(e, "store s3://%s: endpoint", u->host);
 		return NULL;
 	}
-	if ((strcmp(ep.scheme, "http") && strcmp(ep.scheme, "https")) || !*ep.host || *ep.user || ep.n_params ||
-	    (*ep.path && strcmp(ep.path, "/"))) {
+	if ((strcmp(ep.scheme, "http") && strcmp(ep.scheme, "https")) || !*ep.host || *ep.user ||
+	    ep.n_params || (*ep.path && strcmp(ep.path, "/"))) {
 		err_set(e, ERR_USAGE, 0,
-		        "store s3://%s: the endpoint is http://host:port or https://host:port, without path and user", u->host);
+			"store s3://%s: the endpoint is http://host:port or https://host:port, without path and user",
+			u->host);
 		uri_release(&ep);
 		return NULL;
 	}
-	strbuf_addf(&base, "%s://%s%s", ep.scheme, path_style ? "" : u->host, path_style ? "" : ".");
+	strbuf_addf(&base, "%s://%s%s", ep.scheme, path_style ? "" : u->host,
+		    path_style ? "" : ".");
 	strbuf_addf(&base, strchr(ep.host, ':') ? "[%s]" : "%s", ep.host);
 	if (ep.port)
 		strbuf_addf(&base, ":%d", ep.port);
@@ -486,10 +550,13 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 
 struct store *store_s3_open(const struct uri *u, struct err *e)
 {
-	const char *region = first_of(uri_param(u, "region"), NULL, "us-east-1"), *style = uri_param(u, "force-path-style");
-	const char *access = uri_param(u, "access-key"), *secret = uri_param(u, "secret-access-key"),
-	        *token = uri_param(u, "session-token");
-	bool path_style = !style || !*style || !strcasecmp(style, "true") || !strcmp(style, "1") || !strcasecmp(style, "t");
+	const char *region = first_of(uri_param(u, "region"), NULL, "us-east-1"),
+		   *style = uri_param(u, "force-path-style");
+	const char *access = uri_param(u, "access-key"),
+		   *secret = uri_param(u, "secret-access-key"),
+		   *token = uri_param(u, "session-token");
+	bool path_style = !style || !*style || !strcasecmp(style, "true") || !strcmp(style, "1") ||
+			  !strcasecmp(style, "t");
 	const char *prefix = u->path;
 	struct s3_client_opts o;
 	struct store_s3 *s;
@@ -498,26 +565,32 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 
 	if (check_params(u, e) < 0)
 		return NULL;
-	if (!path_style && strcasecmp(style, "false") != 0 && strcmp(style, "0") != 0 && strcasecmp(style, "f") != 0) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: force-path-style is true or false", u->host);
+	if (!path_style && strcasecmp(style, "false") != 0 && strcmp(style, "0") != 0 &&
+	    strcasecmp(style, "f") != 0) {
+		err_set(e, ERR_USAGE, 0, "store s3://%s: force-path-style is true or false",
+			u->host);
 		return NULL;
 	}
-	if (!first_of(access, secret, NULL)) { /* none in the URI: the environment's, as Amazon's tools do */
+	/* none in the URI: the environment's, as Amazon's tools do */
+	if (!first_of(access, secret, NULL)) {
 		access = getenv("AWS_ACCESS_KEY_ID");
 		secret = getenv("AWS_SECRET_ACCESS_KEY");
 		token = getenv("AWS_SESSION_TOKEN");
 	}
 	if (!first_of(access, NULL, NULL) || !first_of(secret, NULL, NULL)) {
 		err_set(e, ERR_USAGE, 0,
-		        "store s3://%s: needs both access-key and secret-access-key "
-		                         "(or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment)", u->host);
+			"store s3://%s: needs both access-key and secret-access-key "
+			"(or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment)",
+			u->host);
 		return NULL;
 	}
 	/* These go into headers and a host name. */
-	if (strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(region) ||
+	if (strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+		    strlen(region) ||
 	    strpbrk(access, "\r\n") || (token && strpbrk(token, "\r\n"))) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: region, access-key or session-token holds a character that it can't",
-		        u->host);
+		err_set(e, ERR_USAGE, 0,
+			"store s3://%s: region, access-key or session-token holds a character that it can't",
+			u->host);
 		return NULL;
 	}
 	secret_know(secret);
@@ -525,9 +598,13 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 	base = base_of(u, region, path_style, e);
 	if (!base)
 		return NULL;
-	o = (struct s3_client_opts){ .base = base, .region = region, .access_key = access, .secret_key = secret,
-		                     .session_token = first_of(token, NULL, NULL), .bucket = u->host,
-		                     .ca = first_of(uri_param(u, "ca"), NULL, NULL) };
+	o = (struct s3_client_opts){ .base = base,
+				     .region = region,
+				     .access_key = access,
+				     .secret_key = secret,
+				     .session_token = first_of(token, NULL, NULL),
+				     .bucket = u->host,
+				     .ca = first_of(uri_param(u, "ca"), NULL, NULL) };
 	s = xcalloc(1, sizeof(*s));
 	s->base.ops = &s3_ops;
 	s->client = s3_client_new(&o);

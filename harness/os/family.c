@@ -36,8 +36,10 @@ int proc_stat(pid_t pid, struct stat_line *out)
 		return -1;
 	line[n] = 0;
 	p = strrchr(line, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &out->state, &ppid,
-	                 &pgrp, &session, &start) != 5)
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &out->state, &ppid, &pgrp, &session, &start) != 5)
 		return -1;
 	out->ppid = ppid;
 	out->pgrp = pgrp;
@@ -73,7 +75,8 @@ static bool carries(pid_t pid, const char *mark, bool prefix)
 	snprintf(want, sizeof(want), ";%s%s", mark, prefix ? "" : ";");
 	if (fs_read_file(path, ENVIRON_BYTES_MAX, &env, NULL) == 0)
 		for (size_t at = 0; at < env.len && !found; at += strlen(env.buf + at) + 1)
-			found = !strncmp(env.buf + at, "DRTEST_FAMILY=", 14) && strstr(env.buf + at, want);
+			found = !strncmp(env.buf + at, "DRTEST_FAMILY=", 14) &&
+				strstr(env.buf + at, want);
 	strbuf_release(&env);
 	return found;
 }
@@ -96,12 +99,14 @@ void members_find(struct members *out, const char *mark, bool prefix, pid_t grou
 		pid_t pid = (pid_t)atoi(d->d_name);
 		int pidfd;
 
-		if (!isdigit((unsigned char)d->d_name[0]) || pid == getpid() || !belongs(pid, mark, prefix, group))
+		if (!isdigit((unsigned char)d->d_name[0]) || pid == getpid() ||
+		    !belongs(pid, mark, prefix, group))
 			continue;
 		pidfd = pidfd_open(pid, 0);
 		if (pidfd < 0)
 			continue;
-		if (!belongs(pid, mark, prefix, group)) { /* once more: the pid may have changed hands before the pidfd held it */
+		/* once more: the pid may have changed hands before the pidfd held it */
+		if (!belongs(pid, mark, prefix, group)) {
 			close(pidfd);
 			continue;
 		}
@@ -129,7 +134,8 @@ void members_release(struct members *ms)
 	*ms = (struct members){ 0 };
 }
 
-/* Children that somebody here waits for; everything else that ends as our child is an orphan we were given. */
+/* Children that somebody here waits for; everything else that ends as our child is an orphan we
+ * were given. */
 static pthread_mutex_t spared_lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t *spared;
 static size_t n_spared, alloc_spared;
@@ -176,7 +182,8 @@ void orphans_reap(void)
 
 		if (!isdigit((unsigned char)d->d_name[0]) || proc_stat(pid, &st) < 0)
 			continue;
-		/* A child in our own group was forked by someone else in this program, who will wait for it. */
+		/* A child in our own group was forked by someone else in this program, who will
+		 * wait for it. */
 		if (st.ppid != us || st.state != 'Z' || st.pgrp == our_group)
 			continue;
 		pthread_mutex_lock(&spared_lock);

@@ -85,7 +85,8 @@ static int remove_at(int dir, const char *name, int depth)
 		if (remove_at(fd, d->d_name, depth + 1) == 0)
 			continue;
 		why = errno;
-		if (why == EACCES && fchmod(fd, 0700) == 0 && remove_at(fd, d->d_name, depth + 1) == 0)
+		if (why == EACCES && fchmod(fd, 0700) == 0 &&
+		    remove_at(fd, d->d_name, depth + 1) == 0)
 			why = 0;
 		if (why)
 			break;
@@ -116,8 +117,10 @@ static int copy_bytes(int from, int to)
 	for (;;) {
 		if (in_kernel) {
 			n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
-			if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
-				in_kernel = false; /* file systems that can't; both offsets stand where it stopped */
+			if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+				      errno == EOPNOTSUPP)) {
+				/* file systems that can't; both offsets stand where it stopped */
+				in_kernel = false;
 				continue;
 			}
 		} else {
@@ -154,7 +157,10 @@ static int copy_at(int from, int to, const char *name, const char *as, int depth
 		target[n] = 0;
 		if (symlinkat(target, to, as) < 0)
 			return -1;
-		return fchownat(to, as, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM ? -1 : 0;
+		return fchownat(to, as, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+				       errno != EPERM
+			       ? -1
+			       : 0;
 	}
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return 0; /* sockets and pipes belong to a running process */
@@ -304,7 +310,8 @@ int fs_write_all(int fd, const void *data, size_t n, struct err *e)
 static int sync_dir_of(const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = !slash ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *dir =
+		!slash ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
 	/* EINVAL: a file system without it (some FUSE) */
@@ -397,7 +404,8 @@ static int not_dots(const struct dirent *d)
 	return strcmp(d->d_name, ".") && strcmp(d->d_name, "..");
 }
 
-int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err *e), void *arg, struct err *e)
+int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err *e), void *arg,
+	    struct err *e)
 {
 	struct dirent **names;
 	int n = scandir(path, &names, not_dots, by_name), rc = 0;

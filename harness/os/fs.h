@@ -11,22 +11,29 @@
 #include "harness/base/strbuf.h"
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *e);
-int fs_remove_tree(const char *path, struct err *e);          /* absent is fine; never follows links */
-int fs_copy_tree(const char *from, const char *to, struct err *e); /* reflink or copy_file_range; keeps modes and owners */
+/* absent is fine; never follows links */
+int fs_remove_tree(const char *path, struct err *e);
+/* reflink or copy_file_range; keeps modes and owners */
+int fs_copy_tree(const char *from, const char *to, struct err *e);
 int fs_chown_tree(const char *path, uid_t uid, gid_t gid, struct err *e);
-int fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e); /* appended; larger than max is an error */
+/* appended; larger than max is an error */
+int fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e);
 int fs_write_all(int fd, const void *data, size_t n, struct err *e);
 /* Temporary name, write, fsync, rename, fsync of the directory. */
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 bool fs_exists(const char *path);
 int64_t fs_free_bytes(const char *path); /* -1 unknown */
-FILE *fs_nameless_file(const char *dir, struct err *e); /* for what memory does not hold: gone with the process. To write and read */
+/* for what memory does not hold: gone with the process. To write and read */
+FILE *fs_nameless_file(const char *dir, struct err *e);
 
-/* Calls fn for each entry of a directory (not "." and ".."), sorted by name. fn returns -1 to stop with *e set. */
-int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err *e), void *arg, struct err *e);
+/* Calls fn for each entry of a directory (not "." and ".."), sorted by name. fn returns -1 to stop
+ * with *e set. */
+int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err *e), void *arg,
+	    struct err *e);
 
-/* A free TCP port of 127.0.0.1 that no other drtest on this machine holds: a lock file under /var/tmp/drtest-ports/ is kept
- * until port_release(). `wanted` is tried first (0: any). Returns the port, or -1. */
+/* A free TCP port of 127.0.0.1 that no other drtest on this machine holds: a lock file under
+ * /var/tmp/drtest-ports/ is kept until port_release(). `wanted` is tried first (0: any). Returns
+ * the port, or -1. */
 int port_take(int wanted, struct err *e);
 void port_release(int port);
 bool port_is_free(int port);

@@ -1,5 +1,6 @@
-/* The guardian's side and ours of one SOCK_SEQPACKET pair. Each message: one letter, then a pid or a path; each is answered by one
- * byte, so that what is registered is known before we go on. End of file without 'Q' means that we died. */
+/* The guardian's side and ours of one SOCK_SEQPACKET pair. Each message: one letter, then a pid or
+ * a path; each is answered by one byte, so that what is registered is known before we go on. End of
+ * file without 'Q' means that we died. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,8 +91,8 @@ static void watch_path_forget(struct watch *w, const char *path)
 		}
 }
 
-/* Is the number still that group's? A living or unreaped leader holds it. After that its remaining members hold it: then no process
- * has the number for its pid. If one has, it is a stranger's. */
+/* Is the number still that group's? A living or unreaped leader holds it. After that its remaining
+ * members hold it: then no process has the number for its pid. If one has, it is a stranger's. */
 static bool still_ours(const struct ward *w)
 {
 	struct stat_line now;
@@ -99,7 +100,8 @@ static bool still_ours(const struct ward *w)
 	return proc_stat(w->pgid, &now) < 0 || now.start == w->stat.start;
 }
 
-/* Another drtest's guardian, below us: it has its own to end and to remove, and gets a moment for it. */
+/* Another drtest's guardian, below us: it has its own to end and to remove, and gets a moment for
+ * it. */
 static bool is_guardian(pid_t pid)
 {
 	char path[64], name[32] = "";
@@ -130,10 +132,12 @@ static int remove_path(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? remove_lock(path) : fs_remove_tree(path, NULL);
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? remove_lock(path)
+							    : fs_remove_tree(path, NULL);
 }
 
-/* What was switched off on clusters that go on is put back by a drtest of its own, which knows how. */
+/* What was switched off on clusters that go on is put back by a drtest of its own, which knows how.
+ */
 static void undo(void)
 {
 	pid_t pid = fork();
@@ -156,7 +160,8 @@ static void avenge(struct watch *w, const char *mark)
 
 	for (size_t i = 0; i < w->n_wards; i++)
 		pidfd_send_signal(w->wards[i].pidfd, SIGKILL, NULL, 0);
-	/* Members one by one, each through its own pidfd: the leaders are gone by now, their numbers might be too. */
+	/* Members one by one, each through its own pidfd: the leaders are gone by now, their
+	 * numbers might be too. */
 	do {
 		again = false;
 		members_release(&ms);
@@ -169,8 +174,10 @@ static void avenge(struct watch *w, const char *mark)
 			for (size_t k = before; k < ms.n;) {
 				struct stat_line st;
 
-				/* Its session, and not older than its leader: a stranger's group is neither. */
-				if (proc_stat(ms.m[k].pid, &st) == 0 && st.session == w->wards[i].stat.session &&
+				/* Its session, and not older than its leader: a stranger's group is
+				 * neither. */
+				if (proc_stat(ms.m[k].pid, &st) == 0 &&
+				    st.session == w->wards[i].stat.session &&
 				    st.start >= w->wards[i].stat.start) {
 					k++;
 					continue;
@@ -184,7 +191,8 @@ static void avenge(struct watch *w, const char *mark)
 				k++;
 				continue;
 			}
-			pidfd_exited_for_sure(ms.m[k].pidfd, deadline_min(nested, deadline_in_ms(50)));
+			pidfd_exited_for_sure(ms.m[k].pidfd,
+					      deadline_min(nested, deadline_in_ms(50)));
 			close(ms.m[k].pidfd);
 			ms.m[k] = ms.m[--ms.n];
 			again = true;
@@ -201,8 +209,8 @@ static void avenge(struct watch *w, const char *mark)
 
 static _Noreturn void guardian_main(int sock, const char *mark)
 {
-	static const int deaf_to[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
-	                               SIGALRM };
+	static const int deaf_to[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE, SIGTSTP,
+				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM };
 	struct watch w = { 0 };
 	char msg[MESSAGE_MAX + 1];
 	int null;
@@ -230,23 +238,12 @@ static _Noreturn void guardian_main(int sock, const char *mark)
 			break;
 		msg[n] = 0;
 		switch (msg[0]) {
-		case 'G':
-			watch_group(&w, (pid_t)atoi(msg + 1));
-			break;
-		case 'g':
-			watch_group_forget(&w, (pid_t)atoi(msg + 1));
-			break;
-		case 'P':
-			watch_path(&w, msg + 1);
-			break;
-		case 'p':
-			watch_path_forget(&w, msg + 1);
-			break;
-		case 'U':
-			w.undo = true;
-			break;
-		case 'Q':
-			_exit(0);
+		case 'G': watch_group(&w, (pid_t)atoi(msg + 1)); break;
+		case 'g': watch_group_forget(&w, (pid_t)atoi(msg + 1)); break;
+		case 'P': watch_path(&w, msg + 1); break;
+		case 'p': watch_path_forget(&w, msg + 1); break;
+		case 'U': w.undo = true; break;
+		case 'Q': _exit(0);
 		}
 		send(sock, "", 1, MSG_NOSIGNAL);
 	}
@@ -267,7 +264,8 @@ int guardian_start(struct err *e)
 
 	if (to_guardian >= 0 && owner == getpid())
 		return 0;
-	/* Orphans of our children come to us: whoever left its group can still be found and is reaped. */
+	/* Orphans of our children come to us: whoever left its group can still be found and is
+	 * reaped. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "start the guardian");
@@ -305,7 +303,8 @@ static void tell(char what, const char *arg)
 	msg[0] = what;
 	memcpy(msg + 1, arg, n);
 	pthread_mutex_lock(&lock);
-	if (to_guardian >= 0 && owner == getpid() && send(to_guardian, msg, n + 1, MSG_NOSIGNAL) == (ssize_t)(n + 1))
+	if (to_guardian >= 0 && owner == getpid() &&
+	    send(to_guardian, msg, n + 1, MSG_NOSIGNAL) == (ssize_t)(n + 1))
 		while (recv(to_guardian, &ack, 1, 0) < 0 && errno == EINTR)
 			;
 	pthread_mutex_unlock(&lock);

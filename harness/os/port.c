@@ -25,18 +25,21 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held *held;
 static size_t n_held, alloc_held;
 
-/* Bound and listening, or -1. SO_REUSEADDR: connections in TIME_WAIT don't count, a listener does; the servers set it too. */
+/* Bound and listening, or -1. SO_REUSEADDR: connections in TIME_WAIT don't count, a listener does;
+ * the servers set it too. */
 static int listen_on(int port, int *got)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), why;
 	socklen_t len = sizeof(a);
 
 	if (fd < 0)
 		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0 && bind(fd, (struct sockaddr *)&a, len) == 0 &&
-	    listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0 &&
+	    bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 1) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&a, &len) == 0) {
 		*got = ntohs(a.sin_port);
 		return fd;
 	}
@@ -61,10 +64,12 @@ static int open_dir(struct err *e)
 	int fd;
 
 	if (mkdir(PORTS_DIR, 01777) == 0)
-		(void)!chmod(PORTS_DIR, 01777); /* past the umask: other users' drtests lock here too */
+		/* past the umask: other users' drtests lock here too */
+		(void)!chmod(PORTS_DIR, 01777);
 	fd = open(PORTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return -1; /* another drtest removed it, empty, a moment ago: the caller tries again */
+		/* another drtest removed it, empty, a moment ago: the caller tries again */
+		return -1;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open " PORTS_DIR);
 	return fd;
@@ -84,10 +89,12 @@ static int lock_port(int port, struct err *e)
 			return -1;
 		if (dir < 0)
 			continue;
-		/* Two steps: where fs.protected_regular is set, O_CREAT on another user's file in a sticky directory is refused. */
+		/* Two steps: where fs.protected_regular is set, O_CREAT on another user's file in a
+		 * sticky directory is refused. */
 		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
-			fd = openat(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+			fd = openat(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				    0644);
 		why = errno;
 		if (fd < 0 && (why == EEXIST || why == ENOENT)) {
 			close(dir);
@@ -95,19 +102,22 @@ static int lock_port(int port, struct err *e)
 		}
 		if (fd < 0) {
 			errno = why;
-			if (why != EACCES && why != ELOOP) /* a stranger's file in our place: that port is not for us */
+			/* a stranger's file in our place: that port is not for us */
+			if (why != EACCES && why != ELOOP)
 				err_sys(e, "open " PORTS_DIR "/%s", name);
 			close(dir);
 			return -1;
 		}
-		if (fstat(fd, &mine) < 0 || !S_ISREG(mine.st_mode) || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (fstat(fd, &mine) < 0 || !S_ISREG(mine.st_mode) ||
+		    flock(fd, LOCK_EX | LOCK_NB) < 0) {
 			close(fd);
 			close(dir);
 			return -1;
 		}
-		/* Its holder removes the file when it releases: what we locked must still be what the name means. */
-		if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == mine.st_ino &&
-		    there.st_dev == mine.st_dev) {
+		/* Its holder removes the file when it releases: what we locked must still be what
+		 * the name means. */
+		if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    there.st_ino == mine.st_ino && there.st_dev == mine.st_dev) {
 			close(dir);
 			return fd;
 		}

@@ -17,7 +17,8 @@
 #include "harness/os/spawn.h"
 
 #define LOG_BYTES_DEFAULT ((size_t)64 << 20)
-#define KILL_MS_MAX 30000 /* a SIGKILL takes milliseconds; longer means it hangs in the kernel (a dead disk) */
+/* a SIGKILL takes milliseconds; longer means it hangs in the kernel (a dead disk) */
+#define KILL_MS_MAX 30000
 #define STDERR_BYTES_MAX ((size_t)64 << 10)
 
 struct proc {
@@ -57,7 +58,8 @@ static atomic_uint n_notes;
 
 static void note_sent(pid_t pid, int signo)
 {
-	atomic_store(&notes[atomic_fetch_add(&n_notes, 1) % NOTES], (uint64_t)pid << 8 | (uint64_t)signo);
+	atomic_store(&notes[atomic_fetch_add(&n_notes, 1) % NOTES],
+		     (uint64_t)pid << 8 | (uint64_t)signo);
 }
 
 static bool was_noted(pid_t pid, int signo)
@@ -71,8 +73,13 @@ static bool was_noted(pid_t pid, int signo)
 struct proc *proc_start(const struct proc_opts *o, struct err *e)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
-	struct spawn s = { .name = o->name, .argv = o->argv, .env = o->env, .dir = o->dir, .run_as = o->run_as, .server = o->server,
-	                   .stdin_text = o->stdin_text };
+	struct spawn s = { .name = o->name,
+			   .argv = o->argv,
+			   .env = o->env,
+			   .dir = o->dir,
+			   .run_as = o->run_as,
+			   .server = o->server,
+			   .stdin_text = o->stdin_text };
 	int out = -1;
 
 	p->name = xstrdup(o->name);
@@ -81,7 +88,9 @@ struct proc *proc_start(const struct proc_opts *o, struct err *e)
 	p->pidfd = -1;
 	family_name(p->family, atomic_fetch_add(&serials, 1));
 	if (o->log_path && !o->outlives_us) {
-		p->log = proc_log_open(o->log_path, o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_DEFAULT, &out, e);
+		p->log = proc_log_open(o->log_path,
+				       o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_DEFAULT,
+				       &out, e);
 		if (!p->log) {
 			err_wrap(e, "start %s", o->name);
 			goto fail;
@@ -137,14 +146,16 @@ static void how_it_ended(struct proc *p, const siginfo_t *si)
 		p->sent |= 1ULL << si->si_status;
 	abbrev = sigabbrev_np(si->si_status);
 	snprintf(p->how, sizeof(p->how), "SIG%s%s", abbrev ? abbrev : "?",
-	         p->sent & (1ULL << si->si_status)  ? " (ours)"
-	         : si->si_status != SIGKILL ? ""
-	         : oom_kills() > p->oom_kills ? " (not ours; the kernel ran out of memory meanwhile)"
-	                                      : " (not ours: out of memory?)");
+		 p->sent & (1ULL << si->si_status) ? " (ours)"
+		 : si->si_status != SIGKILL        ? ""
+		 : oom_kills() > p->oom_kills
+			 ? " (not ours; the kernel ran out of memory meanwhile)"
+			 : " (not ours: out of memory?)");
 	p->foreign_kill = si->si_status == SIGKILL && !(p->sent & (1ULL << SIGKILL));
 }
 
-/* SIGKILLs what the family left behind, and waits until it is gone. While the leader is unreaped its group number is ours. */
+/* SIGKILLs what the family left behind, and waits until it is gone. While the leader is unreaped
+ * its group number is ours. */
 static int family_end(const struct proc *p, struct err *e)
 {
 	struct deadline d = deadline_in_ms(KILL_MS_MAX);
@@ -159,8 +170,8 @@ static int family_end(const struct proc *p, struct err *e)
 		for (size_t i = 0; i < ms.n; i++)
 			pidfd_exited_for_sure(ms.m[i].pidfd, deadline_min(d, deadline_in_ms(1000)));
 		if (n && deadline_passed(d)) {
-			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s", p->name, (int)ms.m[0].pid,
-			        KILL_MS_MAX / 1000);
+			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s",
+				p->name, (int)ms.m[0].pid, KILL_MS_MAX / 1000);
 			members_release(&ms);
 			return -1;
 		}
@@ -275,7 +286,8 @@ int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct er
 		if (procs[i]->ended)
 			continue;
 		if (!pidfd_exited_for_sure(procs[i]->pidfd, d))
-			rc = err_set(e, ERR_TIMEOUT, 0, "%s survives SIGKILL for %d s", procs[i]->name, KILL_MS_MAX / 1000);
+			rc = err_set(e, ERR_TIMEOUT, 0, "%s survives SIGKILL for %d s",
+				     procs[i]->name, KILL_MS_MAX / 1000);
 		else if (proc_ended(procs[i], rc < 0 ? NULL : e) < 0)
 			rc = -1;
 	}
@@ -300,7 +312,8 @@ void proc_ref_release(struct proc_ref *r)
 	r->pidfd = -1;
 }
 
-int proc_ref_signal_all(const struct proc_ref *refs, size_t n, int signo, int64_t *at_ns, struct err *e)
+int proc_ref_signal_all(const struct proc_ref *refs, size_t n, int signo, int64_t *at_ns,
+			struct err *e)
 {
 	const char *gone = NULL;
 
@@ -326,7 +339,8 @@ void proc_free(struct proc *p)
 		return;
 	if (!p->ended)
 		proc_kill_all(&p, 1, NULL, NULL);
-	if (!p->ended) { /* hangs in the kernel: the guardian keeps its number and tries again when we end */
+	/* hangs in the kernel: the guardian keeps its number and tries again when we end */
+	if (!p->ended) {
 		proc_log_close(p->log);
 		close(p->pidfd);
 	}
@@ -361,15 +375,19 @@ char *proc_which(const char *name)
 
 		if (access(name, X_OK) < 0 || stat(name, &st) < 0 || !S_ISREG(st.st_mode))
 			return NULL;
-		real = realpath(name, NULL); /* none for /proc/self/exe of a program that was replaced while it runs */
+		/* none for /proc/self/exe of a program that was replaced while it runs */
+		real = realpath(name, NULL);
 		return real ? real : xstrdup(name);
 	}
-	for (int sbin = 0; sbin < 2; sbin++) { /* servers stand in directories that only root has in PATH */
+	/* servers stand in directories that only root has in PATH */
+	for (int sbin = 0; sbin < 2; sbin++) {
 		if (sbin || !path || !*path)
-			path = sbin ? "/usr/local/sbin:/usr/sbin:/sbin" : "/usr/local/bin:/usr/bin:/bin";
+			path = sbin ? "/usr/local/sbin:/usr/sbin:/sbin"
+				    : "/usr/local/bin:/usr/bin:/bin";
 		while (*name && path) {
 			size_t n = strcspn(path, ":");
-			char *full = n ? xstrfmt("%.*s/%s", (int)n, path, name) : xstrfmt("./%s", name);
+			char *full =
+				n ? xstrfmt("%.*s/%s", (int)n, path, name) : xstrfmt("./%s", name);
 
 			if (access(full, X_OK) == 0 && stat(full, &st) == 0 && S_ISREG(st.st_mode))
 				return full;
@@ -380,7 +398,8 @@ char *proc_which(const char *name)
 	return NULL;
 }
 
-/* Takes what is there; of more than max it keeps the end (`over` NULL) or stops. 1: more may come, 0: end. */
+/* Takes what is there; of more than max it keeps the end (`over` NULL) or stops. 1: more may come,
+ * 0: end. */
 static int drain(int fd, struct strbuf *out, size_t max, bool *over)
 {
 	char buf[16384];
@@ -417,7 +436,8 @@ static void last_lines(struct strbuf *err)
 	}
 }
 
-int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max, struct deadline d, struct err *e)
+int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max,
+	     struct deadline d, struct err *e)
 {
 	struct strbuf got = STRBUF_INIT, err_text = STRBUF_INIT;
 	int outs[2] = { -1, -1 }, errs[2] = { -1, -1 }, pidfd = -1, rc = -1;
@@ -440,8 +460,9 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 	fcntl(outs[0], F_SETFL, O_NONBLOCK);
 	fcntl(errs[0], F_SETFL, O_NONBLOCK);
 	while (!exited && !over) {
-		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = outs[0], .events = POLLIN },
-		                       { .fd = errs[0], .events = POLLIN } };
+		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN },
+				       { .fd = outs[0], .events = POLLIN },
+				       { .fd = errs[0], .events = POLLIN } };
 		int64_t left = deadline_left_ms(d);
 
 		if (clock_cancelled()) {
@@ -453,7 +474,8 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 			goto out;
 		}
 		poll(p, 3, (int)(left < 50 ? left : 50));
-		exited = p[0].revents != 0; /* looked at before the pipes: what it wrote is all in them */
+		/* looked at before the pipes: what it wrote is all in them */
+		exited = p[0].revents != 0;
 		if (outs[0] >= 0 && !drain(outs[0], &got, max, &over)) {
 			close(outs[0]);
 			outs[0] = -1;
@@ -477,11 +499,11 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 	}
 	last_lines(&err_text);
 	if (si.si_code == CLD_EXITED)
-		err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", argv[0], si.si_status, err_text.len ? ": " : "", err_text.buf);
+		err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", argv[0], si.si_status,
+			err_text.len ? ": " : "", err_text.buf);
 	else
-		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0], si.si_status,
-		        err_text.len ? ": " : "",
-		        err_text.buf);
+		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0],
+			si.si_status, err_text.len ? ": " : "", err_text.buf);
 out:
 	if (pidfd >= 0) {
 		/* After a success, what it left running on purpose (a daemon it started) stays. */

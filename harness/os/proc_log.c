@@ -19,9 +19,9 @@
 #define TAIL_BYTES 16384
 #define TAIL_LINE_MAX 300
 
-/* A child writes into a pipe, a small thread moves it to the file. When the file reaches its cap, its middle goes: the first half
- * (how it started) stays, and of what follows the newest quarter (how it ended). A full disk drops
- * output, it never blocks the child. */
+/* A child writes into a pipe, a small thread moves it to the file. When the file reaches its cap,
+ * its middle goes: the first half (how it started) stays, and of what follows the newest quarter
+ * (how it ended). A full disk drops output, it never blocks the child. */
 struct proc_log {
 	pthread_t thread;
 	int fd, pipe, stop; /* stop: an eventfd */
@@ -43,11 +43,15 @@ static void log_cut(struct proc_log *l)
 			from += (size_t)(nl + 1 - buf);
 	}
 	l->dropped += from - head;
-	n = snprintf(buf, CHUNK, "\n[... %llu bytes of output dropped here ...]\n", (unsigned long long)l->dropped);
+	n = snprintf(buf, CHUNK, "\n[... %llu bytes of output dropped here ...]\n",
+		     (unsigned long long)l->dropped);
 	n = pwrite(l->fd, buf, (size_t)n, (off_t)head);
 	to = head + (size_t)(n > 0 ? n : 0);
-	while (from < l->pos && (n = pread(l->fd, buf, l->pos - from < CHUNK ? l->pos - from : CHUNK, (off_t)from)) > 0) {
-		n = pwrite(l->fd, buf, (size_t)n, (off_t)to); /* to < from always: the note is shorter than what goes */
+	while (from < l->pos &&
+	       (n = pread(l->fd, buf, l->pos - from < CHUNK ? l->pos - from : CHUNK, (off_t)from)) >
+		       0) {
+		/* to < from always: the note is shorter than what goes */
+		n = pwrite(l->fd, buf, (size_t)n, (off_t)to);
 		if (n <= 0)
 			break;
 		from += (size_t)n;
@@ -86,7 +90,8 @@ static void *log_main(void *arg)
 	bool stopping = false;
 
 	for (;;) {
-		struct pollfd p[2] = { { .fd = l->pipe, .events = POLLIN }, { .fd = l->stop, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = l->pipe, .events = POLLIN },
+				       { .fd = l->stop, .events = POLLIN } };
 		ssize_t n;
 
 		if (!stopping && poll(p, 2, -1) < 0 && errno != EINTR)
@@ -99,7 +104,9 @@ static void *log_main(void *arg)
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 		else if (stopping && errno == EAGAIN)
-			break; /* a stranger may hold the other end for ever; what the child wrote is here */
+			/* a stranger may hold the other end for ever; what the child wrote is
+			 * here */
+			break;
 	}
 	free(buf);
 	return NULL;
@@ -123,7 +130,8 @@ struct proc_log *proc_log_open(const char *path, size_t bytes_max, int *write_fd
 	if (l->pos > l->max)
 		l->max = l->pos + LOG_BYTES_MIN; /* a log of an earlier start with a higher cap */
 	l->stop = eventfd(0, EFD_CLOEXEC);
-	if (l->stop < 0 || pipe2(pipes, O_CLOEXEC) < 0 || fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0) {
+	if (l->stop < 0 || pipe2(pipes, O_CLOEXEC) < 0 ||
+	    fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0) {
 		err_sys(e, "make a pipe for %s", path);
 		goto fail;
 	}
@@ -191,7 +199,9 @@ void proc_log_tail(const char *log_path, size_t lines, struct strbuf *out)
 
 		strbuf_addstr(out, first ? "" : " | ");
 		for (size_t i = 0; i < len && i < TAIL_LINE_MAX; i++)
-			strbuf_addch(out, (unsigned char)buf[at + i] < 0x20 || buf[at + i] == 0x7f ? ' ' : buf[at + i]);
+			strbuf_addch(out, (unsigned char)buf[at + i] < 0x20 || buf[at + i] == 0x7f
+						  ? ' '
+						  : buf[at + i]);
 		if (len > TAIL_LINE_MAX)
 			strbuf_addstr(out, "...");
 		at += len + 1;

@@ -22,7 +22,8 @@
 
 extern char **environ;
 
-/* Everything the child needs, made before the fork: other threads may hold any lock at that instant. */
+/* Everything the child needs, made before the fork: other threads may hold any lock at that
+ * instant. */
 struct child {
 	const char *path, *dir;
 	char *const *argv;
@@ -61,7 +62,8 @@ static _Noreturn void child_exec(const struct child *c)
 		sigaction(sig, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (c->drop && (setgroups((size_t)c->n_groups, c->groups) < 0 || setgid(c->gid) < 0 || setuid(c->uid) < 0))
+	if (c->drop && (setgroups((size_t)c->n_groups, c->groups) < 0 || setgid(c->gid) < 0 ||
+			setuid(c->uid) < 0))
 		child_fail(c, AT_IDS);
 	/* After the ids: their change clears it. It follows the thread that forked. */
 	if (!c->outlives_us)
@@ -91,10 +93,14 @@ static bool env_names(const char *var, char *const *in)
 	return false;
 }
 
-/* What a server may know of our environment: keys and passwords stand there too, and its environment is its user's to read. */
+/* What a server may know of our environment: keys and passwords stand there too, and its
+ * environment is its user's to read. */
 static bool for_servers(const char *var)
 {
-	static const char *const names[] = { "PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "LC_", "TZ=", "TMPDIR=", "LD_LIBRARY_PATH=", "DRTEST_FAMILY=" };
+	static const char *const names[] = {
+		"PATH=", "HOME=", "USER=",   "LOGNAME=",         "LANG=",
+		"LC_",   "TZ=",   "TMPDIR=", "LD_LIBRARY_PATH=", "DRTEST_FAMILY="
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strncmp(var, names[i], strlen(names[i])))
@@ -114,12 +120,14 @@ static char **env_make(const struct spawn *s)
 		n++;
 	env = xcalloc(n + 2, sizeof(*env));
 	for (char **v = environ; v && *v; v++)
-		if (!env_names(*v, s->env) && (!s->server || for_servers(*v)) && !(s->family && !strncmp(*v, "DRTEST_FAMILY=", 14)))
+		if (!env_names(*v, s->env) && (!s->server || for_servers(*v)) &&
+		    !(s->family && !strncmp(*v, "DRTEST_FAMILY=", 14)))
 			env[k++] = xstrdup(*v);
 	for (char *const *v = s->env; v && *v; v++)
 		env[k++] = xstrdup(*v);
 	if (s->family)
-		env[k++] = xstrfmt("DRTEST_FAMILY=%s%s;", outer && strlen(outer) < 1024 ? outer : ";", s->family);
+		env[k++] = xstrfmt("DRTEST_FAMILY=%s%s;",
+				   outer && strlen(outer) < 1024 ? outer : ";", s->family);
 	return env;
 }
 
@@ -147,11 +155,13 @@ static int ids_look_up(struct child *c, const char *user, struct err *e)
 	c->gid = pw->pw_gid;
 	c->n_groups = GROUPS_MAX;
 	if (getgrouplist(user, c->gid, c->groups, &c->n_groups) < 0)
-		return err_set(e, ERR_ENV, 0, "user '%s' is in more than %d groups", user, GROUPS_MAX);
+		return err_set(e, ERR_ENV, 0, "user '%s' is in more than %d groups", user,
+			       GROUPS_MAX);
 	return 0;
 }
 
-/* In memory, so that a child that never reads it can't block us, and nothing of it reaches a disk. */
+/* In memory, so that a child that never reads it can't block us, and nothing of it reaches a disk.
+ */
 static int stdin_make(const char *text, struct err *e)
 {
 	int fd;
@@ -174,16 +184,11 @@ static int failure_err(const struct spawn *s, const struct failure *f, struct er
 {
 	errno = f->why;
 	switch (f->stage) {
-	case AT_IDS:
-		return err_sys(e, "become user '%s'", s->run_as);
-	case AT_PARENT:
-		return err_set(e, ERR_IO, f->why, "its parent died");
-	case AT_DIR:
-		return err_sys(e, "enter %s", s->dir);
-	case AT_FDS:
-		return err_sys(e, "set up its standard streams");
-	case AT_EXEC:
-		break;
+	case AT_IDS: return err_sys(e, "become user '%s'", s->run_as);
+	case AT_PARENT: return err_set(e, ERR_IO, f->why, "its parent died");
+	case AT_DIR: return err_sys(e, "enter %s", s->dir);
+	case AT_FDS: return err_sys(e, "set up its standard streams");
+	case AT_EXEC: break;
 	}
 	err_sys(e, "execute %s", s->argv[0]);
 	if (e)
@@ -193,8 +198,13 @@ static int failure_err(const struct spawn *s, const struct failure *f, struct er
 
 int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 {
-	struct child c = { .argv = s->argv, .dir = s->dir, .out = s->out_fd, .err = s->err_fd, .parent = getpid(), .in = -1,
-	                   .outlives_us = s->outlives_us };
+	struct child c = { .argv = s->argv,
+			   .dir = s->dir,
+			   .out = s->out_fd,
+			   .err = s->err_fd,
+			   .parent = getpid(),
+			   .in = -1,
+			   .outlives_us = s->outlives_us };
 	int go[2] = { -1, -1 }, failed[2] = { -1, -1 }, rc = -1, pidfd = -1;
 	struct failure f;
 	sigset_t all, before;
@@ -204,8 +214,10 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 
 	path = proc_which(s->argv[0]);
 	if (!path) {
-		err_set(e, ERR_ENV, ENOENT, strchr(s->argv[0], '/') ? "%s is not there, or no program" : "%s is not installed (looked in PATH)",
-		        s->argv[0]);
+		err_set(e, ERR_ENV, ENOENT,
+			strchr(s->argv[0], '/') ? "%s is not there, or no program"
+						: "%s is not installed (looked in PATH)",
+			s->argv[0]);
 		goto out;
 	}
 	c.path = path;

@@ -1,4 +1,5 @@
-/* Inside os/ only: the fork and exec that proc_start() and proc_run() share, the log of a child, and /proc. */
+/* Inside os/ only: the fork and exec that proc_start() and proc_run() share, the log of a child,
+ * and /proc. */
 #ifndef HARNESS_OS_SPAWN_H
 #define HARNESS_OS_SPAWN_H
 
@@ -17,8 +18,9 @@ struct spawn {
 	const char *run_as;
 	const char *stdin_text;
 	bool server; /* as proc_opts has it */
-	const char *family; /* value for DRTEST_FAMILY, inherited by all descendants; NULL: the child is not marked */
-	bool outlives_us; /* no parent-death signal */
+	/* value for DRTEST_FAMILY, inherited by all descendants; NULL: the child is not marked */
+	const char *family;
+	bool outlives_us;   /* no parent-death signal */
 	int out_fd, err_fd; /* become the child's 1 and 2; stay the caller's here */
 };
 /* In a group of its own, registered with the guardian before it executes; fails when exec fails. */
@@ -33,8 +35,8 @@ struct proc_log;
 struct proc_log *proc_log_open(const char *path, size_t bytes_max, int *write_fd, struct err *e);
 void proc_log_close(struct proc_log *l); /* takes what is in the pipe first; NULL is fine */
 
-/* A family is everything that descends from one child, whatever groups and sessions it has moved to: all inherit the mark.
- * The marks of nested drtests follow each other, each between two ';'. */
+/* A family is everything that descends from one child, whatever groups and sessions it has moved
+ * to: all inherit the mark. The marks of nested drtests follow each other, each between two ';'. */
 #define FAMILY_MAX 64
 void family_name(char out[FAMILY_MAX], unsigned serial); /* "<our pid>.<our start time>.<serial>" */
 void family_prefix(char out[FAMILY_MAX]);                /* what all of ours begin with */
@@ -46,7 +48,8 @@ struct members {
 	struct member *m;
 	size_t n, alloc;
 };
-/* Living processes that carry the mark (`prefix`: any that begins so) or are in the group (0: any group). Appends. */
+/* Living processes that carry the mark (`prefix`: any that begins so) or are in the group (0: any
+ * group). Appends. */
 void members_find(struct members *out, const char *mark, bool prefix, pid_t group);
 void members_kill(const struct members *ms);
 void members_release(struct members *ms);

@@ -18,18 +18,23 @@ int volume_needs(struct strbuf *missing)
 	pid_t pid;
 
 	if (geteuid() != 0) {
-		strbuf_addstr(missing, "a disk of its own is a mount, and only root can mount: run drtest as root");
+		strbuf_addstr(
+			missing,
+			"a disk of its own is a mount, and only root can mount: run drtest as root");
 		return -1;
 	}
 	pid = fork(); /* tried in a child: containers often forbid it even to root */
 	if (pid == 0)
-		_exit(unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		_exit(unshare(CLONE_NEWNS) < 0 ||
+		      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		      mount("drtest", "/mnt", "tmpfs", 0, "size=1m") < 0);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	strbuf_addstr(missing, "a disk of its own is a mount, and this container forbids mounts: it needs CAP_SYS_ADMIN");
+	strbuf_addstr(
+		missing,
+		"a disk of its own is a mount, and this container forbids mounts: it needs CAP_SYS_ADMIN");
 	return -1;
 }
 
@@ -37,7 +42,8 @@ int volume_mount(const char *dir, int64_t size_bytes, struct err *e)
 {
 	char options[64];
 
-	if (!apart && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
+	if (!apart &&
+	    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
 		return err_sys(e, "make a mount namespace");
 	apart = true;
 	snprintf(options, sizeof(options), "size=%" PRId64 ",mode=0755", size_bytes);
@@ -65,8 +71,9 @@ static int allow(const char *path, const struct stat *st, int what, struct FTW *
 	return what == FTW_D && chmod(path, st->st_mode | 0200) < 0 ? -1 : 0;
 }
 
-/* The kernel refuses a read-only mount while a file on it is written. So: no permission to make files, in any of its directories; it holds
- * for every process that is not root, and servers are not. */
+/* The kernel refuses a read-only mount while a file on it is written. So: no permission to make
+ * files, in any of its directories; it holds for every process that is not root, and servers are
+ * not. */
 int volume_read_only(const char *dir, bool read_only, struct err *e)
 {
 	if (nftw(dir, read_only ? forbid : allow, 16, FTW_PHYS) != 0)

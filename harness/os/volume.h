@@ -1,6 +1,7 @@
-/* A small disk of its own: a tmpfs in a mount namespace of ours, so that nothing of it is left when the last of our processes is gone,
- * however we end. Linux and root only. What a thread that is older than the first volume does with paths in it misses it: make volumes
- * from the main thread, before what uses them is started. */
+/* A small disk of its own: a tmpfs in a mount namespace of ours, so that nothing of it is left when
+ * the last of our processes is gone, however we end. Linux and root only. What a thread that is
+ * older than the first volume does with paths in it misses it: make volumes from the main thread,
+ * before what uses them is started. */
 #ifndef HARNESS_OS_VOLUME_H
 #define HARNESS_OS_VOLUME_H
 
@@ -11,9 +12,11 @@
 #include "harness/base/strbuf.h"
 
 int volume_needs(struct strbuf *missing); /* 0: volumes can be made; -1: and what is missing */
-int volume_mount(const char *dir, int64_t size_bytes, struct err *e); /* dir is there; its content is hidden */
+/* dir is there; its content is hidden */
+int volume_mount(const char *dir, int64_t size_bytes, struct err *e);
 int volume_unmount(const char *dir, struct err *e);
-/* Files that are there go on being written; a process that is not root can make, rename and remove none. */
+/* Files that are there go on being written; a process that is not root can make, rename and remove
+ * none. */
 int volume_read_only(const char *dir, bool read_only, struct err *e);
 
 #endif

@@ -8,7 +8,9 @@
 #include "harness/redo/msgpack.h"
 #include "harness/sql/schema.h"
 
-struct side { /* columns, or pre-columns: names and values come in different arrays of the record and meet by position */
+/* columns, or pre-columns: names and values come in different arrays of the record and meet by
+ * position */
+struct side {
 	struct redo_column *c;
 	uint32_t alloc, n_infos, n_values;
 	bool *empty_bytes;
@@ -199,7 +201,9 @@ static bool columns_v1(struct mp *m, struct side *s)
 		struct redo_column *c = &s->c[i];
 		struct redo_bytes key;
 
-		*c = (struct redo_column){ .name = { "", 0 }, .charset = { "", 0 }, .collation = { "", 0 } };
+		*c = (struct redo_column){ .name = { "", 0 },
+					   .charset = { "", 0 },
+					   .collation = { "", 0 } };
 		s->empty_bytes[i] = false;
 		c->absent = mp_nil(m);
 		if (c->absent)
@@ -264,7 +268,8 @@ static bool index_columns(struct mp *m, struct redo_decoder *d)
 			return mp_fail(m, "more index columns than a table can have");
 		if (at + k > d->alloc_positions) {
 			d->alloc_positions = (at + k) * 2;
-			d->positions = xreallocarray(d->positions, d->alloc_positions, sizeof(*d->positions));
+			d->positions = xreallocarray(d->positions, d->alloc_positions,
+						     sizeof(*d->positions));
 		}
 		d->indexes[i].n = k;
 		for (uint32_t j = 0; j < k; j++) {
@@ -321,7 +326,8 @@ static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, 
 	return true;
 }
 
-static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r, bool *there)
+static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r,
+		     bool *there)
 {
 	struct redo_bytes key;
 	uint32_t n;
@@ -413,8 +419,9 @@ static bool is_bytes_type(uint8_t t)
 	return t == COL_VARCHAR || (t >= COL_TINYBLOB && t <= COL_STRING);
 }
 
-/* What the bytes alone do not tell: an empty byte string was written as nil or as an empty str; a number's form does not tell its kind,
- * the column does, so that a key has one kind however it was written; a column that is absent in one place is absent. */
+/* What the bytes alone do not tell: an empty byte string was written as nil or as an empty str; a
+ * number's form does not tell its kind, the column does, so that a key has one kind however it was
+ * written; a column that is absent in one place is absent. */
 static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 {
 	if (s->n_infos != s->n_values)
@@ -423,13 +430,18 @@ static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 	for (uint32_t i = 0; i < s->n_infos; i++) {
 		struct redo_column *c = &s->c[i];
 		struct redo_value *v = &c->value;
-		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET;
+		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT ||
+				   c->type == COL_ENUM || c->type == COL_SET;
 
 		if (c->absent) {
-			*c = (struct redo_column){ .name = { "", 0 }, .charset = { "", 0 }, .collation = { "", 0 }, .absent = true };
+			*c = (struct redo_column){ .name = { "", 0 },
+						   .charset = { "", 0 },
+						   .collation = { "", 0 },
+						   .absent = true };
 			continue;
 		}
-		if ((v->kind == REDO_NULL && s->empty_bytes[i]) || (v->kind == REDO_STR && !v->s.n && is_bytes_type(c->type))) {
+		if ((v->kind == REDO_NULL && s->empty_bytes[i]) ||
+		    (v->kind == REDO_STR && !v->s.n && is_bytes_type(c->type))) {
 			v->kind = REDO_BIN;
 			v->s = (struct redo_bytes){ "", 0 };
 		} else if (v->kind == REDO_INT && v->i >= 0 && is_unsigned) {
@@ -441,11 +453,13 @@ static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 	return true;
 }
 
-int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_event *ev, struct err *e)
+int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_event *ev,
+		struct err *e)
 {
 	struct mp m = { .start = body, .p = body, .end = (const unsigned char *)body + n };
 	struct redo_row row = { .table = { .db = { "", 0 }, .table = { "", 0 } } };
-	struct redo_ddl ddl = { .query = { "", 0 }, .table = { .db = { "", 0 }, .table = { "", 0 } } };
+	struct redo_ddl ddl = { .query = { "", 0 },
+				.table = { .db = { "", 0 }, .table = { "", 0 } } };
 	bool have_row = false, have_ddl = false;
 	int format = 1;
 	int64_t type = 0;
@@ -458,7 +472,9 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 		if (n < 4)
 			return err_set(e, ERR_BAD_DATA, 0, "record cut short in its version");
 		if (m.p[2] != 0 || m.p[3] != 2)
-			return err_set(e, ERR_BAD_DATA, 0, "record format version %u is not known (1 and 2 are)", m.p[2] * 256u + m.p[3]);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "record format version %u is not known (1 and 2 are)",
+				       m.p[2] * 256u + m.p[3]);
 		format = 2;
 		m.p += 4;
 	}
@@ -484,7 +500,8 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 	if (m.p != m.end && !mp_fail(&m, "bytes behind the record"))
 		goto bad;
 	if (type == REDO_ROW && have_row) {
-		if (!side_finish(&m, &d->side[0], &row.n_columns) || !side_finish(&m, &d->side[1], &row.n_pre_columns))
+		if (!side_finish(&m, &d->side[0], &row.n_columns) ||
+		    !side_finish(&m, &d->side[1], &row.n_pre_columns))
 			goto bad;
 		if (!row.n_columns && !row.n_pre_columns && !mp_fail(&m, "a row without columns"))
 			goto bad;
@@ -492,7 +509,8 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 		    !mp_fail(&m, "an update whose images differ in their number of columns"))
 			goto bad;
 		for (uint32_t i = 0; i < d->n_positions && d->n_indexes; i++)
-			if ((uint32_t)d->positions[i] >= (row.n_columns ? row.n_columns : row.n_pre_columns) &&
+			if ((uint32_t)d->positions[i] >=
+				    (row.n_columns ? row.n_columns : row.n_pre_columns) &&
 			    !mp_fail(&m, "an index column out of range"))
 				goto bad;
 		row.columns = d->side[0].c;
@@ -508,7 +526,9 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 		ev->ddl = ddl;
 		return 0;
 	}
-	mp_fail(&m, type == REDO_ROW ? "a row record without a row" : type == REDO_DDL ? "a DDL record without a DDL" : "an unknown record type");
+	mp_fail(&m, type == REDO_ROW   ? "a row record without a row"
+		    : type == REDO_DDL ? "a DDL record without a DDL"
+				       : "an unknown record type");
 bad:
 	return err_set(e, ERR_BAD_DATA, 0, "record: byte %zu: %s", (size_t)(m.p - m.start), m.bad);
 }
@@ -557,27 +577,13 @@ static void add_infos(struct strbuf *out, const struct redo_column *c, uint32_t 
 static void add_value(struct strbuf *out, const struct redo_value *v)
 {
 	switch (v->kind) {
-	case REDO_NULL:
-		mp_add_nil(out);
-		break;
-	case REDO_INT:
-		mp_add_int(out, v->i);
-		break;
-	case REDO_UINT:
-		mp_add_uint(out, v->u);
-		break;
-	case REDO_F32:
-		mp_add_f32(out, isfinite(v->f32) ? v->f32 : 0);
-		break;
-	case REDO_F64:
-		mp_add_f64(out, isfinite(v->f64) ? v->f64 : 0);
-		break;
-	case REDO_STR:
-		mp_add_str(out, v->s.p, v->s.n);
-		break;
-	case REDO_BIN:
-		mp_add_bin(out, v->s.p, v->s.n);
-		break;
+	case REDO_NULL: mp_add_nil(out); break;
+	case REDO_INT: mp_add_int(out, v->i); break;
+	case REDO_UINT: mp_add_uint(out, v->u); break;
+	case REDO_F32: mp_add_f32(out, isfinite(v->f32) ? v->f32 : 0); break;
+	case REDO_F64: mp_add_f64(out, isfinite(v->f64) ? v->f64 : 0); break;
+	case REDO_STR: mp_add_str(out, v->s.p, v->s.n); break;
+	case REDO_BIN: mp_add_bin(out, v->s.p, v->s.n); break;
 	}
 }
 
@@ -689,12 +695,14 @@ int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct e
 
 		if (!mp_str(&m, &key))
 			goto bad;
-		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs")) /* old releases spell it so */
+		/* old releases spell it so */
+		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs"))
 			ok = have_checkpoint = mp_u64(&m, &out->checkpoint_ts);
 		else if (MP_IS(key, "resolvedTs"))
 			ok = have_resolved = mp_u64(&m, &out->resolved_ts);
 		else if (MP_IS(key, "version")) {
-			ok = mp_i64(&m, &version) && (version == (int)version || mp_fail(&m, "a version out of range"));
+			ok = mp_i64(&m, &version) &&
+			     (version == (int)version || mp_fail(&m, "a version out of range"));
 			out->version = (int)version;
 		} else
 			ok = mp_skip(&m);

@@ -8,7 +8,8 @@
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 
 /* 1: the object is gone. The key is the store's: a replay finds the same names. */
-static int copy_one(struct store *from, struct store *to, const char *key, struct redo_copy_result *r, struct err *e)
+static int copy_one(struct store *from, struct store *to, const char *key,
+		    struct redo_copy_result *r, struct err *e)
 {
 	struct strbuf body = STRBUF_INIT;
 	struct err why = ERR_INIT;
@@ -31,7 +32,8 @@ out:
 }
 
 /* 0: copied; 1: a file went away before it was read. */
-static int copy_files(struct store *from, struct store *to, const struct redo_files *files, struct redo_copy_result *r, struct err *e)
+static int copy_files(struct store *from, struct store *to, const struct redo_files *files,
+		      struct redo_copy_result *r, struct err *e)
 {
 	struct strbuf side = STRBUF_INIT;
 	int rc = 0;
@@ -55,11 +57,13 @@ static int copy_files(struct store *from, struct store *to, const struct redo_fi
 	return rc;
 }
 
-static int write_meta(struct store *to, const struct redo_files *files, const struct redo_meta *m, struct err *e)
+static int write_meta(struct store *to, const struct redo_files *files, const struct redo_meta *m,
+		      struct err *e)
 {
 	const struct redo_name *n = files->n ? &files->f[0].name : NULL;
-	struct redo_writer_opts o = { .capture = n ? n->capture : "copy", .name_space = n ? n->name_space : "default",
-		.changefeed = n ? n->changefeed : "copy" };
+	struct redo_writer_opts o = { .capture = n ? n->capture : "copy",
+				      .name_space = n ? n->name_space : "default",
+				      .changefeed = n ? n->changefeed : "copy" };
 	struct redo_writer *w = redo_writer_new(to, &o, e);
 	int rc = w ? redo_writer_meta(w, m, e) : -1;
 
@@ -73,12 +77,14 @@ static int is_empty(struct store *to, struct err *e)
 	int rc = store_list(to, "", &there, e);
 
 	if (rc == 0 && there.n)
-		rc = err_set(e, ERR_ENV, 0, "%s is not empty: a copy needs a prefix of its own", store_uri_redacted(to));
+		rc = err_set(e, ERR_ENV, 0, "%s is not empty: a copy needs a prefix of its own",
+			     store_uri_redacted(to));
 	store_list_release(&there);
 	return rc;
 }
 
-int redo_copy(struct store *from, struct store *to, struct deadline d, struct redo_copy_result *r, struct err *e)
+int redo_copy(struct store *from, struct store *to, struct deadline d, struct redo_copy_result *r,
+	      struct err *e)
 {
 	struct redo_files files = { 0 };
 	int rc = is_empty(to, e);
@@ -94,11 +100,14 @@ int redo_copy(struct store *from, struct store *to, struct deadline d, struct re
 			rc = write_meta(to, &files, &r->meta, e);
 		if (rc <= 0)
 			break;
-		/* what is left of the first try does no harm: whole files of the same log, by the same names */
+		/* what is left of the first try does no harm: whole files of the same log, by the
+		 * same names */
 		redo_files_release(&files);
 		r->files = r->bytes = 0;
-		rc = pause_ms(20, d) < 0 ? err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-						   "the redo log is collected faster than it can be copied") : 0;
+		rc = pause_ms(20, d) < 0
+			     ? err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "the redo log is collected faster than it can be copied")
+			     : 0;
 	}
 	redo_files_release(&files);
 	return rc < 0 ? err_wrap(e, "copy the redo log") : 0;

@@ -1,15 +1,19 @@
-/* A read-only copy of a redo log while its changefeed goes on: what a replay of this moment would have. */
+/* A read-only copy of a redo log while its changefeed goes on: what a replay of this moment would
+ * have. */
 #ifndef HARNESS_REDO_COPY_H
 #define HARNESS_REDO_COPY_H
 
 #include "harness/redo/reader.h"
 
 struct redo_copy_result {
-	struct redo_meta meta; /* the copy holds every change with commitTs in (checkpoint_ts, resolved_ts] */
+	/* the copy holds every change with commitTs in (checkpoint_ts, resolved_ts] */
+	struct redo_meta meta;
 	uint64_t files, bytes;
 };
-/* Meta first, then the list, then the files. A file that was collected meanwhile (its changefeed's checkpoint passed it) makes it begin
- * anew, at most until the deadline. `to` must hold no redo log. Nothing is ever written to `from`. */
-int redo_copy(struct store *from, struct store *to, struct deadline d, struct redo_copy_result *r, struct err *e);
+/* Meta first, then the list, then the files. A file that was collected meanwhile (its changefeed's
+ * checkpoint passed it) makes it begin anew, at most until the deadline. `to` must hold no redo
+ * log. Nothing is ever written to `from`. */
+int redo_copy(struct store *from, struct store *to, struct deadline d, struct redo_copy_result *r,
+	      struct err *e);
 
 #endif

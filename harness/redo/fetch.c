@@ -19,9 +19,10 @@ struct lane { /* downloads files lane, lane + n_lanes, ... */
 	pthread_cond_t changed;
 	char *piece[PIECES];
 	size_t len[PIECES], head, count;
-	bool over;      /* the file's last piece is there, or err */
+	bool over; /* the file's last piece is there, or err */
 	bool failed, stop;
-	bool unread; /* the reader gave up in the middle of a file: the rest of it is not for the next one */
+	/* the reader gave up in the middle of a file: the rest of it is not for the next one */
+	bool unread;
 	struct err err;
 	size_t fill; /* bytes in the piece that is being filled */
 };
@@ -134,7 +135,9 @@ static int nobody(void *arg, const void *data, size_t n, struct err *e)
 	return 0;
 }
 
-static int lane_file(struct lane *l, int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg, struct err *e)
+static int lane_file(struct lane *l,
+		     int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg,
+		     struct err *e)
 {
 	for (;;) {
 		size_t at;
@@ -167,7 +170,9 @@ static int lane_file(struct lane *l, int (*fn)(void *arg, const void *data, size
 	}
 }
 
-int fetch_file(struct fetch *f, size_t i, int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg, struct err *e)
+int fetch_file(struct fetch *f, size_t i,
+	       int (*fn)(void *arg, const void *data, size_t n, struct err *e), void *arg,
+	       struct err *e)
 {
 	struct lane *l;
 

@@ -125,7 +125,8 @@ bool mp_u64(struct mp *m, uint64_t *v)
 
 	if (!integer(m, v, &is_signed))
 		return false;
-	return !is_signed || (int64_t)*v >= 0 ? true : mp_fail(m, "a negative number where none may be");
+	return !is_signed || (int64_t)*v >= 0 ? true
+					      : mp_fail(m, "a negative number where none may be");
 }
 
 bool mp_i64(struct mp *m, int64_t *v)
@@ -168,9 +169,7 @@ bool mp_value(struct mp *m, struct redo_value *v)
 		return true;
 	case 0xc4:
 	case 0xc5:
-	case 0xc6:
-		v->kind = REDO_BIN;
-		return number(m, 1u << (c - 0xc4), &u) && bytes(m, u, &v->s);
+	case 0xc6: v->kind = REDO_BIN; return number(m, 1u << (c - 0xc4), &u) && bytes(m, u, &v->s);
 	case 0xca:
 		if (!number(m, 4, &u))
 			return false;
@@ -184,8 +183,7 @@ bool mp_value(struct mp *m, struct redo_value *v)
 		v->kind = REDO_F64;
 		memcpy(&v->f64, &u, 8);
 		return true;
-	default:
-		break;
+	default: break;
 	}
 	if ((c & 0xe0) == 0xa0 || (c >= 0xd9 && c <= 0xdb)) {
 		v->kind = REDO_STR;
@@ -276,13 +274,27 @@ void mp_add_str(struct strbuf *out, const char *s, uint32_t n)
 	if (n < 32)
 		strbuf_addch(out, (char)(0xa0 | n));
 	else
-		add_number(out, n < 256 ? 0xd9 : n < 65536 ? 0xda : 0xdb, n, n < 256 ? 1 : n < 65536 ? 2 : 4);
+		add_number(out,
+			   n < 256     ? 0xd9
+			   : n < 65536 ? 0xda
+				       : 0xdb,
+			   n,
+			   n < 256     ? 1
+			   : n < 65536 ? 2
+				       : 4);
 	strbuf_add(out, s, n);
 }
 
 void mp_add_bin(struct strbuf *out, const char *s, uint32_t n)
 {
-	add_number(out, n < 256 ? 0xc4 : n < 65536 ? 0xc5 : 0xc6, n, n < 256 ? 1 : n < 65536 ? 2 : 4);
+	add_number(out,
+		   n < 256     ? 0xc4
+		   : n < 65536 ? 0xc5
+			       : 0xc6,
+		   n,
+		   n < 256     ? 1
+		   : n < 65536 ? 2
+			       : 4);
 	strbuf_add(out, s, n);
 }
 

@@ -1,4 +1,5 @@
-/* MessagePack, as far as the redo log uses it: a cursor that never leaves its bytes, and the writer's integer forms (redo-log spec, 4.1). */
+/* MessagePack, as far as the redo log uses it: a cursor that never leaves its bytes, and the
+ * writer's integer forms (redo-log spec, 4.1). */
 #ifndef HARNESS_REDO_MSGPACK_H
 #define HARNESS_REDO_MSGPACK_H
 
@@ -28,11 +29,11 @@ static inline size_t mp_left(const struct mp *m)
 bool mp_map(struct mp *m, uint32_t *n);   /* n pairs; each has at least 2 bytes left, or it fails */
 bool mp_array(struct mp *m, uint32_t *n); /* n items; each has at least 1 byte left, or it fails */
 bool mp_str(struct mp *m, struct redo_bytes *s);
-bool mp_u64(struct mp *m, uint64_t *v);   /* any integer form, not negative */
-bool mp_i64(struct mp *m, int64_t *v);    /* any integer form that fits */
+bool mp_u64(struct mp *m, uint64_t *v); /* any integer form, not negative */
+bool mp_i64(struct mp *m, int64_t *v);  /* any integer form that fits */
 bool mp_bool(struct mp *m, bool *v);
 bool mp_value(struct mp *m, struct redo_value *v); /* nil, integers, floats, str, bin */
-bool mp_skip(struct mp *m);               /* one whole value of any kind, however deep */
+bool mp_skip(struct mp *m);                        /* one whole value of any kind, however deep */
 
 static inline bool mp_nil(struct mp *m) /* takes a nil if one is there */
 {

@@ -30,14 +30,15 @@ static bool last_part(const char *s, size_t *n, char *out, size_t size)
 	return true;
 }
 
-/* What is left of a name once its right end is read: <capture>_[<namespace>_]<changefeed>. A capture is an address: no '_'.
- * All three are taken, or none. */
+/* What is left of a name once its right end is read: <capture>_[<namespace>_]<changefeed>. A
+ * capture is an address: no '_'. All three are taken, or none. */
 static bool identity(struct redo_name *out, const char *s, size_t n)
 {
 	const char *bar = memchr(s, '_', n);
 	size_t at = bar ? (size_t)(bar - s) : 0;
 
-	if (!bar || at >= sizeof(out->capture) || !last_part(s, &n, out->changefeed, sizeof(out->changefeed)))
+	if (!bar || at >= sizeof(out->capture) ||
+	    !last_part(s, &n, out->changefeed, sizeof(out->changefeed)))
 		goto no;
 	strcpy(out->name_space, "default");
 	if (n != at && (!last_part(s, &n, out->name_space, sizeof(out->name_space)) || n != at))
@@ -61,14 +62,20 @@ int redo_name_parse(struct redo_name *out, const char *base, struct err *e)
 		return 0;
 	if (ends_with(base, &n, ".meta")) {
 		out->kind = REDO_FILE_META;
-		/* <..>_meta_<uuid>, or the fixed <..>_meta of old releases; whatever it is called, its content counts */
-		if (!ends_with(base, &n, "_meta") && (!last_part(base, &n, out->uuid, sizeof(out->uuid)) || !ends_with(base, &n, "_meta")))
+		/* <..>_meta_<uuid>, or the fixed <..>_meta of old releases; whatever it is called,
+		 * its content counts */
+		if (!ends_with(base, &n, "_meta") &&
+		    (!last_part(base, &n, out->uuid, sizeof(out->uuid)) ||
+		     !ends_with(base, &n, "_meta")))
 			return 0;
 		identity(out, base, n);
 		return 0;
 	}
 	if (ends_with(base, &n, ".sort"))
-		return err_set(e, ERR_BAD_DATA, 0, "%.200s: a sorted copy of the stock reader does not belong into a log", base);
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%.200s: a sorted copy of the stock reader does not belong into a log",
+			base);
 	if (ends_with(base, &n, ".tmp")) {
 		if (!ends_with(base, &n, ".log"))
 			return 0; /* an unfinished meta, or a stranger's */
@@ -76,10 +83,14 @@ int redo_name_parse(struct redo_name *out, const char *base, struct err *e)
 	} else if (!ends_with(base, &n, ".log")) {
 		return 0;
 	}
-	if (!last_part(base, &n, out->uuid, sizeof(out->uuid)) || !last_part(base, &n, ts, sizeof(ts)) || !tso_parse(ts, &out->max_commit_ts) ||
-	    !last_part(base, &n, type, sizeof(type)) || (strcmp(type, "row") && strcmp(type, "ddl")) || !identity(out, base, n))
-		return err_set(e, ERR_BAD_DATA, 0, "%.200s: bad log name: <capture>_[<namespace>_]<changefeed>_<row|ddl>_<ts>_<uuid>.log is expected",
-		               base);
+	if (!last_part(base, &n, out->uuid, sizeof(out->uuid)) ||
+	    !last_part(base, &n, ts, sizeof(ts)) || !tso_parse(ts, &out->max_commit_ts) ||
+	    !last_part(base, &n, type, sizeof(type)) ||
+	    (strcmp(type, "row") && strcmp(type, "ddl")) || !identity(out, base, n))
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%.200s: bad log name: <capture>_[<namespace>_]<changefeed>_<row|ddl>_<ts>_<uuid>.log is expected",
+			base);
 	out->kind = !strcmp(type, "row") ? REDO_FILE_ROW : REDO_FILE_DDL;
 	return 0;
 }
@@ -95,6 +106,6 @@ void redo_name_format(struct strbuf *out, const struct redo_name *n)
 	if (n->kind == REDO_FILE_META)
 		strbuf_addf(out, "meta_%s.meta", n->uuid);
 	else
-		strbuf_addf(out, "%s_%llu_%s.log%s", n->kind == REDO_FILE_ROW ? "row" : "ddl", (unsigned long long)n->max_commit_ts, n->uuid,
-		            n->tmp ? ".tmp" : "");
+		strbuf_addf(out, "%s_%llu_%s.log%s", n->kind == REDO_FILE_ROW ? "row" : "ddl",
+			    (unsigned long long)n->max_commit_ts, n->uuid, n->tmp ? ".tmp" : "");
 }

@@ -96,9 +96,11 @@ static int64_t frames(struct redo_parser *p, const unsigned char *data, size_t n
 			break;
 		}
 		if (!body || body > REDO_BODY_BYTES_MAX || pad != (8 - body % 8) % 8) {
-			err_set(e, ERR_BAD_DATA, 0, "%s", !body                        ? "a record of length zero"
-			                                : body > REDO_BODY_BYTES_MAX ? "a record longer than any file can be"
-			                                                             : "a record whose padding does not fit its length");
+			err_set(e, ERR_BAD_DATA, 0, "%s",
+				!body ? "a record of length zero"
+				: body > REDO_BODY_BYTES_MAX
+					? "a record longer than any file can be"
+					: "a record whose padding does not fit its length");
 			at_offset(p, e);
 			return -1;
 		}
@@ -121,7 +123,8 @@ static int64_t frames(struct redo_parser *p, const unsigned char *data, size_t n
 	return (int64_t)done;
 }
 
-/* Uncompressed bytes, in any pieces. What the file holds bounds the memory, never what a length field claims. */
+/* Uncompressed bytes, in any pieces. What the file holds bounds the memory, never what a length
+ * field claims. */
 static int plain(struct redo_parser *p, const char *data, size_t n, struct err *e)
 {
 	int64_t used;
@@ -148,21 +151,26 @@ static int compressed(struct redo_parser *p, const char *data, size_t n, struct 
 {
 	size_t out = 0;
 
-	/* A full output buffer: the decompressor may hold more, although it has taken all of the input. */
+	/* A full output buffer: the decompressor may hold more, although it has taken all of the
+	 * input. */
 	while (n || out == LZ4_OUT) {
 		size_t in = n, hint;
 
 		if (p->lz4_done) {
 			if (!n)
 				break;
-			return err_set(e, ERR_BAD_DATA, 0, "%s: bytes behind the end of the LZ4 frame", p->label);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "%s: bytes behind the end of the LZ4 frame", p->label);
 		}
 		out = LZ4_OUT;
 		hint = LZ4F_decompress(p->lz4, p->lz4_out, &out, data, &in, NULL);
-		/* Also in a .tmp: a killed writer leaves a frame without its end, never one with other bytes. */
+		/* Also in a .tmp: a killed writer leaves a frame without its end, never one with
+		 * other bytes. */
 		if (LZ4F_isError(hint))
-			return err_set(e, ERR_BAD_DATA, 0, "%s: LZ4, after %llu uncompressed bytes: %s", p->label,
-			               (unsigned long long)(p->offset + p->rest.len), LZ4F_getErrorName(hint));
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "%s: LZ4, after %llu uncompressed bytes: %s", p->label,
+				       (unsigned long long)(p->offset + p->rest.len),
+				       LZ4F_getErrorName(hint));
 		if (plain(p, p->lz4_out, out, e) < 0)
 			return -1;
 		p->lz4_done = hint == 0;
@@ -203,7 +211,9 @@ int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct e
 
 void redo_parser_state(const struct redo_parser *p, struct redo_parse_result *r)
 {
-	*r = (struct redo_parse_result){ .records = p->records, .bytes = p->offset, .torn = true, .torn_at = p->offset };
+	*r = (struct redo_parse_result){
+		.records = p->records, .bytes = p->offset, .torn = true, .torn_at = p->offset
+	};
 }
 
 int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e)
@@ -218,7 +228,8 @@ int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct e
 	r->torn = p->torn;
 	r->torn_at = p->offset;
 	if (p->torn && !p->tmp) {
-		err_set(e, ERR_BAD_DATA, 0, "the file ends in the middle of a record: objects appear complete, so it was cut");
+		err_set(e, ERR_BAD_DATA, 0,
+			"the file ends in the middle of a record: objects appear complete, so it was cut");
 		return at_offset(p, e);
 	}
 	return 0;

@@ -12,7 +12,8 @@
 
 #define META_BYTES_MAX 4096
 #define META_PAUSE_MS 10
-#define META_TRIES 10 /* a live owner replaces its meta every 200 ms: a listed one may be gone */
+/* a live owner replaces its meta every 200 ms: a listed one may be gone */
+#define META_TRIES 10
 
 static const char *base_of(const char *key)
 {
@@ -27,7 +28,8 @@ static void feeds_add(struct redo_feeds *all, const struct redo_name *name)
 {
 	size_t k = 0;
 
-	while (k < all->n && (strcmp(all->f[k].changefeed, name->changefeed) || strcmp(all->f[k].name_space, name->name_space)))
+	while (k < all->n && (strcmp(all->f[k].changefeed, name->changefeed) ||
+			      strcmp(all->f[k].name_space, name->name_space)))
 		k++;
 	if (k == all->n) {
 		all->f = xreallocarray(all->f, ++all->n, sizeof(*all->f));
@@ -47,7 +49,8 @@ static struct redo_feeds feeds_of(const struct store_list *l)
 	for (size_t i = 0; i < l->n; i++) {
 		struct redo_name name;
 
-		if (redo_name_parse(&name, base_of(l->objects[i].key), NULL) == 0 && name.kind != REDO_FILE_OTHER && name.changefeed[0] &&
+		if (redo_name_parse(&name, base_of(l->objects[i].key), NULL) == 0 &&
+		    name.kind != REDO_FILE_OTHER && name.changefeed[0] &&
 		    (name.kind != REDO_FILE_META || l->objects[i].size_bytes))
 			feeds_add(&all, &name);
 	}
@@ -78,9 +81,12 @@ static int one_feed(struct store *s, const struct store_list *l, struct err *e)
 	int rc = 0;
 
 	if (all.n > 1)
-		rc = err_set(e, ERR_BAD_DATA, 0, "%s: files of %zu changefeeds, %s/%s and %s/%s%s, lie in one place and would be taken for one log: move all"
-		             " but one changefeed's files (its name is in each file's name) to a place of their own", store_uri_redacted(s), all.n,
-		             all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+		rc = err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s: files of %zu changefeeds, %s/%s and %s/%s%s, lie in one place and would be taken for one log: move all"
+			" but one changefeed's files (its name is in each file's name) to a place of their own",
+			store_uri_redacted(s), all.n, all.f[0].name_space, all.f[0].changefeed,
+			all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
 	redo_feeds_release(&all);
 	return rc;
 }
@@ -88,7 +94,8 @@ static int one_feed(struct store *s, const struct store_list *l, struct err *e)
 /* ---- meta ---- */
 
 /* 1: some vanished between list and read, -1: error. */
-static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *found, struct err *e)
+static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *found,
+		      struct err *e)
 {
 	struct strbuf body = STRBUF_INIT;
 	struct store_list l;
@@ -105,7 +112,8 @@ static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *
 		struct redo_meta one;
 		struct err why = ERR_INIT;
 
-		if (redo_name_parse(&name, base_of(l.objects[i].key), &why) < 0 || name.kind != REDO_FILE_META || !l.objects[i].size_bytes)
+		if (redo_name_parse(&name, base_of(l.objects[i].key), &why) < 0 ||
+		    name.kind != REDO_FILE_META || !l.objects[i].size_bytes)
 			continue;
 		strbuf_reset(&body);
 		if (store_get(s, l.objects[i].key, META_BYTES_MAX, &body, &why) < 0) {
@@ -143,7 +151,8 @@ static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err 
 
 	if (!e)
 		e = &dropped;
-	/* None at all may be a list that was taken while one replaced the other: no list is taken in one instant. */
+	/* None at all may be a list that was taken while one replaced the other: no list is taken
+	 * in one instant. */
 	for (int i = 0; i < META_TRIES && (rc == 1 || (rc == 0 && !found)); i++) {
 		if (i && !found && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
 			break;
@@ -152,10 +161,14 @@ static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err 
 	if (rc < 0)
 		return -1;
 	if (!found)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s: the redo log has no meta file: nothing was logged here, or the changefeed was removed",
-		               store_uri_redacted(s));
+		return err_set(
+			e, ERR_NOT_FOUND, 0,
+			"%s: the redo log has no meta file: nothing was logged here, or the changefeed was removed",
+			store_uri_redacted(s));
 	if (m->resolved_ts < m->checkpoint_ts)
-		return err_set(e, ERR_BAD_DATA, 0, "redo meta: resolvedTs %" PRIu64 " is below checkpointTs %" PRIu64, m->resolved_ts, m->checkpoint_ts);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "redo meta: resolvedTs %" PRIu64 " is below checkpointTs %" PRIu64,
+			       m->resolved_ts, m->checkpoint_ts);
 	return 0;
 }
 
@@ -197,13 +210,18 @@ int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 			goto out;
 		if (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL)
 			continue;
-		/* the list is sorted: a sidecar comes right behind its file, or behind others that begin with the file's name */
-		while (k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) && strcmp(l.objects[k].key + n, SIDECAR_ENDING) != 0)
+		/* the list is sorted: a sidecar comes right behind its file, or behind others that
+		 * begin with the file's name */
+		while (k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) &&
+		       strcmp(l.objects[k].key + n, SIDECAR_ENDING) != 0)
 			k++;
 		if (out->n == room)
-			out->f = xreallocarray(out->f, room = room ? room * 2 : 64, sizeof(*out->f));
-		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key), l.objects[i].size_bytes,
-			                               k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) };
+			out->f =
+				xreallocarray(out->f, room = room ? room * 2 : 64, sizeof(*out->f));
+		out->f[out->n++] = (struct redo_file){
+			name, xstrdup(l.objects[i].key), l.objects[i].size_bytes,
+			k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n)
+		};
 	}
 	if (out->n)
 		qsort(out->f, out->n, sizeof(*out->f), by_kind_ts_key);
@@ -223,9 +241,11 @@ void redo_files_release(struct redo_files *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/* A file that was collected between the look at the meta and the list is in no list, and nobody misses it. It was at or before the
- * checkpointTs that the meta has after the list: from there on the list is whole. */
-int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out, struct err *e)
+/* A file that was collected between the look at the meta and the list is in no list, and nobody
+ * misses it. It was at or before the checkpointTs that the meta has after the list: from there on
+ * the list is whole. */
+int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out,
+	      struct err *e)
 {
 	struct redo_meta after;
 
@@ -244,8 +264,10 @@ int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_f
 			return 0;
 	}
 	redo_files_release(out);
-	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs of the log passed its resolvedTs while its files were listed, %d times in a row: is the store slow?",
-	               META_TRIES);
+	return err_set(
+		e, ERR_TIMEOUT, 0,
+		"checkpointTs of the log passed its resolvedTs while its files were listed, %d times in a row: is the store slow?",
+		META_TRIES);
 }
 
 void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
@@ -257,7 +279,8 @@ void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_byte
 {
 	uint64_t sum = XXH3_64bits_withSeed(session->p, session->n, commit_ts);
 
-	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, sum, (int)session->n, session->p);
+	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, sum,
+		    (int)session->n, session->p);
 }
 
 /* A "drtest-ddl" line; false: it is none, or damaged. */
@@ -269,10 +292,14 @@ static bool ddl_line(const char *line, size_t n, tso_t *commit_ts, struct redo_b
 	int used = 0;
 	bool same = false;
 
-	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1, line);
-	if (sscanf(head, "drtest-ddl 1 %20" SCNu64 " %16" SCNx64 "%n", commit_ts, &sum, &used) == 2 && used > 0 && (size_t)used < n) {
+	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1,
+		 line);
+	if (sscanf(head, "drtest-ddl 1 %20" SCNu64 " %16" SCNx64 "%n", commit_ts, &sum, &used) ==
+		    2 &&
+	    used > 0 && (size_t)used < n) {
 		*session = (struct redo_bytes){ line + used + 1, (uint32_t)(n - (size_t)used - 1) };
-		sidecar_add_ddl(&again, *commit_ts, session); /* one spelling only, each of its bytes counts */
+		/* one spelling only, each of its bytes counts */
+		sidecar_add_ddl(&again, *commit_ts, session);
 		same = again.len == n + 1 && !memcmp(again.buf, line, n);
 		strbuf_release(&again);
 	}
@@ -291,9 +318,11 @@ int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3,
 	if (end && end - text < (int)sizeof(copy)) {
 		snprintf(copy, sizeof(copy), "%.*s", (int)(end - text), text);
 		if (sscanf(copy, "drtest-sum 1 %20" SCNu64 " %16" SCNx64, records, xxh3) == 2) {
-			/* scanf takes blanks and signs that we never write: one spelling only, each of its bytes counts */
+			/* scanf takes blanks and signs that we never write: one spelling only, each
+			 * of its bytes counts */
 			sidecar_format(&again, *records, *xxh3);
-			same = again.len == (size_t)(end - text) + 1 && !memcmp(again.buf, text, again.len);
+			same = again.len == (size_t)(end - text) + 1 &&
+			       !memcmp(again.buf, text, again.len);
 			strbuf_release(&again);
 		}
 	}
@@ -352,7 +381,8 @@ static int with_session(void *arg, const struct redo_event *ev, uint64_t offset,
 	return p->fn(p->arg, &told, offset, e);
 }
 
-int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e)
+int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg,
+		   struct redo_parse_result *r, struct err *e)
 {
 	struct strbuf side = STRBUF_INIT, key = STRBUF_INIT;
 	struct piping p = { .fn = fn, .arg = arg, .side = &side };
@@ -381,8 +411,11 @@ int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn
 	if (redo_parser_end(p.parser, r, e) < 0)
 		goto out;
 	if (have_side && (records != r->records || sum != XXH3_64bits_digest(p.sum))) {
-		err_set(e, ERR_BAD_DATA, 0, "%s: does not match its sidecar: %" PRIu64 " records were written, %" PRIu64 " are there%s", f->key, records,
-		        r->records, records == r->records ? ", with other bytes" : "");
+		err_set(e, ERR_BAD_DATA, 0,
+			"%s: does not match its sidecar: %" PRIu64 " records were written, %" PRIu64
+			" are there%s",
+			f->key, records, r->records,
+			records == r->records ? ", with other bytes" : "");
 		goto out;
 	}
 	rc = 0;

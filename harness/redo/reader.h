@@ -1,4 +1,5 @@
-/* Reads a redo log from a store: its meta, the list of its files, one file as a stream. scan.h reads a whole log with these. */
+/* Reads a redo log from a store: its meta, the list of its files, one file as a stream. scan.h
+ * reads a whole log with these. */
 #ifndef HARNESS_REDO_READER_H
 #define HARNESS_REDO_READER_H
 
@@ -17,10 +18,12 @@ struct redo_feeds {
 int redo_list_feeds(struct store *s, struct redo_feeds *out, struct err *e);
 void redo_feeds_release(struct redo_feeds *f);
 
-/* Maxima over all .meta objects. None: ERR_NOT_FOUND "redo log has no meta file". resolvedTs < checkpointTs, or files of two changefeeds,
- * whose metas and rows would be taken for one log: ERR_BAD_DATA. */
+/* Maxima over all .meta objects. None: ERR_NOT_FOUND "redo log has no meta file". resolvedTs <
+ * checkpointTs, or files of two changefeeds, whose metas and rows would be taken for one log:
+ * ERR_BAD_DATA. */
 int redo_read_meta(struct store *s, struct redo_meta *m, struct err *e);
-int redo_read_any_meta(struct store *s, struct redo_meta *m, struct err *e); /* whosever files there are: for who judges them */
+/* whosever files there are: for who judges them */
+int redo_read_any_meta(struct store *s, struct redo_meta *m, struct err *e);
 
 struct redo_file {
 	struct redo_name name;
@@ -32,29 +35,37 @@ struct redo_files {
 	struct redo_file *f;
 	size_t n;
 };
-/* The log files of the prefix, rows and DDLs, sorted by (kind, max_commit_ts, key). Foreign objects are ignored; a .sort or unparsable .log is refused. */
+/* The log files of the prefix, rows and DDLs, sorted by (kind, max_commit_ts, key). Foreign objects
+ * are ignored; a .sort or unparsable .log is refused. */
 int redo_list_files(struct store *s, struct redo_files *out, struct err *e);
 void redo_files_release(struct redo_files *f);
-/* A meta and a list that belong together, of a log that may live: every file of (checkpointTs, resolvedTs] is in the list. any_feed: as
- * redo_read_any_meta. */
-int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out, struct err *e);
+/* A meta and a list that belong together, of a log that may live: every file of (checkpointTs,
+ * resolvedTs] is in the list. any_feed: as redo_read_any_meta. */
+int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_files *out,
+	      struct err *e);
 
 /* Decodes a stream of bytes of one file (lz4 or plain). Feed pieces, then end. */
 struct redo_parse_result {
 	uint64_t records;
-	uint64_t bytes;      /* uncompressed, whole frames */
-	bool torn;           /* a tail that is no whole frame was left out (only with tmp) */
-	uint64_t torn_at;    /* its offset */
+	uint64_t bytes;   /* uncompressed, whole frames */
+	bool torn;        /* a tail that is no whole frame was left out (only with tmp) */
+	uint64_t torn_at; /* its offset */
 };
 struct redo_parser;
-typedef int redo_event_fn(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e); /* -1 with *e stops */
-struct redo_parser *redo_parser_new(const char *label, bool tmp, redo_event_fn *fn, void *arg); /* label: for errors */
+/* -1 with *e stops */
+typedef int redo_event_fn(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e);
+/* label: for errors */
+struct redo_parser *redo_parser_new(const char *label, bool tmp, redo_event_fn *fn, void *arg);
 int redo_parser_feed(struct redo_parser *p, const void *data, size_t n, struct err *e);
-int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e); /* a torn .log is ERR_BAD_DATA with file and offset */
-void redo_parser_state(const struct redo_parser *p, struct redo_parse_result *r); /* what was whole so far, after an error */
+/* a torn .log is ERR_BAD_DATA with file and offset */
+int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct err *e);
+/* what was whole so far, after an error */
+void redo_parser_state(const struct redo_parser *p, struct redo_parse_result *r);
 void redo_parser_free(struct redo_parser *p);
 
-/* One file of a store through a parser, its sidecar (if there is one) verified: record count and XXH3 of the bytes as stored. */
-int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e);
+/* One file of a store through a parser, its sidecar (if there is one) verified: record count and
+ * XXH3 of the bytes as stored. */
+int redo_read_file(struct store *s, const struct redo_file *f, redo_event_fn *fn, void *arg,
+		   struct redo_parse_result *r, struct err *e);
 
 #endif

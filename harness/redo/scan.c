@@ -21,7 +21,8 @@ struct scan {
 	struct redo_parser *parser;
 	XXH3_state_t *sum; /* of the bytes as stored */
 	struct strbuf side;
-	bool stopped;      /* the caller's function said no: whatever it says is no fault of the file */
+	/* the caller's function said no: whatever it says is no fault of the file */
+	bool stopped;
 	struct redo_scan_file done;
 };
 
@@ -59,7 +60,8 @@ static int side_bytes(void *arg, const void *data, size_t n, struct err *e)
 	return 0;
 }
 
-static int sidecar_fault(struct scan *s, const struct redo_file *f, const struct err *unreadable, struct err *e)
+static int sidecar_fault(struct scan *s, const struct redo_file *f, const struct err *unreadable,
+			 struct err *e)
 {
 	uint64_t records, sum;
 
@@ -70,13 +72,17 @@ static int sidecar_fault(struct scan *s, const struct redo_file *f, const struct
 	if (sidecar_parse(s->side.buf, s->side.len, &records, &sum, e) < 0)
 		return err_wrap(e, "%s" SIDECAR_ENDING, f->key);
 	if (records != s->done.res.records || sum != XXH3_64bits_digest(s->sum))
-		return err_set(e, ERR_BAD_DATA, 0, "%s: does not match its sidecar: %" PRIu64 " records were written, %" PRIu64 " are there%s", f->key,
-		               records, s->done.res.records, records == s->done.res.records ? ", with other bytes" : "");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s: does not match its sidecar: %" PRIu64
+			       " records were written, %" PRIu64 " are there%s",
+			       f->key, records, s->done.res.records,
+			       records == s->done.res.records ? ", with other bytes" : "");
 	return 0;
 }
 
 /* 1: the file vanished. The sidecar, if there is one, is the fetch's file before. */
-static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struct redo_file *f, struct err *e)
+static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struct redo_file *f,
+		    struct err *e)
 {
 	struct err why = ERR_INIT, side = ERR_INIT;
 	int rc;
@@ -128,17 +134,21 @@ static int vanished(struct scan *s, const struct redo_file *f, struct err *e)
 
 	if (meta_of(s, &now, e) < 0)
 		return -1;
-	/* A .tmp gets its final name when it is whole; what checkpointTs has passed is collected. Both are told by a new list. */
+	/* A .tmp gets its final name when it is whole; what checkpointTs has passed is collected.
+	 * Both are told by a new list. */
 	if (f->name.tmp || f->name.max_commit_ts <= now.checkpoint_ts)
 		return 1;
-	return err_set(e, ERR_BAD_DATA, 0, "%s was listed and is gone, but checkpointTs (%" PRIu64 ") has not passed it: the log has a gap", f->key,
-	               now.checkpoint_ts);
+	return err_set(e, ERR_BAD_DATA, 0,
+		       "%s was listed and is gone, but checkpointTs (%" PRIu64
+		       ") has not passed it: the log has a gap",
+		       f->key, now.checkpoint_ts);
 }
 
 /* 1: begin anew. */
 static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 {
-	tso_t after = kind == REDO_FILE_ROW || !s->meta.checkpoint_ts ? s->meta.checkpoint_ts : s->meta.checkpoint_ts - 1;
+	tso_t after = kind == REDO_FILE_ROW || !s->meta.checkpoint_ts ? s->meta.checkpoint_ts
+								      : s->meta.checkpoint_ts - 1;
 	bool local = !strcmp(store_kind(s->s), "file");
 	const char **keys = xcalloc(s->files.n * 2 + 1, sizeof(*keys));
 	const struct redo_file **want = xcalloc(s->files.n + 1, sizeof(*want));
@@ -150,7 +160,8 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 	for (size_t i = 0; i < s->files.n; i++) {
 		const struct redo_file *f = &s->files.f[i];
 
-		if (f->name.kind != kind || (!s->how->old_files && !f->name.tmp && f->name.max_commit_ts <= after))
+		if (f->name.kind != kind ||
+		    (!s->how->old_files && !f->name.tmp && f->name.max_commit_ts <= after))
 			continue;
 		if (f->sidecar) {
 			sides[n] = xstrfmt("%s" SIDECAR_ENDING, f->key);
@@ -159,7 +170,10 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 		keys[n_keys++] = f->key;
 		want[n++] = f;
 	}
-	fetch = fetch_new(s->s, keys, n_keys, local ? 0 : s->how->downloads ? s->how->downloads : DOWNLOADS_DEFAULT);
+	fetch = fetch_new(s->s, keys, n_keys,
+			  local               ? 0
+			  : s->how->downloads ? s->how->downloads
+					      : DOWNLOADS_DEFAULT);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct err why = ERR_INIT;
 
@@ -220,8 +234,10 @@ int redo_scan(struct store *store, const struct redo_scan *how, struct err *e)
 			rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
 	}
 	if (rc == 1)
-		rc = err_set(e, ERR_TIMEOUT, 0, "files of the log were collected while it was read, %d times in a row: is it read too slowly?",
-		             BEGINNINGS_MAX);
+		rc = err_set(
+			e, ERR_TIMEOUT, 0,
+			"files of the log were collected while it was read, %d times in a row: is it read too slowly?",
+			BEGINNINGS_MAX);
 	redo_files_release(&s.files);
 	strbuf_release(&s.side);
 	XXH3_freeState(s.sum);

@@ -1,7 +1,8 @@
-/* The sidecar that our writer puts beside each log file: `<name>.sum`, a line "drtest-sum 1 <records> <xxh3-64 of the object's
- * bytes as stored, hex>\n", and for each DDL whose session is known "drtest-ddl 1 <commitTs> <xxh3-64 of the
- * session with the commitTs as its seed, hex> <session>\n" (sql/ddl_session.h): TiCDC's record has no field for it. TiCDC ignores the
- * ending. Put before the log file, so a file of ours never stands without it. */
+/* The sidecar that our writer puts beside each log file: `<name>.sum`, a line "drtest-sum 1
+ * <records> <xxh3-64 of the object's bytes as stored, hex>\n", and for each DDL whose session is
+ * known "drtest-ddl 1 <commitTs> <xxh3-64 of the session with the commitTs as its seed, hex>
+ * <session>\n" (sql/ddl_session.h): TiCDC's record has no field for it. TiCDC ignores the ending.
+ * Put before the log file, so a file of ours never stands without it. */
 #ifndef HARNESS_REDO_SIDECAR_H
 #define HARNESS_REDO_SIDECAR_H
 
@@ -16,8 +17,10 @@
 
 void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3);
 void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session);
-int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e); /* checks its every line */
-/* The session of the DDL at this commitTs, in the text; n 0: it is not told. Of a text that sidecar_parse() takes. */
+/* checks its every line */
+int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e);
+/* The session of the DDL at this commitTs, in the text; n 0: it is not told. Of a text that
+ * sidecar_parse() takes. */
 struct redo_bytes sidecar_session(const char *text, size_t n, tso_t commit_ts);
 
 #endif

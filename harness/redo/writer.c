@@ -29,13 +29,15 @@ struct redo_writer {
 	struct redo_meta meta;
 };
 
-struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_opts *o, struct err *e)
+struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_opts *o,
+				    struct err *e)
 {
 	struct redo_writer *w;
 
-	if (!o->capture || strchr(o->capture, '_') || strchr(o->capture, '/') || !o->changefeed || strpbrk(o->changefeed, "_/") ||
-	    (o->name_space && strpbrk(o->name_space, "_/"))) {
-		err_set(e, ERR_USAGE, 0, "redo log: capture, namespace and changefeed id must be without '_' and '/'");
+	if (!o->capture || strchr(o->capture, '_') || strchr(o->capture, '/') || !o->changefeed ||
+	    strpbrk(o->changefeed, "_/") || (o->name_space && strpbrk(o->name_space, "_/"))) {
+		err_set(e, ERR_USAGE, 0,
+			"redo log: capture, namespace and changefeed id must be without '_' and '/'");
 		return NULL;
 	}
 	w = xcalloc(1, sizeof(*w));
@@ -46,7 +48,8 @@ struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_op
 	w->max_bytes = o->max_log_bytes ? o->max_log_bytes : LOG_BYTES_DEFAULT;
 	w->lz4 = o->lz4;
 	w->sidecar = !o->no_sidecar;
-	w->rows.frames = w->ddls.frames = w->rows.sessions = w->ddls.sessions = (struct strbuf)STRBUF_INIT;
+	w->rows.frames = w->ddls.frames = w->rows.sessions = w->ddls.sessions =
+		(struct strbuf)STRBUF_INIT;
 	return w;
 }
 
@@ -72,12 +75,14 @@ static int make_uuid(char out[64], struct err *e)
 		return err_set(e, ERR_IO, 0, "no random bytes for a uuid");
 	b[6] = (b[6] & 15) | 0x40;
 	b[8] = (b[8] & 63) | 0x80;
-	snprintf(out, 64, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
-	         b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, 64, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
 	return 0;
 }
 
-static int new_key(struct redo_writer *w, enum redo_file_kind kind, tso_t ts, struct strbuf *key, struct err *e)
+static int new_key(struct redo_writer *w, enum redo_file_kind kind, tso_t ts, struct strbuf *key,
+		   struct err *e)
 {
 	struct redo_name n = { .kind = kind, .max_commit_ts = ts };
 
@@ -90,13 +95,14 @@ static int new_key(struct redo_writer *w, enum redo_file_kind kind, tso_t ts, st
 	return 0;
 }
 
-/* One LZ4 frame as TiCDC's: 4 MiB independent blocks, content checksum, no sizes. Not by LZ4F_compressFrame: it declares smaller blocks
- * for a small file. */
+/* One LZ4 frame as TiCDC's: 4 MiB independent blocks, content checksum, no sizes. Not by
+ * LZ4F_compressFrame: it declares smaller blocks for a small file. */
 static int compress(const struct strbuf *in, struct strbuf *out, struct err *e)
 {
 	LZ4F_preferences_t pref = { .frameInfo = { .blockSizeID = LZ4F_max4MB,
-		                                   .blockMode = LZ4F_blockIndependent,
-		                                   .contentChecksumFlag = LZ4F_contentChecksumEnabled } };
+						   .blockMode = LZ4F_blockIndependent,
+						   .contentChecksumFlag =
+							   LZ4F_contentChecksumEnabled } };
 	size_t room = LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(in->len, &pref), n = 0;
 	LZ4F_cctx *c = NULL;
 	int rc = -1;
@@ -105,9 +111,10 @@ static int compress(const struct strbuf *in, struct strbuf *out, struct err *e)
 	if (LZ4F_isError(LZ4F_createCompressionContext(&c, LZ4F_VERSION)))
 		return err_set(e, ERR_IO, 0, "LZ4 could not start");
 	for (int step = 0; step < 3; step++) {
-		n = step == 0 ? LZ4F_compressBegin(c, out->buf + out->len, room, &pref)
-		    : step == 1 ? LZ4F_compressUpdate(c, out->buf + out->len, room, in->buf, in->len, NULL)
-		                : LZ4F_compressEnd(c, out->buf + out->len, room, NULL);
+		n = step == 0   ? LZ4F_compressBegin(c, out->buf + out->len, room, &pref)
+		    : step == 1 ? LZ4F_compressUpdate(c, out->buf + out->len, room, in->buf,
+						      in->len, NULL)
+				: LZ4F_compressEnd(c, out->buf + out->len, room, NULL);
 		if (LZ4F_isError(n)) {
 			err_set(e, ERR_IO, 0, "LZ4: %s", LZ4F_getErrorName(n));
 			goto out;
@@ -123,9 +130,11 @@ out:
 }
 
 /* What could not be put stays pending: the next flush tries again, under another name. */
-static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kind kind, struct err *e)
+static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kind kind,
+		    struct err *e)
 {
-	struct strbuf key = STRBUF_INIT, side_key = STRBUF_INIT, side = STRBUF_INIT, packed = STRBUF_INIT;
+	struct strbuf key = STRBUF_INIT, side_key = STRBUF_INIT, side = STRBUF_INIT,
+		      packed = STRBUF_INIT;
 	const struct strbuf *body = &p->frames;
 	int rc = -1;
 
@@ -174,8 +183,10 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	bytes = p->frames.len - before;
 	if (bytes > w->max_bytes) {
 		strbuf_setlen(&p->frames, before);
-		return err_set(e, ERR_BAD_DATA, 0, "a change of %.*s.%.*s takes %zu bytes, a file of the redo log has %zu at most: make max_log_bytes larger",
-		               (int)t->db.n, t->db.p, (int)t->table.n, t->table.p, bytes, w->max_bytes);
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"a change of %.*s.%.*s takes %zu bytes, a file of the redo log has %zu at most: make max_log_bytes larger",
+			(int)t->db.n, t->db.p, (int)t->table.n, t->table.p, bytes, w->max_bytes);
 	}
 	if (p->frames.len > w->max_bytes) {
 		struct strbuf last = STRBUF_INIT;
@@ -199,12 +210,15 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	return 0;
 }
 
-int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, uint64_t records, tso_t commit_ts, struct err *e)
+int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, uint64_t records,
+			   tso_t commit_ts, struct err *e)
 {
 	struct pending *p = &w->rows;
 
 	if (frames->len > w->max_bytes)
-		return err_set(e, ERR_BAD_DATA, 0, "changes of %zu bytes do not fit a redo log file of %zu", frames->len, w->max_bytes);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "changes of %zu bytes do not fit a redo log file of %zu",
+			       frames->len, w->max_bytes);
 	if (p->frames.len + frames->len > w->max_bytes && put_file(w, p, REDO_FILE_ROW, e) < 0)
 		return -1;
 	strbuf_add(&p->frames, frames->buf, frames->len);
@@ -227,7 +241,8 @@ static int put_meta(struct redo_writer *w, struct err *e)
 	int rc = -1;
 
 	redo_meta_encode(&body, &w->meta);
-	if (new_key(w, REDO_FILE_META, 0, &key, e) < 0 || store_put(w->store, key.buf, body.buf, body.len, e) < 0)
+	if (new_key(w, REDO_FILE_META, 0, &key, e) < 0 ||
+	    store_put(w->store, key.buf, body.buf, body.len, e) < 0)
 		goto out;
 	if (w->meta_key && store_delete(w->store, w->meta_key, e) < 0)
 		goto out;
@@ -268,8 +283,8 @@ static int take_over(struct redo_writer *w, const struct redo_meta *m, struct er
 		struct redo_name name;
 		const char *slash = strrchr(l.objects[i].key, '/');
 
-		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) == 0 && name.kind == REDO_FILE_META &&
-		    store_delete(w->store, l.objects[i].key, e) < 0)
+		if (redo_name_parse(&name, slash ? slash + 1 : l.objects[i].key, NULL) == 0 &&
+		    name.kind == REDO_FILE_META && store_delete(w->store, l.objects[i].key, e) < 0)
 			goto out;
 	}
 	w->met = true;
@@ -303,13 +318,16 @@ int redo_writer_collect(struct redo_writer *w, tso_t checkpoint_ts, struct err *
 	for (size_t i = 0; i < files.n && n >= 0; i++) {
 		const struct redo_file *f = &files.f[i];
 
-		if (f->name.tmp || f->name.max_commit_ts >= checkpoint_ts || strcmp(f->name.changefeed, w->changefeed) ||
+		if (f->name.tmp || f->name.max_commit_ts >= checkpoint_ts ||
+		    strcmp(f->name.changefeed, w->changefeed) ||
 		    strcmp(f->name.name_space, w->name_space))
 			continue;
 		strbuf_reset(&side);
 		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
-		/* The log first: a sidecar without a file is harmless, a file of ours without its sidecar is not checked. */
-		if (store_delete(w->store, f->key, e) < 0 || store_delete(w->store, side.buf, e) < 0)
+		/* The log first: a sidecar without a file is harmless, a file of ours without its
+		 * sidecar is not checked. */
+		if (store_delete(w->store, f->key, e) < 0 ||
+		    store_delete(w->store, side.buf, e) < 0)
 			n = -1;
 		else
 			n++;

@@ -47,7 +47,7 @@ struct order {
 	uint64_t serial, spilled_bytes;
 	struct run *runs;
 	size_t n_runs, *heap, n_heap;
-	struct item last;  /* given out; its head alone */
+	struct item last; /* given out; its head alone */
 	uint64_t given;
 	bool taken; /* the heap's first item was given out */
 	struct strbuf key, image;
@@ -127,14 +127,20 @@ static bool ends_with(const struct redo_bytes *b, const char *end)
 
 bool order_folds_case_alone(const char *collation, size_t n)
 {
-	/* Each tells two printable ASCII characters apart but for their case: asked of servers, one by one. Others have 'y' for 'i' (lithuanian),
-	 * 'v' for 'u' (roman) or '~' for 'y' (gbk). With _nopad_ in it a name means the same. */
+	/* Each tells two printable ASCII characters apart but for their case: asked of servers, one
+	 * by one. Others have 'y' for 'i' (lithuanian), 'v' for 'u' (roman) or '~' for 'y' (gbk).
+	 * With _nopad_ in it a name means the same. */
 	static const char *const names[] = {
-		"utf8mb4_general_ci", "utf8mb3_general_ci", "utf8_general_ci", "utf8mb4_unicode_ci", "utf8mb3_unicode_ci", "utf8_unicode_ci",
-		"utf8mb4_unicode_520_ci", "utf8mb3_unicode_520_ci", "utf8_unicode_520_ci", "utf8mb4_0900_ai_ci", "utf8mb4_0900_as_ci",
-		"utf8mb4_0900_as_cs", "utf8mb4_uca1400_ai_ci", "utf8mb4_uca1400_as_ci", "utf8mb3_uca1400_ai_ci", "uca1400_ai_ci", "latin1_swedish_ci",
-		"latin1_general_ci", "latin1_general_cs", "ascii_general_ci", "latin2_general_ci", "cp1251_general_ci", "koi8r_general_ci",
-		"ucs2_general_ci", "ucs2_unicode_ci", "utf16_general_ci", "utf16_unicode_ci", "utf32_general_ci", "utf32_unicode_ci",
+		"utf8mb4_general_ci",     "utf8mb3_general_ci",     "utf8_general_ci",
+		"utf8mb4_unicode_ci",     "utf8mb3_unicode_ci",     "utf8_unicode_ci",
+		"utf8mb4_unicode_520_ci", "utf8mb3_unicode_520_ci", "utf8_unicode_520_ci",
+		"utf8mb4_0900_ai_ci",     "utf8mb4_0900_as_ci",     "utf8mb4_0900_as_cs",
+		"utf8mb4_uca1400_ai_ci",  "utf8mb4_uca1400_as_ci",  "utf8mb3_uca1400_ai_ci",
+		"uca1400_ai_ci",          "latin1_swedish_ci",      "latin1_general_ci",
+		"latin1_general_cs",      "ascii_general_ci",       "latin2_general_ci",
+		"cp1251_general_ci",      "koi8r_general_ci",       "ucs2_general_ci",
+		"ucs2_unicode_ci",        "utf16_general_ci",       "utf16_unicode_ci",
+		"utf32_general_ci",       "utf32_unicode_ci",
 	};
 	char name[100];
 	char *pad;
@@ -153,7 +159,8 @@ bool order_folds_case_alone(const char *collation, size_t n)
 }
 
 /* Two values that a unique key may hold as one give one hash, or the row is wild. */
-static uint64_t value_hash(const struct redo_column *c, uint64_t seed, struct strbuf *scratch, bool *wild)
+static uint64_t value_hash(const struct redo_column *c, uint64_t seed, struct strbuf *scratch,
+			   bool *wild)
 {
 	const struct redo_value *v = &c->value;
 	bool exact = ends_with(&c->collation, "_bin");
@@ -172,7 +179,8 @@ static uint64_t value_hash(const struct redo_column *c, uint64_t seed, struct st
 		unsigned char b = (unsigned char)v->s.p[i];
 
 		if (!exact && (b < 0x20 || b > 0x7e))
-			*wild = true; /* accents, case beyond ASCII, characters that a collation ignores */
+			*wild = true; /* accents, case beyond ASCII, characters that a collation
+					 ignores */
 		strbuf_addch(scratch, (char)(exact ? b : tolower(b)));
 	}
 	return XXH3_64bits_withSeed(scratch->buf, scratch->len, seed);
@@ -191,7 +199,8 @@ static uint32_t add_token(struct order *o, uint32_t n, uint64_t token, bool *wil
 	return n + 1;
 }
 
-static uint32_t side_tokens(struct order *o, uint32_t n, const struct redo_row *r, const struct redo_column *c, uint64_t table, bool *wild)
+static uint32_t side_tokens(struct order *o, uint32_t n, const struct redo_row *r,
+			    const struct redo_column *c, uint64_t table, bool *wild)
 {
 	uint32_t n_columns = c == r->columns ? r->n_columns : r->n_pre_columns;
 	uint64_t handle = table;
@@ -207,7 +216,8 @@ static uint32_t side_tokens(struct order *o, uint32_t n, const struct redo_row *
 		for (uint32_t k = 0; k < r->indexes[i].n && counts; k++) {
 			const struct redo_column *col = &c[r->indexes[i].columns[k]];
 
-			counts = !col->absent && col->value.kind != REDO_NULL; /* NULL equals nothing */
+			/* NULL equals nothing */
+			counts = !col->absent && col->value.kind != REDO_NULL;
 			if (counts)
 				h = value_hash(col, h, &o->key, wild);
 		}
@@ -237,7 +247,8 @@ static int by_time(const void *x, const void *y)
 
 static size_t item_bytes(const struct item *i)
 {
-	return sizeof(*i) + i->n_tokens * sizeof(uint64_t) + (((size_t)i->key_n + i->image_n + 7) & ~(size_t)7);
+	return sizeof(*i) + i->n_tokens * sizeof(uint64_t) +
+	       (((size_t)i->key_n + i->image_n + 7) & ~(size_t)7);
 }
 
 static void *bytes_take(struct order *o, size_t n)
@@ -307,16 +318,23 @@ out:
 	return rc;
 }
 
-static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank, uint32_t n_tokens, bool wild, struct err *e)
+static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank, uint32_t n_tokens,
+	       bool wild, struct err *e)
 {
 	const struct redo_column *c = put ? r->columns : r->pre_columns;
 	uint32_t n = put ? r->n_columns : r->n_pre_columns, shape;
 	const struct shape *s;
-	struct item head = { .commit_ts = r->commit_ts, .start_ts = r->start_ts, .rank = rank, .serial = o->serial++, .n_tokens = (uint16_t)n_tokens,
-		             .flags = (uint8_t)((put ? ITEM_PUT : 0) | (wild ? ITEM_WILD : 0)) }, *item;
+	struct item head = { .commit_ts = r->commit_ts,
+			     .start_ts = r->start_ts,
+			     .rank = rank,
+			     .serial = o->serial++,
+			     .n_tokens = (uint16_t)n_tokens,
+			     .flags = (uint8_t)((put ? ITEM_PUT : 0) | (wild ? ITEM_WILD : 0)) },
+		    *item;
 	unsigned char *at;
 
-	assert(n_tokens <= TOKENS_MAX && (n_tokens || wild)); /* a row without a token would wait for nobody */
+	/* a row without a token would wait for nobody */
+	assert(n_tokens <= TOKENS_MAX && (n_tokens || wild));
 	if (shapes_of(o->shapes, r, c, n, &shape, e) < 0)
 		return -1;
 	s = shapes_at(o->shapes, shape);
@@ -350,8 +368,10 @@ static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank
 
 int order_add(struct order *o, const struct redo_row *r, struct err *e)
 {
-	uint64_t table = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, XXH3_64bits(r->table.db.p, r->table.db.n));
-	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r), wild = false, keyless = true;
+	uint64_t table = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n,
+					      XXH3_64bits(r->table.db.p, r->table.db.n));
+	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r), wild = false,
+	     keyless = true;
 	const struct redo_column *c = r->n_columns ? r->columns : r->pre_columns;
 	uint32_t n = 0;
 
@@ -468,7 +488,8 @@ int order_next(struct order *o, struct order_row *out, struct err *e)
 
 	if (!i)
 		return rc < 0 ? -1 : 0;
-	assert(compare(&o->last, i) < 0 || !o->given); /* commit order is all that the caller relies on */
+	/* commit order is all that the caller relies on */
+	assert(compare(&o->last, i) < 0 || !o->given);
 	o->last = *i;
 	o->given++;
 	assert(o->given <= o->serial);
@@ -479,6 +500,11 @@ int order_next(struct order *o, struct order_row *out, struct err *e)
 	out->n_tokens = i->n_tokens;
 	out->wild = i->flags & ITEM_WILD;
 	at += i->n_tokens * sizeof(uint64_t);
-	out->change = (struct merge_change){ shapes_at(o->shapes, i->shape), at, i->key_n, at + i->key_n, i->image_n, i->flags & ITEM_PUT };
+	out->change = (struct merge_change){ shapes_at(o->shapes, i->shape),
+					     at,
+					     i->key_n,
+					     at + i->key_n,
+					     i->image_n,
+					     i->flags & ITEM_PUT };
 	return 1;
 }

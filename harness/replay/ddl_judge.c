@@ -14,31 +14,40 @@ static bool is_one(uint64_t type, const unsigned *list, size_t n)
 
 bool ddl_differs_twice(const struct redo_ddl *d)
 {
-	static const unsigned list[] = { DDL_KIND_ADD_INDEX, DDL_KIND_ADD_FOREIGN_KEY, DDL_KIND_ADD_PARTITION, DDL_KIND_EXCHANGE_PARTITION, DDL_KIND_ADD_CHECK,
-		                         DDL_KIND_RENAME_TABLES, DDL_KIND_MULTI };
+	static const unsigned list[] = { DDL_KIND_ADD_INDEX,     DDL_KIND_ADD_FOREIGN_KEY,
+					 DDL_KIND_ADD_PARTITION, DDL_KIND_EXCHANGE_PARTITION,
+					 DDL_KIND_ADD_CHECK,     DDL_KIND_RENAME_TABLES,
+					 DDL_KIND_MULTI };
 
 	return is_one(d->type, list, sizeof(list) / sizeof(list[0]));
 }
 
 bool ddl_makes_tables(const struct redo_ddl *d)
 {
-	static const unsigned list[] = { DDL_KIND_CREATE_TABLE, DDL_KIND_TRUNCATE_TABLE, DDL_KIND_ADD_PARTITION, DDL_KIND_TRUNCATE_PARTITION,
-		                         DDL_KIND_RECOVER_TABLE, DDL_KIND_EXCHANGE_PARTITION, DDL_KIND_CREATE_TABLES, DDL_KIND_RECOVER_SCHEMA,
-		                         DDL_KIND_REORGANIZE_PARTITION, DDL_KIND_ALTER_PARTITIONING, DDL_KIND_REMOVE_PARTITIONING };
+	static const unsigned list[] = { DDL_KIND_CREATE_TABLE,         DDL_KIND_TRUNCATE_TABLE,
+					 DDL_KIND_ADD_PARTITION,        DDL_KIND_TRUNCATE_PARTITION,
+					 DDL_KIND_RECOVER_TABLE,        DDL_KIND_EXCHANGE_PARTITION,
+					 DDL_KIND_CREATE_TABLES,        DDL_KIND_RECOVER_SCHEMA,
+					 DDL_KIND_REORGANIZE_PARTITION, DDL_KIND_ALTER_PARTITIONING,
+					 DDL_KIND_REMOVE_PARTITIONING };
 
 	return is_one(d->type, list, sizeof(list) / sizeof(list[0]));
 }
 
 void ddl_text(const struct redo_ddl *d, const char *what, struct strbuf *out)
 {
-	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what, (int)(d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX),
-	            d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
+	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what,
+		    (int)(d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX), d->query.p,
+		    d->query.n > QUERY_SHOWN_MAX ? "..." : "");
 }
 
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out)
 {
-	strbuf_addf(out, "behind this DDL rows of %.*s.%.*s may be missing: the log vouches for that table only up to %" PRIu64
-	            " (TiCDC captures a new table or partition only once the secondary has executed the DDL that makes it); ",
-	            (int)d->table.db.n, d->table.db.p, (int)d->table.table.n, d->table.table.p, d->commit_ts);
+	strbuf_addf(
+		out,
+		"behind this DDL rows of %.*s.%.*s may be missing: the log vouches for that table only up to %" PRIu64
+		" (TiCDC captures a new table or partition only once the secondary has executed the DDL that makes it); ",
+		(int)d->table.db.n, d->table.db.p, (int)d->table.table.n, d->table.table.p,
+		d->commit_ts);
 	ddl_text(d, "is", out);
 }

@@ -9,15 +9,31 @@
 
 /* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType) that are of interest here. */
 enum {
-	DDL_KIND_CREATE_SCHEMA = 1, DDL_KIND_DROP_SCHEMA = 2, DDL_KIND_CREATE_TABLE = 3, DDL_KIND_ADD_INDEX = 7, DDL_KIND_ADD_FOREIGN_KEY = 9,
-	DDL_KIND_TRUNCATE_TABLE = 11, DDL_KIND_ADD_PARTITION = 19, DDL_KIND_TRUNCATE_PARTITION = 23, DDL_KIND_RECOVER_TABLE = 25,
-	DDL_KIND_EXCHANGE_PARTITION = 42, DDL_KIND_ADD_CHECK = 43, DDL_KIND_RENAME_TABLES = 47, DDL_KIND_CREATE_TABLES = 60, DDL_KIND_MULTI = 61,
-	DDL_KIND_RECOVER_SCHEMA = 63, DDL_KIND_REORGANIZE_PARTITION = 64, DDL_KIND_ALTER_PARTITIONING = 71, DDL_KIND_REMOVE_PARTITIONING = 72,
+	DDL_KIND_CREATE_SCHEMA = 1,
+	DDL_KIND_DROP_SCHEMA = 2,
+	DDL_KIND_CREATE_TABLE = 3,
+	DDL_KIND_ADD_INDEX = 7,
+	DDL_KIND_ADD_FOREIGN_KEY = 9,
+	DDL_KIND_TRUNCATE_TABLE = 11,
+	DDL_KIND_ADD_PARTITION = 19,
+	DDL_KIND_TRUNCATE_PARTITION = 23,
+	DDL_KIND_RECOVER_TABLE = 25,
+	DDL_KIND_EXCHANGE_PARTITION = 42,
+	DDL_KIND_ADD_CHECK = 43,
+	DDL_KIND_RENAME_TABLES = 47,
+	DDL_KIND_CREATE_TABLES = 60,
+	DDL_KIND_MULTI = 61,
+	DDL_KIND_RECOVER_SCHEMA = 63,
+	DDL_KIND_REORGANIZE_PARTITION = 64,
+	DDL_KIND_ALTER_PARTITIONING = 71,
+	DDL_KIND_REMOVE_PARTITIONING = 72,
 };
-/* Can it end otherwise when it is done twice, without an error that says so? (A RENAME back and forth, an index without a name.) */
+/* Can it end otherwise when it is done twice, without an error that says so? (A RENAME back and
+ * forth, an index without a name.) */
 bool ddl_differs_twice(const struct redo_ddl *d);
-/* Does it make tables or partitions with physical ids of their own? TiCDC's classic architecture captures those only once the secondary has
- * executed the DDL, and its resolvedTs can run past their rows meanwhile: they are in no file. */
+/* Does it make tables or partitions with physical ids of their own? TiCDC's classic architecture
+ * captures those only once the secondary has executed the DDL, and its resolvedTs can run past
+ * their rows meanwhile: they are in no file. */
 bool ddl_makes_tables(const struct redo_ddl *d);
 /* One line that says so, of a DDL that stands before the log's resolvedTs. */
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out);

@@ -1,6 +1,7 @@
-/* How far each table is in the secondary, where TiCDC's new architecture wrote it down: it may have executed DDLs beyond checkpointTs,
- * and recorded each in `tidb_cdc.ddl_ts_v1`. A log whose meta has a version asks for this; rows and DDLs of a table at or below its
- * floor are in the secondary already. */
+/* How far each table is in the secondary, where TiCDC's new architecture wrote it down: it may have
+ * executed DDLs beyond checkpointTs, and recorded each in `tidb_cdc.ddl_ts_v1`. A log whose meta
+ * has a version asks for this; rows and DDLs of a table at or below its floor are in the secondary
+ * already. */
 #ifndef HARNESS_REPLAY_DDL_TS_H
 #define HARNESS_REPLAY_DDL_TS_H
 

@@ -23,7 +23,8 @@ struct chain {
 	size_t n_links, alloc_links;
 };
 
-static int suspect(void *arg, const struct merge_change *c, uint64_t key_hash, uint32_t links, struct err *e)
+static int suspect(void *arg, const struct merge_change *c, uint64_t key_hash, uint32_t links,
+		   struct err *e)
 {
 	struct chain *x = arg;
 	struct strbuf name = STRBUF_INIT;
@@ -131,8 +132,8 @@ static const char *state(uint64_t hash)
 	return hash ? "there" : "absent";
 }
 
-/* What one transaction did to a key. TiCDC may log an update once as one record and, after a restart, again as a delete and an insert:
- * all of its records are one step, if they agree. */
+/* What one transaction did to a key. TiCDC may log an update once as one record and, after a
+ * restart, again as a delete and an insert: all of its records are one step, if they agree. */
 struct step {
 	const struct merge_link *first;
 	uint64_t was, became;
@@ -145,10 +146,13 @@ static size_t take_step(const struct chain *c, size_t from, struct step *s)
 	size_t i = from;
 
 	*s = (struct step){ .first = l, .agree = true };
-	for (; i < c->n_links && c->links[i].key_hash == l->key_hash && c->links[i].commit_ts == l->commit_ts && c->links[i].start_ts == l->start_ts; i++) {
+	for (; i < c->n_links && c->links[i].key_hash == l->key_hash &&
+	       c->links[i].commit_ts == l->commit_ts && c->links[i].start_ts == l->start_ts;
+	     i++) {
 		const struct merge_link *have = by_rank[c->links[i].rank];
 
-		s->agree = s->agree && (!have || by_key_and_time(have, &c->links[i]) == 0); /* once more the same is fine */
+		/* once more the same is fine */
+		s->agree = s->agree && (!have || by_key_and_time(have, &c->links[i]) == 0);
 		by_rank[c->links[i].rank] = &c->links[i];
 	}
 	s->was = by_rank[0] ? by_rank[0]->was : by_rank[1] ? by_rank[1]->was : 0;
@@ -158,22 +162,31 @@ static size_t take_step(const struct chain *c, size_t from, struct step *s)
 	return i;
 }
 
-static void tell(const struct chain *c, const struct step *a, const struct step *b, void (*fn)(void *arg, const char *text), void *arg)
+static void tell(const struct chain *c, const struct step *a, const struct step *b,
+		 void (*fn)(void *arg, const char *text), void *arg)
 {
 	struct suspect key = { .hash = b->first->key_hash };
-	const struct suspect *s = bsearch(&key, c->s + c->from, c->upto - c->from, sizeof(*c->s), by_hash);
+	const struct suspect *s =
+		bsearch(&key, c->s + c->from, c->upto - c->from, sizeof(*c->s), by_hash);
 	const char *name = s && s->name ? s->name : "(key not named: too many)";
 	char *text;
 
 	if (!b->agree)
-		text = xstrfmt("table %s: the log holds two different records of its change at commitTs %" PRIu64, name, b->first->commit_ts);
+		text = xstrfmt(
+			"table %s: the log holds two different records of its change at commitTs %" PRIu64,
+			name, b->first->commit_ts);
 	else if (!!a->became != !!b->was)
-		text = xstrfmt("table %s: the change at commitTs %" PRIu64 " left the row %s, the next one at %" PRIu64
-		               " found it %s: a record between them is missing", name, a->first->commit_ts, state(a->became), b->first->commit_ts,
-		               state(b->was));
+		text = xstrfmt("table %s: the change at commitTs %" PRIu64
+			       " left the row %s, the next one at %" PRIu64
+			       " found it %s: a record between them is missing",
+			       name, a->first->commit_ts, state(a->became), b->first->commit_ts,
+			       state(b->was));
 	else
-		text = xstrfmt("table %s: the old values of the change at commitTs %" PRIu64 " are not those that the change at %" PRIu64
-		               " left: a record between them is missing, or one of both was altered", name, b->first->commit_ts, a->first->commit_ts);
+		text = xstrfmt(
+			"table %s: the old values of the change at commitTs %" PRIu64
+			" are not those that the change at %" PRIu64
+			" left: a record between them is missing, or one of both was altered",
+			name, b->first->commit_ts, a->first->commit_ts);
 	fn(arg, text);
 	free(text);
 }

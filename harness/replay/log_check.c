@@ -11,7 +11,7 @@
 #include "harness/replay/replay_read.h"
 #include "harness/redo/scan.h"
 
-#define LINES_MAX 50          /* of one kind */
+#define LINES_MAX 50 /* of one kind */
 #define TXN_SLOTS ((size_t)1 << 22)
 #define OUTLOOK_START_MS 500
 #define META_LOOKS 10
@@ -24,14 +24,15 @@ struct check {
 	tso_t max_ts; /* of the file that is being read */
 	struct {
 		tso_t start, commit;
-	} *txn; /* each transaction's commitTs: open addressing */
+	} * txn; /* each transaction's commitTs: open addressing */
 	size_t n_txn, txn_slots;
 	uint64_t torn_txns, order_faults, misfits;
 	bool rows, truncated;
 	bool several; /* changefeeds */
 };
 
-static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...)
 {
 	struct strbuf line = STRBUF_INIT;
@@ -66,20 +67,25 @@ static int whose(struct check *c, struct err *e)
 	struct redo_feeds all = { 0 };
 	int rc;
 
-	/* A live owner replaces its meta every 200 ms, and no list is taken in one instant: look again before anything is said. */
+	/* A live owner replaces its meta every 200 ms, and no list is taken in one instant: look
+	 * again before anything is said. */
 	for (int i = 0;; i++) {
 		redo_feeds_release(&all);
 		rc = redo_list_feeds(c->s, &all, e);
-		if (rc < 0 || !without_meta(&all) || i + 1 == META_LOOKS || pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
+		if (rc < 0 || !without_meta(&all) || i + 1 == META_LOOKS ||
+		    pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
 			break;
 	}
 	for (size_t i = 0; i < all.n && rc == 0; i++)
 		if (all.f[i].has_files && !all.f[i].has_meta)
-			find(c, REDO_BROKEN, 1, "no meta covers the files of changefeed %s/%s (capture %s)", all.f[i].name_space, all.f[i].changefeed,
-			     all.f[i].capture);
+			find(c, REDO_BROKEN, 1,
+			     "no meta covers the files of changefeed %s/%s (capture %s)",
+			     all.f[i].name_space, all.f[i].changefeed, all.f[i].capture);
 	if (all.n > 1)
-		find(c, REDO_BROKEN, 1, "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together", all.n,
-		     all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+		find(c, REDO_BROKEN, 1,
+		     "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together",
+		     all.n, all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space,
+		     all.f[1].changefeed, all.n > 2 ? ", ..." : "");
 	c->several = all.n > 1;
 	redo_feeds_release(&all);
 	return rc;
@@ -87,7 +93,8 @@ static int whose(struct check *c, struct err *e)
 
 /* ---- the files, one by one ---- */
 
-static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files,
+		 struct err *e)
 {
 	struct check *c = arg;
 
@@ -145,15 +152,18 @@ static void count_txn(struct check *c, const struct redo_row *r)
 		c->n_txn++;
 		c->res->transactions++;
 	} else if (c->txn[at].commit != r->commit_ts) {
-		find(c, REDO_BROKEN, ++c->torn_txns, "the transaction of startTs %" PRIu64 " has two commitTs: %" PRIu64 " and %" PRIu64, r->start_ts,
-		     c->txn[at].commit, r->commit_ts);
+		find(c, REDO_BROKEN, ++c->torn_txns,
+		     "the transaction of startTs %" PRIu64 " has two commitTs: %" PRIu64
+		     " and %" PRIu64,
+		     r->start_ts, c->txn[at].commit, r->commit_ts);
 	}
 }
 
 static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct check *c = arg;
-	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts, ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
+	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts,
+	      ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
 
 	if (clock_cancelled())
 		return err_set(e, ERR_CANCELLED, 0, "interrupted");
@@ -164,9 +174,12 @@ static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct
 	if (ts > c->res->last_ts)
 		c->res->last_ts = ts;
 	if (start >= ts)
-		find(c, REDO_BROKEN, ++c->order_faults, "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64, offset, start, ts);
+		find(c, REDO_BROKEN, ++c->order_faults,
+		     "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64,
+		     offset, start, ts);
 	if (c->rows != (ev->kind == REDO_ROW))
-		find(c, REDO_BROKEN, ++c->misfits, "offset %" PRIu64 ": %s", offset, c->rows ? "a DDL in a row file" : "a row in a DDL file");
+		find(c, REDO_BROKEN, ++c->misfits, "offset %" PRIu64 ": %s", offset,
+		     c->rows ? "a DDL in a row file" : "a row in a DDL file");
 	if (ev->kind == REDO_DDL) {
 		c->res->ddls++;
 		return 0;
@@ -192,11 +205,16 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	if (f->why)
 		find(c, REDO_BROKEN, 1, "%s", f->why->text);
 	else if (f->res.torn)
-		find(c, REDO_NOTE, 1, "%s: ends in the middle of a record, at offset %" PRIu64 ", as a killed writer leaves it", f->file->key, f->res.torn_at);
+		find(c, REDO_NOTE, 1,
+		     "%s: ends in the middle of a record, at offset %" PRIu64
+		     ", as a killed writer leaves it",
+		     f->file->key, f->res.torn_at);
 	if (!f->why && !f->res.records && !name->tmp)
 		find(c, REDO_NOTE, 1, "%s: holds no record", f->file->key);
 	if (!f->why && !name->tmp && f->res.records && c->max_ts != name->max_commit_ts)
-		find(c, REDO_BROKEN, 1, "%s: the largest commitTs in it is %" PRIu64 ", not its name's: readers and garbage collection trust the name",
+		find(c, REDO_BROKEN, 1,
+		     "%s: the largest commitTs in it is %" PRIu64
+		     ", not its name's: readers and garbage collection trust the name",
 		     f->file->key, c->max_ts);
 	c->max_ts = 0;
 	return 0;
@@ -208,7 +226,8 @@ static void chain_line(void *arg, const char *line)
 {
 	struct check *c = arg;
 
-	if (strncmp(line, "left out: ", 10) != 0 && strncmp(line, "doubtful: ", 10) != 0) /* said already */
+	/* said already */
+	if (strncmp(line, "left out: ", 10) != 0 && strncmp(line, "doubtful: ", 10) != 0)
 		find(c, REDO_BROKEN, 1, "%s", line);
 }
 
@@ -219,8 +238,14 @@ static void chain_warning(void *arg, const char *line)
 
 static int chain(struct check *c, struct err *e)
 {
-	struct replay_opts o = { .tmp_dir = c->o->tmp_dir, .memory_bytes = c->o->memory_bytes, .allow_gap = true, .dry_run = true, .force = true,
-		                 .note = chain_line, .warn = chain_warning, .report_arg = c };
+	struct replay_opts o = { .tmp_dir = c->o->tmp_dir,
+				 .memory_bytes = c->o->memory_bytes,
+				 .allow_gap = true,
+				 .dry_run = true,
+				 .force = true,
+				 .note = chain_line,
+				 .warn = chain_warning,
+				 .report_arg = c };
 	struct replay_stats st = { 0 };
 	struct collected got = { 0 };
 	int rc;
@@ -233,26 +258,40 @@ static int chain(struct check *c, struct err *e)
 	return rc;
 }
 
-int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_check_result *res, struct err *e)
+int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_check_result *res,
+	       struct err *e)
 {
 	struct check c = { .o = o, .res = res, .s = s };
-	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = event, .file_done = file_done, .arg = &c, .old_files = true,
-		                  .no_meta = true, .any_feed = true, .allow_gap = true };
+	struct redo_scan scan = { .begin = begin,
+				  .ddls_done = ddls_done,
+				  .event = event,
+				  .file_done = file_done,
+				  .arg = &c,
+				  .old_files = true,
+				  .no_meta = true,
+				  .any_feed = true,
+				  .allow_gap = true };
 	int rc = -1;
 
 	memset(res, 0, sizeof(*res));
 	if (redo_scan(s, &scan, e) < 0 || whose(&c, e) < 0)
 		goto out;
 	if (res->meta.resolved_ts == UINT64_MAX)
-		find(&c, REDO_BROKEN, 1, "the log has no meta: nothing says from where to where it may be replayed");
+		find(&c, REDO_BROKEN, 1,
+		     "the log has no meta: nothing says from where to where it may be replayed");
 	else if (!c.several && chain(&c, e) < 0)
 		goto out;
 	if (res->rows_beyond)
-		find(&c, REDO_NOTE, 1, "%" PRIu64 " rows are after resolvedTs: not complete yet, a replay leaves them out", res->rows_beyond);
+		find(&c, REDO_NOTE, 1,
+		     "%" PRIu64
+		     " rows are after resolvedTs: not complete yet, a replay leaves them out",
+		     res->rows_beyond);
 	if (!res->files)
 		find(&c, REDO_NOTE, 1, "there is no log file: nothing to replay");
 	if (c.truncated)
-		find(&c, REDO_NOTE, 1, "more transactions than are kept in memory: after the first %zu, two commitTs of one are not looked for", c.n_txn);
+		find(&c, REDO_NOTE, 1,
+		     "more transactions than are kept in memory: after the first %zu, two commitTs of one are not looked for",
+		     c.n_txn);
 	rc = 0;
 out:
 	free(c.txn);
@@ -266,7 +305,8 @@ static int hole(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 
 	(void)offset;
 	(void)e;
-	if (ev->kind != REDO_DDL || ev->ddl.commit_ts < out->meta.checkpoint_ts || ev->ddl.commit_ts >= out->meta.resolved_ts || !ddl_makes_tables(&ev->ddl))
+	if (ev->kind != REDO_DDL || ev->ddl.commit_ts < out->meta.checkpoint_ts ||
+	    ev->ddl.commit_ts >= out->meta.resolved_ts || !ddl_makes_tables(&ev->ddl))
 		return 0;
 	ddl_hole_text(&ev->ddl, &line);
 	if (!out->holes++)
@@ -276,12 +316,14 @@ static int hole(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 }
 
 /* A file that went meanwhile, or is not whole yet, is another look's. */
-static int holes_in(struct store *s, const struct redo_file *f, struct redo_outlook *out, struct err *e)
+static int holes_in(struct store *s, const struct redo_file *f, struct redo_outlook *out,
+		    struct err *e)
 {
 	struct redo_parse_result r;
 	struct err why = ERR_INIT;
 
-	if (redo_read_file(s, f, hole, out, &r, &why) == 0 || why.kind == ERR_NOT_FOUND || why.kind == ERR_BAD_DATA)
+	if (redo_read_file(s, f, hole, out, &r, &why) == 0 || why.kind == ERR_NOT_FOUND ||
+	    why.kind == ERR_BAD_DATA)
 		return 0;
 	if (e)
 		*e = why;
@@ -297,11 +339,13 @@ int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 	memset(out, 0, sizeof(*out));
 	if (redo_look(s, false, &out->meta, &files, e) < 0)
 		return -1;
-	out->loss_ms = now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
+	out->loss_ms =
+		now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
 	for (size_t i = 0; i < files.n && rc == 0; i++) {
 		const struct redo_file *f = &files.f[i];
 
-		if (!f->name.tmp && f->name.max_commit_ts < out->meta.checkpoint_ts + (f->name.kind == REDO_FILE_ROW))
+		if (!f->name.tmp && f->name.max_commit_ts < out->meta.checkpoint_ts +
+								    (f->name.kind == REDO_FILE_ROW))
 			continue;
 		out->files++;
 		out->bytes += f->size_bytes;
@@ -309,7 +353,8 @@ int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 			rc = holes_in(s, f, out, e);
 	}
 	out->unmoved = !files.n && out->meta.resolved_ts == out->meta.checkpoint_ts;
-	out->replay_ms = OUTLOOK_START_MS + (int64_t)(out->bytes / (REDO_OUTLOOK_BYTES_PER_S / 1000));
+	out->replay_ms =
+		OUTLOOK_START_MS + (int64_t)(out->bytes / (REDO_OUTLOOK_BYTES_PER_S / 1000));
 	redo_files_release(&files);
 	return rc;
 }

@@ -13,13 +13,15 @@
 
 #define PARTITIONS 64
 #define BLOCK ((size_t)1 << 20)
-#define ENTRY_BYTES (sizeof(struct entry) * 3 / 2 + sizeof(uint32_t) * 3) /* with what a growing array has to spare */
+/* with what a growing array has to spare */
+#define ENTRY_BYTES (sizeof(struct entry) * 3 / 2 + sizeof(uint32_t) * 3)
 
 struct entry {
 	uint64_t hash, commit_ts, start_ts;
 	unsigned char *data; /* key, then image; room for data_cap bytes */
-	uint64_t sum, became;                     /* the chain: Σ became − Σ was; what the newest change became */
-	uint64_t first_commit, first_start, was;  /* the oldest change, and what it found */
+	/* the chain: Σ became − Σ was; what the newest change became */
+	uint64_t sum, became;
+	uint64_t first_commit, first_start, was; /* the oldest change, and what it found */
 	uint32_t key_n, image_n, data_cap, shape, epoch, links;
 	uint8_t rank, first_rank;
 	bool put, partial;
@@ -156,7 +158,8 @@ static bool same_table(const struct merge *m, uint32_t a, uint32_t b)
 }
 
 /* Negative when a comes before b. */
-static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b, uint64_t start_b, uint8_t rank_b)
+static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b,
+		 uint64_t start_b, uint8_t rank_b)
 {
 	if (commit_a != commit_b)
 		return commit_a < commit_b ? -1 : 1;
@@ -172,24 +175,27 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 
 	assert(in->key_n && in->image_n); /* a row of a table with a key */
 	assert(in->links && (in->put ? in->became != 0 : in->became == 0));
-	assert(order(in->first_commit, in->first_start, in->first_rank, in->commit_ts, in->start_ts, in->rank) <= 0);
+	assert(order(in->first_commit, in->first_start, in->first_rank, in->commit_ts, in->start_ts,
+		     in->rank) <= 0);
 	if ((m->n + 1) * 2 > m->n_slots)
 		slots_grow(m);
 	for (at = in->hash & (m->n_slots - 1); m->slots[at]; at = (at + 1) & (m->n_slots - 1)) {
 		e = &m->entries[m->slots[at] - 1];
-		if (e->hash != in->hash || e->epoch != in->epoch || e->key_n != in->key_n || memcmp(e->data, key, e->key_n) ||
-		    !same_table(m, e->shape, in->shape))
+		if (e->hash != in->hash || e->epoch != in->epoch || e->key_n != in->key_n ||
+		    memcmp(e->data, key, e->key_n) || !same_table(m, e->shape, in->shape))
 			continue;
 		e->sum += in->sum;
 		e->links += in->links;
 		e->partial = e->partial || in->partial;
-		if (order(in->first_commit, in->first_start, in->first_rank, e->first_commit, e->first_start, e->first_rank) < 0) {
+		if (order(in->first_commit, in->first_start, in->first_rank, e->first_commit,
+			  e->first_start, e->first_rank) < 0) {
 			e->first_commit = in->first_commit;
 			e->first_start = in->first_start;
 			e->first_rank = in->first_rank;
 			e->was = in->was;
 		}
-		if (order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts, e->rank) < 0)
+		if (order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts,
+			  e->rank) < 0)
 			return;
 		if (need > e->data_cap) {
 			e->data = bytes_take(m, need + need / 8);
@@ -204,7 +210,8 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		e->rank = in->rank;
 		e->put = in->put;
 		e->shape = in->shape;
-		assert(order(e->first_commit, e->first_start, e->first_rank, e->commit_ts, e->start_ts, e->rank) <= 0);
+		assert(order(e->first_commit, e->first_start, e->first_rank, e->commit_ts,
+			     e->start_ts, e->rank) <= 0);
 		return;
 	}
 	if (m->n == m->alloc) {
@@ -262,7 +269,8 @@ static int spill(struct merge *m, struct err *e)
 		if (!p->f && part_open(m, part_of(x->hash), e) < 0)
 			return -1;
 		if (fwrite(x, sizeof(*x), 1, p->f) != 1 || fwrite(x->data, 1, n, p->f) != n)
-			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)", p->path);
+			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)",
+				       p->path);
 		p->bytes += sizeof(*x) + n;
 		p->keys++;
 		m->spilled_bytes += sizeof(*x) + n;
@@ -272,14 +280,18 @@ static int spill(struct merge *m, struct err *e)
 	return 0;
 }
 
-/* How many slices a partition is loaded in, so that each fits the budget however large the log is. */
+/* How many slices a partition is loaded in, so that each fits the budget however large the log is.
+ */
 static uint32_t part_slices(const struct merge *m, const struct part *p)
 {
-	return (uint32_t)((p->bytes + p->keys * (ENTRY_BYTES - sizeof(struct entry))) / (m->budget / 4 * 3) + 1);
+	return (uint32_t)((p->bytes + p->keys * (ENTRY_BYTES - sizeof(struct entry))) /
+				  (m->budget / 4 * 3) +
+			  1);
 }
 
 /* epoch UINT32_MAX: all. */
-static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t slice, uint32_t slices, struct err *e)
+static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t slice,
+		     uint32_t slices, struct err *e)
 {
 	struct strbuf data = STRBUF_INIT;
 	struct entry x;
@@ -293,7 +305,8 @@ static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t s
 	while (fread(&x, sizeof(x), 1, p->f) == 1) {
 		size_t n = (size_t)x.key_n + x.image_n;
 
-		if ((epoch != UINT32_MAX && x.epoch != epoch) || (uint32_t)(x.hash >> 24) % slices != slice) {
+		if ((epoch != UINT32_MAX && x.epoch != epoch) ||
+		    (uint32_t)(x.hash >> 24) % slices != slice) {
 			if (fseeko(p->f, (off_t)n, SEEK_CUR) < 0)
 				break;
 			continue;
@@ -332,21 +345,33 @@ static bool lacks(const struct redo_column *c, uint32_t n)
 	return false;
 }
 
-/* One step of a key into m->key, m->image and *x. was: the side that holds what the row was, NULL when it was not there. */
-static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put, uint8_t rank, bool was, struct entry *x, struct err *e)
+/* One step of a key into m->key, m->image and *x. was: the side that holds what the row was, NULL
+ * when it was not there. */
+static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put, uint8_t rank,
+		bool was, struct entry *x, struct err *e)
 {
 	const struct redo_column *c = put ? r->columns : r->pre_columns;
 	uint32_t n = put ? r->n_columns : r->n_pre_columns;
 	const struct shape *s;
 
-	*x = (struct entry){ .commit_ts = r->commit_ts, .start_ts = r->start_ts, .first_commit = r->commit_ts, .first_start = r->start_ts,
-		             .epoch = epoch, .put = put, .rank = rank, .first_rank = rank, .links = 1 };
+	*x = (struct entry){ .commit_ts = r->commit_ts,
+			     .start_ts = r->start_ts,
+			     .first_commit = r->commit_ts,
+			     .first_start = r->start_ts,
+			     .epoch = epoch,
+			     .put = put,
+			     .rank = rank,
+			     .first_rank = rank,
+			     .links = 1 };
 	if (shapes_of(m->shapes, r, c, n, &x->shape, e) < 0)
 		return -1;
 	s = shapes_at(m->shapes, x->shape);
 	if (s->keyless)
-		return err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged"
-		               " (--mode txn --force replays them in order)", s->db, s->table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged"
+			" (--mode txn --force replays them in order)",
+			s->db, s->table);
 	if (s->float_key)
 		m->float_key = s;
 	if (s->timestamp)
@@ -390,7 +415,8 @@ int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct 
 	return m->used > m->budget ? spill(m, e) : 0;
 }
 
-int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2], bool *partial, struct err *e)
+int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2],
+		bool *partial, struct err *e)
 {
 	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
 	struct entry x;
@@ -404,7 +430,8 @@ int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struc
 			continue;
 		if (half(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
 			return -1;
-		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts, x.was, x.became, x.rank };
+		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts,
+						x.was,  x.became,    x.rank };
 		*partial = *partial || x.partial;
 	}
 	return n;
@@ -442,12 +469,18 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 		const struct entry *x = &m->entries[i];
 
 		if (x->epoch == epoch && x->put == puts)
-			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape),
+							x->data,
+							x->key_n,
+							x->data + x->key_n,
+							x->image_n,
+							x->put };
 	}
 	assert(n == room);
 	qsort(c, n, sizeof(*c), by_table_and_key);
 	for (size_t i = 1; i < n; i++) /* one change a key: two would be written in any order */
-		assert(c[i - 1].shape->table_no != c[i].shape->table_no || c[i - 1].key_n != c[i].key_n || memcmp(c[i - 1].key, c[i].key, c[i].key_n));
+		assert(c[i - 1].shape->table_no != c[i].shape->table_no ||
+		       c[i - 1].key_n != c[i].key_n || memcmp(c[i - 1].key, c[i].key, c[i].key_n));
 	rc = fn(arg, c, n, e);
 	free(c);
 	return rc;
@@ -464,7 +497,8 @@ int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *a
 		uint32_t slices = p->f ? part_slices(m, p) : 0;
 
 		for (uint32_t k = 0; k < slices; k++) {
-			if (part_load(m, p, epoch, k, slices, e) < 0 || emit(m, epoch, puts, fn, arg, e) < 0)
+			if (part_load(m, p, epoch, k, slices, e) < 0 ||
+			    emit(m, epoch, puts, fn, arg, e) < 0)
 				return -1;
 			map_clear(m);
 		}
@@ -476,9 +510,15 @@ static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, 
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
-		struct merge_change c = { shapes_at(m->shapes, x->shape), x->data, x->key_n, x->data + x->key_n, x->image_n, x->put };
+		struct merge_change c = { shapes_at(m->shapes, x->shape),
+					  x->data,
+					  x->key_n,
+					  x->data + x->key_n,
+					  x->image_n,
+					  x->put };
 
-		if (x->sum != x->became - x->was && !x->partial && fn(arg, &c, x->hash, x->links, e) < 0)
+		if (x->sum != x->became - x->was && !x->partial &&
+		    fn(arg, &c, x->hash, x->links, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -495,7 +535,8 @@ int merge_suspects(struct merge *m, merge_suspect_fn *fn, void *arg, struct err 
 		uint32_t slices = p->f ? part_slices(m, p) : 0;
 
 		for (uint32_t k = 0; k < slices; k++) {
-			if (part_load(m, p, UINT32_MAX, k, slices, e) < 0 || suspects_in_memory(m, fn, arg, e) < 0)
+			if (part_load(m, p, UINT32_MAX, k, slices, e) < 0 ||
+			    suspects_in_memory(m, fn, arg, e) < 0)
 				return -1;
 			map_clear(m);
 		}

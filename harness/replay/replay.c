@@ -36,7 +36,7 @@ struct replay {
 	struct sink *sink;
 	uint64_t *count, count_before;
 	struct txn *txn;
-	char owner[200]; /* of the connections, for fencing */
+	char owner[200];          /* of the connections, for fencing */
 	struct computed computed; /* allow_gap: generated columns that differ */
 };
 
@@ -80,24 +80,29 @@ static int control_again(struct replay *r, struct err *e)
 
 	sql_close(r->control);
 	r->control = sink_session(&r->so, e);
-	return r->control && (!id || fence_end(r->control, id, deadline_in_ms(FENCE_MS), e) == 0) ? 0 : -1;
+	return r->control && (!id || fence_end(r->control, id, deadline_in_ms(FENCE_MS), e) == 0)
+		       ? 0
+		       : -1;
 }
 
 static bool may_try_again(struct replay *r, int tries, struct err *e)
 {
-	return tries < CONTROL_TRIES && (e->kind == ERR_GONE || e->kind == ERR_CONFLICT) && pause_ms(20 * tries, deadline_in_ms(FENCE_MS)) == 0 &&
+	return tries < CONTROL_TRIES && (e->kind == ERR_GONE || e->kind == ERR_CONFLICT) &&
+	       pause_ms(20 * tries, deadline_in_ms(FENCE_MS)) == 0 &&
 	       (e->kind != ERR_GONE || control_again(r, e) == 0);
 }
 
 static int settle_once(struct replay *r, struct ddl_point *done, struct err *e)
 {
-	if (ddl_once_prepare(r->control, e) < 0 || (r->o->fresh && ddl_once_forget(r->control, r->c.log_id, e) < 0))
+	if (ddl_once_prepare(r->control, e) < 0 ||
+	    (r->o->fresh && ddl_once_forget(r->control, r->c.log_id, e) < 0))
 		return -1;
 	return ddl_once_settle(r->control, r->c.log_id, done, e);
 }
 
-/* What was done before: by an earlier replay, or by the changefeed itself, whose record is the same. The rows before such a DDL are in the
- * secondary too: the changefeed ends them before it runs a DDL. */
+/* What was done before: by an earlier replay, or by the changefeed itself, whose record is the
+ * same. The rows before such a DDL are in the secondary too: the changefeed ends them before it
+ * runs a DDL. */
 static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_point done;
@@ -110,7 +115,8 @@ static int settle_progress(struct replay *r, struct err *e)
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct redo_ddl *d = &r->c.ddls[i].d;
 
-		r->c.ddls[i].skip = d->commit_ts < done.commit_ts || (d->commit_ts == done.commit_ts && d->seq <= done.seq);
+		r->c.ddls[i].skip = d->commit_ts < done.commit_ts ||
+				    (d->commit_ts == done.commit_ts && d->seq <= done.seq);
 		if (r->c.ddls[i].skip) {
 			r->st->ddls_skipped++;
 			note_ddl(r, d, "was done before: the secondary has the record of it");
@@ -128,7 +134,8 @@ struct statement {
 	struct ddl_statement s;
 };
 
-static int statement_init(struct statement *t, const struct replay *r, const struct redo_ddl *d, struct err *e)
+static int statement_init(struct statement *t, const struct replay *r, const struct redo_ddl *d,
+			  struct err *e)
 {
 	bool of_database = d->type == DDL_KIND_CREATE_SCHEMA || d->type == DDL_KIND_DROP_SCHEMA;
 
@@ -136,16 +143,23 @@ static int statement_init(struct statement *t, const struct replay *r, const str
 	if (ddl_session_parse(&t->session, d->session.p, d->session.n, e) < 0)
 		return -1;
 	if (!t->session.known)
-		t->session.timestamp_us = tso_ms(d->commit_ts) * 1000; /* as TiCDC runs it: for CURRENT_TIMESTAMP as a default of old rows */
+		/* as TiCDC runs it: for CURRENT_TIMESTAMP as a default of old rows */
+		t->session.timestamp_us = tso_ms(d->commit_ts) * 1000;
 	t->db = xstrndup(d->table.db.p, d->table.db.n);
 	t->table = xstrndup(d->table.table.p, d->table.table.n);
 	if (sql_flavor(r->control) == SQL_TIDB || t->session.known) /* known: it is MariaDB's */
 		strbuf_add(&t->query, d->query.p, d->query.n);
 	else
 		t->nothing = tidb_ddl_plain(&t->query, d->query.p, d->query.n);
-	t->s = (struct ddl_statement){ .at = { d->commit_ts, d->seq }, .query = t->query.buf, .query_bytes = t->query.len,
-		                       .use_db = of_database ? "" : t->session.known ? t->session.db : t->db, .db = t->db, .table = t->table,
-		                       .session = &t->session };
+	t->s = (struct ddl_statement){ .at = { d->commit_ts, d->seq },
+				       .query = t->query.buf,
+				       .query_bytes = t->query.len,
+				       .use_db = of_database        ? ""
+						 : t->session.known ? t->session.db
+								    : t->db,
+				       .db = t->db,
+				       .table = t->table,
+				       .session = &t->session };
 	return 0;
 }
 
@@ -156,30 +170,41 @@ static void statement_release(struct statement *t)
 	free(t->table);
 }
 
-/* Does the server read it? Asked by PREPARE, which runs nothing; what else may be wrong with it is told when it runs. */
+/* Does the server read it? Asked by PREPARE, which runs nothing; what else may be wrong with it is
+ * told when it runs. */
 static int can_run(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	static const int never[] = { 1064 /* syntax */, 1235 /* not supported yet */, 4161 /* unknown data type */ };
+	static const int never[] = { 1064 /* syntax */, 1235 /* not supported yet */,
+				     4161 /* unknown data type */ };
 	struct strbuf q = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	struct statement t;
 	int rc = statement_init(&t, r, d, e);
 
-	if (!rc && !t.nothing && !t.session.may_fail && !t.session.error && sql_flavor(r->control) != SQL_TIDB) {
+	if (!rc && !t.nothing && !t.session.may_fail && !t.session.error &&
+	    sql_flavor(r->control) != SQL_TIDB) {
 		static const char prepare[] = "PREPARE drtest_ddl FROM @drtest_ddl";
 
 		strbuf_addstr(&q, "SET @drtest_ddl = ");
 		sql_add_text(&q, t.query.buf, t.query.len);
-		/* any database will do: names are not looked up, and its own may not be there yet */
-		if (sql_exec(r->control, &why, "USE " BOOKKEEPING_DB_QUOTED) >= 0 && sql_exec_text(r->control, &why, q.buf, q.len) >= 0 &&
-		    ddl_session_run(r->control, &t.session, prepare, sizeof(prepare) - 1, &why) == 0)
+		/* any database will do: names are not looked up, and its own may not be there yet
+		 */
+		if (sql_exec(r->control, &why, "USE " BOOKKEEPING_DB_QUOTED) >= 0 &&
+		    sql_exec_text(r->control, &why, q.buf, q.len) >= 0 &&
+		    ddl_session_run(r->control, &t.session, prepare, sizeof(prepare) - 1, &why) ==
+			    0)
 			sql_exec(r->control, NULL, "DEALLOCATE PREPARE drtest_ddl");
-		for (size_t i = 0; i < sizeof(never) / sizeof(never[0]) && why.kind == ERR_SQL && !rc; i++)
+		for (size_t i = 0;
+		     i < sizeof(never) / sizeof(never[0]) && why.kind == ERR_SQL && !rc; i++)
 			if (why.code == never[i]) {
 				struct strbuf text = STRBUF_INIT;
 
-				ddl_text(d, "cannot run on this secondary, so nothing was written", &text);
-				rc = err_set(e, ERR_UNSUPPORTED, 0, "%s: %.200s: use a TiDB secondary, or stop before it with --until", text.buf, why.text);
+				ddl_text(d, "cannot run on this secondary, so nothing was written",
+					 &text);
+				rc = err_set(
+					e, ERR_UNSUPPORTED, 0,
+					"%s: %.200s: use a TiDB secondary, or stop before it with --until",
+					text.buf, why.text);
 				strbuf_release(&text);
 			}
 	}
@@ -201,13 +226,16 @@ static int ddls_can_run(struct replay *r, struct err *e)
 	return 0;
 }
 
-static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome *outcome, struct err *e)
+static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome *outcome,
+		   struct err *e)
 {
 	struct statement t;
 	int rc = statement_init(&t, r, d, e);
 
 	*outcome = DDL_SAID_DONE;
-	for (int i = 1; !rc && !t.nothing && ddl_once_run(r->control, r->c.log_id, &t.s, true, outcome, e) < 0; i++)
+	for (int i = 1;
+	     !rc && !t.nothing && ddl_once_run(r->control, r->c.log_id, &t.s, true, outcome, e) < 0;
+	     i++)
 		if (!may_try_again(r, i, e)) {
 			rc = -1;
 			break;
@@ -218,15 +246,23 @@ static int run_ddl(struct replay *r, const struct redo_ddl *d, enum ddl_outcome 
 
 static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	static const char *const what[] = { [DDL_RAN] = "done", [DDL_BEFORE] = "done", [DDL_SAID_DONE] = "skipped: nothing is left to do on the secondary",
-		                            [DDL_FAILED] = "failed, as it may: what it is about is not replicated" };
-	bool untold = r->c.foreign && d->commit_ts == r->c.meta.checkpoint_ts; /* TiCDC may have executed it before it died, and wrote down nothing */
+	static const char *const what[] = {
+		[DDL_RAN] = "done",
+		[DDL_BEFORE] = "done",
+		[DDL_SAID_DONE] = "skipped: nothing is left to do on the secondary",
+		[DDL_FAILED] = "failed, as it may: what it is about is not replicated"
+	};
+	/* TiCDC may have executed it before it died, and wrote down nothing */
+	bool untold = r->c.foreign && d->commit_ts == r->c.meta.checkpoint_ts;
 	enum ddl_outcome outcome;
 
-	if (d->type == DDL_KIND_EXCHANGE_PARTITION && untold) { /* so the stock applier decides too */
+	/* so the stock applier decides too */
+	if (d->type == DDL_KIND_EXCHANGE_PARTITION && untold) {
 		r->st->ddls_skipped++;
-		warn_ddl(r, d, "was skipped: it is at checkpointTs, TiCDC had most likely executed it, and twice would undo it. If the partition and the"
-		         " table hold each other's rows, run it by hand");
+		warn_ddl(
+			r, d,
+			"was skipped: it is at checkpointTs, TiCDC had most likely executed it, and twice would undo it. If the partition and the"
+			" table hold each other's rows, run it by hand");
 		return 0;
 	}
 	if (run_ddl(r, d, &outcome, e) < 0)
@@ -235,8 +271,10 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	r->st->ddls_skipped += outcome == DDL_SAID_DONE;
 	note_ddl(r, d, what[outcome]);
 	if (untold && outcome == DDL_RAN && ddl_differs_twice(d))
-		warn_ddl(r, d, "was run: it is at checkpointTs, and nothing tells whether TiCDC had executed it before it died. If it had, it was done twice:"
-		         " look at what it changes");
+		warn_ddl(
+			r, d,
+			"was run: it is at checkpointTs, and nothing tells whether TiCDC had executed it before it died. If it had, it was done twice:"
+			" look at what it changes");
 	return 0;
 }
 
@@ -261,7 +299,8 @@ static int write_batch(void *arg, const struct merge_change *c, size_t n, struct
 	return 0;
 }
 
-/* All deletes of an epoch, and only then all puts (design: a collation may hold 'a' and 'A' for one key, a unique value may move). */
+/* All deletes of an epoch, and only then all puts (design: a collation may hold 'a' and 'A' for one
+ * key, a unique value may move). */
 static int write_epoch(struct replay *r, uint32_t epoch, struct err *e)
 {
 	r->count = &r->st->deletes;
@@ -282,7 +321,8 @@ static int write_merged(struct replay *r, struct err *e)
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		if (d && d->skip)
-			continue; /* it, and the rows before it, were written by an earlier replay */
+			/* it, and the rows before it, were written by an earlier replay */
+			continue;
 		if (write_epoch(r, (uint32_t)i, e) < 0 || (d && apply_ddl(r, &d->d, e) < 0))
 			return -1;
 	}
@@ -384,16 +424,22 @@ static int load_floors(struct replay *r, struct store *log, struct err *e)
 /* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
 static int may_write(const struct replay *r, struct err *e)
 {
-	const struct shape *s = r->c.order ? order_timestamp(r->c.order) : merge_timestamp(r->c.merge);
-	const struct shape *f = r->c.order ? order_float_key(r->c.order) : merge_float_key(r->c.merge);
+	const struct shape *s =
+		r->c.order ? order_timestamp(r->c.order) : merge_timestamp(r->c.merge);
+	const struct shape *f =
+		r->c.order ? order_float_key(r->c.order) : merge_float_key(r->c.merge);
 
 	if (s && r->c.foreign && !r->o->time_zone)
-		return err_set(e, ERR_USAGE, 0, "table %s.%s, column %s: a TIMESTAMP is in TiCDC's log as text in the time zone of the server that wrote"
-		               " it, and the log does not say which: give it with --time-zone (+00:00 if TiCDC ran in UTC)", s->db, s->table,
-		               s->timestamp);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"table %s.%s, column %s: a TIMESTAMP is in TiCDC's log as text in the time zone of the server that wrote"
+			" it, and the log does not say which: give it with --time-zone (+00:00 if TiCDC ran in UTC)",
+			s->db, s->table, s->timestamp);
 	if (f && r->control && sql_flavor(r->control) == SQL_TIDB)
-		return err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has a FLOAT or DOUBLE in its key: on TiDB its rows are not surely found by equality",
-		               f->db, f->table);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"table %s.%s has a FLOAT or DOUBLE in its key: on TiDB its rows are not surely found by equality",
+			f->db, f->table);
 	return 0;
 }
 
@@ -405,30 +451,38 @@ static bool in_log(const struct replay *r, const char *db, const char *table)
 	return false;
 }
 
-/* What a trigger does is in the log already, as rows of its own: fired again here it would be done twice. */
+/* What a trigger does is in the log already, as rows of its own: fired again here it would be done
+ * twice. */
 static int no_triggers(struct replay *r, struct err *e)
 {
 	struct sql_rows q = { 0 };
 	int got = -1, rc = 0;
 
-	if (sql_query(r->control, &q, e, "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS"
-	                                 " WHERE LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+	if (sql_query(
+		    r->control, &q, e,
+		    "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS"
+		    " WHERE LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
 		while (!rc && (got = sql_rows_next(&q, e)) == 1)
 			if (in_log(r, q.cell[0], q.cell[1]))
-				rc = err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and what"
-				             " it does is in the log already. Drop it, and make it again after the replay", q.cell[0], q.cell[1], q.cell[2]);
+				rc = err_set(
+					e, ERR_UNSUPPORTED, 0,
+					"table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and what"
+					" it does is in the log already. Drop it, and make it again after the replay",
+					q.cell[0], q.cell[1], q.cell[2]);
 	sql_rows_release(&q);
 	return got < 0 ? -1 : rc;
 }
 
-/* A row that came and went within the log never reaches the secondary, yet its id was given out: the counter has to know, or the new
- * primary gives it out again. Counters are only ever raised. */
+/* A row that came and went within the log never reaches the secondary, yet its id was given out:
+ * the counter has to know, or the new primary gives it out again. Counters are only ever raised. */
 static int raise_one(struct replay *r, const char *name, uint64_t highest, struct err *e)
 {
 	if (highest == UINT64_MAX)
 		return 0;
-	return sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name, highest + 1) < 0
-	           ? err_wrap(e, "raise the AUTO_INCREMENT of %s", name) : 0;
+	return sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name,
+			highest + 1) < 0
+		       ? err_wrap(e, "raise the AUTO_INCREMENT of %s", name)
+		       : 0;
 }
 
 static int raise_counters_once(struct replay *r, struct err *e)
@@ -440,10 +494,13 @@ static int raise_counters_once(struct replay *r, struct err *e)
 	char *at;
 	int got = -1, rc;
 
-	if (sql_query(r->control, &q, e, "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, IFNULL(t.AUTO_INCREMENT, 0) FROM"
-	                                 " information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA"
-	                                 " AND t.TABLE_NAME = c.TABLE_NAME"
-	                                 " WHERE c.EXTRA LIKE '%%auto_increment%%' AND LOWER(c.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+	if (sql_query(
+		    r->control, &q, e,
+		    "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, IFNULL(t.AUTO_INCREMENT, 0) FROM"
+		    " information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA"
+		    " AND t.TABLE_NAME = c.TABLE_NAME"
+		    " WHERE c.EXTRA LIKE '%%auto_increment%%' AND LOWER(c.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) ==
+	    0)
 		while ((got = sql_rows_next(&q, e)) == 1) {
 			uint64_t max = collected_counter(&r->c, q.cell[0], q.cell[1], q.cell[2]);
 
@@ -476,15 +533,19 @@ static int raise_counters(struct replay *r, struct err *e)
 
 static int ask_server(struct replay *r, struct err *e)
 {
-	struct sql *s = sql_open(&r->o->sink, deadline_in_ms(FENCE_MS), e); /* not a session of ours: that would leave a record there */
+	/* not a session of ours: that would leave a record there */
+	struct sql *s = sql_open(&r->o->sink, deadline_in_ms(FENCE_MS), e);
 	struct strbuf first = STRBUF_INIT;
 	uint64_t asked = 0, unlike = 0;
 	int rc = s ? row_sample_ask(r->c.sample, s, &asked, &unlike, &first, e) : -1;
 
 	if (!rc && asked >= SAMPLE_MIN && unlike * 2 > asked)
-		rc = err_set(e, ERR_USAGE, 0, "is this the log's secondary? Of %" PRIu64 " rows that the log changes %" PRIu64 " are here neither what they"
-		             " were nor what they became (the first: %s), and a replay would overwrite them: --yes replays all the same", asked, unlike,
-		             first.buf);
+		rc = err_set(
+			e, ERR_USAGE, 0,
+			"is this the log's secondary? Of %" PRIu64
+			" rows that the log changes %" PRIu64 " are here neither what they"
+			" were nor what they became (the first: %s), and a replay would overwrite them: --yes replays all the same",
+			asked, unlike, first.buf);
 	strbuf_release(&first);
 	sql_close(s);
 	return rc;
@@ -499,18 +560,23 @@ static int write_all(struct replay *r, struct err *e)
 	if (!r->control)
 		r->control = sink_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 ||
-	    fence_kill_for_replay(r->control, r->owner, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0 ||
-	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS), &r->st->fenced, e) < 0) ||
+	    fence_kill_for_replay(r->control, r->owner, deadline_in_ms(FENCE_MS), &r->st->fenced,
+				  e) < 0 ||
+	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS),
+					    &r->st->fenced, e) < 0) ||
 	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();
 	r->st->phase = REPLAY_WRITING;
-	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0 || raise_counters(r, e) < 0)
+	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0 ||
+	    raise_counters(r, e) < 0)
 		return -1;
 	if (r->computed.n) {
-		char *line = xstrfmt("rows in %" PRIu64 " statements or more have generated columns that are not what the log has; the first: %s",
-		                     r->computed.n, r->computed.first.text);
+		char *line = xstrfmt(
+			"rows in %" PRIu64
+			" statements or more have generated columns that are not what the log has; the first: %s",
+			r->computed.n, r->computed.first.text);
 
 		r->st->warnings++;
 		if (r->o->warn)
@@ -521,7 +587,8 @@ static int write_all(struct replay *r, struct err *e)
 	return 0;
 }
 
-int replay_run(struct store *log, const struct replay_opts *opts, struct replay_stats *st, struct err *e)
+int replay_run(struct store *log, const struct replay_opts *opts, struct replay_stats *st,
+	       struct err *e)
 {
 	struct replay_opts o = *opts;
 	struct replay r = { .o = &o, .st = st };
@@ -534,14 +601,18 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	memset(st, 0, sizeof(*st));
 	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT;
-	r.so = (struct sink_opts){ .to = o.sink, .workers = o.workers ? o.workers : WORKERS_DEFAULT,
-		                   .time_zone = o.time_zone ? o.time_zone : "+00:00", .owner = r.owner };
+	r.so = (struct sink_opts){ .to = o.sink,
+				   .workers = o.workers ? o.workers : WORKERS_DEFAULT,
+				   .time_zone = o.time_zone ? o.time_zone : "+00:00",
+				   .owner = r.owner };
 	pthread_mutex_init(&r.computed.lock, NULL);
 	r.so.computed = o.allow_gap ? &r.computed : NULL;
 	if (r.so.workers > WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", r.so.workers, WORKERS_MAX);
+		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", r.so.workers,
+			       WORKERS_MAX);
 	if (o.memory_bytes < MEMORY_MIN)
-		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB", o.memory_bytes);
+		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB",
+			       o.memory_bytes);
 	/* The whole log is read and judged before the first write. */
 	if (load_floors(&r, log, e) < 0 || collect(&r.c, log, &r.floors, &o, st, e) < 0)
 		goto out;
@@ -562,7 +633,9 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	snprintf(r.owner, sizeof(r.owner), FENCE_REPLAY "%s", r.c.log_id);
 	rc = write_all(&r, e);
 	if (rc < 0 && e->kind == ERR_GONE)
-		err_wrap(e, "a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");
+		err_wrap(
+			e,
+			"a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");
 out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
 	tell(&r, true);

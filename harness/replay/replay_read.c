@@ -26,16 +26,18 @@ struct reading {
 	const struct floors *floors; /* NULL: none */
 	struct replay_stats *st;
 	struct chain *chain; /* the second reading: the suspects' steps only */
-	bool moved;          /* checkpointTs moved between the readings: what the first saw may be collected by now */
-	tso_t last_start;    /* transactions are counted by runs of equal startTs: exact where a file is ordered */
+	/* checkpointTs moved between the readings: what the first saw may be collected by now */
+	bool moved;
+	/* transactions are counted by runs of equal startTs: exact where a file is ordered */
+	tso_t last_start;
 	struct seen_txn {
 		tso_t start, commit;
-	} *txns;             /* by startTs, open addressing */
+	} * txns; /* by startTs, open addressing */
 	size_t n_txns, txn_slots;
 	int64_t told_ns;
-	bool rows;           /* the DDL files are read */
+	bool rows; /* the DDL files are read */
 	uint64_t doubts;
-	tso_t file_max;      /* the largest commitTs of the file that is being read */
+	tso_t file_max; /* the largest commitTs of the file that is being read */
 };
 
 static void tell(struct reading *r, bool now)
@@ -95,10 +97,13 @@ static void counters_free(struct collected *c)
 	c->n_counters = c->next_counter = 0;
 }
 
-uint64_t collected_counter(const struct collected *c, const char *db, const char *table, const char *column)
+uint64_t collected_counter(const struct collected *c, const char *db, const char *table,
+			   const char *column)
 {
 	for (size_t i = 0; i < c->n_counters; i++)
-		if (!strcasecmp(c->counters[i].db, db) && !strcasecmp(c->counters[i].table, table) && !strcasecmp(c->counters[i].column, column))
+		if (!strcasecmp(c->counters[i].db, db) &&
+		    !strcasecmp(c->counters[i].table, table) &&
+		    !strcasecmp(c->counters[i].column, column))
 			return c->counters[i].highest;
 	return 0;
 }
@@ -108,15 +113,20 @@ static bool is_text(const char *text, struct redo_bytes b)
 	return !strncmp(text, b.p, b.n) && !text[b.n];
 }
 
-static struct counter *counter_of(struct collected *c, const struct redo_table *t, struct redo_bytes column)
+static struct counter *counter_of(struct collected *c, const struct redo_table *t,
+				  struct redo_bytes column)
 {
-	for (size_t n = 0, i = c->next_counter; n < c->n_counters; n++, i = (i + 1) % c->n_counters) /* rows of one table come together */
-		if (is_text(c->counters[i].column, column) && is_text(c->counters[i].table, t->table) && is_text(c->counters[i].db, t->db)) {
+	/* rows of one table come together */
+	for (size_t n = 0, i = c->next_counter; n < c->n_counters; n++, i = (i + 1) % c->n_counters)
+		if (is_text(c->counters[i].column, column) &&
+		    is_text(c->counters[i].table, t->table) && is_text(c->counters[i].db, t->db)) {
 			c->next_counter = i;
 			return &c->counters[i];
 		}
 	c->counters = xreallocarray(c->counters, c->n_counters + 1, sizeof(*c->counters));
-	c->counters[c->n_counters] = (struct counter){ xstrndup(t->db.p, t->db.n), xstrndup(t->table.p, t->table.n), xstrndup(column.p, column.n), 0 };
+	c->counters[c->n_counters] =
+		(struct counter){ xstrndup(t->db.p, t->db.n), xstrndup(t->table.p, t->table.n),
+				  xstrndup(column.p, column.n), 0 };
 	return &c->counters[c->n_counters++];
 }
 
@@ -128,8 +138,11 @@ static void count_ids(struct collected *c, const struct redo_row *r)
 		struct counter *at;
 		uint64_t v;
 
-		if (col->absent || !(col->flag & (COLF_PRIMARY_KEY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_HANDLE_KEY)) ||
-		    (col->value.kind != REDO_INT && col->value.kind != REDO_UINT) || col->type == COL_ENUM || col->type == COL_SET || col->type == COL_BIT ||
+		if (col->absent ||
+		    !(col->flag &
+		      (COLF_PRIMARY_KEY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_HANDLE_KEY)) ||
+		    (col->value.kind != REDO_INT && col->value.kind != REDO_UINT) ||
+		    col->type == COL_ENUM || col->type == COL_SET || col->type == COL_BIT ||
 		    col->type == COL_YEAR)
 			continue;
 		v = col->value.kind == REDO_INT && col->value.i < 0 ? 0 : col->value.u;
@@ -153,7 +166,8 @@ void collected_release(struct collected *c)
 
 static void log_id(const struct redo_files *files, char out[190])
 {
-	ddl_owner(out, files->n ? files->f[0].name.name_space : "", files->n ? files->f[0].name.changefeed : "");
+	ddl_owner(out, files->n ? files->f[0].name.name_space : "",
+		  files->n ? files->f[0].name.changefeed : "");
 }
 
 int collect_log_id(struct store *log, char out[190], struct err *e)
@@ -167,7 +181,8 @@ int collect_log_id(struct store *log, char out[190], struct err *e)
 	return 0;
 }
 
-static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files,
+		 struct err *e)
 {
 	struct reading *r = arg;
 	struct replay_stats *st = r->st;
@@ -183,18 +198,23 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	r->txns = NULL;
 	st->checkpoint_ts = meta->checkpoint_ts;
 	st->resolved_ts = st->point = meta->resolved_ts;
-	st->files = st->bytes = st->bytes_stored = st->bytes_total = st->rows = st->transactions = st->left_out = st->first_ts = st->last_ts = 0;
+	st->files = st->bytes = st->bytes_stored = st->bytes_total = st->rows = st->transactions =
+		st->left_out = st->first_ts = st->last_ts = 0;
 	st->files_total = 0;
 	if (r->o->until) {
 		if (r->o->until > meta->resolved_ts || r->o->until < meta->checkpoint_ts)
-			return err_set(e, ERR_USAGE, 0, "--until %" PRIu64 ": the log can be replayed to points from %" PRIu64 " to %" PRIu64, r->o->until,
-			               meta->checkpoint_ts, meta->resolved_ts);
+			return err_set(e, ERR_USAGE, 0,
+				       "--until %" PRIu64
+				       ": the log can be replayed to points from %" PRIu64
+				       " to %" PRIu64,
+				       r->o->until, meta->checkpoint_ts, meta->resolved_ts);
 		st->point = r->o->until;
 	}
 	for (size_t i = 0; i < files->n; i++) {
 		const struct redo_file *f = &files->f[i];
 
-		if (!f->name.tmp && f->name.max_commit_ts < meta->checkpoint_ts + (f->name.kind == REDO_FILE_ROW))
+		if (!f->name.tmp &&
+		    f->name.max_commit_ts < meta->checkpoint_ts + (f->name.kind == REDO_FILE_ROW))
 			continue;
 		st->files_total++;
 		st->bytes_total += f->size_bytes;
@@ -221,10 +241,12 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 		note(r, "a DDL was left out: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
 		return 0;
 	}
-	for (size_t i = 0; i < r->c->n_ddls; i++) { /* the same file twice under two names is harmless */
+	/* the same file twice under two names is harmless */
+	for (size_t i = 0; i < r->c->n_ddls; i++) {
 		const struct redo_ddl *have = &r->c->ddls[i].d;
 
-		if (have->commit_ts == d.commit_ts && have->seq == d.seq && have->query.n == d.query.n && !memcmp(have->query.p, d.query.p, d.query.n))
+		if (have->commit_ts == d.commit_ts && have->seq == d.seq &&
+		    have->query.n == d.query.n && !memcmp(have->query.p, d.query.p, d.query.n))
 			return 0;
 	}
 	d.query = own(d.query);
@@ -238,7 +260,8 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 
 static int by_ts_and_seq(const void *x, const void *y)
 {
-	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d, *b = &((const struct owned_ddl *)y)->d;
+	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d,
+			      *b = &((const struct owned_ddl *)y)->d;
 
 	if (a->commit_ts != b->commit_ts)
 		return a->commit_ts < b->commit_ts ? -1 : 1;
@@ -290,7 +313,8 @@ static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e
 		size_t old_n = r->txn_slots;
 		struct seen_txn *old = r->txns;
 
-		if (old_n >= (size_t)1 << 22) { /* 4 million: counted by runs from here on, the memory is for keys */
+		/* 4 million: counted by runs from here on, the memory is for keys */
+		if (old_n >= (size_t)1 << 22) {
 			r->st->transactions += start != r->last_start;
 			r->last_start = start;
 			return 0;
@@ -309,16 +333,18 @@ static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e
 		r->n_txns++;
 		r->st->transactions++;
 	} else if (r->txns[at].commit != commit) {
-		return err_set(e, ERR_BAD_DATA, 0, "the transaction of startTs %" PRIu64 " has two commitTs, %" PRIu64 " and %" PRIu64
-		               ": no log of one history has", start, r->txns[at].commit, commit);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "the transaction of startTs %" PRIu64 " has two commitTs, %" PRIu64
+			       " and %" PRIu64 ": no log of one history has",
+			       start, r->txns[at].commit, commit);
 	}
 	return 0;
 }
 
 static bool is_table(const struct replay_table *t, const struct redo_table *name)
 {
-	return !strncmp(t->table, name->table.p, name->table.n) && !t->table[name->table.n] && !strncmp(t->db, name->db.p, name->db.n) &&
-	       !t->db[name->db.n];
+	return !strncmp(t->table, name->table.p, name->table.n) && !t->table[name->table.n] &&
+	       !strncmp(t->db, name->db.p, name->db.n) && !t->db[name->db.n];
 }
 
 static struct replay_table *table_of(struct collected *c, const struct redo_table *name)
@@ -329,7 +355,9 @@ static struct replay_table *table_of(struct collected *c, const struct redo_tabl
 		if (is_table(&c->tables[i], name))
 			return &c->tables[c->last_table = i];
 	c->tables = xreallocarray(c->tables, c->n_tables + 1, sizeof(*c->tables));
-	c->tables[c->n_tables] = (struct replay_table){ .db = xstrndup(name->db.p, name->db.n), .table = xstrndup(name->table.p, name->table.n) };
+	c->tables[c->n_tables] =
+		(struct replay_table){ .db = xstrndup(name->db.p, name->db.n),
+				       .table = xstrndup(name->table.p, name->table.n) };
 	return &c->tables[c->last_table = c->n_tables++];
 }
 
@@ -375,7 +403,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		st->first_ts = row->commit_ts;
 	if (row->commit_ts > st->last_ts)
 		st->last_ts = row->commit_ts;
-	if (row->start_ts && count_txn(r, row->start_ts, row->commit_ts, e) < 0 && doubtful(r, e) < 0)
+	if (row->start_ts && count_txn(r, row->start_ts, row->commit_ts, e) < 0 &&
+	    doubtful(r, e) < 0)
 		return -1;
 	t = table_of(r->c, &row->table);
 	count_ids(r->c, row);
@@ -395,10 +424,12 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		if (order_add(r->c->order, row, e) < 0)
 			return -1;
 		if (!has_key(row))
-			return r->o->force ? 0
-			                   : err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s has no primary key and no unique NOT NULL key: --force replays it in"
-			                             " order, each change once, which is right only from a secondary that stands at checkpointTs", t->db,
-			                             t->table);
+			return r->o->force
+				       ? 0
+				       : err_set(e, ERR_UNSUPPORTED, 0,
+						 "table %s.%s has no primary key and no unique NOT NULL key: --force replays it in"
+						 " order, each change once, which is right only from a secondary that stands at checkpointTs",
+						 t->db, t->table);
 	}
 	return merge_add(r->c->merge, epoch, row, e);
 }
@@ -409,13 +440,17 @@ static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 	tso_t ts, start;
 
 	if (!r->chain && r->rows != (ev->kind == REDO_ROW))
-		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": %s", offset, r->rows ? "a DDL in a row file" : "a row in a DDL file");
+		return err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": %s", offset,
+			       r->rows ? "a DDL in a row file" : "a row in a DDL file");
 	ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
 	start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts;
 	if (ts > r->file_max)
 		r->file_max = ts;
 	if (!r->chain && start >= ts &&
-	    (err_set(e, ERR_BAD_DATA, 0, "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64, offset, start, ts), doubtful(r, e) < 0))
+	    (err_set(e, ERR_BAD_DATA, 0,
+		     "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64,
+		     offset, start, ts),
+	     doubtful(r, e) < 0))
 		return -1;
 	if (ev->kind == REDO_ROW)
 		return take_row(r, &ev->row, e);
@@ -454,8 +489,12 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	if (f->why) {
 		left_out(r, f->why->text);
 	} else if (!name->tmp && f->res.records && largest != name->max_commit_ts) {
-		/* Cut between two records, renamed, or altered: readers and garbage collection trust the name. */
-		err_set(&lies, ERR_BAD_DATA, 0, "%s: the largest commitTs in it is %" PRIu64 ", not its name's: records are missing", f->file->key, largest);
+		/* Cut between two records, renamed, or altered: readers and garbage collection
+		 * trust the name. */
+		err_set(&lies, ERR_BAD_DATA, 0,
+			"%s: the largest commitTs in it is %" PRIu64
+			", not its name's: records are missing",
+			f->file->key, largest);
 		if (!r->o->allow_gap) {
 			*e = lies;
 			return -1;
@@ -466,7 +505,8 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	return 0;
 }
 
-static int begin_again(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+static int begin_again(void *arg, const struct redo_meta *meta, const struct redo_files *files,
+		       struct err *e)
 {
 	struct reading *r = arg;
 
@@ -477,8 +517,9 @@ static int begin_again(void *arg, const struct redo_meta *meta, const struct red
 	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs moved on while the log was read");
 }
 
-/* TiCDC's resolvedTs can run past rows of what a DDL makes while the secondary has not executed it. No replay can bring what no file has.
- * (A log whose meta has a version is of the new architecture, which waits for the DDL; drtest's changefeed does too.) */
+/* TiCDC's resolvedTs can run past rows of what a DDL makes while the secondary has not executed it.
+ * No replay can bring what no file has. (A log whose meta has a version is of the new architecture,
+ * which waits for the DDL; drtest's changefeed does too.) */
 static void warn_of_holes(struct reading *r)
 {
 	struct strbuf line = STRBUF_INIT;
@@ -515,11 +556,14 @@ static void broken(void *arg, const char *text)
 		note(b->r, text);
 }
 
-
 static int judge_chain(struct reading *r, struct store *log, struct err *e)
 {
-	struct redo_scan again = { .begin = begin_again, .event = take, .file_done = file_done, .arg = r, .allow_gap = r->o->allow_gap,
-		                   .downloads = r->o->downloads };
+	struct redo_scan again = { .begin = begin_again,
+				   .event = take,
+				   .file_done = file_done,
+				   .arg = r,
+				   .allow_gap = r->o->allow_gap,
+				   .downloads = r->o->downloads };
 	struct breaks b = { r, 0, ERR_INIT };
 	int rc = -1;
 
@@ -535,9 +579,13 @@ static int judge_chain(struct reading *r, struct store *log, struct err *e)
 		if (e)
 			*e = b.first;
 		if (r->st->chain_breaks > 1)
-			err_wrap(e, "the log's chain is broken for %" PRIu64 " keys (--allow-gap replays what is there); the first", r->st->chain_breaks);
+			err_wrap(e,
+				 "the log's chain is broken for %" PRIu64
+				 " keys (--allow-gap replays what is there); the first",
+				 r->st->chain_breaks);
 		else
-			err_wrap(e, "the log's chain is broken (--allow-gap replays what is there)");
+			err_wrap(e,
+				 "the log's chain is broken (--allow-gap replays what is there)");
 		goto out;
 	}
 	rc = 0;
@@ -547,11 +595,18 @@ out:
 	return rc;
 }
 
-int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e)
+int collect(struct collected *c, struct store *log, const struct floors *floors,
+	    const struct replay_opts *o, struct replay_stats *st, struct err *e)
 {
 	struct reading r = { .c = c, .o = o, .st = st, .floors = floors };
-	struct redo_scan scan = { .begin = begin, .ddls_done = ddls_done, .event = take, .file_done = file_done, .bytes = bytes, .arg = &r,
-		                  .allow_gap = o->allow_gap, .downloads = o->downloads };
+	struct redo_scan scan = { .begin = begin,
+				  .ddls_done = ddls_done,
+				  .event = take,
+				  .file_done = file_done,
+				  .bytes = bytes,
+				  .arg = &r,
+				  .allow_gap = o->allow_gap,
+				  .downloads = o->downloads };
 	int rc = -1;
 
 	if (fs_mkdir_p(o->tmp_dir, 0700, e) < 0)
@@ -569,7 +624,8 @@ int collect(struct collected *c, struct store *log, const struct floors *floors,
 		warn_of_holes(&r);
 	if (c->merge) {
 		st->keys = merge_keys(c->merge);
-		st->spilled_bytes = merge_spilled_bytes(c->merge) + (c->order ? order_spilled_bytes(c->order) : 0);
+		st->spilled_bytes = merge_spilled_bytes(c->merge) +
+				    (c->order ? order_spilled_bytes(c->order) : 0);
 	}
 	tell(&r, true);
 	free(r.txns);

@@ -1,6 +1,7 @@
-/* What a replay reads before it writes: meta, DDLs in order, and the rows between checkpointTs and the point, merged by key (and in
- * commit order, if asked). The whole log is read and judged: a file that is cut or damaged, a broken chain, a table that cannot be
- * replayed are refused here, before the first write. */
+/* What a replay reads before it writes: meta, DDLs in order, and the rows between checkpointTs and
+ * the point, merged by key (and in commit order, if asked). The whole log is read and judged: a
+ * file that is cut or damaged, a broken chain, a table that cannot be replayed are refused here,
+ * before the first write. */
 #ifndef HARNESS_REPLAY_REPLAY_READ_H
 #define HARNESS_REPLAY_REPLAY_READ_H
 
@@ -11,7 +12,8 @@
 #include "harness/replay/replay.h"
 #include "harness/replay/row_sample.h"
 
-/* "keyspace/changefeed" of a log, from its files' names; both parts empty where they tell nothing. */
+/* "keyspace/changefeed" of a log, from its files' names; both parts empty where they tell nothing.
+ */
 int collect_log_id(struct store *log, char out[190], struct err *e);
 
 struct owned_ddl {
@@ -26,20 +28,23 @@ struct collected {
 	struct redo_meta meta;
 	struct owned_ddl *ddls;
 	size_t n_ddls;
-	struct merge *merge; /* tables without a key left out */
-	struct order *order; /* NULL in merge mode */
+	struct merge *merge;       /* tables without a key left out */
+	struct order *order;       /* NULL in merge mode */
 	struct row_sample *sample; /* doubt_server; else NULL */
-	bool foreign;        /* files without a sidecar: not our writer's */
-	char log_id[190];    /* namespace/changefeed */
+	bool foreign;              /* files without a sidecar: not our writer's */
+	char log_id[190];          /* namespace/changefeed */
 	struct replay_table *tables;
 	struct counter *counters;
 	size_t n_counters, next_counter;
 	size_t n_tables, last_table;
 };
 /* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
-int collect(struct collected *c, struct store *log, const struct floors *floors, const struct replay_opts *o, struct replay_stats *st, struct err *e);
-/* The highest value that the log gives to a column of integers in a key; 0: none. Table names as they were last. */
-uint64_t collected_counter(const struct collected *c, const char *db, const char *table, const char *column);
+int collect(struct collected *c, struct store *log, const struct floors *floors,
+	    const struct replay_opts *o, struct replay_stats *st, struct err *e);
+/* The highest value that the log gives to a column of integers in a key; 0: none. Table names as
+ * they were last. */
+uint64_t collected_counter(const struct collected *c, const char *db, const char *table,
+			   const char *column);
 void collected_release(struct collected *c);
 
 #endif

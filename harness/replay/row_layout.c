@@ -60,14 +60,19 @@ static uint64_t hash_of(const struct redo_row *r, const struct redo_column *c, u
 
 	h = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, h);
 	for (uint32_t i = 0; i < n; i++) {
-		/* without the flags that say nothing of how a value is written: an index may come and go */
-		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n, h ^ ((uint64_t)c[i].type << 8) ^ (c[i].absent ? 4 : 0));
-		h ^= (uint64_t)(c[i].flag & (COLF_HANDLE_KEY | COLF_GENERATED | COLF_UNSIGNED | COLF_BINARY)) << 32;
+		/* without the flags that say nothing of how a value is written: an index may come
+		 * and go */
+		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n,
+					 h ^ ((uint64_t)c[i].type << 8) ^ (c[i].absent ? 4 : 0));
+		h ^= (uint64_t)(c[i].flag &
+				(COLF_HANDLE_KEY | COLF_GENERATED | COLF_UNSIGNED | COLF_BINARY))
+		     << 32;
 	}
 	return h;
 }
 
-static int make(struct shapes *all, const struct redo_row *r, const struct redo_column *c, uint32_t n, uint64_t hash, struct err *e)
+static int make(struct shapes *all, const struct redo_row *r, const struct redo_column *c,
+		uint32_t n, uint64_t hash, struct err *e)
 {
 	struct shape *s = xcalloc(1, sizeof(*s));
 	size_t i = 0;
@@ -79,11 +84,14 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 	for (uint32_t k = 0; k < n; k++) {
 		if ((c[k].flag & COLF_HANDLE_KEY) && !c[k].absent) {
 			if (c[k].flag & COLF_GENERATED) {
-				err_set(e, ERR_UNSUPPORTED, 0, "table %s.%s: key column %.*s is generated", s->db, s->table, (int)c[k].name.n, c[k].name.p);
+				err_set(e, ERR_UNSUPPORTED, 0,
+					"table %s.%s: key column %.*s is generated", s->db,
+					s->table, (int)c[k].name.n, c[k].name.p);
 				shape_free(s);
 				return -1;
 			}
-			s->float_key = s->float_key || c[k].type == COL_FLOAT || c[k].type == COL_DOUBLE;
+			s->float_key =
+				s->float_key || c[k].type == COL_FLOAT || c[k].type == COL_DOUBLE;
 			s->key[s->n_key++] = s->n_columns;
 		}
 		if (!shape_holds(&c[k]))
@@ -112,7 +120,8 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 	return 0;
 }
 
-int shapes_of(struct shapes *s, const struct redo_row *r, const struct redo_column *c, uint32_t n, uint32_t *out, struct err *e)
+int shapes_of(struct shapes *s, const struct redo_row *r, const struct redo_column *c, uint32_t n,
+	      uint32_t *out, struct err *e)
 {
 	uint64_t hash = hash_of(r, c, n);
 
@@ -136,16 +145,11 @@ static void add_value(struct strbuf *out, const struct redo_value *v)
 {
 	strbuf_addch(out, (char)v->kind);
 	switch (v->kind) {
-	case REDO_NULL:
-		break;
+	case REDO_NULL: break;
 	case REDO_INT:
 	case REDO_UINT:
-	case REDO_F64:
-		strbuf_add(out, &v->u, 8);
-		break;
-	case REDO_F32:
-		strbuf_add(out, &v->f32, 4);
-		break;
+	case REDO_F64: strbuf_add(out, &v->u, 8); break;
+	case REDO_F32: strbuf_add(out, &v->f32, 4); break;
 	case REDO_STR:
 	case REDO_BIN:
 		strbuf_add(out, &v->s.n, 4);
@@ -158,10 +162,9 @@ void shape_image_next(const unsigned char *image, uint32_t *at, struct redo_valu
 {
 	const unsigned char *p = image + *at;
 
-	v->kind = (enum redo_value_kind)*p++;
+	v->kind = (enum redo_value_kind) * p++;
 	switch (v->kind) {
-	case REDO_NULL:
-		break;
+	case REDO_NULL: break;
 	case REDO_INT:
 	case REDO_UINT:
 	case REDO_F64:
@@ -191,8 +194,9 @@ static void add_big_endian(struct strbuf *out, unsigned char first, uint64_t u)
 	strbuf_add(out, b, 9);
 }
 
-/* Injective and sortable: integers big-endian, a value that both of their forms can hold being one key; floats with the sign bit turned
- * (all bits when negative; -0 is 0); strings with NUL escaped and ended. */
+/* Injective and sortable: integers big-endian, a value that both of their forms can hold being one
+ * key; floats with the sign bit turned (all bits when negative; -0 is 0); strings with NUL escaped
+ * and ended. */
 void shape_add_key(struct strbuf *out, const struct redo_value *v)
 {
 	if (v->kind == REDO_INT || v->kind == REDO_UINT) {
@@ -225,7 +229,8 @@ void shape_add_key(struct strbuf *out, const struct redo_value *v)
 	strbuf_add(out, "\0\0", 2);
 }
 
-void shape_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key, struct strbuf *image)
+void shape_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key,
+		  struct strbuf *image)
 {
 	strbuf_reset(key);
 	strbuf_reset(image);
@@ -251,9 +256,12 @@ bool shape_key_changes(const struct redo_row *r)
 		if (a->value.kind != b->value.kind)
 			return true;
 		if (a->value.kind == REDO_STR || a->value.kind == REDO_BIN) {
-			if (a->value.s.n != b->value.s.n || memcmp(a->value.s.p, b->value.s.p, a->value.s.n))
+			if (a->value.s.n != b->value.s.n ||
+			    memcmp(a->value.s.p, b->value.s.p, a->value.s.n))
 				return true;
-		} else if (a->value.kind == REDO_F32 ? a->value.f32 != b->value.f32 : a->value.kind != REDO_NULL && a->value.u != b->value.u) {
+		} else if (a->value.kind == REDO_F32
+				   ? a->value.f32 != b->value.f32
+				   : a->value.kind != REDO_NULL && a->value.u != b->value.u) {
 			return true;
 		}
 	}
@@ -263,25 +271,13 @@ bool shape_key_changes(const struct redo_row *r)
 void shape_value_text(const struct redo_value *v, struct strbuf *out)
 {
 	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(out, "NULL");
-		break;
-	case REDO_INT:
-		strbuf_addf(out, "%" PRId64, v->i);
-		break;
-	case REDO_UINT:
-		strbuf_addf(out, "%" PRIu64, v->u);
-		break;
-	case REDO_F32:
-		strbuf_addf(out, "%.9g", (double)v->f32);
-		break;
-	case REDO_F64:
-		strbuf_addf(out, "%.17g", v->f64);
-		break;
+	case REDO_NULL: strbuf_addstr(out, "NULL"); break;
+	case REDO_INT: strbuf_addf(out, "%" PRId64, v->i); break;
+	case REDO_UINT: strbuf_addf(out, "%" PRIu64, v->u); break;
+	case REDO_F32: strbuf_addf(out, "%.9g", (double)v->f32); break;
+	case REDO_F64: strbuf_addf(out, "%.17g", v->f64); break;
 	case REDO_STR:
-	case REDO_BIN:
-		strbuf_add(out, v->s.p, v->s.n);
-		break;
+	case REDO_BIN: strbuf_add(out, v->s.p, v->s.n); break;
 	}
 }
 
@@ -308,7 +304,8 @@ static void value_shown(const struct redo_value *v, bool text, struct strbuf *ou
 	strbuf_addstr(out, shown < v->s.n ? "'..." : "'");
 }
 
-void shape_key_text(const struct shape *t, const unsigned char *image, bool key_only, struct strbuf *out)
+void shape_key_text(const struct shape *t, const unsigned char *image, bool key_only,
+		    struct strbuf *out)
 {
 	uint32_t at = 0, k = 0;
 

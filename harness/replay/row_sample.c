@@ -10,7 +10,7 @@
 #include "harness/sql/literal.h"
 
 #define KEYS_MAX 128
-#define STATES_MAX 16  /* a key of more is asked for no more */
+#define STATES_MAX 16 /* a key of more is asked for no more */
 #define IMAGE_BYTES_MAX 65536
 
 struct state {
@@ -27,7 +27,8 @@ struct key {
 };
 struct row_sample {
 	struct shapes *shapes;
-	struct key key[KEYS_MAX]; /* those with the lowest hashes of all that were seen, in this order */
+	/* those with the lowest hashes of all that were seen, in this order */
+	struct key key[KEYS_MAX];
 	size_t n;
 	struct strbuf bytes, image;
 };
@@ -59,7 +60,8 @@ void row_sample_free(struct row_sample *s)
 	free(s);
 }
 
-/* The key's place, made if it belongs to the sample; NULL: it does not. What was once left out stays so: the bound only falls. */
+/* The key's place, made if it belongs to the sample; NULL: it does not. What was once left out
+ * stays so: the bound only falls. */
 static struct key *key_of(struct row_sample *s, uint64_t hash)
 {
 	size_t at = 0;
@@ -79,7 +81,8 @@ static struct key *key_of(struct row_sample *s, uint64_t hash)
 	return &s->key[at];
 }
 
-static int add_side(struct row_sample *s, const struct redo_row *r, const struct redo_column *c, uint32_t n, bool present, struct err *e)
+static int add_side(struct row_sample *s, const struct redo_row *r, const struct redo_column *c,
+		    uint32_t n, bool present, struct err *e)
 {
 	uint32_t shape;
 	struct key *k;
@@ -90,21 +93,26 @@ static int add_side(struct row_sample *s, const struct redo_row *r, const struct
 	if (shapes_at(s->shapes, shape)->keyless)
 		return 0;
 	shape_encode(c, n, false, &s->bytes, &s->image);
-	hash = XXH3_64bits_withSeed(s->bytes.buf, s->bytes.len, XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n));
+	hash = XXH3_64bits_withSeed(
+		s->bytes.buf, s->bytes.len,
+		XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n));
 	k = key_of(s, hash);
 	if (!k)
 		return 0;
 	if (!present)
 		k->absent = true;
 	for (unsigned i = 0; i < k->n; i++)
-		if (k->state[i].shape == shape && k->state[i].n == s->image.len && !memcmp(k->state[i].image, s->image.buf, s->image.len))
+		if (k->state[i].shape == shape && k->state[i].n == s->image.len &&
+		    !memcmp(k->state[i].image, s->image.buf, s->image.len))
 			return 0;
 	if (k->n == STATES_MAX || s->image.len > IMAGE_BYTES_MAX) {
 		k->too_many = true;
 		return 0;
 	}
 	/* of an absent row the image is kept too: it has the key */
-	k->state[k->n] = (struct state){ .shape = shape, .image = xmalloc(s->image.len + 1), .n = (uint32_t)s->image.len };
+	k->state[k->n] = (struct state){ .shape = shape,
+					 .image = xmalloc(s->image.len + 1),
+					 .n = (uint32_t)s->image.len };
 	memcpy(k->state[k->n].image, s->image.buf, s->image.len);
 	k->n++;
 	return 0;
@@ -117,11 +125,14 @@ int row_sample_add(struct row_sample *s, const struct redo_row *r, struct err *e
 	/* what it was, and that it is gone; what it is, and that it was not there */
 	if (r->n_pre_columns && add_side(s, r, r->pre_columns, r->n_pre_columns, true, e) < 0)
 		return -1;
-	if (r->n_pre_columns && (!r->n_columns || moved) && add_side(s, r, r->pre_columns, r->n_pre_columns, false, e) < 0)
+	if (r->n_pre_columns && (!r->n_columns || moved) &&
+	    add_side(s, r, r->pre_columns, r->n_pre_columns, false, e) < 0)
 		return -1;
 	if (r->n_columns && add_side(s, r, r->columns, r->n_columns, true, e) < 0)
 		return -1;
-	return r->n_columns && (!r->n_pre_columns || moved) ? add_side(s, r, r->columns, r->n_columns, false, e) : 0;
+	return r->n_columns && (!r->n_pre_columns || moved)
+		       ? add_side(s, r, r->columns, r->n_columns, false, e)
+		       : 0;
 }
 
 /* ---- asking ---- */
@@ -130,20 +141,34 @@ int row_sample_add(struct row_sample *s, const struct redo_row *r, struct err *e
 static bool is_plain(const struct shape_column *c)
 {
 	switch ((enum column_type)c->type) {
-	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG: case COL_DECIMAL: case COL_DATE: case COL_DATETIME:
-		return !c->computed;
-	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_BLOB: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
-		return !c->computed && c->text;
-	default:
-		return false;
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_INT24:
+	case COL_LONG:
+	case COL_LONGLONG:
+	case COL_DECIMAL:
+	case COL_DATE:
+	case COL_DATETIME: return !c->computed;
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_BLOB:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB: return !c->computed && c->text;
+	default: return false;
 	}
 }
 
 static void add_column(struct strbuf *q, const struct shape_column *col, const struct redo_value *v)
 {
-	struct redo_column c = { .name = { col->name, (uint32_t)strlen(col->name) }, .type = col->type, .flag = col->flag, .value = *v };
+	struct redo_column c = { .name = { col->name, (uint32_t)strlen(col->name) },
+				 .type = col->type,
+				 .flag = col->flag,
+				 .value = *v };
 
-	c.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 } : (struct redo_bytes){ "binary", 6 };
+	c.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 }
+			      : (struct redo_bytes){ "binary", 6 };
 	literal_add_same(q, &c);
 }
 
@@ -217,7 +242,8 @@ static int ask(const struct row_sample *s, const struct key *k, struct sql *conn
 	return rc;
 }
 
-int row_sample_ask(struct row_sample *s, struct sql *conn, uint64_t *asked, uint64_t *unlike, struct strbuf *first, struct err *e)
+int row_sample_ask(struct row_sample *s, struct sql *conn, uint64_t *asked, uint64_t *unlike,
+		   struct strbuf *first, struct err *e)
 {
 	*asked = *unlike = 0;
 	for (size_t i = 0; i < s->n; i++) {

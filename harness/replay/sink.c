@@ -38,21 +38,28 @@ static struct sql *session_once(const struct sink_opts *o, struct err *e)
 	struct sql *s = sql_open(&o->to, deadline_in_ms(CONNECT_MS), e);
 	struct strbuf q = STRBUF_INIT;
 	/* where a release lacks one, its rows do not need it */
-	static const char *const tidb[] = { "tidb_txn_mode = 'optimistic'", "allow_auto_random_explicit_insert = 1", "tidb_placement_mode = 'IGNORE'" };
+	static const char *const tidb[] = { "tidb_txn_mode = 'optimistic'",
+					    "allow_auto_random_explicit_insert = 1",
+					    "tidb_placement_mode = 'IGNORE'" };
 
 	if (!s)
 		return NULL;
 	/* The stock applier's session (redo-log spec, section 7). */
-	strbuf_addstr(&q, "SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO', time_zone = ");
+	strbuf_addstr(
+		&q,
+		"SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO', time_zone = ");
 	sql_add_text(&q, o->time_zone, strlen(o->time_zone));
 	if (sql_exec_text(s, e, q.buf, q.len) < 0 ||
-	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 || fence_register(s, o->owner, e) < 0 ||
+	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 ||
+	    fence_register(s, o->owner, e) < 0 ||
 	    /* rows were checked where they were written */
-	    (sql_flavor(s) == SQL_MARIADB && sql_exec(s, e, "SET check_constraint_checks = 0") < 0)) {
+	    (sql_flavor(s) == SQL_MARIADB &&
+	     sql_exec(s, e, "SET check_constraint_checks = 0") < 0)) {
 		sql_close(s);
 		s = NULL;
 	}
-	for (size_t i = 0; s && sql_flavor(s) == SQL_TIDB && i < sizeof(tidb) / sizeof(tidb[0]); i++)
+	for (size_t i = 0; s && sql_flavor(s) == SQL_TIDB && i < sizeof(tidb) / sizeof(tidb[0]);
+	     i++)
 		sql_exec(s, NULL, "SET SESSION %s", tidb[i]);
 	strbuf_release(&q);
 	return s;
@@ -69,7 +76,8 @@ struct sql *sink_session(const struct sink_opts *o, struct err *e)
 	for (int i = 1;; i++) {
 		struct sql *s = session_once(o, e);
 
-		if (s || i == SESSION_TRIES || !sink_may_retry(e) || is_refusal(e) || pause_ms(10 * i, deadline_in_ms(CONNECT_MS)) < 0)
+		if (s || i == SESSION_TRIES || !sink_may_retry(e) || is_refusal(e) ||
+		    pause_ms(10 * i, deadline_in_ms(CONNECT_MS)) < 0)
 			return s;
 	}
 }
@@ -105,7 +113,8 @@ void sink_close(struct sink *s)
 	free(s);
 }
 
-int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n,
+		struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -139,15 +148,17 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0 ? -1 : 0;
 	took = sql_load(conn, e, b->statement.buf, b->file.buf, b->file.len);
 	if (took >= 0 && (size_t)took != b->n)
-		return err_set(e, ERR_BAD_DATA, 0, "table %s.%s: %zu rows were sent, and the server read %" PRId64, b->c->shape->db,
-		               b->c->shape->table, b->n, took);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "table %s.%s: %zu rows were sent, and the server read %" PRId64,
+			       b->c->shape->db, b->c->shape->table, b->n, took);
 	return took < 0 ? -1 : 0;
 }
 
 static int run(struct sink *s, struct sql **conn, const struct batch *b, struct err *e)
 {
 	for (int i = 1;; i++) {
-		if (*conn && send_once(*conn, b, e) == 0 && sink_verify(&s->o, *conn, b->c, b->n, e) == 0)
+		if (*conn && send_once(*conn, b, e) == 0 &&
+		    sink_verify(&s->o, *conn, b->c, b->n, e) == 0)
 			return 0;
 		if (e->kind == ERR_BAD_DATA)
 			return -1;
@@ -155,7 +166,8 @@ static int run(struct sink *s, struct sql **conn, const struct batch *b, struct 
 			continue;
 		if (i >= TRIES || !sink_may_retry(e)) {
 			if (!*conn)
-				return err_wrap(e, "table %s.%s", b->c->shape->db, b->c->shape->table);
+				return err_wrap(e, "table %s.%s", b->c->shape->db,
+						b->c->shape->table);
 			return b->file.len ? -1 : sink_blame(*conn, b->c, b->n, e);
 		}
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
@@ -167,13 +179,17 @@ static int run(struct sink *s, struct sql **conn, const struct batch *b, struct 
 	}
 }
 
-/* The first of c[0..n), as many as go into one batch; returns how many are written. A file that the server refuses goes as statements. */
-static size_t write_some(struct sink *s, struct sql **conn, struct batch *b, const struct merge_change *c, size_t n, struct err *e)
+/* The first of c[0..n), as many as go into one batch; returns how many are written. A file that the
+ * server refuses goes as statements. */
+static size_t write_some(struct sink *s, struct sql **conn, struct batch *b,
+			 const struct merge_change *c, size_t n, struct err *e)
 {
 	size_t loaded = 0, done = 0;
 
 	b->c = c;
-	b->n = loaded = s->by_file && *conn && sql_flavor(*conn) == SQL_MARIADB ? sink_load(&b->statement, &b->file, c, n) : 0;
+	b->n = loaded = s->by_file && *conn && sql_flavor(*conn) == SQL_MARIADB
+				? sink_load(&b->statement, &b->file, c, n)
+				: 0;
 	if (loaded && run(s, conn, b, e) == 0)
 		return loaded;
 	if (loaded && e->kind != ERR_SQL)
@@ -212,7 +228,8 @@ static void *work(void *arg)
 		const struct merge_change *c;
 		size_t n, k = 0, share;
 
-		/* A share is contiguous in key order, so neighbours are rarely locked by two connections at once. */
+		/* A share is contiguous in key order, so neighbours are rarely locked by two
+		 * connections at once. */
 		pthread_mutex_lock(&s->lock);
 		c = s->c + s->next;
 		n = s->n - s->next;
@@ -279,7 +296,8 @@ static void watch(struct sink *s, void (*tick)(void *arg, size_t done), void *ar
 	pthread_mutex_unlock(&s->lock);
 }
 
-int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e)
+int sink_write(struct sink *s, const struct merge_change *c, size_t n,
+	       void (*tick)(void *arg, size_t done), void *arg, struct err *e)
 {
 	struct worker *w = xcalloc(s->o.workers, sizeof(*w));
 	sigset_t all, before;

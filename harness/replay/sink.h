@@ -1,5 +1,6 @@
-/* Writes merged changes to the secondary over several connections: wide DELETE and REPLACE statements, in key order, each its own
- * transaction, tried again after deadlocks, lock waits and lost connections. Use a sink from one thread. */
+/* Writes merged changes to the secondary over several connections: wide DELETE and REPLACE
+ * statements, in key order, each its own transaction, tried again after deadlocks, lock waits and
+ * lost connections. Use a sink from one thread. */
 #ifndef HARNESS_REPLAY_SINK_H
 #define HARNESS_REPLAY_SINK_H
 
@@ -18,15 +19,20 @@ struct sink_opts {
 	unsigned workers;
 	const char *time_zone; /* of TIMESTAMP text */
 	const char *owner;     /* for fencing */
-	struct computed *computed; /* NULL: a generated column that the secondary computes otherwise is an error; else it is told here */
+	/* NULL: a generated column that the secondary computes otherwise is an error; else it is
+	 * told here */
+	struct computed *computed;
 };
 /* Says what it found to o->computed, or ends with it. -1: another error, or that one. */
-int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n,
+		struct err *e);
 struct sink;
 struct sink *sink_open(const struct sink_opts *o, struct err *e);
 void sink_close(struct sink *s); /* NULL is fine */
-/* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called every 100 ms with how many are. */
-int sink_write(struct sink *s, const struct merge_change *c, size_t n, void (*tick)(void *arg, size_t done), void *arg, struct err *e);
+/* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called
+ * every 100 ms with how many are. */
+int sink_write(struct sink *s, const struct merge_change *c, size_t n,
+	       void (*tick)(void *arg, size_t done), void *arg, struct err *e);
 /* A session set up as the workers' are: for DDLs. */
 struct sql *sink_session(const struct sink_opts *o, struct err *e);
 

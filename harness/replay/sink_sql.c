@@ -5,7 +5,8 @@
 
 #include "harness/sql/literal.h"
 
-#define STATEMENT_BYTES ((size_t)512 << 10) /* half of the smallest max_allowed_packet in use */
+/* half of the smallest max_allowed_packet in use */
+#define STATEMENT_BYTES ((size_t)512 << 10)
 #define LOAD_ROWS SINK_SHARE_ROWS
 #define LOAD_ROWS_MIN 16 /* fewer are not worth the round trip */
 #define LOAD_BYTES ((size_t)1 << 20)
@@ -92,7 +93,9 @@ static void delete_row(struct strbuf *q, const struct merge_change *c, bool firs
 size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 {
 	const struct shape *t = c->shape;
-	size_t k, max = c->put ? SINK_STATEMENT_ROWS : t->n_key > 1 ? COMPOSITE_KEYS : SINK_STATEMENT_ROWS;
+	size_t k, max = c->put         ? SINK_STATEMENT_ROWS
+			: t->n_key > 1 ? COMPOSITE_KEYS
+				       : SINK_STATEMENT_ROWS;
 
 	strbuf_reset(q);
 	if (c->put) {
@@ -106,7 +109,9 @@ size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 			strbuf_addstr(q, " IN (");
 		}
 	}
-	for (k = 0; k < n && k < max && c[k].shape == t && c[k].put == c->put && q->len < STATEMENT_BYTES; k++) {
+	for (k = 0;
+	     k < n && k < max && c[k].shape == t && c[k].put == c->put && q->len < STATEMENT_BYTES;
+	     k++) {
 		if (c->put) {
 			if (k)
 				strbuf_addch(q, ',');
@@ -127,7 +132,11 @@ static void add_field(struct strbuf *out, const char *p, size_t n)
 	const char *end = p + n, *from = p;
 
 	for (; p < end; p++) {
-		char as = *p == '\t' ? 't' : *p == '\n' ? 'n' : *p == '\\' ? '\\' : *p == 0 ? '0' : 0;
+		char as = *p == '\t'   ? 't'
+			  : *p == '\n' ? 'n'
+			  : *p == '\\' ? '\\'
+			  : *p == 0    ? '0'
+				       : 0;
 
 		if (!as)
 			continue;
@@ -141,14 +150,19 @@ static void add_field(struct strbuf *out, const char *p, size_t n)
 
 static bool load_value(struct strbuf *out, const struct shape_column *c, const struct redo_value *v)
 {
-	bool bytes = v->kind == REDO_STR || v->kind == REDO_BIN, whole = v->kind == REDO_INT || v->kind == REDO_UINT;
+	bool bytes = v->kind == REDO_STR || v->kind == REDO_BIN,
+	     whole = v->kind == REDO_INT || v->kind == REDO_UINT;
 
 	if (v->kind == REDO_NULL) {
 		strbuf_addstr(out, "\\N");
 		return true;
 	}
 	switch (c->type) {
-	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG:
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_INT24:
+	case COL_LONG:
+	case COL_LONGLONG:
 		if (!whole)
 			return false;
 		if (v->kind == REDO_INT)
@@ -156,14 +170,21 @@ static bool load_value(struct strbuf *out, const struct shape_column *c, const s
 		else
 			strbuf_addf(out, "%" PRIu64, v->u);
 		return true;
-	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_BLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_TINYBLOB:
+	case COL_BLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
 		if (!c->text)
 			return false; /* bytes that are no characters would be read as some */
 		break;
-	case COL_DECIMAL: case COL_DATE: case COL_DATETIME: case COL_TIMESTAMP:
-		break;
-	default:
-		return false;
+	case COL_DECIMAL:
+	case COL_DATE:
+	case COL_DATETIME:
+	case COL_TIMESTAMP: break;
+	default: return false;
 	}
 	if (bytes)
 		add_field(out, v->s.p, v->s.n);
@@ -183,14 +204,16 @@ static bool load_row(struct strbuf *out, const struct merge_change *c)
 			continue;
 		if (out->len > begin)
 			strbuf_addch(out, '\t');
-		if (!load_value(out, &c->shape->columns[i], &v) || out->len - begin > STATEMENT_BYTES)
+		if (!load_value(out, &c->shape->columns[i], &v) ||
+		    out->len - begin > STATEMENT_BYTES)
 			return false;
 	}
 	strbuf_addch(out, '\n');
 	return true;
 }
 
-size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c, size_t n)
+size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
+		 size_t n)
 {
 	const struct shape *t = c->shape;
 	size_t k;
@@ -198,7 +221,8 @@ size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct mer
 	strbuf_reset(file);
 	if (!c->put || t->keyless)
 		return 0;
-	for (k = 0; k < n && k < LOAD_ROWS && c[k].shape == t && c[k].put && file->len < LOAD_BYTES; k++) {
+	for (k = 0; k < n && k < LOAD_ROWS && c[k].shape == t && c[k].put && file->len < LOAD_BYTES;
+	     k++) {
 		size_t before = file->len;
 
 		if (!load_row(file, &c[k])) {
@@ -212,7 +236,9 @@ size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct mer
 	strbuf_addstr(statement, "LOAD DATA LOCAL INFILE 'rows' REPLACE INTO TABLE ");
 	add_table(statement, t);
 	/* said, not taken for granted: all that a session's sql_mode could change */
-	strbuf_addstr(statement, " CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES STARTING BY '' TERMINATED BY '\\n'");
+	strbuf_addstr(
+		statement,
+		" CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES STARTING BY '' TERMINATED BY '\\n'");
 	add_columns(statement, t);
 	return k;
 }
@@ -243,7 +269,9 @@ void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 		/* a collation would find another row; JSON is no text to every server */
 		strbuf_addstr(q, json ? "CAST(" : text ? "CONVERT(" : "");
 		sql_add_name(q, t->columns[i].name);
-		strbuf_addstr(q, json ? " AS CHAR) <=> " : text ? " USING utf8mb4) COLLATE utf8mb4_bin <=> " : " <=> ");
+		strbuf_addstr(q, json   ? " AS CHAR) <=> "
+				 : text ? " USING utf8mb4) COLLATE utf8mb4_bin <=> "
+					: " <=> ");
 		add_value(q, &t->columns[i], &v);
 	}
 	strbuf_addstr(q, " LIMIT 1");
@@ -276,9 +304,14 @@ static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_
 			strbuf_addch(q, '=');
 			add_value(q, col, &v);
 		} else if (is_comparable(col)) {
-			struct redo_column rc = { .name = { col->name, (uint32_t)strlen(col->name) }, .type = col->type, .flag = col->flag, .value = v };
+			struct redo_column rc = { .name = { col->name,
+							    (uint32_t)strlen(col->name) },
+						  .type = col->type,
+						  .flag = col->flag,
+						  .value = v };
 
-			rc.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 } : (struct redo_bytes){ "binary", 6 };
+			rc.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 }
+					       : (struct redo_bytes){ "binary", 6 };
 			strbuf_addstr(&same, same.len ? " AND " : "");
 			literal_add_same(&same, &rc);
 		}
@@ -315,9 +348,11 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 	rc = sql_value(conn, &there, e, "%s", q.buf) < 0 ? -1 : 0;
 	if (!rc) {
 		shape_key_text(t, c->image, false, &key);
-		rc = err_set(e, ERR_BAD_DATA, 0, "table %s.%s, key %s: the log has %.150s and the secondary computes %s: the generated column depends on the"
-		             " session that wrote the row (time_zone, div_precision_increment); --allow-gap goes on and says so", t->db, t->table,
-		             key.buf, want.buf, there.buf);
+		rc = err_set(
+			e, ERR_BAD_DATA, 0,
+			"table %s.%s, key %s: the log has %.150s and the secondary computes %s: the generated column depends on the"
+			" session that wrote the row (time_zone, div_precision_increment); --allow-gap goes on and says so",
+			t->db, t->table, key.buf, want.buf, there.buf);
 	}
 	strbuf_release(&q);
 	strbuf_release(&there);
@@ -356,7 +391,8 @@ int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n
 		strbuf_reset(&q);
 		if (!rc && unlike)
 			rc = from == i ? say_unlike(conn, &c[i], e) : 0;
-		for (size_t k = from; !rc && unlike && k <= i && from < i; k++) /* once more, row by row */
+		/* once more, row by row */
+		for (size_t k = from; !rc && unlike && k <= i && from < i; k++)
 			rc = sink_check_computed(conn, &c[k], 1, e);
 	}
 	strbuf_release(&q);
@@ -365,7 +401,8 @@ int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n
 
 bool sink_may_retry(const struct err *e)
 {
-	return e->kind == ERR_CONFLICT || e->kind == ERR_GONE || e->code == 1020 /* record has changed */ || e->code == 9007 || e->code == 8002 ||
+	return e->kind == ERR_CONFLICT || e->kind == ERR_GONE ||
+	       e->code == 1020 /* record has changed */ || e->code == 9007 || e->code == 8002 ||
 	       e->code == 8022 || e->code == 8028;
 }
 
@@ -375,13 +412,15 @@ int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct 
 	struct err one = ERR_INIT;
 
 	sql_exec(conn, NULL, "ROLLBACK");
-	if (e->kind == ERR_SQL && !c->shape->keyless && sql_exec(conn, NULL, "START TRANSACTION") >= 0) {
+	if (e->kind == ERR_SQL && !c->shape->keyless &&
+	    sql_exec(conn, NULL, "START TRANSACTION") >= 0) {
 		for (size_t i = 0; i < n && one.kind == ERR_NONE; i++) {
 			sink_statement(&q, &c[i], 1);
 			if (sql_exec_text(conn, &one, q.buf, q.len) < 0 && one.kind == ERR_SQL) {
 				shape_key_text(c[i].shape, c[i].image, !c[i].put, &key);
 				*e = one;
-				err_wrap(e, "table %s.%s, key %s", c[i].shape->db, c[i].shape->table, key.buf);
+				err_wrap(e, "table %s.%s, key %s", c[i].shape->db,
+					 c[i].shape->table, key.buf);
 			}
 		}
 		sql_exec(conn, NULL, "ROLLBACK");

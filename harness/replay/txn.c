@@ -65,7 +65,8 @@ static int ready(const struct txn *t)
 	int best = -1;
 
 	for (unsigned i = 0; i < t->window; i++)
-		if (t->slot[i] && !t->running[i] && !t->deps[i] && (best < 0 || t->slot[i]->seq < t->slot[best]->seq))
+		if (t->slot[i] && !t->running[i] && !t->deps[i] &&
+		    (best < 0 || t->slot[i]->seq < t->slot[best]->seq))
 			best = (int)i;
 	return best;
 }
@@ -205,7 +206,8 @@ static int dispatch(struct txn *t, struct batch *b, struct err *e)
 		t->barrier = (int)i;
 	assert(i < t->window && !t->slot[i] && !(deps >> i & 1)); /* none waits for itself */
 	for (unsigned k = 0; k < t->window; k++)
-		assert(!(deps >> k & 1) || (t->slot[k] && t->slot[k]->seq < b->seq)); /* only for what came before: no circle */
+		/* only for what came before: no circle */
+		assert(!(deps >> k & 1) || (t->slot[k] && t->slot[k]->seq < b->seq));
 	t->slot[i] = b;
 	t->deps[i] = deps;
 	t->running[i] = false;
@@ -273,11 +275,13 @@ int txn_look(struct txn *t, struct sql *control, struct err *e)
 	int got = -1;
 
 	opaque_free(t);
-	if (sql_query(control, &r, e,
-	              "SELECT DISTINCT CONCAT(s.TABLE_SCHEMA, '.', s.TABLE_NAME) FROM information_schema.STATISTICS s"
-	              " LEFT JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME"
-	              " AND c.COLUMN_NAME = s.COLUMN_NAME WHERE s.NON_UNIQUE = 0 AND LOWER(s.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
-	              " AND (s.SUB_PART IS NOT NULL OR s.COLUMN_NAME IS NULL OR c.EXTRA LIKE '%%GENERATED%%')") == 0)
+	if (sql_query(
+		    control, &r, e,
+		    "SELECT DISTINCT CONCAT(s.TABLE_SCHEMA, '.', s.TABLE_NAME) FROM information_schema.STATISTICS s"
+		    " LEFT JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME"
+		    " AND c.COLUMN_NAME = s.COLUMN_NAME WHERE s.NON_UNIQUE = 0 AND LOWER(s.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		    " AND (s.SUB_PART IS NOT NULL OR s.COLUMN_NAME IS NULL OR c.EXTRA LIKE '%%GENERATED%%')") ==
+	    0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
 			t->opaque = xreallocarray(t->opaque, t->n_opaque + 1, sizeof(*t->opaque));
 			t->opaque[t->n_opaque++] = xstrdup(r.cell[0]);
@@ -312,8 +316,10 @@ static int pull(struct txn *t, struct err *e)
 	return 0;
 }
 
-/* The rest of a transaction that is larger than memory should hold: alone, in pieces, in one database transaction. */
-static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void (*tick)(void *arg), void *arg, struct err *e)
+/* The rest of a transaction that is larger than memory should hold: alone, in pieces, in one
+ * database transaction. */
+static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void (*tick)(void *arg),
+		       void *arg, struct err *e)
 {
 	struct sql **conn = &t->workers[0].conn;
 	int rc = -1;
@@ -325,7 +331,8 @@ static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void 
 		goto out;
 	while (t->have && t->row.commit_ts == p.commit_ts && t->row.start_ts == p.start_ts) {
 		batch_empty(b);
-		while (t->have && t->row.commit_ts == p.commit_ts && t->row.start_ts == p.start_ts && b->bytes < BATCH_BYTES_LARGE) {
+		while (t->have && t->row.commit_ts == p.commit_ts &&
+		       t->row.start_ts == p.start_ts && b->bytes < BATCH_BYTES_LARGE) {
 			add_row(t, b, &t->row);
 			if (pull(t, e) < 0)
 				goto out;
@@ -343,10 +350,13 @@ static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void 
 	rc = 0;
 out:
 	batch_free(b);
-	return rc < 0 ? err_wrap(e, "a transaction at commitTs %llu", (unsigned long long)p.commit_ts) : 0;
+	return rc < 0 ? err_wrap(e, "a transaction at commitTs %llu",
+				 (unsigned long long)p.commit_ts)
+		      : 0;
 }
 
-int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), void *arg, struct err *e)
+int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), void *arg,
+	      struct err *e)
 {
 	struct batch *b = NULL;
 
@@ -363,7 +373,8 @@ int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), 
 		}
 		if (!skip && !b)
 			b = batch_new(p);
-		while (t->have && t->row.commit_ts == p.commit_ts && t->row.start_ts == p.start_ts && !large) {
+		while (t->have && t->row.commit_ts == p.commit_ts &&
+		       t->row.start_ts == p.start_ts && !large) {
 			if (!skip)
 				add_row(t, b, &t->row);
 			if (pull(t, e) < 0) {
@@ -407,7 +418,8 @@ struct txn_counts txn_counts(const struct txn *t)
 	return c;
 }
 
-struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct order *order, const struct txn_done *done, struct err *e)
+struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct order *order,
+		     const struct txn_done *done, struct err *e)
 {
 	struct txn *t = xcalloc(1, sizeof(*t));
 	sigset_t all, before;
@@ -432,8 +444,10 @@ struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct order
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
 	for (unsigned i = 0; i < t->n_workers && ok; i++) {
-		t->workers[i].started = pthread_create(&t->workers[i].thread, NULL, work, &t->workers[i]) == 0;
-		ok = t->workers[i].started || err_set(e, ERR_IO, 0, "a thread could not be started") == 0;
+		t->workers[i].started =
+			pthread_create(&t->workers[i].thread, NULL, work, &t->workers[i]) == 0;
+		ok = t->workers[i].started ||
+		     err_set(e, ERR_IO, 0, "a thread could not be started") == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!ok) {

@@ -116,7 +116,8 @@ static int by_table_key_serial(const void *x, const void *y)
 
 static bool same_key(const struct merge_change *a, const struct merge_change *b)
 {
-	return !a->shape->keyless && !b->shape->keyless && a->shape->table_no == b->shape->table_no && a->key_n == b->key_n &&
+	return !a->shape->keyless && !b->shape->keyless &&
+	       a->shape->table_no == b->shape->table_no && a->key_n == b->key_n &&
 	       !memcmp(a->key, b->key, a->key_n);
 }
 
@@ -131,7 +132,8 @@ void batch_settle(struct batch *b)
 	b->n_deletes = b->n_keyless = 0;
 	for (int put = 0; put < 2; put++)
 		for (size_t i = 0; i < b->n; i++)
-			if (!p[i].c.shape->keyless && p[i].c.put == put && (i + 1 == b->n || !same_key(&p[i].c, &p[i + 1].c))) {
+			if (!p[i].c.shape->keyless && p[i].c.put == put &&
+			    (i + 1 == b->n || !same_key(&p[i].c, &p[i + 1].c))) {
 				b->c[n++] = p[i].c;
 				b->n_deletes += !put;
 			}
@@ -169,8 +171,11 @@ int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, str
 		else if (affected < 0 && !sink_may_retry(e))
 			sink_blame(conn, b->c + i, took, e);
 		if (affected == 0 && b->c[i].shape->keyless && !b->c[i].put)
-			affected = err_set(e, ERR_BAD_DATA, 0, "table %s.%s has no key, and a row that the log deletes is not there: the secondary did not"
-			                   " stand at the log's checkpointTs", b->c[i].shape->db, b->c[i].shape->table);
+			affected = err_set(
+				e, ERR_BAD_DATA, 0,
+				"table %s.%s has no key, and a row that the log deletes is not there: the secondary did not"
+				" stand at the log's checkpointTs",
+				b->c[i].shape->db, b->c[i].shape->table);
 		if (affected < 0) {
 			strbuf_release(&q);
 			return -1;
@@ -193,7 +198,8 @@ int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct e
 	return rc;
 }
 
-int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id, struct err *e)
+int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id,
+		struct err *e)
 {
 	bool maybe = false; /* the connection was lost while it was told to commit */
 
@@ -203,15 +209,18 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 		b->written = 0;
 		if (maybe && !*conn)
 			*conn = sink_session(o, e);
-		if (maybe && *conn && txn_progress_recorded(*conn, log_id, b->span, &there, e) == 0 && there) {
+		if (maybe && *conn &&
+		    txn_progress_recorded(*conn, log_id, b->span, &there, e) == 0 && there) {
 			b->written = b->n;
 			return 0;
 		}
-		if ((!maybe || *conn) && batch_begin(conn, o, e) == 0 && batch_rows(b, *conn, o, e) == 0) {
+		if ((!maybe || *conn) && batch_begin(conn, o, e) == 0 &&
+		    batch_rows(b, *conn, o, e) == 0) {
 			maybe = true;
 			if (batch_commit(b, *conn, log_id, e) == 0)
 				return 0;
-			again = e->code == SQL_DUPLICATE; /* the commit whose answer was lost landed after we looked */
+			/* the commit whose answer was lost landed after we looked */
+			again = e->code == SQL_DUPLICATE;
 		} else {
 			again = *conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn);
 		}
@@ -220,7 +229,8 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 		if (e->kind == ERR_GONE) {
 			sql_close(*conn);
 			*conn = NULL;
-		} else if (*conn) { /* none: it could not be opened again, by a conflict in its first statements */
+		} else if (*conn) { /* none: it could not be opened again, by a conflict in its
+				       first statements */
 			sql_exec(*conn, NULL, "ROLLBACK");
 			maybe = again;
 		}

@@ -25,19 +25,27 @@ int txn_progress_load(struct sql *s, const char *log_id, struct txn_done *d, str
 
 	memset(d, 0, sizeof(*d));
 	if (bookkeeping_make(s, e) < 0 ||
-	    sql_exec(s, e, "CREATE TABLE IF NOT EXISTS " TABLE " (log_id VARCHAR(190) NOT NULL, lo_commit BIGINT UNSIGNED NOT NULL,"
-	                   " lo_start BIGINT UNSIGNED NOT NULL, hi_commit BIGINT UNSIGNED NOT NULL, hi_start BIGINT UNSIGNED NOT NULL,"
-	                   " PRIMARY KEY (log_id, hi_commit, hi_start))") < 0)
+	    sql_exec(
+		    s, e,
+		    "CREATE TABLE IF NOT EXISTS " TABLE
+		    " (log_id VARCHAR(190) NOT NULL, lo_commit BIGINT UNSIGNED NOT NULL,"
+		    " lo_start BIGINT UNSIGNED NOT NULL, hi_commit BIGINT UNSIGNED NOT NULL, hi_start BIGINT UNSIGNED NOT NULL,"
+		    " PRIMARY KEY (log_id, hi_commit, hi_start))") < 0)
 		goto out;
 	sql_add_text(&q, log_id, strlen(log_id));
-	if (sql_query(s, &r, e, "SELECT lo_commit, lo_start, hi_commit, hi_start FROM " TABLE " WHERE log_id = %s ORDER BY hi_commit, hi_start",
-	              q.buf) < 0)
+	if (sql_query(s, &r, e,
+		      "SELECT lo_commit, lo_start, hi_commit, hi_start FROM " TABLE
+		      " WHERE log_id = %s ORDER BY hi_commit, hi_start",
+		      q.buf) < 0)
 		goto out;
 	while ((got = sql_rows_next(&r, e)) == 1) {
 		if (d->n == room)
-			d->span = xreallocarray(d->span, room = room ? room * 2 : 64, sizeof(*d->span));
-		d->span[d->n++] = (struct txn_span){ { strtoull(r.cell[0], NULL, 10), strtoull(r.cell[1], NULL, 10) },
-			                             { strtoull(r.cell[2], NULL, 10), strtoull(r.cell[3], NULL, 10) } };
+			d->span = xreallocarray(d->span, room = room ? room * 2 : 64,
+						sizeof(*d->span));
+		d->span[d->n++] = (struct txn_span){
+			{ strtoull(r.cell[0], NULL, 10), strtoull(r.cell[1], NULL, 10) },
+			{ strtoull(r.cell[2], NULL, 10), strtoull(r.cell[3], NULL, 10) }
+		};
 	}
 out:
 	sql_rows_release(&r);
@@ -70,19 +78,22 @@ void txn_progress_sql(struct strbuf *out, const char *log_id, struct txn_span sp
 {
 	strbuf_addstr(out, "INSERT INTO " TABLE " VALUES (");
 	sql_add_text(out, log_id, strlen(log_id));
-	strbuf_addf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ")", span.lo.commit_ts, span.lo.start_ts, span.hi.commit_ts,
-	            span.hi.start_ts);
+	strbuf_addf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ")", span.lo.commit_ts,
+		    span.lo.start_ts, span.hi.commit_ts, span.hi.start_ts);
 }
 
-int txn_progress_recorded(struct sql *s, const char *log_id, struct txn_span span, bool *there, struct err *e)
+int txn_progress_recorded(struct sql *s, const char *log_id, struct txn_span span, bool *there,
+			  struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	uint64_t n = 0;
 	int rc;
 
 	sql_add_text(&q, log_id, strlen(log_id));
-	rc = sql_value_u64(s, &n, e, "SELECT COUNT(*) FROM " TABLE " WHERE log_id = %s AND hi_commit = %" PRIu64 " AND hi_start = %" PRIu64, q.buf,
-	                   span.hi.commit_ts, span.hi.start_ts);
+	rc = sql_value_u64(s, &n, e,
+			   "SELECT COUNT(*) FROM " TABLE
+			   " WHERE log_id = %s AND hi_commit = %" PRIu64 " AND hi_start = %" PRIu64,
+			   q.buf, span.hi.commit_ts, span.hi.start_ts);
 	strbuf_release(&q);
 	*there = n > 0;
 	return rc < 0 ? err_wrap(e, "replay progress") : 0;
@@ -94,7 +105,9 @@ int txn_progress_forget(struct sql *s, const char *log_id, struct err *e)
 	int rc;
 
 	sql_add_text(&q, log_id, strlen(log_id));
-	rc = sql_exec(s, e, "DELETE FROM " TABLE " WHERE log_id = %s", q.buf) < 0 ? err_wrap(e, "replay progress") : 0;
+	rc = sql_exec(s, e, "DELETE FROM " TABLE " WHERE log_id = %s", q.buf) < 0
+		     ? err_wrap(e, "replay progress")
+		     : 0;
 	strbuf_release(&q);
 	return rc;
 }
@@ -105,8 +118,8 @@ int txn_progress_fold(struct sql *s, const char *log_id, tso_t point, struct err
 	int rc = -1;
 
 	txn_progress_sql(&q, log_id, (struct txn_span){ { 0, 0 }, { point, UINT64_MAX } });
-	if (sql_exec(s, e, "START TRANSACTION") < 0 || txn_progress_forget(s, log_id, e) < 0 || sql_exec_text(s, e, q.buf, q.len) < 0 ||
-	    sql_exec(s, e, "COMMIT") < 0) {
+	if (sql_exec(s, e, "START TRANSACTION") < 0 || txn_progress_forget(s, log_id, e) < 0 ||
+	    sql_exec_text(s, e, q.buf, q.len) < 0 || sql_exec(s, e, "COMMIT") < 0) {
 		sql_exec(s, NULL, "ROLLBACK");
 		err_wrap(e, "replay progress");
 		goto out;

@@ -41,7 +41,11 @@ static int columns(const char *text)
 /* The bytes of the UTF-8 character at p; 0: it is none. */
 static size_t character(const unsigned char *p)
 {
-	size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+	size_t n = *p < 0x80                 ? 1
+		   : *p >= 0xc2 && *p < 0xe0 ? 2
+		   : *p >= 0xe0 && *p < 0xf0 ? 3
+		   : *p >= 0xf0 && *p < 0xf5 ? 4
+					     : 0;
 
 	for (size_t i = 1; i < n; i++)
 		if ((p[i] & 0xc0) != 0x80)
@@ -56,7 +60,8 @@ char *console_inert(char *text)
 
 		if (n == 0 || *p < 0x20 || *p == 0x7f)
 			*p = '?';
-		else if (n == 2 && *p == 0xc2 && p[1] < 0xa0) /* C1: the eight-bit CSI is one of them */
+		/* C1: the eight-bit CSI is one of them */
+		else if (n == 2 && *p == 0xc2 && p[1] < 0xa0)
 			p[0] = p[1] = '?';
 		p += n ? n : 1;
 	}
@@ -92,7 +97,8 @@ static void put_whole(struct console *c, const char *from)
 	free(text);
 }
 
-/* "  4 disaster in the primary             "; returns the columns. room: for the name; 0: as it is. */
+/* "  4 disaster in the primary             "; returns the columns. room: for the name; 0: as it is.
+ */
 static int step_name(struct console *c, int n, const char *name, int room)
 {
 	char *text = console_inert(xstrdup(name));
@@ -113,10 +119,12 @@ static int step_name(struct console *c, int n, const char *name, int room)
 	return 4 + (wide < NAME_COLUMNS ? NAME_COLUMNS : wide);
 }
 
-void console_header(struct console *c, const char *version, const char *scenario, const char *ground, uint64_t seed, const char *extra)
+void console_header(struct console *c, const char *version, const char *scenario,
+		    const char *ground, uint64_t seed, const char *extra)
 {
-	fprintf(c->out, "%sdrtest %s  %s  on %s  seed %llu%s%s%s\n", c->color ? "\033[1m" : "", version, scenario, ground, (unsigned long long)seed,
-	        *extra ? "  " : "", extra, c->color ? "\033[0m" : "");
+	fprintf(c->out, "%sdrtest %s  %s  on %s  seed %llu%s%s%s\n", c->color ? "\033[1m" : "",
+		version, scenario, ground, (unsigned long long)seed, *extra ? "  " : "", extra,
+		c->color ? "\033[0m" : "");
 	fflush(c->out);
 }
 
@@ -131,7 +139,8 @@ void console_live(struct console *c, int n, const char *name, double seconds, co
 	if (*figures) {
 		fprintf(c->out, "\n      %s", c->color ? "\033[2m" : "");
 		put(c, 6, figures);
-		fprintf(c->out, "%s\033[A", c->color ? "\033[0m" : ""); /* back up: the next line is written over both */
+		/* back up: the next line is written over both */
+		fprintf(c->out, "%s\033[A", c->color ? "\033[0m" : "");
 	}
 	c->open_line = true;
 	fflush(c->out);
@@ -143,14 +152,19 @@ void console_step_begin(struct console *c, int n, const char *name)
 	console_live(c, n, name, 0, "");
 }
 
-void console_step_end(struct console *c, int n, const char *name, const char *status, double seconds, const char *detail)
+void console_step_end(struct console *c, int n, const char *name, const char *status,
+		      double seconds, const char *detail)
 {
-	const char *color = !strcmp(status, "ok") ? "\033[32m" : !strcmp(status, "interrupted") || !strcmp(status, "unknown") ? "\033[33m" : "\033[31m";
+	const char *color = !strcmp(status, "ok") ? "\033[32m"
+			    : !strcmp(status, "interrupted") || !strcmp(status, "unknown")
+				    ? "\033[33m"
+				    : "\033[31m";
 
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
 	step_name(c, n, name, 0);
-	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status, c->color ? "\033[0m" : "", seconds);
+	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status,
+		c->color ? "\033[0m" : "", seconds);
 	put_whole(c, detail);
 	fputc('\n', c->out);
 	fflush(c->out);

@@ -25,12 +25,15 @@
 #define END_MS 10000
 #define TRIES 100
 #define BEGIN_S 30
-#define FAMILY "DRTEST_FAMILY=" /* in the environment of every process that drtest starts */
+/* in the environment of every process that drtest starts */
+#define FAMILY "DRTEST_FAMILY="
 
-/* What the lock says: made by drtest, for this very directory. A name alone says nothing: anybody may make a folder in /var/tmp. */
+/* What the lock says: made by drtest, for this very directory. A name alone says nothing: anybody
+ * may make a folder in /var/tmp. */
 static void mark(char out[120], const struct stat *dir)
 {
-	snprintf(out, 120, "drtest's data directory %llu:%llu, uid %u\n", (unsigned long long)dir->st_dev, (unsigned long long)dir->st_ino,
+	snprintf(out, 120, "drtest's data directory %llu:%llu, uid %u\n",
+		 (unsigned long long)dir->st_dev, (unsigned long long)dir->st_ino,
 		 (unsigned)geteuid());
 }
 
@@ -40,7 +43,8 @@ int data_dir_make(const char *run, char **path, struct err *e)
 	struct stat st;
 	int fd = -1, rc = mkdir(dir, 0755);
 
-	/* another drtest may run the same scenario with the same seed since the same second, into another folder of runs */
+	/* another drtest may run the same scenario with the same seed since the same second, into
+	 * another folder of runs */
 	for (int i = 2; rc < 0 && errno == EEXIST && i <= TRIES; i++) {
 		free(dir);
 		dir = xstrfmt(TOP "/" PREFIX "%s.%d", run, i);
@@ -49,9 +53,11 @@ int data_dir_make(const char *run, char **path, struct err *e)
 	lock = xstrfmt("%s/lock", dir);
 	if (rc < 0)
 		err_sys(e, "make %s", dir);
-	else if (chmod(dir, 0755) < 0 || lstat(dir, &st) < 0 || (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
+	else if (chmod(dir, 0755) < 0 || lstat(dir, &st) < 0 ||
+		 (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
 		err_sys(e, "lock %s", dir);
-	else if (mark(text, &st), flock(fd, LOCK_EX | LOCK_NB) < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+	else if (mark(text, &st), flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+					  write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
 		err_sys(e, "lock %s", dir);
 		close(fd);
 		fd = -1;
@@ -73,11 +79,14 @@ static bool is_ours(const char *dir)
 	bool ours = false;
 	ssize_t n;
 
-	if (at >= 0 && fstat(at, &st) == 0 && st.st_uid == geteuid() && (fd = openat(at, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) >= 0) {
+	if (at >= 0 && fstat(at, &st) == 0 && st.st_uid == geteuid() &&
+	    (fd = openat(at, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) >= 0) {
 		struct stat lock;
 
 		mark(want, &st);
-		n = fstat(fd, &lock) == 0 && S_ISREG(lock.st_mode) && lock.st_uid == geteuid() ? read(fd, got, sizeof(got) - 1) : -1;
+		n = fstat(fd, &lock) == 0 && S_ISREG(lock.st_mode) && lock.st_uid == geteuid()
+			    ? read(fd, got, sizeof(got) - 1)
+			    : -1;
 		ours = n > 0 && (size_t)n == strlen(want) && !memcmp(got, want, (size_t)n);
 	}
 	if (fd >= 0)
@@ -115,7 +124,8 @@ static bool works_in(const char *pid, const char *dir)
 	n = read(fd, line, sizeof(line));
 	close(fd);
 	for (ssize_t i = 0; !named && i + (ssize_t)len < n; i++)
-		named = !memcmp(line + i, dir, len) && line[i + (ssize_t)len] == '/' && (i == 0 || line[i - 1] == '\0' || line[i - 1] == '=');
+		named = !memcmp(line + i, dir, len) && line[i + (ssize_t)len] == '/' &&
+			(i == 0 || line[i - 1] == '\0' || line[i - 1] == '=');
 	if (!named)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
@@ -155,7 +165,8 @@ static int signal_all(const char *dir, int signo)
 	return n;
 }
 
-static int clean_run(const char *dir, bool dry_run, const char *verb, void (*fn)(void *arg, const char *what), void *arg, struct err *e)
+static int clean_run(const char *dir, bool dry_run, const char *verb,
+		     void (*fn)(void *arg, const char *what), void *arg, struct err *e)
 {
 	struct deadline d = deadline_in_ms(END_MS);
 	char *what;
@@ -165,7 +176,8 @@ static int clean_run(const char *dir, bool dry_run, const char *verb, void (*fn)
 		;
 	if (!dry_run && (signal_all(dir, SIGKILL), fs_remove_tree(dir, e) < 0))
 		return -1;
-	what = n ? xstrfmt("%s%s and %d process%s", verb, dir, n, n > 1 ? "es" : "") : xstrfmt("%s%s", verb, dir);
+	what = n ? xstrfmt("%s%s and %d process%s", verb, dir, n, n > 1 ? "es" : "")
+		 : xstrfmt("%s%s", verb, dir);
 	fn(arg, what);
 	free(what);
 	return 1;
@@ -181,12 +193,14 @@ void data_dir_keep(const char *dir)
 	free(path);
 }
 
-/* Its lock is free, and has been there for a while: one that just begins makes its folder first and locks it then. */
+/* Its lock is free, and has been there for a while: one that just begins makes its folder first and
+ * locks it then. */
 static bool is_dead(const char *dir)
 {
 	char *lock = xstrfmt("%s/lock", dir), *kept = xstrfmt("%s/kept", dir);
 	struct stat st;
-	bool dead = stat(lock, &st) == 0 && time(NULL) - st.st_mtime > BEGIN_S && !fs_exists(kept) && !is_locked(lock);
+	bool dead = stat(lock, &st) == 0 && time(NULL) - st.st_mtime > BEGIN_S &&
+		    !fs_exists(kept) && !is_locked(lock);
 
 	free(lock);
 	free(kept);
@@ -200,12 +214,14 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 	int n = 0;
 
 	while (d && (ent = readdir(d))) {
-		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 || !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
+		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 ||
+		    !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
 			continue;
 		char *dir = xstrfmt(TOP "/%s", ent->d_name);
 
 		/* servers that still run in it are somebody's: `drtest clean` ends them, not we */
-		if (is_ours(dir) && is_dead(dir) && !signal_all(dir, 0) && clean_run(dir, false, "", fn, arg, NULL) > 0)
+		if (is_ours(dir) && is_dead(dir) && !signal_all(dir, 0) &&
+		    clean_run(dir, false, "", fn, arg, NULL) > 0)
 			n++;
 		free(dir);
 	}
@@ -225,19 +241,23 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 		return err_sys(e, "open " TOP);
 	while ((ent = readdir(d))) {
 		/* only what a run made: drtest-<UTC time>-… */
-		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 || !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
+		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 ||
+		    !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
 			continue;
 		char *dir = xstrfmt(TOP "/%s", ent->d_name), *lock = xstrfmt("%s/lock", dir);
 
 		if (!is_ours(dir)) {
-			char *what = xstrfmt("left alone: %s (not made by this user's drtest, or by an older one: look, then remove it yourself)", dir);
+			char *what = xstrfmt(
+				"left alone: %s (not made by this user's drtest, or by an older one: look, then remove it yourself)",
+				dir);
 
 			fn(arg, what);
 			free(what);
 		} else if (!is_locked(lock)) {
 			struct err why = ERR_INIT;
 
-			if (clean_run(dir, dry_run, dry_run ? "would remove " : "removed ", fn, arg, &why) > 0)
+			if (clean_run(dir, dry_run, dry_run ? "would remove " : "removed ", fn, arg,
+				      &why) > 0)
 				n++;
 			else if (failed.kind == ERR_NONE)
 				failed = why; /* the others go all the same */
@@ -252,8 +272,8 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 
 		struct stat st;
 
-		if (ent->d_name[0] != '.' && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !is_locked(path) &&
-		    (dry_run || unlink(path) == 0)) {
+		if (ent->d_name[0] != '.' && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_uid == geteuid() && !is_locked(path) && (dry_run || unlink(path) == 0)) {
 			char *what = xstrfmt("%s%s", dry_run ? "would remove " : "removed ", path);
 
 			fn(arg, what);

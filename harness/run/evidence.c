@@ -12,7 +12,9 @@
 /* Does the word before `at` name something, so that its number is no count? */
 static bool named(const char *text, const char *at)
 {
-	static const char *const names[] = { "id", "port", "seed", "seq", "sequence", "worker", "transaction", "server", "errno", "error", "schema" };
+	static const char *const names[] = { "id",       "port",   "seed",        "seq",
+					     "sequence", "worker", "transaction", "server",
+					     "errno",    "error",  "schema" };
 	const char *end = at, *from;
 
 	while (end > text && end[-1] == ' ')
@@ -20,14 +22,16 @@ static bool named(const char *text, const char *at)
 	for (from = end; from > text && isalpha((unsigned char)from[-1]);)
 		from--;
 	for (size_t i = 0; end != at && i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == (size_t)(end - from) && !strncmp(from, names[i], strlen(names[i])))
+		if (strlen(names[i]) == (size_t)(end - from) &&
+		    !strncmp(from, names[i], strlen(names[i])))
 			return true;
 	return false;
 }
 
 static bool alone(const char *text, const char *from, size_t n)
 {
-	char before = from == text ? ' ' : from[-1], after = from[n], next = after ? from[n + 1] : '\0';
+	char before = from == text ? ' ' : from[-1], after = from[n],
+	     next = after ? from[n + 1] : '\0';
 
 	if (before != ' ' && before != '(' && before != '\n')
 		return false;
@@ -43,7 +47,8 @@ char *evidence_commas(const char *text)
 	for (const char *p = text; *p;) {
 		size_t n = strspn(p, "0123456789");
 
-		if (n >= DIGITS_MIN && n <= DIGITS_MAX && *p != '0' && alone(text, p, n) && !named(text, p)) {
+		if (n >= DIGITS_MIN && n <= DIGITS_MAX && *p != '0' && alone(text, p, n) &&
+		    !named(text, p)) {
 			for (size_t i = 0; i < n; i++) {
 				if (i && (n - i) % 3 == 0)
 					strbuf_addch(&out, ',');

@@ -12,7 +12,8 @@ static int collect(lua_State *L)
 
 static int count(lua_State *L)
 {
-	lua_pushinteger(L, (lua_Integer)json_array_size(*(json_t **)luaL_checkudata(L, 1, METATABLE)));
+	lua_pushinteger(L,
+			(lua_Integer)json_array_size(*(json_t **)luaL_checkudata(L, 1, METATABLE)));
 	return 1;
 }
 

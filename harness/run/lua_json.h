@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <lua.h>
 
-void lua_json_open(lua_State *L);            /* once a state; pushes nothing */
-void lua_json_push(lua_State *L, json_t *j); /* taken over */
+void lua_json_open(lua_State *L);                /* once a state; pushes nothing */
+void lua_json_push(lua_State *L, json_t *j);     /* taken over */
 json_t *lua_json_check(lua_State *L, int index); /* borrowed */
 
 #endif

@@ -1,4 +1,5 @@
-/* The natives behind t: steps, checks, waiting, notes, the disaster's clock. scenario.lua makes them pleasant. */
+/* The natives behind t: steps, checks, waiting, notes, the disaster's clock. scenario.lua makes
+ * them pleasant. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,8 @@ static int step_begin(lua_State *L)
 	struct strbuf name = STRBUF_INIT;
 
 	if (r->step_name[0])
-		runtime_usage(L, "step '%s' is inside step '%s': steps follow each other", luaL_checkstring(L, 1), r->step_name);
+		runtime_usage(L, "step '%s' is inside step '%s': steps follow each other",
+			      luaL_checkstring(L, 1), r->step_name);
 	pthread_mutex_lock(&r->lock);
 	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
 	secret_redact(&name, r->step_name); /* a name cut within a character too */
@@ -32,7 +34,8 @@ static int step_begin(lua_State *L)
 		printf("  %d %s\n", r->step, r->step_name);
 		return 0;
 	}
-	journal_event(r->journal, "step", json_pack("{s:i,s:s}", "n", r->step, "name", r->step_name));
+	journal_event(r->journal, "step",
+		      json_pack("{s:i,s:s}", "n", r->step, "name", r->step_name));
 	console_step_begin(r->console, r->step, r->step_name);
 	return 0;
 }
@@ -46,11 +49,13 @@ void runtime_step_end(struct runtime *r, const char *status, const char *detail)
 		return;
 	if (!r->plan) {
 		secret_redact(&text, detail);
-		journal_event(r->journal, "step_end", json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", r->step, "name", r->step_name, "status", status,
-			"seconds", seconds, "detail", text.buf));
+		journal_event(r->journal, "step_end",
+			      json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", r->step, "name", r->step_name,
+					"status", status, "seconds", seconds, "detail", text.buf));
 		pthread_mutex_lock(&r->lock); /* the sampler writes on the terminal too */
 		/* what ended the run is said once, below */
-		console_step_end(r->console, r->step, r->step_name, status, seconds,
+		console_step_end(
+			r->console, r->step, r->step_name, status, seconds,
 			!strcmp(status, "error") || !strcmp(status, "interrupted") ? "" : text.buf);
 		pthread_mutex_unlock(&r->lock);
 		strbuf_release(&text);
@@ -62,11 +67,16 @@ static int step_end(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 
-	runtime_step_end(r, r->step_failed ? "failed" : r->step_findings ? "unknown" : "ok", luaL_optstring(L, 1, ""));
+	runtime_step_end(r,
+			 r->step_failed     ? "failed"
+			 : r->step_findings ? "unknown"
+					    : "ok",
+			 luaL_optstring(L, 1, ""));
 	return 0;
 }
 
-/* What was checked, over how much, what it would have caught: texts and numbers of the table at index, if there is one. */
+/* What was checked, over how much, what it would have caught: texts and numbers of the table at
+ * index, if there is one. */
 static void about(lua_State *L, int index, json_t *event)
 {
 	json_t *o;
@@ -77,9 +87,11 @@ static void about(lua_State *L, int index, json_t *event)
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER)
-			json_object_set_new(o, lua_tostring(L, -2), json_integer((json_int_t)lua_tonumber(L, -1)));
+			json_object_set_new(o, lua_tostring(L, -2),
+					    json_integer((json_int_t)lua_tonumber(L, -1)));
 		else if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
-			json_object_set_new(o, lua_tostring(L, -2), json_string(lua_tostring(L, -1)));
+			json_object_set_new(o, lua_tostring(L, -2),
+					    json_string(lua_tostring(L, -1)));
 		lua_pop(L, 1);
 	}
 	json_object_set_new(event, "about", o);
@@ -87,8 +99,10 @@ static void about(lua_State *L, int index, json_t *event)
 
 static const char *const verdicts[] = { "pass", "unknown", "fail", NULL };
 
-/* Counted, told when it is no pass; the event is taken over. name and evidence are redacted already. */
-static void judged(struct runtime *r, enum verdict verdict, const char *name, const char *evidence, json_t *event)
+/* Counted, told when it is no pass; the event is taken over. name and evidence are redacted
+ * already. */
+static void judged(struct runtime *r, enum verdict verdict, const char *name, const char *evidence,
+		   json_t *event)
 {
 	r->checks++;
 	r->failed += verdict == VERDICT_FAIL;
@@ -115,8 +129,9 @@ void runtime_check(struct runtime *r, const char *name, enum verdict verdict, co
 	if (!r->journal)
 		return;
 	secret_redact(&clean, evidence);
-	judged(r, verdict, name, clean.buf, json_pack("{s:i,s:s,s:s,s:s,s:[],s:f}", "step", r->step, "name", name, "verdict", verdicts[verdict],
-		"evidence", clean.buf, "findings", "seconds", 0.0));
+	judged(r, verdict, name, clean.buf,
+	       json_pack("{s:i,s:s,s:s,s:s,s:[],s:f}", "step", r->step, "name", name, "verdict",
+			 verdicts[verdict], "evidence", clean.buf, "findings", "seconds", 0.0));
 	strbuf_release(&clean);
 }
 
@@ -136,8 +151,9 @@ static int check(lua_State *L)
 	findings = lua_isnoneornil(L, 4) ? json_array() : json_incref(lua_json_check(L, 4));
 	secret_redact(&clean_name, name);
 	secret_redact(&clean_evidence, luaL_optstring(L, 3, ""));
-	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf, "verdict", verdicts[verdict],
-		"evidence", clean_evidence.buf, "findings", findings, "seconds", luaL_optnumber(L, 5, 0));
+	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf,
+			  "verdict", verdicts[verdict], "evidence", clean_evidence.buf, "findings",
+			  findings, "seconds", luaL_optnumber(L, 5, 0));
 	about(L, 6, event);
 	judged(r, (enum verdict)verdict, clean_name.buf, clean_evidence.buf, event);
 	strbuf_release(&clean_name);
@@ -170,7 +186,8 @@ static int duration(lua_State *L)
 	else if (lua_type(L, 1) == LUA_TSTRING)
 		ms = duration_parse_ms(lua_tostring(L, 1));
 	if (ms < 0)
-		runtime_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"", lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
+		runtime_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"",
+			      lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
 	lua_pushnumber(L, (lua_Number)ms);
 	return 1;
 }
@@ -289,9 +306,12 @@ static int rpo(lua_State *L)
 	r->window_ms = luaL_checknumber(L, 3);
 	r->behind_ms = luaL_checknumber(L, 4);
 	if (!r->plan)
-		journal_event(r->journal, "rpo", json_pack("{s:I,s:I,s:I,s:I}", "lost", (json_int_t)luaL_checknumber(L, 1), "acked",
-			(json_int_t)luaL_checknumber(L, 2), "window_ms", (json_int_t)luaL_checknumber(L, 3), "resolved_behind_ms",
-			(json_int_t)luaL_checknumber(L, 4)));
+		journal_event(r->journal, "rpo",
+			      json_pack("{s:I,s:I,s:I,s:I}", "lost",
+					(json_int_t)luaL_checknumber(L, 1), "acked",
+					(json_int_t)luaL_checknumber(L, 2), "window_ms",
+					(json_int_t)luaL_checknumber(L, 3), "resolved_behind_ms",
+					(json_int_t)luaL_checknumber(L, 4)));
 	return 0;
 }
 
@@ -301,8 +321,10 @@ static int moved(lua_State *L)
 	struct runtime *r = runtime_of(L);
 
 	if (!r->plan)
-		journal_event(r->journal, "move", json_pack("{s:s,s:s,s:f}", "from", luaL_checkstring(L, 1), "to", luaL_checkstring(L, 2), "at",
-			luaL_optnumber(L, 3, runtime_seconds(r, clock_mono_ns()))));
+		journal_event(r->journal, "move",
+			      json_pack("{s:s,s:s,s:f}", "from", luaL_checkstring(L, 1), "to",
+					luaL_checkstring(L, 2), "at",
+					luaL_optnumber(L, 3, runtime_seconds(r, clock_mono_ns()))));
 	return 0;
 }
 
@@ -356,11 +378,29 @@ static int is_final(lua_State *L)
 int lua_steps_open(lua_State *L)
 {
 	static const luaL_Reg f[] = {
-		{ "step_begin", step_begin }, { "step_end", step_end }, { "check", check },   { "wait", wait },           { "duration", duration },
-		{ "now", now },               { "note", note },         { "figure", figure }, { "phase", phase },         { "recovered", recovered },
-		{ "rpo", rpo },               { "moved", moved },       { "draw", draw },     { "planning", planning },   { "plan", plan },
-		{ "usage", raise_usage },     { "timeout", raise_timeout }, { "is_final", is_final },
-		{ "is_duration", is_duration }, { "slow", slow }, { "waiting", waiting }, { "nearest", nearest_of }, { NULL, NULL },
+		{ "step_begin", step_begin },
+		{ "step_end", step_end },
+		{ "check", check },
+		{ "wait", wait },
+		{ "duration", duration },
+		{ "now", now },
+		{ "note", note },
+		{ "figure", figure },
+		{ "phase", phase },
+		{ "recovered", recovered },
+		{ "rpo", rpo },
+		{ "moved", moved },
+		{ "draw", draw },
+		{ "planning", planning },
+		{ "plan", plan },
+		{ "usage", raise_usage },
+		{ "timeout", raise_timeout },
+		{ "is_final", is_final },
+		{ "is_duration", is_duration },
+		{ "slow", slow },
+		{ "waiting", waiting },
+		{ "nearest", nearest_of },
+		{ NULL, NULL },
 	};
 
 	lua_newtable(L);

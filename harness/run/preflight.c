@@ -26,13 +26,15 @@ static int look_out(const char *out, finding_fn *fn, void *arg)
 		return 1;
 	}
 	if (access(out, W_OK | X_OK) < 0) {
-		snprintf(text, sizeof(text), "the folder of runs, %s, can't be written: %s", out, strerror(errno));
+		snprintf(text, sizeof(text), "the folder of runs, %s, can't be written: %s", out,
+			 strerror(errno));
 		fn(arg, text, "--out DIR: a folder that can be written");
 		return 1;
 	}
 	space = fs_free_bytes(out);
 	if (space >= 0 && space < RUN_BYTES_MIN) {
-		snprintf(text, sizeof(text), "less than 64 MiB are free in the folder of runs, %s", out);
+		snprintf(text, sizeof(text), "less than 64 MiB are free in the folder of runs, %s",
+			 out);
 		fn(arg, text, "make room, or --out DIR on another disk");
 		return 1;
 	}
@@ -48,7 +50,8 @@ int preflight(const char *ground, enum run_store store, const char *out, finding
 		char *minio = minio_find(&e);
 
 		if (!minio) {
-			fn(arg, e.text, "or --store file: a directory instead of S3, which proves less");
+			fn(arg, e.text,
+			   "or --store file: a directory instead of S3, which proves less");
 			n++;
 		}
 		free(minio);
@@ -56,7 +59,8 @@ int preflight(const char *ground, enum run_store store, const char *out, finding
 	return n + look_out(out, fn, arg);
 }
 
-static int look_tool(const char *name, const char *option, const char *version, finding_fn *fn, void *arg)
+static int look_tool(const char *name, const char *option, const char *version, finding_fn *fn,
+		     void *arg)
 {
 	struct stock_tool tool;
 	struct err e = ERR_INIT;
@@ -66,21 +70,25 @@ static int look_tool(const char *name, const char *option, const char *version, 
 	stock_release(&tool);
 	if (rc == 0)
 		return 0;
-	snprintf(way_out, sizeof(way_out), "put %s on PATH, or tiup, which brings it; or leave out --set %s", name, option);
+	snprintf(way_out, sizeof(way_out),
+		 "put %s on PATH, or tiup, which brings it; or leave out --set %s", name, option);
 	fn(arg, e.text, way_out);
 	return 1;
 }
 
-int preflight_tools(const struct run_tools *t, const char *ground, const char *version, finding_fn *fn, void *arg)
+int preflight_tools(const struct run_tools *t, const char *ground, const char *version,
+		    finding_fn *fn, void *arg)
 {
 	int n = 0;
 
 	if (t->replay_stock || t->replay_both)
-		n += look_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version, fn, arg);
+		n += look_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version, fn,
+			       arg);
 	if (t->compare)
 		n += look_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn, arg);
 	if (t->br && !ground_can(ground, CLUSTER_TIME_TRAVEL)) {
-		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV", "--on playground or attach, or leave out --set backup=br");
+		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
+		   "--on playground or attach, or leave out --set backup=br");
 		n++;
 	} else if (t->br) {
 		n += look_tool("br", "backup=br", version, fn, arg);
@@ -89,7 +97,8 @@ int preflight_tools(const struct run_tools *t, const char *ground, const char *v
 		char *path = proc_which("sysbench");
 
 		if (!path) {
-			fn(arg, "sysbench is not on PATH", "apt-get install sysbench, or leave out --set load=sysbench");
+			fn(arg, "sysbench is not on PATH",
+			   "apt-get install sysbench, or leave out --set load=sysbench");
 			n++;
 		}
 		free(path);

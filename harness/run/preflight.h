@@ -9,7 +9,9 @@
 int preflight(const char *ground, enum run_store store, const char *out, finding_fn *fn, void *arg);
 
 struct run_tools;
-/* The same for the tools that --set asks for: is each here, and can the ground do it? version: TiDB's, NULL: the newest. */
-int preflight_tools(const struct run_tools *t, const char *ground, const char *version, finding_fn *fn, void *arg);
+/* The same for the tools that --set asks for: is each here, and can the ground do it? version:
+ * TiDB's, NULL: the newest. */
+int preflight_tools(const struct run_tools *t, const char *ground, const char *version,
+		    finding_fn *fn, void *arg);
 
 #endif

@@ -1,4 +1,5 @@
-/* RPO's and RTO's clock: from the disaster through its phases to the first write on the promoted secondary. */
+/* RPO's and RTO's clock: from the disaster through its phases to the first write on the promoted
+ * secondary. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +16,13 @@ static void phase_end(struct runtime *r, int64_t now_ns)
 		now_ns = r->phase_start_ns;
 	snprintf(key, sizeof(key), "%s_ms", r->phase);
 	ms = (double)(now_ns - r->phase_start_ns) / 1e6;
-	json_object_set_new(r->rto, key, json_real(json_number_value(json_object_get(r->rto, key)) + ms)); /* a phase may come twice */
-	journal_event(r->journal, "span", json_pack("{s:s,s:f,s:f}", "name", r->phase, "from", runtime_seconds(r, r->phase_start_ns), "to",
-		runtime_seconds(r, now_ns)));
+	/* a phase may come twice */
+	json_object_set_new(r->rto, key,
+			    json_real(json_number_value(json_object_get(r->rto, key)) + ms));
+	journal_event(r->journal, "span",
+		      json_pack("{s:s,s:f,s:f}", "name", r->phase, "from",
+				runtime_seconds(r, r->phase_start_ns), "to",
+				runtime_seconds(r, now_ns)));
 	r->phase[0] = '\0';
 	r->phase_start_ns = now_ns;
 }
@@ -26,7 +31,9 @@ void runtime_disaster(struct runtime *r, const char *kind, const char *target, i
 {
 	if (!r->journal)
 		return;
-	journal_event(r->journal, "fault", json_pack("{s:s,s:s,s:f,s:b}", "kind", kind, "target", target, "at", runtime_seconds(r, at_ns), "disaster", 1));
+	journal_event(r->journal, "fault",
+		      json_pack("{s:s,s:s,s:f,s:b}", "kind", kind, "target", target, "at",
+				runtime_seconds(r, at_ns), "disaster", 1));
 	r->disaster_ns = at_ns;
 	r->disaster_wall_ms = clock_wall_ms() - (clock_mono_ns() - at_ns) / 1000000;
 	json_decref(r->rto);

@@ -42,9 +42,14 @@ struct run {
 	int signals;
 };
 
-static const struct { const char *text; size_t at; } tools[] = {
-	{ "replay=stock", offsetof(struct run_tools, replay_stock) }, { "replay=both", offsetof(struct run_tools, replay_both) },
-	{ "compare=sync_diff_inspector", offsetof(struct run_tools, compare) }, { "backup=br", offsetof(struct run_tools, br) },
+static const struct {
+	const char *text;
+	size_t at;
+} tools[] = {
+	{ "replay=stock", offsetof(struct run_tools, replay_stock) },
+	{ "replay=both", offsetof(struct run_tools, replay_both) },
+	{ "compare=sync_diff_inspector", offsetof(struct run_tools, compare) },
+	{ "backup=br", offsetof(struct run_tools, br) },
 	{ "load=sysbench", offsetof(struct run_tools, sysbench) },
 };
 
@@ -82,7 +87,11 @@ static void finding(void *arg, const char *what, const char *way_out)
 /* Quoted for a shell when it needs to be. */
 static void add_word(struct strbuf *s, const char *word)
 {
-	if (word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+%@")] == '\0' && *word) {
+	if (word[strspn(
+		    word,
+		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+%@")] ==
+		    '\0' &&
+	    *word) {
 		strbuf_addf(s, " %s", word);
 		return;
 	}
@@ -144,7 +153,8 @@ static int make_folders(struct run *r, struct err *e)
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	for (int i = 1; i <= FOLDER_TRIES; i++) {
 		strbuf_reset(&name);
-		strbuf_addf(&name, "%s-%s-%llu", stamp, r->scenario.name, (unsigned long long)o->seed);
+		strbuf_addf(&name, "%s-%s-%llu", stamp, r->scenario.name,
+			    (unsigned long long)o->seed);
 		if (i > 1)
 			strbuf_addf(&name, ".%d", i);
 		free(r->rt.dir);
@@ -193,8 +203,11 @@ static json_t *versions(const struct run_opts *o)
 	json_object_set_new(v, "libcurl", json_string(curl_version_info(CURLVERSION_NOW)->version));
 	if (uname(&u) == 0)
 		json_object_set_new(v, "kernel", json_string(u.release));
-	json_object_set_new(v, "machine", json_sprintf("%ld processors, %.1f GiB of memory", sysconf(_SC_NPROCESSORS_ONLN),
-		(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30)));
+	json_object_set_new(v, "machine",
+			    json_sprintf("%ld processors, %.1f GiB of memory",
+					 sysconf(_SC_NPROCESSORS_ONLN),
+					 (double)sysconf(_SC_PHYS_PAGES) *
+						 (double)sysconf(_SC_PAGESIZE) / (1 << 30)));
 	minio = o->store == RUN_STORE_S3 ? minio_find(NULL) : NULL;
 	if (minio) {
 		struct strbuf out = STRBUF_INIT;
@@ -227,13 +240,18 @@ static int begin(struct run *r, struct err *e)
 
 		if (secret_name(opt->name))
 			secret_know(opt->value);
-		json_object_set_new(options, opt->name, json_string(secret_name(opt->name) ? "***" : opt->value));
+		json_object_set_new(options, opt->name,
+				    json_string(secret_name(opt->name) ? "***" : opt->value));
 	}
 	command = repeat_command(r->o);
-	journal_event(r->rt.journal, "run", json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:[],s:s}", "schema", 1, "wall_ms",
-		(json_int_t)clock_wall_ms(), "drtest", r->o->version, "scenario", r->scenario.name, "sentence", r->scenario.sentence, "ground", r->o->ground,
-		"seed", json_sprintf("%llu", (unsigned long long)r->o->seed), "command", command, "options", options, "versions", versions(r->o), "standins",
-		"run_dir", r->rt.dir));
+	journal_event(r->rt.journal, "run",
+		      json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:[],s:s}", "schema", 1,
+				"wall_ms", (json_int_t)clock_wall_ms(), "drtest", r->o->version,
+				"scenario", r->scenario.name, "sentence", r->scenario.sentence,
+				"ground", r->o->ground, "seed",
+				json_sprintf("%llu", (unsigned long long)r->o->seed), "command",
+				command, "options", options, "versions", versions(r->o), "standins",
+				"run_dir", r->rt.dir));
 	free(command);
 	return runtime_sampler_start(&r->rt, e);
 }
@@ -243,7 +261,8 @@ struct tails {
 	char *dir;
 };
 
-/* A process's last lines, as they are now, for the report: the folder may be gone when it is read. */
+/* A process's last lines, as they are now, for the report: the folder may be gone when it is read.
+ */
 static int log_tail(void *arg, const char *name, struct err *e)
 {
 	struct tails *t = arg;
@@ -276,7 +295,8 @@ static int log_tail(void *arg, const char *name, struct err *e)
 		json_array_append_new(lines, line);
 	}
 	if (json_array_size(lines))
-		journal_event(t->r->rt.journal, "log_tail", json_pack("{s:s%,s:O}", "process", name, n - 4, "lines", lines));
+		journal_event(t->r->rt.journal, "log_tail",
+			      json_pack("{s:s%,s:O}", "process", name, n - 4, "lines", lines));
 	json_decref(lines);
 	strbuf_release(&text);
 	strbuf_release(&clean);
@@ -293,11 +313,13 @@ static void log_tails(struct run *r)
 	free(t.dir);
 }
 
-/* Says what went wrong, once: on stderr and, with the script's lines, in the journal. Returns the exit code. */
+/* Says what went wrong, once: on stderr and, with the script's lines, in the journal. Returns the
+ * exit code. */
 static int say_error(struct run *r, const struct err *e, const char *traceback, const char **word)
 {
 	struct strbuf raw = STRBUF_INIT, text = STRBUF_INIT;
-	bool cut_short = r->rt.cut_short[0] && e->kind == ERR_CANCELLED, interrupted = !cut_short && e->kind == ERR_CANCELLED;
+	bool cut_short = r->rt.cut_short[0] && e->kind == ERR_CANCELLED,
+	     interrupted = !cut_short && e->kind == ERR_CANCELLED;
 	bool slow = e->kind == ERR_TIMEOUT && r->rt.slow[0];
 
 	if (r->rt.step_name[0])
@@ -305,7 +327,11 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 	strbuf_addstr(&raw, cut_short ? r->rt.cut_short : interrupted ? "interrupted" : e->text);
 	secret_redact(&text, raw.buf);
 	console_inert(text.buf);
-	runtime_step_end(&r->rt, interrupted ? "interrupted" : slow ? "unknown" : "error", r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
+	runtime_step_end(&r->rt,
+			 interrupted ? "interrupted"
+			 : slow      ? "unknown"
+				     : "error",
+			 r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
 	fflush(stdout);
 	fprintf(stderr, "drtest: %s\n", text.buf);
 	if (traceback && e->kind == ERR_USAGE) {
@@ -319,18 +345,25 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 		}
 	}
 	/* killed from outside, for memory perhaps: nothing is known of what it would have done */
-	*word = interrupted ? "interrupted" : r->rt.worst == VERDICT_FAIL ? "fail" : e->kind == ERR_KILLED || slow ? "unknown" : "error";
+	*word = interrupted                     ? "interrupted"
+		: r->rt.worst == VERDICT_FAIL   ? "fail"
+		: e->kind == ERR_KILLED || slow ? "unknown"
+						: "error";
 	if (!interrupted)
 		log_tails(r);
 	if (r->rt.journal)
-		journal_event(r->rt.journal, "end", json_pack("{s:s,s:s,s:s}", "verdict", *word, "error", text.buf, "traceback", traceback ? traceback : ""));
+		journal_event(r->rt.journal, "end",
+			      json_pack("{s:s,s:s,s:s}", "verdict", *word, "error", text.buf,
+					"traceback", traceback ? traceback : ""));
 	strbuf_release(&raw);
 	strbuf_release(&text);
 	if (interrupted)
 		return EXIT_INTERRUPTED;
 	if (r->rt.worst == VERDICT_FAIL)
 		return EXIT_CHECK_FAILED;
-	return e->kind == ERR_USAGE ? EXIT_USAGE : e->kind == ERR_KILLED || slow ? EXIT_UNKNOWN : EXIT_ENV;
+	return e->kind == ERR_USAGE            ? EXIT_USAGE
+	       : e->kind == ERR_KILLED || slow ? EXIT_UNKNOWN
+					       : EXIT_ENV;
 }
 
 /* --max-rpo and --max-rto, once the scenario has said all. */
@@ -344,44 +377,69 @@ static void judge_targets(struct run *r)
 	enum verdict late; /* a target in time on a machine that was too slow is not known */
 
 	if (measured)
-		snprintf(figures, sizeof(figures), "lost %.0f of %.0f acknowledged transactions; the oldest of them was acknowledged %.2f s before "
-			 "the disaster; resolvedTs was %.2f s before it", rt->lost, rt->acked, rt->lost > 0 ? rt->window_ms / 1e3 : 0, rt->behind_ms / 1e3);
+		snprintf(
+			figures, sizeof(figures),
+			"lost %.0f of %.0f acknowledged transactions; the oldest of them was acknowledged %.2f s before "
+			"the disaster; resolvedTs was %.2f s before it",
+			rt->lost, rt->acked, rt->lost > 0 ? rt->window_ms / 1e3 : 0,
+			rt->behind_ms / 1e3);
 	else
 		snprintf(figures, sizeof(figures), "RPO was not measured: the scenario told none");
 	runtime_slow(&r->rt, slow, sizeof(slow));
 	late = slow[0] ? VERDICT_UNKNOWN : VERDICT_FAIL;
 	if (o->max_rpo_ms >= 0) {
-		snprintf(name, sizeof(name), "target: RPO is at most %g s (--max-rpo)", (double)o->max_rpo_ms / 1e3);
-		runtime_check(&r->rt, name, !measured ? VERDICT_UNKNOWN : rt->lost > 0 && rt->window_ms > (double)o->max_rpo_ms ? late : VERDICT_PASS,
+		snprintf(name, sizeof(name), "target: RPO is at most %g s (--max-rpo)",
+			 (double)o->max_rpo_ms / 1e3);
+		runtime_check(&r->rt, name,
+			      !measured ? VERDICT_UNKNOWN
+			      : rt->lost > 0 && rt->window_ms > (double)o->max_rpo_ms
+				      ? late
+				      : VERDICT_PASS,
 			      figures);
 	}
 	if (o->max_lost >= 0) {
-		snprintf(name, sizeof(name), "target: at most %lld acknowledged transactions are lost (--max-rpo)", (long long)o->max_lost);
-		runtime_check(&r->rt, name, !measured ? VERDICT_UNKNOWN : rt->lost > (double)o->max_lost ? VERDICT_FAIL : VERDICT_PASS, figures);
+		snprintf(name, sizeof(name),
+			 "target: at most %lld acknowledged transactions are lost (--max-rpo)",
+			 (long long)o->max_lost);
+		runtime_check(&r->rt, name,
+			      !measured                        ? VERDICT_UNKNOWN
+			      : rt->lost > (double)o->max_lost ? VERDICT_FAIL
+							       : VERDICT_PASS,
+			      figures);
 	}
 	if (o->max_rto_ms < 0)
 		return;
-	snprintf(name, sizeof(name), "target: RTO is at most %g s (--max-rto)", (double)o->max_rto_ms / 1e3);
+	snprintf(name, sizeof(name), "target: RTO is at most %g s (--max-rto)",
+		 (double)o->max_rto_ms / 1e3);
 	if (service)
-		snprintf(figures, sizeof(figures), "%.2f s from the disaster to the first write on the secondary%s%s", json_number_value(service) / 1e3,
-			 slow[0] ? "; " : "", slow);
+		snprintf(figures, sizeof(figures),
+			 "%.2f s from the disaster to the first write on the secondary%s%s",
+			 json_number_value(service) / 1e3, slow[0] ? "; " : "", slow);
 	else
-		snprintf(figures, sizeof(figures), "RTO was not measured: no write was acknowledged after a disaster");
-	runtime_check(&r->rt, name, !service ? VERDICT_UNKNOWN : json_number_value(service) > (double)o->max_rto_ms ? late : VERDICT_PASS,
+		snprintf(figures, sizeof(figures),
+			 "RTO was not measured: no write was acknowledged after a disaster");
+	runtime_check(&r->rt, name,
+		      !service                                             ? VERDICT_UNKNOWN
+		      : json_number_value(service) > (double)o->max_rto_ms ? late
+									   : VERDICT_PASS,
 		      figures);
 }
 
 static int say_verdict(struct run *r)
 {
 	judge_targets(r);
-	const char *word = r->rt.worst == VERDICT_FAIL ? "fail" : r->rt.worst == VERDICT_UNKNOWN || !r->rt.checks ? "unknown" : "pass";
+	const char *word = r->rt.worst == VERDICT_FAIL                       ? "fail"
+			   : r->rt.worst == VERDICT_UNKNOWN || !r->rt.checks ? "unknown"
+									     : "pass";
 
 	if (!r->rt.checks)
 		runtime_note(&r->rt, "the scenario made no check: it proves nothing");
 	if (strcmp(word, "pass") != 0)
 		log_tails(r);
 	journal_event(r->rt.journal, "end", json_pack("{s:s,s:s}", "verdict", word, "error", ""));
-	return r->rt.worst == VERDICT_FAIL ? EXIT_CHECK_FAILED : !strcmp(word, "pass") ? EXIT_PASS : EXIT_UNKNOWN;
+	return r->rt.worst == VERDICT_FAIL ? EXIT_CHECK_FAILED
+	       : !strcmp(word, "pass")     ? EXIT_PASS
+					   : EXIT_UNKNOWN;
 }
 
 static void end(struct run *r)
@@ -403,7 +461,8 @@ static void end(struct run *r)
 	(void)signo;
 }
 
-/* A lost connection is what was seen; that a server died is why. Its end may be known a moment later. */
+/* A lost connection is what was seen; that a server died is why. Its end may be known a moment
+ * later. */
 static void look_for_the_cause(struct run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(CAUSE_MS);
@@ -411,7 +470,8 @@ static void look_for_the_cause(struct run *r, struct err *e)
 
 	if (e->kind != ERR_GONE)
 		return;
-	while (runtime_health(&r->rt, &why) == 0 || why.kind == ERR_GONE) /* somebody else's lost connection is no cause either */
+	/* somebody else's lost connection is no cause either */
+	while (runtime_health(&r->rt, &why) == 0 || why.kind == ERR_GONE)
 		if (pause_ms(50, d) < 0)
 			return;
 	*e = why;
@@ -428,9 +488,12 @@ static int execute(struct run *r)
 		code = say_error(r, &e, NULL, &word);
 	} else {
 		if (r->o->store == RUN_STORE_FILE)
-			journal_event(r->rt.journal, "note", json_pack("{s:s}", "text", "the store is a directory (--store file), not S3"));
-		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground, r->o->seed,
-		               r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
+			journal_event(r->rt.journal, "note",
+				      json_pack("{s:s}", "text",
+						"the store is a directory (--store file), not S3"));
+		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground,
+			       r->o->seed,
+			       r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
 		if (*ground_remark(r->o->ground))
 			runtime_note(&r->rt, "%s", ground_remark(r->o->ground));
 		if (scenario_run(&r->scenario, &e, &traceback) < 0) {
@@ -448,8 +511,10 @@ static int execute(struct run *r)
 		code = EXIT_ENV;
 	}
 	if (r->o->keep && r->rt.data_dir)
-		fprintf(stderr, "kept: servers run on, their data is in %s; `drtest clean` ends them. To connect: mariadb "
-			"--defaults-file=%s/<cluster>/client.cnf\n", r->rt.data_dir, r->rt.data_dir);
+		fprintf(stderr,
+			"kept: servers run on, their data is in %s; `drtest clean` ends them. To connect: mariadb "
+			"--defaults-file=%s/<cluster>/client.cnf\n",
+			r->rt.data_dir, r->rt.data_dir);
 	free(traceback);
 	return code;
 }
@@ -460,7 +525,8 @@ static int plan(struct run *r)
 	char *traceback = NULL;
 	int code = EXIT_PASS;
 
-	printf("plan of %s on %s, seed %llu; nothing is done\n", r->scenario.name, r->o->ground, (unsigned long long)r->o->seed);
+	printf("plan of %s on %s, seed %llu; nothing is done\n", r->scenario.name, r->o->ground,
+	       (unsigned long long)r->o->seed);
 	if (scenario_run(&r->scenario, &e, &traceback) < 0) {
 		const char *word;
 
@@ -473,12 +539,14 @@ static int plan(struct run *r)
 
 static void say_findings(const struct run *r, int n, const struct strbuf *findings)
 {
-	fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r->scenario.name, r->o->ground, n, n > 1 ? "s" : "",
+	fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r->scenario.name,
+		r->o->ground, n, n > 1 ? "s" : "",
 		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
 }
 
-/* What the clusters file forbids, what the ground can't do in the middle of the scenario, and what is missing on clusters that are not ours, is found
- * out before anything is done: by a plan that nobody sees, in a process of its own. Returns its exit code. */
+/* What the clusters file forbids, what the ground can't do in the middle of the scenario, and what
+ * is missing on clusters that are not ours, is found out before anything is done: by a plan that
+ * nobody sees, in a process of its own. Returns its exit code. */
 static int ask_the_rules(struct run *r, bool attach)
 {
 	int status = 0;
@@ -498,9 +566,12 @@ static int ask_the_rules(struct run *r, bool attach)
 		r->rt.plan = true;
 		r->rt.dir = xstrdup("<run>");
 		r->rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
-		/* a script may need what only a real run gives: on clusters of our own its other errors are told when they happen */
+		/* a script may need what only a real run gives: on clusters of our own its other
+		 * errors are told when they happen */
 		if (scenario_run(&r->scenario, &e, &traceback) < 0)
-			_exit(attach || e.kind == ERR_UNSUPPORTED ? say_error(r, &e, traceback, &word) : EXIT_PASS);
+			_exit(attach || e.kind == ERR_UNSUPPORTED
+				      ? say_error(r, &e, traceback, &word)
+				      : EXIT_PASS);
 		n = attach ? attach_check(finding, &findings) : 0;
 		if (n)
 			say_findings(r, n, &findings);
@@ -541,7 +612,8 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	r.rt.keep = o->keep;
 	r.rt.plan = o->plan;
 	r.rt.console = &r.console;
-	if (scenario_open(&r.scenario, o->file, &r.rt, o->modules, &e) < 0 || scenario_options(&r.scenario, o->set, &e) < 0) {
+	if (scenario_open(&r.scenario, o->file, &r.rt, o->modules, &e) < 0 ||
+	    scenario_options(&r.scenario, o->set, &e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
 		code = EXIT_USAGE;
 		goto out;
@@ -572,7 +644,8 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	}
 	bool attach = !strcmp(o->ground, "attach");
 
-	if ((attach || ground_can(o->ground, CLUSTER_TIME_TRAVEL)) && (code = ask_the_rules(&r, attach)) != EXIT_PASS)
+	if ((attach || ground_can(o->ground, CLUSTER_TIME_TRAVEL)) &&
+	    (code = ask_the_rules(&r, attach)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);

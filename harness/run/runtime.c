@@ -32,8 +32,14 @@ struct runtime *runtime_of(lua_State *L)
 	return r;
 }
 
-struct journal *runtime_journal(struct runtime *r) { return r->journal; }
-const char *runtime_ground(const struct runtime *r) { return r->ground; }
+struct journal *runtime_journal(struct runtime *r)
+{
+	return r->journal;
+}
+const char *runtime_ground(const struct runtime *r)
+{
+	return r->ground;
+}
 const struct run_tools *runtime_tools(const struct runtime *r)
 {
 	static const struct run_tools ours;
@@ -56,19 +62,48 @@ void runtime_stands_in(struct runtime *r, const char *what)
 	if (!r->stands_in && r->journal)
 		journal_event(r->journal, "standins", json_pack("{s:[s]}", "names", what));
 	if (!r->stands_in)
-		runtime_note(r, "stand-ins, not the real tools: %s; this run proves nothing about TiDB", what);
+		runtime_note(
+			r, "stand-ins, not the real tools: %s; this run proves nothing about TiDB",
+			what);
 	r->stands_in = true;
 }
 
-uint64_t runtime_seed(const struct runtime *r) { return r->seed; }
-enum run_store runtime_store(const struct runtime *r) { return r->store; }
-bool runtime_keeps(const struct runtime *r) { return r->keep; }
-const char *runtime_dir(const struct runtime *r) { return r->dir; }
-const char *runtime_data_dir(const struct runtime *r) { return r->data_dir; }
-bool runtime_planning(const struct runtime *r) { return r->plan; }
-int64_t runtime_disaster_ns(const struct runtime *r) { return r->disaster_ns; }
-int64_t runtime_disaster_wall_ms(const struct runtime *r) { return r->disaster_wall_ms; }
-unsigned runtime_next_cluster(struct runtime *r) { return r->clusters++; }
+uint64_t runtime_seed(const struct runtime *r)
+{
+	return r->seed;
+}
+enum run_store runtime_store(const struct runtime *r)
+{
+	return r->store;
+}
+bool runtime_keeps(const struct runtime *r)
+{
+	return r->keep;
+}
+const char *runtime_dir(const struct runtime *r)
+{
+	return r->dir;
+}
+const char *runtime_data_dir(const struct runtime *r)
+{
+	return r->data_dir;
+}
+bool runtime_planning(const struct runtime *r)
+{
+	return r->plan;
+}
+int64_t runtime_disaster_ns(const struct runtime *r)
+{
+	return r->disaster_ns;
+}
+int64_t runtime_disaster_wall_ms(const struct runtime *r)
+{
+	return r->disaster_wall_ms;
+}
+unsigned runtime_next_cluster(struct runtime *r)
+{
+	return r->clusters++;
+}
 
 char *runtime_log_path(const struct runtime *r, const char *process)
 {
@@ -80,7 +115,8 @@ double runtime_seconds(const struct runtime *r, int64_t mono_ns)
 	return r->journal ? (double)(mono_ns - journal_start_ns(r->journal)) / 1e9 : 0;
 }
 
-/* A store's URI without its query: how it is reached is the same in every line, and half of it secret. */
+/* A store's URI without its query: how it is reached is the same in every line, and half of it
+ * secret. */
 static void cut_queries(char *text)
 {
 	char *p = text;
@@ -183,7 +219,8 @@ char *runtime_route_uri(struct runtime *r, const char *party, const char *uri)
 
 		at = strcmp(r->routes[i].party, party) ? NULL : strstr(uri, own);
 		if (at && (at[n] < '0' || at[n] > '9'))
-			return xstrfmt("%.*s127.0.0.1:%d%s", (int)(at - uri), uri, r->routes[i].via_port, at + n);
+			return xstrfmt("%.*s127.0.0.1:%d%s", (int)(at - uri), uri,
+				       r->routes[i].via_port, at + n);
 	}
 	return xstrdup(uri);
 }
@@ -196,7 +233,8 @@ int runtime_health(struct runtime *r, struct err *e)
 		struct err why = ERR_INIT;
 
 		/* asked again: a fault's thread may have killed it in the middle of the answer */
-		if (o->expected && o->ops->health && o->ops->health(o->object, &why) < 0 && o->expected) {
+		if (o->expected && o->ops->health && o->ops->health(o->object, &why) < 0 &&
+		    o->expected) {
 			if (e)
 				*e = why;
 			return -1;
@@ -330,14 +368,16 @@ void runtime_note(struct runtime *r, const char *fmt, ...)
 void runtime_version(struct runtime *r, const char *what, const char *version)
 {
 	if (r->journal)
-		journal_event(r->journal, "version", json_pack("{s:s,s:s}", "name", what, "value", version));
+		journal_event(r->journal, "version",
+			      json_pack("{s:s,s:s}", "name", what, "value", version));
 }
 
 /* ---- a call's table of fields */
 
 static int wrong_field(lua_State *L, const char *what, const char *name, const char *want)
 {
-	return runtime_usage(L, "%s: %s has to be %s, not %s", what, name, want, luaL_typename(L, -1));
+	return runtime_usage(L, "%s: %s has to be %s, not %s", what, name, want,
+			     luaL_typename(L, -1));
 }
 
 static void take_field(lua_State *L, const char *what, const struct field *f)
@@ -349,7 +389,8 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 	case FIELD_TEXT:
 		if (lua_type(L, -1) != LUA_TSTRING)
 			wrong_field(L, what, f->name, "text");
-		*(const char **)f->out = lua_tostring(L, -1); /* stays alive in the caller's table */
+		*(const char **)f->out =
+			lua_tostring(L, -1); /* stays alive in the caller's table */
 		break;
 	case FIELD_NUMBER:
 	case FIELD_WHOLE:
@@ -361,7 +402,8 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 			break;
 		}
 		if (!(n >= 0 && n <= 9007199254740992.0) || n != (double)(int64_t)n)
-			runtime_usage(L, "%s: %s has to be a whole number from 0, not %g", what, f->name, n);
+			runtime_usage(L, "%s: %s has to be a whole number from 0, not %g", what,
+				      f->name, n);
 		*(int64_t *)f->out = (int64_t)n;
 		break;
 	case FIELD_FLAG:
@@ -375,8 +417,7 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 			wrong_field(L, what, f->name, "a duration as \"20s\"");
 		*(int64_t *)f->out = ms;
 		break;
-	case FIELD_ANY:
-		break;
+	case FIELD_ANY: break;
 	}
 }
 
@@ -385,7 +426,8 @@ void runtime_fields(lua_State *L, int index, const char *what, const struct fiel
 	if (lua_isnoneornil(L, index))
 		return;
 	if (!lua_istable(L, index))
-		runtime_usage(L, "%s takes a table of named values, not %s", what, luaL_typename(L, index));
+		runtime_usage(L, "%s takes a table of named values, not %s", what,
+			      luaL_typename(L, index));
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		const struct field *f = fields;

@@ -27,7 +27,7 @@ struct runtime {
 	bool stands_in; /* it was said */
 	char *dir, *data_dir, *ledger_dir;
 	uint64_t seed;
-	struct rng rng;      /* what the scenario draws */
+	struct rng rng; /* what the scenario draws */
 	enum run_store store;
 	bool plan, keep;
 	unsigned clusters;
@@ -44,8 +44,8 @@ struct runtime {
 	/* verdicts */
 	enum verdict worst;
 	unsigned checks, failed, unknown;
-	_Atomic int faults;          /* in force */
-	_Atomic int64_t fault_ns;    /* when one last began or ended; 0: none did */
+	_Atomic int faults;       /* in force */
+	_Atomic int64_t fault_ns; /* when one last began or ended; 0: none did */
 	/* recovery */
 	int64_t disaster_ns, disaster_wall_ms, phase_start_ns;
 	char phase[32];
@@ -57,27 +57,33 @@ struct runtime {
 	bool sampling, sampler_stop;
 	pthread_cond_t wake;
 	int64_t timeout_ms;
-	int64_t late_ms;         /* how late the sampler was at the most */
-	char slow[160];          /* why times of this run are the machine's and not the clusters'; "": they are not */
-	int64_t until_ns;        /* of a wait; 0: none */
-	char waiting[96];        /* for what the scenario waits, or what it checks; "": for neither */
+	int64_t late_ms; /* how late the sampler was at the most */
+	/* why times of this run are the machine's and not the clusters'; "": they are not */
+	char slow[160];
+	int64_t until_ns; /* of a wait; 0: none */
+	/* for what the scenario waits, or what it checks; "": for neither */
+	char waiting[96];
 	struct {
 		char what[64];
-		int step;        /* in which it is told */
+		int step; /* in which it is told */
 		double share;
 		uint64_t rows;
 		int64_t since_ns;
 	} work;
-	int64_t timeout_ns;      /* CLOCK_MONOTONIC; the run is cancelled then */
-	char cut_short[160];     /* why the sampler cancelled the run: its time was over, its folder's disk full */
+	int64_t timeout_ns; /* CLOCK_MONOTONIC; the run is cancelled then */
+	/* why the sampler cancelled the run: its time was over, its folder's disk full */
+	char cut_short[160];
 };
 int runtime_sampler_start(struct runtime *r, struct err *e);
 void runtime_sampler_stop(struct runtime *r);
 /* Was this machine too slow for what is promised in seconds? The reason, or "". */
 void runtime_slow(struct runtime *r, char *why, size_t size);
-void runtime_step_end(struct runtime *r, const char *status, const char *detail); /* nothing when no step is open */
+/* nothing when no step is open */
+void runtime_step_end(struct runtime *r, const char *status, const char *detail);
 void runtime_teardown(struct runtime *r); /* last first */
-void runtime_bind(lua_State *L, struct runtime *r); /* runtime_of() finds r, and errors can be raised; before anything else in a state */
-int lua_steps_open(lua_State *L);                   /* pushes the table of steps, checks and figures */
+/* runtime_of() finds r, and errors can be raised; before anything else in a state */
+void runtime_bind(lua_State *L, struct runtime *r);
+/* pushes the table of steps, checks and figures */
+int lua_steps_open(lua_State *L);
 
 #endif

@@ -1,5 +1,5 @@
-/* The sampler: each second or oftener, from a thread of its own, everything that can be measured while the script waits; on a terminal also the
- * live line. */
+/* The sampler: each second or oftener, from a thread of its own, everything that can be measured
+ * while the script waits; on a terminal also the live line. */
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,16 +12,18 @@
 #include "harness/run/runtime_impl.h"
 
 #define SAMPLE_MS 1000
-#define SAMPLE_FINE_MS 500      /* while the run is young: most runs are short */
-#define SAMPLE_FINEST_MS 250    /* after the disaster: service may be away for less than a second */
+#define SAMPLE_FINE_MS 500 /* while the run is young: most runs are short */
+/* after the disaster: service may be away for less than a second */
+#define SAMPLE_FINEST_MS 250
 #define YOUNG_NS ((int64_t)600 * 1000000000)
 #define NEAR_NS ((int64_t)60 * 1000000000)
 #define STAT_BYTES 1024
 #define LATE_MS 1000
-#define BUSY 8                  /* processes that want a processor, for each */
+#define BUSY 8 /* processes that want a processor, for each */
 #define ROOM_BYTES_MIN ((int64_t)8 << 20)
 
-/* /proc/PID/stat: after the last ')' the state and numbers; utime and stime are the 12th and 13th, rss the 22nd of them. */
+/* /proc/PID/stat: after the last ')' the state and numbers; utime and stime are the 12th and 13th,
+ * rss the 22nd of them. */
 void runtime_sample_process(json_t *sample, const char *name, pid_t pid)
 {
 	char path[64], text[STAT_BYTES], *p;
@@ -39,10 +41,15 @@ void runtime_sample_process(json_t *sample, const char *name, pid_t pid)
 	text[n] = '\0';
 	p = strrchr(text, ')');
 	if (!p || p[1] != ' ' || p[2] == 'Z' ||
-	    sscanf(p + 2, "%*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %*s %*s %*s %*s %*s %*s %*s %*s %ld", &user, &kernel, &rss) != 3)
+	    sscanf(p + 2,
+		   "%*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %*s %*s %*s %*s %*s %*s %*s %*s %ld",
+		   &user, &kernel, &rss) != 3)
 		return;
-	json_object_set_new(json_object_get(sample, "rss_kib"), name, json_integer((json_int_t)rss * (sysconf(_SC_PAGESIZE) / 1024)));
-	json_object_set_new(json_object_get(sample, "cpu_ms"), name, json_integer((json_int_t)((double)(user + kernel) * 1000 / (double)hz)));
+	json_object_set_new(json_object_get(sample, "rss_kib"), name,
+			    json_integer((json_int_t)rss * (sysconf(_SC_PAGESIZE) / 1024)));
+	json_object_set_new(
+		json_object_get(sample, "cpu_ms"), name,
+		json_integer((json_int_t)((double)(user + kernel) * 1000 / (double)hz)));
 }
 
 void runtime_progress(struct runtime *r, const char *what, double share, uint64_t rows)
@@ -50,8 +57,9 @@ void runtime_progress(struct runtime *r, const char *what, double share, uint64_
 	if (!r->journal || !(share >= 0))
 		return;
 	share = share > 1 ? 1 : share;
-	journal_event(r->journal, "progress", json_pack("{s:s,s:f,s:i,s:I}", "what", what, "done", round(share * 1e4) / 1e2, "total", 100, "rows",
-		(json_int_t)rows));
+	journal_event(r->journal, "progress",
+		      json_pack("{s:s,s:f,s:i,s:I}", "what", what, "done", round(share * 1e4) / 1e2,
+				"total", 100, "rows", (json_int_t)rows));
 	pthread_mutex_lock(&r->lock);
 	if (strcmp(r->work.what, what) != 0 || r->work.step != r->step)
 		r->work.since_ns = clock_mono_ns();
@@ -103,17 +111,24 @@ static void live_line(struct runtime *r, json_t *s)
 	struct line l = { .n = 0 };
 
 	if (json_object_get(s, "prepare"))
-		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"), number(json_object_get(s, "prepare"), "total"));
+		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"),
+		    number(json_object_get(s, "prepare"), "total"));
 	if (load && json_is_true(json_object_get(load, "stopped")))
 		add(&l, "load stopped");
 	else if (load && number(load, "started") > 0) /* else it is being prepared */
-		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s", number(load, "tps"), number(load, "p99_us") / 1000);
+		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s",
+		    number(load, "tps"), number(load, "p99_us") / 1000);
 	if (load && number(load, "quiet_ms") > 0)
 		add(&l, "nothing got through for %.0f s", number(load, "quiet_ms") / 1000);
-	if (load && !json_object_get(load, "stopped") && number(load, "failed") + number(load, "unknown") > 0)
-		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"), number(load, "unknown"));
+	if (load && !json_object_get(load, "stopped") &&
+	    number(load, "failed") + number(load, "unknown") > 0)
+		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"),
+		    number(load, "unknown"));
 	if (feed)
-		add(&l, json_object_get(feed, "resolved_lag_ms") ? "secondary %.1f s behind, redo log %.1f s" : "secondary %.1f s behind",
+		add(&l,
+		    json_object_get(feed, "resolved_lag_ms")
+			    ? "secondary %.1f s behind, redo log %.1f s"
+			    : "secondary %.1f s behind",
 		    number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
 	if (feed && json_object_get(feed, "error"))
 		add(&l, "%s", json_string_value(json_object_get(feed, "error")));
@@ -130,7 +145,8 @@ static void live_line(struct runtime *r, json_t *s)
 		add(&l, "%s", r->waiting);
 	if (r->until_ns > now)
 		add(&l, "%.0f s left", ceil((double)(r->until_ns - now) / 1e9));
-	console_live(r->console, r->step, r->step_name, (double)(now - r->step_start_ns) / 1e9, l.text);
+	console_live(r->console, r->step, r->step_name, (double)(now - r->step_start_ns) / 1e9,
+		     l.text);
 }
 
 /* Cancels the run while there is still room for the journal's end and the reports. */
@@ -141,15 +157,20 @@ static void look_at_limits(struct runtime *r)
 	if (r->cut_short[0])
 		return;
 	if (r->timeout_ns && clock_mono_ns() > r->timeout_ns)
-		snprintf(r->cut_short, sizeof(r->cut_short), "the run did not end within %lld s (--timeout)", (long long)(r->timeout_ms / 1000));
+		snprintf(r->cut_short, sizeof(r->cut_short),
+			 "the run did not end within %lld s (--timeout)",
+			 (long long)(r->timeout_ms / 1000));
 	else if (room >= 0 && room < ROOM_BYTES_MIN)
-		snprintf(r->cut_short, sizeof(r->cut_short), "No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
-			 (long long)(room >> 10));
+		snprintf(
+			r->cut_short, sizeof(r->cut_short),
+			"No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
+			(long long)(room >> 10));
 	if (r->cut_short[0])
 		clock_cancel(SIGALRM);
 }
 
-/* What others do on this machine, and how late this thread wakes, tell whether a time that was missed is the clusters' fault. */
+/* What others do on this machine, and how late this thread wakes, tell whether a time that was
+ * missed is the clusters' fault. */
 static void look_at_machine(struct runtime *r, int64_t due_ns)
 {
 	int64_t late_ms = (clock_mono_ns() - due_ns) / 1000000;
@@ -162,12 +183,19 @@ static void look_at_machine(struct runtime *r, int64_t due_ns)
 	if (f)
 		fclose(f);
 	if (late_ms >= LATE_MS && late_ms > r->late_ms)
-		snprintf(r->slow, sizeof(r->slow), "this machine was too slow: drtest itself was %.1f s late once", (double)late_ms / 1e3);
+		snprintf(r->slow, sizeof(r->slow),
+			 "this machine was too slow: drtest itself was %.1f s late once",
+			 (double)late_ms / 1e3);
 	else if (load >= BUSY * cores && first)
-		snprintf(r->slow, sizeof(r->slow), "this machine was too slow: %.0f processes wanted its %.0f processors", load, cores);
+		snprintf(r->slow, sizeof(r->slow),
+			 "this machine was too slow: %.0f processes wanted its %.0f processors",
+			 load, cores);
 	r->late_ms = late_ms > r->late_ms ? late_ms : r->late_ms;
 	if (first && r->slow[0])
-		runtime_note(r, "%s; times of this run are the machine's too, and a time that is missed is no failure but unknown", r->slow);
+		runtime_note(
+			r,
+			"%s; times of this run are the machine's too, and a time that is missed is no failure but unknown",
+			r->slow);
 }
 
 void runtime_slow(struct runtime *r, char *why, size_t size)

@@ -48,12 +48,15 @@ static int search_beside(lua_State *L)
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name)) {
+	if (!*name ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+		    strlen(name)) {
 		lua_pushfstring(L, "\n\tno file beside the scenario can have the name '%s'", name);
 		return 1;
 	}
 	lua_pushfstring(L, "%s/%s.lua", lua_tostring(L, lua_upvalueindex(1)), name);
-	if (!fs_exists(lua_tostring(L, -1)) || fs_read_file(lua_tostring(L, -1), FILE_BYTES_MAX, &source, &e) < 0) {
+	if (!fs_exists(lua_tostring(L, -1)) ||
+	    fs_read_file(lua_tostring(L, -1), FILE_BYTES_MAX, &source, &e) < 0) {
 		strbuf_release(&source);
 		lua_pushfstring(L, "\n\tno file '%s'", lua_tostring(L, -1));
 		return 1;
@@ -77,7 +80,8 @@ void sandbox_open(lua_State *L, const char *path, int compile)
 	open_lib(L, LUA_BITLIBNAME, luaopen_bit);
 	open_lib(L, LUA_OSLIBNAME, luaopen_os);
 	if (compile) {
-		open_lib(L, LUA_JITLIBNAME, luaopen_jit); /* starts the compiler; the library is for nobody */
+		/* starts the compiler; the library is for nobody */
+		open_lib(L, LUA_JITLIBNAME, luaopen_jit);
 		lua_pushnil(L);
 		lua_setglobal(L, LUA_JITLIBNAME);
 	}
@@ -101,10 +105,12 @@ void sandbox_open(lua_State *L, const char *path, int compile)
 	lua_pushnil(L);
 	lua_setfield(L, -2, "dump");
 	lua_pop(L, 1);
-	/* require "name": a file beside the scenario, and nothing else: no C library, nothing that LuaJIT keeps ready */
+	/* require "name": a file beside the scenario, and nothing else: no C library, nothing that
+	 * LuaJIT keeps ready */
 	lua_getglobal(L, "package");
 	const char *slash = strrchr(path, '/');
-	static const char *const ways_out[] = { "loadlib", "seeall", "path", "cpath", "config", "preload" };
+	static const char *const ways_out[] = { "loadlib", "seeall", "path",
+						"cpath",   "config", "preload" };
 
 	for (size_t i = 0; i < sizeof(ways_out) / sizeof(ways_out[0]); i++) {
 		lua_pushnil(L);
@@ -122,8 +128,10 @@ void sandbox_open(lua_State *L, const char *path, int compile)
 	lua_pushcclosure(L, search_beside, 1);
 	lua_rawseti(L, -2, 1);
 	lua_pop(L, 1);
-	/* package.loaded has a name for each library that was opened, also of what was taken away */
-	static const char *const hidden[] = { LUA_JITLIBNAME, "jit.opt", "jit.util", "jit.profile" };
+	/* package.loaded has a name for each library that was opened, also of what was taken away
+	 */
+	static const char *const hidden[] = { LUA_JITLIBNAME, "jit.opt", "jit.util",
+					      "jit.profile" };
 
 	lua_getfield(L, -1, "loaded");
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {

@@ -33,7 +33,8 @@ static void hook(lua_State *L, lua_Debug *ar)
 
 static int strict(lua_State *L)
 {
-	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)", lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
+	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)",
+			  lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
 /* Pushes the table `native` of scenario.lua. */
@@ -50,8 +51,14 @@ static void open_natives(lua_State *L, const struct runtime_module *modules)
 
 static int open_state(lua_State *L)
 {
-	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } *in = lua_touserdata(L, 1);
-	static const char *const removed[] = { "print", "collectgarbage" }; /* a scenario works through t */
+	struct {
+		struct runtime *r;
+		const struct runtime_module *modules;
+		const char *path;
+		struct scenario *s;
+	} *in = lua_touserdata(L, 1);
+	/* a scenario works through t */
+	static const char *const removed[] = { "print", "collectgarbage" };
 
 	sandbox_open(L, in->path, false);
 	for (size_t i = 0; i < sizeof(removed) / sizeof(removed[0]); i++) {
@@ -60,7 +67,8 @@ static int open_state(lua_State *L)
 	}
 	lua_getglobal(L, "package");
 	lua_getfield(L, -1, "loaded");
-	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua, embed_harness_run_scenario_lua_size, "=scenario.lua"))
+	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua,
+			    embed_harness_run_scenario_lua_size, "=scenario.lua"))
 		return lua_error(L);
 	runtime_bind(L, in->r);
 	open_natives(L, in->modules);
@@ -91,7 +99,9 @@ static int take_error(lua_State *L, struct err *e)
 	if (u && e)
 		*e = *u;
 	else if (!u)
-		err_set(e, ERR_USAGE, 0, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "the script raised an error that is no text");
+		err_set(e, ERR_USAGE, 0, "%s",
+			lua_isstring(L, -1) ? lua_tostring(L, -1)
+					    : "the script raised an error that is no text");
 	lua_pop(L, 1);
 	return -1;
 }
@@ -119,12 +129,14 @@ static char *first_comment(const char *p)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct scenario_option *)a)->name, ((const struct scenario_option *)b)->name);
+	return strcmp(((const struct scenario_option *)a)->name,
+		      ((const struct scenario_option *)b)->name);
 }
 
 static const char *plain_text(lua_State *L, int index)
 {
-	return lua_isboolean(L, index) ? (lua_toboolean(L, index) ? "true" : "false") : lua_tostring(L, index);
+	return lua_isboolean(L, index) ? (lua_toboolean(L, index) ? "true" : "false")
+				       : lua_tostring(L, index);
 }
 
 static int read_options(struct scenario *s, struct err *e)
@@ -138,7 +150,8 @@ static int read_options(struct scenario *s, struct err *e)
 
 		if (s->n_options == SCENARIO_OPTIONS_MAX) {
 			lua_pop(L, 3);
-			return err_set(e, ERR_USAGE, 0, "%s: more than %d options", s->path, SCENARIO_OPTIONS_MAX);
+			return err_set(e, ERR_USAGE, 0, "%s: more than %d options", s->path,
+				       SCENARIO_OPTIONS_MAX);
 		}
 		s->n_options++;
 		lua_rawgeti(L, -1, 1);
@@ -166,9 +179,15 @@ static bool is_scenario(lua_State *L)
 	return yes;
 }
 
-int scenario_open(struct scenario *s, const char *path, struct runtime *r, const struct runtime_module *modules, struct err *e)
+int scenario_open(struct scenario *s, const char *path, struct runtime *r,
+		  const struct runtime_module *modules, struct err *e)
 {
-	struct { struct runtime *r; const struct runtime_module *modules; const char *path; struct scenario *s; } in = { r, modules, path, s };
+	struct {
+		struct runtime *r;
+		const struct runtime_module *modules;
+		const char *path;
+		struct scenario *s;
+	} in = { r, modules, path, s };
 	struct strbuf text = STRBUF_INIT;
 	char *chunk;
 	int rc;
@@ -176,7 +195,9 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r, const
 	memset(s, 0, sizeof(*s));
 	s->path = xstrdup(path);
 	if (access(path, R_OK) < 0)
-		return err_set(e, ERR_USAGE, errno, "scenario %s: %s (`drtest list` names those that are there)", path, strerror(errno));
+		return err_set(e, ERR_USAGE, errno,
+			       "scenario %s: %s (`drtest list` names those that are there)", path,
+			       strerror(errno));
 	if (fs_read_file(path, SCENARIO_BYTES_MAX, &text, e) < 0) {
 		strbuf_release(&text);
 		if (e)
@@ -190,7 +211,8 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r, const
 	if (!s->L)
 		return err_set(e, ERR_IO, 0, "no memory for a Lua state");
 	r->L = s->L;
-	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* the hook has to be called: compiled loops would not */
+	/* the hook has to be called: compiled loops would not */
+	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 	if (lua_cpcall(s->L, open_state, &in))
 		return take_error(s->L, e);
 	lua_sethook(s->L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
@@ -200,7 +222,10 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r, const
 	if (rc || lua_pcall(s->L, 0, 1, 0))
 		return take_error(s->L, e);
 	if (!is_scenario(s->L))
-		return err_set(e, ERR_USAGE, 0, "%s: a scenario file ends with: return scenario { name = …, options = …, run = … }", path);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: a scenario file ends with: return scenario { name = …, options = …, run = … }",
+			path);
 	lua_getfield(s->L, -1, "name");
 	s->name = xstrdup(lua_tostring(s->L, -1));
 	lua_pop(s->L, 1);
@@ -242,7 +267,8 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 	return 0;
 }
 
-static int need(const char *thing, const char *ground, const struct runtime_module *modules, struct strbuf *missing)
+static int need(const char *thing, const char *ground, const struct runtime_module *modules,
+		struct strbuf *missing)
 {
 	for (; modules && modules->name; modules++) {
 		int rc = modules->needs ? modules->needs(thing, ground, missing) : -1;
@@ -254,7 +280,8 @@ static int need(const char *thing, const char *ground, const struct runtime_modu
 }
 
 int scenario_needs(struct scenario *s, const char *ground, const struct runtime_module *modules,
-		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg, struct err *e)
+		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
+		   struct err *e)
 {
 	lua_State *L = s->L;
 	int top = lua_gettop(L), n = 0;
@@ -272,9 +299,13 @@ int scenario_needs(struct scenario *s, const char *ground, const struct runtime_
 			break;
 		rc = need(thing, ground, modules, &missing);
 		if (rc < 0)
-			n = err_set(e, ERR_USAGE, 0, "%s: needs: there is no '%s' (a fault's name, \"link\" or \"clock\")", s->path, thing);
+			n = err_set(
+				e, ERR_USAGE, 0,
+				"%s: needs: there is no '%s' (a fault's name, \"link\" or \"clock\")",
+				s->path, thing);
 		if (rc == 0) {
-			fn(arg, missing.buf, "a machine or ground that can, or a scenario without it");
+			fn(arg, missing.buf,
+			   "a machine or ground that can, or a scenario without it");
 			n++;
 		}
 		strbuf_release(&missing);

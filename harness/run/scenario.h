@@ -1,4 +1,5 @@
-/* A scenario file: read, checked, its sentence and options known; nothing of it has run but its top level. */
+/* A scenario file: read, checked, its sentence and options known; nothing of it has run but its top
+ * level. */
 #ifndef HARNESS_RUN_SCENARIO_H
 #define HARNESS_RUN_SCENARIO_H
 
@@ -14,23 +15,28 @@ struct scenario_option {
 struct scenario {
 	lua_State *L;
 	char *path, *name;
-	char *sentence;            /* the file's first comment, on one line; "" when it has none */
+	char *sentence; /* the file's first comment, on one line; "" when it has none */
 	char *source;
 	size_t source_bytes;
 	struct scenario_option option[SCENARIO_OPTIONS_MAX];
 	size_t n_options;
-	int api_ref, table_ref;    /* in the registry: what scenario.lua returned, the scenario's table */
+	/* in the registry: what scenario.lua returned, the scenario's table */
+	int api_ref, table_ref;
 };
-/* ERR_USAGE naming file and line: absent, a syntax error, a wrong form. r is what the natives will see. */
-int scenario_open(struct scenario *s, const char *path, struct runtime *r, const struct runtime_module *modules, struct err *e);
-/* What the scenario's `needs` names and this machine or ground lacks: fn is told of each. Returns their number; -1: ERR_USAGE, it names
- * a thing that nobody knows. */
+/* ERR_USAGE naming file and line: absent, a syntax error, a wrong form. r is what the natives will
+ * see. */
+int scenario_open(struct scenario *s, const char *path, struct runtime *r,
+		  const struct runtime_module *modules, struct err *e);
+/* What the scenario's `needs` names and this machine or ground lacks: fn is told of each. Returns
+ * their number; -1: ERR_USAGE, it names a thing that nobody knows. */
 int scenario_needs(struct scenario *s, const char *ground, const struct runtime_module *modules,
-		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg, struct err *e);
-/* Options by their types: set is a NULL-terminated list of "name=value". Their final texts replace option[].value. Leaves the typed table
- * on the stack. */
+		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
+		   struct err *e);
+/* Options by their types: set is a NULL-terminated list of "name=value". Their final texts replace
+ * option[].value. Leaves the typed table on the stack. */
 int scenario_options(struct scenario *s, const char *const *set, struct err *e);
-/* Calls run(t, opt); the options' table is on the stack. -1: *e; *traceback (the caller's to free; NULL none) has the script's lines. */
+/* Calls run(t, opt); the options' table is on the stack. -1: *e; *traceback (the caller's to free;
+ * NULL none) has the script's lines. */
 int scenario_run(struct scenario *s, struct err *e, char **traceback);
 void scenario_close(struct scenario *s);
 

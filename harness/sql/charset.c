@@ -59,7 +59,12 @@ void charsets_free(struct charsets *c)
 static unsigned utf8_decode(const uint8_t *p, size_t n, unsigned bytes_max, uint32_t *cp)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	unsigned len = p[0] < 0x80   ? 1
+		       : p[0] < 0xc2 ? 0
+		       : p[0] < 0xe0 ? 2
+		       : p[0] < 0xf0 ? 3
+		       : p[0] < 0xf5 ? 4
+				     : 0;
 
 	if (!len || len > n || len > bytes_max)
 		return 0;
@@ -135,24 +140,18 @@ static unsigned table_decode(const struct charset *c, const uint8_t *p, size_t n
 static unsigned decode(const struct charset *c, const uint8_t *p, size_t n, uint32_t *cp)
 {
 	switch (c->kind) {
-	case BINARY:
-		return 1;
-	case ASCII:
-		*cp = p[0];
-		return p[0] < 0x80;
-	case UTF8:
-		return utf8_decode(p, n, c->utf8_bytes_max, cp);
-	case UCS2:
-		return utf16_decode(p, n, false, false, cp);
-	case UTF16: case UTF16LE:
-		return utf16_decode(p, n, c->kind == UTF16LE, true, cp);
+	case BINARY: return 1;
+	case ASCII: *cp = p[0]; return p[0] < 0x80;
+	case UTF8: return utf8_decode(p, n, c->utf8_bytes_max, cp);
+	case UCS2: return utf16_decode(p, n, false, false, cp);
+	case UTF16:
+	case UTF16LE: return utf16_decode(p, n, c->kind == UTF16LE, true, cp);
 	case UTF32:
 		if (n < 4)
 			return 0;
 		*cp = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 		return *cp > 0x10ffff || (*cp >= 0xd800 && *cp < 0xe000) ? 0 : 4;
-	case TABLE:
-		return table_decode(c, p, n, cp);
+	case TABLE: return table_decode(c, p, n, cp);
 	}
 	return 0;
 }
@@ -181,12 +180,15 @@ bool charset_is_utf8(const struct charset *c)
 	return c->kind <= UTF8;
 }
 
-/* The server's latin1 is Windows' 1252, and gives the five places that 1252 leaves empty to the control characters of their number. */
+/* The server's latin1 is Windows' 1252, and gives the five places that 1252 leaves empty to the
+ * control characters of their number. */
 static bool latin1(struct charset *c)
 {
 	static const uint16_t high[32] = {
-		0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f,
-		0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
+		0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
+		0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
+		0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+		0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178,
 	};
 
 	c->kind = TABLE;
@@ -202,8 +204,9 @@ static bool by_itself(struct charset *c)
 		enum kind kind;
 		unsigned bytes;
 	} known[] = {
-		{ "binary", BINARY, 1 }, { "ascii", ASCII, 1 }, { "utf8mb4", UTF8, 4 }, { "utf8mb3", UTF8, 3 }, { "utf8", UTF8, 3 },
-		{ "ucs2", UCS2, 0 }, { "utf16", UTF16, 0 }, { "utf16le", UTF16LE, 0 }, { "utf32", UTF32, 0 },
+		{ "binary", BINARY, 1 }, { "ascii", ASCII, 1 },     { "utf8mb4", UTF8, 4 },
+		{ "utf8mb3", UTF8, 3 },  { "utf8", UTF8, 3 },       { "ucs2", UCS2, 0 },
+		{ "utf16", UTF16, 0 },   { "utf16le", UTF16LE, 0 }, { "utf32", UTF32, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -216,21 +219,27 @@ static bool by_itself(struct charset *c)
 }
 
 /* Asks for all characters whose bytes are `prefix` and two or four hexadecimal digits. */
-static int load(struct sql *s, const struct charset *c, const char *prefix, bool two, uint32_t *to, struct err *e)
+static int load(struct sql *s, const struct charset *c, const char *prefix, bool two, uint32_t *to,
+		struct err *e)
 {
-	static const char *const digits = "(SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 "
-					  "UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9 UNION ALL SELECT 10 UNION ALL SELECT 11 "
-					  "UNION ALL SELECT 12 UNION ALL SELECT 13 UNION ALL SELECT 14 UNION ALL SELECT 15)";
+	static const char *const digits =
+		"(SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 "
+		"UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9 UNION ALL SELECT 10 UNION ALL SELECT 11 "
+		"UNION ALL SELECT 12 UNION ALL SELECT 13 UNION ALL SELECT 14 UNION ALL SELECT 15)";
 	struct sql_rows r = { 0 };
 	int rc;
 
 	/* a second byte is never below 0x30, in no set of the server's */
-	rc = sql_query(s, &r, e,
-		       "SELECT CONV(h, 16, 10), HEX(CONVERT(u USING utf32)) FROM (SELECT h, x, CONVERT(CONVERT(x USING %s) USING utf8mb4) u FROM "
-		       "(SELECT h, UNHEX(CONCAT('%s', h)) x FROM (SELECT %s FROM %s a, %s b%s%s%s%s%s) hex_digits) bytes) text "
-		       "WHERE CHAR_LENGTH(u) = 1 AND HEX(CONVERT(u USING %s)) = HEX(x)",
-		       c->name, prefix, two ? "CONCAT(HEX(a.n), HEX(b.n), HEX(c.n), HEX(d.n)) h" : "CONCAT(HEX(a.n), HEX(b.n)) h", digits, digits,
-		       two ? ", " : "", two ? digits : "", two ? " c, " : "", two ? digits : "", two ? " d WHERE a.n >= 8 AND c.n >= 3" : "", c->name);
+	rc = sql_query(
+		s, &r, e,
+		"SELECT CONV(h, 16, 10), HEX(CONVERT(u USING utf32)) FROM (SELECT h, x, CONVERT(CONVERT(x USING %s) USING utf8mb4) u FROM "
+		"(SELECT h, UNHEX(CONCAT('%s', h)) x FROM (SELECT %s FROM %s a, %s b%s%s%s%s%s) hex_digits) bytes) text "
+		"WHERE CHAR_LENGTH(u) = 1 AND HEX(CONVERT(u USING %s)) = HEX(x)",
+		c->name, prefix,
+		two ? "CONCAT(HEX(a.n), HEX(b.n), HEX(c.n), HEX(d.n)) h"
+		    : "CONCAT(HEX(a.n), HEX(b.n)) h",
+		digits, digits, two ? ", " : "", two ? digits : "", two ? " c, " : "",
+		two ? digits : "", two ? " d WHERE a.n >= 8 AND c.n >= 3" : "", c->name);
 	if (rc < 0)
 		return -1;
 	for (uint32_t i = 0; i < (two ? PAIRS : 256u); i++)
@@ -252,25 +261,34 @@ static int ask(const struct charsets *all, struct charset *c, struct err *e)
 	int rc = -1;
 
 	if (!all->has_server)
-		return err_set(e, ERR_UNSUPPORTED, 0, "character set %s: no server to ask", c->name);
+		return err_set(e, ERR_UNSUPPORTED, 0, "character set %s: no server to ask",
+			       c->name);
 	s = sql_open(&all->server, deadline_in_ms(CONNECT_MS), e);
 	if (!s)
 		return -1;
-	if (sql_value_u64(s, &bytes, e, "SELECT MAXLEN FROM information_schema.CHARACTER_SETS WHERE CHARACTER_SET_NAME = '%s'", c->name) < 0) {
+	if (sql_value_u64(
+		    s, &bytes, e,
+		    "SELECT MAXLEN FROM information_schema.CHARACTER_SETS WHERE CHARACTER_SET_NAME = '%s'",
+		    c->name) < 0) {
 		if (e->kind == ERR_NOT_FOUND)
-			err_set(e, ERR_UNSUPPORTED, 0, "the server has no character set %s", c->name);
+			err_set(e, ERR_UNSUPPORTED, 0, "the server has no character set %s",
+				c->name);
 		goto out;
 	}
 	c->kind = TABLE;
 	if (bytes > 3) {
-		err_set(e, ERR_UNSUPPORTED, 0, "character set %s has characters of %llu bytes: such text can't be carried", c->name, (unsigned long long)bytes);
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"character set %s has characters of %llu bytes: such text can't be carried",
+			c->name, (unsigned long long)bytes);
 		goto out;
 	}
 	if (bytes >= 2)
 		c->two = xcalloc(PAIRS, sizeof(*c->two));
 	if (bytes >= 3)
 		c->three = xcalloc(PAIRS, sizeof(*c->three));
-	if (load(s, c, "", false, c->one, e) < 0 || (c->two && load(s, c, "", true, c->two, e) < 0) || (c->three && load(s, c, "8F", true, c->three, e) < 0))
+	if (load(s, c, "", false, c->one, e) < 0 ||
+	    (c->two && load(s, c, "", true, c->two, e) < 0) ||
+	    (c->three && load(s, c, "8F", true, c->three, e) < 0))
 		goto out;
 	rc = 0;
 out:
@@ -285,7 +303,8 @@ const struct charset *charsets_get(struct charsets *all, const char *name, struc
 	for (c = all->all; c; c = c->next)
 		if (!strcmp(c->name, name))
 			return c;
-	if (strlen(name) >= sizeof(c->name) || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
+	if (strlen(name) >= sizeof(c->name) ||
+	    name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
 		err_set(e, ERR_UNSUPPORTED, 0, "the server has no character set %s", name);
 		return NULL;
 	}

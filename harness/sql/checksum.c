@@ -8,19 +8,29 @@
 static bool is_plain(const struct column *c)
 {
 	switch (c->type) {
-	case COL_TINY: case COL_SHORT: case COL_LONG: case COL_INT24: case COL_LONGLONG: case COL_YEAR: case COL_DECIMAL: case COL_DOUBLE:
-	case COL_DATE: case COL_TIME: case COL_DATETIME: case COL_TIMESTAMP:
-		return true;
-	default:
-		return false;
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_LONG:
+	case COL_INT24:
+	case COL_LONGLONG:
+	case COL_YEAR:
+	case COL_DECIMAL:
+	case COL_DOUBLE:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_TIMESTAMP: return true;
+	default: return false;
 	}
 }
 
-/* Charsets that reach CONCAT_WS as they are stored. Others are taken as bytes, so that no conversion can make two values one, and no mix of
- * collations is refused (ascii or utf8mb3 beside what a function gives in the connection's utf8mb4). */
+/* Charsets that reach CONCAT_WS as they are stored. Others are taken as bytes, so that no
+ * conversion can make two values one, and no mix of collations is refused (ascii or utf8mb3 beside
+ * what a function gives in the connection's utf8mb4). */
 static bool is_utf8mb4_or_binary(const struct column *c)
 {
-	return !c->charset || !*c->charset || !strcmp(c->charset, "utf8mb4") || !strcmp(c->charset, "binary");
+	return !c->charset || !*c->charset || !strcmp(c->charset, "utf8mb4") ||
+	       !strcmp(c->charset, "binary");
 }
 
 static bool is_type(const struct column *c, const char *prefix)
@@ -28,15 +38,19 @@ static bool is_type(const struct column *c, const char *prefix)
 	return c->sql_type && !strncasecmp(c->sql_type, prefix, strlen(prefix));
 }
 
-/* Values of any length: a row's text must not outgrow max_allowed_packet, beyond which CONCAT_WS gives NULL. */
+/* Values of any length: a row's text must not outgrow max_allowed_packet, beyond which CONCAT_WS
+ * gives NULL. */
 static bool is_long(const struct column *c)
 {
-	static const char *const geometries[] = { "geom", "point", "linestring", "polygon", "multi" };
+	static const char *const geometries[] = { "geom", "point", "linestring", "polygon",
+						  "multi" };
 	bool is_geometry = false;
 
-	for (size_t i = 0; c->type == COL_UNKNOWN && i < sizeof(geometries) / sizeof(geometries[0]); i++)
+	for (size_t i = 0; c->type == COL_UNKNOWN && i < sizeof(geometries) / sizeof(geometries[0]);
+	     i++)
 		is_geometry |= is_type(c, geometries[i]);
-	return is_geometry || c->type == COL_JSON || c->type == COL_TINYBLOB || c->type == COL_BLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB;
+	return is_geometry || c->type == COL_JSON || c->type == COL_TINYBLOB ||
+	       c->type == COL_BLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB;
 }
 
 void checksum_value(struct strbuf *out, const struct column *c)
@@ -44,23 +58,26 @@ void checksum_value(struct strbuf *out, const struct column *c)
 	const char *before = "", *after = "";
 
 	switch (c->type) {
-	case COL_FLOAT: case COL_DOUBLE: /* a zero's sign is in no text of it */
+	case COL_FLOAT:
+	case COL_DOUBLE: /* a zero's sign is in no text of it */
 		strbuf_addstr(out, "IF(");
 		sql_add_name(out, c->name);
 		strbuf_addstr(out, "=0 AND ATAN2(");
 		sql_add_name(out, c->name);
 		strbuf_addstr(out, ",-1)<0,'-0',");
-		before = c->type == COL_FLOAT ? "CAST(" : "", after = c->type == COL_FLOAT ? " AS DOUBLE))" : ")"; /* a FLOAT's text has six digits */
+		/* a FLOAT's text has six digits */
+		before = c->type == COL_FLOAT ? "CAST(" : "",
+		after = c->type == COL_FLOAT ? " AS DOUBLE))" : ")";
 		break;
-	case COL_BIT: case COL_SET: case COL_ENUM: /* ENUM '' and its error value look alike as text */
-		before = "CAST(", after = "+0 AS UNSIGNED)";
-		break;
+	/* ENUM '' and its error value look alike as text */
+	case COL_BIT:
+	case COL_SET:
+	case COL_ENUM: before = "CAST(", after = "+0 AS UNSIGNED)"; break;
 	case COL_JSON:
 		if (is_type(c, "json")) /* elsewhere it is a text */
 			before = "CAST(", after = " AS CHAR)";
 		break;
-	default:
-		break;
+	default: break;
 	}
 	strbuf_addstr(out, before);
 	sql_add_name(out, c->name);
@@ -77,7 +94,8 @@ static void add_value(struct strbuf *out, const struct column *c)
 		strbuf_addch(out, ')');
 		return;
 	}
-	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET && c->type != COL_ENUM) {
+	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET &&
+	    c->type != COL_ENUM) {
 		strbuf_addstr(out, "LENGTH(");
 		sql_add_name(out, c->name);
 		strbuf_addstr(out, "),");
@@ -86,7 +104,8 @@ static void add_value(struct strbuf *out, const struct column *c)
 		checksum_value(out, c);
 		return;
 	}
-	strbuf_addstr(out, "CONVERT("); /* a CAST beyond max_allowed_packet is NULL, which CONCAT_WS passes over */
+	/* a CAST beyond max_allowed_packet is NULL, which CONCAT_WS passes over */
+	strbuf_addstr(out, "CONVERT(");
 	sql_add_name(out, c->name);
 	strbuf_addstr(out, " USING binary)");
 }
@@ -141,7 +160,8 @@ void checksum_row_list(struct strbuf *out, const struct table_schema *t)
 	add_second(out, t);
 }
 
-void checksum_row_list_as(struct strbuf *out, const struct table_schema *t, const char *x, const char *y)
+void checksum_row_list_as(struct strbuf *out, const struct table_schema *t, const char *x,
+			  const char *y)
 {
 	add_first(out, t);
 	strbuf_addf(out, " AS %s,", x);
@@ -179,7 +199,10 @@ int checksum_read(char *const *cell, struct rows_sum *out, struct err *e)
 
 	if (!cell[0] || read_sum(cell[1], &a) < 0 || read_sum(cell[2], &b) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
-	*out = (struct rows_sum){ .rows = strtoull(cell[0], NULL, 10), .a = (uint32_t)a, .b = (uint32_t)b, .unread = (uint64_t)(a >> 63) };
+	*out = (struct rows_sum){ .rows = strtoull(cell[0], NULL, 10),
+				  .a = (uint32_t)a,
+				  .b = (uint32_t)b,
+				  .unread = (uint64_t)(a >> 63) };
 	if ((uint64_t)(b >> 63) > out->unread)
 		out->unread = (uint64_t)(b >> 63);
 	if (out->rows && !cell[1])
@@ -205,7 +228,8 @@ bool checksum_has_crc32c(struct sql *s)
 		return false;
 	if (!strncmp(v, "5.5.5-", 6)) /* what old clients are told before MariaDB's own version */
 		v += 6;
-	return sscanf(v, "%u.%u", &major, &minor) == 2 && (major > 10 || (major == 10 && minor >= 8));
+	return sscanf(v, "%u.%u", &major, &minor) == 2 &&
+	       (major > 10 || (major == 10 && minor >= 8));
 }
 
 void table_sums_release(struct table_sums *s)

@@ -14,7 +14,7 @@
 #define TABLE BOOKKEEPING_DB_QUOTED ".`ddl_progress`"
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
-#define BAD_TABLE 1051 /* of DROP TABLE */
+#define BAD_TABLE 1051   /* of DROP TABLE */
 #define BROKEN_VIEW 1356 /* of something that is gone */
 
 void ddl_owner(char out[190], const char *name_space, const char *changefeed)
@@ -25,17 +25,22 @@ void ddl_owner(char out[190], const char *name_space, const char *changefeed)
 int ddl_once_prepare(struct sql *s, struct err *e)
 {
 	if (bookkeeping_make(s, e) < 0 ||
-	    sql_exec(s, e, "CREATE TABLE IF NOT EXISTS " TABLE " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,"
-	                   " done_ts BIGINT UNSIGNED NOT NULL, done_seq BIGINT UNSIGNED NOT NULL, intent_ts BIGINT UNSIGNED NOT NULL,"
-	                   " intent_seq BIGINT UNSIGNED NOT NULL, fingerprint CHAR(16) NOT NULL, use_db VARBINARY(256) NOT NULL,"
-	                   " db VARBINARY(256) NOT NULL, name VARBINARY(256) NOT NULL, statement LONGBLOB NOT NULL)") < 0)
+	    sql_exec(
+		    s, e,
+		    "CREATE TABLE IF NOT EXISTS " TABLE
+		    " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,"
+		    " done_ts BIGINT UNSIGNED NOT NULL, done_seq BIGINT UNSIGNED NOT NULL, intent_ts BIGINT UNSIGNED NOT NULL,"
+		    " intent_seq BIGINT UNSIGNED NOT NULL, fingerprint CHAR(16) NOT NULL, use_db VARBINARY(256) NOT NULL,"
+		    " db VARBINARY(256) NOT NULL, name VARBINARY(256) NOT NULL, statement LONGBLOB NOT NULL)") <
+		    0)
 		return err_wrap(e, "progress of DDLs");
 	return 0;
 }
 
 bool ddl_error_is_done(int sql_error)
 {
-	static const int done[] = { 1007, 1008, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1176, 1507, 1517, 1831 };
+	static const int done[] = { 1007, 1008, 1050, 1051, 1054, 1060, 1061,
+				    1068, 1091, 1176, 1507, 1517, 1831 };
 
 	for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++)
 		if (done[i] == sql_error)
@@ -100,7 +105,8 @@ static bool named(const struct names *all, const char *name)
 
 static void hash_cell(XXH3_state_t *h, const char *p, size_t n)
 {
-	uint64_t length = p ? n : UINT64_MAX; /* tells NULL from '', and one cell's end from the next one's start */
+	/* tells NULL from '', and one cell's end from the next one's start */
+	uint64_t length = p ? n : UINT64_MAX;
 
 	XXH3_64bits_update(h, &length, sizeof(length));
 	if (p)
@@ -134,7 +140,8 @@ static void hash_definition(XXH3_state_t *h, const char *text)
 	}
 }
 
-static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char *table, struct err *e)
+static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char *table,
+		      struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -146,7 +153,8 @@ static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, table);
 	if (sql_query(s, &r, &why, "%s", q.buf) < 0) {
-		if (why.kind == ERR_SQL && (why.code == NO_SUCH_TABLE || why.code == BROKEN_VIEW)) { /* that too is a state */
+		/* that too is a state */
+		if (why.kind == ERR_SQL && (why.code == NO_SUCH_TABLE || why.code == BROKEN_VIEW)) {
 			uint32_t code = (uint32_t)why.code;
 
 			XXH3_64bits_update(h, &code, sizeof(code));
@@ -165,12 +173,16 @@ static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char
 	return rc;
 }
 
-/* What an EXCHANGE PARTITION, a TRUNCATE or a RENAME back and forth changes, and no definition shows. $t: the tables. */
+/* What an EXCHANGE PARTITION, a TRUNCATE or a RENAME back and forth changes, and no definition
+ * shows. $t: the tables. */
 static const char *const physical_ids[] = {
-	[SQL_MARIADB] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
-	[SQL_MYSQL] = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
-	[SQL_TIDB] = "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', IFNULL(PARTITION_NAME, '')), TIDB_PARTITION_ID FROM"
-	             " information_schema.PARTITIONS WHERE (TABLE_SCHEMA, TABLE_NAME) IN (",
+	[SQL_MARIADB] =
+		"SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
+	[SQL_MYSQL] =
+		"SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES WHERE SUBSTRING_INDEX(LOWER(NAME), '#p#', 1) IN (",
+	[SQL_TIDB] =
+		"SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', IFNULL(PARTITION_NAME, '')), TIDB_PARTITION_ID FROM"
+		" information_schema.PARTITIONS WHERE (TABLE_SCHEMA, TABLE_NAME) IN (",
 };
 
 static void add_physical_name(struct strbuf *out, bool tidb, const struct table_name *t)
@@ -210,7 +222,8 @@ static int hash_query(struct sql *s, XXH3_state_t *h, const char *query, struct 
 	return 0;
 }
 
-static int hash_ids(struct sql *s, XXH3_state_t *h, const struct table_name *t, size_t n, struct err *e)
+static int hash_ids(struct sql *s, XXH3_state_t *h, const struct table_name *t, size_t n,
+		    struct err *e)
 {
 	bool tidb = sql_flavor(s) == SQL_TIDB;
 	struct strbuf q = STRBUF_INIT, list = STRBUF_INIT;
@@ -227,8 +240,11 @@ static int hash_ids(struct sql *s, XXH3_state_t *h, const struct table_name *t, 
 	}
 	if (n && !rc && tidb) {
 		strbuf_reset(&q);
-		strbuf_addf(&q, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), TIDB_TABLE_ID FROM information_schema.TABLES"
-		                " WHERE (TABLE_SCHEMA, TABLE_NAME) IN (%s) ORDER BY 1", list.buf);
+		strbuf_addf(
+			&q,
+			"SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), TIDB_TABLE_ID FROM information_schema.TABLES"
+			" WHERE (TABLE_SCHEMA, TABLE_NAME) IN (%s) ORDER BY 1",
+			list.buf);
 		rc = hash_query(s, h, q.buf, e);
 	}
 	strbuf_release(&q);
@@ -237,13 +253,16 @@ static int hash_ids(struct sql *s, XXH3_state_t *h, const struct table_name *t, 
 }
 
 /* The databases that are named, and in *dbs their list for SQL. */
-static int hash_databases(struct sql *s, XXH3_state_t *h, const struct names *all, struct strbuf *dbs, struct err *e)
+static int hash_databases(struct sql *s, XXH3_state_t *h, const struct names *all,
+			  struct strbuf *dbs, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got = -1;
 
-	if (sql_query(s, &r, e, "SELECT * FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
-	                        " ORDER BY BINARY SCHEMA_NAME") == 0)
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT * FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
+		    " ORDER BY BINARY SCHEMA_NAME") == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
 			if (!r.cell[1] || !named(all, r.cell[1]))
 				continue;
@@ -255,17 +274,23 @@ static int hash_databases(struct sql *s, XXH3_state_t *h, const struct names *al
 	return got;
 }
 
-static int tables_named(struct sql *s, const struct names *all, const struct strbuf *dbs, struct table_name **t, size_t *n, struct err *e)
+static int tables_named(struct sql *s, const struct names *all, const struct strbuf *dbs,
+			struct table_name **t, size_t *n, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got = -1;
 
-	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN (%s)"
-	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME", dbs->buf) == 0)
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA IN (%s)"
+		    " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME",
+		    dbs->buf) == 0)
 		while ((got = sql_rows_next(&r, e)) == 1)
 			if (r.cell[0] && r.cell[1] && named(all, r.cell[1])) {
 				*t = xreallocarray(*t, *n + 1, sizeof(**t));
-				(*t)[(*n)++] = (struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]), TABLE_BASE };
+				(*t)[(*n)++] =
+					(struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]),
+							     TABLE_BASE };
 			}
 	sql_rows_release(&r);
 	return got;
@@ -310,10 +335,12 @@ static void record_release(struct record *r)
 	strbuf_release(&r->query);
 }
 
-static int record_write(struct sql *s, const char *owner, struct ddl_point done, const struct ddl_statement *intent, const char *print,
-                        struct err *e)
+static int record_write(struct sql *s, const char *owner, struct ddl_point done,
+			const struct ddl_statement *intent, const char *print, struct err *e)
 {
-	static const struct ddl_statement none = { .query = "", .use_db = "", .db = "", .table = "" };
+	static const struct ddl_statement none = {
+		.query = "", .use_db = "", .db = "", .table = ""
+	};
 	const struct ddl_statement *d = intent ? intent : &none;
 	const char *names[] = { d->use_db, d->db, d->table };
 	struct strbuf q = STRBUF_INIT;
@@ -321,7 +348,8 @@ static int record_write(struct sql *s, const char *owner, struct ddl_point done,
 
 	strbuf_addstr(&q, "REPLACE INTO " TABLE " VALUES (");
 	sql_add_text(&q, owner, strlen(owner));
-	strbuf_addf(&q, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",'%s'", done.commit_ts, done.seq, d->at.commit_ts, d->at.seq, print);
+	strbuf_addf(&q, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",'%s'", done.commit_ts,
+		    done.seq, d->at.commit_ts, d->at.seq, print);
 	for (int i = 0; i < 3; i++) {
 		strbuf_addch(&q, ',');
 		sql_add_text(&q, names[i], strlen(names[i]));
@@ -342,11 +370,16 @@ static int record_read(struct sql *s, const char *owner, struct record *out, str
 
 	*out = (struct record){ .query = STRBUF_INIT };
 	sql_add_text(&q, owner, strlen(owner));
-	if (sql_query(s, &r, e, "SELECT done_ts, done_seq, intent_ts, intent_seq, fingerprint, use_db, db, name, statement FROM " TABLE
-	                        " WHERE owner = %s", q.buf) == 0 &&
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT done_ts, done_seq, intent_ts, intent_seq, fingerprint, use_db, db, name, statement FROM " TABLE
+		    " WHERE owner = %s",
+		    q.buf) == 0 &&
 	    (got = sql_rows_next(&r, e)) == 1) {
-		out->done = (struct ddl_point){ strtoull(r.cell[0], NULL, 10), strtoull(r.cell[1], NULL, 10) };
-		out->intent = (struct ddl_point){ strtoull(r.cell[2], NULL, 10), strtoull(r.cell[3], NULL, 10) };
+		out->done = (struct ddl_point){ strtoull(r.cell[0], NULL, 10),
+						strtoull(r.cell[1], NULL, 10) };
+		out->intent = (struct ddl_point){ strtoull(r.cell[2], NULL, 10),
+						  strtoull(r.cell[3], NULL, 10) };
 		snprintf(out->print, sizeof(out->print), "%s", r.cell[4]);
 		snprintf(out->use_db, sizeof(out->use_db), "%s", r.cell[5]);
 		snprintf(out->db, sizeof(out->db), "%s", r.cell[6]);
@@ -363,7 +396,8 @@ static bool is_before(struct ddl_point a, struct ddl_point b)
 	return a.commit_ts < b.commit_ts || (a.commit_ts == b.commit_ts && a.seq < b.seq);
 }
 
-/* A DROP of several things can end half way, which changes the fingerprint; what it dropped it can drop again. */
+/* A DROP of several things can end half way, which changes the fingerprint; what it dropped it can
+ * drop again. */
 static bool ends_half_way(const struct ddl_statement *d)
 {
 	struct lex x = lex_of(d);
@@ -378,8 +412,12 @@ int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, st
 	int rc = record_read(s, owner, &r, e);
 
 	if (!rc && r.intent.commit_ts) {
-		struct ddl_statement d = { .at = r.intent, .query = r.query.buf, .query_bytes = r.query.len, .use_db = r.use_db, .db = r.db,
-			                   .table = r.table };
+		struct ddl_statement d = { .at = r.intent,
+					   .query = r.query.buf,
+					   .query_bytes = r.query.len,
+					   .use_db = r.use_db,
+					   .db = r.db,
+					   .table = r.table };
 
 		rc = ends_half_way(&d) ? 0 : fingerprint(s, &d, now, e);
 		if (!rc && !ends_half_way(&d) && strcmp(now, r.print)) {
@@ -394,7 +432,8 @@ int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, st
 
 /* ---- running it ---- */
 
-static int table_exists(struct sql *s, const char *db, const char *table, bool *there, struct err *e)
+static int table_exists(struct sql *s, const char *db, const char *table, bool *there,
+			struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	uint64_t n = 0;
@@ -410,7 +449,8 @@ static int table_exists(struct sql *s, const char *db, const char *table, bool *
 	return rc < 0 ? -1 : 0;
 }
 
-static bool take_name(struct lex *x, const char *default_db, char db[LEX_NAME_MAX + 1], char table[LEX_NAME_MAX + 1])
+static bool take_name(struct lex *x, const char *default_db, char db[LEX_NAME_MAX + 1],
+		      char table[LEX_NAME_MAX + 1])
 {
 	if (x->kind != T_WORD && x->kind != T_QUOTED)
 		return false;
@@ -426,10 +466,12 @@ static bool take_name(struct lex *x, const char *default_db, char db[LEX_NAME_MA
 	return true;
 }
 
-/* RENAME [TABLE] a TO b, or ALTER TABLE a RENAME [TO] b, of one table: has it been done? Its target is there, and its source is not. */
+/* RENAME [TABLE] a TO b, or ALTER TABLE a RENAME [TO] b, of one table: has it been done? Its target
+ * is there, and its source is not. */
 static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *done, struct err *e)
 {
-	char from_db[LEX_NAME_MAX + 1], from[LEX_NAME_MAX + 1], to_db[LEX_NAME_MAX + 1], to[LEX_NAME_MAX + 1];
+	char from_db[LEX_NAME_MAX + 1], from[LEX_NAME_MAX + 1], to_db[LEX_NAME_MAX + 1],
+		to[LEX_NAME_MAX + 1];
 	struct lex x = lex_of(d);
 	bool alter = lex_is(&x, "ALTER"), source = true, target = false;
 
@@ -452,15 +494,18 @@ static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *do
 		lex_next(&x);
 	else if (!alter)
 		return 0;
-	if (!take_name(&x, d->use_db, to_db, to) || x.kind == T_WORD || (x.kind == T_PUNCT && x.punct == ','))
+	if (!take_name(&x, d->use_db, to_db, to) || x.kind == T_WORD ||
+	    (x.kind == T_PUNCT && x.punct == ','))
 		return 0;
-	if (table_exists(s, from_db, from, &source, e) < 0 || table_exists(s, to_db, to, &target, e) < 0)
+	if (table_exists(s, from_db, from, &source, e) < 0 ||
+	    table_exists(s, to_db, to, &target, e) < 0)
 		return -1;
 	*done = !source && target;
 	return 0;
 }
 
-/* A view that could not be made is none: the one of that name that was there before is not what the primary has. */
+/* A view that could not be made is none: the one of that name that was there before is not what the
+ * primary has. */
 static int drop_old_view(struct sql *s, const struct ddl_statement *d, struct err *e)
 {
 	struct lex x = lex_of(d);
@@ -485,7 +530,8 @@ static int drop_old_view(struct sql *s, const struct ddl_statement *d, struct er
 	return rc;
 }
 
-/* A database that the session was in and that is gone is nowhere: the primary found each name without it. */
+/* A database that the session was in and that is gone is nowhere: the primary found each name
+ * without it. */
 static int use(struct sql *s, const struct ddl_statement *d, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -498,14 +544,16 @@ static int use(struct sql *s, const struct ddl_statement *d, struct err *e)
 	sql_add_name(&q, d->use_db);
 	rc = sql_exec_text(s, &why, q.buf, q.len) < 0 ? -1 : 0;
 	strbuf_release(&q);
-	if (rc && d->session && d->session->known && why.kind == ERR_SQL && why.code == NO_SUCH_DATABASE)
+	if (rc && d->session && d->session->known && why.kind == ERR_SQL &&
+	    why.code == NO_SUCH_DATABASE)
 		return sql_exec(s, e, "USE information_schema") < 0 ? -1 : 0;
 	if (rc && e)
 		*e = why;
 	return rc;
 }
 
-static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_done, enum ddl_outcome *out, struct err *e)
+static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_done,
+		   enum ddl_outcome *out, struct err *e)
 {
 	int expected = d->session ? (int)d->session->error : 0;
 	struct err why = ERR_INIT;
@@ -516,13 +564,17 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 		return -1;
 	if (ddl_session_run(s, d->session, d->query, d->query_bytes, &why) == 0) {
 		if (expected && !may_be_done)
-			return err_set(e, ERR_BAD_DATA, 0, "DDL at commitTs %" PRIu64 ": the primary ended it with error %d, this server does not",
-			               d->at.commit_ts, expected);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "DDL at commitTs %" PRIu64
+				       ": the primary ended it with error %d, this server does not",
+				       d->at.commit_ts, expected);
 		return 0;
 	}
-	if (why.kind == ERR_SQL && why.code == expected) /* a part of it was done there, and is now here */
+	/* a part of it was done there, and is now here */
+	if (why.kind == ERR_SQL && why.code == expected)
 		return 0;
-	if (why.kind == ERR_SQL && why.code == BAD_TABLE && ends_half_way(d)) { /* the server lists what it dropped and what it did not find */
+	/* the server lists what it dropped and what it did not find */
+	if (why.kind == ERR_SQL && why.code == BAD_TABLE && ends_half_way(d)) {
 		*out = may_be_done ? DDL_SAID_DONE : DDL_RAN;
 		return 0;
 	}
@@ -548,7 +600,8 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	return 0;
 }
 
-int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d, bool may_be_done, enum ddl_outcome *out, struct err *e)
+int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d, bool may_be_done,
+		 enum ddl_outcome *out, struct err *e)
 {
 	struct record r;
 	char now[17] = "";
@@ -581,7 +634,9 @@ int ddl_once_forget(struct sql *s, const char *owner, struct err *e)
 	int rc;
 
 	sql_add_text(&q, owner, strlen(owner));
-	rc = sql_exec(s, e, "DELETE FROM " TABLE " WHERE owner = %s", q.buf) < 0 ? err_wrap(e, "progress of DDLs") : 0;
+	rc = sql_exec(s, e, "DELETE FROM " TABLE " WHERE owner = %s", q.buf) < 0
+		     ? err_wrap(e, "progress of DDLs")
+		     : 0;
 	strbuf_release(&q);
 	return rc;
 }

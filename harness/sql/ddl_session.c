@@ -6,7 +6,8 @@
 
 #include "harness/base/uri.h"
 
-#define NO_DIR_IN_CREATE ((uint64_t)1 << 7) /* a DATA DIRECTORY is a place on the primary's machine */
+/* a DATA DIRECTORY is a place on the primary's machine */
+#define NO_DIR_IN_CREATE ((uint64_t)1 << 7)
 
 static void add_text(struct strbuf *out, const char *key, const char *value)
 {
@@ -18,10 +19,14 @@ void ddl_session_format(const struct ddl_session *d, struct strbuf *out)
 {
 	if (!d->known)
 		return;
-	strbuf_addf(out, "sql_mode=%" PRIu64 " timestamp_us=%" PRId64 " collation_connection=%u collation_server=%u foreign_key_checks=%d "
-	                 "unique_checks=%d check_constraint_checks=%d explicit_defaults_for_timestamp=%d",
-	            d->sql_mode, d->timestamp_us, d->collation_connection, d->collation_server, d->foreign_key_checks, d->unique_checks,
-	            d->check_constraint_checks, d->explicit_defaults_for_timestamp);
+	strbuf_addf(
+		out,
+		"sql_mode=%" PRIu64 " timestamp_us=%" PRId64
+		" collation_connection=%u collation_server=%u foreign_key_checks=%d "
+		"unique_checks=%d check_constraint_checks=%d explicit_defaults_for_timestamp=%d",
+		d->sql_mode, d->timestamp_us, d->collation_connection, d->collation_server,
+		d->foreign_key_checks, d->unique_checks, d->check_constraint_checks,
+		d->explicit_defaults_for_timestamp);
 	if (d->db[0])
 		add_text(out, "db", d->db);
 	if (d->time_zone[0])
@@ -29,7 +34,8 @@ void ddl_session_format(const struct ddl_session *d, struct strbuf *out)
 	if (d->engine[0])
 		add_text(out, "default_storage_engine", d->engine);
 	if (d->auto_increment_increment)
-		strbuf_addf(out, " auto_increment_increment=%u auto_increment_offset=%u", d->auto_increment_increment, d->auto_increment_offset);
+		strbuf_addf(out, " auto_increment_increment=%u auto_increment_offset=%u",
+			    d->auto_increment_increment, d->auto_increment_offset);
 	if (d->lc_time_names)
 		strbuf_addf(out, " lc_time_names=%u", d->lc_time_names);
 	if (d->error)
@@ -77,16 +83,34 @@ static bool take_number(uint64_t *out, const char *p, size_t n)
 	return true;
 }
 
-static bool take_pair(struct ddl_session *d, const char *key, size_t key_n, const char *value, size_t n)
+static bool take_pair(struct ddl_session *d, const char *key, size_t key_n, const char *value,
+		      size_t n)
 {
 	static const char *const texts[] = { "db", "time_zone", "default_storage_engine" };
-	static const char *const numbers[] = { "sql_mode", "timestamp_us", "collation_connection", "collation_server", "auto_increment_increment",
-		                               "auto_increment_offset", "lc_time_names", "error", "foreign_key_checks", "unique_checks",
-		                               "check_constraint_checks", "explicit_defaults_for_timestamp", "may_fail" };
-	unsigned *const small[] = { NULL, NULL, &d->collation_connection, &d->collation_server, &d->auto_increment_increment,
-		                    &d->auto_increment_offset, &d->lc_time_names, &d->error };
-	bool *const flags[] = { &d->foreign_key_checks, &d->unique_checks, &d->check_constraint_checks, &d->explicit_defaults_for_timestamp,
-		                &d->may_fail };
+	static const char *const numbers[] = { "sql_mode",
+					       "timestamp_us",
+					       "collation_connection",
+					       "collation_server",
+					       "auto_increment_increment",
+					       "auto_increment_offset",
+					       "lc_time_names",
+					       "error",
+					       "foreign_key_checks",
+					       "unique_checks",
+					       "check_constraint_checks",
+					       "explicit_defaults_for_timestamp",
+					       "may_fail" };
+	unsigned *const small[] = { NULL,
+				    NULL,
+				    &d->collation_connection,
+				    &d->collation_server,
+				    &d->auto_increment_increment,
+				    &d->auto_increment_offset,
+				    &d->lc_time_names,
+				    &d->error };
+	bool *const flags[] = { &d->foreign_key_checks, &d->unique_checks,
+				&d->check_constraint_checks, &d->explicit_defaults_for_timestamp,
+				&d->may_fail };
 	char *const places[] = { d->db, d->time_zone, d->engine };
 	const size_t rooms[] = { sizeof(d->db), sizeof(d->time_zone), sizeof(d->engine) };
 	uint64_t v;
@@ -97,7 +121,8 @@ static bool take_pair(struct ddl_session *d, const char *key, size_t key_n, cons
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (strlen(numbers[i]) != key_n || memcmp(numbers[i], key, key_n))
 			continue;
-		if (!take_number(&v, value, n) || (i >= 2 && v > UINT32_MAX) || (i >= 8 && v > 1) || (i == 1 && v > INT64_MAX))
+		if (!take_number(&v, value, n) || (i >= 2 && v > UINT32_MAX) || (i >= 8 && v > 1) ||
+		    (i == 1 && v > INT64_MAX))
 			return false;
 		if (i == 0)
 			d->sql_mode = v;
@@ -116,14 +141,20 @@ int ddl_session_parse(struct ddl_session *d, const char *text, size_t n, struct 
 {
 	const char *p = text, *end = text + n;
 
-	*d = (struct ddl_session){ .known = n > 0, .foreign_key_checks = true, .unique_checks = true, .check_constraint_checks = true,
-		                   .explicit_defaults_for_timestamp = true };
+	*d = (struct ddl_session){ .known = n > 0,
+				   .foreign_key_checks = true,
+				   .unique_checks = true,
+				   .check_constraint_checks = true,
+				   .explicit_defaults_for_timestamp = true };
 	while (p < end) {
 		const char *blank = memchr(p, ' ', (size_t)(end - p)), *stop = blank ? blank : end;
 		const char *eq = memchr(p, '=', (size_t)(stop - p));
 
-		if (!eq || eq == p || !take_pair(d, p, (size_t)(eq - p), eq + 1, (size_t)(stop - eq) - 1))
-			return err_set(e, ERR_BAD_DATA, 0, "a DDL's session: \"%.*s\" can't be read", stop - p > 80 ? 80 : (int)(stop - p), p);
+		if (!eq || eq == p ||
+		    !take_pair(d, p, (size_t)(eq - p), eq + 1, (size_t)(stop - eq) - 1))
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "a DDL's session: \"%.*s\" can't be read",
+				       stop - p > 80 ? 80 : (int)(stop - p), p);
 		p = stop + (blank != NULL);
 	}
 	return 0;
@@ -131,8 +162,18 @@ int ddl_session_parse(struct ddl_session *d, const char *text, size_t n, struct 
 
 /* Names of the variables that a statement may need, all of which MariaDB has. */
 static const char *const variables[] = {
-	"sql_mode", "time_zone", "collation_connection", "collation_server", "foreign_key_checks", "unique_checks", "check_constraint_checks",
-	"explicit_defaults_for_timestamp", "auto_increment_increment", "auto_increment_offset", "lc_time_names", "default_storage_engine",
+	"sql_mode",
+	"time_zone",
+	"collation_connection",
+	"collation_server",
+	"foreign_key_checks",
+	"unique_checks",
+	"check_constraint_checks",
+	"explicit_defaults_for_timestamp",
+	"auto_increment_increment",
+	"auto_increment_offset",
+	"lc_time_names",
+	"default_storage_engine",
 	"innodb_strict_mode",
 };
 
@@ -168,12 +209,17 @@ static int enter(struct sql *s, const struct ddl_session *d, struct err *e)
 	int rc;
 
 	/* the engine's strictness is in no event: what the primary took is right */
-	strbuf_addf(&q, "SET innodb_strict_mode = 0, foreign_key_checks = %d, unique_checks = %d, check_constraint_checks = %d, "
-	                "explicit_defaults_for_timestamp = %d, auto_increment_increment = %u, auto_increment_offset = %u",
-	            d->foreign_key_checks, d->unique_checks, d->check_constraint_checks, d->explicit_defaults_for_timestamp,
-	            d->auto_increment_increment ? d->auto_increment_increment : 1, d->auto_increment_offset ? d->auto_increment_offset : 1);
+	strbuf_addf(
+		&q,
+		"SET innodb_strict_mode = 0, foreign_key_checks = %d, unique_checks = %d, check_constraint_checks = %d, "
+		"explicit_defaults_for_timestamp = %d, auto_increment_increment = %u, auto_increment_offset = %u",
+		d->foreign_key_checks, d->unique_checks, d->check_constraint_checks,
+		d->explicit_defaults_for_timestamp,
+		d->auto_increment_increment ? d->auto_increment_increment : 1,
+		d->auto_increment_offset ? d->auto_increment_offset : 1);
 	if (d->timestamp_us)
-		strbuf_addf(&q, ", timestamp = %" PRId64 ".%06d", d->timestamp_us / 1000000, (int)(d->timestamp_us % 1000000));
+		strbuf_addf(&q, ", timestamp = %" PRId64 ".%06d", d->timestamp_us / 1000000,
+			    (int)(d->timestamp_us % 1000000));
 	if (d->time_zone[0]) {
 		strbuf_addstr(&q, ", time_zone = ");
 		sql_add_text(&q, d->time_zone, strlen(d->time_zone));
@@ -188,21 +234,26 @@ static int enter(struct sql *s, const struct ddl_session *d, struct err *e)
 		strbuf_addstr(&q, ", default_storage_engine = ");
 		sql_add_text(&q, d->engine, strlen(d->engine));
 	}
-	strbuf_addf(&q, ", sql_mode = %" PRIu64, d->sql_mode | NO_DIR_IN_CREATE); /* last: it changes how a statement is read */
+	/* last: it changes how a statement is read */
+	strbuf_addf(&q, ", sql_mode = %" PRIu64, d->sql_mode | NO_DIR_IN_CREATE);
 	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "the session of a DDL") : 0;
 	strbuf_release(&q);
 	return rc;
 }
 
-/* A server of another kind has not all of these variables: what it shares is set, and it keeps its own sql_mode. */
-static int run_elsewhere(struct sql *s, const struct ddl_session *d, const char *query, size_t n, struct err *e)
+/* A server of another kind has not all of these variables: what it shares is set, and it keeps its
+ * own sql_mode. */
+static int run_elsewhere(struct sql *s, const struct ddl_session *d, const char *query, size_t n,
+			 struct err *e)
 {
 	bool zone = d->time_zone[0] && strcmp(d->time_zone, "SYSTEM");
 	struct strbuf q = STRBUF_INIT;
 	struct err ignored = ERR_INIT;
 	int rc = 0;
 
-	if (d->timestamp_us && sql_exec(s, e, "SET timestamp = %" PRId64 ".%06d", d->timestamp_us / 1000000, (int)(d->timestamp_us % 1000000)) < 0)
+	if (d->timestamp_us &&
+	    sql_exec(s, e, "SET timestamp = %" PRId64 ".%06d", d->timestamp_us / 1000000,
+		     (int)(d->timestamp_us % 1000000)) < 0)
 		return -1;
 	if (zone) {
 		strbuf_addstr(&q, "SET time_zone = ");
@@ -212,11 +263,13 @@ static int run_elsewhere(struct sql *s, const struct ddl_session *d, const char 
 	}
 	if (rc == 0 && sql_exec_text(s, e, query, n) < 0)
 		rc = -1;
-	sql_exec(s, rc < 0 ? &ignored : e, "SET timestamp = DEFAULT%s", zone ? ", time_zone = '+00:00'" : "");
+	sql_exec(s, rc < 0 ? &ignored : e, "SET timestamp = DEFAULT%s",
+		 zone ? ", time_zone = '+00:00'" : "");
 	return rc;
 }
 
-int ddl_session_run(struct sql *s, const struct ddl_session *d, const char *query, size_t n, struct err *e)
+int ddl_session_run(struct sql *s, const struct ddl_session *d, const char *query, size_t n,
+		    struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	int rc;

@@ -11,16 +11,20 @@
 #define NO_SUCH_TABLE 1146
 #define FENCE_TABLE BOOKKEEPING_DB_QUOTED ".`" TABLE_NAME "`"
 
-/* Connection ids begin anew when a server starts, so id alone might be a stranger's by now: the address that the server sees
- * (host:port) is recorded with it, and both have to match. */
+/* Connection ids begin anew when a server starts, so id alone might be a stranger's by now: the
+ * address that the server sees (host:port) is recorded with it, and both have to match. */
 int fence_register(struct sql *sink, const char *owner, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc = -1;
 
 	if (bookkeeping_make(sink, e) < 0 ||
-	    sql_exec(sink, e, "CREATE TABLE IF NOT EXISTS " FENCE_TABLE " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) NOT NULL,"
-	                      " owner VARCHAR(190) NOT NULL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id, host))") < 0)
+	    sql_exec(
+		    sink, e,
+		    "CREATE TABLE IF NOT EXISTS " FENCE_TABLE
+		    " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) NOT NULL,"
+		    " owner VARCHAR(190) NOT NULL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id, host))") <
+		    0)
 		goto out;
 	strbuf_addstr(&q, "REPLACE INTO " FENCE_TABLE " (id, host, owner) SELECT ID, HOST, ");
 	sql_add_text(&q, owner, strlen(owner));
@@ -42,8 +46,10 @@ int fence_raise(struct sql *control, const char *owner, uint64_t *generation, st
 	int rc = -1;
 
 	if (bookkeeping_make(control, e) < 0 ||
-	    sql_exec(control, e, "CREATE TABLE IF NOT EXISTS " GENERATIONS " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
-	                         " PRIMARY KEY, generation BIGINT UNSIGNED NOT NULL)") < 0)
+	    sql_exec(control, e,
+		     "CREATE TABLE IF NOT EXISTS " GENERATIONS
+		     " (owner VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
+		     " PRIMARY KEY, generation BIGINT UNSIGNED NOT NULL)") < 0)
 		goto out;
 	strbuf_addstr(&q, "INSERT IGNORE INTO " GENERATIONS " VALUES (");
 	sql_add_text(&q, owner, strlen(owner));
@@ -51,7 +57,8 @@ int fence_raise(struct sql *control, const char *owner, uint64_t *generation, st
 	if (sql_exec_text(control, e, q.buf, q.len) < 0)
 		goto out;
 	strbuf_reset(&q);
-	strbuf_addstr(&q, "UPDATE " GENERATIONS " SET generation = LAST_INSERT_ID(" RAISED ") WHERE owner = ");
+	strbuf_addstr(&q, "UPDATE " GENERATIONS " SET generation = LAST_INSERT_ID(" RAISED
+			  ") WHERE owner = ");
 	sql_add_text(&q, owner, strlen(owner));
 	if (sql_exec_text(control, e, q.buf, q.len) >= 0)
 		rc = sql_value_u64(control, generation, e, "SELECT LAST_INSERT_ID()");
@@ -68,13 +75,20 @@ int fence_check(struct sql *sink, const char *owner, uint64_t generation, struct
 	int rc;
 
 	sql_add_text(&who, owner, strlen(owner));
-	rc = sql_value_u64(sink, &newer, &why, "SELECT COUNT(*) FROM " GENERATIONS " WHERE owner = %s AND generation > %" PRIu64, who.buf, generation);
+	rc = sql_value_u64(sink, &newer, &why,
+			   "SELECT COUNT(*) FROM " GENERATIONS
+			   " WHERE owner = %s AND generation > %" PRIu64,
+			   who.buf, generation);
 	strbuf_release(&who);
-	if (rc < 0 && why.kind == ERR_SQL && why.code == NO_SUCH_TABLE) /* it was dropped meanwhile: nobody has taken over */
+	/* it was dropped meanwhile: nobody has taken over */
+	if (rc < 0 && why.kind == ERR_SQL && why.code == NO_SUCH_TABLE)
 		return 0;
 	if (rc == 0 && newer)
-		return err_set(e, ERR_UNSUPPORTED, 0, "another feed of the id %s, or a replay, has taken over this secondary: this one writes there no more "
-		               "(way out: one feed an id; start it again when nothing else writes there)", owner);
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"another feed of the id %s, or a replay, has taken over this secondary: this one writes there no more "
+			"(way out: one feed an id; start it again when nothing else writes there)",
+			owner);
 	if (rc < 0 && e)
 		*e = why;
 	return rc;
@@ -85,15 +99,15 @@ static int raise_all(struct sql *control, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	if (sql_exec(control, &why, "UPDATE " GENERATIONS " SET generation = " RAISED) >= 0 || why.code == NO_SUCH_TABLE ||
-	    why.code == NO_SUCH_DATABASE) /* there was none */
+	if (sql_exec(control, &why, "UPDATE " GENERATIONS " SET generation = " RAISED) >= 0 ||
+	    why.code == NO_SUCH_TABLE || why.code == NO_SUCH_DATABASE) /* there was none */
 		return 0;
 	if (e)
 		*e = why;
 	return -1;
 }
 
-struct whose { /* connections */
+struct whose {             /* connections */
 	const char *owner; /* NULL: everybody's */
 	bool replay;       /* of this owner, and of everybody who is no replay */
 };
@@ -102,7 +116,8 @@ static void owner_clause(struct strbuf *q, struct whose w)
 {
 	if (!w.owner)
 		return;
-	strbuf_addstr(q, w.replay ? " AND (owner NOT LIKE '" FENCE_REPLAY "%' OR owner = " : " AND (owner = ");
+	strbuf_addstr(q, w.replay ? " AND (owner NOT LIKE '" FENCE_REPLAY "%' OR owner = "
+				  : " AND (owner = ");
 	sql_add_text(q, w.owner, strlen(w.owner));
 	strbuf_addch(q, ')');
 }
@@ -116,8 +131,10 @@ static int living(struct sql *control, struct whose w, uint64_t **ids, size_t *n
 
 	*ids = NULL;
 	*n = 0;
-	strbuf_addstr(&q, "SELECT c.id FROM " FENCE_TABLE " c JOIN information_schema.PROCESSLIST p ON p.ID = c.id AND p.HOST = c.host"
-			  " WHERE c.id <> CONNECTION_ID()");
+	strbuf_addstr(&q,
+		      "SELECT c.id FROM " FENCE_TABLE
+		      " c JOIN information_schema.PROCESSLIST p ON p.ID = c.id AND p.HOST = c.host"
+		      " WHERE c.id <> CONNECTION_ID()");
 	owner_clause(&q, w);
 	if (sql_query(control, &r, e, "%s", q.buf) == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
@@ -133,7 +150,8 @@ static int living(struct sql *control, struct whose w, uint64_t **ids, size_t *n
 	return got;
 }
 
-static int end_all(struct sql *control, struct whose w, struct deadline d, uint64_t *killed, struct err *e)
+static int end_all(struct sql *control, struct whose w, struct deadline d, uint64_t *killed,
+		   struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	uint64_t there = 0, *ids = NULL;
@@ -144,8 +162,11 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 	*killed = 0;
 	if ((!w.owner || w.replay) && raise_all(control, e) < 0)
 		goto out;
-	if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '" BOOKKEEPING_DB "'"
-	                                      " AND TABLE_NAME = '" TABLE_NAME "'") < 0)
+	if (sql_value_u64(
+		    control, &there, e,
+		    "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '" BOOKKEEPING_DB
+		    "'"
+		    " AND TABLE_NAME = '" TABLE_NAME "'") < 0)
 		goto out;
 	if (!there) {
 		rc = 0;
@@ -160,7 +181,9 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 		for (size_t i = 0; i < n; i++) {
 			struct err gone = ERR_INIT;
 
-			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+			/* no such thread: it went by itself */
+			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 &&
+			    gone.code != 1094) {
 				if (e)
 					*e = gone;
 				goto out;
@@ -171,7 +194,8 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 		first = false;
 		if (pause_ms(5, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-			        "%zu statements of a dead changefeed still run on the secondary after they were killed", n);
+				"%zu statements of a dead changefeed still run on the secondary after they were killed",
+				n);
 			goto out;
 		}
 	}
@@ -184,12 +208,14 @@ out:
 	return rc < 0 ? err_wrap(e, "fence the dead changefeed's statements") : 0;
 }
 
-int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64_t *killed,
+	       struct err *e)
 {
 	return end_all(control, (struct whose){ owner, false }, d, killed, e);
 }
 
-int fence_kill_for_replay(struct sql *control, const char *owner, struct deadline d, uint64_t *killed, struct err *e)
+int fence_kill_for_replay(struct sql *control, const char *owner, struct deadline d,
+			  uint64_t *killed, struct err *e)
 {
 	return end_all(control, (struct whose){ owner, true }, d, killed, e);
 }
@@ -201,23 +227,31 @@ int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e
 	for (;;) {
 		struct err gone = ERR_INIT;
 
-		if (sql_value_u64(control, &there, e, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64, id) < 0)
+		if (sql_value_u64(
+			    control, &there, e,
+			    "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %" PRIu64,
+			    id) < 0)
 			return err_wrap(e, "wait for a lost connection's statement");
 		if (!there)
 			return 0;
-		if (sql_exec(control, &gone, "KILL %" PRIu64, id) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+		/* no such thread: it went by itself */
+		if (sql_exec(control, &gone, "KILL %" PRIu64, id) < 0 && gone.code != 1094) {
 			if (e)
 				*e = gone;
 			return -1;
 		}
 		if (pause_ms(5, d) < 0)
-			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "the statement of a lost connection still runs on the secondary");
+			return err_set(
+				e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"the statement of a lost connection still runs on the secondary");
 	}
 }
 
-int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed,
+	       struct err *e)
 {
-	const char *processes = sql_flavor(control) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
+	const char *processes =
+		sql_flavor(control) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
 	struct strbuf who = STRBUF_INIT;
 	bool first = true;
 	int rc = -1;
@@ -229,8 +263,10 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 		size_t n = 0;
 		int got;
 
-		if (sql_query(control, &r, e, "SELECT ID FROM information_schema.%s WHERE USER = %s AND ID <> CONNECTION_ID() LIMIT 256", processes,
-		              who.buf) < 0)
+		if (sql_query(
+			    control, &r, e,
+			    "SELECT ID FROM information_schema.%s WHERE USER = %s AND ID <> CONNECTION_ID() LIMIT 256",
+			    processes, who.buf) < 0)
 			goto out;
 		while ((got = sql_rows_next(&r, e)) == 1)
 			ids[n++] = strtoull(r.cell[0], NULL, 10);
@@ -242,7 +278,9 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 		for (size_t i = 0; i < n; i++) {
 			struct err gone = ERR_INIT;
 
-			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 && gone.code != 1094) { /* no such thread: it went by itself */
+			/* no such thread: it went by itself */
+			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 &&
+			    gone.code != 1094) {
 				if (e)
 					*e = gone;
 				goto out;
@@ -251,7 +289,9 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 		*killed += first ? n : 0;
 		first = false;
 		if (pause_ms(20, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of user %s still live after they were killed", n, user);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"%zu connections of user %s still live after they were killed", n,
+				user);
 			goto out;
 		}
 	}

@@ -9,13 +9,15 @@
 
 static bool is_integer(const struct column *c)
 {
-	return c->type == COL_TINY || c->type == COL_SHORT || c->type == COL_LONG || c->type == COL_INT24 || c->type == COL_LONGLONG;
+	return c->type == COL_TINY || c->type == COL_SHORT || c->type == COL_LONG ||
+	       c->type == COL_INT24 || c->type == COL_LONGLONG;
 }
 
 static bool is_text(const struct column *c)
 {
-	return c->type == COL_VARCHAR || c->type == COL_VARSTRING || c->type == COL_STRING || c->type == COL_TINYBLOB ||
-	       c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB || c->type == COL_BLOB;
+	return c->type == COL_VARCHAR || c->type == COL_VARSTRING || c->type == COL_STRING ||
+	       c->type == COL_TINYBLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB ||
+	       c->type == COL_BLOB;
 }
 
 const struct index_key *key_of_ranges(const struct table_schema *t)
@@ -30,9 +32,11 @@ const struct index_key *key_of_ranges(const struct table_schema *t)
 	for (size_t i = 0; i < k->n_columns; i++) {
 		const struct column *c = &t->columns[k->columns[i]];
 
-		if (!is_integer(c) && !is_text(c) && c->type != COL_DECIMAL && c->type != COL_DATE && c->type != COL_DATETIME &&
-		    c->type != COL_TIMESTAMP && c->type != COL_TIME && c->type != COL_YEAR)
-			return NULL; /* ENUM, SET and BIT order by number, floats have no exact text */
+		if (!is_integer(c) && !is_text(c) && c->type != COL_DECIMAL &&
+		    c->type != COL_DATE && c->type != COL_DATETIME && c->type != COL_TIMESTAMP &&
+		    c->type != COL_TIME && c->type != COL_YEAR)
+			/* ENUM, SET and BIT order by number, floats have no exact text */
+			return NULL;
 	}
 	return k;
 }
@@ -48,8 +52,10 @@ void key_column_list(struct strbuf *out, const struct table_schema *t)
 	}
 }
 
-/* (a,b) > (x,y): a >= x AND (a > x OR (a = x AND b > y)). The first part lets every optimizer see the range. */
-static void add_side(struct strbuf *out, const struct table_schema *t, const struct index_key *k, const struct key_bound *b, bool above)
+/* (a,b) > (x,y): a >= x AND (a > x OR (a = x AND b > y)). The first part lets every optimizer see
+ * the range. */
+static void add_side(struct strbuf *out, const struct table_schema *t, const struct index_key *k,
+		     const struct key_bound *b, bool above)
 {
 	const char *strict = above ? " > " : " < ", *last = above ? " > " : " <= ";
 
@@ -65,14 +71,19 @@ static void add_side(struct strbuf *out, const struct table_schema *t, const str
 			if (j)
 				strbuf_addstr(out, " AND ");
 			sql_add_name(out, t->columns[k->columns[j]].name);
-			strbuf_addf(out, "%s%s", j < i ? " = " : i + 1 < k->n_columns ? strict : last, b->literal[j]);
+			strbuf_addf(out, "%s%s",
+				    j < i                  ? " = "
+				    : i + 1 < k->n_columns ? strict
+							   : last,
+				    b->literal[j]);
 		}
 		strbuf_addch(out, ')');
 	}
 	strbuf_addch(out, ')');
 }
 
-void key_where(struct strbuf *out, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high)
+void key_where(struct strbuf *out, const struct table_schema *t, const struct key_bound *low,
+	       const struct key_bound *high)
 {
 	const struct index_key *k = key_of_ranges(t);
 	bool has_low = low && low->literal, has_high = high && high->literal;
@@ -106,8 +117,8 @@ void key_ranges_release(struct key_ranges *r)
 	*r = (struct key_ranges){ 0 };
 }
 
-int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high, uint64_t offset,
-             struct key_bound *out, struct err *e)
+int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low,
+	     const struct key_bound *high, uint64_t offset, struct key_bound *out, struct err *e)
 {
 	const struct index_key *k = key_of_ranges(t);
 	struct strbuf q = STRBUF_INIT;
@@ -160,9 +171,10 @@ static void add_bound(struct key_ranges *out, struct key_bound b)
 
 #define BOUNDS_MAX 1000000u
 
-/* Dense: at least a quarter of the numbers between the ends are rows, by the server's estimate. Then arithmetic costs nothing. */
-static int cut_dense(struct sql *s, const struct table_schema *t, const struct index_key *k, uint64_t rows, struct key_ranges *out,
-                     struct err *e)
+/* Dense: at least a quarter of the numbers between the ends are rows, by the server's estimate.
+ * Then arithmetic costs nothing. */
+static int cut_dense(struct sql *s, const struct table_schema *t, const struct index_key *k,
+		     uint64_t rows, struct key_ranges *out, struct err *e)
 {
 	const struct column *c = &t->columns[k->columns[0]];
 	struct strbuf q = STRBUF_INIT;
@@ -175,7 +187,8 @@ static int cut_dense(struct sql *s, const struct table_schema *t, const struct i
 	sql_add_name(&q, c->name);
 	strbuf_addstr(&q, "),MAX(");
 	sql_add_name(&q, c->name);
-	strbuf_addstr(&q, "),(SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	strbuf_addstr(&q,
+		      "),(SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
 	sql_add_text(&q, t->db, strlen(t->db));
 	strbuf_addstr(&q, " AND TABLE_NAME=");
 	sql_add_text(&q, t->table, strlen(t->table));
@@ -200,7 +213,8 @@ static int cut_dense(struct sql *s, const struct table_schema *t, const struct i
 		struct key_bound b = { .literal = xcalloc(1, sizeof(char *)) };
 		uint64_t at = min + (uint64_t)((unsigned __int128)(max - min) * i / n);
 
-		b.literal[0] = is_signed ? xstrfmt("%" PRId64, (int64_t)at) : xstrfmt("%" PRIu64, at);
+		b.literal[0] =
+			is_signed ? xstrfmt("%" PRId64, (int64_t)at) : xstrfmt("%" PRIu64, at);
 		add_bound(out, b);
 	}
 	rc = 1;
@@ -210,7 +224,8 @@ out:
 	return rc;
 }
 
-int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows, struct key_ranges *out, struct err *e)
+int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows,
+		   struct key_ranges *out, struct err *e)
 {
 	const struct index_key *k = key_of_ranges(t);
 	int rc;
@@ -227,7 +242,8 @@ int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows, s
 	while (out->n < BOUNDS_MAX) {
 		struct key_bound b = { 0 };
 
-		rc = key_seek(s, t, out->n ? &out->bounds[out->n - 1] : NULL, NULL, rows - 1, &b, e);
+		rc = key_seek(s, t, out->n ? &out->bounds[out->n - 1] : NULL, NULL, rows - 1, &b,
+			      e);
 		if (rc < 0) {
 			key_ranges_release(out);
 			return -1;

@@ -1,5 +1,6 @@
-/* A table cut into ranges of its handle key, as SQL conditions: for the backup's chunks and the compare's.
- * Range i of n+1 is (bound i-1, bound i]; the first has no lower and the last no upper bound, so together they hold every row. */
+/* A table cut into ranges of its handle key, as SQL conditions: for the backup's chunks and the
+ * compare's. Range i of n+1 is (bound i-1, bound i]; the first has no lower and the last no upper
+ * bound, so together they hold every row. */
 #ifndef HARNESS_SQL_KEYRANGE_H
 #define HARNESS_SQL_KEYRANGE_H
 
@@ -13,17 +14,23 @@ struct key_ranges {
 	size_t n;
 	size_t n_columns;
 };
-/* The key whose order the server keeps and whose values can be written as literals exactly; NULL: none, the table is one range. */
+/* The key whose order the server keeps and whose values can be written as literals exactly; NULL:
+ * none, the table is one range. */
 const struct index_key *key_of_ranges(const struct table_schema *t);
-/* Bounds about every `rows` rows: by arithmetic for a dense integer key, else by walking the key. n is 0 when there is no such key. */
-int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows, struct key_ranges *out, struct err *e);
+/* Bounds about every `rows` rows: by arithmetic for a dense integer key, else by walking the key. n
+ * is 0 when there is no such key. */
+int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows,
+		   struct key_ranges *out, struct err *e);
 void key_ranges_release(struct key_ranges *r);
 
-/* Appends " WHERE ..." for keys above low (NULL: none) and at or below high (NULL: none); nothing when both are none. */
-void key_where(struct strbuf *out, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high);
-/* The key `offset` rows above low, not above high. 1: found, 0: fewer rows. The caller releases *out. */
-int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low, const struct key_bound *high, uint64_t offset,
-             struct key_bound *out, struct err *e);
+/* Appends " WHERE ..." for keys above low (NULL: none) and at or below high (NULL: none); nothing
+ * when both are none. */
+void key_where(struct strbuf *out, const struct table_schema *t, const struct key_bound *low,
+	       const struct key_bound *high);
+/* The key `offset` rows above low, not above high. 1: found, 0: fewer rows. The caller releases
+ * *out. */
+int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound *low,
+	     const struct key_bound *high, uint64_t offset, struct key_bound *out, struct err *e);
 void key_bound_release(struct key_bound *b, size_t n_columns);
 void key_column_list(struct strbuf *out, const struct table_schema *t); /* "`a`,`b`" */
 

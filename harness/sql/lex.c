@@ -5,7 +5,8 @@
 
 static bool in_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || (c & 0x80);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '$' || (c & 0x80);
 }
 
 static bool at(const struct lex *x, const char *s)
@@ -34,7 +35,8 @@ static void skip_blank(struct lex *x)
 			const char *q = memmem(x->p + 2, (size_t)(x->end - x->p) - 2, "*/", 2);
 
 			x->p = q ? q + 2 : x->end;
-		} else if (c == '#' || (at(x, "--") && (x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
+		} else if (c == '#' ||
+			   (at(x, "--") && (x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
 			const char *q = memchr(x->p, '\n', (size_t)(x->end - x->p));
 
 			x->p = q ? q + 1 : x->end;
@@ -65,11 +67,14 @@ void lex_next(struct lex *x)
 		char quote = *x->p++;
 
 		x->kind = quote == '\'' ? T_STRING
-					: T_QUOTED; /* "..." is a name in ANSI mode, and looked at only where a name stands */
+					/* "..." is a name in ANSI mode, and looked at only where
+					 * a name stands */
+					: T_QUOTED;
 		while (x->p < x->end) {
 			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
 				break;
-			if (*x->p == quote || (*x->p == '\\' && quote != '`' && !x->plain_backslash))
+			if (*x->p == quote ||
+			    (*x->p == '\\' && quote != '`' && !x->plain_backslash))
 				x->p++;
 			if (x->p < x->end) {
 				if (n < LEX_NAME_MAX)

@@ -1,5 +1,5 @@
-/* An SQL statement as tokens. Comments are skipped, executable ones read (not TiDB's, whose words other servers do not know).
- * Start with { .p = text, .end = text + n }. */
+/* An SQL statement as tokens. Comments are skipped, executable ones read (not TiDB's, whose words
+ * other servers do not know). Start with { .p = text, .end = text + n }. */
 #ifndef HARNESS_SQL_LEX_H
 #define HARNESS_SQL_LEX_H
 
@@ -9,13 +9,14 @@
 enum { LEX_NAME_MAX = 64 * 4 }; /* bytes: 64 characters */
 enum token { T_END, T_WORD, T_QUOTED, T_STRING, T_PUNCT };
 struct lex {
-	const char *p, *end; /* p: behind the token */
-	const char *start;   /* the token's first byte */
-	bool executable;     /* inside an executable comment: its end is blank */
+	const char *p, *end;  /* p: behind the token */
+	const char *start;    /* the token's first byte */
+	bool executable;      /* inside an executable comment: its end is blank */
 	bool plain_backslash; /* to set by the caller: NO_BACKSLASH_ESCAPES */
 	enum token kind;
 	char punct;
-	char text[LEX_NAME_MAX + 1]; /* T_WORD, T_QUOTED without its quotes, T_STRING; cut where longer */
+	/* T_WORD, T_QUOTED without its quotes, T_STRING; cut where longer */
+	char text[LEX_NAME_MAX + 1];
 };
 void lex_next(struct lex *x);
 bool lex_is(const struct lex *x, const char *word); /* a word, in any case */

@@ -8,7 +8,7 @@
 
 #include "harness/base/xalloc.h"
 
-#define WHOLE_BYTES_MAX 4096 /* a longer value is compared by its digest */
+#define WHOLE_BYTES_MAX 4096  /* a longer value is compared by its digest */
 #define DECIMAL_CHARS_MAX 100 /* 65 digits, a sign, a point; more is no DECIMAL */
 
 static bool is_plain_number(const char *p, size_t n)
@@ -28,7 +28,8 @@ static bool is_plain_number(const char *p, size_t n)
 
 bool literal_is_text(const struct redo_column *c)
 {
-	return c->charset.n ? c->charset.n != 6 || memcmp(c->charset.p, "binary", 6) : !(c->flag & COLF_BINARY);
+	return c->charset.n ? c->charset.n != 6 || memcmp(c->charset.p, "binary", 6)
+			    : !(c->flag & COLF_BINARY);
 }
 
 /* What is no number is 0, as in a log: no column holds it. */
@@ -40,24 +41,14 @@ static void add_double(struct strbuf *out, double d)
 void literal_add(struct strbuf *out, enum column_type type, bool text, const struct redo_value *v)
 {
 	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(out, "NULL");
-		return;
-	case REDO_INT:
-		strbuf_addf(out, "%" PRId64, v->i);
-		return;
-	case REDO_UINT:
-		strbuf_addf(out, "%" PRIu64, v->u);
-		return;
-	case REDO_F32: /* as the double that it is: a FLOAT column equals that exactly, which 1.1 would not */
-		add_double(out, (double)v->f32);
-		return;
-	case REDO_F64:
-		add_double(out, v->f64);
-		return;
+	case REDO_NULL: strbuf_addstr(out, "NULL"); return;
+	case REDO_INT: strbuf_addf(out, "%" PRId64, v->i); return;
+	case REDO_UINT: strbuf_addf(out, "%" PRIu64, v->u); return;
+	/* as the double that it is: a FLOAT column equals that exactly, which 1.1 would not */
+	case REDO_F32: add_double(out, (double)v->f32); return;
+	case REDO_F64: add_double(out, v->f64); return;
 	case REDO_STR:
-	case REDO_BIN:
-		break;
+	case REDO_BIN: break;
 	}
 	if (type == COL_DECIMAL && is_plain_number(v->s.p, v->s.n))
 		strbuf_add(out, v->s.p, v->s.n);
@@ -87,7 +78,8 @@ static void add_digest(struct strbuf *out, const char *p, size_t n)
 void literal_add_same(struct strbuf *out, const struct redo_column *c)
 {
 	const struct redo_value *v = &c->value;
-	bool bytes = v->kind == REDO_BIN || (v->kind == REDO_STR && c->type != COL_DECIMAL), text = literal_is_text(c);
+	bool bytes = v->kind == REDO_BIN || (v->kind == REDO_STR && c->type != COL_DECIMAL),
+	     text = literal_is_text(c);
 	bool digest = bytes && v->s.n > WHOLE_BYTES_MAX;
 	char *name = xstrndup(c->name.p, c->name.n);
 
@@ -113,22 +105,37 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
 		return;
 	}
 	switch (c->type) {
-	case COL_TINY: case COL_SHORT: case COL_INT24: case COL_LONG: case COL_LONGLONG: case COL_YEAR: case COL_DECIMAL:
-	case COL_FLOAT: case COL_DOUBLE: case COL_BIT: case COL_ENUM: case COL_SET:
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_INT24:
+	case COL_LONG:
+	case COL_LONGLONG:
+	case COL_YEAR:
+	case COL_DECIMAL:
+	case COL_FLOAT:
+	case COL_DOUBLE:
+	case COL_BIT:
+	case COL_ENUM:
+	case COL_SET:
 		strbuf_add(out, data, n);
-		if ((c->type == COL_FLOAT || c->type == COL_DOUBLE) && !memchr(data, 'e', n) && !memchr(data, 'E', n))
+		if ((c->type == COL_FLOAT || c->type == COL_DOUBLE) && !memchr(data, 'e', n) &&
+		    !memchr(data, 'E', n))
 			strbuf_addstr(out, "e0");
 		return;
-	case COL_VARCHAR: case COL_VARSTRING: case COL_STRING: case COL_TINYBLOB: case COL_BLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB:
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_TINYBLOB:
+	case COL_BLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
 	case COL_UNKNOWN:
 		if (!text) {
 			sql_add_binary(out, data, n);
 			return;
 		}
 		break;
-	default:
-		text = false;
-		break;
+	default: text = false; break;
 	}
 	if (!text || !strncmp(c->charset, "utf8", 4)) {
 		sql_add_text(out, data, n);

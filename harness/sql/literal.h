@@ -1,7 +1,9 @@
-/* A value as an SQL literal: the one place where a value becomes text for a server. A literal stores the value bit for bit, and finds it by
- * equality in a column of its type, whether the server looks it up in an index or compares every row: so a DECIMAL is a number (text would
- * be compared as doubles), FLOAT and DOUBLE have an exponent and 17 digits (without one they would be DECIMALs), bytes are x'..'.
- * For sessions of utf8mb4 without NO_BACKSLASH_ESCAPES, as sql_open() makes them. */
+/* A value as an SQL literal: the one place where a value becomes text for a server. A literal
+ * stores the value bit for bit, and finds it by equality in a column of its type, whether the
+ * server looks it up in an index or compares every row: so a DECIMAL is a number (text would be
+ * compared as doubles), FLOAT and DOUBLE have an exponent and 17 digits (without one they would be
+ * DECIMALs), bytes are x'..'. For sessions of utf8mb4 without NO_BACKSLASH_ESCAPES, as sql_open()
+ * makes them. */
 #ifndef HARNESS_SQL_LITERAL_H
 #define HARNESS_SQL_LITERAL_H
 
@@ -14,7 +16,8 @@ void literal_add(struct strbuf *out, enum column_type type, bool text, const str
 void literal_add_column(struct strbuf *out, const struct redo_column *c);
 /* A condition: the column holds exactly this value, whatever its collation takes for equal. */
 void literal_add_same(struct strbuf *out, const struct redo_column *c);
-/* From a server's answer: the stored bytes of text, the number of a BIT, ENUM or SET. NULL data: NULL. */
+/* From a server's answer: the stored bytes of text, the number of a BIT, ENUM or SET. NULL data:
+ * NULL. */
 void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n);
 
 #endif

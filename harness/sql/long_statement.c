@@ -8,10 +8,10 @@
 #include "harness/base/xalloc.h"
 #include "harness/sql/sql.h"
 
-#define LONG_LITERAL 1024              /* what is shorter stays in the text */
+#define LONG_LITERAL 1024 /* what is shorter stays in the text */
 #define PIECE_BYTES ((size_t)256 << 10)
 #define PARAMETERS_MAX 65535
-#define TOO_LARGE 1153                 /* ER_NET_PACKET_TOO_LARGE */
+#define TOO_LARGE 1153 /* ER_NET_PACKET_TOO_LARGE */
 
 struct literal { /* of the text, without its quotes */
 	const char *p;
@@ -27,16 +27,11 @@ static unsigned digit(char c)
 static char unescaped(char c)
 {
 	switch (c) {
-	case '0':
-		return 0;
-	case 'n':
-		return '\n';
-	case 'r':
-		return '\r';
-	case 'Z':
-		return 26;
-	default:
-		return c;
+	case '0': return 0;
+	case 'n': return '\n';
+	case 'r': return '\r';
+	case 'Z': return 26;
+	default: return c;
 	}
 }
 
@@ -49,7 +44,9 @@ static size_t take(struct literal *l, char *out, size_t room)
 		size_t used = l->hex ? 2 : l->p[0] == '\\' ? 2 : 1;
 
 		if (out)
-			out[n] = l->hex ? (char)(digit(l->p[0]) << 4 | digit(l->p[1])) : used == 2 ? unescaped(l->p[1]) : l->p[0];
+			out[n] = l->hex      ? (char)(digit(l->p[0]) << 4 | digit(l->p[1]))
+				 : used == 2 ? unescaped(l->p[1])
+					     : l->p[0];
 		l->p += used;
 		l->n -= used;
 	}
@@ -64,7 +61,8 @@ static const char *name_end(const char *p, const char *end)
 	return q ? q + 1 : p + 1;
 }
 
-static const char *string_end(const char *p, const char *end) /* p: behind the opening quote; NULL: there is none */
+/* p: behind the opening quote; NULL: there is none */
+static const char *string_end(const char *p, const char *end)
 {
 	while (p < end && *p != '\'')
 		p += *p == '\\' ? 2 : 1;
@@ -88,13 +86,15 @@ static bool introduced(const char *text, const char *p)
 }
 
 /* The statement with ? for each long literal. */
-static void split(const char *text, size_t n, struct strbuf *shorter, struct literal **out, unsigned *n_out)
+static void split(const char *text, size_t n, struct strbuf *shorter, struct literal **out,
+		  unsigned *n_out)
 {
 	const char *end = text + n, *copied = text, *p = text;
 	unsigned alloc = 0;
 
 	while (p < end) {
-		bool hex = (*p == 'x' || *p == 'X') && p + 1 < end && p[1] == '\'' && (p == text || !is_word(p[-1]));
+		bool hex = (*p == 'x' || *p == 'X') && p + 1 < end && p[1] == '\'' &&
+			   (p == text || !is_word(p[-1]));
 		const char *from = p + hex + 1, *to;
 
 		if (*p != '\'' && !hex) {
@@ -104,12 +104,14 @@ static void split(const char *text, size_t n, struct strbuf *shorter, struct lit
 		to = string_end(from, end);
 		if (!to)
 			break;
-		if ((size_t)(to - from) >= LONG_LITERAL && *n_out < PARAMETERS_MAX && !introduced(text, p)) {
+		if ((size_t)(to - from) >= LONG_LITERAL && *n_out < PARAMETERS_MAX &&
+		    !introduced(text, p)) {
 			if (*n_out == alloc) {
 				alloc = alloc ? 2 * alloc : 16;
 				*out = xreallocarray(*out, alloc, sizeof(**out));
 			}
-			(*out)[(*n_out)++] = (struct literal){ .p = from, .n = (size_t)(to - from), .hex = hex };
+			(*out)[(*n_out)++] =
+				(struct literal){ .p = from, .n = (size_t)(to - from), .hex = hex };
 			strbuf_add(shorter, copied, (size_t)(p - copied));
 			strbuf_addch(shorter, '?');
 			copied = to + 1;
@@ -129,7 +131,8 @@ static int send(MYSQL_STMT *st, unsigned number, struct literal l, char *piece)
 	return 0;
 }
 
-int64_t sql_exec_long(MYSQL *m, uint64_t packet_bytes_max, const char *text, size_t n, struct err *e)
+int64_t sql_exec_long(MYSQL *m, uint64_t packet_bytes_max, const char *text, size_t n,
+		      struct err *e)
 {
 	struct strbuf shorter = STRBUF_INIT;
 	struct literal *l = NULL;
@@ -147,13 +150,17 @@ int64_t sql_exec_long(MYSQL *m, uint64_t packet_bytes_max, const char *text, siz
 
 		if (bytes <= packet_bytes_max)
 			continue;
-		err_set(e, ERR_SQL, TOO_LARGE, "a value of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64 ": raise it", bytes,
-			packet_bytes_max);
+		err_set(e, ERR_SQL, TOO_LARGE,
+			"a value of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64
+			": raise it",
+			bytes, packet_bytes_max);
 		goto out;
 	}
 	if (shorter.len >= packet_bytes_max) {
-		err_set(e, ERR_SQL, TOO_LARGE, "a statement of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64 ": raise it", n,
-			packet_bytes_max);
+		err_set(e, ERR_SQL, TOO_LARGE,
+			"a statement of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64
+			": raise it",
+			n, packet_bytes_max);
 		goto out;
 	}
 	st = mysql_stmt_init(m);

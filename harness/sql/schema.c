@@ -13,16 +13,35 @@ static const struct {
 	enum column_type type;
 	bool text; /* a character type: takes the column's charset */
 } type_names[] = {
-	{ "tinyint", COL_TINY, false },       { "smallint", COL_SHORT, false },     { "mediumint", COL_INT24, false },
-	{ "int", COL_LONG, false },           { "bigint", COL_LONGLONG, false },    { "float", COL_FLOAT, false },
-	{ "double", COL_DOUBLE, false },      { "decimal", COL_DECIMAL, false },    { "date", COL_DATE, false },
-	{ "time", COL_TIME, false },          { "datetime", COL_DATETIME, false },  { "timestamp", COL_TIMESTAMP, false },
-	{ "year", COL_YEAR, false },          { "char", COL_STRING, true },         { "binary", COL_STRING, false },
-	{ "varchar", COL_VARCHAR, true },     { "varbinary", COL_VARCHAR, false },  { "tinytext", COL_TINYBLOB, true },
-	{ "tinyblob", COL_TINYBLOB, false },  { "text", COL_BLOB, true },           { "blob", COL_BLOB, false },
-	{ "mediumtext", COL_MEDIUMBLOB, true }, { "mediumblob", COL_MEDIUMBLOB, false }, { "longtext", COL_LONGBLOB, true },
-	{ "longblob", COL_LONGBLOB, false },  { "bit", COL_BIT, false },            { "enum", COL_ENUM, true },
-	{ "set", COL_SET, true },             { "json", COL_JSON, false },
+	{ "tinyint", COL_TINY, false },
+	{ "smallint", COL_SHORT, false },
+	{ "mediumint", COL_INT24, false },
+	{ "int", COL_LONG, false },
+	{ "bigint", COL_LONGLONG, false },
+	{ "float", COL_FLOAT, false },
+	{ "double", COL_DOUBLE, false },
+	{ "decimal", COL_DECIMAL, false },
+	{ "date", COL_DATE, false },
+	{ "time", COL_TIME, false },
+	{ "datetime", COL_DATETIME, false },
+	{ "timestamp", COL_TIMESTAMP, false },
+	{ "year", COL_YEAR, false },
+	{ "char", COL_STRING, true },
+	{ "binary", COL_STRING, false },
+	{ "varchar", COL_VARCHAR, true },
+	{ "varbinary", COL_VARCHAR, false },
+	{ "tinytext", COL_TINYBLOB, true },
+	{ "tinyblob", COL_TINYBLOB, false },
+	{ "text", COL_BLOB, true },
+	{ "blob", COL_BLOB, false },
+	{ "mediumtext", COL_MEDIUMBLOB, true },
+	{ "mediumblob", COL_MEDIUMBLOB, false },
+	{ "longtext", COL_LONGBLOB, true },
+	{ "longblob", COL_LONGBLOB, false },
+	{ "bit", COL_BIT, false },
+	{ "enum", COL_ENUM, true },
+	{ "set", COL_SET, true },
+	{ "json", COL_JSON, false },
 };
 
 /* 'a','it''s' : doubled quotes; the server shows no other escape here. */
@@ -50,8 +69,8 @@ static const char *cell(const struct sql_rows *r, unsigned i)
 	return r->cell[i] ? r->cell[i] : "";
 }
 
-/* table, name, data_type, column_type, is_nullable, charset, collation, char length, octet length, precision, scale, datetime precision, extra,
- * generated, ordinal */
+/* table, name, data_type, column_type, is_nullable, charset, collation, char length, octet length,
+ * precision, scale, datetime precision, extra, generated, ordinal */
 static void read_column(struct table_schema *t, const struct sql_rows *r)
 {
 	struct column *c;
@@ -60,7 +79,9 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 
 	t->columns = xreallocarray(t->columns, t->n_columns + 1, sizeof(*t->columns));
 	c = &t->columns[t->n_columns++];
-	*c = (struct column){ .name = xstrdup(cell(r, 1)), .sql_type = xstrdup(cell(r, 3)), .ordinal = (unsigned)strtoul(cell(r, 14), NULL, 10) };
+	*c = (struct column){ .name = xstrdup(cell(r, 1)),
+			      .sql_type = xstrdup(cell(r, 3)),
+			      .ordinal = (unsigned)strtoul(cell(r, 14), NULL, 10) };
 	for (size_t i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++)
 		if (!strcasecmp(type, type_names[i].name)) {
 			c->type = type_names[i].type;
@@ -153,9 +174,11 @@ static int load_columns(struct sql *s, const struct reading *all, struct err *e)
 	struct sql_rows r = { 0 };
 	int rc = -1, got;
 
-	strbuf_addstr(&q, "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME,"
-	              " CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, EXTRA,"
-	              " GENERATION_EXPRESSION, ORDINAL_POSITION, TABLE_SCHEMA FROM information_schema.COLUMNS");
+	strbuf_addstr(
+		&q,
+		"SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME,"
+		" CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, EXTRA,"
+		" GENERATION_EXPRESSION, ORDINAL_POSITION, TABLE_SCHEMA FROM information_schema.COLUMNS");
 	add_where(&q, all);
 	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
@@ -167,7 +190,8 @@ static int load_columns(struct sql *s, const struct reading *all, struct err *e)
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (all->table[i].n_columns)
-			qsort(all->table[i].columns, all->table[i].n_columns, sizeof(struct column), by_ordinal);
+			qsort(all->table[i].columns, all->table[i].n_columns, sizeof(struct column),
+			      by_ordinal);
 	rc = got;
 out:
 	sql_rows_release(&r);
@@ -175,7 +199,8 @@ out:
 	return rc;
 }
 
-/* MariaDB's JSON is LONGTEXT with a json_valid() check, which ends the line of the column or of a constraint. */
+/* MariaDB's JSON is LONGTEXT with a json_valid() check, which ends the line of the column or of a
+ * constraint. */
 static void mark_json(struct table_schema *t)
 {
 	struct strbuf check = STRBUF_INIT;
@@ -189,7 +214,8 @@ static void mark_json(struct table_schema *t)
 		strbuf_addstr(&check, "CHECK (json_valid(");
 		sql_add_name(&check, c->name);
 		strbuf_addstr(&check, "))");
-		for (const char *at = strstr(t->create_sql, check.buf); at; at = strstr(at + 1, check.buf)) {
+		for (const char *at = strstr(t->create_sql, check.buf); at;
+		     at = strstr(at + 1, check.buf)) {
 			const char *end = at + check.len;
 
 			if (*end != '\n' && !(end[0] == ',' && end[1] == '\n'))
@@ -237,7 +263,8 @@ static void index_end(struct table_schema *t, struct index_key *k, bool unique)
 	} else {
 		k->not_null = true;
 		for (size_t i = 0; i < k->n_columns; i++)
-			k->not_null = k->not_null && !(t->columns[k->columns[i]].flags & COLF_NULLABLE);
+			k->not_null =
+				k->not_null && !(t->columns[k->columns[i]].flags & COLF_NULLABLE);
 		t->uniques = xreallocarray(t->uniques, t->n_uniques + 1, sizeof(*t->uniques));
 		if (k->primary) {
 			memmove(t->uniques + 1, t->uniques, t->n_uniques * sizeof(*t->uniques));
@@ -250,7 +277,8 @@ static void index_end(struct table_schema *t, struct index_key *k, bool unique)
 	*k = (struct index_key){ 0 };
 }
 
-/* information_schema lists a table's indexes in the order the server keeps them, which is the order of creation for unique ones. */
+/* information_schema lists a table's indexes in the order the server keeps them, which is the order
+ * of creation for unique ones. */
 static int load_indexes(struct sql *s, const struct reading *all, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -260,7 +288,9 @@ static int load_indexes(struct sql *s, const struct reading *all, struct err *e)
 	bool unique = false;
 	int rc = -1, got;
 
-	strbuf_addstr(&q, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, TABLE_NAME, TABLE_SCHEMA FROM information_schema.STATISTICS");
+	strbuf_addstr(
+		&q,
+		"SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, TABLE_NAME, TABLE_SCHEMA FROM information_schema.STATISTICS");
 	add_where(&q, all);
 	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
@@ -344,19 +374,24 @@ out:
 	return rc;
 }
 
-int schema_load_tables(struct sql *s, const struct table_name *t, size_t n, struct table_schema *out, struct err *e)
+int schema_load_tables(struct sql *s, const struct table_name *t, size_t n,
+		       struct table_schema *out, struct err *e)
 {
 	struct reading all = { t, out, n };
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = (struct table_schema){ .handle = -1, .db = xstrdup(t[i].db), .table = xstrdup(t[i].table) };
+		out[i] = (struct table_schema){ .handle = -1,
+						.db = xstrdup(t[i].db),
+						.table = xstrdup(t[i].table) };
 	if (n && (load_columns(s, &all, e) < 0 || load_indexes(s, &all, e) < 0)) {
-		err_wrap(e, "structure of %s%s%s", t[0].db, n == 1 ? "." : "", n == 1 ? t[0].table : "");
+		err_wrap(e, "structure of %s%s%s", t[0].db, n == 1 ? "." : "",
+			 n == 1 ? t[0].table : "");
 		goto fail;
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (!out[i].n_columns)
-			err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", t[i].db, t[i].table);
+			err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", t[i].db,
+				t[i].table);
 		if (!out[i].n_columns || load_create(s, &out[i], e) < 0) {
 			err_wrap(e, "structure of %s.%s", t[i].db, t[i].table);
 			goto fail;
@@ -372,7 +407,8 @@ fail:
 	return -1;
 }
 
-int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out, struct err *e)
+int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out,
+		struct err *e)
 {
 	struct table_name name = { (char *)db, (char *)table, TABLE_BASE };
 
@@ -434,8 +470,10 @@ void schema_add_from(struct strbuf *out, const struct table_schema *t)
 
 static enum table_kind kind_of(const char *type)
 {
-	return !strcmp(type, "BASE TABLE") ? TABLE_BASE : !strcmp(type, "SYSTEM VERSIONED") ? TABLE_VERSIONED : !strcmp(type, "SEQUENCE") ? TABLE_SEQUENCE :
-	       TABLE_VIEW;
+	return !strcmp(type, "BASE TABLE")         ? TABLE_BASE
+	       : !strcmp(type, "SYSTEM VERSIONED") ? TABLE_VERSIONED
+	       : !strcmp(type, "SEQUENCE")         ? TABLE_SEQUENCE
+						   : TABLE_VIEW;
 }
 
 static int names(struct sql *s, const char *only, struct table_name **out, size_t *n, struct err *e)
@@ -445,14 +483,19 @@ static int names(struct sql *s, const char *only, struct table_name **out, size_
 
 	*out = NULL;
 	*n = 0;
-	if (sql_query(s, &r, e, "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE IN (%s)"
-	                        " AND LOWER(TABLE_SCHEMA) NOT IN (" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'')"
-	                        " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME", only) < 0)
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE IN (%s)"
+		    " AND LOWER(TABLE_SCHEMA) NOT IN (" SYSTEM_SCHEMAS(
+			    SYSTEM_SCHEMA_IN_SQL) "'')"
+						  " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME",
+		    only) < 0)
 		return -1;
 	while ((got = sql_rows_next(&r, e)) == 1) {
 		if ((*n & (*n - 1)) == 0)
 			*out = xreallocarray(*out, *n ? *n * 2 : 1, sizeof(**out));
-		(*out)[(*n)++] = (struct table_name){ xstrdup(cell(&r, 0)), xstrdup(cell(&r, 1)), kind_of(cell(&r, 2)) };
+		(*out)[(*n)++] = (struct table_name){ xstrdup(cell(&r, 0)), xstrdup(cell(&r, 1)),
+						      kind_of(cell(&r, 2)) };
 	}
 	sql_rows_release(&r);
 	if (got < 0) {

@@ -32,13 +32,17 @@ struct sql {
 
 static bool is_lost(unsigned code)
 {
-	return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST || code == CR_CONN_HOST_ERROR || code == CR_CONNECTION_ERROR ||
-	       code == 1927 /* connection was killed */ || code == 1053 /* server shutdown in progress */;
+	return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ||
+	       code == CR_CONN_HOST_ERROR || code == CR_CONNECTION_ERROR ||
+	       code == 1927 /* connection was killed */ ||
+	       code == 1053 /* server shutdown in progress */;
 }
 
 int sql_error_code(unsigned code, const char *message, struct err *e, const char *what)
 {
-	enum err_kind kind = is_lost(code) ? ERR_GONE : code == 1205 || code == 1213 ? ERR_CONFLICT : ERR_SQL;
+	enum err_kind kind = is_lost(code)                  ? ERR_GONE
+			     : code == 1205 || code == 1213 ? ERR_CONFLICT
+							    : ERR_SQL;
 
 	return err_set(e, kind, (int)code, "%s: %s (%u)", what, message, code);
 }
@@ -48,7 +52,8 @@ int sql_error(MYSQL *m, struct err *e, const char *what)
 	return sql_error_code(mysql_errno(m), mysql_error(m), e, what);
 }
 
-/* Nothing of this machine goes to a server that asks for it; who really sends a file installs a handler of its own. */
+/* Nothing of this machine goes to a server that asks for it; who really sends a file installs a
+ * handler of its own. */
 static int no_file(void **ptr, const char *name, void *userdata)
 {
 	(void)name;
@@ -111,7 +116,8 @@ static enum sql_tls tls_of(const struct sql_endpoint *ep)
 {
 	if (ep->tls != SQL_TLS_AS_GIVEN)
 		return ep->tls < SQL_TLS_VERIFY ? ep->tls : SQL_TLS_VERIFY;
-	return ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0] ? SQL_TLS_VERIFY : SQL_TLS_OFF;
+	return ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0] ? SQL_TLS_VERIFY
+									  : SQL_TLS_OFF;
 }
 
 void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep)
@@ -123,16 +129,22 @@ void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep)
 	mysql_options(m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
 	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	if (tls != SQL_TLS_OFF) {
-		mysql_ssl_set(m, ep->ssl_key[0] ? ep->ssl_key : NULL, ep->ssl_cert[0] ? ep->ssl_cert : NULL, ep->ssl_ca[0] ? ep->ssl_ca : NULL, NULL, NULL);
+		mysql_ssl_set(m, ep->ssl_key[0] ? ep->ssl_key : NULL,
+			      ep->ssl_cert[0] ? ep->ssl_cert : NULL,
+			      ep->ssl_ca[0] ? ep->ssl_ca : NULL, NULL, NULL);
 		mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &(my_bool){ 1 });
 		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &(my_bool){ by_name });
 	}
 	if (!by_name) {
-		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519");
-		mysql_options(m, MYSQL_DEFAULT_AUTH, "mysql_native_password"); /* the server asks for another when the account has another */
+		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH,
+			      "mysql_native_password,client_ed25519");
+		/* the server asks for another when the account has another */
+		mysql_options(m, MYSQL_DEFAULT_AUTH, "mysql_native_password");
 	} else {
-		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
-			      "mysql_clear_password,dialog,auth_gssapi_client,parsec");
+		mysql_options(
+			m, MARIADB_OPT_RESTRICTED_AUTH,
+			"mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
+			"mysql_clear_password,dialog,auth_gssapi_client,parsec");
 	}
 }
 
@@ -141,7 +153,8 @@ struct library_tls {
 	void *data, *pvio, *ssl;
 };
 
-/* The library checks the certificate against its own trust store and the host's name; a chain or another name it does not. */
+/* The library checks the certificate against its own trust store and the host's name; a chain or
+ * another name it does not. */
 static int check_certificate(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 {
 	const char *name = tls_of(ep) == SQL_TLS_VERIFY ? ep->ssl_server_name : "";
@@ -152,13 +165,20 @@ static int check_certificate(MYSQL *m, const struct sql_endpoint *ep, struct err
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	int rc = -1;
 
-	if (!certificate || !trust || !ctx || !(ep->ssl_ca[0] ? X509_STORE_load_file(trust, ep->ssl_ca) : X509_STORE_set_default_paths(trust)) ||
+	if (!certificate || !trust || !ctx ||
+	    !(ep->ssl_ca[0] ? X509_STORE_load_file(trust, ep->ssl_ca)
+			    : X509_STORE_set_default_paths(trust)) ||
 	    !X509_STORE_CTX_init(ctx, trust, certificate, SSL_get_peer_cert_chain(ssl)))
-		err_set(e, ERR_ENV, 0, "the server's certificate cannot be checked%s%s", ep->ssl_ca[0] ? " with " : "", ep->ssl_ca);
-	else if (X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER), X509_verify_cert(ctx) != 1)
-		err_set(e, ERR_ENV, 0, "the server's certificate is not trusted: %s", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
-	else if (*name && X509_check_host(certificate, name, 0, 0, NULL) != 1 && X509_check_ip_asc(certificate, name, 0) != 1)
-		err_set(e, ERR_ENV, 0, "the server's certificate is not for %s (ssl-server-name)", name);
+		err_set(e, ERR_ENV, 0, "the server's certificate cannot be checked%s%s",
+			ep->ssl_ca[0] ? " with " : "", ep->ssl_ca);
+	else if (X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER),
+		 X509_verify_cert(ctx) != 1)
+		err_set(e, ERR_ENV, 0, "the server's certificate is not trusted: %s",
+			X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+	else if (*name && X509_check_host(certificate, name, 0, 0, NULL) != 1 &&
+		 X509_check_ip_asc(certificate, name, 0) != 1)
+		err_set(e, ERR_ENV, 0, "the server's certificate is not for %s (ssl-server-name)",
+			name);
 	else
 		rc = 0;
 	X509_STORE_CTX_free(ctx);
@@ -172,18 +192,22 @@ int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	static const struct {
 		int level, name, value;
 	} watch[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },        { IPPROTO_TCP, TCP_KEEPIDLE, 20 }, { IPPROTO_TCP, TCP_KEEPINTVL, 10 },
-		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },        { IPPROTO_TCP, TCP_USER_TIMEOUT, 60000 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },          { IPPROTO_TCP, TCP_KEEPIDLE, 20 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 },       { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 60000 },
 	};
 	enum sql_tls tls = tls_of(ep);
 
 	for (size_t i = 0; i < sizeof(watch) / sizeof(watch[0]); i++)
-		(void)setsockopt((int)mysql_get_socket(m), watch[i].level, watch[i].name, &watch[i].value, sizeof(int));
+		(void)setsockopt((int)mysql_get_socket(m), watch[i].level, watch[i].name,
+				 &watch[i].value, sizeof(int));
 	if (tls == SQL_TLS_OFF)
 		return 0;
 	if (!mysql_get_ssl_cipher(m))
 		return err_set(e, ERR_ENV, 0, "TLS was asked for and the connection is plain");
-	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0]) ? check_certificate(m, ep, e) : 0;
+	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0])
+		       ? check_certificate(m, ep, e)
+		       : 0;
 }
 
 int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
@@ -194,13 +218,17 @@ int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	sql_error(m, e, "connect");
 	if (!e)
 		return -1;
-	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED || code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
+	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED ||
+	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
 		e->kind = ERR_ENV;
 	if (code == CR_PLUGIN_NOT_ALLOWED || code == CR_SECURE_AUTH)
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), ": that would show the password to whoever answers there; it is "
-			 "taken over TLS with a verified certificate only (mysql+ssl://, ssl-ca=FILE), or give the account mysql_native_password or ed25519");
+		snprintf(
+			e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			": that would show the password to whoever answers there; it is "
+			"taken over TLS with a verified certificate only (mysql+ssl://, ssl-ca=FILE), or give the account mysql_native_password or ed25519");
 	else if (plain && (code == 1045 || code == 3159))
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (the connection was plain; a server or an account that wants TLS: "
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			 " (the connection was plain; a server or an account that wants TLS: "
 			 "mysql+ssl:// or ssl-ca=FILE)");
 	return -1;
 }
@@ -209,9 +237,12 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 {
 	struct sql *s = xcalloc(1, sizeof(*s));
 	int64_t left_ms = deadline_left_ms(d);
-	unsigned connect_s = left_ms > CONNECT_S * 1000 ? CONNECT_S : (unsigned)((left_ms + 999) / 1000), io_s = PATIENCE_S;
-	static const char init[] = "SET time_zone = '+00:00', autocommit = 1, sql_mode = "
-				   "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
+	unsigned connect_s = left_ms > CONNECT_S * 1000 ? CONNECT_S
+							: (unsigned)((left_ms + 999) / 1000),
+		 io_s = PATIENCE_S;
+	static const char init[] =
+		"SET time_zone = '+00:00', autocommit = 1, sql_mode = "
+		"'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 	struct strbuf who = STRBUF_INIT;
 	int rc = -1;
 
@@ -226,10 +257,12 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	if (!connect_s)
 		connect_s = 1;
 	mysql_options(s->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-	mysql_options(s->m, MYSQL_OPT_READ_TIMEOUT, &connect_s); /* of the handshake; statements get theirs below */
+	/* of the handshake; statements get theirs below */
+	mysql_options(s->m, MYSQL_OPT_READ_TIMEOUT, &connect_s);
 	mysql_options(s->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
 	mysql_options(s->m, MYSQL_OPT_LOCAL_INFILE, &(unsigned){ 1 });
-	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error, NULL);
+	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error,
+				       NULL);
 	sql_options_apply(s->m, ep);
 	if (!mysql_real_connect(s->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, 0)) {
 		sql_connect_failed(s->m, ep, e);
@@ -300,7 +333,8 @@ static int statement_failed(struct sql *s, struct err *e, const char *text, size
 int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n)
 {
 	if (n > ALWAYS_FITS) {
-		if (!s->packet_bytes_max && sql_value_u64(s, &s->packet_bytes_max, e, "SELECT @@max_allowed_packet") < 0)
+		if (!s->packet_bytes_max &&
+		    sql_value_u64(s, &s->packet_bytes_max, e, "SELECT @@max_allowed_packet") < 0)
 			return -1;
 		if (n >= s->packet_bytes_max) {
 			struct err why = ERR_INIT;
@@ -362,14 +396,17 @@ int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char
 	const char *info;
 	int failed;
 
-	mysql_set_local_infile_handler(s->m, memory_open, memory_read, no_file_end, no_file_error, &f);
+	mysql_set_local_infile_handler(s->m, memory_open, memory_read, no_file_end, no_file_error,
+				       &f);
 	failed = mysql_real_query(s->m, statement, strlen(statement));
-	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error, NULL);
+	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error,
+				       NULL);
 	if (failed)
 		return statement_failed(s, e, statement, strlen(statement));
 	info = mysql_info(s->m);
 	if (!info || sscanf(info, "Records: %lld", &records) != 1)
-		return err_set(e, ERR_SQL, 0, "%.*s: the server does not say how many rows it took", STATEMENT_SHOWN_MAX, statement);
+		return err_set(e, ERR_SQL, 0, "%.*s: the server does not say how many rows it took",
+			       STATEMENT_SHOWN_MAX, statement);
 	return records;
 }
 
@@ -387,7 +424,8 @@ int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...)
 	return rc;
 }
 
-static int query_text(struct sql *s, struct sql_rows *r, struct err *e, const char *text, size_t n, bool stream)
+static int query_text(struct sql *s, struct sql_rows *r, struct err *e, const char *text, size_t n,
+		      bool stream)
 {
 	memset(r, 0, sizeof(*r));
 	if (mysql_real_query(s->m, text, (unsigned long)n))
@@ -517,7 +555,8 @@ bool sql_repeatable(struct sql *s)
 {
 	if (s->repeatable || sql_flavor(s) != SQL_MARIADB)
 		return false;
-	s->repeatable = sql_exec(s, NULL, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ") >= 0;
+	s->repeatable =
+		sql_exec(s, NULL, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ") >= 0;
 	return s->repeatable;
 }
 
@@ -539,7 +578,13 @@ void sql_add_text(struct strbuf *out, const char *data, size_t n)
 	strbuf_grow(out, n + 2);
 	strbuf_addch(out, '\'');
 	for (size_t i = 0; i < n; i++) {
-		char c = data[i], esc = c == '\'' ? '\'' : c == '\\' ? '\\' : c == 0 ? '0' : c == '\n' ? 'n' : c == '\r' ? 'r' : c == 26 ? 'Z' : 0;
+		char c = data[i], esc = c == '\''   ? '\''
+					: c == '\\' ? '\\'
+					: c == 0    ? '0'
+					: c == '\n' ? 'n'
+					: c == '\r' ? 'r'
+					: c == 26   ? 'Z'
+						    : 0;
 
 		if (!esc)
 			continue;
@@ -597,24 +642,34 @@ static int tls_param(struct sql_endpoint *ep, const struct uri_param *p, struct 
 		const char *name, *words[6];
 		enum sql_tls means[6];
 	} asks[] = {
-		{ "ssl-mode", { "DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY" }, { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_CHAIN, SQL_TLS_VERIFY } },
-		{ "tls", { "false", "skip-verify", "true" }, { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_VERIFY } },
-		{ "ssl", { "false", "0", "off", "true", "1", "on" },
-		  { SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_VERIFY, SQL_TLS_VERIFY, SQL_TLS_VERIFY } },
+		{ "ssl-mode",
+		  { "DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY" },
+		  { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_CHAIN, SQL_TLS_VERIFY } },
+		{ "tls",
+		  { "false", "skip-verify", "true" },
+		  { SQL_TLS_OFF, SQL_TLS_UNVERIFIED, SQL_TLS_VERIFY } },
+		{ "ssl",
+		  { "false", "0", "off", "true", "1", "on" },
+		  { SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_OFF, SQL_TLS_VERIFY, SQL_TLS_VERIFY,
+		    SQL_TLS_VERIFY } },
 	};
-	static const char *const wanted[] = { "DISABLED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY", "false, skip-verify or true", "true or false" };
+	static const char *const wanted[] = { "DISABLED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY",
+					      "false, skip-verify or true", "true or false" };
 	struct {
 		const char *name;
 		char *to;
 		size_t size;
 	} files[] = {
-		{ "ssl-ca", ep->ssl_ca, sizeof(ep->ssl_ca) }, { "ssl-cert", ep->ssl_cert, sizeof(ep->ssl_cert) },
-		{ "ssl-key", ep->ssl_key, sizeof(ep->ssl_key) }, { "ssl-server-name", ep->ssl_server_name, sizeof(ep->ssl_server_name) },
+		{ "ssl-ca", ep->ssl_ca, sizeof(ep->ssl_ca) },
+		{ "ssl-cert", ep->ssl_cert, sizeof(ep->ssl_cert) },
+		{ "ssl-key", ep->ssl_key, sizeof(ep->ssl_key) },
+		{ "ssl-server-name", ep->ssl_server_name, sizeof(ep->ssl_server_name) },
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (!strcmp(p->name, files[i].name))
-			return copy_field(files[i].to, files[i].size, p->value, p->name, e) < 0 ? -1 : 1;
+			return copy_field(files[i].to, files[i].size, p->value, p->name, e) < 0 ? -1
+												: 1;
 	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
 		size_t n = 0;
 		int k;
@@ -625,8 +680,12 @@ static int tls_param(struct sql_endpoint *ep, const struct uri_param *p, struct 
 			n++;
 		k = word_of(p->value, asks[i].words, n);
 		if (k < 0)
-			return err_set(e, ERR_USAGE, 0, "server URI: %s=%.40s: want %s%s", p->name, p->value, wanted[i],
-				       strcasecmp(p->value, "preferred") ? "" : "; whether there is TLS is not left to whoever answers");
+			return err_set(
+				e, ERR_USAGE, 0, "server URI: %s=%.40s: want %s%s", p->name,
+				p->value, wanted[i],
+				strcasecmp(p->value, "preferred")
+					? ""
+					: "; whether there is TLS is not left to whoever answers");
 		ep->tls = asks[i].means[k];
 		return 1;
 	}
@@ -635,10 +694,25 @@ static int tls_param(struct sql_endpoint *ep, const struct uri_param *p, struct 
 
 static int take_params(struct sql_endpoint *ep, const struct uri *u, bool tls_scheme, struct err *e)
 {
-	/* Of TiCDC's sink: how it works, not what comes out. (time-zone and worker-count are the replay's, which reads them itself.) */
-	static const char *const others[] = { "time-zone", "worker-count", "max-txn-row", "max-multi-update-row", "max-multi-update-row-size",
-		"tidb-txn-mode", "batch-dml-enable", "multi-stmt-enable", "cache-prep-stmts", "safe-mode", "transaction-atomicity", "enable-old-value",
-		"timeout", "read-timeout", "write-timeout", "has-vector-type", "enable-ddl-ts" };
+	/* Of TiCDC's sink: how it works, not what comes out. (time-zone and worker-count are the
+	 * replay's, which reads them itself.) */
+	static const char *const others[] = { "time-zone",
+					      "worker-count",
+					      "max-txn-row",
+					      "max-multi-update-row",
+					      "max-multi-update-row-size",
+					      "tidb-txn-mode",
+					      "batch-dml-enable",
+					      "multi-stmt-enable",
+					      "cache-prep-stmts",
+					      "safe-mode",
+					      "transaction-atomicity",
+					      "enable-old-value",
+					      "timeout",
+					      "read-timeout",
+					      "write-timeout",
+					      "has-vector-type",
+					      "enable-ddl-ts" };
 
 	for (size_t i = 0; i < u->n_params; i++) {
 		const struct uri_param *p = &u->params[i];
@@ -649,15 +723,22 @@ static int take_params(struct sql_endpoint *ep, const struct uri *u, bool tls_sc
 		if (!taken && strcmp(p->name, "charset") == 0 && !strcasecmp(p->value, "utf8mb4"))
 			taken = 1;
 		if (!taken && word_of(p->name, others, sizeof(others) / sizeof(others[0])) < 0)
-			return err_set(e, ERR_USAGE, 0, "server URI: parameter '%.60s' is not known%s; known are ssl-ca, ssl-cert, ssl-key, ssl-server-name, "
-				       "ssl-mode, tls, ssl", p->name, strstr(p->name, "socket") ? " (servers are reached by TCP alone)" : "");
+			return err_set(
+				e, ERR_USAGE, 0,
+				"server URI: parameter '%.60s' is not known%s; known are ssl-ca, ssl-cert, ssl-key, ssl-server-name, "
+				"ssl-mode, tls, ssl",
+				p->name,
+				strstr(p->name, "socket") ? " (servers are reached by TCP alone)"
+							  : "");
 	}
 	if (ep->ssl_key[0] && !ep->ssl_cert[0])
 		return err_set(e, ERR_USAGE, 0, "server URI: ssl-key without ssl-cert");
-	if (ep->tls == SQL_TLS_OFF && (tls_scheme || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0]))
+	if (ep->tls == SQL_TLS_OFF &&
+	    (tls_scheme || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0]))
 		return err_set(e, ERR_USAGE, 0, "server URI: it asks for TLS, and for none");
 	if (ep->ssl_server_name[0] && (ep->tls == SQL_TLS_UNVERIFIED || ep->tls == SQL_TLS_CHAIN))
-		return err_set(e, ERR_USAGE, 0, "server URI: ssl-server-name, and a mode that checks no name");
+		return err_set(e, ERR_USAGE, 0,
+			       "server URI: ssl-server-name, and a mode that checks no name");
 	if (ep->tls == SQL_TLS_AS_GIVEN && tls_scheme)
 		ep->tls = SQL_TLS_VERIFY;
 	return 0;
@@ -674,7 +755,8 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	if (uri_option(option, &text, e) < 0)
 		goto out;
 	if (!strstr(text.buf, "://")) {
-		err_set(e, ERR_USAGE, 0, "server URI: want mysql://user:password@host:port, or @FILE or env:NAME that holds it");
+		err_set(e, ERR_USAGE, 0,
+			"server URI: want mysql://user:password@host:port, or @FILE or env:NAME that holds it");
 		goto out;
 	}
 	if (uri_parse(&u, text.buf, e) < 0) {
@@ -683,7 +765,9 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	}
 	known = word_of(u.scheme, schemes, sizeof(schemes) / sizeof(schemes[0]));
 	if (known < 0) {
-		err_set(e, ERR_USAGE, 0, "server URI: scheme '%s' is none of mysql, tidb, mysql+ssl, tidb+ssl", u.scheme);
+		err_set(e, ERR_USAGE, 0,
+			"server URI: scheme '%s' is none of mysql, tidb, mysql+ssl, tidb+ssl",
+			u.scheme);
 		goto out;
 	}
 	if (!u.host[0]) {
@@ -691,12 +775,14 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 		goto out;
 	}
 	if (strchr(u.path, '@')) { /* mysql://user:1234/rest@host: 1234 was taken for a port */
-		err_set(e, ERR_USAGE, 0, "server URI: an '@' after the first '/': a '/' or '?' in a user or password is written %%2F or %%3F");
+		err_set(e, ERR_USAGE, 0,
+			"server URI: an '@' after the first '/': a '/' or '?' in a user or password is written %%2F or %%3F");
 		goto out;
 	}
 	if (copy_field(ep->host, sizeof(ep->host), u.host, "host", e) < 0 ||
 	    copy_field(ep->user, sizeof(ep->user), u.user[0] ? u.user : "root", "user", e) < 0 ||
-	    copy_field(ep->password, sizeof(ep->password), u.password, "password", e) < 0 || take_params(ep, &u, known >= 2, e) < 0)
+	    copy_field(ep->password, sizeof(ep->password), u.password, "password", e) < 0 ||
+	    take_params(ep, &u, known >= 2, e) < 0)
 		goto out;
 	secret_know(ep->password);
 	ep->port = u.port ? (unsigned)u.port : 4000; /* TiDB's, as in TiCDC's sink URIs */

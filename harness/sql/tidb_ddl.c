@@ -43,7 +43,8 @@ static void skip_equals(struct lex *x)
 /* name [=] number */
 static bool numbered(struct lex *x)
 {
-	static const char *const names[] = { "SHARD_ROW_ID_BITS", "PRE_SPLIT_REGIONS", "AUTO_ID_CACHE", "AUTO_RANDOM_BASE" };
+	static const char *const names[] = { "SHARD_ROW_ID_BITS", "PRE_SPLIT_REGIONS",
+					     "AUTO_ID_CACHE", "AUTO_RANDOM_BASE" };
 	struct lex y = ahead(x);
 	size_t i = 0;
 
@@ -59,7 +60,8 @@ static bool numbered(struct lex *x)
 	return true;
 }
 
-/* AUTO_RANDOM, AUTO_RANDOM(5), AUTO_RANDOM(5, 54): of a column, so behind its type or another of its attributes */
+/* AUTO_RANDOM, AUTO_RANDOM(5), AUTO_RANDOM(5, 54): of a column, so behind its type or another of
+ * its attributes */
 static bool auto_random(struct lex *x, const struct lex *before)
 {
 	struct lex y = ahead(x);
@@ -86,8 +88,9 @@ static bool of_key(struct lex *x, const struct lex *before)
 		i++;
 	if (i == sizeof(words) / sizeof(words[0]))
 		return false;
-	if (!is(before, "KEY") && !is(before, "UNIQUE") && !is_punct(before, ')') && !is(before, "BTREE") && !is(before, "HASH") &&
-	    !is(before, "CLUSTERED") && !is(before, "NONCLUSTERED"))
+	if (!is(before, "KEY") && !is(before, "UNIQUE") && !is_punct(before, ')') &&
+	    !is(before, "BTREE") && !is(before, "HASH") && !is(before, "CLUSTERED") &&
+	    !is(before, "NONCLUSTERED"))
 		return false;
 	if (is_punct(&y, '(') || is_punct(&y, '.'))
 		return false;
@@ -95,7 +98,8 @@ static bool of_key(struct lex *x, const struct lex *before)
 	return true;
 }
 
-/* PLACEMENT POLICY [=] name, ATTRIBUTES [=] 'x', TTL = column + INTERVAL n unit, TTL_ENABLE = 'ON', TTL_JOB_INTERVAL = '1h', REMOVE TTL, FORCE of a counter */
+/* PLACEMENT POLICY [=] name, ATTRIBUTES [=] 'x', TTL = column + INTERVAL n unit, TTL_ENABLE = 'ON',
+ * TTL_JOB_INTERVAL = '1h', REMOVE TTL, FORCE of a counter */
 static bool option(struct lex *x)
 {
 	struct lex y = ahead(x);
@@ -110,7 +114,8 @@ static bool option(struct lex *x)
 		lex_next(&y);
 	} else if (is(x, "FORCE") && (is(&y, "AUTO_INCREMENT") || is(&y, "AUTO_RANDOM_BASE"))) {
 		;
-	} else if ((is(x, "TTL_ENABLE") || is(x, "TTL_JOB_INTERVAL") || is(x, "ATTRIBUTES")) && (is_punct(&y, '=') || y.kind == T_STRING)) {
+	} else if ((is(x, "TTL_ENABLE") || is(x, "TTL_JOB_INTERVAL") || is(x, "ATTRIBUTES")) &&
+		   (is_punct(&y, '=') || y.kind == T_STRING)) {
 		skip_equals(&y);
 		lex_next(&y);
 	} else if (is(x, "ATTRIBUTES") && is(&y, "DEFAULT")) {
@@ -126,7 +131,8 @@ static bool option(struct lex *x)
 	return true;
 }
 
-/* The part up to `to` goes into a comment; where it cannot (it holds one, or is in one), it is left out. */
+/* The part up to `to` goes into a comment; where it cannot (it holds one, or is in one), it is left
+ * out. */
 static void set_aside(struct text *t, const char *from, const char *to, bool in_comment)
 {
 	strbuf_add(t->out, t->copied, (size_t)(from - t->copied));
@@ -210,7 +216,8 @@ bool tidb_ddl_plain(struct strbuf *out, const char *query, size_t n)
 		if (numbered(&x) || auto_random(&x, &before) || of_key(&x, &before) || option(&x)) {
 			const char *to = x.kind == T_END ? query + n : x.start;
 
-			if (!depth && is_punct(&before, ',')) { /* with the comma that joins it to what stays */
+			/* with the comma that joins it to what stays */
+			if (!depth && is_punct(&before, ',')) {
 				from = before.start;
 			} else if (!depth && alter && is_punct(&x, ',')) {
 				lex_next(&x);

@@ -19,8 +19,9 @@ struct sample {
 	uint64_t ms, seq;
 };
 
-/* Samples of an idle server repeat the sequence number; only the newest of such a row is kept in memory beside the first, so a map
- * of a day fits: what is asked for is the sample that first covers a GTID, and the last one. */
+/* Samples of an idle server repeat the sequence number; only the newest of such a row is kept in
+ * memory beside the first, so a map of a day fits: what is asked for is the sample that first
+ * covers a GTID, and the last one. */
 struct tso_map {
 	char *path;
 	int fd;
@@ -81,7 +82,8 @@ void tso_map_free(struct tso_map *m)
 static int take(struct tso_map *m, struct sample s, struct err *e)
 {
 	if (m->n_read && (s.ms <= m->last.ms || s.seq < m->last.seq))
-		return err_set(e, ERR_BAD_DATA, 0, "TSO map %s: sample %zu goes backward", m->path, m->n_read);
+		return err_set(e, ERR_BAD_DATA, 0, "TSO map %s: sample %zu goes backward", m->path,
+			       m->n_read);
 	if (!m->n_read || s.seq > m->last.seq) {
 		if (m->n == m->alloc) {
 			m->alloc = m->alloc ? m->alloc * 2 : 256;
@@ -119,9 +121,12 @@ int tso_map_refresh(struct tso_map *m, struct err *e)
 			const unsigned char *p = buf + i * RECORD_BYTES;
 
 			if (get_u64(p + 16) != XXH3_64bits(p, 16)) {
-				/* Only a torn tail may be wrong: more behind it means that the file was damaged. */
+				/* Only a torn tail may be wrong: more behind it means that the file
+				 * was damaged. */
 				if (i + 1 < whole) {
-					err_set(e, ERR_BAD_DATA, 0, "TSO map %s: sample %zu is damaged", m->path, m->n_read);
+					err_set(e, ERR_BAD_DATA, 0,
+						"TSO map %s: sample %zu is damaged", m->path,
+						m->n_read);
 					goto out;
 				}
 				rc = 0;
@@ -161,8 +166,9 @@ int tso_map_of_seq(struct tso_map *m, uint64_t seq, tso_t *ts, struct err *e)
 	if (!m->n)
 		return 0;
 	if (seq <= m->s[0].seq)
-		return err_set(e, ERR_NOT_FOUND, 0, "GTID %llu is older than the first sample (%llu) of the TSO map", (unsigned long long)seq,
-		               (unsigned long long)m->s[0].seq);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "GTID %llu is older than the first sample (%llu) of the TSO map",
+			       (unsigned long long)seq, (unsigned long long)m->s[0].seq);
 	i = covering(m, seq);
 	if (i == m->n)
 		return 0;
@@ -185,7 +191,9 @@ int tso_map_seq_at(struct tso_map *m, tso_t ts, uint64_t *seq, struct err *e)
 	size_t lo = 0, hi = m->n;
 
 	if (!m->n || ms < m->s[0].ms)
-		return err_set(e, ERR_NOT_FOUND, 0, "TSO %llu is older than the first sample of the TSO map", (unsigned long long)ts);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "TSO %llu is older than the first sample of the TSO map",
+			       (unsigned long long)ts);
 	while (lo < hi) { /* the first kept sample with sample.ms > ms */
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -217,11 +225,13 @@ int gtid_parse_seq(const char *gtid, uint64_t *seq, struct err *e)
 			dashes++;
 			p = c + 1;
 		} else if (*c < '0' || *c > '9') {
-			return err_set(e, ERR_BAD_DATA, 0, "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
 		}
 	}
 	if (dashes != 2 || !tso_parse(p, &v))
-		return err_set(e, ERR_BAD_DATA, 0, "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
 	*seq = v;
 	return 0;
 }
@@ -245,11 +255,12 @@ static int sample(struct tso_sampler *s, struct err *e)
 	uint64_t seq, ms;
 	int rc = -1;
 
-	if (sql_value(s->conn, &pos, e, "SELECT @@global.gtid_binlog_pos") < 0 || gtid_parse_seq(pos.buf, &seq, e) < 0)
+	if (sql_value(s->conn, &pos, e, "SELECT @@global.gtid_binlog_pos") < 0 ||
+	    gtid_parse_seq(pos.buf, &seq, e) < 0)
 		goto out;
 	if (s->any && seq < s->last_seq) {
-		err_set(e, ERR_BAD_DATA, 0, "the server's GTID went from %llu back to %llu", (unsigned long long)s->last_seq,
-		        (unsigned long long)seq);
+		err_set(e, ERR_BAD_DATA, 0, "the server's GTID went from %llu back to %llu",
+			(unsigned long long)s->last_seq, (unsigned long long)seq);
 		goto out;
 	}
 	ms = (uint64_t)clock_wall_ms();
@@ -292,7 +303,8 @@ static void *sampler_main(void *arg)
 	return NULL;
 }
 
-/* A map that is there goes on (the server was started again): its last sample, behind which a torn one is cut off. */
+/* A map that is there goes on (the server was started again): its last sample, behind which a torn
+ * one is cut off. */
 static int resume(struct tso_sampler *s, const char *path, struct err *e)
 {
 	struct tso_map *m = tso_map_open(path, e);
@@ -310,7 +322,8 @@ static int resume(struct tso_sampler *s, const char *path, struct err *e)
 	return 0;
 }
 
-struct tso_sampler *tso_sampler_start(const struct sql_endpoint *ep, const char *path, int interval_ms, struct err *e)
+struct tso_sampler *tso_sampler_start(const struct sql_endpoint *ep, const char *path,
+				      int interval_ms, struct err *e)
 {
 	struct tso_sampler *s = xcalloc(1, sizeof(*s));
 	sigset_t all, before;

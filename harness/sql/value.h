@@ -1,4 +1,5 @@
-/* One column's value as a redo log holds it, and as it is written to a secondary. Pointers belong to whoever made the value. */
+/* One column's value as a redo log holds it, and as it is written to a secondary. Pointers belong
+ * to whoever made the value. */
 #ifndef HARNESS_SQL_VALUE_H
 #define HARNESS_SQL_VALUE_H
 
@@ -18,7 +19,8 @@ struct redo_value {
 		uint64_t u;
 		float f32;
 		double f64;
-		struct redo_bytes s; /* REDO_STR and REDO_BIN; an empty byte string is REDO_BIN with n = 0 */
+		/* REDO_STR and REDO_BIN; an empty byte string is REDO_BIN with n = 0 */
+		struct redo_bytes s;
 	};
 };
 struct redo_column {

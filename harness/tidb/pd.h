@@ -16,21 +16,30 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 int pd_health_parse(const char *json, size_t n, struct err *e);
 
 struct pd_stores {
-	unsigned n, up;       /* a store that died is "Disconnected" after twelve seconds, and "Up" until then */
-	char down[300];       /* "127.0.0.1:20160 Disconnected", the first that is not up; "": none */
+	/* a store that died is "Disconnected" after twelve seconds, and "Up" until then */
+	unsigned n, up;
+	/* "127.0.0.1:20160 Disconnected", the first that is not up; "": none */
+	char down[300];
 };
 int pd_stores_parse(struct pd_stores *s, const char *json, size_t n, struct err *e);
 
-/* The service safe points that hold back garbage collection: fn is told of each that has not expired. */
-int pd_safe_points_parse(const char *json, size_t n, int64_t now_s, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s), void *arg,
-                         struct err *e);
+/* The service safe points that hold back garbage collection: fn is told of each that has not
+ * expired. */
+int pd_safe_points_parse(const char *json, size_t n, int64_t now_s,
+			 void (*fn)(void *arg, const char *service, tso_t safe_point,
+				    int64_t left_s),
+			 void *arg, struct err *e);
 
 /* url: "http://127.0.0.1:2379". */
-int pd_members(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
+int pd_members(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m,
+	       struct err *e);
 /* 0: the cluster has its id, and all members are healthy. */
-int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m, struct err *e);
-int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadline d, struct pd_stores *s, struct err *e);
-int pd_safe_points(const char *url, const struct http_tls *tls, struct deadline d, void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s),
-                   void *arg, struct err *e);
+int pd_ready(const char *url, const struct http_tls *tls, struct deadline d, struct pd_members *m,
+	     struct err *e);
+int pd_look_at_stores(const char *url, const struct http_tls *tls, struct deadline d,
+		      struct pd_stores *s, struct err *e);
+int pd_safe_points(const char *url, const struct http_tls *tls, struct deadline d,
+		   void (*fn)(void *arg, const char *service, tso_t safe_point, int64_t left_s),
+		   void *arg, struct err *e);
 
 #endif

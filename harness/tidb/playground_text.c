@@ -20,7 +20,8 @@ static void plain(char *out, size_t room, const char *start, size_t n)
 				i++;
 		} else if (i + 1 < n && start[i + 1] == '[') { /* CSI: to a letter */
 			i += 2;
-			while (i < n && !((start[i] >= 'A' && start[i] <= 'Z') || (start[i] >= 'a' && start[i] <= 'z')))
+			while (i < n && !((start[i] >= 'A' && start[i] <= 'Z') ||
+					  (start[i] >= 'a' && start[i] <= 'z')))
 				i++;
 		} else if (i + 1 < n) {
 			i++; /* ESC and one more: ESC 7, ESC 8, ESC = */
@@ -82,7 +83,8 @@ static void take_sql(struct playground_text *t, const char *line)
 	struct playground_address a = { 0 };
 	char port[16];
 
-	if (!word_after(line, "--host", a.host, sizeof(a.host)) || !word_after(line, "--port", port, sizeof(port)) || port_parse(port, &a.port) < 0)
+	if (!word_after(line, "--host", a.host, sizeof(a.host)) ||
+	    !word_after(line, "--port", port, sizeof(port)) || port_parse(port, &a.port) < 0)
 		return;
 	t->started = true;
 	for (size_t i = 0; i < t->n_sql; i++)
@@ -97,9 +99,11 @@ static void take_quit(struct playground_text *t, const char *line)
 {
 	size_t n = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	if (!n || n > 60 || strncmp(line + n, " quit", 5) != 0 || (line[n + 5] && line[n + 5] != ':') || t->stopping || t->quit[0])
+	if (!n || n > 60 || strncmp(line + n, " quit", 5) != 0 ||
+	    (line[n + 5] && line[n + 5] != ':') || t->stopping || t->quit[0])
 		return;
-	snprintf(t->quit, sizeof(t->quit), "%.*s%.200s", (int)n, line, line[n + 5] ? line + n + 5 : ": no status told");
+	snprintf(t->quit, sizeof(t->quit), "%.*s%.200s", (int)n, line,
+		 line[n + 5] ? line + n + 5 : ": no status told");
 }
 
 static bool begins(const char *line, const char *with)
@@ -113,8 +117,8 @@ static void take_line(struct playground_text *t, const char *line)
 
 	if (begins(line, "Connect TiDB:") || begins(line, "To connect TiDB:")) {
 		take_sql(t, line);
-	} else if (begins(line, "TiDB Dashboard:") || begins(line, "To view the dashboard:") || begins(line, "PD Endpoints:") ||
-	           begins(line, "PD client endpoints:")) {
+	} else if (begins(line, "TiDB Dashboard:") || begins(line, "To view the dashboard:") ||
+		   begins(line, "PD Endpoints:") || begins(line, "PD client endpoints:")) {
 		p = strchr(line, ':') + 1;
 		p += strspn(p, " [");
 		if (!t->pd.port)
@@ -130,7 +134,8 @@ static void take_line(struct playground_text *t, const char *line)
 	} else if ((p = strstr(line, " ... Error")) && !p[10]) {
 		const char *from = begins(line, "- TiDB: ") ? line + 8 : line;
 
-		snprintf(t->late, sizeof(t->late), "%.*s", (int)(p - from < 255 ? p - from : 255), from);
+		snprintf(t->late, sizeof(t->late), "%.*s", (int)(p - from < 255 ? p - from : 255),
+			 from);
 	} else {
 		take_quit(t, line);
 	}
@@ -191,8 +196,10 @@ static int host_and_port(struct playground_address *a, const char *host, const c
 
 int playground_component_parse(struct playground_component *c, const char *cmdline, size_t n)
 {
-	const char *client = argument(cmdline, n, "--advertise-client-urls"), *addr = argument(cmdline, n, "--advertise-addr"),
-		   *status = argument(cmdline, n, "--status-addr"), *log = argument(cmdline, n, "--log-file");
+	const char *client = argument(cmdline, n, "--advertise-client-urls"),
+		   *addr = argument(cmdline, n, "--advertise-addr"),
+		   *status = argument(cmdline, n, "--status-addr"),
+		   *log = argument(cmdline, n, "--log-file");
 	struct playground_address s = { 0 };
 
 	memset(c, 0, sizeof(*c));
@@ -217,7 +224,8 @@ int playground_component_parse(struct playground_component *c, const char *cmdli
 		c->kind = PLAYGROUND_TIDB;
 		if (argument(cmdline, n, "--status"))
 			port_parse(argument(cmdline, n, "--status"), &c->status_port);
-		return host_and_port(&c->address, argument(cmdline, n, "--host"), argument(cmdline, n, "-P"));
+		return host_and_port(&c->address, argument(cmdline, n, "--host"),
+				     argument(cmdline, n, "-P"));
 	}
 	c->kind = PLAYGROUND_OTHER;
 	return 0;

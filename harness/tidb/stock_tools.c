@@ -32,7 +32,9 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 		t->word[t->n++] = tiup;
 		t->word[t->n++] = version ? xstrfmt("%s:%s", name, version) : xstrdup(name);
 	}
-	return t->n ? 0 : err_set(e, ERR_ENV, 0, "%s is not on PATH, and neither is tiup to get it", name);
+	return t->n ? 0
+		    : err_set(e, ERR_ENV, 0, "%s is not on PATH, and neither is tiup to get it",
+			      name);
 }
 
 void stock_release(struct stock_tool *t)
@@ -42,7 +44,8 @@ void stock_release(struct stock_tool *t)
 }
 
 /* Runs it with these arguments; what it printed is appended to out. */
-static int run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out, struct err *e)
+static int run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out,
+	       struct err *e)
 {
 	char *argv[40];
 	unsigned n = 0;
@@ -75,14 +78,18 @@ static int number_after(const char *text, const char *what, tso_t *out)
 
 int stock_meta_parse(const char *text, tso_t *checkpoint, tso_t *resolved, struct err *e)
 {
-	if (number_after(text, "checkpoint-ts:", checkpoint) < 0 || number_after(text, "resolved-ts:", resolved) < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "`cdc redo meta` printed no checkpoint-ts and resolved-ts");
+	if (number_after(text, "checkpoint-ts:", checkpoint) < 0 ||
+	    number_after(text, "resolved-ts:", resolved) < 0)
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "`cdc redo meta` printed no checkpoint-ts and resolved-ts");
 	return 0;
 }
 
 int stock_br_parse(const char *text, tso_t *backup_ts, struct err *e)
 {
-	return number_after(text, "[BackupTS=", backup_ts) < 0 ? err_set(e, ERR_BAD_DATA, 0, "br's summary has no BackupTS") : 0;
+	return number_after(text, "[BackupTS=", backup_ts) < 0
+		       ? err_set(e, ERR_BAD_DATA, 0, "br's summary has no BackupTS")
+		       : 0;
 }
 
 /* Since 6.5.10, 7.1.6, 7.5.2 and 8.1; older ones refuse the flag. */
@@ -90,13 +97,16 @@ static bool has_profiling(const struct stock_tool *cdc)
 {
 	struct strbuf out = STRBUF_INIT;
 	unsigned v[3] = { 0 };
-	bool known = run(cdc, (const char *const[]){ "version", NULL }, VERSION_MS, &out, NULL) == 0 && strstr(out.buf, "Release Version") &&
-		     tool_version_parse(strstr(out.buf, "Release Version"), v) == 0;
+	bool known =
+		run(cdc, (const char *const[]){ "version", NULL }, VERSION_MS, &out, NULL) == 0 &&
+		strstr(out.buf, "Release Version") &&
+		tool_version_parse(strstr(out.buf, "Release Version"), v) == 0;
 
 	strbuf_release(&out);
 	if (!known)
 		return true; /* a nightly build */
-	return v[0] > 8 || (v[0] == 8 && v[1] >= 1) || (v[0] == 7 && ((v[1] == 1 && v[2] >= 6) || (v[1] == 5 && v[2] >= 2))) ||
+	return v[0] > 8 || (v[0] == 8 && v[1] >= 1) ||
+	       (v[0] == 7 && ((v[1] == 1 && v[2] >= 6) || (v[1] == 5 && v[2] >= 2))) ||
 	       (v[0] == 6 && v[1] == 5 && v[2] >= 10);
 }
 
@@ -105,7 +115,8 @@ static int fresh_dir(const char *dir, struct err *e)
 	return fs_remove_tree(dir, e) < 0 || fs_mkdir_p(dir, 0700, e) < 0 ? -1 : 0;
 }
 
-/* The stock tools try a store or a PD that does not answer for minutes, and say nothing meanwhile. */
+/* The stock tools try a store or a PD that does not answer for minutes, and say nothing meanwhile.
+ */
 static int log_is_there(const char *uri, struct err *e)
 {
 	struct store *s = store_open(uri, NULL, e);
@@ -116,22 +127,30 @@ static int log_is_there(const char *uri, struct err *e)
 	return rc;
 }
 
-int stock_redo_apply(const struct stock_tool *plain, const char *uri, const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
+int stock_redo_apply(const struct stock_tool *plain, const char *uri,
+		     const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
 		     struct replay_stats *st, struct err *e)
 {
 	char tz[80], env[] = "env";
-	struct stock_tool in_zone = { .word = { env, tz, plain->word[0], plain->word[1] }, .n = plain->n + 2 };
+	struct stock_tool in_zone = { .word = { env, tz, plain->word[0], plain->word[1] },
+				      .n = plain->n + 2 };
 	const struct stock_tool *cdc = zone ? &in_zone : plain;
-	char *storage = xstrfmt("--storage=%s", uri), *tmp = xstrfmt("--tmp-dir=%s", tmp_dir), *to = NULL;
+	char *storage = xstrfmt("--storage=%s", uri), *tmp = xstrfmt("--tmp-dir=%s", tmp_dir),
+	     *to = NULL;
 	struct strbuf out = STRBUF_INIT, who = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	int64_t start = clock_mono_ns();
 	int rc = -1;
 
 	memset(st, 0, sizeof(*st));
-	snprintf(tz, sizeof(tz), "TZ=%.70s", zone && !strcmp(zone, "+00:00") ? "UTC" : zone ? zone : "");
+	snprintf(tz, sizeof(tz), "TZ=%.70s",
+		 zone && !strcmp(zone, "+00:00") ? "UTC"
+		 : zone                          ? zone
+						 : "");
 	if (tz[3] == '+' || tz[3] == '-') {
-		err_set(e, ERR_USAGE, 0, "cdc redo apply knows time zones by their names, as Asia/Shanghai: %s is none", zone);
+		err_set(e, ERR_USAGE, 0,
+			"cdc redo apply knows time zones by their names, as Asia/Shanghai: %s is none",
+			zone);
 		goto out;
 	}
 	uri_encode(&who, sink->user, strlen(sink->user), "");
@@ -140,19 +159,25 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri, const stru
 	to = xstrfmt("--sink-uri=mysql://%s@%s:%u/", who.buf, sink->host, sink->port);
 	if (log_is_there(uri, e) < 0 || fresh_dir(tmp_dir, e) < 0)
 		goto out;
-	if (run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS, &out, &why) < 0) {
+	if (run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS, &out,
+		&why) < 0) {
 		if (why.kind == ERR_IO)
 			ticdc_cli_refused(why.text, "cdc redo meta", e);
 		else if (e)
 			*e = why;
 		goto out;
 	}
-	if (stock_meta_parse(out.buf, &st->checkpoint_ts, &st->resolved_ts, e) < 0 || fresh_dir(tmp_dir, e) < 0)
+	if (stock_meta_parse(out.buf, &st->checkpoint_ts, &st->resolved_ts, e) < 0 ||
+	    fresh_dir(tmp_dir, e) < 0)
 		goto out;
 	strbuf_reset(&out);
-	if (run(cdc, (const char *const[]){ "redo", "apply", storage, tmp, to, has_profiling(cdc) ? "--enable-profiling=false" : NULL, NULL }, TOOL_MS, &out,
-		&why) < 0) {
-		const char *fatal = strstr(why.text, "Error: ") ? NULL : strstr(out.buf, "[FATAL]"); /* that goes to stdout */
+	if (run(cdc,
+		(const char *const[]){ "redo", "apply", storage, tmp, to,
+				       has_profiling(cdc) ? "--enable-profiling=false" : NULL,
+				       NULL },
+		TOOL_MS, &out, &why) < 0) {
+		/* that goes to stdout */
+		const char *fatal = strstr(why.text, "Error: ") ? NULL : strstr(out.buf, "[FATAL]");
 
 		if (why.kind == ERR_IO)
 			ticdc_cli_refused(fatal ? fatal : why.text, "cdc redo apply", e);
@@ -161,7 +186,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri, const stru
 		goto out;
 	}
 	if (!strstr(out.buf, "Apply redo log successfully")) {
-		err_set(e, ERR_BAD_DATA, 0, "cdc redo apply ended without saying that it succeeded");
+		err_set(e, ERR_BAD_DATA, 0,
+			"cdc redo apply ended without saying that it succeeded");
 		goto out;
 	}
 	if (number_after(out.buf, "[appliedLogCount=", &st->rows) < 0)
@@ -179,12 +205,14 @@ out:
 	return rc;
 }
 
-int stock_br(const struct stock_tool *br, bool restore, const char *pd, const char *uri, unsigned rate_mb, const char *log, tso_t *backup_ts,
-	     struct err *e)
+int stock_br(const struct stock_tool *br, bool restore, const char *pd, const char *uri,
+	     unsigned rate_mb, const char *log, tso_t *backup_ts, struct err *e)
 {
 	const char *bare = strstr(pd, "://") ? strstr(pd, "://") + 3 : pd; /* br takes no scheme */
 	char rate[32], *log_file = xstrfmt("--log-file=%s", log);
-	const char *args[16] = { restore ? "restore" : "backup", "full", "--pd", bare, "--storage", uri, log_file };
+	const char *args[16] = {
+		restore ? "restore" : "backup", "full", "--pd", bare, "--storage", uri, log_file
+	};
 	struct strbuf out = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	unsigned n = 7;
@@ -195,7 +223,9 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 		args[n++] = rate;
 	}
 	args[n] = NULL;
-	if (!strncmp(pd, "http://", 7) && pd_members(pd, &(struct http_tls){ "", "", "" }, deadline_in_ms(PD_MS), &(struct pd_members){ 0 }, e) < 0) {
+	if (!strncmp(pd, "http://", 7) &&
+	    pd_members(pd, &(struct http_tls){ "", "", "" }, deadline_in_ms(PD_MS),
+		       &(struct pd_members){ 0 }, e) < 0) {
 		rc = err_wrap(e, "br %s full", args[0]);
 		goto out;
 	}
@@ -203,7 +233,8 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 	if (rc < 0) {
 		const char *p = strstr(why.text, "Error: "), *help = tidb_brie_way_out(why.text);
 
-		err_set(e, why.kind == ERR_IO ? ERR_ENV : why.kind, why.code, "br %s full: %.600s%s%s%s", args[0], p ? p + 7 : why.text,
+		err_set(e, why.kind == ERR_IO ? ERR_ENV : why.kind, why.code,
+			"br %s full: %.600s%s%s%s", args[0], p ? p + 7 : why.text,
 			help ? " (way out: " : "", help ? help : "", help ? ")" : "");
 	} else {
 		rc = stock_br_parse(out.buf, backup_ts, e);
@@ -227,7 +258,8 @@ static void toml_text(struct strbuf *out, const char *text)
 	strbuf_addstr(out, "\"\n");
 }
 
-static void source(struct strbuf *out, const char *name, const struct sql_endpoint *ep, const char *snapshot)
+static void source(struct strbuf *out, const char *name, const struct sql_endpoint *ep,
+		   const char *snapshot)
 {
 	strbuf_addf(out, "[data-sources.%s]\nhost = ", name);
 	toml_text(out, ep->host);
@@ -241,18 +273,23 @@ static void source(struct strbuf *out, const char *name, const struct sql_endpoi
 
 void stock_sync_diff_config(const struct sync_diff *o, struct strbuf *out)
 {
-	strbuf_addstr(out, "check-thread-count = 4\nexport-fix-sql = true\ncheck-struct-only = false\n");
+	strbuf_addstr(out,
+		      "check-thread-count = 4\nexport-fix-sql = true\ncheck-struct-only = false\n");
 	source(out, "a", o->a, o->a_snapshot);
 	source(out, "b", o->b, o->b_snapshot);
 	strbuf_addstr(out, "[task]\noutput-dir = ");
 	strbuf_addf(out, "\"%s/output\"\n", o->dir);
 	/* what drtest itself keeps on a secondary is no data */
-	strbuf_addstr(out, "source-instances = [\"a\"]\ntarget-instance = \"b\"\ntarget-check-tables = [\"*.*\", \"!" BOOKKEEPING_DB ".*\"]\n");
+	strbuf_addstr(
+		out,
+		"source-instances = [\"a\"]\ntarget-instance = \"b\"\ntarget-check-tables = [\"*.*\", \"!" BOOKKEEPING_DB
+		".*\"]\n");
 }
 
 int stock_sync_diff_parse(struct sync_diff_result *r, const char *text, struct err *e)
 {
-	const char *p = strstr(text, "A total of "), *different = strstr(text, " is not equal"), *missing = strstr(text, " does not exist in ");
+	const char *p = strstr(text, "A total of "), *different = strstr(text, " is not equal"),
+		   *missing = strstr(text, " does not exist in ");
 	const char *at = different ? different : missing;
 
 	memset(r, 0, sizeof(*r));
@@ -261,20 +298,24 @@ int stock_sync_diff_parse(struct sync_diff_result *r, const char *text, struct e
 	if (at) {
 		while (at > text && at[-1] != '\n')
 			at--;
-		snprintf(r->evidence, sizeof(r->evidence), "%.*s", (int)(strcspn(at, "\n") < 380 ? strcspn(at, "\n") : 380), at);
+		snprintf(r->evidence, sizeof(r->evidence), "%.*s",
+			 (int)(strcspn(at, "\n") < 380 ? strcspn(at, "\n") : 380), at);
 		return 0;
 	}
 	if (p && strstr(p, "all are equal")) {
 		r->equal = true;
-		snprintf(r->evidence, sizeof(r->evidence), "%.*s", (int)(strcspn(p, "\n") < 380 ? strcspn(p, "\n") : 380), p);
+		snprintf(r->evidence, sizeof(r->evidence), "%.*s",
+			 (int)(strcspn(p, "\n") < 380 ? strcspn(p, "\n") : 380), p);
 		return 0;
 	}
 	return err_set(e, ERR_BAD_DATA, 0, "sync_diff_inspector tells neither equal nor different");
 }
 
-int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o, struct sync_diff_result *r, struct err *e)
+int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o,
+		    struct sync_diff_result *r, struct err *e)
 {
-	char *config = xstrfmt("%s/config.toml", o->dir), *said = xstrfmt("%s/said.log", o->dir), *argv[STOCK_WORDS_MAX + 3];
+	char *config = xstrfmt("%s/config.toml", o->dir), *said = xstrfmt("%s/said.log", o->dir),
+	     *argv[STOCK_WORDS_MAX + 3];
 	struct strbuf text = STRBUF_INIT;
 	struct proc *p = NULL;
 	unsigned n = 0;
@@ -290,11 +331,15 @@ int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o, st
 	argv[n++] = (char *)"-C";
 	argv[n++] = config;
 	argv[n] = NULL;
-	p = proc_start(&(struct proc_opts){ .name = "sync_diff_inspector", .argv = argv, .log_path = said }, e);
+	p = proc_start(&(struct proc_opts){ .name = "sync_diff_inspector",
+					    .argv = argv,
+					    .log_path = said },
+		       e);
 	if (!p)
 		goto out;
 	if (!proc_wait(p, deadline_in_ms(TOOL_MS))) {
-		err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "sync_diff_inspector did not end in time");
+		err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+			"sync_diff_inspector did not end in time");
 		goto out;
 	}
 	strbuf_reset(&text);
@@ -302,7 +347,8 @@ int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o, st
 		goto out;
 	rc = stock_sync_diff_parse(r, text.buf, e);
 	if (rc == 0 && r->equal != (proc_exit_status(p) == 0))
-		rc = err_set(e, ERR_BAD_DATA, 0, "sync_diff_inspector says '%s' and ends with %s", r->evidence, proc_how(p));
+		rc = err_set(e, ERR_BAD_DATA, 0, "sync_diff_inspector says '%s' and ends with %s",
+			     r->evidence, proc_how(p));
 	if (rc < 0) {
 		struct strbuf tail = STRBUF_INIT;
 

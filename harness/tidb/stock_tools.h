@@ -1,5 +1,5 @@
-/* The guide's own tools in the place of ours: `cdc redo`, `br`, sync_diff_inspector. They have no other way than argv for a store's
- * keys (br, cdc), which is said in the run's notes. */
+/* The guide's own tools in the place of ours: `cdc redo`, `br`, sync_diff_inspector. They have no
+ * other way than argv for a store's keys (br, cdc), which is said in the run's notes. */
 #ifndef HARNESS_TIDB_STOCK_TOOLS_H
 #define HARNESS_TIDB_STOCK_TOOLS_H
 
@@ -7,7 +7,8 @@
 #include "harness/tidb/tidb.h"
 
 #define STOCK_WORDS_MAX 4
-/* How a tool is run: `cdc` on PATH, else by tiup, in the version given ("v8.5.7"; NULL: what tiup has). -1: neither is there. */
+/* How a tool is run: `cdc` on PATH, else by tiup, in the version given ("v8.5.7"; NULL: what tiup
+ * has). -1: neither is there. */
 struct stock_tool {
 	char *word[STOCK_WORDS_MAX];
 	unsigned n;
@@ -15,31 +16,35 @@ struct stock_tool {
 int stock_find(struct stock_tool *t, const char *name, const char *version, struct err *e);
 void stock_release(struct stock_tool *t);
 
-/* `cdc redo meta` and `apply`: profiling is off (it would take port 6060, the guide's MinIO port, and die of it), tmp_dir is fresh (it is
- * wiped). It takes TIMESTAMPs to be in the time zone of where it runs: zone, by name or "+00:00"; NULL: this machine's. *st: what it tells:
- * points, time. */
-int stock_redo_apply(const struct stock_tool *cdc, const char *uri, const struct sql_endpoint *sink, const char *zone, const char *tmp_dir,
-		     struct replay_stats *st, struct err *e);
+/* `cdc redo meta` and `apply`: profiling is off (it would take port 6060, the guide's MinIO port,
+ * and die of it), tmp_dir is fresh (it is wiped). It takes TIMESTAMPs to be in the time zone of
+ * where it runs: zone, by name or "+00:00"; NULL: this machine's. *st: what it tells: points, time.
+ */
+int stock_redo_apply(const struct stock_tool *cdc, const char *uri, const struct sql_endpoint *sink,
+		     const char *zone, const char *tmp_dir, struct replay_stats *st, struct err *e);
 /* What they print. */
 int stock_meta_parse(const char *text, tso_t *checkpoint, tso_t *resolved, struct err *e);
 int stock_br_parse(const char *text, tso_t *backup_ts, struct err *e);
 
 /* `br backup full` (restore: `br restore full`) --pd HOST:PORT --storage URI. */
-int stock_br(const struct stock_tool *br, bool restore, const char *pd, const char *uri, unsigned rate_mb, const char *log, tso_t *backup_ts,
-	     struct err *e);
+int stock_br(const struct stock_tool *br, bool restore, const char *pd, const char *uri,
+	     unsigned rate_mb, const char *log, tso_t *backup_ts, struct err *e);
 
 struct sync_diff {
 	const struct sql_endpoint *a, *b;
 	const char *a_snapshot, *b_snapshot; /* TSO; NULL: none */
-	const char *dir;                     /* of its own and fresh: another snapshot in the same output folder is refused */
+	/* of its own and fresh: another snapshot in the same output folder is refused */
+	const char *dir;
 };
 struct sync_diff_result {
 	bool equal;
 	unsigned tables;
 	char evidence[400]; /* its own words */
 };
-/* The guide's configuration, all user tables of b. 0: it could tell. Its exit 1 means different, and any error too: its words decide. */
-int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o, struct sync_diff_result *r, struct err *e);
+/* The guide's configuration, all user tables of b. 0: it could tell. Its exit 1 means different,
+ * and any error too: its words decide. */
+int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o,
+		    struct sync_diff_result *r, struct err *e);
 void stock_sync_diff_config(const struct sync_diff *o, struct strbuf *out);
 int stock_sync_diff_parse(struct sync_diff_result *r, const char *text, struct err *e);
 

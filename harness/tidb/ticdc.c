@@ -9,7 +9,8 @@
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
 
-/* 5.x writes checkpoint-ts, 6.2 and later checkpoint_ts and checkpoint_tso. The first that is there. */
+/* 5.x writes checkpoint-ts, 6.2 and later checkpoint_ts and checkpoint_tso. The first that is
+ * there. */
 static json_t *first_of(json_t *j, const char *const *names)
 {
 	for (; *names; names++) {
@@ -57,12 +58,14 @@ static void keep_words(const char *said, char *out, size_t room)
 	strbuf_release(&clean);
 }
 
-/* An error object of any version: {time, addr, code, message}; last_error and last_warning of the status. */
+/* An error object of any version: {time, addr, code, message}; last_error and last_warning of the
+ * status. */
 static void error_of(json_t *j, char *out, size_t room)
 {
 	static const char *const names[] = { "error", "last_error", "last_warning", NULL };
 	json_t *v = first_of(j, names);
-	const char *code = json_string_value(json_object_get(v, "code")), *message = json_string_value(json_object_get(v, "message"));
+	const char *code = json_string_value(json_object_get(v, "code")),
+		   *message = json_string_value(json_object_get(v, "message"));
 
 	struct strbuf said = STRBUF_INIT;
 
@@ -80,7 +83,8 @@ static void error_of(json_t *j, char *out, size_t room)
 
 static void take(struct ticdc_feed *f, json_t *j)
 {
-	static const char *const checkpoint[] = { "checkpoint_ts", "checkpoint_tso", "checkpoint-ts", "tso", NULL };
+	static const char *const checkpoint[] = { "checkpoint_ts", "checkpoint_tso",
+						  "checkpoint-ts", "tso", NULL };
 	static const char *const resolved[] = { "resolved_ts", "resolved-ts", NULL };
 	json_t *consistent = json_object_get(json_object_get(j, "config"), "consistent");
 
@@ -95,7 +99,8 @@ static void take(struct ticdc_feed *f, json_t *j)
 	f->storage[strcspn(f->storage, "?")] = '\0';
 	error_of(j, f->error, sizeof(f->error));
 	/* the new architecture tells the checkpoint in resolved_ts's place */
-	f->resolved_is_checkpoint = f->resolved_is_checkpoint || json_object_get(j, "gid") || json_object_get(j, "keyspace") ||
+	f->resolved_is_checkpoint = f->resolved_is_checkpoint || json_object_get(j, "gid") ||
+				    json_object_get(j, "keyspace") ||
 				    json_object_get(j, "maintainer_addr");
 }
 
@@ -110,7 +115,8 @@ int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct er
 		one = json_array_get(j, 0);
 	if (!json_is_object(one)) {
 		json_decref(j);
-		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed is no JSON object: %s", why.text[0] ? why.text : "an empty list");
+		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed is no JSON object: %s",
+			       why.text[0] ? why.text : "an empty list");
 	}
 	take(f, one);
 	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
@@ -118,7 +124,8 @@ int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct er
 			take(f, json_object_get(one, inner[i]));
 	json_decref(j);
 	if (!f->state[0] && !f->checkpoint_ts)
-		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed tells neither state nor checkpoint");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "TiCDC's changefeed tells neither state nor checkpoint");
 	return 0;
 }
 
@@ -145,45 +152,69 @@ int ticdc_create_parse(struct ticdc_feed *f, const char *text, size_t n, struct 
 		at += len + 1;
 	}
 	if (!created || !told)
-		return err_set(e, ERR_BAD_DATA, 0, "`cdc cli changefeed create` printed %s", created ? "no Info line" : "no success");
+		return err_set(e, ERR_BAD_DATA, 0, "`cdc cli changefeed create` printed %s",
+			       created ? "no Info line" : "no success");
 	if (*id)
 		memcpy(f->id, id, sizeof(id));
 	return 0;
 }
 
-/* The innermost code comes last in TiCDC's text and tells the most: the new architecture wraps every trouble with the sink in ErrSinkURIInvalid,
- * every one with the store in ErrInvalidReplicaConfig. So what is specific stands first here. */
+/* The innermost code comes last in TiCDC's text and tells the most: the new architecture wraps
+ * every trouble with the sink in ErrSinkURIInvalid, every one with the store in
+ * ErrInvalidReplicaConfig. So what is specific stands first here. */
 static const char *way_out(const char *text)
 {
-	static const struct { const char *says, *way_out; } known[] = {
-		{ "timezone of the TiCDC server", "the sink's time zone has to be TiCDC's own: no time-zone in the sink URI, or `cdc server` with --tz" },
-		{ "ErrLoadTimezone", "TiCDC knows zones by their names alone, as UTC or Asia/Shanghai" },
-		{ "Unknown or incorrect time zone", "the sink has no tables of time zones: mysql_tzinfo_to_sql /usr/share/zoneinfo, into its mysql database" },
-		{ "Error 1045", "the sink refuses TiCDC's user: its name, its password, and the host that TiCDC comes from" },
-		{ "ErrMySQLConnectionError", "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
-		{ "status code: 403", "the store refuses TiCDC's keys: access-key and secret-access-key, as TiCDC's host uses them" },
+	static const struct {
+		const char *says, *way_out;
+	} known[] = {
+		{ "timezone of the TiCDC server",
+		  "the sink's time zone has to be TiCDC's own: no time-zone in the sink URI, or `cdc server` with --tz" },
+		{ "ErrLoadTimezone",
+		  "TiCDC knows zones by their names alone, as UTC or Asia/Shanghai" },
+		{ "Unknown or incorrect time zone",
+		  "the sink has no tables of time zones: mysql_tzinfo_to_sql /usr/share/zoneinfo, into its mysql database" },
+		{ "Error 1045",
+		  "the sink refuses TiCDC's user: its name, its password, and the host that TiCDC comes from" },
+		{ "ErrMySQLConnectionError",
+		  "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
+		{ "status code: 403",
+		  "the store refuses TiCDC's keys: access-key and secret-access-key, as TiCDC's host uses them" },
 		{ "status code: 404", "the bucket is not there: make it first" },
 		{ "NoSuchBucket", "the bucket is not there: make it first" },
-		{ "context deadline exceeded", "TiCDC can't reach the store: its endpoint, as TiCDC's host sees it" },
-		{ "tikv:9006", "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
-		{ "ErrStartTsBeforeGC", "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
-		{ "ErrChangeFeedAlreadyExist", "take another id, or remove the old one (that deletes its redo log)" },
-		{ "ErrConsistentStorage", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
-		{ "ErrFailToCreateExternalStorage", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
-		{ "ErrStorageInitialize", "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		{ "context deadline exceeded",
+		  "TiCDC can't reach the store: its endpoint, as TiCDC's host sees it" },
+		{ "tikv:9006",
+		  "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
+		{ "ErrStartTsBeforeGC",
+		  "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
+		{ "ErrChangeFeedAlreadyExist",
+		  "take another id, or remove the old one (that deletes its redo log)" },
+		{ "ErrConsistentStorage",
+		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		{ "ErrFailToCreateExternalStorage",
+		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		{ "ErrStorageInitialize",
+		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
 		{ "ErrSameUpstreamDownstream", "the sink is the source itself" },
 		{ "ErrTableIneligible", "each table needs a primary or unique key" },
 		{ "ErrServerIsNotReady", "TiCDC is still starting: try again" },
-		{ "ErrClusterIsUnhealthy", "TiCDC is still starting, or has lost its PD: try again" },
+		{ "ErrClusterIsUnhealthy",
+		  "TiCDC is still starting, or has lost its PD: try again" },
 		{ "ErrPDEtcdAPIError", "TiCDC can't reach its PD: is it up?" },
-		{ "ErrOwnerNotFound", "TiCDC has no owner: its PD does not answer, or its captures are just starting" },
+		{ "ErrOwnerNotFound",
+		  "TiCDC has no owner: its PD does not answer, or its captures are just starting" },
 		{ "ErrUpstreamHasRunningImport", "wait until the import on the primary has ended" },
-		{ "unknown configuration options", "this version of TiCDC does not know a key of [consistent]" },
+		{ "unknown configuration options",
+		  "this version of TiCDC does not know a key of [consistent]" },
 		{ "ErrVersionIncompatible", "cdc and the cluster have to be of one version" },
-		{ "ErrRedoMetaFileNotFound", "no redo log is there: the changefeed ran without [consistent], or another prefix is meant" },
-		{ "ErrRedoMetaInitialize", "the redo log's .meta object is damaged: an older copy of it, if the store keeps versions" },
-		{ "http pprof", "another program has the port of its profiler (6060): --enable-profiling=false, or free that port" },
-		{ "ErrSinkURIInvalid", "mysql://user:password@host:port/, special characters percent-encoded" },
+		{ "ErrRedoMetaFileNotFound",
+		  "no redo log is there: the changefeed ran without [consistent], or another prefix is meant" },
+		{ "ErrRedoMetaInitialize",
+		  "the redo log's .meta object is damaged: an older copy of it, if the store keeps versions" },
+		{ "http pprof",
+		  "another program has the port of its profiler (6060): --enable-profiling=false, or free that port" },
+		{ "ErrSinkURIInvalid",
+		  "mysql://user:password@host:port/, special characters percent-encoded" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -198,14 +229,16 @@ static int refused(const char *what, const char *said, int code, struct err *e)
 	char text[700];
 
 	keep_words(said, text, sizeof(text));
-	return err_set(e, strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND : ERR_ENV, code, "%s: TiCDC says: %s%s%s%s", what, *text ? text : "nothing",
+	return err_set(e, strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND : ERR_ENV, code,
+		       "%s: TiCDC says: %s%s%s%s", what, *text ? text : "nothing",
 		       help ? " (way out: " : "", help ? help : "", help ? ")" : "");
 }
 
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)
 {
 	json_t *j = foreign_json(a->body.buf, a->body.len, NULL);
-	const char *message = json_string_value(json_object_get(j, "error_msg")), *code = json_string_value(json_object_get(j, "error_code"));
+	const char *message = json_string_value(json_object_get(j, "error_msg")),
+		   *code = json_string_value(json_object_get(j, "error_code"));
 	struct strbuf said = STRBUF_INIT;
 
 	if (message && code && *code && !strstr(message, code))
@@ -222,7 +255,10 @@ int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)
 
 int ticdc_cli_refused(const char *said, const char *what, struct err *e)
 {
-	const char *error = strstr(said, "Error: "), *fatal = strstr(said, "[FATAL]"), *p = error ? error + 7 : fatal ? fatal : said;
+	const char *error = strstr(said, "Error: "), *fatal = strstr(said, "[FATAL]"),
+		   *p = error   ? error + 7
+			: fatal ? fatal
+				: said;
 	char *line = xstrfmt("%.*s", (int)strcspn(p, "\n"), p);
 
 	refused(what, line, 0, e);
@@ -265,7 +301,8 @@ static void toml_text(struct strbuf *out, const char *text)
 
 void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct strbuf *out)
 {
-	bool meta = v[0] > 7 || (v[0] == 7 && (v[1] >= 5 || (v[1] == 1 && v[2] >= 3))) || (v[0] == 6 && v[1] == 5 && v[2] >= 6);
+	bool meta = v[0] > 7 || (v[0] == 7 && (v[1] >= 5 || (v[1] == 1 && v[2] >= 3))) ||
+		    (v[0] == 6 && v[1] == 5 && v[2] >= 6);
 
 	strbuf_addstr(out, "[consistent]\nlevel = ");
 	toml_text(out, *o->redo_uri ? "eventual" : "none");

@@ -7,7 +7,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/tidb/ticdc.h"
 
-static int call(const struct ticdc *c, const char *method, const char *path, const char *body, struct deadline d, struct http_answer *a, struct err *e)
+static int call(const struct ticdc *c, const char *method, const char *path, const char *body,
+		struct deadline d, struct http_answer *a, struct err *e)
 {
 	char *url = xstrfmt("%s%s", c->api, path);
 	int rc = http_call(method, url, body, &c->tls, d, a, e);
@@ -59,18 +60,20 @@ int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], str
 
 	if (rc == 0)
 		rc = err_set(e, ERR_NOT_FOUND, 0, "TiCDC names no owner");
-	json_array_foreach(json_object_get(j, "items"), i, one)
-		if (json_is_true(json_object_get(one, "is_owner")) && json_string_value(json_object_get(one, "address"))) {
-			snprintf(address, 300, "%s", json_string_value(json_object_get(one, "address")));
-			rc = 0;
-		}
+	json_array_foreach(json_object_get(j, "items"), i,
+			   one) if (json_is_true(json_object_get(one, "is_owner")) &&
+				    json_string_value(json_object_get(one, "address")))
+	{
+		snprintf(address, 300, "%s", json_string_value(json_object_get(one, "address")));
+		rc = 0;
+	}
 	json_decref(j);
 	http_answer_release(&a);
 	return rc;
 }
 
-int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d, struct ticdc_feed *f, bool *made,
-                 struct err *e)
+int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d,
+		 struct ticdc_feed *f, bool *made, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	char *body = ticdc_create_body(o), what[180];
@@ -90,7 +93,8 @@ int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct dea
 	return rc < 0 && !strstr(e ? e->text : "", what) ? err_wrap(e, "%s", what) : rc;
 }
 
-int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f, struct err *e)
+int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f,
+		struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	char path[200], what[180];
@@ -107,7 +111,8 @@ int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct
 	return rc;
 }
 
-int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max, unsigned *n, struct err *e)
+int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max,
+	       unsigned *n, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	int rc = call(c, "GET", "/api/v2/changefeeds?state=all", NULL, d, &a, e);
@@ -116,11 +121,13 @@ int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsig
 	if (rc == 0 && a.status != 200)
 		rc = ticdc_refused(&a, "changefeeds", e);
 	if (rc == 0) {
-		json_t *j = foreign_json(a.body.buf, a.body.len, e), *items = json_object_get(j, "items"), *one;
+		json_t *j = foreign_json(a.body.buf, a.body.len, e),
+		       *items = json_object_get(j, "items"), *one;
 		size_t i;
 
 		rc = j ? 0 : -1;
-		json_array_foreach(items, i, one) {
+		json_array_foreach(items, i, one)
+		{
 			const char *id = json_string_value(json_object_get(one, "id"));
 
 			if (id && (*n)++ < max)
@@ -184,7 +191,8 @@ int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct
 		if (!strcmp(f.state, "failed"))
 			rc = err_set(e, ERR_ENV, 0, "%s: it failed: %s", what, f.error);
 		else if (pause_ms(50, d) < 0)
-			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%s: it is still %s", what, f.state);
+			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				     "%s: it is still %s", what, f.state);
 	}
 	return rc;
 }

@@ -15,7 +15,8 @@
 #define OPEN_MS 10000
 #define KILL_PAUSE_MS 20
 
-static const char *cell_of(const char *const *names, const char *const *cells, unsigned n, const char *name)
+static const char *cell_of(const char *const *names, const char *const *cells, unsigned n,
+			   const char *name)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (names[i] && !strcasecmp(names[i], name))
@@ -23,19 +24,30 @@ static const char *cell_of(const char *const *names, const char *const *cells, u
 	return NULL;
 }
 
-int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e)
+int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names,
+		    const char *const *cells, unsigned n, struct err *e)
 {
-	const char *destination = cell_of(names, cells, n, "Destination"), *size = cell_of(names, cells, n, "Size"),
-		   *ts = cell_of(names, cells, n, "BackupTS"), *cluster = cell_of(names, cells, n, "Cluster TS"),
-		   *queued = cell_of(names, cells, n, "Queue Time"), *executed = cell_of(names, cells, n, "Execution Time");
+	const char *destination = cell_of(names, cells, n, "Destination"),
+		   *size = cell_of(names, cells, n, "Size"),
+		   *ts = cell_of(names, cells, n, "BackupTS"),
+		   *cluster = cell_of(names, cells, n, "Cluster TS"),
+		   *queued = cell_of(names, cells, n, "Queue Time"),
+		   *executed = cell_of(names, cells, n, "Execution Time");
 	const char *what = restore ? "RESTORE" : "BACKUP";
 	tso_t told = 0;
 
 	memset(b, 0, sizeof(*b));
 	if (!destination || !size || !ts)
-		return err_set(e, ERR_BAD_DATA, 0, "%s's row lacks the column %s", what, !destination ? "Destination" : !size ? "Size" : "BackupTS");
-	if (!tso_parse(size, &b->size_bytes) || !tso_parse(ts, &told) || (cluster && !tso_parse(cluster, &b->cluster_ts)))
-		return err_set(e, ERR_BAD_DATA, 0, "%s's row holds no numbers where they belong: Size '%.24s', BackupTS '%.24s'", what, size, ts);
+		return err_set(e, ERR_BAD_DATA, 0, "%s's row lacks the column %s", what,
+			       !destination ? "Destination"
+			       : !size      ? "Size"
+					    : "BackupTS");
+	if (!tso_parse(size, &b->size_bytes) || !tso_parse(ts, &told) ||
+	    (cluster && !tso_parse(cluster, &b->cluster_ts)))
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s's row holds no numbers where they belong: Size '%.24s', BackupTS '%.24s'",
+			what, size, ts);
 	if (restore && !cluster)
 		b->cluster_ts = told;
 	else
@@ -50,23 +62,33 @@ int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names,
 
 const char *tidb_brie_way_out(const char *m)
 {
-	static const struct { const char *says, *way_out; } known[] = {
-		{ "backup meta file exists", "this prefix was used before: one fresh prefix for each backup" },
+	static const struct {
+		const char *says, *way_out;
+	} known[] = {
+		{ "backup meta file exists",
+		  "this prefix was used before: one fresh prefix for each backup" },
 		{ "backup lock file", "an interrupted backup lies there: take a fresh prefix" },
-		{ "NoSuchKey", "no backup is under this prefix: another prefix, or the backup never ended" },
-		{ "status code: 403", "the store refuses the keys: access-key and secret-access-key" },
+		{ "NoSuchKey",
+		  "no backup is under this prefix: another prefix, or the backup never ended" },
+		{ "status code: 403",
+		  "the store refuses the keys: access-key and secret-access-key" },
 		{ "status code: 404", "the bucket is not there: make it first" },
 		{ "NoSuchBucket", "the bucket is not there: make it first" },
-		{ "RequestTimeTooSkewed", "the clocks of this host and of the store differ by more than 15 minutes" },
-		{ "Region is unavailable", "a TiKV is down, or the snapshot lies in the future: PD's /pd/api/v1/stores tells which store is not Up" },
+		{ "RequestTimeTooSkewed",
+		  "the clocks of this host and of the store differ by more than 15 minutes" },
+		{ "Region is unavailable",
+		  "a TiKV is down, or the snapshot lies in the future: PD's /pd/api/v1/stores tells which store is not Up" },
 		{ "failed to get cluster id", "PD does not answer: is it up?" },
-		{ "GC safepoint exceeded", "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
+		{ "GC safepoint exceeded",
+		  "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
 		{ "not fresh", "the target has data: restore into a new cluster" },
 		{ "already exist", "the target has these tables: restore into a new cluster" },
-		{ "new_collations_enabled_on_first_bootstrap", "the clusters were made with different collation settings (versions before and after 6.0)" },
+		{ "new_collations_enabled_on_first_bootstrap",
+		  "the clusters were made with different collation settings (versions before and after 6.0)" },
 		{ "requires tikv store", "this TiDB runs without TiKV" },
 		{ "CDC changefeed", "remove the target's changefeeds before the restore" },
-		{ "PermissionDenied", "TiKV's user can't write there, or the directory is not shared by all TiKV" },
+		{ "PermissionDenied",
+		  "TiKV's user can't write there, or the directory is not shared by all TiKV" },
 		{ "Access denied", "the user needs BACKUP_ADMIN and RESTORE_ADMIN" },
 		{ "BACKUP_ADMIN", "the user needs BACKUP_ADMIN" },
 		{ "RESTORE_ADMIN", "the user needs RESTORE_ADMIN" },
@@ -85,17 +107,20 @@ static int refused(struct sql *s, const char *what, struct err *e)
 	const char *way_out = tidb_brie_way_out(mysql_error(m));
 
 	sql_error(m, e, what);
-	for (char *p = e ? e->text : NULL; p && *p; p++) /* the store's words come with line feeds and tabs */
+	/* the store's words come with line feeds and tabs */
+	for (char *p = e ? e->text : NULL; p && *p; p++)
 		if (*p == '\n' || *p == '\r' || *p == '\t')
 			*p = ' ';
 	if (e && way_out)
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (way out: %s)", way_out);
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			 " (way out: %s)", way_out);
 	if (e && e->kind == ERR_SQL)
 		e->kind = ERR_ENV;
 	return -1;
 }
 
-/* BACKUP and RESTORE block for as long as they take: in a thread, so that Ctrl-C can end them by KILL from another connection. */
+/* BACKUP and RESTORE block for as long as they take: in a thread, so that Ctrl-C can end them by
+ * KILL from another connection. */
 struct brie {
 	struct sql *s;
 	const struct strbuf *statement;
@@ -143,7 +168,8 @@ static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *
 			killed = true;
 			kill_session(ep, id);
 			if (!atomic_load(&b->done))
-				shutdown(mysql_get_socket(sql_handle(b->s)), SHUT_RDWR); /* where KILL was not heard: the thread ends in any case */
+				/* where KILL was not heard: the thread ends in any case */
+				shutdown(mysql_get_socket(sql_handle(b->s)), SHUT_RDWR);
 		}
 		usleep(20000);
 	}
@@ -151,9 +177,11 @@ static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *
 	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended by KILL", what) : 0;
 }
 
-static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement, struct tidb_brie *b, struct err *e)
+static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
+		struct tidb_brie *b, struct err *e)
 {
-	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16], *cells[16];
+	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16],
+		   *cells[16];
 	struct brie job = { .s = sql_open(ep, deadline_in_ms(OPEN_MS), e), .statement = statement };
 	MYSQL_ROW row;
 	int rc = -1;
@@ -186,7 +214,8 @@ out:
 	return rc;
 }
 
-int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, const char *snapshot, struct tidb_brie *b, struct err *e)
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb,
+		const char *snapshot, struct tidb_brie *b, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
@@ -217,7 +246,9 @@ int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_bri
 int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
 {
 	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
-	int rc = s && sql_exec(s, e, "SET GLOBAL tidb_gc_enable = %s", on ? "TRUE" : "FALSE") >= 0 ? 0 : -1;
+	int rc = s && sql_exec(s, e, "SET GLOBAL tidb_gc_enable = %s", on ? "TRUE" : "FALSE") >= 0
+			 ? 0
+			 : -1;
 
 	sql_close(s);
 	return rc;
@@ -235,7 +266,8 @@ int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e)
 	return rc;
 }
 
-static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *e, const char *query)
+static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *e,
+		    const char *query)
 {
 	struct sql_rows r = { 0 };
 	int more = -1;
@@ -244,7 +276,8 @@ static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *
 	if (sql_query(s, &r, e, "%s", query) == 0)
 		while ((more = sql_rows_next(&r, e)) == 1) {
 			if (++*n <= TIDB_NAMES_MAX)
-				strbuf_addf(out, "%s%s", *n > 1 ? ", " : "", r.cell[0] ? r.cell[0] : "");
+				strbuf_addf(out, "%s%s", *n > 1 ? ", " : "",
+					    r.cell[0] ? r.cell[0] : "");
 			else if (*n == TIDB_NAMES_MAX + 1)
 				strbuf_addstr(out, ", …");
 		}
@@ -256,24 +289,31 @@ static int names_of(struct sql *s, struct strbuf *out, unsigned *n, struct err *
 
 int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
 {
-	return names_of(s, names, n, e, "SELECT DISTINCT TABLE_SCHEMA FROM information_schema.TABLES WHERE " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+	return names_of(
+		s, names, n, e,
+		"SELECT DISTINCT TABLE_SCHEMA FROM information_schema.TABLES WHERE " NOT_SYSTEM(
+			"TABLE_SCHEMA") " ORDER BY 1");
 }
 
 int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
 {
 	/* a unique key counts when all of its columns are NOT NULL */
-	return names_of(s, names, n, e,
-	                "SELECT CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME) FROM information_schema.TABLES t LEFT JOIN (SELECT k.TABLE_SCHEMA, k.TABLE_NAME"
-	                " FROM (SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0"
-	                " GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0) k GROUP BY k.TABLE_SCHEMA, k.TABLE_NAME) u"
-	                " ON u.TABLE_SCHEMA = t.TABLE_SCHEMA AND u.TABLE_NAME = t.TABLE_NAME"
-	                " WHERE t.TABLE_TYPE = 'BASE TABLE' AND u.TABLE_NAME IS NULL AND " NOT_SYSTEM("t.TABLE_SCHEMA") " ORDER BY 1");
+	return names_of(
+		s, names, n, e,
+		"SELECT CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME) FROM information_schema.TABLES t LEFT JOIN (SELECT k.TABLE_SCHEMA, k.TABLE_NAME"
+		" FROM (SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0"
+		" GROUP BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0) k GROUP BY k.TABLE_SCHEMA, k.TABLE_NAME) u"
+		" ON u.TABLE_SCHEMA = t.TABLE_SCHEMA AND u.TABLE_NAME = t.TABLE_NAME"
+		" WHERE t.TABLE_TYPE = 'BASE TABLE' AND u.TABLE_NAME IS NULL AND " NOT_SYSTEM(
+			"t.TABLE_SCHEMA") " ORDER BY 1");
 }
 
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e)
 {
-	return names_of(s, names, n, e, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
-	                " WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+	return names_of(
+		s, names, n, e,
+		"SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
+		" WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
 }
 
 int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e)
@@ -284,8 +324,10 @@ int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e)
 	*may = false;
 	if (sql_query(s, &r, e, "SHOW GRANTS") == 0)
 		while ((more = sql_rows_next(&r, e)) == 1)
-			*may = *may || (r.cell[0] && (strstr(r.cell[0], privilege) || strstr(r.cell[0], "SUPER") ||
-			                              (strstr(r.cell[0], "ALL PRIVILEGES ON *.*"))));
+			*may = *may ||
+			       (r.cell[0] &&
+				(strstr(r.cell[0], privilege) || strstr(r.cell[0], "SUPER") ||
+				 (strstr(r.cell[0], "ALL PRIVILEGES ON *.*"))));
 	sql_rows_release(&r);
 	return more;
 }
@@ -296,8 +338,12 @@ int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
 	int rc = -1;
 
 	*ts = 0;
-	if (s && sql_exec(s, e, "BEGIN") >= 0 && sql_value_u64(s, ts, e, "SELECT @@tidb_current_ts") == 0 && sql_exec(s, e, "ROLLBACK") >= 0)
-		rc = *ts ? 0 : err_set(e, ERR_BAD_DATA, 0, "@@tidb_current_ts is 0 in an open transaction");
+	if (s && sql_exec(s, e, "BEGIN") >= 0 &&
+	    sql_value_u64(s, ts, e, "SELECT @@tidb_current_ts") == 0 &&
+	    sql_exec(s, e, "ROLLBACK") >= 0)
+		rc = *ts ? 0
+			 : err_set(e, ERR_BAD_DATA, 0,
+				   "@@tidb_current_ts is 0 in an open transaction");
 	sql_close(s);
 	return rc;
 }
@@ -313,7 +359,8 @@ int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
 	if (!s)
 		return -1;
 	if (sql_value(s, &v, &why, "SELECT tidb_version()") != 0) {
-		err_set(e, ERR_UNSUPPORTED, why.code, "what listens on %s:%u is no TiDB but %.60s", ep->host, ep->port, sql_server_version(s));
+		err_set(e, ERR_UNSUPPORTED, why.code, "what listens on %s:%u is no TiDB but %.60s",
+			ep->host, ep->port, sql_server_version(s));
 		if (why.kind == ERR_GONE && e)
 			*e = why;
 		goto out;
@@ -328,7 +375,8 @@ out:
 	return rc;
 }
 
-int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d, uint64_t *killed, struct err *e)
+int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d,
+		   uint64_t *killed, struct err *e)
 {
 	struct sql *s = sql_open(ep, d, e);
 	struct strbuf q = STRBUF_INIT;
@@ -365,7 +413,8 @@ int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadl
 			}
 		}
 		if (pause_ms(KILL_PAUSE_MS, d) < 0) {
-			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0, "%zu connections of %s live on after KILL TIDB", n, user);
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"%zu connections of %s live on after KILL TIDB", n, user);
 			goto out;
 		}
 	}

@@ -1,5 +1,6 @@
-/* What only TiDB's SQL has: BACKUP and RESTORE and their result rows, the switch of garbage collection, TSOs. BACKUP and RESTORE
- * block until they are done, or until the run is interrupted: then they are ended by KILL. */
+/* What only TiDB's SQL has: BACKUP and RESTORE and their result rows, the switch of garbage
+ * collection, TSOs. BACKUP and RESTORE block until they are done, or until the run is interrupted:
+ * then they are ended by KILL. */
 #ifndef HARNESS_TIDB_TIDB_H
 #define HARNESS_TIDB_TIDB_H
 
@@ -7,36 +8,50 @@
 #include "harness/base/tso.h"
 #include "harness/sql/sql.h"
 
-/* The row of BACKUP and RESTORE, read by the columns' names: RESTORE before 6.3 has BackupTS alone, and means the target's TSO by it;
- * from 6.3 on BackupTS is the backup's own and "Cluster TS" the target's. Either is of the instant at which RESTORE began. */
+/* The row of BACKUP and RESTORE, read by the columns' names: RESTORE before 6.3 has BackupTS alone,
+ * and means the target's TSO by it; from 6.3 on BackupTS is the backup's own and "Cluster TS" the
+ * target's. Either is of the instant at which RESTORE began. */
 struct tidb_brie {
 	char destination[512]; /* TiDB leaves the credentials out */
 	uint64_t size_bytes;
-	tso_t backup_ts;       /* of the backup; 0: a RESTORE before 6.3 does not tell */
-	tso_t cluster_ts;      /* the target's when RESTORE began: the tables are not there at it; 0: not told */
-	char queued[32], executed[32]; /* "2022-02-25 20:00:00": when it was queued and when it began, in the session's time zone */
+	tso_t backup_ts; /* of the backup; 0: a RESTORE before 6.3 does not tell */
+	/* the target's when RESTORE began: the tables are not there at it; 0: not told */
+	tso_t cluster_ts;
+	/* "2022-02-25 20:00:00": when it was queued and when it began, in the session's time
+	 * zone */
+	char queued[32], executed[32];
 };
-int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names, const char *const *cells, unsigned n, struct err *e);
+int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names,
+		    const char *const *cells, unsigned n, struct err *e);
 
-/* uri holds credentials: errors never quote it. rate_mb 0: no limit. The prefix must be fresh for a backup. */
+/* uri holds credentials: errors never quote it. rate_mb 0: no limit. The prefix must be fresh for a
+ * backup. */
 /* snapshot: NULL, or the TSO to read at (garbage collection must not have passed it). */
-int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb, const char *snapshot, struct tidb_brie *b, struct err *e);
-int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e);
-/* What TiDB says of a refused BACKUP or RESTORE, with the way out where it is known (toolchain: the errors that users meet). NULL: none. */
+int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb,
+		const char *snapshot, struct tidb_brie *b, struct err *e);
+int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b,
+		 struct err *e);
+/* What TiDB says of a refused BACKUP or RESTORE, with the way out where it is known (toolchain: the
+ * errors that users meet). NULL: none. */
 const char *tidb_brie_way_out(const char *message);
 
 int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e);
 int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e);
-/* Names of what users made, ", " between; n: how many, of which the first TIDB_NAMES_MAX are told. */
+/* Names of what users made, ", " between; n: how many, of which the first TIDB_NAMES_MAX are told.
+ */
 #define TIDB_NAMES_MAX 8
-int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);           /* that have tables */
-int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);  /* TiCDC leaves them out, or refuses */
+/* that have tables */
+int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
+/* TiCDC leaves them out, or refuses */
+int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
-int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e);                  /* "BACKUP_ADMIN" */
+/* "BACKUP_ADMIN" */
+int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e);
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);
 /* KILL TIDB for each connection of that user, until none is left. */
-int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d, uint64_t *killed, struct err *e);
+int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d,
+		   uint64_t *killed, struct err *e);
 
 #endif

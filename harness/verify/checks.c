@@ -27,7 +27,8 @@ static int number(const char *text, int64_t *out)
 	return *end ? -1 : 0;
 }
 
-static int stream(struct server *s, struct sql_rows *rows, unsigned columns, struct err *e, const char *select, const char *table, const char *order)
+static int stream(struct server *s, struct sql_rows *rows, unsigned columns, struct err *e,
+		  const char *select, const char *table, const char *order)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc;
@@ -40,11 +41,14 @@ static int stream(struct server *s, struct sql_rows *rows, unsigned columns, str
 	rc = sql_query_stream(s->sql, rows, e, text.buf, text.len);
 	strbuf_release(&text);
 	if (rc == 0 && rows->n_columns != columns)
-		return err_set(e, ERR_BAD_DATA, 0, "%s: the server sent %u columns, %u were asked for", table, rows->n_columns, columns);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s: the server sent %u columns, %u were asked for", table,
+			       rows->n_columns, columns);
 	return rc;
 }
 
-static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to, struct err *e)
+static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
+			   struct err *e)
 {
 	struct server *s = arg;
 	struct sql_rows rows = { 0 };
@@ -58,8 +62,11 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 			rc = more;
 			break;
 		}
-		if (number(rows.cell[0], &worker) < 0 || number(rows.cell[1], &seq) < 0 || worker < 0 || worker > UINT32_MAX || seq < 0)
-			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", s->ledger_table);
+		if (number(rows.cell[0], &worker) < 0 || number(rows.cell[1], &seq) < 0 ||
+		    worker < 0 || worker > UINT32_MAX || seq < 0)
+			rc = err_set(e, ERR_BAD_DATA, 0,
+				     "%s has a row that is no worker and sequence",
+				     s->ledger_table);
 		else
 			rc = fn(to, (uint32_t)worker, (uint64_t)seq);
 	}
@@ -81,8 +88,10 @@ static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err 
 
 	if (more <= 0)
 		return more;
-	if (number(p->rows.cell[0], &w) < 0 || number(p->rows.cell[1], &q) < 0 || w < 0 || w > UINT32_MAX || q < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence", p->s->ledger_table);
+	if (number(p->rows.cell[0], &w) < 0 || number(p->rows.cell[1], &q) < 0 || w < 0 ||
+	    w > UINT32_MAX || q < 0)
+		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence",
+			       p->s->ledger_table);
 	*worker = (uint32_t)w;
 	*seq = (uint64_t)q;
 	return 1;
@@ -99,12 +108,15 @@ static int stream_ledger(struct server *s, struct prefix *p, struct prefix_resul
 	}
 	rc = stream(s, &at.rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 	if (rc == 0)
-		rc = prefix_stream_ledger(p, s->o->ledger_dir, &(struct presence_cursor){ &at, next_presence }, s->o->lost_path, r, e);
+		rc = prefix_stream_ledger(p, s->o->ledger_dir,
+					  &(struct presence_cursor){ &at, next_presence },
+					  s->o->lost_path, r, e);
 	sql_rows_release(&at.rows);
 	return rc;
 }
 
-static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e)
+static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+		       void *to, struct err *e)
 {
 	struct server *s = arg;
 	struct sql_rows rows = { 0 };
@@ -121,8 +133,10 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 			rc = more;
 			break;
 		}
-		if (number(rows.cell[0], &row.id) < 0 || number(rows.cell[1], &row.k) < 0 || !rows.cell[2] || !rows.cell[3]) {
-			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is not of the load's shape", name);
+		if (number(rows.cell[0], &row.id) < 0 || number(rows.cell[1], &row.k) < 0 ||
+		    !rows.cell[2] || !rows.cell[3]) {
+			rc = err_set(e, ERR_BAD_DATA, 0,
+				     "%s has a row that is not of the load's shape", name);
 			break;
 		}
 		row.c = rows.cell[2];
@@ -140,7 +154,8 @@ static struct sql *open_server(const struct prefix_opts *o, struct err *e)
 {
 	struct sql *s = o->held ? o->held : sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
 
-	if (s && o->held_at && sql_exec(s, e, "SET SESSION tidb_snapshot = '%" PRIu64 "'", o->held_at) < 0) {
+	if (s && o->held_at &&
+	    sql_exec(s, e, "SET SESSION tidb_snapshot = '%" PRIu64 "'", o->held_at) < 0) {
 		sql_close(s);
 		return NULL;
 	}
@@ -153,7 +168,8 @@ static void close_server(const struct prefix_opts *o, struct sql *s)
 		sql_close(s);
 }
 
-/* The point as a commit position: on the local ground through the map, elsewhere positions are commit TSOs themselves. */
+/* The point as a commit position: on the local ground through the map, elsewhere positions are
+ * commit TSOs themselves. */
 static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -177,20 +193,26 @@ static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *
 static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r, struct err *e)
 {
 	struct server server = { .o = o };
-	struct prefix p = { .cluster = o->cluster, .mark = o->mark, .before = o->before_replay,
-		.disaster_us = o->disaster_us, .disaster_wall_ms = o->disaster_wall_ms,
-		.point = o->before_replay ? 0 : o->point };
+	struct prefix p = { .cluster = o->cluster,
+			    .mark = o->mark,
+			    .before = o->before_replay,
+			    .disaster_us = o->disaster_us,
+			    .disaster_wall_ms = o->disaster_wall_ms,
+			    .point = o->before_replay ? 0 : o->point };
 	struct prefix_source src = { .arg = &server, .rows = server_rows };
 	int rc = -1;
 
 	prefix_result_start(r);
 	if (!o->model && (rows || !o->db)) {
 		prefix_worse(r, VERDICT_UNKNOWN);
-		snprintf(r->evidence, sizeof(r->evidence), "the load has no model: its rows can't be judged");
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "the load has no model: its rows can't be judged");
 		return 0;
 	}
 	server.db = o->model ? o->model->db : o->db;
-	server.ledger_table = o->model ? o->model->ledger_table : o->ledger_table ? o->ledger_table : "";
+	server.ledger_table = o->model          ? o->model->ledger_table
+			      : o->ledger_table ? o->ledger_table
+						: "";
 	if (server.ledger_table[0])
 		src.presence = server_presence;
 	if (find_limit(o, &p.limit, e) < 0)
@@ -221,7 +243,8 @@ int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err
 
 /* ---- rows by their writers ---- */
 
-static const char *judge_writer(const struct prefix *p, const struct prefix_opts *o, const char *text, size_t n, char *who, size_t room)
+static const char *judge_writer(const struct prefix *p, const struct prefix_opts *o,
+				const char *text, size_t n, char *who, size_t room)
 {
 	const struct prefix_txn *t;
 	uint32_t worker;
@@ -244,14 +267,16 @@ static const char *judge_writer(const struct prefix *p, const struct prefix_opts
 	return p->has_evidence && !t->present ? "torn transaction" : NULL;
 }
 
-static int audit_table(struct server *s, struct prefix *p, const char *table, struct prefix_result *r, struct err *e)
+static int audit_table(struct server *s, struct prefix *p, const char *table,
+		       struct prefix_result *r, struct err *e)
 {
 	struct sql_rows rows = { 0 };
 	int rc = stream(s, &rows, 3, e, "id, c, pad", table, "id"), more = 0;
 
 	while (rc == 0 && (more = sql_rows_next(&rows, e)) == 1) {
 		char who[160] = "";
-		const char *kind = judge_writer(p, s->o, rows.cell[1], rows.len[1], who, sizeof(who));
+		const char *kind =
+			judge_writer(p, s->o, rows.cell[1], rows.len[1], who, sizeof(who));
 		int64_t id = 0;
 
 		if (!kind)
@@ -262,7 +287,8 @@ static int audit_table(struct server *s, struct prefix *p, const char *table, st
 		r->rows_wrong++;
 		r->torn += !strcmp(kind, "torn transaction");
 		number(rows.cell[0], &id);
-		prefix_finding(r, kind, table, id, who[0] ? who : NULL, "written by a transaction that was recovered", NULL);
+		prefix_finding(r, kind, table, id, who[0] ? who : NULL,
+			       "written by a transaction that was recovered", NULL);
 		prefix_worse(r, VERDICT_FAIL);
 	}
 	sql_rows_release(&rows);
@@ -277,8 +303,11 @@ static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r
 	int rc, more = 0;
 
 	sql_add_text(&db, s->db, strlen(s->db));
-	rc = sql_query(s->sql, &tables, e, "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND COLUMN_NAME IN ('id', 'c', 'pad') "
-		       "GROUP BY TABLE_NAME HAVING COUNT(*) = 3 ORDER BY TABLE_NAME", db.buf);
+	rc = sql_query(
+		s->sql, &tables, e,
+		"SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND COLUMN_NAME IN ('id', 'c', 'pad') "
+		"GROUP BY TABLE_NAME HAVING COUNT(*) = 3 ORDER BY TABLE_NAME",
+		db.buf);
 	while (rc == 0 && (more = sql_rows_next(&tables, e)) == 1) {
 		rc = audit_table(s, p, tables.cell[0], r, e);
 		n++;
@@ -289,22 +318,29 @@ static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r
 		return -1;
 	if (p->damaged || !n)
 		prefix_worse(r, VERDICT_UNKNOWN);
-	snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64 " tables were not written by whom they may be%s",
-		 r->rows_wrong, r->rows_checked, n, p->damaged ? "; the ledger has a torn end" : "");
+	snprintf(r->evidence, sizeof(r->evidence),
+		 "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64
+		 " tables were not written by whom they may be%s",
+		 r->rows_wrong, r->rows_checked, n,
+		 p->damaged ? "; the ledger has a torn end" : "");
 	return 0;
 }
 
 int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
 {
-	struct server server = { .o = o, .db = o->db, .ledger_table = o->ledger_table ? o->ledger_table : "" };
+	struct server server = { .o = o,
+				 .db = o->db,
+				 .ledger_table = o->ledger_table ? o->ledger_table : "" };
 	struct prefix p = { .cluster = o->cluster, .mark = o->mark, .point = o->point };
-	struct prefix_source src = { .arg = &server, .presence = server.ledger_table[0] ? server_presence : NULL };
+	struct prefix_source src = { .arg = &server,
+				     .presence = server.ledger_table[0] ? server_presence : NULL };
 	int rc = -1;
 
 	prefix_result_start(r);
 	if (!o->db || !o->writer_of) {
 		prefix_worse(r, VERDICT_UNKNOWN);
-		snprintf(r->evidence, sizeof(r->evidence), "the load's rows do not tell who wrote them");
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "the load's rows do not tell who wrote them");
 		return 0;
 	}
 	if (find_limit(o, &p.limit, e) < 0)
@@ -342,7 +378,8 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 			break;
 		}
 		if (number(rows.cell[0], &id) < 0 || !rows.cell[1])
-			rc = err_set(e, ERR_BAD_DATA, 0, "%s has a row that is not of the load's shape", name);
+			rc = err_set(e, ERR_BAD_DATA, 0,
+				     "%s has a row that is not of the load's shape", name);
 		else
 			rc = fn(to, table, id, rows.cell[1], rows.len[1]);
 	}
@@ -350,10 +387,13 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 	return rc;
 }
 
-int check_history(const struct prefix_opts *o, const char *kind, struct history_result *r, struct err *e)
+int check_history(const struct prefix_opts *o, const char *kind, struct history_result *r,
+		  struct err *e)
 {
 	struct server server = { .o = o, .db = o->model ? o->model->db : o->db };
-	struct history_opts h = { .dir = o->ledger_dir, .kind = kind, .cluster = o->cluster, .arg = &server };
+	struct history_opts h = {
+		.dir = o->ledger_dir, .kind = kind, .cluster = o->cluster, .arg = &server
+	};
 	int rc = -1;
 
 	*r = (struct history_result){ .verdict = VERDICT_UNKNOWN };

@@ -43,14 +43,16 @@ long planted_record(const struct planted_run *r, uint32_t worker, uint64_t seq)
 
 /* ---- the load's model, remembered ---- */
 
-static void remembered_initial(const struct audit_model *m, uint32_t table, int64_t id, struct audit_row *out)
+static void remembered_initial(const struct audit_model *m, uint32_t table, int64_t id,
+			       struct audit_row *out)
 {
 	const struct planted_run *r = m->ctx;
 
 	*out = r->initial[(size_t)(table - 1) * (size_t)m->rows_per_table + (size_t)(id - 1)];
 }
 
-static size_t remembered_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq, struct audit_op *ops)
+static size_t remembered_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq,
+				     struct audit_op *ops)
 {
 	const struct planted_run *r = m->ctx;
 	long i = planted_record(r, worker, seq);
@@ -61,7 +63,8 @@ static size_t remembered_transaction(const struct audit_model *m, uint32_t worke
 	return r->n_ops[i];
 }
 
-static int remembered_writer(const struct audit_model *m, const char *digits, uint32_t *worker, uint64_t *seq, uint32_t *statement)
+static int remembered_writer(const struct audit_model *m, const char *digits, uint32_t *worker,
+			     uint64_t *seq, uint32_t *statement)
 {
 	const struct planted_run *r = m->ctx;
 
@@ -80,10 +83,12 @@ static int take_record(void *arg, const struct ledger_record *rec)
 
 static struct planted_state state_new(const struct planted_run *r)
 {
-	return (struct planted_state){ .row = xcalloc(CELLS(r) + 1, sizeof(struct planted_row)), .present = xcalloc(r->n_rec + 1, sizeof(bool)) };
+	return (struct planted_state){ .row = xcalloc(CELLS(r) + 1, sizeof(struct planted_row)),
+				       .present = xcalloc(r->n_rec + 1, sizeof(bool)) };
 }
 
-int planted_open(struct planted_run *r, const char *ledger_dir, const struct audit_model *load, struct err *e)
+int planted_open(struct planted_run *r, const char *ledger_dir, const struct audit_model *load,
+		 struct err *e)
 {
 	unsigned damaged = 0;
 
@@ -95,12 +100,15 @@ int planted_open(struct planted_run *r, const char *ledger_dir, const struct aud
 	if (ledger_read(ledger_dir, take_record, r, &damaged, e) < 0)
 		return -1;
 	if (damaged || !r->n_rec)
-		return err_set(e, ERR_BAD_DATA, 0, "the recording's ledger %s", damaged ? "has a torn end" : "is empty");
+		return err_set(e, ERR_BAD_DATA, 0, "the recording's ledger %s",
+			       damaged ? "has a torn end" : "is empty");
 	qsort(r->rec, r->n_rec, sizeof(*r->rec), by_worker_seq);
 	r->initial = xcalloc(CELLS(r) + 1, sizeof(*r->initial));
 	for (uint32_t t = 1; t <= load->tables; t++)
 		for (int64_t id = 1; id <= load->rows_per_table; id++)
-			load->initial(load, t, id, &r->initial[(size_t)(t - 1) * (size_t)load->rows_per_table + (size_t)(id - 1)]);
+			load->initial(load, t, id,
+				      &r->initial[(size_t)(t - 1) * (size_t)load->rows_per_table +
+						  (size_t)(id - 1)]);
 	r->ops = xcalloc(r->n_rec, sizeof(*r->ops));
 	r->n_ops = xcalloc(r->n_rec, sizeof(*r->n_ops));
 	for (size_t i = 0; i < r->n_rec; i++)
@@ -128,7 +136,8 @@ void planted_close(struct planted_run *r)
 
 /* ---- states ---- */
 
-struct planted_row *planted_row_at(const struct planted_run *r, const struct planted_state *s, uint32_t table, int64_t id)
+struct planted_row *planted_row_at(const struct planted_run *r, const struct planted_state *s,
+				   uint32_t table, int64_t id)
 {
 	if (table < 1 || table > r->model.tables || id < 1 || id > r->model.rows_per_table)
 		return NULL;
@@ -153,10 +162,12 @@ void planted_state_release(struct planted_state *s)
 
 static bool row_equal(const struct planted_row *a, const struct planted_row *b)
 {
-	return a->exists == b->exists && (!a->exists || (a->k == b->k && !strcmp(a->c, b->c) && !strcmp(a->pad, b->pad)));
+	return a->exists == b->exists &&
+	       (!a->exists || (a->k == b->k && !strcmp(a->c, b->c) && !strcmp(a->pad, b->pad)));
 }
 
-bool planted_state_same(const struct planted_run *r, const struct planted_state *a, const struct planted_state *b)
+bool planted_state_same(const struct planted_run *r, const struct planted_state *a,
+			const struct planted_state *b)
 {
 	for (size_t i = 0; i < CELLS(r); i++)
 		if (!row_equal(&a->row[i], &b->row[i]))
@@ -172,7 +183,8 @@ static void put_row(struct planted_row *to, const struct audit_row *from)
 	memcpy(to->pad, from->pad, sizeof(to->pad));
 }
 
-static void apply_ops(const struct planted_run *r, struct planted_state *s, const struct audit_op *op, size_t n)
+static void apply_ops(const struct planted_run *r, struct planted_state *s,
+		      const struct audit_op *op, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct planted_row *row = planted_row_at(r, s, op[i].table, op[i].row.id);
@@ -180,19 +192,13 @@ static void apply_ops(const struct planted_run *r, struct planted_state *s, cons
 		if (!row)
 			continue;
 		switch (op[i].kind) {
-		case AUDIT_ADD_K:
-			row->k += row->exists ? op[i].row.k : 0;
-			break;
+		case AUDIT_ADD_K: row->k += row->exists ? op[i].row.k : 0; break;
 		case AUDIT_SET_C:
 			if (row->exists)
 				memcpy(row->c, op[i].row.c, sizeof(row->c));
 			break;
-		case AUDIT_DELETE:
-			row->exists = false;
-			break;
-		case AUDIT_INSERT:
-			put_row(row, &op[i].row);
-			break;
+		case AUDIT_DELETE: row->exists = false; break;
+		case AUDIT_INSERT: put_row(row, &op[i].row); break;
 		}
 	}
 }
@@ -223,7 +229,8 @@ static int by_commit(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-void planted_replay(const struct planted_run *r, struct planted_state *s, const struct planted_change *change, size_t n)
+void planted_replay(const struct planted_run *r, struct planted_state *s,
+		    const struct planted_change *change, size_t n)
 {
 	struct planted_change *sorted = xreallocarray(NULL, n + 1, sizeof(*sorted));
 
@@ -286,27 +293,34 @@ int planted_take(struct planted_run *r, const struct redo_row *row, struct err *
 	if (is_named(&row->table.table, r->model.ledger_table)) {
 		int64_t worker = whole(column(at, n, "worker")), seq = whole(column(at, n, "seq"));
 
-		c.id = worker < 0 || seq < 0 ? -1 : planted_record(r, (uint32_t)worker, (uint64_t)seq);
+		c.id = worker < 0 || seq < 0 ? -1
+					     : planted_record(r, (uint32_t)worker, (uint64_t)seq);
 		fine = c.id >= 0;
 	} else {
 		size_t prefix = strlen(r->model.table_prefix);
 
-		if (row->table.table.n <= prefix || memcmp(row->table.table.p, r->model.table_prefix, prefix))
+		if (row->table.table.n <= prefix ||
+		    memcmp(row->table.table.p, r->model.table_prefix, prefix))
 			return 0;
-		for (uint32_t i = (uint32_t)prefix; i < row->table.table.n && c.table < 1000000; i++)
+		for (uint32_t i = (uint32_t)prefix; i < row->table.table.n && c.table < 1000000;
+		     i++)
 			c.table = c.table * 10 + (uint32_t)(row->table.table.p[i] - '0');
 		c.id = whole(column(at, n, "id"));
 		fine = planted_row_at(r, &r->after, c.table, c.id) != NULL;
 		if (fine && c.put) {
 			c.row.k = whole(column(at, n, "k"));
-			fine = !text(column(at, n, "c"), c.row.c, sizeof(c.row.c)) && !text(column(at, n, "pad"), c.row.pad, sizeof(c.row.pad));
+			fine = !text(column(at, n, "c"), c.row.c, sizeof(c.row.c)) &&
+			       !text(column(at, n, "pad"), c.row.pad, sizeof(c.row.pad));
 		}
 	}
 	if (!fine)
-		return err_set(e, ERR_BAD_DATA, 0, "the recording's redo log has a row of %.*s at commitTs %" PRIu64 " that is not the load's",
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "the recording's redo log has a row of %.*s at commitTs %" PRIu64
+			       " that is not the load's",
 			       (int)row->table.table.n, row->table.table.p, row->commit_ts);
 	if ((r->n_changes & (r->n_changes - 1)) == 0)
-		r->change = xreallocarray(r->change, r->n_changes ? r->n_changes * 2 : 1, sizeof(*r->change));
+		r->change = xreallocarray(r->change, r->n_changes ? r->n_changes * 2 : 1,
+					  sizeof(*r->change));
 	r->change[r->n_changes++] = c;
 	return 0;
 }
@@ -353,10 +367,14 @@ int planted_ready(struct planted_run *r, struct tso_map *map, struct err *e)
 	repairs = planted_state_same(r, &s, &r->after);
 	planted_state_release(&s);
 	if (!replays || !repairs)
-		return err_set(e, ERR_BAD_DATA, 0, "the recording: its redo log over %s does not give the rows that the replay left",
-			       replays ? "the rows at checkpointTs" : "its torn rows");
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"the recording: its redo log over %s does not give the rows that the replay left",
+			replays ? "the rows at checkpointTs" : "its torn rows");
 	if (!derives)
-		return err_set(e, ERR_BAD_DATA, 0, "the recording: seed and ledger do not give the rows that the replay left");
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"the recording: seed and ledger do not give the rows that the replay left");
 	return 0;
 }
 
@@ -364,8 +382,10 @@ int planted_ready(struct planted_run *r, struct tso_map *map, struct err *e)
 
 void planted_case_init(const struct planted_run *r, struct planted_case *c)
 {
-	*c = (struct planted_case){ .state = planted_state_copy(r, &r->after), .rec = xmemdup(r->rec, r->n_rec * sizeof(*r->rec)), .n_rec = r->n_rec,
-		.limit = r->limit };
+	*c = (struct planted_case){ .state = planted_state_copy(r, &r->after),
+				    .rec = xmemdup(r->rec, r->n_rec * sizeof(*r->rec)),
+				    .n_rec = r->n_rec,
+				    .limit = r->limit };
 }
 
 void planted_case_release(struct planted_case *c)
@@ -380,13 +400,19 @@ struct judged {
 	const struct planted_case *c;
 };
 
-static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e)
+static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+		     void *to, struct err *e)
 {
 	const struct judged *j = arg;
 
 	for (int64_t id = 1; id <= j->r->model.rows_per_table; id++) {
 		const struct planted_row *row = planted_row_at(j->r, &j->c->state, table, id);
-		struct prefix_row v = { .id = id, .k = row->k, .c = row->c, .pad = row->pad, .c_len = strlen(row->c), .pad_len = strlen(row->pad) };
+		struct prefix_row v = { .id = id,
+					.k = row->k,
+					.c = row->c,
+					.pad = row->pad,
+					.c_len = strlen(row->c),
+					.pad_len = strlen(row->pad) };
 
 		if (row->exists && fn(to, &v) < 0)
 			return err_set(e, ERR_BAD_DATA, 0, "row %" PRId64 " was refused", id);
@@ -394,19 +420,29 @@ static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct
 	return 0;
 }
 
-int planted_judge(const struct planted_run *r, const struct planted_case *c, unsigned check, struct prefix_result *res, struct err *e)
+int planted_judge(const struct planted_run *r, const struct planted_case *c, unsigned check,
+		  struct prefix_result *res, struct err *e)
 {
 	struct judged j = { r, c };
 	struct prefix_source src = { .arg = &j, .rows = case_rows };
-	struct prefix p = { .n = c->n_rec, .has_evidence = true, .limit = c->limit, .disaster_us = r->disaster_us };
+	struct prefix p = { .n = c->n_rec,
+			    .has_evidence = true,
+			    .limit = c->limit,
+			    .disaster_us = r->disaster_us };
 	int rc = 0;
 
 	p.txn = xcalloc(c->n_rec + 1, sizeof(*p.txn));
 	for (size_t i = 0; i < c->n_rec; i++) {
 		const struct ledger_record *t = &c->rec[i];
 
-		p.txn[i] = (struct prefix_txn){ .seq = t->seq, .position = t->position, .begin_us = t->begin_us, .end_us = t->end_us, .worker = t->worker,
-			.cluster = t->cluster, .outcome = t->outcome, .present = c->state.present[i] };
+		p.txn[i] = (struct prefix_txn){ .seq = t->seq,
+						.position = t->position,
+						.begin_us = t->begin_us,
+						.end_us = t->end_us,
+						.worker = t->worker,
+						.cluster = t->cluster,
+						.outcome = t->outcome,
+						.present = c->state.present[i] };
 	}
 	prefix_result_start(res);
 	if (check == PLANTED_MODEL)
@@ -417,33 +453,44 @@ int planted_judge(const struct planted_run *r, const struct planted_case *c, uns
 	return rc;
 }
 
-size_t planted_sql(const struct planted_run *r, const struct planted_state *from, const struct planted_state *to, struct strbuf *out)
+size_t planted_sql(const struct planted_run *r, const struct planted_state *from,
+		   const struct planted_state *to, struct strbuf *out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < CELLS(r); i++) {
 		const struct planted_row *a = &from->row[i], *b = &to->row[i];
-		size_t table = i / (size_t)r->model.rows_per_table + 1, id = i % (size_t)r->model.rows_per_table + 1;
+		size_t table = i / (size_t)r->model.rows_per_table + 1,
+		       id = i % (size_t)r->model.rows_per_table + 1;
 
 		if (row_equal(a, b))
 			continue;
 		n++;
 		if (!b->exists)
-			strbuf_addf(out, "DELETE FROM `%s`.`%s%zu` WHERE id=%zu;\n", r->model.db, r->model.table_prefix, table, id);
+			strbuf_addf(out, "DELETE FROM `%s`.`%s%zu` WHERE id=%zu;\n", r->model.db,
+				    r->model.table_prefix, table, id);
 		else
-			strbuf_addf(out, "REPLACE INTO `%s`.`%s%zu` (id, k, c, pad) VALUES (%zu, %" PRId64 ", '%s', '%s');\n", r->model.db,
-				    r->model.table_prefix, table, id, b->k, b->c, b->pad);
+			strbuf_addf(
+				out,
+				"REPLACE INTO `%s`.`%s%zu` (id, k, c, pad) VALUES (%zu, %" PRId64
+				", '%s', '%s');\n",
+				r->model.db, r->model.table_prefix, table, id, b->k, b->c, b->pad);
 	}
 	for (size_t i = 0; i < r->n_rec; i++) {
 		if (from->present[i] == to->present[i])
 			continue;
 		n++;
 		if (to->present[i])
-			strbuf_addf(out, "INSERT INTO `%s`.`%s` (worker, seq) VALUES (%u, %" PRIu64 ");\n", r->model.db, r->model.ledger_table,
-				    r->rec[i].worker, r->rec[i].seq);
+			strbuf_addf(out,
+				    "INSERT INTO `%s`.`%s` (worker, seq) VALUES (%u, %" PRIu64
+				    ");\n",
+				    r->model.db, r->model.ledger_table, r->rec[i].worker,
+				    r->rec[i].seq);
 		else
-			strbuf_addf(out, "DELETE FROM `%s`.`%s` WHERE worker=%u AND seq=%" PRIu64 ";\n", r->model.db, r->model.ledger_table,
-				    r->rec[i].worker, r->rec[i].seq);
+			strbuf_addf(out,
+				    "DELETE FROM `%s`.`%s` WHERE worker=%u AND seq=%" PRIu64 ";\n",
+				    r->model.db, r->model.ledger_table, r->rec[i].worker,
+				    r->rec[i].seq);
 	}
 	return n;
 }

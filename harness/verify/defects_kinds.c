@@ -1,5 +1,6 @@
-/* What can go wrong on the way from a primary to a verdict, each as a change of the recording at a place that the seed draws. A plant
- * is taken only when the final state differs from the right one (or, for a harmless twin, when it does not). */
+/* What can go wrong on the way from a primary to a verdict, each as a change of the recording at a
+ * place that the seed draws. A plant is taken only when the final state differs from the right one
+ * (or, for a harmless twin, when it does not). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,23 +11,28 @@
 
 #define TRIES 400
 
-static void say_row(const struct planted_run *r, struct planted_case *c, const struct planted_change *x, const char *what)
+static void say_row(const struct planted_run *r, struct planted_case *c,
+		    const struct planted_change *x, const char *what)
 {
 	if (x->table)
-		snprintf(c->where, sizeof(c->where), "%s: %s%u id %" PRId64 " at commitTs %" PRIu64, what, r->model.table_prefix, x->table, x->id,
-			 x->commit_ts);
+		snprintf(c->where, sizeof(c->where), "%s: %s%u id %" PRId64 " at commitTs %" PRIu64,
+			 what, r->model.table_prefix, x->table, x->id, x->commit_ts);
 	else
-		snprintf(c->where, sizeof(c->where), "%s: %s worker %u sequence %" PRIu64, what, r->model.ledger_table, r->rec[x->id].worker,
-			 r->rec[x->id].seq);
+		snprintf(c->where, sizeof(c->where), "%s: %s worker %u sequence %" PRIu64, what,
+			 r->model.ledger_table, r->rec[x->id].worker, r->rec[x->id].seq);
 }
 
 static void say_txn(const struct planted_run *r, struct planted_case *c, size_t i, const char *what)
 {
-	snprintf(c->where, sizeof(c->where), "%s: worker %u sequence %" PRIu64 ", position %" PRIu64, what, r->rec[i].worker, r->rec[i].seq, r->place[i]);
+	snprintf(c->where, sizeof(c->where),
+		 "%s: worker %u sequence %" PRIu64 ", position %" PRIu64, what, r->rec[i].worker,
+		 r->rec[i].seq, r->place[i]);
 }
 
-/* The state that a replay of other changes leaves; true when it is another one (or the same, as wanted). */
-static bool replayed(const struct planted_run *r, struct planted_case *c, const struct planted_change *change, size_t n, bool differs)
+/* The state that a replay of other changes leaves; true when it is another one (or the same, as
+ * wanted). */
+static bool replayed(const struct planted_run *r, struct planted_case *c,
+		     const struct planted_change *change, size_t n, bool differs)
 {
 	planted_state_release(&c->state);
 	c->state = planted_state_copy(r, &r->base);
@@ -36,7 +42,8 @@ static bool replayed(const struct planted_run *r, struct planted_case *c, const 
 
 static struct planted_change *changes_copy(const struct planted_run *r)
 {
-	struct planted_change *copy = xcalloc(r->n_changes + 1, sizeof(*copy)); /* room for one more */
+	/* room for one more */
+	struct planted_change *copy = xcalloc(r->n_changes + 1, sizeof(*copy));
 
 	memcpy(copy, r->change, r->n_changes * sizeof(*copy));
 	return copy;
@@ -54,7 +61,8 @@ static const struct planted_change *draw_change(const struct planted_run *r, str
 	return NULL;
 }
 
-static bool drop_row(const struct planted_run *r, struct rng *g, struct planted_case *c, bool differs)
+static bool drop_row(const struct planted_run *r, struct rng *g, struct planted_case *c,
+		     bool differs)
 {
 	struct planted_change *copy = changes_copy(r);
 	bool done = false;
@@ -81,13 +89,15 @@ static bool redo_row_dropped(const struct planted_run *r, struct rng *g, struct 
 	return drop_row(r, g, c, true);
 }
 
-static bool dropped_row_overwritten(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool dropped_row_overwritten(const struct planted_run *r, struct rng *g,
+				    struct planted_case *c)
 {
 	return drop_row(r, g, c, false);
 }
 
 /* Rows of one transaction of the log leave it: all, or one of a load's table while others stay. */
-static bool drop_of_txn(const struct planted_run *r, struct rng *g, struct planted_case *c, bool all)
+static bool drop_of_txn(const struct planted_run *r, struct rng *g, struct planted_case *c,
+			bool all)
 {
 	struct planted_change *left = xcalloc(r->n_changes + 1, sizeof(*left));
 	bool done = false;
@@ -107,7 +117,9 @@ static bool drop_of_txn(const struct planted_run *r, struct rng *g, struct plant
 		}
 		done = (all || of > 1) && replayed(r, c, left, n, true);
 		if (done)
-			say_row(r, c, x, all ? "its whole transaction dropped" : "one row of its transaction dropped");
+			say_row(r, c, x,
+				all ? "its whole transaction dropped"
+				    : "one row of its transaction dropped");
 	}
 	free(left);
 	return done;
@@ -132,29 +144,36 @@ static bool txns_swapped(const struct planted_run *r, struct rng *g, struct plan
 		const struct planted_change *x = draw_change(r, g), *y = NULL;
 
 		for (size_t k = 0; x && k < r->n_changes; k++)
-			if (r->change[k].table == x->table && r->change[k].id == x->id && r->change[k].commit_ts > x->commit_ts)
+			if (r->change[k].table == x->table && r->change[k].id == x->id &&
+			    r->change[k].commit_ts > x->commit_ts)
 				y = &r->change[k];
 		if (!y)
 			continue;
 		for (size_t k = 0; k < r->n_changes; k++)
-			copy[k].commit_ts = r->change[k].commit_ts == x->commit_ts ? y->commit_ts :
-				r->change[k].commit_ts == y->commit_ts ? x->commit_ts : r->change[k].commit_ts;
+			copy[k].commit_ts = r->change[k].commit_ts == x->commit_ts ? y->commit_ts
+					    : r->change[k].commit_ts == y->commit_ts
+						    ? x->commit_ts
+						    : r->change[k].commit_ts;
 		done = replayed(r, c, copy, r->n_changes, true);
 		if (done)
-			say_row(r, c, x, "its transaction exchanged places with a later one of the same key");
+			say_row(r, c, x,
+				"its transaction exchanged places with a later one of the same key");
 	}
 	free(copy);
 	return done;
 }
 
-/* Of transaction `with`'s rows, what they hold in `from` goes into the case's state. mask: which of its operations. */
-static void carry_rows(const struct planted_run *r, struct planted_case *c, size_t with, const struct planted_state *from, uint64_t mask)
+/* Of transaction `with`'s rows, what they hold in `from` goes into the case's state. mask: which of
+ * its operations. */
+static void carry_rows(const struct planted_run *r, struct planted_case *c, size_t with,
+		       const struct planted_state *from, uint64_t mask)
 {
 	for (size_t k = 0; k < r->n_ops[with]; k++)
 		if (mask >> k & 1) {
 			const struct audit_op *o = &r->ops[with][k];
 
-			*planted_row_at(r, &c->state, o->table, o->row.id) = *planted_row_at(r, from, o->table, o->row.id);
+			*planted_row_at(r, &c->state, o->table, o->row.id) =
+				*planted_row_at(r, from, o->table, o->row.id);
 		}
 }
 
@@ -167,7 +186,8 @@ static long first_after(const struct planted_run *r, uint64_t limit)
 	return -1;
 }
 
-static bool beyond_point(const struct planted_run *r, struct rng *g, struct planted_case *c, bool in_part)
+static bool beyond_point(const struct planted_run *r, struct rng *g, struct planted_case *c,
+			 bool in_part)
 {
 	long first = first_after(r, r->limit);
 	size_t at;
@@ -182,12 +202,15 @@ static bool beyond_point(const struct planted_run *r, struct rng *g, struct plan
 		if (r->rec[at].outcome != TXN_ACKED || !r->n_ops[at])
 			continue;
 		then = planted_state_at(r, r->place[at]);
-		carry_rows(r, c, at, &then, in_part ? UINT64_C(1) << rng_below(g, r->n_ops[at]) : UINT64_MAX);
+		carry_rows(r, c, at, &then,
+			   in_part ? UINT64_C(1) << rng_below(g, r->n_ops[at]) : UINT64_MAX);
 		planted_state_release(&then);
 		c->state.present[at] = !in_part;
 		done = !planted_state_same(r, &c->state, &r->after);
 		if (done) {
-			say_txn(r, c, at, in_part ? "one row of a transaction after resolvedTs applied" : "a transaction after resolvedTs applied");
+			say_txn(r, c, at,
+				in_part ? "one row of a transaction after resolvedTs applied"
+					: "a transaction after resolvedTs applied");
 			return true;
 		}
 	}
@@ -205,7 +228,8 @@ static bool beyond_point_row(const struct planted_run *r, struct rng *g, struct 
 }
 
 /* resolvedTs claims a later position than what is durable. */
-static bool resolved_later(const struct planted_run *r, struct rng *g, struct planted_case *c, bool durable)
+static bool resolved_later(const struct planted_run *r, struct rng *g, struct planted_case *c,
+			   bool durable)
 {
 	long first = first_after(r, r->limit);
 	size_t at;
@@ -218,7 +242,9 @@ static bool resolved_later(const struct planted_run *r, struct rng *g, struct pl
 		planted_state_release(&c->state);
 		c->state = planted_state_at(r, c->limit);
 	}
-	say_txn(r, c, at, durable ? "resolvedTs early, but its rows came in time, up to" : "resolvedTs advanced before the rows were durable, up to");
+	say_txn(r, c, at,
+		durable ? "resolvedTs early, but its rows came in time, up to"
+			: "resolvedTs advanced before the rows were durable, up to");
 	return true;
 }
 
@@ -227,7 +253,8 @@ static bool resolved_ahead(const struct planted_run *r, struct rng *g, struct pl
 	return resolved_later(r, g, c, false);
 }
 
-static bool resolved_early_no_kill(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool resolved_early_no_kill(const struct planted_run *r, struct rng *g,
+				   struct planted_case *c)
 {
 	return resolved_later(r, g, c, true);
 }
@@ -238,11 +265,14 @@ static bool checkpoint_ahead(const struct planted_run *r, struct rng *g, struct 
 	for (int i = 0; i < TRIES && r->n_changes; i++) {
 		size_t from = 1 + rng_below(g, r->n_changes);
 
-		while (from < r->n_changes && r->change[from].commit_ts == r->change[from - 1].commit_ts)
+		while (from < r->n_changes &&
+		       r->change[from].commit_ts == r->change[from - 1].commit_ts)
 			from++;
 		if (!replayed(r, c, r->change + from, r->n_changes - from, true))
 			continue;
-		snprintf(c->where, sizeof(c->where), "checkpointTs ahead of the sink, at %" PRIu64 ": %zu of %zu changes not replayed",
+		snprintf(c->where, sizeof(c->where),
+			 "checkpointTs ahead of the sink, at %" PRIu64
+			 ": %zu of %zu changes not replayed",
 			 r->change[from - 1].commit_ts, from, r->n_changes);
 		return true;
 	}
@@ -281,7 +311,8 @@ static bool row_twice(const struct planted_run *r, struct rng *g, struct planted
 	return done;
 }
 
-static struct planted_row *draw_row(const struct planted_run *r, struct rng *g, struct planted_case *c, uint32_t *table, int64_t *id)
+static struct planted_row *draw_row(const struct planted_run *r, struct rng *g,
+				    struct planted_case *c, uint32_t *table, int64_t *id)
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct planted_row *row;
@@ -308,8 +339,8 @@ static bool byte_changed(const struct planted_run *r, struct rng *g, struct plan
 	text = rng_below(g, 2) && row->pad[0] ? row->pad : row->c;
 	at = rng_below(g, strlen(text));
 	text[at] = text[at] == '7' ? '3' : '7';
-	snprintf(c->where, sizeof(c->where), "byte %zu of %s of %s%u id %" PRId64 " changed", at, text == row->c ? "c" : "pad",
-		 r->model.table_prefix, table, id);
+	snprintf(c->where, sizeof(c->where), "byte %zu of %s of %s%u id %" PRId64 " changed", at,
+		 text == row->c ? "c" : "pad", r->model.table_prefix, table, id);
 	return true;
 }
 
@@ -318,20 +349,24 @@ static bool values_exchanged(const struct planted_run *r, struct rng *g, struct 
 	for (int i = 0; i < TRIES; i++) {
 		uint32_t table, other_table;
 		int64_t id, other;
-		struct planted_row *a = draw_row(r, g, c, &table, &id), *b = draw_row(r, g, c, &other_table, &other), t;
+		struct planted_row *a = draw_row(r, g, c, &table, &id),
+				   *b = draw_row(r, g, c, &other_table, &other), t;
 
 		if (!a || !b || a == b || table != other_table || !strcmp(a->c, b->c))
 			continue;
 		t = *a;
 		memcpy(a->c, b->c, sizeof(a->c));
 		memcpy(b->c, t.c, sizeof(b->c));
-		snprintf(c->where, sizeof(c->where), "c of %s%u id %" PRId64 " and id %" PRId64 " exchanged", r->model.table_prefix, table, id, other);
+		snprintf(c->where, sizeof(c->where),
+			 "c of %s%u id %" PRId64 " and id %" PRId64 " exchanged",
+			 r->model.table_prefix, table, id, other);
 		return true;
 	}
 	return false;
 }
 
-/* Rows that no transaction wrote between BackupTS and the point: what the backup brought is what is there. */
+/* Rows that no transaction wrote between BackupTS and the point: what the backup brought is what is
+ * there. */
 static bool untouched(const struct planted_run *r, uint32_t table, int64_t id)
 {
 	for (size_t i = 0; i < r->n_order; i++) {
@@ -360,12 +395,14 @@ static bool stale_row(const struct planted_run *r, struct rng *g, struct planted
 		if (!untouched(r, o->table, o->row.id))
 			continue;
 		stale = planted_state_at(r, r->place[t] - 1);
-		*planted_row_at(r, &c->state, o->table, o->row.id) = *planted_row_at(r, &stale, o->table, o->row.id);
+		*planted_row_at(r, &c->state, o->table, o->row.id) =
+			*planted_row_at(r, &stale, o->table, o->row.id);
 		planted_state_release(&stale);
 		done = !planted_state_same(r, &c->state, &r->after);
 		if (done) {
-			snprintf(c->where, sizeof(c->where), "%s%u id %" PRId64 " restored as it was before position %" PRIu64, r->model.table_prefix, o->table,
-				 o->row.id, r->place[t]);
+			snprintf(c->where, sizeof(c->where),
+				 "%s%u id %" PRId64 " restored as it was before position %" PRIu64,
+				 r->model.table_prefix, o->table, o->row.id, r->place[t]);
 			return true;
 		}
 	}
@@ -375,12 +412,15 @@ static bool stale_row(const struct planted_run *r, struct rng *g, struct planted
 static bool chunk_missing(const struct planted_run *r, struct rng *g, struct planted_case *c)
 {
 	uint32_t table = 1 + (uint32_t)rng_below(g, r->model.tables);
-	int64_t rows = r->model.rows_per_table, n = rows / 10 + 1, low = 1 + (int64_t)rng_below(g, (uint64_t)(rows - n + 1));
+	int64_t rows = r->model.rows_per_table, n = rows / 10 + 1,
+		low = 1 + (int64_t)rng_below(g, (uint64_t)(rows - n + 1));
 
 	for (int64_t id = low; id < low + n; id++)
 		if (untouched(r, table, id))
 			planted_row_at(r, &c->state, table, id)->exists = false;
-	snprintf(c->where, sizeof(c->where), "ids %" PRId64 " to %" PRId64 " of %s%u not in the backup", low, low + n - 1, r->model.table_prefix, table);
+	snprintf(c->where, sizeof(c->where),
+		 "ids %" PRId64 " to %" PRId64 " of %s%u not in the backup", low, low + n - 1,
+		 r->model.table_prefix, table);
 	return !planted_state_same(r, &c->state, &r->after);
 }
 
@@ -406,12 +446,14 @@ static bool failed_present(const struct planted_run *r, struct rng *g, struct pl
 		else if (op[i].kind == AUDIT_SET_C && row)
 			memcpy(row->c, op[i].row.c, sizeof(row->c));
 	}
-	snprintf(c->where, sizeof(c->where), "worker %u sequence %" PRIu64 " failed, and is there", failed.worker, failed.seq);
+	snprintf(c->where, sizeof(c->where), "worker %u sequence %" PRIu64 " failed, and is there",
+		 failed.worker, failed.seq);
 	return n > 0;
 }
 
 /* An acknowledged transaction and its rows are missing, a later one of the same client is there. */
-static bool acked_gone(const struct planted_run *r, struct rng *g, struct planted_case *c, bool unplaced)
+static bool acked_gone(const struct planted_run *r, struct rng *g, struct planted_case *c,
+		       bool unplaced)
 {
 	for (int i = 0; i < TRIES && r->n_order > 1; i++) {
 		size_t t = r->order[rng_below(g, r->n_order - 1)];
@@ -421,7 +463,8 @@ static bool acked_gone(const struct planted_run *r, struct rng *g, struct plante
 		if (r->place[t] > r->limit || r->rec[t].outcome != TXN_ACKED)
 			continue;
 		for (size_t k = 0; k < r->n_rec && !later; k++)
-			later = r->after.present[k] && r->rec[k].outcome == TXN_ACKED && r->rec[k].begin_us > r->rec[t].end_us;
+			later = r->after.present[k] && r->rec[k].outcome == TXN_ACKED &&
+				r->rec[k].begin_us > r->rec[t].end_us;
 		if (!later)
 			continue;
 		before = planted_state_at(r, r->place[t] - 1);
@@ -430,17 +473,22 @@ static bool acked_gone(const struct planted_run *r, struct rng *g, struct plante
 			bool last = true;
 
 			for (size_t m = 0; m < r->n_order && last; m++)
-				if (r->place[r->order[m]] > r->place[t] && r->place[r->order[m]] <= r->limit)
+				if (r->place[r->order[m]] > r->place[t] &&
+				    r->place[r->order[m]] <= r->limit)
 					for (size_t q = 0; q < r->n_ops[r->order[m]]; q++)
-						last &= r->ops[r->order[m]][q].table != o->table || r->ops[r->order[m]][q].row.id != o->row.id;
+						last &= r->ops[r->order[m]][q].table != o->table ||
+							r->ops[r->order[m]][q].row.id != o->row.id;
 			if (last)
-				*planted_row_at(r, &c->state, o->table, o->row.id) = *planted_row_at(r, &before, o->table, o->row.id);
+				*planted_row_at(r, &c->state, o->table, o->row.id) =
+					*planted_row_at(r, &before, o->table, o->row.id);
 		}
 		planted_state_release(&before);
 		c->state.present[t] = false;
 		if (unplaced)
 			c->rec[t].position = 0;
-		say_txn(r, c, t, unplaced ? "acknowledged, its position unknown, and missing" : "acknowledged and missing");
+		say_txn(r, c, t,
+			unplaced ? "acknowledged, its position unknown, and missing"
+				 : "acknowledged and missing");
 		return true;
 	}
 	return false;
@@ -451,7 +499,8 @@ static bool acked_missing(const struct planted_run *r, struct rng *g, struct pla
 	return acked_gone(r, g, c, false);
 }
 
-static bool acked_missing_unplaced(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool acked_missing_unplaced(const struct planted_run *r, struct rng *g,
+				   struct planted_case *c)
 {
 	return acked_gone(r, g, c, true);
 }
@@ -470,14 +519,17 @@ static bool last_second_missing(const struct planted_run *r, struct rng *g, stru
 			planted_state_release(&c->state);
 			c->state = planted_state_at(r, r->place[r->order[i]] - 1);
 			c->limit = UINT64_MAX;
-			snprintf(c->where, sizeof(c->where), "the new primary lacks the last %" PRId64 " ms: from position %" PRIu64, (end - cut) / 1000,
-				 r->place[r->order[i]]);
+			snprintf(c->where, sizeof(c->where),
+				 "the new primary lacks the last %" PRId64
+				 " ms: from position %" PRIu64,
+				 (end - cut) / 1000, r->place[r->order[i]]);
 			return true;
 		}
 	return false;
 }
 
-/* The changefeed back begins one transaction after its backup: the new primary never gets that one. */
+/* The changefeed back begins one transaction after its backup: the new primary never gets that one.
+ */
 static bool reverse_late(const struct planted_run *r, struct rng *g, struct planted_case *c)
 {
 	size_t at = 0;
@@ -499,26 +551,41 @@ static bool reverse_late(const struct planted_run *r, struct rng *g, struct plan
 }
 
 const struct planted_defect planted_defects[] = {
-	{ "redo_row_dropped", "a row dropped from the redo log", PLANTED_MODEL, true, redo_row_dropped },
+	{ "redo_row_dropped", "a row dropped from the redo log", PLANTED_MODEL, true,
+	  redo_row_dropped },
 	{ "txn_dropped", "a whole transaction dropped", PLANTED_LEDGER, true, txn_dropped },
-	{ "txn_row_dropped", "one row of a transaction dropped", PLANTED_MODEL, true, txn_row_dropped },
-	{ "txns_swapped", "two transactions of one key swapped", PLANTED_MODEL, true, txns_swapped },
-	{ "beyond_resolved", "a transaction after resolvedTs applied", PLANTED_LEDGER | PLANTED_MODEL, true, beyond_point_applied },
-	{ "beyond_resolved_row", "one row of a transaction after resolvedTs applied", PLANTED_MODEL, true, beyond_point_row },
-	{ "resolved_ahead", "resolvedTs advanced before the rows are durable, killed then", PLANTED_LEDGER, false, resolved_ahead },
-	{ "checkpoint_ahead", "checkpointTs ahead of the sink, killed then", PLANTED_MODEL, true, checkpoint_ahead },
-	{ "late_statement", "a statement of the dead feed lands after the replay", PLANTED_MODEL, true, late_statement },
+	{ "txn_row_dropped", "one row of a transaction dropped", PLANTED_MODEL, true,
+	  txn_row_dropped },
+	{ "txns_swapped", "two transactions of one key swapped", PLANTED_MODEL, true,
+	  txns_swapped },
+	{ "beyond_resolved", "a transaction after resolvedTs applied",
+	  PLANTED_LEDGER | PLANTED_MODEL, true, beyond_point_applied },
+	{ "beyond_resolved_row", "one row of a transaction after resolvedTs applied", PLANTED_MODEL,
+	  true, beyond_point_row },
+	{ "resolved_ahead", "resolvedTs advanced before the rows are durable, killed then",
+	  PLANTED_LEDGER, false, resolved_ahead },
+	{ "checkpoint_ahead", "checkpointTs ahead of the sink, killed then", PLANTED_MODEL, true,
+	  checkpoint_ahead },
+	{ "late_statement", "a statement of the dead feed lands after the replay", PLANTED_MODEL,
+	  true, late_statement },
 	{ "byte_changed", "a byte of a value changed", PLANTED_MODEL, true, byte_changed },
-	{ "values_exchanged", "the values of two rows exchanged", PLANTED_MODEL, true, values_exchanged },
+	{ "values_exchanged", "the values of two rows exchanged", PLANTED_MODEL, true,
+	  values_exchanged },
 	{ "stale_row", "a row restored from a stale backup", PLANTED_MODEL, true, stale_row },
 	{ "chunk_missing", "a chunk missing from the backup", PLANTED_MODEL, true, chunk_missing },
 	{ "failed_present", "a failed transaction present", PLANTED_LEDGER, false, failed_present },
-	{ "acked_missing", "an acknowledged one missing though a later one is there", PLANTED_LEDGER, true, acked_missing },
-	{ "acked_missing_unplaced", "the same, its commit position unknown", PLANTED_LEDGER, true, acked_missing_unplaced },
-	{ "last_second_missing", "the new primary misses the last second", PLANTED_LEDGER, false, last_second_missing },
-	{ "reverse_late", "the changefeed back started one transaction late", PLANTED_LEDGER, false, reverse_late },
+	{ "acked_missing", "an acknowledged one missing though a later one is there",
+	  PLANTED_LEDGER, true, acked_missing },
+	{ "acked_missing_unplaced", "the same, its commit position unknown", PLANTED_LEDGER, true,
+	  acked_missing_unplaced },
+	{ "last_second_missing", "the new primary misses the last second", PLANTED_LEDGER, false,
+	  last_second_missing },
+	{ "reverse_late", "the changefeed back started one transaction late", PLANTED_LEDGER, false,
+	  reverse_late },
 	{ "row_twice", "harmless: a row applied twice", 0, true, row_twice },
-	{ "dropped_overwritten", "harmless: a dropped change that a later one overwrites", 0, true, dropped_row_overwritten },
-	{ "resolved_early", "harmless: an early resolvedTs without a kill", 0, false, resolved_early_no_kill },
+	{ "dropped_overwritten", "harmless: a dropped change that a later one overwrites", 0, true,
+	  dropped_row_overwritten },
+	{ "resolved_early", "harmless: an early resolvedTs without a kill", 0, false,
+	  resolved_early_no_kill },
 };
 const size_t planted_n_defects = sizeof(planted_defects) / sizeof(planted_defects[0]);

@@ -24,7 +24,8 @@ struct finals {
 	struct err *e;
 };
 
-void h_finding(struct h_run *h, const char *kind, const struct h_op *op, const char *what, uint64_t *count)
+void h_finding(struct h_run *h, const char *kind, const struct h_op *op, const char *what,
+	       uint64_t *count)
 {
 	json_t *f;
 
@@ -94,7 +95,8 @@ static void who(const struct h_run *h, uint32_t txn, char out[64])
 	snprintf(out, 64, "worker %u sequence %" PRIu64, h->txn[txn].worker, h->txn[txn].seq);
 }
 
-/* What one reader saw: elements of failed transactions, of nobody, parts of transactions. reader: its op, NULL: the cluster itself. */
+/* What one reader saw: elements of failed transactions, of nobody, parts of transactions. reader:
+ * its op, NULL: the cluster itself. */
 static void judge_list(const struct key *k, const struct h_list *l, const struct h_op *reader)
 {
 	struct h_run *h = k->h;
@@ -108,19 +110,26 @@ static void judge_list(const struct key *k, const struct h_list *l, const struct
 		const struct h_op *op = appended(k, x), *next;
 
 		if (!op) {
-			snprintf(text, sizeof(text), "%s has element %u.%" PRIu64 ".%u, which nobody appended to this list", by, x->worker, x->seq, x->n);
+			snprintf(text, sizeof(text),
+				 "%s has element %u.%" PRIu64
+				 ".%u, which nobody appended to this list",
+				 by, x->worker, x->seq, x->n);
 			if (!h->damaged)
 				h_finding(h, "element of nobody", at, text, &h->r->foreign);
 			continue;
 		}
 		if (h->txn[op->txn].outcome == TXN_FAILED) {
-			snprintf(text, sizeof(text), "%s has element %u.%" PRIu64 ".%u of a transaction that failed", by, x->worker, x->seq, x->n);
+			snprintf(text, sizeof(text),
+				 "%s has element %u.%" PRIu64 ".%u of a transaction that failed",
+				 by, x->worker, x->seq, x->n);
 			h_finding(h, "G1a (aborted read)", at, text, &h->r->g1a);
 		}
 		next = next_append(k, op);
 		if (next && i + 1 == l->n && (!reader || reader->txn != op->txn)) {
-			snprintf(text, sizeof(text), "%s has element %u.%" PRIu64 ".%u, and not .%u of the same transaction", by, x->worker, x->seq, x->n,
-				 next->element.n);
+			snprintf(text, sizeof(text),
+				 "%s has element %u.%" PRIu64
+				 ".%u, and not .%u of the same transaction",
+				 by, x->worker, x->seq, x->n, next->element.n);
 			h_finding(h, "G1b (intermediate read)", at, text, &h->r->g1b);
 		}
 	}
@@ -140,7 +149,8 @@ static void judge_own(const struct key *k, const struct h_op *read)
 		if (there == (p->place < read->place))
 			continue;
 		who(k->h, read->txn, by);
-		snprintf(text, sizeof(text), "%s %s its own element .%u", by, there ? "reads, before it appends it," : "does not read", p->element.n);
+		snprintf(text, sizeof(text), "%s %s its own element .%u", by,
+			 there ? "reads, before it appends it," : "does not read", p->element.n);
 		h_finding(k->h, "internal inconsistency", read, text, &k->h->r->internal);
 	}
 }
@@ -210,12 +220,15 @@ static void judge_lost(const struct key *k)
 		const struct h_txn *t = &h->txn[p->txn];
 		char text[200];
 
-		if (p->is_read || !counts(h, p) || (h->o->limit != UINT64_MAX && (!t->position || t->position > h->o->limit)))
+		if (p->is_read || !counts(h, p) ||
+		    (h->o->limit != UINT64_MAX && (!t->position || t->position > h->o->limit)))
 			continue;
 		if (n && bsearch(&p->element, sorted, n, sizeof(*sorted), by_element))
 			continue;
-		snprintf(text, sizeof(text), "element %u.%" PRIu64 ".%u was acknowledged (position %" PRIu64 ") and is not in the list", p->element.worker,
-			 p->element.seq, p->element.n, t->position);
+		snprintf(text, sizeof(text),
+			 "element %u.%" PRIu64 ".%u was acknowledged (position %" PRIu64
+			 ") and is not in the list",
+			 p->element.worker, p->element.seq, p->element.n, t->position);
 		h_finding(h, "lost update", p, text, &h->r->lost_updates);
 	}
 	free(sorted);
@@ -239,15 +252,19 @@ static void judge_key(const struct key *k, bool finals_known)
 		judge_list(k, &p->list, p);
 		judge_own(k, p);
 		if (!is_prefix(&p->list, order)) {
-			snprintf(text, sizeof(text), "worker %u sequence %" PRIu64 " read an order that another reader contradicts", h->txn[p->txn].worker,
-				 h->txn[p->txn].seq);
+			snprintf(text, sizeof(text),
+				 "worker %u sequence %" PRIu64
+				 " read an order that another reader contradicts",
+				 h->txn[p->txn].worker, h->txn[p->txn].seq);
 			h_finding(h, "incompatible order", p, text, &h->r->order);
 		}
 	}
 	if (k->final) {
 		judge_list(k, &k->final->list, NULL);
 		if (!is_prefix(&k->final->list, order))
-			h_finding(h, "incompatible order", k->first, "the cluster holds an order that a reader contradicts", &h->r->order);
+			h_finding(h, "incompatible order", k->first,
+				  "the cluster holds an order that a reader contradicts",
+				  &h->r->order);
 	}
 	if (finals_known)
 		judge_lost(k);
@@ -256,7 +273,9 @@ static void judge_key(const struct key *k, bool finals_known)
 		qsort(sorted, order->n, sizeof(*sorted), by_element);
 		for (size_t i = 1; i < order->n; i++)
 			if (same(&sorted[i - 1], &sorted[i])) {
-				snprintf(text, sizeof(text), "element %u.%" PRIu64 ".%u is in the list twice", sorted[i].worker, sorted[i].seq, sorted[i].n);
+				snprintf(text, sizeof(text),
+					 "element %u.%" PRIu64 ".%u is in the list twice",
+					 sorted[i].worker, sorted[i].seq, sorted[i].n);
 				h_finding(h, "duplicate element", k->first, text, &h->r->order);
 			}
 		free(sorted);
@@ -272,7 +291,10 @@ static int take_final(void *to, uint32_t table, int64_t key, const char *list, s
 	struct h_list l;
 
 	if (h_list_parse(&l, list, n) < 0)
-		return err_set(f->e, ERR_BAD_DATA, 0, "append%u id %" PRId64 ": its list is not of elements worker.sequence.n", table, key);
+		return err_set(f->e, ERR_BAD_DATA, 0,
+			       "append%u id %" PRId64
+			       ": its list is not of elements worker.sequence.n",
+			       table, key);
 	/* what a later cluster's transactions appended is not this one's */
 	for (size_t i = 0; i < l.n; i++) {
 		const struct h_txn *t = h_find(f->h, l.e[i].worker, l.e[i].seq);
@@ -345,7 +367,9 @@ static void judge_bank(struct h_run *h)
 		if (p->sum == p->must)
 			continue;
 		who(h, p->txn, by);
-		snprintf(text, sizeof(text), "%s saw balances of bank%u that add up to %" PRId64 ", not %" PRId64, by, p->table, p->sum, p->must);
+		snprintf(text, sizeof(text),
+			 "%s saw balances of bank%u that add up to %" PRId64 ", not %" PRId64, by,
+			 p->table, p->sum, p->must);
 		h_finding(h, "broken sum", NULL, text, &h->r->sums);
 	}
 }
@@ -356,22 +380,36 @@ static void conclude(struct h_run *h)
 	bool bank = !strcmp(h->o->kind, "bank");
 
 	if (r->verdict == VERDICT_FAIL && bank)
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " readers saw a sum that no moment had", r->sums, r->reads);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "%" PRIu64 " of %" PRIu64 " readers saw a sum that no moment had", r->sums,
+			 r->reads);
 	else if (r->verdict == VERDICT_FAIL)
-		snprintf(r->evidence, sizeof(r->evidence), "G0 %" PRIu64 ", G1a %" PRIu64 ", G1b %" PRIu64 ", G1c %" PRIu64 ", lost updates %" PRIu64
-			 ", incompatible orders %" PRIu64 ", internal %" PRIu64 ", elements of nobody %" PRIu64 " in %" PRIu64 " transactions",
-			 r->g0, r->g1a, r->g1b, r->g1c, r->lost_updates, r->order, r->internal, r->foreign, r->transactions);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "G0 %" PRIu64 ", G1a %" PRIu64 ", G1b %" PRIu64 ", G1c %" PRIu64
+			 ", lost updates %" PRIu64 ", incompatible orders %" PRIu64
+			 ", internal %" PRIu64 ", elements of nobody %" PRIu64 " in %" PRIu64
+			 " transactions",
+			 r->g0, r->g1a, r->g1b, r->g1c, r->lost_updates, r->order, r->internal,
+			 r->foreign, r->transactions);
 	else if (!r->transactions || !(r->reads + r->writes)) {
 		r->verdict = VERDICT_UNKNOWN;
-		snprintf(r->evidence, sizeof(r->evidence), "the history has no transaction of this cluster: nothing can be told");
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "the history has no transaction of this cluster: nothing can be told");
 	} else if (h->damaged) {
 		r->verdict = VERDICT_UNKNOWN;
-		snprintf(r->evidence, sizeof(r->evidence), "%u files of the history end in a torn line: what was written is not fully known", h->damaged);
+		snprintf(
+			r->evidence, sizeof(r->evidence),
+			"%u files of the history end in a torn line: what was written is not fully known",
+			h->damaged);
 	} else if (bank)
-		snprintf(r->evidence, sizeof(r->evidence), "all %" PRIu64 " readers of %" PRIu64 " transactions saw the one sum", r->reads, r->transactions);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "all %" PRIu64 " readers of %" PRIu64 " transactions saw the one sum",
+			 r->reads, r->transactions);
 	else
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " transactions, %" PRIu64 " appends to and %" PRIu64 " reads of %" PRIu64
-			 " lists: no G0, G1a, G1b, G1c, no lost update", r->transactions, r->writes, r->reads, r->keys);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "%" PRIu64 " transactions, %" PRIu64 " appends to and %" PRIu64
+			 " reads of %" PRIu64 " lists: no G0, G1a, G1b, G1c, no lost update",
+			 r->transactions, r->writes, r->reads, r->keys);
 }
 
 int history_check(const struct history_opts *o, struct history_result *r, struct err *e)
@@ -381,7 +419,8 @@ int history_check(const struct history_opts *o, struct history_result *r, struct
 
 	*r = (struct history_result){ .verdict = VERDICT_PASS, .findings = json_array() };
 	if (strcmp(o->kind, "append") && strcmp(o->kind, "bank")) {
-		err_set(e, ERR_USAGE, 0, "there is no check of histories named '%.40s' (append, bank)", o->kind);
+		err_set(e, ERR_USAGE, 0,
+			"there is no check of histories named '%.40s' (append, bank)", o->kind);
 		goto out;
 	}
 	if (h_load(&h, e) < 0)

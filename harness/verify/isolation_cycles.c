@@ -1,4 +1,5 @@
-/* Cycles among transactions: strongly connected components (Tarjan, without recursion: histories are long). */
+/* Cycles among transactions: strongly connected components (Tarjan, without recursion: histories
+ * are long). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,9 @@ void h_edge(struct h_run *h, uint32_t from, uint32_t to, bool read)
 	if (from == to)
 		return;
 	if (h->n_edges == h->edges_room)
-		h->edge = xreallocarray(h->edge, h->edges_room = h->edges_room ? h->edges_room * 2 : 1024, sizeof(*h->edge));
+		h->edge = xreallocarray(h->edge,
+					h->edges_room = h->edges_room ? h->edges_room * 2 : 1024,
+					sizeof(*h->edge));
 	h->edge[h->n_edges++] = (struct h_edge){ from, to, read };
 }
 
@@ -32,12 +35,14 @@ static int by_from(const void *a, const void *b)
 	return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static void name_cycle(struct h_run *h, const uint32_t *member, size_t n, const char *kind, uint64_t *count)
+static void name_cycle(struct h_run *h, const uint32_t *member, size_t n, const char *kind,
+		       uint64_t *count)
 {
 	struct strbuf text = STRBUF_INIT;
 
 	for (size_t i = 0; i < n && i < 6; i++)
-		strbuf_addf(&text, "%sworker %u sequence %" PRIu64, i ? ", " : "", h->txn[member[i]].worker, h->txn[member[i]].seq);
+		strbuf_addf(&text, "%sworker %u sequence %" PRIu64, i ? ", " : "",
+			    h->txn[member[i]].worker, h->txn[member[i]].seq);
 	if (n > 6)
 		strbuf_addf(&text, " and %zu more", n - 6);
 	strbuf_addstr(&text, ": each has to come before the next, and the last before the first");
@@ -46,7 +51,8 @@ static void name_cycle(struct h_run *h, const uint32_t *member, size_t n, const 
 }
 
 /* Components of more than one transaction. seen: those already told; NULL: tells none. */
-static void components(struct h_run *h, struct graph *g, const char *kind, uint64_t *count, bool *told)
+static void components(struct h_run *h, struct graph *g, const char *kind, uint64_t *count,
+		       bool *told)
 {
 	size_t n = h->n_txns, depth = 0, height = 0;
 	uint32_t counter = 0;

@@ -34,7 +34,9 @@ static int element_parse(struct h_element *e, const char *text, size_t n, size_t
 	}
 	if (part[0] > UINT32_MAX || part[2] > UINT32_MAX)
 		return -1;
-	*e = (struct h_element){ .worker = (uint32_t)part[0], .seq = part[1], .n = (uint32_t)part[2] };
+	*e = (struct h_element){ .worker = (uint32_t)part[0],
+				 .seq = part[1],
+				 .n = (uint32_t)part[2] };
 	*used = at;
 	return 0;
 }
@@ -47,7 +49,8 @@ int h_list_parse(struct h_list *l, const char *text, size_t n)
 	for (size_t at = 0, used; at < n; at += used + (at + used < n)) {
 		if (l->n == room)
 			l->e = xreallocarray(l->e, room = room ? room * 2 : 8, sizeof(*l->e));
-		if (element_parse(&l->e[l->n], text + at, n - at, &used) < 0 || (at + used < n && text[at + used] != ' ') || at + used + 1 == n) {
+		if (element_parse(&l->e[l->n], text + at, n - at, &used) < 0 ||
+		    (at + used < n && text[at + used] != ' ') || at + used + 1 == n) {
 			free(l->e);
 			*l = (struct h_list){ 0 };
 			return -1;
@@ -59,7 +62,8 @@ int h_list_parse(struct h_list *l, const char *text, size_t n)
 
 static int take_op(struct h_run *h, json_t *j, uint32_t txn, size_t place)
 {
-	const char *what = json_string_value(json_array_get(j, 0)), *text = json_string_value(json_array_get(j, 3));
+	const char *what = json_string_value(json_array_get(j, 0)),
+		   *text = json_string_value(json_array_get(j, 3));
 	struct h_op op = { .txn = txn, .place = place };
 	int64_t table;
 	size_t used;
@@ -82,12 +86,16 @@ static int take_op(struct h_run *h, json_t *j, uint32_t txn, size_t place)
 		if (whole(json_array_get(j, 2), &op.key) < 0 || !text)
 			return -1;
 		op.is_read = !strcmp(what, "read");
-		if (op.is_read ? h_list_parse(&op.list, text, strlen(text)) < 0
-			       : strcmp(what, "append") || element_parse(&op.element, text, strlen(text), &used) < 0 || text[used])
+		if (op.is_read
+			    ? h_list_parse(&op.list, text, strlen(text)) < 0
+			    : strcmp(what, "append") ||
+				      element_parse(&op.element, text, strlen(text), &used) < 0 ||
+				      text[used])
 			return -1;
 	}
 	if (h->n_ops == h->ops_room)
-		h->op = xreallocarray(h->op, h->ops_room = h->ops_room ? h->ops_room * 2 : 1024, sizeof(*h->op));
+		h->op = xreallocarray(h->op, h->ops_room = h->ops_room ? h->ops_room * 2 : 1024,
+				      sizeof(*h->op));
 	h->op[h->n_ops++] = op;
 	return 0;
 }
@@ -99,32 +107,43 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 	json_t *j = json_loadb(line, n, 0, NULL), *ops, *op;
 	struct h_txn t = { 0 };
 	int64_t worker, seq, cluster, begin, end;
-	const char *out = json_string_value(json_object_get(j, "outcome")), *position = json_string_value(json_object_get(j, "position"));
+	const char *out = json_string_value(json_object_get(j, "outcome")),
+		   *position = json_string_value(json_object_get(j, "position"));
 	size_t i;
 	int rc = -1;
 
 	ops = json_object_get(j, "ops");
-	if (whole(json_object_get(j, "worker"), &worker) < 0 || whole(json_object_get(j, "seq"), &seq) < 0 ||
-	    whole(json_object_get(j, "cluster"), &cluster) < 0 || whole(json_object_get(j, "begin_us"), &begin) < 0 ||
-	    whole(json_object_get(j, "end_us"), &end) < 0 || !out || !position || !json_is_array(ops) || worker < 0 || worker > UINT32_MAX || seq < 1 ||
-	    cluster < 0 || cluster > UINT16_MAX)
+	if (whole(json_object_get(j, "worker"), &worker) < 0 ||
+	    whole(json_object_get(j, "seq"), &seq) < 0 ||
+	    whole(json_object_get(j, "cluster"), &cluster) < 0 ||
+	    whole(json_object_get(j, "begin_us"), &begin) < 0 ||
+	    whole(json_object_get(j, "end_us"), &end) < 0 || !out || !position ||
+	    !json_is_array(ops) || worker < 0 || worker > UINT32_MAX || seq < 1 || cluster < 0 ||
+	    cluster > UINT16_MAX)
 		goto out;
-	t = (struct h_txn){ .worker = (uint32_t)worker, .seq = (uint64_t)seq, .position = strtoull(position, NULL, 10), .cluster = (uint16_t)cluster,
-		.begin_us = begin, .end_us = end };
+	t = (struct h_txn){ .worker = (uint32_t)worker,
+			    .seq = (uint64_t)seq,
+			    .position = strtoull(position, NULL, 10),
+			    .cluster = (uint16_t)cluster,
+			    .begin_us = begin,
+			    .end_us = end };
 	for (int k = TXN_ACKED; k <= TXN_UNKNOWN; k++)
 		if (!strcmp(out, outcome[k]))
 			t.outcome = (uint8_t)k;
 	if (!t.outcome)
 		goto out;
-	if (h->n_txns && (h->txn[h->n_txns - 1].worker > t.worker || (h->txn[h->n_txns - 1].worker == t.worker && h->txn[h->n_txns - 1].seq >= t.seq)))
+	if (h->n_txns &&
+	    (h->txn[h->n_txns - 1].worker > t.worker ||
+	     (h->txn[h->n_txns - 1].worker == t.worker && h->txn[h->n_txns - 1].seq >= t.seq)))
 		goto out;
 	if (h->n_txns == h->txns_room)
-		h->txn = xreallocarray(h->txn, h->txns_room = h->txns_room ? h->txns_room * 2 : 1024, sizeof(*h->txn));
+		h->txn =
+			xreallocarray(h->txn, h->txns_room = h->txns_room ? h->txns_room * 2 : 1024,
+				      sizeof(*h->txn));
 	h->txn[h->n_txns++] = t;
 	rc = 0;
-	json_array_foreach(ops, i, op)
-		if (take_op(h, op, (uint32_t)(h->n_txns - 1), i) < 0)
-			rc = -1;
+	json_array_foreach(ops, i, op) if (take_op(h, op, (uint32_t)(h->n_txns - 1), i) < 0) rc =
+		-1;
 out:
 	json_decref(j);
 	return rc;
@@ -141,11 +160,13 @@ static int read_file(struct h_run *h, const char *path, struct err *e)
 	if (!f)
 		return err_sys(e, "open %s", path);
 	while ((n = getline(&line, &room, f)) > 0)
-		if ((size_t)n > LINE_BYTES_MAX || line[n - 1] != '\n' || take_line(h, line, (size_t)n) < 0) {
+		if ((size_t)n > LINE_BYTES_MAX || line[n - 1] != '\n' ||
+		    take_line(h, line, (size_t)n) < 0) {
 			/* only its last line may be torn */
 			h->damaged++;
 			if (getline(&line, &room, f) > 0)
-				rc = err_set(e, ERR_BAD_DATA, 0, "%s has a line that is no transaction", path);
+				rc = err_set(e, ERR_BAD_DATA, 0,
+					     "%s has a line that is no transaction", path);
 			break;
 		}
 	if (rc == 0 && ferror(f))

@@ -21,14 +21,15 @@
 
 struct ledger_writer {
 	int fd;
-	size_t used;              /* bytes in buf */
-	int64_t oldest_ns;        /* when the first of them came */
-	struct err failed;        /* the first write error; kept until close */
+	size_t used;       /* bytes in buf */
+	int64_t oldest_ns; /* when the first of them came */
+	struct err failed; /* the first write error; kept until close */
 	char path[PATH_MAX];
 	unsigned char buf[BUFFER_RECORDS * RECORD_BYTES];
 };
 
-/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78, eight bytes at a time: a ledger of 50 million records is read twice. */
+/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78, eight bytes at a time: a ledger of 50
+ * million records is read twice. */
 static uint32_t crc_table[8][256];
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 
@@ -43,7 +44,8 @@ static void crc_prepare(void)
 	}
 	for (uint32_t i = 0; i < 256; i++)
 		for (int k = 1; k < 8; k++)
-			crc_table[k][i] = crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 255];
+			crc_table[k][i] =
+				crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 255];
 }
 
 static uint32_t crc32c(const unsigned char *p, size_t n)
@@ -52,9 +54,11 @@ static uint32_t crc32c(const unsigned char *p, size_t n)
 
 	pthread_once(&crc_once, crc_prepare);
 	for (; n >= 8; n -= 8, p += 8) {
-		crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-		crc = crc_table[7][crc & 255] ^ crc_table[6][crc >> 8 & 255] ^ crc_table[5][crc >> 16 & 255] ^ crc_table[4][crc >> 24] ^
-		      crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
+		crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+		       (uint32_t)p[3] << 24;
+		crc = crc_table[7][crc & 255] ^ crc_table[6][crc >> 8 & 255] ^
+		      crc_table[5][crc >> 16 & 255] ^ crc_table[4][crc >> 24] ^ crc_table[3][p[4]] ^
+		      crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
 	}
 	while (n--)
 		crc = crc >> 8 ^ crc_table[0][(crc ^ *p++) & 255];
@@ -76,8 +80,9 @@ static uint64_t get(const unsigned char *p, int bytes)
 	return v;
 }
 
-/* Times as 6 bytes: 2^47 us are four years. worker 4, outcome 1, flags 1, cluster 2, seq 8, due 6, begin 6, end 6, position 8,
- * two bytes of zero, CRC 4. A time before the run's zero does not occur. */
+/* Times as 6 bytes: 2^47 us are four years. worker 4, outcome 1, flags 1, cluster 2, seq 8, due 6,
+ * begin 6, end 6, position 8, two bytes of zero, CRC 4. A time before the run's zero does not
+ * occur. */
 static void encode(unsigned char *p, const struct ledger_record *r)
 {
 	put(p, r->worker, 4);
@@ -98,8 +103,14 @@ static int decode(const unsigned char *p, struct ledger_record *r)
 	if (get(p + 44, 4) != crc32c(p, 44))
 		return -1;
 	*r = (struct ledger_record){
-		.worker = (uint32_t)get(p, 4), .outcome = p[4], .flags = p[5], .cluster = (uint16_t)get(p + 6, 2), .seq = get(p + 8, 8),
-		.due_us = (int64_t)get(p + 16, 6), .begin_us = (int64_t)get(p + 22, 6), .end_us = (int64_t)get(p + 28, 6),
+		.worker = (uint32_t)get(p, 4),
+		.outcome = p[4],
+		.flags = p[5],
+		.cluster = (uint16_t)get(p + 6, 2),
+		.seq = get(p + 8, 8),
+		.due_us = (int64_t)get(p + 16, 6),
+		.begin_us = (int64_t)get(p + 22, 6),
+		.end_us = (int64_t)get(p + 28, 6),
 		.position = get(p + 34, 8),
 	};
 	return r->outcome >= TXN_ACKED && r->outcome <= TXN_UNKNOWN && r->seq > 0 ? 0 : -1;
@@ -111,7 +122,8 @@ struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struc
 	struct stat st;
 
 	w->fd = -1;
-	if (snprintf(w->path, sizeof(w->path), "%s/worker-%04u.ledger", dir, worker) >= (int)sizeof(w->path)) {
+	if (snprintf(w->path, sizeof(w->path), "%s/worker-%04u.ledger", dir, worker) >=
+	    (int)sizeof(w->path)) {
 		err_set(e, ERR_USAGE, 0, "ledger folder %s: the name is too long", dir);
 		goto failed;
 	}
@@ -121,7 +133,8 @@ struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struc
 		goto failed;
 	}
 	/* a torn tail would make all that follows unreadable */
-	if (st.st_size % RECORD_BYTES && ftruncate(w->fd, st.st_size - st.st_size % RECORD_BYTES) < 0) {
+	if (st.st_size % RECORD_BYTES &&
+	    ftruncate(w->fd, st.st_size - st.st_size % RECORD_BYTES) < 0) {
 		err_sys(e, "cut the torn tail of ledger %s", w->path);
 		goto failed;
 	}
@@ -192,8 +205,10 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* One file, of which `left` bytes count: *damaged is counted up when it does not end in a whole, sound record that continues the sequence. */
-static int read_file(const char *path, uint32_t worker, uint64_t left, int (*fn)(void *, const struct ledger_record *), void *arg, unsigned *damaged,
+/* One file, of which `left` bytes count: *damaged is counted up when it does not end in a whole,
+ * sound record that continues the sequence. */
+static int read_file(const char *path, uint32_t worker, uint64_t left,
+		     int (*fn)(void *, const struct ledger_record *), void *arg, unsigned *damaged,
 		     struct err *e)
 {
 	unsigned char buf[RECORD_BYTES * 1024];
@@ -262,7 +277,8 @@ static int list_workers(const char *dir, uint32_t **out, size_t *count, struct e
 		if (end == d->d_name + 7 || strcmp(end, ".ledger") != 0 || worker > UINT32_MAX)
 			continue;
 		if (n == room)
-			workers = xreallocarray(workers, room = room ? room * 2 : 64, sizeof(*workers));
+			workers = xreallocarray(workers, room = room ? room * 2 : 64,
+						sizeof(*workers));
 		workers[n++] = (uint32_t)worker;
 	}
 	closedir(folder);
@@ -314,8 +330,9 @@ struct ledger_mark *ledger_mark_take(const char *dir, struct err *e)
 	return NULL;
 }
 
-int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged,
-		   struct err *e)
+int ledger_read_to(const char *dir, const struct ledger_mark *m,
+		   int (*fn)(void *arg, const struct ledger_record *r), void *arg,
+		   unsigned *damaged, struct err *e)
 {
 	uint32_t *listed = NULL;
 	const uint32_t *worker;
@@ -330,7 +347,8 @@ int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void 
 	n = m ? m->n : n;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		file_path(&path, dir, worker[i]);
-		rc = read_file(path.buf, worker[i], m ? m->bytes[i] : UINT64_MAX, fn, arg, &torn, e);
+		rc = read_file(path.buf, worker[i], m ? m->bytes[i] : UINT64_MAX, fn, arg, &torn,
+			       e);
 	}
 	if (damaged)
 		*damaged = torn;
@@ -339,7 +357,8 @@ int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void 
 	return rc;
 }
 
-int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e)
+int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg,
+		unsigned *damaged, struct err *e)
 {
 	return ledger_read_to(dir, NULL, fn, arg, damaged, e);
 }

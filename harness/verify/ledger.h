@@ -1,5 +1,6 @@
-/* drtest's own record, outside every database, of each transaction it sent. One file a worker, append-only, fixed-size records,
- * buffered and written at least every 100 ms: it lives in this process, so only our own death can lose its tail. */
+/* drtest's own record, outside every database, of each transaction it sent. One file a worker,
+ * append-only, fixed-size records, buffered and written at least every 100 ms: it lives in this
+ * process, so only our own death can lose its tail. */
 #ifndef HARNESS_VERIFY_LEDGER_H
 #define HARNESS_VERIFY_LEDGER_H
 
@@ -16,26 +17,35 @@ enum txn_flag { TXN_RETRIED = 1 /* failed by a deadlock and drawn anew under the
 struct ledger_record {
 	uint32_t worker;
 	uint8_t outcome, flags;
-	uint16_t cluster;     /* which cluster of the run: 0 the first primary, 1 the secondary, 2 the new primary .. */
-	uint64_t seq;         /* per worker, from 1, never used twice */
-	int64_t due_us, begin_us, end_us; /* since the run began (journal clock); end: acknowledged, failed or lost */
-	uint64_t position;    /* the commit's GTID sequence number (TiDB: commit TSO) on its cluster; 0 unknown */
+	/* which cluster of the run: 0 the first primary, 1 the secondary, 2 the new primary .. */
+	uint16_t cluster;
+	uint64_t seq; /* per worker, from 1, never used twice */
+	/* since the run began (journal clock); end: acknowledged, failed or lost */
+	int64_t due_us, begin_us, end_us;
+	/* the commit's GTID sequence number (TiDB: commit TSO) on its cluster; 0 unknown */
+	uint64_t position;
 };
 
 struct ledger_writer; /* one worker's file; use from that worker's thread */
-struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e); /* DIR/worker-NNNN.ledger; appends */
-void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r); /* errors are kept */
+/* DIR/worker-NNNN.ledger; appends */
+struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e);
+/* errors are kept */
+void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r);
 int ledger_writer_flush(struct ledger_writer *w, struct err *e);
 int ledger_writer_close(struct ledger_writer *w, struct err *e);
 
-/* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail ends a file: *damaged counts such files. */
-int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged, struct err *e);
+/* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail
+ * ends a file: *damaged counts such files. */
+int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg,
+		unsigned *damaged, struct err *e);
 
-/* How far a directory's files went at an instant when nobody wrote to them: what is appended later is not read. */
+/* How far a directory's files went at an instant when nobody wrote to them: what is appended later
+ * is not read. */
 struct ledger_mark;
 struct ledger_mark *ledger_mark_take(const char *dir, struct err *e);
 void ledger_mark_free(struct ledger_mark *m); /* NULL is fine */
-int ledger_read_to(const char *dir, const struct ledger_mark *m, int (*fn)(void *arg, const struct ledger_record *r), void *arg, unsigned *damaged,
-		   struct err *e); /* m NULL: to the end */
+int ledger_read_to(const char *dir, const struct ledger_mark *m,
+		   int (*fn)(void *arg, const struct ledger_record *r), void *arg,
+		   unsigned *damaged, struct err *e); /* m NULL: to the end */
 
 #endif

@@ -9,8 +9,8 @@
 
 #define FINDINGS_MAX 100
 
-void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id, const char *writer, const char *expected,
-		    const char *found)
+void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id,
+		    const char *writer, const char *expected, const char *found)
 {
 	json_t *f;
 
@@ -33,7 +33,8 @@ void prefix_finding(struct prefix_result *r, const char *kind, const char *table
 void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room)
 {
 	static const char *const outcome[] = { "", "acknowledged", "failed", "unknown" };
-	int n = snprintf(out, room, "worker %u sequence %" PRIu64 " (%s", t->worker, t->seq, outcome[t->outcome]);
+	int n = snprintf(out, room, "worker %u sequence %" PRIu64 " (%s", t->worker, t->seq,
+			 outcome[t->outcome]);
 
 	if (t->position && n > 0 && (size_t)n < room)
 		snprintf(out + n, room - (size_t)n, ", position %" PRIu64 ")", t->position);
@@ -95,9 +96,15 @@ static int take_record(void *arg, const struct ledger_record *r)
 	struct prefix *p = arg;
 
 	if (p->n == p->room)
-		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024, sizeof(*p->txn));
-	p->txn[p->n++] = (struct prefix_txn){ .seq = r->seq, .position = r->position, .begin_us = r->begin_us, .end_us = r->end_us,
-		.worker = r->worker, .cluster = r->cluster, .outcome = r->outcome };
+		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024,
+				       sizeof(*p->txn));
+	p->txn[p->n++] = (struct prefix_txn){ .seq = r->seq,
+					      .position = r->position,
+					      .begin_us = r->begin_us,
+					      .end_us = r->end_us,
+					      .worker = r->worker,
+					      .cluster = r->cluster,
+					      .outcome = r->outcome };
 	return 0;
 }
 
@@ -122,7 +129,8 @@ static int take_presence(void *arg, uint32_t worker, uint64_t seq)
 	return 0;
 }
 
-int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src, struct err *e)
+int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src,
+		struct err *e)
 {
 	if (ledger_read_to(ledger_dir, p->mark, take_record, p, &p->damaged, e) < 0)
 		return -1;
@@ -154,7 +162,8 @@ void prefix_closure_init(struct prefix_closure *c)
 	*c = (struct prefix_closure){ -1, INT64_MAX };
 }
 
-void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const struct prefix_txn *t)
+void prefix_closure_add(struct prefix_closure *c, const struct prefix *p,
+			const struct prefix_txn *t)
 {
 	if (t->cluster != p->cluster)
 		return;
@@ -164,8 +173,8 @@ void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const 
 		c->first_end_after_us = t->end_us;
 }
 
-static void wrong(const struct prefix *p, const struct prefix_txn *t, const char *kind, const char *expected, const char *found, uint64_t *count,
-		  struct prefix_result *r)
+static void wrong(const struct prefix *p, const struct prefix_txn *t, const char *kind,
+		  const char *expected, const char *found, uint64_t *count, struct prefix_result *r)
 {
 	char who[128];
 
@@ -176,7 +185,8 @@ static void wrong(const struct prefix *p, const struct prefix_txn *t, const char
 		prefix_worse(r, VERDICT_FAIL);
 }
 
-bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost)
+bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t,
+		      const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost)
 {
 	static const char at_or_before[] = "present: its commit is at or before the point";
 	static const char after[] = "absent: its commit is after the point";
@@ -185,29 +195,34 @@ bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const 
 	case TXN_FAILED:
 		r->failed++;
 		if (t->present)
-			wrong(p, t, "resurrected transaction", "absent: it was never committed", "present", &r->resurrected, r);
+			wrong(p, t, "resurrected transaction", "absent: it was never committed",
+			      "present", &r->resurrected, r);
 		return false;
 	case TXN_UNKNOWN:
 		r->unknown++;
 		r->recovered += t->present;
 		r->lost_unknown += !t->present;
 		if (t->present && !p->before && t->begin_us > c->first_end_after_us)
-			wrong(p, t, "early transaction", "absent: it began after one that is after the point was acknowledged", "present", &r->early, r);
+			wrong(p, t, "early transaction",
+			      "absent: it began after one that is after the point was acknowledged",
+			      "present", &r->early, r);
 		return false;
-	case TXN_ACKED:
-		break;
+	case TXN_ACKED: break;
 	}
 	r->acked++;
 	r->recovered += t->present;
 	if (t->present) {
-		if (!p->before && (t->position > p->limit || (!t->position && t->begin_us > c->first_end_after_us)))
+		if (!p->before && (t->position > p->limit ||
+				   (!t->position && t->begin_us > c->first_end_after_us)))
 			wrong(p, t, "early transaction", after, "present", &r->early, r);
 		return false;
 	}
 	if (!p->before && t->position && t->position <= p->limit) {
 		wrong(p, t, "missing transaction", at_or_before, "absent", &r->missing, r);
 	} else if (!p->before && !t->position && t->end_us < c->last_begin_present_us) {
-		wrong(p, t, "missing transaction", "present: one that began after its acknowledgement is there", "absent", &r->missing, r);
+		wrong(p, t, "missing transaction",
+		      "present: one that began after its acknowledgement is there", "absent",
+		      &r->missing, r);
 	}
 	r->lost++;
 	if (t->end_us < *oldest_lost)
@@ -218,7 +233,8 @@ bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const 
 void prefix_no_evidence(struct prefix_result *r)
 {
 	prefix_worse(r, VERDICT_UNKNOWN);
-	snprintf(r->evidence, sizeof(r->evidence), "the load wrote no drtest_ledger: which transactions are there is not known");
+	snprintf(r->evidence, sizeof(r->evidence),
+		 "the load wrote no drtest_ledger: which transactions are there is not known");
 }
 
 void prefix_judge_ledger(struct prefix *p, struct prefix_result *r)
@@ -244,8 +260,10 @@ void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct 
 	for (uint64_t i = 0; i < p->strays && i < sizeof(p->stray) / sizeof(*p->stray); i++) {
 		char who[64];
 
-		snprintf(who, sizeof(who), "worker %u sequence %" PRIu64, p->stray[i].worker, p->stray[i].seq);
-		prefix_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger", "a row in drtest_ledger alone");
+		snprintf(who, sizeof(who), "worker %u sequence %" PRIu64, p->stray[i].worker,
+			 p->stray[i].seq);
+		prefix_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger",
+			       "a row in drtest_ledger alone");
 	}
 	if (p->strays && !p->before)
 		prefix_worse(r, p->damaged ? VERDICT_UNKNOWN : VERDICT_FAIL);
@@ -259,7 +277,10 @@ void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct 
 	}
 	prefix_loss(p, oldest_lost, r);
 	snprintf(r->evidence, sizeof(r->evidence),
-		 "%" PRIu64 " of %" PRIu64 " acknowledged transactions are there, %" PRIu64 " lost; %" PRIu64 " missing, %" PRIu64 " early, %" PRIu64
-		 " of %" PRIu64 " failed ones present, %" PRIu64 " in no ledger; %" PRIu64 " of %" PRIu64 " unknown ones absent",
-		 r->acked - r->lost, r->acked, r->lost, r->missing, r->early, r->resurrected, r->failed, p->strays, r->lost_unknown, r->unknown);
+		 "%" PRIu64 " of %" PRIu64 " acknowledged transactions are there, %" PRIu64
+		 " lost; %" PRIu64 " missing, %" PRIu64 " early, %" PRIu64 " of %" PRIu64
+		 " failed ones present, %" PRIu64 " in no ledger; %" PRIu64 " of %" PRIu64
+		 " unknown ones absent",
+		 r->acked - r->lost, r->acked, r->lost, r->missing, r->early, r->resurrected,
+		 r->failed, p->strays, r->lost_unknown, r->unknown);
 }

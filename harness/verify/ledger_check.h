@@ -1,4 +1,5 @@
-/* The core of the ledger check and the model check, without a server: transactions from the ledger, rows through callbacks. */
+/* The core of the ledger check and the model check, without a server: transactions from the ledger,
+ * rows through callbacks. */
 #ifndef HARNESS_VERIFY_LEDGER_CHECK_H
 #define HARNESS_VERIFY_LEDGER_CHECK_H
 
@@ -10,7 +11,7 @@ struct prefix_txn {
 	uint32_t worker;
 	uint16_t cluster;
 	uint8_t outcome;
-	bool present;              /* its row is in drtest_ledger */
+	bool present; /* its row is in drtest_ledger */
 };
 
 struct prefix_row { /* one row as it was found */
@@ -22,59 +23,74 @@ struct prefix_row { /* one row as it was found */
 struct prefix_source {
 	void *arg;
 	/* Each row of drtest_ledger, in any order. NULL: the load writes none. */
-	int (*presence)(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to, struct err *e);
+	int (*presence)(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
+			struct err *e);
 	/* Each row of a table, by ascending id. fn returns -1 to stop. */
-	int (*rows)(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e);
+	int (*rows)(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+		    void *to, struct err *e);
 };
 
 struct prefix {
-	struct prefix_txn *txn;    /* all clusters', by (worker, seq) */
+	struct prefix_txn *txn; /* all clusters', by (worker, seq) */
 	size_t n, room;
-	unsigned damaged;          /* ledger files with a torn end */
-	bool has_evidence;         /* drtest_ledger was read */
-	uint64_t strays;           /* its rows that no ledger knows */
-	struct { uint32_t worker; uint64_t seq; } stray[8];
+	unsigned damaged;  /* ledger files with a torn end */
+	bool has_evidence; /* drtest_ledger was read */
+	uint64_t strays;   /* its rows that no ledger knows */
+	struct {
+		uint32_t worker;
+		uint64_t seq;
+	} stray[8];
 	const struct ledger_mark *mark; /* how far the ledger is read; NULL: to its end */
-	uint16_t cluster;          /* the one that is judged */
-	uint64_t limit;            /* commit positions at or below it must be there, none above; UINT64_MAX: no point */
-	bool before;               /* before the replay: for the record only */
+	uint16_t cluster;               /* the one that is judged */
+	/* commit positions at or below it must be there, none above; UINT64_MAX: no point */
+	uint64_t limit;
+	bool before; /* before the replay: for the record only */
 	int64_t disaster_us, disaster_wall_ms;
 	tso_t point;
 };
-int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src, struct err *e);
+int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src,
+		struct err *e);
 void prefix_close(struct prefix *p);
-struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t seq); /* NULL: not in the ledger */
+/* NULL: not in the ledger */
+struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t seq);
 void prefix_judge_ledger(struct prefix *p, struct prefix_result *r);
-int prefix_judge_model(struct prefix *p, const struct audit_model *m, const struct prefix_source *src, struct prefix_result *r, struct err *e);
+int prefix_judge_model(struct prefix *p, const struct audit_model *m,
+		       const struct prefix_source *src, struct prefix_result *r, struct err *e);
 
 /* What real time alone tells of those whose position is not known. */
 struct prefix_closure {
 	int64_t last_begin_present_us; /* the latest begin of a transaction that is there */
-	int64_t first_end_after_us;    /* the earliest acknowledgement of a transaction after the point */
+	/* the earliest acknowledgement of a transaction after the point */
+	int64_t first_end_after_us;
 };
 void prefix_closure_init(struct prefix_closure *c);
-void prefix_closure_add(struct prefix_closure *c, const struct prefix *p, const struct prefix_txn *t);
-/* One transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost: of all so far, INT64_MAX at first. */
-bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t, const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost);
+void prefix_closure_add(struct prefix_closure *c, const struct prefix *p,
+			const struct prefix_txn *t);
+/* One transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost: of
+ * all so far, INT64_MAX at first. */
+bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t,
+		      const struct prefix_closure *c, struct prefix_result *r,
+		      int64_t *oldest_lost);
 void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r);
 void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq);
 void prefix_no_evidence(struct prefix_result *r);
 
-/* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over the ledger's files, merged with the
- * rows of drtest_ledger as they come in order. */
+/* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over
+ * the ledger's files, merged with the rows of drtest_ledger as they come in order. */
 struct presence_cursor {
 	void *arg;
 	/* Ascending by (worker, seq). 1: one, 0: the end, -1: error. */
 	int (*next)(void *arg, uint32_t *worker, uint64_t *seq, struct err *e);
 };
-/* p: cluster, limit, before, disaster and point are set; txn stays empty. lost_path: a JSON line for each acknowledged transaction that is
- * lost, NULL: none wanted; the file is there only when something was lost. */
-int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c, const char *lost_path, struct prefix_result *r,
-			 struct err *e);
+/* p: cluster, limit, before, disaster and point are set; txn stays empty. lost_path: a JSON line
+ * for each acknowledged transaction that is lost, NULL: none wanted; the file is there only when
+ * something was lost. */
+int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
+			 const char *lost_path, struct prefix_result *r, struct err *e);
 
 /* At most 100 are kept. All texts may be NULL. */
-void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id, const char *writer, const char *expected,
-		    const char *found);
+void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id,
+		    const char *writer, const char *expected, const char *found);
 void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room);
 void prefix_result_start(struct prefix_result *r);
 void prefix_worse(struct prefix_result *r, enum verdict v);

@@ -10,11 +10,11 @@
 struct stream {
 	struct prefix *p;
 	const struct presence_cursor *from;
-	uint32_t worker;       /* the cursor's row */
+	uint32_t worker; /* the cursor's row */
 	uint64_t seq;
-	int more;              /* 1: there is one, 0: the end, -1: error */
-	uint8_t *present;      /* a bit for each record, in the ledger's order */
-	size_t n, room;        /* records; bytes of present */
+	int more;         /* 1: there is one, 0: the end, -1: error */
+	uint8_t *present; /* a bit for each record, in the ledger's order */
+	size_t n, room;   /* records; bytes of present */
 	struct prefix_closure closure;
 	struct prefix_result *r;
 	int64_t oldest_lost;
@@ -30,14 +30,23 @@ static void step(struct stream *s)
 	bool first = !s->n && !worker && !seq;
 
 	s->more = s->from->next(s->from->arg, &s->worker, &s->seq, s->e);
-	if (s->more == 1 && !first && (s->worker < worker || (s->worker == worker && s->seq <= seq)))
-		s->more = err_set(s->e, ERR_BAD_DATA, 0, "drtest_ledger: worker %u sequence %" PRIu64 " came out of order", s->worker, s->seq);
+	if (s->more == 1 && !first &&
+	    (s->worker < worker || (s->worker == worker && s->seq <= seq)))
+		s->more = err_set(s->e, ERR_BAD_DATA, 0,
+				  "drtest_ledger: worker %u sequence %" PRIu64 " came out of order",
+				  s->worker, s->seq);
 }
 
 static struct prefix_txn txn_of(const struct ledger_record *r, bool present)
 {
-	return (struct prefix_txn){ .seq = r->seq, .position = r->position, .begin_us = r->begin_us, .end_us = r->end_us, .worker = r->worker,
-		.cluster = r->cluster, .outcome = r->outcome, .present = present };
+	return (struct prefix_txn){ .seq = r->seq,
+				    .position = r->position,
+				    .begin_us = r->begin_us,
+				    .end_us = r->end_us,
+				    .worker = r->worker,
+				    .cluster = r->cluster,
+				    .outcome = r->outcome,
+				    .present = present };
 }
 
 /* The first pass: who is there, and what real time tells. */
@@ -47,7 +56,8 @@ static int meet(void *arg, const struct ledger_record *r)
 	struct prefix_txn t;
 	bool here;
 
-	while (s->more == 1 && (s->worker < r->worker || (s->worker == r->worker && s->seq < r->seq))) {
+	while (s->more == 1 &&
+	       (s->worker < r->worker || (s->worker == r->worker && s->seq < r->seq))) {
 		prefix_stray(s->p, s->worker, s->seq);
 		step(s);
 	}
@@ -76,10 +86,13 @@ static int write_lost(struct stream *s, const struct prefix_txn *t)
 		return 0;
 	if (!s->lost && !(s->lost = fopen(s->lost_path, "we")))
 		return err_sys(s->e, "create %s", s->lost_path);
-	fprintf(s->lost, "{\"worker\":%u,\"seq\":%" PRIu64 ",\"position\":\"%" PRIu64 "\",\"acknowledged_s\":%.6f", t->worker, t->seq, t->position,
-		(double)t->end_us / 1e6);
+	fprintf(s->lost,
+		"{\"worker\":%u,\"seq\":%" PRIu64 ",\"position\":\"%" PRIu64
+		"\",\"acknowledged_s\":%.6f",
+		t->worker, t->seq, t->position, (double)t->end_us / 1e6);
 	if (s->p->disaster_us)
-		fprintf(s->lost, ",\"before_disaster_ms\":%.3f", (double)(s->p->disaster_us - t->end_us) / 1e3);
+		fprintf(s->lost, ",\"before_disaster_ms\":%.3f",
+			(double)(s->p->disaster_us - t->end_us) / 1e3);
 	fputs("}\n", s->lost);
 	return ferror(s->lost) ? err_sys(s->e, "write %s", s->lost_path) : 0;
 }
@@ -90,13 +103,15 @@ static int judge(void *arg, const struct ledger_record *r)
 	struct prefix_txn t = txn_of(r, s->n / 8 < s->room && s->present[s->n / 8] >> s->n % 8 & 1);
 
 	s->n++;
-	if (t.cluster == s->p->cluster && prefix_judge_txn(s->p, &t, &s->closure, s->r, &s->oldest_lost))
+	if (t.cluster == s->p->cluster &&
+	    prefix_judge_txn(s->p, &t, &s->closure, s->r, &s->oldest_lost))
 		return write_lost(s, &t);
 	return 0;
 }
 
 /* ledger_read says only that it was stopped: why is ours to say. */
-static int read_all(struct stream *s, const char *dir, int (*fn)(void *, const struct ledger_record *), struct err *e)
+static int read_all(struct stream *s, const char *dir,
+		    int (*fn)(void *, const struct ledger_record *), struct err *e)
 {
 	struct err why = ERR_INIT, own = ERR_INIT;
 	int rc;
@@ -108,10 +123,12 @@ static int read_all(struct stream *s, const char *dir, int (*fn)(void *, const s
 	return rc;
 }
 
-int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c, const char *lost_path, struct prefix_result *r,
-			 struct err *e)
+int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
+			 const char *lost_path, struct prefix_result *r, struct err *e)
 {
-	struct stream s = { .p = p, .from = c, .r = r, .oldest_lost = INT64_MAX, .lost_path = lost_path, .e = e };
+	struct stream s = {
+		.p = p, .from = c, .r = r, .oldest_lost = INT64_MAX, .lost_path = lost_path, .e = e
+	};
 	size_t met;
 	int rc = -1;
 
@@ -129,7 +146,9 @@ int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 	if (read_all(&s, ledger_dir, judge, e) < 0)
 		goto out;
 	if (s.n != met) {
-		err_set(e, ERR_BAD_DATA, 0, "the ledger %s is written to: it had %zu records, then %zu", ledger_dir, met, s.n);
+		err_set(e, ERR_BAD_DATA, 0,
+			"the ledger %s is written to: it had %zu records, then %zu", ledger_dir,
+			met, s.n);
 		goto out;
 	}
 	p->has_evidence = true;

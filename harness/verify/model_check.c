@@ -1,4 +1,5 @@
-/* The model check: the transactions up to the point, applied to a model of the tables, and each row held against it. */
+/* The model check: the transactions up to the point, applied to a model of the tables, and each row
+ * held against it. */
 #include "harness/verify/model_check.h"
 
 #include <inttypes.h>
@@ -8,7 +9,8 @@
 
 #include "harness/base/xalloc.h"
 
-#define LOOK_MAX 200000u /* wrong rows that are looked at closely; more are only counted */
+/* wrong rows that are looked at closely; more are only counted */
+#define LOOK_MAX 200000u
 
 struct row_cell *judge_touch(struct judge *j, struct row_key key)
 {
@@ -22,7 +24,8 @@ struct row_cell *judge_touch(struct judge *j, struct row_key key)
 
 static int by_commit(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *x = &((const struct prefix_txn *)arg)[*(const uint32_t *)a], *y = &((const struct prefix_txn *)arg)[*(const uint32_t *)b];
+	const struct prefix_txn *x = &((const struct prefix_txn *)arg)[*(const uint32_t *)a],
+				*y = &((const struct prefix_txn *)arg)[*(const uint32_t *)b];
 
 	if (x->cluster != y->cluster)
 		return x->cluster < y->cluster ? -1 : 1;
@@ -33,13 +36,15 @@ static int by_commit(const void *a, const void *b, void *arg)
 
 static int by_begin(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *txn = arg, *x = &txn[((const struct floater *)a)->txn], *y = &txn[((const struct floater *)b)->txn];
+	const struct prefix_txn *txn = arg, *x = &txn[((const struct floater *)a)->txn],
+				*y = &txn[((const struct floater *)b)->txn];
 
 	return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us;
 }
 
-/* A transaction of unknown place stands after all that were acknowledged before it began and, if it was acknowledged itself, before all
- * that began afterwards. One whose connection was lost may have been committed by the server long after. */
+/* A transaction of unknown place stands after all that were acknowledged before it began and, if it
+ * was acknowledged itself, before all that began afterwards. One whose connection was lost may have
+ * been committed by the server long after. */
 static void bound_floater(struct judge *j, struct floater *f)
 {
 	const struct prefix_txn *t = &j->p->txn[f->txn];
@@ -49,7 +54,8 @@ static void bound_floater(struct judge *j, struct floater *f)
 	for (size_t i = 0; i < j->n_order; i++) {
 		const struct prefix_txn *o = &j->p->txn[j->order[i]];
 
-		if (o->cluster < t->cluster || (o->cluster == t->cluster && o->end_us < t->begin_us))
+		if (o->cluster < t->cluster ||
+		    (o->cluster == t->cluster && o->end_us < t->begin_us))
 			f->low = i + 1;
 	}
 	for (size_t i = j->n_order; t->outcome == TXN_ACKED && i-- > f->low;) {
@@ -72,7 +78,8 @@ static void add_floater(struct judge *j, uint32_t txn, size_t *room)
 	if (!f.in && !f.optional)
 		return;
 	if (j->n_floaters == *room)
-		j->floater = xreallocarray(j->floater, *room = *room ? *room * 2 : 16, sizeof(*j->floater));
+		j->floater = xreallocarray(j->floater, *room = *room ? *room * 2 : 16,
+					   sizeof(*j->floater));
 	j->floater[j->n_floaters++] = f;
 }
 
@@ -84,7 +91,8 @@ static void sort_out(struct judge *j)
 	j->order = xreallocarray(NULL, p->n + 1, sizeof(*j->order));
 	for (size_t i = 0; i < p->n; i++) {
 		const struct prefix_txn *t = &p->txn[i];
-		bool mine = t->cluster == p->cluster, earlier = t->cluster < p->cluster && t->present;
+		bool mine = t->cluster == p->cluster,
+		     earlier = t->cluster < p->cluster && t->present;
 
 		if (mine) {
 			j->r->acked += t->outcome == TXN_ACKED;
@@ -118,7 +126,8 @@ static void apply(struct judge *j, const struct audit_op *ops, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct row_op o = row_op_of(&ops[i]);
 
-		row_apply(&judge_touch(j, (struct row_key){ ops[i].row.id, ops[i].table })->state, &o);
+		row_apply(&judge_touch(j, (struct row_key){ ops[i].row.id, ops[i].table })->state,
+			  &o);
 	}
 }
 
@@ -138,7 +147,9 @@ static void expect(struct judge *j)
 	}
 	for (size_t f = 0; f < j->n_floaters; f++)
 		for (size_t i = 0; i < j->floater[f].n_ops; i++)
-			judge_touch(j, (struct row_key){ j->floater[f].op[i].row.id, j->floater[f].op[i].table })->watched = true;
+			judge_touch(j, (struct row_key){ j->floater[f].op[i].row.id,
+							 j->floater[f].op[i].table })
+				->watched = true;
 }
 
 static struct row_tag tag_of(const struct judge *j, const char *text, size_t len)
@@ -158,7 +169,8 @@ static struct row_tag tag_of(const struct judge *j, const char *text, size_t len
 static void hold(struct judge *j, struct row_key key, const struct prefix_row *row)
 {
 	struct row_cell *c = row_map_find(&j->map, key);
-	struct row_state want = c ? c->state : row_initial(j->m, key), found = row ? row_of_view(row) : (struct row_state){ 0 };
+	struct row_state want = c ? c->state : row_initial(j->m, key),
+			 found = row ? row_of_view(row) : (struct row_state){ 0 };
 	bool wrong = !row_same(&want, &found);
 
 	j->r->rows_checked += row || want.exists;
@@ -171,8 +183,11 @@ static void hold(struct judge *j, struct row_key key, const struct prefix_row *r
 		return;
 	}
 	if (j->n_look == j->look_room)
-		j->look = xreallocarray(j->look, j->look_room = j->look_room ? j->look_room * 2 : 256, sizeof(*j->look));
-	j->look[j->n_look] = (struct look_row){ .key = key, .found = found, .expected = want, .wrong = wrong };
+		j->look =
+			xreallocarray(j->look, j->look_room = j->look_room ? j->look_room * 2 : 256,
+				      sizeof(*j->look));
+	j->look[j->n_look] =
+		(struct look_row){ .key = key, .found = found, .expected = want, .wrong = wrong };
 	if (row) {
 		j->look[j->n_look].c = tag_of(j, row->c, row->c_len);
 		j->look[j->n_look].pad = tag_of(j, row->pad, row->pad_len);
@@ -185,7 +200,7 @@ static void hold(struct judge *j, struct row_key key, const struct prefix_row *r
 struct stream {
 	struct judge *j;
 	uint32_t table;
-	int64_t next;    /* the lowest prepared id that has not been passed */
+	int64_t next; /* the lowest prepared id that has not been passed */
 	int64_t last;
 	bool any, unsorted;
 };
@@ -220,7 +235,10 @@ static int stream_tables(struct judge *j, const struct prefix_source *src, struc
 
 		if (src->rows(src->arg, t, on_row, &s, e) < 0) {
 			if (s.unsorted)
-				return err_set(e, ERR_BAD_DATA, 0, "%s%u: the server sent id %" PRId64 " out of order or twice", j->m->table_prefix, t, s.last);
+				return err_set(e, ERR_BAD_DATA, 0,
+					       "%s%u: the server sent id %" PRId64
+					       " out of order or twice",
+					       j->m->table_prefix, t, s.last);
 			return -1;
 		}
 		pass_absent(&s, j->m->rows_per_table + 1);
@@ -247,13 +265,17 @@ void look_gather(struct judge *j, const struct step *step, size_t n, bool only_w
 		size_t k = j->m->transaction(j->m, t->worker, t->seq, ops);
 
 		for (size_t i = 0; i < k; i++) {
-			struct row_cell *c = row_map_find(&j->map, (struct row_key){ ops[i].row.id, ops[i].table });
+			struct row_cell *c = row_map_find(
+				&j->map, (struct row_key){ ops[i].row.id, ops[i].table });
 
 			if (!c || c->slot == UINT32_MAX || (only_wrong && !j->look[c->slot].wrong))
 				continue;
 			if (n_all == room)
-				all = xreallocarray(all, room = room ? room * 2 : 1024, sizeof(*all));
-			all[n_all++] = (struct look_op){ .look = c->slot, .step = (uint32_t)s, .op = row_op_of(&ops[i]) };
+				all = xreallocarray(all, room = room ? room * 2 : 1024,
+						    sizeof(*all));
+			all[n_all++] = (struct look_op){ .look = c->slot,
+							 .step = (uint32_t)s,
+							 .op = row_op_of(&ops[i]) };
 			j->look[c->slot].n_ops++;
 		}
 	}
@@ -273,7 +295,8 @@ void look_gather(struct judge *j, const struct step *step, size_t n, bool only_w
 	free(all);
 }
 
-/* Who was lost, by position alone: for a load without drtest_ledger the rows' own consistency is the evidence. */
+/* Who was lost, by position alone: for a load without drtest_ledger the rows' own consistency is
+ * the evidence. */
 static void count_lost(struct judge *j)
 {
 	const struct prefix *p = j->p;
@@ -309,7 +332,8 @@ static void conclude(struct judge *j)
 		undecided += j->look[i].wrong && j->look[i].undecided;
 	}
 	if (j->p->before) {
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " transactions are there in part; %" PRIu64 " of %" PRIu64
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "%" PRIu64 " transactions are there in part; %" PRIu64 " of %" PRIu64
 			 " rows are behind the last acknowledged state",
 			 r->torn, r->rows_wrong, r->rows_checked);
 		return;
@@ -321,18 +345,27 @@ static void conclude(struct judge *j)
 	if (j->p->cluster > 0 && !j->p->has_evidence)
 		prefix_worse(r, VERDICT_UNKNOWN);
 	if (r->verdict == VERDICT_PASS)
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " rows of %u tables are exactly as %zu transactions up to the point leave them",
-			 r->rows_checked, j->m->tables, j->n_order);
+		snprintf(
+			r->evidence, sizeof(r->evidence),
+			"%" PRIu64
+			" rows of %u tables are exactly as %zu transactions up to the point leave them",
+			r->rows_checked, j->m->tables, j->n_order);
 	else if (r->verdict == VERDICT_UNKNOWN && !r->rows_wrong)
-		snprintf(r->evidence, sizeof(r->evidence), "%s", j->p->damaged ? "the ledger has a torn end: what was sent is not fully known" :
-			 "what the earlier cluster left is not known without drtest_ledger");
+		snprintf(
+			r->evidence, sizeof(r->evidence), "%s",
+			j->p->damaged
+				? "the ledger has a torn end: what was sent is not fully known"
+				: "what the earlier cluster left is not known without drtest_ledger");
 	else
-		snprintf(r->evidence, sizeof(r->evidence), "%" PRIu64 " of %" PRIu64 " rows are not as %zu transactions up to the point leave them; %" PRIu64
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "%" PRIu64 " of %" PRIu64
+			 " rows are not as %zu transactions up to the point leave them; %" PRIu64
 			 " transactions are there in part; %" PRIu64 " rows could not be decided",
 			 r->rows_wrong, r->rows_checked, j->n_order, r->torn, undecided);
 }
 
-int prefix_judge_model(struct prefix *p, const struct audit_model *m, const struct prefix_source *src, struct prefix_result *r, struct err *e)
+int prefix_judge_model(struct prefix *p, const struct audit_model *m,
+		       const struct prefix_source *src, struct prefix_result *r, struct err *e)
 {
 	struct judge j = { .p = p, .m = m, .r = r };
 	int rc = -1;

@@ -1,5 +1,5 @@
-/* Inside the model check: expected states (judge.c), where transactions of unknown position stand (place.c), what a difference is
- * called and which transactions are torn (diagnose.c). */
+/* Inside the model check: expected states (judge.c), where transactions of unknown position stand
+ * (place.c), what a difference is called and which transactions are torn (diagnose.c). */
 #ifndef HARNESS_VERIFY_MODEL_CHECK_H
 #define HARNESS_VERIFY_MODEL_CHECK_H
 
@@ -14,47 +14,50 @@ struct row_tag {
 struct look_row {
 	struct row_key key;
 	struct row_state found, expected;
-	struct row_tag c, pad;     /* found */
+	struct row_tag c, pad; /* found */
 	bool wrong, undecided;
-	size_t first_op, n_ops;    /* in judge's ops, after look_gather() */
+	size_t first_op, n_ops; /* in judge's ops, after look_gather() */
 };
 struct look_op {
-	uint32_t look, step;       /* indexes: row; transaction in the sequence that was gathered */
+	uint32_t look, step; /* indexes: row; transaction in the sequence that was gathered */
 	struct row_op op;
-	uint8_t status;            /* diagnose.c */
+	uint8_t status; /* diagnose.c */
 };
-struct step {                      /* a transaction in its place */
+struct step { /* a transaction in its place */
 	uint32_t txn;
-	bool included;             /* its effects must be there */
+	bool included; /* its effects must be there */
 };
-/* A transaction whose commit position is not known: it stands before known transaction number `slot` of the order. */
+/* A transaction whose commit position is not known: it stands before known transaction number
+ * `slot` of the order. */
 struct floater {
 	uint32_t txn;
-	bool optional, in;         /* optional: nothing tells whether it committed */
+	bool optional, in; /* optional: nothing tells whether it committed */
 	size_t low, high, slot;
-	size_t rank;               /* among those with the same slot */
+	size_t rank; /* among those with the same slot */
 	struct audit_op *op;
 	size_t n_ops;
-	size_t parent;             /* union-find, over shared rows */
+	size_t parent; /* union-find, over shared rows */
 };
 struct judge {
 	const struct prefix *p;
 	const struct audit_model *m;
 	struct prefix_result *r;
-	uint32_t *order;           /* transactions that must be there and whose position is known, in commit order */
+	/* transactions that must be there and whose position is known, in commit order */
+	uint32_t *order;
 	size_t n_order;
 	struct floater *floater;
 	size_t n_floaters;
 	struct row_map map;
 	struct look_row *look;
 	size_t n_look, look_room;
-	struct look_op *op;        /* by row, then by step */
+	struct look_op *op; /* by row, then by step */
 	size_t n_ops;
-	struct step *step;         /* diagnose.c: everything that was committed, in order */
+	struct step *step; /* diagnose.c: everything that was committed, in order */
 	size_t n_steps;
 };
 struct row_cell *judge_touch(struct judge *j, struct row_key key);
-/* Collects the operations on rows that are looked at (only_wrong: on wrong ones) from a sequence of transactions. */
+/* Collects the operations on rows that are looked at (only_wrong: on wrong ones) from a sequence of
+ * transactions. */
 void look_gather(struct judge *j, const struct step *step, size_t n, bool only_wrong);
 void judge_place(struct judge *j);
 void judge_diagnose(struct judge *j);

@@ -1,5 +1,6 @@
-/* What is a difference called, whose is it, and which transactions are there in part? A row's found state is compared with each state
- * it went through, and then with those it would have had without one statement: so a missing change is found by name. */
+/* What is a difference called, whose is it, and which transactions are there in part? A row's found
+ * state is compared with each state it went through, and then with those it would have had without
+ * one statement: so a missing change is found by name. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +13,15 @@ enum { OP_UNDECIDED, OP_APPLIED, OP_ABSENT };
 #define OMIT_MAX 2000u /* the last so many statements of a row are tried */
 
 struct cause {
-	const char *kind;     /* NULL: the version tells */
-	uint32_t step;        /* UINT32_MAX: none */
-	char writer[160];     /* where it is no step */
+	const char *kind; /* NULL: the version tells */
+	uint32_t step;    /* UINT32_MAX: none */
+	char writer[160]; /* where it is no step */
 };
 
 static int by_rank(const void *a, const void *b)
 {
-	const struct floater *x = *(const struct floater *const *)a, *y = *(const struct floater *const *)b;
+	const struct floater *x = *(const struct floater *const *)a,
+			     *y = *(const struct floater *const *)b;
 
 	if (x->slot != y->slot)
 		return x->slot < y->slot ? -1 : 1;
@@ -28,7 +30,8 @@ static int by_rank(const void *a, const void *b)
 
 static int by_position(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *txn = arg, *x = &txn[((const struct step *)a)->txn], *y = &txn[((const struct step *)b)->txn];
+	const struct prefix_txn *txn = arg, *x = &txn[((const struct step *)a)->txn],
+				*y = &txn[((const struct step *)b)->txn];
 
 	return x->position < y->position ? -1 : x->position > y->position;
 }
@@ -54,7 +57,8 @@ static void line_up(struct judge *j)
 	free(in);
 	tail = j->n_steps;
 	for (size_t i = 0; i < p->n; i++)
-		if (p->txn[i].cluster == p->cluster && p->txn[i].outcome == TXN_ACKED && p->txn[i].position > p->limit)
+		if (p->txn[i].cluster == p->cluster && p->txn[i].outcome == TXN_ACKED &&
+		    p->txn[i].position > p->limit)
 			j->step[j->n_steps++] = (struct step){ (uint32_t)i, false };
 	if (j->n_steps > tail)
 		qsort_r(j->step + tail, j->n_steps - tail, sizeof(*j->step), by_position, p->txn);
@@ -72,7 +76,8 @@ static void set_status(struct judge *j, const struct look_row *l, uint32_t appli
 	}
 }
 
-/* Is the found state one that the row had? Then all is decided: applied up to there. *step: the first that is missing or too many. */
+/* Is the found state one that the row had? Then all is decided: applied up to there. *step: the
+ * first that is missing or too many. */
 static bool match_version(struct judge *j, const struct look_row *l, uint32_t *step, bool *behind)
 {
 	struct row_state s = row_initial(j->m, l->key);
@@ -83,7 +88,9 @@ static bool match_version(struct judge *j, const struct look_row *l, uint32_t *s
 			bool more = i < l->n_ops && j->step[j->op[l->first_op + i].step].included;
 
 			*behind = more;
-			*step = more ? j->op[l->first_op + i].step : i ? j->op[l->first_op + i - 1].step : UINT32_MAX;
+			*step = more ? j->op[l->first_op + i].step
+				: i  ? j->op[l->first_op + i - 1].step
+				     : UINT32_MAX;
 			for (size_t k = 0; k < l->n_ops; k++)
 				j->op[l->first_op + k].status = k < i ? OP_APPLIED : OP_ABSENT;
 			return true;
@@ -126,14 +133,18 @@ static bool match_failed(struct judge *j, const struct look_row *l, struct cause
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
 
-	if (!l->found.exists || !l->expected.exists || l->found.c != l->expected.c || l->found.pad != l->expected.pad)
+	if (!l->found.exists || !l->expected.exists || l->found.c != l->expected.c ||
+	    l->found.pad != l->expected.pad)
 		return false;
 	for (size_t i = 0; i < j->p->n; i++) {
 		const struct prefix_txn *t = &j->p->txn[i];
-		size_t n = t->outcome == TXN_FAILED && t->cluster == j->p->cluster ? j->m->transaction(j->m, t->worker, t->seq, ops) : 0;
+		size_t n = t->outcome == TXN_FAILED && t->cluster == j->p->cluster
+				   ? j->m->transaction(j->m, t->worker, t->seq, ops)
+				   : 0;
 
 		for (size_t k = 0; k < n; k++)
-			if (ops[k].kind == AUDIT_ADD_K && ops[k].table == l->key.table && ops[k].row.id == l->key.id &&
+			if (ops[k].kind == AUDIT_ADD_K && ops[k].table == l->key.table &&
+			    ops[k].row.id == l->key.id &&
 			    l->expected.k + ops[k].row.k == l->found.k) {
 				prefix_txn_text(t, c->writer, sizeof(c->writer));
 				return true;
@@ -143,7 +154,8 @@ static bool match_failed(struct judge *j, const struct look_row *l, struct cause
 }
 
 /* What a tag says of its value: NULL when its writer did write it here and was committed. */
-static const char *judge_tag(struct judge *j, const struct look_row *l, const struct row_tag *tag, bool is_c, struct cause *c)
+static const char *judge_tag(struct judge *j, const struct look_row *l, const struct row_tag *tag,
+			     bool is_c, struct cause *c)
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
 	struct prefix_txn *t;
@@ -154,11 +166,14 @@ static const char *judge_tag(struct judge *j, const struct look_row *l, const st
 	if (tag->worker == 0) {
 		struct row_state s = row_initial(j->m, l->key);
 
-		return s.exists && (is_c ? s.c == l->found.c : s.pad == l->found.pad) ? NULL : "misplaced value";
+		return s.exists && (is_c ? s.c == l->found.c : s.pad == l->found.pad)
+			       ? NULL
+			       : "misplaced value";
 	}
 	t = prefix_find(j->p, tag->worker, tag->seq);
 	if (!t) {
-		snprintf(c->writer, sizeof(c->writer), "worker %u sequence %" PRIu64 " (in no ledger)", tag->worker, tag->seq);
+		snprintf(c->writer, sizeof(c->writer),
+			 "worker %u sequence %" PRIu64 " (in no ledger)", tag->worker, tag->seq);
 		return "dirty row";
 	}
 	prefix_txn_text(t, c->writer, sizeof(c->writer));
@@ -166,7 +181,8 @@ static const char *judge_tag(struct judge *j, const struct look_row *l, const st
 		return "dirty row";
 	n = j->m->transaction(j->m, t->worker, t->seq, ops);
 	for (size_t i = 0; i < n; i++)
-		if (ops[i].statement == tag->statement && ops[i].table == l->key.table && ops[i].row.id == l->key.id &&
+		if (ops[i].statement == tag->statement && ops[i].table == l->key.table &&
+		    ops[i].row.id == l->key.id &&
 		    (ops[i].kind == AUDIT_INSERT || (is_c && ops[i].kind == AUDIT_SET_C)))
 			return NULL;
 	return "misplaced value";
@@ -194,7 +210,9 @@ static struct cause find_cause(struct judge *j, struct look_row *l)
 		return c;
 	}
 	if (match_omission(j, l, &c.step)) {
-		c.kind = !l->found.exists ? "vanished row" : !l->expected.exists ? "resurrected delete" : "lost update";
+		c.kind = !l->found.exists      ? "vanished row"
+			 : !l->expected.exists ? "resurrected delete"
+					       : "lost update";
 		return c;
 	}
 	c.step = UINT32_MAX;
@@ -205,11 +223,14 @@ static struct cause find_cause(struct judge *j, struct look_row *l)
 	else if (match_failed(j, l, &c))
 		c.kind = "dirty row";
 	else
-		c.kind = l->found.c == l->expected.c && l->found.pad == l->expected.pad ? "wrong k" : "unexplained row";
+		c.kind = l->found.c == l->expected.c && l->found.pad == l->expected.pad
+				 ? "wrong k"
+				 : "unexplained row";
 	return c;
 }
 
-/* Is transaction `step` there in part? Rows that are right have it as it should be; wrong ones as their cause told. */
+/* Is transaction `step` there in part? Rows that are right have it as it should be; wrong ones as
+ * their cause told. */
 static bool is_torn(struct judge *j, uint32_t step)
 {
 	const struct prefix_txn *t = &j->p->txn[j->step[step].txn];
@@ -218,8 +239,10 @@ static bool is_torn(struct judge *j, uint32_t step)
 	size_t n = j->m->transaction(j->m, t->worker, t->seq, ops);
 
 	for (size_t i = 0; i < n; i++) {
-		struct row_cell *cell = row_map_find(&j->map, (struct row_key){ ops[i].row.id, ops[i].table });
-		const struct look_row *l = cell && cell->slot != UINT32_MAX ? &j->look[cell->slot] : NULL;
+		struct row_cell *cell =
+			row_map_find(&j->map, (struct row_key){ ops[i].row.id, ops[i].table });
+		const struct look_row *l =
+			cell && cell->slot != UINT32_MAX ? &j->look[cell->slot] : NULL;
 
 		if (l && l->wrong) {
 			for (size_t k = 0; k < l->n_ops; k++) {
@@ -254,8 +277,8 @@ static void value_text(const struct row_tag *tag, bool own, char *out, size_t ro
 		snprintf(out, room, "by worker %u sequence %" PRIu64, tag->worker, tag->seq);
 }
 
-static void row_text(const struct judge *j, const struct look_row *l, const struct row_state *s, const struct row_tag *c, const struct row_tag *pad,
-                     char *out, size_t room)
+static void row_text(const struct judge *j, const struct look_row *l, const struct row_state *s,
+		     const struct row_tag *c, const struct row_tag *pad, char *out, size_t room)
 {
 	struct row_state first = row_initial(j->m, l->key);
 	char c_text[64], pad_text[64];
@@ -268,7 +291,8 @@ static void row_text(const struct judge *j, const struct look_row *l, const stru
 		snprintf(out, room, "no row");
 }
 
-/* The expected state with the writers of its values: prepared, or written by the last statement that set them. */
+/* The expected state with the writers of its values: prepared, or written by the last statement
+ * that set them. */
 static void expected_text(const struct judge *j, const struct look_row *l, char *out, size_t room)
 {
 	struct row_tag c = { .known = true }, pad = { .known = true };
@@ -287,7 +311,8 @@ static void expected_text(const struct judge *j, const struct look_row *l, char 
 	row_text(j, l, &l->expected, &c, &pad, out, room);
 }
 
-static void name_it(struct judge *j, const struct look_row *l, const struct cause *c, const bool *torn)
+static void name_it(struct judge *j, const struct look_row *l, const struct cause *c,
+		    const bool *torn)
 {
 	char table[64], who[192] = "", expected[256], found[256];
 	const char *kind = c->kind;
@@ -297,7 +322,8 @@ static void name_it(struct judge *j, const struct look_row *l, const struct caus
 		prefix_txn_text(&j->p->txn[j->step[c->step].txn], who, sizeof(who));
 	else if (c->writer[0])
 		snprintf(who, sizeof(who), "%s", c->writer);
-	if (c->step != UINT32_MAX && torn[c->step] && (strcmp(kind, "lost update") == 0 || strcmp(kind, "early update") == 0))
+	if (c->step != UINT32_MAX && torn[c->step] &&
+	    (strcmp(kind, "lost update") == 0 || strcmp(kind, "early update") == 0))
 		kind = "torn transaction";
 	if (l->undecided)
 		kind = "undecided row";
@@ -322,7 +348,8 @@ void judge_diagnose(struct judge *j)
 	for (uint32_t s = 0; s < j->n_steps; s++) {
 		const struct prefix_txn *t = &j->p->txn[j->step[s].txn];
 
-		torn[s] = (torn[s] || (j->p->has_evidence && t->present != j->step[s].included)) && is_torn(j, s);
+		torn[s] = (torn[s] || (j->p->has_evidence && t->present != j->step[s].included)) &&
+			  is_torn(j, s);
 		j->r->torn += torn[s];
 	}
 	for (size_t i = 0; i < j->n_look; i++)
@@ -335,7 +362,8 @@ void judge_diagnose(struct judge *j)
 		if (!torn[s] || !j->p->has_evidence || t->present == j->step[s].included)
 			continue;
 		prefix_txn_text(t, who, sizeof(who));
-		prefix_finding(j->r, "torn transaction", NULL, 0, who, t->present ? "no row in drtest_ledger" : "a row in drtest_ledger",
+		prefix_finding(j->r, "torn transaction", NULL, 0, who,
+			       t->present ? "no row in drtest_ledger" : "a row in drtest_ledger",
 			       t->present ? "its row is there" : "its row is missing");
 	}
 	free(torn);

@@ -1,23 +1,25 @@
-/* Where do transactions of unknown commit position stand? Only those matter that share rows with others and whose default place (the
- * latest possible) does not explain what was found. Then each consistent placement is tried, jointly for those that share rows. */
+/* Where do transactions of unknown commit position stand? Only those matter that share rows with
+ * others and whose default place (the latest possible) does not explain what was found. Then each
+ * consistent placement is tried, jointly for those that share rows. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/verify/model_check.h"
 
-#define TRIES_MAX 200000u /* placements of one group; beyond that its rows are undecided, never wrong */
+/* placements of one group; beyond that its rows are undecided, never wrong */
+#define TRIES_MAX 200000u
 
 struct group {
 	struct judge *j;
 	size_t *member, n_members;
-	uint32_t *look;            /* rows that any member touches */
+	uint32_t *look; /* rows that any member touches */
 	size_t n_look;
-	size_t *slot, n_slots;     /* places that make a difference, ascending */
+	size_t *slot, n_slots;        /* places that make a difference, ascending */
 	size_t *sequence, n_sequence; /* members placed so far, in order */
 	size_t *best, n_best, best_wrong;
 	bool *used;
-	size_t *at, *best_at;      /* slot of each in the sequence */
+	size_t *at, *best_at; /* slot of each in the sequence */
 	unsigned tries;
 };
 
@@ -49,7 +51,8 @@ static struct row_state evaluate_row(const struct group *g, uint32_t look)
 			const struct floater *f = &j->floater[g->sequence[next]];
 
 			for (size_t k = 0; k < f->n_ops; k++)
-				if (f->op[k].row.id == l->key.id && f->op[k].table == l->key.table) {
+				if (f->op[k].row.id == l->key.id &&
+				    f->op[k].table == l->key.table) {
 					struct row_op o = row_op_of(&f->op[k]);
 
 					row_apply(&s, &o);
@@ -222,7 +225,10 @@ void judge_place(struct judge *j)
 		for (size_t b = 0; b < a; b++)
 			for (size_t x = 0; x < j->floater[a].n_ops; x++)
 				for (size_t y = 0; y < j->floater[b].n_ops; y++)
-					if (j->floater[a].op[x].table == j->floater[b].op[y].table && j->floater[a].op[x].row.id == j->floater[b].op[y].row.id)
+					if (j->floater[a].op[x].table ==
+						    j->floater[b].op[y].table &&
+					    j->floater[a].op[x].row.id ==
+						    j->floater[b].op[y].row.id)
 						j->floater[root_of(j, a)].parent = root_of(j, b);
 	known = xreallocarray(NULL, j->n_order + 1, sizeof(*known));
 	for (size_t i = 0; i < j->n_order; i++)

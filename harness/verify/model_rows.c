@@ -81,16 +81,12 @@ struct row_op row_op_of(const struct audit_op *op)
 void row_apply(struct row_state *s, const struct row_op *op)
 {
 	switch (op->kind) {
-	case AUDIT_ADD_K:
-		s->k += s->exists ? op->k : 0;
-		return;
+	case AUDIT_ADD_K: s->k += s->exists ? op->k : 0; return;
 	case AUDIT_SET_C:
 		if (s->exists)
 			s->c = op->c;
 		return;
-	case AUDIT_DELETE:
-		*s = (struct row_state){ 0 };
-		return;
+	case AUDIT_DELETE: *s = (struct row_state){ 0 }; return;
 	case AUDIT_INSERT:
 		*s = (struct row_state){ .exists = true, .k = op->k, .c = op->c, .pad = op->pad };
 		return;
@@ -104,10 +100,16 @@ struct row_state row_initial(const struct audit_model *m, struct row_key key)
 	if (key.id < 1 || key.id > m->rows_per_table || key.table < 1 || key.table > m->tables)
 		return (struct row_state){ 0 };
 	m->initial(m, key.table, key.id, &row);
-	return (struct row_state){ .exists = true, .k = row.k, .c = XXH3_64bits(row.c, strlen(row.c)), .pad = XXH3_64bits(row.pad, strlen(row.pad)) };
+	return (struct row_state){ .exists = true,
+				   .k = row.k,
+				   .c = XXH3_64bits(row.c, strlen(row.c)),
+				   .pad = XXH3_64bits(row.pad, strlen(row.pad)) };
 }
 
 struct row_state row_of_view(const struct prefix_row *row)
 {
-	return (struct row_state){ .exists = true, .k = row->k, .c = XXH3_64bits(row->c, row->c_len), .pad = XXH3_64bits(row->pad, row->pad_len) };
+	return (struct row_state){ .exists = true,
+				   .k = row->k,
+				   .c = XXH3_64bits(row->c, row->c_len),
+				   .pad = XXH3_64bits(row->pad, row->pad_len) };
 }

@@ -9,7 +9,7 @@
 
 struct row_state {
 	int64_t k;
-	uint64_t c, pad;  /* XXH3-64 of the bytes */
+	uint64_t c, pad; /* XXH3-64 of the bytes */
 	bool exists;
 };
 struct row_key {
@@ -18,10 +18,10 @@ struct row_key {
 };
 struct row_cell {
 	struct row_key key;
-	bool used, seen;  /* seen: the table's stream has passed it */
-	bool watched;     /* a transaction of unknown place touches it */
+	bool used, seen; /* seen: the table's stream has passed it */
+	bool watched;    /* a transaction of unknown place touches it */
 	bool wrong;
-	uint32_t slot;    /* in the list of rows that are looked at closely; UINT32_MAX: none */
+	uint32_t slot; /* in the list of rows that are looked at closely; UINT32_MAX: none */
 	struct row_state state;
 };
 struct row_map { /* open addressing; cells move when it grows */
@@ -45,7 +45,8 @@ struct row_state row_initial(const struct audit_model *m, struct row_key key);
 struct row_state row_of_view(const struct prefix_row *row);
 static inline bool row_same(const struct row_state *a, const struct row_state *b)
 {
-	return a->exists == b->exists && (!a->exists || (a->k == b->k && a->c == b->c && a->pad == b->pad));
+	return a->exists == b->exists &&
+	       (!a->exists || (a->k == b->k && a->c == b->c && a->pad == b->pad));
 }
 
 #endif

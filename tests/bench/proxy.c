@@ -1,5 +1,6 @@
-/* What the fault proxy costs when it does nothing: the median round trip of 64 bytes with and without it, in turn, and how many bytes
- * a second of its processor it passes on. Usage: proxy [rounds]. Built and run by `make bench-proxy`. */
+/* What the fault proxy costs when it does nothing: the median round trip of 64 bytes with and
+ * without it, in turn, and how many bytes a second of its processor it passes on. Usage: proxy
+ * [rounds]. Built and run by `make bench-proxy`. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -32,7 +33,9 @@ static int listener(int *port)
 
 static int dial(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -55,7 +58,8 @@ static void *echo(void *arg)
 	return NULL;
 }
 
-/* The client takes what comes: MSG_TRUNC throws it away in the kernel, so that the proxy, not the reader, is what is measured. */
+/* The client takes what comes: MSG_TRUNC throws it away in the kernel, so that the proxy, not the
+ * reader, is what is measured. */
 static void *sink(void *arg)
 {
 	int fd = accept(*(int *)arg, NULL, NULL);
@@ -79,7 +83,8 @@ static double ping_us(int listen_fd, int port)
 	for (int i = 0; i < PINGS; i++) {
 		int64_t from = clock_mono_ns();
 
-		if (send(fd, buf, sizeof(buf), MSG_NOSIGNAL) != sizeof(buf) || recv(fd, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
+		if (send(fd, buf, sizeof(buf), MSG_NOSIGNAL) != sizeof(buf) ||
+		    recv(fd, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
 			exit(3);
 		hist_add(h, (uint64_t)(clock_mono_ns() - from) / 100); /* tenths of a microsecond */
 	}
@@ -135,8 +140,9 @@ int main(int argc, char **argv)
 		netproxy_get_stats(p, &a);
 		q = pour_gb_s(fd, netproxy_port(p));
 		netproxy_get_stats(p, &b);
-		printf("%5d   %6.1f   %8.1f   %5.1f                %6.2f   %8.2f   %8.2f\n", i, direct, proxied, proxied - direct, d, q,
-			(double)(b.bytes[0] - a.bytes[0]) / (double)(b.cpu_ns - a.cpu_ns));
+		printf("%5d   %6.1f   %8.1f   %5.1f                %6.2f   %8.2f   %8.2f\n", i,
+		       direct, proxied, proxied - direct, d, q,
+		       (double)(b.bytes[0] - a.bytes[0]) / (double)(b.cpu_ns - a.cpu_ns));
 	}
 	netproxy_free(p);
 	return 0;

@@ -1,6 +1,7 @@
 /* Makes what `make bench-redo` measures with, by our own reader and writer:
- *   redo_tool generate DIR TABLES ROWS TRANSACTIONS   DIR/initial.sql and DIR/log: transactions of sysbench's oltp_write_only shape
- *   redo_tool repeat FROM TO COPIES                   a log again and again, each copy with keys and times of its own */
+ *   redo_tool generate DIR TABLES ROWS TRANSACTIONS   DIR/initial.sql and DIR/log: transactions of
+ * sysbench's oltp_write_only shape redo_tool repeat FROM TO COPIES                   a log again
+ * and again, each copy with keys and times of its own */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static _Noreturn void die(const struct err *e)
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir) : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir), *uri = xstrfmt("file://%s", path);
+	char *path = dir[0] == '/' ? xstrdup(dir)
+				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
+	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
 	struct store *s = store_open(uri, NULL, &e);
 
@@ -58,16 +61,31 @@ static void digits(struct rng *rng, char *out, size_t n)
 
 static void fill(struct redo_column col[4], int64_t id, const struct row *r)
 {
-	static const char utf8[] = "utf8mb4", collation[] = "utf8mb4_general_ci", binary[] = "binary";
+	static const char utf8[] = "utf8mb4", collation[] = "utf8mb4_general_ci",
+			  binary[] = "binary";
 
-	col[0] = (struct redo_column){ .name = text("id"), .charset = text(binary), .collation = text(binary), .type = COL_LONG,
-		                       .flag = COLF_BINARY | COLF_HANDLE_KEY | COLF_PRIMARY_KEY, .value = { .kind = REDO_INT, .i = id } };
-	col[1] = (struct redo_column){ .name = text("k"), .charset = text(binary), .collation = text(binary), .type = COL_LONG,
-		                       .flag = COLF_BINARY | COLF_MULTIPLE_KEY, .value = { .kind = REDO_INT, .i = r->k } };
-	col[2] = (struct redo_column){ .name = text("c"), .charset = text(utf8), .collation = text(collation), .type = COL_STRING,
-		                       .value = { .kind = REDO_BIN, .s = text(r->c) } };
-	col[3] = (struct redo_column){ .name = text("pad"), .charset = text(utf8), .collation = text(collation), .type = COL_STRING,
-		                       .value = { .kind = REDO_BIN, .s = text(r->pad) } };
+	col[0] = (struct redo_column){ .name = text("id"),
+				       .charset = text(binary),
+				       .collation = text(binary),
+				       .type = COL_LONG,
+				       .flag = COLF_BINARY | COLF_HANDLE_KEY | COLF_PRIMARY_KEY,
+				       .value = { .kind = REDO_INT, .i = id } };
+	col[1] = (struct redo_column){ .name = text("k"),
+				       .charset = text(binary),
+				       .collation = text(binary),
+				       .type = COL_LONG,
+				       .flag = COLF_BINARY | COLF_MULTIPLE_KEY,
+				       .value = { .kind = REDO_INT, .i = r->k } };
+	col[2] = (struct redo_column){ .name = text("c"),
+				       .charset = text(utf8),
+				       .collation = text(collation),
+				       .type = COL_STRING,
+				       .value = { .kind = REDO_BIN, .s = text(r->c) } };
+	col[3] = (struct redo_column){ .name = text("pad"),
+				       .charset = text(utf8),
+				       .collation = text(collation),
+				       .type = COL_STRING,
+				       .value = { .kind = REDO_BIN, .s = text(r->pad) } };
 }
 
 static void initial(const char *dir, const struct row *rows, unsigned tables, unsigned n)
@@ -82,12 +100,16 @@ static void initial(const char *dir, const struct row *rows, unsigned tables, un
 	}
 	fputs("CREATE DATABASE redo_bench;\nSET unique_checks = 0;\n", f);
 	for (unsigned t = 0; t < tables; t++) {
-		fprintf(f, "CREATE TABLE redo_bench.sbtest%u (id INT NOT NULL PRIMARY KEY, k INT NOT NULL DEFAULT 0, c CHAR(120) NOT NULL DEFAULT '',"
-		           " pad CHAR(60) NOT NULL DEFAULT '', KEY k (k));\n", t + 1);
+		fprintf(f,
+			"CREATE TABLE redo_bench.sbtest%u (id INT NOT NULL PRIMARY KEY, k INT NOT NULL DEFAULT 0, c CHAR(120) NOT NULL DEFAULT '',"
+			" pad CHAR(60) NOT NULL DEFAULT '', KEY k (k));\n",
+			t + 1);
 		snprintf(insert, sizeof(insert), "INSERT INTO redo_bench.sbtest%u VALUES ", t + 1);
 		for (unsigned i = 0; i < n; i++)
-			fprintf(f, "%s(%u,%d,'%s','%s')%s", i % 1000 ? "," : insert, i + 1, rows[(size_t)t * n + i].k, rows[(size_t)t * n + i].c,
-			        rows[(size_t)t * n + i].pad, i % 1000 == 999 || i + 1 == n ? ";\n" : "");
+			fprintf(f, "%s(%u,%d,'%s','%s')%s", i % 1000 ? "," : insert, i + 1,
+				rows[(size_t)t * n + i].k, rows[(size_t)t * n + i].c,
+				rows[(size_t)t * n + i].pad,
+				i % 1000 == 999 || i + 1 == n ? ";\n" : "");
 	}
 	fclose(f);
 	free(path);
@@ -95,7 +117,9 @@ static void initial(const char *dir, const struct row *rows, unsigned tables, un
 
 static int generate(const char *dir, unsigned tables, unsigned n, unsigned txns)
 {
-	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300", .name_space = "default", .changefeed = "redo-bench" };
+	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300",
+				       .name_space = "default",
+				       .changefeed = "redo-bench" };
 	struct row *rows = xcalloc((size_t)tables * n, sizeof(*rows));
 	char *log = xstrfmt("%s/log", dir);
 	tso_t ts = tso_make(FIRST_MS, 0);
@@ -127,16 +151,24 @@ static int generate(const char *dir, unsigned tables, unsigned n, unsigned txns)
 			do
 				id[i] = (unsigned)rng_below(&rng, n);
 			while ((i > 0 && id[i] == id[0]) || (i > 1 && id[i] == id[1]));
-		for (int i = 0; i < 3; i++) { /* k; c; and a row deleted and inserted again, which is one change of its key */
+		/* k; c; and a row deleted and inserted again, which is one change of its key */
+		for (int i = 0; i < 3; i++) {
 			static const int32_t pk = 0;
 			struct redo_index index = { &pk, 1 };
 			struct row *r = &rows[(size_t)t * n + id[i]], old = *r;
 			struct redo_column before[4], after[4];
-			struct redo_row change = { .start_ts = ts - 1, .commit_ts = ts, .columns = after, .n_columns = 4, .pre_columns = before,
-				                   .n_pre_columns = 4, .indexes = &index, .n_indexes = 1 };
+			struct redo_row change = { .start_ts = ts - 1,
+						   .commit_ts = ts,
+						   .columns = after,
+						   .n_columns = 4,
+						   .pre_columns = before,
+						   .n_pre_columns = 4,
+						   .indexes = &index,
+						   .n_indexes = 1 };
 			struct redo_event ev = { .kind = REDO_ROW, .row = change };
 
-			ev.row.table = (struct redo_table){ text("redo_bench"), text(name), t + 100, false };
+			ev.row.table = (struct redo_table){ text("redo_bench"), text(name), t + 100,
+							    false };
 			if (i != 1)
 				r->k = i ? (int32_t)rng_below(&rng, n) + 1 : r->k + 1;
 			if (i)
@@ -149,7 +181,11 @@ static int generate(const char *dir, unsigned tables, unsigned n, unsigned txns)
 				die(&e);
 		}
 	}
-	if (redo_writer_flush(w, &e) < 0 || redo_writer_meta(w, &(struct redo_meta){ .checkpoint_ts = tso_make(FIRST_MS, 0), .resolved_ts = ts }, &e) < 0)
+	if (redo_writer_flush(w, &e) < 0 ||
+	    redo_writer_meta(w,
+			     &(struct redo_meta){ .checkpoint_ts = tso_make(FIRST_MS, 0),
+						  .resolved_ts = ts },
+			     &e) < 0)
 		die(&e);
 	redo_writer_free(w);
 	store_free(s);
@@ -167,7 +203,8 @@ struct repeat {
 	tso_t span;
 };
 
-static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files,
+		 struct err *e)
 {
 	struct repeat *r = arg;
 
@@ -207,7 +244,9 @@ static int copy_event(void *arg, const struct redo_event *in, uint64_t offset, s
 
 static int repeat(const char *from, const char *to, unsigned copies)
 {
-	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300", .name_space = "default", .changefeed = "redo-big" };
+	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300",
+				       .name_space = "default",
+				       .changefeed = "redo-big" };
 	struct store *in = open_dir(from), *out = open_dir(to);
 	struct repeat r = { .w = NULL };
 	struct redo_scan scan = { .begin = begin, .event = copy_event, .arg = &r };
@@ -229,9 +268,11 @@ static int repeat(const char *from, const char *to, unsigned copies)
 int main(int argc, char **argv)
 {
 	if (argc == 6 && !strcmp(argv[1], "generate"))
-		return generate(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]));
+		return generate(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]),
+				(unsigned)atoi(argv[5]));
 	if (argc == 5 && !strcmp(argv[1], "repeat"))
 		return repeat(argv[2], argv[3], (unsigned)atoi(argv[4]));
-	fputs("usage: redo_tool generate DIR TABLES ROWS TRANSACTIONS | repeat FROM TO COPIES\n", stderr);
+	fputs("usage: redo_tool generate DIR TABLES ROWS TRANSACTIONS | repeat FROM TO COPIES\n",
+	      stderr);
 	return 2;
 }

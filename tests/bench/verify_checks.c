@@ -1,6 +1,7 @@
-/* The ledger check and the model check of many transactions, made up here and written to a real server as their state: their time, the
- * server's included. And the ledger check of many more in memory that must not grow with them.
- * Usage: verify_checks PORT TRANSACTIONS, or verify_checks stream TRANSACTIONS */
+/* The ledger check and the model check of many transactions, made up here and written to a real
+ * server as their state: their time, the server's included. And the ledger check of many more in
+ * memory that must not grow with them. Usage: verify_checks PORT TRANSACTIONS, or verify_checks
+ * stream TRANSACTIONS */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,14 +75,20 @@ static int stream_only(uint64_t n)
 
 		must(w ? 0 : -1, &e);
 		for (uint64_t seq = 1; seq <= made.n / WORKERS; seq++, i++)
-			ledger_writer_add(w, &(struct ledger_record){ .worker = worker, .outcome = TXN_ACKED, .seq = seq, .begin_us = (int64_t)i,
-				.end_us = (int64_t)i + 5 });
+			ledger_writer_add(w, &(struct ledger_record){ .worker = worker,
+								      .outcome = TXN_ACKED,
+								      .seq = seq,
+								      .begin_us = (int64_t)i,
+								      .end_us = (int64_t)i + 5 });
 		must(ledger_writer_close(w, &e), &e);
 	}
 	start = clock_mono_ns();
 	prefix_result_start(&r);
-	must(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ &made, made_row }, lost, &r, &e), &e);
-	printf("ledger check of %" PRIu64 " transactions, streamed: %.1f s: %s\n", made.n, seconds_since(start), r.evidence);
+	must(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ &made, made_row }, lost, &r,
+				  &e),
+	     &e);
+	printf("ledger check of %" PRIu64 " transactions, streamed: %.1f s: %s\n", made.n,
+	       seconds_since(start), r.evidence);
 	f = fopen("/proc/self/status", "re");
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, "VmHWM", 5))
@@ -98,7 +105,9 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "stream"))
 		return stream_only(strtoull(argv[2], NULL, 10));
 
-	struct sql_endpoint ep = { .host = "127.0.0.1", .user = "root", .port = argc > 1 ? (unsigned)atoi(argv[1]) : 0 };
+	struct sql_endpoint ep = { .host = "127.0.0.1",
+				   .user = "root",
+				   .port = argc > 1 ? (unsigned)atoi(argv[1]) : 0 };
 	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
 	char dir[] = "/tmp/drtest-verify-checks-XXXXXX";
 	struct err e = ERR_INIT;
@@ -107,8 +116,14 @@ int main(int argc, char **argv)
 
 	if (!ep.port || !mkdtemp(dir))
 		return 2;
-	struct load_opts lo = { .name = "oltp_write_only", .db = "checks", .seed = 7, .workers = WORKERS, .tables = TABLES, .table_size = ROWS,
-		.ledger_rows = true, .ledger_dir = dir };
+	struct load_opts lo = { .name = "oltp_write_only",
+				.db = "checks",
+				.seed = 7,
+				.workers = WORKERS,
+				.tables = TABLES,
+				.table_size = ROWS,
+				.ledger_rows = true,
+				.ledger_dir = dir };
 	struct load *l = load_new(&lo, &e);
 
 	must(l ? 0 : -1, &e);
@@ -128,10 +143,17 @@ int main(int argc, char **argv)
 		uint64_t seq = i / WORKERS + 1;
 		size_t k = m->transaction(m, worker, seq, op);
 
-		ledger_writer_add(w[worker - 1], &(struct ledger_record){ .worker = worker, .outcome = TXN_ACKED, .seq = seq, .begin_us = (int64_t)i * 10,
-			.due_us = (int64_t)i * 10, .end_us = (int64_t)i * 10 + 50, .position = i + 1 });
+		ledger_writer_add(w[worker - 1],
+				  &(struct ledger_record){ .worker = worker,
+							   .outcome = TXN_ACKED,
+							   .seq = seq,
+							   .begin_us = (int64_t)i * 10,
+							   .due_us = (int64_t)i * 10,
+							   .end_us = (int64_t)i * 10 + 50,
+							   .position = i + 1 });
 		for (size_t x = 0; x < k; x++) {
-			struct cell *c = &cell[(size_t)(op[x].table - 1) * (ROWS + 1) + (size_t)op[x].row.id];
+			struct cell *c = &cell[(size_t)(op[x].table - 1) * (ROWS + 1) +
+					       (size_t)op[x].row.id];
 
 			if (!c->changed)
 				m->initial(m, op[x].table, op[x].row.id, &c->row);
@@ -143,7 +165,10 @@ int main(int argc, char **argv)
 			else if (op[x].kind == AUDIT_INSERT)
 				c->row = op[x].row;
 		}
-		strbuf_addf(&text, "%s(%u,%" PRIu64 ")", text.len ? "," : "INSERT INTO checks.drtest_ledger (worker, seq) VALUES ", worker, seq);
+		strbuf_addf(&text, "%s(%u,%" PRIu64 ")",
+			    text.len ? ","
+				     : "INSERT INTO checks.drtest_ledger (worker, seq) VALUES ",
+			    worker, seq);
 		if (text.len > 500000 || i + 1 == n) {
 			must((int)sql_exec_text(s, &e, text.buf, text.len), &e);
 			strbuf_reset(&text);
@@ -151,14 +176,19 @@ int main(int argc, char **argv)
 	}
 	for (uint32_t t = 0; t < TABLES; t++)
 		for (int64_t id = 1; id <= ROWS + 1; id++) {
-			struct cell *c = id <= ROWS ? &cell[(size_t)t * (ROWS + 1) + (size_t)id] : NULL;
+			struct cell *c =
+				id <= ROWS ? &cell[(size_t)t * (ROWS + 1) + (size_t)id] : NULL;
 
 			if (c && c->changed) {
 				if (!text.len)
-					strbuf_addf(&text, "REPLACE INTO checks.sbtest%u (id, k, c, pad) VALUES ", t + 1);
+					strbuf_addf(
+						&text,
+						"REPLACE INTO checks.sbtest%u (id, k, c, pad) VALUES ",
+						t + 1);
 				else
 					strbuf_addch(&text, ',');
-				strbuf_addf(&text, "(%" PRId64 ",%" PRId64 ",'%s','%s')", id, c->row.k, c->row.c, c->row.pad);
+				strbuf_addf(&text, "(%" PRId64 ",%" PRId64 ",'%s','%s')", id,
+					    c->row.k, c->row.c, c->row.pad);
 			}
 			if (text.len > 500000 || (!c && text.len)) {
 				must((int)sql_exec_text(s, &e, text.buf, text.len), &e);
@@ -167,7 +197,9 @@ int main(int argc, char **argv)
 		}
 	for (uint32_t i = 0; i < WORKERS; i++)
 		must(ledger_writer_close(w[i], &e), &e);
-	struct prefix_opts o = { .ledger_dir = dir, .model = m, .point = UINT64_MAX, .secondary = ep, .threads = 2 };
+	struct prefix_opts o = {
+		.ledger_dir = dir, .model = m, .point = UINT64_MAX, .secondary = ep, .threads = 2
+	};
 	int64_t start = clock_mono_ns();
 	double ledger_s;
 
@@ -178,7 +210,9 @@ int main(int argc, char **argv)
 		return 1;
 	prefix_result_release(&r);
 	must(check_model(&o, &r, &e), &e);
-	printf("model check: %s\nledger and model check of %" PRIu64 " transactions together %.2f s\n", r.evidence, n, seconds_since(start));
+	printf("model check: %s\nledger and model check of %" PRIu64
+	       " transactions together %.2f s\n",
+	       r.evidence, n, seconds_since(start));
 	if (r.verdict != VERDICT_PASS)
 		return 1;
 	prefix_result_release(&r);

@@ -1,5 +1,6 @@
 /* lib: feed */
-/* First byte 0: a whole binary log event (header, checksum) with whatever it is; else: the text of a statement. */
+/* First byte 0: a whole binary log event (header, checksum) with whatever it is; else: the text of
+ * a statement. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	if (data[0]) {
-		ddl_words("d", (const char *)data + 1, size - 1, data[0] & 1 ? DDL_MODE_NO_BACKSLASH_ESCAPES : 0, &w);
+		ddl_words("d", (const char *)data + 1, size - 1,
+			  data[0] & 1 ? DDL_MODE_NO_BACKSLASH_ESCAPES : 0, &w);
 		if (strlen(w.db) > DDL_NAME_MAX || strlen(w.table) > DDL_NAME_MAX)
 			abort();
 		return 0;

@@ -1,4 +1,5 @@
-/* lib: chaos. Requests from a stranger: whatever they are and however they are cut, each byte is taken once and no state is lost. */
+/* lib: chaos. Requests from a stranger: whatever they are and however they are cut, each byte is
+ * taken once and no state is lost. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		memcpy(piece, data + at, n);
 		enum http_piece kind = http_scan_take(s, piece, n, &taken, &ends);
-		if (!taken || taken > n || s->head_n > HTTP_HEAD_MAX || !memchr(s->target, 0, sizeof(s->target)))
+		if (!taken || taken > n || s->head_n > HTTP_HEAD_MAX ||
+		    !memchr(s->target, 0, sizeof(s->target)))
 			abort();
-		if (kind == HTTP_PIECE_HEAD && (s->head_n < 4 || memcmp(s->head + s->head_n - 4, "\r\n\r\n", 4) != 0))
+		if (kind == HTTP_PIECE_HEAD &&
+		    (s->head_n < 4 || memcmp(s->head + s->head_n - 4, "\r\n\r\n", 4) != 0))
 			abort();
 		if (kind == HTTP_PIECE_OPAQUE)
 			s->head_n = 0;

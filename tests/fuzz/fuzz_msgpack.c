@@ -1,6 +1,6 @@
 /* lib: redo */
-/* Walks any bytes as MessagePack: every reader that takes a value takes exactly what mp_skip() skips, and what is written again from
- * it reads as the same. */
+/* Walks any bytes as MessagePack: every reader that takes a value takes exactly what mp_skip()
+ * skips, and what is written again from it reads as the same. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(fact) do { if (!(fact)) abort(); } while (0)
+#define HOLDS(fact)              \
+	do {                     \
+		if (!(fact))     \
+			abort(); \
+	} while (0)
 
 static struct mp over(const struct strbuf *s)
 {
@@ -21,44 +25,29 @@ static struct mp over(const struct strbuf *s)
 static bool same(const struct redo_value *a, const struct redo_value *b)
 {
 	switch (a->kind) {
-	case REDO_NULL:
-		return b->kind == REDO_NULL;
+	case REDO_NULL: return b->kind == REDO_NULL;
 	case REDO_INT:
 	case REDO_UINT: /* a number that fits both kinds may change its kind */
-		return (b->kind == REDO_INT || b->kind == REDO_UINT) && a->u == b->u && (a->kind == b->kind || a->i >= 0);
-	case REDO_F32:
-		return b->kind == REDO_F32 && !memcmp(&a->f32, &b->f32, 4);
-	case REDO_F64:
-		return b->kind == REDO_F64 && !memcmp(&a->f64, &b->f64, 8);
+		return (b->kind == REDO_INT || b->kind == REDO_UINT) && a->u == b->u &&
+		       (a->kind == b->kind || a->i >= 0);
+	case REDO_F32: return b->kind == REDO_F32 && !memcmp(&a->f32, &b->f32, 4);
+	case REDO_F64: return b->kind == REDO_F64 && !memcmp(&a->f64, &b->f64, 8);
 	default:
-		return a->kind == b->kind && a->s.n == b->s.n && (!a->s.n || !memcmp(a->s.p, b->s.p, a->s.n));
+		return a->kind == b->kind && a->s.n == b->s.n &&
+		       (!a->s.n || !memcmp(a->s.p, b->s.p, a->s.n));
 	}
 }
 
 static void write_value(struct strbuf *out, const struct redo_value *v)
 {
 	switch (v->kind) {
-	case REDO_NULL:
-		mp_add_nil(out);
-		break;
-	case REDO_INT:
-		mp_add_int(out, v->i);
-		break;
-	case REDO_UINT:
-		mp_add_uint(out, v->u);
-		break;
-	case REDO_F32:
-		mp_add_f32(out, v->f32);
-		break;
-	case REDO_F64:
-		mp_add_f64(out, v->f64);
-		break;
-	case REDO_STR:
-		mp_add_str(out, v->s.p, v->s.n);
-		break;
-	case REDO_BIN:
-		mp_add_bin(out, v->s.p, v->s.n);
-		break;
+	case REDO_NULL: mp_add_nil(out); break;
+	case REDO_INT: mp_add_int(out, v->i); break;
+	case REDO_UINT: mp_add_uint(out, v->u); break;
+	case REDO_F32: mp_add_f32(out, v->f32); break;
+	case REDO_F64: mp_add_f64(out, v->f64); break;
+	case REDO_STR: mp_add_str(out, v->s.p, v->s.n); break;
+	case REDO_BIN: mp_add_bin(out, v->s.p, v->s.n); break;
 	}
 }
 
@@ -119,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		} else {
 			HOLDS(whole.bad);
 		}
-		/* Into maps and arrays: their items are the next values. Otherwise behind the value. */
+		/* Into maps and arrays: their items are the next values. Otherwise behind the
+		 * value. */
 		if (mp_map(&map, &n)) {
 			HOLDS(n <= mp_left(&map) / 2);
 			mp_add_map(&out, n);

@@ -1,6 +1,7 @@
 /* lib: redo */
-/* One record body, format 1 or 2: what decodes does not depend on what was decoded before, is encoded to one whole frame, and that
- * decodes to the same event and is encoded to the same bytes. */
+/* One record body, format 1 or 2: what decodes does not depend on what was decoded before, is
+ * encoded to one whole frame, and that decodes to the same event and is encoded to the same bytes.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(fact) do { if (!(fact)) abort(); } while (0)
+#define HOLDS(fact)              \
+	do {                     \
+		if (!(fact))     \
+			abort(); \
+	} while (0)
 #define HEAD 8
 
 static bool same_bytes(const struct redo_bytes *a, const struct redo_bytes *b)
@@ -29,40 +34,40 @@ static bool same_value(const struct redo_value *a, const struct redo_value *b)
 	if (a->kind != b->kind)
 		return false;
 	switch (a->kind) {
-	case REDO_NULL:
-		return true;
-	case REDO_F32:
-		return same_float(a->f32, b->f32);
-	case REDO_F64:
-		return same_float(a->f64, b->f64);
+	case REDO_NULL: return true;
+	case REDO_F32: return same_float(a->f32, b->f32);
+	case REDO_F64: return same_float(a->f64, b->f64);
 	case REDO_INT:
-	case REDO_UINT:
-		return a->u == b->u;
-	default:
-		return same_bytes(&a->s, &b->s);
+	case REDO_UINT: return a->u == b->u;
+	default: return same_bytes(&a->s, &b->s);
 	}
 }
 
-static bool same_columns(const struct redo_column *a, uint32_t n, const struct redo_column *b, uint32_t m)
+static bool same_columns(const struct redo_column *a, uint32_t n, const struct redo_column *b,
+			 uint32_t m)
 {
 	if (n != m)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		if (!same_bytes(&a[i].name, &b[i].name) || !same_bytes(&a[i].charset, &b[i].charset) ||
-		    !same_bytes(&a[i].collation, &b[i].collation) || a[i].type != b[i].type || a[i].absent != b[i].absent ||
-		    a[i].flag != b[i].flag || !same_value(&a[i].value, &b[i].value))
+		if (!same_bytes(&a[i].name, &b[i].name) ||
+		    !same_bytes(&a[i].charset, &b[i].charset) ||
+		    !same_bytes(&a[i].collation, &b[i].collation) || a[i].type != b[i].type ||
+		    a[i].absent != b[i].absent || a[i].flag != b[i].flag ||
+		    !same_value(&a[i].value, &b[i].value))
 			return false;
 	return true;
 }
 
 static bool same_table(const struct redo_table *a, const struct redo_table *b)
 {
-	return same_bytes(&a->db, &b->db) && same_bytes(&a->table, &b->table) && a->id == b->id && a->is_partition == b->is_partition;
+	return same_bytes(&a->db, &b->db) && same_bytes(&a->table, &b->table) && a->id == b->id &&
+	       a->is_partition == b->is_partition;
 }
 
 static bool same_row(const struct redo_row *a, const struct redo_row *b)
 {
-	if (a->start_ts != b->start_ts || a->commit_ts != b->commit_ts || !same_table(&a->table, &b->table) || a->n_indexes != b->n_indexes ||
+	if (a->start_ts != b->start_ts || a->commit_ts != b->commit_ts ||
+	    !same_table(&a->table, &b->table) || a->n_indexes != b->n_indexes ||
 	    !same_columns(a->columns, a->n_columns, b->columns, b->n_columns) ||
 	    !same_columns(a->pre_columns, a->n_pre_columns, b->pre_columns, b->n_pre_columns))
 		return false;
@@ -82,15 +87,17 @@ static bool same_event(const struct redo_event *a, const struct redo_event *b)
 		return false;
 	if (a->kind == REDO_ROW)
 		return same_row(&a->row, &b->row);
-	return a->ddl.start_ts == b->ddl.start_ts && a->ddl.commit_ts == b->ddl.commit_ts && same_bytes(&a->ddl.query, &b->ddl.query) &&
-	       a->ddl.seq == b->ddl.seq && a->ddl.type == b->ddl.type && same_table(&a->ddl.table, &b->ddl.table);
+	return a->ddl.start_ts == b->ddl.start_ts && a->ddl.commit_ts == b->ddl.commit_ts &&
+	       same_bytes(&a->ddl.query, &b->ddl.query) && a->ddl.seq == b->ddl.seq &&
+	       a->ddl.type == b->ddl.type && same_table(&a->ddl.table, &b->ddl.table);
 }
 
 /* An absent column carries nothing; a number's kind is that of its column. */
 static void columns_hold(const struct redo_column *c, uint32_t n)
 {
 	for (; n--; c++) {
-		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT || c->type == COL_ENUM || c->type == COL_SET;
+		bool is_unsigned = (c->flag & COLF_UNSIGNED) || c->type == COL_BIT ||
+				   c->type == COL_ENUM || c->type == COL_SET;
 
 		HOLDS(!c->absent || (!c->name.n && !c->flag && c->value.kind == REDO_NULL));
 		HOLDS(c->value.kind != REDO_INT || c->value.i < 0 || !is_unsigned);
@@ -111,7 +118,9 @@ static void row_holds(const struct redo_event *ev)
 	HOLDS(!r->n_columns || !r->n_pre_columns || r->n_columns == r->n_pre_columns);
 	for (uint32_t i = 0; i < r->n_indexes; i++)
 		for (uint32_t k = 0; k < r->indexes[i].n; k++)
-			HOLDS(r->indexes[i].columns[k] >= 0 && (uint32_t)r->indexes[i].columns[k] < (r->n_columns ? r->n_columns : r->n_pre_columns));
+			HOLDS(r->indexes[i].columns[k] >= 0 &&
+			      (uint32_t)r->indexes[i].columns[k] <
+				      (r->n_columns ? r->n_columns : r->n_pre_columns));
 }
 
 /* Leaves columns, values and indexes of another record in a decoder. */
@@ -120,17 +129,29 @@ static void soil(struct redo_decoder *d, struct strbuf *memory)
 	static const int32_t key[] = { 0, 2 };
 	static const struct redo_index ix[] = { { key, 2 }, { key, 1 } };
 	struct redo_column c[5];
-	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = 1, .commit_ts = 2, .table = { { "d", 1 }, { "t", 1 }, 7, true },
-		                                            .columns = c, .n_columns = 5, .pre_columns = c, .n_pre_columns = 5,
-		                                            .indexes = ix, .n_indexes = 2 } };
+	struct redo_event ev = { .kind = REDO_ROW,
+				 .row = { .start_ts = 1,
+					  .commit_ts = 2,
+					  .table = { { "d", 1 }, { "t", 1 }, 7, true },
+					  .columns = c,
+					  .n_columns = 5,
+					  .pre_columns = c,
+					  .n_pre_columns = 5,
+					  .indexes = ix,
+					  .n_indexes = 2 } };
 	struct redo_event out;
 	struct err e = ERR_INIT;
 
 	for (int i = 0; i < 5; i++)
-		c[i] = (struct redo_column){ .name = { "soil", 4 }, .charset = { "utf8mb4", 7 }, .collation = { "utf8mb4_bin", 11 }, .type = 15,
-			                     .flag = 131, .value = { .kind = REDO_BIN, .s = { "", 0 } } };
+		c[i] = (struct redo_column){ .name = { "soil", 4 },
+					     .charset = { "utf8mb4", 7 },
+					     .collation = { "utf8mb4_bin", 11 },
+					     .type = 15,
+					     .flag = 131,
+					     .value = { .kind = REDO_BIN, .s = { "", 0 } } };
 	redo_encode_frame(memory, &ev);
-	HOLDS(redo_decode(d, memory->buf + HEAD, memory->len - HEAD - (memory->buf[7] & 7), &out, &e) == 0);
+	HOLDS(redo_decode(d, memory->buf + HEAD, memory->len - HEAD - (memory->buf[7] & 7), &out,
+			  &e) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

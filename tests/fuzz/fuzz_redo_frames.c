@@ -1,6 +1,7 @@
 /* lib: redo */
-/* A whole log file, plain or LZ4: in one piece or in many, as a .log and as a .log.tmp. What a .log holds, the .tmp holds; what was
- * read is the same in any pieces, when it is encoded and read again, and when it is compressed. */
+/* A whole log file, plain or LZ4: in one piece or in many, as a .log and as a .log.tmp. What a .log
+ * holds, the .tmp holds; what was read is the same in any pieces, when it is encoded and read
+ * again, and when it is compressed. */
 #include <lz4frame.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(fact) do { if (!(fact)) abort(); } while (0)
+#define HOLDS(fact)              \
+	do {                     \
+		if (!(fact))     \
+			abort(); \
+	} while (0)
 
 struct reading {
 	struct strbuf out; /* all events, encoded again */
@@ -62,12 +67,15 @@ static void read_file(struct reading *g, const void *data, size_t n, bool tmp, u
 
 static bool same(const struct reading *a, const struct reading *b)
 {
-	return a->records == b->records && a->out.len == b->out.len && !memcmp(a->out.buf, b->out.buf, a->out.len);
+	return a->records == b->records && a->out.len == b->out.len &&
+	       !memcmp(a->out.buf, b->out.buf, a->out.len);
 }
 
 static void read_again(const struct reading *g)
 {
-	LZ4F_preferences_t pref = { .frameInfo = { .blockSizeID = LZ4F_max64KB, .contentChecksumFlag = LZ4F_contentChecksumEnabled } };
+	LZ4F_preferences_t pref = { .frameInfo = { .blockSizeID = LZ4F_max64KB,
+						   .contentChecksumFlag =
+							   LZ4F_contentChecksumEnabled } };
 	size_t bound = LZ4F_compressFrameBound(g->out.len, &pref), n;
 	struct reading h;
 	char *packed;
@@ -97,9 +105,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_file(&tmp_pieces, data, size, true, seed ^ 0x55555554u);
 	HOLDS(whole.rc == pieces.rc && tmp.rc == tmp_pieces.rc);
 	if (!lz4) /* a bad LZ4 block takes with it what its piece held before it */
-		HOLDS(same(&whole, &pieces) && !strcmp(whole.e.text, pieces.e.text) && !strcmp(tmp.e.text, tmp_pieces.e.text));
+		HOLDS(same(&whole, &pieces) && !strcmp(whole.e.text, pieces.e.text) &&
+		      !strcmp(tmp.e.text, tmp_pieces.e.text));
 	if (tmp.rc == 0)
-		HOLDS(same(&tmp, &tmp_pieces) && tmp.r.torn == tmp_pieces.r.torn && tmp.r.bytes == tmp_pieces.r.bytes);
+		HOLDS(same(&tmp, &tmp_pieces) && tmp.r.torn == tmp_pieces.r.torn &&
+		      tmp.r.bytes == tmp_pieces.r.bytes);
 	if (whole.rc == 0) {
 		HOLDS(tmp.rc == 0 && !tmp.r.torn && same(&whole, &tmp) && same(&whole, &pieces));
 		HOLDS(lz4 || whole.r.bytes == size);

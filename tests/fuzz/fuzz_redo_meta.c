@@ -8,7 +8,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(fact) do { if (!(fact)) abort(); } while (0)
+#define HOLDS(fact)              \
+	do {                     \
+		if (!(fact))     \
+			abort(); \
+	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -20,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (redo_meta_decode(&m, data, size, &e) == 0) {
 		redo_meta_encode(&out, &m);
 		HOLDS(redo_meta_decode(&back, out.buf, out.len, &e) == 0);
-		HOLDS(m.checkpoint_ts == back.checkpoint_ts && m.resolved_ts == back.resolved_ts && m.version == back.version);
+		HOLDS(m.checkpoint_ts == back.checkpoint_ts && m.resolved_ts == back.resolved_ts &&
+		      m.version == back.version);
 		for (size_t n = 0; n < out.len; n++) /* a cut meta is no meta */
 			HOLDS(redo_meta_decode(&back, out.buf, n, &e) < 0);
 	} else {
@@ -29,7 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	strbuf_reset(&out);
 	if (sidecar_parse((const char *)data, size, &records, &sum, &e) == 0) {
 		sidecar_format(&out, records, sum);
-		HOLDS(out.len <= SIDECAR_BYTES_MAX && out.len == size && !memcmp(out.buf, data, size)); /* one spelling only */
+		/* one spelling only */
+		HOLDS(out.len <= SIDECAR_BYTES_MAX && out.len == size &&
+		      !memcmp(out.buf, data, size));
 		HOLDS(sidecar_parse(out.buf, out.len, &r, &s, &e) == 0 && r == records && s == sum);
 	}
 	strbuf_release(&out);

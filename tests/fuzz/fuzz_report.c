@@ -16,7 +16,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A journal of any lines gives every format, none of which lets a control character or a script through; it passes only when it ends so. */
+/* A journal of any lines gives every format, none of which lets a control character or a script
+ * through; it passes only when it ends so. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t room = ZSTD_compressBound(size), n;

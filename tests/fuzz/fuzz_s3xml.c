@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	s3_xml_answer((const char *)data, size, &answer);
-	if (!memchr(answer.code, 0, sizeof(answer.code)) || !memchr(answer.upload_id, 0, sizeof(answer.upload_id)))
+	if (!memchr(answer.code, 0, sizeof(answer.code)) ||
+	    !memchr(answer.upload_id, 0, sizeof(answer.upload_id)))
 		abort();
 	return 0;
 }

@@ -10,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A URI that parses can be encoded again and parses to the same parts; a store opens on it or says why not. */
+/* A URI that parses can be encoded again and parses to the same parts; a store opens on it or says
+ * why not. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = xstrndup((const char *)data, size);
@@ -38,11 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (again.len <= 8192) {
 			if (uri_parse(&v, again.buf, &e) < 0)
 				abort();
-			if (strcmp(u.user, v.user) || strcmp(u.password, v.password) || strcmp(u.host, v.host) || strcmp(u.path, v.path) ||
-			    u.port != v.port || u.n_params != v.n_params)
+			if (strcmp(u.user, v.user) || strcmp(u.password, v.password) ||
+			    strcmp(u.host, v.host) || strcmp(u.path, v.path) || u.port != v.port ||
+			    u.n_params != v.n_params)
 				abort();
 			for (size_t i = 0; i < u.n_params; i++)
-				if (strcmp(u.params[i].name, v.params[i].name) || strcmp(u.params[i].value, v.params[i].value))
+				if (strcmp(u.params[i].name, v.params[i].name) ||
+				    strcmp(u.params[i].value, v.params[i].value))
 					abort();
 			uri_release(&v);
 		}

@@ -83,7 +83,9 @@ int restore(struct store *st, struct err *e)
 
 void assert_equal(struct store *st)
 {
-	struct compare_opts o = { .a = *test_server_endpoint(source), .b = *test_server_endpoint(target), .threads = 2 };
+	struct compare_opts o = { .a = *test_server_endpoint(source),
+				  .b = *test_server_endpoint(target),
+				  .threads = 2 };
 	struct compare_result r;
 	struct table_sums sums;
 	struct err e = ERR_INIT;
@@ -114,7 +116,8 @@ uint64_t gtid_seq(struct sql *s)
 	return seq;
 }
 
-/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other servers' too: each gets its own. */
+/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other
+ * servers' too: each gets its own. */
 static struct test_server *start_apart(unsigned id, char dir[64])
 {
 	strcpy(dir, "/var/tmp/drtest-it-tmp.XXXXXX");

@@ -1,4 +1,5 @@
-/* Two real servers, one backed up, the other restored into, for the tests of backups. Everything fails the test when it fails. */
+/* Two real servers, one backed up, the other restored into, for the tests of backups. Everything
+ * fails the test when it fails. */
 #ifndef TESTS_INTEGRATION_BACKUP_PAIR_H
 #define TESTS_INTEGRATION_BACKUP_PAIR_H
 
@@ -17,6 +18,6 @@ void run(struct sql *s, const char *text);
 void backup(struct store *st, struct backup_result *r);
 int restore(struct store *st, struct err *e); /* may fail */
 void assert_equal(struct store *st); /* the two servers, and the target and the backup's sums */
-uint64_t gtid_seq(struct sql *s); /* of the last transaction */
+uint64_t gtid_seq(struct sql *s);    /* of the last transaction */
 
 #endif

@@ -1,4 +1,5 @@
-/* A table with every type that a changefeed carries, and rows with the extreme values of each. Needs sql_mode = ''. */
+/* A table with every type that a changefeed carries, and rows with the extreme values of each.
+ * Needs sql_mode = ''. */
 #ifndef TESTS_INTEGRATION_BINLOG_TYPES_H
 #define TESTS_INTEGRATION_BINLOG_TYPES_H
 

@@ -17,7 +17,8 @@ struct test_server *pair_server[2];
 struct sql *pair_conn[2];
 static char tmp[2][64];
 
-/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other servers' too: each gets its own. */
+/* A mariadbd that starts removes the temporary tables it finds in its directory for them, other
+ * servers' too: each gets its own. */
 void pair_start(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -68,8 +69,10 @@ void pair_apply(const char *path)
 
 struct compare_opts pair_options(void)
 {
-	return (struct compare_opts){ .a = *test_server_endpoint(pair_server[0]), .b = *test_server_endpoint(pair_server[1]),
-		.threads = 2, .chunk_rows = 1000 };
+	return (struct compare_opts){ .a = *test_server_endpoint(pair_server[0]),
+				      .b = *test_server_endpoint(pair_server[1]),
+				      .threads = 2,
+				      .chunk_rows = 1000 };
 }
 
 struct compare_result pair_compare(const struct compare_opts *o)
@@ -96,9 +99,10 @@ json_t *pair_finding(const struct compare_result *r, const char *kind, const cha
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(r->findings, i, f)
-		if (!strcmp(json_string_value(json_object_get(f, "kind")), kind) && !strcmp(json_string_value(json_object_get(f, "table")), table))
-			return f;
+	json_array_foreach(
+		r->findings, i,
+		f) if (!strcmp(json_string_value(json_object_get(f, "kind")), kind) &&
+		       !strcmp(json_string_value(json_object_get(f, "table")), table)) return f;
 	return NULL;
 }
 
@@ -107,8 +111,9 @@ bool pair_told(const struct compare_result *r, const char *kind, const char *nam
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(r->not_compared, i, f)
-		if (!strcmp(json_string_value(json_object_get(f, "kind")), kind) && !strcmp(json_string_value(json_object_get(f, "name")), name))
-			return true;
+	json_array_foreach(
+		r->not_compared, i,
+		f) if (!strcmp(json_string_value(json_object_get(f, "kind")), kind) &&
+		       !strcmp(json_string_value(json_object_get(f, "name")), name)) return true;
 	return false;
 }

@@ -1,4 +1,5 @@
-/* Two MariaDB servers beside each other, and what tests of the compare do with them. Errors fail the test. */
+/* Two MariaDB servers beside each other, and what tests of the compare do with them. Errors fail
+ * the test. */
 #ifndef TESTS_INTEGRATION_COMPARE_PAIR_H
 #define TESTS_INTEGRATION_COMPARE_PAIR_H
 

@@ -37,7 +37,9 @@ static int one_ddl(struct sql *c, struct rng *r, struct shape *s, uint64_t n)
 
 	switch (rng_below(r, 7)) {
 	case 0:
-		rc = sql_exec(c, e, s->column ? "ALTER TABLE d.c DROP COLUMN extra" : "ALTER TABLE d.c ADD COLUMN extra INT DEFAULT 7 FIRST");
+		rc = sql_exec(c, e,
+			      s->column ? "ALTER TABLE d.c DROP COLUMN extra"
+					: "ALTER TABLE d.c ADD COLUMN extra INT DEFAULT 7 FIRST");
 		s->column = !s->column;
 		break;
 	case 1:
@@ -47,9 +49,7 @@ static int one_ddl(struct sql *c, struct rng *r, struct shape *s, uint64_t n)
 	case 2: /* run twice, it would be undone */
 		rc = sql_exec(c, e, "RENAME TABLE d.a TO d.tmp, d.b TO d.a, d.tmp TO d.b");
 		break;
-	case 3:
-		rc = sql_exec(c, e, "TRUNCATE TABLE d.c");
-		break;
+	case 3: rc = sql_exec(c, e, "TRUNCATE TABLE d.c"); break;
 	case 4:
 		rc = sql_exec(c, e, s->index ? "DROP INDEX v ON d.a" : "CREATE INDEX v ON d.a (v)");
 		s->index = !s->index;
@@ -59,9 +59,7 @@ static int one_ddl(struct sql *c, struct rng *r, struct shape *s, uint64_t n)
 		if (rc == 0)
 			rc = sql_exec(c, e, "ALTER TABLE w COMMENT '%" PRIu64 "'", n);
 		break;
-	default:
-		rc = sql_exec(c, e, "FLUSH TABLES");
-		break;
+	default: rc = sql_exec(c, e, "FLUSH TABLES"); break;
 	}
 	if (rc < 0 || !s->index)
 		return rc;
@@ -82,7 +80,8 @@ static int one_transaction(struct sql *c, struct rng *r, uint64_t n)
 {
 	static const char *const table[] = { "a", "b", "c" };
 
-	if (sql_exec(c, &load.e, "BEGIN") < 0 || sql_exec(c, &load.e, "INSERT INTO d.ledger VALUES (%" PRIu64 ")", n + 1) < 0)
+	if (sql_exec(c, &load.e, "BEGIN") < 0 ||
+	    sql_exec(c, &load.e, "INSERT INTO d.ledger VALUES (%" PRIu64 ")", n + 1) < 0)
 		return -1;
 	for (uint64_t k = 1 + rng_below(r, 8); k--;) {
 		const char *t = table[rng_below(r, 3)];
@@ -90,16 +89,20 @@ static int one_transaction(struct sql *c, struct rng *r, uint64_t n)
 
 		switch (rng_below(r, 5)) {
 		case 0:
-			sql_exec(c, NULL, "INSERT IGNORE INTO d.%s (id, u, v) VALUES (%u, %u, 'n%" PRIu64 "')", t, id, u, n);
+			sql_exec(c, NULL,
+				 "INSERT IGNORE INTO d.%s (id, u, v) VALUES (%u, %u, 'n%" PRIu64
+				 "')",
+				 t, id, u, n);
 			break;
-		case 1:
-			sql_exec(c, NULL, "DELETE FROM d.%s WHERE id = %u", t, id);
-			break;
+		case 1: sql_exec(c, NULL, "DELETE FROM d.%s WHERE id = %u", t, id); break;
 		case 2:
-			sql_exec(c, NULL, "UPDATE IGNORE d.%s SET u = %u, v = 'u%" PRIu64 "' WHERE id = %u", t, u, n, id);
+			sql_exec(c, NULL,
+				 "UPDATE IGNORE d.%s SET u = %u, v = 'u%" PRIu64 "' WHERE id = %u",
+				 t, u, n, id);
 			break;
 		case 3:
-			sql_exec(c, NULL, "UPDATE IGNORE d.%s SET id = %u WHERE id = %u", t, u % 200, id);
+			sql_exec(c, NULL, "UPDATE IGNORE d.%s SET id = %u WHERE id = %u", t,
+				 u % 200, id);
 			break;
 		default:
 			sql_exec(c, NULL, "REPLACE INTO d.w VALUES ('k%u', %u, NULL)", id, id % 5);
@@ -126,7 +129,8 @@ static void *load_main(void *arg)
 		if (rc == 0)
 			rc = one_transaction(c, &r, n);
 		if (rc == 0)
-			rc = sql_value_u64(c, &n, &load.e, "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
+			rc = sql_value_u64(c, &n, &load.e,
+					   "SELECT COALESCE(MAX(n), 0) FROM d.ledger");
 		if (n % 8 == 0)
 			usleep(2000);
 	}
@@ -144,9 +148,14 @@ void feed_load_tables(struct sql *primary, struct sql *secondary)
 		struct sql *c = i ? secondary : primary;
 
 		for (const char *t = "abc"; *t && rc == 0; t++)
-			rc = sql_exec(c, &e, "CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))", *t);
+			rc = sql_exec(
+				c, &e,
+				"CREATE TABLE d.%c (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(30))",
+				*t);
 		if (rc == 0)
-			rc = sql_exec(c, &e, "CREATE TABLE d.w (a VARCHAR(20), b INT, n INT, PRIMARY KEY (a, b))");
+			rc = sql_exec(
+				c, &e,
+				"CREATE TABLE d.w (a VARCHAR(20), b INT, n INT, PRIMARY KEY (a, b))");
 		if (rc == 0)
 			rc = sql_exec(c, &e, "CREATE TABLE d.ledger (n BIGINT PRIMARY KEY)");
 	}
@@ -183,9 +192,9 @@ bool feed_load_running(void)
 }
 
 struct seen {
-	unsigned char *n;      /* by ledger number: it is in the log at or before resolvedTs */
+	unsigned char *n; /* by ledger number: it is in the log at or before resolvedTs */
 	uint64_t max;
-	uint64_t beyond;       /* the first that the log holds after resolvedTs */
+	uint64_t beyond; /* the first that the log holds after resolvedTs */
 	tso_t resolved;
 };
 
@@ -196,7 +205,8 @@ static int see_row(void *arg, const struct redo_event *ev, uint64_t offset, stru
 
 	(void)offset;
 	(void)e;
-	if (ev->kind != REDO_ROW || ev->row.table.table.n != 6 || memcmp(ev->row.table.table.p, "ledger", 6))
+	if (ev->kind != REDO_ROW || ev->row.table.table.n != 6 ||
+	    memcmp(ev->row.table.table.p, "ledger", 6))
 		return 0;
 	assert_true(ev->row.n_columns == 1);
 	n = (uint64_t)ev->row.columns[0].value.i;
@@ -232,16 +242,23 @@ void feed_load_is_a_prefix(const char *uri, struct sql *secondary)
 			fail_msg("%s", e.text);
 	}
 	/* One statement: what the killed feed had sent may land between two. */
-	if (sql_query(secondary, &r, &e, "SELECT COALESCE(MAX(n), 0), COUNT(*) FROM d.ledger") < 0 || sql_rows_next(&r, &e) != 1)
+	if (sql_query(secondary, &r, &e, "SELECT COALESCE(MAX(n), 0), COUNT(*) FROM d.ledger") <
+		    0 ||
+	    sql_rows_next(&r, &e) != 1)
 		fail_msg("%s", e.text);
 	applied = strtoull(r.cell[0], NULL, 10);
-	assert_int_equal(applied, strtoull(r.cell[1], NULL, 10)); /* one table has one worker: its own prefix */
+	/* one table has one worker: its own prefix */
+	assert_int_equal(applied, strtoull(r.cell[1], NULL, 10));
 	sql_rows_release(&r);
 	if (applied >= seen.beyond)
-		fail_msg("transaction %" PRIu64 " is in the secondary, %" PRIu64 " is after resolvedTs in the log", applied, seen.beyond);
+		fail_msg("transaction %" PRIu64 " is in the secondary, %" PRIu64
+			 " is after resolvedTs in the log",
+			 applied, seen.beyond);
 	for (uint64_t n = applied + 1; n <= seen.max; n++)
 		if (!seen.n[n])
-			fail_msg("transaction %" PRIu64 " of %" PRIu64 " is neither in the log up to resolvedTs nor in the secondary", n, seen.max);
+			fail_msg("transaction %" PRIu64 " of %" PRIu64
+				 " is neither in the log up to resolvedTs nor in the secondary",
+				 n, seen.max);
 	redo_files_release(&files);
 	store_free(st);
 	free(seen.n);

@@ -88,7 +88,10 @@ char *log_path(void)
 
 struct feed_opts options(void)
 {
-	struct feed_opts o = { .source = *test_server_endpoint(primary), .sink = *test_server_endpoint(secondary), .flush_ms = 300, .meta_ms = 100 };
+	struct feed_opts o = { .source = *test_server_endpoint(primary),
+			       .sink = *test_server_endpoint(secondary),
+			       .flush_ms = 300,
+			       .meta_ms = 100 };
 	struct err e = ERR_INIT;
 	char *redo;
 
@@ -116,7 +119,8 @@ void kill_feed(struct feed *f)
 	must(proc_kill_all(&victim, 1, &at_ns, &e), &e);
 }
 
-/* Both servers without the user's tables, and the position of that. What a failed test left at work ends first. */
+/* Both servers without the user's tables, and the position of that. What a failed test left at work
+ * ends first. */
 tso_t fresh(void)
 {
 	if (running) {
@@ -147,7 +151,8 @@ struct feed *start(const struct feed_opts *o)
 	return f;
 }
 
-/* False: nothing that the status tells has moved for STILL_MS. resolvedTs of an idle primary is no sign of life of the rest. */
+/* False: nothing that the status tells has moved for STILL_MS. resolvedTs of an idle primary is no
+ * sign of life of the rest. */
 struct watch {
 	struct deadline d;
 	struct feed_status before;
@@ -155,8 +160,9 @@ struct watch {
 
 static bool moves(struct watch *w, const struct feed_status *st)
 {
-	if (!w->d.at_ns || st->checkpoint_seq != w->before.checkpoint_seq || st->resolved_seq != w->before.resolved_seq ||
-	    st->redo_bytes != w->before.redo_bytes || st->rows != w->before.rows)
+	if (!w->d.at_ns || st->checkpoint_seq != w->before.checkpoint_seq ||
+	    st->resolved_seq != w->before.resolved_seq || st->redo_bytes != w->before.redo_bytes ||
+	    st->rows != w->before.rows)
 		w->d = deadline_in_ms(STILL_MS);
 	w->before = *st;
 	return pause_ms(20, w->d) == 0;
@@ -174,7 +180,8 @@ struct feed_status caught_up(struct feed *f)
 		if (st.checkpoint_seq >= seq)
 			return st;
 		if (!moves(&w, &st))
-			fail_msg("the feed stands at %" PRIu64 " of %" PRIu64, st.checkpoint_seq, seq);
+			fail_msg("the feed stands at %" PRIu64 " of %" PRIu64, st.checkpoint_seq,
+				 seq);
 	}
 }
 
@@ -189,7 +196,8 @@ void has_read(struct feed *f, uint64_t transactions)
 		if (st.transactions >= transactions)
 			return;
 		if (!moves(&w, &st))
-			fail_msg("the feed has read %" PRIu64 " of %" PRIu64 " transactions", st.transactions, transactions);
+			fail_msg("the feed has read %" PRIu64 " of %" PRIu64 " transactions",
+				 st.transactions, transactions);
 	}
 }
 
@@ -286,13 +294,19 @@ void table_equal(const char *db, const char *table)
 		must(ra, &e);
 		must(rb, &e);
 		if (ra != rb)
-			fail_msg("%s.%s: %s has more than %" PRIu64 " rows", db, table, ra ? "the primary" : "the secondary", n);
+			fail_msg("%s.%s: %s has more than %" PRIu64 " rows", db, table,
+				 ra ? "the primary" : "the secondary", n);
 		if (!ra)
 			break;
 		for (unsigned i = 0; i < a.n_columns; i++)
-			if (!a.cell[i] != !b.cell[i] || (a.cell[i] && (a.len[i] != b.len[i] || memcmp(a.cell[i], b.cell[i], a.len[i]))))
-				fail_msg("%s.%s: row %" PRIu64 ", column %u: \"%s\" on the primary, \"%s\" on the secondary", db, table, n, i,
-				         a.cell[i] ? a.cell[i] : "NULL", b.cell[i] ? b.cell[i] : "NULL");
+			if (!a.cell[i] != !b.cell[i] ||
+			    (a.cell[i] &&
+			     (a.len[i] != b.len[i] || memcmp(a.cell[i], b.cell[i], a.len[i]))))
+				fail_msg(
+					"%s.%s: row %" PRIu64
+					", column %u: \"%s\" on the primary, \"%s\" on the secondary",
+					db, table, n, i, a.cell[i] ? a.cell[i] : "NULL",
+					b.cell[i] ? b.cell[i] : "NULL");
 	}
 	sql_rows_release(&a);
 	sql_rows_release(&b);
@@ -312,7 +326,8 @@ void all_equal(void)
 			continue;
 		bool there = false;
 		for (size_t k = 0; k < nb; k++)
-			there = there || (!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
+			there = there ||
+				(!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
 		if (!there)
 			fail_msg("table %s.%s is missing on the secondary", a[i].db, a[i].table);
 		table_equal(a[i].db, a[i].table);
@@ -320,9 +335,11 @@ void all_equal(void)
 	for (size_t k = 0; k < nb; k++) {
 		bool there = strcmp(b[k].db, "d");
 		for (size_t i = 0; i < na; i++)
-			there = there || (!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
+			there = there ||
+				(!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));
 		if (!there)
-			fail_msg("table %s.%s of the secondary is not on the primary", b[k].db, b[k].table);
+			fail_msg("table %s.%s of the secondary is not on the primary", b[k].db,
+				 b[k].table);
 	}
 	schema_tables_free(a, na);
 	schema_tables_free(b, nb);

@@ -30,9 +30,12 @@ static const char *run_as(void)
 
 static void start(struct test_server *s)
 {
-	char *conf = xstrfmt("--defaults-file=%s/my.cnf", s->dir), *log = xstrfmt("%s/server.log", s->dir);
+	char *conf = xstrfmt("--defaults-file=%s/my.cnf", s->dir),
+	     *log = xstrfmt("%s/server.log", s->dir);
 	char *argv[] = { (char *)"mariadbd", conf, NULL };
-	struct proc_opts o = { .name = "mariadbd", .argv = argv, .log_path = log, .run_as = run_as() };
+	struct proc_opts o = {
+		.name = "mariadbd", .argv = argv, .log_path = log, .run_as = run_as()
+	};
 	struct deadline d = deadline_in_ms(60000);
 	struct err e = ERR_INIT;
 	struct sql *c = NULL;
@@ -80,22 +83,32 @@ struct test_server *test_server_start_with(unsigned server_id, const char *more)
 	snprintf(s->ep.host, sizeof(s->ep.host), "127.0.0.1");
 	snprintf(s->ep.user, sizeof(s->ep.user), "root");
 	s->ep.port = (unsigned)port_take(0, &e);
-	strbuf_addf(&conf,
-	            "[mariadbd]\ndatadir=%s/data\nsocket=%s/s\nport=%u\nbind-address=127.0.0.1\nserver-id=%u\ngtid-domain-id=0\n"
-	            "log-bin=bin\nbinlog-format=ROW\nbinlog-row-image=FULL\nbinlog-row-metadata=FULL\nskip-name-resolve\n"
-	            "session-track-system-variables=autocommit,character_set_client,time_zone,last_gtid\n"
-	            "character-set-server=utf8mb4\ndefault-time-zone=+00:00\ninnodb-flush-log-at-trx-commit=1\nsync-binlog=1\n"
-	            "innodb-buffer-pool-size=128M\ninnodb-log-file-size=48M\nmax-connections=400\nperformance-schema=OFF\nlocal-infile=ON\n"
-	            "pid-file=%s/pid\ntmpdir=%s/tmp\n", /* a tmpdir of its own: a starting server clears #sql files in it */
-	            s->dir, s->dir, s->ep.port, server_id, s->dir, s->dir);
+	strbuf_addf(
+		&conf,
+		"[mariadbd]\ndatadir=%s/data\nsocket=%s/s\nport=%u\nbind-address=127.0.0.1\nserver-id=%u\ngtid-domain-id=0\n"
+		"log-bin=bin\nbinlog-format=ROW\nbinlog-row-image=FULL\nbinlog-row-metadata=FULL\nskip-name-resolve\n"
+		"session-track-system-variables=autocommit,character_set_client,time_zone,last_gtid\n"
+		"character-set-server=utf8mb4\ndefault-time-zone=+00:00\ninnodb-flush-log-at-trx-commit=1\nsync-binlog=1\n"
+		"innodb-buffer-pool-size=128M\ninnodb-log-file-size=48M\nmax-connections=400\nperformance-schema=OFF\nlocal-infile=ON\n"
+		/* a tmpdir of its own: a starting server clears #sql files in it */
+		"pid-file=%s/pid\ntmpdir=%s/tmp\n",
+		s->dir, s->dir, s->ep.port, server_id, s->dir, s->dir);
 	strbuf_addstr(&conf, more);
 	{
-		char *path = xstrfmt("%s/my.cnf", s->dir), *data = xstrfmt("--datadir=%s/data", s->dir);
-		char *tmp = xstrfmt("%s/tmp", s->dir), *tmp_arg = xstrfmt("--tmpdir=%s/tmp", s->dir);
-		char *argv[] = { (char *)"mariadb-install-db", (char *)"--no-defaults", (char *)"--auth-root-authentication-method=normal",
-			         (char *)"--skip-test-db", data, tmp_arg, NULL };
+		char *path = xstrfmt("%s/my.cnf", s->dir),
+		     *data = xstrfmt("--datadir=%s/data", s->dir);
+		char *tmp = xstrfmt("%s/tmp", s->dir),
+		     *tmp_arg = xstrfmt("--tmpdir=%s/tmp", s->dir);
+		char *argv[] = { (char *)"mariadb-install-db",
+				 (char *)"--no-defaults",
+				 (char *)"--auth-root-authentication-method=normal",
+				 (char *)"--skip-test-db",
+				 data,
+				 tmp_arg,
+				 NULL };
 
-		if (fs_mkdir_p(tmp, 0700, &e) < 0 || fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 ||
+		if (fs_mkdir_p(tmp, 0700, &e) < 0 ||
+		    fs_write_atomic(path, conf.buf, conf.len, 0644, &e) < 0 ||
 		    proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(60000), &e) < 0)
 			give_up("prepare", &e);
 		free(path);

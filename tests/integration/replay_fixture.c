@@ -30,12 +30,20 @@ void fx_source(const char *path)
 {
 	struct strbuf sql = STRBUF_INIT, out = STRBUF_INIT;
 	char port[32];
-	char *argv[] = { (char *)"mariadb", (char *)"--no-defaults", (char *)"--protocol=tcp", (char *)"-h127.0.0.1", (char *)"-uroot", port,
-		         (char *)"--default-character-set=utf8mb4", (char *)"--init-command=SET time_zone='+00:00'", NULL };
+	char *argv[] = { (char *)"mariadb",
+			 (char *)"--no-defaults",
+			 (char *)"--protocol=tcp",
+			 (char *)"-h127.0.0.1",
+			 (char *)"-uroot",
+			 port,
+			 (char *)"--default-character-set=utf8mb4",
+			 (char *)"--init-command=SET time_zone='+00:00'",
+			 NULL };
 	struct err e = ERR_INIT;
 
 	snprintf(port, sizeof(port), "-P%u", test_server_endpoint(fx.server)->port);
-	if (fs_read_file(path, 1 << 30, &sql, &e) < 0 || proc_run(argv, sql.buf, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
+	if (fs_read_file(path, 1 << 30, &sql, &e) < 0 ||
+	    proc_run(argv, sql.buf, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
 		fail_msg("%s: %s", path, e.text);
 	strbuf_release(&sql);
 	strbuf_release(&out);
@@ -57,7 +65,8 @@ struct store *fx_open(const char *dir)
 
 	if (!getcwd(cwd, sizeof(cwd)))
 		fail();
-	snprintf(uri, sizeof(uri), "file://%s%s%s", dir[0] == '/' ? "" : cwd, dir[0] == '/' ? "" : "/", dir);
+	snprintf(uri, sizeof(uri), "file://%s%s%s", dir[0] == '/' ? "" : cwd,
+		 dir[0] == '/' ? "" : "/", dir);
 	s = store_open(uri, NULL, &e);
 	if (!s)
 		fail_msg("%s", e.text);
@@ -66,8 +75,11 @@ struct store *fx_open(const char *dir)
 
 int fx_replay(const char *dir, enum replay_mode mode, struct replay_stats *st, struct err *e)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = mode, .workers = 4, .tmp_dir = test_server_dir(fx.server),
-		                 .time_zone = "+00:00" };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = mode,
+				 .workers = 4,
+				 .tmp_dir = test_server_dir(fx.server),
+				 .time_zone = "+00:00" };
 	struct store *log = fx_open(dir);
 	int rc = replay_run(log, &o, st, e);
 
@@ -118,11 +130,12 @@ static char **rows_expected(json_t *rows)
 	json_t *row, *v;
 	size_t i, k;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		struct strbuf text = STRBUF_INIT;
 
-		json_array_foreach(row, k, v)
-			add_cell(&text, json_string_value(v), json_is_string(v) ? json_string_length(v) : 0);
+		json_array_foreach(row, k, v) add_cell(
+			&text, json_string_value(v), json_is_string(v) ? json_string_length(v) : 0);
 		out[i] = strbuf_detach(&text);
 	}
 	qsort(out, i, sizeof(*out), by_text);
@@ -164,14 +177,20 @@ static void compare_table(const char *name, json_t *want)
 
 	*table++ = 0;
 	strbuf_addstr(&q, "SELECT ");
-	json_array_foreach(cols, i, v) {
-		const char *col = json_string_value(json_object_get(v, "name")), *enc = json_string_value(json_object_get(v, "encoding"));
+	json_array_foreach(cols, i, v)
+	{
+		const char *col = json_string_value(json_object_get(v, "name")),
+			   *enc = json_string_value(json_object_get(v, "encoding"));
 
 		if (i)
 			strbuf_addch(&q, ',');
-		strbuf_addstr(&q, !strcmp(enc, "hex") ? "LOWER(HEX(" : !strcmp(enc, "uint") ? "CAST(((" : "((");
+		strbuf_addstr(&q, !strcmp(enc, "hex")    ? "LOWER(HEX("
+				  : !strcmp(enc, "uint") ? "CAST((("
+							 : "((");
 		sql_add_name(&q, col);
-		strbuf_addstr(&q, !strcmp(enc, "hex") ? "))" : !strcmp(enc, "uint") ? ")+0) AS CHAR)" : "))");
+		strbuf_addstr(&q, !strcmp(enc, "hex")    ? "))"
+				  : !strcmp(enc, "uint") ? ")+0) AS CHAR)"
+							 : "))");
 	}
 	strbuf_addf(&q, " FROM `%s`.`%s`", db, table);
 	expected = rows_expected(rows);
@@ -197,8 +216,7 @@ void fx_compare(const char *name)
 	const char *table;
 
 	assert_true(json_object_size(tables) > 0);
-	json_object_foreach(tables, table, t)
-		compare_table(table, t);
+	json_object_foreach(tables, table, t) compare_table(table, t);
 	json_decref(all);
 	free(path);
 }
@@ -209,7 +227,9 @@ void fx_compare(const char *name)
 
 void fx_log_begin(struct fx_log *l, const char *name)
 {
-	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300", .name_space = "default", .changefeed = name };
+	struct redo_writer_opts wo = { .capture = "127.0.0.1:8300",
+				       .name_space = "default",
+				       .changefeed = name };
 	struct err e = ERR_INIT;
 
 	l->dir = xstrfmt("%s/%s", test_server_dir(fx.server), name);
@@ -237,8 +257,12 @@ static uint32_t columns(struct redo_column *c, unsigned how, int64_t id, const c
 
 	if (!v)
 		return 0;
-	c[0] = (struct redo_column){ .name = text("id"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONGLONG,
-		                     .flag = COLF_BINARY | key, .value = { .kind = REDO_INT, .i = id } };
+	c[0] = (struct redo_column){ .name = text("id"),
+				     .charset = text("binary"),
+				     .collation = text("binary"),
+				     .type = COL_LONGLONG,
+				     .flag = COLF_BINARY | key,
+				     .value = { .kind = REDO_INT, .i = id } };
 	if (how & FX_DOUBLE_KEY) {
 		c[0].type = COL_DOUBLE;
 		c[0].value = (struct redo_value){ .kind = REDO_F64, .f64 = (double)id / 7 };
@@ -247,10 +271,18 @@ static uint32_t columns(struct redo_column *c, unsigned how, int64_t id, const c
 		c[0].type = COL_FLOAT;
 		c[0].value = (struct redo_value){ .kind = REDO_F32, .f32 = (float)id / 7 };
 	}
-	c[1] = (struct redo_column){ .name = text("v"), .charset = text("utf8mb4"), .collation = text("utf8mb4_bin"), .type = COL_VARCHAR,
-		                     .flag = COLF_NULLABLE, .value = { .kind = REDO_BIN, .s = text(v) } };
-	c[2] = (struct redo_column){ .name = text("extra"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONG,
-		                     .flag = COLF_BINARY | COLF_NULLABLE, .value = { .kind = REDO_INT, .i = id * 2 } };
+	c[1] = (struct redo_column){ .name = text("v"),
+				     .charset = text("utf8mb4"),
+				     .collation = text("utf8mb4_bin"),
+				     .type = COL_VARCHAR,
+				     .flag = COLF_NULLABLE,
+				     .value = { .kind = REDO_BIN, .s = text(v) } };
+	c[2] = (struct redo_column){ .name = text("extra"),
+				     .charset = text("binary"),
+				     .collation = text("binary"),
+				     .type = COL_LONG,
+				     .flag = COLF_BINARY | COLF_NULLABLE,
+				     .value = { .kind = REDO_INT, .i = id * 2 } };
 	if (how & FX_GENERATED)
 		c[2].flag |= COLF_GENERATED;
 	return how & (FX_EXTRA | FX_GENERATED) ? 3 : 2;
@@ -264,36 +296,48 @@ static void add(struct fx_log *l, const struct redo_event *ev)
 		fail_msg("%s", e.text);
 }
 
-static void row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t from, const char *before, int64_t to, const char *after)
+static void row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t from,
+		const char *before, int64_t to, const char *after)
 {
 	static const int32_t first = 0;
 	struct redo_index pk = { &first, 1 };
 	struct redo_column old[3], new[3];
-	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = l->ts - 1, .commit_ts = l->ts, .table = { text(db), text(table), 100, false },
-		                                            .columns = new, .pre_columns = old, .indexes = &pk,
-		                                            .n_indexes = how & FX_NO_KEY ? 0 : 1 } };
+	struct redo_event ev = { .kind = REDO_ROW,
+				 .row = { .start_ts = l->ts - 1,
+					  .commit_ts = l->ts,
+					  .table = { text(db), text(table), 100, false },
+					  .columns = new,
+					  .pre_columns = old,
+					  .indexes = &pk,
+					  .n_indexes = how &FX_NO_KEY ? 0 : 1 } };
 
 	ev.row.n_pre_columns = columns(old, how, from, before);
 	ev.row.n_columns = columns(new, how, to, after);
 	add(l, &ev);
 }
 
-void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id, const char *before, const char *after)
+void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id,
+		const char *before, const char *after)
 {
 	row(l, db, table, how, id, before, id, after);
 }
 
-void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to, const char *v)
+void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to,
+		 const char *v)
 {
 	row(l, db, table, 0, from, v, to, v);
 }
 
-void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type, const char *query)
+void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type,
+		const char *query)
 {
 	tso_t ts = fx_log_txn(l);
 	struct redo_event ev = { .kind = REDO_DDL,
-		                 .ddl = { .start_ts = ts - 1, .commit_ts = ts, .query = text(query), .type = type,
-		                          .table = { text(db), text(table), 100, false } } };
+				 .ddl = { .start_ts = ts - 1,
+					  .commit_ts = ts,
+					  .query = text(query),
+					  .type = type,
+					  .table = { text(db), text(table), 100, false } } };
 
 	add(l, &ev);
 }

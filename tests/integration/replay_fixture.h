@@ -1,4 +1,5 @@
-/* What the tests of replay share: a server, the fixtures of the real TiCDC with their expected rows, and logs made by our writer. */
+/* What the tests of replay share: a server, the fixtures of the real TiCDC with their expected
+ * rows, and logs made by our writer. */
 #ifndef TESTS_INTEGRATION_REPLAY_FIXTURE_H
 #define TESTS_INTEGRATION_REPLAY_FIXTURE_H
 
@@ -21,7 +22,8 @@ int fx_replay(const char *dir, enum replay_mode mode, struct replay_stats *st, s
 void fx_compare(const char *name); /* tests/fixtures/redo/NAME/expected.json */
 char *fx_value(const char *query); /* one value as text; the caller frees */
 
-/* A log of ours in a fresh directory: table t (id BIGINT PRIMARY KEY, v VARCHAR(100)) and the like. */
+/* A log of ours in a fresh directory: table t (id BIGINT PRIMARY KEY, v VARCHAR(100)) and the like.
+ */
 struct fx_log {
 	char *dir;
 	struct store *store;
@@ -30,15 +32,19 @@ struct fx_log {
 };
 void fx_log_begin(struct fx_log *l, const char *name);
 tso_t fx_log_txn(struct fx_log *l); /* the next transaction; its changes follow */
-/* no primary key; a third column `extra` INT; the key is a DOUBLE or a FLOAT, id / 7; `extra` is a stored generated
- * column, id * 2 */
+/* no primary key; a third column `extra` INT; the key is a DOUBLE or a FLOAT, id / 7; `extra` is a
+ * stored generated column, id * 2 */
 enum { FX_NO_KEY = 1, FX_EXTRA = 2, FX_DOUBLE_KEY = 4, FX_FLOAT_KEY = 8, FX_GENERATED = 16 };
 /* NULL: not there before, or not after. */
-void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id, const char *before, const char *after);
-void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to, const char *v);
-void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type, const char *query);
+void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id,
+		const char *before, const char *after);
+void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to,
+		 const char *v);
+void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type,
+		const char *query);
 void fx_log_flush(struct fx_log *l); /* files are ended here */
-void fx_log_end(struct fx_log *l); /* flushes and writes the meta: from before all to the last transaction */
+/* flushes and writes the meta: from before all to the last transaction */
+void fx_log_end(struct fx_log *l);
 void fx_log_free(struct fx_log *l);
 
 #endif

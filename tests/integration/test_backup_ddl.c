@@ -22,8 +22,9 @@ static void ddl_setup(struct sql *s)
 	run(s, "INSERT INTO ddl.x VALUES (1, 'was x')");
 	run(s, "INSERT INTO ddl.y VALUES (1, 'was y'), (2, 'was y')");
 	run(s, "CREATE TABLE ddl.e (id int primary key, v int)");
-	run(s, "CREATE TABLE ddl.pt (id int primary key, v int) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (1000), PARTITION "
-	  "p1 VALUES LESS THAN MAXVALUE)");
+	run(s,
+	    "CREATE TABLE ddl.pt (id int primary key, v int) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (1000), PARTITION "
+	    "p1 VALUES LESS THAN MAXVALUE)");
 	run(s, "INSERT INTO ddl.e VALUES (1, 1)");
 	run(s, "INSERT INTO ddl.pt VALUES (2, 2), (2000, 2)");
 	run(s, "CREATE TABLE ddl.w (id int primary key)");
@@ -35,7 +36,8 @@ static void ddl_setup(struct sql *s)
 	for (int i = 0; i < DDL_FILLERS; i++) {
 		char q[100];
 
-		snprintf(q, sizeof(q), "CREATE TABLE ddl.filler%02d (id int primary key, v int, KEY (v))", i);
+		snprintf(q, sizeof(q),
+			 "CREATE TABLE ddl.filler%02d (id int primary key, v int, KEY (v))", i);
 		run(s, q);
 	}
 }
@@ -82,7 +84,8 @@ static void *tell_the_story(void *arg)
 		ddl_statement(ddl_done, q);
 		run(s, q);
 		ddl_done++;
-		if (arg) /* leaves gaps in which a snapshot can be taken without holding the DDLs back */
+		/* leaves gaps in which a snapshot can be taken without holding the DDLs back */
+		if (arg)
 			pause_ms(*(const int *)arg, deadline_in_ms(60000));
 	}
 	sql_close(s);
@@ -97,18 +100,26 @@ static char *whole_state(struct sql *s)
 	struct err e = ERR_INIT;
 	struct sql_rows list = { 0 };
 
-	assert_int_equal(sql_query(s, &list, &e, "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA "
-				   "IN ('ddl', 'ddl_more') ORDER BY 1, 2"), 0);
+	assert_int_equal(
+		sql_query(
+			s, &list, &e,
+			"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA "
+			"IN ('ddl', 'ddl_more') ORDER BY 1, 2"),
+		0);
 	while (sql_rows_next(&list, &e) == 1) {
 		struct sql_rows r = { 0 };
 
-		assert_int_equal(sql_query(s, &r, &e, "SHOW CREATE TABLE `%s`.`%s`", list.cell[0], list.cell[1]), 0);
+		assert_int_equal(sql_query(s, &r, &e, "SHOW CREATE TABLE `%s`.`%s`", list.cell[0],
+					   list.cell[1]),
+				 0);
 		assert_int_equal(sql_rows_next(&r, &e), 1);
 		strbuf_addf(&out, "%s.%s\n%s\n", list.cell[0], list.cell[1], r.cell[1]);
 		sql_rows_release(&r);
 		if (strcmp(list.cell[2], "BASE TABLE"))
 			continue;
-		assert_int_equal(sql_query(s, &r, &e, "SELECT * FROM `%s`.`%s` ORDER BY id", list.cell[0], list.cell[1]), 0);
+		assert_int_equal(sql_query(s, &r, &e, "SELECT * FROM `%s`.`%s` ORDER BY id",
+					   list.cell[0], list.cell[1]),
+				 0);
 		while (sql_rows_next(&r, &e) == 1) {
 			for (unsigned i = 0; i < r.n_columns; i++)
 				strbuf_addf(&out, "%s|", r.cell[i] ? r.cell[i] : "NULL");
@@ -118,7 +129,11 @@ static char *whole_state(struct sql *s)
 	}
 	sql_rows_release(&list);
 	list = (struct sql_rows){ 0 };
-	assert_int_equal(sql_query(s, &list, &e, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ddl%%' ORDER BY 1"), 0);
+	assert_int_equal(
+		sql_query(
+			s, &list, &e,
+			"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ddl%%' ORDER BY 1"),
+		0);
 	while (sql_rows_next(&list, &e) == 1)
 		strbuf_addf(&out, "database %s\n", list.cell[0]);
 	sql_rows_release(&list);
@@ -155,7 +170,8 @@ static void back_up_among_ddls(const struct sql_endpoint *as, unsigned rounds, c
 		pthread_join(teller, NULL);
 		if (rc < 0)
 			fail_msg("%s", e.text);
-		assert_int_equal(gtid_seq(s), before + ddl_done); /* else the test would not know at which statement a backup stands */
+		/* else the test would not know at which statement a backup stands */
+		assert_int_equal(gtid_seq(s), before + ddl_done);
 		done = r.backup_seq - before;
 		moments |= 1u << done % 20;
 		clean(target);
@@ -170,8 +186,9 @@ static void back_up_among_ddls(const struct sql_endpoint *as, unsigned rounds, c
 		}
 		expected = whole_state(t);
 		if (strcmp(restored, expected))
-			fail_msg("a backup at statement %u of the story (the next is no. %u of 20) holds:\n%s\nand not:\n%s", (unsigned)done,
-				 (unsigned)done % 20, restored, expected);
+			fail_msg(
+				"a backup at statement %u of the story (the next is no. %u of 20) holds:\n%s\nand not:\n%s",
+				(unsigned)done, (unsigned)done % 20, restored, expected);
 		free(restored);
 		free(expected);
 		store_free(st);
@@ -230,7 +247,8 @@ static void *back_up(void *arg)
 	return NULL;
 }
 
-/* A locked table keeps the backup's beginning open; DDLs of others must get through meanwhile, and be in it. */
+/* A locked table keeps the backup's beginning open; DDLs of others must get through meanwhile, and
+ * be in it. */
 static void a_ddl_while_the_backup_waits_for_a_lock_is_in_it(void **unused)
 {
 	struct sql *s = test_server_connect(source), *t = test_server_connect(target);
@@ -249,8 +267,12 @@ static void a_ddl_while_the_backup_waits_for_a_lock_is_in_it(void **unused)
 		pause_ms(5, deadline_in_ms(60000));
 	pthread_create(&backer, NULL, back_up, &e);
 	while (!waits) {
-		assert_int_not_equal(sql_value_u64(s, &waits, &failed, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE "
-						   "'Waiting for table metadata lock'"), -1);
+		assert_int_not_equal(
+			sql_value_u64(
+				s, &waits, &failed,
+				"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE "
+				"'Waiting for table metadata lock'"),
+			-1);
 		pause_ms(20, deadline_in_ms(60000));
 	}
 	run(s, "RENAME TABLE ddl.x TO ddl.t, ddl.y TO ddl.x, ddl.t TO ddl.y");
@@ -282,7 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_backup_among_ddls_is_one_point_in_time, setup_pair),
 		cmocka_unit_test_setup(so_it_is_for_a_user_who_may_only_read, setup_pair),
-		cmocka_unit_test_setup(a_ddl_while_the_backup_waits_for_a_lock_is_in_it, setup_pair),
+		cmocka_unit_test_setup(a_ddl_while_the_backup_waits_for_a_lock_is_in_it,
+				       setup_pair),
 	};
 	int rc;
 

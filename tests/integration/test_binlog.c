@@ -1,4 +1,5 @@
-/* Needs MariaDB: the binary log decoder against what SELECT says, type by type and transaction by transaction. */
+/* Needs MariaDB: the binary log decoder against what SELECT says, type by type and transaction by
+ * transaction. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +51,8 @@ static uint64_t position(void)
 static struct table_schema schemas[64];
 static size_t n_schemas;
 
-static const struct table_schema *schema_of(void *arg, const char *db, const char *table, int attempt, struct err *e)
+static const struct table_schema *schema_of(void *arg, const char *db, const char *table,
+					    int attempt, struct err *e)
 {
 	(void)arg;
 	(void)attempt;
@@ -107,30 +109,19 @@ static void take(struct binlog *b, struct binlog_txn *t)
 		fail_msg("%s", rc ? e.text : "no transaction within 10 s");
 }
 
-/* A value as comparable text: numbers as digits, doubles with 17 digits, strings and bytes as hex. */
+/* A value as comparable text: numbers as digits, doubles with 17 digits, strings and bytes as hex.
+ */
 static void value_text(const struct redo_column *c, struct strbuf *out)
 {
 	const struct redo_value *v = &c->value;
 
 	switch (v->kind) {
-	case REDO_NULL:
-		strbuf_addstr(out, "NULL");
-		break;
-	case REDO_INT:
-		strbuf_addf(out, "%lld", (long long)v->i);
-		break;
-	case REDO_UINT:
-		strbuf_addf(out, "%llu", (unsigned long long)v->u);
-		break;
-	case REDO_F32:
-		strbuf_addf(out, "%.9g", (double)v->f32);
-		break;
-	case REDO_F64:
-		strbuf_addf(out, "%.17g", v->f64);
-		break;
-	case REDO_STR:
-		strbuf_add(out, v->s.p, v->s.n);
-		break;
+	case REDO_NULL: strbuf_addstr(out, "NULL"); break;
+	case REDO_INT: strbuf_addf(out, "%lld", (long long)v->i); break;
+	case REDO_UINT: strbuf_addf(out, "%llu", (unsigned long long)v->u); break;
+	case REDO_F32: strbuf_addf(out, "%.9g", (double)v->f32); break;
+	case REDO_F64: strbuf_addf(out, "%.17g", v->f64); break;
+	case REDO_STR: strbuf_add(out, v->s.p, v->s.n); break;
 	case REDO_BIN:
 		for (uint32_t i = 0; i < v->s.n; i++)
 			strbuf_addf(out, "%02X", (unsigned char)v->s.p[i]);
@@ -139,7 +130,8 @@ static void value_text(const struct redo_column *c, struct strbuf *out)
 }
 
 /* What SELECT says of a column, in the same text. */
-static void select_text(const struct column *c, const char *cell, unsigned long len, struct strbuf *out)
+static void select_text(const struct column *c, const char *cell, unsigned long len,
+			struct strbuf *out)
 {
 	if (!cell)
 		strbuf_addstr(out, "NULL");
@@ -157,29 +149,33 @@ static void add_select_column(const struct column *c, struct strbuf *q)
 
 	sql_add_name(&name, c->name);
 	switch (c->type) {
-	case COL_VARCHAR: case COL_STRING: case COL_TINYBLOB: case COL_MEDIUMBLOB: case COL_LONGBLOB: case COL_BLOB: case COL_VARSTRING:
+	case COL_VARCHAR:
+	case COL_STRING:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
+	case COL_BLOB:
+	case COL_VARSTRING:
 		if (strcmp(c->charset, "binary"))
 			strbuf_addf(q, "HEX(CONVERT(%s USING utf8mb4))", name.buf);
 		else
 			strbuf_addf(q, "HEX(%s)", name.buf);
 		break;
-	case COL_ENUM: case COL_SET: case COL_BIT:
-		strbuf_addf(q, "CAST(%s + 0 AS UNSIGNED)", name.buf);
-		break;
-	case COL_YEAR:
-		strbuf_addf(q, "CAST(%s AS SIGNED)", name.buf);
-		break;
-	case COL_DOUBLE: case COL_FLOAT: /* the server shows a FLOAT with 6 digits: as a double it shows all */
-		strbuf_addf(q, "CAST(%s AS DOUBLE)", name.buf);
-		break;
-	default:
-		strbuf_addstr(q, name.buf);
+	case COL_ENUM:
+	case COL_SET:
+	case COL_BIT: strbuf_addf(q, "CAST(%s + 0 AS UNSIGNED)", name.buf); break;
+	case COL_YEAR: strbuf_addf(q, "CAST(%s AS SIGNED)", name.buf); break;
+	/* the server shows a FLOAT with 6 digits: as a double it shows all */
+	case COL_DOUBLE:
+	case COL_FLOAT: strbuf_addf(q, "CAST(%s AS DOUBLE)", name.buf); break;
+	default: strbuf_addstr(q, name.buf);
 	}
 	strbuf_release(&name);
 }
 
 /* Each non-virtual column of the row with this id: as decoded, and as SELECT says. */
-static void assert_row_is_selected(const struct table_schema *s, const struct redo_column *row, uint32_t n, const char *where)
+static void assert_row_is_selected(const struct table_schema *s, const struct redo_column *row,
+				   uint32_t n, const char *where)
 {
 	struct strbuf q = STRBUF_INIT, got = STRBUF_INIT, want = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -208,7 +204,8 @@ static void assert_row_is_selected(const struct table_schema *s, const struct re
 		assert_memory_equal(row[at].name.p, c->name, row[at].name.n);
 		assert_int_equal(row[at].flag, c->flags);
 		if (strcmp(got.buf, want.buf))
-			fail_msg("%s.%s where %s: decoded %.200s, selected %.200s", s->table, c->name, where, got.buf, want.buf);
+			fail_msg("%s.%s where %s: decoded %.200s, selected %.200s", s->table,
+				 c->name, where, got.buf, want.buf);
 		at++;
 	}
 	assert_int_equal(at, n);
@@ -250,7 +247,8 @@ static void every_type_is_what_select_says(void **unused)
 		assert_true(t.rows[0].table.id == binlog_table_id("b1", "t_types"));
 		assert_row_is_selected(s, t.rows[0].columns, t.rows[0].n_columns, where);
 	}
-	/* each row's content moves to another id: delete and insert; then an update in place, then all go */
+	/* each row's content moves to another id: delete and insert; then an update in place, then
+	 * all go */
 	run("UPDATE b1.t_types SET id = id + 1000 ORDER BY id DESC");
 	take(b, &t);
 	assert_int_equal(t.n_rows, 2 * N_TYPE_ROWS);
@@ -259,7 +257,8 @@ static void every_type_is_what_select_says(void **unused)
 		if (t.rows[i].n_columns) {
 			char where[32];
 
-			snprintf(where, sizeof(where), "id = %lld", (long long)t.rows[i].columns[0].value.i);
+			snprintf(where, sizeof(where), "id = %lld",
+				 (long long)t.rows[i].columns[0].value.i);
 			assert_row_is_selected(s, t.rows[i].columns, t.rows[i].n_columns, where);
 		}
 	}
@@ -270,7 +269,8 @@ static void every_type_is_what_select_says(void **unused)
 		char where[32];
 
 		assert_int_equal(t.rows[i].n_columns, t.rows[i].n_pre_columns);
-		snprintf(where, sizeof(where), "id = %lld", (long long)t.rows[i].columns[0].value.i);
+		snprintf(where, sizeof(where), "id = %lld",
+			 (long long)t.rows[i].columns[0].value.i);
 		assert_row_is_selected(s, t.rows[i].columns, t.rows[i].n_columns, where);
 	}
 	run("CREATE TABLE b1.t_copy LIKE b1.t_types");
@@ -297,8 +297,10 @@ static void every_type_is_what_select_says(void **unused)
 			char where[32];
 
 			assert_int_equal(t.rows[i].n_columns, 0);
-			snprintf(where, sizeof(where), "id = %lld", (long long)t.rows[i].pre_columns[0].value.i);
-			assert_row_is_selected(&copy, t.rows[i].pre_columns, t.rows[i].n_pre_columns, where);
+			snprintf(where, sizeof(where), "id = %lld",
+				 (long long)t.rows[i].pre_columns[0].value.i);
+			assert_row_is_selected(&copy, t.rows[i].pre_columns,
+					       t.rows[i].n_pre_columns, where);
 		}
 		strbuf_release(&list);
 	}
@@ -367,18 +369,13 @@ static void random_statement(struct rng *r, int n)
 	int k = (int)rng_below(r, 50), k2 = (int)rng_below(r, 50);
 
 	switch (rng_below(r, 7)) {
-	case 0: case 1:
+	case 0:
+	case 1:
 		sql_exec(conn, &e, "INSERT IGNORE INTO b2.t (k, v) VALUES (%d, 'i%d')", k, n);
 		break;
-	case 2:
-		sql_exec(conn, &e, "DELETE FROM b2.t WHERE k = %d", k);
-		break;
-	case 3:
-		sql_exec(conn, &e, "UPDATE b2.t SET v = 'u%d' WHERE k = %d", n, k);
-		break;
-	case 4:
-		sql_exec(conn, &e, "UPDATE IGNORE b2.t SET k = %d WHERE k = %d", k2, k);
-		break;
+	case 2: sql_exec(conn, &e, "DELETE FROM b2.t WHERE k = %d", k); break;
+	case 3: sql_exec(conn, &e, "UPDATE b2.t SET v = 'u%d' WHERE k = %d", n, k); break;
+	case 4: sql_exec(conn, &e, "UPDATE IGNORE b2.t SET k = %d WHERE k = %d", k2, k); break;
 	case 5: /* a swap through a key that is nobody's */
 		sql_exec(conn, &e, "UPDATE b2.t SET k = 399 WHERE k = %d", k);
 		sql_exec(conn, &e, "UPDATE IGNORE b2.t SET k = %d WHERE k = %d", k, k2);
@@ -468,11 +465,13 @@ static void a_transaction_beyond_memory_comes_in_batches(void **unused)
 	b = binlog_open(&o, &e);
 	assert_non_null(b);
 	run("BEGIN");
-	run("DELETE FROM b3.t WHERE k <= 10000");                          /* 1..10000 go */
-	run("UPDATE b3.t SET v = 'first' WHERE k > 10000");                /* 10001..20000 change twice */
+	run("DELETE FROM b3.t WHERE k <= 10000"); /* 1..10000 go */
+	/* 10001..20000 change twice */
+	run("UPDATE b3.t SET v = 'first' WHERE k > 10000");
 	run("UPDATE b3.t SET v = CONCAT('second', k) WHERE k > 10000");
-	run("INSERT INTO b3.t SELECT k + 20000, 'new' FROM b3.t");         /* 30001..40000 come */
-	run("DELETE FROM b3.t WHERE k > 39000");                           /* 39001..40000 came and went */
+	run("INSERT INTO b3.t SELECT k + 20000, 'new' FROM b3.t"); /* 30001..40000 come */
+	/* 39001..40000 came and went */
+	run("DELETE FROM b3.t WHERE k > 39000");
 	run("COMMIT");
 	do {
 		take(b, &t);
@@ -512,14 +511,17 @@ static void a_transaction_beyond_memory_comes_in_batches(void **unused)
 }
 
 /* The next DDL's type and table. */
-static void assert_ddl(struct binlog *b, const char *text, uint32_t type, const char *db, const char *table)
+static void assert_ddl(struct binlog *b, const char *text, uint32_t type, const char *db,
+		       const char *table)
 {
 	struct binlog_txn t;
 
 	run("%s", text);
 	take(b, &t);
-	if (!t.is_ddl || t.ddl_type != type || strcmp(t.ddl_table_db, db) || strcmp(t.ddl_table, table))
-		fail_msg("%s: ddl %d, type %u, %s.%s", text, t.is_ddl, t.ddl_type, t.ddl_table_db, t.ddl_table);
+	if (!t.is_ddl || t.ddl_type != type || strcmp(t.ddl_table_db, db) ||
+	    strcmp(t.ddl_table, table))
+		fail_msg("%s: ddl %d, type %u, %s.%s", text, t.is_ddl, t.ddl_type, t.ddl_table_db,
+			 t.ddl_table);
 }
 
 static void ddls_come_in_their_place(void **unused)
@@ -589,26 +591,37 @@ static void what_cannot_be_carried_is_named(void **unused)
 	run("CREATE TABLE b5.g (id INT PRIMARY KEY, p POINT)");
 	run("CREATE TABLE b5.z (id INT PRIMARY KEY, c VARCHAR(100) COMPRESSED)");
 	run("CREATE TABLE b5.k (id INT PRIMARY KEY)");
-	assert_refused((const char *const[]){ "INSERT INTO b5.a VALUES (1, UUID())", NULL }, ERR_UNSUPPORTED, "b5.a.u: type uuid");
-	assert_refused((const char *const[]){ "INSERT INTO b5.n VALUES (1, 1)", NULL }, ERR_UNSUPPORTED, "b5.n has neither");
-	assert_refused((const char *const[]){ "INSERT INTO b5.g VALUES (1, NULL)", NULL }, ERR_UNSUPPORTED, "b5.g.p: type point");
-	assert_refused((const char *const[]){ "INSERT INTO b5.z VALUES (1, 'x')", NULL }, ERR_UNSUPPORTED, "b5.z.c");
-	assert_refused((const char *const[]){ "CREATE TABLE b5.c (PRIMARY KEY (id)) SELECT * FROM b5.k", NULL }, ERR_UNSUPPORTED,
-		       "b5.c .. SELECT");
-	assert_refused((const char *const[]){ "XA START 'x'", "INSERT INTO b5.k VALUES (5)", "XA END 'x'", "XA PREPARE 'x'",
-					      "XA ROLLBACK 'x'", NULL },
+	assert_refused((const char *const[]){ "INSERT INTO b5.a VALUES (1, UUID())", NULL },
+		       ERR_UNSUPPORTED, "b5.a.u: type uuid");
+	assert_refused((const char *const[]){ "INSERT INTO b5.n VALUES (1, 1)", NULL },
+		       ERR_UNSUPPORTED, "b5.n has neither");
+	assert_refused((const char *const[]){ "INSERT INTO b5.g VALUES (1, NULL)", NULL },
+		       ERR_UNSUPPORTED, "b5.g.p: type point");
+	assert_refused((const char *const[]){ "INSERT INTO b5.z VALUES (1, 'x')", NULL },
+		       ERR_UNSUPPORTED, "b5.z.c");
+	assert_refused(
+		(const char *const[]){ "CREATE TABLE b5.c (PRIMARY KEY (id)) SELECT * FROM b5.k",
+				       NULL },
+		ERR_UNSUPPORTED, "b5.c .. SELECT");
+	assert_refused((const char *const[]){ "XA START 'x'", "INSERT INTO b5.k VALUES (5)",
+					      "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'",
+					      NULL },
 		       ERR_UNSUPPORTED, "XA transaction");
-	assert_refused((const char *const[]){ "SET binlog_format = STATEMENT", "INSERT INTO b5.k VALUES (6)",
+	assert_refused((const char *const[]){ "SET binlog_format = STATEMENT",
+					      "INSERT INTO b5.k VALUES (6)",
 					      "SET binlog_format = ROW", NULL },
 		       ERR_UNSUPPORTED, "binlog_format=ROW");
 	assert_refused((const char *const[]){ "SET binlog_row_image = MINIMAL", "DELETE FROM b2.t",
-					      "INSERT INTO b2.t VALUES (1, 'x')", "UPDATE b2.t SET v = 'y'",
+					      "INSERT INTO b2.t VALUES (1, 'x')",
+					      "UPDATE b2.t SET v = 'y'",
 					      "SET binlog_row_image = FULL", NULL },
 		       ERR_UNSUPPORTED, "binlog_row_image=FULL");
-	assert_refused((const char *const[]){ "CREATE TABLE b5.child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES b5.k "
-					      "(id) ON DELETE CASCADE)",
-					      NULL },
-		       ERR_UNSUPPORTED, "b5.child");
+	assert_refused(
+		(const char *const[]){
+			"CREATE TABLE b5.child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES b5.k "
+			"(id) ON DELETE CASCADE)",
+			NULL },
+		ERR_UNSUPPORTED, "b5.child");
 	{
 		struct binlog_opts o = opts_after(position());
 		struct err e = ERR_INIT;
@@ -665,7 +678,8 @@ static void a_position_that_is_gone_or_never_was_is_told(void **unused)
 	run("FLUSH BINARY LOGS");
 	assert_int_equal(sql_value(conn, &last, &e, "SHOW MASTER STATUS"), 0);
 	for (struct deadline d = deadline_in_ms(10000);
-	     ;) { /* the server keeps a log until its engine's checkpoint, which comes a little later */
+	     /* the server keeps a log until its engine's checkpoint, which comes a little later */
+	     ;) {
 		struct sql_rows r = { 0 };
 		int n = 0;
 

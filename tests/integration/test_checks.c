@@ -1,4 +1,5 @@
-/* needs: mariadbd, mariadb-install-db. The ledger check and the model check on a server that a real load wrote to. */
+/* needs: mariadbd, mariadb-install-db. The ledger check and the model check on a server that a real
+ * load wrote to. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -43,8 +44,16 @@ static int teardown(void **state)
 
 static void begin(const char *name, double rate, uint64_t seed)
 {
-	struct load_opts o = { .name = "oltp_write_only", .seed = seed, .workers = 10, .tables = 3, .table_size = 1000, .rate = rate,
-		.pace = LOAD_POISSON, .ledger_rows = true, .journal_start_ns = clock_mono_ns(), .stop_on_lost = true };
+	struct load_opts o = { .name = "oltp_write_only",
+			       .seed = seed,
+			       .workers = 10,
+			       .tables = 3,
+			       .table_size = 1000,
+			       .rate = rate,
+			       .pace = LOAD_POISSON,
+			       .ledger_rows = true,
+			       .journal_start_ns = clock_mono_ns(),
+			       .stop_on_lost = true };
 
 	snprintf(ledger, sizeof(ledger), "%s/%s", dir, name);
 	o.ledger_dir = ledger;
@@ -57,14 +66,18 @@ static void begin(const char *name, double rate, uint64_t seed)
 
 static struct prefix_opts everything(void)
 {
-	struct prefix_opts o = { .ledger_dir = ledger, .model = load_model(load), .point = UINT64_MAX, .threads = 2,
-		.secondary = *test_server_endpoint(server) };
+	struct prefix_opts o = { .ledger_dir = ledger,
+				 .model = load_model(load),
+				 .point = UINT64_MAX,
+				 .threads = 2,
+				 .secondary = *test_server_endpoint(server) };
 
 	return o;
 }
 
-static void expect(const struct prefix_opts *o, int (*check)(const struct prefix_opts *, struct prefix_result *, struct err *), enum verdict v,
-		   const char *word)
+static void expect(const struct prefix_opts *o,
+		   int (*check)(const struct prefix_opts *, struct prefix_result *, struct err *),
+		   enum verdict v, const char *word)
 {
 	struct prefix_result r;
 	char *text;
@@ -73,7 +86,8 @@ static void expect(const struct prefix_opts *o, int (*check)(const struct prefix
 	text = json_dumps(r.findings, 0);
 	print_message("%s\n", r.evidence);
 	if (r.verdict != v || (word && !strstr(text, word)))
-		fail_msg("verdict %d, wanted %d: %s: %.3000s", (int)r.verdict, (int)v, r.evidence, text);
+		fail_msg("verdict %d, wanted %d: %s: %.3000s", (int)r.verdict, (int)v, r.evidence,
+			 text);
 	free(text);
 	prefix_result_release(&r);
 }
@@ -119,14 +133,21 @@ static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **st
 	must(check_model(&o, &r, &e));
 	assert_int_equal(r.verdict, VERDICT_FAIL);
 	assert_int_equal(r.rows_wrong, 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(r.findings, 0), "table")), "sbtest2");
-	assert_int_equal(json_integer_value(json_object_get(json_array_get(r.findings, 0), "id")), 17);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(r.findings, 0), "table")),
+		"sbtest2");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(r.findings, 0), "id")),
+			 17);
 	prefix_result_release(&r);
 	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest2 SET k = k - 1 WHERE id = 17"));
 	expect(&o, check_model, VERDICT_PASS, NULL);
-	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 1) %% 10) WHERE id = 3"));
+	must((int)sql_exec(
+		s, &e,
+		"UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 1) %% 10) WHERE id = 3"));
 	expect(&o, check_model, VERDICT_FAIL, "corrupt value");
-	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 9) %% 10) WHERE id = 3"));
+	must((int)sql_exec(
+		s, &e,
+		"UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 9) %% 10) WHERE id = 3"));
 	must((int)sql_exec(s, &e, "DELETE FROM sbtest.sbtest3 WHERE id = 1000"));
 	expect(&o, check_model, VERDICT_FAIL, "vanished row");
 	o.before_replay = true;
@@ -144,7 +165,9 @@ static void wait_for_rollback(void)
 	uint64_t n = 1;
 
 	do
-		must(sql_value_u64(s, &n, &e, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = 0"));
+		must(sql_value_u64(
+			s, &n, &e,
+			"SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = 0"));
 	while (n > 0 && pause_ms(20, d) == 0);
 	sql_close(s);
 }
@@ -166,7 +189,8 @@ static void after_a_kill_the_recovered_server_holds_what_was_acknowledged(void *
 			;
 		must(load_stop(load, deadline_in_ms(1000), &e));
 		load_get_stats(load, &st);
-		print_message("%" PRIu64 " acknowledged, %" PRIu64 " failed, %" PRIu64 " unknown\n", st.acked, st.failed, st.unknown);
+		print_message("%" PRIu64 " acknowledged, %" PRIu64 " failed, %" PRIu64 " unknown\n",
+			      st.acked, st.failed, st.unknown);
 		test_server_restart(server);
 		wait_for_rollback();
 		o = everything();

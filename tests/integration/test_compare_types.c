@@ -1,5 +1,5 @@
-/* Needs MariaDB. Every column type under every kind of key, in one range and in many: equal tables are equal, one row that differs is found
- * and counted, and the fix SQL heals it. */
+/* Needs MariaDB. Every column type under every kind of key, in one range and in many: equal tables
+ * are equal, one row that differs is found and counted, and the fix SQL heals it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,51 +22,81 @@ static const struct type {
 	{ "small", "SMALLINT UNSIGNED", "0|1|2|3|255|65535|4", ANY_KEY },
 	{ "medium", "MEDIUMINT", "-8388608|-1|0|1|2|8388607|3", ANY_KEY },
 	{ "int_", "INT ZEROFILL", "0|1|2|3|4|4294967295|5", ANY_KEY },
-	{ "big", "BIGINT UNSIGNED", "0|1|9223372036854775807|9223372036854775808|5|18446744073709551615|9223372036854775806", ANY_KEY },
+	{ "big", "BIGINT UNSIGNED",
+	  "0|1|9223372036854775807|9223372036854775808|5|18446744073709551615|9223372036854775806",
+	  ANY_KEY },
 	{ "signed_", "BIGINT", "-9223372036854775808|-1|0|1|2|9223372036854775807|3", ANY_KEY },
-	{ "dec_long", "DECIMAL(65,30)", "-1e-30|0|12345678901234567890123456789012345.000000000000000000000000000001|1|2|3|"
-	  "12345678901234567890123456789012345.000000000000000000000000000002", ANY_KEY },
+	{ "dec_long", "DECIMAL(65,30)",
+	  "-1e-30|0|12345678901234567890123456789012345.000000000000000000000000000001|1|2|3|"
+	  "12345678901234567890123456789012345.000000000000000000000000000002",
+	  ANY_KEY },
 	{ "dec_whole", "DECIMAL(20,0)", "-5|0|9007199254740993|1|2|3|9007199254740992", ANY_KEY },
 	{ "float_", "FLOAT", "-1.5|-1e-60|0.1|1|16777216|3e38|0.10000001", ANY_KEY },
-	{ "double_", "DOUBLE", "-1.7976931348623157e308|0|0.1|1|2|4.9e-324|0.10000000000000002", ANY_KEY },
+	{ "double_", "DOUBLE", "-1.7976931348623157e308|0|0.1|1|2|4.9e-324|0.10000000000000002",
+	  ANY_KEY },
 	{ "double_cut", "DOUBLE(12,2)", "-1.25|0|0.5|1|2|3|0.51", ANY_KEY },
-	{ "bit_", "BIT(64)", "0|1|b'1000000000000000000000000000000000000000000000000000000000000001'|2|3|4|"
-	  "b'1000000000000000000000000000000000000000000000000000000000000000'", ANY_KEY },
+	{ "bit_", "BIT(64)",
+	  "0|1|b'1000000000000000000000000000000000000000000000000000000000000001'|2|3|4|"
+	  "b'1000000000000000000000000000000000000000000000000000000000000000'",
+	  ANY_KEY },
 	{ "year_", "YEAR", "0|1901|1999|2000|2001|2155|1998", ANY_KEY },
-	{ "date_", "DATE", "'0000-00-00'|'1000-01-01'|'2024-02-29'|'2024-02-30'|'2024-00-00'|'9999-12-31'|'2024-02-28'", ANY_KEY },
-	{ "time_", "TIME(6)", "'-838:59:59.999999'|'-00:00:00.000001'|'00:00:00'|'00:00:01'|'12:00:00'|'838:59:59.999999'|'00:00:00.000001'", ANY_KEY },
-	{ "datetime_", "DATETIME(3)", "'0000-00-00'|'1000-01-01'|'2024-03-31 02:30:00.123'|'2024-03-31'|'2024-04-01'|'9999-12-31 23:59:59.999'|"
-	  "'2024-03-31 02:30:00.124'", ANY_KEY },
-	{ "timestamp_", "TIMESTAMP(6) NULL", "'1970-01-01 00:00:01'|'2000-01-01'|'2024-03-31 02:30:00.123456'|'2024-10-27 02:30:00'|'2025-01-01'|"
-	  "'2038-01-19 03:14:07'|'2024-03-31 02:30:00.123457'", ANY_KEY },
+	{ "date_", "DATE",
+	  "'0000-00-00'|'1000-01-01'|'2024-02-29'|'2024-02-30'|'2024-00-00'|'9999-12-31'|'2024-02-28'",
+	  ANY_KEY },
+	{ "time_", "TIME(6)",
+	  "'-838:59:59.999999'|'-00:00:00.000001'|'00:00:00'|'00:00:01'|'12:00:00'|'838:59:59.999999'|'00:00:00.000001'",
+	  ANY_KEY },
+	{ "datetime_", "DATETIME(3)",
+	  "'0000-00-00'|'1000-01-01'|'2024-03-31 02:30:00.123'|'2024-03-31'|'2024-04-01'|'9999-12-31 23:59:59.999'|"
+	  "'2024-03-31 02:30:00.124'",
+	  ANY_KEY },
+	{ "timestamp_", "TIMESTAMP(6) NULL",
+	  "'1970-01-01 00:00:01'|'2000-01-01'|'2024-03-31 02:30:00.123456'|'2024-10-27 02:30:00'|'2025-01-01'|"
+	  "'2038-01-19 03:14:07'|'2024-03-31 02:30:00.123457'",
+	  ANY_KEY },
 	{ "char_", "CHAR(20) CHARACTER SET latin1", "''|'a'|'é'|'f'|'z''\\\\'|'ÿ'|'è'", ANY_KEY },
-	{ "ci", "VARCHAR(20) COLLATE utf8mb4_general_ci", "''|'a '|'Straße'|'b'|'\\n,\\0'|'😀'|'strasse'", ANY_KEY },
-	{ "case_alone", "VARCHAR(20) COLLATE utf8mb4_general_ci", "'1'|'2'|'Q'|'b'|'c'|'d'|'q'", ANY_KEY },
-	{ "blank_alone", "VARCHAR(20) COLLATE utf8mb4_general_ci", "'1'|'2'|'q'|'b'|'c'|'d'|'q '", ANY_KEY },
+	{ "ci", "VARCHAR(20) COLLATE utf8mb4_general_ci",
+	  "''|'a '|'Straße'|'b'|'\\n,\\0'|'😀'|'strasse'", ANY_KEY },
+	{ "case_alone", "VARCHAR(20) COLLATE utf8mb4_general_ci", "'1'|'2'|'Q'|'b'|'c'|'d'|'q'",
+	  ANY_KEY },
+	{ "blank_alone", "VARCHAR(20) COLLATE utf8mb4_general_ci", "'1'|'2'|'q'|'b'|'c'|'d'|'q '",
+	  ANY_KEY },
 	{ "bin", "VARCHAR(20) COLLATE utf8mb4_bin", "''|'a'|'A'|'B'|'b'|'c'|'à'", ANY_KEY },
-	{ "nopad", "VARCHAR(20) COLLATE utf8mb4_unicode_nopad_ci", "''|'a'|'a '|'b'|'c'|'d'|'a  '", ANY_KEY },
+	{ "nopad", "VARCHAR(20) COLLATE utf8mb4_unicode_nopad_ci", "''|'a'|'a '|'b'|'c'|'d'|'a  '",
+	  ANY_KEY },
 	{ "three", "VARCHAR(20) CHARACTER SET utf8mb3", "''|'a'|'ж'|'b'|'c'|'d'|'з'", ANY_KEY },
 	{ "ucs", "VARCHAR(20) CHARACTER SET ucs2", "''|'a'|'ж'|'b'|'c'|'d'|'з'", ANY_KEY },
 	{ "utf32_", "VARCHAR(20) CHARACTER SET utf32", "''|'a'|'😀'|'b'|'c'|'d'|'😁'", ANY_KEY },
-	{ "gbk_", "VARCHAR(20) CHARACTER SET gbk", "''|'a'|_gbk x'a2a1'|_gbk x'fe50'|'c'|'d'|_gbk x'a2a2'", ANY_KEY },
-	{ "sjis_", "VARCHAR(20) CHARACTER SET sjis", "''|'a'|_sjis x'815f'|_sjis x'5c'|'c'|'d'|_sjis x'7e'", ANY_KEY },
+	{ "gbk_", "VARCHAR(20) CHARACTER SET gbk",
+	  "''|'a'|_gbk x'a2a1'|_gbk x'fe50'|'c'|'d'|_gbk x'a2a2'", ANY_KEY },
+	{ "sjis_", "VARCHAR(20) CHARACTER SET sjis",
+	  "''|'a'|_sjis x'815f'|_sjis x'5c'|'c'|'d'|_sjis x'7e'", ANY_KEY },
 	{ "ascii_", "VARCHAR(20) CHARACTER SET ascii", "''|'a'|'x'|'b'|'c'|'d'|'y'", ANY_KEY },
 	{ "binary_", "BINARY(8)", "''|'a'|x'00ff00'|x'ff'|'c'|'d'|x'00ff01'", ANY_KEY },
 	{ "varbinary_", "VARBINARY(20)", "''|'a'|x'00ff00'|x'00ff'|'c'|'d'|x'00ff0000'", ANY_KEY },
 	{ "tinyblob_", "TINYBLOB", "''|'a'|x'00ff00'|x'00ff'|'c'|'d'|x'00ff0000'", LONG_KEY },
 	{ "blob_", "BLOB", "''|'a'|x'00ff00'|x'00ff'|'c'|REPEAT('x',60000)|x'00ff01'", LONG_KEY },
 	{ "text_", "TEXT", "''|'a'|'ж'|'b'|'c'|REPEAT('ж',30000)|'з'", LONG_KEY },
-	{ "longtext_", "LONGTEXT CHARACTER SET latin1", "''|'a'|'é'|'b'|'c'|REPEAT('x',300000)|'è'", LONG_KEY },
+	{ "longtext_", "LONGTEXT CHARACTER SET latin1", "''|'a'|'é'|'b'|'c'|REPEAT('x',300000)|'è'",
+	  LONG_KEY },
 	{ "json_", "JSON", "'{}'|'1'|'{\"a\":1}'|'[]'|'\"x\"'|'null'|'{\"a\": 1}'", LONG_KEY },
 	{ "enum_", "ENUM('z','','y','x','w','v','u')", "1|2|3|4|5|6|7", ANY_KEY },
 	{ "set_", "SET('a','b','','d')", "0|1|4|8|9|15|5", ANY_KEY },
-	{ "uuid_", "UUID", "'00000000-0000-0000-0000-000000000000'|'11111111-2222-3333-4444-555555555555'|'6ccd780c-baba-1026-9564-5b8c656024db'|"
+	{ "uuid_", "UUID",
+	  "'00000000-0000-0000-0000-000000000000'|'11111111-2222-3333-4444-555555555555'|'6ccd780c-baba-1026-9564-5b8c656024db'|"
 	  "'6ccd780c-baba-1026-9564-5b8c656024dc'|"
-	  "'6ccd780c-baba-1026-9564-5b8c656024dd'|'ffffffff-ffff-ffff-ffff-ffffffffffff'|'6ccd780c-baba-1026-9564-5b8c656024de'", ANY_KEY },
-	{ "inet", "INET6", "'::'|'::1'|'2001:db8::ff00:42:8329'|'::ffff:192.0.2.128'|'fe80::1'|'ffff::'|'2001:db8::ff00:42:8328'", ANY_KEY },
-	{ "point_", "POINT", "POINT(0,0)|POINT(1,1)|POINT(1.5,2)|POINT(2,1)|POINT(3,3)|POINT(-1,-1)|POINT(2,1.5)", NO_KEY },
-	{ "geometry_", "GEOMETRY", "POINT(0,0)|POINT(1,1)|LINESTRING(POINT(0,0),POINT(1,1))|POINT(2,1)|POINT(3,3)|POINT(-1,-1)|"
-	  "LINESTRING(POINT(0,0),POINT(1,2))", NO_KEY },
+	  "'6ccd780c-baba-1026-9564-5b8c656024dd'|'ffffffff-ffff-ffff-ffff-ffffffffffff'|'6ccd780c-baba-1026-9564-5b8c656024de'",
+	  ANY_KEY },
+	{ "inet", "INET6",
+	  "'::'|'::1'|'2001:db8::ff00:42:8329'|'::ffff:192.0.2.128'|'fe80::1'|'ffff::'|'2001:db8::ff00:42:8328'",
+	  ANY_KEY },
+	{ "point_", "POINT",
+	  "POINT(0,0)|POINT(1,1)|POINT(1.5,2)|POINT(2,1)|POINT(3,3)|POINT(-1,-1)|POINT(2,1.5)",
+	  NO_KEY },
+	{ "geometry_", "GEOMETRY",
+	  "POINT(0,0)|POINT(1,1)|LINESTRING(POINT(0,0),POINT(1,1))|POINT(2,1)|POINT(3,3)|POINT(-1,-1)|"
+	  "LINESTRING(POINT(0,0),POINT(1,2))",
+	  NO_KEY },
 };
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -83,9 +113,13 @@ static const struct {
 	{ "hash", "(id INT, k %s NOT NULL, v INT, UNIQUE (k))", LONG_KEY },
 	{ "prefix", "(id INT NOT NULL, k %s NOT NULL, v INT, PRIMARY KEY (k(9),id))", LONG_KEY },
 	{ "none", "(id INT, k %s, v INT)", NO_KEY },
-	{ "stored", "(id INT PRIMARY KEY, k %s, v INT, g INT AS (v + 1) STORED, w INT AS (v + 2) VIRTUAL, i INT INVISIBLE DEFAULT 5, UNIQUE (g))", NO_KEY },
-	{ "versioned", "(id INT PRIMARY KEY, k %s, v INT, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s,e)) "
-	  "WITH SYSTEM VERSIONING", NO_KEY },
+	{ "stored",
+	  "(id INT PRIMARY KEY, k %s, v INT, g INT AS (v + 1) STORED, w INT AS (v + 2) VIRTUAL, i INT INVISIBLE DEFAULT 5, UNIQUE (g))",
+	  NO_KEY },
+	{ "versioned",
+	  "(id INT PRIMARY KEY, k %s, v INT, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s,e)) "
+	  "WITH SYSTEM VERSIONING",
+	  NO_KEY },
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -120,13 +154,20 @@ static void each(int side, const char *what, int row)
 			}
 			if (!strcmp(what, "create")) {
 				columns = xstrfmt(keys[k].columns, types[t].sql);
-				text = xstrfmt("CREATE TABLE %s_%s %s CHARSET utf8mb4", types[t].name, keys[k].name, columns);
+				text = xstrfmt("CREATE TABLE %s_%s %s CHARSET utf8mb4",
+					       types[t].name, keys[k].name, columns);
 				free(columns);
 			} else if (!strcmp(what, "insert")) {
-				text = xstrfmt("INSERT INTO %s_%s (id,k,v) VALUES (%d,%s,%d)", types[t].name, keys[k].name, row, v, row * 10);
+				text = xstrfmt("INSERT INTO %s_%s (id,k,v) VALUES (%d,%s,%d)",
+					       types[t].name, keys[k].name, row, v, row * 10);
 			} else {
-				text = xstrfmt("%s %s_%s %s%s WHERE id = 2", !strcmp(what, "delete") ? "DELETE FROM" : "UPDATE", types[t].name, keys[k].name,
-					!strcmp(what, "other") ? "SET v = 77" : !strcmp(what, "value") ? "SET k = " : "", !strcmp(what, "value") ? v : "");
+				text = xstrfmt("%s %s_%s %s%s WHERE id = 2",
+					       !strcmp(what, "delete") ? "DELETE FROM" : "UPDATE",
+					       types[t].name, keys[k].name,
+					       !strcmp(what, "other")   ? "SET v = 77"
+					       : !strcmp(what, "value") ? "SET k = "
+									: "",
+					       !strcmp(what, "value") ? v : "");
 			}
 			pair_run(side, text);
 			free(text);
@@ -138,7 +179,9 @@ static int setup(void **state)
 {
 	(void)state;
 	for (int side = 0; side < 2; side++) {
-		pair_run(side, "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', sql_log_bin = 0");
+		pair_run(
+			side,
+			"SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', sql_log_bin = 0");
 		pair_run(side, "CREATE DATABASE d");
 		pair_run(side, "USE d");
 		each(side, "create", 0);
@@ -171,7 +214,8 @@ static void equal(uint64_t chunk_rows)
 	compare_result_release(&r);
 }
 
-/* One row of each table differs: it is counted as such in each, and the fix makes all equal again. */
+/* One row of each table differs: it is counted as such in each, and the fix makes all equal again.
+ */
 static void planted(const char *what, uint64_t chunk_rows, uint64_t del_max)
 {
 	struct compare_opts o = pair_options();
@@ -191,7 +235,8 @@ static void planted(const char *what, uint64_t chunk_rows, uint64_t del_max)
 		const struct compare_table *t = &r.table[i];
 
 		if (t->put != 1 || t->del > del_max || !t->named || t->rows_a != 6)
-			fail_msg("%s: %s: %u named, %d put, %d deleted of %d: %s", what, t->name, t->named, (int)t->put, (int)t->del, (int)t->rows_a,
+			fail_msg("%s: %s: %u named, %d put, %d deleted of %d: %s", what, t->name,
+				 t->named, (int)t->put, (int)t->del, (int)t->rows_a,
 				 json_dumps(pair_finding(&r, "different", t->name), 0));
 	}
 	compare_result_release(&r);

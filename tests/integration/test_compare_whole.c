@@ -1,5 +1,6 @@
-/* Needs MariaDB. A compare is complete, or says what it is not: structure in every respect, objects that are no tables, rows that a server
- * gives no sum for, filters that match nothing, tables under other names. */
+/* Needs MariaDB. A compare is complete, or says what it is not: structure in every respect, objects
+ * that are no tables, rows that a server gives no sum for, filters that match nothing, tables under
+ * other names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +59,8 @@ static void columns_in_another_order_are_told_and_compared_by_name(void **unused
 	assert_int_equal(pair_table(&r, "d.t")->rows_b, 2);
 	assert_non_null(pair_finding(&r, "structure", "d.t"));
 	compare_result_release(&r);
-	pair_run(1, "UPDATE t SET p = 20, q = 10 WHERE id = 1"); /* what the position alone would call equal */
+	/* what the position alone would call equal */
+	pair_run(1, "UPDATE t SET p = 20, q = 10 WHERE id = 1");
 	r = all(VERDICT_FAIL);
 	assert_int_equal(r.rows_different, 1);
 	compare_result_release(&r);
@@ -114,8 +116,9 @@ static void versioned_tables_are_tables(void **unused)
 
 	(void)unused;
 	pair_both("CREATE TABLE t (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING");
-	pair_both("CREATE TABLE u (id INT PRIMARY KEY, v INT, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s,e)) "
-		 "WITH SYSTEM VERSIONING");
+	pair_both(
+		"CREATE TABLE u (id INT PRIMARY KEY, v INT, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s,e)) "
+		"WITH SYSTEM VERSIONING");
 	pair_both("INSERT INTO t VALUES (1,1)");
 	pair_both("INSERT INTO u (id,v) VALUES (1,1)");
 	pair_run(0, "UPDATE t SET v = 2"); /* its history is no row of now */
@@ -143,21 +146,28 @@ static void versioned_tables_are_tables(void **unused)
 
 static void objects_that_are_no_tables_are_compared_or_told(void **unused)
 {
-	static const struct { const char *sql, *kind, *name, *heal; } differ[] = {
+	static const struct {
+		const char *sql, *kind, *name, *heal;
+	} differ[] = {
 		{ "DROP VIEW v", "view", "d.v", "CREATE VIEW v AS SELECT id, 'x' AS x FROM base" },
-		{ "ALTER VIEW v AS SELECT id, 'y' AS x FROM base", "view", "d.v", "ALTER VIEW v AS SELECT id, 'x' AS x FROM base" },
-		{ "ALTER SQL SECURITY INVOKER VIEW v AS SELECT id, 'x' AS x FROM base", "view", "d.v",
-		  "ALTER SQL SECURITY DEFINER VIEW v AS SELECT id, 'x' AS x FROM base" },
+		{ "ALTER VIEW v AS SELECT id, 'y' AS x FROM base", "view", "d.v",
+		  "ALTER VIEW v AS SELECT id, 'x' AS x FROM base" },
+		{ "ALTER SQL SECURITY INVOKER VIEW v AS SELECT id, 'x' AS x FROM base", "view",
+		  "d.v", "ALTER SQL SECURITY DEFINER VIEW v AS SELECT id, 'x' AS x FROM base" },
 		{ "CREATE VIEW w AS SELECT 1", "view", "d.w", "DROP VIEW w" },
 		{ "CREATE TABLE w (a INT)", "table", "d.w", "DROP TABLE w" },
 		{ "DROP SEQUENCE s", "sequence", "d.s", "CREATE SEQUENCE s" },
-		{ "ALTER SEQUENCE s INCREMENT 2", "sequence", "d.s", "ALTER SEQUENCE s INCREMENT 1" },
+		{ "ALTER SEQUENCE s INCREMENT 2", "sequence", "d.s",
+		  "ALTER SEQUENCE s INCREMENT 1" },
 		{ "CREATE DATABASE e", "database", "e", "DROP DATABASE e" },
-		{ "ALTER DATABASE d CHARACTER SET latin2", "database", "d", "ALTER DATABASE d CHARACTER SET utf8mb4" },
+		{ "ALTER DATABASE d CHARACTER SET latin2", "database", "d",
+		  "ALTER DATABASE d CHARACTER SET utf8mb4" },
 		{ "SET collation_connection = utf8mb4_bin", NULL, NULL, NULL },
-		{ "ALTER VIEW v AS SELECT id, 'x' AS x FROM base", "view", "d.v", "SET collation_connection = utf8mb4_general_ci" },
+		{ "ALTER VIEW v AS SELECT id, 'x' AS x FROM base", "view", "d.v",
+		  "SET collation_connection = utf8mb4_general_ci" },
 		{ "ALTER VIEW v AS SELECT id, 'x' AS x FROM base", NULL, NULL, NULL },
-		{ "ALTER DATABASE d COLLATE utf8mb4_bin", "database", "d", "ALTER DATABASE d CHARACTER SET utf8mb4" },
+		{ "ALTER DATABASE d COLLATE utf8mb4_bin", "database", "d",
+		  "ALTER DATABASE d CHARACTER SET utf8mb4" },
 	};
 	struct compare_result r;
 
@@ -188,9 +198,11 @@ static void objects_that_are_no_tables_are_compared_or_told(void **unused)
 	pair_both("CREATE VIEW broken AS SELECT a FROM gone");
 	pair_both("DROP TABLE gone");
 	r = all(VERDICT_PASS);
-	assert_true(pair_told(&r, "function", "d.f") && pair_told(&r, "procedure", "d.p") && pair_told(&r, "trigger", "d.g"));
+	assert_true(pair_told(&r, "function", "d.f") && pair_told(&r, "procedure", "d.p") &&
+		    pair_told(&r, "trigger", "d.g"));
 	assert_true(pair_told(&r, "event", "d.n") && pair_told(&r, "view", "d.broken"));
-	assert_true(pair_told(&r, "table", "drtest_feed.users") && !pair_told(&r, "table", "drtest_feed.checkpoint"));
+	assert_true(pair_told(&r, "table", "drtest_feed.users") &&
+		    !pair_told(&r, "table", "drtest_feed.checkpoint"));
 	assert_int_equal(r.views, 2);
 	assert_non_null(strstr(r.evidence, "; not compared: "));
 	compare_result_release(&r);
@@ -217,14 +229,16 @@ static void rows_larger_than_a_packet_are_compared_or_told(void **unused)
 	pair_both("DROP TABLE t");
 	pair_both("CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(900), b VARCHAR(900))");
 	pair_both("CREATE TABLE u (a VARCHAR(900), b VARCHAR(900))");
-	pair_both("INSERT INTO t VALUES (1,'x','y'),(2,REPEAT('a',900),REPEAT('b',900)),(3,'x','y')");
+	pair_both(
+		"INSERT INTO t VALUES (1,'x','y'),(2,REPEAT('a',900),REPEAT('b',900)),(3,'x','y')");
 	pair_both("INSERT INTO u SELECT a, b FROM t");
 	pair_run(1, "SET GLOBAL max_allowed_packet = 1024"); /* of sessions from now on */
 	r = all(VERDICT_UNKNOWN);
 	assert_int_equal(r.unread, 2);
 	f = pair_finding(&r, "unread", "d.t");
 	assert_non_null(f);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(f, "key"), "id")), "2");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(f, "key"), "id")),
+			    "2");
 	assert_non_null(pair_finding(&r, "unread", "d.u"));
 	assert_non_null(strstr(r.evidence, "max_allowed_packet"));
 	compare_result_release(&r);
@@ -250,7 +264,8 @@ static void refused(struct compare_opts *o, const char *says)
 
 static void a_filter_that_matches_nothing_is_wrong_usage(void **unused)
 {
-	static const char *const all_of_it[] = { "d.*", NULL }, *const one[] = { "d.t*", NULL }, *const nothing[] = { "d.t*.nosuch", NULL };
+	static const char *const all_of_it[] = { "d.*", NULL }, *const one[] = { "d.t*", NULL },
+				 *const nothing[] = { "d.t*.nosuch", NULL };
 	struct compare_opts o = pair_options();
 	struct compare_result r;
 
@@ -297,8 +312,10 @@ static void counters_that_are_behind_are_noted(void **unused)
 	pair_run(0, "ALTER TABLE t AUTO_INCREMENT = 100");
 	r = all(VERDICT_PASS);
 	assert_int_equal(json_array_size(r.notes), 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(r.notes, 0), "a")), "100");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(r.notes, 0), "b")), "3");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(r.notes, 0), "a")),
+			    "100");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(r.notes, 0), "b")),
+			    "3");
 	compare_result_release(&r);
 	pair_run(1, "ALTER TABLE t AUTO_INCREMENT = 200");
 	pair_both("CREATE SEQUENCE s INCREMENT 5");
@@ -323,9 +340,12 @@ static void one_table_hides_no_other_and_a_keyless_one_is_healed(void **unused)
 
 	(void)unused;
 	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(pair_server[0]));
-	pair_both("CREATE TABLE a_bag (x INT, y VARCHAR(20), v0 DOUBLE)"); /* names that the statements use */
+	/* names that the statements use */
+	pair_both("CREATE TABLE a_bag (x INT, y VARCHAR(20), v0 DOUBLE)");
 	pair_both("CREATE TABLE zz (id INT PRIMARY KEY)");
-	pair_run(0, "INSERT INTO a_bag SELECT seq, IF(seq MOD 3, seq, NULL), seq / 7 FROM seq_1_to_3000");
+	pair_run(
+		0,
+		"INSERT INTO a_bag SELECT seq, IF(seq MOD 3, seq, NULL), seq / 7 FROM seq_1_to_3000");
 	pair_run(0, "INSERT INTO a_bag SELECT * FROM a_bag WHERE x < 50");
 	pair_run(1, "INSERT INTO a_bag SELECT -seq, 'extra', 0 FROM seq_1_to_1500");
 	pair_run(1, "INSERT INTO a_bag VALUES (7, 7, 7 / 7)");
@@ -351,10 +371,16 @@ static uint64_t statements(void)
 	uint64_t before = 0, after = 0;
 	struct err e = ERR_INIT;
 
-	if (sql_value_u64(pair_conn[0], &before, &e, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") < 0)
+	if (sql_value_u64(
+		    pair_conn[0], &before, &e,
+		    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") <
+	    0)
 		fail_msg("%s", e.text);
 	check(VERDICT_PASS);
-	if (sql_value_u64(pair_conn[0], &after, &e, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") < 0)
+	if (sql_value_u64(
+		    pair_conn[0], &after, &e,
+		    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") <
+	    0)
 		fail_msg("%s", e.text);
 	return after - before;
 }
@@ -365,7 +391,8 @@ static void statements_grow_with_the_number_of_tables(void **unused)
 
 	(void)unused;
 	for (int i = 0; i < 60; i++) {
-		char *text = xstrfmt("CREATE TABLE t%d (id INT PRIMARY KEY, j JSON, b LONGTEXT, KEY (b(9)))", i);
+		char *text = xstrfmt(
+			"CREATE TABLE t%d (id INT PRIMARY KEY, j JSON, b LONGTEXT, KEY (b(9)))", i);
 
 		pair_both(text);
 		free(text);
@@ -373,7 +400,8 @@ static void statements_grow_with_the_number_of_tables(void **unused)
 			few = statements();
 	}
 	many = statements();
-	assert_in_range(many - few, 40, 40 * 4); /* the structure, the range, the sums, and one in reserve */
+	/* the structure, the range, the sums, and one in reserve */
+	assert_in_range(many - few, 40, 40 * 4);
 }
 
 static void json_is_known_by_its_check(void **unused)
@@ -382,7 +410,9 @@ static void json_is_known_by_its_check(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	pair_run(0, "CREATE TABLE j (a JSON, b LONGTEXT COMMENT 'CHECK (json_valid(`b`))', `c``d` JSON, e LONGTEXT, f TEXT CHECK (JSON_VALID(f)))");
+	pair_run(
+		0,
+		"CREATE TABLE j (a JSON, b LONGTEXT COMMENT 'CHECK (json_valid(`b`))', `c``d` JSON, e LONGTEXT, f TEXT CHECK (JSON_VALID(f)))");
 	assert_int_equal(schema_load(pair_conn[0], "d", "j", &t, &e), 0);
 	assert_int_equal(t.columns[0].type, COL_JSON);
 	assert_int_equal(t.columns[1].type, COL_LONGBLOB);
@@ -394,21 +424,29 @@ static void json_is_known_by_its_check(void **unused)
 
 static void routes_and_conditions_choose_what_is_compared(void **unused)
 {
-	struct table_route route[] = { { (char *)"e*", (char *)"t?", (char *)"d", (char *)"t" }, { (char *)"e", (char *)"", (char *)"d", (char *)"" } };
+	struct table_route route[] = { { (char *)"e*", (char *)"t?", (char *)"d", (char *)"t" },
+				       { (char *)"e", (char *)"", (char *)"d", (char *)"" } };
 	struct routes routes = { route, 2 };
-	struct compare_table_config config = { .tables = table_filter_new(), .condition = (char *)"id < 100" };
+	struct compare_table_config config = { .tables = table_filter_new(),
+					       .condition = (char *)"id < 100" };
 	struct compare_opts o = pair_options();
 	struct compare_result r;
 	struct err e = ERR_INIT;
 
 	(void)unused;
 	pair_run(0, "CREATE DATABASE e CHARACTER SET utf8mb4");
-	pair_run(0, "CREATE TABLE e.t1 (id INT PRIMARY KEY, k ENUM('a','b'), f FLOAT, x BIT(9), s TEXT)");
+	pair_run(
+		0,
+		"CREATE TABLE e.t1 (id INT PRIMARY KEY, k ENUM('a','b'), f FLOAT, x BIT(9), s TEXT)");
 	pair_run(0, "CREATE TABLE e.t2 LIKE e.t1");
 	pair_run(0, "CREATE TABLE e.other (id INT PRIMARY KEY)");
-	pair_run(0, "INSERT INTO e.t1 SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_1_to_50");
-	pair_run(0, "INSERT INTO e.t2 SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_51_to_120");
-	pair_run(1, "CREATE TABLE t (id INT PRIMARY KEY, k ENUM('a','b'), f FLOAT, x BIT(9), s TEXT)");
+	pair_run(0,
+		 "INSERT INTO e.t1 SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_1_to_50");
+	pair_run(
+		0,
+		"INSERT INTO e.t2 SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_51_to_120");
+	pair_run(1,
+		 "CREATE TABLE t (id INT PRIMARY KEY, k ENUM('a','b'), f FLOAT, x BIT(9), s TEXT)");
 	pair_run(1, "INSERT INTO t SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_1_to_120");
 	pair_run(1, "CREATE TABLE other (id INT PRIMARY KEY)");
 	o.routes = &routes;
@@ -435,7 +473,9 @@ static void routes_and_conditions_choose_what_is_compared(void **unused)
 		compare_result_release(&r);
 		o.n_configs = 0;
 		pair_run(1, "UPDATE t SET k = 'b' WHERE id = 61");
-		pair_run(1, "INSERT INTO t SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_110_to_110");
+		pair_run(
+			1,
+			"INSERT INTO t SELECT seq, 1 + seq MOD 2, seq / 3, seq, seq FROM seq_110_to_110");
 	}
 	/* a row in both of them is there twice */
 	pair_run(0, "INSERT INTO e.t2 SELECT * FROM e.t1 WHERE id = 5");
@@ -466,7 +506,8 @@ static void routes_and_conditions_choose_what_is_compared(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(columns_in_another_order_are_told_and_compared_by_name, fresh),
+		cmocka_unit_test_setup(columns_in_another_order_are_told_and_compared_by_name,
+				       fresh),
 		cmocka_unit_test_setup(rows_of_other_columns_are_counted_and_never_equal, fresh),
 		cmocka_unit_test_setup(versioned_tables_are_tables, fresh),
 		cmocka_unit_test_setup(objects_that_are_no_tables_are_compared_or_told, fresh),

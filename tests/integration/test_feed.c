@@ -1,5 +1,6 @@
 /* needs: MariaDB; MinIO for the drill on S3; redo-lint ($DRTEST_REDO_LINT) for the logs' format.
- * The changefeed between two real servers: types, DDLs, kills, outages, huge transactions. What its sink writes: test_feed_sink.c. */
+ * The changefeed between two real servers: types, DDLs, kills, outages, huge transactions. What its
+ * sink writes: test_feed_sink.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,26 +48,31 @@ static void all_types_arrive(void **unused)
 	o = options();
 	o.start_ts = ts;
 	f = start(&o);
-	SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY, i1 TINYINT, i1u TINYINT UNSIGNED, i2 SMALLINT, i3 MEDIUMINT, i3u MEDIUMINT UNSIGNED, "
-	       "i8 BIGINT, i8u BIGINT UNSIGNED, de DECIMAL(30,10), fl FLOAT, db DOUBLE, c CHAR(10), vc VARCHAR(300), tx TEXT, lt LONGTEXT, "
-	       "bi BINARY(8), vb VARBINARY(300), bl BLOB, da DATE, ti TIME(6), dt DATETIME(3), ts TIMESTAMP(6) NULL, y YEAR, "
-	       "en ENUM('a','b','it''s'), se SET('x','y','z'), bt BIT(17), js JSON, l1 VARCHAR(50) CHARACTER SET latin1, "
-	       "gs INT AS (id * 2) STORED, gv INT AS (id * 3) VIRTUAL, UNIQUE KEY (i8u))");
+	SQL(p,
+	    "CREATE TABLE d.t (id INT PRIMARY KEY, i1 TINYINT, i1u TINYINT UNSIGNED, i2 SMALLINT, i3 MEDIUMINT, i3u MEDIUMINT UNSIGNED, "
+	    "i8 BIGINT, i8u BIGINT UNSIGNED, de DECIMAL(30,10), fl FLOAT, db DOUBLE, c CHAR(10), vc VARCHAR(300), tx TEXT, lt LONGTEXT, "
+	    "bi BINARY(8), vb VARBINARY(300), bl BLOB, da DATE, ti TIME(6), dt DATETIME(3), ts TIMESTAMP(6) NULL, y YEAR, "
+	    "en ENUM('a','b','it''s'), se SET('x','y','z'), bt BIT(17), js JSON, l1 VARCHAR(50) CHARACTER SET latin1, "
+	    "gs INT AS (id * 2) STORED, gv INT AS (id * 3) VIRTUAL, UNIQUE KEY (i8u))");
 	SQL(p, "SET time_zone='+03:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'");
 	SQL(p, "INSERT INTO d.t (id) VALUES (0)");
-	SQL(p, "INSERT INTO d.t (id,i1,i1u,i2,i3,i3u,i8,i8u,de,fl,db,c,vc,tx,lt,bi,vb,bl,da,ti,dt,ts,y,en,se,bt,js,l1) VALUES "
-	       "(1,-128,255,-32768,-8388608,16777215,-9223372036854775808,18446744073709551615,-12345678901234567890.0123456789,3.4e38,"
-	       "-1.7976931348623157e308,'ch','v''\\\\\\n\\0x','t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80',REPEAT('l',70000),x'0102',x'00ff',x'0027225c',"
-	       "'2024-02-30','-838:59:59.999999','9999-12-31 23:59:59.999','2038-01-19 03:14:07.5',2155,'it''s','x,z',b'10000000000000001',"
-	       "'{\"a\": [1, \"\xc3\xa4\"]}','\xc3\xa4\xc3\xb6\xc3\xbc')");
-	SQL(p, "INSERT INTO d.t (id,i1,i8u,de,fl,db,c,vc,tx,bi,vb,bl,da,ti,dt,ts,y,en,se,bt) VALUES "
-	       "(2,0,0,0,1.17549e-38,0.1,'','','','','','','0000-00-00','00:00:00.000001','0000-00-00 00:00:00','1970-01-01 03:00:01',0,'','',0)");
-	SQL(p, "INSERT INTO d.t (id,i8u,fl,db) VALUES (3,3,16777217,1e-300),(4,4,-0.0,9007199254740993)");
+	SQL(p,
+	    "INSERT INTO d.t (id,i1,i1u,i2,i3,i3u,i8,i8u,de,fl,db,c,vc,tx,lt,bi,vb,bl,da,ti,dt,ts,y,en,se,bt,js,l1) VALUES "
+	    "(1,-128,255,-32768,-8388608,16777215,-9223372036854775808,18446744073709551615,-12345678901234567890.0123456789,3.4e38,"
+	    "-1.7976931348623157e308,'ch','v''\\\\\\n\\0x','t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80',REPEAT('l',70000),x'0102',x'00ff',x'0027225c',"
+	    "'2024-02-30','-838:59:59.999999','9999-12-31 23:59:59.999','2038-01-19 03:14:07.5',2155,'it''s','x,z',b'10000000000000001',"
+	    "'{\"a\": [1, \"\xc3\xa4\"]}','\xc3\xa4\xc3\xb6\xc3\xbc')");
+	SQL(p,
+	    "INSERT INTO d.t (id,i1,i8u,de,fl,db,c,vc,tx,bi,vb,bl,da,ti,dt,ts,y,en,se,bt) VALUES "
+	    "(2,0,0,0,1.17549e-38,0.1,'','','','','','','0000-00-00','00:00:00.000001','0000-00-00 00:00:00','1970-01-01 03:00:01',0,'','',0)");
+	SQL(p,
+	    "INSERT INTO d.t (id,i8u,fl,db) VALUES (3,3,16777217,1e-300),(4,4,-0.0,9007199254740993)");
 	SQL(p, "UPDATE d.t SET vc='changed', ti='-00:00:01.5' WHERE id=1");
 	SQL(p, "UPDATE d.t SET id=10 WHERE id=4");
 	SQL(p, "DELETE FROM d.t WHERE id=3");
 	SQL(p, "SET time_zone='+00:00', sql_mode=DEFAULT");
-	SQL(p, "CREATE TABLE d.k (a VARCHAR(20) COLLATE utf8mb4_general_ci, b DECIMAL(5,2), v VARBINARY(9), PRIMARY KEY (a, b))");
+	SQL(p,
+	    "CREATE TABLE d.k (a VARCHAR(20) COLLATE utf8mb4_general_ci, b DECIMAL(5,2), v VARBINARY(9), PRIMARY KEY (a, b))");
 	SQL(p, "INSERT INTO d.k VALUES ('a',1,'1'),('B',2.5,'2'),('',0,NULL)");
 	SQL(p, "UPDATE d.k SET a='A' WHERE a='a'");
 	SQL(p, "DELETE FROM d.k WHERE a='b'");
@@ -104,7 +110,8 @@ static void drill(const char *uri, unsigned kills, bool ddl, uint64_t seed)
 		assert_true(st.checkpoint_ts <= st.resolved_ts);
 		told = st.checkpoint_ts;
 		kill_feed(f);
-		assert_int_equal(feed_get_status(f, &st, &e), -1); /* a dead feed that nobody stopped */
+		/* a dead feed that nobody stopped */
+		assert_int_equal(feed_get_status(f, &st, &e), -1);
 		feed_free(f);
 		feed_load_is_a_prefix(o.redo_uri, s);
 	}
@@ -112,8 +119,9 @@ static void drill(const char *uri, unsigned kills, bool ddl, uint64_t seed)
 	usleep(500000);
 	uint64_t transactions = feed_load_stop();
 	struct feed_status st = caught_up(f);
-	print_message("%" PRIu64 " transactions in all; the last feed: %" PRIu64 " transactions, %" PRIu64 " rows, %" PRIu64 " DDLs\n",
-	              transactions, st.transactions, st.rows, st.ddls);
+	print_message("%" PRIu64 " transactions in all; the last feed: %" PRIu64
+		      " transactions, %" PRIu64 " rows, %" PRIu64 " DDLs\n",
+		      transactions, st.transactions, st.rows, st.ddls);
 	all_equal();
 	stop(f);
 	feed_load_is_a_prefix(o.redo_uri, s);
@@ -136,7 +144,8 @@ static void kills_among_ddls_lose_nothing(void **unused)
 static void kills_under_load_with_s3_lose_nothing(void **unused)
 {
 	struct err e = ERR_INIT;
-	char *data = xstrfmt("%s/minio", dir), *log = xstrfmt("%s/minio.log", dir), *binary = minio_find(&e);
+	char *data = xstrfmt("%s/minio", dir), *log = xstrfmt("%s/minio.log", dir),
+	     *binary = minio_find(&e);
 	char *uri = NULL;
 
 	(void)unused;
@@ -147,12 +156,16 @@ static void kills_under_load_with_s3_lose_nothing(void **unused)
 		skip();
 	}
 	free(binary);
-	minio = minio_start(&(struct minio_opts){ .data_dir = data, .log_path = log, .user = "minio", .password = "miniostorage" },
-	                    deadline_in_ms(STILL_MS), &e);
+	minio = minio_start(&(struct minio_opts){ .data_dir = data,
+						  .log_path = log,
+						  .user = "minio",
+						  .password = "miniostorage" },
+			    deadline_in_ms(STILL_MS), &e);
 	if (!minio)
 		fail_msg("%s", e.text);
-	uri = xstrfmt("s3://redo/drill?access-key=minio&secret-access-key=miniostorage&endpoint=http://127.0.0.1:%d&force-path-style=true",
-	              minio_port(minio));
+	uri = xstrfmt(
+		"s3://redo/drill?access-key=minio&secret-access-key=miniostorage&endpoint=http://127.0.0.1:%d&force-path-style=true",
+		minio_port(minio));
 	struct store *st = store_open(uri, NULL, &e);
 	must(st ? store_create_bucket(st, &e) : -1, &e);
 	store_free(st);
@@ -217,8 +230,12 @@ static void a_place_that_holds_another_changefeeds_log_is_refused(void **unused)
 	place = store_open(o.redo_uri, NULL, &e);
 	assert_non_null(place);
 	assert_int_equal(store_create_bucket(place, &e), 0);
-	w = redo_writer_new(place, &(struct redo_writer_opts){ .capture = "c", .changefeed = "another" }, &e);
-	assert_int_equal(redo_writer_meta(w, &(struct redo_meta){ .checkpoint_ts = 1, .resolved_ts = 2 }, &e), 0);
+	w = redo_writer_new(
+		place, &(struct redo_writer_opts){ .capture = "c", .changefeed = "another" }, &e);
+	assert_int_equal(
+		redo_writer_meta(w, &(struct redo_meta){ .checkpoint_ts = 1, .resolved_ts = 2 },
+				 &e),
+		0);
 	redo_writer_free(w);
 	store_free(place);
 	assert_null(feed_start(&o, NULL, &e));
@@ -246,7 +263,8 @@ static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
 	redo = redo_dir();
 	aside = xstrfmt("%s.aside", redo);
 	must(fs_write_atomic(aside, "x", 1, 0644, &e), &e);
-	assert_int_equal(renameat2(AT_FDCWD, redo, AT_FDCWD, aside, RENAME_EXCHANGE), 0); /* at once: the feed makes a directory that is absent */
+	/* at once: the feed makes a directory that is absent */
+	assert_int_equal(renameat2(AT_FDCWD, redo, AT_FDCWD, aside, RENAME_EXCHANGE), 0);
 	log_says("trying again");
 	must(feed_get_status(f, &before, &e), &e);
 	usleep(1500000);
@@ -279,7 +297,10 @@ static void the_feed_survives_lost_connections(void **unused)
 	struct feed *f = start(&o);
 	feed_load_start(primary, false, 22);
 	usleep(500000);
-	must(sql_query(p, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%%'"), &e);
+	must(sql_query(
+		     p, &r, &e,
+		     "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%%'"),
+	     &e);
 	while (sql_rows_next(&r, &e) == 1)
 		SQL(p, "KILL %s", r.cell[0]);
 	sql_rows_release(&r);
@@ -290,8 +311,11 @@ static void the_feed_survives_lost_connections(void **unused)
 	test_server_restart(secondary);
 	s = test_server_connect(secondary);
 	usleep(500000);
-	must(sql_query(s, &r, &e, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' AND "
-	                       "USER <> 'system user'"), &e);
+	must(sql_query(
+		     s, &r, &e,
+		     "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' AND "
+		     "USER <> 'system user'"),
+	     &e);
 	while (sql_rows_next(&r, &e) == 1)
 		sql_exec(s, NULL, "KILL %s", r.cell[0]);
 	sql_rows_release(&r);
@@ -342,7 +366,8 @@ static int place(void *arg, const struct redo_event *ev, uint64_t offset, struct
 	return 0;
 }
 
-/* Of 8 kB a file, and transactions of up to 7 kB: none is cut, so none is ever promised by half. One that no file can hold has files of its own. */
+/* Of 8 kB a file, and transactions of up to 7 kB: none is cut, so none is ever promised by half.
+ * One that no file can hold has files of its own. */
 static void a_transaction_lies_in_one_file(void **unused)
 {
 	static struct placed all;
@@ -358,12 +383,13 @@ static void a_transaction_lies_in_one_file(void **unused)
 	o.start_ts = ts;
 	o.max_log_bytes = 8000;
 	struct feed *f = start(&o);
-	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGSTOP), 0); /* so nothing is collected */
+	/* so nothing is collected */
+	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGSTOP), 0);
 	SQL(p, "CREATE TABLE d.cut (id INT PRIMARY KEY, pad VARCHAR(300))");
 	rng_seed(&r, 15);
 	for (unsigned i = 0; i < 200; i++)
-		SQL(p, "INSERT INTO d.cut SELECT seq + %u, REPEAT('x', %u) FROM d.seq_1_to_%u", i * 100, (unsigned)rng_below(&r, 300),
-		    1 + (unsigned)rng_below(&r, 9));
+		SQL(p, "INSERT INTO d.cut SELECT seq + %u, REPEAT('x', %u) FROM d.seq_1_to_%u",
+		    i * 100, (unsigned)rng_below(&r, 300), 1 + (unsigned)rng_below(&r, 9));
 	resolved_reaches(f, primary_ts());
 	char *redo = redo_dir(), *uri = xstrfmt("file://%s", redo);
 	struct store *log = store_open(uri, NULL, &e);
@@ -385,7 +411,8 @@ static void a_transaction_lies_in_one_file(void **unused)
 	keep_log(redo_dir());
 }
 
-/* The log is what a secondary that stands still has left to recover from: it takes 40 MB meanwhile, and the feed's memory does not. */
+/* The log is what a secondary that stands still has left to recover from: it takes 40 MB meanwhile,
+ * and the feed's memory does not. */
 static void a_secondary_that_stands_still_does_not_hold_the_log(void **unused)
 {
 	struct feed_opts o;
@@ -401,7 +428,9 @@ static void a_secondary_that_stands_still_does_not_hold_the_log(void **unused)
 	caught_up(f);
 	assert_int_equal(kill(proc_pid(test_server_proc(secondary)), SIGSTOP), 0);
 	for (unsigned i = 0; i < 40; i++)
-		SQL(p, "INSERT INTO d.still SELECT seq + %u, REPEAT(MD5(seq), 32) FROM d.seq_1_to_1000", i * 1000);
+		SQL(p,
+		    "INSERT INTO d.still SELECT seq + %u, REPEAT(MD5(seq), 32) FROM d.seq_1_to_1000",
+		    i * 1000);
 	tso_t last = primary_ts();
 	bool reached = resolved_goes_to(f, last);
 	must(feed_get_status(f, &st, &e), &e);
@@ -416,7 +445,8 @@ static void a_secondary_that_stands_still_does_not_hold_the_log(void **unused)
 	keep_log(redo_dir());
 }
 
-/* It stops before the feed has met a table, the feed dies and comes again, DDLs come: the log has all of it, and the secondary gets it in the end. */
+/* It stops before the feed has met a table, the feed dies and comes again, DDLs come: the log has
+ * all of it, and the secondary gets it in the end. */
 static void the_log_needs_nothing_of_the_secondary(void **unused)
 {
 	struct feed_opts o;
@@ -464,7 +494,8 @@ static void *let_go(void *reader)
 	return NULL;
 }
 
-/* A reader of the secondary holds a DDL up; the feed dies in it; the next one runs it before it says that all is normal. */
+/* A reader of the secondary holds a DDL up; the feed dies in it; the next one runs it before it
+ * says that all is normal. */
 static void a_feed_that_died_in_a_ddl_runs_it_again(void **unused)
 {
 	struct feed_opts o;
@@ -485,7 +516,9 @@ static void a_feed_that_died_in_a_ddl_runs_it_again(void **unused)
 	SQL(reader, "BEGIN");
 	assert_int_equal(number(reader, "SELECT COUNT(*) FROM d.a"), 1);
 	SQL(p, "ALTER TABLE d.a ADD COLUMN held INT NOT NULL DEFAULT 3");
-	while (!number(s, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock'"))
+	while (!number(
+		s,
+		"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock'"))
 		assert_int_equal(pause_ms(20, d), 0);
 	kill_feed(f);
 	feed_free(f);
@@ -575,12 +608,15 @@ static void an_orderly_end_leaves_nothing_undone(void **unused)
 /* The log's format, held against a reader that was written from its specification alone. */
 static void redo_lint_finds_nothing_in_any_log(void **unused)
 {
-	const char *tool = getenv("DRTEST_REDO_LINT") ? getenv("DRTEST_REDO_LINT") : "../shared/tools/redo-lint";
+	const char *tool = getenv("DRTEST_REDO_LINT") ? getenv("DRTEST_REDO_LINT")
+						      : "../shared/tools/redo-lint";
 	unsigned bad = 0;
 
 	(void)unused;
 	if (!fs_exists(tool)) {
-		print_message("skipped: no redo-lint at %s ($DRTEST_REDO_LINT): the logs' format is not held against it\n", tool);
+		print_message(
+			"skipped: no redo-lint at %s ($DRTEST_REDO_LINT): the logs' format is not held against it\n",
+			tool);
 		skip();
 	}
 	if (!n_logs)
@@ -591,7 +627,8 @@ static void redo_lint_finds_nothing_in_any_log(void **unused)
 		struct err e = ERR_INIT;
 		int rc = proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(STILL_MS), &e);
 
-		print_message("redo-lint %s: %s%s\n", strrchr(logs[i], '/') + 1, out.buf, rc < 0 ? e.text : "");
+		print_message("redo-lint %s: %s%s\n", strrchr(logs[i], '/') + 1, out.buf,
+			      rc < 0 ? e.text : "");
 		bad += rc != 0;
 		strbuf_release(&out);
 	}

@@ -1,6 +1,6 @@
 /* needs: MariaDB.
- * A changefeed that dies at a DDL, and the replay of its log onto its own secondary: whether it had run the DDL, was waiting in it or had not
- * come to it, the secondary ends as the primary. */
+ * A changefeed that dies at a DDL, and the replay of its log onto its own secondary: whether it had
+ * run the DDL, was waiting in it or had not come to it, the secondary ends as the primary. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,17 +20,26 @@
 static const struct {
 	const char *setup[4], *ddl;
 } stories[] = {
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY)", "CREATE TABLE d.y (a INT PRIMARY KEY)", "INSERT INTO d.x VALUES (1), (2)" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY)", "CREATE TABLE d.y (a INT PRIMARY KEY)",
+	    "INSERT INTO d.x VALUES (1), (2)" },
 	  "RENAME TABLE d.x TO d.t, d.y TO d.x, d.t TO d.y" },
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY)", "INSERT INTO d.x VALUES (1)" }, "RENAME TABLE d.x TO d.y" },
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, p INT, q INT)", "INSERT INTO d.x VALUES (1, 10, 20)" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY)", "INSERT INTO d.x VALUES (1)" },
+	  "RENAME TABLE d.x TO d.y" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, p INT, q INT)",
+	    "INSERT INTO d.x VALUES (1, 10, 20)" },
 	  "ALTER TABLE d.x RENAME COLUMN p TO q, RENAME COLUMN q TO p" },
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, p INT, q INT)", "INSERT INTO d.x VALUES (1, 10, 20)" }, "ALTER TABLE d.x CHANGE p q INT, CHANGE q p INT" },
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, v INT)", "INSERT INTO d.x VALUES (1, 10)" }, "ALTER TABLE d.x ADD UNIQUE (v), ADD CHECK (v > 0)" },
-	{ { "CREATE TABLE d.x (a INT PRIMARY KEY) PARTITION BY HASH (a) PARTITIONS 2", "INSERT INTO d.x VALUES (1), (2), (3)" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, p INT, q INT)",
+	    "INSERT INTO d.x VALUES (1, 10, 20)" },
+	  "ALTER TABLE d.x CHANGE p q INT, CHANGE q p INT" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY, v INT)", "INSERT INTO d.x VALUES (1, 10)" },
+	  "ALTER TABLE d.x ADD UNIQUE (v), ADD CHECK (v > 0)" },
+	{ { "CREATE TABLE d.x (a INT PRIMARY KEY) PARTITION BY HASH (a) PARTITIONS 2",
+	    "INSERT INTO d.x VALUES (1), (2), (3)" },
 	  "ALTER TABLE d.x ADD PARTITION PARTITIONS 1" },
-	{ { "CREATE TABLE d.pt (a INT PRIMARY KEY) PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN (100))", "CREATE TABLE d.x (a INT PRIMARY KEY)",
-	    "INSERT INTO d.x VALUES (1), (2)", "INSERT INTO d.pt VALUES (50)" }, "ALTER TABLE d.pt EXCHANGE PARTITION p0 WITH TABLE d.x" },
+	{ { "CREATE TABLE d.pt (a INT PRIMARY KEY) PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN (100))",
+	    "CREATE TABLE d.x (a INT PRIMARY KEY)", "INSERT INTO d.x VALUES (1), (2)",
+	    "INSERT INTO d.pt VALUES (50)" },
+	  "ALTER TABLE d.pt EXCHANGE PARTITION p0 WITH TABLE d.x" },
 };
 #define STORIES (sizeof(stories) / sizeof(stories[0]))
 
@@ -44,7 +53,9 @@ static void *replay(void *arg)
 {
 	struct replaying *r = arg;
 	char *redo = redo_dir(), *uri = xstrfmt("file://%s", redo);
-	struct replay_opts o = { .sink = *test_server_endpoint(secondary), .mode = r->mode, .tmp_dir = dir };
+	struct replay_opts o = { .sink = *test_server_endpoint(secondary),
+				 .mode = r->mode,
+				 .tmp_dir = dir };
 	struct store *log = store_open(uri, NULL, &r->e);
 	struct replay_stats st;
 
@@ -72,10 +83,13 @@ static struct feed *up_to_the_ddl(size_t i)
 
 static void same_structure(void)
 {
-	static const char q[] = "SELECT CRC32(GROUP_CONCAT(TABLE_NAME, INDEX_NAME, COLUMN_NAME ORDER BY 1)) FROM information_schema.STATISTICS"
-				" WHERE TABLE_SCHEMA = 'd'";
-	static const char constraints[] = "SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'd'";
-	static const char partitions[] = "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'd'";
+	static const char q[] =
+		"SELECT CRC32(GROUP_CONCAT(TABLE_NAME, INDEX_NAME, COLUMN_NAME ORDER BY 1)) FROM information_schema.STATISTICS"
+		" WHERE TABLE_SCHEMA = 'd'";
+	static const char constraints[] =
+		"SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'd'";
+	static const char partitions[] =
+		"SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'd'";
 
 	assert_int_equal(number(s, q), number(p, q));
 	assert_int_equal(number(s, constraints), number(p, constraints));
@@ -90,7 +104,8 @@ static void a_ddl_that_ran_before_the_death_is_not_run_again(void **mode)
 		char *text = xstrfmt(": %s", stories[i].ddl);
 
 		SQL(p, "%s", stories[i].ddl);
-		log_says(text); /* "DDL applied at ..: ..": checkpointTs stays there until the next flush */
+		/* "DDL applied at ..: ..": checkpointTs stays there until the next flush */
+		log_says(text);
 		kill_feed(f);
 		replay(&r);
 		must(r.rc, &r.e);
@@ -103,8 +118,9 @@ static void a_ddl_that_ran_before_the_death_is_not_run_again(void **mode)
 static void waiting(const char *like, bool want)
 {
 	struct deadline d = deadline_in_ms(STILL_MS);
-	char *q = xstrfmt("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%s%%' AND STATE LIKE 'Waiting for table metadata%%'",
-	                  like);
+	char *q = xstrfmt(
+		"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%s%%' AND STATE LIKE 'Waiting for table metadata%%'",
+		like);
 
 	while ((number(s, q) > 0) != want)
 		if (pause_ms(5, d) < 0)
@@ -112,7 +128,8 @@ static void waiting(const char *like, bool want)
 	free(q);
 }
 
-/* A reader on the secondary holds the changefeed's statement; the changefeed dies, and its statement is ended before the replay's. */
+/* A reader on the secondary holds the changefeed's statement; the changefeed dies, and its
+ * statement is ended before the replay's. */
 static void a_ddl_that_waited_at_the_death_is_run(void **mode)
 {
 	for (size_t i = 0; i < STORIES; i++) {
@@ -121,7 +138,9 @@ static void a_ddl_that_waited_at_the_death_is_run(void **mode)
 		struct replaying r = { .mode = *(enum replay_mode *)*mode, .e = ERR_INIT };
 		uint64_t first, second;
 		struct deadline d = deadline_in_ms(STILL_MS);
-		char *who = xstrfmt("SELECT IFNULL(MAX(ID), 0) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%.12s%%'", stories[i].ddl);
+		char *who = xstrfmt(
+			"SELECT IFNULL(MAX(ID), 0) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%.12s%%'",
+			stories[i].ddl);
 		pthread_t thread;
 
 		SQL(reader, "START TRANSACTION");
@@ -131,7 +150,8 @@ static void a_ddl_that_waited_at_the_death_is_run(void **mode)
 		first = number(s, who);
 		kill_feed(f);
 		assert_int_equal(pthread_create(&thread, NULL, replay, &r), 0);
-		while ((second = number(s, who)) == first || !second) /* the dead one's is gone, the replay's waits */
+		/* the dead one's is gone, the replay's waits */
+		while ((second = number(s, who)) == first || !second)
 			if (pause_ms(5, d) < 0)
 				fail_msg("the replay does not come to %s", stories[i].ddl);
 		SQL(reader, "COMMIT");
@@ -148,10 +168,14 @@ int main(int argc, char **argv)
 {
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
 	const struct CMUnitTest tests[] = {
-		{ "a_ddl_that_ran_before_the_death_is_not_run_again_merge", a_ddl_that_ran_before_the_death_is_not_run_again, NULL, NULL, &merge },
-		{ "a_ddl_that_ran_before_the_death_is_not_run_again_txn", a_ddl_that_ran_before_the_death_is_not_run_again, NULL, NULL, &txn },
-		{ "a_ddl_that_waited_at_the_death_is_run_merge", a_ddl_that_waited_at_the_death_is_run, NULL, NULL, &merge },
-		{ "a_ddl_that_waited_at_the_death_is_run_txn", a_ddl_that_waited_at_the_death_is_run, NULL, NULL, &txn },
+		{ "a_ddl_that_ran_before_the_death_is_not_run_again_merge",
+		  a_ddl_that_ran_before_the_death_is_not_run_again, NULL, NULL, &merge },
+		{ "a_ddl_that_ran_before_the_death_is_not_run_again_txn",
+		  a_ddl_that_ran_before_the_death_is_not_run_again, NULL, NULL, &txn },
+		{ "a_ddl_that_waited_at_the_death_is_run_merge",
+		  a_ddl_that_waited_at_the_death_is_run, NULL, NULL, &merge },
+		{ "a_ddl_that_waited_at_the_death_is_run_txn",
+		  a_ddl_that_waited_at_the_death_is_run, NULL, NULL, &txn },
 	};
 	int code;
 

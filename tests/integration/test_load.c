@@ -1,4 +1,5 @@
-/* needs: mariadbd, mariadb-install-db. The load engine against a real server, up to the server's death. */
+/* needs: mariadbd, mariadb-install-db. The load engine against a real server, up to the server's
+ * death. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -36,8 +37,16 @@ static int teardown(void **state)
 static struct load *make(double rate, unsigned workers, const char *ledger, bool stop_on_lost)
 {
 	static char path[128];
-	struct load_opts o = { .name = "oltp_write_only", .seed = 42, .workers = workers, .tables = 3, .table_size = 1000, .rate = rate, .pace = LOAD_POISSON,
-		.ledger_rows = true, .journal_start_ns = clock_mono_ns(), .stop_on_lost = stop_on_lost };
+	struct load_opts o = { .name = "oltp_write_only",
+			       .seed = 42,
+			       .workers = workers,
+			       .tables = 3,
+			       .table_size = 1000,
+			       .rate = rate,
+			       .pace = LOAD_POISSON,
+			       .ledger_rows = true,
+			       .journal_start_ns = clock_mono_ns(),
+			       .stop_on_lost = stop_on_lost };
 	struct err e = ERR_INIT;
 	struct load *l;
 
@@ -82,7 +91,8 @@ static int count(void *arg, const struct ledger_record *r)
 	return 0;
 }
 
-/* Until acked, failed and unknown have all grown by so many; the load's own sense of a stall ends the wait. */
+/* Until acked, failed and unknown have all grown by so many; the load's own sense of a stall ends
+ * the wait. */
 static struct load_stats grown(struct load *l, uint64_t acked, uint64_t failed, uint64_t unknown)
 {
 	struct load_stats from = { 0 }, st;
@@ -98,7 +108,8 @@ static struct load_stats grown(struct load *l, uint64_t acked, uint64_t failed, 
 		load_get_quiet(l, &q);
 		if (q.now_ms > 120000)
 			fail_msg("nothing got through for two minutes: %s", q.last_failure);
-	} while (st.acked - from.acked < acked || st.failed - from.failed < failed || st.unknown - from.unknown < unknown);
+	} while (st.acked - from.acked < acked || st.failed - from.failed < failed ||
+		 st.unknown - from.unknown < unknown);
 	return st;
 }
 
@@ -124,7 +135,8 @@ static void it_keeps_its_rate_and_records_each_transaction(void **state)
 	load_get_stats(l, &st);
 	/* what was due by now, sent or not: 200 a second, 5 sigma */
 	due = (double)(clock_mono_ns() - begun) / 1e9 * 200;
-	assert_in_range(st.started + st.backlog, (uintmax_t)(due - 5 * sqrt(due) - 5), (uintmax_t)(due + 5 * sqrt(due) + 20));
+	assert_in_range(st.started + st.backlog, (uintmax_t)(due - 5 * sqrt(due) - 5),
+			(uintmax_t)(due + 5 * sqrt(due) + 20));
 	must(load_stop(l, deadline_in_ms(60000), &e), &e);
 	assert_false(load_running(l));
 	must(load_error(l, &e), &e);
@@ -144,11 +156,13 @@ static void it_keeps_its_rate_and_records_each_transaction(void **state)
 	must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
 	assert_int_equal(rows, st.acked);
 	for (int table = 1; table <= 3; table++) {
-		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.sbtest%d", table), &e);
+		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.sbtest%d", table),
+		     &e);
 		assert_int_equal(rows, 1000);
 	}
 	sql_close(s);
-	/* a second start goes on with the sequences; so does another process with the same ledger */
+	/* a second start goes on with the sequences; so does another process with the same ledger
+	 */
 	load_set_rate(l, 0);
 	must(load_start(l, test_server_endpoint(server), 1, &e), &e);
 	pause_ms(300, deadline_in_ms(10000));
@@ -232,7 +246,8 @@ static void a_hanging_server_does_not_hold_up_the_stop(void **state)
 	proc_signal(test_server_proc(server), SIGSTOP, &e);
 	start = clock_mono_ns();
 	must(load_stop(l, deadline_in_ms(300), &e), &e);
-	assert_true(clock_mono_ns() - start < 60000000000ll); /* not the connections' own patience */
+	/* not the connections' own patience */
+	assert_true(clock_mono_ns() - start < 60000000000ll);
 	proc_signal(test_server_proc(server), SIGCONT, &e);
 	load_get_stats(l, &st);
 	assert_int_equal(st.started, st.acked + st.failed + st.unknown);
@@ -257,16 +272,24 @@ static void an_error_of_the_server_ends_the_load_and_is_told(void **state)
 	assert_non_null(strstr(e.text, "sbtest"));
 	must(load_stop(l, deadline_in_ms(1000), NULL), &e);
 	/* preparing over what is there is refused */
-	assert_int_equal(load_prepare(l, test_server_endpoint(server), 1, deadline_in_ms(10000), &e), -1);
+	assert_int_equal(
+		load_prepare(l, test_server_endpoint(server), 1, deadline_in_ms(10000), &e), -1);
 	assert_non_null(strstr(e.text, "already exists"));
 	sql_close(s);
 	load_free(l);
 }
 
-/* 100 a second are due whether the server answers or not: what is due x seconds before the stall's end waits x. */
+/* 100 a second are due whether the server answers or not: what is due x seconds before the stall's
+ * end waits x. */
 static void a_stall_shows_in_the_latency_as_the_schedule_says(void **state)
 {
-	struct load_opts o = { .name = "oltp_update_index", .seed = 1, .workers = 60, .tables = 3, .table_size = 1000, .rate = 100, .pace = LOAD_EVEN };
+	struct load_opts o = { .name = "oltp_update_index",
+			       .seed = 1,
+			       .workers = 60,
+			       .tables = 3,
+			       .table_size = 1000,
+			       .rate = 100,
+			       .pace = LOAD_EVEN };
 	struct hist latency = { 0 }, queue = { 0 }, service = { 0 };
 	struct load_stats st = { .latency = &latency, .queue = &queue, .service = &service };
 	struct err e = ERR_INIT;
@@ -291,13 +314,15 @@ static void a_stall_shows_in_the_latency_as_the_schedule_says(void **state)
 	do {
 		pause_ms(5, deadline_in_ms(10000));
 		load_get_stats(l, &st);
-	} while (st.backlog + st.started - st.acked - st.failed - st.unknown > 5 && clock_mono_ns() - to < (int64_t)120 * 1000000000);
+	} while (st.backlog + st.started - st.acked - st.failed - st.unknown > 5 &&
+		 clock_mono_ns() - to < (int64_t)120 * 1000000000);
 	caught_up = (double)(clock_mono_ns() - to) / 1e9;
 	pause_ms(1000, deadline_in_ms(10000));
 	load_get_stats(l, &st);
 	length = (double)(clock_mono_ns() - begun) / 1e9;
 	/* begun before the start: its connecting is in the length, and takes what it takes */
-	assert_in_range(st.started + st.backlog, (uintmax_t)((length - started) * 100) - 5, (uintmax_t)(length * 100) + 5);
+	assert_in_range(st.started + st.backlog, (uintmax_t)((length - started) * 100) - 5,
+			(uintmax_t)(length * 100) + 5);
 	must(load_stop(l, deadline_in_ms(60000), &e), &e);
 	load_get_stats(l, &st);
 	load_free(l);
@@ -306,20 +331,27 @@ static void a_stall_shows_in_the_latency_as_the_schedule_says(void **state)
 	expected = length - 0.25 * (double)latency.count / 100;
 	got = (double)hist_quantile_us(&latency, 0.75) / 1e6;
 	if (got < expected * 0.98 || got > expected * 1.02 + caught_up)
-		fail_msg("p75 is %.3f s, by the schedule %.3f s (stall of %.3f s, %llu transactions)", got, expected, length,
-			 (unsigned long long)latency.count);
+		fail_msg(
+			"p75 is %.3f s, by the schedule %.3f s (stall of %.3f s, %llu transactions)",
+			got, expected, length, (unsigned long long)latency.count);
 	/* the first 60 hang in the server, the others wait for a worker: that is told apart */
 	assert_true(hist_quantile_us(&service, 1) > 1900000);
 	assert_true(hist_quantile_us(&queue, 1) > 1000000);
-	assert_true((double)hist_quantile_us(&queue, 1) < 1700000 + (length - 2) * 1e6 + caught_up * 1e6);
+	assert_true((double)hist_quantile_us(&queue, 1) <
+		    1700000 + (length - 2) * 1e6 + caught_up * 1e6);
 }
 
 /* A load of one file; ledger: its folder's name. */
 static struct load *scripted(const char *lua, unsigned workers, const char *ledger)
 {
 	char path[128], folder[128];
-	struct load_opts o = { .name = path, .seed = 1, .workers = workers, .tables = 1, .table_size = 10, .ledger_dir = folder,
-		.journal_start_ns = clock_mono_ns() };
+	struct load_opts o = { .name = path,
+			       .seed = 1,
+			       .workers = workers,
+			       .tables = 1,
+			       .table_size = 10,
+			       .ledger_dir = folder,
+			       .journal_start_ns = clock_mono_ns() };
 	struct err e = ERR_INIT;
 	struct load *l;
 
@@ -353,14 +385,16 @@ static void run_sql(const char *text)
 	sql_close(s);
 }
 
-#define ROW_LOAD(event) \
+#define ROW_LOAD(event)                                                                                              \
 	"return { name = 'row', statements = { put = { 'INSERT INTO row1 VALUES (?, ?)' } }, tables = { 'row1' },\n" \
-	" prepare = function(con, _, t) con:query 'CREATE TABLE row1 (w INT, s BIGINT, PRIMARY KEY (w, s))' end,\n" \
+	" prepare = function(con, _, t) con:query 'CREATE TABLE row1 (w INT, s BIGINT, PRIMARY KEY (w, s))' end,\n"  \
 	" event = function(con, r) " event " end }\n"
 
 static void a_read_only_server_refuses_and_nothing_else(void **state)
 {
-	struct load *l = scripted(ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 4, "refused");
+	struct load *l = scripted(
+		ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 4,
+		"refused");
 	struct sql_endpoint ep = *test_server_endpoint(server);
 	struct load_stats st;
 	struct err e = ERR_INIT;
@@ -401,7 +435,11 @@ static void what_fails_after_commit_leaves_it_acknowledged(void **state)
 		struct err e = ERR_INIT;
 		struct load *l;
 
-		snprintf(lua, sizeof(lua), ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit() %s"), after[i]);
+		snprintf(
+			lua, sizeof(lua),
+			ROW_LOAD(
+				"con:begin() con:execute('put', r:worker(), r:seq()) con:commit() %s"),
+			after[i]);
 		snprintf(name, sizeof(name), "after%zu", i);
 		l = scripted(lua, 3, name);
 		must(load_start(l, test_server_endpoint(server), 0, &e), &e);
@@ -419,17 +457,23 @@ static void what_fails_after_commit_leaves_it_acknowledged(void **state)
 	}
 }
 
-/* TiDB without its TiKV, as it says it: before COMMIT nothing is done; an autocommitted part is there whatever comes after it. */
+/* TiDB without its TiKV, as it says it: before COMMIT nothing is done; an autocommitted part is
+ * there whatever comes after it. */
 static void what_was_done_alone_is_not_called_undone(void **state)
 {
-	static const char away[] = "con:query \"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 9005, MESSAGE_TEXT = 'Region is unavailable'\"";
+	static const char away[] =
+		"con:query \"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 9005, MESSAGE_TEXT = 'Region is unavailable'\"";
 	char lua[1024];
 	struct load_stats st;
 	struct err e = ERR_INIT;
 	struct load *l;
 
 	(void)state;
-	snprintf(lua, sizeof(lua), ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end con:commit()"), away);
+	snprintf(
+		lua, sizeof(lua),
+		ROW_LOAD(
+			"con:begin() con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end con:commit()"),
+		away);
 	l = scripted(lua, 2, "away");
 	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
 	st = grown(l, 3, 3, 0);
@@ -438,7 +482,11 @@ static void what_was_done_alone_is_not_called_undone(void **state)
 	assert_int_equal(st.unknown, 0);
 	assert_int_equal(number_of("SELECT COUNT(*) FROM sbtest.row1"), st.acked);
 	load_free(l);
-	snprintf(lua, sizeof(lua), ROW_LOAD("con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end"), away);
+	snprintf(
+		lua, sizeof(lua),
+		ROW_LOAD(
+			"con:execute('put', r:worker(), r:seq()) if r:seq() %% 2 == 1 then %s end"),
+		away);
 	l = scripted(lua, 2, "half");
 	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
 	st = grown(l, 3, 0, 3);
@@ -451,7 +499,9 @@ static void what_was_done_alone_is_not_called_undone(void **state)
 
 static void that_nothing_gets_through_is_told(void **state)
 {
-	struct load *l = scripted(ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 3, "quiet");
+	struct load *l = scripted(
+		ROW_LOAD("con:begin() con:execute('put', r:worker(), r:seq()) con:commit()"), 3,
+		"quiet");
 	struct sql *s = test_server_connect(server);
 	struct load_quiet q = { 0 };
 	struct err e = ERR_INIT;

@@ -1,4 +1,5 @@
-/* needs: sysbench. What a load draws is distributed as what sysbench draws: 100,000 samples of each, two-sample tests at 0.1 % in all. */
+/* needs: sysbench. What a load draws is distributed as what sysbench draws: 100,000 samples of
+ * each, two-sample tests at 0.1 % in all. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,7 +20,8 @@
 
 struct samples {
 	int table[TABLES], id[BUCKETS], k[BUCKETS], id_of_table[TABLES][10];
-	int c[110][10], pad[55][10], pair[10][100]; /* digits by place; the first two of each group of c */
+	/* digits by place; the first two of each group of c */
+	int c[110][10], pad[55][10], pair[10][100];
 };
 
 static void add_digits(int place[][10], const char *text, int n)
@@ -53,7 +55,12 @@ static void add(struct samples *s, int table, int id, int k, const char *c, cons
 
 static void draw_ours(struct samples *s, const char *rand_type)
 {
-	struct load_opts o = { .name = "oltp_write_only", .seed = 20240229, .workers = 100, .tables = TABLES, .table_size = SIZE, .rand_type = rand_type };
+	struct load_opts o = { .name = "oltp_write_only",
+			       .seed = 20240229,
+			       .workers = 100,
+			       .tables = TABLES,
+			       .table_size = SIZE,
+			       .rand_type = rand_type };
 	struct audit_op op[AUDIT_OPS_MAX];
 	struct err e = ERR_INIT;
 	struct load *l = load_new(&o, &e);
@@ -61,8 +68,11 @@ static void draw_ours(struct samples *s, const char *rand_type)
 	if (!l)
 		fail_msg("%s", e.text);
 	for (int i = 0; i < N; i++) {
-		assert_int_equal(load_model(l)->transaction(load_model(l), (uint32_t)(1 + i % 100), (uint64_t)(1 + i / 100), op), 4);
-		add(s, (int)op[0].table, (int)op[0].row.id, (int)op[3].row.k, op[1].row.c, op[3].row.pad);
+		assert_int_equal(load_model(l)->transaction(load_model(l), (uint32_t)(1 + i % 100),
+							    (uint64_t)(1 + i / 100), op),
+				 4);
+		add(s, (int)op[0].table, (int)op[0].row.id, (int)op[3].row.k, op[1].row.c,
+		    op[3].row.pad);
 	}
 	load_free(l);
 }
@@ -75,13 +85,17 @@ static void draw_theirs(struct samples *s, const char *rand_type)
 	FILE *f = fdopen(fd, "w");
 
 	assert_non_null(f);
-	fprintf(f, "local g = '###########'\n"
+	fprintf(f,
+		"local g = '###########'\n"
 		"local c, pad = g .. ('-' .. g):rep(9), g .. ('-' .. g):rep(4)\n"
 		"function event()\n"
 		"  print('s', sysbench.rand.uniform(1, %d), sysbench.rand.default(1, %d), sysbench.rand.default(1, %d),\n"
-		"    sysbench.rand.string(c), sysbench.rand.string(pad))\nend\n", TABLES, SIZE, SIZE);
+		"    sysbench.rand.string(c), sysbench.rand.string(pad))\nend\n",
+		TABLES, SIZE, SIZE);
 	fclose(f);
-	snprintf(command, sizeof(command), "sysbench --events=%d --time=0 --threads=1 --rand-seed=5 --rand-type=%s %s run", N, rand_type, path);
+	snprintf(command, sizeof(command),
+		 "sysbench --events=%d --time=0 --threads=1 --rand-seed=5 --rand-type=%s %s run", N,
+		 rand_type, path);
 	f = popen(command, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
@@ -98,8 +112,8 @@ static void draw_theirs(struct samples *s, const char *rand_type)
 	assert_int_equal(n, N);
 }
 
-/* Both samples have n in all: sum of (a - b)^2 / (a + b) is chi-squared with one freedom less than the cells that hold any. The bound is
- * Wilson and Hilferty's for z sigma. */
+/* Both samples have n in all: sum of (a - b)^2 / (a + b) is chi-squared with one freedom less than
+ * the cells that hold any. The bound is Wilson and Hilferty's for z sigma. */
 static void same(const char *what, const int *a, const int *b, int n, double z)
 {
 	double chi = 0, df = -1, bound;
@@ -113,7 +127,8 @@ static void same(const char *what, const int *a, const int *b, int n, double z)
 		return;
 	bound = df * pow(1 - 2 / (9 * df) + z * sqrt(2 / (9 * df)), 3);
 	if (chi > bound)
-		fail_msg("%s: chi-squared %.1f with %.0f degrees of freedom is over %.1f", what, chi, df, bound);
+		fail_msg("%s: chi-squared %.1f with %.0f degrees of freedom is over %.1f", what,
+			 chi, df, bound);
 }
 
 static void compare(const char *rand_type)

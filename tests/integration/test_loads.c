@@ -1,4 +1,5 @@
-/* needs: mariadbd, mariadb-install-db. Each load that is part of the program, in each protocol, against a real server, and the checks it brings. */
+/* needs: mariadbd, mariadb-install-db. Each load that is part of the program, in each protocol,
+ * against a real server, and the checks it brings. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -41,15 +42,26 @@ static void must(int rc, const struct err *e)
 		fail_msg("%s", e->text);
 }
 
-static struct load *prepared(const char *name, enum load_protocol protocol, bool ledger_rows, const char *const *set)
+static struct load *prepared(const char *name, enum load_protocol protocol, bool ledger_rows,
+			     const char *const *set)
 {
 	static char path[128];
-	struct load_opts o = { .name = name, .seed = 7, .workers = WORKERS, .tables = 2, .table_size = 300, .rand_type = "uniform",
-		.protocol = protocol, .ledger_rows = ledger_rows, .ledger_dir = path, .journal_start_ns = clock_mono_ns(), .set = set };
+	struct load_opts o = { .name = name,
+			       .seed = 7,
+			       .workers = WORKERS,
+			       .tables = 2,
+			       .table_size = 300,
+			       .rand_type = "uniform",
+			       .protocol = protocol,
+			       .ledger_rows = ledger_rows,
+			       .ledger_dir = path,
+			       .journal_start_ns = clock_mono_ns(),
+			       .set = set };
 	struct err e = ERR_INIT;
 	struct load *l;
 
-	snprintf(path, sizeof(path), "%s/%s-%d-%d", dir, strrchr(name, '/') ? strrchr(name, '/') + 1 : name, protocol, ledger_rows);
+	snprintf(path, sizeof(path), "%s/%s-%d-%d", dir,
+		 strrchr(name, '/') ? strrchr(name, '/') + 1 : name, protocol, ledger_rows);
 	l = load_new(&o, &e);
 	if (!l)
 		fail_msg("%s", e.text);
@@ -100,28 +112,40 @@ static int count(void *arg, const struct ledger_record *r)
 
 static void each_load_runs_in_each_protocol_and_its_transactions_are_all_there(void **state)
 {
-	static const char *const names[] = { "oltp_write_only", "oltp_read_write", "oltp_insert", "oltp_update_index", "oltp_update_non_index",
-		"oltp_delete", "bank", "append", "ledger" };
+	static const char *const names[] = { "oltp_write_only",
+					     "oltp_read_write",
+					     "oltp_insert",
+					     "oltp_update_index",
+					     "oltp_update_non_index",
+					     "oltp_delete",
+					     "bank",
+					     "append",
+					     "ledger" };
 	struct err e = ERR_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
-			if (i % 3 != (size_t)protocol && i > 1) /* the first two in all, the others in one each */
+			/* the first two in all, the others in one each */
+			if (i % 3 != (size_t)protocol && i > 1)
 				continue;
-			struct load *l = prepared(names[i], (enum load_protocol)protocol, true, NULL);
+			struct load *l =
+				prepared(names[i], (enum load_protocol)protocol, true, NULL);
 			struct load_stats st = run(l, 120);
 			struct sql *s = test_server_connect(server);
 			struct tally t = { 0 };
 			uint64_t rows;
 			char path[128];
 
-			must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
+			must(sql_value_u64(s, &rows, &e,
+					   "SELECT COUNT(*) FROM sbtest.drtest_ledger"),
+			     &e);
 			assert_int_equal(rows, st.acked);
 			snprintf(path, sizeof(path), "%s/%s-%d-1", dir, names[i], protocol);
 			must(ledger_read(path, count, &t, NULL, &e), &e);
 			assert_int_equal(t.acked, st.acked);
-			/* all but readers have a commit position: here every transaction writes its ledger row */
+			/* all but readers have a commit position: here every transaction writes its
+			 * ledger row */
 			assert_int_equal(t.positions, st.acked);
 			if (strcmp(names[i], "oltp_read_write") == 0)
 				assert_true(st.reads >= 14 * st.acked);
@@ -136,12 +160,16 @@ static void single_statements_need_no_transaction(void **state)
 
 	(void)state;
 	for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
-		struct load *l = prepared("oltp_update_index", (enum load_protocol)protocol, false, NULL);
+		struct load *l =
+			prepared("oltp_update_index", (enum load_protocol)protocol, false, NULL);
 		struct load_stats st = run(l, 100);
 		struct sql *s = test_server_connect(server);
 		uint64_t sum, before = 0;
 
-		must(sql_value_u64(s, &sum, &e, "SELECT (SELECT SUM(k) FROM sbtest.sbtest1) + (SELECT SUM(k) FROM sbtest.sbtest2)"), &e);
+		must(sql_value_u64(
+			     s, &sum, &e,
+			     "SELECT (SELECT SUM(k) FROM sbtest.sbtest1) + (SELECT SUM(k) FROM sbtest.sbtest2)"),
+		     &e);
 		for (uint32_t table = 1; table <= 2; table++)
 			for (int64_t id = 1; id <= 300; id++) {
 				struct audit_row row;
@@ -226,7 +254,8 @@ static void tpccs_conditions_hold_under_load_and_see_what_breaks_them(void **sta
 			fail_msg("%s", f.text);
 		assert_int_equal(f.held, 11);
 		must(sql_exec(s, &e, "USE sbtest") < 0 ? -1 : 0, &e);
-		for (size_t i = 0; protocol == LOAD_PREPARED && i < sizeof(plants) / sizeof(*plants); i++) {
+		for (size_t i = 0;
+		     protocol == LOAD_PREPARED && i < sizeof(plants) / sizeof(*plants); i++) {
 			unsigned before = conditions(l).broken;
 
 			assert_int_equal(sql_exec_text(s, &e, plants[i], strlen(plants[i])), 1);
@@ -237,7 +266,8 @@ static void tpccs_conditions_hold_under_load_and_see_what_breaks_them(void **sta
 	sql_close(s);
 }
 
-/* Every list that was read is how the list stood at some time: a beginning of what it is in the end; every append is there once. */
+/* Every list that was read is how the list stood at some time: a beginning of what it is in the
+ * end; every append is there once. */
 static void the_history_tells_what_was_appended_and_read(void **state)
 {
 	struct load *l = prepared("append", LOAD_PREPARED, false, NULL);
@@ -262,25 +292,37 @@ static void the_history_tells_what_was_appended_and_read(void **state)
 
 			assert_non_null(txn);
 			assert_int_equal(json_integer_value(json_object_get(txn, "worker")), w);
-			assert_true((uint64_t)json_integer_value(json_object_get(txn, "seq")) > last);
+			assert_true((uint64_t)json_integer_value(json_object_get(txn, "seq")) >
+				    last);
 			last = (uint64_t)json_integer_value(json_object_get(txn, "seq"));
-			if (strcmp(json_string_value(json_object_get(txn, "outcome")), "acked") == 0)
-				json_array_foreach(json_object_get(txn, "ops"), i, op) {
-					bool is_read = strcmp(json_string_value(json_array_get(op, 0)), "read") == 0;
+			if (strcmp(json_string_value(json_object_get(txn, "outcome")), "acked") ==
+			    0)
+				json_array_foreach(json_object_get(txn, "ops"), i, op)
+				{
+					bool is_read =
+						strcmp(json_string_value(json_array_get(op, 0)),
+						       "read") == 0;
 					const char *text = json_string_value(json_array_get(op, 3));
 					struct strbuf list = STRBUF_INIT;
 
-					must(sql_value(s, &list, &e, "SELECT IFNULL((SELECT list FROM sbtest.append%d WHERE id = %d), '')",
-						       (int)json_integer_value(json_array_get(op, 1)),
-						       (int)json_integer_value(json_array_get(op, 2))), &e);
+					must(sql_value(
+						     s, &list, &e,
+						     "SELECT IFNULL((SELECT list FROM sbtest.append%d WHERE id = %d), '')",
+						     (int)json_integer_value(json_array_get(op, 1)),
+						     (int)json_integer_value(
+							     json_array_get(op, 2))),
+					     &e);
 					if (is_read) {
 						reads += *text != '\0';
-						assert_int_equal(strncmp(list.buf, text, strlen(text)), 0);
+						assert_int_equal(
+							strncmp(list.buf, text, strlen(text)), 0);
 					} else {
 						char *at = strstr(list.buf, text);
 						size_t len = strlen(text);
 
-						while (at && ((at > list.buf && at[-1] != ' ') || (at[len] && at[len] != ' '))) /* "1.5.1" within "31.5.1" */
+						/* "1.5.1" within "31.5.1" */
+						while (at && ((at > list.buf && at[-1] != ' ') ||
+							      (at[len] && at[len] != ' ')))
 							at = strstr(at + 1, text);
 						appends++;
 						assert_non_null(at);
@@ -352,7 +394,8 @@ static void documented_load(char *path, size_t room)
 	strbuf_release(&doc);
 }
 
-/* Its SELECT ... FOR UPDATE scans: a deadlock's error comes while the rows are read. Nobody may wait for what never comes. */
+/* Its SELECT ... FOR UPDATE scans: a deadlock's error comes while the rows are read. Nobody may
+ * wait for what never comes. */
 static void a_scan_that_deadlocks_goes_on_in_each_protocol(void **state)
 {
 	static const char *const set[] = { "kinds=3", NULL };
@@ -374,13 +417,16 @@ static void a_scan_that_deadlocks_goes_on_in_each_protocol(void **state)
 			pause_ms(20, deadline_in_ms(10000));
 			load_get_stats(l, &st);
 			load_get_quiet(l, &q);
-		} while ((st.acked < 400 || st.retried < 12) && q.now_ms < 60000 && load_running(l));
+		} while ((st.acked < 400 || st.retried < 12) && q.now_ms < 60000 &&
+			 load_running(l));
 		must(load_stop(l, deadline_in_ms(60000), &e), &e);
 		must(load_error(l, &e), &e);
 		load_get_stats(l, &st);
 		if (st.retried < 12 || st.acked < 400)
-			fail_msg("protocol %d: nothing got through for %lld ms after %llu acknowledged, %llu conflicts; last: %s", protocol,
-				 (long long)q.now_ms, (unsigned long long)st.acked, (unsigned long long)st.retried, q.last_failure);
+			fail_msg(
+				"protocol %d: nothing got through for %lld ms after %llu acknowledged, %llu conflicts; last: %s",
+				protocol, (long long)q.now_ms, (unsigned long long)st.acked,
+				(unsigned long long)st.retried, q.last_failure);
 		assert_int_equal(st.started, st.acked + st.failed + st.unknown);
 		assert_int_equal(st.unknown, 0);
 		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
@@ -396,7 +442,8 @@ static void a_scan_that_deadlocks_goes_on_in_each_protocol(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_load_runs_in_each_protocol_and_its_transactions_are_all_there),
+		cmocka_unit_test(
+			each_load_runs_in_each_protocol_and_its_transactions_are_all_there),
 		cmocka_unit_test(single_statements_need_no_transaction),
 		cmocka_unit_test(the_banks_sum_never_changes_and_a_planted_coin_is_found),
 		cmocka_unit_test(tpccs_conditions_hold_under_load_and_see_what_breaks_them),

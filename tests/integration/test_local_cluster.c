@@ -21,7 +21,9 @@ static char dir[] = "/var/tmp/drtest-it.XXXXXX";
 static struct cluster *make(const char *name, int port)
 {
 	char *d = xstrfmt("%s/%s", dir, name), *logs = xstrfmt("%s/logs", dir);
-	struct cluster_opts o = { .ground = "local", .name = name, .dir = d, .log_dir = logs, .port = port };
+	struct cluster_opts o = {
+		.ground = "local", .name = name, .dir = d, .log_dir = logs, .port = port
+	};
 	struct err e = ERR_INIT;
 	struct cluster *c = cluster_new(&o, &e);
 
@@ -62,7 +64,8 @@ static uint64_t count(struct cluster *c, const char *table)
 	return n;
 }
 
-/* Others of the machine can reach the port: it asks for the run's own password, and files are for the server's user alone. */
+/* Others of the machine can reach the port: it asks for the run's own password, and files are for
+ * the server's user alone. */
 static void strangers_stay_outside(void **unused)
 {
 	struct cluster *c = make("alone", 0);
@@ -84,15 +87,20 @@ static void strangers_stay_outside(void **unused)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 077, 0);
 	for (int i = 0; i < 2; i++) {
-		snprintf(slash, sizeof(path) - (size_t)(slash - path), i ? "/init.sql" : "/client.cnf");
+		snprintf(slash, sizeof(path) - (size_t)(slash - path),
+			 i ? "/init.sql" : "/client.cnf");
 		assert_int_equal(stat(path, &st), 0);
 		assert_int_equal(st.st_mode & 077, 0);
 	}
 	s = sql_open(&ep, deadline_in_ms(5000), &e);
 	assert_non_null(s);
-	assert_int_equal(sql_value(s, &v, &e, "SELECT COUNT(*) FROM mysql.global_priv WHERE JSON_VALUE(Priv, '$.authentication_string') = '' "
-				   "AND User <> 'mariadb.sys' AND JSON_VALUE(Priv, '$.account_locked') IS NULL "
-				   "AND JSON_VALUE(Priv, '$.plugin') <> 'unix_socket'"), 0);
+	assert_int_equal(
+		sql_value(
+			s, &v, &e,
+			"SELECT COUNT(*) FROM mysql.global_priv WHERE JSON_VALUE(Priv, '$.authentication_string') = '' "
+			"AND User <> 'mariadb.sys' AND JSON_VALUE(Priv, '$.account_locked') IS NULL "
+			"AND JSON_VALUE(Priv, '$.plugin') <> 'unix_socket'"),
+		0);
 	assert_string_equal(v.buf, "0");
 	assert_int_equal(sql_exec(s, &e, "SELECT 1 INTO OUTFILE '/var/tmp/drtest-it-outfile'"), -1);
 	assert_int_equal(e.code, 1290); /* secure-file-priv */
@@ -211,7 +219,8 @@ int main(void)
 		return 77;
 	}
 	free(found);
-	if (guardian_start(&e) < 0 || !mkdtemp(dir) || chmod(dir, 0755) < 0) /* the server runs as another user */
+	/* the server runs as another user */
+	if (guardian_start(&e) < 0 || !mkdtemp(dir) || chmod(dir, 0755) < 0)
 		return 1;
 	guardian_path(dir);
 	rc = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Needs MariaDB: logs of the real TiCDC (tests/fixtures/redo) replayed to the rows that the real `cdc redo apply` gave. */
+/* Needs MariaDB: logs of the real TiCDC (tests/fixtures/redo) replayed to the rows that the real
+ * `cdc redo apply` gave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@
 
 static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 {
-	char *initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", (char *)*name), *log = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name);
+	char *initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", (char *)*name),
+	     *log = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name);
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 
@@ -45,7 +47,9 @@ static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 
 static void little_memory_gives_the_same(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .memory_bytes = (size_t)16 << 20, .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .memory_bytes = (size_t)16 << 20,
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct store *log = fx_open("tests/fixtures/redo/sysbench/log");
@@ -64,7 +68,10 @@ static void little_memory_gives_the_same(void **unused)
 
 static void a_server_that_is_not_the_logs_secondary_is_refused(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .time_zone = "+00:00", .doubt_server = true };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server),
+				 .time_zone = "+00:00",
+				 .doubt_server = true };
 
 	(void)unused;
 	for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
@@ -80,15 +87,18 @@ static void a_server_that_is_not_the_logs_secondary_is_refused(void **unused)
 		fx_must("UPDATE redo_sb.sbtest1 SET c = 'a stranger''s'");
 		fx_must("UPDATE redo_sb.sbtest2 SET k = k + 1");
 		fx_must("UPDATE redo_sb.sbtest3 SET pad = ''");
-		before = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
+		before = fx_value(
+			"SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
 		assert_int_equal(replay_run(log, &o, &st, &e), -1);
 		if (!strstr(e.text, "is this the log's secondary?"))
 			fail_msg("%s", e.text);
-		after = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
+		after = fx_value(
+			"SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
 		assert_string_equal(after, before);
 		free(after);
 		free(before);
-		after = fx_value("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'drtest_feed'");
+		after = fx_value(
+			"SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'drtest_feed'");
 		assert_string_equal(after, "0");
 		free(after);
 		/* the right one, and again when it is done */
@@ -105,7 +115,8 @@ static void a_server_that_is_not_the_logs_secondary_is_refused(void **unused)
 static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 {
 	struct err e = ERR_INIT;
-	struct sql *dead = test_server_connect(fx.server), *stranger = test_server_connect(fx.server);
+	struct sql *dead = test_server_connect(fx.server),
+		   *stranger = test_server_connect(fx.server);
 	struct sql *same = test_server_connect(fx.server), *other = test_server_connect(fx.server);
 	struct replay_stats st;
 
@@ -113,8 +124,10 @@ static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 	fx_forget();
 	fx_source("tests/fixtures/redo/sysbench/initial.sql");
 	assert_int_equal(fence_register(dead, "feed", &e), 0);
-	assert_int_equal(fence_register(same, FENCE_REPLAY "default/redo-sysbench", &e), 0);  /* an earlier replay of this log */
-	assert_int_equal(fence_register(other, FENCE_REPLAY "default/another", &e), 0); /* and one of another log, beside us */
+	/* an earlier replay of this log */
+	assert_int_equal(fence_register(same, FENCE_REPLAY "default/redo-sysbench", &e), 0);
+	/* and one of another log, beside us */
+	assert_int_equal(fence_register(other, FENCE_REPLAY "default/another", &e), 0);
 	if (fx_replay("tests/fixtures/redo/sysbench/log", REPLAY_MERGE, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(st.fenced, 2);
@@ -132,7 +145,9 @@ static void a_dead_feeds_connection_is_fenced_and_no_other(void **unused)
 
 static void a_stock_changefeeds_user_is_fenced_on_request(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .fence_user = "ticdc" };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server),
+				 .fence_user = "ticdc" };
 	struct sql_endpoint ep = *test_server_endpoint(fx.server);
 	struct store *log = fx_open("tests/fixtures/redo/sysbench/log");
 	struct replay_stats st;
@@ -195,11 +210,22 @@ static void a_replay_killed_anywhere_and_run_again_gives_the_same(void **unused)
 	}
 }
 
-/* Rows go as a file where the server takes one, and as statements where it does not: the same rows, whatever they hold. */
+/* Rows go as a file where the server takes one, and as statements where it does not: the same rows,
+ * whatever they hold. */
 static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
 {
-	static const char *const awkward[] = { "tab\there", "\\N", "N", "", "line\nbreak", "end\r\n", "back\\slash\\", "quo'te\"s\"", "\\\t\\n\n",
-					       "\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x9a\x80", " spaces ", "\x1a" };
+	static const char *const awkward[] = { "tab\there",
+					       "\\N",
+					       "N",
+					       "",
+					       "line\nbreak",
+					       "end\r\n",
+					       "back\\slash\\",
+					       "quo'te\"s\"",
+					       "\\\t\\n\n",
+					       "\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x9a\x80",
+					       " spaces ",
+					       "\x1a" };
 	enum { ROWS = 1000, KINDS = sizeof(awkward) / sizeof(awkward[0]) };
 	char *before[2], *sum[2];
 	struct replay_stats st;
@@ -210,7 +236,8 @@ static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
 	fx_log_begin(&l, "awkward");
 	for (int i = 0; i < ROWS; i++) {
 		fx_log_txn(&l);
-		fx_log_row(&l, "awkward", "t", FX_EXTRA, i, i % 3 && i % 7 < 6 ? NULL : "old", i % 7 == 6 ? NULL : awkward[i % KINDS]);
+		fx_log_row(&l, "awkward", "t", FX_EXTRA, i, i % 3 && i % 7 < 6 ? NULL : "old",
+			   i % 7 == 6 ? NULL : awkward[i % KINDS]);
 	}
 	fx_log_end(&l);
 	for (int file = 1; file >= 0; file--) {
@@ -220,10 +247,12 @@ static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
 		fx_must("CREATE TABLE awkward.t (id BIGINT PRIMARY KEY, v VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, extra INT)");
 		fx_must("INSERT INTO awkward.t SELECT seq, 'old', 0 FROM awkward.seq_0_to_999 WHERE seq % 3 = 0 OR seq % 7 = 6");
 		fx_must(file ? "SET GLOBAL local_infile = 1" : "SET GLOBAL local_infile = 0");
-		before[0] = fx_value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
+		before[0] = fx_value(
+			"SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
 		if (fx_replay(l.dir, REPLAY_MERGE, &st, &e) < 0)
 			fail_msg("%s", e.text);
-		before[1] = fx_value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
+		before[1] = fx_value(
+			"SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_load'");
 		if (file)
 			assert_true(atoi(before[1]) > atoi(before[0]));
 		free(before[0]);
@@ -232,12 +261,18 @@ static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
 			struct strbuf q = STRBUF_INIT;
 			char *wrong, *some;
 
-			strbuf_addf(&q, "SELECT COUNT(*) FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d AND HEX(v) <> HEX(", KINDS, i);
+			strbuf_addf(
+				&q,
+				"SELECT COUNT(*) FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d AND HEX(v) <> HEX(",
+				KINDS, i);
 			sql_add_text(&q, awkward[i], strlen(awkward[i]));
 			strbuf_addch(&q, ')');
 			wrong = fx_value(q.buf);
 			strbuf_reset(&q);
-			strbuf_addf(&q, "SELECT COUNT(*) > 50 FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d", KINDS, i);
+			strbuf_addf(
+				&q,
+				"SELECT COUNT(*) > 50 FROM awkward.t WHERE id %% 7 <> 6 AND id %% %d = %d",
+				KINDS, i);
 			some = fx_value(q.buf);
 			assert_string_equal(wrong, "0");
 			assert_string_equal(some, "1");
@@ -245,7 +280,8 @@ static void texts_arrive_whole_as_a_file_and_as_statements(void **unused)
 			free(some);
 			strbuf_release(&q);
 		}
-		sum[file] = fx_value("SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(CONCAT_WS('|', id, HEX(v), IFNULL(extra, 'NULL'))))) FROM awkward.t");
+		sum[file] = fx_value(
+			"SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(CONCAT_WS('|', id, HEX(v), IFNULL(extra, 'NULL'))))) FROM awkward.t");
 	}
 	fx_must("SET GLOBAL local_infile = 1");
 	assert_string_equal(sum[0], sum[1]);
@@ -263,8 +299,12 @@ static void the_large_log_gives_its_sums(void **unused)
 		{ "sbtest2", "10000", "50218015", "21468741785775" },
 		{ "sbtest3", "10000", "49375030", "21403432724399" },
 	};
-	char *tar = realpath("../shared/fixtures/redo/perf.tar.zst", NULL), *dir = xstrfmt("%s/perf", test_server_dir(fx.server)), *initial, *log;
-	char *untar[] = { (char *)"tar", (char *)"-C", dir, (char *)"-I", (char *)"zstd -d --long=28", (char *)"-xf", tar, NULL };
+	char *tar = realpath("../shared/fixtures/redo/perf.tar.zst", NULL),
+	     *dir = xstrfmt("%s/perf", test_server_dir(fx.server)), *initial, *log;
+	char *untar[] = {
+		(char *)"tar", (char *)"-C", dir, (char *)"-I", (char *)"zstd -d --long=28",
+		(char *)"-xf", tar,          NULL
+	};
 	struct strbuf out = STRBUF_INIT;
 	struct replay_stats st;
 	struct err e = ERR_INIT;
@@ -274,21 +314,26 @@ static void the_large_log_gives_its_sums(void **unused)
 		printf("skipped: perf.tar.zst is not here\n");
 		skip();
 	}
-	if (fs_mkdir_p(dir, 0755, &e) < 0 || proc_run(untar, NULL, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
+	if (fs_mkdir_p(dir, 0755, &e) < 0 ||
+	    proc_run(untar, NULL, &out, 1 << 20, deadline_in_ms(120000), &e) < 0)
 		fail_msg("%s", e.text);
 	initial = xstrfmt("%s/initial.sql", dir);
 	log = xstrfmt("%s/log", dir);
 	fx_source(initial);
 	if (fx_replay(log, REPLAY_MERGE, &st, &e) < 0)
 		fail_msg("%s", e.text);
-	printf("%llu transactions in %.2f s: %.0f/s (read %.2f s, %.0f MB/s; write %.2f s)\n", (unsigned long long)st.transactions,
-	       (double)st.total_us / 1e6, (double)st.transactions * 1e6 / (double)st.total_us, (double)st.read_us / 1e6,
+	printf("%llu transactions in %.2f s: %.0f/s (read %.2f s, %.0f MB/s; write %.2f s)\n",
+	       (unsigned long long)st.transactions, (double)st.total_us / 1e6,
+	       (double)st.transactions * 1e6 / (double)st.total_us, (double)st.read_us / 1e6,
 	       (double)st.bytes / (double)st.read_us, (double)st.write_us / 1e6);
 	assert_int_equal(st.transactions, 50000);
 	for (size_t i = 0; i < 3; i++) {
 		struct sql_rows r;
 
-		if (sql_query(fx.conn, &r, &e, "SELECT COUNT(*), SUM(k), SUM(CRC32(CONCAT_WS('|',id,k,c,pad))) FROM redo_perf.%s", want[i].table) < 0)
+		if (sql_query(
+			    fx.conn, &r, &e,
+			    "SELECT COUNT(*), SUM(k), SUM(CRC32(CONCAT_WS('|',id,k,c,pad))) FROM redo_perf.%s",
+			    want[i].table) < 0)
 			fail_msg("%s", e.text);
 		assert_int_equal(sql_rows_next(&r, &e), 1);
 		assert_string_equal(r.cell[0], want[i].count);
@@ -307,9 +352,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		{ "small", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small" },
-		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small-lz4" },
-		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"keyswap" },
-		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"sysbench" },
+		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"small-lz4" },
+		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"keyswap" },
+		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"sysbench" },
 		cmocka_unit_test(little_memory_gives_the_same),
 		cmocka_unit_test(a_server_that_is_not_the_logs_secondary_is_refused),
 		cmocka_unit_test(a_dead_feeds_connection_is_fenced_and_no_other),

@@ -1,5 +1,6 @@
-/* Needs MariaDB: DDLs of a log and what is known of them: by the changefeed's own record, by nobody (TiCDC's log), or by the server, which
- * does not read every statement of TiDB. Also logs of a real TiCDC with the rows of its real upstream. */
+/* Needs MariaDB: DDLs of a log and what is known of them: by the changefeed's own record, by nobody
+ * (TiCDC's log), or by the server, which does not read every statement of TiDB. Also logs of a real
+ * TiCDC with the rows of its real upstream. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,8 +33,13 @@ static void note(void *arg, const char *line)
 
 static int replay(struct store *log, enum replay_mode mode, struct replay_stats *st, struct err *e)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = mode, .workers = 2, .tmp_dir = test_server_dir(fx.server),
-		                 .time_zone = "+00:00", .warn = take, .note = note };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = mode,
+				 .workers = 2,
+				 .tmp_dir = test_server_dir(fx.server),
+				 .time_zone = "+00:00",
+				 .warn = take,
+				 .note = note };
 
 	strbuf_reset(&warned);
 	strbuf_reset(&noted);
@@ -66,7 +72,8 @@ static void forget(void)
 }
 
 /* A log that stands at the DDL: checkpointTs is its commitTs, resolvedTs a little later. */
-static void log_at_ddl(struct fx_log *l, const char *name, const char *table, unsigned type, const char *query)
+static void log_at_ddl(struct fx_log *l, const char *name, const char *table, unsigned type,
+		       const char *query)
 {
 	struct err e = ERR_INIT;
 	tso_t ts;
@@ -77,21 +84,30 @@ static void log_at_ddl(struct fx_log *l, const char *name, const char *table, un
 	fx_log_txn(l);
 	fx_log_row(l, "r", "other", 0, 1, NULL, "behind it");
 	fx_log_flush(l);
-	assert_int_equal(redo_writer_meta(l->writer, &(struct redo_meta){ .checkpoint_ts = ts, .resolved_ts = l->ts }, &e), 0);
+	assert_int_equal(
+		redo_writer_meta(l->writer,
+				 &(struct redo_meta){ .checkpoint_ts = ts, .resolved_ts = l->ts },
+				 &e),
+		0);
 }
 
 /* As the changefeed runs it: through the record that the replay reads. */
 static void feed_runs(const struct fx_log *l, const char *feed, const char *query)
 {
-	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = query, .query_bytes = strlen(query), .use_db = "r", .db = "r",
-		                   .table = "t" };
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) },
+				   .query = query,
+				   .query_bytes = strlen(query),
+				   .use_db = "r",
+				   .db = "r",
+				   .table = "t" };
 	enum ddl_outcome outcome;
 	struct err e = ERR_INIT;
 	char owner[190];
 
 	(void)l;
 	ddl_owner(owner, "default", feed);
-	if (ddl_once_prepare(fx.conn, &e) < 0 || ddl_once_run(fx.conn, owner, &d, false, &outcome, &e) < 0)
+	if (ddl_once_prepare(fx.conn, &e) < 0 ||
+	    ddl_once_run(fx.conn, owner, &d, false, &outcome, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(outcome, DDL_RAN);
 }
@@ -101,20 +117,49 @@ static const struct {
 	unsigned type;
 	const char *setup[3], *state, *once;
 } twice[] = {
-	{ "swap", "RENAME TABLE x TO t, y TO x, t TO y", 47, { "CREATE TABLE x (a INT)", "CREATE TABLE y (a INT)", "INSERT INTO x VALUES (1)" },
-	  "SELECT COUNT(*) FROM r.y", "1" },
-	{ "rename", "RENAME TABLE x TO y", 14, { "CREATE TABLE x (a INT)" }, "SELECT COUNT(*) FROM r.y", "0" },
-	{ "columns", "ALTER TABLE x RENAME COLUMN p TO q, RENAME COLUMN q TO p", 61, { "CREATE TABLE x (p INT, q INT)", "INSERT INTO x VALUES (1, 2)" },
-	  "SELECT p FROM r.x", "2" },
-	{ "index", "ALTER TABLE x ADD INDEX (v)", 7, { "CREATE TABLE x (v INT)" },
-	  "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'", "1" },
-	{ "check", "ALTER TABLE x ADD CHECK (v > 0)", 43, { "CREATE TABLE x (v INT)" },
-	  "SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'r' AND TABLE_NAME = 'x'", "1" },
-	{ "partition", "ALTER TABLE x ADD PARTITION PARTITIONS 1", 19, { "CREATE TABLE x (v INT) PARTITION BY HASH (v) PARTITIONS 2" },
-	  "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'", "3" },
-	{ "exchange", "ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE x", 42,
-	  { "CREATE TABLE p (v INT) PARTITION BY RANGE (v) (PARTITION p0 VALUES LESS THAN (10))", "CREATE TABLE x (v INT)", "INSERT INTO x VALUES (1)" },
-	  "SELECT COUNT(*) FROM r.p", "1" },
+	{ "swap",
+	  "RENAME TABLE x TO t, y TO x, t TO y",
+	  47,
+	  { "CREATE TABLE x (a INT)", "CREATE TABLE y (a INT)", "INSERT INTO x VALUES (1)" },
+	  "SELECT COUNT(*) FROM r.y",
+	  "1" },
+	{ "rename",
+	  "RENAME TABLE x TO y",
+	  14,
+	  { "CREATE TABLE x (a INT)" },
+	  "SELECT COUNT(*) FROM r.y",
+	  "0" },
+	{ "columns",
+	  "ALTER TABLE x RENAME COLUMN p TO q, RENAME COLUMN q TO p",
+	  61,
+	  { "CREATE TABLE x (p INT, q INT)", "INSERT INTO x VALUES (1, 2)" },
+	  "SELECT p FROM r.x",
+	  "2" },
+	{ "index",
+	  "ALTER TABLE x ADD INDEX (v)",
+	  7,
+	  { "CREATE TABLE x (v INT)" },
+	  "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'",
+	  "1" },
+	{ "check",
+	  "ALTER TABLE x ADD CHECK (v > 0)",
+	  43,
+	  { "CREATE TABLE x (v INT)" },
+	  "SELECT COUNT(*) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'r' AND TABLE_NAME = 'x'",
+	  "1" },
+	{ "partition",
+	  "ALTER TABLE x ADD PARTITION PARTITIONS 1",
+	  19,
+	  { "CREATE TABLE x (v INT) PARTITION BY HASH (v) PARTITIONS 2" },
+	  "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'r' AND TABLE_NAME = 'x'",
+	  "3" },
+	{ "exchange",
+	  "ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE x",
+	  42,
+	  { "CREATE TABLE p (v INT) PARTITION BY RANGE (v) (PARTITION p0 VALUES LESS THAN (10))",
+	    "CREATE TABLE x (v INT)", "INSERT INTO x VALUES (1)" },
+	  "SELECT COUNT(*) FROM r.p",
+	  "1" },
 };
 
 static void set_up(size_t i)
@@ -140,7 +185,8 @@ static void a_ddl_that_the_changefeed_ran_is_not_run_again(void **mode)
 		expect("SELECT v FROM r.other", "behind it");
 		assert_int_equal(st.ddls, 0);
 		assert_int_equal(warned.len, 0);
-		/* it did not, also an EXCHANGE PARTITION; and the replay run again changes nothing */
+		/* it did not, also an EXCHANGE PARTITION; and the replay run again changes nothing
+		 */
 		set_up(i);
 		for (int k = 0; k < 2; k++) {
 			must_replay(l.store, *(enum replay_mode *)*mode, &st);
@@ -154,8 +200,12 @@ static void a_ddl_that_the_changefeed_ran_is_not_run_again(void **mode)
 /* As a changefeed leaves it that was killed while its statement waited for a metadata lock. */
 static void leave_intent(const char *feed, const char *query)
 {
-	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = query, .query_bytes = strlen(query), .use_db = "r", .db = "r",
-		                   .table = "t" };
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) },
+				   .query = query,
+				   .query_bytes = strlen(query),
+				   .use_db = "r",
+				   .db = "r",
+				   .table = "t" };
 	struct sql *holder = test_server_connect(fx.server);
 	enum ddl_outcome outcome;
 	struct sql_rows r = { 0 };
@@ -196,8 +246,12 @@ static void a_ddl_whose_end_was_not_recorded_is_told_by_what_it_changed(void **m
 static void a_foreign_ddl_elsewhere_is_not_taken_for_the_intents(void **unused)
 {
 	static const char add[] = "ALTER TABLE x ADD INDEX (v)";
-	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) }, .query = add, .query_bytes = sizeof(add) - 1, .use_db = "r",
-		                   .db = "r", .table = "x" };
+	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) },
+				   .query = add,
+				   .query_bytes = sizeof(add) - 1,
+				   .use_db = "r",
+				   .db = "r",
+				   .table = "x" };
 	enum ddl_outcome outcome;
 	struct ddl_point done;
 	struct err e = ERR_INIT;
@@ -258,23 +312,31 @@ static void words_of_tidb_do_not_stop_a_replay(void **mode)
 
 	forget();
 	fx_log_begin(&l, "words");
-	fx_log_ddl(&l, "r", "a", 3, "CREATE TABLE a (id BIGINT AUTO_RANDOM, v VARCHAR(100), PRIMARY KEY(id) CLUSTERED) AUTO_ID_CACHE 1");
+	fx_log_ddl(
+		&l, "r", "a", 3,
+		"CREATE TABLE a (id BIGINT AUTO_RANDOM, v VARCHAR(100), PRIMARY KEY(id) CLUSTERED) AUTO_ID_CACHE 1");
 	fx_log_txn(&l);
 	fx_log_row(&l, "r", "a", 0, 1, NULL, "one");
 	fx_log_ddl(&l, "r", "a", 86, "ALTER TABLE a SHARD_ROW_ID_BITS = 4");
-	fx_log_ddl(&l, "r", "b", 3, "CREATE TABLE b (id BIGINT PRIMARY KEY NONCLUSTERED, v VARCHAR(100) DEFAULT 'CLUSTERED') PLACEMENT POLICY=p");
+	fx_log_ddl(
+		&l, "r", "b", 3,
+		"CREATE TABLE b (id BIGINT PRIMARY KEY NONCLUSTERED, v VARCHAR(100) DEFAULT 'CLUSTERED') PLACEMENT POLICY=p");
 	fx_log_txn(&l);
 	fx_log_row(&l, "r", "b", 0, 2, NULL, "two");
 	fx_log_end(&l);
 	must_replay(l.store, *(enum replay_mode *)*mode, &st);
-	expect("SELECT CONCAT((SELECT v FROM r.a WHERE id = 1), (SELECT v FROM r.b WHERE id = 2))", "onetwo");
+	expect("SELECT CONCAT((SELECT v FROM r.a WHERE id = 1), (SELECT v FROM r.b WHERE id = 2))",
+	       "onetwo");
 	must_replay(l.store, *(enum replay_mode *)*mode, &st);
 	fx_log_free(&l);
 }
 
 static void what_cannot_run_is_refused_before_the_first_write(void **mode)
 {
-	static const char *const never[] = { "RECOVER TABLE a", "FLASHBACK TABLE a TO b", "CREATE TABLE v (id INT PRIMARY KEY, e NOSUCHTYPE(3))" };
+	static const char *const never[] = {
+		"RECOVER TABLE a", "FLASHBACK TABLE a TO b",
+		"CREATE TABLE v (id INT PRIMARY KEY, e NOSUCHTYPE(3))"
+	};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
 		struct replay_stats st;
@@ -295,7 +357,8 @@ static void what_cannot_run_is_refused_before_the_first_write(void **mode)
 		assert_non_null(strstr(e.text, never[i]));
 		assert_non_null(strstr(e.text, "nothing was written"));
 		expect("SELECT COUNT(*) FROM r.other", "0");
-		expect("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'r'", "1");
+		expect("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'r'",
+		       "1");
 		fx_log_free(&l);
 	}
 }
@@ -311,7 +374,9 @@ static void rows_that_a_log_lacks_are_said(void **mode)
 	must_replay(log, *(enum replay_mode *)*mode, &st);
 	fx_compare("hole");
 	assert_int_equal(st.warnings, 2);
-	assert_non_null(strstr(warned.buf, "rows of hole.sale may be missing: the log vouches for that table only up to 470765836451971091"));
+	assert_non_null(strstr(
+		warned.buf,
+		"rows of hole.sale may be missing: the log vouches for that table only up to 470765836451971091"));
 	assert_non_null(strstr(warned.buf, "only up to 470765836570198018"));
 	store_free(log);
 }
@@ -323,7 +388,8 @@ static void the_real_upstreams_rows(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
-			char *name = xstrfmt("real-%s", cases[i]), *dir = xstrfmt("tests/fixtures/redo/%s/log", name), *initial;
+			char *name = xstrfmt("real-%s", cases[i]),
+			     *dir = xstrfmt("tests/fixtures/redo/%s/log", name), *initial;
 			struct store *log = fx_open(dir);
 			struct replay_stats st;
 
@@ -342,7 +408,11 @@ static void the_real_upstreams_rows(void **unused)
 int main(void)
 {
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
-#define BOTH(test) { #test "_merge", test, NULL, NULL, &merge }, { #test "_txn", test, NULL, NULL, &txn }
+#define BOTH(test)                                    \
+	{ #test "_merge", test, NULL, NULL, &merge }, \
+	{                                             \
+#test "_txn", test, NULL, NULL, &txn  \
+	}
 	const struct CMUnitTest tests[] = {
 		BOTH(a_ddl_that_the_changefeed_ran_is_not_run_again),
 		BOTH(a_ddl_whose_end_was_not_recorded_is_told_by_what_it_changed),

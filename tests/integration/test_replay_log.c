@@ -1,4 +1,5 @@
-/* Needs MariaDB: DDLs of all kinds across kills, broken and repeated records, points, zones, and logs that live while they are read. */
+/* Needs MariaDB: DDLs of all kinds across kills, broken and repeated records, points, zones, and
+ * logs that live while they are read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@
 
 /* ---- DDLs ---- */
 
-static void rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from, int upto, const char *before, const char *after)
+static void rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from,
+		 int upto, const char *before, const char *after)
 {
 	for (int i = from; i < upto; i++) {
 		fx_log_txn(l);
@@ -46,19 +48,24 @@ static void story(struct fx_log *l)
 	rows(l, "s", "t", 0, 60, 70, "one", NULL);
 	fx_log_ddl(l, "s", "u", 14, "RENAME TABLE `s`.`t` TO `s`.`u`");
 	rows(l, "s", "u", 0, 70, 80, "one", "three");
-	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))"); /* the name again, for another table */
+	/* the name again, for another table */
+	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
 	rows(l, "s", "t", 0, 0, 30, NULL, "other");
 	fx_log_ddl(l, "s", "t", 11, "TRUNCATE TABLE t");
 	rows(l, "s", "t", 0, 5, 10, NULL, "after");
-	fx_log_ddl(l, "s", "p", 3, "CREATE TABLE p (id BIGINT PRIMARY KEY, v VARCHAR(100)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10),"
-	                           " PARTITION p1 VALUES LESS THAN (1000))");
+	fx_log_ddl(
+		l, "s", "p", 3,
+		"CREATE TABLE p (id BIGINT PRIMARY KEY, v VARCHAR(100)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10),"
+		" PARTITION p1 VALUES LESS THAN (1000))");
 	fx_log_ddl(l, "s", "x", 3, "CREATE TABLE x (id BIGINT PRIMARY KEY, v VARCHAR(100))");
 	rows(l, "s", "p", 0, 0, 20, NULL, "in p");
 	rows(l, "s", "x", 0, 0, 3, NULL, "in x");
-	fx_log_ddl(l, "s", "p", 42, "ALTER TABLE `s`.`p` EXCHANGE PARTITION `p0` WITH TABLE `s`.`x`");
+	fx_log_ddl(l, "s", "p", 42,
+		   "ALTER TABLE `s`.`p` EXCHANGE PARTITION `p0` WITH TABLE `s`.`x`");
 	rows(l, "s", "x", 0, 0, 10, "in p", "was in p");
 	rows(l, "s", "p", 0, 0, 3, "in x", "was in x");
-	fx_log_ddl(l, "s", "p", 19, "ALTER TABLE p ADD PARTITION (PARTITION p2 VALUES LESS THAN MAXVALUE)");
+	fx_log_ddl(l, "s", "p", 19,
+		   "ALTER TABLE p ADD PARTITION (PARTITION p2 VALUES LESS THAN MAXVALUE)");
 	rows(l, "s", "p", 0, 5000, 5010, NULL, "in p2");
 	fx_log_ddl(l, "s", "p", 23, "ALTER TABLE p TRUNCATE PARTITION p1");
 	fx_log_ddl(l, "s", "u", 8, "DROP INDEX by_v ON u");
@@ -73,11 +80,12 @@ static void story(struct fx_log *l)
 
 static char *story_state(void)
 {
-	return fx_value("SELECT CONCAT_WS(' | ', (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.u), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.t),"
-	                " (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.p), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.x),"
-	                " (SELECT GROUP_CONCAT(TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_KEY ORDER BY TABLE_NAME, ORDINAL_POSITION)"
-	                " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 's'), (SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE"
-	                " SCHEMA_NAME = 'gone'))");
+	return fx_value(
+		"SELECT CONCAT_WS(' | ', (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.u), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.t),"
+		" (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.p), (SELECT GROUP_CONCAT(id, v ORDER BY id) FROM s.x),"
+		" (SELECT GROUP_CONCAT(TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_KEY ORDER BY TABLE_NAME, ORDINAL_POSITION)"
+		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 's'), (SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE"
+		" SCHEMA_NAME = 'gone'))");
 }
 
 static void forget_story(void)
@@ -142,7 +150,8 @@ static void make_chain(struct fx_log *l, const char *name, int without)
 	fx_log_begin(l, name);
 	for (int step = 0; step < 5; step++)
 		for (int id = 0; id < 10; id++) {
-			char *before = step ? xstrfmt("step %d", step - 1) : NULL, *after = xstrfmt("step %d", step);
+			char *before = step ? xstrfmt("step %d", step - 1) : NULL,
+			     *after = xstrfmt("step %d", step);
 
 			fx_log_txn(l);
 			if (without != step * 10 + id)
@@ -155,7 +164,8 @@ static void make_chain(struct fx_log *l, const char *name, int without)
 
 static void a_missing_record_is_found_before_the_first_write(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -184,7 +194,8 @@ static void a_missing_record_is_found_before_the_first_write(void **unused)
 
 static void a_repeated_record_is_no_gap(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct strbuf body = STRBUF_INIT, key = STRBUF_INIT;
 	struct replay_stats st;
 	struct redo_files files;
@@ -214,7 +225,9 @@ static void a_repeated_record_is_no_gap(void **unused)
 
 static void until_stops_earlier_and_never_later(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = *(enum replay_mode *)*mode, .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = *(enum replay_mode *)*mode,
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -229,7 +242,8 @@ static void until_stops_earlier_and_never_later(void **mode)
 	for (int i = 0; i < 2; i++) {
 		if (replay_run(l.store, &o, &st, &e) < 0)
 			fail_msg("%s", e.text);
-		got = fx_value("SELECT CONCAT_WS(' ', SUM(v = 'step 2'), SUM(v = 'step 3'), COUNT(*)) FROM ch.t");
+		got = fx_value(
+			"SELECT CONCAT_WS(' ', SUM(v = 'step 2'), SUM(v = 'step 3'), COUNT(*)) FROM ch.t");
 		assert_string_equal(got, "5 5 10");
 		assert_int_equal(st.point, o.until);
 		free(got);
@@ -248,7 +262,8 @@ static void until_stops_earlier_and_never_later(void **mode)
 
 static void a_foreign_log_with_timestamps_asks_for_its_zone(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct store *log = fx_open("tests/fixtures/redo/small/log");
 	struct replay_stats st;
 	struct err e = ERR_INIT;
@@ -280,20 +295,27 @@ static void what_the_new_architecture_recorded_as_done_is_not_done_again(void **
 	fx_must("DROP DATABASE IF EXISTS drtest_feed");
 	fx_must("DROP DATABASE IF EXISTS na");
 	fx_must("CREATE DATABASE na");
-	fx_must("CREATE TABLE na.t (id BIGINT PRIMARY KEY, v VARCHAR(100))"); /* as after the rename and what followed it */
+	/* as after the rename and what followed it */
+	fx_must("CREATE TABLE na.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
 	fx_must("CREATE DATABASE IF NOT EXISTS tidb_cdc");
 	fx_must("CREATE OR REPLACE TABLE tidb_cdc.ddl_ts_v1 (ticdc_cluster_id VARCHAR(255), changefeed VARCHAR(255), ddl_ts VARCHAR(18), table_id BIGINT,"
-	        " finished BOOL, is_syncpoint BOOL, PRIMARY KEY (ticdc_cluster_id, changefeed, table_id))");
+		" finished BOOL, is_syncpoint BOOL, PRIMARY KEY (ticdc_cluster_id, changefeed, table_id))");
 	fx_log_begin(&l, "new-arch");
-	rows(&l, "na", "old", 0, 0, 5, NULL, "before the rename"); /* there is no such table any more */
+	/* there is no such table any more */
+	rows(&l, "na", "old", 0, 0, 5, NULL, "before the rename");
 	fx_log_ddl(&l, "na", "t", 14, "RENAME TABLE `na`.`old` TO `na`.`t`");
-	floor = xstrfmt("REPLACE INTO tidb_cdc.ddl_ts_v1 VALUES ('default', 'default/new-arch', '%llu', 100, 1, 0), ('default', 'default/other', '%llu', 100,"
-	                " 1, 0)", (unsigned long long)l.ts, (unsigned long long)l.ts + tso_make(1000, 0));
+	floor = xstrfmt(
+		"REPLACE INTO tidb_cdc.ddl_ts_v1 VALUES ('default', 'default/new-arch', '%llu', 100, 1, 0), ('default', 'default/other', '%llu', 100,"
+		" 1, 0)",
+		(unsigned long long)l.ts, (unsigned long long)l.ts + tso_make(1000, 0));
 	rows(&l, "na", "t", 0, 10, 15, NULL, "after");
 	fx_log_flush(&l);
-	m = (struct redo_meta){ .checkpoint_ts = tso_make(1763640000000, 0), .resolved_ts = l.ts, .version = 1 };
+	m = (struct redo_meta){ .checkpoint_ts = tso_make(1763640000000, 0),
+				.resolved_ts = l.ts,
+				.version = 1 };
 	assert_int_equal(redo_writer_meta(l.writer, &m, &e), 0);
-	assert_int_equal(fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e), -1); /* without the record it cannot go on */
+	/* without the record it cannot go on */
+	assert_int_equal(fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e), -1);
 	fx_must("DROP DATABASE IF EXISTS drtest_feed");
 	fx_must(floor);
 	if (fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e) < 0)
@@ -309,14 +331,16 @@ static void what_the_new_architecture_recorded_as_done_is_not_done_again(void **
 
 /* ---- connections that are cut ---- */
 
-#define CUTS 12 /* a round: fewer than the replay's tries, for on a busy machine one statement may meet all of them */
+/* a round: fewer than the replay's tries, for on a busy machine one statement may meet all of
+ * them */
+#define CUTS 12
 
 struct cutter {
 	pthread_t thread;
 	struct sql *conn;
 	_Atomic bool stop;
 	_Atomic int cut;
-	bool ddls; /* those that run DDLs, else those that write rows */
+	bool ddls;        /* those that run DDLs, else those that write rows */
 	_Atomic int left; /* of a round, CUTS at first */
 };
 
@@ -330,11 +354,14 @@ static void *cut_on(void *arg)
 		usleep(c->ddls ? 25000 : 5000);
 		if (c->left <= 0)
 			continue;
-		if (sql_value_u64(c->conn, &id, NULL, "SELECT id FROM information_schema.PROCESSLIST WHERE %s LIMIT 1",
-		                  c->ddls ? "id <> CONNECTION_ID() AND (info RLIKE '^(CREATE|ALTER|RENAME|TRUNCATE|DROP).*' AND db IN ('s', 'gone')"
-		                            " OR info LIKE '%`ddl_progress`%')"
-		                          : "info LIKE 'REPLACE INTO `bank%' OR info LIKE 'LOAD DATA %bank%' OR info = 'COMMIT'"
-		                            " OR info LIKE 'INSERT INTO `drtest_feed`%'") == 0 && id) {
+		if (sql_value_u64(
+			    c->conn, &id, NULL,
+			    "SELECT id FROM information_schema.PROCESSLIST WHERE %s LIMIT 1",
+			    c->ddls ? "id <> CONNECTION_ID() AND (info RLIKE '^(CREATE|ALTER|RENAME|TRUNCATE|DROP).*' AND db IN ('s', 'gone')"
+				      " OR info LIKE '%`ddl_progress`%')"
+				    : "info LIKE 'REPLACE INTO `bank%' OR info LIKE 'LOAD DATA %bank%' OR info = 'COMMIT'"
+				      " OR info LIKE 'INSERT INTO `drtest_feed`%'") == 0 &&
+		    id) {
 			if (sql_exec(c->conn, NULL, "KILL %llu", (unsigned long long)id) >= 0) {
 				c->cut++;
 				c->left--;
@@ -399,7 +426,8 @@ static void connections_that_are_cut_lose_nothing(void **mode)
 	fx_log_end(&l);
 	cutter.conn = test_server_connect(fx.server);
 	pthread_create(&cutter.thread, NULL, cut_on, &cutter);
-	for (int round = 0; round < 20 && cutter.cut == 0; round++) { /* a quick replay may be over before anything is cut */
+	/* a quick replay may be over before anything is cut */
+	for (int round = 0; round < 20 && cutter.cut == 0; round++) {
 		fx_must("DROP DATABASE IF EXISTS drtest_feed");
 		fx_must("DELETE FROM bank.t");
 		cutter.left = CUTS;
@@ -422,9 +450,19 @@ static void add_odd_row(struct fx_log *l, int64_t id, tso_t start, tso_t commit)
 {
 	static const int32_t first = 0;
 	struct redo_index pk = { &first, 1 };
-	struct redo_column c = { .name = { "id", 2 }, .type = 8, .flag = 2 | 8, .charset = { "binary", 6 }, .value = { .kind = REDO_INT, .i = id } };
-	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = start, .commit_ts = commit, .table = { { "odd", 3 }, { "t", 1 }, 100, false },
-	                                                    .columns = &c, .n_columns = 1, .indexes = &pk, .n_indexes = 1 } };
+	struct redo_column c = { .name = { "id", 2 },
+				 .type = 8,
+				 .flag = 2 | 8,
+				 .charset = { "binary", 6 },
+				 .value = { .kind = REDO_INT, .i = id } };
+	struct redo_event ev = { .kind = REDO_ROW,
+				 .row = { .start_ts = start,
+					  .commit_ts = commit,
+					  .table = { { "odd", 3 }, { "t", 1 }, 100, false },
+					  .columns = &c,
+					  .n_columns = 1,
+					  .indexes = &pk,
+					  .n_indexes = 1 } };
 	struct err e = ERR_INIT;
 
 	assert_int_equal(redo_writer_add(l->writer, &ev, &e), 0);
@@ -437,7 +475,8 @@ static void what_check_calls_broken_is_not_applied(void **unused)
 
 	(void)unused;
 	for (int i = 0; i < 2; i++) {
-		struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+		struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+					 .tmp_dir = test_server_dir(fx.server) };
 		struct redo_check_opts co = { .tmp_dir = test_server_dir(fx.server) };
 		struct redo_check_result r;
 		struct replay_stats st;
@@ -489,7 +528,8 @@ static void *live(void *arg)
 		tso_t checkpoint = w->l.ts;
 
 		for (int i = 0; i < 10; i++) {
-			char *before = n ? xstrfmt("step %d", n - 1) : NULL, *after = xstrfmt("step %d", n);
+			char *before = n ? xstrfmt("step %d", n - 1) : NULL,
+			     *after = xstrfmt("step %d", n);
 
 			fx_log_txn(&w->l);
 			fx_log_row(&w->l, "live", "t", 0, i, before, after);
@@ -500,7 +540,10 @@ static void *live(void *arg)
 		}
 		fx_log_flush(&w->l);
 		w->files += 3;
-		if (redo_writer_meta(w->l.writer, &(struct redo_meta){ .checkpoint_ts = checkpoint, .resolved_ts = w->l.ts }, &e) < 0)
+		if (redo_writer_meta(w->l.writer,
+				     &(struct redo_meta){ .checkpoint_ts = checkpoint,
+							  .resolved_ts = w->l.ts },
+				     &e) < 0)
 			break;
 		w->collected += redo_writer_collect(w->l.writer, checkpoint, &e);
 	}
@@ -533,24 +576,30 @@ static void a_log_that_lives_is_read_without_a_false_gap(void **unused)
 		struct redo_outlook look;
 		struct replay_stats st;
 
-		if (redo_check(w.l.store, &co, &r, &e) < 0 || replay_run(w.l.store, &o, &st, &e) < 0 || redo_outlook(w.l.store, &look, &e) < 0)
+		if (redo_check(w.l.store, &co, &r, &e) < 0 ||
+		    replay_run(w.l.store, &o, &st, &e) < 0 ||
+		    redo_outlook(w.l.store, &look, &e) < 0)
 			fail_msg("check %d: %s", checks, e.text);
 		assert_int_equal(r.broken, 0);
-		assert_int_equal(st.rows % 10, 0); /* the writer's meta is at the end of ten: fewer would be a missed file */
+		/* the writer's meta is at the end of ten: fewer would be a missed file */
+		assert_int_equal(st.rows % 10, 0);
 	}
 	w.stop = true;
 	pthread_join(w.thread, NULL);
-	printf("%d readings while %d files were written and %d collected\n", checks, w.files, w.collected);
+	printf("%d readings while %d files were written and %d collected\n", checks, w.files,
+	       w.collected);
 	assert_true(checks > 0 && w.collected > 10);
 	fx_log_free(&w.l);
 }
 
 /* ---- an object store: several downloads at once ---- */
 
-static struct store *to_s3(struct minio *m, const char *bucket, const char *fixture, size_t cut_file)
+static struct store *to_s3(struct minio *m, const char *bucket, const char *fixture,
+			   size_t cut_file)
 {
-	char *uri = xstrfmt("s3://%s/log?endpoint=http://127.0.0.1:%d&access-key=redo&secret-access-key=redo-secret&force-path-style=true", bucket,
-	                    minio_port(m));
+	char *uri = xstrfmt(
+		"s3://%s/log?endpoint=http://127.0.0.1:%d&access-key=redo&secret-access-key=redo-secret&force-path-style=true",
+		bucket, minio_port(m));
 	char *dir = xstrfmt("tests/fixtures/redo/%s/log", fixture);
 	struct store *from = fx_open(dir), *to;
 	struct store_list l;
@@ -563,7 +612,8 @@ static struct store *to_s3(struct minio *m, const char *bucket, const char *fixt
 		struct strbuf body = STRBUF_INIT;
 
 		if (store_get(from, l.objects[i].key, 1 << 24, &body, &e) < 0 ||
-		    store_put(to, l.objects[i].key, body.buf, i == cut_file ? body.len - 11 : body.len, &e) < 0)
+		    store_put(to, l.objects[i].key, body.buf,
+			      i == cut_file ? body.len - 11 : body.len, &e) < 0)
 			fail_msg("%s", e.text);
 		strbuf_release(&body);
 	}
@@ -576,9 +626,13 @@ static struct store *to_s3(struct minio *m, const char *bucket, const char *fixt
 
 static void an_object_store_is_read_several_files_at_once(void **unused)
 {
-	char *data = xstrfmt("%s/minio-data", test_server_dir(fx.server)), *log_path = xstrfmt("%s/minio.log", test_server_dir(fx.server));
-	struct minio_opts mo = { .data_dir = data, .log_path = log_path, .user = "redo", .password = "redo-secret" };
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server) };
+	char *data = xstrfmt("%s/minio-data", test_server_dir(fx.server)),
+	     *log_path = xstrfmt("%s/minio.log", test_server_dir(fx.server));
+	struct minio_opts mo = {
+		.data_dir = data, .log_path = log_path, .user = "redo", .password = "redo-secret"
+	};
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct minio *m;
@@ -610,7 +664,8 @@ static void an_object_store_is_read_several_files_at_once(void **unused)
 	if (replay_run(s, &o, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(st.left_out, 1);
-	assert_in_range(st.rows, 1600, 1799); /* the whole records of the torn file count, and all of the others */
+	/* the whole records of the torn file count, and all of the others */
+	assert_in_range(st.rows, 1600, 1799);
 	store_free(s);
 	minio_free(m);
 	free(data);
@@ -621,21 +676,30 @@ int main(void)
 {
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
 	const struct CMUnitTest tests[] = {
-		{ "ddls_are_done_once_also_across_kills_merge", ddls_are_done_once_also_across_kills, NULL, NULL, &merge },
-		{ "ddls_are_done_once_also_across_kills_txn", ddls_are_done_once_also_across_kills, NULL, NULL, &txn },
+		{ "ddls_are_done_once_also_across_kills_merge",
+		  ddls_are_done_once_also_across_kills, NULL, NULL, &merge },
+		{ "ddls_are_done_once_also_across_kills_txn", ddls_are_done_once_also_across_kills,
+		  NULL, NULL, &txn },
 		cmocka_unit_test(a_missing_record_is_found_before_the_first_write),
 		cmocka_unit_test(a_repeated_record_is_no_gap),
-		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later, NULL, NULL, &merge },
-		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later, NULL, NULL, &txn },
+		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later,
+		  NULL, NULL, &merge },
+		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later,
+		  NULL, NULL, &txn },
 		cmocka_unit_test(a_foreign_log_with_timestamps_asks_for_its_zone),
-		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_merge", what_the_new_architecture_recorded_as_done_is_not_done_again, NULL,
-		  NULL, &merge },
-		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_txn", what_the_new_architecture_recorded_as_done_is_not_done_again, NULL,
-		  NULL, &txn },
-		{ "ddls_whose_connections_are_cut_are_done_once_merge", ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &merge },
-		{ "ddls_whose_connections_are_cut_are_done_once_txn", ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &txn },
-		{ "connections_that_are_cut_lose_nothing_merge", connections_that_are_cut_lose_nothing, NULL, NULL, &merge },
-		{ "connections_that_are_cut_lose_nothing_txn", connections_that_are_cut_lose_nothing, NULL, NULL, &txn },
+		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_merge",
+		  what_the_new_architecture_recorded_as_done_is_not_done_again, NULL, NULL,
+		  &merge },
+		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_txn",
+		  what_the_new_architecture_recorded_as_done_is_not_done_again, NULL, NULL, &txn },
+		{ "ddls_whose_connections_are_cut_are_done_once_merge",
+		  ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &merge },
+		{ "ddls_whose_connections_are_cut_are_done_once_txn",
+		  ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &txn },
+		{ "connections_that_are_cut_lose_nothing_merge",
+		  connections_that_are_cut_lose_nothing, NULL, NULL, &merge },
+		{ "connections_that_are_cut_lose_nothing_txn",
+		  connections_that_are_cut_lose_nothing, NULL, NULL, &txn },
 		cmocka_unit_test(what_check_calls_broken_is_not_applied),
 		cmocka_unit_test(a_log_that_lives_is_read_without_a_false_gap),
 		cmocka_unit_test(an_object_store_is_read_several_files_at_once),

@@ -1,4 +1,5 @@
-/* Needs MariaDB: whole-transaction replay: what a reader sees meanwhile, kills, tables without a key, keys that are floats. */
+/* Needs MariaDB: whole-transaction replay: what a reader sees meanwhile, kills, tables without a
+ * key, keys that are floats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +26,8 @@
 
 static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 {
-	char *initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", (char *)*name), *log = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name);
+	char *initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", (char *)*name),
+	     *log = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name);
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 
@@ -37,13 +39,15 @@ static void a_log_of_ticdc_gives_the_rows_of_ticdc(void **name)
 		fx_compare((char *)*name);
 		assert_int_equal(st.written_txns, i ? 0 : st.transactions);
 		if (i)
-			assert_true(st.already == st.transactions || st.ddls_skipped); /* before a DDL that is done, rows are not even looked at */
+			/* before a DDL that is done, rows are not even looked at */
+			assert_true(st.already == st.transactions || st.ddls_skipped);
 	}
 	free(initial);
 	free(log);
 }
 
-/* Money moves between accounts in three tables: their sum is the same in every state that a transaction leaves. Deletes and inserts too. */
+/* Money moves between accounts in three tables: their sum is the same in every state that a
+ * transaction leaves. Deletes and inserts too. */
 static void transfers(struct fx_log *l)
 {
 	static const char *const tables[] = { "a", "b", "c" };
@@ -55,12 +59,18 @@ static void transfers(struct fx_log *l)
 		for (int i = 0; i < ACCOUNTS; i++)
 			held[t][i] = xstrdup("100");
 	for (int n = 0; n < TRANSFERS; n++) {
-		unsigned t1 = (unsigned)rng_below(&rng, 3), t2 = (t1 + 1 + (unsigned)rng_below(&rng, 2)) % 3;
-		unsigned i = (unsigned)rng_below(&rng, ACCOUNTS), k = (unsigned)rng_below(&rng, ACCOUNTS);
-		int v1 = held[t1][i] ? atoi(held[t1][i]) : 0, v2 = held[t2][k] ? atoi(held[t2][k]) : 0;
+		unsigned t1 = (unsigned)rng_below(&rng, 3),
+			 t2 = (t1 + 1 + (unsigned)rng_below(&rng, 2)) % 3;
+		unsigned i = (unsigned)rng_below(&rng, ACCOUNTS),
+			 k = (unsigned)rng_below(&rng, ACCOUNTS);
+		int v1 = held[t1][i] ? atoi(held[t1][i]) : 0,
+		    v2 = held[t2][k] ? atoi(held[t2][k]) : 0;
 		/* an account that is emptied goes, and comes back with the next money */
-		int amount = rng_below(&rng, 4) == 0 ? v1 : v1 ? (int)rng_below(&rng, (uint64_t)v1) : 0;
-		char *n1 = v1 - amount ? xstrfmt("%d", v1 - amount) : NULL, *n2 = v2 + amount ? xstrfmt("%d", v2 + amount) : NULL;
+		int amount = rng_below(&rng, 4) == 0 ? v1
+			     : v1                    ? (int)rng_below(&rng, (uint64_t)v1)
+						     : 0;
+		char *n1 = v1 - amount ? xstrfmt("%d", v1 - amount) : NULL,
+		     *n2 = v2 + amount ? xstrfmt("%d", v2 + amount) : NULL;
 
 		if (!amount) {
 			free(n1);
@@ -89,8 +99,9 @@ static void bank(void)
 	fx_must("DROP DATABASE IF EXISTS bank");
 	fx_must("CREATE DATABASE bank");
 	for (const char *t = "abc"; *t; t++) {
-		char *q = xstrfmt("CREATE TABLE bank.%c (id BIGINT PRIMARY KEY, v VARCHAR(100)) SELECT seq AS id, '100' AS v FROM bank.seq_0_to_%d", *t,
-		                  ACCOUNTS - 1);
+		char *q = xstrfmt(
+			"CREATE TABLE bank.%c (id BIGINT PRIMARY KEY, v VARCHAR(100)) SELECT seq AS id, '100' AS v FROM bank.seq_0_to_%d",
+			*t, ACCOUNTS - 1);
 
 		fx_must(q);
 		free(q);
@@ -111,8 +122,10 @@ static void *read_on(void *arg)
 	while (!r->stop) {
 		uint64_t sum = 0;
 
-		if (sql_value_u64(r->conn, &sum, NULL, "SELECT (SELECT IFNULL(SUM(v), 0) FROM bank.a) + (SELECT IFNULL(SUM(v), 0) FROM bank.b)"
-		                                       " + (SELECT IFNULL(SUM(v), 0) FROM bank.c)") < 0)
+		if (sql_value_u64(
+			    r->conn, &sum, NULL,
+			    "SELECT (SELECT IFNULL(SUM(v), 0) FROM bank.a) + (SELECT IFNULL(SUM(v), 0) FROM bank.b)"
+			    " + (SELECT IFNULL(SUM(v), 0) FROM bank.c)") < 0)
 			continue;
 		r->reads++;
 		r->torn += sum != 3 * ACCOUNTS * 100;
@@ -123,8 +136,9 @@ static void *read_on(void *arg)
 
 static char *state(void)
 {
-	return fx_value("SELECT CONCAT_WS(' ', (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.a), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id)"
-	                " FROM bank.b), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.c))");
+	return fx_value(
+		"SELECT CONCAT_WS(' ', (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.a), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id)"
+		" FROM bank.b), (SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM bank.c))");
 }
 
 static void a_reader_sees_whole_transactions_only_also_across_kills(void **unused)
@@ -202,7 +216,10 @@ static void the_reader_would_see_a_torn_transaction(void **unused)
 
 static void a_table_without_a_key_gets_each_change_once(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = REPLAY_TXN, .workers = 4, .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = REPLAY_TXN,
+				 .workers = 4,
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -253,7 +270,8 @@ static void a_table_without_a_key_gets_each_change_once(void **unused)
 	}
 	if (replay_run(l.store, &o, &st, &e) < 0)
 		fail_msg("%s", e.text);
-	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT v), SUM(v LIKE 'changed%'), SUM(id)) FROM heap.t");
+	got = fx_value(
+		"SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT v), SUM(v LIKE 'changed%'), SUM(id)) FROM heap.t");
 	assert_string_equal(got, "400 400 200 119400");
 	free(got);
 	fx_log_free(&l);
@@ -279,7 +297,8 @@ static void keys_are_found(enum replay_mode mode, int how, const char *type)
 	}
 	fx_log_end(&l);
 	fx_must("CREATE DATABASE fl");
-	snprintf(create, sizeof(create), "CREATE TABLE fl.t (id %s PRIMARY KEY, v VARCHAR(100))", type);
+	snprintf(create, sizeof(create), "CREATE TABLE fl.t (id %s PRIMARY KEY, v VARCHAR(100))",
+		 type);
 	fx_must(create);
 	fx_must("INSERT INTO fl.t SELECT seq / 7e0, 'first' FROM fl.seq_0_to_199");
 	if (fx_replay(l.dir, mode, &st, &e) < 0)
@@ -302,8 +321,10 @@ static void keys_that_are_floats_are_found(void **mode)
 
 static void a_large_transaction_goes_in_pieces_and_whole(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .mode = REPLAY_TXN, .memory_bytes = (size_t)16 << 20,
-		                 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = REPLAY_TXN,
+				 .memory_bytes = (size_t)16 << 20,
+				 .tmp_dir = test_server_dir(fx.server) };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -357,7 +378,9 @@ static void a_permanent_error_names_table_and_key(void **mode)
 
 static void a_generated_column_is_held_against_the_log(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server), .tmp_dir = test_server_dir(fx.server), .mode = *(enum replay_mode *)*mode };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .tmp_dir = test_server_dir(fx.server),
+				 .mode = *(enum replay_mode *)*mode };
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -378,14 +401,16 @@ static void a_generated_column_is_held_against_the_log(void **mode)
 	/* one row of 298 is computed otherwise */
 	fx_must("CREATE OR REPLACE TABLE computed.t (id BIGINT PRIMARY KEY, v VARCHAR(100), extra INT AS (IF(id = 250, 1, id * 2)) STORED)");
 	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
-	if (!strstr(e.text, "table computed.t, key (id=250): the log has extra=500 and the secondary computes 1"))
+	if (!strstr(e.text,
+		    "table computed.t, key (id=250): the log has extra=500 and the secondary computes 1"))
 		fail_msg("%s", e.text);
 	fx_must("DROP DATABASE drtest_feed");
 	o.allow_gap = true;
 	if (replay_run(l.store, &o, &st, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(st.warnings, 1);
-	char *got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), SUM(v = 'w'), SUM(extra <> id * 2)) FROM computed.t");
+	char *got = fx_value(
+		"SELECT CONCAT_WS(' ', COUNT(*), SUM(v = 'w'), SUM(extra <> id * 2)) FROM computed.t");
 	assert_string_equal(got, "298 1 1");
 	free(got);
 	fx_log_free(&l);
@@ -422,7 +447,8 @@ static void an_id_that_came_and_went_is_not_given_out_again(void **mode)
 
 /* ---- which rows may be written beside each other ---- */
 
-/* Every string of one or two printable ASCII characters in lower case is another one to the collation. */
+/* Every string of one or two printable ASCII characters in lower case is another one to the
+ * collation. */
 static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 {
 	struct strbuf names = STRBUF_INIT;
@@ -436,8 +462,12 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 	fx_must("CREATE OR REPLACE TABLE folded.two (s VARCHAR(2) CHARACTER SET ascii COLLATE ascii_bin)");
 	fx_must("INSERT INTO folded.two SELECT CHAR(seq USING ascii) FROM folded.seq_33_to_126 WHERE seq NOT BETWEEN 65 AND 90");
 	fx_must("INSERT INTO folded.two SELECT CONCAT(a.s, b.s) FROM folded.two a JOIN folded.two b");
-	assert_int_equal(sql_query(fx.conn, &r, &e, "SELECT FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM"
-	                           " information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE CHARACTER_SET_NAME <> 'binary'"), 0);
+	assert_int_equal(
+		sql_query(
+			fx.conn, &r, &e,
+			"SELECT FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM"
+			" information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE CHARACTER_SET_NAME <> 'binary'"),
+		0);
 	while (sql_rows_next(&r, &e) == 1) {
 		if (order_folds_case_alone(r.cell[0], strlen(r.cell[0])))
 			strbuf_addf(&names, "%s %s\n", r.cell[0], r.cell[1]);
@@ -450,7 +480,9 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 		char *charset = strchr(at, ' '), *same;
 
 		*charset++ = *end = 0;
-		char *q = xstrfmt("SELECT COUNT(DISTINCT CONVERT(s USING %s) COLLATE %s) - COUNT(DISTINCT s) FROM folded.two", charset, at);
+		char *q = xstrfmt(
+			"SELECT COUNT(DISTINCT CONVERT(s USING %s) COLLATE %s) - COUNT(DISTINCT s) FROM folded.two",
+			charset, at);
 		same = fx_value(q);
 		if (strcmp(same, "0"))
 			fail_msg("%s takes different ASCII strings for one: %s", at, same);
@@ -465,10 +497,18 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 static bool is_wild(const char *collation, const char *text)
 {
 	struct order *o = order_new(1 << 20, test_server_dir(fx.server));
-	struct redo_column c = { .name = { "k", 1 }, .type = 15, .flag = 2 | 8, .charset = { "utf8mb4", 7 },
-		                 .collation = { collation, (uint32_t)strlen(collation) },
-		                 .value = { .kind = REDO_BIN, .s = { text, (uint32_t)strlen(text) } } };
-	struct redo_row row = { .start_ts = 1, .commit_ts = 2, .table = { .db = { "d", 1 }, .table = { "t", 1 } }, .columns = &c, .n_columns = 1 };
+	struct redo_column c = { .name = { "k", 1 },
+				 .type = 15,
+				 .flag = 2 | 8,
+				 .charset = { "utf8mb4", 7 },
+				 .collation = { collation, (uint32_t)strlen(collation) },
+				 .value = { .kind = REDO_BIN,
+					    .s = { text, (uint32_t)strlen(text) } } };
+	struct redo_row row = { .start_ts = 1,
+				.commit_ts = 2,
+				.table = { .db = { "d", 1 }, .table = { "t", 1 } },
+				.columns = &c,
+				.n_columns = 1 };
 	struct order_row out;
 	struct err e = ERR_INIT;
 	bool wild;
@@ -483,9 +523,17 @@ static bool is_wild(const char *collation, const char *text)
 
 static void a_text_that_the_collation_alone_can_compare_conflicts_with_all(void **unused)
 {
-	static const char *const unsafe[] = { "gbk_chinese_ci", "gb2312_chinese_ci", "big5_chinese_ci", "utf8mb4_lithuanian_ci", "utf8mb4_roman_ci",
-		                              "swe7_swedish_ci", "macce_general_ci", "geostd8_general_ci", "gbk_chinese_nopad_ci",
-		                              "utf8mb4_of_tomorrow_ci", "" };
+	static const char *const unsafe[] = { "gbk_chinese_ci",
+					      "gb2312_chinese_ci",
+					      "big5_chinese_ci",
+					      "utf8mb4_lithuanian_ci",
+					      "utf8mb4_roman_ci",
+					      "swe7_swedish_ci",
+					      "macce_general_ci",
+					      "geostd8_general_ci",
+					      "gbk_chinese_nopad_ci",
+					      "utf8mb4_of_tomorrow_ci",
+					      "" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
@@ -501,25 +549,38 @@ int main(void)
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
 	const struct CMUnitTest tests[] = {
 		{ "small", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small" },
-		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small-lz4" },
-		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"keyswap" },
-		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"sysbench" },
+		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"small-lz4" },
+		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"keyswap" },
+		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
+		  (void *)"sysbench" },
 		cmocka_unit_test(a_reader_sees_whole_transactions_only_also_across_kills),
 		cmocka_unit_test(the_reader_would_see_a_torn_transaction),
 		cmocka_unit_test(a_table_without_a_key_gets_each_change_once),
-		{ "keys_that_are_doubles_are_found_merge", keys_that_are_doubles_are_found, NULL, NULL, &merge },
-		{ "keys_that_are_doubles_are_found_txn", keys_that_are_doubles_are_found, NULL, NULL, &txn },
-		{ "keys_that_are_floats_are_found_merge", keys_that_are_floats_are_found, NULL, NULL, &merge },
-		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL, &txn },
+		{ "keys_that_are_doubles_are_found_merge", keys_that_are_doubles_are_found, NULL,
+		  NULL, &merge },
+		{ "keys_that_are_doubles_are_found_txn", keys_that_are_doubles_are_found, NULL,
+		  NULL, &txn },
+		{ "keys_that_are_floats_are_found_merge", keys_that_are_floats_are_found, NULL,
+		  NULL, &merge },
+		{ "keys_that_are_floats_are_found_txn", keys_that_are_floats_are_found, NULL, NULL,
+		  &txn },
 		cmocka_unit_test(collations_that_may_be_folded_tell_ascii_apart),
 		cmocka_unit_test(a_text_that_the_collation_alone_can_compare_conflicts_with_all),
-		{ "a_generated_column_is_held_against_the_log_merge", a_generated_column_is_held_against_the_log, NULL, NULL, &merge },
-		{ "a_generated_column_is_held_against_the_log_txn", a_generated_column_is_held_against_the_log, NULL, NULL, &txn },
-		{ "an_id_that_came_and_went_is_not_given_out_again_merge", an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &merge },
-		{ "an_id_that_came_and_went_is_not_given_out_again_txn", an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &txn },
+		{ "a_generated_column_is_held_against_the_log_merge",
+		  a_generated_column_is_held_against_the_log, NULL, NULL, &merge },
+		{ "a_generated_column_is_held_against_the_log_txn",
+		  a_generated_column_is_held_against_the_log, NULL, NULL, &txn },
+		{ "an_id_that_came_and_went_is_not_given_out_again_merge",
+		  an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &merge },
+		{ "an_id_that_came_and_went_is_not_given_out_again_txn",
+		  an_id_that_came_and_went_is_not_given_out_again, NULL, NULL, &txn },
 		cmocka_unit_test(a_large_transaction_goes_in_pieces_and_whole),
-		{ "a_permanent_error_names_table_and_key_merge", a_permanent_error_names_table_and_key, NULL, NULL, &merge },
-		{ "a_permanent_error_names_table_and_key_txn", a_permanent_error_names_table_and_key, NULL, NULL, &txn },
+		{ "a_permanent_error_names_table_and_key_merge",
+		  a_permanent_error_names_table_and_key, NULL, NULL, &merge },
+		{ "a_permanent_error_names_table_and_key_txn",
+		  a_permanent_error_names_table_and_key, NULL, NULL, &txn },
 	};
 	int rc;
 

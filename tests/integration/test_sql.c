@@ -73,7 +73,8 @@ static uint64_t number_of(const char *query)
 	return n;
 }
 
-/* 16 MiB is the server's limit: values of nearly that size, whose literals are twice as long, and more than one of them. */
+/* 16 MiB is the server's limit: values of nearly that size, whose literals are twice as long, and
+ * more than one of them. */
 static void a_statement_beyond_the_packets_limit_is_carried(void **unused)
 {
 	struct strbuf q = STRBUF_INIT, b = STRBUF_INIT;
@@ -94,13 +95,27 @@ static void a_statement_beyond_the_packets_limit_is_carried(void **unused)
 	sql_add_text(&q, b.buf, b.len);
 	strbuf_addstr(&q, ",'{\"a\": \"it''s\"}'),(2,x'0001','short',NULL,NULL)");
 	assert_int_equal(sql_exec_text(conn, &e, q.buf, q.len), 2);
-	assert_int_equal(number_of("SELECT MD5(`b'`) = MD5(REPEAT(x'00FF275C0A1A22', 2300000)) FROM s.long_ WHERE id = 1"), 1);
-	assert_int_equal(number_of("SELECT MD5(t) = MD5(REPEAT(CONVERT(x'69742773205C20C3A9' USING utf8mb4), 1800000)) FROM s.long_ WHERE id = 1"), 1);
-	assert_int_equal(number_of("SELECT MD5(g) = MD5(CONVERT(REPEAT(CONVERT(x'E4B8ADE6968727' USING utf8mb4), 1000000) USING gbk)) "
-	                           "FROM s.long_ WHERE id = 1"), 1);
-	assert_int_equal(number_of("SELECT JSON_VALUE(j, '$.a') = 'it''s' FROM s.long_ WHERE id = 1"), 1);
-	assert_int_equal(number_of("SELECT HEX(`b'`) = '0001' AND t = 'short' AND g IS NULL FROM s.long_ WHERE id = 2"), 1);
-	/* a value that no statement can bring is told with both sizes, and the connection lives on */
+	assert_int_equal(
+		number_of(
+			"SELECT MD5(`b'`) = MD5(REPEAT(x'00FF275C0A1A22', 2300000)) FROM s.long_ WHERE id = 1"),
+		1);
+	assert_int_equal(
+		number_of(
+			"SELECT MD5(t) = MD5(REPEAT(CONVERT(x'69742773205C20C3A9' USING utf8mb4), 1800000)) FROM s.long_ WHERE id = 1"),
+		1);
+	assert_int_equal(
+		number_of(
+			"SELECT MD5(g) = MD5(CONVERT(REPEAT(CONVERT(x'E4B8ADE6968727' USING utf8mb4), 1000000) USING gbk)) "
+			"FROM s.long_ WHERE id = 1"),
+		1);
+	assert_int_equal(
+		number_of("SELECT JSON_VALUE(j, '$.a') = 'it''s' FROM s.long_ WHERE id = 1"), 1);
+	assert_int_equal(
+		number_of(
+			"SELECT HEX(`b'`) = '0001' AND t = 'short' AND g IS NULL FROM s.long_ WHERE id = 2"),
+		1);
+	/* a value that no statement can bring is told with both sizes, and the connection lives on
+	 */
 	strbuf_reset(&q);
 	repeat(&b, "x", 1, (16 << 20) + 1);
 	strbuf_addstr(&q, "INSERT INTO s.long_ (id,t) VALUES (3,");
@@ -150,7 +165,8 @@ static void the_structure_of_a_table_is_whole(void **unused)
 	assert_int_equal(t.n_columns, 11);
 	assert_int_equal(t.n_uniques, 3);
 	assert_string_equal(t.uniques[t.handle].name, "d_u"); /* the shortest NOT NULL one */
-	assert_int_equal(t.columns[0].flags, COLF_BINARY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_UNSIGNED);
+	assert_int_equal(t.columns[0].flags,
+			 COLF_BINARY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_UNSIGNED);
 	assert_int_equal(t.columns[1].type, COL_VARCHAR);
 	assert_string_equal(t.columns[1].charset, "utf8mb4");
 	assert_int_equal(t.columns[2].decimals, 10);

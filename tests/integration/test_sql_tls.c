@@ -1,4 +1,5 @@
-/* Needs MariaDB and openssl: what a connection asks for of TLS and of ways to log in is had, or there is none; and a peer that says nothing. */
+/* Needs MariaDB and openssl: what a connection asks for of TLS and of ways to log in is had, or
+ * there is none; and a peer that says nothing. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -37,9 +38,12 @@ static int open_uri(const char *uri, struct err *e)
 	return 0;
 }
 
-static int to(struct test_server *server, const char *scheme, const char *host, const char *params, struct err *e)
+static int to(struct test_server *server, const char *scheme, const char *host, const char *params,
+	      struct err *e)
 {
-	char *uri = xstrfmt("%s://root@%s:%u/?%s", scheme, host, test_server_endpoint(server)->port, params), *at = strstr(uri, "CERTS");
+	char *uri = xstrfmt("%s://root@%s:%u/?%s", scheme, host, test_server_endpoint(server)->port,
+			    params),
+	     *at = strstr(uri, "CERTS");
 	int rc;
 
 	if (at) { /* the parameters' one path */
@@ -68,11 +72,16 @@ static void tls_that_is_asked_for_is_made_and_checked(void **unused)
 		{ "mysql", "127.0.0.1", "tls=skip-verify", false, true, NULL },
 		{ "mysql", "localhost", "ssl-ca=CERTS/ca.pem", false, true, NULL },
 		{ "mysql+ssl", "localhost", "ssl-ca=CERTS/ca.pem", false, true, NULL },
-		{ "mysql", "localhost", "ssl-ca=CERTS/ca.pem&ssl-mode=VERIFY_IDENTITY", false, true, NULL },
-		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=db.example", false, true, NULL },
-		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=other.example", false, false, "not for other.example" },
-		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-mode=VERIFY_CA", false, true, NULL },
-		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/other-ca.pem&ssl-mode=VERIFY_CA", false, false, "" },
+		{ "mysql", "localhost", "ssl-ca=CERTS/ca.pem&ssl-mode=VERIFY_IDENTITY", false, true,
+		  NULL },
+		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=db.example", false,
+		  true, NULL },
+		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=other.example", false,
+		  false, "not for other.example" },
+		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-mode=VERIFY_CA", false, true,
+		  NULL },
+		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/other-ca.pem&ssl-mode=VERIFY_CA", false,
+		  false, "" },
 		{ "mysql", "localhost", "ssl-ca=CERTS/other-ca.pem", false, false, "" },
 		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem", false, false, "" },
 		{ "mysql+ssl", "localhost", "", false, false, "" },
@@ -88,10 +97,12 @@ static void tls_that_is_asked_for_is_made_and_checked(void **unused)
 		int rc = to(tls, asked[i].scheme, asked[i].host, asked[i].params, &e);
 
 		if ((rc == 0) != asked[i].ok || (rc < 0 && !strstr(e.text, asked[i].says)))
-			fail_msg("%s://%s?%s to a server with TLS: %s", asked[i].scheme, asked[i].host, asked[i].params, rc ? e.text : "connected");
+			fail_msg("%s://%s?%s to a server with TLS: %s", asked[i].scheme,
+				 asked[i].host, asked[i].params, rc ? e.text : "connected");
 		rc = to(plain, asked[i].scheme, asked[i].host, asked[i].params, &e);
 		if ((rc == 0) != asked[i].plain_server_too)
-			fail_msg("%s://%s?%s to a server without TLS: %s", asked[i].scheme, asked[i].host, asked[i].params, rc ? e.text : "connected");
+			fail_msg("%s://%s?%s to a server without TLS: %s", asked[i].scheme,
+				 asked[i].host, asked[i].params, rc ? e.text : "connected");
 		if (rc < 0 && e.kind == ERR_USAGE)
 			fail_msg("%s: %s", asked[i].params, e.text);
 	}
@@ -106,11 +117,13 @@ static void an_account_that_wants_tls_is_told_so(void **unused)
 	char *uri = xstrfmt("mysql://secured:pw@127.0.0.1:%u/", test_server_endpoint(tls)->port);
 
 	(void)unused;
-	assert_true(sql_exec(s, &e, "CREATE USER secured@'%%' IDENTIFIED BY 'pw' REQUIRE SSL") >= 0);
+	assert_true(sql_exec(s, &e, "CREATE USER secured@'%%' IDENTIFIED BY 'pw' REQUIRE SSL") >=
+		    0);
 	assert_int_equal(open_uri(uri, &e), -1);
 	assert_non_null(strstr(e.text, "mysql+ssl"));
 	free(uri);
-	uri = xstrfmt("mysql://secured:pw@localhost:%u/?ssl-ca=%s/ca.pem", test_server_endpoint(tls)->port, certs);
+	uri = xstrfmt("mysql://secured:pw@localhost:%u/?ssl-ca=%s/ca.pem",
+		      test_server_endpoint(tls)->port, certs);
 	if (open_uri(uri, &e) < 0)
 		fail_msg("%s", e.text);
 	free(uri);
@@ -141,7 +154,8 @@ static void *pretend(void *arg)
 		if (im->then_n)
 			(void)!write(c, im->then, im->then_n);
 	}
-	while ((n = read(c, im->got + im->got_n, sizeof(im->got) - im->got_n)) > 0) /* until the client has had enough */
+	/* until the client has had enough */
+	while ((n = read(c, im->got + im->got_n, sizeof(im->got) - im->got_n)) > 0)
 		im->got_n += (size_t)n;
 	close(c);
 	return NULL;
@@ -151,11 +165,33 @@ static void *pretend(void *arg)
 static void no_server_is_told_the_password(void **unused)
 {
 	/* protocol 10, capabilities as a server of today has them, plug-in's name at the end */
-#define GREETING(len, plugin) len "\0\0\0" "\x0a" "8.0.36\0" "\x01\0\0\0" SALT "\0" "\xff\xf7" "\x21" "\x02\0" "\xff\x81" "\x15" \
-	"\0\0\0\0\0\0\0\0\0\0" "123456789012\0" plugin
-	static const char native[] = GREETING("\x4a", "mysql_native_password"), sha2[] = GREETING("\x4a", "caching_sha2_password"),
-		clear[] = "\x16\0\0\x02" "\xfe" "mysql_clear_password", old[] = "\x01\0\0\x02" "\xfe",
-		to_sha2[] = "\x2c\0\0\x02" "\xfe" "caching_sha2_password\0" "12345678901234567890", dialog[] = "\x0b\0\0\x02" "\xfe" "dialog\0" "\x02?\0";
+#define GREETING(len, plugin)      \
+	len "\0\0\0"               \
+	    "\x0a"                 \
+	    "8.0.36\0"             \
+	    "\x01\0\0\0" SALT "\0" \
+	    "\xff\xf7"             \
+	    "\x21"                 \
+	    "\x02\0"               \
+	    "\xff\x81"             \
+	    "\x15"                 \
+	    "\0\0\0\0\0\0\0\0\0\0" \
+	    "123456789012\0" plugin
+	static const char native[] = GREETING("\x4a", "mysql_native_password"),
+			  sha2[] = GREETING("\x4a", "caching_sha2_password"),
+			  clear[] = "\x16\0\0\x02"
+				    "\xfe"
+				    "mysql_clear_password",
+			  old[] = "\x01\0\0\x02"
+				  "\xfe",
+			  to_sha2[] = "\x2c\0\0\x02"
+				      "\xfe"
+				      "caching_sha2_password\0"
+				      "12345678901234567890",
+			  dialog[] = "\x0b\0\0\x02"
+				     "\xfe"
+				     "dialog\0"
+				     "\x02?\0";
 	static const struct {
 		const char *greeting, *then;
 		size_t greeting_n, then_n;
@@ -170,9 +206,13 @@ static void no_server_is_told_the_password(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(plays) / sizeof(plays[0]); i++) {
-		struct impostor im = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .greeting = (const unsigned char *)plays[i].greeting,
-			.then = (const unsigned char *)plays[i].then, .greeting_n = plays[i].greeting_n, .then_n = plays[i].then_n };
-		struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct impostor im = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+				       .greeting = (const unsigned char *)plays[i].greeting,
+				       .then = (const unsigned char *)plays[i].then,
+				       .greeting_n = plays[i].greeting_n,
+				       .then_n = plays[i].then_n };
+		struct sockaddr_in at = { .sin_family = AF_INET,
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 		socklen_t n = sizeof(at);
 		pthread_t thread;
 		char *uri;
@@ -199,11 +239,13 @@ static void no_server_is_told_the_password(void **unused)
 
 static void make_certificates(void)
 {
-	char *script = xstrfmt("cd %s && for ca in ca other-ca; do openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=$ca -keyout $ca.key "
-			       "-out $ca.pem; done >/dev/null 2>&1 && openssl req -newkey rsa:2048 -nodes -subj /CN=db.example -keyout server.key "
-			       "-out server.csr >/dev/null 2>&1 && printf 'subjectAltName=DNS:localhost,DNS:db.example\n' >ext && openssl x509 -req "
-			       "-in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out server.pem >/dev/null 2>&1 && "
-			       "chmod 755 . && chmod 644 *", certs);
+	char *script = xstrfmt(
+		"cd %s && for ca in ca other-ca; do openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=$ca -keyout $ca.key "
+		"-out $ca.pem; done >/dev/null 2>&1 && openssl req -newkey rsa:2048 -nodes -subj /CN=db.example -keyout server.key "
+		"-out server.csr >/dev/null 2>&1 && printf 'subjectAltName=DNS:localhost,DNS:db.example\n' >ext && openssl x509 -req "
+		"-in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out server.pem >/dev/null 2>&1 && "
+		"chmod 755 . && chmod 644 *",
+		certs);
 	char *argv[] = { (char *)"sh", (char *)"-c", script, NULL };
 	struct strbuf out = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -230,7 +272,8 @@ int main(void)
 	if (!mkdtemp(certs))
 		abort();
 	make_certificates();
-	more = xstrfmt("ssl-ca=%s/ca.pem\nssl-cert=%s/server.pem\nssl-key=%s/server.key\n", certs, certs, certs);
+	more = xstrfmt("ssl-ca=%s/ca.pem\nssl-cert=%s/server.pem\nssl-key=%s/server.key\n", certs,
+		       certs, certs);
 	plain = test_server_start_with(1, "skip-ssl\n");
 	tls = test_server_start_with(2, more);
 	rc = cmocka_run_group_tests(tests, NULL, NULL);

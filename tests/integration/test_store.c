@@ -30,9 +30,9 @@ static struct minio *minio;
 
 static char *s3_uri(const char *bucket, const char *access, const char *secret, int port)
 {
-	return xstrfmt("s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true", bucket,
-	               access, secret,
-	               port);
+	return xstrfmt(
+		"s3://%s?access-key=%s&secret-access-key=%s&endpoint=http://127.0.0.1:%d&force-path-style=true",
+		bucket, access, secret, port);
 }
 
 static struct store *open_uri(char *uri, int64_t patience_ms)
@@ -54,11 +54,16 @@ static struct store *open_kind(const char *kind, const char *bucket)
 	return open_uri(s3_uri(bucket, "minio", SECRET_ENCODED, minio_port(minio)), 0);
 }
 
-#define OK(call) do { if ((call) < 0) fail_msg("%s: %s", #call, e.text); } while (0)
+#define OK(call)                                           \
+	do {                                               \
+		if ((call) < 0)                            \
+			fail_msg("%s: %s", #call, e.text); \
+	} while (0)
 
 static void many_objects(const char *kind)
 {
-	struct store *s = open_kind(kind, "many"), *inner = open_kind(kind, "many/deep/er%20prefix/");
+	struct store *s = open_kind(kind, "many"),
+		     *inner = open_kind(kind, "many/deep/er%20prefix/");
 	struct store_list l;
 	struct err e = ERR_INIT;
 	char key[64];
@@ -101,9 +106,19 @@ static void many_objects(const char *kind)
 static void odd_keys(const char *kind)
 {
 	static const char *const keys[] = {
-		"127.0.0.1:8300_default_drill_meta_1.meta", "a b+c", "100%", "%3A", "%2F%00", "grün/日本/🙂", "q?x=1&y=2#z",
-		        "~tilde*'()!;,$@=",
-		"\"<&>\"", "back\\slash", "trailing space ", "...", "a/..b/.c",
+		"127.0.0.1:8300_default_drill_meta_1.meta",
+		"a b+c",
+		"100%",
+		"%3A",
+		"%2F%00",
+		"grün/日本/🙂",
+		"q?x=1&y=2#z",
+		"~tilde*'()!;,$@=",
+		"\"<&>\"",
+		"back\\slash",
+		"trailing space ",
+		"...",
+		"a/..b/.c",
 	};
 	enum { N = sizeof(keys) / sizeof(keys[0]) };
 	struct store *s = open_kind(kind, "odd-keys/a b:c%2525+d");
@@ -213,8 +228,8 @@ static void *use_shared(void *arg)
 		char *key = xstrfmt("t%d/%d", h->id, i);
 		struct strbuf got = STRBUF_INIT;
 
-		if (store_put(h->s, key, key, strlen(key), NULL) < 0 || store_get(h->s, key, 100, &got, NULL) < 0 ||
-		    strcmp(got.buf, key))
+		if (store_put(h->s, key, key, strlen(key), NULL) < 0 ||
+		    store_get(h->s, key, 100, &got, NULL) < 0 || strcmp(got.buf, key))
 			h->failed++;
 		strbuf_release(&got);
 		free(key);
@@ -247,9 +262,18 @@ static void need_minio(void)
 		skip();
 }
 
-#define BOTH(test) \
-	static void test##_in_a_directory(void **unused) { (void)unused; test("file"); } \
-	static void test##_in_s3(void **unused) { (void)unused; need_minio(); test("s3"); }
+#define BOTH(test)                                       \
+	static void test##_in_a_directory(void **unused) \
+	{                                                \
+		(void)unused;                            \
+		test("file");                            \
+	}                                                \
+	static void test##_in_s3(void **unused)          \
+	{                                                \
+		(void)unused;                            \
+		need_minio();                            \
+		test("s3");                              \
+	}
 BOTH(many_objects)
 BOTH(odd_keys)
 BOTH(sizes)
@@ -308,7 +332,9 @@ static void an_absent_bucket_is_told_from_an_absent_object(void **unused)
 static struct minio *start_minio(int port)
 {
 	char *data = xstrfmt("%s/minio-data", dir), *log = xstrfmt("%s/minio.log", dir);
-	struct minio_opts o = { .data_dir = data, .log_path = log, .user = "minio", .password = SECRET, .port = port };
+	struct minio_opts o = {
+		.data_dir = data, .log_path = log, .user = "minio", .password = SECRET, .port = port
+	};
 	struct err e = ERR_INIT;
 	struct minio *m = minio_start(&o, deadline_in_ms(30000), &e);
 
@@ -446,10 +472,12 @@ static int append(void *arg, const void *data, size_t n, struct err *e)
 
 static void a_cut_download_resumes_where_it_stopped(void **unused)
 {
-	struct script v = { .answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
-		                        "HTTP/1.1 503 Slow\r\nContent-Length: 0\r\n\r\n",
-		                        "HTTP/1.1 206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 5-9/10\r\n"
-		                        "Content-Length: 5\r\n\r\n56789" } };
+	struct script v = {
+		.answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
+			    "HTTP/1.1 503 Slow\r\nContent-Length: 0\r\n\r\n",
+			    "HTTP/1.1 206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 5-9/10\r\n"
+			    "Content-Length: 5\r\n\r\n56789" }
+	};
 	struct strbuf got = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct store *s;
@@ -472,12 +500,17 @@ static void a_cut_download_resumes_where_it_stopped(void **unused)
 
 static void a_replaced_object_is_never_mixed_with_the_old_one(void **unused)
 {
-	struct script v = { .answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
-		                        "HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n", /* a whole get may begin again */
-		                        "HTTP/1.1 200 OK\r\nETag: \"e2\"\r\nContent-Length: 3\r\n\r\nnew" } };
+	struct script v = {
+		.answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
+			    /* a whole get may begin again */
+			    "HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n",
+			    "HTTP/1.1 200 OK\r\nETag: \"e2\"\r\nContent-Length: 3\r\n\r\nnew" }
+	};
 	/* This server knows no ranges: it sends the whole again. */
-	struct script w = { .answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
-		                        "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n0123456789" } };
+	struct script w = {
+		.answer = { "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n01234",
+			    "HTTP/1.1 200 OK\r\nETag: \"e1\"\r\nContent-Length: 10\r\n\r\n0123456789" }
+	};
 	struct strbuf got = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct store *s;
@@ -514,7 +547,11 @@ static void a_taken_port_gives_way_to_a_free_one(void **unused)
 	need_minio();
 	data = xstrfmt("%s/other", dir);
 	log = xstrfmt("%s/other.log", dir);
-	struct minio_opts o = { .data_dir = data, .log_path = log, .user = "minio", .password = SECRET, .port = minio_port(minio) };
+	struct minio_opts o = { .data_dir = data,
+				.log_path = log,
+				.user = "minio",
+				.password = SECRET,
+				.port = minio_port(minio) };
 	other = minio_start(&o, deadline_in_ms(30000), &e);
 	if (!other)
 		fail_msg("%s", e.text);

@@ -1,4 +1,5 @@
-/* A small S3 server of the test's own, which answers as gateways, proxies and careful stores do: a success is one when what it has to bring is there. */
+/* A small S3 server of the test's own, which answers as gateways, proxies and careful stores do: a
+ * success is one when what it has to bring is there. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -22,7 +23,8 @@
 #define RESULT "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"
 #define EMPTY_LIST "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 #define PART_TAG "\"d41d8cd98f00b204e9800998ecf8427e\""
-#define WHOLE_TAG "\"2bc3f09a6fbadbe687825030c6e7b9a4-3\"" /* MD5 of three times PART_TAG */
+/* MD5 of three times PART_TAG */
+#define WHOLE_TAG "\"2bc3f09a6fbadbe687825030c6e7b9a4-3\""
 
 struct rule {
 	const char *method, *query; /* that the query holds; "" any */
@@ -41,7 +43,8 @@ static struct {
 
 static void answer(int c, const char *status, const char *headers, const char *body, bool head)
 {
-	dprintf(c, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n%s", status, head ? 0 : strlen(body), headers, head ? "" : body);
+	dprintf(c, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n%s", status,
+		head ? 0 : strlen(body), headers, head ? "" : body);
 }
 
 /* The request's head into line, its body read and dropped. */
@@ -86,10 +89,12 @@ static void serve(int c)
 	for (size_t i = 0; i < server.n_rules; i++) {
 		const struct rule *r = &server.rules[i];
 
-		if (strncmp(head, r->method, strlen(r->method)) || !strstr(head, r->query) || (r->times && server.used[i] >= r->times))
+		if (strncmp(head, r->method, strlen(r->method)) || !strstr(head, r->query) ||
+		    (r->times && server.used[i] >= r->times))
 			continue;
 		server.used[i]++;
-		if (!strcmp(r->status, "done, lost")) { /* the store did it, and the answer was cut on its way */
+		/* the store did it, and the answer was cut on its way */
+		if (!strcmp(r->status, "done, lost")) {
 			server.completed = true;
 			snprintf(server.tag, sizeof(server.tag), "%s", r->headers);
 			answer(c, "200 OK", "", r->body, false);
@@ -147,7 +152,9 @@ static void rules(const struct rule *r, size_t n)
 
 static struct store *bucket(const char *more)
 {
-	char *uri = xstrfmt("s3://bkt/x?endpoint=http://127.0.0.1:%d&access-key=a&secret-access-key=b%s", server.port, more);
+	char *uri = xstrfmt(
+		"s3://bkt/x?endpoint=http://127.0.0.1:%d&access-key=a&secret-access-key=b%s",
+		server.port, more);
 	struct err e = ERR_INIT;
 	struct store *s = store_open(uri, &(struct store_opts){ .patience_ms = 1500 }, &e);
 
@@ -165,14 +172,23 @@ static void a_completion_counts_only_with_its_document(void **unused)
 	} cases[] = {
 		{ { "POST", "uploadId=", 0, "200 OK", "", "" }, false },
 		{ { "POST", "uploadId=", 0, "200 OK", "", "<CompleteMultipartUploadRe" }, false },
-		{ { "POST", "uploadId=", 0, "200 OK", "", "<html><body>gateway</body></html>" }, false },
-		{ { "POST", "uploadId=", 0, "200 OK", "", "<Error><Code>AccessDenied</Code></Error>" }, false },
-		{ { "POST", "uploadId=", 0, "200 OK", "", "<Error><Code>InternalError</Code></Error>" }, false },
+		{ { "POST", "uploadId=", 0, "200 OK", "", "<html><body>gateway</body></html>" },
+		  false },
+		{ { "POST", "uploadId=", 0, "200 OK", "",
+		    "<Error><Code>AccessDenied</Code></Error>" },
+		  false },
+		{ { "POST", "uploadId=", 0, "200 OK", "",
+		    "<Error><Code>InternalError</Code></Error>" },
+		  false },
 		{ { "POST", "uploadId=", 2, "200 OK", "", "" }, true },
 		{ { "POST", "uploadId=", 1, "200 OK", "", "<html>" }, true },
-		{ { "POST", "uploadId=", 1, "200 OK", "", "<Error><Code>InternalError</Code></Error>" }, true },
-		{ { "POST", "uploadId=", 1, "done, lost", WHOLE_TAG, "" }, true },       /* then: NoSuchUpload, and the object is ours */
-		{ { "POST", "uploadId=", 1, "done, lost", "\"an-older-object\"", "" }, false }, /* then: NoSuchUpload, and it is not */
+		{ { "POST", "uploadId=", 1, "200 OK", "",
+		    "<Error><Code>InternalError</Code></Error>" },
+		  true },
+		/* then: NoSuchUpload, and the object is ours */
+		{ { "POST", "uploadId=", 1, "done, lost", WHOLE_TAG, "" }, true },
+		/* then: NoSuchUpload, and it is not */
+		{ { "POST", "uploadId=", 1, "done, lost", "\"an-older-object\"", "" }, false },
 		{ { "POST", "uploads=", 0, "200 OK", "", "" }, false },
 		{ { "PUT", "partNumber=2", 0, "200 OK", "", "<html>" }, false },
 		{ { "PUT", "partNumber=2", 1, "200 OK", "", "<html>" }, true },
@@ -188,7 +204,8 @@ static void a_completion_counts_only_with_its_document(void **unused)
 		rules(&cases[i].rule, 1);
 		rc = store_put(s, "big", big, BIG, &e);
 		if ((rc == 0) != cases[i].ok)
-			fail_msg("case %zu, \"%s\": %s", i, cases[i].rule.body, rc ? e.text : "taken for stored");
+			fail_msg("case %zu, \"%s\": %s", i, cases[i].rule.body,
+				 rc ? e.text : "taken for stored");
 	}
 	free(big);
 	store_free(s);
@@ -201,13 +218,26 @@ static void a_put_and_a_list_count_only_with_what_they_bring(void **unused)
 		bool put_ok, list_ok;
 		const char *says;
 	} cases[] = {
-		{ { "PUT", "", 0, "200 OK", "", "<html><title>Login</title>please log in</html>" }, false, true, "please log in" },
+		{ { "PUT", "", 0, "200 OK", "", "<html><title>Login</title>please log in</html>" },
+		  false,
+		  true,
+		  "please log in" },
 		{ { "PUT", "", 1, "200 OK", "", "" }, true, true, NULL },
 		{ { "GET", "list-type", 0, "200 OK", "", "" }, true, false, "ListBucketResult" },
-		{ { "GET", "list-type", 0, "200 OK", "", "<ListBucketResult><Contents><Key>x/a</K" }, true, false, "ListBucketResult" },
-		{ { "GET", "list-type", 0, "200 OK", "", "<html>gateway</html>" }, true, false, "gateway" },
+		{ { "GET", "list-type", 0, "200 OK", "",
+		    "<ListBucketResult><Contents><Key>x/a</K" },
+		  true,
+		  false,
+		  "ListBucketResult" },
+		{ { "GET", "list-type", 0, "200 OK", "", "<html>gateway</html>" },
+		  true,
+		  false,
+		  "gateway" },
 		{ { "GET", "list-type", 1, "200 OK", "", "<ListBucketResult>" }, true, true, NULL },
-		{ { "GET", "list-type", 0, "503 Slow", "", "<html><body><h1>Service down for\n the night</h1></body></html>" }, true, false,
+		{ { "GET", "list-type", 0, "503 Slow", "",
+		    "<html><body><h1>Service down for\n the night</h1></body></html>" },
+		  true,
+		  false,
 		  "Service down for the night" },
 	};
 	struct store *s = bucket("");
@@ -221,7 +251,8 @@ static void a_put_and_a_list_count_only_with_what_they_bring(void **unused)
 		rules(&cases[i].rule, 1);
 		put = store_put(s, "small", "x", 1, &e);
 		list = store_list(s, "", &l, put < 0 ? NULL : &e);
-		if ((put == 0) != cases[i].put_ok || (list == 0) != cases[i].list_ok || (cases[i].says && !strstr(e.text, cases[i].says)))
+		if ((put == 0) != cases[i].put_ok || (list == 0) != cases[i].list_ok ||
+		    (cases[i].says && !strstr(e.text, cases[i].says)))
 			fail_msg("case %zu: put %d, list %d: %s", i, put, list, e.text);
 		store_list_release(&l);
 	}
@@ -231,9 +262,15 @@ static void a_put_and_a_list_count_only_with_what_they_bring(void **unused)
 #define DENIED "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 static void a_key_that_may_not_create_uses_the_bucket_that_is_there(void **unused)
 {
-	static const struct rule there[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "", DENIED }, { "HEAD", "/bkt HTTP", 0, "200 OK", "", "" } },
-		absent[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "", DENIED }, { "HEAD", "/bkt HTTP", 0, "404 Not Found", "", "" } },
-		listed[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "", DENIED }, { "HEAD", "/bkt HTTP", 0, "403 Forbidden", "", "" } };
+	static const struct rule there[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "",
+					       DENIED },
+					     { "HEAD", "/bkt HTTP", 0, "200 OK", "", "" } },
+				 absent[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "",
+						DENIED },
+					      { "HEAD", "/bkt HTTP", 0, "404 Not Found", "", "" } },
+				 listed[] = { { "PUT /bkt HTTP", "", 0, "403 Forbidden", "",
+						DENIED },
+					      { "HEAD", "/bkt HTTP", 0, "403 Forbidden", "", "" } };
 	struct store *s = bucket("");
 	struct err e = ERR_INIT;
 
@@ -256,12 +293,22 @@ static void an_error_tells_what_to_do(void **unused)
 		struct rule rule;
 		const char *more, *says;
 	} cases[] = {
-		{ { "GET", "", 0, "307 Temporary Redirect", "Location: https://bkt.s3.eu-west-1.example.com/?list-type=2\r\n", "" }, "",
+		{ { "GET", "", 0, "307 Temporary Redirect",
+		    "Location: https://bkt.s3.eu-west-1.example.com/?list-type=2\r\n", "" },
+		  "",
 		  "but at https://bkt.s3.eu-west-1.example.com/" },
-		{ { "GET", "", 0, "301 Moved", "", "<Error><Code>PermanentRedirect</Code><Endpoint>s3.eu.example.com</Endpoint></Error>" }, "",
+		{ { "GET", "", 0, "301 Moved", "",
+		    "<Error><Code>PermanentRedirect</Code><Endpoint>s3.eu.example.com</Endpoint></Error>" },
+		  "",
 		  "s3.eu.example.com" },
-		{ { "GET", "", 0, "403 Forbidden", "", "<Error><Code>SignatureDoesNotMatch</Code></Error>" }, "+c", "%2B" },
-		{ { "GET", "", 0, "403 Forbidden", "", "<Error><Code>SignatureDoesNotMatch</Code></Error>" }, "", "not the one of this access-key" },
+		{ { "GET", "", 0, "403 Forbidden", "",
+		    "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
+		  "+c",
+		  "%2B" },
+		{ { "GET", "", 0, "403 Forbidden", "",
+		    "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
+		  "",
+		  "not the one of this access-key" },
 	};
 
 	(void)unused;
@@ -283,16 +330,24 @@ static void a_parameter_means_what_it_says_or_is_refused(void **unused)
 	static const struct {
 		const char *more, *says; /* NULL: taken */
 	} cases[] = {
-		{ "&force-path-style=True", NULL }, { "&force-path-style=1", NULL }, { "&storage-class=STANDARD", NULL }, { "&provider=aws&region=eu", NULL },
-		{ "&flush-interval=5s&protocol=canal-json", NULL }, { "&force-path-style=maybe", "true or false" }, { "&foo=bar", "'foo' is not known" },
-		{ "&storage-class=GLACIER", "storage-class" }, { "&sse=AES256", "sse" },
+		{ "&force-path-style=True", NULL },
+		{ "&force-path-style=1", NULL },
+		{ "&storage-class=STANDARD", NULL },
+		{ "&provider=aws&region=eu", NULL },
+		{ "&flush-interval=5s&protocol=canal-json", NULL },
+		{ "&force-path-style=maybe", "true or false" },
+		{ "&foo=bar", "'foo' is not known" },
+		{ "&storage-class=GLACIER", "storage-class" },
+		{ "&sse=AES256", "sse" },
 	};
 	struct err e = ERR_INIT;
 	struct store *s;
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *uri = xstrfmt("s3://bkt/x?endpoint=http://127.0.0.1:1&access-key=a&secret-access-key=b%s", cases[i].more);
+		char *uri = xstrfmt(
+			"s3://bkt/x?endpoint=http://127.0.0.1:1&access-key=a&secret-access-key=b%s",
+			cases[i].more);
 
 		s = store_open(uri, NULL, &e);
 		if ((s != NULL) != !cases[i].says || (!s && !strstr(e.text, cases[i].says)))
@@ -300,8 +355,9 @@ static void a_parameter_means_what_it_says_or_is_refused(void **unused)
 		store_free(s);
 		free(uri);
 	}
-	s = store_open("s3://bkt?endpoint=http://127.0.0.1:1&access-key=a&secret-access-key=b&force-path-style=False",
-		       &(struct store_opts){ .patience_ms = 1 }, &e);
+	s = store_open(
+		"s3://bkt?endpoint=http://127.0.0.1:1&access-key=a&secret-access-key=b&force-path-style=False",
+		&(struct store_opts){ .patience_ms = 1 }, &e);
 	assert_non_null(s); /* "bkt.127.0.0.1" is no host: so it was asked for */
 	assert_int_equal(store_create_bucket(s, &e), -1);
 	assert_non_null(strstr(e.text, "bkt.127.0.0.1"));
@@ -310,7 +366,9 @@ static void a_parameter_means_what_it_says_or_is_refused(void **unused)
 
 static void list_says(int port, const char *more, const char *says)
 {
-	char *uri = xstrfmt("s3://bkt?endpoint=https://127.0.0.1:%d&access-key=a&secret-access-key=b%s", port, more);
+	char *uri =
+		xstrfmt("s3://bkt?endpoint=https://127.0.0.1:%d&access-key=a&secret-access-key=b%s",
+			port, more);
 	struct store *s;
 	struct store_list l = { 0 };
 	struct err e = ERR_INIT;
@@ -324,7 +382,8 @@ static void list_says(int port, const char *more, const char *says)
 	free(uri);
 }
 
-/* openssl's own server answers every request with a page: to get as far as that, its certificate was trusted. */
+/* openssl's own server answers every request with a page: to get as far as that, its certificate
+ * was trusted. */
 static void a_store_may_have_a_ca_of_its_own(void **unused)
 {
 	char dir[] = "/var/tmp/drtest-it-ca.XXXXXX", *ca, *key, *at, *param;
@@ -340,20 +399,46 @@ static void a_store_may_have_a_ca_of_its_own(void **unused)
 	at = xstrfmt("127.0.0.1:%d", port);
 	param = xstrfmt("&ca=%s", ca);
 	{
-		char *make[] = { (char *)"openssl", (char *)"req", (char *)"-x509", (char *)"-newkey", (char *)"rsa:2048", (char *)"-nodes", (char *)"-days",
-			(char *)"30", (char *)"-subj", (char *)"/CN=store", (char *)"-addext", (char *)"subjectAltName=IP:127.0.0.1", (char *)"-keyout", key,
-			(char *)"-out", ca, NULL };
-		char *serve_it[] = { (char *)"openssl", (char *)"s_server", (char *)"-quiet", (char *)"-www", (char *)"-accept", at, (char *)"-cert", ca,
-			(char *)"-key", key, NULL };
+		char *make[] = { (char *)"openssl",
+				 (char *)"req",
+				 (char *)"-x509",
+				 (char *)"-newkey",
+				 (char *)"rsa:2048",
+				 (char *)"-nodes",
+				 (char *)"-days",
+				 (char *)"30",
+				 (char *)"-subj",
+				 (char *)"/CN=store",
+				 (char *)"-addext",
+				 (char *)"subjectAltName=IP:127.0.0.1",
+				 (char *)"-keyout",
+				 key,
+				 (char *)"-out",
+				 ca,
+				 NULL };
+		char *serve_it[] = { (char *)"openssl",
+				     (char *)"s_server",
+				     (char *)"-quiet",
+				     (char *)"-www",
+				     (char *)"-accept",
+				     at,
+				     (char *)"-cert",
+				     ca,
+				     (char *)"-key",
+				     key,
+				     NULL };
 		struct proc_opts o = { .name = "openssl", .argv = serve_it };
 		struct strbuf out = STRBUF_INIT;
 
-		if (proc_run(make, NULL, &out, 1 << 16, deadline_in_ms(60000), &e) < 0 || !(p = proc_start(&o, &e)))
+		if (proc_run(make, NULL, &out, 1 << 16, deadline_in_ms(60000), &e) < 0 ||
+		    !(p = proc_start(&o, &e)))
 			fail_msg("%s", e.text);
 		strbuf_release(&out);
 	}
 	do { /* until it listens */
-		struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+		struct sockaddr_in to = { .sin_family = AF_INET,
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+					  .sin_port = htons((uint16_t)port) };
 
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
@@ -396,13 +481,14 @@ int main(void)
 		cmocka_unit_test(a_parameter_means_what_it_says_or_is_refused),
 		cmocka_unit_test(a_store_may_have_a_ca_of_its_own),
 	};
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(at);
 	int rc;
 
 	server.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (server.fd < 0 || bind(server.fd, (struct sockaddr *)&at, sizeof(at)) || listen(server.fd, 64) ||
-	    getsockname(server.fd, (struct sockaddr *)&at, &n))
+	if (server.fd < 0 || bind(server.fd, (struct sockaddr *)&at, sizeof(at)) ||
+	    listen(server.fd, 64) || getsockname(server.fd, (struct sockaddr *)&at, &n))
 		return 1;
 	server.port = ntohs(at.sin_port);
 	pthread_create(&server.thread, NULL, run_server, NULL);

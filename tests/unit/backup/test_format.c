@@ -18,10 +18,18 @@ static struct column columns[] = {
 	{ .name = (char *)"id", .sql_type = (char *)"int", .type = COL_LONG },
 	{ .name = (char *)"f", .sql_type = (char *)"float", .type = COL_FLOAT },
 	{ .name = (char *)"e", .sql_type = (char *)"enum('x')", .type = COL_ENUM },
-	{ .name = (char *)"t`x", .sql_type = (char *)"text", .type = COL_BLOB, .charset = (char *)"utf8mb4" },
-	{ .name = (char *)"g", .sql_type = (char *)"int", .type = COL_LONG, .flags = COLF_GENERATED },
+	{ .name = (char *)"t`x",
+	  .sql_type = (char *)"text",
+	  .type = COL_BLOB,
+	  .charset = (char *)"utf8mb4" },
+	{ .name = (char *)"g",
+	  .sql_type = (char *)"int",
+	  .type = COL_LONG,
+	  .flags = COLF_GENERATED },
 };
-static struct table_schema table = { .db = (char *)"d", .table = (char *)"t", .columns = columns, .n_columns = 5, .handle = -1 };
+static struct table_schema table = {
+	.db = (char *)"d", .table = (char *)"t", .columns = columns, .n_columns = 5, .handle = -1
+};
 
 static void a_row_is_one_line_whatever_is_in_it(void **unused)
 {
@@ -57,7 +65,9 @@ static void statements_leave_generated_columns_out(void **unused)
 	(void)unused;
 	assert_int_equal(n, 4);
 	format_select(&out, &table);
-	assert_string_equal(out.buf, "SELECT `id`,CAST(`f` AS DOUBLE),CAST(`e`+0 AS UNSIGNED),`t``x` FROM `d`.`t`");
+	assert_string_equal(
+		out.buf,
+		"SELECT `id`,CAST(`f` AS DOUBLE),CAST(`e`+0 AS UNSIGNED),`t``x` FROM `d`.`t`");
 	strbuf_reset(&out);
 	format_load(&out, "d", "t", c, n);
 	assert_non_null(strstr(out.buf, "(`id`,`f`,@v2,`t``x`) SET `e`=CAST(@v2 AS UNSIGNED)"));
@@ -70,7 +80,14 @@ static void a_line_becomes_insert_values_or_is_refused(void **unused)
 	struct carried_column *c;
 	struct strbuf out = STRBUF_INIT;
 	size_t n = format_columns(&table, &c);
-	static const char *const bad[] = { "", "1", "1\t2\t3", "1\t2\tx\t4", "1\t2\t3\t4\t5", "1\t2\t3\tx\\", "1\t2\t\t4", "1\t2\t1;DROP\t4" };
+	static const char *const bad[] = { "",
+					   "1",
+					   "1\t2\t3",
+					   "1\t2\tx\t4",
+					   "1\t2\t3\t4\t5",
+					   "1\t2\t3\tx\\",
+					   "1\t2\t\t4",
+					   "1\t2\t1;DROP\t4" };
 	const char good[] = "1\t\\N\t3\tit's\\\\ \\t";
 
 	(void)unused;
@@ -87,19 +104,26 @@ static void plain_keys_are_built_after_the_load(void **unused)
 	struct strbuf create = STRBUF_INIT, keys = STRBUF_INIT;
 
 	(void)unused;
-	load_split_keys("CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
-			"  UNIQUE KEY `u` (`k`),\n  KEY `k_1` (`k`),\n  KEY `k_2` (`k`,`id`)\n"
-			") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4", &create, &keys);
-	assert_string_equal(create.buf, "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
-			"  UNIQUE KEY `u` (`k`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
+	load_split_keys(
+		"CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
+		"  UNIQUE KEY `u` (`k`),\n  KEY `k_1` (`k`),\n  KEY `k_2` (`k`,`id`)\n"
+		") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+		&create, &keys);
+	assert_string_equal(
+		create.buf,
+		"CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `k` int,\n  PRIMARY KEY (`id`),\n"
+		"  UNIQUE KEY `u` (`k`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
 	assert_string_equal(keys.buf, "ADD KEY `k_1` (`k`),ADD KEY `k_2` (`k`,`id`)");
 	strbuf_reset(&create);
 	strbuf_reset(&keys);
-	load_split_keys("CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  KEY `id` (`id`)\n) ENGINE=InnoDB", &create, &keys);
+	load_split_keys(
+		"CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  KEY `id` (`id`)\n) ENGINE=InnoDB",
+		&create, &keys);
 	assert_string_equal(keys.buf, "");
 	assert_non_null(strstr(create.buf, "KEY `id`"));
 	strbuf_reset(&create);
-	load_split_keys("CREATE TABLE `t` (\n  `id` int,\n  KEY `id` (`id`)\n) ENGINE=MyISAM", &create, &keys);
+	load_split_keys("CREATE TABLE `t` (\n  `id` int,\n  KEY `id` (`id`)\n) ENGINE=MyISAM",
+			&create, &keys);
 	assert_string_equal(keys.buf, "");
 	strbuf_release(&create);
 	strbuf_release(&keys);
@@ -121,13 +145,31 @@ static struct store *temp_store(char dir[64])
 
 static void a_manifest_comes_back_and_no_damaged_byte_passes(void **unused)
 {
-	struct carried_column c[] = { { (char *)"a\"b", CARRY_TEXT }, { (char *)"é", CARRY_NUMBER } };
-	struct manifest_chunk chunk = { (char *)"data/t000000/00000000-000000.zst", 10, 20, 3, 1, 0xfedcba9876543210u };
-	struct manifest_table t = { .db = (char *)"d", .name = (char *)"t", .create_sql = (char *)"CREATE", .columns = c, .n_columns = 2, .chunks = &chunk,
-		.n_chunks = 1, .rows = 3, .raw_bytes = 20, .sum = UINT64_MAX };
-	struct manifest_object db = { (char *)"d", (char *)"", (char *)"CREATE DATABASE d", NULL, NULL };
-	struct manifest m = { .source_version = (char *)"10.11", .backup_ts = 462000000000000001u, .backup_seq = 42, .dbs = &db, .n_dbs = 1,
-		.tables = &t, .n_tables = 1 }, back;
+	struct carried_column c[] = { { (char *)"a\"b", CARRY_TEXT },
+				      { (char *)"é", CARRY_NUMBER } };
+	struct manifest_chunk chunk = {
+		(char *)"data/t000000/00000000-000000.zst", 10, 20, 3, 1, 0xfedcba9876543210u
+	};
+	struct manifest_table t = { .db = (char *)"d",
+				    .name = (char *)"t",
+				    .create_sql = (char *)"CREATE",
+				    .columns = c,
+				    .n_columns = 2,
+				    .chunks = &chunk,
+				    .n_chunks = 1,
+				    .rows = 3,
+				    .raw_bytes = 20,
+				    .sum = UINT64_MAX };
+	struct manifest_object db = { (char *)"d", (char *)"", (char *)"CREATE DATABASE d", NULL,
+				      NULL };
+	struct manifest m = { .source_version = (char *)"10.11",
+			      .backup_ts = 462000000000000001u,
+			      .backup_seq = 42,
+			      .dbs = &db,
+			      .n_dbs = 1,
+			      .tables = &t,
+			      .n_tables = 1 },
+			back;
 	struct strbuf bytes = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	char dir[64];

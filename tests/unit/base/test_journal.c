@@ -72,7 +72,8 @@ static void a_journal_is_readable_while_its_writer_lives_and_when_cut(void **unu
 	(void)unused;
 	journal_event(j, "run", NULL);
 	journal_event(j, "step", json_pack("{s:s}", "name", "one"));
-	assert_int_equal(journal_read(path, count, &n, &cut, &e), 0); /* not closed: as after kill -9 */
+	/* not closed: as after kill -9 */
+	assert_int_equal(journal_read(path, count, &n, &cut, &e), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(cut, 1);
 	journal_event(j, "step", json_pack("{s:s}", "name", "two"));
@@ -114,14 +115,36 @@ static void redacted(const char *in, const char *want)
 static void secrets_are_stars_however_they_are_written(void **unused)
 {
 	static const char *const leaks[] = {
-		"CREATE USER u IDENTIFIED VIA mysql_native_password USING PASSWORD('hunter2x')", "SET PASSWORD FOR u = PASSWORD('hunter2x')",
-		"SET PASSWORD FOR u = 'hunter2x'", "ALTER USER u IDENTIFIED BY PASSWORD \"hunter2x\"", "IDENTIFIED BY\t'it''s hunter2x'",
-		"near 'PASSWORD( 'hunter2x')' at line 1", "CHANGE MASTER TO MASTER_PASSWORD='hunter2x'", "{\"password\":\"hunter2x\"}",
-		"{\"password\" : \"a\\\"hunter2x\"}", "\"{\\\"password\\\":\\\"hunter2x\\\"}\"", "password: hunter2x", "Password = hunter2x",
-		"--password hunter2x", "--mysql-password hunter2x", "--mysql_password=hunter2x", "mysql -h db -phunter2x -e", "mariadb -uroot -phunter2x",
-		"mysql://root:a/hunter2x@h/", "mysql://root:a?hunter2x@h/", "tidb://u:hunter2x@[::1]:4000", "password=a)hunter2x", "password=a;hunter2x",
-		"--set 'password=a hunter2x'", "password='a hunter2x'", "secret_access_key=hunter2x", "MYSQL_PWD=hunter2x drtest", "x=1&token=hunter2x&y",
-		"{'secret': 'hunter2x'}", "passphrase=\"hunter2x", "AWS_SECRET_ACCESS_KEY=hunter2x",
+		"CREATE USER u IDENTIFIED VIA mysql_native_password USING PASSWORD('hunter2x')",
+		"SET PASSWORD FOR u = PASSWORD('hunter2x')",
+		"SET PASSWORD FOR u = 'hunter2x'",
+		"ALTER USER u IDENTIFIED BY PASSWORD \"hunter2x\"",
+		"IDENTIFIED BY\t'it''s hunter2x'",
+		"near 'PASSWORD( 'hunter2x')' at line 1",
+		"CHANGE MASTER TO MASTER_PASSWORD='hunter2x'",
+		"{\"password\":\"hunter2x\"}",
+		"{\"password\" : \"a\\\"hunter2x\"}",
+		"\"{\\\"password\\\":\\\"hunter2x\\\"}\"",
+		"password: hunter2x",
+		"Password = hunter2x",
+		"--password hunter2x",
+		"--mysql-password hunter2x",
+		"--mysql_password=hunter2x",
+		"mysql -h db -phunter2x -e",
+		"mariadb -uroot -phunter2x",
+		"mysql://root:a/hunter2x@h/",
+		"mysql://root:a?hunter2x@h/",
+		"tidb://u:hunter2x@[::1]:4000",
+		"password=a)hunter2x",
+		"password=a;hunter2x",
+		"--set 'password=a hunter2x'",
+		"password='a hunter2x'",
+		"secret_access_key=hunter2x",
+		"MYSQL_PWD=hunter2x drtest",
+		"x=1&token=hunter2x&y",
+		"{'secret': 'hunter2x'}",
+		"passphrase=\"hunter2x",
+		"AWS_SECRET_ACCESS_KEY=hunter2x",
 	};
 
 	(void)unused;
@@ -133,10 +156,13 @@ static void secrets_are_stars_however_they_are_written(void **unused)
 			fail_msg("%s: %s", leaks[i], s.buf);
 		strbuf_release(&s);
 	}
-	redacted("{\"password\": \"x\", \"port\": 4000}", "{\"password\": \"***\", \"port\": 4000}");
+	redacted("{\"password\": \"x\", \"port\": 4000}",
+		 "{\"password\": \"***\", \"port\": 4000}");
 	redacted("--set 'password=a b' --seed 3", "--set 'password=***' --seed 3");
-	redacted("Access denied for user 'u'@'h' (using password: NO)", "Access denied for user 'u'@'h' (using password: NO)");
-	redacted("http://h:6060/a@b passwords, tokens: 3, the password is wrong", "http://h:6060/a@b passwords, tokens: 3, the password is wrong");
+	redacted("Access denied for user 'u'@'h' (using password: NO)",
+		 "Access denied for user 'u'@'h' (using password: NO)");
+	redacted("http://h:6060/a@b passwords, tokens: 3, the password is wrong",
+		 "http://h:6060/a@b passwords, tokens: 3, the password is wrong");
 	redacted("tail -pid -port, drtest -p3", "tail -pid -port, drtest -p3");
 	redacted("correct horse", "correct horse");
 	secret_know("correct horse");
@@ -151,7 +177,7 @@ static void secrets_are_stars(void **unused)
 {
 	(void)unused;
 	redacted("s3://redo?access-key=minio&secret-access-key=mini/o+st&endpoint=http://h:6060",
-	         "s3://redo?access-key=***&secret-access-key=***&endpoint=http://h:6060");
+		 "s3://redo?access-key=***&secret-access-key=***&endpoint=http://h:6060");
 	redacted("mysql://root:p:a@ss@127.0.0.1:4000/?x=1", "mysql://root:***@127.0.0.1:4000/?x=1");
 	redacted("mysql://root@127.0.0.1:4000/", "mysql://root@127.0.0.1:4000/");
 	redacted("CREATE USER a IDENTIFIED BY 'it\\'s' x", "CREATE USER a IDENTIFIED BY '***' x");
@@ -159,7 +185,10 @@ static void secrets_are_stars(void **unused)
 	redacted("no secrets = here", "no secrets = here");
 	redacted("", "");
 	redacted("größer \xf0\x9f\x98\x80", "größer \xf0\x9f\x98\x80");
-	redacted("a\xff" "b\xc0\x80\xed\xa0\x80\xe2\x82", "a?b???????"); /* a journal takes UTF-8 only */
+	/* a journal takes UTF-8 only */
+	redacted("a\xff"
+		 "b\xc0\x80\xed\xa0\x80\xe2\x82",
+		 "a?b???????");
 }
 
 int main(void)

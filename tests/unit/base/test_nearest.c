@@ -7,11 +7,15 @@
 
 static void what_was_meant_is_found_and_nothing_else(void **state)
 {
-	static const char *const names[] = { "seed", "set", "store", "plan", "table_size", "tables", "history" };
-	static const struct { const char *word, *meant; } t[] = {
-		{ "sed", "seed" }, { "rool", NULL },
-		{ "sede", "seed" }, { "Seed", "seed" }, { "stroe", "store" }, { "table-sise", "table_size" }, { "tabels", "tables" },
-		{ "hist", "history" }, { "x", NULL }, { "kangaroo", NULL }, { "", NULL }, { "sot", "set" },
+	static const char *const names[] = { "seed",       "set",    "store",  "plan",
+					     "table_size", "tables", "history" };
+	static const struct {
+		const char *word, *meant;
+	} t[] = {
+		{ "sed", "seed" },      { "rool", NULL },      { "sede", "seed" },
+		{ "Seed", "seed" },     { "stroe", "store" },  { "table-sise", "table_size" },
+		{ "tabels", "tables" }, { "hist", "history" }, { "x", NULL },
+		{ "kangaroo", NULL },   { "", NULL },          { "sot", "set" },
 	};
 
 	(void)state;
@@ -28,7 +32,8 @@ static void what_was_meant_is_found_and_nothing_else(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_meant_is_found_and_nothing_else) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(
+		what_was_meant_is_found_and_nothing_else) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

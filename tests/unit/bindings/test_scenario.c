@@ -1,4 +1,5 @@
-/* Scenario files: what is read of them before anything runs, options by type, and what their Lua may not do; plan mode runs them. */
+/* Scenario files: what is read of them before anything runs, options by type, and what their Lua
+ * may not do; plan mode runs them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,9 +74,10 @@ static void refused(struct world *w, const char *text, const char *why)
 	assert_int_equal(e.kind, ERR_USAGE);
 }
 
-#define TABLE HEAD "return scenario { name = \"s\", options = { n = { 3, \"a number\" }, f = { 0.5, \"a fraction\" }, on = { true, \"a switch\" },\n" \
-	"  time = { \"20s\", \"a time\" }, word = { \"x\", \"a word\", choices = { \"x\", \"y\" } } },\n" \
-	"  run = function(t, opt) t:note(\"ran\") end }\n"
+#define TABLE                                                                                                                                   \
+	HEAD "return scenario { name = \"s\", options = { n = { 3, \"a number\" }, f = { 0.5, \"a fraction\" }, on = { true, \"a switch\" },\n" \
+	     "  time = { \"20s\", \"a time\" }, word = { \"x\", \"a word\", choices = { \"x\", \"y\" } } },\n"                                  \
+	     "  run = function(t, opt) t:note(\"ran\") end }\n"
 
 static const char *value(struct world *w, const char *name)
 {
@@ -94,7 +96,11 @@ static void options_and_the_sentence_are_known_before_it_runs(void **state)
 	assert_string_equal(w->s.name, "s");
 	assert_string_equal(w->s.sentence, "What it is. In two lines.");
 	assert_int_equal(w->s.n_options, 5);
-	assert_int_equal(scenario_options(&w->s, (const char *const[]){ "n=7", "f=.25", "on=no", "time=1.5m", "word=y", NULL }, &e), 0);
+	assert_int_equal(scenario_options(&w->s,
+					  (const char *const[]){ "n=7", "f=.25", "on=no",
+								 "time=1.5m", "word=y", NULL },
+					  &e),
+			 0);
 	assert_string_equal(value(w, "n"), "7");
 	assert_string_equal(value(w, "f"), "0.25");
 	assert_string_equal(value(w, "on"), "false");
@@ -105,18 +111,25 @@ static void options_and_the_sentence_are_known_before_it_runs(void **state)
 static void options_are_held_to_their_types(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "n=x", "option n: 'x' is not a whole number" }, { "n=1.5", "not a whole number" }, { "n=-1", "below 0" },
-		{ "n=", "not a whole number" }, { "f=1.2.3", "is not a number" }, { "on=maybe", "is not true or false" },
-		{ "time=soon", "is no duration" }, { "word=z", "is none of x, y" },
+		{ "n=x", "option n: 'x' is not a whole number" },
+		{ "n=1.5", "not a whole number" },
+		{ "n=-1", "below 0" },
+		{ "n=", "not a whole number" },
+		{ "f=1.2.3", "is not a number" },
+		{ "on=maybe", "is not true or false" },
+		{ "time=soon", "is no duration" },
+		{ "word=z", "is none of x, y" },
 		{ "nn=3", "has no option 'nn': did you mean 'n'? (it has f, n, on, time, word)" },
-		{ "n", "name=value" }, { "=3", "name=value" },
+		{ "n", "name=value" },
+		{ "=3", "name=value" },
 	};
 	struct world *w = *state;
 	struct err e;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(open_text(w, TABLE, &e), 0);
-		assert_int_equal(scenario_options(&w->s, (const char *const[]){ bad[i][0], NULL }, &e), -1);
+		assert_int_equal(
+			scenario_options(&w->s, (const char *const[]){ bad[i][0], NULL }, &e), -1);
 		if (!strstr(e.text, bad[i][1]))
 			print_error("%s: '%s' is not in: %s\n", bad[i][0], bad[i][1], e.text);
 		assert_non_null(strstr(e.text, bad[i][1]));
@@ -133,7 +146,9 @@ static void a_file_that_is_no_scenario_is_refused(void **state)
 	refused(w, HEAD "return scenario { name = \"s\" }", "needs run");
 	refused(w, HEAD "return scenario { name = \"a b\", run = function() end }", "needs a name");
 	refused(w, HEAD "return scenario { name = \"s\", runs = 1 }", "no field 'runs'");
-	refused(w, HEAD "return scenario { name = \"s\", options = { a = 1 }, run = function() end }", "option a has to be");
+	refused(w,
+		HEAD "return scenario { name = \"s\", options = { a = 1 }, run = function() end }",
+		"option a has to be");
 	refused(w, HEAD "x = 1", "undefined variable 'x'");
 	refused(w, HEAD "return dofile \"/etc/passwd\"", "dofile");
 	refused(w, HEAD "return require \"ffi\"", "ffi");
@@ -154,8 +169,14 @@ static void an_error_names_the_scripts_lines(void **state)
 	char *traceback = NULL, at[100];
 	struct err e;
 
-	assert_int_equal(open_text(w, HEAD "local function inner(x)\n  return x.y.z\nend\nreturn scenario { name = \"s\",\n"
-	                           "  run = function() local v = inner {}; return v end }\n", &e), 0);
+	assert_int_equal(
+		open_text(
+			w,
+			HEAD
+			"local function inner(x)\n  return x.y.z\nend\nreturn scenario { name = \"s\",\n"
+			"  run = function() local v = inner {}; return v end }\n",
+			&e),
+		0);
 	assert_int_equal(scenario_options(&w->s, NULL, &e), 0);
 	assert_int_equal(scenario_run(&w->s, &e, &traceback), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
@@ -173,9 +194,15 @@ static void the_plan_runs_it_all_and_does_nothing(void **state)
 	char *traceback = NULL;
 	struct err e;
 
-	assert_int_equal(open_text(w, HEAD "return scenario { name = \"s\", run = function(t)\n"
-	                           "t:step(\"one\", function() local c = t:cluster { name = \"c\" }; c:set_gc(false); t:sleep \"1h\" end)\n"
-	                           "t:step(\"two\", function() t:eventually(\"it is so\", \"1m\", function() return false end) end) end }\n", &e), 0);
+	assert_int_equal(
+		open_text(
+			w,
+			HEAD
+			"return scenario { name = \"s\", run = function(t)\n"
+			"t:step(\"one\", function() local c = t:cluster { name = \"c\" }; c:set_gc(false); t:sleep \"1h\" end)\n"
+			"t:step(\"two\", function() t:eventually(\"it is so\", \"1m\", function() return false end) end) end }\n",
+			&e),
+		0);
 	assert_int_equal(scenario_options(&w->s, NULL, &e), 0);
 	assert_int_equal(scenario_run(&w->s, &e, &traceback), 0);
 	assert_null(traceback);
@@ -186,11 +213,14 @@ static void the_plan_runs_it_all_and_does_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(options_and_the_sentence_are_known_before_it_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(options_and_the_sentence_are_known_before_it_runs,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(options_are_held_to_their_types, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_file_that_is_no_scenario_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_is_no_scenario_is_refused, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(an_error_names_the_scripts_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_plan_runs_it_all_and_does_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_plan_runs_it_all_and_does_nothing, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

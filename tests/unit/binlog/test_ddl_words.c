@@ -50,7 +50,8 @@ static const struct {
 	{ "ALTER TABLE t RENAME INDEX a TO b", 18, "d", "t" },
 	{ "ALTER TABLE t ADD PARTITION (PARTITION p3 VALUES LESS THAN (30))", 19, "d", "t" },
 	{ "ALTER TABLE t DROP PARTITION p1", 20, "d", "t" },
-	{ "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v` AS select 1", 21, "d", "v" },
+	{ "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v` AS select 1",
+	  21, "d", "v" },
 	{ "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", 22, "d", "t" },
 	{ "ALTER TABLE t CONVERT PARTITION p TO TABLE s.x", 71, "d", "t" },
 	{ "ALTER TABLE t CONVERT TABLE x TO PARTITION p VALUES LESS THAN (9)", 71, "d", "t" },
@@ -73,7 +74,8 @@ static const struct {
 	{ "SET PASSWORD FOR a = 'x'", 0, "", "" },
 	{ "CREATE TEMPORARY TABLE t (id INT)", 0, "", "" },
 	{ "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`", 0, "", "" },
-	{ "CREATE DEFINER=`a`@`%` TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1", 0, "", "" },
+	{ "CREATE DEFINER=`a`@`%` TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1", 0, "",
+	  "" },
 	{ "CREATE SEQUENCE s", 34, "d", "s" },
 	{ "CREATE OR REPLACE SEQUENCE IF NOT EXISTS x.s START 5", 34, "x", "s" },
 	{ "ALTER SEQUENCE IF EXISTS s RESTART 3", 35, "d", "s" },
@@ -95,7 +97,8 @@ static void a_ddl_is_known_by_its_words(void **unused)
 		struct ddl_words w;
 
 		ddl_words("d", ddls[i].text, strlen(ddls[i].text), 0, &w);
-		if (w.type != ddls[i].type || strcmp(w.db, ddls[i].db) || strcmp(w.table, ddls[i].table))
+		if (w.type != ddls[i].type || strcmp(w.db, ddls[i].db) ||
+		    strcmp(w.table, ddls[i].table))
 			fail_msg("%s: type %u of `%s`.`%s`", ddls[i].text, w.type, w.db, w.table);
 	}
 }
@@ -107,7 +110,7 @@ static void a_foreign_key_that_acts_by_itself_is_seen(void **unused)
 		"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES t (id) ON UPDATE RESTRICT ON DELETE /* x */ SET NULL",
 		"CREATE TABLE c (p INT REFERENCES t (id) on update cascade)",
 	};
-	static const char *const not[] = {
+	static const char *const not [] = {
 		"CREATE TABLE c (p INT, s TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FOREIGN KEY (p) REFERENCES t (id) ON DELETE RESTRICT)",
 		"ALTER TABLE c COMMENT 'ON DELETE CASCADE'",
 		"CREATE TABLE c (p INT /* ON DELETE CASCADE */)",
@@ -119,8 +122,8 @@ static void a_foreign_key_that_acts_by_itself_is_seen(void **unused)
 		ddl_words("d", acts[i], strlen(acts[i]), 0, &w);
 		assert_true(w.fk_action);
 	}
-	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++) {
-		ddl_words("d", not[i], strlen(not[i]), 0, &w);
+	for (size_t i = 0; i < sizeof(not ) / sizeof(not [0]); i++) {
+		ddl_words("d", not [i], strlen(not [i]), 0, &w);
 		assert_false(w.fk_action);
 	}
 }
@@ -152,7 +155,9 @@ static void the_frame_of_a_transaction_is_known(void **unused)
 
 static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 {
-	static const struct { const char *text, *function; } alters[] = {
+	static const struct {
+		const char *text, *function;
+	} alters[] = {
 		{ "ALTER TABLE t ADD c CHAR(36) DEFAULT UUID()", "UUID" },
 		{ "ALTER TABLE t ADD (a INT, c DOUBLE DEFAULT (1+Rand (5)))", "RAND" },
 		{ "ALTER TABLE t MODIFY c INT NOT NULL DEFAULT connection_id()", "CONNECTION_ID" },
@@ -167,7 +172,8 @@ static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 		{ "ALTER TABLE t ADD c VARCHAR(9) DEFAULT (CONCAT('RAND()', DATABASE()))", "" },
 		{ "ALTER TABLE t ADD g INT AS (id + 1) STORED", "" },
 		{ "ALTER TABLE t ADD CHECK (id < 4), ADD INDEX version (id)", "" },
-		{ "CREATE TABLE t (id INT PRIMARY KEY, c CHAR(36) DEFAULT UUID())", "" }, /* its rows come with their values */
+		/* its rows come with their values */
+		{ "CREATE TABLE t (id INT PRIMARY KEY, c CHAR(36) DEFAULT UUID())", "" },
 		{ "ALTER TABLE mysql.t ADD c CHAR(36) DEFAULT UUID()", "" },
 	};
 	struct ddl_words w;
@@ -178,7 +184,8 @@ static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 		if (strcmp(w.not_twice, alters[i].function))
 			fail_msg("%s: %s", alters[i].text, w.not_twice);
 	}
-	ddl_words("d", "ALTER TABLE t ADD a INT DEFAULT 'x\\', ADD b INT DEFAULT 'UUID()'", 62, DDL_MODE_NO_BACKSLASH_ESCAPES, &w);
+	ddl_words("d", "ALTER TABLE t ADD a INT DEFAULT 'x\\', ADD b INT DEFAULT 'UUID()'", 62,
+		  DDL_MODE_NO_BACKSLASH_ESCAPES, &w);
 	assert_string_equal(w.not_twice, "");
 	ddl_words("d", "ALTER TABLE t DISCARD TABLESPACE", 32, 0, &w);
 	assert_true(w.tablespace);
@@ -199,7 +206,7 @@ static void an_alter_that_follows_the_order_of_rows_is_seen(void **unused)
 		"ALTER IGNORE TABLE t ADD UNIQUE (a)",
 		"ALTER ONLINE IGNORE TABLE t ADD b INT, ADD PRIMARY KEY (a)",
 	};
-	static const char *const not[] = {
+	static const char *const not [] = {
 		"ALTER TABLE t ADD a INT, AUTO_INCREMENT = 5",
 		"ALTER TABLE t AUTO_INCREMENT 5, ADD a INT COMMENT 'AUTO_INCREMENT'",
 		"ALTER TABLE t MODIFY id BIGINT AUTO_INCREMENT",
@@ -215,10 +222,10 @@ static void an_alter_that_follows_the_order_of_rows_is_seen(void **unused)
 		if (!w.by_place || strcmp(w.was_db, "d") || strcmp(w.was_table, "t"))
 			fail_msg("%s: of `%s`.`%s`", follows[i], w.was_db, w.was_table);
 	}
-	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++) {
-		ddl_words("d", not[i], strlen(not[i]), 0, &w);
+	for (size_t i = 0; i < sizeof(not ) / sizeof(not [0]); i++) {
+		ddl_words("d", not [i], strlen(not [i]), 0, &w);
 		if (w.by_place)
-			fail_msg("%s", not[i]);
+			fail_msg("%s", not [i]);
 	}
 }
 

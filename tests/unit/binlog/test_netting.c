@@ -17,14 +17,18 @@ static struct net_bytes text(const char *s)
 	return (struct net_bytes){ s, s ? (uint32_t)strlen(s) : 0 };
 }
 
-static void add(struct netting *n, uint32_t table, const char *key, const char *before, const char *after)
+static void add(struct netting *n, uint32_t table, const char *key, const char *before,
+		const char *after)
 {
 	struct err e = ERR_INIT;
 
-	assert_int_equal(netting_add(n, table, key, (uint32_t)strlen(key), text(before), text(after), 100, &e), 0);
+	assert_int_equal(netting_add(n, table, key, (uint32_t)strlen(key), text(before),
+				     text(after), 100, &e),
+			 0);
 }
 
-static void move(struct netting *n, const char *from, const char *to, const char *before, const char *after)
+static void move(struct netting *n, const char *from, const char *to, const char *before,
+		 const char *after)
 {
 	add(n, 0, from, before, NULL);
 	add(n, 0, to, NULL, after);
@@ -43,9 +47,11 @@ static const char *all(struct netting *n)
 	do {
 		assert_int_equal(netting_batch(n, &c, &count, &more, &e), 0);
 		for (size_t i = 0; i < count; i++)
-			at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%u:%.*s>%.*s", at ? " " : "", c[i].table,
-					       (int)c[i].before.n, c[i].before.p ? (const char *)c[i].before.p : "",
-					       (int)c[i].after.n, c[i].after.p ? (const char *)c[i].after.p : "");
+			at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%u:%.*s>%.*s",
+					       at ? " " : "", c[i].table, (int)c[i].before.n,
+					       c[i].before.p ? (const char *)c[i].before.p : "",
+					       (int)c[i].after.n,
+					       c[i].after.p ? (const char *)c[i].after.p : "");
 	} while (more);
 	netting_reset(n);
 	return out;
@@ -120,11 +126,13 @@ static void tables_stay_apart_and_deletes_come_first(void **unused)
 	netting_free(n);
 }
 
-/* A random history over few keys, netted in little memory, must equal the first and the last state of each. */
+/* A random history over few keys, netted in little memory, must equal the first and the last state
+ * of each. */
 static void what_is_spilled_nets_the_same(void **unused)
 {
 	enum { KEYS = 3000, STEPS = 60000 };
-	char (*first)[24] = xcalloc(KEYS, sizeof(*first)), (*last)[24] = xcalloc(KEYS, sizeof(*last));
+	char(*first)[24] = xcalloc(KEYS, sizeof(*first)),
+	(*last)[24] = xcalloc(KEYS, sizeof(*last));
 	char *touched = xcalloc(KEYS, 1), *given = xcalloc(KEYS, 1);
 	size_t changed = 0, got = 0, batches = 0;
 	struct netting *n = netting_new(50000, "/tmp");
@@ -166,8 +174,10 @@ static void what_is_spilled_nets_the_same(void **unused)
 			given[k] = 1;
 			assert_int_equal(c[i].before.n, strlen(first[k]));
 			assert_int_equal(c[i].after.n, strlen(last[k]));
-			assert_memory_equal(c[i].before.p ? c[i].before.p : "", first[k], c[i].before.n);
-			assert_memory_equal(c[i].after.p ? c[i].after.p : "", last[k], c[i].after.n);
+			assert_memory_equal(c[i].before.p ? c[i].before.p : "", first[k],
+					    c[i].before.n);
+			assert_memory_equal(c[i].after.p ? c[i].after.p : "", last[k],
+					    c[i].after.n);
 			assert_true(c[i].after.p || !puts);
 			puts = puts || c[i].after.p;
 		}

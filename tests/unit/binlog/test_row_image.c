@@ -18,7 +18,11 @@ static struct strbuf map_body(const uint8_t *types, uint8_t n, const uint8_t *me
 {
 	struct strbuf s = STRBUF_INIT;
 
-	strbuf_add(&s, "\x12\0\0\0\0\0\1\0" "\1d\0" "\1t\0", 14);
+	strbuf_add(&s,
+		   "\x12\0\0\0\0\0\1\0"
+		   "\1d\0"
+		   "\1t\0",
+		   14);
 	strbuf_addch(&s, (char)n);
 	strbuf_add(&s, types, n);
 	strbuf_addch(&s, (char)n_meta);
@@ -31,12 +35,15 @@ static struct strbuf map_body(const uint8_t *types, uint8_t n, const uint8_t *me
 static struct charsets *sets; /* without a server */
 static char text_db[] = "d", text_table[] = "t", text_key[] = "PRIMARY";
 static int first_column[1];
-static struct index_key primary = { .name = text_key, .primary = true, .not_null = true, .columns = first_column, .n_columns = 1 };
+static struct index_key primary = {
+	.name = text_key, .primary = true, .not_null = true, .columns = first_column, .n_columns = 1
+};
 
 static struct table_schema schema_of(struct column *columns, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		static char names[16][3] = { "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9" };
+		static char names[16][3] = { "c0", "c1", "c2", "c3", "c4",
+					     "c5", "c6", "c7", "c8", "c9" };
 		static char binary[] = "binary", type[] = "its type";
 
 		columns[i].name = names[i];
@@ -44,13 +51,16 @@ static struct table_schema schema_of(struct column *columns, size_t n)
 		columns[i].charset = columns[i].charset ? columns[i].charset : binary;
 		columns[i].collation = binary;
 	}
-	return (struct table_schema){
-		.db = text_db, .table = text_table, .columns = columns, .n_columns = n, .uniques = &primary, .n_uniques = 1
-	};
+	return (struct table_schema){ .db = text_db,
+				      .table = text_table,
+				      .columns = columns,
+				      .n_columns = n,
+				      .uniques = &primary,
+				      .n_uniques = 1 };
 }
 
-static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *meta, uint8_t n_meta, struct column *columns,
-				struct err *e)
+static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *meta,
+				uint8_t n_meta, struct column *columns, struct err *e)
 {
 	struct strbuf body = map_body(types, n, meta, n_meta);
 	struct table_schema s = schema_of(columns, n);
@@ -66,7 +76,8 @@ static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *
 static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 {
 	static char latin1[] = "latin1";
-	const uint8_t types[] = { BT_LONG, BT_LONG, BT_STRING, BT_VARCHAR, BT_NEWDECIMAL, BT_TIME2, BT_LONG };
+	const uint8_t types[] = { BT_LONG,       BT_LONG,  BT_STRING, BT_VARCHAR,
+				  BT_NEWDECIMAL, BT_TIME2, BT_LONG };
 	const uint8_t meta[] = { 0xfe, 8, 20, 0, 10, 2, 1 };
 	struct column columns[] = {
 		{ .type = COL_LONG, .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY },
@@ -77,9 +88,11 @@ static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 		{ .type = COL_TIME, .decimals = 1 },
 		{ .type = COL_LONG },
 	};
-	/* NULL bits: the last column; -2; 7; BINARY 01 02; latin1 e-acute, euro; -1234.5; -00:00:00.1 */
-	const uint8_t row[] = { 0x40, 0xfe, 0xff, 0xff, 0xff, 7,    0,	  0,	0,    2,    1,	  2,
-				2,    0xe9, 0x80, 0x7f, 0xff, 0xfb, 0x2d, 0xcd, 0x7f, 0xff, 0xff, 0xf6 };
+	/* NULL bits: the last column; -2; 7; BINARY 01 02; latin1 e-acute, euro; -1234.5;
+	 * -00:00:00.1 */
+	const uint8_t row[] = { 0x40, 0xfe, 0xff, 0xff, 0xff, 7,    0,    0,
+				0,    2,    1,    2,    2,    0xe9, 0x80, 0x7f,
+				0xff, 0xfb, 0x2d, 0xcd, 0x7f, 0xff, 0xff, 0xf6 };
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column out[6];
 	struct txn_mem mem = { 0 };
@@ -90,7 +103,8 @@ static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 	(void)unused;
 	assert_non_null(p);
 	assert_int_equal(row_plan_columns(p), 6);
-	assert_int_equal(row_plan_take(p, &at, row + sizeof(row), all_present, &image, &key, &e), 0);
+	assert_int_equal(row_plan_take(p, &at, row + sizeof(row), all_present, &image, &key, &e),
+			 0);
 	assert_ptr_equal(at, row + sizeof(row));
 	assert_int_equal(key.len, 4);
 	assert_int_equal(row_plan_decode(p, image.buf, image.len, &mem, out, &e), 0);
@@ -149,14 +163,22 @@ static void temporal_values_of_the_old_format_are_read(void **unused)
 	} old[] = {
 		{ BT_TIME, COL_TIME, { 0, 1, 0x40, 0xe2, 0x01 }, 5, "12:34:56" },  /* 123456 */
 		{ BT_TIME, COL_TIME, { 0, 1, 0xc0, 0x1d, 0xfe }, 5, "-12:34:56" }, /* -123456 */
-		{ BT_TIMESTAMP, COL_TIMESTAMP, { 0, 1, 0x80, 0x51, 0x01, 0 }, 6, "1970-01-02 00:00:00" },
+		{ BT_TIMESTAMP,
+		  COL_TIMESTAMP,
+		  { 0, 1, 0x80, 0x51, 0x01, 0 },
+		  6,
+		  "1970-01-02 00:00:00" },
 		{ BT_TIMESTAMP, COL_TIMESTAMP, { 0, 1, 0, 0, 0, 0 }, 6, "0000-00-00 00:00:00" },
 		{ BT_DATETIME,
 		  COL_DATETIME,
 		  { 0, 1, 0x73, 0xee, 0x58, 0x73, 0x66, 0x12, 0x00, 0x00 },
 		  10,
 		  "2023-12-31 17:22:11" }, /* 20231231172211 */
-		{ BT_DATETIME, COL_DATETIME, { 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 10, "refused" },
+		{ BT_DATETIME,
+		  COL_DATETIME,
+		  { 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		  10,
+		  "refused" },
 		{ BT_DATE, COL_DATE, { 0, 1, 0x5d, 0xd0, 0x0f }, 5, "2024-02-29" },
 		{ BT_DATE, COL_DATE, { 0, 1, 0xff, 0xff, 0xff }, 5, "refused" },
 	};
@@ -195,14 +217,16 @@ static void a_schema_of_another_position_is_named(void **unused)
 		assert_non_null(strstr(e.text, "d.t.c1: type 15 in the binary log"));
 	}
 	{
-		struct column c[] = { { .type = COL_LONG }, { .type = COL_UNKNOWN, .sql_type = geometry } };
+		struct column c[] = { { .type = COL_LONG },
+				      { .type = COL_UNKNOWN, .sql_type = geometry } };
 
 		assert_null(plan_of(types, 2, meta, 2, c, &e));
 		assert_non_null(strstr(e.text, "d.t.c1: type geometry"));
 		assert_int_equal(e.kind, ERR_UNSUPPORTED);
 	}
 	{
-		struct column c[] = { { .type = COL_LONG }, { .type = COL_VARCHAR, .charset = swe7 } };
+		struct column c[] = { { .type = COL_LONG },
+				      { .type = COL_VARCHAR, .charset = swe7 } };
 
 		assert_null(plan_of(types, 2, meta, 2, c, &e));
 		assert_non_null(strstr(e.text, "d.t.c1: mapping of character set swe7"));
@@ -246,8 +270,9 @@ static void a_map_that_is_cut_off_is_refused(void **unused)
 
 /* XID event of 31 bytes, as a server sent it. */
 static const uint8_t xid_event[] = {
-	0xe2, 0x1a, 0x01, 0x6b, 0x10, 0x01, 0x00, 0x00, 0x00, 0x1f, 0x00, 0x00, 0x00, 0x9b, 0x03, 0x00,
-	0x00, 0x00, 0x00, 0x07, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x51, 0x62, 0xcd, 0x89,
+	0xe2, 0x1a, 0x01, 0x6b, 0x10, 0x01, 0x00, 0x00, 0x00, 0x1f, 0x00,
+	0x00, 0x00, 0x9b, 0x03, 0x00, 0x00, 0x00, 0x00, 0x07, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x51, 0x62, 0xcd, 0x89,
 };
 
 static void a_flipped_bit_breaks_the_checksum(void **unused)
@@ -273,8 +298,10 @@ static void a_flipped_bit_breaks_the_checksum(void **unused)
 static void text_that_is_none_is_named_with_its_row(void **unused)
 {
 	static char ascii[] = "ascii";
-	const uint8_t types[] = { BT_LONG, BT_VARCHAR }, meta[] = { 20, 0 }, row[] = { 0, 7, 0, 0, 0, 3, 'a', 0x80, 'b' };
-	struct column columns[] = { { .type = COL_LONG, .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY },
+	const uint8_t types[] = { BT_LONG, BT_VARCHAR }, meta[] = { 20, 0 },
+		      row[] = { 0, 7, 0, 0, 0, 3, 'a', 0x80, 'b' };
+	struct column columns[] = { { .type = COL_LONG,
+				      .flags = COLF_HANDLE_KEY | COLF_PRIMARY_KEY },
 				    { .type = COL_VARCHAR, .length = 20, .charset = ascii } };
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column out[2];
@@ -285,7 +312,8 @@ static void text_that_is_none_is_named_with_its_row(void **unused)
 
 	(void)unused;
 	assert_non_null(p);
-	assert_int_equal(row_plan_take(p, &at, row + sizeof(row), all_present, &image, &key, &e), 0);
+	assert_int_equal(row_plan_take(p, &at, row + sizeof(row), all_present, &image, &key, &e),
+			 0);
 	assert_int_equal(row_plan_decode(p, image.buf, image.len, &mem, out, &e), -1);
 	assert_int_equal(e.kind, ERR_UNSUPPORTED);
 	assert_non_null(strstr(e.text, "key c0=7"));

@@ -14,32 +14,40 @@
 static int to_text(void *arg, const struct savepoint_change *c, struct err *e)
 {
 	(void)e;
-	strbuf_addf(arg, "%s%.*s:%.*s>%.*s", ((struct strbuf *)arg)->len ? " " : "", (int)c->key.n, (const char *)c->key.p, (int)c->before.n,
-	            c->before.p ? (const char *)c->before.p : "", (int)c->after.n, c->after.p ? (const char *)c->after.p : "");
+	strbuf_addf(arg, "%s%.*s:%.*s>%.*s", ((struct strbuf *)arg)->len ? " " : "", (int)c->key.n,
+		    (const char *)c->key.p, (int)c->before.n,
+		    c->before.p ? (const char *)c->before.p : "", (int)c->after.n,
+		    c->after.p ? (const char *)c->after.p : "");
 	return 0;
 }
 
-static void add(struct savepoints *s, const char *key, const char *before, const char *after, bool lasting)
+static void add(struct savepoints *s, const char *key, const char *before, const char *after,
+		bool lasting)
 {
-	struct savepoint_change c = { .table = 1, .key = { key, (uint32_t)strlen(key) }, .before = { before, before ? (uint32_t)strlen(before) : 0 },
-		                      .after = { after, after ? (uint32_t)strlen(after) : 0 }, .row_cost = 7, .lasting = lasting };
+	struct savepoint_change c = { .table = 1,
+				      .key = { key, (uint32_t)strlen(key) },
+				      .before = { before, before ? (uint32_t)strlen(before) : 0 },
+				      .after = { after, after ? (uint32_t)strlen(after) : 0 },
+				      .row_cost = 7,
+				      .lasting = lasting };
 	struct err e = ERR_INIT;
 
 	assert_int_equal(savepoints_add(s, &c, &e), 0);
 }
 
-/* A story: "S x" sets, "R x" rolls back, "x" is an insert, "x!" one into a table without transactions. */
+/* A story: "S x" sets, "R x" rolls back, "x" is an insert, "x!" one into a table without
+ * transactions. */
 static const struct {
 	const char *story, *left;
 } stories[] = {
 	{ "S a, 1, 2, R a", "" },
 	{ "S a, 1, S b, 2, R b, 3", "1:>1 3:>3" },
 	{ "S a, 1, S b, 2, R a, 3", "3:>3" },
-	{ "S a, 1, R a, 2, R a, 3", "3:>3" },          /* it stays set */
-	{ "S a, 1, S a, 2, R a", "1:>1" },              /* used again: a new one */
+	{ "S a, 1, R a, 2, R a, 3", "3:>3" }, /* it stays set */
+	{ "S a, 1, S a, 2, R a", "1:>1" },    /* used again: a new one */
 	{ "S a, 1, S b, 2, S a, 3, R b", "1:>1" },
 	{ "S a, 1, S b, 2, S a, 3, R a, 4", "1:>1 2:>2 4:>4" },
-	{ "S Name, 1, R nAME", "" },                    /* without case */
+	{ "S Name, 1, R nAME", "" }, /* without case */
 	{ "S a, 1, 2!, 3, R a", "2!:>2!" },
 	{ "S a, 1!, S b, 2, 3!, R b, 4, R a", "1!:>1! 3!:>3!" },
 	{ "S a, S b, S c, 1, R b, 2, R b", "" },
@@ -67,20 +75,23 @@ static void tell(struct savepoints *s, const char *story)
 static void rollbacks_take_back_what_is_behind_their_savepoint(void **unused)
 {
 	(void)unused;
-	for (size_t memory = 1; memory < 1000; memory += 333) /* all of it in the file, some, none */
+	/* all of it in the file, some, none */
+	for (size_t memory = 1; memory < 1000; memory += 333)
 		for (size_t i = 0; i < sizeof(stories) / sizeof(stories[0]); i++) {
 			struct savepoints *s = savepoints_new(memory, "/tmp");
 			struct strbuf left = STRBUF_INIT;
 			struct err e = ERR_INIT;
 
 			assert_false(savepoints_any(s));
-			for (int twice = 0; twice < 2; twice++) { /* the next transaction knows nothing of it */
+			/* the next transaction knows nothing of it */
+			for (int twice = 0; twice < 2; twice++) {
 				strbuf_reset(&left);
 				tell(s, stories[i].story);
 				assert_true(savepoints_any(s));
 				assert_int_equal(savepoints_each(s, to_text, &left, &e), 0);
 				if (strcmp(left.len ? left.buf : "", stories[i].left))
-					fail_msg("%s: %s is left, %s is right", stories[i].story, left.buf, stories[i].left);
+					fail_msg("%s: %s is left, %s is right", stories[i].story,
+						 left.buf, stories[i].left);
 				savepoints_reset(s);
 			}
 			savepoints_free(s);
@@ -137,7 +148,8 @@ static void random_stories_end_as_a_plain_list_does(void **unused)
 				int m = 0, from = marks[which];
 
 				assert_int_equal(savepoints_rollback(s, name, &e), 0);
-				/* those set later at the same place can't be told apart by place: none of them is used again before it is set */
+				/* those set later at the same place can't be told apart by place:
+				 * none of them is used again before it is set */
 				for (int i = 0; i < 8; i++)
 					if (i != which && marks[i] >= from)
 						marks[i] = -1;

@@ -1,4 +1,5 @@
-/* chaos: faults in time on real processes and links: instants, heals, triggers, overlaps, and what is said in words. */
+/* chaos: faults in time on real processes and links: instants, heals, triggers, overlaps, and what
+ * is said in words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,9 +23,21 @@
 
 static _Atomic int n_before, n_after, n_healed;
 
-static void before(void *arg, void *tag) { (void)arg, (void)tag; n_before++; }
-static void after(void *arg, void *tag, const struct fault *f) { (void)arg, (void)tag, (void)f; n_after++; }
-static void healed(void *arg, void *tag, const struct fault *f) { (void)arg, (void)tag, (void)f; n_healed++; }
+static void before(void *arg, void *tag)
+{
+	(void)arg, (void)tag;
+	n_before++;
+}
+static void after(void *arg, void *tag, const struct fault *f)
+{
+	(void)arg, (void)tag, (void)f;
+	n_after++;
+}
+static void healed(void *arg, void *tag, const struct fault *f)
+{
+	(void)arg, (void)tag, (void)f;
+	n_healed++;
+}
 
 static struct chaos *chaos(void)
 {
@@ -40,7 +53,10 @@ static struct chaos *chaos(void)
 static struct proc *sleeper(void)
 {
 	struct err e = ERR_INIT;
-	struct proc *p = proc_start(&(struct proc_opts){ .name = "sleeper", .argv = (char *[]){ (char *)"sleep", (char *)"100", NULL } }, &e);
+	struct proc *p = proc_start(
+		&(struct proc_opts){ .name = "sleeper",
+				     .argv = (char *[]){ (char *)"sleep", (char *)"100", NULL } },
+		&e);
 
 	if (!p)
 		fail_msg("%s", e.text);
@@ -121,7 +137,8 @@ static void a_fault_comes_at_its_time_and_ends_after_its_time(void **unused)
 	struct armed *a;
 
 	(void)unused;
-	a = chaos_arm(c, &f, &(struct chaos_when){ .at_ns = now + 50000000, .lasts_ns = 60000000 }, NULL, &e);
+	a = chaos_arm(c, &f, &(struct chaos_when){ .at_ns = now + 50000000, .lasts_ns = 60000000 },
+		      NULL, &e);
 	assert_non_null(a);
 	wait_state(a, FAULT_OVER);
 	assert_true(armed_fault(a)->at_ns >= now + 50000000);
@@ -140,7 +157,8 @@ static void what_is_in_force_or_to_come_is_healed_at_the_end(void **unused)
 
 	(void)unused;
 	assert_non_null(chaos_arm(c, &f, &(struct chaos_when){ 0 }, NULL, &e));
-	assert_non_null(chaos_arm(c, &g, &(struct chaos_when){ .at_ns = clock_mono_ns() + 3600000000000 }, NULL, &e));
+	assert_non_null(chaos_arm(
+		c, &g, &(struct chaos_when){ .at_ns = clock_mono_ns() + 3600000000000 }, NULL, &e));
 	assert_int_equal(chaos_heal_all(c, &e), 0);
 	wait_letter(p, 'S');
 	assert_int_equal(n_after, 1); /* the other one never came */
@@ -185,19 +203,25 @@ static void faults_of_one_group_on_one_target_may_not_overlap(void **unused)
 	struct proc *p = sleeper(), *q = sleeper();
 	struct err e = ERR_INIT;
 	int64_t t = clock_mono_ns() + 3600000000000, s = 1000000000;
-	struct fault f = on_proc(&fault_pause, p), g = on_proc(&fault_pause, p), h = on_proc(&fault_kill, p), other = on_proc(&fault_pause, q),
+	struct fault f = on_proc(&fault_pause, p), g = on_proc(&fault_pause, p),
+		     h = on_proc(&fault_kill, p), other = on_proc(&fault_pause, q),
 		     later = on_proc(&fault_pause, p), memory = on_proc(&fault_memory, p);
 
 	(void)unused;
 	memory.args.memory_bytes = 1 << 30;
-	assert_non_null(chaos_arm(c, &f, &(struct chaos_when){ .at_ns = t, .lasts_ns = 2 * s }, NULL, &e));
-	assert_null(chaos_arm(c, &g, &(struct chaos_when){ .at_ns = t + s, .lasts_ns = s }, NULL, &e));
+	assert_non_null(
+		chaos_arm(c, &f, &(struct chaos_when){ .at_ns = t, .lasts_ns = 2 * s }, NULL, &e));
+	assert_null(
+		chaos_arm(c, &g, &(struct chaos_when){ .at_ns = t + s, .lasts_ns = s }, NULL, &e));
 	assert_int_equal(e.kind, ERR_USAGE);
 	assert_non_null(strstr(e.text, "overlaps pause of sleeper"));
 	assert_null(chaos_arm(c, &h, &(struct chaos_when){ .at_ns = t + s }, NULL, &e));
-	assert_non_null(chaos_arm(c, &other, &(struct chaos_when){ .at_ns = t + s, .lasts_ns = s }, NULL, &e));
-	assert_non_null(chaos_arm(c, &later, &(struct chaos_when){ .at_ns = t + 2 * s, .lasts_ns = s }, NULL, &e));
-	assert_non_null(chaos_arm(c, &memory, &(struct chaos_when){ .at_ns = t, .lasts_ns = s }, NULL, &e));
+	assert_non_null(chaos_arm(c, &other, &(struct chaos_when){ .at_ns = t + s, .lasts_ns = s },
+				  NULL, &e));
+	assert_non_null(chaos_arm(
+		c, &later, &(struct chaos_when){ .at_ns = t + 2 * s, .lasts_ns = s }, NULL, &e));
+	assert_non_null(
+		chaos_arm(c, &memory, &(struct chaos_when){ .at_ns = t, .lasts_ns = s }, NULL, &e));
 	chaos_free(c);
 	proc_free(p);
 	proc_free(q);
@@ -220,7 +244,9 @@ static int listener(int *port)
 
 static int dial(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
@@ -234,8 +260,11 @@ static void a_request_kills_in_its_middle(void **unused)
 	struct fault f = on_proc(&fault_kill, p);
 	struct err e = ERR_INIT;
 	int port, fd = listener(&port), client;
-	struct netproxy *n = netproxy_start(&(struct netproxy_opts){ .to_port = port, .http = true }, &e);
-	struct chaos_when w = { .trigger = CHAOS_REQUEST, .link = n, .match = "_row_", .nth = 1, .after_bytes = 3 };
+	struct netproxy *n =
+		netproxy_start(&(struct netproxy_opts){ .to_port = port, .http = true }, &e);
+	struct chaos_when w = {
+		.trigger = CHAOS_REQUEST, .link = n, .match = "_row_", .nth = 1, .after_bytes = 3
+	};
 	struct armed *a;
 
 	(void)unused;
@@ -262,8 +291,10 @@ static void a_heal_that_fails_is_kept_and_may_be_tried_again(void **unused)
 	struct err e = ERR_INIT;
 	int port, fd = listener(&port), thief = socket(AF_INET, SOCK_STREAM, 0);
 	struct netproxy *n = netproxy_start(&(struct netproxy_opts){ .to_port = port }, &e);
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct fault f = { .ops = &fault_cut, .target = { .name = "feed → primary", .links = { n }, .n_links = 1 } };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct fault f = { .ops = &fault_cut,
+			   .target = { .name = "feed → primary", .links = { n }, .n_links = 1 } };
 	struct strbuf names = STRBUF_INIT;
 	struct armed *a;
 
@@ -297,8 +328,12 @@ static void faults_are_said_in_words(void **unused)
 	} cases[] = {
 		{ { "delay", "by=20ms", "jitter=5ms" }, "delay of x: 20 ms ± 5 ms", NULL },
 		{ { "hole", "direction=up" }, "hole of x: there only", NULL },
-		{ { "slow", "kb_per_s=100", "direction=down" }, "slow of x: 100 KB/s, back only", NULL },
-		{ { "refuse", "status=503", "share=0.25" }, "refuse of x: status 503, 25 % of the requests", NULL },
+		{ { "slow", "kb_per_s=100", "direction=down" },
+		  "slow of x: 100 KB/s, back only",
+		  NULL },
+		{ { "refuse", "status=503", "share=0.25" },
+		  "refuse of x: status 503, 25 % of the requests",
+		  NULL },
 		{ { "cut" }, "cut of x", NULL },
 		{ { "frob" }, NULL, "there is no fault 'frob'" },
 		{ { "cut", "by=1s" }, NULL, "cut takes no 'by'" },

@@ -1,4 +1,5 @@
-/* chaos: the proxy between two parties, each fault of a link, HTTP faults, and that healing heals. */
+/* chaos: the proxy between two parties, each fault of a link, HTTP faults, and that healing heals.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@
 #define QUIET_MS 60 /* how long nothing has to come before we call it nothing */
 #define SOON_MS 10000
 
-/* ---- a server that sends back what it gets; or one that answers each HTTP request with the bytes of its body so far */
+/* ---- a server that sends back what it gets; or one that answers each HTTP request with the bytes
+ * of its body so far */
 
 struct server {
 	int fd, port;
@@ -48,13 +50,15 @@ static void *serve_one(void *arg)
 		o->s->bytes += (uint64_t)n;
 		if (!o->s->http) {
 			for (ssize_t at = 0, m; at < n; at += m)
-				if ((m = send(o->fd, buf + at, (size_t)(n - at), MSG_NOSIGNAL)) <= 0)
+				if ((m = send(o->fd, buf + at, (size_t)(n - at), MSG_NOSIGNAL)) <=
+				    0)
 					goto out;
 			continue;
 		}
 		for (ssize_t i = 0; i + 3 < n; i++)
 			if (!memcmp(buf + i, "\r\n\r\n", 4)) {
-				static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+				static const char answer[] =
+					"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
 
 				o->s->heads++;
 				send(o->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
@@ -106,7 +110,9 @@ static void server_stop(struct server *s)
 
 static int dial(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
@@ -156,7 +162,8 @@ static void echoes(int fd, const char *text)
 static struct netproxy *proxy(const struct server *s)
 {
 	struct err e = ERR_INIT;
-	struct netproxy *p = netproxy_start(&(struct netproxy_opts){ .to_port = s->port, .seed = 1, .http = s->http }, &e);
+	struct netproxy *p = netproxy_start(
+		&(struct netproxy_opts){ .to_port = s->port, .seed = 1, .http = s->http }, &e);
 
 	if (!p)
 		fail_msg("%s", e.text);
@@ -460,7 +467,8 @@ static ssize_t ask(int port, const char *request, char *answer, size_t room)
 
 static void requests_are_refused_in_the_stores_place(void **unused)
 {
-	static const char put[] = "PUT /redo/row_1.log HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+	static const char put[] =
+		"PUT /redo/row_1.log HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
 			  get[] = "GET /backup/x HTTP/1.1\r\nHost: x\r\n\r\n";
 	struct server s;
 	struct netproxy *p;
@@ -499,8 +507,9 @@ static void bodies_and_answers_are_cut(void **unused)
 	server_start(&s, true);
 	p = proxy(&s);
 	netproxy_set_http(p, &(struct http_fault){ .cut_request_after = 3 });
-	assert_true(ask(netproxy_port(p), "PUT /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n123456789", text, sizeof(text)) <= 0 || !*text ||
-		    strstr(text, "200"));
+	assert_true(ask(netproxy_port(p), "PUT /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n123456789",
+			text, sizeof(text)) <= 0 ||
+		    !*text || strstr(text, "200"));
 	while (s.bytes < 41) /* the head and three bytes of the body, and not more */
 		usleep(1000);
 	assert_int_equal(s.bytes, 41);
@@ -529,10 +538,14 @@ static void a_watch_fires_once_in_the_middle_of_the_nth_request(void **unused)
 	p = proxy(&s);
 	netproxy_watch(p, "_row_", 2, 4, fired, (void *)&n);
 	for (int i = 0; i < 2; i++) {
-		assert_true(ask(netproxy_port(p), "PUT /x/a_meta_b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text, sizeof(text)) > 0);
+		assert_true(ask(netproxy_port(p),
+				"PUT /x/a_meta_b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text,
+				sizeof(text)) > 0);
 		assert_int_equal(n, 0);
 	}
-	assert_true(ask(netproxy_port(p), "PUT /x/a_row_b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text, sizeof(text)) > 0);
+	assert_true(ask(netproxy_port(p),
+			"PUT /x/a_row_b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text,
+			sizeof(text)) > 0);
 	assert_int_equal(n, 0);
 	fd = dial(netproxy_port(p));
 	send(fd, "PUT /x/a_row_c HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel", 49, MSG_NOSIGNAL);
@@ -543,7 +556,9 @@ static void a_watch_fires_once_in_the_middle_of_the_nth_request(void **unused)
 		usleep(1000);
 	send(fd, "o", 1, MSG_NOSIGNAL);
 	close(fd);
-	assert_true(ask(netproxy_port(p), "PUT /x/a_row_d HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text, sizeof(text)) > 0);
+	assert_true(ask(netproxy_port(p),
+			"PUT /x/a_row_d HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", text,
+			sizeof(text)) > 0);
 	assert_int_equal(n, 1);
 	netproxy_free(p);
 	server_stop(&s);
@@ -552,10 +567,11 @@ static void a_watch_fires_once_in_the_middle_of_the_nth_request(void **unused)
 /* Three requests, one of them in chunks, cut at every place: the same heads, bodies and ends. */
 static void requests_are_followed_however_they_are_cut(void **unused)
 {
-	static const char text[] = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-				   "PUT /b?x=1 HTTP/1.1\r\ncontent-length:  4 \r\n\r\nbody"
-				   "POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;q\r\nhello\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n"
-				   "HEAD /d HTTP/1.1\r\n\r\n";
+	static const char text[] =
+		"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+		"PUT /b?x=1 HTTP/1.1\r\ncontent-length:  4 \r\n\r\nbody"
+		"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;q\r\nhello\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n"
+		"HEAD /d HTTP/1.1\r\n\r\n";
 	const size_t len = sizeof(text) - 1;
 
 	(void)unused;
@@ -565,7 +581,8 @@ static void requests_are_followed_however_they_are_cut(void **unused)
 
 		http_scan_init(s);
 		while (at < len) {
-			char *copy = xmemdup(text + at, (at < cut ? cut : len) - at); /* its exact size: reading beyond it is found */
+			/* its exact size: reading beyond it is found */
+			char *copy = xmemdup(text + at, (at < cut ? cut : len) - at);
 			size_t n = (at < cut ? cut : len) - at, taken;
 			bool end;
 

@@ -25,7 +25,11 @@ static void an_unknown_ground_makes_no_cluster(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_null(cluster_new(&(struct cluster_opts){ .ground = "moon", .name = "c", .dir = "/tmp/drtest-none", .log_dir = "/tmp" }, &e));
+	assert_null(cluster_new(&(struct cluster_opts){ .ground = "moon",
+							.name = "c",
+							.dir = "/tmp/drtest-none",
+							.log_dir = "/tmp" },
+				&e));
 	assert_non_null(strstr(e.text, "moon"));
 }
 
@@ -41,7 +45,8 @@ static void all_findings_come_at_once_each_with_its_way_out(void **unused)
 
 	(void)unused;
 	setenv("PATH", "/nowhere", 1);
-	assert_true(ground_preflight("local", found, seen) >= 1); /* mariadbd may stand in /usr/sbin, which is looked into in any case */
+	/* mariadbd may stand in /usr/sbin, which is looked into in any case */
+	assert_true(ground_preflight("local", found, seen) >= 1);
 	setenv("PATH", path, 1);
 	free(path);
 	assert_non_null(strstr(seen, "mariadb-install-db is not installed"));
@@ -57,11 +62,18 @@ static void verbs_on_a_cluster_that_never_started_are_errors(void **unused)
 
 	(void)unused;
 	assert_non_null(mkdtemp(dir));
-	assert_null(cluster_new(&(struct cluster_opts){ .ground = "local", .name = "c", .dir = dir, .log_dir = dir }, &e));
-	assert_non_null(strstr(e.text, "is there already")); /* what an earlier run left is not built upon */
+	assert_null(cluster_new(
+		&(struct cluster_opts){
+			.ground = "local", .name = "c", .dir = dir, .log_dir = dir },
+		&e));
+	/* what an earlier run left is not built upon */
+	assert_non_null(strstr(e.text, "is there already"));
 	rmdir(dir);
 	e = (struct err)ERR_INIT;
-	c = cluster_new(&(struct cluster_opts){ .ground = "local", .name = "c", .dir = dir, .log_dir = dir }, &e);
+	c = cluster_new(
+		&(struct cluster_opts){
+			.ground = "local", .name = "c", .dir = dir, .log_dir = dir },
+		&e);
 	assert_non_null(c);
 	assert_int_equal(cluster_kill(c, CLUSTER_ALL, &at, &e), -1);
 	assert_non_null(strstr(e.text, "kill c"));

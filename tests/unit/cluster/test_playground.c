@@ -28,7 +28,10 @@ static struct cluster *cluster(struct err *e)
 
 	path(dir, "drtest-20260101T000000Z-x-1/primary");
 	path(logs, "logs");
-	return cluster_new(&(struct cluster_opts){ .ground = "playground", .name = "primary", .dir = dir, .log_dir = logs }, e);
+	return cluster_new(
+		&(struct cluster_opts){
+			.ground = "playground", .name = "primary", .dir = dir, .log_dir = logs },
+		e);
 }
 
 static void data_of_an_earlier_tag_is_not_taken_over(void **unused)
@@ -43,7 +46,9 @@ static void data_of_an_earlier_tag_is_not_taken_over(void **unused)
 	c = cluster(&e);
 	assert_non_null(c);
 	assert_int_equal(cluster_start_begin(c, &e), -1);
-	assert_non_null(strstr(e.text, "/data/drtest-20260101T000000Z-x-1-primary is there already: data of an earlier tag would come back"));
+	assert_non_null(strstr(
+		e.text,
+		"/data/drtest-20260101T000000Z-x-1-primary is there already: data of an earlier tag would come back"));
 	assert_int_equal(e.kind, ERR_ENV);
 	cluster_free(c);
 	assert_true(fs_exists(data)); /* not ours: it stays */
@@ -74,15 +79,19 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 	struct proc_ref none[1];
 
 	(void)unused;
-	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL) && ground_can("playground", CLUSTER_LINK));
-	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL) || ground_can("attach", CLUSTER_LINK) || ground_can("attach", CLUSTER_PAUSE));
+	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL) &&
+		    ground_can("playground", CLUSTER_LINK));
+	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL) ||
+		     ground_can("attach", CLUSTER_LINK) || ground_can("attach", CLUSTER_PAUSE));
 	assert_int_equal(cluster_pause(c, true, &e), -1); /* it has not started */
 	assert_string_equal(e.text, "pause primary: nothing of it runs");
 	assert_int_equal(cluster_kill_part(c, CLUSTER_STORAGE, 1, NULL, &e), -1);
 	assert_string_equal(e.text, "kill primary: it has no such TiKV that runs");
 	assert_int_equal(cluster_procs(c, CLUSTER_ALL, CLUSTER_EACH, none, 1), 0);
 	assert_int_equal(cluster_changefeed_find(c, c, "x", "", &e), -1);
-	assert_string_equal(e.text, "primary: the playground ground can't follow a changefeed that others made");
+	assert_string_equal(
+		e.text,
+		"primary: the playground ground can't follow a changefeed that others made");
 	cluster_free(c);
 }
 
@@ -102,8 +111,13 @@ static void a_clusters_file_is_read_whole(void **unused)
 
 	(void)unused;
 	setenv("DRTEST_UNIT_PASSWORD", "p'w", 1);
-	assert_int_equal(read_text(&f, "return { redo = 's3://r/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
-		" pd = 'http://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }", &e), 0);
+	assert_int_equal(
+		read_text(
+			&f,
+			"return { redo = 's3://r/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
+			" pd = 'http://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }",
+			&e),
+		0);
 	assert_int_equal(f.n, 1);
 	assert_string_equal(f.redo, "s3://r/p");
 	assert_string_equal(f.c[0].sql.password, "p'w");
@@ -125,11 +139,17 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	char file[400];
 
 	(void)unused;
-	assert_int_equal(read_text(&f, "return { a = { sql = { host = 'h' } }, b = { sql = { host = 'i' }, expendable = true } }", &e), 0);
+	assert_int_equal(
+		read_text(
+			&f,
+			"return { a = { sql = { host = 'h' } }, b = { sql = { host = 'i' }, expendable = true } }",
+			&e),
+		0);
 	attach_file_release(&f);
 	path(file, "clusters.lua");
 	assert_int_equal(attach_use(file, &e), 0);
-	assert_int_equal(attach_allows("b", CLUSTER_CHANGEFEED, &e), -1); /* expendable, but without a TiCDC */
+	/* expendable, but without a TiCDC */
+	assert_int_equal(attach_allows("b", CLUSTER_CHANGEFEED, &e), -1);
 	assert_non_null(strstr(e.text, "names no TiCDC of it"));
 	assert_int_equal(attach_allows("a", CLUSTER_WRITE, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
@@ -149,8 +169,10 @@ static void count(void *arg, const char *what)
 
 static void what_a_run_left_is_removed_and_nothing_else(void **unused)
 {
-	static const char *const tags[] = { "drtest-20260102T000000Z-gone-1-primary", "drtest-20260102T000000Z-here-1-primary", "upstream",
-		                            "drtest-my-own-data", "drtest-2026-backup" }; /* the last two merely look alike */
+	static const char *const tags[] = { "drtest-20260102T000000Z-gone-1-primary",
+					    "drtest-20260102T000000Z-here-1-primary", "upstream",
+					    /* the last two merely look alike */
+					    "drtest-my-own-data", "drtest-2026-backup" };
 	struct err e = ERR_INIT;
 	char dir[400], runs[400];
 	int n = 0;

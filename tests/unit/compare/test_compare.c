@@ -12,15 +12,28 @@
 static int columns_of_key[] = { 0 }, columns_of_pair[] = { 0, 1 };
 static struct column columns[] = {
 	{ .name = (char *)"a", .type = COL_LONG, .charset = (char *)"binary" },
-	{ .name = (char *)"b", .type = COL_VARCHAR, .charset = (char *)"utf8mb4", .collation = (char *)"utf8mb4_bin" },
-	{ .name = (char *)"v", .type = COL_FLOAT, .flags = COLF_NULLABLE, .charset = (char *)"binary" },
+	{ .name = (char *)"b",
+	  .type = COL_VARCHAR,
+	  .charset = (char *)"utf8mb4",
+	  .collation = (char *)"utf8mb4_bin" },
+	{ .name = (char *)"v",
+	  .type = COL_FLOAT,
+	  .flags = COLF_NULLABLE,
+	  .charset = (char *)"binary" },
 };
-static struct index_key key = { .primary = true, .not_null = true, .columns = columns_of_key, .n_columns = 1 };
+static struct index_key key = {
+	.primary = true, .not_null = true, .columns = columns_of_key, .n_columns = 1
+};
 
 static struct table_schema schema(const char *create)
 {
-	return (struct table_schema){ .db = (char *)"d", .table = (char *)"t", .columns = columns, .n_columns = 3,
-		.uniques = &key, .n_uniques = 1, .create_sql = (char *)create };
+	return (struct table_schema){ .db = (char *)"d",
+				      .table = (char *)"t",
+				      .columns = columns,
+				      .n_columns = 3,
+				      .uniques = &key,
+				      .n_uniques = 1,
+				      .create_sql = (char *)create };
 }
 
 static void ranges_hold_every_key_once(void **unused)
@@ -59,13 +72,17 @@ static void sums_mark_null_and_length(void **unused)
 	(void)unused;
 	t.crc32c = true;
 	checksum_row_list_as(&q, &t, "x", "y");
-	assert_string_equal(q.buf, "CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))) AS x,"
-			    "CRC32C(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))) AS y");
+	assert_string_equal(
+		q.buf,
+		"CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))) AS x,"
+		"CRC32C(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))) AS y");
 	strbuf_reset(&q);
 	t.crc32c = false;
 	checksum_row_list(&q, &t);
-	assert_string_equal(q.buf, "CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))),"
-			    "CRC32(REVERSE(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))))");
+	assert_string_equal(
+		q.buf,
+		"CRC32(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))),"
+		"CRC32(REVERSE(CONCAT_WS(',',ISNULL(`v`),`a`,LENGTH(`b`),`b`,IF(`v`=0 AND ATAN2(`v`,-1)<0,'-0',CAST(`v` AS DOUBLE)))))");
 	strbuf_release(&q);
 }
 
@@ -92,8 +109,11 @@ static void values_are_cut_and_always_text(void **unused)
 
 static void sums_of_rows_without_one_are_counted(void **unused)
 {
-	char *none[] = { (char *)"0", NULL, NULL }, *all[] = { (char *)"3", (char *)"12884901885", (char *)"4294967296" };
-	char *two[] = { (char *)"3", (char *)"18446744073709551621", (char *)"18446744073709551625" }, *bad[] = { (char *)"3", (char *)"x", (char *)"1" };
+	char *none[] = { (char *)"0", NULL, NULL },
+	     *all[] = { (char *)"3", (char *)"12884901885", (char *)"4294967296" };
+	char *two[] = { (char *)"3", (char *)"18446744073709551621",
+			(char *)"18446744073709551625" },
+	     *bad[] = { (char *)"3", (char *)"x", (char *)"1" };
 	char *nothing[] = { (char *)"3", NULL, NULL };
 	struct err e = ERR_INIT;
 	struct rows_sum s;
@@ -115,7 +135,8 @@ static void sums_of_rows_without_one_are_counted(void **unused)
 	assert_int_equal(checksum_read(bad, &s, &e), -1);
 }
 
-#define HEAD "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB"
+#define HEAD \
+	"CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(9),\n  PRIMARY KEY (`a`),\n  KEY `k` (`b`)\n) ENGINE=InnoDB"
 static const char base[] = HEAD " AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4";
 
 /* How many findings and notes two definitions give. */
@@ -123,14 +144,20 @@ static void differ(const char *x, const char *y, size_t findings, size_t notes)
 {
 	struct table_schema a = schema(x), b = schema(y);
 	struct compare_opts o = { .a_name = "primary", .b_name = "secondary" };
-	struct compare cmp = { .o = &o, .findings = json_array(), .notes = json_array(), .counters_are_exact = true,
-		.findings_max = 100, .findings_per_table = 20 };
+	struct compare cmp = { .o = &o,
+			       .findings = json_array(),
+			       .notes = json_array(),
+			       .counters_are_exact = true,
+			       .findings_max = 100,
+			       .findings_per_table = 20 };
 	struct compare_table t = { .name = (char *)"d.t", .structure_equal = true };
 
 	pthread_mutex_init(&cmp.lock, NULL);
 	assert_int_equal(compare_structure(&cmp, &t, &a, &b, true), STRUCTURE_ORDERED);
-	if (json_array_size(cmp.findings) != findings || json_array_size(cmp.notes) != notes || t.structure_equal != !findings)
-		fail_msg("%s\n%s\n%s %s", x, y, json_dumps(cmp.findings, 0), json_dumps(cmp.notes, 0));
+	if (json_array_size(cmp.findings) != findings || json_array_size(cmp.notes) != notes ||
+	    t.structure_equal != !findings)
+		fail_msg("%s\n%s\n%s %s", x, y, json_dumps(cmp.findings, 0),
+			 json_dumps(cmp.notes, 0));
 	json_decref(cmp.findings);
 	json_decref(cmp.notes);
 	pthread_mutex_destroy(&cmp.lock);
@@ -141,21 +168,36 @@ static void structure_differs_by_definition_not_by_counter(void **unused)
 	(void)unused;
 	differ(base, base, 0, 0);
 	differ(base, HEAD " AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4", 0, 0);
-	differ(HEAD " AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4", base, 0, 1); /* behind on the second */
+	/* behind on the second */
+	differ(HEAD " AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4", base, 0, 1);
 	differ(base, HEAD " DEFAULT CHARSET=utf8mb4", 0, 1);
-	differ(base, "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(10),\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4", 2, 1);
+	differ(base,
+	       "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b` varchar(10),\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+	       2, 1);
 	differ(HEAD " DEFAULT CHARSET=utf8mb4 /*T![auto_rand_base] AUTO_RANDOM_BASE=30001 */",
-	       HEAD " DEFAULT CHARSET=utf8mb4 /*T![auto_rand_base] AUTO_RANDOM_BASE=60001 */", 0, 0);
-	differ(HEAD " DEFAULT CHARSET=utf8mb4 /*T![auto_rand_base] AUTO_RANDOM_BASE=30001 */", HEAD " DEFAULT CHARSET=utf8mb4", 0, 0);
-	differ(HEAD " COMMENT='x AUTO_INCREMENT=1'", HEAD " COMMENT='x AUTO_INCREMENT=2'", 1, 0); /* a comment is no counter */
-	differ(HEAD " COMMENT='/*T![auto_rand_base] AUTO_RANDOM_BASE=1 */'", HEAD " COMMENT='/*T![auto_rand_base] AUTO_RANDOM_BASE=2 */'", 1, 0);
-	differ(HEAD " DEFAULT CHARSET=utf8 COLLATE=utf8_bin", HEAD " DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin", 0, 0);
-	differ(HEAD " DEFAULT CHARSET=utf8 COLLATE=utf8_bin", HEAD " DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", 1, 0);
+	       HEAD " DEFAULT CHARSET=utf8mb4 /*T![auto_rand_base] AUTO_RANDOM_BASE=60001 */", 0,
+	       0);
+	differ(HEAD " DEFAULT CHARSET=utf8mb4 /*T![auto_rand_base] AUTO_RANDOM_BASE=30001 */",
+	       HEAD " DEFAULT CHARSET=utf8mb4", 0, 0);
+	/* a comment is no counter */
+	differ(HEAD " COMMENT='x AUTO_INCREMENT=1'", HEAD " COMMENT='x AUTO_INCREMENT=2'", 1, 0);
+	differ(HEAD " COMMENT='/*T![auto_rand_base] AUTO_RANDOM_BASE=1 */'",
+	       HEAD " COMMENT='/*T![auto_rand_base] AUTO_RANDOM_BASE=2 */'", 1, 0);
+	differ(HEAD " DEFAULT CHARSET=utf8 COLLATE=utf8_bin",
+	       HEAD " DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin", 0, 0);
+	differ(HEAD " DEFAULT CHARSET=utf8 COLLATE=utf8_bin",
+	       HEAD " DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", 1, 0);
 	differ(HEAD " COMMENT='CHARSET=utf8'", HEAD " COMMENT='CHARSET=utf8mb3'", 1, 0);
-	differ(HEAD "\n PARTITION BY RANGE (`a`)\n(PARTITION `p` VALUES LESS THAN (1),\n PARTITION `q` VALUES LESS THAN (2))",
-	       HEAD "\n PARTITION BY RANGE (`a`)\n(PARTITION `p` VALUES LESS THAN (1),\n PARTITION `q` VALUES LESS THAN (3))", 1, 0);
-	differ(HEAD "\n(PARTITION `p` VALUES IN (1),\n PARTITION `q` VALUES IN (2),\n PARTITION `r` VALUES IN (3))",
-	       HEAD "\n(PARTITION `p` VALUES IN (1),\n PARTITION `q` VALUES IN (2),\n PARTITION `r` VALUES IN (3))", 0, 0);
+	differ(HEAD
+	       "\n PARTITION BY RANGE (`a`)\n(PARTITION `p` VALUES LESS THAN (1),\n PARTITION `q` VALUES LESS THAN (2))",
+	       HEAD
+	       "\n PARTITION BY RANGE (`a`)\n(PARTITION `p` VALUES LESS THAN (1),\n PARTITION `q` VALUES LESS THAN (3))",
+	       1, 0);
+	differ(HEAD
+	       "\n(PARTITION `p` VALUES IN (1),\n PARTITION `q` VALUES IN (2),\n PARTITION `r` VALUES IN (3))",
+	       HEAD
+	       "\n(PARTITION `p` VALUES IN (1),\n PARTITION `q` VALUES IN (2),\n PARTITION `r` VALUES IN (3))",
+	       0, 0);
 }
 
 static struct column reversed[3];
@@ -172,11 +214,17 @@ static struct table_schema in_another_order(void)
 static void columns_in_another_order_are_a_difference_and_compare_by_name(void **unused)
 {
 	struct compare_opts o = { 0 };
-	struct compare cmp = { .o = &o, .findings = json_array(), .notes = json_array(), .findings_max = 100, .findings_per_table = 20 };
+	struct compare cmp = { .o = &o,
+			       .findings = json_array(),
+			       .notes = json_array(),
+			       .findings_max = 100,
+			       .findings_per_table = 20 };
 	struct compare_table t = { .name = (char *)"d.t", .structure_equal = true };
 	struct table_schema a = schema(base), b;
 	static int of_reversed[] = { 2 };
-	struct index_key k = { .primary = true, .not_null = true, .columns = of_reversed, .n_columns = 1 };
+	struct index_key k = {
+		.primary = true, .not_null = true, .columns = of_reversed, .n_columns = 1
+	};
 
 	(void)unused;
 	pthread_mutex_init(&cmp.lock, NULL);
@@ -185,7 +233,8 @@ static void columns_in_another_order_are_a_difference_and_compare_by_name(void *
 		b.uniques = &k;
 		of_reversed[0] = 2;
 		t = (struct compare_table){ .name = (char *)"d.t", .structure_equal = true };
-		assert_int_equal(compare_structure(&cmp, &t, &a, &b, same_flavor), STRUCTURE_ORDERED);
+		assert_int_equal(compare_structure(&cmp, &t, &a, &b, same_flavor),
+				 STRUCTURE_ORDERED);
 		assert_false(t.structure_equal);
 		assert_string_equal(b.columns[0].name, "a");
 		assert_string_equal(b.columns[2].name, "v");
@@ -205,7 +254,9 @@ static void columns_in_another_order_are_a_difference_and_compare_by_name(void *
 static void one_table_does_not_hide_the_others(void **unused)
 {
 	struct compare_opts o = { 0 };
-	struct compare cmp = { .o = &o, .findings = json_array(), .findings_max = 30, .findings_per_table = 20 };
+	struct compare cmp = {
+		.o = &o, .findings = json_array(), .findings_max = 30, .findings_per_table = 20
+	};
 	struct compare_table many[50] = { { 0 } };
 
 	(void)unused;

@@ -1,5 +1,5 @@
-/* sync_diff_inspector's configuration: the guide's is read as it stands; what can't be meant is refused by line and key; bytes of any kind
- * give an error or a configuration, never a crash. */
+/* sync_diff_inspector's configuration: the guide's is read as it stands; what can't be meant is
+ * refused by line and key; bytes of any kind give an error or a configuration, never a crash. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -78,28 +78,46 @@ static void what_is_wrong_is_said_with_its_line(void **state)
 {
 #define SOURCES "[data-sources.a]\nhost='x'\n[data-sources.b]\n"
 #define TASK "[task]\nsource-instances=['a']\ntarget-instance='b'\ntarget-check-tables=['*.*']\n"
-	static const struct { const char *text, *says; } bad[] = {
-		{ "check-thread-count = \"4\nx = 1\n", ":1: no TOML" }, { "\n\nfoo = 1\n", ":3: sync_diff_inspector has no key 'foo'" },
-		{ "check-struct-only = 1\n", ":1: check-struct-only: true or false" }, { "check-thread-count = 4 5\n", ":1: no TOML" },
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{ "check-thread-count = \"4\nx = 1\n", ":1: no TOML" },
+		{ "\n\nfoo = 1\n", ":3: sync_diff_inspector has no key 'foo'" },
+		{ "check-struct-only = 1\n", ":1: check-struct-only: true or false" },
+		{ "check-thread-count = 4 5\n", ":1: no TOML" },
 		{ "[task\n", "no TOML" },
-		{ "[nonsense]\n", "no section 'nonsense'" }, { "[task]\nsource-instances = [\"a\"]\ntarget-instance='b'\n", "no [data-sources.a]" },
-		{ "a = 1\na = 2\n", ":2: no TOML" }, { "check-thread-count = \"4\"\n", "a number is wanted" },
+		{ "[nonsense]\n", "no section 'nonsense'" },
+		{ "[task]\nsource-instances = [\"a\"]\ntarget-instance='b'\n",
+		  "no [data-sources.a]" },
+		{ "a = 1\na = 2\n", ":2: no TOML" },
+		{ "check-thread-count = \"4\"\n", "a number is wanted" },
 		{ "check-thread-count = 4.5\n", "a number is wanted" },
 		{ SOURCES TASK "[data-sources.a.x]\n", "no key 'x' in a data source" },
 		{ "[data-sources.a]\nport = 99999\n" TASK, ":2: port: a number is wanted" },
 		{ "[data-sources.a]\nport = \"4000\"\n" TASK, ":2: port: a number is wanted" },
 		{ "[data-sources.a]\nsnapshot = 5\n" TASK, ":2: snapshot: a \"text\" is wanted" },
-		{ "[data-sources.a]\nsnapshot = \"auto\"\n[data-sources.b]\n" TASK, "\"auto\" wants both" },
-		{ "[data-sources.a]\nroute-rules = [\"r\"]\n[data-sources.b]\n" TASK, "no [routes.r]" },
+		{ "[data-sources.a]\nsnapshot = \"auto\"\n[data-sources.b]\n" TASK,
+		  "\"auto\" wants both" },
+		{ "[data-sources.a]\nroute-rules = [\"r\"]\n[data-sources.b]\n" TASK,
+		  "no [routes.r]" },
 		{ SOURCES TASK "target-configs = ['c']\n", "no [table-configs.c]" },
-		{ SOURCES "[table-configs.c]\nrange = 5\n" TASK "target-configs = ['c']\n", ":5: range: a \"text\"" },
-		{ SOURCES "[table-configs.c]\nrange = 'id > 5'\n" TASK "target-configs = ['c']\n", "target-tables are wanted" },
+		{ SOURCES "[table-configs.c]\nrange = 5\n" TASK "target-configs = ['c']\n",
+		  ":5: range: a \"text\"" },
+		{ SOURCES "[table-configs.c]\nrange = 'id > 5'\n" TASK "target-configs = ['c']\n",
+		  "target-tables are wanted" },
 		{ SOURCES TASK "what = 1\n", "no key 'what' in [task]" },
-		{ SOURCES "[task]\nsource-instances=['a']\ntarget-instance='b'\n", "no target-check-tables" },
-		{ SOURCES "[task]\nsource-instances=['a','b']\ntarget-instance='b'\n", "several sources" },
-		{ SOURCES "[task]\ntarget-check-tables=['x']\n", "db.table is wanted" }, { SOURCES "[task]\ntarget-check-tables='x'\n", "a list is wanted" },
-		{ "check-struct-only = true\ncheck-data-only = true\n" SOURCES TASK, "compare nothing" }, { "dm-addr = '1.2.3.4:5'\n", "DM's" },
-		{ "export-fix-sql = [true\n", "no TOML" }, { "check-thread-count\n", "no TOML" }, { "a = \"\\q\"\n", "no TOML" },
+		{ SOURCES "[task]\nsource-instances=['a']\ntarget-instance='b'\n",
+		  "no target-check-tables" },
+		{ SOURCES "[task]\nsource-instances=['a','b']\ntarget-instance='b'\n",
+		  "several sources" },
+		{ SOURCES "[task]\ntarget-check-tables=['x']\n", "db.table is wanted" },
+		{ SOURCES "[task]\ntarget-check-tables='x'\n", "a list is wanted" },
+		{ "check-struct-only = true\ncheck-data-only = true\n" SOURCES TASK,
+		  "compare nothing" },
+		{ "dm-addr = '1.2.3.4:5'\n", "DM's" },
+		{ "export-fix-sql = [true\n", "no TOML" },
+		{ "check-thread-count\n", "no TOML" },
+		{ "a = \"\\q\"\n", "no TOML" },
 		{ "a = \"\\ud800\"\n", "no TOML" },
 		{ "task = 5\n", "a [section] is wanted" },
 	};
@@ -111,7 +129,8 @@ static void what_is_wrong_is_said_with_its_line(void **state)
 		char says[200], *save = NULL;
 		bool said = false;
 
-		assert_int_equal(diff_config_parse(&c, "f.toml", bad[i].text, strlen(bad[i].text), &e), -1);
+		assert_int_equal(
+			diff_config_parse(&c, "f.toml", bad[i].text, strlen(bad[i].text), &e), -1);
 		strcpy(says, bad[i].says);
 		for (char *p = strtok_r(says, "|", &save); p; p = strtok_r(NULL, "|", &save))
 			said |= strstr(e.text, p) != NULL;
@@ -158,7 +177,8 @@ static void all_of_toml_is_read(void **state)
 		"[data-sources.down]\nport = 0o20\n[data-sources.up]\nport = +21101\n"
 		"host = \"\"\"\n127.\\\n   0.0.1\"\"\"\nsession = { x = [1, 2] } # a comment\n",
 	};
-	static const char task[] = "\n[task]\nsource-instances = [ \"up\", ]\ntarget-instance = \"down\"\ntarget-check-tables = [\n# one\n\"a.*\"\n]\n";
+	static const char task[] =
+		"\n[task]\nsource-instances = [ \"up\", ]\ntarget-instance = \"down\"\ntarget-check-tables = [\n# one\n\"a.*\"\n]\n";
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -178,7 +198,8 @@ static void all_of_toml_is_read(void **state)
 
 static void routes_ranges_and_snapshots_are_taken(void **state)
 {
-	static const char text[] = "check-data-only = true\nskip-non-existing-table = true\n[data-sources.a]\nsnapshot='auto'\nroute-rules=['r','q']\n"
+	static const char text[] =
+		"check-data-only = true\nskip-non-existing-table = true\n[data-sources.a]\nsnapshot='auto'\nroute-rules=['r','q']\n"
 		"[data-sources.b]\nsnapshot='AUTO'\n[routes.r]\nschema-pattern='s_*'\ntable-pattern='t?'\ntarget-schema='s'\ntarget-table='t'\n"
 		"[routes.q]\nschema-pattern='S_[ab]'\ntarget-schema='z'\n[table-configs.c]\ntarget-tables=['s.t']\nrange='id > 5'\n"
 		"[task]\nsource-instances=['a']\ntarget-instance='b'\ntarget-check-tables=['*.*']\ntarget-configs=['c']\nsyncpoint-changefeed='f'\n";
@@ -189,13 +210,15 @@ static void routes_ranges_and_snapshots_are_taken(void **state)
 	(void)state;
 	if (diff_config_parse(&c, "f.toml", text, strlen(text), &e) < 0)
 		fail_msg("%s", e.text);
-	assert_true(c.snapshot_auto && c.data_only && c.skip_missing && !c.up_snapshot && !c.down_snapshot);
+	assert_true(c.snapshot_auto && c.data_only && c.skip_missing && !c.up_snapshot &&
+		    !c.down_snapshot);
 	assert_string_equal(c.changefeed, "f");
 	assert_string_equal(c.tables[0].condition, "id > 5");
 	assert_int_equal(routes_apply(&c.routes, "s_a", "T1", &db, &table, &e), 0);
 	assert_string_equal(db, "s");
 	assert_string_equal(table, "t");
-	assert_int_equal(routes_apply(&c.routes, "s_a", "other", &db, &table, &e), 0); /* of the whole db */
+	/* of the whole db */
+	assert_int_equal(routes_apply(&c.routes, "s_a", "other", &db, &table, &e), 0);
 	assert_string_equal(db, "z");
 	assert_string_equal(table, "other");
 	assert_int_equal(routes_apply(&c.routes, "else", "t1", &db, &table, &e), 0);
@@ -205,9 +228,12 @@ static void routes_ranges_and_snapshots_are_taken(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(the_guides_file_is_read), cmocka_unit_test(what_is_wrong_is_said_with_its_line),
-					    cmocka_unit_test(any_bytes_do_no_harm), cmocka_unit_test(all_of_toml_is_read),
-					    cmocka_unit_test(routes_ranges_and_snapshots_are_taken) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_guides_file_is_read),
+		cmocka_unit_test(what_is_wrong_is_said_with_its_line),
+		cmocka_unit_test(any_bytes_do_no_harm), cmocka_unit_test(all_of_toml_is_read),
+		cmocka_unit_test(routes_ranges_and_snapshots_are_taken)
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,9 +59,9 @@ static void rules_are_tidbs(void **unused)
 
 static void what_a_rule_cannot_mean_is_refused(void **unused)
 {
-	static const char *const bad[] = { "nodot", "a.", ".b", "a.b.c", "@file", "`a.b", "a.[x",
-		"/a/b", "/a(/.b", "/(?i)a/.b", "/a*?/.b", "/\\p{L}/.b", "a.b c",
-		"a.b\\" };
+	static const char *const bad[] = { "nodot",   "a.",         ".b",    "a.b.c",  "@file",
+					   "`a.b",    "a.[x",       "/a/b",  "/a(/.b", "/(?i)a/.b",
+					   "/a*?/.b", "/\\p{L}/.b", "a.b c", "a.b\\" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -94,8 +94,10 @@ static void a_rule_that_matched_nothing_is_told(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(the_last_rule_that_matches_decides), cmocka_unit_test(rules_are_tidbs),
-					    cmocka_unit_test(what_a_rule_cannot_mean_is_refused), cmocka_unit_test(a_rule_that_matched_nothing_is_told) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(the_last_rule_that_matches_decides),
+					    cmocka_unit_test(rules_are_tidbs),
+					    cmocka_unit_test(what_a_rule_cannot_mean_is_refused),
+					    cmocka_unit_test(a_rule_that_matched_nothing_is_told) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

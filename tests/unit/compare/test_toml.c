@@ -1,5 +1,6 @@
-/* TOML as its public suite judges it. The suite (Go module github.com/toml-lang/toml-test) is no part of this: tools/deps installs it where Go
- * is, and this program is its decoder. Without it, a few cases of our own and a loud skip. */
+/* TOML as its public suite judges it. The suite (Go module github.com/toml-lang/toml-test) is no
+ * part of this: tools/deps installs it where Go is, and this program is its decoder. Without it, a
+ * few cases of our own and a loud skip. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,14 +20,19 @@
 /* The suite's JSON: {"type": .., "value": ..} for each value. */
 static json_t *suite_json(const struct toml_value *v)
 {
-	static const char *const types[] = { [TOML_TEXT] = "string", [TOML_INTEGER] = "integer", [TOML_FLOAT] = "float", [TOML_TRUTH] = "bool",
-		[TOML_DATETIME] = "datetime", [TOML_LOCAL_DATETIME] = "datetime-local", [TOML_LOCAL_DATE] = "date-local", [TOML_LOCAL_TIME] = "time-local" };
+	static const char *const types[] = {
+		[TOML_TEXT] = "string",           [TOML_INTEGER] = "integer",
+		[TOML_FLOAT] = "float",           [TOML_TRUTH] = "bool",
+		[TOML_DATETIME] = "datetime",     [TOML_LOCAL_DATETIME] = "datetime-local",
+		[TOML_LOCAL_DATE] = "date-local", [TOML_LOCAL_TIME] = "time-local"
+	};
 	json_t *out;
 
 	if (v->kind == TOML_TABLE) {
 		out = json_object();
 		for (size_t i = 0; i < v->n; i++)
-			json_object_setn_new(out, v->child[i].key, v->child[i].key_len, suite_json(&v->child[i]));
+			json_object_setn_new(out, v->child[i].key, v->child[i].key_len,
+					     suite_json(&v->child[i]));
 		return out;
 	}
 	if (v->kind == TOML_LIST) {
@@ -66,8 +72,14 @@ static int decode(void)
 static char *find_suite(void)
 {
 	const char *home = getenv("HOME"), *cache = getenv("XDG_CACHE_HOME");
-	char *places[] = { xstrfmt("%s%s/drtest/bin/toml-test", cache ? cache : home ? home : "", cache ? "" : "/.cache"),
-		xstrfmt("%s/go/bin/toml-test", home ? home : ""), xstrdup("/usr/local/bin/toml-test"), xstrdup("/usr/bin/toml-test") }, *found = NULL;
+	char *places[] = { xstrfmt("%s%s/drtest/bin/toml-test",
+				   cache  ? cache
+				   : home ? home
+					  : "",
+				   cache ? "" : "/.cache"),
+			   xstrfmt("%s/go/bin/toml-test", home ? home : ""),
+			   xstrdup("/usr/local/bin/toml-test"), xstrdup("/usr/bin/toml-test") },
+	     *found = NULL;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (!found && access(places[i], X_OK) == 0)
@@ -85,11 +97,13 @@ static void the_public_suite_agrees(void **unused)
 
 	(void)unused;
 	if (!suite) {
-		print_message("skipped: toml-test is not installed (tools/deps installs it where Go is)\n");
+		print_message(
+			"skipped: toml-test is not installed (tools/deps installs it where Go is)\n");
 		skip();
 	}
 	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-	command = xstrfmt("'%s' test -toml=1.0 -color=never -decoder=\"%s --decode\" 2>&1", suite, self);
+	command = xstrfmt("'%s' test -toml=1.0 -color=never -decoder=\"%s --decode\" 2>&1", suite,
+			  self);
 	said = popen(command, "r");
 	assert_non_null(said);
 	while (fgets(line, sizeof(line), said)) {
@@ -117,7 +131,8 @@ static const struct toml_value *at(const struct toml_value *t, const char *key)
 
 static void values_have_kinds_lines_and_all_their_bytes(void **unused)
 {
-	static const char text[] = "a = \"x\\u0000y\"\nb.c = [1, [2.5, true]]\n\n[d]\ne = 1979-05-27T07:32:00Z\nf = 07:32:00\n";
+	static const char text[] =
+		"a = \"x\\u0000y\"\nb.c = [1, [2.5, true]]\n\n[d]\ne = 1979-05-27T07:32:00Z\nf = 07:32:00\n";
 	char why[100];
 	unsigned line = 0;
 	struct toml_value *v = toml_read(text, sizeof(text) - 1, why, sizeof(why), &line);
@@ -145,7 +160,9 @@ static void values_have_kinds_lines_and_all_their_bytes(void **unused)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(values_have_kinds_lines_and_all_their_bytes), cmocka_unit_test(the_public_suite_agrees) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(
+						    values_have_kinds_lines_and_all_their_bytes),
+					    cmocka_unit_test(the_public_suite_agrees) };
 
 	if (argc > 1 && !strcmp(argv[1], "--decode"))
 		return decode();

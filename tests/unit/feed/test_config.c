@@ -15,12 +15,21 @@
 
 static struct feed_opts sample(void)
 {
-	struct feed_opts o = { .id = "primary-to-secondary", .start_ts = 462327647921766401u, .flush_ms = 500, .meta_ms = 50, .sink_workers = 3 };
+	struct feed_opts o = { .id = "primary-to-secondary",
+			       .start_ts = 462327647921766401u,
+			       .flush_ms = 500,
+			       .meta_ms = 50,
+			       .sink_workers = 3 };
 
-	o.source = (struct sql_endpoint){ .host = "127.0.0.1", .port = 4000, .user = "root", .password = "p\"w\\\xc3\xa9" };
-	o.sink = (struct sql_endpoint){ .host = "127.0.0.1", .port = 4001, .user = "root", .ssl_ca = "/ca.pem" };
+	o.source = (struct sql_endpoint){
+		.host = "127.0.0.1", .port = 4000, .user = "root", .password = "p\"w\\\xc3\xa9"
+	};
+	o.sink = (struct sql_endpoint){
+		.host = "127.0.0.1", .port = 4001, .user = "root", .ssl_ca = "/ca.pem"
+	};
 	snprintf(o.tso_map, sizeof(o.tso_map), "/var/tmp/tso.map");
-	snprintf(o.redo_uri, sizeof(o.redo_uri), "s3://redo/p?access-key=minio&secret-access-key=s&endpoint=http://127.0.0.1:6060");
+	snprintf(o.redo_uri, sizeof(o.redo_uri),
+		 "s3://redo/p?access-key=minio&secret-access-key=s&endpoint=http://127.0.0.1:6060");
 	snprintf(o.status_path, sizeof(o.status_path), "/var/tmp/status.json");
 	o.max_log_bytes = (size_t)5 << 30;
 	o.lz4 = true;
@@ -81,7 +90,8 @@ static int check_with_id(const char *id)
 static void ids_are_those_of_ticdc(void **unused)
 {
 	static const char *const good[] = { "a", "A9", "a-b", "redo-swap-1", "0" };
-	static const char *const bad[] = { "", "-", "a-", "-a", "a--b", "a_b", "a.b", "a b", "\xc3\xa9", "a/b", "a'b" };
+	static const char *const bad[] = { "",    "-",   "a-",       "-a",  "a--b", "a_b",
+					   "a.b", "a b", "\xc3\xa9", "a/b", "a'b" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -115,9 +125,21 @@ static void limits_are_held(void **unused)
 
 static void status_survives_its_file(void **unused)
 {
-	struct feed_status st = { .state = FEED_FAILED, .checkpoint_ts = 462327647921766401u, .resolved_ts = 462327647921766402u, .checkpoint_seq = 7,
-		                  .resolved_seq = 9, .lag_ms = -3, .written_wall_ms = 1763700000000, .transactions = 1, .rows = 2, .ddls = 3,
-		                  .redo_bytes = 4, .sink_busy = true, .log_still = { 3100, "the store" }, .sink_still = { 0, "" }, .error = "line \"one\"" };
+	struct feed_status st = { .state = FEED_FAILED,
+				  .checkpoint_ts = 462327647921766401u,
+				  .resolved_ts = 462327647921766402u,
+				  .checkpoint_seq = 7,
+				  .resolved_seq = 9,
+				  .lag_ms = -3,
+				  .written_wall_ms = 1763700000000,
+				  .transactions = 1,
+				  .rows = 2,
+				  .ddls = 3,
+				  .redo_bytes = 4,
+				  .sink_busy = true,
+				  .log_still = { 3100, "the store" },
+				  .sink_still = { 0, "" },
+				  .error = "line \"one\"" };
 	struct feed_status back;
 	struct err e = ERR_INIT;
 	char path[64];
@@ -129,10 +151,12 @@ static void status_survives_its_file(void **unused)
 	assert_int_equal(feed_status_write(path, &st, &e), 0);
 	assert_int_equal(feed_status_read(path, &back, &e), 0);
 	assert_memory_equal(&st, &back, sizeof(st));
-	snprintf(st.error, sizeof(st.error), "Duplicate entry '\xff\xfe'"); /* no UTF-8: told all the same */
+	/* no UTF-8: told all the same */
+	snprintf(st.error, sizeof(st.error), "Duplicate entry '\xff\xfe'");
 	assert_int_equal(feed_status_write(path, &st, &e), 0);
 	assert_int_equal(feed_status_read(path, &back, &e), 0);
-	assert_string_equal(back.error, "Duplicate entry '?" "?'");
+	assert_string_equal(back.error, "Duplicate entry '?"
+					"?'");
 	{ /* a link of somebody else's in the way: what it points to stays as it is */
 		char tmp[80], precious[80];
 
@@ -149,8 +173,10 @@ static void status_survives_its_file(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(options_survive_json),     cmocka_unit_test(bad_options_name_the_field),
-		cmocka_unit_test(ids_are_those_of_ticdc),   cmocka_unit_test(limits_are_held),
+		cmocka_unit_test(options_survive_json),
+		cmocka_unit_test(bad_options_name_the_field),
+		cmocka_unit_test(ids_are_those_of_ticdc),
+		cmocka_unit_test(limits_are_held),
 		cmocka_unit_test(status_survives_its_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

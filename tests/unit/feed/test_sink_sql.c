@@ -13,18 +13,29 @@
 #include "harness/feed/sink_sql.h"
 #include "harness/sql/schema.h"
 
-#define B(text) { .p = text, .n = sizeof(text) - 1 }
+#define B(text)                                  \
+	{                                        \
+		.p = text, .n = sizeof(text) - 1 \
+	}
 
 static struct redo_column int_column(const char *name, uint32_t flag, int64_t v)
 {
-	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) }, .charset = B("binary"), .flag = flag, .type = COL_LONG,
-		                     .value = { .kind = REDO_INT, .i = v } };
+	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) },
+				     .charset = B("binary"),
+				     .flag = flag,
+				     .type = COL_LONG,
+				     .value = { .kind = REDO_INT, .i = v } };
 }
 
-static struct redo_column text_column(const char *name, uint32_t flag, const char *charset, const char *v)
+static struct redo_column text_column(const char *name, uint32_t flag, const char *charset,
+				      const char *v)
 {
-	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) }, .charset = { charset, (uint32_t)strlen(charset) }, .flag = flag,
-		                     .type = COL_VARCHAR, .value = { .kind = REDO_BIN, .s = { v, (uint32_t)strlen(v) } } };
+	return (struct redo_column){ .name = { name, (uint32_t)strlen(name) },
+				     .charset = { charset, (uint32_t)strlen(charset) },
+				     .flag = flag,
+				     .type = COL_VARCHAR,
+				     .value = { .kind = REDO_BIN,
+						.s = { v, (uint32_t)strlen(v) } } };
 }
 
 static int collect(void *arg, struct feed_batch *b, struct err *e)
@@ -32,14 +43,19 @@ static int collect(void *arg, struct feed_batch *b, struct err *e)
 	struct strbuf *all = arg;
 
 	(void)e;
-	strbuf_addf(all, "%s%s%s;%s;", b->raise.buf, b->raise.len ? ";" : "", b->del.buf, b->put.buf);
+	strbuf_addf(all, "%s%s%s;%s;", b->raise.buf, b->raise.len ? ";" : "", b->del.buf,
+		    b->put.buf);
 	return 0;
 }
 
-static void push_counted(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table, const char *key, const char *put, uint64_t counter)
+static void push_counted(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table,
+			 const char *key, const char *put, uint64_t counter)
 {
-	struct feed_item it = { .commit_ts = ts, .table = table, .counter = counter, .key_bytes = (uint32_t)strlen(key),
-		                .put_bytes = put ? (uint32_t)strlen(put) : 0 };
+	struct feed_item it = { .commit_ts = ts,
+				.table = table,
+				.counter = counter,
+				.key_bytes = (uint32_t)strlen(key),
+				.put_bytes = put ? (uint32_t)strlen(put) : 0 };
 	struct err e = ERR_INIT;
 	char text[256];
 
@@ -47,18 +63,25 @@ static void push_counted(struct feed_queue *q, struct feed_spool *sp, tso_t ts, 
 	assert_int_equal(feed_queue_push(q, sp, &it, text, &e), 0);
 }
 
-static void push(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table, const char *key, const char *put)
+static void push(struct feed_queue *q, struct feed_spool *sp, tso_t ts, uint32_t table,
+		 const char *key, const char *put)
 {
 	push_counted(q, sp, ts, table, key, put, 0);
 }
 
 static void a_batch_keeps_the_newest_of_each_key(void **unused)
 {
-	struct redo_column one[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1), int_column("g", COLF_GENERATED, 5),
-		                     text_column("v", 0, "utf8mb4", "x") };
-	struct redo_column two[] = { int_column("a", COLF_HANDLE_KEY, 1), text_column("b`c", COLF_HANDLE_KEY, "utf8mb4", "y") };
-	struct redo_row r1 = { .table = { .db = B("d"), .table = B("t") }, .columns = one, .n_columns = 3 };
-	struct redo_row r2 = { .table = { .db = B("d"), .table = B("u") }, .pre_columns = two, .n_pre_columns = 2 };
+	struct redo_column one[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1),
+				     int_column("g", COLF_GENERATED, 5),
+				     text_column("v", 0, "utf8mb4", "x") };
+	struct redo_column two[] = { int_column("a", COLF_HANDLE_KEY, 1),
+				     text_column("b`c", COLF_HANDLE_KEY, "utf8mb4", "y") };
+	struct redo_row r1 = { .table = { .db = B("d"), .table = B("t") },
+			       .columns = one,
+			       .n_columns = 3 };
+	struct redo_row r2 = { .table = { .db = B("d"), .table = B("u") },
+			       .pre_columns = two,
+			       .n_pre_columns = 2 };
 	struct feed_table t1, t2, *tables[] = { &t1, &t2 };
 	struct feed_spool sp;
 	struct feed_queue q = { 0 };
@@ -79,7 +102,7 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	push(&q, &sp, 5, 0, "1", "(1,'x')");
 	push(&q, &sp, 5, 1, "(p)", NULL);
 	push(&q, &sp, 5, 1, "(q)", NULL);
-	push(&q, &sp, 6, 0, "1", NULL);      /* put, then deleted */
+	push(&q, &sp, 6, 0, "1", NULL); /* put, then deleted */
 	push(&q, &sp, 6, 0, "2", NULL);
 	push(&q, &sp, 7, 0, "2", "(2,'y')"); /* deleted, then put */
 	push(&q, &sp, 7, 0, "11", "(11,'z')");
@@ -88,8 +111,10 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	assert_int_equal(feed_queue_take(&q, &sp, 8, 256, 1 << 20, &items, &e), 8);
 	assert_int_equal(feed_queue_next_ts(&q), 9);
 	assert_int_equal(feed_batch_statements(&items, tables, collect, &all, &e), 0);
-	assert_string_equal(all.buf, "DELETE FROM `d`.`t` WHERE `id` IN (1);REPLACE INTO `d`.`t` (`id`,`v`) VALUES (2,'y'),(11,'zz');"
-	                             "DELETE FROM `d`.`u` WHERE (p) OR (q);;");
+	assert_string_equal(
+		all.buf,
+		"DELETE FROM `d`.`t` WHERE `id` IN (1);REPLACE INTO `d`.`t` (`id`,`v`) VALUES (2,'y'),(11,'zz');"
+		"DELETE FROM `d`.`u` WHERE (p) OR (q);;");
 	feed_queue_release(&q, &sp);
 	feed_spool_release(&sp);
 	feed_table_release(&t1);
@@ -99,11 +124,14 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	strbuf_release(&text);
 }
 
-/* Of the rows that come and go within a batch, the one with the highest counter is put first and deleted with the others. */
+/* Of the rows that come and go within a batch, the one with the highest counter is put first and
+ * deleted with the others. */
 static void a_counter_is_raised_by_rows_that_are_gone(void **unused)
 {
 	struct redo_column id[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1) };
-	struct redo_row r = { .table = { .db = B("d"), .table = B("t") }, .columns = id, .n_columns = 1 };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("t") },
+			      .columns = id,
+			      .n_columns = 1 };
 	struct feed_table t, *tables[] = { &t };
 	struct feed_spool sp;
 	struct feed_queue q = { 0 };
@@ -121,8 +149,10 @@ static void a_counter_is_raised_by_rows_that_are_gone(void **unused)
 	push(&q, &sp, 2, 0, "6", NULL);
 	feed_queue_take(&q, &sp, 8, 256, 1 << 20, &items, &e);
 	assert_int_equal(feed_batch_statements(&items, tables, collect, &all, &e), 0);
-	assert_string_equal(all.buf, "REPLACE INTO `d`.`t` (`id`) VALUES (8);"
-	                             "DELETE FROM `d`.`t` WHERE `id` IN (6,7,8);REPLACE INTO `d`.`t` (`id`) VALUES (9);");
+	assert_string_equal(
+		all.buf,
+		"REPLACE INTO `d`.`t` (`id`) VALUES (8);"
+		"DELETE FROM `d`.`t` WHERE `id` IN (6,7,8);REPLACE INTO `d`.`t` (`id`) VALUES (9);");
 	feed_queue_release(&q, &sp);
 	feed_spool_release(&sp);
 	feed_table_release(&t);
@@ -132,9 +162,12 @@ static void a_counter_is_raised_by_rows_that_are_gone(void **unused)
 
 static void what_the_secondary_computes_is_asked_for(void **unused)
 {
-	struct redo_column c[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1), int_column("g", COLF_GENERATED, 5),
-		                   text_column("t`", COLF_GENERATED, "utf8mb4", "it's") };
-	struct redo_row r = { .table = { .db = B("d"), .table = B("t") }, .columns = c, .n_columns = 3 };
+	struct redo_column c[] = { int_column("id", COLF_HANDLE_KEY | COLF_PRIMARY_KEY, 1),
+				   int_column("g", COLF_GENERATED, 5),
+				   text_column("t`", COLF_GENERATED, "utf8mb4", "it's") };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("t") },
+			      .columns = c,
+			      .n_columns = 3 };
 	struct feed_change change = { .at = 0 };
 	struct feed_table t;
 	struct strbuf text = STRBUF_INIT, q = STRBUF_INIT;
@@ -147,9 +180,12 @@ static void what_the_secondary_computes_is_asked_for(void **unused)
 	change.key = text.buf;
 	change.put = change.key + change.it.key_bytes;
 	change.check = change.put + change.it.put_bytes;
-	assert_int_equal(change.it.key_bytes + change.it.put_bytes + change.it.check_bytes, text.len);
+	assert_int_equal(change.it.key_bytes + change.it.put_bytes + change.it.check_bytes,
+			 text.len);
 	feed_add_unlike(&q, &t, &change);
-	assert_string_equal(q.buf, "(`id`=1 AND NOT (`g` <=> 5 AND BINARY CONVERT(`t``` USING utf8mb4) <=> BINARY 'it\\'s'))");
+	assert_string_equal(
+		q.buf,
+		"(`id`=1 AND NOT (`g` <=> 5 AND BINARY CONVERT(`t``` USING utf8mb4) <=> BINARY 'it\\'s'))");
 	feed_table_release(&t);
 	strbuf_release(&text);
 	strbuf_release(&q);
@@ -158,7 +194,9 @@ static void what_the_secondary_computes_is_asked_for(void **unused)
 static void a_table_without_a_key_is_named(void **unused)
 {
 	struct redo_column c[] = { int_column("id", 0, 1) };
-	struct redo_row r = { .table = { .db = B("d"), .table = B("keyless") }, .columns = c, .n_columns = 1 };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("keyless") },
+			      .columns = c,
+			      .n_columns = 1 };
 	struct feed_table t;
 	struct err e = ERR_INIT;
 
@@ -168,7 +206,8 @@ static void a_table_without_a_key_is_named(void **unused)
 	assert_non_null(strstr(e.text, "`d`.`keyless`"));
 }
 
-/* Far more than the memory: three queues over one budget of 300 KiB, 30 MB through them, in order, byte for byte. */
+/* Far more than the memory: three queues over one budget of 300 KiB, 30 MB through them, in order,
+ * byte for byte. */
 static void the_queue_spills_and_keeps_its_order(void **unused)
 {
 	struct feed_spool sp;
@@ -192,8 +231,10 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 			struct rng r;
 			rng_seed3(&r, 3, w, pushed[w]);
 			struct feed_item it = { .commit_ts = 1 + pushed[w] / 3, .table = w };
-			it.key_bytes = (uint32_t)snprintf(text, 32, "%llu", (unsigned long long)pushed[w]);
-			it.put_bytes = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, sizeof(put)));
+			it.key_bytes =
+				(uint32_t)snprintf(text, 32, "%llu", (unsigned long long)pushed[w]);
+			it.put_bytes = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000)
+								     : rng_below(&r, sizeof(put)));
 			memset(text + it.key_bytes, 'p', it.put_bytes);
 			assert_int_equal(feed_queue_push(&q[w], &sp, &it, text, &e), 0);
 			pushed[w]++;
@@ -213,11 +254,17 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 					char key[32];
 					memcpy(&it, items.buf + at, sizeof(it));
 					rng_seed3(&r, 3, w, taken[w]);
-					uint32_t want = (uint32_t)(rng_below(&r, 100) ? rng_below(&r, 2000) : rng_below(&r, 70000));
+					uint32_t want = (uint32_t)(rng_below(&r, 100)
+									   ? rng_below(&r, 2000)
+									   : rng_below(&r, 70000));
 					assert_int_equal(it.put_bytes, want);
-					snprintf(key, sizeof(key), "%llu", (unsigned long long)taken[w]);
-					assert_memory_equal(items.buf + at + sizeof(it), key, it.key_bytes);
-					assert_memory_equal(items.buf + at + sizeof(it) + it.key_bytes, put, want);
+					snprintf(key, sizeof(key), "%llu",
+						 (unsigned long long)taken[w]);
+					assert_memory_equal(items.buf + at + sizeof(it), key,
+							    it.key_bytes);
+					assert_memory_equal(items.buf + at + sizeof(it) +
+								    it.key_bytes,
+							    put, want);
 					at += sizeof(it) + it.key_bytes + it.put_bytes;
 					taken[w]++;
 				}
@@ -231,7 +278,8 @@ static void the_queue_spills_and_keeps_its_order(void **unused)
 	strbuf_release(&items);
 }
 
-/* Whatever the sizes: a batch ends where a commitTs ends, or is a piece of one alone; nothing is lost and nothing changes its place. */
+/* Whatever the sizes: a batch ends where a commitTs ends, or is a piece of one alone; nothing is
+ * lost and nothing changes its place. */
 static void a_batch_is_cut_between_commits(void **unused)
 {
 	struct strbuf items = STRBUF_INIT;
@@ -243,7 +291,8 @@ static void a_batch_is_cut_between_commits(void **unused)
 	for (int round = 0; round < 300; round++) {
 		struct feed_spool sp;
 		struct feed_queue q = { 0 };
-		unsigned ends[64], commits = 1 + (unsigned)rng_below(&r, 63), n = 0, taken = 0; /* of each commit: the number of its last item + 1 */
+		/* of each commit: the number of its last item + 1 */
+		unsigned ends[64], commits = 1 + (unsigned)rng_below(&r, 63), n = 0, taken = 0;
 
 		feed_spool_init(&sp, "/tmp", 1 << 10);
 		for (unsigned c = 0; c < commits; c++) {
@@ -259,15 +308,18 @@ static void a_batch_is_cut_between_commits(void **unused)
 		}
 		while (feed_queue_next_ts(&q)) {
 			unsigned first = taken, max = 1 + (unsigned)rng_below(&r, 12);
-			tso_t first_ts = feed_queue_next_ts(&q), last_ts = 0, limit = first_ts + rng_below(&r, 5);
-			int got = feed_queue_take(&q, &sp, limit, max, rng_below(&r, 2) ? 1 << 20 : 150, &items, &e);
+			tso_t first_ts = feed_queue_next_ts(&q), last_ts = 0,
+			      limit = first_ts + rng_below(&r, 5);
+			int got = feed_queue_take(&q, &sp, limit, max,
+						  rng_below(&r, 2) ? 1 << 20 : 150, &items, &e);
 
 			assert_true(got >= 1 && (unsigned)got <= max);
 			for (size_t at = 0; at < items.len; taken++) {
 				struct feed_item it;
 
 				memcpy(&it, items.buf + at, sizeof(it));
-				assert_int_equal(strtoul(items.buf + at + sizeof(it), NULL, 10), taken);
+				assert_int_equal(strtoul(items.buf + at + sizeof(it), NULL, 10),
+						 taken);
 				last_ts = it.commit_ts;
 				at += sizeof(it) + it.key_bytes + it.put_bytes;
 			}

@@ -68,7 +68,8 @@ static void checkpoint_stands_before_the_oldest_uncommitted_row(void **unused)
 	assert_false(feed_progress_drained(&p));
 	assert_int_equal(feed_progress_checkpoint(&p), 109);
 	feed_progress_committed(&p, 0, 0);
-	assert_int_equal(feed_progress_checkpoint(&p), 109); /* worker 1 still has its part of 110 */
+	/* worker 1 still has its part of 110 */
+	assert_int_equal(feed_progress_checkpoint(&p), 109);
 	feed_progress_committed(&p, 1, 120);
 	assert_int_equal(feed_progress_checkpoint(&p), 119);
 	assert_false(feed_progress_drained(&p));
@@ -130,27 +131,25 @@ static void random_steps_keep_the_order(void **unused)
 				fifo[w][tail[w]++ % ROWS_MAX] = ts;
 			}
 			break;
-		case 2:
-			feed_progress_announce(&p, ts);
-			break;
-		case 3:
-			feed_progress_flush_begin(&p);
-			break;
+		case 2: feed_progress_announce(&p, ts); break;
+		case 3: feed_progress_flush_begin(&p); break;
 		case 4:
 			if (rng_below(&r, 4))
 				feed_progress_flush_done(&p);
 			break;
-		case 5:
-			feed_progress_release(&p, p.flushed);
-			break;
+		case 5: feed_progress_release(&p, p.flushed); break;
 		case 6:
-			for (unsigned n = (unsigned)rng_below(&r, 20); n && head[w] < tail[w] && fifo[w][head[w] % ROWS_MAX] <= p.released; n--)
+			for (unsigned n = (unsigned)rng_below(&r, 20);
+			     n && head[w] < tail[w] && fifo[w][head[w] % ROWS_MAX] <= p.released;
+			     n--)
 				head[w]++;
-			feed_progress_committed(&p, w, head[w] < tail[w] ? fifo[w][head[w] % ROWS_MAX] : 0);
+			feed_progress_committed(
+				&p, w, head[w] < tail[w] ? fifo[w][head[w] % ROWS_MAX] : 0);
 			break;
 		}
 		tso_t checkpoint = feed_progress_checkpoint(&p);
-		assert_true(checkpoint >= last_checkpoint && checkpoint <= p.released && p.released <= p.flushed && p.flushed <= p.announced);
+		assert_true(checkpoint >= last_checkpoint && checkpoint <= p.released &&
+			    p.released <= p.flushed && p.flushed <= p.announced);
 		for (unsigned i = 0; i < WORKERS; i++)
 			assert_true(head[i] == tail[i] || fifo[i][head[i] % ROWS_MAX] > checkpoint);
 		last_checkpoint = checkpoint;

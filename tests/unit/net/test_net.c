@@ -21,8 +21,13 @@ static void the_guides_uri_works_as_it_stands(void **unused)
 	struct uri u;
 
 	(void)unused;
-	assert_int_equal(uri_parse(&u, "s3://redo?access-key=minio&secret-access-key=miniostorage&endpoint=http://10.0.1.10:6060&"
-	                               "force-path-style=true", &e), 0);
+	assert_int_equal(
+		uri_parse(
+			&u,
+			"s3://redo?access-key=minio&secret-access-key=miniostorage&endpoint=http://10.0.1.10:6060&"
+			"force-path-style=true",
+			&e),
+		0);
 	assert_string_equal(u.scheme, "s3");
 	assert_string_equal(u.host, "redo");
 	assert_string_equal(u.path, "");
@@ -38,7 +43,12 @@ static void a_uri_is_taken_apart_and_decoded(void **unused)
 	struct uri u;
 
 	(void)unused;
-	assert_int_equal(uri_parse(&u, "MySQL://root:p%40ss:w@rd@127.0.0.1:4000/a%20b+c?x=1%2B1+2&x=two&flag&=&y==", &e), 0);
+	assert_int_equal(
+		uri_parse(
+			&u,
+			"MySQL://root:p%40ss:w@rd@127.0.0.1:4000/a%20b+c?x=1%2B1+2&x=two&flag&=&y==",
+			&e),
+		0);
 	assert_string_equal(u.scheme, "mysql");
 	assert_string_equal(u.user, "root");
 	assert_string_equal(u.password, "p@ss:w@rd");
@@ -63,9 +73,23 @@ static void a_uri_is_taken_apart_and_decoded(void **unused)
 static void a_bad_uri_is_refused_without_its_secrets(void **unused)
 {
 	static const char *const bad[] = {
-		"", "redo", "s3:/x", "://x", "1s://x", "s3://u:SECRET@h:99999/", "s3://h:/", "s3://h:12x", "s3://h?k=SECRET%4",
-		        "s3://h?k=SECRET%zz",
-		"s3://h?k=SECRET%00", "s3://[::1", "s3://[::1]x", "s3://a b", "s3://h/SECRET#x", "s3://h?%=SECRET", "x://SECRET%2",
+		"",
+		"redo",
+		"s3:/x",
+		"://x",
+		"1s://x",
+		"s3://u:SECRET@h:99999/",
+		"s3://h:/",
+		"s3://h:12x",
+		"s3://h?k=SECRET%4",
+		"s3://h?k=SECRET%zz",
+		"s3://h?k=SECRET%00",
+		"s3://[::1",
+		"s3://[::1]x",
+		"s3://a b",
+		"s3://h/SECRET#x",
+		"s3://h?%=SECRET",
+		"x://SECRET%2",
 	};
 	struct strbuf many = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -99,11 +123,12 @@ static void encoding_keeps_what_rfc_3986_keeps(void **unused)
 	strbuf_release(&s);
 }
 
-#define PAGE(inner) \
-	"<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" \
-	inner "</ListBucketResult>"
-#define OBJECT(key, size) "<Contents><Key>" key "</Key><ETag>&#34;x&#34;</ETag><Size>" \
-	size "</Size><Owner><ID>1</ID></Owner></Contents>"
+#define PAGE(inner)                                                                                                            \
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inner \
+	"</ListBucketResult>"
+#define OBJECT(key, size)                                                 \
+	"<Contents><Key>" key "</Key><ETag>&#34;x&#34;</ETag><Size>" size \
+	"</Size><Owner><ID>1</ID></Owner></Contents>"
 
 static int page(const char *xml, struct s3_page *p, struct err *e)
 {
@@ -116,17 +141,20 @@ static void a_listing_is_read(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(page(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
-	                           "<EncodingType>url</EncodingType>" OBJECT("a%2Fb+c%2B%25", "12") OBJECT("z",
-	                                                                                                   "18446744073709551614")),
-	        &p, &e), 0);
+	assert_int_equal(
+		page(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
+			  "<EncodingType>url</EncodingType>" OBJECT("a%2Fb+c%2B%25", "12")
+				  OBJECT("z", "18446744073709551614")),
+		     &p, &e),
+		0);
 	assert_int_equal(p.n, 2);
 	assert_string_equal(p.objects[0].key, "a/b c+%");
 	assert_int_equal(p.objects[0].size_bytes, 12);
 	assert_true(p.truncated);
 	assert_string_equal(p.next, "a&b=");
 	s3_page_release(&p);
-	assert_int_equal(page(PAGE(OBJECT("a+%2F", "0")), &p, &e), 0); /* not encoded: as it stands */
+	/* not encoded: as it stands */
+	assert_int_equal(page(PAGE(OBJECT("a+%2F", "0")), &p, &e), 0);
 	assert_string_equal(p.objects[0].key, "a+%2F");
 	assert_false(p.truncated);
 	s3_page_release(&p);
@@ -135,12 +163,18 @@ static void a_listing_is_read(void **unused)
 static void a_broken_listing_is_refused(void **unused)
 {
 	static const char *const bad[] = {
-		"", "no xml", "<ListBucketResult>", "<Other/>", PAGE("<Contents><Key>a</Key></Contents>"),
-		        PAGE("<Contents><Size>1</Size></Contents>"),
-		PAGE(OBJECT("a", "-1")), PAGE(OBJECT("a", "1x")), PAGE(OBJECT("a", "99999999999999999999999")),
-		        PAGE("<IsTruncated>true</IsTruncated>"),
+		"",
+		"no xml",
+		"<ListBucketResult>",
+		"<Other/>",
+		PAGE("<Contents><Key>a</Key></Contents>"),
+		PAGE("<Contents><Size>1</Size></Contents>"),
+		PAGE(OBJECT("a", "-1")),
+		PAGE(OBJECT("a", "1x")),
+		PAGE(OBJECT("a", "99999999999999999999999")),
+		PAGE("<IsTruncated>true</IsTruncated>"),
 		PAGE("<EncodingType>url</EncodingType>" OBJECT("%0", "1")),
-		        PAGE("<EncodingType>url</EncodingType>" OBJECT("%00", "1")),
+		PAGE("<EncodingType>url</EncodingType>" OBJECT("%00", "1")),
 		PAGE("<a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a>"),
 		"<!DOCTYPE x [<!ENTITY a \"aaaa\">]><ListBucketResult>&a;</ListBucketResult>",
 		PAGE("<Contents><Contents><Key>a</Key><Size>1</Size></Contents></Contents>"),
@@ -158,7 +192,8 @@ static void a_broken_listing_is_refused(void **unused)
 
 static void an_answer_gives_its_code_and_message(void **unused)
 {
-	static const char err[] = "<Error><Code>NoSuchBucket</Code><Message>gone &lt;away&gt;</Message></Error>";
+	static const char err[] =
+		"<Error><Code>NoSuchBucket</Code><Message>gone &lt;away&gt;</Message></Error>";
 	static const char id[] =
 		"<InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>abc.==</UploadId></InitiateMultipartUploadResult>";
 	struct s3_answer a;
@@ -185,10 +220,14 @@ static void a_store_that_cannot_work_is_refused_when_opened(void **unused)
 		{ "http://h", "not supported", ERR_USAGE },
 		{ "s3://?access-key=a&secret-access-key=hush-hush", "bucket", ERR_USAGE },
 		{ "s3://bucket?access-key=a", "secret-access-key", ERR_USAGE },
-		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&endpoint=10.0.0.1:9000", "endpoint", ERR_USAGE },
-		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&endpoint=http://h/path", "endpoint", ERR_USAGE },
-		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&role-arn=x", "role-arn", ERR_UNSUPPORTED },
-		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&region=a/b", "region", ERR_USAGE },
+		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&endpoint=10.0.0.1:9000",
+		  "endpoint", ERR_USAGE },
+		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&endpoint=http://h/path",
+		  "endpoint", ERR_USAGE },
+		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&role-arn=x", "role-arn",
+		  ERR_UNSUPPORTED },
+		{ "s3://bucket?access-key=a&secret-access-key=hush-hush&region=a/b", "region",
+		  ERR_USAGE },
 		{ "file://relative/dir", "absolute", ERR_USAGE },
 		{ "file:", "scheme", ERR_USAGE },
 	};
@@ -209,15 +248,17 @@ static void a_store_that_cannot_work_is_refused_when_opened(void **unused)
 static void a_stores_name_hides_its_keys(void **unused)
 {
 	struct err e = ERR_INIT;
-	struct store *s = store_open("s3://redo/drill/1?access-key=AKIA&"
-	                             "secret-access-key=SECRET&session-token=SECRET&endpoint=http://h:6060/", NULL,
-	                             &e);
+	struct store *s =
+		store_open("s3://redo/drill/1?access-key=AKIA&"
+			   "secret-access-key=SECRET&session-token=SECRET&endpoint=http://h:6060/",
+			   NULL, &e);
 
 	(void)unused;
 	assert_non_null(s);
 	assert_string_equal(store_kind(s), "s3");
-	assert_string_equal(store_uri_redacted(s),
-	                    "s3://redo/drill/1?access-key=***&secret-access-key=***&session-token=***&endpoint=http://h:6060/");
+	assert_string_equal(
+		store_uri_redacted(s),
+		"s3://redo/drill/1?access-key=***&secret-access-key=***&session-token=***&endpoint=http://h:6060/");
 	store_free(s);
 	s = store_open("local:///var/tmp/x", NULL, &e);
 	assert_non_null(s);

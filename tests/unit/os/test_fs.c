@@ -57,7 +57,8 @@ static int collect(void *arg, const char *name, struct err *e)
 
 static void a_tree_is_copied_and_removed_without_following_links(void **unused)
 {
-	char *from = xstrdup(in("from")), *to = xstrdup(in("to")), *outside = xstrdup(in("outside"));
+	char *from = xstrdup(in("from")), *to = xstrdup(in("to")),
+	     *outside = xstrdup(in("outside"));
 	struct strbuf s = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	char *big = xmalloc(3 << 20);
@@ -121,7 +122,8 @@ static void a_port_belongs_to_one_drtest(void **unused)
 	if (pid == 0) { /* another process asks for the same */
 		int got = port_take(a, NULL);
 
-		_exit(write(pipes[1], &got, sizeof(got)) == sizeof(got) && got > 0 && got != a ? 0 : 1);
+		_exit(write(pipes[1], &got, sizeof(got)) == sizeof(got) && got > 0 && got != a ? 0
+											       : 1);
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);
@@ -134,7 +136,8 @@ static void a_port_belongs_to_one_drtest(void **unused)
 	port_release(b);
 	snprintf(path, sizeof(path), "/var/tmp/drtest-ports/%d", a);
 	assert_false(fs_exists(path));
-	snprintf(path, sizeof(path), "/var/tmp/drtest-ports/%d", theirs); /* it died without releasing */
+	/* it died without releasing */
+	snprintf(path, sizeof(path), "/var/tmp/drtest-ports/%d", theirs);
 	unlink(path);
 	rmdir("/var/tmp/drtest-ports");
 }

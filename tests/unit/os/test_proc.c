@@ -25,7 +25,11 @@ static char dir[64];
 
 static struct proc *start(const char *script, const char *log, size_t cap)
 {
-	struct proc_opts o = { .name = "child", .argv = SH((char *)script), .log_path = log, .dir = dir, .log_bytes_max = cap };
+	struct proc_opts o = { .name = "child",
+			       .argv = SH((char *)script),
+			       .log_path = log,
+			       .dir = dir,
+			       .log_bytes_max = cap };
 	struct err e = ERR_INIT;
 	struct proc *p = proc_start(&o, &e);
 
@@ -69,7 +73,8 @@ static bool alive(pid_t pid)
 	f = fopen(path, "r");
 	if (!f)
 		return false;
-	yes = fgets(line, sizeof(line), f) && (p = strrchr(line, ')')) && p[2] != 'Z' && p[2] != 'X';
+	yes = fgets(line, sizeof(line), f) && (p = strrchr(line, ')')) && p[2] != 'Z' &&
+	      p[2] != 'X';
 	fclose(f);
 	return yes;
 }
@@ -114,7 +119,8 @@ static void how_a_child_ended_is_told(void **unused)
 
 static void a_command_that_cannot_run_fails_at_the_start(void **unused)
 {
-	struct proc_opts o = { .name = "ghost", .argv = (char *[]){ "no-such-command-here", NULL } };
+	struct proc_opts o = { .name = "ghost",
+			       .argv = (char *[]){ "no-such-command-here", NULL } };
 	struct err e = ERR_INIT;
 	char path[128];
 
@@ -142,8 +148,11 @@ static void a_command_that_cannot_run_fails_at_the_start(void **unused)
 static void stdin_env_and_log_reach_the_child(void **unused)
 {
 	char log[128], *env[] = { "DRILL=yes", "PATH=/usr/bin:/bin", NULL };
-	struct proc_opts o = { .name = "child", .argv = SH("cat; echo $DRILL $PATH; echo oops >&2"), .env = env, .log_path = log,
-		               .stdin_text = "from stdin\n" };
+	struct proc_opts o = { .name = "child",
+			       .argv = SH("cat; echo $DRILL $PATH; echo oops >&2"),
+			       .env = env,
+			       .log_path = log,
+			       .stdin_text = "from stdin\n" };
 	struct strbuf s = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct proc *p;
@@ -153,7 +162,8 @@ static void stdin_env_and_log_reach_the_child(void **unused)
 	p = proc_start(&o, &e);
 	assert_non_null(p);
 	assert_int_equal(proc_wait(p, deadline_in_ms(5000)), 1);
-	assert_int_equal(fs_read_file(log, 1000, &s, &e), 0); /* complete as soon as the end is known */
+	/* complete as soon as the end is known */
+	assert_int_equal(fs_read_file(log, 1000, &s, &e), 0);
 	assert_string_equal(s.buf, "from stdin\nyes /usr/bin:/bin\noops\n");
 	proc_free(p);
 	strbuf_reset(&s);
@@ -170,7 +180,9 @@ static void a_flood_is_capped_and_the_last_lines_stay(void **unused)
 
 	(void)unused;
 	in_dir(log, "flood");
-	p = start("echo first; i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo the end", log, 65536);
+	p = start(
+		"echo first; i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo the end",
+		log, 65536);
 	assert_int_equal(proc_wait(p, deadline_in_ms(20000)), 1);
 	assert_int_equal(fs_read_file(log, 65536, &s, NULL), 0);
 	assert_int_equal(strncmp(s.buf, "first\nline 0\n", 13), 0);
@@ -183,7 +195,8 @@ static void a_flood_is_capped_and_the_last_lines_stay(void **unused)
 static void a_stop_ends_the_stubborn_and_the_paused(void **unused)
 {
 	struct err e = ERR_INIT;
-	struct proc *p = start("trap '' TERM; echo $$ > ready; while :; do sleep 0.05; done", NULL, 0);
+	struct proc *p =
+		start("trap '' TERM; echo $$ > ready; while :; do sleep 0.05; done", NULL, 0);
 
 	(void)unused;
 	pid_in_file("ready");
@@ -207,7 +220,9 @@ static void a_kill_reaches_whole_families_even_those_who_left_the_group(void **u
 	pid_t a, b, c;
 
 	(void)unused;
-	both[0] = start("sleep 100 & echo $! > fam.a; setsid sh -c 'echo $$ > fam.b; sleep 100; :' & wait", NULL, 0);
+	both[0] = start(
+		"sleep 100 & echo $! > fam.a; setsid sh -c 'echo $$ > fam.b; sleep 100; :' & wait",
+		NULL, 0);
 	both[1] = start("exec 3>fam.c; echo $$ >&3; exec sleep 100", NULL, 0);
 	a = pid_in_file("fam.a");
 	b = pid_in_file("fam.b");
@@ -245,9 +260,11 @@ static void a_detached_child_outlives_an_orderly_end(void **unused)
 	(void)unused;
 	in_dir(log, "detached");
 	if (pid == 0) {
-		struct proc_opts o = { .name = "kept", .argv = SH("echo $$ > kept; echo up; sleep 100; :"), .log_path = log,
-		                       .dir = dir,
-			               .outlives_us = true };
+		struct proc_opts o = { .name = "kept",
+				       .argv = SH("echo $$ > kept; echo up; sleep 100; :"),
+				       .log_path = log,
+				       .dir = dir,
+				       .outlives_us = true };
 		struct err e = ERR_INIT;
 
 		if (guardian_start(&e) < 0)
@@ -268,8 +285,11 @@ static void a_detached_child_outlives_an_orderly_end(void **unused)
 
 static void root_runs_a_child_as_another_user(void **unused)
 {
-	struct proc_opts o = { .name = "child", .argv = SH("id -un; id -G | wc -w; kill -0 $PPID 2>/dev/null || echo dropped"),
-		               .run_as = "nobody" };
+	struct proc_opts o = {
+		.name = "child",
+		.argv = SH("id -un; id -G | wc -w; kill -0 $PPID 2>/dev/null || echo dropped"),
+		.run_as = "nobody"
+	};
 	struct strbuf s = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct proc *p;
@@ -295,9 +315,12 @@ static void a_command_gives_its_output_or_says_why_not(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(proc_run(SH("cat; echo two"), "one\n", &s, 100, deadline_in_ms(5000), &e), 0);
+	assert_int_equal(proc_run(SH("cat; echo two"), "one\n", &s, 100, deadline_in_ms(5000), &e),
+			 0);
 	assert_string_equal(s.buf, "one\ntwo\n");
-	assert_int_equal(proc_run(SH("echo no room >&2; exit 7"), NULL, &s, 100, deadline_in_ms(5000), &e), -1);
+	assert_int_equal(
+		proc_run(SH("echo no room >&2; exit 7"), NULL, &s, 100, deadline_in_ms(5000), &e),
+		-1);
 	assert_string_equal(e.text, "sh: exit 7: no room");
 	assert_int_equal(e.code, 7);
 	assert_int_equal(proc_run(SH("sleep 100"), NULL, &s, 100, deadline_in_ms(100), &e), -1);
@@ -305,9 +328,11 @@ static void a_command_gives_its_output_or_says_why_not(void **unused)
 	assert_int_equal(proc_run(SH("yes"), NULL, &s, 1000, deadline_in_ms(5000), &e), -1);
 	assert_int_equal(e.kind, ERR_BAD_DATA);
 	assert_string_equal(s.buf, "one\ntwo\n"); /* nothing of the failed ones */
-	assert_int_equal(proc_run(SH("i=0; while [ $i -lt 20000 ]; do echo err $i >&2; i=$((i+1)); done; echo last >&2; exit 1"),
-	                          NULL,
-	                          NULL, 0, deadline_in_ms(20000), &e), -1);
+	assert_int_equal(
+		proc_run(
+			SH("i=0; while [ $i -lt 20000 ]; do echo err $i >&2; i=$((i+1)); done; echo last >&2; exit 1"),
+			NULL, NULL, 0, deadline_in_ms(20000), &e),
+		-1);
 	assert_non_null(strstr(e.text, "err 19999 last"));
 	strbuf_release(&s);
 }
@@ -341,7 +366,8 @@ static void die_guarded(bool orderly)
 	fs_write_atomic(inner, "x", 1, 0644, NULL);
 	guardian_path(tree);
 	/* One in its group, one that left it, and one whose leader is gone. */
-	start("echo $$ > g.a; (trap '' TERM; exec sleep 100) & echo $! > g.b; exec sleep 100", NULL, 0);
+	start("echo $$ > g.a; (trap '' TERM; exec sleep 100) & echo $! > g.b; exec sleep 100", NULL,
+	      0);
 	start("setsid sh -c 'echo $$ > g.c; sleep 100; :' & exec sleep 100", NULL, 0);
 	pid_in_file("g.a");
 	pid_in_file("g.b");
@@ -385,7 +411,8 @@ static void the_guardian_forgets_what_it_is_told_to(void **unused)
 	poll(NULL, 0, 200);
 	in_dir(tree, "doomed");
 	assert_true(fs_exists(tree));
-	kill(pid_in_file("g.b"), SIGKILL); /* the leaders died with their parent, by the kernel's hand */
+	/* the leaders died with their parent, by the kernel's hand */
+	kill(pid_in_file("g.b"), SIGKILL);
 	kill(-pid_in_file("g.c"), SIGKILL); /* a group of its own */
 }
 

@@ -41,7 +41,8 @@ static int encode_again(void *arg, const struct redo_event *ev, uint64_t offset,
 }
 
 /* Calls fn for each .log of a case with its bytes. */
-static void each_log(const char *name, void (*fn)(const char *base, const struct strbuf *body, void *arg), void *arg)
+static void each_log(const char *name,
+		     void (*fn)(const char *base, const struct strbuf *body, void *arg), void *arg)
 {
 	char *dir = xstrfmt(FIXTURES "%s/log", name);
 	DIR *d = opendir(dir);
@@ -70,7 +71,8 @@ static void each_log(const char *name, void (*fn)(const char *base, const struct
 	assert_true(n > 0);
 }
 
-static int parse(const struct strbuf *body, size_t n, bool tmp, size_t piece, redo_event_fn *fn, void *arg, struct redo_parse_result *r, struct err *e)
+static int parse(const struct strbuf *body, size_t n, bool tmp, size_t piece, redo_event_fn *fn,
+		 void *arg, struct redo_parse_result *r, struct err *e)
 {
 	struct redo_parser *p = redo_parser_new("file", tmp, fn, arg);
 	int rc = 0;
@@ -133,7 +135,8 @@ static void check_pieces(const char *base, const struct strbuf *body, void *arg)
 	for (size_t i = 0; i < 3; i++) {
 		struct again a = { .out = STRBUF_INIT };
 
-		assert_int_equal(parse(body, body->len, false, pieces[i], encode_again, &a, &r, &e), 0);
+		assert_int_equal(parse(body, body->len, false, pieces[i], encode_again, &a, &r, &e),
+				 0);
 		assert_int_equal(a.out.len, whole.out.len);
 		assert_memory_equal(a.out.buf, whole.out.buf, a.out.len);
 		strbuf_release(&a.out);
@@ -217,7 +220,8 @@ static void a_changed_byte_never_crashes(void **unused)
 	assert_true(caught > 1000);
 }
 
-struct lookup { /* decoded.jsonl, by (commitTs, record position is unknown: by the whole text of the record) */
+/* decoded.jsonl, by (commitTs, record position is unknown: by the whole text of the record) */
+struct lookup {
 	json_t *lines;
 	unsigned found;
 };
@@ -227,16 +231,12 @@ static json_t *value_text(const struct redo_value *v)
 	char num[64];
 
 	switch (v->kind) {
-	case REDO_NULL:
-		return json_null();
-	case REDO_INT:
-		snprintf(num, sizeof(num), "%lld", (long long)v->i);
-		return json_string(num);
+	case REDO_NULL: return json_null();
+	case REDO_INT: snprintf(num, sizeof(num), "%lld", (long long)v->i); return json_string(num);
 	case REDO_UINT:
 		snprintf(num, sizeof(num), "%llu", (unsigned long long)v->u);
 		return json_string(num);
-	default:
-		return json_true(); /* compared elsewhere: byte for byte */
+	default: return json_true(); /* compared elsewhere: byte for byte */
 	}
 }
 
@@ -280,7 +280,8 @@ static void unsigned_columns_hold_unsigned_values(void **unused)
 	assert_true(l.found > 100);
 }
 
-/* A key has to be the same key in every record, whoever wrote it: not the number's form tells its kind, the column does. */
+/* A key has to be the same key in every record, whoever wrote it: not the number's form tells its
+ * kind, the column does. */
 static void a_number_has_the_kind_of_its_column(void **unused)
 {
 	static const struct {
@@ -290,20 +291,31 @@ static void a_number_has_the_kind_of_its_column(void **unused)
 		{ 11, { .kind = REDO_UINT, .u = 200 }, { .kind = REDO_INT, .i = 200 } },
 		{ 11, { .kind = REDO_INT, .i = -200 }, { .kind = REDO_INT, .i = -200 } },
 		{ 11 | 128, { .kind = REDO_INT, .i = 200 }, { .kind = REDO_UINT, .u = 200 } },
-		{ 11 | 128, { .kind = REDO_UINT, .u = UINT64_MAX }, { .kind = REDO_UINT, .u = UINT64_MAX } },
+		{ 11 | 128,
+		  { .kind = REDO_UINT, .u = UINT64_MAX },
+		  { .kind = REDO_UINT, .u = UINT64_MAX } },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		struct redo_column c = { .name = { "id", 2 }, .charset = { "", 0 }, .collation = { "", 0 }, .type = 8, .flag = t[i].flag,
-			                 .value = t[i].written };
-		struct redo_event back, ev = { .kind = REDO_ROW, .row = { .table = { { "d", 1 }, { "t", 1 }, 1, false }, .columns = &c, .n_columns = 1 } };
+		struct redo_column c = { .name = { "id", 2 },
+					 .charset = { "", 0 },
+					 .collation = { "", 0 },
+					 .type = 8,
+					 .flag = t[i].flag,
+					 .value = t[i].written };
+		struct redo_event back,
+			ev = { .kind = REDO_ROW,
+			       .row = { .table = { { "d", 1 }, { "t", 1 }, 1, false },
+					.columns = &c,
+					.n_columns = 1 } };
 		struct redo_decoder *d = redo_decoder_new();
 		struct strbuf out = STRBUF_INIT;
 		struct err e = ERR_INIT;
 
 		redo_encode_frame(&out, &ev);
-		assert_int_equal(redo_decode(d, out.buf + 8, out.len - 8 - (out.buf[7] & 7), &back, &e), 0);
+		assert_int_equal(
+			redo_decode(d, out.buf + 8, out.len - 8 - (out.buf[7] & 7), &back, &e), 0);
 		assert_int_equal(back.row.columns[0].value.kind, t[i].read.kind);
 		assert_true(back.row.columns[0].value.u == t[i].read.u);
 		redo_decoder_free(d);
@@ -311,10 +323,13 @@ static void a_number_has_the_kind_of_its_column(void **unused)
 	}
 }
 
-/* A .log.tmp whose LZ4 frame lost its end holds all that the rest says, and one with a changed byte is no torn one. */
+/* A .log.tmp whose LZ4 frame lost its end holds all that the rest says, and one with a changed byte
+ * is no torn one. */
 static void a_cut_lz4_frame_gives_all_it_has(void **unused)
 {
-	LZ4F_preferences_t pref = { .frameInfo = { .contentChecksumFlag = LZ4F_contentChecksumEnabled, .blockSizeID = LZ4F_max4MB } };
+	LZ4F_preferences_t pref = { .frameInfo = { .contentChecksumFlag =
+							   LZ4F_contentChecksumEnabled,
+						   .blockSizeID = LZ4F_max4MB } };
 	struct strbuf plain = STRBUF_INIT, packed = STRBUF_INIT;
 	struct redo_parse_result r;
 	struct err e = ERR_INIT;
@@ -323,14 +338,25 @@ static void a_cut_lz4_frame_gives_all_it_has(void **unused)
 
 	(void)unused;
 	for (n = 0; plain.len < 1 << 20; n++) { /* much more than the parser takes at once */
-		c = (struct redo_column){ .name = { "id", 2 }, .charset = { "", 0 }, .collation = { "", 0 }, .type = 8, .flag = 11,
-			                  .value = { .kind = REDO_INT, .i = n } };
-		redo_encode_frame(&plain, &(struct redo_event){ .kind = REDO_ROW, .row = { .commit_ts = n, .table = { { "d", 1 }, { "t", 1 }, 1, false },
-		                                                                        .columns = &c, .n_columns = 1 } });
+		c = (struct redo_column){ .name = { "id", 2 },
+					  .charset = { "", 0 },
+					  .collation = { "", 0 },
+					  .type = 8,
+					  .flag = 11,
+					  .value = { .kind = REDO_INT, .i = n } };
+		redo_encode_frame(&plain,
+				  &(struct redo_event){
+					  .kind = REDO_ROW,
+					  .row = { .commit_ts = n,
+						   .table = { { "d", 1 }, { "t", 1 }, 1, false },
+						   .columns = &c,
+						   .n_columns = 1 } });
 	}
 	strbuf_grow(&packed, LZ4F_compressFrameBound(plain.len, &pref));
-	packed.len = LZ4F_compressFrame(packed.buf, LZ4F_compressFrameBound(plain.len, &pref), plain.buf, plain.len, &pref);
-	assert_int_equal(parse(&packed, packed.len - 8, false, packed.len, ignore, NULL, &r, &e), -1);
+	packed.len = LZ4F_compressFrame(packed.buf, LZ4F_compressFrameBound(plain.len, &pref),
+					plain.buf, plain.len, &pref);
+	assert_int_equal(parse(&packed, packed.len - 8, false, packed.len, ignore, NULL, &r, &e),
+			 -1);
 	assert_int_equal(parse(&packed, packed.len - 8, true, packed.len, ignore, NULL, &r, &e), 0);
 	assert_true(r.torn);
 	assert_int_equal(r.records, n);
@@ -383,7 +409,9 @@ static void an_empty_file_holds_nothing(void **unused)
 
 static void meta_is_read_in_all_its_forms(void **unused)
 {
-	struct redo_meta m = { .checkpoint_ts = 462327644340617256, .resolved_ts = 462327645913481217 }, back;
+	struct redo_meta m = { .checkpoint_ts = 462327644340617256,
+			       .resolved_ts = 462327645913481217 },
+			 back;
 	struct strbuf out = STRBUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -391,7 +419,8 @@ static void meta_is_read_in_all_its_forms(void **unused)
 	redo_meta_encode(&out, &m);
 	assert_int_equal(out.len, 43);
 	assert_int_equal(redo_meta_decode(&back, out.buf, out.len, &e), 0);
-	assert_true(back.checkpoint_ts == m.checkpoint_ts && back.resolved_ts == m.resolved_ts && back.version == 0);
+	assert_true(back.checkpoint_ts == m.checkpoint_ts && back.resolved_ts == m.resolved_ts &&
+		    back.version == 0);
 	for (size_t n = 0; n < out.len; n++)
 		assert_int_equal(redo_meta_decode(&back, out.buf, n, &e), -1);
 	strbuf_reset(&out);
@@ -400,10 +429,15 @@ static void meta_is_read_in_all_its_forms(void **unused)
 	assert_int_equal(redo_meta_decode(&back, out.buf, out.len, &e), 0);
 	assert_int_equal(back.version, 1);
 	strbuf_reset(&out);
-	strbuf_add(&out, "\x82\xac" "checkPointTs\x05\xaaresolvedTs\x06", 27); /* as old releases spelled it */
+	/* as old releases spelled it */
+	strbuf_add(&out,
+		   "\x82\xac"
+		   "checkPointTs\x05\xaaresolvedTs\x06",
+		   27);
 	assert_int_equal(redo_meta_decode(&back, out.buf, out.len, &e), 0);
 	assert_true(back.checkpoint_ts == 5 && back.resolved_ts == 6);
-	assert_int_equal(redo_meta_decode(&back, "\x80", 1, &e), -1); /* it would say: nothing to replay */
+	/* it would say: nothing to replay */
+	assert_int_equal(redo_meta_decode(&back, "\x80", 1, &e), -1);
 	assert_int_equal(redo_meta_decode(&back, "\x81\xaaresolvedTs\x06", 13, &e), -1);
 	strbuf_release(&out);
 }
@@ -416,8 +450,11 @@ static void names_are_read_from_their_right_end(void **unused)
 		"h:1_ns_feed_row_18446744073709551615_e06d1d4b-c48d-4565-bb4a-1bc9d7e5d495.log.tmp",
 		"127.0.0.1:8300_default_redo-swap_meta_604827bb-7523-4a81-ad57-1990b192a490.meta",
 	};
-	static const char *const bad[] = { "x.log", "a_b_row_1_u.sort", "a_b_col_1_u.log", "a_b_row_x_u.log", "a_row_1_u.log", "a_b_c_d_row_1_u.log" };
-	static const char *const other[] = { "delete_feed", "readme.txt", "x.meta.tmp", "a_b_row_1_u.log.sum", "" };
+	static const char *const bad[] = { "x.log",           "a_b_row_1_u.sort",
+					   "a_b_col_1_u.log", "a_b_row_x_u.log",
+					   "a_row_1_u.log",   "a_b_c_d_row_1_u.log" };
+	static const char *const other[] = { "delete_feed", "readme.txt", "x.meta.tmp",
+					     "a_b_row_1_u.log.sum", "" };
 	struct redo_name n;
 	struct err e = ERR_INIT;
 
@@ -466,10 +503,19 @@ static struct redo_event a_row(tso_t ts, struct redo_column *c, int64_t id)
 	static const struct redo_index ix = { key, 1 };
 	struct redo_event ev = { .kind = REDO_ROW };
 
-	*c = (struct redo_column){ .name = { "id", 2 }, .charset = { "binary", 6 }, .collation = { "binary", 6 }, .type = 8, .flag = 11,
-		                   .value = { .kind = REDO_INT, .i = id } };
-	ev.row = (struct redo_row){ .start_ts = ts - 1, .commit_ts = ts, .table = { { "d", 1 }, { "t", 1 }, 7, false }, .columns = c,
-		                    .n_columns = 1, .indexes = &ix, .n_indexes = 1 };
+	*c = (struct redo_column){ .name = { "id", 2 },
+				   .charset = { "binary", 6 },
+				   .collation = { "binary", 6 },
+				   .type = 8,
+				   .flag = 11,
+				   .value = { .kind = REDO_INT, .i = id } };
+	ev.row = (struct redo_row){ .start_ts = ts - 1,
+				    .commit_ts = ts,
+				    .table = { { "d", 1 }, { "t", 1 }, 7, false },
+				    .columns = c,
+				    .n_columns = 1,
+				    .indexes = &ix,
+				    .n_indexes = 1 };
 	return ev;
 }
 
@@ -485,7 +531,10 @@ static int count(void *arg, const struct redo_event *ev, uint64_t offset, struct
 static void what_is_flushed_is_read_back(void **lz4)
 {
 	struct store *s = fresh(*lz4 ? "lz4" : "plain");
-	struct redo_writer_opts o = { .capture = "127.0.0.1:8300", .changefeed = "feed-1", .max_log_bytes = 4096, .lz4 = *lz4 != NULL };
+	struct redo_writer_opts o = { .capture = "127.0.0.1:8300",
+				      .changefeed = "feed-1",
+				      .max_log_bytes = 4096,
+				      .lz4 = *lz4 != NULL };
 	struct err e = ERR_INIT;
 	struct redo_writer *w = redo_writer_new(s, &o, &e);
 	struct redo_meta m = { .checkpoint_ts = 10, .resolved_ts = 20 };
@@ -520,7 +569,8 @@ static void what_is_flushed_is_read_back(void **lz4)
 	}
 	assert_int_equal(rows, 100);
 	assert_true(files.f[files.n - 1].name.max_commit_ts == 10000);
-	assert_true(redo_writer_collect(w, files.f[1].name.max_commit_ts, &e) == 1); /* strictly below */
+	/* strictly below */
+	assert_true(redo_writer_collect(w, files.f[1].name.max_commit_ts, &e) == 1);
 	redo_files_release(&files);
 	redo_writer_free(w);
 	/* The next owner takes the maxima over and leaves one meta. */
@@ -551,7 +601,8 @@ static void a_byte_changed_in_a_file_of_ours_is_found(void **unused)
 	assert_int_equal(redo_writer_flush(w, &e), 0);
 	assert_int_equal(redo_list_files(s, &files, &e), 0);
 	assert_int_equal(store_get(s, files.f[0].key, 1 << 20, &body, &e), 0);
-	for (size_t i = 0; i < body.len; i++) { /* also where only a value changes, which the format itself can't show */
+	/* also where only a value changes, which the format itself can't show */
+	for (size_t i = 0; i < body.len; i++) {
 		body.buf[i] ^= 1;
 		assert_int_equal(store_put(s, files.f[0].key, body.buf, body.len, &e), 0);
 		assert_int_equal(redo_read_file(s, &files.f[0], count, &rows, &r, &e), -1);
@@ -579,7 +630,8 @@ int main(void)
 		cmocka_unit_test(meta_is_read_in_all_its_forms),
 		cmocka_unit_test(names_are_read_from_their_right_end),
 		cmocka_unit_test(what_is_flushed_is_read_back),
-		{ "what_is_flushed_is_read_back_lz4", what_is_flushed_is_read_back, NULL, NULL, &yes },
+		{ "what_is_flushed_is_read_back_lz4", what_is_flushed_is_read_back, NULL, NULL,
+		  &yes },
 		cmocka_unit_test(a_byte_changed_in_a_file_of_ours_is_found),
 	};
 	int rc;

@@ -1,4 +1,5 @@
-/* What a reader takes for a log's state while its owner goes on: a store whose owner does its work between two of the reader's requests. */
+/* What a reader takes for a log's state while its owner goes on: a store whose owner does its work
+ * between two of the reader's requests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,15 +25,26 @@ static tso_t now;
 
 static void add(tso_t ts)
 {
-	struct redo_column c = { .name = { "id", 2 }, .type = 8, .flag = 2 | 8, .charset = { "binary", 6 }, .value = { .kind = REDO_INT, .i = (int64_t)ts } };
-	struct redo_event ev = { .kind = REDO_ROW, .row = { .start_ts = ts - 1, .commit_ts = ts, .table = { .db = { "d", 1 }, .table = { "t", 1 }, .id = 1 },
-	                                                    .columns = &c, .n_columns = 1 } };
+	struct redo_column c = { .name = { "id", 2 },
+				 .type = 8,
+				 .flag = 2 | 8,
+				 .charset = { "binary", 6 },
+				 .value = { .kind = REDO_INT, .i = (int64_t)ts } };
+	struct redo_event ev = {
+		.kind = REDO_ROW,
+		.row = { .start_ts = ts - 1,
+			 .commit_ts = ts,
+			 .table = { .db = { "d", 1 }, .table = { "t", 1 }, .id = 1 },
+			 .columns = &c,
+			 .n_columns = 1 }
+	};
 	struct err e = ERR_INIT;
 
 	assert_int_equal(redo_writer_add(writer, &ev, &e), 0);
 }
 
-/* A group of ten rows in files of four, four and two; its meta; and what the group before left is collected. */
+/* A group of ten rows in files of four, four and two; its meta; and what the group before left is
+ * collected. */
 static void a_group(void)
 {
 	tso_t checkpoint = now;
@@ -44,7 +56,11 @@ static void a_group(void)
 			assert_int_equal(redo_writer_flush(writer, &e), 0);
 	}
 	assert_int_equal(redo_writer_flush(writer, &e), 0);
-	assert_int_equal(redo_writer_meta(writer, &(struct redo_meta){ .checkpoint_ts = checkpoint, .resolved_ts = now }, &e), 0);
+	assert_int_equal(redo_writer_meta(writer,
+					  &(struct redo_meta){ .checkpoint_ts = checkpoint,
+							       .resolved_ts = now },
+					  &e),
+			 0);
 	assert_true(redo_writer_collect(writer, checkpoint, &e) >= 0);
 }
 
@@ -76,11 +92,13 @@ struct seen {
 	tso_t checkpoint, resolved;
 };
 
-static int begin(void *arg, const struct redo_meta *m, const struct redo_files *files, struct err *e)
+static int begin(void *arg, const struct redo_meta *m, const struct redo_files *files,
+		 struct err *e)
 {
 	(void)files;
 	(void)e;
-	*(struct seen *)arg = (struct seen){ .checkpoint = m->checkpoint_ts, .resolved = m->resolved_ts };
+	*(struct seen *)arg =
+		(struct seen){ .checkpoint = m->checkpoint_ts, .resolved = m->resolved_ts };
 	return 0;
 }
 
@@ -108,7 +126,8 @@ static void rows_that_were_collected_before_the_list_are_not_missed(void **unuse
 		lists = 100;
 		now = 1000;
 		owner = open_at(dir);
-		writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "f" }, &e);
+		writer = redo_writer_new(
+			owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "f" }, &e);
 		a_group();
 		a_group();
 		reader = open_at(dir);
@@ -138,12 +157,14 @@ static void a_place_with_two_changefeeds_is_refused(void **unused)
 	moment = -1;
 	now = 1000;
 	owner = open_at(dir);
-	writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "one" }, &e);
+	writer = redo_writer_new(
+		owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "one" }, &e);
 	a_group();
 	redo_writer_free(writer);
 	assert_int_equal(redo_look(owner, false, &m, &files, &e), 0);
 	redo_files_release(&files);
-	writer = redo_writer_new(owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "two" }, &e);
+	writer = redo_writer_new(
+		owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "two" }, &e);
 	add(now += 10);
 	assert_int_equal(redo_writer_flush(writer, &e), 0);
 	assert_int_equal(redo_read_meta(owner, &m, &e), -1);
@@ -153,7 +174,8 @@ static void a_place_with_two_changefeeds_is_refused(void **unused)
 	assert_int_equal(redo_read_any_meta(owner, &m, &e), 0);
 	assert_int_equal(redo_list_feeds(owner, &feeds, &e), 0);
 	assert_int_equal(feeds.n, 2);
-	assert_true(feeds.f[0].has_meta && feeds.f[0].has_files && !feeds.f[1].has_meta && feeds.f[1].has_files);
+	assert_true(feeds.f[0].has_meta && feeds.f[0].has_files && !feeds.f[1].has_meta &&
+		    feeds.f[1].has_files);
 	redo_feeds_release(&feeds);
 	redo_writer_free(writer);
 	store_free(owner);

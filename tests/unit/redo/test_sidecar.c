@@ -55,8 +55,10 @@ static void a_damaged_sidecar_is_none(void **unused)
 		for (int c = 1; c < 256; c++) {
 			side.buf[i] = (char)(had + c);
 			/* the first line's figures are held against the log file itself */
-			if (sidecar_parse(side.buf, side.len, &records, &sum, &e) == 0 && (i >= 32 || (records == 2 && sum == 0x123456789abcdef0)))
-				fail_msg("byte %zu as %02x is taken", i, (unsigned char)side.buf[i]);
+			if (sidecar_parse(side.buf, side.len, &records, &sum, &e) == 0 &&
+			    (i >= 32 || (records == 2 && sum == 0x123456789abcdef0)))
+				fail_msg("byte %zu as %02x is taken", i,
+					 (unsigned char)side.buf[i]);
 		}
 		side.buf[i] = had;
 		if (i && side.buf[i - 1] != '\n')

@@ -1,5 +1,6 @@
-/* Files of real logs cut at each byte and with each byte changed: never a crash, and what of it is seen, measured. In `make check` a
- * sample by seed; DRTEST_CUTS=all does every byte and prints the table of docs/REDO-FORMAT.md. */
+/* Files of real logs cut at each byte and with each byte changed: never a crash, and what of it is
+ * seen, measured. In `make check` a sample by seed; DRTEST_CUTS=all does every byte and prints the
+ * table of docs/REDO-FORMAT.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 #include "harness/redo/scan.h"
 #include "harness/redo/sidecar.h"
 
-#define SAMPLES 40        /* of a log and kind of damage, in make check */
+#define SAMPLES 40         /* of a log and kind of damage, in make check */
 #define SAMPLES_LARGE 4000 /* of the log that is too large for every byte */
 
 struct tally { /* one kind of damage of one fixture */
@@ -30,7 +31,9 @@ static char *base; /* a directory in memory, if there is one */
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir) : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir), *uri = xstrfmt("file://%s", path);
+	char *path = dir[0] == '/' ? xstrdup(dir)
+				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
+	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
 	struct store *s = store_open(uri, NULL, &e);
 
@@ -47,7 +50,8 @@ struct content {
 	uint64_t sum;
 };
 
-static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files, struct err *e)
+static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files,
+		 struct err *e)
 {
 	(void)files;
 	(void)e;
@@ -58,8 +62,11 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 static uint64_t hash_columns(uint64_t h, const struct redo_column *c, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n, h + c[i].type + ((uint64_t)c[i].value.kind << 8) + ((uint64_t)c[i].absent << 16));
-		h += c[i].flag & 7; /* binary, handle key, generated: what decides what is written */
+		h = XXH3_64bits_withSeed(c[i].name.p, c[i].name.n,
+					 h + c[i].type + ((uint64_t)c[i].value.kind << 8) +
+						 ((uint64_t)c[i].absent << 16));
+		/* binary, handle key, generated: what decides what is written */
+		h += c[i].flag & 7;
 		if (c[i].value.kind == REDO_STR || c[i].value.kind == REDO_BIN)
 			h = XXH3_64bits_withSeed(c[i].value.s.p, c[i].value.s.n, h);
 		else if (c[i].value.kind == REDO_F32)
@@ -79,16 +86,20 @@ static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct
 	(void)offset;
 	(void)e;
 	if (ev->kind == REDO_DDL) {
-		if (ev->ddl.commit_ts < c->meta.checkpoint_ts || ev->ddl.commit_ts > c->meta.resolved_ts)
+		if (ev->ddl.commit_ts < c->meta.checkpoint_ts ||
+		    ev->ddl.commit_ts > c->meta.resolved_ts)
 			return 0;
-		h = XXH3_64bits_withSeed(ev->ddl.query.p, ev->ddl.query.n, ev->ddl.commit_ts ^ ev->ddl.seq << 1);
+		h = XXH3_64bits_withSeed(ev->ddl.query.p, ev->ddl.query.n,
+					 ev->ddl.commit_ts ^ ev->ddl.seq << 1);
 		h = XXH3_64bits_withSeed(ev->ddl.table.db.p, ev->ddl.table.db.n, h);
 	} else {
 		if (r->commit_ts <= c->meta.checkpoint_ts || r->commit_ts > c->meta.resolved_ts)
 			return 0;
-		h = XXH3_64bits_withSeed(r->table.db.p, r->table.db.n, r->commit_ts ^ r->start_ts << 3);
+		h = XXH3_64bits_withSeed(r->table.db.p, r->table.db.n,
+					 r->commit_ts ^ r->start_ts << 3);
 		h = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, h);
-		h = hash_columns(hash_columns(h, r->columns, r->n_columns) + 1, r->pre_columns, r->n_pre_columns);
+		h = hash_columns(hash_columns(h, r->columns, r->n_columns) + 1, r->pre_columns,
+				 r->n_pre_columns);
 	}
 	c->sum += h; /* whatever the order of reading */
 	return 0;
@@ -128,7 +139,10 @@ static void note_finding(void *arg, enum redo_finding what, const char *line)
 static void judge(struct store *s, uint64_t whole, struct tally *t)
 {
 	struct findings f = { false, false };
-	struct redo_check_opts co = { .tmp_dir = base, .memory_bytes = (size_t)16 << 20, .finding = note_finding, .arg = &f };
+	struct redo_check_opts co = { .tmp_dir = base,
+				      .memory_bytes = (size_t)16 << 20,
+				      .finding = note_finding,
+				      .arg = &f };
 	struct redo_check_result r;
 	struct err e = ERR_INIT;
 	uint64_t sum = 0;
@@ -156,7 +170,8 @@ static void put_raw(const char *dir, const char *name, const void *data, size_t 
 	free(path);
 }
 
-static void put_sidecar(const char *dir, const char *name, const struct strbuf *body, uint64_t records)
+static void put_sidecar(const char *dir, const char *name, const struct strbuf *body,
+			uint64_t records)
 {
 	struct strbuf side = STRBUF_INIT;
 	char *side_name = xstrfmt("%s" SIDECAR_ENDING, name);
@@ -177,9 +192,11 @@ static int count_event(void *arg, const struct redo_event *ev, uint64_t offset, 
 }
 
 /* Damages each log file of a fixture in turn. sidecars: each file gets one first, as ours have. */
-static void damage(const char *fixture, bool sidecars, bool all, size_t samples, struct tally *cuts, struct tally *changes)
+static void damage(const char *fixture, bool sidecars, bool all, size_t samples, struct tally *cuts,
+		   struct tally *changes)
 {
-	char *from = xstrfmt("tests/fixtures/redo/%s/log", fixture), *dir = xstrfmt("%s/%s", base, fixture);
+	char *from = xstrfmt("tests/fixtures/redo/%s/log", fixture),
+	     *dir = xstrfmt("%s/%s", base, fixture);
 	struct store *in = open_dir(from), *out;
 	struct redo_files files;
 	struct store_list l;
@@ -221,7 +238,8 @@ static void damage(const char *fixture, bool sidecars, bool all, size_t samples,
 
 		assert_int_equal(store_get(in, files.f[i].key, 1 << 24, &body, &e), 0);
 		step = all ? 1 : body.len / samples * files.n + 1;
-		for (size_t at = all ? 0 : rng_below(&rng, step); at < body.len; at += all ? 1 : 1 + rng_below(&rng, 2 * step)) {
+		for (size_t at = all ? 0 : rng_below(&rng, step); at < body.len;
+		     at += all ? 1 : 1 + rng_below(&rng, 2 * step)) {
 			char was = body.buf[at];
 
 			put_raw(dir, files.f[i].key, body.buf, at);
@@ -249,8 +267,10 @@ static double percent(uint64_t n, uint64_t of)
 
 static void row(const char *fixture, const char *kind, const char *with, const struct tally *t)
 {
-	printf("| %s | %s | %s | %llu | %.2f %% | %.2f %% | %.2f %% | %.2f %% |\n", fixture, kind, with, (unsigned long long)t->tries,
-	       percent(t->refused, t->tries), percent(t->chain, t->tries), percent(t->harmless, t->tries), percent(t->unseen, t->tries));
+	printf("| %s | %s | %s | %llu | %.2f %% | %.2f %% | %.2f %% | %.2f %% |\n", fixture, kind,
+	       with, (unsigned long long)t->tries, percent(t->refused, t->tries),
+	       percent(t->chain, t->tries), percent(t->harmless, t->tries),
+	       percent(t->unseen, t->tries));
 }
 
 static void what_damage_is_seen(void **unused)
@@ -263,13 +283,18 @@ static void what_damage_is_seen(void **unused)
 	for (size_t i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++)
 		for (int sidecars = 0; sidecars < 2; sidecars++) {
 			struct tally cuts = { 0 }, changes = { 0 };
-			bool wanted = want && (!strcmp(want, "all") || !strcmp(want, fixtures[i])), all = wanted && i < 3; /* sysbench has 2 MB */
+			/* sysbench has 2 MB */
+			bool wanted = want && (!strcmp(want, "all") || !strcmp(want, fixtures[i])),
+			     all = wanted && i < 3;
 
-			damage(fixtures[i], sidecars, all, wanted ? SAMPLES_LARGE : SAMPLES, &cuts, &changes);
+			damage(fixtures[i], sidecars, all, wanted ? SAMPLES_LARGE : SAMPLES, &cuts,
+			       &changes);
 			row(fixtures[i], "cut", sidecars ? "chain and sidecars" : "chain", &cuts);
-			row(fixtures[i], "byte changed", sidecars ? "chain and sidecars" : "chain", &changes);
+			row(fixtures[i], "byte changed", sidecars ? "chain and sidecars" : "chain",
+			    &changes);
 			assert_true(cuts.tries > 10);
-			/* with sidecars everything is refused; no cut of a file goes by unseen where a record was in it */
+			/* with sidecars everything is refused; no cut of a file goes by unseen
+			 * where a record was in it */
 			if (sidecars) {
 				assert_int_equal(cuts.refused, cuts.tries);
 				assert_int_equal(changes.refused, changes.tries);

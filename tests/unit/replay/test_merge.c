@@ -1,4 +1,5 @@
-/* The merge, the chain and the commit order against a plain model, in little memory and in much, in any order of reading. */
+/* The merge, the chain and the commit order against a plain model, in little memory and in much, in
+ * any order of reading. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,19 +33,33 @@ static struct redo_bytes text(const char *s)
 
 static void fill(struct redo_column c[2], int64_t id, const char *v)
 {
-	c[0] = (struct redo_column){ .name = text("id"), .charset = text("binary"), .collation = text("binary"), .type = COL_LONGLONG,
-		                     .flag = COLF_BINARY | COLF_HANDLE_KEY | COLF_PRIMARY_KEY, .value = { .kind = REDO_INT, .i = id } };
-	c[1] = (struct redo_column){ .name = text("v"), .charset = text("utf8mb4"), .collation = text("utf8mb4_bin"), .type = COL_VARCHAR,
-		                     .flag = COLF_NULLABLE, .value = { .kind = REDO_BIN, .s = text(v) } };
+	c[0] = (struct redo_column){ .name = text("id"),
+				     .charset = text("binary"),
+				     .collation = text("binary"),
+				     .type = COL_LONGLONG,
+				     .flag = COLF_BINARY | COLF_HANDLE_KEY | COLF_PRIMARY_KEY,
+				     .value = { .kind = REDO_INT, .i = id } };
+	c[1] = (struct redo_column){ .name = text("v"),
+				     .charset = text("utf8mb4"),
+				     .collation = text("utf8mb4_bin"),
+				     .type = COL_VARCHAR,
+				     .flag = COLF_NULLABLE,
+				     .value = { .kind = REDO_BIN, .s = text(v) } };
 }
 
 /* The row of a change; the columns are the caller's. */
-static struct redo_row row_of(const struct change *x, struct redo_column before[2], struct redo_column after[2])
+static struct redo_row row_of(const struct change *x, struct redo_column before[2],
+			      struct redo_column after[2])
 {
 	static const int32_t first = 0;
 	static const struct redo_index pk = { &first, 1 };
-	struct redo_row r = { .start_ts = x->start_ts, .commit_ts = x->commit_ts, .table = { text("d"), text("t"), 1, false }, .columns = after,
-		              .pre_columns = before, .indexes = &pk, .n_indexes = 1 };
+	struct redo_row r = { .start_ts = x->start_ts,
+			      .commit_ts = x->commit_ts,
+			      .table = { text("d"), text("t"), 1, false },
+			      .columns = after,
+			      .pre_columns = before,
+			      .indexes = &pk,
+			      .n_indexes = 1 };
 
 	fill(before, x->from, x->before);
 	fill(after, x->to, x->after);
@@ -72,7 +87,8 @@ static struct change *history(uint64_t seed, char state[KEYS][VALUE_BYTES])
 			snprintf(x[i].after + strlen(x[i].after), 20, "-%d", i);
 		}
 		if (x[i].before[0] && x[i].after[0] && rng_below(&rng, 10) == 0)
-			for (to = (int64_t)rng_below(&rng, KEYS); state[to][0] && to != k; to = (to + 1) % KEYS)
+			for (to = (int64_t)rng_below(&rng, KEYS); state[to][0] && to != k;
+			     to = (to + 1) % KEYS)
 				;
 		x[i].from = k;
 		x[i].to = to;
@@ -129,7 +145,8 @@ static int compare(void *arg, const struct merge_change *c, size_t n, struct err
 	return 0;
 }
 
-static int no_suspect(void *arg, const struct merge_change *c, uint64_t hash, uint32_t links, struct err *e)
+static int no_suspect(void *arg, const struct merge_change *c, uint64_t hash, uint32_t links,
+		      struct err *e)
 {
 	(void)c;
 	(void)hash;
@@ -180,8 +197,10 @@ static void keep_text(void *arg, const char *line)
 	snprintf(arg, 300, "%s", line);
 }
 
-/* Reads the history without one change, or with one twice, one altered, one once more as a delete and an insert. */
-static size_t broken_keys(const struct change *x, size_t budget, int drop, int twice, int alter, int split, char line[300])
+/* Reads the history without one change, or with one twice, one altered, one once more as a delete
+ * and an insert. */
+static size_t broken_keys(const struct change *x, size_t budget, int drop, int twice, int alter,
+			  int split, char line[300])
 {
 	struct merge *m = merge_new(budget, "/tmp");
 	struct chain *c = NULL;
@@ -206,15 +225,22 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 			if (at[i] == alter)
 				y.after[0] ^= 1;
 			r = row_of(&y, before, after);
-			for (int n = at[i] == drop ? 0 : at[i] == twice ? 2 : 1; n > 0 && (r.n_columns || r.n_pre_columns); n--)
-				assert_int_equal(pass ? chain_row(c, 0, &r, &e) : merge_add(m, 0, &r, &e), 0);
+			for (int n = at[i] == drop    ? 0
+				     : at[i] == twice ? 2
+						      : 1;
+			     n > 0 && (r.n_columns || r.n_pre_columns); n--)
+				assert_int_equal(pass ? chain_row(c, 0, &r, &e)
+						      : merge_add(m, 0, &r, &e),
+						 0);
 			for (int half = 0; half < 2 && at[i] == split; half++) {
 				r = row_of(&y, before, after);
 				if (half)
 					r.n_pre_columns = 0;
 				else
 					r.n_columns = 0;
-				assert_int_equal(pass ? chain_row(c, 0, &r, &e) : merge_add(m, 0, &r, &e), 0);
+				assert_int_equal(pass ? chain_row(c, 0, &r, &e)
+						      : merge_add(m, 0, &r, &e),
+						 0);
 			}
 		}
 		if (pass) {
@@ -246,7 +272,8 @@ static void a_missing_or_altered_change_is_named_a_repeated_one_is_not(void **un
 		assert_int_equal(broken_keys(x, budget, -1, -1, i, -1, line), 1);
 		assert_non_null(strstr(line, key));
 		assert_int_equal(broken_keys(x, budget, -1, i, -1, -1, line), 0);
-		assert_int_equal(broken_keys(x, budget, -1, -1, -1, i, line), 0); /* as after a restart of TiCDC */
+		/* as after a restart of TiCDC */
+		assert_int_equal(broken_keys(x, budget, -1, -1, -1, i, line), 0);
 		seen++;
 	}
 	assert_true(seen > 3);
@@ -275,7 +302,9 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 			if (!row.n_columns && !row.n_pre_columns)
 				continue;
 			assert_int_equal(order_add(o, &row, &e), 0);
-			want += row.n_columns && row.n_pre_columns && x[at[i]].from != x[at[i]].to ? 2 : 1;
+			want += row.n_columns && row.n_pre_columns && x[at[i]].from != x[at[i]].to
+					? 2
+					: 1;
 		}
 		assert_true((order_spilled_bytes(o) > 0) == (seed % 2 == 1));
 		assert_int_equal(order_sort(o, &e), 0);
@@ -284,7 +313,8 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 			struct redo_value id;
 			uint32_t image_at = 0;
 
-			assert_true(r.commit_ts > last || (r.commit_ts == last && r.change.put)); /* the delete of a moved key comes first */
+			/* the delete of a moved key comes first */
+			assert_true(r.commit_ts > last || (r.commit_ts == last && r.change.put));
 			last = r.commit_ts;
 			shape_image_next(r.change.image, &image_at, &id);
 			assert_int_equal(id.i, r.change.put ? c->to : c->from);
@@ -305,8 +335,13 @@ static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
 	struct redo_index unique = { &second, 1 };
 	struct order *o = order_new(1 << 20, "/tmp");
 	struct redo_column c[2];
-	struct redo_row r = { .start_ts = 1, .commit_ts = 2, .table = { text("d"), text("t"), 1, false }, .columns = c, .n_columns = 2,
-		              .indexes = &unique, .n_indexes = 1 };
+	struct redo_row r = { .start_ts = 1,
+			      .commit_ts = 2,
+			      .table = { text("d"), text("t"), 1, false },
+			      .columns = c,
+			      .n_columns = 2,
+			      .indexes = &unique,
+			      .n_indexes = 1 };
 	struct order_row out;
 	struct err e = ERR_INIT;
 	bool wild;
@@ -335,26 +370,33 @@ static void texts_that_a_collation_may_hold_equal_conflict(void **unused)
 	assert_false(key_tokens("VALUE", "utf8mb4_bin", b));
 	assert_true(a[1] != b[1]);
 	assert_true(a[0] == b[0]);
-	assert_true(key_tokens("v\xc3\xa4lue", "utf8mb4_general_ci", a)); /* which accents are equal, the collation alone knows */
-	assert_true(key_tokens("val\x01ue", "utf8mb4_unicode_ci", a));     /* and which characters it ignores */
+	/* which accents are equal, the collation alone knows */
+	assert_true(key_tokens("v\xc3\xa4lue", "utf8mb4_general_ci", a));
+	/* and which characters it ignores */
+	assert_true(key_tokens("val\x01ue", "utf8mb4_unicode_ci", a));
 	assert_false(key_tokens("v\xc3\xa4lue", "utf8mb4_bin", a));
 }
 
 static void keys_sort_as_their_values_do(void **unused)
 {
 	static const struct redo_value ascending[] = {
-		{ .kind = REDO_INT, .i = INT64_MIN }, { .kind = REDO_INT, .i = -1 }, { .kind = REDO_INT, .i = 0 }, { .kind = REDO_INT, .i = 5 },
+		{ .kind = REDO_INT, .i = INT64_MIN }, { .kind = REDO_INT, .i = -1 },
+		{ .kind = REDO_INT, .i = 0 }, { .kind = REDO_INT, .i = 5 },
 		{ .kind = REDO_UINT, .u = 6 }, { .kind = REDO_UINT, .u = UINT64_MAX },
-	}, floats[] = { { .kind = REDO_F64, .f64 = -1e300 }, { .kind = REDO_F64, .f64 = -0.5 }, { .kind = REDO_F64, .f64 = 0 },
+	}, floats[] = {
+		{ .kind = REDO_F64, .f64 = -1e300 }, { .kind = REDO_F64, .f64 = -0.5 },
+		{ .kind = REDO_F64, .f64 = 0 },
 		        { .kind = REDO_F32, .f32 = 1.5f }, { .kind = REDO_F64, .f64 = 1e10 } },
-	  strings[] = { { .kind = REDO_BIN, .s = { "", 0 } }, { .kind = REDO_BIN, .s = { "\0", 1 } }, { .kind = REDO_BIN, .s = { "\0\0", 2 } },
+	  strings[] = {
+		{ .kind = REDO_BIN, .s = { "", 0 } }, { .kind = REDO_BIN, .s = { "\0", 1 } }, { .kind = REDO_BIN, .s = { "\0\0", 2 } },
 		        { .kind = REDO_BIN, .s = { "a", 1 } }, { .kind = REDO_BIN, .s = { "a\0b", 3 } }, { .kind = REDO_BIN, .s = { "ab", 2 } } };
 	const struct {
 		const struct redo_value *v;
 		size_t n;
 	} lists[] = { { ascending, 6 }, { floats, 5 }, { strings, 6 } };
 	struct strbuf a = STRBUF_INIT, b = STRBUF_INIT;
-	struct redo_value minus_zero = { .kind = REDO_F64, .f64 = -0.0 }, int_6 = { .kind = REDO_INT, .i = 6 };
+	struct redo_value minus_zero = { .kind = REDO_F64, .f64 = -0.0 },
+			  int_6 = { .kind = REDO_INT, .i = 6 };
 
 	(void)unused;
 	for (size_t l = 0; l < 3; l++)

@@ -1,5 +1,5 @@
-/* What our writer writes is what TiCDC wrote: each fixture's changes written again, compared byte by byte, and field by field with what
- * the real decoder saw in the original (decoded.jsonl). */
+/* What our writer writes is what TiCDC wrote: each fixture's changes written again, compared byte
+ * by byte, and field by field with what the real decoder saw in the original (decoded.jsonl). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,9 @@ static char scratch[] = "/tmp/drtest-writer.XXXXXX";
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir) : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir), *uri = xstrfmt("file://%s", path);
+	char *path = dir[0] == '/' ? xstrdup(dir)
+				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
+	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
 	struct store *s = store_open(uri, NULL, &e);
 
@@ -44,7 +46,8 @@ struct decoded {
 
 static json_t *load(const char *fixture)
 {
-	char *path = xstrfmt("tests/fixtures/redo/%s/decoded.jsonl", fixture), line[65536], key[400];
+	char *path = xstrfmt("tests/fixtures/redo/%s/decoded.jsonl", fixture), line[65536],
+	     key[400];
 	FILE *f = fopen(path, "r");
 	json_t *all = f ? json_object() : NULL;
 
@@ -53,7 +56,7 @@ static json_t *load(const char *fixture)
 
 		assert_non_null(j);
 		snprintf(key, sizeof(key), "%s %lld", json_string_value(json_object_get(j, "file")),
-		         (long long)json_integer_value(json_object_get(j, "offset")));
+			 (long long)json_integer_value(json_object_get(j, "offset")));
 		json_object_set_new(all, key, j);
 	}
 	if (f)
@@ -82,7 +85,8 @@ static void same_columns(json_t *want, const struct redo_column *c, uint32_t n)
 	size_t i;
 
 	assert_int_equal(json_array_size(want), n);
-	json_array_foreach(want, i, w) {
+	json_array_foreach(want, i, w)
+	{
 		const char *kind = json_string_value(json_object_get(w, "kind"));
 		struct strbuf value = STRBUF_INIT, text = STRBUF_INIT;
 		struct redo_bytes got;
@@ -99,7 +103,8 @@ static void same_columns(json_t *want, const struct redo_column *c, uint32_t n)
 		if (!strcmp(kind, "float32") || !strcmp(kind, "float64")) {
 			double d = atof(json_string_value(json_object_get(w, "value")));
 
-			assert_true(c[i].value.kind == REDO_F32 ? c[i].value.f32 == (float)d : c[i].value.f64 == d);
+			assert_true(c[i].value.kind == REDO_F32 ? c[i].value.f32 == (float)d
+								: c[i].value.f64 == d);
 			continue;
 		}
 		shape_value_text(&c[i].value, &value);
@@ -125,7 +130,8 @@ static int compare(void *arg, const struct redo_event *ev, uint64_t offset, stru
 	(void)e;
 	if (!line)
 		fail_msg("the real decoder saw no record at %s", key);
-	assert_string_equal(json_string_value(json_object_get(line, "type")), ev->kind == REDO_ROW ? "row" : "ddl");
+	assert_string_equal(json_string_value(json_object_get(line, "type")),
+			    ev->kind == REDO_ROW ? "row" : "ddl");
 	same_ts(line, "startTs", ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts);
 	same_ts(line, "commitTs", ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts);
 	same_text(json_object_get(line, "schema"), &t->db);
@@ -133,20 +139,24 @@ static int compare(void *arg, const struct redo_event *ev, uint64_t offset, stru
 	assert_int_equal(json_integer_value(json_object_get(line, "tableID")), t->id);
 	if (ev->kind == REDO_DDL) {
 		same_text(json_object_get(line, "query"), &ev->ddl.query);
-		assert_int_equal(json_integer_value(json_object_get(line, "ddlType")), ev->ddl.type);
+		assert_int_equal(json_integer_value(json_object_get(line, "ddlType")),
+				 ev->ddl.type);
 		assert_int_equal(json_integer_value(json_object_get(line, "seq")), ev->ddl.seq);
 	} else {
 		json_t *indexes = json_object_get(line, "indexColumns"), *index, *column;
 		size_t i, k;
 
-		assert_int_equal(json_is_true(json_object_get(line, "isPartition")), t->is_partition);
+		assert_int_equal(json_is_true(json_object_get(line, "isPartition")),
+				 t->is_partition);
 		same_columns(json_object_get(line, "columns"), ev->row.columns, ev->row.n_columns);
-		same_columns(json_object_get(line, "preColumns"), ev->row.pre_columns, ev->row.n_pre_columns);
+		same_columns(json_object_get(line, "preColumns"), ev->row.pre_columns,
+			     ev->row.n_pre_columns);
 		assert_int_equal(json_array_size(indexes), ev->row.n_indexes);
-		json_array_foreach(indexes, i, index) {
+		json_array_foreach(indexes, i, index)
+		{
 			assert_int_equal(json_array_size(index), ev->row.indexes[i].n);
-			json_array_foreach(index, k, column)
-				assert_int_equal(json_integer_value(column), ev->row.indexes[i].columns[k]);
+			json_array_foreach(index, k, column) assert_int_equal(
+				json_integer_value(column), ev->row.indexes[i].columns[k]);
 		}
 	}
 	d->compared++;
@@ -164,7 +174,8 @@ static int write_again(void *arg, const struct redo_event *ev, uint64_t offset, 
 
 static void each_fixture_is_written_again_as_it_was(void **name)
 {
-	char *from = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name), *dir = xstrfmt("%s/%s", scratch, (char *)*name);
+	char *from = xstrfmt("tests/fixtures/redo/%s/log", (char *)*name),
+	     *dir = xstrfmt("%s/%s", scratch, (char *)*name);
 	struct decoded d = { .lines = load(*name) };
 	struct store *in = open_dir(from);
 	struct redo_files files;
@@ -174,8 +185,11 @@ static void each_fixture_is_written_again_as_it_was(void **name)
 	assert_true(files.n > 0);
 	for (size_t i = 0; i < files.n; i++) {
 		bool lz4 = strstr(*name, "lz4") != NULL;
-		struct redo_writer_opts o = { .capture = files.f[i].name.capture, .name_space = files.f[i].name.name_space,
-			                      .changefeed = files.f[i].name.changefeed, .lz4 = lz4, .no_sidecar = true };
+		struct redo_writer_opts o = { .capture = files.f[i].name.capture,
+					      .name_space = files.f[i].name.name_space,
+					      .changefeed = files.f[i].name.changefeed,
+					      .lz4 = lz4,
+					      .no_sidecar = true };
 		struct strbuf was = STRBUF_INIT, is = STRBUF_INIT;
 		struct redo_parse_result r;
 		struct redo_files ours;
@@ -186,7 +200,8 @@ static void each_fixture_is_written_again_as_it_was(void **name)
 		assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
 		out = open_dir(dir);
 		w = redo_writer_new(out, &o, &e);
-		if (redo_read_file(in, &files.f[i], write_again, w, &r, &e) < 0 || redo_writer_flush(w, &e) < 0)
+		if (redo_read_file(in, &files.f[i], write_again, w, &r, &e) < 0 ||
+		    redo_writer_flush(w, &e) < 0)
 			fail_msg("%s", e.text);
 		redo_writer_free(w);
 		assert_int_equal(redo_list_files(out, &ours, &e), 0);
@@ -199,7 +214,8 @@ static void each_fixture_is_written_again_as_it_was(void **name)
 		if (!lz4) {
 			assert_int_equal(is.len, was.len);
 			assert_memory_equal(is.buf, was.buf, was.len);
-		} else { /* how a block is compressed is the library's affair; the frame's description and the content's checksum are not */
+		} else { /* how a block is compressed is the library's affair; the frame's
+			    description and the content's checksum are not */
 			assert_memory_equal(is.buf, was.buf, 7);
 			assert_memory_equal(is.buf + is.len - 8, was.buf + was.len - 8, 8);
 		}
@@ -223,9 +239,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		{ "small", each_fixture_is_written_again_as_it_was, NULL, NULL, (void *)"small" },
-		{ "small_lz4", each_fixture_is_written_again_as_it_was, NULL, NULL, (void *)"small-lz4" },
-		{ "keyswap", each_fixture_is_written_again_as_it_was, NULL, NULL, (void *)"keyswap" },
-		{ "sysbench", each_fixture_is_written_again_as_it_was, NULL, NULL, (void *)"sysbench" },
+		{ "small_lz4", each_fixture_is_written_again_as_it_was, NULL, NULL,
+		  (void *)"small-lz4" },
+		{ "keyswap", each_fixture_is_written_again_as_it_was, NULL, NULL,
+		  (void *)"keyswap" },
+		{ "sysbench", each_fixture_is_written_again_as_it_was, NULL, NULL,
+		  (void *)"sysbench" },
 	};
 	int rc;
 

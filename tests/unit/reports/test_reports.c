@@ -86,7 +86,8 @@ static void well_formed_xml(const struct strbuf *text)
 	XML_Parser p = XML_ParserCreate(NULL);
 
 	if (XML_Parse(p, text->buf, (int)text->len, 1) != XML_STATUS_OK)
-		fail_msg("junit.xml line %lu: %s", XML_GetCurrentLineNumber(p), XML_ErrorString(XML_GetErrorCode(p)));
+		fail_msg("junit.xml line %lu: %s", XML_GetCurrentLineNumber(p),
+			 XML_ErrorString(XML_GetErrorCode(p)));
 	XML_ParserFree(p);
 }
 
@@ -102,7 +103,8 @@ static void keeps_to_the_schema(void)
 	json_decref(schema);
 }
 
-/* Makes all reports from the journal as it stands on disk, and holds what is true of each: it is well-formed, and inert. */
+/* Makes all reports from the journal as it stands on disk, and holds what is true of each: it is
+ * well-formed, and inert. */
 static void make(void)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -164,11 +166,12 @@ static size_t lines(void)
 static void write_run(void)
 {
 	at(0, "run",
-		json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[]}", "schema", 1, "wall_ms",
-			(json_int_t)1792238592000, "drtest", "0.1.0", "scenario", "failover", "sentence", "The primary dies.",
-			"ground", "local", "seed", "18446744073709551615", "command",
-			"drtest run scenarios/failover.lua --on local --seed 42", "options", "tables", "10", "versions", "mariadbd",
-			"10.11.14", "standins"));
+	   json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[]}", "schema", 1,
+		     "wall_ms", (json_int_t)1792238592000, "drtest", "0.1.0", "scenario",
+		     "failover", "sentence", "The primary dies.", "ground", "local", "seed",
+		     "18446744073709551615", "command",
+		     "drtest run scenarios/failover.lua --on local --seed 42", "options", "tables",
+		     "10", "versions", "mariadbd", "10.11.14", "standins"));
 	at(0.1, "version", json_pack("{s:s,s:s}", "name", "minio", "value", "2025-10-15"));
 }
 
@@ -180,43 +183,51 @@ static void write_steps(int n)
 		snprintf(name, sizeof(name), "Do the thing number %d", i);
 		at(i, "step", json_pack("{s:i,s:s}", "n", i, "name", name));
 		at(i + 0.9, "step_end",
-			json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", i, "name", name, "status", "ok", "seconds", 0.9, "detail",
-				"1,312 rows"));
+		   json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", i, "name", name, "status", "ok",
+			     "seconds", 0.9, "detail", "1,312 rows"));
 	}
 }
 
-static void write_check(int step, const char *name, const char *verdict, const char *evidence, json_t *findings)
+static void write_check(int step, const char *name, const char *verdict, const char *evidence,
+			json_t *findings)
 {
 	at(6.95, "check",
-		json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", step, "name", name, "verdict", verdict, "evidence", evidence,
-			"findings", findings ? findings : json_array(), "seconds", 0.25));
+	   json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", step, "name", name, "verdict", verdict,
+		     "evidence", evidence, "findings", findings ? findings : json_array(),
+		     "seconds", 0.25));
 }
 
 static void write_samples(double from, double to, double step)
 {
 	for (double t = from; t < to; t += step)
 		at(t, "sample",
-			json_pack("{s:{s:i,s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:s,s:i},s:{s:i,s:i}}", "load", "failed", (int)t,
-				"unknown", 0, "tps", 99.5, "p50_us", 1700, "p95_us", 3400, "p99_us", 6000, "max_us", 900000, "feed",
-				"name", "primary-to-secondary", "lag_ms", 2100, "resolved_ts", "469830961496064000", "redo_bytes",
-				(int)t * 4800, "rss_kib", "drtest", 20480, "primary", 180000));
+		   json_pack("{s:{s:i,s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:s,s:i},s:{s:i,s:i}}",
+			     "load", "failed", (int)t, "unknown", 0, "tps", 99.5, "p50_us", 1700,
+			     "p95_us", 3400, "p99_us", 6000, "max_us", 900000, "feed", "name",
+			     "primary-to-secondary", "lag_ms", 2100, "resolved_ts",
+			     "469830961496064000", "redo_bytes", (int)t * 4800, "rss_kib", "drtest",
+			     20480, "primary", 180000));
 }
 
 static void write_disaster(void)
 {
 	at(5, "fault",
-		json_pack("{s:s,s:s,s:f,s:s}", "kind", "kill", "target", "primary and its changefeed", "at", 5.0, "detail",
-			"SIGKILL"));
+	   json_pack("{s:s,s:s,s:f,s:s}", "kind", "kill", "target", "primary and its changefeed",
+		     "at", 5.0, "detail", "SIGKILL"));
 	at(5.2, "span", json_pack("{s:s,s:f,s:f}", "name", "detect", "from", 5.0, "to", 5.2));
-	at(6.9, "move", json_pack("{s:s,s:s,s:f}", "from", "primary", "to", "secondary", "at", 6.9));
+	at(6.9, "move",
+	   json_pack("{s:s,s:s,s:f}", "from", "primary", "to", "secondary", "at", 6.9));
 	at(6.9, "rpo",
-		json_pack("{s:i,s:i,s:f,s:f}", "lost", 61, "acked", 2012, "window_ms", 1880.0, "resolved_behind_ms", 1910.4));
+	   json_pack("{s:i,s:i,s:f,s:f}", "lost", 61, "acked", 2012, "window_ms", 1880.0,
+		     "resolved_behind_ms", 1910.4));
 	at(6.9, "rto",
-		json_pack("{s:f,s:f,s:f,s:n,s:f}", "service_ms", 1900.0, "detect_ms", 200.0, "replay_ms", 400.0, "check_ms",
-			"promote_ms", 200.0));
+	   json_pack("{s:f,s:f,s:f,s:n,s:f}", "service_ms", 1900.0, "detect_ms", 200.0, "replay_ms",
+		     400.0, "check_ms", "promote_ms", 200.0));
 	at(7.9, "sample",
-		json_pack("{s:{s:s,s:i},s:[{s:s,s:i,s:i},{s:s,s:i}]}", "feed", "name", "primary-to-secondary", "lag_ms", 99000, "feeds",
-			"name", "primary-to-secondary", "lag_ms", 2200, "resolved_lag_ms", 7700, "name", "second", "lag_ms", 8800));
+	   json_pack("{s:{s:s,s:i},s:[{s:s,s:i,s:i},{s:s,s:i}]}", "feed", "name",
+		     "primary-to-secondary", "lag_ms", 99000, "feeds", "name",
+		     "primary-to-secondary", "lag_ms", 2200, "resolved_lag_ms", 7700, "name",
+		     "second", "lag_ms", 8800));
 	at(8, "rto", json_pack("{s:f,s:f}", "redundant_ms", 11400.0, "check_ms", 1100.0));
 }
 
@@ -239,7 +250,8 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	write_check(2, "the restore equals the backup", "pass", "10 tables, 100,000 rows", NULL);
 	at(7, "figure", json_pack("{s:s,s:i}", "name", "torn_before", "value", 36));
 	at(7.1, "figure", json_pack("{s:s,s:i}", "name", "torn_before", "value", 37));
-	at(7.2, "figure", json_pack("{s:s,s:s}", "name", "backup_ts", "value", "469830961496064001"));
+	at(7.2, "figure",
+	   json_pack("{s:s,s:s}", "name", "backup_ts", "value", "469830961496064001"));
 	at(7.3, "note", json_pack("{s:s}", "text", "the disaster found nothing torn"));
 	write_end("pass", "");
 	make();
@@ -249,32 +261,43 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	assert_string_equal(text_at("seed"), "18446744073709551615");
 	assert_int_equal(json_integer_value(json_object_get(result, "schema")), 1);
 	assert_int_equal(json_array_size(json_object_get(result, "steps")), 6);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(result, "rpo"), "lost")), 61);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(result, "rpo"), "lost")), 61);
 	o = json_object_get(result, "rto");
 	assert_int_equal(json_integer_value(json_object_get(o, "check_ms")), 1100);
 	assert_int_equal(json_integer_value(json_object_get(o, "redundant_ms")), 11400);
 	o = json_object_get(result, "figures");
-	assert_int_equal(json_integer_value(json_object_get(o, "torn_before")), 37); /* the last one counts */
-	assert_string_equal(json_string_value(json_object_get(o, "backup_ts")), "469830961496064001");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(result, "versions"), "minio")), "2025-10-15");
+	/* the last one counts */
+	assert_int_equal(json_integer_value(json_object_get(o, "torn_before")), 37);
+	assert_string_equal(json_string_value(json_object_get(o, "backup_ts")),
+			    "469830961496064001");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(result, "versions"), "minio")),
+		"2025-10-15");
 
-	holds(&html, "If the primary had died at <b>12:03:17</b> UTC, you would have lost <b>61</b> of 2,012 acknowledged transactions");
+	holds(&html,
+	      "If the primary had died at <b>12:03:17</b> UTC, you would have lost <b>61</b> of 2,012 acknowledged transactions");
 	holds(&html, "1.90 s");
 	holds(&html, "the disaster found nothing torn");
 	holds(&html, "drtest run scenarios/failover.lua --on local --seed 42");
 	holds(&html, "Latency of transactions");
 	holds(&html, "Resident memory");
-	holds(&html, "<li data-kind=\"fault\" data-from=\"5.0000\">kill primary and its changefeed</li>");
-	holds(&html, "second</button> <span data-v=\"0-12\">max 8.8 s<"); /* all of "feeds", and not "feed" again */
+	holds(&html,
+	      "<li data-kind=\"fault\" data-from=\"5.0000\">kill primary and its changefeed</li>");
+	/* all of "feeds", and not "feed" again */
+	holds(&html, "second</button> <span data-v=\"0-12\">max 8.8 s<");
 	holds(&html, "primary-to-secondary</button> <span data-v=\"0-7\">max 2.2 s<");
 	holds(&html, "max 7.7 s<");
 	holds(&junit, "tests=\"1\" failures=\"0\" errors=\"0\"");
-	holds(&junit, "classname=\"failover.2 Do the thing number 2\" name=\"the restore equals the backup\"");
+	holds(&junit,
+	      "classname=\"failover.2 Do the thing number 2\" name=\"the restore equals the backup\"");
 	holds(&summary, "drtest 0.1.0  failover  on local  seed 18446744073709551615\n");
-	holds(&summary, "RPO  lost 61 of 2,012 acknowledged transactions · data-loss window 1.88 s · resolvedTs 1.91 s before the "
-			"disaster\n");
-	holds(&summary, "RTO  1.90 s to the first write on the secondary (detect 0.2, replay 0.4, check 1.1, promote 0.2) · "
-			"redundant again after 11.4 s\n");
+	holds(&summary,
+	      "RPO  lost 61 of 2,012 acknowledged transactions · data-loss window 1.88 s · resolvedTs 1.91 s before the "
+	      "disaster\n");
+	holds(&summary,
+	      "RTO  1.90 s to the first write on the secondary (detect 0.2, replay 0.4, check 1.1, promote 0.2) · "
+	      "redundant again after 11.4 s\n");
 	holds(&summary, "PASS 1 check, 0 failed      report: /tmp/drtest-reports");
 	assert_in_range(lines(), 10, 24);
 }
@@ -289,22 +312,29 @@ static void faults_that_heal_progress_and_logs_are_told(void **unused)
 	at(4.5, "heal", json_pack("{s:s}", "target", "store"));
 	at(4.6, "heal", json_pack("{s:s}", "target", "nobody"));
 	for (int i = 0; i <= 4; i++) {
-		at(5 + i * 0.2, "progress", json_pack("{s:s,s:i,s:i}", "what", "replay", "done", i, "total", 4));
-		at(5 + i * 0.2, "sample", json_pack("{s:{s:i,s:i}}", "cpu_ms", "primary", i * 100, "new", i == 3 ? 0 : 5));
+		at(5 + i * 0.2, "progress",
+		   json_pack("{s:s,s:i,s:i}", "what", "replay", "done", i, "total", 4));
+		at(5 + i * 0.2, "sample",
+		   json_pack("{s:{s:i,s:i}}", "cpu_ms", "primary", i * 100, "new", i == 3 ? 0 : 5));
 	}
-	at(7, "log_tail", json_pack("{s:s,s:[s,s,i]}", "process", "primary", "lines", "it began", HOSTILE, 7));
+	at(7, "log_tail",
+	   json_pack("{s:s,s:[s,s,i]}", "process", "primary", "lines", "it began", HOSTILE, 7));
 	write_end("fail", "");
 	make();
-	holds(&html, "<li data-kind=\"fault\" data-from=\"1.0000\" data-to=\"3.0000\">pause primary</li>");
-	holds(&html, "<li data-kind=\"fault\" data-from=\"2.0000\" data-to=\"4.5000\">delay store</li>");
+	holds(&html,
+	      "<li data-kind=\"fault\" data-from=\"1.0000\" data-to=\"3.0000\">pause primary</li>");
+	holds(&html,
+	      "<li data-kind=\"fault\" data-from=\"2.0000\" data-to=\"4.5000\">delay store</li>");
 	holds(&html, "healed after 2.50 s");
 	holds(&html, "replay</button> <span data-v=\"1-0\">max 100 %<");
 	holds(&html, "[0,25,50,75,100]");
-	holds(&html, "primary</button> <span data-v=\"0-0\">max 50 %<"); /* 100 ms of CPU in 200 ms */
+	/* 100 ms of CPU in 200 ms */
+	holds(&html, "primary</button> <span data-v=\"0-0\">max 50 %<");
 	holds(&html, "<summary>primary</summary><pre tabindex=\"0\">it began\n&lt;script&gt;");
 }
 
-/* What `drtest run` prints after its steps: the end of the summary, and nothing that the steps have told already. */
+/* What `drtest run` prints after its steps: the end of the summary, and nothing that the steps have
+ * told already. */
 static void the_verdict_alone_is_the_summarys_end(void **unused)
 {
 	struct err e = ERR_INIT;
@@ -350,13 +380,16 @@ static void prometheus_gets_the_final_figures(void **unused)
 	write_run();
 	write_disaster();
 	write_check(2, "c", "pass", "", NULL);
-	at(7, "figure", json_pack("{s:s,s:f}", "name", "a \"quoted\\ name\n" HOSTILE, "value", 1.5));
+	at(7, "figure",
+	   json_pack("{s:s,s:f}", "name", "a \"quoted\\ name\n" HOSTILE, "value", 1.5));
 	at(7, "figure", json_pack("{s:s,s:s}", "name", "text", "value", "none"));
 	write_end("pass", "");
 	ok(report_prometheus(run, path, &e), &e);
 	read_into(&prom, "drtest.prom");
-	holds(&prom, "# TYPE drtest_rpo_window_seconds gauge\ndrtest_rpo_window_seconds{scenario=\"failover\",ground=\"local\"} 1.88\n");
-	holds(&prom, "drtest_rto_seconds{scenario=\"failover\",ground=\"local\",part=\"redundant\"} 11.4\n");
+	holds(&prom,
+	      "# TYPE drtest_rpo_window_seconds gauge\ndrtest_rpo_window_seconds{scenario=\"failover\",ground=\"local\"} 1.88\n");
+	holds(&prom,
+	      "drtest_rto_seconds{scenario=\"failover\",ground=\"local\",part=\"redundant\"} 11.4\n");
 	holds(&prom, "drtest_checks{scenario=\"failover\",ground=\"local\",verdict=\"pass\"} 1\n");
 	holds(&prom, "name=\"a \\\"quoted\\\\ name <script>");
 	assert_null(strchr(prom.buf, '\x1b'));
@@ -367,8 +400,9 @@ static void prometheus_gets_the_final_figures(void **unused)
 
 static void a_failed_check_is_told_with_its_evidence(void **unused)
 {
-	json_t *findings = json_pack("[{s:s,s:s,s:i,s:s,s:s}]", "kind", "lost update", "table", "sbtest.sbtest1", "id", 4711,
-		"expected", "k 12", "extra", "more");
+	json_t *findings =
+		json_pack("[{s:s,s:s,s:i,s:s,s:s}]", "kind", "lost update", "table",
+			  "sbtest.sbtest1", "id", 4711, "expected", "k 12", "extra", "more");
 
 	(void)unused;
 	write_run();
@@ -418,8 +452,8 @@ static void a_run_error_is_a_case_of_its_own(void **unused)
 	write_run();
 	at(1, "step", json_pack("{s:i,s:s}", "n", 1, "name", "Set up"));
 	at(2, "step_end",
-		json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", "Set up", "status", "error", "seconds", 1.0, "detail",
-			"minio: port taken"));
+	   json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", "Set up", "status", "error",
+		     "seconds", 1.0, "detail", "minio: port taken"));
 	write_end("error", "step 1: minio: port taken");
 	make();
 	holds(&junit, "tests=\"1\" failures=\"0\" errors=\"1\"");
@@ -484,8 +518,9 @@ static void an_empty_journal_is_a_run_that_proves_nothing(void **unused)
 
 static void a_damaged_journal_says_where(void **unused)
 {
-	static const char text[] = "{\"t\":0,\"ev\":\"run\",\"schema\":1,\"scenario\":\"failover\"}\n{\"t\":1,\"ev\":\"st\xFFp\"}"
-				   "\n{\"t\":2,\"ev\":\"end\",\"verdict\":\"pass\"}\n";
+	static const char text[] =
+		"{\"t\":0,\"ev\":\"run\",\"schema\":1,\"scenario\":\"failover\"}\n{\"t\":1,\"ev\":\"st\xFFp\"}"
+		"\n{\"t\":2,\"ev\":\"end\",\"verdict\":\"pass\"}\n";
 	char out[1024], *path = in_run("journal.jsonl.zst");
 	size_t n = ZSTD_compress(out, sizeof(out), text, sizeof(text) - 1, 3);
 	struct err e = ERR_INIT;
@@ -504,26 +539,31 @@ static void a_damaged_journal_says_where(void **unused)
 
 static void hostile_text_is_inert_everywhere(void **unused)
 {
-	json_t *findings = json_pack("[{s:s,s:s}, {s:{s:[i]}}]", HOSTILE, HOSTILE, "kind", HOSTILE, "nested", "list", 1);
+	json_t *findings = json_pack("[{s:s,s:s}, {s:{s:[i]}}]", HOSTILE, HOSTILE, "kind", HOSTILE,
+				     "nested", "list", 1);
 
 	(void)unused;
 	at(0, "run",
-		json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[s]}", "schema", 2, "wall_ms",
-			(json_int_t)1792238592000, "drtest", HOSTILE, "scenario", HOSTILE, "sentence", HOSTILE, "ground", HOSTILE,
-			"seed", HOSTILE, "command", HOSTILE, "options", HOSTILE, HOSTILE, "versions", HOSTILE, HOSTILE, "standins",
-			HOSTILE));
+	   json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s},s:{s:s},s:[s]}", "schema", 2,
+		     "wall_ms", (json_int_t)1792238592000, "drtest", HOSTILE, "scenario", HOSTILE,
+		     "sentence", HOSTILE, "ground", HOSTILE, "seed", HOSTILE, "command", HOSTILE,
+		     "options", HOSTILE, HOSTILE, "versions", HOSTILE, HOSTILE, "standins",
+		     HOSTILE));
 	at(1, "step", json_pack("{s:i,s:s}", "n", 1, "name", HOSTILE));
 	at(2, "step_end",
-		json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", HOSTILE, "status", HOSTILE, "seconds", 1.0, "detail", HOSTILE));
-	at(2, "fault", json_pack("{s:s,s:s,s:f,s:s}", "kind", HOSTILE, "target", HOSTILE, "at", 1.5, "detail", HOSTILE));
+	   json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", 1, "name", HOSTILE, "status", HOSTILE, "seconds",
+		     1.0, "detail", HOSTILE));
+	at(2, "fault",
+	   json_pack("{s:s,s:s,s:f,s:s}", "kind", HOSTILE, "target", HOSTILE, "at", 1.5, "detail",
+		     HOSTILE));
 	at(2, "move", json_pack("{s:s,s:s}", "from", HOSTILE, "to", HOSTILE));
 	at(2, "span", json_pack("{s:s,s:f,s:f}", "name", HOSTILE, "from", 1.0, "to", 2.0));
 	at(2, "note", json_pack("{s:s}", "text", HOSTILE));
 	at(2, "figure", json_pack("{s:s,s:s}", "name", HOSTILE, "value", HOSTILE));
 	for (int i = 0; i < 3; i++)
 		at(2 + i, "sample",
-			json_pack("{s:{s:s,s:i,s:i},s:{s:i}}", "feed", "name", HOSTILE, "lag_ms", 5, "redo_bytes", 5, "rss_kib",
-				HOSTILE, 77));
+		   json_pack("{s:{s:s,s:i,s:i},s:{s:i}}", "feed", "name", HOSTILE, "lag_ms", 5,
+			     "redo_bytes", 5, "rss_kib", HOSTILE, 77));
 	write_check(1, HOSTILE, "fail", HOSTILE, findings);
 	write_end("fail", HOSTILE);
 	make();
@@ -535,21 +575,29 @@ static void hostile_text_is_inert_everywhere(void **unused)
 
 static void ill_typed_events_are_left_out_and_told(void **unused)
 {
-	static const char *const events[] = { "run", "step", "step_end", "check", "fault", "note", "sample", "span", "move",
-		"figure", "rpo", "rto", "version", "end", "something new" };
+	static const char *const events[] = {
+		"run",  "step",   "step_end", "check", "fault",   "note", "sample",       "span",
+		"move", "figure", "rpo",      "rto",   "version", "end",  "something new"
+	};
 	json_t *wrong;
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		for (int kind = 0; kind < 5; kind++) {
-			static const char *const keys[] = { "n", "name", "status", "seconds", "detail", "step", "verdict",
-				"evidence", "findings", "at", "kind", "text", "load", "feed", "feeds", "rss_kib", "from", "to",
-				"value", "lost", "acked", "window_ms", "service_ms", "options", "versions", "standins", "wall_ms",
-				"schema", "error", "scenario", "seed" };
+			static const char *const keys[] = {
+				"n",        "name",      "status",     "seconds",  "detail",
+				"step",     "verdict",   "evidence",   "findings", "at",
+				"kind",     "text",      "load",       "feed",     "feeds",
+				"rss_kib",  "from",      "to",         "value",    "lost",
+				"acked",    "window_ms", "service_ms", "options",  "versions",
+				"standins", "wall_ms",   "schema",     "error",    "scenario",
+				"seed"
+			};
 
 			wrong = json_object();
 			for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-				json_object_set_new(wrong, keys[k],
+				json_object_set_new(
+					wrong, keys[k],
 					kind == 0   ? json_pack("[{s:[]},i,s]", "x", 1, "y")
 					: kind == 1 ? json_pack("{s:{},s:i}", "x", "y", 3)
 					: kind == 2 ? json_integer(INT64_MIN)
@@ -558,8 +606,9 @@ static void ill_typed_events_are_left_out_and_told(void **unused)
 			at(1 + (double)i, events[i], wrong);
 		}
 	at(30, "sample",
-		json_pack("{s:{s:f,s:f,s:f,s:i},s:[i,{s:f,s:s},s]}", "load", "tps", 1e300, "p50_us", 1e-300, "failed", -1e300,
-			"unknown", -5, "feeds", 1, "lag_ms", 1e300, "resolved_ts", "18446744073709551615", "x"));
+	   json_pack("{s:{s:f,s:f,s:f,s:i},s:[i,{s:f,s:s},s]}", "load", "tps", 1e300, "p50_us",
+		     1e-300, "failed", -1e300, "unknown", -5, "feeds", 1, "lag_ms", 1e300,
+		     "resolved_ts", "18446744073709551615", "x"));
 	journal_event(journal, "end", json_pack("{s:s}", "verdict", "pass"));
 	make();
 	assert_string_equal(text_at("verdict"), "unknown"); /* its checks were no checks */
@@ -578,8 +627,10 @@ static void huge_findings_and_lists_stay_bounded(void **unused)
 	for (int c = 0; c < 30; c++) {
 		findings = json_array();
 		for (int i = 0; i < 3000; i++)
-			json_array_append_new(findings, json_pack("{s:s,s:i,s:s}", "kind", "torn transaction", "id", i, "found",
-								i % 100 ? "row missing" : text));
+			json_array_append_new(findings,
+					      json_pack("{s:s,s:i,s:s}", "kind", "torn transaction",
+							"id", i, "found",
+							i % 100 ? "row missing" : text));
 		one = json_array_get(findings, 0);
 		for (int k = 0; k < 40; k++) {
 			char key[16];
@@ -615,10 +666,12 @@ static void a_long_run_gives_a_small_page(void **unused)
 	write_run();
 	for (int i = 0; i < 4 * 3600; i++) /* four hours of seconds */
 		at(i, "sample",
-			json_pack("{s:{s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i,s:i,s:i}}", "load", "failed", i, "tps",
-				i == 7000 ? 500.0 : 100.0, "p50_us", 1700 + i % 100, "p95_us", 3400, "p99_us", 6000, "max_us",
-				i == 7000 ? 9000000 : 9000, "feed", "name", "f", "lag_ms", 2000 + i % 500, "redo_bytes", i * 40000,
-				"rss_kib", "drtest", 20480, "primary", 180000, "secondary", 180001, "minio", 99999));
+		   json_pack("{s:{s:i,s:f,s:i,s:i,s:i,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i,s:i,s:i}}",
+			     "load", "failed", i, "tps", i == 7000 ? 500.0 : 100.0, "p50_us",
+			     1700 + i % 100, "p95_us", 3400, "p99_us", 6000, "max_us",
+			     i == 7000 ? 9000000 : 9000, "feed", "name", "f", "lag_ms",
+			     2000 + i % 500, "redo_bytes", i * 40000, "rss_kib", "drtest", 20480,
+			     "primary", 180000, "secondary", 180001, "minio", 99999));
 	write_end("pass", "");
 	make();
 	assert_true(html.len < (size_t)1500 << 10);

@@ -1,5 +1,5 @@
-/* reports: the history of runs, rules over it, and the statistics under them. A locked, full or damaged database is an error with a way
- * out, never more. */
+/* reports: the history of runs, rules over it, and the statistics under them. A locked, full or
+ * damaged database is an error with a way out, never more. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,9 +42,11 @@ static int begin(void **unused)
 }
 
 /* A run folder; the caller frees its path. */
-static char *run_folder(const char *name, int night, const char *verdict, double rto_ms, double window_ms)
+static char *run_folder(const char *name, int night, const char *verdict, double rto_ms,
+			double window_ms)
 {
-	char *path = xstrfmt("%s/%s", dir, name), *journal_path = xstrfmt("%s/journal.jsonl.zst", path);
+	char *path = xstrfmt("%s/%s", dir, name),
+	     *journal_path = xstrfmt("%s/journal.jsonl.zst", path);
 	struct err e = ERR_INIT;
 	struct journal *j;
 
@@ -53,12 +55,17 @@ static char *run_folder(const char *name, int night, const char *verdict, double
 	j = journal_create(journal_path, &e);
 	assert_non_null(j);
 	journal_event_at(j, journal_start_ns(j), "run",
-		json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:{s:s}}", "schema", 1, "wall_ms", (json_int_t)1792238592000 + (json_int_t)night * 86400000,
-			"drtest", "0.1.0", "scenario", "failover", "ground", "local", "seed", "42", "options", "rate", "100"));
-	journal_event(j, "rpo", json_pack("{s:i,s:i,s:f}", "lost", 3, "acked", 100, "window_ms", window_ms));
+			 json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:{s:s}}", "schema", 1, "wall_ms",
+				   (json_int_t)1792238592000 + (json_int_t)night * 86400000,
+				   "drtest", "0.1.0", "scenario", "failover", "ground", "local",
+				   "seed", "42", "options", "rate", "100"));
+	journal_event(j, "rpo",
+		      json_pack("{s:i,s:i,s:f}", "lost", 3, "acked", 100, "window_ms", window_ms));
 	journal_event(j, "rto", json_pack("{s:f}", "service_ms", rto_ms));
 	journal_event(j, "figure", json_pack("{s:s,s:i}", "name", HOSTILE, "value", 7));
-	journal_event(j, "check", json_pack("{s:i,s:s,s:s,s:s}", "step", 1, "name", "c", "verdict", verdict, "evidence", ""));
+	journal_event(j, "check",
+		      json_pack("{s:i,s:s,s:s,s:s}", "step", 1, "name", "c", "verdict", verdict,
+				"evidence", ""));
 	journal_event(j, "end", json_pack("{s:s,s:s}", "verdict", verdict, "error", ""));
 	ok(journal_close(j, &e), &e);
 	free(journal_path);
@@ -97,7 +104,9 @@ static void a_run_is_kept_with_its_figures(void **unused)
 	assert_true(past_value(&runs[0], HOSTILE) == 7);
 	assert_true(isnan(past_value(&runs[0], "nothing")));
 	past_free(runs, n);
-	f = (struct past_filter){ .verdict = "pass", .scenario = "failover", .drtest = "0.1", .last = 5 };
+	f = (struct past_filter){
+		.verdict = "pass", .scenario = "failover", .drtest = "0.1", .last = 5
+	};
 	ok(past_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 1);
 	past_free(runs, n);
@@ -136,7 +145,9 @@ static void a_report_tells_what_changed_since_the_run_before(void **unused)
 	add("c", 3, "pass", 3000, 70);
 	add("d", 4, "pass", 1000, 70); /* later: not the one before */
 	report_of(run, &html);
-	assert_non_null(strstr(html.buf, "<a href=\"../b&lt;i&gt;/report.html\">b&lt;i&gt;</a> (fail): lost 3, now 3; data-loss window 0.09 s, now 0.07 s; "
+	assert_non_null(strstr(
+		html.buf,
+		"<a href=\"../b&lt;i&gt;/report.html\">b&lt;i&gt;</a> (fail): lost 3, now 3; data-loss window 0.09 s, now 0.07 s; "
 		"RTO 2.50 s, now 3.00 s.</p>"));
 	ok(fs_write_atomic(db, "no database", 11, 0644, &e), &e);
 	report_of(run, &html); /* the report is made without it */
@@ -221,7 +232,8 @@ static void a_history_that_has_no_room_keeps_what_it_has(void **unused)
 static void statistics_are_right_where_they_can_be_counted(void **unused)
 {
 	double v[] = { 9, 1, 5, 3, 7 }, one[] = { 4 }, outlier[] = { 10, 11, 10, 9, 500 };
-	double low[] = { 1, 2, 3 }, high[] = { 4, 5, 6 }, same[] = { 2, 2, 2 }, many[60], shifted[60];
+	double low[] = { 1, 2, 3 }, high[] = { 4, 5, 6 }, same[] = { 2, 2, 2 }, many[60],
+	       shifted[60];
 
 	(void)unused;
 	assert_true(stats_median(v, 5) == 5);
@@ -229,7 +241,8 @@ static void statistics_are_right_where_they_can_be_counted(void **unused)
 	assert_true(stats_quantile(one, 1, 0.95) == 4);
 	assert_true(stats_spread(one, 1) == 0);
 	assert_true(fabs(stats_spread(outlier, 5) - 1.4826) < 1e-9);
-	assert_true(fabs(stats_rank_test(low, 3, high, 3) - 0.1) < 1e-9); /* 2 of the 20 ways to choose 3 of 6 */
+	/* 2 of the 20 ways to choose 3 of 6 */
+	assert_true(fabs(stats_rank_test(low, 3, high, 3) - 0.1) < 1e-9);
 	assert_true(stats_rank_test(same, 3, same, 3) == 1);
 	assert_true(stats_rank_test(low, 0, high, 3) == 1);
 	for (int i = 0; i < 60; i++) {
@@ -242,10 +255,21 @@ static void statistics_are_right_where_they_can_be_counted(void **unused)
 
 static void rules_are_read_or_refused_with_the_reason(void **unused)
 {
-	static const char *const good[] = { "rpo_ms p95 <= 1.2x", "rto_ms <= 2s", "rto_ms < +20%", "load_tps min >= -10%", "rpo_lost max <= 100",
-		"seconds mean <= 2min" };
-	static const char *const bad[] = { "", "rpo_ms", "rpo_ms <=", "rpo_ms = 5", "rpo_ms p95 <= x", "rpo_ms p101 <= 1x", "rpo_ms most <= 1x",
-		"rpo_lost <= 5s", "rpo_ms <= 1.2y", "rpo_ms <= -1x", "a b <= 1x c", "rpo_ms <= nan" };
+	static const char *const good[] = { "rpo_ms p95 <= 1.2x",  "rto_ms <= 2s",
+					    "rto_ms < +20%",       "load_tps min >= -10%",
+					    "rpo_lost max <= 100", "seconds mean <= 2min" };
+	static const char *const bad[] = { "",
+					   "rpo_ms",
+					   "rpo_ms <=",
+					   "rpo_ms = 5",
+					   "rpo_ms p95 <= x",
+					   "rpo_ms p101 <= 1x",
+					   "rpo_ms most <= 1x",
+					   "rpo_lost <= 5s",
+					   "rpo_ms <= 1.2y",
+					   "rpo_ms <= -1x",
+					   "a b <= 1x c",
+					   "rpo_ms <= nan" };
 	struct gate_rule r;
 	struct err e;
 
@@ -262,7 +286,8 @@ static void rules_are_read_or_refused_with_the_reason(void **unused)
 	}
 }
 
-static enum gate_result judged(const char *rule, const double *runs, size_t n, const double *baseline, size_t baseline_n, bool strict)
+static enum gate_result judged(const char *rule, const double *runs, size_t n,
+			       const double *baseline, size_t baseline_n, bool strict)
 {
 	struct past_run r[32] = { 0 }, b[32] = { 0 };
 	struct past_value v[64];
@@ -276,7 +301,9 @@ static enum gate_result judged(const char *rule, const double *runs, size_t n, c
 		struct past_run *one = i < n ? &r[i] : &b[i - n];
 
 		v[i] = (struct past_value){ (char *)"rto_ms", i < n ? runs[i] : baseline[i - n] };
-		*one = (struct past_run){ .verdict = (char *)"pass", .values = &v[i], .values_n = 1 };
+		*one = (struct past_run){ .verdict = (char *)"pass",
+					  .values = &v[i],
+					  .values_n = 1 };
 	}
 	result = gate_judge(&parsed, &(struct gate_sides){ r, b, n, baseline_n, 5, strict }, &why);
 	assert_true(why.len > 0);
@@ -286,21 +313,27 @@ static enum gate_result judged(const char *rule, const double *runs, size_t n, c
 
 static void a_gate_fails_on_a_regression_and_not_on_noise(void **unused)
 {
-	const double calm[] = { 2000, 2010, 1990, 2005, 1995, 2002, 1998, 2001 }, wild[] = { 1000, 3000, 1500, 2500, 2000, 800, 3200, 2100 };
-	const double bad[] = { 2600 }, worse[] = { 2600, 2700, 2650, 2680, 2620 }, far[] = { 9000 }, good[] = { 1500 };
+	const double calm[] = { 2000, 2010, 1990, 2005, 1995, 2002, 1998, 2001 },
+		     wild[] = { 1000, 3000, 1500, 2500, 2000, 800, 3200, 2100 };
+	const double bad[] = { 2600 }, worse[] = { 2600, 2700, 2650, 2680, 2620 }, far[] = { 9000 },
+		     good[] = { 1500 };
 
 	(void)unused;
 	assert_int_equal(judged("rto_ms <= 1.2x", good, 1, calm, 8, false), GATE_HOLDS);
 	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, calm, 8, false), GATE_BROKEN);
-	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, wild, 8, false), GATE_HOLDS); /* such nights come by chance */
+	/* such nights come by chance */
+	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, wild, 8, false), GATE_HOLDS);
 	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, wild, 8, true), GATE_BROKEN);
 	assert_int_equal(judged("rto_ms <= 1.2x", far, 1, wild, 8, false), GATE_BROKEN);
 	assert_int_equal(judged("rto_ms <= 1.2x", worse, 5, calm, 8, false), GATE_BROKEN);
 	assert_int_equal(judged("rto_ms p95 <= 1.2x", worse, 5, calm, 8, false), GATE_BROKEN);
-	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, calm, 3, false), GATE_UNKNOWN); /* too little history */
-	assert_int_equal(judged("rto_ms <= 2s", bad, 1, NULL, 0, false), GATE_BROKEN);    /* a limit needs none */
+	/* too little history */
+	assert_int_equal(judged("rto_ms <= 1.2x", bad, 1, calm, 3, false), GATE_UNKNOWN);
+	/* a limit needs none */
+	assert_int_equal(judged("rto_ms <= 2s", bad, 1, NULL, 0, false), GATE_BROKEN);
 	assert_int_equal(judged("rto_ms >= 2s", bad, 1, NULL, 0, false), GATE_HOLDS);
-	assert_int_equal(judged("rpo_ms <= 2s", bad, 1, calm, 8, false), GATE_UNKNOWN);   /* not measured */
+	/* not measured */
+	assert_int_equal(judged("rpo_ms <= 2s", bad, 1, calm, 8, false), GATE_UNKNOWN);
 }
 
 static void the_trend_page_holds_hostile_text_inert(void **unused)
@@ -327,7 +360,8 @@ static void the_trend_page_holds_hostile_text_inert(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_run_is_kept_with_its_figures), TEST(a_report_tells_what_changed_since_the_run_before),
+		TEST(a_run_is_kept_with_its_figures),
+		TEST(a_report_tells_what_changed_since_the_run_before),
 		TEST(a_damaged_history_says_so_and_is_made_again),
 		TEST(a_locked_history_is_an_error_and_not_a_wait_without_end),
 		TEST(a_history_that_has_no_room_keeps_what_it_has),

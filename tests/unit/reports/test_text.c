@@ -28,12 +28,18 @@ static const char *line(const char *s, size_t columns, size_t expected)
 static void markup_and_controls_are_shown_not_obeyed(void **unused)
 {
 	(void)unused;
-	assert_string_equal(with(text_html, "<b a=\"x\" c='y'>&\n\t"), "&lt;b a=&quot;x&quot; c=&#39;y&#39;&gt;&amp;\n ");
+	assert_string_equal(with(text_html, "<b a=\"x\" c='y'>&\n\t"),
+			    "&lt;b a=&quot;x&quot; c=&#39;y&#39;&gt;&amp;\n ");
 	assert_string_equal(with(text_xml, "a\nb"), "a&#10;b");
 	assert_string_equal(with(text_xml, "\x01\x1b[31m\x7f"), "\\x01\\x1b[31m\\x7f");
-	assert_string_equal(with(text_html, "\xC2\x9B"), "\\x9b");                 /* C1: an escape on some terminals */
-	assert_string_equal(with(text_html, "a\xE2\x80\xAE" "b"), "a\\u202eb");    /* turns the direction of writing */
-	assert_string_equal(with(text_xml, "\xEF\xBF\xBF"), "\\uffff");            /* no XML character */
+	/* C1: an escape on some terminals */
+	assert_string_equal(with(text_html, "\xC2\x9B"), "\\x9b");
+	/* turns the direction of writing */
+	assert_string_equal(with(text_html, "a\xE2\x80\xAE"
+					    "b"),
+			    "a\\u202eb");
+	/* no XML character */
+	assert_string_equal(with(text_xml, "\xEF\xBF\xBF"), "\\uffff");
 	assert_string_equal(with(text_html, "größer → 日本"), "größer → 日本");
 	assert_string_equal(with(text_html, NULL), "");
 }
@@ -41,11 +47,19 @@ static void markup_and_controls_are_shown_not_obeyed(void **unused)
 static void bytes_that_are_no_utf8_become_replacements(void **unused)
 {
 	(void)unused;
-	assert_string_equal(with(text_html, "a\xFF" "b"), "a\xEF\xBF\xBD" "b");
-	assert_string_equal(with(text_html, "\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");         /* overlong */
-	assert_string_equal(with(text_html, "\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); /* a surrogate */
-	assert_string_equal(with(text_html, "\xE2\x82"), "\xEF\xBF\xBD\xEF\xBF\xBD");         /* cut off */
-	assert_string_equal(with(text_html, "\xF4\x90\x80\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+	assert_string_equal(with(text_html, "a\xFF"
+					    "b"),
+			    "a\xEF\xBF\xBD"
+			    "b");
+	/* overlong */
+	assert_string_equal(with(text_html, "\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");
+	/* a surrogate */
+	assert_string_equal(with(text_html, "\xED\xA0\x80"),
+			    "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+	/* cut off */
+	assert_string_equal(with(text_html, "\xE2\x82"), "\xEF\xBF\xBD\xEF\xBF\xBD");
+	assert_string_equal(with(text_html, "\xF4\x90\x80\x80"),
+			    "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
 static void a_line_is_as_wide_as_it_says(void **unused)
@@ -57,7 +71,10 @@ static void a_line_is_as_wide_as_it_says(void **unused)
 	assert_string_equal(line("日本語", 6, 6), "日本語");
 	assert_string_equal(line("日本語", 5, 5), "日本…");
 	assert_string_equal(line("日本語", 4, 3), "日…"); /* half a character is not shown */
-	assert_string_equal(line("ab\x1b" "c", 4, 3), "ab…");
+	assert_string_equal(line("ab\x1b"
+				 "c",
+				 4, 3),
+			    "ab…");
 	assert_string_equal(line("abc", 0, 0), "");
 	assert_string_equal(line("", 0, 0), "");
 	assert_string_equal(line(NULL, 9, 0), "");

@@ -10,9 +10,20 @@
 
 static void a_session_comes_back_as_it_went(void **unused)
 {
-	struct ddl_session d = { .known = true, .db = "my shop%=\xc3\xa4", .sql_mode = 0xffffffff, .timestamp_us = 1795831850123456, .time_zone = "+05:30",
-		                 .auto_increment_increment = 10, .auto_increment_offset = 3, .collation_connection = 33, .collation_server = 2048,
-		                 .lc_time_names = 4, .unique_checks = true, .engine = "Aria", .error = 1051, .may_fail = true };
+	struct ddl_session d = { .known = true,
+				 .db = "my shop%=\xc3\xa4",
+				 .sql_mode = 0xffffffff,
+				 .timestamp_us = 1795831850123456,
+				 .time_zone = "+05:30",
+				 .auto_increment_increment = 10,
+				 .auto_increment_offset = 3,
+				 .collation_connection = 33,
+				 .collation_server = 2048,
+				 .lc_time_names = 4,
+				 .unique_checks = true,
+				 .engine = "Aria",
+				 .error = 1051,
+				 .may_fail = true };
 	struct ddl_session back, plain = { .known = true, .foreign_key_checks = true };
 	struct strbuf text = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -36,8 +47,18 @@ static void a_session_comes_back_as_it_went(void **unused)
 
 static void what_is_no_session_is_refused(void **unused)
 {
-	static const char *const bad[] = { "x", "=1", "sql_mode=", "sql_mode=-1", "sql_mode=1x", "db=%4", "db=%zz", "db=a%00b", "foreign_key_checks=2",
-		                           "collation_server=4294967296", "sql_mode=1  timestamp_us=1", "error=99999999999999999999" };
+	static const char *const bad[] = { "x",
+					   "=1",
+					   "sql_mode=",
+					   "sql_mode=-1",
+					   "sql_mode=1x",
+					   "db=%4",
+					   "db=%zz",
+					   "db=a%00b",
+					   "foreign_key_checks=2",
+					   "collation_server=4294967296",
+					   "sql_mode=1  timestamp_us=1",
+					   "error=99999999999999999999" };
 	struct ddl_session d;
 	struct err e = ERR_INIT;
 

@@ -25,9 +25,11 @@ static void what_a_uri_asks_of_tls_is_understood(void **unused)
 		{ "mysql://h/?ssl-mode=DISABLED", SQL_TLS_OFF },
 		{ "mysql://h/?tls=true", SQL_TLS_VERIFY },
 		{ "mysql://h/?tls=skip-verify", SQL_TLS_UNVERIFIED },
-		{ "mysql://h/?tls=false&worker-count=16&time-zone=%2B08:00&charset=utf8mb4", SQL_TLS_OFF },
+		{ "mysql://h/?tls=false&worker-count=16&time-zone=%2B08:00&charset=utf8mb4",
+		  SQL_TLS_OFF },
 		{ "mysql://h/?ssl=1", SQL_TLS_VERIFY },
-		{ "mysql://h/?ssl-ca=/ca&ssl-cert=/c&ssl-key=/k&ssl-server-name=n", SQL_TLS_AS_GIVEN },
+		{ "mysql://h/?ssl-ca=/ca&ssl-cert=/c&ssl-key=/k&ssl-server-name=n",
+		  SQL_TLS_AS_GIVEN },
 	};
 	struct sql_endpoint ep;
 	struct err e = ERR_INIT;
@@ -70,7 +72,8 @@ static void what_would_not_be_done_is_refused(void **unused)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct err e = ERR_INIT;
 
-		if (sql_endpoint_from_uri(&ep, refused[i].uri, &e) == 0 || e.kind != ERR_USAGE || !strstr(e.text, refused[i].says))
+		if (sql_endpoint_from_uri(&ep, refused[i].uri, &e) == 0 || e.kind != ERR_USAGE ||
+		    !strstr(e.text, refused[i].says))
 			fail_msg("%s: %s", refused[i].uri, e.text);
 	}
 }

@@ -1,4 +1,5 @@
-/* The map from GTID to commit TSO, from files written here sample by sample; quoting; endpoints from URIs. */
+/* The map from GTID to commit TSO, from files written here sample by sample; quoting; endpoints
+ * from URIs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,7 +172,10 @@ static void a_gtid_has_one_sequence_number(void **unused)
 	assert_int_equal(seq, 42);
 	assert_int_equal(gtid_parse_seq("", &seq, &e), 0);
 	assert_int_equal(seq, 0);
-	for (const char *const *bad = (const char *const[]){ "0-1-1,1-1-2", "0-1", "x", "0-1-18446744073709551616", "0-1-4x", NULL }; *bad; bad++) {
+	for (const char *const *bad =
+		     (const char *const[]){ "0-1-1,1-1-2", "0-1", "x", "0-1-18446744073709551616",
+					    "0-1-4x", NULL };
+	     *bad; bad++) {
 		e = (struct err)ERR_INIT;
 		assert_int_equal(gtid_parse_seq(*bad, &seq, &e), -1);
 		assert_non_null(strstr(e.text, *bad));
@@ -198,7 +202,9 @@ static void an_endpoint_comes_from_a_sink_uri(void **unused)
 	struct strbuf s = STRBUF_INIT;
 
 	(void)unused;
-	assert_int_equal(sql_endpoint_from_uri(&ep, "mysql://ro%40ot:p%3Aw@10.0.0.1:4000/?ssl-ca=/ca.pem", &e), 0);
+	assert_int_equal(sql_endpoint_from_uri(
+				 &ep, "mysql://ro%40ot:p%3Aw@10.0.0.1:4000/?ssl-ca=/ca.pem", &e),
+			 0);
 	assert_string_equal(ep.user, "ro@ot");
 	assert_string_equal(ep.password, "p:w");
 	assert_string_equal(ep.ssl_ca, "/ca.pem");
@@ -213,8 +219,11 @@ static void an_endpoint_comes_from_a_sink_uri(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_gtid_has_one_tso_between_its_samples, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_follows_the_file_and_time_goes_on_while_nothing_commits, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_gtid_has_one_tso_between_its_samples, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			it_follows_the_file_and_time_goes_on_while_nothing_commits, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(a_torn_tail_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_refused, setup, teardown),
 		cmocka_unit_test(a_gtid_has_one_sequence_number),

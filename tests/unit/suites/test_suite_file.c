@@ -1,4 +1,5 @@
-/* suites/suite_file: runs, seeds and options of a suite's file, and what is refused with which words; suites/sweep's list of seeds. */
+/* suites/suite_file: runs, seeds and options of a suite's file, and what is refused with which
+ * words; suites/sweep's list of seeds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,15 +59,19 @@ static void refused(const char *text, const char *words)
 
 static void every_combination(void **state)
 {
-	static const char *const titles[] = { "a seed 1 fast=true rate=100", "a seed 2 fast=true rate=100", "a seed 1 fast=true rate=500",
-		"a seed 2 fast=true rate=500", "b seed 42" };
+	static const char *const titles[] = { "a seed 1 fast=true rate=100",
+					      "a seed 2 fast=true rate=100",
+					      "a seed 1 fast=true rate=500",
+					      "a seed 2 fast=true rate=500", "b seed 42" };
 	struct err e = ERR_INIT;
 	struct suite s;
 
 	(void)state;
-	if (read_text(&s, "-- Two of them.\nreturn { suite = 'x', runs = {"
-		      " { './a.lua', seeds = { 1, 2 }, set = { rate = { 100, 500 }, fast = true } }, { './b.lua' } } }",
-		      &e) < 0)
+	if (read_text(
+		    &s,
+		    "-- Two of them.\nreturn { suite = 'x', runs = {"
+		    " { './a.lua', seeds = { 1, 2 }, set = { rate = { 100, 500 }, fast = true } }, { './b.lua' } } }",
+		    &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(s.name, "x");
 	assert_string_equal(s.sentence, "Two of them.");
@@ -90,15 +95,21 @@ static void a_gate(void **state)
 	struct suite s;
 
 	(void)state;
-	if (read_text(&s, "return { suite = 'x', runs = { { './a.lua' } }, gate = { baseline = 'version:0.1.0', 'rpo_ms p95 <= 1.2x' } }", &e) < 0)
+	if (read_text(
+		    &s,
+		    "return { suite = 'x', runs = { { './a.lua' } }, gate = { baseline = 'version:0.1.0', 'rpo_ms p95 <= 1.2x' } }",
+		    &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(s.baseline, "version:0.1.0");
 	assert_int_equal(s.rules_n, 1);
 	assert_string_equal(s.rules[0].name, "rpo_ms");
 	suite_release(&s);
-	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = { baseline = 'yesterday' } }", "gate.baseline");
-	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = { 'rpo_ms is small' } }", "suite.lua");
-	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = 7 }", "gate has to be a table");
+	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = { baseline = 'yesterday' } }",
+		"gate.baseline");
+	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = { 'rpo_ms is small' } }",
+		"suite.lua");
+	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = 7 }",
+		"gate has to be a table");
 }
 
 static void bad_files(void **state)
@@ -114,12 +125,15 @@ static void bad_files(void **state)
 	refused("return { suite = 'x', runs = {} }", "it has no run");
 	refused("return { suite = 'x', runs = {}, rnus = {} }", "no 'rnus'");
 	refused("return { suite = 'x', runs = { 'a' } }", "an entry of runs");
-	refused("return { suite = 'x', runs = { { seeds = { 1 } } } }", "lacks its scenario's name");
-	refused("return { suite = 'x', runs = { { './a.lua', seeds = { 1.5 } } } }", "seed '1.5' is no whole number");
+	refused("return { suite = 'x', runs = { { seeds = { 1 } } } }",
+		"lacks its scenario's name");
+	refused("return { suite = 'x', runs = { { './a.lua', seeds = { 1.5 } } } }",
+		"seed '1.5' is no whole number");
 	refused("return { suite = 'x', runs = { { './a.lua', sed = 1 } } }", "'sed'");
-	refused("return { suite = 'x', runs = { { './a.lua', set = { rate = {} } } } }", "option rate has no value");
+	refused("return { suite = 'x', runs = { { './a.lua', set = { rate = {} } } } }",
+		"option rate has no value");
 	refused("return { suite = ", "suite");
-	refused("os.exit(0)", "os");                  /* no library */
+	refused("os.exit(0)", "os"); /* no library */
 	refused("while true do end", "it computes without end");
 	refused("local s = drtest.scenario", "is a scenario");
 	refused("return { suite = 'x', runs = { { './a.lua', set = {"
@@ -132,7 +146,9 @@ static void bad_files(void **state)
 
 static void lists_of_seeds(void **state)
 {
-	static const char *const bad[] = { "", "x", "1..", "3..1", "1,", "1,,2", "1..100001", "18446744073709551616", "-1", "1.2" };
+	static const char *const bad[] = { "",   "x",    "1..",       "3..1",
+					   "1,", "1,,2", "1..100001", "18446744073709551616",
+					   "-1", "1.2" };
 	struct sweep s = { 0 };
 
 	(void)state;
@@ -153,8 +169,11 @@ static void the_worst_run_counts(void **state)
 	static const struct {
 		const char *verdicts[3];
 		int code;
-	} cases[] = { { { "pass", "pass", "pass" }, 0 }, { { "pass", "unknown", "pass" }, 4 }, { { "unknown", "error", "pass" }, 3 },
-		{ { "error", "unknown", "pass" }, 3 }, { { "error", "unknown", "fail" }, 1 } };
+	} cases[] = { { { "pass", "pass", "pass" }, 0 },
+		      { { "pass", "unknown", "pass" }, 4 },
+		      { { "unknown", "error", "pass" }, 3 },
+		      { { "error", "unknown", "pass" }, 3 },
+		      { { "error", "unknown", "fail" }, 1 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -162,7 +181,8 @@ static void the_worst_run_counts(void **state)
 
 		assert_true(sweep_add_seeds(&s, "1..3"));
 		for (size_t k = 0; k < 3; k++) {
-			snprintf(s.results[k].verdict, sizeof(s.results[k].verdict), "%s", cases[i].verdicts[k]);
+			snprintf(s.results[k].verdict, sizeof(s.results[k].verdict), "%s",
+				 cases[i].verdicts[k]);
 			s.results[k].done = true;
 		}
 		assert_int_equal(sweep_exit_code(&s), cases[i].code);
@@ -170,7 +190,8 @@ static void the_worst_run_counts(void **state)
 	}
 }
 
-/* A defect is good when every place was caught; its twin when none was; neither when it was never planted. */
+/* A defect is good when every place was caught; its twin when none was; neither when it was never
+ * planted. */
 static void rows_of_the_selftest(void **state)
 {
 	struct scores t = { 0 };

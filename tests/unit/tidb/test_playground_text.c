@@ -54,7 +54,8 @@ static void a_start_tells_its_addresses(void **unused)
 	t = parsed("playground.two-tidb.stdout");
 	assert_int_equal(t.n_sql, 2);
 	assert_int_equal(t.sql[1].port, 15001);
-	t = parsed("playground.default-ports-busy.stdout"); /* a busy port becomes a random one, not the next */
+	/* a busy port becomes a random one, not the next */
+	t = parsed("playground.default-ports-busy.stdout");
 	assert_int_equal(t.sql[0].port, 32875);
 	assert_int_equal(t.pd.port, 45565);
 }
@@ -71,8 +72,10 @@ static void a_terminals_colours_do_not_matter(void **unused)
 
 static void what_stops_on_a_signal_did_not_die(void **unused)
 {
-	static const char *const names[] = { "playground.downstream.stdout", "playground.upstream-restart.stdout", "playground.sigint-twice.stdout",
-		"playground.default-ports-busy.stdout" };
+	static const char *const names[] = { "playground.downstream.stdout",
+					     "playground.upstream-restart.stdout",
+					     "playground.sigint-twice.stdout",
+					     "playground.default-ports-busy.stdout" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -94,7 +97,8 @@ static void failures_are_told_in_their_own_words(void **unused)
 	assert_true(t.started);
 	assert_string_equal(t.quit, "tidb-0: exit status 3");
 	assert_string_equal(t.quit_log, "/home/u/.tiup/data/tidb-dies/tidb-0/tidb.log");
-	t = parsed("playground.tidb-late-with-db-timeout-4.stdout"); /* no banner, no exit: the Dashboard's line still comes */
+	/* no banner, no exit: the Dashboard's line still comes */
+	t = parsed("playground.tidb-late-with-db-timeout-4.stdout");
 	assert_false(t.started);
 	assert_string_equal(t.late, "127.0.0.1:15000");
 	assert_int_equal(t.pd.port, 13379);
@@ -113,9 +117,10 @@ static void a_half_written_line_says_nothing_yet(void **unused)
 /* tiup 1.9.1, as its source prints it: there is no recording. */
 static void the_banner_of_2022_is_understood(void **unused)
 {
-	static const char text[] = "Playground Bootstrapping...\nStart pd instance:v5.4.0\n127.0.0.1:4000 ... Done\nCLUSTER START SUCCESSFULLY, Enjoy it ^-^\n"
-				   "To connect TiDB: mysql --comments --host 127.0.0.1 --port 4000 -u root -p (no password)\n"
-				   "To view the dashboard: http://127.0.0.1:2379/dashboard\nPD client endpoints: [127.0.0.1:2379]\n";
+	static const char text[] =
+		"Playground Bootstrapping...\nStart pd instance:v5.4.0\n127.0.0.1:4000 ... Done\nCLUSTER START SUCCESSFULLY, Enjoy it ^-^\n"
+		"To connect TiDB: mysql --comments --host 127.0.0.1 --port 4000 -u root -p (no password)\n"
+		"To view the dashboard: http://127.0.0.1:2379/dashboard\nPD client endpoints: [127.0.0.1:2379]\n";
 	struct playground_text t;
 
 	(void)unused;
@@ -139,8 +144,9 @@ static void garbage_is_bounded(void **unused)
 	memcpy(text, "\033]0;", 4); /* a title that never ends */
 	playground_text_parse(&t, text, sizeof(text));
 	assert_string_equal(t.failed, "");
-	static const char ports[] = "Connect TiDB: mysql --host h --port 70000 -u root\nTiDB Dashboard: http://:1/\nPD Endpoints: \n"
-				    "Connect TiDB: mysql --port 1\n-0 quit\n quit\n";
+	static const char ports[] =
+		"Connect TiDB: mysql --host h --port 70000 -u root\nTiDB Dashboard: http://:1/\nPD Endpoints: \n"
+		"Connect TiDB: mysql --port 1\n-0 quit\n quit\n";
 	playground_text_parse(&t, ports, sizeof(ports) - 1);
 	assert_false(t.started);
 	assert_int_equal(t.pd.port, 0);
@@ -156,7 +162,8 @@ static void the_process_of_playground_is_in_its_meta_file(void **unused)
 	assert_int_equal(playground_meta_pid(s.buf, s.len, &pid), 0);
 	assert_int_equal(pid, 5512);
 	assert_int_equal(playground_meta_pid(s.buf, s.len / 2, &pid), -1);
-	assert_int_equal(playground_meta_pid("{\"pid\":1}", 9, &pid), -1); /* a signal to it would go to init */
+	/* a signal to it would go to init */
+	assert_int_equal(playground_meta_pid("{\"pid\":1}", 9, &pid), -1);
 	strbuf_release(&s);
 }
 

@@ -1,4 +1,5 @@
-/* What real TiDB, PD, br and TiCDC answered (tests/fixtures/real-tidb), read by drtest's own parsers. */
+/* What real TiDB, PD, br and TiCDC answered (tests/fixtures/real-tidb), read by drtest's own
+ * parsers. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,11 +55,12 @@ static void forget(struct answer *r)
 
 static void ids_of_64_bits_are_kept(void **unused)
 {
-	static const char text[] = "{\"a\": 18446744073709551615, \"b\": -9223372036854775808, \"c\": 9223372036854775807,"
-				   " \"d\": 9223372036854775808, \"s\": \"say 99999999999999999999 \\\" and 18446744073709551615\", \"r\": 1.5e3, \"x\": 1e999,"
-				   " \"l\": [10865545825190769485],"
-				   " \"huge\": 123456789012345678901234567890, \"t\": \"431434047157698561\","
-				   " \"n\": -9223372036854775809, \"nul\": \"\\u0000\"}";
+	static const char text[] =
+		"{\"a\": 18446744073709551615, \"b\": -9223372036854775808, \"c\": 9223372036854775807,"
+		" \"d\": 9223372036854775808, \"s\": \"say 99999999999999999999 \\\" and 18446744073709551615\", \"r\": 1.5e3, \"x\": 1e999,"
+		" \"l\": [10865545825190769485],"
+		" \"huge\": 123456789012345678901234567890, \"t\": \"431434047157698561\","
+		" \"n\": -9223372036854775809, \"nul\": \"\\u0000\"}";
 	struct err e = ERR_INIT;
 	json_t *j = foreign_json(text, sizeof(text) - 1, &e);
 	uint64_t v = 0;
@@ -69,7 +71,8 @@ static void ids_of_64_bits_are_kept(void **unused)
 	assert_true(json_integer_value(json_object_get(j, "b")) == INT64_MIN);
 	assert_true(foreign_json_u64(json_object_get(j, "c"), &v) && v == INT64_MAX);
 	assert_true(foreign_json_u64(json_object_get(j, "d"), &v) && v == (uint64_t)INT64_MAX + 1);
-	assert_true(foreign_json_u64(json_array_get(json_object_get(j, "l"), 0), &v) && v == 10865545825190769485u);
+	assert_true(foreign_json_u64(json_array_get(json_object_get(j, "l"), 0), &v) &&
+		    v == 10865545825190769485u);
 	assert_true(foreign_json_u64(json_object_get(j, "t"), &v) && v == 431434047157698561u);
 	v = 7;
 	assert_false(foreign_json_u64(json_object_get(j, "b"), &v));
@@ -79,7 +82,8 @@ static void ids_of_64_bits_are_kept(void **unused)
 	assert_false(foreign_json_u64(json_object_get(j, "s"), &v));
 	assert_false(foreign_json_u64(NULL, &v));
 	assert_true(v == 7);
-	assert_string_equal(json_string_value(json_object_get(j, "s")), "say 99999999999999999999 \" and 18446744073709551615");
+	assert_string_equal(json_string_value(json_object_get(j, "s")),
+			    "say 99999999999999999999 \" and 18446744073709551615");
 	assert_true(json_real_value(json_object_get(j, "r")) == 1500.0);
 	json_decref(j);
 	assert_null(foreign_json("{\"a\": 12", 8, &e));
@@ -89,7 +93,8 @@ static void ids_of_64_bits_are_kept(void **unused)
 
 static void pd_is_read_whatever_its_ids(void **unused)
 {
-	static const char *const members[] = { "pd/members.id-above-2p63.http", "pd/members.id-below-2p63.http" };
+	static const char *const members[] = { "pd/members.id-above-2p63.http",
+					       "pd/members.id-below-2p63.http" };
 	struct pd_members m;
 	struct pd_stores s;
 	struct err e = ERR_INIT;
@@ -130,8 +135,9 @@ static bool ends(const char *s, const char *with)
 	return n >= k && !strcmp(s + n - k, with);
 }
 
-/* Each recorded create, of both architectures: what answered 200 is read with state and checkpoint; what did not gives one line with TiCDC's
- * words, and no line has the password, which the new architecture quotes. */
+/* Each recorded create, of both architectures: what answered 200 is read with state and checkpoint;
+ * what did not gives one line with TiCDC's words, and no line has the password, which the new
+ * architecture quotes. */
 static void every_create_is_understood(void **unused)
 {
 	static const char *const folders[] = { "ticdc", "ticdc-newarch" };
@@ -159,13 +165,15 @@ static void every_create_is_understood(void **unused)
 				if (ticdc_feed_parse(&f, r.a.body.buf, r.a.body.len, &e) < 0)
 					fail_msg("%s: %s", name, e.text);
 				assert_string_equal(f.state, "normal");
-				assert_true(f.checkpoint_ts > (uint64_t)400000000000000000 && f.resolved_is_checkpoint == (i == 1));
+				assert_true(f.checkpoint_ts > (uint64_t)400000000000000000 &&
+					    f.resolved_is_checkpoint == (i == 1));
 				made++;
 			} else {
 				ticdc_refused(&r.a, "create", &e);
 				assert_non_null(strstr(e.text, "create: TiCDC says: "));
 				assert_null(strpbrk(e.text, "\n\t\r"));
-				if (strstr(e.text, "secret@") || strstr(e.text, "wrong@") || strstr(e.text, "=minioadmin"))
+				if (strstr(e.text, "secret@") || strstr(e.text, "wrong@") ||
+				    strstr(e.text, "=minioadmin"))
 					fail_msg("%s: a secret is quoted: %s", name, e.text);
 				refused++;
 			}
@@ -178,10 +186,13 @@ static void every_create_is_understood(void **unused)
 	assert_true(made >= 8 && refused >= 30);
 }
 
-/* The way out goes by the innermost code: the outer one of the new architecture says only whose URI it was. */
+/* The way out goes by the innermost code: the outer one of the new architecture says only whose URI
+ * it was. */
 static void the_way_out_fits_the_trouble(void **unused)
 {
-	static const struct { const char *file, *way_out; } known[] = {
+	static const struct {
+		const char *file, *way_out;
+	} known[] = {
 		{ "create.sink_unreachable.http", "TiCDC can't reach the sink" },
 		{ "create.sink_unknown_host.http", "TiCDC can't reach the sink" },
 		{ "create.sink_wrong_password.http", "the sink refuses TiCDC's user" },
@@ -220,7 +231,9 @@ static void the_way_out_fits_the_trouble(void **unused)
 	forget(&r);
 	r = recorded("ticdc/create.filter_rule.http"); /* error_code is "" */
 	ticdc_refused(&r.a, "create", &e);
-	assert_string_equal(e.text, "create: TiCDC says: at <cmdline>:1: syntax error: failed to parse character class");
+	assert_string_equal(
+		e.text,
+		"create: TiCDC says: at <cmdline>:1: syntax error: failed to parse character class");
 	forget(&r);
 }
 
@@ -250,11 +263,17 @@ static void a_changefeed_that_tries_again_tells_no_resolved_ts(void **unused)
 
 static void the_stores_refusals_of_a_backup_have_a_way_out(void **unused)
 {
-	static const struct { const char *file, *way_out; } known[] = {
-		{ "sql/backup.wrong_key.txt", "the store refuses the keys" }, { "sql/backup.wrong_secret.txt", "the store refuses the keys" },
-		{ "sql/backup.no_bucket.txt", "the bucket is not there" }, { "sql/backup.existing.txt", "one fresh prefix for each backup" },
-		{ "sql/restore.wrong_key.txt", "the store refuses the keys" }, { "sql/restore.nothing_there.txt", "no backup is under this prefix" },
-		{ "sql/restore.tables_exist.txt", "restore into a new cluster" }, { "sql/backup.no_privilege.txt", "BACKUP_ADMIN" },
+	static const struct {
+		const char *file, *way_out;
+	} known[] = {
+		{ "sql/backup.wrong_key.txt", "the store refuses the keys" },
+		{ "sql/backup.wrong_secret.txt", "the store refuses the keys" },
+		{ "sql/backup.no_bucket.txt", "the bucket is not there" },
+		{ "sql/backup.existing.txt", "one fresh prefix for each backup" },
+		{ "sql/restore.wrong_key.txt", "the store refuses the keys" },
+		{ "sql/restore.nothing_there.txt", "no backup is under this prefix" },
+		{ "sql/restore.tables_exist.txt", "restore into a new cluster" },
+		{ "sql/backup.no_privilege.txt", "BACKUP_ADMIN" },
 		{ "sql/restore.no_privilege.txt", "RESTORE_ADMIN" },
 	};
 
@@ -292,7 +311,8 @@ static struct playground_text playground(const char *name)
 	return t;
 }
 
-/* 1.16.4 colours and spins also where stdout is a file, and has no numbers behind its components. */
+/* 1.16.4 colours and spins also where stdout is a file, and has no numbers behind its components.
+ */
 static void an_older_playgrounds_words_are_read(void **unused)
 {
 	struct playground_text t = playground("start-fresh.stdout");
@@ -305,7 +325,8 @@ static void an_older_playgrounds_words_are_read(void **unused)
 	assert_string_equal(t.quit, "tikv: signal: killed");
 	t = playground("kill-pd.stdout.txt");
 	assert_memory_equal(t.quit, "pd: ", 4);
-	t = playground("start-tidb-port-taken.stdout"); /* TiDB ended, and the spinner goes on for a minute */
+	/* TiDB ended, and the spinner goes on for a minute */
+	t = playground("start-tidb-port-taken.stdout");
 	assert_memory_equal(t.quit, "tidb: exit status 1", 19);
 	t = playground("kill-last.stdout.txt");
 	assert_non_null(strstr(t.failed, "signal: killed"));
@@ -327,7 +348,9 @@ static void what_holds_back_garbage_collection_is_read(void **unused)
 	unsigned n[2] = { 0 };
 
 	(void)unused;
-	assert_int_equal(pd_safe_points_parse(r.a.body.buf, r.a.body.len, 1795822200, count_safe_point, n, &e), 0);
+	assert_int_equal(pd_safe_points_parse(r.a.body.buf, r.a.body.len, 1795822200,
+					      count_safe_point, n, &e),
+			 0);
 	assert_true(n[0] >= 6 && n[1] >= 10); /* one for each create that was refused */
 	assert_int_equal(pd_safe_points_parse("[]", 2, 0, count_safe_point, n, &e), -1);
 	forget(&r);

@@ -1,4 +1,5 @@
-/* The checks' core on histories made up here: planted defects must be named, their absence must pass. */
+/* The checks' core on histories made up here: planted defects must be named, their absence must
+ * pass. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -24,12 +25,14 @@ static uint64_t seed = 7;
 
 static void text_of(char *out, uint32_t worker, uint64_t seq, uint32_t statement, char column)
 {
-	uint64_t h = rng_mix(seed ^ rng_mix(worker * 1000003u + seq * 131 + statement + (uint64_t)column));
+	uint64_t h = rng_mix(seed ^
+			     rng_mix(worker * 1000003u + seq * 131 + statement + (uint64_t)column));
 
 	sprintf(out, "%u-%" PRIu64 "-%u-%c%08x", worker, seq, statement, column, (uint32_t)h);
 }
 
-static int writer_of(const struct audit_model *m, const char *digits, uint32_t *worker, uint64_t *seq, uint32_t *statement)
+static int writer_of(const struct audit_model *m, const char *digits, uint32_t *worker,
+		     uint64_t *seq, uint32_t *statement)
 {
 	char again[128], column;
 
@@ -50,7 +53,8 @@ static void initial(const struct audit_model *m, uint32_t table, int64_t id, str
 	text_of(out->pad, 0, table * 1000u + (uint64_t)id, 0, 'p');
 }
 
-static size_t transaction(const struct audit_model *m, uint32_t worker, uint64_t seq, struct audit_op *op)
+static size_t transaction(const struct audit_model *m, uint32_t worker, uint64_t seq,
+			  struct audit_op *op)
 {
 	struct rng r;
 
@@ -76,8 +80,14 @@ static size_t transaction(const struct audit_model *m, uint32_t worker, uint64_t
 	return 4;
 }
 
-static const struct audit_model model = { .db = "sbtest", .table_prefix = "sbtest", .tables = TABLES, .rows_per_table = ROWS, .initial = initial,
-	.transaction = transaction, .writer_of = writer_of, .ledger_table = "drtest_ledger" };
+static const struct audit_model model = { .db = "sbtest",
+					  .table_prefix = "sbtest",
+					  .tables = TABLES,
+					  .rows_per_table = ROWS,
+					  .initial = initial,
+					  .transaction = transaction,
+					  .writer_of = writer_of,
+					  .ledger_table = "drtest_ledger" };
 
 /* ---- a history and the rows it left ---- */
 struct cell {
@@ -91,7 +101,10 @@ struct world {
 	size_t n;
 	struct cell cell[TABLES + 1][ROWS + 10];
 	bool no_evidence;
-	struct { uint32_t worker; uint64_t seq; } extra;
+	struct {
+		uint32_t worker;
+		uint64_t seq;
+	} extra;
 	uint64_t limit;
 	bool before;
 };
@@ -146,8 +159,12 @@ static void make(struct world *w, size_t n, size_t upto)
 		uint32_t worker = 1 + (uint32_t)(i % WORKERS);
 		bool failed = i % 17 == 16;
 
-		w->rec[i] = (struct ledger_record){ .worker = worker, .seq = ++seq[worker], .outcome = failed ? TXN_FAILED : TXN_ACKED,
-			.begin_us = (int64_t)i * 1000, .end_us = (int64_t)i * 1000 + 900, .position = failed ? 0 : 100 + i };
+		w->rec[i] = (struct ledger_record){ .worker = worker,
+						    .seq = ++seq[worker],
+						    .outcome = failed ? TXN_FAILED : TXN_ACKED,
+						    .begin_us = (int64_t)i * 1000,
+						    .end_us = (int64_t)i * 1000 + 900,
+						    .position = failed ? 0 : 100 + i };
 		if (!failed && i <= upto) {
 			w->present[i] = true;
 			apply_txn(w, i, 15);
@@ -156,7 +173,8 @@ static void make(struct world *w, size_t n, size_t upto)
 	w->limit = 100 + upto;
 }
 
-static int presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to, struct err *e)
+static int presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
+		    struct err *e)
 {
 	struct world *w = arg;
 
@@ -167,7 +185,8 @@ static int presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq
 	return w->extra.seq ? fn(to, w->extra.worker, w->extra.seq) : 0;
 }
 
-static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row), void *to, struct err *e)
+static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+		void *to, struct err *e)
 {
 	struct world *w = arg;
 
@@ -184,9 +203,14 @@ static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct pref
 
 static void run(struct world *w, bool with_rows, struct prefix_result *r)
 {
-	struct prefix_source src = { .arg = w, .presence = w->no_evidence ? NULL : presence, .rows = rows };
-	struct prefix p = { .limit = w->before ? UINT64_MAX : w->limit, .before = w->before, .disaster_us = (int64_t)w->n * 1000, .disaster_wall_ms = 1000000,
-		.point = tso_make(999000, 0) };
+	struct prefix_source src = { .arg = w,
+				     .presence = w->no_evidence ? NULL : presence,
+				     .rows = rows };
+	struct prefix p = { .limit = w->before ? UINT64_MAX : w->limit,
+			    .before = w->before,
+			    .disaster_us = (int64_t)w->n * 1000,
+			    .disaster_wall_ms = 1000000,
+			    .point = tso_make(999000, 0) };
 	struct err e = ERR_INIT;
 	char path[128];
 
@@ -227,21 +251,25 @@ static bool has(const struct prefix_result *r, const char *kind, uint32_t table,
 	json_t *f;
 
 	snprintf(name, sizeof(name), "sbtest%u", table);
-	json_array_foreach(r->findings, i, f)
-		if (strcmp(json_string_value(json_object_get(f, "kind")), kind) == 0 &&
-		    (!table || (json_object_get(f, "table") && strcmp(json_string_value(json_object_get(f, "table")), name) == 0 &&
-				json_integer_value(json_object_get(f, "id")) == id)))
-			return true;
+	json_array_foreach(
+		r->findings, i,
+		f) if (strcmp(json_string_value(json_object_get(f, "kind")), kind) == 0 &&
+		       (!table ||
+			(json_object_get(f, "table") &&
+			 strcmp(json_string_value(json_object_get(f, "table")), name) == 0 &&
+			 json_integer_value(json_object_get(f, "id")) == id))) return true;
 	return false;
 }
 
-static void expect(struct world *w, bool with_rows, enum verdict v, const char *kind, uint32_t table, int64_t id)
+static void expect(struct world *w, bool with_rows, enum verdict v, const char *kind,
+		   uint32_t table, int64_t id)
 {
 	struct prefix_result r;
 
 	run(w, with_rows, &r);
 	if (r.verdict != v || (kind && !has(&r, kind, table, id))) {
-		print_message("verdict %d, wanted %d (%s %u %d): %s\n", (int)r.verdict, (int)v, kind ? kind : "", table, (int)id, r.evidence);
+		print_message("verdict %d, wanted %d (%s %u %d): %s\n", (int)r.verdict, (int)v,
+			      kind ? kind : "", table, (int)id, r.evidence);
 		json_dumpf(r.findings, stdout, JSON_INDENT(1));
 		fail();
 	}
@@ -339,7 +367,8 @@ static void other_clusters_are_left_alone(void **state)
 	done(&w);
 }
 
-/* The last index up to `upto` whose operation `k` is the last to touch its row among all that are there. */
+/* The last index up to `upto` whose operation `k` is the last to touch its row among all that are
+ * there. */
 static size_t last_writer(struct world *w, size_t upto, size_t k, struct audit_op *found)
 {
 	for (size_t i = upto + 1; i-- > 0;) {
@@ -348,11 +377,13 @@ static size_t last_writer(struct world *w, size_t upto, size_t k, struct audit_o
 
 		transaction(&model, w->rec[i].worker, w->rec[i].seq, op);
 		for (size_t n = 0; n < 4; n++)
-			last &= n == k || (k >= 2 && n >= 2) || op[n].table != op[k].table || op[n].row.id != op[k].row.id;
+			last &= n == k || (k >= 2 && n >= 2) || op[n].table != op[k].table ||
+				op[n].row.id != op[k].row.id;
 		for (size_t x = i + 1; x <= upto && last; x++) {
 			transaction(&model, w->rec[x].worker, w->rec[x].seq, other);
 			for (size_t n = 0; n < 4 && w->rec[x].outcome == TXN_ACKED; n++)
-				last &= other[n].table != op[k].table || other[n].row.id != op[k].row.id;
+				last &= other[n].table != op[k].table ||
+					other[n].row.id != op[k].row.id;
 		}
 		if (last) {
 			*found = op[k];
@@ -375,9 +406,12 @@ static void one_value_has_one_name(void **state)
 {
 	static struct world w;
 	struct prefix_result r;
-	static const struct { const char *change, *expected, *found; } rows[] = {
+	static const struct {
+		const char *change, *expected, *found;
+	} rows[] = {
 		{ "k", "k 1001, c prepared, pad prepared", "k 1008, c prepared, pad prepared" },
-		{ "c of another row", "k 1001, c prepared, pad prepared", "k 1001, c prepared for another row, pad prepared" },
+		{ "c of another row", "k 1001, c prepared, pad prepared",
+		  "k 1001, c prepared for another row, pad prepared" },
 		{ "pad", "k 1001, c prepared, pad prepared", "k 1001, c prepared, pad corrupt" },
 		{ "gone", "k 1001, c prepared, pad prepared", "no row" },
 	};
@@ -401,7 +435,8 @@ static void one_value_has_one_name(void **state)
 		assert_int_equal(r.verdict, VERDICT_FAIL);
 		f = json_array_get(r.findings, 0);
 		assert_non_null(f);
-		assert_string_equal(json_string_value(json_object_get(f, "expected")), rows[i].expected);
+		assert_string_equal(json_string_value(json_object_get(f, "expected")),
+				    rows[i].expected);
 		assert_string_equal(json_string_value(json_object_get(f, "found")), rows[i].found);
 		prefix_result_release(&r);
 		done(&w);
@@ -472,7 +507,8 @@ static void planted_defects_are_named(void **state)
 		transaction(&model, w.rec[33].worker, w.rec[33].seq, ops);
 		expect(&w, true, VERDICT_FAIL, "dirty row", ops[1].table, ops[1].row.id);
 		rebuild(&w, 149, SIZE_MAX, 0);
-		apply_txn(&w, 33, 1); /* one more k: a later transaction's addition could have done that too */
+		/* one more k: a later transaction's addition could have done that too */
+		apply_txn(&w, 33, 1);
 		expect(&w, true, VERDICT_FAIL, NULL, 0, 0);
 		w.n = 150; /* with no later one, it can only be the failed one's */
 		expect(&w, true, VERDICT_FAIL, "dirty row", ops[0].table, ops[0].row.id);
@@ -510,10 +546,13 @@ static void an_omission_is_caught_when_it_changes_the_rows(void **state)
 			rebuild(&w, 59, i, 15u & ~(1u << k));
 			for (uint32_t t = 1; t <= TABLES; t++)
 				for (int64_t id = 1; id <= ROWS; id++) {
-					const struct cell *a = &w.cell[t][id], *b = &right.cell[t][id];
+					const struct cell *a = &w.cell[t][id],
+							  *b = &right.cell[t][id];
 
-					same &= a->exists == b->exists && (!a->exists || (a->row.k == b->row.k &&
-						!strcmp(a->row.c, b->row.c) && !strcmp(a->row.pad, b->row.pad)));
+					same &= a->exists == b->exists &&
+						(!a->exists || (a->row.k == b->row.k &&
+								!strcmp(a->row.c, b->row.c) &&
+								!strcmp(a->row.pad, b->row.pad)));
 				}
 			run(&w, true, &r);
 			assert_int_equal(r.verdict, same ? VERDICT_PASS : VERDICT_FAIL);

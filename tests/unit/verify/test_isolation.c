@@ -1,4 +1,5 @@
-/* The check of histories: each anomaly of the literature, planted in a small history, is named; what a healthy server does passes. */
+/* The check of histories: each anomaly of the literature, planted in a small history, is named;
+ * what a healthy server does passes. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -48,7 +49,9 @@ static int give(void *arg, uint32_t table, history_list_fn *fn, void *to, struct
 
 static struct history_result judge(const struct lists *lists, uint64_t limit)
 {
-	struct history_opts o = { .dir = dir, .kind = "append", .limit = limit, .lists = give, .arg = (void *)lists };
+	struct history_opts o = {
+		.dir = dir, .kind = "append", .limit = limit, .lists = give, .arg = (void *)lists
+	};
 	struct history_result r;
 	struct err e = ERR_INIT;
 
@@ -64,13 +67,16 @@ static void expect(const struct lists *lists, uint64_t limit, enum verdict v, co
 	char *text = json_dumps(r.findings, 0);
 
 	if (r.verdict != v || (kind && !strstr(text, kind)))
-		fail_msg("verdict %d, not %d with %s: %s %s", (int)r.verdict, (int)v, kind ? kind : "nothing", r.evidence, text);
+		fail_msg("verdict %d, not %d with %s: %s %s", (int)r.verdict, (int)v,
+			 kind ? kind : "nothing", r.evidence, text);
 	free(text);
 	json_decref(r.findings);
 }
 
-#define T(w, s, out, pos, ops)                                                                                                                       \
-	"{\"worker\":" #w ",\"seq\":" #s ",\"outcome\":\"" out "\",\"cluster\":0,\"begin_us\":1,\"end_us\":2,\"position\":\"" #pos "\",\"ops\":[" ops "]}\n"
+#define T(w, s, out, pos, ops)                                                                 \
+	"{\"worker\":" #w ",\"seq\":" #s ",\"outcome\":\"" out                                 \
+	"\",\"cluster\":0,\"begin_us\":1,\"end_us\":2,\"position\":\"" #pos "\",\"ops\":[" ops \
+	"]}\n"
 #define A(key, element) "[\"append\",1," #key ",\"" element "\"]"
 #define R(key, list) "[\"read\",1," #key ",\"" list "\"]"
 
@@ -78,12 +84,18 @@ static void a_healthy_history_passes(void **state)
 {
 	(void)state;
 	begin();
-	put(1, T(1, 1, "acked", 1, A(7, "1.1.1") "," A(7, "1.1.2") "," R(7, "1.1.1 1.1.2")) T(1, 2, "acked", 0, R(7, "1.1.1 1.1.2") "," R(9, "")));
-	put(2, T(2, 1, "failed", 0, A(7, "2.1.1")) T(2, 2, "acked", 2, R(7, "1.1.1 1.1.2") "," A(7, "2.2.2")) T(2, 3, "unknown", 0, A(7, "2.3.1")));
-	expect((struct lists[]){ { 7, "1.1.1 1.1.2 2.2.2" }, { 0, NULL } }, UINT64_MAX, VERDICT_PASS, NULL);
-	/* one that is lost beyond the point is no anomaly, and one whose fate was unknown may be there */
+	put(1, T(1, 1, "acked", 1, A(7, "1.1.1") "," A(7, "1.1.2") "," R(7, "1.1.1 1.1.2"))
+		       T(1, 2, "acked", 0, R(7, "1.1.1 1.1.2") "," R(9, "")));
+	put(2, T(2, 1, "failed", 0, A(7, "2.1.1"))
+		       T(2, 2, "acked", 2, R(7, "1.1.1 1.1.2") "," A(7, "2.2.2"))
+			       T(2, 3, "unknown", 0, A(7, "2.3.1")));
+	expect((struct lists[]){ { 7, "1.1.1 1.1.2 2.2.2" }, { 0, NULL } }, UINT64_MAX,
+	       VERDICT_PASS, NULL);
+	/* one that is lost beyond the point is no anomaly, and one whose fate was unknown may be
+	 * there */
 	begin();
-	put(1, T(1, 1, "acked", 1, A(7, "1.1.1")) T(1, 2, "acked", 5, A(7, "1.2.1")) T(1, 3, "acked", 0, R(7, "1.1.1 1.2.1")));
+	put(1, T(1, 1, "acked", 1, A(7, "1.1.1")) T(1, 2, "acked", 5, A(7, "1.2.1"))
+		       T(1, 3, "acked", 0, R(7, "1.1.1 1.2.1")));
 	expect((struct lists[]){ { 7, "1.1.1" }, { 0, NULL } }, 3, VERDICT_PASS, NULL);
 	begin();
 	put(1, T(1, 1, "acked", 1, A(7, "1.1.1")) T(1, 2, "unknown", 0, A(7, "1.2.1")));
@@ -96,7 +108,8 @@ static void each_anomaly_is_named(void **state)
 	begin(); /* the two lists have the two transactions in opposite orders */
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," A(2, "1.1.2")));
 	put(2, T(2, 1, "acked", 2, A(1, "2.1.1") "," A(2, "2.1.2")));
-	expect((struct lists[]){ { 1, "1.1.1 2.1.1" }, { 2, "2.1.2 1.1.2" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "G0");
+	expect((struct lists[]){ { 1, "1.1.1 2.1.1" }, { 2, "2.1.2 1.1.2" }, { 0, NULL } },
+	       UINT64_MAX, VERDICT_FAIL, "G0");
 	begin();
 	put(1, T(1, 1, "failed", 0, A(1, "1.1.1")));
 	put(2, T(2, 1, "acked", 0, R(1, "1.1.1")));
@@ -104,30 +117,37 @@ static void each_anomaly_is_named(void **state)
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," A(1, "1.1.2")));
 	put(2, T(2, 1, "acked", 0, R(1, "1.1.1")));
-	expect((struct lists[]){ { 1, "1.1.1 1.1.2" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "G1b");
+	expect((struct lists[]){ { 1, "1.1.1 1.1.2" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "G1b");
 	begin(); /* each reads what the other wrote */
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," R(2, "2.1.1")));
 	put(2, T(2, 1, "acked", 2, A(2, "2.1.1") "," R(1, "1.1.1")));
-	expect((struct lists[]){ { 1, "1.1.1" }, { 2, "2.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "G1c");
+	expect((struct lists[]){ { 1, "1.1.1" }, { 2, "2.1.1" }, { 0, NULL } }, UINT64_MAX,
+	       VERDICT_FAIL, "G1c");
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")) T(1, 2, "acked", 2, A(1, "1.2.1")));
-	expect((struct lists[]){ { 1, "1.2.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "lost update");
+	expect((struct lists[]){ { 1, "1.2.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "lost update");
 	begin(); /* at a point: what is at or before it, and a list that is gone */
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")));
 	expect((struct lists[]){ { 0, NULL } }, 1, VERDICT_FAIL, "lost update");
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," R(1, "")));
-	expect((struct lists[]){ { 1, "1.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "internal");
+	expect((struct lists[]){ { 1, "1.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "internal");
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")) T(1, 2, "acked", 0, R(1, "1.1.1 2.1.1")));
 	put(2, T(2, 1, "acked", 2, A(1, "2.1.1")) T(2, 2, "acked", 0, R(1, "2.1.1")));
-	expect((struct lists[]){ { 1, "1.1.1 2.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "incompatible order");
+	expect((struct lists[]){ { 1, "1.1.1 2.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "incompatible order");
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")));
-	expect((struct lists[]){ { 1, "1.1.1 1.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "duplicate element");
+	expect((struct lists[]){ { 1, "1.1.1 1.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "duplicate element");
 	begin();
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")));
-	expect((struct lists[]){ { 1, "1.1.1 9.9.9" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "element of nobody");
+	expect((struct lists[]){ { 1, "1.1.1 9.9.9" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL,
+	       "element of nobody");
 	begin(); /* half a transaction in the cluster */
 	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," A(1, "1.1.2")));
 	expect((struct lists[]){ { 1, "1.1.1" }, { 0, NULL } }, UINT64_MAX, VERDICT_FAIL, "G1b");
@@ -153,8 +173,10 @@ static void a_broken_sum_is_named(void **state)
 		struct history_result r;
 
 		begin();
-		put(1, T(1, 1, "acked", 1, "[\"transfer\",1,3,4,10]") T(1, 2, "acked", 0, "[\"total\",1,\"100\",\"100000\",100000]"));
-		put(2, broken ? T(2, 1, "acked", 0, "[\"total\",1,\"100\",\"99990\",100000]") : T(2, 1, "acked", 0, "[\"total\",1,100,100000,100000]"));
+		put(1, T(1, 1, "acked", 1, "[\"transfer\",1,3,4,10]")
+			       T(1, 2, "acked", 0, "[\"total\",1,\"100\",\"100000\",100000]"));
+		put(2, broken ? T(2, 1, "acked", 0, "[\"total\",1,\"100\",\"99990\",100000]")
+			      : T(2, 1, "acked", 0, "[\"total\",1,100,100000,100000]"));
 		if (history_check(&o, &r, &e) < 0)
 			fail_msg("%s", e.text);
 		assert_int_equal(r.verdict, broken ? VERDICT_FAIL : VERDICT_PASS);
@@ -168,7 +190,8 @@ static void a_broken_sum_is_named(void **state)
 static void any_bytes_do_no_harm(void **state)
 {
 	static const char good[] = T(1, 1, "acked", 1, A(7, "1.1.1") "," R(7, "1.1.1"))
-		T(1, 2, "acked", 2, A(7, "1.2.1") "," R(7, "1.1.1 1.2.1")) T(1, 3, "unknown", 0, R(8, ""));
+		T(1, 2, "acked", 2, A(7, "1.2.1") "," R(7, "1.1.1 1.2.1"))
+			T(1, 3, "unknown", 0, R(8, ""));
 	struct rng g;
 
 	(void)state;
@@ -194,8 +217,11 @@ static void any_bytes_do_no_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_healthy_history_passes), cmocka_unit_test(each_anomaly_is_named), cmocka_unit_test(what_is_not_known_is_unknown),
-		cmocka_unit_test(a_broken_sum_is_named), cmocka_unit_test(any_bytes_do_no_harm),
+		cmocka_unit_test(a_healthy_history_passes),
+		cmocka_unit_test(each_anomaly_is_named),
+		cmocka_unit_test(what_is_not_known_is_unknown),
+		cmocka_unit_test(a_broken_sum_is_named),
+		cmocka_unit_test(any_bytes_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,9 +16,15 @@ static char dir[64];
 
 static struct ledger_record sample(uint32_t worker, uint64_t seq)
 {
-	return (struct ledger_record){ .worker = worker, .outcome = (uint8_t)(1 + seq % 3), .flags = seq % 3 == 1 ? TXN_RETRIED : 0,
-		.cluster = (uint16_t)(seq % 3), .seq = seq, .due_us = (int64_t)seq * 1000, .begin_us = (int64_t)seq * 1000 + 7,
-		.end_us = 3600000000ll + (int64_t)seq, .position = seq << 40 };
+	return (struct ledger_record){ .worker = worker,
+				       .outcome = (uint8_t)(1 + seq % 3),
+				       .flags = seq % 3 == 1 ? TXN_RETRIED : 0,
+				       .cluster = (uint16_t)(seq % 3),
+				       .seq = seq,
+				       .due_us = (int64_t)seq * 1000,
+				       .begin_us = (int64_t)seq * 1000 + 7,
+				       .end_us = 3600000000ll + (int64_t)seq,
+				       .position = seq << 40 };
 }
 
 static void write_records(uint32_t worker, uint64_t from, uint64_t to)
@@ -180,8 +186,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_is_read_in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_comes_behind_a_mark_is_not_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_torn_tail_ends_a_file_and_is_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_comes_behind_a_mark_is_not_read, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_torn_tail_ends_a_file_and_is_counted, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_changed_bit_ends_a_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_missing_folder_is_an_error, setup, teardown),
 	};

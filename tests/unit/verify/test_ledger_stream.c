@@ -1,4 +1,5 @@
-/* The streamed ledger check says what the one in memory says, on ledgers and servers of every kind, and lists exactly the lost. */
+/* The streamed ledger check says what the one in memory says, on ledgers and servers of every kind,
+ * and lists exactly the lost. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,11 +20,15 @@
 #define WORKERS 5
 #define ROWS_MAX 4000
 
-static struct { uint32_t worker; uint64_t seq; } row[ROWS_MAX];
+static struct {
+	uint32_t worker;
+	uint64_t seq;
+} row[ROWS_MAX];
 static size_t n_rows, at;
 static char dir[64];
 
-static int all_rows(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to, struct err *e)
+static int all_rows(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
+		    struct err *e)
 {
 	(void)arg;
 	(void)e;
@@ -56,12 +61,21 @@ static void history(struct rng *g, uint64_t point, unsigned oddness)
 		uint64_t n = rng_below(g, 300);
 
 		for (uint64_t i = 0, seq = 1; i < n; i++, seq += 1 + rng_below(g, 3)) {
-			struct ledger_record r = { .worker = w, .seq = seq, .outcome = (uint8_t)(rng_below(g, 10) ? TXN_ACKED : 2 + rng_below(g, 2)),
-				.cluster = (uint16_t)(rng_below(g, 12) == 0), .begin_us = clock, .end_us = clock + (int64_t)rng_below(g, 500) };
+			struct ledger_record r = {
+				.worker = w,
+				.seq = seq,
+				.outcome = (uint8_t)(rng_below(g, 10) ? TXN_ACKED
+								      : 2 + rng_below(g, 2)),
+				.cluster = (uint16_t)(rng_below(g, 12) == 0),
+				.begin_us = clock,
+				.end_us = clock + (int64_t)rng_below(g, 500)
+			};
 			bool there;
 
 			clock += (int64_t)rng_below(g, 100);
-			r.position = r.outcome == TXN_ACKED && (!oddness || rng_below(g, 20)) ? ++position : 0;
+			r.position = r.outcome == TXN_ACKED && (!oddness || rng_below(g, 20))
+					     ? ++position
+					     : 0;
 			there = r.outcome == TXN_ACKED && r.position <= point;
 			if (rng_below(g, 1000) < oddness)
 				there = !there;
@@ -98,7 +112,10 @@ static void both_ways_agree(void **state)
 
 	(void)state;
 	for (uint64_t round = 0; round < ROUNDS; round++) {
-		struct prefix a = { .limit = 200 + round * 5, .disaster_us = 100000, .disaster_wall_ms = 5000 }, b = a;
+		struct prefix a = { .limit = 200 + round * 5,
+				    .disaster_us = 100000,
+				    .disaster_wall_ms = 5000 },
+			      b = a;
 		struct prefix_result ra, rb;
 		struct prefix_source src = { .presence = all_rows };
 		struct err e = ERR_INIT;
@@ -120,7 +137,10 @@ static void both_ways_agree(void **state)
 		prefix_result_start(&rb);
 		assert_int_equal(prefix_open(&a, dir, &src, &e), 0);
 		prefix_judge_ledger(&a, &ra);
-		assert_int_equal(prefix_stream_ledger(&b, dir, &(struct presence_cursor){ NULL, next_row }, lost, &rb, &e), 0);
+		assert_int_equal(prefix_stream_ledger(&b, dir,
+						      &(struct presence_cursor){ NULL, next_row },
+						      lost, &rb, &e),
+				 0);
 		assert_int_equal(ra.verdict, rb.verdict);
 		assert_string_equal(ra.evidence, rb.evidence);
 		assert_int_equal(ra.loss_window_ms, rb.loss_window_ms);
@@ -133,7 +153,8 @@ static void both_ways_agree(void **state)
 		assert_int_equal(fs_remove_tree(dir, &e), 0);
 	}
 	/* all three kinds were met */
-	assert_true(verdicts[VERDICT_PASS] > 5 && verdicts[VERDICT_FAIL] > 5 && verdicts[VERDICT_UNKNOWN] > 1);
+	assert_true(verdicts[VERDICT_PASS] > 5 && verdicts[VERDICT_FAIL] > 5 &&
+		    verdicts[VERDICT_UNKNOWN] > 1);
 }
 
 static void rows_out_of_order_are_refused(void **state)
@@ -147,13 +168,16 @@ static void rows_out_of_order_are_refused(void **state)
 	strcpy(dir, "/tmp/drtest-stream-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	w = ledger_writer_open(dir, 9, &e);
-	ledger_writer_add(w, &(struct ledger_record){ .worker = 9, .seq = 1, .outcome = TXN_ACKED });
+	ledger_writer_add(w,
+			  &(struct ledger_record){ .worker = 9, .seq = 1, .outcome = TXN_ACKED });
 	assert_int_equal(ledger_writer_close(w, &e), 0);
 	row[0].worker = 2, row[0].seq = 5, row[1].worker = 2, row[1].seq = 5;
 	n_rows = 2;
 	at = 0;
 	prefix_result_start(&r);
-	assert_int_equal(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ NULL, next_row }, NULL, &r, &e), -1);
+	assert_int_equal(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ NULL, next_row },
+					      NULL, &r, &e),
+			 -1);
 	assert_non_null(strstr(e.text, "out of order"));
 	prefix_result_release(&r);
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
@@ -161,7 +185,8 @@ static void rows_out_of_order_are_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(both_ways_agree), cmocka_unit_test(rows_out_of_order_are_refused) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(both_ways_agree),
+					    cmocka_unit_test(rows_out_of_order_are_refused) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,9 @@ static void each_tag_comes_back(void **state)
 	(void)state;
 	rng_seed(&r, 1);
 	for (int i = 0; i < 20000; i++) {
-		struct digits_tag tag = { (uint32_t)rng_below(&r, DIGITS_WORKER_MAX + 1), (uint32_t)rng_below(&r, 100), rng_below(&r, DIGITS_SEQ_MAX + 1) };
+		struct digits_tag tag = { (uint32_t)rng_below(&r, DIGITS_WORKER_MAX + 1),
+					  (uint32_t)rng_below(&r, 100),
+					  rng_below(&r, DIGITS_SEQ_MAX + 1) };
 		struct digits_tag back = { 0 };
 		enum digits_column column = i % 2 ? DIGITS_C : DIGITS_PAD;
 		size_t len = column == DIGITS_C ? DIGITS_C_LEN : DIGITS_PAD_LEN;
@@ -27,7 +29,8 @@ static void each_tag_comes_back(void **state)
 		digits_write(7, column, &tag, text);
 		assert_int_equal(strlen(text), len);
 		for (size_t at = 0; at < len; at++)
-			assert_true(at % 12 == 11 ? text[at] == '-' : text[at] >= '0' && text[at] <= '9');
+			assert_true(at % 12 == 11 ? text[at] == '-'
+						  : text[at] >= '0' && text[at] <= '9');
 		assert_true(digits_read(7, text, len, &back));
 		assert_int_equal(back.worker, tag.worker);
 		assert_int_equal(back.seq, tag.seq);
@@ -76,7 +79,8 @@ static void digits_are_uniform_at_every_place_and_in_pairs(void **state)
 
 	(void)state;
 	for (int i = 0; i < n; i++) {
-		struct digits_tag tag = { (uint32_t)(1 + i % 10), (uint32_t)(2 + i % 2 * 2), (uint64_t)i / 10 + 1 };
+		struct digits_tag tag = { (uint32_t)(1 + i % 10), (uint32_t)(2 + i % 2 * 2),
+					  (uint64_t)i / 10 + 1 };
 
 		digits_write(42, DIGITS_C, &tag, text);
 		for (int at = 0; at < 119; at++) {
@@ -91,7 +95,9 @@ static void digits_are_uniform_at_every_place_and_in_pairs(void **state)
 	assert_true(fabs(score(all, 10, n * 110.0)) < 4);
 	for (int at = 0; at < 119; at++) {
 		if (at % 12 != 11)
-			assert_true(score(place[at], 10, n) < 5); /* 110 places: P(any > 5) is below 1 % for a fair source, and the seed is fixed */
+			/* 110 places: P(any > 5) is below 1 % for a fair source, and the seed is
+			 * fixed */
+			assert_true(score(place[at], 10, n) < 5);
 		if (at < 118 && at % 12 < 10)
 			assert_true(score(pair[at], 100, n) < 5);
 	}
@@ -136,7 +142,8 @@ static void distributions_follow_their_formulas(void **state)
 	sum = 0;
 	for (int i = 0; i < 200; i++)
 		sum += p[i];
-	assert_true(fabs(sum - 0.8) < 0.005); /* h = 0.2: a fifth of the values gets four fifths of the draws */
+	/* h = 0.2: a fifth of the values gets four fifths of the draws */
+	assert_true(fabs(sum - 0.8) < 0.005);
 	share("zipfian", 1000, p, 1000);
 	sum = 0;
 	for (int i = 1; i <= 1000; i++)

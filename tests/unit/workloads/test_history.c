@@ -30,7 +30,13 @@ static int teardown(void **state)
 
 static void write_one(uint64_t seq, const char *ops)
 {
-	struct ledger_record r = { .worker = 3, .outcome = TXN_UNKNOWN, .cluster = 1, .seq = seq, .begin_us = 5, .end_us = 9, .position = UINT64_MAX };
+	struct ledger_record r = { .worker = 3,
+				   .outcome = TXN_UNKNOWN,
+				   .cluster = 1,
+				   .seq = seq,
+				   .begin_us = 5,
+				   .end_us = 9,
+				   .position = UINT64_MAX };
 	struct strbuf text = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	struct history *h = history_open(dir, 3, &e);
@@ -56,7 +62,8 @@ static unsigned lines(void)
 		assert_non_null(j);
 		assert_int_equal(json_integer_value(json_object_get(j, "seq")), n + 1);
 		assert_string_equal(json_string_value(json_object_get(j, "outcome")), "unknown");
-		assert_string_equal(json_string_value(json_object_get(j, "position")), "18446744073709551615");
+		assert_string_equal(json_string_value(json_object_get(j, "position")),
+				    "18446744073709551615");
 		assert_int_equal(json_array_size(json_object_get(j, "ops")), 2);
 		json_decref(j);
 	}

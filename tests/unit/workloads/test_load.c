@@ -13,8 +13,14 @@
 
 static struct load_opts opts(void)
 {
-	return (struct load_opts){ .name = "oltp_write_only", .seed = 42, .workers = 4, .tables = 10, .load_tables = 3, .table_size = 1000,
-		.rand_type = "uniform", .ledger_rows = true };
+	return (struct load_opts){ .name = "oltp_write_only",
+				   .seed = 42,
+				   .workers = 4,
+				   .tables = 10,
+				   .load_tables = 3,
+				   .table_size = 1000,
+				   .rand_type = "uniform",
+				   .ledger_rows = true };
 }
 
 static struct load *make(const struct load_opts *o)
@@ -80,7 +86,9 @@ static void a_transaction_is_sysbenchs_and_depends_on_seed_worker_and_sequence_a
 		assert_true(worker == 3 && s == seq && statement == 2);
 		assert_int_equal(m->writer_of(m, x[3].row.pad, &worker, &s, &statement), 1);
 		assert_true(worker == 3 && s == seq && statement == 4);
-		assert_int_equal(load_model(c)->writer_of(load_model(c), x[3].row.pad, &worker, &s, &statement), 0);
+		assert_int_equal(load_model(c)->writer_of(load_model(c), x[3].row.pad, &worker, &s,
+							  &statement),
+				 0);
 	}
 	assert_int_equal(differ, 500);
 	assert_int_equal(tables, 14);
@@ -178,7 +186,9 @@ static struct load *own(const char *text, struct err *e)
 
 static void a_users_load_is_checked_when_it_is_read(void **state)
 {
-	static const struct { const char *text, *word; } bad[] = {
+	static const struct {
+		const char *text, *word;
+	} bad[] = {
 		{ "return 5", "must return a table" },
 		{ "return { name = 'x', statements = {} }", "event" },
 		{ "x = 1\nreturn {}", "globals" },
@@ -186,9 +196,11 @@ static void a_users_load_is_checked_when_it_is_read(void **state)
 		{ "return { name = 'x', statements = { a = {} }, event = print }", "statement a" },
 		{ "return { name = 'x', statements = { a = { 'UPDATE t%d SET k=k+1 WHERE id=?', effect = 'add_k', args = { 'k' } } }, event = print }",
 		  "statement a" },
-		{ "return { name = 'x', statements = { a = { 'DO ?', effect = 'eat', args = { 'id' } } }, event = print }", "effect" },
+		{ "return { name = 'x', statements = { a = { 'DO ?', effect = 'eat', args = { 'id' } } }, event = print }",
+		  "effect" },
 		{ "return { name = 'x', statements = {}, event = function(con) con:begin() con:commit() end,\n"
-		  "  row = function() end, audit = { table_prefix = 't' } }", "no statement with an effect" },
+		  "  row = function() end, audit = { table_prefix = 't' } }",
+		  "no statement with an effect" },
 	};
 	struct err e = ERR_INIT;
 	struct load *l;
@@ -201,7 +213,8 @@ static void a_users_load_is_checked_when_it_is_read(void **state)
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i].word);
 	}
 	l = own("return { name = 'mine', statements = { a = { 'DO ?' } },\n"
-		"  event = function(con, r) con:begin() con:execute('a', r:uniform(1, 5)) con:commit() end }", &e);
+		"  event = function(con, r) con:begin() con:execute('a', r:uniform(1, 5)) con:commit() end }",
+		&e);
 	if (!l)
 		fail_msg("%s", e.text);
 	assert_null(load_model(l)); /* it declares no audit */
@@ -211,7 +224,8 @@ static void a_users_load_is_checked_when_it_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_transaction_is_sysbenchs_and_depends_on_seed_worker_and_sequence_alone),
+		cmocka_unit_test(
+			a_transaction_is_sysbenchs_and_depends_on_seed_worker_and_sequence_alone),
 		cmocka_unit_test(prepared_rows_are_writer_0s),
 		cmocka_unit_test(bad_options_get_one_clear_line),
 		cmocka_unit_test(own_options_change_what_a_transaction_does),

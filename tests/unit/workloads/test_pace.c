@@ -70,11 +70,12 @@ static void poisson_gaps_are_exponential_and_independent(void **state)
 		last = p.next_ns;
 		pace_advance(&p);
 	}
-	assert_true(fabs(mean - 1) < 3 / sqrt(N));    /* 3 sigma */
-	assert_true(fabs(product) < 4 / sqrt(N));     /* no correlation of neighbours */
+	assert_true(fabs(mean - 1) < 3 / sqrt(N)); /* 3 sigma */
+	assert_true(fabs(product) < 4 / sqrt(N));  /* no correlation of neighbours */
 	qsort(gap, N, sizeof(*gap), ascending);
 	for (int i = 0; i < N; i++) { /* Kolmogorov and Smirnov */
-		double f = 1 - exp(-gap[i]), d = fmax(fabs(f - (double)i / N), fabs(f - (i + 1.0) / N));
+		double f = 1 - exp(-gap[i]),
+		       d = fmax(fabs(f - (double)i / N), fabs(f - (i + 1.0) / N));
 
 		worst = d > worst ? d : worst;
 	}
@@ -95,10 +96,10 @@ static void steps_ramps_and_pauses_are_kept(void **state)
 	assert_in_range(due_within(&p, 25, 35), 499, 500);
 	p = parsed("100/10s,100-500/10s,0/5s,50", false);
 	n = due_within(&p, 0, 10);
-	assert_in_range(n, 900, 1100);                       /* 1000, sigma 32 */
+	assert_in_range(n, 900, 1100); /* 1000, sigma 32 */
 	n = due_within(&p, 10, 20);
-	assert_in_range(n, 2800, 3200);                      /* 3000, sigma 55 */
-	p = parsed("300/2s", true);                          /* the last one goes on */
+	assert_in_range(n, 2800, 3200); /* 3000, sigma 55 */
+	p = parsed("300/2s", true);     /* the last one goes on */
 	assert_in_range(due_within(&p, 0, 20), 5999, 6000);
 }
 
@@ -147,7 +148,9 @@ static void shards_keep_one_schedule_together(void **state)
 
 static void a_wrong_rate_is_told(void **state)
 {
-	static const char *const bad[] = { "", "x", "-5", "100/", "100/0s", "100,200", "100-200", "100/5s,", "1e9", "100/5s,nan", "5/10y", "1/1s;2" };
+	static const char *const bad[] = { "",       "x",          "-5",      "100/",
+					   "100/0s", "100,200",    "100-200", "100/5s,",
+					   "1e9",    "100/5s,nan", "5/10y",   "1/1s;2" };
 	struct pace p = { 0 };
 	struct err e;
 
