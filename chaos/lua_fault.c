@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chaos/chaos.h"
 #include "chaos/lua_child.h"
+#include "chaos/lua_fault_impl.h"
 #include "harness/base/embed.h"
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_cluster.h"
@@ -20,40 +20,8 @@
 EMBEDDED(chaos_fault_lua);
 
 #define FAULT_METATABLE "drtest.fault"
-#define LINK_METATABLE "drtest.link"
-#define STRUCK_MAX 8
 #define SETTLE_MS 20000
-#define BURST_BYTES 4096 /* more than a ping, less than a flush */
 static char registry_key;
-
-enum struck_kind { STRUCK_CLUSTER, STRUCK_FEED, STRUCK_STORE };
-struct struck {
-	enum struck_kind kind;
-	void *object;
-	enum cluster_part part;
-	int which; /* of several: CLUSTER_EACH, CLUSTER_LEADER, or a number */
-};
-struct lua_fault {
-	struct lua_fault *next;
-	struct runtime *r;
-	struct armed *armed; /* NULL in plan mode */
-	struct struck struck[STRUCK_MAX];
-	size_t n_struck;
-	bool deadly, disaster, settled;
-	char name[192];
-};
-struct lua_link {
-	struct lua_link *next;
-	struct netproxy *p; /* NULL in plan mode */
-	char name[128];
-	bool store;
-};
-struct faults { /* the run's; taken down as one: faults first, then links */
-	struct runtime *r;
-	struct chaos *chaos;
-	struct lua_fault *all;
-	struct lua_link *links;
-};
 
 /* ---- the run's side */
 
@@ -140,7 +108,7 @@ static void faults_close(void *object, bool keep)
 
 static const struct runtime_ops ops = { .close = faults_close };
 
-static struct faults *faults_of(lua_State *L)
+struct faults *lua_faults_of(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 	struct faults *x;
@@ -166,7 +134,7 @@ static struct faults *faults_of(lua_State *L)
 	return x;
 }
 
-static bool is_a(lua_State *L, int index, const char *metatable)
+bool lua_is_a(lua_State *L, int index, const char *metatable)
 {
 	bool is;
 
@@ -176,353 +144,6 @@ static bool is_a(lua_State *L, int index, const char *metatable)
 	is = lua_rawequal(L, -1, -2);
 	lua_pop(L, 2);
 	return is;
-}
-
-/* ---- links */
-
-/* link(party, target) */
-static int link_make(lua_State *L)
-{
-	static const char *const parties[] = {
-		"load", "feed", "replay", "backup", "restore", NULL
-	};
-	struct faults *x = faults_of(L);
-	const char *party = parties[luaL_checkoption(L, 1, NULL, parties)];
-	struct lua_link *l;
-	struct err e = ERR_INIT;
-	const char *name;
-	int port = 0;
-	bool store = is_a(L, 2, "drtest.store");
-
-	if (store) {
-		port = lua_store_check(L, 2)->port;
-		name = "store";
-		if (!port)
-			runtime_usage(
-				L,
-				"t:link: the store is a directory (--store file): nothing is between it and anybody");
-	} else {
-		struct lua_cluster *c = lua_cluster_check(L, 2);
-
-		name = c->name;
-		port = c->c ? (int)cluster_endpoint(c->c)->port : 0;
-	}
-	if (!ground_can(runtime_ground(x->r), CLUSTER_LINK)) {
-		err_set(&e, ERR_UNSUPPORTED, 0,
-			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
-			runtime_ground(x->r));
-		runtime_raise(L, &e);
-	}
-	if (runtime_on_tidb(x->r) && !store &&
-	    (!strcmp(party, "backup") || !strcmp(party, "restore")))
-		runtime_usage(
-			L,
-			"t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is",
-			party);
-	l = xcalloc(1, sizeof(*l));
-	l->store = store;
-	snprintf(l->name, sizeof(l->name), "%s → %s", party, name);
-	l->next = x->links;
-	x->links = l;
-	*(struct lua_link **)lua_newuserdata(L, sizeof(l)) = l;
-	luaL_getmetatable(L, LINK_METATABLE);
-	lua_setmetatable(L, -2);
-	if (runtime_plan(x->r, "a proxy between %s and %s", party, name))
-		return 1;
-	l->p = netproxy_start(&(struct netproxy_opts){ .to_port = port,
-						       .seed = runtime_seed(x->r),
-						       .http = store },
-			      &e);
-	if (!l->p)
-		return runtime_raise(L, &e);
-	runtime_route_add(x->r, party, port, netproxy_port(l->p));
-	return 1;
-}
-
-static struct lua_link *check_link(lua_State *L, int index)
-{
-	return *(struct lua_link **)luaL_checkudata(L, index, LINK_METATABLE);
-}
-
-static int link_text(lua_State *L)
-{
-	lua_pushstring(L, check_link(L, 1)->name);
-	return 1;
-}
-
-/* link:port(): of 127.0.0.1, the proxy's */
-static int link_port(lua_State *L)
-{
-	struct lua_link *l = check_link(L, 1);
-
-	lua_pushnumber(L, l->p ? netproxy_port(l->p) : 0);
-	return 1;
-}
-
-static int link_stats(lua_State *L)
-{
-	struct lua_link *l = check_link(L, 1);
-	struct netproxy_stats st = { 0 };
-
-	if (l->p)
-		netproxy_get_stats(l->p, &st);
-	const struct {
-		const char *name;
-		uint64_t value;
-	} numbers[] = {
-		{ "connections", st.connections },
-		{ "open", st.open },
-		{ "bytes_up", st.bytes[0] },
-		{ "bytes_down", st.bytes[1] },
-		{ "requests", st.requests },
-		{ "refused", st.refused },
-		{ "cut", st.cut },
-		{ "stalled", st.stalled },
-	};
-
-	lua_newtable(L);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		lua_pushnumber(L, (lua_Number)numbers[i].value);
-		lua_setfield(L, -2, numbers[i].name);
-	}
-	return 1;
-}
-
-/* ---- targets */
-
-static void add_name(struct fault_target *t, const char *name)
-{
-	size_t n = strlen(t->name);
-
-	snprintf(t->name + n, sizeof(t->name) - n, "%s%s", n ? " and " : "", name);
-}
-
-static void add_proc(lua_State *L, struct fault_target *t, struct proc *p)
-{
-	struct err e = ERR_INIT;
-
-	if (t->n_procs == FAULT_PROCS_MAX)
-		runtime_usage(L, "a fault has at most %d processes", FAULT_PROCS_MAX);
-	if (p && proc_ref(p, &t->procs[t->n_procs], &e) == 0)
-		t->n_procs++;
-}
-
-static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c,
-		      enum cluster_part part, int which)
-{
-	unsigned n = cluster_procs(c, part, which, t->procs + t->n_procs,
-				   FAULT_PROCS_MAX - (unsigned)t->n_procs);
-
-	t->n_procs += n;
-	if (!n && part != CLUSTER_ALL)
-		runtime_usage(L, "%s has no such part that runs", cluster_name(c));
-}
-
-/* The value at the top of the stack, one of a fault's targets. */
-static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fault *f,
-		       struct fault_target *t, enum cluster_part part, int which)
-{
-	struct struck s = { .part = part, .which = which };
-
-	if (f->n_struck == STRUCK_MAX)
-		runtime_usage(L, "a fault has at most %d targets", STRUCK_MAX);
-	if (is_a(L, -1, LINK_METATABLE) !=
-	    (kind->on == FAULT_ON_LINK || kind->on == FAULT_ON_STORE_LINK))
-		runtime_usage(L, "%s is a fault of %s", kind->name,
-			      kind->on == FAULT_ON_PROCS
-				      ? "a cluster, a changefeed or the store, not of a link"
-			      : kind->on == FAULT_ON_DISK
-				      ? "a cluster with a disk of its own (disk_mb), not of a link"
-				      : "a link: t:link { \"feed\", primary }");
-	if (is_a(L, -1, LINK_METATABLE)) {
-		struct lua_link *l = check_link(L, -1);
-
-		if (kind->on == FAULT_ON_STORE_LINK && !l->store)
-			runtime_usage(L, "%s: %s is no link to the store", kind->name, l->name);
-		if (t->n_links == FAULT_LINKS_MAX)
-			runtime_usage(L, "a fault has at most %d links", FAULT_LINKS_MAX);
-		t->links[t->n_links++] = l->p;
-		add_name(t, l->name);
-		return;
-	}
-	if (is_a(L, -1, "drtest.cluster")) {
-		struct lua_cluster *c = lua_cluster_check(L, -1);
-
-		s.kind = STRUCK_CLUSTER;
-		s.object = c;
-		if (kind->on == FAULT_ON_DISK)
-			snprintf(t->disk, sizeof(t->disk), "%s", c->disk);
-		else if (!c->alive)
-			runtime_usage(L, "%s: %s is down", kind->name, c->name);
-		add_name(t, c->name);
-		if (c->c && kind->on == FAULT_ON_PROCS)
-			add_procs(L, t, c->c, part, which);
-		if (c->c && (part == CLUSTER_ALL || part == CLUSTER_FEED) && cluster_feeds(c->c))
-			add_name(t, "its changefeed");
-	} else if (is_a(L, -1, "drtest.feed")) {
-		struct lua_feed *feed = lua_feed_check(L, -1);
-
-		s.kind = STRUCK_FEED;
-		s.object = feed;
-		if (!feed->running)
-			runtime_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
-		add_name(t, "changefeed ");
-		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s",
-			 feed->id);
-		if (feed->source->c)
-			add_procs(L, t, feed->source->c, CLUSTER_FEED, CLUSTER_EACH);
-	} else if (is_a(L, -1, CHILD_METATABLE)) {
-		struct lua_child *child = lua_child_check(L, -1);
-
-		add_name(t, child->name);
-		if (child->proc)
-			add_proc(L, t, child->proc);
-		return; /* nobody counts on it */
-	} else if (is_a(L, -1, "drtest.store")) {
-		struct lua_store *store = lua_store_check(L, -1);
-
-		s.kind = STRUCK_STORE;
-		s.object = store;
-		if (!store->port)
-			runtime_usage(
-				L,
-				"%s: the store is a directory (--store file): there is no process of it",
-				kind->name);
-		add_name(t, "the store");
-		if (store->minio)
-			add_proc(L, t, minio_proc(store->minio));
-	} else {
-		runtime_usage(
-			L, "%s: a target is a cluster, a changefeed, the store or a link, not a %s",
-			kind->name, luaL_typename(L, -1));
-	}
-	f->struck[f->n_struck++] = s;
-}
-
-static void read_targets(lua_State *L, int index, const struct fault_ops *kind, struct lua_fault *f,
-			 struct fault_target *t, enum cluster_part part, int which)
-{
-	if (!lua_istable(L, index)) {
-		lua_pushvalue(L, index);
-		add_target(L, kind, f, t, part, which);
-		lua_pop(L, 1);
-		return;
-	}
-	for (int i = 1;; i++) {
-		lua_rawgeti(L, index, i);
-		if (lua_isnil(L, -1))
-			break;
-		add_target(L, kind, f, t, part, which);
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
-}
-
-/* ---- arguments */
-
-static void read_match(lua_State *L, char out[96], const char *text)
-{
-	if (!text)
-		return;
-	if (strlen(text) >= 96)
-		runtime_usage(L, "a fault's match is at most 95 bytes");
-	strcpy(out, text);
-}
-
-static void read_args(lua_State *L, int index, struct fault_args *a)
-{
-	const char *direction = NULL, *match = NULL;
-	int64_t kb = 0, bytes = 0, after_bytes = 0, status = 0, spare = 0;
-
-	runtime_fields(L, index, "t:fault",
-		       (struct field[]){ { "by", FIELD_DURATION_MS, &a->delay_ms },
-					 { "jitter", FIELD_DURATION_MS, &a->jitter_ms },
-					 { "kb_per_s", FIELD_WHOLE, &kb },
-					 { "bytes", FIELD_WHOLE, &bytes },
-					 { "after_bytes", FIELD_WHOLE, &after_bytes },
-					 { "gap_us", FIELD_WHOLE, &a->gap_us },
-					 { "direction", FIELD_TEXT, &direction },
-					 { "status", FIELD_WHOLE, &status },
-					 { "share", FIELD_NUMBER, &a->share },
-					 { "match", FIELD_TEXT, &match },
-					 { "answer", FIELD_FLAG, &a->answer },
-					 { "spare_mb", FIELD_WHOLE, &spare },
-					 { NULL, 0, NULL } });
-	a->bytes_per_s = (uint64_t)kb * 1000;
-	a->slice_bytes = (uint64_t)bytes;
-	a->after_bytes = (uint64_t)after_bytes;
-	a->memory_bytes = (uint64_t)spare << 20;
-	a->status = status > 999 ? 999 : (int)status;
-	if (a->share < 0 || a->share > 1)
-		runtime_usage(L, "t:fault: share is 0 to 1");
-	if (direction && strcmp(direction, "up") != 0 && strcmp(direction, "down") != 0)
-		runtime_usage(L,
-			      "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"",
-			      direction);
-	a->direction = !direction ? FAULT_BOTH : *direction == 'u' ? FAULT_UP : FAULT_DOWN;
-	read_match(L, a->match, match);
-}
-
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst =
- * link, request = link, match, nth, after_bytes, later_us } Returns at, for people. */
-static double read_when(lua_State *L, int index, struct chaos_when *w)
-{
-	double at = -1, lasts = 0;
-	int64_t nth = 1, after_bytes = 0, later = 0;
-	const char *match = NULL;
-	struct lua_feed *feed = NULL;
-
-	runtime_fields(L, index, "t:fault",
-		       (struct field[]){ { "at", FIELD_NUMBER, &at },
-					 { "lasts", FIELD_NUMBER, &lasts },
-					 { "busy", FIELD_ANY, NULL },
-					 { "lag_over", FIELD_WHOLE, &w->lag_ms },
-					 { "of", FIELD_ANY, NULL },
-					 { "request", FIELD_ANY, NULL },
-					 { "burst", FIELD_ANY, NULL },
-					 { "match", FIELD_TEXT, &match },
-					 { "nth", FIELD_WHOLE, &nth },
-					 { "after_bytes", FIELD_WHOLE, &after_bytes },
-					 { "later_us", FIELD_WHOLE, &later },
-					 { NULL, 0, NULL } });
-	w->at_ns = at >= 0 ? clock_mono_ns() + (int64_t)(at * 1e9) : 0;
-	w->lasts_ns = (int64_t)(lasts * 1e9);
-	w->later_ns = later * 1000;
-	w->nth = (unsigned)nth;
-	w->after_bytes = (uint64_t)after_bytes;
-	read_match(L, w->match, match);
-	lua_getfield(L, index, "busy");
-	if (!lua_isnil(L, -1)) {
-		w->trigger = CHAOS_BUSY;
-		feed = lua_feed_check(L, -1);
-	}
-	lua_getfield(L, index, "of");
-	if (!lua_isnil(L, -1)) {
-		w->trigger = CHAOS_LAG;
-		feed = lua_feed_check(L, -1);
-	}
-	if (feed)
-		snprintf(w->status_path, sizeof(w->status_path), "%s", feed->status_path);
-	lua_getfield(L, index, "request");
-	if (!lua_isnil(L, -1)) {
-		struct lua_link *l = check_link(L, -1);
-
-		if (!l->store)
-			runtime_usage(
-				L,
-				"t:fault: when = { request = … } wants a link to the store, not %s",
-				l->name);
-		w->trigger = CHAOS_REQUEST;
-		w->link = l->p;
-	}
-	lua_getfield(L, index, "burst");
-	if (!lua_isnil(L, -1)) {
-		w->trigger = CHAOS_BURST;
-		w->link = check_link(L, -1)->p;
-		w->after_bytes = w->after_bytes ? w->after_bytes : BURST_BYTES;
-	}
-	lua_pop(L, 4);
-	return at;
 }
 
 /* ---- faults */
@@ -535,7 +156,7 @@ static struct lua_fault *check_fault(lua_State *L, int index)
 /* arm(kind, target or targets, args, when, { part, disaster, may_die }) */
 static int arm(lua_State *L)
 {
-	struct faults *x = faults_of(L);
+	struct faults *x = lua_faults_of(L);
 	const struct fault_ops *kind = fault_find(luaL_checkstring(L, 1));
 	struct fault fault = { .ops = kind };
 	struct chaos_when when = { 0 };
@@ -568,12 +189,12 @@ static int arm(lua_State *L)
 				runtime_ground(x->r), part);
 	}
 	f->deadly = may_die || kind == &fault_kill || kind == &fault_interrupt;
-	read_args(L, 3, &fault.args);
-	at_s = read_when(L, 4, &when);
+	lua_fault_read_args(L, 3, &fault.args);
+	at_s = lua_fault_read_when(L, 4, &when);
 	*(struct lua_fault **)lua_newuserdata(L, sizeof(f)) = f;
 	luaL_getmetatable(L, FAULT_METATABLE);
 	lua_setmetatable(L, -2);
-	read_targets(L, 2, kind, f, &fault.target, which_part, which);
+	lua_fault_read_targets(L, 2, kind, f, &fault.target, which_part, which);
 	if (kind->check && kind->check(&fault, &e) < 0) {
 		fault_release(&fault);
 		runtime_raise(L, &e);
@@ -725,7 +346,7 @@ static int settle(lua_State *L)
 /* heal(fault): nil, or why it could not be healed */
 static int heal(lua_State *L)
 {
-	struct faults *x = faults_of(L);
+	struct faults *x = lua_faults_of(L);
 	struct lua_fault *f = check_fault(L, 1);
 	struct err e = ERR_INIT;
 
@@ -740,7 +361,7 @@ static int heal(lua_State *L)
 /* heal_all(): nil, or why something could not be healed */
 static int heal_all(lua_State *L)
 {
-	struct faults *x = faults_of(L);
+	struct faults *x = lua_faults_of(L);
 	struct err e = ERR_INIT;
 
 	if (!x->chaos || chaos_heal_all(x->chaos, &e) == 0)
@@ -752,7 +373,7 @@ static int heal_all(lua_State *L)
 /* active(): how many are, and their names */
 static int active(lua_State *L)
 {
-	struct faults *x = faults_of(L);
+	struct faults *x = lua_faults_of(L);
 	struct strbuf names = STRBUF_INIT;
 
 	lua_pushnumber(L, x->chaos ? (lua_Number)chaos_active(x->chaos, &names) : 0);
@@ -847,7 +468,7 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 int lua_fault_open(lua_State *L)
 {
 	static const luaL_Reg natives[] = {
-		{ "link", link_make },
+		{ "link", lua_link_make },
 		{ "arm", arm },
 		{ "settle", settle },
 		{ "heal", heal },
@@ -859,22 +480,13 @@ int lua_fault_open(lua_State *L)
 		{ "replay_process", lua_child_replay },
 		{ NULL, NULL },
 	};
-	static const luaL_Reg link_methods[] = { { "stats", link_stats },
-						 { "port", link_port },
-						 { NULL, NULL } };
 
 	luaL_newmetatable(L, FAULT_METATABLE);
 	lua_pushcfunction(L, fault_text);
 	lua_setfield(L, -2, "__tostring");
 	lua_pop(L, 1);
 	lua_child_metatable(L);
-	luaL_newmetatable(L, LINK_METATABLE);
-	lua_pushcfunction(L, link_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, link_methods);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
+	lua_link_metatable(L);
 	lua_newtable(L);
 	luaL_register(L, NULL, natives);
 	if (luaL_loadbuffer(L, (const char *)embed_chaos_fault_lua, embed_chaos_fault_lua_size,
