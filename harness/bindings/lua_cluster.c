@@ -12,10 +12,8 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/bindings/bindings.h"
-#include "harness/bindings/lua_tools.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/cluster/attach.h"
-#include "harness/os/fs.h"
 #include "harness/os/volume.h"
 #include "harness/tidb/tidb.h"
 
@@ -23,7 +21,6 @@
 /* playground waits 10 s for each component, and they end one after another */
 #define STOP_MS 90000
 #define SQL_MS 10000
-#define CLUSTERS_MAX 8
 #define ROWS_MAX 10000
 
 static void cluster_close(void *object, bool keep)
@@ -56,6 +53,22 @@ static void cluster_sample(void *object, json_t *sample)
 
 static const struct runtime_ops ops = { cluster_close, health, cluster_sample };
 
+struct lua_cluster *lua_cluster_new(lua_State *L, const char *name)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_cluster *c = xcalloc(1, sizeof(*c));
+
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	c->number = runtime_next_cluster(r);
+	c->alive = true;
+	runtime_own(r, &ops, c);
+	runtime_expect(r, c, false); /* until it has started */
+	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
+	luaL_getmetatable(L, METATABLE);
+	lua_setmetatable(L, -2);
+	return c;
+}
+
 struct lua_cluster *lua_cluster_check(lua_State *L, int index)
 {
 	return *(struct lua_cluster **)luaL_checkudata(L, index, METATABLE);
@@ -68,166 +81,6 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 	if (!c->alive)
 		runtime_usage(L, "%s: %s is down", what, c->name);
 	return c;
-}
-
-static bool name_is_fine(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n < 1 || n > 40)
-		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
-	       n;
-}
-
-/* Reads one description at index and makes the cluster; its userdata is pushed. */
-static struct lua_cluster *describe(lua_State *L, int index)
-{
-	struct runtime *r = runtime_of(L);
-	const char *name = NULL, *clock = NULL;
-	int64_t port = 0, db = 1, pd = 1, kv = 1, ticdc = 1, disk = 0, skew_ms = 0;
-	struct lua_cluster *c, **earlier;
-	struct err e = ERR_INIT;
-	struct strbuf words = STRBUF_INIT;
-	char *dir, *logs;
-
-	runtime_fields(L, index, "t:cluster",
-		       (struct field[]){ { "name", FIELD_TEXT, &name },
-					 { "port", FIELD_WHOLE, &port },
-					 { "db", FIELD_WHOLE, &db },
-					 { "pd", FIELD_WHOLE, &pd },
-					 { "kv", FIELD_WHOLE, &kv },
-					 { "ticdc", FIELD_WHOLE, &ticdc },
-					 { "disk_mb", FIELD_WHOLE, &disk },
-					 { "clock", FIELD_TEXT, &clock },
-					 { NULL, 0, NULL } });
-	if (clock)
-		skew_ms = (*clock == '+' || *clock == '-') && duration_parse_ms(clock + 1) >= 1000
-				  ? duration_parse_ms(clock + 1)
-				  : -1;
-	if (skew_ms < 0)
-		runtime_usage(
-			L,
-			"t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"",
-			clock);
-	if ((clock || disk) && strcmp(runtime_ground(r), "local") != 0)
-		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
-			      runtime_ground(r));
-	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
-		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
-	if (!name || !name_is_fine(name))
-		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
-	if (port > 65535)
-		runtime_usage(L, "t:cluster: port is at most 65535");
-	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
-	lua_getfield(L, -1, name);
-	earlier = lua_touserdata(L, -1);
-	lua_pop(L, 2);
-	if (earlier && (*earlier)->alive)
-		runtime_usage(L, "t:cluster: there is a cluster %s already", name);
-	c = xcalloc(1, sizeof(*c));
-	snprintf(c->name, sizeof(c->name), "%s", name);
-	c->number = runtime_next_cluster(r);
-	c->alive = true;
-	runtime_own(r, &ops, c);
-	runtime_expect(r, c, false); /* until it has started */
-	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
-	luaL_getmetatable(L, METATABLE);
-	lua_setmetatable(L, -2);
-	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
-	lua_pushvalue(L, -2);
-	lua_setfield(L, -2, name);
-	lua_pop(L, 1);
-	if (!strcmp(runtime_ground(r), "attach")) {
-		if (attach_knows(name, &e) < 0)
-			runtime_raise(L, &e);
-		if (runtime_planning(r)) {
-			attach_plan_text(name, &words);
-			runtime_plan(r, "%s", words.buf);
-			strbuf_release(&words);
-			return c;
-		}
-	}
-	if (runtime_on_tidb(r) && runtime_planning(r)) {
-		runtime_plan(
-			r,
-			"start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %d --pd %d --kv %d --tiflash 0 --ticdc %d "
-			"--port-offset <free> --without-monitor",
-			name, name, runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>",
-			(int)db, (int)pd, (int)kv, (int)ticdc);
-		return c;
-	}
-	if (runtime_plan(r,
-			 "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
-			 "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s",
-			 name, name, port ? "the given one" : "<free>"))
-		return c;
-	dir = xstrfmt("%s/%s", runtime_data_dir(r), name);
-	/* the dead one's data stays as it is: it is evidence */
-	for (unsigned k = 2; earlier && fs_exists(dir); k++) {
-		free(dir);
-		dir = xstrfmt("%s/%s-%u", runtime_data_dir(r), name, k);
-	}
-	logs = xstrfmt("%s/logs", runtime_dir(r));
-	c->c = cluster_new(&(struct cluster_opts){ .ground = runtime_ground(r),
-						   .name = name,
-						   .dir = dir,
-						   .log_dir = logs,
-						   .port = (int)port,
-						   .keep = runtime_keeps(r),
-						   .version = runtime_tidb_version(r),
-						   .clock_skew_s = clock && *clock == '-'
-									   ? -skew_ms / 1000
-									   : skew_ms / 1000,
-						   .size = { .db = (unsigned)db,
-							     .pd = (unsigned)pd,
-							     .kv = (unsigned)kv,
-							     .ticdc = (unsigned)ticdc } },
-			   &e);
-	if (c->c && disk &&
-	    (fs_mkdir_p(dir, 0755, &e) < 0 || volume_mount(dir, disk << 20, &e) < 0)) {
-		cluster_free(c->c);
-		c->c = NULL;
-		err_wrap(&e, "%s", name);
-	} else if (c->c && disk) {
-		snprintf(c->disk, sizeof(c->disk), "%s", dir);
-	}
-	free(dir);
-	free(logs);
-	if (!c->c)
-		runtime_raise(L, &e);
-	return c;
-}
-
-/* clusters{…}, {…}: started side by side. */
-static int make(lua_State *L)
-{
-	struct runtime *r = runtime_of(L);
-	struct lua_cluster *made[CLUSTERS_MAX];
-	int n = lua_gettop(L);
-	struct err e = ERR_INIT;
-
-	if (n < 1 || n > CLUSTERS_MAX)
-		runtime_usage(L, "t:clusters takes 1 to %d descriptions", CLUSTERS_MAX);
-	for (int i = 0; i < n; i++)
-		made[i] = describe(L, i + 1);
-	if (runtime_planning(r))
-		return n;
-	for (int i = 0; i < n; i++)
-		if (cluster_start_begin(made[i]->c, &e) < 0)
-			return runtime_raise(L, &e);
-	for (int i = 0; i < n; i++) {
-		if (cluster_start_wait(made[i]->c, deadline_in_ms(cluster_start_ms(made[i]->c)),
-				       &e) < 0)
-			return runtime_raise(L, &e);
-		made[i]->pid =
-			cluster_server(made[i]->c) ? proc_pid(cluster_server(made[i]->c)) : 0;
-		runtime_expect(r, made[i], true);
-		runtime_version(r, made[i]->name, cluster_version(made[i]->c));
-		if (*cluster_stands_in(made[i]->c))
-			runtime_stands_in(r, cluster_stands_in(made[i]->c));
-	}
-	return n;
 }
 
 static int cluster_text(lua_State *L)
@@ -302,150 +155,6 @@ static int set_gc(lua_State *L)
 	return 0;
 }
 
-struct copying {
-	struct runtime *r;
-	const char *what;
-};
-
-static void backup_progress(void *arg, double share, uint64_t raw_bytes)
-{
-	const struct copying *c = arg;
-
-	(void)raw_bytes;
-	runtime_progress(c->r, c->what, share, 0);
-}
-
-/* cluster:backup(uri, { threads, rate_mb, snapshot, br }): what BACKUP returns */
-static int backup(lua_State *L)
-{
-	struct runtime *r = runtime_of(L);
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "backup");
-	const char *uri = luaL_checkstring(L, 2);
-	struct backup_result b = { 0 };
-	struct err e = ERR_INIT;
-	int64_t threads = 0, ms = 3600000;
-	struct copying watch = { r, "backup" };
-	double rate = 120; /* the guide's RATE_LIMIT, MB per second */
-	char at[24] = "";
-	bool br = runtime_tools(r)->br; /* not drtest's own, nor SQL */
-
-	runtime_fields(L, 3, "backup",
-		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
-					 { "rate_mb", FIELD_NUMBER, &rate },
-					 { "within", FIELD_DURATION_MS, &ms },
-					 { "snapshot", FIELD_ANY, NULL },
-					 { "br", FIELD_FLAG, &br },
-					 { NULL, 0, NULL } });
-	lua_cluster_allowed(L, c, CLUSTER_BACKUP);
-	if (lua_istable(L, 3)) {
-		lua_getfield(L, 3, "snapshot");
-		if (!lua_isnil(L, -1)) {
-			if (!runtime_on_tidb(r))
-				runtime_usage(
-					L, "backup: only TiDB can be read at an earlier snapshot");
-			snprintf(at, sizeof(at), "%" PRIu64, lua_tso_check(L, -1));
-		}
-		lua_pop(L, 1);
-	}
-	if (br) {
-		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g",
-				  c->name, uri, rate) &&
-		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
-			return runtime_raise(L, &e);
-	} else if (runtime_planning(r) && runtime_on_tidb(r)) {
-		runtime_plan(r, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s",
-			     c->name, uri, (unsigned)rate, *at ? " SNAPSHOT = " : "", at);
-	} else if (
-		!runtime_plan(
-			r,
-			"%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
-			"# TiDB: BACKUP DATABASE *",
-			c->name, uri, rate)) {
-		struct backup_opts o = { .threads = (unsigned)threads,
-					 .rate_bytes_per_s = (uint64_t)(rate * 1e6),
-					 .tidb_snapshot = *at ? at : NULL,
-					 .deadline = deadline_in_ms(ms),
-					 .progress = backup_progress,
-					 .progress_arg = &watch };
-
-		char *via = runtime_route_uri(r, "backup", uri);
-
-		o.from.port =
-			(unsigned)runtime_route(r, "backup", (int)cluster_endpoint(c->c)->port);
-		int rc = cluster_backup(c->c, via, &o, &b, &e);
-
-		free(via);
-		if (rc < 0)
-			return runtime_raise(L, &e);
-		runtime_progress(r, "backup", 1, b.rows);
-		if (b.warnings[0])
-			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
-	}
-	lua_backup_push(L, &b, uri);
-	lua_pushvalue(L, 1);
-	lua_setfield(L, -2, "of");
-	lua_pushboolean(L, br);
-	lua_setfield(L, -2, "br");
-	return 1;
-}
-
-/* cluster:restore(backup or uri, { threads }) */
-static int restore(lua_State *L)
-{
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "restore");
-	struct backup_result b = { 0 };
-	struct err e = ERR_INIT;
-	int64_t threads = 0, ms = 3600000;
-	const char *uri;
-
-	bool br = runtime_tools(runtime_of(L))->br;
-
-	if (lua_istable(L, 2)) { /* whoever wrote a backup reads it */
-		lua_getfield(L, 2, "br");
-		br = lua_toboolean(L, -1);
-		lua_pop(L, 1);
-		lua_getfield(L, 2, "uri");
-		lua_replace(L, 2);
-	}
-	uri = luaL_checkstring(L, 2);
-	runtime_fields(L, 3, "restore",
-		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
-					 { "within", FIELD_DURATION_MS, &ms },
-					 { NULL, 0, NULL } });
-	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
-	if (br) {
-		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name,
-				  uri) &&
-		    tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
-			return runtime_raise(L, &e);
-	} else if (runtime_planning(runtime_of(L)) && runtime_on_tidb(runtime_of(L))) {
-		runtime_plan(runtime_of(L), "%s: RESTORE DATABASE * FROM '%s'", c->name, uri);
-	} else if (
-		!runtime_plan(
-			runtime_of(L),
-			"%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *",
-			c->name, uri)) {
-		struct copying watch = { runtime_of(L), "restore" };
-		struct restore_opts o = { .threads = (unsigned)threads,
-					  .deadline = deadline_in_ms(ms),
-					  .progress = backup_progress,
-					  .progress_arg = &watch };
-
-		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
-
-		o.to.port = (unsigned)runtime_route(runtime_of(L), "restore",
-						    (int)cluster_endpoint(c->c)->port);
-		int rc = cluster_restore(c->c, via, &o, &b, &e);
-
-		free(via);
-		if (rc < 0)
-			return runtime_raise(L, &e);
-		runtime_progress(runtime_of(L), "restore", 1, b.rows);
-	}
-	lua_backup_push(L, &b, uri);
-	return 1;
-}
-
 /* cluster:changefeed { id, sink, start_ts, redo, flush, meta } */
 static int changefeed(lua_State *L)
 {
@@ -505,130 +214,6 @@ static int changefeed(lua_State *L)
 			"back for gc-ttl, a day: cdc cli changefeed remove --changefeed-id=%s",
 			o.id, c->name, o.id);
 	lua_feed_push(L, c, sink, o.id);
-	return 1;
-}
-
-static void push_replay(lua_State *L, const struct replay_stats *st)
-{
-	const struct {
-		const char *name;
-		uint64_t value;
-	} numbers[] = {
-		{ "rows", st->rows },         { "transactions", st->transactions },
-		{ "ddls", st->ddls },         { "keys", st->keys },
-		{ "puts", st->puts },         { "deletes", st->deletes },
-		{ "fenced", st->fenced },     { "files", st->files },
-		{ "bytes", st->bytes },       { "spilled_bytes", st->spilled_bytes },
-		{ "warnings", st->warnings },
-	};
-
-	lua_newtable(L);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		lua_pushnumber(L, (lua_Number)numbers[i].value);
-		lua_setfield(L, -2, numbers[i].name);
-	}
-	lua_tso_push(L, st->point);
-	lua_setfield(L, -2, "point");
-	lua_tso_push(L, st->checkpoint_ts);
-	lua_setfield(L, -2, "checkpoint_ts");
-	lua_tso_push(L, st->resolved_ts);
-	lua_setfield(L, -2, "resolved_ts");
-	lua_pushnumber(L, (lua_Number)st->total_us / 1e6);
-	lua_setfield(L, -2, "seconds");
-}
-
-struct replaying {
-	struct runtime *r;
-	double share;
-};
-
-/* Half of the work is reading, half is writing what came out of it; another part of the log after a
- * DDL must not seem a step back. */
-static void replay_progress(void *arg, const struct replay_stats *st)
-{
-	struct replaying *p = arg;
-	double read = st->files_total ? (double)st->files / (double)st->files_total : 0;
-	double written = st->keys ? (double)(st->puts + st->deletes) / (double)st->keys : 0,
-	       share = (read + written) / 2;
-
-	p->share = share > 1 ? 1 : share > p->share ? share : p->share;
-	runtime_progress(p->r, "replay", p->share, st->puts + st->deletes);
-}
-
-/* What the log could not vouch for belongs to the run's record: a row that no file has is not the
- * replay's fault. */
-static void replay_warning(void *arg, const char *line)
-{
-	struct replaying *p = arg;
-
-	runtime_note(p->r, "replay: %s", line);
-}
-
-/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the
- * stats; .point is the TSO where the cluster stands */
-static int apply_redo(lua_State *L)
-{
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
-	const char *uri = luaL_checkstring(L, 2);
-	struct replay_stats st = { 0 };
-	struct replaying watch = { .r = runtime_of(L) };
-	struct err e = ERR_INIT;
-	int64_t workers = 0, memory = 32; /* MiB: keys beyond go to a file */
-	const char *mode = "merge", *zone = NULL;
-	bool force = false;
-	bool stock = runtime_tools(watch.r)->replay_stock;
-	char *tmp;
-	int rc;
-
-	lua_cluster_allowed(L, c, CLUSTER_WRITE);
-	runtime_fields(L, 3, "apply_redo",
-		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
-					 { "memory_mb", FIELD_WHOLE, &memory },
-					 { "mode", FIELD_TEXT, &mode },
-					 { "force", FIELD_FLAG, &force },
-					 { "time_zone", FIELD_TEXT, &zone },
-					 { "stock", FIELD_FLAG, &stock },
-					 { NULL, 0, NULL } });
-	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
-		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
-	if (stock) {
-		if (!runtime_plan(
-			    watch.r,
-			    "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s",
-			    uri, c->name) &&
-		    tools_apply_redo(watch.r, c, uri, zone, &st, &e) < 0)
-			return runtime_raise(L, &e);
-	} else if (!runtime_plan(runtime_of(L),
-				 "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
-				 "# fence, merge, all deletes, then all puts",
-				 uri, c->name)) {
-		tmp = xstrfmt("%s/replay", runtime_data_dir(runtime_of(L)));
-		struct replay_opts o = { .workers = (unsigned)workers,
-					 .memory_bytes = (size_t)memory << 20,
-					 .tmp_dir = tmp,
-					 .mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
-					 .force = force,
-					 .time_zone = zone,
-					 .progress = replay_progress,
-					 .progress_arg = &watch,
-					 .warn = replay_warning,
-					 .report_arg = &watch };
-		char *via = runtime_route_uri(watch.r, "replay", uri);
-
-		o.sink.port = (unsigned)runtime_route(watch.r, "replay",
-						      (int)cluster_endpoint(c->c)->port);
-		runtime_progress(watch.r, "replay", 0, 0);
-		rc = cluster_apply_redo(c->c, via, &o, &st, &e);
-		free(via);
-		if (rc == 0)
-			runtime_progress(watch.r, "replay", 1, st.rows);
-		free(tmp);
-		if (rc < 0)
-			return runtime_raise(L, &e);
-	}
-	push_replay(L, &st);
-	lua_pushboolean(L, stock);
-	lua_setfield(L, -2, "stock");
 	return 1;
 }
 
@@ -863,10 +448,10 @@ int lua_cluster_open(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "name", name },
 		{ "set_gc", set_gc },
-		{ "backup", backup },
-		{ "restore", restore },
+		{ "backup", lua_cluster_backup },
+		{ "restore", lua_cluster_restore },
 		{ "changefeed", changefeed },
-		{ "apply_redo", apply_redo },
+		{ "apply_redo", lua_cluster_apply_redo },
 		{ "sql", sql },
 		{ "query", query },
 		{ "stop", stop },
@@ -878,7 +463,7 @@ int lua_cluster_open(lua_State *L)
 		{ "now", now_ts },
 		{ NULL, NULL },
 	};
-	static const luaL_Reg natives[] = { { "make", make },
+	static const luaL_Reg natives[] = { { "make", lua_cluster_make },
 					    { "disaster", lua_cluster_disaster },
 					    { "kill", lua_cluster_kill_part },
 					    { NULL, NULL } };

@@ -22,6 +22,8 @@ struct lua_cluster {
 	const char *writer; /* the load that writes to it now, or NULL */
 	struct lua_feed *feed; /* the changefeed that reads it, or NULL */
 };
+/* Owned by the run, and alive; its userdata is pushed. */
+struct lua_cluster *lua_cluster_new(lua_State *L, const char *name);
 struct lua_cluster *lua_cluster_check(lua_State *L, int index);
 /* The same for one that has to answer: a killed one is a wrong call. */
 struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what);
@@ -36,6 +38,11 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_ve
 /* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH,
  * CLUSTER_LEADER, or its number. */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);
+/* Verbs that are files of their own. */
+int lua_cluster_make(lua_State *L); /* make({…}, {…}): clusters, started side by side */
+int lua_cluster_backup(lua_State *L);
+int lua_cluster_restore(lua_State *L);
+int lua_cluster_apply_redo(lua_State *L);
 int lua_cluster_kill_part(lua_State *L); /* kill(cluster, part) */
 void lua_ground_natives(lua_State *L); /* into the table at the top: live, on_tidb, can_link, … */
 /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
