@@ -37,6 +37,16 @@ unsigned playground_components(const struct playground *p,
 /* Does one of n bytes of NUL-ended words name something in that folder? */
 bool playground_belongs(const char *words, size_t n, const char *data);
 
+/* The host's side: playground_host.c. The texts are the caller's to free. */
+char *playground_tiup_home(void);
+/* tiup before 1.16.5 puts its note not into the data folder but there. */
+char *playground_strayed(const char *data);
+/* With the folders on the way that are empty then. */
+void playground_remove_strayed(const char *data);
+int playground_preflight(finding_fn *fn, void *arg);
+/* What the preflight saw that does not stand in the way; "" nothing. */
+const char *playground_remark(void);
+
 int playground_kill_part(struct cluster *c, enum cluster_part part, int which, int64_t *at_ns,
 			 struct err *e);
 void playground_part_died(struct cluster *c, enum cluster_part part);

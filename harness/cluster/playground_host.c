@@ -1,0 +1,274 @@
+/* The machine that playgrounds run on: tiup and its folder, what has to be there before a run, and
+ * what dead runs have left. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/cluster/playground.h"
+#include "harness/cluster/playground_impl.h"
+#include "harness/os/fs.h"
+
+#define SPACE_BYTES_MIN ((int64_t)4 << 30)
+
+char *playground_tiup_home(void)
+{
+	const char *set = getenv("TIUP_HOME"), *home = getenv("HOME");
+
+	return set && *set ? xstrdup(set) : xstrfmt("%s/.tiup", home ? home : "");
+}
+
+/* tiup before 1.16.5 puts its note (with the whole environment, secrets too) not into the data
+ * folder but below TIUP_HOME/data once more by its whole path. Removed with the folders on the way
+ * that are empty then. */
+char *playground_strayed(const char *data)
+{
+	char *home = playground_tiup_home(), *path = xstrfmt("%s/data%s", home, data);
+
+	free(home);
+	return path;
+}
+
+void playground_remove_strayed(const char *data)
+{
+	char *path = playground_strayed(data), *home = playground_tiup_home(),
+	     *top = xstrfmt("%s/data", home);
+
+	if (fs_exists(path)) {
+		fs_remove_tree(path, NULL);
+		for (char *end; (end = strrchr(path, '/'));) {
+			*end = '\0';
+			if (strlen(path) <= strlen(top) || rmdir(path) < 0)
+				break;
+		}
+	}
+	free(path);
+	free(home);
+	free(top);
+}
+
+/* The newest that lies in the cache: nothing has to be downloaded then. */
+struct newest {
+	unsigned v[3];
+	char text[64];
+};
+
+static int newer(void *arg, const char *name, struct err *e)
+{
+	struct newest *best = arg;
+	unsigned v[3];
+
+	(void)e;
+	if (*name == 'v' && strlen(name) < sizeof(best->text) && tool_version_parse(name, v) == 0 &&
+	    tool_version_cmp(v, best->v[0], best->v[1], best->v[2]) > 0) {
+		memcpy(best->v, v, sizeof(v));
+		snprintf(best->text, sizeof(best->text), "%s", name);
+	}
+	return 0;
+}
+
+char *playground_cached(const char *component)
+{
+	char *home = playground_tiup_home(), *dir = xstrfmt("%s/components/%s", home, component);
+	struct newest best = { 0 };
+
+	if (fs_exists(dir))
+		fs_list(dir, newer, &best, NULL);
+	free(home);
+	free(dir);
+	return best.text[0] ? xstrdup(best.text) : NULL;
+}
+
+struct cleaning {
+	const char *runs;
+	char *data; /* TIUP_HOME/data */
+	void (*fn)(void *arg, const char *what);
+	void *arg;
+	bool dry_run;
+	int n;
+};
+
+/* A run's name as drtest gives it, "drtest-20261128T034527Z-…", in a folder of ours: others may be
+ * called drtest-something too. */
+static bool is_ours(const char *tag, const char *data)
+{
+	static const char form[] = "drtest-00000000T000000Z-";
+	struct stat st;
+
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == '0' ? tag[i] < '0' || tag[i] > '9' : tag[i] != form[i])
+			return false;
+	return lstat(data, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+/* By a descriptor, looked at behind it: the number alone may be another process's by the time of
+ * the signal. */
+static void kill_if_of(pid_t pid, const char *data)
+{
+	static const char *const told[] = { "environ", "cmdline" };
+	char path[64];
+	struct stat st;
+	bool is = false;
+	int fd = pidfd_open(pid, 0);
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	for (unsigned i = 0; fd >= 0 && i < 2 && stat(path, &st) == 0 && st.st_uid == geteuid();
+	     i++) {
+		struct strbuf text = STRBUF_INIT;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, told[i]);
+		is = is || (fs_read_file(path, (size_t)1 << 20, &text, NULL) == 0 &&
+			    playground_belongs(text.buf, text.len, data));
+		strbuf_release(&text);
+	}
+	if (is)
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Is there a run's directory whose name the tag begins with? */
+static int is_run_of(void *arg, const char *name, struct err *e)
+{
+	const char **tag = arg;
+	size_t n = strlen(name);
+
+	(void)e;
+	if (*tag && !strncmp(name, "drtest-", 7) && n > 7 && !strncmp(*tag, name, n) &&
+	    (*tag)[n] == '-')
+		*tag = NULL;
+	return 0;
+}
+
+static int clean_one(void *arg, const char *tag, struct err *e)
+{
+	struct cleaning *k = arg;
+	struct playground p = { .data = xstrfmt("%s/%s", k->data, tag) };
+	struct component left[PLAYGROUND_COMPONENTS_MAX];
+	struct strbuf meta = STRBUF_INIT;
+	const char *run = tag;
+	char *here = xstrfmt("%s/tiup_process_meta", p.data), *there = playground_strayed(p.data),
+	     *elsewhere = xstrfmt("%s/tiup_process_meta", there);
+	char *file = fs_exists(here) ? here : elsewhere, *what = xstrfmt("playground %s", tag);
+	pid_t pid;
+
+	(void)e;
+	if (!is_ours(tag, p.data))
+		goto out;
+	if (fs_exists(k->runs))
+		fs_list(k->runs, is_run_of, &run, NULL);
+	if (!run) /* it lives, or is kept */
+		goto out;
+	if (k->dry_run) {
+		k->fn(k->arg, what);
+		k->n++;
+		goto out;
+	}
+	/* playground first: its components go with it. The pid may be a stranger's by now: it has
+	 * to know the tag. */
+	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 &&
+	    playground_meta_pid(meta.buf, meta.len, &pid) == 0)
+		kill_if_of(pid, p.data);
+	for (unsigned i = playground_components(&p, left); i--;)
+		kill_if_of(left[i].pid, p.data);
+	playground_remove_strayed(p.data);
+	if (fs_remove_tree(p.data, NULL) == 0) {
+		k->fn(k->arg, what);
+		k->n++;
+	}
+out:
+	strbuf_release(&meta);
+	free(p.data);
+	free(here);
+	free(there);
+	free(elsewhere);
+	free(what);
+	return 0;
+}
+
+int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what),
+		     void *arg)
+{
+	char *home = playground_tiup_home();
+	struct cleaning k = { .runs = runs,
+			      .data = xstrfmt("%s/data", home),
+			      .dry_run = dry_run,
+			      .fn = fn,
+			      .arg = arg };
+
+	if (fs_exists(k.data))
+		fs_list(k.data, clean_one, &k, NULL);
+	free(home);
+	free(k.data);
+	return k.n;
+}
+
+static char remark[300]; /* of the preflight: what does not stand in the way and should be known */
+
+const char *playground_remark(void)
+{
+	return remark;
+}
+
+int playground_preflight(finding_fn *fn, void *arg)
+{
+	char *tiup = proc_which("tiup"), *home = playground_tiup_home(),
+	     *root = xstrfmt("%s/bin/root.json", home), text[700];
+	char *argv[] = { tiup, (char *)"--version", NULL };
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int64_t space;
+	unsigned v[3];
+	int n = 0;
+
+	if (!tiup) {
+		fn(arg, "tiup is not on PATH",
+		   "curl --proto '=https' --tlsv1.2 -sSf https://tiup-mirrors.pingcap.com/install.sh | sh; or --on local");
+		n++;
+		goto out;
+	}
+	if (proc_run(argv, NULL, &out, 4096, deadline_in_ms(20000), &e) < 0) {
+		fn(arg, e.text, "tiup update --self");
+		n++;
+	} else if (tool_version_parse(out.buf, v) < 0 || tool_version_cmp(v, 1, 16, 1) < 0) {
+		snprintf(
+			text, sizeof(text),
+			"tiup says '%.*s': two playgrounds on one host need --port-offset, which came with 1.16.1",
+			(int)strcspn(out.buf, "\n"), out.buf);
+		fn(arg, text, "tiup update --self && tiup update playground");
+		n++;
+	}
+	remark[0] = '\0';
+	if (!n && tool_version_cmp(v, 1, 16, 5) < 0)
+		snprintf(
+			remark, sizeof(remark),
+			"tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
+			"abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)",
+			v[0], v[1], v[2]);
+	if (!fs_exists(root)) {
+		snprintf(
+			text, sizeof(text),
+			"%s is not there: playground opens the mirror's manifest before anything else",
+			root);
+		fn(arg, text,
+		   "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
+		n++;
+	}
+	space = fs_free_bytes(fs_exists(home) ? home : "/var/tmp");
+	if (space >= 0 && space < SPACE_BYTES_MIN) {
+		snprintf(text, sizeof(text), "less than 4 GiB are free in %s", home);
+		fn(arg, text,
+		   "clusters' data and components go there: make room, or set TIUP_HOME");
+		n++;
+	}
+out:
+	free(tiup);
+	free(home);
+	free(root);
+	strbuf_release(&out);
+	return n;
+}
