@@ -1,0 +1,105 @@
+/* DDLs of the binary log: what was done, and what a secondary would do otherwise. */
+#include <strings.h>
+
+#include "harness/binlog/binlog_impl.h"
+
+#define BY_PLACE \
+	"an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
+
+/* The text of what the primary has done, where that is less than what the statement says. */
+static const char *what_was_done(struct binlog *b)
+{
+	struct ddl_words *w = &b->words;
+
+	if (!b->query.session.error || w->type != DDL_CREATE_TABLE || !w->or_replace)
+		return b->query.text.buf;
+	/* the old table was dropped, the new one was not made */
+	strbuf_reset(&b->instead);
+	strbuf_addstr(&b->instead, "DROP TABLE IF EXISTS ");
+	sql_add_name(&b->instead, w->db);
+	strbuf_addch(&b->instead, '.');
+	sql_add_name(&b->instead, w->table);
+	w->type = DDL_DROP_TABLE;
+	w->fk_action = false;
+	w->engine[0] = '\0';
+	b->query.session.error = 0;
+	b->query.session.sql_mode = 0;
+	return b->instead.buf;
+}
+
+/* A foreign key's actions are in the words of tables whose engine knows none. */
+static bool acts_by_itself(struct binlog *b)
+{
+	const struct ddl_words *w = &b->words;
+	struct err ignored = ERR_INIT;
+	const struct table_schema *s;
+
+	if (!w->fk_action || w->engine[0])
+		return w->fk_action && !strcasecmp(w->engine, "InnoDB");
+	if (w->type == DDL_CREATE_TABLE)
+		return true;
+	s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+	return !s || !schema_lasting(s);
+}
+
+/* The order of a table's rows is the same everywhere where they lie by a key's order. */
+static bool rows_in_order(struct binlog *b)
+{
+	const struct ddl_words *w = &b->words;
+	struct err ignored = ERR_INIT;
+	const struct table_schema *s =
+		b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+
+	return s && s->handle >= 0 && !schema_lasting(s);
+}
+
+/* What the secondary would do otherwise than the primary did. */
+static int refuse_ddl(struct binlog *b, struct err *e)
+{
+	const struct ddl_words *w = &b->words;
+
+	if (acts_by_itself(b))
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
+			" changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
+			w->first, w->db, w->table);
+	if (w->tablespace)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"DISCARD or IMPORT TABLESPACE of %s.%s can't be carried: its rows come and go with files. Way out: a new backup",
+			w->db, w->table);
+	if (w->not_twice[0])
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"ALTER TABLE %s.%s gives the rows that are there a value of %s, which the secondary would compute anew. Way out: a new"
+			" backup; next time add the column with a constant default and fill it by UPDATE",
+			w->db, w->table, w->not_twice);
+	return 0;
+}
+
+int binlog_deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
+{
+	const struct ddl_words *w = &b->words;
+	const char *text = what_was_done(b), *left_out = NULL;
+
+	/* nothing is changed yet, nothing was changed */
+	if (b->gtid.flags_extra & (GTID_START_ALTER | GTID_ROLLBACK_ALTER))
+		b->words.type = DDL_NONE;
+	else if (refuse_ddl(b, e) < 0)
+		return -1;
+	else if (w->by_place && !rows_in_order(b))
+		left_out = BY_PLACE;
+	b->in_group = false;
+	b->last_seq = b->gtid.seq;
+	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
+				  .is_ddl = true,
+				  .ddl_db = b->query.db.buf,
+				  .ddl_query = text,
+				  .ddl_session = &b->query.session,
+				  .ddl_left_out = left_out,
+				  .ddl_type = w->type,
+				  .ddl_table_db = w->db,
+				  .ddl_table = w->table };
+	return 1;
+}
