@@ -18,7 +18,6 @@
 #include "harness/run/run.h"
 #include "reports/report.h"
 #include "reports/run_history.h"
-#include "suites/scenario_find.h"
 #include "suites/suite_file.h"
 #include "workloads/lua_load.h"
 
@@ -179,7 +178,9 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			"drtest run: one scenario file is wanted, as scenarios/failover.lua (`drtest list` names them)\n");
 		return -1 - EXIT_USAGE;
 	}
-	o->file = scenario_find(argv[optind]);
+	o->file = options_scenario("run", argv[optind]);
+	if (!o->file)
+		return -1 - EXIT_USAGE;
 	if (is_suite(o->file)) {
 		fprintf(stderr, "drtest run: %s is a suite: drtest suite %s\n", o->file, o->file);
 		return -1 - EXIT_USAGE;

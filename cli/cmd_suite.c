@@ -6,7 +6,6 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/version.h"
-#include "suites/scenario_find.h"
 #include "suites/suite.h"
 
 static const char help[] =
@@ -51,7 +50,7 @@ int cmd_suite(int argc, char **argv)
 				.gate = true,
 				.drtest = drtest_version };
 	struct suite s = { 0 };
-	const char *keep = NULL;
+	const char *keep = NULL, *file;
 	char *stop;
 	bool plan_only = false;
 	struct err e = ERR_INIT;
@@ -88,7 +87,10 @@ int cmd_suite(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
-	rc = suite_read(&s, scenario_find(argv[optind]), &e);
+	file = options_scenario("suite", argv[optind]);
+	if (!file)
+		return 2;
+	rc = suite_read(&s, file, &e);
 	if (rc == 0 && keep && !suite_keep(&s, keep))
 		rc = err_set(&e, ERR_USAGE, 0,
 			     "-k: no run's title holds '%.80s' (drtest suite %s --plan)", keep,

@@ -8,7 +8,6 @@
 #include "cli/options.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
-#include "suites/scenario_find.h"
 #include "suites/sweep.h"
 
 static const char help[] =
@@ -93,12 +92,8 @@ static int parse(struct sweep *s, const char **seeds, int argc, char **argv)
 			     NULL);
 	if (!s->n)
 		return -1 - usage("--seeds is wanted, as 1..200", NULL);
-	s->file = scenario_find(argv[optind]);
-	if (access(s->file, R_OK) < 0) {
-		fprintf(stderr, "drtest sweep: scenario %s: %s\n", s->file, strerror(errno));
-		return -1 - EXIT_USAGE;
-	}
-	return 1;
+	s->file = options_scenario("sweep", argv[optind]);
+	return s->file ? 1 : -1 - EXIT_USAGE;
 }
 
 int cmd_sweep(int argc, char **argv)

@@ -1,9 +1,12 @@
 #include "cli/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/base/nearest.h"
+#include "suites/scenario_find.h"
 
 #define OPTIONS_MAX 64
 
@@ -51,4 +54,24 @@ int options_next(int argc, char **argv, const char *shorts, const struct option 
 	if (c == '?')
 		tell(argv, longs);
 	return c;
+}
+
+const char *options_scenario(const char *command, const char *name)
+{
+	const char *file = scenario_find(name), *meant;
+	int cause;
+
+	if (access(file, R_OK) == 0)
+		return file;
+	cause = errno;
+	meant = cause == ENOENT ? scenario_nearest(name) : NULL;
+	if (meant)
+		fprintf(stderr,
+			"drtest %s: there is no scenario '%s': did you mean '%s'? (drtest list)\n",
+			command, name, meant);
+	else
+		fprintf(stderr,
+			"drtest %s: scenario %s: %s (drtest list names those that are there)\n",
+			command, name, strerror(cause));
+	return NULL;
 }

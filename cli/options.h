@@ -9,4 +9,8 @@
  * printed. */
 int options_next(int argc, char **argv, const char *shorts, const struct option *longs, int *at);
 
+/* The file of a scenario or suite that was named (suites/scenario_find.h); NULL: there is none, and
+ * the line is printed, with the one that was probably meant. */
+const char *options_scenario(const char *command, const char *name);
+
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/nearest.h"
+#include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 
 static char found[PATH_MAX];
@@ -65,4 +67,46 @@ const char *scenario_folder(void)
 		if (found[0] && fs_exists(found))
 			return found;
 	return NULL;
+}
+
+struct names {
+	char **name;
+	size_t n;
+};
+
+static int collect_scenario(void *arg, const char *name, struct err *e)
+{
+	struct names *to = arg;
+	size_t n = strlen(name);
+
+	(void)e;
+	if (n <= 4 || strcmp(name + n - 4, ".lua") != 0)
+		return 0;
+	to->name = xreallocarray(to->name, to->n + 1, sizeof(to->name[0]));
+	to->name[to->n] = xstrdup(name);
+	to->name[to->n++][n - 4] = '\0';
+	return 0;
+}
+
+const char *scenario_nearest(const char *name)
+{
+	const char *base = strncmp(name, "scenarios/", 10) ? name : name + 10;
+	const char *dir = strchr(base, '/') ? NULL : scenario_folder(), *meant = NULL;
+	struct names all = { 0 };
+	struct err e = ERR_INIT;
+	char word[PATH_MAX];
+	size_t n;
+
+	snprintf(word, sizeof(word), "%s", base);
+	n = strlen(word);
+	if (n > 4 && !strcmp(word + n - 4, ".lua"))
+		word[n - 4] = '\0';
+	if (dir && fs_list(dir, collect_scenario, &all, &e) >= 0)
+		meant = nearest(word, (const char *const *)all.name, all.n);
+	if (meant)
+		snprintf(found, sizeof(found), "%s", meant);
+	for (size_t i = 0; i < all.n; i++)
+		free(all.name[i]);
+	free(all.name);
+	return meant ? found : NULL;
 }

@@ -10,4 +10,8 @@ const char *scenario_find(const char *name);
  * same lifetime. */
 const char *scenario_folder(void);
 
+/* Of the scenarios in that folder, the one that a mistyped name is nearest to, without ".lua";
+ * NULL: none is near. The same lifetime. */
+const char *scenario_nearest(const char *name);
+
 #endif

@@ -187,7 +187,8 @@ static int start(lua_State *L)
 	int rc = 0;
 
 	snprintf(tables, sizeof(tables), "--tables=%lld",
-		 (long long)(s->load_tables ? s->load_tables : s->tables));
+		 (long long)(s->load_tables && s->load_tables < s->tables ? s->load_tables
+									  : s->tables));
 	snprintf(size, sizeof(size), "--table-size=%lld", (long long)s->table_size);
 	if (!runtime_plan(r,
 			  "sysbench --config-file tidb-config oltp_write_only %s %s run   # on %s",

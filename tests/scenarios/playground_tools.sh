@@ -77,4 +77,7 @@ if command -v sysbench >/dev/null; then
 	LIMIT=100 expect "sysbench as the load" 4 "UNKNOWN: nothing is lost: the load has no model" "$DRTEST" run "$scratch/load.lua" --on local --store file \
 		--out "$scratch/runs" --set load=sysbench
 	grep -q 'it keeps no record of what was acknowledged' "$scratch/out" && ok || bad "what is unknown is not said: $(cat "$scratch/out")"
+	# the whole drill: fewer tables than the load would write to, and no ledger to hold
+	LIMIT=300 expect "a failover with sysbench's load" 4 "^UNKNOWN .* 0 failed" "$DRTEST" run failover --on local --store file --out "$scratch/runs" \
+		--set load=sysbench --set tables=2 --set table_size=200 --set soak=1s
 fi
