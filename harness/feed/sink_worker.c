@@ -1,0 +1,320 @@
+/* The sink's workers: each takes what was released of its tables and applies it, batch by batch. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/base/failpoint.h"
+#include "harness/base/xalloc.h"
+#include "harness/feed/log_lines.h"
+#include "harness/feed/sink_impl.h"
+
+/* a lost secondary is waited for this long, as TiCDC does */
+#define RECONNECT_MS (30 * 60 * 1000)
+#define CONNECT_MS 10000
+#define CONFLICT_TRIES 10
+#define LOST_TRIES 10
+#define CHECK_ROWS 64 /* of generated columns, in one question */
+#define CHECK_BYTES ((size_t)64 << 10)
+#define BATCH_ROWS_MIN 32
+
+static int worker_connect(struct sink_worker *w, struct deadline d, struct err *e)
+{
+	struct sql *s = feed_sink_connect(&w->sink->o.to, w->sink->o.owner, d, e);
+
+	if (!s)
+		return -1;
+	if (feed_connection_end(s, &w->id, d, e) < 0 || feed_server_id(s, &w->id, e) < 0) {
+		sql_close(s);
+		return -1;
+	}
+	pthread_mutex_lock(&w->sink->lock);
+	w->socket = (int)mysql_get_socket(sql_handle(s));
+	pthread_mutex_unlock(&w->sink->lock);
+	sql_close(w->sql);
+	w->sql = s;
+	return 0;
+}
+
+static bool sink_quits(struct feed_sink *s)
+{
+	bool quit;
+
+	pthread_mutex_lock(&s->lock);
+	quit = s->quit;
+	pthread_mutex_unlock(&s->lock);
+	return quit;
+}
+
+static void sleep_ms(int64_t ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static void __attribute__((format(printf, 2, 3))) waits(struct sink_worker *w, const char *fmt, ...)
+{
+	char on[200];
+	va_list ap;
+
+	if (!w->sink->o.waits)
+		return;
+	if (fmt) {
+		va_start(ap, fmt);
+		vsnprintf(on, sizeof(on), fmt, ap);
+		va_end(ap);
+	}
+	w->sink->o.waits(w->sink->o.busy_arg, w->number, fmt ? on : NULL);
+}
+
+/* Tries again until the secondary is back, for RECONNECT_MS at most; *e holds why the connection
+ * was lost, then why it stays so. */
+static int worker_reconnect(struct sink_worker *w, struct err *e)
+{
+	struct deadline d = deadline_in_ms(RECONNECT_MS);
+
+	feed_log("warn", "sink worker %u: %s: connecting again", w->number, e->text);
+	while (!sink_quits(w->sink)) {
+		waits(w, "it does not answer: %s", e->text);
+		if (worker_connect(w, deadline_min(d, deadline_in_ms(CONNECT_MS)), e) == 0) {
+			feed_log("info", "sink worker %u: the secondary is back", w->number);
+			return 0;
+		}
+		if (deadline_passed(d))
+			return err_wrap(e, "secondary lost for %d s", RECONNECT_MS / 1000);
+		if (e->kind == ERR_UNSUPPORTED) /* somebody has taken over */
+			return -1;
+		sleep_ms(200);
+	}
+	return err_wrap(e, "secondary lost");
+}
+
+/* A secondary that does not answer is waited for: the log goes on meanwhile. */
+static int worker_begin(struct sink_worker *w, struct err *e)
+{
+	while (!w->sql && worker_connect(w, deadline_in_ms(CONNECT_MS), e) < 0) {
+		/* it answers, and says no */
+		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink))
+			return err_wrap(e, "sink");
+		waits(w, "it does not answer: %s", e->text);
+		sleep_ms(200);
+	}
+	return 0;
+}
+
+static int say(struct sink_worker *w, const struct strbuf *text, struct err *e)
+{
+	return text->len && sql_exec_text(w->sql, e, text->buf, text->len) < 0 ? -1 : 0;
+}
+
+/* Names the row whose generated column the secondary computed otherwise, and both values. */
+static int told_apart(struct sink_worker *w, const struct feed_batch *b,
+		      const struct feed_change *c, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT, there = STRBUF_INIT, q = STRBUF_INIT;
+
+	strbuf_addf(&q, "SELECT LEFT(CONCAT_WS(', ', %s), 100) FROM %s WHERE ", b->t->computed,
+		    b->t->name);
+	feed_add_unlike(&q, b->t, c);
+	if (sql_value(w->sql, &there, e, "%s", q.buf) >= 0) {
+		feed_change_text(b->t, c, &key);
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"row %s: the secondary computes %s as %s, the primary has %.*s: the expression depends on the session that wrote the row "
+			"(time_zone, div_precision_increment, ..): write one that does not, or make it a plain column",
+			key.buf, b->t->computed, there.buf,
+			(int)(c->it.check_bytes < 160 ? c->it.check_bytes : 160), c->check);
+	}
+	strbuf_release(&key);
+	strbuf_release(&there);
+	strbuf_release(&q);
+	return -1;
+}
+
+/* What the secondary computes by itself is held against the log, before COMMIT: with the next
+ * change of the row only it would be right again. */
+static int check_computed(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc = 0;
+
+	for (unsigned i = 0, from = 0; b->t->computed && rc == 0 && i < b->n; i++) {
+		const struct feed_change *c = &b->changes[i];
+		uint64_t unlike = 0;
+
+		if (c->it.check_bytes) {
+			if (!q.len) {
+				strbuf_addf(&q, "SELECT COUNT(*) FROM %s WHERE ", b->t->name);
+				from = i;
+			} else {
+				strbuf_addstr(&q, " OR ");
+			}
+			feed_add_unlike(&q, b->t, c);
+		}
+		if (!q.len || (i + 1 < b->n && i - from < CHECK_ROWS && q.len < CHECK_BYTES))
+			continue;
+		rc = sql_value_u64(w->sql, &unlike, e, "%s", q.buf);
+		strbuf_reset(&q);
+		if (rc || !unlike)
+			continue;
+		if (from == i) {
+			rc = told_apart(w, b, c, e);
+		} else { /* once more, row by row */
+			struct feed_batch one = *b;
+
+			for (one.n = 1; rc == 0 && from <= i; from++) {
+				one.changes = b->changes + from;
+				rc = check_computed(w, &one, e);
+			}
+		}
+	}
+	strbuf_release(&q);
+	return rc;
+}
+
+/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does
+ * not land behind our back. */
+static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	if (sql_exec(w->sql, e, "BEGIN") < 0 || say(w, &b->raise, e) < 0 ||
+	    say(w, &b->del, e) < 0 || say(w, &b->put, e) < 0 || check_computed(w, b, e) < 0)
+		return -1;
+	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
+}
+
+/* Names the row that the secondary refuses, where it is one alone. */
+static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
+{
+	struct strbuf key = STRBUF_INIT;
+	struct err one = ERR_INIT;
+
+	for (unsigned i = 0; e->kind == ERR_SQL && i < b->n && one.kind == ERR_NONE &&
+			     sql_exec(w->sql, NULL, "BEGIN") >= 0;
+	     i++) {
+		feed_batch_text(b, &b->changes[i], 1);
+		if ((say(w, &b->del, &one) < 0 || say(w, &b->put, &one) < 0) &&
+		    one.kind == ERR_SQL) {
+			feed_change_text(b->t, &b->changes[i], &key);
+			*e = one;
+			err_wrap(e, "row %s", key.buf);
+		}
+		sql_exec(w->sql, NULL, "ROLLBACK");
+	}
+	strbuf_release(&key);
+	return err_wrap(e, "apply to %s.%s of the secondary", b->t->db, b->t->table);
+}
+
+/* One database transaction: what is newest of one table's keys. It can be repeated, so a lost
+ * answer is no harm. */
+static int execute_table(void *arg, struct feed_batch *b, struct err *e)
+{
+	struct sink_worker *w = arg;
+	const struct feed_table *t = b->t;
+
+	waits(w, "%u rows of %s.%s", b->n, t->db, t->table);
+	for (int conflicts = 0, lost = 0; execute_once(w, b, e) < 0;) {
+		if (e->kind == ERR_GONE) {
+			/* it is not the secondary that is away: it is this that it does not take */
+			if (++lost == LOST_TRIES)
+				return err_wrap(
+					e,
+					"apply to %s.%s of the secondary: the connection was lost %d times without a commit",
+					t->db, t->table, lost);
+			if (worker_reconnect(w, e) < 0)
+				return -1;
+			continue;
+		}
+		sql_exec(w->sql, NULL, "ROLLBACK");
+		if (e->code == SQL_DUPLICATE && sql_repeatable(w->sql))
+			continue;
+		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
+			return refused(w, b, e);
+		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table,
+			 e->text);
+		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
+	}
+	waits(w, NULL);
+	return 0;
+}
+
+/* Under the lock: a part of what was released is committed and a part is not. */
+static void torn(struct feed_sink *s, bool is)
+{
+	if (is != s->torn && s->o.busy)
+		s->o.busy(s->o.busy_arg, is);
+	s->torn = is;
+}
+
+/* Under the lock: a batch is a part of what waits, so that checkpointTs moves on in steps; the
+ * larger the backlog, the larger the batch. */
+static unsigned batch_rows(const struct sink_worker *w)
+{
+	uint64_t n = w->waiting / 4, max = w->sink->o.batch_rows;
+
+	if (n < BATCH_ROWS_MIN)
+		n = BATCH_ROWS_MIN;
+	return (unsigned)(n < max ? n : max);
+}
+
+/* Under the lock: the tables that the batch's numbers mean, as they are now; the list may grow and
+ * move while we execute. */
+static void worker_tables(struct sink_worker *w)
+{
+	struct feed_sink *s = w->sink;
+
+	if (s->n_tables > w->tables_alloc) {
+		w->tables_alloc = s->tables_alloc;
+		w->tables = xreallocarray(w->tables, w->tables_alloc, sizeof(*w->tables));
+	}
+	if (s->n_tables)
+		memcpy(w->tables, s->tables, s->n_tables * sizeof(*w->tables));
+}
+
+void *feed_sink_worker_main(void *arg)
+{
+	struct sink_worker *w = arg;
+	struct feed_sink *s = w->sink;
+	struct err e = ERR_INIT;
+
+	mysql_thread_init();
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		tso_t next;
+
+		while (!s->quit && !s->failed &&
+		       ((next = feed_queue_next_ts(&w->queue)) == 0 ||
+			next > s->progress.released || fault_point("feed.sink_stuck")))
+			pthread_cond_wait(&s->work, &s->lock);
+		if (s->quit || s->failed)
+			break;
+		int taken = feed_queue_take(&w->queue, &s->spool, s->progress.released,
+					    batch_rows(w), BATCH_BYTES_MAX, &w->batch, &e);
+		if (taken < 0)
+			goto fail;
+		w->waiting -= (uint64_t)taken;
+		worker_tables(w);
+		pthread_mutex_unlock(&s->lock);
+		int rc = worker_begin(w, &e);
+		if (rc == 0)
+			rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);
+		pthread_mutex_lock(&s->lock);
+		if (rc < 0)
+			goto fail;
+		feed_progress_committed(&s->progress, w->number, feed_queue_next_ts(&w->queue));
+		torn(s, !feed_progress_drained(&s->progress));
+		pthread_cond_broadcast(&s->done);
+		if (w->batch.alloc > 2 * BATCH_BYTES_MAX)
+			strbuf_release(&w->batch);
+		continue;
+	fail:
+		if (!s->failed)
+			s->error = e;
+		s->failed = true;
+		pthread_cond_broadcast(&s->done);
+		pthread_cond_broadcast(&s->work);
+	}
+	pthread_mutex_unlock(&s->lock);
+	mysql_thread_end();
+	return NULL;
+}
