@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "ddl_under_fire",
+  promotes = true,
   needs = { "kill", "pause", "link", "cut" },
   options = {
     tables     = { 2,   "tables", min = 1, max = 10000 },
@@ -104,15 +105,14 @@ return scenario {
         killed:heal()
       end
       local replay = secondary:apply_redo(store:url "redo/forth")
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
+      t:promote(load, secondary, function(held)
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:rpo(ledger)
+      end)
       load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
       return ("%s rows of %s transactions, %s DDLs"):format(text.commas(replay.rows), text.commas(replay.transactions), text.commas(replay.ddls))
     end)
   end,

@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "double_disaster",
+  promotes = true,
   needs = { "kill" },
   options = {
     tables     = { 2,     "tables", min = 1, max = 10000 },
@@ -45,16 +46,16 @@ return scenario {
         store:start()
         t:phase "replay"
         local replay = secondary:apply_redo(store:url "redo/forth")
-        t:phase "check"
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
         t:check("the store lost nothing that it acknowledged: the log reaches beyond the checkpoint that was seen", replay.point >= checkpoint)
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-        t:rpo(ledger)
-        t:phase "promote"
-        load:start { on = secondary }
-        t:recovered("service", load:first_ack())
+        local ledger
+        t:promote(load, secondary, function(held)
+          ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+          t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+          t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+          t:rpo(ledger)
+        end)
         load:stop()
+        t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
         return ("%s rows replayed, %s transactions lost"):format(text.commas(replay.rows), text.commas(ledger.lost))
       end)
     else

@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "failback",
+  promotes = true,
   needs = { "kill" },
   options = {
     tables     = { 2,    "tables", min = 1, max = 10000 },
@@ -34,15 +35,14 @@ return scenario {
       load:lost()
       t:phase "replay"
       point = secondary:apply_redo(store:url "redo/forth").point
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = old, point = point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point }))
-      t:rpo(ledger)
+      local ledger
+      t:promote(load, secondary, function(held)
+        ledger = t.verify.ledger(load, secondary, { of = old, point = point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point, held = held }))
+        t:rpo(ledger)
+      end)
       lost = ledger.lost
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)
 

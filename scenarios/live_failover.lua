@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "live_failover",
+  promotes = true,
   options = {
     db         = { "drtest_live", "of the load, made for it; it must not be there" },
     tables     = { 3,     "tables of the load" },
@@ -47,15 +48,14 @@ return scenario {
     t:step("replay the redo log", function()
       t:phase "replay"
       local replay = secondary:apply_redo(live.redo)
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
+      t:promote(load, secondary, function(held)
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:rpo(ledger)
+      end)
       load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
       return text.replayed(replay)
     end)
   end,

@@ -6,6 +6,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "partition",
+  promotes = true,
   needs = { "kill", "link", "cut", "hole", "reset", "stall_commit" },
   options = {
     tables     = { 2,    "tables", min = 1, max = 10000 },
@@ -68,16 +69,16 @@ return scenario {
       t:heal()
       t:phase "replay"
       local replay = secondary:apply_redo(store:url "redo/forth")
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
+      local ledger
+      t:promote(load, secondary, function(held)
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:rpo(ledger)
+      end)
       t:sleep "1s"
       load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
       t:check("no write that the new master acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)

@@ -8,6 +8,7 @@ local flush_ms, meta_ms = 2000, 200 -- TiCDC's defaults: rows and meta of the re
 
 return scenario {
   name = "primary_kill_sweep",
+  promotes = true,
   needs = { "kill", "link" },
   options = {
     phase      = { "any", "when the primary dies; any: the seed draws it", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
@@ -110,11 +111,15 @@ return scenario {
         t:phase "replay"
         secondary:restore(backup)
       end
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = point })
-      t:check("nothing up to the recovered point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point }))
-      t:rpo(ledger)
+      local ledger
+      t:promote(load, secondary, function(held)
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = point, held = held })
+        t:check("nothing up to the recovered point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point, held = held }))
+        t:rpo(ledger)
+      end)
+      load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
       t:figure("recovered_from", feed and "the redo log" or "the backup")
       if feed and phase ~= "catch-up" then
         local promised = flush_ms + meta_ms + t:duration(opt.lag)
@@ -136,10 +141,6 @@ return scenario {
         end
         t:check("the DDLs are those up to the point", wrong == nil, wrong or ("%d of %d DDLs"):format(n, #ddls))
       end
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
-      load:stop()
       return ("%s of %s acknowledged transactions lost, the oldest %d ms before the disaster"):format(text.commas(ledger.lost), text.commas(acked),
         ledger.window_ms)
     end)

@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "replay_killed",
+  promotes = true,
   needs = { "kill", "link", "delay" },
   options = {
     tables     = { 2,    "tables", min = 1, max = 10000 },
@@ -63,20 +64,22 @@ return scenario {
     t:step("the last one", function()
       t:phase "replay"
       local replay = secondary:apply_redo(store:url "redo/forth")
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
+      local once = t.verify.hold(secondary, load)
+      t:phase "check" -- nobody needs one more to be served
       local again = secondary:apply_redo(store:url "redo/forth")
       t:check("one more replay ends at the same point", again.point == replay.point)
-      t:check("and changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point }))
       local column = secondary:query "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_NAME = 'sbtest1' AND COLUMN_NAME = 'extra'"
       t:check("the DDL is there once", t:planning() or column[1][1] == "1")
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
+      t:promote(load, secondary, function(held)
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = once })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = once }))
+        once:release()
+        t:rpo(ledger)
+        t:check("one more replay changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+      end)
       load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
       return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
     end)
   end,

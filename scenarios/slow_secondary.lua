@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "slow_secondary",
+  promotes = true,
   needs = { "kill", "pause", "link", "delay", "slow" },
   options = {
     tables     = { 2,    "tables", min = 1, max = 10000 },
@@ -48,24 +49,25 @@ return scenario {
     end)
 
     t:step("replay", function()
-      t:phase "check"
-      local before = t.verify.model(load, secondary, { of = primary, before = true })
       t:phase "replay"
+      local torn = t.verify.hold(secondary, load)
       local replay = secondary:apply_redo(store:url "redo/forth")
-      t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
+      local ledger
+      t:promote(load, secondary, function(held)
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:rpo(ledger)
+      end)
+      load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      local before = t.verify.model(load, secondary, { of = primary, before = true, held = torn })
+      torn:release()
       local promised = 2200 + t:duration(opt.lag)
       t:check("what is lost is younger than the flush interval and the log's lag", ledger.window_ms <= promised,
         ("the oldest lost acknowledgement is %d ms before the disaster, promised are %d ms"):format(ledger.window_ms, promised))
       t:check("the replay had work to do", replay.rows > 0, ("%d rows"):format(replay.rows))
       t:figure("torn_before", before.torn)
-      t:phase "promote"
-      load:start { on = secondary }
-      t:recovered("service", load:first_ack())
-      load:stop()
       return ("%s rows of %s transactions; %s torn before; %s lost, the oldest %d ms before the disaster"):format(text.commas(replay.rows),
         text.commas(replay.transactions), text.commas(before.torn), text.commas(ledger.lost), ledger.window_ms)
     end)

@@ -284,7 +284,6 @@ static int same(lua_State *L)
 
 struct held {
 	struct cluster_hold *hold;
-	tso_t at; /* TiDB: its state is its TSO, as long as garbage collection has not passed it */
 	const struct lua_cluster *of;
 	/* whose ledger is marked too: for checks; NULL: for the forensic check */
 	const struct run_audit *load;
@@ -320,10 +319,10 @@ static void as_held(lua_State *L, const struct held *h, const struct lua_cluster
 			L,
 			"%s: what is held is not of %s and this load: t.verify.hold(cluster, load)",
 			what, c->name);
-	if (!runtime_planning(runtime_of(L)) && !h->hold && !h->at)
+	if (!runtime_planning(runtime_of(L)) && !h->hold)
 		runtime_usage(L, "%s: what was held of %s is released", what, c->name);
 	o->held = h->hold ? cluster_hold_conn(h->hold) : NULL;
-	o->held_at = h->at;
+	o->held_at = h->hold ? cluster_hold_at(h->hold) : 0;
 	o->mark = h->mark;
 }
 
@@ -483,19 +482,16 @@ static int hold(lua_State *L)
 		if (runtime_plan(r, "%s: its TSO of now, for %s", c->name,
 				 load ? "the checks" : "the forensic check"))
 			return 1;
-		if (cluster_now(c->c, deadline_in_ms(10000), &h->at, &e) < 0)
-			return runtime_raise(L, &e);
-	} else {
-		if (runtime_plan(
-			    r,
-			    "%s: START TRANSACTION WITH CONSISTENT SNAPSHOT, held on %u connection%s for %s",
-			    c->name, connections, connections == 1 ? "" : "s",
-			    load ? "the checks" : "the forensic check"))
-			return 1;
-		h->hold = cluster_hold(cluster_endpoint(c->c), c->name, connections, &e);
-		if (!h->hold)
-			return runtime_raise(L, &e);
-	}
+	} else if (
+		runtime_plan(
+			r,
+			"%s: START TRANSACTION WITH CONSISTENT SNAPSHOT, held on %u connection%s for %s",
+			c->name, connections, connections == 1 ? "" : "s",
+			load ? "the checks" : "the forensic check"))
+		return 1;
+	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, connections, &e);
+	if (!h->hold)
+		return runtime_raise(L, &e);
 	/* sysbench keeps no ledger */
 	if (load && load->ledger_dir && !(h->mark = ledger_mark_take(load->ledger_dir, &e)))
 		return runtime_raise(L, &e);
@@ -510,7 +506,6 @@ static int release(lua_State *L)
 
 	cluster_hold_free(h->hold);
 	h->hold = NULL;
-	h->at = 0;
 	return 0;
 }
 
@@ -545,7 +540,7 @@ static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
 	int rc = -1;
 
 	snprintf(a, sizeof(a), "%llu", (unsigned long long)point);
-	snprintf(b, sizeof(b), "%llu", (unsigned long long)h->at);
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)cluster_hold_at(h->hold));
 	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
 		goto out;
 	if (audit->model && *audit->model->ledger_table &&
@@ -616,7 +611,7 @@ static int forensic(lua_State *L)
 				L,
 				"verify.forensic: %s lives: only a dead cluster's disk is examined",
 				dead->name);
-		if (!h->hold && !h->at)
+		if (!h->hold)
 			runtime_usage(
 				L, "verify.forensic: what was held of %s is used up: hold it again",
 				h->of->name);
@@ -634,8 +629,8 @@ static int forensic(lua_State *L)
 
 		lua_left_out(r, dead, h->of, &left);
 		o.ignore = (const char *const *)left.patterns;
-		rc = h->at ? examine_tidb(audit, dead, h, o.point, &res, &e)
-			   : forensic_run(&o, &res, &e);
+		rc = cluster_hold_at(h->hold) ? examine_tidb(audit, dead, h, o.point, &res, &e)
+					      : forensic_run(&o, &res, &e);
 		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
 		lua_left_out_release(&left);
 		free(jsonl);

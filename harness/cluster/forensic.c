@@ -10,6 +10,7 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/cluster/lost_writes.h"
 #include "harness/feed/sink_sql.h"
+#include "harness/tidb/tidb.h"
 
 #define HOLD_TRIES 20
 #define HOLD_MS 10000
@@ -24,12 +25,18 @@
 struct cluster_hold {
 	struct sql *conn[HOLD_CONNECTIONS];
 	unsigned n;
+	tso_t at;
 	char *name;
 };
 
 struct sql *cluster_hold_conn(struct cluster_hold *h)
 {
 	return h->conn[0];
+}
+
+tso_t cluster_hold_at(const struct cluster_hold *h)
+{
+	return h->at;
 }
 
 void cluster_hold_free(struct cluster_hold *h)
@@ -61,19 +68,25 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 	for (unsigned i = 0; i < h->n && rc == 0; i++) {
 		h->conn[i] = sql_open(ep, d, e);
 		rc = h->conn[i] ? 0 : -1;
+		if (rc == 0 && sql_flavor(h->conn[i]) == SQL_TIDB) {
+			rc = tidb_now(ep, &h->at, e);
+			sql_close(h->conn[i]);
+			h->conn[i] = NULL;
+			h->n = 0;
+		}
 	}
 	/* the same position before the first and after the last: all of them see one state */
 	do {
-		if (rc == 0)
+		if (rc == 0 && h->n > 1)
 			rc = position_text(h->conn[0], &before, e);
 		for (unsigned i = 0; i < h->n && rc == 0; i++)
 			rc = sql_exec(h->conn[i], e, "START TRANSACTION WITH CONSISTENT SNAPSHOT") <
 					     0
 				     ? -1
 				     : 0;
-		if (rc == 0)
+		if (rc == 0 && h->n > 1)
 			rc = position_text(h->conn[h->n - 1], &after, e);
-	} while (rc == 0 && strcmp(before.buf, after.buf) && ++tries < HOLD_TRIES);
+	} while (rc == 0 && h->n > 1 && strcmp(before.buf, after.buf) && ++tries < HOLD_TRIES);
 	if (rc == 0 && tries == HOLD_TRIES)
 		rc = err_set(
 			e, ERR_TIMEOUT, 0,

@@ -10,14 +10,16 @@
 
 #define HOLD_CONNECTIONS 4
 
-/* A server's state of now, kept readable in open snapshots while it goes on. Use from one thread.
- */
+/* A server's state of now, kept readable while it goes on: in open snapshots; on TiDB it is a TSO,
+ * as long as garbage collection has not passed it. Use from one thread. */
 struct cluster_hold;
 /* at most HOLD_CONNECTIONS */
 struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *name,
 				  unsigned connections, struct err *e);
-struct sql *cluster_hold_conn(struct cluster_hold *h); /* one of them, still the hold's */
-void cluster_hold_free(struct cluster_hold *h);        /* NULL is fine */
+/* one of them, still the hold's; NULL: the state is a TSO */
+struct sql *cluster_hold_conn(struct cluster_hold *h);
+tso_t cluster_hold_at(const struct cluster_hold *h); /* 0: its connections have the state */
+void cluster_hold_free(struct cluster_hold *h);      /* NULL is fine */
 
 struct forensic_opts {
 	struct cluster *dead;

@@ -42,7 +42,7 @@ function text.replayed(replay)
 end
 
 -- scenario { name, options, run }: checked here, so that a mistake is said before anything starts.
-local fields = { name = "string", options = "table", run = "function", needs = "table" }
+local fields = { name = "string", options = "table", run = "function", needs = "table", promotes = "boolean" }
 local function scenario(s)
   if type(s) ~= "table" then error("scenario takes a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
   for key, value in pairs(s) do
@@ -52,6 +52,9 @@ local function scenario(s)
   if not s.name or not s.name:match("^[%w_-]+$") or #s.name > 64 then error("scenario needs a name of letters, digits, _ and -", 2) end
   if not s.run then error("scenario needs run = function(t, opt) … end", 2) end
   s.options = s.options or {}
+  if s.promotes then
+    s.options.check = { "after", "when t:promote's checks are made: after (service does not wait for them) or before service", choices = { "after", "before" } }
+  end
   for key, o in pairs(s.options) do
     local kind = type(o) == "table" and type(o[1])
     if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
@@ -213,6 +216,29 @@ function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
 function T:now() return steps.now() end -- luacheck: ignore self -- seconds on the journal's clock
 function T:planning() return steps.planning() end -- luacheck: ignore self
 
+-- Service goes on at the cluster: RTO ends with the load's first acknowledgement there. Its state of before the first write is held, and
+-- judge(held) gets that: when service is back, or, with --set check=before, before it. Returns when it was served, and what judge returned.
+function T:promote(load, cluster, judge)
+  self:phase "promote"
+  local held = self.verify.hold(cluster, load)
+  local function judged()
+    local said = judge(held)
+    held:release()
+    return said
+  end
+  local said
+  if self.check_first then
+    self:phase "check"
+    said = judged()
+    self:phase "promote"
+  end
+  load:start { on = cluster }
+  local served = load:first_ack()
+  self:recovered("service", served)
+  if not self.check_first then said = judged() end
+  return served, said
+end
+
 -- RPO, always in its three figures, from a ledger check after the replay.
 function T:rpo(ledger) -- luacheck: ignore self
   if ledger.verdict == "unknown" and ledger.acked == 0 then return steps.note("RPO is not known: " .. ledger.evidence) end
@@ -303,7 +329,7 @@ return {
   text = text,
   coerce = coerce,
   run = function(s, opt)
-    local t = setmetatable({}, T)
+    local t = setmetatable({ check_first = s.promotes and opt.check == "before" }, T)
     s.run(t, opt)
     if faults.finish then faults.finish(t) end
   end,

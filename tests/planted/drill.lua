@@ -3,6 +3,7 @@ local scenario = require "drtest.scenario"
 
 return scenario {
   name = "planted-drill",
+  promotes = true,
   options = {
     soak = { "3s", "write load before the disaster" },
     busy = { false, "the disaster falls on a busy sink" },
@@ -35,10 +36,13 @@ return scenario {
     end)
     t:step("replay and judge", function()
       local replay = secondary:apply_redo(store:url "redo/forth")
-      local held = t.verify.hold(secondary)
-      t:check("ledger", t.verify.ledger(load, secondary, { of = primary, point = replay.point }))
-      t:check("model", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:check("forensic", t.verify.forensic(load, primary, held, { point = replay.point }))
+      local disk = t.verify.hold(secondary)
+      t:promote(load, secondary, function(held)
+        t:check("ledger", t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("model", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+      end)
+      load:stop()
+      t:check("forensic", t.verify.forensic(load, primary, disk, { point = replay.point }))
     end)
   end,
 }

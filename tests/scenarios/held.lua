@@ -1,4 +1,5 @@
--- The verdict reads what was held: a defect that was there then is found, one that came later does not matter, and neither does the service that writes.
+-- t:promote's verdict reads what was there before the first write: a defect of then is found, one that came later does not matter, and neither does
+-- the service that writes.
 local scenario = require "drtest.scenario"
 
 local defects = {
@@ -8,9 +9,10 @@ local defects = {
 
 return scenario {
   name = "held",
+  promotes = true,
   options = { plant = { "later", "when the secondary is spoilt", choices = { "row", "ledger", "later" } } },
   run = function(t, opt)
-    local store, primary, secondary, load, replay, held
+    local store, primary, secondary, load, replay
 
     t:step("a disaster and a replay", function()
       store = t:store { buckets = { "backup", "redo" } }
@@ -27,27 +29,24 @@ return scenario {
       replay = secondary:apply_redo(store:url "redo/forth")
     end)
 
-    t:step("the state is held, and service goes on", function()
+    t:step("service goes on, and the verdict", function()
       if defects[opt.plant] then secondary:sql(defects[opt.plant]) end
-      held = t.verify.hold(secondary, load)
-      if opt.plant == "later" then
-        for _, defect in pairs(defects) do secondary:sql(defect) end
-      end
-      load:start { on = secondary }
-      load:first_ack()
-    end)
-
-    t:step("the verdict", function()
-      local of = { of = primary, point = replay.point, held = held }
-      t:check("ledger", t.verify.ledger(load, secondary, of))
-      t:check("model", t.verify.model(load, secondary, of))
-      t:check("service wrote meanwhile", t:planning() or load:stats().acked > 0)
+      local acked = load:stats().acked
+      t:promote(load, secondary, function(held)
+        local served = load:stats().acked > acked
+        t:check("service " .. opt.check .. " the verdict", t:planning() or served == (opt.check == "after"))
+        if opt.plant == "later" then
+          for _, defect in pairs(defects) do secondary:sql(defect) end
+        end
+        local of = { of = primary, point = replay.point, held = held }
+        t:check("ledger", t.verify.ledger(load, secondary, of))
+        t:check("model", t.verify.model(load, secondary, of))
+      end)
       load:stop()
       if opt.plant == "later" then -- what is there now is spoilt, and found
         local now = t.verify.model(load, secondary, { of = primary, point = replay.point })
         t:check("the same check of now fails", t:planning() or now.verdict == "fail", now.evidence)
       end
-      held:release()
     end)
   end,
 }
