@@ -84,28 +84,29 @@ static bool is_suite(const char *file)
 	return is;
 }
 
+static const struct option longs[] = {
+	{ "on", required_argument, NULL, 'o' },
+	{ "set", required_argument, NULL, 's' },
+	{ "seed", required_argument, NULL, 'n' },
+	{ "store", required_argument, NULL, 'S' },
+	{ "plan", no_argument, NULL, 'p' },
+	{ "keep", no_argument, NULL, 'k' },
+	{ "out", required_argument, NULL, 'd' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "prometheus", required_argument, NULL, 'P' },
+	{ "folder-file", required_argument, NULL, 'F' },
+	{ "version", required_argument, NULL, 'v' },
+	{ "clusters", required_argument, NULL, 'c' },
+	{ "max-rpo", required_argument, NULL, 'R' },
+	{ "max-rto", required_argument, NULL, 'T' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
 /* 1: go on; else the exit code, -1 - code. */
 static int parse(int argc, char **argv, struct run_opts *o, const char **set, struct run_outputs *w)
 {
-	static const struct option longs[] = {
-		{ "on", required_argument, NULL, 'o' },
-		{ "set", required_argument, NULL, 's' },
-		{ "seed", required_argument, NULL, 'n' },
-		{ "store", required_argument, NULL, 'S' },
-		{ "plan", no_argument, NULL, 'p' },
-		{ "keep", no_argument, NULL, 'k' },
-		{ "out", required_argument, NULL, 'd' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "prometheus", required_argument, NULL, 'P' },
-		{ "folder-file", required_argument, NULL, 'F' },
-		{ "version", required_argument, NULL, 'v' },
-		{ "clusters", required_argument, NULL, 'c' },
-		{ "max-rpo", required_argument, NULL, 'R' },
-		{ "max-rto", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	size_t n_set = 0;
 	char *end;
 	int c;

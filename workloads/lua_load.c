@@ -563,6 +563,39 @@ static char *load_file(lua_State *L, struct runtime *r, const char *name)
 	return path;
 }
 
+/* The load's userdata: what the checks ask of it lies in front. */
+static void push_face(lua_State *L, struct lua_load *l)
+{
+	struct face *f = lua_newuserdata(L, sizeof(*f));
+
+	*f = (struct face){ .audit = { .ledger_dir = l->ledger_dir }, .l = l };
+	if (l->load) {
+		f->audit.model = load_model(l->load);
+		f->audit.db = load_db(l->load);
+		f->audit.ledger_table = load_ledger_table(l->load);
+		f->audit.history = load_history_check(l->load);
+		f->audit.writer_of = load_writer_of;
+		f->audit.writer_ctx = l->load;
+	}
+	luaL_getmetatable(L, AUDIT_METATABLE);
+	lua_setmetatable(L, -2);
+}
+
+/* A number, or steps and ramps as text; the value stays on the stack as long as its text is used.
+ */
+static void read_rate(lua_State *L, struct load_opts *o)
+{
+	lua_getfield(L, 1, "rate");
+	if (lua_type(L, -1) == LUA_TSTRING)
+		o->rate_plan = lua_tostring(L, -1);
+	else if (lua_type(L, -1) == LUA_TNUMBER)
+		o->rate = lua_tonumber(L, -1);
+	else if (!lua_isnil(L, -1))
+		runtime_usage(
+			L,
+			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
+}
+
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -573,7 +606,6 @@ static int make(lua_State *L)
 	bool reconnect = false;
 	char *set[SETS_MAX + 1] = { NULL };
 	struct lua_load *l;
-	struct face *f;
 	struct err e = ERR_INIT;
 	size_t n;
 
@@ -612,17 +644,7 @@ static int make(lua_State *L)
 			protocol);
 	if (backlog < 0 || events < 0)
 		runtime_usage(L, "t:load: backlog_max and events are at least 0");
-	/* a number, or steps and ramps as text; the value stays on the stack as long as its text is
-	 * used */
-	lua_getfield(L, 1, "rate");
-	if (lua_type(L, -1) == LUA_TSTRING)
-		o.rate_plan = lua_tostring(L, -1);
-	else if (lua_type(L, -1) == LUA_TNUMBER)
-		o.rate = lua_tonumber(L, -1);
-	else if (!lua_isnil(L, -1))
-		runtime_usage(
-			L,
-			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
+	read_rate(L, &o);
 	o.protocol = *protocol == 'p'   ? LOAD_PREPARED
 		     : *protocol == 't' ? LOAD_TEXT
 					: LOAD_ONE_PACKET;
@@ -661,18 +683,7 @@ static int make(lua_State *L)
 		made = NULL;
 	}
 	l->load = made;
-	f = lua_newuserdata(L, sizeof(*f));
-	*f = (struct face){ .audit = { .ledger_dir = l->ledger_dir }, .l = l };
-	if (made) {
-		f->audit.model = load_model(made);
-		f->audit.db = load_db(made);
-		f->audit.ledger_table = load_ledger_table(made);
-		f->audit.history = load_history_check(made);
-		f->audit.writer_of = load_writer_of;
-		f->audit.writer_ctx = made;
-	}
-	luaL_getmetatable(L, AUDIT_METATABLE);
-	lua_setmetatable(L, -2);
+	push_face(L, l);
 	return 1;
 }
 

@@ -564,26 +564,56 @@ static uint64_t position_of(const char *info)
 	return p ? strtoull(p + 12, NULL, 10) : 0;
 }
 
+static void connected(struct worker *w)
+{
+	struct link *k = &w->link;
+
+	if (k->failed) {
+		connect_failed(w);
+		return;
+	}
+	k->tidb = strstr(mysql_get_server_info(k->m), "TiDB") != NULL;
+	w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI
+								  : PHASE_SESSION;
+	k->want_rows = false;
+	if (w->phase == PHASE_SESSION)
+		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
+	else
+		link_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
+}
+
+static void commit_answered(struct worker *w)
+{
+	struct link *k = &w->link;
+
+	if (k->failed) {
+		/* of a transaction in one packet: a statement before COMMIT said no, and
+		 * the server read no further */
+		event_failed(w, failure_of(k->code, k->text) == FAILURE_LOST ||
+					k->results + 1 >= w->packet_sent);
+		return;
+	}
+	sent_packet_ended(w);
+	w->end_ns = clock_mono_ns();
+	w->in_txn = false;
+	w->committed = true;
+	w->position = k->last_gtid;
+	if (k->tidb) {
+		w->phase = PHASE_POSITION;
+		k->want_rows = true;
+		link_query(k, POSITION_SQL, strlen(POSITION_SQL));
+		return;
+	}
+	resume(w, 0);
+}
+
 /* The operation that was under way is done. */
 static void operation_done(struct worker *w)
 {
 	struct link *k = &w->link;
 
 	switch (w->phase) {
-	case PHASE_CONNECT:
-		if (k->failed) {
-			connect_failed(w);
-			return;
-		}
-		k->tidb = strstr(mysql_get_server_info(k->m), "TiDB") != NULL;
-		w->phase = w->thread->load->o.protocol == LOAD_ONE_PACKET ? PHASE_SESSION_MULTI
-									  : PHASE_SESSION;
-		k->want_rows = false;
-		if (w->phase == PHASE_SESSION)
-			link_query(k, SESSION_SQL, strlen(SESSION_SQL));
-		else
-			link_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
-		return;
+	case PHASE_CONNECT: connected(w); return;
 	case PHASE_SESSION_MULTI:
 		if (k->failed && failure_of(k->code, k->text) == FAILURE_LOST) {
 			connect_failed(w);
@@ -620,27 +650,7 @@ static void operation_done(struct worker *w)
 		add(&w->writes, 1);
 		start_commit(w);
 		return;
-	case PHASE_COMMIT:
-		if (k->failed) {
-			/* of a transaction in one packet: a statement before COMMIT said no, and
-			 * the server read no further */
-			event_failed(w, failure_of(k->code, k->text) == FAILURE_LOST ||
-						k->results + 1 >= w->packet_sent);
-			return;
-		}
-		sent_packet_ended(w);
-		w->end_ns = clock_mono_ns();
-		w->in_txn = false;
-		w->committed = true;
-		w->position = k->last_gtid;
-		if (k->tidb) {
-			w->phase = PHASE_POSITION;
-			k->want_rows = true;
-			link_query(k, POSITION_SQL, strlen(POSITION_SQL));
-			return;
-		}
-		resume(w, 0);
-		return;
+	case PHASE_COMMIT: commit_answered(w); return;
 	case PHASE_POSITION:
 		/* lost by now: the commit is acknowledged all the same, its position is not known
 		 */

@@ -107,41 +107,42 @@ static bool parse_ts(const char *text, bool latest, tso_t *out)
 	return true;
 }
 
+static const struct option longs[] = {
+	{ "storage", required_argument, NULL, 's' },
+	{ "sink-uri", required_argument, NULL, 'u' },
+	{ "tmp-dir", required_argument, NULL, 'd' },
+	{ "until", required_argument, NULL, 'U' },
+	{ "memory", required_argument, NULL, 'm' },
+	{ "workers", required_argument, NULL, 'w' },
+	{ "time-zone", required_argument, NULL, 'z' },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "mode", required_argument, NULL, 'M' },
+	{ "force", no_argument, NULL, 'F' },
+	{ "fresh", no_argument, NULL, 'R' },
+	{ "allow-gap", no_argument, NULL, 'g' },
+	{ "downloads", required_argument, NULL, 'D' },
+	{ "key", required_argument, NULL, 'k' },
+	{ "sink-password-file", required_argument, NULL, 'p' },
+	{ "once", no_argument, NULL, '1' },
+	{ "prometheus", no_argument, NULL, 'P' },
+	{ "warn-rpo", required_argument, NULL, 'r' },
+	{ "flush-interval", required_argument, NULL, 'I' },
+	{ "yes", no_argument, NULL, 'y' },
+	{ "fence-user", required_argument, NULL, 'e' },
+	/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
+	{ "log-level", required_argument, NULL, 'i' },
+	{ "enable-profiling", optional_argument, NULL, 'i' },
+	{ "memory-limit", required_argument, NULL, 'i' },
+	{ "table", required_argument, NULL, 't' },
+	{ "from", required_argument, NULL, 'f' },
+	{ "to", required_argument, NULL, 'T' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
 static int parse(int argc, char **argv, struct redo_options *o)
 {
-	static const struct option longs[] = {
-		{ "storage", required_argument, NULL, 's' },
-		{ "sink-uri", required_argument, NULL, 'u' },
-		{ "tmp-dir", required_argument, NULL, 'd' },
-		{ "until", required_argument, NULL, 'U' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "workers", required_argument, NULL, 'w' },
-		{ "time-zone", required_argument, NULL, 'z' },
-		{ "dry-run", no_argument, NULL, 'n' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "mode", required_argument, NULL, 'M' },
-		{ "force", no_argument, NULL, 'F' },
-		{ "fresh", no_argument, NULL, 'R' },
-		{ "allow-gap", no_argument, NULL, 'g' },
-		{ "downloads", required_argument, NULL, 'D' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "sink-password-file", required_argument, NULL, 'p' },
-		{ "once", no_argument, NULL, '1' },
-		{ "prometheus", no_argument, NULL, 'P' },
-		{ "warn-rpo", required_argument, NULL, 'r' },
-		{ "flush-interval", required_argument, NULL, 'I' },
-		{ "yes", no_argument, NULL, 'y' },
-		{ "fence-user", required_argument, NULL, 'e' },
-		/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
-		{ "log-level", required_argument, NULL, 'i' },
-		{ "enable-profiling", optional_argument, NULL, 'i' },
-		{ "memory-limit", required_argument, NULL, 'i' },
-		{ "table", required_argument, NULL, 't' },
-		{ "from", required_argument, NULL, 'f' },
-		{ "to", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	size_t n;
 	int c;
 

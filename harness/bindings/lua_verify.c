@@ -330,6 +330,52 @@ static void as_held(lua_State *L, const struct held *h, const struct lua_cluster
  * = true, held = hold(cluster, load) }) */
 enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
 
+/* Into the result on top. */
+static void push_counts(lua_State *L, const struct prefix_result *res)
+{
+	const struct {
+		const char *name;
+		double value;
+	} numbers[] = {
+		{ "acked", (double)res->acked },
+		{ "failed", (double)res->failed },
+		{ "unknown", (double)res->unknown },
+		{ "recovered", (double)res->recovered },
+		{ "lost", (double)res->lost },
+		{ "resurrected", (double)res->resurrected },
+		{ "missing", (double)res->missing },
+		{ "early", (double)res->early },
+		{ "torn", (double)res->torn },
+		{ "rows", (double)res->rows_checked },
+		{ "rows_wrong", (double)res->rows_wrong },
+		{ "window_ms", (double)res->loss_window_ms },
+		{ "resolved_behind_ms", (double)res->resolved_behind_ms },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+}
+
+/* The options at 3 that are no plain values. */
+static void prefix_options(lua_State *L, struct lua_cluster **of, tso_t *point,
+			   const struct held **held)
+{
+	if (!lua_istable(L, 3))
+		return;
+	lua_getfield(L, 3, "of");
+	if (!lua_isnil(L, -1))
+		*of = lua_cluster_check(L, -1);
+	lua_getfield(L, 3, "point");
+	if (!lua_isnil(L, -1))
+		*point = lua_tso_check(L, -1);
+	lua_getfield(L, 3, "held");
+	if (!lua_isnil(L, -1))
+		*held = held_check(L, -1);
+	lua_pop(L, 3);
+}
+
 static int prefix(lua_State *L, enum prefix_kind kind)
 {
 	bool model = kind == PREFIX_MODEL;
@@ -360,18 +406,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 					 { "before", FIELD_FLAG, &o.before_replay },
 					 { "held", FIELD_ANY, NULL },
 					 { NULL, 0, NULL } });
-	if (lua_istable(L, 3)) {
-		lua_getfield(L, 3, "of");
-		if (!lua_isnil(L, -1))
-			of = lua_cluster_check(L, -1);
-		lua_getfield(L, 3, "point");
-		if (!lua_isnil(L, -1))
-			o.point = lua_tso_check(L, -1);
-		lua_getfield(L, 3, "held");
-		if (!lua_isnil(L, -1))
-			held = held_check(L, -1);
-		lua_pop(L, 3);
-	}
+	prefix_options(L, &of, &o.point, &held);
 	if (held)
 		as_held(L, held, c, audit, what, &o);
 	else
@@ -416,29 +451,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 					: EVIDENCE_LEDGER,
 		  kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
 		  (double)(res.acked + res.failed + res.unknown));
-	const struct {
-		const char *name;
-		double value;
-	} numbers[] = {
-		{ "acked", (double)res.acked },
-		{ "failed", (double)res.failed },
-		{ "unknown", (double)res.unknown },
-		{ "recovered", (double)res.recovered },
-		{ "lost", (double)res.lost },
-		{ "resurrected", (double)res.resurrected },
-		{ "missing", (double)res.missing },
-		{ "early", (double)res.early },
-		{ "torn", (double)res.torn },
-		{ "rows", (double)res.rows_checked },
-		{ "rows_wrong", (double)res.rows_wrong },
-		{ "window_ms", (double)res.loss_window_ms },
-		{ "resolved_behind_ms", (double)res.resolved_behind_ms },
-	};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		lua_pushnumber(L, numbers[i].value);
-		lua_setfield(L, -2, numbers[i].name);
-	}
+	push_counts(L, &res);
 	prefix_result_release(&res);
 	return 1;
 }

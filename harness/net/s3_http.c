@@ -368,13 +368,53 @@ static bool brings_all(const struct s3_request *q, const struct s3_response *r)
 	return (!q->root || !strcmp(r->answer.root, q->root)) && (!q->tagged || r->etag[0]);
 }
 
+/* An answer came whole. 0: it is the store's; -1: it is worth another attempt, *e says why. */
+static int judge_answer(const struct s3_client *c, const struct s3_request *q,
+			struct s3_response *r, const char *code, struct err *e)
+{
+	char words[120];
+
+	if (r->body.len)
+		s3_xml_answer(r->body.buf, r->body.len, &r->answer);
+	if (!r->answer.code[0] && r->status >= 300)
+		snprintf(r->answer.code, sizeof(r->answer.code), "%s", code);
+	first_words(r, words);
+	if (!brings_all(q, r))
+		return err_set(
+			e, ERR_IO, (int)r->status,
+			"%s: HTTP %ld without %s%s%s%s: something else than the store may have answered",
+			c->base, r->status, q->root ? q->root : "an ETag", words[0] ? " (" : "",
+			words, words[0] ? ")" : "");
+	if (may_pass(r))
+		return err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base, r->status,
+			       r->answer.code, r->answer.message[0] ? ": " : "",
+			       r->answer.message[0] ? r->answer.message : words);
+	return 0;
+}
+
+/* No answer came. unresumable: a part of the body was delivered, and nothing names its version. */
+static bool may_try_again(const struct s3_request *q, CURLcode code, bool unresumable,
+			  struct err *e)
+{
+	if (!worth_another(code)) {
+		err_wrap(e, "%s", q->path);
+		return false;
+	}
+	if (unresumable && !q->restart) {
+		err_wrap(e, "%s: lost in mid-body, and without an ETag it can't be resumed",
+			 q->path);
+		return false;
+	}
+	return true;
+}
+
 int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r,
 	       struct err *e)
 {
 	struct deadline give_up = deadline_in_ms(q->patience_ms);
 	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "",
 			    q->query ? q->query : ""),
-	     hash[65], etag[256] = "", words[120];
+	     hash[65], etag[256] = "";
 	uint64_t delivered = 0;
 	int64_t backoff = BACKOFF_MS_FIRST;
 	int rc = -1;
@@ -421,38 +461,15 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 				snprintf(etag, sizeof(etag), "%s", r->etag);
 		}
 		if (code == CURLE_OK) {
-			if (r->body.len)
-				s3_xml_answer(r->body.buf, r->body.len, &r->answer);
-			if (!r->answer.code[0] && r->status >= 300)
-				snprintf(r->answer.code, sizeof(r->answer.code), "%s", a.code);
-			first_words(r, words);
-			if (!brings_all(q, r)) {
-				err_set(e, ERR_IO, (int)r->status,
-					"%s: HTTP %ld without %s%s%s%s: something else than the store may have answered",
-					c->base, r->status, q->root ? q->root : "an ETag",
-					words[0] ? " (" : "", words, words[0] ? ")" : "");
-			} else if (!may_pass(r)) {
+			if (judge_answer(c, q, r, a.code, e) == 0) {
 				rc = 0;
 				goto out;
-			} else {
-				err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base,
-					r->status, r->answer.code, r->answer.message[0] ? ": " : "",
-					r->answer.message[0] ? r->answer.message : words);
 			}
 		} else {
 			err_set(e, ERR_IO, 0, "%s: %s", c->base,
 				a.stalled ? "no answer" : curl_easy_strerror(code));
-			if (!worth_another(code)) {
-				err_wrap(e, "%s", q->path);
+			if (!may_try_again(q, code, delivered && !etag[0], e))
 				goto out;
-			}
-			if (delivered && !etag[0] && !q->restart) {
-				err_wrap(
-					e,
-					"%s: lost in mid-body, and without an ETag it can't be resumed",
-					q->path);
-				goto out;
-			}
 			if (delivered && !etag[0]) {
 				q->restart(q->arg);
 				delivered = 0;

@@ -100,44 +100,14 @@ static int stream_only(uint64_t n)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* n transactions into the ledgers and drtest_ledger, and what they leave of each row into cell. */
+static void make_transactions(const struct audit_model *m, struct ledger_writer **w, struct sql *s,
+			      struct cell *cell, uint64_t n)
 {
-	if (argc > 2 && !strcmp(argv[1], "stream"))
-		return stream_only(strtoull(argv[2], NULL, 10));
-
-	struct sql_endpoint ep = { .host = "127.0.0.1",
-				   .user = "root",
-				   .port = argc > 1 ? (unsigned)atoi(argv[1]) : 0 };
-	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-	char dir[] = "/tmp/drtest-verify-checks-XXXXXX";
-	struct err e = ERR_INIT;
 	struct audit_op op[AUDIT_OPS_MAX];
-	struct prefix_result r;
-
-	if (!ep.port || !mkdtemp(dir))
-		return 2;
-	struct load_opts lo = { .name = "oltp_write_only",
-				.db = "checks",
-				.seed = 7,
-				.workers = WORKERS,
-				.tables = TABLES,
-				.table_size = ROWS,
-				.ledger_rows = true,
-				.ledger_dir = dir };
-	struct load *l = load_new(&lo, &e);
-
-	must(l ? 0 : -1, &e);
-	must(load_prepare(l, &ep, 2, deadline_in_ms(600000), &e), &e);
-	const struct audit_model *m = load_model(l);
-	struct cell *cell = xcalloc((size_t)TABLES * (ROWS + 1), sizeof(*cell));
-	struct ledger_writer *w[WORKERS];
-	struct sql *s = sql_open(&ep, deadline_in_ms(10000), &e);
 	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
 
-	must(s ? 0 : -1, &e);
-	must((int)sql_exec(s, &e, "SET unique_checks = 0"), &e);
-	for (uint32_t i = 0; i < WORKERS; i++)
-		must((w[i] = ledger_writer_open(dir, i + 1, &e)) ? 0 : -1, &e);
 	for (uint64_t i = 0; i < n; i++) {
 		uint32_t worker = (uint32_t)(i % WORKERS) + 1;
 		uint64_t seq = i / WORKERS + 1;
@@ -174,9 +144,18 @@ int main(int argc, char **argv)
 			strbuf_reset(&text);
 		}
 	}
+	strbuf_release(&text);
+}
+
+/* The rows that a transaction changed. */
+static void write_rows(struct sql *s, const struct cell *cell)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
 	for (uint32_t t = 0; t < TABLES; t++)
 		for (int64_t id = 1; id <= ROWS + 1; id++) {
-			struct cell *c =
+			const struct cell *c =
 				id <= ROWS ? &cell[(size_t)t * (ROWS + 1) + (size_t)id] : NULL;
 
 			if (c && c->changed) {
@@ -195,6 +174,47 @@ int main(int argc, char **argv)
 				strbuf_reset(&text);
 			}
 		}
+	strbuf_release(&text);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "stream"))
+		return stream_only(strtoull(argv[2], NULL, 10));
+
+	struct sql_endpoint ep = { .host = "127.0.0.1",
+				   .user = "root",
+				   .port = argc > 1 ? (unsigned)atoi(argv[1]) : 0 };
+	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
+	char dir[] = "/tmp/drtest-verify-checks-XXXXXX";
+	struct err e = ERR_INIT;
+	struct prefix_result r;
+
+	if (!ep.port || !mkdtemp(dir))
+		return 2;
+	struct load_opts lo = { .name = "oltp_write_only",
+				.db = "checks",
+				.seed = 7,
+				.workers = WORKERS,
+				.tables = TABLES,
+				.table_size = ROWS,
+				.ledger_rows = true,
+				.ledger_dir = dir };
+	struct load *l = load_new(&lo, &e);
+
+	must(l ? 0 : -1, &e);
+	must(load_prepare(l, &ep, 2, deadline_in_ms(600000), &e), &e);
+	const struct audit_model *m = load_model(l);
+	struct cell *cell = xcalloc((size_t)TABLES * (ROWS + 1), sizeof(*cell));
+	struct ledger_writer *w[WORKERS];
+	struct sql *s = sql_open(&ep, deadline_in_ms(10000), &e);
+
+	must(s ? 0 : -1, &e);
+	must((int)sql_exec(s, &e, "SET unique_checks = 0"), &e);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		must((w[i] = ledger_writer_open(dir, i + 1, &e)) ? 0 : -1, &e);
+	make_transactions(m, w, s, cell, n);
+	write_rows(s, cell);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		must(ledger_writer_close(w[i], &e), &e);
 	struct prefix_opts o = {
@@ -218,7 +238,6 @@ int main(int argc, char **argv)
 	prefix_result_release(&r);
 	free(cell);
 	sql_close(s);
-	strbuf_release(&text);
 	load_free(l);
 	fs_remove_tree(dir, NULL);
 	return 0;
