@@ -114,18 +114,30 @@ static void name_html(struct strbuf *out, const char *name)
 	strbuf_release(&part);
 }
 
+/* A time of the run in UTC; the page's script puts the reader's zone beside it. */
+static bool time_of(const struct run_model *m, double at, const char *format, struct strbuf *out)
+{
+	char shown[TEXT_NUMBER], iso[TEXT_NUMBER];
+
+	if (!run_model_time(m, at, format, shown, sizeof(shown)) ||
+	    !run_model_time(m, at, "%Y-%m-%dT%H:%M:%SZ", iso, sizeof(iso)))
+		return false;
+	strbuf_addf(out, "<time datetime=\"%s\">%s</time>", iso, shown);
+	return true;
+}
+
 /* The answer in one sentence. */
 static void lead(const struct run_model *m, struct strbuf *out)
 {
-	char when[TEXT_NUMBER], a[TEXT_NUMBER];
+	struct strbuf when = STRBUF_INIT;
+	char a[TEXT_NUMBER];
 	double service = m->rto_ms[RTO_SERVICE];
 
 	if (m->rpo_lost < 0)
 		return;
 	strbuf_addstr(out, "<p class=\"lead\">If the primary had died ");
-	if (m->disaster_at >= 0 &&
-	    run_model_time(m, m->disaster_at, "%H:%M:%S", when, sizeof(when)))
-		strbuf_addf(out, "at <b>%s</b> UTC", when);
+	if (m->disaster_at >= 0 && time_of(m, m->disaster_at, "<b>%H:%M:%S</b> UTC", &when))
+		strbuf_addf(out, "at %s", when.buf);
 	else
 		strbuf_addstr(out, "then");
 	strbuf_addf(out, ", you would have lost <b>%s</b>",
@@ -138,6 +150,7 @@ static void lead(const struct run_model *m, struct strbuf *out)
 	if (service >= 0)
 		strbuf_addf(out, " and been back after <b>%s</b>", text_seconds(a, service / 1e3));
 	strbuf_addstr(out, ".</p>\n");
+	strbuf_release(&when);
 }
 
 static void contents(const struct run_model *m, struct strbuf *out)
@@ -190,8 +203,8 @@ static void header(const struct run_model *m, struct strbuf *out)
 		text_html(out, m->seed);
 		strbuf_addstr(out, " · ");
 	}
-	if (run_model_time(m, 0, "%Y-%m-%d %H:%M:%S UTC", text, sizeof(text)))
-		strbuf_addf(out, "%s · ", text);
+	if (time_of(m, 0, "%Y-%m-%d %H:%M:%S UTC", out))
+		strbuf_addstr(out, " · ");
 	strbuf_addf(out, "took %s · drtest ", text_seconds(text, m->seconds));
 	text_html(out, m->drtest[0] ? m->drtest : "?");
 	strbuf_addstr(out, "</p></div></header>\n");
@@ -526,9 +539,21 @@ static void steps(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</table></div></section>\n");
 }
 
+/* A row's beginning: when it was, in the run and by the clock. */
+static void moment(const struct run_model *m, double at, struct strbuf *out)
+{
+	char text[TEXT_NUMBER];
+
+	strbuf_addf(out,
+		    "<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">",
+		    text_seconds(text, at));
+	time_of(m, at, "%H:%M:%S", out);
+	strbuf_addstr(out, "</td><td>");
+}
+
 static void happenings(const struct run_model *m, struct strbuf *out)
 {
-	char at[TEXT_NUMBER], clock[TEXT_NUMBER];
+	char at[TEXT_NUMBER];
 
 	if (!m->faults_n && !m->moves_n)
 		return;
@@ -540,11 +565,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
-		run_model_time(m, f->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(
-			out,
-			"<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>",
-			text_seconds(at, f->at), clock);
+		moment(m, f->at, out);
 		text_html(out, f->kind);
 		strbuf_addch(out, ' ');
 		text_html(out, f->target);
@@ -558,11 +579,8 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 	for (size_t i = 0; i < m->moves_n; i++) {
 		const struct model_move *v = &m->moves[i];
 
-		run_model_time(m, v->at, "%H:%M:%S", clock, sizeof(clock));
-		strbuf_addf(
-			out,
-			"<tr><td class=\"num\" data-l=\"at\">%s</td><td class=\"num\" data-l=\"UTC\">%s</td><td>service moves</td><td>from ",
-			text_seconds(at, v->at), clock);
+		moment(m, v->at, out);
+		strbuf_addstr(out, "service moves</td><td>from ");
 		text_html(out, v->from);
 		strbuf_addstr(out, " to ");
 		text_html(out, v->to);

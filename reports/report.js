@@ -12,6 +12,18 @@ if (copy && navigator.clipboard) {
 	});
 }
 
+/* UTC is what logs and colleagues elsewhere have; beside it, the reader's own clock where that is another. */
+document.querySelectorAll('time[datetime]').forEach(function (e) {
+	var t = new Date(e.getAttribute('datetime')), here;
+
+	if (isNaN(t) || !t.getTimezoneOffset())
+		return;
+	here = t.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+	e.title = t.toLocaleString([], { dateStyle: 'full', timeStyle: 'long' });
+	if (!e.closest('td'))
+		e.insertAdjacentText('beforeend', ' (' + here + ')');
+});
+
 var shut = [];
 addEventListener('beforeprint', function () {
 	shut = [].slice.call(document.querySelectorAll('details:not([open])'));

@@ -42,8 +42,12 @@ browse "$dir/hour/report.html"
 quiet "an hour: nothing on the console"
 has "an hour: all charts are drawn" 'data-charts="8"'
 has "an hour: the answer in one sentence" 'you would have lost <b>61</b> of 1,782,631 acknowledged transactions and been back after <b>6.00 s</b>.'
-has "an hour: the disaster is the kill, not an earlier fault" 'had died at <b>12:33:12</b> UTC'
+has "an hour: the disaster is the kill, not an earlier fault" '<b>12:33:12</b> UTC</time>, you would have lost'
 has "an hour: RTO" '6.00 s'
+if grep -q '12:33:12</b> UTC (' "$dir/dom"; then bad "a reader in UTC is told another clock"; else ok "a reader in UTC needs no other clock"; fi
+TZ=Asia/Tokyo browse "$dir/hour/report.html"
+quiet "another zone: nothing on the console"
+has "another zone: the reader's own clock beside UTC" '<b>12:33:12</b> UTC (09:33:12 PM'
 has "an hour: what healed" 'healed after 3 min 00 s'
 
 tests/fixtures/run/make "$dir/hostile" 40 hostile && "$drtest" report "$dir/hostile" >/dev/null
