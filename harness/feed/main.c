@@ -145,9 +145,13 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 /* Two changefeeds in one place would be taken for one log by every reader. */
 static int place_is_ours(struct feed_run *r, struct err *e)
 {
+	struct redo_feed ours = { .name_space = "default" };
 	struct redo_feeds all;
 	int rc = redo_list_feeds(r->store, &all, e);
 
+	snprintf(ours.changefeed, sizeof(ours.changefeed), "%s", r->o.id);
+	if (rc == 0 && redo_feed_removed(r->store, &all, &ours, e) < 0)
+		rc = -1;
 	for (size_t i = 0; i < all.n && rc == 0; i++)
 		if (strcmp(all.f[i].changefeed, r->o.id) || strcmp(all.f[i].name_space, "default"))
 			rc = err_set(

@@ -1,6 +1,8 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/xalloc.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
 #include "harness/redo/reader.h"
@@ -98,6 +100,43 @@ static int lowest_ts(void *arg, const struct redo_event *ev, uint64_t offset, st
 	return 0;
 }
 
+static bool is_own(const struct feed_run *r, const struct redo_name *n)
+{
+	return !n->tmp && !strcmp(n->changefeed, r->o.id) && !strcmp(n->name_space, "default");
+}
+
+/* Sidecars of files that never came: once resolvedTs is behind them they would say that a file was
+ * lost. Where one was, that is told and stays told. */
+static int trim_orphans(struct feed_run *r, const struct redo_files *files, tso_t keep,
+			struct err *e)
+{
+	struct redo_meta m = { .resolved_ts = keep };
+
+	for (size_t i = 0; i < files->n_orphans; i++) {
+		const struct redo_file *f = &files->orphans[i];
+		struct err why = ERR_INIT;
+		char *side;
+		int rc;
+
+		if (!is_own(r, &f->name) || f->name.max_commit_ts <= keep)
+			continue;
+		if (redo_orphan_fault(r->store, &m, f, &why) < 0) {
+			if (why.kind != ERR_BAD_DATA) {
+				*e = why;
+				return -1;
+			}
+			feed_log("warn", "%s", why.text);
+			continue;
+		}
+		side = xstrfmt("%s" SIDECAR_ENDING, f->key);
+		rc = store_delete(r->store, side, e);
+		free(side);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Nobody was promised what lies behind resolvedTs, and we are about to write it again: left there,
  * each change would be in the log twice. A file that also holds promised rows stays (ours never do:
  * see on_txn). */
@@ -108,15 +147,14 @@ int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 	unsigned removed = 0;
 	int rc = -1;
 
-	if (redo_list_files(r->store, &files, e) < 0)
+	if (redo_list_files(r->store, &files, e) < 0 || trim_orphans(r, &files, keep, e) < 0)
 		goto out;
 	for (size_t i = 0; i < files.n; i++) {
 		const struct redo_file *f = &files.f[i];
 		struct redo_parse_result res;
 		tso_t lowest = UINT64_MAX;
 
-		if (f->name.max_commit_ts <= keep || f->name.tmp ||
-		    strcmp(f->name.changefeed, r->o.id) || strcmp(f->name.name_space, "default"))
+		if (f->name.max_commit_ts <= keep || !is_own(r, &f->name))
 			continue;
 		if (redo_read_file(r->store, f, lowest_ts, &lowest, &res, e) < 0)
 			goto out;

@@ -95,7 +95,9 @@ int redo_copy(struct store *from, struct store *to, struct deadline d, struct re
 			rc = -1;
 			break;
 		}
-		rc = copy_files(from, to, &files, r, e);
+		rc = redo_files_whole(from, &r->meta, &files, e);
+		if (rc == 0)
+			rc = copy_files(from, to, &files, r, e);
 		if (rc == 0)
 			rc = write_meta(to, &files, &r->meta, e);
 		if (rc <= 0)

@@ -12,6 +12,7 @@
 
 #define META_BYTES_MAX 4096
 #define META_PAUSE_MS 10
+#define MARK "delete_"
 /* a live owner replaces its meta every 200 ms: a listed one may be gone */
 #define META_TRIES 10
 
@@ -42,6 +43,34 @@ static void feeds_add(struct redo_feeds *all, const struct redo_name *name)
 	all->f[k].has_files = all->f[k].has_files || name->kind != REDO_FILE_META;
 }
 
+/* "delete_<changefeed>", "delete_<namespace>_<changefeed>" */
+static bool is_mark_of(const char *base, const struct redo_feed *f)
+{
+	size_t n = strlen(f->name_space);
+
+	base += strlen(MARK);
+	if (!strcmp(f->name_space, "default") && !strcmp(base, f->changefeed))
+		return true;
+	return !strncmp(base, f->name_space, n) && base[n] == '_' &&
+	       !strcmp(base + n + 1, f->changefeed);
+}
+
+int redo_feed_removed(struct store *s, const struct redo_feeds *all, const struct redo_feed *f,
+		      struct err *e)
+{
+	size_t i = 0;
+
+	while (i < all->n_marks && !is_mark_of(base_of(all->marks[i]), f))
+		i++;
+	if (i == all->n_marks)
+		return 0;
+	return err_set(
+		e, ERR_BAD_DATA, 0,
+		"%s: changefeed %s/%s was removed (its mark, %s, is there): the files of its log are deleted then, and what is left is"
+		" no whole log. If all of them are there and the mark alone is wrong, delete the mark",
+		store_uri_redacted(s), f->name_space, f->changefeed, all->marks[i]);
+}
+
 static struct redo_feeds feeds_of(const struct store_list *l)
 {
 	struct redo_feeds all = { 0 };
@@ -53,6 +82,10 @@ static struct redo_feeds feeds_of(const struct store_list *l)
 		    name.kind != REDO_FILE_OTHER && name.changefeed[0] &&
 		    (name.kind != REDO_FILE_META || l->objects[i].size_bytes))
 			feeds_add(&all, &name);
+		if (strncmp(base_of(l->objects[i].key), MARK, strlen(MARK)) != 0)
+			continue;
+		all.marks = xreallocarray(all.marks, all.n_marks + 1, sizeof(*all.marks));
+		all.marks[all.n_marks++] = xstrdup(l->objects[i].key);
 	}
 	return all;
 }
@@ -71,6 +104,9 @@ int redo_list_feeds(struct store *s, struct redo_feeds *out, struct err *e)
 
 void redo_feeds_release(struct redo_feeds *f)
 {
+	for (size_t i = 0; i < f->n_marks; i++)
+		free(f->marks[i]);
+	free(f->marks);
 	free(f->f);
 	*f = (struct redo_feeds){ 0 };
 }
@@ -87,6 +123,8 @@ static int one_feed(struct store *s, const struct store_list *l, struct err *e)
 			" but one changefeed's files (its name is in each file's name) to a place of their own",
 			store_uri_redacted(s), all.n, all.f[0].name_space, all.f[0].changefeed,
 			all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+	else if (all.n)
+		rc = redo_feed_removed(s, &all, &all.f[0], e);
 	redo_feeds_release(&all);
 	return rc;
 }
@@ -95,7 +133,7 @@ static int one_feed(struct store *s, const struct store_list *l, struct err *e)
 
 /* 1: some vanished between list and read, -1: error. */
 static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *found,
-		      struct err *e)
+		      struct strbuf *mark, struct err *e)
 {
 	struct strbuf body = STRBUF_INIT;
 	struct store_list l;
@@ -107,6 +145,10 @@ static int metas_once(struct store *s, bool any, struct redo_meta *m, unsigned *
 		return -1;
 	if (!any && one_feed(s, &l, e) < 0)
 		goto out;
+	strbuf_reset(mark);
+	for (size_t i = 0; i < l.n && !mark->len; i++)
+		if (!strncmp(base_of(l.objects[i].key), MARK, strlen(MARK)))
+			strbuf_addstr(mark, l.objects[i].key);
 	for (size_t i = 0; i < l.n; i++) {
 		struct redo_name name;
 		struct redo_meta one;
@@ -145,6 +187,7 @@ out:
 
 static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err *e)
 {
+	struct strbuf mark = STRBUF_INIT;
 	struct err dropped = ERR_INIT;
 	unsigned found = 0;
 	int rc = 1;
@@ -156,15 +199,21 @@ static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err 
 	for (int i = 0; i < META_TRIES && (rc == 1 || (rc == 0 && !found)); i++) {
 		if (i && !found && pause_ms(META_PAUSE_MS, deadline_in_ms(60000)) < 0)
 			break;
-		rc = metas_once(s, any, m, &found, e);
+		rc = metas_once(s, any, m, &found, &mark, e);
 	}
-	if (rc < 0)
-		return -1;
-	if (!found)
-		return err_set(
+	if (rc >= 0 && !found && mark.len)
+		rc = err_set(
+			e, ERR_NOT_FOUND, 0,
+			"%s: the redo log has no meta file: its changefeed was removed (the mark %s is there), and the log with it",
+			store_uri_redacted(s), mark.buf);
+	else if (rc >= 0 && !found)
+		rc = err_set(
 			e, ERR_NOT_FOUND, 0,
 			"%s: the redo log has no meta file: nothing was logged here, or the changefeed was removed",
 			store_uri_redacted(s));
+	strbuf_release(&mark);
+	if (rc < 0)
+		return -1;
 	if (m->resolved_ts < m->checkpoint_ts)
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "redo meta: resolvedTs %" PRIu64 " is below checkpointTs %" PRIu64,
@@ -193,23 +242,48 @@ static int by_kind_ts_key(const void *x, const void *y)
 	return strcmp(a->key, b->key);
 }
 
+/* A sidecar without its log file. */
+static void add_orphan(struct redo_files *out, const char *key)
+{
+	size_t n = strlen(key), end = strlen(SIDECAR_ENDING);
+	struct redo_name name;
+	char *log;
+
+	if (n <= end || strcmp(key + n - end, SIDECAR_ENDING) != 0)
+		return;
+	log = xstrndup(key, n - end);
+	if (redo_name_parse(&name, base_of(log), NULL) < 0 ||
+	    (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL)) {
+		free(log);
+		return;
+	}
+	out->orphans = xreallocarray(out->orphans, out->n_orphans + 1, sizeof(*out->orphans));
+	out->orphans[out->n_orphans++] =
+		(struct redo_file){ .name = name, .key = log, .sidecar = true };
+}
+
 int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 {
 	struct store_list l;
 	size_t room = 0;
+	bool *paired;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
 	if (store_list(s, "", &l, e) < 0)
 		return -1;
+	paired = xcalloc(l.n + 1, sizeof(*paired));
 	for (size_t i = 0; i < l.n; i++) {
 		struct redo_name name;
 		size_t k = i + 1, n = strlen(l.objects[i].key);
 
 		if (redo_name_parse(&name, base_of(l.objects[i].key), e) < 0)
 			goto out;
-		if (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL)
+		if (name.kind != REDO_FILE_ROW && name.kind != REDO_FILE_DDL) {
+			if (!paired[i])
+				add_orphan(out, l.objects[i].key);
 			continue;
+		}
 		/* the list is sorted: a sidecar comes right behind its file, or behind others that
 		 * begin with the file's name */
 		while (k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) &&
@@ -218,15 +292,15 @@ int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 		if (out->n == room)
 			out->f =
 				xreallocarray(out->f, room = room ? room * 2 : 64, sizeof(*out->f));
-		out->f[out->n++] = (struct redo_file){
-			name, xstrdup(l.objects[i].key), l.objects[i].size_bytes,
-			k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n)
-		};
+		paired[k] = k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n);
+		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key),
+						       l.objects[i].size_bytes, paired[k] };
 	}
 	if (out->n)
 		qsort(out->f, out->n, sizeof(*out->f), by_kind_ts_key);
 	rc = 0;
 out:
+	free(paired);
 	store_list_release(&l);
 	if (rc < 0)
 		redo_files_release(out);
@@ -237,8 +311,81 @@ void redo_files_release(struct redo_files *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		free(f->f[i].key);
+	for (size_t i = 0; i < f->n_orphans; i++)
+		free(f->orphans[i].key);
 	free(f->f);
+	free(f->orphans);
 	memset(f, 0, sizeof(*f));
+}
+
+bool redo_files_have(const struct redo_files *f, const struct redo_name *name, const char *base)
+{
+	size_t lo = 0, hi = f->n;
+
+	while (lo < hi) { /* they are sorted by kind and ts first */
+		size_t mid = lo + (hi - lo) / 2;
+		const struct redo_name *n = &f->f[mid].name;
+
+		if (n->kind < name->kind ||
+		    (n->kind == name->kind && n->max_commit_ts < name->max_commit_ts))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < f->n && f->f[lo].name.kind == name->kind &&
+	       f->f[lo].name.max_commit_ts == name->max_commit_ts;
+	     lo++)
+		if (!strcmp(base_of(f->f[lo].key), base))
+			return true;
+	return false;
+}
+
+int redo_orphan_fault(struct store *s, const struct redo_meta *m, const struct redo_file *orphan,
+		      struct err *e)
+{
+	struct strbuf side = STRBUF_INIT, key = STRBUF_INIT;
+	tso_t first = orphan->name.max_commit_ts;
+	struct err why = ERR_INIT;
+	uint64_t records, sum;
+	int rc = 0;
+
+	if (orphan->name.max_commit_ts < m->checkpoint_ts + (orphan->name.kind == REDO_FILE_ROW))
+		return 0; /* collected: the log goes first */
+	strbuf_addf(&key, "%s" SIDECAR_ENDING, orphan->key);
+	if (store_get(s, key.buf, SIDECAR_BYTES_MAX, &side, &why) < 0) {
+		rc = why.kind == ERR_NOT_FOUND ? 0 : -1;
+		if (rc < 0)
+			*e = why;
+	} else if (sidecar_parse(side.buf, side.len, &records, &sum, &why) == 0 &&
+		   sidecar_file(side.buf, side.len).first_ts) {
+		first = sidecar_file(side.buf, side.len).first_ts;
+	}
+	/* behind resolvedTs: its writer died between the two, and nobody was promised it */
+	if (rc == 0 && why.kind != ERR_NOT_FOUND && first <= m->resolved_ts)
+		rc = redo_file_missing(orphan->key, m, "its sidecar, written with it, is there", e);
+	strbuf_release(&side);
+	strbuf_release(&key);
+	return rc;
+}
+
+int redo_file_missing(const char *key, const struct redo_meta *m, const char *evidence,
+		      struct err *e)
+{
+	return err_set(
+		e, ERR_BAD_DATA, 0,
+		"%s is missing: %s, and checkpointTs (%" PRIu64
+		") has not passed it: changes up to resolvedTs are lost with it; put the file back (the store may keep older"
+		" versions), or take a full backup instead of this log",
+		key, evidence, m->checkpoint_ts);
+}
+
+int redo_files_whole(struct store *s, const struct redo_meta *m, const struct redo_files *f,
+		     struct err *e)
+{
+	for (size_t i = 0; i < f->n_orphans; i++)
+		if (redo_orphan_fault(s, m, &f->orphans[i], e) < 0)
+			return -1;
+	return 0;
 }
 
 /* A file that was collected between the look at the meta and the list is in no list, and nobody
@@ -268,89 +415,6 @@ int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_f
 		e, ERR_TIMEOUT, 0,
 		"checkpointTs of the log passed its resolvedTs while its files were listed, %d times in a row: is the store slow?",
 		META_TRIES);
-}
-
-void sidecar_format(struct strbuf *out, uint64_t records, uint64_t xxh3)
-{
-	strbuf_addf(out, "drtest-sum 1 %" PRIu64 " %016" PRIx64 "\n", records, xxh3);
-}
-
-void sidecar_add_ddl(struct strbuf *out, tso_t commit_ts, const struct redo_bytes *session)
-{
-	uint64_t sum = XXH3_64bits_withSeed(session->p, session->n, commit_ts);
-
-	strbuf_addf(out, "drtest-ddl 1 %" PRIu64 " %016" PRIx64 " %.*s\n", commit_ts, sum,
-		    (int)session->n, session->p);
-}
-
-/* A "drtest-ddl" line; false: it is none, or damaged. */
-static bool ddl_line(const char *line, size_t n, tso_t *commit_ts, struct redo_bytes *session)
-{
-	char head[64];
-	struct strbuf again = STRBUF_INIT;
-	uint64_t sum;
-	int used = 0;
-	bool same = false;
-
-	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1,
-		 line);
-	if (sscanf(head, "drtest-ddl 1 %20" SCNu64 " %16" SCNx64 "%n", commit_ts, &sum, &used) ==
-		    2 &&
-	    used > 0 && (size_t)used < n) {
-		*session = (struct redo_bytes){ line + used + 1, (uint32_t)(n - (size_t)used - 1) };
-		/* one spelling only, each of its bytes counts */
-		sidecar_add_ddl(&again, *commit_ts, session);
-		same = again.len == n + 1 && !memcmp(again.buf, line, n);
-		strbuf_release(&again);
-	}
-	return same;
-}
-
-int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3, struct err *e)
-{
-	const char *end = n ? memchr(text, '\n', n) : NULL, *all = text + n;
-	char copy[64];
-	struct strbuf again = STRBUF_INIT;
-	struct redo_bytes session;
-	bool same = false;
-	tso_t ts;
-
-	if (end && end - text < (int)sizeof(copy)) {
-		snprintf(copy, sizeof(copy), "%.*s", (int)(end - text), text);
-		if (sscanf(copy, "drtest-sum 1 %20" SCNu64 " %16" SCNx64, records, xxh3) == 2) {
-			/* scanf takes blanks and signs that we never write: one spelling only, each
-			 * of its bytes counts */
-			sidecar_format(&again, *records, *xxh3);
-			same = again.len == (size_t)(end - text) + 1 &&
-			       !memcmp(again.buf, text, again.len);
-			strbuf_release(&again);
-		}
-	}
-	while (same && ++end < all) {
-		const char *line = end;
-
-		end = memchr(line, '\n', (size_t)(all - line));
-		same = end && ddl_line(line, (size_t)(end - line), &ts, &session);
-	}
-	return same ? 0 : err_set(e, ERR_BAD_DATA, 0, "not a sidecar");
-}
-
-struct redo_bytes sidecar_session(const char *text, size_t n, tso_t commit_ts)
-{
-	const char *all = text + n;
-	struct redo_bytes session;
-	tso_t ts;
-
-	while (text < all) {
-		const char *end = memchr(text, '\n', (size_t)(all - text));
-
-		if (!end)
-			break;
-		if (ddl_line(text, (size_t)(end - text), &ts, &session) && ts == commit_ts)
-			return session;
-		text = end + 1;
-	}
-	return (struct redo_bytes){ 0 };
 }
 
 struct piping {

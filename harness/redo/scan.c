@@ -80,11 +80,56 @@ static int sidecar_fault(struct scan *s, const struct redo_file *f, const struct
 	return 0;
 }
 
+/* The sidecar names the file that was written before: where that counts, it has to be there. */
+static int previous_fault(struct scan *s, const struct redo_file *f, struct err *e)
+{
+	struct redo_bytes previous = sidecar_file(s->side.buf, s->side.len).previous;
+	char *base = xstrndup(previous.p ? previous.p : "", previous.n);
+	struct strbuf said = STRBUF_INIT;
+	struct redo_name name;
+	int rc = 0;
+
+	if (previous.n && redo_name_parse(&name, base, NULL) == 0 && name.kind == f->name.kind &&
+	    name.max_commit_ts >= s->meta.checkpoint_ts + (name.kind == REDO_FILE_ROW) &&
+	    !redo_files_have(&s->files, &name, base)) {
+		strbuf_addf(&said, "%s was written behind it", f->key);
+		rc = redo_file_missing(base, &s->meta, said.buf, e);
+	}
+	strbuf_release(&said);
+	free(base);
+	return rc;
+}
+
+/* Its absence told as a file's, or the end. */
+static int missing(struct scan *s, const struct redo_file *f, const struct err *why, struct err *e)
+{
+	struct redo_scan_file gone = { .file = f, .why = why };
+
+	if (why->kind == ERR_BAD_DATA && s->how->allow_gap)
+		return s->how->file_done ? s->how->file_done(s->how->arg, &gone, e) : 0;
+	*e = *why;
+	return -1;
+}
+
+static int orphans_of(struct scan *s, enum redo_file_kind kind, struct err *e)
+{
+	for (size_t i = 0; i < s->files.n_orphans; i++) {
+		const struct redo_file *f = &s->files.orphans[i];
+		struct err why = ERR_INIT;
+
+		if (f->name.kind == kind && redo_orphan_fault(s->s, &s->meta, f, &why) < 0 &&
+		    missing(s, f, &why, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* 1: the file vanished. The sidecar, if there is one, is the fetch's file before. */
 static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struct redo_file *f,
 		    struct err *e)
 {
 	struct err why = ERR_INIT, side = ERR_INIT;
+	bool whole;
 	int rc;
 
 	s->done = (struct redo_scan_file){ .file = f };
@@ -120,7 +165,14 @@ static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struc
 		*e = *s->done.why;
 		return -1;
 	}
-	return s->how->file_done ? s->how->file_done(s->how->arg, &s->done, e) : 0;
+	whole = !s->done.why;
+	rc = s->how->file_done ? s->how->file_done(s->how->arg, &s->done, e) : 0;
+	s->done.why = NULL;
+	if (rc < 0)
+		return -1;
+	if (whole && f->sidecar && previous_fault(s, f, &why) < 0)
+		return missing(s, &(struct redo_file){ .name = f->name, .key = f->key }, &why, e);
+	return 0;
 }
 
 static int meta_of(const struct scan *s, struct redo_meta *out, struct err *e)
@@ -155,7 +207,7 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 	char **sides = xcalloc(s->files.n + 1, sizeof(*sides));
 	size_t n = 0, n_keys = 0, at = 0;
 	struct fetch *fetch;
-	int rc = 0;
+	int rc = orphans_of(s, kind, e);
 
 	for (size_t i = 0; i < s->files.n; i++) {
 		const struct redo_file *f = &s->files.f[i];
@@ -181,12 +233,8 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 		if (rc != 1)
 			continue;
 		rc = vanished(s, want[i], &why);
-		if (rc < 0 && why.kind == ERR_BAD_DATA && s->how->allow_gap) {
-			s->done = (struct redo_scan_file){ .file = want[i], .why = &why };
-			rc = s->how->file_done ? s->how->file_done(s->how->arg, &s->done, e) : 0;
-		} else if (rc < 0) {
-			*e = why;
-		}
+		if (rc < 0)
+			rc = missing(s, want[i], &why, e);
 	}
 	fetch_free(fetch);
 	for (size_t i = 0; i < n; i++)

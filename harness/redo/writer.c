@@ -17,7 +17,10 @@ struct pending { /* the file that is being gathered */
 	struct strbuf frames;
 	struct strbuf sessions; /* of its DDLs: lines of the sidecar */
 	uint64_t records;
-	tso_t max_commit_ts;
+	tso_t min_commit_ts, max_commit_ts;
+	/* keys: of the file before, once `linked`; of one that may have been put in part */
+	char *previous, *failed;
+	bool linked;
 };
 
 struct redo_writer {
@@ -60,6 +63,10 @@ void redo_writer_free(struct redo_writer *w)
 	strbuf_release(&w->rows.frames);
 	strbuf_release(&w->ddls.frames);
 	strbuf_release(&w->ddls.sessions);
+	for (struct pending *p = &w->rows; p; p = p == &w->rows ? &w->ddls : NULL) {
+		free(p->previous);
+		free(p->failed);
+	}
 	free(w->capture);
 	free(w->name_space);
 	free(w->changefeed);
@@ -129,6 +136,64 @@ out:
 	return rc;
 }
 
+/* The log file and then its sidecar: what is left between the two is told from a loss by its ts. */
+static int drop_file(struct redo_writer *w, const char *key, struct err *e)
+{
+	char *side = xstrfmt("%s" SIDECAR_ENDING, key);
+	int rc = store_delete(w->store, key, e) < 0 || store_delete(w->store, side, e) < 0 ? -1 : 0;
+
+	free(side);
+	return rc;
+}
+
+/* A put that was told as failed may have left the sidecar, or all of it. It goes before its records
+ * are put again: a sidecar alone would say that a file was lost. */
+static int drop_failed(struct redo_writer *w, struct pending *p, struct err *e)
+{
+	if (p->failed && drop_file(w, p->failed, e) < 0)
+		return -1;
+	free(p->failed);
+	p->failed = NULL;
+	return 0;
+}
+
+static bool is_own(const struct redo_writer *w, const struct redo_name *n)
+{
+	return !n->tmp && !strcmp(n->changefeed, w->changefeed) &&
+	       !strcmp(n->name_space, w->name_space);
+}
+
+/* The last file that an earlier life left. */
+static int find_previous(struct redo_writer *w, struct pending *p, enum redo_file_kind kind,
+			 struct err *e)
+{
+	struct redo_files files;
+
+	if (p->linked)
+		return 0;
+	if (redo_list_files(w->store, &files, e) < 0)
+		return -1;
+	for (size_t i = files.n; i-- > 0 && !p->previous;)
+		if (files.f[i].name.kind == kind && is_own(w, &files.f[i].name))
+			p->previous = xstrdup(files.f[i].key);
+	redo_files_release(&files);
+	p->linked = true;
+	return 0;
+}
+
+static void make_sidecar(const struct pending *p, const struct strbuf *body, struct strbuf *side)
+{
+	const char *slash = p->previous ? strrchr(p->previous, '/') : NULL,
+		   *base = slash         ? slash + 1
+			   : p->previous ? p->previous
+					 : "";
+
+	sidecar_format(side, p->records, XXH3_64bits(body->buf, body->len));
+	sidecar_add_file(side, p->min_commit_ts,
+			 &(struct redo_bytes){ base, (uint32_t)strlen(base) });
+	strbuf_add(side, p->sessions.buf, p->sessions.len);
+}
+
 /* What could not be put stays pending: the next flush tries again, under another name. */
 static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kind kind,
 		    struct err *e)
@@ -140,26 +205,30 @@ static int put_file(struct redo_writer *w, struct pending *p, enum redo_file_kin
 
 	if (!p->records)
 		return 0;
-	if (new_key(w, kind, p->max_commit_ts, &key, e) < 0)
+	if (drop_failed(w, p, e) < 0 || (w->sidecar && find_previous(w, p, kind, e) < 0) ||
+	    new_key(w, kind, p->max_commit_ts, &key, e) < 0)
 		goto out;
 	if (w->lz4) {
 		if (compress(&p->frames, &packed, e) < 0)
 			goto out;
 		body = &packed;
 	}
+	p->failed = xstrdup(key.buf);
 	if (w->sidecar) {
 		strbuf_addf(&side_key, "%s" SIDECAR_ENDING, key.buf);
-		sidecar_format(&side, p->records, XXH3_64bits(body->buf, body->len));
-		strbuf_add(&side, p->sessions.buf, p->sessions.len);
+		make_sidecar(p, body, &side);
 		if (store_put(w->store, side_key.buf, side.buf, side.len, e) < 0)
 			goto out;
 	}
 	if (store_put(w->store, key.buf, body->buf, body->len, e) < 0)
 		goto out;
+	free(p->previous);
+	p->previous = p->failed;
+	p->failed = NULL;
 	strbuf_reset(&p->frames);
 	strbuf_reset(&p->sessions);
 	p->records = 0;
-	p->max_commit_ts = 0;
+	p->min_commit_ts = p->max_commit_ts = 0;
 	rc = 0;
 out:
 	if (rc < 0)
@@ -169,6 +238,14 @@ out:
 	strbuf_release(&side);
 	strbuf_release(&packed);
 	return rc;
+}
+
+static void span(struct pending *p, tso_t ts)
+{
+	if (!p->min_commit_ts || ts < p->min_commit_ts)
+		p->min_commit_ts = ts;
+	if (ts > p->max_commit_ts)
+		p->max_commit_ts = ts;
 }
 
 int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct err *e)
@@ -205,8 +282,7 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	if (ev->kind == REDO_DDL && ev->ddl.session.n)
 		sidecar_add_ddl(&p->sessions, ts, &ev->ddl.session);
 	p->records++;
-	if (ts > p->max_commit_ts)
-		p->max_commit_ts = ts;
+	span(p, ts);
 	return 0;
 }
 
@@ -223,8 +299,7 @@ int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, u
 		return -1;
 	strbuf_add(&p->frames, frames->buf, frames->len);
 	p->records += records;
-	if (commit_ts > p->max_commit_ts)
-		p->max_commit_ts = commit_ts;
+	span(p, commit_ts);
 	return 0;
 }
 
@@ -310,29 +385,17 @@ int redo_writer_meta(struct redo_writer *w, const struct redo_meta *m, struct er
 int redo_writer_collect(struct redo_writer *w, tso_t checkpoint_ts, struct err *e)
 {
 	struct redo_files files;
-	struct strbuf side = STRBUF_INIT;
 	int n = 0;
 
 	if (redo_list_files(w->store, &files, e) < 0)
 		return -1;
-	for (size_t i = 0; i < files.n && n >= 0; i++) {
-		const struct redo_file *f = &files.f[i];
+	for (size_t i = 0; i < files.n + files.n_orphans && n >= 0; i++) {
+		const struct redo_file *f = i < files.n ? &files.f[i] : &files.orphans[i - files.n];
 
-		if (f->name.tmp || f->name.max_commit_ts >= checkpoint_ts ||
-		    strcmp(f->name.changefeed, w->changefeed) ||
-		    strcmp(f->name.name_space, w->name_space))
+		if (f->name.max_commit_ts >= checkpoint_ts || !is_own(w, &f->name))
 			continue;
-		strbuf_reset(&side);
-		strbuf_addf(&side, "%s" SIDECAR_ENDING, f->key);
-		/* The log first: a sidecar without a file is harmless, a file of ours without its
-		 * sidecar is not checked. */
-		if (store_delete(w->store, f->key, e) < 0 ||
-		    store_delete(w->store, side.buf, e) < 0)
-			n = -1;
-		else
-			n++;
+		n = drop_file(w, f->key, e) < 0 ? -1 : n + (i < files.n);
 	}
-	strbuf_release(&side);
 	redo_files_release(&files);
 	return n;
 }

@@ -29,6 +29,7 @@ struct check {
 	uint64_t torn_txns, order_faults, misfits;
 	bool rows, truncated;
 	bool several; /* changefeeds */
+	bool removed; /* the changefeed was */
 };
 
 static void find(struct check *c, enum redo_finding what, uint64_t nth, const char *fmt, ...)
@@ -86,6 +87,14 @@ static int whose(struct check *c, struct err *e)
 		     "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together",
 		     all.n, all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space,
 		     all.f[1].changefeed, all.n > 2 ? ", ..." : "");
+	for (size_t i = 0; i < all.n && rc == 0; i++) {
+		struct err why = ERR_INIT;
+
+		if (redo_feed_removed(c->s, &all, &all.f[i], &why) < 0) {
+			c->removed = true;
+			find(c, REDO_BROKEN, 1, "%s", why.text);
+		}
+	}
 	c->several = all.n > 1;
 	redo_feeds_release(&all);
 	return rc;
@@ -198,6 +207,10 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	const struct redo_name *name = &f->file->name;
 
 	(void)e;
+	if (f->why && !f->file->size_bytes && !f->res.bytes) { /* it is not there */
+		find(c, REDO_BROKEN, 1, "%s", f->why->text);
+		return 0;
+	}
 	c->res->files++;
 	c->res->bytes += f->file->size_bytes;
 	c->res->with_sidecar += f->file->sidecar;
@@ -279,7 +292,7 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 	if (res->meta.resolved_ts == UINT64_MAX)
 		find(&c, REDO_BROKEN, 1,
 		     "the log has no meta: nothing says from where to where it may be replayed");
-	else if (!c.several && chain(&c, e) < 0)
+	else if (!c.several && !c.removed && chain(&c, e) < 0)
 		goto out;
 	if (res->rows_beyond)
 		find(&c, REDO_NOTE, 1,
@@ -339,6 +352,7 @@ int redo_outlook(struct store *s, struct redo_outlook *out, struct err *e)
 	memset(out, 0, sizeof(*out));
 	if (redo_look(s, false, &out->meta, &files, e) < 0)
 		return -1;
+	rc = redo_files_whole(s, &out->meta, &files, e);
 	out->loss_ms =
 		now > tso_ms(out->meta.resolved_ts) ? now - tso_ms(out->meta.resolved_ts) : 0;
 	for (size_t i = 0; i < files.n && rc == 0; i++) {

@@ -230,6 +230,9 @@ class Feed:
         self.keep_once()
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(self.kept, to)
+        for name in os.listdir(to): # its writer was killed between the two
+            if name.endswith('.sum') and not os.path.exists(to + '/' + name[:-4]):
+                os.unlink(to + '/' + name)
         metas = []
         for name in os.listdir(self.log):
             try:

@@ -32,6 +32,22 @@ expect "two changefeeds under one prefix" 1 'BROKEN.*two|BROKEN.*2 changefeeds' 
 expect "of which one has no meta" 1 'BROKEN.*no meta covers' "$DRTEST" redo check --storage "$uri"
 
 log keyswap
+printf D >"$scratch/log/delete_redo-swap"
+expect "a log whose changefeed was removed" 1 'BROKEN.*redo-swap was removed .*delete_redo-swap' "$DRTEST" redo check --storage "$uri"
+expect "no replay of it begins" 3 'was removed' "$DRTEST" redo apply --storage "$uri" --sink-uri mysql://root@127.0.0.1:1/
+expect "and watch says so" 3 'was removed' "$DRTEST" redo watch --once --storage "$uri"
+mv "$scratch/log/delete_redo-swap" "$scratch/log/delete_other"
+expect "the mark of another is nothing to it" 0 '^sound' "$DRTEST" redo check --storage "$uri"
+
+log keyswap
+file=$(find "$scratch/log" -name '*_row_*' | sort | sed -n 2p)
+echo 'drtest-sum 1 1 0000000000000000' >"$file.sum"
+rm "$file"
+expect "a file whose sidecar alone is there" 1 'BROKEN.*is missing: its sidecar' "$DRTEST" redo check --storage "$uri"
+expect "is no log to replay" 3 'is missing' "$DRTEST" redo apply --storage "$uri" --sink-uri mysql://root@127.0.0.1:1/
+expect "nor to count on" 3 'is missing' "$DRTEST" redo watch --once --storage "$uri"
+
+log keyswap
 rm "$scratch"/log/*.meta
 expect "no meta at all" 1 'BROKEN.*no meta' "$DRTEST" redo check --storage "$uri"
 expect "cat needs none" 0 '"t_uk"|redo_swap.t_uk' "$DRTEST" redo cat --storage "$uri"

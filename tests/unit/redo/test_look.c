@@ -182,11 +182,226 @@ static void a_place_with_two_changefeeds_is_refused(void **unused)
 	fs_remove_tree(dir, &e);
 }
 
+/* ---- files that are gone ---- */
+
+static int refuse_log(struct store *s, const char *key, const void *data, size_t n, struct err *e)
+{
+	size_t end = strlen(key);
+
+	if (end > 4 && !strcmp(key + end - 4, ".log"))
+		return err_set(e, ERR_IO, 0, "the store is out");
+	return plain->put(s, key, data, n, e);
+}
+
+static struct store *a_log(char *dir)
+{
+	struct err e = ERR_INIT;
+
+	assert_non_null(mkdtemp(dir));
+	moment = -1;
+	lists = 0;
+	now = 1000;
+	owner = open_at(dir);
+	writer = redo_writer_new(
+		owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "f" }, &e);
+	return owner;
+}
+
+static void meta(tso_t checkpoint, tso_t resolved)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(redo_writer_meta(writer,
+					  &(struct redo_meta){ .checkpoint_ts = checkpoint,
+							       .resolved_ts = resolved },
+					  &e),
+			 0);
+}
+
+static void file_of(tso_t first, tso_t last)
+{
+	struct err e = ERR_INIT;
+
+	for (tso_t ts = first; ts <= last; ts += 10)
+		add(ts);
+	assert_int_equal(redo_writer_flush(writer, &e), 0);
+}
+
+static void end_of_log(char *dir)
+{
+	struct err e = ERR_INIT;
+
+	redo_writer_free(writer);
+	store_free(owner);
+	fs_remove_tree(dir, &e);
+}
+
+/* Of three files each in turn, with and without its sidecar. */
+static void a_file_that_is_gone_is_missed(void **unused)
+{
+	(void)unused;
+	for (int which = 0; which < 3; which++)
+		for (int with_sidecar = 0; with_sidecar < 2; with_sidecar++) {
+			char dir[] = "/tmp/drtest-look.XXXXXX";
+			struct store *s = a_log(dir);
+			struct seen seen = { 0 };
+			struct redo_scan how = { .begin = begin, .event = count, .arg = &seen };
+			struct redo_files files;
+			struct err e = ERR_INIT;
+			int want =
+				which == 2 && with_sidecar ? 0 : -1; /* nothing tells of the last */
+			char side[300];
+
+			file_of(1010, 1050);
+			file_of(1060, 1100);
+			file_of(1110, 1150);
+			meta(1000, 1150);
+			assert_int_equal(redo_scan(s, &how, &e), 0);
+			assert_int_equal(seen.rows, 15);
+			assert_int_equal(redo_list_files(s, &files, &e), 0);
+			assert_int_equal(store_delete(s, files.f[which].key, &e), 0);
+			snprintf(side, sizeof(side), "%s.sum", files.f[which].key);
+			if (with_sidecar)
+				assert_int_equal(store_delete(s, side, &e), 0);
+			e = (struct err)ERR_INIT;
+			assert_int_equal(redo_scan(s, &how, &e), want);
+			if (want) {
+				assert_int_equal(e.kind, ERR_BAD_DATA);
+				assert_non_null(strstr(e.text, files.f[which].key));
+				assert_non_null(strstr(e.text, "is missing"));
+			}
+			redo_files_release(&files);
+			/* once the checkpoint has passed it, nobody needs it */
+			meta(which == 0 ? 1050 : which == 1 ? 1100 : 1150, 1150);
+			e = (struct err)ERR_INIT;
+			if (redo_scan(s, &how, &e) < 0)
+				fail_msg("%s", e.text);
+			assert_int_equal(seen.rows, 10 - which * 5);
+			end_of_log(dir);
+		}
+}
+
+/* Killed between the sidecar and the log: no file was lost, nor when its rows are put again. */
+static void what_a_failed_put_leaves_is_no_loss(void **unused)
+{
+	char dir[] = "/tmp/drtest-look.XXXXXX";
+	struct store *s = a_log(dir);
+	struct seen seen = { 0 };
+	struct redo_scan how = { .begin = begin, .event = count, .arg = &seen };
+	struct redo_files files;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	file_of(1010, 1050);
+	meta(1000, 1055);
+	ops.put = refuse_log;
+	add(1060);
+	assert_int_equal(redo_writer_flush(writer, &e), -1);
+	assert_int_equal(redo_list_files(s, &files, &e), 0);
+	assert_int_equal(files.n, 1);
+	assert_int_equal(files.n_orphans, 1);
+	redo_files_release(&files);
+	e = (struct err)ERR_INIT;
+	if (redo_scan(s, &how, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(seen.rows, 5);
+	ops.put = plain->put;
+	file_of(1070, 1080); /* and 1060 */
+	meta(1000, 1080);
+	assert_int_equal(redo_list_files(s, &files, &e), 0);
+	assert_int_equal(files.n, 2);
+	assert_int_equal(files.n_orphans, 0);
+	redo_files_release(&files);
+	if (redo_scan(s, &how, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(seen.rows, 8);
+	end_of_log(dir);
+}
+
+/* A file's rows may lie on both sides of resolvedTs. */
+static void a_file_over_resolved_ts_is_missed_too(void **unused)
+{
+	char dir[] = "/tmp/drtest-look.XXXXXX";
+	struct store *s = a_log(dir);
+	struct redo_files files;
+	struct redo_meta m;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	file_of(1010, 1050);
+	meta(1000, 1030);
+	assert_int_equal(redo_list_files(s, &files, &e), 0);
+	assert_int_equal(store_delete(s, files.f[0].key, &e), 0);
+	redo_files_release(&files);
+	assert_int_equal(redo_look(s, false, &m, &files, &e), 0);
+	assert_int_equal(redo_files_whole(s, &m, &files, &e), -1);
+	m.resolved_ts = 1005; /* as if it had died before the meta */
+	assert_int_equal(redo_files_whole(s, &m, &files, &e), 0);
+	redo_files_release(&files);
+	end_of_log(dir);
+}
+
+/* TiCDC writes the mark, then deletes the files one by one: whoever comes meanwhile sees a part. */
+static void a_changefeed_that_was_removed_is_refused(void **unused)
+{
+	static const struct {
+		const char *mark;
+		bool ours;
+	} marks[] = { { "delete_f", true },
+		      { "delete_default_f", true },
+		      { "delete_other", false },
+		      { "delete_ns_f", false } };
+	char dir[] = "/tmp/drtest-look.XXXXXX";
+	struct store *s = a_log(dir);
+	struct redo_files files;
+	struct redo_meta m;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	file_of(1010, 1050);
+	meta(1000, 1050);
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		assert_int_equal(store_put(s, marks[i].mark, "D", 1, &e), 0);
+		e = (struct err)ERR_INIT;
+		assert_int_equal(redo_look(s, false, &m, &files, &e), marks[i].ours ? -1 : 0);
+		if (marks[i].ours) {
+			assert_int_equal(e.kind, ERR_BAD_DATA);
+			assert_non_null(strstr(e.text, marks[i].mark));
+		} else {
+			redo_files_release(&files);
+		}
+		assert_int_equal(store_delete(s, marks[i].mark, &e), 0);
+	}
+	/* all is deleted but the mark */
+	assert_int_equal(store_put(s, "delete_f", "D", 1, &e), 0);
+	redo_writer_free(writer);
+	writer = NULL;
+	for (struct store_list l; store_list(s, "", &l, &e) == 0;) {
+		size_t n = l.n;
+
+		for (size_t i = 0; i < l.n; i++)
+			if (strcmp(l.objects[i].key, "delete_f") != 0)
+				assert_int_equal(store_delete(s, l.objects[i].key, &e), 0);
+		store_list_release(&l);
+		if (n == 1)
+			break;
+	}
+	e = (struct err)ERR_INIT;
+	assert_int_equal(redo_read_meta(s, &m, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	assert_non_null(strstr(e.text, "was removed (the mark delete_f is there)"));
+	end_of_log(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_that_were_collected_before_the_list_are_not_missed),
 		cmocka_unit_test(a_place_with_two_changefeeds_is_refused),
+		cmocka_unit_test(a_file_that_is_gone_is_missed),
+		cmocka_unit_test(what_a_failed_put_leaves_is_no_loss),
+		cmocka_unit_test(a_file_over_resolved_ts_is_missed_too),
+		cmocka_unit_test(a_changefeed_that_was_removed_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

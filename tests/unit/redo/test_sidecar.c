@@ -10,10 +10,12 @@
 
 static void make(struct strbuf *out)
 {
-	struct redo_bytes a = { "sql_mode=4 db=a", 15 }, b = { "sql_mode=0", 10 };
+	struct redo_bytes a = { "sql_mode=4 db=a", 15 }, b = { "sql_mode=0", 10 },
+			  previous = { "c_f_ddl_7_u.log", 15 };
 
 	strbuf_reset(out);
 	sidecar_format(out, 2, 0x123456789abcdef0);
+	sidecar_add_file(out, 470766685008691200, &previous);
 	sidecar_add_ddl(out, 470766685008691201, &a);
 	sidecar_add_ddl(out, 470766685008691203, &b);
 }
@@ -21,6 +23,7 @@ static void make(struct strbuf *out)
 static void sessions_are_found_by_their_commit_ts(void **unused)
 {
 	struct strbuf side = STRBUF_INIT;
+	struct sidecar_file f;
 	struct redo_bytes s;
 	uint64_t records, sum;
 	struct err e = ERR_INIT;
@@ -37,6 +40,12 @@ static void sessions_are_found_by_their_commit_ts(void **unused)
 	assert_memory_equal(s.p, "sql_mode=4 db=a", 15);
 	assert_int_equal(sidecar_session(side.buf, side.len, 470766685008691202).n, 0);
 	assert_int_equal(sidecar_session(NULL, 0, 1).n, 0);
+	assert_int_equal(sidecar_session(side.buf, side.len, 470766685008691200).n, 0);
+	f = sidecar_file(side.buf, side.len);
+	assert_true(f.first_ts == 470766685008691200);
+	assert_int_equal(f.previous.n, 15);
+	assert_memory_equal(f.previous.p, "c_f_ddl_7_u.log", 15);
+	assert_true(sidecar_file(side.buf, 32).first_ts == 0);
 	strbuf_release(&side);
 }
 
