@@ -84,9 +84,8 @@ int sidecar_parse(const char *text, size_t n, uint64_t *records, uint64_t *xxh3,
 		const char *line = end;
 
 		end = memchr(line, '\n', (size_t)(all - line));
-		same = end &&
-		       (take_line(line, (size_t)(end - line), DDL_LINE, &ts, &session) ||
-			take_line(line, (size_t)(end - line), FILE_LINE, &ts, &session));
+		same = end && (take_line(line, (size_t)(end - line), DDL_LINE, &ts, &session) ||
+			       take_line(line, (size_t)(end - line), FILE_LINE, &ts, &session));
 	}
 	return same ? 0 : err_set(e, ERR_BAD_DATA, 0, "not a sidecar");
 }
@@ -115,7 +114,7 @@ struct redo_bytes sidecar_session(const char *text, size_t n, tso_t commit_ts)
 	tso_t ts;
 
 	return find_line(text, n, DDL_LINE, commit_ts, &ts, &session) ? session
-								       : (struct redo_bytes){ 0 };
+								      : (struct redo_bytes){ 0 };
 }
 
 struct sidecar_file sidecar_file(const char *text, size_t n)
