@@ -76,7 +76,7 @@ int lua_child_replay(lua_State *L)
 	char *via, *tmp, *process, *sink;
 	ssize_t n;
 
-	lua_cluster_allowed(L, to, CLUSTER_WRITE);
+	lua_cluster_allowed(L, to, ABLE_WRITE);
 	runtime_fields(L, 3, "replay_process",
 		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
 					 { "memory_mb", FIELD_WHOLE, &memory },

@@ -182,7 +182,7 @@ static int arm(lua_State *L)
 		lua_cluster_part(L, part, &which_part, &which);
 		if ((which_part == CLUSTER_PD || which_part == CLUSTER_STORAGE ||
 		     which != CLUSTER_EACH) &&
-		    !ground_can(runtime_ground(x->r), CLUSTER_KILL_COMPONENT))
+		    !ground_can(runtime_ground(x->r), ABLE_KILL_COMPONENT))
 			runtime_usage(
 				L,
 				"t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
@@ -320,7 +320,7 @@ static int settle(lua_State *L)
 		if (p && (fault->ops == &fault_kill || fault->ops == &fault_interrupt))
 			proc_wait(p, deadline_in_ms(SETTLE_MS));
 		bool killed = fault->ops == &fault_kill || fault->ops == &fault_interrupt;
-		bool by_components = ground_can(runtime_ground(f->r), CLUSTER_KILL_COMPONENT);
+		bool by_components = ground_can(runtime_ground(f->r), ABLE_KILL_COMPONENT);
 		bool component = s->kind == STRUCK_CLUSTER && s->part != CLUSTER_ALL && killed &&
 				 by_components;
 
@@ -444,7 +444,7 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 	if (!k && strcmp(thing, "link") != 0)
 		return -1;
 	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
-	    !ground_can(ground, CLUSTER_LINK)) {
+	    !ground_can(ground, ABLE_LINK)) {
 		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
 			    thing, ground);
 		return 0;
@@ -457,7 +457,7 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 		return 0;
 	}
 	if (k && k->on == FAULT_ON_PROCS &&
-	    (!strcmp(ground, "attach") || !ground_can(ground, CLUSTER_KILL))) {
+	    (!strcmp(ground, "attach") || !ground_can(ground, ABLE_KILL))) {
 		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
 			    ground);
 		return 0;

@@ -35,7 +35,7 @@ int lua_link_make(lua_State *L)
 		name = c->name;
 		port = c->c ? (int)cluster_endpoint(c->c)->port : 0;
 	}
-	if (!ground_can(runtime_ground(x->r), CLUSTER_LINK)) {
+	if (!ground_can(runtime_ground(x->r), ABLE_LINK)) {
 		err_set(&e, ERR_UNSUPPORTED, 0,
 			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
 			runtime_ground(x->r));

@@ -244,7 +244,7 @@ int cmd_run(int argc, char **argv)
 		o.ground = tiup ? "playground" : "local";
 		free(tiup);
 	}
-	if (o.tidb_version && !ground_can(o.ground, CLUSTER_TIME_TRAVEL)) {
+	if (o.tidb_version && !ground_can(o.ground, ABLE_TIME_TRAVEL)) {
 		fprintf(stderr,
 			"drtest run: --version is TiDB's: the ground %s has none (--on playground)\n",
 			o.ground);

@@ -188,7 +188,7 @@ static struct lua_cluster *target(lua_State *L, const char *what)
 	if (lua_isnil(L, -1))
 		runtime_usage(L, "%s { on = cluster }", what);
 	c = lua_cluster_alive(L, -1, what);
-	lua_cluster_allowed(L, c, CLUSTER_WRITE);
+	lua_cluster_allowed(L, c, ABLE_WRITE);
 	lua_pop(L, 1);
 	return c;
 }

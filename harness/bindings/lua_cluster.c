@@ -102,7 +102,7 @@ static int name(lua_State *L)
 }
 
 /* What the operator's clusters file forbids is said before anything is done, in plan mode too. */
-void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v)
+void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum ability v)
 {
 	struct err e = ERR_INIT;
 
@@ -113,11 +113,10 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster
 static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
 {
 	return !strcmp(runtime_ground(runtime_of(L)), "attach") &&
-	       attach_allows(c->name, CLUSTER_WRITE, NULL) < 0;
+	       attach_allows(c->name, ABLE_WRITE, NULL) < 0;
 }
 
-void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v,
-		      const char *what)
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v, const char *what)
 {
 	const char *ground = runtime_ground(runtime_of(L));
 	struct err e = ERR_INIT;
@@ -129,7 +128,7 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_ve
 }
 
 /* In plan mode, on a ground that says its verbs itself: one line. */
-static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum cluster_verb v,
+static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum ability v,
 		       const char *more)
 {
 	const char *words = runtime_planning(r) ? ground_words(runtime_ground(r), v) : NULL;
@@ -143,8 +142,8 @@ static int set_gc(lua_State *L)
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TBOOLEAN);
-	lua_cluster_allowed(L, c, CLUSTER_GC);
-	if (plan_words(runtime_of(L), c, CLUSTER_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
+	lua_cluster_allowed(L, c, ABLE_GC);
+	if (plan_words(runtime_of(L), c, ABLE_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
 		return 0;
 	if (runtime_plan(runtime_of(L),
 			 "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name,
@@ -183,8 +182,8 @@ static int changefeed(lua_State *L)
 	o.start_ts = lua_tso_check(L, -1);
 	if (!o.id)
 		runtime_usage(L, "changefeed needs an id");
-	lua_cluster_allowed(L, c, CLUSTER_CHANGEFEED);
-	lua_cluster_allowed(L, sink, CLUSTER_WRITE);
+	lua_cluster_allowed(L, c, ABLE_CHANGEFEED);
+	lua_cluster_allowed(L, sink, ABLE_WRITE);
 	char *redo = runtime_route_uri(r, "feed", o.redo_uri);
 
 	lua_pushstring(L, redo); /* the stack owns it from here on */
@@ -192,7 +191,7 @@ static int changefeed(lua_State *L)
 	o.redo_uri = lua_tostring(L, -1);
 	o.flush_ms = (unsigned)flush;
 	o.meta_ms = (unsigned)meta;
-	if (!plan_words(r, c, CLUSTER_CHANGEFEED,
+	if (!plan_words(r, c, ABLE_CHANGEFEED,
 			*o.redo_uri
 				? ", consistent.level = eventual; then its .meta object is awaited"
 				: "") &&
@@ -232,7 +231,7 @@ static int sql(lua_State *L)
 		       (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait },
 					 { NULL, 0, NULL } });
 
-	lua_cluster_allowed(L, c, CLUSTER_WRITE);
+	lua_cluster_allowed(L, c, ABLE_WRITE);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
 		lua_pushnumber(L, 0);
 		return 1;
@@ -351,7 +350,7 @@ static int stop(lua_State *L)
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "stop");
 	struct err e = ERR_INIT;
 
-	lua_cluster_able(L, c, CLUSTER_RESTART, "stop a cluster");
+	lua_cluster_able(L, c, ABLE_RESTART, "stop a cluster");
 	if (runtime_plan(r, "stop %s in order", c->name))
 		return 0;
 	runtime_expect(r, c, false);
@@ -370,7 +369,7 @@ static int start(lua_State *L)
 
 	if (c->alive)
 		runtime_usage(L, "start: %s runs", c->name);
-	lua_cluster_able(L, c, CLUSTER_RESTART, "start a cluster again");
+	lua_cluster_able(L, c, ABLE_RESTART, "start a cluster again");
 	if (runtime_plan(r, "start %s again, on its port, with its data", c->name)) {
 		c->alive = true;
 		return 0;
@@ -391,7 +390,7 @@ static int pause_resume(lua_State *L, bool pause)
 	struct lua_cluster *c = lua_cluster_alive(L, 1, pause ? "pause" : "resume");
 	struct err e = ERR_INIT;
 
-	lua_cluster_able(L, c, CLUSTER_PAUSE, "pause a cluster");
+	lua_cluster_able(L, c, ABLE_PAUSE, "pause a cluster");
 
 	if (runtime_plan(runtime_of(L), "%s to %s", pause ? "SIGSTOP" : "SIGCONT", c->name))
 		return 0;

@@ -29,12 +29,11 @@ struct lua_cluster *lua_cluster_check(lua_State *L, int index);
 struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what);
 
 /* Raises when the clusters file of the attach ground does not allow it. */
-void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum cluster_verb v);
+void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum ability v);
 
 /* Raises, in plan mode too, when the ground can't: said before the run, never found out in its
  * middle. what: "pause a cluster". */
-void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum cluster_verb v,
-		      const char *what);
+void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v, const char *what);
 /* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH,
  * CLUSTER_LEADER, or its number. */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);

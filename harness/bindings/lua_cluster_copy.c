@@ -46,7 +46,7 @@ int lua_cluster_backup(lua_State *L)
 					 { "snapshot", FIELD_ANY, NULL },
 					 { "br", FIELD_FLAG, &br },
 					 { NULL, 0, NULL } });
-	lua_cluster_allowed(L, c, CLUSTER_BACKUP);
+	lua_cluster_allowed(L, c, ABLE_BACKUP);
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "snapshot");
 		if (!lua_isnil(L, -1)) {
@@ -122,7 +122,7 @@ int lua_cluster_restore(lua_State *L)
 		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
 					 { "within", FIELD_DURATION_MS, &ms },
 					 { NULL, 0, NULL } });
-	lua_cluster_allowed(L, c, CLUSTER_RESTORE);
+	lua_cluster_allowed(L, c, ABLE_RESTORE);
 	if (br) {
 		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name,
 				  uri) &&
@@ -228,7 +228,7 @@ int lua_cluster_apply_redo(lua_State *L)
 	char *tmp;
 	int rc;
 
-	lua_cluster_allowed(L, c, CLUSTER_WRITE);
+	lua_cluster_allowed(L, c, ABLE_WRITE);
 	runtime_fields(L, 3, "apply_redo",
 		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
 					 { "memory_mb", FIELD_WHOLE, &memory },

@@ -82,10 +82,10 @@ int lua_cluster_kill_part(lua_State *L)
 	int which;
 
 	lua_cluster_part(L, name, &part, &which);
-	lua_cluster_allowed(L, c, CLUSTER_KILL);
+	lua_cluster_allowed(L, c, ABLE_KILL);
 	lua_cluster_able(L, c,
-			 part == CLUSTER_FEED || part == CLUSTER_SERVER ? CLUSTER_KILL_PART
-									: CLUSTER_KILL_COMPONENT,
+			 part == CLUSTER_FEED || part == CLUSTER_SERVER ? ABLE_KILL_PART
+									: ABLE_KILL_COMPONENT,
 			 "kill one component");
 	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
 		return 0;
@@ -118,7 +118,7 @@ int lua_cluster_disaster(lua_State *L)
 	bool interrupt = lua_toboolean(L, 5);
 	char target[128];
 
-	lua_cluster_allowed(L, c, CLUSTER_KILL);
+	lua_cluster_allowed(L, c, ABLE_KILL);
 	if (runtime_planning(r)) {
 		struct strbuf how = STRBUF_INIT;
 

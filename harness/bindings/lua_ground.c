@@ -32,7 +32,7 @@ static int live(lua_State *L)
 	}
 	primary = attach_find("primary");
 	lua_pushboolean(L, primary && !primary->mysql &&
-				   (primary->expendable || primary->allow & 1u << CLUSTER_GC));
+				   (primary->expendable || primary->allow & 1u << ABLE_GC));
 	lua_setfield(L, 3, "gc");
 	if (!lua_isnil(L, 1)) {
 		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"),
@@ -67,7 +67,7 @@ static int by_the_guide(lua_State *L)
 
 static int can_link(lua_State *L)
 {
-	lua_pushboolean(L, ground_can(runtime_ground(runtime_of(L)), CLUSTER_LINK));
+	lua_pushboolean(L, ground_can(runtime_ground(runtime_of(L)), ABLE_LINK));
 	return 1;
 }
 

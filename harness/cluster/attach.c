@@ -20,7 +20,7 @@
 static struct attach_file used;
 static bool in_use;
 static char used_path[1024];
-static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << cluster_verb, of what the plan does */
+static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << ability, of what the plan does */
 static bool thing_needed[ATTACH_THINGS];
 /* by this run, at its end: nothing of it is left to be put back */
 static bool destroyed[ATTACH_CLUSTERS_MAX];
@@ -93,29 +93,29 @@ int attach_knows(const char *name, struct err *e)
 	return cluster_named(name, e) ? 0 : -1;
 }
 
-int attach_allows(const char *name, enum cluster_verb v, struct err *e)
+int attach_allows(const char *name, enum ability v, struct err *e)
 {
 	const struct attach_cluster *c = cluster_named(name, e);
 
 	if (!c)
 		return -1;
-	if (v == CLUSTER_KILL && !c->expendable)
+	if (v == ABLE_KILL && !c->expendable)
 		return err_set(
 			e, ERR_USAGE, 0,
 			"%s is not marked expendable = true in the clusters file: it is not killed",
 			name);
-	if (v == CLUSTER_KILL && !c->command[ATTACH_KILL][0])
+	if (v == ABLE_KILL && !c->command[ATTACH_KILL][0])
 		return err_set(
 			e, ERR_USAGE, 0,
 			"%s: the clusters file has no command to kill it: commands = { kill = { … } }",
 			name);
-	if (v == CLUSTER_CHANGEFEED && (c->mysql || !c->ticdc[0]))
+	if (v == ABLE_CHANGEFEED && (c->mysql || !c->ticdc[0]))
 		return err_set(
 			e, ERR_USAGE, 0,
 			"%s: the clusters file names no TiCDC of it (ticdc = \"http://…:8300\"), and a changefeed from it is "
 			"wanted%s",
 			name, c->mysql ? "; a mysql has none" : "");
-	if (v == CLUSTER_BACKUP && c->mysql)
+	if (v == ABLE_BACKUP && c->mysql)
 		return err_set(
 			e, ERR_USAGE, 0,
 			"%s is a mysql: a backup of it, from which a changefeed could go on, can't be made",
@@ -278,7 +278,7 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
 
-	if (!a || attach_allows(c->name, CLUSTER_KILL, e) < 0)
+	if (!a || attach_allows(c->name, ABLE_KILL, e) < 0)
 		return -1;
 	if (part != CLUSTER_ALL)
 		return err_set(e, ERR_UNSUPPORTED, 0,
@@ -346,7 +346,7 @@ static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 	const struct attach_cluster *a = cluster_named(c->name, e);
 	struct tidb_cluster *t = c->own;
 
-	if (!a || attach_allows(c->name, CLUSTER_GC, e) < 0)
+	if (!a || attach_allows(c->name, ABLE_GC, e) < 0)
 		return -1;
 	if (a->mysql)
 		return 0;
@@ -380,7 +380,7 @@ static int attach_backup(struct cluster *c, const char *uri, const struct backup
 	tso_t ts;
 	int rc;
 
-	if (attach_allows(c->name, CLUSTER_BACKUP, e) < 0)
+	if (attach_allows(c->name, ABLE_BACKUP, e) < 0)
 		return -1;
 	if (!has_mysql())
 		return tidb_cluster_backup(c, uri, o, r, e);
@@ -422,7 +422,7 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 	struct store *from;
 	int rc;
 
-	if (attach_allows(c->name, CLUSTER_RESTORE, e) < 0 || is_empty(c, e) < 0)
+	if (attach_allows(c->name, ABLE_RESTORE, e) < 0 || is_empty(c, e) < 0)
 		return -1;
 	((struct tidb_cluster *)c->own)->filled_here = true;
 	if (!has_mysql())
@@ -436,8 +436,8 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 
 static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
-	if (attach_allows(c->name, CLUSTER_CHANGEFEED, e) < 0 ||
-	    attach_allows(o->sink->name, CLUSTER_WRITE, e) < 0)
+	if (attach_allows(c->name, ABLE_CHANGEFEED, e) < 0 ||
+	    attach_allows(o->sink->name, ABLE_WRITE, e) < 0)
 		return -1;
 	struct tidb_cluster *t = c->own;
 
@@ -453,7 +453,7 @@ static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o,
 
 static int attach_fence(struct cluster *c, struct err *e)
 {
-	return attach_allows(c->name, CLUSTER_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
+	return attach_allows(c->name, ABLE_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
 }
 
 /* The replay sets it in each of its sessions. */
@@ -540,9 +540,9 @@ static int attach_preflight(finding_fn *fn, void *arg)
 	return n;
 }
 
-static const char *attach_words(enum cluster_verb v)
+static const char *attach_words(enum ability v)
 {
-	return v == CLUSTER_KILL ? "the clusters file's command" : cluster_playground.words(v);
+	return v == ABLE_KILL ? "the clusters file's command" : cluster_playground.words(v);
 }
 
 const struct cluster_ops cluster_attach = {
@@ -556,9 +556,8 @@ const struct cluster_ops cluster_attach = {
 	.get_gc = attach_get_gc,
 	.preflight = attach_preflight,
 	.redo_time_zone = used.redo_time_zone,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
-	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
-	       1u << CLUSTER_WRITE,
+	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
+	       1u << ABLE_GC | 1u << ABLE_TIME_TRAVEL | 1u << ABLE_WRITE,
 	.start_ms = COMMAND_MS,
 	.backup = attach_backup,
 	.restore = attach_restore,

@@ -19,7 +19,7 @@ struct attach_cluster {
 	char ca[512], cert[512], key[512];
 	bool expendable; /* implies all of `allow` */
 	bool mysql;      /* MySQL or MariaDB: no TiDB statements, no PD, no TiCDC */
-	unsigned allow;  /* bits 1 << cluster_verb */
+	unsigned allow;  /* bits 1 << ability */
 	/* argv, NULL-terminated; [0] NULL: none */
 	char *command[ATTACH_COMMANDS][ATTACH_WORDS_MAX + 1];
 };
@@ -44,18 +44,18 @@ const char *attach_path(void);                              /* of the file; "": 
 const struct attach_cluster *attach_find(const char *name); /* NULL: the file does not name it */
 int attach_knows(const char *cluster, struct err *e);
 /* 0, or ERR_USAGE: what the file does not allow, and how it would. Asked in --plan too. */
-int attach_allows(const char *cluster, enum cluster_verb v, struct err *e);
+int attach_allows(const char *cluster, enum ability v, struct err *e);
 /* For --plan: where it is, what it is started with now and destroyed with at the end; and its
  * command to kill it, word by word. */
 void attach_plan_text(const char *cluster, struct strbuf *out);
 void attach_kill_text(const char *cluster, struct strbuf *out);
-const char *attach_verb_text(enum cluster_verb v); /* "kill", as in `allow` */
+const char *attach_verb_text(enum ability v); /* "kill", as in `allow` */
 
 /* What a run is going to do, gathered while its plan is made: each verb that attach_allows() was
  * asked for, and these. */
 enum attach_thing { ATTACH_STORE, ATTACH_REDO, ATTACH_THINGS };
 void attach_needs(enum attach_thing what);
-unsigned attach_needed_of(const struct attach_cluster *c); /* bits 1 << cluster_verb */
+unsigned attach_needed_of(const struct attach_cluster *c); /* bits 1 << ability */
 bool attach_thing_needed(enum attach_thing what);
 /* What stands in the way of all that, looked at in the clusters and stores before anything is
  * touched. Number of findings. */

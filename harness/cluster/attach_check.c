@@ -244,15 +244,15 @@ int attach_check(finding_fn *fn, void *arg)
 			continue;
 		if (f->c[i].status[0])
 			look_at_status(&k);
-		if (does & 1u << CLUSTER_CHANGEFEED) {
+		if (does & 1u << ABLE_CHANGEFEED) {
 			look_at_ticdc(&k);
 			look_at_keys(&k, true);
 		}
-		if (does & 1u << CLUSTER_RESTORE)
+		if (does & 1u << ABLE_RESTORE)
 			look_whether_empty(&k);
-		if (!mysql && does & 1u << CLUSTER_BACKUP)
+		if (!mysql && does & 1u << ABLE_BACKUP)
 			look_at_right(&k, "BACKUP_ADMIN", "BACKUP");
-		if (!mysql && does & 1u << CLUSTER_RESTORE)
+		if (!mysql && does & 1u << ABLE_RESTORE)
 			look_at_right(&k, "RESTORE_ADMIN", "RESTORE");
 		sql_close(k.s);
 	}
@@ -346,9 +346,9 @@ int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, 
 		if (!f->c[i].mysql) {
 			look_at_keys(&k, false);
 			look_at_gc(&k);
-			if (f->c[i].allow & 1u << CLUSTER_BACKUP || f->c[i].expendable)
+			if (f->c[i].allow & 1u << ABLE_BACKUP || f->c[i].expendable)
 				look_at_right(&k, "BACKUP_ADMIN", "BACKUP");
-			if (f->c[i].allow & 1u << CLUSTER_RESTORE || f->c[i].expendable)
+			if (f->c[i].allow & 1u << ABLE_RESTORE || f->c[i].expendable)
 				look_at_right(&k, "RESTORE_ADMIN", "RESTORE");
 		}
 		if (f->c[i].pd[0])

@@ -15,14 +15,14 @@
 
 static const struct {
 	const char *name;
-	enum cluster_verb verb;
+	enum ability verb;
 } verbs[] = {
-	{ "kill", CLUSTER_KILL },       { "backup", CLUSTER_BACKUP },
-	{ "restore", CLUSTER_RESTORE }, { "changefeed", CLUSTER_CHANGEFEED },
-	{ "gc", CLUSTER_GC },           { "write", CLUSTER_WRITE },
+	{ "kill", ABLE_KILL },       { "backup", ABLE_BACKUP },
+	{ "restore", ABLE_RESTORE }, { "changefeed", ABLE_CHANGEFEED },
+	{ "gc", ABLE_GC },           { "write", ABLE_WRITE },
 };
 
-const char *attach_verb_text(enum cluster_verb v)
+const char *attach_verb_text(enum ability v)
 {
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (verbs[i].verb == v)
@@ -203,7 +203,7 @@ static int allow(lua_State *L, struct attach_cluster *c, const char *where, stru
 				e, ERR_USAGE, 0,
 				"%s: allow knows backup, restore, changefeed, gc and write, not '%.40s'",
 				where, name);
-		else if (verbs[v].verb == CLUSTER_KILL)
+		else if (verbs[v].verb == ABLE_KILL)
 			rc = err_set(e, ERR_USAGE, 0,
 				     "%s: what may be killed is marked expendable = true", where);
 		else

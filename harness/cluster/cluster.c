@@ -101,7 +101,7 @@ void cluster_free(struct cluster *c)
 	free(c);
 }
 
-bool cluster_can(const struct cluster *c, enum cluster_verb v)
+bool cluster_can(const struct cluster *c, enum ability v)
 {
 	return c->ops->can & (1u << v);
 }
@@ -111,14 +111,14 @@ bool ground_known(const char *ground)
 	return ground_find(ground) != NULL;
 }
 
-const char *ground_words(const char *ground, enum cluster_verb v)
+const char *ground_words(const char *ground, enum ability v)
 {
 	const struct cluster_ops *ops = ground_find(ground);
 
 	return ops && ops->words ? ops->words(v) : NULL;
 }
 
-bool ground_can(const char *ground, enum cluster_verb v)
+bool ground_can(const char *ground, enum ability v)
 {
 	const struct cluster_ops *ops = ground_find(ground);
 
@@ -197,7 +197,7 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	struct store *to;
 	int rc;
 
-	if (!cluster_can(c, CLUSTER_BACKUP))
+	if (!cluster_can(c, ABLE_BACKUP))
 		return cant(c, e, "back up");
 	if (c->ops->backup)
 		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
@@ -222,7 +222,7 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	struct store *from;
 	int rc;
 
-	if (!cluster_can(c, CLUSTER_RESTORE))
+	if (!cluster_can(c, ABLE_RESTORE))
 		return cant(c, e, "restore");
 	if (c->ops->restore)
 		return c->ops->restore(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
@@ -259,7 +259,7 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 		f.source.port = o->source_port;
 	if (o->sink_port)
 		f.sink.port = o->sink_port;
-	if (!cluster_can(c, CLUSTER_CHANGEFEED))
+	if (!cluster_can(c, ABLE_CHANGEFEED))
 		return cant(c, e, "run a changefeed");
 	if (cluster_feeds(c))
 		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first",
@@ -353,7 +353,7 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 {
 	int64_t at;
 
-	if (!cluster_can(c, CLUSTER_KILL))
+	if (!cluster_can(c, ABLE_KILL))
 		return cant(c, e, "be killed");
 	if (c->ops->kill(c, part, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "kill %s", c->name);
@@ -519,7 +519,7 @@ int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
 {
-	if (!cluster_can(c, CLUSTER_EXAMINE))
+	if (!cluster_can(c, ABLE_EXAMINE))
 		return cant(c, e, "be examined after its death");
 	return c->ops->examine(c, d, ep, e) < 0 ? err_wrap(e, "examine %s", c->name) : 0;
 }

@@ -12,21 +12,21 @@
 
 /* CLUSTER_FEED: the changefeed's process, TiCDC. CLUSTER_SERVER: mariadbd, tidb-server. */
 enum cluster_part { CLUSTER_ALL, CLUSTER_FEED, CLUSTER_SERVER, CLUSTER_PD, CLUSTER_STORAGE };
-enum cluster_verb {
-	CLUSTER_KILL = 1,
-	CLUSTER_BACKUP,
-	CLUSTER_RESTORE,
-	CLUSTER_CHANGEFEED,
-	CLUSTER_GC,
-	CLUSTER_TIME_TRAVEL,
-	CLUSTER_RESTART,
-	CLUSTER_EXAMINE,
-	CLUSTER_WRITE, /* load, replay, plain SQL */
+enum ability {
+	ABLE_KILL = 1,
+	ABLE_BACKUP,
+	ABLE_RESTORE,
+	ABLE_CHANGEFEED,
+	ABLE_GC,
+	ABLE_TIME_TRAVEL,
+	ABLE_RESTART,
+	ABLE_EXAMINE,
+	ABLE_WRITE, /* load, replay, plain SQL */
 	/* SIGSTOP; its changefeed or SQL server alone; PD or TiKV alone */
-	CLUSTER_PAUSE,
-	CLUSTER_KILL_PART,
-	CLUSTER_KILL_COMPONENT,
-	CLUSTER_LINK, /* its clients can be led through a proxy of ours: it is on this machine */
+	ABLE_PAUSE,
+	ABLE_KILL_PART,
+	ABLE_KILL_COMPONENT,
+	ABLE_LINK, /* its clients can be led through a proxy of ours: it is on this machine */
 };
 #define CLUSTER_EACH (-1)   /* which of a part's processes: all of them */
 #define CLUSTER_LEADER (-2) /* PD's leader, TiCDC's owner; else the first */
@@ -68,9 +68,9 @@ int cluster_start_begin(struct cluster *c, struct err *e);
 int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e);
 void cluster_free(struct cluster *c); /* stops what still runs; NULL is fine */
 
-bool cluster_can(const struct cluster *c, enum cluster_verb v);
+bool cluster_can(const struct cluster *c, enum ability v);
 /* before a cluster exists; unknown ground: false */
-bool ground_can(const char *ground, enum cluster_verb v);
+bool ground_can(const char *ground, enum ability v);
 const char *cluster_name(const struct cluster *c);
 const struct sql_endpoint *cluster_endpoint(const struct cluster *c);
 const char *cluster_version(struct cluster *c); /* of the server */
@@ -150,7 +150,7 @@ const char *cluster_stands_in(const struct cluster *c);
 /* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
 const char *cluster_redo_time_zone(const struct cluster *c);
 /* What a verb does on a ground, for --plan; NULL: the ground can't. */
-const char *ground_words(const char *ground, enum cluster_verb v);
+const char *ground_words(const char *ground, enum ability v);
 bool ground_known(const char *ground);
 
 /* What must be there before a run on this ground: each finding is one line with the way out,
@@ -185,7 +185,7 @@ struct cluster_ops { /* a ground */
 	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep,
 		       struct err *e);
 	void (*examine_end)(struct cluster *c);
-	unsigned can; /* bits 1 << cluster_verb */
+	unsigned can; /* bits 1 << ability */
 	int64_t start_ms;
 	/* NULL: drtest's own way, over plain SQL and binary logs */
 	int (*backup)(struct cluster *c, const char *uri, const struct backup_opts *o,
@@ -201,7 +201,7 @@ struct cluster_ops { /* a ground */
 	void (*explain)(struct cluster *c, struct err *e); /* NULL: nobody knows more */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
-	const char *(*words)(enum cluster_verb v);
+	const char *(*words)(enum ability v);
 	/* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
 	const char *redo_time_zone;
 };

@@ -544,8 +544,7 @@ const struct cluster_ops cluster_local = {
 	.redo_time_zone = "+00:00",
 	.examine = local_examine,
 	.examine_end = local_examine_end,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
-	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_RESTART |
-	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_PAUSE |
-	       1u << CLUSTER_KILL_PART | 1u << CLUSTER_LINK,
+	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
+	       1u << ABLE_GC | 1u << ABLE_RESTART | 1u << ABLE_EXAMINE | 1u << ABLE_WRITE |
+	       1u << ABLE_PAUSE | 1u << ABLE_KILL_PART | 1u << ABLE_LINK,
 };

@@ -577,23 +577,23 @@ static int playground_health(struct cluster *c, struct err *e)
 	return 0;
 }
 
-static const char *playground_words(enum cluster_verb v)
+static const char *playground_words(enum ability v)
 {
 	switch (v) {
-	case CLUSTER_GC: return "SET GLOBAL tidb_gc_enable";
-	case CLUSTER_BACKUP: return "BACKUP DATABASE * TO … RATE_LIMIT = … MB/SECOND";
-	case CLUSTER_RESTORE: return "RESTORE DATABASE * FROM …";
-	case CLUSTER_CHANGEFEED:
+	case ABLE_GC: return "SET GLOBAL tidb_gc_enable";
+	case ABLE_BACKUP: return "BACKUP DATABASE * TO … RATE_LIMIT = … MB/SECOND";
+	case ABLE_RESTORE: return "RESTORE DATABASE * FROM …";
+	case ABLE_CHANGEFEED:
 		return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
-	case CLUSTER_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
-	case CLUSTER_KILL:
-	case CLUSTER_RESTART:
-	case CLUSTER_EXAMINE:
-	case CLUSTER_PAUSE:
-	case CLUSTER_KILL_PART:
-	case CLUSTER_KILL_COMPONENT:
-	case CLUSTER_LINK:
-	case CLUSTER_WRITE: return NULL;
+	case ABLE_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
+	case ABLE_KILL:
+	case ABLE_RESTART:
+	case ABLE_EXAMINE:
+	case ABLE_PAUSE:
+	case ABLE_KILL_PART:
+	case ABLE_KILL_COMPONENT:
+	case ABLE_LINK:
+	case ABLE_WRITE: return NULL;
 	}
 	return NULL;
 }
@@ -615,11 +615,10 @@ const struct cluster_ops cluster_playground = {
 	.redo_time_zone = "+00:00", /* TZ=UTC, as it is started above */
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
-	.can = 1u << CLUSTER_KILL | 1u << CLUSTER_BACKUP | 1u << CLUSTER_RESTORE |
-	       1u << CLUSTER_CHANGEFEED | 1u << CLUSTER_GC | 1u << CLUSTER_TIME_TRAVEL |
-	       1u << CLUSTER_EXAMINE | 1u << CLUSTER_WRITE | 1u << CLUSTER_RESTART |
-	       1u << CLUSTER_PAUSE | 1u << CLUSTER_KILL_PART | 1u << CLUSTER_KILL_COMPONENT |
-	       1u << CLUSTER_LINK,
+	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
+	       1u << ABLE_GC | 1u << ABLE_TIME_TRAVEL | 1u << ABLE_EXAMINE | 1u << ABLE_WRITE |
+	       1u << ABLE_RESTART | 1u << ABLE_PAUSE | 1u << ABLE_KILL_PART |
+	       1u << ABLE_KILL_COMPONENT | 1u << ABLE_LINK,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,

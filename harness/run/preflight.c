@@ -86,7 +86,7 @@ int preflight_tools(const struct run_tools *t, const char *ground, const char *v
 			       arg);
 	if (t->compare)
 		n += look_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn, arg);
-	if (t->br && !ground_can(ground, CLUSTER_TIME_TRAVEL)) {
+	if (t->br && !ground_can(ground, ABLE_TIME_TRAVEL)) {
 		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
 		   "--on playground or attach, or leave out --set backup=br");
 		n++;

@@ -644,7 +644,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	}
 	bool attach = !strcmp(o->ground, "attach");
 
-	if ((attach || ground_can(o->ground, CLUSTER_TIME_TRAVEL)) &&
+	if ((attach || ground_can(o->ground, ABLE_TIME_TRAVEL)) &&
 	    (code = ask_the_rules(&r, attach)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {

@@ -49,7 +49,7 @@ const struct run_tools *runtime_tools(const struct runtime *r)
 
 bool runtime_on_tidb(const struct runtime *r)
 {
-	return ground_can(r->ground, CLUSTER_TIME_TRAVEL);
+	return ground_can(r->ground, ABLE_TIME_TRAVEL);
 }
 
 const char *runtime_tidb_version(const struct runtime *r)

@@ -132,7 +132,7 @@ static void two_clusters_live_die_and_come_back(void **unused)
 	up(a);
 	up(b);
 	printf("both answer after %lld ms\n", (long long)(clock_mono_ns() - begun) / 1000000);
-	assert_true(cluster_can(a, CLUSTER_KILL));
+	assert_true(cluster_can(a, ABLE_KILL));
 	assert_true(strstr(cluster_version(a), "MariaDB") != NULL);
 	exec(a, "CREATE DATABASE d");
 	exec(a, "CREATE TABLE d.t (a INT PRIMARY KEY)");

@@ -14,10 +14,10 @@
 static void a_ground_says_what_it_can(void **unused)
 {
 	(void)unused;
-	assert_true(ground_can("local", CLUSTER_KILL));
-	assert_true(ground_can("local", CLUSTER_BACKUP));
-	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL));
-	assert_false(ground_can("nowhere", CLUSTER_KILL));
+	assert_true(ground_can("local", ABLE_KILL));
+	assert_true(ground_can("local", ABLE_BACKUP));
+	assert_false(ground_can("local", ABLE_TIME_TRAVEL));
+	assert_false(ground_can("nowhere", ABLE_KILL));
 }
 
 static void an_unknown_ground_makes_no_cluster(void **unused)

@@ -79,10 +79,10 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 	struct proc_ref none[1];
 
 	(void)unused;
-	assert_true(ground_can("playground", CLUSTER_TIME_TRAVEL) &&
-		    ground_can("playground", CLUSTER_LINK));
-	assert_false(ground_can("local", CLUSTER_TIME_TRAVEL) ||
-		     ground_can("attach", CLUSTER_LINK) || ground_can("attach", CLUSTER_PAUSE));
+	assert_true(ground_can("playground", ABLE_TIME_TRAVEL) &&
+		    ground_can("playground", ABLE_LINK));
+	assert_false(ground_can("local", ABLE_TIME_TRAVEL) || ground_can("attach", ABLE_LINK) ||
+		     ground_can("attach", ABLE_PAUSE));
 	assert_int_equal(cluster_pause(c, true, &e), -1); /* it has not started */
 	assert_string_equal(e.text, "pause primary: nothing of it runs");
 	assert_int_equal(cluster_kill_part(c, CLUSTER_STORAGE, 1, NULL, &e), -1);
@@ -126,7 +126,7 @@ static void a_clusters_file_is_read_whole(void **unused)
 	assert_string_equal(f.c[0].pd, "http://h:2379");
 	assert_string_equal(f.c[0].sql.ssl_ca, "/ca");
 	assert_false(f.c[0].expendable);
-	assert_int_equal(f.c[0].allow, 1u << CLUSTER_BACKUP | 1u << CLUSTER_GC);
+	assert_int_equal(f.c[0].allow, 1u << ABLE_BACKUP | 1u << ABLE_GC);
 	assert_string_equal(f.c[0].command[ATTACH_KILL][1], "delete");
 	assert_null(f.c[0].command[ATTACH_KILL][2]);
 	attach_file_release(&f);
@@ -149,15 +149,15 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	path(file, "clusters.lua");
 	assert_int_equal(attach_use(file, &e), 0);
 	/* expendable, but without a TiCDC */
-	assert_int_equal(attach_allows("b", CLUSTER_CHANGEFEED, &e), -1);
+	assert_int_equal(attach_allows("b", ABLE_CHANGEFEED, &e), -1);
 	assert_non_null(strstr(e.text, "names no TiCDC of it"));
-	assert_int_equal(attach_allows("a", CLUSTER_WRITE, &e), -1);
+	assert_int_equal(attach_allows("a", ABLE_WRITE, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
-	assert_int_equal(attach_allows("a", CLUSTER_KILL, &e), -1);
+	assert_int_equal(attach_allows("a", ABLE_KILL, &e), -1);
 	assert_non_null(strstr(e.text, "not marked expendable"));
-	assert_int_equal(attach_allows("b", CLUSTER_RESTORE, &e), 0);
-	assert_int_equal(attach_allows("b", CLUSTER_KILL, &e), -1); /* no command for it */
-	assert_int_equal(attach_allows("c", CLUSTER_RESTORE, &e), -1);
+	assert_int_equal(attach_allows("b", ABLE_RESTORE, &e), 0);
+	assert_int_equal(attach_allows("b", ABLE_KILL, &e), -1); /* no command for it */
+	assert_int_equal(attach_allows("c", ABLE_RESTORE, &e), -1);
 	assert_non_null(strstr(e.text, "names no cluster 'c' (it has "));
 }
 
