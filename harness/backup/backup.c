@@ -12,6 +12,7 @@
 #include "harness/backup/work.h"
 #include "harness/base/xalloc.h"
 #include "harness/sql/keyrange.h"
+#include "harness/sql/rights.h"
 
 #define RANGE_BYTES ((uint64_t)16 << 20) /* of rows, by the server's estimate */
 #define BLOCK_BYTES ((size_t)128 << 10)  /* rows are compressed by blocks of this */
@@ -347,6 +348,20 @@ static int read_all(struct backup *b, unsigned threads, struct err *e)
 	return rc;
 }
 
+/* What the account can't see would be missing, and nobody would know. */
+static int sees_all(const struct sql_endpoint *from, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(from, d, e);
+	struct rights *r = s ? rights_read(s, e) : NULL;
+	int rc = r ? rights_want(r, "SELECT, SHOW VIEW", NULL, 0,
+				 "all databases belong into a backup", e)
+		   : -1;
+
+	rights_free(r);
+	sql_close(s);
+	return rc;
+}
+
 int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r,
 	       struct err *e)
 {
@@ -366,7 +381,8 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	if (refuse_used(to, e) < 0)
 		return -1;
 	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
-	if (snapshot_open(&b.snapshot, &o->from, threads, o->tidb_snapshot, b.work.deadline, e) < 0)
+	if (sees_all(&o->from, b.work.deadline, e) < 0 ||
+	    snapshot_open(&b.snapshot, &o->from, threads, o->tidb_snapshot, b.work.deadline, e) < 0)
 		goto out;
 	r->queue_us = (clock_mono_ns() - start) / 1000;
 	r->locked = b.snapshot.locked;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/rights.h"
 
 #define NAMED_MAX 20u /* of one kind of things left out; the rest is counted */
 
@@ -262,6 +263,20 @@ static void views_on_functions(struct strbuf *out, struct sql *s, const struct c
 	sql_rows_release(&r);
 }
 
+/* What is left out is not named either where the account does not see it. */
+static void unseen(struct strbuf *out, struct sql *s)
+{
+	static const char *const kinds[][2] = { { "TRIGGER", "triggers" }, { "EVENT", "events" } };
+	struct rights *r = sql_flavor(s) == SQL_TIDB ? NULL : rights_read(s, NULL);
+
+	for (size_t i = 0; r && i < 2; i++)
+		if (!rights_have(r, kinds[i][0], NULL))
+			strbuf_addf(out,
+				    "%snot carried: %s, which this account can't see (GRANT %s)",
+				    out->len ? "; " : "", kinds[i][1], kinds[i][0]);
+	rights_free(r);
+}
+
 void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out)
 {
 	static const struct {
@@ -297,4 +312,5 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 		      : "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
 			"ORDER BY 1, 2");
 	views_on_functions(out, s, c);
+	unseen(out, s);
 }

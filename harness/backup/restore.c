@@ -10,6 +10,7 @@
 #include "harness/backup/load.h"
 #include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
+#include "harness/sql/rights.h"
 
 /* One table is loaded by one stream unless it is most of the backup: the server fills an empty
  * table in bulk only for one writer. */
@@ -457,6 +458,49 @@ static int sum_up(struct restore *r, struct backup_result *out)
 	return 0;
 }
 
+/* Of a view that another account is the definer of, as its text tells; NULL: none. */
+static const char *view_of_another(const struct manifest *m, const char *account)
+{
+	for (size_t i = 0; i < m->n_views; i++) {
+		const char *at = strstr(m->views[i].create_sql, "DEFINER=");
+		size_t n = strlen(account);
+
+		for (size_t k = 0; at && k < n; k++)
+			if (at[8 + k] != account[k] &&
+			    !(strchr("`'", account[k]) && at[8 + k] && strchr("`'", at[8 + k])))
+				return m->views[i].name;
+	}
+	return NULL;
+}
+
+/* A right that is lacking would end it when half of the tables are there. */
+static int may_restore(const struct manifest *m, struct sql *s, struct err *e)
+{
+	static const char *const definer[] = {
+		[SQL_MARIADB] = "SET USER", [SQL_MYSQL] = "SET_USER_ID", [SQL_TIDB] = "SUPER"
+	};
+	struct rights *r = rights_read(s, e);
+	const char **dbs = xcalloc(m->n_dbs + 1, sizeof(*dbs)), *view;
+	char *what;
+	int rc = -1;
+
+	for (size_t i = 0; i < m->n_dbs; i++)
+		dbs[i] = m->dbs[i].db;
+	if (!r ||
+	    rights_want(r, "SELECT, INSERT, CREATE, ALTER, INDEX", dbs, m->n_dbs, "restore", e) < 0)
+		goto out;
+	if (m->n_views && rights_want(r, "CREATE VIEW", dbs, m->n_dbs, "restore", e) < 0)
+		goto out;
+	view = view_of_another(m, rights_account(r));
+	what = xstrfmt("restore view %s, which another account defined", view ? view : "");
+	rc = view ? rights_want(r, definer[sql_flavor(s)], NULL, 0, what, e) : 0;
+	free(what);
+out:
+	rights_free(r);
+	free(dbs);
+	return rc;
+}
+
 int restore_run(struct store *from, const struct restore_opts *o, struct backup_result *res,
 		struct err *e)
 {
@@ -486,7 +530,8 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 		if (!t[i].conn)
 			goto out;
 	}
-	if (refuse_all_existing(&r.manifest, t[0].conn, e) < 0)
+	if (may_restore(&r.manifest, t[0].conn, e) < 0 ||
+	    refuse_all_existing(&r.manifest, t[0].conn, e) < 0)
 		goto out;
 	if (check_all(&r, t, threads, e) < 0)
 		goto out;

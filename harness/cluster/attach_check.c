@@ -7,6 +7,7 @@
 
 #include "harness/cluster/attach.h"
 #include "harness/redo/reader.h"
+#include "harness/sql/rights.h"
 #include "harness/tidb/pd.h"
 #include "harness/tidb/ticdc.h"
 #include "harness/tidb/tidb.h"
@@ -60,15 +61,16 @@ static struct ticdc api_of(const struct attach_cluster *a)
 
 static void look_at_right(struct look *k, const char *privilege, const char *verb)
 {
-	char way_out[200];
-	bool may;
+	struct rights *r = rights_read(k->s, NULL);
+	char way_out[300];
 
-	if (tidb_may(k->s, privilege, &may, NULL) < 0)
-		return;
-	snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO '%s'", privilege, k->a->sql.user);
-	if (!may)
+	if (r && !rights_have(r, privilege, NULL)) {
+		snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO %s", privilege,
+			 rights_account(r));
 		find(k, way_out, "the user %s may not %s: it lacks %s", k->a->sql.user, verb,
 		     privilege);
+	}
+	rights_free(r);
 }
 
 static void look_whether_empty(struct look *k)

@@ -8,15 +8,12 @@
 #include <sys/random.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/grants.h"
 #include "harness/cluster/tidb_cluster.h"
 #include "harness/feed/status.h"
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 
-/* What TiCDC's sink does, and no more; on a cluster of our own it may do all, since nobody else is
- * there. */
-#define SINK_RIGHTS \
-	"ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
 #define API_FIRST_MS 3000 /* then its PD is suspected */
@@ -73,8 +70,13 @@ static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
 		sql_error(sql_handle(s), e, "set the password of TiCDC's user");
 		goto out;
 	}
-	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'",
-		     t->disposable ? "ALL PRIVILEGES" : SINK_RIGHTS, t->sink_user) < 0)
+	strbuf_reset(&q);
+	/* on a cluster of our own it may do all: nobody else is there */
+	if (t->disposable)
+		strbuf_addstr(&q, "ALL PRIVILEGES");
+	else
+		grants_list(GRANTS_SINK, sql_flavor(s), &q);
+	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'", q.buf, t->sink_user) < 0)
 		goto out;
 	snprintf(t->sink.user, sizeof(t->sink.user), "%s", t->sink_user);
 	rc = 0;

@@ -5,6 +5,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/compare/compare_structure.h"
+#include "harness/sql/rights.h"
 
 #define ER_VIEW_INVALID 1356
 
@@ -433,6 +434,41 @@ static int list_foreign(struct compare *c, struct sql *sa, struct sql *sb, struc
 	return rc;
 }
 
+/* What an account may not see is on neither side, as it seems, and nothing would be said of it. */
+static int list_unseen(struct compare *c, struct sql *s, bool b, const char *const *only, size_t n,
+		       struct err *e)
+{
+	static const char *const kinds[][2] = { { "TRIGGER", "trigger" }, { "EVENT", "event" } };
+	struct rights *r = rights_read(s, e);
+
+	if (!r)
+		return -1;
+	if (!only && !rights_have(r, "SELECT", NULL)) {
+		char *why = xstrfmt(
+			"%s shows its account %s only what that was granted: GRANT SELECT ON *.*",
+			name_of(c, b), rights_account(r));
+
+		compare_not_compared(c, "database", "*", why);
+		free(why);
+	}
+	for (size_t k = 0; k < 2 && sql_flavor(s) != SQL_TIDB; k++) {
+		bool seen = rights_have(r, kinds[k][0], NULL);
+
+		for (size_t i = 0; only && !seen && i < n && rights_have(r, kinds[k][0], only[i]);
+		     i++)
+			seen = i + 1 == n;
+		if (!seen) {
+			char *why = xstrfmt("%s does not show them to its account: GRANT %s",
+					    name_of(c, b), kinds[k][0]);
+
+			compare_not_compared(c, kinds[k][1], "*", why);
+			free(why);
+		}
+	}
+	rights_free(r);
+	return 0;
+}
+
 int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const char *const *only,
 			size_t n, struct err *e)
 {
@@ -449,7 +485,11 @@ int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const
 		  "SELECT EVENT_SCHEMA, CONCAT(EVENT_SCHEMA,'.',EVENT_NAME), 'event', NULL FROM information_schema.EVENTS"
 		  " WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
 	};
-	int rc = only ? 0 : list_foreign(c, sa, sb, e);
+	int rc = list_unseen(c, sa, false, only, n, e) < 0 ||
+				 list_unseen(c, sb, true, only, n, e) < 0
+			 ? -1
+		 : only ? 0
+			: list_foreign(c, sa, sb, e);
 
 	for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]) && rc == 0; k++) {
 		struct lines l[2] = { { 0 }, { 0 } };

@@ -316,22 +316,6 @@ int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct
 		" WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
 }
 
-int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e)
-{
-	struct sql_rows r = { 0 };
-	int more = -1;
-
-	*may = false;
-	if (sql_query(s, &r, e, "SHOW GRANTS") == 0)
-		while ((more = sql_rows_next(&r, e)) == 1)
-			*may = *may ||
-			       (r.cell[0] &&
-				(strstr(r.cell[0], privilege) || strstr(r.cell[0], "SUPER") ||
-				 (strstr(r.cell[0], "ALL PRIVILEGES ON *.*"))));
-	sql_rows_release(&r);
-	return more;
-}
-
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
 {
 	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);

@@ -45,8 +45,6 @@ int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err 
 /* TiCDC leaves them out, or refuses */
 int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
-/* "BACKUP_ADMIN" */
-int tidb_may(struct sql *s, const char *privilege, bool *may, struct err *e);
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);

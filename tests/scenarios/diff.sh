@@ -1,28 +1,7 @@
 #!/bin/bash
 # drtest diff as a user types it: exit codes, what is said of what was not compared, sync_diff_inspector's configuration. Two real servers.
 . "$(dirname "$0")/lib.sh"
-command -v mariadbd >/dev/null || { skipped=1; passed=1; echo "skipped: mariadbd is not installed"; exit 0; }
-chmod 755 "$scratch"
-as=() who=$(id -un)
-if [ "$(id -u)" = 0 ]; then who=nobody; as=(--user=nobody); fi
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-pids=()
-end() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
-	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
-	finish
-}
-trap end EXIT
-server() { # NAME PORT
-	mkdir -p "$scratch/$1/tmp"
-	chown -R "$who" "$scratch/$1"
-	mariadb-install-db --no-defaults "${as[@]}" --datadir="$scratch/$1/data" --tmpdir="$scratch/$1/tmp" --auth-root-authentication-method=normal \
-		--skip-test-db >"$scratch/$1.install" 2>&1 || { cat "$scratch/$1.install"; exit 3; }
-	mariadbd --no-defaults "${as[@]}" --datadir="$scratch/$1/data" --tmpdir="$scratch/$1/tmp" --port="$2" --bind-address=127.0.0.1 \
-		--socket="$scratch/$1/s" >"$scratch/$1.log" 2>&1 &
-	pids+=($!)
-	wait_for 60 mariadb --no-defaults -h127.0.0.1 -P"$2" -uroot -e 'SELECT 1' >/dev/null || { tail "$scratch/$1.log"; exit 3; }
-}
+servers
 a=$(free_port); server a "$a"
 b=$(free_port); server b "$b"
 A() { mariadb --no-defaults -h127.0.0.1 -P"$a" -uroot -e "$1" || bad "$1"; }

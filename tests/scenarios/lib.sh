@@ -65,3 +65,31 @@ wait_for() {
 		sleep 0.01
 	done
 }
+
+# MariaDB servers of a test's own: `servers` once, then `server NAME PORT [OPTION…]` for each. They end with the test; where no MariaDB is, so does it.
+servers() {
+	command -v mariadbd >/dev/null || { skipped=1; passed=1; echo "skipped: mariadbd is not installed"; exit 0; }
+	chmod 755 "$scratch"
+	as=() who=$(id -un)
+	if [ "$(id -u)" = 0 ]; then who=nobody; as=(--user=nobody); fi
+	pids=()
+	trap servers_end EXIT
+}
+servers_end() {
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
+	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
+	finish
+}
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+server() {
+	local name=$1 port=$2
+	shift 2
+	mkdir -p "$scratch/$name/tmp"
+	chown -R "$who" "$scratch/$name"
+	mariadb-install-db --no-defaults "${as[@]}" --datadir="$scratch/$name/data" --tmpdir="$scratch/$name/tmp" --auth-root-authentication-method=normal \
+		--skip-test-db >"$scratch/$name.install" 2>&1 || { cat "$scratch/$name.install"; exit 3; }
+	mariadbd --no-defaults "${as[@]}" --datadir="$scratch/$name/data" --tmpdir="$scratch/$name/tmp" --port="$port" --bind-address=127.0.0.1 \
+		--socket="$scratch/$name/s" "$@" >"$scratch/$name.log" 2>&1 &
+	pids+=($!)
+	wait_for 60 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'SELECT 1' >/dev/null || { tail "$scratch/$name.log"; exit 3; }
+}
