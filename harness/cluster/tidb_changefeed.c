@@ -205,7 +205,8 @@ static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out
 	struct err why = ERR_INIT;
 	struct store *s =
 		t->redo_uri[0]
-			? store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, &why)
+			? store_open(t->redo_uri,
+				     &(struct store_opts){ .patience_ms = API_FIRST_MS }, &why)
 			: NULL;
 	bool there = false, well = true;
 	struct sql *sink;

@@ -12,6 +12,8 @@
 
 #define IDLE_MAX 16
 #define CONNECT_MS_MAX 5000
+#define ANSWER_MS_MIN \
+	3000 /* one attempt may be without a byte for so long, however short the patience */
 #define BACKOFF_MS_FIRST 50
 #define BACKOFF_MS_MAX 1000
 #define ERROR_BYTES_MAX ((size_t)64 << 10)
@@ -412,6 +414,7 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 	       struct err *e)
 {
 	struct deadline give_up = deadline_in_ms(q->patience_ms);
+	int64_t began = clock_mono_ns();
 	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "",
 			    q->query ? q->query : ""),
 	     hash[65], etag[256] = "";
@@ -430,7 +433,7 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 		strbuf_reset(&r->body);
 		r->status = 0;
 		r->answer = (struct s3_answer){ 0 };
-		a.stall_ms = q->patience_ms;
+		a.stall_ms = q->patience_ms > ANSWER_MS_MIN ? q->patience_ms : ANSWER_MS_MIN;
 		code = attempt_run(c, &a, url, hash);
 		if (a.sink_stopped)
 			goto out;
@@ -480,8 +483,9 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 			if (clock_cancelled())
 				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
 			else
-				err_wrap(e, "%s: given up after %u attempts in %lld ms", q->path,
-					 r->attempts, (long long)q->patience_ms);
+				err_wrap(e, "%s: given up after %u attempt%s in %lld ms", q->path,
+					 r->attempts, r->attempts == 1 ? "" : "s",
+					 (long long)((clock_mono_ns() - began) / 1000000));
 			goto out;
 		}
 		backoff = backoff * 2 < BACKOFF_MS_MAX ? backoff * 2 : BACKOFF_MS_MAX;

@@ -18,7 +18,9 @@
 
 struct store;
 struct store_opts {
-	int64_t patience_ms; /* how long 5xx and lost connections are tried again; 0: 10,000 */
+	/* how long 5xx and lost connections are tried again; 0: 10,000. 1: a single attempt. Each
+	 * attempt may be without a byte for as long, and for three seconds at least */
+	int64_t patience_ms;
 };
 /* uri may be "@FILE" or "env:NAME" (harness/base/uri.h). */
 /* o may be NULL; touches nothing yet */

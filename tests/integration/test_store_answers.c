@@ -38,6 +38,7 @@ static struct {
 	size_t n_rules;
 	int used[16];
 	_Atomic bool completed; /* a completion came through to the store */
+	_Atomic int late_ms;    /* each answer comes so much later */
 	char tag[64];           /* of the object there; "" none */
 } server;
 
@@ -86,6 +87,7 @@ static void serve(int c)
 
 	if (!take_request(c, head, sizeof(head)))
 		return;
+	usleep((useconds_t)server.late_ms * 1000);
 	for (size_t i = 0; i < server.n_rules; i++) {
 		const struct rule *r = &server.rules[i];
 
@@ -364,6 +366,33 @@ static void a_parameter_means_what_it_says_or_is_refused(void **unused)
 	store_free(s);
 }
 
+/* How often it is tried again is one thing, how long an answer may take another: a store that needs
+ * its time is not one that does not answer. */
+static void a_single_attempt_waits_for_its_answer(void **unused)
+{
+	static const struct rule busy = { "GET", "", 0, "503 Slow Down", "", "" };
+	char *uri =
+		xstrfmt("s3://bkt/x?endpoint=http://127.0.0.1:%d&access-key=a&secret-access-key=b",
+			server.port);
+	struct err e = ERR_INIT;
+	struct store *s = store_open(uri, &(struct store_opts){ .patience_ms = 1 }, &e);
+	struct store_list l = { 0 };
+
+	(void)unused;
+	rules(NULL, 0);
+	server.late_ms = 400;
+	if (store_list(s, "", &l, &e) < 0)
+		fail_msg("%s", e.text);
+	server.late_ms = 0;
+	store_list_release(&l);
+	rules(&busy, 1);
+	assert_int_equal(store_list(s, "", &l, &e), -1);
+	assert_non_null(strstr(e.text, "given up after 1 attempt in "));
+	assert_int_equal(server.used[0], 1);
+	store_free(s);
+	free(uri);
+}
+
 static void list_says(int port, const char *more, const char *says)
 {
 	char *uri =
@@ -478,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_put_and_a_list_count_only_with_what_they_bring),
 		cmocka_unit_test(a_key_that_may_not_create_uses_the_bucket_that_is_there),
 		cmocka_unit_test(an_error_tells_what_to_do),
+		cmocka_unit_test(a_single_attempt_waits_for_its_answer),
 		cmocka_unit_test(a_parameter_means_what_it_says_or_is_refused),
 		cmocka_unit_test(a_store_may_have_a_ca_of_its_own),
 	};
