@@ -12,9 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/feed/status.h"
 
-#define QUIET_NS 100000000
-#define UNENDING_NS 5000000000 /* a flow without a pause: any of its instants will do */
-#define LOOK_NS 500000         /* at a state that is waited for */
+#define LOOK_NS 500000 /* at a state that is waited for */
 
 struct armed {
 	struct armed *next;
@@ -26,11 +24,6 @@ struct armed {
 	atomic_bool injects, heals; /* claimed by one thread */
 	int64_t due_ns;             /* 0: its trigger has not come */
 	int64_t heal_ns;            /* 0: not by time */
-	/* CHAOS_BURST, of its link */
-	uint64_t seen_bytes, burst_bytes; /* sent so far, and when the burst that goes on began */
-	/* when the last came, when it was looked at first; 0: not yet */
-	int64_t seen_ns, first_ns;
-	bool bursts; /* its beginning was seen */
 };
 struct chaos {
 	struct chaos_hooks hooks;
@@ -88,35 +81,21 @@ static int heal(struct armed *a, struct err *e)
 	return rc;
 }
 
-/* Between two bursts nothing goes for so long: TiCDC flushes each two seconds. */
-static bool in_a_burst(struct armed *a)
+/* A part of a flush is there, and the rest of it waits. */
+static bool is_split(const struct armed *a)
 {
 	struct netproxy_stats st;
-	int64_t now = clock_mono_ns();
 
 	netproxy_get_stats(a->when.link, &st);
-	if (!a->seen_ns) {
-		a->seen_ns = a->first_ns = now;
-		a->seen_bytes = st.bytes[NETPROXY_UP];
-	}
-	if (st.bytes[NETPROXY_UP] == a->seen_bytes)
-		return false;
-	if (now - a->seen_ns > QUIET_NS || (!a->bursts && now - a->first_ns > UNENDING_NS)) {
-		a->burst_bytes = a->seen_bytes;
-		a->bursts = true;
-	}
-	a->seen_bytes = st.bytes[NETPROXY_UP];
-	a->seen_ns = now;
-	return a->bursts && a->seen_bytes - a->burst_bytes >= a->when.after_bytes;
+	return st.alone && st.waiting;
 }
 
 static bool reached(struct armed *a)
 {
 	struct feed_status st;
 
-	if (a->when.trigger == CHAOS_BURST)
-		return in_a_burst(a);
-
+	if (a->when.trigger == CHAOS_SPLIT)
+		return is_split(a);
 	if (a->when.trigger == CHAOS_REQUEST ||
 	    feed_status_read(a->when.status_path, &st, NULL) < 0)
 		return false;

@@ -6,7 +6,7 @@
 
 #include "chaos/fault.h"
 
-enum chaos_trigger { CHAOS_AT, CHAOS_BUSY, CHAOS_LAG, CHAOS_REQUEST, CHAOS_BURST };
+enum chaos_trigger { CHAOS_AT, CHAOS_BUSY, CHAOS_LAG, CHAOS_REQUEST, CHAOS_SPLIT };
 struct chaos_when {
 	enum chaos_trigger trigger;
 	int64_t at_ns;         /* CHAOS_AT: CLOCK_MONOTONIC; 0: now */
@@ -14,8 +14,8 @@ struct chaos_when {
 	int64_t lag_ms;
 	/* CHAOS_REQUEST: the nth request that matches has sent after_bytes of its body */
 	struct netproxy *link;
-	/* CHAOS_BURST: after a pause bytes go up it again, after_bytes of them so far: a flush is
-	 * under way */
+	/* CHAOS_SPLIT: with the fault "single" in force on it, one connection's COMMIT was
+	 * answered while others wait */
 	char match[96];
 	unsigned nth;
 	uint64_t after_bytes;

@@ -5,10 +5,11 @@
 #include "harness/base/clock.h"
 
 static const struct fault_ops *const kinds[] = {
-	&fault_kill,     &fault_interrupt, &fault_pause,        &fault_memory,
-	&fault_cut,      &fault_hole,      &fault_delay,        &fault_slow,
-	&fault_slice,    &fault_reset,     &fault_stall_commit, &fault_refuse,
-	&fault_cut_body, &fault_disk_full, &fault_read_only,    NULL,
+	&fault_kill,   &fault_interrupt, &fault_pause,        &fault_memory,
+	&fault_cut,    &fault_hole,      &fault_delay,        &fault_slow,
+	&fault_slice,  &fault_reset,     &fault_stall_commit, &fault_refuse,
+	&fault_single, &fault_cut_body,  &fault_disk_full,    &fault_read_only,
+	NULL,
 };
 
 const struct fault_ops *const *fault_kinds(void)

@@ -90,7 +90,7 @@ void fault_link_forget(struct netproxy *p); /* before it is freed */
 
 extern const struct fault_ops fault_kill, fault_interrupt, fault_pause, fault_memory;
 extern const struct fault_ops fault_cut, fault_hole, fault_delay, fault_slow, fault_slice,
-	fault_reset, fault_stall_commit;
+	fault_reset, fault_stall_commit, fault_single;
 extern const struct fault_ops fault_refuse, fault_cut_body;
 extern const struct fault_ops fault_disk_full, fault_read_only;
 

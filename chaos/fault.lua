@@ -37,7 +37,7 @@ local function kind_of(o)
   return kind
 end
 
-local conditions = { busy = true, burst = true, lag_over = true, of = true, request = true, match = true, nth = true, after_bytes = true, later = true }
+local conditions = { busy = true, split = true, lag_over = true, of = true, request = true, match = true, nth = true, after_bytes = true, later = true }
 
 -- What the natives take: seconds, milliseconds, microseconds.
 local function timing(o)
@@ -49,13 +49,13 @@ local function timing(o)
     if o.at then steps.usage("t:fault: at and when are two answers to one question") end
     for key, value in pairs(o.when) do
       if not conditions[key] then
-        steps.usage(("t:fault: when has no '%s' (busy, burst, lag_over of, request, match, nth, after_bytes, later)"):format(tostring(key)))
+        steps.usage(("t:fault: when has no '%s' (busy, split, lag_over of, request, match, nth, after_bytes, later)"):format(tostring(key)))
       end
       if key ~= "later" then w[key] = value end
     end
     later = o.when.later or later
     if w.lag_over then w.lag_over = steps.duration(w.lag_over) end
-    if not w.busy and not w.burst and not w.request and not (w.lag_over and w.of) then
+    if not w.busy and not w.split and not w.request and not (w.lag_over and w.of) then
       steps.usage("t:fault: when = { busy = feed }, { lag_over = \"2s\", of = feed }, { request = link, match = \"PUT\" } or a function")
     end
   end

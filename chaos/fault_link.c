@@ -356,6 +356,35 @@ const struct fault_ops fault_stall_commit = {
 	.describe = commit_describe,
 };
 
+/* ---- one at a time */
+
+static void single_part(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on)
+{
+	(void)f, (void)d;
+	l->single = on;
+}
+
+static int single_inject(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, true, single_part);
+}
+static int single_heal(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply(f, false, single_part);
+}
+
+const struct fault_ops fault_single = {
+	.name = "single",
+	.on = FAULT_ON_LINK,
+	.group = "single",
+	.args = " ",
+	.what = "one connection goes ahead, the others wait with what they would write",
+	.inject = single_inject,
+	.heal = single_heal,
+};
+
 /* ---- the store's requests */
 
 static int set_http(struct fault *f, const struct http_fault *h)

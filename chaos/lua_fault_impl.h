@@ -57,7 +57,7 @@ void lua_fault_read_targets(lua_State *L, int index, const struct fault_ops *kin
 			    struct lua_fault *f, struct fault_target *t, enum cluster_part part,
 			    int which);
 void lua_fault_read_args(lua_State *L, int index, struct fault_args *a);
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst =
+/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, split =
  * link, request = link, match, nth, after_bytes, later_us } Returns at, for people. */
 double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w);
 

@@ -8,8 +8,6 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_store.h"
 
-#define BURST_BYTES 4096 /* more than a ping, less than a flush */
-
 /* ---- targets */
 
 static void add_name(struct fault_target *t, const char *name)
@@ -186,7 +184,7 @@ void lua_fault_read_args(lua_State *L, int index, struct fault_args *a)
 	read_match(L, a->match, match);
 }
 
-/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, burst =
+/* { at = seconds from now or nil, lasts = seconds, busy = feed, lag_over = ms, of = feed, split =
  * link, request = link, match, nth, after_bytes, later_us } Returns at, for people. */
 double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 {
@@ -202,7 +200,7 @@ double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 					 { "lag_over", FIELD_WHOLE, &w->lag_ms },
 					 { "of", FIELD_ANY, NULL },
 					 { "request", FIELD_ANY, NULL },
-					 { "burst", FIELD_ANY, NULL },
+					 { "split", FIELD_ANY, NULL },
 					 { "match", FIELD_TEXT, &match },
 					 { "nth", FIELD_WHOLE, &nth },
 					 { "after_bytes", FIELD_WHOLE, &after_bytes },
@@ -238,11 +236,10 @@ double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 		w->trigger = CHAOS_REQUEST;
 		w->link = l->p;
 	}
-	lua_getfield(L, index, "burst");
+	lua_getfield(L, index, "split");
 	if (!lua_isnil(L, -1)) {
-		w->trigger = CHAOS_BURST;
+		w->trigger = CHAOS_SPLIT;
 		w->link = lua_link_check(L, -1)->p;
-		w->after_bytes = w->after_bytes ? w->after_bytes : BURST_BYTES;
 	}
 	lua_pop(L, 4);
 	return at;

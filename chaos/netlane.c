@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,7 +61,7 @@ bool lane_is_plain(const struct conn *c, const struct lane *l)
 
 	return !l->first && !l->held && !f->delay_us && !f->jitter_us && !f->bytes_per_s &&
 	       !f->slice_bytes && !f->hole && !l->reset_at && f->commit == COMMIT_PASSES &&
-	       !c->scan;
+	       !f->single && !c->scan;
 }
 
 static void passed(struct conn *c, struct lane *l, size_t n)
@@ -178,23 +177,18 @@ static int64_t due(struct conn *c, struct lane *l, int64_t now)
 	return l->last_due_ns = at;
 }
 
-/* A client waits for each answer, so its COMMIT begins what we read. */
-static bool is_commit(const char *data, size_t n)
-{
-	return n >= 11 && data[3] == 0 && data[4] == 3 && (unsigned char)data[0] == 7 && !data[1] &&
-	       !data[2] && !strncasecmp(data + 5, "commit", 6);
-}
-
 static void take_in(struct conn *c, struct lane *l, const char *data, size_t n, int64_t now)
 {
 	const struct link_fault *f = &c->p->now_link[l->dir];
 	int64_t at = due(c, l, now);
 
-	if (l->dir == NETPROXY_UP && f->commit != COMMIT_PASSES && is_commit(data, n)) {
+	if (l->dir == NETPROXY_UP && f->commit != COMMIT_PASSES && turns_is_commit(data, n)) {
 		c->lane[f->commit == COMMIT_STALLS_REQUEST ? NETPROXY_UP : NETPROXY_DOWN].held =
 			true;
 		__atomic_fetch_add(&c->p->stats.stalled, 1, __ATOMIC_RELAXED);
 	}
+	if (f->single)
+		turns_take(c, l->dir, data, n, now);
 	if (c->scan && l->dir == NETPROXY_UP)
 		http_up(c, data, n, at);
 	else if (!c->answered)
@@ -338,7 +332,7 @@ int lane_pump(struct conn *c, struct lane *l)
 		int64_t now = clock_mono_ns();
 
 		rc = read_all(c, l, now);
-		if (rc == 0 && !l->held)
+		if (rc == 0 && !l->held && !turns_wait(c, l, now))
 			rc = write_due(c, l, now);
 	}
 	if (rc < 0)

@@ -69,6 +69,7 @@ static void conn_end(struct conn *c, bool reset)
 {
 	struct netproxy *p = c->p;
 
+	turns_forget(c);
 	for (int i = 0; i < 2; i++) {
 		if (reset)
 			hard_close(c->fd[i]);
@@ -238,6 +239,8 @@ static void take_settings(struct netproxy *p)
 	pthread_mutex_lock(&p->lock);
 	for (int d = 0; d < 2; d++)
 		resets |= p->now_link[d].reset_after_bytes != p->link[d].reset_after_bytes;
+	if (!p->now_link[NETPROXY_UP].single && p->link[NETPROXY_UP].single)
+		__atomic_store_n(&p->stats.alone, 0, __ATOMIC_RELAXED);
 	memcpy(p->now_link, p->link, sizeof(p->link));
 	p->now_http = p->http;
 	p->reset_n = 0;
@@ -251,6 +254,8 @@ static void take_settings(struct netproxy *p)
 	for (struct conn *c = p->conns; c; c = c->next) {
 		if (resets)
 			reset_points(c);
+		if (!p->now_link[NETPROXY_UP].single)
+			turns_forget(c);
 		if (p->now_link[NETPROXY_UP].commit == COMMIT_PASSES)
 			c->lane[0].held = c->lane[1].held = false;
 		if (!p->now_http.cut_answer_after)
@@ -519,6 +524,8 @@ void netproxy_get_stats(struct netproxy *p, struct netproxy_stats *st)
 	st->refused = __atomic_load_n(&p->stats.refused, __ATOMIC_RELAXED);
 	st->cut = __atomic_load_n(&p->stats.cut, __ATOMIC_RELAXED);
 	st->stalled = __atomic_load_n(&p->stats.stalled, __ATOMIC_RELAXED);
+	st->waiting = __atomic_load_n(&p->stats.waiting, __ATOMIC_RELAXED);
+	st->alone = __atomic_load_n(&p->stats.alone, __ATOMIC_RELAXED);
 	if (pthread_getcpuclockid(p->thread, &clock) == 0 && clock_gettime(clock, &t) == 0)
 		st->cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

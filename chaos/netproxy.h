@@ -28,6 +28,9 @@ struct link_fault { /* all zero: nothing */
 	bool hole;
 	/* UP only: from a MySQL client's COMMIT on, its connection hangs */
 	enum commit_stall commit;
+	/* for both directions of a MySQL link: in each flush one connection goes ahead, and the
+	 * others wait with what they would write */
+	bool single;
 };
 
 struct http_fault { /* for a proxy with http set; all zero: nothing */
@@ -75,7 +78,10 @@ struct netproxy_stats {
 	/* http: seen, answered by us, cut by us; cut and reset of links count too */
 	uint64_t requests, refused, cut;
 	uint64_t stalled; /* COMMITs */
-	int64_t cpu_ns;   /* of its thread */
+	/* single: connections that wait, and COMMITs that were answered while some did, since it
+	 * was set */
+	uint64_t waiting, alone;
+	int64_t cpu_ns; /* of its thread */
 };
 void netproxy_get_stats(struct netproxy *p, struct netproxy_stats *st);
 

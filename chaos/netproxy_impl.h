@@ -49,6 +49,8 @@ struct conn {
 	uint64_t answer_cut_at, request_cut_at; /* in bytes of this request; 0: not */
 	uint64_t answer_bytes;
 	bool watched; /* the watch's request */
+	bool waits;   /* for its turn, with what ends with its COMMIT */
+	bool commits;
 };
 struct netproxy {
 	struct netproxy_opts o;
@@ -73,6 +75,11 @@ struct netproxy {
 	void (*watch_fn)(void *arg);
 	void *watch_arg;
 	struct netproxy_stats stats;
+	/* whose turn it is, and when it was last heard of; its last word is a question; its COMMIT
+	 * is under way, and was a packet of its own */
+	struct conn *alone;
+	int64_t alone_ns;
+	bool alone_asks, alone_commits, alone_plain;
 	/* the thread's copies */
 	struct link_fault now_link[2];
 	struct http_fault now_http;
@@ -86,5 +93,11 @@ void lane_queue(struct lane *l, const void *data, size_t n, int64_t due_ns);
 bool lane_is_plain(const struct conn *c, const struct lane *l);
 /* The client's bytes, followed: passes, refuses, cuts, watches. */
 void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns);
+
+bool turns_is_commit(const char *data, size_t n); /* a packet that is COMMIT alone */
+/* What was read of c in this direction. */
+void turns_take(struct conn *c, enum netproxy_dir dir, const char *data, size_t n, int64_t now);
+bool turns_wait(struct conn *c, struct lane *l, int64_t now); /* nothing of it goes on now */
+void turns_forget(struct conn *c);
 
 #endif

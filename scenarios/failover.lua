@@ -74,9 +74,9 @@ return scenario {
       if opt.instant == "any" then t:sleep(t:draw(2200) / 1000) end -- within two seconds the redo log is flushed
       local busy
       if sink then
-        -- a flush takes its time now, the instant falls into its middle, and what is on its way then does not arrive
-        local slow = t:fault { slow = sink, kb_per_s = 80, direction = "up" }
-        local when = { burst = sink, after_bytes = 10000 + t:draw(15000) }
+        -- of the next flush one connection goes ahead and the others wait: a part of it is committed, and what waits never arrives
+        local single = t:fault { single = sink }
+        local when = { split = sink }
         local cut = t:fault { cut = sink, when = when }
         local kill = t:disaster { kill = primary, when = when } -- RTO starts here
         busy = t:attempt(function() kill:wait "20s" end)
@@ -85,7 +85,7 @@ return scenario {
           t:disaster { kill = primary }
         end
         cut:heal()
-        slow:heal()
+        single:heal()
       else
         busy = t:disaster { kill = primary, while_busy = opt.instant == "busy" and feed or nil } -- RTO starts here
       end

@@ -450,6 +450,102 @@ static void a_commit_is_done_there_and_not_told_here(void **unused)
 	server_stop(&s);
 }
 
+static void sends(int fd, const char *statement)
+{
+	unsigned char packet[128] = { (unsigned char)(strlen(statement) + 1), 0, 0, 0, 3 };
+	size_t n = strlen(statement);
+
+	memcpy(packet + 5, statement, n);
+	assert_int_equal(send(fd, packet, n + 5, MSG_NOSIGNAL), n + 5);
+}
+
+static void is_told(int fd, const char *statement)
+{
+	char buf[128];
+	size_t n = strlen(statement) + 5;
+
+	assert_int_equal(read_n(fd, buf, n), n);
+	assert_memory_equal(buf + 5, statement, n - 5);
+}
+
+static uint64_t alone(struct netproxy *p)
+{
+	struct netproxy_stats st;
+
+	netproxy_get_stats(p, &st);
+	return st.alone;
+}
+
+/* The instant at which a part of a flush is there for sure, and the rest is not. */
+static void one_connection_of_a_flush_goes_ahead(void **unused)
+{
+	static const char ok_and_more[] = "\7\0\0\1\0\1\0\x0a\0\0\0",
+			  ok[] = "\7\0\0\2\0\1\0\2\0\0\0";
+	struct link_fault single = { .single = true };
+	struct netproxy_stats st;
+	struct server s;
+	struct netproxy *p;
+	char buf[64];
+	int a, b, c;
+
+	(void)unused;
+	server_start(&s, false);
+	p = proxy(&s);
+	a = dial(netproxy_port(p));
+	b = dial(netproxy_port(p));
+	c = dial(netproxy_port(p));
+	netproxy_set(p, NETPROXY_UP, &single);
+	netproxy_set(p, NETPROXY_DOWN, &single);
+	sends(a, "COMMIT"); /* of what was there before: nobody waits */
+	is_told(a, "COMMIT");
+	assert_int_equal(alone(p), 0);
+	for (int i = 0; i < 3; i++) { /* what changes nothing goes on everywhere */
+		int fd = i == 0 ? a : i == 1 ? b : c;
+
+		sends(fd, "BEGIN");
+		is_told(fd, "BEGIN");
+	}
+	sends(b, "REPLACE INTO t VALUES (1)");
+	is_told(b, "REPLACE INTO t VALUES (1)");
+	sends(a, "BEGIN;UPDATE t SET a=1;COMMIT;");
+	assert_false(comes(a, QUIET_MS));
+	netproxy_get_stats(p, &st);
+	assert_int_equal(st.waiting, 1);
+	assert_int_equal(st.alone, 0);
+	sends(b, "COMMIT");
+	is_told(b, "COMMIT");
+	assert_int_equal(alone(p), 1);
+	/* its turn is another's then, who may send all in one */
+	sends(c, "BEGIN;UPDATE t SET a=1;COMMIT;");
+	assert_false(comes(c, QUIET_MS));
+	close(b);
+	is_told(a, "BEGIN;UPDATE t SET a=1;COMMIT;");
+	is_told(c, "BEGIN;UPDATE t SET a=1;COMMIT;");
+	assert_int_equal(alone(p), 2);
+	sends(a,
+	      "INSERT INTO t VALUES (1)"); /* whoever comes later waits, until the other is idle */
+	is_told(a, "INSERT INTO t VALUES (1)");
+	sends(c, "DELETE FROM t");
+	assert_false(comes(c, QUIET_MS));
+	sends(a, "BEGIN;UPDATE t SET a=2;COMMIT;");
+	is_told(a, "BEGIN;UPDATE t SET a=2;COMMIT;");
+	send(a, ok_and_more, 11, MSG_NOSIGNAL); /* and back it comes */
+	assert_int_equal(read_n(a, buf, 11), 11);
+	assert_int_equal(alone(p), 2);
+	send(a, ok, 11, MSG_NOSIGNAL);
+	assert_int_equal(read_n(a, buf, 11), 11);
+	assert_int_equal(alone(p), 3);
+	netproxy_set(p, NETPROXY_UP, NULL);
+	netproxy_set(p, NETPROXY_DOWN, NULL);
+	is_told(c, "DELETE FROM t"); /* nothing that waited is lost */
+	netproxy_get_stats(p, &st);
+	assert_int_equal(st.waiting, 0);
+	close(a);
+	close(c);
+	netproxy_free(p);
+	server_stop(&s);
+}
+
 /* ---- HTTP */
 
 static ssize_t ask(int port, const char *request, char *answer, size_t room)
@@ -615,6 +711,7 @@ int main(void)
 		cmocka_unit_test(a_cut_that_cannot_be_healed_says_why),
 		cmocka_unit_test(nothing_leaves_a_hole_until_it_is_healed),
 		cmocka_unit_test(a_link_is_reset_after_exactly_n_bytes),
+		cmocka_unit_test(one_connection_of_a_flush_goes_ahead),
 		cmocka_unit_test(a_commit_is_done_there_and_not_told_here),
 		cmocka_unit_test(requests_are_refused_in_the_stores_place),
 		cmocka_unit_test(bodies_and_answers_are_cut),
