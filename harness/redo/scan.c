@@ -157,7 +157,8 @@ static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struc
 		}
 		if (why.kind == ERR_NOT_FOUND)
 			return 1;
-		s->done.why = &why;
+		s->done.fault = why;
+		s->done.why = &s->done.fault;
 	} else if (f->sidecar && sidecar_fault(s, f, &side, &s->done.fault) < 0) {
 		s->done.why = &s->done.fault;
 	}
