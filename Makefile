@@ -218,7 +218,7 @@ DESTDIR ?=
 share = $(DESTDIR)$(PREFIX)/share
 # Where zsh looks: for what an administrator installs, and for Debian's packages.
 ZSH = zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
-.PHONY: install uninstall deb lint format
+.PHONY: install uninstall deb tiup lint format
 install: all
 	install -D -m 755 $(BUILD)/drtest $(DESTDIR)$(PREFIX)/bin/drtest
 	install -d $(share)/drtest/scenarios $(share)/doc/drtest
@@ -242,6 +242,9 @@ lint:
 	@tests/lint $(BUILD)
 deb: all
 	packaging/deb $(BUILD) $(VERSION)
+# A component for a tiup mirror of one's own.
+tiup: all
+	@packaging/tiup $(BUILD) $(VERSION)
 
 clean:
 	rm -rf $(BUILD)

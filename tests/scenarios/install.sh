@@ -23,6 +23,12 @@ expect "what is nowhere is said" 2 'drtest list' "$installed" run nothing --plan
 mkdir mine && cp "$scratch/root/opt/drtest/share/drtest/scenarios/failover.lua" mine/own.lua
 expect "a folder of one's own" 0 '^plan of failover' env DRTEST_SCENARIOS="$PWD/mine" "$installed" run own --plan
 cd - >/dev/null || exit 1
+# a tiup component: unpacked anywhere, its entry point finds its scenarios
+expect "make tiup" 0 'tiup mirror publish drtest v0' make -s tiup BUILD="$build"
+mkdir "$scratch/component" && tar -xzf "$(head -n 1 "$scratch/out")" -C "$scratch/component"
+cd "$scratch/away" || exit 1
+expect "the component finds its scenarios" 0 '^plan of failover' "$scratch/component/bin/drtest" run failover --on local --plan
+cd - >/dev/null || exit 1
 # Completion, as each shell asks for it: a command, a scenario by its name, an option of a scenario, a ground.
 export PATH=${installed%/*}:$PATH
 share=$scratch/root/opt/drtest/share
