@@ -186,7 +186,7 @@ static int arm(lua_State *L)
 			runtime_usage(
 				L,
 				"t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
-				runtime_ground(x->r), part);
+				runtime_ground(x->r)->name, part);
 	}
 	f->deadly = may_die || kind == &fault_kill || kind == &fault_interrupt;
 	lua_fault_read_args(L, 3, &fault.args);
@@ -427,7 +427,7 @@ static int kinds(lua_State *L)
 	return 1;
 }
 
-int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missing)
+int lua_fault_needs(const char *thing, const struct ground *ground, struct strbuf *missing)
 {
 	const struct fault_ops *k = fault_find(thing);
 
@@ -446,20 +446,19 @@ int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missin
 	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
 	    !ground_can(ground, ABLE_LINK)) {
 		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
-			    thing, ground);
+			    thing, ground->name);
 		return 0;
 	}
-	if (k && k->on == FAULT_ON_DISK && strcmp(ground, "local") != 0) {
+	if (k && k->on == FAULT_ON_DISK && !ground_can(ground, ABLE_OWN_DISK)) {
 		strbuf_addf(
 			missing,
 			"%s: servers of the local ground alone have a disk of their own, not %s's",
-			thing, ground);
+			thing, ground->name);
 		return 0;
 	}
-	if (k && k->on == FAULT_ON_PROCS &&
-	    (!strcmp(ground, "attach") || !ground_can(ground, ABLE_KILL))) {
+	if (k && k->on == FAULT_ON_PROCS && !ground_can(ground, ABLE_STRIKE)) {
 		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
-			    ground);
+			    ground->name);
 		return 0;
 	}
 	return k && k->needs && k->needs(missing) < 0 ? 0 : 1;

@@ -4,10 +4,10 @@
 
 #include <lua.h>
 
-#include "harness/base/strbuf.h"
+#include "harness/cluster/ground.h"
 
 int lua_fault_open(lua_State *L);
 /* For struct runtime_module: the names of faults, "link" and "clock". */
-int lua_fault_needs(const char *thing, const char *ground, struct strbuf *missing);
+int lua_fault_needs(const char *thing, const struct ground *ground, struct strbuf *missing);
 
 #endif

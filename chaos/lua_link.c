@@ -38,7 +38,7 @@ int lua_link_make(lua_State *L)
 	if (!ground_can(runtime_ground(x->r), ABLE_LINK)) {
 		err_set(&e, ERR_UNSUPPORTED, 0,
 			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
-			runtime_ground(x->r));
+			runtime_ground(x->r)->name);
 		runtime_raise(L, &e);
 	}
 	if (runtime_on_tidb(x->r) && !store &&

@@ -114,10 +114,13 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 	while ((c = options_next(argc, argv, "h", longs, NULL)) >= 0)
 		switch (c) {
 		case 'o':
-			if (!ground_known(optarg))
-				return -1 -
-				       wrong("on", optarg, "a ground (local, playground, attach)");
-			o->ground = optarg;
+			o->ground = ground_find(optarg, NULL);
+			if (!o->ground) {
+				char names[240];
+
+				snprintf(names, sizeof(names), "a ground (%s)", ground_names());
+				return -1 - wrong("on", optarg, names);
+			}
 			break;
 		case 's':
 			if (run_tool_set(&o->tools, optarg) > 0)
@@ -238,16 +241,12 @@ int cmd_run(int argc, char **argv)
 
 	if (rc < 0)
 		return -1 - rc;
-	if (!o.ground) {
-		char *tiup = proc_which("tiup");
-
-		o.ground = tiup ? "playground" : "local";
-		free(tiup);
-	}
-	if (o.tidb_version && !ground_can(o.ground, ABLE_TIME_TRAVEL)) {
+	if (!o.ground)
+		o.ground = ground_default();
+	if (o.tidb_version && !o.ground->tidb) {
 		fprintf(stderr,
 			"drtest run: --version is TiDB's: the ground %s has none (--on playground)\n",
-			o.ground);
+			o.ground->name);
 		return EXIT_USAGE;
 	}
 	code = run_with_reports(&o, &w, &dir);

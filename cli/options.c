@@ -75,3 +75,26 @@ const char *options_scenario(const char *command, const char *name)
 			command, name, strerror(cause));
 	return NULL;
 }
+
+int options_only_help(int argc, char **argv, const char *help, int max_args)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			fputs(help, stdout);
+			return 1;
+		}
+	for (int i = 1; i < argc; i++)
+		if (argv[i][0] == '-') {
+			static const struct option none[] = { { "help", no_argument, NULL, 'h' },
+							      { 0 } };
+
+			optind = 0;
+			options_next(argc, argv, "h", none, NULL);
+			return 2;
+		} else if (i > max_args) {
+			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n",
+				argv[0], argv[i], argv[0]);
+			return 2;
+		}
+	return 0;
+}

@@ -13,4 +13,8 @@ int options_next(int argc, char **argv, const char *shorts, const struct option 
  * the line is printed, with the one that was probably meant. */
 const char *options_scenario(const char *command, const char *name);
 
+/* For commands without options: at most max_args arguments. 0: go on; 1: help was printed; 2:
+ * wrong, and said so. */
+int options_only_help(int argc, char **argv, const char *help, int max_args);
+
 #endif

@@ -3,7 +3,7 @@
 #ifndef SUITES_SELFTEST_H
 #define SUITES_SELFTEST_H
 
-#include "harness/cluster/cluster.h"
+#include "harness/cluster/ground.h"
 #include "harness/verify/defects.h"
 #include "suites/scores.h"
 #include "workloads/load.h"

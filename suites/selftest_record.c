@@ -26,7 +26,7 @@ static struct cluster *start(const struct recording *r, const char *name, struct
 	char *dir = xstrfmt("%s/%s", r->dir, name), *logs = xstrfmt("%s/logs", r->dir);
 	struct cluster *c = cluster_new(
 		&(struct cluster_opts){
-			.ground = "local", .name = name, .dir = dir, .log_dir = logs },
+			.ground = &ground_local, .name = name, .dir = dir, .log_dir = logs },
 		e);
 
 	free(dir);

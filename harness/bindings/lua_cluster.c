@@ -13,7 +13,6 @@
 #include "harness/base/xalloc.h"
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_tso.h"
-#include "harness/cluster/attach.h"
 #include "harness/os/volume.h"
 #include "harness/tidb/tidb.h"
 
@@ -106,34 +105,36 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum ability
 {
 	struct err e = ERR_INIT;
 
-	if (!strcmp(runtime_ground(runtime_of(L)), "attach") && attach_allows(c->name, v, &e) < 0)
+	if (ground_allows(runtime_ground(runtime_of(L)), c->name, v, &e) < 0)
 		runtime_raise(L, &e);
 }
 
 static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
 {
-	return !strcmp(runtime_ground(runtime_of(L)), "attach") &&
-	       attach_allows(c->name, ABLE_WRITE, NULL) < 0;
+	return ground_allows(runtime_ground(runtime_of(L)), c->name, ABLE_WRITE, NULL) < 0;
 }
 
 void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v, const char *what)
 {
-	const char *ground = runtime_ground(runtime_of(L));
+	const struct ground *ground = runtime_ground(runtime_of(L));
 	struct err e = ERR_INIT;
 
 	if (ground_can(ground, v))
 		return;
-	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, ground, what);
+	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, ground->name, what);
 	runtime_raise(L, &e);
 }
 
-/* In plan mode, on a ground that says its verbs itself: one line. */
-static bool plan_words(struct runtime *r, const struct lua_cluster *c, enum ability v,
-		       const char *more)
+bool lua_cluster_planned(struct runtime *r, enum ability v, const struct ground_plan *p)
 {
-	const char *words = runtime_planning(r) ? ground_words(runtime_ground(r), v) : NULL;
+	struct strbuf text = STRBUF_INIT;
 
-	return words && runtime_plan(r, "%s: %s%s", c->name, words, more);
+	if (!runtime_planning(r))
+		return false;
+	runtime_ground(r)->plan(v, p, &text);
+	runtime_plan(r, "%s", text.buf);
+	strbuf_release(&text);
+	return true;
 }
 
 static int set_gc(lua_State *L)
@@ -143,11 +144,9 @@ static int set_gc(lua_State *L)
 
 	luaL_checktype(L, 2, LUA_TBOOLEAN);
 	lua_cluster_allowed(L, c, ABLE_GC);
-	if (plan_words(runtime_of(L), c, ABLE_GC, lua_toboolean(L, 2) ? " = TRUE" : " = FALSE"))
-		return 0;
-	if (runtime_plan(runtime_of(L),
-			 "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable", c->name,
-			 lua_toboolean(L, 2) ? 7 : 0))
+	if (lua_cluster_planned(
+		    runtime_of(L), ABLE_GC,
+		    &(struct ground_plan){ .cluster = c->name, .on = lua_toboolean(L, 2) }))
 		return 0;
 	if (cluster_set_gc(c->c, lua_toboolean(L, 2), &e) < 0)
 		return runtime_raise(L, &e);
@@ -191,13 +190,10 @@ static int changefeed(lua_State *L)
 	o.redo_uri = lua_tostring(L, -1);
 	o.flush_ms = (unsigned)flush;
 	o.meta_ms = (unsigned)meta;
-	if (!plan_words(r, c, ABLE_CHANGEFEED,
-			*o.redo_uri
-				? ", consistent.level = eventual; then its .meta object is awaited"
-				: "") &&
-	    !runtime_plan(r,
-			  "drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s",
-			  c->name, sink->name, *o.redo_uri ? "eventual" : "none", o.redo_uri)) {
+	if (!lua_cluster_planned(r, ABLE_CHANGEFEED,
+				 &(struct ground_plan){ .cluster = c->name,
+							.uri = o.redo_uri,
+							.sink = sink->name })) {
 		o.sink = sink->c;
 		o.source_port =
 			(unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
@@ -206,7 +202,7 @@ static int changefeed(lua_State *L)
 		if (cluster_changefeed(c->c, &o, &e) < 0)
 			return runtime_raise(L, &e);
 	}
-	if (!runtime_planning(r) && !strcmp(runtime_ground(r), "attach") && !runtime_keeps(r))
+	if (!runtime_planning(r) && runtime_ground(r)->clusters_stay && !runtime_keeps(r))
 		runtime_note(
 			r,
 			"changefeed %s is left on %s when the run ends, paused, since its redo log would go with it; so it holds garbage collection "

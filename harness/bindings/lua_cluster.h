@@ -4,7 +4,9 @@
 
 #include <lua.h>
 
-#include "harness/cluster/cluster.h"
+#include "harness/cluster/ground.h"
+
+struct runtime;
 
 struct lua_feed;
 struct lua_cluster {
@@ -34,6 +36,8 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum ability
 /* Raises, in plan mode too, when the ground can't: said before the run, never found out in its
  * middle. what: "pause a cluster". */
 void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v, const char *what);
+/* In plan mode: the ground's own words of what the verb would do, and true. */
+bool lua_cluster_planned(struct runtime *r, enum ability v, const struct ground_plan *p);
 /* "tikv", "tikv-1", "pd-leader", "ticdc-owner"; raises for anything else. which: CLUSTER_EACH,
  * CLUSTER_LEADER, or its number. */
 int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, int *which);

@@ -62,15 +62,11 @@ int lua_cluster_backup(lua_State *L)
 				  c->name, uri, rate) &&
 		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
 			return runtime_raise(L, &e);
-	} else if (runtime_planning(r) && runtime_on_tidb(r)) {
-		runtime_plan(r, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s",
-			     c->name, uri, (unsigned)rate, *at ? " SNAPSHOT = " : "", at);
-	} else if (
-		!runtime_plan(
-			r,
-			"%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
-			"# TiDB: BACKUP DATABASE *",
-			c->name, uri, rate)) {
+	} else if (!lua_cluster_planned(r, ABLE_BACKUP,
+					&(struct ground_plan){ .cluster = c->name,
+							       .uri = uri,
+							       .rate_mb = rate,
+							       .snapshot = at })) {
 		struct backup_opts o = { .threads = (unsigned)threads,
 					 .rate_bytes_per_s = (uint64_t)(rate * 1e6),
 					 .tidb_snapshot = *at ? at : NULL,
@@ -128,13 +124,8 @@ int lua_cluster_restore(lua_State *L)
 				  uri) &&
 		    tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
 			return runtime_raise(L, &e);
-	} else if (runtime_planning(runtime_of(L)) && runtime_on_tidb(runtime_of(L))) {
-		runtime_plan(runtime_of(L), "%s: RESTORE DATABASE * FROM '%s'", c->name, uri);
-	} else if (
-		!runtime_plan(
-			runtime_of(L),
-			"%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *",
-			c->name, uri)) {
+	} else if (!lua_cluster_planned(runtime_of(L), ABLE_RESTORE,
+					&(struct ground_plan){ .cluster = c->name, .uri = uri })) {
 		struct copying watch = { runtime_of(L), "restore" };
 		struct restore_opts o = { .threads = (unsigned)threads,
 					  .deadline = deadline_in_ms(ms),

@@ -6,7 +6,6 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_cluster.h"
-#include "harness/cluster/attach.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
 #include "harness/run/runtime.h"
@@ -31,7 +30,7 @@ static bool name_is_fine(const char *name)
 
 static void read_description(lua_State *L, int index, struct description *d)
 {
-	struct runtime *r = runtime_of(L);
+	const struct ground *g = runtime_ground(runtime_of(L));
 	const char *clock = NULL;
 	int64_t db = 1, pd = 1, kv = 1, ticdc = 1;
 
@@ -55,9 +54,10 @@ static void read_description(lua_State *L, int index, struct description *d)
 				clock);
 		d->skew_ms = *clock == '-' ? -ms : ms;
 	}
-	if ((clock || d->disk_mb) && strcmp(runtime_ground(r), "local") != 0)
+	if ((clock && !ground_can(g, ABLE_OWN_CLOCK)) ||
+	    (d->disk_mb && !ground_can(g, ABLE_OWN_DISK)))
 		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
-			      runtime_ground(r));
+			      g->name);
 	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
 		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
 	if (!d->name || !name_is_fine(d->name))
@@ -93,31 +93,16 @@ static struct lua_cluster *push_new(lua_State *L, const char *name, bool *again)
 static bool plan_start(lua_State *L, const struct description *d)
 {
 	struct runtime *r = runtime_of(L);
-	struct strbuf words = STRBUF_INIT;
+	const struct ground *g = runtime_ground(r);
 	struct err e = ERR_INIT;
 
-	if (!strcmp(runtime_ground(r), "attach")) {
-		if (attach_knows(d->name, &e) < 0)
-			runtime_raise(L, &e);
-		if (!runtime_planning(r))
-			return false;
-		attach_plan_text(d->name, &words);
-		runtime_plan(r, "%s", words.buf);
-		strbuf_release(&words);
-		return true;
-	}
-	if (runtime_on_tidb(r))
-		return runtime_plan(
-			r,
-			"start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %u --pd %u --kv %u --tiflash 0 --ticdc %u "
-			"--port-offset <free> --without-monitor",
-			d->name, d->name,
-			runtime_tidb_version(r) ? runtime_tidb_version(r) : "<newest>", d->size.db,
-			d->size.pd, d->size.kv, d->size.ticdc);
-	return runtime_plan(r,
-			    "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
-			    "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s",
-			    d->name, d->name, d->port ? "the given one" : "<free>");
+	if (g->knows && g->knows(d->name, &e) < 0)
+		runtime_raise(L, &e);
+	return lua_cluster_planned(r, ABLE_RESTART,
+				   &(struct ground_plan){ .cluster = d->name,
+							  .size = &d->size,
+							  .version = runtime_tidb_version(r),
+							  .port = (int)d->port });
 }
 
 /* A file system of its own for the data, of disk_mb. */

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "harness/bindings/lua_cluster.h"
-#include "harness/cluster/attach.h"
 #include "harness/run/runtime.h"
 
 #define INTERRUPT_MS 90000 /* playground waits 10 s for each component */
@@ -122,15 +121,9 @@ int lua_cluster_disaster(lua_State *L)
 	if (runtime_planning(r)) {
 		struct strbuf how = STRBUF_INIT;
 
-		if (!strcmp(runtime_ground(r), "attach"))
-			attach_kill_text(c->name, &how);
-		else
-			strbuf_addf(
-				&how,
-				interrupt
-					? "Ctrl+C (SIGINT to the group) to %s"
-					: "SIGKILL to every process of %s and its changefeed in one instant",
-				c->name);
+		runtime_ground(r)->plan(
+			ABLE_KILL,
+			&(struct ground_plan){ .cluster = c->name, .interrupt = interrupt }, &how);
 		runtime_plan(r, "%s%s", how.buf, f ? ", while the sink is busy" : "");
 		strbuf_release(&how);
 		c->alive = false;

@@ -1,52 +1,48 @@
 /* What a ground has and can, asked by scenarios: what runs already, whether it is TiDB, whether
  * drtest can come between its parties. */
 #include <lauxlib.h>
-#include <string.h>
 
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tools.h"
-#include "harness/cluster/attach.h"
 #include "harness/run/runtime.h"
 
 /* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the
  * changefeed between them. */
 static int live(lua_State *L)
 {
-	const struct attach_file *f = attach_used();
-	const struct attach_cluster *primary;
 	struct runtime *r = runtime_of(L);
+	const struct ground *g = runtime_ground(r);
+	struct ground_live l;
 	struct err e = ERR_INIT;
+	int there = g->live ? g->live(&l, &e) : 0;
 
-	if (!f || strcmp(runtime_ground(r), "attach") != 0)
+	if (there < 0)
+		runtime_usage(L, "%s", e.text);
+	if (!there)
 		return 0;
-	if (!f->redo[0])
-		runtime_usage(L, "the clusters file names no live redo log: redo = \"s3://…\"");
-	attach_needs(ATTACH_REDO);
 	lua_settop(L, 2);
 	lua_newtable(L);
-	lua_pushstring(L, f->redo);
+	lua_pushstring(L, l.redo);
 	lua_setfield(L, 3, "redo");
-	if (f->backup[0]) {
-		lua_pushstring(L, f->backup);
+	if (*l.backup) {
+		lua_pushstring(L, l.backup);
 		lua_setfield(L, 3, "backup");
 	}
-	primary = attach_find("primary");
-	lua_pushboolean(L, primary && !primary->mysql &&
-				   (primary->expendable || primary->allow & 1u << ABLE_GC));
+	lua_pushboolean(L, l.gc);
 	lua_setfield(L, 3, "gc");
 	if (!lua_isnil(L, 1)) {
 		struct lua_cluster *source = lua_cluster_alive(L, 1, "live"),
 				   *sink = lua_cluster_alive(L, 2, "live");
 
-		if (!f->changefeed[0])
+		if (!*l.changefeed)
 			runtime_usage(
 				L,
 				"the clusters file names no running changefeed: changefeed = \"its id\"");
 		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is",
-				  source->name, f->changefeed) &&
-		    cluster_changefeed_find(source->c, sink->c, f->changefeed, f->redo, &e) < 0)
+				  source->name, l.changefeed) &&
+		    cluster_changefeed_find(source->c, sink->c, l.changefeed, l.redo, &e) < 0)
 			return runtime_raise(L, &e);
-		lua_feed_push(L, source, sink, f->changefeed);
+		lua_feed_push(L, source, sink, l.changefeed);
 		lua_setfield(L, 3, "feed");
 	}
 	return 1;
@@ -61,7 +57,7 @@ static int replay_both(lua_State *L)
 /* The ground that follows the guide: a primary is rebuilt by br there. */
 static int by_the_guide(lua_State *L)
 {
-	lua_pushboolean(L, !strcmp(runtime_ground(runtime_of(L)), "playground"));
+	lua_pushboolean(L, runtime_ground(runtime_of(L))->by_the_guide);
 	return 1;
 }
 

@@ -10,7 +10,6 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/bindings/bindings.h"
-#include "harness/cluster/attach.h"
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
 
@@ -248,13 +247,9 @@ static int make(lua_State *L)
 	*(struct lua_store **)lua_newuserdata(L, sizeof(s)) = s;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
-	if (!strcmp(runtime_ground(r), "attach")) {
-		if (!attach_used() || !attach_used()->store[0])
-			runtime_usage(
-				L,
-				"the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
-		attach_needs(ATTACH_STORE);
-		s->remote = attach_used()->store;
+	if (runtime_ground(r)->store) {
+		if (runtime_ground(r)->store(&s->remote, &e) < 0)
+			runtime_usage(L, "%s", e.text);
 		runtime_plan(
 			r,
 			"the clusters file's store, under a prefix of this run's own; what is put there stays");

@@ -154,7 +154,7 @@ static int sums(lua_State *L)
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_getfield(L, 2, "uri");
 	uri = luaL_checkstring(L, -1);
-	if (ground_can(runtime_ground(runtime_of(L)), ABLE_TIME_TRAVEL))
+	if (runtime_on_tidb(runtime_of(L)))
 		return at_snapshots(L, c, start);
 	if (runtime_plan(
 		    runtime_of(L),
@@ -476,11 +476,11 @@ static int hold(lua_State *L)
 	if (!load && !ground_can(runtime_ground(r), ABLE_EXAMINE)) {
 		if (!runtime_plan(
 			    r, "no forensic check: the %s ground can't open a dead cluster's disk",
-			    runtime_ground(r)))
+			    runtime_ground(r)->name))
 			runtime_note(
 				r,
 				"no forensic check: the %s ground can't open a dead cluster's disk",
-				runtime_ground(r));
+				runtime_ground(r)->name);
 		return 0;
 	}
 	at_rest(L, c, "verify.hold");

@@ -53,11 +53,6 @@ const struct attach_cluster *attach_find(const char *name)
 	return NULL;
 }
 
-void attach_needs(enum attach_thing what)
-{
-	thing_needed[what] = true;
-}
-
 unsigned attach_needed_of(const struct attach_cluster *c)
 {
 	return needed[c - used.c];
@@ -139,13 +134,23 @@ static void add_command(struct strbuf *out, char *const *argv)
 			    *argv);
 }
 
-void attach_plan_text(const char *name, struct strbuf *out)
+static void attach_plan(enum ability v, const struct ground_plan *p, struct strbuf *out)
 {
-	const struct attach_cluster *c = cluster_named(name, NULL);
+	const struct attach_cluster *c = cluster_named(p->cluster, NULL);
 
+	if (v == ABLE_KILL) {
+		strbuf_addf(out, "the clusters file's command to kill %s:", p->cluster);
+		if (c)
+			add_command(out, c->command[ATTACH_KILL]);
+		return;
+	}
+	if (v != ABLE_RESTART) {
+		tidb_cluster_plan(v, p, out);
+		return;
+	}
 	if (!c)
 		return;
-	strbuf_addf(out, "attach %s: ", name);
+	strbuf_addf(out, "attach %s: ", p->cluster);
 	sql_endpoint_text(&c->sql, out);
 	if (c->command[ATTACH_START][0]) {
 		strbuf_addstr(out, "; started now, if it does not answer, by:");
@@ -155,15 +160,6 @@ void attach_plan_text(const char *name, struct strbuf *out)
 		strbuf_addstr(out, "; destroyed at the end, unless --keep, by:");
 		add_command(out, c->command[ATTACH_DESTROY]);
 	}
-}
-
-void attach_kill_text(const char *name, struct strbuf *out)
-{
-	const struct attach_cluster *c = cluster_named(name, NULL);
-
-	strbuf_addf(out, "the clusters file's command to kill %s:", name);
-	if (c)
-		add_command(out, (char *const *)c->command[ATTACH_KILL]);
 }
 
 static int run_command(const struct attach_cluster *a, enum attach_command which, struct err *e)
@@ -288,12 +284,6 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 		return -1;
 	c->feeding = false;
 	return gone(c, e);
-}
-
-static int attach_stop(struct cluster *c, struct deadline d, struct err *e)
-{
-	(void)d;
-	return err_set(e, ERR_UNSUPPORTED, 0, "%s is not ours to stop", c->name);
 }
 
 static bool sink_is_destroyed(const struct tidb_cluster *t)
@@ -540,24 +530,50 @@ static int attach_preflight(finding_fn *fn, void *arg)
 	return n;
 }
 
-static const char *attach_words(enum ability v)
+static int doctor_of_file(ground_say_fn *say, finding_fn *fn, void *arg)
 {
-	return v == ABLE_KILL ? "the clusters file's command" : cluster_playground.words(v);
+	return attach_preflight(fn, arg) + attach_doctor(say, fn, arg);
 }
 
-const struct cluster_ops cluster_attach = {
-	.name = "attach",
+static int attach_live(struct ground_live *out, struct err *e)
+{
+	const struct attach_cluster *primary = attach_find("primary");
+
+	if (!in_use)
+		return 0;
+	if (!used.redo[0])
+		return err_set(e, ERR_USAGE, 0,
+			       "the clusters file names no live redo log: redo = \"s3://…\"");
+	thing_needed[ATTACH_REDO] = true;
+	*out = (struct ground_live){
+		.redo = used.redo,
+		.backup = used.backup,
+		.changefeed = used.changefeed,
+		.gc = primary && !primary->mysql &&
+		      (primary->expendable || primary->allow & 1u << ABLE_GC),
+	};
+	return 1;
+}
+
+static int attach_store(const char **uri, struct err *e)
+{
+	if (!in_use || !used.store[0])
+		return err_set(
+			e, ERR_USAGE, 0,
+			"the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
+	thing_needed[ATTACH_STORE] = true;
+	*uri = used.store;
+	return 0;
+}
+
+static const struct cluster_ops ops = {
 	.start_begin = attach_start_begin,
 	.start_wait = attach_start_wait,
 	.kill = attach_kill,
-	.stop = attach_stop,
 	.release = attach_release,
 	.set_gc = attach_set_gc,
 	.get_gc = attach_get_gc,
-	.preflight = attach_preflight,
 	.redo_time_zone = used.redo_time_zone,
-	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
-	       1u << ABLE_GC | 1u << ABLE_TIME_TRAVEL | 1u << ABLE_WRITE,
 	.start_ms = COMMAND_MS,
 	.backup = attach_backup,
 	.restore = attach_restore,
@@ -569,5 +585,20 @@ const struct cluster_ops cluster_attach = {
 	.now = tidb_cluster_now,
 	.pd = tidb_cluster_pd,
 	.explain = tidb_cluster_explain,
-	.words = attach_words,
+};
+const struct ground ground_attach = {
+	.name = "attach",
+	.about = "clusters that run already, as a clusters file describes them",
+	.cluster = &ops,
+	.tidb = true,
+	.clusters_stay = true,
+	.use_file = attach_use,
+	.preflight = attach_preflight,
+	.check = attach_check,
+	.doctor = doctor_of_file,
+	.knows = attach_knows,
+	.allows = attach_allows,
+	.plan = attach_plan,
+	.live = attach_live,
+	.store = attach_store,
 };

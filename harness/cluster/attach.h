@@ -4,7 +4,7 @@
 #ifndef HARNESS_CLUSTER_ATTACH_H
 #define HARNESS_CLUSTER_ATTACH_H
 
-#include "harness/cluster/cluster.h"
+#include "harness/cluster/ground.h"
 
 #define ATTACH_CLUSTERS_MAX 16
 #define ATTACH_WORDS_MAX 32
@@ -45,16 +45,11 @@ const struct attach_cluster *attach_find(const char *name); /* NULL: the file do
 int attach_knows(const char *cluster, struct err *e);
 /* 0, or ERR_USAGE: what the file does not allow, and how it would. Asked in --plan too. */
 int attach_allows(const char *cluster, enum ability v, struct err *e);
-/* For --plan: where it is, what it is started with now and destroyed with at the end; and its
- * command to kill it, word by word. */
-void attach_plan_text(const char *cluster, struct strbuf *out);
-void attach_kill_text(const char *cluster, struct strbuf *out);
 const char *attach_verb_text(enum ability v); /* "kill", as in `allow` */
 
 /* What a run is going to do, gathered while its plan is made: each verb that attach_allows() was
  * asked for, and these. */
 enum attach_thing { ATTACH_STORE, ATTACH_REDO, ATTACH_THINGS };
-void attach_needs(enum attach_thing what);
 unsigned attach_needed_of(const struct attach_cluster *c); /* bits 1 << ability */
 bool attach_thing_needed(enum attach_thing what);
 /* What stands in the way of all that, looked at in the clusters and stores before anything is
@@ -62,7 +57,6 @@ bool attach_thing_needed(enum attach_thing what);
 int attach_check(finding_fn *fn, void *arg);
 /* For `drtest doctor`: everything of each cluster of the file. note: what is there and well, or
  * worth knowing. */
-int attach_doctor(void (*note)(void *arg, const char *cluster, const char *what, const char *text),
-		  finding_fn *fn, void *arg);
+int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg);
 
 #endif

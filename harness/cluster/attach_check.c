@@ -318,8 +318,7 @@ static void look_at_gc(struct look *k)
 	strbuf_release(&v);
 }
 
-int attach_doctor(void (*say)(void *arg, const char *cluster, const char *what, const char *text),
-		  finding_fn *fn, void *arg)
+int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 {
 	const struct attach_file *f = attach_used();
 	struct look k = { .fn = fn, .arg = arg, .note = say };

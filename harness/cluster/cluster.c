@@ -9,30 +9,14 @@
 #include "harness/cluster/cluster_impl.h"
 #include "harness/os/fs.h"
 
-static const struct cluster_ops *const grounds[] = { &cluster_local, &cluster_playground,
-						     &cluster_attach };
 static atomic_uint serial;
 #define SQL_MS 10000
 #define START_MS 30000
 
-static const struct cluster_ops *ground_find(const char *name)
-{
-	for (size_t i = 0; i < sizeof(grounds) / sizeof(grounds[0]); i++)
-		if (!strcmp(grounds[i]->name, name))
-			return grounds[i];
-	return NULL;
-}
-
 struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 {
-	const struct cluster_ops *ops = ground_find(o->ground);
 	struct cluster *c;
 
-	if (!ops) {
-		err_set(e, ERR_USAGE, 0, "there is no ground '%s' (local, playground, attach)",
-			o->ground);
-		return NULL;
-	}
 	if (fs_exists(o->dir)) {
 		err_set(e, ERR_ENV, 0,
 			"%s: %s is there already: `drtest clean` removes what an earlier run left",
@@ -40,7 +24,8 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 		return NULL;
 	}
 	c = xcalloc(1, sizeof(*c));
-	c->ops = ops;
+	c->ground = o->ground;
+	c->ops = o->ground->cluster;
 	c->name = xstrdup(o->name);
 	c->dir = xstrdup(o->dir);
 	c->log_dir = xstrdup(o->log_dir);
@@ -103,26 +88,7 @@ void cluster_free(struct cluster *c)
 
 bool cluster_can(const struct cluster *c, enum ability v)
 {
-	return c->ops->can & (1u << v);
-}
-
-bool ground_known(const char *ground)
-{
-	return ground_find(ground) != NULL;
-}
-
-const char *ground_words(const char *ground, enum ability v)
-{
-	const struct cluster_ops *ops = ground_find(ground);
-
-	return ops && ops->words ? ops->words(v) : NULL;
-}
-
-bool ground_can(const char *ground, enum ability v)
-{
-	const struct cluster_ops *ops = ground_find(ground);
-
-	return ops && (ops->can & (1u << v));
+	return ground_can(c->ground, v);
 }
 
 const char *cluster_name(const struct cluster *c)
@@ -167,8 +133,8 @@ struct feed *cluster_feed(struct cluster *c)
 
 static int cant(const struct cluster *c, struct err *e, const char *what)
 {
-	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, c->ops->name,
-		       what);
+	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name,
+		       c->ground->name, what);
 }
 
 int cluster_set_gc(struct cluster *c, bool on, struct err *e)
@@ -513,6 +479,8 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 {
+	if (!c->ops->stop)
+		return cant(c, e, "stop a cluster");
 	c->dead = true;
 	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
 }
@@ -528,22 +496,4 @@ void cluster_examine_end(struct cluster *c)
 {
 	if (c->ops->examine_end)
 		c->ops->examine_end(c);
-}
-
-const char *ground_remark(const char *ground)
-{
-	const struct cluster_ops *ops = ground_find(ground);
-
-	return ops && ops->remark ? ops->remark() : "";
-}
-
-int ground_preflight(const char *ground, finding_fn *fn, void *arg)
-{
-	const struct cluster_ops *ops = ground_find(ground);
-
-	if (!ops) {
-		fn(arg, "there is no such ground", "--on local");
-		return 1;
-	}
-	return ops->preflight(fn, arg);
 }

@@ -27,16 +27,21 @@ enum ability {
 	ABLE_KILL_PART,
 	ABLE_KILL_COMPONENT,
 	ABLE_LINK, /* its clients can be led through a proxy of ours: it is on this machine */
+	/* faults strike its processes; its data has a disk of its own; its clock can be off */
+	ABLE_STRIKE,
+	ABLE_OWN_DISK,
+	ABLE_OWN_CLOCK,
 };
 #define CLUSTER_EACH (-1)   /* which of a part's processes: all of them */
 #define CLUSTER_LEADER (-2) /* PD's leader, TiCDC's owner; else the first */
 
+struct ground;        /* ground.h */
 struct cluster_size { /* TiDB's components; 0 in `ticdc`: no changefeed can read it */
 	unsigned db, pd, kv, ticdc;
 };
 struct cluster_opts {
-	const char *ground; /* "local", "playground", "attach" */
-	const char *name;   /* "primary" */
+	const struct ground *ground;
+	const char *name; /* "primary" */
 	/* of its own, absolute, short (socket paths); made here, removed by cluster_free unless
 	 * keep */
 	const char *dir;
@@ -69,8 +74,6 @@ int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e);
 void cluster_free(struct cluster *c); /* stops what still runs; NULL is fine */
 
 bool cluster_can(const struct cluster *c, enum ability v);
-/* before a cluster exists; unknown ground: false */
-bool ground_can(const char *ground, enum ability v);
 const char *cluster_name(const struct cluster *c);
 const struct sql_endpoint *cluster_endpoint(const struct cluster *c);
 const char *cluster_version(struct cluster *c); /* of the server */
@@ -149,19 +152,12 @@ const char *cluster_pd(const struct cluster *c);   /* PD's URL; "": none, or not
 const char *cluster_stands_in(const struct cluster *c);
 /* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
 const char *cluster_redo_time_zone(const struct cluster *c);
-/* What a verb does on a ground, for --plan; NULL: the ground can't. */
-const char *ground_words(const char *ground, enum ability v);
-bool ground_known(const char *ground);
-
 /* What must be there before a run on this ground: each finding is one line with the way out,
  * appended through fn. */
 typedef void finding_fn(void *arg, const char *what, const char *way_out);
-int ground_preflight(const char *ground, finding_fn *fn, void *arg); /* number of findings */
-/* what the preflight saw that does not stand in the way; "": nothing */
-const char *ground_remark(const char *ground);
 
-struct cluster_ops { /* a ground */
-	const char *name;
+/* What a ground does with one of its clusters. NULL: it can't, unless said. */
+struct cluster_ops {
 	int (*start_begin)(struct cluster *c, struct err *e);
 	int (*start_wait)(struct cluster *c, struct deadline d, struct err *e);
 	int (*kill)(struct cluster *c, enum cluster_part part, int64_t *at_ns, struct err *e);
@@ -180,12 +176,9 @@ struct cluster_ops { /* a ground */
 	void (*release)(struct cluster *c);
 	int (*set_gc)(struct cluster *c, bool on, struct err *e);
 	int (*get_gc)(struct cluster *c, bool *on, struct err *e); /* NULL: it is on */
-	int (*preflight)(finding_fn *fn, void *arg);
-	const char *(*remark)(void); /* NULL: never one */
 	int (*examine)(struct cluster *c, struct deadline d, struct sql_endpoint *ep,
 		       struct err *e);
 	void (*examine_end)(struct cluster *c);
-	unsigned can; /* bits 1 << ability */
 	int64_t start_ms;
 	/* NULL: drtest's own way, over plain SQL and binary logs */
 	int (*backup)(struct cluster *c, const char *uri, const struct backup_opts *o,
@@ -201,10 +194,7 @@ struct cluster_ops { /* a ground */
 	void (*explain)(struct cluster *c, struct err *e); /* NULL: nobody knows more */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
-	const char *(*words)(enum ability v);
 	/* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
 	const char *redo_time_zone;
 };
-extern const struct cluster_ops cluster_local, cluster_playground, cluster_attach;
-
 #endif

@@ -2,10 +2,11 @@
 #ifndef HARNESS_CLUSTER_CLUSTER_IMPL_H
 #define HARNESS_CLUSTER_CLUSTER_IMPL_H
 
-#include "harness/cluster/cluster.h"
+#include "harness/cluster/ground.h"
 
 struct cluster {
-	const struct cluster_ops *ops;
+	const struct ground *ground;
+	const struct cluster_ops *ops; /* the ground's */
 	char *name, *dir, *log_dir, *exe;
 	int port_wanted, port;              /* port: held (port_take); -1 none */
 	bool keep, gc_on, gc_was, gc_asked; /* gc_was: as it was found */

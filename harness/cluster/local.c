@@ -531,8 +531,56 @@ static int local_preflight(finding_fn *fn, void *arg)
 	return n;
 }
 
-const struct cluster_ops cluster_local = {
-	.name = "local",
+static int local_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
+{
+	char free_text[80];
+
+	ground_say_tool(say, arg, "mariadbd", proc_which("mariadbd"));
+	if (fs_free_bytes("/var/tmp") >= 0) {
+		snprintf(free_text, sizeof(free_text), "%.1f GiB free, for servers' data",
+			 (double)fs_free_bytes("/var/tmp") / (1 << 30));
+		say(arg, "ok", "/var/tmp", free_text);
+	}
+	return local_preflight(fn, arg);
+}
+
+static void local_plan(enum ability v, const struct ground_plan *p, struct strbuf *out)
+{
+	switch (v) {
+	case ABLE_RESTART:
+		strbuf_addf(out,
+			    "start %s: clone the data template to /var/tmp/drtest-<run>/%s; "
+			    "mariadbd --defaults-file=…/my.cnf --bind-address=127.0.0.1 --port=%s",
+			    p->cluster, p->cluster, p->port ? "the given one" : "<free>");
+		return;
+	case ABLE_GC:
+		strbuf_addf(out, "%s: SET GLOBAL expire_logs_days = %d   # TiDB: tidb_gc_enable",
+			    p->cluster, p->on ? 7 : 0);
+		return;
+	case ABLE_BACKUP:
+		strbuf_addf(
+			out,
+			"%s: START TRANSACTION WITH CONSISTENT SNAPSHOT on each connection; chunks to %s at most %g MB/s, the manifest last   "
+			"# TiDB: BACKUP DATABASE *",
+			p->cluster, p->uri, p->rate_mb);
+		return;
+	case ABLE_RESTORE:
+		strbuf_addf(
+			out,
+			"%s: verify every chunk of %s, then CREATE TABLE and LOAD DATA   # TiDB: RESTORE DATABASE *",
+			p->cluster, p->uri);
+		return;
+	case ABLE_CHANGEFEED:
+		strbuf_addf(
+			out,
+			"drtest feed: %s → %s from start_ts, consistent.level = %s, redo log %s",
+			p->cluster, p->sink, *p->uri ? "eventual" : "none", p->uri);
+		return;
+	default: ground_plan_kill(p, out);
+	}
+}
+
+static const struct cluster_ops ops = {
 	.start_begin = local_start_begin,
 	.start_wait = local_start_wait,
 	.kill = local_kill,
@@ -540,11 +588,16 @@ const struct cluster_ops cluster_local = {
 	.stop = local_stop,
 	.release = local_release,
 	.set_gc = local_set_gc,
-	.preflight = local_preflight,
 	.redo_time_zone = "+00:00",
 	.examine = local_examine,
 	.examine_end = local_examine_end,
-	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
-	       1u << ABLE_GC | 1u << ABLE_RESTART | 1u << ABLE_EXAMINE | 1u << ABLE_WRITE |
-	       1u << ABLE_PAUSE | 1u << ABLE_KILL_PART | 1u << ABLE_LINK,
+};
+const struct ground ground_local = {
+	.name = "local",
+	.about = "MariaDB servers that drtest starts itself",
+	.cluster = &ops,
+	.here = true,
+	.preflight = local_preflight,
+	.doctor = local_doctor,
+	.plan = local_plan,
 };

@@ -9,7 +9,6 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
-#include "harness/cluster/playground.h"
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 
@@ -577,29 +576,20 @@ static int playground_health(struct cluster *c, struct err *e)
 	return 0;
 }
 
-static const char *playground_words(enum ability v)
+static void playground_plan(enum ability v, const struct ground_plan *p, struct strbuf *out)
 {
-	switch (v) {
-	case ABLE_GC: return "SET GLOBAL tidb_gc_enable";
-	case ABLE_BACKUP: return "BACKUP DATABASE * TO … RATE_LIMIT = … MB/SECOND";
-	case ABLE_RESTORE: return "RESTORE DATABASE * FROM …";
-	case ABLE_CHANGEFEED:
-		return "POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)";
-	case ABLE_TIME_TRAVEL: return "SET SESSION tidb_snapshot";
-	case ABLE_KILL:
-	case ABLE_RESTART:
-	case ABLE_EXAMINE:
-	case ABLE_PAUSE:
-	case ABLE_KILL_PART:
-	case ABLE_KILL_COMPONENT:
-	case ABLE_LINK:
-	case ABLE_WRITE: return NULL;
-	}
-	return NULL;
+	if (v == ABLE_RESTART)
+		strbuf_addf(
+			out,
+			"start %s: tiup --tag drtest-<run>-%s playground %s --host 127.0.0.1 --db %u --pd %u --kv %u --tiflash 0 --ticdc %u "
+			"--port-offset <free> --without-monitor",
+			p->cluster, p->cluster, p->version ? p->version : "<newest>", p->size->db,
+			p->size->pd, p->size->kv, p->size->ticdc);
+	else
+		tidb_cluster_plan(v, p, out);
 }
 
-const struct cluster_ops cluster_playground = {
-	.name = "playground",
+static const struct cluster_ops ops = {
 	.start_begin = playground_start_begin,
 	.start_wait = playground_start_wait,
 	.kill = playground_kill,
@@ -610,15 +600,9 @@ const struct cluster_ops cluster_playground = {
 	.stop = playground_stop,
 	.release = playground_release,
 	.set_gc = tidb_cluster_set_gc,
-	.preflight = playground_preflight,
-	.remark = playground_remark,
 	.redo_time_zone = "+00:00", /* TZ=UTC, as it is started above */
 	.examine = playground_examine,
 	.examine_end = playground_examine_end,
-	.can = 1u << ABLE_KILL | 1u << ABLE_BACKUP | 1u << ABLE_RESTORE | 1u << ABLE_CHANGEFEED |
-	       1u << ABLE_GC | 1u << ABLE_TIME_TRAVEL | 1u << ABLE_EXAMINE | 1u << ABLE_WRITE |
-	       1u << ABLE_RESTART | 1u << ABLE_PAUSE | 1u << ABLE_KILL_PART |
-	       1u << ABLE_KILL_COMPONENT | 1u << ABLE_LINK,
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,
@@ -631,5 +615,18 @@ const struct cluster_ops cluster_playground = {
 	.explain = tidb_cluster_explain,
 	.health = playground_health,
 	.interrupt = playground_interrupt,
-	.words = playground_words,
+};
+const struct ground ground_playground = {
+	.name = "playground",
+	.about = "TiDB by tiup",
+	.cluster = &ops,
+	.tidb = true,
+	.here = true,
+	.by_the_guide = true,
+	.is_default = playground_is_default,
+	.preflight = playground_preflight,
+	.remark = playground_remark,
+	.doctor = playground_doctor,
+	.clean = playground_clean,
+	.plan = playground_plan,
 };

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/playground.h"
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 
@@ -270,5 +269,51 @@ out:
 	free(home);
 	free(root);
 	strbuf_release(&out);
+	return n;
+}
+
+bool playground_is_default(void)
+{
+	char *tiup = proc_which("tiup");
+
+	free(tiup);
+	return tiup;
+}
+
+/* What would be taken from tiup's cache, and what would be downloaded. */
+int playground_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
+{
+	static const char *const components[] = { "playground", "pd", "tikv", "tidb", "cdc", "br" };
+	enum { N = sizeof(components) / sizeof(components[0]), TIDB = 3 };
+	char *tiup = proc_which("tiup"), *cached[N], text[200];
+	int n;
+
+	if (!tiup) {
+		say(arg, "absent", "tiup",
+		    "not on PATH: https://tiup.io; the local ground needs none of it");
+		return 0;
+	}
+	ground_say_tool(say, arg, "tiup", tiup);
+	for (size_t i = 0; i < N; i++)
+		cached[i] = playground_cached(components[i]);
+	for (size_t i = 0; i < N; i++) {
+		bool other = i && cached[i] && cached[TIDB] && strcmp(cached[i], cached[TIDB]) != 0;
+
+		if (!cached[i])
+			snprintf(text, sizeof(text), "is not cached: the first run downloads it%s",
+				 !strcmp(components[i], "br") ? " (only for --set backup=br)" : "");
+		else if (other)
+			snprintf(text, sizeof(text),
+				 "%s is cached, tidb is %s: that version of it would be downloaded",
+				 cached[i], cached[TIDB]);
+		else
+			snprintf(text, sizeof(text), "%s cached", cached[i]);
+		say(arg, cached[i] && !other ? "ok" : "note", components[i], text);
+	}
+	for (size_t i = 0; i < N; i++)
+		free(cached[i]);
+	n = playground_preflight(fn, arg);
+	if (*playground_remark())
+		say(arg, "note", "tiup", playground_remark());
 	return n;
 }

@@ -43,7 +43,18 @@ char *playground_tiup_home(void);
 char *playground_strayed(const char *data);
 /* With the folders on the way that are empty then. */
 void playground_remove_strayed(const char *data);
+/* The newest version of a component ("tidb", "pd", "tikv", "cdc", "playground") in tiup's cache;
+ * NULL: none. The caller frees. */
+char *playground_cached(const char *component);
+
+/* Ends and removes this user's playgrounds of ours (tags drtest-<time>-<run>-<name>) whose run's
+ * data directory, RUNS/drtest-<run>, is gone: after
+ * --keep, or a power cut. fn is told of each; dry_run: only told. Returns their number. */
+int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what),
+		     void *arg);
+bool playground_is_default(void);
 int playground_preflight(finding_fn *fn, void *arg);
+int playground_doctor(ground_say_fn *say, finding_fn *fn, void *arg);
 /* What the preflight saw that does not stand in the way; "" nothing. */
 const char *playground_remark(void);
 

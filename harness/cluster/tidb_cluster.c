@@ -241,3 +241,30 @@ int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restor
 	 * not written to meanwhile */
 	return tidb_now(&c->ep, &c->restored_ts, e);
 }
+
+void tidb_cluster_plan(enum ability v, const struct ground_plan *p, struct strbuf *out)
+{
+	switch (v) {
+	case ABLE_GC:
+		strbuf_addf(out, "%s: SET GLOBAL tidb_gc_enable = %s", p->cluster,
+			    p->on ? "TRUE" : "FALSE");
+		return;
+	case ABLE_BACKUP:
+		strbuf_addf(out, "%s: BACKUP DATABASE * TO '%s' RATE_LIMIT = %u MB/SECOND%s%s",
+			    p->cluster, p->uri, (unsigned)p->rate_mb,
+			    *p->snapshot ? " SNAPSHOT = " : "", p->snapshot);
+		return;
+	case ABLE_RESTORE:
+		strbuf_addf(out, "%s: RESTORE DATABASE * FROM '%s'", p->cluster, p->uri);
+		return;
+	case ABLE_CHANGEFEED:
+		strbuf_addf(
+			out,
+			"%s: POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)%s",
+			p->cluster,
+			*p->uri ? ", consistent.level = eventual; then its .meta object is awaited"
+				: "");
+		return;
+	default: ground_plan_kill(p, out);
+	}
+}

@@ -80,4 +80,7 @@ int tidb_cluster_fence(struct cluster *c, struct err *e);
 const char *tidb_cluster_pd(const struct cluster *c);
 int tidb_cluster_now(struct cluster *c, tso_t *ts, struct err *e);
 
+/* struct ground's plan, but for the start and the end of a cluster */
+void tidb_cluster_plan(enum ability v, const struct ground_plan *p, struct strbuf *out);
+
 #endif

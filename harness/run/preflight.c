@@ -41,10 +41,10 @@ static int look_out(const char *out, finding_fn *fn, void *arg)
 	return 0;
 }
 
-int preflight(const char *ground, enum run_store store, const char *out, finding_fn *fn, void *arg)
+int preflight_store(enum run_store store, const char *out, finding_fn *fn, void *arg)
 {
 	struct err e = ERR_INIT;
-	int n = ground_preflight(ground, fn, arg);
+	int n = 0;
 
 	if (store == RUN_STORE_S3) {
 		char *minio = minio_find(&e);
@@ -57,6 +57,12 @@ int preflight(const char *ground, enum run_store store, const char *out, finding
 		free(minio);
 	}
 	return n + look_out(out, fn, arg);
+}
+
+int preflight(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
+	      void *arg)
+{
+	return g->preflight(fn, arg) + preflight_store(store, out, fn, arg);
 }
 
 static int look_tool(const char *name, const char *option, const char *version, finding_fn *fn,
@@ -76,7 +82,7 @@ static int look_tool(const char *name, const char *option, const char *version, 
 	return 1;
 }
 
-int preflight_tools(const struct run_tools *t, const char *ground, const char *version,
+int preflight_tools(const struct run_tools *t, const struct ground *g, const char *version,
 		    finding_fn *fn, void *arg)
 {
 	int n = 0;
@@ -86,7 +92,7 @@ int preflight_tools(const struct run_tools *t, const char *ground, const char *v
 			       arg);
 	if (t->compare)
 		n += look_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn, arg);
-	if (t->br && !ground_can(ground, ABLE_TIME_TRAVEL)) {
+	if (t->br && !g->tidb) {
 		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
 		   "--on playground or attach, or leave out --set backup=br");
 		n++;

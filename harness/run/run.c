@@ -18,7 +18,6 @@
 
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
-#include "harness/cluster/attach.h"
 #include "harness/cluster/undo.h"
 #include "harness/net/minio.h"
 #include "harness/os/fs.h"
@@ -110,7 +109,7 @@ static char *repeat_command(const struct run_opts *o)
 
 	strbuf_addstr(&raw, "drtest run");
 	add_word(&raw, o->file);
-	strbuf_addf(&raw, " --on %s --seed %llu", o->ground, (unsigned long long)o->seed);
+	strbuf_addf(&raw, " --on %s --seed %llu", o->ground->name, (unsigned long long)o->seed);
 	if (o->store == RUN_STORE_FILE)
 		strbuf_addstr(&raw, " --store file");
 	if (o->clusters) {
@@ -248,7 +247,7 @@ static int begin(struct run *r, struct err *e)
 		      json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:[],s:s}", "schema", 1,
 				"wall_ms", (json_int_t)clock_wall_ms(), "drtest", r->o->version,
 				"scenario", r->scenario.name, "sentence", r->scenario.sentence,
-				"ground", r->o->ground, "seed",
+				"ground", r->o->ground->name, "seed",
 				json_sprintf("%llu", (unsigned long long)r->o->seed), "command",
 				command, "options", options, "versions", versions(r->o), "standins",
 				"run_dir", r->rt.dir));
@@ -491,7 +490,7 @@ static int execute(struct run *r)
 			journal_event(r->rt.journal, "note",
 				      json_pack("{s:s}", "text",
 						"the store is a directory (--store file), not S3"));
-		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground,
+		console_header(&r->console, r->o->version, r->scenario.name, r->o->ground->name,
 			       r->o->seed,
 			       r->o->store == RUN_STORE_FILE ? "store: a directory, not S3" : "");
 		if (*ground_remark(r->o->ground))
@@ -525,8 +524,8 @@ static int plan(struct run *r)
 	char *traceback = NULL;
 	int code = EXIT_PASS;
 
-	printf("plan of %s on %s, seed %llu; nothing is done\n", r->scenario.name, r->o->ground,
-	       (unsigned long long)r->o->seed);
+	printf("plan of %s on %s, seed %llu; nothing is done\n", r->scenario.name,
+	       r->o->ground->name, (unsigned long long)r->o->seed);
 	if (scenario_run(&r->scenario, &e, &traceback) < 0) {
 		const char *word;
 
@@ -540,15 +539,16 @@ static int plan(struct run *r)
 static void say_findings(const struct run *r, int n, const struct strbuf *findings)
 {
 	fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r->scenario.name,
-		r->o->ground, n, n > 1 ? "s" : "",
+		r->o->ground->name, n, n > 1 ? "s" : "",
 		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
 }
 
 /* What the clusters file forbids, what the ground can't do in the middle of the scenario, and what
  * is missing on clusters that are not ours, is found out before anything is done: by a plan that
  * nobody sees, in a process of its own. Returns its exit code. */
-static int ask_the_rules(struct run *r, bool attach)
+static int ask_the_rules(struct run *r)
 {
+	const struct ground *g = r->o->ground;
 	int status = 0;
 	pid_t pid = fork();
 
@@ -569,10 +569,10 @@ static int ask_the_rules(struct run *r, bool attach)
 		/* a script may need what only a real run gives: on clusters of our own its other
 		 * errors are told when they happen */
 		if (scenario_run(&r->scenario, &e, &traceback) < 0)
-			_exit(attach || e.kind == ERR_UNSUPPORTED
+			_exit(g->clusters_stay || e.kind == ERR_UNSUPPORTED
 				      ? say_error(r, &e, traceback, &word)
 				      : EXIT_PASS);
-		n = attach ? attach_check(finding, &findings) : 0;
+		n = g->check ? g->check(finding, &findings) : 0;
 		if (n)
 			say_findings(r, n, &findings);
 		_exit(n ? EXIT_ENV : EXIT_PASS);
@@ -618,7 +618,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_USAGE;
 		goto out;
 	}
-	if (o->clusters && attach_use(o->clusters, &e) < 0) {
+	if (o->clusters && o->ground->use_file && o->ground->use_file(o->clusters, &e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
 		code = EXIT_USAGE;
 		goto out;
@@ -642,10 +642,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_ENV;
 		goto out;
 	}
-	bool attach = !strcmp(o->ground, "attach");
-
-	if ((attach || ground_can(o->ground, ABLE_TIME_TRAVEL)) &&
-	    (code = ask_the_rules(&r, attach)) != EXIT_PASS)
+	if ((o->ground->check || o->ground->tidb) && (code = ask_the_rules(&r)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);

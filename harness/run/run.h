@@ -22,8 +22,9 @@ struct run_tools {
 int run_tool_set(struct run_tools *t, const char *text);
 
 struct run_opts {
-	const char *file, *ground, *out; /* out: "runs" */
-	const char *const *set;          /* "name=value", NULL-terminated */
+	const struct ground *ground;
+	const char *file, *out; /* out: "runs" */
+	const char *const *set; /* "name=value", NULL-terminated */
 	uint64_t seed;
 	enum run_store store;
 	bool plan, keep, quiet; /* quiet: nothing on stdout (--json) */

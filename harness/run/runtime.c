@@ -36,7 +36,7 @@ struct journal *runtime_journal(struct runtime *r)
 {
 	return r->journal;
 }
-const char *runtime_ground(const struct runtime *r)
+const struct ground *runtime_ground(const struct runtime *r)
 {
 	return r->ground;
 }
@@ -49,7 +49,7 @@ const struct run_tools *runtime_tools(const struct runtime *r)
 
 bool runtime_on_tidb(const struct runtime *r)
 {
-	return ground_can(r->ground, ABLE_TIME_TRAVEL);
+	return r->ground->tidb;
 }
 
 const char *runtime_tidb_version(const struct runtime *r)

@@ -10,6 +10,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/journal.h"
+#include "harness/cluster/ground.h"
 #include "harness/verify/audit_model.h"
 #include "harness/verify/checks.h"
 
@@ -22,7 +23,7 @@ struct runtime;
 struct runtime_module {
 	const char *name; /* NULL ends a list */
 	lua_CFunction open;
-	int (*needs)(const char *thing, const char *ground, struct strbuf *missing);
+	int (*needs)(const char *thing, const struct ground *ground, struct strbuf *missing);
 };
 enum run_store { RUN_STORE_S3, RUN_STORE_FILE };
 
@@ -30,7 +31,7 @@ struct run_tools;
 const struct run_tools *runtime_tools(const struct runtime *r);
 struct runtime *runtime_of(lua_State *L);
 struct journal *runtime_journal(struct runtime *r); /* NULL in plan mode */
-const char *runtime_ground(const struct runtime *r);
+const struct ground *runtime_ground(const struct runtime *r);
 /* the ground has TiDB's own statements and time travel */
 bool runtime_on_tidb(const struct runtime *r);
 /* --version or --set tidb_version=; NULL: the newest */

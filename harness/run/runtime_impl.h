@@ -22,7 +22,8 @@ struct runtime {
 	lua_State *L;
 	struct journal *journal;
 	struct console *console;
-	const char *ground, *tidb_version;
+	const struct ground *ground;
+	const char *tidb_version;
 	const struct run_tools *tools;
 	bool stands_in; /* it was said */
 	char *dir, *data_dir, *ledger_dir;

@@ -267,8 +267,8 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 	return 0;
 }
 
-static int need(const char *thing, const char *ground, const struct runtime_module *modules,
-		struct strbuf *missing)
+static int need(const char *thing, const struct ground *ground,
+		const struct runtime_module *modules, struct strbuf *missing)
 {
 	for (; modules && modules->name; modules++) {
 		int rc = modules->needs ? modules->needs(thing, ground, missing) : -1;
@@ -279,7 +279,8 @@ static int need(const char *thing, const char *ground, const struct runtime_modu
 	return -1;
 }
 
-int scenario_needs(struct scenario *s, const char *ground, const struct runtime_module *modules,
+int scenario_needs(struct scenario *s, const struct ground *ground,
+		   const struct runtime_module *modules,
 		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
 		   struct err *e)
 {

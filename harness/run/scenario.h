@@ -29,7 +29,8 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 		  const struct runtime_module *modules, struct err *e);
 /* What the scenario's `needs` names and this machine or ground lacks: fn is told of each. Returns
  * their number; -1: ERR_USAGE, it names a thing that nobody knows. */
-int scenario_needs(struct scenario *s, const char *ground, const struct runtime_module *modules,
+int scenario_needs(struct scenario *s, const struct ground *ground,
+		   const struct runtime_module *modules,
 		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
 		   struct err *e);
 /* Options by their types: set is a NULL-terminated list of "name=value". Their final texts replace

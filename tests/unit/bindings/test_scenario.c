@@ -30,7 +30,7 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	pthread_mutex_init(&w->r.lock, NULL);
-	w->r.ground = "local";
+	w->r.ground = &ground_local;
 	w->r.plan = true;
 	w->r.console = &w->console;
 	strcpy(w->path, "/tmp/drtest-scenario.XXXXXX");

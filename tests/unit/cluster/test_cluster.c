@@ -9,28 +9,53 @@
 
 #include <cmocka.h>
 
-#include "harness/cluster/cluster.h"
+#include "harness/cluster/ground.h"
 
 static void a_ground_says_what_it_can(void **unused)
 {
 	(void)unused;
-	assert_true(ground_can("local", ABLE_KILL));
-	assert_true(ground_can("local", ABLE_BACKUP));
-	assert_false(ground_can("local", ABLE_TIME_TRAVEL));
-	assert_false(ground_can("nowhere", ABLE_KILL));
+	assert_true(ground_can(&ground_local, ABLE_KILL));
+	assert_true(ground_can(&ground_local, ABLE_BACKUP));
+	assert_true(ground_can(&ground_local, ABLE_OWN_DISK));
+	assert_false(ground_can(&ground_local, ABLE_KILL_COMPONENT));
+	assert_false(ground_can(&ground_local, ABLE_TIME_TRAVEL));
+	assert_true(ground_can(&ground_playground, ABLE_KILL_COMPONENT));
+	assert_false(ground_can(&ground_playground, ABLE_OWN_CLOCK));
+	assert_true(ground_can(&ground_attach, ABLE_KILL)); /* by the operator's command */
+	assert_false(ground_can(&ground_attach, ABLE_STRIKE));
+	assert_false(ground_can(&ground_attach, ABLE_RESTART));
+	assert_false(ground_can(&ground_attach, ABLE_EXAMINE));
 }
 
-static void an_unknown_ground_makes_no_cluster(void **unused)
+static void each_ground_can_be_found_and_says_its_plans(void **unused)
 {
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_null(cluster_new(&(struct cluster_opts){ .ground = "moon",
-							.name = "c",
-							.dir = "/tmp/drtest-none",
-							.log_dir = "/tmp" },
-				&e));
+	assert_null(ground_find("moon", &e));
 	assert_non_null(strstr(e.text, "moon"));
+	for (const struct ground *const *g = grounds(); *g; g++) {
+		struct cluster_size size = { 1, 1, 1, 1 };
+
+		assert_ptr_equal(ground_find((*g)->name, NULL), *g);
+		assert_non_null(strstr(ground_names(), (*g)->name));
+		assert_non_null(strstr(e.text, (*g)->name));
+		for (enum ability v = ABLE_KILL; v <= ABLE_RESTART; v++) {
+			struct strbuf text = STRBUF_INIT;
+
+			if (v == ABLE_TIME_TRAVEL || ((*g)->knows && v == ABLE_RESTART))
+				continue; /* no verb; of a cluster that a file names */
+			(*g)->plan(v,
+				   &(struct ground_plan){ .cluster = "first",
+							  .size = &size,
+							  .uri = "s3://b",
+							  .snapshot = "",
+							  .sink = "second" },
+				   &text);
+			assert_non_null(strstr(text.buf, "first"));
+			strbuf_release(&text);
+		}
+	}
 }
 
 static void found(void *arg, const char *what, const char *way_out)
@@ -46,11 +71,10 @@ static void all_findings_come_at_once_each_with_its_way_out(void **unused)
 	(void)unused;
 	setenv("PATH", "/nowhere", 1);
 	/* mariadbd may stand in /usr/sbin, which is looked into in any case */
-	assert_true(ground_preflight("local", found, seen) >= 1);
+	assert_true(ground_local.preflight(found, seen) >= 1);
 	setenv("PATH", path, 1);
 	free(path);
 	assert_non_null(strstr(seen, "mariadb-install-db is not installed"));
-	assert_int_equal(ground_preflight("moon", found, seen), 1);
 }
 
 static void verbs_on_a_cluster_that_never_started_are_errors(void **unused)
@@ -64,7 +88,7 @@ static void verbs_on_a_cluster_that_never_started_are_errors(void **unused)
 	assert_non_null(mkdtemp(dir));
 	assert_null(cluster_new(
 		&(struct cluster_opts){
-			.ground = "local", .name = "c", .dir = dir, .log_dir = dir },
+			.ground = &ground_local, .name = "c", .dir = dir, .log_dir = dir },
 		&e));
 	/* what an earlier run left is not built upon */
 	assert_non_null(strstr(e.text, "is there already"));
@@ -72,7 +96,7 @@ static void verbs_on_a_cluster_that_never_started_are_errors(void **unused)
 	e = (struct err)ERR_INIT;
 	c = cluster_new(
 		&(struct cluster_opts){
-			.ground = "local", .name = "c", .dir = dir, .log_dir = dir },
+			.ground = &ground_local, .name = "c", .dir = dir, .log_dir = dir },
 		&e);
 	assert_non_null(c);
 	assert_int_equal(cluster_kill(c, CLUSTER_ALL, &at, &e), -1);
@@ -87,7 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ground_says_what_it_can),
-		cmocka_unit_test(an_unknown_ground_makes_no_cluster),
+		cmocka_unit_test(each_ground_can_be_found_and_says_its_plans),
 		cmocka_unit_test(all_findings_come_at_once_each_with_its_way_out),
 		cmocka_unit_test(verbs_on_a_cluster_that_never_started_are_errors),
 	};

@@ -12,7 +12,7 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/cluster/attach.h"
-#include "harness/cluster/playground.h"
+#include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 
 static char home[] = "/tmp/drtest-unit.XXXXXX";
@@ -28,10 +28,11 @@ static struct cluster *cluster(struct err *e)
 
 	path(dir, "drtest-20260101T000000Z-x-1/primary");
 	path(logs, "logs");
-	return cluster_new(
-		&(struct cluster_opts){
-			.ground = "playground", .name = "primary", .dir = dir, .log_dir = logs },
-		e);
+	return cluster_new(&(struct cluster_opts){ .ground = &ground_playground,
+						   .name = "primary",
+						   .dir = dir,
+						   .log_dir = logs },
+			   e);
 }
 
 static void data_of_an_earlier_tag_is_not_taken_over(void **unused)
@@ -79,10 +80,11 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 	struct proc_ref none[1];
 
 	(void)unused;
-	assert_true(ground_can("playground", ABLE_TIME_TRAVEL) &&
-		    ground_can("playground", ABLE_LINK));
-	assert_false(ground_can("local", ABLE_TIME_TRAVEL) || ground_can("attach", ABLE_LINK) ||
-		     ground_can("attach", ABLE_PAUSE));
+	assert_true(ground_can(&ground_playground, ABLE_TIME_TRAVEL) &&
+		    ground_can(&ground_playground, ABLE_LINK));
+	assert_false(ground_can(&ground_local, ABLE_TIME_TRAVEL) ||
+		     ground_can(&ground_attach, ABLE_LINK) ||
+		     ground_can(&ground_attach, ABLE_PAUSE));
 	assert_int_equal(cluster_pause(c, true, &e), -1); /* it has not started */
 	assert_string_equal(e.text, "pause primary: nothing of it runs");
 	assert_int_equal(cluster_kill_part(c, CLUSTER_STORAGE, 1, NULL, &e), -1);
