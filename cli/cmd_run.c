@@ -16,6 +16,7 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
+#include "reports/ci.h"
 #include "reports/report.h"
 #include "reports/run_history.h"
 #include "suites/suite_file.h"
@@ -217,6 +218,9 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 	} else {
 		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}
+	/* a suite tells of its runs itself */
+	if (!w->json && !w->folder_file && report_ci(dir, stdout, &h) < 0)
+		fprintf(stderr, "drtest: %s\n", h.text);
 	/* an index of what is on disk: the verdict stands without it */
 	if (past_add(o->out, dir, &h) < 0)
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);

@@ -15,7 +15,7 @@ static char found[PATH_MAX];
 /* The folders in their order; false after the last one. One that is not there is "". */
 static int folder(int i, char out[PATH_MAX])
 {
-	static const char *const beside[] = { "../share/drtest/scenarios", "../scenarios" };
+	static const char *const beside[] = { "share/drtest/scenarios", "scenarios" };
 	const char *told = getenv("DRTEST_SCENARIOS");
 	char exe[PATH_MAX], *slash;
 	ssize_t n;
@@ -33,9 +33,14 @@ static int folder(int i, char out[PATH_MAX])
 	if (n <= 0)
 		return 1;
 	exe[n] = '\0';
-	slash = strrchr(exe, '/');
-	if (!slash ||
-	    snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - exe), exe, beside[i - 2]) >= PATH_MAX)
+	/* beside the program's own folder: PREFIX/bin, build */
+	for (int up = 0; up < 2; up++) {
+		slash = strrchr(exe, '/');
+		if (!slash)
+			return 1;
+		*slash = '\0';
+	}
+	if (snprintf(out, PATH_MAX, "%s/%s", exe, beside[i - 2]) >= PATH_MAX)
 		out[0] = '\0';
 	return 1;
 }

@@ -13,6 +13,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "reports/ci.h"
 #include "reports/suite_report.h"
 #include "reports/trend.h"
 
@@ -364,6 +365,10 @@ static int run_night(struct night *n, struct err *e)
 	if (suite_report_make(n->dir, &report, e) < 0)
 		return -1;
 	draw_trend(n);
+	for (size_t i = 0; i < n->s->runs_n; i++)
+		if (n->entries[i].run_dir && report_ci(n->entries[i].run_dir, stdout, e) < 0)
+			fprintf(stderr, "drtest suite: %s\n", e->text);
+	*e = (struct err)ERR_INIT;
 	printf("%s%s      report: %s/suite.html\n",
 	       n->code == 0     ? "PASS"
 	       : n->code == 1   ? "FAIL"

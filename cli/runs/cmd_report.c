@@ -9,6 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "reports/ci.h"
 #include "reports/report.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20)
@@ -16,7 +17,7 @@
 #define RESULT_BYTES_MAX ((size_t)256 << 20)
 
 static const char help[] =
-	"usage: drtest report [--json] [--prometheus FILE] [--pdf FILE] [--open] RUN…\n"
+	"usage: drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--open] RUN…\n"
 	"       drtest report --schema\n"
 	"Makes the reports of runs again, each from its journal alone (no cluster is needed), and prints the summary:\n"
 	"  RUN/report.html   for people, one file, opens without network\n"
@@ -25,6 +26,8 @@ static const char help[] =
 	"RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was cut off gives a report as far as its journal "
 	"goes.\n"
 	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects (one RUN)\n"
+	"  --markdown FILE   writes the verdict, RPO, RTO and what did not pass as Markdown (one RUN)\n"
+	"  --badge FILE      writes an SVG for a page: the verdict, RPO and RTO (one RUN)\n"
 	"  --pdf FILE        report.html on A4, by Chromium (one RUN)\n"
 	"  --open            opens report.html in the browser (one RUN)\n"
 	"  --schema          prints the JSON Schema of result.json\n"
@@ -113,13 +116,15 @@ int cmd_report(int argc, char **argv)
 {
 	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
 					       { "prometheus", required_argument, NULL, 'p' },
+					       { "markdown", required_argument, NULL, 'm' },
+					       { "badge", required_argument, NULL, 'b' },
 					       { "schema", no_argument, NULL, 's' },
 					       { "open", no_argument, NULL, 'o' },
 					       { "pdf", required_argument, NULL, 'P' },
 					       { "help", no_argument, NULL, 'h' },
 					       { 0 } };
 	const char *prometheus = NULL;
-	const char *pdf = NULL;
+	const char *pdf = NULL, *markdown = NULL, *badge = NULL;
 	bool json = false, open_it = false;
 	int c, rc = 0;
 
@@ -128,6 +133,8 @@ int cmd_report(int argc, char **argv)
 		switch (c) {
 		case 'j': json = true; break;
 		case 'p': prometheus = optarg; break;
+		case 'm': markdown = optarg; break;
+		case 'b': badge = optarg; break;
 		case 'o': open_it = true; break;
 		case 'P': pdf = optarg; break;
 		case 's': fputs(report_schema(), stdout); return 0;
@@ -139,9 +146,11 @@ int cmd_report(int argc, char **argv)
 			"drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
 		return 2;
 	}
-	if ((prometheus || pdf || open_it) && optind + 1 < argc) {
+	if ((prometheus || pdf || markdown || badge || open_it) && optind + 1 < argc) {
 		fprintf(stderr, "drtest report: %s takes one run\n",
 			prometheus ? "--prometheus"
+			: markdown ? "--markdown"
+			: badge    ? "--badge"
 			: pdf      ? "--pdf"
 				   : "--open");
 		return 2;
@@ -151,6 +160,8 @@ int cmd_report(int argc, char **argv)
 
 		if (report_make(argv[i], &e) < 0 ||
 		    (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
+		    (markdown && report_markdown(argv[i], markdown, &e) < 0) ||
+		    (badge && report_badge(argv[i], badge, &e) < 0) ||
 		    (pdf && make_pdf(argv[i], pdf, &e) < 0) ||
 		    (open_it && open_page(argv[i], &e) < 0) ||
 		    (json ? print_json(argv[i], &e)

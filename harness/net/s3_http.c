@@ -274,7 +274,6 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 		header_add(&headers, xstrfmt("If-Match: %s", a->etag_had));
 	}
 	curl_easy_setopt(h, CURLOPT_URL, url);
-	curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h, CURLOPT_NOPROXY, c->no_proxy);
 	if (c->ca)

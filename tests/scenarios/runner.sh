@@ -8,6 +8,15 @@ export -f run
 export DRTEST out
 
 expect "a failing check" 1 'FAILED: the moon is made of cheese: it is made of rock' bash -c "run $n/fails.lua"
+# in GitHub Actions: an annotation for each check that did not pass, a summary; nothing elsewhere
+grep -q '^::' "$scratch/out" && bad "annotations where nobody reads them" || ok
+expect "an annotation" 1 '^::error title=drtest fails seed 42::the moon is made of cheese: it is made of rock$' \
+	env GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY="$scratch/summary.md" bash -c "run $n/fails.lua"
+grep -q '^### FAIL fails on local, seed 42$' "$scratch/summary.md" && grep -q '^| FAIL | the moon is made of cheese | it is made of rock |$' "$scratch/summary.md" &&
+	ok || bad "the summary: $(cat "$scratch/summary.md")"
+last=$(find "$out" -maxdepth 1 -name '*-fails-*' | sort | tail -n 1)
+expect "a badge and Markdown" 0 '' "$DRTEST" report "$last" --badge "$scratch/badge.svg" --markdown "$scratch/run.md"
+grep -q 'aria-label="drtest: fail"' "$scratch/badge.svg" && cmp -s "$scratch/summary.md" "$scratch/run.md" && ok || bad "the badge, or the Markdown"
 expect "the steps after a failed check run" 1 '2 go on +ok' bash -c "run $n/fails.lua"
 expect "no check at all" 4 'UNKNOWN 0 checks' bash -c "run $n/no_check.lua"
 expect "a wait that fails is a failed check" 1 'FAILED: pigs fly: not within 300ms' bash -c "run $n/never.lua"

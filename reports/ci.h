@@ -1,0 +1,28 @@
+/* What a run tells the CI that it runs in, made from its journal as every report: annotations and a
+ * summary where GitHub Actions asks for them, Markdown and a badge for everybody else. Text of the
+ * journal comes out inert. */
+#ifndef REPORTS_CI_H
+#define REPORTS_CI_H
+
+#include <stdio.h>
+
+#include "harness/base/err.h"
+#include "harness/base/strbuf.h"
+#include "reports/run_model.h"
+
+/* The verdict, RPO, RTO, and a table of the checks that did not pass. */
+void format_markdown(const struct run_model *m, struct strbuf *out);
+/* GitHub's workflow commands: "::error title=…::check: evidence", "::warning" for an unknown check.
+ * At most ten, as many as it shows. */
+void format_annotations(const struct run_model *m, struct strbuf *out);
+/* An SVG of 20 pixels height: "drtest | pass · RPO 0.12 s · RTO 0.8 s". */
+void format_badge(const struct run_model *m, struct strbuf *out);
+
+/* Within GitHub Actions: annotations to `out`, the summary appended to $GITHUB_STEP_SUMMARY.
+ * Elsewhere nothing. */
+int report_ci(const char *run_dir, FILE *out, struct err *e);
+/* To a file, in one piece. */
+int report_markdown(const char *run_dir, const char *path, struct err *e);
+int report_badge(const char *run_dir, const char *path, struct err *e);
+
+#endif
