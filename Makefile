@@ -142,6 +142,11 @@ hunt: deps
 N ?= 300
 mutation: deps
 	tests/mutation/mutate --n $(N) --seed $(SEED)
+# examples/ci by their runners' rules, in a bare Debian each, two nights over one history. Needs root and debootstrap.
+.PHONY: check-ci
+check-ci:
+	tests/ci-examples/run
+
 # MariaDB's own test suite as the workload (Debian: mariadb-test, mariadb-test-data): make peer-suite TIME=10m FILES=innodb
 .PHONY: peer-suite
 FILES ?=

@@ -3,6 +3,11 @@
 # wrong with a suite's file or a rule is said in one line. Scenarios without servers: this is about what comes after a run.
 . "$(dirname "$0")/lib.sh"
 out=$scratch/runs
+if python3 -c 'import yaml' 2>/dev/null; then
+	for example in examples/ci/*.yml; do
+		expect "the example $example" 0 'commands, [0-9]* steps' tests/ci-examples/play "$example" --check
+	done
+fi
 cat >"$scratch/quick.lua" <<'L'
 -- No servers: a check that holds when told to.
 local scenario = require "drtest.scenario"
