@@ -7,7 +7,7 @@ CC = gcc
 # A warning is an error with the compiler that drtest is tested with; another one's new warnings stop nobody's build.
 WERROR ?= $(if $(filter 12%,$(shell $(CC) -dumpversion)),-Werror)
 VERSION := 0.1.0$(shell git describe --always --dirty 2>/dev/null | sed s/^/-g/)
-PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libssl libcrypto sqlite3
+PKGS = luajit libcurl libzstd jansson expat liblz4 libxxhash libssl libcrypto sqlite3 libmicrohttpd
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(shell mariadb_config --include 2>/dev/null)
 CFLAGS = -std=c11 -O2 -g -pthread -Wall -Wextra -Wmissing-prototypes -Wshadow -Wno-unknown-warning-option -Wno-format-truncation $(WERROR) -fno-omit-frame-pointer
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(shell mariadb_config --libs 2>/dev/null) -lm -ldl -pthread
@@ -25,12 +25,12 @@ endif
 LIBS = base os net sql redo binlog backup compare replay feed verify tidb cluster run bindings workloads chaos reports suites
 dir_of = $(if $(filter $(1),workloads chaos reports suites),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
-srcs_of = $(wildcard $(call dir_of,$(1))/*.c)
+srcs_of = $(wildcard $(call dir_of,$(1))/*.c $(if $(filter $(1),reports),reports/live/*.c))
 objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1))) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(call dir_of,$(1))/*.cc))
 lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
 # What reports carry inside themselves: scripts, style sheets, and the vendored ones' licence.
 web_of = $(patsubst %,$(BUILD)/%.embed.o,$(wildcard $(call dir_of,$(1))/*.js $(call dir_of,$(1))/*.css $(call dir_of,$(1))/*.json \
-	$(call dir_of,$(1))/vendor/*/*))
+	$(call dir_of,$(1))/vendor/*/* $(call dir_of,$(1))/live/*.js))
 ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)

@@ -32,7 +32,7 @@ const struct runtime_module scenario_modules[] = { BINDINGS_OF_HARNESS,
 
 static const char help[] =
 	"usage: drtest run FILE [--on local] [--set name=value]... [--seed N] [--store s3|file] [--plan] [--keep] [--out DIR] [--timeout TIME]\n"
-	"                  [--max-rpo TIME] [--max-rto TIME] [--json] [--prometheus FILE] [--folder-file FILE]\n"
+	"                  [--max-rpo TIME] [--max-rto TIME] [--json] [--prometheus FILE] [--metrics ADDRESS] [--live ADDRESS] [--folder-file FILE]\n"
 	"Runs a scenario and says: is what is left consistent, how much is lost, how long was service away?\n"
 	"  --on GROUND       where the clusters come from: local (MariaDB servers that drtest starts itself), playground (TiDB by tiup;\n"
 	"                    the default where tiup is on PATH), attach (clusters that run already)\n"
@@ -51,6 +51,9 @@ static const char help[] =
 	"  --max-rto TIME    a target: service has to be back within it\n"
 	"  --json            prints result.json alone\n"
 	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects\n"
+	"  --metrics ADDRESS figures for Prometheus at http://ADDRESS/metrics while the run goes on: PORT or HOST:PORT, of this machine alone\n"
+	"                    unless HOST says otherwise; port 0: a free one, which is told\n"
+	"  --live ADDRESS    the report's page at http://ADDRESS/ while the run goes on, in the same words; it keeps itself up to date\n"
 	"  --folder-file FILE  gets the path of the run's folder, for scripts\n"
 	"Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment could not be set up, 4 unknown, 130 interrupted.\n";
 
@@ -101,6 +104,8 @@ static const struct option longs[] = {
 	{ "clusters", required_argument, NULL, 'c' },
 	{ "max-rpo", required_argument, NULL, 'R' },
 	{ "max-rto", required_argument, NULL, 'T' },
+	{ "metrics", required_argument, NULL, 'm' },
+	{ "live", required_argument, NULL, 'l' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -168,6 +173,14 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 			if (take_version(o, optarg) < 0)
 				return -1 - EXIT_USAGE;
 			break;
+		case 'm':
+			if (!serve_metrics_option(&w->serve, "run", optarg))
+				return -1 - EXIT_USAGE;
+			break;
+		case 'l':
+			if (!serve_page_option(&w->serve, "run", optarg))
+				return -1 - EXIT_USAGE;
+			break;
 		case 'c': o->clusters = optarg; break;
 		case 'p': o->plan = true; break;
 		case 'k': o->keep = true; break;
@@ -193,14 +206,12 @@ static int parse(int argc, char **argv, struct run_opts *o, const char **set, st
 	return 1;
 }
 
-int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
+/* What the run leaves; its exit code, or that of reports that could not be written. */
+static int report_run(const struct run_opts *o, const struct run_outputs *w, const char *dir,
+		      int code)
 {
 	struct err e = ERR_INIT, h = ERR_INIT;
-	int code = run_scenario(o, run_dir);
-	char *dir = *run_dir;
 
-	if (!dir)
-		return code;
 	if (w->folder_file && fs_write_atomic(w->folder_file, dir, strlen(dir), 0644, &h) < 0)
 		fprintf(stderr, "drtest: %s\n", h.text);
 	if (report_make(dir, &e) < 0 ||
@@ -224,6 +235,26 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 	/* an index of what is on disk: the verdict stands without it */
 	if (past_add(o->out, dir, &h) < 0)
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);
+	return code;
+}
+
+int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
+{
+	struct err e = ERR_INIT;
+	struct run_opts watched = *o;
+	struct serve s = { 0 };
+	int code = EXIT_ENV;
+
+	*run_dir = NULL;
+	if (!o->plan && serve_listen(&s, &w->serve, &e) < 0) {
+		fprintf(stderr, "drtest: %s\n", e.text);
+	} else {
+		watched.watch = serve_run(&s);
+		code = run_scenario(&watched, run_dir);
+		if (*run_dir)
+			code = report_run(o, w, *run_dir, code);
+	}
+	serve_stop(&s);
 	return code;
 }
 

@@ -2,6 +2,7 @@
 #ifndef CLI_CMD_RUN_H
 #define CLI_CMD_RUN_H
 
+#include "cli/live/serve.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
 
@@ -10,6 +11,7 @@ struct run_outputs {
 	const char *prometheus; /* a file; NULL: none */
 	/* gets the run folder's path, as soon as it is known; NULL: none */
 	const char *folder_file;
+	struct serve_at serve;
 };
 /* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
  * the caller's to free; NULL: none was made. */

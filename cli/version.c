@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <luajit.h>
 #include <lz4.h>
+#include <microhttpd.h>
 #include <mysql.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -36,12 +37,14 @@ const char *const drtest_version = DRTEST_VERSION;
 
 void version_print(void)
 {
-	char expat_built[32], xxhash_built[32], xxhash_now[32], mariadb[32];
+	char microhttpd_built[32], expat_built[32], xxhash_built[32], xxhash_now[32], mariadb[32];
 	unsigned x = XXH_versionNumber(), m = (unsigned)mysql_get_client_version();
 
 	snprintf(mariadb, sizeof(mariadb), "%u.%u.%u", m / 10000, m / 100 % 100, m % 100);
 	snprintf(expat_built, sizeof(expat_built), "expat_%d.%d.%d", XML_MAJOR_VERSION,
 		 XML_MINOR_VERSION, XML_MICRO_VERSION);
+	snprintf(microhttpd_built, sizeof(microhttpd_built), "%x.%x.%x", MHD_VERSION >> 24,
+		 MHD_VERSION >> 16 & 0xff, MHD_VERSION >> 8 & 0xff);
 	snprintf(xxhash_built, sizeof(xxhash_built), "%d.%d.%d", XXH_VERSION_MAJOR,
 		 XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
 	snprintf(xxhash_now, sizeof(xxhash_now), "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
@@ -58,6 +61,7 @@ void version_print(void)
 		{ "xxHash", xxhash_built, xxhash_now },
 		{ "jansson", JANSSON_VERSION, jansson_version_str() },
 		{ "expat", expat_built, XML_ExpatVersion() },
+		{ "libmicrohttpd", microhttpd_built, MHD_get_version() },
 		{ "toml++", toml_library, toml_library },
 	};
 

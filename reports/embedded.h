@@ -8,6 +8,7 @@ extern const unsigned char embed_reports_report_css[], embed_reports_report_js[]
 extern const unsigned char embed_reports_vendor_uplot_uPlot_min_css[],
 	embed_reports_vendor_uplot_uPlot_iife_min_js[];
 extern const unsigned char embed_reports_vendor_uplot_LICENSE[];
+extern const unsigned char embed_reports_live_live_js[];
 extern const unsigned char embed_reports_trend_js[], embed_reports_result_schema_json[];
 
 #endif

@@ -17,12 +17,13 @@
 #define SCROLLS "tabindex=\"0\" role=\"region\" " /* reached by the keyboard too */
 #define PAPER_FINDINGS 20                         /* as the style sheet has it */
 #define FILE_NAME_MIN 6
+#define NOT_YET "<p class=\"big\">not yet</p><p class=\"meta\">The run goes on.</p>"
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
 static void tag(struct strbuf *out, const char *word)
 {
-	static const char *const known[] = { "ok",    "pass",    "failed",      "fail",
-					     "error", "unknown", "interrupted", "skipped" };
+	static const char *const known[] = { "ok",      "pass",        "failed",  "fail",   "error",
+					     "unknown", "interrupted", "skipped", "running" };
 	const char *class = "";
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -179,12 +180,17 @@ static void contents(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</nav>\n");
 }
 
+static const char *badge(const struct run_model *m)
+{
+	return m->running ? "RUNNING" : outcome_word(m->verdict);
+}
+
 static void header(const struct run_model *m, struct strbuf *out)
 {
 	char text[TEXT_NUMBER];
 
 	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>",
-		    outcome_name(m->verdict), outcome_word(m->verdict));
+		    m->running ? "running" : outcome_name(m->verdict), badge(m));
 	text_html(out, m->scenario[0] ? m->scenario : "a run without a name");
 	strbuf_addstr(out, "</h1>");
 	if (m->sentence[0]) {
@@ -205,7 +211,8 @@ static void header(const struct run_model *m, struct strbuf *out)
 	}
 	if (time_of(m, 0, "%Y-%m-%d %H:%M:%S UTC", out))
 		strbuf_addstr(out, " · ");
-	strbuf_addf(out, "took %s · drtest ", text_seconds(text, m->seconds));
+	strbuf_addf(out, "%s %s · drtest ", m->running ? "since" : "took",
+		    text_seconds(text, m->seconds));
 	text_html(out, m->drtest[0] ? m->drtest : "?");
 	strbuf_addstr(out, "</p></div></header>\n");
 }
@@ -246,6 +253,10 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
 	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
+	if (m->rpo_lost < 0 && m->running) {
+		strbuf_addstr(out, NOT_YET "</section>\n");
+		return;
+	}
 	if (m->rpo_lost < 0) {
 		strbuf_addstr(
 			out,
@@ -286,7 +297,9 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(
 		out,
 		"<section><h2>RTO <small class=\"dim\">how long until service is back</small></h2>");
-	if (service < 0)
+	if (service < 0 && m->running)
+		strbuf_addstr(out, NOT_YET);
+	else if (service < 0)
 		strbuf_addstr(
 			out,
 			"<p class=\"big\">not measured</p><p>No write was acknowledged on the secondary before the run ended.</p>");
@@ -701,25 +714,8 @@ static void environment(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</pre><button id=\"copy\" hidden>Copy</button></section>\n");
 }
 
-void format_html(const struct run_model *m, struct strbuf *out)
+void format_html_main(const struct run_model *m, struct strbuf *out)
 {
-	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
-	strbuf_addstr(
-		out,
-		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-		"script-src 'unsafe-inline'\">"
-		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
-		"content=\"light dark\"><title>");
-	strbuf_addf(out, "%s ", outcome_word(m->verdict));
-	text_html(out, m->scenario);
-	if (m->seed[0]) {
-		strbuf_addstr(out, " seed ");
-		text_html(out, m->seed);
-	}
-	strbuf_addf(out, " · drtest</title><style>%s\n%s</style></head>\n<body><main>\n",
-		    (const char *)embed_reports_vendor_uplot_uPlot_min_css,
-		    (const char *)embed_reports_report_css);
 	header(m, out);
 	alerts(m, out);
 	contents(m, out);
@@ -731,10 +727,47 @@ void format_html(const struct run_model *m, struct strbuf *out)
 	steps(m, out);
 	happenings(m, out);
 	environment(m, out);
+}
+
+static void page(const struct run_model *m, bool live, struct strbuf *out)
+{
+	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
 	strbuf_addf(
 		out,
-		"</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script></body></html>\n",
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+		"script-src 'unsafe-inline'%s\">"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
+		"content=\"light dark\"><title>",
+		live ? "; connect-src 'self'" : "");
+	strbuf_addf(out, "%s ", badge(m));
+	text_html(out, m->scenario);
+	if (m->seed[0]) {
+		strbuf_addstr(out, " seed ");
+		text_html(out, m->seed);
+	}
+	strbuf_addf(out, " · drtest</title><style>%s\n%s</style></head>\n<body>%s<main>\n",
+		    (const char *)embed_reports_vendor_uplot_uPlot_min_css,
+		    (const char *)embed_reports_report_css,
+		    live ? "<p id=\"live\" role=\"status\">This page follows the run.</p>" : "");
+	format_html_main(m, out);
+	strbuf_addf(
+		out,
+		"</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>",
 		(const char *)embed_reports_vendor_uplot_LICENSE,
 		(const char *)embed_reports_vendor_uplot_uPlot_iife_min_js,
 		(const char *)embed_reports_report_js);
+	if (live)
+		strbuf_addf(out, "\n<script>%s</script>", (const char *)embed_reports_live_live_js);
+	strbuf_addstr(out, "</body></html>\n");
+}
+
+void format_html(const struct run_model *m, struct strbuf *out)
+{
+	page(m, false, out);
+}
+
+void format_html_live(const struct run_model *m, struct strbuf *out)
+{
+	page(m, true, out);
 }

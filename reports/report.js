@@ -2,15 +2,19 @@
  * in a paper's colours. Text comes from the document (escaped there) and is only ever drawn or set as text. */
 'use strict';
 (function () {
-var root = document.documentElement, box = document.getElementById('charts'), raw = document.getElementById('data');
-var copy = document.getElementById('copy');
+var root = document.documentElement, box = null;
 
-if (copy && navigator.clipboard) {
+function offer_copy() {
+	var copy = document.getElementById('copy');
+
+	if (!copy || !navigator.clipboard)
+		return;
 	copy.hidden = false;
 	copy.addEventListener('click', function () {
 		navigator.clipboard.writeText(document.getElementById('command').textContent).then(function () { copy.textContent = 'Copied'; });
 	});
 }
+offer_copy();
 
 /* UTC is what logs and colleagues elsewhere have; beside it, the reader's own clock where that is another. */
 document.querySelectorAll('time[datetime]').forEach(function (e) {
@@ -31,23 +35,15 @@ addEventListener('beforeprint', function () {
 });
 addEventListener('afterprint', function () { shut.forEach(function (e) { e.open = false; }); });
 
-if (!box || !raw || typeof uPlot === 'undefined')
+if (!document.getElementById('charts') || !document.getElementById('data') || typeof uPlot === 'undefined')
 	return;
 
-var d = JSON.parse(raw.textContent), now = document.getElementById('now'), rest = now.textContent;
-var charts = [], values = {}, view = [0, d.span], at = null, busy = false;
+var d, now, rest, steps, spans, faults, moves, charts = [], values = {}, view = null, at = null, busy = false;
 var LEFT = 58, RIGHT = 14, MIN_WIDTH = 240, ROWS_MAX = 9, FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 var color = function (name) { return getComputedStyle(root).getPropertyValue(name).trim(); };
 var series_color = function (i) { return color('--s' + i % 8); };
 var number = function (e, name) { return +e.getAttribute('data-' + name); };
 var list = function (kind) { return [].slice.call(document.querySelectorAll('#events [data-kind=' + kind + ']')); };
-var steps = list('step').map(function (e) { return { from: number(e, 'from'), to: number(e, 'to'), bad: e.hasAttribute('data-bad'), text: e.textContent }; });
-var spans = list('span').map(function (e) { return { from: number(e, 'from'), to: number(e, 'to'), color: number(e, 'color'), text: e.textContent }; });
-var faults = list('fault').map(function (e) { return { from: number(e, 'from'), to: e.hasAttribute('data-to') ? number(e, 'to') : null, text: e.textContent }; });
-var moves = list('move').map(function (e) { return { from: number(e, 'from'), text: e.textContent }; });
-
-box.querySelectorAll('[data-v]').forEach(function (e) { values[e.getAttribute('data-v')] = { e: e, rest: e.textContent }; });
-
 function figure(v) {
 	return v >= 100 ? Math.round(v).toLocaleString('en-US') : String(+v.toPrecision(3));
 }
@@ -341,21 +337,6 @@ function chart(host, c) {
 	return u;
 }
 
-charts.push(timeline(document.getElementById('timeline')));
-[].slice.call(box.querySelectorAll('[data-chart]')).forEach(function (host) {
-	var u = chart(host, d.charts[+host.getAttribute('data-chart')]);
-
-	charts.push(u);
-	host.parentNode.querySelectorAll('button[data-series]').forEach(function (b, i) {
-		b.addEventListener('click', function () {
-			var on = b.getAttribute('aria-pressed') !== 'true';
-
-			b.setAttribute('aria-pressed', on);
-			u.setSeries(i + 1, { show: on });
-		});
-	});
-});
-
 function paint() {
 	charts.forEach(function (u) { u.redraw(); });
 }
@@ -370,7 +351,7 @@ function fit(width) {
 	});
 }
 
-new ResizeObserver(function () { if (!root.classList.contains('paper')) fit(Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth)); }).observe(box);
+var wide = new ResizeObserver(function () { if (!root.classList.contains('paper')) fit(Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth)); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
 addEventListener('beforeprint', function () { root.classList.add('paper'); show(null); fit(690); paint(); });
 addEventListener('afterprint', function () { root.classList.remove('paper'); fit(Math.max(MIN_WIDTH, box.querySelector('.plot').clientWidth)); paint(); });
@@ -386,8 +367,7 @@ function next_event(forward, from) {
 	return to;
 }
 
-box.addEventListener('blur', function () { show(null); });
-box.addEventListener('keydown', function (ev) {
+function key(ev) {
 	var span = view[1] - view[0], u = span / (ev.shiftKey ? 20 : 200), mid = at === null ? (view[0] + view[1]) / 2 : at, k = ev.key;
 
 	if (ev.target !== box)
@@ -404,7 +384,48 @@ box.addEventListener('keydown', function (ev) {
 	else if (k === '-') zoom(mid - span, mid + span);
 	else return;
 	ev.preventDefault();
-});
-zoom(0, d.span); /* all begin at the run's begin, whenever their first sample came */
-root.setAttribute('data-charts', charts.length);
+}
+
+/* The document's charts, drawn; again after its inside was exchanged, at the same instants as before. */
+function load() {
+	var whole = !view || view[0] <= 0 && view[1] >= d.span, was = view;
+
+	charts.forEach(function (u) { u.destroy(); });
+	charts = [];
+	values = {};
+	at = null;
+	wide.disconnect();
+	box = document.getElementById('charts');
+	d = JSON.parse(document.getElementById('data').textContent);
+	now = document.getElementById('now');
+	rest = now.textContent;
+	view = [0, d.span];
+	steps = list('step').map(function (e) { return { from: number(e, 'from'), to: number(e, 'to'), bad: e.hasAttribute('data-bad'), text: e.textContent }; });
+	spans = list('span').map(function (e) { return { from: number(e, 'from'), to: number(e, 'to'), color: number(e, 'color'), text: e.textContent }; });
+	faults = list('fault').map(function (e) { return { from: number(e, 'from'), to: e.hasAttribute('data-to') ? number(e, 'to') : null, text: e.textContent }; });
+	moves = list('move').map(function (e) { return { from: number(e, 'from'), text: e.textContent }; });
+	box.querySelectorAll('[data-v]').forEach(function (e) { values[e.getAttribute('data-v')] = { e: e, rest: e.textContent }; });
+	charts.push(timeline(document.getElementById('timeline')));
+	[].slice.call(box.querySelectorAll('[data-chart]')).forEach(function (host) {
+		var u = chart(host, d.charts[+host.getAttribute('data-chart')]);
+
+		charts.push(u);
+		host.parentNode.querySelectorAll('button[data-series]').forEach(function (b, i) {
+			b.addEventListener('click', function () {
+				var on = b.getAttribute('aria-pressed') !== 'true';
+
+				b.setAttribute('aria-pressed', on);
+				u.setSeries(i + 1, { show: on });
+			});
+		});
+	});
+	wide.observe(box);
+	box.addEventListener('blur', function () { show(null); });
+	box.addEventListener('keydown', key);
+	/* all begin at the run's begin, whenever their first sample came */
+	zoom(whole ? 0 : was[0], whole ? d.span : was[1]);
+	root.setAttribute('data-charts', charts.length);
+}
+load();
+root.addEventListener('drtest-exchanged', function () { offer_copy(); load(); });
 })();

@@ -528,7 +528,7 @@ static void on_log_tail(struct run_model *m, json_t *ev, double t)
 		json_array_append_new(log->lines, plain_value(line, FINDING_TEXT_MAX));
 }
 
-static int on_event(void *arg, json_t *ev)
+void run_model_event(struct run_model *m, json_t *ev)
 {
 	static const struct {
 		const char *name;
@@ -544,7 +544,6 @@ static int on_event(void *arg, json_t *ev)
 		{ "version", on_version },   { "heal", on_heal },
 		{ "progress", on_progress }, { "log_tail", on_log_tail },
 	};
-	struct run_model *m = arg;
 	const char *name = json_string_value(json_object_get(ev, "ev"));
 	double t = seconds_of(ev, "t", m->seconds);
 
@@ -554,9 +553,14 @@ static int on_event(void *arg, json_t *ev)
 	for (size_t i = 0; name && i < sizeof(events) / sizeof(events[0]); i++)
 		if (!strcmp(name, events[i].name)) {
 			events[i].take(m, ev, t);
-			return 0;
+			return;
 		}
 	m->left_out += !name; /* an unknown event is a newer drtest's, and no loss */
+}
+
+static int on_event(void *arg, json_t *ev)
+{
+	run_model_event(arg, ev);
 	return 0;
 }
 
@@ -609,11 +613,8 @@ static void conclude(struct run_model *m, const struct err *damage)
 				m->left_out));
 }
 
-int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
+void run_model_init(struct run_model *m)
 {
-	struct err damage = ERR_INIT;
-	int cut = 0;
-
 	*m = (struct run_model){ .options = json_object(),
 				 .versions = json_object(),
 				 .figures = json_object(),
@@ -634,6 +635,14 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 		*texts[i] = xstrdup("");
 	for (int i = 0; i < RTO_PARTS; i++)
 		m->rto_ms[i] = -1;
+}
+
+int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
+{
+	struct err damage = ERR_INIT;
+	int cut = 0;
+
+	run_model_init(m);
 	if (journal_read(journal_path, on_event, m, &cut, &damage) < 0 &&
 	    damage.kind != ERR_BAD_DATA) {
 		if (e)
@@ -644,6 +653,30 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 	m->truncated = cut;
 	conclude(m, &damage);
 	return 0;
+}
+
+void run_model_now(struct run_model *m)
+{
+	struct err well = ERR_INIT;
+
+	if (m->ended) {
+		if (m->running)
+			conclude(m, &well);
+		m->running = false;
+		return;
+	}
+	m->running = true;
+	for (size_t i = 0; i < m->steps_n; i++) {
+		struct model_step *s = &m->steps[i];
+
+		if (s->ended)
+			continue;
+		s->seconds = m->seconds - s->from;
+		free(s->status);
+		s->status = xstrdup("running");
+	}
+	samples_end(m->samples);
+	samples_end(m->progress);
 }
 
 void run_model_release(struct run_model *m)

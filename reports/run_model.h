@@ -105,11 +105,17 @@ struct run_model {
 	/* an earlier run like it (run_history.h), not the model's; NULL: none */
 	const struct past_run *before;
 	bool has_run, ended, truncated;
+	bool running; /* run_model_now(): it goes on */
 	size_t events;
 };
 
 /* Only a journal that can't be opened or read is an error. */
 int run_model_read(struct run_model *m, const char *journal_path, struct err *e);
+/* The same event by event, while the run goes on: */
+void run_model_init(struct run_model *m);
+void run_model_event(struct run_model *m, json_t *event);
+/* What is under way is timed up to the last event; the run is `running` until its end was told. */
+void run_model_now(struct run_model *m);
 void run_model_release(struct run_model *m);
 const struct model_step *run_model_step(const struct run_model *m, int64_t n); /* NULL: not there */
 /* "2026-10-17T12:03:41Z" for an instant of the run; false when the journal has no wall time. */

@@ -21,6 +21,7 @@ static const char help[] =
 	"       drtest redo check --storage URI [--json]\n"
 	"       drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from TS] [--to TS]\n"
 	"       drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] [--flush-interval 2s]\n"
+	"                         [--metrics ADDRESS [--runs DIR]]\n"
 	"The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs; check judges the log\n"
 	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose, and\n"
 	"warns where that is more than the changefeed's flush interval explains (a young or stuck one, which TiCDC calls normal).\n"
@@ -42,6 +43,9 @@ static const char help[] =
 	"  --tmp-dir DIR    where what is beyond the memory budget goes ($TMPDIR, /tmp)\n"
 	"  --memory SIZE    the budget (256MiB)\n"
 	"  --workers N      connections to the secondary (8)      --downloads N  files read at once (4)\n"
+	"  --metrics ADDRESS  watch: figures for Prometheus at http://ADDRESS/metrics, PORT or HOST:PORT, of this machine alone unless HOST\n"
+	"                   says otherwise; beside the log's they tell when each scenario was rehearsed last, by the history in\n"
+	"  --runs DIR       the folder of runs (runs)\n"
 	"  --json           the result, or each line, for machines\n"
 	"--log-level, --enable-profiling and --memory-limit of cdc redo apply are taken and change nothing.\n"
 	"exit codes: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be lost, 2 wrong usage,\n"
@@ -137,6 +141,8 @@ static const struct option longs[] = {
 	{ "table", required_argument, NULL, 't' },
 	{ "from", required_argument, NULL, 'f' },
 	{ "to", required_argument, NULL, 'T' },
+	{ "metrics", required_argument, NULL, 'W' },
+	{ "runs", required_argument, NULL, 'O' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -175,6 +181,11 @@ static int parse(int argc, char **argv, struct redo_options *o)
 			ok = !strcmp(optarg, "merge") || !strcmp(optarg, "txn");
 			o->mode = !strcmp(optarg, "txn") ? REPLAY_TXN : REPLAY_MERGE;
 			break;
+		case 'W':
+			if (!serve_metrics_option(&o->serve, "redo", optarg))
+				return 2;
+			break;
+		case 'O': o->runs = optarg; break;
 		case 'U': ok = parse_ts(optarg, true, &o->until) && o->until; break;
 		case 'f': ok = parse_ts(optarg, false, &o->from); break;
 		case 'T': ok = parse_ts(optarg, true, &o->to); break;

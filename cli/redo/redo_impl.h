@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "cli/live/serve.h"
 #include "harness/replay/replay.h"
 
 struct redo_options {
@@ -13,8 +14,10 @@ struct redo_options {
 	unsigned workers, downloads;
 	enum replay_mode mode;
 	bool yes, dry_run, json, prometheus, once, force, fresh, allow_gap;
-	int64_t warn_rpo_ms; /* 0: none */
-	int64_t flush_ms;    /* the changefeed's flush interval; 0: TiCDC's own */
+	int64_t warn_rpo_ms;   /* 0: none */
+	struct serve_at serve; /* watch */
+	const char *runs;      /* the folder of runs; NULL: "runs" */
+	int64_t flush_ms;      /* the changefeed's flush interval; 0: TiCDC's own */
 };
 
 /* The verbs with files of their own; each returns the exit code. */

@@ -22,6 +22,8 @@ struct journal {
 	ZSTD_CCtx *zstd;
 	struct strbuf out;
 	struct err err; /* the first one */
+	void (*listener)(void *arg, json_t *event);
+	void *listener_arg;
 };
 
 struct journal *journal_create(const char *path, struct err *e)
@@ -41,6 +43,14 @@ struct journal *journal_create(const char *path, struct err *e)
 	}
 	ZSTD_CCtx_setParameter(j->zstd, ZSTD_c_compressionLevel, 3);
 	return j;
+}
+
+void journal_listen(struct journal *j, void (*fn)(void *arg, json_t *event), void *arg)
+{
+	pthread_mutex_lock(&j->lock);
+	j->listener = fn;
+	j->listener_arg = arg;
+	pthread_mutex_unlock(&j->lock);
 }
 
 int64_t journal_start_ns(const struct journal *j)
@@ -99,14 +109,18 @@ void journal_event_at(struct journal *j, int64_t mono_ns, const char *ev, json_t
 		json_object_update_missing(line, fields);
 	json_decref(fields);
 	dump = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
-	json_decref(line);
-	if (!dump)
+	if (!dump) {
+		json_decref(line);
 		return;
+	}
 	strbuf_addf(&text, "%s\n", dump);
 	free(dump);
 	pthread_mutex_lock(&j->lock);
 	compress(j, text.buf, text.len, ZSTD_e_flush);
+	if (j->listener)
+		j->listener(j->listener_arg, line);
 	pthread_mutex_unlock(&j->lock);
+	json_decref(line);
 	strbuf_release(&text);
 }
 

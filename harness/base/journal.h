@@ -17,6 +17,9 @@ struct journal *journal_create(const char *path, struct err *e);
 void journal_event(struct journal *j, const char *ev, json_t *fields);
 /* The same with an instant of the caller's: CLOCK_MONOTONIC nanoseconds. */
 void journal_event_at(struct journal *j, int64_t mono_ns, const char *ev, json_t *fields);
+/* fn is told of each event from now on, in their order, one at a time, from the thread that writes
+ * it; it may keep the event by json_incref() and must not write to the journal. */
+void journal_listen(struct journal *j, void (*fn)(void *arg, json_t *event), void *arg);
 int64_t journal_start_ns(const struct journal *j);
 /* The first write error since creation (disk full); 0 when all is well. */
 int journal_error(struct journal *j, struct err *e);

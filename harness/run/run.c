@@ -222,18 +222,27 @@ static json_t *versions(const struct run_opts *o)
 	return v;
 }
 
+static int watch_begins(struct run *r, struct err *e)
+{
+	const struct run_watch *w = r->o->watch;
+
+	return w ? w->begin(w->arg, r->rt.dir, e) : 0;
+}
+
 static int begin(struct run *r, struct err *e)
 {
 	char *path, *command;
 	json_t *options = json_object();
 
 	path = xstrfmt("%s/journal.jsonl.zst", r->rt.dir);
-	r->rt.journal = journal_create(path, e);
+	r->rt.journal = watch_begins(r, e) < 0 ? NULL : journal_create(path, e);
 	free(path);
 	if (!r->rt.journal) {
 		json_decref(options);
 		return -1;
 	}
+	if (r->o->watch)
+		journal_listen(r->rt.journal, r->o->watch->event, r->o->watch->arg);
 	for (size_t i = 0; i < r->scenario.n_options; i++) {
 		const struct scenario_option *opt = &r->scenario.option[i];
 

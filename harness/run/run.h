@@ -21,6 +21,14 @@ struct run_tools {
 /* 1: text is "replay=stock" or the like, and taken; 0: it is none of them. */
 int run_tool_set(struct run_tools *t, const char *text);
 
+/* Who looks on while the run goes on. */
+struct run_watch {
+	/* the run's folder is there, its journal is not; -1 ends the run before it began */
+	int (*begin)(void *arg, const char *run_dir, struct err *e);
+	void (*event)(void *arg, json_t *event); /* as journal_listen() has it */
+	void *arg;
+};
+
 struct run_opts {
 	const struct ground *ground;
 	const char *file, *out; /* out: "runs" */
@@ -40,6 +48,7 @@ struct run_opts {
 	/* of playground's clusters; NULL: the newest that is cached, else the newest */
 	const char *tidb_version;
 	const struct runtime_module *modules;
+	const struct run_watch *watch; /* NULL: nobody */
 };
 /* Returns the exit code. *run_dir: the run folder (the caller's to free), NULL when none was made.
  * Errors are printed. Starts the guardian: call it from the main thread, before any other thread

@@ -1,0 +1,145 @@
+#include "cli/live/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "reports/exposition.h"
+#include "reports/live/live_run.h"
+
+#define PAGE_POLICY \
+	"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+
+static bool take(struct http_place *p, const char *command, const char *option, const char *text,
+		 int port)
+{
+	struct err e = ERR_INIT;
+
+	if (http_place_parse(p, text, port, &e) == 0)
+		return true;
+	fprintf(stderr, "drtest %s: --%s: %s\n", command, option, e.text);
+	return false;
+}
+
+bool serve_metrics_option(struct serve_at *at, const char *command, const char *text)
+{
+	at->metrics = true;
+	return take(&at->metrics_at, command, "metrics", text, SERVE_METRICS_PORT);
+}
+
+bool serve_page_option(struct serve_at *at, const char *command, const char *text)
+{
+	at->page = true;
+	return take(&at->page_at, command, "live", text, SERVE_PAGE_PORT);
+}
+
+/* ---- what is answered */
+
+static void get_metrics(void *arg, const struct http_ask *ask, struct http_page *page)
+{
+	struct serve *s = arg;
+	bool open_metrics = strstr(ask->accept, "application/openmetrics-text") != NULL;
+
+	if (strcmp(ask->path, "/metrics") != 0)
+		return;
+	page->status = 200;
+	page->type = open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT;
+	if (s->run)
+		live_run_figures(s->run, open_metrics, &page->body);
+	else
+		s->figures(s->figures_arg, open_metrics, &page->body);
+}
+
+static void get_page(void *arg, const struct http_ask *ask, struct http_page *page)
+{
+	struct serve *s = arg;
+
+	if (s->one_for_both)
+		get_metrics(arg, ask, page);
+	if (!strcmp(ask->path, "/events")) {
+		page->status = 200;
+		page->events = true;
+	} else if (!strcmp(ask->path, "/")) {
+		page->status = 200;
+		page->type = "text/html; charset=utf-8";
+		page->policy = PAGE_POLICY;
+		live_run_page(s->run, &page->body);
+	}
+}
+
+static int next(void *arg, uint64_t *seen, int wait_ms, struct strbuf *out)
+{
+	struct serve *s = arg;
+
+	return live_run_next(s->run, seen, wait_ms, out);
+}
+
+/* ---- its life */
+
+static int run_begins(void *arg, const char *run_dir, struct err *e)
+{
+	(void)run_dir;
+	return serve_start(arg, e);
+}
+
+static void run_event(void *arg, json_t *event)
+{
+	live_run_event(((struct serve *)arg)->run, event);
+}
+
+static void say_where(const struct http_listener *l, const char *what, const char *path)
+{
+	fprintf(stderr, "drtest: %s: http://%s%s%s\n", what, l->where, path,
+		l->place.loopback ? "" : " (whoever reaches this address can read it)");
+}
+
+int serve_listen(struct serve *s, const struct serve_at *at, struct err *e)
+{
+	s->metrics_on.fd = s->page_on.fd = -1;
+	s->listens = true;
+	s->one_for_both = at->metrics && at->page && at->metrics_at.port &&
+			  at->metrics_at.port == at->page_at.port &&
+			  !strcmp(at->metrics_at.host, at->page_at.host);
+	if (at->page && http_listen(&s->page_on, &at->page_at, e) < 0)
+		return err_wrap(e, "--live");
+	if (at->metrics && !s->one_for_both && http_listen(&s->metrics_on, &at->metrics_at, e) < 0)
+		return err_wrap(e, "--metrics");
+	if (at->page)
+		say_where(&s->page_on, "live page", "/");
+	if (at->metrics)
+		say_where(s->one_for_both ? &s->page_on : &s->metrics_on, "metrics", "/metrics");
+	return 0;
+}
+
+int serve_start(struct serve *s, struct err *e)
+{
+	const struct http_site metrics = { get_metrics, NULL, s }, page = { get_page, next, s };
+
+	if (s->metrics_on.fd >= 0 && !(s->metrics = http_server_start(&s->metrics_on, &metrics, e)))
+		return -1;
+	if (s->page_on.fd >= 0 && !(s->page = http_server_start(&s->page_on, &page, e)))
+		return -1;
+	return 0;
+}
+
+const struct run_watch *serve_run(struct serve *s)
+{
+	if (!s->listens || (s->metrics_on.fd < 0 && s->page_on.fd < 0))
+		return NULL;
+	s->run = live_run_new();
+	s->watch = (struct run_watch){ run_begins, run_event, s };
+	return &s->watch;
+}
+
+void serve_stop(struct serve *s)
+{
+	http_server_stop(s->page);
+	http_server_stop(s->metrics);
+	if (s->listens) {
+		http_listener_close(&s->page_on);
+		http_listener_close(&s->metrics_on);
+	}
+	s->listens = false;
+	live_run_free(s->run);
+	s->page = s->metrics = NULL;
+	s->run = NULL;
+}
