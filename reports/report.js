@@ -17,7 +17,11 @@ function offer_copy() {
 offer_copy();
 
 /* UTC is what logs and colleagues elsewhere have; beside it, the reader's own clock where that is another. */
-document.querySelectorAll('time[datetime]').forEach(function (e) {
+function local_times() {
+	document.querySelectorAll('time[datetime]').forEach(local_time);
+}
+
+function local_time(e) {
 	var t = new Date(e.getAttribute('datetime')), here;
 
 	if (isNaN(t) || !t.getTimezoneOffset())
@@ -26,7 +30,8 @@ document.querySelectorAll('time[datetime]').forEach(function (e) {
 	e.title = t.toLocaleString([], { dateStyle: 'full', timeStyle: 'long' });
 	if (!e.closest('td'))
 		e.insertAdjacentText('beforeend', ' (' + here + ')');
-});
+}
+local_times();
 
 var shut = [];
 addEventListener('beforeprint', function () {
@@ -427,5 +432,5 @@ function load() {
 	root.setAttribute('data-charts', charts.length);
 }
 load();
-root.addEventListener('drtest-exchanged', function () { offer_copy(); load(); });
+root.addEventListener('drtest-exchanged', function () { offer_copy(); local_times(); load(); });
 })();
