@@ -107,9 +107,9 @@ static void load_figures(const json_t *load, struct exposition *x)
 	static const char *const outcomes[][2] = { { "acked", "acknowledged" },
 						   { "failed", "failed" },
 						   { "unknown", "unknown" } };
-	static const char *const quantiles[][2] = { { "p50_us", "0.5" },
-						    { "p95_us", "0.95" },
-						    { "p99_us", "0.99" } };
+	static const char *const percentiles[][2] = { { "p50_us", "50" },
+						      { "p95_us", "95" },
+						      { "p99_us", "99" } };
 	bool latency = false;
 
 	if (!json_is_object(load))
@@ -123,7 +123,7 @@ static void load_figures(const json_t *load, struct exposition *x)
 	exposition_one(x, "load_backlog_transactions", "Transactions that are due and not sent.",
 		       number(load, "backlog"));
 	for (size_t i = 0; i < 3; i++) {
-		double us = number(load, quantiles[i][0]);
+		double us = number(load, percentiles[i][0]);
 
 		if (us <= 0)
 			continue; /* nothing ended in that interval */
@@ -132,7 +132,7 @@ static void load_figures(const json_t *load, struct exposition *x)
 				x, "load_latency_seconds", EXPOSITION_GAUGE,
 				"Latency from when a transaction was due, over the last interval.");
 		latency = true;
-		exposition_sample(x, "quantile", quantiles[i][1], us / 1e6);
+		exposition_sample(x, "percentile", percentiles[i][1], us / 1e6);
 	}
 	exposition_one(x, "load_quiet_seconds", "For how long no transaction has got through.",
 		       number(load, "quiet_ms") < 0 ? -1 : number(load, "quiet_ms") / 1e3);
