@@ -1,5 +1,5 @@
 /* The figures of a run, whether it ended or goes on. */
-#include "reports/exposition.h"
+#include "reports/live/exposition.h"
 #include "reports/formats.h"
 
 static void figures(struct exposition *x, const struct run_model *m)

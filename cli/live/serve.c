@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reports/exposition.h"
+#include "reports/live/exposition.h"
 #include "reports/live/live_run.h"
 
 #define PAGE_POLICY \

@@ -10,7 +10,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/strbuf.h"
 #include "harness/replay/log_check.h"
-#include "reports/exposition.h"
+#include "reports/live/exposition.h"
 #include "reports/run_history.h"
 
 #define WATCH_MS 1000

@@ -9,7 +9,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
-#include "reports/exposition.h"
+#include "reports/live/exposition.h"
 #include "reports/formats.h"
 
 #define PAGE_EVERY_MS 1000

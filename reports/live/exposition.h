@@ -1,7 +1,7 @@
 /* Figures as Prometheus reads them: its text format (0.0.4), or OpenMetrics 1.0. Every name begins
  * with "drtest_"; help texts and names are the program's own, label values may be anything. */
-#ifndef REPORTS_EXPOSITION_H
-#define REPORTS_EXPOSITION_H
+#ifndef REPORTS_LIVE_EXPOSITION_H
+#define REPORTS_LIVE_EXPOSITION_H
 
 #include <stdbool.h>
 

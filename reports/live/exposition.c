@@ -1,4 +1,4 @@
-#include "reports/exposition.h"
+#include "reports/live/exposition.h"
 
 #include <math.h>
 #include <string.h>
