@@ -14,6 +14,8 @@
 
 #define START_MS 900000 /* components may have to be downloaded */
 #define READY_MS 120000
+/* playground's own patience with TiDB: its 60 s are too few for a machine with other work */
+#define DB_TIMEOUT_S "600"
 #define OFFSET_FIRST 2000
 #define OFFSET_STEP 1000
 /* up to here all of its ports lie below those that the kernel gives to outgoing connections,
@@ -172,6 +174,8 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 				ticdc,
 				"--port-offset",
 				offset,
+				"--db.timeout",
+				DB_TIMEOUT_S,
 				"--without-monitor" };
 	char *argv[32];
 	unsigned n = 0;

@@ -141,19 +141,39 @@ static void take_line(struct playground_text *t, const char *line)
 	}
 }
 
+/* The end of the line that begins at at: where it is broken, or the cursor goes up or down (a
+ * spinner turns without a line feed). *next is behind it. NULL: it is still being written. */
+static const char *line_end(const char *at, const char *end, const char **next)
+{
+	for (const char *p = at; p < end; p++) {
+		const char *q = p + 2;
+
+		if (*p == '\n') {
+			*next = p + 1;
+			return p;
+		}
+		if (*p != 033 || q >= end || p[1] != '[')
+			continue;
+		while (q < end && *q >= '0' && *q <= '9')
+			q++;
+		if (q < end && (*q == 'A' || *q == 'B')) {
+			*next = q + 1;
+			return p;
+		}
+	}
+	return NULL;
+}
+
 void playground_text_parse(struct playground_text *t, const char *text, size_t n)
 {
+	const char *at = text, *end, *next;
 	char line[1024];
 
 	memset(t, 0, sizeof(*t));
-	for (size_t at = 0; at < n;) {
-		const char *end = memchr(text + at, '\n', n - at);
-		size_t len = end ? (size_t)(end - (text + at)) : n - at;
-
-		plain(line, sizeof(line), text + at, len);
-		if (end) /* a line that is still being written says half of what it means */
-			take_line(t, line);
-		at += len + 1;
+	/* a line that is still being written says half of what it means */
+	for (; (end = line_end(at, text + n, &next)); at = next) {
+		plain(line, sizeof(line), at, (size_t)(end - at));
+		take_line(t, line);
 	}
 }
 

@@ -328,6 +328,11 @@ static void an_older_playgrounds_words_are_read(void **unused)
 	/* TiDB ended, and the spinner goes on for a minute */
 	t = playground("start-tidb-port-taken.stdout");
 	assert_memory_equal(t.quit, "tidb: exit status 1", 19);
+	/* and when that minute is over it goes on in the same line, which is a long one */
+	t = playground("start-tidb-late.stdout");
+	assert_string_equal(t.late, "127.0.0.1:7000");
+	assert_int_equal(t.pd.port, 5379);
+	assert_false(t.started);
 	t = playground("kill-last.stdout.txt");
 	assert_non_null(strstr(t.failed, "signal: killed"));
 }
