@@ -143,6 +143,8 @@ int lua_cluster_restore(lua_State *L)
 			return runtime_raise(L, &e);
 		runtime_progress(runtime_of(L), "restore", 1, b.rows);
 	}
+	if (b.warnings[0])
+		runtime_note(runtime_of(L), "restore on %s: %s", c->name, b.warnings);
 	lua_backup_push(L, &b, uri);
 	return 1;
 }

@@ -120,7 +120,7 @@ int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsi
 int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri,
 		  struct backup_result *b, struct err *e)
 {
-	return br(r, c, true, uri, 0, b, e);
+	return br(r, c, true, uri, 0, b, e) < 0 ? -1 : cluster_restored(c->c, b, e);
 }
 
 int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res,

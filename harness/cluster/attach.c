@@ -424,6 +424,11 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 	return rc;
 }
 
+static int attach_restored(struct cluster *c, struct backup_result *r, struct err *e)
+{
+	return has_mysql() ? 0 : tidb_cluster_restored(c, r, e);
+}
+
 static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
 	if (attach_allows(c->name, ABLE_CHANGEFEED, e) < 0 ||
@@ -577,6 +582,7 @@ static const struct cluster_ops ops = {
 	.start_ms = COMMAND_MS,
 	.backup = attach_backup,
 	.restore = attach_restore,
+	.restored = attach_restored,
 	.changefeed = attach_changefeed,
 	.find_changefeed = tidb_cluster_find_changefeed,
 	.feed_status = tidb_cluster_feed_status,

@@ -180,6 +180,14 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	return rc < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
 }
 
+int cluster_restored(struct cluster *c, struct backup_result *r, struct err *e)
+{
+	if (!c->ops->restored || c->ops->restored(c, r, e) == 0)
+		return 0;
+	cluster_explain(c, e);
+	return err_wrap(e, "after the restore on %s", c->name);
+}
+
 int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *opts,
 		    struct backup_result *r, struct err *e)
 {
@@ -190,9 +198,10 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 
 	if (!cluster_can(c, ABLE_RESTORE))
 		return cant(c, e, "restore");
+	if (c->ops->restore && c->ops->restore(c, uri, &o, r, e) < 0)
+		return cluster_explain(c, e), err_wrap(e, "restore on %s", c->name);
 	if (c->ops->restore)
-		return c->ops->restore(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
-		       err_wrap(e, "restore on %s", c->name) : 0;
+		return cluster_restored(c, r, e);
 	from = store_open(uri, NULL, e);
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);

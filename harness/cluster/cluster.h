@@ -88,6 +88,9 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e);
 /* o: threads, rate, deadline; may be NULL */
 int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
 		   struct backup_result *r, struct err *e);
+/* What is to be done after a restore: cluster_restore does it itself, after a tool's it is asked
+ * for. r->warnings tells. */
+int cluster_restored(struct cluster *c, struct backup_result *r, struct err *e);
 int cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
 		    struct backup_result *r, struct err *e);
 /* The changefeed is killed with its source cluster. 0: it runs, its redo log is being written. */
@@ -185,6 +188,8 @@ struct cluster_ops {
 		      struct backup_result *r, struct err *e);
 	int (*restore)(struct cluster *c, const char *uri, const struct restore_opts *o,
 		       struct backup_result *r, struct err *e);
+	/* NULL: a restore leaves nothing to be done */
+	int (*restored)(struct cluster *c, struct backup_result *r, struct err *e);
 	int (*changefeed)(struct cluster *c, const struct changefeed_opts *o, struct err *e);
 	int (*feed_status)(struct cluster *c, struct feed_status *st, struct err *e);
 	int (*changefeed_stop)(struct cluster *c, struct deadline d, struct err *e);

@@ -610,6 +610,7 @@ static const struct cluster_ops ops = {
 	.start_ms = START_MS,
 	.backup = tidb_cluster_backup,
 	.restore = tidb_cluster_restore,
+	.restored = tidb_cluster_restored,
 	.changefeed = playground_changefeed,
 	.feed_status = tidb_cluster_feed_status,
 	.changefeed_stop = tidb_cluster_changefeed_stop,

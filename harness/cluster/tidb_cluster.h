@@ -64,6 +64,9 @@ int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_
 			struct backup_result *r, struct err *e);
 int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
 			 struct backup_result *r, struct err *e);
+/* After a RESTORE, by SQL or by br: what it brought along and has no business there is removed, and
+ * told in r->warnings; from when on its tables are there is noted. */
+int tidb_cluster_restored(struct cluster *c, struct backup_result *r, struct err *e);
 /* Made; or, where this run made one of that id before and TiCDC still has it, taken up again: it
  * goes on from its checkpoint. */
 int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);

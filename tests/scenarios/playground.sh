@@ -97,6 +97,7 @@ cat "$scratch/out"
 grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named"
 grep -Eq 'in the middle of a flush to the secondary' "$scratch/out" && grep -Eq 'before: [1-9][0-9,]* torn transactions?, after: 0' "$scratch/out" && ok ||
 	bad "the disaster tore nothing: $(cat "$scratch/out")"
+grep -q 'restore on secondary: RESTORE brought 1 notes of the other' "$scratch/out" && ok || bad "what RESTORE brought along is not told: $(cat "$scratch/out")"
 dir=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 for f in journal.jsonl.zst result.json report.html junit.xml ledger logs logs/primary-tidb-0.log logs/primary-cdc-0.log; do
 	[ -e "$dir/$f" ] && ok || bad "the run folder lacks $f"
