@@ -5,6 +5,7 @@ local text = require "drtest.text"
 
 return scenario {
   name = "live_failover",
+  needs = { "pair" },
   promotes = true,
   options = {
     db         = { "drtest_live", "of the load, made for it; it must not be there" },
@@ -21,7 +22,7 @@ return scenario {
     t:step("look at what runs", function()
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       live = t:live { of = primary, sink = secondary }
-      t:check("a pair runs already", t:planning() or live ~= nil, "this drill is for --on attach, whose clusters file names redo and changefeed")
+      t:check("a pair runs already", t:planning() or live ~= nil, "the clusters file names no redo or no changefeed of the primary's")
       if not live then return end
       return ("%s, %s behind"):format(tostring(live.feed), text.seconds(live.feed:lag_ms() / 1000))
     end)

@@ -10,7 +10,7 @@
 /* clang-format off */
 #define BINDINGS_OF_HARNESS \
 	{ "store", lua_store_open, NULL }, \
-	{ "cluster", lua_cluster_open, NULL }, \
+	{ "cluster", lua_cluster_open, lua_ground_needs }, \
 	{ "verify", lua_verify_open, NULL }, \
 	{ "redo", lua_redo_open, NULL }, \
 	{ "tso", lua_tso_open, NULL }
@@ -18,6 +18,8 @@
 
 int lua_store_open(lua_State *L);
 int lua_cluster_open(lua_State *L);
+/* "pair": one that runs already */
+int lua_ground_needs(const char *thing, const char *ground, struct strbuf *missing);
 int lua_verify_open(lua_State *L);
 int lua_redo_open(lua_State *L);
 int lua_tso_open(lua_State *L);

@@ -2,6 +2,7 @@
  * drtest can come between its parties. */
 #include <lauxlib.h>
 
+#include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tools.h"
 #include "harness/run/runtime.h"
@@ -71,6 +72,20 @@ static int on_tidb(lua_State *L)
 {
 	lua_pushboolean(L, runtime_on_tidb(runtime_of(L)));
 	return 1;
+}
+
+int lua_ground_needs(const char *thing, const char *ground, struct strbuf *missing)
+{
+	if (strcmp(thing, "pair") != 0)
+		return -1;
+	if (!strcmp(ground, "attach"))
+		return 1;
+	strbuf_addf(
+		missing,
+		"pair: nothing runs already on the %s ground; on attach it does, where the clusters file names redo and "
+		"changefeed, and scenarios/failover.lua is this drill on a pair of drtest's own",
+		ground);
+	return 0;
 }
 
 void lua_ground_natives(lua_State *L)

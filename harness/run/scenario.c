@@ -302,7 +302,7 @@ int scenario_needs(struct scenario *s, const struct ground *ground,
 		if (rc < 0)
 			n = err_set(
 				e, ERR_USAGE, 0,
-				"%s: needs: there is no '%s' (a fault's name, \"link\" or \"clock\")",
+				"%s: needs: there is no '%s' (a fault's name, \"link\", \"clock\" or \"pair\")",
 				s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf,
