@@ -8,6 +8,7 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
+#include "harness/run/run.h"
 #include "harness/run/runtime.h"
 
 #define CLUSTERS_MAX 8
@@ -142,6 +143,7 @@ static struct lua_cluster *make_one(lua_State *L, int index)
 						   .port = (int)d.port,
 						   .keep = runtime_keeps(r),
 						   .version = runtime_tidb_version(r),
+						   .new_ticdc = runtime_tools(r)->new_ticdc,
 						   .clock_skew_s = d.skew_ms / 1000,
 						   .size = d.size },
 			   &e);

@@ -39,6 +39,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 	c->map_path = xstrfmt("%s/tso.map", c->dir);
 	c->size = o->size.db ? o->size : (struct cluster_size){ 1, 1, 1, 1 };
 	c->version_wanted = xstrdup(o->version);
+	c->new_ticdc = o->new_ticdc;
 	return c;
 }
 

@@ -52,6 +52,7 @@ struct cluster_opts {
 	struct cluster_size size; /* all 0: one of each */
 	/* TiDB's, "v8.5.7"; NULL: the newest that is cached, else the newest */
 	const char *version;
+	bool new_ticdc; /* playground: TiCDC's new architecture */
 	/* local: its server's clock is off by so much (libfaketime); 0: right */
 	int64_t clock_skew_s;
 };

@@ -26,6 +26,7 @@ struct cluster {
 	void *own; /* the ground's; freed by its release */
 	struct cluster_size size;
 	char *version_wanted; /* NULL: the newest */
+	bool new_ticdc;       /* TiCDC's new architecture is wanted */
 	bool feeding;         /* a changefeed of TiCDC's reads it */
 	bool dead;            /* killed or stopped: nothing of it answers */
 	/* where the changefeed's status is kept for the sampler; NULL: none yet */

@@ -49,6 +49,9 @@ struct ground {
 	/* What stands in the way of all that the plan has asked for, looked at before anything is
 	 * touched; number of findings. NULL: nothing beyond the preflight. */
 	int (*check)(finding_fn *fn, void *arg);
+	/* The path of a cdc that can play TiCDC's new architecture, the caller's to free; it says
+	 * NULL: none is here. NULL: this ground starts no TiCDC. */
+	char *(*new_ticdc)(void);
 	/* For `drtest doctor`, beside the preflight's findings; returns how many it adds. */
 	int (*doctor)(ground_say_fn *say, finding_fn *fn, void *arg);
 	/* What dead runs have left beside their data directories in RUNS; NULL: nothing. Returns

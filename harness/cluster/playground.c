@@ -152,7 +152,7 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	char offset[16], db[16], pd[16], kv[16], ticdc[16], *cached = NULL;
 	/* UTC: TiCDC writes TIMESTAMP as text in its own time zone */
 	char *env[] = { (char *)"TZ=UTC", (char *)"TIUP_CLUSTER_PROGRESS_REFRESH_RATE=500ms",
-			NULL };
+			c->new_ticdc ? PLAYGROUND_NEW_TICDC : NULL, NULL };
 	const char *version = c->version_wanted ? c->version_wanted
 			      : pinned[0]       ? pinned
 						: (cached = playground_cached("tidb"));
@@ -182,7 +182,7 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	struct proc *proc;
 
 	/* another cdc than the version's own: its new architecture, a build to be tried */
-	const char *cdc = getenv("DRTEST_TICDC");
+	char *cdc = c->new_ticdc ? playground_new_ticdc() : xstrdup(getenv("DRTEST_TICDC"));
 
 	snprintf(offset, sizeof(offset), "%d", p->offset);
 	snprintf(db, sizeof(db), "%u", c->size.db);
@@ -196,7 +196,7 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 	}
 	if (cdc && *cdc && n_ticdc) {
 		argv[n++] = (char *)"--ticdc.binpath";
-		argv[n++] = (char *)cdc;
+		argv[n++] = cdc;
 	}
 	argv[n] = NULL;
 	proc = proc_start(&(struct proc_opts){ .name = c->name,
@@ -206,6 +206,7 @@ static struct proc *spawn_tiup(struct cluster *c, unsigned n_ticdc, const char *
 					       .outlives_us = c->keep },
 			  e);
 	free(cached);
+	free(cdc);
 	return proc;
 }
 
@@ -631,6 +632,7 @@ const struct ground ground_playground = {
 	.is_default = playground_is_default,
 	.preflight = playground_preflight,
 	.remark = playground_remark,
+	.new_ticdc = playground_new_ticdc,
 	.doctor = playground_doctor,
 	.clean = playground_clean,
 	.plan = playground_plan,

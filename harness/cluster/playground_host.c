@@ -82,6 +82,21 @@ char *playground_cached(const char *component)
 	return best.text[0] ? xstrdup(best.text) : NULL;
 }
 
+char *playground_new_ticdc(void)
+{
+	const char *set = getenv("DRTEST_TICDC");
+	char *home = playground_tiup_home(), *newest = playground_cached("cdc"), *path = NULL;
+	unsigned v[3];
+
+	if (set && *set)
+		path = xstrdup(set);
+	else if (newest && tool_version_parse(newest, v) == 0 && tool_version_cmp(v, 8, 5, 4) >= 0)
+		path = xstrfmt("%s/components/cdc/%s/cdc", home, newest);
+	free(home);
+	free(newest);
+	return path;
+}
+
 struct cleaning {
 	const char *runs;
 	char *data; /* TIUP_HOME/data */

@@ -8,6 +8,8 @@
 
 #define PLAYGROUND_PORTS_MAX 64
 #define PLAYGROUND_COMPONENTS_MAX 64
+/* to TiCDC, from 8.5.4 on */
+#define PLAYGROUND_NEW_TICDC ((char *)"TICDC_NEWARCH=true")
 #define PLAYGROUND_KILL_MS 20000
 #define PLAYGROUND_CMDLINE_BYTES_MAX 65536
 
@@ -46,6 +48,8 @@ void playground_remove_strayed(const char *data);
 /* The newest version of a component ("tidb", "pd", "tikv", "cdc", "playground") in tiup's cache;
  * NULL: none. The caller frees. */
 char *playground_cached(const char *component);
+/* $DRTEST_TICDC, else the newest cdc in the cache, from 8.5.4 on. The caller frees. */
+char *playground_new_ticdc(void);
 
 /* Ends and removes this user's playgrounds of ours (tags drtest-<time>-<run>-<name>) whose run's
  * data directory, RUNS/drtest-<run>, is gone: after

@@ -237,7 +237,7 @@ static int start_ticdc_again(struct cluster *c, struct err *e)
 {
 	struct playground *p = c->own;
 	char *argv[64], *log = xstrfmt("%s/%s-ticdc-again.log", c->log_dir, c->name);
-	char *env[] = { (char *)"TZ=UTC", NULL };
+	char *env[] = { (char *)"TZ=UTC", c->new_ticdc ? PLAYGROUND_NEW_TICDC : NULL, NULL };
 	struct deadline d = deadline_in_ms(TICDC_MS);
 	struct err why = ERR_INIT;
 	unsigned n = 0;

@@ -99,6 +99,20 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 	} else if (t->br) {
 		n += look_tool("br", "backup=br", version, fn, arg);
 	}
+	if (t->new_ticdc && !g->new_ticdc) {
+		fn(arg, "ticdc=new is what playground starts: this ground starts no TiCDC",
+		   "--on playground, or leave out --set ticdc=new");
+		n++;
+	} else if (t->new_ticdc) {
+		char *path = g->new_ticdc();
+
+		if (!path) {
+			fn(arg, "ticdc=new: tiup has no cdc of 8.5.4 or later in its cache",
+			   "tiup install cdc:v8.5.4, or DRTEST_TICDC=PATH of one");
+			n++;
+		}
+		free(path);
+	}
 	if (t->sysbench) {
 		char *path = proc_which("sysbench");
 

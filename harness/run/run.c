@@ -50,6 +50,7 @@ static const struct {
 	{ "compare=sync_diff_inspector", offsetof(struct run_tools, compare) },
 	{ "backup=br", offsetof(struct run_tools, br) },
 	{ "load=sysbench", offsetof(struct run_tools, sysbench) },
+	{ "ticdc=new", offsetof(struct run_tools, new_ticdc) },
 };
 
 int run_tool_set(struct run_tools *t, const char *text)

@@ -17,6 +17,7 @@ enum {
 /* The guide's own tools in the place of ours. */
 struct run_tools {
 	bool replay_stock, replay_both, compare, br, sysbench;
+	bool new_ticdc; /* TiCDC's new architecture */
 };
 /* 1: text is "replay=stock" or the like, and taken; 0: it is none of them. */
 int run_tool_set(struct run_tools *t, const char *text);

@@ -6,6 +6,7 @@ DRTEST=${DRTEST:-$PWD/${BUILD:-build}/drtest}
 [ -x "$DRTEST" ] || { echo "not built: $DRTEST"; exit 1; }
 scratch=$(mktemp -d /tmp/drtest-test.XXXXXX)
 export DRTEST_UNDO=$scratch/undo # what one test's killed run has left to be put back is no other's business
+export TIUP_HOME=$scratch/tiup # a playground that runs on this machine is none of a test's (drtest clean)
 passed=0 failed=0 skipped=0
 finish() {
 	rm -rf "$scratch"
