@@ -19,7 +19,7 @@
 int lua_store_open(lua_State *L);
 int lua_cluster_open(lua_State *L);
 /* "pair": one that runs already */
-int lua_ground_needs(const char *thing, const char *ground, struct strbuf *missing);
+int lua_ground_needs(const char *thing, const struct ground *ground, struct strbuf *missing);
 int lua_verify_open(lua_State *L);
 int lua_redo_open(lua_State *L);
 int lua_tso_open(lua_State *L);

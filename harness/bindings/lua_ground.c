@@ -1,6 +1,7 @@
 /* What a ground has and can, asked by scenarios: what runs already, whether it is TiDB, whether
  * drtest can come between its parties. */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_cluster.h"
@@ -74,17 +75,17 @@ static int on_tidb(lua_State *L)
 	return 1;
 }
 
-int lua_ground_needs(const char *thing, const char *ground, struct strbuf *missing)
+int lua_ground_needs(const char *thing, const struct ground *ground, struct strbuf *missing)
 {
 	if (strcmp(thing, "pair") != 0)
 		return -1;
-	if (!strcmp(ground, "attach"))
+	if (ground->live)
 		return 1;
 	strbuf_addf(
 		missing,
 		"pair: nothing runs already on the %s ground; on attach it does, where the clusters file names redo and "
 		"changefeed, and scenarios/failover.lua is this drill on a pair of drtest's own",
-		ground);
+		ground->name);
 	return 0;
 }
 
