@@ -13,6 +13,8 @@ enum {
 	TIDB_PD_TIMEOUT = 9001,
 	TIDB_REGION_UNAVAILABLE = 9005,
 	TIDB_WRITE_CONFLICT = 9007,
+	TIDB_STALE_COMMAND = 9013,
+	TIDB_LOCK_EXPIRED = 8229,
 	MYSQL_READ_ONLY_MODE = 1836,
 };
 
@@ -49,7 +51,15 @@ enum failure failure_of(int code, const char *text)
 		return strstr(text, "read-only") || strstr(text, "read_only") ? FAILURE_REFUSED
 									      : FAILURE_OTHER;
 	case TIDB_TXN_RETRYABLE:
-	case TIDB_SCHEMA_EXPIRED: return FAILURE_AWAY;
+	case TIDB_SCHEMA_EXPIRED:
+	case TIDB_STALE_COMMAND:
+	case TIDB_LOCK_EXPIRED: return FAILURE_AWAY;
+	/* of a machine that stood still for longer than its pessimistic locks live */
+	case ER_UNKNOWN_ERROR:
+		return strstr(text, "tikv aborts txn") || strstr(text, "PessimisticLockNotFound") ||
+				       strstr(text, "pessimistic lock retry limit")
+			       ? FAILURE_AWAY
+			       : FAILURE_OTHER;
 	default:
 		return code >= TIDB_PD_TIMEOUT && code <= TIDB_REGION_UNAVAILABLE ? FAILURE_AWAY
 										  : FAILURE_OTHER;
