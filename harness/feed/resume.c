@@ -172,6 +172,7 @@ int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 			 "removed %u log files behind resolvedTs %" PRIu64
 			 ": they are written anew",
 			 removed, keep);
+	redo_writer_trimmed(r->writer);
 	rc = 0;
 out:
 	strbuf_release(&side);

@@ -181,6 +181,15 @@ static int find_previous(struct redo_writer *w, struct pending *p, enum redo_fil
 	return 0;
 }
 
+void redo_writer_trimmed(struct redo_writer *w)
+{
+	for (struct pending *p = &w->rows; p; p = p == &w->rows ? &w->ddls : NULL) {
+		free(p->previous);
+		p->previous = NULL;
+		p->linked = false;
+	}
+}
+
 static void make_sidecar(const struct pending *p, const struct strbuf *body, struct strbuf *side)
 {
 	const char *slash = p->previous ? strrchr(p->previous, '/') : NULL,

@@ -32,6 +32,8 @@ int redo_writer_flush(struct redo_writer *w, struct err *e);
 int redo_writer_meta(struct redo_writer *w, const struct redo_meta *m, struct err *e);
 /* Deletes log files (with sidecars) whose name ts is < checkpoint_ts. Returns how many, or -1. */
 int redo_writer_collect(struct redo_writer *w, tso_t checkpoint_ts, struct err *e);
+/* files of this log were deleted by others: the next one names as the one before it what is left */
+void redo_writer_trimmed(struct redo_writer *w);
 void redo_writer_free(struct redo_writer *w); /* what was not flushed is gone */
 
 #endif

@@ -318,6 +318,53 @@ static void what_a_failed_put_leaves_is_no_loss(void **unused)
 	end_of_log(dir);
 }
 
+/* What a writer takes back itself is missed by nobody. */
+static void files_that_were_taken_back_are_not_missed(void **unused)
+{
+	char dir[] = "/tmp/drtest-look.XXXXXX";
+	struct store *s = a_log(dir);
+	struct seen seen = { 0 };
+	struct redo_scan how = { .begin = begin, .event = count, .arg = &seen };
+	struct redo_files files;
+	struct err e = ERR_INIT;
+	char side[300];
+
+	(void)unused;
+	file_of(1010, 1050);
+	file_of(1060, 1100);
+	meta(1000, 1050);
+	assert_int_equal(redo_list_files(s, &files, &e), 0);
+	snprintf(side, sizeof(side), "%s.sum", files.f[1].key);
+	assert_int_equal(store_delete(s, files.f[1].key, &e), 0);
+	assert_int_equal(store_delete(s, side, &e), 0);
+	redo_files_release(&files);
+	redo_writer_trimmed(writer);
+	file_of(1060, 1100);
+	meta(1000, 1100);
+	if (redo_scan(s, &how, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(seen.rows, 10);
+	/* and the next owner goes on behind them */
+	redo_writer_free(writer);
+	writer = redo_writer_new(
+		owner, &(struct redo_writer_opts){ .capture = "c", .changefeed = "f" }, &e);
+	file_of(1110, 1150);
+	meta(1000, 1150);
+	if (redo_scan(s, &how, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(seen.rows, 15);
+	assert_int_equal(redo_list_files(s, &files, &e), 0);
+	for (size_t i = 0; i < files.n; i++)
+		if (files.f[i].name.max_commit_ts == 1100) {
+			snprintf(side, sizeof(side), "%s.sum", files.f[i].key);
+			assert_int_equal(store_delete(s, files.f[i].key, &e), 0);
+			assert_int_equal(store_delete(s, side, &e), 0);
+		}
+	redo_files_release(&files);
+	assert_int_equal(redo_scan(s, &how, &e), -1);
+	end_of_log(dir);
+}
+
 /* A file's rows may lie on both sides of resolvedTs. */
 static void a_file_over_resolved_ts_is_missed_too(void **unused)
 {
@@ -400,6 +447,7 @@ int main(void)
 		cmocka_unit_test(a_place_with_two_changefeeds_is_refused),
 		cmocka_unit_test(a_file_that_is_gone_is_missed),
 		cmocka_unit_test(what_a_failed_put_leaves_is_no_loss),
+		cmocka_unit_test(files_that_were_taken_back_are_not_missed),
 		cmocka_unit_test(a_file_over_resolved_ts_is_missed_too),
 		cmocka_unit_test(a_changefeed_that_was_removed_is_refused),
 	};
