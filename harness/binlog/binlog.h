@@ -39,6 +39,7 @@ struct binlog_txn {
  * TRUNCATE and on every machine. */
 int64_t binlog_table_id(const char *db, const char *table);
 
+struct table_map;
 struct binlog_opts {
 	struct sql_endpoint from;
 	/* the first transaction delivered is the one behind this GTID sequence number */
@@ -46,11 +47,12 @@ struct binlog_opts {
 	unsigned domain, server_id; /* of the primary's GTIDs */
 	unsigned replica_id;        /* our server id in the replication protocol */
 	/* What the log itself does not tell of a table: keys, generated columns. Called for a
-	 * table's first event and again after binlog_forget_schemas(); with attempt 1 where what
-	 * attempt 0 gave does not fit the log's own names, types and primary key. The schema stays
-	 * the callee's until forgotten. */
+	 * table's first event, with its map, and again after binlog_forget_schemas(); with attempt
+	 * 1 where what attempt 0 gave does not fit the log's own names and types. map NULL: for a
+	 * DDL, as the table was before it. The schema stays the callee's until forgotten. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,
-					     int attempt, struct err *e);
+					     const struct table_map *map, int attempt,
+					     struct err *e);
 	void *schema_arg;
 	/* A table that can't be carried: told each time that its structure is asked anew; its rows
 	 * do not come. NULL: that is an error. A schema() that fails with ERR_UNSUPPORTED means it

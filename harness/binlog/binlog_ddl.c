@@ -38,7 +38,7 @@ static bool acts_by_itself(struct binlog *b)
 		return w->fk_action && !strcasecmp(w->engine, "InnoDB");
 	if (w->type == DDL_CREATE_TABLE)
 		return true;
-	s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+	s = b->o.schema(b->o.schema_arg, w->was_db, w->was_table, NULL, 0, &ignored);
 	return !s || !schema_lasting(s);
 }
 
@@ -48,7 +48,7 @@ static bool rows_in_order(struct binlog *b)
 	const struct ddl_words *w = &b->words;
 	struct err ignored = ERR_INIT;
 	const struct table_schema *s =
-		b->o.schema(b->o.schema_arg, w->was_db, w->was_table, 0, &ignored);
+		b->o.schema(b->o.schema_arg, w->was_db, w->was_table, NULL, 0, &ignored);
 
 	return s && s->handle >= 0 && !schema_lasting(s);
 }

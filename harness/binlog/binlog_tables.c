@@ -43,7 +43,7 @@ static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_
 		table_map_release(map);
 	} else {
 		for (int attempt = 0; attempt < 2 && !*plan; attempt++) {
-			s = b->o.schema(b->o.schema_arg, db, table, attempt, e);
+			s = b->o.schema(b->o.schema_arg, db, table, map, attempt, e);
 			if (!s) {
 				table_map_release(map);
 				break;

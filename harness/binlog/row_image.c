@@ -49,7 +49,7 @@ int64_t binlog_table_id(const char *db, const char *table)
 }
 
 /* Which binary log types carry a column of the schema's type. */
-static bool type_fits(const struct column *c, const struct table_map_column *m)
+bool row_type_fits(const struct column *c, const struct table_map_column *m)
 {
 	switch (c->type) {
 	case COL_TINY:
@@ -105,7 +105,7 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 	    pc->map.type == BT_DECIMAL_OLD)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db,
 			       table, c->name, c->sql_type);
-	if (!type_fits(c, &pc->map))
+	if (!row_type_fits(c, &pc->map))
 		return err_set(
 			e, ERR_BAD_DATA, 0,
 			"%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position",

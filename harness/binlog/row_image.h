@@ -25,6 +25,8 @@ uint32_t row_plan_columns(const struct row_plan *p); /* that a decoded row has *
 const struct redo_table *row_plan_table(const struct row_plan *p);
 const struct redo_index *row_plan_indexes(const struct row_plan *p, uint32_t *n);
 bool schema_lasting(const struct table_schema *s); /* its engine has no transactions */
+/* do values of this column stand in the binary log as m says? */
+bool row_type_fits(const struct column *c, const struct table_map_column *m);
 /* a table without transactions: a ROLLBACK does not take its rows back */
 bool row_plan_lasting(const struct row_plan *p);
 

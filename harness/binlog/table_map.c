@@ -5,7 +5,16 @@
 
 #include "harness/base/xalloc.h"
 
-enum { META_COLUMN_NAME = 4 }; /* of the optional metadata: type, packed length, data */
+enum { /* of the optional metadata: type, packed length, data */
+       META_SIGNEDNESS = 1,
+       META_DEFAULT_CHARSET = 2,
+       META_COLUMN_CHARSET = 3,
+       META_COLUMN_NAME = 4,
+       META_SIMPLE_PRIMARY_KEY = 8,
+       META_PRIMARY_KEY_WITH_PREFIX = 9,
+       META_ENUM_AND_SET_DEFAULT_CHARSET = 10,
+       META_ENUM_AND_SET_COLUMN_CHARSET = 11,
+};
 
 size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out)
 {
@@ -130,10 +139,137 @@ static int take_column_names(struct table_map *m, const uint8_t *p, const uint8_
 	return p == end ? 0 : -1;
 }
 
+static bool is_number(const struct table_map_column *c)
+{
+	switch (c->type) {
+	case BT_TINY:
+	case BT_SHORT:
+	case BT_INT24:
+	case BT_LONG:
+	case BT_LONGLONG:
+	case BT_FLOAT:
+	case BT_DOUBLE:
+	case BT_NEWDECIMAL:
+	case BT_YEAR: return true;
+	default: return false;
+	}
+}
+
+static bool is_enum_or_set(const struct table_map_column *c)
+{
+	return c->type == BT_ENUM || c->type == BT_SET;
+}
+
+/* Also of bytes: their collation is 63. */
+static bool is_text(const struct table_map_column *c)
+{
+	switch (c->type) {
+	case BT_STRING:
+	case BT_VAR_STRING:
+	case BT_VARCHAR:
+	case BT_VARCHAR_COMPRESSED:
+	case BT_TINY_BLOB:
+	case BT_MEDIUM_BLOB:
+	case BT_LONG_BLOB:
+	case BT_BLOB:
+	case BT_BLOB_COMPRESSED:
+	case BT_GEOMETRY: return true;
+	default: return false;
+	}
+}
+
+/* A bit for each number, the first in the highest bit. */
+static int take_signedness(struct table_map *m, const uint8_t *p, const uint8_t *end)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < m->n_columns; i++) {
+		if (!is_number(&m->columns[i]))
+			continue;
+		if (n / 8 >= (size_t)(end - p))
+			return -1;
+		m->columns[i].is_unsigned = p[n / 8] >> (7 - n % 8) & 1;
+		n++;
+	}
+	return (size_t)(end - p) == (n + 7) / 8 ? 0 : -1;
+}
+
+static bool take_number(const uint8_t **p, const uint8_t *end, uint64_t *out)
+{
+	size_t k = binlog_packed_int(*p, (size_t)(end - *p), out);
+
+	*p += k;
+	return k;
+}
+
+/* One collation for each column of the kind, or one for all and those that have another: by their
+ * place among the columns of the kind. */
+static int take_collations(struct table_map *m, bool (*of)(const struct table_map_column *c),
+			   bool with_default, const uint8_t *p, const uint8_t *end)
+{
+	uint64_t id = 0, at = 0, nth = 0;
+
+	if (with_default && !take_number(&p, end, &id))
+		return -1;
+	for (uint32_t i = 0; with_default && i < m->n_columns; i++)
+		if (of(&m->columns[i]))
+			m->columns[i].collation = (unsigned)id;
+	for (uint32_t i = 0; i < m->n_columns && p < end; i++) {
+		const uint8_t *pair = p;
+
+		if (!of(&m->columns[i]))
+			continue;
+		if (with_default && !take_number(&pair, end, &at))
+			return -1;
+		if (!with_default || at == nth) {
+			if (!take_number(&pair, end, &id))
+				return -1;
+			m->columns[i].collation = (unsigned)id;
+			p = pair;
+		}
+		nth++;
+	}
+	return p == end ? 0 : -1;
+}
+
+static int take_primary(struct table_map *m, bool with_prefix, const uint8_t *p, const uint8_t *end)
+{
+	uint64_t at = 0, prefix = 0;
+
+	while (p < end) {
+		if (!take_number(&p, end, &at) || at >= m->n_columns ||
+		    m->n_primary >= m->n_columns || (with_prefix && !take_number(&p, end, &prefix)))
+			return -1;
+		m->primary = xreallocarray(m->primary, m->n_primary + 1, sizeof(*m->primary));
+		m->primary[m->n_primary++] = (uint32_t)at;
+		m->primary_prefix = m->primary_prefix || prefix;
+	}
+	return 0;
+}
+
+static int take_metadata(struct table_map *m, uint8_t what, const uint8_t *p, const uint8_t *end)
+{
+	switch (what) {
+	case META_SIGNEDNESS: return take_signedness(m, p, end);
+	case META_DEFAULT_CHARSET:
+	case META_COLUMN_CHARSET:
+		return take_collations(m, is_text, what == META_DEFAULT_CHARSET, p, end);
+	case META_ENUM_AND_SET_DEFAULT_CHARSET:
+	case META_ENUM_AND_SET_COLUMN_CHARSET:
+		return take_collations(m, is_enum_or_set, what == META_ENUM_AND_SET_DEFAULT_CHARSET,
+				       p, end);
+	case META_SIMPLE_PRIMARY_KEY:
+	case META_PRIMARY_KEY_WITH_PREFIX:
+		return take_primary(m, what == META_PRIMARY_KEY_WITH_PREFIX, p, end);
+	default: return 0;
+	}
+}
+
 static int parse(struct table_map *m, const uint8_t *p, const uint8_t *end)
 {
 	const uint8_t *meta, *meta_end;
 	uint64_t n = 0;
+	bool told = true;
 	size_t k;
 
 	if (end - p < 8)
@@ -165,7 +301,9 @@ static int parse(struct table_map *m, const uint8_t *p, const uint8_t *end)
 	}
 	if (meta != meta_end || (size_t)(end - p) < (m->n_columns + 7) / 8)
 		return -1;
-	p += (m->n_columns + 7) / 8; /* which may be NULL: the schema knows */
+	for (uint32_t i = 0; i < m->n_columns; i++)
+		m->columns[i].nullable = p[i / 8] >> i % 8 & 1;
+	p += (m->n_columns + 7) / 8;
 	while (p < end) {
 		uint8_t what = *p++;
 
@@ -175,8 +313,11 @@ static int parse(struct table_map *m, const uint8_t *p, const uint8_t *end)
 		p += k;
 		if (what == META_COLUMN_NAME && take_column_names(m, p, p + n) < 0)
 			return -1;
+		told = take_metadata(m, what, p, p + n) == 0 && told;
 		p += n;
 	}
+	if (!told) /* by a server that we do not know: then nothing stands on it */
+		m->n_primary = 0;
 	return 0;
 }
 
@@ -200,6 +341,7 @@ void table_map_release(struct table_map *m)
 	for (uint32_t i = 0; m->columns && i < m->n_columns; i++)
 		free(m->columns[i].name);
 	free(m->columns);
+	free(m->primary);
 	free(m->db);
 	free(m->table);
 	*m = (struct table_map){ 0 };

@@ -53,13 +53,21 @@ struct table_map_column {
 	uint32_t length;  /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET:
 			     bytes; BIT: bits; DECIMAL:  precision */
 	uint8_t decimals; /* DECIMAL's scale, fraction digits of TIME2, DATETIME2, TIMESTAMP2 */
-	char *name;       /* NULL without binlog_row_metadata = FULL */
+	bool nullable;
+	/* the rest by binlog_row_metadata = FULL alone */
+	char *name; /* NULL without it */
+	bool is_unsigned;
+	unsigned collation; /* of text, ENUM and SET, by number; 63: bytes; 0: not told */
 };
 struct table_map {
 	uint64_t id;
 	char *db, *table;
 	struct table_map_column *columns;
 	uint32_t n_columns;
+	/* the primary key's columns, in its order; none: there is none, or it is not told */
+	uint32_t *primary;
+	uint32_t n_primary;
+	bool primary_prefix; /* it has the beginning of a column */
 };
 
 /* The event's body: without header and checksum. */

@@ -142,11 +142,12 @@ static void leave_out(void *arg, const char *db, const char *table, const char *
 }
 
 static const struct table_schema *schema_of(void *arg, const char *db, const char *table,
-					    int attempt, struct err *e)
+					    const struct table_map *map, int attempt, struct err *e)
 {
 	struct forensic *b = arg;
 	struct schema *s;
 
+	(void)map;
 	(void)attempt; /* there is no other */
 	for (s = b->schemas; s; s = s->next)
 		if (!strcmp(s->t.db, db) && !strcmp(s->t.table, table))

@@ -64,6 +64,10 @@ struct feed_run {
 	/* a structure that the primary gave is sure when the log has been read to here: nothing
 	 * is announced before */
 	uint64_t horizon_seq;
+	/* to here the log has to be read until the structures that its maps told are sure; 0: all
+	 * are */
+	uint64_t wide_until;
+	struct charsets *charsets; /* of the primary: collations by number */
 	/* tables that the primary had changed by then: the secondary knows them, until their DDL
 	 * comes */
 	struct table_name *unsure;
@@ -114,9 +118,12 @@ void feed_publish(struct feed_run *r); /* status */
 int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
 /* after ERR_GONE: waits for the secondary, a minute at most */
 int feed_control_reconnect(struct feed_run *r, struct err *e);
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt,
-					  struct err *e);
+/* map: of the rows that it is for; NULL: the place of the log where none are */
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table,
+					  const struct table_map *map, int attempt, struct err *e);
 void feed_schemas_forget(struct feed_run *r);
+/* a transaction was read to its end */
+void feed_schemas_read_to(struct feed_run *r, uint64_t seq);
 /* Before a DDL is taken: -1 (and r->again) when it changes a table whose structure the primary gave
  * as it was behind this DDL. */
 int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e);

@@ -14,6 +14,7 @@
 #include "harness/feed/feed_impl.h"
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
+#include "harness/sql/charset.h"
 #include "harness/sql/ddl_once.h"
 
 #define CONNECT_MS 15000
@@ -200,6 +201,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 {
 	if (fs_mkdir_p(r->o.tmp_dir, 0755, e) < 0)
 		return -1;
+	r->charsets = charsets_new(&r->o.source);
 	r->map = tso_map_open(r->o.tso_map, e);
 	if (!r->map || open_log(r, e) < 0)
 		return -1;
@@ -271,6 +273,7 @@ static void read_to(struct feed_run *r, uint64_t seq, tso_t ts)
 {
 	r->read_seq = seq;
 	r->read_ts = ts;
+	feed_schemas_read_to(r, seq);
 	feed_announce(r, ts);
 }
 
@@ -544,6 +547,7 @@ static void feed_close(struct feed_run *r)
 	store_free(r->store);
 	tso_map_free(r->map);
 	feed_schemas_forget(r);
+	charsets_free(r->charsets);
 	sql_close(r->control);
 	sql_close(r->source);
 	left_out_release(&r->left);

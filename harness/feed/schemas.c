@@ -1,9 +1,13 @@
-/* The structure of a table where the log is read. The secondary has it, once it has executed what
- * was read before: it is asked while it answers. One that is slow, stands still or is dead holds up
- * the sink alone: then the primary is asked. That may be ahead of the reader by a DDL, so what it
- * gives is sure only when the log was read to the primary's position of that moment without one:
- * nothing is announced before (horizon_seq). If such a DDL comes, all begins again at the
- * checkpoint, and for that table the reader waits for the secondary. */
+/* The structure of a table where the log is read: from the primary, and from the log's own table
+ * map. The primary may be ahead of the reader by a DDL, so what it gives is sure only when the log
+ * was read to the primary's position of that moment without one (horizon_seq). Until then the map
+ * tells what it can (map_schema.h), and for the rest more is taken for a unique key than may be
+ * one. So a secondary that is slow, stands still or is dead holds up the sink alone.
+ *
+ * A table without a primary key is another matter: the map has none of its keys. The secondary has
+ * them, once it has executed what was read before: it is asked while it answers, else the primary,
+ * and nothing is announced before the log was read to its horizon. If a DDL comes before, all
+ * begins again at the checkpoint, and for that table the reader waits for the secondary. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +16,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
+#include "harness/binlog/map_schema.h"
 #include "harness/feed/feed_impl.h"
 #include "harness/feed/log_lines.h"
 #include "harness/sql/lex.h"
@@ -22,8 +27,10 @@
 
 struct feed_schema {
 	struct feed_schema *next;
-	uint64_t horizon_seq; /* of the primary when it gave it; 0: the secondary's, sure */
-	struct table_schema t;
+	uint64_t horizon_seq;  /* of the primary when it gave it; 0: the secondary's, sure */
+	struct table_schema t; /* no columns: it is not there any more */
+	bool by_map;
+	struct table_schema wide; /* by the map, until the log was read to the horizon; or zeroed */
 };
 
 int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e)
@@ -59,13 +66,20 @@ int feed_control_reconnect(struct feed_run *r, struct err *e)
 	return err_wrap(e, "secondary lost");
 }
 
-static const struct table_schema *schema_cached(const struct feed_run *r, const char *db,
-						const char *table)
+static struct feed_schema *schema_cached(const struct feed_run *r, const char *db,
+					 const char *table)
 {
 	for (struct feed_schema *f = r->schemas; f; f = f->next)
 		if (!strcmp(f->t.table, table) && !strcmp(f->t.db, db))
-			return &f->t;
+			return f;
 	return NULL;
+}
+
+static void schema_free(struct feed_schema *f)
+{
+	schema_release(&f->t);
+	schema_release(&f->wide);
+	free(f);
 }
 
 static void schema_drop(struct feed_run *r, const char *db, const char *table)
@@ -76,8 +90,7 @@ static void schema_drop(struct feed_run *r, const char *db, const char *table)
 		if (strcmp(f->t.table, table) || strcmp(f->t.db, db))
 			continue;
 		*at = f->next;
-		schema_release(&f->t);
-		free(f);
+		schema_free(f);
 		return;
 	}
 }
@@ -193,6 +206,8 @@ static int may_wait_for_secondary(struct feed_run *r, const char *db, const char
 
 	r->horizon_seq = 0;
 	for (struct feed_schema *f = r->schemas; f; f = f->next) {
+		if (f->by_map)
+			continue;
 		if (f->horizon_seq > r->horizon_seq)
 			r->horizon_seq = f->horizon_seq;
 		if (f->horizon_seq > r->read_seq) {
@@ -308,29 +323,69 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 	return t;
 }
 
-const struct table_schema *feed_schema_of(void *run, const char *db, const char *table, int attempt,
-					  struct err *e)
+/* What the primary has by now; without columns where it has the table no more. */
+static struct feed_schema *primary_now(struct feed_run *r, const char *db, const char *table,
+				       struct err *e)
 {
-	struct feed_run *r = run;
-	const struct table_schema *t = attempt ? NULL : schema_cached(r, db, table);
-	const char *out = left_out_reason(&r->left, db, table);
+	struct feed_schema *f = schema_cached(r, db, table);
+	const struct table_schema *t;
+	uint64_t before;
 
-	if (out) {
-		err_set(e, ERR_UNSUPPORTED, 0, "%s", out);
-		return NULL;
+	if (f)
+		return f;
+	before = r->horizon_seq;
+	t = from_primary(r, db, table, e);
+	r->horizon_seq = before; /* nothing has to wait */
+	if (t) {
+		f = r->schemas;
+	} else if (e->kind == ERR_NOT_FOUND) {
+		*e = (struct err)ERR_INIT;
+		f = xcalloc(1, sizeof(*f));
+		f->t = (struct table_schema){ .db = xstrdup(db), .table = xstrdup(table) };
+		f->horizon_seq = UINT64_MAX;
+		f->next = r->schemas;
+		r->schemas = f;
 	}
-	if (!t)
-		t = ask(r, db, table, attempt, e);
-	if (!t) {
-		if (e->kind == ERR_UNSUPPORTED)
-			e->kind = ERR_ENV;
-		err_wrap(e, "structure of %s.%s", db, table);
+	if (f)
+		f->by_map = true;
+	return f;
+}
+
+/* attempt 1: what the primary gave does not fit. */
+static const struct table_schema *by_map(struct feed_run *r, const struct table_map *m, int attempt,
+					 struct err *e)
+{
+	struct feed_schema *f = primary_now(r, m->db, m->table, e);
+
+	/* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
+	r->ddl_ts = 0;
+	if (!f)
 		return NULL;
-	}
-	if (strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
+	if (!attempt && f->horizon_seq <= r->read_seq)
+		return &f->t;
+	schema_release(&f->wide);
+	if (map_schema(m, f->t.n_columns ? &f->t : NULL, r->charsets, &f->wide, e) < 0)
+		return NULL;
+	if (f->horizon_seq != UINT64_MAX && f->horizon_seq > r->wide_until)
+		r->wide_until = f->horizon_seq;
+	return &f->wide;
+}
+
+void feed_schemas_read_to(struct feed_run *r, uint64_t seq)
+{
+	if (!r->wide_until || seq < r->wide_until)
+		return;
+	r->wide_until = 0;
+	if (r->binlog)
+		binlog_forget_schemas(r->binlog);
+}
+
+static const struct table_schema *carried(const struct table_schema *t, struct err *e)
+{
+	if (t->create_sql && strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
 		err_set(e, ERR_UNSUPPORTED, 0,
 			"it has system versioning, whose history each server writes itself");
-	else if (strstr(t->create_sql, " WITHOUT OVERLAPS"))
+	else if (t->create_sql && strstr(t->create_sql, " WITHOUT OVERLAPS"))
 		err_set(e, ERR_UNSUPPORTED, 0,
 			"its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE");
 	else
@@ -338,16 +393,43 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 	return NULL;
 }
 
+const struct table_schema *feed_schema_of(void *run, const char *db, const char *table,
+					  const struct table_map *map, int attempt, struct err *e)
+{
+	struct feed_run *r = run;
+	struct feed_schema *f = attempt || map ? NULL : schema_cached(r, db, table);
+	const struct table_schema *t = f ? f->wide.n_columns ? &f->wide : &f->t : NULL;
+	const char *out = left_out_reason(&r->left, db, table);
+
+	if (out) {
+		err_set(e, ERR_UNSUPPORTED, 0, "%s", out);
+		return NULL;
+	}
+	if (map && map_schema_tells(map)) {
+		t = by_map(r, map, attempt, e);
+	} else if (!t) {
+		f = attempt ? NULL : schema_cached(r, db, table);
+		t = f && f->t.n_columns ? &f->t : ask(r, db, table, attempt, e);
+	}
+	if (!t) {
+		if (e->kind == ERR_UNSUPPORTED)
+			e->kind = ERR_ENV;
+		err_wrap(e, "structure of %s.%s", db, table);
+		return NULL;
+	}
+	return carried(t, e);
+}
+
 void feed_schemas_forget(struct feed_run *r)
 {
+	r->wide_until = 0;
 	if (r->binlog)
 		binlog_forget_schemas(r->binlog);
 	while (r->schemas) {
 		struct feed_schema *f = r->schemas;
 
 		r->schemas = f->next;
-		schema_release(&f->t);
-		free(f);
+		schema_free(f);
 	}
 }
 
@@ -375,7 +457,7 @@ int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct e
 			r->unsure[i] = r->unsure[--r->n_unsure];
 		}
 	for (struct feed_schema *f = r->schemas; f; f = f->next) {
-		if (f->horizon_seq < ddl->gtid_seq || !names(ddl, f->t.db, f->t.table))
+		if (f->by_map || f->horizon_seq < ddl->gtid_seq || !names(ddl, f->t.db, f->t.table))
 			continue;
 		begin_again(r, f->t.db, f->t.table, e);
 	}

@@ -111,7 +111,7 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 	t = xcalloc(1, sizeof(*t));
 	snprintf(db, sizeof(db), "%.*s", (int)row->table.db.n, row->table.db.p);
 	snprintf(table, sizeof(table), "%.*s", (int)row->table.table.n, row->table.table.p);
-	if (s->o.schema && !(schema = s->o.schema(s->o.schema_arg, db, table, 0, e))) {
+	if (s->o.schema && !(schema = s->o.schema(s->o.schema_arg, db, table, NULL, 0, e))) {
 		free(t);
 		return -1;
 	}

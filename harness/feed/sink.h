@@ -10,6 +10,7 @@
 #include "harness/sql/sql.h"
 
 struct feed_sink;
+struct table_map;
 struct feed_sink_opts {
 	struct sql_endpoint to;
 	const char *owner; /* changefeed id, for the fence */
@@ -20,7 +21,8 @@ struct feed_sink_opts {
 	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the
 	 * reader. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,
-					     int attempt, struct err *e);
+					     const struct table_map *map, int attempt,
+					     struct err *e);
 	void *schema_arg;
 	/* from worker threads: what was released is committed in part; it is as a whole */
 	void (*busy)(void *arg, bool busy);

@@ -169,15 +169,22 @@ static int find_previous(struct redo_writer *w, struct pending *p, enum redo_fil
 {
 	struct redo_files files;
 
+	struct err why = ERR_INIT;
+
 	if (p->linked)
 		return 0;
-	if (redo_list_files(w->store, &files, e) < 0)
+	p->linked = true;
+	if (redo_list_files(w->store, &files, &why) < 0) {
+		if (why.kind == ERR_BAD_DATA) /* strangers' files are the readers' business */
+			return 0;
+		p->linked = false;
+		*e = why;
 		return -1;
+	}
 	for (size_t i = files.n; i-- > 0 && !p->previous;)
 		if (files.f[i].name.kind == kind && is_own(w, &files.f[i].name))
 			p->previous = xstrdup(files.f[i].key);
 	redo_files_release(&files);
-	p->linked = true;
 	return 0;
 }
 

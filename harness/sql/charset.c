@@ -1,5 +1,6 @@
 #include "harness/sql/charset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,8 @@ struct charsets {
 	struct sql_endpoint server;
 	bool has_server;
 	struct charset *all;
+	struct collation *collations;
+	size_t n_collations;
 };
 
 struct charsets *charsets_new(const struct sql_endpoint *server)
@@ -52,6 +55,8 @@ void charsets_free(struct charsets *c)
 		charset_free(c->all);
 		c->all = next;
 	}
+	if (c)
+		free(c->collations);
 	free(c);
 }
 
@@ -318,4 +323,46 @@ const struct charset *charsets_get(struct charsets *all, const char *name, struc
 	c->next = all->all;
 	all->all = c;
 	return c;
+}
+
+static int ask_collations(struct charsets *c, struct err *e)
+{
+	struct sql *s = sql_open(&c->server, deadline_in_ms(CONNECT_MS), e);
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (!s)
+		return -1;
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT a.ID, a.FULL_COLLATION_NAME, a.CHARACTER_SET_NAME, c.MAXLEN FROM"
+		    " information_schema.COLLATION_CHARACTER_SET_APPLICABILITY a JOIN information_schema.CHARACTER_SETS c"
+		    " ON c.CHARACTER_SET_NAME = a.CHARACTER_SET_NAME") == 0)
+		while ((got = sql_rows_next(&r, e)) == 1) {
+			struct collation *to;
+
+			c->collations = xreallocarray(c->collations, c->n_collations + 1,
+						      sizeof(*c->collations));
+			to = &c->collations[c->n_collations++];
+			to->id = (unsigned)strtoul(r.cell[0] ? r.cell[0] : "0", NULL, 10);
+			snprintf(to->name, sizeof(to->name), "%s", r.cell[1]);
+			snprintf(to->charset, sizeof(to->charset), "%s", r.cell[2]);
+			to->maxlen = (unsigned)strtoul(r.cell[3], NULL, 10);
+		}
+	sql_rows_release(&r);
+	sql_close(s);
+	if (got < 0)
+		c->n_collations = 0;
+	return got;
+}
+
+const struct collation *charsets_collation(struct charsets *c, unsigned id, struct err *e)
+{
+	if (!c->n_collations && c->has_server && ask_collations(c, e) < 0)
+		return NULL;
+	for (size_t i = 0; i < c->n_collations; i++)
+		if (c->collations[i].id == id)
+			return &c->collations[i];
+	err_set(e, ERR_UNSUPPORTED, 0, "the server has no collation of number %u", id);
+	return NULL;
 }

@@ -16,6 +16,15 @@ void charsets_free(struct charsets *c); /* NULL is fine */
 /* ERR_UNSUPPORTED: the server has none of this name */
 const struct charset *charsets_get(struct charsets *c, const char *name, struct err *e);
 
+struct collation {
+	unsigned id;
+	char name[64], charset[64];
+	unsigned maxlen; /* bytes of a character, at most */
+};
+/* By the number that the binary log has for it; all are asked for at the first call.
+ * ERR_UNSUPPORTED: the server has none of this number. */
+const struct collation *charsets_collation(struct charsets *c, unsigned id, struct err *e);
+
 /* Appends to out (NULL: looks only). Returns how many bytes of in are text from its start: n when
  * all is well. */
 size_t charset_to_utf8(const struct charset *c, const char *in, size_t n, struct strbuf *out);

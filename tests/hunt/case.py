@@ -224,6 +224,8 @@ class Bench:
     def hold_diff(self, p):
         """drtest diff says what the judge says: of the equal pair, and of the same pair with one difference planted."""
         rc, said = self.diff(self.P, self.S)
+        if rc == 4 and not any('.' in n for n in p) and 'neither side has a table' in said:
+            return []
         if rc:
             return ['drtest diff of an equal pair: exit %d: %s' % (rc, said)]
         tables = [n for n in sorted(p) if p[n][1]]

@@ -14,6 +14,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/binlog/binlog.h"
+#include "harness/binlog/map_schema.h"
 #include "tests/integration/binlog_types.h"
 #include "tests/integration/mariadb_server.h"
 
@@ -51,11 +52,69 @@ static uint64_t position(void)
 static struct table_schema schemas[64];
 static size_t n_schemas;
 
-static const struct table_schema *schema_of(void *arg, const char *db, const char *table,
-					    int attempt, struct err *e)
+static unsigned maps_held;
+
+/* What the log alone tells of a table is what the server says of it. */
+static void hold_map(const struct table_map *map, const struct table_schema *t, bool hinted)
 {
+	struct charsets *sets = charsets_new(test_server_endpoint(server));
+	struct err e = ERR_INIT;
+	struct table_schema s;
+
+	if (map_schema(map, hinted ? t : NULL, sets, &s, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(s.n_columns, t->n_columns);
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct column *a = &s.columns[i], *b = &t->columns[i];
+		uint32_t told = COLF_UNSIGNED | COLF_NULLABLE | COLF_PRIMARY_KEY |
+				(hinted ? COLF_GENERATED | COLF_BINARY : 0);
+
+		if (hinted && b->type == COL_UNKNOWN)
+			assert_int_equal(a->type, COL_UNKNOWN);
+		if (!hinted && b->type == COL_JSON)
+			continue;
+		if (b->type == COL_UNKNOWN || a->type == COL_UNKNOWN) /* COMPRESSED; what the log
+								 has only as it is kept */
+			continue;
+		if (strcmp(a->name, b->name) != 0 || a->type != b->type ||
+		    strcmp(a->charset, b->charset) != 0 ||
+		    strcmp(a->collation, b->collation) != 0 ||
+		    ((a->flags ^ b->flags) & told) != 0 || a->decimals != b->decimals ||
+		    (b->type != COL_VARCHAR && a->length != b->length) ||
+		    (hinted && a->is_virtual != b->is_virtual))
+			fail_msg(
+				"%s.%s.%s: type %d, %s, %s, flags %x, length %u, decimals %u by the log; type %d, %s, %s, flags %x,"
+				" length %u, decimals %u by the server",
+				map->db, map->table, b->name, a->type, a->charset, a->collation,
+				a->flags, a->length, a->decimals, b->type, b->charset, b->collation,
+				b->flags, b->length, b->decimals);
+	}
+	assert_int_equal(s.uniques[0].n_columns, t->uniques[t->handle].n_columns);
+	for (size_t i = 0; i < s.uniques[0].n_columns; i++)
+		assert_int_equal(s.uniques[0].columns[i], t->uniques[t->handle].columns[i]);
+	schema_release(&s);
+	charsets_free(sets);
+	maps_held++;
+}
+
+static const struct table_schema *schema_for(const char *db, const char *table, struct err *e);
+
+static const struct table_schema *schema_of(void *arg, const char *db, const char *table,
+					    const struct table_map *map, int attempt, struct err *e)
+{
+	const struct table_schema *t = schema_for(db, table, e);
+
 	(void)arg;
 	(void)attempt;
+	if (t && map && map_schema_tells(map)) {
+		hold_map(map, t, false);
+		hold_map(map, t, true);
+	}
+	return t;
+}
+
+static const struct table_schema *schema_for(const char *db, const char *table, struct err *e)
+{
 	for (size_t i = 0; i < n_schemas; i++)
 		if (!strcmp(schemas[i].db, db) && !strcmp(schemas[i].table, table))
 			return &schemas[i];
@@ -229,7 +288,7 @@ static void every_type_is_what_select_says(void **unused)
 	run("%s", types_sql);
 	at = position();
 	b = open_after(at);
-	s = schema_of(NULL, "b1", "t_types", 0, &e);
+	s = schema_for("b1", "t_types", &e);
 	assert_non_null(s);
 	for (size_t i = 0; i < N_TYPE_ROWS; i++)
 		run("INSERT INTO b1.t_types %s", type_rows[i]);
