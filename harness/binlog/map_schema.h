@@ -1,6 +1,7 @@
-/* A table's structure as the binary log alone tells it at its place: for when nobody has it any more,
- * because the primary has changed the table since. With binlog_row_metadata = FULL a table map has
- * names, types, collations, the primary key; other unique keys and generated columns it has not. */
+/* A table's structure as the binary log alone tells it at its place: for when nobody has it any
+ * more, because the primary has changed the table since. With binlog_row_metadata = FULL a table
+ * map has names, types, collations, the primary key; other unique keys and generated columns it has
+ * not. */
 #ifndef HARNESS_BINLOG_MAP_SCHEMA_H
 #define HARNESS_BINLOG_MAP_SCHEMA_H
 
@@ -11,9 +12,9 @@
 /* Does it tell enough: the columns' names, and a primary key that finds a row? */
 bool map_schema_tells(const struct table_map *m);
 /* now: the structure that the primary has by now, or NULL; a column that it has alike is taken from
- * there, with what the map does not tell. Each column but the primary key's is taken for a unique key
- * of its own: whatever the keys were, rows that one of them orders are then taken to be in order.
- * sets: of the primary. */
+ * there, with what the map does not tell. Each column but the primary key's is taken for a unique
+ * key of its own: whatever the keys were, rows that one of them orders are then taken to be in
+ * order. sets: of the primary. */
 int map_schema(const struct table_map *m, const struct table_schema *now, struct charsets *sets,
 	       struct table_schema *out, struct err *e);
 
