@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +24,30 @@ struct entry {
 	/* the chain: Σ became − Σ was; what the newest change became */
 	uint64_t sum, became;
 	uint64_t first_commit, first_start, was; /* the oldest change, and what it found */
-	uint32_t key_n, image_n, data_cap, shape, epoch, links;
+	uint32_t key_n, image_n, data_cap, shape, table_no, epoch, links;
 	uint8_t rank, first_rank;
 	bool put, partial;
+};
+
+/* Rows are encoded by who adds them, and put into the map by a thread of its own. */
+#define BATCH_BYTES ((size_t)256 << 10)
+#define BATCHES 4
+#define FEW_ROWS 4096 /* fewer are no work for two */
+#define LOOKAHEAD 16
+
+struct batch { /* records: struct entry, key, image */
+	unsigned char *bytes;
+	size_t used;
+};
+struct mapper {
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct batch batch[BATCHES];
+	unsigned head, n; /* the oldest full one, and how many are */
+	bool end;
+	struct err err; /* of a spill */
 };
 
 struct block {
@@ -52,7 +75,11 @@ struct merge {
 	struct part part[PARTITIONS];
 	uint64_t spilled_keys, spilled_bytes;
 	struct strbuf key, image, old; /* of the change at hand */
+	uint64_t added;
+	struct mapper mapper; /* while it runs, the map is its own */
 };
+
+static void mapper_end(struct merge *m);
 
 struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 {
@@ -64,6 +91,8 @@ struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 	m->key = m->image = m->old = (struct strbuf)STRBUF_INIT;
 	m->n_slots = 1 << 12;
 	m->slots = xcalloc(m->n_slots, sizeof(*m->slots));
+	pthread_mutex_init(&m->mapper.lock, NULL);
+	pthread_cond_init(&m->mapper.changed, NULL);
 	return m;
 }
 
@@ -81,6 +110,9 @@ void merge_free(struct merge *m)
 {
 	if (!m)
 		return;
+	mapper_end(m);
+	pthread_mutex_destroy(&m->mapper.lock);
+	pthread_cond_destroy(&m->mapper.changed);
 	shapes_free(m->shapes);
 	for (int i = 0; i < PARTITIONS; i++) {
 		if (m->part[i].f)
@@ -97,13 +129,15 @@ void merge_free(struct merge *m)
 	free(m);
 }
 
-uint64_t merge_keys(const struct merge *m)
+uint64_t merge_keys(struct merge *m)
 {
+	mapper_end(m);
 	return m->n + m->spilled_keys;
 }
 
-uint64_t merge_spilled_bytes(const struct merge *m)
+uint64_t merge_spilled_bytes(struct merge *m)
 {
+	mapper_end(m);
 	return m->spilled_bytes;
 }
 
@@ -152,11 +186,6 @@ static void slots_grow(struct merge *m)
 	}
 }
 
-static bool same_table(const struct merge *m, uint32_t a, uint32_t b)
-{
-	return a == b || shapes_at(m->shapes, a)->table_no == shapes_at(m->shapes, b)->table_no;
-}
-
 /* Negative when a comes before b. */
 static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b,
 		 uint64_t start_b, uint8_t rank_b)
@@ -182,7 +211,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 	for (at = in->hash & (m->n_slots - 1); m->slots[at]; at = (at + 1) & (m->n_slots - 1)) {
 		e = &m->entries[m->slots[at] - 1];
 		if (e->hash != in->hash || e->epoch != in->epoch || e->key_n != in->key_n ||
-		    memcmp(e->data, key, e->key_n) || !same_table(m, e->shape, in->shape))
+		    memcmp(e->data, key, e->key_n) || e->table_no != in->table_no)
 			continue;
 		e->sum += in->sum;
 		e->links += in->links;
@@ -328,6 +357,163 @@ out:
 	return rc;
 }
 
+/* ---- the map's thread ---- */
+
+static size_t record_bytes(const struct entry *x)
+{
+	return (sizeof(*x) + x->key_n + x->image_n + 7) & ~(size_t)7;
+}
+
+/* What the next records need of the map comes into the cache while none waits for it. */
+static void map_ahead(const struct merge *m, const unsigned char *at, const unsigned char *end)
+{
+	uint32_t slot[LOOKAHEAD];
+	unsigned n = 0;
+
+	for (const unsigned char *p = at; p < end && n < LOOKAHEAD;
+	     p += record_bytes((const void *)p), n++)
+		__builtin_prefetch(&m->slots[((const struct entry *)(const void *)p)->hash &
+					     (m->n_slots - 1)]);
+	n = 0;
+	for (const unsigned char *p = at; p < end && n < LOOKAHEAD;
+	     p += record_bytes((const void *)p), n++) {
+		slot[n] =
+			m->slots[((const struct entry *)(const void *)p)->hash & (m->n_slots - 1)];
+		if (slot[n])
+			__builtin_prefetch(&m->entries[slot[n] - 1]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i])
+			__builtin_prefetch(m->entries[slot[i] - 1].data);
+}
+
+static int map_batch(struct merge *m, const struct batch *b, struct err *e)
+{
+	const unsigned char *p = b->bytes, *end = p + b->used;
+
+	for (unsigned i = 0; p < end; i++) {
+		const struct entry *x = (const void *)p;
+
+		if (i % LOOKAHEAD == 0)
+			map_ahead(m, p, end);
+		map_put(m, x, p + sizeof(*x), p + sizeof(*x) + x->key_n);
+		p += record_bytes(x);
+	}
+	return m->used > m->budget ? spill(m, e) : 0;
+}
+
+static void *map_thread(void *arg)
+{
+	struct merge *m = arg;
+	struct mapper *t = &m->mapper;
+
+	pthread_mutex_lock(&t->lock);
+	for (;;) {
+		struct err e = ERR_INIT;
+		struct batch *b = &t->batch[t->head];
+
+		while (!t->n && !t->end)
+			pthread_cond_wait(&t->changed, &t->lock);
+		if (!t->n)
+			break;
+		pthread_mutex_unlock(&t->lock);
+		if (t->err.kind == ERR_NONE)
+			map_batch(m, b, &e);
+		pthread_mutex_lock(&t->lock);
+		if (e.kind != ERR_NONE)
+			t->err = e;
+		b->used = 0;
+		t->head = (t->head + 1) % BATCHES;
+		t->n--;
+		pthread_cond_signal(&t->changed);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+/* No thread: no harm, who adds does it. */
+static void mapper_start(struct merge *m)
+{
+	struct mapper *t = &m->mapper;
+	sigset_t all, before;
+
+	for (unsigned i = 0; i < BATCHES; i++)
+		t->batch[i].bytes = xmalloc(BATCH_BYTES);
+	t->end = false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
+	t->running = pthread_create(&t->thread, NULL, map_thread, m) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* All that was added is in the map, which is the caller's again. */
+static void mapper_end(struct merge *m)
+{
+	struct mapper *t = &m->mapper;
+
+	if (t->running) {
+		pthread_mutex_lock(&t->lock);
+		if (t->n < BATCHES && t->batch[(t->head + t->n) % BATCHES].used)
+			t->n++;
+		t->end = true;
+		pthread_cond_signal(&t->changed);
+		pthread_mutex_unlock(&t->lock);
+		pthread_join(t->thread, NULL);
+		t->running = false;
+	}
+	for (unsigned i = 0; i < BATCHES; i++) {
+		free(t->batch[i].bytes);
+		t->batch[i] = (struct batch){ NULL, 0 };
+	}
+	m->added = 0;
+}
+
+static int settled(struct merge *m, struct err *e)
+{
+	mapper_end(m);
+	if (m->mapper.err.kind == ERR_NONE)
+		return 0;
+	if (e)
+		*e = m->mapper.err;
+	return -1;
+}
+
+/* The change at hand goes into the map, sooner or later. */
+static int put(struct merge *m, const struct entry *x, struct err *e)
+{
+	struct mapper *t = &m->mapper;
+	size_t n = record_bytes(x);
+	struct batch *b;
+	bool failed;
+
+	if (!t->running && ++m->added == FEW_ROWS)
+		mapper_start(m);
+	if (n > BATCH_BYTES && settled(m, e) < 0)
+		return -1;
+	if (!t->running) {
+		map_put(m, x, m->key.buf, m->image.buf);
+		return m->used > m->budget ? spill(m, e) : 0;
+	}
+	pthread_mutex_lock(&t->lock);
+	b = &t->batch[(t->head + t->n) % BATCHES];
+	if (t->n < BATCHES && b->used + n > BATCH_BYTES) {
+		t->n++;
+		pthread_cond_signal(&t->changed);
+	}
+	while (t->n == BATCHES)
+		pthread_cond_wait(&t->changed, &t->lock);
+	b = &t->batch[(t->head + t->n) % BATCHES];
+	failed = t->err.kind != ERR_NONE;
+	pthread_mutex_unlock(&t->lock);
+	if (failed)
+		return settled(m, e);
+	memcpy(b->bytes + b->used, x, sizeof(*x));
+	memcpy(b->bytes + b->used + sizeof(*x), m->key.buf, x->key_n);
+	memcpy(b->bytes + b->used + sizeof(*x) + x->key_n, m->image.buf, x->image_n);
+	b->used += n;
+	return 0;
+}
+
 /* ---- in ---- */
 
 static uint64_t image_hash(const struct strbuf *image)
@@ -366,6 +552,7 @@ static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool 
 	if (shapes_of(m->shapes, r, c, n, &x->shape, e) < 0)
 		return -1;
 	s = shapes_at(m->shapes, x->shape);
+	x->table_no = s->table_no;
 	if (s->keyless)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
@@ -401,18 +588,16 @@ int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct 
 	struct entry x;
 
 	if (r->n_pre_columns && (!r->n_columns || moved)) {
-		if (half(m, epoch, r, false, 0, true, &x, e) < 0)
+		if (half(m, epoch, r, false, 0, true, &x, e) < 0 || put(m, &x, e) < 0)
 			return -1;
-		map_put(m, &x, m->key.buf, m->image.buf);
 	}
 	if (r->n_columns) {
 		bool update = r->n_pre_columns && !moved;
 
-		if (half(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0)
+		if (half(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0 || put(m, &x, e) < 0)
 			return -1;
-		map_put(m, &x, m->key.buf, m->image.buf);
 	}
-	return m->used > m->budget ? spill(m, e) : 0;
+	return 0;
 }
 
 int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2],
@@ -439,48 +624,111 @@ int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struc
 
 /* ---- out ---- */
 
-static int by_table_and_key(const void *x, const void *y)
-{
-	const struct merge_change *a = x, *b = y;
-	int c = a->shape == b->shape ? 0 : strcmp(a->shape->db, b->shape->db);
-	uint32_t n = a->key_n < b->key_n ? a->key_n : b->key_n;
+/* What decides nearly every comparison, apart from the data: the sort reads no row for it. */
+struct sort_key {
+	uint64_t next; /* the key's second to ninth byte */
+	uint32_t head; /* table's place << 8, and the key's first byte */
+	uint32_t at;   /* in entries */
+};
 
-	if (!c && a->shape != b->shape)
-		c = strcmp(a->shape->table, b->shape->table);
-	if (!c && a->shape != b->shape)
-		c = a->shape < b->shape ? -1 : 1;
-	if (!c)
-		c = memcmp(a->key, b->key, n);
-	return c ? c : a->key_n < b->key_n ? -1 : a->key_n > b->key_n;
+static uint64_t key_bytes(const unsigned char *key, uint32_t n)
+{
+	uint64_t u = 0;
+
+	for (uint32_t i = 1; i < 9; i++)
+		u = u << 8 | (i < n ? key[i] : 0);
+	return u;
 }
 
-static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
+static int by_table_and_key(const void *x, const void *y, void *arg)
 {
-	size_t n = 0, room = 0;
-	struct merge_change *c;
-	int rc = 0;
+	const struct sort_key *a = x, *b = y;
+	const struct merge *m = arg;
+	const struct entry *p, *q;
+	int c;
 
-	for (size_t i = 0; i < m->n; i++)
-		room += m->entries[i].epoch == epoch && m->entries[i].put == puts;
-	if (!room)
-		return 0;
-	c = xcalloc(room, sizeof(*c));
+	if (a->head != b->head)
+		return a->head < b->head ? -1 : 1;
+	if (a->next != b->next)
+		return a->next < b->next ? -1 : 1;
+	p = &m->entries[a->at];
+	q = &m->entries[b->at];
+	c = memcmp(p->data, q->data, p->key_n < q->key_n ? p->key_n : q->key_n);
+	return c ? c : p->key_n < q->key_n ? -1 : p->key_n > q->key_n;
+}
+
+static int by_name(const void *x, const void *y, void *arg)
+{
+	const struct merge *m = arg;
+	uint32_t i = *(const uint32_t *)x, k = *(const uint32_t *)y;
+	const struct shape *a = shapes_at(m->shapes, i), *b = shapes_at(m->shapes, k);
+	int c = strcmp(a->db, b->db);
+
+	c = c ? c : strcmp(a->table, b->table);
+	return c ? c : i < k ? -1 : i > k;
+}
+
+/* The place of each shape in the order of tables. */
+static uint32_t *shape_places(const struct merge *m)
+{
+	uint32_t n = shapes_count(m->shapes), *order = xcalloc(n, sizeof(*order)),
+		 *place = xcalloc(n, sizeof(*place));
+
+	assert(n < (uint32_t)1 << 24);
+	for (uint32_t i = 0; i < n; i++)
+		order[i] = i;
+	qsort_r(order, n, sizeof(*order), by_name, (void *)m);
+	for (uint32_t i = 0; i < n; i++)
+		place[order[i]] = i;
+	free(order);
+	return place;
+}
+
+static struct sort_key *sorted(struct merge *m, uint32_t epoch, bool puts, size_t n)
+{
+	struct sort_key *s = xcalloc(n, sizeof(*s)), *next = s;
+	uint32_t *place = shape_places(m);
+
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
 
 		if (x->epoch == epoch && x->put == puts)
-			c[n++] = (struct merge_change){ shapes_at(m->shapes, x->shape),
-							x->data,
-							x->key_n,
-							x->data + x->key_n,
-							x->image_n,
-							x->put };
+			*next++ =
+				(struct sort_key){ key_bytes(x->data, x->key_n),
+						   place[x->shape] << 8 | x->data[0], (uint32_t)i };
 	}
-	assert(n == room);
-	qsort(c, n, sizeof(*c), by_table_and_key);
+	assert(next == s + n);
+	free(place);
+	qsort_r(s, n, sizeof(*s), by_table_and_key, m);
+	return s;
+}
+
+static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
+{
+	struct merge_change *c;
+	struct sort_key *s;
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->entries[i].epoch == epoch && m->entries[i].put == puts;
+	if (!n)
+		return 0;
+	s = sorted(m, epoch, puts, n);
+	c = xcalloc(n, sizeof(*c));
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *x = &m->entries[s[i].at];
+
+		c[i] = (struct merge_change){ shapes_at(m->shapes, x->shape),
+					      x->data,
+					      x->key_n,
+					      x->data + x->key_n,
+					      x->image_n,
+					      x->put };
+	}
 	for (size_t i = 1; i < n; i++) /* one change a key: two would be written in any order */
-		assert(c[i - 1].shape->table_no != c[i].shape->table_no ||
-		       c[i - 1].key_n != c[i].key_n || memcmp(c[i - 1].key, c[i].key, c[i].key_n));
+		assert(by_table_and_key(&s[i - 1], &s[i], m) < 0);
+	free(s);
 	rc = fn(arg, c, n, e);
 	free(c);
 	return rc;
@@ -488,6 +736,8 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 
 int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
 {
+	if (settled(m, e) < 0)
+		return -1;
 	if (!m->spilled_bytes)
 		return emit(m, epoch, puts, fn, arg, e);
 	if (m->n && spill(m, e) < 0)
@@ -526,6 +776,8 @@ static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, 
 
 int merge_suspects(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
 {
+	if (settled(m, e) < 0)
+		return -1;
 	if (!m->spilled_bytes)
 		return suspects_in_memory(m, fn, arg, e);
 	if (m->n && spill(m, e) < 0)

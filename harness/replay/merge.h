@@ -2,7 +2,8 @@
  * change with the highest (commitTs, startTs) of a (table, handle key) matters; within one
  * transaction a put wins over a delete of the same key. Changes may come in any order. What does
  * not fit the memory budget is partitioned by hash of the key to files in tmp_dir, which vanish
- * with the process. Use from one thread. Beside it the chain: each change's old image must be the
+ * with the process. Use from one thread (it has one of its own, which fills the map while the
+ * caller decodes). Beside it the chain: each change's old image must be the
  * key's previous new image. Σ hash(new) − Σ hash(old) of a key telescopes to hash(last new) −
  * hash(first old) whatever the order of reading; a key where it does not is a suspect: a record is
  * missing, was altered, or stands in the log twice (which TiCDC does after a restart: chain.h tells
@@ -40,8 +41,8 @@ int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *row, struc
 typedef int merge_fn(void *arg, const struct merge_change *c, size_t n, struct err *e);
 int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e);
 /* distinct keys in memory, plus those in files (which may repeat) */
-uint64_t merge_keys(const struct merge *m);
-uint64_t merge_spilled_bytes(const struct merge *m);
+uint64_t merge_keys(struct merge *m);
+uint64_t merge_spilled_bytes(struct merge *m);
 /* A table whose key holds a FLOAT or DOUBLE, or NULL: its rows are found by an exact literal, which
  * not every server does. */
 const struct shape *merge_float_key(const struct merge *m);

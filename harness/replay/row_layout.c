@@ -49,6 +49,11 @@ const struct shape *shapes_at(const struct shapes *s, uint32_t i)
 	return s->s[i];
 }
 
+uint32_t shapes_count(const struct shapes *s)
+{
+	return (uint32_t)s->n;
+}
+
 bool shape_holds(const struct redo_column *c)
 {
 	return !c->absent;

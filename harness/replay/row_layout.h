@@ -36,6 +36,7 @@ void shapes_free(struct shapes *s);
 int shapes_of(struct shapes *s, const struct redo_row *r, const struct redo_column *c, uint32_t n,
 	      uint32_t *out, struct err *e);
 const struct shape *shapes_at(const struct shapes *s, uint32_t i);
+uint32_t shapes_count(const struct shapes *s);
 
 /* Does the row hold a value of it? */
 bool shape_holds(const struct redo_column *c);

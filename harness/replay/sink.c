@@ -91,14 +91,12 @@ struct sink *sink_open(const struct sink_opts *o, struct err *e)
 	s->conn = xcalloc(o->workers, sizeof(*s->conn));
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
-	for (unsigned i = 0; i < o->workers; i++) {
-		s->conn[i] = sink_session(o, e);
-		if (!s->conn[i]) {
-			sink_close(s);
-			return NULL;
-		}
-	}
-	return s;
+	/* the others are opened by their workers, when there is work for them */
+	s->conn[0] = sink_session(o, e);
+	if (s->conn[0])
+		return s;
+	sink_close(s);
+	return NULL;
 }
 
 void sink_close(struct sink *s)
@@ -217,12 +215,30 @@ struct worker {
 	pthread_t thread;
 };
 
+/* A server that takes no more connections has fewer workers, but one. */
+static bool join(struct worker *w)
+{
+	struct err e = ERR_INIT;
+
+	if (!*w->conn)
+		*w->conn = sink_session(&w->s->o, &e);
+	if (*w->conn || w->conn != w->s->conn)
+		return *w->conn;
+	pthread_mutex_lock(&w->s->lock);
+	w->s->err = e;
+	w->s->failed = true;
+	pthread_mutex_unlock(&w->s->lock);
+	return false;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct sink *s = w->s;
 	struct batch b = { .statement = STRBUF_INIT, .file = STRBUF_INIT };
 
+	if (!join(w))
+		goto out;
 	for (;;) {
 		struct err e = ERR_INIT;
 		const struct merge_change *c;
@@ -263,6 +279,7 @@ static void *work(void *arg)
 		if (e.kind != ERR_NONE)
 			break;
 	}
+out:
 	strbuf_release(&b.statement);
 	strbuf_release(&b.file);
 	pthread_mutex_lock(&s->lock);

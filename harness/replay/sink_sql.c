@@ -129,23 +129,32 @@ size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 
 static void add_field(struct strbuf *out, const char *p, size_t n)
 {
+	/* by byte: what stands behind the backslash, or 0 */
+	static const char as[256] = { ['\t'] = 't', ['\n'] = 'n', ['\\'] = '\\', [0] = '0' };
 	const char *end = p + n, *from = p;
 
 	for (; p < end; p++) {
-		char as = *p == '\t'   ? 't'
-			  : *p == '\n' ? 'n'
-			  : *p == '\\' ? '\\'
-			  : *p == 0    ? '0'
-				       : 0;
-
-		if (!as)
+		if (!as[(unsigned char)*p])
 			continue;
 		strbuf_add(out, from, (size_t)(p - from));
 		strbuf_addch(out, '\\');
-		strbuf_addch(out, as);
+		strbuf_addch(out, as[(unsigned char)*p]);
 		from = p + 1;
 	}
 	strbuf_add(out, from, (size_t)(end - from));
+}
+
+static void add_integer(struct strbuf *out, uint64_t u, bool negative)
+{
+	char text[21], *p = text + sizeof(text);
+
+	u = negative ? -u : u;
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (negative)
+		*--p = '-';
+	strbuf_add(out, p, (size_t)(text + sizeof(text) - p));
 }
 
 static bool load_value(struct strbuf *out, const struct shape_column *c, const struct redo_value *v)
@@ -165,10 +174,7 @@ static bool load_value(struct strbuf *out, const struct shape_column *c, const s
 	case COL_LONGLONG:
 		if (!whole)
 			return false;
-		if (v->kind == REDO_INT)
-			strbuf_addf(out, "%" PRId64, v->i);
-		else
-			strbuf_addf(out, "%" PRIu64, v->u);
+		add_integer(out, v->u, v->kind == REDO_INT && v->i < 0);
 		return true;
 	case COL_VARCHAR:
 	case COL_VARSTRING:

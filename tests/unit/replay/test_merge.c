@@ -419,6 +419,101 @@ static void keys_sort_as_their_values_do(void **unused)
 	strbuf_release(&b);
 }
 
+#define TABLES 5
+#define MANY 20000
+
+/* A row of a table whose key is text, most of it the same in all rows. */
+static int add_text_row(struct merge *m, int i, const char *key, const char *value, struct err *e)
+{
+	static const int32_t first = 0;
+	static const struct redo_index pk = { &first, 1 };
+	struct redo_column c[2];
+	char table[24];
+	struct redo_row r = { .start_ts = 1 + (tso_t)i,
+			      .commit_ts = 100000 + (tso_t)i,
+			      .columns = c,
+			      .n_columns = 2,
+			      .indexes = &pk,
+			      .n_indexes = 1 };
+
+	snprintf(table, sizeof(table), "t%d", i % TABLES);
+	r.table = (struct redo_table){ text("d"), text(table), 1 + i % TABLES, false };
+	fill(c, 0, value);
+	c[0].type = COL_VARCHAR;
+	c[0].value = (struct redo_value){ .kind = REDO_BIN, .s = text(key) };
+	return merge_add(m, 0, &r, e);
+}
+
+struct order_seen {
+	size_t n;
+	size_t longest;
+};
+
+static int in_order(void *arg, const struct merge_change *c, size_t n, struct err *e)
+{
+	struct order_seen *s = arg;
+
+	(void)e;
+	for (size_t i = 0; i < n; i++) {
+		int tables = i ? strcmp(c[i - 1].shape->table, c[i].shape->table) : -1;
+		uint32_t k = i && c[i - 1].key_n < c[i].key_n ? c[i - 1].key_n : c[i].key_n;
+		int keys = tables ? -1 : memcmp(c[i - 1].key, c[i].key, k);
+
+		assert_true(tables <= 0);
+		assert_true(keys < 0 || (keys == 0 && c[i - 1].key_n < c[i].key_n));
+		s->longest = c[i].image_n > s->longest ? c[i].image_n : s->longest;
+	}
+	s->n += n;
+	return 0;
+}
+
+static void changes_come_by_table_and_key_the_large_ones_too(void **unused)
+{
+	struct merge *m = merge_new((size_t)64 << 20, "/tmp");
+	size_t large = (size_t)1 << 20;
+	char *value = xmalloc(large + 1), key[40];
+	struct order_seen seen = { 0, 0 };
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	memset(value, 'x', large);
+	value[large] = 0;
+	for (int i = 0; i < MANY; i++) {
+		bool big = i == 3 || i == 9000 || i == MANY - 1;
+
+		snprintf(key, sizeof(key), "customer-%d", i * 7919 % MANY);
+		assert_int_equal(add_text_row(m, i, key, big ? value : "v", &e), 0);
+	}
+	assert_int_equal(merge_each(m, 0, false, in_order, &seen, &e), 0);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(merge_each(m, 0, true, in_order, &seen, &e), 0);
+	assert_int_equal(seen.n, MANY);
+	assert_true(seen.longest > large);
+	merge_free(m);
+	free(value);
+}
+
+/* What cannot be written beside memory ends the replay, and names the folder. */
+static void a_spill_that_fails_is_said(void **unused)
+{
+	struct merge *m = merge_new(1 << 20, "/nonexistent/folder");
+	struct order_seen seen = { 0, 0 };
+	struct err e = ERR_INIT;
+	char key[40];
+	int rc = 0;
+
+	(void)unused;
+	for (int i = 0; i < MANY && rc == 0; i++) {
+		snprintf(key, sizeof(key), "customer-%d", i);
+		rc = add_text_row(m, i, key, "v", &e);
+	}
+	if (rc == 0)
+		rc = merge_each(m, 0, true, in_order, &seen, &e);
+	assert_int_equal(rc, -1);
+	assert_non_null(strstr(e.text, "/nonexistent/folder"));
+	merge_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +522,8 @@ int main(void)
 		cmocka_unit_test(rows_come_in_commit_order_whatever_the_memory),
 		cmocka_unit_test(texts_that_a_collation_may_hold_equal_conflict),
 		cmocka_unit_test(keys_sort_as_their_values_do),
+		cmocka_unit_test(changes_come_by_table_and_key_the_large_ones_too),
+		cmocka_unit_test(a_spill_that_fails_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
