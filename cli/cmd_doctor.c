@@ -7,6 +7,7 @@
 #include "cli/version.h"
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
+#include "harness/cluster/attach.h"
 #include "harness/cluster/grants.h"
 #include "harness/cluster/ground.h"
 #include "harness/net/minio.h"
@@ -54,7 +55,7 @@ static int doctor_clusters(const struct ground *g, const char *file)
 
 struct options {
 	const char *ground, *clusters, *role, *kind, *user, *host;
-	bool grants;
+	bool grants, fields;
 };
 
 /* The SQL that makes the accounts, to be read, or piped into a client. */
@@ -76,6 +77,16 @@ static int print_grants(const struct options *o)
 		return EXIT_USAGE;
 	}
 	grants_text(o->role, kinds[k].kind, o->user, o->host ? o->host : "%", &out);
+	fputs(out.buf, stdout);
+	strbuf_release(&out);
+	return EXIT_PASS;
+}
+
+static int print_fields(void)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	attach_file_reference(&out);
 	fputs(out.buf, stdout);
 	strbuf_release(&out);
 	return EXIT_PASS;
@@ -114,10 +125,12 @@ static const struct ground *ground_of_files(void)
 static const char help_text[] =
 	"usage: drtest doctor\n"
 	"       drtest doctor --clusters FILE\n"
+	"       drtest doctor --fields\n"
 	"       drtest doctor --grants [--role compare|watch|rehearse|drill] [--kind tidb|mariadb|mysql]\n"
 	"What is here, what is missing, and how to get it.\n"
 	"  --clusters FILE  what can be seen of each cluster of the file (addresses, ids, rights, TiCDC and its changefeeds, tables\n"
 	"                   that TiCDC leaves out); nothing is changed. --on attach may stand before it\n"
+	"  --fields         every field of a clusters file, as docs/CLUSTERS.md has them\n"
 	"  --grants         the accounts that drtest needs, with the least rights, as SQL\n"
 	"  --role ROLE      for that alone   --kind KIND  of the servers (tidb)\n"
 	"  --user NAME      the account's name (drtest_ROLE)   --host HOST  from where it comes ('%')\n"
@@ -128,6 +141,7 @@ int cmd_doctor(int argc, char **argv)
 	static const struct option longs[] = { { "on", required_argument, NULL, 'o' },
 					       { "clusters", required_argument, NULL, 'c' },
 					       { "grants", no_argument, NULL, 'g' },
+					       { "fields", no_argument, NULL, 'f' },
 					       { "role", required_argument, NULL, 'r' },
 					       { "kind", required_argument, NULL, 'k' },
 					       { "user", required_argument, NULL, 'u' },
@@ -146,6 +160,7 @@ int cmd_doctor(int argc, char **argv)
 		case 'o': o.ground = optarg; break;
 		case 'c': o.clusters = optarg; break;
 		case 'g': o.grants = true; break;
+		case 'f': o.fields = true; break;
 		case 'r': o.role = optarg; break;
 		case 'k': o.kind = optarg; break;
 		case 'u': o.user = optarg; break;
@@ -163,7 +178,9 @@ int cmd_doctor(int argc, char **argv)
 		fprintf(stderr, "drtest doctor: %s\n", e.text);
 		return EXIT_USAGE;
 	}
-	if (!o.grants && (o.role || o.kind || o.user || o.host))
+	if (o.fields && (o.grants || o.clusters || o.ground))
+		wrong = "--fields stands alone";
+	else if (!o.grants && (o.role || o.kind || o.user || o.host))
 		wrong = "--role, --kind, --user and --host belong to --grants";
 	else if (o.grants && (o.clusters || o.ground))
 		wrong = "--grants is for no certain clusters: without --clusters and --on";
@@ -175,6 +192,8 @@ int cmd_doctor(int argc, char **argv)
 		fprintf(stderr, "drtest doctor: %s\n", wrong);
 		return EXIT_USAGE;
 	}
+	if (o.fields)
+		return print_fields();
 	return o.grants     ? print_grants(&o)
 	       : o.clusters ? doctor_clusters(g, o.clusters)
 			    : doctor_here();

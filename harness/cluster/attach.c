@@ -179,19 +179,27 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 	const struct attach_cluster *a = cluster_named(c->name, e);
 	struct tidb_cluster *t;
 
-	if (!a || fs_mkdir_p(c->dir, 0755, e) < 0 || fs_mkdir_p(c->log_dir, 0755, e) < 0)
+	if (!a || attach_secrets(&used, e) < 0 || fs_mkdir_p(c->dir, 0755, e) < 0 ||
+	    fs_mkdir_p(c->log_dir, 0755, e) < 0)
 		return -1;
 	if (!c->keep)
 		guardian_path(c->dir);
 	t = c->own ? c->own : xcalloc(1, sizeof(*t));
 	c->own = t;
 	c->ep = a->sql;
+	c->as_sink = a->sql;
+	strcpy(c->as_sink.user, a->sink_user);
+	strcpy(c->as_sink.password, a->sink_password);
+	strcpy(c->as_sink.ssl_ca, a->sink_tls.ca);
+	strcpy(c->as_sink.ssl_cert, a->sink_tls.cert);
+	strcpy(c->as_sink.ssl_key, a->sink_tls.key);
 	strcpy(t->pd, a->pd);
 	strcpy(t->ticdc, a->ticdc);
 	strcpy(t->status, a->status);
-	strcpy(t->ca, a->ca);
-	strcpy(t->cert, a->cert);
-	strcpy(t->key, a->key);
+	strcpy(t->ca, a->tls.ca);
+	strcpy(t->cert, a->tls.cert);
+	strcpy(t->key, a->tls.key);
+	strcpy(t->server_name, a->tls.server_name);
 	if (a->command[ATTACH_START][0]) {
 		struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), NULL);
 		bool up = s != NULL;
@@ -208,7 +216,7 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 /* An address alone proves nothing: a wrong port, and somebody else's cluster is overwritten. */
 static int is_the_one(const struct attach_cluster *a, struct err *e)
 {
-	struct http_tls tls = { a->ca, a->cert, a->key };
+	struct http_tls tls = attach_http_tls(a);
 	struct pd_members m;
 
 	if (!a->cluster_id)
@@ -254,7 +262,7 @@ static int gone(struct cluster *c, struct err *e)
 		sql_close(s);
 		for (unsigned i = 0; i < 3 && !answers; i++) {
 			struct http_answer a = HTTP_ANSWER_INIT;
-			struct http_tls tls = { t->ca, t->cert, t->key };
+			struct http_tls tls = tidb_cluster_tls(t);
 
 			if (urls[i][0] && http_call("GET", urls[i], NULL, &tls,
 						    deadline_in_ms(1000), &a, NULL) == 0)
@@ -435,13 +443,15 @@ static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o,
 	    attach_allows(o->sink->name, ABLE_WRITE, e) < 0)
 		return -1;
 	struct tidb_cluster *t = c->own;
+	const char *user;
 
 	/* before either is made; the user stays noted until it is dropped */
 	undo_forget(t->feed_noted); /* that of an earlier changefeed of this run */
 	if (!(t->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
 		return -1;
-	if (!t->user_noted && !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name,
-							  TIDB_CLUSTER_SINK_USER, e)))
+	user = tidb_cluster_sink_user(t, o->sink);
+	if (user && !t->user_noted &&
+	    !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, user, e)))
 		return -1;
 	return tidb_cluster_changefeed(c, o, e);
 }
@@ -498,6 +508,7 @@ static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, fi
 
 static int attach_preflight(finding_fn *fn, void *arg)
 {
+	struct err why = ERR_INIT;
 	int n = 0;
 
 	if (!in_use) {
@@ -505,9 +516,13 @@ static int attach_preflight(finding_fn *fn, void *arg)
 		   "--clusters FILE (examples/ has some)");
 		return 1;
 	}
+	if (attach_secrets(&used, &why) < 0) {
+		fn(arg, why.text, "the file or command of the clusters file that gives it");
+		return 1;
+	}
 	for (size_t i = 0; i < used.n; i++) {
 		const struct attach_cluster *a = &used.c[i];
-		struct http_tls tls = { a->ca, a->cert, a->key };
+		struct http_tls tls = attach_http_tls(a);
 		struct err e = ERR_INIT;
 		struct sql *s = NULL;
 		struct pd_members members;

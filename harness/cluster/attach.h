@@ -5,18 +5,33 @@
 #define HARNESS_CLUSTER_ATTACH_H
 
 #include "harness/cluster/ground.h"
+#include "harness/net/http.h"
 
 #define ATTACH_CLUSTERS_MAX 16
 #define ATTACH_WORDS_MAX 32
 #define ATTACH_FILE_BYTES_MAX ((size_t)1 << 20)
 
+struct attach_tls { /* file names; all "": TLS with the system's CAs, where it is made at all */
+	char ca[512], cert[512], key[512], server_name[256];
+	bool given, off; /* off: `tls = false` */
+};
+/* A secret that is not in the file: its first line is taken when it is wanted, and not before. */
+struct attach_secret {
+	char file[512];
+	char *command[ATTACH_WORDS_MAX + 1]; /* as those below */
+};
 enum attach_command { ATTACH_KILL, ATTACH_START, ATTACH_DESTROY, ATTACH_COMMANDS };
 struct attach_cluster {
 	char name[64];
 	struct sql_endpoint sql;
 	char pd[300], ticdc[300], status[300]; /* URLs; "": none */
 	uint64_t cluster_id; /* PD's, which proves that it is the one that is meant; 0: not given */
-	char ca[512], cert[512], key[512];
+	struct attach_tls tls;     /* of PD, TiCDC and the status port */
+	struct attach_tls sql_tls; /* given: of SQL; sql has it already */
+	/* of TiCDC where a changefeed writes into this cluster; user "": drtest makes one */
+	char sink_user[129], sink_password[256];
+	struct attach_tls sink_tls; /* file names on TiCDC's machine */
+	struct attach_secret password, sink_secret;
 	bool expendable; /* implies all of `allow` */
 	bool mysql;      /* MySQL or MariaDB: no TiDB statements, no PD, no TiCDC */
 	unsigned allow;  /* bits 1 << ability */
@@ -33,8 +48,14 @@ struct attach_file {
 	char changefeed[128];
 	char redo_time_zone[65]; /* in which TiCDC runs: "+08:00", "Asia/Shanghai"; "": not told */
 };
-/* Mistakes are told with file and field. Secrets come by env "NAME" in the file. */
+/* Mistakes are told with file and field. Secrets come by env "NAME" in the file, or as a struct
+ * attach_secret. */
 int attach_file_read(struct attach_file *f, const char *path, struct err *e);
+/* Reads what is a file's or a command's; once for each file that was read. */
+int attach_secrets(struct attach_file *f, struct err *e);
+struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into c */
+/* docs/CLUSTERS.md, from the table by which a file is checked */
+void attach_file_reference(struct strbuf *out);
 void attach_file_release(struct attach_file *f);
 
 /* The file of this process. */

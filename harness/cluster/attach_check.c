@@ -56,7 +56,7 @@ note(struct look *k, const char *what, const char *fmt, ...)
 
 static struct ticdc api_of(const struct attach_cluster *a)
 {
-	return (struct ticdc){ .api = a->ticdc, .tls = { a->ca, a->cert, a->key } };
+	return (struct ticdc){ .api = a->ticdc, .tls = attach_http_tls(a) };
 }
 
 static void look_at_right(struct look *k, const char *privilege, const char *verb)
@@ -133,7 +133,7 @@ static void look_at_keys(struct look *k, bool must)
 
 static void look_at_status(struct look *k)
 {
-	struct http_tls tls = { k->a->ca, k->a->cert, k->a->key };
+	struct http_tls tls = attach_http_tls(k->a);
 	struct http_answer a = HTTP_ANSWER_INIT;
 	struct err e = ERR_INIT;
 	char url[320];
@@ -194,7 +194,7 @@ static void look_at_ids(struct look *k, const struct attach_file *f)
 	uint64_t ids[ATTACH_CLUSTERS_MAX] = { 0 };
 
 	for (size_t i = 0; i < f->n; i++) {
-		struct http_tls tls = { f->c[i].ca, f->c[i].cert, f->c[i].key };
+		struct http_tls tls = attach_http_tls(&f->c[i]);
 		struct pd_members m;
 
 		k->a = &f->c[i];
@@ -331,7 +331,7 @@ int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 	if (f->redo[0])
 		look_at_store(&k, f->redo, "redo", true);
 	for (size_t i = 0; i < f->n; i++) {
-		struct http_tls tls = { f->c[i].ca, f->c[i].cert, f->c[i].key };
+		struct http_tls tls = attach_http_tls(&f->c[i]);
 		struct err e = ERR_INIT;
 
 		k.a = &f->c[i];

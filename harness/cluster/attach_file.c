@@ -1,5 +1,6 @@
 /* The clusters file: Lua without libraries, a bounded number of steps, one table. */
 #include <lauxlib.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,20 @@
 #include "harness/base/tso.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
+#include "harness/net/http.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 
 #define STEPS_MAX 1000000
 #define UNSET_BYTES_MAX 600
+#define SECRET_BYTES_MAX 4096
+#define SECRET_MS 60000
+
+struct field;
+static int take_inner(lua_State *L, const struct field *fields, void *to, const char *where,
+		      const char *name, struct err *e);
+static int take_fields(lua_State *L, const struct field *fields, void *to, const char *where,
+		       struct err *e);
 
 static const struct {
 	const char *name;
@@ -22,9 +33,11 @@ static const struct {
 	{ "gc", ABLE_GC },           { "write", ABLE_WRITE },
 };
 
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
 const char *attach_verb_text(enum ability v)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+	for (size_t i = 0; i < N_VERBS; i++)
 		if (verbs[i].verb == v)
 			return verbs[i].name;
 	return "that";
@@ -53,69 +66,151 @@ static void too_long(lua_State *L, lua_Debug *ar)
 	luaL_error(L, "the file computes too long: it should only be a table");
 }
 
-/* The field at the top of the stack as text; absent is "". Pops it. */
-static int take_text(lua_State *L, char *out, size_t room, const char *where, const char *field,
+/* ---- the fields: what is checked, and what docs/CLUSTERS.md says */
+
+enum kind {
+	TEXT,
+	URL,
+	FLAG,
+	PORT,
+	ID,      /* PD's number, as text */
+	SERVER,  /* "tidb", "mysql" */
+	ALLOW,   /* a list of abilities */
+	COMMAND, /* a list of words */
+	SECRET,  /* text, or { file = … }, or { command = { … } } */
+	TLS,     /* a table of `tls_fields`, or false */
+	TABLE,
+};
+struct field {
+	const char *name;
+	enum kind kind;
+	size_t at, room;
+	const struct field *of; /* TABLE, TLS */
+	size_t beside;          /* SECRET: where its struct attach_secret is */
+	const char *means;
+};
+#define AT(type, member) offsetof(struct type, member), sizeof(((struct type *)0)->member)
+
+static const struct field tls_fields[] = {
+	{ "ca", TEXT, AT(attach_tls, ca), NULL, 0,
+	  "file with the CA that is trusted instead of the system's" },
+	{ "cert", TEXT, AT(attach_tls, cert), NULL, 0, "file with the client's certificate" },
+	{ "key", TEXT, AT(attach_tls, key), NULL, 0, "file with its key" },
+	{ "server_name", TEXT, AT(attach_tls, server_name), NULL, 0,
+	  "the name that the server's certificate has to be for, where it is not the address's" },
+	{ 0 },
+};
+static const struct field sql_fields[] = {
+	{ "host", TEXT, AT(attach_cluster, sql.host), NULL, 0, "required" },
+	{ "port", PORT, AT(attach_cluster, sql.port), NULL, 0, "4000" },
+	{ "user", TEXT, AT(attach_cluster, sql.user), NULL, 0,
+	  "`root`; `drtest doctor --grants` prints accounts with the least rights" },
+	{ "password", SECRET, AT(attach_cluster, sql.password), NULL,
+	  offsetof(struct attach_cluster, password),
+	  "text (`env \"NAME\"`), or `{ file = \"…\" }`, or `{ command = { \"…\" } }`" },
+	{ "tls", TLS, AT(attach_cluster, sql_tls), tls_fields, 0,
+	  "of SQL alone; `false`: plain text. Without it the cluster's `tls` is SQL's too, and without both SQL is plain" },
+	{ 0 },
+};
+static const struct field sink_fields[] = {
+	{ "user", TEXT, AT(attach_cluster, sink_user), NULL, 0, "required" },
+	{ "password", SECRET, AT(attach_cluster, sink_password), NULL,
+	  offsetof(struct attach_cluster, sink_secret), "as SQL's" },
+	{ "tls", TLS, AT(attach_cluster, sink_tls), tls_fields, 0,
+	  "of TiCDC's connection; the files are on TiCDC's machines (no `server_name`: TiCDC has none)" },
+	{ 0 },
+};
+static const struct field command_fields[] = {
+	{ "kill", COMMAND, AT(attach_cluster, command[ATTACH_KILL]), NULL, 0,
+	  "the disaster; complete when nothing of it answers any more" },
+	{ "start", COMMAND, AT(attach_cluster, command[ATTACH_START]), NULL, 0,
+	  "run when the cluster is wanted and does not answer" },
+	{ "destroy", COMMAND, AT(attach_cluster, command[ATTACH_DESTROY]), NULL, 0,
+	  "run at the end, unless `--keep`, only where this run has started or filled it" },
+	{ 0 },
+};
+static const struct field cluster_fields[] = {
+	{ "sql", TABLE, 0, 0, sql_fields, 0, "required: where it is reached by SQL" },
+	{ "pd", URL, AT(attach_cluster, pd), NULL, 0,
+	  "PD's URL: tells the cluster's id, its stores and safe points" },
+	{ "ticdc", URL, AT(attach_cluster, ticdc), NULL, 0,
+	  "TiCDC's URL, where a changefeed from this cluster is made or followed" },
+	{ "status", URL, AT(attach_cluster, status), NULL, 0, "TiDB's status port" },
+	{ "cluster_id", ID, AT(attach_cluster, cluster_id), NULL, 0,
+	  "the number that PD tells, in quotes: no other cluster is taken for this one" },
+	{ "kind", SERVER, AT(attach_cluster, mysql), NULL, 0,
+	  "`\"tidb\"`, or `\"mysql\"` for MySQL and MariaDB: no pd, ticdc, status" },
+	{ "tls", TLS, AT(attach_cluster, tls), tls_fields, 0,
+	  "of pd, ticdc and status, which are `https://` then; and of SQL, unless that has its own" },
+	{ "sink", TABLE, 0, 0, sink_fields, 0,
+	  "TiCDC's account where a changefeed writes into this cluster. Without it drtest makes one for the run, which takes "
+	  "CREATE USER and GRANT OPTION, and drops it at the end" },
+	{ "allow", ALLOW, AT(attach_cluster, allow), NULL, 0,
+	  "list of what may be done: `backup`, `restore`, `changefeed`, `gc` (hold garbage collection), `write` (load, replay, SQL); "
+	  "without it the cluster is only read" },
+	{ "expendable", FLAG, AT(attach_cluster, expendable), NULL, 0,
+	  "`true`: it may be killed and overwritten; implies all of `allow`" },
+	{ "commands", TABLE, 0, 0, command_fields, 0, "lists of words, run without a shell" },
+	{ 0 },
+};
+static const struct field file_fields[] = {
+	{ "store", TEXT, AT(attach_file, store), NULL, 0,
+	  "URI under which a run may put its own things; reached by TiKV, TiCDC and drtest alike" },
+	{ "redo", TEXT, AT(attach_file, redo), NULL, 0,
+	  "URI of the redo log of the changefeed that is there: its `consistent.storage`. Only ever read" },
+	{ "backup", TEXT, AT(attach_file, backup), NULL, 0,
+	  "URI of a full backup that is there, for a rehearsal that shall make none" },
+	{ "changefeed", TEXT, AT(attach_file, changefeed), NULL, 0,
+	  "id of the changefeed from primary to secondary" },
+	{ "redo_time_zone", TEXT, AT(attach_file, redo_time_zone), NULL, 0,
+	  "in which TiCDC runs (`\"+08:00\"`, `\"Asia/Shanghai\"`): its log has TIMESTAMPs as text and does not say" },
+	{ 0 },
+};
+
+static int wrong(struct err *e, const char *where, const struct field *f, const char *is)
+{
+	return err_set(e, ERR_USAGE, 0, "%s: %s %s", where, f->name, is);
+}
+
+/* The value at the top of the stack as text; absent is "". */
+static int take_text(lua_State *L, char *out, size_t room, const char *where, const struct field *f,
 		     struct err *e)
 {
-	int rc = 0;
-
 	out[0] = '\0';
 	/* no NUL in it */
 	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) == lua_objlen(L, -1) &&
 	    lua_objlen(L, -1) < room)
 		strcpy(out, lua_tostring(L, -1));
 	else if (!lua_isnil(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where,
-			     field, room - 1);
-	lua_pop(L, 1);
-	return rc;
+		return err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where,
+			       f->name, room - 1);
+	return 0;
 }
 
-static int text(lua_State *L, const char *name, char *out, size_t room, const char *where,
-		struct err *e)
+static int take_url(lua_State *L, char *out, size_t room, const char *where, const struct field *f,
+		    struct err *e)
 {
-	lua_getfield(L, -1, name);
-	return take_text(L, out, room, where, name, e);
-}
-
-static int url(lua_State *L, const char *name, char *out, size_t room, const char *where,
-	       struct err *e)
-{
-	if (text(L, name, out, room, where, e) < 0)
+	if (take_text(L, out, room, where, f, e) < 0)
 		return -1;
 	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0)
-		return err_set(e, ERR_USAGE, 0, "%s: %s has to begin with http:// or https://",
-			       where, name);
+		return wrong(e, where, f, "has to begin with http:// or https://");
 	if (*out && out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
 	return 0;
 }
 
-static int flag(lua_State *L, const char *name, bool *out, const char *where, struct err *e)
-{
-	int rc = 0;
-
-	lua_getfield(L, -1, name);
-	if (lua_isboolean(L, -1))
-		*out = lua_toboolean(L, -1);
-	else if (!lua_isnil(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: %s is true or false", where, name);
-	lua_pop(L, 1);
-	return rc;
-}
-
 /* Refuses a field that is not known: a misspelt `expendable` must not pass unseen. */
-static int only(lua_State *L, const char *const *known, const char *where, struct err *e)
+static int only(lua_State *L, const struct field *known, const char *where, struct err *e)
 {
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-		bool found = false;
+		const struct field *k = known;
 
-		for (const char *const *k = known; *k && name; k++)
-			found = found || !strcmp(*k, name);
+		while (name && k->name && strcmp(k->name, name) != 0)
+			k++;
 		lua_pop(L, 1);
-		if (!found) {
+		if (!name || !k->name) {
 			err_set(e, ERR_USAGE, 0, "%s has a field '%.60s' that is not known", where,
 				name ? name : "(no name)");
 			lua_pop(L, 1);
@@ -125,69 +220,11 @@ static int only(lua_State *L, const char *const *known, const char *where, struc
 	return 0;
 }
 
-static int sql(lua_State *L, struct attach_cluster *c, const char *where, struct err *e)
-{
-	static const char *const known[] = { "host", "port", "user", "password", NULL };
-	int rc = -1;
-
-	lua_getfield(L, -1, "sql");
-	if (!lua_istable(L, -1)) {
-		err_set(e, ERR_USAGE, 0,
-			"%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing",
-			where);
-		goto out;
-	}
-	if (only(L, known, where, e) < 0 ||
-	    text(L, "host", c->sql.host, sizeof(c->sql.host), where, e) < 0 ||
-	    text(L, "user", c->sql.user, sizeof(c->sql.user), where, e) < 0 ||
-	    text(L, "password", c->sql.password, sizeof(c->sql.password), where, e) < 0)
-		goto out;
-	lua_getfield(L, -1, "port");
-	if (lua_isnil(L, -1))
-		c->sql.port = 4000;
-	else if (lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 1 && lua_tonumber(L, -1) <= 65535)
-		c->sql.port = (unsigned)lua_tonumber(L, -1);
-	lua_pop(L, 1);
-	if (!c->sql.host[0] || !c->sql.port) {
-		err_set(e, ERR_USAGE, 0, "%s: sql needs a host, and a port from 1 to 65535", where);
-		goto out;
-	}
-	if (!c->sql.user[0])
-		strcpy(c->sql.user, "root");
-	rc = 0;
-out:
-	lua_pop(L, 1);
-	return rc;
-}
-
-static int tls(lua_State *L, struct attach_cluster *c, const char *where, struct err *e)
-{
-	static const char *const known[] = { "ca", "cert", "key", NULL };
-	int rc = 0;
-
-	lua_getfield(L, -1, "tls");
-	if (lua_istable(L, -1)) {
-		rc = only(L, known, where, e) < 0 ||
-				     text(L, "ca", c->ca, sizeof(c->ca), where, e) < 0 ||
-				     text(L, "cert", c->cert, sizeof(c->cert), where, e) < 0 ||
-				     text(L, "key", c->key, sizeof(c->key), where, e) < 0
-			     ? -1
-			     : 0;
-		strcpy(c->sql.ssl_ca, c->ca);
-		strcpy(c->sql.ssl_cert, c->cert);
-		strcpy(c->sql.ssl_key, c->key);
-	} else if (!lua_isnil(L, -1)) {
-		rc = err_set(e, ERR_USAGE, 0, "%s: tls = { ca = …, cert = …, key = … }", where);
-	}
-	lua_pop(L, 1);
-	return rc;
-}
-
-static int allow(lua_State *L, struct attach_cluster *c, const char *where, struct err *e)
+static int take_allow(lua_State *L, unsigned *out, const char *where, const struct field *f,
+		      struct err *e)
 {
 	int rc = 0;
 
-	lua_getfield(L, -1, "allow");
 	if (!lua_isnil(L, -1) && !lua_istable(L, -1))
 		rc = err_set(e, ERR_USAGE, 0, "%s: allow = { \"backup\", \"gc\" }", where);
 	for (int i = 1; rc == 0 && lua_istable(L, -1) && i <= (int)lua_objlen(L, -1); i++) {
@@ -196,9 +233,9 @@ static int allow(lua_State *L, struct attach_cluster *c, const char *where, stru
 
 		lua_rawgeti(L, -1, i);
 		name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-		while (v < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verbs[v].name, name) != 0)
+		while (v < N_VERBS && strcmp(verbs[v].name, name) != 0)
 			v++;
-		if (v == sizeof(verbs) / sizeof(verbs[0]))
+		if (v == N_VERBS)
 			rc = err_set(
 				e, ERR_USAGE, 0,
 				"%s: allow knows backup, restore, changefeed, gc and write, not '%.40s'",
@@ -207,120 +244,229 @@ static int allow(lua_State *L, struct attach_cluster *c, const char *where, stru
 			rc = err_set(e, ERR_USAGE, 0,
 				     "%s: what may be killed is marked expendable = true", where);
 		else
-			c->allow |= 1u << verbs[v].verb;
+			*out |= 1u << verbs[v].verb;
 		lua_pop(L, 1);
 	}
-	lua_pop(L, 1);
+	(void)f;
 	return rc;
 }
 
-static int commands(lua_State *L, struct attach_cluster *c, const char *where, struct err *e)
+static int take_command(lua_State *L, char **out, const char *where, const struct field *f,
+			struct err *e)
 {
-	static const char *const names[] = { "kill", "start", "destroy", NULL };
 	int rc = 0;
 
-	lua_getfield(L, -1, "commands");
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
+	if (lua_isnil(L, -1))
 		return 0;
-	}
-	if (!lua_istable(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: commands = { kill = { \"kubectl\", … } }",
-			     where);
-	else
-		rc = only(L, names, where, e);
-	for (unsigned k = 0; rc == 0 && names[k]; k++) {
-		lua_getfield(L, -1, names[k]);
-		if (lua_istable(L, -1) && lua_objlen(L, -1) <= ATTACH_WORDS_MAX) {
-			for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
-				lua_rawgeti(L, -1, i);
-				if (lua_type(L, -1) == LUA_TSTRING)
-					c->command[k][i - 1] = xstrdup(lua_tostring(L, -1));
-				else
-					rc = err_set(e, ERR_USAGE, 0,
-						     "%s: command %s: word %d is no text", where,
-						     names[k], i);
-				lua_pop(L, 1);
-			}
-		} else if (!lua_isnil(L, -1)) {
-			rc = err_set(
-				e, ERR_USAGE, 0,
-				"%s: command %s is a table of at most %d words (no shell line)",
-				where, names[k], ATTACH_WORDS_MAX);
-		}
+	if (!lua_istable(L, -1) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: command %s is a table of at most %d words (no shell line)",
+			       where, f->name, ATTACH_WORDS_MAX);
+	for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
+		lua_rawgeti(L, -1, i);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			out[i - 1] = xstrdup(lua_tostring(L, -1));
+		else
+			rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is no text", where,
+				     f->name, i);
 		lua_pop(L, 1);
 	}
-	lua_pop(L, 1);
 	return rc;
 }
 
-static int one(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
+static int take_secret(lua_State *L, char *text, size_t room, struct attach_secret *beside,
+		       const char *where, const struct field *f, struct err *e)
 {
-	static const char *const known[] = { "sql",      "pd",         "ticdc", "status",
-					     "tls",      "expendable", "kind",  "allow",
-					     "commands", "cluster_id", NULL };
-	char where[400], kind[16], id[24];
+	static const struct field fields[] = {
+		{ "file", TEXT, AT(attach_secret, file), NULL, 0, "" },
+		{ "command", COMMAND, AT(attach_secret, command), NULL, 0, "" },
+		{ 0 },
+	};
 
-	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
-	if (only(L, known, where, e) < 0 || sql(L, c, where, e) < 0 ||
-	    url(L, "pd", c->pd, sizeof(c->pd), where, e) < 0 ||
-	    url(L, "ticdc", c->ticdc, sizeof(c->ticdc), where, e) < 0 ||
-	    url(L, "status", c->status, sizeof(c->status), where, e) < 0 ||
-	    tls(L, c, where, e) < 0 || flag(L, "expendable", &c->expendable, where, e) < 0 ||
-	    allow(L, c, where, e) < 0 || commands(L, c, where, e) < 0 ||
-	    text(L, "kind", kind, sizeof(kind), where, e) < 0 ||
-	    text(L, "cluster_id", id, sizeof(id), where, e) < 0)
+	if (!lua_istable(L, -1))
+		return take_text(L, text, room, where, f, e);
+	if (take_inner(L, fields, beside, where, f->name, e) < 0)
 		return -1;
-	if (*id && (!tso_parse(id, &c->cluster_id) || !c->cluster_id))
+	return !beside->file[0] == !beside->command[0]
+		       ? wrong(e, where, f,
+			       "is text, or { file = \"…\" }, or { command = { \"…\" } }")
+		       : 0;
+}
+
+static int take_tls(lua_State *L, struct attach_tls *out, const char *where, const struct field *f,
+		    struct err *e)
+{
+	if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+		out->off = true;
+		return 0;
+	}
+	if (lua_isnil(L, -1))
+		return 0;
+	if (!lua_istable(L, -1))
+		return wrong(e, where, f,
+			     "= { ca = …, cert = …, key = …, server_name = … }, or false");
+	out->given = true;
+	if (take_inner(L, f->of, out, where, f->name, e) < 0)
+		return -1;
+	return !out->cert[0] != !out->key[0] ? wrong(e, where, f, "needs cert and key together")
+					     : 0;
+}
+
+static int take_id(lua_State *L, uint64_t *out, const char *where, const struct field *f,
+		   struct err *e)
+{
+	char id[24];
+
+	if (take_text(L, id, sizeof(id), where, f, e) < 0)
+		return -1;
+	return *id && (!tso_parse(id, out) || !*out)
+		       ? err_set(e, ERR_USAGE, 0,
+				 "%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"",
+				 where)
+		       : 0;
+}
+
+static int take_one(lua_State *L, const struct field *f, char *to, const char *where, struct err *e)
+{
+	char text[16];
+
+	switch (f->kind) {
+	case TEXT: return take_text(L, to + f->at, f->room, where, f, e);
+	case URL: return take_url(L, to + f->at, f->room, where, f, e);
+	case ALLOW: return take_allow(L, (unsigned *)(void *)(to + f->at), where, f, e);
+	case COMMAND: return take_command(L, (char **)(void *)(to + f->at), where, f, e);
+	case ID: return take_id(L, (uint64_t *)(void *)(to + f->at), where, f, e);
+	case TLS: return take_tls(L, (void *)(to + f->at), where, f, e);
+	case SECRET:
+		return take_secret(L, to + f->at, f->room, (void *)(to + f->beside), where, f, e);
+	case FLAG:
+		*(bool *)(to + f->at) = lua_toboolean(L, -1);
+		return lua_isboolean(L, -1) || lua_isnil(L, -1)
+			       ? 0
+			       : wrong(e, where, f, "is true or false");
+	case PORT:
+		if (lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 1 &&
+		    lua_tonumber(L, -1) <= 65535 &&
+		    lua_tonumber(L, -1) == (unsigned)lua_tonumber(L, -1))
+			*(unsigned *)(void *)(to + f->at) = (unsigned)lua_tonumber(L, -1);
+		else if (!lua_isnil(L, -1))
+			return wrong(e, where, f, "is a number from 1 to 65535");
+		else
+			*(unsigned *)(void *)(to + f->at) = 4000;
+		return 0;
+	case SERVER:
+		if (take_text(L, text, sizeof(text), where, f, e) < 0)
+			return -1;
+		*(bool *)(to + f->at) = *text == 'm';
+		return !*text || !strcmp(text, "tidb") || !strcmp(text, "mysql")
+			       ? 0
+			       : wrong(e, where, f, "is \"tidb\" or \"mysql\" (MariaDB too)");
+	case TABLE:
+		if (lua_isnil(L, -1))
+			return 0;
+		if (!lua_istable(L, -1))
+			return wrong(e, where, f, "is a table");
+		return take_inner(L, f->of, to, where, f->name, e);
+	}
+	return 0;
+}
+
+/* The table at the top of the stack, a field of the one that is called `where`. */
+static int take_inner(lua_State *L, const struct field *fields, void *to, const char *where,
+		      const char *name, struct err *e)
+{
+	char inner[480];
+
+	snprintf(inner, sizeof(inner), "%.400s: %s", where, name);
+	return only(L, fields, inner, e) < 0 ? -1 : take_fields(L, fields, to, inner, e);
+}
+
+static int take_fields(lua_State *L, const struct field *fields, void *to, const char *where,
+		       struct err *e)
+{
+	int rc = 0;
+
+	for (const struct field *f = fields; rc == 0 && f->name; f++) {
+		lua_getfield(L, -1, f->name);
+		rc = take_one(L, f, to, where, e);
+		lua_pop(L, 1);
+	}
+	return rc;
+}
+
+/* ---- what goes together */
+
+static int check_cluster(struct attach_cluster *c, const char *where, struct err *e)
+{
+	const char *urls[] = { c->pd, c->ticdc, c->status }, *names[] = { "pd", "ticdc", "status" };
+	const struct attach_tls *of_sql =
+		c->sql_tls.given || c->sql_tls.off ? &c->sql_tls : &c->tls;
+
+	if (!c->sql.host[0])
 		return err_set(
 			e, ERR_USAGE, 0,
-			"%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"",
+			"%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing",
 			where);
+	if (!c->sql.user[0])
+		strcpy(c->sql.user, "root");
 	if (c->cluster_id && !c->pd[0])
 		return err_set(e, ERR_USAGE, 0,
 			       "%s: a cluster_id needs pd = \"http://…:2379\", which tells it",
 			       where);
-	if (*kind && strcmp(kind, "tidb") != 0 && strcmp(kind, "mysql") != 0)
-		return err_set(e, ERR_USAGE, 0, "%s: kind is \"tidb\" or \"mysql\" (MariaDB too)",
-			       where);
-	c->mysql = *kind == 'm';
 	if (c->mysql && (c->pd[0] || c->ticdc[0] || c->status[0]))
 		return err_set(e, ERR_USAGE, 0,
 			       "%s: a mysql has neither pd nor ticdc nor a status port", where);
+	for (unsigned i = 0; i < 3; i++)
+		if (c->tls.given && !strncmp(urls[i], "http://", 7))
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s: %s is http:// and tls is given: https://, or sql = { tls = … } where it is for SQL alone",
+				where, names[i]);
+	if (c->tls.off)
+		for (unsigned i = 0; i < 3; i++)
+			if (!strncmp(urls[i], "https://", 8))
+				return err_set(e, ERR_USAGE, 0,
+					       "%s: %s is https:// and tls is false", where,
+					       names[i]);
+	if (c->sink_tls.server_name[0])
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: sink.tls has a server_name, and TiCDC's sink has none", where);
+	if (!c->sink_user[0] && (c->sink_password[0] || c->sink_secret.file[0] ||
+				 c->sink_secret.command[0] || c->sink_tls.given))
+		return err_set(e, ERR_USAGE, 0, "%s: sink needs a user", where);
+	if (of_sql->given) {
+		strcpy(c->sql.ssl_ca, of_sql->ca);
+		strcpy(c->sql.ssl_cert, of_sql->cert);
+		strcpy(c->sql.ssl_key, of_sql->key);
+		strcpy(c->sql.ssl_server_name, of_sql->server_name);
+		c->sql.tls = SQL_TLS_VERIFY;
+	}
 	return 0;
 }
 
-static int read_table(lua_State *L, struct attach_file *f, const char *path, struct err *e)
+static int one(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
 {
-	char where[320];
+	char where[400];
 
-	snprintf(where, sizeof(where), "%.300s", path);
-	if (!lua_istable(L, -1))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%s: it has to end in: return { primary = { sql = … }, secondary = … }",
-			where);
-	if (text(L, "backup", f->backup, sizeof(f->backup), where, e) < 0 ||
-	    text(L, "redo", f->redo, sizeof(f->redo), where, e) < 0 ||
-	    text(L, "store", f->store, sizeof(f->store), where, e) < 0 ||
-	    text(L, "changefeed", f->changefeed, sizeof(f->changefeed), where, e) < 0 ||
-	    text(L, "redo_time_zone", f->redo_time_zone, sizeof(f->redo_time_zone), where, e) < 0)
-		return -1;
-	if (strspn(f->redo_time_zone,
-		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") !=
-	    strlen(f->redo_time_zone))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"",
-			where, f->redo_time_zone);
+	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
+	return only(L, cluster_fields, where, e) < 0 ||
+			       take_fields(L, cluster_fields, c, where, e) < 0 ||
+			       check_cluster(c, where, e) < 0
+		       ? -1
+		       : 0;
+}
+
+static int read_clusters(lua_State *L, struct attach_file *f, const char *path, struct err *e)
+{
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 		struct attach_cluster *c = &f->c[f->n];
+		const struct field *k = file_fields;
 
-		if (lua_type(L, -1) == LUA_TSTRING &&
-		    (!strcmp(name, "backup") || !strcmp(name, "redo") || !strcmp(name, "store") ||
-		     !strcmp(name, "changefeed") || !strcmp(name, "redo_time_zone"))) {
+		while (k->name && strcmp(k->name, name) != 0)
+			k++;
+		if (k->name) {
 			lua_pop(L, 1);
 			continue;
 		}
@@ -333,9 +479,9 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 				e, ERR_USAGE, 0,
 				"%s: '%.40s' is neither a cluster (name = { sql = … }) nor backup, changefeed, redo, "
 				"redo_time_zone or store",
-				where, name);
+				path, name);
 		if (f->n == ATTACH_CLUSTERS_MAX)
-			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", where,
+			return err_set(e, ERR_USAGE, 0, "%s: more than %d clusters", path,
 				       ATTACH_CLUSTERS_MAX);
 		strcpy(c->name, name);
 		f->n++;
@@ -343,6 +489,37 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 			return -1;
 		lua_pop(L, 1);
 	}
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct attach_cluster *)a)->name,
+		      ((const struct attach_cluster *)b)->name);
+}
+
+static int read_table(lua_State *L, struct attach_file *f, const char *path, struct err *e)
+{
+	char where[320];
+
+	snprintf(where, sizeof(where), "%.300s", path);
+	if (!lua_istable(L, -1))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: it has to end in: return { primary = { sql = … }, secondary = … }",
+			where);
+	if (take_fields(L, file_fields, f, where, e) < 0)
+		return -1;
+	if (strspn(f->redo_time_zone,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-:/_") !=
+	    strlen(f->redo_time_zone))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"",
+			where, f->redo_time_zone);
+	if (read_clusters(L, f, where, e) < 0)
+		return -1;
+	qsort(f->c, f->n, sizeof(f->c[0]), by_name);
 	for (size_t i = 0; i < f->n; i++)
 		for (size_t k = 0; k < i; k++)
 			if (f->c[i].sql.port == f->c[k].sql.port &&
@@ -403,11 +580,117 @@ out:
 	return rc;
 }
 
+static void forget_words(char **words)
+{
+	for (char **w = words; *w; w++) {
+		free(*w);
+		*w = NULL;
+	}
+}
+
 void attach_file_release(struct attach_file *f)
 {
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++) {
 		for (unsigned k = 0; k < ATTACH_COMMANDS; k++)
-			for (char **w = f->c[i].command[k]; *w; w++)
-				free(*w);
+			forget_words(f->c[i].command[k]);
+		forget_words(f->c[i].password.command);
+		forget_words(f->c[i].sink_secret.command);
+	}
 	memset(f, 0, sizeof(*f));
+}
+
+/* ---- secrets that are elsewhere */
+
+static int take_first_line(struct attach_secret *from, char *out, size_t room, const char *cluster,
+			   const char *what, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	size_t n;
+	int rc = -1;
+
+	if (!from->file[0] && !from->command[0])
+		return 0;
+	if (from->file[0] ? fs_read_file(from->file, SECRET_BYTES_MAX, &text, e) < 0
+			  : proc_run(from->command, NULL, &text, SECRET_BYTES_MAX,
+				     deadline_in_ms(SECRET_MS), e) < 0) {
+		err_wrap(e, "%s: its %s", cluster, what);
+		goto out;
+	}
+	n = strcspn(text.buf, "\r\n");
+	if (!n || n >= room || strlen(text.buf) != text.len) {
+		err_set(e, ERR_USAGE, 0, "%s: its %s: %s has to give one line of at most %zu bytes",
+			cluster, what, from->file[0] ? from->file : from->command[0], room - 1);
+		goto out;
+	}
+	memcpy(out, text.buf, n);
+	out[n] = '\0';
+	from->file[0] = '\0'; /* once is enough */
+	forget_words(from->command);
+	rc = 0;
+out:
+	memset(text.buf, 0, text.len);
+	strbuf_release(&text);
+	return rc;
+}
+
+int attach_secrets(struct attach_file *f, struct err *e)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct attach_cluster *c = &f->c[i];
+
+		if (take_first_line(&c->password, c->sql.password, sizeof(c->sql.password), c->name,
+				    "password", e) < 0 ||
+		    take_first_line(&c->sink_secret, c->sink_password, sizeof(c->sink_password),
+				    c->name, "sink's password", e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct http_tls attach_http_tls(const struct attach_cluster *c)
+{
+	return (struct http_tls){ c->tls.ca, c->tls.cert, c->tls.key, c->tls.server_name };
+}
+
+/* ---- docs/CLUSTERS.md */
+
+static void add_rows(struct strbuf *out, const struct field *fields, const char *prefix)
+{
+	static const char *const kinds[] = {
+		[TEXT] = "text",
+		[URL] = "URL",
+		[FLAG] = "true, false",
+		[PORT] = "number",
+		[ID] = "text",
+		[SERVER] = "text",
+		[ALLOW] = "list",
+		[COMMAND] = "list",
+		[SECRET] = "text or table",
+		[TLS] = "table or `false`",
+		[TABLE] = "table",
+	};
+
+	for (const struct field *f = fields; f->name; f++) {
+		char deeper[80];
+
+		strbuf_addf(out, "| `%s%s` | %s | %s |\n", prefix, f->name, kinds[f->kind],
+			    f->means);
+		snprintf(deeper, sizeof(deeper), "%s%s.", prefix, f->name);
+		if (f->kind == TABLE)
+			add_rows(out, f->of, deeper);
+	}
+}
+
+void attach_file_reference(struct strbuf *out)
+{
+	strbuf_addstr(out, "| field of the file | is | means |\n| --- | --- | --- |\n");
+	add_rows(out, file_fields, "");
+	strbuf_addstr(
+		out,
+		"| any other name | table | a cluster; scenarios ask for `primary`, `secondary`, "
+		"`scratch`, `new-primary`, `secondary-twin` |\n");
+	strbuf_addstr(out, "\n| field of a cluster | is | means |\n| --- | --- | --- |\n");
+	add_rows(out, cluster_fields, "");
+	strbuf_addstr(out, "\n| field of a `tls` | is | means |\n| --- | --- | --- |\n");
+	add_rows(out, tls_fields, "");
 }

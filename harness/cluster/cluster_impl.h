@@ -31,6 +31,10 @@ struct cluster {
 	bool dead;            /* killed or stopped: nothing of it answers */
 	/* where the changefeed's status is kept for the sampler; NULL: none yet */
 	char *status_path;
+	/* How TiCDC logs in where a changefeed writes into this cluster; user "": drtest makes an
+	 * account. And as whom one does, or did: its connections are ended before a replay. */
+	struct sql_endpoint as_sink;
+	char written_by[129];
 	tso_t restored_ts; /* its own TSO after RESTORE; 0: none */
 };
 

@@ -65,7 +65,7 @@ static enum playground_kind kind_of(enum cluster_part part)
 /* The port of PD's leader, of TiCDC's owner; 0: nobody tells. */
 static unsigned leading_port(const struct tidb_cluster *t, enum cluster_part part)
 {
-	struct http_tls tls = { t->ca, t->cert, t->key };
+	struct http_tls tls = tidb_cluster_tls(t);
 	struct ticdc api = tidb_cluster_api(t);
 	struct pd_members m;
 	char owner[300];

@@ -13,6 +13,7 @@
 #include "harness/feed/status.h"
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
+#include "harness/sql/fence.h"
 
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
@@ -33,6 +34,19 @@
 /* the store and the sink are asked why, at most this often */
 #define LOOK_NS (15 * S_NS)
 #define RETRYING_NS (180 * S_NS)
+
+const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster *sink)
+{
+	unsigned char bytes[4];
+
+	if (sink->as_sink.user[0])
+		return NULL;
+	if (!t->sink_user[0] && getrandom(bytes, sizeof(bytes), 0) == sizeof(bytes))
+		snprintf(t->sink_user, sizeof(t->sink_user),
+			 TIDB_CLUSTER_SINK_USER "%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2],
+			 bytes[3]);
+	return t->sink_user;
+}
 
 /* A user of its own for TiCDC on the sink: what it leaves running there can be told from everybody
  * else's. */
@@ -447,10 +461,19 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	t->feed_found = t->feed_made = false;
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
 	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", o->redo_uri);
-	snprintf(t->sink_user, sizeof(t->sink_user), TIDB_CLUSTER_SINK_USER);
 	t->sink = t->sink_admin = t->sink_seen = o->sink->ep;
-	if (sink_user(t, t->v2, e) < 0) /* through the CLI it would stand in argv */
+	if (!tidb_cluster_sink_user(t, o->sink)) { /* the sink's owner has made one */
+		t->sink = o->sink->as_sink;
+		if (!t->v2 && t->sink.password[0])
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"create changefeed %s: this TiCDC (%s) has no open API v2, and by `cdc cli` the password of "
+				"the sink's account would stand in a command line",
+				o->id, t->version_text);
+	} else if (sink_user(t, t->v2, e) < 0) { /* through the CLI it would stand in argv */
 		return -1;
+	}
+	snprintf(o->sink->written_by, sizeof(o->sink->written_by), "%s", t->sink.user);
 	if (o->sink_port && o->sink_port != o->sink->ep.port) { /* a proxy on this machine */
 		t->sink.port = t->sink_seen.port = o->sink_port;
 		strcpy(t->sink.host, "127.0.0.1");
@@ -515,6 +538,7 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 	snprintf(t->feed_id, sizeof(t->feed_id), "%s", id);
 	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", redo_uri);
 	t->sink = t->sink_admin = t->sink_seen = sink->ep;
+	snprintf(sink->written_by, sizeof(sink->written_by), "%s", sink->as_sink.user);
 	t->feed_found = true;
 	forget(t);
 	t->last = (struct feed_status){ .state = FEED_NORMAL,
@@ -549,7 +573,16 @@ int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct er
 
 int tidb_cluster_fence(struct cluster *c, struct err *e)
 {
-	uint64_t killed;
+	struct sql *s = sql_open(&c->ep, deadline_in_ms(API_MS), e);
+	uint64_t killed = 0;
+	/* an earlier run's changefeed, where this one has made none */
+	int rc = s ? fence_user(s,
+				c->written_by[0]     ? c->written_by
+				: c->as_sink.user[0] ? c->as_sink.user
+						     : TIDB_CLUSTER_SINK_USER "*",
+				deadline_in_ms(API_MS), &killed, e)
+		   : -1;
 
-	return tidb_kill_user(&c->ep, TIDB_CLUSTER_SINK_USER, deadline_in_ms(API_MS), &killed, e);
+	sql_close(s);
+	return rc < 0 ? err_wrap(e, "fence what is left of the changefeed") : 0;
 }

@@ -14,6 +14,11 @@
 #define SQL_MS 10000
 #define NO_SUCH_TABLE 1146
 
+struct http_tls tidb_cluster_tls(const struct tidb_cluster *t)
+{
+	return (struct http_tls){ t->ca, t->cert, t->key, t->server_name };
+}
+
 static int look_sql(struct tidb_cluster *t, const struct sql_endpoint *ep, struct err *e)
 {
 	if (tidb_version(ep, t->version_text, e) < 0)
@@ -27,7 +32,7 @@ static int look_sql(struct tidb_cluster *t, const struct sql_endpoint *ep, struc
 
 static int look_status(const struct tidb_cluster *t, struct deadline d, struct err *e)
 {
-	struct http_tls tls = { t->ca, t->cert, t->key };
+	struct http_tls tls = tidb_cluster_tls(t);
 	struct http_answer a = HTTP_ANSWER_INIT;
 	char *url = xstrfmt("%s/status", t->status);
 	int rc = http_call("GET", url, NULL, &tls, d, &a, e);
@@ -59,7 +64,7 @@ int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct
 static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
 {
 	struct deadline d = deadline_in_ms(3000);
-	struct http_tls tls = { t->ca, t->cert, t->key };
+	struct http_tls tls = tidb_cluster_tls(t);
 	struct pd_members members;
 
 	if (look_sql(t, &c->ep, e) < 0 || (t->status[0] && look_status(t, d, e) < 0) ||
@@ -70,8 +75,7 @@ static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
 
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t)
 {
-	return (struct ticdc){ .api = t->ticdc,
-			       .tls = { .ca = t->ca, .cert = t->cert, .key = t->key } };
+	return (struct ticdc){ .api = t->ticdc, .tls = tidb_cluster_tls(t) };
 }
 
 int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
@@ -104,7 +108,7 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
 void tidb_cluster_explain(struct cluster *c, struct err *e)
 {
 	const struct tidb_cluster *t = c->own;
-	struct http_tls tls = { t->ca, t->cert, t->key };
+	struct http_tls tls = tidb_cluster_tls(t);
 	struct pd_stores stores;
 	char why[400] = "";
 

@@ -8,11 +8,12 @@
 #include "harness/tidb/ticdc.h"
 #include "harness/tidb/tidb.h"
 
-#define TIDB_CLUSTER_SINK_USER "drtest_cdc"
+/* TiCDC's user, where drtest makes it: with digits of its own for each run */
+#define TIDB_CLUSTER_SINK_USER "drtest_cdc_"
 
 struct tidb_cluster {
-	char pd[300], ticdc[300], status[300]; /* "http://127.0.0.1:2379"; "": none */
-	char ca[512], cert[512], key[512];
+	char pd[300], ticdc[300], status[300];               /* "http://127.0.0.1:2379"; "": none */
+	char ca[512], cert[512], key[512], server_name[256]; /* of PD, TiCDC and the status port */
 	unsigned version[3];
 	char version_text[64]; /* "v8.5.7" */
 	/* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
@@ -28,7 +29,7 @@ struct tidb_cluster {
 	bool disposable;
 	/* the changefeed that reads this cluster */
 	/* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
-	char feed_id[128], sink_user[64], redo_uri[2048];
+	char feed_id[128], sink_user[129], redo_uri[2048];
 	/* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
 	struct sql_endpoint sink, sink_admin, sink_seen;
 	bool feed_made; /* by this run, under feed_id */
@@ -52,6 +53,7 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
 		       int (*alive)(struct cluster *c, struct err *e), struct deadline d,
 		       struct err *e);
 
+struct http_tls tidb_cluster_tls(const struct tidb_cluster *t); /* points into t */
 struct ticdc tidb_cluster_api(const struct tidb_cluster *t);
 /* it answers, and has a capture */
 int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e);
@@ -76,6 +78,8 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
  * over (failed, stopped), or has been tried again for three minutes. */
 int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
 int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
+/* The name of TiCDC's user of this run; NULL: the sink has an account for it. */
+const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster *sink);
 /* on clusters that are not ours: what the changefeed needed there */
 void tidb_cluster_drop_sink_user(struct tidb_cluster *t);
 /* What a dead TiCDC left running on this cluster, its sink: gone on return. */

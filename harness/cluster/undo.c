@@ -118,7 +118,7 @@ static int drop_user(const struct sql_endpoint *at, const char *user, struct err
 
 static int pause_feed(const struct attach_cluster *c, const char *id, struct err *e)
 {
-	struct ticdc api = { .api = c->ticdc, .tls = { c->ca, c->cert, c->key } };
+	struct ticdc api = { .api = c->ticdc, .tls = attach_http_tls(c) };
 	struct err why = ERR_INIT;
 	struct ticdc_feed f;
 
@@ -141,12 +141,15 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 
 	if (attach_file_read(&f, clusters_file, e) < 0)
 		return -1;
+	if (attach_secrets(&f, e) < 0)
+		goto out;
 	err_set(e, ERR_USAGE, 0, "%s has no cluster %s any more", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
 			rc = kind == UNDO_GC     ? tidb_set_gc(&f.c[i].sql, true, e)
 			     : kind == UNDO_USER ? drop_user(&f.c[i].sql, name, e)
 						 : pause_feed(&f.c[i], name, e);
+out:
 	attach_file_release(&f);
 	return rc;
 }

@@ -2,7 +2,10 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "harness/base/xalloc.h"
 
 struct call {
 	struct http_answer *a;
@@ -57,10 +60,33 @@ void http_answer_release(struct http_answer *a)
 	strbuf_release(&a->body);
 }
 
+/* The server is asked by another name than the one by which it is reached. */
+static struct curl_slist *ask_by_name(CURL *curl, const char *url, const char *name)
+{
+	const char *host = strstr(url, "://") ? strstr(url, "://") + 3 : url;
+	size_t n = strcspn(host, "/?#"), h = *host == '[' ? strcspn(host, "]") + 1 : 0;
+	const char *port;
+	char *there, *asked;
+	struct curl_slist *to;
+
+	h = h && h <= n ? h : strcspn(host, ":/?#");
+	h = h < n ? h : n;
+	port = h < n ? host + h + 1 : strncmp(url, "https", 5) ? "80" : "443";
+	there = xstrfmt("%s:%.*s:%.*s:%.*s", name, h < n ? (int)(n - h - 1) : 3, port, (int)h, host,
+			h < n ? (int)(n - h - 1) : 3, port);
+	asked = xstrfmt("%.*s%s%s", (int)(host - url), url, name, host + h);
+	to = curl_slist_append(NULL, there);
+	curl_easy_setopt(curl, CURLOPT_URL, asked);
+	curl_easy_setopt(curl, CURLOPT_CONNECT_TO, to);
+	free(there);
+	free(asked);
+	return to;
+}
+
 int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
 	      struct deadline d, struct http_answer *a, struct err *e)
 {
-	struct curl_slist *headers = NULL;
+	struct curl_slist *headers = NULL, *to;
 	CURL *curl = curl_easy_init();
 	struct call c = { .a = a };
 	int64_t left = deadline_left_ms(d);
@@ -96,7 +122,10 @@ int http_call(const char *method, const char *url, const char *json, const struc
 		curl_easy_setopt(curl, CURLOPT_SSLCERT, tls->cert);
 	if (tls && tls->key && *tls->key)
 		curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key);
+	to = tls && tls->server_name && *tls->server_name ? ask_by_name(curl, url, tls->server_name)
+							  : NULL;
 	rc = curl_easy_perform(curl);
+	curl_slist_free_all(to);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);

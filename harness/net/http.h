@@ -11,6 +11,7 @@
 
 struct http_tls { /* all may be NULL or "" */
 	const char *ca, *cert, *key;
+	const char *server_name; /* the name that the certificate has to be for */
 };
 struct http_answer {
 	long status;

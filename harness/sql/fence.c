@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/sql/rights.h"
 #include "harness/sql/schema.h"
 
 #define TABLE_NAME "sink_connections"
@@ -250,13 +251,22 @@ int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e
 int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed,
 	       struct err *e)
 {
-	const char *processes =
-		sql_flavor(control) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
-	struct strbuf who = STRBUF_INIT;
+	bool tidb = sql_flavor(control) == SQL_TIDB;
+	const char *processes = tidb ? "CLUSTER_PROCESSLIST" : "PROCESSLIST";
+	struct rights *may = rights_read(control, e);
+	struct strbuf like = STRBUF_INIT, who = STRBUF_INIT;
 	bool first = true;
 	int rc = -1;
 
-	sql_add_text(&who, user, strlen(user));
+	if (!may ||
+	    rights_want(may, "PROCESS", NULL, 0, "end a dead changefeed's statements", e) < 0)
+		goto out;
+	for (const char *p = user; *p; p++) {
+		if (strchr("_%\\", *p))
+			strbuf_addch(&like, '\\');
+		strbuf_addch(&like, *p == '*' && !p[1] ? '%' : *p);
+	}
+	sql_add_text(&who, like.buf, like.len);
 	for (;;) {
 		struct sql_rows r = { 0 };
 		uint64_t ids[256];
@@ -265,7 +275,7 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 
 		if (sql_query(
 			    control, &r, e,
-			    "SELECT ID FROM information_schema.%s WHERE USER = %s AND ID <> CONNECTION_ID() LIMIT 256",
+			    "SELECT ID FROM information_schema.%s WHERE USER LIKE %s AND ID <> CONNECTION_ID() LIMIT 256",
 			    processes, who.buf) < 0)
 			goto out;
 		while ((got = sql_rows_next(&r, e)) == 1)
@@ -279,7 +289,8 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 			struct err gone = ERR_INIT;
 
 			/* no such thread: it went by itself */
-			if (sql_exec(control, &gone, "KILL %" PRIu64, ids[i]) < 0 &&
+			if (sql_exec(control, &gone, "KILL %s%" PRIu64, tidb ? "TIDB " : "",
+				     ids[i]) < 0 &&
 			    gone.code != 1094) {
 				if (e)
 					*e = gone;
@@ -297,6 +308,8 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 	}
 	rc = 0;
 out:
+	rights_free(may);
+	strbuf_release(&like);
 	strbuf_release(&who);
 	return rc < 0 ? err_wrap(e, "fence the dead changefeed's user") : 0;
 }

@@ -25,7 +25,8 @@ int fence_kill(struct sql *control, const char *owner, struct deadline d, uint64
  * beside it. No changefeed comes back. */
 int fence_kill_for_replay(struct sql *control, const char *owner, struct deadline d,
 			  uint64_t *killed, struct err *e);
-/* A stock TiCDC records nothing: all connections of the user that it had. Adds to *killed. */
+/* A stock TiCDC records nothing: all connections of the user that it had; "name*": of all whose
+ * names begin so. Adds to *killed. ERR_ENV where the account may not see them. */
 int fence_user(struct sql *control, const char *user, struct deadline d, uint64_t *killed,
 	       struct err *e);
 /* One connection of ours that was lost: what it runs is over when this returns. */

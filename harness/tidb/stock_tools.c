@@ -224,7 +224,7 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 	}
 	args[n] = NULL;
 	if (!strncmp(pd, "http://", 7) &&
-	    pd_members(pd, &(struct http_tls){ "", "", "" }, deadline_in_ms(PD_MS),
+	    pd_members(pd, &(struct http_tls){ 0 }, deadline_in_ms(PD_MS),
 		       &(struct pd_members){ 0 }, e) < 0) {
 		rc = err_wrap(e, "br %s full", args[0]);
 		goto out;

@@ -48,8 +48,5 @@ int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);
-/* KILL TIDB for each connection of that user, until none is left. */
-int tidb_kill_user(const struct sql_endpoint *ep, const char *user, struct deadline d,
-		   uint64_t *killed, struct err *e);
 
 #endif

@@ -117,7 +117,7 @@ static void a_clusters_file_is_read_whole(void **unused)
 		read_text(
 			&f,
 			"return { redo = 's3://r/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
-			" pd = 'http://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }",
+			" pd = 'https://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }",
 			&e),
 		0);
 	assert_int_equal(f.n, 1);
@@ -125,7 +125,7 @@ static void a_clusters_file_is_read_whole(void **unused)
 	assert_string_equal(f.c[0].sql.password, "p'w");
 	assert_string_equal(f.c[0].sql.user, "root");
 	assert_int_equal(f.c[0].sql.port, 4001);
-	assert_string_equal(f.c[0].pd, "http://h:2379");
+	assert_string_equal(f.c[0].pd, "https://h:2379");
 	assert_string_equal(f.c[0].sql.ssl_ca, "/ca");
 	assert_false(f.c[0].expendable);
 	assert_int_equal(f.c[0].allow, 1u << ABLE_BACKUP | 1u << ABLE_GC);

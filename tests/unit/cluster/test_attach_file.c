@@ -1,0 +1,211 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/cluster/attach.h"
+#include "harness/net/http.h"
+#include "harness/os/fs.h"
+
+static char dir[] = "/tmp/drtest-test.XXXXXX";
+
+static int read_text(struct attach_file *f, const char *text, struct err *e)
+{
+	char file[400];
+
+	snprintf(file, sizeof(file), "%s/clusters.lua", dir);
+	assert_int_equal(fs_write_atomic(file, text, strlen(text), 0600, e), 0);
+	return attach_file_read(f, file, e);
+}
+
+static void reads(struct attach_file *f, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	if (read_text(f, text, &e) < 0)
+		fail_msg("%s: %s", text, e.text);
+}
+
+static void each_connection_has_its_own_tls(void **unused)
+{
+	struct attach_file f;
+	struct http_tls t;
+
+	(void)unused;
+	/* one for all */
+	reads(&f,
+	      "return { p = { sql = { host = 'h' }, pd = 'https://h:1', tls = { ca = '/ca', cert = '/c', key = '/k' } } }");
+	assert_int_equal(f.c[0].sql.tls, SQL_TLS_VERIFY);
+	assert_string_equal(f.c[0].sql.ssl_key, "/k");
+	attach_file_release(&f);
+	/* between components alone, as tiup's enable_tls makes it */
+	reads(&f,
+	      "return { p = { sql = { host = 'h', tls = false }, pd = 'https://h:1', tls = { ca = '/ca', server_name = 'pd.x' } } }");
+	assert_int_equal(f.c[0].sql.tls, SQL_TLS_AS_GIVEN);
+	assert_string_equal(f.c[0].sql.ssl_ca, "");
+	t = attach_http_tls(&f.c[0]);
+	assert_string_equal(t.ca, "/ca");
+	assert_string_equal(t.server_name, "pd.x");
+	attach_file_release(&f);
+	/* of SQL alone, by the system's CAs */
+	reads(&f, "return { p = { sql = { host = 'h', tls = {} }, pd = 'http://h:1' } }");
+	assert_int_equal(f.c[0].sql.tls, SQL_TLS_VERIFY);
+	assert_string_equal(attach_http_tls(&f.c[0]).ca, "");
+	attach_file_release(&f);
+	/* each its own */
+	reads(&f,
+	      "return { p = { sql = { host = 'h', tls = { ca = '/sql', server_name = 's' } }, tls = { ca = '/pd' },"
+	      " sink = { user = 'u', tls = { ca = '/cdc' } } } }");
+	assert_string_equal(f.c[0].sql.ssl_ca, "/sql");
+	assert_string_equal(f.c[0].sql.ssl_server_name, "s");
+	assert_string_equal(f.c[0].tls.ca, "/pd");
+	assert_string_equal(f.c[0].sink_tls.ca, "/cdc");
+	attach_file_release(&f);
+}
+
+static void a_secret_is_read_when_it_is_wanted(void **unused)
+{
+	struct attach_file f;
+	struct err e = ERR_INIT;
+	struct strbuf ran = STRBUF_INIT;
+	char file[400], text[900];
+
+	(void)unused;
+	snprintf(file, sizeof(file), "%s/password", dir);
+	assert_int_equal(fs_write_atomic(file, "from the file\nand more\n", 23, 0600, &e), 0);
+	snprintf(
+		text, sizeof(text),
+		"return { p = { sql = { host = 'h', password = { file = '%s' } },"
+		" sink = { user = 'u', password = { command = { 'sh', '-c', 'echo x >>%s/ran; echo from a command' } } } } }",
+		file, dir);
+	reads(&f, text);
+	snprintf(file, sizeof(file), "%s/ran", dir);
+	assert_false(fs_exists(file));
+	assert_string_equal(f.c[0].sql.password, "");
+	assert_int_equal(attach_secrets(&f, &e), 0);
+	assert_string_equal(f.c[0].sql.password, "from the file");
+	assert_string_equal(f.c[0].sink_password, "from a command");
+	assert_int_equal(attach_secrets(&f, &e), 0); /* and not again */
+	assert_int_equal(fs_read_file(file, 100, &ran, &e), 0);
+	assert_string_equal(ran.buf, "x\n");
+	strbuf_release(&ran);
+	attach_file_release(&f);
+}
+
+static void a_secret_that_is_none_is_told(void **unused)
+{
+	static const char *const bad[][2] = {
+		{ "{ file = '/nowhere/x' }", "p: its password" },
+		{ "{ command = { 'false' } }", "p: its password" },
+		{ "{ command = { 'true' } }", "has to give one line" },
+		{ "{ file = '/dev/null' }", "has to give one line" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct attach_file f;
+		struct err e = ERR_INIT;
+		char text[300];
+
+		snprintf(text, sizeof(text),
+			 "return { p = { sql = { host = 'h', password = %s } } }", bad[i][0]);
+		reads(&f, text);
+		assert_int_equal(attach_secrets(&f, &e), -1);
+		if (!strstr(e.text, bad[i][1]))
+			fail_msg("%s: %s", bad[i][0], e.text);
+		attach_file_release(&f);
+	}
+}
+
+static void what_does_not_go_together_is_refused(void **unused)
+{
+	static const char *const bad[][2] = {
+		{ "pd = 'http://h:1', tls = { ca = '/ca' }", "pd is http:// and tls is given" },
+		{ "ticdc = 'https://h:1', tls = false", "ticdc is https:// and tls is false" },
+		{ "tls = { cert = '/c' }", "tls needs cert and key together" },
+		{ "tls = true", "tls = { ca = …" },
+		{ "tls = { ca = '/ca', verify = false }", "a field 'verify' that is not known" },
+		{ "sink = { password = 'x' }", "sink needs a user" },
+		{ "sink = { user = 'x', tls = { server_name = 'n' } }", "TiCDC's sink has none" },
+		{ "kind = 'oracle'", "kind is \"tidb\" or \"mysql\"" },
+		{ "kind = 'mysql', pd = 'http://h:1'", "a mysql has neither" },
+		{ "cluster_id = '12'", "a cluster_id needs pd" },
+		{ "cluster_id = 12, pd = 'http://h'", "cluster_id has to be text" },
+		{ "pd = 'h:2379'", "pd has to begin with" },
+		{ "expendable = 'yes'", "expendable is true or false" },
+		{ "allow = { 'everything' }", "allow knows backup" },
+		{ "commands = { kill = { 'a', 1 } }", "command kill: word 2 is no text" },
+	};
+	static const char *const of_sql[][2] = {
+		{ "host = 'h', port = 0", "port is a number from 1 to 65535" },
+		{ "host = 'h', port = 4000.5", "port is a number from 1 to 65535" },
+		{ "host = 'h', port = 'x'", "port is a number from 1 to 65535" },
+		{ "port = 1", "sql = { host = …, port" },
+		{ "host = 'a\\0b'", "host has to be text" },
+		{ "host = 'h', password = {}", "password is text, or { file" },
+		{ "host = 'h', password = { file = '/a', command = { 'b' } }", "password is text" },
+		{ "host = 'h', password = { vault = 'x' }", "a field 'vault' that is not known" },
+	};
+	struct attach_file f;
+	char text[400];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]) + sizeof(of_sql) / sizeof(of_sql[0]);
+	     i++) {
+		struct err e = ERR_INIT;
+		size_t n = sizeof(bad) / sizeof(bad[0]);
+		const char *says = i < n ? bad[i][1] : of_sql[i - n][1];
+
+		snprintf(text, sizeof(text),
+			 i < n ? "return { p = { sql = { host = 'h' }, %s } }"
+			       : "return { p = { sql = { %s } } }",
+			 i < n ? bad[i][0] : of_sql[i - n][0]);
+		if (read_text(&f, text, &e) == 0)
+			fail_msg("taken: %s", text);
+		if (!strstr(e.text, says) || !strstr(e.text, "cluster p: ") || e.kind != ERR_USAGE)
+			fail_msg("%s: %s", text, e.text);
+	}
+}
+
+static void the_reference_tells_every_field(void **unused)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	(void)unused;
+	attach_file_reference(&out);
+	assert_non_null(strstr(out.buf, "| `sql.password` | text or table |"));
+	assert_non_null(strstr(out.buf, "| `commands.destroy` | list |"));
+	assert_non_null(strstr(out.buf, "| `server_name` |"));
+	assert_non_null(strstr(out.buf, "| `redo_time_zone` | text |"));
+	assert_null(strstr(out.buf, "(null)"));
+	strbuf_release(&out);
+}
+
+static int make_dir(void **unused)
+{
+	(void)unused;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **unused)
+{
+	(void)unused;
+	return fs_remove_tree(dir, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_connection_has_its_own_tls),
+		cmocka_unit_test(a_secret_is_read_when_it_is_wanted),
+		cmocka_unit_test(a_secret_that_is_none_is_told),
+		cmocka_unit_test(what_does_not_go_together_is_refused),
+		cmocka_unit_test(the_reference_tells_every_field),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
