@@ -1,108 +1,81 @@
 #include "cli/commands.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/options.h"
 #include "harness/backup/backup.h"
 
-static const char backup_help[] =
-	"usage: drtest backup --from URI --storage URI [--threads N] [--rate-limit MB] [--tso-map FILE] [--tidb-snapshot TSO] [--timeout DURATION]\n"
-	"Writes a backup of all databases, as they are at one instant, to the storage: tables, views, sequences. What it does not carry (users,\n"
-	"routines, triggers, events, history of versioned tables) is named. Rows go on changing meanwhile; a DDL waits until it is done.\n"
-	"  --from URI         mysql://user:password@host:port/?ssl-ca=FILE; this URI and the next may be @FILE or env:NAME, argv is public\n"
-	"  --storage URI      s3://bucket/prefix?endpoint=...&access-key=...  or  file:///directory\n"
-	"  --threads N        connections that read at once (4)\n"
-	"  --rate-limit MB    megabytes of rows a second, at most\n"
-	"  --tso-map FILE     the local ground's commit clock: gives BackupTS\n"
-	"  --tidb-snapshot T  TiDB: read at this TSO (the present one)\n"
-	"  --timeout D        give up after 90s, 10m, 2h\n";
-static const char restore_help[] =
-	"usage: drtest restore --to URI --storage URI [--threads N] [--rate-limit MB] [--timeout DURATION]\n"
-	"Restores a backup into a server that has none of its tables. The whole backup is checked before a row is written.\n"
-	"Definitions are run only when they are a server's own CREATE of that object. A view whose function the server lacks is left out and named.\n";
-
 struct options {
 	const char *endpoint, *storage, *tso_map, *tidb_snapshot;
-	unsigned threads;
-	uint64_t rate;
-	struct deadline deadline;
+	unsigned threads, rate_mb;
+	int64_t timeout_ms; /* 0: none */
 };
-
-static int parse_number(const char *text, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && *out > 0 && *out <= max ? 0 : -1;
-}
-
-/* 0: go on; else the exit code + 1. */
-static int parse(int argc, char **argv, bool backup, struct options *o)
-{
-	static const struct option longs[] = {
-		{ "from", required_argument, NULL, 'e' },
-		{ "to", required_argument, NULL, 'E' },
-		{ "storage", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "rate-limit", required_argument, NULL, 'r' },
-		{ "tso-map", required_argument, NULL, 'm' },
-		{ "tidb-snapshot", required_argument, NULL, 'S' },
-		{ "timeout", required_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	const char *help = backup ? backup_help : restore_help;
-	uint64_t n;
-	int64_t ms;
-	int c;
-
-	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = options_next(argc, argv, "+h", longs, NULL)) != -1) {
-		bool other = backup ? c == 'E' : c == 'e' || c == 'm' || c == 'S';
-
-		if (c == 'h') {
-			fputs(help, stdout);
-			return 1;
-		}
-		if (c == '?' || other) {
-			if (other)
-				fprintf(stderr, "drtest %s: an option that is not for it\n",
-					argv[0]);
-			fputs(help, stderr);
-			return 3;
-		}
-		if (c == 'e' || c == 'E')
-			o->endpoint = optarg;
-		else if (c == 's')
-			o->storage = optarg;
-		else if (c == 'm')
-			o->tso_map = optarg;
-		else if (c == 'S')
-			o->tidb_snapshot = optarg;
-		else if (c == 't' && parse_number(optarg, 64, &n) == 0)
-			o->threads = (unsigned)n;
-		else if (c == 'r' && parse_number(optarg, 1000000, &n) == 0)
-			o->rate = n * 1000000;
-		else if (c == 'd' && (ms = duration_parse_ms(optarg)) > 0)
-			o->deadline = deadline_in_ms(ms);
-		else {
-			fprintf(stderr, "drtest %s: \"%.60s\" is out of range\n", argv[0], optarg);
-			return 3;
-		}
+#define AT(member) .at = offsetof(struct options, member)
+#define STORAGE                                                                                                                                                    \
+	{                                                                                                                                                          \
+		"storage", OPTION_TEXT, "URI",                                                                                                                     \
+			"s3://bucket/prefix?endpoint=...&access-key=... or file:///directory; this URI and the server's may be @FILE or env:NAME, argv is public", \
+			AT(storage)                                                                                                                                \
 	}
-	if (!o->endpoint || !o->storage || optind < argc) {
-		fprintf(stderr, "drtest %s: %s\n%s", argv[0],
-			optind < argc ? "too many arguments"
-			: backup      ? "--from and --storage are needed"
-				      : "--to and --storage are needed",
-			help);
-		return 3;
+#define THREADS                                                                                   \
+	{                                                                                         \
+		"threads", OPTION_UNSIGNED, "N", "connections at the same time (4)", AT(threads), \
+			.min = 1, .max = 64                                                       \
 	}
-	return 0;
-}
+#define RATE                                                                                \
+	{                                                                                   \
+		"rate-limit", OPTION_UNSIGNED, "MB", "megabytes of rows a second, at most", \
+			AT(rate_mb), .min = 1, .max = 1000000                               \
+	}
+#define TIMEOUT                                                                                 \
+	{                                                                                       \
+		"timeout", OPTION_TIME_MS, "TIME", "give up after 90s, 10m, 2h", AT(timeout_ms) \
+	}
+
+static const struct option_def backup_options[] = {
+	{ "from", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE",
+	  AT(endpoint) },
+	STORAGE,
+	THREADS,
+	RATE,
+	{ "tso-map", OPTION_TEXT, "FILE", "the local ground's commit clock: gives BackupTS",
+	  AT(tso_map) },
+	{ "tidb-snapshot", OPTION_TEXT, "TSO", "TiDB: read at this TSO (the present one)",
+	  AT(tidb_snapshot) },
+	TIMEOUT,
+	{ 0 },
+};
+static const struct option_def restore_options[] = {
+	{ "to", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE", AT(endpoint) },
+	STORAGE,
+	THREADS,
+	RATE,
+	TIMEOUT,
+	{ 0 },
+};
+static const struct command_def backup_command = {
+	.name = "backup",
+	.usage =
+		"drtest backup --from URI --storage URI [--threads N] [--rate-limit MB] [--tso-map "
+		"FILE] [--tidb-snapshot TSO] [--timeout TIME]",
+	.about = "Writes a backup of all databases, as they are at one instant, to the storage: "
+		 "tables, views, sequences. It names what it does not carry (users, routines, "
+		 "triggers, events, history of versioned tables). Rows may change meanwhile; a DDL "
+		 "waits until the backup is done.",
+	.options = backup_options,
+};
+static const struct command_def restore_command = {
+	.name = "restore",
+	.usage =
+		"drtest restore --to URI --storage URI [--threads N] [--rate-limit MB] [--timeout TIME]",
+	.about =
+		"Restores a backup into a server that has none of its tables. Checks the whole "
+		"backup before it writes a row. Runs only definitions that are a server's own CREATE "
+		"of that object. A view whose function the server lacks is left out and named.",
+	.options = restore_options,
+};
 
 static int finish(const char *name, int rc, const struct err *e, const struct store *st,
 		  const struct backup_result *r)
@@ -129,16 +102,22 @@ static int finish(const char *name, int rc, const struct err *e, const struct st
 
 static int run(int argc, char **argv, bool backup)
 {
+	const struct command_def *c = backup ? &backup_command : &restore_command;
 	struct options o = { 0 };
 	struct sql_endpoint ep;
 	struct backup_result r = { 0 };
 	struct store *st = NULL;
 	struct tso_map *map = NULL;
+	struct deadline deadline = { 0 };
 	struct err e = ERR_INIT;
-	int rc = parse(argc, argv, backup, &o);
+	int rc = options_parse(c, argc, argv, &o);
 
 	if (rc)
-		return rc - 1;
+		return rc == 1 ? 0 : 2;
+	if (!o.endpoint || !o.storage)
+		return options_wrong(c, "--%s and --storage are needed", backup ? "from" : "to");
+	if (o.timeout_ms)
+		deadline = deadline_in_ms(o.timeout_ms);
 	rc = -1;
 	if (sql_endpoint_from_uri(&ep, o.endpoint, &e) < 0 ||
 	    !(st = store_open(o.storage, NULL, &e)))
@@ -148,17 +127,17 @@ static int run(int argc, char **argv, bool backup)
 	if (backup) {
 		struct backup_opts b = { .from = ep,
 					 .threads = o.threads,
-					 .rate_bytes_per_s = o.rate,
+					 .rate_bytes_per_s = (uint64_t)o.rate_mb * 1000000,
 					 .tso_map = map,
 					 .tidb_snapshot = o.tidb_snapshot,
-					 .deadline = o.deadline };
+					 .deadline = deadline };
 
 		rc = store_create_bucket(st, &e) < 0 ? -1 : backup_run(st, &b, &r, &e);
 	} else {
 		struct restore_opts b = { .to = ep,
 					  .threads = o.threads,
-					  .rate_bytes_per_s = o.rate,
-					  .deadline = o.deadline };
+					  .rate_bytes_per_s = (uint64_t)o.rate_mb * 1000000,
+					  .deadline = deadline };
 
 		rc = restore_run(st, &b, &r, &e);
 	}

@@ -1,32 +1,48 @@
 #include "cli/commands.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cmd_run.h"
 #include "harness/base/xalloc.h"
 #include "harness/run/run.h"
 
 #define WORDS_MAX 128
 
-static const char help[] =
-	"usage: drtest capacity [--target 'p99<50ms,lag<5s'] [options]\n"
-	"Searches the highest rate that two clusters with a changefeed take: doubles it until a target breaks, then halves the distance. Each rate is held\n"
-	"long enough to be believed; one that breaks is tried twice. Reports the knee and the curve: rate against p50, p99, lag, and what would be lost\n"
-	"if the primary died now.\n"
-	"  --target LIST      p50, p95, p99, p999, max (latency from the due time), lag (of the changefeed), rpo, each below a time\n"
-	"  --from N --to N    transactions per second: where the search begins, what it does not go beyond\n"
-	"  --precision PCT    how near the knee is to be found (10)\n"
-	"  --hold TIME        how long a rate is held at least (8s)\n"
-	"  --workers N --load NAME --tables N --table-size N --rand-type T\n"
-	"  and those of `drtest run`: --on, --store, --seed, --out, --timeout, --plan, --keep, --json\n"
-	"Exit code: 0 a knee was found, 1 not even the lowest rate holds, 2 wrong usage, 3 the environment, 4 unknown, 130 interrupted.\n";
+/* Each becomes the scenario's option of that name. */
+static const struct option_def own[] = {
+	{ "target", OPTION_TEXT, "LIST",
+	  "p50, p95, p99, p999, max (latency from the due time), lag (of the changefeed), rpo, each "
+	  "below a time: 'p99<50ms,lag<5s'",
+	  .at = 0 },
+	{ "from", OPTION_TEXT, "N", "transactions per second: where the search begins", .at = 0 },
+	{ "to", OPTION_TEXT, "N", "what it does not go beyond", .at = 0 },
+	{ "precision", OPTION_TEXT, "PCT", "how near the knee is to be found (10)", .at = 0 },
+	{ "hold", OPTION_TEXT, "TIME", "how long a rate is held at least (8s)", .at = 0 },
+	{ "workers", OPTION_TEXT, "N", "connections of the load", .at = 0 },
+	{ "load", OPTION_TEXT, "NAME", "the load", .at = 0 },
+	{ "tables", OPTION_TEXT, "N", "its tables", .at = 0 },
+	{ "table-size", OPTION_TEXT, "N", "rows of each", .at = 0 },
+	{ "rand-type", OPTION_TEXT, "T", "its distribution", .at = 0 },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "capacity",
+	.usage = "drtest capacity [--target 'p99<50ms,lag<5s'] [options]",
+	.about =
+		"Searches the highest rate that two clusters with a changefeed take: doubles it "
+		"until a target breaks, then halves the distance. Holds each rate long enough to be "
+		"believed, and tries one that breaks twice. Reports the knee and the curve: rate "
+		"against p50, p99, lag, and what would be lost if the primary died now.",
+	.options = own,
+	.more = "And those of `drtest run`: --on, --store, --seed, --out, --timeout, --plan, --keep, --json\n"
+		"Exit code: 0 a knee was found, 1 not even the lowest rate holds, 2 wrong usage, 3 "
+		"the environment, 4 unknown, 130 interrupted.",
+};
 
 int cmd_capacity(int argc, char **argv)
 {
-	static const char *const own[] = { "target",  "from", "to",     "precision",  "hold",
-					   "workers", "load", "tables", "table-size", "rand-type" };
 	char *words[WORDS_MAX], *made[WORDS_MAX];
 	size_t n = 0, n_made = 0;
 	int rc;
@@ -35,26 +51,23 @@ int cmd_capacity(int argc, char **argv)
 	words[n++] = "capacity"; /* found wherever drtest's scenarios are */
 	for (int i = 1; i < argc; i++) {
 		const char *name = argv[i], *value = NULL;
-		size_t len, k;
+		const struct option_def *o;
+		char word[64];
+		size_t len;
 
 		if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
-			fputs(help, stdout);
+			options_help(&command, stdout);
 			rc = 0;
 			goto out;
 		}
 		if (strncmp(name, "--", 2) != 0 || n + 3 > WORDS_MAX) {
-			fprintf(stderr,
-				"drtest capacity: '%.80s' is no option (drtest capacity --help)\n",
-				name);
-			rc = EXIT_USAGE;
+			rc = options_wrong(&command, "'%.80s' is no option", name);
 			goto out;
 		}
 		len = strcspn(name + 2, "=");
-		for (k = 0; k < sizeof(own) / sizeof(*own); k++)
-			if (strlen(own[k]) == len && !strncmp(name + 2, own[k], len))
-				break;
-		/* drtest run's, with its value where that stands apart */
-		if (k == sizeof(own) / sizeof(*own)) {
+		snprintf(word, sizeof(word), "%.*s", (int)len, name + 2);
+		o = option_find(own, word);
+		if (!o) { /* drtest run's, with its value where that stands apart */
 			words[n++] = argv[i];
 			if (!name[2 + len] && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
 				words[n++] = argv[++i];
@@ -62,12 +75,11 @@ int cmd_capacity(int argc, char **argv)
 		}
 		value = name[2 + len] ? name + 3 + len : i + 1 < argc ? argv[++i] : NULL;
 		if (!value) {
-			fprintf(stderr, "drtest capacity: --%s wants a value\n", own[k]);
-			rc = EXIT_USAGE;
+			rc = options_wrong(&command, "--%s wants a value", o->name);
 			goto out;
 		}
 		words[n++] = "--set";
-		words[n] = made[n_made++] = xstrfmt("%s=%s", own[k], value);
+		words[n] = made[n_made++] = xstrfmt("%s=%s", o->name, value);
 		for (char *p = words[n]; *p != '='; p++)
 			if (*p == '-')
 				*p = '_';

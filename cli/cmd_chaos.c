@@ -4,9 +4,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +29,51 @@
 #define LINE_MAX_BYTES 1024
 #define RUNS_DIR "/var/tmp"
 
-static const char help[] =
-	"usage: drtest chaos list                              the faults, their arguments, what this machine lacks for them\n"
-	"       drtest chaos proxy --to [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT name=value...]\n"
-	"       drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts TIME]\n"
-	"Faults by hand. proxy stands on 127.0.0.1 between two parties and reads what it has to do from its input, a line each:\n"
-	"    delay by=20ms jitter=5ms      slow kb_per_s=100 direction=up      cut      refuse status=503 share=0.5 (with --http)\n"
-	"    heal [FAULT]                  stats                               quit\n"
-	"TARGET is a process id, or the name of a server of a run that goes on: primary, secondary (a process whose data lie in\n"
-	"/var/tmp/drtest-*/NAME). pause and memory are healed after --lasts, or at the end of input, or by Ctrl-C.\n"
-	"Exit code: 0 done, 2 wrong usage, 3 it could not be done.\n";
+struct request {
+	struct netproxy_opts o;
+	char host[64];
+	unsigned listen;
+};
+static bool parse_to(const char *text, char host[64], int *port);
+
+static int take_to(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+
+	q->o.to_host = q->host;
+	return parse_to(text, q->host, &q->o.to_port) ? 0
+						      : option_wants(e, text, "PORT or IPV4:PORT");
+}
+
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "to", OPTION_TAKE, "[HOST:]PORT", "proxy: the server behind it", .take = take_to },
+	{ "listen", OPTION_UNSIGNED, "PORT", "proxy: of 127.0.0.1 (a free one)", AT(listen),
+	  .min = 1, .max = 65535 },
+	{ "http", OPTION_FLAG, NULL, "proxy: it follows requests: for faults of a store",
+	  AT(o.http) },
+	{ "seed", OPTION_WHOLE, "N", "proxy: of what is drawn (42)", AT(o.seed) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "chaos",
+	.usage =
+		"drtest chaos list                              the faults, their arguments, what "
+		"this machine lacks for them\n"
+		"drtest chaos proxy --to [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT "
+		"name=value...]\n"
+		"drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts TIME]",
+	.about =
+		"Faults by hand. proxy stands on 127.0.0.1 between two parties and reads what it has "
+		"to do from its input, a line each: `delay by=20ms jitter=5ms`, `slow kb_per_s=100 "
+		"direction=up`, `cut`, `refuse status=503 share=0.5` (with --http), `heal [FAULT]`, "
+		"`stats`, `quit`. TARGET is a process id, or the name of a server of a living run: "
+		"primary, secondary (a process whose data are in /var/tmp/drtest-*/NAME). pause and "
+		"memory are healed after --lasts, or at the end of input, or by Ctrl-C.",
+	.options = options,
+	.more = "Exit code: 0 done, 2 wrong usage, 3 it could not be done.",
+	.operands_max = INT_MAX,
+};
 
 static void on_signal(int signo)
 {
@@ -189,44 +227,26 @@ static bool parse_to(const char *text, char host[64], int *port)
 
 static int proxy(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "to", required_argument, NULL, 't' }, { "listen", required_argument, NULL, 'l' },
-		{ "http", no_argument, NULL, 'H' },     { "seed", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },     { 0 }
-	};
-	struct netproxy_opts o = { .seed = 42 };
+	struct request q = { .o = { .seed = 42 } };
+	struct netproxy_opts *o = &q.o;
 	struct proxy x = { 0 };
 	struct err e = ERR_INIT;
-	char host[64], line[LINE_MAX_BYTES];
+	char line[LINE_MAX_BYTES];
 	bool input = true;
-	int c;
+	int rc = options_parse(&command, argc, argv, &q);
 
-	while ((c = options_next(argc, argv, "h", longs, NULL)) >= 0)
-		switch (c) {
-		case 't':
-			if (!parse_to(optarg, host, &o.to_port))
-				return usage("--to wants PORT or IPV4:PORT");
-			o.to_host = host;
-			break;
-		case 'l':
-			o.listen_port = atoi(optarg);
-			if (o.listen_port < 1 || o.listen_port > 65535)
-				return usage("--listen wants a port");
-			break;
-		case 'H': o.http = true; break;
-		case 'n': o.seed = strtoull(optarg, NULL, 10); break;
-		case 'h': fputs(help, stdout); return EXIT_PASS;
-		default: return EXIT_USAGE;
-		}
-	if (!o.to_port)
+	if (rc)
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+	o->listen_port = (int)q.listen;
+	if (!o->to_port)
 		return usage("proxy wants --to PORT");
-	x.http = o.http;
-	x.p = netproxy_start(&o, &e);
+	x.http = o->http;
+	x.p = netproxy_start(o, &e);
 	if (!x.p)
 		return wrong(&e);
-	if (o.listen_port && netproxy_port(x.p) != o.listen_port) {
+	if (o->listen_port && netproxy_port(x.p) != o->listen_port) {
 		netproxy_free(x.p);
-		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o.listen_port);
+		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o->listen_port);
 		return EXIT_ENV;
 	}
 	if (optind < argc &&
@@ -234,7 +254,7 @@ static int proxy(int argc, char **argv)
 		netproxy_free(x.p);
 		return wrong(&e);
 	}
-	printf("127.0.0.1:%d -> %s:%d\n", netproxy_port(x.p), host, o.to_port);
+	printf("127.0.0.1:%d -> %s:%d\n", netproxy_port(x.p), q.host, o->to_port);
 	fflush(stdout);
 	while (!clock_cancelled()) {
 		struct pollfd in = { .fd = input ? 0 : -1, .events = POLLIN };
@@ -391,7 +411,7 @@ static int processes(const char *kind, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help")) {
-			fputs(help, stdout);
+			options_help(&command, stdout);
 			return EXIT_PASS;
 		}
 		if (!strcmp(argv[i], "--lasts")) {
@@ -442,7 +462,7 @@ int cmd_chaos(int argc, char **argv)
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
-		fputs(help, stdout);
+		options_help(&command, stdout);
 		return EXIT_PASS;
 	}
 	if (!strcmp(verb, "list"))

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,33 +27,50 @@ static void told(void *arg, const char *what)
 	puts(what);
 }
 
+struct request {
+	bool undo, dry_run;
+};
+static const struct option_def options[] = {
+	{ "undo", OPTION_FLAG, NULL, "only puts back what was changed on clusters",
+	  .at = offsetof(struct request, undo) },
+	{ "dry-run", OPTION_FLAG, NULL, "says what would be removed, and does nothing",
+	  .at = offsetof(struct request, dry_run) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "clean",
+	.usage = "drtest clean [--undo | --dry-run]",
+	.about =
+		"Ends servers and removes data and locks that earlier runs left (--keep, a power "
+		"cut), and puts back what a run that was killed had changed on clusters that are not "
+		"its own: garbage collection is on again, TiCDC's user is dropped, its changefeed "
+		"paused.",
+	.options = options,
+	.more = "Only what this user's drtest made is touched; what merely bears such a name is "
+		"listed. The folders of runs stay; so does whatever a living run needs.",
+};
+
 int cmd_clean(int argc, char **argv)
 {
-	static const char help[] =
-		"usage: drtest clean [--undo | --dry-run]\nEnds servers and removes data and locks that earlier runs left (--keep, a power "
-		"cut), and puts back what a run "
-		"that\nwas killed had changed on clusters that are not its own: garbage collection is on again, TiCDC's user\n"
-		"is dropped, its changefeed paused. --undo: only that.\n"
-		"--dry-run: says what would be removed. Only what this user's drtest made is touched; what merely is called so is named.\n"
-		"Runs' folders stay; so does whatever a living run needs.\n";
+	struct request q = { 0 };
 	struct err e = ERR_INIT;
-	bool undo = argc == 2 && !strcmp(argv[1], "--undo"),
-	     dry_run = argc == 2 && !strcmp(argv[1], "--dry-run");
-	int rc = undo || dry_run ? 0 : options_only_help(argc, argv, help, 0), n = 0;
+	int rc = options_parse(&command, argc, argv, &q), n = 0;
 
 	if (rc)
-		return rc == 1 ? 0 : EXIT_USAGE;
-	if (!undo && (n = data_dir_clean(dry_run, told, NULL, &e)) < 0) {
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+	if (q.undo && q.dry_run)
+		return options_wrong(&command, "--undo and --dry-run: one of them");
+	if (!q.undo && (n = data_dir_clean(q.dry_run, told, NULL, &e)) < 0) {
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
-	if (!undo)
+	if (!q.undo)
 		for (const struct ground *const *g = grounds(); *g; g++)
 			if ((*g)->clean)
-				n += (*g)->clean("/var/tmp", dry_run,
-						 dry_run ? would_remove : removed, NULL);
-	n += dry_run ? 0 : undo_work_off(told, NULL);
-	if (!n && !dry_run)
+				n += (*g)->clean("/var/tmp", q.dry_run,
+						 q.dry_run ? would_remove : removed, NULL);
+	n += q.dry_run ? 0 : undo_work_off(told, NULL);
+	if (!n && !q.dry_run)
 		puts("nothing was left behind");
 	return EXIT_PASS;
 }

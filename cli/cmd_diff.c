@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,27 +16,6 @@
 
 #define IGNORE_MAX 256
 
-static const char help[] =
-	"usage: drtest diff --a URI --b URI [options]\n"
-	"       drtest diff --config FILE [options]       a sync_diff_inspector configuration; its summary.txt and fix files\n"
-	"Compares two servers, structure and rows of all tables, while nothing writes to them (or at snapshots). \"Equal\" means that\n"
-	"every table's rows were read on both sides. What is not compared (triggers, routines, events, ..) is listed at the end.\n"
-	"  --a URI, --b URI     mysql://user:password@host:port/?ssl-ca=FILE, or @FILE or env:NAME that holds it (argv is public)\n"
-	"  --tables PATTERN     only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be given again: the\n"
-	"                       last that matches decides. A pattern that matches no table is wrong usage\n"
-	"  --ignore PATTERN     a table (\"sbtest.log*\") or a column (\"sbtest.*.updated_at\") that is not compared; may be given again.\n"
-	"                       One that matches nothing is wrong usage\n"
-	"  --struct-only        columns, keys, indexes and collations alone, no rows\n"
-	"  --threads N          connections to each side (4)\n"
-	"  --chunk-rows N       rows summed by one query (10000)\n"
-	"  --fix-sql FILE       writes SQL that makes b equal to a; --fix a: that makes a equal to b\n"
-	"  --a-snapshot TSO     TiDB: compare at this TSO; --b-snapshot likewise\n"
-	"  --snapshot auto      TiDB: at TiCDC's newest syncpoint, from b's tidb_cdc.syncpoint_v1; --changefeed ID: of this one\n"
-	"  --resume FILE        what is found equal is kept there; after an interruption the same command goes on from it\n"
-	"  --json               the result as JSON\n"
-	"Exit codes: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 not all could be compared: tables change meanwhile,\n"
-	"rows are larger than max_allowed_packet, or there is no table.\n";
-
 struct options {
 	struct compare_opts o;
 	const char *a, *b, *config, *changefeed;
@@ -43,17 +23,10 @@ struct options {
 	const char *ignore[IGNORE_MAX + 1];
 	size_t n_ignore;
 	bool json, fix_a, snapshot_auto;
+	int fix_side; /* 1: a */
 	struct diff_config c;
 	struct syncpoint syncpoint;
 };
-
-static int number(const char *text, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && *out > 0 && *out <= max ? 0 : -1;
-}
 
 static const char *word(const struct compare_result *r)
 {
@@ -345,102 +318,99 @@ static void say_like_them(const struct options *o, const struct compare_result *
 
 /* ---- the command ---- */
 
+static int take_snapshot(void *into, const char *text, struct err *e)
+{
+	((struct options *)into)->snapshot_auto = true;
+	return strcmp(text, "auto")
+		       ? option_wants(e, text,
+				      "auto; or --a-snapshot and --b-snapshot with a TSO each")
+		       : 0;
+}
+
+static int take_tables(void *into, const char *text, struct err *e)
+{
+	struct options *p = into;
+
+	(void)e;
+	if (!p->filter)
+		p->filter = table_filter_new();
+	table_filter_add_pattern(p->filter, text);
+	return 0;
+}
+
+static int take_ignore(void *into, const char *text, struct err *e)
+{
+	struct options *p = into;
+
+	if (!strchr(text, '.'))
+		return option_wants(e, text, "db.table or db.table.column");
+	if (p->n_ignore == IGNORE_MAX)
+		return err_set(e, ERR_USAGE, 0, "more than %d patterns", IGNORE_MAX);
+	p->ignore[p->n_ignore++] = text;
+	return 0;
+}
+
+#define AT(member) .at = offsetof(struct options, member)
+static const struct option_def options[] = {
+	{ "a", OPTION_TEXT, "URI",
+	  "mysql://user:password@host:port/?ssl-ca=FILE, or @FILE or env:NAME that holds it (argv is public)",
+	  AT(a) },
+	{ "b", OPTION_TEXT, "URI", "the other server", AT(b) },
+	{ "config", OPTION_TEXT, "FILE", "a configuration of sync_diff_inspector", AT(config),
+	  .letter = 'C' },
+	{ "tables", OPTION_TAKE, "PATTERN",
+	  "only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be "
+	  "given again: the last that matches decides. A pattern that matches no table is wrong usage",
+	  .take = take_tables },
+	{ "ignore", OPTION_TAKE, "PATTERN",
+	  "a table (\"sbtest.log*\") or a column (\"sbtest.*.updated_at\") that is not compared; may "
+	  "be given again. One that matches nothing is wrong usage",
+	  .take = take_ignore },
+	{ "struct-only", OPTION_FLAG, NULL, "columns, keys, indexes and collations alone, no rows",
+	  AT(o.struct_only) },
+	{ "threads", OPTION_UNSIGNED, "N", "connections to each side (4)", AT(o.threads), .min = 1,
+	  .max = 64 },
+	{ "chunk-rows", OPTION_WHOLE, "N", "rows summed by one query (10000)", AT(o.chunk_rows),
+	  .min = 1, .max = 10000000 },
+	{ "fix-sql", OPTION_TEXT, "FILE", "writes SQL that makes b equal to a",
+	  AT(o.fix_sql_path) },
+	{ "fix", OPTION_CHOICE, "b|a", "the side that this SQL is for (b)", AT(fix_side) },
+	{ "a-snapshot", OPTION_TEXT, "TSO", "TiDB: read a at this TSO", AT(o.a_snapshot) },
+	{ "b-snapshot", OPTION_TEXT, "TSO", "TiDB: read b at this TSO", AT(o.b_snapshot) },
+	{ "snapshot", OPTION_TAKE, "auto",
+	  "TiDB: at TiCDC's newest syncpoint, from b's tidb_cdc.syncpoint_v1",
+	  .take = take_snapshot },
+	{ "changefeed", OPTION_TEXT, "ID", "the syncpoints of this one", AT(changefeed) },
+	{ "resume", OPTION_TEXT, "FILE",
+	  "records there what is equal; after an interruption the same command resumes from it",
+	  AT(o.resume_path) },
+	{ "json", OPTION_FLAG, NULL, "the result as JSON", AT(json) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "diff",
+	.usage =
+		"drtest diff --a URI --b URI [options]\n"
+		"drtest diff --config FILE [options]       a sync_diff_inspector configuration; its "
+		"summary.txt and fix files",
+	.about =
+		"Compares two servers, structure and rows of all tables, while nothing writes to "
+		"them (or at snapshots). \"Equal\" means that every table's rows were read on both "
+		"sides. What is not compared (triggers, routines, events, ..) is listed at the end.",
+	.options = options,
+	.more = "Exit code: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 not all "
+		"could be compared: tables change meanwhile, rows are larger than "
+		"max_allowed_packet, or there is no table.",
+};
+
 static int parse(struct options *p, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "a", required_argument, NULL, 'a' },
-		{ "b", required_argument, NULL, 'b' },
-		{ "tables", required_argument, NULL, 'T' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "chunk-rows", required_argument, NULL, 'c' },
-		{ "fix-sql", required_argument, NULL, 'f' },
-		{ "a-snapshot", required_argument, NULL, 'A' },
-		{ "b-snapshot", required_argument, NULL, 'B' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "config", required_argument, NULL, 'C' },
-		{ "ignore", required_argument, NULL, 'i' },
-		{ "struct-only", no_argument, NULL, 's' },
-		{ "snapshot", required_argument, NULL, 'S' },
-		{ "changefeed", required_argument, NULL, 'F' },
-		{ "fix", required_argument, NULL, 'x' },
-		{ "resume", required_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	uint64_t n = 0;
-	int c;
+	int rc = options_parse(&command, argc, argv, p);
 
-	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = options_next(argc, argv, "+hC:", longs, NULL)) != -1)
-		switch (c) {
-		case 'a': p->a = optarg; break;
-		case 'b': p->b = optarg; break;
-		case 'C': p->config = optarg; break;
-		case 'f': p->o.fix_sql_path = optarg; break;
-		case 'A': p->o.a_snapshot = optarg; break;
-		case 'B': p->o.b_snapshot = optarg; break;
-		case 'r': p->o.resume_path = optarg; break;
-		case 's': p->o.struct_only = true; break;
-		case 'j': p->json = true; break;
-		case 'h': fputs(help, stdout); return 1;
-		case 'x':
-			if (strcmp(optarg, "a") && strcmp(optarg, "b")) {
-				fprintf(stderr,
-					"drtest diff: --fix %.20s: a or b, the side that the SQL is for\n",
-					optarg);
-				return 2;
-			}
-			p->fix_a = *optarg == 'a';
-			break;
-		case 'S':
-			if (strcmp(optarg, "auto") != 0) {
-				fprintf(stderr,
-					"drtest diff: --snapshot %.60s: auto, or --a-snapshot and --b-snapshot with a TSO each\n",
-					optarg);
-				return 2;
-			}
-			p->snapshot_auto = true;
-			break;
-		case 'F': p->changefeed = optarg; break;
-		case 'T':
-			if (!p->filter)
-				p->filter = table_filter_new();
-			table_filter_add_pattern(p->filter, optarg);
-			break;
-		case 'i':
-			if (!strchr(optarg, '.')) {
-				fprintf(stderr,
-					"drtest diff: --ignore %.60s: db.table or db.table.column is wanted\n",
-					optarg);
-				return 2;
-			}
-			if (p->n_ignore == IGNORE_MAX) {
-				fprintf(stderr, "drtest diff: more than %d patterns\n", IGNORE_MAX);
-				return 2;
-			}
-			p->ignore[p->n_ignore++] = optarg;
-			break;
-		case 't':
-		case 'c':
-			if (number(optarg, c == 't' ? 64 : 10000000, &n) < 0) {
-				fprintf(stderr, "drtest diff: \"%.60s\" is out of range\n", optarg);
-				return 2;
-			}
-			if (c == 't')
-				p->o.threads = (unsigned)n;
-			else
-				p->o.chunk_rows = n;
-			break;
-		default: fputs(help, stderr); return 2;
-		}
-	if (optind < argc || (p->config ? p->a || p->b : !p->a || !p->b)) {
-		fprintf(stderr, "drtest diff: %s\n%s",
-			optind < argc ? "too many arguments"
-				      : "--a and --b are needed, or --config alone",
-			help);
-		return 2;
-	}
-	return 0;
+	p->fix_a = p->fix_side == 1;
+	if (rc == 0 && (p->config ? p->a || p->b : !p->a || !p->b))
+		rc = options_wrong(&command, "--a and --b are needed, or --config alone");
+	return rc;
 }
 
 /* What the file says, where the command line does not. */

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,57 +123,45 @@ static const struct ground *ground_of_files(void)
 	return NULL;
 }
 
-static const char help_text[] =
-	"usage: drtest doctor\n"
-	"       drtest doctor --clusters FILE\n"
-	"       drtest doctor --fields\n"
-	"       drtest doctor --grants [--role compare|watch|rehearse|drill] [--kind tidb|mariadb|mysql]\n"
-	"What is here, what is missing, and how to get it.\n"
-	"  --clusters FILE  what can be seen of each cluster of the file (addresses, ids, rights, TiCDC and its changefeeds, tables\n"
-	"                   that TiCDC leaves out); nothing is changed. --on attach may stand before it\n"
-	"  --fields         every field of a clusters file, as docs/CLUSTERS.md has them\n"
-	"  --grants         the accounts that drtest needs, with the least rights, as SQL\n"
-	"  --role ROLE      for that alone   --kind KIND  of the servers (tidb)\n"
-	"  --user NAME      the account's name (drtest_ROLE)   --host HOST  from where it comes ('%')\n"
-	"Exit code 0: a drill can run; 3: something is missing.\n";
+#define AT(member) .at = offsetof(struct options, member)
+static const struct option_def defs[] = {
+	{ "on", OPTION_TEXT, "GROUND", "which ground is meant; a clusters file says it too",
+	  AT(ground) },
+	{ "clusters", OPTION_TEXT, "FILE",
+	  "what can be seen of each cluster of the file (addresses, ids, rights, TiCDC and its "
+	  "changefeeds, tables that TiCDC leaves out); nothing is changed",
+	  AT(clusters) },
+	{ "fields", OPTION_FLAG, NULL,
+	  "every field of a clusters file, as docs/CLUSTERS.md has them", AT(fields) },
+	{ "grants", OPTION_FLAG, NULL,
+	  "the accounts that drtest needs, with the least rights, as SQL", AT(grants) },
+	{ "role", OPTION_TEXT, "ROLE", "for that alone: compare, watch, rehearse, drill",
+	  AT(role) },
+	{ "kind", OPTION_TEXT, "KIND", "of the servers: tidb, mariadb, mysql (tidb)", AT(kind) },
+	{ "user", OPTION_TEXT, "NAME", "the account's name (drtest_ROLE)", AT(user) },
+	{ "host", OPTION_TEXT, "HOST", "from where it comes ('%')", AT(host) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "doctor",
+	.usage =
+		"drtest doctor\ndrtest doctor --clusters FILE\ndrtest doctor --fields\n"
+		"drtest doctor --grants [--role compare|watch|rehearse|drill] [--kind tidb|mariadb|mysql]",
+	.about = "What is here, what is missing, and how to get it.",
+	.options = defs,
+	.more = "Exit code: 0 a drill can run, 2 wrong usage, 3 something is missing.",
+};
 
 int cmd_doctor(int argc, char **argv)
 {
-	static const struct option longs[] = { { "on", required_argument, NULL, 'o' },
-					       { "clusters", required_argument, NULL, 'c' },
-					       { "grants", no_argument, NULL, 'g' },
-					       { "fields", no_argument, NULL, 'f' },
-					       { "role", required_argument, NULL, 'r' },
-					       { "kind", required_argument, NULL, 'k' },
-					       { "user", required_argument, NULL, 'u' },
-					       { "host", required_argument, NULL, 'H' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
 	struct options o = { 0 };
 	const struct ground *g;
 	const char *wrong = NULL;
 	struct err e = ERR_INIT;
-	int c;
+	int rc = options_parse(&command, argc, argv, &o);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "+h", longs, NULL)) != -1)
-		switch (c) {
-		case 'o': o.ground = optarg; break;
-		case 'c': o.clusters = optarg; break;
-		case 'g': o.grants = true; break;
-		case 'f': o.fields = true; break;
-		case 'r': o.role = optarg; break;
-		case 'k': o.kind = optarg; break;
-		case 'u': o.user = optarg; break;
-		case 'H': o.host = optarg; break;
-		case 'h': fputs(help_text, stdout); return EXIT_PASS;
-		default: return EXIT_USAGE;
-		}
-	if (optind < argc) {
-		fprintf(stderr, "drtest doctor: '%s' is not understood (drtest doctor --help)\n",
-			argv[optind]);
-		return EXIT_USAGE;
-	}
+	if (rc)
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	g = o.ground ? ground_find(o.ground, &e) : o.clusters ? ground_of_files() : NULL;
 	if (o.ground && !g) {
 		fprintf(stderr, "drtest doctor: %s\n", e.text);
@@ -188,10 +177,8 @@ int cmd_doctor(int argc, char **argv)
 		wrong = "--on attach needs --clusters FILE";
 	else if (g && !g->use_file && o.clusters)
 		wrong = "--clusters FILE is for --on attach";
-	if (wrong) {
-		fprintf(stderr, "drtest doctor: %s\n", wrong);
-		return EXIT_USAGE;
-	}
+	if (wrong)
+		return options_wrong(&command, "%s", wrong);
 	if (o.fields)
 		return print_fields();
 	return o.grants     ? print_grants(&o)

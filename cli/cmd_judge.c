@@ -2,8 +2,10 @@
  * every row against the load's model, one server against another. */
 #include "cli/commands.h"
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,20 +23,6 @@
 #define FOREIGN_MIN 10
 #define THREADS 4
 
-static const char help[] =
-	"usage: drtest judge LOAD --ledger-dir DIR --server URI [--point TSO] [--compare URI] [options of the load] [--json]\n"
-	"A verdict over a drill that was made by hand. LOAD (oltp_write_only) ran with --ledger-dir DIR and --ledger-rows, the disaster came, the redo log\n"
-	"was replayed: what is on the server that took over?\n"
-	"  --server URI       the promoted secondary: mysql://user@host:port (@FILE: the URI is in a file)\n"
-	"  --point TSO        what the replay reached: resolved-ts of `drtest redo meta` or of `cdc redo apply`. Up to it nothing may be missing, after\n"
-	"                     it nothing may be there. Without it nothing that was acknowledged may be lost\n"
-	"  --tso-map FILE     MariaDB: the map from its GTIDs to TSOs (drtest feed --tso-map)\n"
-	"  --compare URI      and is the server equal to this one, all tables? Both at rest\n"
-	"  --lost FILE        a JSON line for each acknowledged transaction that is lost\n"
-	"As they were given to `drtest load`: --rand-seed N (it printed the seed), --tables, --load-tables, --table-size, --rand-type, --mysql-db, --set.\n"
-	"Checks: ledger (wants the rows that --ledger-rows made), model (loads that have one), compare. Each says what it can't see.\n"
-	"Exit code: 0 pass, 1 fail, 2 wrong usage, 3 a server or file can't be read, 4 unknown.\n";
-
 struct request {
 	struct load_opts load;
 	const char *name, *ledger_dir, *server, *compare, *tso_map, *lost;
@@ -44,90 +32,93 @@ struct request {
 	bool json, seeded;
 };
 
-static int wrong(const char *option, const char *text, const char *want)
+static int take_point(void *into, const char *text, struct err *e)
 {
-	fprintf(stderr, "drtest judge: --%s: '%.80s' is not %s\n", option, text, want);
-	return 2;
-}
+	struct request *q = into;
 
-static int number(const char *option, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	*out = strtoull(optarg, &end, 10);
-	return *optarg >= '0' && *optarg <= '9' && !*end && *out <= max
+	return tso_parse(text, &q->point) && q->point
 		       ? 0
-		       : wrong(option, optarg, "a number in its range");
+		       : option_wants(e, text, "a TSO, as 435844546560000001");
 }
 
-/* 0: go on; 1: help was printed; 2: wrong. */
+static int take_seed(void *into, const char *text, struct err *e)
+{
+	static const struct option_def number = { .name = "rand-seed", .kind = OPTION_WHOLE };
+	struct request *q = into;
+
+	q->seeded = true;
+	return option_set(&number, &q->load.seed, text, e);
+}
+
+static int take_set(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+
+	if (!strchr(text, '='))
+		return option_wants(e, text, "NAME=VALUE");
+	if (q->n_set == SETS_MAX)
+		return err_set(e, ERR_USAGE, 0, "more than %d", SETS_MAX);
+	q->set[q->n_set++] = text;
+	return 0;
+}
+
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "ledger-dir", OPTION_TEXT, "DIR", "that of `drtest load`", AT(ledger_dir) },
+	{ "server", OPTION_TEXT, "URI",
+	  "the promoted secondary: mysql://user@host:port (@FILE: the URI is in a file)",
+	  AT(server) },
+	{ "point", OPTION_TAKE, "TSO",
+	  "what the replay reached: resolved-ts of `drtest redo meta` or of `cdc redo apply`. Up to "
+	  "it nothing may be missing, after it nothing may be there. Without it nothing that was "
+	  "acknowledged may be lost",
+	  .take = take_point },
+	{ "tso-map", OPTION_TEXT, "FILE",
+	  "MariaDB: the map from its GTIDs to TSOs (drtest feed --tso-map)", AT(tso_map) },
+	{ "compare", OPTION_TEXT, "URI",
+	  "and is the server equal to this one, all tables? Nothing may write to either",
+	  AT(compare) },
+	{ "lost", OPTION_TEXT, "FILE", "a JSON line for each acknowledged transaction that is lost",
+	  AT(lost) },
+	{ "rand-seed", OPTION_TAKE, "N",
+	  "this and the next as they were given to `drtest load`, which printed the seed",
+	  .take = take_seed },
+	{ "tables", OPTION_UNSIGNED, "N", "tables that were prepared (1)", AT(load.tables) },
+	{ "load-tables", OPTION_UNSIGNED, "N", "tables that it wrote to (all)",
+	  AT(load.load_tables) },
+	{ "table-size", OPTION_WHOLE, "N", "rows of each (10000)", AT(load.table_size),
+	  .max = INT32_MAX },
+	{ "rand-type", OPTION_TEXT, "TYPE", "its distribution (special)", AT(load.rand_type) },
+	{ "mysql-db", OPTION_TEXT, "NAME", "its database (sbtest)", AT(load.db) },
+	{ "set", OPTION_TAKE, "NAME=VALUE", "an option of the load itself", .take = take_set },
+	{ "json", OPTION_FLAG, NULL, "the checks as JSON", AT(json) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "judge",
+	.usage = "drtest judge LOAD --ledger-dir DIR --server URI [--point TSO] [--compare URI] "
+		 "[options of the load] [--json]",
+	.about =
+		"A verdict over a drill that was made by hand. LOAD (oltp_write_only) ran with "
+		"--ledger-dir DIR and --ledger-rows, the disaster came, the redo log was replayed: "
+		"what is on the server that took over?",
+	.options = options,
+	.more = "Checks: ledger (needs the rows that --ledger-rows made), model (loads that have "
+		"one), compare. Each says what it can't see.\n"
+		"Exit code: 0 pass, 1 fail, 2 wrong usage, 3 a server or file can't be read, 4 unknown.",
+	.operand = "one load",
+	.operands_max = 1,
+};
+
 static int parse(struct request *q, int argc, char **argv)
 {
-	static const struct option longs[] = { { "ledger-dir", required_argument, NULL, 'l' },
-					       { "server", required_argument, NULL, 's' },
-					       { "point", required_argument, NULL, 'p' },
-					       { "compare", required_argument, NULL, 'c' },
-					       { "tso-map", required_argument, NULL, 'm' },
-					       { "lost", required_argument, NULL, 'L' },
-					       { "rand-seed", required_argument, NULL, 'r' },
-					       { "tables", required_argument, NULL, 't' },
-					       { "load-tables", required_argument, NULL, 'T' },
-					       { "table-size", required_argument, NULL, 'z' },
-					       { "rand-type", required_argument, NULL, 'y' },
-					       { "mysql-db", required_argument, NULL, 'd' },
-					       { "set", required_argument, NULL, 'S' },
-					       { "json", no_argument, NULL, 'j' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
-	uint64_t n;
-	int c;
+	int rc = options_parse(&command, argc, argv, q);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'l': q->ledger_dir = optarg; break;
-		case 's': q->server = optarg; break;
-		case 'c': q->compare = optarg; break;
-		case 'm': q->tso_map = optarg; break;
-		case 'L': q->lost = optarg; break;
-		case 'y': q->load.rand_type = optarg; break;
-		case 'd': q->load.db = optarg; break;
-		case 'j': q->json = true; break;
-		case 'p':
-			if (!tso_parse(optarg, &q->point) || !q->point)
-				return wrong("point", optarg, "a TSO, as 435844546560000001");
-			break;
-		case 'r':
-			if (number("rand-seed", UINT64_MAX, &q->load.seed))
-				return 2;
-			q->seeded = true;
-			break;
-		case 't':
-		case 'T':
-		case 'z':
-			if (number(c == 'z'   ? "table-size"
-				   : c == 't' ? "tables"
-					      : "load-tables",
-				   INT32_MAX, &n))
-				return 2;
-			if (c == 'z')
-				q->load.table_size = (int64_t)n;
-			else
-				*(c == 't' ? &q->load.tables : &q->load.load_tables) = (unsigned)n;
-			break;
-		case 'S':
-			if (q->n_set == SETS_MAX || !strchr(optarg, '='))
-				return wrong("set", optarg, "NAME=VALUE");
-			q->set[q->n_set++] = optarg;
-			break;
-		case 'h': fputs(help, stdout); return 1;
-		default: return 2;
-		}
-	if (optind != argc - 1 || !q->ledger_dir || !q->server) {
-		fprintf(stderr,
-			"drtest judge: a load's name, --ledger-dir and --server are wanted (drtest judge --help)\n");
-		return 2;
-	}
+	if (rc)
+		return rc;
+	if (optind == argc || !q->ledger_dir || !q->server)
+		return options_wrong(&command,
+				     "a load's name, --ledger-dir and --server are wanted");
 	q->name = q->load.name = argv[optind];
 	q->load.set = q->set;
 	return 0;
@@ -228,7 +219,8 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 			    "; the oldest lost acknowledgement is %.2f s before the last one",
 			    (double)r.loss_window_ms / 1e3);
 	say(all, "ledger", r.verdict, text.buf, r.findings,
-	    "a wrong value in a row whose transaction is there; an unknown transaction that was committed and dropped");
+	    "a wrong value in a row whose transaction is there; an unknown transaction that was "
+	    "committed and dropped");
 	prefix_result_release(&r);
 	r = (struct prefix_result){ 0 };
 	if (o.model && !q->seeded) {

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,16 +64,25 @@ static int list_one(void *arg, const char *name, struct err *e)
 
 int cmd_list(int argc, char **argv)
 {
-	static const char help[] =
-		"usage: drtest list [DIR]\nThe scenarios of a folder (scenarios): what each does, its options with their defaults.\n";
+	static const struct option_def none[] = { { 0 } };
+	static const struct command_def command = {
+		.name = "list",
+		.usage = "drtest list [DIR]",
+		.about = "The scenarios of a folder (scenarios): what each does, its options with "
+			 "their defaults.",
+		.options = none,
+		.operand = "one folder",
+		.example = "scenarios",
+		.operands_max = 1,
+	};
 	struct listing l = { .dir = scenario_folder() };
 	struct err e = ERR_INIT;
-	int rc = options_only_help(argc, argv, help, 1);
+	int rc = options_parse(&command, argc, argv, NULL);
 
 	if (rc)
-		return rc == 1 ? 0 : EXIT_USAGE;
-	if (argc > 1)
-		l.dir = argv[1];
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+	if (optind < argc)
+		l.dir = argv[optind];
 	if (!l.dir || !fs_exists(l.dir)) {
 		fprintf(stderr, "drtest list: %s: %s (drtest list DIR)\n",
 			l.dir ? l.dir : "scenarios", strerror(ENOENT));

@@ -1,4 +1,5 @@
-#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,118 +11,126 @@
 #include "harness/run/run.h"
 #include "suites/sweep.h"
 
-static const char help[] =
-	"usage: drtest sweep FILE --seeds 1..200 [--jobs N] [--resume DIR] [--keep-runs] [--out DIR]\n"
-	"                    [run's --on, --set, --store, --timeout, --max-rpo, --max-rto]\n"
-	"Runs a scenario with many seeds and makes one table of them: verdicts, how much was lost, how long service was away, the slowest steps.\n"
-	"  --seeds A..B     or a list: 1,7,20..30\n"
-	"  --jobs N         runs side by side (half of the processors)\n"
-	"  --resume DIR     goes on with a sweep that was interrupted: the seeds that have a verdict are not run again\n"
-	"  --keep-runs      keeps the run folder of each seed, not only of those that did not pass\n"
-	"  --out DIR        where the sweep's folder goes (runs)\n"
-	"Exit code: 0 all passed, 1 a check failed somewhere, 4 somewhere it could not tell, 3 a run broke, 130 interrupted.\n";
+struct request {
+	struct sweep s;
+	const char *seeds;
+	uint64_t jobs;
+};
 
-static int usage(const char *what, const char *value)
+static int take_seeds(void *into, const char *text, struct err *e)
 {
-	fprintf(stderr, "drtest sweep: %s%s%s (drtest sweep --help)\n", what, value ? ": " : "",
-		value ? value : "");
-	return EXIT_USAGE;
+	struct request *q = into;
+
+	if (q->s.n || !sweep_add_seeds(&q->s, text))
+		return option_wants(e, text, "1..200, or a list as 1,7,20..30 (at most 100000)");
+	q->seeds = text;
+	return 0;
 }
 
-static int parse(struct sweep *s, const char **seeds, int argc, char **argv)
+static int pass_on(struct sweep *s, const char *option, const char *text, struct err *e)
 {
-	static const struct option longs[] = {
-		{ "seeds", required_argument, NULL, 'n' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "resume", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'd' },
-		{ "keep-runs", no_argument, NULL, 'k' },
-		{ "on", required_argument, NULL, 'o' },
-		{ "set", required_argument, NULL, 's' },
-		{ "store", required_argument, NULL, 'S' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "max-rpo", required_argument, NULL, 'R' },
-		{ "max-rto", required_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	int c, at = 0;
+	if (s->n_pass_on + 2 > SWEEP_PASS_ON_MAX)
+		return err_set(e, ERR_USAGE, 0, "too many options for the runs");
+	s->pass_on[s->n_pass_on++] = option;
+	s->pass_on[s->n_pass_on++] = text;
+	return 0;
+}
+#define PASS_ON(name, option)                                                  \
+	static int take_##name(void *into, const char *text, struct err *e)    \
+	{                                                                      \
+		return pass_on(&((struct request *)into)->s, option, text, e); \
+	}
+PASS_ON(on, "--on")
+PASS_ON(set, "--set")
+PASS_ON(store, "--store")
+PASS_ON(timeout, "--timeout")
+PASS_ON(max_rpo, "--max-rpo")
+PASS_ON(max_rto, "--max-rto")
 
-	s->jobs = cores > 3 ? (size_t)cores / 2 : 1;
-	s->out = "runs";
-	while ((c = options_next(argc, argv, "h", longs, &at)) >= 0)
-		switch (c) {
-		case 'n':
-			if (s->n || !sweep_add_seeds(s, optarg))
-				return -1 -
-				       usage("--seeds wants 1..200, or a list as 1,7,20..30 (at most 100000)",
-					     optarg);
-			*seeds = optarg;
-			break;
-		case 'j':
-			s->jobs = strtoul(optarg, NULL, 10);
-			if (*optarg < '1' || *optarg > '9' || s->jobs > SWEEP_JOBS_MAX)
-				return -1 - usage("--jobs wants 1 to 64", optarg);
-			break;
-		case 'r': s->resume = optarg; break;
-		case 'd': s->out = optarg; break;
-		case 'k': s->keep_runs = true; break;
-		case 'h': fputs(help, stdout); return -1;
-		case 'o':
-		case 's':
-		case 'S':
-		case 't':
-		case 'R':
-		case 'T':
-			if (s->n_pass_on + 2 > SWEEP_PASS_ON_MAX)
-				return -1 - usage("too many options for the runs", NULL);
-			s->pass_on[s->n_pass_on++] = c == 'o'   ? "--on"
-						     : c == 's' ? "--set"
-						     : c == 'S' ? "--store"
-						     : c == 'R' ? "--max-rpo"
-						     : c == 'T' ? "--max-rto"
-								: "--timeout";
-			s->pass_on[s->n_pass_on++] = optarg;
-			break;
-		default: return -1 - EXIT_USAGE;
-		}
-	if (optind != argc - 1)
-		return -1 -
-		       usage("one scenario file is wanted, as scenarios/primary_kill_sweep.lua",
-			     NULL);
-	if (!s->n)
-		return -1 - usage("--seeds is wanted, as 1..200", NULL);
-	s->file = options_scenario("sweep", argv[optind]);
-	return s->file ? 1 : -1 - EXIT_USAGE;
+#define AT(member) .at = offsetof(struct request, member)
+#define OF_RUN(option, arg_, fn)                                                        \
+	{                                                                               \
+		option, OPTION_TAKE, arg_, "of each run: drtest run --help", .take = fn \
+	}
+static const struct option_def options[] = {
+	{ "seeds", OPTION_TAKE, "A..B", "or a list: 1,7,20..30", .take = take_seeds },
+	{ "jobs", OPTION_WHOLE, "N", "runs at the same time (half of the processors)", AT(jobs),
+	  .min = 1, .max = SWEEP_JOBS_MAX },
+	{ "resume", OPTION_TEXT, "DIR",
+	  "resumes a sweep that was interrupted: seeds that have a verdict are not run again",
+	  AT(s.resume) },
+	{ "keep-runs", OPTION_FLAG, NULL,
+	  "keeps the run folder of each seed, not only of those that did not pass",
+	  AT(s.keep_runs) },
+	{ "out", OPTION_TEXT, "DIR", "where the sweep's folder goes (runs)", AT(s.out) },
+	OF_RUN("on", "GROUND", take_on),
+	OF_RUN("set", "name=value", take_set),
+	OF_RUN("store", "s3|file", take_store),
+	OF_RUN("timeout", "TIME", take_timeout),
+	OF_RUN("max-rpo", "TIME", take_max_rpo),
+	OF_RUN("max-rto", "TIME", take_max_rto),
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "sweep",
+	.usage = "drtest sweep FILE --seeds 1..200 [--jobs N] [--resume DIR] [--keep-runs] [--out "
+		 "DIR] [options of drtest run]",
+	.about =
+		"Runs a scenario with many seeds and makes one table of them: verdicts, how much was "
+		"lost, how long service was away, the slowest steps.",
+	.options = options,
+	.more = "Exit code: 0 all passed, 1 a check failed somewhere, 4 somewhere it could not tell, "
+		"3 a run broke, 130 interrupted.",
+	.operand = "one scenario file",
+	.example = "scenarios/primary_kill_sweep.lua",
+	.operands_max = 1,
+};
+
+static int parse(struct request *q, int argc, char **argv)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int rc;
+
+	q->jobs = cores > 3 ? (uint64_t)cores / 2 : 1;
+	q->s.out = "runs";
+	rc = options_parse(&command, argc, argv, q);
+	if (rc)
+		return rc;
+	if (optind == argc)
+		return options_wrong(&command, "%s is wanted, as %s", command.operand,
+				     command.example);
+	if (!q->s.n)
+		return options_wrong(&command, "--seeds is wanted, as 1..200");
+	q->s.jobs = q->jobs;
+	q->s.file = options_scenario("sweep", argv[optind]);
+	return q->s.file ? 0 : 2;
 }
 
 int cmd_sweep(int argc, char **argv)
 {
-	struct sweep s = { 0 };
+	struct request q = { 0 };
 	struct err e = ERR_INIT;
-	const char *seeds = NULL;
-	int rc = parse(&s, &seeds, argc, argv), code;
+	int rc = parse(&q, argc, argv), code;
 
-	if (rc < 0) {
-		sweep_close(&s);
-		return -1 - rc;
+	if (rc) {
+		sweep_close(&q.s);
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	}
-	if (sweep_open(&s, &e) < 0 || guardian_start(&e) < 0) {
+	if (sweep_open(&q.s, &e) < 0 || guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
-		sweep_close(&s);
+		sweep_close(&q.s);
 		return err_exit_code(&e);
 	}
-	rc = sweep_run(&s, &e);
-	sweep_print_table(stdout, s.results, s.n, s.command);
+	rc = sweep_run(&q.s, &e);
+	sweep_print_table(stdout, q.s.results, q.s.n, q.s.command);
 	if (rc < 0)
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
 	if (rc > 0)
 		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds %s --resume %s\n",
-			s.command + strlen("drtest run"), seeds, s.dir);
-	printf("sweep: %s\n", s.dir);
-	code = rc < 0 ? EXIT_ENV : rc > 0 ? EXIT_INTERRUPTED : sweep_exit_code(&s);
+			q.s.command + strlen("drtest run"), q.seeds, q.s.dir);
+	printf("sweep: %s\n", q.s.dir);
+	code = rc < 0 ? EXIT_ENV : rc > 0 ? EXIT_INTERRUPTED : sweep_exit_code(&q.s);
 	guardian_stop();
-	sweep_close(&s);
+	sweep_close(&q.s);
 	return code;
 }

@@ -42,7 +42,8 @@ static const struct {
 	{ "restore", cmd_restore, "a backup into an empty server", NULL },
 	{ "feed", cmd_feed, "the changefeed on its own", NULL },
 	{ "redo", cmd_redo,
-	  "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, check, cat, watch)",
+	  "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, "
+	  "check, cat, watch)",
 	  NULL },
 	{ "diff", cmd_diff, "compare two servers down to the row", NULL },
 	{ "judge", cmd_judge,

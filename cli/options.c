@@ -1,59 +1,319 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/nearest.h"
 #include "suites/scenario_find.h"
 
 #define OPTIONS_MAX 64
+#define HELP_COLUMNS 110
+#define NAME_COLUMNS 26 /* a longer one has its help on the next line */
+#define VALUE_FIRST 1000
 
-static void tell(char *const *argv, const struct option *longs)
+static const struct option_def help_option = { .name = "help", .letter = 'h', .kind = OPTION_FLAG };
+
+int options_wrong(const struct command_def *c, const char *fmt, ...)
 {
-	const char *names[OPTIONS_MAX], *meant, *arg = argv[optind - 1];
+	va_list ap;
+
+	fprintf(stderr, "drtest %s: ", c->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, " (drtest %s --help)\n", c->name);
+	return 2;
+}
+
+int option_wants(struct err *e, const char *text, const char *want)
+{
+	return err_set(e, ERR_USAGE, 0, "'%.80s' is not %s", text, want);
+}
+
+/* ---- values */
+
+static int take_number(const struct option_def *o, const char *text, uint64_t *out, struct err *e)
+{
+	uint64_t max = o->max ? o->max : o->kind == OPTION_UNSIGNED ? INT32_MAX : UINT64_MAX;
+	char *end, want[96];
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && !errno && *out >= o->min && *out <= max)
+		return 0;
+	if (o->max)
+		snprintf(want, sizeof(want), "a number from %" PRIu64 " to %" PRIu64, o->min, max);
+	else
+		snprintf(want, sizeof(want), "a number of at least %" PRIu64, o->min);
+	return option_wants(e, text, want);
+}
+
+/* "256MiB", "1GiB", "100MB", "1000000" */
+static int take_size(const char *text, size_t *out, struct err *e)
+{
+	static const struct {
+		const char *unit;
+		uint64_t bytes;
+	} units[] = { { "", 1 },          { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
+		      { "GiB", 1 << 30 }, { "MB", 1000000 },  { "GB", 1000000000 } };
+	char *end;
+	uint64_t v = strtoull(text, &end, 10), n;
+
+	for (size_t i = 0; *text >= '0' && *text <= '9' && i < sizeof(units) / sizeof(*units); i++)
+		if (!strcmp(end, units[i].unit) && !__builtin_mul_overflow(v, units[i].bytes, &n) &&
+		    n && n <= (uint64_t)1 << 40) {
+			*out = (size_t)n;
+			return 0;
+		}
+	return option_wants(e, text, "a size as 256MiB or 1GB, at most 1TiB");
+}
+
+static int take_choice(const struct option_def *o, const char *text, int *out, struct err *e)
+{
+	size_t n = strlen(text);
+	char want[200];
+	int at = 0;
+
+	for (const char *p = o->arg; *p; at++) {
+		size_t len = strcspn(p, "|");
+
+		if (len == n && !strncmp(p, text, n)) {
+			*out = at;
+			return 0;
+		}
+		p += len + (p[len] == '|');
+	}
+	snprintf(want, sizeof(want), "one of %s", o->arg);
+	return option_wants(e, text, want);
+}
+
+static int take_on_off(const char *text, bool *out, struct err *e)
+{
+	*out = !*text || !strcmp(text, "on") || !strcmp(text, "true") || !strcmp(text, "1");
+	if (*out || !strcmp(text, "off") || !strcmp(text, "false") || !strcmp(text, "0"))
+		return 0;
+	return option_wants(e, text, "on or off");
+}
+
+int option_set(const struct option_def *o, void *into, const char *text, struct err *e)
+{
+	void *to = (char *)into + o->at;
+	uint64_t n = 0;
+	char *end;
+
+	switch (o->kind) {
+	case OPTION_FLAG: *(bool *)to = true; return 0;
+	case OPTION_OFF: *(bool *)to = false; return 0;
+	case OPTION_ON_OFF: return take_on_off(text, to, e);
+	case OPTION_TEXT: *(const char **)to = text; return 0;
+	case OPTION_FIELD:
+		if (strlen(text) >= o->max)
+			return err_set(e, ERR_USAGE, 0, "want at most %" PRIu64 " bytes",
+				       o->max - 1);
+		memcpy(to, text, strlen(text) + 1);
+		return 0;
+	case OPTION_UNSIGNED:
+		if (take_number(o, text, &n, e) < 0)
+			return -1;
+		*(unsigned *)to = (unsigned)n;
+		return 0;
+	case OPTION_WHOLE: return take_number(o, text, to, e);
+	case OPTION_REAL:
+		*(double *)to = strtod(text, &end);
+		return end != text && !*end && isfinite(*(double *)to) && *(double *)to >= 0
+			       ? 0
+			       : option_wants(e, text, "a number of at least 0");
+	case OPTION_TIME_MS:
+		*(int64_t *)to = duration_parse_ms(text);
+		return *(int64_t *)to > 0 ? 0 : option_wants(e, text, "a time as 30s, 10m, 2h");
+	case OPTION_SIZE: return take_size(text, to, e);
+	case OPTION_CHOICE: return take_choice(o, text, to, e);
+	case OPTION_TAKE: return o->take(into, text, e);
+	case OPTION_IGNORED: return 0;
+	}
+	return 0;
+}
+
+const struct option_def *option_find(const struct option_def *table, const char *name)
+{
+	for (const struct option_def *o = table; o->name; o++)
+		if (!strcmp(o->name, name))
+			return o;
+	return NULL;
+}
+
+/* ---- help */
+
+/* Prints text from column `from` on, broken at blanks; what follows a line break begins there. */
+static void print_wrapped(FILE *out, const char *text, int from)
+{
+	int at = from;
+
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+		int wide = 0;
+
+		for (size_t i = 0; i < n; i++)
+			wide += (text[i] & 0xc0) != 0x80;
+		if (at > from && at + 1 + wide > HELP_COLUMNS) {
+			fprintf(out, "\n%*s", from, "");
+			at = from;
+		}
+		fprintf(out, "%s%.*s", at > from ? " " : "", (int)n, text);
+		at += wide + (at > from);
+		text += n;
+		if (*text == '\n') {
+			fprintf(out, "\n%*s", from, "");
+			at = from;
+		}
+		text += *text != '\0';
+	}
+	fputc('\n', out);
+}
+
+void options_help(const struct command_def *c, FILE *out)
+{
+	int width = 0;
+	const char *line = c->usage;
+
+	for (bool first = true; *line; first = false) {
+		size_t n = strcspn(line, "\n");
+
+		fprintf(out, "%s%.*s\n", first ? "usage: " : "       ", (int)n, line);
+		line += n + (line[n] == '\n');
+	}
+	print_wrapped(out, c->about, 0);
+	for (const struct option_def *o = c->options; o->name; o++) {
+		int n = (int)strlen(o->name) + 2 + (o->arg ? 1 + (int)strlen(o->arg) : 0) +
+			(o->letter ? 4 : 0);
+
+		if (o->help && n > width && n <= NAME_COLUMNS)
+			width = n;
+	}
+	for (const struct option_def *o = c->options; o->name; o++) {
+		char name[120], letter[8] = "";
+
+		if (!o->help)
+			continue;
+		if (o->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+		snprintf(name, sizeof(name), "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
+		fprintf(out, "  %-*s", width, name);
+		if ((int)strlen(name) > width)
+			fprintf(out, "\n%*s", width + 2, "");
+		fputs("  ", out);
+		print_wrapped(out, o->help, width + 4);
+	}
+	if (c->more)
+		print_wrapped(out, c->more, 0);
+}
+
+/* ---- the command line */
+
+static int unknown(const struct command_def *c, const char *arg, const struct option *longs)
+{
+	const char *names[OPTIONS_MAX + 1], *meant;
 	size_t n = 0;
 	char word[64];
 
-	for (const struct option *o = longs; o->name; o++) {
-		if (optopt && optopt == o->val) {
-			fprintf(stderr,
-				o->has_arg == required_argument
-					? "drtest %s: --%s wants a value (drtest %s --help)\n"
-					: "drtest %s: --%s takes no value (drtest %s --help)\n",
-				argv[0], o->name, argv[0]);
-			return;
-		}
-		if (n < OPTIONS_MAX)
-			names[n++] = o->name;
-	}
-	if (optopt) {
-		fprintf(stderr, "drtest %s: there is no option -%c (drtest %s --help)\n", argv[0],
-			optopt, argv[0]);
-		return;
-	}
+	for (const struct option *o = longs; o->name; o++)
+		names[n++] = o->name;
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg, "="), arg);
 	meant = nearest(word + strspn(word, "-"), names, n);
-	if (meant)
-		fprintf(stderr,
-			"drtest %s: there is no option %s: did you mean --%s? (drtest %s --help)\n",
-			argv[0], word, meant, argv[0]);
-	else
-		fprintf(stderr, "drtest %s: there is no option %s (drtest %s --help)\n", argv[0],
-			word, argv[0]);
+	return meant ? options_wrong(c, "there is no option %s: did you mean --%s?", word, meant)
+		     : options_wrong(c, "there is no option %s", word);
 }
 
-int options_next(int argc, char **argv, const char *shorts, const struct option *longs, int *at)
+/* What getopt_long() did not take. */
+static int refused(const struct command_def *c, char *const *argv, const struct option *longs)
 {
-	int c;
+	if (optopt < VALUE_FIRST && optopt)
+		for (const struct option_def *o = c->options; o->name; o++)
+			if (o->letter == optopt)
+				return options_wrong(c, "-%c wants a value", optopt);
+	for (const struct option *o = longs; optopt >= VALUE_FIRST && o->name; o++)
+		if (o->val == optopt)
+			return options_wrong(c,
+					     o->has_arg == required_argument
+						     ? "--%s wants a value"
+						     : "--%s takes no value",
+					     o->name);
+	if (optopt)
+		return options_wrong(c, "there is no option -%c", optopt);
+	return unknown(c, argv[optind - 1], longs);
+}
 
+static int take_option(const struct command_def *c, const struct option_def *o, void *into)
+{
+	struct err e = ERR_INIT;
+
+	if (o->now)
+		fprintf(stderr,
+			"drtest %s: --%s is called --%s now; the old name goes with the next version\n",
+			c->name, o->name, o->now);
+	return option_set(o, into, optarg, &e) < 0 ? options_wrong(c, "--%s: %s", o->name, e.text)
+						   : 0;
+}
+
+int options_parse(const struct command_def *c, int argc, char **argv, void *into)
+{
+	const struct option_def *defs[OPTIONS_MAX + 1];
+	struct option longs[OPTIONS_MAX + 2] = { 0 };
+	char letters[2 * OPTIONS_MAX + 8] = "h";
+	size_t n = 0, len = 1;
+	int v;
+
+	for (const struct option_def *o = c->options; o->name && n < OPTIONS_MAX; o++, n++) {
+		int has = o->kind == OPTION_FLAG || o->kind == OPTION_OFF ? no_argument
+			  : o->kind == OPTION_IGNORED && !o->arg          ? optional_argument
+									  : required_argument;
+
+		defs[n] = o;
+		longs[n] = (struct option){ o->name, has, NULL, VALUE_FIRST + (int)n };
+		if (o->letter) {
+			letters[len++] = o->letter;
+			if (has == required_argument)
+				letters[len++] = ':';
+		}
+	}
+	defs[n] = &help_option;
+	longs[n] = (struct option){ "help", no_argument, NULL, VALUE_FIRST + (int)n };
+	optind = 0; /* glibc: from the beginning, whatever was parsed before */
 	opterr = 0;
-	optopt = 0;
-	c = getopt_long(argc, argv, shorts, longs, at);
-	if (c == '?')
-		tell(argv, longs);
-	return c;
+	for (;;) {
+		const struct option_def *o = NULL;
+
+		optopt = 0;
+		v = getopt_long(argc, argv, letters, longs, NULL);
+		if (v == -1)
+			break;
+		if (v == '?')
+			return refused(c, argv, longs);
+		for (size_t i = 0; v < VALUE_FIRST && i <= n && !o; i++)
+			o = defs[i]->letter == v ? defs[i] : NULL;
+		o = v < VALUE_FIRST ? o : defs[v - VALUE_FIRST];
+		if (o == &help_option) {
+			options_help(c, stdout);
+			return 1;
+		}
+		if (take_option(c, o, into))
+			return 2;
+	}
+	if (argc - optind > c->operands_max)
+		return c->example ? options_wrong(c, "%s is wanted, as %s", c->operand, c->example)
+				  : options_wrong(c, "'%.80s' is not understood",
+						  argv[optind + c->operands_max]);
+	return 0;
 }
 
 const char *options_scenario(const char *command, const char *name)
@@ -74,27 +334,4 @@ const char *options_scenario(const char *command, const char *name)
 			"drtest %s: scenario %s: %s (drtest list names those that are there)\n",
 			command, name, strerror(cause));
 	return NULL;
-}
-
-int options_only_help(int argc, char **argv, const char *help, int max_args)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(help, stdout);
-			return 1;
-		}
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] == '-') {
-			static const struct option none[] = { { "help", no_argument, NULL, 'h' },
-							      { 0 } };
-
-			optind = 0;
-			options_next(argc, argv, "h", none, NULL);
-			return 2;
-		} else if (i > max_args) {
-			fprintf(stderr, "drtest %s: '%s' is not understood (drtest %s --help)\n",
-				argv[0], argv[i], argv[0]);
-			return 2;
-		}
-	return 0;
 }

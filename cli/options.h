@@ -1,20 +1,72 @@
-/* getopt_long() whose errors help: one line with the command, the option, and the one that was
- * probably meant. */
+/* A command's options as data: one table gives the parsing, --help (from which completion and the
+ * manual page are made) and the errors. A new option is a line in its command's table. Errors are
+ * one line with the command, the option, and what is wanted or probably meant. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include <getopt.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
-/* As getopt_long(); argv[0] is the command's words ("run"). '?': wrong usage, and the line is
- * printed. */
-int options_next(int argc, char **argv, const char *shorts, const struct option *longs, int *at);
+#include "harness/base/err.h"
+
+enum option_kind {
+	OPTION_FLAG,     /* bool: true */
+	OPTION_OFF,      /* bool: false */
+	OPTION_ON_OFF,   /* bool, from "on" or "off" */
+	OPTION_TEXT,     /* const char *: the argument itself */
+	OPTION_FIELD,    /* char[max] */
+	OPTION_UNSIGNED, /* unsigned, min to max */
+	OPTION_WHOLE,    /* uint64_t, min to max */
+	OPTION_REAL,     /* double, at least 0 */
+	OPTION_TIME_MS,  /* int64_t, above 0, from "90s", "10m" */
+	OPTION_SIZE,     /* size_t, above 0, from "256MiB" */
+	OPTION_CHOICE,   /* int: the place among the words of arg, "merge|txn" */
+	OPTION_TAKE,     /* take() */
+	OPTION_IGNORED,  /* taken for compatibility; says and changes nothing */
+};
+
+/* At `at` of the struct that options_parse() fills. */
+struct option_def {
+	const char *name; /* without "--"; NULL ends a table */
+	enum option_kind kind;
+	const char *arg;  /* "URI", "merge|txn"; NULL: it takes no value */
+	const char *help; /* one sentence, broken by options_help(); NULL: not shown */
+	size_t at;
+	uint64_t min, max;
+	char letter; /* -k; 0: none */
+	/* -1: *e says what is wrong, best by option_wants() */
+	int (*take)(void *into, const char *text, struct err *e);
+	const char *now; /* an old spelling: what it is called now, said once on stderr */
+};
+
+struct command_def {
+	const char *name;  /* "run", "redo" */
+	const char *usage; /* lines, each beginning with "drtest" */
+	const char *about; /* what it does: before the options */
+	const struct option_def *options;
+	const char *more;    /* after them: exit codes */
+	const char *operand; /* "one scenario file"; NULL: none */
+	const char *example; /* of it */
+	int operands_max;    /* 0: none */
+};
+
+/* 0: go on, operands are argv[optind] and on; 1: help was printed; 2: wrong, and said so. Fewer
+ * operands than wanted is the command's to see. */
+int options_parse(const struct command_def *c, int argc, char **argv, void *into);
+void options_help(const struct command_def *c, FILE *out);
+/* Prints "drtest NAME: …" and returns 2. */
+int options_wrong(const struct command_def *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* For commands whose words are not getopt's: one option by name, and its value. */
+const struct option_def *option_find(const struct option_def *table, const char *name);
+int option_set(const struct option_def *o, void *into, const char *text, struct err *e);
+/* Sets *e to "'TEXT' is not WANT"; -1. */
+int option_wants(struct err *e, const char *text, const char *want);
 
 /* The file of a scenario or suite that was named (suites/scenario_find.h); NULL: there is none, and
  * the line is printed, with the one that was probably meant. */
 const char *options_scenario(const char *command, const char *name);
-
-/* For commands without options: at most max_args arguments. 0: go on; 1: help was printed; 2:
- * wrong, and said so. */
-int options_only_help(int argc, char **argv, const char *help, int max_args);
 
 #endif

@@ -9,27 +9,16 @@
 #define PAGE_POLICY \
 	"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
-static bool take(struct http_place *p, const char *command, const char *option, const char *text,
-		 int port)
-{
-	struct err e = ERR_INIT;
-
-	if (http_place_parse(p, text, port, &e) == 0)
-		return true;
-	fprintf(stderr, "drtest %s: --%s: %s\n", command, option, e.text);
-	return false;
-}
-
-bool serve_metrics_option(struct serve_at *at, const char *command, const char *text)
+int serve_metrics_option(struct serve_at *at, const char *text, struct err *e)
 {
 	at->metrics = true;
-	return take(&at->metrics_at, command, "metrics", text, SERVE_METRICS_PORT);
+	return http_place_parse(&at->metrics_at, text, SERVE_METRICS_PORT, e);
 }
 
-bool serve_page_option(struct serve_at *at, const char *command, const char *text)
+int serve_page_option(struct serve_at *at, const char *text, struct err *e)
 {
 	at->page = true;
-	return take(&at->page_at, command, "live", text, SERVE_PAGE_PORT);
+	return http_place_parse(&at->page_at, text, SERVE_PAGE_PORT, e);
 }
 
 /* ---- what is answered */

@@ -12,9 +12,9 @@ struct serve_at {
 	bool metrics, page; /* asked for */
 	struct http_place metrics_at, page_at;
 };
-/* Takes an option's value; false: it is no address, and the line is printed. */
-bool serve_metrics_option(struct serve_at *at, const char *command, const char *text);
-bool serve_page_option(struct serve_at *at, const char *command, const char *text);
+/* Takes an option's value; -1: it is no address. */
+int serve_metrics_option(struct serve_at *at, const char *text, struct err *e);
+int serve_page_option(struct serve_at *at, const char *text, struct err *e);
 
 struct live_run;
 struct serve {

@@ -1,137 +1,17 @@
 /* Options of `drtest load`, named as sysbench names them: from the command line, and from
  * sysbench's configuration files. */
 #include <errno.h>
-#include <inttypes.h>
-#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/load/load_impl.h"
 #include "cli/load/load_sysbench.h"
+#include "cli/options.h"
 #include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "workloads/script.h"
-
-static const char help[] =
-	"usage: drtest load NAME prepare|run|check|cleanup [options]        drtest load report STORE        drtest load NAME --help\n"
-	"Runs a load by hand. NAME is oltp_write_only, oltp_read_write, oltp_insert, oltp_update_index, oltp_update_non_index, oltp_delete, bank,\n"
-	"append, ledger, tpcc, or the path of a load's Lua file (docs/LOADS.md). Options are named as in sysbench.\n"
-	"  --config-file=FILE       options as lines name=value, as sysbench reads them; the command line goes before\n"
-	"  --mysql-host=127.0.0.1 --mysql-port=3306 --mysql-user=root --mysql-db=sbtest\n"
-	"  --mysql-password=...     better: the environment's MYSQL_PWD, which no process list shows\n"
-	"  --mysql-ssl=off          on: TLS, the certificate verified; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as the mysql client has them\n"
-	"  --mysql-ssl-ca=FILE --mysql-ssl-cert=FILE --mysql-ssl-key=FILE   TLS, and the server's certificate is for its host\n"
-	"  --tables=1               tables to prepare; --load-tables=0: write to the first so many only (0: all)\n"
-	"  --table-size=10000       rows of each\n"
-	"  --threads=1              workers, each with a connection of its own (prepare: at most so many at once)\n"
-	"  --rate=0                 transactions per second over all workers; 0: as fast as they go. Steps and ramps: 100/30s,100-1000/60s,1000\n"
-	"  --pace=poisson           or even: the gaps between due times\n"
-	"  --backlog-max=131072     due and not begun: above it the run ends, and says that the server does not keep up\n"
-	"  --time=10                seconds; 0: until Ctrl-C    --events=0  transactions in all    --warmup-time=0  seconds that do not count\n"
-	"  --db-ps-mode=auto        prepared statements; disable: text    --roundtrips=one  a transaction's statements in one packet\n"
-	"  --report-interval=0      seconds between interval lines; 0: none\n"
-	"  --percentile=95          of the latencies in sysbench's lines; 0: none    --histogram  the latencies' histogram\n"
-	"  --rand-type=special      special, uniform, gaussian, pareto, zipfian\n"
-	"  --rand-seed=0            0: from the clock, and printed\n"
-	"  --on-lost=reconnect      or stop: what a worker does whose connection is lost\n"
-	"  --ledger-dir=DIR         a record of each transaction; --ledger-rows: each also inserts itself into drtest_ledger\n"
-	"  --set NAME=VALUE         an option of the load itself; also as --name=value (--index-updates=2)\n"
-	"  --shard=I/N --rendezvous=STORE  one of N processes that start at one instant and leave their results in STORE (s3://…, file://…)\n"
-	"  --json                   the final report as JSON\n"
-	"Exit code: 0 it ran, 1 a condition is broken (check), 2 usage, 3 the server or the load failed, 130 interrupted.\n";
-
-static int usage(const char *option, const char *text, const char *want)
-{
-	fprintf(stderr, "drtest load: --%s: \"%.60s\" is not %s\n", option, text, want);
-	return -1;
-}
-
-static int whole(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end, want[96];
-
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && !*end && !errno && *out >= min && *out <= max)
-		return 0;
-	snprintf(want, sizeof(want), "a number from %" PRIu64 " to %" PRIu64, min, max);
-	return usage(option, text, want);
-}
-
-static int real(const char *option, const char *text, double *out)
-{
-	char *end;
-
-	*out = strtod(text, &end);
-	if (end != text && !*end && isfinite(*out) && *out >= 0)
-		return 0;
-	return usage(option, text, "a number of at least 0");
-}
-
-static int field(const char *option, const char *text, char *to, size_t room)
-{
-	if (strlen(text) < room) {
-		strcpy(to, text);
-		return 0;
-	}
-	return usage(option, "(too long)", "short enough");
-}
-
-static int on_off(const char *option, const char *text, bool *out)
-{
-	*out = !strcmp(text, "on") || !strcmp(text, "true") || !strcmp(text, "1") || !*text;
-	if (*out || !strcmp(text, "off") || !strcmp(text, "false") || !strcmp(text, "0"))
-		return 0;
-	return usage(option, text, "on or off");
-}
-
-static int one_of(const char *option, const char *text, const char *a, const char *b, bool *is_b)
-{
-	char want[64];
-
-	*is_b = !strcmp(text, b);
-	if (*is_b || !strcmp(text, a))
-		return 0;
-	snprintf(want, sizeof(want), "%s or %s", a, b);
-	return usage(option, text, want);
-}
-
-static int take_number(struct load_run *r, const char *name, const char *arg)
-{
-	static const struct {
-		const char *name;
-		uint64_t min, max;
-	} numbers[] = {
-		{ "mysql-port", 1, 65535 },       { "tables", 1, 10000 },
-		{ "load-tables", 0, 10000 },      { "table-size", 1, INT32_MAX },
-		{ "threads", 1, 100000 },         { "percentile", 0, 100 },
-		{ "rand-seed", 0, UINT64_MAX },   { "events", 0, UINT64_MAX },
-		{ "backlog-max", 1, 1000000000 },
-	};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		uint64_t n;
-
-		if (strcmp(name, numbers[i].name) != 0)
-			continue;
-		if (whole(name, arg, numbers[i].min, numbers[i].max, &n) < 0)
-			return -1;
-		switch (i) {
-		case 0: r->ep.port = (unsigned)n; break;
-		case 1: r->o.tables = (unsigned)n; break;
-		case 2: r->o.load_tables = (unsigned)n; break;
-		case 3: r->o.table_size = (int64_t)n; break;
-		case 4: r->o.workers = (unsigned)n; break;
-		case 5: r->percentile = (unsigned)n; break;
-		case 6: r->o.seed = n; break;
-		case 7: r->o.events = n; break;
-		case 8: r->o.backlog_max = n; break;
-		}
-		return 0;
-	}
-	return 1;
-}
 
 /* An option that this program does not have may be the load's own: it says so if not. */
 static int take_own(struct load_run *r, const char *name, const char *arg)
@@ -151,14 +31,15 @@ static int take_own(struct load_run *r, const char *name, const char *arg)
 	return 0;
 }
 
-static int take_shard(struct load_run *r, const char *arg)
+static int take_shard(void *into, const char *arg, struct err *e)
 {
+	struct load_run *r = into;
 	char *end;
 	unsigned long i = strtoul(arg, &end, 10), n = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
 
 	if (*arg < '0' || *arg > '9' || *end || n < 1 || n > 10000 || i < 1 || i > n)
-		return usage(
-			"shard", arg,
+		return option_wants(
+			e, arg,
 			"I/N with I from 1 to N (of a container's index from 0: --shard=$((INDEX + 1))/N)");
 	r->shard = (unsigned)i;
 	r->shards = (unsigned)n;
@@ -167,8 +48,9 @@ static int take_shard(struct load_run *r, const char *arg)
 
 /* sysbench's on and off, and the words that newer versions have. Whether there is TLS is never left
  * to the server. */
-static int take_tls(struct load_run *r, const char *arg)
+static int take_tls(void *into, const char *arg, struct err *e)
 {
+	struct load_run *r = into;
 	static const struct {
 		const char *word;
 		enum sql_tls tls;
@@ -185,119 +67,200 @@ static int take_tls(struct load_run *r, const char *arg)
 			r->ep.tls = words[i].tls;
 			return 0;
 		}
-	return usage(
-		"mysql-ssl", arg,
+	return option_wants(
+		e, arg,
 		"off, on (the certificate is verified), REQUIRED, VERIFY_CA or VERIFY_IDENTITY");
 }
 
+static int take_set(void *into, const char *arg, struct err *e)
+{
+	const char *eq = strchr(arg, '=');
+	char *own;
+	int rc;
+
+	if (!eq)
+		return option_wants(e, arg, "NAME=VALUE");
+	own = xstrdup(arg);
+	own[eq - arg] = '\0';
+	rc = take_own(into, own, eq + 1);
+	free(own);
+	return rc < 0 ? err_set(e, ERR_USAGE, 0, "too many") : 0;
+}
+
+/* One packet, once it is asked for, stays. */
+static int take_statements(void *into, const char *arg, const char *prepared, const char *text,
+			   struct err *e)
+{
+	struct load_run *r = into;
+	char want[64];
+
+	if (strcmp(arg, prepared) != 0 && strcmp(arg, text) != 0) {
+		snprintf(want, sizeof(want), "one of %s|%s", prepared, text);
+		return option_wants(e, arg, want);
+	}
+	if (r->o.protocol != LOAD_ONE_PACKET)
+		r->o.protocol = strcmp(arg, text) ? LOAD_PREPARED : LOAD_TEXT;
+	return 0;
+}
+
+static int take_ps_mode(void *into, const char *arg, struct err *e)
+{
+	return take_statements(into, arg, "auto", "disable", e);
+}
+
+static int take_protocol(void *into, const char *arg, struct err *e)
+{
+	return take_statements(into, arg, "prepared", "text", e);
+}
+
+static int take_roundtrips(void *into, const char *arg, struct err *e)
+{
+	if (strcmp(arg, "many") != 0 && strcmp(arg, "one") != 0)
+		return option_wants(e, arg, "one of many|one");
+	if (*arg == 'o')
+		((struct load_run *)into)->o.protocol = LOAD_ONE_PACKET;
+	return 0;
+}
+
+static int take_on_lost(void *into, const char *arg, struct err *e)
+{
+	((struct load_run *)into)->o.stop_on_lost = !strcmp(arg, "stop");
+	return !strcmp(arg, "stop") || !strcmp(arg, "reconnect")
+		       ? 0
+		       : option_wants(e, arg, "one of reconnect|stop");
+}
+
+static int take_pace(void *into, const char *arg, struct err *e)
+{
+	((struct load_run *)into)->o.pace = !strcmp(arg, "even") ? LOAD_EVEN : LOAD_POISSON;
+	return !strcmp(arg, "even") || !strcmp(arg, "poisson")
+		       ? 0
+		       : option_wants(e, arg, "one of poisson|even");
+}
+
+static int take_driver(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return strcmp(arg, "mysql") ? option_wants(e, arg, "mysql, the one driver there is") : 0;
+}
+
+#define AT(member) .at = offsetof(struct load_run, member)
+#define FIELD(name, arg, help, member)                                \
+	{                                                             \
+		name, OPTION_FIELD, arg, help, AT(member),            \
+			.max = sizeof(((struct load_run *)0)->member) \
+	}
+static const struct option_def options[] = {
+	{ "config-file", OPTION_IGNORED, "FILE",
+	  "options as lines name=value, as sysbench reads them; the command line goes before",
+	  AT(o) },
+	FIELD("mysql-host", "HOST", "(127.0.0.1)", ep.host),
+	{ "mysql-port", OPTION_UNSIGNED, "PORT", "(3306)", AT(ep.port), .min = 1, .max = 65535 },
+	FIELD("mysql-user", "USER", "(root)", ep.user),
+	{ "mysql-db", OPTION_TEXT, "NAME", "(sbtest)", AT(o.db) },
+	FIELD("mysql-password", "...",
+	      "better: the environment's MYSQL_PWD, which no process list shows", ep.password),
+	{ "mysql-ssl", OPTION_TAKE, "off",
+	  "on: TLS, the certificate verified; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as the mysql "
+	  "client has them",
+	  .take = take_tls },
+	FIELD("mysql-ssl-ca", "FILE", "TLS, and the server's certificate is for its host",
+	      ep.ssl_ca),
+	FIELD("mysql-ssl-cert", "FILE", "our certificate", ep.ssl_cert),
+	FIELD("mysql-ssl-key", "FILE", "its key", ep.ssl_key),
+	{ "tables", OPTION_UNSIGNED, "N", "tables to prepare (1)", AT(o.tables), .min = 1,
+	  .max = 10000 },
+	{ "load-tables", OPTION_UNSIGNED, "N", "write to the first so many only (0: all)",
+	  AT(o.load_tables), .max = 10000 },
+	{ "table-size", OPTION_WHOLE, "N", "rows of each (10000)", AT(o.table_size), .min = 1,
+	  .max = INT32_MAX },
+	{ "threads", OPTION_UNSIGNED, "N",
+	  "workers, each with a connection of its own; prepare: at most so many at once (1)",
+	  AT(o.workers), .min = 1, .max = 100000 },
+	{ "rate", OPTION_TEXT, "N",
+	  "transactions per second over all workers; 0: as fast as they go (0). Steps and ramps: "
+	  "100/30s,100-1000/60s,1000",
+	  AT(o.rate_plan) },
+	{ "pace", OPTION_TAKE, "poisson|even", "the gaps between due times (poisson)",
+	  .take = take_pace },
+	{ "backlog-max", OPTION_WHOLE, "N",
+	  "due and not begun: above it the run ends, and says that the server does not keep up (131072)",
+	  AT(o.backlog_max), .min = 1, .max = 1000000000 },
+	{ "time", OPTION_REAL, "S", "seconds; 0: until Ctrl-C (10)", AT(time_s) },
+	{ "events", OPTION_WHOLE, "N", "transactions in all (0: no limit)", AT(o.events) },
+	{ "warmup-time", OPTION_REAL, "S", "seconds that do not count (0)", AT(warmup_s) },
+	{ "db-ps-mode", OPTION_TAKE, "auto|disable", "prepared statements; disable: text (auto)",
+	  .take = take_ps_mode },
+	{ "roundtrips", OPTION_TAKE, "many|one",
+	  "one: a transaction's statements in one packet (many)", .take = take_roundtrips },
+	{ "report-interval", OPTION_REAL, "S", "seconds between interval lines; 0: none (0)",
+	  AT(interval_s) },
+	{ "percentile", OPTION_UNSIGNED, "N", "of the latencies in sysbench's lines; 0: none (95)",
+	  AT(percentile), .max = 100 },
+	{ "histogram", OPTION_ON_OFF, NULL, "the latencies' histogram", AT(histogram) },
+	{ "rand-type", OPTION_TEXT, "T", "special, uniform, gaussian, pareto, zipfian (special)",
+	  AT(o.rand_type) },
+	{ "rand-seed", OPTION_WHOLE, "N", "0: from the clock, and printed (0)", AT(o.seed) },
+	{ "on-lost", OPTION_TAKE, "reconnect|stop",
+	  "what a worker does whose connection is lost (reconnect)", .take = take_on_lost },
+	{ "ledger-dir", OPTION_TEXT, "DIR", "a record of each transaction", AT(o.ledger_dir) },
+	{ "ledger-rows", OPTION_ON_OFF, NULL, "each also inserts itself into drtest_ledger",
+	  AT(o.ledger_rows) },
+	{ "set", OPTION_TAKE, "NAME=VALUE",
+	  "an option of the load itself; also as --name=value (--index-updates=2)",
+	  .take = take_set },
+	{ "shard", OPTION_TAKE, "I/N",
+	  "one of N processes that start at one instant and leave their results in --rendezvous",
+	  .take = take_shard },
+	{ "rendezvous", OPTION_TEXT, "STORE", "s3://…, file://…", AT(rendezvous) },
+	{ "json", OPTION_ON_OFF, NULL, "the final report as JSON", AT(json) },
+	/* sysbench's, and an earlier name of db-ps-mode */
+	{ "db-driver", OPTION_TAKE, "mysql", NULL, .take = take_driver },
+	{ "protocol", OPTION_TAKE, "prepared|text", NULL, .take = take_protocol },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "load",
+	.usage = "drtest load NAME prepare|run|check|cleanup [options]\ndrtest load report "
+		 "STORE\ndrtest load NAME --help",
+	.about =
+		"Runs a load by hand. NAME is oltp_write_only, oltp_read_write, oltp_insert, "
+		"oltp_update_index, oltp_update_non_index, oltp_delete, bank, append, ledger, tpcc, "
+		"or the path of a load's Lua file (docs/LOADS.md). Options have sysbench's names: "
+		"--name=value or --name value.",
+	.options = options,
+	.more = "Exit code: 0 it ran, 1 a condition is broken (check), 2 wrong usage, 3 the server "
+		"or the load failed, 130 interrupted.",
+};
+
 static int take(struct load_run *r, const char *name, const char *arg)
 {
-	bool flag = false;
-	int rc = take_number(r, name, arg);
+	const struct option_def *o = option_find(options, name);
+	struct err e = ERR_INIT;
 
-	if (rc <= 0)
-		return rc;
-	if (!strcmp(name, "mysql-host"))
-		return field(name, arg, r->ep.host, sizeof(r->ep.host));
-	if (!strcmp(name, "mysql-user"))
-		return field(name, arg, r->ep.user, sizeof(r->ep.user));
-	if (!strcmp(name, "mysql-password"))
-		return field(name, arg, r->ep.password, sizeof(r->ep.password));
-	if (!strcmp(name, "mysql-ssl-ca"))
-		return field(name, arg, r->ep.ssl_ca, sizeof(r->ep.ssl_ca));
-	if (!strcmp(name, "mysql-ssl-cert"))
-		return field(name, arg, r->ep.ssl_cert, sizeof(r->ep.ssl_cert));
-	if (!strcmp(name, "mysql-ssl-key"))
-		return field(name, arg, r->ep.ssl_key, sizeof(r->ep.ssl_key));
-	if (!strcmp(name, "mysql-ssl"))
-		return take_tls(r, arg);
-	if (!strcmp(name, "time"))
-		return real(name, arg, &r->time_s);
-	if (!strcmp(name, "warmup-time"))
-		return real(name, arg, &r->warmup_s);
-	if (!strcmp(name, "report-interval"))
-		return real(name, arg, &r->interval_s);
-	if (!strcmp(name, "ledger-rows"))
-		return on_off(name, arg, &r->o.ledger_rows);
-	if (!strcmp(name, "histogram"))
-		return on_off(name, arg, &r->histogram);
-	if (!strcmp(name, "json"))
-		return on_off(name, arg, &r->json);
-	if (!strcmp(name, "shard"))
-		return take_shard(r, arg);
-	if (!strcmp(name, "set")) {
-		const char *eq = strchr(arg, '=');
-
-		if (!eq)
-			return usage(name, arg, "NAME=VALUE");
-		char *own = xstrdup(arg);
-
-		own[eq - arg] = '\0';
-		rc = take_own(r, own, eq + 1);
-		free(own);
-		return rc;
-	}
-	rc = 0;
-	if (!strcmp(name, "mysql-db"))
-		r->o.db = arg;
-	else if (!strcmp(name, "rand-type"))
-		r->o.rand_type = arg;
-	else if (!strcmp(name, "ledger-dir"))
-		r->o.ledger_dir = arg;
-	else if (!strcmp(name, "rendezvous"))
-		r->rendezvous = arg;
-	else if (!strcmp(name, "rate"))
-		r->o.rate_plan = arg;
-	else if (!strcmp(name, "pace")) {
-		rc = one_of(name, arg, "poisson", "even", &flag);
-		r->o.pace = flag ? LOAD_EVEN : LOAD_POISSON;
-	} else if (!strcmp(name, "on-lost")) {
-		rc = one_of(name, arg, "reconnect", "stop", &r->o.stop_on_lost);
-	} else if (!strcmp(name, "db-ps-mode")) {
-		rc = one_of(name, arg, "auto", "disable", &flag);
-		if (r->o.protocol != LOAD_ONE_PACKET)
-			r->o.protocol = flag ? LOAD_TEXT : LOAD_PREPARED;
-	} else if (!strcmp(name, "protocol")) {
-		rc = one_of(name, arg, "prepared", "text", &flag);
-		if (r->o.protocol != LOAD_ONE_PACKET)
-			r->o.protocol = flag ? LOAD_TEXT : LOAD_PREPARED;
-	} else if (!strcmp(name, "roundtrips")) {
-		rc = one_of(name, arg, "many", "one", &flag);
-		if (flag)
-			r->o.protocol = LOAD_ONE_PACKET;
-	} else if (!strcmp(name, "db-driver")) {
-		if (strcmp(arg, "mysql") != 0)
-			rc = usage(name, arg, "mysql, the one driver there is");
-	} else {
-		rc = take_own(r, name, arg);
-	}
-	return rc;
+	if (!o)
+		return take_own(r, name, arg);
+	if (option_set(o, r, arg, &e) == 0)
+		return 0;
+	fprintf(stderr, "drtest load: --%s: %s\n", name, e.text);
+	return -1;
 }
 
 static bool is_flag(const char *name)
 {
-	return !strcmp(name, "ledger-rows") || !strcmp(name, "histogram") ||
-	       !strcmp(name, "json") || load_sysbench_flag(name);
-}
+	const struct option_def *o = option_find(options, name);
 
-static const char *const own_names[] = {
-	"config-file",    "mysql-host",  "mysql-port",   "mysql-user",     "mysql-db",
-	"mysql-password", "mysql-ssl",   "mysql-ssl-ca", "mysql-ssl-cert", "mysql-ssl-key",
-	"tables",         "load-tables", "table-size",   "threads",        "rate",
-	"pace",           "backlog-max", "time",         "events",         "warmup-time",
-	"db-ps-mode",     "db-driver",   "protocol",     "roundtrips",     "report-interval",
-	"percentile",     "histogram",   "rand-type",    "rand-seed",      "on-lost",
-	"ledger-dir",     "ledger-rows", "set",          "shard",          "rendezvous",
-	"json",           "help"
-};
-#define OWN_NAMES (sizeof(own_names) / sizeof(*own_names))
+	return o ? o->kind == OPTION_ON_OFF : load_sysbench_flag(name);
+}
 
 static int no_option(const char *name)
 {
-	const char *names[OWN_NAMES + 64], *meant;
-	size_t n = OWN_NAMES;
+	const char *names[sizeof(options) / sizeof(*options) + 64], *meant;
+	size_t n = 0;
 
-	memcpy(names, own_names, sizeof(own_names));
+	for (const struct option_def *o = options; o->name; o++)
+		names[n++] = o->name;
+	names[n++] = "help";
 	n += load_sysbench_names(names + n, 64);
 	meant = nearest(name, names, n);
 	if (meant)
@@ -306,7 +269,8 @@ static int no_option(const char *name)
 			name, meant);
 	else
 		fprintf(stderr,
-			"drtest load: there is no option --%s (drtest load --help; drtest load NAME --help tells a load's own)\n",
+			"drtest load: there is no option --%s (drtest load --help; drtest load NAME "
+			"--help tells a load's own)\n",
 			name);
 	return 2;
 }
@@ -429,7 +393,7 @@ static int give_help(const char *load)
 	int rc = 1;
 
 	if (!load) {
-		fputs(help, stdout);
+		options_help(&command, stdout);
 	} else if (script_describe(load, &text, &e) < 0) {
 		fprintf(stderr, "drtest load: %s\n", e.text);
 		rc = 2;
@@ -474,13 +438,12 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 			: i + 1 < argc  ? argv[++i]
 					: NULL;
 		if (!value) {
-			for (size_t k = 0; k < OWN_NAMES; k++)
-				if (!strcmp(name, own_names[k])) {
-					fprintf(stderr,
-						"drtest load: --%s wants a value (drtest load --help)\n",
-						name);
-					return 2;
-				}
+			if (option_find(options, name)) {
+				fprintf(stderr,
+					"drtest load: --%s wants a value (drtest load --help)\n",
+					name);
+				return 2;
+			}
 			return no_option(name);
 		}
 		if (!strcmp(name, "config-file")) {
@@ -500,7 +463,7 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		return 0;
 	if (words != 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") &&
 			   strcmp(word[1], "cleanup") && strcmp(word[1], "check"))) {
-		fputs(help, stderr);
+		options_help(&command, stderr);
 		return 2;
 	}
 	r->name = r->o.name = word[0];
@@ -513,8 +476,7 @@ int load_options(struct load_run *r, int argc, char **argv)
 	const char *password = getenv("MYSQL_PWD");
 	int rc;
 
-	if (password &&
-	    field("mysql-password", password, r->ep.password, sizeof(r->ep.password)) < 0)
+	if (password && take(r, "mysql-password", password) < 0)
 		return 2;
 	rc = pass(r, argc, argv, true);
 	if (!rc)

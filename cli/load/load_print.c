@@ -72,7 +72,8 @@ void load_print_interval(const struct load_run *r, const struct load_total *t, d
 	double span = t->seconds > 0 ? t->seconds : 1;
 
 	fprintf(out,
-		"[ %.0fs ] thds: %u tps: %4.2f qps: %4.2f (r/w/o: %4.2f/%4.2f/%4.2f) lat (ms,%u%%): %4.2f err/s: %4.2f reconn/s: %4.2f\n",
+		"[ %.0fs ] thds: %u tps: %4.2f qps: %4.2f (r/w/o: %4.2f/%4.2f/%4.2f) lat (ms,%u%%): "
+		"%4.2f err/s: %4.2f reconn/s: %4.2f\n",
 		at, t->workers, (double)s->acked / span, (double)s->statements / span,
 		(double)s->reads / span, (double)s->writes / span, (double)others(s) / span,
 		r->percentile, r->percentile ? ms(h, r->percentile / 100.0) : 0,

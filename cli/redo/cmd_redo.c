@@ -1,55 +1,22 @@
 #include "cli/redo/redo_impl.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "harness/base/clock.h"
 #include "harness/base/secret.h"
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 
-static const char help[] =
-	"usage: drtest redo meta  --storage URI [--json]\n"
-	"       drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] [--dry-run] [--json] [...]\n"
-	"       drtest redo check --storage URI [--json]\n"
-	"       drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from TS] [--to TS]\n"
-	"       drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] [--flush-interval 2s]\n"
-	"                         [--metrics ADDRESS [--runs DIR]]\n"
-	"The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary exactly to the log's resolvedTs; check judges the log\n"
-	"without a database; cat prints rows and DDLs as JSON lines; watch tells each second what a disaster now would lose, and\n"
-	"warns where that is more than the changefeed's flush interval explains (a young or stuck one, which TiCDC calls normal).\n"
-	"  --storage URI    s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=...  or  file:///directory\n"
-	"                   (or @FILE or env:NAME that holds it: argv is public, a file, /dev/stdin or a variable is not)\n"
-	"  --sink-uri URI   mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=...\n"
-	"                   (or @FILE or env:NAME)\n"
-	"  --sink-password-file FILE  the password; or in $DRTEST_SINK_PASSWORD\n"
-	"  --mode merge     the newest state of each key, fastest, while nobody reads the secondary (default)\n"
-	"  --mode txn       whole transactions over all their tables, for a secondary that is read meanwhile; from a consistent start\n"
-	"  --force          txn: tables without a key too, in order\n"
-	"  --until TS       stop at an earlier point; TS here and below: a TSO, or a time in UTC as '2025-11-20 12:00:05.5'\n"
-	"  --dry-run        read and judge the log, say what would be done, write nothing\n"
-	"  --allow-gap      go on where a file is torn or the chain broken; each is said\n"
-	"  --yes            replay onto a server that does not look like the log's secondary, too\n"
-	"  --fresh          forget what an earlier replay of this log recorded in the secondary\n"
-	"  --time-zone Z    zone of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)\n"
-	"  --fence-user U   kill every connection of this user first: the one that a dead TiCDC had (drtest's feed is known without)\n"
-	"  --tmp-dir DIR    where what is beyond the memory budget goes ($TMPDIR, /tmp)\n"
-	"  --memory SIZE    the budget (256MiB)\n"
-	"  --workers N      connections to the secondary (8)      --downloads N  files read at once (4)\n"
-	"  --metrics ADDRESS  watch: figures for Prometheus at http://ADDRESS/metrics, PORT or HOST:PORT, of this machine alone unless HOST\n"
-	"                   says otherwise; beside the log's they tell when each scenario was rehearsed last, by the history in\n"
-	"  --runs DIR       the folder of runs (runs)\n"
-	"  --json           the result, or each line, for machines\n"
-	"--log-level, --enable-profiling and --memory-limit of cdc redo apply are taken and change nothing.\n"
-	"exit codes: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be lost, 2 wrong usage,\n"
-	"            3 the log, the store or the secondary said no, 130 interrupted\n";
+#define WANTED_TS "a TSO, or a time in UTC as '2025-11-20 12:00:05.5'"
 
 int redo_usage(const char *what)
 {
@@ -65,28 +32,6 @@ int redo_failed(const struct err *e)
 	fprintf(stderr, "drtest redo: %s\n", text.buf);
 	strbuf_release(&text);
 	return err_exit_code(e);
-}
-
-/* "256MiB", "1GiB", "100MB", "1000000" */
-static bool parse_size(const char *text, size_t *out)
-{
-	static const struct {
-		const char *unit;
-		uint64_t bytes;
-	} units[] = { { "", 1 },          { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
-		      { "GiB", 1 << 30 }, { "MB", 1000000 },  { "GB", 1000000000 } };
-	char *end;
-	uint64_t v = strtoull(text, &end, 10), n;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(end, units[i].unit) && !__builtin_mul_overflow(v, units[i].bytes, &n) &&
-		    n <= (uint64_t)1 << 40) {
-			*out = (size_t)n;
-			return true;
-		}
-	return false;
 }
 
 /* A TSO, or a time in UTC; latest: the last TSO of that millisecond. */
@@ -111,115 +56,126 @@ static bool parse_ts(const char *text, bool latest, tso_t *out)
 	return true;
 }
 
-static const struct option longs[] = {
-	{ "storage", required_argument, NULL, 's' },
-	{ "sink-uri", required_argument, NULL, 'u' },
-	{ "tmp-dir", required_argument, NULL, 'd' },
-	{ "until", required_argument, NULL, 'U' },
-	{ "memory", required_argument, NULL, 'm' },
-	{ "workers", required_argument, NULL, 'w' },
-	{ "time-zone", required_argument, NULL, 'z' },
-	{ "dry-run", no_argument, NULL, 'n' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "mode", required_argument, NULL, 'M' },
-	{ "force", no_argument, NULL, 'F' },
-	{ "fresh", no_argument, NULL, 'R' },
-	{ "allow-gap", no_argument, NULL, 'g' },
-	{ "downloads", required_argument, NULL, 'D' },
-	{ "key", required_argument, NULL, 'k' },
-	{ "sink-password-file", required_argument, NULL, 'p' },
-	{ "once", no_argument, NULL, '1' },
-	{ "prometheus", no_argument, NULL, 'P' },
-	{ "warn-rpo", required_argument, NULL, 'r' },
-	{ "flush-interval", required_argument, NULL, 'I' },
-	{ "yes", no_argument, NULL, 'y' },
-	{ "fence-user", required_argument, NULL, 'e' },
-	/* of `cdc redo apply`: what they say is done anyway, or says nothing here */
-	{ "log-level", required_argument, NULL, 'i' },
-	{ "enable-profiling", optional_argument, NULL, 'i' },
-	{ "memory-limit", required_argument, NULL, 'i' },
-	{ "table", required_argument, NULL, 't' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "to", required_argument, NULL, 'T' },
-	{ "metrics", required_argument, NULL, 'W' },
-	{ "runs", required_argument, NULL, 'O' },
-	{ "help", no_argument, NULL, 'h' },
+static int take_until(void *into, const char *text, struct err *e)
+{
+	tso_t *to = &((struct redo_options *)into)->until;
+
+	return parse_ts(text, true, to) && *to ? 0 : option_wants(e, text, WANTED_TS);
+}
+
+static int take_from(void *into, const char *text, struct err *e)
+{
+	return parse_ts(text, false, &((struct redo_options *)into)->from)
+		       ? 0
+		       : option_wants(e, text, WANTED_TS);
+}
+
+static int take_to(void *into, const char *text, struct err *e)
+{
+	return parse_ts(text, true, &((struct redo_options *)into)->to)
+		       ? 0
+		       : option_wants(e, text, WANTED_TS);
+}
+
+static int take_metrics(void *into, const char *text, struct err *e)
+{
+	return serve_metrics_option(&((struct redo_options *)into)->serve, text, e);
+}
+
+#define AT(member) .at = offsetof(struct redo_options, member)
+static const struct option_def options[] = {
+	{ "storage", OPTION_TEXT, "URI",
+	  "s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=... or "
+	  "file:///directory (or @FILE or env:NAME that holds it: argv is public, a file, /dev/stdin "
+	  "or a variable is not)",
+	  AT(storage) },
+	{ "sink-uri", OPTION_TEXT, "URI",
+	  "mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=... "
+	  "(or @FILE or env:NAME)",
+	  AT(sink) },
+	{ "sink-password-file", OPTION_TEXT, "FILE", "the password; or in $DRTEST_SINK_PASSWORD",
+	  AT(password_file) },
+	{ "mode", OPTION_CHOICE, "merge|txn",
+	  "merge: the newest state of each key, fastest, while nobody reads the secondary (default); "
+	  "txn: whole transactions over all their tables, for a secondary that is read meanwhile; "
+	  "from a consistent start",
+	  AT(mode) },
+	{ "force", OPTION_FLAG, NULL, "txn: tables without a key too, in order", AT(force) },
+	{ "until", OPTION_TAKE, "TS", "stop at an earlier point", .take = take_until },
+	{ "dry-run", OPTION_FLAG, NULL,
+	  "read and judge the log, say what would be done, write nothing", AT(dry_run) },
+	{ "allow-gap", OPTION_FLAG, NULL,
+	  "go on where a file is torn or the chain is broken, and say where", AT(allow_gap) },
+	{ "yes", OPTION_FLAG, NULL,
+	  "replay even onto a server that does not look like the log's secondary", AT(yes) },
+	{ "fresh", OPTION_FLAG, NULL,
+	  "forget what an earlier replay of this log recorded in the secondary", AT(fresh) },
+	{ "time-zone", OPTION_TEXT, "ZONE",
+	  "of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)",
+	  AT(time_zone) },
+	{ "fence-user", OPTION_TEXT, "USER",
+	  "kill every connection of this user first: the one that a dead TiCDC had (drtest's feed is "
+	  "known without it)",
+	  AT(fence_user) },
+	{ "tmp-dir", OPTION_TEXT, "DIR",
+	  "where what exceeds the memory budget goes ($TMPDIR, /tmp)", AT(tmp_dir) },
+	{ "memory", OPTION_SIZE, "SIZE", "the budget (256MiB)", AT(memory) },
+	{ "workers", OPTION_UNSIGNED, "N", "connections to the secondary (8)", AT(workers),
+	  .min = 1, .max = 256 },
+	{ "downloads", OPTION_UNSIGNED, "N", "files read at the same time (4)", AT(downloads),
+	  .min = 1, .max = 16 },
+	{ "table", OPTION_TEXT, "DB.TABLE", "cat: of this table alone", AT(table) },
+	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "cat: of this key alone", AT(key) },
+	{ "from", OPTION_TAKE, "TS", "cat: not before it", .take = take_from },
+	{ "to", OPTION_TAKE, "TS", "cat: not after it", .take = take_to },
+	{ "once", OPTION_FLAG, NULL, "watch: one line, then the exit code", AT(once) },
+	{ "warn-rpo", OPTION_TIME_MS, "TIME", "watch: warn above it", AT(warn_rpo_ms) },
+	{ "flush-interval", OPTION_TIME_MS, "TIME", "watch: the changefeed's (2s)", AT(flush_ms) },
+	{ "prometheus", OPTION_FLAG, NULL, "watch: in Prometheus' text format", AT(prometheus) },
+	{ "metrics", OPTION_TAKE, "ADDRESS",
+	  "watch: figures for Prometheus at http://ADDRESS/metrics, PORT or HOST:PORT, of this machine "
+	  "alone unless HOST says otherwise; beside the log's they show when each scenario was last "
+	  "rehearsed, by the history in --runs",
+	  .take = take_metrics },
+	{ "runs", OPTION_TEXT, "DIR", "watch: the folder of runs (runs)", AT(runs) },
+	{ "json", OPTION_FLAG, NULL, "the result, or each line, for machines", AT(json) },
+	{ "log-level", OPTION_IGNORED, "LEVEL", NULL, .at = 0 },
+	{ "enable-profiling", OPTION_IGNORED, NULL, NULL, .at = 0 },
+	{ "memory-limit", OPTION_IGNORED, "SIZE", NULL, .at = 0 },
 	{ 0 },
+};
+
+static const struct command_def command = {
+	.name = "redo",
+	.usage =
+		"drtest redo meta  --storage URI [--json]\n"
+		"drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] "
+		"[--dry-run] [--json] [...]\n"
+		"drtest redo check --storage URI [--json]\n"
+		"drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from "
+		"TS] [--to TS]\n"
+		"drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] "
+		"[--flush-interval 2s]",
+	.about = "The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary "
+		 "exactly to the log's resolvedTs; check judges the log without a database; cat "
+		 "prints rows and DDLs as JSON lines; watch prints each second what a disaster now "
+		 "would lose, and warns where that is more than the changefeed's flush interval "
+		 "explains (a young or stuck changefeed, which TiCDC calls normal).",
+	.options = options,
+	.more = "TS is a TSO, or a time in UTC as '2025-11-20 12:00:05.5'. --log-level, "
+		"--enable-profiling and --memory-limit of cdc redo apply are accepted and change "
+		"nothing.\n"
+		"Exit code: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be "
+		"lost, 2 wrong usage, 3 the log, the store or the secondary refused, 130 interrupted",
 };
 
 static int parse(int argc, char **argv, struct redo_options *o)
 {
-	size_t n;
-	int c;
+	int rc = options_parse(&command, argc, argv, o);
 
-	optind = 0; /* the main program parsed before us: glibc starts over */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		bool ok = true;
-
-		switch (c) {
-		case 's': o->storage = optarg; break;
-		case 'u': o->sink = optarg; break;
-		case 'd': o->tmp_dir = optarg; break;
-		case 'z': o->time_zone = optarg; break;
-		case 't': o->table = optarg; break;
-		case 'n': o->dry_run = true; break;
-		case 'j': o->json = true; break;
-		case 'i': break;
-		case 'y': o->yes = true; break;
-		case 'e': o->fence_user = optarg; break;
-		case 'F': o->force = true; break;
-		case 'R': o->fresh = true; break;
-		case 'g': o->allow_gap = true; break;
-		case 'k': o->key = optarg; break;
-		case 'p': o->password_file = optarg; break;
-		case '1': o->once = true; break;
-		case 'P': o->prometheus = true; break;
-		case 'r': ok = (o->warn_rpo_ms = duration_parse_ms(optarg)) > 0; break;
-		case 'I': ok = (o->flush_ms = duration_parse_ms(optarg)) > 0; break;
-		case 'M':
-			ok = !strcmp(optarg, "merge") || !strcmp(optarg, "txn");
-			o->mode = !strcmp(optarg, "txn") ? REPLAY_TXN : REPLAY_MERGE;
-			break;
-		case 'W':
-			if (!serve_metrics_option(&o->serve, "redo", optarg))
-				return 2;
-			break;
-		case 'O': o->runs = optarg; break;
-		case 'U': ok = parse_ts(optarg, true, &o->until) && o->until; break;
-		case 'f': ok = parse_ts(optarg, false, &o->from); break;
-		case 'T': ok = parse_ts(optarg, true, &o->to); break;
-		case 'D':
-			ok = parse_size(optarg, &n) && n >= 1 && n <= 16;
-			o->downloads = (unsigned)n;
-			break;
-		case 'm': ok = parse_size(optarg, &o->memory) && o->memory; break;
-		case 'w':
-			ok = parse_size(optarg, &n) && n >= 1 && n <= 256;
-			o->workers = (unsigned)n;
-			break;
-		case 'h': fputs(help, stdout); return 0;
-		default: {
-			char what[200];
-
-			snprintf(what, sizeof(what),
-				 "'%.150s' is not an option, or lacks its value", argv[optind - 1]);
-			return redo_usage(what);
-		}
-		}
-		if (!ok) {
-			char what[200];
-
-			snprintf(what, sizeof(what), "'%.100s' is no value for that option",
-				 optarg);
-			return redo_usage(what);
-		}
-	}
-	if (optind < argc)
-		return redo_usage("an argument too many");
-	if (!o->storage)
-		return redo_usage("--storage is missing");
-	return -1;
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	return o->storage ? -1 : redo_usage("--storage is missing");
 }
 
 static int print_meta(struct store *s, const struct redo_options *o)
@@ -273,13 +229,13 @@ int cmd_redo(int argc, char **argv)
 	int rc;
 
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
-		fputs(help, stdout);
+		options_help(&command, stdout);
 		return 0;
 	}
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verb, verbs[i].name) != 0; i++)
 		;
 	if (i == sizeof(verbs) / sizeof(verbs[0])) {
-		fputs(help, stderr);
+		options_help(&command, stderr);
 		return 2;
 	}
 	rc = parse(argc - 1, argv + 1, &o);

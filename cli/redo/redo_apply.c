@@ -167,7 +167,8 @@ static void print_text(const struct redo_options *o, const struct replay_stats *
 	}
 	if (st->already)
 		printf("%" PRIu64
-		       " transactions were there already: an earlier replay recorded them (--fresh forgets that)\n",
+		       " transactions were there already: an earlier replay recorded them (--fresh "
+		       "forgets that)\n",
 		       st->already);
 	printf("%s %" PRIu64 ": %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64
 	       " keys, %" PRIu64 " DDLs in %.2f s"

@@ -1,5 +1,7 @@
+#include <getopt.h>
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +15,6 @@
 #include "reports/text.h"
 
 #define RANKED_MIN 3
-
-static const char help[] =
-	"usage: drtest compare [--out DIR] [--all] [--scenario NAME] [--same-options] A B\n"
-	"What changed from A to B. Each is a run's folder, several with commas between them, last:N (the newest N of DIR/history.db; with\n"
-	"last:N on both sides, A is the N before B's), or version:PREFIX (all runs of these versions of drtest).\n"
-	"Where a side has several runs: medians, their spread, and how probable such a difference is by chance (rank test; from 3 runs a side).\n"
-	"  --out DIR   the folder of runs (runs)\n"
-	"  --all       figures too that did not change\n"
-	"  --scenario NAME   last: and version: take runs of that scenario (the newest run's)\n"
-	"  --same-options    and only those with the newest run's options\n"
-	"Exit code: 0, 2 wrong usage, 3 the history can't be read.\n";
 
 struct side {
 	struct past_run *runs;
@@ -189,47 +180,59 @@ static bool from_history(const char *a, const char *b)
 	       !strncmp(b, "version:", 8);
 }
 
+struct request {
+	const char *dir, *scenario;
+	bool all, same;
+};
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def defs[] = {
+	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ "all", OPTION_FLAG, NULL, "figures too that did not change", AT(all) },
+	{ "scenario", OPTION_TEXT, "NAME",
+	  "last: and version: take runs of that scenario (the newest run's)", AT(scenario) },
+	{ "same-options", OPTION_FLAG, NULL, "and only those with the newest run's options",
+	  AT(same) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "compare",
+	.usage = "drtest compare [--out DIR] [--all] [--scenario NAME] [--same-options] A B",
+	.about =
+		"What changed from A to B. Each is a run's folder, several with commas between them, "
+		"last:N (the newest N of DIR/history.db; with last:N on both sides, A is the N "
+		"before B's), or version:PREFIX (all runs of these versions of drtest). Where a side "
+		"has several runs: medians, their spread, and how probable such a difference is by "
+		"chance (rank test; from 3 runs a side).",
+	.options = defs,
+	.more = "Exit code: 0, 2 wrong usage, 3 the history can't be read.",
+	.operands_max = 2,
+};
+
 int cmd_compare(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
-					       { "all", no_argument, NULL, 'a' },
-					       { "help", no_argument, NULL, 'h' },
-					       { "scenario", required_argument, NULL, 's' },
-					       { "same-options", no_argument, NULL, 'S' },
-					       { 0 } };
+	struct request q = { .dir = "runs" };
 	struct past_filter before = { 0 }, of = { 0 };
 	struct side a = { 0 }, b = { 0 };
-	const char *dir = "runs";
 	struct err e = ERR_INIT;
-	bool all = false, same = false;
 	struct past_run *newest = NULL;
 	size_t newest_n = 0;
-	int c, rc = 0;
+	int rc = options_parse(&command, argc, argv, &q);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'o': dir = optarg; break;
-		case 'a': all = true; break;
-		case 's': of.scenario = optarg; break;
-		case 'S': same = true; break;
-		case 'h': fputs(help, stdout); return 0;
-		default: return 2;
-		}
-	if (optind != argc - 2) {
-		fputs("drtest compare: two sides are wanted, as runs/A runs/B or last:5 last:5 (drtest compare --help)\n",
-		      stderr);
-		return 2;
-	}
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	if (optind != argc - 2)
+		return options_wrong(&command,
+				     "two sides are wanted, as runs/A runs/B or last:5 last:5");
+	of.scenario = q.scenario;
 	/* runs of one scenario are beside each other: the newest one's, unless told */
 	of.last = 1;
-	rc = of.scenario ? past_check_scenario(dir, of.scenario, &e) : 0;
+	rc = of.scenario ? past_check_scenario(q.dir, of.scenario, &e) : 0;
 	if (rc == 0 && from_history(argv[optind], argv[optind + 1]))
-		rc = past_list(dir, &of, &newest, &newest_n, &e);
+		rc = past_list(q.dir, &of, &newest, &newest_n, &e);
 	if (newest_n) {
 		of = (struct past_filter){ .scenario = newest[0].scenario,
 					   .ground = newest[0].ground,
-					   .options = same ? newest[0].options : NULL };
+					   .options = q.same ? newest[0].options : NULL };
 		before = of;
 	}
 	of.last = 0;
@@ -237,16 +240,16 @@ int cmd_compare(int argc, char **argv)
 		before.skip = strtoul(argv[optind + 1] + 5, NULL, 10);
 	if (rc < 0)
 		;
-	else if (past_side(dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
-		 past_side(dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
+	else if (past_side(q.dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
+		 past_side(q.dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
 		rc = -1;
 	else if (!a.n || !b.n)
 		rc = err_set(&e, ERR_USAGE, 0, "side %s has no run (history %s/" PAST_FILE ")",
-			     a.n ? "B" : "A", dir);
+			     a.n ? "B" : "A", q.dir);
 	if (rc < 0)
 		fprintf(stderr, "drtest compare: %s\n", e.text);
 	else
-		compare(&a, &b, all);
+		compare(&a, &b, q.all);
 	past_free(newest, newest_n);
 	past_free(a.runs, a.n);
 	past_free(b.runs, b.n);

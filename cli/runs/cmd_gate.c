@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,93 +11,74 @@
 
 #define RULES_MAX 64
 
-static const char help[] =
-	"usage: drtest gate --rule RULE... [--baseline last:N|version:PREFIX|RUN,RUN...] [--last N] [--scenario NAME] [--out DIR]\n"
-	"                   [--min N] [--strict] [--any-options] [--allow-unknown]\n"
-	"Fails when a figure of the newest runs is worse than a rule allows, or when one of them did not pass.\n"
-	"  --rule RULE       FIGURE [STATISTIC] <=|<|>=|> LIMIT, as 'rpo_ms p95 <= 1.2x', 'rto_ms <= 2s', 'load_tps min >= -10%'.\n"
-	"                    STATISTIC: median (when none is told), mean, min, max, p95. LIMIT: a factor or a percentage of the baseline's\n"
-	"                    same statistic, or a number with a unit. `drtest history --json` shows every figure.\n"
-	"  --baseline SIDE   what to hold them against: last:20, the 20 runs before them that passed, with the same options\n"
-	"  --last N          how many runs to judge, the newest ones (1)\n"
-	"  --scenario NAME   of which scenario (that of the newest run)\n"
-	"  --min N           runs that a baseline needs (5)\n"
-	"  --strict          the limit alone decides; without it a value over the limit but within the baseline's noise holds\n"
-	"  --any-options     runs with other options belong to the baseline too\n"
-	"  --allow-unknown   too little history is no failure\n"
-	"Exit code: 0 every rule holds, 1 one is broken or a run did not pass, 2 wrong usage, 3 the history can't be read, 4 too little history.\n";
-
 struct request {
 	const char *dir, *scenario, *baseline;
 	struct gate_rule rules[RULES_MAX];
-	size_t rules_n, last, min;
+	size_t rules_n;
+	uint64_t last, min;
 	bool strict, any_options, allow_unknown;
 };
 
-static int number(const char *option, const char *text, size_t *out)
+static int take_rule(void *into, const char *text, struct err *e)
 {
-	char *end;
+	struct request *q = into;
 
-	*out = strtoul(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && !*end && *out && *out <= 1000)
-		return 0;
-	fprintf(stderr, "drtest gate: --%s: '%.80s' is no number from 1 to 1000\n", option, text);
-	return -1;
+	if (q->rules_n == RULES_MAX)
+		return err_set(e, ERR_USAGE, 0, "too many rules");
+	return gate_parse(text, &q->rules[q->rules_n++], e);
 }
+
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "rule", OPTION_TAKE, "RULE",
+	  "FIGURE [STATISTIC] <=|<|>=|> LIMIT, as 'rpo_ms p95 <= 1.2x', 'rto_ms <= 2s', 'load_tps "
+	  "min >= -10%'. STATISTIC: median (the default), mean, min, max, p95. LIMIT: a factor or a "
+	  "percentage of the baseline's same statistic, or a number with a unit. `drtest history "
+	  "--json` shows every figure.",
+	  .take = take_rule },
+	{ "baseline", OPTION_TEXT, "SIDE",
+	  "what to hold them against: last:20, the 20 runs before them that passed, with the same options",
+	  AT(baseline) },
+	{ "last", OPTION_WHOLE, "N", "how many runs to judge, the newest ones (1)", AT(last),
+	  .min = 1, .max = 1000 },
+	{ "scenario", OPTION_TEXT, "NAME", "of which scenario (that of the newest run)",
+	  AT(scenario) },
+	{ "min", OPTION_WHOLE, "N", "runs that a baseline needs (5)", AT(min), .min = 1,
+	  .max = 1000 },
+	{ "strict", OPTION_FLAG, NULL,
+	  "the limit alone decides; without it a value over the limit but within the baseline's noise holds",
+	  AT(strict) },
+	{ "any-options", OPTION_FLAG, NULL, "runs with other options belong to the baseline too",
+	  AT(any_options) },
+	{ "allow-unknown", OPTION_FLAG, NULL, "too little history is no failure",
+	  AT(allow_unknown) },
+	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "gate",
+	.usage =
+		"drtest gate --rule RULE... [--baseline last:N|version:PREFIX|RUN,RUN...] [--last N] "
+		"[--scenario NAME] [...]",
+	.about =
+		"Fails when a figure of the newest runs is worse than a rule allows, or when one of "
+		"them did not pass.",
+	.options = options,
+	.more = "Exit code: 0 every rule holds, 1 one is broken or a run did not pass, 2 wrong "
+		"usage, 3 the history can't be read, 4 too little history.",
+};
 
 /* 1: go on; else the exit code, -1 - code */
 static int parse(int argc, char **argv, struct request *q)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
-					       { "rule", required_argument, NULL, 'r' },
-					       { "baseline", required_argument, NULL, 'b' },
-					       { "last", required_argument, NULL, 'l' },
-					       { "scenario", required_argument, NULL, 's' },
-					       { "min", required_argument, NULL, 'm' },
-					       { "strict", no_argument, NULL, 'S' },
-					       { "any-options", no_argument, NULL, 'a' },
-					       { "allow-unknown", no_argument, NULL, 'u' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
-	struct err e = ERR_INIT;
-	int c;
+	int rc = options_parse(&command, argc, argv, q);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'o': q->dir = optarg; break;
-		case 'r':
-			if (q->rules_n == RULES_MAX ||
-			    gate_parse(optarg, &q->rules[q->rules_n++], &e) < 0) {
-				fprintf(stderr, "drtest gate: %s\n",
-					e.kind ? e.text : "too many rules");
-				return -1 - 2;
-			}
-			break;
-		case 'b': q->baseline = optarg; break;
-		case 's': q->scenario = optarg; break;
-		case 'l':
-			if (number("last", optarg, &q->last) < 0)
-				return -1 - 2;
-			break;
-		case 'm':
-			if (number("min", optarg, &q->min) < 0)
-				return -1 - 2;
-			break;
-		case 'S': q->strict = true; break;
-		case 'a': q->any_options = true; break;
-		case 'u': q->allow_unknown = true; break;
-		case 'h': fputs(help, stdout); return -1;
-		default: return -1 - 2;
-		}
-	if (optind < argc || !q->rules_n) {
-		fprintf(stderr,
-			optind < argc
-				? "drtest gate: '%.80s' is not understood (drtest gate --help)\n"
-				: "drtest gate: at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'%s\n",
-			optind < argc ? argv[optind] : "");
-		return -1 - 2;
-	}
+	if (rc)
+		return rc == 1 ? -1 : -1 - 2;
+	if (!q->rules_n)
+		return -1 -
+		       options_wrong(&command,
+				     "at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'");
 	return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +14,6 @@
 #include "reports/text.h"
 
 #define COMPARED_MAX 200 /* runs whose options are held against each other */
-
-static const char help[] =
-	"usage: drtest history [--out DIR] [--scenario NAME] [--verdict WORD] [--seed N] [--version PREFIX] [--last N] [--json]\n"
-	"       drtest history --rebuild [--out DIR]\n"
-	"The runs of DIR/history.db (runs), newest last: when, verdict, RPO, RTO, and the options in which the runs listed differ.\n"
-	"  --scenario, --verdict, --seed, --version   only these\n"
-	"  --last N    the newest N (20; 0: all)\n"
-	"  --json      every figure of each run, one JSON object a line\n"
-	"  --rebuild   makes the history again from the run folders; a damaged one is kept as history.db.damaged\n"
-	"Exit code: 0, 2 wrong usage, 3 the history can't be read.\n";
 
 /* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
 static void differing(const struct past_run *runs, size_t n, const struct past_run *r,
@@ -112,76 +103,73 @@ static int rebuild(const char *dir)
 	return 0;
 }
 
+struct request {
+	struct past_filter f;
+	const char *dir;
+	uint64_t last;
+	bool json, again;
+};
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "scenario", OPTION_TEXT, "NAME", "only runs of this scenario", AT(f.scenario) },
+	{ "verdict", OPTION_TEXT, "WORD", "only with this verdict", AT(f.verdict) },
+	{ "seed", OPTION_TEXT, "N", "only with this seed", AT(f.seed) },
+	{ "version", OPTION_TEXT, "PREFIX", "only of these versions of drtest", AT(f.drtest) },
+	{ "last", OPTION_WHOLE, "N", "the newest N (20; 0: all)", AT(last) },
+	{ "json", OPTION_FLAG, NULL, "every figure of each run, one JSON object a line", AT(json) },
+	{ "rebuild", OPTION_FLAG, NULL,
+	  "makes the history again from the run folders; a damaged one is kept as history.db.damaged",
+	  AT(again) },
+	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "history",
+	.usage =
+		"drtest history [--out DIR] [--scenario NAME] [--verdict WORD] [--seed N] [--version "
+		"PREFIX] [--last N] [--json]\n"
+		"drtest history --rebuild [--out DIR]",
+	.about = "The runs of DIR/history.db (runs), newest last: when, verdict, RPO, RTO, and the "
+		 "options in which the runs listed differ.",
+	.options = options,
+	.more = "Exit code: 0, 2 wrong usage, 3 the history can't be read.",
+};
+
 int cmd_history(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
-					       { "scenario", required_argument, NULL, 's' },
-					       { "verdict", required_argument, NULL, 'v' },
-					       { "seed", required_argument, NULL, 'n' },
-					       { "version", required_argument, NULL, 'V' },
-					       { "last", required_argument, NULL, 'l' },
-					       { "json", no_argument, NULL, 'j' },
-					       { "rebuild", no_argument, NULL, 'r' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
-	struct past_filter f = { .last = 20 };
-	const char *dir = "runs";
-	bool json = false, again = false;
+	struct request q = { .dir = "runs", .last = 20 };
 	struct past_run *runs;
+	struct past_filter f;
 	struct err e = ERR_INIT;
 	size_t n;
-	char *end;
-	int c;
+	int rc = options_parse(&command, argc, argv, &q);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'o': dir = optarg; break;
-		case 's': f.scenario = optarg; break;
-		case 'v': f.verdict = optarg; break;
-		case 'n': f.seed = optarg; break;
-		case 'V': f.drtest = optarg; break;
-		case 'l':
-			f.last = strtoul(optarg, &end, 10);
-			if (*optarg < '0' || *optarg > '9' || *end) {
-				fprintf(stderr, "drtest history: --last: '%.80s' is no number\n",
-					optarg);
-				return 2;
-			}
-			break;
-		case 'j': json = true; break;
-		case 'r': again = true; break;
-		case 'h': fputs(help, stdout); return 0;
-		default: return 2;
-		}
-	if (optind < argc) {
-		fprintf(stderr,
-			"drtest history: '%.80s' is not understood (drtest history --help)\n",
-			argv[optind]);
-		return 2;
-	}
-	if (again)
-		return rebuild(dir);
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	f = q.f;
+	f.last = q.last;
+	if (q.again)
+		return rebuild(q.dir);
 	if (f.verdict && !past_is_verdict(f.verdict)) {
 		fprintf(stderr, "drtest history: --verdict: '%.80s' is none of " PAST_VERDICTS "\n",
 			f.verdict);
 		return 2;
 	}
-	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {
+	if (f.scenario && past_check_scenario(q.dir, f.scenario, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return err_exit_code(&e);
 	}
-	if (past_list(dir, &f, &runs, &n, &e) < 0) {
+	if (past_list(q.dir, &f, &runs, &n, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return 3;
 	}
-	if (!n && !json)
-		printf("no such run in %s/" PAST_FILE "\n", dir);
-	else if (!json)
+	if (!n && !q.json)
+		printf("no such run in %s/" PAST_FILE "\n", q.dir);
+	else if (!q.json)
 		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict",
 		       "scenario", "seed", "lost", "RPO", "RTO", "folder");
 	for (size_t i = 0; i < n; i++)
-		if (json)
+		if (q.json)
 			json_line(&runs[i]);
 		else
 			line(runs, n, &runs[i]);

@@ -1,5 +1,8 @@
 #include "cli/commands.h"
 
+#include <getopt.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +18,6 @@
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20)
 #define PAGE_MS 120000
 #define RESULT_BYTES_MAX ((size_t)256 << 20)
-
-static const char help[] =
-	"usage: drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--open] RUN…\n"
-	"       drtest report --schema\n"
-	"Makes the reports of runs again, each from its journal alone (no cluster is needed), and prints the summary:\n"
-	"  RUN/report.html   for people, one file, opens without network\n"
-	"  RUN/result.json   for programs\n"
-	"  RUN/junit.xml     for CI: a case a check\n"
-	"RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was cut off gives a report as far as its journal "
-	"goes.\n"
-	"  --prometheus FILE writes the final figures too, in the text format that a node exporter collects (one RUN)\n"
-	"  --markdown FILE   writes the verdict, RPO, RTO and what did not pass as Markdown (one RUN)\n"
-	"  --badge FILE      writes an SVG for a page: the verdict, RPO and RTO (one RUN)\n"
-	"  --pdf FILE        report.html on A4, by Chromium (one RUN)\n"
-	"  --open            opens report.html in the browser (one RUN)\n"
-	"  --schema          prints the JSON Schema of result.json\n"
-	"  --json            prints result.json instead of the summary\n"
-	"Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the folder can't be read or written.\n";
 
 static int print_json(const char *run, struct err *e)
 {
@@ -112,65 +97,83 @@ static int make_pdf(const char *run, const char *to, struct err *e)
 	return rc;
 }
 
+struct request {
+	const char *prometheus, *pdf, *markdown, *badge;
+	bool json, open_it, schema;
+};
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "prometheus", OPTION_TEXT, "FILE",
+	  "writes the final figures too, in the text format that a node exporter collects (one RUN)",
+	  AT(prometheus) },
+	{ "markdown", OPTION_TEXT, "FILE",
+	  "writes the verdict, RPO, RTO and what did not pass as Markdown (one RUN)",
+	  AT(markdown) },
+	{ "badge", OPTION_TEXT, "FILE",
+	  "writes an SVG for a page: the verdict, RPO and RTO (one RUN)", AT(badge) },
+	{ "pdf", OPTION_TEXT, "FILE", "report.html on A4, by Chromium (one RUN)", AT(pdf) },
+	{ "open", OPTION_FLAG, NULL, "opens report.html in the browser (one RUN)", AT(open_it) },
+	{ "schema", OPTION_FLAG, NULL, "prints the JSON Schema of result.json", AT(schema) },
+	{ "json", OPTION_FLAG, NULL, "prints result.json instead of the summary", AT(json) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "report",
+	.usage =
+		"drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--open] RUN…\ndrtest report --schema",
+	.about =
+		"Makes the reports of runs again, each from its journal alone (no cluster is "
+		"needed), and prints the summary: RUN/report.html for people (one file, opens "
+		"without network), RUN/result.json for programs, RUN/junit.xml for CI (a case a "
+		"check). RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was "
+		"cut off gives a report as far as its journal goes.",
+	.options = options,
+	.more = "Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the "
+		"folder can't be read or written.",
+	.operands_max = INT_MAX,
+};
+
 int cmd_report(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
-					       { "prometheus", required_argument, NULL, 'p' },
-					       { "markdown", required_argument, NULL, 'm' },
-					       { "badge", required_argument, NULL, 'b' },
-					       { "schema", no_argument, NULL, 's' },
-					       { "open", no_argument, NULL, 'o' },
-					       { "pdf", required_argument, NULL, 'P' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
-	const char *prometheus = NULL;
-	const char *pdf = NULL, *markdown = NULL, *badge = NULL;
-	bool json = false, open_it = false;
-	int c, rc = 0;
+	struct request q = { 0 };
+	int rc = options_parse(&command, argc, argv, &q);
 
-	optind = 0; /* drtest parsed before us: glibc starts over */
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'j': json = true; break;
-		case 'p': prometheus = optarg; break;
-		case 'm': markdown = optarg; break;
-		case 'b': badge = optarg; break;
-		case 'o': open_it = true; break;
-		case 'P': pdf = optarg; break;
-		case 's': fputs(report_schema(), stdout); return 0;
-		case 'h': fputs(help, stdout); return 0;
-		default: return 2;
-		}
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	if (q.schema) {
+		fputs(report_schema(), stdout);
+		return 0;
+	}
 	if (optind == argc) {
 		fprintf(stderr,
 			"drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
 		return 2;
 	}
-	if ((prometheus || pdf || markdown || badge || open_it) && optind + 1 < argc) {
+	if ((q.prometheus || q.pdf || q.markdown || q.badge || q.open_it) && optind + 1 < argc) {
 		fprintf(stderr, "drtest report: %s takes one run\n",
-			prometheus ? "--prometheus"
-			: markdown ? "--markdown"
-			: badge    ? "--badge"
-			: pdf      ? "--pdf"
-				   : "--open");
+			q.prometheus ? "--prometheus"
+			: q.markdown ? "--markdown"
+			: q.badge    ? "--badge"
+			: q.pdf      ? "--pdf"
+				     : "--open");
 		return 2;
 	}
 	for (int i = optind; i < argc; i++) {
 		struct err e = ERR_INIT;
 
 		if (report_make(argv[i], &e) < 0 ||
-		    (prometheus && report_prometheus(argv[i], prometheus, &e) < 0) ||
-		    (markdown && report_markdown(argv[i], markdown, &e) < 0) ||
-		    (badge && report_badge(argv[i], badge, &e) < 0) ||
-		    (pdf && make_pdf(argv[i], pdf, &e) < 0) ||
-		    (open_it && open_page(argv[i], &e) < 0) ||
-		    (json ? print_json(argv[i], &e)
-			  : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
+		    (q.prometheus && report_prometheus(argv[i], q.prometheus, &e) < 0) ||
+		    (q.markdown && report_markdown(argv[i], q.markdown, &e) < 0) ||
+		    (q.badge && report_badge(argv[i], q.badge, &e) < 0) ||
+		    (q.pdf && make_pdf(argv[i], q.pdf, &e) < 0) ||
+		    (q.open_it && open_page(argv[i], &e) < 0) ||
+		    (q.json ? print_json(argv[i], &e)
+			    : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
 			int code = err_exit_code(&e);
 
 			fprintf(stderr, "drtest report: %s\n", e.text);
 			rc = code > rc ? code : rc;
-		} else if (!json && i + 1 < argc) {
+		} else if (!q.json && i + 1 < argc) {
 			putchar('\n');
 		}
 	}

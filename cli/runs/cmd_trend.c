@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +8,6 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/trend.h"
-
-static const char help[] =
-	"usage: drtest trend [--scenario NAME] [--last N] [--out DIR] [--to FILE]\n"
-	"Draws each figure over the runs of DIR/history.db: one HTML page that opens without network.\n"
-	"  --scenario NAME  of which scenario (that of the newest run)\n"
-	"  --last N         the newest N runs (365)\n"
-	"  --out DIR        the folder of runs (runs)\n"
-	"  --to FILE        the page (DIR/trend.html; its links lead to the runs beside it)\n"
-	"Exit code: 0, 2 wrong usage or no run, 3 the history can't be read or the page not written.\n";
 
 static int write_page(const char *dir, const char *to, struct past_filter f, struct err *e)
 {
@@ -53,48 +45,45 @@ out:
 	return rc;
 }
 
+struct request {
+	const char *dir, *to, *scenario;
+	uint64_t last;
+};
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "scenario", OPTION_TEXT, "NAME", "of which scenario (that of the newest run)",
+	  AT(scenario) },
+	{ "last", OPTION_WHOLE, "N", "the newest N runs (365)", AT(last), .min = 1 },
+	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ "to", OPTION_TEXT, "FILE",
+	  "the page (DIR/trend.html; its links lead to the runs beside it)", AT(to) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "trend",
+	.usage = "drtest trend [--scenario NAME] [--last N] [--out DIR] [--to FILE]",
+	.about =
+		"Draws each figure over the runs of DIR/history.db: one HTML page that opens without network.",
+	.options = options,
+	.more = "Exit code: 0, 2 wrong usage or no run, 3 the history can't be read or the page not written.",
+};
+
 int cmd_trend(int argc, char **argv)
 {
-	static const struct option longs[] = { { "out", required_argument, NULL, 'o' },
-					       { "scenario", required_argument, NULL, 's' },
-					       { "last", required_argument, NULL, 'l' },
-					       { "to", required_argument, NULL, 't' },
-					       { "help", no_argument, NULL, 'h' },
-					       { 0 } };
-	struct past_filter f = { .last = 365 };
-	const char *dir = "runs", *to = NULL;
+	struct request q = { .dir = "runs", .last = 365 };
+	struct past_filter f = { 0 };
 	struct err e = ERR_INIT;
-	char *end;
-	int c;
+	int rc = options_parse(&command, argc, argv, &q);
 
-	optind = 0;
-	while ((c = options_next(argc, argv, "h", longs, NULL)) != -1)
-		switch (c) {
-		case 'o': dir = optarg; break;
-		case 's': f.scenario = optarg; break;
-		case 't': to = optarg; break;
-		case 'l':
-			f.last = strtoul(optarg, &end, 10);
-			if (*optarg < '0' || *optarg > '9' || *end || !f.last) {
-				fprintf(stderr,
-					"drtest trend: --last: '%.80s' is no number from 1\n",
-					optarg);
-				return 2;
-			}
-			break;
-		case 'h': fputs(help, stdout); return 0;
-		default: return 2;
-		}
-	if (optind < argc) {
-		fprintf(stderr, "drtest trend: '%.80s' is not understood (drtest trend --help)\n",
-			argv[optind]);
-		return 2;
-	}
-	if (f.scenario && past_check_scenario(dir, f.scenario, &e) < 0) {
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	f.scenario = q.scenario;
+	f.last = q.last;
+	if (f.scenario && past_check_scenario(q.dir, f.scenario, &e) < 0) {
 		fprintf(stderr, "drtest trend: %s\n", e.text);
 		return err_exit_code(&e);
 	}
-	if (write_page(dir, to, f, &e) == 0)
+	if (write_page(q.dir, q.to, f, &e) == 0)
 		return 0;
 	fprintf(stderr, "drtest trend: %s\n", e.text);
 	return err_exit_code(&e);

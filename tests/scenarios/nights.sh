@@ -79,7 +79,7 @@ bad_suite "a bad seed" 'return { suite = "x", runs = { { "quick", seeds = { "a" 
 bad_suite "too many" 'local s = {} for i = 1, 100 do s[i] = i end return { suite = "x", runs = { { "quick", seeds = s, set = { a = s } } } }' 'more than 1,000'
 bad_suite "no end" 'while true do end' 'without end'
 bad_suite "reaches out" 'os.execute("touch /tmp/never")' 'nil value'
-expect "a bad rule of the gate" 2 "^drtest gate: rule 'rto'" "$DRTEST" gate --rule rto
+expect "a bad rule of the gate" 2 "^drtest gate: --rule: rule 'rto'" "$DRTEST" gate --rule rto
 expect "a limit in time for a figure without" 2 "its limit is a time" "$DRTEST" gate --rule 'rto <= 30s'
 expect "an option that was meant" 2 '^drtest run: there is no option --sed: did you mean --seed' "$DRTEST" run --sed 3 failover
 expect "a command that was meant" 2 "^drtest: there is no command 'histroy': did you mean 'history'" "$DRTEST" histroy

@@ -57,7 +57,7 @@ expect "cat by table" 0 '"type":"delete"' "$DRTEST" redo cat --storage "$uri" --
 expect "cat by key" 0 '"type":"update".*"id":1,' "$DRTEST" redo cat --storage "$uri" --key id=1
 redo cat --storage "$uri" --from '2025-11-20 12:00:02' --to '2025-11-20T12:00:03.5Z' >"$scratch/out"
 [ "$(wc -l <"$scratch/out")" = 2 ] && grep -q '"type":"ddl"' "$scratch/out" && ok || bad "cat between two times: $(cut -c1-200 "$scratch/out")"
-expect "a time that is none" 2 'no value' "$DRTEST" redo cat --storage "$uri" --from yesterday
+expect "a time that is none" 2 'is not a TSO' "$DRTEST" redo cat --storage "$uri" --from yesterday
 expect "dry run: tables, DDLs, span" 0 'redo_small.t_types +4 inserts, 1 updates, 1 deletes' "$DRTEST" redo apply --storage "$uri" --dry-run
 expect "dry run says that a zone is needed" 0 'TIMESTAMP.*--time-zone' "$DRTEST" redo apply --storage "$uri" --dry-run
 expect "txn mode too" 0 'changes from 2025-11-20 12:00:01.000 UTC to 2025-11-20 12:00:04.000 UTC' "$DRTEST" redo apply --storage "$uri" --dry-run --mode txn
@@ -72,7 +72,7 @@ expect "an old log is more than 10 s behind" 1 'WARNING' "$DRTEST" redo watch --
 expect "which no flush interval explains" 0 '^WARNING: the flush interval explains 5\.2 s of that' "$DRTEST" redo watch --once --storage "$uri"
 expect "the changefeed's own interval counts" 0 '^WARNING: the flush interval explains 13\.2 s of that' "$DRTEST" redo watch --once --flush-interval 10s --storage "$uri"
 expect "for machines it is a field" 0 '"promised_ms":5200,"beyond_promise":true' "$DRTEST" redo watch --once --json --storage "$uri"
-expect "an interval that is none" 2 'no value' "$DRTEST" redo watch --once --flush-interval soon --storage "$uri"
+expect "an interval that is none" 2 'is not a time' "$DRTEST" redo watch --once --flush-interval soon --storage "$uri"
 point() { # old|now: the log's meta stands where it began, then or now
 	python3 - "$1" "$scratch"/log/*.meta <<-'EOF'
 		import sys, time
