@@ -18,9 +18,10 @@
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
 #define API_FIRST_MS 3000 /* then its PD is suspected */
+#define META_MS 1000      /* of the log's meta: a store that takes longer is not waited for */
 #define CREATE_MS 90000
-#define AGAIN_MS 60000 /* a TiCDC that was started again finds its owner */
-#define META_MS 60000  /* until the first meta object of the redo log */
+#define AGAIN_MS 60000      /* a TiCDC that was started again finds its owner */
+#define META_FIRST_MS 60000 /* until the first meta object of the redo log */
 #define CLI_MS 60000
 #define CLI_BYTES_MAX ((size_t)4 << 20)
 #define ASK_NS (S_NS / 5) /* the changefeed is asked at most this often */
@@ -283,7 +284,7 @@ static tso_t resolved_by_the_log(struct tidb_cluster *t, int64_t now)
 
 	if (!t->redo_uri[0] || (t->asked_meta_ns && now - t->asked_meta_ns < ASK_META_NS))
 		return t->log_resolved;
-	s = store_open(t->redo_uri, &(struct store_opts){ .patience_ms = 1 }, NULL);
+	s = store_open(t->redo_uri, &(struct store_opts){ .patience_ms = META_MS }, NULL);
 	if (s && redo_read_meta(s, &m, NULL) == 0 && m.resolved_ts > t->log_resolved)
 		t->log_resolved = m.resolved_ts;
 	store_free(s);
@@ -357,7 +358,7 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 			   struct err *e)
 {
 	struct tidb_cluster *t = c->own;
-	struct deadline d = deadline_in_ms(META_MS);
+	struct deadline d = deadline_in_ms(META_FIRST_MS);
 	struct store *s;
 	struct feed_status st;
 	int rc = -1;
@@ -390,7 +391,7 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 		if (pause_ms(100, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0,
 				"changefeed %s has put no .meta object into %s within %d s%s%s",
-				t->feed_id, store_uri_redacted(s), META_MS / 1000,
+				t->feed_id, store_uri_redacted(s), META_FIRST_MS / 1000,
 				st.error[0] ? ": " : "", st.error);
 			break;
 		}

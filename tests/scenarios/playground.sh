@@ -57,7 +57,9 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       refused("mysql://user:password@host:port/", create)
     end
     if opt.what == "used-redo" then primary:backup(store:url "redo/forth") end
+    local slow = opt.what == "sink-stands" and t:link { "feed", store }
     local feed = create()
+    local late = slow and t:fault { delay = slow, by = "200ms" }
     primary:sql "INSERT INTO d.t VALUES (3)"
     local at = primary:position()
     t:eventually("it arrives", "10s", function() return feed:reached(at) end)
@@ -73,6 +75,15 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       local last = primary:position()
       t:eventually("it goes on by itself", "60s", function() return feed:reached(last) end)
       t:check("all is there", #secondary:query "SELECT * FROM d.t" == 4)
+    elseif opt.what == "sink-stands" then
+      local frozen = t:fault { pause = secondary }
+      primary:sql "INSERT INTO d.t VALUES (4)"
+      t:eventually("who stands still is said, and nobody else", "60s", function()
+        local e = feed:status().error
+        return e:find("its sink does not answer") ~= nil and not e:find("its store does not answer"), e
+      end)
+      frozen:heal()
+      late:heal()
     elseif opt.what == "kill" then
       t:kill(primary, "ticdc")
       t:disaster { interrupt = primary }
@@ -126,6 +137,10 @@ nothing_left "the new architecture"
 LIMIT=90 expect "the store dies" 0 'note: changefeed forth: .*its store does not answer' "$DRTEST" run "$scratch/feed.lua" --on playground --out "$out" \
 	--set what=store-dies
 nothing_left "the store's death"
+
+# ---- the sink stands still, behind a slow store: the sink is named alone
+LIMIT=90 expect "the sink stands still" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --out "$out" --set what=sink-stands
+nothing_left "the still sink"
 
 # ---- one component dies, then Ctrl+C as at a terminal
 LIMIT=60 expect "TiCDC is killed, the rest is interrupted" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=kill
