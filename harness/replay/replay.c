@@ -13,6 +13,7 @@
 #include "harness/replay/txn.h"
 #include "harness/sql/ddl_once.h"
 #include "harness/sql/fence.h"
+#include "harness/sql/rename.h"
 #include "harness/sql/rights.h"
 #include "harness/sql/schema.h"
 #include "harness/sql/tidb_ddl.h"
@@ -124,6 +125,46 @@ static int settle_progress(struct replay *r, struct err *e)
 		}
 	}
 	return 0;
+}
+
+/* TiCDC executes a statement's renames one by one, and may have died between two of them (or passed
+ * one over, when it took them in a wrong order): how many of those at checkpointTs has it done? */
+static int settle_split_renames(struct replay *r, struct err *e)
+{
+	struct rename all = { 0 };
+	int done = 0, rc = 0;
+
+	for (size_t i = 0; i < r->c.n_ddls; i++) {
+		const struct redo_ddl *d = &r->c.ddls[i].d;
+		char *db;
+		bool one;
+
+		if (!r->c.foreign || d->commit_ts != r->c.meta.checkpoint_ts)
+			break;
+		db = xstrndup(d->table.db.p, d->table.db.n);
+		one = !r->c.ddls[i].skip && rename_parse(&all, d->query.p, d->query.n, db);
+		free(db);
+		if (!one || all.n != i + 1)
+			goto out;
+	}
+	if (all.n < 2) /* of one alone the server's answer tells */
+		goto out;
+	for (int i = 1; (rc = rename_done(r->control, &all, &done, e)) < 0; i++)
+		if (!may_try_again(r, i, e))
+			goto out;
+	if (done == 0 && rename_is_round(&all))
+		warn_ddl(
+			r, &r->c.ddls[all.n - 1].d,
+			"ends a round of renames at checkpointTs that are run now, and no name tells whether TiCDC had executed them before it died."
+			" If it had, they are done twice: look at what is in these tables");
+	for (int i = 0; i < done; i++) {
+		r->c.ddls[i].skip = true;
+		r->st->ddls_skipped++;
+		note_ddl(r, &r->c.ddls[i].d, "was done before: the tables stand as it leaves them");
+	}
+out:
+	rename_release(&all);
+	return rc;
 }
 
 /* The statement as this secondary takes it, and the names that go with it. */
@@ -594,7 +635,7 @@ static int write_all(struct replay *r, struct err *e)
 				  e) < 0 ||
 	    (r->o->fence_user && fence_user(r->control, r->o->fence_user, deadline_in_ms(FENCE_MS),
 					    &r->st->fenced, e) < 0) ||
-	    settle_progress(r, e) < 0 || ddls_can_run(r, e) < 0)
+	    settle_progress(r, e) < 0 || settle_split_renames(r, e) < 0 || ddls_can_run(r, e) < 0)
 		return -1;
 	r->st->fence_us = (clock_mono_ns() - at) / 1000;
 	at = clock_mono_ns();

@@ -10,6 +10,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/replay/ddl_judge.h"
+#include "harness/replay/ddl_order.h"
 #include "harness/replay/image_chain.h"
 #include "harness/redo/scan.h"
 #include "harness/sql/ddl_once.h"
@@ -258,24 +259,13 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 	return 0;
 }
 
-static int by_ts_and_seq(const void *x, const void *y)
-{
-	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d,
-			      *b = &((const struct owned_ddl *)y)->d;
-
-	if (a->commit_ts != b->commit_ts)
-		return a->commit_ts < b->commit_ts ? -1 : 1;
-	return a->seq < b->seq ? -1 : a->seq > b->seq;
-}
-
 static int ddls_done(void *arg, struct err *e)
 {
 	struct reading *r = arg;
 
 	(void)e;
 	r->rows = true;
-	if (r->c->n_ddls)
-		qsort(r->c->ddls, r->c->n_ddls, sizeof(*r->c->ddls), by_ts_and_seq);
+	ddl_order(r->c->ddls, r->c->n_ddls);
 	return 0;
 }
 

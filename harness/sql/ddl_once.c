@@ -9,11 +9,13 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/sql/lex.h"
+#include "harness/sql/rename.h"
 #include "harness/sql/schema.h"
 
 #define TABLE BOOKKEEPING_DB_QUOTED ".`ddl_progress`"
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
+#define TABLE_EXISTS 1050
 #define BAD_TABLE 1051   /* of DROP TABLE */
 #define BROKEN_VIEW 1356 /* of something that is gone */
 
@@ -432,76 +434,20 @@ int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, st
 
 /* ---- running it ---- */
 
-static int table_exists(struct sql *s, const char *db, const char *table, bool *there,
-			struct err *e)
-{
-	struct strbuf q = STRBUF_INIT;
-	uint64_t n = 0;
-	int rc;
-
-	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
-	sql_add_text(&q, db, strlen(db));
-	strbuf_addstr(&q, " AND TABLE_NAME = ");
-	sql_add_text(&q, table, strlen(table));
-	rc = sql_value_u64(s, &n, e, "%s", q.buf);
-	*there = n > 0;
-	strbuf_release(&q);
-	return rc < 0 ? -1 : 0;
-}
-
-static bool take_name(struct lex *x, const char *default_db, char db[LEX_NAME_MAX + 1],
-		      char table[LEX_NAME_MAX + 1])
-{
-	if (x->kind != T_WORD && x->kind != T_QUOTED)
-		return false;
-	snprintf(db, LEX_NAME_MAX + 1, "%s", default_db);
-	memcpy(table, x->text, LEX_NAME_MAX + 1);
-	lex_next(x);
-	if (x->kind == T_PUNCT && x->punct == '.') {
-		memcpy(db, table, LEX_NAME_MAX + 1);
-		lex_next(x);
-		memcpy(table, x->text, LEX_NAME_MAX + 1);
-		lex_next(x);
-	}
-	return true;
-}
-
-/* RENAME [TABLE] a TO b, or ALTER TABLE a RENAME [TO] b, of one table: has it been done? Its target
- * is there, and its source is not. */
+/* A rename that met a target that is there, or no source, has been done where all its tables stand
+ * as it leaves them, and else not: the other table of that name is another one. *done is left alone
+ * for other statements. */
 static int rename_is_done(struct sql *s, const struct ddl_statement *d, bool *done, struct err *e)
 {
-	char from_db[LEX_NAME_MAX + 1], from[LEX_NAME_MAX + 1], to_db[LEX_NAME_MAX + 1],
-		to[LEX_NAME_MAX + 1];
-	struct lex x = lex_of(d);
-	bool alter = lex_is(&x, "ALTER"), source = true, target = false;
+	struct rename r = { 0 };
+	int n = 0, rc = 0;
 
-	*done = false;
-	if (!alter && !lex_is(&x, "RENAME"))
-		return 0;
-	lex_next(&x);
-	if (!lex_is(&x, "TABLE") && !lex_is(&x, "TABLES"))
-		return 0;
-	lex_next(&x);
-	if (lex_is(&x, "IF")) {
-		lex_next(&x);
-		lex_next(&x);
+	if (rename_parse(&r, d->query, d->query_bytes, d->use_db)) {
+		rc = rename_done(s, &r, &n, e);
+		*done = !rc && n == (int)r.n;
 	}
-	if (!take_name(&x, d->use_db, from_db, from) || (alter && !lex_is(&x, "RENAME")))
-		return 0;
-	if (alter)
-		lex_next(&x);
-	if (lex_is(&x, "TO") || lex_is(&x, "AS"))
-		lex_next(&x);
-	else if (!alter)
-		return 0;
-	if (!take_name(&x, d->use_db, to_db, to) || x.kind == T_WORD ||
-	    (x.kind == T_PUNCT && x.punct == ','))
-		return 0;
-	if (table_exists(s, from_db, from, &source, e) < 0 ||
-	    table_exists(s, to_db, to, &target, e) < 0)
-		return -1;
-	*done = !source && target;
-	return 0;
+	rename_release(&r);
+	return rc;
 }
 
 /* A view that could not be made is none: the one of that name that was there before is not what the
@@ -580,7 +526,8 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	}
 	if (may_be_done && why.kind == ERR_SQL) {
 		done = ddl_error_is_done(why.code);
-		if (why.code == NO_SUCH_TABLE && rename_is_done(s, d, &done, &why) < 0)
+		if ((why.code == NO_SUCH_TABLE || why.code == TABLE_EXISTS) &&
+		    rename_is_done(s, d, &done, &why) < 0)
 			done = false;
 	}
 	if (!done && why.kind == ERR_SQL && d->session && d->session->may_fail) {

@@ -342,6 +342,20 @@ void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned ty
 	add(l, &ev);
 }
 
+void fx_log_ddl_part(struct fx_log *l, const char *db, const char *table, int64_t id, uint64_t seq,
+		     const char *query)
+{
+	struct redo_event ev = { .kind = REDO_DDL,
+				 .ddl = { .start_ts = l->ts - 1,
+					  .commit_ts = l->ts,
+					  .seq = seq,
+					  .query = text(query),
+					  .type = 14,
+					  .table = { text(db), text(table), id, false } } };
+
+	add(l, &ev);
+}
+
 void fx_log_flush(struct fx_log *l)
 {
 	struct err e = ERR_INIT;

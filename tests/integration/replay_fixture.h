@@ -42,6 +42,10 @@ void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t fr
 		 const char *v);
 void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type,
 		const char *query);
+/* of the last transaction's commitTs, as TiCDC splits a statement over several tables; seq 0: as
+ * its logs before v8.5.5 */
+void fx_log_ddl_part(struct fx_log *l, const char *db, const char *table, int64_t id, uint64_t seq,
+		     const char *query);
 void fx_log_flush(struct fx_log *l); /* files are ended here */
 /* flushes and writes the meta: from before all to the last transaction */
 void fx_log_end(struct fx_log *l);

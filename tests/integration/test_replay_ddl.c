@@ -273,6 +273,176 @@ static void a_foreign_ddl_elsewhere_is_not_taken_for_the_intents(void **unused)
 	assert_int_equal(outcome, DDL_BEFORE);
 }
 
+/* RENAME TABLE over several tables, as TiCDC's log has it: a DDL each, of one commitTs. */
+static const struct {
+	const char *name;
+	const char *table[4]; /* each holds its own name */
+	struct {
+		const char *from, *to;
+		int64_t id;
+	} part[4];            /* in the statement's order */
+	const char *after[4]; /* a table there, and the one that it was */
+} split[] = {
+	{ "exchange",
+	  { "orders", "fresh" },
+	  { { "orders", "backup", 1 }, { "fresh", "orders", 2 } },
+	  { "backup", "orders", "orders", "fresh" } },
+	{ "chain",
+	  { "a", "b", "c" },
+	  { { "a", "d", 1 }, { "b", "a", 2 }, { "c", "b", 3 } },
+	  { "d", "a", "b", "c" } },
+	{ "swap",
+	  { "a", "b" },
+	  { { "a", "tmp", 1 }, { "b", "a", 2 }, { "tmp", "b", 1 } },
+	  { "a", "b", "b", "a" } },
+	{ "apart", { "a", "b" }, { { "a", "x", 1 }, { "b", "y", 2 } }, { "x", "a", "y", "b" } },
+};
+
+/* TiCDC's log has none. */
+static void forget_sidecars(const struct fx_log *l)
+{
+	char *rm = xstrfmt("rm -f %s/*.sum", l->dir);
+
+	assert_int_equal(system(rm), 0);
+	free(rm);
+}
+
+static size_t parts_of(size_t i)
+{
+	size_t n = 0;
+
+	while (n < 4 && split[i].part[n].from)
+		n++;
+	return n;
+}
+
+static void tables_of(size_t i)
+{
+	forget();
+	fx_must("CREATE TABLE other (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	for (int k = 0; k < 4 && split[i].table[k]; k++) {
+		char *q = xstrfmt("CREATE TABLE `%s` AS SELECT '%s' AS was", split[i].table[k],
+				  split[i].table[k]);
+
+		fx_must(q);
+		free(q);
+	}
+}
+
+static void rename_one(size_t i, size_t k)
+{
+	char *q = xstrfmt("RENAME TABLE `r`.`%s` TO `r`.`%s`", split[i].part[k].from,
+			  split[i].part[k].to);
+
+	fx_must(q);
+	free(q);
+}
+
+/* The parts from `first` on around, as they come out of a map. at_checkpoint: TiCDC may have done
+ * them. */
+static void log_of_parts(struct fx_log *l, size_t i, size_t first, bool numbered,
+			 bool at_checkpoint)
+{
+	struct err e = ERR_INIT;
+	size_t n = parts_of(i);
+	tso_t ts;
+
+	fx_log_begin(l, split[i].name);
+	fx_log_txn(l);
+	ts = l->ts;
+	for (size_t k = 0; k < n; k++) {
+		size_t at = (first + k) % n;
+		char *q = xstrfmt("RENAME TABLE `r`.`%s` TO `r`.`%s`", split[i].part[at].from,
+				  split[i].part[at].to);
+
+		fx_log_ddl_part(l, "r", split[i].part[at].to, split[i].part[at].id,
+				numbered ? at : 0, q);
+		free(q);
+	}
+	fx_log_txn(l);
+	fx_log_row(l, "r", "other", 0, 1, NULL, "behind it");
+	fx_log_flush(l);
+	assert_int_equal(
+		redo_writer_meta(l->writer,
+				 &(struct redo_meta){ .checkpoint_ts = at_checkpoint ? ts : ts - 1,
+						      .resolved_ts = l->ts },
+				 &e),
+		0);
+}
+
+static void each_is_in_its_place(size_t i)
+{
+	for (int k = 0; k < 4 && split[i].after[k]; k += 2) {
+		char *q = xstrfmt("SELECT was FROM r.`%s`", split[i].after[k]);
+
+		expect(q, split[i].after[k + 1]);
+		free(q);
+	}
+	expect("SELECT v FROM r.other", "behind it");
+}
+
+static void a_statement_that_ticdc_split_is_done_whole_and_in_its_order(void **mode)
+{
+	for (size_t i = 0; i < sizeof(split) / sizeof(split[0]); i++)
+		for (size_t first = 0; first < parts_of(i); first++)
+			for (int numbered = 0; numbered < 2; numbered++) {
+				struct replay_stats st;
+				struct fx_log l;
+
+				log_of_parts(&l, i, first, numbered, false);
+				tables_of(i);
+				for (int again = 0; again < 2; again++) {
+					must_replay(l.store, *(enum replay_mode *)*mode, &st);
+					each_is_in_its_place(i);
+					assert_int_equal(st.ddls, again ? 0 : parts_of(i));
+				}
+				fx_log_free(&l);
+			}
+}
+
+/* TiCDC died behind any of them, or passed one over that its own wrong order had made impossible.
+ */
+static void what_ticdc_did_of_a_split_statement_is_told_by_the_tables(void **mode)
+{
+	for (size_t i = 0; i < sizeof(split) / sizeof(split[0]); i++)
+		for (size_t done = 0; done <= parts_of(i); done++) {
+			struct replay_stats st;
+			struct fx_log l;
+
+			if (!strcmp(split[i].name, "swap") && done == parts_of(i))
+				continue; /* ends as it began */
+			log_of_parts(&l, i, 1, false, true);
+			forget_sidecars(&l);
+			tables_of(i);
+			for (size_t k = 0; k < done; k++)
+				rename_one(i, k);
+			must_replay(l.store, *(enum replay_mode *)*mode, &st);
+			each_is_in_its_place(i);
+			/* what ends as it began can't be told from what was not begun */
+			assert_int_equal(!strcmp(split[i].name, "swap") && !done,
+					 strstr(warned.buf, "round of renames") != NULL);
+			assert_int_equal(st.ddls, parts_of(i) - done);
+			assert_int_equal(st.ddls_skipped, done);
+			fx_log_free(&l);
+		}
+}
+
+/* "The table exists" is no answer to a rename whose source is there too. */
+static void a_rename_onto_another_table_is_not_taken_for_done(void **mode)
+{
+	struct replay_stats st;
+	struct fx_log l;
+	struct err e;
+
+	log_at_ddl(&l, "onto", "y", 14, "RENAME TABLE `r`.`x` TO `r`.`y`");
+	forget();
+	fx_must("CREATE TABLE x (a INT)");
+	fx_must("CREATE TABLE y (b INT)");
+	assert_int_equal(replay(l.store, *(enum replay_mode *)*mode, &st, &e), -1);
+	assert_non_null(strstr(e.text, "already exists"));
+	fx_log_free(&l);
+}
+
 /* TiCDC's log: no sidecars. What nothing tells stands in the result. */
 static void what_nothing_tells_is_said_in_the_result(void **unused)
 {
@@ -280,12 +450,9 @@ static void what_nothing_tells_is_said_in_the_result(void **unused)
 	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
 		struct replay_stats st;
 		struct fx_log l;
-		char *rm;
 
 		log_at_ddl(&l, twice[i].name, "t", twice[i].type, twice[i].query);
-		rm = xstrfmt("rm -f %s/*.sum", l.dir);
-		assert_int_equal(system(rm), 0);
-		free(rm);
+		forget_sidecars(&l);
 		set_up(i);
 		must_replay(l.store, REPLAY_MERGE, &st);
 		if (twice[i].type == 42) {
@@ -389,18 +556,21 @@ static void the_real_upstreams_rows(void **unused)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		for (int mode = REPLAY_MERGE; mode <= REPLAY_TXN; mode++) {
 			char *name = xstrfmt("real-%s", cases[i]),
-			     *dir = xstrfmt("tests/fixtures/redo/%s/log", name), *initial;
+			     *dir = xstrfmt("tests/fixtures/redo/%s/log", name), *initial,
+			     *drop = xstrfmt("DROP DATABASE IF EXISTS real_%s", cases[i]);
 			struct store *log = fx_open(dir);
 			struct replay_stats st;
 
 			initial = xstrfmt("tests/fixtures/redo/%s/initial.sql", name);
 			fx_must("DROP DATABASE IF EXISTS drtest_feed");
+			fx_must(drop);
 			fx_source(initial);
 			must_replay(log, (enum replay_mode)mode, &st);
 			fx_compare(name);
 			store_free(log);
 			free(name);
 			free(dir);
+			free(drop);
 			free(initial);
 		}
 }
@@ -418,6 +588,9 @@ int main(void)
 		BOTH(a_ddl_whose_end_was_not_recorded_is_told_by_what_it_changed),
 		cmocka_unit_test(a_foreign_ddl_elsewhere_is_not_taken_for_the_intents),
 		cmocka_unit_test(what_nothing_tells_is_said_in_the_result),
+		BOTH(a_statement_that_ticdc_split_is_done_whole_and_in_its_order),
+		BOTH(what_ticdc_did_of_a_split_statement_is_told_by_the_tables),
+		BOTH(a_rename_onto_another_table_is_not_taken_for_done),
 		BOTH(words_of_tidb_do_not_stop_a_replay),
 		BOTH(what_cannot_run_is_refused_before_the_first_write),
 		BOTH(rows_that_a_log_lacks_are_said),

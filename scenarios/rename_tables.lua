@@ -1,0 +1,86 @@
+-- Tables are exchanged by one RENAME TABLE, as tools for changing a schema online do at their end: the old one steps aside, the new one takes its name.
+-- First the changefeed brings it over, and both clusters are compared; then the primary dies before the secondary has done it, and the replay does it: each
+-- statement whole, or not at all. A TiCDC that takes the statement apart and loses the order leaves names without their table (docs/TICDC-FAULTS.md).
+local scenario = require "drtest.scenario"
+
+return scenario {
+  name = "rename_tables",
+  needs = { "kill", "pause" },
+  options = {
+    pairs = { 6,    "tables that one statement exchanges", min = 1, max = 50 },
+    wait  = { "6s", "after the last statement: so long the log goes on" },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, feed, before, after
+
+    local function fill(db)
+      primary:sql("CREATE DATABASE " .. db)
+      for i = 1, opt.pairs do
+        primary:sql(("CREATE TABLE %s.orders_%d (id INT PRIMARY KEY, came VARCHAR(20))"):format(db, i))
+        primary:sql(("CREATE TABLE %s.fresh_%d (id INT PRIMARY KEY, came VARCHAR(20), note VARCHAR(20))"):format(db, i))
+        primary:sql(("INSERT INTO %s.orders_%d VALUES (1, 'orders_%d')"):format(db, i, i))
+        primary:sql(("INSERT INTO %s.fresh_%d VALUES (1, 'fresh_%d', '')"):format(db, i, i))
+      end
+    end
+
+    local function exchange(db)
+      local parts = {}
+      for i = 1, opt.pairs do
+        parts[#parts + 1] = ("%s.orders_%d TO %s.old_%d, %s.fresh_%d TO %s.orders_%d"):format(db, i, db, i, db, i, db, i)
+      end
+      primary:sql("RENAME TABLE " .. table.concat(parts, ", "))
+    end
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      fill "live"
+      fill "dead"
+      primary:set_gc(false)
+      local backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "exchange", sink = secondary, start_ts = backup.ts, redo = store:url "redo/exchange" }
+      t:settled(feed)
+    end)
+
+    t:step("the changefeed brings the exchange over", function()
+      exchange "live"
+      primary:sql "CREATE TABLE live.behind (id INT PRIMARY KEY)"
+      local at = primary:position()
+      t:eventually("the changefeed is in step", t:patience "1m", function() return feed:reached(at) end)
+      t:check("the secondary equals the primary", t.verify.same(primary, secondary))
+    end)
+
+    t:step("disaster before the secondary has it", function()
+      local frozen = t:fault { pause = secondary }
+      before = primary:now()
+      exchange "dead"
+      after = primary:now()
+      t:sleep(opt.wait)
+      t:disaster { kill = primary }
+      frozen:heal()
+    end)
+
+    t:step("replay", function()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/exchange")
+      t:phase "check"
+      if t:planning() then return end
+      local done, not_done, neither = 0, 0, {}
+      for i = 1, opt.pairs do
+        local there = {}
+        for _, row in ipairs(secondary:query(("SELECT table_name FROM information_schema.tables WHERE table_schema = 'dead' AND table_name IN ('orders_%d', 'old_%d', 'fresh_%d')"):format(i, i, i))) do
+          there[row[1]:gsub("_%d+$", "")] = secondary:query(("SELECT came FROM dead.%s"):format(row[1]))[1][1]
+        end
+        if there.orders == "fresh_" .. i and there.old == "orders_" .. i and not there.fresh then done = done + 1
+        elseif there.orders == "orders_" .. i and there.fresh == "fresh_" .. i and not there.old then not_done = not_done + 1
+        else neither[#neither + 1] = "orders_" .. i .. (there.orders and "" or " is not there") end
+      end
+      local whole = #neither == 0 and (done == 0 or not_done == 0)
+      local right = whole and not (replay.point >= after and done == 0) and not (replay.point < before and done > 0)
+      t:check("the exchange is done whole, or not at all", right, whole and ("%d of %d tables are exchanged"):format(done, opt.pairs)
+        or ("%d of %d tables are exchanged, %d not; %s"):format(done, opt.pairs, not_done, #neither > 0 and table.concat(neither, ", ") or "half of a statement"))
+      return replay.point >= after and "the log holds the exchange" or "the log ends at the exchange"
+    end)
+  end,
+}
