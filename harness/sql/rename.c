@@ -88,7 +88,8 @@ struct place { /* a name that a table may have */
 	bool before, now, there; /* before all, after the pairs so far, on the server */
 };
 
-static struct place *place_of(struct place *p, size_t *n, const struct rename_name *name, bool before)
+static struct place *place_of(struct place *p, size_t *n, const struct rename_name *name,
+			      bool before)
 {
 	for (size_t i = 0; i < *n; i++)
 		if (rename_same(p[i].name, name))

@@ -21,7 +21,8 @@ struct rename { /* { 0 } is empty; released with rename_release() */
  * does more. */
 bool rename_parse(struct rename *out, const char *query, size_t bytes, const char *default_db);
 bool rename_same(const struct rename_name *a, const struct rename_name *b);
-/* Do they end as they began (a to tmp, b to a, tmp to b)? Then no name tells whether they were done. */
+/* Do they end as they began (a to tmp, b to a, tmp to b)? Then no name tells whether they were
+ * done. */
 bool rename_is_round(const struct rename *r);
 /* *done: how many of the pairs, from the first, have been done: the tables are there as after so
  * many; 0 of a round that stands so. -1: they stand as after no number of them. */
