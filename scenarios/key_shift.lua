@@ -15,7 +15,8 @@ return scenario {
 
     local function fill(name)
       -- NONCLUSTERED: TiDB keeps the row where it is and writes it with its new key; a clustered key would move it
-      primary:sql(("CREATE TABLE queue.%s (place INT NOT NULL, guest INT NOT NULL, note CHAR(100) NOT NULL, PRIMARY KEY (place) /*T![clustered_index] NONCLUSTERED */)"):format(name))
+      primary:sql(([[CREATE TABLE queue.%s (place INT NOT NULL, guest INT NOT NULL, note CHAR(100) NOT NULL,
+        PRIMARY KEY (place) /*T![clustered_index] NONCLUSTERED */)]]):format(name))
       primary:sql(("INSERT INTO queue.%s VALUES (1, 1, REPEAT('x', 100))"):format(name))
       local n = 1
       while n < opt.rows do

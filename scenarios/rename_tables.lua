@@ -69,7 +69,8 @@ return scenario {
       local done, not_done, neither = 0, 0, {}
       for i = 1, opt.pairs do
         local there = {}
-        for _, row in ipairs(secondary:query(("SELECT table_name FROM information_schema.tables WHERE table_schema = 'dead' AND table_name IN ('orders_%d', 'old_%d', 'fresh_%d')"):format(i, i, i))) do
+        for _, row in ipairs(secondary:query(([[SELECT table_name FROM information_schema.tables
+          WHERE table_schema = 'dead' AND table_name IN ('orders_%d', 'old_%d', 'fresh_%d')]]):format(i, i, i))) do
           there[row[1]:gsub("_%d+$", "")] = secondary:query(("SELECT came FROM dead.%s"):format(row[1]))[1][1]
         end
         if there.orders == "fresh_" .. i and there.old == "orders_" .. i and not there.fresh then done = done + 1
