@@ -25,7 +25,7 @@ endif
 LIBS = base os net sql redo binlog backup compare replay feed verify tidb cluster run bindings workloads chaos reports suites
 dir_of = $(if $(filter $(1),workloads chaos reports suites),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
-srcs_of = $(wildcard $(call dir_of,$(1))/*.c $(if $(filter $(1),reports),reports/live/*.c))
+srcs_of = $(wildcard $(call dir_of,$(1))/*.c $(call dir_of,$(1))/*/*.c)
 objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1))) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(call dir_of,$(1))/*.cc))
 lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
 # What reports carry inside themselves: scripts, style sheets, and the vendored ones' licence.

@@ -10,6 +10,7 @@
 #include "reports/html_chart.h"
 #include "reports/run_history.h"
 #include "reports/text.h"
+#include "reports/ways/ways.h"
 
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
 #define FINDINGS_SHOWN_ALL_MAX 2000 /* of the page */
@@ -160,6 +161,7 @@ static void contents(const struct run_model *m, struct strbuf *out)
 		const char *id, *name;
 		bool there;
 	} parts[] = {
+		{ "ways", "Ways back", m->ways_n > 0 },
 		{ "checks", "Checks", true },
 		{ "notes", "Notes", json_array_size(m->notes) > 0 },
 		{ "logs", "Logs", m->logs_n > 0 },
@@ -720,6 +722,7 @@ void format_html_main(const struct run_model *m, struct strbuf *out)
 	alerts(m, out);
 	contents(m, out);
 	answers(m, out);
+	ways_html(m, out);
 	checks(m, out);
 	notes(m, out);
 	logs(m, out);

@@ -3,6 +3,7 @@
 
 #include "reports/formats.h"
 #include "reports/text.h"
+#include "reports/ways/ways.h"
 
 #define RESULT_SCHEMA 1
 
@@ -129,6 +130,8 @@ void format_result_json(const struct run_model *m, struct strbuf *out)
 	json_object_set(o, "notes", m->notes);
 	json_object_set_new(o, "faults", faults(m));
 	json_object_set_new(o, "moves", moves(m));
+	if (m->ways_n)
+		json_object_set_new(o, "ways", ways_json(m));
 	json_object_set(o, "options", m->options);
 	json_object_set(o, "versions", m->versions);
 	json_object_set(o, "standins", m->standins);

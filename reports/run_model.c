@@ -17,6 +17,7 @@
 #define NAME_MAX_BYTES 200
 #define SECONDS_MAX 1e8 /* three years */
 #define LOGS_MAX 64
+#define WAYS_MAX 32
 
 const char *const rto_part_names[RTO_PARTS] = { "service", "detect",  "replay",
 						"check",   "promote", "redundant" };
@@ -528,6 +529,39 @@ static void on_log_tail(struct run_model *m, json_t *ev, double t)
 		json_array_append_new(log->lines, plain_value(line, FINDING_TEXT_MAX));
 }
 
+/* -1: not told */
+static double amount_of(const json_t *o, const char *key)
+{
+	double v = number_of(o, key, -1);
+
+	return v < 0 ? -1 : v > 9e15 ? 9e15 : v;
+}
+
+static void on_way(struct run_model *m, json_t *ev, double t)
+{
+	struct model_way *w = APPEND(m, ways, WAYS_MAX);
+
+	(void)t;
+	if (w)
+		*w = (struct model_way){ text_of(ev, "name", NAME_MAX_BYTES),
+					 text_of(ev, "state", 32),
+					 text_of(ev, "evidence", MODEL_TEXT_MAX),
+					 text_of(ev, "steps", MODEL_TEXT_MAX),
+					 text_of(ev, "needs", MODEL_TEXT_MAX),
+					 amount_of(ev, "lost"),
+					 amount_of(ev, "acked"),
+					 amount_of(ev, "window_ms"),
+					 amount_of(ev, "wrong"),
+					 amount_of(ev, "seconds") };
+}
+
+static void on_advice(struct run_model *m, json_t *ev, double t)
+{
+	(void)t;
+	keep_text(&m->advised, ev, "way");
+	keep_text(&m->advised_why, ev, "why");
+}
+
 void run_model_event(struct run_model *m, json_t *ev)
 {
 	static const struct {
@@ -543,6 +577,7 @@ void run_model_event(struct run_model *m, json_t *ev)
 		{ "rto", on_rto },           { "end", on_end },
 		{ "version", on_version },   { "heal", on_heal },
 		{ "progress", on_progress }, { "log_tail", on_log_tail },
+		{ "way", on_way },           { "advice", on_advice },
 	};
 	const char *name = json_string_value(json_object_get(ev, "ev"));
 	double t = seconds_of(ev, "t", m->seconds);
@@ -628,8 +663,8 @@ void run_model_init(struct run_model *m)
 				 .verdict = OUTCOME_UNKNOWN,
 				 .samples = xcalloc(1, sizeof(*m->samples)),
 				 .progress = xcalloc(1, sizeof(*m->progress)) };
-	char **const texts[] = { &m->drtest, &m->scenario, &m->sentence, &m->ground,
-				 &m->seed,   &m->command,  &m->error };
+	char **const texts[] = { &m->drtest,  &m->scenario, &m->sentence, &m->ground,     &m->seed,
+				 &m->command, &m->error,    &m->advised,  &m->advised_why };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		*texts[i] = xstrdup("");
@@ -681,8 +716,8 @@ void run_model_now(struct run_model *m)
 
 void run_model_release(struct run_model *m)
 {
-	char *const texts[] = { m->drtest, m->scenario, m->sentence, m->ground,
-				m->seed,   m->command,  m->error };
+	char *const texts[] = { m->drtest,  m->scenario, m->sentence, m->ground,     m->seed,
+				m->command, m->error,    m->advised,  m->advised_why };
 	json_t *const values[] = { m->options, m->versions, m->standins, m->notes, m->figures };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -715,6 +750,13 @@ void run_model_release(struct run_model *m)
 	for (size_t i = 0; i < m->logs_n; i++) {
 		free(m->logs[i].process);
 		json_decref(m->logs[i].lines);
+	}
+	for (size_t i = 0; i < m->ways_n; i++) {
+		free(m->ways[i].name);
+		free(m->ways[i].state);
+		free(m->ways[i].evidence);
+		free(m->ways[i].steps);
+		free(m->ways[i].needs);
 	}
 	samples_release(m->samples);
 	samples_release(m->progress);

@@ -62,6 +62,16 @@ struct model_span {
 	double from, to;
 };
 
+/* A way back, beside others from the same state. */
+struct model_way {
+	char *name, *state;  /* state: "pass", "fail", "unknown" (of what it leads to), "closed" */
+	char *evidence;      /* why it is closed, or what is wrong with its state */
+	char *steps, *needs; /* steps: a line each */
+	/* transactions lost, of so many; how far back; rows that are not as the acknowledged
+	 * transactions left them; how long it took: < 0 not told */
+	double lost, acked, window_ms, wrong, seconds;
+};
+
 enum rto_part {
 	RTO_SERVICE,
 	RTO_DETECT,
@@ -86,8 +96,10 @@ struct run_model {
 	struct model_move *moves;
 	struct model_span *spans;
 	struct model_log *logs;
+	struct model_way *ways;
+	char *advised, *advised_why;        /* the way to take, "" none; why */
 	struct samples *samples, *progress; /* each second; of work with a known end */
-	size_t steps_n, checks_n, faults_n, moves_n, spans_n, logs_n;
+	size_t steps_n, checks_n, faults_n, moves_n, spans_n, logs_n, ways_n;
 	size_t failed, unknown; /* checks */
 	size_t left_out;        /* events beyond the bounds, or without what makes them one */
 	size_t findings_n;

@@ -3,6 +3,7 @@
 
 #include "reports/formats.h"
 #include "reports/text.h"
+#include "reports/ways/ways.h"
 
 #define SUMMARY_LINES 24
 #define EXTRA_LINES_MIN 6 /* for checks and notes, however many steps there are */
@@ -314,6 +315,7 @@ void format_summary(const struct run_model *m, const char *run_dir, size_t colum
 		rpo(&p);
 		rto(&p);
 	}
+	ways_text(m, columns, out);
 	if (m->error[0]) {
 		colored(&p, "31", "  error");
 		strbuf_addstr(out, "  ");
@@ -331,5 +333,6 @@ void format_verdict(const struct run_model *m, const char *run_dir, size_t colum
 		rpo(&p);
 		rto(&p);
 	}
+	ways_text(m, columns, out);
 	verdict(&p, run_dir);
 }

@@ -456,11 +456,16 @@ int lua_cluster_open(lua_State *L)
 		{ "left_out", left_out },
 		{ "position", position },
 		{ "now", now_ts },
+		{ "commit", lua_cluster_commit },
+		{ "roll_forward", lua_cluster_roll_forward },
+		{ "take_back", lua_cluster_take_back },
+		{ "copy_table", lua_cluster_copy_table },
 		{ NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", lua_cluster_make },
 					    { "disaster", lua_cluster_disaster },
 					    { "kill", lua_cluster_kill_part },
+					    { "lacks", lua_cluster_lacks },
 					    { NULL, NULL } };
 
 	lua_newtable(L);

@@ -205,8 +205,8 @@ static void replay_warning(void *arg, const char *line)
 	runtime_note(p->r, "replay: %s", line);
 }
 
-/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone }): the
- * stats; .point is the TSO where the cluster stands */
+/* cluster:apply_redo(uri, { workers, memory_mb, mode = "merge" | "txn", force, time_zone, until }):
+ * the stats; .point is the TSO where the cluster stands */
 int lua_cluster_apply_redo(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "apply_redo");
@@ -218,6 +218,7 @@ int lua_cluster_apply_redo(lua_State *L)
 	const char *mode = "merge", *zone = NULL;
 	bool force = false;
 	bool stock = runtime_tools(watch.r)->replay_stock;
+	tso_t until = 0;
 	char *tmp;
 	int rc;
 
@@ -229,7 +230,17 @@ int lua_cluster_apply_redo(lua_State *L)
 					 { "force", FIELD_FLAG, &force },
 					 { "time_zone", FIELD_TEXT, &zone },
 					 { "stock", FIELD_FLAG, &stock },
+					 { "until", FIELD_ANY, NULL },
 					 { NULL, 0, NULL } });
+	if (lua_istable(L, 3)) {
+		lua_getfield(L, 3, "until");
+		if (!lua_isnil(L, -1))
+			until = lua_tso_check(L, -1);
+		lua_pop(L, 1);
+	}
+	if (until && stock)
+		runtime_usage(L,
+			      "apply_redo: until: `cdc redo apply` can't stop before resolvedTs");
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
 		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
 	if (stock) {
@@ -250,6 +261,7 @@ int lua_cluster_apply_redo(lua_State *L)
 					 .mode = strcmp(mode, "txn") ? REPLAY_MERGE : REPLAY_TXN,
 					 .force = force,
 					 .time_zone = zone,
+					 .until = until,
 					 .progress = replay_progress,
 					 .progress_arg = &watch,
 					 .warn = replay_warning,

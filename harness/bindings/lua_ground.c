@@ -78,7 +78,7 @@ static int on_tidb(lua_State *L)
 int lua_ground_needs(const char *thing, const struct ground *ground, struct strbuf *missing)
 {
 	if (strcmp(thing, "pair") != 0)
-		return -1;
+		return lua_ways_needs(thing, ground, missing);
 	if (ground->live)
 		return 1;
 	strbuf_addf(

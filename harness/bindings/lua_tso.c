@@ -45,6 +45,15 @@ static int ms(lua_State *L)
 	return 1;
 }
 
+/* The last instant before it. */
+static int before(lua_State *L)
+{
+	tso_t ts = lua_tso_check(L, 1);
+
+	lua_tso_push(L, ts ? ts - 1 : 0);
+	return 1;
+}
+
 static int eq(lua_State *L)
 {
 	lua_pushboolean(L, lua_tso_check(L, 1) == lua_tso_check(L, 2));
@@ -76,7 +85,9 @@ static int make(lua_State *L)
 
 int lua_tso_open(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { "ms", ms }, { "time", time_text }, { NULL, NULL } };
+	static const luaL_Reg methods[] = {
+		{ "ms", ms }, { "time", time_text }, { "before", before }, { NULL, NULL }
+	};
 	static const luaL_Reg meta[] = { { "__tostring", text },
 					 { "__eq", eq },
 					 { "__lt", lt },

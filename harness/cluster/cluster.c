@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/binlog/point_in_time.h"
 #include "harness/cluster/cluster_impl.h"
 #include "harness/os/fs.h"
+#include "harness/tidb/tidb.h"
 
 static atomic_uint serial;
 #define SQL_MS 10000
@@ -456,6 +458,97 @@ int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e)
 			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
 				       "%s: no sample of its position came", c->name);
 	}
+}
+
+/* The TSO that the ground gives a commit, once a sample covers it. */
+static int ts_of(struct cluster *c, uint64_t seq, struct deadline d, tso_t *ts, struct err *e)
+{
+	for (;;) {
+		int rc = tso_map_refresh(c->map, e) < 0 ? -1 : tso_map_of_seq(c->map, seq, ts, e);
+
+		if (rc)
+			return rc < 0 ? -1 : 0;
+		if (pause_ms(10, d) < 0)
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "no sample of its position came");
+	}
+}
+
+int cluster_commit(struct cluster *c, const char *text, size_t n, struct deadline d, int64_t *rows,
+		   tso_t *ts, struct err *e)
+{
+	struct sql *s = sql_open(&c->ep, d, e);
+	struct strbuf gtid = STRBUF_INIT;
+	uint64_t seq;
+	int rc = -1;
+
+	if (!s || (*rows = sql_exec_text(s, e, text, n)) < 0)
+		goto out;
+	if (!c->map)
+		rc = tidb_commit_ts(s, ts, e);
+	else if (sql_value(s, &gtid, e, "SELECT @@last_gtid") == 0 &&
+		 gtid_parse_seq(gtid.buf, &seq, e) == 0)
+		rc = seq ? ts_of(c, seq, d, ts, e)
+			 : err_set(e, ERR_NOT_FOUND, 0, "it committed nothing: %.60s", text);
+out:
+	sql_close(s);
+	strbuf_release(&gtid);
+	return rc < 0 ? cluster_explain(c, e), err_wrap(e, "%s", c->name) : 0;
+}
+
+/* Paths of a cluster whose binary logs are at hand. */
+struct pit {
+	char *data, *conf, *sql;
+	struct pit_source source;
+	struct pit_target to;
+};
+
+static int pit_open(struct pit *p, const struct cluster *c, const struct cluster *source,
+		    struct err *e)
+{
+	const struct cluster *both[] = { c, source };
+
+	*p = (struct pit){ 0 };
+	for (size_t i = 0; i < 2; i++)
+		if (!both[i]->ground->here || both[i]->ground->tidb || !both[i]->map)
+			return cant(both[i], e, "go back by binary logs");
+	p->data = xstrfmt("%s/data", source->dir);
+	p->conf = xstrfmt("%s/client.cnf", c->dir);
+	p->sql = xstrfmt("%s/point-in-time.sql", c->dir);
+	p->source = (struct pit_source){ source->name, p->data, source->server_id, source->map };
+	p->to = (struct pit_target){ p->conf, p->sql };
+	return 0;
+}
+
+static void pit_close(struct pit *p)
+{
+	free(p->data);
+	free(p->conf);
+	free(p->sql);
+}
+
+int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t until,
+			 struct deadline d, uint64_t *transactions, struct err *e)
+{
+	struct pit p;
+	int rc = pit_open(&p, c, source, e);
+
+	if (rc == 0)
+		rc = pit_roll_forward(&p.to, &p.source, from, until, d, transactions, e);
+	pit_close(&p);
+	return rc < 0 ? err_wrap(e, "roll %s forward", c->name) : 0;
+}
+
+int cluster_take_back(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
+		      struct err *e)
+{
+	struct pit p;
+	int rc = pit_open(&p, c, source, e);
+
+	if (rc == 0)
+		rc = pit_take_back(&p.to, &p.source, at, d, e);
+	pit_close(&p);
+	return rc < 0 ? err_wrap(e, "take a transaction back on %s", c->name) : 0;
 }
 
 tso_t cluster_restored_ts(const struct cluster *c)

@@ -148,6 +148,14 @@ int cluster_health(struct cluster *c, struct err *e);
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e);
 /* The TSO of all that is committed now; local: waits for the next sample. */
 int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e);
+/* A statement, and the TSO of its commit. ERR_NOT_FOUND: it committed nothing. */
+int cluster_commit(struct cluster *c, const char *text, size_t n, struct deadline d, int64_t *rows,
+		   tso_t *ts, struct err *e);
+/* Local: binlog/point_in_time.h, with the source's data directory, dead or alive. */
+int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t until,
+			 struct deadline d, uint64_t *transactions, struct err *e);
+int cluster_take_back(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
+		      struct err *e);
 /* its own TSO after the last RESTORE; 0: none, or no time travel */
 tso_t cluster_restored_ts(const struct cluster *c);
 int64_t cluster_start_ms(const struct cluster *c); /* how long a start may take */

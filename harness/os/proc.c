@@ -436,12 +436,11 @@ static void last_lines(struct strbuf *err)
 	}
 }
 
-int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max,
-	     struct deadline d, struct err *e)
+static int run(struct spawn s, struct strbuf *out, size_t max, struct deadline d, struct err *e)
 {
+	char *const *argv = s.argv;
 	struct strbuf got = STRBUF_INIT, err_text = STRBUF_INIT;
 	int outs[2] = { -1, -1 }, errs[2] = { -1, -1 }, pidfd = -1, rc = -1;
-	struct spawn s = { .name = argv[0], .argv = argv, .stdin_text = stdin_text };
 	bool over = false, exited = false;
 	siginfo_t si = { 0 };
 	pid_t pid = -1;
@@ -526,4 +525,18 @@ out:
 	strbuf_release(&got);
 	strbuf_release(&err_text);
 	return rc;
+}
+
+int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max,
+	     struct deadline d, struct err *e)
+{
+	return run((struct spawn){ .name = argv[0], .argv = argv, .stdin_text = stdin_text }, out,
+		   max, d, e);
+}
+
+int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out, size_t max,
+		  struct deadline d, struct err *e)
+{
+	return run((struct spawn){ .name = argv[0], .argv = argv, .stdin_path = stdin_path }, out,
+		   max, d, e);
 }

@@ -162,13 +162,14 @@ static int ids_look_up(struct child *c, const char *user, struct err *e)
 
 /* In memory, so that a child that never reads it can't block us, and nothing of it reaches a disk.
  */
-static int stdin_make(const char *text, struct err *e)
+static int stdin_make(const char *text, const char *path, struct err *e)
 {
 	int fd;
 
 	if (!text) {
-		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		return fd < 0 ? err_sys(e, "open /dev/null") : fd;
+		path = path ? path : "/dev/null";
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? err_sys(e, "open %s", path) : fd;
 	}
 	fd = memfd_create("stdin", MFD_CLOEXEC);
 	if (fd < 0)
@@ -224,7 +225,7 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 	c.env = env_make(s);
 	if (s->run_as && ids_look_up(&c, s->run_as, e) < 0)
 		goto out;
-	c.in = stdin_make(s->stdin_text, e);
+	c.in = stdin_make(s->stdin_text, s->stdin_path, e);
 	if (c.in < 0)
 		goto out;
 	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) {

@@ -16,8 +16,8 @@ struct spawn {
 	char *const *env;
 	const char *dir;
 	const char *run_as;
-	const char *stdin_text;
-	bool server; /* as proc_opts has it */
+	const char *stdin_text, *stdin_path; /* one of them, or neither */
+	bool server;                         /* as proc_opts has it */
 	/* value for DRTEST_FAMILY, inherited by all descendants; NULL: the child is not marked */
 	const char *family;
 	bool outlives_us;   /* no parent-death signal */

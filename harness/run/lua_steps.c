@@ -328,6 +328,48 @@ static int moved(lua_State *L)
 	return 0;
 }
 
+static void set_number(lua_State *L, int index, json_t *event, const char *name)
+{
+	lua_Number n = lua_tonumber(L, index);
+
+	if (lua_isnumber(L, index))
+		json_object_set_new(event, name,
+				    n == (lua_Number)(json_int_t)n ? json_integer((json_int_t)n)
+								   : json_real(n));
+}
+
+/* way(name, state, evidence, lost, acked, window_ms, wrong, seconds, steps, needs): a line of the
+ * table of ways back; numbers that are not known are nil */
+static int way(lua_State *L)
+{
+	static const char *const states[] = {
+		"pass", "partial", "fail", "unknown", "closed", NULL
+	};
+	static const char *const numbers[] = { "lost", "acked", "window_ms", "wrong", "seconds" };
+	struct strbuf evidence = STRBUF_INIT;
+	const char *state = states[luaL_checkoption(L, 2, NULL, states)];
+	json_t *event;
+
+	secret_redact(&evidence, luaL_checkstring(L, 3));
+	event = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", luaL_checkstring(L, 1), "state", state,
+			  "evidence", evidence.buf, "steps", luaL_checkstring(L, 9), "needs",
+			  luaL_checkstring(L, 10));
+	for (int i = 0; i < 5; i++)
+		set_number(L, 4 + i, event, numbers[i]);
+	strbuf_release(&evidence);
+	journal_event(runtime_journal(runtime_of(L)), "way", event);
+	return 0;
+}
+
+/* advise(name of the way to take or "", why) */
+static int advise(lua_State *L)
+{
+	journal_event(runtime_journal(runtime_of(L)), "advice",
+		      json_pack("{s:s,s:s}", "way", luaL_checkstring(L, 1), "why",
+				luaL_checkstring(L, 2)));
+	return 0;
+}
+
 static int planning(lua_State *L)
 {
 	lua_pushboolean(L, runtime_of(L)->plan);
@@ -398,6 +440,8 @@ int lua_steps_open(lua_State *L)
 		{ "is_final", is_final },
 		{ "is_duration", is_duration },
 		{ "slow", slow },
+		{ "way", way },
+		{ "advise", advise },
 		{ "waiting", waiting },
 		{ "nearest", nearest_of },
 		{ NULL, NULL },

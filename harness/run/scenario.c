@@ -15,6 +15,7 @@
 #include "harness/run/sandbox.h"
 
 EMBEDDED(harness_run_scenario_lua);
+EMBEDDED(harness_run_ways_lua);
 
 #define HOOK_INSTRUCTIONS 100000
 #define FRAMES_MAX 20
@@ -43,6 +44,10 @@ static void open_natives(lua_State *L, const struct runtime_module *modules)
 	lua_newtable(L);
 	lua_steps_open(L);
 	lua_setfield(L, -2, "steps");
+	if (luaL_loadbuffer(L, (const char *)embed_harness_run_ways_lua,
+			    embed_harness_run_ways_lua_size, "=ways.lua"))
+		lua_error(L);
+	lua_setfield(L, -2, "ways");
 	for (const struct runtime_module *m = modules; m && m->name; m++) {
 		m->open(L);
 		lua_setfield(L, -2, m->name);
@@ -302,7 +307,7 @@ int scenario_needs(struct scenario *s, const struct ground *ground,
 		if (rc < 0)
 			n = err_set(
 				e, ERR_USAGE, 0,
-				"%s: needs: there is no '%s' (a fault's name, \"link\", \"clock\" or \"pair\")",
+				"%s: needs: there is no '%s' (a fault's name, \"link\", \"clock\", \"pair\", \"roll_forward\", \"take_back\" or \"time_travel\")",
 				s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf,

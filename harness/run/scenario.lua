@@ -179,6 +179,8 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
 end
 T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
 T.can_link = native.cluster.can_link -- drtest can come between the parties (t:link)
+-- lacks(thing): why this ground can't, "roll_forward", "take_back" or "time_travel"; nil: it can
+function T:lacks(thing) return native.cluster.lacks(thing) end -- luacheck: ignore self
 T.by_the_guide = native.cluster.by_the_guide -- playground: a primary is rebuilt by br, as the guide does it
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
@@ -248,6 +250,10 @@ end
 -- The faults' part of t: fault, link, schedule, heal, … (chaos/fault.lua)
 local faults = native.fault and native.fault.chunk(native.fault, steps) or {}
 for name, f in pairs(faults.verbs or {}) do T[name] = f end
+
+-- Ways back, side by side: way, advise (harness/run/ways.lua)
+local ways = native.ways(steps, text)
+for name, f in pairs(ways.verbs) do T[name] = f end
 
 -- Runs f, whose failure is what the scenario wants to see: true and what f returned, or false and the error's text. A wrong call, and
 -- Ctrl-C, end the run all the same.
@@ -328,6 +334,7 @@ return {
   scenario = scenario,
   text = text,
   coerce = coerce,
+  choose = ways.choose,
   run = function(s, opt)
     local t = setmetatable({ check_first = s.promotes and opt.check == "before" }, T)
     s.run(t, opt)

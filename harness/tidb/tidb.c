@@ -332,6 +332,38 @@ int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
 	return rc;
 }
 
+int tidb_commit_ts(struct sql *s, tso_t *ts, struct err *e)
+{
+	static const char key[] = "\"commit_ts\":";
+	struct strbuf text = STRBUF_INIT;
+	const char *at;
+	int rc = -1;
+
+	*ts = 0;
+	if (sql_value(s, &text, e, "SELECT @@tidb_last_txn_info") < 0)
+		goto out;
+	at = strstr(text.buf, key);
+	if (at) {
+		*ts = strtoull(at + strlen(key), NULL, 10);
+	} else {
+		/* a DDL is no transaction of the session's; in one that has just begun it is its
+		 * last job */
+		strbuf_reset(&text);
+		if (sql_value(
+			    s, &text, e,
+			    "SELECT JSON_EXTRACT(CAST(h.job_meta AS CHAR), '$.binlog.FinishedTS') FROM mysql.tidb_ddl_history h"
+			    " WHERE JSON_UNQUOTE(JSON_EXTRACT(CAST(h.job_meta AS CHAR), '$.query')) ="
+			    " JSON_UNQUOTE(JSON_EXTRACT(@@tidb_last_ddl_info, '$.query')) ORDER BY h.job_id DESC LIMIT 1") <
+		    0)
+			goto out;
+		*ts = strtoull(text.buf, NULL, 10);
+	}
+	rc = *ts ? 0 : err_set(e, ERR_NOT_FOUND, 0, "the statement committed nothing");
+out:
+	strbuf_release(&text);
+	return rc;
+}
+
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
 {
 	struct sql *s = sql_open(ep, deadline_in_ms(2000), e);

@@ -46,6 +46,9 @@ int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err 
 int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
+/* The commit TSO of the session's last statement that wrote: a transaction's own, or a DDL job's,
+ * which is the one that TiCDC knows it by. ERR_NOT_FOUND: it wrote nothing. */
+int tidb_commit_ts(struct sql *s, tso_t *ts, struct err *e);
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <lauxlib.h>
 
 #include "harness/bindings/bindings.h"
 #include "harness/run/runtime_impl.h"
@@ -210,6 +211,61 @@ static void the_plan_runs_it_all_and_does_nothing(void **state)
 	assert_int_equal(w->r.checks, 0);
 }
 
+/* Of ways described in Lua: "name: why", as t:advise() chooses. */
+static void chooses(struct world *w, const char *ways, const char *wanted)
+{
+	lua_State *L = w->s.L;
+	char *chunk = NULL;
+
+	assert_true(asprintf(&chunk,
+			     "local choose = ... local w, why = choose { %s } "
+			     "return (w and w.name or \"none\") .. \": \" .. why",
+			     ways) > 0);
+	assert_int_equal(luaL_loadstring(L, chunk), 0);
+	free(chunk);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, w->s.api_ref);
+	lua_getfield(L, -1, "choose");
+	lua_remove(L, -2);
+	if (lua_pcall(L, 1, 1, 0))
+		fail_msg("%s", lua_tostring(L, -1));
+	if (strncmp(lua_tostring(L, -1), wanted, strlen(wanted)) != 0)
+		fail_msg("\"%s\" is not \"%s…\"", lua_tostring(L, -1), wanted);
+	lua_pop(L, 1);
+}
+
+#define WAY(name, rest) "{ name = \"" name "\", steps = {}, " rest " }"
+
+static void the_way_that_loses_least_is_advised(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+
+	assert_int_equal(open_text(w, TABLE, &e), 0);
+	chooses(w,
+		WAY("quick", "verdict = \"pass\", lost = 5, seconds = 0.1") "," WAY(
+			"whole", "verdict = \"pass\", lost = 0, seconds = 9"),
+		"whole: it loses nothing, and is back after 9.00 s; quick loses 5");
+	/* rows count as transactions do */
+	chooses(w,
+		WAY("rows", "verdict = \"partial\", lost = 0, wrong = 6, seconds = 1") "," WAY(
+			"txns", "verdict = \"pass\", lost = 5, seconds = 2"),
+		"txns: it loses 5, as little as any");
+	/* the soonest of equals; the least work of equals in both */
+	chooses(w,
+		WAY("slow", "verdict = \"pass\", lost = 5, seconds = 2") "," WAY(
+			"soon", "verdict = \"pass\", lost = 5, seconds = 1"),
+		"soon: it loses 5, as little as any, and is back after 1.00 s, the soonest of those; slow loses as much and takes 2.00 s");
+	/* what does not hold is never advised, however little it loses */
+	chooses(w,
+		WAY("torn", "verdict = \"fail\", lost = 0, seconds = 0") "," WAY("dark", "verdict = \"unknown\", lost = 0, seconds = 0") "," WAY(
+			"shut",
+			"closed = \"no log\"") "," WAY("sound",
+						       "verdict = \"pass\", lost = 90, seconds = 50"),
+		"sound: it loses 90, as little as any, and is back after 50.0 s; torn is not consistent, dark is not consistent, shut is closed");
+	chooses(w, WAY("torn", "verdict = \"fail\", lost = 0, seconds = 0"),
+		"none: none of them leads back to a state that can be trusted");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +276,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(an_error_names_the_scripts_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_plan_runs_it_all_and_does_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_way_that_loses_least_is_advised, setup,
 						teardown),
 	};
 

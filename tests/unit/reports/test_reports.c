@@ -560,6 +560,10 @@ static void hostile_text_is_inert_everywhere(void **unused)
 	at(2, "span", json_pack("{s:s,s:f,s:f}", "name", HOSTILE, "from", 1.0, "to", 2.0));
 	at(2, "note", json_pack("{s:s}", "text", HOSTILE));
 	at(2, "figure", json_pack("{s:s,s:s}", "name", HOSTILE, "value", HOSTILE));
+	at(2, "way",
+	   json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", HOSTILE, "state", HOSTILE, "evidence",
+		     HOSTILE, "steps", HOSTILE "\n" HOSTILE, "needs", HOSTILE));
+	at(2, "advice", json_pack("{s:s,s:s}", "way", HOSTILE, "why", HOSTILE));
 	for (int i = 0; i < 3; i++)
 		at(2 + i, "sample",
 		   json_pack("{s:{s:s,s:i,s:i},s:{s:i}}", "feed", "name", HOSTILE, "lag_ms", 5,
@@ -573,12 +577,55 @@ static void hostile_text_is_inert_everywhere(void **unused)
 	assert_string_equal(text_at("scenario"), HOSTILE); /* JSON keeps it as it was */
 }
 
+static void ways_back_stand_side_by_side(void **unused)
+{
+	json_t *ways, *w;
+
+	(void)unused;
+	write_run();
+	write_steps(1);
+	write_check(1, "c", "pass", "", NULL);
+	at(2, "way",
+	   json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:f,s:s,s:s}", "name", "redo log", "state",
+		     "pass", "evidence", "", "lost", 120, "acked", 3000, "window_ms", 1200, "wrong",
+		     0, "seconds", 0.5, "steps", "stop the feed\nreplay", "needs", "a redo log"));
+	at(2, "way",
+	   json_pack("{s:s,s:s,s:s,s:i,s:i,s:f,s:s,s:s}", "name", "merge", "state", "partial",
+		     "evidence", "3 rows are wrong", "lost", 0, "wrong", 3, "seconds", 2.0, "steps",
+		     "merge", "needs", "a backup"));
+	at(2, "way",
+	   json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", "lag", "state", "closed", "evidence",
+		     "it had arrived", "steps", "", "needs", "luck"));
+	at(3, "advice", json_pack("{s:s,s:s}", "way", "merge", "why", "it loses 3"));
+	write_end("pass", "");
+	make();
+	holds(&summary,
+	      "  redo log   PASS     120 of 3,000, 1.20 s  0.50 s         2  a redo log\n");
+	holds(&summary, "> merge      partial  0; 3 rows wrong       2.00 s         1  a backup\n"
+			"      3 rows are wrong\n");
+	holds(&summary, "  lag        closed   -                     -              0  luck\n"
+			"      it had arrived\nTake: merge: it loses 3\n");
+	holds(&html, "<section id=\"ways\">");
+	holds(&html, "Take: merge: it loses 3.");
+	holds(&html, "<ol><li>stop the feed</li><li>replay</li></ol>");
+	ways = json_object_get(json_object_get(result, "ways"), "ways");
+	assert_int_equal(json_array_size(ways), 3);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(result, "ways"), "advised")),
+		"merge");
+	w = json_array_get(ways, 0);
+	assert_int_equal(json_integer_value(json_object_get(w, "lost")), 120);
+	assert_int_equal(json_array_size(json_object_get(w, "steps")), 2);
+	assert_true(json_is_null(json_object_get(json_array_get(ways, 2), "lost")));
+}
+
 static void ill_typed_events_are_left_out_and_told(void **unused)
 {
-	static const char *const events[] = {
-		"run",  "step",   "step_end", "check", "fault",   "note", "sample",       "span",
-		"move", "figure", "rpo",      "rto",   "version", "end",  "something new"
-	};
+	static const char *const events[] = { "run",     "step",   "step_end",      "check",
+					      "fault",   "note",   "sample",        "span",
+					      "move",    "figure", "rpo",           "rto",
+					      "version", "end",    "something new", "way",
+					      "advice" };
 	json_t *wrong;
 
 	(void)unused;
@@ -591,7 +638,8 @@ static void ill_typed_events_are_left_out_and_told(void **unused)
 				"rss_kib",  "from",      "to",         "value",    "lost",
 				"acked",    "window_ms", "service_ms", "options",  "versions",
 				"standins", "wall_ms",   "schema",     "error",    "scenario",
-				"seed"
+				"seed",     "steps",     "needs",      "wrong",    "state",
+				"way",      "why"
 			};
 
 			wrong = json_object();
@@ -713,6 +761,7 @@ int main(void)
 		TEST(a_damaged_journal_says_where),
 		TEST(hostile_text_is_inert_everywhere),
 		TEST(ill_typed_events_are_left_out_and_told),
+		TEST(ways_back_stand_side_by_side),
 		TEST(huge_findings_and_lists_stay_bounded),
 		TEST(a_long_run_gives_a_small_page),
 		TEST(without_a_run_there_is_one_clear_line),

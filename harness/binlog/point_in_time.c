@@ -1,0 +1,219 @@
+#include "harness/binlog/point_in_time.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/os/proc.h"
+
+#define LOGS_MAX 4096
+
+int pit_needs(struct strbuf *missing)
+{
+	static const char *const tools[] = { "mariadb-binlog", "mariadb" };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
+		char *path = proc_which(tools[i]);
+
+		if (!path) {
+			strbuf_addf(missing,
+				    "%s%s is not installed (apt-get install mariadb-client)",
+				    rc ? "; " : "", tools[i]);
+			rc = -1;
+		}
+		free(path);
+	}
+	return rc;
+}
+
+struct logs {
+	char *path[LOGS_MAX];
+	size_t n;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* binlog.000001 and so on, oldest first. */
+static int logs_list(struct logs *l, const struct pit_source *source, struct err *e)
+{
+	DIR *d = opendir(source->data_dir);
+	const struct dirent *f;
+	int rc = 0;
+
+	l->n = 0;
+	if (!d)
+		rc = err_sys(e, "binary logs of %s: %s", source->name, source->data_dir);
+	while (d && (f = readdir(d))) {
+		if (strncmp(f->d_name, "binlog.", 7) != 0 || !f->d_name[7] ||
+		    f->d_name[7 + strspn(f->d_name + 7, "0123456789")])
+			continue;
+		if (l->n == LOGS_MAX) {
+			rc = err_set(e, ERR_UNSUPPORTED, 0, "%s has more than %d binary logs",
+				     source->name, LOGS_MAX);
+			break;
+		}
+		l->path[l->n++] = xstrfmt("%s/%s", source->data_dir, f->d_name);
+	}
+	if (d)
+		closedir(d);
+	qsort(l->path, l->n, sizeof(l->path[0]), by_text);
+	return rc;
+}
+
+static void logs_release(struct logs *l)
+{
+	while (l->n)
+		free(l->path[--l->n]);
+}
+
+/* The events of the GTIDs in (after, last], as SQL into a file. */
+static int events(const struct pit_source *source, bool reverse, uint64_t after, uint64_t last,
+		  const char *out, struct deadline d, struct err *e)
+{
+	char *from = xstrfmt("--start-position=0-%u-%" PRIu64, source->server_id, after),
+	     *to = xstrfmt("--stop-position=0-%u-%" PRIu64, source->server_id, last),
+	     *file = xstrfmt("--result-file=%s", out), **argv;
+	struct logs l = { .n = 0 };
+	struct strbuf said = STRBUF_INIT;
+	int rc = logs_list(&l, source, e);
+	size_t n = 0;
+
+	argv = xcalloc(l.n + 8, sizeof(*argv));
+	argv[n++] = (char *)"mariadb-binlog";
+	argv[n++] = (char *)"--no-defaults";
+	if (reverse)
+		argv[n++] = (char *)"--flashback";
+	argv[n++] = from;
+	argv[n++] = to;
+	argv[n++] = file;
+	for (size_t i = 0; i < l.n; i++)
+		argv[n++] = l.path[i];
+	if (rc == 0)
+		rc = proc_run(argv, NULL, &said, 4096, d, e);
+	strbuf_release(&said);
+	logs_release(&l);
+	free(argv);
+	free(from);
+	free(to);
+	free(file);
+	return rc;
+}
+
+/* How many transactions the file holds: each begins with a comment that names its GTID. */
+static int count(const char *path, uint64_t *n, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	*n = 0;
+	if (!f)
+		return err_sys(e, "%s", path);
+	while (getline(&line, &room, f) >= 0)
+		/* "#261128  5:16:25 server id 7 …", not the "#Q> …" of a statement's text */
+		*n += line[0] == '#' && line[1] >= '0' && line[1] <= '9' &&
+		      strstr(line, "\tGTID ") != NULL;
+	free(line);
+	fclose(f);
+	return 0;
+}
+
+static int apply(const struct pit_target *to, struct deadline d, struct err *e)
+{
+	char *conf = xstrfmt("--defaults-file=%s", to->client_conf);
+	char *argv[] = { (char *)"mariadb", conf, (char *)"--binary-mode", NULL };
+	struct strbuf said = STRBUF_INIT;
+	int rc = proc_run_from(argv, to->tmp_path, &said, 4096, d, e);
+
+	strbuf_release(&said);
+	free(conf);
+	return rc;
+}
+
+int pit_roll_forward(const struct pit_target *to, const struct pit_source *source, tso_t from,
+		     tso_t until, struct deadline d, uint64_t *transactions, struct err *e)
+{
+	const char *path = to->tmp_path;
+	struct err why = ERR_INIT;
+	uint64_t first = 0, last = 0, found = 0;
+	int rc = -1;
+
+	if (tso_map_refresh(source->map, e) < 0 ||
+	    tso_map_seq_at(source->map, from, &first, e) < 0 ||
+	    tso_map_seq_at(source->map, until, &last, e) < 0)
+		goto out;
+	if (last < first) {
+		err_set(e, ERR_USAGE, 0,
+			"the point %" PRIu64 " is before the backup, %" PRIu64
+			": an older backup, or a later point",
+			until, from);
+		goto out;
+	}
+	if (last > first && (events(source, false, first, last, path, d, &why) < 0 ||
+			     count(path, &found, &why) < 0)) {
+		/* its own words: "Binary logs are missing data for domain 0" */
+		if (!strstr(why.text, "missing data")) {
+			if (e)
+				*e = why;
+			goto out;
+		}
+		found = 0;
+	}
+	if (found != last - first) {
+		err_set(e, ERR_BAD_DATA, 0,
+			"the binary logs of %s do not hold all of the %" PRIu64
+			" transactions from the backup to the point: they were purged (keep them: set_gc(false)), "
+			"so a later backup, or another way",
+			source->name, last - first);
+		goto out;
+	}
+	if (found && apply(to, d, e) < 0)
+		goto out;
+	if (transactions)
+		*transactions = found;
+	rc = 0;
+out:
+	fs_remove_tree(path, NULL);
+	return rc;
+}
+
+int pit_take_back(const struct pit_target *to, const struct pit_source *source, tso_t at,
+		  struct deadline d, struct err *e)
+{
+	const char *path = to->tmp_path;
+	struct strbuf text = STRBUF_INIT;
+	uint64_t seq = 0, before = 0;
+	int rc = -1;
+
+	if (tso_map_refresh(source->map, e) < 0 || tso_map_seq_at(source->map, at, &seq, e) < 0 ||
+	    tso_map_seq_at(source->map, at - 1, &before, e) < 0)
+		goto out;
+	if (seq != before + 1) {
+		err_set(e, ERR_USAGE, 0, "%s committed no transaction at %" PRIu64, source->name,
+			at);
+		goto out;
+	}
+	if (events(source, true, before, seq, path, d, e) < 0 ||
+	    fs_read_file(path, (size_t)1 << 30, &text, e) < 0)
+		goto out;
+	if (!strstr(text.buf, "\nBINLOG '\n") || !strstr(text.buf, "START TRANSACTION")) {
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"the transaction has no rows to reverse: a DDL (DROP, TRUNCATE) is not taken back by a binary log");
+		goto out;
+	}
+	rc = apply(to, d, e);
+	if (rc < 0 && (strstr(e->text, "ERROR 1062") || strstr(e->text, "ERROR 1032")))
+		e->kind = ERR_CONFLICT;
+out:
+	fs_remove_tree(path, NULL);
+	strbuf_release(&text);
+	return rc;
+}

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Ways back, side by side: a wrong statement undone in each way that the ground has, the table and its advice in every report; what can't be gone is told by
+# one line.
+. "$(dirname "$0")/lib.sh"
+LIMIT=180
+out=$scratch/runs
+run=("$DRTEST" run --out "$out" --store file)
+small=(--set soak=500ms --set found=1s --set tables=3 --set table_size=100 --set workers=4)
+# field EXPRESSION: of the newest run's result.json
+field() { python3 -c "import json,sys,glob,os; r=json.load(open(max(glob.glob('$out/*/result.json'), key=os.path.getmtime))); w={x['name']:x for x in r['ways']['ways']}; print($1)"; }
+# way NAME EXPRESSION: of that way it is true
+way() { [ "$(field "(lambda x: $2)(w['$1'])")" = True ] && ok || bad "$1: not $2: $(field "w['$1']")"; }
+
+expect "a delete under load" 0 '^Take: recovered table, merged' "${run[@]}" scenarios/human_error.lua --seed 1 --set statement=delete "${small[@]}"
+way "point-in-time recovery" "x['state'] == 'pass' and x['lost'] > 0 and x['wrong'] == 0 and x['seconds'] > 0"
+way "recovered table, merged" "x['state'] == 'partial' and x['lost'] == 0 and x['wrong'] > 0"
+way "transaction reversed" "x['state'] == 'closed' and 'written since' in x['evidence']"
+[ "$(field "r['ways']['advised']")" = "recovered table, merged" ] && ok || bad "advised: $(field "r['ways']")"
+expect "a delete of a quiet table" 0 '^> transaction reversed +PASS +0 of' "${run[@]}" scenarios/human_error.lua --seed 1 --set statement=delete --set hits=quiet \
+	"${small[@]}"
+expect "an update" 0 'recovered table, merged +partial' "${run[@]}" scenarios/human_error.lua --seed 1 --set statement=update "${small[@]}"
+expect "a table that is dropped, and a secondary that is held back" 0 "the secondary's lag +PASS" \
+	"${run[@]}" scenarios/human_error.lua --seed 1 --set statement=drop --set held=on "${small[@]}"
+way "transaction reversed" "x['state'] == 'closed' and 'DDL' in x['evidence']"
+way "recovered table, merged" "x['state'] == 'pass' and x['lost'] == 0 and x['wrong'] == 0"
+grep -q '<section id="ways">' "$out"/*/report.html && ok || bad "report.html has no table of ways"
+expect "a statement that is none of them" 2 "statement: 'grant' is none of any, delete" "${run[@]}" scenarios/human_error.lua --set statement=grant
+expect "the plan tells each way" 0 'mariadb-binlog --flashback' "${run[@]}" scenarios/human_error.lua --plan
+
+# bad input: one line each, and nothing is changed
+script() { # NAME LINES: a scenario with two clusters a and b, and a backup of a
+	cat >"$scratch/$1.lua" <<L
+-- A test of ways back.
+return require "drtest.scenario" { name = "$1", run = function(t)
+  local store, a, b, backup
+  local function refused(what, f)
+    local done, why = t:attempt(f)
+    t:check("refused: " .. what, not done and why:find(what, 1, true) ~= nil, tostring(why))
+  end
+  t:step("s", function()
+    store = t:store { buckets = { "backup", "redo" } }
+    a, b = t:clusters({ name = "a" }, { name = "b" })
+    a:sql "CREATE DATABASE x"
+    a:sql "CREATE TABLE x.t (id INT PRIMARY KEY, v VARBINARY(9), b BIT(3), g INT AS (id + 1), n VARCHAR(9) CHARACTER SET latin1 NULL)"
+    a:sql "INSERT INTO x.t (id, v, b, n) VALUES (1, x'00FF27', b'101', 'ä'), (2, x'', 0, NULL)"
+    backup = a:backup(store:url "backup/x")
+    $2
+  end)
+end }
+L
+}
+script bad '
+    b:restore(backup)
+    local rows, first = a:commit "INSERT INTO x.t (id) VALUES (3)"
+    t:check("one row, after the backup", rows == 1 and backup.ts < first)
+    local _, last = a:commit "INSERT INTO x.t (id) VALUES (4)"
+    refused("committed nothing", function() a:commit "DELETE FROM x.t WHERE id = 99" end)
+    t:check("nothing was done", #b:query "SELECT * FROM x.t" == 2)
+    t:check("up to just before the second", b:roll_forward { of = a, from = backup.ts, ["until"] = last:before() } == 1 and
+      b:query("SELECT MAX(id) FROM x.t")[1][1] == "3")
+    b:take_back { of = a, at = first }
+    t:check("and the first taken back", #b:query "SELECT * FROM x.t" == 2)
+    refused("1032", function() b:take_back { of = a, at = first } end)
+    local _, ddl = a:commit "ALTER TABLE x.t ADD COLUMN z INT"
+    refused("a DDL (DROP, TRUNCATE) is not taken back", function() b:take_back { of = a, at = ddl } end)
+    refused("there is no table x.u", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
+    refused("already exists", function() b:copy_table { from = a, table = "x.t", as = "x.t" } end)
+    t:check("four rows copied", b:copy_table { from = a, table = "x.t", as = "x.w" } == 4)
+    t:check("each as it was", b:query("SELECT GROUP_CONCAT(CONCAT_WS(0x2C, id, HEX(v), b + 0, g, HEX(n)) ORDER BY id SEPARATOR 0x3B) FROM x.w")[1][1] ==
+      "1,00FF27,5,2,E4;2,,0,3;3,4;4,5", b:query("SELECT GROUP_CONCAT(CONCAT_WS(0x2C, id, HEX(v), b + 0, g, HEX(n)) ORDER BY id SEPARATOR 0x3B) FROM x.w")[1][1])
+    a:sql "FLUSH BINARY LOGS"
+    a:sql "INSERT INTO x.t (id) VALUES (5)"
+    a:sql(("PURGE BINARY LOGS TO \x27%s\x27"):format(a:query("SHOW BINARY LOGS")[2][1]))
+    local c = t:cluster { name = "c" }
+    c:restore(backup)
+    refused("they were purged", function() c:roll_forward { of = a, from = backup.ts, ["until"] = a:now() } end)
+    t:check("and c is as it was", #c:query "SELECT * FROM x.t" == 2)
+    a:stop()
+    refused("copy_table", function() b:copy_table { from = a, table = "x.t", as = "x.v" } end)'
+expect "bad points, tables, logs" 0 '^PASS' "${run[@]}" "$scratch/bad.lua"
+script before 'local _, first = a:commit "INSERT INTO x.t (id) VALUES (3)"
+    b:roll_forward { of = a, from = first, ["until"] = backup.ts }'
+expect "a point before the backup" 2 'is before the backup, [0-9]+: an older backup, or a later point' "${run[@]}" "$scratch/before.lua"
+script nothing 'b:take_back { of = a, at = t.tso "1000000000000000000" }'
+expect "a transaction that is none" 2 'a committed no transaction at 1000000000000000000' "${run[@]}" "$scratch/nothing.lua"
+script until '
+    b:restore(backup)
+    local feed = a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/f" }
+    local _, at = a:commit "INSERT INTO x.t (id) VALUES (3)"
+    t:wait_until("it arrives", "60s", function() return feed:status().checkpoint_ts >= at end)
+    t:kill(a, "changefeed")
+    b:apply_redo(store:url "redo/f", { ["until"] = backup.ts })'
+expect "a point that the log has passed" 2 'the log can be replayed to points from' "${run[@]}" "$scratch/until.lua"
+usage() { script u "$2"; expect "$1" 2 "$3" "${run[@]}" "$scratch/u.lua" --plan; }
+usage "a way without a check" 't:way { name = "w", steps = {}, needs = "x" }' 'needs a check, or why it is closed'
+usage "a way of two kinds" 't:way { name = "w", steps = {}, needs = "x", check = {}, closed = "y", seconds = 1 }' 'needs a check, or why it is closed'
+usage "a way without a time" 't:way { name = "w", steps = {}, needs = "x", check = {} }' 'seconds, from the beginning'
+usage "a way that is misspelt" 't:way { name = "w", stesp = {} }' "no field 'stesp'"
+usage "advice without a way" 't:advise()' 'no way was told'
+usage "no table's name" 'b:copy_table { from = a, table = "t", as = "x.t" }' 'table = "db.table"'
+script u 'b:copy_table { from = a, table = "x.t", as = "x.u", at = backup.ts }'
+expect "a table of the past" 3 "servers can't be read in the past; there a backup and the binary log serve" "${run[@]}" "$scratch/u.lua" --plan
