@@ -202,5 +202,6 @@ fails "changefeed: refused" feed "create=CDC:ErrVersionIncompatible version is i
 	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*way out: garbage collection has passed' --set what=no-feed
 fails "the redo log's prefix was used" feed "" 3 "the redo log's prefix: .* was used before" --set what=used-redo
 fails "changefeed: no redo is written" feed "level" 3 'was created with consistent.level = "none": it writes no redo log'
+fails "a VECTOR column" feed "vector=shop.item.embedding" 3 'redo log has no VECTOR that a replay could take: shop.item.embedding \(way out'
 fails "TiCDC says failed" feed "feed-dies=0" 3 'changefeed forth is failed: \[CDC:ErrGCTTLExceeded\]'
 fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself'
