@@ -208,6 +208,49 @@ static void what_a_run_left_is_removed_and_nothing_else(void **unused)
 	assert_int_equal(playground_clean(runs, false, count, &n), 0);
 }
 
+/* TiCDC's mark of a removed changefeed stays for good: the prefix looks empty to who looks for
+ * logs. */
+static void a_prefix_of_a_removed_changefeed_is_refused(void **unused)
+{
+	struct err e = ERR_INIT;
+	char dir[400], mark[400], uri[420];
+
+	(void)unused;
+	path(dir, "redo");
+	path(mark, "redo/delete_default_forth");
+	snprintf(uri, sizeof(uri), "file://%s", dir);
+	assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
+	assert_int_equal(tidb_cluster_prefix_is_fresh(uri, "the redo log's prefix", &e), 0);
+	assert_int_equal(fs_write_atomic(mark, "D", 1, 0600, &e), 0);
+	assert_int_equal(tidb_cluster_prefix_is_fresh(uri, "the redo log's prefix", &e), -1);
+	assert_non_null(strstr(e.text, "a changefeed that was removed had its log here"));
+	assert_int_equal(e.kind, ERR_ENV);
+}
+
+static void a_cdc_of_the_new_architecture_is_found(void **unused)
+{
+	struct err e = ERR_INIT;
+	char dir[400], *found;
+
+	(void)unused;
+	unsetenv("DRTEST_TICDC");
+	assert_null(ground_playground.new_ticdc());
+	path(dir, "components/cdc/v8.5.3");
+	assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
+	assert_null(ground_playground.new_ticdc());
+	path(dir, "components/cdc/v8.5.4");
+	assert_int_equal(fs_mkdir_p(dir, 0755, &e), 0);
+	found = ground_playground.new_ticdc();
+	assert_non_null(found);
+	assert_non_null(strstr(found, "/components/cdc/v8.5.4/cdc"));
+	free(found);
+	setenv("DRTEST_TICDC", "/opt/cdc", 1);
+	found = ground_playground.new_ticdc();
+	assert_string_equal(found, "/opt/cdc");
+	free(found);
+	unsetenv("DRTEST_TICDC");
+}
+
 static int make_home(void **state)
 {
 	(void)state;
@@ -230,6 +273,8 @@ int main(void)
 		cmocka_unit_test(a_verb_that_it_lacks_is_said_in_one_line),
 		cmocka_unit_test(a_clusters_file_is_read_whole),
 		cmocka_unit_test(what_is_not_said_is_not_allowed),
+		cmocka_unit_test(a_prefix_of_a_removed_changefeed_is_refused),
+		cmocka_unit_test(a_cdc_of_the_new_architecture_is_found),
 		cmocka_unit_test(what_a_run_left_is_removed_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, make_home, remove_home);
