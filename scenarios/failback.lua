@@ -65,7 +65,7 @@ return scenario {
       t:check("it equals the new primary at BackupTS", t.verify.sums(rebuilt, again))
       feed = secondary:changefeed { id = "back", sink = rebuilt, start_ts = again.ts, redo = store:url "redo/back" }
       secondary:set_gc(true)
-      t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lags_under "5s" end)
+      t:eventually("the changefeed lags under 5 s", t:patience "1m", function() return feed:lags_under "5s" end)
       t:recovered "redundant"
     end)
 
@@ -74,7 +74,7 @@ return scenario {
       local from = t:now()
       load:stop()
       local last = secondary:position()
-      t:eventually("the rebuilt one has all of it", "1m", function() return feed:reached(last) end)
+      t:eventually("the rebuilt one has all of it", t:patience "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("both sides are equal", t.verify.same(secondary, rebuilt))
       local ledger = t.verify.ledger(load, rebuilt, { of = secondary })

@@ -66,7 +66,7 @@ return scenario {
           strike { at = ("%dms"):format(t:draw(1000)) }
         else
           -- until the log has advanced once, the changefeed catches up: what it promises begins after that
-          t:eventually("the redo log advances", "1m", function() return feed:status().resolved_ts > backup.ts end)
+          t:eventually("the redo log advances", t:patience "1m", function() return feed:status().resolved_ts > backup.ts end)
         end
         if phase == "steady" then strike { at = ("%dms"):format(500 + t:draw(t:duration(opt.soak))) } end
         if phase == "flush" then strike { when = { request = to_store, match = "_row_", nth = 1 + t:draw(2), after_bytes = t:draw(3000) } } end

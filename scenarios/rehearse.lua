@@ -50,7 +50,7 @@ return scenario {
       primary:set_gc(true)
       live = { redo = store:url "redo/live" }
       t:sleep(opt.soak)
-      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
+      t:eventually("the changefeed lags under 5 s", t:patience "2m", function() return feed:lags_under "5s" end)
       return ("%s replicates to %s under load; both go on"):format(tostring(primary), tostring(secondary))
     end)
 
@@ -69,7 +69,7 @@ return scenario {
         -- a backup of now, and a copy taken while the log has passed it and its checkpoint has not; the load goes on meanwhile
         for try = 1, 20 do
           backup = primary:backup(store:url("backup/rehearsal-" .. try))
-          t:wait_until("the redo log has passed the backup", "1m", function() return backup.ts <= t.redo.meta(live.redo).resolved_ts end)
+          t:wait_until("the redo log has passed the backup", t:patience "1m", function() return backup.ts <= t.redo.meta(live.redo).resolved_ts end)
           copy = t.redo.copy(live.redo, store:url("redo/copy-" .. try))
           loss_ms = copy.wall_ms - copy.resolved_ts:ms()
           if copy.checkpoint_ts <= backup.ts then copy.uri = store:url("redo/copy-" .. try) break end

@@ -31,7 +31,7 @@ return scenario {
     for move = 1, 2 do
       t:step(move == 1 and "the service moves to the secondary" or "and back", function()
         t:sleep(opt.soak)
-        t:eventually("the changefeed lags under 5 s", "1m", function() return feed:lags_under "5s" end)
+        t:eventually("the changefeed lags under 5 s", t:patience "1m", function() return feed:lags_under "5s" end)
         local from = t:now()
         -- on TiDB nobody can write there any more, root neither; a cluster that is not this run's own is its owner's to close
         local fenced = t.by_the_guide()
@@ -42,7 +42,7 @@ return scenario {
           t:check("a write that comes late is refused", not wrote and why:find("read-only", 1, true) ~= nil, why)
         end
         local last = here:position()
-        t:eventually("the other side has all of it", "1m", function() return feed:reached(last) end)
+        t:eventually("the other side has all of it", t:patience "1m", function() return feed:reached(last) end)
         feed:stop()
         t:check("both sides are equal", t.verify.same(here, there))
         -- nothing is lost by a plan: RPO 0, proved transaction by transaction
@@ -66,7 +66,7 @@ return scenario {
       t:sleep "1s"
       load:stop()
       local last = here:position()
-      t:eventually("it has all that the primary has", "1m", function() return feed:reached(last) end)
+      t:eventually("it has all that the primary has", t:patience "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("the secondary equals the primary", t.verify.same(here, there))
       t:check("every row is as both moves' transactions left it", t.verify.model(load, there, { of = here }))

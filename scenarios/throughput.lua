@@ -80,9 +80,9 @@ return scenario {
       spare:restore(backup, { threads = opt.threads })
       local last = primary:now()
       local feed = primary:changefeed { id = "waiting", sink = spare, start_ts = start_ts, redo = store:url "redo/waiting" }
-      t:eventually("the changefeed has begun", "1m", function() return t:planning() or feed:status().resolved_ts > start_ts end)
+      t:eventually("the changefeed has begun", t:patience "1m", function() return t:planning() or feed:status().resolved_ts > start_ts end)
       spare:pause()
-      t:eventually("all is in the redo log", "2m", function() return t:planning() or feed:status().resolved_ts >= last end)
+      t:eventually("all is in the redo log", t:patience "2m", function() return t:planning() or feed:status().resolved_ts >= last end)
       t:disaster { kill = primary }
       spare:resume()
       local replay

@@ -15,10 +15,12 @@
 #include "harness/compare/compare.h"
 #include "harness/run/evidence.h"
 #include "harness/run/lua_json.h"
+#include "harness/tidb/tidb.h"
 #include "harness/verify/evidence.h"
 #include "harness/verify/isolation.h"
 
 #define SQL_THREADS 4
+#define INDEX_OPEN_MS 10000
 
 static const char *word(enum verdict v)
 {
@@ -206,6 +208,42 @@ static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
 	out[n] = NULL;
 }
 
+struct index_look {
+	struct compare_result *res;
+	const struct lua_cluster *c;
+};
+
+static void index_disagrees(void *arg, const char *table, const char *words)
+{
+	struct index_look *k = arg;
+
+	if (!k->res->findings)
+		k->res->findings = json_array();
+	json_array_append_new(k->res->findings,
+			      json_pack("{s:s,s:s,s:s,s:s}", "kind", "index", "table", table,
+					"only_on", k->c->name, "why", words));
+	k->res->verdict = VERDICT_FAIL;
+	snprintf(k->res->evidence, sizeof(k->res->evidence),
+		 "%s: an index of %s disagrees with its rows: %.600s", k->c->name, table, words);
+}
+
+/* Rows alone do not tell that an index is empty, and TiDB answers by indexes. */
+static int check_indexes(struct runtime *r, const struct lua_cluster *c, struct compare_result *res,
+			 struct err *e)
+{
+	struct index_look k = { res, c };
+	struct sql *s;
+	unsigned tables;
+	int rc;
+
+	if (!runtime_ground(r)->tidb || !runtime_ground(r)->here)
+		return 0;
+	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(INDEX_OPEN_MS), e);
+	rc = s ? tidb_check_indexes(s, index_disagrees, &k, &tables, e) : -1;
+	sql_close(s);
+	return rc;
+}
+
 /* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as
  * it was at that TSO, while it goes on. */
 static int same(lua_State *L)
@@ -268,6 +306,10 @@ static int same(lua_State *L)
 					       : compare_run(&o, &res, &e);
 		if (rc == 0 && res.verdict == VERDICT_PASS)
 			unlink(fix);
+		if (rc == 0 && !*at && res.verdict == VERDICT_PASS)
+			rc = check_indexes(r, a, &res, &e);
+		if (rc == 0 && !*at && res.verdict == VERDICT_PASS)
+			rc = check_indexes(r, b, &res, &e);
 		free(fix);
 		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
 		lua_left_out_release(&left);

@@ -126,7 +126,7 @@ function T:sleep(time) -- luacheck: ignore self
 end
 
 -- How long to wait for a changefeed to find back by itself: TiCDC waits up to 40 s between its tries, and says nothing meanwhile.
-function T:patience(time) return native.cluster.on_tidb() and "4m" or time end -- luacheck: ignore self
+function T:patience(time) return native.cluster.on_tidb() and "8m" or time end -- luacheck: ignore self
 
 -- settled(feed): waits until its redo log is as near as its flush interval lets it be. A young changefeed's may stand still for long, without a word:
 -- a disaster then would lose all that. Not within the time: said, and the scenario goes on.

@@ -12,6 +12,11 @@
 
 #include "harness/sql/schema.h"
 
+/* what ADMIN CHECK TABLE says of an index that disagrees with its rows */
+#define TIDB_ADMIN_CHECK_TABLE 8003
+#define TIDB_INCONSISTENT_COUNT 8133
+#define TIDB_INCONSISTENT_INDEX 8134
+#define TIDB_INCONSISTENT 8223
 #define OPEN_MS 10000
 #define KILL_PAUSE_MS 20
 
@@ -314,6 +319,48 @@ int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct
 		s, names, n, e,
 		"SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
 		" WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
+}
+
+static bool says_inconsistent(int code)
+{
+	return code == TIDB_ADMIN_CHECK_TABLE || code == TIDB_INCONSISTENT_COUNT ||
+	       code == TIDB_INCONSISTENT_INDEX || code == TIDB_INCONSISTENT;
+}
+
+int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, const char *words),
+		       void *arg, unsigned *tables, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	struct strbuf names =
+		STRBUF_INIT; /* each with its NUL: the rows are over before the checks */
+	int more = -1;
+
+	*tables = 0;
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT CONCAT('`', REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`') FROM "
+		    "information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND " NOT_SYSTEM(
+			    "TABLE_SCHEMA") " ORDER BY 1") == 0)
+		while ((more = sql_rows_next(&r, e)) == 1)
+			if (r.cell[0])
+				strbuf_add(&names, r.cell[0], strlen(r.cell[0]) + 1);
+	sql_rows_release(&r);
+	for (size_t at = 0; more == 0 && at < names.len; at += strlen(names.buf + at) + 1) {
+		struct err why = ERR_INIT;
+
+		if (sql_exec(s, &why, "ADMIN CHECK TABLE %s", names.buf + at) >= 0) {
+			++*tables;
+		} else if (says_inconsistent(why.code)) {
+			++*tables;
+			fn(arg, names.buf + at, why.text);
+		} else {
+			if (e)
+				*e = why;
+			more = err_wrap(e, "check the indexes of %s", names.buf + at);
+		}
+	}
+	strbuf_release(&names);
+	return more;
 }
 
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)

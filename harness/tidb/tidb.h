@@ -44,6 +44,10 @@ int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e);
 int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 /* TiCDC leaves them out, or refuses */
 int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
+/* ADMIN CHECK TABLE of each table that is the user's: fn is told of each whose indexes disagree
+ * with its rows, with TiDB's words. -1: not all could be checked. */
+int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, const char *words),
+		       void *arg, unsigned *tables, struct err *e);
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the current TSO */
 /* The commit TSO of the session's last statement that wrote: a transaction's own, or a DDL job's,

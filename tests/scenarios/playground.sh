@@ -88,6 +88,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       t:kill(primary, "ticdc")
       t:disaster { interrupt = primary }
       t:recovered "service"
+    elseif opt.what == "index" then t:check("both sides are equal", t.verify.same(primary, secondary))
     else t:sleep "3s" end
   end) end
 end }
@@ -123,6 +124,13 @@ P
 grep -rlq -e 'secret-access-key=[0-9a-f]\{16\}' -e 'drtest_cdc:[0-9a-f]' "$dir" && bad "a secret is in the run folder: $(grep -rl 'secret-access-key=[0-9a-f]\{16\}' "$dir")" || ok
 zstd -dc "$dir/journal.jsonl.zst" | grep -q -e 'secret-access-key=[0-9a-f]\{16\}' -e 'drtest_cdc:[0-9a-f]' && bad "a secret is in the journal" || ok
 nothing_left "the drill"
+
+# ---- equal rows, and an index that disagrees with them
+STANDIN_FAULTS="index=t" LIMIT=60 expect "an index that disagrees with its rows" 1 'primary: an index of `d`.`t` disagrees with its rows: .*data inconsistency' "$DRTEST" run \
+	"$scratch/feed.lua" --on playground --version v8.5.7 --store file --out "$out" --set what=index
+nothing_left "the index"
+LIMIT=60 expect "and one that does not" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --version v8.5.7 --store file --out "$out" --set what=index
+nothing_left "the index"
 
 # ---- old versions: no API v2, five columns of RESTORE, the CLI with --pd and a config file
 LIMIT=60 expect "a changefeed on v5.4" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --set tidb_version=5.4.0 --store file --out "$out"
