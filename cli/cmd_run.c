@@ -157,6 +157,7 @@ static const struct option_def options[] = {
 	{ "live", OPTION_TAKE, "ADDRESS",
 	  "the report's page at http://ADDRESS/ while the run goes on; it keeps itself up to date",
 	  .take = take_live },
+	NOTIFY_OPTIONS(w.notify),
 	{ "folder-file", OPTION_TEXT, "FILE", "gets the path of the run's folder, for scripts",
 	  AT(w.folder_file) },
 	{ 0 },
@@ -235,6 +236,8 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 			code = report_run(o, w, *run_dir, code);
 	}
 	serve_stop(&s);
+	if (!o->plan)
+		notify_verdict(&w->notify, *run_dir, o->file, code);
 	return code;
 }
 
@@ -273,7 +276,10 @@ int cmd_run(int argc, char **argv)
 			o->ground->name);
 		return EXIT_USAGE;
 	}
+	if (!notify_open(&q.w.notify, "run"))
+		return EXIT_USAGE;
 	code = run_with_reports(o, &q.w, &dir);
+	notify_close(&q.w.notify);
 	free(dir);
 	return code;
 }

@@ -2,6 +2,7 @@
 #ifndef CLI_CMD_RUN_H
 #define CLI_CMD_RUN_H
 
+#include "cli/live/notify.h"
 #include "cli/live/serve.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
@@ -12,6 +13,7 @@ struct run_outputs {
 	/* gets the run folder's path, as soon as it is known; NULL: none */
 	const char *folder_file;
 	struct serve_at serve;
+	struct notify notify;
 };
 /* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
  * the caller's to free; NULL: none was made. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/live/notify.h"
 #include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -100,6 +101,7 @@ static int make_pdf(const char *run, const char *to, struct err *e)
 struct request {
 	const char *prometheus, *pdf, *markdown, *badge;
 	bool json, open_it, schema;
+	struct notify notify;
 };
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
@@ -113,6 +115,7 @@ static const struct option_def options[] = {
 	  "writes an SVG for a page: the verdict, RPO and RTO (one RUN)", AT(badge) },
 	{ "pdf", OPTION_TEXT, "FILE", "report.html on A4, by Chromium (one RUN)", AT(pdf) },
 	{ "open", OPTION_FLAG, NULL, "opens report.html in the browser (one RUN)", AT(open_it) },
+	NOTIFY_OPTIONS(notify),
 	{ "schema", OPTION_FLAG, NULL, "prints the JSON Schema of result.json", AT(schema) },
 	{ "json", OPTION_FLAG, NULL, "prints result.json instead of the summary", AT(json) },
 	{ 0 },
@@ -120,7 +123,7 @@ static const struct option_def options[] = {
 static const struct command_def command = {
 	.name = "report",
 	.usage =
-		"drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--open] RUN…\ndrtest report --schema",
+		"drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--webhook URL] [--open] RUN…\ndrtest report --schema",
 	.about =
 		"Makes the reports of runs again, each from its journal alone (no cluster is "
 		"needed), and prints the summary: RUN/report.html for people (one file, opens "
@@ -158,6 +161,8 @@ int cmd_report(int argc, char **argv)
 				     : "--open");
 		return 2;
 	}
+	if (!notify_open(&q.notify, "report"))
+		return 2;
 	for (int i = optind; i < argc; i++) {
 		struct err e = ERR_INIT;
 
@@ -173,9 +178,13 @@ int cmd_report(int argc, char **argv)
 
 			fprintf(stderr, "drtest report: %s\n", e.text);
 			rc = code > rc ? code : rc;
-		} else if (!q.json && i + 1 < argc) {
-			putchar('\n');
+			continue;
 		}
+		if (!notify_verdict(&q.notify, argv[i], "", 0))
+			rc = rc > 3 ? rc : 3;
+		if (!q.json && i + 1 < argc)
+			putchar('\n');
 	}
+	notify_close(&q.notify);
 	return rc;
 }

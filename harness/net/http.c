@@ -36,9 +36,9 @@ static int stop_if_cancelled(void *arg, curl_off_t down_total, curl_off_t down, 
 	return clock_cancelled() != 0;
 }
 
-static int no_answer(CURLcode rc, const struct call *c, const char *method, const char *url,
-		     struct err *e)
+static int no_answer(CURLcode rc, const struct call *c, const struct http_request *r, struct err *e)
 {
+	const char *url = r->called ? r->called : r->url, *method = r->method;
 	enum err_kind kind = rc == CURLE_COULDNT_CONNECT || rc == CURLE_GOT_NOTHING ||
 					     rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR
 				     ? ERR_GONE
@@ -83,9 +83,9 @@ static struct curl_slist *ask_by_name(CURL *curl, const char *url, const char *n
 	return to;
 }
 
-int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
-	      struct deadline d, struct http_answer *a, struct err *e)
+int http_send(const struct http_request *r, struct deadline d, struct http_answer *a, struct err *e)
 {
+	const struct http_tls *tls = r->tls;
 	struct curl_slist *headers = NULL, *to;
 	CURL *curl = curl_easy_init();
 	struct call c = { .a = a };
@@ -96,12 +96,13 @@ int http_call(const char *method, const char *url, const char *json, const struc
 	a->status = 0;
 	if (!curl)
 		return err_set(e, ERR_ENV, 0, "libcurl could not start");
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(curl, CURLOPT_URL, r->url);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	/* the clusters are ours: no proxy of the environment stands between */
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	if (!r->outside)
+		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
 			 (long)(left < 1        ? 1
 				: left > 600000 ? 600000
@@ -110,24 +111,36 @@ int http_call(const char *method, const char *url, const char *json, const struc
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &c);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stop_if_cancelled);
-	if (json) {
+	if (r->json) {
 		headers = curl_slist_append(headers, "Content-Type: application/json");
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(json));
-		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->json);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(r->json));
 	}
+	for (const char *const *h = r->headers; h && *h; h++)
+		headers = curl_slist_append(headers, *h);
+	if (headers)
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	if (tls && tls->ca && *tls->ca)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, tls->ca);
 	if (tls && tls->cert && *tls->cert)
 		curl_easy_setopt(curl, CURLOPT_SSLCERT, tls->cert);
 	if (tls && tls->key && *tls->key)
 		curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key);
-	to = tls && tls->server_name && *tls->server_name ? ask_by_name(curl, url, tls->server_name)
-							  : NULL;
+	to = tls && tls->server_name && *tls->server_name
+		     ? ask_by_name(curl, r->url, tls->server_name)
+		     : NULL;
 	rc = curl_easy_perform(curl);
 	curl_slist_free_all(to);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
-	return rc == CURLE_OK ? 0 : no_answer(rc, &c, method, url, e);
+	return rc == CURLE_OK ? 0 : no_answer(rc, &c, r, e);
+}
+
+int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
+	      struct deadline d, struct http_answer *a, struct err *e)
+{
+	const struct http_request r = { .method = method, .url = url, .json = json, .tls = tls };
+
+	return http_send(&r, d, a, e);
 }

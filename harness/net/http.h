@@ -3,6 +3,8 @@
 #ifndef HARNESS_NET_HTTP_H
 #define HARNESS_NET_HTTP_H
 
+#include <stdbool.h>
+
 #include "harness/base/clock.h"
 #include "harness/base/err.h"
 #include "harness/base/strbuf.h"
@@ -22,9 +24,18 @@ struct http_answer {
 /* clang-format on */
 void http_answer_release(struct http_answer *a);
 
-/* json: the body, NULL for none. 0: the server answered, with whatever status; -1: no answer
- * (ERR_GONE when nobody listens, ERR_TIMEOUT, ERR_CANCELLED, ERR_BAD_DATA when it is larger than
- * the bound). Errors name host and port, never a query or a body. */
+struct http_request {
+	const char *method, *url, *json; /* json: the body, NULL for none */
+	const char *const *headers;      /* "Name: value", NULL-terminated; NULL: none */
+	const struct http_tls *tls;      /* NULL: the system's authorities */
+	const char *called;              /* in errors, where the URL is secret; NULL: the URL */
+	bool outside;                    /* a proxy of the environment may stand between */
+};
+int http_send(const struct http_request *r, struct deadline d, struct http_answer *a,
+	      struct err *e);
+/* The same in short. json: the body, NULL for none. 0: the server answered, with whatever status;
+ * -1: no answer (ERR_GONE when nobody listens, ERR_TIMEOUT, ERR_CANCELLED, ERR_BAD_DATA when it is
+ * larger than the bound). Errors name host and port, never a query or a body. */
 int http_call(const char *method, const char *url, const char *json, const struct http_tls *tls,
 	      struct deadline d, struct http_answer *a, struct err *e);
 
