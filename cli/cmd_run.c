@@ -276,7 +276,7 @@ int cmd_run(int argc, char **argv)
 			o->ground->name);
 		return EXIT_USAGE;
 	}
-	if (!notify_open(&q.w.notify, "run"))
+	if (!o->plan && !notify_open(&q.w.notify, "run"))
 		return EXIT_USAGE;
 	code = run_with_reports(o, &q.w, &dir);
 	notify_close(&q.w.notify);
