@@ -15,6 +15,10 @@
 /* One table is loaded by one stream unless it is most of the backup: the server fills an empty
  * table in bulk only for one writer. */
 #define SPLIT_BYTES ((uint64_t)256 << 20)
+/* A smaller table is made with its keys, for to add them to few rows is a second making of it; and
+ * is loaded in one transaction with others. */
+#define SMALL_BYTES ((uint64_t)1 << 20)
+#define SMALL_TABLE_BYTES 1024 /* the least that one counts */
 
 struct restore {
 	struct work work;
@@ -36,6 +40,8 @@ struct restore {
 struct restore_thread {
 	struct restore *r;
 	struct sql *conn;
+	bool small_open; /* a transaction of small tables, and what it has */
+	uint64_t small_bytes;
 };
 
 /* First: is all there, and as long as it should be? One listing tells. */
@@ -215,24 +221,55 @@ static int make_databases(struct restore *r, struct sql *s, struct err *e)
 	return 0;
 }
 
-static int make_tables(struct restore *r, struct sql *s, struct err *e)
+static int make_table(struct restore *r, size_t i, struct sql *s, struct err *e)
 {
-	for (size_t i = 0; i < r->manifest.n_tables; i++) {
-		const struct manifest_table *t = &r->manifest.tables[i];
-		struct table_load *l = &r->tables[i];
-		struct strbuf create = STRBUF_INIT;
-		int rc;
+	const struct manifest_table *t = &r->manifest.tables[i];
+	struct strbuf create = STRBUF_INIT;
+	int rc;
 
-		load_split_keys(t->create_sql, &create, &l->add_keys);
-		rc = use(s, t->db, e);
-		if (rc == 0)
-			rc = sql_exec_text(s, e, create.buf, create.len) < 0 ? -1 : 0;
-		strbuf_release(&create);
-		if (rc < 0)
-			return err_wrap(e, "create table %s.%s", t->db, t->name);
-		if (!t->n_chunks && l->add_keys.len && load_add_keys(s, t, l, e) < 0)
+	if (t->raw_bytes < SMALL_BYTES)
+		strbuf_addstr(&create, t->create_sql);
+	else
+		load_split_keys(t->create_sql, &create, &r->tables[i].add_keys);
+	rc = use(s, t->db, e);
+	if (rc == 0)
+		rc = sql_exec_text(s, e, create.buf, create.len) < 0 ? -1 : 0;
+	strbuf_release(&create);
+	return rc < 0 ? err_wrap(e, "create table %s.%s", t->db, t->name) : 0;
+}
+
+/* What needs no other table to be there first may be made beside others. */
+static bool stands_alone(const struct manifest_table *t)
+{
+	return strstr(t->create_sql, "\n) ENGINE=InnoDB") && !strstr(t->create_sql, "FOREIGN KEY");
+}
+
+static void *make_thread(void *arg)
+{
+	struct restore_thread *t = arg;
+	struct restore *r = t->r;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	while (!r->work.failed && (i = r->work.next++) < r->manifest.n_tables)
+		if (stands_alone(&r->manifest.tables[i]) &&
+		    (make_table(r, i, t->conn, &e) < 0 || work_pace(&r->work, 0, &e) < 0)) {
+			work_fail(&r->work, &e);
+			break;
+		}
+	mysql_thread_end();
+	return NULL;
+}
+
+/* A table is a few fsyncs of the server: it makes several at once. */
+static int make_tables(struct restore *r, struct restore_thread *t, unsigned threads, struct err *e)
+{
+	r->work.next = 0;
+	if (work_run(&r->work, make_thread, t, sizeof(*t), threads, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->manifest.n_tables; i++)
+		if (!stands_alone(&r->manifest.tables[i]) && make_table(r, i, t->conn, e) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -356,6 +393,34 @@ static void plan_streams(struct restore *r, unsigned threads)
 		qsort(r->streams, r->n_streams, sizeof(*r->streams), larger_first);
 }
 
+/* Many small tables are one commit, and so one fsync. */
+static int commit_small(struct restore_thread *t, struct err *e)
+{
+	bool open = t->small_open;
+
+	t->small_open = false;
+	t->small_bytes = 0;
+	return open && sql_exec(t->conn, e, "COMMIT") < 0 ? -1 : 0;
+}
+
+static int before_table(struct restore_thread *t, struct load_job *job, struct err *e)
+{
+	if (!job->local_infile || job->table->raw_bytes >= SMALL_BYTES ||
+	    sql_flavor(t->conn) == SQL_TIDB)
+		return commit_small(t, e);
+	job->bulk = false; /* the server's way to fill a large one, a transaction of its own */
+	if (!t->small_open && sql_exec(t->conn, e, "START TRANSACTION") < 0)
+		return -1;
+	t->small_open = true;
+	t->small_bytes += job->table->raw_bytes + SMALL_TABLE_BYTES;
+	return 0;
+}
+
+static int after_table(struct restore_thread *t, struct err *e)
+{
+	return t->small_bytes < SMALL_BYTES ? 0 : commit_small(t, e);
+}
+
 static void *load_thread(void *arg)
 {
 	struct restore_thread *t = arg;
@@ -376,7 +441,12 @@ static void *load_thread(void *arg)
 					.local_infile = r->local_infile &&
 							!load_needs_inserts(t->conn, mt) };
 		bool last;
-		int rc = load_run(t->conn, &job, &e);
+		int rc = before_table(t, &job, &e);
+
+		if (rc == 0)
+			rc = load_run(t->conn, &job, &e);
+		if (rc == 0)
+			rc = after_table(t, &e);
 
 		pthread_mutex_lock(&r->work.lock);
 		l->unsure |= job.unsure;
@@ -389,6 +459,8 @@ static void *load_thread(void *arg)
 			break;
 		}
 	}
+	if (commit_small(t, &e) < 0)
+		work_fail(&r->work, &e);
 	mysql_thread_end();
 	return NULL;
 }
@@ -540,7 +612,7 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 		local_infile = 0;
 	r.local_infile = local_infile != 0;
 	if (make_databases(&r, t[0].conn, e) < 0 || make_sequences(&r, t[0].conn, e) < 0 ||
-	    make_tables(&r, t[0].conn, e) < 0 || make_views(&r, t[0].conn, &left_out, e) < 0)
+	    make_tables(&r, t, threads, e) < 0 || make_views(&r, t[0].conn, &left_out, e) < 0)
 		goto out;
 	snprintf(res->warnings, sizeof(res->warnings), "%s", left_out.buf);
 	plan_streams(&r, threads);

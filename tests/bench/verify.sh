@@ -13,13 +13,8 @@ server_options=(--local-infile=ON --innodb-flush-log-at-trx-commit=2)
 . "$(dirname "$0")/servers.sh"
 "$drtest" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" >/dev/null
 "$drtest" restore --to "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" >/dev/null
-# what sync_diff_inspector sends for each chunk (utils.GetCountAndMD5Checksum), chunks of 50,000 rows, 4 connections to each server
-peer_sql() {
-	echo "SELECT COUNT(*) AS CNT, BIT_XOR(CAST(CONV(SUBSTRING(MD5(CONCAT_WS(',', \`id\`, \`k\`, \`c\`, \`pad\`, CONCAT(ISNULL(\`id\`), ISNULL(\`k\`), \
-ISNULL(\`c\`), ISNULL(\`pad\`)))), 1, 16), 16, 10) AS UNSIGNED) ^ CAST(CONV(SUBSTRING(MD5(CONCAT_WS(',', \`id\`, \`k\`, \`c\`, \`pad\`, \
-CONCAT(ISNULL(\`id\`), ISNULL(\`k\`), ISNULL(\`c\`), ISNULL(\`pad\`)))), 17, 16), 16, 10) AS UNSIGNED)) AS CHECKSUM FROM sbtest.sbtest$1 \
-WHERE id > $2 AND id <= $3;"
-}
+# chunks of 50,000 rows, 4 connections to each server
+peer_sql() { python3 "$(dirname "$0")/peer_query.py" "$@"; }
 for w in 0 1 2 3; do
 	for i in $(seq 0 19); do
 		if [ $((i % 4)) = "$w" ]; then peer_sql $((i / 2 + 1)) $((i % 2 * 50000)) $((i % 2 * 50000 + 50000)); fi
