@@ -69,12 +69,11 @@ int lua_child_replay(lua_State *L)
 	struct runtime *r = runtime_of(L);
 	struct lua_cluster *to = lua_cluster_alive(L, 1, "replay_process");
 	const char *uri = luaL_checkstring(L, 2);
-	char self[PATH_MAX] = "/proc/self/exe", worker_text[24], memory_text[24];
+	char self[PATH_MAX], worker_text[24], memory_text[24];
 	int64_t workers = 2, memory = 32;
 	struct lua_child *c;
 	struct err e = ERR_INIT;
 	char *via, *tmp, *process, *sink;
-	ssize_t n;
 
 	lua_cluster_allowed(L, to, ABLE_WRITE);
 	runtime_fields(L, 3, "replay_process",
@@ -91,8 +90,7 @@ int lua_child_replay(lua_State *L)
 			 "drtest redo apply --storage %s --sink-uri <%s>, as a process of its own",
 			 uri, to->name))
 		return 1;
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n > 0 ? n : 14] = '\0';
+	proc_self(self);
 	via = runtime_route_uri(r, "replay", uri);
 	sink = sink_of(r, to, &e);
 	if (!sink) {

@@ -64,7 +64,7 @@ struct going {
 static int start(struct night *n, struct going *g, size_t i, struct err *e)
 {
 	const struct suite_run *r = &n->s->runs[i];
-	char exe[PATH_MAX] = "";
+	char exe[PATH_MAX];
 	const char *argv[ARGS_MAX + 8];
 	size_t k = 0;
 
@@ -72,9 +72,7 @@ static int start(struct night *n, struct going *g, size_t i, struct err *e)
 			     .log = xstrfmt("%s/run-%zu.log", n->dir, i + 1),
 			     .folder_file = xstrfmt("%s/run-%zu.folder", n->dir, i + 1),
 			     .since_ns = clock_mono_ns() };
-	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		snprintf(exe, sizeof(exe), "drtest");
-	argv[k++] = exe;
+	argv[k++] = proc_self(exe);
 	argv[k++] = "run";
 	argv[k++] = r->file;
 	argv[k++] = "--seed";

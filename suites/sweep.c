@@ -182,14 +182,13 @@ int sweep_open(struct sweep *s, struct err *e)
 
 static int start(struct sweep *s, struct sweep_job *j, size_t at, struct err *e)
 {
-	char self[PATH_MAX] = "/proc/self/exe", seed[24], *log;
+	char self[PATH_MAX], seed[24], *log;
 	const char *argv[SWEEP_PASS_ON_MAX + 10] = {
 		self, "run", s->file, "--seed", seed, "--out"
 	};
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	size_t n = 6;
 
-	self[len > 0 ? len : 14] = '\0';
+	proc_self(self);
 	snprintf(seed, sizeof(seed), "%" PRIu64, s->results[at].seed);
 	j->at = at;
 	j->dir = xstrfmt("%s/seed-%s", s->dir, seed);

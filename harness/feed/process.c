@@ -81,7 +81,7 @@ static int feed_wait_normal(struct feed *f, struct err *e)
 
 struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct err *e)
 {
-	char self[PATH_MAX] = "/proc/self/exe";
+	char self[PATH_MAX];
 	char *argv[] = { self, "feed", NULL };
 	struct feed *f;
 	json_t *j;
@@ -89,16 +89,7 @@ struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct 
 
 	if (feed_opts_check(o, e) < 0)
 		return NULL;
-	char target[PATH_MAX];
-	struct stat there, ours;
-	ssize_t n = readlink(self, target, sizeof(target) - 1);
-	if (n > 0) {
-		target[n] = '\0';
-		/* Replaced while we run, whole or in part: the link still leads to ours. */
-		if (stat(target, &there) == 0 && stat("/proc/self/exe", &ours) == 0 &&
-		    there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
-			memcpy(self, target, (size_t)n + 1);
-	}
+	proc_self(self);
 	/* an earlier feed's words are not this one's */
 	if (unlink(o->status_path) < 0 && errno != ENOENT) {
 		err_sys(e, "remove %s", o->status_path);

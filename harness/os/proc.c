@@ -365,6 +365,19 @@ void proc_detach(struct proc *p)
 	free(p);
 }
 
+const char *proc_self(char path[PATH_MAX])
+{
+	struct stat there, ours;
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (n > 0)
+		path[n] = '\0';
+	if (n <= 0 || stat(path, &there) < 0 || stat("/proc/self/exe", &ours) < 0 ||
+	    there.st_dev != ours.st_dev || there.st_ino != ours.st_ino)
+		strcpy(path, "/proc/self/exe");
+	return path;
+}
+
 char *proc_which(const char *name)
 {
 	const char *path = getenv("PATH");

@@ -4,6 +4,7 @@
 #ifndef HARNESS_OS_PROC_H
 #define HARNESS_OS_PROC_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -92,6 +93,9 @@ int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out,
 
 /* Finds an executable in PATH; NULL if absent; the caller frees. */
 char *proc_which(const char *name);
+/* This very program, to be started again: its path, or the link to it where the file was replaced
+ * while it runs (an upgrade in the middle of a night). */
+const char *proc_self(char path[PATH_MAX]);
 
 /* The guardian: a child of ours that SIGKILLs every registered group and removes every registered
  * path once we are gone (its pipe closes), so that `kill -9` of drtest leaves no process behind.

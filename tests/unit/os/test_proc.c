@@ -442,10 +442,45 @@ static int remove_dir(void **unused)
 	return fs_remove_tree(dir, NULL);
 }
 
-int main(void)
+/* The program as a copy, which removes its own file and says how it would be started again. */
+static int say_self_without_a_file(const char *path)
 {
+	char self[PATH_MAX];
+
+	puts(proc_self(self));
+	if (unlink(path) < 0)
+		return 1;
+	puts(proc_self(self));
+	return 0;
+}
+
+static void a_program_that_was_replaced_starts_itself_again(void **unused)
+{
+	char own[] = "/tmp/drtest-unit.XXXXXX", copy[100], self[PATH_MAX], want[200];
+	struct strbuf out = STRBUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_non_null(mkdtemp(own));
+	snprintf(copy, sizeof(copy), "%s/copy", own);
+	assert_int_equal(fs_copy_tree(proc_self(self), copy, &e), 0);
+	assert_int_equal(chmod(copy, 0755), 0);
+	if (proc_run((char *[]){ copy, (char *)"--self", NULL }, NULL, &out, 1000,
+		     deadline_in_ms(60000), &e) < 0)
+		fail_msg("%s", e.text);
+	snprintf(want, sizeof(want), "%s\n/proc/self/exe\n", copy);
+	assert_string_equal(out.buf, want);
+	strbuf_release(&out);
+	fs_remove_tree(own, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--self"))
+		return say_self_without_a_file(argv[0]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(how_a_child_ended_is_told),
+		cmocka_unit_test(a_program_that_was_replaced_starts_itself_again),
 		cmocka_unit_test(a_command_that_cannot_run_fails_at_the_start),
 		cmocka_unit_test(stdin_env_and_log_reach_the_child),
 		cmocka_unit_test(a_flood_is_capped_and_the_last_lines_stay),
