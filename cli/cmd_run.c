@@ -21,7 +21,6 @@
 #include "reports/ci.h"
 #include "reports/report.h"
 #include "reports/run_history.h"
-#include "suites/scenario_find.h"
 #include "suites/suite_file.h"
 #include "workloads/lua_load.h"
 
@@ -260,7 +259,9 @@ int cmd_run(int argc, char **argv)
 	if (optind == argc)
 		return options_wrong(&command, "%s is wanted, as %s", command.operand,
 				     command.example);
-	o->file = scenario_find(argv[optind]);
+	o->file = options_scenario("run", argv[optind]);
+	if (!o->file)
+		return EXIT_USAGE;
 	if (is_suite(o->file)) {
 		fprintf(stderr, "drtest run: %s is a suite: drtest suite %s\n", o->file, o->file);
 		return EXIT_USAGE;

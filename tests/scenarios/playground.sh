@@ -163,7 +163,7 @@ grep -q 'br backup full --pd <secondary>' "$scratch/out" && grep -q 'br restore 
 expect "the default" 0 'plan of failover on playground' "$DRTEST" run scenarios/failover.lua --plan
 mkdir -p "$TIUP_HOME/components/tidb/v8.5.7" "$TIUP_HOME/components/pd/v8.5.6"
 "$DRTEST" doctor >"$scratch/out" 2>&1
-for line in 'ok       tidb       v8.5.7 cached' 'pd         v8.5.6 is cached, tidb is v8.5.7: that version' 'cdc        is not cached: the first run downloads it'; do
+for line in 'ok         tidb        v8.5.7 cached' 'pd          v8.5.6 is cached, tidb is v8.5.7: that version' 'cdc         is not cached: the first run downloads it'; do
 	grep -q "$line" "$scratch/out" && ok || bad "doctor does not say '$line': $(cat "$scratch/out")"
 done
 rm -rf "$TIUP_HOME/components"
