@@ -45,7 +45,7 @@ void fault_link_forget(struct netproxy *p)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool goes(const struct fault *f, enum netproxy_dir d)
+static bool acts_on(const struct fault *f, enum netproxy_dir d)
 {
 	return f->args.direction == FAULT_BOTH ||
 	       (f->args.direction == FAULT_UP) == (d == NETPROXY_UP);
@@ -61,7 +61,7 @@ static int apply(struct fault *f, bool on,
 		struct mix *m = mix_of(f->target.links[i]);
 
 		for (int d = 0; d < 2; d++)
-			if (goes(f, d)) {
+			if (acts_on(f, d)) {
 				part(f, &m->dir[d], d, on);
 				netproxy_set(m->p, d, &m->dir[d]);
 			}

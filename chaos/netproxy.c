@@ -279,7 +279,7 @@ static void take_settings(struct netproxy *p)
 
 /* ---- the thread */
 
-static void bury(struct conn **dead, size_t n)
+static void free_dead(struct conn **dead, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(dead[i]->scan);
@@ -352,7 +352,7 @@ static void *proxy_main(void *arg)
 					dead[n_dead++] = c;
 			}
 		}
-		bury(dead, n_dead);
+		free_dead(dead, n_dead);
 		if (settings)
 			take_settings(p);
 		sleep_ns = any_waits(p) ? pump_waiting(p) : -1;

@@ -189,7 +189,7 @@ static void stats(struct proxy *x)
 }
 
 /* 1: end. */
-static int obey(struct proxy *x, char *line)
+static int run_line(struct proxy *x, char *line)
 {
 	const char *words[WORDS_MAX];
 	size_t n = split(line, words);
@@ -267,7 +267,7 @@ static int proxy(int argc, char **argv)
 			input = false; /* a script that has said all: it stays until a signal */
 			continue;
 		}
-		if (obey(&x, line))
+		if (run_line(&x, line))
 			break;
 	}
 	fault_link_forget(x.p);

@@ -21,7 +21,7 @@ static void would_remove(void *arg, const char *what)
 	printf("would remove %s\n", what);
 }
 
-static void told(void *arg, const char *what)
+static void print_line(void *arg, const char *what)
 {
 	(void)arg;
 	puts(what);
@@ -60,7 +60,7 @@ int cmd_clean(int argc, char **argv)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	if (q.undo && q.dry_run)
 		return options_wrong(&command, "--undo and --dry-run: one of them");
-	if (!q.undo && (n = data_dir_clean(q.dry_run, told, NULL, &e)) < 0) {
+	if (!q.undo && (n = data_dir_clean(q.dry_run, print_line, NULL, &e)) < 0) {
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
@@ -69,7 +69,7 @@ int cmd_clean(int argc, char **argv)
 			if ((*g)->clean)
 				n += (*g)->clean("/var/tmp", q.dry_run,
 						 q.dry_run ? would_remove : removed, NULL);
-	n += q.dry_run ? 0 : undo_work_off(told, NULL);
+	n += q.dry_run ? 0 : undo_work_off(print_line, NULL);
 	if (!n && !q.dry_run)
 		puts("nothing was left behind");
 	return EXIT_PASS;

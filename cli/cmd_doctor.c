@@ -28,7 +28,7 @@ static void missing(void *arg, const char *what, const char *way_out)
 }
 
 /* who: "ok", "note", or a cluster */
-static void say(void *arg, const char *who, const char *what, const char *text)
+static void print_state(void *arg, const char *who, const char *what, const char *text)
 {
 	struct strbuf clean = STRBUF_INIT;
 
@@ -49,7 +49,7 @@ static int doctor_clusters(const struct ground *g, const char *file)
 		return EXIT_USAGE;
 	}
 	printf("drtest %s\nground %s, %s\n", drtest_version, g->name, file);
-	n = g->doctor(say, missing, NULL);
+	n = g->doctor(print_state, missing, NULL);
 	printf(n ? "%d in the way\n" : "nothing is in the way\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }
@@ -103,12 +103,13 @@ static int doctor_here(void)
 			continue;
 		printf("ground %s: %s%s\n", (*g)->name, (*g)->about,
 		       *g == ground_default() ? "; the default here" : "");
-		n += (*g)->doctor(say, missing, NULL);
+		n += (*g)->doctor(print_state, missing, NULL);
 	}
 	printf("store: S3, by MinIO\n");
-	ground_say_tool(say, NULL, "minio", minio_find(NULL));
+	ground_say_tool(print_state, NULL, "minio", minio_find(NULL));
 	if (!port_is_free(6060))
-		say(NULL, "note", "port 6060", "is taken: the store will listen on a free one");
+		print_state(NULL, "note", "port 6060",
+			    "is taken: the store will listen on a free one");
 	n += preflight_store(RUN_STORE_S3, "runs", missing, NULL);
 	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;

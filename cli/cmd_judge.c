@@ -153,8 +153,8 @@ struct verdicts {
 	bool json;
 };
 
-static void say(struct verdicts *all, const char *name, enum verdict v, const char *evidence,
-		const json_t *findings, const char *blind)
+static void add_check(struct verdicts *all, const char *name, enum verdict v, const char *evidence,
+		      const json_t *findings, const char *blind)
 {
 	static const char *const words[] = { "PASS", "UNKNOWN", "FAIL" }, *const lower[] = {
 		"pass", "unknown", "fail"
@@ -191,7 +191,7 @@ static bool foreign_digits(const json_t *findings)
 static int judge_load(const struct request *q, struct load *l, const struct sql_endpoint *server,
 		      struct verdicts *all, struct err *e)
 {
-	struct prefix_opts o = { .ledger_dir = q->ledger_dir,
+	struct verify_opts o = { .ledger_dir = q->ledger_dir,
 				 .model = load_model(l),
 				 .point = q->point ? q->point : UINT64_MAX,
 				 .secondary = *server,
@@ -201,7 +201,7 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 				 .db = load_db(l),
 				 .ledger_table = load_ledger_table(l),
 				 .lost_path = q->lost };
-	struct prefix_result r = { 0 };
+	struct verify_result r = { 0 };
 	struct tso_map *map = q->tso_map ? tso_map_open(q->tso_map, e) : NULL;
 	struct strbuf text = STRBUF_INIT;
 	unsigned damaged;
@@ -218,15 +218,16 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		strbuf_addf(&text,
 			    "; the oldest lost acknowledgement is %.2f s before the last one",
 			    (double)r.loss_window_ms / 1e3);
-	say(all, "ledger", r.verdict, text.buf, r.findings,
-	    "a wrong value in a row whose transaction is there; an unknown transaction that was "
-	    "committed and dropped");
-	prefix_result_release(&r);
-	r = (struct prefix_result){ 0 };
+	add_check(
+		all, "ledger", r.verdict, text.buf, r.findings,
+		"a wrong value in a row whose transaction is there; an unknown transaction that was "
+		"committed and dropped");
+	verify_result_release(&r);
+	r = (struct verify_result){ 0 };
 	if (o.model && !q->seeded) {
-		say(all, "model", VERDICT_UNKNOWN,
-		    "the seed is not told: --rand-seed N, as `drtest load` printed it", NULL,
-		    "anything");
+		add_check(all, "model", VERDICT_UNKNOWN,
+			  "the seed is not told: --rand-seed N, as `drtest load` printed it", NULL,
+			  "anything");
 	} else if (o.model) {
 		o.lost_path = NULL;
 		if (check_model(&o, &r, e) < 0)
@@ -237,13 +238,13 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 			r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
 				? "; nobody of this seed wrote what is there: were `prepare` and `run` given the same --rand-seed?"
 				: "");
-		say(all, "model", r.verdict, text.buf, r.findings,
-		    "tables that the load does not write to");
+		add_check(all, "model", r.verdict, text.buf, r.findings,
+			  "tables that the load does not write to");
 	}
 	rc = 0;
 out:
 	strbuf_release(&text);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	tso_map_free(map);
 	return rc;
 }
@@ -256,8 +257,8 @@ static int judge_compare(const struct request *q, const struct sql_endpoint *ser
 
 	if (sql_endpoint_from_uri(&o.a, q->compare, e) < 0 || compare_run(&o, &r, e) < 0)
 		return -1;
-	say(all, "compare", r.verdict, r.evidence, r.findings,
-	    "whether what both have is right; triggers, routines, events");
+	add_check(all, "compare", r.verdict, r.evidence, r.findings,
+		  "whether what both have is right; triggers, routines, events");
 	compare_result_release(&r);
 	return 0;
 }

@@ -213,7 +213,7 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 	if (!w->json && !w->folder_file && report_ci(dir, stdout, &h) < 0)
 		fprintf(stderr, "drtest: %s\n", h.text);
 	/* an index of what is on disk: the verdict stands without it */
-	if (past_add(o->out, dir, &h) < 0)
+	if (run_history_add(o->out, dir, &h) < 0)
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);
 	return code;
 }

@@ -56,7 +56,7 @@ static int parse(int argc, char **argv, struct request *q)
 
 	if (rc)
 		return rc;
-	if (o->faults && !fault_points_built()) {
+	if (o->faults && !failpoints_built()) {
 		fprintf(stderr,
 			"drtest selftest: --faults: this build has no fault points; `make selftest` "
 			"builds drtest-test, which has\n");

@@ -88,7 +88,7 @@ static int unknown(const char *word)
 }
 
 /* What was printed has arrived; an answer of which the half is missing is no success. */
-static int told(int rc)
+static int flush_output(int rc)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return rc;
@@ -109,12 +109,12 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		version_print();
-		return told(0);
+		return flush_output(0);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (!strcmp(argv[1], "help") && argc == 2)) {
 		help(stdout);
-		return told(0);
+		return flush_output(0);
 	}
 	if (!strcmp(argv[1], "help")) { /* drtest help run */
 		argv[1] = argv[2];
@@ -122,6 +122,6 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return told(commands[i].run(argc - 1, argv + 1));
+			return flush_output(commands[i].run(argc - 1, argv + 1));
 	return unknown(argv[1]);
 }

@@ -26,7 +26,7 @@ static bool take_limit(const char *text, const char *name, struct gate_rule *r)
 		const char *unit;
 		double ms;
 	} units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 } };
-	const char *unit = past_unit(name);
+	const char *unit = run_row_unit(name);
 	char *end;
 
 	r->limit = strtod(text, &end);
@@ -76,7 +76,7 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 	if ((word[op][0] != '<' && word[op][0] != '>') ||
 	    (word[op][1] && strcmp(word[op] + 1, "=") != 0))
 		return wrong(text, "it compares by none of <=, <, >=, >", e);
-	if (!take_limit(word[op + 1], r->name, r) && !*past_unit(r->name) &&
+	if (!take_limit(word[op + 1], r->name, r) && !*run_row_unit(r->name) &&
 	    strspn(word[op + 1], "0123456789.") > 0 &&
 	    (strstr(word[op + 1], "s") || strstr(word[op + 1], "min")))
 		return wrong(
@@ -107,14 +107,14 @@ static double statistic(const struct gate_rule *r, double *v, size_t n)
 							     : 0.5);
 }
 
-static double *values(const struct past_run *runs, size_t n, const char *name, bool passed_only,
+static double *values(const struct run_row *runs, size_t n, const char *name, bool passed_only,
 		      size_t *out_n)
 {
 	double *v = xcalloc(n + 1, sizeof(*v)), one;
 
 	*out_n = 0;
 	for (size_t i = 0; i < n; i++) {
-		one = past_value(&runs[i], name);
+		one = run_row_value(&runs[i], name);
 		if (!isnan(one) && (!passed_only || !strcmp(runs[i].verdict, "pass")))
 			v[(*out_n)++] = one;
 	}
@@ -123,7 +123,7 @@ static double *values(const struct past_run *runs, size_t n, const char *name, b
 
 static void figure(struct strbuf *out, double v, const char *name)
 {
-	const char *unit = past_unit(name);
+	const char *unit = run_row_unit(name);
 	char n[TEXT_NUMBER];
 
 	strbuf_addf(out, "%s%s%s", text_figure(n, v), *unit ? " " : "", unit);

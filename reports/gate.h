@@ -19,7 +19,7 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e); /* ERR_USA
 
 enum gate_result { GATE_HOLDS, GATE_BROKEN, GATE_UNKNOWN };
 struct gate_sides {
-	const struct past_run *runs, *baseline;
+	const struct run_row *runs, *baseline;
 	size_t runs_n, baseline_n;
 	size_t baseline_min; /* runs that a relative rule needs */
 	bool strict;         /* the limit alone decides, whatever the noise */

@@ -338,7 +338,7 @@ static void change(struct strbuf *out, const char *what, double was, double is, 
 /* What changed since the last run that is like this one. */
 static void against_before(const struct run_model *m, struct strbuf *out)
 {
-	const struct past_run *was = m->before;
+	const struct run_row *was = m->before;
 	size_t told = 0;
 	char *file;
 
@@ -351,10 +351,11 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, " (");
 	text_html(out, was->verdict);
 	strbuf_addch(out, ')');
-	change(out, "lost", past_value(was, "rpo_lost"), m->rpo_lost, true, &told);
-	change(out, "data-loss window", past_value(was, "rpo_ms"), m->rpo_window_ms, false, &told);
-	change(out, "RTO", past_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
-	change(out, "redundant again after", past_value(was, "redundant_ms"),
+	change(out, "lost", run_row_value(was, "rpo_lost"), m->rpo_lost, true, &told);
+	change(out, "data-loss window", run_row_value(was, "rpo_ms"), m->rpo_window_ms, false,
+	       &told);
+	change(out, "RTO", run_row_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
+	change(out, "redundant again after", run_row_value(was, "redundant_ms"),
 	       m->rto_ms[RTO_REDUNDANT], false, &told);
 	strbuf_addstr(out, ".</p>\n");
 	free(file);

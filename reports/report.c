@@ -96,14 +96,14 @@ int report_make(const char *run_dir, struct err *e)
 		{ "report.html", format_html },
 	};
 	struct strbuf text = STRBUF_INIT;
-	struct past_run before = { 0 };
+	struct run_row before = { 0 };
 	struct run_model m;
 	int rc;
 
 	if (report_read(run_dir, &m, e) < 0)
 		return -1;
 	m.files = files_of(run_dir);
-	m.before = past_before(run_dir, &m, &before) ? &before : NULL;
+	m.before = run_row_before(run_dir, &m, &before) ? &before : NULL;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
 		char *path = xstrfmt("%s/%s", run_dir, files[i].name);
@@ -114,7 +114,7 @@ int report_make(const char *run_dir, struct err *e)
 		free(path);
 	}
 	strbuf_release(&text);
-	past_run_release(&before);
+	run_row_release(&before);
 	run_model_release(&m);
 	return rc;
 }

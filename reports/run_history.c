@@ -28,17 +28,17 @@ static const char tables[] =
 
 /* ---- a run's row, from its journal */
 
-static void add_value(struct past_run *r, const char *name, double value)
+static void add_value(struct run_row *r, const char *name, double value)
 {
 	if (!isfinite(value) || value < 0 || r->values_n >= VALUES_MAX ||
-	    !isnan(past_value(r, name)))
+	    !isnan(run_row_value(r, name)))
 		return;
 	r->values = xreallocarray(r->values, r->values_n + 1, sizeof(*r->values));
-	r->values[r->values_n++] = (struct past_value){ xstrdup(name), value };
+	r->values[r->values_n++] = (struct run_row_value){ xstrdup(name), value };
 }
 
 /* The median of what a series tells, zeros left out: a load that was stopped has no rate. */
-static void add_series(struct past_run *r, const char *name, const struct samples *s,
+static void add_series(struct run_row *r, const char *name, const struct samples *s,
 		       enum series_kind kind, const char *series, bool greatest)
 {
 	for (size_t i = 0; i < s->series_n; i++) {
@@ -61,7 +61,8 @@ static void add_series(struct past_run *r, const char *name, const struct sample
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct past_value *)a)->name, ((const struct past_value *)b)->name);
+	return strcmp(((const struct run_row_value *)a)->name,
+		      ((const struct run_row_value *)b)->name);
 }
 
 static char *base_name(const char *dir)
@@ -75,24 +76,24 @@ static char *base_name(const char *dir)
 	return xstrndup(dir + from, n - from);
 }
 
-static void run_of_model(const struct run_model *m, const char *dir, struct past_run *r)
+static void run_of_model(const struct run_model *m, const char *dir, struct run_row *r)
 {
 	char key[48], *options = json_dumps(m->options, JSON_COMPACT | JSON_SORT_KEYS);
 	const char *name;
 	json_t *v;
 
-	*r = (struct past_run){ .name = base_name(dir),
-				.scenario = xstrdup(m->scenario),
-				.ground = xstrdup(m->ground),
-				.seed = xstrdup(m->seed),
-				.options = xstrdup(options ? options : "{}"),
-				.drtest = xstrdup(m->drtest),
-				.verdict = xstrdup(outcome_name(m->verdict)),
-				.started_ms = m->wall_ms,
-				.seconds = m->seconds,
-				.checks = (int64_t)m->checks_n,
-				.failed = (int64_t)m->failed,
-				.unknown = (int64_t)m->unknown };
+	*r = (struct run_row){ .name = base_name(dir),
+			       .scenario = xstrdup(m->scenario),
+			       .ground = xstrdup(m->ground),
+			       .seed = xstrdup(m->seed),
+			       .options = xstrdup(options ? options : "{}"),
+			       .drtest = xstrdup(m->drtest),
+			       .verdict = xstrdup(outcome_name(m->verdict)),
+			       .started_ms = m->wall_ms,
+			       .seconds = m->seconds,
+			       .checks = (int64_t)m->checks_n,
+			       .failed = (int64_t)m->failed,
+			       .unknown = (int64_t)m->unknown };
 	free(options);
 	add_value(r, "rpo_ms", m->rpo_window_ms);
 	add_value(r, "rpo_lost", m->rpo_lost);
@@ -115,7 +116,7 @@ static void run_of_model(const struct run_model *m, const char *dir, struct past
 		qsort(r->values, r->values_n, sizeof(*r->values), by_name);
 }
 
-int past_of_folder(const char *run_dir, struct past_run *run, struct err *e)
+int run_row_of_folder(const char *run_dir, struct run_row *run, struct err *e)
 {
 	struct run_model m;
 
@@ -126,7 +127,7 @@ int past_of_folder(const char *run_dir, struct past_run *run, struct err *e)
 	return 0;
 }
 
-void past_run_release(struct past_run *r)
+void run_row_release(struct run_row *r)
 {
 	for (size_t i = 0; i < r->values_n; i++)
 		free(r->values[i].name);
@@ -138,17 +139,17 @@ void past_run_release(struct past_run *r)
 	free(r->options);
 	free(r->drtest);
 	free(r->verdict);
-	*r = (struct past_run){ 0 };
+	*r = (struct run_row){ 0 };
 }
 
-void past_free(struct past_run *runs, size_t n)
+void run_history_free(struct run_row *runs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		past_run_release(&runs[i]);
+		run_row_release(&runs[i]);
 	free(runs);
 }
 
-double past_value(const struct past_run *r, const char *name)
+double run_row_value(const struct run_row *r, const char *name)
 {
 	for (size_t i = 0; i < r->values_n; i++)
 		if (!strcmp(r->values[i].name, name))
@@ -161,7 +162,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char **past_names(const struct past_run *runs, size_t n, size_t *names_n)
+const char **run_history_names(const struct run_row *runs, size_t n, size_t *names_n)
 {
 	size_t all = 0, kept = 0;
 	const char **names;
@@ -181,7 +182,7 @@ const char **past_names(const struct past_run *runs, size_t n, size_t *names_n)
 	return names;
 }
 
-const char *past_unit(const char *name)
+const char *run_row_unit(const char *name)
 {
 	static const struct {
 		const char *end, *unit;
@@ -263,7 +264,7 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 	return NULL;
 }
 
-static int insert(sqlite3 *db, const struct past_run *r, const char *path, struct err *e)
+static int insert(sqlite3 *db, const struct run_row *r, const char *path, struct err *e)
 {
 	const char *const texts[] = { r->name,    r->scenario, r->ground, r->seed,
 				      r->options, r->drtest,   r->verdict };
@@ -305,7 +306,7 @@ out:
 	return rc;
 }
 
-static int add_all(const char *path, const struct past_run *runs, size_t n, struct err *e)
+static int add_all(const char *path, const struct run_row *runs, size_t n, struct err *e)
 {
 	sqlite3 *db = open_db(path, true, e);
 	int rc = -1, sq;
@@ -327,15 +328,15 @@ out:
 	return rc;
 }
 
-int past_add(const char *runs_dir, const char *run_dir, struct err *e)
+int run_history_add(const char *runs_dir, const char *run_dir, struct err *e)
 {
-	char *path = xstrfmt("%s/" PAST_FILE, runs_dir);
-	struct past_run r;
+	char *path = xstrfmt("%s/" RUN_HISTORY_FILE, runs_dir);
+	struct run_row r;
 	int rc = -1;
 
-	if (past_of_folder(run_dir, &r, e) == 0) {
+	if (run_row_of_folder(run_dir, &r, e) == 0) {
 		rc = add_all(path, &r, 1, e);
-		past_run_release(&r);
+		run_row_release(&r);
 	}
 	free(path);
 	return rc;
@@ -343,7 +344,7 @@ int past_add(const char *runs_dir, const char *run_dir, struct err *e)
 
 struct folders {
 	const char *dir;
-	struct past_run *runs;
+	struct run_row *runs;
 	size_t n;
 };
 
@@ -351,12 +352,12 @@ static int folder(void *arg, const char *name, struct err *e)
 {
 	struct folders *f = arg;
 	char *dir = xstrfmt("%s/%s", f->dir, name), *journal = xstrfmt("%s/journal.jsonl.zst", dir);
-	struct past_run r;
+	struct run_row r;
 	struct err why = ERR_INIT;
 
 	(void)e;
 	/* a folder whose journal can't be read has nothing to tell */
-	if (f->n < RUNS_MAX && fs_exists(journal) && past_of_folder(dir, &r, &why) == 0) {
+	if (f->n < RUNS_MAX && fs_exists(journal) && run_row_of_folder(dir, &r, &why) == 0) {
 		if ((f->n & (f->n - 1)) == 0)
 			f->runs = xreallocarray(f->runs, f->n ? f->n * 2 : 1, sizeof(*f->runs));
 		f->runs[f->n++] = r;
@@ -366,9 +367,9 @@ static int folder(void *arg, const char *name, struct err *e)
 	return 0;
 }
 
-int past_rebuild(const char *runs_dir, size_t *n, struct err *e)
+int run_history_rebuild(const char *runs_dir, size_t *n, struct err *e)
 {
-	char *path = xstrfmt("%s/" PAST_FILE, runs_dir), *next = xstrfmt("%s.new", path),
+	char *path = xstrfmt("%s/" RUN_HISTORY_FILE, runs_dir), *next = xstrfmt("%s.new", path),
 	     *aside = xstrfmt("%s.damaged", path);
 	struct folders f = { .dir = runs_dir };
 	sqlite3 *old;
@@ -388,7 +389,7 @@ int past_rebuild(const char *runs_dir, size_t *n, struct err *e)
 out:
 	if (rc < 0)
 		remove(next);
-	past_free(f.runs, f.n);
+	run_history_free(f.runs, f.n);
 	free(path);
 	free(next);
 	free(aside);
@@ -402,7 +403,7 @@ static char *column(sqlite3_stmt *st, int i)
 	return xstrdup(text ? (const char *)text : "");
 }
 
-static int read_values(sqlite3 *db, struct past_run *r, const char *path, struct err *e)
+static int read_values(sqlite3 *db, struct run_row *r, const char *path, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(
@@ -414,15 +415,16 @@ static int read_values(sqlite3 *db, struct past_run *r, const char *path, struct
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 			r->values = xreallocarray(r->values, r->values_n + 1, sizeof(*r->values));
 			r->values[r->values_n++] =
-				(struct past_value){ column(st, 0), sqlite3_column_double(st, 1) };
+				(struct run_row_value){ column(st, 0),
+							sqlite3_column_double(st, 1) };
 		}
 	}
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : failed(db, rc, path, e);
 }
 
-int past_list(const char *runs_dir, const struct past_filter *f, struct past_run **runs, size_t *n,
-	      struct err *e)
+int run_history_list(const char *runs_dir, const struct run_filter *f, struct run_row **runs,
+		     size_t *n, struct err *e)
 {
 	static const char query[] =
 		"SELECT name, scenario, ground, seed, options, drtest, verdict, started_ms, seconds, checks, failed, unknown FROM runs "
@@ -431,7 +433,7 @@ int past_list(const char *runs_dir, const struct past_filter *f, struct past_run
 		"ORDER BY started_ms DESC, name DESC LIMIT ?7 OFFSET ?8";
 	const char *const texts[] = { f->scenario, f->ground,  f->seed,
 				      f->options,  f->verdict, f->drtest };
-	char *path = xstrfmt("%s/" PAST_FILE, runs_dir);
+	char *path = xstrfmt("%s/" RUN_HISTORY_FILE, runs_dir);
 	sqlite3_stmt *st = NULL;
 	sqlite3 *db = NULL;
 	int rc = -1, sq;
@@ -454,36 +456,36 @@ int past_list(const char *runs_dir, const struct past_filter *f, struct past_run
 			st, 7, f->last && f->last < RUNS_MAX ? (sqlite3_int64)f->last : RUNS_MAX);
 		sqlite3_bind_int64(st, 8, (sqlite3_int64)f->skip);
 		while ((sq = sqlite3_step(st)) == SQLITE_ROW) {
-			struct past_run *r;
+			struct run_row *r;
 
 			if ((*n & (*n - 1)) == 0)
 				*runs = xreallocarray(*runs, *n ? *n * 2 : 1, sizeof(**runs));
 			r = &(*runs)[(*n)++];
-			*r = (struct past_run){ .name = column(st, 0),
-						.scenario = column(st, 1),
-						.ground = column(st, 2),
-						.seed = column(st, 3),
-						.options = column(st, 4),
-						.drtest = column(st, 5),
-						.verdict = column(st, 6),
-						.started_ms = sqlite3_column_int64(st, 7),
-						.seconds = sqlite3_column_double(st, 8),
-						.checks = sqlite3_column_int64(st, 9),
-						.failed = sqlite3_column_int64(st, 10),
-						.unknown = sqlite3_column_int64(st, 11) };
+			*r = (struct run_row){ .name = column(st, 0),
+					       .scenario = column(st, 1),
+					       .ground = column(st, 2),
+					       .seed = column(st, 3),
+					       .options = column(st, 4),
+					       .drtest = column(st, 5),
+					       .verdict = column(st, 6),
+					       .started_ms = sqlite3_column_int64(st, 7),
+					       .seconds = sqlite3_column_double(st, 8),
+					       .checks = sqlite3_column_int64(st, 9),
+					       .failed = sqlite3_column_int64(st, 10),
+					       .unknown = sqlite3_column_int64(st, 11) };
 		}
 	}
 	rc = sq == SQLITE_DONE ? 0 : failed(db, sq, path, e);
 	for (size_t i = 0; rc == 0 && i < *n; i++)
 		rc = read_values(db, &(*runs)[i], path, e);
 	for (size_t i = 0; i < *n / 2; i++) { /* oldest first */
-		struct past_run r = (*runs)[i];
+		struct run_row r = (*runs)[i];
 
 		(*runs)[i] = (*runs)[*n - 1 - i];
 		(*runs)[*n - 1 - i] = r;
 	}
 	if (rc < 0) {
-		past_free(*runs, *n);
+		run_history_free(*runs, *n);
 		*runs = NULL;
 		*n = 0;
 	}
@@ -494,7 +496,7 @@ out:
 	return rc;
 }
 
-bool past_is_verdict(const char *word)
+bool run_history_is_verdict(const char *word)
 {
 	static const char *const words[] = { "pass", "fail", "unknown", "error", "interrupted" };
 
@@ -504,40 +506,40 @@ bool past_is_verdict(const char *word)
 	return false;
 }
 
-bool past_before(const char *run_dir, const struct run_model *m, struct past_run *before)
+bool run_row_before(const char *run_dir, const struct run_model *m, struct run_row *before)
 {
 	char *name = base_name(run_dir),
 	     *options = json_dumps(m->options, JSON_COMPACT | JSON_SORT_KEYS),
 	     *runs_dir = xstrfmt("%s/..", run_dir);
-	struct past_filter like = { .scenario = m->scenario,
-				    .ground = m->ground,
-				    .options = options ? options : "{}" };
-	struct past_run *runs = NULL;
+	struct run_filter like = { .scenario = m->scenario,
+				   .ground = m->ground,
+				   .options = options ? options : "{}" };
+	struct run_row *runs = NULL;
 	size_t n = 0, i;
 	bool found = false;
 
-	if (m->wall_ms && past_list(runs_dir, &like, &runs, &n, NULL) == 0)
+	if (m->wall_ms && run_history_list(runs_dir, &like, &runs, &n, NULL) == 0)
 		for (i = n; i-- > 0 && !found;)
 			if (runs[i].started_ms < m->wall_ms && strcmp(runs[i].name, name) != 0) {
 				*before = runs[i];
-				runs[i] = (struct past_run){ 0 };
+				runs[i] = (struct run_row){ 0 };
 				found = true;
 			}
-	past_free(runs, n);
+	run_history_free(runs, n);
 	free(name);
 	free(options);
 	free(runs_dir);
 	return found;
 }
 
-int past_check_scenario(const char *runs_dir, const char *scenario, struct err *e)
+int run_history_check_scenario(const char *runs_dir, const char *scenario, struct err *e)
 {
-	struct past_filter all = { 0 };
+	struct run_filter all = { 0 };
 	struct strbuf has = STRBUF_INIT;
-	struct past_run *runs;
+	struct run_row *runs;
 	size_t n, matching = 0;
 
-	if (past_list(runs_dir, &all, &runs, &n, e) < 0)
+	if (run_history_list(runs_dir, &all, &runs, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		bool told = false;
@@ -550,9 +552,10 @@ int past_check_scenario(const char *runs_dir, const char *scenario, struct err *
 	}
 	if (n && !matching)
 		err_set(e, ERR_USAGE, 0,
-			"no run of scenario '%.80s' is in %s/" PAST_FILE " (there are runs of %s)",
+			"no run of scenario '%.80s' is in %s/" RUN_HISTORY_FILE
+			" (there are runs of %s)",
 			scenario, runs_dir, has.buf);
 	strbuf_release(&has);
-	past_free(runs, n);
+	run_history_free(runs, n);
 	return n && !matching ? -1 : 0;
 }

@@ -115,7 +115,7 @@ struct run_model {
 	/* array: what is in the run's folder, by its path within; NULL: not looked */
 	json_t *files;
 	/* an earlier run like it (run_history.h), not the model's; NULL: none */
-	const struct past_run *before;
+	const struct run_row *before;
 	bool has_run, ended, truncated;
 	bool running; /* run_model_now(): it goes on */
 	size_t events;

@@ -43,16 +43,16 @@ static double moving(const double *v, size_t at)
 	return n >= 3 && !isnan(v[at]) ? stats_median(window, n) : NAN;
 }
 
-static void figure(const struct past_run *runs, size_t n, const char *name, bool comma,
+static void figure(const struct run_row *runs, size_t n, const char *name, bool comma,
 		   struct strbuf *data, struct strbuf *out)
 {
 	double *v = xcalloc(n, sizeof(*v)), *known = xcalloc(n, sizeof(*known));
 	char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
-	const char *unit = past_unit(name);
+	const char *unit = run_row_unit(name);
 	size_t known_n = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		v[i] = past_value(&runs[i], name);
+		v[i] = run_row_value(&runs[i], name);
 		if (!isnan(v[i]))
 			known[known_n++] = v[i];
 	}
@@ -85,7 +85,7 @@ static void figure(const struct past_run *runs, size_t n, const char *name, bool
 	free(known);
 }
 
-static void table(const struct past_run *runs, size_t n, struct strbuf *out)
+static void table(const struct run_row *runs, size_t n, struct strbuf *out)
 {
 	char when[TEXT_NUMBER], text[TEXT_NUMBER];
 	size_t from = n > ROWS_MAX ? n - ROWS_MAX : 0;
@@ -96,9 +96,9 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 		"<table class=\"rows\"><tr><th>Began (UTC)</th><th>Verdict</th><th>Seed</th><th class=\"num\">Lost</th>"
 		"<th class=\"num\">RPO</th><th class=\"num\">RTO</th><th>drtest</th><th>Run</th></tr>\n");
 	for (size_t i = n; i-- > from;) {
-		const struct past_run *r = &runs[i];
-		double lost = past_value(r, "rpo_lost"), rpo = past_value(r, "rpo_ms"),
-		       rto = past_value(r, "rto_ms");
+		const struct run_row *r = &runs[i];
+		double lost = run_row_value(r, "rpo_lost"), rpo = run_row_value(r, "rpo_ms"),
+		       rto = run_row_value(r, "rto_ms");
 		time_t t = (time_t)(r->started_ms / 1000);
 		struct tm tm;
 
@@ -134,11 +134,11 @@ static void table(const struct past_run *runs, size_t n, struct strbuf *out)
 }
 
 /* The charts of one group: runs of one scenario on one ground with the same options. */
-static void charts(const struct past_run *runs, size_t n, size_t *shown, struct strbuf *data,
+static void charts(const struct run_row *runs, size_t n, size_t *shown, struct strbuf *data,
 		   struct strbuf *out)
 {
 	size_t names_n, from = *shown;
-	const char **names = past_names(runs, n, &names_n);
+	const char **names = run_history_names(runs, n, &names_n);
 
 	for (size_t i = 0; i < FIRST; i++)
 		for (size_t k = 0; k < names_n; k++)
@@ -155,7 +155,7 @@ static void charts(const struct past_run *runs, size_t n, size_t *shown, struct 
 	free(names);
 }
 
-static bool same(const struct past_run *a, const struct past_run *b)
+static bool same(const struct run_row *a, const struct run_row *b)
 {
 	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
 	       !strcmp(a->options, b->options);
@@ -178,10 +178,10 @@ static void options_text(const char *json, struct strbuf *out)
 
 /* Runs with other options are other experiments: each kind has charts of its own, the one that ran
  * last first. */
-static void groups(const struct past_run *runs, size_t n, struct strbuf *data, struct strbuf *toc,
+static void groups(const struct run_row *runs, size_t n, struct strbuf *data, struct strbuf *toc,
 		   struct strbuf *out)
 {
-	struct past_run *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
+	struct run_row *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
 	size_t shown = 0, kinds = 0;
 
 	for (size_t i = n; i-- > 0 && kinds < GROUPS_MAX;) {
@@ -223,7 +223,7 @@ static void groups(const struct past_run *runs, size_t n, struct strbuf *data, s
 	free(group);
 }
 
-void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out)
+void trend_html(const struct run_row *runs, size_t n, const char *title, struct strbuf *out)
 {
 	struct strbuf data = STRBUF_INIT, toc = STRBUF_INIT, kinds = STRBUF_INIT;
 	size_t pass = 0;

@@ -7,6 +7,6 @@
 #include "reports/run_history.h"
 
 /* runs: oldest first. Links go to NAME/report.html beside the page. */
-void trend_html(const struct past_run *runs, size_t n, const char *title, struct strbuf *out);
+void trend_html(const struct run_row *runs, size_t n, const char *title, struct strbuf *out);
 
 #endif

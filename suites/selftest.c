@@ -14,18 +14,18 @@
 
 #define LOST_BYTES_MAX ((size_t)256 << 20)
 
-static int judge_one(const struct planted_run *run, const struct planted_defect *d,
-		     const struct planted_case *c, struct score *s, struct err *e)
+static int judge_one(const struct defect_run *run, const struct defect_defect *d,
+		     const struct defect_case *c, struct score *s, struct err *e)
 {
-	static const unsigned checks[] = { PLANTED_LEDGER, PLANTED_MODEL };
+	static const unsigned checks[] = { DEFECT_LEDGER, DEFECT_MODEL };
 	unsigned failed = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct prefix_result r = { 0 };
-		int rc = planted_judge(run, c, checks[i], &r, e);
+		struct verify_result r = { 0 };
+		int rc = defect_judge(run, c, checks[i], &r, e);
 		bool bad = r.verdict != VERDICT_PASS;
 
-		prefix_result_release(&r);
+		verify_result_release(&r);
 		if (rc < 0)
 			return -1;
 		s->judged[i]++;
@@ -41,26 +41,26 @@ static int judge_one(const struct planted_run *run, const struct planted_defect 
 	return 0;
 }
 
-static int plant_all(const struct planted_run *run, const struct selftest_opts *o, uint64_t round,
+static int plant_all(const struct defect_run *run, const struct selftest_opts *o, uint64_t round,
 		     struct scores *t, struct err *e)
 {
-	for (size_t i = 0; i < planted_n_defects; i++) {
-		const struct planted_defect *d = &planted_defects[i];
+	for (size_t i = 0; i < defects_n; i++) {
+		const struct defect_defect *d = &defects_all[i];
 		struct score *s = score_add(t, d->name, d->what, !d->meant);
 
 		for (unsigned k = 0; k < o->seeds; k++) {
-			struct planted_case c;
+			struct defect_case c;
 			struct rng g;
 			int rc = 0;
 
 			rng_seed3(&g, o->seed + round, i, k);
-			planted_case_init(run, &c);
+			defect_case_init(run, &c);
 			if (d->plant(run, &g, &c))
 				rc = judge_one(run, d, &c,
 					       score_add(t, d->name, d->what, !d->meant), e);
 			else
 				s->no_place++;
-			planted_case_release(&c);
+			defect_case_release(&c);
 			if (rc < 0)
 				return err_wrap(e, "%s", d->name);
 		}
@@ -79,13 +79,13 @@ static int run_lines(struct sql *s, char *text, struct err *e)
 	return rc;
 }
 
-static int run_sql(struct sql *s, const struct planted_run *run, const struct planted_state *from,
-		   const struct planted_state *to, struct err *e)
+static int run_sql(struct sql *s, const struct defect_run *run, const struct defect_state *from,
+		   const struct defect_state *to, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc = 0;
 
-	planted_sql(run, from, to, &text);
+	defect_sql(run, from, to, &text);
 	rc = run_lines(s, text.buf, e);
 	strbuf_release(&text);
 	return rc;
@@ -131,7 +131,7 @@ static int bring_in_lost(const struct recording *r, const char *lost_sql, struct
 /* The secondary is given a planted state, compared with the dead primary's disk, and given back its
  * own. */
 static int ask_disk(const struct recording *r, struct forensic *f, struct sql *s,
-		    const struct planted_case *c, bool *differs, struct err *e)
+		    const struct defect_case *c, bool *differs, struct err *e)
 {
 	struct cluster_hold *held = NULL;
 	struct forensic_result res = { 0 };
@@ -155,17 +155,17 @@ static int plant_on_servers(const struct recording *r, struct forensic *f,
 	struct sql *s = sql_open(cluster_endpoint(r->secondary), deadline_in_ms(10000), e);
 	int rc = s ? 0 : -1;
 
-	for (size_t i = 0; i < planted_n_defects && rc == 0; i++) {
-		const struct planted_defect *d = &planted_defects[i];
+	for (size_t i = 0; i < defects_n && rc == 0; i++) {
+		const struct defect_defect *d = &defects_all[i];
 		struct score *score = score_add(t, d->name, d->what, !d->meant);
 
 		for (unsigned k = 0; d->in_rows && k < o->seeds && rc == 0; k++) {
-			struct planted_case c;
+			struct defect_case c;
 			struct rng g;
 			bool differs = false;
 
 			rng_seed3(&g, o->seed + round, i, k);
-			planted_case_init(&r->run, &c);
+			defect_case_init(&r->run, &c);
 			if (d->plant(&r->run, &g, &c)) {
 				rc = ask_disk(r, f, s, &c, &differs, e);
 				score->judged[BY_FORENSIC]++;
@@ -174,7 +174,7 @@ static int plant_on_servers(const struct recording *r, struct forensic *f,
 					snprintf(score->missed, sizeof(score->missed),
 						 "forensic: %.280s", c.where);
 			}
-			planted_case_release(&c);
+			defect_case_release(&c);
 		}
 	}
 	sql_close(s);

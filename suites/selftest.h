@@ -15,7 +15,7 @@ struct recording {
 	char *ledger_dir, *redo_uri;
 	struct backup_result backup;
 	struct replay_stats replay;
-	struct planted_run run;
+	struct defect_run run;
 	char evidence[512];
 };
 /* Records into dir (absolute, short), by seed. The real checks have passed on it, or this fails. */

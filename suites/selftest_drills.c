@@ -20,7 +20,7 @@
 
 struct lie {
 	const char *name, *what;
-	const char *fault; /* DRTEST_FAULT; %u: which one, drawn by the seed; NULL: none */
+	const char *fault; /* DRTEST_FAILPOINT; %u: which one, drawn by the seed; NULL: none */
 	unsigned nth_max;  /* 0: NTH_MIN .. NTH_MAX */
 	const char *set;   /* an option of the drill, or NULL */
 	bool harmless;
@@ -86,7 +86,7 @@ static int launch(struct drills *d, struct slot *s, const struct lie *lie, struc
 	}
 	snprintf(s->log, sizeof(s->log), "%s/drill-%" PRIu64 ".log", d->dir, s->seed);
 	seed = xstrfmt("%" PRIu64, s->seed);
-	env_text = xstrfmt("DRTEST_FAULT=%s", s->fault);
+	env_text = xstrfmt("DRTEST_FAILPOINT=%s", s->fault);
 	char *argv[] = { exe,
 			 (char *)"run",
 			 (char *)d->scenario,
@@ -146,11 +146,12 @@ static int collect(struct drills *d, struct slot *s, struct err *e)
 		score->caught += status == 1;
 		score->by[BY_DRILL] += status == 1;
 		if ((status == 1) == s->lie->harmless && !score->missed[0])
-			snprintf(score->missed, sizeof(score->missed),
-				 "DRTEST_FAULT=%s drtest-test run %s --store file --seed %" PRIu64
-				 " %s%s",
-				 s->fault, d->scenario, s->seed, s->lie->set ? "--set " : "",
-				 s->lie->set ? s->lie->set : "");
+			snprintf(
+				score->missed, sizeof(score->missed),
+				"DRTEST_FAILPOINT=%s drtest-test run %s --store file --seed %" PRIu64
+				" %s%s",
+				s->fault, d->scenario, s->seed, s->lie->set ? "--set " : "",
+				s->lie->set ? s->lie->set : "");
 		d->done++;
 		if (!d->quiet && d->done % 20 == 0)
 			printf("  %u drills\n", d->done);

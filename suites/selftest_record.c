@@ -60,8 +60,7 @@ static int load_begin(struct recording *r, uint64_t seed, int64_t zero_ns, struc
 		       : -1;
 }
 
-static int take_presence(struct recording *r, struct sql *s, struct planted_state *st,
-			 struct err *e)
+static int take_presence(struct recording *r, struct sql *s, struct defect_state *st, struct err *e)
 {
 	struct sql_rows rows = { 0 };
 	int more = -1;
@@ -69,8 +68,8 @@ static int take_presence(struct recording *r, struct sql *s, struct planted_stat
 	if (sql_query(s, &rows, e, "SELECT worker, seq FROM `%s`.`%s`", r->run.model.db,
 		      r->run.model.ledger_table) == 0)
 		while ((more = sql_rows_next(&rows, e)) == 1) {
-			long i = planted_record(&r->run, (uint32_t)strtoul(rows.cell[0], NULL, 10),
-						strtoull(rows.cell[1], NULL, 10));
+			long i = defect_record(&r->run, (uint32_t)strtoul(rows.cell[0], NULL, 10),
+					       strtoull(rows.cell[1], NULL, 10));
 
 			if (i < 0) {
 				more = err_set(e, ERR_BAD_DATA, 0,
@@ -84,7 +83,7 @@ static int take_presence(struct recording *r, struct sql *s, struct planted_stat
 	return more;
 }
 
-static int take_rows(struct recording *r, struct planted_state *st, struct err *e)
+static int take_rows(struct recording *r, struct defect_state *st, struct err *e)
 {
 	struct sql *s = sql_open(cluster_endpoint(r->secondary), deadline_in_ms(10000), e);
 	int rc = s ? take_presence(r, s, st, e) : -1;
@@ -95,8 +94,8 @@ static int take_rows(struct recording *r, struct planted_state *st, struct err *
 		rc = sql_query(s, &rows, e, "SELECT id, k, c, pad FROM `%s`.`%s%u`",
 			       r->run.model.db, r->run.model.table_prefix, t);
 		while (rc == 0 && (rc = sql_rows_next(&rows, e)) == 1) {
-			struct planted_row *row =
-				planted_row_at(&r->run, st, t, strtoll(rows.cell[0], NULL, 10));
+			struct defect_row *row =
+				defect_row_at(&r->run, st, t, strtoll(rows.cell[0], NULL, 10));
 
 			rc = 0;
 			if (!row || rows.len[2] >= sizeof(row->c) ||
@@ -124,7 +123,7 @@ static int take_change(void *arg, const struct redo_event *ev, uint64_t offset, 
 	if (ev->kind != REDO_ROW || ev->row.commit_ts <= r->replay.checkpoint_ts ||
 	    ev->row.commit_ts > r->replay.point)
 		return 0;
-	return planted_take(&r->run, &ev->row, e);
+	return defect_take(&r->run, &ev->row, e);
 }
 
 static int take_log(struct recording *r, struct err *e)
@@ -156,7 +155,7 @@ static void await_busy(struct cluster *c)
 static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaster_wall_ms,
 		       struct err *e)
 {
-	struct prefix_opts o = { .ledger_dir = r->ledger_dir,
+	struct verify_opts o = { .ledger_dir = r->ledger_dir,
 				 .model = load_model(r->load),
 				 .tso_map = cluster_tso_map(r->primary),
 				 .point = r->replay.point,
@@ -165,12 +164,12 @@ static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaste
 				 .secondary = *cluster_endpoint(r->secondary),
 				 .threads = 2,
 				 .point_position_base = (int64_t)r->backup.backup_seq };
-	int (*const checks[])(const struct prefix_opts *, struct prefix_result *,
+	int (*const checks[])(const struct verify_opts *, struct verify_result *,
 			      struct err *) = { check_ledger, check_model };
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < 2; i++) {
-		struct prefix_result res = { 0 };
+		struct verify_result res = { 0 };
 
 		rc = checks[i](&o, &res, e);
 		if (rc == 0 && res.verdict != VERDICT_PASS)
@@ -179,7 +178,7 @@ static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaste
 				     i ? "model" : "ledger", res.evidence);
 		if (i == 0)
 			snprintf(r->evidence, sizeof(r->evidence), "%s", res.evidence);
-		prefix_result_release(&res);
+		verify_result_release(&res);
 	}
 	return rc;
 }
@@ -189,7 +188,7 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 	char *full = xstrfmt("file://%s/full", r->dir), *tmp = xstrfmt("%s/replay", r->dir);
 	struct replay_opts ro = { .tmp_dir = tmp };
 	int64_t zero = clock_mono_ns(), at = 0, wall;
-	struct planted_run *run = &r->run;
+	struct defect_run *run = &r->run;
 	struct deadline d;
 	int rc = -1;
 
@@ -220,7 +219,7 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 	while (load_running(r->load) && pause_ms(5, d) == 0)
 		;
 	if (load_stop(r->load, deadline_in_ms(5000), e) < 0 ||
-	    planted_open(run, r->ledger_dir, load_model(r->load), e) < 0 ||
+	    defect_open(run, r->ledger_dir, load_model(r->load), e) < 0 ||
 	    take_rows(r, &run->before, e) < 0 || fs_mkdir_p(tmp, 0700, e) < 0 ||
 	    cluster_apply_redo(r->secondary, r->redo_uri, &ro, &r->replay, e) < 0 ||
 	    take_rows(r, &run->after, e) < 0)
@@ -230,7 +229,7 @@ static int drill(struct recording *r, uint64_t seed, struct err *e)
 	run->checkpoint = r->replay.checkpoint_ts;
 	if (judge_clean(r, run->disaster_us, wall, e) < 0 || take_log(r, e) < 0 ||
 	    tso_map_seq_at(cluster_tso_map(r->primary), r->replay.point, &run->limit, e) < 0 ||
-	    planted_ready(run, cluster_tso_map(r->primary), e) < 0)
+	    defect_ready(run, cluster_tso_map(r->primary), e) < 0)
 		goto out;
 	rc = 0;
 out:
@@ -250,7 +249,7 @@ int recording_make(struct recording *r, const char *dir, uint64_t seed, struct e
 void recording_free(struct recording *r)
 {
 	if (r->dir) {
-		planted_close(&r->run);
+		defect_close(&r->run);
 		load_free(r->load);
 		cluster_free(r->primary);
 		cluster_free(r->secondary);

@@ -122,21 +122,21 @@ static char *ended(struct going *g, struct err *e)
 	return folder;
 }
 
-static bool same(const struct past_run *a, const struct past_run *b)
+static bool same(const struct run_row *a, const struct run_row *b)
 {
 	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
 	       !strcmp(a->options, b->options);
 }
 
 /* Tonight's runs of one scenario with the same options against those before them. */
-static int judge_group(struct night *n, const struct suite_run *of, const struct past_run *runs,
+static int judge_group(struct night *n, const struct suite_run *of, const struct run_row *runs,
 		       size_t count, struct err *e)
 {
-	struct past_filter f = { .scenario = runs[0].scenario,
-				 .ground = runs[0].ground,
-				 .options = runs[0].options,
-				 .verdict = "pass" };
-	struct past_run *baseline = NULL;
+	struct run_filter f = { .scenario = runs[0].scenario,
+				.ground = runs[0].ground,
+				.options = runs[0].options,
+				.verdict = "pass" };
+	struct run_row *baseline = NULL;
 	size_t baseline_n = 0;
 
 	if (!strncmp(n->s->baseline, "version:", 8))
@@ -145,7 +145,7 @@ static int judge_group(struct night *n, const struct suite_run *of, const struct
 		f.last = strtoul(n->s->baseline + 5, NULL, 10);
 	for (size_t i = 0; !f.drtest && i < count; i++)
 		f.skip += !strcmp(runs[i].verdict, "pass");
-	if (past_list(n->o->out, &f, &baseline, &baseline_n, e) < 0)
+	if (run_history_list(n->o->out, &f, &baseline, &baseline_n, e) < 0)
 		return -1;
 	strbuf_addf(&n->gate, "%s", runs[0].scenario);
 	for (char **set = of->set; *set; set++)
@@ -159,7 +159,7 @@ static int judge_group(struct night *n, const struct suite_run *of, const struct
 		size_t measured = 0;
 
 		for (size_t k = 0; k < count; k++)
-			measured += !isnan(past_value(&runs[k], n->s->rules[i].name));
+			measured += !isnan(run_row_value(&runs[k], n->s->rules[i].name));
 		if (!measured) /* a scenario without a disaster has no RPO: nothing to hold */
 			continue;
 		result = gate_judge(&n->s->rules[i], &sides, &why);
@@ -168,15 +168,15 @@ static int judge_group(struct night *n, const struct suite_run *of, const struct
 		strbuf_addf(&n->gate, "  %s  %s\n", words[result], why.buf);
 		strbuf_release(&why);
 	}
-	past_free(baseline, baseline_n);
+	run_history_free(baseline, baseline_n);
 	return 0;
 }
 
 static int judge(struct night *n, struct err *e)
 {
 	/* group borrows from runs */
-	struct past_run *runs = xcalloc(n->s->runs_n, sizeof(*runs)),
-			*group = xcalloc(n->s->runs_n, sizeof(*group));
+	struct run_row *runs = xcalloc(n->s->runs_n, sizeof(*runs)),
+		       *group = xcalloc(n->s->runs_n, sizeof(*group));
 	bool *done = xcalloc(n->s->runs_n, sizeof(*done));
 	size_t *which = xcalloc(n->s->runs_n, sizeof(*which)); /* of the suite's runs */
 	size_t count = 0;
@@ -184,7 +184,7 @@ static int judge(struct night *n, struct err *e)
 
 	for (size_t i = 0; i < n->s->runs_n; i++)
 		if (n->entries[i].run_dir &&
-		    past_of_folder(n->entries[i].run_dir, &runs[count], e) == 0)
+		    run_row_of_folder(n->entries[i].run_dir, &runs[count], e) == 0)
 			which[count++] = i;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		size_t k = 0;
@@ -198,7 +198,7 @@ static int judge(struct night *n, struct err *e)
 			rc = judge_group(n, &n->s->runs[which[i]], group, k, e);
 	}
 	for (size_t i = 0; i < count; i++)
-		past_run_release(&runs[i]);
+		run_row_release(&runs[i]);
 	free(runs);
 	free(group);
 	free(done);
@@ -208,17 +208,17 @@ static int judge(struct night *n, struct err *e)
 
 static void draw_trend(struct night *n)
 {
-	struct past_filter f = { .last = 365 };
+	struct run_filter f = { .last = 365 };
 	struct strbuf page = STRBUF_INIT;
-	struct past_run *runs;
+	struct run_row *runs;
 	struct err e = ERR_INIT;
 	char *path = xstrfmt("%s/trend.html", n->o->out);
 	size_t count;
 
-	if (past_list(n->o->out, &f, &runs, &count, &e) == 0 && count) {
+	if (run_history_list(n->o->out, &f, &runs, &count, &e) == 0 && count) {
 		trend_html(runs, count, n->s->name, &page);
 		fs_write_atomic(path, page.buf, page.len, 0644, &e);
-		past_free(runs, count);
+		run_history_free(runs, count);
 	}
 	if (e.kind != ERR_NONE)
 		fprintf(stderr, "drtest suite: trend: %s\n", e.text);

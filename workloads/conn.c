@@ -20,7 +20,7 @@
 #define UNANSWERED_MS 20000
 #define KEEPALIVE_S 5
 
-static void end(struct link *l, bool ok, int code, const char *text)
+static void end(struct conn *l, bool ok, int code, const char *text)
 {
 	l->wait = 0;
 	l->op = LINK_NONE;
@@ -34,7 +34,7 @@ static void end(struct link *l, bool ok, int code, const char *text)
 
 /* "0-1-42": the last number. MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked.
  */
-static void note_gtid(struct link *l)
+static void note_gtid(struct conn *l)
 {
 	const char *data;
 	size_t n;
@@ -63,11 +63,11 @@ static void note_gtid(struct link *l)
 	}
 }
 
-static void step(struct link *l, int wait);
+static void step(struct conn *l, int wait);
 
 /* A machine that vanishes acknowledges nothing any more, and answers no probe: the socket then ends
  * with an error of its own. */
-static void watch_the_peer(struct link *l)
+static void watch_the_peer(struct conn *l)
 {
 	int fd = mysql_get_socket(l->m), on = 1, idle = KEEPALIVE_S, unanswered = UNANSWERED_MS;
 
@@ -78,7 +78,7 @@ static void watch_the_peer(struct link *l)
 }
 
 /* It is, as was asked for (TLS), or is not. */
-static void connected(struct link *l)
+static void connected(struct conn *l)
 {
 	struct err e = ERR_INIT;
 
@@ -101,7 +101,7 @@ static bool is_number(enum enum_field_types t)
 	       t == MYSQL_TYPE_NEWDECIMAL || t == MYSQL_TYPE_YEAR;
 }
 
-static struct link_cell *new_cell(struct link_rows *r)
+static struct conn_cell *new_cell(struct conn_rows *r)
 {
 	if (r->n == r->room)
 		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16,
@@ -109,16 +109,16 @@ static struct link_cell *new_cell(struct link_rows *r)
 	return &r->cell[r->n++];
 }
 
-static void rows_reset(struct link_rows *r, unsigned columns)
+static void rows_reset(struct conn_rows *r, unsigned columns)
 {
 	r->n = 0;
 	r->columns = columns;
 	strbuf_reset(&r->bytes);
 }
 
-static bool keep_text_rows(struct link *l)
+static bool keep_text_rows(struct conn *l)
 {
-	struct link_rows *r = &l->rows;
+	struct conn_rows *r = &l->rows;
 	unsigned columns = mysql_num_fields(l->ret_res);
 	MYSQL_FIELD *field = mysql_fetch_fields(l->ret_res);
 
@@ -127,7 +127,7 @@ static bool keep_text_rows(struct link *l)
 		unsigned long *len = mysql_fetch_lengths(l->ret_res);
 
 		for (unsigned i = 0; i < columns; i++) {
-			*new_cell(r) = (struct link_cell){ .at = r->bytes.len,
+			*new_cell(r) = (struct conn_cell){ .at = r->bytes.len,
 							   .len = len[i],
 							   .null = !row[i],
 							   .number = is_number(field[i].type) };
@@ -141,9 +141,9 @@ static bool keep_text_rows(struct link *l)
 }
 
 /* A statement's rows, all as text: their widths are known, as the result is stored. */
-static bool keep_stmt_rows(struct link *l)
+static bool keep_stmt_rows(struct conn *l)
 {
-	struct link_rows *r = &l->rows;
+	struct conn_rows *r = &l->rows;
 	MYSQL_RES *meta = mysql_stmt_result_metadata(l->current);
 	unsigned columns = meta ? mysql_num_fields(meta) : 0;
 	MYSQL_FIELD *field = meta ? mysql_fetch_fields(meta) : NULL;
@@ -173,7 +173,7 @@ static bool keep_stmt_rows(struct link *l)
 			unsigned long room = number && len[i] < 80 ? 80 : len[i];
 			char *to;
 
-			*new_cell(r) = (struct link_cell){ .at = r->bytes.len,
+			*new_cell(r) = (struct conn_cell){ .at = r->bytes.len,
 							   .null = null[i],
 							   .number = number };
 			strbuf_grow(&r->bytes, room + 1);
@@ -203,7 +203,7 @@ static bool keep_stmt_rows(struct link *l)
 }
 
 /* One answer of a query is read: the next one, where it has several statements. */
-static void next_result(struct link *l)
+static void next_result(struct conn *l)
 {
 	l->results++;
 	if (!mysql_more_results(l->m)) {
@@ -217,7 +217,7 @@ static void next_result(struct link *l)
 /* A prepared statement failed: the library may still wait for the rest of its answer, or keep what
  * was never prepared, and nothing of that would come when it is used again. It is closed, and
  * prepared anew when it is next used. */
-static void statement_failed(struct link *l, int code, const char *text)
+static void statement_failed(struct conn *l, int code, const char *text)
 {
 	end(l, false, code, text);
 	if (failure_of(l->code, l->text) == FAILURE_LOST)
@@ -229,7 +229,7 @@ static void statement_failed(struct link *l, int code, const char *text)
 	step(l, mysql_stmt_close_start(&l->ret_bool, l->current));
 }
 
-static void start_execute(struct link *l)
+static void start_execute(struct conn *l)
 {
 	/* the library copies it; what it points to is the call's */
 	MYSQL_BIND bind[SCRIPT_ARGS_MAX];
@@ -253,7 +253,7 @@ static void start_execute(struct link *l)
 }
 
 /* An operation's call has returned: what comes next, if anything. */
-static void step(struct link *l, int wait)
+static void step(struct conn *l, int wait)
 {
 	l->wait = wait;
 	if (wait) {
@@ -337,7 +337,7 @@ static void step(struct link *l, int wait)
 	}
 }
 
-void link_continue(struct link *l, int ready)
+void conn_continue(struct conn *l, int ready)
 {
 	switch (l->op) {
 	case LINK_CONNECT: step(l, mysql_real_connect_cont(&l->ret_m, l->m, ready)); return;
@@ -356,7 +356,7 @@ void link_continue(struct link *l, int ready)
 	}
 }
 
-void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi)
+void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db, bool multi)
 {
 	unsigned connect_s = CONNECT_TIMEOUT_S, io_s = READ_TIMEOUT_S;
 
@@ -376,7 +376,7 @@ void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db,
 					 ep->port, NULL, multi ? CLIENT_MULTI_STATEMENTS : 0));
 }
 
-void link_query(struct link *l, const char *text, size_t n)
+void conn_query(struct conn *l, const char *text, size_t n)
 {
 	l->op = LINK_QUERY;
 	l->results = 0;
@@ -384,7 +384,7 @@ void link_query(struct link *l, const char *text, size_t n)
 	step(l, mysql_real_query_start(&l->ret, l->m, text, n));
 }
 
-void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call)
+void conn_execute(struct conn *l, size_t slot, const char *sql, struct con_call *call)
 {
 	l->call = call;
 	l->gave_rows = false;
@@ -404,13 +404,13 @@ void link_execute(struct link *l, size_t slot, const char *sql, struct con_call 
 	step(l, mysql_stmt_prepare_start(&l->ret, l->current, l->sql_text.buf, l->sql_text.len));
 }
 
-void link_cut(struct link *l)
+void conn_cut(struct conn *l)
 {
 	if (l->m && mysql_get_socket(l->m) != MARIADB_INVALID_SOCKET)
 		shutdown(mysql_get_socket(l->m), SHUT_RDWR);
 }
 
-void link_close(struct link *l)
+void conn_close(struct conn *l)
 {
 	/* the connection first: statements of a closed one are freed without a word to the server
 	 */
@@ -428,12 +428,12 @@ void link_close(struct link *l)
 	l->watched_fd = -1;
 }
 
-void link_release(struct link *l)
+void conn_release(struct conn *l)
 {
 	strbuf_release(&l->sql_text);
 	strbuf_release(&l->rows.bytes);
 	free(l->rows.cell);
 	free(l->stmt);
-	l->rows = (struct link_rows){ .bytes = STRBUF_INIT };
+	l->rows = (struct conn_rows){ .bytes = STRBUF_INIT };
 	l->stmt = NULL;
 }

@@ -11,18 +11,18 @@
 
 /* The rows of an answer that was asked for: n cells, row by row, their bytes in `bytes`, each with
  * a NUL behind it. */
-struct link_cell {
+struct conn_cell {
 	size_t at, len;
 	bool null, number;
 };
-struct link_rows {
+struct conn_rows {
 	struct strbuf bytes;
-	struct link_cell *cell;
+	struct conn_cell *cell;
 	size_t n, room;
 	unsigned columns;
 };
 
-enum link_op {
+enum conn_op {
 	LINK_NONE,
 	LINK_CONNECT,
 	LINK_QUERY,
@@ -33,9 +33,9 @@ enum link_op {
 	LINK_STORE_STMT,
 	LINK_CLOSE_STMT
 };
-struct link {
+struct conn {
 	MYSQL *m; /* NULL: not connected */
-	enum link_op op;
+	enum conn_op op;
 	int wait;           /* MYSQL_WAIT_* of the operation under way; 0: it is done */
 	int64_t timeout_ns; /* CLOCK_MONOTONIC; when MYSQL_WAIT_TIMEOUT is among them */
 	bool failed;        /* the operation's end: then code and text are set */
@@ -45,13 +45,13 @@ struct link {
 	bool gave_rows;    /* its answer had rows (perhaps none of them) */
 	/* set before the operation is started: its (last) rows are kept in `rows` */
 	bool want_rows;
-	struct link_rows rows;
+	struct conn_rows rows;
 	/* answers read of a query of several statements: a failure is statement `results`, from
 	 * 0 */
 	unsigned results;
 	bool tidb; /* the server is TiDB */
 	/* TiDB: the commit TSO; else the sequence number from the last OK packet that told one;
-	 * 0: none since link_forget_gtid() */
+	 * 0: none since conn_forget_gtid() */
 	uint64_t last_gtid;
 	/* statements, prepared when first used: [statement * (tables + 1) + table], and last
 	 * drtest_ledger's */
@@ -59,7 +59,7 @@ struct link {
 	size_t n_stmts;
 	const struct script *script;
 	struct con_call *call;               /* the call being executed */
-	const struct sql_endpoint *endpoint; /* of link_connect(): the caller's, and lives on */
+	const struct sql_endpoint *endpoint; /* of conn_connect(): the caller's, and lives on */
 	const char *sql;                     /* of the statement being prepared */
 	struct strbuf sql_text;
 	MYSQL *ret_m;
@@ -71,15 +71,15 @@ struct link {
 
 /* Each starts an operation: `wait` tells whether it is already done. */
 /* multi: several statements in one query */
-void link_connect(struct link *l, const struct sql_endpoint *ep, const char *db, bool multi);
-void link_query(struct link *l, const char *text, size_t n); /* text must live until it is done */
+void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db, bool multi);
+void conn_query(struct conn *l, const char *text, size_t n); /* text must live until it is done */
 /* prepares it first where that is new */
-void link_execute(struct link *l, size_t slot, const char *sql, struct con_call *call);
-void link_continue(struct link *l, int ready);
+void conn_execute(struct conn *l, size_t slot, const char *sql, struct con_call *call);
+void conn_continue(struct conn *l, int ready);
 /* breaks the socket: the operation under way ends with an error at its next continuation */
-void link_cut(struct link *l);
-void link_release(struct link *l); /* at the end of all: the memory that link_close() keeps */
+void conn_cut(struct conn *l);
+void conn_release(struct conn *l); /* at the end of all: the memory that conn_close() keeps */
 /* also frees statements; a zeroed one is fine. No operation may be under way, or it is abandoned */
-void link_close(struct link *l);
+void conn_close(struct conn *l);
 
 #endif

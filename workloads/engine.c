@@ -196,7 +196,7 @@ static void *thread_main(void *arg)
 		for (int i = 0; i < n; i++) {
 			struct worker *w = ev[i].data.ptr;
 
-			worker_ready(w, wait_bits(ev[i].events, w->link.wait));
+			worker_ready(w, wait_bits(ev[i].events, w->conn.wait));
 		}
 		now = clock_mono_ns();
 		if (now >= next_tick) {
@@ -237,12 +237,12 @@ static void attach(struct engine_thread *t, struct worker *w)
 	w->con_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	script_push_draw(&t->script, &w->draw);
 	w->draw_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	w->link.epoll_fd = t->epoll_fd;
-	w->link.watched_fd = -1;
-	w->link.script = &t->script;
-	w->link.n_stmts = (size_t)t->script.n_statements * (l->o.tables + 1) + 1;
-	if (!w->link.stmt)
-		w->link.stmt = xcalloc(w->link.n_stmts, sizeof(*w->link.stmt));
+	w->conn.epoll_fd = t->epoll_fd;
+	w->conn.watched_fd = -1;
+	w->conn.script = &t->script;
+	w->conn.n_stmts = (size_t)t->script.n_statements * (l->o.tables + 1) + 1;
+	if (!w->conn.stmt)
+		w->conn.stmt = xcalloc(w->conn.n_stmts, sizeof(*w->conn.stmt));
 }
 
 static int thread_open(struct engine_thread *t, struct err *e)
@@ -288,7 +288,7 @@ void engine_join(struct load *l)
 			pthread_join(t->id, NULL);
 		t->running = false;
 		for (size_t k = 0; k < t->n_workers; k++)
-			link_close(&t->worker[k]->link);
+			conn_close(&t->worker[k]->conn);
 		if (t->epoll_fd >= 0)
 			close(t->epoll_fd);
 		t->epoll_fd = -1;

@@ -100,7 +100,7 @@ static void share_workers(struct load *l)
 
 		l->worker[i].number = (l->o.shards ? (l->o.shard - 1) * l->o.workers : 0) + i + 1;
 		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
-		l->worker[i].link.sql_text = l->worker[i].link.rows.bytes =
+		l->worker[i].conn.sql_text = l->worker[i].conn.rows.bytes =
 			(struct strbuf)STRBUF_INIT;
 		l->worker[i].notes = l->worker[i].packet = (struct strbuf)STRBUF_INIT;
 		t->worker[t->n_workers++] = &l->worker[i];
@@ -177,7 +177,7 @@ void load_free(struct load *l)
 		con_face_release(&w->con);
 		strbuf_release(&w->notes);
 		strbuf_release(&w->packet);
-		link_release(&w->link);
+		conn_release(&w->conn);
 	}
 	for (unsigned i = 0; i < l->n_threads; i++)
 		free(l->thread[i].worker);

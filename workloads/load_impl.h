@@ -42,7 +42,7 @@ struct worker {
 	struct history *history; /* opened by the first note */
 	struct strbuf notes;
 	struct engine_thread *thread;
-	struct link link;
+	struct conn conn;
 	enum phase phase;
 	bool was_ready; /* it has connected since load_start() */
 	int backoff_ms;

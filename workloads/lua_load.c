@@ -207,7 +207,7 @@ static int prepare(lua_State *L)
 	return 0;
 }
 
-static void mark(struct lua_load *l)
+static void mark_ledger(struct lua_load *l)
 {
 	l->mark = (struct load_stats){ .latency = &l->latest[0],
 				       .queue = &l->latest[1],
@@ -219,7 +219,7 @@ static void mark(struct lua_load *l)
 
 /* A cluster that served before, and another one since: its transactions from now on come after the
  * other's. It gets a number of its own for them, since the checks order clusters by number. */
-static void serves(struct runtime *r, struct lua_cluster *c)
+static void number_cluster(struct runtime *r, struct lua_cluster *c)
 {
 	static const struct lua_cluster *last; /* one run a process */
 
@@ -241,7 +241,7 @@ static int start(lua_State *L)
 	struct sql_endpoint ep = *cluster_endpoint(on->c);
 
 	ep.port = (unsigned)runtime_route(r, "load", (int)ep.port);
-	serves(r, on);
+	number_cluster(r, on);
 	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return runtime_raise(L, &e);
 	l->on = on;
@@ -249,7 +249,7 @@ static int start(lua_State *L)
 	l->started_ns = clock_mono_ns();
 	l->running = true;
 	on->writer = l->name;
-	mark(l);
+	mark_ledger(l);
 	return 0;
 }
 
@@ -313,7 +313,7 @@ static int window(lua_State *L)
 	}
 	memcpy(was, l->marked, sizeof(was));
 	seconds = (double)(clock_mono_ns() - l->mark_ns) / 1e9;
-	mark(l);
+	mark_ledger(l);
 	number(L, "seconds", seconds);
 	number(L, "rate", load_rate(l->load));
 	number(L, "started", (double)(l->mark.started - before.started));

@@ -63,7 +63,7 @@ void worker_end(struct worker *w)
 	if (w->phase == PHASE_ENDED)
 		return;
 	w->phase = PHASE_ENDED;
-	link_close(&w->link);
+	conn_close(&w->conn);
 	w->thread->n_ended++;
 	atomic_fetch_sub(&w->thread->load->alive, 1);
 }
@@ -105,7 +105,7 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
  * socket would block before it asks to wait, so each wait ends with an edge. */
 static void watch(struct worker *w)
 {
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
 				  .data.ptr = w };
 	int fd = mysql_get_socket(k->m);
@@ -125,9 +125,9 @@ void worker_connect(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
-	link_close(&w->link);
+	conn_close(&w->conn);
 	w->phase = PHASE_CONNECT;
-	link_connect(&w->link, &l->endpoint, l->db, l->o.protocol == LOAD_ONE_PACKET);
+	conn_connect(&w->conn, &l->endpoint, l->db, l->o.protocol == LOAD_ONE_PACKET);
 }
 
 /* Twice as long each time, until a transaction is acknowledged. */
@@ -145,7 +145,7 @@ static void lost(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
-	link_close(&w->link);
+	conn_close(&w->conn);
 	if (l->o.stop_on_lost || atomic_load(&l->stopping))
 		worker_end(w);
 	else
@@ -158,7 +158,7 @@ static void note_failure(struct worker *w)
 	struct load *l = w->thread->load;
 
 	pthread_mutex_lock(&l->lock);
-	err_set(&l->last_failure, ERR_SQL, w->link.code, "%s (%d)", w->link.text, w->link.code);
+	err_set(&l->last_failure, ERR_SQL, w->conn.code, "%s (%d)", w->conn.text, w->conn.code);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -240,7 +240,7 @@ static void drop_coroutine(struct worker *w)
 
 static void event_failed(struct worker *w, bool at_commit)
 {
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 	enum failure f = failure_of(k->code, k->text);
 	struct txn_state s = { .in_txn = w->in_txn,
 			       .at_commit = at_commit,
@@ -263,7 +263,7 @@ static void event_failed(struct worker *w, bool at_commit)
 		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way
 		 */
 		w->phase = PHASE_ROLLBACK;
-		link_query(k, "ROLLBACK", 8);
+		conn_query(k, "ROLLBACK", 8);
 	} else {
 		hard_error(w, at_commit ? "COMMIT" : "transaction", k->code, k->text);
 		worker_end(w);
@@ -291,7 +291,7 @@ static void event_returned(struct worker *w)
 	}
 	if (!w->committed) { /* autocommitted statements: what the last of them was told */
 		w->end_ns = clock_mono_ns();
-		w->position = w->link.last_gtid;
+		w->position = w->conn.last_gtid;
 	}
 	record(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED,
 	       false);
@@ -307,7 +307,7 @@ static size_t slot_of(const struct worker *w, unsigned statement, uint32_t table
 static void start_commit(struct worker *w)
 {
 	w->phase = PHASE_COMMIT;
-	link_query(&w->link, "COMMIT", 6);
+	conn_query(&w->conn, "COMMIT", 6);
 }
 
 static void packet_add(struct worker *w, const char *text, size_t n)
@@ -336,7 +336,7 @@ static bool start_in_packet(struct worker *w)
 		w->wrote |= !st->reads;
 		if (w->packet_n++)
 			strbuf_addch(&w->packet, ';');
-		sqltext_add(&w->packet, w->link.m, st, c);
+		sqltext_add(&w->packet, w->conn.m, st, c);
 	} else if (c->verb != CON_COMMIT || !l->o.ledger_rows) {
 		w->in_txn |= c->verb == CON_BEGIN;
 		w->wrote |= c->verb == CON_QUERY;
@@ -360,7 +360,7 @@ static bool start_in_packet(struct worker *w)
 	}
 	w->packet_sent = w->packet_n;
 	w->packet_n = 0;
-	link_query(&w->link, w->packet.buf, w->packet.len);
+	conn_query(&w->conn, w->packet.buf, w->packet.len);
 	return true;
 }
 
@@ -369,7 +369,7 @@ static void start_call(struct worker *w)
 {
 	struct load *l = w->thread->load;
 	struct con_call *c = &w->con.call;
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 
 	add(&w->statements, 1);
 	w->phase = PHASE_EVENT;
@@ -379,12 +379,12 @@ static void start_call(struct worker *w)
 	switch (c->verb) {
 	case CON_BEGIN:
 		w->in_txn = true;
-		link_query(k, c->text.buf, c->text.len);
+		conn_query(k, c->text.buf, c->text.len);
 		return;
 	case CON_ROLLBACK:
 	case CON_QUERY:
 		w->wrote |= c->verb == CON_QUERY;
-		link_query(k, c->text.buf, c->text.len);
+		conn_query(k, c->text.buf, c->text.len);
 		return;
 	case CON_EXECUTE: {
 		const struct script_statement *st = &w->thread->script.statement[c->statement];
@@ -395,12 +395,12 @@ static void start_call(struct worker *w)
 		if (l->o.protocol == LOAD_TEXT) {
 			strbuf_reset(&w->packet);
 			sqltext_add(&w->packet, k->m, st, c);
-			link_query(k, w->packet.buf, w->packet.len);
+			conn_query(k, w->packet.buf, w->packet.len);
 			return;
 		}
 		if (!k->stmt[slot])
 			script_sql(st, c->table, &sql);
-		link_execute(k, slot, sql.buf, c);
+		conn_execute(k, slot, sql.buf, c);
 		strbuf_release(&sql);
 		return;
 	}
@@ -414,7 +414,7 @@ static void start_call(struct worker *w)
 		w->ledger_call.n_args = 2;
 		w->ledger_call.arg[0] = (struct con_arg){ .number = w->number };
 		w->ledger_call.arg[1] = (struct con_arg){ .number = (int64_t)w->seq };
-		link_execute(k, k->n_stmts - 1, LEDGER_SQL, &w->ledger_call);
+		conn_execute(k, k->n_stmts - 1, LEDGER_SQL, &w->ledger_call);
 		return;
 	}
 }
@@ -476,7 +476,7 @@ void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 	strbuf_reset(&w->packet);
 	strbuf_reset(&w->notes);
 	w->packet_n = w->packet_sent = 0;
-	w->link.last_gtid = 0;
+	w->conn.last_gtid = 0;
 	draw_begin(&w->draw, w->number, ++w->seq);
 	add(&w->started, 1);
 	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->thread->script.event_ref);
@@ -497,8 +497,8 @@ static void sent_packet_ended(struct worker *w)
 static int push_answer(struct worker *w)
 {
 	const struct con_call *c = &w->con.call;
-	const struct link *k = &w->link;
-	const struct link_rows *r = &k->rows;
+	const struct conn *k = &w->conn;
+	const struct conn_rows *r = &k->rows;
 	lua_State *L = w->co;
 
 	if (c->verb == CON_EXECUTE) {
@@ -516,7 +516,7 @@ static int push_answer(struct worker *w)
 	for (size_t i = 0; i < r->n; i += r->columns) {
 		lua_createtable(L, (int)r->columns, 0);
 		for (unsigned col = 0; col < r->columns; col++) {
-			const struct link_cell *cell = &r->cell[i + col];
+			const struct conn_cell *cell = &r->cell[i + col];
 
 			if (cell->null)
 				continue;
@@ -547,11 +547,11 @@ static void become_ready(struct worker *w)
 static void connect_failed(struct worker *w)
 {
 	note_failure(w);
-	if (w->was_ready && failure_of(w->link.code, w->link.text) == FAILURE_LOST) {
+	if (w->was_ready && failure_of(w->conn.code, w->conn.text) == FAILURE_LOST) {
 		lost(w);
 		return;
 	}
-	hard_error(w, "connect", w->link.code, w->link.text);
+	hard_error(w, "connect", w->conn.code, w->conn.text);
 	worker_end(w);
 }
 
@@ -566,7 +566,7 @@ static uint64_t position_of(const char *info)
 
 static void connected(struct worker *w)
 {
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 
 	if (k->failed) {
 		connect_failed(w);
@@ -577,14 +577,14 @@ static void connected(struct worker *w)
 								  : PHASE_SESSION;
 	k->want_rows = false;
 	if (w->phase == PHASE_SESSION)
-		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
+		conn_query(k, SESSION_SQL, strlen(SESSION_SQL));
 	else
-		link_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
+		conn_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
 }
 
 static void commit_answered(struct worker *w)
 {
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 
 	if (k->failed) {
 		/* of a transaction in one packet: a statement before COMMIT said no, and
@@ -601,7 +601,7 @@ static void commit_answered(struct worker *w)
 	if (k->tidb) {
 		w->phase = PHASE_POSITION;
 		k->want_rows = true;
-		link_query(k, POSITION_SQL, strlen(POSITION_SQL));
+		conn_query(k, POSITION_SQL, strlen(POSITION_SQL));
 		return;
 	}
 	resume(w, 0);
@@ -610,7 +610,7 @@ static void commit_answered(struct worker *w)
 /* The operation that was under way is done. */
 static void operation_done(struct worker *w)
 {
-	struct link *k = &w->link;
+	struct conn *k = &w->conn;
 
 	switch (w->phase) {
 	case PHASE_CONNECT: connected(w); return;
@@ -620,7 +620,7 @@ static void operation_done(struct worker *w)
 			return;
 		}
 		w->phase = PHASE_SESSION; /* a server without that variable needs no telling */
-		link_query(k, SESSION_SQL, strlen(SESSION_SQL));
+		conn_query(k, SESSION_SQL, strlen(SESSION_SQL));
 		return;
 	case PHASE_SESSION:
 		if (k->failed && failure_of(k->code, k->text) == FAILURE_LOST)
@@ -684,11 +684,11 @@ static bool has_operation(const struct worker *w)
 
 void worker_ready(struct worker *w, int ready)
 {
-	if (ready && has_operation(w) && w->link.wait)
-		link_continue(&w->link, ready);
+	if (ready && has_operation(w) && w->conn.wait)
+		conn_continue(&w->conn, ready);
 	/* an operation that needed no waiting is done already: then the next one, until there is
 	 * something to wait for */
-	while (has_operation(w) && !w->link.wait)
+	while (has_operation(w) && !w->conn.wait)
 		operation_done(w);
 	if (has_operation(w))
 		watch(w);
@@ -711,10 +711,10 @@ void worker_tick(struct worker *w, int64_t now_ns)
 		worker_ready(w, 0);
 	} else if (atomic_load(&l->cutting) && w->phase <= PHASE_SESSION) {
 		worker_end(w);
-	} else if (has_operation(w) && w->link.wait) {
+	} else if (has_operation(w) && w->conn.wait) {
 		if (atomic_load(&l->cutting))
-			link_cut(&w->link);
-		if (w->link.wait & MYSQL_WAIT_TIMEOUT && now_ns >= w->link.timeout_ns)
+			conn_cut(&w->conn);
+		if (w->conn.wait & MYSQL_WAIT_TIMEOUT && now_ns >= w->conn.timeout_ns)
 			worker_ready(w, MYSQL_WAIT_TIMEOUT);
 	}
 }

@@ -276,7 +276,7 @@ static int no_option(const char *name)
 }
 
 /* What is left is the load's own, or sysbench's and as it is here anyway; or nobody's. */
-static int sort_out(struct load_run *r)
+static int keep_own_options(struct load_run *r)
 {
 	size_t kept = 0, i;
 	int rc = 0;
@@ -492,7 +492,7 @@ int load_options(struct load_run *r, int argc, char **argv)
 			r->ep.ssl_ca[0] ? "ca" : "cert");
 		return 2;
 	}
-	rc = sort_out(r);
+	rc = keep_own_options(r);
 	r->o.set = (const char *const *)r->set;
 	return rc;
 }

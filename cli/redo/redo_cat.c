@@ -77,7 +77,7 @@ static bool has_key(const struct redo_options *o, const struct redo_row *r)
 					     memcmp(c[i].name.p, o->key, c[i].name.n) != 0
 				: !(c[i].flag & COLF_HANDLE_KEY)))
 				continue;
-			shape_value_text(&c[i].value, &text);
+			row_layout_value_text(&c[i].value, &text);
 			same = !strcmp(text.buf, want);
 			strbuf_release(&text);
 			if (same)

@@ -113,7 +113,7 @@ struct seen {
 	struct redo_outlook outlook;
 	bool looked, up; /* up: the last look told something */
 	const char *runs_dir;
-	struct past_run *runs;
+	struct run_row *runs;
 	size_t runs_n;
 	int64_t runs_ns; /* when they were read; 0: never */
 };
@@ -134,16 +134,16 @@ static void note_look(struct seen *s, const struct watch *watch, const struct re
  */
 static void read_rehearsals(struct seen *s)
 {
-	const struct past_filter newest = { .last = REHEARSALS_MAX };
+	const struct run_filter newest = { .last = REHEARSALS_MAX };
 	int64_t now = clock_mono_ns();
 
 	if (s->runs_ns && now - s->runs_ns < REHEARSALS_MS * 1000000)
 		return;
 	s->runs_ns = now;
-	past_free(s->runs, s->runs_n);
+	run_history_free(s->runs, s->runs_n);
 	s->runs = NULL;
 	s->runs_n = 0;
-	past_list(s->runs_dir, &newest, &s->runs, &s->runs_n, NULL);
+	run_history_list(s->runs_dir, &newest, &s->runs, &s->runs_n, NULL);
 }
 
 static bool rehearsed_later(const struct seen *s, size_t i)
@@ -164,7 +164,7 @@ static void rehearsals(struct seen *s, struct exposition *x)
 			x, "rehearsal_timestamp_seconds", EXPOSITION_GAUGE,
 			"When a scenario last ended with this verdict: the begin of that run.");
 	for (size_t i = 0; i < s->runs_n; i++) { /* oldest first */
-		const struct past_run *r = &s->runs[i];
+		const struct run_row *r = &s->runs[i];
 		const char *const labels[] = { "scenario", r->scenario, "ground", r->ground,
 					       "verdict",  r->verdict,  NULL };
 
@@ -191,8 +191,8 @@ static void figures(void *arg, bool open_metrics, struct strbuf *out)
 	exposition_end(&x);
 }
 
-static void tell(const struct redo_options *o, const struct watch *seen,
-		 const struct redo_outlook *w)
+static void print_outlook(const struct redo_options *o, const struct watch *seen,
+			  const struct redo_outlook *w)
 {
 	(o->json ? watch_json : o->prometheus ? watch_prometheus : watch_text)(seen, w);
 	if (o->json || o->prometheus)
@@ -224,7 +224,7 @@ static int look_on(struct store *s, const struct redo_options *o, struct seen *f
 				seen.moved_ns = clock_mono_ns();
 			seen.point = w.meta.resolved_ts;
 			note_look(for_others, &seen, &w);
-			tell(o, &seen, &w);
+			print_outlook(o, &seen, &w);
 			rc = o->warn_rpo_ms && w.loss_ms > o->warn_rpo_ms ? 1 : 0;
 		}
 		fflush(stdout);
@@ -248,6 +248,6 @@ int redo_watch(struct store *s, const struct redo_options *o)
 	else
 		rc = look_on(s, o, &seen);
 	serve_stop(&serve);
-	past_free(seen.runs, seen.runs_n);
+	run_history_free(seen.runs, seen.runs_n);
 	return rc;
 }

@@ -17,7 +17,7 @@
 #define RANKED_MIN 3
 
 struct side {
-	struct past_run *runs;
+	struct run_row *runs;
 	size_t n;
 };
 
@@ -27,8 +27,8 @@ static double *values(const struct side *s, const char *name, size_t *n)
 
 	*n = 0;
 	for (size_t i = 0; i < s->n; i++)
-		if (!isnan(past_value(&s->runs[i], name)))
-			v[(*n)++] = past_value(&s->runs[i], name);
+		if (!isnan(run_row_value(&s->runs[i], name)))
+			v[(*n)++] = run_row_value(&s->runs[i], name);
 	return v;
 }
 
@@ -55,7 +55,7 @@ static void figure(const char *name, const struct side *a, const struct side *b,
 	struct strbuf out = STRBUF_INIT;
 	size_t a_n, b_n;
 	double *av = values(a, name, &a_n), *bv = values(b, name, &b_n), from, to;
-	const char *unit = past_unit(name);
+	const char *unit = run_row_unit(name);
 
 	from = a_n ? stats_median(av, a_n) : 0;
 	to = b_n ? stats_median(bv, b_n) : 0;
@@ -165,7 +165,7 @@ static void compare(const struct side *a, const struct side *b, bool all)
 	options(a->runs[a->n - 1].options, b->runs[b->n - 1].options);
 	mixed("A", a);
 	mixed("B", b);
-	names = past_names(both.runs, both.n, &n);
+	names = run_history_names(both.runs, both.n, &n);
 	printf("%-28s%-25s%-25s%s\n", "figure", a->n > 1 ? "A: median ± spread" : "A",
 	       b->n > 1 ? "B: median ± spread" : "B", "change");
 	for (size_t i = 0; i < n; i++)
@@ -211,10 +211,10 @@ static const struct command_def command = {
 int cmd_compare(int argc, char **argv)
 {
 	struct request q = { .dir = "runs" };
-	struct past_filter before = { 0 }, of = { 0 };
+	struct run_filter before = { 0 }, of = { 0 };
 	struct side a = { 0 }, b = { 0 };
 	struct err e = ERR_INIT;
-	struct past_run *newest = NULL;
+	struct run_row *newest = NULL;
 	size_t newest_n = 0;
 	int rc = options_parse(&command, argc, argv, &q);
 
@@ -226,13 +226,13 @@ int cmd_compare(int argc, char **argv)
 	of.scenario = q.scenario;
 	/* runs of one scenario are beside each other: the newest one's, unless told */
 	of.last = 1;
-	rc = of.scenario ? past_check_scenario(q.dir, of.scenario, &e) : 0;
+	rc = of.scenario ? run_history_check_scenario(q.dir, of.scenario, &e) : 0;
 	if (rc == 0 && from_history(argv[optind], argv[optind + 1]))
-		rc = past_list(q.dir, &of, &newest, &newest_n, &e);
+		rc = run_history_list(q.dir, &of, &newest, &newest_n, &e);
 	if (newest_n) {
-		of = (struct past_filter){ .scenario = newest[0].scenario,
-					   .ground = newest[0].ground,
-					   .options = q.same ? newest[0].options : NULL };
+		of = (struct run_filter){ .scenario = newest[0].scenario,
+					  .ground = newest[0].ground,
+					  .options = q.same ? newest[0].options : NULL };
 		before = of;
 	}
 	of.last = 0;
@@ -240,18 +240,19 @@ int cmd_compare(int argc, char **argv)
 		before.skip = strtoul(argv[optind + 1] + 5, NULL, 10);
 	if (rc < 0)
 		;
-	else if (past_side(q.dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
-		 past_side(q.dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
+	else if (run_history_side(q.dir, argv[optind + 1], of, &b.runs, &b.n, &e) < 0 ||
+		 run_history_side(q.dir, argv[optind], before, &a.runs, &a.n, &e) < 0)
 		rc = -1;
 	else if (!a.n || !b.n)
-		rc = err_set(&e, ERR_USAGE, 0, "side %s has no run (history %s/" PAST_FILE ")",
+		rc = err_set(&e, ERR_USAGE, 0,
+			     "side %s has no run (history %s/" RUN_HISTORY_FILE ")",
 			     a.n ? "B" : "A", q.dir);
 	if (rc < 0)
 		fprintf(stderr, "drtest compare: %s\n", e.text);
 	else
 		compare(&a, &b, q.all);
-	past_free(newest, newest_n);
-	past_free(a.runs, a.n);
-	past_free(b.runs, b.n);
+	run_history_free(newest, newest_n);
+	run_history_free(a.runs, a.n);
+	run_history_free(b.runs, b.n);
 	return rc < 0 ? err_exit_code(&e) : 0;
 }

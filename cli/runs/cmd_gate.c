@@ -112,26 +112,26 @@ static int judge(const struct request *q, const struct gate_sides *s)
 int cmd_gate(int argc, char **argv)
 {
 	struct request q = { .dir = "runs", .baseline = "last:20", .last = 1, .min = 5 };
-	struct past_run *runs = NULL, *baseline = NULL;
+	struct run_row *runs = NULL, *baseline = NULL;
 	size_t n = 0, baseline_n = 0;
-	struct past_filter f = { 0 };
+	struct run_filter f = { 0 };
 	struct err e = ERR_INIT;
 	int rc = parse(argc, argv, &q);
 
 	if (rc < 0)
 		return -1 - rc;
-	f = (struct past_filter){ .scenario = q.scenario, .last = 1 };
-	rc = past_list(q.dir, &f, &runs, &n, &e);
+	f = (struct run_filter){ .scenario = q.scenario, .last = 1 };
+	rc = run_history_list(q.dir, &f, &runs, &n, &e);
 	if (rc == 0 && n) { /* the newest run tells of which scenario and with which options */
-		struct past_run newest = runs[0];
+		struct run_row newest = runs[0];
 
 		free(runs);
 		runs = NULL;
-		f = (struct past_filter){ .scenario = newest.scenario,
-					  .ground = newest.ground,
-					  .options = q.any_options ? NULL : newest.options,
-					  .last = q.last };
-		rc = past_list(q.dir, &f, &runs, &n, &e);
+		f = (struct run_filter){ .scenario = newest.scenario,
+					 .ground = newest.ground,
+					 .options = q.any_options ? NULL : newest.options,
+					 .last = q.last };
+		rc = run_history_list(q.dir, &f, &runs, &n, &e);
 		f.skip = n;
 		if (rc == 0) {
 			if (strncmp(q.baseline, "last:", 5) == 0)
@@ -141,22 +141,22 @@ int cmd_gate(int argc, char **argv)
 				f.skip -= strcmp(runs[i].verdict, "pass") != 0;
 			if (strncmp(q.baseline, "last:", 5) != 0)
 				f.skip = 0;
-			rc = past_side(q.dir, q.baseline, f, &baseline, &baseline_n, &e);
+			rc = run_history_side(q.dir, q.baseline, f, &baseline, &baseline_n, &e);
 		}
-		past_run_release(&newest);
+		run_row_release(&newest);
 	}
 	if (rc < 0) {
 		fprintf(stderr, "drtest gate: %s\n", e.text);
 		rc = err_exit_code(&e);
 	} else if (!n) {
-		printf("unknown  there is no run%s%s in %s/" PAST_FILE "\n",
+		printf("unknown  there is no run%s%s in %s/" RUN_HISTORY_FILE "\n",
 		       q.scenario ? " of " : "", q.scenario ? q.scenario : "", q.dir);
 		rc = q.allow_unknown ? 0 : 4;
 	} else {
 		rc = judge(&q,
 			   &(struct gate_sides){ runs, baseline, n, baseline_n, q.min, q.strict });
 	}
-	past_free(runs, n);
-	past_free(baseline, baseline_n);
+	run_history_free(runs, n);
+	run_history_free(baseline, baseline_n);
 	return rc;
 }

@@ -16,7 +16,7 @@
 #define COMPARED_MAX 200 /* runs whose options are held against each other */
 
 /* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
-static void differing(const struct past_run *runs, size_t n, const struct past_run *r,
+static void differing(const struct run_row *runs, size_t n, const struct run_row *r,
 		      struct strbuf *out)
 {
 	json_t *mine = json_loads(r->options, 0, NULL), *v;
@@ -40,10 +40,10 @@ static void differing(const struct past_run *runs, size_t n, const struct past_r
 	json_decref(mine);
 }
 
-static void line(const struct past_run *runs, size_t n_runs, const struct past_run *r)
+static void line(const struct run_row *runs, size_t n_runs, const struct run_row *r)
 {
-	double lost = past_value(r, "rpo_lost"), window = past_value(r, "rpo_ms"),
-	       rto = past_value(r, "rto_ms");
+	double lost = run_row_value(r, "rpo_lost"), window = run_row_value(r, "rpo_ms"),
+	       rto = run_row_value(r, "rto_ms");
 	struct strbuf out = STRBUF_INIT, set = STRBUF_INIT;
 	char when[32] = "", n[TEXT_NUMBER];
 	time_t t = (time_t)(r->started_ms / 1000);
@@ -69,7 +69,7 @@ static void line(const struct past_run *runs, size_t n_runs, const struct past_r
 	strbuf_release(&out);
 }
 
-static void json_line(const struct past_run *r)
+static void json_line(const struct run_row *r)
 {
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:f,s:I,s:I,s:I}", "run", r->name,
 			      "scenario", r->scenario, "ground", r->ground, "seed", r->seed,
@@ -95,16 +95,16 @@ static int rebuild(const char *dir)
 	struct err e = ERR_INIT;
 	size_t n;
 
-	if (past_rebuild(dir, &n, &e) < 0) {
+	if (run_history_rebuild(dir, &n, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return 3;
 	}
-	printf("%s/" PAST_FILE ": %zu run%s\n", dir, n, n == 1 ? "" : "s");
+	printf("%s/" RUN_HISTORY_FILE ": %zu run%s\n", dir, n, n == 1 ? "" : "s");
 	return 0;
 }
 
 struct request {
-	struct past_filter f;
+	struct run_filter f;
 	const char *dir;
 	uint64_t last;
 	bool json, again;
@@ -138,8 +138,8 @@ static const struct command_def command = {
 int cmd_history(int argc, char **argv)
 {
 	struct request q = { .dir = "runs", .last = 20 };
-	struct past_run *runs;
-	struct past_filter f;
+	struct run_row *runs;
+	struct run_filter f;
 	struct err e = ERR_INIT;
 	size_t n;
 	int rc = options_parse(&command, argc, argv, &q);
@@ -150,21 +150,22 @@ int cmd_history(int argc, char **argv)
 	f.last = q.last;
 	if (q.again)
 		return rebuild(q.dir);
-	if (f.verdict && !past_is_verdict(f.verdict)) {
-		fprintf(stderr, "drtest history: --verdict: '%.80s' is none of " PAST_VERDICTS "\n",
+	if (f.verdict && !run_history_is_verdict(f.verdict)) {
+		fprintf(stderr,
+			"drtest history: --verdict: '%.80s' is none of " RUN_HISTORY_VERDICTS "\n",
 			f.verdict);
 		return 2;
 	}
-	if (f.scenario && past_check_scenario(q.dir, f.scenario, &e) < 0) {
+	if (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return err_exit_code(&e);
 	}
-	if (past_list(q.dir, &f, &runs, &n, &e) < 0) {
+	if (run_history_list(q.dir, &f, &runs, &n, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return 3;
 	}
 	if (!n && !q.json)
-		printf("no such run in %s/" PAST_FILE "\n", q.dir);
+		printf("no such run in %s/" RUN_HISTORY_FILE "\n", q.dir);
 	else if (!q.json)
 		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict",
 		       "scenario", "seed", "lost", "RPO", "RTO", "folder");
@@ -173,6 +174,6 @@ int cmd_history(int argc, char **argv)
 			json_line(&runs[i]);
 		else
 			line(runs, n, &runs[i]);
-	past_free(runs, n);
+	run_history_free(runs, n);
 	return 0;
 }

@@ -9,28 +9,28 @@
 #include "harness/os/fs.h"
 #include "reports/trend.h"
 
-static int write_page(const char *dir, const char *to, struct past_filter f, struct err *e)
+static int write_page(const char *dir, const char *to, struct run_filter f, struct err *e)
 {
 	char *path = to ? xstrdup(to) : xstrfmt("%s/trend.html", dir), *scenario = NULL;
 	struct strbuf page = STRBUF_INIT;
-	struct past_run *runs = NULL;
-	struct past_filter newest = { .last = 1 };
+	struct run_row *runs = NULL;
+	struct run_filter newest = { .last = 1 };
 	size_t n = 0;
 	int rc = -1;
 
 	if (!f.scenario) {
-		if (past_list(dir, &newest, &runs, &n, e) < 0)
+		if (run_history_list(dir, &newest, &runs, &n, e) < 0)
 			goto out;
 		scenario = n ? xstrdup(runs[0].scenario) : NULL;
 		f.scenario = scenario;
-		past_free(runs, n);
+		run_history_free(runs, n);
 		runs = NULL;
 	}
-	if (past_list(dir, &f, &runs, &n, e) < 0)
+	if (run_history_list(dir, &f, &runs, &n, e) < 0)
 		goto out;
 	if (!n) {
-		err_set(e, ERR_USAGE, 0, "no run%s%s in %s/" PAST_FILE, f.scenario ? " of " : "",
-			f.scenario ? f.scenario : "", dir);
+		err_set(e, ERR_USAGE, 0, "no run%s%s in %s/" RUN_HISTORY_FILE,
+			f.scenario ? " of " : "", f.scenario ? f.scenario : "", dir);
 		goto out;
 	}
 	trend_html(runs, n, f.scenario, &page);
@@ -38,7 +38,7 @@ static int write_page(const char *dir, const char *to, struct past_filter f, str
 	if (rc == 0)
 		printf("%s: %zu run%s\n", path, n, n == 1 ? "" : "s");
 out:
-	past_free(runs, n);
+	run_history_free(runs, n);
 	strbuf_release(&page);
 	free(scenario);
 	free(path);
@@ -71,7 +71,7 @@ static const struct command_def command = {
 int cmd_trend(int argc, char **argv)
 {
 	struct request q = { .dir = "runs", .last = 365 };
-	struct past_filter f = { 0 };
+	struct run_filter f = { 0 };
 	struct err e = ERR_INIT;
 	int rc = options_parse(&command, argc, argv, &q);
 
@@ -79,7 +79,7 @@ int cmd_trend(int argc, char **argv)
 		return rc == 1 ? 0 : 2;
 	f.scenario = q.scenario;
 	f.last = q.last;
-	if (f.scenario && past_check_scenario(q.dir, f.scenario, &e) < 0) {
+	if (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0) {
 		fprintf(stderr, "drtest trend: %s\n", e.text);
 		return err_exit_code(&e);
 	}

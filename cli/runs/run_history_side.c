@@ -7,7 +7,7 @@
 
 #define SIDE_RUNS_MAX 1000
 
-static int folders(const char *text, struct past_run **runs, size_t *n, struct err *e)
+static int folders(const char *text, struct run_row **runs, size_t *n, struct err *e)
 {
 	char *copy = xstrdup(text), *save = NULL;
 	int rc = 0;
@@ -20,15 +20,15 @@ static int folders(const char *text, struct past_run **runs, size_t *n, struct e
 			break;
 		}
 		*runs = xreallocarray(*runs, *n + 1, sizeof(**runs));
-		rc = past_of_folder(one, &(*runs)[*n], e);
+		rc = run_row_of_folder(one, &(*runs)[*n], e);
 		*n += rc == 0;
 	}
 	free(copy);
 	return rc;
 }
 
-int past_side(const char *runs_dir, const char *text, struct past_filter f, struct past_run **runs,
-	      size_t *n, struct err *e)
+int run_history_side(const char *runs_dir, const char *text, struct run_filter f,
+		     struct run_row **runs, size_t *n, struct err *e)
 {
 	int rc;
 	char *end;
@@ -41,19 +41,20 @@ int past_side(const char *runs_dir, const char *text, struct past_filter f, stru
 			return err_set(e, ERR_USAGE, 0,
 				       "'%.80s': last:N takes a number from 1 to %d", text,
 				       SIDE_RUNS_MAX);
-		rc = past_list(runs_dir, &f, runs, n, e);
+		rc = run_history_list(runs_dir, &f, runs, n, e);
 	} else if (!strncmp(text, "version:", 8)) {
 		f.drtest = text + 8;
 		f.last = SIDE_RUNS_MAX;
-		rc = past_list(runs_dir, &f, runs, n, e);
+		rc = run_history_list(runs_dir, &f, runs, n, e);
 	} else {
 		rc = folders(text, runs, n, e);
 	}
 	if (rc == 0 && !*n && text[0] == 'v')
-		rc = err_set(e, ERR_USAGE, 0, "'%.80s': no such run in the history %s/" PAST_FILE,
-			     text, runs_dir);
+		rc = err_set(e, ERR_USAGE, 0,
+			     "'%.80s': no such run in the history %s/" RUN_HISTORY_FILE, text,
+			     runs_dir);
 	if (rc < 0) {
-		past_free(*runs, *n);
+		run_history_free(*runs, *n);
 		*runs = NULL;
 		*n = 0;
 	}

@@ -213,7 +213,7 @@ const char *catalog_moved(const struct catalog *a, const struct catalog *b)
 	return NULL;
 }
 
-static void named(struct strbuf *out, struct sql *s, const char *what, const char *sql)
+static void add_names(struct strbuf *out, struct sql *s, const char *what, const char *sql)
 {
 	struct sql_rows r = { 0 };
 	unsigned n = 0;
@@ -304,13 +304,14 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		named(out, s, out->len ? lists[i].next : lists[i].first, lists[i].sql);
-	named(out, s, out->len ? "; not carried: " : "not carried: ",
-	      sql_flavor(s) == SQL_MARIADB
-		      ? "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
-			"('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE', 'VIEW', 'SYSTEM VIEW', 'TEMPORARY', 'TEMPORARY SEQUENCE') ORDER BY 1, 2"
-		      : "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
-			"ORDER BY 1, 2");
+		add_names(out, s, out->len ? lists[i].next : lists[i].first, lists[i].sql);
+	add_names(
+		out, s, out->len ? "; not carried: " : "not carried: ",
+		sql_flavor(s) == SQL_MARIADB
+			? "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
+			  "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE', 'VIEW', 'SYSTEM VIEW', 'TEMPORARY', 'TEMPORARY SEQUENCE') ORDER BY 1, 2"
+			: "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
+			  "ORDER BY 1, 2");
 	views_on_functions(out, s, c);
 	unseen(out, s);
 }

@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "harness/backup/definition.h"
-#include "harness/backup/load.h"
+#include "harness/backup/load_data.h"
 #include "harness/base/failpoint.h"
 #include "harness/base/xalloc.h"
 #include "harness/sql/rights.h"
@@ -436,7 +436,7 @@ static void *load_thread(void *arg)
 					.from = r->from,
 					.table = mt,
 					.first = st->first,
-					.end = st->end - fault_point("restore.chunk_missing"),
+					.end = st->end - failpoint("restore.chunk_missing"),
 					.bulk = l->streams == 1,
 					.local_infile = r->local_infile &&
 							!load_needs_inserts(t->conn, mt) };

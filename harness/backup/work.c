@@ -27,7 +27,7 @@ void work_fail(struct work *w, const struct err *e)
 
 #define TELL_NS ((int64_t)200 * 1000000)
 
-static void tell(struct work *w, uint64_t total)
+static void report_progress(struct work *w, uint64_t total)
 {
 	int64_t now = clock_mono_ns(), told = w->told_ns;
 	double share;
@@ -44,7 +44,7 @@ int work_pace(struct work *w, uint64_t bytes, struct err *e)
 {
 	uint64_t total = atomic_fetch_add(&w->raw_bytes, bytes) + bytes;
 
-	tell(w, total);
+	report_progress(w, total);
 	for (;;) {
 		int64_t ahead_ms = 0;
 

@@ -1,6 +1,6 @@
 #include "harness/base/failpoint.h"
 
-#ifdef DRTEST_FAULT_POINTS
+#ifdef DRTEST_FAILPOINTS
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void read_environment(void)
 {
-	const char *p = getenv("DRTEST_FAULT");
+	const char *p = getenv("DRTEST_FAILPOINT");
 
 	while (p && *p && n_faults < FAULTS_MAX) {
 		size_t n = strcspn(p, ",");
@@ -36,7 +36,7 @@ static void read_environment(void)
 	}
 }
 
-bool fault_point(const char *name)
+bool failpoint(const char *name)
 {
 	bool hit = false;
 
@@ -54,7 +54,7 @@ bool fault_point(const char *name)
 
 bool fault_same(const char *name, uint64_t value)
 {
-	bool hit = fault_point(name), same = false;
+	bool hit = failpoint(name), same = false;
 
 	for (size_t i = 0; i < n_faults; i++)
 		if (!strcmp(faults[i].name, name)) {
@@ -70,9 +70,9 @@ bool fault_same(const char *name, uint64_t value)
 }
 #endif
 
-bool fault_points_built(void)
+bool failpoints_built(void)
 {
-#ifdef DRTEST_FAULT_POINTS
+#ifdef DRTEST_FAILPOINTS
 	return true;
 #else
 	return false;

@@ -87,7 +87,7 @@ static size_t quote_at(const char *p)
 
 /* Past a value in quotes, which begin at p and are n bytes (an escaped quote within JSON is two);
  * the end is there or the text's. */
-static const char *past_quoted(const char *p, size_t n)
+static const char *run_history_quoted(const char *p, size_t n)
 {
 	const char *q = p + n;
 
@@ -112,7 +112,7 @@ static const char *stars(struct strbuf *out, const char *p, char before)
 	const char *end;
 
 	if (n) {
-		end = past_quoted(p, n);
+		end = run_history_quoted(p, n);
 		strbuf_add(out, p, n);
 		strbuf_addstr(out, "***");
 		if (*end)

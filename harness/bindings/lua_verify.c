@@ -13,7 +13,7 @@
 #include "harness/bindings/lua_tso.h"
 #include "harness/cluster/forensic.h"
 #include "harness/compare/compare.h"
-#include "harness/run/evidence.h"
+#include "harness/run/thousands.h"
 #include "harness/run/lua_json.h"
 #include "harness/tidb/tidb.h"
 #include "harness/verify/evidence.h"
@@ -42,7 +42,7 @@ static void push_result(lua_State *L, enum verdict v, const char *evidence, json
 		snprintf(text, sizeof(text), "could not tell: %s", e->text);
 		evidence = text;
 	}
-	words = evidence_commas(evidence);
+	words = thousands_text(evidence);
 	lua_pushstring(L, words);
 	free(words);
 	lua_setfield(L, -2, "evidence");
@@ -354,7 +354,7 @@ static const struct run_audit *check_audit(lua_State *L, int index)
 
 /* The check reads the cluster, and the ledger, as they were when they were held. */
 static void as_held(lua_State *L, const struct held *h, const struct lua_cluster *c,
-		    const struct run_audit *load, const char *what, struct prefix_opts *o)
+		    const struct run_audit *load, const char *what, struct verify_opts *o)
 {
 	if (h->of != c || h->load != load)
 		runtime_usage(
@@ -369,11 +369,11 @@ static void as_held(lua_State *L, const struct held *h, const struct lua_cluster
 }
 
 /* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before
- * = true, held = hold(cluster, load) }) */
-enum prefix_kind { PREFIX_LEDGER, PREFIX_MODEL, PREFIX_ROWS };
+ * = true, held = hold_cluster(cluster, load) }) */
+enum verify_kind { VERIFY_LEDGER, VERIFY_MODEL, VERIFY_ROWS };
 
 /* Into the result on top. */
-static void push_counts(lua_State *L, const struct prefix_result *res)
+static void push_counts(lua_State *L, const struct verify_result *res)
 {
 	const struct {
 		const char *name;
@@ -401,7 +401,7 @@ static void push_counts(lua_State *L, const struct prefix_result *res)
 }
 
 /* The options at 3 that are no plain values. */
-static void prefix_options(lua_State *L, struct lua_cluster **of, tso_t *point,
+static void verify_options(lua_State *L, struct lua_cluster **of, tso_t *point,
 			   const struct held **held)
 {
 	if (!lua_istable(L, 3))
@@ -418,16 +418,16 @@ static void prefix_options(lua_State *L, struct lua_cluster **of, tso_t *point,
 	lua_pop(L, 3);
 }
 
-static int prefix(lua_State *L, enum prefix_kind kind)
+static int prefix(lua_State *L, enum verify_kind kind)
 {
-	bool model = kind == PREFIX_MODEL;
+	bool model = kind == VERIFY_MODEL;
 	const char *what = model                 ? "verify.model"
-			   : kind == PREFIX_ROWS ? "verify.rows"
+			   : kind == VERIFY_ROWS ? "verify.rows"
 						 : "verify.ledger";
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
-	struct prefix_opts o = { .point = UINT64_MAX,
+	struct verify_opts o = { .point = UINT64_MAX,
 				 .threads = SQL_THREADS,
 				 .ledger_dir = audit->ledger_dir,
 				 .model = audit->model,
@@ -435,7 +435,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 				 .ledger_table = audit->ledger_table,
 				 .writer_of = audit->writer_of,
 				 .writer_ctx = audit->writer_ctx };
-	struct prefix_result res = { 0 };
+	struct verify_result res = { 0 };
 	const struct held *held = NULL;
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
@@ -448,7 +448,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 					 { "before", FIELD_FLAG, &o.before_replay },
 					 { "held", FIELD_ANY, NULL },
 					 { NULL, 0, NULL } });
-	prefix_options(L, &of, &o.point, &held);
+	verify_options(L, &of, &o.point, &held);
 	if (held)
 		as_held(L, held, c, audit, what, &o);
 	else
@@ -457,7 +457,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 	if (!runtime_plan(
 		    r,
 		    model ? "model check: every row of %s against its expected state, from seed, ledger and commit order%s"
-		    : kind == PREFIX_ROWS
+		    : kind == VERIFY_ROWS
 			    ? "row audit: who wrote each row of %s%s"
 			    : "ledger check: drtest_ledger of %s against the ledger%s",
 		    c->name,
@@ -473,7 +473,7 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 				1000;
 			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
 		}
-		lost = kind == PREFIX_LEDGER && o.point != UINT64_MAX && !o.before_replay
+		lost = kind == VERIFY_LEDGER && o.point != UINT64_MAX && !o.before_replay
 			       ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r))
 			       : NULL;
 		o.lost_path = lost;
@@ -482,19 +482,19 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 			rc = tso_map_refresh(o.tso_map, &e);
 		if (rc == 0)
 			rc = (model                 ? check_model
-			      : kind == PREFIX_ROWS ? check_rows
+			      : kind == VERIFY_ROWS ? check_rows
 						    : check_ledger)(&o, &res, &e);
 		free(lost);
 	}
 	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
 	set_about(L,
 		  model                 ? EVIDENCE_MODEL
-		  : kind == PREFIX_ROWS ? EVIDENCE_ROWS
+		  : kind == VERIFY_ROWS ? EVIDENCE_ROWS
 					: EVIDENCE_LEDGER,
-		  kind != PREFIX_LEDGER ? (double)res.rows_checked : -1, -1,
+		  kind != VERIFY_LEDGER ? (double)res.rows_checked : -1, -1,
 		  (double)(res.acked + res.failed + res.unknown));
 	push_counts(L, &res);
-	prefix_result_release(&res);
+	verify_result_release(&res);
 	return 1;
 }
 
@@ -502,10 +502,11 @@ static int prefix(lua_State *L, enum prefix_kind kind)
 
 #define FORENSIC_MS 60000
 
-/* hold(cluster [, load]): its state of now, kept readable while it goes on, for checks of that
- * load; without a load for the forensic check, and then nil where no dead cluster can be examined
+/* hold_cluster(cluster [, load]): its state of now, kept readable while it goes on, for checks of
+ * that load; without a load for the forensic check, and then nil where no dead cluster can be
+ * examined
  */
-static int hold(lua_State *L)
+static int hold_cluster(lua_State *L)
 {
 	static const struct runtime_ops ops = { .close = held_close };
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
@@ -724,11 +725,11 @@ static int history(lua_State *L)
 	const struct run_audit *audit = check_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
 	struct runtime *r = runtime_of(L);
-	struct prefix_opts o = { .point = UINT64_MAX,
+	struct verify_opts o = { .point = UINT64_MAX,
 				 .ledger_dir = audit->ledger_dir,
 				 .model = audit->model,
 				 .db = audit->db };
-	struct history_result res = {
+	struct isolation_result res = {
 		.verdict = VERDICT_UNKNOWN,
 		.evidence = "the load notes no history: its transactions' order can't be judged"
 	};
@@ -769,24 +770,24 @@ static int history(lua_State *L)
 
 static int ledger(lua_State *L)
 {
-	return prefix(L, PREFIX_LEDGER);
+	return prefix(L, VERIFY_LEDGER);
 }
 static int model(lua_State *L)
 {
-	return prefix(L, PREFIX_MODEL);
+	return prefix(L, VERIFY_MODEL);
 }
 static int rows(lua_State *L)
 {
-	return prefix(L, PREFIX_ROWS);
+	return prefix(L, VERIFY_ROWS);
 }
 
 int lua_verify_open(lua_State *L)
 {
-	static const luaL_Reg f[] = { { "sums", sums },     { "same", same },
-				      { "ledger", ledger }, { "model", model },
-				      { "rows", rows },     { "history", history },
-				      { "hold", hold },     { "forensic", forensic },
-				      { NULL, NULL } };
+	static const luaL_Reg f[] = {
+		{ "sums", sums },         { "same", same },         { "ledger", ledger },
+		{ "model", model },       { "rows", rows },         { "history", history },
+		{ "hold", hold_cluster }, { "forensic", forensic }, { NULL, NULL }
+	};
 
 	luaL_newmetatable(L, HELD);
 	lua_newtable(L);

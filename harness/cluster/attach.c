@@ -249,7 +249,7 @@ static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e
 }
 
 /* Complete when nothing of it answers any more, as far as the file names its parts. */
-static int gone(struct cluster *c, struct err *e)
+static int wait_until_gone(struct cluster *c, struct err *e)
 {
 	struct tidb_cluster *t = c->own;
 	struct deadline d = deadline_in_ms(GONE_MS);
@@ -291,7 +291,7 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 	if (run_command(a, ATTACH_KILL, e) < 0)
 		return -1;
 	c->feeding = false;
-	return gone(c, e);
+	return wait_until_gone(c, e);
 }
 
 static bool sink_is_destroyed(const struct tidb_cluster *t)

@@ -339,8 +339,8 @@ static int compare_there(struct forensic *b, struct cluster_hold *held, struct c
 	return rc;
 }
 
-static void say(const struct forensic *b, const char *held, const char *compared,
-		struct forensic_result *r)
+static void conclude(const struct forensic *b, const char *held, const char *compared,
+		     struct forensic_result *r)
 {
 	int n;
 
@@ -389,7 +389,7 @@ int forensic_compare(struct forensic *b, struct cluster_hold *held, struct foren
 				       .acked_gone = lost_gone(&b->lost, b->point),
 				       .findings = c.findings };
 	c.findings = NULL;
-	say(b, held->name, c.evidence, r);
+	conclude(b, held->name, c.evidence, r);
 	compare_result_release(&c);
 	return 0;
 }

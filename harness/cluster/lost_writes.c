@@ -24,7 +24,7 @@ int lost_open(struct lost *l, const struct forensic_opts *o, struct err *e)
 	*l = (struct lost){ .o = o, .text = STRBUF_INIT };
 	l->changes = json_array();
 	if (o->ledger_dir &&
-	    prefix_open(&l->ledger, o->ledger_dir, &(struct prefix_source){ 0 }, e) < 0)
+	    verify_open(&l->ledger, o->ledger_dir, &(struct verify_source){ 0 }, e) < 0)
 		return -1;
 	if (o->lost_jsonl && !(l->jsonl = create(o->lost_jsonl, e)))
 		return -1;
@@ -39,7 +39,7 @@ int lost_open(struct lost *l, const struct forensic_opts *o, struct err *e)
 	return 0;
 }
 
-static const struct redo_column *named(const struct redo_row *row, const char *name)
+static const struct redo_column *find_column(const struct redo_row *row, const char *name)
 {
 	const struct redo_column *c = row->n_columns ? row->columns : row->pre_columns;
 
@@ -50,9 +50,10 @@ static const struct redo_column *named(const struct redo_row *row, const char *n
 }
 
 /* Its own row in drtest_ledger says who it is. */
-static void who(struct lost *l, const struct redo_row *row)
+static void add_writer(struct lost *l, const struct redo_row *row)
 {
-	const struct redo_column *worker = named(row, "worker"), *seq = named(row, "seq");
+	const struct redo_column *worker = find_column(row, "worker"),
+				 *seq = find_column(row, "seq");
 
 	if (!l->o->ledger_table || row->table.table.n != strlen(l->o->ledger_table) ||
 	    memcmp(row->table.table.p, l->o->ledger_table, row->table.table.n))
@@ -166,7 +167,7 @@ static void add_row(struct lost *l, const struct redo_row *row)
 {
 	const char *op = !row->n_columns ? "delete" : row->n_pre_columns ? "update" : "insert";
 
-	who(l, row);
+	add_writer(l, row);
 	l->rows++;
 	if (json_array_size(l->changes) < ROWS_SHOWN) {
 		char table[300];
@@ -182,8 +183,8 @@ static void add_row(struct lost *l, const struct redo_row *row)
 
 static int end_transaction(struct lost *l, const struct binlog_txn *t, struct err *e)
 {
-	struct prefix_txn *rec =
-		l->worker_seq ? prefix_find(&l->ledger, l->worker, l->worker_seq) : NULL;
+	struct verify_txn *rec =
+		l->worker_seq ? verify_find(&l->ledger, l->worker, l->worker_seq) : NULL;
 	static const char *const outcome[] = { "", "acknowledged", "failed", "unknown" };
 	json_t *j = json_pack("{s:I}", "position", (json_int_t)t->gtid_seq);
 	struct strbuf head = STRBUF_INIT;
@@ -252,7 +253,7 @@ uint64_t lost_gone(const struct lost *l, uint64_t after)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < l->ledger.n; i++) {
-		const struct prefix_txn *t = &l->ledger.txn[i];
+		const struct verify_txn *t = &l->ledger.txn[i];
 
 		n += t->cluster == l->o->cluster && t->outcome == TXN_ACKED &&
 		     t->position > after && !t->present;
@@ -277,7 +278,7 @@ int lost_close(struct lost *l, struct err *e)
 
 	if (shut(l->sql, l->o->lost_sql, l->transactions > 0, e) < 0)
 		rc = -1;
-	prefix_close(&l->ledger);
+	verify_close(&l->ledger);
 	json_decref(l->changes);
 	strbuf_release(&l->text);
 	return rc;

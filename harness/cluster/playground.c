@@ -35,7 +35,7 @@ static void url(char *out, size_t room, const struct playground_address *a, unsi
 		 port ? port : a->port);
 }
 
-static int find(struct cluster *c, const struct playground_text *said, struct err *e)
+static int find_parts(struct cluster *c, const struct playground_text *said, struct err *e)
 {
 	struct playground *p = c->own;
 	struct tidb_cluster *t = &p->tidb;
@@ -356,7 +356,7 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 	}
 	c->ep = (struct sql_endpoint){ .user = "root", .port = said.sql[0].port };
 	snprintf(c->ep.host, sizeof(c->ep.host), "%s", said.sql[0].host);
-	if (find(c, &said, e) < 0) { /* perhaps because it is just ending */
+	if (find_parts(c, &said, e) < 0) { /* perhaps because it is just ending */
 		struct err why = ERR_INIT;
 
 		if (proc_wait(c->server, deadline_in_ms(300)), still_starts(c, &why) < 0 && e)
@@ -381,7 +381,7 @@ out:
 
 /* ---- end */
 
-static int gone(struct cluster *c, struct deadline d, struct err *e)
+static int wait_until_gone(struct cluster *c, struct deadline d, struct err *e)
 {
 	struct playground *p = c->own;
 	struct component left[PLAYGROUND_COMPONENTS_MAX];
@@ -414,7 +414,7 @@ static int playground_kill(struct cluster *c, enum cluster_part part, int64_t *a
 	if (!c->server || proc_kill_all(all, p->ticdc ? 2 : 1, at_ns, e) < 0)
 		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
 	c->feeding = false;
-	return gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
+	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
 static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
@@ -430,7 +430,7 @@ static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *a
 	if (!proc_wait(c->server, d))
 		return err_set(e, ERR_TIMEOUT, 0, "it does not end on Ctrl+C");
 	c->feeding = false;
-	return gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
+	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
 static int playground_stop(struct cluster *c, struct deadline d, struct err *e)
@@ -507,7 +507,7 @@ static void playground_examine_end(struct cluster *c)
 	if (p && p->examined) {
 		proc_free(p->examined);
 		p->examined = NULL;
-		gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
+		wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
 	}
 }
 
@@ -523,7 +523,7 @@ static void playground_release(struct cluster *c)
 		proc_free(p->ticdc);
 		p->ticdc = NULL;
 		proc_free(c->server);
-		gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
+		wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), NULL);
 	}
 	c->server = NULL;
 	if (p->data && fs_exists(p->data)) {

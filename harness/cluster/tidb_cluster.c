@@ -61,7 +61,7 @@ int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct
 			       : 0;
 }
 
-static int look(struct cluster *c, struct tidb_cluster *t, struct err *e)
+static int look_at_parts(struct cluster *c, struct tidb_cluster *t, struct err *e)
 {
 	struct deadline d = deadline_in_ms(3000);
 	struct http_tls tls = tidb_cluster_tls(t);
@@ -84,7 +84,7 @@ int tidb_cluster_ready(struct cluster *c, struct tidb_cluster *t,
 {
 	struct err why = ERR_INIT;
 
-	while (look(c, t, &why) < 0) {
+	while (look_at_parts(c, t, &why) < 0) {
 		if (alive && alive(c, e) < 0)
 			return -1;
 		if (why.kind == ERR_UNSUPPORTED) { /* waiting does not make a TiDB of it */

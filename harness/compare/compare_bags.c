@@ -85,8 +85,8 @@ static void write_fix(struct compare *c, const struct row_range *r, const struct
 	strbuf_release(&q);
 }
 
-static void tell(struct compare *c, const struct row_range *r, struct bag_row *row, MYSQL_ROW cell,
-		 unsigned long *len)
+static void add_finding(struct compare *c, const struct row_range *r, struct bag_row *row,
+			MYSQL_ROW cell, unsigned long *len)
 {
 	MYSQL_ROW both[2] = { NULL, NULL };
 	unsigned long *lens[2] = { NULL, NULL };
@@ -134,7 +134,7 @@ static int tell_side(struct compare *c, struct compare_side *side, const struct 
 
 		if (!row || row->told || row->extra != extra)
 			continue;
-		tell(c, r, row, rows.cell + 2, rows.len + 2);
+		add_finding(c, r, row, rows.cell + 2, rows.len + 2);
 		left--;
 		if (!c->fix_puts && !compare_wants_names(c, r->t))
 			break;

@@ -33,7 +33,7 @@ static int no_key(const struct reader *r, const struct toml_value *v, const char
 }
 
 /* Its parser takes keys in letters of either case. */
-static bool is(const struct toml_value *v, const char *key)
+static bool is_key(const struct toml_value *v, const char *key)
 {
 	return !strcasecmp(v->key, key);
 }
@@ -48,7 +48,7 @@ static int text_of(const struct reader *r, const struct toml_value *v, char *out
 	return 0;
 }
 
-static int own(const struct reader *r, const struct toml_value *v, char **out)
+static int copy_text(const struct reader *r, const struct toml_value *v, char **out)
 {
 	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
 		return wrong(r, v, "a \"text\" is wanted");
@@ -91,7 +91,7 @@ static int is_table(const struct reader *r, const struct toml_value *v)
 }
 
 /* [section.name] */
-static const struct toml_value *named(const struct toml_value *section, const char *name)
+static const struct toml_value *find_section(const struct toml_value *section, const char *name)
 {
 	for (size_t i = 0; section && i < section->n; i++)
 		if (!strcmp(section->child[i].key, name))
@@ -119,10 +119,10 @@ static int security(const struct reader *r, const struct toml_value *t, struct s
 		return -1;
 	for (size_t i = 0; i < t->n; i++) {
 		const struct toml_value *v = &t->child[i];
-		char *to = is(v, "ca-path")     ? ep->ssl_ca
-			   : is(v, "cert-path") ? ep->ssl_cert
-			   : is(v, "key-path")  ? ep->ssl_key
-						: NULL;
+		char *to = is_key(v, "ca-path")     ? ep->ssl_ca
+			   : is_key(v, "cert-path") ? ep->ssl_cert
+			   : is_key(v, "key-path")  ? ep->ssl_key
+						    : NULL;
 
 		if (!to)
 			return no_key(r, v, "in a data source's security");
@@ -134,7 +134,7 @@ static int security(const struct reader *r, const struct toml_value *t, struct s
 
 static int add_route(const struct reader *r, const struct toml_value *name)
 {
-	const struct toml_value *t = named(r->routes, name->text);
+	const struct toml_value *t = find_section(r->routes, name->text);
 	struct routes *to = &r->c->routes;
 	struct table_route *route;
 
@@ -148,15 +148,15 @@ static int add_route(const struct reader *r, const struct toml_value *name)
 	*route = (struct table_route){ xstrdup(""), xstrdup(""), xstrdup(""), xstrdup("") };
 	for (size_t i = 0; i < t->n; i++) {
 		const struct toml_value *v = &t->child[i];
-		char **field = is(v, "schema-pattern")  ? &route->schema_pattern
-			       : is(v, "table-pattern") ? &route->table_pattern
-			       : is(v, "target-schema") ? &route->target_schema
-			       : is(v, "target-table")  ? &route->target_table
-							: NULL;
+		char **field = is_key(v, "schema-pattern")  ? &route->schema_pattern
+			       : is_key(v, "table-pattern") ? &route->table_pattern
+			       : is_key(v, "target-schema") ? &route->target_schema
+			       : is_key(v, "target-table")  ? &route->target_table
+							    : NULL;
 
 		if (!field)
 			return no_key(r, v, "in a route");
-		if (own(r, v, field) < 0)
+		if (copy_text(r, v, field) < 0)
 			return -1;
 	}
 	return *route->schema_pattern ? 0 : wrong(r, t, "schema-pattern is wanted");
@@ -177,30 +177,30 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 {
 	int64_t n = 0;
 
-	if (is(v, "host"))
+	if (is_key(v, "host"))
 		return text_of(r, v, ep->host, sizeof(ep->host));
-	if (is(v, "port")) {
+	if (is_key(v, "port")) {
 		if (whole(r, v, 65535, &n) < 0)
 			return -1;
 		ep->port = (unsigned)n;
 		return 0;
 	}
-	if (is(v, "user"))
+	if (is_key(v, "user"))
 		return text_of(r, v, ep->user, sizeof(ep->user));
-	if (is(v, "password"))
+	if (is_key(v, "password"))
 		return text_of(r, v, ep->password, sizeof(ep->password));
-	if (is(v, "snapshot"))
-		return own(r, v, snapshot);
-	if (is(v, "security"))
+	if (is_key(v, "snapshot"))
+		return copy_text(r, v, snapshot);
+	if (is_key(v, "security"))
 		return security(r, v, ep);
-	if (is(v, "route-rules")) {
+	if (is_key(v, "route-rules")) {
 		if (!upstream && v->kind == TOML_LIST && v->n)
 			return wrong(
 				r, v,
 				"routes are for a source: the target's tables have the names that are compared");
 		return add_routes(r, v);
 	}
-	if (is(v, "sql-mode") || is(v, "sql-hint-use-index") || is(v, "session"))
+	if (is_key(v, "sql-mode") || is_key(v, "sql-hint-use-index") || is_key(v, "session"))
 		return 0; /* how rows are asked for */
 	return no_key(r, v, "in a data source");
 }
@@ -213,7 +213,7 @@ static int read_source(const struct reader *r, const struct toml_value *by, cons
 
 	if (!by)
 		return err_set(r->e, ERR_USAGE, 0, "%s: [task] names no %s", r->path, what);
-	t = named(r->sources, by->text);
+	t = find_section(r->sources, by->text);
 	if (!t)
 		return err_set(r->e, ERR_USAGE, 0,
 			       "%s:%u: %s \"%.60s\": there is no [data-sources.%.60s]", r->path,
@@ -234,7 +234,7 @@ static int read_source(const struct reader *r, const struct toml_value *by, cons
 
 static int read_table_config(const struct reader *r, const struct toml_value *name)
 {
-	const struct toml_value *t = named(r->configs, name->text);
+	const struct toml_value *t = find_section(r->configs, name->text);
 	struct diff_config *c = r->c;
 	struct compare_table_config *to;
 	int64_t n = 0;
@@ -252,21 +252,21 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 	for (size_t i = 0; i < t->n && rc == 0; i++) {
 		const struct toml_value *v = &t->child[i];
 
-		if (is(v, "target-tables")) {
+		if (is_key(v, "target-tables")) {
 			rc = filter_of(r, v, &to->tables);
-		} else if (is(v, "range")) {
-			rc = own(r, v, &to->condition);
-		} else if (is(v, "ignore-columns")) {
+		} else if (is_key(v, "range")) {
+			rc = copy_text(r, v, &to->condition);
+		} else if (is_key(v, "ignore-columns")) {
 			rc = is_text_list(r, v);
 			to->ignore = xcalloc(v->n + 1, sizeof(*to->ignore));
 			for (size_t k = 0; k < v->n && rc == 0; k++)
 				to->ignore[to->n_ignore++] = xstrdup(v->child[k].text);
-		} else if (is(v, "chunk-size")) {
+		} else if (is_key(v, "chunk-size")) {
 			rc = whole(r, v, 10000000, &n);
 			c->chunk_rows = n ? (uint64_t)n : c->chunk_rows;
-		} else if (!is(v, "index-fields") &&
-			   !is(v, "collation")) { /* how chunks are cut; texts are compared byte by
-						     byte */
+		} else if (!is_key(v, "index-fields") &&
+			   !is_key(v, "collation")) { /* how chunks are cut; texts are compared byte
+						     by byte */
 			rc = no_key(r, v, "in a table config");
 		}
 	}
@@ -288,28 +288,28 @@ static int read_task(const struct reader *r, const struct toml_value **up,
 	for (size_t i = 0; r->task && i < r->task->n && rc == 0; i++) {
 		const struct toml_value *v = &r->task->child[i];
 
-		if (is(v, "output-dir")) {
-			rc = own(r, v, &c->output_dir);
-		} else if (is(v, "source-instances")) {
+		if (is_key(v, "output-dir")) {
+			rc = copy_text(r, v, &c->output_dir);
+		} else if (is_key(v, "source-instances")) {
 			rc = is_text_list(r, v);
 			if (rc == 0 && v->n > 1)
 				rc = wrong(
 					r, v,
 					"several sources are not supported: compare one after the other");
 			*up = rc == 0 && v->n ? &v->child[0] : NULL;
-		} else if (is(v, "target-instance")) {
+		} else if (is_key(v, "target-instance")) {
 			rc = v->kind == TOML_TEXT ? 0 : wrong(r, v, "a \"text\" is wanted");
 			*down = v;
-		} else if (is(v, "target-check-tables")) {
+		} else if (is_key(v, "target-check-tables")) {
 			rc = filter_of(r, v, &c->filter);
-		} else if (is(v, "target-configs")) {
+		} else if (is_key(v, "target-configs")) {
 			rc = is_text_list(r, v);
 			for (size_t k = 0; k < v->n && rc == 0; k++)
 				rc = read_table_config(r, &v->child[k]);
-		} else if (is(v, "source-routes")) {
+		} else if (is_key(v, "source-routes")) {
 			rc = add_routes(r, v);
-		} else if (is(v, "syncpoint-changefeed")) {
-			rc = own(r, v, &c->changefeed);
+		} else if (is_key(v, "syncpoint-changefeed")) {
+			rc = copy_text(r, v, &c->changefeed);
 		} else {
 			rc = no_key(r, v, "in [task]");
 		}
@@ -321,11 +321,11 @@ static int read_task(const struct reader *r, const struct toml_value **up,
 static int read_top(struct reader *r, const struct toml_value *v)
 {
 	struct diff_config *c = r->c;
-	const struct toml_value **section = is(v, "data-sources")    ? &r->sources
-					    : is(v, "routes")        ? &r->routes
-					    : is(v, "table-configs") ? &r->configs
-					    : is(v, "task")          ? &r->task
-								     : NULL;
+	const struct toml_value **section = is_key(v, "data-sources")    ? &r->sources
+					    : is_key(v, "routes")        ? &r->routes
+					    : is_key(v, "table-configs") ? &r->configs
+					    : is_key(v, "task")          ? &r->task
+									 : NULL;
 	bool yes = false;
 	int64_t n = 0;
 
@@ -333,27 +333,27 @@ static int read_top(struct reader *r, const struct toml_value *v)
 		*section = v;
 		return is_table(r, v);
 	}
-	if (is(v, "check-thread-count")) {
+	if (is_key(v, "check-thread-count")) {
 		if (whole(r, v, 64, &n) < 0)
 			return -1;
 		c->threads = (unsigned)n;
 		return 0;
 	}
-	if (is(v, "export-fix-sql")) {
+	if (is_key(v, "export-fix-sql")) {
 		if (truth(r, v, &yes) < 0)
 			return -1;
 		c->no_fix = !yes;
 		return 0;
 	}
-	if (is(v, "check-struct-only"))
+	if (is_key(v, "check-struct-only"))
 		return truth(r, v, &c->struct_only);
-	if (is(v, "check-data-only"))
+	if (is_key(v, "check-data-only"))
 		return truth(r, v, &c->data_only);
-	if (is(v, "skip-non-existing-table"))
+	if (is_key(v, "skip-non-existing-table"))
 		return truth(r, v, &c->skip_missing);
-	if (is(v, "splitter-strategy"))
+	if (is_key(v, "splitter-strategy"))
 		return 0; /* how chunks are cut changes no result */
-	if (is(v, "dm-addr") || is(v, "dm-task"))
+	if (is_key(v, "dm-addr") || is_key(v, "dm-task"))
 		return v->kind == TOML_TEXT && !v->text_len
 			       ? 0
 			       : wrong(r, v,

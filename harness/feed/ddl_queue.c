@@ -66,7 +66,7 @@ static void pause_a_little(void)
 	nanosleep(&ts, NULL);
 }
 
-static void tell(struct feed_ddls *d, const char *why)
+static void log_reason(struct feed_ddls *d, const char *why)
 {
 	pthread_mutex_lock(&d->lock);
 	snprintf(d->state.why, sizeof(d->state.why), "%s", why);
@@ -132,7 +132,7 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 		    (!d->state.ready && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT &&
 		     e->kind != ERR_CONFLICT && e->kind != ERR_IO))
 			return err_wrap(e, "sink");
-		tell(d, e->text);
+		log_reason(d, e->text);
 		if (!told && deadline_passed(quiet)) {
 			told = true;
 			feed_log("warn", "the secondary does not answer, the log goes on: %s",
@@ -243,7 +243,7 @@ static void *thread_main(void *arg)
 		snprintf(d->state.runs, sizeof(d->state.runs), "a DDL: %s", d->head->query);
 		pthread_mutex_unlock(&d->lock);
 		/* the reader adds behind it, and takes nothing */
-		rc = fault_point("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e);
+		rc = failpoint("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e);
 		pthread_mutex_lock(&d->lock);
 		if (rc == 0)
 			done(d, outcome, &why);

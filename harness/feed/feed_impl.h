@@ -19,7 +19,7 @@ struct feed_reached { /* by the secondary */
 };
 struct feed_run {
 	struct feed_opts o;
-	struct feed_board *board;
+	struct status_board *board;
 	/* secondary: structures that the primary has no more, the checkpoint where there is no
 	 * log; NULL: not yet */
 	struct sql *control;
@@ -84,12 +84,12 @@ int feed_stopping(void); /* the signal that asked us to end, or 0 */
 void feed_sleep_ms(int64_t ms);
 
 /* resume.c */
-int feed_position_find(struct feed_run *r, struct err *e); /* start, start_seq, resumed */
+int resume_find(struct feed_run *r, struct err *e); /* start, start_seq, resumed */
 /* deletes our log files that lie wholly behind keep */
 int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e);
 /* the checkpoint's table, where there is no log */
-int feed_position_prepare(struct feed_run *r, struct err *e);
-int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e);
+int resume_prepare(struct feed_run *r, struct err *e);
+int resume_save(struct feed_run *r, tso_t checkpoint, struct err *e);
 /* what an earlier life left out: beside the log, or where the checkpoint is */
 int feed_left_out_load(struct feed_run *r, struct err *e);
 int feed_left_out_save(struct feed_run *r, struct err *e);
@@ -115,9 +115,9 @@ void feed_publish(struct feed_run *r); /* status */
 
 /* schemas.c: structures of tables as they are where the log is read, and the reader's own
  * connection to the secondary. */
-int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e);
+int schemas_connect(struct feed_run *r, struct deadline d, struct err *e);
 /* after ERR_GONE: waits for the secondary, a minute at most */
-int feed_control_reconnect(struct feed_run *r, struct err *e);
+int schemas_reconnect(struct feed_run *r, struct err *e);
 /* map: of the rows that it is for; NULL: the place of the log where none are */
 const struct table_schema *feed_schema_of(void *run, const char *db, const char *table,
 					  const struct table_map *map, int attempt, struct err *e);

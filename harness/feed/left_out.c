@@ -23,7 +23,7 @@ static void publish(const struct left_out *l)
 
 	if (!l->board)
 		return;
-	st = feed_board_lock(l->board);
+	st = status_board_lock(l->board);
 	st->n_left_out = (unsigned)l->n;
 	for (size_t i = 0; i < l->n && i < FEED_LEFT_OUT_MAX; i++) {
 		struct feed_left_out *to = &st->left_out[i];
@@ -31,7 +31,7 @@ static void publish(const struct left_out *l)
 		snprintf(to->name, sizeof(to->name), "%s.%s", l->names[i].db, l->names[i].name);
 		snprintf(to->reason, sizeof(to->reason), "%s", l->names[i].reason);
 	}
-	feed_board_unlock(l->board);
+	status_board_unlock(l->board);
 }
 
 static void append(struct left_out *l, const char *db, size_t db_n, const char *name,

@@ -10,7 +10,7 @@
 #include "harness/feed/status.h"
 
 struct left_out {
-	struct feed_board *board; /* is told of each change */
+	struct status_board *board; /* is told of each change */
 	/* what is kept does not say it yet: it has to before resolvedTs moves over what was left
 	 * out */
 	bool changed;

@@ -27,10 +27,10 @@ static int store_step(struct feed_run *r, const char *what,
 	struct err sink = ERR_INIT;
 	char on[300];
 
-	feed_board_waits(r->board, FEED_WAITER_LOG, what);
+	status_board_waits(r->board, FEED_WAITER_LOG, what);
 	while (step(r, e) < 0) {
 		/* it is not the source that we wait for */
-		feed_board_waits(r->board, FEED_WAITER_SOURCE, NULL);
+		status_board_waits(r->board, FEED_WAITER_SOURCE, NULL);
 		if (e->kind == ERR_BAD_DATA || e->kind == ERR_USAGE)
 			return err_wrap(e, "%s", what);
 		if (!d.at_ns) {
@@ -38,7 +38,7 @@ static int store_step(struct feed_run *r, const char *what,
 			feed_log("warn", "%s: %s: trying again", what, e->text);
 		}
 		snprintf(on, sizeof(on), "%s: %s", what, e->text);
-		feed_board_waits(r->board, FEED_WAITER_LOG, on);
+		status_board_waits(r->board, FEED_WAITER_LOG, on);
 		if (deadline_passed(d))
 			return err_wrap(e, "%s: failed for %d s", what, STORE_OUT_MS / 1000);
 		if (feed_stopping())
@@ -52,7 +52,7 @@ static int store_step(struct feed_run *r, const char *what,
 	}
 	if (d.at_ns)
 		feed_log("info", "%s: works again", what);
-	feed_board_waits(r->board, FEED_WAITER_LOG, NULL);
+	status_board_waits(r->board, FEED_WAITER_LOG, NULL);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ int feed_flush(struct feed_run *r, struct err *e)
 	feed_sink_flush_done(r->sink);
 	r->next_flush_ns =
 		clock_mono_ns() +
-		(fault_point("feed.flush_once") ? INT32_MAX : (int64_t)r->o.flush_ms) * 1000000;
+		(failpoint("feed.flush_once") ? INT32_MAX : (int64_t)r->o.flush_ms) * 1000000;
 	return 0;
 }
 
@@ -127,10 +127,10 @@ static int step_ddl(struct feed_run *r, struct err *e)
 static int meta_once(struct feed_run *r, struct err *e)
 {
 	/* asked anew at each try: the sink goes on while the store is out */
-	struct feed_progress p = feed_sink_progress(r->sink);
+	struct watermarks p = feed_sink_progress(r->sink);
 	struct redo_meta m = {
-		.checkpoint_ts = fault_point("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
-		.resolved_ts = fault_point("feed.resolved_ahead") && r->read_ts > p.flushed
+		.checkpoint_ts = failpoint("feed.checkpoint_ahead") ? p.flushed : p.checkpoint,
+		.resolved_ts = failpoint("feed.resolved_ahead") && r->read_ts > p.flushed
 				       ? r->read_ts
 				       : p.flushed
 	};
@@ -141,7 +141,7 @@ static int meta_once(struct feed_run *r, struct err *e)
 		return -1;
 	if (r->writer ? redo_writer_meta(r->writer, &m, e) < 0
 		      : m.checkpoint_ts != r->meta_checkpoint &&
-				feed_position_save(r, m.checkpoint_ts, e) < 0)
+				resume_save(r, m.checkpoint_ts, e) < 0)
 		return -1;
 	r->meta_checkpoint = m.checkpoint_ts;
 	r->meta_resolved = m.resolved_ts;
@@ -160,7 +160,7 @@ int feed_meta(struct feed_run *r, struct err *e)
 		feed_sink_flush_begin(r->sink);
 		feed_sink_flush_done(r->sink);
 		while ((rc = meta_once(r, e)) < 0 && e->kind == ERR_GONE &&
-		       feed_control_reconnect(r, e) == 0)
+		       schemas_reconnect(r, e) == 0)
 			;
 	}
 	r->next_meta_ns = clock_mono_ns() + (int64_t)r->o.meta_ms * 1000000;
@@ -183,17 +183,17 @@ void feed_publish(struct feed_run *r)
 		checkpoint = ddl_ts - 1;
 	tso_map_seq_at(r->map, checkpoint, &checkpoint_seq, &ignored);
 	tso_map_seq_at(r->map, resolved, &resolved_seq, &ignored);
-	struct feed_status *st = feed_board_lock(r->board);
+	struct feed_status *st = status_board_lock(r->board);
 	st->checkpoint_ts = checkpoint;
 	st->resolved_ts = resolved;
 	st->checkpoint_seq = checkpoint_seq;
 	st->resolved_seq = resolved_seq;
 	st->ddls = d.done;
-	feed_board_unlock(r->board);
-	feed_board_waits(r->board, FEED_WAITER_DDL,
-			 d.why[0]                  ? d.why
-			 : d.step == FEED_DDL_RUNS ? d.runs
-						   : NULL);
+	status_board_unlock(r->board);
+	status_board_waits(r->board, FEED_WAITER_DDL,
+			   d.why[0]                  ? d.why
+			   : d.step == FEED_DDL_RUNS ? d.runs
+						     : NULL);
 	r->next_publish_ns = clock_mono_ns() + PUBLISH_EVERY_NS;
 }
 
@@ -213,8 +213,8 @@ void feed_advance(struct feed_run *r)
 	}
 	if (!tso_map_last(r->map, &seq, &ts))
 		return;
-	feed_board_waits(r->board, FEED_WAITER_SOURCE,
-			 ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
+	status_board_waits(r->board, FEED_WAITER_SOURCE,
+			   ts == r->sample_ts ? "no new sample of the primary's position" : NULL);
 	r->sample_ts = ts;
 	if (seq <= r->read_seq)
 		feed_announce(r, ts);
@@ -269,7 +269,7 @@ static bool may_read_on(struct feed_run *r)
 int feed_throttle(struct feed_run *r, struct err *e)
 {
 	while (!feed_stopping() && !may_read_on(r)) {
-		struct feed_progress p = feed_sink_progress(r->sink);
+		struct watermarks p = feed_sink_progress(r->sink);
 
 		if (p.announced > p.flushed && feed_flush(r, e) < 0)
 			return -1;
@@ -286,8 +286,8 @@ int feed_throttle(struct feed_run *r, struct err *e)
 static void added(struct feed_run *r, size_t bytes)
 {
 	r->unflushed_bytes += bytes;
-	feed_board_lock(r->board)->redo_bytes += bytes;
-	feed_board_unlock(r->board);
+	status_board_lock(r->board)->redo_bytes += bytes;
+	status_board_unlock(r->board);
 }
 
 /* What is in r->frame, which holds `records` rows of one commitTs. Flushed here and not inside the

@@ -194,7 +194,7 @@ static int open_log(struct feed_run *r, struct err *e)
 
 static void sink_waits(void *board, unsigned worker, const char *on)
 {
-	feed_board_waits(board, FEED_WAITER_SINK + worker, on);
+	status_board_waits(board, FEED_WAITER_SINK + worker, on);
 }
 
 static int feed_open(struct feed_run *r, struct err *e)
@@ -206,11 +206,11 @@ static int feed_open(struct feed_run *r, struct err *e)
 	if (!r->map || open_log(r, e) < 0)
 		return -1;
 	/* without a log the checkpoint is in the secondary; with one it may be away */
-	if (!r->store && (fence_namesake(r, e) < 0 ||
-			  feed_control_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 ||
-			  feed_position_prepare(r, e) < 0))
+	if (!r->store &&
+	    (fence_namesake(r, e) < 0 || schemas_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 ||
+	     resume_prepare(r, e) < 0))
 		return err_wrap(e, "sink");
-	if (feed_position_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
+	if (resume_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
 		return -1;
 	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink,
 							    .owner = r->o.id,
@@ -232,7 +232,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.waits = sink_waits,
-		.busy = feed_board_busy,
+		.busy = status_board_busy,
 		.busy_arg = r->board,
 	};
 	r->sink = feed_sink_start(&so, e);
@@ -404,17 +404,17 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 			return -1;
 		bool whole = !t->more && !r->partial;
 		r->partial = t->more;
-		size_t n = fault_point("feed.txn_dropped")
+		size_t n = failpoint("feed.txn_dropped")
 				   ? 0
-				   : t->n_rows - (t->n_rows && fault_point("feed.row_dropped"));
+				   : t->n_rows - (t->n_rows && failpoint("feed.row_dropped"));
 
 		if (feed_add_rows(r, t->rows, n, whole, e) < 0 ||
 		    feed_sink_push(r->sink, t->rows, n, e) < 0)
 			return -1;
-		struct feed_status *st = feed_board_lock(r->board);
+		struct feed_status *st = status_board_lock(r->board);
 		st->rows += t->n_rows;
 		st->transactions += !t->more;
-		feed_board_unlock(r->board);
+		status_board_unlock(r->board);
 	}
 	if (!t->more)
 		read_to(r, t->gtid_seq, ts);
@@ -432,7 +432,7 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	struct err why = *e;
 
 	feed_log("warn", "source: %s: connecting again", e->text);
-	feed_board_waits(r->board, FEED_WAITER_SOURCE, e->text);
+	status_board_waits(r->board, FEED_WAITER_SOURCE, e->text);
 	binlog_close(r->binlog);
 	r->binlog = NULL;
 	if (r->partial && r->writer &&
@@ -467,8 +467,8 @@ static bool is_at_work(struct feed_run *r)
 static void become_normal(struct feed_run *r)
 {
 	feed_publish(r);
-	feed_board_lock(r->board)->state = FEED_NORMAL;
-	feed_board_unlock(r->board);
+	status_board_lock(r->board)->state = FEED_NORMAL;
+	status_board_unlock(r->board);
 	feed_log("info", "normal");
 }
 
@@ -581,7 +581,7 @@ int feed_main(const struct feed_opts *o)
 		return err_exit_code(&e);
 	}
 	feed_opts_defaults(&r.o);
-	r.board = feed_board_start(r.o.status_path, &e);
+	r.board = status_board_start(r.o.status_path, &e);
 	if (!r.board) {
 		feed_log("error", "%s", e.text);
 		return 3;
@@ -605,12 +605,12 @@ int feed_main(const struct feed_opts *o)
 	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
 	if (rc < 0)
 		feed_log("error", "%s", e.text);
-	struct feed_status *st = feed_board_lock(r.board);
+	struct feed_status *st = status_board_lock(r.board);
 	st->state = rc < 0 ? FEED_FAILED : FEED_STOPPED;
 	if (rc < 0)
 		snprintf(st->error, sizeof(st->error), "%s", e.text);
-	feed_board_unlock(r.board);
-	feed_board_stop(r.board);
+	status_board_unlock(r.board);
+	status_board_stop(r.board);
 	feed_close(&r);
 	feed_schemas_free(&r);
 	return rc < 0 ? 1 : 0;

@@ -13,7 +13,7 @@
 #define LEFT_OUT_BYTES_MAX ((size_t)16 << 20)
 #define MAP_WAIT_MS 5000 /* for the sample that covers a BackupTS of this very moment */
 
-int feed_position_prepare(struct feed_run *r, struct err *e)
+int resume_prepare(struct feed_run *r, struct err *e)
 {
 	if (r->store)
 		return 0;
@@ -80,7 +80,7 @@ int feed_left_out_save(struct feed_run *r, struct err *e)
 	return rc;
 }
 
-int feed_position_save(struct feed_run *r, tso_t checkpoint, struct err *e)
+int resume_save(struct feed_run *r, tso_t checkpoint, struct err *e)
 {
 	return sql_exec(r->control, e,
 			"REPLACE INTO " CHECKPOINT_TABLE " VALUES ('%s', %" PRIu64 ")", r->o.id,
@@ -205,7 +205,7 @@ static int checkpoint_read(struct feed_run *r, tso_t *checkpoint, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
-int feed_position_find(struct feed_run *r, struct err *e)
+int resume_find(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(MAP_WAIT_MS);
 	tso_t checkpoint, last_ts = 0, ts = 0;

@@ -33,7 +33,7 @@ struct feed_schema {
 	struct table_schema wide; /* by the map, until the log was read to the horizon; or zeroed */
 };
 
-int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e)
+int schemas_connect(struct feed_run *r, struct deadline d, struct err *e)
 {
 	struct sql *s = feed_sink_connect(&r->o.sink, r->o.id, d, e);
 
@@ -49,13 +49,13 @@ int feed_control_connect(struct feed_run *r, struct deadline d, struct err *e)
 	return 0;
 }
 
-int feed_control_reconnect(struct feed_run *r, struct err *e)
+int schemas_reconnect(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(RECONNECT_MS);
 
 	feed_log("warn", "secondary: %s: connecting again", e->text);
 	while (!feed_stopping()) {
-		if (feed_control_connect(r, deadline_min(d, deadline_in_ms(10000)), e) == 0) {
+		if (schemas_connect(r, deadline_min(d, deadline_in_ms(10000)), e) == 0) {
 			feed_log("info", "the secondary is back");
 			return 0;
 		}
@@ -158,7 +158,7 @@ static bool control_answers(struct feed_run *r)
 	struct err ignored = ERR_INIT;
 	int64_t one;
 
-	if (!r->control && feed_control_connect(r, deadline_in_ms(STILL_MS), &ignored) < 0)
+	if (!r->control && schemas_connect(r, deadline_in_ms(STILL_MS), &ignored) < 0)
 		return false;
 	sql_patience(r->control, STILL_MS);
 	one = sql_exec(r->control, &ignored, "DO 1");

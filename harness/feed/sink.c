@@ -24,7 +24,7 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 	pthread_cond_init(&s->done, &mono);
 	pthread_condattr_destroy(&mono);
 	s->text = (struct strbuf)STRBUF_INIT;
-	feed_progress_init(&s->progress, o->start, o->workers);
+	watermarks_init(&s->progress, o->start, o->workers);
 	feed_spool_init(&s->spool, o->tmp_dir, o->memory_bytes);
 	s->workers = xcalloc(o->workers, sizeof(*s->workers));
 	for (unsigned i = 0; i < o->workers; i++) {
@@ -144,7 +144,7 @@ static int push_item(struct feed_sink *s, struct feed_item *it, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "a row of %s.%s is too large for one statement", t->db, t->table);
 	pthread_mutex_lock(&s->lock);
-	if (feed_progress_row(&s->progress, worker, it->commit_ts, e) == 0)
+	if (watermarks_row(&s->progress, worker, it->commit_ts, e) == 0)
 		rc = feed_queue_push(&s->workers[worker].queue, &s->spool, it, s->text.buf, e);
 	s->workers[worker].waiting += rc == 0;
 	pthread_mutex_unlock(&s->lock);
@@ -236,29 +236,29 @@ int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, s
 
 void feed_sink_announce(struct feed_sink *s, tso_t ts)
 {
-	LOCKED(s, feed_progress_announce(&s->progress, ts));
+	LOCKED(s, watermarks_announce(&s->progress, ts));
 }
 
 void feed_sink_flush_begin(struct feed_sink *s)
 {
-	LOCKED(s, feed_progress_flush_begin(&s->progress));
+	LOCKED(s, watermarks_flush_begin(&s->progress));
 }
 
 void feed_sink_flush_done(struct feed_sink *s)
 {
-	LOCKED(s, feed_progress_flush_done(&s->progress));
+	LOCKED(s, watermarks_flush_done(&s->progress));
 }
 
 void feed_sink_release(struct feed_sink *s, tso_t resolved)
 {
-	LOCKED(s, feed_progress_release(&s->progress, resolved); pthread_cond_broadcast(&s->work));
+	LOCKED(s, watermarks_release(&s->progress, resolved); pthread_cond_broadcast(&s->work));
 }
 
-struct feed_progress feed_sink_progress(struct feed_sink *s)
+struct watermarks feed_sink_progress(struct feed_sink *s)
 {
-	struct feed_progress p;
+	struct watermarks p;
 
-	LOCKED(s, feed_progress_checkpoint(&s->progress); p = s->progress);
+	LOCKED(s, watermarks_checkpoint(&s->progress); p = s->progress);
 	return p;
 }
 
@@ -318,14 +318,14 @@ int feed_sink_drain(struct feed_sink *s, int wait_ms, struct err *e)
 	until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&s->lock);
-	while (!s->failed && !feed_progress_drained(&s->progress))
+	while (!s->failed && !watermarks_drained(&s->progress))
 		if (pthread_cond_timedwait(&s->done, &s->lock, &until))
 			break;
 	if (s->failed) {
 		*e = s->error;
 		rc = -1;
 	} else {
-		rc = feed_progress_drained(&s->progress);
+		rc = watermarks_drained(&s->progress);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;

@@ -58,13 +58,13 @@ int feed_connection_end(struct sql *control, const struct feed_server_id *old, s
 
 /* Queues the rows of a transaction, or a batch of it: net changes in (db, table) groups. */
 int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e);
-/* Under the sink's lock: the steps of feed_progress that the reader takes. */
+/* Under the sink's lock: the steps of watermarks that the reader takes. */
 void feed_sink_announce(struct feed_sink *s, tso_t ts);
 void feed_sink_flush_begin(struct feed_sink *s);
 void feed_sink_flush_done(struct feed_sink *s);
 void feed_sink_release(struct feed_sink *s, tso_t resolved); /* workers start */
 /* a copy, checkpoint brought up to date */
-struct feed_progress feed_sink_progress(struct feed_sink *s);
+struct watermarks feed_sink_progress(struct feed_sink *s);
 size_t feed_sink_memory(struct feed_sink *s);
 uint64_t feed_sink_spooled(struct feed_sink *s); /* bytes in the file */
 /* rows that come from now on are of tables as a DDL made them */

@@ -32,7 +32,7 @@ struct feed_sink {
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* something was released, or the end has come */
 	pthread_cond_t done; /* a worker committed, or failed */
-	struct feed_progress progress;
+	struct watermarks progress;
 	struct feed_spool spool;
 	struct sink_worker *workers;
 	struct feed_table **tables;

@@ -104,14 +104,14 @@ static int worker_begin(struct sink_worker *w, struct err *e)
 	return 0;
 }
 
-static int say(struct sink_worker *w, const struct strbuf *text, struct err *e)
+static int execute_text(struct sink_worker *w, const struct strbuf *text, struct err *e)
 {
 	return text->len && sql_exec_text(w->sql, e, text->buf, text->len) < 0 ? -1 : 0;
 }
 
 /* Names the row whose generated column the secondary computed otherwise, and both values. */
-static int told_apart(struct sink_worker *w, const struct feed_batch *b,
-		      const struct feed_change *c, struct err *e)
+static int name_unlike_row(struct sink_worker *w, const struct feed_batch *b,
+			   const struct feed_change *c, struct err *e)
 {
 	struct strbuf key = STRBUF_INIT, there = STRBUF_INIT, q = STRBUF_INIT;
 
@@ -159,7 +159,7 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 		if (rc || !unlike)
 			continue;
 		if (from == i) {
-			rc = told_apart(w, b, c, e);
+			rc = name_unlike_row(w, b, c, e);
 		} else { /* once more, row by row */
 			struct feed_batch one = *b;
 
@@ -177,14 +177,15 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
  * not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
-	if (sql_exec(w->sql, e, "BEGIN") < 0 || say(w, &b->raise, e) < 0 ||
-	    say(w, &b->del, e) < 0 || say(w, &b->put, e) < 0 || check_computed(w, b, e) < 0)
+	if (sql_exec(w->sql, e, "BEGIN") < 0 || execute_text(w, &b->raise, e) < 0 ||
+	    execute_text(w, &b->del, e) < 0 || execute_text(w, &b->put, e) < 0 ||
+	    check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
 
 /* Names the row that the secondary refuses, where it is one alone. */
-static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
+static int name_refused_row(struct sink_worker *w, struct feed_batch *b, struct err *e)
 {
 	struct strbuf key = STRBUF_INIT;
 	struct err one = ERR_INIT;
@@ -193,7 +194,7 @@ static int refused(struct sink_worker *w, struct feed_batch *b, struct err *e)
 			     sql_exec(w->sql, NULL, "BEGIN") >= 0;
 	     i++) {
 		feed_batch_text(b, &b->changes[i], 1);
-		if ((say(w, &b->del, &one) < 0 || say(w, &b->put, &one) < 0) &&
+		if ((execute_text(w, &b->del, &one) < 0 || execute_text(w, &b->put, &one) < 0) &&
 		    one.kind == ERR_SQL) {
 			feed_change_text(b->t, &b->changes[i], &key);
 			*e = one;
@@ -229,7 +230,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 		if (e->code == SQL_DUPLICATE && sql_repeatable(w->sql))
 			continue;
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
-			return refused(w, b, e);
+			return name_refused_row(w, b, e);
 		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table,
 			 e->text);
 		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
@@ -284,7 +285,7 @@ void *feed_sink_worker_main(void *arg)
 
 		while (!s->quit && !s->failed &&
 		       ((next = feed_queue_next_ts(&w->queue)) == 0 ||
-			next > s->progress.released || fault_point("feed.sink_stuck")))
+			next > s->progress.released || failpoint("feed.sink_stuck")))
 			pthread_cond_wait(&s->work, &s->lock);
 		if (s->quit || s->failed)
 			break;
@@ -301,8 +302,8 @@ void *feed_sink_worker_main(void *arg)
 		pthread_mutex_lock(&s->lock);
 		if (rc < 0)
 			goto fail;
-		feed_progress_committed(&s->progress, w->number, feed_queue_next_ts(&w->queue));
-		torn(s, !feed_progress_drained(&s->progress));
+		watermarks_committed(&s->progress, w->number, feed_queue_next_ts(&w->queue));
+		torn(s, !watermarks_drained(&s->progress));
 		pthread_cond_broadcast(&s->done);
 		if (w->batch.alloc > 2 * BATCH_BYTES_MAX)
 			strbuf_release(&w->batch);

@@ -203,7 +203,7 @@ out:
 	return rc;
 }
 
-struct feed_board {
+struct status_board {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t thread;
@@ -251,7 +251,7 @@ static void say_still(struct feed_status *st)
 }
 
 /* Under the lock, which is let go for the writing. */
-static void board_write(struct feed_board *b)
+static void board_write(struct status_board *b)
 {
 	struct feed_status st;
 	struct err e = ERR_INIT;
@@ -272,7 +272,7 @@ static void board_write(struct feed_board *b)
 
 static void *board_main(void *arg)
 {
-	struct feed_board *b = arg;
+	struct status_board *b = arg;
 	int64_t next_ns = 0, next_flip_ns = 0;
 	bool busy = false;
 
@@ -299,9 +299,9 @@ static void *board_main(void *arg)
 	return NULL;
 }
 
-struct feed_board *feed_board_start(const char *path, struct err *e)
+struct status_board *status_board_start(const char *path, struct err *e)
 {
-	struct feed_board *b = xcalloc(1, sizeof(*b));
+	struct status_board *b = xcalloc(1, sizeof(*b));
 	pthread_condattr_t mono;
 
 	snprintf(b->path, sizeof(b->path), "%s", path);
@@ -323,20 +323,20 @@ struct feed_board *feed_board_start(const char *path, struct err *e)
 	return NULL;
 }
 
-struct feed_status *feed_board_lock(struct feed_board *b)
+struct feed_status *status_board_lock(struct status_board *b)
 {
 	pthread_mutex_lock(&b->lock);
 	return &b->st;
 }
 
-void feed_board_unlock(struct feed_board *b)
+void status_board_unlock(struct status_board *b)
 {
 	pthread_mutex_unlock(&b->lock);
 }
 
-void feed_board_busy(void *board, bool busy)
+void status_board_busy(void *board, bool busy)
 {
-	struct feed_board *b = board;
+	struct status_board *b = board;
 
 	pthread_mutex_lock(&b->lock);
 	b->st.sink_busy = busy;
@@ -344,9 +344,9 @@ void feed_board_busy(void *board, bool busy)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void feed_board_waits(void *board, unsigned waiter, const char *on)
+void status_board_waits(void *board, unsigned waiter, const char *on)
 {
-	struct feed_board *b = board;
+	struct status_board *b = board;
 
 	pthread_mutex_lock(&b->lock);
 	struct wait *w = &b->waits[waiter];
@@ -359,7 +359,7 @@ void feed_board_waits(void *board, unsigned waiter, const char *on)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void feed_board_stop(struct feed_board *b)
+void status_board_stop(struct status_board *b)
 {
 	if (!b)
 		return;

@@ -18,11 +18,11 @@ const char *feed_state_text(enum feed_state s);
 
 /* Written every 100 ms by a thread of its own, and as soon as sink_busy flips (at most every
  * millisecond). */
-struct feed_board;
-struct feed_board *feed_board_start(const char *path, struct err *e);
-struct feed_status *feed_board_lock(struct feed_board *b); /* to change fields; then unlock */
-void feed_board_unlock(struct feed_board *b);
-void feed_board_busy(void *board, bool busy); /* any thread */
+struct status_board;
+struct status_board *status_board_start(const char *path, struct err *e);
+struct feed_status *status_board_lock(struct status_board *b); /* to change fields; then unlock */
+void status_board_unlock(struct status_board *b);
+void status_board_busy(void *board, bool busy); /* any thread */
 /* Who waits, and for what: NULL when it goes on. A wait begins with its first text; later ones only
  * say more. Any thread. What holds the log up: the primary, the store; what holds the sink up: a
  * DDL, its workers (SINK and up). */
@@ -33,7 +33,7 @@ enum {
 	FEED_WAITER_SINK,
 	FEED_WAITERS = FEED_WAITER_SINK + FEED_WORKERS_MAX
 };
-void feed_board_waits(void *board, unsigned waiter, const char *on);
-void feed_board_stop(struct feed_board *b); /* writes the last state; NULL is fine */
+void status_board_waits(void *board, unsigned waiter, const char *on);
+void status_board_stop(struct status_board *b); /* writes the last state; NULL is fine */
 
 #endif

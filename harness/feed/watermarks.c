@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-void feed_progress_init(struct feed_progress *p, tso_t start, unsigned n_workers)
+void watermarks_init(struct watermarks *p, tso_t start, unsigned n_workers)
 {
 	assert(n_workers > 0 && n_workers <= FEED_WORKERS_MAX);
 	memset(p, 0, sizeof(*p));
@@ -12,10 +12,10 @@ void feed_progress_init(struct feed_progress *p, tso_t start, unsigned n_workers
 	p->n_workers = n_workers;
 }
 
-int feed_progress_row(struct feed_progress *p, unsigned worker, tso_t commit_ts, struct err *e)
+int watermarks_row(struct watermarks *p, unsigned worker, tso_t commit_ts, struct err *e)
 {
 	assert(worker < p->n_workers);
-	struct feed_progress_worker *w = &p->worker[worker];
+	struct watermarks_worker *w = &p->worker[worker];
 
 	if (commit_ts <= p->announced)
 		return err_set(e, ERR_BAD_DATA, 0,
@@ -32,38 +32,38 @@ int feed_progress_row(struct feed_progress *p, unsigned worker, tso_t commit_ts,
 	return 0;
 }
 
-void feed_progress_announce(struct feed_progress *p, tso_t ts)
+void watermarks_announce(struct watermarks *p, tso_t ts)
 {
 	if (ts > p->announced)
 		p->announced = ts;
 }
 
-void feed_progress_flush_begin(struct feed_progress *p)
+void watermarks_flush_begin(struct watermarks *p)
 {
 	p->flushing = p->announced;
 }
 
-void feed_progress_flush_done(struct feed_progress *p)
+void watermarks_flush_done(struct watermarks *p)
 {
 	assert(p->flushing >= p->flushed);
 	p->flushed = p->flushing;
 }
 
-void feed_progress_release(struct feed_progress *p, tso_t resolved)
+void watermarks_release(struct watermarks *p, tso_t resolved)
 {
 	assert(resolved <= p->flushed);
 	if (resolved > p->released)
 		p->released = resolved;
 }
 
-void feed_progress_committed(struct feed_progress *p, unsigned worker, tso_t next)
+void watermarks_committed(struct watermarks *p, unsigned worker, tso_t next)
 {
 	assert(worker < p->n_workers);
 	assert(!next || next >= p->worker[worker].oldest);
 	p->worker[worker].oldest = next;
 }
 
-tso_t feed_progress_checkpoint(struct feed_progress *p)
+tso_t watermarks_checkpoint(struct watermarks *p)
 {
 	tso_t low = p->released;
 
@@ -75,7 +75,7 @@ tso_t feed_progress_checkpoint(struct feed_progress *p)
 	return low;
 }
 
-bool feed_progress_drained(const struct feed_progress *p)
+bool watermarks_drained(const struct watermarks *p)
 {
 	for (unsigned i = 0; i < p->n_workers; i++)
 		if (p->worker[i].oldest && p->worker[i].oldest <= p->released)

@@ -12,7 +12,7 @@
 
 #define FEED_WORKERS_MAX 64
 
-struct feed_progress {
+struct watermarks {
 	/* every row at or before it was handed to the redo log and to the sink's queue */
 	tso_t announced;
 	tso_t flushing;   /* what was announced when the present flush began */
@@ -20,29 +20,29 @@ struct feed_progress {
 	tso_t released;   /* a durable meta says so: the sink may apply up to here */
 	tso_t checkpoint; /* every row at or before it is committed in the secondary */
 	unsigned n_workers;
-	struct feed_progress_worker {
+	struct watermarks_worker {
 		tso_t oldest; /* commitTs of its first row that is not committed; 0: it has none */
 		tso_t newest; /* commitTs of the last row it was given */
 	} worker[FEED_WORKERS_MAX];
 };
 
-void feed_progress_init(struct feed_progress *p, tso_t start, unsigned n_workers);
+void watermarks_init(struct watermarks *p, tso_t start, unsigned n_workers);
 /* A row goes to a worker's queue. Refused: a row at or before what was announced, or before the
  * worker's last one. */
-int feed_progress_row(struct feed_progress *p, unsigned worker, tso_t commit_ts, struct err *e);
-void feed_progress_announce(struct feed_progress *p, tso_t ts); /* an older one changes nothing */
+int watermarks_row(struct watermarks *p, unsigned worker, tso_t commit_ts, struct err *e);
+void watermarks_announce(struct watermarks *p, tso_t ts); /* an older one changes nothing */
 /* A flush covers what was announced before it began, not what is announced while it runs. A failed
  * flush is begun again. */
-void feed_progress_flush_begin(struct feed_progress *p);
-void feed_progress_flush_done(struct feed_progress *p);
+void watermarks_flush_begin(struct watermarks *p);
+void watermarks_flush_done(struct watermarks *p);
 /* The meta with this resolvedTs (<= flushed) is durable. */
-void feed_progress_release(struct feed_progress *p, tso_t resolved);
+void watermarks_release(struct watermarks *p, tso_t resolved);
 /* A worker committed; next: commitTs of its first row that is still to be committed, 0 if there is
  * none. */
-void feed_progress_committed(struct feed_progress *p, unsigned worker, tso_t next);
+void watermarks_committed(struct watermarks *p, unsigned worker, tso_t next);
 /* Moves checkpoint up to where every worker has committed, at most to released, never back. */
-tso_t feed_progress_checkpoint(struct feed_progress *p);
+tso_t watermarks_checkpoint(struct watermarks *p);
 /* nothing that is released waits for a commit */
-bool feed_progress_drained(const struct feed_progress *p);
+bool watermarks_drained(const struct watermarks *p);
 
 #endif

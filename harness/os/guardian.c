@@ -151,7 +151,7 @@ static void undo(void)
 		;
 }
 
-static void avenge(struct watch *w, const char *mark)
+static void kill_marked(struct watch *w, const char *mark)
 {
 	struct deadline nested = deadline_in_ms(NESTED_MS);
 	struct deadline d = deadline_in_ms(20000);
@@ -247,7 +247,7 @@ static _Noreturn void guardian_main(int sock, const char *mark)
 		}
 		send(sock, "", 1, MSG_NOSIGNAL);
 	}
-	avenge(&w, mark);
+	kill_marked(&w, mark);
 	if (w.undo)
 		undo();
 	_exit(0);
@@ -293,7 +293,7 @@ int guardian_start(struct err *e)
 	return 0;
 }
 
-static void tell(char what, const char *arg)
+static void send_order(char what, const char *arg)
 {
 	char msg[MESSAGE_MAX], ack;
 	size_t n = strlen(arg);
@@ -315,7 +315,7 @@ static void tell_pid(char what, pid_t pid)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", (int)pid);
-	tell(what, text);
+	send_order(what, text);
 }
 
 void guardian_group(pid_t pgid)
@@ -330,17 +330,17 @@ void guardian_group_forget(pid_t pgid)
 
 void guardian_path(const char *path)
 {
-	tell('P', path);
+	send_order('P', path);
 }
 
 void guardian_path_forget(const char *path)
 {
-	tell('p', path);
+	send_order('p', path);
 }
 
 void guardian_undo(void)
 {
-	tell('U', "");
+	send_order('U', "");
 }
 
 void guardian_stop(void)

@@ -1,6 +1,6 @@
 #include "harness/redo/msgpack.h"
 
-static uint64_t be(const unsigned char *p, unsigned n)
+static uint64_t big_endian(const unsigned char *p, unsigned n)
 {
 	uint64_t v = 0;
 
@@ -14,7 +14,7 @@ static bool number(struct mp *m, unsigned n, uint64_t *v)
 {
 	if (mp_left(m) < 1 + (size_t)n)
 		return mp_fail(m, "cut short");
-	*v = be(m->p + 1, n);
+	*v = big_endian(m->p + 1, n);
 	m->p += 1 + n;
 	return true;
 }

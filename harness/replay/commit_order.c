@@ -36,11 +36,11 @@ struct run {
 	size_t size;
 };
 
-struct order {
+struct commit_order {
 	size_t budget, used;
 	char *tmp_dir;
-	struct shapes *shapes;
-	const struct shape *keyless, *float_key, *timestamp;
+	struct row_layouts *shapes;
+	const struct row_layout *keyless, *float_key, *timestamp;
 	struct block *blocks;
 	struct item **items;
 	size_t n, alloc, at;
@@ -54,18 +54,18 @@ struct order {
 	uint64_t tokens[TOKENS_MAX];
 };
 
-struct order *order_new(size_t memory_bytes, const char *tmp_dir)
+struct commit_order *commit_order_new(size_t memory_bytes, const char *tmp_dir)
 {
-	struct order *o = xcalloc(1, sizeof(*o));
+	struct commit_order *o = xcalloc(1, sizeof(*o));
 
 	o->budget = memory_bytes;
 	o->tmp_dir = xstrdup(tmp_dir);
-	o->shapes = shapes_new();
+	o->shapes = row_layouts_new();
 	o->key = o->image = (struct strbuf)STRBUF_INIT;
 	return o;
 }
 
-static void blocks_free(struct order *o)
+static void blocks_free(struct commit_order *o)
 {
 	while (o->blocks) {
 		struct block *b = o->blocks;
@@ -75,7 +75,7 @@ static void blocks_free(struct order *o)
 	}
 }
 
-void order_free(struct order *o)
+void commit_order_free(struct commit_order *o)
 {
 	if (!o)
 		return;
@@ -86,7 +86,7 @@ void order_free(struct order *o)
 		free(o->runs[i].item);
 	}
 	blocks_free(o);
-	shapes_free(o->shapes);
+	row_layouts_free(o->shapes);
 	free(o->runs);
 	free(o->heap);
 	free(o->items);
@@ -96,22 +96,22 @@ void order_free(struct order *o)
 	free(o);
 }
 
-const struct shape *order_keyless(const struct order *o)
+const struct row_layout *commit_order_keyless(const struct commit_order *o)
 {
 	return o->keyless;
 }
 
-const struct shape *order_timestamp(const struct order *o)
+const struct row_layout *commit_order_timestamp(const struct commit_order *o)
 {
 	return o->timestamp;
 }
 
-const struct shape *order_float_key(const struct order *o)
+const struct row_layout *commit_order_float_key(const struct commit_order *o)
 {
 	return o->float_key;
 }
 
-uint64_t order_spilled_bytes(const struct order *o)
+uint64_t commit_order_spilled_bytes(const struct commit_order *o)
 {
 	return o->spilled_bytes;
 }
@@ -125,7 +125,7 @@ static bool ends_with(const struct redo_bytes *b, const char *end)
 	return b->n > n && !memcmp(b->p + b->n - n, end, n);
 }
 
-bool order_folds_case_alone(const char *collation, size_t n)
+bool commit_order_folds_case_alone(const char *collation, size_t n)
 {
 	/* Each tells two printable ASCII characters apart but for their case: asked of servers, one
 	 * by one. Others have 'y' for 'i' (lithuanian), 'v' for 'u' (roman) or '~' for 'y' (gbk).
@@ -168,10 +168,10 @@ static uint64_t value_hash(const struct redo_column *c, uint64_t seed, struct st
 
 	strbuf_reset(scratch);
 	if ((v->kind != REDO_BIN && v->kind != REDO_STR) || !literal_is_text(c)) {
-		shape_add_key(scratch, v);
+		row_layout_add_key(scratch, v);
 		return XXH3_64bits_withSeed(scratch->buf, scratch->len, seed);
 	}
-	if (!exact && !order_folds_case_alone(c->collation.p, c->collation.n))
+	if (!exact && !commit_order_folds_case_alone(c->collation.p, c->collation.n))
 		*wild = true;
 	for (n = v->s.n; n && v->s.p[n - 1] == ' '; n--)
 		; /* most collations pad */
@@ -186,7 +186,7 @@ static uint64_t value_hash(const struct redo_column *c, uint64_t seed, struct st
 	return XXH3_64bits_withSeed(scratch->buf, scratch->len, seed);
 }
 
-static uint32_t add_token(struct order *o, uint32_t n, uint64_t token, bool *wild)
+static uint32_t add_token(struct commit_order *o, uint32_t n, uint64_t token, bool *wild)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (o->tokens[i] == token)
@@ -199,7 +199,7 @@ static uint32_t add_token(struct order *o, uint32_t n, uint64_t token, bool *wil
 	return n + 1;
 }
 
-static uint32_t side_tokens(struct order *o, uint32_t n, const struct redo_row *r,
+static uint32_t side_tokens(struct commit_order *o, uint32_t n, const struct redo_row *r,
 			    const struct redo_column *c, uint64_t table, bool *wild)
 {
 	uint32_t n_columns = c == r->columns ? r->n_columns : r->n_pre_columns;
@@ -251,7 +251,7 @@ static size_t item_bytes(const struct item *i)
 	       (((size_t)i->key_n + i->image_n + 7) & ~(size_t)7);
 }
 
-static void *bytes_take(struct order *o, size_t n)
+static void *bytes_take(struct commit_order *o, size_t n)
 {
 	struct block *b = o->blocks;
 
@@ -269,14 +269,14 @@ static void *bytes_take(struct order *o, size_t n)
 	return b->bytes + b->used - n;
 }
 
-static void sort(struct order *o)
+static void sort(struct commit_order *o)
 {
 	if (o->n)
 		qsort(o->items, o->n, sizeof(struct item *), by_time);
 }
 
 /* What is in memory becomes a sorted run in a file. */
-static int spill(struct order *o, struct err *e)
+static int spill(struct commit_order *o, struct err *e)
 {
 	char *path = xstrfmt("%s/drtest-order-%d-%zu", o->tmp_dir, (int)getpid(), o->n_runs);
 	struct run r = { 0 };
@@ -318,12 +318,12 @@ out:
 	return rc;
 }
 
-static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank, uint32_t n_tokens,
-	       bool wild, struct err *e)
+static int add(struct commit_order *o, const struct redo_row *r, bool put, uint8_t rank,
+	       uint32_t n_tokens, bool wild, struct err *e)
 {
 	const struct redo_column *c = put ? r->columns : r->pre_columns;
 	uint32_t n = put ? r->n_columns : r->n_pre_columns, shape;
-	const struct shape *s;
+	const struct row_layout *s;
 	struct item head = { .commit_ts = r->commit_ts,
 			     .start_ts = r->start_ts,
 			     .rank = rank,
@@ -335,16 +335,16 @@ static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank
 
 	/* a row without a token would wait for nobody */
 	assert(n_tokens <= TOKENS_MAX && (n_tokens || wild));
-	if (shapes_of(o->shapes, r, c, n, &shape, e) < 0)
+	if (row_layouts_of(o->shapes, r, c, n, &shape, e) < 0)
 		return -1;
-	s = shapes_at(o->shapes, shape);
+	s = row_layouts_at(o->shapes, shape);
 	if (s->keyless)
 		o->keyless = s;
 	if (s->float_key)
 		o->float_key = s;
 	if (s->timestamp)
 		o->timestamp = s;
-	shape_encode(c, n, !put && !s->keyless, &o->key, &o->image);
+	row_layout_encode(c, n, !put && !s->keyless, &o->key, &o->image);
 	if (o->key.len > UINT32_MAX / 4 || o->image.len > UINT32_MAX / 4)
 		return err_set(e, ERR_BAD_DATA, 0, "a row of %zu bytes", o->image.len);
 	head.shape = shape;
@@ -366,11 +366,11 @@ static int add(struct order *o, const struct redo_row *r, bool put, uint8_t rank
 	return 0;
 }
 
-int order_add(struct order *o, const struct redo_row *r, struct err *e)
+int commit_order_add(struct commit_order *o, const struct redo_row *r, struct err *e)
 {
 	uint64_t table = XXH3_64bits_withSeed(r->table.table.p, r->table.table.n,
 					      XXH3_64bits(r->table.db.p, r->table.db.n));
-	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r), wild = false,
+	bool moved = r->n_columns && r->n_pre_columns && row_layout_key_changes(r), wild = false,
 	     keyless = true;
 	const struct redo_column *c = r->n_columns ? r->columns : r->pre_columns;
 	uint32_t n = 0;
@@ -418,7 +418,7 @@ static int run_next(struct run *r, struct err *e)
 	return err_sys(e, "read rows back from --tmp-dir");
 }
 
-static void sift(struct order *o, size_t i)
+static void sift(struct commit_order *o, size_t i)
 {
 	for (;;) {
 		size_t least = i, swap;
@@ -435,7 +435,7 @@ static void sift(struct order *o, size_t i)
 	}
 }
 
-int order_sort(struct order *o, struct err *e)
+int commit_order_sort(struct commit_order *o, struct err *e)
 {
 	o->at = 0;
 	o->given = 0;
@@ -459,7 +459,7 @@ int order_sort(struct order *o, struct err *e)
 	return 0;
 }
 
-static const struct item *next(struct order *o, struct err *e, int *rc)
+static const struct item *next(struct commit_order *o, struct err *e, int *rc)
 {
 	*rc = 1;
 	if (!o->n_runs)
@@ -480,7 +480,7 @@ static const struct item *next(struct order *o, struct err *e, int *rc)
 	return o->n_heap ? o->runs[o->heap[0]].item : NULL;
 }
 
-int order_next(struct order *o, struct order_row *out, struct err *e)
+int commit_order_next(struct commit_order *o, struct commit_order_row *out, struct err *e)
 {
 	int rc;
 	const struct item *i = next(o, e, &rc);
@@ -500,7 +500,7 @@ int order_next(struct order *o, struct order_row *out, struct err *e)
 	out->n_tokens = i->n_tokens;
 	out->wild = i->flags & ITEM_WILD;
 	at += i->n_tokens * sizeof(uint64_t);
-	out->change = (struct merge_change){ shapes_at(o->shapes, i->shape),
+	out->change = (struct merge_change){ row_layouts_at(o->shapes, i->shape),
 					     at,
 					     i->key_n,
 					     at + i->key_n,

@@ -8,7 +8,7 @@
 
 #include "harness/replay/merge.h"
 
-struct order_row {
+struct commit_order_row {
 	tso_t commit_ts, start_ts;
 	/* of a table without a key, a delete's image is a whole one too */
 	struct merge_change change;
@@ -18,21 +18,23 @@ struct order_row {
 	 * everything */
 	bool wild;
 };
-struct order;
-struct order *order_new(size_t memory_bytes, const char *tmp_dir);
-void order_free(struct order *o);
-int order_add(struct order *o, const struct redo_row *r, struct err *e);
+struct commit_order;
+struct commit_order *commit_order_new(size_t memory_bytes, const char *tmp_dir);
+void commit_order_free(struct commit_order *o);
+int commit_order_add(struct commit_order *o, const struct redo_row *r, struct err *e);
 /* Once, after the last row. */
-int order_sort(struct order *o, struct err *e);
+int commit_order_sort(struct commit_order *o, struct err *e);
 /* 1: a row, valid until the next call; 0: the end; -1 */
-int order_next(struct order *o, struct order_row *out, struct err *e);
-const struct shape *order_keyless(const struct order *o);   /* a table without a key, or NULL */
-const struct shape *order_float_key(const struct order *o); /* as merge_float_key */
+int commit_order_next(struct commit_order *o, struct commit_order_row *out, struct err *e);
+const struct row_layout *commit_order_keyless(
+	const struct commit_order *o); /* a table without a key, or NULL */
+const struct row_layout *commit_order_float_key(
+	const struct commit_order *o); /* as merge_float_key */
 /* a table with a TIMESTAMP column, or NULL */
-const struct shape *order_timestamp(const struct order *o);
+const struct row_layout *commit_order_timestamp(const struct commit_order *o);
 /* Does a collation take no two printable ASCII characters for one but a letter and its other case?
  * false: not, or not known. */
-bool order_folds_case_alone(const char *collation, size_t n);
-uint64_t order_spilled_bytes(const struct order *o);
+bool commit_order_folds_case_alone(const char *collation, size_t n);
+uint64_t commit_order_spilled_bytes(const struct commit_order *o);
 
 #endif

@@ -12,7 +12,7 @@ static int by_id(const void *x, const void *y)
 	return a->table_id < b->table_id ? -1 : a->table_id > b->table_id;
 }
 
-int floors_load(struct sql *s, const char *changefeed, struct floors *out, struct err *e)
+int ddl_ts_load(struct sql *s, const char *changefeed, struct ddl_ts *out, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -51,13 +51,13 @@ out:
 	return got < 0 ? err_wrap(e, "TiCDC's own DDL progress") : 0;
 }
 
-void floors_release(struct floors *f)
+void ddl_ts_release(struct ddl_ts *f)
 {
 	free(f->f);
 	memset(f, 0, sizeof(*f));
 }
 
-tso_t floors_of(const struct floors *f, int64_t table_id)
+tso_t ddl_ts_of(const struct ddl_ts *f, int64_t table_id)
 {
 	struct floor key = { .table_id = table_id },
 		     *found = f->n ? bsearch(&key, f->f, f->n, sizeof(*f->f), by_id) : NULL;

@@ -12,13 +12,13 @@ struct floor {
 	int64_t table_id; /* physical */
 	tso_t ts;
 };
-struct floors {
+struct ddl_ts {
 	struct floor *f; /* sorted by table_id */
 	size_t n;
 };
 /* changefeed: "keyspace/name". No such table: none. */
-int floors_load(struct sql *s, const char *changefeed, struct floors *out, struct err *e);
-void floors_release(struct floors *f);
-tso_t floors_of(const struct floors *f, int64_t table_id); /* 0: none */
+int ddl_ts_load(struct sql *s, const char *changefeed, struct ddl_ts *out, struct err *e);
+void ddl_ts_release(struct ddl_ts *f);
+tso_t ddl_ts_of(const struct ddl_ts *f, int64_t table_id); /* 0: none */
 
 #endif

@@ -15,7 +15,7 @@ struct suspect {
 	char *name; /* "db.t (id=5)" or NULL */
 };
 
-struct chain {
+struct image_chain {
 	struct merge *m;
 	struct suspect *s;
 	size_t n, alloc, from, upto; /* this round's: [from, upto) */
@@ -26,7 +26,7 @@ struct chain {
 static int suspect(void *arg, const struct merge_change *c, uint64_t key_hash, uint32_t links,
 		   struct err *e)
 {
-	struct chain *x = arg;
+	struct image_chain *x = arg;
 	struct strbuf name = STRBUF_INIT;
 
 	(void)e;
@@ -36,7 +36,7 @@ static int suspect(void *arg, const struct merge_change *c, uint64_t key_hash, u
 	}
 	if (x->n < NAMED_MAX) {
 		strbuf_addf(&name, "%s.%s, key ", c->shape->db, c->shape->table);
-		shape_key_text(c->shape, c->image, !c->put, &name);
+		row_layout_key_text(c->shape, c->image, !c->put, &name);
 	}
 	x->s[x->n++] = (struct suspect){ key_hash, links, name.len ? strbuf_detach(&name) : NULL };
 	return 0;
@@ -49,13 +49,13 @@ static int by_hash(const void *x, const void *y)
 	return a->hash < b->hash ? -1 : a->hash > b->hash;
 }
 
-struct chain *chain_new(struct merge *m, struct err *e)
+struct image_chain *image_chain_new(struct merge *m, struct err *e)
 {
-	struct chain *c = xcalloc(1, sizeof(*c));
+	struct image_chain *c = xcalloc(1, sizeof(*c));
 
 	c->m = m;
 	if (merge_suspects(m, suspect, c, e) < 0) {
-		chain_free(c);
+		image_chain_free(c);
 		return NULL;
 	}
 	if (c->n)
@@ -63,7 +63,7 @@ struct chain *chain_new(struct merge *m, struct err *e)
 	return c;
 }
 
-void chain_free(struct chain *c)
+void image_chain_free(struct image_chain *c)
 {
 	if (!c)
 		return;
@@ -74,12 +74,12 @@ void chain_free(struct chain *c)
 	free(c);
 }
 
-size_t chain_suspects(const struct chain *c)
+size_t image_chain_suspects(const struct image_chain *c)
 {
 	return c->n;
 }
 
-bool chain_round(struct chain *c)
+bool image_chain_round(struct image_chain *c)
 {
 	uint64_t links = 0;
 
@@ -90,7 +90,7 @@ bool chain_round(struct chain *c)
 	return c->from < c->upto;
 }
 
-int chain_row(struct chain *c, uint32_t epoch, const struct redo_row *r, struct err *e)
+int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row *r, struct err *e)
 {
 	struct merge_link link[2];
 	bool partial;
@@ -140,7 +140,7 @@ struct step {
 	bool agree;
 };
 
-static size_t take_step(const struct chain *c, size_t from, struct step *s)
+static size_t take_step(const struct image_chain *c, size_t from, struct step *s)
 {
 	const struct merge_link *by_rank[3] = { NULL, NULL, NULL }, *l = &c->links[from];
 	size_t i = from;
@@ -162,8 +162,8 @@ static size_t take_step(const struct chain *c, size_t from, struct step *s)
 	return i;
 }
 
-static void tell(const struct chain *c, const struct step *a, const struct step *b,
-		 void (*fn)(void *arg, const char *text), void *arg)
+static void warn_break(const struct image_chain *c, const struct step *a, const struct step *b,
+		       void (*fn)(void *arg, const char *text), void *arg)
 {
 	struct suspect key = { .hash = b->first->key_hash };
 	const struct suspect *s =
@@ -191,7 +191,7 @@ static void tell(const struct chain *c, const struct step *a, const struct step 
 	free(text);
 }
 
-size_t chain_judge(struct chain *c, void (*fn)(void *arg, const char *text), void *arg)
+size_t image_chain_judge(struct image_chain *c, void (*fn)(void *arg, const char *text), void *arg)
 {
 	size_t broken = 0, i = 0;
 	struct step last = { NULL, 0, 0, true };
@@ -207,7 +207,7 @@ size_t chain_judge(struct chain *c, void (*fn)(void *arg, const char *text), voi
 		same_key = last.first && last.first->key_hash == now.first->key_hash;
 		told = told && same_key;
 		if (!told && (!now.agree || (same_key && last.became != now.was))) {
-			tell(c, &last, &now, fn, arg);
+			warn_break(c, &last, &now, fn, arg);
 			told = true;
 			broken++;
 		}

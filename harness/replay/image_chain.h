@@ -8,16 +8,17 @@
 
 #include "harness/replay/merge.h"
 
-struct chain;
+struct image_chain;
 /* asks m for its suspects; m must outlive it; NULL on error */
-struct chain *chain_new(struct merge *m, struct err *e);
-void chain_free(struct chain *c);
-size_t chain_suspects(const struct chain *c);
-/* true: read the log, pass each row to chain_row, then chain_judge; false: all are judged */
-bool chain_round(struct chain *c);
-int chain_row(struct chain *c, uint32_t epoch, const struct redo_row *r, struct err *e);
+struct image_chain *image_chain_new(struct merge *m, struct err *e);
+void image_chain_free(struct image_chain *c);
+size_t image_chain_suspects(const struct image_chain *c);
+/* true: read the log, pass each row to image_chain_row, then image_chain_judge; false: all are
+ * judged */
+bool image_chain_round(struct image_chain *c);
+int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row *r, struct err *e);
 /* Calls fn for each break with one line of text. Returns the number of keys with a broken chain in
  * this round. */
-size_t chain_judge(struct chain *c, void (*fn)(void *arg, const char *text), void *arg);
+size_t image_chain_judge(struct image_chain *c, void (*fn)(void *arg, const char *text), void *arg);
 
 #endif

@@ -26,7 +26,7 @@ struct check {
 		tso_t start, commit;
 	} * txn; /* each transaction's commitTs: open addressing */
 	size_t n_txn, txn_slots;
-	uint64_t torn_txns, order_faults, misfits;
+	uint64_t torn_txns, commit_order_faults, misfits;
 	bool rows, truncated;
 	bool several; /* changefeeds */
 	bool removed; /* the changefeed was */
@@ -113,7 +113,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	c->res->meta = *meta;
 	c->max_ts = 0;
 	c->rows = c->truncated = false;
-	c->n_txn = c->torn_txns = c->order_faults = c->misfits = 0;
+	c->n_txn = c->torn_txns = c->commit_order_faults = c->misfits = 0;
 	free(c->txn);
 	c->txn = NULL;
 	c->txn_slots = 0;
@@ -183,7 +183,7 @@ static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct
 	if (ts > c->res->last_ts)
 		c->res->last_ts = ts;
 	if (start >= ts)
-		find(c, REDO_BROKEN, ++c->order_faults,
+		find(c, REDO_BROKEN, ++c->commit_order_faults,
 		     "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64,
 		     offset, start, ts);
 	if (c->rows != (ev->kind == REDO_ROW))
@@ -235,7 +235,7 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 
 /* ---- the chain ---- */
 
-static void chain_line(void *arg, const char *line)
+static void image_chain_line(void *arg, const char *line)
 {
 	struct check *c = arg;
 
@@ -244,7 +244,7 @@ static void chain_line(void *arg, const char *line)
 		find(c, REDO_BROKEN, 1, "%s", line);
 }
 
-static void chain_warning(void *arg, const char *line)
+static void image_chain_warning(void *arg, const char *line)
 {
 	find(arg, REDO_NOTE, 1, "%s", line);
 }
@@ -256,8 +256,8 @@ static int chain(struct check *c, struct err *e)
 				 .allow_gap = true,
 				 .dry_run = true,
 				 .force = true,
-				 .note = chain_line,
-				 .warn = chain_warning,
+				 .note = image_chain_line,
+				 .warn = image_chain_warning,
 				 .report_arg = c };
 	struct replay_stats st = { 0 };
 	struct collected got = { 0 };
@@ -265,7 +265,7 @@ static int chain(struct check *c, struct err *e)
 
 	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : (size_t)256 << 20;
-	rc = collect(&got, c->s, NULL, &o, &st, e);
+	rc = replay_read(&got, c->s, NULL, &o, &st, e);
 	c->res->keys = st.keys;
 	collected_release(&got);
 	return rc;

@@ -65,8 +65,8 @@ struct part {
 struct merge {
 	size_t budget, used;
 	char *tmp_dir;
-	struct shapes *shapes;
-	const struct shape *float_key, *timestamp;
+	struct row_layouts *shapes;
+	const struct row_layout *float_key, *timestamp;
 	struct entry *entries;
 	size_t n, alloc;
 	uint32_t *slots; /* index + 1; 0 free */
@@ -87,7 +87,7 @@ struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 
 	m->budget = memory_bytes;
 	m->tmp_dir = xstrdup(tmp_dir);
-	m->shapes = shapes_new();
+	m->shapes = row_layouts_new();
 	m->key = m->image = m->old = (struct strbuf)STRBUF_INIT;
 	m->n_slots = 1 << 12;
 	m->slots = xcalloc(m->n_slots, sizeof(*m->slots));
@@ -113,7 +113,7 @@ void merge_free(struct merge *m)
 	mapper_end(m);
 	pthread_mutex_destroy(&m->mapper.lock);
 	pthread_cond_destroy(&m->mapper.changed);
-	shapes_free(m->shapes);
+	row_layouts_free(m->shapes);
 	for (int i = 0; i < PARTITIONS; i++) {
 		if (m->part[i].f)
 			fclose(m->part[i].f);
@@ -141,12 +141,12 @@ uint64_t merge_spilled_bytes(struct merge *m)
 	return m->spilled_bytes;
 }
 
-const struct shape *merge_timestamp(const struct merge *m)
+const struct row_layout *merge_timestamp(const struct merge *m)
 {
 	return m->timestamp;
 }
 
-const struct shape *merge_float_key(const struct merge *m)
+const struct row_layout *merge_float_key(const struct merge *m)
 {
 	return m->float_key;
 }
@@ -533,12 +533,12 @@ static bool lacks(const struct redo_column *c, uint32_t n)
 
 /* One step of a key into m->key, m->image and *x. was: the side that holds what the row was, NULL
  * when it was not there. */
-static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put, uint8_t rank,
-		bool was, struct entry *x, struct err *e)
+static int side_of(struct merge *m, uint32_t epoch, const struct redo_row *r, bool put,
+		   uint8_t rank, bool was, struct entry *x, struct err *e)
 {
 	const struct redo_column *c = put ? r->columns : r->pre_columns;
 	uint32_t n = put ? r->n_columns : r->n_pre_columns;
-	const struct shape *s;
+	const struct row_layout *s;
 
 	*x = (struct entry){ .commit_ts = r->commit_ts,
 			     .start_ts = r->start_ts,
@@ -549,9 +549,9 @@ static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool 
 			     .rank = rank,
 			     .first_rank = rank,
 			     .links = 1 };
-	if (shapes_of(m->shapes, r, c, n, &x->shape, e) < 0)
+	if (row_layouts_of(m->shapes, r, c, n, &x->shape, e) < 0)
 		return -1;
-	s = shapes_at(m->shapes, x->shape);
+	s = row_layouts_at(m->shapes, x->shape);
 	x->table_no = s->table_no;
 	if (s->keyless)
 		return err_set(
@@ -564,11 +564,11 @@ static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool 
 	if (s->timestamp)
 		m->timestamp = s;
 	if (was) {
-		shape_encode(r->pre_columns, r->n_pre_columns, false, &m->key, &m->old);
+		row_layout_encode(r->pre_columns, r->n_pre_columns, false, &m->key, &m->old);
 		x->was = image_hash(&m->old);
 		x->partial = lacks(r->pre_columns, r->n_pre_columns);
 	}
-	shape_encode(c, n, !put, &m->key, &m->image);
+	row_layout_encode(c, n, !put, &m->key, &m->image);
 	if (put)
 		x->became = image_hash(&m->image);
 	x->sum = x->became - x->was;
@@ -584,17 +584,18 @@ static int half(struct merge *m, uint32_t epoch, const struct redo_row *r, bool 
 
 int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct err *e)
 {
-	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	bool moved = r->n_columns && r->n_pre_columns && row_layout_key_changes(r);
 	struct entry x;
 
 	if (r->n_pre_columns && (!r->n_columns || moved)) {
-		if (half(m, epoch, r, false, 0, true, &x, e) < 0 || put(m, &x, e) < 0)
+		if (side_of(m, epoch, r, false, 0, true, &x, e) < 0 || put(m, &x, e) < 0)
 			return -1;
 	}
 	if (r->n_columns) {
 		bool update = r->n_pre_columns && !moved;
 
-		if (half(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0 || put(m, &x, e) < 0)
+		if (side_of(m, epoch, r, true, update ? 1 : 2, update, &x, e) < 0 ||
+		    put(m, &x, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -603,7 +604,7 @@ int merge_add(struct merge *m, uint32_t epoch, const struct redo_row *r, struct 
 int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struct merge_link out[2],
 		bool *partial, struct err *e)
 {
-	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	bool moved = r->n_columns && r->n_pre_columns && row_layout_key_changes(r);
 	struct entry x;
 	int n = 0;
 
@@ -613,7 +614,7 @@ int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struc
 
 		if (put ? !r->n_columns : !r->n_pre_columns || (r->n_columns && !moved))
 			continue;
-		if (half(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
+		if (side_of(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
 			return -1;
 		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts,
 						x.was,  x.became,    x.rank };
@@ -661,7 +662,8 @@ static int by_name(const void *x, const void *y, void *arg)
 {
 	const struct merge *m = arg;
 	uint32_t i = *(const uint32_t *)x, k = *(const uint32_t *)y;
-	const struct shape *a = shapes_at(m->shapes, i), *b = shapes_at(m->shapes, k);
+	const struct row_layout *a = row_layouts_at(m->shapes, i),
+				*b = row_layouts_at(m->shapes, k);
 	int c = strcmp(a->db, b->db);
 
 	c = c ? c : strcmp(a->table, b->table);
@@ -669,9 +671,9 @@ static int by_name(const void *x, const void *y, void *arg)
 }
 
 /* The place of each shape in the order of tables. */
-static uint32_t *shape_places(const struct merge *m)
+static uint32_t *row_layout_places(const struct merge *m)
 {
-	uint32_t n = shapes_count(m->shapes), *order = xcalloc(n, sizeof(*order)),
+	uint32_t n = row_layouts_count(m->shapes), *order = xcalloc(n, sizeof(*order)),
 		 *place = xcalloc(n, sizeof(*place));
 
 	assert(n < (uint32_t)1 << 24);
@@ -687,7 +689,7 @@ static uint32_t *shape_places(const struct merge *m)
 static struct sort_key *sorted(struct merge *m, uint32_t epoch, bool puts, size_t n)
 {
 	struct sort_key *s = xcalloc(n, sizeof(*s)), *next = s;
-	uint32_t *place = shape_places(m);
+	uint32_t *place = row_layout_places(m);
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
@@ -719,7 +721,7 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 	for (size_t i = 0; i < n; i++) {
 		const struct entry *x = &m->entries[s[i].at];
 
-		c[i] = (struct merge_change){ shapes_at(m->shapes, x->shape),
+		c[i] = (struct merge_change){ row_layouts_at(m->shapes, x->shape),
 					      x->data,
 					      x->key_n,
 					      x->data + x->key_n,
@@ -760,7 +762,7 @@ static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, 
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
-		struct merge_change c = { shapes_at(m->shapes, x->shape),
+		struct merge_change c = { row_layouts_at(m->shapes, x->shape),
 					  x->data,
 					  x->key_n,
 					  x->data + x->key_n,

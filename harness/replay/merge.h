@@ -15,7 +15,7 @@
 #include "harness/replay/row_layout.h"
 
 struct merge_change {
-	const struct shape *shape;
+	const struct row_layout *shape;
 	const unsigned char *key;
 	uint32_t key_n;
 	/* a put: all columns' values; a delete: the key columns' values only */
@@ -45,9 +45,9 @@ uint64_t merge_keys(struct merge *m);
 uint64_t merge_spilled_bytes(struct merge *m);
 /* A table whose key holds a FLOAT or DOUBLE, or NULL: its rows are found by an exact literal, which
  * not every server does. */
-const struct shape *merge_float_key(const struct merge *m);
+const struct row_layout *merge_float_key(const struct merge *m);
 /* a table with a TIMESTAMP column, or NULL */
-const struct shape *merge_timestamp(const struct merge *m);
+const struct row_layout *merge_timestamp(const struct merge *m);
 
 /* The keys whose sums do not telescope. links: how many steps the key has. fn returns -1 to stop.
  */

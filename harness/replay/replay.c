@@ -31,7 +31,7 @@ struct replay {
 	const struct replay_opts *o;
 	struct replay_stats *st;
 	struct collected c;
-	struct floors floors;
+	struct ddl_ts floors;
 	struct sink_opts so;
 	struct sql *control;
 	int64_t told_ns;
@@ -42,7 +42,7 @@ struct replay {
 	struct computed computed; /* allow_gap: generated columns that differ */
 };
 
-static void tell(struct replay *r, bool now)
+static void report_progress(struct replay *r, bool now)
 {
 	int64_t t = clock_mono_ns();
 
@@ -327,7 +327,7 @@ static void written(void *arg, size_t done)
 	struct replay *r = arg;
 
 	*r->count = r->count_before + done;
-	tell(r, false);
+	report_progress(r, false);
 }
 
 static int write_batch(void *arg, const struct merge_change *c, size_t n, struct err *e)
@@ -383,10 +383,10 @@ static void tick(void *arg)
 	n = txn_counts(r->txn);
 	r->st->puts = n.rows;
 	r->st->written_txns = n.transactions;
-	tell(r, true);
+	report_progress(r, true);
 }
 
-static int look(struct replay *r, struct err *e)
+static int read_log(struct replay *r, struct err *e)
 {
 	for (int i = 1; txn_look(r->txn, r->control, e) < 0; i++)
 		if (!may_try_again(r, i, e))
@@ -414,17 +414,17 @@ static int write_txns(struct replay *r, struct err *e)
 	for (int i = 1; load_done(r, &done, e) < 0; i++)
 		if (!may_try_again(r, i, e))
 			goto out;
-	if (order_sort(r->c.order, e) < 0)
+	if (commit_order_sort(r->c.order, e) < 0)
 		goto out;
 	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
-	if (!r->txn || look(r, e) < 0)
+	if (!r->txn || read_log(r, e) < 0)
 		goto out;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct owned_ddl *d = &r->c.ddls[i];
 
 		if (txn_apply(r->txn, d->d.commit_ts, d->skip, tick, r, e) < 0)
 			goto out;
-		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || look(r, e) < 0))
+		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || read_log(r, e) < 0))
 			goto out;
 	}
 	if (txn_apply(r->txn, r->st->point, false, tick, r, e) < 0)
@@ -447,7 +447,7 @@ out:
 /* ---- all ---- */
 
 /* A log of the new architecture: its meta has a version. */
-static int load_floors(struct replay *r, struct store *log, struct err *e)
+static int load_ddl_ts(struct replay *r, struct store *log, struct err *e)
 {
 	struct redo_meta meta;
 	char id[190];
@@ -460,16 +460,16 @@ static int load_floors(struct replay *r, struct store *log, struct err *e)
 		return -1;
 	snprintf(r->owner, sizeof(r->owner), FENCE_REPLAY "%s", id);
 	r->control = sink_session(&r->so, e);
-	return !r->control || floors_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
+	return !r->control || ddl_ts_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
 }
 
 /* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
 static int may_write(const struct replay *r, struct err *e)
 {
-	const struct shape *s =
-		r->c.order ? order_timestamp(r->c.order) : merge_timestamp(r->c.merge);
-	const struct shape *f =
-		r->c.order ? order_float_key(r->c.order) : merge_float_key(r->c.merge);
+	const struct row_layout *s =
+		r->c.order ? commit_order_timestamp(r->c.order) : merge_timestamp(r->c.merge);
+	const struct row_layout *f =
+		r->c.order ? commit_order_float_key(r->c.order) : merge_float_key(r->c.merge);
 
 	if (s && r->c.foreign && !r->o->time_zone)
 		return err_set(
@@ -685,7 +685,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB",
 			       o.memory_bytes);
 	/* The whole log is read and judged before the first write. */
-	if (load_floors(&r, log, e) < 0 || collect(&r.c, log, &r.floors, &o, st, e) < 0)
+	if (load_ddl_ts(&r, log, e) < 0 || replay_read(&r.c, log, &r.floors, &o, st, e) < 0)
 		goto out;
 	st->read_us = (clock_mono_ns() - begun) / 1000;
 	for (size_t i = 0; i < r.c.n_tables && o.table; i++)
@@ -709,11 +709,11 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 			"a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");
 out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
-	tell(&r, true);
+	report_progress(&r, true);
 	txn_close(r.txn);
 	sink_close(r.sink);
 	sql_close(r.control);
 	collected_release(&r.c);
-	floors_release(&r.floors);
+	ddl_ts_release(&r.floors);
 	return rc;
 }

@@ -24,9 +24,9 @@
 struct reading {
 	struct collected *c;
 	const struct replay_opts *o;
-	const struct floors *floors; /* NULL: none */
+	const struct ddl_ts *floors; /* NULL: none */
 	struct replay_stats *st;
-	struct chain *chain; /* the second reading: the suspects' steps only */
+	struct image_chain *chain; /* the second reading: the suspects' steps only */
 	/* checkpointTs moved between the readings: what the first saw may be collected by now */
 	bool moved;
 	/* transactions are counted by runs of equal startTs: exact where a file is ordered */
@@ -41,7 +41,7 @@ struct reading {
 	tso_t file_max; /* the largest commitTs of the file that is being read */
 };
 
-static void tell(struct reading *r, bool now)
+static void report_progress(struct reading *r, bool now)
 {
 	int64_t t = clock_mono_ns();
 
@@ -57,7 +57,7 @@ static void note(const struct reading *r, const char *line)
 		r->o->note(r->o->report_arg, line);
 }
 
-static struct redo_bytes own(struct redo_bytes s)
+static struct redo_bytes copy_bytes(struct redo_bytes s)
 {
 	return (struct redo_bytes){ xstrndup(s.n ? s.p : "", s.n), s.n };
 }
@@ -156,7 +156,7 @@ void collected_release(struct collected *c)
 {
 	counters_free(c);
 	merge_free(c->merge);
-	order_free(c->order);
+	commit_order_free(c->order);
 	row_sample_free(c->sample);
 	c->sample = NULL;
 	c->merge = NULL;
@@ -224,7 +224,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	log_id(files, r->c->log_id);
 	/* the rest: sort arrays, statements, the decoder, downloads */
 	if (r->o->mode == REPLAY_TXN)
-		r->c->order = order_new(memory / 2, tmp);
+		r->c->order = commit_order_new(memory / 2, tmp);
 	if (r->o->doubt_server && !r->o->until && !r->o->dry_run)
 		r->c->sample = row_sample_new();
 	r->c->merge = merge_new(r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4, tmp);
@@ -237,7 +237,7 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 
 	if (d.commit_ts < r->c->meta.checkpoint_ts || d.commit_ts > r->st->point)
 		return 0;
-	if (r->floors && d.commit_ts <= floors_of(r->floors, d.table.id)) {
+	if (r->floors && d.commit_ts <= ddl_ts_of(r->floors, d.table.id)) {
 		r->st->ddls_skipped++;
 		note(r, "a DDL was left out: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
 		return 0;
@@ -250,10 +250,10 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 		    have->query.n == d.query.n && !memcmp(have->query.p, d.query.p, d.query.n))
 			return 0;
 	}
-	d.query = own(d.query);
-	d.table.db = own(d.table.db);
-	d.table.table = own(d.table.table);
-	d.session = own(d.session);
+	d.query = copy_bytes(d.query);
+	d.table.db = copy_bytes(d.table.db);
+	d.table.table = copy_bytes(d.table.table);
+	d.session = copy_bytes(d.session);
 	r->c->ddls = xreallocarray(r->c->ddls, r->c->n_ddls + 1, sizeof(*r->c->ddls));
 	r->c->ddls[r->c->n_ddls++] = (struct owned_ddl){ .d = d };
 	return 0;
@@ -381,11 +381,11 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	uint32_t epoch;
 
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
-	    (r->floors && r->floors->n && row->commit_ts <= floors_of(r->floors, row->table.id)))
+	    (r->floors && r->floors->n && row->commit_ts <= ddl_ts_of(r->floors, row->table.id)))
 		return 0;
 	epoch = epoch_of(r->c, row->commit_ts);
 	if (r->chain)
-		return has_key(row) ? chain_row(r->chain, epoch, row, e) : 0;
+		return has_key(row) ? image_chain_row(r->chain, epoch, row, e) : 0;
 	if (fault_same("redo.txn_dropped", row->start_ts))
 		return 0;
 	st->rows++;
@@ -404,14 +404,14 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	t->deletes += !row->n_columns;
 	t->updates += row->n_columns && row->n_pre_columns;
 	if ((st->rows & 1023) == 0) {
-		tell(r, false);
+		report_progress(r, false);
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 	}
 	if (!r->c->order && r->o->force && !has_key(row))
 		return 0;
 	if (r->c->order) {
-		if (order_add(r->c->order, row, e) < 0)
+		if (commit_order_add(r->c->order, row, e) < 0)
 			return -1;
 		if (!has_key(row))
 			return r->o->force
@@ -452,7 +452,7 @@ static void bytes(void *arg, size_t n)
 	struct reading *r = arg;
 
 	r->st->bytes_stored += n;
-	tell(r, false);
+	report_progress(r, false);
 }
 
 static void left_out(struct reading *r, const char *why)
@@ -491,7 +491,7 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 		}
 		left_out(r, lies.text);
 	}
-	tell(r, false);
+	report_progress(r, false);
 	return 0;
 }
 
@@ -557,13 +557,13 @@ static int judge_chain(struct reading *r, struct store *log, struct err *e)
 	struct breaks b = { r, 0, ERR_INIT };
 	int rc = -1;
 
-	r->chain = chain_new(r->c->merge, e);
+	r->chain = image_chain_new(r->c->merge, e);
 	if (!r->chain)
 		return -1;
-	while (chain_round(r->chain)) {
+	while (image_chain_round(r->chain)) {
 		if (redo_scan(log, &again, e) < 0)
 			goto out;
-		r->st->chain_breaks += chain_judge(r->chain, broken, &b);
+		r->st->chain_breaks += image_chain_judge(r->chain, broken, &b);
 	}
 	if (r->st->chain_breaks && !r->o->allow_gap) {
 		if (e)
@@ -580,13 +580,13 @@ static int judge_chain(struct reading *r, struct store *log, struct err *e)
 	}
 	rc = 0;
 out:
-	chain_free(r->chain);
+	image_chain_free(r->chain);
 	r->chain = NULL;
 	return rc;
 }
 
-int collect(struct collected *c, struct store *log, const struct floors *floors,
-	    const struct replay_opts *o, struct replay_stats *st, struct err *e)
+int replay_read(struct collected *c, struct store *log, const struct ddl_ts *floors,
+		const struct replay_opts *o, struct replay_stats *st, struct err *e)
 {
 	struct reading r = { .c = c, .o = o, .st = st, .floors = floors };
 	struct redo_scan scan = { .begin = begin,
@@ -615,9 +615,9 @@ int collect(struct collected *c, struct store *log, const struct floors *floors,
 	if (c->merge) {
 		st->keys = merge_keys(c->merge);
 		st->spilled_bytes = merge_spilled_bytes(c->merge) +
-				    (c->order ? order_spilled_bytes(c->order) : 0);
+				    (c->order ? commit_order_spilled_bytes(c->order) : 0);
 	}
-	tell(&r, true);
+	report_progress(&r, true);
 	free(r.txns);
 	return rc;
 }

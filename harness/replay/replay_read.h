@@ -28,19 +28,19 @@ struct collected {
 	struct redo_meta meta;
 	struct owned_ddl *ddls;
 	size_t n_ddls;
-	struct merge *merge;       /* tables without a key left out */
-	struct order *order;       /* NULL in merge mode */
-	struct row_sample *sample; /* doubt_server; else NULL */
-	bool foreign;              /* files without a sidecar: not our writer's */
-	char log_id[190];          /* namespace/changefeed */
+	struct merge *merge;        /* tables without a key left out */
+	struct commit_order *order; /* NULL in merge mode */
+	struct row_sample *sample;  /* doubt_server; else NULL */
+	bool foreign;               /* files without a sidecar: not our writer's */
+	char log_id[190];           /* namespace/changefeed */
 	struct replay_table *tables;
 	struct counter *counters;
 	size_t n_counters, next_counter;
 	size_t n_tables, last_table;
 };
 /* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
-int collect(struct collected *c, struct store *log, const struct floors *floors,
-	    const struct replay_opts *o, struct replay_stats *st, struct err *e);
+int replay_read(struct collected *c, struct store *log, const struct ddl_ts *floors,
+		const struct replay_opts *o, struct replay_stats *st, struct err *e);
 /* The highest value that the log gives to a column of integers in a key; 0: none. Table names as
  * they were last. */
 uint64_t collected_counter(const struct collected *c, const char *db, const char *table,

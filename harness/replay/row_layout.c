@@ -10,19 +10,19 @@
 
 #define TEXT_SHOWN_MAX 24 /* bytes of a value in an error */
 
-struct shapes {
-	struct shape **s;
+struct row_layouts {
+	struct row_layout **s;
 	uint64_t *hash;
 	size_t n, last;
 	uint32_t n_tables;
 };
 
-struct shapes *shapes_new(void)
+struct row_layouts *row_layouts_new(void)
 {
-	return xcalloc(1, sizeof(struct shapes));
+	return xcalloc(1, sizeof(struct row_layouts));
 }
 
-static void shape_free(struct shape *s)
+static void row_layout_free(struct row_layout *s)
 {
 	for (uint32_t i = 0; i < s->n_columns; i++)
 		free(s->columns[i].name);
@@ -33,28 +33,28 @@ static void shape_free(struct shape *s)
 	free(s);
 }
 
-void shapes_free(struct shapes *s)
+void row_layouts_free(struct row_layouts *s)
 {
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
-		shape_free(s->s[i]);
+		row_layout_free(s->s[i]);
 	free(s->s);
 	free(s->hash);
 	free(s);
 }
 
-const struct shape *shapes_at(const struct shapes *s, uint32_t i)
+const struct row_layout *row_layouts_at(const struct row_layouts *s, uint32_t i)
 {
 	return s->s[i];
 }
 
-uint32_t shapes_count(const struct shapes *s)
+uint32_t row_layouts_count(const struct row_layouts *s)
 {
 	return (uint32_t)s->n;
 }
 
-bool shape_holds(const struct redo_column *c)
+bool row_layout_holds(const struct redo_column *c)
 {
 	return !c->absent;
 }
@@ -76,10 +76,10 @@ static uint64_t hash_of(const struct redo_row *r, const struct redo_column *c, u
 	return h;
 }
 
-static int make(struct shapes *all, const struct redo_row *r, const struct redo_column *c,
+static int make(struct row_layouts *all, const struct redo_row *r, const struct redo_column *c,
 		uint32_t n, uint64_t hash, struct err *e)
 {
-	struct shape *s = xcalloc(1, sizeof(*s));
+	struct row_layout *s = xcalloc(1, sizeof(*s));
 	size_t i = 0;
 
 	s->db = xstrndup(r->table.db.p, r->table.db.n);
@@ -92,16 +92,16 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 				err_set(e, ERR_UNSUPPORTED, 0,
 					"table %s.%s: key column %.*s is generated", s->db,
 					s->table, (int)c[k].name.n, c[k].name.p);
-				shape_free(s);
+				row_layout_free(s);
 				return -1;
 			}
 			s->float_key =
 				s->float_key || c[k].type == COL_FLOAT || c[k].type == COL_DOUBLE;
 			s->key[s->n_key++] = s->n_columns;
 		}
-		if (!shape_holds(&c[k]))
+		if (!row_layout_holds(&c[k]))
 			continue;
-		s->columns[s->n_columns++] = (struct shape_column){
+		s->columns[s->n_columns++] = (struct row_layout_column){
 			.name = xstrndup(c[k].name.p, c[k].name.n),
 			.type = c[k].type,
 			.flag = c[k].flag,
@@ -125,8 +125,8 @@ static int make(struct shapes *all, const struct redo_row *r, const struct redo_
 	return 0;
 }
 
-int shapes_of(struct shapes *s, const struct redo_row *r, const struct redo_column *c, uint32_t n,
-	      uint32_t *out, struct err *e)
+int row_layouts_of(struct row_layouts *s, const struct redo_row *r, const struct redo_column *c,
+		   uint32_t n, uint32_t *out, struct err *e)
 {
 	uint64_t hash = hash_of(r, c, n);
 
@@ -163,7 +163,7 @@ static void add_value(struct strbuf *out, const struct redo_value *v)
 	}
 }
 
-void shape_image_next(const unsigned char *image, uint32_t *at, struct redo_value *v)
+void row_layout_image_next(const unsigned char *image, uint32_t *at, struct redo_value *v)
 {
 	const unsigned char *p = image + *at;
 
@@ -202,7 +202,7 @@ static void add_big_endian(struct strbuf *out, unsigned char first, uint64_t u)
 /* Injective and sortable: integers big-endian, a value that both of their forms can hold being one
  * key; floats with the sign bit turned (all bits when negative; -0 is 0); strings with NUL escaped
  * and ended. */
-void shape_add_key(struct strbuf *out, const struct redo_value *v)
+void row_layout_add_key(struct strbuf *out, const struct redo_value *v)
 {
 	if (v->kind == REDO_INT || v->kind == REDO_UINT) {
 		bool negative = v->kind == REDO_INT && v->i < 0;
@@ -234,22 +234,22 @@ void shape_add_key(struct strbuf *out, const struct redo_value *v)
 	strbuf_add(out, "\0\0", 2);
 }
 
-void shape_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key,
-		  struct strbuf *image)
+void row_layout_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key,
+		       struct strbuf *image)
 {
 	strbuf_reset(key);
 	strbuf_reset(image);
 	for (uint32_t i = 0; i < n; i++) {
-		if (!shape_holds(&c[i]))
+		if (!row_layout_holds(&c[i]))
 			continue;
 		if (c[i].flag & COLF_HANDLE_KEY)
-			shape_add_key(key, &c[i].value);
+			row_layout_add_key(key, &c[i].value);
 		if (!key_only || (c[i].flag & COLF_HANDLE_KEY))
 			add_value(image, &c[i].value);
 	}
 }
 
-bool shape_key_changes(const struct redo_row *r)
+bool row_layout_key_changes(const struct redo_row *r)
 {
 	if (r->n_columns != r->n_pre_columns)
 		return true;
@@ -273,7 +273,7 @@ bool shape_key_changes(const struct redo_row *r)
 	return false;
 }
 
-void shape_value_text(const struct redo_value *v, struct strbuf *out)
+void row_layout_value_text(const struct redo_value *v, struct strbuf *out)
 {
 	switch (v->kind) {
 	case REDO_NULL: strbuf_addstr(out, "NULL"); break;
@@ -292,7 +292,7 @@ static void value_shown(const struct redo_value *v, bool text, struct strbuf *ou
 	uint32_t shown;
 
 	if (v->kind != REDO_STR && v->kind != REDO_BIN) {
-		shape_value_text(v, out);
+		row_layout_value_text(v, out);
 		return;
 	}
 	shown = v->s.n > TEXT_SHOWN_MAX ? TEXT_SHOWN_MAX : v->s.n;
@@ -309,8 +309,8 @@ static void value_shown(const struct redo_value *v, bool text, struct strbuf *ou
 	strbuf_addstr(out, shown < v->s.n ? "'..." : "'");
 }
 
-void shape_key_text(const struct shape *t, const unsigned char *image, bool key_only,
-		    struct strbuf *out)
+void row_layout_key_text(const struct row_layout *t, const unsigned char *image, bool key_only,
+			 struct strbuf *out)
 {
 	uint32_t at = 0, k = 0;
 
@@ -320,10 +320,10 @@ void shape_key_text(const struct shape *t, const unsigned char *image, bool key_
 
 		if (t->key[k] != i) {
 			if (!key_only)
-				shape_image_next(image, &at, &v);
+				row_layout_image_next(image, &at, &v);
 			continue;
 		}
-		shape_image_next(image, &at, &v);
+		row_layout_image_next(image, &at, &v);
 		strbuf_addf(out, "%s%s=", k++ ? ", " : "", t->columns[i].name);
 		value_shown(&v, t->columns[i].text, out);
 	}

@@ -26,7 +26,7 @@ struct key {
 	unsigned n;
 };
 struct row_sample {
-	struct shapes *shapes;
+	struct row_layouts *shapes;
 	/* those with the lowest hashes of all that were seen, in this order */
 	struct key key[KEYS_MAX];
 	size_t n;
@@ -37,7 +37,7 @@ struct row_sample *row_sample_new(void)
 {
 	struct row_sample *s = xcalloc(1, sizeof(*s));
 
-	s->shapes = shapes_new();
+	s->shapes = row_layouts_new();
 	s->bytes = s->image = (struct strbuf)STRBUF_INIT;
 	return s;
 }
@@ -54,7 +54,7 @@ void row_sample_free(struct row_sample *s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
 		key_release(&s->key[i]);
-	shapes_free(s->shapes);
+	row_layouts_free(s->shapes);
 	strbuf_release(&s->bytes);
 	strbuf_release(&s->image);
 	free(s);
@@ -88,11 +88,11 @@ static int add_side(struct row_sample *s, const struct redo_row *r, const struct
 	struct key *k;
 	uint64_t hash;
 
-	if (shapes_of(s->shapes, r, c, n, &shape, e) < 0)
+	if (row_layouts_of(s->shapes, r, c, n, &shape, e) < 0)
 		return -1;
-	if (shapes_at(s->shapes, shape)->keyless)
+	if (row_layouts_at(s->shapes, shape)->keyless)
 		return 0;
-	shape_encode(c, n, false, &s->bytes, &s->image);
+	row_layout_encode(c, n, false, &s->bytes, &s->image);
 	hash = XXH3_64bits_withSeed(
 		s->bytes.buf, s->bytes.len,
 		XXH3_64bits_withSeed(r->table.table.p, r->table.table.n, r->table.db.n));
@@ -120,7 +120,7 @@ static int add_side(struct row_sample *s, const struct redo_row *r, const struct
 
 int row_sample_add(struct row_sample *s, const struct redo_row *r, struct err *e)
 {
-	bool moved = r->n_columns && r->n_pre_columns && shape_key_changes(r);
+	bool moved = r->n_columns && r->n_pre_columns && row_layout_key_changes(r);
 
 	/* what it was, and that it is gone; what it is, and that it was not there */
 	if (r->n_pre_columns && add_side(s, r, r->pre_columns, r->n_pre_columns, true, e) < 0)
@@ -138,7 +138,7 @@ int row_sample_add(struct row_sample *s, const struct redo_row *r, struct err *e
 /* ---- asking ---- */
 
 /* Types that every server compares alike; the others prove nothing here. */
-static bool is_plain(const struct shape_column *c)
+static bool is_plain(const struct row_layout_column *c)
 {
 	switch ((enum column_type)c->type) {
 	case COL_TINY:
@@ -160,7 +160,8 @@ static bool is_plain(const struct shape_column *c)
 	}
 }
 
-static void add_column(struct strbuf *q, const struct shape_column *col, const struct redo_value *v)
+static void add_column(struct strbuf *q, const struct row_layout_column *col,
+		       const struct redo_value *v)
 {
 	struct redo_column c = { .name = { col->name, (uint32_t)strlen(col->name) },
 				 .type = col->type,
@@ -172,7 +173,7 @@ static void add_column(struct strbuf *q, const struct shape_column *col, const s
 	literal_add_same(q, &c);
 }
 
-static void add_state(struct strbuf *q, const struct shape *t, const unsigned char *image)
+static void add_state(struct strbuf *q, const struct row_layout *t, const unsigned char *image)
 {
 	uint32_t at = 0;
 
@@ -180,7 +181,7 @@ static void add_state(struct strbuf *q, const struct shape *t, const unsigned ch
 	for (uint32_t i = 0; i < t->n_columns; i++) {
 		struct redo_value v;
 
-		shape_image_next(image, &at, &v);
+		row_layout_image_next(image, &at, &v);
 		if (!is_plain(&t->columns[i]))
 			continue;
 		strbuf_addstr(q, " AND ");
@@ -189,14 +190,14 @@ static void add_state(struct strbuf *q, const struct shape *t, const unsigned ch
 	strbuf_addch(q, ')');
 }
 
-static void add_key(struct strbuf *q, const struct shape *t, const unsigned char *image)
+static void add_key(struct strbuf *q, const struct row_layout *t, const unsigned char *image)
 {
 	uint32_t at = 0, k = 0;
 
 	for (uint32_t i = 0; i < t->n_columns && k < t->n_key; i++) {
 		struct redo_value v;
 
-		shape_image_next(image, &at, &v);
+		row_layout_image_next(image, &at, &v);
 		if (t->key[k] != i)
 			continue;
 		strbuf_addstr(q, k++ ? " AND " : "");
@@ -209,7 +210,7 @@ static void add_key(struct strbuf *q, const struct shape *t, const unsigned char
 /* 1: it is in a state of the log's, 0: it is not, 2: it can't be asked for. */
 static int ask(const struct row_sample *s, const struct key *k, struct sql *conn, struct err *e)
 {
-	const struct shape *t = shapes_at(s->shapes, k->state[0].shape);
+	const struct row_layout *t = row_layouts_at(s->shapes, k->state[0].shape);
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
 	struct err why = ERR_INIT;
@@ -218,7 +219,7 @@ static int ask(const struct row_sample *s, const struct key *k, struct sql *conn
 	strbuf_addstr(&q, "SELECT ");
 	for (unsigned i = 0; i < k->n; i++) {
 		strbuf_addstr(&q, i ? " OR " : "");
-		add_state(&q, shapes_at(s->shapes, k->state[i].shape), k->state[i].image);
+		add_state(&q, row_layouts_at(s->shapes, k->state[i].shape), k->state[i].image);
 	}
 	strbuf_addstr(&q, " FROM ");
 	sql_add_name(&q, t->db);
@@ -259,10 +260,10 @@ int row_sample_ask(struct row_sample *s, struct sql *conn, uint64_t *asked, uint
 			continue;
 		++*asked;
 		if (rc == 0 && !(*unlike)++) {
-			const struct shape *t = shapes_at(s->shapes, k->state[0].shape);
+			const struct row_layout *t = row_layouts_at(s->shapes, k->state[0].shape);
 
 			strbuf_addf(first, "%s.%s, key ", t->db, t->table);
-			shape_key_text(t, k->state[0].image, false, first);
+			row_layout_key_text(t, k->state[0].image, false, first);
 		}
 	}
 	return 0;

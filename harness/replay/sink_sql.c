@@ -12,19 +12,20 @@
 #define LOAD_BYTES ((size_t)1 << 20)
 #define COMPOSITE_KEYS 200 /* OR-ed keys: the optimizer gives up on ranges far above */
 
-static void add_value(struct strbuf *q, const struct shape_column *c, const struct redo_value *v)
+static void add_value(struct strbuf *q, const struct row_layout_column *c,
+		      const struct redo_value *v)
 {
 	literal_add(q, (enum column_type)c->type, c->text, v);
 }
 
-static void add_table(struct strbuf *q, const struct shape *t)
+static void add_table(struct strbuf *q, const struct row_layout *t)
 {
 	sql_add_name(q, t->db);
 	strbuf_addch(q, '.');
 	sql_add_name(q, t->table);
 }
 
-static void add_columns(struct strbuf *q, const struct shape *t)
+static void add_columns(struct strbuf *q, const struct row_layout *t)
 {
 	const char *sep = " (";
 
@@ -38,7 +39,7 @@ static void add_columns(struct strbuf *q, const struct shape *t)
 	strbuf_addch(q, ')');
 }
 
-static void replace_head(struct strbuf *q, const struct shape *t, const char *verb)
+static void replace_head(struct strbuf *q, const struct row_layout *t, const char *verb)
 {
 	strbuf_addstr(q, verb);
 	add_table(q, t);
@@ -54,7 +55,7 @@ static void replace_row(struct strbuf *q, const struct merge_change *c)
 	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (c->shape->columns[i].computed)
 			continue;
 		strbuf_addch(q, sep);
@@ -66,7 +67,7 @@ static void replace_row(struct strbuf *q, const struct merge_change *c)
 
 static void delete_row(struct strbuf *q, const struct merge_change *c, bool first)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	uint32_t at = 0;
 
 	if (t->n_key > 1)
@@ -74,10 +75,10 @@ static void delete_row(struct strbuf *q, const struct merge_change *c, bool firs
 	else if (!first)
 		strbuf_addch(q, ',');
 	for (uint32_t i = 0; i < t->n_key; i++) {
-		const struct shape_column *col = &t->columns[t->key[i]];
+		const struct row_layout_column *col = &t->columns[t->key[i]];
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (t->n_key > 1) {
 			strbuf_addstr(q, i ? " AND " : "");
 			sql_add_name(q, col->name);
@@ -92,7 +93,7 @@ static void delete_row(struct strbuf *q, const struct merge_change *c, bool firs
 /* Takes changes of one shape from c[0..n); returns how many went into the statement. */
 size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	size_t k, max = c->put         ? SINK_STATEMENT_ROWS
 			: t->n_key > 1 ? COMPOSITE_KEYS
 				       : SINK_STATEMENT_ROWS;
@@ -157,7 +158,8 @@ static void add_integer(struct strbuf *out, uint64_t u, bool negative)
 	strbuf_add(out, p, (size_t)(text + sizeof(text) - p));
 }
 
-static bool load_value(struct strbuf *out, const struct shape_column *c, const struct redo_value *v)
+static bool load_value(struct strbuf *out, const struct row_layout_column *c,
+		       const struct redo_value *v)
 {
 	bool bytes = v->kind == REDO_STR || v->kind == REDO_BIN,
 	     whole = v->kind == REDO_INT || v->kind == REDO_UINT;
@@ -205,7 +207,7 @@ static bool load_row(struct strbuf *out, const struct merge_change *c)
 	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (c->shape->columns[i].computed)
 			continue;
 		if (out->len > begin)
@@ -221,7 +223,7 @@ static bool load_row(struct strbuf *out, const struct merge_change *c)
 size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
 		 size_t n)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	size_t k;
 
 	strbuf_reset(file);
@@ -251,7 +253,7 @@ size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct mer
 
 void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	const char *sep = " WHERE ";
 	uint32_t at = 0;
 
@@ -267,7 +269,7 @@ void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 		bool text = t->columns[i].text, json = t->columns[i].type == COL_JSON;
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (t->columns[i].computed)
 			continue;
 		strbuf_addstr(q, sep);
@@ -286,7 +288,7 @@ void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
 /* ---- what the secondary computes ---- */
 
 /* JSON and floats are left out: one server's text of them is not another's. */
-static bool is_comparable(const struct shape_column *c)
+static bool is_comparable(const struct row_layout_column *c)
 {
 	return c->computed && c->type != COL_JSON && c->type != COL_FLOAT && c->type != COL_DOUBLE;
 }
@@ -294,16 +296,16 @@ static bool is_comparable(const struct shape_column *c)
 /* "(`id`=5 AND NOT (`g` <=> 7))" */
 static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_alone)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	struct strbuf same = STRBUF_INIT;
 	uint32_t at = 0, k = 0;
 
 	strbuf_addch(q, '(');
 	for (uint32_t i = 0; i < t->n_columns; i++) {
-		const struct shape_column *col = &t->columns[i];
+		const struct row_layout_column *col = &t->columns[i];
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (k < t->n_key && t->key[k] == i) {
 			strbuf_addstr(q, k++ ? " AND " : "");
 			sql_add_name(q, col->name);
@@ -330,7 +332,7 @@ static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_
 
 static int say_unlike(struct sql *conn, const struct merge_change *c, struct err *e)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	struct strbuf q = STRBUF_INIT, there = STRBUF_INIT, key = STRBUF_INIT, want = STRBUF_INIT;
 	uint32_t at = 0;
 	int rc;
@@ -339,13 +341,13 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 	for (uint32_t i = 0; i < t->n_columns; i++) {
 		struct redo_value v;
 
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (!t->columns[i].computed)
 			continue;
 		strbuf_addstr(&q, ", ");
 		sql_add_name(&q, t->columns[i].name);
 		strbuf_addf(&want, "%s%s=", want.len ? ", " : "", t->columns[i].name);
-		shape_value_text(&v, &want);
+		row_layout_value_text(&v, &want);
 	}
 	strbuf_addstr(&q, "), 100) FROM ");
 	add_table(&q, t);
@@ -353,7 +355,7 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 	add_unlike(&q, c, true);
 	rc = sql_value(conn, &there, e, "%s", q.buf) < 0 ? -1 : 0;
 	if (!rc) {
-		shape_key_text(t, c->image, false, &key);
+		row_layout_key_text(t, c->image, false, &key);
 		rc = err_set(
 			e, ERR_BAD_DATA, 0,
 			"table %s.%s, key %s: the log has %.150s and the secondary computes %s: the generated column depends on the"
@@ -369,7 +371,7 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 
 int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
 {
-	const struct shape *t = c->shape;
+	const struct row_layout *t = c->shape;
 	struct strbuf q = STRBUF_INIT;
 	uint32_t comparable = 0;
 	size_t from = 0;
@@ -423,7 +425,7 @@ int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct 
 		for (size_t i = 0; i < n && one.kind == ERR_NONE; i++) {
 			sink_statement(&q, &c[i], 1);
 			if (sql_exec_text(conn, &one, q.buf, q.len) < 0 && one.kind == ERR_SQL) {
-				shape_key_text(c[i].shape, c[i].image, !c[i].put, &key);
+				row_layout_key_text(c[i].shape, c[i].image, !c[i].put, &key);
 				*e = one;
 				err_wrap(e, "table %s.%s, key %s", c[i].shape->db,
 					 c[i].shape->table, key.buf);

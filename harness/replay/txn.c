@@ -23,10 +23,10 @@ struct seen { /* the last batch that touched a token */
 
 struct txn {
 	struct sink_opts o;
-	struct order *order;
+	struct commit_order *order;
 	const struct txn_done *done;
 	const char *log_id;
-	struct order_row row; /* the next one, if `have` */
+	struct commit_order_row row; /* the next one, if `have` */
 	bool have, over;
 	char **opaque; /* "db.table" of tables that conflict as a whole, sorted */
 	size_t n_opaque;
@@ -154,7 +154,7 @@ static void seen_reserve(struct txn *t, size_t n)
 }
 
 /* Batches grow while nearly all have to wait for another, and shrink while many do not. */
-static void suit(struct txn *t, bool waits)
+static void txn_wait_mode(struct txn *t, bool waits)
 {
 	t->lately_waited += waits;
 	if (++t->lately < LATELY)
@@ -212,7 +212,7 @@ static int dispatch(struct txn *t, struct batch *b, struct err *e)
 	t->deps[i] = deps;
 	t->running[i] = false;
 	t->counts.waited += deps != 0;
-	suit(t, deps != 0);
+	txn_wait_mode(t, deps != 0);
 	pthread_cond_broadcast(&t->changed);
 	rc = 0;
 out:
@@ -292,11 +292,11 @@ int txn_look(struct txn *t, struct sql *control, struct err *e)
 	return got < 0 ? err_wrap(e, "look at the secondary's unique keys") : 0;
 }
 
-static void add_row(struct txn *t, struct batch *b, const struct order_row *r)
+static void add_row(struct txn *t, struct batch *b, const struct commit_order_row *r)
 {
 	batch_add(b, r);
 	if (t->n_opaque) {
-		const struct shape *s = r->change.shape;
+		const struct row_layout *s = r->change.shape;
 		char *name = xstrfmt("%s.%s", s->db, s->table);
 
 		if (bsearch(&name, t->opaque, t->n_opaque, sizeof(*t->opaque), by_text))
@@ -307,7 +307,7 @@ static void add_row(struct txn *t, struct batch *b, const struct order_row *r)
 
 static int pull(struct txn *t, struct err *e)
 {
-	int got = t->over ? 0 : order_next(t->order, &t->row, e);
+	int got = t->over ? 0 : commit_order_next(t->order, &t->row, e);
 
 	if (got < 0)
 		return -1;
@@ -418,7 +418,7 @@ struct txn_counts txn_counts(const struct txn *t)
 	return c;
 }
 
-struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct order *order,
+struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct commit_order *order,
 		     const struct txn_done *done, struct err *e)
 {
 	struct txn *t = xcalloc(1, sizeof(*t));

@@ -58,7 +58,7 @@ void batch_token(struct batch *b, uint64_t token)
 	b->tokens[b->n_tokens++] = token;
 }
 
-void batch_add(struct batch *b, const struct order_row *r)
+void batch_add(struct batch *b, const struct commit_order_row *r)
 {
 	size_t n = (size_t)r->change.key_n + r->change.image_n;
 	struct merge_change c = r->change;

@@ -28,8 +28,8 @@ struct batch {
 	struct batch_block *blocks;
 };
 struct batch *batch_new(struct txn_point first);
-void batch_free(struct batch *b);                           /* NULL is fine */
-void batch_add(struct batch *b, const struct order_row *r); /* copies */
+void batch_free(struct batch *b);                                  /* NULL is fine */
+void batch_add(struct batch *b, const struct commit_order_row *r); /* copies */
 void batch_token(struct batch *b, uint64_t token);
 void batch_settle(struct batch *b);
 void batch_empty(struct batch *b); /* its changes; what it stands for and has written stays */

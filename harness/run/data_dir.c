@@ -30,7 +30,7 @@
 
 /* What the lock says: made by drtest, for this very directory. A name alone says nothing: anybody
  * may make a folder in /var/tmp. */
-static void mark(char out[120], const struct stat *dir)
+static void mark_text(char out[120], const struct stat *dir)
 {
 	snprintf(out, 120, "drtest's data directory %llu:%llu, uid %u\n",
 		 (unsigned long long)dir->st_dev, (unsigned long long)dir->st_ino,
@@ -56,8 +56,9 @@ int data_dir_make(const char *run, char **path, struct err *e)
 	else if (chmod(dir, 0755) < 0 || lstat(dir, &st) < 0 ||
 		 (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
 		err_sys(e, "lock %s", dir);
-	else if (mark(text, &st), flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-					  write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+	else if (mark_text(text, &st),
+		 flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+			 write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
 		err_sys(e, "lock %s", dir);
 		close(fd);
 		fd = -1;
@@ -83,7 +84,7 @@ static bool is_ours(const char *dir)
 	    (fd = openat(at, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) >= 0) {
 		struct stat lock;
 
-		mark(want, &st);
+		mark_text(want, &st);
 		n = fstat(fd, &lock) == 0 && S_ISREG(lock.st_mode) && lock.st_uid == geteuid()
 			    ? read(fd, got, sizeof(got) - 1)
 			    : -1;

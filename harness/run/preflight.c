@@ -15,7 +15,7 @@
 
 #define RUN_BYTES_MIN ((int64_t)64 << 20)
 
-static int look_out(const char *out, finding_fn *fn, void *arg)
+static int look_at_out_folder(const char *out, finding_fn *fn, void *arg)
 {
 	struct err e = ERR_INIT;
 	int64_t space;
@@ -56,7 +56,7 @@ int preflight_store(enum run_store store, const char *out, finding_fn *fn, void 
 		}
 		free(minio);
 	}
-	return n + look_out(out, fn, arg);
+	return n + look_at_out_folder(out, fn, arg);
 }
 
 int preflight(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
@@ -65,8 +65,8 @@ int preflight(const struct ground *g, enum run_store store, const char *out, fin
 	return g->preflight(fn, arg) + preflight_store(store, out, fn, arg);
 }
 
-static int look_tool(const char *name, const char *option, const char *version, finding_fn *fn,
-		     void *arg)
+static int look_at_tool(const char *name, const char *option, const char *version, finding_fn *fn,
+			void *arg)
 {
 	struct stock_tool tool;
 	struct err e = ERR_INIT;
@@ -88,16 +88,17 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 	int n = 0;
 
 	if (t->replay_stock || t->replay_both)
-		n += look_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version, fn,
-			       arg);
+		n += look_at_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version,
+				  fn, arg);
 	if (t->compare)
-		n += look_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn, arg);
+		n += look_at_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn,
+				  arg);
 	if (t->br && !g->tidb) {
 		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
 		   "--on playground or attach, or leave out --set backup=br");
 		n++;
 	} else if (t->br) {
-		n += look_tool("br", "backup=br", version, fn, arg);
+		n += look_at_tool("br", "backup=br", version, fn, arg);
 	}
 	if (t->new_ticdc && !g->new_ticdc) {
 		fn(arg, "ticdc=new is what playground starts: this ground starts no TiCDC",

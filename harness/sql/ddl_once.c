@@ -100,7 +100,7 @@ static void names_release(struct names *all)
 	free(all->name);
 }
 
-static bool named(const struct names *all, const char *name)
+static bool has_name(const struct names *all, const char *name)
 {
 	return all->n && bsearch(&name, all->name, all->n, sizeof(*all->name), by_name);
 }
@@ -266,7 +266,7 @@ static int hash_databases(struct sql *s, XXH3_state_t *h, const struct names *al
 		    "SELECT * FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
 		    " ORDER BY BINARY SCHEMA_NAME") == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
-			if (!r.cell[1] || !named(all, r.cell[1]))
+			if (!r.cell[1] || !has_name(all, r.cell[1]))
 				continue;
 			hash_row(h, &r);
 			strbuf_addstr(dbs, dbs->len ? "," : "");
@@ -288,7 +288,7 @@ static int tables_named(struct sql *s, const struct names *all, const struct str
 		    " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME",
 		    dbs->buf) == 0)
 		while ((got = sql_rows_next(&r, e)) == 1)
-			if (r.cell[0] && r.cell[1] && named(all, r.cell[1])) {
+			if (r.cell[0] && r.cell[1] && has_name(all, r.cell[1])) {
 				*t = xreallocarray(*t, *n + 1, sizeof(**t));
 				(*t)[(*n)++] =
 					(struct table_name){ xstrdup(r.cell[0]), xstrdup(r.cell[1]),

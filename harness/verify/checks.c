@@ -12,7 +12,7 @@
 #define OPEN_MS 30000
 
 struct server {
-	const struct prefix_opts *o;
+	const struct verify_opts *o;
 	struct sql *sql;
 	const char *db, *ledger_table; /* "" none */
 };
@@ -97,25 +97,25 @@ static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err 
 	return 1;
 }
 
-static int stream_ledger(struct server *s, struct prefix *p, struct prefix_result *r, struct err *e)
+static int stream_ledger(struct server *s, struct prefix *p, struct verify_result *r, struct err *e)
 {
 	struct presence at = { .s = s };
 	int rc;
 
 	if (!s->ledger_table[0]) {
-		prefix_no_evidence(r);
+		verify_no_evidence(r);
 		return 0;
 	}
 	rc = stream(s, &at.rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 	if (rc == 0)
-		rc = prefix_stream_ledger(p, s->o->ledger_dir,
+		rc = verify_stream_ledger(p, s->o->ledger_dir,
 					  &(struct presence_cursor){ &at, next_presence },
 					  s->o->lost_path, r, e);
 	sql_rows_release(&at.rows);
 	return rc;
 }
 
-static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct verify_row *row),
 		       void *to, struct err *e)
 {
 	struct server *s = arg;
@@ -126,7 +126,7 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 	snprintf(name, sizeof(name), "%s%u", s->o->model->table_prefix, table);
 	rc = stream(s, &rows, 4, e, "id, k, c, pad", name, "id");
 	while (rc == 0) {
-		struct prefix_row row = { 0 };
+		struct verify_row row = { 0 };
 		int more = sql_rows_next(&rows, e);
 
 		if (more <= 0) {
@@ -150,7 +150,7 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 }
 
 /* A connection that reads the secondary as it is now, or as it is held. */
-static struct sql *open_server(const struct prefix_opts *o, struct err *e)
+static struct sql *open_server(const struct verify_opts *o, struct err *e)
 {
 	struct sql *s = o->held ? o->held : sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
 
@@ -162,7 +162,7 @@ static struct sql *open_server(const struct prefix_opts *o, struct err *e)
 	return s;
 }
 
-static void close_server(const struct prefix_opts *o, struct sql *s)
+static void close_server(const struct verify_opts *o, struct sql *s)
 {
 	if (s != o->held)
 		sql_close(s);
@@ -170,7 +170,7 @@ static void close_server(const struct prefix_opts *o, struct sql *s)
 
 /* The point as a commit position: on the local ground through the map, elsewhere positions are
  * commit TSOs themselves. */
-static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *e)
+static int find_limit(const struct verify_opts *o, uint64_t *limit, struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -190,7 +190,7 @@ static int find_limit(const struct prefix_opts *o, uint64_t *limit, struct err *
 	return 0;
 }
 
-static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r, struct err *e)
+static int check(const struct verify_opts *o, bool rows, struct verify_result *r, struct err *e)
 {
 	struct server server = { .o = o };
 	struct prefix p = { .cluster = o->cluster,
@@ -199,12 +199,12 @@ static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r
 			    .disaster_us = o->disaster_us,
 			    .disaster_wall_ms = o->disaster_wall_ms,
 			    .point = o->before_replay ? 0 : o->point };
-	struct prefix_source src = { .arg = &server, .rows = server_rows };
+	struct verify_source src = { .arg = &server, .rows = server_rows };
 	int rc = -1;
 
-	prefix_result_start(r);
+	verify_result_start(r);
 	if (!o->model && (rows || !o->db)) {
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 		snprintf(r->evidence, sizeof(r->evidence),
 			 "the load has no model: its rows can't be judged");
 		return 0;
@@ -218,35 +218,35 @@ static int check(const struct prefix_opts *o, bool rows, struct prefix_result *r
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
 	server.sql = open_server(o, e);
-	if (!server.sql || (rows && prefix_open(&p, o->ledger_dir, &src, e) < 0))
+	if (!server.sql || (rows && verify_open(&p, o->ledger_dir, &src, e) < 0))
 		goto out;
-	rc = rows ? prefix_judge_model(&p, o->model, &src, r, e) : stream_ledger(&server, &p, r, e);
+	rc = rows ? verify_judge_model(&p, o->model, &src, r, e) : stream_ledger(&server, &p, r, e);
 out:
 	close_server(o, server.sql);
-	prefix_close(&p);
+	verify_close(&p);
 	if (rc < 0) {
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 		err_wrap(e, rows ? "model check" : "ledger check");
 	}
 	return rc;
 }
 
-int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+int check_ledger(const struct verify_opts *o, struct verify_result *r, struct err *e)
 {
 	return check(o, false, r, e);
 }
 
-int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+int check_model(const struct verify_opts *o, struct verify_result *r, struct err *e)
 {
 	return check(o, true, r, e);
 }
 
 /* ---- rows by their writers ---- */
 
-static const char *judge_writer(const struct prefix *p, const struct prefix_opts *o,
+static const char *model_writer(const struct prefix *p, const struct verify_opts *o,
 				const char *text, size_t n, char *who, size_t room)
 {
-	const struct prefix_txn *t;
+	const struct verify_txn *t;
 	uint32_t worker;
 	uint64_t seq;
 
@@ -254,12 +254,12 @@ static const char *judge_writer(const struct prefix *p, const struct prefix_opts
 		return "corrupt value";
 	if (!worker)
 		return NULL; /* prepared */
-	t = prefix_find(p, worker, seq);
+	t = verify_find(p, worker, seq);
 	if (!t) {
 		snprintf(who, room, "worker %u sequence %" PRIu64 " (in no ledger)", worker, seq);
 		return p->damaged ? NULL : "dirty row";
 	}
-	prefix_txn_text(t, who, room);
+	verify_txn_text(t, who, room);
 	if (t->outcome == TXN_FAILED)
 		return "dirty row";
 	if (t->cluster == p->cluster && t->outcome == TXN_ACKED && t->position > p->limit)
@@ -268,7 +268,7 @@ static const char *judge_writer(const struct prefix *p, const struct prefix_opts
 }
 
 static int audit_table(struct server *s, struct prefix *p, const char *table,
-		       struct prefix_result *r, struct err *e)
+		       struct verify_result *r, struct err *e)
 {
 	struct sql_rows rows = { 0 };
 	int rc = stream(s, &rows, 3, e, "id, c, pad", table, "id"), more = 0;
@@ -276,26 +276,26 @@ static int audit_table(struct server *s, struct prefix *p, const char *table,
 	while (rc == 0 && (more = sql_rows_next(&rows, e)) == 1) {
 		char who[160] = "";
 		const char *kind =
-			judge_writer(p, s->o, rows.cell[1], rows.len[1], who, sizeof(who));
+			model_writer(p, s->o, rows.cell[1], rows.len[1], who, sizeof(who));
 		int64_t id = 0;
 
 		if (!kind)
-			kind = judge_writer(p, s->o, rows.cell[2], rows.len[2], who, sizeof(who));
+			kind = model_writer(p, s->o, rows.cell[2], rows.len[2], who, sizeof(who));
 		r->rows_checked++;
 		if (!kind)
 			continue;
 		r->rows_wrong++;
 		r->torn += !strcmp(kind, "torn transaction");
 		number(rows.cell[0], &id);
-		prefix_finding(r, kind, table, id, who[0] ? who : NULL,
+		verify_finding(r, kind, table, id, who[0] ? who : NULL,
 			       "written by a transaction that was recovered", NULL);
-		prefix_worse(r, VERDICT_FAIL);
+		verify_worse(r, VERDICT_FAIL);
 	}
 	sql_rows_release(&rows);
 	return rc < 0 || more < 0 ? -1 : 0;
 }
 
-static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r, struct err *e)
+static int audit_all(struct server *s, struct prefix *p, struct verify_result *r, struct err *e)
 {
 	struct sql_rows tables = { 0 };
 	struct strbuf db = STRBUF_INIT;
@@ -317,7 +317,7 @@ static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r
 	if (rc < 0 || more < 0)
 		return -1;
 	if (p->damaged || !n)
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 	snprintf(r->evidence, sizeof(r->evidence),
 		 "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64
 		 " tables were not written by whom they may be%s",
@@ -326,19 +326,19 @@ static int audit_all(struct server *s, struct prefix *p, struct prefix_result *r
 	return 0;
 }
 
-int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e)
+int check_rows(const struct verify_opts *o, struct verify_result *r, struct err *e)
 {
 	struct server server = { .o = o,
 				 .db = o->db,
 				 .ledger_table = o->ledger_table ? o->ledger_table : "" };
 	struct prefix p = { .cluster = o->cluster, .mark = o->mark, .point = o->point };
-	struct prefix_source src = { .arg = &server,
+	struct verify_source src = { .arg = &server,
 				     .presence = server.ledger_table[0] ? server_presence : NULL };
 	int rc = -1;
 
-	prefix_result_start(r);
+	verify_result_start(r);
 	if (!o->db || !o->writer_of) {
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 		snprintf(r->evidence, sizeof(r->evidence),
 			 "the load's rows do not tell who wrote them");
 		return 0;
@@ -346,13 +346,13 @@ int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err 
 	if (find_limit(o, &p.limit, e) < 0)
 		goto out;
 	server.sql = open_server(o, e);
-	if (server.sql && prefix_open(&p, o->ledger_dir, &src, e) == 0)
+	if (server.sql && verify_open(&p, o->ledger_dir, &src, e) == 0)
 		rc = audit_all(&server, &p, r, e);
 out:
 	close_server(o, server.sql);
-	prefix_close(&p);
+	verify_close(&p);
 	if (rc < 0) {
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 		err_wrap(e, "row audit");
 	}
 	return rc;
@@ -387,16 +387,16 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 	return rc;
 }
 
-int check_history(const struct prefix_opts *o, const char *kind, struct history_result *r,
+int check_history(const struct verify_opts *o, const char *kind, struct isolation_result *r,
 		  struct err *e)
 {
 	struct server server = { .o = o, .db = o->model ? o->model->db : o->db };
-	struct history_opts h = {
+	struct isolation_opts h = {
 		.dir = o->ledger_dir, .kind = kind, .cluster = o->cluster, .arg = &server
 	};
 	int rc = -1;
 
-	*r = (struct history_result){ .verdict = VERDICT_UNKNOWN };
+	*r = (struct isolation_result){ .verdict = VERDICT_UNKNOWN };
 	if (find_limit(o, &h.limit, e) < 0)
 		return err_wrap(e, "history check");
 	if (!strcmp(kind, "append") && server.db) {
@@ -405,7 +405,7 @@ int check_history(const struct prefix_opts *o, const char *kind, struct history_
 			return err_wrap(e, "history check");
 		h.lists = server_lists;
 	}
-	rc = history_check(&h, r, e);
+	rc = isolation_check(&h, r, e);
 	close_server(o, server.sql);
 	return rc;
 }

@@ -11,7 +11,7 @@
 #include "harness/verify/audit_model.h"
 #include "harness/verify/ledger.h"
 
-struct prefix_opts {
+struct verify_opts {
 	const char *ledger_dir;
 	uint16_t cluster; /* judge the transactions of this cluster */
 	const struct audit_model *model;
@@ -40,7 +40,7 @@ struct prefix_opts {
 };
 /* Everything that was found out; `findings` is a JSON array of at most 100 named differences (kind,
  * table, id, writer, expected, found). */
-struct prefix_result {
+struct verify_result {
 	enum verdict verdict;
 	uint64_t acked, failed, unknown; /* in the ledger, this cluster */
 	/* transactions present; acknowledged and absent; unknown and absent */
@@ -57,12 +57,12 @@ struct prefix_result {
 	char evidence[512];         /* one sentence for people */
 };
 /* presence, order, loss: from drtest_ledger */
-int check_ledger(const struct prefix_opts *o, struct prefix_result *r, struct err *e);
+int check_ledger(const struct verify_opts *o, struct verify_result *r, struct err *e);
 /* every row's exact state */
-int check_model(const struct prefix_opts *o, struct prefix_result *r, struct err *e);
+int check_model(const struct verify_opts *o, struct verify_result *r, struct err *e);
 /* For a load without a model: each row of db's tables with columns id, c and pad tells who wrote
  * it: somebody who was committed, at or before the point, whole. What is gone it can't see. */
-int check_rows(const struct prefix_opts *o, struct prefix_result *r, struct err *e);
-void prefix_result_release(struct prefix_result *r);
+int check_rows(const struct verify_opts *o, struct verify_result *r, struct err *e);
+void verify_result_release(struct verify_result *r);
 
 #endif

@@ -23,7 +23,7 @@ static int by_worker_seq(const void *a, const void *b)
 	return record_order(a, y->worker, y->seq);
 }
 
-long planted_record(const struct planted_run *r, uint32_t worker, uint64_t seq)
+long defect_record(const struct defect_run *r, uint32_t worker, uint64_t seq)
 {
 	size_t low = 0, high = r->n_rec;
 
@@ -46,7 +46,7 @@ long planted_record(const struct planted_run *r, uint32_t worker, uint64_t seq)
 static void remembered_initial(const struct audit_model *m, uint32_t table, int64_t id,
 			       struct audit_row *out)
 {
-	const struct planted_run *r = m->ctx;
+	const struct defect_run *r = m->ctx;
 
 	*out = r->initial[(size_t)(table - 1) * (size_t)m->rows_per_table + (size_t)(id - 1)];
 }
@@ -54,8 +54,8 @@ static void remembered_initial(const struct audit_model *m, uint32_t table, int6
 static size_t remembered_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq,
 				     struct audit_op *ops)
 {
-	const struct planted_run *r = m->ctx;
-	long i = planted_record(r, worker, seq);
+	const struct defect_run *r = m->ctx;
+	long i = defect_record(r, worker, seq);
 
 	if (i < 0) /* one that was planted */
 		return r->load->transaction(r->load, worker, seq, ops);
@@ -66,14 +66,14 @@ static size_t remembered_transaction(const struct audit_model *m, uint32_t worke
 static int remembered_writer(const struct audit_model *m, const char *digits, uint32_t *worker,
 			     uint64_t *seq, uint32_t *statement)
 {
-	const struct planted_run *r = m->ctx;
+	const struct defect_run *r = m->ctx;
 
 	return r->load->writer_of(r->load, digits, worker, seq, statement);
 }
 
 static int take_record(void *arg, const struct ledger_record *rec)
 {
-	struct planted_run *r = arg;
+	struct defect_run *r = arg;
 
 	if ((r->n_rec & (r->n_rec - 1)) == 0)
 		r->rec = xreallocarray(r->rec, r->n_rec ? r->n_rec * 2 : 1, sizeof(*r->rec));
@@ -81,18 +81,18 @@ static int take_record(void *arg, const struct ledger_record *rec)
 	return 0;
 }
 
-static struct planted_state state_new(const struct planted_run *r)
+static struct defect_state state_new(const struct defect_run *r)
 {
-	return (struct planted_state){ .row = xcalloc(CELLS(r) + 1, sizeof(struct planted_row)),
-				       .present = xcalloc(r->n_rec + 1, sizeof(bool)) };
+	return (struct defect_state){ .row = xcalloc(CELLS(r) + 1, sizeof(struct defect_row)),
+				      .present = xcalloc(r->n_rec + 1, sizeof(bool)) };
 }
 
-int planted_open(struct planted_run *r, const char *ledger_dir, const struct audit_model *load,
-		 struct err *e)
+int defect_open(struct defect_run *r, const char *ledger_dir, const struct audit_model *load,
+		struct err *e)
 {
 	unsigned damaged = 0;
 
-	*r = (struct planted_run){ .load = load, .model = *load };
+	*r = (struct defect_run){ .load = load, .model = *load };
 	r->model.ctx = r;
 	r->model.initial = remembered_initial;
 	r->model.transaction = remembered_transaction;
@@ -119,7 +119,7 @@ int planted_open(struct planted_run *r, const char *ledger_dir, const struct aud
 	return 0;
 }
 
-void planted_close(struct planted_run *r)
+void defect_close(struct defect_run *r)
 {
 	free(r->rec);
 	free(r->initial);
@@ -128,46 +128,46 @@ void planted_close(struct planted_run *r)
 	free(r->place);
 	free(r->order);
 	free(r->change);
-	planted_state_release(&r->before);
-	planted_state_release(&r->after);
-	planted_state_release(&r->base);
-	*r = (struct planted_run){ 0 };
+	defect_state_release(&r->before);
+	defect_state_release(&r->after);
+	defect_state_release(&r->base);
+	*r = (struct defect_run){ 0 };
 }
 
 /* ---- states ---- */
 
-struct planted_row *planted_row_at(const struct planted_run *r, const struct planted_state *s,
-				   uint32_t table, int64_t id)
+struct defect_row *defect_row_at(const struct defect_run *r, const struct defect_state *s,
+				 uint32_t table, int64_t id)
 {
 	if (table < 1 || table > r->model.tables || id < 1 || id > r->model.rows_per_table)
 		return NULL;
 	return &s->row[(size_t)(table - 1) * (size_t)r->model.rows_per_table + (size_t)(id - 1)];
 }
 
-struct planted_state planted_state_copy(const struct planted_run *r, const struct planted_state *s)
+struct defect_state defect_state_copy(const struct defect_run *r, const struct defect_state *s)
 {
-	struct planted_state c = state_new(r);
+	struct defect_state c = state_new(r);
 
 	memcpy(c.row, s->row, CELLS(r) * sizeof(*c.row));
 	memcpy(c.present, s->present, r->n_rec * sizeof(*c.present));
 	return c;
 }
 
-void planted_state_release(struct planted_state *s)
+void defect_state_release(struct defect_state *s)
 {
 	free(s->row);
 	free(s->present);
-	*s = (struct planted_state){ 0 };
+	*s = (struct defect_state){ 0 };
 }
 
-static bool row_equal(const struct planted_row *a, const struct planted_row *b)
+static bool row_equal(const struct defect_row *a, const struct defect_row *b)
 {
 	return a->exists == b->exists &&
 	       (!a->exists || (a->k == b->k && !strcmp(a->c, b->c) && !strcmp(a->pad, b->pad)));
 }
 
-bool planted_state_same(const struct planted_run *r, const struct planted_state *a,
-			const struct planted_state *b)
+bool defect_state_same(const struct defect_run *r, const struct defect_state *a,
+		       const struct defect_state *b)
 {
 	for (size_t i = 0; i < CELLS(r); i++)
 		if (!row_equal(&a->row[i], &b->row[i]))
@@ -175,7 +175,7 @@ bool planted_state_same(const struct planted_run *r, const struct planted_state 
 	return !memcmp(a->present, b->present, r->n_rec * sizeof(*a->present));
 }
 
-static void put_row(struct planted_row *to, const struct audit_row *from)
+static void put_row(struct defect_row *to, const struct audit_row *from)
 {
 	to->exists = true;
 	to->k = from->k;
@@ -183,11 +183,11 @@ static void put_row(struct planted_row *to, const struct audit_row *from)
 	memcpy(to->pad, from->pad, sizeof(to->pad));
 }
 
-static void apply_ops(const struct planted_run *r, struct planted_state *s,
-		      const struct audit_op *op, size_t n)
+static void apply_ops(const struct defect_run *r, struct defect_state *s, const struct audit_op *op,
+		      size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct planted_row *row = planted_row_at(r, s, op[i].table, op[i].row.id);
+		struct defect_row *row = defect_row_at(r, s, op[i].table, op[i].row.id);
 
 		if (!row)
 			continue;
@@ -203,9 +203,9 @@ static void apply_ops(const struct planted_run *r, struct planted_state *s,
 	}
 }
 
-struct planted_state planted_state_at(const struct planted_run *r, uint64_t position)
+struct defect_state defect_state_at(const struct defect_run *r, uint64_t position)
 {
-	struct planted_state s = state_new(r);
+	struct defect_state s = state_new(r);
 
 	for (size_t i = 0; i < CELLS(r); i++)
 		put_row(&s.row[i], &r->initial[i]);
@@ -220,7 +220,7 @@ struct planted_state planted_state_at(const struct planted_run *r, uint64_t posi
 
 static int by_commit(const void *a, const void *b)
 {
-	const struct planted_change *x = a, *y = b;
+	const struct defect_change *x = a, *y = b;
 
 	if (x->commit_ts != y->commit_ts)
 		return x->commit_ts < y->commit_ts ? -1 : 1;
@@ -229,21 +229,21 @@ static int by_commit(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-void planted_replay(const struct planted_run *r, struct planted_state *s,
-		    const struct planted_change *change, size_t n)
+void defect_replay(const struct defect_run *r, struct defect_state *s,
+		   const struct defect_change *change, size_t n)
 {
-	struct planted_change *sorted = xreallocarray(NULL, n + 1, sizeof(*sorted));
+	struct defect_change *sorted = xreallocarray(NULL, n + 1, sizeof(*sorted));
 
 	memcpy(sorted, change, n * sizeof(*sorted));
 	if (n)
 		qsort(sorted, n, sizeof(*sorted), by_commit);
 	for (size_t i = 0; i < n; i++) {
-		const struct planted_change *c = &sorted[i];
+		const struct defect_change *c = &sorted[i];
 
 		if (!c->table) {
 			s->present[c->id] = c->put;
 		} else {
-			struct planted_row *row = planted_row_at(r, s, c->table, c->id);
+			struct defect_row *row = defect_row_at(r, s, c->table, c->id);
 
 			*row = c->row;
 			row->exists = c->put;
@@ -281,9 +281,9 @@ static bool is_named(const struct redo_bytes *b, const char *name)
 	return b->n == strlen(name) && !memcmp(b->p, name, b->n);
 }
 
-int planted_take(struct planted_run *r, const struct redo_row *row, struct err *e)
+int defect_take(struct defect_run *r, const struct redo_row *row, struct err *e)
 {
-	struct planted_change c = { .commit_ts = row->commit_ts, .put = row->n_columns > 0 };
+	struct defect_change c = { .commit_ts = row->commit_ts, .put = row->n_columns > 0 };
 	const struct redo_column *at = c.put ? row->columns : row->pre_columns;
 	uint32_t n = c.put ? row->n_columns : row->n_pre_columns;
 	bool fine;
@@ -294,7 +294,7 @@ int planted_take(struct planted_run *r, const struct redo_row *row, struct err *
 		int64_t worker = whole(column(at, n, "worker")), seq = whole(column(at, n, "seq"));
 
 		c.id = worker < 0 || seq < 0 ? -1
-					     : planted_record(r, (uint32_t)worker, (uint64_t)seq);
+					     : defect_record(r, (uint32_t)worker, (uint64_t)seq);
 		fine = c.id >= 0;
 	} else {
 		size_t prefix = strlen(r->model.table_prefix);
@@ -306,7 +306,7 @@ int planted_take(struct planted_run *r, const struct redo_row *row, struct err *
 		     i++)
 			c.table = c.table * 10 + (uint32_t)(row->table.table.p[i] - '0');
 		c.id = whole(column(at, n, "id"));
-		fine = planted_row_at(r, &r->after, c.table, c.id) != NULL;
+		fine = defect_row_at(r, &r->after, c.table, c.id) != NULL;
 		if (fine && c.put) {
 			c.row.k = whole(column(at, n, "k"));
 			fine = !text(column(at, n, "c"), c.row.c, sizeof(c.row.c)) &&
@@ -333,9 +333,9 @@ static int by_place(const void *a, const void *b, void *arg)
 	return x < y ? -1 : x > y;
 }
 
-int planted_ready(struct planted_run *r, struct tso_map *map, struct err *e)
+int defect_ready(struct defect_run *r, struct tso_map *map, struct err *e)
 {
-	struct planted_state s;
+	struct defect_state s;
 	uint64_t checkpoint = 0;
 	bool replays, derives, repairs;
 
@@ -354,18 +354,18 @@ int planted_ready(struct planted_run *r, struct tso_map *map, struct err *e)
 		if (r->place[i])
 			r->order[r->n_order++] = (uint32_t)i;
 	qsort_r(r->order, r->n_order, sizeof(*r->order), by_place, r->place);
-	s = planted_state_copy(r, &r->before);
-	planted_replay(r, &s, r->change, r->n_changes);
-	replays = planted_state_same(r, &s, &r->after);
-	planted_state_release(&s);
-	s = planted_state_at(r, r->limit);
-	derives = planted_state_same(r, &s, &r->after);
-	planted_state_release(&s);
-	r->base = planted_state_at(r, checkpoint);
-	s = planted_state_copy(r, &r->base);
-	planted_replay(r, &s, r->change, r->n_changes);
-	repairs = planted_state_same(r, &s, &r->after);
-	planted_state_release(&s);
+	s = defect_state_copy(r, &r->before);
+	defect_replay(r, &s, r->change, r->n_changes);
+	replays = defect_state_same(r, &s, &r->after);
+	defect_state_release(&s);
+	s = defect_state_at(r, r->limit);
+	derives = defect_state_same(r, &s, &r->after);
+	defect_state_release(&s);
+	r->base = defect_state_at(r, checkpoint);
+	s = defect_state_copy(r, &r->base);
+	defect_replay(r, &s, r->change, r->n_changes);
+	repairs = defect_state_same(r, &s, &r->after);
+	defect_state_release(&s);
 	if (!replays || !repairs)
 		return err_set(
 			e, ERR_BAD_DATA, 0,
@@ -380,34 +380,34 @@ int planted_ready(struct planted_run *r, struct tso_map *map, struct err *e)
 
 /* ---- judgement ---- */
 
-void planted_case_init(const struct planted_run *r, struct planted_case *c)
+void defect_case_init(const struct defect_run *r, struct defect_case *c)
 {
-	*c = (struct planted_case){ .state = planted_state_copy(r, &r->after),
-				    .rec = xmemdup(r->rec, r->n_rec * sizeof(*r->rec)),
-				    .n_rec = r->n_rec,
-				    .limit = r->limit };
+	*c = (struct defect_case){ .state = defect_state_copy(r, &r->after),
+				   .rec = xmemdup(r->rec, r->n_rec * sizeof(*r->rec)),
+				   .n_rec = r->n_rec,
+				   .limit = r->limit };
 }
 
-void planted_case_release(struct planted_case *c)
+void defect_case_release(struct defect_case *c)
 {
-	planted_state_release(&c->state);
+	defect_state_release(&c->state);
 	free(c->rec);
-	*c = (struct planted_case){ 0 };
+	*c = (struct defect_case){ 0 };
 }
 
 struct judged {
-	const struct planted_run *r;
-	const struct planted_case *c;
+	const struct defect_run *r;
+	const struct defect_case *c;
 };
 
-static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct verify_row *row),
 		     void *to, struct err *e)
 {
 	const struct judged *j = arg;
 
 	for (int64_t id = 1; id <= j->r->model.rows_per_table; id++) {
-		const struct planted_row *row = planted_row_at(j->r, &j->c->state, table, id);
-		struct prefix_row v = { .id = id,
+		const struct defect_row *row = defect_row_at(j->r, &j->c->state, table, id);
+		struct verify_row v = { .id = id,
 					.k = row->k,
 					.c = row->c,
 					.pad = row->pad,
@@ -420,11 +420,11 @@ static int case_rows(void *arg, uint32_t table, int (*fn)(void *to, const struct
 	return 0;
 }
 
-int planted_judge(const struct planted_run *r, const struct planted_case *c, unsigned check,
-		  struct prefix_result *res, struct err *e)
+int defect_judge(const struct defect_run *r, const struct defect_case *c, unsigned check,
+		 struct verify_result *res, struct err *e)
 {
 	struct judged j = { r, c };
-	struct prefix_source src = { .arg = &j, .rows = case_rows };
+	struct verify_source src = { .arg = &j, .rows = case_rows };
 	struct prefix p = { .n = c->n_rec,
 			    .has_evidence = true,
 			    .limit = c->limit,
@@ -435,7 +435,7 @@ int planted_judge(const struct planted_run *r, const struct planted_case *c, uns
 	for (size_t i = 0; i < c->n_rec; i++) {
 		const struct ledger_record *t = &c->rec[i];
 
-		p.txn[i] = (struct prefix_txn){ .seq = t->seq,
+		p.txn[i] = (struct verify_txn){ .seq = t->seq,
 						.position = t->position,
 						.begin_us = t->begin_us,
 						.end_us = t->end_us,
@@ -444,22 +444,22 @@ int planted_judge(const struct planted_run *r, const struct planted_case *c, uns
 						.outcome = t->outcome,
 						.present = c->state.present[i] };
 	}
-	prefix_result_start(res);
-	if (check == PLANTED_MODEL)
-		rc = prefix_judge_model(&p, &r->model, &src, res, e);
+	verify_result_start(res);
+	if (check == DEFECT_MODEL)
+		rc = verify_judge_model(&p, &r->model, &src, res, e);
 	else
-		prefix_judge_ledger(&p, res);
-	prefix_close(&p);
+		verify_judge_ledger(&p, res);
+	verify_close(&p);
 	return rc;
 }
 
-size_t planted_sql(const struct planted_run *r, const struct planted_state *from,
-		   const struct planted_state *to, struct strbuf *out)
+size_t defect_sql(const struct defect_run *r, const struct defect_state *from,
+		  const struct defect_state *to, struct strbuf *out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < CELLS(r); i++) {
-		const struct planted_row *a = &from->row[i], *b = &to->row[i];
+		const struct defect_row *a = &from->row[i], *b = &to->row[i];
 		size_t table = i / (size_t)r->model.rows_per_table + 1,
 		       id = i % (size_t)r->model.rows_per_table + 1;
 

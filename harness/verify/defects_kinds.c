@@ -11,8 +11,8 @@
 
 #define TRIES 400
 
-static void say_row(const struct planted_run *r, struct planted_case *c,
-		    const struct planted_change *x, const char *what)
+static void say_row(const struct defect_run *r, struct defect_case *c,
+		    const struct defect_change *x, const char *what)
 {
 	if (x->table)
 		snprintf(c->where, sizeof(c->where), "%s: %s%u id %" PRId64 " at commitTs %" PRIu64,
@@ -22,7 +22,7 @@ static void say_row(const struct planted_run *r, struct planted_case *c,
 			 r->model.ledger_table, r->rec[x->id].worker, r->rec[x->id].seq);
 }
 
-static void say_txn(const struct planted_run *r, struct planted_case *c, size_t i, const char *what)
+static void say_txn(const struct defect_run *r, struct defect_case *c, size_t i, const char *what)
 {
 	snprintf(c->where, sizeof(c->where),
 		 "%s: worker %u sequence %" PRIu64 ", position %" PRIu64, what, r->rec[i].worker,
@@ -31,29 +31,29 @@ static void say_txn(const struct planted_run *r, struct planted_case *c, size_t 
 
 /* The state that a replay of other changes leaves; true when it is another one (or the same, as
  * wanted). */
-static bool replayed(const struct planted_run *r, struct planted_case *c,
-		     const struct planted_change *change, size_t n, bool differs)
+static bool replayed(const struct defect_run *r, struct defect_case *c,
+		     const struct defect_change *change, size_t n, bool differs)
 {
-	planted_state_release(&c->state);
-	c->state = planted_state_copy(r, &r->base);
-	planted_replay(r, &c->state, change, n);
-	return planted_state_same(r, &c->state, &r->after) != differs;
+	defect_state_release(&c->state);
+	c->state = defect_state_copy(r, &r->base);
+	defect_replay(r, &c->state, change, n);
+	return defect_state_same(r, &c->state, &r->after) != differs;
 }
 
-static struct planted_change *changes_copy(const struct planted_run *r)
+static struct defect_change *changes_copy(const struct defect_run *r)
 {
 	/* room for one more */
-	struct planted_change *copy = xcalloc(r->n_changes + 1, sizeof(*copy));
+	struct defect_change *copy = xcalloc(r->n_changes + 1, sizeof(*copy));
 
 	memcpy(copy, r->change, r->n_changes * sizeof(*copy));
 	return copy;
 }
 
 /* A change drawn from the log, of a load's table. */
-static const struct planted_change *draw_change(const struct planted_run *r, struct rng *g)
+static const struct defect_change *draw_change(const struct defect_run *r, struct rng *g)
 {
 	for (int i = 0; i < TRIES && r->n_changes; i++) {
-		const struct planted_change *x = &r->change[rng_below(g, r->n_changes)];
+		const struct defect_change *x = &r->change[rng_below(g, r->n_changes)];
 
 		if (x->table)
 			return x;
@@ -61,14 +61,13 @@ static const struct planted_change *draw_change(const struct planted_run *r, str
 	return NULL;
 }
 
-static bool drop_row(const struct planted_run *r, struct rng *g, struct planted_case *c,
-		     bool differs)
+static bool drop_row(const struct defect_run *r, struct rng *g, struct defect_case *c, bool differs)
 {
-	struct planted_change *copy = changes_copy(r);
+	struct defect_change *copy = changes_copy(r);
 	bool done = false;
 
 	for (int i = 0; i < TRIES && !done; i++) {
-		const struct planted_change *x = draw_change(r, g);
+		const struct defect_change *x = draw_change(r, g);
 		size_t at = x ? (size_t)(x - r->change) : 0;
 
 		if (!x)
@@ -84,26 +83,25 @@ static bool drop_row(const struct planted_run *r, struct rng *g, struct planted_
 	return done;
 }
 
-static bool redo_row_dropped(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool redo_row_dropped(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return drop_row(r, g, c, true);
 }
 
-static bool dropped_row_overwritten(const struct planted_run *r, struct rng *g,
-				    struct planted_case *c)
+static bool dropped_row_overwritten(const struct defect_run *r, struct rng *g,
+				    struct defect_case *c)
 {
 	return drop_row(r, g, c, false);
 }
 
 /* Rows of one transaction of the log leave it: all, or one of a load's table while others stay. */
-static bool drop_of_txn(const struct planted_run *r, struct rng *g, struct planted_case *c,
-			bool all)
+static bool drop_of_txn(const struct defect_run *r, struct rng *g, struct defect_case *c, bool all)
 {
-	struct planted_change *left = xcalloc(r->n_changes + 1, sizeof(*left));
+	struct defect_change *left = xcalloc(r->n_changes + 1, sizeof(*left));
 	bool done = false;
 
 	for (int i = 0; i < TRIES && !done; i++) {
-		const struct planted_change *x = draw_change(r, g);
+		const struct defect_change *x = draw_change(r, g);
 		size_t n = 0, of = 0;
 
 		if (!x)
@@ -125,23 +123,23 @@ static bool drop_of_txn(const struct planted_run *r, struct rng *g, struct plant
 	return done;
 }
 
-static bool txn_dropped(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool txn_dropped(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return drop_of_txn(r, g, c, true);
 }
 
-static bool txn_row_dropped(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool txn_row_dropped(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return drop_of_txn(r, g, c, false);
 }
 
-static bool txns_swapped(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool txns_swapped(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
-	struct planted_change *copy = changes_copy(r);
+	struct defect_change *copy = changes_copy(r);
 	bool done = false;
 
 	for (int i = 0; i < TRIES && !done; i++) {
-		const struct planted_change *x = draw_change(r, g), *y = NULL;
+		const struct defect_change *x = draw_change(r, g), *y = NULL;
 
 		for (size_t k = 0; x && k < r->n_changes; k++)
 			if (r->change[k].table == x->table && r->change[k].id == x->id &&
@@ -165,20 +163,20 @@ static bool txns_swapped(const struct planted_run *r, struct rng *g, struct plan
 
 /* Of transaction `with`'s rows, what they hold in `from` goes into the case's state. mask: which of
  * its operations. */
-static void carry_rows(const struct planted_run *r, struct planted_case *c, size_t with,
-		       const struct planted_state *from, uint64_t mask)
+static void carry_rows(const struct defect_run *r, struct defect_case *c, size_t with,
+		       const struct defect_state *from, uint64_t mask)
 {
 	for (size_t k = 0; k < r->n_ops[with]; k++)
 		if (mask >> k & 1) {
 			const struct audit_op *o = &r->ops[with][k];
 
-			*planted_row_at(r, &c->state, o->table, o->row.id) =
-				*planted_row_at(r, from, o->table, o->row.id);
+			*defect_row_at(r, &c->state, o->table, o->row.id) =
+				*defect_row_at(r, from, o->table, o->row.id);
 		}
 }
 
 /* The first transactions after the point; -1: there are none. */
-static long first_after(const struct planted_run *r, uint64_t limit)
+static long first_after(const struct defect_run *r, uint64_t limit)
 {
 	for (size_t i = 0; i < r->n_order; i++)
 		if (r->place[r->order[i]] > limit)
@@ -186,7 +184,7 @@ static long first_after(const struct planted_run *r, uint64_t limit)
 	return -1;
 }
 
-static bool beyond_point(const struct planted_run *r, struct rng *g, struct planted_case *c,
+static bool beyond_point(const struct defect_run *r, struct rng *g, struct defect_case *c,
 			 bool in_part)
 {
 	long first = first_after(r, r->limit);
@@ -195,18 +193,18 @@ static bool beyond_point(const struct planted_run *r, struct rng *g, struct plan
 	if (first < 0)
 		return false;
 	for (int i = 0; i < TRIES; i++) {
-		struct planted_state then;
+		struct defect_state then;
 		bool done;
 
 		at = r->order[(size_t)first + rng_below(g, r->n_order - (size_t)first)];
 		if (r->rec[at].outcome != TXN_ACKED || !r->n_ops[at])
 			continue;
-		then = planted_state_at(r, r->place[at]);
+		then = defect_state_at(r, r->place[at]);
 		carry_rows(r, c, at, &then,
 			   in_part ? UINT64_C(1) << rng_below(g, r->n_ops[at]) : UINT64_MAX);
-		planted_state_release(&then);
+		defect_state_release(&then);
 		c->state.present[at] = !in_part;
-		done = !planted_state_same(r, &c->state, &r->after);
+		done = !defect_state_same(r, &c->state, &r->after);
 		if (done) {
 			say_txn(r, c, at,
 				in_part ? "one row of a transaction after resolvedTs applied"
@@ -217,18 +215,18 @@ static bool beyond_point(const struct planted_run *r, struct rng *g, struct plan
 	return false;
 }
 
-static bool beyond_point_applied(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool beyond_point_applied(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return beyond_point(r, g, c, false);
 }
 
-static bool beyond_point_row(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool beyond_point_row(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return beyond_point(r, g, c, true);
 }
 
 /* resolvedTs claims a later position than what is durable. */
-static bool resolved_later(const struct planted_run *r, struct rng *g, struct planted_case *c,
+static bool resolved_later(const struct defect_run *r, struct rng *g, struct defect_case *c,
 			   bool durable)
 {
 	long first = first_after(r, r->limit);
@@ -239,8 +237,8 @@ static bool resolved_later(const struct planted_run *r, struct rng *g, struct pl
 	at = r->order[(size_t)first + rng_below(g, r->n_order - (size_t)first)];
 	c->limit = r->place[at];
 	if (durable) {
-		planted_state_release(&c->state);
-		c->state = planted_state_at(r, c->limit);
+		defect_state_release(&c->state);
+		c->state = defect_state_at(r, c->limit);
 	}
 	say_txn(r, c, at,
 		durable ? "resolvedTs early, but its rows came in time, up to"
@@ -248,19 +246,18 @@ static bool resolved_later(const struct planted_run *r, struct rng *g, struct pl
 	return true;
 }
 
-static bool resolved_ahead(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool resolved_ahead(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return resolved_later(r, g, c, false);
 }
 
-static bool resolved_early_no_kill(const struct planted_run *r, struct rng *g,
-				   struct planted_case *c)
+static bool resolved_early_no_kill(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return resolved_later(r, g, c, true);
 }
 
 /* The replay skips what checkpointTs says is in the secondary already. */
-static bool checkpoint_ahead(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool checkpoint_ahead(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	for (int i = 0; i < TRIES && r->n_changes; i++) {
 		size_t from = 1 + rng_below(g, r->n_changes);
@@ -280,15 +277,15 @@ static bool checkpoint_ahead(const struct planted_run *r, struct rng *g, struct 
 }
 
 /* A statement that the dead feed had sent lands when the replay is over. */
-static bool late_statement(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool late_statement(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	for (int i = 0; i < TRIES; i++) {
-		const struct planted_change *x = draw_change(r, g);
+		const struct defect_change *x = draw_change(r, g);
 
 		if (!x)
 			return false;
-		planted_replay(r, &c->state, x, 1);
-		if (!planted_state_same(r, &c->state, &r->after)) {
+		defect_replay(r, &c->state, x, 1);
+		if (!defect_state_same(r, &c->state, &r->after)) {
 			say_row(r, c, x, "the dead feed's statement landed after the replay");
 			return true;
 		}
@@ -296,10 +293,10 @@ static bool late_statement(const struct planted_run *r, struct rng *g, struct pl
 	return false;
 }
 
-static bool row_twice(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool row_twice(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
-	struct planted_change *copy = changes_copy(r);
-	const struct planted_change *x = draw_change(r, g);
+	struct defect_change *copy = changes_copy(r);
+	const struct defect_change *x = draw_change(r, g);
 	bool done = false;
 
 	if (x) {
@@ -311,26 +308,26 @@ static bool row_twice(const struct planted_run *r, struct rng *g, struct planted
 	return done;
 }
 
-static struct planted_row *draw_row(const struct planted_run *r, struct rng *g,
-				    struct planted_case *c, uint32_t *table, int64_t *id)
+static struct defect_row *draw_row(const struct defect_run *r, struct rng *g, struct defect_case *c,
+				   uint32_t *table, int64_t *id)
 {
 	for (int i = 0; i < TRIES; i++) {
-		struct planted_row *row;
+		struct defect_row *row;
 
 		*table = 1 + (uint32_t)rng_below(g, r->model.tables);
 		*id = 1 + (int64_t)rng_below(g, (uint64_t)r->model.rows_per_table);
-		row = planted_row_at(r, &c->state, *table, *id);
+		row = defect_row_at(r, &c->state, *table, *id);
 		if (row->exists && row->c[0])
 			return row;
 	}
 	return NULL;
 }
 
-static bool byte_changed(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool byte_changed(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	uint32_t table;
 	int64_t id;
-	struct planted_row *row = draw_row(r, g, c, &table, &id);
+	struct defect_row *row = draw_row(r, g, c, &table, &id);
 	char *text;
 	size_t at;
 
@@ -344,13 +341,13 @@ static bool byte_changed(const struct planted_run *r, struct rng *g, struct plan
 	return true;
 }
 
-static bool values_exchanged(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool values_exchanged(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	for (int i = 0; i < TRIES; i++) {
 		uint32_t table, other_table;
 		int64_t id, other;
-		struct planted_row *a = draw_row(r, g, c, &table, &id),
-				   *b = draw_row(r, g, c, &other_table, &other), t;
+		struct defect_row *a = draw_row(r, g, c, &table, &id),
+				  *b = draw_row(r, g, c, &other_table, &other), t;
 
 		if (!a || !b || a == b || table != other_table || !strcmp(a->c, b->c))
 			continue;
@@ -367,7 +364,7 @@ static bool values_exchanged(const struct planted_run *r, struct rng *g, struct 
 
 /* Rows that no transaction wrote between BackupTS and the point: what the backup brought is what is
  * there. */
-static bool untouched(const struct planted_run *r, uint32_t table, int64_t id)
+static bool untouched(const struct defect_run *r, uint32_t table, int64_t id)
 {
 	for (size_t i = 0; i < r->n_order; i++) {
 		size_t t = r->order[i];
@@ -381,12 +378,12 @@ static bool untouched(const struct planted_run *r, uint32_t table, int64_t id)
 	return true;
 }
 
-static bool stale_row(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool stale_row(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	for (int i = 0; i < TRIES && r->n_order; i++) {
 		size_t t = r->order[rng_below(g, r->n_order)];
 		const struct audit_op *o;
-		struct planted_state stale;
+		struct defect_state stale;
 		bool done = false;
 
 		if (r->place[t] > r->backup_seq || !r->n_ops[t])
@@ -394,11 +391,11 @@ static bool stale_row(const struct planted_run *r, struct rng *g, struct planted
 		o = &r->ops[t][rng_below(g, r->n_ops[t])];
 		if (!untouched(r, o->table, o->row.id))
 			continue;
-		stale = planted_state_at(r, r->place[t] - 1);
-		*planted_row_at(r, &c->state, o->table, o->row.id) =
-			*planted_row_at(r, &stale, o->table, o->row.id);
-		planted_state_release(&stale);
-		done = !planted_state_same(r, &c->state, &r->after);
+		stale = defect_state_at(r, r->place[t] - 1);
+		*defect_row_at(r, &c->state, o->table, o->row.id) =
+			*defect_row_at(r, &stale, o->table, o->row.id);
+		defect_state_release(&stale);
+		done = !defect_state_same(r, &c->state, &r->after);
 		if (done) {
 			snprintf(c->where, sizeof(c->where),
 				 "%s%u id %" PRId64 " restored as it was before position %" PRIu64,
@@ -409,7 +406,7 @@ static bool stale_row(const struct planted_run *r, struct rng *g, struct planted
 	return false;
 }
 
-static bool chunk_missing(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool chunk_missing(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	uint32_t table = 1 + (uint32_t)rng_below(g, r->model.tables);
 	int64_t rows = r->model.rows_per_table, n = rows / 10 + 1,
@@ -417,15 +414,15 @@ static bool chunk_missing(const struct planted_run *r, struct rng *g, struct pla
 
 	for (int64_t id = low; id < low + n; id++)
 		if (untouched(r, table, id))
-			planted_row_at(r, &c->state, table, id)->exists = false;
+			defect_row_at(r, &c->state, table, id)->exists = false;
 	snprintf(c->where, sizeof(c->where),
 		 "ids %" PRId64 " to %" PRId64 " of %s%u not in the backup", low, low + n - 1,
 		 r->model.table_prefix, table);
-	return !planted_state_same(r, &c->state, &r->after);
+	return !defect_state_same(r, &c->state, &r->after);
 }
 
 /* A transaction that failed is in the secondary, its rows too. */
-static bool failed_present(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool failed_present(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	struct ledger_record *last = &c->rec[c->n_rec - 1], failed = *last;
 	struct audit_op op[AUDIT_OPS_MAX];
@@ -439,7 +436,7 @@ static bool failed_present(const struct planted_run *r, struct rng *g, struct pl
 	c->state.present[c->n_rec++] = true;
 	n = r->load->transaction(r->load, failed.worker, failed.seq, op);
 	for (size_t i = 0; i < n; i++) {
-		struct planted_row *row = planted_row_at(r, &c->state, op[i].table, op[i].row.id);
+		struct defect_row *row = defect_row_at(r, &c->state, op[i].table, op[i].row.id);
 
 		if (op[i].kind == AUDIT_ADD_K && row)
 			row->k += op[i].row.k;
@@ -452,12 +449,12 @@ static bool failed_present(const struct planted_run *r, struct rng *g, struct pl
 }
 
 /* An acknowledged transaction and its rows are missing, a later one of the same client is there. */
-static bool acked_gone(const struct planted_run *r, struct rng *g, struct planted_case *c,
+static bool acked_gone(const struct defect_run *r, struct rng *g, struct defect_case *c,
 		       bool unplaced)
 {
 	for (int i = 0; i < TRIES && r->n_order > 1; i++) {
 		size_t t = r->order[rng_below(g, r->n_order - 1)];
-		struct planted_state before;
+		struct defect_state before;
 		bool later = false;
 
 		if (r->place[t] > r->limit || r->rec[t].outcome != TXN_ACKED)
@@ -467,7 +464,7 @@ static bool acked_gone(const struct planted_run *r, struct rng *g, struct plante
 				r->rec[k].begin_us > r->rec[t].end_us;
 		if (!later)
 			continue;
-		before = planted_state_at(r, r->place[t] - 1);
+		before = defect_state_at(r, r->place[t] - 1);
 		for (size_t k = 0; k < r->n_ops[t]; k++) {
 			const struct audit_op *o = &r->ops[t][k];
 			bool last = true;
@@ -479,10 +476,10 @@ static bool acked_gone(const struct planted_run *r, struct rng *g, struct plante
 						last &= r->ops[r->order[m]][q].table != o->table ||
 							r->ops[r->order[m]][q].row.id != o->row.id;
 			if (last)
-				*planted_row_at(r, &c->state, o->table, o->row.id) =
-					*planted_row_at(r, &before, o->table, o->row.id);
+				*defect_row_at(r, &c->state, o->table, o->row.id) =
+					*defect_row_at(r, &before, o->table, o->row.id);
 		}
-		planted_state_release(&before);
+		defect_state_release(&before);
 		c->state.present[t] = false;
 		if (unplaced)
 			c->rec[t].position = 0;
@@ -494,19 +491,18 @@ static bool acked_gone(const struct planted_run *r, struct rng *g, struct plante
 	return false;
 }
 
-static bool acked_missing(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool acked_missing(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return acked_gone(r, g, c, false);
 }
 
-static bool acked_missing_unplaced(const struct planted_run *r, struct rng *g,
-				   struct planted_case *c)
+static bool acked_missing_unplaced(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	return acked_gone(r, g, c, true);
 }
 
 /* The old server's whole work has to be in the new one: no point here, all is wanted. */
-static bool last_second_missing(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool last_second_missing(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	int64_t end = 0, cut;
 
@@ -516,8 +512,8 @@ static bool last_second_missing(const struct planted_run *r, struct rng *g, stru
 	cut = end - 200000 - (int64_t)rng_below(g, 800000);
 	for (size_t i = 0; i < r->n_order; i++)
 		if (r->rec[r->order[i]].outcome == TXN_ACKED && r->rec[r->order[i]].end_us > cut) {
-			planted_state_release(&c->state);
-			c->state = planted_state_at(r, r->place[r->order[i]] - 1);
+			defect_state_release(&c->state);
+			c->state = defect_state_at(r, r->place[r->order[i]] - 1);
 			c->limit = UINT64_MAX;
 			snprintf(c->where, sizeof(c->where),
 				 "the new primary lacks the last %" PRId64
@@ -530,7 +526,7 @@ static bool last_second_missing(const struct planted_run *r, struct rng *g, stru
 
 /* The changefeed back begins one transaction after its backup: the new primary never gets that one.
  */
-static bool reverse_late(const struct planted_run *r, struct rng *g, struct planted_case *c)
+static bool reverse_late(const struct defect_run *r, struct rng *g, struct defect_case *c)
 {
 	size_t at = 0;
 
@@ -542,45 +538,44 @@ static bool reverse_late(const struct planted_run *r, struct rng *g, struct plan
 	at = r->order[at];
 	if (r->rec[at].outcome != TXN_ACKED)
 		return false;
-	planted_state_release(&c->state);
-	c->state = planted_state_at(r, UINT64_MAX);
+	defect_state_release(&c->state);
+	c->state = defect_state_at(r, UINT64_MAX);
 	c->state.present[at] = false;
 	c->limit = UINT64_MAX;
 	say_txn(r, c, at, "the changefeed back began one transaction late, without");
 	return true;
 }
 
-const struct planted_defect planted_defects[] = {
-	{ "redo_row_dropped", "a row dropped from the redo log", PLANTED_MODEL, true,
+const struct defect_defect defects_all[] = {
+	{ "redo_row_dropped", "a row dropped from the redo log", DEFECT_MODEL, true,
 	  redo_row_dropped },
-	{ "txn_dropped", "a whole transaction dropped", PLANTED_LEDGER, true, txn_dropped },
-	{ "txn_row_dropped", "one row of a transaction dropped", PLANTED_MODEL, true,
+	{ "txn_dropped", "a whole transaction dropped", DEFECT_LEDGER, true, txn_dropped },
+	{ "txn_row_dropped", "one row of a transaction dropped", DEFECT_MODEL, true,
 	  txn_row_dropped },
-	{ "txns_swapped", "two transactions of one key swapped", PLANTED_MODEL, true,
-	  txns_swapped },
-	{ "beyond_resolved", "a transaction after resolvedTs applied",
-	  PLANTED_LEDGER | PLANTED_MODEL, true, beyond_point_applied },
-	{ "beyond_resolved_row", "one row of a transaction after resolvedTs applied", PLANTED_MODEL,
+	{ "txns_swapped", "two transactions of one key swapped", DEFECT_MODEL, true, txns_swapped },
+	{ "beyond_resolved", "a transaction after resolvedTs applied", DEFECT_LEDGER | DEFECT_MODEL,
+	  true, beyond_point_applied },
+	{ "beyond_resolved_row", "one row of a transaction after resolvedTs applied", DEFECT_MODEL,
 	  true, beyond_point_row },
 	{ "resolved_ahead", "resolvedTs advanced before the rows are durable, killed then",
-	  PLANTED_LEDGER, false, resolved_ahead },
-	{ "checkpoint_ahead", "checkpointTs ahead of the sink, killed then", PLANTED_MODEL, true,
+	  DEFECT_LEDGER, false, resolved_ahead },
+	{ "checkpoint_ahead", "checkpointTs ahead of the sink, killed then", DEFECT_MODEL, true,
 	  checkpoint_ahead },
-	{ "late_statement", "a statement of the dead feed lands after the replay", PLANTED_MODEL,
+	{ "late_statement", "a statement of the dead feed lands after the replay", DEFECT_MODEL,
 	  true, late_statement },
-	{ "byte_changed", "a byte of a value changed", PLANTED_MODEL, true, byte_changed },
-	{ "values_exchanged", "the values of two rows exchanged", PLANTED_MODEL, true,
+	{ "byte_changed", "a byte of a value changed", DEFECT_MODEL, true, byte_changed },
+	{ "values_exchanged", "the values of two rows exchanged", DEFECT_MODEL, true,
 	  values_exchanged },
-	{ "stale_row", "a row restored from a stale backup", PLANTED_MODEL, true, stale_row },
-	{ "chunk_missing", "a chunk missing from the backup", PLANTED_MODEL, true, chunk_missing },
-	{ "failed_present", "a failed transaction present", PLANTED_LEDGER, false, failed_present },
-	{ "acked_missing", "an acknowledged one missing though a later one is there",
-	  PLANTED_LEDGER, true, acked_missing },
-	{ "acked_missing_unplaced", "the same, its commit position unknown", PLANTED_LEDGER, true,
+	{ "stale_row", "a row restored from a stale backup", DEFECT_MODEL, true, stale_row },
+	{ "chunk_missing", "a chunk missing from the backup", DEFECT_MODEL, true, chunk_missing },
+	{ "failed_present", "a failed transaction present", DEFECT_LEDGER, false, failed_present },
+	{ "acked_missing", "an acknowledged one missing though a later one is there", DEFECT_LEDGER,
+	  true, acked_missing },
+	{ "acked_missing_unplaced", "the same, its commit position unknown", DEFECT_LEDGER, true,
 	  acked_missing_unplaced },
-	{ "last_second_missing", "the new primary misses the last second", PLANTED_LEDGER, false,
+	{ "last_second_missing", "the new primary misses the last second", DEFECT_LEDGER, false,
 	  last_second_missing },
-	{ "reverse_late", "the changefeed back started one transaction late", PLANTED_LEDGER, false,
+	{ "reverse_late", "the changefeed back started one transaction late", DEFECT_LEDGER, false,
 	  reverse_late },
 	{ "row_twice", "harmless: a row applied twice", 0, true, row_twice },
 	{ "dropped_overwritten", "harmless: a dropped change that a later one overwrites", 0, true,
@@ -588,4 +583,4 @@ const struct planted_defect planted_defects[] = {
 	{ "resolved_early", "harmless: an early resolvedTs without a kill", 0, false,
 	  resolved_early_no_kill },
 };
-const size_t planted_n_defects = sizeof(planted_defects) / sizeof(planted_defects[0]);
+const size_t defects_n = sizeof(defects_all) / sizeof(defects_all[0]);

@@ -90,7 +90,7 @@ static const struct h_op *next_append(const struct key *k, const struct h_op *op
 	return NULL;
 }
 
-static void who(const struct h_run *h, uint32_t txn, char out[64])
+static void name_txn(const struct h_run *h, uint32_t txn, char out[64])
 {
 	snprintf(out, 64, "worker %u sequence %" PRIu64, h->txn[txn].worker, h->txn[txn].seq);
 }
@@ -104,7 +104,7 @@ static void judge_list(const struct key *k, const struct h_list *l, const struct
 	char by[64] = "the cluster", text[256];
 
 	if (reader)
-		who(h, reader->txn, by);
+		name_txn(h, reader->txn, by);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct h_element *x = &l->e[i];
 		const struct h_op *op = appended(k, x), *next;
@@ -136,7 +136,7 @@ static void judge_list(const struct key *k, const struct h_list *l, const struct
 }
 
 /* A transaction sees what it wrote before, and not what it writes later. */
-static void judge_own(const struct key *k, const struct h_op *read)
+static void model_own(const struct key *k, const struct h_op *read)
 {
 	for (const struct h_op *p = k->first; p < k->first + k->n; p++) {
 		bool there = false;
@@ -148,7 +148,7 @@ static void judge_own(const struct key *k, const struct h_op *read)
 			there = same(&read->list.e[i], &p->element);
 		if (there == (p->place < read->place))
 			continue;
-		who(k->h, read->txn, by);
+		name_txn(k->h, read->txn, by);
 		snprintf(text, sizeof(text), "%s %s its own element .%u", by,
 			 there ? "reads, before it appends it," : "does not read", p->element.n);
 		h_finding(k->h, "internal inconsistency", read, text, &k->h->r->internal);
@@ -206,7 +206,7 @@ static int by_element(const void *a, const void *b)
 }
 
 /* What was acknowledged up to the point is in the list of now. */
-static void judge_lost(const struct key *k)
+static void model_lost(const struct key *k)
 {
 	struct h_run *h = k->h;
 	struct h_element *sorted = NULL;
@@ -234,7 +234,7 @@ static void judge_lost(const struct key *k)
 	free(sorted);
 }
 
-static void judge_key(const struct key *k, bool finals_known)
+static void model_key(const struct key *k, bool finals_known)
 {
 	struct h_run *h = k->h;
 	const struct h_list *order = k->final ? &k->final->list : &(struct h_list){ 0 };
@@ -250,7 +250,7 @@ static void judge_key(const struct key *k, bool finals_known)
 			continue;
 		h->r->reads++;
 		judge_list(k, &p->list, p);
-		judge_own(k, p);
+		model_own(k, p);
 		if (!is_prefix(&p->list, order)) {
 			snprintf(text, sizeof(text),
 				 "worker %u sequence %" PRIu64
@@ -267,7 +267,7 @@ static void judge_key(const struct key *k, bool finals_known)
 				  &h->r->order);
 	}
 	if (finals_known)
-		judge_lost(k);
+		model_lost(k);
 	if (order->n > 1) {
 		sorted = xmemdup(order->e, order->n * sizeof(*sorted));
 		qsort(sorted, order->n, sizeof(*sorted), by_element);
@@ -345,7 +345,7 @@ static int judge_append(struct h_run *h, struct err *e)
 			k.n++;
 		k.final = f.n ? bsearch(&at, f.f, f.n, sizeof(*f.f), by_table_key) : NULL;
 		h->r->keys++;
-		judge_key(&k, f.known);
+		model_key(&k, f.known);
 	}
 	if (rc == 0)
 		h_cycles(h);
@@ -366,7 +366,7 @@ static void judge_bank(struct h_run *h)
 		h->r->reads++;
 		if (p->sum == p->must)
 			continue;
-		who(h, p->txn, by);
+		name_txn(h, p->txn, by);
 		snprintf(text, sizeof(text),
 			 "%s saw balances of bank%u that add up to %" PRId64 ", not %" PRId64, by,
 			 p->table, p->sum, p->must);
@@ -376,7 +376,7 @@ static void judge_bank(struct h_run *h)
 
 static void conclude(struct h_run *h)
 {
-	struct history_result *r = h->r;
+	struct isolation_result *r = h->r;
 	bool bank = !strcmp(h->o->kind, "bank");
 
 	if (r->verdict == VERDICT_FAIL && bank)
@@ -412,12 +412,12 @@ static void conclude(struct h_run *h)
 			 r->transactions, r->writes, r->reads, r->keys);
 }
 
-int history_check(const struct history_opts *o, struct history_result *r, struct err *e)
+int isolation_check(const struct isolation_opts *o, struct isolation_result *r, struct err *e)
 {
 	struct h_run h = { .o = o, .r = r };
 	int rc = -1;
 
-	*r = (struct history_result){ .verdict = VERDICT_PASS, .findings = json_array() };
+	*r = (struct isolation_result){ .verdict = VERDICT_PASS, .findings = json_array() };
 	if (strcmp(o->kind, "append") && strcmp(o->kind, "bank")) {
 		err_set(e, ERR_USAGE, 0,
 			"there is no check of histories named '%.40s' (append, bank)", o->kind);

@@ -10,7 +10,7 @@
 
 /* The lists or rows as they are found: calls fn for each. fn returns -1 to stop. */
 typedef int history_list_fn(void *to, uint32_t table, int64_t key, const char *list, size_t n);
-struct history_opts {
+struct isolation_opts {
 	const char *dir;  /* with worker-NNNN.history */
 	const char *kind; /* "append", "bank" */
 	/* transactions of this cluster are judged; those of earlier ones are taken for what they
@@ -23,7 +23,7 @@ struct history_opts {
 	int (*lists)(void *arg, uint32_t table, history_list_fn *fn, void *to, struct err *e);
 	void *arg;
 };
-struct history_result {
+struct isolation_result {
 	enum verdict verdict;
 	/* of the judged cluster, committed or perhaps committed */
 	uint64_t transactions, reads, writes, keys;
@@ -33,10 +33,10 @@ struct history_result {
 	json_t *findings;
 	char evidence[640];
 };
-int history_check(const struct history_opts *o, struct history_result *r, struct err *e);
-/* The same over a server: tables append1.. of db. point as in struct prefix_opts, through its map.
+int isolation_check(const struct isolation_opts *o, struct isolation_result *r, struct err *e);
+/* The same over a server: tables append1.. of db. point as in struct verify_opts, through its map.
  */
-int check_history(const struct prefix_opts *o, const char *kind, struct history_result *r,
+int check_history(const struct verify_opts *o, const char *kind, struct isolation_result *r,
 		  struct err *e);
 
 #endif

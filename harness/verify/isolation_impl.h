@@ -34,8 +34,8 @@ struct h_edge {
 	bool read; /* to read what from wrote; else to wrote behind from */
 };
 struct h_run {
-	const struct history_opts *o;
-	struct history_result *r;
+	const struct isolation_opts *o;
+	struct isolation_result *r;
 	struct h_txn *txn; /* by (worker, seq) */
 	size_t n_txns, txns_room;
 	struct h_op *op; /* by (table, key), then transaction, then place */

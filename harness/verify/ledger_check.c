@@ -9,7 +9,7 @@
 
 #define FINDINGS_MAX 100
 
-void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id,
+void verify_finding(struct verify_result *r, const char *kind, const char *table, int64_t id,
 		    const char *writer, const char *expected, const char *found)
 {
 	json_t *f;
@@ -30,7 +30,7 @@ void prefix_finding(struct prefix_result *r, const char *kind, const char *table
 	json_array_append_new(r->findings, f);
 }
 
-void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room)
+void verify_txn_text(const struct verify_txn *t, char *out, size_t room)
 {
 	static const char *const outcome[] = { "", "acknowledged", "failed", "unknown" };
 	int n = snprintf(out, room, "worker %u sequence %" PRIu64 " (%s", t->worker, t->seq,
@@ -42,24 +42,24 @@ void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room)
 		snprintf(out + n, room - (size_t)n, ")");
 }
 
-void prefix_result_start(struct prefix_result *r)
+void verify_result_start(struct verify_result *r)
 {
-	*r = (struct prefix_result){ .verdict = VERDICT_PASS, .findings = json_array() };
+	*r = (struct verify_result){ .verdict = VERDICT_PASS, .findings = json_array() };
 }
 
-void prefix_result_release(struct prefix_result *r)
+void verify_result_release(struct verify_result *r)
 {
 	json_decref(r->findings);
 	r->findings = NULL;
 }
 
-void prefix_worse(struct prefix_result *r, enum verdict v)
+void verify_worse(struct verify_result *r, enum verdict v)
 {
 	if (v > r->verdict)
 		r->verdict = v;
 }
 
-static int txn_order(const struct prefix_txn *a, uint32_t worker, uint64_t seq)
+static int txn_order(const struct verify_txn *a, uint32_t worker, uint64_t seq)
 {
 	if (a->worker != worker)
 		return a->worker < worker ? -1 : 1;
@@ -68,12 +68,12 @@ static int txn_order(const struct prefix_txn *a, uint32_t worker, uint64_t seq)
 
 static int by_worker_seq(const void *a, const void *b)
 {
-	const struct prefix_txn *y = b;
+	const struct verify_txn *y = b;
 
 	return txn_order(a, y->worker, y->seq);
 }
 
-struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t seq)
+struct verify_txn *verify_find(const struct prefix *p, uint32_t worker, uint64_t seq)
 {
 	size_t low = 0, high = p->n;
 
@@ -98,7 +98,7 @@ static int take_record(void *arg, const struct ledger_record *r)
 	if (p->n == p->room)
 		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024,
 				       sizeof(*p->txn));
-	p->txn[p->n++] = (struct prefix_txn){ .seq = r->seq,
+	p->txn[p->n++] = (struct verify_txn){ .seq = r->seq,
 					      .position = r->position,
 					      .begin_us = r->begin_us,
 					      .end_us = r->end_us,
@@ -108,7 +108,7 @@ static int take_record(void *arg, const struct ledger_record *r)
 	return 0;
 }
 
-void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq)
+void verify_stray(struct prefix *p, uint32_t worker, uint64_t seq)
 {
 	if (p->strays < sizeof(p->stray) / sizeof(*p->stray)) {
 		p->stray[p->strays].worker = worker;
@@ -120,16 +120,16 @@ void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq)
 static int take_presence(void *arg, uint32_t worker, uint64_t seq)
 {
 	struct prefix *p = arg;
-	struct prefix_txn *t = prefix_find(p, worker, seq);
+	struct verify_txn *t = verify_find(p, worker, seq);
 
 	if (t)
 		t->present = true;
 	else
-		prefix_stray(p, worker, seq);
+		verify_stray(p, worker, seq);
 	return 0;
 }
 
-int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src,
+int verify_open(struct prefix *p, const char *ledger_dir, const struct verify_source *src,
 		struct err *e)
 {
 	if (ledger_read_to(ledger_dir, p->mark, take_record, p, &p->damaged, e) < 0)
@@ -142,14 +142,14 @@ int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_so
 	return 0;
 }
 
-void prefix_close(struct prefix *p)
+void verify_close(struct prefix *p)
 {
 	free(p->txn);
 	p->txn = NULL;
 	p->n = p->room = 0;
 }
 
-void prefix_loss(const struct prefix *p, int64_t oldest_lost_us, struct prefix_result *r)
+void verify_loss(const struct prefix *p, int64_t oldest_lost_us, struct verify_result *r)
 {
 	if (r->lost && p->disaster_us && oldest_lost_us < p->disaster_us)
 		r->loss_window_ms = (p->disaster_us - oldest_lost_us + 999) / 1000;
@@ -157,13 +157,13 @@ void prefix_loss(const struct prefix *p, int64_t oldest_lost_us, struct prefix_r
 		r->resolved_behind_ms = p->disaster_wall_ms - tso_ms(p->point);
 }
 
-void prefix_closure_init(struct prefix_closure *c)
+void verify_closure_init(struct verify_closure *c)
 {
-	*c = (struct prefix_closure){ -1, INT64_MAX };
+	*c = (struct verify_closure){ -1, INT64_MAX };
 }
 
-void prefix_closure_add(struct prefix_closure *c, const struct prefix *p,
-			const struct prefix_txn *t)
+void verify_closure_add(struct verify_closure *c, const struct prefix *p,
+			const struct verify_txn *t)
 {
 	if (t->cluster != p->cluster)
 		return;
@@ -173,20 +173,20 @@ void prefix_closure_add(struct prefix_closure *c, const struct prefix *p,
 		c->first_end_after_us = t->end_us;
 }
 
-static void wrong(const struct prefix *p, const struct prefix_txn *t, const char *kind,
-		  const char *expected, const char *found, uint64_t *count, struct prefix_result *r)
+static void wrong(const struct prefix *p, const struct verify_txn *t, const char *kind,
+		  const char *expected, const char *found, uint64_t *count, struct verify_result *r)
 {
 	char who[128];
 
 	++*count;
-	prefix_txn_text(t, who, sizeof(who));
-	prefix_finding(r, kind, NULL, 0, who, expected, found);
+	verify_txn_text(t, who, sizeof(who));
+	verify_finding(r, kind, NULL, 0, who, expected, found);
 	if (!p->before)
-		prefix_worse(r, VERDICT_FAIL);
+		verify_worse(r, VERDICT_FAIL);
 }
 
-bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t,
-		      const struct prefix_closure *c, struct prefix_result *r, int64_t *oldest_lost)
+bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
+		      const struct verify_closure *c, struct verify_result *r, int64_t *oldest_lost)
 {
 	static const char at_or_before[] = "present: its commit is at or before the point";
 	static const char after[] = "absent: its commit is after the point";
@@ -230,52 +230,52 @@ bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t,
 	return true;
 }
 
-void prefix_no_evidence(struct prefix_result *r)
+void verify_no_evidence(struct verify_result *r)
 {
-	prefix_worse(r, VERDICT_UNKNOWN);
+	verify_worse(r, VERDICT_UNKNOWN);
 	snprintf(r->evidence, sizeof(r->evidence),
 		 "the load wrote no drtest_ledger: which transactions are there is not known");
 }
 
-void prefix_judge_ledger(struct prefix *p, struct prefix_result *r)
+void verify_judge_ledger(struct prefix *p, struct verify_result *r)
 {
-	struct prefix_closure c;
+	struct verify_closure c;
 	int64_t oldest_lost = INT64_MAX;
 
 	if (!p->has_evidence) {
-		prefix_no_evidence(r);
+		verify_no_evidence(r);
 		return;
 	}
-	prefix_closure_init(&c);
+	verify_closure_init(&c);
 	for (size_t i = 0; i < p->n; i++)
-		prefix_closure_add(&c, p, &p->txn[i]);
+		verify_closure_add(&c, p, &p->txn[i]);
 	for (size_t i = 0; i < p->n; i++)
 		if (p->txn[i].cluster == p->cluster)
-			prefix_judge_txn(p, &p->txn[i], &c, r, &oldest_lost);
-	prefix_conclude_ledger(p, oldest_lost, r);
+			verify_judge_txn(p, &p->txn[i], &c, r, &oldest_lost);
+	verify_conclude_ledger(p, oldest_lost, r);
 }
 
-void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r)
+void verify_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct verify_result *r)
 {
 	for (uint64_t i = 0; i < p->strays && i < sizeof(p->stray) / sizeof(*p->stray); i++) {
 		char who[64];
 
 		snprintf(who, sizeof(who), "worker %u sequence %" PRIu64, p->stray[i].worker,
 			 p->stray[i].seq);
-		prefix_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger",
+		verify_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger",
 			       "a row in drtest_ledger alone");
 	}
 	if (p->strays && !p->before)
-		prefix_worse(r, p->damaged ? VERDICT_UNKNOWN : VERDICT_FAIL);
+		verify_worse(r, p->damaged ? VERDICT_UNKNOWN : VERDICT_FAIL);
 	if (p->damaged) {
 		char files[64];
 
 		snprintf(files, sizeof(files), "%u files end in a torn record", p->damaged);
-		prefix_finding(r, "damaged ledger", NULL, 0, NULL, NULL, files);
+		verify_finding(r, "damaged ledger", NULL, 0, NULL, NULL, files);
 		if (!p->before)
-			prefix_worse(r, VERDICT_UNKNOWN);
+			verify_worse(r, VERDICT_UNKNOWN);
 	}
-	prefix_loss(p, oldest_lost, r);
+	verify_loss(p, oldest_lost, r);
 	snprintf(r->evidence, sizeof(r->evidence),
 		 "%" PRIu64 " of %" PRIu64 " acknowledged transactions are there, %" PRIu64
 		 " lost; %" PRIu64 " missing, %" PRIu64 " early, %" PRIu64 " of %" PRIu64

@@ -5,7 +5,7 @@
 
 #include "harness/verify/checks.h"
 
-struct prefix_txn {
+struct verify_txn {
 	uint64_t seq, position;
 	int64_t begin_us, end_us;
 	uint32_t worker;
@@ -14,24 +14,24 @@ struct prefix_txn {
 	bool present; /* its row is in drtest_ledger */
 };
 
-struct prefix_row { /* one row as it was found */
+struct verify_row { /* one row as it was found */
 	int64_t id, k;
 	const char *c, *pad;
 	size_t c_len, pad_len;
 };
 
-struct prefix_source {
+struct verify_source {
 	void *arg;
 	/* Each row of drtest_ledger, in any order. NULL: the load writes none. */
 	int (*presence)(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
 			struct err *e);
 	/* Each row of a table, by ascending id. fn returns -1 to stop. */
-	int (*rows)(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+	int (*rows)(void *arg, uint32_t table, int (*fn)(void *to, const struct verify_row *row),
 		    void *to, struct err *e);
 };
 
 struct prefix {
-	struct prefix_txn *txn; /* all clusters', by (worker, seq) */
+	struct verify_txn *txn; /* all clusters', by (worker, seq) */
 	size_t n, room;
 	unsigned damaged;  /* ledger files with a torn end */
 	bool has_evidence; /* drtest_ledger was read */
@@ -48,32 +48,32 @@ struct prefix {
 	int64_t disaster_us, disaster_wall_ms;
 	tso_t point;
 };
-int prefix_open(struct prefix *p, const char *ledger_dir, const struct prefix_source *src,
+int verify_open(struct prefix *p, const char *ledger_dir, const struct verify_source *src,
 		struct err *e);
-void prefix_close(struct prefix *p);
+void verify_close(struct prefix *p);
 /* NULL: not in the ledger */
-struct prefix_txn *prefix_find(const struct prefix *p, uint32_t worker, uint64_t seq);
-void prefix_judge_ledger(struct prefix *p, struct prefix_result *r);
-int prefix_judge_model(struct prefix *p, const struct audit_model *m,
-		       const struct prefix_source *src, struct prefix_result *r, struct err *e);
+struct verify_txn *verify_find(const struct prefix *p, uint32_t worker, uint64_t seq);
+void verify_judge_ledger(struct prefix *p, struct verify_result *r);
+int verify_judge_model(struct prefix *p, const struct audit_model *m,
+		       const struct verify_source *src, struct verify_result *r, struct err *e);
 
 /* What real time alone tells of those whose position is not known. */
-struct prefix_closure {
+struct verify_closure {
 	int64_t last_begin_present_us; /* the latest begin of a transaction that is there */
 	/* the earliest acknowledgement of a transaction after the point */
 	int64_t first_end_after_us;
 };
-void prefix_closure_init(struct prefix_closure *c);
-void prefix_closure_add(struct prefix_closure *c, const struct prefix *p,
-			const struct prefix_txn *t);
+void verify_closure_init(struct verify_closure *c);
+void verify_closure_add(struct verify_closure *c, const struct prefix *p,
+			const struct verify_txn *t);
 /* One transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost: of
  * all so far, INT64_MAX at first. */
-bool prefix_judge_txn(const struct prefix *p, const struct prefix_txn *t,
-		      const struct prefix_closure *c, struct prefix_result *r,
+bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
+		      const struct verify_closure *c, struct verify_result *r,
 		      int64_t *oldest_lost);
-void prefix_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct prefix_result *r);
-void prefix_stray(struct prefix *p, uint32_t worker, uint64_t seq);
-void prefix_no_evidence(struct prefix_result *r);
+void verify_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct verify_result *r);
+void verify_stray(struct prefix *p, uint32_t worker, uint64_t seq);
+void verify_no_evidence(struct verify_result *r);
 
 /* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over
  * the ledger's files, merged with the rows of drtest_ledger as they come in order. */
@@ -85,15 +85,15 @@ struct presence_cursor {
 /* p: cluster, limit, before, disaster and point are set; txn stays empty. lost_path: a JSON line
  * for each acknowledged transaction that is lost, NULL: none wanted; the file is there only when
  * something was lost. */
-int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
-			 const char *lost_path, struct prefix_result *r, struct err *e);
+int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
+			 const char *lost_path, struct verify_result *r, struct err *e);
 
 /* At most 100 are kept. All texts may be NULL. */
-void prefix_finding(struct prefix_result *r, const char *kind, const char *table, int64_t id,
+void verify_finding(struct verify_result *r, const char *kind, const char *table, int64_t id,
 		    const char *writer, const char *expected, const char *found);
-void prefix_txn_text(const struct prefix_txn *t, char *out, size_t room);
-void prefix_result_start(struct prefix_result *r);
-void prefix_worse(struct prefix_result *r, enum verdict v);
-void prefix_loss(const struct prefix *p, int64_t oldest_lost_us, struct prefix_result *r);
+void verify_txn_text(const struct verify_txn *t, char *out, size_t room);
+void verify_result_start(struct verify_result *r);
+void verify_worse(struct verify_result *r, enum verdict v);
+void verify_loss(const struct prefix *p, int64_t oldest_lost_us, struct verify_result *r);
 
 #endif

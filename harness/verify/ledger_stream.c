@@ -15,8 +15,8 @@ struct stream {
 	int more;         /* 1: there is one, 0: the end, -1: error */
 	uint8_t *present; /* a bit for each record, in the ledger's order */
 	size_t n, room;   /* records; bytes of present */
-	struct prefix_closure closure;
-	struct prefix_result *r;
+	struct verify_closure closure;
+	struct verify_result *r;
 	int64_t oldest_lost;
 	FILE *lost;
 	const char *lost_path;
@@ -37,9 +37,9 @@ static void step(struct stream *s)
 				  s->worker, s->seq);
 }
 
-static struct prefix_txn txn_of(const struct ledger_record *r, bool present)
+static struct verify_txn txn_of(const struct ledger_record *r, bool present)
 {
-	return (struct prefix_txn){ .seq = r->seq,
+	return (struct verify_txn){ .seq = r->seq,
 				    .position = r->position,
 				    .begin_us = r->begin_us,
 				    .end_us = r->end_us,
@@ -53,12 +53,12 @@ static struct prefix_txn txn_of(const struct ledger_record *r, bool present)
 static int meet(void *arg, const struct ledger_record *r)
 {
 	struct stream *s = arg;
-	struct prefix_txn t;
+	struct verify_txn t;
 	bool here;
 
 	while (s->more == 1 &&
 	       (s->worker < r->worker || (s->worker == r->worker && s->seq < r->seq))) {
-		prefix_stray(s->p, s->worker, s->seq);
+		verify_stray(s->p, s->worker, s->seq);
 		step(s);
 	}
 	if (s->more < 0)
@@ -74,13 +74,13 @@ static int meet(void *arg, const struct ledger_record *r)
 	s->present[s->n / 8] |= (uint8_t)(here << s->n % 8);
 	s->n++;
 	t = txn_of(r, here);
-	prefix_closure_add(&s->closure, s->p, &t);
+	verify_closure_add(&s->closure, s->p, &t);
 	if (here)
 		step(s);
 	return s->more < 0 ? -1 : 0;
 }
 
-static int write_lost(struct stream *s, const struct prefix_txn *t)
+static int write_lost(struct stream *s, const struct verify_txn *t)
 {
 	if (!s->lost_path)
 		return 0;
@@ -100,11 +100,11 @@ static int write_lost(struct stream *s, const struct prefix_txn *t)
 static int judge(void *arg, const struct ledger_record *r)
 {
 	struct stream *s = arg;
-	struct prefix_txn t = txn_of(r, s->n / 8 < s->room && s->present[s->n / 8] >> s->n % 8 & 1);
+	struct verify_txn t = txn_of(r, s->n / 8 < s->room && s->present[s->n / 8] >> s->n % 8 & 1);
 
 	s->n++;
 	if (t.cluster == s->p->cluster &&
-	    prefix_judge_txn(s->p, &t, &s->closure, s->r, &s->oldest_lost))
+	    verify_judge_txn(s->p, &t, &s->closure, s->r, &s->oldest_lost))
 		return write_lost(s, &t);
 	return 0;
 }
@@ -123,8 +123,8 @@ static int read_all(struct stream *s, const char *dir,
 	return rc;
 }
 
-int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
-			 const char *lost_path, struct prefix_result *r, struct err *e)
+int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
+			 const char *lost_path, struct verify_result *r, struct err *e)
 {
 	struct stream s = {
 		.p = p, .from = c, .r = r, .oldest_lost = INT64_MAX, .lost_path = lost_path, .e = e
@@ -132,13 +132,13 @@ int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 	size_t met;
 	int rc = -1;
 
-	prefix_closure_init(&s.closure);
+	verify_closure_init(&s.closure);
 	step(&s);
 	if (s.more < 0 || read_all(&s, ledger_dir, meet, e) < 0)
 		goto out;
 	s.e = e;
 	for (; s.more == 1; step(&s))
-		prefix_stray(p, s.worker, s.seq);
+		verify_stray(p, s.worker, s.seq);
 	if (s.more < 0)
 		goto out;
 	met = s.n;
@@ -152,7 +152,7 @@ int prefix_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 		goto out;
 	}
 	p->has_evidence = true;
-	prefix_conclude_ledger(p, s.oldest_lost, r);
+	verify_conclude_ledger(p, s.oldest_lost, r);
 	rc = 0;
 out:
 	free(s.present);

@@ -12,7 +12,7 @@
 /* wrong rows that are looked at closely; more are only counted */
 #define LOOK_MAX 200000u
 
-struct row_cell *judge_touch(struct judge *j, struct row_key key)
+struct row_cell *model_touch(struct model_check *j, struct row_key key)
 {
 	bool is_new;
 	struct row_cell *c = row_map_put(&j->map, key, &is_new);
@@ -24,8 +24,8 @@ struct row_cell *judge_touch(struct judge *j, struct row_key key)
 
 static int by_commit(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *x = &((const struct prefix_txn *)arg)[*(const uint32_t *)a],
-				*y = &((const struct prefix_txn *)arg)[*(const uint32_t *)b];
+	const struct verify_txn *x = &((const struct verify_txn *)arg)[*(const uint32_t *)a],
+				*y = &((const struct verify_txn *)arg)[*(const uint32_t *)b];
 
 	if (x->cluster != y->cluster)
 		return x->cluster < y->cluster ? -1 : 1;
@@ -36,7 +36,7 @@ static int by_commit(const void *a, const void *b, void *arg)
 
 static int by_begin(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *txn = arg, *x = &txn[((const struct floater *)a)->txn],
+	const struct verify_txn *txn = arg, *x = &txn[((const struct floater *)a)->txn],
 				*y = &txn[((const struct floater *)b)->txn];
 
 	return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us;
@@ -45,21 +45,21 @@ static int by_begin(const void *a, const void *b, void *arg)
 /* A transaction of unknown place stands after all that were acknowledged before it began and, if it
  * was acknowledged itself, before all that began afterwards. One whose connection was lost may have
  * been committed by the server long after. */
-static void bound_floater(struct judge *j, struct floater *f)
+static void bound_floater(struct model_check *j, struct floater *f)
 {
-	const struct prefix_txn *t = &j->p->txn[f->txn];
+	const struct verify_txn *t = &j->p->txn[f->txn];
 
 	f->low = 0;
 	f->high = j->n_order;
 	for (size_t i = 0; i < j->n_order; i++) {
-		const struct prefix_txn *o = &j->p->txn[j->order[i]];
+		const struct verify_txn *o = &j->p->txn[j->order[i]];
 
 		if (o->cluster < t->cluster ||
 		    (o->cluster == t->cluster && o->end_us < t->begin_us))
 			f->low = i + 1;
 	}
 	for (size_t i = j->n_order; t->outcome == TXN_ACKED && i-- > f->low;) {
-		const struct prefix_txn *o = &j->p->txn[j->order[i]];
+		const struct verify_txn *o = &j->p->txn[j->order[i]];
 
 		if (o->cluster == t->cluster && o->begin_us > t->end_us)
 			f->high = i;
@@ -67,10 +67,10 @@ static void bound_floater(struct judge *j, struct floater *f)
 	f->slot = f->high;
 }
 
-static void add_floater(struct judge *j, uint32_t txn, size_t *room)
+static void add_floater(struct model_check *j, uint32_t txn, size_t *room)
 {
 	const struct prefix *p = j->p;
-	const struct prefix_txn *t = &p->txn[txn];
+	const struct verify_txn *t = &p->txn[txn];
 	struct floater f = { .txn = txn, .optional = !p->has_evidence || p->before };
 
 	/* an acknowledged one that is absent is lost, and no matter of the rows */
@@ -83,14 +83,14 @@ static void add_floater(struct judge *j, uint32_t txn, size_t *room)
 	j->floater[j->n_floaters++] = f;
 }
 
-static void sort_out(struct judge *j)
+static void sort_txns(struct model_check *j)
 {
 	const struct prefix *p = j->p;
 	size_t room = 0;
 
 	j->order = xreallocarray(NULL, p->n + 1, sizeof(*j->order));
 	for (size_t i = 0; i < p->n; i++) {
-		const struct prefix_txn *t = &p->txn[i];
+		const struct verify_txn *t = &p->txn[i];
 		bool mine = t->cluster == p->cluster,
 		     earlier = t->cluster < p->cluster && t->present;
 
@@ -121,17 +121,17 @@ static void sort_out(struct judge *j)
 	}
 }
 
-static void apply(struct judge *j, const struct audit_op *ops, size_t n)
+static void apply(struct model_check *j, const struct audit_op *ops, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct row_op o = row_op_of(&ops[i]);
 
-		row_apply(&judge_touch(j, (struct row_key){ ops[i].row.id, ops[i].table })->state,
+		row_apply(&model_touch(j, (struct row_key){ ops[i].row.id, ops[i].table })->state,
 			  &o);
 	}
 }
 
-static void expect(struct judge *j)
+static void compute_expected(struct model_check *j)
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
 
@@ -140,19 +140,19 @@ static void expect(struct judge *j)
 			if (j->floater[f].in && j->floater[f].slot == i)
 				apply(j, j->floater[f].op, j->floater[f].n_ops);
 		if (i < j->n_order) {
-			const struct prefix_txn *t = &j->p->txn[j->order[i]];
+			const struct verify_txn *t = &j->p->txn[j->order[i]];
 
 			apply(j, ops, j->m->transaction(j->m, t->worker, t->seq, ops));
 		}
 	}
 	for (size_t f = 0; f < j->n_floaters; f++)
 		for (size_t i = 0; i < j->floater[f].n_ops; i++)
-			judge_touch(j, (struct row_key){ j->floater[f].op[i].row.id,
+			model_touch(j, (struct row_key){ j->floater[f].op[i].row.id,
 							 j->floater[f].op[i].table })
 				->watched = true;
 }
 
-static struct row_tag tag_of(const struct judge *j, const char *text, size_t len)
+static struct row_tag tag_of(const struct model_check *j, const char *text, size_t len)
 {
 	struct row_tag t = { 0 };
 	char digits[128];
@@ -166,7 +166,7 @@ static struct row_tag tag_of(const struct judge *j, const char *text, size_t len
 }
 
 /* A row as it was found (NULL: it is not there) against what is expected. */
-static void hold(struct judge *j, struct row_key key, const struct prefix_row *row)
+static void hold_row(struct model_check *j, struct row_key key, const struct verify_row *row)
 {
 	struct row_cell *c = row_map_find(&j->map, key);
 	struct row_state want = c ? c->state : row_initial(j->m, key),
@@ -192,13 +192,13 @@ static void hold(struct judge *j, struct row_key key, const struct prefix_row *r
 		j->look[j->n_look].c = tag_of(j, row->c, row->c_len);
 		j->look[j->n_look].pad = tag_of(j, row->pad, row->pad_len);
 	}
-	c = judge_touch(j, key);
+	c = model_touch(j, key);
 	c->slot = (uint32_t)j->n_look++;
 	c->seen = true;
 }
 
 struct stream {
-	struct judge *j;
+	struct model_check *j;
 	uint32_t table;
 	int64_t next; /* the lowest prepared id that has not been passed */
 	int64_t last;
@@ -208,10 +208,10 @@ struct stream {
 static void pass_absent(struct stream *s, int64_t before)
 {
 	for (; s->next < before && s->next <= s->j->m->rows_per_table; s->next++)
-		hold(s->j, (struct row_key){ s->next, s->table }, NULL);
+		hold_row(s->j, (struct row_key){ s->next, s->table }, NULL);
 }
 
-static int on_row(void *to, const struct prefix_row *row)
+static int on_row(void *to, const struct verify_row *row)
 {
 	struct stream *s = to;
 
@@ -224,11 +224,11 @@ static int on_row(void *to, const struct prefix_row *row)
 	pass_absent(s, row->id);
 	if (row->id == s->next)
 		s->next++;
-	hold(s->j, (struct row_key){ row->id, s->table }, row);
+	hold_row(s->j, (struct row_key){ row->id, s->table }, row);
 	return 0;
 }
 
-static int stream_tables(struct judge *j, const struct prefix_source *src, struct err *e)
+static int stream_tables(struct model_check *j, const struct verify_source *src, struct err *e)
 {
 	for (uint32_t t = 1; t <= j->m->tables; t++) {
 		struct stream s = { .j = j, .table = t, .next = 1 };
@@ -246,13 +246,13 @@ static int stream_tables(struct judge *j, const struct prefix_source *src, struc
 	/* rows that the load made beyond the prepared ones and that no table's stream brought */
 	for (size_t i = 0; i < j->map.room; i++)
 		if (j->map.cell[i].used && !j->map.cell[i].seen) {
-			hold(j, j->map.cell[i].key, NULL);
+			hold_row(j, j->map.cell[i].key, NULL);
 			j->map.cell[i].seen = true;
 		}
 	return 0;
 }
 
-void look_gather(struct judge *j, const struct step *step, size_t n, bool only_wrong)
+void look_gather(struct model_check *j, const struct step *step, size_t n, bool only_wrong)
 {
 	struct look_op *all = NULL;
 	size_t n_all = 0, room = 0, at = 0;
@@ -261,7 +261,7 @@ void look_gather(struct judge *j, const struct step *step, size_t n, bool only_w
 	for (size_t i = 0; i < j->n_look; i++)
 		j->look[i].n_ops = 0;
 	for (size_t s = 0; s < n; s++) {
-		const struct prefix_txn *t = &j->p->txn[step[s].txn];
+		const struct verify_txn *t = &j->p->txn[step[s].txn];
 		size_t k = j->m->transaction(j->m, t->worker, t->seq, ops);
 
 		for (size_t i = 0; i < k; i++) {
@@ -297,13 +297,13 @@ void look_gather(struct judge *j, const struct step *step, size_t n, bool only_w
 
 /* Who was lost, by position alone: for a load without drtest_ledger the rows' own consistency is
  * the evidence. */
-static void count_lost(struct judge *j)
+static void count_lost(struct model_check *j)
 {
 	const struct prefix *p = j->p;
 	int64_t oldest = INT64_MAX;
 
 	for (size_t i = 0; i < p->n; i++) {
-		const struct prefix_txn *t = &p->txn[i];
+		const struct verify_txn *t = &p->txn[i];
 		bool there = p->has_evidence ? t->present : t->position && t->position <= p->limit;
 
 		if (t->cluster != p->cluster || t->outcome == TXN_FAILED)
@@ -319,12 +319,12 @@ static void count_lost(struct judge *j)
 		if (t->end_us < oldest)
 			oldest = t->end_us;
 	}
-	prefix_loss(p, oldest, j->r);
+	verify_loss(p, oldest, j->r);
 }
 
-static void conclude(struct judge *j)
+static void conclude(struct model_check *j)
 {
-	struct prefix_result *r = j->r;
+	struct verify_result *r = j->r;
 	uint64_t undecided = 0;
 
 	for (size_t i = 0; i < j->n_look; i++) {
@@ -339,11 +339,11 @@ static void conclude(struct judge *j)
 		return;
 	}
 	if (r->rows_wrong > undecided || r->torn)
-		prefix_worse(r, VERDICT_FAIL);
+		verify_worse(r, VERDICT_FAIL);
 	else if (undecided || j->p->damaged)
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 	if (j->p->cluster > 0 && !j->p->has_evidence)
-		prefix_worse(r, VERDICT_UNKNOWN);
+		verify_worse(r, VERDICT_UNKNOWN);
 	if (r->verdict == VERDICT_PASS)
 		snprintf(
 			r->evidence, sizeof(r->evidence),
@@ -364,18 +364,18 @@ static void conclude(struct judge *j)
 			 r->rows_wrong, r->rows_checked, j->n_order, r->torn, undecided);
 }
 
-int prefix_judge_model(struct prefix *p, const struct audit_model *m,
-		       const struct prefix_source *src, struct prefix_result *r, struct err *e)
+int verify_judge_model(struct prefix *p, const struct audit_model *m,
+		       const struct verify_source *src, struct verify_result *r, struct err *e)
 {
-	struct judge j = { .p = p, .m = m, .r = r };
+	struct model_check j = { .p = p, .m = m, .r = r };
 	int rc = -1;
 
-	sort_out(&j);
-	expect(&j);
+	sort_txns(&j);
+	compute_expected(&j);
 	if (stream_tables(&j, src, e) < 0)
 		goto out;
-	judge_place(&j);
-	judge_diagnose(&j);
+	model_place(&j);
+	model_diagnose(&j);
 	count_lost(&j);
 	conclude(&j);
 	rc = 0;

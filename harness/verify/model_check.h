@@ -38,10 +38,10 @@ struct floater {
 	size_t n_ops;
 	size_t parent; /* union-find, over shared rows */
 };
-struct judge {
+struct model_check {
 	const struct prefix *p;
 	const struct audit_model *m;
-	struct prefix_result *r;
+	struct verify_result *r;
 	/* transactions that must be there and whose position is known, in commit order */
 	uint32_t *order;
 	size_t n_order;
@@ -55,11 +55,11 @@ struct judge {
 	struct step *step; /* diagnose.c: everything that was committed, in order */
 	size_t n_steps;
 };
-struct row_cell *judge_touch(struct judge *j, struct row_key key);
+struct row_cell *model_touch(struct model_check *j, struct row_key key);
 /* Collects the operations on rows that are looked at (only_wrong: on wrong ones) from a sequence of
  * transactions. */
-void look_gather(struct judge *j, const struct step *step, size_t n, bool only_wrong);
-void judge_place(struct judge *j);
-void judge_diagnose(struct judge *j);
+void look_gather(struct model_check *j, const struct step *step, size_t n, bool only_wrong);
+void model_place(struct model_check *j);
+void model_diagnose(struct model_check *j);
 
 #endif

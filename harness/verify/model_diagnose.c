@@ -30,14 +30,14 @@ static int by_rank(const void *a, const void *b)
 
 static int by_position(const void *a, const void *b, void *arg)
 {
-	const struct prefix_txn *txn = arg, *x = &txn[((const struct step *)a)->txn],
+	const struct verify_txn *txn = arg, *x = &txn[((const struct step *)a)->txn],
 				*y = &txn[((const struct step *)b)->txn];
 
 	return x->position < y->position ? -1 : x->position > y->position;
 }
 
 /* All that was or may have been committed: what must be there, then what came after the point. */
-static void line_up(struct judge *j)
+static void line_up(struct model_check *j)
 {
 	const struct prefix *p = j->p;
 	const struct floater **in = xreallocarray(NULL, j->n_floaters + 1, sizeof(*in));
@@ -67,7 +67,8 @@ static void line_up(struct judge *j)
 			j->step[j->n_steps++] = (struct step){ j->floater[i].txn, false };
 }
 
-static void set_status(struct judge *j, const struct look_row *l, uint32_t applied_to, uint32_t but)
+static void set_status(struct model_check *j, const struct look_row *l, uint32_t applied_to,
+		       uint32_t but)
 {
 	for (size_t i = 0; i < l->n_ops; i++) {
 		struct look_op *o = &j->op[l->first_op + i];
@@ -78,7 +79,8 @@ static void set_status(struct judge *j, const struct look_row *l, uint32_t appli
 
 /* Is the found state one that the row had? Then all is decided: applied up to there. *step: the
  * first that is missing or too many. */
-static bool match_version(struct judge *j, const struct look_row *l, uint32_t *step, bool *behind)
+static bool match_version(struct model_check *j, const struct look_row *l, uint32_t *step,
+			  bool *behind)
 {
 	struct row_state s = row_initial(j->m, l->key);
 	size_t i = 0;
@@ -105,7 +107,7 @@ static bool match_version(struct judge *j, const struct look_row *l, uint32_t *s
 }
 
 /* Is it the expected state but for one statement? */
-static bool match_omission(struct judge *j, const struct look_row *l, uint32_t *step)
+static bool match_omission(struct model_check *j, const struct look_row *l, uint32_t *step)
 {
 	size_t n = 0, from;
 
@@ -129,7 +131,7 @@ static bool match_omission(struct judge *j, const struct look_row *l, uint32_t *
 }
 
 /* Is it the expected state with one failed transaction's addition to k? */
-static bool match_failed(struct judge *j, const struct look_row *l, struct cause *c)
+static bool match_failed(struct model_check *j, const struct look_row *l, struct cause *c)
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
 
@@ -137,7 +139,7 @@ static bool match_failed(struct judge *j, const struct look_row *l, struct cause
 	    l->found.pad != l->expected.pad)
 		return false;
 	for (size_t i = 0; i < j->p->n; i++) {
-		const struct prefix_txn *t = &j->p->txn[i];
+		const struct verify_txn *t = &j->p->txn[i];
 		size_t n = t->outcome == TXN_FAILED && t->cluster == j->p->cluster
 				   ? j->m->transaction(j->m, t->worker, t->seq, ops)
 				   : 0;
@@ -146,7 +148,7 @@ static bool match_failed(struct judge *j, const struct look_row *l, struct cause
 			if (ops[k].kind == AUDIT_ADD_K && ops[k].table == l->key.table &&
 			    ops[k].row.id == l->key.id &&
 			    l->expected.k + ops[k].row.k == l->found.k) {
-				prefix_txn_text(t, c->writer, sizeof(c->writer));
+				verify_txn_text(t, c->writer, sizeof(c->writer));
 				return true;
 			}
 	}
@@ -154,11 +156,11 @@ static bool match_failed(struct judge *j, const struct look_row *l, struct cause
 }
 
 /* What a tag says of its value: NULL when its writer did write it here and was committed. */
-static const char *judge_tag(struct judge *j, const struct look_row *l, const struct row_tag *tag,
-			     bool is_c, struct cause *c)
+static const char *model_tag(struct model_check *j, const struct look_row *l,
+			     const struct row_tag *tag, bool is_c, struct cause *c)
 {
 	struct audit_op ops[AUDIT_OPS_MAX];
-	struct prefix_txn *t;
+	struct verify_txn *t;
 	size_t n;
 
 	if (!tag->known)
@@ -170,13 +172,13 @@ static const char *judge_tag(struct judge *j, const struct look_row *l, const st
 			       ? NULL
 			       : "misplaced value";
 	}
-	t = prefix_find(j->p, tag->worker, tag->seq);
+	t = verify_find(j->p, tag->worker, tag->seq);
 	if (!t) {
 		snprintf(c->writer, sizeof(c->writer),
 			 "worker %u sequence %" PRIu64 " (in no ledger)", tag->worker, tag->seq);
 		return "dirty row";
 	}
-	prefix_txn_text(t, c->writer, sizeof(c->writer));
+	verify_txn_text(t, c->writer, sizeof(c->writer));
 	if (t->outcome == TXN_FAILED)
 		return "dirty row";
 	n = j->m->transaction(j->m, t->worker, t->seq, ops);
@@ -188,15 +190,15 @@ static const char *judge_tag(struct judge *j, const struct look_row *l, const st
 	return "misplaced value";
 }
 
-static struct cause find_cause(struct judge *j, struct look_row *l)
+static struct cause find_cause(struct model_check *j, struct look_row *l)
 {
 	struct cause c = { .step = UINT32_MAX };
 	bool behind;
 
 	if (l->found.exists) {
-		c.kind = judge_tag(j, l, &l->c, true, &c);
+		c.kind = model_tag(j, l, &l->c, true, &c);
 		if (!c.kind)
-			c.kind = judge_tag(j, l, &l->pad, false, &c);
+			c.kind = model_tag(j, l, &l->pad, false, &c);
 		if (c.kind)
 			return c;
 	}
@@ -231,9 +233,9 @@ static struct cause find_cause(struct judge *j, struct look_row *l)
 
 /* Is transaction `step` there in part? Rows that are right have it as it should be; wrong ones as
  * their cause told. */
-static bool is_torn(struct judge *j, uint32_t step)
+static bool is_torn(struct model_check *j, uint32_t step)
 {
-	const struct prefix_txn *t = &j->p->txn[j->step[step].txn];
+	const struct verify_txn *t = &j->p->txn[j->step[step].txn];
 	bool included = j->step[step].included, there = false, missing = false;
 	struct audit_op ops[AUDIT_OPS_MAX];
 	size_t n = j->m->transaction(j->m, t->worker, t->seq, ops);
@@ -277,8 +279,9 @@ static void value_text(const struct row_tag *tag, bool own, char *out, size_t ro
 		snprintf(out, room, "by worker %u sequence %" PRIu64, tag->worker, tag->seq);
 }
 
-static void row_text(const struct judge *j, const struct look_row *l, const struct row_state *s,
-		     const struct row_tag *c, const struct row_tag *pad, char *out, size_t room)
+static void row_text(const struct model_check *j, const struct look_row *l,
+		     const struct row_state *s, const struct row_tag *c, const struct row_tag *pad,
+		     char *out, size_t room)
 {
 	struct row_state first = row_initial(j->m, l->key);
 	char c_text[64], pad_text[64];
@@ -293,13 +296,14 @@ static void row_text(const struct judge *j, const struct look_row *l, const stru
 
 /* The expected state with the writers of its values: prepared, or written by the last statement
  * that set them. */
-static void expected_text(const struct judge *j, const struct look_row *l, char *out, size_t room)
+static void expected_text(const struct model_check *j, const struct look_row *l, char *out,
+			  size_t room)
 {
 	struct row_tag c = { .known = true }, pad = { .known = true };
 
 	for (size_t i = 0; i < l->n_ops; i++) {
 		const struct look_op *o = &j->op[l->first_op + i];
-		const struct prefix_txn *t = &j->p->txn[j->step[o->step].txn];
+		const struct verify_txn *t = &j->p->txn[j->step[o->step].txn];
 
 		if (!j->step[o->step].included)
 			continue;
@@ -311,7 +315,7 @@ static void expected_text(const struct judge *j, const struct look_row *l, char 
 	row_text(j, l, &l->expected, &c, &pad, out, room);
 }
 
-static void name_it(struct judge *j, const struct look_row *l, const struct cause *c,
+static void name_it(struct model_check *j, const struct look_row *l, const struct cause *c,
 		    const bool *torn)
 {
 	char table[64], who[192] = "", expected[256], found[256];
@@ -319,7 +323,7 @@ static void name_it(struct judge *j, const struct look_row *l, const struct caus
 
 	snprintf(table, sizeof(table), "%s%u", j->m->table_prefix, l->key.table);
 	if (c->step != UINT32_MAX)
-		prefix_txn_text(&j->p->txn[j->step[c->step].txn], who, sizeof(who));
+		verify_txn_text(&j->p->txn[j->step[c->step].txn], who, sizeof(who));
 	else if (c->writer[0])
 		snprintf(who, sizeof(who), "%s", c->writer);
 	if (c->step != UINT32_MAX && torn[c->step] &&
@@ -329,10 +333,10 @@ static void name_it(struct judge *j, const struct look_row *l, const struct caus
 		kind = "undecided row";
 	expected_text(j, l, expected, sizeof(expected));
 	row_text(j, l, &l->found, &l->c, &l->pad, found, sizeof(found));
-	prefix_finding(j->r, kind, table, l->key.id, who[0] ? who : NULL, expected, found);
+	verify_finding(j->r, kind, table, l->key.id, who[0] ? who : NULL, expected, found);
 }
 
-void judge_diagnose(struct judge *j)
+void model_diagnose(struct model_check *j)
 {
 	struct cause *cause = xcalloc(j->n_look + 1, sizeof(*cause));
 	bool *torn;
@@ -346,7 +350,7 @@ void judge_diagnose(struct judge *j)
 	for (size_t i = 0; i < j->n_ops; i++)
 		torn[j->op[i].step] = true; /* those to look at */
 	for (uint32_t s = 0; s < j->n_steps; s++) {
-		const struct prefix_txn *t = &j->p->txn[j->step[s].txn];
+		const struct verify_txn *t = &j->p->txn[j->step[s].txn];
 
 		torn[s] = (torn[s] || (j->p->has_evidence && t->present != j->step[s].included)) &&
 			  is_torn(j, s);
@@ -356,13 +360,13 @@ void judge_diagnose(struct judge *j)
 		if (j->look[i].wrong)
 			name_it(j, &j->look[i], &cause[i], torn);
 	for (uint32_t s = 0; s < j->n_steps; s++) {
-		const struct prefix_txn *t = &j->p->txn[j->step[s].txn];
+		const struct verify_txn *t = &j->p->txn[j->step[s].txn];
 		char who[160];
 
 		if (!torn[s] || !j->p->has_evidence || t->present == j->step[s].included)
 			continue;
-		prefix_txn_text(t, who, sizeof(who));
-		prefix_finding(j->r, "torn transaction", NULL, 0, who,
+		verify_txn_text(t, who, sizeof(who));
+		verify_finding(j->r, "torn transaction", NULL, 0, who,
 			       t->present ? "no row in drtest_ledger" : "a row in drtest_ledger",
 			       t->present ? "its row is there" : "its row is missing");
 	}

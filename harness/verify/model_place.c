@@ -11,7 +11,7 @@
 #define TRIES_MAX 200000u
 
 struct group {
-	struct judge *j;
+	struct model_check *j;
 	size_t *member, n_members;
 	uint32_t *look; /* rows that any member touches */
 	size_t n_look;
@@ -23,14 +23,14 @@ struct group {
 	unsigned tries;
 };
 
-static size_t root_of(struct judge *j, size_t i)
+static size_t root_of(struct model_check *j, size_t i)
 {
 	while (j->floater[i].parent != i)
 		i = j->floater[i].parent = j->floater[j->floater[i].parent].parent;
 	return i;
 }
 
-static uint32_t look_of(const struct judge *j, const struct audit_op *op)
+static uint32_t look_of(const struct model_check *j, const struct audit_op *op)
 {
 	struct row_cell *c = row_map_find(&j->map, (struct row_key){ op->row.id, op->table });
 
@@ -39,7 +39,7 @@ static uint32_t look_of(const struct judge *j, const struct audit_op *op)
 
 static struct row_state evaluate_row(const struct group *g, uint32_t look)
 {
-	struct judge *j = g->j;
+	struct model_check *j = g->j;
 	const struct look_row *l = &j->look[look];
 	struct row_state s = row_initial(j->m, l->key);
 	size_t next = 0;
@@ -119,7 +119,7 @@ static int by_size(const void *a, const void *b)
 
 static void collect(struct group *g)
 {
-	struct judge *j = g->j;
+	struct model_check *j = g->j;
 	size_t rows = 0, slots = g->n_members, kept = 0;
 
 	for (size_t i = 0; i < g->n_members; i++)
@@ -152,7 +152,7 @@ static void collect(struct group *g)
 
 static void settle(struct group *g)
 {
-	struct judge *j = g->j;
+	struct model_check *j = g->j;
 
 	if (g->n_best || g->best_wrong != SIZE_MAX) {
 		memcpy(g->sequence, g->best, g->n_best * sizeof(*g->best));
@@ -175,7 +175,7 @@ static void settle(struct group *g)
 	}
 }
 
-static void place_group(struct judge *j, size_t root)
+static void place_group(struct model_check *j, size_t root)
 {
 	struct group g = { .j = j, .best_wrong = SIZE_MAX };
 	bool any_wrong = false;
@@ -207,7 +207,7 @@ static void place_group(struct judge *j, size_t root)
 	free(g.used);
 }
 
-void judge_place(struct judge *j)
+void model_place(struct model_check *j)
 {
 	struct step *known;
 	bool needed = false;

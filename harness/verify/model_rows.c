@@ -106,7 +106,7 @@ struct row_state row_initial(const struct audit_model *m, struct row_key key)
 				   .pad = XXH3_64bits(row.pad, strlen(row.pad)) };
 }
 
-struct row_state row_of_view(const struct prefix_row *row)
+struct row_state row_of_view(const struct verify_row *row)
 {
 	return (struct row_state){ .exists = true,
 				   .k = row->k,

@@ -42,7 +42,7 @@ struct row_op {
 struct row_op row_op_of(const struct audit_op *op);
 void row_apply(struct row_state *s, const struct row_op *op);
 struct row_state row_initial(const struct audit_model *m, struct row_key key);
-struct row_state row_of_view(const struct prefix_row *row);
+struct row_state row_of_view(const struct verify_row *row);
 static inline bool row_same(const struct row_state *a, const struct row_state *b)
 {
 	return a->exists == b->exists &&

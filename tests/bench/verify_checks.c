@@ -60,7 +60,7 @@ static int stream_only(uint64_t n)
 	char dir[] = "/var/tmp/drtest-verify-checks-XXXXXX";
 	struct made made = { .n = n / WORKERS * WORKERS };
 	struct prefix p = { .limit = UINT64_MAX, .disaster_us = (int64_t)n * 10 };
-	struct prefix_result r;
+	struct verify_result r;
 	struct err e = ERR_INIT;
 	char lost[128], line[128];
 	FILE *f;
@@ -83,8 +83,8 @@ static int stream_only(uint64_t n)
 		must(ledger_writer_close(w, &e), &e);
 	}
 	start = clock_mono_ns();
-	prefix_result_start(&r);
-	must(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ &made, made_row }, lost, &r,
+	verify_result_start(&r);
+	must(verify_stream_ledger(&p, dir, &(struct presence_cursor){ &made, made_row }, lost, &r,
 				  &e),
 	     &e);
 	printf("ledger check of %" PRIu64 " transactions, streamed: %.1f s: %s\n", made.n,
@@ -95,7 +95,7 @@ static int stream_only(uint64_t n)
 			printf("%s", line);
 	if (f)
 		fclose(f);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	fs_remove_tree(dir, NULL);
 	return 0;
 }
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
 	char dir[] = "/tmp/drtest-verify-checks-XXXXXX";
 	struct err e = ERR_INIT;
-	struct prefix_result r;
+	struct verify_result r;
 
 	if (!ep.port || !mkdtemp(dir))
 		return 2;
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 	write_rows(s, cell);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		must(ledger_writer_close(w[i], &e), &e);
-	struct prefix_opts o = {
+	struct verify_opts o = {
 		.ledger_dir = dir, .model = m, .point = UINT64_MAX, .secondary = ep, .threads = 2
 	};
 	int64_t start = clock_mono_ns();
@@ -228,14 +228,14 @@ int main(int argc, char **argv)
 	printf("ledger check %.2f s: %s\n", ledger_s, r.evidence);
 	if (r.verdict != VERDICT_PASS)
 		return 1;
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	must(check_model(&o, &r, &e), &e);
 	printf("model check: %s\nledger and model check of %" PRIu64
 	       " transactions together %.2f s\n",
 	       r.evidence, n, seconds_since(start));
 	if (r.verdict != VERDICT_PASS)
 		return 1;
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	free(cell);
 	sql_close(s);
 	load_free(l);

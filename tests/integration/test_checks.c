@@ -64,9 +64,9 @@ static void begin(const char *name, double rate, uint64_t seed)
 	must(load_start(load, test_server_endpoint(server), 0, &e));
 }
 
-static struct prefix_opts everything(void)
+static struct verify_opts everything(void)
 {
-	struct prefix_opts o = { .ledger_dir = ledger,
+	struct verify_opts o = { .ledger_dir = ledger,
 				 .model = load_model(load),
 				 .point = UINT64_MAX,
 				 .threads = 2,
@@ -75,11 +75,11 @@ static struct prefix_opts everything(void)
 	return o;
 }
 
-static void expect(const struct prefix_opts *o,
-		   int (*check)(const struct prefix_opts *, struct prefix_result *, struct err *),
+static void expect(const struct verify_opts *o,
+		   int (*check)(const struct verify_opts *, struct verify_result *, struct err *),
 		   enum verdict v, const char *word)
 {
-	struct prefix_result r;
+	struct verify_result r;
 	char *text;
 
 	must(check(o, &r, &e));
@@ -89,13 +89,13 @@ static void expect(const struct prefix_opts *o,
 		fail_msg("verdict %d, wanted %d: %s: %.3000s", (int)r.verdict, (int)v, r.evidence,
 			 text);
 	free(text);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 }
 
 static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **state)
 {
-	struct prefix_opts o;
-	struct prefix_result r;
+	struct verify_opts o;
+	struct verify_result r;
 	struct tso_sampler *sampler;
 	struct sql *s;
 	char path[160];
@@ -138,7 +138,7 @@ static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **st
 		"sbtest2");
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(r.findings, 0), "id")),
 			 17);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest2 SET k = k - 1 WHERE id = 17"));
 	expect(&o, check_model, VERDICT_PASS, NULL);
 	must((int)sql_exec(
@@ -176,7 +176,7 @@ static void after_a_kill_the_recovered_server_holds_what_was_acknowledged(void *
 {
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		struct prefix_opts o;
+		struct verify_opts o;
 		struct load_stats st = { 0 };
 		struct deadline d = deadline_in_ms(5000);
 		char name[16];

@@ -469,7 +469,7 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 			" information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE CHARACTER_SET_NAME <> 'binary'"),
 		0);
 	while (sql_rows_next(&r, &e) == 1) {
-		if (order_folds_case_alone(r.cell[0], strlen(r.cell[0])))
+		if (commit_order_folds_case_alone(r.cell[0], strlen(r.cell[0])))
 			strbuf_addf(&names, "%s %s\n", r.cell[0], r.cell[1]);
 		else
 			left_out++;
@@ -496,7 +496,7 @@ static void collations_that_may_be_folded_tell_ascii_apart(void **unused)
 
 static bool is_wild(const char *collation, const char *text)
 {
-	struct order *o = order_new(1 << 20, test_server_dir(fx.server));
+	struct commit_order *o = commit_order_new(1 << 20, test_server_dir(fx.server));
 	struct redo_column c = { .name = { "k", 1 },
 				 .type = 15,
 				 .flag = 2 | 8,
@@ -509,15 +509,15 @@ static bool is_wild(const char *collation, const char *text)
 				.table = { .db = { "d", 1 }, .table = { "t", 1 } },
 				.columns = &c,
 				.n_columns = 1 };
-	struct order_row out;
+	struct commit_order_row out;
 	struct err e = ERR_INIT;
 	bool wild;
 
-	assert_int_equal(order_add(o, &row, &e), 0);
-	assert_int_equal(order_sort(o, &e), 0);
-	assert_int_equal(order_next(o, &out, &e), 1);
+	assert_int_equal(commit_order_add(o, &row, &e), 0);
+	assert_int_equal(commit_order_sort(o, &e), 0);
+	assert_int_equal(commit_order_next(o, &out, &e), 1);
 	wild = out.wild;
-	order_free(o);
+	commit_order_free(o);
 	return wild;
 }
 

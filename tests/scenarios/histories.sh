@@ -11,7 +11,7 @@ test=$(dirname "$DRTEST")/drtest-test
 expect "oltp_insert: a changed digit is a corrupt value" 1 'FAILED: rows: 1 of [0-9]* rows' "$DRTEST" run tests/planted/histories.lua --store file \
 	--seed 7 --out "$scratch/runs" --set load=oltp_insert --set spoil=true --set soak=1s
 expect "append: a transaction that the feed drops is a lost update" 1 'FAILED: history: .*lost updates [1-9]' \
-	env DRTEST_FAULT=feed.txn_dropped:40+ "$test" run tests/planted/histories.lua --store file --seed 8 --out "$scratch/runs" --set load=append
+	env DRTEST_FAILPOINT=feed.txn_dropped:40+ "$test" run tests/planted/histories.lua --store file --seed 8 --out "$scratch/runs" --set load=append
 expect "tpcc: what the replay drops breaks a condition" 1 'FAILED: conditions' \
-	env DRTEST_FAULT=feed.sink_stuck,redo.txn_dropped:40,redo.txn_dropped:120,redo.txn_dropped:200 \
+	env DRTEST_FAILPOINT=feed.sink_stuck,redo.txn_dropped:40,redo.txn_dropped:120,redo.txn_dropped:200 \
 	"$test" run tests/planted/histories.lua --store file --seed 8 --out "$scratch/runs" --set load=tpcc

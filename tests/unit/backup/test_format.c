@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "harness/backup/backup.h"
-#include "harness/backup/load.h"
+#include "harness/backup/load_data.h"
 #include "harness/backup/manifest.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"

@@ -12,98 +12,98 @@
 
 static void resolved_follows_only_what_was_announced_before_the_flush(void **unused)
 {
-	struct feed_progress p;
+	struct watermarks p;
 
 	(void)unused;
-	feed_progress_init(&p, 100, 2);
-	feed_progress_announce(&p, 110);
-	feed_progress_flush_begin(&p);
-	feed_progress_announce(&p, 120); /* while the flush runs */
+	watermarks_init(&p, 100, 2);
+	watermarks_announce(&p, 110);
+	watermarks_flush_begin(&p);
+	watermarks_announce(&p, 120); /* while the flush runs */
 	assert_int_equal(p.flushed, 100);
-	feed_progress_flush_done(&p);
+	watermarks_flush_done(&p);
 	assert_int_equal(p.flushed, 110);
-	feed_progress_flush_begin(&p); /* fails: nothing is done */
-	feed_progress_announce(&p, 130);
+	watermarks_flush_begin(&p); /* fails: nothing is done */
+	watermarks_announce(&p, 130);
 	assert_int_equal(p.flushed, 110);
-	feed_progress_flush_begin(&p); /* again, and more is covered */
-	feed_progress_flush_done(&p);
+	watermarks_flush_begin(&p); /* again, and more is covered */
+	watermarks_flush_done(&p);
 	assert_int_equal(p.flushed, 130);
-	feed_progress_announce(&p, 90); /* an older one changes nothing */
+	watermarks_announce(&p, 90); /* an older one changes nothing */
 	assert_int_equal(p.announced, 130);
 }
 
 static void a_row_at_or_before_the_announced_point_is_refused(void **unused)
 {
-	struct feed_progress p;
+	struct watermarks p;
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	feed_progress_init(&p, 100, 1);
-	assert_int_equal(feed_progress_row(&p, 0, 100, &e), -1);
-	assert_int_equal(feed_progress_row(&p, 0, 105, &e), 0);
-	assert_int_equal(feed_progress_row(&p, 0, 105, &e), 0); /* the same transaction */
-	assert_int_equal(feed_progress_row(&p, 0, 104, &e), -1);
-	feed_progress_announce(&p, 110);
-	assert_int_equal(feed_progress_row(&p, 0, 110, &e), -1);
+	watermarks_init(&p, 100, 1);
+	assert_int_equal(watermarks_row(&p, 0, 100, &e), -1);
+	assert_int_equal(watermarks_row(&p, 0, 105, &e), 0);
+	assert_int_equal(watermarks_row(&p, 0, 105, &e), 0); /* the same transaction */
+	assert_int_equal(watermarks_row(&p, 0, 104, &e), -1);
+	watermarks_announce(&p, 110);
+	assert_int_equal(watermarks_row(&p, 0, 110, &e), -1);
 	assert_int_equal(e.kind, ERR_BAD_DATA);
-	assert_int_equal(feed_progress_row(&p, 0, 111, &e), 0);
+	assert_int_equal(watermarks_row(&p, 0, 111, &e), 0);
 }
 
 static void checkpoint_stands_before_the_oldest_uncommitted_row(void **unused)
 {
-	struct feed_progress p;
+	struct watermarks p;
 
 	(void)unused;
-	feed_progress_init(&p, 100, 3);
-	assert_int_equal(feed_progress_checkpoint(&p), 100);
-	feed_progress_row(&p, 0, 110, NULL);
-	feed_progress_row(&p, 1, 110, NULL);
-	feed_progress_row(&p, 1, 120, NULL);
-	feed_progress_announce(&p, 130);
-	feed_progress_flush_begin(&p);
-	feed_progress_flush_done(&p);
-	assert_int_equal(feed_progress_checkpoint(&p), 100); /* durable, not told: not released */
-	assert_true(feed_progress_drained(&p));
-	feed_progress_release(&p, 130);
-	assert_false(feed_progress_drained(&p));
-	assert_int_equal(feed_progress_checkpoint(&p), 109);
-	feed_progress_committed(&p, 0, 0);
+	watermarks_init(&p, 100, 3);
+	assert_int_equal(watermarks_checkpoint(&p), 100);
+	watermarks_row(&p, 0, 110, NULL);
+	watermarks_row(&p, 1, 110, NULL);
+	watermarks_row(&p, 1, 120, NULL);
+	watermarks_announce(&p, 130);
+	watermarks_flush_begin(&p);
+	watermarks_flush_done(&p);
+	assert_int_equal(watermarks_checkpoint(&p), 100); /* durable, not told: not released */
+	assert_true(watermarks_drained(&p));
+	watermarks_release(&p, 130);
+	assert_false(watermarks_drained(&p));
+	assert_int_equal(watermarks_checkpoint(&p), 109);
+	watermarks_committed(&p, 0, 0);
 	/* worker 1 still has its part of 110 */
-	assert_int_equal(feed_progress_checkpoint(&p), 109);
-	feed_progress_committed(&p, 1, 120);
-	assert_int_equal(feed_progress_checkpoint(&p), 119);
-	assert_false(feed_progress_drained(&p));
-	feed_progress_committed(&p, 1, 0);
-	assert_int_equal(feed_progress_checkpoint(&p), 130);
-	assert_true(feed_progress_drained(&p));
+	assert_int_equal(watermarks_checkpoint(&p), 109);
+	watermarks_committed(&p, 1, 120);
+	assert_int_equal(watermarks_checkpoint(&p), 119);
+	assert_false(watermarks_drained(&p));
+	watermarks_committed(&p, 1, 0);
+	assert_int_equal(watermarks_checkpoint(&p), 130);
+	assert_true(watermarks_drained(&p));
 }
 
 static void rows_beyond_the_release_hold_nothing_back(void **unused)
 {
-	struct feed_progress p;
+	struct watermarks p;
 
 	(void)unused;
-	feed_progress_init(&p, 100, 1);
-	feed_progress_announce(&p, 120);
-	feed_progress_row(&p, 0, 125, NULL);
-	feed_progress_flush_begin(&p);
-	feed_progress_flush_done(&p);
-	feed_progress_release(&p, 120);
-	assert_true(feed_progress_drained(&p));
-	assert_int_equal(feed_progress_checkpoint(&p), 120);
+	watermarks_init(&p, 100, 1);
+	watermarks_announce(&p, 120);
+	watermarks_row(&p, 0, 125, NULL);
+	watermarks_flush_begin(&p);
+	watermarks_flush_done(&p);
+	watermarks_release(&p, 120);
+	assert_true(watermarks_drained(&p));
+	assert_int_equal(watermarks_checkpoint(&p), 120);
 	/* a DDL at 126: all before it is drained, then the checkpoint stands at the DDL itself */
-	feed_progress_announce(&p, 125);
-	feed_progress_flush_begin(&p);
-	feed_progress_flush_done(&p);
-	feed_progress_release(&p, 125);
-	assert_int_equal(feed_progress_checkpoint(&p), 124);
-	feed_progress_committed(&p, 0, 0);
-	assert_int_equal(feed_progress_checkpoint(&p), 125);
-	feed_progress_announce(&p, 126);
-	feed_progress_flush_begin(&p);
-	feed_progress_flush_done(&p);
-	feed_progress_release(&p, 126);
-	assert_int_equal(feed_progress_checkpoint(&p), 126);
+	watermarks_announce(&p, 125);
+	watermarks_flush_begin(&p);
+	watermarks_flush_done(&p);
+	watermarks_release(&p, 125);
+	assert_int_equal(watermarks_checkpoint(&p), 124);
+	watermarks_committed(&p, 0, 0);
+	assert_int_equal(watermarks_checkpoint(&p), 125);
+	watermarks_announce(&p, 126);
+	watermarks_flush_begin(&p);
+	watermarks_flush_done(&p);
+	watermarks_release(&p, 126);
+	assert_int_equal(watermarks_checkpoint(&p), 126);
 }
 
 /* Against a model that remembers every row: 200,000 random steps. */
@@ -113,13 +113,13 @@ static void random_steps_keep_the_order(void **unused)
 {
 	static tso_t fifo[WORKERS][ROWS_MAX];
 	unsigned head[WORKERS] = { 0 }, tail[WORKERS] = { 0 };
-	struct feed_progress p;
+	struct watermarks p;
 	struct rng r;
 	tso_t ts = 1000, last_checkpoint = 0;
 
 	(void)unused;
 	rng_seed(&r, 7);
-	feed_progress_init(&p, ts, WORKERS);
+	watermarks_init(&p, ts, WORKERS);
 	for (int step = 0; step < 200000; step++) {
 		unsigned w = (unsigned)rng_below(&r, WORKERS);
 		switch (rng_below(&r, 7)) {
@@ -127,27 +127,27 @@ static void random_steps_keep_the_order(void **unused)
 		case 1:
 			if (tail[w] - head[w] < ROWS_MAX) {
 				ts += 1 + rng_below(&r, 3);
-				assert_int_equal(feed_progress_row(&p, w, ts, NULL), 0);
+				assert_int_equal(watermarks_row(&p, w, ts, NULL), 0);
 				fifo[w][tail[w]++ % ROWS_MAX] = ts;
 			}
 			break;
-		case 2: feed_progress_announce(&p, ts); break;
-		case 3: feed_progress_flush_begin(&p); break;
+		case 2: watermarks_announce(&p, ts); break;
+		case 3: watermarks_flush_begin(&p); break;
 		case 4:
 			if (rng_below(&r, 4))
-				feed_progress_flush_done(&p);
+				watermarks_flush_done(&p);
 			break;
-		case 5: feed_progress_release(&p, p.flushed); break;
+		case 5: watermarks_release(&p, p.flushed); break;
 		case 6:
 			for (unsigned n = (unsigned)rng_below(&r, 20);
 			     n && head[w] < tail[w] && fifo[w][head[w] % ROWS_MAX] <= p.released;
 			     n--)
 				head[w]++;
-			feed_progress_committed(
-				&p, w, head[w] < tail[w] ? fifo[w][head[w] % ROWS_MAX] : 0);
+			watermarks_committed(&p, w,
+					     head[w] < tail[w] ? fifo[w][head[w] % ROWS_MAX] : 0);
 			break;
 		}
-		tso_t checkpoint = feed_progress_checkpoint(&p);
+		tso_t checkpoint = watermarks_checkpoint(&p);
 		assert_true(checkpoint >= last_checkpoint && checkpoint <= p.released &&
 			    p.released <= p.flushed && p.flushed <= p.announced);
 		for (unsigned i = 0; i < WORKERS; i++)

@@ -132,11 +132,11 @@ static int compare(void *arg, const struct merge_change *c, size_t n, struct err
 		assert_true(c[i].put == s->puts);
 		if (i) /* sorted: neighbours are written together */
 			assert_true(memcmp(c[i - 1].key, c[i].key, c[i].key_n) < 0);
-		shape_image_next(c[i].image, &at, &id);
+		row_layout_image_next(c[i].image, &at, &id);
 		if (!c[i].put) {
 			assert_int_equal(s->state[id.i][0], 0);
 		} else {
-			shape_image_next(c[i].image, &at, &v);
+			row_layout_image_next(c[i].image, &at, &v);
 			assert_int_equal(v.s.n, strlen(s->state[id.i]));
 			assert_memory_equal(v.s.p, s->state[id.i], v.s.n);
 		}
@@ -203,7 +203,7 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 			  int split, char line[300])
 {
 	struct merge *m = merge_new(budget, "/tmp");
-	struct chain *c = NULL;
+	struct image_chain *c = NULL;
 	struct err e = ERR_INIT;
 	size_t broken = 0;
 	int at[CHANGES];
@@ -212,9 +212,9 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 	shuffle(at, CHANGES, (uint64_t)drop + 77);
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass) {
-			c = chain_new(m, &e);
+			c = image_chain_new(m, &e);
 			assert_non_null(c);
-			if (!chain_round(c))
+			if (!image_chain_round(c))
 				break;
 		}
 		for (int i = 0; i < CHANGES; i++) {
@@ -229,7 +229,7 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 				     : at[i] == twice ? 2
 						      : 1;
 			     n > 0 && (r.n_columns || r.n_pre_columns); n--)
-				assert_int_equal(pass ? chain_row(c, 0, &r, &e)
+				assert_int_equal(pass ? image_chain_row(c, 0, &r, &e)
 						      : merge_add(m, 0, &r, &e),
 						 0);
 			for (int half = 0; half < 2 && at[i] == split; half++) {
@@ -238,17 +238,17 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 					r.n_pre_columns = 0;
 				else
 					r.n_columns = 0;
-				assert_int_equal(pass ? chain_row(c, 0, &r, &e)
+				assert_int_equal(pass ? image_chain_row(c, 0, &r, &e)
 						      : merge_add(m, 0, &r, &e),
 						 0);
 			}
 		}
 		if (pass) {
-			broken = chain_judge(c, keep_text, line);
-			assert_false(chain_round(c));
+			broken = image_chain_judge(c, keep_text, line);
+			assert_false(image_chain_round(c));
 		}
 	}
-	chain_free(c);
+	image_chain_free(c);
 	merge_free(m);
 	return broken;
 }
@@ -288,8 +288,8 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 	(void)unused;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct change *x = history(seed, state);
-		struct order *o = order_new(seed % 2 ? 1 << 15 : 1 << 26, "/tmp");
-		struct order_row r;
+		struct commit_order *o = commit_order_new(seed % 2 ? 1 << 15 : 1 << 26, "/tmp");
+		struct commit_order_row r;
 		struct err e = ERR_INIT;
 		tso_t last = 0;
 		int rows = 0, want = 0, got;
@@ -301,14 +301,14 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 
 			if (!row.n_columns && !row.n_pre_columns)
 				continue;
-			assert_int_equal(order_add(o, &row, &e), 0);
+			assert_int_equal(commit_order_add(o, &row, &e), 0);
 			want += row.n_columns && row.n_pre_columns && x[at[i]].from != x[at[i]].to
 					? 2
 					: 1;
 		}
-		assert_true((order_spilled_bytes(o) > 0) == (seed % 2 == 1));
-		assert_int_equal(order_sort(o, &e), 0);
-		while ((got = order_next(o, &r, &e)) == 1) {
+		assert_true((commit_order_spilled_bytes(o) > 0) == (seed % 2 == 1));
+		assert_int_equal(commit_order_sort(o, &e), 0);
+		while ((got = commit_order_next(o, &r, &e)) == 1) {
 			const struct change *c = &x[r.commit_ts - 1000];
 			struct redo_value id;
 			uint32_t image_at = 0;
@@ -316,14 +316,14 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 			/* the delete of a moved key comes first */
 			assert_true(r.commit_ts > last || (r.commit_ts == last && r.change.put));
 			last = r.commit_ts;
-			shape_image_next(r.change.image, &image_at, &id);
+			row_layout_image_next(r.change.image, &image_at, &id);
 			assert_int_equal(id.i, r.change.put ? c->to : c->from);
 			assert_true(r.n_tokens >= 1 && !r.wild);
 			rows++;
 		}
 		assert_int_equal(got, 0);
 		assert_int_equal(rows, want);
-		order_free(o);
+		commit_order_free(o);
 		free(x);
 	}
 }
@@ -333,7 +333,7 @@ static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
 {
 	static const int32_t second = 1;
 	struct redo_index unique = { &second, 1 };
-	struct order *o = order_new(1 << 20, "/tmp");
+	struct commit_order *o = commit_order_new(1 << 20, "/tmp");
 	struct redo_column c[2];
 	struct redo_row r = { .start_ts = 1,
 			      .commit_ts = 2,
@@ -342,19 +342,19 @@ static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
 			      .n_columns = 2,
 			      .indexes = &unique,
 			      .n_indexes = 1 };
-	struct order_row out;
+	struct commit_order_row out;
 	struct err e = ERR_INIT;
 	bool wild;
 
 	fill(c, 7, v);
 	c[1].collation = text(collation);
-	assert_int_equal(order_add(o, &r, &e), 0);
-	assert_int_equal(order_sort(o, &e), 0);
-	assert_int_equal(order_next(o, &out, &e), 1);
+	assert_int_equal(commit_order_add(o, &r, &e), 0);
+	assert_int_equal(commit_order_sort(o, &e), 0);
+	assert_int_equal(commit_order_next(o, &out, &e), 1);
 	assert_int_equal(out.n_tokens, 2); /* the handle key, the unique one */
 	memcpy(token, out.tokens, 2 * sizeof(*token));
 	wild = out.wild;
-	order_free(o);
+	commit_order_free(o);
 	return wild;
 }
 
@@ -403,16 +403,16 @@ static void keys_sort_as_their_values_do(void **unused)
 		for (size_t i = 0; i + 1 < lists[l].n; i++) {
 			strbuf_reset(&a);
 			strbuf_reset(&b);
-			shape_add_key(&a, &lists[l].v[i]);
-			shape_add_key(&b, &lists[l].v[i + 1]);
+			row_layout_add_key(&a, &lists[l].v[i]);
+			row_layout_add_key(&b, &lists[l].v[i + 1]);
 			assert_true(memcmp(a.buf, b.buf, a.len < b.len ? a.len : b.len) < 0);
 		}
 	strbuf_reset(&a);
 	strbuf_reset(&b);
-	shape_add_key(&a, &minus_zero);
-	shape_add_key(&b, &floats[2]);
-	shape_add_key(&a, &int_6); /* one value, whichever form it was written in */
-	shape_add_key(&b, &ascending[4]);
+	row_layout_add_key(&a, &minus_zero);
+	row_layout_add_key(&b, &floats[2]);
+	row_layout_add_key(&a, &int_6); /* one value, whichever form it was written in */
+	row_layout_add_key(&b, &ascending[4]);
 	assert_int_equal(a.len, b.len);
 	assert_memory_equal(a.buf, b.buf, a.len);
 	strbuf_release(&a);

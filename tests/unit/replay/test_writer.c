@@ -107,7 +107,7 @@ static void same_columns(json_t *want, const struct redo_column *c, uint32_t n)
 								: c[i].value.f64 == d);
 			continue;
 		}
-		shape_value_text(&c[i].value, &value);
+		row_layout_value_text(&c[i].value, &value);
 		if (!strcmp(kind, "bytes-hex"))
 			for (size_t k = 0; k < value.len; k++)
 				strbuf_addf(&text, "%02x", (unsigned char)value.buf[k]);

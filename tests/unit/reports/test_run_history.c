@@ -77,47 +77,47 @@ static void add(const char *name, int night, const char *verdict, double rto_ms,
 	char *path = run_folder(name, night, verdict, rto_ms, window_ms);
 	struct err e = ERR_INIT;
 
-	ok(past_add(dir, path, &e), &e);
+	ok(run_history_add(dir, path, &e), &e);
 	free(path);
 }
 
 static void a_run_is_kept_with_its_figures(void **unused)
 {
-	struct past_filter f = { 0 };
-	struct past_run *runs;
+	struct run_filter f = { 0 };
+	struct run_row *runs;
 	struct err e = ERR_INIT;
 	size_t n;
 
 	(void)unused;
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 0); /* no database yet */
 	add("b", 2, "fail", 2500, 90);
 	add("a", 1, "pass", 2000, 80);
 	add("a", 1, "pass", 2001, 80); /* again: replaced */
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 2);
 	assert_string_equal(runs[0].name, "a"); /* oldest first */
 	assert_string_equal(runs[1].verdict, "fail");
 	assert_string_equal(runs[0].options, "{\"rate\":\"100\"}");
-	assert_true(past_value(&runs[0], "rto_ms") == 2001);
-	assert_true(past_value(&runs[0], "rpo_ms") == 80);
-	assert_true(past_value(&runs[0], HOSTILE) == 7);
-	assert_true(isnan(past_value(&runs[0], "nothing")));
-	past_free(runs, n);
-	f = (struct past_filter){
+	assert_true(run_row_value(&runs[0], "rto_ms") == 2001);
+	assert_true(run_row_value(&runs[0], "rpo_ms") == 80);
+	assert_true(run_row_value(&runs[0], HOSTILE) == 7);
+	assert_true(isnan(run_row_value(&runs[0], "nothing")));
+	run_history_free(runs, n);
+	f = (struct run_filter){
 		.verdict = "pass", .scenario = "failover", .drtest = "0.1", .last = 5
 	};
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 1);
-	past_free(runs, n);
-	f = (struct past_filter){ .scenario = HOSTILE };
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	run_history_free(runs, n);
+	f = (struct run_filter){ .scenario = HOSTILE };
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 0);
-	f = (struct past_filter){ .last = 1, .skip = 1 };
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	f = (struct run_filter){ .last = 1, .skip = 1 };
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 1);
 	assert_string_equal(runs[0].name, "a");
-	past_free(runs, n);
+	run_history_free(runs, n);
 }
 
 static void report_of(const char *run, struct strbuf *html)
@@ -133,7 +133,8 @@ static void report_of(const char *run, struct strbuf *html)
 
 static void a_report_tells_what_changed_since_the_run_before(void **unused)
 {
-	char *run = run_folder("c", 3, "pass", 3000, 70), *db = xstrfmt("%s/" PAST_FILE, dir);
+	char *run = run_folder("c", 3, "pass", 3000, 70),
+	     *db = xstrfmt("%s/" RUN_HISTORY_FILE, dir);
 	struct strbuf html = STRBUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -159,9 +160,10 @@ static void a_report_tells_what_changed_since_the_run_before(void **unused)
 
 static void a_damaged_history_says_so_and_is_made_again(void **unused)
 {
-	char *path = xstrfmt("%s/" PAST_FILE, dir), *aside = xstrfmt("%s.damaged", path), *run;
-	struct past_filter f = { 0 };
-	struct past_run *runs;
+	char *path = xstrfmt("%s/" RUN_HISTORY_FILE, dir), *aside = xstrfmt("%s.damaged", path),
+	     *run;
+	struct run_filter f = { 0 };
+	struct run_row *runs;
 	struct err e = ERR_INIT;
 	char noise[4096];
 	size_t n;
@@ -170,18 +172,18 @@ static void a_damaged_history_says_so_and_is_made_again(void **unused)
 	memset(noise, 'x', sizeof(noise));
 	run = run_folder("a", 1, "pass", 2000, 80);
 	ok(fs_write_atomic(path, noise, sizeof(noise), 0644, &e), &e);
-	assert_int_equal(past_add(dir, run, &e), -1);
+	assert_int_equal(run_history_add(dir, run, &e), -1);
 	assert_non_null(strstr(e.text, "drtest history --rebuild"));
 	e = (struct err)ERR_INIT;
-	assert_int_equal(past_list(dir, &f, &runs, &n, &e), -1);
+	assert_int_equal(run_history_list(dir, &f, &runs, &n, &e), -1);
 	assert_non_null(strstr(e.text, "is damaged"));
 	e = (struct err)ERR_INIT;
-	ok(past_rebuild(dir, &n, &e), &e);
+	ok(run_history_rebuild(dir, &n, &e), &e);
 	assert_int_equal(n, 1);
 	assert_true(fs_exists(aside));
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 1);
-	past_free(runs, n);
+	run_history_free(runs, n);
 	free(run);
 	free(path);
 	free(aside);
@@ -189,7 +191,7 @@ static void a_damaged_history_says_so_and_is_made_again(void **unused)
 
 static void a_locked_history_is_an_error_and_not_a_wait_without_end(void **unused)
 {
-	char *path = xstrfmt("%s/" PAST_FILE, dir), *run;
+	char *path = xstrfmt("%s/" RUN_HISTORY_FILE, dir), *run;
 	struct err e = ERR_INIT;
 	sqlite3 *db;
 
@@ -198,34 +200,35 @@ static void a_locked_history_is_an_error_and_not_a_wait_without_end(void **unuse
 	run = run_folder("b", 2, "pass", 2000, 80);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(past_add(dir, run, &e), -1);
+	assert_int_equal(run_history_add(dir, run, &e), -1);
 	assert_non_null(strstr(e.text, "is locked by another process"));
 	sqlite3_close(db);
 	e = (struct err)ERR_INIT;
-	ok(past_add(dir, run, &e), &e);
+	ok(run_history_add(dir, run, &e), &e);
 	free(run);
 	free(path);
 }
 
 static void a_history_that_has_no_room_keeps_what_it_has(void **unused)
 {
-	struct past_filter f = { 0 };
-	struct past_run *runs;
+	struct run_filter f = { 0 };
+	struct run_row *runs;
 	struct err e = ERR_INIT;
 	size_t n;
 	char *run;
 
 	(void)unused;
 	run = run_folder("b", 2, "pass", 2000, 80);
-	assert_int_equal(past_add("/proc/self", run, &e), -1); /* nothing can be made there */
+	assert_int_equal(run_history_add("/proc/self", run, &e),
+			 -1); /* nothing can be made there */
 	assert_true(e.kind != ERR_NONE);
 	add("a", 1, "pass", 2000, 80);
 	e = (struct err)ERR_INIT;
-	assert_int_equal(past_add(dir, "/nonexistent/run", &e), -1);
+	assert_int_equal(run_history_add(dir, "/nonexistent/run", &e), -1);
 	e = (struct err)ERR_INIT;
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	assert_int_equal(n, 1);
-	past_free(runs, n);
+	run_history_free(runs, n);
 	free(run);
 }
 
@@ -289,8 +292,8 @@ static void rules_are_read_or_refused_with_the_reason(void **unused)
 static enum gate_result judged(const char *rule, const double *runs, size_t n,
 			       const double *baseline, size_t baseline_n, bool strict)
 {
-	struct past_run r[32] = { 0 }, b[32] = { 0 };
-	struct past_value v[64];
+	struct run_row r[32] = { 0 }, b[32] = { 0 };
+	struct run_row_value v[64];
 	struct gate_rule parsed;
 	struct strbuf why = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -298,12 +301,13 @@ static enum gate_result judged(const char *rule, const double *runs, size_t n,
 
 	ok(gate_parse(rule, &parsed, &e), &e);
 	for (size_t i = 0; i < n + baseline_n; i++) {
-		struct past_run *one = i < n ? &r[i] : &b[i - n];
+		struct run_row *one = i < n ? &r[i] : &b[i - n];
 
-		v[i] = (struct past_value){ (char *)"rto_ms", i < n ? runs[i] : baseline[i - n] };
-		*one = (struct past_run){ .verdict = (char *)"pass",
-					  .values = &v[i],
-					  .values_n = 1 };
+		v[i] = (struct run_row_value){ (char *)"rto_ms",
+					       i < n ? runs[i] : baseline[i - n] };
+		*one = (struct run_row){ .verdict = (char *)"pass",
+					 .values = &v[i],
+					 .values_n = 1 };
 	}
 	result = gate_judge(&parsed, &(struct gate_sides){ r, b, n, baseline_n, 5, strict }, &why);
 	assert_true(why.len > 0);
@@ -338,20 +342,20 @@ static void a_gate_fails_on_a_regression_and_not_on_noise(void **unused)
 
 static void the_trend_page_holds_hostile_text_inert(void **unused)
 {
-	struct past_filter f = { 0 };
+	struct run_filter f = { 0 };
 	struct strbuf page = STRBUF_INIT;
-	struct past_run *runs;
+	struct run_row *runs;
 	struct err e = ERR_INIT;
 	size_t n;
 
 	(void)unused;
 	add("<script>alert(1)<script>", 1, "pass", 2000, 80);
 	add("b", 2, "fail", 2000, 80);
-	ok(past_list(dir, &f, &runs, &n, &e), &e);
+	ok(run_history_list(dir, &f, &runs, &n, &e), &e);
 	trend_html(runs, n, "<script>alert(2)</script>", &page);
 	assert_null(strstr(page.buf, "<script>alert"));
 	assert_non_null(strstr(page.buf, "1 of 2 runs passed"));
-	past_free(runs, n);
+	run_history_free(runs, n);
 	strbuf_release(&page);
 }
 

@@ -7,11 +7,11 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "harness/run/evidence.h"
+#include "harness/run/thousands.h"
 
 static void becomes(const char *text, const char *want)
 {
-	char *got = evidence_commas(text);
+	char *got = thousands_text(text);
 
 	assert_string_equal(got, want);
 	free(got);

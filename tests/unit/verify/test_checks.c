@@ -185,7 +185,7 @@ static int presence(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq
 	return w->extra.seq ? fn(to, w->extra.worker, w->extra.seq) : 0;
 }
 
-static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct prefix_row *row),
+static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct verify_row *row),
 		void *to, struct err *e)
 {
 	struct world *w = arg;
@@ -193,7 +193,7 @@ static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct pref
 	(void)e;
 	for (int64_t id = 1; id < ROWS + 10; id++) {
 		const struct audit_row *r = &w->cell[table][id].row;
-		struct prefix_row v = { id, r->k, r->c, r->pad, strlen(r->c), strlen(r->pad) };
+		struct verify_row v = { id, r->k, r->c, r->pad, strlen(r->c), strlen(r->pad) };
 
 		if (w->cell[table][id].exists && fn(to, &v) < 0)
 			return -1;
@@ -201,9 +201,9 @@ static int rows(void *arg, uint32_t table, int (*fn)(void *to, const struct pref
 	return 0;
 }
 
-static void run(struct world *w, bool with_rows, struct prefix_result *r)
+static void run(struct world *w, bool with_rows, struct verify_result *r)
 {
-	struct prefix_source src = { .arg = w,
+	struct verify_source src = { .arg = w,
 				     .presence = w->no_evidence ? NULL : presence,
 				     .rows = rows };
 	struct prefix p = { .limit = w->before ? UINT64_MAX : w->limit,
@@ -226,13 +226,13 @@ static void run(struct world *w, bool with_rows, struct prefix_result *r)
 				ledger_writer_add(out, &w->rec[i]);
 		assert_int_equal(ledger_writer_close(out, &e), 0);
 	}
-	prefix_result_start(r);
-	assert_int_equal(prefix_open(&p, w->dir, &src, &e), 0);
+	verify_result_start(r);
+	assert_int_equal(verify_open(&p, w->dir, &src, &e), 0);
 	if (with_rows)
-		assert_int_equal(prefix_judge_model(&p, &model, &src, r, &e), 0);
+		assert_int_equal(verify_judge_model(&p, &model, &src, r, &e), 0);
 	else
-		prefix_judge_ledger(&p, r);
-	prefix_close(&p);
+		verify_judge_ledger(&p, r);
+	verify_close(&p);
 	for (uint32_t n = 1; n <= WORKERS; n++) {
 		snprintf(path, sizeof(path), "%s/worker-%04u.ledger", w->dir, n);
 		unlink(path);
@@ -244,7 +244,7 @@ static void done(struct world *w)
 	rmdir(w->dir);
 }
 
-static bool has(const struct prefix_result *r, const char *kind, uint32_t table, int64_t id)
+static bool has(const struct verify_result *r, const char *kind, uint32_t table, int64_t id)
 {
 	char name[32];
 	size_t i;
@@ -264,7 +264,7 @@ static bool has(const struct prefix_result *r, const char *kind, uint32_t table,
 static void expect(struct world *w, bool with_rows, enum verdict v, const char *kind,
 		   uint32_t table, int64_t id)
 {
-	struct prefix_result r;
+	struct verify_result r;
 
 	run(w, with_rows, &r);
 	if (r.verdict != v || (kind && !has(&r, kind, table, id))) {
@@ -273,13 +273,13 @@ static void expect(struct world *w, bool with_rows, enum verdict v, const char *
 		json_dumpf(r.findings, stdout, JSON_INDENT(1));
 		fail();
 	}
-	prefix_result_release(&r);
+	verify_result_release(&r);
 }
 
 static void a_consistent_prefix_passes(void **state)
 {
 	static struct world w;
-	struct prefix_result r;
+	struct verify_result r;
 
 	(void)state;
 	for (size_t upto = 0; upto < TXNS; upto += 37) {
@@ -298,12 +298,12 @@ static void a_consistent_prefix_passes(void **state)
 	assert_int_equal(r.failed, 5);
 	assert_int_equal(r.loss_window_ms, 100 - 80); /* 100,000 - 80,900 us, rounded up */
 	assert_int_equal(r.resolved_behind_ms, 1000);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	run(&w, true, &r);
 	assert_int_equal(r.lost, 19);
 	assert_int_equal(r.torn, 0);
 	assert_int_equal(r.rows_checked, TABLES * ROWS);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	done(&w);
 }
 
@@ -405,7 +405,7 @@ static void rebuild(struct world *w, size_t upto, size_t special, unsigned mask)
 static void one_value_has_one_name(void **state)
 {
 	static struct world w;
-	struct prefix_result r;
+	struct verify_result r;
 	static const struct {
 		const char *change, *expected, *found;
 	} rows[] = {
@@ -438,17 +438,17 @@ static void one_value_has_one_name(void **state)
 		assert_string_equal(json_string_value(json_object_get(f, "expected")),
 				    rows[i].expected);
 		assert_string_equal(json_string_value(json_object_get(f, "found")), rows[i].found);
-		prefix_result_release(&r);
+		verify_result_release(&r);
 		done(&w);
 	}
 }
 
-static void planted_defects_are_named(void **state)
+static void defect_defects_are_named(void **state)
 {
 	static struct world w;
 	struct audit_op op;
 	struct audit_row other;
-	struct prefix_result r;
+	struct verify_result r;
 	size_t i;
 
 	(void)state;
@@ -486,12 +486,12 @@ static void planted_defects_are_named(void **state)
 	run(&w, true, &r);
 	assert_int_equal(r.verdict, VERDICT_FAIL);
 	assert_int_equal(r.rows_wrong, 1);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	w.cell[1][7].row.k -= 2;
 	run(&w, true, &r);
 	assert_int_equal(r.verdict, VERDICT_FAIL);
 	assert_int_equal(r.rows_wrong, 1);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	rebuild(&w, 149, SIZE_MAX, 0);
 	other = w.cell[1][7].row;
 	strcpy(w.cell[1][7].row.c, w.cell[1][8].row.c);
@@ -540,7 +540,7 @@ static void an_omission_is_caught_when_it_changes_the_rows(void **state)
 	right = w;
 	for (size_t i = 0; i < 60; i++)
 		for (int k = 0; k < 4 && w.rec[i].outcome == TXN_ACKED; k++) {
-			struct prefix_result r;
+			struct verify_result r;
 			bool same = true;
 
 			rebuild(&w, 59, i, 15u & ~(1u << k));
@@ -558,7 +558,7 @@ static void an_omission_is_caught_when_it_changes_the_rows(void **state)
 			assert_int_equal(r.verdict, same ? VERDICT_PASS : VERDICT_FAIL);
 			caught += !same;
 			harmless += same;
-			prefix_result_release(&r);
+			verify_result_release(&r);
 		}
 	assert_true(caught > 20);
 	assert_true(harmless > 20);
@@ -619,7 +619,7 @@ static void unknown_ones_may_stand_wherever_they_may(void **state)
 static void before_the_replay_torn_ones_are_counted_and_nothing_fails(void **state)
 {
 	static struct world w;
-	struct prefix_result r;
+	struct verify_result r;
 	uint64_t torn = 0;
 
 	(void)state;
@@ -647,7 +647,7 @@ static void before_the_replay_torn_ones_are_counted_and_nothing_fails(void **sta
 	assert_int_equal(r.verdict, VERDICT_PASS);
 	assert_int_equal(r.torn, torn);
 	assert_true(torn > 5);
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	done(&w);
 }
 
@@ -670,7 +670,7 @@ int main(void)
 		cmocka_unit_test(presence_against_the_ledger),
 		cmocka_unit_test(other_clusters_are_left_alone),
 		cmocka_unit_test(one_value_has_one_name),
-		cmocka_unit_test(planted_defects_are_named),
+		cmocka_unit_test(defect_defects_are_named),
 		cmocka_unit_test(an_omission_is_caught_when_it_changes_the_rows),
 		cmocka_unit_test(unknown_ones_may_stand_wherever_they_may),
 		cmocka_unit_test(before_the_replay_torn_ones_are_counted_and_nothing_fails),

@@ -47,15 +47,15 @@ static int give(void *arg, uint32_t table, history_list_fn *fn, void *to, struct
 	return 0;
 }
 
-static struct history_result judge(const struct lists *lists, uint64_t limit)
+static struct isolation_result judge(const struct lists *lists, uint64_t limit)
 {
-	struct history_opts o = {
+	struct isolation_opts o = {
 		.dir = dir, .kind = "append", .limit = limit, .lists = give, .arg = (void *)lists
 	};
-	struct history_result r;
+	struct isolation_result r;
 	struct err e = ERR_INIT;
 
-	if (history_check(&o, &r, &e) < 0)
+	if (isolation_check(&o, &r, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
 	return r;
@@ -63,7 +63,7 @@ static struct history_result judge(const struct lists *lists, uint64_t limit)
 
 static void expect(const struct lists *lists, uint64_t limit, enum verdict v, const char *kind)
 {
-	struct history_result r = judge(lists, limit);
+	struct isolation_result r = judge(lists, limit);
 	char *text = json_dumps(r.findings, 0);
 
 	if (r.verdict != v || (kind && !strstr(text, kind)))
@@ -165,19 +165,19 @@ static void what_is_not_known_is_unknown(void **state)
 
 static void a_broken_sum_is_named(void **state)
 {
-	struct history_opts o = { .dir = dir, .kind = "bank", .limit = UINT64_MAX };
+	struct isolation_opts o = { .dir = dir, .kind = "bank", .limit = UINT64_MAX };
 	struct err e = ERR_INIT;
 
 	(void)state;
 	for (int broken = 0; broken < 2; broken++) {
-		struct history_result r;
+		struct isolation_result r;
 
 		begin();
 		put(1, T(1, 1, "acked", 1, "[\"transfer\",1,3,4,10]")
 			       T(1, 2, "acked", 0, "[\"total\",1,\"100\",\"100000\",100000]"));
 		put(2, broken ? T(2, 1, "acked", 0, "[\"total\",1,\"100\",\"99990\",100000]")
 			      : T(2, 1, "acked", 0, "[\"total\",1,100,100000,100000]"));
-		if (history_check(&o, &r, &e) < 0)
+		if (isolation_check(&o, &r, &e) < 0)
 			fail_msg("%s", e.text);
 		assert_int_equal(r.verdict, broken ? VERDICT_FAIL : VERDICT_PASS);
 		assert_int_equal(r.sums, broken);
@@ -197,8 +197,8 @@ static void any_bytes_do_no_harm(void **state)
 	(void)state;
 	rng_seed(&g, 9);
 	for (int i = 0; i < 1500; i++) {
-		struct history_opts o = { .kind = "append", .limit = UINT64_MAX };
-		struct history_result r;
+		struct isolation_opts o = { .kind = "append", .limit = UINT64_MAX };
+		struct isolation_result r;
 		struct err e = ERR_INIT;
 		char text[sizeof(good)];
 
@@ -208,7 +208,7 @@ static void any_bytes_do_no_harm(void **state)
 		begin();
 		put(1, text);
 		o.dir = dir;
-		history_check(&o, &r, &e);
+		isolation_check(&o, &r, &e);
 		json_decref(r.findings);
 		assert_int_equal(fs_remove_tree(dir, &e), 0);
 	}

@@ -116,8 +116,8 @@ static void both_ways_agree(void **state)
 				    .disaster_us = 100000,
 				    .disaster_wall_ms = 5000 },
 			      b = a;
-		struct prefix_result ra, rb;
-		struct prefix_source src = { .presence = all_rows };
+		struct verify_result ra, rb;
+		struct verify_source src = { .presence = all_rows };
 		struct err e = ERR_INIT;
 		char lost[128];
 		struct rng g;
@@ -133,11 +133,11 @@ static void both_ways_agree(void **state)
 			assert_int_equal(truncate(path, (off_t)(48 * rng_below(&g, 20) + 17)), 0);
 		}
 		snprintf(lost, sizeof(lost), "%s/lost.jsonl", dir);
-		prefix_result_start(&ra);
-		prefix_result_start(&rb);
-		assert_int_equal(prefix_open(&a, dir, &src, &e), 0);
-		prefix_judge_ledger(&a, &ra);
-		assert_int_equal(prefix_stream_ledger(&b, dir,
+		verify_result_start(&ra);
+		verify_result_start(&rb);
+		assert_int_equal(verify_open(&a, dir, &src, &e), 0);
+		verify_judge_ledger(&a, &ra);
+		assert_int_equal(verify_stream_ledger(&b, dir,
 						      &(struct presence_cursor){ NULL, next_row },
 						      lost, &rb, &e),
 				 0);
@@ -147,9 +147,9 @@ static void both_ways_agree(void **state)
 		assert_true(json_equal(ra.findings, rb.findings));
 		assert_int_equal(lines_of(lost), rb.lost);
 		verdicts[rb.verdict]++;
-		prefix_close(&a);
-		prefix_result_release(&ra);
-		prefix_result_release(&rb);
+		verify_close(&a);
+		verify_result_release(&ra);
+		verify_result_release(&rb);
 		assert_int_equal(fs_remove_tree(dir, &e), 0);
 	}
 	/* all three kinds were met */
@@ -160,7 +160,7 @@ static void both_ways_agree(void **state)
 static void rows_out_of_order_are_refused(void **state)
 {
 	struct prefix p = { .limit = 10 };
-	struct prefix_result r;
+	struct verify_result r;
 	struct err e = ERR_INIT;
 	struct ledger_writer *w;
 
@@ -174,12 +174,12 @@ static void rows_out_of_order_are_refused(void **state)
 	row[0].worker = 2, row[0].seq = 5, row[1].worker = 2, row[1].seq = 5;
 	n_rows = 2;
 	at = 0;
-	prefix_result_start(&r);
-	assert_int_equal(prefix_stream_ledger(&p, dir, &(struct presence_cursor){ NULL, next_row },
+	verify_result_start(&r);
+	assert_int_equal(verify_stream_ledger(&p, dir, &(struct presence_cursor){ NULL, next_row },
 					      NULL, &r, &e),
 			 -1);
 	assert_non_null(strstr(e.text, "out of order"));
-	prefix_result_release(&r);
+	verify_result_release(&r);
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
 }
 

@@ -1,4 +1,4 @@
-#include "harness/backup/load.h"
+#include "harness/backup/load_data.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "harness/run/evidence.h"
+#include "harness/run/thousands.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #define DIGITS_MAX 12
 
 /* Does the word before `at` name something, so that its number is no count? */
-static bool named(const char *text, const char *at)
+static bool names_a_thing(const char *text, const char *at)
 {
 	static const char *const names[] = { "id",       "port",   "seed",        "seq",
 					     "sequence", "worker", "transaction", "server",
@@ -28,7 +28,7 @@ static bool named(const char *text, const char *at)
 	return false;
 }
 
-static bool alone(const char *text, const char *from, size_t n)
+static bool stands_alone(const char *text, const char *from, size_t n)
 {
 	char before = from == text ? ' ' : from[-1], after = from[n],
 	     next = after ? from[n + 1] : '\0';
@@ -40,15 +40,15 @@ static bool alone(const char *text, const char *from, size_t n)
 	return !after || strchr(" ,;.)\n", after);
 }
 
-char *evidence_commas(const char *text)
+char *thousands_text(const char *text)
 {
 	struct strbuf out = STRBUF_INIT;
 
 	for (const char *p = text; *p;) {
 		size_t n = strspn(p, "0123456789");
 
-		if (n >= DIGITS_MIN && n <= DIGITS_MAX && *p != '0' && alone(text, p, n) &&
-		    !named(text, p)) {
+		if (n >= DIGITS_MIN && n <= DIGITS_MAX && *p != '0' && stands_alone(text, p, n) &&
+		    !names_a_thing(text, p)) {
 			for (size_t i = 0; i < n; i++) {
 				if (i && (n - i) % 3 == 0)
 					strbuf_addch(&out, ',');

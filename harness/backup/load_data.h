@@ -1,7 +1,7 @@
 /* One table's chunks into a server: as LOAD DATA LOCAL straight from the decompressor, or as
  * multi-row INSERTs where that is refused. */
-#ifndef HARNESS_BACKUP_LOAD_H
-#define HARNESS_BACKUP_LOAD_H
+#ifndef HARNESS_BACKUP_LOAD_DATA_H
+#define HARNESS_BACKUP_LOAD_DATA_H
 
 #include "harness/backup/manifest.h"
 #include "harness/backup/work.h"
