@@ -11,6 +11,7 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tools.h"
 #include "harness/bindings/lua_tso.h"
+#include "harness/bindings/lua_verify_impl.h"
 #include "harness/cluster/forensic.h"
 #include "harness/compare/compare.h"
 #include "harness/run/thousands.h"
@@ -19,7 +20,6 @@
 #include "harness/verify/evidence.h"
 #include "harness/verify/isolation.h"
 
-#define SQL_THREADS 4
 #define INDEX_OPEN_MS 10000
 
 static const char *word(enum verdict v)
@@ -28,8 +28,8 @@ static const char *word(enum verdict v)
 }
 
 /* The start of a result table; e: the check broke (NULL: it did not). */
-static void push_result(lua_State *L, enum verdict v, const char *evidence, json_t *findings,
-			int64_t start_ns, const struct err *e)
+void lua_verify_push(lua_State *L, enum verdict v, const char *evidence, json_t *findings,
+		     int64_t start_ns, const struct err *e)
 {
 	char text[1200], *words;
 
@@ -56,7 +56,7 @@ static void push_result(lua_State *L, enum verdict v, const char *evidence, json
 
 /* Into the result on top: what was checked, over how much (< 0: not counted), what it would have
  * caught. */
-static void set_about(lua_State *L, enum evidence_class class, double rows, double tables,
+void lua_verify_about(lua_State *L, enum evidence_class class, double rows, double tables,
 		      double transactions)
 {
 	const struct {
@@ -82,8 +82,8 @@ static void set_about(lua_State *L, enum evidence_class class, double rows, doub
 static void push_compare(lua_State *L, struct compare_result *c, enum evidence_class class,
 			 int64_t start_ns, const struct err *e)
 {
-	push_result(L, c->verdict, c->evidence, c->findings, start_ns, e);
-	set_about(L, class, (double)c->rows, (double)c->tables, -1);
+	lua_verify_push(L, c->verdict, c->evidence, c->findings, start_ns, e);
+	lua_verify_about(L, class, (double)c->rows, (double)c->tables, -1);
 	lua_pushnumber(L, (lua_Number)c->rows);
 	lua_setfield(L, -2, "rows");
 	lua_pushnumber(L, (lua_Number)c->tables);
@@ -324,14 +324,6 @@ static int same(lua_State *L)
 
 #define HELD "drtest.held"
 
-struct held {
-	struct cluster_hold *hold;
-	const struct lua_cluster *of;
-	/* whose ledger is marked too: for checks; NULL: for the forensic check */
-	const struct run_audit *load;
-	struct ledger_mark *mark;
-};
-
 static void held_close(void *object, bool keep)
 {
 	struct held *h = object;
@@ -342,12 +334,12 @@ static void held_close(void *object, bool keep)
 	free(h);
 }
 
-static struct held *held_check(lua_State *L, int index)
+struct held *lua_verify_held(lua_State *L, int index)
 {
 	return *(struct held **)luaL_checkudata(L, index, HELD);
 }
 
-static const struct run_audit *check_audit(lua_State *L, int index)
+const struct run_audit *lua_verify_audit(lua_State *L, int index)
 {
 	return luaL_checkudata(L, index, AUDIT_METATABLE);
 }
@@ -414,7 +406,7 @@ static void verify_options(lua_State *L, struct lua_cluster **of, tso_t *point,
 		*point = lua_tso_check(L, -1);
 	lua_getfield(L, 3, "held");
 	if (!lua_isnil(L, -1))
-		*held = held_check(L, -1);
+		*held = lua_verify_held(L, -1);
 	lua_pop(L, 3);
 }
 
@@ -424,7 +416,7 @@ static int prefix(lua_State *L, enum verify_kind kind)
 	const char *what = model                 ? "verify.model"
 			   : kind == VERIFY_ROWS ? "verify.rows"
 						 : "verify.ledger";
-	const struct run_audit *audit = check_audit(L, 1);
+	const struct run_audit *audit = lua_verify_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
@@ -486,13 +478,13 @@ static int prefix(lua_State *L, enum verify_kind kind)
 						    : check_ledger)(&o, &res, &e);
 		free(lost);
 	}
-	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L,
-		  model                 ? EVIDENCE_MODEL
-		  : kind == VERIFY_ROWS ? EVIDENCE_ROWS
-					: EVIDENCE_LEDGER,
-		  kind != VERIFY_LEDGER ? (double)res.rows_checked : -1, -1,
-		  (double)(res.acked + res.failed + res.unknown));
+	lua_verify_push(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	lua_verify_about(L,
+			 model                 ? EVIDENCE_MODEL
+			 : kind == VERIFY_ROWS ? EVIDENCE_ROWS
+					       : EVIDENCE_LEDGER,
+			 kind != VERIFY_LEDGER ? (double)res.rows_checked : -1, -1,
+			 (double)(res.acked + res.failed + res.unknown));
 	push_counts(L, &res);
 	verify_result_release(&res);
 	return 1;
@@ -510,7 +502,7 @@ static int hold_cluster(lua_State *L)
 {
 	static const struct runtime_ops ops = { .close = held_close };
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
-	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : check_audit(L, 2);
+	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : lua_verify_audit(L, 2);
 	struct runtime *r = runtime_of(L);
 	unsigned connections = load ? 1 : HOLD_CONNECTIONS;
 	struct held *h;
@@ -558,171 +550,18 @@ static int hold_cluster(lua_State *L)
  * DDLs */
 static int release(lua_State *L)
 {
-	struct held *h = held_check(L, 1);
+	struct held *h = lua_verify_held(L, 1);
 
 	cluster_hold_free(h->hold);
 	h->hold = NULL;
 	return 0;
 }
 
-static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m,
-			const char *snapshot, uint64_t *n, struct err *e)
-{
-	struct sql *s = sql_open(ep, deadline_in_ms(10000), e);
-	struct strbuf q = STRBUF_INIT;
-	int rc = -1;
-
-	strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
-	sql_add_name(&q, m->db);
-	strbuf_addch(&q, '.');
-	sql_add_name(&q, m->ledger_table);
-	if (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0)
-		rc = sql_value_u64(s, n, e, "%s", q.buf);
-	strbuf_release(&q);
-	sql_close(s);
-	return rc;
-}
-
-/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the
- * point, the other as it was held. */
-static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
-			const struct held *h, tso_t point, struct forensic_result *res,
-			struct err *e)
-{
-	struct compare_result c = { 0 };
-	struct sql_endpoint ep;
-	char a[24], b[24];
-	uint64_t then = 0, last = 0;
-	int rc = -1;
-
-	snprintf(a, sizeof(a), "%llu", (unsigned long long)point);
-	snprintf(b, sizeof(b), "%llu", (unsigned long long)cluster_hold_at(h->hold));
-	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
-		goto out;
-	if (audit->model && *audit->model->ledger_table &&
-	    (count_ledger(&ep, audit->model, a, &then, e) < 0 ||
-	     count_ledger(&ep, audit->model, "", &last, e) < 0))
-		goto out;
-	if (compare_run(&(struct compare_opts){ .a = ep,
-						.b = *cluster_endpoint(h->of->c),
-						.a_name = dead->name,
-						.b_name = h->of->name,
-						.a_snapshot = a,
-						.b_snapshot = b,
-						.threads = SQL_THREADS },
-			&c, e) < 0)
-		goto out;
-	res->verdict = c.verdict;
-	res->rows = c.rows;
-	res->tables = c.tables;
-	res->rows_different = c.rows_different;
-	res->lost_transactions = last - then;
-	res->findings = json_incref(c.findings);
-	snprintf(res->evidence, sizeof(res->evidence),
-		 "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it",
-		 dead->name, c.evidence, (unsigned long long)(last - then));
-	rc = 0;
-out:
-	cluster_examine_end(dead->c);
-	compare_result_release(&c);
-	return rc;
-}
-
-/* forensic(load, dead cluster, held, { point = TSO }) */
-static int forensic(lua_State *L)
-{
-	const struct run_audit *audit = check_audit(L, 1);
-	struct lua_cluster *dead = lua_cluster_check(L, 2);
-	struct held *h = held_check(L, 3);
-	struct runtime *r = runtime_of(L);
-	struct forensic_opts o = { .ledger_dir = audit->ledger_dir,
-				   .ledger_table =
-					   audit->model ? audit->model->ledger_table : NULL };
-	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
-	struct err e = ERR_INIT;
-	int64_t start = clock_mono_ns();
-	char *jsonl, *sql;
-	int rc = 0;
-
-	luaL_checktype(L, 4, LUA_TTABLE);
-	runtime_fields(L, 4, "verify.forensic",
-		       (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
-	lua_getfield(L, 4, "point");
-	o.point = lua_tso_check(L, -1);
-	if (runtime_on_tidb(r) &&
-	    runtime_plan(
-		    r,
-		    "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
-		    "as it was held",
-		    dead->name, h->of->name))
-		rc = 0;
-	else if (
-		!runtime_plan(
-			r,
-			"forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
-			"what lies beyond the point to lost.jsonl and lost.sql",
-			dead->name, h->of->name)) {
-		if (dead->alive)
-			runtime_usage(
-				L,
-				"verify.forensic: %s lives: only a dead cluster's disk is examined",
-				dead->name);
-		if (!h->hold)
-			runtime_usage(
-				L, "verify.forensic: what was held of %s is used up: hold it again",
-				h->of->name);
-		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
-		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
-		o.dead = dead->c;
-		o.held = h->hold;
-		o.cluster = (uint16_t)dead->number;
-		o.disaster_us =
-			(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
-		o.lost_jsonl = jsonl;
-		o.lost_sql = sql;
-		o.deadline = deadline_in_ms(FORENSIC_MS);
-		struct lua_left_out left;
-
-		lua_left_out(r, dead, h->of, &left);
-		o.ignore = (const char *const *)left.patterns;
-		rc = cluster_hold_at(h->hold) ? examine_tidb(audit, dead, h, o.point, &res, &e)
-					      : forensic_run(&o, &res, &e);
-		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
-		lua_left_out_release(&left);
-		free(jsonl);
-		free(sql);
-		/* its snapshot keeps old row versions on the server that serves */
-		cluster_hold_free(h->hold);
-		h->hold = NULL;
-	}
-	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);
-	const struct {
-		const char *name;
-		double value;
-	} numbers[] = {
-		{ "rows", (double)res.rows },
-		{ "tables", (double)res.tables },
-		{ "rows_different", (double)res.rows_different },
-		{ "lost", (double)res.lost_transactions },
-		{ "lost_rows", (double)res.lost_rows },
-		{ "lost_acked", (double)res.lost_acked },
-		{ "acked_gone", (double)res.acked_gone },
-	};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		lua_pushnumber(L, numbers[i].value);
-		lua_setfield(L, -2, numbers[i].name);
-	}
-	json_decref(res.findings);
-	return 1;
-}
-
 /* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the
  * load is written for */
 static int history(lua_State *L)
 {
-	const struct run_audit *audit = check_audit(L, 1);
+	const struct run_audit *audit = lua_verify_audit(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
@@ -762,8 +601,8 @@ static int history(lua_State *L)
 		o.secondary = *cluster_endpoint(c->c);
 		rc = check_history(&o, audit->history, &res, &e);
 	}
-	push_result(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	set_about(L, EVIDENCE_HISTORY, -1, -1, (double)res.transactions);
+	lua_verify_push(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	lua_verify_about(L, EVIDENCE_HISTORY, -1, -1, (double)res.transactions);
 	json_decref(res.findings);
 	return 1;
 }
@@ -783,11 +622,15 @@ static int rows(lua_State *L)
 
 int lua_verify_open(lua_State *L)
 {
-	static const luaL_Reg f[] = {
-		{ "sums", sums },         { "same", same },         { "ledger", ledger },
-		{ "model", model },       { "rows", rows },         { "history", history },
-		{ "hold", hold_cluster }, { "forensic", forensic }, { NULL, NULL }
-	};
+	static const luaL_Reg f[] = { { "sums", sums },
+				      { "same", same },
+				      { "ledger", ledger },
+				      { "model", model },
+				      { "rows", rows },
+				      { "history", history },
+				      { "hold", hold_cluster },
+				      { "forensic", lua_verify_forensic },
+				      { NULL, NULL } };
 
 	luaL_newmetatable(L, HELD);
 	lua_newtable(L);

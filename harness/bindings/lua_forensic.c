@@ -1,0 +1,165 @@
+/* The forensic check: a dead cluster's disk against who took over. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/bindings/lua_tso.h"
+#include "harness/bindings/lua_verify_impl.h"
+#include "harness/run/lua_json.h"
+
+#define FORENSIC_MS 60000
+
+static int count_ledger(const struct sql_endpoint *ep, const struct audit_model *m,
+			const char *snapshot, uint64_t *n, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(10000), e);
+	struct strbuf q = STRBUF_INIT;
+	int rc = -1;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
+	sql_add_name(&q, m->db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, m->ledger_table);
+	if (s && sql_exec(s, e, "SET SESSION tidb_snapshot = '%s'", snapshot) >= 0)
+		rc = sql_value_u64(s, n, e, "%s", q.buf);
+	strbuf_release(&q);
+	sql_close(s);
+	return rc;
+}
+
+/* TiDB: the dead cluster's data comes up again apart, and both are read in the past: it at the
+ * point, the other as it was held. */
+static int examine_tidb(const struct run_audit *audit, struct lua_cluster *dead,
+			const struct held *h, tso_t point, struct forensic_result *res,
+			struct err *e)
+{
+	struct compare_result c = { 0 };
+	struct sql_endpoint ep;
+	char a[24], b[24];
+	uint64_t then = 0, last = 0;
+	int rc = -1;
+
+	snprintf(a, sizeof(a), "%llu", (unsigned long long)point);
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)cluster_hold_at(h->hold));
+	if (cluster_examine(dead->c, deadline_in_ms(FORENSIC_MS), &ep, e) < 0)
+		goto out;
+	if (audit->model && *audit->model->ledger_table &&
+	    (count_ledger(&ep, audit->model, a, &then, e) < 0 ||
+	     count_ledger(&ep, audit->model, "", &last, e) < 0))
+		goto out;
+	if (compare_run(&(struct compare_opts){ .a = ep,
+						.b = *cluster_endpoint(h->of->c),
+						.a_name = dead->name,
+						.b_name = h->of->name,
+						.a_snapshot = a,
+						.b_snapshot = b,
+						.threads = SQL_THREADS },
+			&c, e) < 0)
+		goto out;
+	res->verdict = c.verdict;
+	res->rows = c.rows;
+	res->tables = c.tables;
+	res->rows_different = c.rows_different;
+	res->lost_transactions = last - then;
+	res->findings = json_incref(c.findings);
+	snprintf(res->evidence, sizeof(res->evidence),
+		 "the dead %s's disk at the replay point: %.400s; %llu transactions beyond it",
+		 dead->name, c.evidence, (unsigned long long)(last - then));
+	rc = 0;
+out:
+	cluster_examine_end(dead->c);
+	compare_result_release(&c);
+	return rc;
+}
+
+/* forensic(load, dead cluster, held, { point = TSO }) */
+int lua_verify_forensic(lua_State *L)
+{
+	const struct run_audit *audit = lua_verify_audit(L, 1);
+	struct lua_cluster *dead = lua_cluster_check(L, 2);
+	struct held *h = lua_verify_held(L, 3);
+	struct runtime *r = runtime_of(L);
+	struct forensic_opts o = { .ledger_dir = audit->ledger_dir,
+				   .ledger_table =
+					   audit->model ? audit->model->ledger_table : NULL };
+	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_ns();
+	char *jsonl, *sql;
+	int rc = 0;
+
+	luaL_checktype(L, 4, LUA_TTABLE);
+	runtime_fields(L, 4, "verify.forensic",
+		       (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_getfield(L, 4, "point");
+	o.point = lua_tso_check(L, -1);
+	if (runtime_on_tidb(r) &&
+	    runtime_plan(
+		    r,
+		    "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
+		    "as it was held",
+		    dead->name, h->of->name))
+		rc = 0;
+	else if (
+		!runtime_plan(
+			r,
+			"forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
+			"what lies beyond the point to lost.jsonl and lost.sql",
+			dead->name, h->of->name)) {
+		if (dead->alive)
+			runtime_usage(
+				L,
+				"verify.forensic: %s lives: only a dead cluster's disk is examined",
+				dead->name);
+		if (!h->hold)
+			runtime_usage(
+				L, "verify.forensic: what was held of %s is used up: hold it again",
+				h->of->name);
+		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
+		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
+		o.dead = dead->c;
+		o.held = h->hold;
+		o.cluster = (uint16_t)dead->number;
+		o.disaster_us =
+			(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+		o.lost_jsonl = jsonl;
+		o.lost_sql = sql;
+		o.deadline = deadline_in_ms(FORENSIC_MS);
+		struct lua_left_out left;
+
+		lua_left_out(r, dead, h->of, &left);
+		o.ignore = (const char *const *)left.patterns;
+		rc = cluster_hold_at(h->hold) ? examine_tidb(audit, dead, h, o.point, &res, &e)
+					      : forensic_run(&o, &res, &e);
+		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
+		lua_left_out_release(&left);
+		free(jsonl);
+		free(sql);
+		/* its snapshot keeps old row versions on the server that serves */
+		cluster_hold_free(h->hold);
+		h->hold = NULL;
+	}
+	lua_verify_push(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
+	lua_verify_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);
+	const struct {
+		const char *name;
+		double value;
+	} numbers[] = {
+		{ "rows", (double)res.rows },
+		{ "tables", (double)res.tables },
+		{ "rows_different", (double)res.rows_different },
+		{ "lost", (double)res.lost_transactions },
+		{ "lost_rows", (double)res.lost_rows },
+		{ "lost_acked", (double)res.lost_acked },
+		{ "acked_gone", (double)res.acked_gone },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		lua_pushnumber(L, numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	json_decref(res.findings);
+	return 1;
+}
