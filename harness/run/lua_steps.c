@@ -394,6 +394,18 @@ static int draw(lua_State *L)
 	return 1;
 }
 
+/* On the journal's clock, as now(); nil: there was none. */
+static int disaster_at(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+
+	if (r->disaster_ns)
+		lua_pushnumber(L, runtime_seconds(r, r->disaster_ns));
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
 static int raise_usage(lua_State *L)
 {
 	return runtime_usage(L, "%s", luaL_checkstring(L, 1));
@@ -444,6 +456,8 @@ int lua_steps_open(lua_State *L)
 		{ "advise", advise },
 		{ "waiting", waiting },
 		{ "nearest", nearest_of },
+		{ "typed", lua_typed },
+		{ "disaster_at", disaster_at },
 		{ NULL, NULL },
 	};
 

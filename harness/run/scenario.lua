@@ -214,6 +214,10 @@ function T:recovered(what, at) steps.recovered(what, at) end -- luacheck: ignore
 function T:moved(from, to, at) steps.moved(from:name(), to:name(), at) end -- luacheck: ignore self
 function T:note(s) steps.note(s) end -- luacheck: ignore self
 function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore self
+function T:waiting(for_what) steps.waiting(for_what) end -- luacheck: ignore self
+-- The next line that somebody has typed, or nil; beside nil: true when nobody types any more. Never waits.
+function T:typed() return steps.typed() end -- luacheck: ignore self
+function T:disaster_at() return steps.disaster_at() end -- luacheck: ignore self -- on the clock of t:now(); nil: there was none
 function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
 function T:now() return steps.now() end -- luacheck: ignore self -- seconds on the journal's clock
 function T:planning() return steps.planning() end -- luacheck: ignore self

@@ -1,0 +1,182 @@
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "harness/base/xalloc.h"
+#include "reports/run_history.h"
+#include "reports/text.h"
+#include "suites/scenario_find.h"
+
+#define RUNS_MAX 20 /* whose median is the machine's */
+#define WORDS_MAX 40
+
+struct request {
+	const char *on, *clusters, *window, *limit, *redundancy, *out, *live, *metrics, *webhook,
+		*webhook_secret, *max_rto, *max_rpo;
+	uint64_t seed;
+	const char *store;
+	int kind; /* kill, nothing, drawn */
+	bool plan;
+	const char *set[WORDS_MAX / 2];
+	size_t n_set;
+};
+
+static int take_set(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+
+	if (!strchr(text, '=') || *text == '=')
+		return option_wants(e, text, "name=value");
+	if (q->n_set == sizeof(q->set) / sizeof(q->set[0]))
+		return err_set(e, ERR_USAGE, 0, "too many of them");
+	q->set[q->n_set++] = text;
+	return 0;
+}
+
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "clusters", OPTION_TEXT, "FILE",
+	  "the clusters: the primary's `commands.kill` is the disaster, and only what the file allows is done "
+	  "(docs/CLUSTERS.md)",
+	  AT(clusters) },
+	{ "on", OPTION_TEXT, "GROUND",
+	  "attach where there is a clusters file; local or playground: a pair to practise on",
+	  AT(on) },
+	{ "window", OPTION_TEXT, "TIME", "the instant is drawn within it (10m)", AT(window) },
+	{ "kind", OPTION_CHOICE, "kill|nothing|drawn",
+	  "the primary and its TiCDC die; a false alarm; one of both, which nobody is told before the end (kill)",
+	  AT(kind) },
+	{ "seed", OPTION_WHOLE, "N", "draws instant and kind; without it one that nobody knows",
+	  AT(seed), .max = 9999999999999999999u },
+	{ "limit", OPTION_TEXT, "TIME", "service has to be back within it (2h)", AT(limit) },
+	{ "redundancy", OPTION_TEXT, "TIME",
+	  "how long \"redundant\" or \"done\" is waited for afterwards (4h)", AT(redundancy) },
+	{ "max-rpo", OPTION_TEXT, "TIME", "a target, as of `drtest run`", AT(max_rpo) },
+	{ "max-rto", OPTION_TEXT, "TIME", "a target, as of `drtest run`", AT(max_rto) },
+	{ "set", OPTION_TAKE, "name=value", "an option of scenarios/gameday.lua: its load",
+	  .take = take_set },
+	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(out) },
+	{ "live", OPTION_TEXT, "ADDRESS", "as of `drtest run`, for the one who leads the day",
+	  AT(live) },
+	{ "metrics", OPTION_TEXT, "ADDRESS", "as of `drtest run`", AT(metrics) },
+	{ "webhook", OPTION_TEXT, "URL", "as of `drtest run`", AT(webhook) },
+	{ "webhook-secret", OPTION_TEXT, "@FILE", "as of `drtest run`", AT(webhook_secret) },
+	{ "store", OPTION_TEXT, "s3|file", "as of `drtest run`", AT(store) },
+	{ "plan", OPTION_FLAG, NULL, "prints what would be done, and does nothing", AT(plan) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "gameday",
+	.usage = "drtest gameday --clusters FILE [--window TIME] [--kind kill|nothing|drawn] [...]",
+	.about =
+		"The team rehearses: the primary dies at an instant that nobody knows, people recover by "
+		"their own means, drtest watches and judges what they made of it. Whatever is typed "
+		"meanwhile is kept with its time. The first line after the disaster is the first action; "
+		"a line that begins with \"decided\" is the decision, \"service\" says that the secondary "
+		"serves (\"service TSO\": and what was reached, where it is not the redo log's end), "
+		"\"redundant\" that it has a partner again, \"done\" ends the day.",
+	.options = options,
+	.more = "Exit code: as of `drtest run`.",
+};
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* "0.45 s, median of 12 runs of failover"; "": there is none. */
+static char *machine_rto(const char *runs_dir, const char *ground)
+{
+	static const char *const scenarios[] = { "live_failover", "failover" };
+	struct past_run *runs = NULL;
+	double rto[RUNS_MAX];
+	char seconds[TEXT_NUMBER], *text = NULL;
+
+	for (size_t i = 0; i < 2 && !text; i++) {
+		const struct past_filter f = { .scenario = scenarios[i],
+					       .ground = ground,
+					       .last = RUNS_MAX };
+		size_t n = 0, told = 0;
+
+		if (past_list(runs_dir, &f, &runs, &n, NULL) < 0)
+			break;
+		for (size_t k = 0; k < n; k++)
+			if (past_value(&runs[k], "rto_ms") >= 0)
+				rto[told++] = past_value(&runs[k], "rto_ms");
+		if (told) {
+			qsort(rto, told, sizeof(rto[0]), by_value);
+			text = xstrfmt("%s, median of %zu run%s of %s",
+				       text_seconds(seconds, rto[told / 2] / 1e3), told,
+				       told > 1 ? "s" : "", scenarios[i]);
+		}
+		past_free(runs, n);
+	}
+	return text ? text : xstrdup("");
+}
+
+static void give(const char **argv, int *n, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	argv[(*n)++] = option;
+	argv[(*n)++] = value;
+}
+
+int cmd_gameday(int argc, char **argv)
+{
+	static const char *const kinds[] = { "kind=kill", "kind=nothing", "kind=drawn" };
+	struct request q = { 0 };
+	const char *words[2 * WORDS_MAX + 40] = { "run" }, *ground;
+	char *set[4] = { NULL }, seed[24], *machine, *file;
+	int n = 1, rc = options_parse(&command, argc, argv, &q), code;
+
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	ground = q.on ? q.on : q.clusters ? "attach" : NULL;
+	if (!ground)
+		return options_wrong(
+			&command,
+			"which clusters? --clusters FILE (docs/CLUSTERS.md), or --on local to practise");
+	if (!q.seed && getrandom(&q.seed, sizeof(q.seed), 0) == (ssize_t)sizeof(q.seed))
+		q.seed %= 1000000000;
+	snprintf(seed, sizeof(seed), "%" PRIu64, q.seed);
+	file = xstrdup(scenario_find("gameday"));
+	machine = machine_rto(q.out ? q.out : "runs", ground);
+	words[n++] = file;
+	give(words, &n, "--on", ground);
+	give(words, &n, "--clusters", q.clusters);
+	give(words, &n, "--seed", seed);
+	give(words, &n, "--store", q.store);
+	give(words, &n, "--out", q.out);
+	give(words, &n, "--live", q.live);
+	give(words, &n, "--metrics", q.metrics);
+	give(words, &n, "--webhook", q.webhook);
+	give(words, &n, "--webhook-secret", q.webhook_secret);
+	give(words, &n, "--max-rpo", q.max_rpo);
+	give(words, &n, "--max-rto", q.max_rto);
+	give(words, &n, "--timeout", "48h");
+	give(words, &n, "--set", kinds[q.kind]);
+	set[0] = q.window ? xstrfmt("window=%s", q.window) : NULL;
+	set[1] = q.limit ? xstrfmt("limit=%s", q.limit) : NULL;
+	set[2] = q.redundancy ? xstrfmt("redundancy=%s", q.redundancy) : NULL;
+	set[3] = xstrfmt("machine_rto=%s", machine);
+	for (size_t i = 0; i < 4; i++)
+		give(words, &n, "--set", set[i]);
+	for (size_t i = 0; i < q.n_set; i++)
+		give(words, &n, "--set", q.set[i]);
+	if (q.plan)
+		words[n++] = "--plan";
+	code = cmd_run(n, (char **)(uintptr_t)words);
+	for (size_t i = 0; i < 4; i++)
+		free(set[i]);
+	free(machine);
+	free(file);
+	return code;
+}

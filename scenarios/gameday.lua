@@ -1,0 +1,150 @@
+-- The team's own rehearsal: the primary dies at an instant that nobody knows, people recover by their own means, and drtest watches, times, and judges
+-- what they made of it. What they type meanwhile is kept; "service" says that the secondary serves, "redundant" that it has a partner again, "done" ends it.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+-- what begins a line and means something; all else is a remark
+local words = { decided = true, service = true, redundant = true, done = true }
+
+return scenario {
+  name = "gameday",
+  options = {
+    window      = { "10m", "the instant is drawn within it, by the seed" },
+    kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of both, by the seed, and told at the end alone", choices = { "kill", "nothing", "drawn" } },
+    limit       = { "2h",  "service has to be back within it" },
+    redundancy  = { "4h",  "how long \"redundant\" or \"done\" is waited for afterwards" },
+    machine_rto = { "",    "what the last drills took by drtest alone, to stand beside the team's: `drtest gameday` fills it in" },
+    db          = { "drtest_live", "of the load, made for it; it must not be there" },
+    tables      = { 3,     "tables of the load", min = 1, max = 10000 },
+    table_size  = { 1000,  "rows of each", min = 1, max = 2147483647 },
+    workers     = { 8,     "connections of the load", min = 1, max = 100000 },
+    rate        = { 100,   "transactions per second over all of them", max = 10000000 },
+  },
+  run = function(t, opt)
+    local primary, secondary, redo, feed, load
+    local disaster, acted, decided, served, over
+    local kind = opt.kind == "drawn" and (t:draw(4) == 0 and "nothing" or "kill") or opt.kind
+    local remarks = 0
+
+    -- The next line that was typed: its word, if it begins with one; every line is kept with its instant.
+    local function heard()
+      local line, ended = t:typed()
+      if not line then return nil, ended end -- true: nobody types any more
+      local at = t:now()
+      local word = line:match("^%s*(%a+)")
+      remarks = remarks + 1
+      t:note(("%s: %s"):format(disaster and text.seconds(at - disaster) .. " after the disaster" or text.seconds(at) .. " after the begin", line))
+      if disaster and not acted then
+        acted = at
+        t:phase "replay" -- until service is back: the team's work
+      end
+      word = word and words[word:lower()] and word:lower() or "remark"
+      if word == "decided" and disaster and not decided then decided = at end
+      return word, line
+    end
+    -- Hears people out until the word comes (it, and its line), "done", the end of who types, or the end of the time.
+    local function until_word(time, what, wanted)
+      local from, ms = t:now(), t:duration(time)
+      t:waiting("waits for " .. what)
+      while (t:now() - from) * 1000 < ms and not over do
+        local word, line = heard()
+        over = word == "done" or not word and line
+        if word == wanted then return word, line end
+        if not word and not over then t:sleep "20ms" end
+      end
+    end
+
+    t:step("look at what runs", function()
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", db = opt.db, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      local live = t:live { of = primary, sink = secondary }
+      if live then
+        redo, feed = live.redo, live.feed
+        load:prepare { on = primary }
+        return ("%s, %s behind"):format(tostring(feed), text.seconds(feed:lag_ms() / 1000))
+      end
+      -- nothing runs here (local, playground): a pair to practise on
+      local store = t:store { buckets = { "backup", "redo" } }
+      load:prepare { on = primary }
+      primary:set_gc(false)
+      local full = primary:backup(store:url "backup/full")
+      secondary:restore(full)
+      redo = store:url "redo/live"
+      feed = primary:changefeed { id = "live", sink = secondary, start_ts = full.ts, redo = redo }
+      primary:set_gc(true)
+      return ("a pair to practise on: %s, %s, redo log %s"):format(tostring(primary), tostring(secondary), redo)
+    end)
+
+    t:step("a load in a database of its own", function()
+      load:start { on = primary }
+      local from = primary:position()
+      t:eventually("the changefeed has brought it to the secondary", t:patience "2m", function() return feed:reached(from) end)
+      t:settled(feed)
+      return ("%d transactions/s; now anything may happen, within %s"):format(opt.rate, opt.window)
+    end)
+
+    local point -- that people say they reached; else the redo log's
+    t:step("the window", function()
+      local ms = t:duration(opt.window)
+      local wait, began, early = t:draw(math.max(ms, 1)), t:now(), false
+      if t:planning() then
+        if opt.kind ~= "nothing" then t:disaster { kill = primary, while_busy = feed } end
+        return
+      end
+      t:waiting "waits for an instant that the seed has drawn"
+      while (t:now() - began) * 1000 < wait do
+        local word = heard()
+        early = early or word == "service"
+        if not word then t:sleep "20ms" end
+      end
+      if kind == "nothing" then
+        local word = until_word(opt.window, "whoever takes it for a disaster", "service")
+        t:check("nobody fails over without a disaster", word ~= "service" and not early, "a false alarm was drawn, and service was moved")
+        return "a false alarm: nothing happened"
+      end
+      t:disaster { kill = primary, while_busy = feed }
+      disaster = t:disaster_at()
+      load:lost()
+      local word, line = until_word(opt.limit, "\"service\" from who recovers", "service")
+      served = word == "service" and t:now()
+      t:check("service is back within " .. opt.limit, served ~= nil and served ~= false, not served and (over and "nobody types any more, or \"done\"" or "nobody said so") or
+        text.seconds(served - disaster))
+      local told = served and line:match("%d%d%d%d%d%d+")
+      point = told and t.tso(told) or t.redo.meta(redo).resolved_ts
+      return ("the primary and its TiCDC died %s after the window began"):format(text.seconds(disaster - began))
+    end)
+
+    if not t:planning() and not served then return end
+
+    t:step("service on the secondary, judged", function()
+      t:promote(load, secondary, function(held)
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = point, held = held })
+        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = point, held = held }))
+        t:rpo(ledger)
+      end)
+      return "up to " .. tostring(point)
+    end)
+
+    t:step("redundant again", function()
+      if t:planning() then return end
+      local word = until_word(opt.redundancy, "\"redundant\" or \"done\"", "redundant")
+      if word == "redundant" then t:recovered("redundant", t:now()) end
+      load:stop()
+      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      return word == "redundant" and "as was typed; drtest did not look at it" or "nobody said so"
+    end)
+
+    t:step("the team's times", function()
+      if t:planning() then return end
+      t:figure("detection_s", (acted or served) - disaster)
+      if decided then t:figure("decision_s", decided - disaster) end
+      t:figure("team_service_s", served - disaster)
+      t:figure("remarks", remarks)
+      if opt.machine_rto ~= "" then t:figure("machine_rto", opt.machine_rto) end
+      return ("first action after %s%s, service after %s; by drtest alone: %s"):format(text.seconds((acted or served) - disaster),
+        decided and ", decision after " .. text.seconds(decided - disaster) or "", text.seconds(served - disaster),
+        opt.machine_rto ~= "" and opt.machine_rto or "not measured (drtest run live_failover, or failover)")
+    end)
+  end,
+}
