@@ -9,6 +9,7 @@ int cmd_suite(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_capacity(int argc, char **argv); /* scenarios/capacity.lua with options of its own */
 int cmd_gameday(int argc, char **argv);  /* scenarios/gameday.lua with options of its own */
+int cmd_runbook(int argc, char **argv);
 int cmd_chaos(int argc, char **argv);
 /* This machine */
 int cmd_list(int argc, char **argv);

@@ -25,6 +25,8 @@ static const struct {
 	{ "gameday", cmd_gameday,
 	  "the team recovers by its own means from a disaster that nobody knows the instant of, and is timed and judged",
 	  NULL },
+	{ "runbook", cmd_runbook,
+	  "the steps back for exactly your clusters: commands, times, decisions, ways out", NULL },
 	{ "chaos", cmd_chaos,
 	  "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing",
 	  NULL },

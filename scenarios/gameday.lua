@@ -10,7 +10,8 @@ return scenario {
   name = "gameday",
   options = {
     window      = { "10m", "the instant is drawn within it, by the seed" },
-    kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of both, by the seed, and told at the end alone", choices = { "kill", "nothing", "drawn" } },
+    kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of both, by the seed, and told at the end alone",
+                    choices = { "kill", "nothing", "drawn" } },
     limit       = { "2h",  "service has to be back within it" },
     redundancy  = { "4h",  "how long \"redundant\" or \"done\" is waited for afterwards" },
     machine_rto = { "",    "what the last drills took by drtest alone, to stand beside the team's: `drtest gameday` fills it in" },
@@ -107,8 +108,8 @@ return scenario {
       load:lost()
       local word, line = until_word(opt.limit, "\"service\" from who recovers", "service")
       served = word == "service" and t:now()
-      t:check("service is back within " .. opt.limit, served ~= nil and served ~= false, not served and (over and "nobody types any more, or \"done\"" or "nobody said so") or
-        text.seconds(served - disaster))
+      local why = over and "nobody types any more, or \"done\"" or "nobody said so"
+      t:check("service is back within " .. opt.limit, served and true or false, served and text.seconds(served - disaster) or why)
       local told = served and line:match("%d%d%d%d%d%d+")
       point = told and t.tso(told) or t.redo.meta(redo).resolved_ts
       return ("the primary and its TiCDC died %s after the window began"):format(text.seconds(disaster - began))

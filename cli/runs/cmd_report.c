@@ -10,14 +10,13 @@
 
 #include "cli/live/notify.h"
 #include "cli/options.h"
+#include "cli/runs/print_page.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "reports/ci.h"
 #include "reports/report.h"
 
-#define OUTPUT_BYTES_MAX ((size_t)1 << 20)
-#define PAGE_MS 120000
 #define RESULT_BYTES_MAX ((size_t)256 << 20)
 
 static int print_json(const char *run, struct err *e)
@@ -33,27 +32,11 @@ static int print_json(const char *run, struct err *e)
 	return rc;
 }
 
-/* The page as a browser shows it; the first of the programs that is here. */
-static int run_first(const char *const *programs, char **argv, const char *none, struct err *e)
-{
-	struct strbuf out = STRBUF_INIT;
-	int rc;
-
-	for (; *programs && !argv[0]; programs++)
-		argv[0] = proc_which(*programs);
-	if (!argv[0])
-		return err_set(e, ERR_ENV, 0, "%s", none);
-	rc = proc_run(argv, NULL, &out, OUTPUT_BYTES_MAX, deadline_in_ms(PAGE_MS), e);
-	strbuf_release(&out);
-	free(argv[0]);
-	return rc;
-}
-
 static int open_page(const char *run, struct err *e)
 {
 	static const char *const programs[] = { "xdg-open", "open", NULL };
 	char *page = xstrfmt("%s/report.html", run), *argv[] = { NULL, page, NULL };
-	int rc = run_first(
+	int rc = print_page_run(
 		programs, argv,
 		"--open: neither xdg-open nor open is on PATH: open report.html in a browser", e);
 
@@ -63,39 +46,11 @@ static int open_page(const char *run, struct err *e)
 
 static int make_pdf(const char *run, const char *to, struct err *e)
 {
-	static const char *const programs[] = { "chromium", "chromium-browser", "google-chrome",
-						NULL };
-	char *page = xstrfmt("%s/report.html", run), *real = realpath(page, NULL),
-	     *url = xstrfmt("file://%s", real ? real : page);
-	char *print = xstrfmt("--print-to-pdf=%s", to), profile[] = "/tmp/drtest-pdf.XXXXXX",
-	     *dir = mkdtemp(profile);
-	char *own = xstrfmt("--user-data-dir=%s", dir ? dir : "/nonexistent");
-	char *argv[] = { NULL,
-			 (char *)"--headless=new",
-			 (char *)"--disable-gpu",
-			 (char *)"--disable-background-networking",
-			 (char *)"--no-pdf-header-footer",
-			 (char *)"--virtual-time-budget=5000",
-			 own,
-			 print,
-			 url,
-			 geteuid() ? NULL : (char *)"--no-sandbox",
-			 NULL };
-	int rc = run_first(
-		programs, argv,
-		"--pdf: no Chromium is on PATH (apt-get install chromium); or print report.html from a browser",
-		e);
+	char *page = xstrfmt("%s/report.html", run);
+	int rc = print_page(page, to, e);
 
-	if (rc == 0 && !fs_exists(to))
-		rc = err_set(e, ERR_ENV, 0, "--pdf: the browser wrote no %s", to);
-	if (dir)
-		fs_remove_tree(dir, NULL);
-	free(own);
 	free(page);
-	free(real);
-	free(url);
-	free(print);
-	return rc;
+	return rc < 0 ? err_wrap(e, "--pdf") : 0;
 }
 
 struct request {

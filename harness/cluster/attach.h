@@ -51,6 +51,8 @@ struct attach_file {
 /* Mistakes are told with file and field. Secrets come by env "NAME" in the file, or as a struct
  * attach_secret. */
 int attach_file_read(struct attach_file *f, const char *path, struct err *e);
+/* The same, and env "NAME" is "${NAME}": for who prints the file's content and no secret. */
+int attach_file_read_named(struct attach_file *f, const char *path, struct err *e);
 /* Reads what is a file's or a command's; once for each file that was read. */
 int attach_secrets(struct attach_file *f, struct err *e);
 struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into c */

@@ -43,6 +43,13 @@ const char *attach_verb_text(enum ability v)
 	return "that";
 }
 
+/* For who writes commands of it: a shell's own word for the variable. */
+static int name_env(lua_State *L)
+{
+	lua_pushfstring(L, "${%s}", luaL_checkstring(L, 1));
+	return 1;
+}
+
 /* What is not set is noted, with its line, and "" goes on in its place: whoever writes the file
  * hears of all at once. */
 static int get_env(lua_State *L)
@@ -192,7 +199,8 @@ static int take_url(lua_State *L, char *out, size_t room, const char *where, con
 {
 	if (take_text(L, out, room, where, f, e) < 0)
 		return -1;
-	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0)
+	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0 &&
+	    strncmp(out, "${", 2) != 0)
 		return wrong(e, where, f, "has to begin with http:// or https://");
 	if (*out && out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
@@ -531,7 +539,7 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	return f->n ? 0 : err_set(e, ERR_USAGE, 0, "%s: it names no cluster", where);
 }
 
-int attach_file_read(struct attach_file *f, const char *path, struct err *e)
+static int read_file(struct attach_file *f, const char *path, lua_CFunction env, struct err *e)
 {
 	struct strbuf source = STRBUF_INIT, unset = STRBUF_INIT;
 	lua_State *L = luaL_newstate();
@@ -550,7 +558,7 @@ int attach_file_read(struct attach_file *f, const char *path, struct err *e)
 		goto out;
 	}
 	lua_pushlightuserdata(L, &unset);
-	lua_pushcclosure(L, get_env, 1);
+	lua_pushcclosure(L, env, 1);
 	lua_setglobal(L, "env");
 	lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MAX);
 	snprintf(chunk, sizeof(chunk), "@%.300s", path);
@@ -578,6 +586,16 @@ out:
 	if (rc < 0)
 		attach_file_release(f);
 	return rc;
+}
+
+int attach_file_read(struct attach_file *f, const char *path, struct err *e)
+{
+	return read_file(f, path, get_env, e);
+}
+
+int attach_file_read_named(struct attach_file *f, const char *path, struct err *e)
+{
+	return read_file(f, path, name_env, e);
 }
 
 static void forget_words(char **words)

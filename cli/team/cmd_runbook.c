@@ -1,0 +1,120 @@
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/team/runbook.h"
+#include "cli/runs/print_page.h"
+#include "cli/version.h"
+#include "harness/os/fs.h"
+
+#define RUNS_MAX 20
+
+enum { FORMAT_MD, FORMAT_HTML, FORMAT_PDF };
+struct request {
+	const char *clusters, *to, *runs, *max_rpo, *max_rto;
+	int format;
+};
+#define AT(member) .at = offsetof(struct request, member)
+static const struct option_def options[] = {
+	{ "clusters", OPTION_TEXT, "FILE", "the clusters (docs/CLUSTERS.md)", AT(clusters) },
+	{ "format", OPTION_CHOICE, "md|html|pdf",
+	  "Markdown, HTML, or PDF by the Chromium that is here (md)", AT(format) },
+	{ "to", OPTION_TEXT, "FILE", "where it goes; pdf needs it (standard output)", AT(to) },
+	{ "runs", OPTION_TEXT, "DIR", "the folder of runs, whose times are told (runs)", AT(runs) },
+	{ "max-rpo", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rpo) },
+	{ "max-rto", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rto) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "runbook",
+	.usage =
+		"drtest runbook --clusters FILE [--format md|html|pdf] [--to FILE] [--runs DIR] [...]",
+	.about =
+		"Prints the steps back for exactly these clusters: their addresses, the commands in "
+		"order, what the last drills took, where to decide and by what, and the way out of "
+		"each step that fails. Secrets are named, never shown: the clusters file's env \"NAME\" "
+		"stays ${NAME}. Nothing is connected to.",
+	.options = options,
+	.more = "Exit code: 0 printed, 2 wrong usage or clusters file, 3 it could not be written.",
+};
+
+/* The newest drills that replayed a log; of one scenario, for times of different ones tell nothing
+ * together. */
+static void drills(const char *runs_dir, struct past_run **runs, size_t *n)
+{
+	static const char *const scenarios[] = { "live_failover", "rehearse", "failover" };
+
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		const struct past_filter f = { .scenario = scenarios[i],
+					       .verdict = "pass",
+					       .last = RUNS_MAX };
+
+		if (past_list(runs_dir, &f, runs, n, NULL) < 0 || *n)
+			return;
+	}
+}
+
+static int put(const struct request *q, const struct strbuf *text, struct err *e)
+{
+	char page[] = "/tmp/drtest-runbook.XXXXXX.html";
+	int fd, rc;
+
+	if (!q->to) {
+		fwrite(text->buf, 1, text->len, stdout);
+		return 0;
+	}
+	if (q->format != FORMAT_PDF)
+		return fs_write_atomic(q->to, text->buf, text->len, 0644, e);
+	fd = mkstemps(page, 5);
+	if (fd < 0)
+		return err_sys(e, "create %s", page);
+	rc = fs_write_all(fd, text->buf, text->len, e);
+	close(fd);
+	if (rc == 0)
+		rc = print_page(page, q->to, e);
+	unlink(page);
+	return rc;
+}
+
+int cmd_runbook(int argc, char **argv)
+{
+	struct request q = { 0 };
+	struct attach_file file = { 0 };
+	struct past_run *runs = NULL;
+	struct err e = ERR_INIT;
+	struct runbook b = { .file = &file, .version = drtest_version };
+	struct page p = { .out = STRBUF_INIT };
+	size_t n = 0;
+	int rc = options_parse(&command, argc, argv, &q);
+
+	if (rc)
+		return rc == 1 ? 0 : 2;
+	if (!q.clusters)
+		return options_wrong(&command, "--clusters FILE is wanted (docs/CLUSTERS.md)");
+	if (q.format == FORMAT_PDF && !q.to)
+		return options_wrong(&command, "--format pdf needs --to FILE");
+	if (attach_file_read_named(&file, q.clusters, &e) < 0) {
+		fprintf(stderr, "drtest runbook: %s\n", e.text);
+		return 2;
+	}
+	drills(q.runs ? q.runs : "runs", &runs, &n);
+	b.path = q.clusters;
+	b.runs = runs;
+	b.runs_n = n;
+	b.max_rpo = q.max_rpo;
+	b.max_rto = q.max_rto;
+	page_begin(&p, q.format != FORMAT_MD, "Runbook: from the primary's death to service");
+	rc = runbook_write(&b, &p, &e);
+	if (rc == 0)
+		rc = put(&q, &p.out, &e);
+	if (rc < 0)
+		fprintf(stderr, "drtest runbook: %s\n", e.text);
+	strbuf_release(&p.out);
+	past_free(runs, n);
+	attach_file_release(&file);
+	return rc < 0 ? err_exit_code(&e) : 0;
+}

@@ -1,0 +1,534 @@
+#include "cli/team/runbook.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/base/secret.h"
+#include "harness/base/uri.h"
+#include "harness/base/xalloc.h"
+#include "reports/text.h"
+
+#define NAMES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
+/* ---- for a shell */
+
+/* Within double quotes; "${NAME}" stays what it is to the shell. */
+static void inside(struct strbuf *out, const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		size_t n = c[0] == '$' && c[1] == '{' ? strspn(c + 2, NAMES) : 0;
+
+		if (n && c[2 + n] == '}') {
+			strbuf_add(out, c, n + 3);
+			c += n + 2;
+			continue;
+		}
+		if (strchr("\"\\$`", *c))
+			strbuf_addch(out, '\\');
+		strbuf_addch(out, *c == '\n' ? ' ' : *c);
+	}
+}
+
+static void quoted(struct strbuf *out, const char *text)
+{
+	strbuf_addch(out, '"');
+	inside(out, text);
+	strbuf_addch(out, '"');
+}
+
+static void words(struct strbuf *out, char *const *argv)
+{
+	for (size_t i = 0; argv[i]; i++) {
+		const char *w = argv[i];
+
+		if (i)
+			strbuf_addch(out, ' ');
+		if (*w && w[strspn(w, NAMES "-./:=,@+%")] == '\0')
+			strbuf_addstr(out, w);
+		else
+			quoted(out, w);
+	}
+}
+
+/* "new-primary" as NEW_PRIMARY */
+static void variable(struct strbuf *out, const char *name)
+{
+	for (; *name; name++)
+		strbuf_addch(out, *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A')
+				  : strchr(NAMES, *name)       ? *name
+							       : '_');
+}
+
+/* "${NAME}" and nothing else: what the clusters file has from the environment. */
+static bool is_named(const char *text, size_t n)
+{
+	return n > 3 && !strncmp(text, "${", 2) && strspn(text + 2, NAMES) == n - 3 &&
+	       text[n - 1] == '}';
+}
+
+/* How the shell gets a password: from the environment, a file, or a command. "": there is none. */
+static void password_of(struct strbuf *out, const char *cluster, const char *text,
+			const struct attach_secret *s)
+{
+	if (s->file[0]) {
+		strbuf_addstr(out, "$(head -n 1 ");
+		quoted(out, s->file);
+		strbuf_addch(out, ')');
+	} else if (s->command[0]) {
+		strbuf_addstr(out, "$(");
+		words(out, s->command);
+		strbuf_addstr(out, " | head -n 1)");
+	} else if (is_named(text, strlen(text))) {
+		strbuf_addstr(out, text);
+	} else if (*text) { /* it stands in the file, and not here */
+		strbuf_addstr(out, "${");
+		variable(out, cluster);
+		strbuf_addstr(out, "_PASSWORD}");
+	}
+}
+
+/* export REDO_URI="s3://…": a key that stands in the file becomes a variable to be set. */
+static void export_store(struct strbuf *out, const char *name, const char *uri)
+{
+	struct strbuf text = STRBUF_INIT;
+	size_t n = strcspn(uri, "?");
+
+	strbuf_add(&text, uri, n);
+	for (const char *p = uri + n; *p; p += n) {
+		size_t key = strcspn(p + 1, "=&");
+		char *param = xstrndup(p + 1, key);
+
+		n = 1 + strcspn(p + 1, "&");
+		if (p[1 + key] == '=' && secret_name(param) &&
+		    !is_named(p + 2 + key, n - 2 - key)) {
+			strbuf_addf(&text, "%c%s=${%s_", *p, param, name);
+			variable(&text, param);
+			strbuf_addch(&text, '}');
+		} else {
+			strbuf_add(&text, p, n);
+		}
+		free(param);
+	}
+	strbuf_addf(out, "export %s_URI=", name);
+	quoted(out, text.buf);
+	strbuf_addch(out, '\n');
+	strbuf_release(&text);
+}
+
+/* export SECONDARY_URI="mysql://user:…@host:port/?…" */
+static void export_sql(struct strbuf *out, const char *name, const struct attach_cluster *c)
+{
+	const struct sql_endpoint *ep = &c->sql;
+	const struct {
+		const char *name, *value;
+	} tls[] = { { "ssl-ca", ep->ssl_ca },
+		    { "ssl-cert", ep->ssl_cert },
+		    { "ssl-key", ep->ssl_key },
+		    { "ssl-server-name", ep->ssl_server_name } };
+	struct strbuf password = STRBUF_INIT, user = STRBUF_INIT;
+	char *host = xstrfmt(strchr(ep->host, ':') ? "[%s]:%u" : "%s:%u", ep->host, ep->port);
+	char sign = '?';
+
+	password_of(&password, c->name, ep->password, &c->password);
+	strbuf_addf(out, "export %s=\"mysql%s://", name, ep->tls == SQL_TLS_VERIFY ? "+ssl" : "");
+	uri_encode(&user, ep->user, strlen(ep->user), NULL);
+	inside(out, user.buf);
+	if (password.len)
+		strbuf_addf(out, ":$(uri_encode \"%s\")", password.buf);
+	strbuf_addch(out, '@');
+	inside(out, host);
+	strbuf_addch(out, '/');
+	for (size_t i = 0; i < sizeof(tls) / sizeof(tls[0]); i++)
+		if (*tls[i].value) {
+			strbuf_addf(out, "%c%s=", sign, tls[i].name);
+			inside(out, tls[i].value);
+			sign = '&';
+		}
+	strbuf_addstr(out, "\"\n");
+	strbuf_release(&password);
+	strbuf_release(&user);
+	free(host);
+}
+
+/* The names of "${NAME}" in a text, each once. */
+static void need(struct strbuf *out, const char *text)
+{
+	for (const char *c = text; (c = strstr(c, "${")); c += 2) {
+		size_t n = strspn(c + 2, NAMES);
+		char *line;
+
+		if (!n || c[2 + n] != '}')
+			continue;
+		line = xstrfmt(": \"${%.*s:?is not set}\"\n", (int)n, c + 2);
+		if (!strstr(out->buf, line))
+			strbuf_addstr(out, line);
+		free(line);
+	}
+}
+
+/* ---- what the last drills took */
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of one figure over the drills, in seconds; 0: it was never measured. */
+static size_t measured(const struct runbook *b, const char *name, double *median, double *worst)
+{
+	double *all = xmalloc((b->runs_n + 1) * sizeof(*all));
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->runs_n; i++) {
+		double v = past_value(&b->runs[i], name);
+
+		if (v >= 0)
+			all[n++] = v / 1e3;
+	}
+	qsort(all, n, sizeof(*all), by_value);
+	if (n) {
+		*median = n % 2 ? all[n / 2] : (all[n / 2 - 1] + all[n / 2]) / 2;
+		*worst = all[n - 1];
+	}
+	free(all);
+	return n;
+}
+
+static void times(const struct runbook *b, struct page *p)
+{
+	static const char *const figures[][2] = {
+		{ "rto_detect_ms", "until it was noticed" },
+		{ "rto_replay_ms", "the replay" },
+		{ "rto_promote_ms", "until the first write on the secondary, from there" },
+		{ "rto_ms", "service was away" },
+		{ "redundant_ms", "until there was a partner again" },
+		{ "rpo_ms", "writes that were lost (data-loss window)" },
+	};
+	const char *const head[] = { "what", "median", "worst", "drills", NULL };
+	char when[40], a[TEXT_NUMBER], w[TEXT_NUMBER], n_text[32];
+	bool any = false;
+
+	page_heading(p, 2, "What it takes");
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		double median, worst;
+		size_t n = measured(b, figures[i][0], &median, &worst);
+		const char *const row[] = { figures[i][1], text_seconds(a, n ? median : 0),
+					    text_seconds(w, n ? worst : 0), n_text, NULL };
+
+		if (!n)
+			continue;
+		if (!any)
+			page_row(p, head);
+		any = true;
+		snprintf(n_text, sizeof(n_text), "%zu", n);
+		page_row(p, row);
+	}
+	if (any) {
+		time_t s = b->runs[b->runs_n - 1].started_ms / 1000;
+		struct tm tm;
+
+		gmtime_r(&s, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%d", &tm);
+		page_say(
+			p,
+			"Measured by drtest, without people; the last drill was on %s, of the scenario %s on %s. "
+			"People take longer: a game day (`drtest gameday`) tells how much.",
+			when, b->runs[b->runs_n - 1].scenario, b->runs[b->runs_n - 1].ground);
+	} else {
+		page_say(
+			p,
+			"Not measured yet: no drill is in the history. `drtest run rehearse --on attach --clusters "
+			"…` measures the replay without touching the pair; then print this runbook again.");
+	}
+}
+
+/* ---- the steps */
+
+static void prepare(const struct runbook *b, struct page *p, const struct attach_cluster *primary,
+		    const struct attach_cluster *secondary, const struct attach_cluster *fresh)
+{
+	struct strbuf sh = STRBUF_INIT, exports = STRBUF_INIT;
+
+	strbuf_addstr(
+		&exports,
+		"uri_encode() { printf %s \"$1\" | od -An -v -tx1 | tr -d '\\n' | sed 's/ /%/g'; }\n");
+	export_store(&exports, "REDO", b->file->redo);
+	export_sql(&exports, "SECONDARY_URI", secondary);
+	if (primary)
+		export_sql(&exports, "PRIMARY_URI", primary);
+	if (fresh)
+		export_sql(&exports, "NEW_PRIMARY_URI", fresh);
+	if (fresh && b->file->store[0])
+		export_store(&exports, "STORE", b->file->store);
+	need(&sh, exports.buf);
+	strbuf_addstr(&sh, exports.buf);
+	page_heading(p, 2, "0. A shell that has what it takes");
+	page_say(
+		p,
+		"All commands below are typed into one shell, on a machine that reaches the store and the "
+		"secondary. Secrets come from where the clusters file has them; none stands here.");
+	page_shell(p, sh.buf);
+	page_item(p, "A line says `is not set`: export that variable, and begin again.");
+	strbuf_release(&sh);
+	strbuf_release(&exports);
+}
+
+static void decide(const struct runbook *b, struct page *p, const struct attach_cluster *primary)
+{
+	const char *const head[] = { "you see", "then", NULL };
+	const char *const rows[][3] = {
+		{ "the primary answers SQL from a second place, or its operator says it is back within a minute",
+		  "wait: a failover costs what the next line tells, and the way back", NULL },
+		{ "it has answered nobody for 60 s, and nobody can say when it will",
+		  "fail over: go on with 2", NULL },
+		{ "`drtest redo watch` warns (more would be lost than the flush interval explains)",
+		  "ask who answers for the data before you go on; the log may be stuck for longer than the primary is dead",
+		  NULL },
+		{ "the redo log can't be read",
+		  "no replay is possible: the way back is the last backup", NULL },
+	};
+	struct strbuf sh = STRBUF_INIT;
+
+	page_heading(p, 2, "1. Is it a disaster? Decide");
+	strbuf_addstr(&sh, "drtest redo watch --storage env:REDO_URI --once\n");
+	if (primary && primary->pd[0]) {
+		strbuf_addstr(&sh, "curl -sS --max-time 5 ");
+		if (primary->tls.ca[0]) {
+			strbuf_addstr(&sh, "--cacert ");
+			quoted(&sh, primary->tls.ca);
+			strbuf_addch(&sh, ' ');
+		}
+		if (primary->tls.cert[0]) {
+			strbuf_addstr(&sh, "--cert ");
+			quoted(&sh, primary->tls.cert);
+			strbuf_addstr(&sh, " --key ");
+			quoted(&sh, primary->tls.key);
+			strbuf_addch(&sh, ' ');
+		}
+		quoted(&sh, primary->pd);
+		strbuf_addstr(&sh,
+			      "/pd/api/v1/health || echo 'PD of the primary does not answer'\n");
+	}
+	page_shell(p, sh.buf);
+	page_row(p, head);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		page_row(p, rows[i]);
+	if (b->max_rpo)
+		page_item(
+			p,
+			"The target: at most %s of writes are lost. More than that in the first line above is a "
+			"decision for who answers for the data.",
+			b->max_rpo);
+	if (b->max_rto)
+		page_item(
+			p,
+			"The target: service is back within %s. What of that is left has to hold \"What it takes\"; else begin now.",
+			b->max_rto);
+	strbuf_release(&sh);
+}
+
+static void fence(struct page *p, const struct attach_cluster *primary)
+{
+	struct strbuf sh = STRBUF_INIT;
+
+	page_heading(p, 2, "2. The old primary stays dead");
+	page_say(p,
+		 "A TiCDC that still lives would write into what you are about to repair, and an "
+		 "application that still reaches the primary would write what nobody will have.");
+	if (primary && primary->command[ATTACH_KILL][0]) {
+		words(&sh, primary->command[ATTACH_KILL]);
+		strbuf_addch(&sh, '\n');
+		page_shell(p, sh.buf);
+	} else if (primary) {
+		page_item(
+			p,
+			"Stop every process of %s (`%s:%u`), its TiCDC%s%s%s first; or cut its network.",
+			primary->name, primary->sql.host, primary->sql.port,
+			primary->ticdc[0] ? " (`" : "", primary->ticdc,
+			primary->ticdc[0] ? "`)" : "");
+	} else {
+		page_item(
+			p,
+			"Stop every process of the primary, its TiCDC first; or cut its network.");
+	}
+	page_item(
+		p,
+		"It can't be reached, and can't be stopped: take its network from it, or the way to it "
+		"from the applications (load balancer, DNS), before you go on.");
+	strbuf_release(&sh);
+}
+
+static void replay(const struct runbook *b, struct page *p, const struct attach_cluster *secondary)
+{
+	struct strbuf sh = STRBUF_INIT, how = STRBUF_INIT;
+
+	if (b->file->redo_time_zone[0])
+		strbuf_addf(&how, " --time-zone %s", b->file->redo_time_zone);
+	if (secondary->sink_user[0]) {
+		strbuf_addstr(&how, " --fence-user ");
+		quoted(&how, secondary->sink_user);
+	}
+	page_heading(p, 2, "3. Replay the redo log");
+	strbuf_addstr(&sh, "drtest redo check --storage env:REDO_URI\n");
+	strbuf_addf(
+		&sh,
+		"drtest redo apply --storage env:REDO_URI --sink-uri env:SECONDARY_URI%s --dry-run\n",
+		how.buf);
+	strbuf_addf(&sh,
+		    "drtest redo apply --storage env:REDO_URI --sink-uri env:SECONDARY_URI%s\n",
+		    how.buf);
+	strbuf_addstr(&sh, "drtest redo meta --storage env:REDO_URI\n");
+	page_shell(p, sh.buf);
+	page_say(
+		p,
+		"The secondary is then exactly as the primary was at the resolved-ts that the last line "
+		"tells; what was acknowledged later is lost. Write that TSO down.");
+	page_item(
+		p,
+		"It was interrupted, or the connection broke: the same command again. It may be killed and repeated at any instant.");
+	page_item(
+		p,
+		"`check` says BROKEN, or `apply` refuses a torn file: ask who answers for the data; `--allow-gap` goes on and names each gap.");
+	page_item(
+		p,
+		"It refuses because the server does not look like the log's secondary: is the address right? Only then `--yes`.");
+	page_item(
+		p,
+		"It lacks a right: `drtest doctor --grants --role drill` prints the account that a replay "
+		"needs. Make it now, not then.");
+	page_item(
+		p,
+		"It warns of a table: look at that table before 4; its rows may not be all there.");
+	page_item(
+		p,
+		"drtest can't be had: `cdc redo apply --storage … --tmp-dir … --sink-uri …` of TiCDC, once, and from the beginning if it breaks.");
+	strbuf_release(&sh);
+	strbuf_release(&how);
+}
+
+static void promote(struct page *p, const struct attach_cluster *secondary)
+{
+	struct strbuf sh = STRBUF_INIT;
+
+	page_heading(p, 2, "4. Service on the secondary");
+	page_say(
+		p,
+		"Point the applications at `%s:%u`. Begin with one; its first write that is acknowledged ends the time without service.",
+		secondary->sql.host, secondary->sql.port);
+	if (!secondary->mysql) {
+		strbuf_addf(
+			&sh,
+			"mysql -h %s -P %u -u %s -p -e \"SELECT @@tidb_super_read_only, @@tidb_restricted_read_only\"",
+			secondary->sql.host, secondary->sql.port, secondary->sql.user);
+		page_item(
+			p,
+			"Writes are refused: `tidb_super_read_only` or `tidb_restricted_read_only` is on. By hand: `%s`",
+			sh.buf);
+	}
+	page_item(
+		p,
+		"A connection pool goes on to the old address: restart it; a DNS name has its time to live.");
+	page_item(
+		p,
+		"Something is wrong with the data: stop the applications again. Nothing is lost by that; "
+		"the redo log is still there, and 3 may be repeated only as long as nobody has written.");
+	strbuf_release(&sh);
+}
+
+static void redundant(const struct runbook *b, struct page *p,
+		      const struct attach_cluster *secondary, const struct attach_cluster *fresh)
+{
+	page_heading(p, 2, "5. Redundant again");
+	if (!fresh) {
+		page_say(
+			p,
+			"The clusters file names no `new-primary`. Build one, add it to the file, and print this "
+			"runbook again: its commands will stand here. Until then the secondary is all there is.");
+		return;
+	}
+	page_say(
+		p,
+		"A new and empty cluster at `%s:%u` gets all that the secondary has, and then all that "
+		"changes. Never the old primary's disks: they hold what is lost.",
+		fresh->sql.host, fresh->sql.port);
+	if (secondary->mysql || fresh->mysql) {
+		page_shell(p, "drtest backup --from env:SECONDARY_URI --storage env:STORE_URI\n"
+			      "drtest restore --to env:NEW_PRIMARY_URI --storage env:STORE_URI\n"
+			      "drtest diff --a env:SECONDARY_URI --b env:NEW_PRIMARY_URI\n");
+	} else {
+		page_item(
+			p,
+			"On the secondary: `SET GLOBAL tidb_gc_enable = FALSE`, then `BACKUP DATABASE * TO '…'` "
+			"into an empty prefix of the store; note its BackupTS.");
+		page_item(p, "On the new cluster: `RESTORE DATABASE * FROM '…'`.");
+		page_item(
+			p,
+			"On the secondary's TiCDC%s%s%s: `cdc cli changefeed create` with `--start-ts` that "
+			"BackupTS and the configuration with `[consistent] level = \"eventual\"`; without it no "
+			"redo log is written.",
+			secondary->ticdc[0] ? " (`" : "", secondary->ticdc,
+			secondary->ticdc[0] ? "`)" : "");
+		page_item(
+			p,
+			"On the secondary: `SET GLOBAL tidb_gc_enable = TRUE`. Then `drtest redo watch` on the new log until it warns no more.");
+	}
+	page_item(
+		p,
+		"A step fails: the secondary serves all the while. Empty the new cluster, take a new prefix, begin 5 again.");
+	(void)b;
+}
+
+int runbook_write(const struct runbook *b, struct page *p, struct err *e)
+{
+	const struct attach_cluster *primary = NULL, *secondary = NULL, *fresh = NULL;
+	time_t now = time(NULL);
+	char when[40];
+	struct tm tm;
+
+	for (size_t i = 0; i < b->file->n; i++) {
+		const struct attach_cluster *c = &b->file->c[i];
+
+		primary = !strcmp(c->name, "primary") ? c : primary;
+		secondary = !strcmp(c->name, "secondary") ? c : secondary;
+		fresh = !strcmp(c->name, "new-primary") ? c : fresh;
+	}
+	if (!secondary || !b->file->redo[0])
+		return err_set(e, ERR_USAGE, 0, "%s: a runbook needs %s", b->path,
+			       secondary ? "redo = \"…\", the changefeed's redo log"
+					 : "secondary = { sql = … }");
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm);
+	page_heading(p, 2, "The clusters");
+	{
+		const char *const head[] = { "cluster", "SQL", "PD", "TiCDC", NULL };
+
+		page_row(p, head);
+		for (size_t i = 0; i < b->file->n; i++) {
+			const struct attach_cluster *c = &b->file->c[i];
+			char *sql = xstrfmt("%s:%u", c->sql.host, c->sql.port);
+			const char *const row[] = { c->name, sql, c->pd, c->ticdc, NULL };
+
+			page_row(p, row);
+			free(sql);
+		}
+	}
+	page_say(
+		p,
+		"Printed on %s by drtest %s from `%s`. Print it again when the clusters change, and after "
+		"each drill; keep a copy where a dead data centre does not take it along.",
+		when, b->version, b->path);
+	times(b, p);
+	prepare(b, p, primary, secondary, fresh);
+	decide(b, p, primary);
+	fence(p, primary);
+	replay(b, p, secondary);
+	promote(p, secondary);
+	redundant(b, p, secondary, fresh);
+	page_end(p);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* The steps back, for the clusters of one file: with their addresses, the commands in order, what
+ * the last drills took, where to decide, and what to do when a step fails. Secrets are named, never
+ * shown. */
+#ifndef CLI_TEAM_RUNBOOK_H
+#define CLI_TEAM_RUNBOOK_H
+
+#include "cli/team/page.h"
+#include "harness/cluster/attach.h"
+#include "reports/run_history.h"
+
+struct runbook {
+	const struct attach_file *file; /* read by attach_file_read_named() */
+	const char *path;               /* of it */
+	const struct past_run *runs;    /* drills whose times are told, oldest first */
+	size_t runs_n;
+	const char *max_rpo, *max_rto; /* targets, as given; NULL: none */
+	const char *version;           /* of drtest */
+};
+/* ERR_USAGE: the file names no secondary, or no redo log. */
+int runbook_write(const struct runbook *b, struct page *p, struct err *e);
+
+#endif
