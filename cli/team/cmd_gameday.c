@@ -95,28 +95,28 @@ static int by_value(const void *a, const void *b)
 static char *machine_rto(const char *runs_dir, const char *ground)
 {
 	static const char *const scenarios[] = { "live_failover", "failover" };
-	struct past_run *runs = NULL;
+	struct run_row *runs = NULL;
 	double rto[RUNS_MAX];
 	char seconds[TEXT_NUMBER], *text = NULL;
 
 	for (size_t i = 0; i < 2 && !text; i++) {
-		const struct past_filter f = { .scenario = scenarios[i],
+		const struct run_filter f = { .scenario = scenarios[i],
 					       .ground = ground,
 					       .last = RUNS_MAX };
 		size_t n = 0, told = 0;
 
-		if (past_list(runs_dir, &f, &runs, &n, NULL) < 0)
+		if (run_history_list(runs_dir, &f, &runs, &n, NULL) < 0)
 			break;
 		for (size_t k = 0; k < n; k++)
-			if (past_value(&runs[k], "rto_ms") >= 0)
-				rto[told++] = past_value(&runs[k], "rto_ms");
+			if (run_row_value(&runs[k], "rto_ms") >= 0)
+				rto[told++] = run_row_value(&runs[k], "rto_ms");
 		if (told) {
 			qsort(rto, told, sizeof(rto[0]), by_value);
 			text = xstrfmt("%s, median of %zu run%s of %s",
 				       text_seconds(seconds, rto[told / 2] / 1e3), told,
 				       told > 1 ? "s" : "", scenarios[i]);
 		}
-		past_free(runs, n);
+		run_history_free(runs, n);
 	}
 	return text ? text : xstrdup("");
 }

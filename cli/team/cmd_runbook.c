@@ -44,16 +44,16 @@ static const struct command_def command = {
 
 /* The newest drills that replayed a log; of one scenario, for times of different ones tell nothing
  * together. */
-static void drills(const char *runs_dir, struct past_run **runs, size_t *n)
+static void drills(const char *runs_dir, struct run_row **runs, size_t *n)
 {
 	static const char *const scenarios[] = { "live_failover", "rehearse", "failover" };
 
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-		const struct past_filter f = { .scenario = scenarios[i],
+		const struct run_filter f = { .scenario = scenarios[i],
 					       .verdict = "pass",
 					       .last = RUNS_MAX };
 
-		if (past_list(runs_dir, &f, runs, n, NULL) < 0 || *n)
+		if (run_history_list(runs_dir, &f, runs, n, NULL) < 0 || *n)
 			return;
 	}
 }
@@ -84,7 +84,7 @@ int cmd_runbook(int argc, char **argv)
 {
 	struct request q = { 0 };
 	struct attach_file file = { 0 };
-	struct past_run *runs = NULL;
+	struct run_row *runs = NULL;
 	struct err e = ERR_INIT;
 	struct runbook b = { .file = &file, .version = drtest_version };
 	struct page p = { .out = STRBUF_INIT };
@@ -114,7 +114,7 @@ int cmd_runbook(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest runbook: %s\n", e.text);
 	strbuf_release(&p.out);
-	past_free(runs, n);
+	run_history_free(runs, n);
 	attach_file_release(&file);
 	return rc < 0 ? err_exit_code(&e) : 0;
 }

@@ -185,7 +185,7 @@ static size_t measured(const struct runbook *b, const char *name, double *median
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->runs_n; i++) {
-		double v = past_value(&b->runs[i], name);
+		double v = run_row_value(&b->runs[i], name);
 
 		if (v >= 0)
 			all[n++] = v / 1e3;
