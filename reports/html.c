@@ -213,7 +213,7 @@ static void header(const struct run_model *m, struct strbuf *out)
 	}
 	if (time_of(m, 0, "%Y-%m-%d %H:%M:%S UTC", out))
 		strbuf_addstr(out, " · ");
-	strbuf_addf(out, "%s %s · drtest ", m->running ? "since" : "took",
+	strbuf_addf(out, "%s %s · drtest ", m->running ? "for" : "took",
 		    text_seconds(text, m->seconds));
 	text_html(out, m->drtest[0] ? m->drtest : "?");
 	strbuf_addstr(out, "</p></div></header>\n");

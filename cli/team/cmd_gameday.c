@@ -101,8 +101,8 @@ static char *machine_rto(const char *runs_dir, const char *ground)
 
 	for (size_t i = 0; i < 2 && !text; i++) {
 		const struct run_filter f = { .scenario = scenarios[i],
-					       .ground = ground,
-					       .last = RUNS_MAX };
+					      .ground = ground,
+					      .last = RUNS_MAX };
 		size_t n = 0, told = 0;
 
 		if (run_history_list(runs_dir, &f, &runs, &n, NULL) < 0)

@@ -50,8 +50,8 @@ static void drills(const char *runs_dir, struct run_row **runs, size_t *n)
 
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		const struct run_filter f = { .scenario = scenarios[i],
-					       .verdict = "pass",
-					       .last = RUNS_MAX };
+					      .verdict = "pass",
+					      .last = RUNS_MAX };
 
 		if (run_history_list(runs_dir, &f, runs, n, NULL) < 0 || *n)
 			return;

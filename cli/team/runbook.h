@@ -11,7 +11,7 @@
 struct runbook {
 	const struct attach_file *file; /* read by attach_file_read_named() */
 	const char *path;               /* of it */
-	const struct run_row *runs;    /* drills whose times are told, oldest first */
+	const struct run_row *runs;     /* drills whose times are told, oldest first */
 	size_t runs_n;
 	const char *max_rpo, *max_rto; /* targets, as given; NULL: none */
 	const char *version;           /* of drtest */

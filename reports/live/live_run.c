@@ -15,12 +15,20 @@
 #define PAGE_EVERY_MS 1000
 #define PAGE_BYTES_A_MS 256 /* a page of a megabyte comes every five seconds */
 
+#define QUEUE_MAX 2000 /* events that nobody has looked at; then the writer takes them in */
+
+/* Who writes the journal only hangs its event in: making a page must not hold up a run. */
 struct live_run {
-	pthread_mutex_t lock;
+	pthread_mutex_t queue_lock;
 	pthread_cond_t more;
-	struct run_model m;
-	json_t *sample;   /* the newest; NULL: none yet */
+	json_t **queue;
+	size_t queue_n, queue_room;
 	uint64_t version; /* events so far */
+
+	pthread_mutex_t lock; /* of what follows; taken before queue_lock */
+	struct run_model m;
+	json_t *sample; /* the newest; NULL: none yet */
+	uint64_t taken; /* events in the model */
 	/* the text of the page at that version, for all who look */
 	struct strbuf page;
 	uint64_t page_version;
@@ -33,6 +41,7 @@ struct live_run *live_run_new(void)
 	pthread_condattr_t a;
 
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->queue_lock, NULL);
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&l->more, &a);
@@ -43,31 +52,64 @@ struct live_run *live_run_new(void)
 	return l;
 }
 
+/* The model takes in what was told since; l->lock is held. */
+static void take_in(struct live_run *l)
+{
+	json_t **queue;
+	size_t n;
+
+	pthread_mutex_lock(&l->queue_lock);
+	queue = l->queue;
+	n = l->queue_n;
+	l->queue = NULL;
+	l->queue_n = l->queue_room = 0;
+	l->taken = l->version;
+	pthread_mutex_unlock(&l->queue_lock);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = json_string_value(json_object_get(queue[i], "ev"));
+
+		run_model_event(&l->m, queue[i]);
+		if (name && !strcmp(name, "sample")) {
+			json_decref(l->sample);
+			l->sample = json_incref(queue[i]);
+		}
+		json_decref(queue[i]);
+	}
+	free(queue);
+}
+
 void live_run_free(struct live_run *l)
 {
 	if (!l)
 		return;
+	take_in(l);
 	run_model_release(&l->m);
 	json_decref(l->sample);
 	strbuf_release(&l->page);
 	pthread_cond_destroy(&l->more);
 	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->queue_lock);
 	free(l);
 }
 
 void live_run_event(struct live_run *l, json_t *event)
 {
-	const char *name = json_string_value(json_object_get(event, "ev"));
+	bool many;
 
-	pthread_mutex_lock(&l->lock);
-	run_model_event(&l->m, event);
-	if (name && !strcmp(name, "sample")) {
-		json_decref(l->sample);
-		l->sample = json_incref(event);
+	pthread_mutex_lock(&l->queue_lock);
+	if (l->queue_n == l->queue_room) {
+		l->queue_room = l->queue_room ? l->queue_room * 2 : 64;
+		l->queue = xreallocarray(l->queue, l->queue_room, sizeof(*l->queue));
 	}
+	l->queue[l->queue_n++] = json_incref(event);
 	l->version++;
+	many = l->queue_n >= QUEUE_MAX;
 	pthread_cond_broadcast(&l->more);
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_unlock(&l->queue_lock);
+	if (many && pthread_mutex_trylock(&l->lock) == 0) {
+		take_in(l);
+		pthread_mutex_unlock(&l->lock);
+	}
 }
 
 bool live_run_ended(struct live_run *l)
@@ -75,6 +117,7 @@ bool live_run_ended(struct live_run *l)
 	bool ended;
 
 	pthread_mutex_lock(&l->lock);
+	take_in(l);
 	ended = l->m.ended;
 	pthread_mutex_unlock(&l->lock);
 	return ended;
@@ -184,6 +227,7 @@ void live_run_figures(struct live_run *l, bool open_metrics, struct strbuf *out)
 
 	exposition_begin(&x, out, open_metrics);
 	pthread_mutex_lock(&l->lock);
+	take_in(l);
 	run_model_now(&l->m);
 	format_run_figures(&l->m, &x);
 	step_figures(&l->m, &x);
@@ -208,6 +252,7 @@ void live_run_figures(struct live_run *l, bool open_metrics, struct strbuf *out)
 void live_run_page(struct live_run *l, struct strbuf *out)
 {
 	pthread_mutex_lock(&l->lock);
+	take_in(l);
 	run_model_now(&l->m);
 	format_html_live(&l->m, out);
 	pthread_mutex_unlock(&l->lock);
@@ -228,36 +273,44 @@ static void event_of(struct live_run *l)
 	strbuf_reset(&l->page);
 	if (line)
 		strbuf_addf(&l->page, "event: %s\nid: %llu\ndata: %s\n\n",
-			    l->m.ended ? "end" : "report", (unsigned long long)l->version, line);
+			    l->m.ended ? "end" : "report", (unsigned long long)l->taken, line);
 	free(line);
 	strbuf_release(&text);
-	l->page_version = l->version;
+	l->page_version = l->taken;
 	l->page_ns = clock_mono_ns();
 }
 
 int live_run_next(struct live_run *l, uint64_t *seen, int wait_ms, struct strbuf *out)
 {
-	int64_t until = clock_mono_ns() + (int64_t)wait_ms * 1000000, due;
-	struct timespec ts;
-	int rc = 0;
+	int64_t until = clock_mono_ns() + (int64_t)wait_ms * 1000000;
 
-	pthread_mutex_lock(&l->lock);
 	for (;;) {
+		int64_t due, now;
+		struct timespec ts;
+		uint64_t taken;
+		int rc = 1;
+
+		pthread_mutex_lock(&l->lock);
+		take_in(l);
 		due = l->page_ns +
 		      (int64_t)(PAGE_EVERY_MS + l->page.len / PAGE_BYTES_A_MS) * 1000000;
-		if (l->version > l->page_version && (l->m.ended || clock_mono_ns() >= due))
+		if (l->taken > l->page_version && (l->m.ended || clock_mono_ns() >= due))
 			event_of(l);
-		if (l->page_version > *seen || clock_mono_ns() >= until)
-			break;
-		due = due > until || l->version == l->page_version ? until : due;
+		if (l->page_version > *seen) {
+			strbuf_add(out, l->page.buf, l->page.len);
+			*seen = l->page_version;
+			rc = l->m.ended ? -1 : 0;
+		}
+		taken = l->taken;
+		due = taken > l->page_version && due < until ? due : until;
+		pthread_mutex_unlock(&l->lock);
+		now = clock_mono_ns();
+		if (rc <= 0 || now >= until)
+			return rc > 0 ? 0 : rc;
 		ts = (struct timespec){ due / 1000000000, due % 1000000000 };
-		pthread_cond_timedwait(&l->more, &l->lock, &ts);
+		pthread_mutex_lock(&l->queue_lock);
+		if (now < due && (l->version == taken || due < until))
+			pthread_cond_timedwait(&l->more, &l->queue_lock, &ts);
+		pthread_mutex_unlock(&l->queue_lock);
 	}
-	if (l->page_version > *seen) {
-		strbuf_add(out, l->page.buf, l->page.len);
-		*seen = l->page_version;
-		rc = l->m.ended ? -1 : 0;
-	}
-	pthread_mutex_unlock(&l->lock);
-	return rc;
 }
