@@ -133,6 +133,7 @@ void worker_connect(struct worker *w)
 /* Twice as long each time, until a transaction is acknowledged. */
 static void wait_a_while(struct worker *w, enum phase phase)
 {
+	assert(phase == PHASE_BACKOFF || phase == PHASE_PAUSE); /* those that worker_tick() ends */
 	w->phase = phase;
 	atomic_fetch_add(&w->thread->load->held, 1);
 	w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MS_MIN;
@@ -145,6 +146,7 @@ static void lost(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
+	assert(w->phase != PHASE_ENDED && w->phase != PHASE_IDLE);
 	conn_close(&w->conn);
 	if (l->o.stop_on_lost || atomic_load(&l->stopping))
 		worker_end(w);
@@ -180,6 +182,7 @@ static void add_history(struct worker *w, const struct ledger_record *r)
 static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 {
 	struct load *l = w->thread->load;
+	uint64_t told = atomic_load(&w->acked) + atomic_load(&w->failed) + atomic_load(&w->unknown);
 	struct ledger_record r = {
 		.worker = w->number,
 		.outcome = (uint8_t)outcome,
@@ -192,6 +195,10 @@ static void record(struct worker *w, enum txn_outcome outcome, bool retried)
 		.position = outcome == TXN_ACKED ? w->position : 0,
 	};
 
+	/* each transaction that was started has one outcome, and one record */
+	assert(told + 1 == atomic_load(&w->started));
+	assert(!retried || outcome == TXN_FAILED); /* an unknown is never sent again */
+	assert(r.begin_us <= r.end_us);
 	if (w->ledger)
 		ledger_writer_add(w->ledger, &r);
 	if (w->notes.len)
@@ -249,6 +256,7 @@ static void event_failed(struct worker *w, bool at_commit)
 			       .autocommitted = w->autocommitted };
 	enum txn_outcome outcome = outcome_of_failure(&s, f);
 
+	assert(w->co); /* a transaction was under way */
 	note_failure(w);
 	if (!w->committed)
 		w->end_ns = clock_mono_ns();
@@ -306,6 +314,7 @@ static size_t slot_of(const struct worker *w, unsigned statement, uint32_t table
 
 static void start_commit(struct worker *w)
 {
+	assert(w->in_txn && !w->committed);
 	w->phase = PHASE_COMMIT;
 	conn_query(&w->conn, "COMMIT", 6);
 }
@@ -421,6 +430,7 @@ static void start_call(struct worker *w)
 
 static void resumed(struct worker *w, int rc)
 {
+	assert(w->co && w->phase != PHASE_ENDED);
 	if (rc == 0) {
 		lua_settop(w->co, 0);
 		event_returned(w);
@@ -477,6 +487,7 @@ void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns)
 	strbuf_reset(&w->notes);
 	w->packet_n = w->packet_sent = 0;
 	w->conn.last_gtid = 0;
+	assert(w->seq < UINT64_MAX && w->number); /* no sequence twice */
 	draw_begin(&w->draw, w->number, ++w->seq);
 	add(&w->started, 1);
 	lua_rawgeti(w->co, LUA_REGISTRYINDEX, w->thread->script.event_ref);
@@ -510,6 +521,7 @@ static int push_answer(struct worker *w)
 	lua_pushnumber(L, (double)k->affected);
 	if (!k->want_rows)
 		return 1;
+	assert(!r->n || (r->columns && r->n % r->columns == 0)); /* whole rows */
 	if (!lua_checkstack(L, 8))
 		return 1;
 	lua_createtable(L, r->columns ? (int)(r->n / r->columns) : 0, 0);
@@ -594,6 +606,7 @@ static void commit_answered(struct worker *w)
 		return;
 	}
 	sent_packet_ended(w);
+	assert(!k->failed && !w->committed); /* an acknowledgement, once */
 	w->end_ns = clock_mono_ns();
 	w->in_txn = false;
 	w->committed = true;

@@ -120,6 +120,15 @@ void row_writer_init(struct row_writer *w, const struct table_schema *t)
 		case COL_BIT:
 		case COL_SET: w->kind[w->n++] = CELL_PLAIN; break;
 		case COL_ENUM: w->kind[w->n++] = CELL_ENUM; break;
+		case COL_VARCHAR:
+		case COL_JSON:
+		case COL_TINYBLOB:
+		case COL_MEDIUMBLOB:
+		case COL_LONGBLOB:
+		case COL_BLOB:
+		case COL_VARSTRING:
+		case COL_STRING:
+		case COL_UNKNOWN:
 		default: w->kind[w->n++] = CELL_TEXT;
 		}
 	}

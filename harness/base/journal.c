@@ -1,5 +1,6 @@
 #include "harness/base/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -71,6 +72,7 @@ static void write_out(struct journal *j)
 			err_sys(&j->err, "write journal %s", j->path);
 		else
 			done += (size_t)n;
+		assert(done <= j->out.len);
 	}
 	strbuf_reset(&j->out);
 }
@@ -91,6 +93,7 @@ static void compress(struct journal *j, const char *data, size_t n, ZSTD_EndDire
 				err_set(&j->err, ERR_IO, 0, "journal: %s", ZSTD_getErrorName(left));
 			break;
 		}
+		assert(out.pos <= out.size);
 		j->out.len += out.pos;
 		j->out.buf[j->out.len] = 0;
 	} while (left || in.pos < in.size);
@@ -115,7 +118,9 @@ void journal_event_at(struct journal *j, int64_t mono_ns, const char *ev, json_t
 	}
 	strbuf_addf(&text, "%s\n", dump);
 	free(dump);
+	assert(!memchr(text.buf, '\n', text.len - 1)); /* an event is a line */
 	pthread_mutex_lock(&j->lock);
+	assert(!j->out.len);
 	compress(j, text.buf, text.len, ZSTD_e_flush);
 	if (j->listener)
 		j->listener(j->listener_arg, line);
@@ -189,6 +194,7 @@ static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void 
 		json_decref(ev);
 		from = (size_t)(nl - text->buf) + 1;
 	}
+	assert(from <= text->len);
 	memmove(text->buf, text->buf + from, text->len - from);
 	strbuf_setlen(text, text->len - from);
 	return rc;

@@ -1,5 +1,6 @@
 #include "harness/binlog/netting.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,7 @@ static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, cons
 		n->entries_alloc = n->entries_alloc ? n->entries_alloc * 2 : 128;
 		n->entries = xreallocarray(n->entries, n->entries_alloc, sizeof(*n->entries));
 	}
+	assert(n->n_entries < n->n_slots / 2 + 1);
 	n->slots[at] = (uint32_t)n->n_entries + 1;
 	x = &n->entries[n->n_entries++];
 	*x = (struct entry){ .hash = hash, .table = table, .key_n = key_n };
@@ -173,6 +175,7 @@ static void net(struct netting *n, uint64_t hash, uint32_t table, const void *ke
 {
 	struct entry *x = find(n, hash, table, key, key_n);
 
+	assert(!x->key || (x->key_n == key_n && x->table == table));
 	if (!x->key) {
 		x->key = copied(n, key, key_n);
 		x->before = image_copied(n, before);
@@ -224,6 +227,7 @@ static int spill(struct netting *n, unsigned depth, struct err *e)
 	}
 	n->spilled = true;
 	forget_entries(n);
+	assert(!n->n_entries); /* no key both in memory and on disk */
 	return 0;
 }
 
@@ -235,6 +239,7 @@ static uint64_t key_hash(uint32_t table, const void *key, uint32_t key_n)
 int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key_n,
 		struct net_bytes before, struct net_bytes after, size_t row_cost, struct err *e)
 {
+	assert(before.p || after.p); /* a change of something */
 	net(n, key_hash(table, key, key_n), table, key, key_n, before, after, row_cost);
 	return n->held > n->memory_bytes || n->n_entries >= UINT32_MAX / 4 ? spill(n, 0, e) : 0;
 }
@@ -272,6 +277,7 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 			after = (struct net_bytes){
 				buf + head[2] + (head[3] == NO_ROW ? 0 : head[3]), head[4]
 			};
+		assert(head[2] + before.n + after.n == size);
 		net(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after,
 		    head[1]);
 		if (split && n->held > n->memory_bytes && spill(n, p->depth, e) < 0)
@@ -325,6 +331,7 @@ static int finish(struct netting *n, struct err *e)
 			if (n->parts[k].f)
 				add_leaf(n, &n->parts[k]);
 	}
+	assert(!n->next_leaf && !n->n_entries);
 	n->finished = true;
 	return 0;
 }
@@ -379,6 +386,7 @@ static size_t collect(struct netting *n, bool deletes, bool puts)
 							   .before = x->before,
 							   .after = x->after };
 	}
+	assert(count <= n->n_entries); /* one net change a key */
 	sort_changes(n->changes, count);
 	return count;
 }

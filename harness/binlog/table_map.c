@@ -36,7 +36,7 @@ size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out)
 /* Takes a column's metadata; returns its bytes, -1 if they are cut off or the type is unknown. */
 static int column_meta(struct table_map_column *c, const uint8_t *p, size_t n)
 {
-	switch (c->type) {
+	switch ((enum binlog_type)c->type) {
 	case BT_FLOAT:
 	case BT_DOUBLE: return n < 1 ? -1 : 1; /* the size, always 4 and 8 */
 	case BT_TINY_BLOB:
@@ -107,6 +107,7 @@ static int column_meta(struct table_map_column *c, const uint8_t *p, size_t n)
 	case BT_DATETIME:
 	case BT_YEAR:
 	case BT_NEWDATE: return 0;
+	case BT_DECIMAL_OLD:
 	default: return -1;
 	}
 }
@@ -141,7 +142,7 @@ static int take_column_names(struct table_map *m, const uint8_t *p, const uint8_
 
 static bool is_number(const struct table_map_column *c)
 {
-	switch (c->type) {
+	switch ((enum binlog_type)c->type) {
 	case BT_TINY:
 	case BT_SHORT:
 	case BT_INT24:
@@ -151,6 +152,30 @@ static bool is_number(const struct table_map_column *c)
 	case BT_DOUBLE:
 	case BT_NEWDECIMAL:
 	case BT_YEAR: return true;
+	case BT_DECIMAL_OLD:
+	case BT_NULL:
+	case BT_TIMESTAMP:
+	case BT_DATE:
+	case BT_TIME:
+	case BT_DATETIME:
+	case BT_NEWDATE:
+	case BT_VARCHAR:
+	case BT_BIT:
+	case BT_TIMESTAMP2:
+	case BT_DATETIME2:
+	case BT_TIME2:
+	case BT_BLOB_COMPRESSED:
+	case BT_VARCHAR_COMPRESSED:
+	case BT_JSON:
+	case BT_ENUM:
+	case BT_SET:
+	case BT_TINY_BLOB:
+	case BT_MEDIUM_BLOB:
+	case BT_LONG_BLOB:
+	case BT_BLOB:
+	case BT_VAR_STRING:
+	case BT_STRING:
+	case BT_GEOMETRY:
 	default: return false;
 	}
 }
@@ -163,7 +188,7 @@ static bool is_enum_or_set(const struct table_map_column *c)
 /* Also of bytes: their collation is 63. */
 static bool is_text(const struct table_map_column *c)
 {
-	switch (c->type) {
+	switch ((enum binlog_type)c->type) {
 	case BT_STRING:
 	case BT_VAR_STRING:
 	case BT_VARCHAR:
@@ -174,6 +199,29 @@ static bool is_text(const struct table_map_column *c)
 	case BT_BLOB:
 	case BT_BLOB_COMPRESSED:
 	case BT_GEOMETRY: return true;
+	case BT_DECIMAL_OLD:
+	case BT_TINY:
+	case BT_SHORT:
+	case BT_LONG:
+	case BT_FLOAT:
+	case BT_DOUBLE:
+	case BT_NULL:
+	case BT_TIMESTAMP:
+	case BT_LONGLONG:
+	case BT_INT24:
+	case BT_DATE:
+	case BT_TIME:
+	case BT_DATETIME:
+	case BT_YEAR:
+	case BT_NEWDATE:
+	case BT_BIT:
+	case BT_TIMESTAMP2:
+	case BT_DATETIME2:
+	case BT_TIME2:
+	case BT_JSON:
+	case BT_NEWDECIMAL:
+	case BT_ENUM:
+	case BT_SET:
 	default: return false;
 	}
 }
@@ -383,7 +431,7 @@ int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p
 	unsigned whole;
 
 	*prefix = 0;
-	switch (c->type) {
+	switch ((enum binlog_type)c->type) {
 	case BT_NULL: break;
 	case BT_TINY:
 	case BT_YEAR: size = 1; break;
@@ -420,6 +468,7 @@ int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p
 	case BT_BLOB_COMPRESSED:
 	case BT_JSON:
 	case BT_GEOMETRY: *prefix = c->length; break;
+	case BT_DECIMAL_OLD:
 	default: return -1;
 	}
 	if (*prefix) {

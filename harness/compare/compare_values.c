@@ -34,6 +34,23 @@ static bool is_bytes(const struct column *c)
 	case COL_MEDIUMBLOB:
 	case COL_LONGBLOB: return binary;
 	case COL_UNKNOWN: return !is_named(c, "uuid") && !is_named(c, "inet");
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_LONG:
+	case COL_FLOAT:
+	case COL_DOUBLE:
+	case COL_TIMESTAMP:
+	case COL_LONGLONG:
+	case COL_INT24:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_YEAR:
+	case COL_BIT:
+	case COL_JSON:
+	case COL_DECIMAL:
+	case COL_ENUM:
+	case COL_SET:
 	default: return false;
 	}
 }

@@ -76,6 +76,7 @@ static int chunk_spill(struct feed_chunk *c, struct feed_spool *s, struct err *e
 	c->file_at = s->end_bytes;
 	s->end_bytes += file_bytes(c);
 	s->file_bytes += file_bytes(c);
+	assert(s->memory_bytes >= c->alloc);
 	s->chunks++;
 	s->memory_bytes -= c->alloc;
 	free(c->data);
@@ -119,6 +120,7 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 	c->data = data;
 	c->alloc = c->len;
 	s->memory_bytes += c->alloc;
+	assert(s->chunks && s->file_bytes >= file_bytes(c));
 	s->chunks--;
 	s->file_bytes -= file_bytes(c);
 	spool_give_back(s, c);
@@ -147,6 +149,7 @@ int feed_queue_push(struct feed_queue *q, struct feed_spool *s, const struct fee
 			q->head = c;
 		q->tail = c;
 	}
+	assert(c->len + need <= c->alloc);
 	memcpy(c->data + c->len, it, sizeof(*it));
 	memcpy(c->data + c->len + sizeof(*it), text, need - sizeof(*it));
 	c->len += need;
@@ -251,6 +254,7 @@ int feed_queue_take(struct feed_queue *q, struct feed_spool *s, tso_t limit, uns
 	}
 	if (!whole || whole == out->len)
 		return n;
+	assert(n_whole < n); /* what is given out ends with a whole commitTs */
 	hold_back(q, out, whole);
 	return n_whole;
 }

@@ -2,14 +2,13 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/sql/literal.h"
 
 #define BLOCK ((size_t)1 << 20)
@@ -278,32 +277,29 @@ static void sort(struct commit_order *o)
 /* What is in memory becomes a sorted run in a file. */
 static int spill(struct commit_order *o, struct err *e)
 {
-	char *path = xstrfmt("%s/drtest-order-%d-%zu", o->tmp_dir, (int)getpid(), o->n_runs);
-	struct run r = { 0 };
-	int fd, rc = -1;
+	struct run r = { .f = fs_nameless_file(o->tmp_dir, e) };
+	int rc = -1;
 
-	unlink(path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		err_sys(e, "create %s", path);
+	if (!r.f)
 		goto out;
-	}
-	unlink(path); /* nothing is left behind, however we end */
-	r.f = fdopen(fd, "w+");
 	r.buffer = xmalloc(RUN_BUFFER);
 	setvbuf(r.f, r.buffer, _IOFBF, RUN_BUFFER);
 	sort(o);
 	for (size_t i = 0; i < o->n; i++) {
 		size_t n = item_bytes(o->items[i]);
 
+		/* a run is in commit order, or the merge of runs is not */
+		assert(!i || compare(o->items[i - 1], o->items[i]) < 0);
+
 		if (fwrite(o->items[i], 1, n, r.f) != n) {
-			err_sys(e, "write %s (rows beyond --memory go to --tmp-dir)", path);
+			err_sys(e, "write to %s (rows beyond --memory go to --tmp-dir)",
+				o->tmp_dir);
 			goto out;
 		}
 		o->spilled_bytes += n;
 	}
 	if (fflush(r.f)) {
-		err_sys(e, "write %s (rows beyond --memory go to --tmp-dir)", path);
+		err_sys(e, "write to %s (rows beyond --memory go to --tmp-dir)", o->tmp_dir);
 		goto out;
 	}
 	rewind(r.f);
@@ -314,7 +310,6 @@ static int spill(struct commit_order *o, struct err *e)
 out:
 	o->runs = xreallocarray(o->runs, o->n_runs + 1, sizeof(*o->runs));
 	o->runs[o->n_runs++] = r;
-	free(path);
 	return rc;
 }
 
@@ -361,6 +356,7 @@ static int add(struct commit_order *o, const struct redo_row *r, bool put, uint8
 		o->alloc = o->alloc ? o->alloc + o->alloc / 2 : 4096;
 		o->items = xreallocarray(o->items, o->alloc, sizeof(struct item *));
 	}
+	assert(at + head.key_n + head.image_n <= (unsigned char *)item + item_bytes(&head));
 	o->items[o->n++] = item;
 	o->used += sizeof(struct item *) * 2;
 	return 0;
@@ -410,6 +406,7 @@ static int run_next(struct run *r, struct err *e)
 			r->item = xrealloc(r->item, n);
 			r->size = n;
 		}
+		assert(head.n_tokens <= TOKENS_MAX && head.key_n <= UINT32_MAX / 4);
 		*r->item = head;
 		n -= sizeof(head);
 		if (fread(r->item + 1, 1, n, r->f) == n)
@@ -426,6 +423,7 @@ static void sift(struct commit_order *o, size_t i)
 		for (size_t k = 2 * i + 1; k <= 2 * i + 2 && k < o->n_heap; k++)
 			if (compare(o->runs[o->heap[k]].item, o->runs[o->heap[least]].item) < 0)
 				least = k;
+		assert(least < o->n_heap || !o->n_heap);
 		if (least == i)
 			return;
 		swap = o->heap[i];
@@ -486,8 +484,11 @@ int commit_order_next(struct commit_order *o, struct commit_order_row *out, stru
 	const struct item *i = next(o, e, &rc);
 	const unsigned char *at;
 
-	if (!i)
+	if (!i) {
+		/* the end: every row that came in has gone out */
+		assert(rc < 0 || o->given == o->serial);
 		return rc < 0 ? -1 : 0;
+	}
 	/* commit order is all that the caller relies on */
 	assert(compare(&o->last, i) < 0 || !o->given);
 	o->last = *i;

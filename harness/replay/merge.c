@@ -1,7 +1,6 @@
 #include "harness/replay/merge.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
 #include "harness/sql/schema.h"
 
 #define PARTITIONS 64
@@ -58,7 +58,6 @@ struct block {
 
 struct part {
 	FILE *f;
-	char *path;
 	uint64_t bytes, keys;
 };
 
@@ -117,7 +116,6 @@ void merge_free(struct merge *m)
 	for (int i = 0; i < PARTITIONS; i++) {
 		if (m->part[i].f)
 			fclose(m->part[i].f);
-		free(m->part[i].path);
 	}
 	blocks_free(m);
 	free(m->entries);
@@ -255,6 +253,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 	memcpy(e->data + in->key_n, image, in->image_n);
 	m->slots[at] = (uint32_t)m->n;
 	m->used += ENTRY_BYTES;
+	assert(m->n * 2 <= m->n_slots); /* a probe finds a free slot */
 }
 
 static void map_clear(struct merge *m)
@@ -269,17 +268,8 @@ static void map_clear(struct merge *m)
 
 static int part_open(struct merge *m, int i, struct err *e)
 {
-	struct part *p = &m->part[i];
-	int fd;
-
-	p->path = xstrfmt("%s/drtest-merge-%d-%02d", m->tmp_dir, (int)getpid(), i);
-	unlink(p->path); /* of a killed process that had our pid */
-	fd = open(p->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, "create %s", p->path);
-	unlink(p->path); /* nothing is left behind, however we end */
-	p->f = fdopen(fd, "w+");
-	return p->f ? 0 : err_sys(e, "open %s", p->path);
+	m->part[i].f = fs_nameless_file(m->tmp_dir, e);
+	return m->part[i].f ? 0 : -1;
 }
 
 static int part_of(uint64_t hash)
@@ -298,14 +288,15 @@ static int spill(struct merge *m, struct err *e)
 		if (!p->f && part_open(m, part_of(x->hash), e) < 0)
 			return -1;
 		if (fwrite(x, sizeof(*x), 1, p->f) != 1 || fwrite(x->data, 1, n, p->f) != n)
-			return err_sys(e, "write %s (keys beyond --memory go to --tmp-dir)",
-				       p->path);
+			return err_sys(e, "write to %s (keys beyond --memory go to --tmp-dir)",
+				       m->tmp_dir);
 		p->bytes += sizeof(*x) + n;
 		p->keys++;
 		m->spilled_bytes += sizeof(*x) + n;
 	}
 	m->spilled_keys += m->n;
 	map_clear(m);
+	assert(!m->n && !m->blocks); /* no key is both in memory and in a file */
 	return 0;
 }
 
@@ -328,7 +319,7 @@ static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t s
 
 	map_clear(m);
 	if (fflush(p->f) || fseeko(p->f, 0, SEEK_SET) < 0) {
-		err_sys(e, "read %s", p->path);
+		err_sys(e, "read back from %s", m->tmp_dir);
 		goto out;
 	}
 	while (fread(&x, sizeof(x), 1, p->f) == 1) {
@@ -348,10 +339,10 @@ static int part_load(struct merge *m, struct part *p, uint32_t epoch, uint32_t s
 		map_put(m, &x, data.buf, data.buf + x.key_n);
 	}
 	if (ferror(p->f) || !feof(p->f)) {
-		err_sys(e, "read %s", p->path);
+		err_sys(e, "read back from %s", m->tmp_dir);
 		goto out;
 	}
-	rc = fseeko(p->f, 0, SEEK_END) < 0 ? err_sys(e, "read %s", p->path) : 0;
+	rc = fseeko(p->f, 0, SEEK_END) < 0 ? err_sys(e, "read back from %s", m->tmp_dir) : 0;
 out:
 	strbuf_release(&data);
 	return rc;
@@ -399,6 +390,7 @@ static int map_batch(struct merge *m, const struct batch *b, struct err *e)
 		map_put(m, x, p + sizeof(*x), p + sizeof(*x) + x->key_n);
 		p += record_bytes(x);
 	}
+	assert(p == end); /* whole records */
 	return m->used > m->budget ? spill(m, e) : 0;
 }
 
@@ -423,6 +415,7 @@ static void *map_thread(void *arg)
 		if (e.kind != ERR_NONE)
 			t->err = e;
 		b->used = 0;
+		assert(t->n <= BATCHES); /* the reader never writes into the batch at hand */
 		t->head = (t->head + 1) % BATCHES;
 		t->n--;
 		pthread_cond_signal(&t->changed);
@@ -507,6 +500,7 @@ static int put(struct merge *m, const struct entry *x, struct err *e)
 	pthread_mutex_unlock(&t->lock);
 	if (failed)
 		return settled(m, e);
+	assert(b->used + n <= BATCH_BYTES);
 	memcpy(b->bytes + b->used, x, sizeof(*x));
 	memcpy(b->bytes + b->used + sizeof(*x), m->key.buf, x->key_n);
 	memcpy(b->bytes + b->used + sizeof(*x) + x->key_n, m->image.buf, x->image_n);
@@ -694,6 +688,7 @@ static struct sort_key *sorted(struct merge *m, uint32_t epoch, bool puts, size_
 	for (size_t i = 0; i < m->n; i++) {
 		const struct entry *x = &m->entries[i];
 
+		assert(x->key_n && x->shape < row_layouts_count(m->shapes));
 		if (x->epoch == epoch && x->put == puts)
 			*next++ =
 				(struct sort_key){ key_bytes(x->data, x->key_n),

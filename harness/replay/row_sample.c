@@ -156,6 +156,16 @@ static bool is_plain(const struct row_layout_column *c)
 	case COL_TINYBLOB:
 	case COL_MEDIUMBLOB:
 	case COL_LONGBLOB: return !c->computed && c->text;
+	case COL_FLOAT:
+	case COL_DOUBLE:
+	case COL_TIMESTAMP:
+	case COL_TIME:
+	case COL_YEAR:
+	case COL_BIT:
+	case COL_JSON:
+	case COL_ENUM:
+	case COL_SET:
+	case COL_UNKNOWN:
 	default: return false;
 	}
 }

@@ -168,7 +168,7 @@ static bool load_value(struct strbuf *out, const struct row_layout_column *c,
 		strbuf_addstr(out, "\\N");
 		return true;
 	}
-	switch (c->type) {
+	switch ((enum column_type)c->type) {
 	case COL_TINY:
 	case COL_SHORT:
 	case COL_INT24:
@@ -192,6 +192,15 @@ static bool load_value(struct strbuf *out, const struct row_layout_column *c,
 	case COL_DATE:
 	case COL_DATETIME:
 	case COL_TIMESTAMP: break;
+	case COL_FLOAT:
+	case COL_DOUBLE:
+	case COL_TIME:
+	case COL_YEAR:
+	case COL_BIT:
+	case COL_JSON:
+	case COL_ENUM:
+	case COL_SET:
+	case COL_UNKNOWN:
 	default: return false;
 	}
 	if (bytes)

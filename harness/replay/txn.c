@@ -147,6 +147,7 @@ static void seen_reserve(struct txn *t, size_t n)
 		t->seen_slots *= 2;
 	t->seen = xcalloc(t->seen_slots, sizeof(*t->seen));
 	t->n_seen = live;
+	assert((live + n) * 2 <= t->seen_slots); /* a probe ends */
 	for (size_t i = 0; i < old_slots; i++)
 		if (in_flight(t, &old[i]))
 			*seen_at(t, old[i].token) = old[i];
@@ -342,6 +343,8 @@ static int apply_large(struct txn *t, struct batch *b, struct txn_point p, void 
 			goto out;
 		tick(arg);
 	}
+	assert(b->txns >= 1 &&
+	       (!t->have || t->row.commit_ts != p.commit_ts || t->row.start_ts != p.start_ts));
 	if (batch_commit(b, *conn, t->log_id, e) < 0)
 		goto out;
 	t->counts.transactions += b->txns;
@@ -383,6 +386,9 @@ int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), 
 			}
 			large = !skip && b->bytes > BATCH_BYTES_LARGE;
 		}
+		/* only whole transactions go on */
+		assert(!t->have || t->row.commit_ts != p.commit_ts ||
+		       t->row.start_ts != p.start_ts || large);
 		if (skip) {
 			t->counts.already += !discard;
 			continue;

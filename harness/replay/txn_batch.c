@@ -1,5 +1,6 @@
 #include "harness/replay/txn_batch.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,10 @@ void batch_settle(struct batch *b)
 			b->c[n++] = p[i].c;
 			b->n_keyless++;
 		}
+	/* deletes, then puts, then what has no key */
+	assert(n <= b->n && b->n_deletes + b->n_keyless <= n);
+	for (size_t i = 1; i < n; i++)
+		assert(b->c[i].shape->keyless || b->c[i - 1].put <= b->c[i].put);
 	b->n = n;
 	free(p);
 }
@@ -165,6 +170,7 @@ int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, str
 			sink_keyless_statement(&q, &b->c[i]);
 		else
 			took = sink_statement(&q, b->c + i, b->n - i);
+		assert(took && took <= b->n - i); /* each change is in one statement */
 		affected = sql_exec_text(conn, e, q.buf, q.len);
 		if (affected >= 0 && sink_verify(o, conn, b->c + i, took, e) < 0)
 			affected = -1;
@@ -192,6 +198,7 @@ int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct e
 	struct strbuf q = STRBUF_INIT;
 	int rc;
 
+	assert(b->span.lo.commit_ts <= b->span.hi.commit_ts);
 	txn_progress_sql(&q, log_id, b->span);
 	rc = sql_exec_text(conn, e, q.buf, q.len) < 0 || sql_exec(conn, e, "COMMIT") < 0 ? -1 : 0;
 	strbuf_release(&q);

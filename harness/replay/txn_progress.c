@@ -1,5 +1,6 @@
 #include "harness/replay/txn_progress.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,11 +72,14 @@ bool txn_done_has(const struct txn_done *d, struct txn_point p)
 		else
 			hi = mid;
 	}
+	assert(lo == d->n || cmp(d->span[lo].hi, p) >= 0);
+	assert(!lo || cmp(d->span[lo - 1].hi, p) < 0); /* spans are sorted by their ends */
 	return lo < d->n && cmp(d->span[lo].lo, p) <= 0;
 }
 
 void txn_progress_sql(struct strbuf *out, const char *log_id, struct txn_span span)
 {
+	assert(cmp(span.lo, span.hi) <= 0);
 	strbuf_addstr(out, "INSERT INTO " TABLE " VALUES (");
 	sql_add_text(out, log_id, strlen(log_id));
 	strbuf_addf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ")", span.lo.commit_ts,

@@ -20,6 +20,19 @@ static bool is_plain(const struct column *c)
 	case COL_TIME:
 	case COL_DATETIME:
 	case COL_TIMESTAMP: return true;
+	case COL_FLOAT:
+	case COL_VARCHAR:
+	case COL_BIT:
+	case COL_JSON:
+	case COL_ENUM:
+	case COL_SET:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
+	case COL_BLOB:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_UNKNOWN:
 	default: return false;
 	}
 }
@@ -77,6 +90,25 @@ void checksum_value(struct strbuf *out, const struct column *c)
 		if (is_type(c, "json")) /* elsewhere it is a text */
 			before = "CAST(", after = " AS CHAR)";
 		break;
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_LONG:
+	case COL_TIMESTAMP:
+	case COL_LONGLONG:
+	case COL_INT24:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_YEAR:
+	case COL_VARCHAR:
+	case COL_DECIMAL:
+	case COL_TINYBLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB:
+	case COL_BLOB:
+	case COL_VARSTRING:
+	case COL_STRING:
+	case COL_UNKNOWN:
 	default: break;
 	}
 	strbuf_addstr(out, before);

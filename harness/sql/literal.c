@@ -135,6 +135,11 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
 			return;
 		}
 		break;
+	case COL_TIMESTAMP:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_JSON:
 	default: text = false; break;
 	}
 	if (!text || !strncmp(c->charset, "utf8", 4)) {

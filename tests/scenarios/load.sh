@@ -78,7 +78,7 @@ expect "sysbench's defaults" 0 'transactions: *20 ' load oltp_write_only run "${
 	--auto_inc=on --secondary=off --skip_trx=off --create_secondary --range_size=100 --reconnect=0 --validate=off --rand-spec-pct=1 --mysql-ignore-errors=1213,1020,1205
 expect "not sysbench's default" 2 "^drtest load: --skip-trx=: load oltp_write_only has sysbench's default alone \(off\)" load oltp_write_only run --skip_trx
 expect 'an engine' 2 "^drtest load: --mysql-storage-engine=rocksdb: .*\(innodb\)" load oltp_write_only run --mysql-storage-engine=rocksdb
-expect 'wrong value' 2 '^drtest load: --time: 'soon' is not a number' load oltp_write_only run "${guide[@]}" --time=soon
+expect 'wrong value' 2 "^drtest load: --time: 'soon' is not a number" load oltp_write_only run "${guide[@]}" --time=soon
 expect 'wrong rate' 2 '^drtest load: .*rate "fast"' load oltp_write_only run "${guide[@]}" --rate=fast
 expect 'no configuration' 2 'config-file /nosuch: No such file' load oltp_write_only run --config-file=/nosuch
 echo 'no value' >"$scratch/bad"
