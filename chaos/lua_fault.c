@@ -39,8 +39,8 @@ static void before(void *arg, void *tag)
 			continue;
 		if (s->part != CLUSTER_FEED)
 			c->doomed = true;
-		if (s->part != CLUSTER_SERVER && c->feed)
-			runtime_expect(f->r, c->feed, false);
+		if (s->part != CLUSTER_SERVER)
+			lua_feeds_doomed(f->r, c);
 	}
 }
 

@@ -14,6 +14,9 @@ return {
     { "slow_secondary" },
     { "switchover" },
     { "failback" },
+    { "human_error" },
+    { "ways_back" },
+    { "secondaries" },
     { "throughput" },
   },
   gate = {

@@ -1,5 +1,5 @@
--- A planned switchover: the service moves to the secondary and back without a disaster. Writes stop, the rest arrives, both sides are proved
--- equal, writes start on the other side: no acknowledged transaction is lost, and the pause is measured.
+-- A planned switchover: the service moves to the secondary and back without a disaster, as many rounds as are asked for. Writes stop, the rest arrives, both
+-- sides are proved equal, writes start on the other side: no acknowledged transaction is lost or done twice, and each pause is measured.
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -11,10 +11,12 @@ return scenario {
     workers    = { 8,    "connections of the load", min = 1, max = 100000 },
     rate       = { 100,  "transactions per second over all of them", max = 10000000 },
     soak       = { "2s", "write load before each move" },
+    rounds     = { 1,    "there and back, so many times", min = 1, max = 50 },
   },
   run = function(t, opt)
     local store, load, backup
     local here, there, feed
+    local longest = 0 -- pause, in seconds
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
@@ -28,8 +30,9 @@ return scenario {
       feed = here:changefeed { id = "move-0", sink = there, start_ts = backup.ts, redo = store:url "redo/move-0" }
     end)
 
-    for move = 1, 2 do
-      t:step(move == 1 and "the service moves to the secondary" or "and back", function()
+    for move = 1, 2 * opt.rounds do
+      local name = move % 2 == 1 and "the service moves to the secondary" or "and back"
+      t:step(opt.rounds > 1 and ("round %d: %s"):format(math.ceil(move / 2), name) or name, function()
         t:sleep(opt.soak)
         t:eventually("the changefeed lags under 5 s", t:patience "1m", function() return feed:lags_under "5s" end)
         local from = t:now()
@@ -55,7 +58,8 @@ return scenario {
         load:start { on = there }
         local served = load:first_ack()
         t:moved(here, there, served)
-        t:figure(move == 1 and "pause_ms" or "pause_back_ms", (served - from) * 1000)
+        if move <= 2 then t:figure(move == 1 and "pause_ms" or "pause_back_ms", (served - from) * 1000) end
+        longest = math.max(longest, served - from)
         here, there = there, here
         feed = here:changefeed { id = ("move-%d"):format(move), sink = there, start_ts = start_ts, redo = store:url(("redo/move-%d"):format(move)) }
         return ("no write for %s; %s transactions acknowledged before, none lost"):format(text.seconds(served - from), text.commas(ledger.acked))
@@ -69,10 +73,13 @@ return scenario {
       t:eventually("it has all that the primary has", t:patience "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("the secondary equals the primary", t.verify.same(here, there))
-      t:check("every row is as both moves' transactions left it", t.verify.model(load, there, { of = here }))
+      t:figure("moves", 2 * opt.rounds)
+      t:figure("longest_pause_ms", longest * 1000)
+      t:check("every row is as all moves' transactions left it: none is lost, none is done twice", t.verify.model(load, there, { of = here }))
       for _, of in ipairs { here, there } do
         t:check(("it has every transaction that the %s acknowledged"):format(of:name()), t.verify.ledger(load, there, { of = of }))
       end
+      return ("%d moves, no write for %s at the longest"):format(2 * opt.rounds, text.seconds(longest))
     end)
   end,
 }

@@ -458,6 +458,7 @@ int lua_cluster_open(lua_State *L)
 		{ "now", now_ts },
 		{ "commit", lua_cluster_commit },
 		{ "roll_forward", lua_cluster_roll_forward },
+		{ "log_backup", lua_cluster_log_backup },
 		{ "take_back", lua_cluster_take_back },
 		{ "copy_table", lua_cluster_copy_table },
 		{ NULL, NULL },

@@ -55,6 +55,7 @@ int lua_cluster_disaster(lua_State *L);
  * at }, :copy_table { from, table, as, at }; lacks(thing): why this ground can't, or nil. */
 int lua_cluster_commit(lua_State *L);
 int lua_cluster_roll_forward(lua_State *L);
+int lua_cluster_log_backup(lua_State *L);
 int lua_cluster_take_back(lua_State *L);
 int lua_cluster_copy_table(lua_State *L);
 int lua_cluster_lacks(lua_State *L);
@@ -66,6 +67,7 @@ struct lua_feed {
 	char id[128];
 	char status_path[512], process[140]; /* the sampler's; so is pid */
 	pid_t pid;
+	unsigned number; /* the source's: cluster_feed_number() */
 	bool running;
 	struct feed_left_out *left; /* as its status said last */
 	unsigned n_left;
@@ -86,6 +88,9 @@ void lua_left_out_release(struct lua_left_out *l);
 struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct lua_cluster *sink,
 			       const char *id);
 struct lua_feed *lua_feed_check(lua_State *L, int index);
+/* Those that read this cluster are killed with it, on purpose: before the kill, and after it. */
+void lua_feeds_doomed(struct runtime *r, const struct lua_cluster *source);
+void lua_feeds_dead(struct runtime *r, const struct lua_cluster *source);
 void lua_feed_metatable(lua_State *L);
 
 #endif

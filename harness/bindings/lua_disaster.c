@@ -18,7 +18,7 @@ static bool await_busy(struct lua_feed *f, struct deadline d, int64_t offset_us,
 	int64_t busy_ns = 0, now;
 
 	while (!deadline_passed(d) && !clock_cancelled()) {
-		if (cluster_feed_status(f->source->c, &st, e) < 0)
+		if (cluster_feed_status_of(f->source->c, f->number, &st, e) < 0)
 			return false;
 		now = clock_mono_ns();
 		if (!st.sink_busy && busy_ns) {
@@ -88,10 +88,8 @@ int lua_cluster_kill_part(lua_State *L)
 			 "kill one component");
 	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
 		return 0;
-	if (part == CLUSTER_FEED && which == CLUSTER_EACH && c->feed) {
-		runtime_expect(r, c->feed, false);
-		c->feed->running = false;
-	}
+	if (part == CLUSTER_FEED && which == CLUSTER_EACH)
+		lua_feeds_dead(r, c);
 	if (part != CLUSTER_FEED) {
 		runtime_expect(r, c, false);
 		runtime_strike(r, &c->struck, true);
@@ -130,7 +128,7 @@ int lua_cluster_disaster(lua_State *L)
 		lua_pushboolean(L, true);
 		return 1;
 	}
-	if (f && f->running && cluster_feeds(f->source->c))
+	if (f && f->running && cluster_feed_runs(f->source->c, f->number))
 		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)),
 				  (int64_t)luaL_checknumber(L, 4), &e);
 	if (e.kind != ERR_NONE)
@@ -140,16 +138,14 @@ int lua_cluster_disaster(lua_State *L)
 		return runtime_raise(L, &e);
 	}
 	runtime_expect(r, c, false);
-	if (c->feed)
-		runtime_expect(r, c->feed, false);
+	lua_feeds_doomed(r, c);
 	snprintf(target, sizeof(target), "%s%s", c->name,
 		 cluster_feeds(c->c) ? " and its changefeed" : "");
 	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0
 		      : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
 		return runtime_raise(L, &e);
 	c->alive = false;
-	if (c->feed)
-		c->feed->running = false;
+	lua_feeds_dead(r, c);
 	runtime_disaster(r, interrupt ? "interrupt" : "kill", target, at);
 	lua_pushboolean(L, busy);
 	return 1;

@@ -56,9 +56,9 @@ static int feed_health(void *object, struct err *e)
 
 	if (f->running)
 		learn_left_out(f);
-	if (!f->running || !cluster_feeds(f->source->c))
+	if (!f->running || !cluster_feed_runs(f->source->c, f->number))
 		return 0;
-	if (cluster_feed_status(f->source->c, &st, e) < 0)
+	if (cluster_feed_status_of(f->source->c, f->number, &st, e) < 0)
 		return -1;
 	/* once for each trouble: its words change as the time passes */
 	if (st.error[0] && !f->told)
@@ -184,17 +184,40 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 	f->sink = sink;
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	snprintf(f->process, sizeof(f->process), "feed %s", f->id);
-	if (source->c && cluster_feed(source->c))
-		f->pid = proc_pid(feed_proc(cluster_feed(source->c)));
-	if (source->c)
-		snprintf(f->status_path, sizeof(f->status_path), "%s",
-			 cluster_feed_status_path(source->c));
+	if (source->c) {
+		f->number = cluster_feed_number(source->c);
+		f->pid = cluster_feed_pid(source->c, f->number);
+		cluster_feed_status_file(source->c, f->number, f->status_path,
+					 sizeof(f->status_path));
+	}
 	f->running = true;
 	runtime_own(r, &ops, f);
 	*(struct lua_feed **)lua_newuserdata(L, sizeof(f)) = f;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
 	return f;
+}
+
+static void feeds_of(struct runtime *r, const struct lua_cluster *source, bool dead)
+{
+	struct lua_feed *f;
+	size_t at = 0;
+
+	while ((f = runtime_owned(r, &ops, &at)))
+		if (f->source == source && f->running) {
+			runtime_expect(r, f, false);
+			f->running = !dead;
+		}
+}
+
+void lua_feeds_doomed(struct runtime *r, const struct lua_cluster *source)
+{
+	feeds_of(r, source, false);
+}
+
+void lua_feeds_dead(struct runtime *r, const struct lua_cluster *source)
+{
+	feeds_of(r, source, true);
 }
 
 struct lua_feed *lua_feed_check(lua_State *L, int index)
@@ -211,9 +234,9 @@ static struct lua_feed *status_of(lua_State *L, struct feed_status *st)
 	memset(st, 0, sizeof(*st));
 	if (!f->source->c)
 		return f;
-	if (!f->running || !cluster_feeds(f->source->c))
+	if (!f->running || !cluster_feed_runs(f->source->c, f->number))
 		runtime_usage(L, "changefeed %s does not run any more", f->id);
-	if (cluster_feed_status(f->source->c, st, &e) < 0)
+	if (cluster_feed_status_of(f->source->c, f->number, st, &e) < 0)
 		runtime_raise(L, &e);
 	return f;
 }
@@ -312,7 +335,7 @@ static int stop(lua_State *L)
 		return 0;
 	runtime_expect(r, f, false);
 	f->running = false;
-	if (cluster_changefeed_stop(f->source->c, deadline_in_ms(STOP_MS), &e) < 0)
+	if (cluster_feed_stop(f->source->c, f->number, deadline_in_ms(STOP_MS), &e) < 0)
 		return runtime_raise(L, &e);
 	return 0;
 }

@@ -107,13 +107,15 @@ static struct lua_cluster *cluster_field(lua_State *L, const char *what, const c
 	return c;
 }
 
-/* cluster:roll_forward { of = primary, from = backup.ts, until = TSO }: how many transactions */
+/* cluster:roll_forward { of = primary, from = backup.ts, until = TSO or archived = true }: how many
+ * transactions, and where it stands */
 int lua_cluster_roll_forward(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "roll_forward"), *of;
 	struct runtime *r = runtime_of(L);
 	struct err e = ERR_INIT;
 	tso_t from, until;
+	bool archived = false;
 	uint64_t n = 0;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
@@ -121,19 +123,37 @@ int lua_cluster_roll_forward(lua_State *L)
 		       (struct field[]){ { "of", FIELD_ANY, NULL },
 					 { "from", FIELD_ANY, NULL },
 					 { "until", FIELD_ANY, NULL },
+					 { "archived", FIELD_FLAG, &archived },
 					 { NULL, 0, NULL } });
 	of = cluster_field(L, "roll_forward", "of");
 	from = tso_field(L, "roll_forward", "from");
-	until = tso_field(L, "roll_forward", "until");
+	until = archived ? 0 : tso_field(L, "roll_forward", "until");
 	able(L, "roll_forward");
 	if (!runtime_plan(
 		    r,
 		    "mariadb-binlog --start-position=<BackupTS> --stop-position=<the point> the binary logs of %s | mariadb, on %s",
 		    of->name, c->name) &&
-	    cluster_roll_forward(c->c, of->c, from, until, deadline_in_ms(LONG_MS), &n, &e) < 0)
+	    cluster_roll_forward(c->c, of->c, from, &until, deadline_in_ms(LONG_MS), &n, &e) < 0)
 		return runtime_raise(L, &e);
 	lua_pushnumber(L, (lua_Number)n);
-	return 1;
+	lua_tso_push(L, until);
+	return 2;
+}
+
+/* cluster:log_backup(): its binary logs are streamed elsewhere from now on */
+int lua_cluster_log_backup(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "log_backup");
+	struct err e = ERR_INIT;
+
+	able(L, "roll_forward");
+	if (!runtime_plan(
+		    runtime_of(L),
+		    "mariadb-binlog --read-from-remote-server --raw --stop-never of %s, elsewhere",
+		    c->name) &&
+	    cluster_log_backup(c->c, deadline_in_ms(COMMIT_MS), &e) < 0)
+		return runtime_raise(L, &e);
+	return 0;
 }
 
 /* cluster:take_back { of = primary, at = TSO } */

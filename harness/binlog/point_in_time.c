@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -74,6 +75,60 @@ static void logs_release(struct logs *l)
 		free(l->path[--l->n]);
 }
 
+struct proc *pit_stream(const char *client_conf, const char *dir, const char *log_path,
+			struct err *e)
+{
+	char *conf = xstrfmt("--defaults-file=%s", client_conf),
+	     *to = xstrfmt("--result-file=%s/", dir);
+	char *argv[] = { (char *)"mariadb-binlog",
+			 conf,
+			 (char *)"--read-from-remote-server",
+			 (char *)"--raw",
+			 (char *)"--stop-never",
+			 to,
+			 (char *)"binlog.000001",
+			 NULL };
+	struct proc *p = proc_start(
+		&(struct proc_opts){ .name = "log backup", .argv = argv, .log_path = log_path }, e);
+
+	free(conf);
+	free(to);
+	return p;
+}
+
+int pit_stream_wait(struct proc *p, const struct sql_endpoint *source, const char *dir,
+		    struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(source, d, e);
+	struct sql_rows r = { 0 };
+	char *path = NULL;
+	struct stat st;
+	int64_t want = 0;
+	int rc = -1;
+
+	if (!s || sql_query(s, &r, e, "SHOW MASTER STATUS") < 0 || sql_rows_next(&r, e) != 1)
+		goto out;
+	path = xstrfmt("%s/%s", dir, r.cell[0]);
+	want = strtoll(r.cell[1], NULL, 10);
+	while (stat(path, &st) < 0 || st.st_size < want) {
+		if (!proc_running(p)) {
+			err_set(e, ERR_ENV, 0, "the log backup ended: %s", proc_how(p));
+			goto out;
+		}
+		if (pause_ms(20, d) < 0) {
+			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				"the log backup does not arrive");
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	sql_rows_release(&r);
+	sql_close(s);
+	free(path);
+	return rc;
+}
+
 /* The events of the GTIDs in (after, last], as SQL into a file. */
 static int events(const struct pit_source *source, bool reverse, uint64_t after, uint64_t last,
 		  const char *out, struct deadline d, struct err *e)
@@ -92,7 +147,8 @@ static int events(const struct pit_source *source, bool reverse, uint64_t after,
 	if (reverse)
 		argv[n++] = (char *)"--flashback";
 	argv[n++] = from;
-	argv[n++] = to;
+	if (last)
+		argv[n++] = to;
 	argv[n++] = file;
 	for (size_t i = 0; i < l.n; i++)
 		argv[n++] = l.path[i];
@@ -107,7 +163,8 @@ static int events(const struct pit_source *source, bool reverse, uint64_t after,
 	return rc;
 }
 
-/* How many transactions the file holds: each begins with a comment that names its GTID. */
+/* How many transactions the file holds: each begins with a comment that names its GTID, "\tGTID
+ * 0-1-5 trans". */
 static int count(const char *path, uint64_t *n, struct err *e)
 {
 	FILE *f = fopen(path, "re");
@@ -138,41 +195,61 @@ static int apply(const struct pit_target *to, struct deadline d, struct err *e)
 	return rc;
 }
 
-int pit_roll_forward(const struct pit_target *to, const struct pit_source *source, tso_t from,
-		     tso_t until, struct deadline d, uint64_t *transactions, struct err *e)
+/* All that the logs have, up to the last commit that has a TSO: what came after the last sample of
+ * positions can be placed nowhere. The file holds it, *found says how much, *until is its last TSO.
+ */
+static int all_of(const struct pit_source *source, uint64_t first, const char *path, tso_t *until,
+		  uint64_t *found, struct deadline d, struct err *e)
 {
-	const char *path = to->tmp_path;
+	uint64_t last;
+
+	if (!tso_map_last(source->map, &last, until))
+		return err_set(e, ERR_NOT_FOUND, 0, "%s has no sample of its position",
+			       source->name);
+	if (events(source, false, first, 0, path, d, e) < 0 || count(path, found, e) < 0)
+		return -1;
+	if (first + *found >= last) {
+		*found = last - first;
+		return events(source, false, first, last, path, d, e);
+	}
+	return tso_map_of_seq(source->map, first + *found, until, e) == 1 ? 0 : -1;
+}
+
+int pit_roll_forward(const struct pit_target *to, const struct pit_source *source, tso_t from,
+		     tso_t *until, struct deadline d, uint64_t *transactions, struct err *e)
+{
 	struct err why = ERR_INIT;
 	uint64_t first = 0, last = 0, found = 0;
 	int rc = -1;
 
 	if (tso_map_refresh(source->map, e) < 0 ||
 	    tso_map_seq_at(source->map, from, &first, e) < 0 ||
-	    tso_map_seq_at(source->map, until, &last, e) < 0)
+	    (*until && tso_map_seq_at(source->map, *until, &last, e) < 0))
 		goto out;
-	if (last < first) {
+	if (*until && last < first) {
 		err_set(e, ERR_USAGE, 0,
 			"the point %" PRIu64 " is before the backup, %" PRIu64
 			": an older backup, or a later point",
-			until, from);
+			*until, from);
 		goto out;
 	}
-	if (last > first && (events(source, false, first, last, path, d, &why) < 0 ||
-			     count(path, &found, &why) < 0)) {
+	if (!*until ? all_of(source, first, to->tmp_path, until, &found, d, &why) < 0
+		    : last > first &&
+			      (events(source, false, first, last, to->tmp_path, d, &why) < 0 ||
+			       count(to->tmp_path, &found, &why) < 0)) {
 		/* its own words: "Binary logs are missing data for domain 0" */
 		if (!strstr(why.text, "missing data")) {
 			if (e)
 				*e = why;
 			goto out;
 		}
-		found = 0;
+		found = UINT64_MAX;
 	}
-	if (found != last - first) {
+	if (last ? found != last - first : found == UINT64_MAX) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"the binary logs of %s do not hold all of the %" PRIu64
-			" transactions from the backup to the point: they were purged (keep them: set_gc(false)), "
-			"so a later backup, or another way",
-			source->name, last - first);
+			"the binary logs of %s do not hold all of the transactions from the backup to the point: they were purged "
+			"(keep them: set_gc(false)), so a later backup, or another way",
+			source->name);
 		goto out;
 	}
 	if (found && apply(to, d, e) < 0)
@@ -181,7 +258,7 @@ int pit_roll_forward(const struct pit_target *to, const struct pit_source *sourc
 		*transactions = found;
 	rc = 0;
 out:
-	fs_remove_tree(path, NULL);
+	fs_remove_tree(to->tmp_path, NULL);
 	return rc;
 }
 

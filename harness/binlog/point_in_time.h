@@ -7,6 +7,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/tso.h"
+#include "harness/os/proc.h"
 #include "harness/sql/tso_map.h"
 
 struct pit_source {
@@ -19,11 +20,18 @@ struct pit_target {
 	const char *client_conf; /* for mariadb --defaults-file: host, port, user, password */
 	const char *tmp_path;    /* the events as SQL: made, and removed */
 };
-/* What the source committed in (from, until] onto the target, which stands where a backup of the
+/* The source's binary logs, streamed into dir from its first one on, as they are written, by a
+ * mariadb-binlog that ends when the source does. wait: until all that is there now has arrived. */
+struct proc *pit_stream(const char *client_conf, const char *dir, const char *log_path,
+			struct err *e);
+int pit_stream_wait(struct proc *p, const struct sql_endpoint *source, const char *dir,
+		    struct deadline d, struct err *e);
+/* What the source committed in (from, *until] onto the target, which stands where a backup of the
  * source of `from` left it. ERR_BAD_DATA: the binary logs do not hold all of it; nothing was
- * written. *transactions may be NULL. */
+ * written. *until 0: all that the logs have, and *until is then the last one's TSO. *transactions
+ * may be NULL. */
 int pit_roll_forward(const struct pit_target *to, const struct pit_source *source, tso_t from,
-		     tso_t until, struct deadline d, uint64_t *transactions, struct err *e);
+		     tso_t *until, struct deadline d, uint64_t *transactions, struct err *e);
 /* The source's one transaction of `at`, reversed on the target, in one transaction: a row that was
  * written since refuses all of it (ERR_CONFLICT). ERR_UNSUPPORTED: it is a DDL. */
 int pit_take_back(const struct pit_target *to, const struct pit_source *source, tso_t at,

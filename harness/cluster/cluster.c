@@ -66,6 +66,14 @@ int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e)
 	return 0;
 }
 
+void feeds_more_free(struct cluster *c)
+{
+	for (size_t i = 0; i < sizeof(c->more) / sizeof(c->more[0]); i++) {
+		feed_free(c->more[i].feed);
+		c->more[i].feed = NULL;
+	}
+}
+
 void cluster_free(struct cluster *c)
 {
 	if (!c)
@@ -74,6 +82,11 @@ void cluster_free(struct cluster *c)
 	if (c->gc_on != c->gc_was && !c->dead && c->ops->set_gc && c->ep.port)
 		c->ops->set_gc(c, c->gc_was, NULL);
 	feed_free(c->feed);
+	feeds_more_free(c);
+	proc_free(c->log_backup);
+	if (c->log_backup_dir && !c->keep)
+		fs_remove_tree(c->log_backup_dir, NULL);
+	free(c->log_backup_dir);
 	cluster_examine_end(c);
 	c->ops->release(c);
 	tso_map_free(c->map);
@@ -231,6 +244,8 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 			       .start_ts = o->start_ts,
 			       .flush_ms = o->flush_ms,
 			       .meta_ms = o->meta_ms };
+	struct feed **slot = &c->feed;
+	unsigned *number = &c->feed_number;
 	char *status, *tmp, *log;
 
 	if (o->source_port)
@@ -239,10 +254,17 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 		f.sink.port = o->sink_port;
 	if (!cluster_can(c, ABLE_CHANGEFEED))
 		return cant(c, e, "run a changefeed");
-	if (cluster_feeds(c))
+	for (size_t i = 0; *slot && i < CLUSTER_FEEDS_MAX - 1; i++) {
+		slot = &c->more[i].feed;
+		number = &c->more[i].number;
+	}
+	if (c->feeding)
 		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first",
 			       c->name);
-	c->feeds++;
+	if (*slot)
+		return err_set(e, ERR_USAGE, 0, "%s has %d changefeeds already: stop one first",
+			       c->name, CLUSTER_FEEDS_MAX);
+	*number = ++c->feeds;
 	if (c->ops->changefeed) {
 		free(c->status_path);
 		c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
@@ -262,14 +284,69 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 	    copy_to(f.status_path, sizeof(f.status_path), status, "path", e) == 0 &&
 	    copy_to(f.tmp_dir, sizeof(f.tmp_dir), tmp, "path", e) == 0 &&
 	    fs_mkdir_p(tmp, 0700, e) == 0)
-		c->feed = feed_start(&f, log, e);
+		*slot = feed_start(&f, log, e);
 	free(status);
 	free(tmp);
 	free(log);
 	/* it did not get as far as naming itself */
-	if (!c->feed && strncmp(e->text, "changefeed ", 11) != 0)
+	if (!*slot && strncmp(e->text, "changefeed ", 11) != 0)
 		err_wrap(e, "changefeed %s", o->id);
-	return c->feed ? 0 : -1;
+	return *slot ? 0 : -1;
+}
+
+unsigned cluster_feed_number(const struct cluster *c)
+{
+	return c->feeds;
+}
+
+/* NULL: it is gone, or the first one, or TiCDC's */
+static struct feed **more_of(struct cluster *c, unsigned number)
+{
+	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
+		if (c->more[i].feed && c->more[i].number == number)
+			return &c->more[i].feed;
+	return NULL;
+}
+
+bool cluster_feed_runs(const struct cluster *c, unsigned number)
+{
+	return (cluster_feeds(c) && c->feed_number == number) ||
+	       more_of((struct cluster *)c, number);
+}
+
+int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_status *st,
+			   struct err *e)
+{
+	struct feed **more = more_of(c, number);
+
+	return more ? feed_get_status(*more, st, e) : cluster_feed_status(c, st, e);
+}
+
+pid_t cluster_feed_pid(struct cluster *c, unsigned number)
+{
+	struct feed **more = more_of(c, number), *f = more ? *more : c->feed;
+
+	return f ? proc_pid(feed_proc(f)) : 0;
+}
+
+void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size)
+{
+	struct feed **more = more_of(c, number);
+
+	snprintf(out, size, "%s", more ? feed_status_path(*more) : cluster_feed_status_path(c));
+}
+
+int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e)
+{
+	struct feed **more = more_of(c, number);
+	int rc;
+
+	if (!more)
+		return cluster_changefeed_stop(c, d, e);
+	rc = feed_stop(*more, d, e);
+	feed_free(*more);
+	*more = NULL;
+	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
 }
 
 int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e)
@@ -370,6 +447,10 @@ unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, str
 	if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feed && n < room &&
 	    proc_ref(feed_proc(c->feed), &out[n], NULL) == 0)
 		n++;
+	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
+		if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->more[i].feed && n < room &&
+		    proc_ref(feed_proc(c->more[i].feed), &out[n], NULL) == 0)
+			n++;
 	return n;
 }
 
@@ -380,7 +461,7 @@ int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char 
 		return cant(c, e, "follow a changefeed that others made");
 	if (cluster_feeds(c))
 		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already", c->name);
-	c->feeds++;
+	c->feed_number = ++c->feeds;
 	free(c->status_path);
 	c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
 	if (c->ops->find_changefeed(c, sink, id, redo_uri, e) < 0)
@@ -527,12 +608,47 @@ static void pit_close(struct pit *p)
 	free(p->sql);
 }
 
-int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t until,
+int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e)
+{
+	char *conf = xstrfmt("%s/client.cnf", c->dir),
+	     *log = xstrfmt("%s/%s-log-backup.log", c->log_dir, c->name);
+	int rc = -1;
+
+	if (!c->ground->here || c->ground->tidb || !c->map) {
+		cant(c, e, "stream its binary logs");
+		goto out;
+	}
+	if (c->log_backup) {
+		err_set(e, ERR_USAGE, 0, "%s's binary logs are streamed already", c->name);
+		goto out;
+	}
+	c->log_backup_dir = xstrfmt("%s-log-backup", c->dir);
+	if (!c->keep)
+		guardian_path(c->log_backup_dir);
+	c->log_backup = fs_mkdir_p(c->log_backup_dir, 0700, e) == 0
+				? pit_stream(conf, c->log_backup_dir, log, e)
+				: NULL;
+	if (c->log_backup)
+		rc = pit_stream_wait(c->log_backup, &c->ep, c->log_backup_dir, d, e);
+out:
+	free(conf);
+	free(log);
+	return rc < 0 ? err_wrap(e, "%s", c->name) : 0;
+}
+
+int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t *until,
 			 struct deadline d, uint64_t *transactions, struct err *e)
 {
 	struct pit p;
 	int rc = pit_open(&p, c, source, e);
 
+	if (rc == 0 && !*until && !source->log_backup_dir)
+		rc = err_set(
+			e, ERR_USAGE, 0,
+			"%s has no log backup, and no point was given: start one before (log_backup)",
+			source->name);
+	if (rc == 0 && !*until)
+		p.source.data_dir = source->log_backup_dir;
 	if (rc == 0)
 		rc = pit_roll_forward(&p.to, &p.source, from, until, d, transactions, e);
 	pit_close(&p);

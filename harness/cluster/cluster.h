@@ -101,6 +101,18 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id,
 			    const char *redo_uri, struct err *e);
 bool cluster_feeds(const struct cluster *c); /* a changefeed reads it */
+/* Changefeeds are numbered as they are made, and several may read one cluster of the local ground,
+ * each to a secondary of its own; all die with it. cluster_feed() and cluster_feed_status() are the
+ * first one's. */
+#define CLUSTER_FEEDS_MAX 8
+unsigned cluster_feed_number(const struct cluster *c); /* the newest one's */
+bool cluster_feed_runs(const struct cluster *c, unsigned number);
+int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_status *st,
+			   struct err *e);
+/* of its process, 0: none of ours; the file that its status is in, "": none */
+pid_t cluster_feed_pid(struct cluster *c, unsigned number);
+void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size);
+int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e);
 /* local: the process, still the cluster's; else NULL */
 struct feed *cluster_feed(struct cluster *c);
 /* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of
@@ -151,8 +163,12 @@ int cluster_now(struct cluster *c, struct deadline d, tso_t *ts, struct err *e);
 /* A statement, and the TSO of its commit. ERR_NOT_FOUND: it committed nothing. */
 int cluster_commit(struct cluster *c, const char *text, size_t n, struct deadline d, int64_t *rows,
 		   tso_t *ts, struct err *e);
-/* Local: binlog/point_in_time.h, with the source's data directory, dead or alive. */
-int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t until,
+/* Local: its binary logs are streamed to a directory elsewhere from now on, as they are written; it
+ * outlives the cluster's death. Returns when it has all that is there now. */
+int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e);
+/* Local: binlog/point_in_time.h, with the source's data directory, dead or alive; until 0: all that
+ * its log backup has, *until is then where that ends. */
+int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t *until,
 			 struct deadline d, uint64_t *transactions, struct err *e);
 int cluster_take_back(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
 		      struct err *e);

@@ -21,7 +21,15 @@ struct cluster {
 	struct proc *examiner; /* the server over the dead one's data, on a port of its own */
 	int examiner_port;
 	unsigned server_id;
-	unsigned feeds; /* started so far: numbers their logs */
+	unsigned feeds;       /* started so far: numbers their logs; the newest one's number */
+	unsigned feed_number; /* feed's, or TiCDC's */
+	/* local: more changefeeds that read it, to other secondaries */
+	struct {
+		struct feed *feed;
+		unsigned number;
+	} more[CLUSTER_FEEDS_MAX - 1];
+	struct proc *log_backup; /* mariadb-binlog, which streams its binary logs elsewhere */
+	char *log_backup_dir;
 	/* grounds with TiDB */
 	void *own; /* the ground's; freed by its release */
 	struct cluster_size size;
@@ -38,6 +46,7 @@ struct cluster {
 	tso_t restored_ts; /* its own TSO after RESTORE; 0: none */
 };
 
+void feeds_more_free(struct cluster *c); /* SIGKILL to what still runs */
 /* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when
  * there is none. */
 int local_user(const char **user, struct err *e);

@@ -119,6 +119,9 @@ function T:eventually(name, within, condition) -- luacheck: ignore self
   end
 end
 
+-- What a scenario is not for is said in one line, and ends the run as a wrong call does.
+function T:refuse(why) steps.usage(why) end -- luacheck: ignore self
+
 function T:sleep(time) -- luacheck: ignore self
   local ms = steps.duration(time)
   if steps.planning() then return steps.plan("wait " .. tostring(time)) end

@@ -9,7 +9,7 @@ small=(--set soak=500ms --set found=1s --set tables=3 --set table_size=100 --set
 # field EXPRESSION: of the newest run's result.json
 field() { python3 -c "import json,sys,glob,os; r=json.load(open(max(glob.glob('$out/*/result.json'), key=os.path.getmtime))); w={x['name']:x for x in r['ways']['ways']}; print($1)"; }
 # way NAME EXPRESSION: of that way it is true
-way() { [ "$(field "(lambda x: $2)(w['$1'])")" = True ] && ok || bad "$1: not $2: $(field "w['$1']")"; }
+way() { [ "$(field "(lambda x: $2)(w[\"$1\"])")" = True ] && ok || bad "$1: not $2: $(field "w[\"$1\"]")"; }
 
 expect "a delete under load" 0 '^Take: recovered table, merged' "${run[@]}" scenarios/human_error.lua --seed 1 --set statement=delete "${small[@]}"
 way "point-in-time recovery" "x['state'] == 'pass' and x['lost'] > 0 and x['wrong'] == 0 and x['seconds'] > 0"
@@ -26,6 +26,24 @@ way "recovered table, merged" "x['state'] == 'pass' and x['lost'] == 0 and x['wr
 grep -q '<section id="ways">' "$out"/*/report.html && ok || bad "report.html has no table of ways"
 expect "a statement that is none of them" 2 "statement: 'grant' is none of any, delete" "${run[@]}" scenarios/human_error.lua --set statement=grant
 expect "the plan tells each way" 0 'mariadb-binlog --flashback' "${run[@]}" scenarios/human_error.lua --plan
+
+expect "a dead primary" 0 '^Take: ' "${run[@]}" scenarios/ways_back.lua --seed 2 --set disk=whole --set tables=2 --set table_size=100 --set workers=4 --set soak=1s
+way "redo log" "x['state'] == 'pass' and x['lost'] == r['rpo']['lost']"
+way "full backup and log backup" "x['state'] == 'pass' and x['wrong'] == 0 and x['seconds'] > 0"
+way "the primary's own disk" "x['state'] == 'pass' and x['lost'] == 0"
+way "secondary as it is" "x['state'] in ('pass', 'fail') and (x['state'] == 'pass') == (r['figures']['torn'] == 0)"
+way "full backup and redo log" "x['state'] in ('closed', 'pass')"
+[ "$(field "w[r['ways']['advised']]['lost'] == 0")" = True ] && ok || bad "advised: $(field "r['ways']")"
+
+# several secondaries: the one that is behind takes the newest one's log, and follows it without a full copy
+figure() { python3 -c "import json,glob,os; print(json.load(open(max(glob.glob('$out/*/result.json'), key=os.path.getmtime)))['figures']['$1'])"; }
+expect "two secondaries, one of them behind" 0 '^PASS' "${run[@]}" scenarios/secondaries.lua --seed 1 --set table_size=100 --set workers=4 --set soak=1s
+grep -q "secondary-2 by the newest one's log" "$scratch/out" && [ "$(figure newest) $(figure full_copies)" = "secondary-1 0" ] && ok || bad "secondaries: $(cat "$scratch/out")"
+expect "three of them, none behind" 0 '^PASS' "${run[@]}" scenarios/secondaries.lua --seed 2 --set secondaries=3 --set behind=0s --set table_size=100 --set workers=4 \
+	--set soak=1s
+expect "one secondary is none to choose from" 2 'secondaries: 1 is not from 2 to 3' "${run[@]}" scenarios/secondaries.lua --set secondaries=1
+expect "two rounds of a planned switch" 0 'no write for .* at the longest' "${run[@]}" scenarios/switchover.lua --seed 1 --set rounds=2 --set table_size=100 --set soak=500ms
+[ "$(figure moves)" = 4 ] && ok || bad "moves: $(figure moves)"
 
 # bad input: one line each, and nothing is changed
 script() { # NAME LINES: a scenario with two clusters a and b, and a backup of a
@@ -81,6 +99,13 @@ expect "bad points, tables, logs" 0 '^PASS' "${run[@]}" "$scratch/bad.lua"
 script before 'local _, first = a:commit "INSERT INTO x.t (id) VALUES (3)"
     b:roll_forward { of = a, from = first, ["until"] = backup.ts }'
 expect "a point before the backup" 2 'is before the backup, [0-9]+: an older backup, or a later point' "${run[@]}" "$scratch/before.lua"
+script nolog 'a:stop()
+    b:restore(backup)
+    b:roll_forward { of = a, from = backup.ts, archived = true }'
+expect "a recovery from a log that nobody backed up" 2 'a has no log backup, and no point was given: start one before' "${run[@]}" "$scratch/nolog.lua"
+script twice 'a:log_backup()
+    a:log_backup()'
+expect "a second log backup" 2 "a's binary logs are streamed already" "${run[@]}" "$scratch/twice.lua"
 script nothing 'b:take_back { of = a, at = t.tso "1000000000000000000" }'
 expect "a transaction that is none" 2 'a committed no transaction at 1000000000000000000' "${run[@]}" "$scratch/nothing.lua"
 script until '

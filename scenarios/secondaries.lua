@@ -1,0 +1,168 @@
+-- One primary, several secondaries, each with a changefeed and a redo log of its own. The primary dies: which secondary is newest, and why; it is promoted, and
+-- the others are pointed at it without a new full copy where the TSOs allow it. Judged on all of them.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "secondaries",
+  promotes = true,
+  needs = { "kill", "link" },
+  options = {
+    secondaries = { 2,     "how many", min = 2, max = 3 },
+    behind      = { "2s",  "the last one's link is slow for so long before the disaster; 0s: no" },
+    tables      = { 2,     "tables", min = 1, max = 10000 },
+    table_size  = { 500,   "rows of each", min = 1, max = 2147483647 },
+    workers     = { 8,     "connections of the load", min = 1, max = 100000 },
+    rate        = { 100,   "transactions per second over all of them", max = 10000000 },
+    soak        = { "4s",  "write load before the disaster" },
+  },
+  run = function(t, opt)
+    local store, primary, load, backup, hole
+    local all, newest = {}, nil -- { cluster, feed, redo, meta, point, state }
+
+    if t.on_tidb() then
+      t:refuse "secondaries: on TiDB drtest makes one changefeed a cluster; --on local has several, and scenarios/failover.lua judges one secondary on TiDB"
+    end
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      local wanted = { { name = "primary" } }
+      for i = 1, opt.secondaries do wanted[#wanted + 1] = { name = "secondary-" .. i } end
+      local made = { t:clusters(unpack(wanted)) }
+      primary = made[1]
+      local version = not t:planning() and primary:query "SELECT VERSION()"[1][1]
+      for i = 2, #made do
+        local other = not t:planning() and made[i]:query "SELECT VERSION()"[1][1]
+        if other ~= version then
+          t:refuse(("%s runs %s, the primary %s: secondaries of different versions can't take each other's place; bring all of them to one version")
+            :format(made[i]:name(), other, version))
+        end
+        all[i - 1] = { cluster = made[i], redo = store:url("redo/secondary-" .. i - 1) }
+      end
+      local slow = t:duration(opt.behind) > 0 and t:link { "feed", all[#all].cluster }
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      for _, s in ipairs(all) do
+        s.cluster:restore(backup)
+        s.feed = primary:changefeed { id = "to-" .. s.cluster:name(), sink = s.cluster, start_ts = backup.ts, redo = s.redo }
+      end
+      for _, s in ipairs(all) do
+        t:eventually(("%s lags under 5 s"):format(s.cluster:name()), "2m", function() return s.feed:lags_under "5s" end)
+        t:settled(s.feed)
+      end
+      hole = slow
+    end)
+
+    t:step("disaster in the primary", function()
+      t:sleep(opt.soak)
+      local behind
+      if hole then
+        behind = t:fault { hole = hole }
+        t:sleep(opt.behind)
+      end
+      t:disaster { kill = primary, while_busy = all[1].feed, within = "4s" }
+      load:lost()
+      if behind then behind:heal() end
+      return ("%s acknowledged transactions"):format(text.commas(load:stats().acked))
+    end)
+
+    t:step("which secondary is newest", function()
+      local words = {}
+      for _, s in ipairs(all) do
+        s.meta = t.redo.meta(s.redo)
+        -- where a replay ends decides; of equals, what has less to replay
+        if not newest or s.meta.resolved_ts > newest.meta.resolved_ts or
+          s.meta.resolved_ts == newest.meta.resolved_ts and s.meta.checkpoint_ts > newest.meta.checkpoint_ts then newest = s end
+      end
+      for _, s in ipairs(all) do
+        local ms = newest.meta.resolved_ts:ms() - s.meta.resolved_ts:ms()
+        words[#words + 1] = ("%s: its redo log ends %s, its checkpoint is %s before that"):format(s.cluster:name(),
+          s == newest and "last" or ms > 0 and text.seconds(ms / 1000) .. " earlier" or "at the same TSO",
+          text.seconds((s.meta.resolved_ts:ms() - s.meta.checkpoint_ts:ms()) / 1000))
+      end
+      t:figure("newest", newest.cluster:name())
+      t:note(table.concat(words, "; "))
+      return newest.cluster:name() .. " is newest"
+    end)
+
+    t:step("it is replayed and promoted", function()
+      t:phase "replay"
+      newest.point = newest.cluster:apply_redo(newest.redo).point
+      newest.start_ts = newest.cluster:now() -- what the others follow it from
+      local served = t:promote(load, newest.cluster, function(held)
+        local ledger = t.verify.ledger(load, newest.cluster, { of = primary, point = newest.point, held = held })
+        t:check("the newest: nothing up to the replay point is missing, nothing after it is there", ledger)
+        t:check("the newest: every row is exactly as it was at the replay point",
+          t.verify.model(load, newest.cluster, { of = primary, point = newest.point, held = held }))
+        t:rpo(ledger)
+      end)
+      t:moved(primary, newest.cluster, served)
+    end)
+
+    t:step("the others reach the same point", function()
+      local words = {}
+      for _, s in ipairs(all) do
+        if s ~= newest then
+          s.point = s.cluster:apply_redo(s.redo).point
+          -- an own log that ends earlier: the newest one's goes on from there, if it begins no later
+          if not t:planning() and s.point < newest.point and newest.meta.checkpoint_ts <= s.point then
+            s.point = s.cluster:apply_redo(newest.redo).point
+            words[#words + 1] = s.cluster:name() .. " by the newest one's log"
+          elseif t:planning() or s.point == newest.point then
+            words[#words + 1] = s.cluster:name() .. " by its own"
+          else
+            s.gap = true
+            words[#words + 1] = ("%s can't: its log ends %s before the newest one's begins, so it needs a new full copy"):format(s.cluster:name(),
+              text.seconds((newest.meta.checkpoint_ts:ms() - s.point:ms()) / 1000))
+          end
+          local at = s.point
+          t:check(s.cluster:name() .. ": nothing up to its point is missing, nothing after it is there",
+            t.verify.ledger(load, s.cluster, { of = primary, point = at }))
+          t:check(s.cluster:name() .. ": every row is exactly as it was at its point", t.verify.model(load, s.cluster, { of = primary, point = at }))
+        end
+      end
+      return table.concat(words, "; ")
+    end)
+
+    t:step("they follow the new primary", function()
+      local copies = 0
+      newest.cluster:set_gc(false)
+      for i, s in ipairs(all) do
+        if s ~= newest then
+          local from = newest.start_ts
+          if s.gap then
+            copies = copies + 1
+            local again = newest.cluster:backup(store:url("backup/again-" .. i))
+            s.cluster = t:cluster { name = s.cluster:name() .. "-rebuilt" }
+            s.cluster:restore(again)
+            from = again.ts
+          end
+          s.feed = newest.cluster:changefeed { id = "again-" .. i, sink = s.cluster, start_ts = from, redo = store:url("redo/again-" .. i) }
+        end
+      end
+      for _, s in ipairs(all) do
+        if s ~= newest then
+          t:eventually(("%s lags under 5 s"):format(s.cluster:name()), "2m", function() return s.feed:lags_under "5s" end)
+        end
+      end
+      t:recovered "redundant"
+      t:figure("full_copies", copies)
+      t:sleep "1s"
+      load:stop()
+      local last = newest.cluster:position()
+      for _, s in ipairs(all) do
+        if s ~= newest then
+          t:eventually(("%s has all of it"):format(s.cluster:name()), "1m", function() return s.feed:reached(last) end)
+          s.feed:stop()
+          t:check(s.cluster:name() .. " equals the new primary", t.verify.same(newest.cluster, s.cluster))
+          t:check(s.cluster:name() .. ": no write that the new primary acknowledged is lost", t.verify.ledger(load, s.cluster, { of = newest.cluster }))
+        end
+      end
+      t:check("every row of the new primary is as its transactions left it", t.verify.model(load, newest.cluster, { of = newest.cluster }))
+      return copies == 0 and "without a new full copy" or ("%d new full copies"):format(copies)
+    end)
+  end,
+}

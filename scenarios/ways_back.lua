@@ -1,0 +1,139 @@
+-- One dead primary, several ways back from the same instant: the redo log, the secondary as the changefeed left it, the last full backup with the redo log or
+-- with a backup of the log of changes, the primary's own disk. Each is judged by the same checks; the report has them side by side, and says which to take and why.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "ways_back",
+  promotes = true,
+  needs = { "kill" },
+  options = {
+    tables     = { 3,      "tables", min = 1, max = 10000 },
+    table_size = { 1000,   "rows of each", min = 1, max = 2147483647 },
+    workers    = { 10,     "connections of the load", min = 1, max = 100000 },
+    rate       = { 100,    "transactions per second over all of them", max = 10000000 },
+    soak       = { "6s",   "write load before the disaster" },
+    disk       = { "lost", "of the dead primary: lost with it, or whole", choices = { "lost", "whole" } },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, died
+    local left -- the secondary as it was left
+
+    -- a line of the table, for a state that is exactly at a point
+    local function exact(way, ledger, model, seconds, what, needs)
+      t:check(way .. ": nothing up to the point is missing, nothing after it is there", ledger)
+      t:check(way .. ": every row is exactly as it was at the point", model)
+      t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = ledger.window_ms, wrong = model.rows_wrong,
+              seconds = seconds, steps = what, needs = needs }
+    end
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
+      t:settled(feed)
+    end)
+
+    t:step("a full backup at night, and a backup of the log behind it", function()
+      if not t:lacks "roll_forward" then primary:log_backup() end
+      backup = primary:backup(store:url "backup/nightly")
+      t:sleep(opt.soak)
+      return ("BackupTS %s"):format(tostring(backup.ts))
+    end)
+
+    t:step("disaster in the primary", function()
+      local busy = t:disaster { kill = primary, while_busy = feed, within = "4s" }
+      load:lost()
+      left = t.verify.hold(secondary, load)
+      t:figure("sink_busy", busy)
+      return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(load:stats().acked),
+        busy and ", while the redo log was ahead of the secondary" or "")
+    end)
+
+    t:step("the redo log, replayed on the secondary", function()
+      died = t:now()
+      t:phase "replay"
+      local replay = secondary:apply_redo(store:url "redo/forth")
+      local took = t:now() - died
+      t:promote(load, secondary, function(held)
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        local model = t.verify.model(load, secondary, { of = primary, point = replay.point, held = held })
+        exact("redo log", ledger, model, took, { "drtest redo apply on the secondary", "move the service there", "build a new primary from it" },
+          "a changefeed with consistent.level = eventual, a store that outlives the primary")
+        t:rpo(ledger)
+      end)
+      load:stop()
+      return text.replayed(replay)
+    end)
+
+    t:step("the secondary as it is, without a replay", function()
+      -- no log, no consistent point: it is told how torn it is
+      local model = t.verify.model(load, secondary, { of = primary, before = true, held = left })
+      local ledger = t.verify.ledger(load, secondary, { of = primary, before = true, held = left })
+      left:release()
+      t:check("as it is: what it holds can be told", t:planning() or model.verdict ~= "unknown" and ledger.verdict ~= "unknown", model.evidence)
+      local torn = model.torn > 0
+      t:way { name = "secondary as it is", check = { verdict = model.verdict == "unknown" and "unknown" or torn and "fail" or "pass",
+                evidence = ("%s transactions are there in part"):format(text.commas(model.torn)) },
+              lost = ledger.lost, acked = ledger.acked, seconds = 0, steps = { "move the service there" }, needs = "a secondary" }
+      t:figure("torn", model.torn)
+      return torn and ("%s transactions are there in part: it can't be trusted"):format(text.commas(model.torn)) or "no transaction is in part this time"
+    end)
+
+    t:step("the last full backup, and the redo log", function()
+      local way, needs = "full backup and redo log", "full backups, a redo log that reaches back to the last one, a spare cluster"
+      local what = { "restore the last full backup on a spare cluster", "drtest redo apply there", "move the service there", "build a second cluster" }
+      local meta = t.redo.meta(store:url "redo/forth")
+      -- the log begins at its checkpoint: what the secondary has is deleted from it
+      if not t:planning() and meta.checkpoint_ts > backup.ts then
+        t:way { name = way, closed = ("the redo log begins %s behind the backup: TiCDC deletes what its secondary has"):format(
+          text.seconds((meta.checkpoint_ts:ms() - backup.ts:ms()) / 1000)), steps = what, needs = needs }
+        return "closed: the redo log begins behind the backup"
+      end
+      local spare = t:cluster { name = "spare", ticdc = 0 }
+      local from = t:now()
+      spare:restore(backup)
+      local point = spare:apply_redo(store:url "redo/forth").point
+      local took = t:now() - from
+      exact(way, t.verify.ledger(load, spare, { of = primary, point = point }), t.verify.model(load, spare, { of = primary, point = point }), took, what, needs)
+    end)
+
+    if not t:lacks "roll_forward" then
+      t:step("the last full backup, and the backup of the log", function()
+        local spare = t:cluster { name = "recovered", ticdc = 0 }
+        local from = t:now()
+        spare:restore(backup)
+        local n, point = spare:roll_forward { of = primary, from = backup.ts, archived = true }
+        local took = t:now() - from
+        exact("full backup and log backup", t.verify.ledger(load, spare, { of = primary, point = point }),
+          t.verify.model(load, spare, { of = primary, point = point }), took,
+          { "restore the last full backup on a spare cluster", "roll it forward by the backup of the log", "move the service there", "build a second cluster" },
+          "full backups, a log backup that runs (TiDB: br log start), a spare cluster")
+        return ("%s transactions rolled forward"):format(text.commas(n))
+      end)
+    end
+
+    t:step("the primary again, from its disk", function()
+      local way, needs = "the primary's own disk", "the disk"
+      if opt.disk == "lost" then
+        t:way { name = way, closed = "it was lost with the primary (--set disk=whole)", steps = { "start the primary again" }, needs = needs }
+        return "closed: it is lost"
+      end
+      local from = t:now()
+      primary:start()
+      local took = t:now() - from
+      local ledger, model = t.verify.ledger(load, primary, { of = primary }), t.verify.model(load, primary, { of = primary })
+      exact(way, ledger, model, took, { "start the primary again", "the changefeed goes on from its checkpoint" }, needs)
+      return ("%s transactions lost"):format(text.commas(ledger.lost))
+    end)
+
+    t:step("which to take", function() return (t:advise()) end)
+  end,
+}
