@@ -34,6 +34,8 @@
 #define STILL_NS (10 * S_NS)
 /* the store and the sink are asked why, at most this often */
 #define LOOK_NS (15 * S_NS)
+/* after its create, or after it was started again */
+#define SETTLES_NS (60 * S_NS)
 #define RETRYING_NS (180 * S_NS)
 
 const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster *sink)
@@ -240,9 +242,10 @@ static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out
 	}
 	sql_close(sink);
 	if (well)
-		strbuf_addstr(
-			out,
-			"its store and its sink answer (after an outage TiCDC waits up to 40 s between its tries)");
+		strbuf_addf(out, "its store and its sink answer (%s)",
+			    clock_mono_ns() - t->created_ns < SETTLES_NS
+				    ? "a young changefeed may stand still for that long"
+				    : "after an outage TiCDC waits up to 40 s between its tries");
 }
 
 static void watch(struct tidb_cluster *t, const struct ticdc_feed *f, tso_t resolved, int64_t now)

@@ -13,6 +13,7 @@
 
 #define SQL_MS 10000
 #define NO_SUCH_TABLE 1146
+#define NO_SUCH_SYSTEM_TABLE 1109
 
 struct http_tls tidb_cluster_tls(const struct tidb_cluster *t)
 {
@@ -245,42 +246,53 @@ int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restor
 	return 0;
 }
 
-/* RESTORE brings TiDB's own notes of background work along (seen in v8.5.3). Task 1 of the cluster
- * that was backed up is finished there, so task 1 of this one, its first ADD INDEX, ends at once:
- * the index is there, and empty. */
+/* RESTORE brings TiDB's own notes of background work along (seen in v8.5.3), and its first ADD
+ * INDEX here is lost by them. Task 1 of the cluster that was backed up is finished there, so task 1
+ * of this one ends at once: the index is there, and empty. Or it is given to a TiDB server of the
+ * other cluster, which never does it, and the DDL waits for ever. */
 static void forget_foreign_tasks(struct sql *s, struct backup_result *r)
 {
-	static const char *const tables[] = { "tidb_background_subtask",
-					      "tidb_background_subtask_history", "tidb_global_task",
-					      "tidb_global_task_history" };
-	static const char by_hand[] = "DELETE FROM mysql.tidb_background_subtask, and from "
-				      "mysql.tidb_global_task, before the first DDL";
+	static const struct {
+		const char *table, *which;
+	} foreign[] = {
+		{ "tidb_background_subtask", "TRUE" },
+		{ "tidb_background_subtask_history", "TRUE" },
+		{ "tidb_global_task", "TRUE" },
+		{ "tidb_global_task_history", "TRUE" },
+		{ "dist_framework_meta",
+		  "host NOT IN (SELECT INSTANCE FROM information_schema.CLUSTER_INFO WHERE TYPE = 'tidb')" },
+	};
+	static const char by_hand[] =
+		"DELETE FROM mysql.tidb_background_subtask, from mysql.tidb_global_task, and the other cluster's hosts from "
+		"mysql.dist_framework_meta, before the first DDL";
 	struct err why = ERR_INIT;
 	uint64_t rows, all = 0;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		struct err no = ERR_INIT;
 
 		rows = 0;
-		if (sql_value_u64(s, &rows, &no, "SELECT COUNT(*) FROM mysql.%s", tables[i]) == 0 &&
+		if (sql_value_u64(s, &rows, &no, "SELECT COUNT(*) FROM mysql.%s WHERE %s",
+				  foreign[i].table, foreign[i].which) == 0 &&
 		    rows)
-			sql_exec(s, &no, "DELETE FROM mysql.%s", tables[i]);
+			sql_exec(s, &no, "DELETE FROM mysql.%s WHERE %s", foreign[i].table,
+				 foreign[i].which);
 		all += rows;
-		if (no.text[0] && no.code != NO_SUCH_TABLE)
+		if (no.text[0] && no.code != NO_SUCH_TABLE && no.code != NO_SUCH_SYSTEM_TABLE)
 			why = no;
 	}
 	if (why.text[0])
 		snprintf(
 			r->warnings, sizeof(r->warnings),
-			"the other cluster's background tasks may have come along with RESTORE, and TiDB would take its first ADD "
-			"INDEX here for done and leave the index empty: they can't be deleted (%.300s; by hand: %s)",
+			"the other cluster's background tasks may have come along with RESTORE, and TiDB's first ADD INDEX here would "
+			"leave an empty index or wait for ever: they can't be deleted (%.300s; by hand: %s)",
 			why.text, by_hand);
 	else if (all)
 		snprintf(
 			r->warnings, sizeof(r->warnings),
 			"RESTORE brought %" PRIu64
-			" notes of the other cluster's background tasks along, and TiDB would take its first ADD INDEX here for "
-			"done and leave the index empty: they are deleted (by hand, after each RESTORE: %s)",
+			" notes of the other cluster's background tasks along, by which TiDB's first ADD INDEX here would leave an empty "
+			"index or wait for ever: they are deleted (by hand, after each RESTORE: %s)",
 			all, by_hand);
 }
 
