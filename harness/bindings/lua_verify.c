@@ -21,6 +21,7 @@
 #include "harness/verify/isolation.h"
 
 #define INDEX_OPEN_MS 10000
+#define DDL_MS 480000
 
 static const char *word(enum verdict v)
 {
@@ -227,6 +228,19 @@ static void index_disagrees(void *arg, const char *table, const char *words)
 		 "%s: an index of %s disagrees with its rows: %.600s", k->c->name, table, words);
 }
 
+/* What is still being done by itself when all that was replicated is there. */
+static void await_ddl(struct runtime *r, const struct lua_cluster *c)
+{
+	struct sql *s = runtime_on_tidb(r) ? sql_open(cluster_endpoint(c->c),
+						      deadline_in_ms(INDEX_OPEN_MS), NULL)
+					   : NULL;
+
+	if (s && !tidb_wait_for_ddl(s, deadline_in_ms(DDL_MS)))
+		runtime_note(r, "%s: a DDL job still runs after %d minutes", c->name,
+			     DDL_MS / 60000);
+	sql_close(s);
+}
+
 /* Rows alone do not tell that an index is empty, and TiDB answers by indexes. */
 static int check_indexes(struct runtime *r, const struct lua_cluster *c, struct compare_result *res,
 			 struct err *e)
@@ -278,6 +292,10 @@ static int same(lua_State *L)
 	if (!*at)
 		at_rest(L, a, "verify.same");
 	at_rest(L, b, "verify.same");
+	if (!runtime_planning(r) && !*at) {
+		await_ddl(r, a);
+		await_ddl(r, b);
+	}
 	if (!runtime_plan(
 		    r,
 		    "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows",

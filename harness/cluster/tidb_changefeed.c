@@ -20,7 +20,8 @@
 #define API_FIRST_MS 3000 /* then its PD is suspected */
 #define META_MS 1000      /* of the log's meta: a store that takes longer is not waited for */
 #define CREATE_MS 90000
-#define AGAIN_MS 60000      /* a TiCDC that was started again finds its owner */
+#define DDL_MS 60000   /* a DDL job on the sink, before what is left of TiCDC is killed there */
+#define AGAIN_MS 60000 /* a TiCDC that was started again finds its owner */
 #define META_FIRST_MS 60000 /* until the first meta object of the redo log */
 #define CLI_MS 60000
 #define CLI_BYTES_MAX ((size_t)4 << 20)
@@ -600,6 +601,11 @@ int tidb_cluster_fence(struct cluster *c, struct err *e)
 {
 	struct sql *s = sql_open(&c->ep, deadline_in_ms(API_MS), e);
 	uint64_t killed = 0;
+
+	/* an ADD INDEX that TiCDC has begun and passed is in no log behind its checkpoint: with its
+	 * session killed it would be lost */
+	if (s)
+		tidb_wait_for_ddl(s, deadline_in_ms(DDL_MS));
 	/* an earlier run's changefeed, where this one has made none */
 	int rc = s ? fence_user(s,
 				c->written_by[0]     ? c->written_by

@@ -321,6 +321,17 @@ int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct
 		" WHERE DATA_TYPE = 'vector' AND " NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1");
 }
 
+bool tidb_wait_for_ddl(struct sql *s, struct deadline d)
+{
+	uint64_t jobs = 0;
+
+	while (sql_value_u64(s, &jobs, NULL, "SELECT COUNT(*) FROM mysql.tidb_ddl_job") == 0 &&
+	       jobs)
+		if (pause_ms(100, d) < 0)
+			return false;
+	return true;
+}
+
 static bool says_inconsistent(int code)
 {
 	return code == TIDB_ADMIN_CHECK_TABLE || code == TIDB_INCONSISTENT_COUNT ||

@@ -44,6 +44,9 @@ int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e);
 int tidb_databases(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
 /* TiCDC leaves them out, or refuses */
 int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
+/* Until no DDL job runs there: TiCDC does not wait for an ADD INDEX, which goes on by itself.
+ * False: one still did when the time was over. True where nobody can tell. */
+bool tidb_wait_for_ddl(struct sql *s, struct deadline d);
 /* ADMIN CHECK TABLE of each table that is the user's: fn is told of each whose indexes disagree
  * with its rows, with TiDB's words. -1: not all could be checked. */
 int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, const char *words),
