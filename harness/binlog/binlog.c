@@ -22,30 +22,26 @@ enum {
 
 /* Changes that the server makes to child rows by itself are not in its binary log: they would be
  * lost without a word. */
-static int refuse_fk_actions(struct binlog *b, struct err *e)
+static int leave_out_fk_actions(struct binlog *b, struct err *e)
 {
-	struct strbuf name = STRBUF_INIT;
-	int rc;
+	struct sql_rows r = { 0 };
+	int got = -1, rc = 0;
 
-	rc = sql_value(
-		b->conn, &name, e,
-		"SELECT CONCAT(constraint_schema, '.', table_name, ' (', constraint_name, ')') FROM "
-		"information_schema.referential_constraints "
-		"WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
-		"'SET DEFAULT')) "
-		"AND LOWER(constraint_schema) NOT IN " SYSTEM_SCHEMAS_SQL " LIMIT 1");
-	if (rc < 0 && e->kind == ERR_NOT_FOUND) {
-		*e = (struct err)ERR_INIT;
-		rc = 0;
-	} else if (rc == 0) {
-		rc = err_set(
-			e, ERR_UNSUPPORTED, 0,
-			"foreign key of %s changes rows by itself (CASCADE, SET NULL): the binary log does not show such changes, "
-			"so they can't be carried",
-			name.buf);
-	}
-	strbuf_release(&name);
-	return rc;
+	if (sql_query(
+		    b->conn, &r, e,
+		    "SELECT DISTINCT constraint_schema, table_name FROM information_schema.referential_constraints "
+		    "WHERE (delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR update_rule IN ('CASCADE', 'SET NULL', "
+		    "'SET DEFAULT')) AND LOWER(constraint_schema) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+		while (!rc && (got = sql_rows_next(&r, e)) == 1) {
+			if (b->o.leave_out)
+				b->o.leave_out(b->o.schema_arg, r.cell[0], r.cell[1],
+					       BINLOG_FK_ACTS);
+			else
+				rc = err_set(e, ERR_UNSUPPORTED, 0, "%s.%s: " BINLOG_FK_ACTS,
+					     r.cell[0], r.cell[1]);
+		}
+	sql_rows_release(&r);
+	return got < 0 ? -1 : rc;
 }
 
 static int fetch_failed(struct binlog *b, struct err *e)
@@ -171,7 +167,7 @@ struct binlog *binlog_open(const struct binlog_opts *o, struct err *e)
 		(struct binlog_query){ .db = STRBUF_INIT, .text = STRBUF_INIT };
 	b->instead = (struct strbuf)STRBUF_INIT;
 	b->conn = sql_open(&o->from, d, e);
-	if (!b->conn || refuse_fk_actions(b, e) < 0 || start_dump(b, e) < 0)
+	if (!b->conn || leave_out_fk_actions(b, e) < 0 || start_dump(b, e) < 0)
 		goto fail;
 	while (!ready) { /* to the format description: a position that is not there is told here */
 		struct binlog_event ev;
@@ -354,10 +350,15 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 
 	if (!b->in_group)
 		return err_set(e, ERR_BAD_DATA, 0, "a statement outside of a transaction");
-	if (binlog_query_parse(&b->query, ev, e) < 0)
+	if (binlog_query_parse(&b->query, ev, b->charsets, e) < 0)
 		return -1;
 	ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len, b->query.session.sql_mode,
 		  &b->words);
+	if (b->query.unreadable && w->type)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"%s of %s.%s in the character set of collation %d, with bytes that are no text in it, can't be carried: send DDLs in utf8mb4",
+			w->first, w->db, w->table, b->query.unreadable);
 	if (w->is_xa)
 		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
 	if (w->is_dml)

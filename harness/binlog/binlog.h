@@ -40,6 +40,9 @@ struct binlog_txn {
 int64_t binlog_table_id(const char *db, const char *table);
 
 struct table_map;
+/* A reason for leaving a table out, which a TRUNCATE does not end. */
+#define BINLOG_FK_ACTS \
+	"a foreign key of it changes its rows by itself (CASCADE, SET NULL), and the binary log does not show such changes"
 struct binlog_opts {
 	struct sql_endpoint from;
 	/* the first transaction delivered is the one behind this GTID sequence number */

@@ -58,7 +58,7 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 {
 	const struct ddl_words *w = &b->words;
 
-	if (acts_by_itself(b))
+	if (!b->o.leave_out && acts_by_itself(b))
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
 			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
@@ -88,6 +88,8 @@ int binlog_deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 		b->words.type = DDL_NONE;
 	else if (refuse_ddl(b, e) < 0)
 		return -1;
+	else if (acts_by_itself(b))
+		left_out = BINLOG_FK_ACTS;
 	else if (w->by_place && !rows_in_order(b))
 		left_out = BY_PLACE;
 	b->in_group = false;

@@ -183,7 +183,33 @@ static bool is_utf8(int id)
 	       id == 609 || id == 610;
 }
 
-int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e)
+/* Whether a statement that has no such mapping matters at all, nobody knows yet. */
+static int convert(struct binlog_query *q, const char *p, size_t n, int collation,
+		   struct charsets *sets, struct err *e)
+{
+	const struct collation *c = NULL;
+	const struct charset *set = NULL;
+	struct err why = ERR_INIT;
+
+	if (is_latin1(collation))
+		set = charsets_get(sets, "latin1", &why);
+	else if ((c = charsets_collation(sets, (unsigned)collation, &why)))
+		set = charsets_get(sets, c->charset, &why);
+	if (set && charset_to_utf8(set, p, n, &q->text) == n)
+		return 0;
+	if (why.kind && why.kind != ERR_UNSUPPORTED) {
+		*e = why;
+		return -1;
+	}
+	q->unreadable = collation;
+	strbuf_reset(&q->text);
+	for (size_t i = 0; i < n; i++)
+		strbuf_addch(&q->text, p[i] & 0x80 ? '?' : p[i]);
+	return 0;
+}
+
+int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct charsets *sets,
+		       struct err *e)
 {
 	const uint8_t *p = ev->body, *end = ev->body + ev->n;
 	size_t db_n, status_n;
@@ -213,19 +239,9 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 	p += db_n + 1;
 	for (const uint8_t *c = p; c < end && ascii; c++)
 		ascii = *c < 0x80;
-	if (!ascii && is_latin1(collation)) {
-		struct charsets *sets = charsets_new(NULL);
-
-		charset_to_utf8(charsets_get(sets, "latin1", e), (const char *)p, (size_t)(end - p),
-				&q->text);
-		charsets_free(sets);
-		return 0;
-	}
+	q->unreadable = 0;
 	if (!ascii && !is_utf8(collation))
-		return err_set(
-			e, ERR_UNSUPPORTED, 0,
-			"a statement in the character set of collation %d can't be carried: send DDLs in utf8mb4",
-			collation);
+		return convert(q, (const char *)p, (size_t)(end - p), collation, sets, e);
 	strbuf_add(&q->text, p, (size_t)(end - p));
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/binlog/table_map.h"
+#include "harness/sql/charset.h"
 #include "harness/sql/ddl_session.h"
 
 /* Numbers from MariaDB sql/log_event.h; those that mean something here. */
@@ -78,11 +79,15 @@ struct binlog_query {
 	/* the default database, also where the event says not to USE it (CREATE and ALTER
 	 * DATABASE); "" none */
 	struct strbuf db;
-	struct strbuf text;         /* UTF-8 */
+	struct strbuf text; /* UTF-8 */
+	/* collation of the client, whose text could not be converted: what is no ASCII is '?'; 0:
+	 * it is all there */
+	int unreadable;
 	struct ddl_session session; /* as the event tells it, the error code too */
 };
-/* strbufs are replaced */
-int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct err *e);
+/* strbufs are replaced; sets: of the primary, whose mapping converts the text */
+int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct charsets *sets,
+		       struct err *e);
 
 struct binlog_rows {
 	uint64_t table_id;

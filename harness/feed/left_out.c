@@ -294,6 +294,7 @@ static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 
 void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 {
+	const char *reason;
 	struct names n;
 
 	if (!l->n)
@@ -305,7 +306,10 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 		/* it may have been there */
 		if (ddl->ddl_type != DDL_TRUNCATE_TABLE && ddl_has_word(ddl->ddl_query, "EXISTS"))
 			break;
-		forget(l, ddl->ddl_table_db, ddl->ddl_table);
+		reason = left_out_reason(l, ddl->ddl_table_db, ddl->ddl_table);
+		if (ddl->ddl_type != DDL_TRUNCATE_TABLE || !reason ||
+		    strcmp(reason, BINLOG_FK_ACTS) != 0)
+			forget(l, ddl->ddl_table_db, ddl->ddl_table);
 		break;
 	case DDL_DROP_TABLE:
 	case DDL_DROP_VIEW:

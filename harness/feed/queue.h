@@ -22,6 +22,7 @@ struct feed_item {
 	/* a condition that the row fulfils once it is put, where the secondary computes a part
 	 * of it; 0: none */
 	uint32_t check_bytes;
+	bool enum_zero; /* it puts an ENUM's empty value, of number 0 */
 };
 static inline size_t feed_item_bytes(const struct feed_item *it)
 {

@@ -185,6 +185,8 @@ void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_
 	it->put_bytes = (uint32_t)(text->len - from);
 	from = text->len;
 	for (uint32_t i = 0; i < n; i++) {
+		if (c[i].type == COL_ENUM && c[i].value.kind != REDO_NULL && !c[i].value.u)
+			it->enum_zero = true;
 		if (t->counter && is(&c[i].name, t->counter))
 			it->counter = counter_of(&c[i].value);
 		if (!is_computed(&c[i]))

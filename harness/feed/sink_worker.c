@@ -173,13 +173,23 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 	return rc;
 }
 
+/* Behind what was put. */
+static int kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	bool enum_zero = false;
+
+	for (unsigned i = 0; i < b->n; i++)
+		enum_zero = enum_zero || b->changes[i].it.enum_zero;
+	return b->put.len ? sql_values_kept(w->sql, enum_zero, e) : 0;
+}
+
 /* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does
  * not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	if (sql_exec(w->sql, e, "BEGIN") < 0 || execute_text(w, &b->raise, e) < 0 ||
 	    execute_text(w, &b->del, e) < 0 || execute_text(w, &b->put, e) < 0 ||
-	    check_computed(w, b, e) < 0)
+	    kept(w, b, e) < 0 || check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }

@@ -12,6 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/replay/replay.h"
 #include "harness/replay/sink_sql.h"
+#include "harness/sql/schema.h"
 #include "harness/sql/fence.h"
 
 #define TRIES 30
@@ -129,6 +130,33 @@ int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_
 	return 0;
 }
 
+static bool has_enum_zero(const struct merge_change *c)
+{
+	struct redo_value v;
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; c->put && i < c->shape->n_columns; i++) {
+		shape_image_next(c->image, &at, &v);
+		if (c->shape->columns[i].type == COL_ENUM &&
+		    ((v.kind == REDO_INT && !v.i) || (v.kind == REDO_UINT && !v.u)))
+			return true;
+	}
+	return false;
+}
+
+int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+{
+	bool zero = false;
+
+	if (!n || !c->put || !mysql_warning_count(sql_handle(conn)))
+		return 0;
+	for (size_t i = 0; i < n && !zero; i++)
+		zero = has_enum_zero(&c[i]);
+	return sql_values_kept(conn, zero, e) < 0
+		       ? err_wrap(e, "table %s.%s", c->shape->db, c->shape->table)
+		       : 0;
+}
+
 /* ---- workers ---- */
 
 /* Changes as the server is sent them. */
@@ -143,13 +171,15 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 	int64_t took;
 
 	if (!b->file.len)
-		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0 ? -1 : 0;
+		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0
+			       ? -1
+			       : sink_kept(conn, b->c, b->n, e);
 	took = sql_load(conn, e, b->statement.buf, b->file.buf, b->file.len);
 	if (took >= 0 && (size_t)took != b->n)
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "table %s.%s: %zu rows were sent, and the server read %" PRId64,
 			       b->c->shape->db, b->c->shape->table, b->n, took);
-	return took < 0 ? -1 : 0;
+	return took < 0 ? -1 : sink_kept(conn, b->c, b->n, e);
 }
 
 static int run(struct sink *s, struct sql **conn, const struct batch *b, struct err *e)

@@ -26,6 +26,8 @@ struct sink_opts {
 /* Says what it found to o->computed, or ends with it. -1: another error, or that one. */
 int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n,
 		struct err *e);
+/* Behind a statement that put these: -1 where the server did not keep their values. */
+int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 struct sink;
 struct sink *sink_open(const struct sink_opts *o, struct err *e);
 void sink_close(struct sink *s); /* NULL is fine */

@@ -172,7 +172,8 @@ int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, str
 			took = sink_statement(&q, b->c + i, b->n - i);
 		assert(took && took <= b->n - i); /* each change is in one statement */
 		affected = sql_exec_text(conn, e, q.buf, q.len);
-		if (affected >= 0 && sink_verify(o, conn, b->c + i, took, e) < 0)
+		if (affected >= 0 && (sink_kept(conn, b->c + i, took, e) < 0 ||
+				      sink_verify(o, conn, b->c + i, took, e) < 0))
 			affected = -1;
 		else if (affected < 0 && !sink_may_retry(e))
 			sink_blame(conn, b->c + i, took, e);

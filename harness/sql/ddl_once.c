@@ -16,8 +16,10 @@
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
 #define TABLE_EXISTS 1050
-#define BAD_TABLE 1051   /* of DROP TABLE */
-#define BROKEN_VIEW 1356 /* of something that is gone */
+#define BAD_TABLE 1051 /* of DROP TABLE */
+#define BAD_SEQUENCE 4091
+#define BAD_VIEW 4092
+#define NO_RIGHT 1142 /* to the table */
 
 void ddl_owner(char out[190], const char *name_space, const char *changefeed)
 {
@@ -155,8 +157,9 @@ static int hash_table(struct sql *s, XXH3_state_t *h, const char *db, const char
 	strbuf_addch(&q, '.');
 	sql_add_name(&q, table);
 	if (sql_query(s, &r, &why, "%s", q.buf) < 0) {
-		/* that too is a state */
-		if (why.kind == ERR_SQL && (why.code == NO_SUCH_TABLE || why.code == BROKEN_VIEW)) {
+		/* that too is a state: it is gone, or a view of what is not there, or that no
+		 * session of this character set can show */
+		if (why.kind == ERR_SQL && why.code != NO_RIGHT) {
 			uint32_t code = (uint32_t)why.code;
 
 			XXH3_64bits_update(h, &code, sizeof(code));
@@ -498,6 +501,45 @@ static int use(struct sql *s, const struct ddl_statement *d, struct err *e)
 	return rc;
 }
 
+/* How the primary went about it is no part of what it did, and this server may have to do it in
+ * another way: ALGORITHM=DEFAULT, LOCK=DEFAULT. False: the statement asks for none. */
+static bool by_any_way(const struct ddl_statement *d, struct strbuf *out)
+{
+	const char *copied = d->query;
+	bool found = false;
+
+	for (struct lex x = lex_of(d); x.kind != T_END;) {
+		bool way = lex_is(&x, "ALGORITHM") || lex_is(&x, "LOCK");
+
+		lex_next(&x);
+		if (way && x.kind == T_PUNCT && x.punct == '=')
+			lex_next(&x);
+		if (!way || x.kind != T_WORD || lex_is(&x, "TABLES"))
+			continue;
+		strbuf_add(out, copied, (size_t)(x.start - copied));
+		strbuf_addstr(out, "DEFAULT");
+		copied = x.p;
+		found = true;
+	}
+	strbuf_add(out, copied, (size_t)(d->query + d->query_bytes - copied));
+	return found;
+}
+
+static int run_statement(struct sql *s, const struct ddl_statement *d, struct err *e)
+{
+	static const int not_so[] = { 1845, 1846 }; /* ALGORITHM, LOCK: not supported here */
+	struct strbuf other = STRBUF_INIT;
+	int rc = ddl_session_run(s, d->session, d->query, d->query_bytes, e);
+
+	if (rc < 0 && e->kind == ERR_SQL && (e->code == not_so[0] || e->code == not_so[1]) &&
+	    by_any_way(d, &other)) {
+		*e = (struct err)ERR_INIT;
+		rc = ddl_session_run(s, d->session, other.buf, other.len, e);
+	}
+	strbuf_release(&other);
+	return rc;
+}
+
 static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_done,
 		   enum ddl_outcome *out, struct err *e)
 {
@@ -508,7 +550,7 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	*out = DDL_RAN;
 	if (use(s, d, e) < 0)
 		return -1;
-	if (ddl_session_run(s, d->session, d->query, d->query_bytes, &why) == 0) {
+	if (run_statement(s, d, &why) == 0) {
 		if (expected && !may_be_done)
 			return err_set(e, ERR_BAD_DATA, 0,
 				       "DDL at commitTs %" PRIu64
@@ -520,7 +562,8 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	if (why.kind == ERR_SQL && why.code == expected)
 		return 0;
 	/* the server lists what it dropped and what it did not find */
-	if (why.kind == ERR_SQL && why.code == BAD_TABLE && ends_half_way(d)) {
+	if (why.kind == ERR_SQL && ends_half_way(d) &&
+	    (why.code == BAD_TABLE || why.code == BAD_SEQUENCE || why.code == BAD_VIEW)) {
 		*out = may_be_done ? DDL_SAID_DONE : DDL_RAN;
 		return 0;
 	}

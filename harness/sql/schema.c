@@ -7,6 +7,7 @@
 #include "harness/base/xalloc.h"
 
 #define MEMBERS_MAX 65535
+#define NO_SUCH_TABLE 1146
 
 static const struct {
 	const char *name;
@@ -393,6 +394,8 @@ int schema_load_tables(struct sql *s, const struct table_name *t, size_t n,
 			err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", t[i].db,
 				t[i].table);
 		if (!out[i].n_columns || load_create(s, &out[i], e) < 0) {
+			if (e && e->code == NO_SUCH_TABLE) /* dropped while it was read */
+				e->kind = ERR_NOT_FOUND;
 			err_wrap(e, "structure of %s.%s", t[i].db, t[i].table);
 			goto fail;
 		}

@@ -133,12 +133,23 @@ class Bench:
         elif who == 'wait' and what == 'ddl':
             return feed.reached(1, 'ddls')
         elif who == 'wait':
-            return feed.reached(self.clock.position(), 'resolved_seq' if what == 'log' else 'checkpoint_seq')
+            return self.reached(feed, 'resolved_seq' if what == 'log' else 'checkpoint_seq')
         return None
+
+    def reached(self, feed, what):
+        """As feed.reached(). A log may wait for a frozen secondary in one case, which is documented: a table without a primary key that the
+        primary has changed since. Then it thaws."""
+        position = self.clock.position()
+        bad = feed.reached(position, what, 15)
+        waits = re.findall(r'structure of (\S+): the primary has changed it already; waiting for the secondary', feed.why()) if bad else []
+        if waits and not any('CREATE TABLE %s ' % waits[-1] in s and 'PRIMARY KEY' in s for s in self.statements):
+            self.S.thaw()
+        return feed.reached(position, what) if bad else None
 
     def run(self, c):
         """[] when all is as expected, else lines that say what is not."""
         self.n += 1
+        self.statements = c.setup + [what for _, what in c.steps]
         self.dir = '%s/case-%d' % (self.top, self.n)
         os.makedirs(self.dir)
         for s in (self.P, self.S, self.R):
@@ -185,7 +196,7 @@ class Bench:
                 feed.start()
             bad = feed.reached(self.clock.position(), 'checkpoint_seq')
         elif not bad and not feed.killed:
-            bad = feed.reached(self.clock.position(), 'resolved_seq')
+            bad = self.reached(feed, 'resolved_seq')
         if bad:
             return [bad]
         status = feed.status()
@@ -207,6 +218,8 @@ class Bench:
 
     def compare_all(self, c, feed, start_ts, left):
         p = picture(self.P)
+        left = left + [n for n, (made, rows, _) in p.items() if made.startswith('CREATE ALGORITHM') and
+                       any('`%s`' % x.split('.', 1)[-1] in made for x in left)]  # a view shows the rows of what is left out
         out = ['S: ' + d for d in differences(p, picture(self.S), left, c.option('counters'))]
         for mode in c.option('replays'):
             log = self.dir + '/whole'

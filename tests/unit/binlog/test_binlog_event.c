@@ -19,6 +19,8 @@ static void parse(struct binlog_event *ev, const char *raw, size_t n)
 	ev->n -= EVENT_CHECKSUM_BYTES;
 }
 
+static struct charsets *sets;
+
 static struct binlog_query query(const char *raw, size_t n)
 {
 	struct binlog_query q = { .db = STRBUF_INIT, .text = STRBUF_INIT };
@@ -26,7 +28,7 @@ static struct binlog_query query(const char *raw, size_t n)
 	struct err e = ERR_INIT;
 
 	parse(&ev, raw, n);
-	assert_int_equal(binlog_query_parse(&q, &ev, &e), 0);
+	assert_int_equal(binlog_query_parse(&q, &ev, sets, &e), 0);
 	assert_true(q.session.known);
 	assert_string_equal(q.session.db, q.db.buf);
 	return q;
@@ -195,8 +197,9 @@ static void damaged_events_are_read_within_their_bytes(void **unused)
 				memcpy(body, all[i].raw + EVENT_HEADER_BYTES, n);
 				if (how < 2)
 					body[at] = how ? 0xff : (uint8_t)(body[at] + 1);
-				read += (ev.type == EV_GTID ? binlog_gtid_parse(&g, &ev, &e)
-							    : binlog_query_parse(&q, &ev, &e)) == 0;
+				read += (ev.type == EV_GTID
+						 ? binlog_gtid_parse(&g, &ev, &e)
+						 : binlog_query_parse(&q, &ev, sets, &e)) == 0;
 				free(body);
 			}
 	assert_true(read > 100);
@@ -212,5 +215,8 @@ int main(void)
 		cmocka_unit_test(damaged_events_are_read_within_their_bytes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	sets = charsets_new(NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	charsets_free(sets);
+	return failed;
 }
