@@ -136,7 +136,7 @@ static bool has_enum_zero(const struct merge_change *c)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; c->put && i < c->shape->n_columns; i++) {
-		shape_image_next(c->image, &at, &v);
+		row_layout_image_next(c->image, &at, &v);
 		if (c->shape->columns[i].type == COL_ENUM &&
 		    ((v.kind == REDO_INT && !v.i) || (v.kind == REDO_UINT && !v.u)))
 			return true;
