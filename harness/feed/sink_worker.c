@@ -9,6 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/sink_impl.h"
+#include "harness/sql/literal.h"
 
 /* a lost secondary is waited for this long, as TiCDC does */
 #define RECONNECT_MS (30 * 60 * 1000)
@@ -180,7 +181,7 @@ static int kept(struct sink_worker *w, const struct feed_batch *b, struct err *e
 
 	for (unsigned i = 0; i < b->n; i++)
 		enum_zero = enum_zero || b->changes[i].it.enum_zero;
-	return b->put.len ? sql_values_kept(w->sql, enum_zero, e) : 0;
+	return b->put.len ? literal_kept(w->sql, enum_zero, e) : 0;
 }
 
 /* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does

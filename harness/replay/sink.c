@@ -13,6 +13,7 @@
 #include "harness/replay/replay.h"
 #include "harness/replay/sink_sql.h"
 #include "harness/sql/schema.h"
+#include "harness/sql/literal.h"
 #include "harness/sql/fence.h"
 
 #define TRIES 30
@@ -152,7 +153,7 @@ int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct e
 		return 0;
 	for (size_t i = 0; i < n && !zero; i++)
 		zero = has_enum_zero(&c[i]);
-	return sql_values_kept(conn, zero, e) < 0
+	return literal_kept(conn, zero, e) < 0
 		       ? err_wrap(e, "table %s.%s", c->shape->db, c->shape->table)
 		       : 0;
 }

@@ -151,3 +151,32 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
 	if (c->collation && *c->collation)
 		strbuf_addf(out, " COLLATE %s", c->collation);
 }
+
+/* NULL where none may be, out of range, cut, no such number or text. */
+static bool is_loss(long code, bool enum_zero)
+{
+	static const long losses[] = { 1048, 1263, 1264, 1292, 1366, 1406 };
+
+	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+		if (code == losses[i])
+			return true;
+	return code == 1265 && !enum_zero;
+}
+
+int literal_kept(struct sql *s, bool enum_zero, struct err *e)
+{
+	struct sql_rows r = { 0 };
+	int got = -1, rc = 0;
+
+	if (!mysql_warning_count(sql_handle(s)))
+		return 0;
+	if (sql_query(s, &r, e, "SHOW WARNINGS") == 0)
+		while ((got = sql_rows_next(&r, e)) == 1)
+			if (!rc && r.cell[1] && is_loss(strtol(r.cell[1], NULL, 10), enum_zero))
+				rc = err_set(
+					e, ERR_BAD_DATA, (int)strtol(r.cell[1], NULL, 10),
+					"the secondary does not keep a value as it is in the log: %s (%s): its column is another one than the primary's",
+					r.cell[2] ? r.cell[2] : "", r.cell[1]);
+	sql_rows_release(&r);
+	return got < 0 && !rc ? -1 : rc;
+}

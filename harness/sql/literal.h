@@ -8,6 +8,7 @@
 #define HARNESS_SQL_LITERAL_H
 
 #include "harness/sql/schema.h"
+#include "harness/sql/sql.h"
 #include "harness/sql/value.h"
 
 /* Are its bytes text (in UTF-8)? By the charset; by the BINARY flag where a log has none. */
@@ -19,5 +20,10 @@ void literal_add_same(struct strbuf *out, const struct redo_column *c);
 /* From a server's answer: the stored bytes of text, the number of a BIT, ENUM or SET. NULL data:
  * NULL. */
 void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n);
+
+/* After a statement that wrote rows: did the server keep each value as it was sent? -1 with
+ * ERR_BAD_DATA where it says that it cut one, or put another in its place. enum_zero: an ENUM's
+ * empty value, of number 0, was among them, which it calls a truncation too. */
+int literal_kept(struct sql *s, bool enum_zero, struct err *e);
 
 #endif

@@ -65,10 +65,6 @@ void sql_patience(struct sql *s, int64_t ms);
 int64_t sql_exec(struct sql *s, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
-/* After a statement that wrote rows: did the server keep each value as it was sent? -1 with
- * ERR_BAD_DATA where it says that it cut one, or put another in its place. enum_zero: an ENUM's
- * empty value, of number 0, was among them, which it calls a truncation too. */
-int sql_values_kept(struct sql *s, bool enum_zero, struct err *e);
 /* A LOAD DATA LOCAL whose file is in memory; its name in the statement says nothing. Returns the
  * rows that the server read, or -1. ERR_SQL where the server or the account may not do that. */
 int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char *file, size_t n);
