@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -221,11 +222,27 @@ int playground_clean(const char *runs, bool dry_run, void (*fn)(void *arg, const
 	return k.n;
 }
 
-static char remark[300]; /* of the preflight: what does not stand in the way and should be known */
+static char remark[700]; /* of the preflight: what does not stand in the way and should be known */
 
 const char *playground_remark(void)
 {
 	return remark;
+}
+
+/* TiDB makes indexes in its temp-dir, and refuses (8256) where less than a tenth is free, however
+ * much that is. */
+static void remark_on_index_space(void)
+{
+	const char *dir = fs_exists("/tmp/tidb") ? "/tmp/tidb" : "/tmp";
+	size_t n = strlen(remark);
+	struct statvfs v;
+
+	if (statvfs(dir, &v) == 0 && v.f_bavail < v.f_blocks / 10)
+		snprintf(
+			remark + n, sizeof(remark) - n,
+			"%sless than a tenth of the file system of %s is free: TiDB makes indexes in /tmp/tidb and refuses CREATE INDEX "
+			"then (8256) (way out: make room, or mount a file system of its own there)",
+			n ? "; " : "", dir);
 }
 
 int playground_preflight(finding_fn *fn, void *arg)
@@ -263,6 +280,7 @@ int playground_preflight(finding_fn *fn, void *arg)
 			"tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
 			"abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)",
 			v[0], v[1], v[2]);
+	remark_on_index_space();
 	if (!fs_exists(root)) {
 		snprintf(
 			text, sizeof(text),

@@ -17,6 +17,7 @@
 #define TIDB_INCONSISTENT_COUNT 8133
 #define TIDB_INCONSISTENT_INDEX 8134
 #define TIDB_INCONSISTENT 8223
+#define TIDB_READ_ONLY 1836
 #define OPEN_MS 10000
 #define KILL_PAUSE_MS 20
 
@@ -364,6 +365,8 @@ int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, c
 		} else if (says_inconsistent(why.code)) {
 			++*tables;
 			fn(arg, names.buf + at, why.text);
+		} else if (why.code == TIDB_READ_ONLY) {
+			more = 1;
 		} else {
 			if (e)
 				*e = why;

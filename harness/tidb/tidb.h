@@ -48,7 +48,8 @@ int tidb_tables_without_key(struct sql *s, struct strbuf *names, unsigned *n, st
  * False: one still did when the time was over. True where nobody can tell. */
 bool tidb_wait_for_ddl(struct sql *s, struct deadline d);
 /* ADMIN CHECK TABLE of each table that is the user's: fn is told of each whose indexes disagree
- * with its rows, with TiDB's words. -1: not all could be checked. */
+ * with its rows, with TiDB's words. 1: TiDB refuses it, being read-only; -1: not all could be
+ * checked. */
 int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, const char *words),
 		       void *arg, unsigned *tables, struct err *e);
 int tidb_vector_columns(struct sql *s, struct strbuf *names, unsigned *n, struct err *e);
