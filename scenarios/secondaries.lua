@@ -50,7 +50,7 @@ return scenario {
         s.feed = primary:changefeed { id = "to-" .. s.cluster:name(), sink = s.cluster, start_ts = backup.ts, redo = s.redo }
       end
       for _, s in ipairs(all) do
-        t:eventually(("%s lags under 5 s"):format(s.cluster:name()), "2m", function() return s.feed:lags_under "5s" end)
+        t:in_step(s.feed, s.cluster:name())
         t:settled(s.feed)
       end
       hole = slow
@@ -145,7 +145,7 @@ return scenario {
       end
       for _, s in ipairs(all) do
         if s ~= newest then
-          t:eventually(("%s lags under 5 s"):format(s.cluster:name()), "2m", function() return s.feed:lags_under "5s" end)
+          t:in_step(s.feed, s.cluster:name())
         end
       end
       t:recovered "redundant"

@@ -131,6 +131,13 @@ end
 -- How long to wait for a changefeed to find back by itself: TiCDC waits up to 40 s between its tries, and says nothing meanwhile.
 function T:patience(time) return native.cluster.on_tidb() and "8m" or time end -- luacheck: ignore self
 
+-- in_step(feed, name): a check that it has caught up: under 5 s behind, on TiDB under 20, whose redo log alone is several behind on a small machine.
+function T:in_step(feed, name)
+  local bound = native.cluster.on_tidb() and 20 or 5
+  return self:eventually(("%s lags under %d s"):format(name or "the changefeed", bound), self:patience "2m",
+    function() return feed:lags_under(bound .. "s") end)
+end
+
 -- settled(feed): waits until its redo log is as near as its flush interval lets it be. A young changefeed's may stand still for long, without a word:
 -- a disaster then would lose all that. Not within the time: said, and the scenario goes on.
 function T:settled(feed, within)
