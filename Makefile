@@ -35,7 +35,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check bench bench-deps bench-backup bench-redo bench-load bench-proxy
+.PHONY: all clean deps demo check bench bench-scale bench-deps bench-backup bench-redo bench-load bench-proxy
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -52,6 +52,10 @@ ONLY ?=
 bench: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool
 	@python3 tests/bench/page.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BUILD)/bench.md --pairs $(PAIRS) --only "$(ONLY)"
+# Curves over size: pictures, figures and the table of docs/SCALE.md. ONLY=read,compare: these alone
+bench-scale: bench-deps
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY)
+	@python3 tests/bench/scale.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY) docs --only "$(ONLY)"
 bench-backup: bench-deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/bench/backup.sh $(BUILD)/drtest

@@ -20,6 +20,7 @@ int cmd_report(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_trend(int argc, char **argv);
+int cmd_forecast(int argc, char **argv);
 int cmd_gate(int argc, char **argv);
 /* One part at a time */
 int cmd_load(int argc, char **argv);

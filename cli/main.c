@@ -39,6 +39,8 @@ static const struct {
 	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance",
 	  NULL },
 	{ "trend", cmd_trend, "a page with each figure over the nights", NULL },
+	{ "forecast", cmd_forecast,
+	  "the RPO and RTO to expect, from the runs so far and your own figures", NULL },
 	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before", NULL },
 	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report",
 	  "One part at a time" },
