@@ -37,8 +37,9 @@ static const struct option_def options[] = {
 };
 static const struct command_def command = {
 	.name = "forecast",
-	.usage = "drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush 2s]\n"
-		 "                [--store-mb-per-s N] [--store-latency 50ms] [--target-rows-per-s N] [--json]",
+	.usage =
+		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush 2s]\n"
+		"                [--store-mb-per-s N] [--store-latency 50ms] [--target-rows-per-s N] [--json]",
 	.about =
 		"Tells what RPO and RTO to expect, with a spread (5 % to 95 %) and the term that dominates: from the runs of DIR/history.db"
 		" and from your own figures where you give them; and how well it would have told those runs.",

@@ -96,8 +96,7 @@ static double upload_ms(const struct forecast_own *own, double flush_ms)
 
 static double rows_of(const struct terms *t, const struct forecast_own *own)
 {
-	return own->rows_per_s > 0 && !isnan(t->behind_s) ? own->rows_per_s * t->behind_s
-							  : t->rows;
+	return own->rows_per_s > 0 && !isnan(t->behind_s) ? own->rows_per_s * t->behind_s : t->rows;
 }
 
 static struct forecast_range range_of(double *v, size_t n)
@@ -106,7 +105,8 @@ static struct forecast_range range_of(double *v, size_t n)
 					stats_quantile(v, n, 0.95) };
 }
 
-/* The runs' terms, each drawn by itself; what the line does not explain of a replay is drawn too. */
+/* The runs' terms, each drawn by itself; what the line does not explain of a replay is drawn too.
+ */
 static void draw(const struct sample *s, const struct forecast_own *own, struct forecast *out)
 {
 	double *rto = xcalloc(DRAWS, sizeof(*rto)), *rpo = xcalloc(DRAWS, sizeof(*rpo));
@@ -120,14 +120,12 @@ static void draw(const struct sample *s, const struct forecast_own *own, struct 
 	upload = upload_ms(own, flush);
 	for (size_t i = 0; i < DRAWS; i++) {
 		const struct terms *a = &s->t[rng_below(&g, s->n)], *b = &s->t[rng_below(&g, s->n)],
-				   *c = &s->t[rng_below(&g, s->n)],
-				   *d = &s->t[rng_below(&g, s->n)],
+				   *c = &s->t[rng_below(&g, s->n)], *d = &s->t[rng_below(&g, s->n)],
 				   *f = &s->t[rng_below(&g, s->n)];
 		double rest = b->replay - s->begin - seen * b->rows;
 
 		rows[i] = rows_of(c, own);
-		rto[i] = a->detect + d->promote +
-			 fmax(0, s->begin + rest + s->row_ms * rows[i]);
+		rto[i] = a->detect + d->promote + fmax(0, s->begin + rest + s->row_ms * rows[i]);
 		rpo[i] = f->rpo * flush / FORECAST_FLUSH_MS + upload;
 	}
 	out->rto_ms = range_of(rto, DRAWS);
@@ -174,9 +172,10 @@ int forecast_make(const struct past_run *runs, size_t n, const struct forecast_o
 		s.n += terms_of(&runs[i], &s.t[s.n]);
 	if (s.n < FORECAST_RUNS_MIN) {
 		free(s.t);
-		return err_set(e, ERR_USAGE, 0,
-			       "%zu of %zu runs have an RTO with a replay in it: a forecast needs %d",
-			       s.n, n, FORECAST_RUNS_MIN);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%zu of %zu runs have an RTO with a replay in it: a forecast needs %d", s.n,
+			n, FORECAST_RUNS_MIN);
 	}
 	if (own->store_bytes_per_s > 0 && !(own->row_bytes > 0 && own->rows_per_s > 0)) {
 		free(s.t);
@@ -221,12 +220,13 @@ void forecast_text(const struct forecast *f, struct strbuf *out)
 	strbuf_addf(out, "RPO  %.2f s, %.2f to %.2f s (flush cycle %.2f, upload %.2f)\n",
 		    f->rpo_ms.median / 1000, f->rpo_ms.low / 1000, f->rpo_ms.high / 1000,
 		    f->flush_ms / 1000, f->upload_ms / 1000);
-	strbuf_addf(out,
-		    "RTO  %.2f s, %.2f to %.2f s (detect %.2f, replay %.2f + %.0f rows %.2f, promote %.2f);"
-		    " most of it: %s\n",
-		    f->rto_ms.median / 1000, f->rto_ms.low / 1000, f->rto_ms.high / 1000,
-		    f->detect_ms / 1000, f->begin_ms / 1000, f->rows, f->rows_ms / 1000,
-		    f->promote_ms / 1000, dominating(f));
+	strbuf_addf(
+		out,
+		"RTO  %.2f s, %.2f to %.2f s (detect %.2f, replay %.2f + %.0f rows %.2f, promote %.2f);"
+		" most of it: %s\n",
+		f->rto_ms.median / 1000, f->rto_ms.low / 1000, f->rto_ms.high / 1000,
+		f->detect_ms / 1000, f->begin_ms / 1000, f->rows, f->rows_ms / 1000,
+		f->promote_ms / 1000, dominating(f));
 	if (f->row_unknown)
 		strbuf_addstr(
 			out,
@@ -240,10 +240,11 @@ void forecast_text(const struct forecast *f, struct strbuf *out)
 		strbuf_addstr(
 			out,
 			"note: more is written than the secondary takes: it falls behind, and the RTO grows all the while\n");
-	strbuf_addf(out,
-		    "held against its own %zu runs, each left out in turn: RTO off by %.0f %% (median), %zu of %zu"
-		    " within their spread\n",
-		    f->runs, f->rto_error * 100, f->rto_inside, f->runs);
+	strbuf_addf(
+		out,
+		"held against its own %zu runs, each left out in turn: RTO off by %.0f %% (median), %zu of %zu"
+		" within their spread\n",
+		f->runs, f->rto_error * 100, f->rto_inside, f->runs);
 }
 
 static json_t *range_json(const struct forecast_range *r)

@@ -16,13 +16,13 @@
 #define FORECAST_RUNS_MIN 5
 #define FORECAST_FLUSH_MS 2000 /* TiCDC's own default */
 
-struct forecast_own { /* 0: as in the runs */
-	double rows_per_s;         /* that are written */
-	double row_bytes;          /* of the redo log */
-	double flush_ms;           /* of the redo log; the runs' was FORECAST_FLUSH_MS */
-	double store_bytes_per_s;  /* with row_bytes: what an upload takes */
-	double store_latency_ms;   /* more than the runs' store had */
-	double target_rows_per_s;  /* that the secondary takes in a replay */
+struct forecast_own {             /* 0: as in the runs */
+	double rows_per_s;        /* that are written */
+	double row_bytes;         /* of the redo log */
+	double flush_ms;          /* of the redo log; the runs' was FORECAST_FLUSH_MS */
+	double store_bytes_per_s; /* with row_bytes: what an upload takes */
+	double store_latency_ms;  /* more than the runs' store had */
+	double target_rows_per_s; /* that the secondary takes in a replay */
 };
 struct forecast_range {
 	double low, median, high;

@@ -40,8 +40,10 @@ static struct past_run *runs_of(double noise, bool alike)
 			off[k] = 1 + noise * (2 * rng_unit(&g) - 1);
 		double detect = DETECT * off[0], replay = BEGIN + ROW * rows * off[1],
 		       promote = PROMOTE * off[2];
-		const double values[] = { 100, rows, txns, 500.0 + 100 * (i % 11), detect,
-					  detect + replay + promote, promote, replay };
+		const double values[] = { 100,     rows,
+					  txns,    500.0 + 100 * (i % 11),
+					  detect,  detect + replay + promote,
+					  promote, replay };
 
 		r[i].name = xstrfmt("run-%d", i);
 		r[i].values_n = sizeof(values) / sizeof(values[0]);
@@ -138,18 +140,17 @@ static void what_it_cannot_know_is_said(void **unused)
 	assert_non_null(strstr(text.buf, "--target-rows-per-s gives it"));
 	assert_non_null(strstr(text.buf, "of 20 within their spread"));
 	strbuf_release(&text);
-	assert_int_equal(forecast_make(r, FORECAST_RUNS_MIN - 1, &(struct forecast_own){ 0 }, &f,
-				       &e),
-			 -1);
+	assert_int_equal(
+		forecast_make(r, FORECAST_RUNS_MIN - 1, &(struct forecast_own){ 0 }, &f, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 	/* a run without a replay is none */
 	for (size_t k = 0; k < r[0].values_n; k++)
 		if (!strcmp(r[0].values[k].name, "rto_replay_ms"))
 			r[0].values[k].name[0] = 'x';
 	assert_int_equal(must_make(r, RUNS, &(struct forecast_own){ 0 }).runs, RUNS - 1);
-	assert_int_equal(forecast_make(r, RUNS,
-				       &(struct forecast_own){ .store_bytes_per_s = 1 }, &f, &e),
-			 -1);
+	assert_int_equal(
+		forecast_make(r, RUNS, &(struct forecast_own){ .store_bytes_per_s = 1 }, &f, &e),
+		-1);
 	past_free(r, RUNS);
 }
 
