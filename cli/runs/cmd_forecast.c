@@ -50,30 +50,31 @@ static const struct command_def command = {
 /* Of the scenario and ground of the newest run that fits. */
 static int make(const struct request *q, struct forecast *out, char **of, struct err *e)
 {
-	struct past_filter f = { .scenario = q->scenario, .verdict = "pass", .last = 1 };
+	struct run_filter f = { .scenario = q->scenario, .verdict = "pass", .last = 1 };
 	const struct forecast_own own = { .rows_per_s = q->rows_per_s,
 					  .row_bytes = q->row_bytes,
 					  .flush_ms = (double)q->flush_ms,
 					  .store_bytes_per_s = q->store_mb_per_s * 1e6,
 					  .store_latency_ms = (double)q->store_latency_ms,
 					  .target_rows_per_s = q->target_rows_per_s };
-	struct past_run *newest = NULL, *runs = NULL;
+	struct run_row *newest = NULL, *runs = NULL;
 	size_t n = 0, n_newest = 0;
 	int rc;
 
-	if (past_list(q->dir, &f, &newest, &n_newest, e) < 0)
+	if (run_history_list(q->dir, &f, &newest, &n_newest, e) < 0)
 		return -1;
 	if (!n_newest)
-		return err_set(e, ERR_USAGE, 0, "no run that passed in %s/" PAST_FILE, q->dir);
+		return err_set(e, ERR_USAGE, 0, "no run that passed in %s/" RUN_HISTORY_FILE,
+			       q->dir);
 	f.scenario = newest[0].scenario;
 	f.ground = newest[0].ground;
 	f.last = q->last;
-	rc = past_list(q->dir, &f, &runs, &n, e);
+	rc = run_history_list(q->dir, &f, &runs, &n, e);
 	if (rc == 0)
 		rc = forecast_make(runs, n, &own, out, e);
 	*of = xstrfmt("%s on %s", f.scenario, f.ground);
-	past_free(runs, n);
-	past_free(newest, n_newest);
+	run_history_free(runs, n);
+	run_history_free(newest, n_newest);
 	return rc;
 }
 
@@ -88,7 +89,7 @@ int cmd_forecast(int argc, char **argv)
 
 	if (rc)
 		return rc == 1 ? 0 : 2;
-	if ((q.scenario && past_check_scenario(q.dir, q.scenario, &e) < 0) ||
+	if ((q.scenario && run_history_check_scenario(q.dir, q.scenario, &e) < 0) ||
 	    make(&q, &f, &of, &e) < 0) {
 		fprintf(stderr, "drtest forecast: %s\n", e.text);
 		free(of);

@@ -22,16 +22,16 @@ struct sample {
 	bool row_unknown;
 };
 
-static bool terms_of(const struct past_run *r, struct terms *t)
+static bool terms_of(const struct run_row *r, struct terms *t)
 {
-	double tps = past_value(r, "load_tps"), txns = past_value(r, "replayed_transactions");
+	double tps = run_row_value(r, "load_tps"), txns = run_row_value(r, "replayed_transactions");
 
-	*t = (struct terms){ .detect = past_value(r, "rto_detect_ms"),
-			     .replay = past_value(r, "rto_replay_ms"),
-			     .promote = past_value(r, "rto_promote_ms"),
-			     .rto = past_value(r, "rto_ms"),
-			     .rpo = past_value(r, "rpo_resolved_behind_ms"),
-			     .rows = past_value(r, "replayed_rows") };
+	*t = (struct terms){ .detect = run_row_value(r, "rto_detect_ms"),
+			     .replay = run_row_value(r, "rto_replay_ms"),
+			     .promote = run_row_value(r, "rto_promote_ms"),
+			     .rto = run_row_value(r, "rto_ms"),
+			     .rpo = run_row_value(r, "rpo_resolved_behind_ms"),
+			     .rows = run_row_value(r, "replayed_rows") };
 	if (isnan(t->detect) || isnan(t->replay) || isnan(t->promote) || isnan(t->rto) ||
 	    isnan(t->rpo) || isnan(t->rows))
 		return false;
@@ -162,7 +162,7 @@ static void hold(const struct sample *all, struct forecast *out)
 	free(s.t);
 }
 
-int forecast_make(const struct past_run *runs, size_t n, const struct forecast_own *own,
+int forecast_make(const struct run_row *runs, size_t n, const struct forecast_own *own,
 		  struct forecast *out, struct err *e)
 {
 	struct sample s = { .t = xcalloc(n + 1, sizeof(*s.t)) };

@@ -43,7 +43,7 @@ struct forecast {
 };
 /* Runs without a replay or without an RTO are not looked at. ERR_USAGE: fewer than
  * FORECAST_RUNS_MIN are left, or row_bytes is needed. */
-int forecast_make(const struct past_run *runs, size_t n, const struct forecast_own *own,
+int forecast_make(const struct run_row *runs, size_t n, const struct forecast_own *own,
 		  struct forecast *out, struct err *e);
 void forecast_text(const struct forecast *f, struct strbuf *out);
 json_t *forecast_json(const struct forecast *f);

@@ -22,13 +22,13 @@
 #define PROMOTE 40.0
 
 /* Runs of 100 transactions a second, 4 rows each; noise: the share by which a term is off. */
-static struct past_run *runs_of(double noise, bool alike)
+static struct run_row *runs_of(double noise, bool alike)
 {
 	static const char *const names[] = {
 		"load_tps",      "replayed_rows", "replayed_transactions", "rpo_resolved_behind_ms",
 		"rto_detect_ms", "rto_ms",        "rto_promote_ms",        "rto_replay_ms"
 	};
-	struct past_run *r = xcalloc(RUNS, sizeof(*r));
+	struct run_row *r = xcalloc(RUNS, sizeof(*r));
 	struct rng g;
 
 	rng_seed(&g, 7);
@@ -56,7 +56,7 @@ static struct past_run *runs_of(double noise, bool alike)
 	return r;
 }
 
-static struct forecast must_make(const struct past_run *r, size_t n, const struct forecast_own *own)
+static struct forecast must_make(const struct run_row *r, size_t n, const struct forecast_own *own)
 {
 	struct forecast f;
 	struct err e = ERR_INIT;
@@ -74,7 +74,7 @@ static void near(double got, double want, double share)
 
 static void it_finds_what_runs_are_made_of(void **unused)
 {
-	struct past_run *r = runs_of(0.05, false);
+	struct run_row *r = runs_of(0.05, false);
 	struct forecast f = must_make(r, RUNS, &(struct forecast_own){ 0 });
 
 	(void)unused;
@@ -90,12 +90,12 @@ static void it_finds_what_runs_are_made_of(void **unused)
 	struct forecast again = must_make(r, RUNS, &(struct forecast_own){ 0 });
 
 	assert_memory_equal(&f.rto_ms, &again.rto_ms, sizeof(f.rto_ms));
-	past_free(r, RUNS);
+	run_history_free(r, RUNS);
 }
 
 static void own_figures_take_the_place_of_theirs(void **unused)
 {
-	struct past_run *r = runs_of(0, false);
+	struct run_row *r = runs_of(0, false);
 	struct forecast base = must_make(r, RUNS, &(struct forecast_own){ 0 }), f;
 
 	(void)unused;
@@ -124,12 +124,12 @@ static void own_figures_take_the_place_of_theirs(void **unused)
 					      .target_rows_per_s = 30000 });
 	assert_true(f.store_too_slow);
 	assert_true(f.target_too_slow);
-	past_free(r, RUNS);
+	run_history_free(r, RUNS);
 }
 
 static void what_it_cannot_know_is_said(void **unused)
 {
-	struct past_run *r = runs_of(0.05, true);
+	struct run_row *r = runs_of(0.05, true);
 	struct forecast f = must_make(r, RUNS, &(struct forecast_own){ 0 });
 	struct strbuf text = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -151,12 +151,12 @@ static void what_it_cannot_know_is_said(void **unused)
 	assert_int_equal(
 		forecast_make(r, RUNS, &(struct forecast_own){ .store_bytes_per_s = 1 }, &f, &e),
 		-1);
-	past_free(r, RUNS);
+	run_history_free(r, RUNS);
 }
 
 static void it_is_held_against_the_runs(void **unused)
 {
-	struct past_run *r = runs_of(0.02, true), *odd = runs_of(0.02, true);
+	struct run_row *r = runs_of(0.02, true), *odd = runs_of(0.02, true);
 	struct forecast f = must_make(r, RUNS, &(struct forecast_own){ 0 });
 
 	(void)unused;
@@ -169,8 +169,8 @@ static void it_is_held_against_the_runs(void **unused)
 				odd[i].values[k].value = i % 2 ? 10 : 10000;
 	f = must_make(odd, RUNS, &(struct forecast_own){ 0 });
 	assert_true(f.rto_error > 0.3);
-	past_free(r, RUNS);
-	past_free(odd, RUNS);
+	run_history_free(r, RUNS);
+	run_history_free(odd, RUNS);
 }
 
 int main(void)
