@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "harness/cluster/attach.h"
 #include "harness/cluster/ground.h"
 #include "harness/cluster/undo.h"
 #include "harness/run/data_dir.h"
@@ -28,6 +29,7 @@ static void print_line(void *arg, const char *what)
 }
 
 struct request {
+	const char *clusters;
 	bool undo, dry_run;
 };
 static const struct option_def options[] = {
@@ -35,11 +37,15 @@ static const struct option_def options[] = {
 	  .at = offsetof(struct request, undo) },
 	{ "dry-run", OPTION_FLAG, NULL, "says what would be removed, and does nothing",
 	  .at = offsetof(struct request, dry_run) },
+	{ "clusters", OPTION_TEXT, "FILE",
+	  "removes what runs have left on these clusters and in their store: paused changefeeds (with their "
+	  "redo logs), tables of loads, restored databases, drtest_feed, the runs' objects; each run's report lists them",
+	  .at = offsetof(struct request, clusters) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "clean",
-	.usage = "drtest clean [--undo | --dry-run]",
+	.usage = "drtest clean [--undo | --dry-run]\ndrtest clean --clusters FILE [--dry-run]",
 	.about =
 		"Ends servers and removes data and locks that earlier runs left (--keep, a power "
 		"cut), and puts back what a run that was killed had changed on clusters that are not "
@@ -50,27 +56,50 @@ static const struct command_def command = {
 		"listed. The folders of runs stay; so does whatever a living run needs.",
 };
 
-int cmd_clean(int argc, char **argv)
+static int clean_clusters(const char *file, bool dry_run)
 {
-	struct request q = { 0 };
 	struct err e = ERR_INIT;
-	int rc = options_parse(&command, argc, argv, &q), n = 0;
+	int n, failed;
 
-	if (rc)
-		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
-	if (q.undo && q.dry_run)
-		return options_wrong(&command, "--undo and --dry-run: one of them");
-	if (!q.undo && (n = data_dir_clean(q.dry_run, print_line, NULL, &e)) < 0) {
+	if (attach_use(file, &e) < 0 || (!dry_run && attach_use_secrets(&e) < 0)) {
+		fprintf(stderr, "drtest clean: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	n = dry_run ? 0 : undo_work_off(print_line, NULL);
+	n += undo_remove_left(file, dry_run, print_line, NULL, &failed);
+	if (!n && !failed)
+		puts("nothing of an ended run is left there");
+	return failed ? EXIT_ENV : EXIT_PASS;
+}
+
+static int clean_here(bool undo, bool dry_run)
+{
+	struct err e = ERR_INIT;
+	int n = 0;
+
+	if (!undo && (n = data_dir_clean(dry_run, print_line, NULL, &e)) < 0) {
 		fprintf(stderr, "drtest clean: %s\n", e.text);
 		return EXIT_ENV;
 	}
-	if (!q.undo)
+	if (!undo)
 		for (const struct ground *const *g = grounds(); *g; g++)
 			if ((*g)->clean)
-				n += (*g)->clean("/var/tmp", q.dry_run,
-						 q.dry_run ? would_remove : removed, NULL);
-	n += q.dry_run ? 0 : undo_work_off(print_line, NULL);
-	if (!n && !q.dry_run)
+				n += (*g)->clean("/var/tmp", dry_run,
+						 dry_run ? would_remove : removed, NULL);
+	n += dry_run ? 0 : undo_work_off(print_line, NULL);
+	if (!n && !dry_run)
 		puts("nothing was left behind");
 	return EXIT_PASS;
+}
+
+int cmd_clean(int argc, char **argv)
+{
+	struct request q = { 0 };
+	int rc = options_parse(&command, argc, argv, &q);
+
+	if (rc)
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+	if (q.undo && (q.dry_run || q.clusters))
+		return options_wrong(&command, "--undo stands alone");
+	return q.clusters ? clean_clusters(q.clusters, q.dry_run) : clean_here(q.undo, q.dry_run);
 }

@@ -10,6 +10,7 @@
 #include "reports/html_chart.h"
 #include "reports/run_history.h"
 #include "reports/text.h"
+#include "reports/left/left.h"
 #include "reports/ways/ways.h"
 
 #define FINDINGS_SHOWN_MAX 100      /* of one check */
@@ -164,6 +165,7 @@ static void contents(const struct run_model *m, struct strbuf *out)
 		{ "ways", "Ways back", m->ways_n > 0 },
 		{ "checks", "Checks", true },
 		{ "notes", "Notes", json_array_size(m->notes) > 0 },
+		{ "left", "Left on your clusters", json_array_size(m->left) > 0 },
 		{ "logs", "Logs", m->logs_n > 0 },
 		{ "charts", "Charts", true },
 		{ "steps", "Steps", m->steps_n > 0 },
@@ -726,6 +728,7 @@ void format_html_main(const struct run_model *m, struct strbuf *out)
 	ways_html(m, out);
 	checks(m, out);
 	notes(m, out);
+	left_html(m, out);
 	logs(m, out);
 	html_charts(m, out);
 	steps(m, out);

@@ -128,6 +128,7 @@ void format_result_json(const struct run_model *m, struct strbuf *out)
 	json_object_set_new(o, "checks", checks(m));
 	json_object_set(o, "figures", m->figures);
 	json_object_set(o, "notes", m->notes);
+	json_object_set(o, "left", m->left);
 	json_object_set_new(o, "faults", faults(m));
 	json_object_set_new(o, "moves", moves(m));
 	if (m->ways_n)

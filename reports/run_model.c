@@ -106,12 +106,11 @@ static json_t *plain_value(const json_t *v, size_t max)
 	return out;
 }
 
-static void set_plain(json_t *into, const char *key, const json_t *v, size_t max)
+static void set_plain(json_t *into, const char *key, const json_t *v, size_t max) /* v NULL: not */
 {
 	char *name = text_cut(key, NAME_MAX_BYTES);
 
 	if (json_object_size(into) < LIST_MAX || json_object_get(into, name))
-		/* a NULL value sets nothing */
 		json_object_set_new(into, name, plain_value(v, max));
 	free(name);
 }
@@ -358,6 +357,18 @@ static void on_note(struct run_model *m, json_t *ev, double t)
 		m->left_out++;
 }
 
+static void on_left(struct run_model *m, json_t *ev, double t)
+{
+	json_t *o = json_object();
+	(void)t;
+	for (const char *const *k = model_left_fields; *k; k++)
+		if (json_is_string(json_object_get(ev, *k)))
+			set_plain(o, *k, json_object_get(ev, *k), MODEL_TEXT_MAX);
+	if (json_object_size(o) == 3 && json_array_size(m->left) < LIST_MAX)
+		json_array_append(m->left, o);
+	json_decref(o);
+}
+
 static void on_figure(struct run_model *m, json_t *ev, double t)
 {
 	const char *name = json_string_value(json_object_get(ev, "name"));
@@ -568,16 +579,13 @@ void run_model_event(struct run_model *m, json_t *ev)
 		const char *name;
 		void (*take)(struct run_model *m, json_t *ev, double t);
 	} events[] = {
-		{ "sample", on_sample },     { "run", on_run },
-		{ "step", on_step },         { "step_end", on_step_end },
-		{ "check", on_check },       { "fault", on_fault },
-		{ "note", on_note },         { "standins", on_standins },
-		{ "span", on_span },         { "move", on_move },
-		{ "figure", on_figure },     { "rpo", on_rpo },
-		{ "rto", on_rto },           { "end", on_end },
-		{ "version", on_version },   { "heal", on_heal },
-		{ "progress", on_progress }, { "log_tail", on_log_tail },
-		{ "way", on_way },           { "advice", on_advice },
+		{ "sample", on_sample },     { "run", on_run },     { "step", on_step },
+		{ "step_end", on_step_end }, { "check", on_check }, { "fault", on_fault },
+		{ "note", on_note },         { "left", on_left },   { "standins", on_standins },
+		{ "span", on_span },         { "move", on_move },   { "figure", on_figure },
+		{ "rpo", on_rpo },           { "rto", on_rto },     { "end", on_end },
+		{ "version", on_version },   { "heal", on_heal },   { "progress", on_progress },
+		{ "log_tail", on_log_tail }, { "way", on_way },     { "advice", on_advice },
 	};
 	const char *name = json_string_value(json_object_get(ev, "ev"));
 	double t = seconds_of(ev, "t", m->seconds);
@@ -655,6 +663,7 @@ void run_model_init(struct run_model *m)
 				 .figures = json_object(),
 				 .standins = json_array(),
 				 .notes = json_array(),
+				 .left = json_array(),
 				 .rpo_lost = -1,
 				 .rpo_acked = -1,
 				 .rpo_window_ms = -1,
@@ -718,7 +727,8 @@ void run_model_release(struct run_model *m)
 {
 	char *const texts[] = { m->drtest,  m->scenario, m->sentence, m->ground,     m->seed,
 				m->command, m->error,    m->advised,  m->advised_why };
-	json_t *const values[] = { m->options, m->versions, m->standins, m->notes, m->figures };
+	json_t *const values[] = { m->options, m->versions, m->standins,
+				   m->notes,   m->left,     m->figures };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		free(texts[i]);

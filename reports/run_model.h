@@ -83,12 +83,15 @@ enum rto_part {
 };
 extern const char *const rto_part_names[RTO_PARTS]; /* "service" */
 
+extern const char *const model_left_fields[]; /* "cluster"; NULL ends them */
+
 struct run_model {
 	char *drtest, *scenario, *sentence, *ground, *seed, *command;
 	int64_t wall_ms; /* 0: not told */
 	double seconds;
 	json_t *options, *versions; /* objects of texts */
 	json_t *standins, *notes;   /* arrays of texts */
+	json_t *left;               /* on clusters: objects of cluster, what, remove */
 	json_t *figures;            /* object of texts and numbers */
 	struct model_step *steps;
 	struct model_check *checks;

@@ -3,6 +3,7 @@
 
 #include "reports/formats.h"
 #include "reports/text.h"
+#include "reports/left/left.h"
 #include "reports/ways/ways.h"
 
 #define SUMMARY_LINES 24
@@ -316,6 +317,7 @@ void format_summary(const struct run_model *m, const char *run_dir, size_t colum
 		rto(&p);
 	}
 	ways_text(m, columns, out);
+	left_text(m, out);
 	if (m->error[0]) {
 		colored(&p, "31", "  error");
 		strbuf_addstr(out, "  ");

@@ -61,7 +61,11 @@ struct load *load_new(const struct load_opts *o, struct err *e);
  * connections. */
 int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads, struct deadline d,
 		 struct err *e);
+/* Drops its tables, and drtest_ledger with them; nothing where one of them has other columns. */
 int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e);
+/* Appends "db\ttable\ttable": what load_prepare() makes; with a '+' before it where it makes the
+ * database, too. */
+int load_tables(struct load *l, const struct sql_endpoint *ep, struct strbuf *out, struct err *e);
 /* Connects all workers, then starts. cluster: the ledger's cluster number. After load_stop() it may
  * be started again, also on another endpoint: sequences go on. */
 int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e);

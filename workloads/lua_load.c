@@ -193,6 +193,23 @@ static struct lua_cluster *target(lua_State *L, const char *what)
 	return c;
 }
 
+/* Told before they are made: a run that is killed leaves them too. */
+static int will_leave(struct runtime *r, struct lua_load *l, const struct lua_cluster *on,
+		      struct err *e)
+{
+	const struct ground *g = runtime_ground(r);
+	struct strbuf tables = STRBUF_INIT;
+	int rc = 0;
+
+	if (g->leaves_tables)
+		rc = load_tables(l->load, cluster_endpoint(on->c), &tables, e) < 0 ||
+				     g->leaves_tables(on->name, tables.buf, e) < 0
+			     ? -1
+			     : 0;
+	strbuf_release(&tables);
+	return rc;
+}
+
 static int prepare(lua_State *L)
 {
 	struct lua_load *l = check_load(L);
@@ -202,6 +219,8 @@ static int prepare(lua_State *L)
 	if (runtime_plan(runtime_of(L), "load %s: CREATE TABLE, INSERT, CREATE INDEX on %s",
 			 l->name, on->name))
 		return 0;
+	if (will_leave(runtime_of(L), l, on, &e) < 0)
+		return runtime_raise(L, &e);
 	if (load_prepare(l->load, cluster_endpoint(on->c), 4, deadline_in_ms(PREPARE_MS), &e) < 0)
 		return runtime_raise(L, &e);
 	return 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "workloads/load_impl.h"
@@ -234,52 +235,177 @@ bool load_preparing(const struct load *l, unsigned *done, unsigned *total)
 	return *total > 0;
 }
 
-static int drop(struct load *l, struct sql *s, const char *pattern, struct err *e)
+/* ---- its tables, by name and columns */
+
+typedef int table_fn(void *arg, struct sql *s, const char *db, const char *name,
+		     const char *columns, struct err *e);
+
+/* "sbtest%d(id, k, c, pad)" is the name, and the columns by which it is known for this load's;
+ * without them it is known by its name. */
+static int each_table(struct load *l, struct sql *s, table_fn *fn, void *arg, struct err *e)
 {
-	const char *at = strstr(pattern, "%d");
+	lua_State *L = l->script.L;
 	int rc = 0;
 
-	for (unsigned i = 1; rc == 0 && i <= (at ? l->o.tables : 1); i++) {
-		struct strbuf name = STRBUF_INIT, text = STRBUF_INIT;
+	if (l->script.tables_ref == LUA_NOREF)
+		return 0;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.tables_ref);
+	for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
+		struct strbuf columns = STRBUF_INIT;
+		const char *pattern, *at, *open;
 
-		strbuf_add(&name, pattern, at ? (size_t)(at - pattern) : strlen(pattern));
-		if (at)
-			strbuf_addf(&name, "%u%s", i, at + 2);
-		strbuf_addstr(&text, "DROP TABLE IF EXISTS ");
-		sql_add_name(&text, name.buf);
-		rc = sql_exec_text(s, e, text.buf, text.len) < 0 ? -1 : 0;
-		strbuf_release(&name);
-		strbuf_release(&text);
+		lua_rawgeti(L, -1, i);
+		pattern = lua_tostring(L, -1);
+		at = strstr(pattern, "%d");
+		open = strchr(pattern, '(');
+		for (const char *p = open ? open + 1 : ""; *p && *p != ')'; p++)
+			if (*p != ' ')
+				strbuf_addch(&columns, *p);
+		for (unsigned k = 1; rc == 0 && k <= (at ? l->o.tables : 1); k++) {
+			struct strbuf name = STRBUF_INIT;
+			const char *rest = at ? at + 2 : pattern;
+
+			if (at)
+				strbuf_addf(&name, "%.*s%u", (int)(at - pattern), pattern, k);
+			strbuf_add(&name, rest,
+				   open && open >= rest ? (size_t)(open - rest) : strlen(rest));
+			rc = fn(arg, s, l->db, name.buf, columns.buf, e);
+			strbuf_release(&name);
+		}
+		strbuf_release(&columns);
+		lua_pop(L, 1);
 	}
+	lua_pop(L, 1);
+	return rc;
+}
+
+static int columns_of(struct sql *s, const char *db, const char *name, struct strbuf *out,
+		      struct err *e)
+{
+	struct strbuf in = STRBUF_INIT;
+	int rc;
+
+	sql_add_text(&in, db, strlen(db));
+	strbuf_addstr(&in, " AND TABLE_NAME = ");
+	sql_add_text(&in, name, strlen(name));
+	rc = sql_value(
+		s, out, e,
+		"SELECT GROUP_CONCAT(COLUMN_NAME ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s",
+		in.buf);
+	strbuf_release(&in);
+	return rc < 0 ? -1 : 0;
+}
+
+/* A table of that name may be anybody's. */
+static int is_ours(void *arg, struct sql *s, const char *db, const char *name, const char *columns,
+		   struct err *e)
+{
+	struct strbuf has = STRBUF_INIT;
+	int rc = columns_of(s, db, name, &has, e);
+
+	(void)arg;
+	if (rc == 0 && has.len && *columns && strcasecmp(has.buf, columns) != 0)
+		rc = err_set(
+			e, ERR_USAGE, 0,
+			"table %s.%s is not this load's: its columns are %.200s, not %.200s; nothing was dropped",
+			db, name, has.buf, columns);
+	strbuf_release(&has);
+	return rc;
+}
+
+static int drop(void *arg, struct sql *s, const char *db, const char *name, const char *columns,
+		struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	int rc;
+
+	(void)arg;
+	(void)columns;
+	strbuf_addstr(&text, "DROP TABLE IF EXISTS ");
+	sql_add_name(&text, db);
+	strbuf_addch(&text, '.');
+	sql_add_name(&text, name);
+	rc = sql_exec_text(s, e, text.buf, text.len) < 0 ? -1 : 0;
+	strbuf_release(&text);
+	return rc;
+}
+
+/* The ledger goes with its load's tables: where it was asked for, and where nothing else is left.
+ */
+static int drop_ledger(struct load *l, struct sql *s, struct err *e)
+{
+	struct strbuf db = STRBUF_INIT, has = STRBUF_INIT;
+	uint64_t others = 0;
+	int rc = -1;
+
+	sql_add_text(&db, l->db, strlen(l->db));
+	if (columns_of(s, l->db, LEDGER_TABLE, &has, e) < 0 ||
+	    sql_value_u64(
+		    s, &others, e,
+		    "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME <> '" LEDGER_TABLE
+		    "'",
+		    db.buf) < 0)
+		goto out;
+	rc = 0;
+	if (!strcasecmp(has.buf, "worker,seq") && (l->o.ledger_rows || l->script.ledger || !others))
+		rc = drop(NULL, s, l->db, LEDGER_TABLE, "", e);
+out:
+	strbuf_release(&db);
+	strbuf_release(&has);
 	return rc;
 }
 
 int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e)
 {
-	lua_State *L = l->script.L;
 	struct sql *s;
-	int rc = 0;
+	int rc;
 
 	if (l->script.tables_ref == LUA_NOREF && !l->script.ledger)
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "load %s does not name its tables: `tables = { \"mine%%d\" }`",
 			       l->name);
 	s = open_in_db(l, ep, deadline_in_ms(60000), e);
-	if (!s)
-		return err_wrap(e, "cleanup of load %s", l->name);
-	if (l->script.tables_ref != LUA_NOREF) {
-		lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.tables_ref);
-		for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
-			lua_rawgeti(L, -1, i);
-			rc = drop(l, s, lua_tostring(L, -1), e);
-			lua_pop(L, 1);
-		}
-		lua_pop(L, 1);
-	}
-	if (rc == 0 && l->o.ledger_rows)
-		rc = drop(l, s, LEDGER_TABLE, e);
+	rc = s && each_table(l, s, is_ours, NULL, e) == 0 && each_table(l, s, drop, NULL, e) == 0 &&
+			     drop_ledger(l, s, e) == 0
+		     ? 0
+		     : -1;
 	sql_close(s);
 	return rc < 0 ? err_wrap(e, "cleanup of load %s", l->name) : 0;
+}
+
+static int add_table(void *arg, struct sql *s, const char *db, const char *name,
+		     const char *columns, struct err *e)
+{
+	(void)s;
+	(void)db;
+	(void)columns;
+	(void)e;
+	strbuf_addf(arg, "\t%s", name);
+	return 0;
+}
+
+int load_tables(struct load *l, const struct sql_endpoint *ep, struct strbuf *out, struct err *e)
+{
+	struct sql *s = sql_open(ep, deadline_in_ms(60000), e);
+	struct strbuf db = STRBUF_INIT;
+	uint64_t there = 0;
+	int rc;
+
+	sql_add_text(&db, l->db, strlen(l->db));
+	rc = s && sql_value_u64(
+			  s, &there, e,
+			  "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
+			  db.buf) == 0
+		     ? 0
+		     : -1;
+	strbuf_addf(out, "%s%s", there ? "" : "+", l->db);
+	if (rc == 0)
+		rc = each_table(l, NULL, add_table, out, e);
+	if (l->o.ledger_rows || l->script.ledger)
+		strbuf_addstr(out, "\t" LEDGER_TABLE);
+	strbuf_release(&db);
+	sql_close(s);
+	return rc;
 }
 
 #define FOUND_ROWS_MAX 3

@@ -351,7 +351,7 @@ static int read_all(struct backup *b, unsigned threads, struct err *e)
 /* What the account can't see would be missing, and nobody would know. */
 static int sees_all(const struct sql_endpoint *from, struct deadline d, struct err *e)
 {
-	struct sql *s = sql_open(from, d, e);
+	struct sql *s = sql_open_reading(from, d, e);
 	struct rights *r = s ? rights_read(s, e) : NULL;
 	int rc = r ? rights_want(r, "SELECT, SHOW VIEW", NULL, 0,
 				 "all databases belong into a backup", e)

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/rights.h"
 
 #define AGREE_TRIES 40 /* each takes about half a millisecond */
 /* for one metadata lock; meanwhile those that we hold keep others' DDLs waiting */
@@ -347,7 +348,7 @@ static struct sql *reader(const struct sql_endpoint *ep, struct deadline d, stru
 		"idle_transaction_timeout = 0", "idle_readonly_transaction_timeout = 0",
 		"max_statement_time = 0",       "max_execution_time = 0"
 	};
-	struct sql *s = sql_open(ep, d, e);
+	struct sql *s = sql_open_reading(ep, d, e);
 	char set[80];
 
 	if (!s)

@@ -253,6 +253,10 @@ static int make(lua_State *L)
 		runtime_plan(
 			r,
 			"the clusters file's store, under a prefix of this run's own; what is put there stays");
+		if (!runtime_planning(r) && runtime_ground(r)->leaves_objects &&
+		    runtime_ground(r)->leaves_objects(strrchr(runtime_data_dir(r), '/') + 1, &e) <
+			    0)
+			return runtime_raise(L, &e);
 		return 1;
 	}
 	if (runtime_store(r) == RUN_STORE_S3)

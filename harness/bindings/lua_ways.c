@@ -128,6 +128,7 @@ int lua_cluster_roll_forward(lua_State *L)
 	of = cluster_field(L, "roll_forward", "of");
 	from = tso_field(L, "roll_forward", "from");
 	until = archived ? 0 : tso_field(L, "roll_forward", "until");
+	lua_cluster_allowed(L, c, ABLE_WRITE);
 	able(L, "roll_forward");
 	if (!runtime_plan(
 		    r,
@@ -146,6 +147,7 @@ int lua_cluster_log_backup(lua_State *L)
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "log_backup");
 	struct err e = ERR_INIT;
 
+	lua_cluster_allowed(L, c, ABLE_BACKUP);
 	able(L, "roll_forward");
 	if (!runtime_plan(
 		    runtime_of(L),
@@ -170,6 +172,7 @@ int lua_cluster_take_back(lua_State *L)
 					 { NULL, 0, NULL } });
 	of = cluster_field(L, "take_back", "of");
 	at = tso_field(L, "take_back", "at");
+	lua_cluster_allowed(L, c, ABLE_WRITE);
 	able(L, "take_back");
 	if (!runtime_plan(
 		    runtime_of(L),

@@ -24,6 +24,10 @@ static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << ability, of what the p
 static bool thing_needed[ATTACH_THINGS];
 /* by this run, at its end: nothing of it is left to be put back */
 static bool destroyed[ATTACH_CLUSTERS_MAX];
+static struct feed_pair {
+	char source[64], sink[64];
+} feeds[ATTACH_CLUSTERS_MAX]; /* of this run */
+static size_t n_feeds;
 
 int attach_use(const char *path, struct err *e)
 {
@@ -61,6 +65,11 @@ unsigned attach_needed_of(const struct attach_cluster *c)
 bool attach_thing_needed(enum attach_thing what)
 {
 	return thing_needed[what];
+}
+
+int attach_use_secrets(struct err *e)
+{
+	return attach_secrets(&used, e);
 }
 
 const struct attach_file *attach_used(void)
@@ -214,7 +223,7 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 }
 
 /* An address alone proves nothing: a wrong port, and somebody else's cluster is overwritten. */
-static int is_the_one(const struct attach_cluster *a, struct err *e)
+int attach_is_the_one(const struct attach_cluster *a, struct err *e)
 {
 	struct http_tls tls = attach_http_tls(a);
 	struct pd_members m;
@@ -242,7 +251,8 @@ static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e
 	if (!a)
 		return -1;
 	if (!a->mysql)
-		return tidb_cluster_ready(c, c->own, NULL, by, e) < 0 ? -1 : is_the_one(a, e);
+		return tidb_cluster_ready(c, c->own, NULL, by, e) < 0 ? -1
+								      : attach_is_the_one(a, e);
 	s = sql_open(&c->ep, by, e);
 	sql_close(s);
 	return s ? 0 : -1;
@@ -319,6 +329,8 @@ static void attach_release(struct cluster *c)
 	if (a && t && a->expendable && (t->started_here || t->filled_here) &&
 	    a->command[ATTACH_DESTROY][0] && !c->keep)
 		destroyed[a - used.c] = run_command(a, ATTACH_DESTROY, NULL) == 0;
+	if (a && destroyed[a - used.c])
+		undo_forget_left(c->name);
 	if (t) {
 		undo_forget(t->gc_noted);
 		undo_forget(t->feed_noted);
@@ -413,6 +425,65 @@ static int is_empty(struct cluster *c, struct err *e)
 	return rc;
 }
 
+static void leave_restored(struct cluster *c)
+{
+	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL);
+	struct sql_rows r = { 0 };
+
+	if (s &&
+	    sql_query(
+		    s, &r, NULL,
+		    "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
+		    " AND SCHEMA_NAME <> 'test'") == 0)
+		while (sql_rows_next(&r, NULL) == 1)
+			undo_note(UNDO_LEFT_DATABASE, used_path, c->name, r.cell[0], NULL);
+	sql_rows_release(&r);
+	sql_close(s);
+}
+
+/* Tables of a load on `name` are on the clusters that a changefeed of this run writes to, too. */
+static int attach_leaves(const char *name, const char *tables, struct err *e)
+{
+	if (!undo_note(UNDO_LEFT_TABLES, used_path, name, tables, e))
+		return -1;
+	for (size_t i = 0; i < n_feeds; i++)
+		if (!strcmp(feeds[i].source, name) &&
+		    !undo_note(UNDO_LEFT_TABLES, used_path, feeds[i].sink, tables, e))
+			return -1;
+	return 0;
+}
+
+static void leave_on_sink(void *arg, const char *cluster, const char *tables)
+{
+	const struct feed_pair *p = arg;
+
+	if (!strcmp(cluster, p->source))
+		undo_note(UNDO_LEFT_TABLES, used_path, p->sink, tables, NULL);
+}
+
+static void feeds_into(const struct cluster *c, const struct cluster *sink)
+{
+	struct feed_pair *p = &feeds[n_feeds];
+
+	if (n_feeds == sizeof(feeds) / sizeof(feeds[0]))
+		return;
+	snprintf(p->source, sizeof(p->source), "%s", c->name);
+	snprintf(p->sink, sizeof(p->sink), "%s", sink->name);
+	for (size_t i = 0; i < n_feeds; i++)
+		if (!strcmp(feeds[i].source, p->source) && !strcmp(feeds[i].sink, p->sink))
+			return;
+	undo_left_tables(leave_on_sink, p);
+	/* a way back does not bring the tables to where they came from */
+	n_feeds++;
+}
+
+static int attach_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
+				  const char *redo_uri, struct err *e)
+{
+	feeds_into(c, sink);
+	return tidb_cluster_find_changefeed(c, sink, id, redo_uri, e);
+}
+
 static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
 			  struct backup_result *r, struct err *e)
 {
@@ -423,12 +494,15 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 	if (attach_allows(c->name, ABLE_RESTORE, e) < 0 || is_empty(c, e) < 0)
 		return -1;
 	((struct tidb_cluster *)c->own)->filled_here = true;
-	if (!has_mysql())
-		return tidb_cluster_restore(c, uri, o, r, e);
-	own.to = c->ep;
-	from = store_open(uri, NULL, e);
-	rc = from ? restore_run(from, &own, r, e) : -1;
-	store_free(from);
+	if (!has_mysql()) {
+		rc = tidb_cluster_restore(c, uri, o, r, e);
+	} else {
+		own.to = c->ep;
+		from = store_open(uri, NULL, e);
+		rc = from ? restore_run(from, &own, r, e) : -1;
+		store_free(from);
+	}
+	leave_restored(c); /* also where it ended half-way: the cluster was empty */
 	return rc;
 }
 
@@ -453,12 +527,30 @@ static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o,
 	if (user && !t->user_noted &&
 	    !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, user, e)))
 		return -1;
+	feeds_into(c, o->sink);
+	if (!undo_note(UNDO_LEFT_FEED, used_path, c->name, o->id, e))
+		return -1;
 	return tidb_cluster_changefeed(c, o, e);
 }
 
 static int attach_fence(struct cluster *c, struct err *e)
 {
-	return attach_allows(c->name, ABLE_WRITE, e) < 0 ? -1 : tidb_cluster_fence(c, e);
+	struct sql *s;
+	uint64_t there = 1;
+
+	if (attach_allows(c->name, ABLE_WRITE, e) < 0)
+		return -1;
+	/* the replay keeps its books there */
+	s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL);
+	if (s &&
+	    sql_value_u64(
+		    s, &there, NULL,
+		    "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '" BOOKKEEPING_DB
+		    "'") == 0 &&
+	    !there)
+		undo_note(UNDO_LEFT_DATABASE, used_path, c->name, BOOKKEEPING_DB, NULL);
+	sql_close(s);
+	return tidb_cluster_fence(c, e);
 }
 
 /* The replay sets it in each of its sessions. */
@@ -586,6 +678,11 @@ static int attach_store(const char **uri, struct err *e)
 	return 0;
 }
 
+static int attach_leaves_objects(const char *prefix, struct err *e)
+{
+	return undo_note(UNDO_LEFT_STORE, used_path, "", prefix, e) ? 0 : -1;
+}
+
 static const struct cluster_ops ops = {
 	.start_begin = attach_start_begin,
 	.start_wait = attach_start_wait,
@@ -599,7 +696,7 @@ static const struct cluster_ops ops = {
 	.restore = attach_restore,
 	.restored = attach_restored,
 	.changefeed = attach_changefeed,
-	.find_changefeed = tidb_cluster_find_changefeed,
+	.find_changefeed = attach_find_changefeed,
 	.feed_status = tidb_cluster_feed_status,
 	.changefeed_stop = tidb_cluster_changefeed_stop,
 	.fence = attach_fence,
@@ -622,4 +719,7 @@ const struct ground ground_attach = {
 	.plan = attach_plan,
 	.live = attach_live,
 	.store = attach_store,
+	.leaves_tables = attach_leaves,
+	.leaves_objects = attach_leaves_objects,
+	.left = undo_left,
 };

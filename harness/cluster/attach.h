@@ -58,6 +58,10 @@ int attach_secrets(struct attach_file *f, struct err *e);
 struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into c */
 /* docs/CLUSTERS.md, from the table by which a file is checked */
 void attach_file_reference(struct strbuf *out);
+/* ERR_ENV: PD says that it is another cluster than cluster_id, where the file gives one */
+int attach_is_the_one(const struct attach_cluster *c, struct err *e);
+/* reads the secrets of attach_used() */
+int attach_use_secrets(struct err *e);
 void attach_file_release(struct attach_file *f);
 
 /* The file of this process. */

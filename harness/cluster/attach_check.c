@@ -241,7 +241,7 @@ int attach_check(finding_fn *fn, void *arg)
 		if (!does || f->c[i].command[ATTACH_START][0])
 			continue;
 		k.a = &f->c[i];
-		k.s = sql_open(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL);
+		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL);
 		if (!k.s) /* told already */
 			continue;
 		if (f->c[i].status[0])
@@ -335,7 +335,7 @@ int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 		struct err e = ERR_INIT;
 
 		k.a = &f->c[i];
-		k.s = sql_open(&f->c[i].sql, deadline_in_ms(LOOK_MS), &e);
+		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), &e);
 		if (!k.s && f->c[i].command[ATTACH_START][0])
 			note(&k, "SQL", "not up; the file has a command that starts it");
 		if (!k.s) /* else the preflight has told */

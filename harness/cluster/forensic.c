@@ -11,6 +11,7 @@
 #include "harness/cluster/lost_writes.h"
 #include "harness/feed/sink_sql.h"
 #include "harness/tidb/tidb.h"
+#include "harness/sql/rights.h"
 
 #define HOLD_TRIES 20
 #define HOLD_MS 10000
@@ -66,7 +67,7 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 	h->name = xstrdup(name);
 	h->n = connections;
 	for (unsigned i = 0; i < h->n && rc == 0; i++) {
-		h->conn[i] = sql_open(ep, d, e);
+		h->conn[i] = sql_open_reading(ep, d, e);
 		rc = h->conn[i] ? 0 : -1;
 		if (rc == 0 && sql_flavor(h->conn[i]) == SQL_TIDB) {
 			rc = tidb_now(ep, &h->at, e);

@@ -70,6 +70,17 @@ struct ground {
 	int (*live)(struct ground_live *out, struct err *e);
 	/* The store that clusters share, *uri; NULL: a store of the run's own. */
 	int (*store)(const char **uri, struct err *e);
+
+	/* What a run makes and its clusters keep, told before it is made; NULL: it goes with them.
+	 * tables: "db\ttable\ttable", with a '+' before it where the database is made, too.
+	 * objects: the run's prefix in the store. */
+	int (*leaves_tables)(const char *cluster, const char *tables, struct err *e);
+	int (*leaves_objects)(const char *prefix, struct err *e);
+	/* At the run's end: each thing that is left, and the statements that remove it. NULL:
+	 * never anything. */
+	void (*left)(void (*fn)(void *arg, const char *cluster, const char *what,
+				const char *remove),
+		     void *arg);
 };
 
 /* NULL and ERR_USAGE: there is none of that name. */

@@ -11,6 +11,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach.h"
+#include "harness/net/store.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/tidb/ticdc.h"
@@ -22,7 +23,12 @@
 struct undo {
 	char *path;
 	int fd; /* locked */
+	/* what is left: in the list of this process */
+	enum undo_kind kind;
+	char *cluster, *name;
+	struct undo *next;
 };
+static struct undo *left_here;
 
 static char *folder(void)
 {
@@ -36,15 +42,38 @@ static char *folder(void)
 	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest/undo", home) : NULL;
 }
 
-static const char *const kinds[] = { [UNDO_GC] = "gc", [UNDO_USER] = "user", [UNDO_FEED] = "feed" };
+static const char *const kinds[] = {
+	[UNDO_GC] = "gc",
+	[UNDO_USER] = "user",
+	[UNDO_FEED] = "feed",
+	[UNDO_LEFT_FEED] = "left feed",
+	[UNDO_LEFT_DATABASE] = "left database",
+	[UNDO_LEFT_TABLES] = "left tables",
+	[UNDO_LEFT_STORE] = "left store",
+};
+#define IS_LEFT(kind) ((kind) >= UNDO_LEFT_FEED)
+
+static struct undo *known(enum undo_kind kind, const char *cluster, const char *name)
+{
+	struct undo *u = IS_LEFT(kind) ? left_here : NULL;
+
+	while (u &&
+	       (u->kind != kind || strcmp(u->cluster, cluster) != 0 || strcmp(u->name, name) != 0))
+		u = u->next;
+	return u;
+}
 
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e)
 {
-	struct undo *u = xcalloc(1, sizeof(*u));
-	char *dir = folder(), file[PATH_MAX], *text = NULL;
+	struct undo *u = known(kind, cluster, name);
+	char *dir, file[PATH_MAX], *text = NULL;
 	int rc = -1;
 
+	if (u)
+		return u;
+	dir = folder();
+	u = xcalloc(1, sizeof(*u));
 	u->fd = -1;
 	if (!dir) {
 		err_set(e, ERR_ENV, 0,
@@ -57,6 +86,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	}
 	if (fs_mkdir_p(dir, 0700, e) < 0)
 		goto out;
+	u->kind = kind;
+	u->cluster = xstrdup(cluster);
+	u->name = xstrdup(name);
 	u->path = xstrfmt("%s/%d-%lld-%s", dir, (int)getpid(), (long long)clock_mono_ns(), cluster);
 	u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	text = xstrfmt("%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name);
@@ -65,7 +97,12 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 		err_sys(e, "note in %s what has to be put back", dir);
 		goto out;
 	}
-	guardian_undo();
+	if (IS_LEFT(kind)) {
+		u->next = left_here;
+		left_here = u;
+	} else {
+		guardian_undo();
+	}
 	rc = 0;
 out:
 	free(text);
@@ -87,9 +124,16 @@ void undo_leave(struct undo *u)
 {
 	if (!u)
 		return;
+	for (struct undo **at = &left_here; *at; at = &(*at)->next)
+		if (*at == u) {
+			*at = u->next;
+			break;
+		}
 	if (u->fd >= 0)
 		close(u->fd);
 	free(u->path);
+	free(u->cluster);
+	free(u->name);
 	free(u);
 }
 
@@ -154,57 +198,81 @@ out:
 	return rc;
 }
 
+struct note {
+	int fd; /* locked, unless its run lives: then -1 */
+	struct strbuf text;
+	char *line[4]; /* kind, file, cluster, name */
+	enum undo_kind kind;
+};
+
+static void note_release(struct note *n)
+{
+	if (n->fd >= 0)
+		close(n->fd);
+	strbuf_release(&n->text);
+}
+
+/* false: its run lives, or it is somebody else's, or cut off before anything was done */
+static bool note_read(struct note *n, const char *path)
+{
+	unsigned lines = 0, kind = 0;
+
+	*n = (struct note){ .text = STRBUF_INIT };
+	n->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (n->fd < 0 || flock(n->fd, LOCK_EX | LOCK_NB) < 0 ||
+	    fs_read_file(path, NOTE_BYTES_MAX, &n->text, NULL) < 0)
+		return false;
+	for (char *at = n->text.buf; lines < 4 && at && *at; lines++) {
+		n->line[lines] = at;
+		at = strchr(at, '\n');
+		if (at)
+			*at++ = '\0';
+	}
+	while (lines && kind < sizeof(kinds) / sizeof(kinds[0]) &&
+	       strcmp(n->line[0], kinds[kind]) != 0)
+		kind++;
+	if (lines < 3 || kind == sizeof(kinds) / sizeof(kinds[0]))
+		return false;
+	if (lines == 3)
+		n->line[3] = (char *)"";
+	n->kind = kind;
+	return true;
+}
+
 static int work_off(void *arg, const char *name, struct err *unused)
 {
 	struct working *w = arg;
 	static const char *const by_hand[] = { "SET GLOBAL tidb_gc_enable = ON", "DROP USER there",
 					       "cdc cli changefeed pause" };
-	char *path = xstrfmt("%s/%s", w->dir, name), *line[4], *what = NULL;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct strbuf text = STRBUF_INIT;
+	char *path = xstrfmt("%s/%s", w->dir, name), *what = NULL;
 	struct err e = ERR_INIT;
-	unsigned n = 0, kind = 0;
+	struct note n;
 
 	(void)unused;
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-	    fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) < 0)
-		goto out; /* its run lives */
-	for (char *at = text.buf; n < 4 && at && *at; n++) {
-		line[n] = at;
-		at = strchr(at, '\n');
-		if (at)
-			*at++ = '\0';
-	}
-	while (n && kind < sizeof(kinds) / sizeof(kinds[0]) && strcmp(line[0], kinds[kind]) != 0)
-		kind++;
-	if (n < 3 || kind == sizeof(kinds) / sizeof(kinds[0]))
-		goto out; /* somebody else's, or cut off before anything was done */
-	if (n == 3)
-		line[3] = (char *)"";
-	if (put_back(kind, line[1], line[2], line[3], &e) == 0) {
-		what = kind == UNDO_GC
+	if (!note_read(&n, path) || IS_LEFT(n.kind))
+		goto out;
+	if (put_back(n.kind, n.line[1], n.line[2], n.line[3], &e) == 0) {
+		what = n.kind == UNDO_GC
 			       ? xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off",
-					 line[2], line[1])
+					 n.line[2], n.line[1])
 			       : xstrfmt("%s %s on %s (%s) is %s, which a run that died had made",
-					 kind == UNDO_USER ? "user" : "changefeed", line[3],
-					 line[2], line[1],
-					 kind == UNDO_USER ? "dropped" : "paused");
+					 n.kind == UNDO_USER ? "user" : "changefeed", n.line[3],
+					 n.line[2], n.line[1],
+					 n.kind == UNDO_USER ? "dropped" : "paused");
 		unlink(path);
 		w->n++;
 	} else {
 		what = xstrfmt(
 			"%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)",
-			line[2],
-			kind == UNDO_GC     ? "garbage collection"
-			: kind == UNDO_USER ? "the user"
-					    : "the changefeed",
-			line[3], e.text, by_hand[kind], path);
+			n.line[2],
+			n.kind == UNDO_GC     ? "garbage collection"
+			: n.kind == UNDO_USER ? "the user"
+					      : "the changefeed",
+			n.line[3], e.text, by_hand[n.kind], path);
 	}
 	w->fn(w->arg, what);
 out:
-	if (fd >= 0)
-		close(fd);
-	strbuf_release(&text);
+	note_release(&n);
 	free(path);
 	free(what);
 	return 0;
@@ -219,4 +287,268 @@ int undo_work_off(void (*fn)(void *arg, const char *what), void *arg)
 		fs_list(dir, work_off, &w, NULL);
 	free(dir);
 	return w.n;
+}
+
+/* ---- what is left */
+
+/* Names of a load's tables, after the database's; *made: it made that, too. */
+static char *next_name(char **at)
+{
+	char *name = *at;
+
+	if (!name)
+		return NULL;
+	*at = strchr(name, '\t');
+	if (*at)
+		*(*at)++ = '\0';
+	return name;
+}
+
+static void drop_tables_text(const char *names, struct strbuf *out)
+{
+	char *copy = xstrdup(names), *at = copy, *db = next_name(&at), *table;
+	bool made = *db == '+';
+	const char *sep = "DROP TABLE IF EXISTS ";
+
+	db += made;
+	while ((table = next_name(&at))) {
+		strbuf_addstr(out, sep);
+		sql_add_name(out, db);
+		strbuf_addch(out, '.');
+		sql_add_name(out, table);
+		sep = ", ";
+	}
+	if (made) {
+		strbuf_addstr(out, *sep == ',' ? "; DROP DATABASE " : "DROP DATABASE ");
+		sql_add_name(out, db);
+	}
+	free(copy);
+}
+
+static void left_texts(const struct note *n, struct strbuf *what, struct strbuf *remove)
+{
+	const char *name = n->line[3], *db = name + (*name == '+');
+
+	switch (n->kind) {
+	case UNDO_LEFT_FEED:
+		strbuf_addf(what,
+			    "changefeed %s, paused; it holds garbage collection back for gc-ttl",
+			    name);
+		strbuf_addf(remove, "cdc cli changefeed remove --changefeed-id=%s", name);
+		break;
+	case UNDO_LEFT_DATABASE:
+		strbuf_addf(what, "database %s", name);
+		strbuf_addstr(remove, "DROP DATABASE ");
+		sql_add_name(remove, name);
+		break;
+	case UNDO_LEFT_TABLES:
+		strbuf_addf(what, "the load's tables in database %.*s", (int)strcspn(db, "\t"), db);
+		drop_tables_text(name, remove);
+		break;
+	case UNDO_LEFT_STORE:
+		strbuf_addf(what, "objects under %s in the store", name);
+		strbuf_addstr(remove, "drtest clean --clusters ");
+		strbuf_addstr(remove, n->line[1]);
+		break;
+	default: break;
+	}
+}
+
+void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, const char *remove),
+	       void *arg)
+{
+	for (const struct undo *u = left_here; u; u = u->next) {
+		struct strbuf what = STRBUF_INIT, remove = STRBUF_INIT;
+		const struct note n = { .kind = u->kind,
+					.line = { NULL, (char *)attach_path(), u->cluster,
+						  u->name } };
+
+		left_texts(&n, &what, &remove);
+		fn(arg, *u->cluster ? u->cluster : "store", what.buf, remove.buf);
+		strbuf_release(&what);
+		strbuf_release(&remove);
+	}
+}
+
+void undo_left_tables(void (*fn)(void *arg, const char *cluster, const char *tables), void *arg)
+{
+	for (const struct undo *u = left_here; u; u = u->next)
+		if (u->kind == UNDO_LEFT_TABLES)
+			fn(arg, u->cluster, u->name);
+}
+
+void undo_forget_left(const char *cluster)
+{
+	for (struct undo *u = left_here, *next; u; u = next) {
+		next = u->next;
+		if (!strcmp(u->cluster, cluster))
+			undo_forget(u);
+	}
+}
+
+static int drop_database(struct sql *s, const char *name, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "DROP DATABASE IF EXISTS ");
+	sql_add_name(&q, name);
+	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	return rc;
+}
+
+/* The database goes with them where this run has made it and nobody has put anything else there. */
+static int drop_tables(struct sql *s, const char *names, struct err *e)
+{
+	char *copy = xstrdup(names), *at = copy, *db = next_name(&at), *table;
+	bool made = *db == '+';
+	struct strbuf q = STRBUF_INIT, name = STRBUF_INIT;
+	uint64_t others = 0;
+	int rc = 0;
+
+	db += made;
+	while (rc == 0 && (table = next_name(&at))) {
+		strbuf_reset(&q);
+		strbuf_addstr(&q, "DROP TABLE IF EXISTS ");
+		sql_add_name(&q, db);
+		strbuf_addch(&q, '.');
+		sql_add_name(&q, table);
+		rc = sql_exec_text(s, e, q.buf, q.len) < 0 && e->code != 1049 ? -1 : 0;
+	}
+	sql_add_text(&name, db, strlen(db));
+	if (rc == 0 && made)
+		rc = sql_value_u64(
+			     s, &others, e,
+			     "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+			     name.buf) < 0
+			     ? -1
+		     : others ? 0
+			      : drop_database(s, db, e);
+	strbuf_release(&q);
+	strbuf_release(&name);
+	free(copy);
+	return rc;
+}
+
+static int empty_prefix(const struct attach_file *f, const char *prefix, struct err *e)
+{
+	size_t n = strcspn(f->store, "?"), bare = n;
+	struct store_list list = { 0 };
+	struct store *s;
+	char *uri;
+	int rc = -1;
+
+	while (bare && f->store[bare - 1] == '/')
+		bare--;
+	uri = xstrfmt("%.*s/%s%s", (int)bare, f->store, prefix, f->store + n);
+	s = store_open(uri, NULL, e);
+	if (s && store_list(s, "", &list, e) == 0) {
+		rc = 0;
+		for (size_t i = 0; rc == 0 && i < list.n; i++)
+			rc = store_delete(s, list.objects[i].key, e);
+	}
+	store_list_release(&list);
+	store_free(s);
+	free(uri);
+	return rc;
+}
+
+static int remove_one(const struct attach_file *f, const struct note *n, struct err *e)
+{
+	const struct attach_cluster *c = NULL;
+	struct sql *s;
+	int rc;
+
+	if (n->kind == UNDO_LEFT_STORE)
+		return empty_prefix(f, n->line[3], e);
+	for (size_t i = 0; i < f->n; i++)
+		if (!strcmp(f->c[i].name, n->line[2]))
+			c = &f->c[i];
+	if (!c)
+		return err_set(e, ERR_USAGE, 0, "the file has no cluster %s any more", n->line[2]);
+	if (attach_is_the_one(c, e) < 0)
+		return -1;
+	if (n->kind == UNDO_LEFT_FEED) {
+		struct ticdc api = { .api = c->ticdc, .tls = attach_http_tls(c) };
+
+		return ticdc_remove(&api, n->line[3], deadline_in_ms(CALL_MS), e);
+	}
+	if (!c->expendable && !(c->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE)))
+		return err_set(e, ERR_USAGE, 0, "the file does not allow write on %s any more",
+			       c->name);
+	s = sql_open(&c->sql, deadline_in_ms(CALL_MS), e);
+	rc = !s                              ? -1
+	     : n->kind == UNDO_LEFT_DATABASE ? drop_database(s, n->line[3], e)
+					     : drop_tables(s, n->line[3], e);
+	sql_close(s);
+	return rc;
+}
+
+struct removing {
+	const struct attach_file *f;
+	const char *dir, *file;
+	bool dry_run, store; /* store: its objects, last: what is removed before writes there */
+	void (*fn)(void *arg, const char *what);
+	void *arg;
+	int n, failed;
+};
+
+static int remove_left(void *arg, const char *name, struct err *unused)
+{
+	struct removing *r = arg;
+	char *path = xstrfmt("%s/%s", r->dir, name), *said = NULL;
+	struct strbuf what = STRBUF_INIT, by_hand = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	struct note n;
+
+	(void)unused;
+	if (!note_read(&n, path) || !IS_LEFT(n.kind) || strcmp(n.line[1], r->file) != 0 ||
+	    (n.kind == UNDO_LEFT_STORE) != r->store)
+		goto out;
+	left_texts(&n, &what, &by_hand);
+	if (r->dry_run) {
+		said = xstrfmt("would remove from %s: %s (%s)",
+			       *n.line[2] ? n.line[2] : "the store", what.buf, by_hand.buf);
+		r->n++;
+	} else if (remove_one(r->f, &n, &e) < 0) {
+		said = xstrfmt("%s: %s could not be removed: %s (way out: %s; then rm %s)",
+			       *n.line[2] ? n.line[2] : "store", what.buf, e.text, by_hand.buf,
+			       path);
+		r->failed++;
+	} else {
+		said = xstrfmt("removed from %s: %s", *n.line[2] ? n.line[2] : "the store",
+			       what.buf);
+		unlink(path);
+		r->n++;
+	}
+	r->fn(r->arg, said);
+out:
+	note_release(&n);
+	strbuf_release(&what);
+	strbuf_release(&by_hand);
+	free(path);
+	free(said);
+	return 0;
+}
+
+int undo_remove_left(const char *clusters_file, bool dry_run,
+		     void (*fn)(void *arg, const char *what), void *arg, int *failed)
+{
+	char *dir = folder(), file[PATH_MAX];
+	struct removing r = { .f = attach_used(),
+			      .dir = dir,
+			      .file = file,
+			      .dry_run = dry_run,
+			      .fn = fn,
+			      .arg = arg };
+
+	if (dir && fs_exists(dir) && r.f && realpath(clusters_file, file))
+		for (int pass = 0; pass < 2; pass++) {
+			r.store = pass;
+			fs_list(dir, remove_left, &r, NULL);
+		}
+	free(dir);
+	*failed = r.failed;
+	return r.n;
 }

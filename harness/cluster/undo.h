@@ -6,6 +6,8 @@
 #ifndef HARNESS_CLUSTER_UNDO_H
 #define HARNESS_CLUSTER_UNDO_H
 
+#include <stdbool.h>
+
 #include "harness/base/err.h"
 
 struct undo;
@@ -15,6 +17,15 @@ enum undo_kind {
 	/* a changefeed that reads it is about to be made: paused, since a removal would take its
 	 * redo log. name: its id */
 	UNDO_FEED,
+	/* What stays when the run has ended, until `drtest clean --clusters` removes it: a paused
+	 * changefeed that this run made (name: its id); a database (name), whole; tables of a load
+	 * ("db\ttable\ttable", the database with them where nothing else is in it, if the name
+	 * begins with "+"); objects under a prefix of the file's store (cluster "", name: the
+	 * prefix). */
+	UNDO_LEFT_FEED,
+	UNDO_LEFT_DATABASE,
+	UNDO_LEFT_TABLES,
+	UNDO_LEFT_STORE,
 };
 /* NULL with *e: then it must not be done. name: without line breaks; "" for UNDO_GC */
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
@@ -22,6 +33,19 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 /* it could not be put back: the note stays for whoever comes next; NULL is fine */
 void undo_leave(struct undo *u);
 void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
+/* What this process has noted as left and not forgotten: cluster ("store" for the store), what it
+ * is, the statements that remove it. */
+void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, const char *remove),
+	       void *arg);
+/* the loads' tables among them, as they were noted */
+void undo_left_tables(void (*fn)(void *arg, const char *cluster, const char *tables), void *arg);
+/* of this process, on that cluster, which is gone */
+void undo_forget_left(const char *cluster);
+/* Removes what ended runs have left on the clusters and in the store of that file, or (dry_run)
+ * says what it would remove; fn is told of each, also of what could not be. Returns how many were
+ * removed; *failed: how many could not be. */
+int undo_remove_left(const char *clusters_file, bool dry_run,
+		     void (*fn)(void *arg, const char *what), void *arg, int *failed);
 /* Works off what dead runs left. fn is told of each, also of what could not be put back, which
  * stays noted. Returns how many were put back. */
 int undo_work_off(void (*fn)(void *arg, const char *what), void *arg);

@@ -11,6 +11,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/compare/compare_objects.h"
 #include "harness/compare/compare_plan.h"
+#include "harness/sql/rights.h"
 
 #define FINDINGS_MAX 100
 #define FINDINGS_PER_TABLE 20
@@ -193,7 +194,7 @@ int plan_join(struct plan *p, pthread_t *thread, unsigned started, void *(*fn)(v
 struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot, bool values,
 			    struct deadline d, struct err *e)
 {
-	struct sql *s = sql_open(ep, d, e);
+	struct sql *s = sql_open_reading(ep, d, e);
 	struct strbuf v = STRBUF_INIT;
 	int rc = 0;
 

@@ -1,4 +1,5 @@
 #include "harness/compare/syncpoint.h"
+#include "harness/sql/rights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,7 @@ out:
 int syncpoint_newest(const struct sql_endpoint *secondary, const char *changefeed,
 		     struct syncpoint *out, struct err *e)
 {
-	struct sql *s = sql_open(secondary, deadline_in_ms(30000), e);
+	struct sql *s = sql_open_reading(secondary, deadline_in_ms(30000), e);
 	int rc = s ? read_newest(s, changefeed, out, e) : -1;
 
 	sql_close(s);

@@ -39,6 +39,7 @@ struct run {
 	struct console console;
 	int lock_fd;
 	int signals;
+	unsigned left; /* things, on clusters that are not its own */
 };
 
 static const struct {
@@ -451,12 +452,28 @@ static int say_verdict(struct run *r)
 					   : EXIT_UNKNOWN;
 }
 
+static void say_left(void *arg, const char *cluster, const char *what, const char *remove)
+{
+	struct run *r = arg;
+
+	r->left++;
+	journal_event(
+		r->rt.journal, "left",
+		json_pack("{s:s,s:s,s:s}", "cluster", cluster, "what", what, "remove", remove));
+}
+
 static void end(struct run *r)
 {
 	int signo = clock_cancelled();
 
 	clock_cancel_reset(); /* the teardown may wait; a second Ctrl-C cuts it short */
 	runtime_teardown(&r->rt);
+	if (r->o->ground->left && r->rt.journal)
+		r->o->ground->left(say_left, r);
+	if (r->left)
+		console_remark(
+			&r->console, "left",
+			"things on your clusters: the report lists them, and drtest clean --clusters FILE removes them");
 	runtime_sampler_stop(&r->rt);
 	if (r->rt.data_dir && !r->o->keep) {
 		struct err e = ERR_INIT;

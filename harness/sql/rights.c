@@ -282,3 +282,15 @@ int rights_want(const struct rights *r, const char *wanted, const char *const *d
 	strbuf_release(&lacks);
 	return rc;
 }
+
+struct sql *sql_open_reading(const struct sql_endpoint *ep, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+
+	if (s && sql_flavor(s) != SQL_TIDB &&
+	    sql_exec(s, e, "SET SESSION TRANSACTION READ ONLY") < 0) {
+		sql_close(s);
+		s = NULL;
+	}
+	return s;
+}

@@ -22,4 +22,9 @@ int rights_want(const struct rights *r, const char *wanted, const char *const *d
 /* the account as the server wrote it: 'drtest'@'%' */
 const char *rights_account(const struct rights *r);
 
+/* sql_open() for who only reads, and the server itself refuses all else: MariaDB and MySQL by
+ * read-only transactions. TiDB has no such session; where one reads the past (tidb_snapshot), it
+ * refuses too. */
+struct sql *sql_open_reading(const struct sql_endpoint *ep, struct deadline d, struct err *e);
+
 #endif

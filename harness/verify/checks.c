@@ -8,6 +8,7 @@
 
 #include "harness/verify/isolation.h"
 #include "harness/verify/ledger_check.h"
+#include "harness/sql/rights.h"
 
 #define OPEN_MS 30000
 
@@ -152,7 +153,8 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 /* A connection that reads the secondary as it is now, or as it is held. */
 static struct sql *open_server(const struct verify_opts *o, struct err *e)
 {
-	struct sql *s = o->held ? o->held : sql_open(&o->secondary, deadline_in_ms(OPEN_MS), e);
+	struct sql *s =
+		o->held ? o->held : sql_open_reading(&o->secondary, deadline_in_ms(OPEN_MS), e);
 
 	if (s && o->held_at &&
 	    sql_exec(s, e, "SET SESSION tidb_snapshot = '%" PRIu64 "'", o->held_at) < 0) {

@@ -297,6 +297,42 @@ kill -9 "$pid"
 wait_for 60 feed_is stopped && ok || bad "a killed drtest left its changefeed running: $(ticdc GET changefeeds/killed)"
 wait_for 60 users_are "$kept" && ok || bad "a killed drtest left TiCDC's user on the secondary"
 
+# ---- what is left is listed, with the statements, and removed
+cat >"$scratch/leaves.lua" <<L
+local scenario = require "drtest.scenario"
+return scenario { name = "leaves", run = function(t)
+  t:step("leave", function()
+    local store = t:store { buckets = { "redo" } }
+    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+    local load = t:load { "oltp_write_only", db = "left_here", tables = 2, table_size = 10, workers = 1, rate = 5 }
+    primary:changefeed { id = "leaves", sink = secondary, start_ts = primary:now(), redo = store:url "redo/x" }
+    load:prepare { on = primary }
+    load:start { on = primary }
+    t:sleep "1s"
+    load:stop()
+    t:check("x", true)
+  end)
+end }
+L
+rm -rf "$out"
+expect "a run that leaves things" 0 'left: things on your clusters' "$DRTEST" run "$scratch/leaves.lua" "${with[@]}"
+result=$(echo "$out"/*-leaves-*/result.json)
+has() { grep -q "$1" "$result" && ok || bad "no $1 in $(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["left"])' "$result")"; }
+has '"what": "changefeed leaves, paused'
+has 'cdc cli changefeed remove --changefeed-id=leaves'
+has 'DROP TABLE IF EXISTS `left_here`.`sbtest1`, `left_here`.`sbtest2`.*; DROP DATABASE `left_here`'
+has '"cluster": "secondary"'
+has '"cluster": "store"'
+grep -q 'Left on your clusters' "${result%result.json}report.html" && ok || bad "the page does not tell what is left"
+gc_of_primary 'CREATE TABLE left_here.mine (id INT PRIMARY KEY)'
+expect "it is told first" 0 'would remove from primary: changefeed leaves' "$DRTEST" clean --clusters "$scratch/clusters.lua" --dry-run
+gc_of_primary 'SELECT COUNT(*) FROM left_here.sbtest1' >/dev/null && ok || bad "a dry run removed it"
+expect "it is removed" 0 "removed from primary: the load's tables in database left_here" "$DRTEST" clean --clusters "$scratch/clusters.lua"
+[ "$(gc_of_primary "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'left_here'")" = mine ] && ok || bad "the operator's table went, or the load's stayed"
+ticdc GET changefeeds/leaves 2>&1 | grep -q '"state": "normal"\|"state": "stopped"' && bad "the changefeed is there" || ok
+find "$scratch/store" -type f | grep -q leaves && bad "objects of the run are in the store" || ok
+expect "and nothing is left" 0 'nothing of an ended run is left there' "$DRTEST" clean --clusters "$scratch/clusters.lua"
+
 # ---- the disaster by the operator's command
 clusters "primary.expendable = true primary.commands = { kill = { \"$scratch/kill\", \"primary\" } }" ''
 cat >"$scratch/kill.lua" <<'L'

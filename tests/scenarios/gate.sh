@@ -5,8 +5,8 @@
 python3 - >"$scratch/out" <<'P'
 import glob, re
 # what only reads; query asks the server for a session that can't write; forensic opens a killed cluster's disk, which attach has not
-READS = {'cluster_text', 'name', 'query', 'left_out', 'position', 'now_ts', 'live', 'at_snapshots', 'sums', 'same', 'prefix', 'hold', 'forensic', 'history'}
-HELPERS = {'lua_cluster_alive', 'lua_cluster_check'}
+READS = {'cluster_text', 'name', 'query', 'left_out', 'position', 'now_ts', 'live', 'at_snapshots', 'sums', 'same', 'prefix_options', 'prefix', 'hold', 'forensic', 'lua_verify_forensic', 'verify_options', 'history'}
+HELPERS = {'lua_cluster_alive', 'lua_cluster_check', 'cluster_field'}
 FAULTS = {'add_target'}  # the fault's entry point refuses attach as a whole
 for f in sorted(glob.glob('harness/bindings/lua_*.c') + glob.glob('chaos/lua_*.c') + glob.glob('workloads/lua_*.c')):
     text = open(f).read()
@@ -16,7 +16,7 @@ for f in sorted(glob.glob('harness/bindings/lua_*.c') + glob.glob('chaos/lua_*.c
             continue
         gate = re.search(r'lua_cluster_allowed\(|lua_cluster_able\(|ground_can\(', body)
         doing = re.search(r'\bcluster_(kill|stop|start_begin|pause|backup|restore\b|changefeed(?!_find)|apply_redo|set_gc)(?!d_ts)\w*\(|sql_exec', body)
-        good = name in FAULTS and 'ground, "attach"' in text or name in READS and not doing or \
+        good = name in FAULTS and '!ground_can(ground, ABLE_STRIKE)' in open('chaos/lua_fault.c').read() or name in READS and not doing or \
             bool(gate) and (not doing or gate.start() < doing.start())
         print('ok' if good else 'bad', '%s: %s()' % (f, name))
 P
@@ -24,3 +24,25 @@ while read -r verdict what; do
 	[ "$verdict" = ok ] && ok || bad "$what takes a cluster and asks nobody: lua_cluster_allowed() first"
 done <"$scratch/out"
 [ "$(wc -l <"$scratch/out")" -ge 25 ] && ok || bad "the functions were not found: $(cat "$scratch/out")"
+
+# Who only reads opens its sessions so that the server refuses all else; what is named here writes, or locks.
+python3 - >"$scratch/out" <<'P'
+import glob, re
+WRITERS = {'harness/backup/restore.c': 1, 'harness/backup/snapshot.c': 2,  # a restore; locks that hold a snapshot still
+           'harness/cluster/forensic.c': 3}                              # a dead cluster's disk, opened apart
+for f in sorted(glob.glob('harness/compare/*.c') + glob.glob('harness/backup/*.c') + glob.glob('harness/verify/*.c') +
+                ['harness/cluster/forensic.c', 'harness/cluster/attach_check.c']):
+    n = len(re.findall(r'\bsql_open\(', open(f).read()))
+    print('ok' if n == WRITERS.get(f, 0) else 'bad', '%s: %d sessions that may write' % (f, n))
+P
+while read -r verdict what; do
+	[ "$verdict" = ok ] && ok || bad "$what: sql_open_reading()"
+done <"$scratch/out"
+
+# Each command is known: what it does to a cluster. A new one without is found here.
+nothing="list clean report history compare trend gate selftest suite sweep capacity run gameday runbook"  # by scenarios, whose verbs are above; or no cluster at all
+reads="diff judge backup doctor"                                                             # proved by grants.sh with the servers' own logs
+writes="restore load redo feed chaos"                                                        # on the server that the command line names
+for c in $("$DRTEST" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+	case " $nothing $reads $writes " in *" $c "*) ok ;; *) bad "drtest $c: does it touch a cluster, and by which leave?" ;; esac
+done

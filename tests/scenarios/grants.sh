@@ -3,7 +3,7 @@
 # lacking it is refused by name before anything is written. Real MariaDB servers.
 . "$(dirname "$0")/lib.sh"
 servers
-a=$(free_port); server a "$a" --log-bin=bin --server-id=1 --binlog-format=ROW
+a=$(free_port); server a "$a" --general-log=1 --general-log-file="$scratch/a/log" --log-bin=bin --server-id=1 --binlog-format=ROW
 b=$(free_port); server b "$b" --server-id=2
 A() { mariadb --no-defaults -h127.0.0.1 -P"$a" -uroot "$@"; }
 B() { mariadb --no-defaults -h127.0.0.1 -P"$b" -uroot "$@"; }
@@ -47,6 +47,19 @@ expect "a restore by drtest_drill" 0 '' "$DRTEST" restore --to "$(uri drtest_dri
 expect "the verdict by drtest_compare" 0 'PASS' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/ledger" --server "$(uri drtest_compare "$b")" --tables 2 --table-size 50 --rand-seed 7
 expect "a replay by drtest_drill" 0 'Apply redo log successfully' "$DRTEST" redo apply --sink-uri "$(uri drtest_drill "$b")" --storage "$(log keyswap)"
 expect "cleanup by drtest_drill" 0 '' "${load[@]}" cleanup --ledger-rows
+
+# ---- what only reads sends the server nothing else
+wrote() { grep -aiE '(Query|Execute)[[:space:]]+(INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|RENAME|TRUNCATE|GRANT|REVOKE|LOAD|SET GLOBAL|KILL|LOCK TABLES|CALL)' "$scratch/a/log"; }
+A -e 'CREATE TABLE shop.seen (id INT PRIMARY KEY)'
+wrote >/dev/null && ok || bad "the log does not tell of writes"
+: >"$scratch/a/log"
+expect "backup reads" 0 '' "$DRTEST" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$scratch/again"
+expect "diff reads" 1 '' "$DRTEST" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$b" --fix-sql "$scratch/fix.sql"
+"$DRTEST" judge oltp_write_only --ledger-dir "$scratch/ledger" --server "mysql://root@127.0.0.1:$a" --tables 2 --table-size 50 --rand-seed 7 >/dev/null 2>&1
+"$DRTEST" doctor --clusters <(echo "return { primary = { kind = 'mysql', sql = { host = '127.0.0.1', port = $a } } }") >"$scratch/out" 2>&1 && ok || bad "doctor: $(cat "$scratch/out")"
+wrote >"$scratch/wrote"
+[ ! -s "$scratch/wrote" ] && ok || bad "a command that reads wrote: $(cat "$scratch/wrote")"
+[ "$(grep -ac 'TRANSACTION READ ONLY' "$scratch/a/log")" -ge 4 ] && ok || bad "not every session was read-only: $(grep -ac Connect "$scratch/a/log")"
 
 # ---- each right is needed: without it, it is refused by name, and nothing is written
 without() { # ACCOUNT RIGHT PATTERN COMMAND…

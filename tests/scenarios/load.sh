@@ -68,6 +68,15 @@ sql 'UPDATE again.district SET d_ytd = d_ytd + 1 WHERE d_id = 2'
 expect 'a broken condition' 1 '^FAIL  1: ' load tpcc check "${guide[@]}" --mysql-db=again "${small[@]}"
 expect 'cleanup' 0 '' load tpcc cleanup "${guide[@]}" --mysql-db=again "${small[@]}"
 
+# ---- cleanup goes by structure: the ledger with its load's tables, nobody else's table of that name
+sql 'CREATE DATABASE IF NOT EXISTS swept; CREATE DATABASE IF NOT EXISTS foreign_db; CREATE TABLE foreign_db.sbtest1 (id INT PRIMARY KEY, mine INT); CREATE TABLE foreign_db.sbtest2 (id INT PRIMARY KEY, k INT, c INT, pad INT)'
+expect 'prepare with a ledger' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=swept --tables=2 --table-size=10 --ledger-rows
+expect 'cleanup that does not tell of the ledger' 0 '' load oltp_write_only cleanup "${guide[@]}" --mysql-db=swept --tables=2
+[ -z "$(sql "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'swept'")" ] && ok || bad "cleanup left $(sql 'SHOW TABLES FROM swept')"
+expect "somebody else's sbtest1" 2 'table foreign_db\.sbtest1 is not this load.s: its columns are id,mine, not id,k,c,pad; nothing was dropped' \
+	load oltp_write_only cleanup "${guide[@]}" --mysql-db=foreign_db --tables=2
+[ "$(sql "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'foreign_db'")" = 2 ] && ok || bad "cleanup dropped a table that is not its own"
+
 # bad input: one line
 expect 'unknown load' 2 '^drtest load: no load "nosuch": there are append, bank' load nosuch run "${guide[@]}"
 expect 'unknown option' 2 '^drtest load: there is no option --taples: did you mean --tables' load oltp_write_only run "${guide[@]}" --taples=3

@@ -17,7 +17,7 @@ return {
     read   = { "SELECT list FROM append%d WHERE id = ?", rows = true },
     lock   = { "SELECT list FROM append%d WHERE id = ? FOR UPDATE", rows = true },
   },
-  tables = { "append%d" },
+  tables = { "append%d(id, list)" },
   check = "append",
 
   prepare = function(con, _, table)

@@ -19,7 +19,7 @@ return {
     transfer = { "UPDATE bank%d SET k = k + ? WHERE id = ?", effect = "add_k", args = { "k", "id" } },
     total    = { "SELECT COUNT(*), SUM(k) FROM bank%d", rows = true },
   },
-  tables = { "bank%d" },
+  tables = { "bank%d(id, k, c, pad)" },
   audit = { table_prefix = "bank" },
   row = row,
   check = "bank",

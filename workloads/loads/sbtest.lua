@@ -84,6 +84,6 @@ function sbtest.writes(con, r, opt)
   end
 end
 
-sbtest.tables = { "sbtest%d" }
+sbtest.tables = { "sbtest%d(id, k, c, pad)" }
 sbtest.audit = { table_prefix = "sbtest" }
 return sbtest

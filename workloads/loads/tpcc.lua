@@ -285,7 +285,19 @@ return {
     customers  = { 3000, "customers of a district, and orders it begins with" },
   },
   statements = statements,
-  tables = { "warehouse", "district", "customer", "history", "orders", "new_orders", "order_line", "item", "stock" },
+  -- its tables, by the columns that it makes
+  tables = {
+    "warehouse(w_id, w_name, w_city, w_zip, w_tax, w_ytd)",
+    "district(d_w_id, d_id, d_name, d_city, d_zip, d_tax, d_ytd, d_next_o_id)",
+    "customer(c_w_id, c_d_id, c_id, c_first, c_middle, c_last, c_city, c_phone, c_since, c_credit, " ..
+      "c_discount, c_balance, c_ytd_payment, c_payment_cnt, c_delivery_cnt, c_data)",
+    "history(h_worker, h_seq, h_c_id, h_c_d_id, h_c_w_id, h_d_id, h_w_id, h_date, h_amount, h_data)",
+    "orders(o_w_id, o_d_id, o_id, o_c_id, o_entry_d, o_carrier_id, o_ol_cnt, o_all_local)",
+    "new_orders(no_w_id, no_d_id, no_o_id)",
+    "order_line(ol_w_id, ol_d_id, ol_o_id, ol_number, ol_i_id, ol_supply_w_id, ol_delivery_d, ol_quantity, ol_amount, ol_dist_info)",
+    "item(i_id, i_im_id, i_name, i_price, i_data)",
+    "stock(s_w_id, s_i_id, s_quantity, s_dist, s_ytd, s_order_cnt, s_remote_cnt, s_data)",
+  },
   units = "warehouses",
   sequences = "SELECT h_worker, MAX(h_seq) FROM history WHERE h_worker > 0 GROUP BY h_worker",
   checks = checks,

@@ -253,6 +253,9 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	at(7.2, "figure",
 	   json_pack("{s:s,s:s}", "name", "backup_ts", "value", "469830961496064001"));
 	at(7.3, "note", json_pack("{s:s}", "text", "the disaster found nothing torn"));
+	at(7.4, "left",
+	   json_pack("{s:s,s:s,s:s}", "cluster", "secondary", "what", "database drtest_feed",
+		     "remove", "DROP DATABASE `drtest_feed`"));
 	write_end("pass", "");
 	make();
 
@@ -279,6 +282,8 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 	      "If the primary had died at <b>12:03:17</b> UTC, you would have lost <b>61</b> of 2,012 acknowledged transactions");
 	holds(&html, "1.90 s");
 	holds(&html, "the disaster found nothing torn");
+	holds(&html, "Left on your clusters");
+	holds(&html, "<code>DROP DATABASE `drtest_feed`</code>");
 	holds(&html, "drtest run scenarios/failover.lua --on local --seed 42");
 	holds(&html, "Latency of transactions");
 	holds(&html, "Resident memory");
@@ -559,6 +564,8 @@ static void hostile_text_is_inert_everywhere(void **unused)
 	at(2, "move", json_pack("{s:s,s:s}", "from", HOSTILE, "to", HOSTILE));
 	at(2, "span", json_pack("{s:s,s:f,s:f}", "name", HOSTILE, "from", 1.0, "to", 2.0));
 	at(2, "note", json_pack("{s:s}", "text", HOSTILE));
+	at(2, "left",
+	   json_pack("{s:s,s:s,s:s}", "cluster", HOSTILE, "what", HOSTILE, "remove", HOSTILE));
 	at(2, "figure", json_pack("{s:s,s:s}", "name", HOSTILE, "value", HOSTILE));
 	at(2, "way",
 	   json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", HOSTILE, "state", HOSTILE, "evidence",
