@@ -135,7 +135,7 @@ FAULT_OBJS = $(patsubst %.c,$(BUILD)/fault/%.o,$(FAULT_SRCS))
 $(BUILD)/fault/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $< (fault points)"
-	@$(CC) $(CPPFLAGS) -DDRTEST_FAULT_POINTS $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(CPPFLAGS) -DDRTEST_FAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/drtest-test: $(FAULT_OBJS) $(CLI_OBJS) $(ALL_LIBS)
 	@echo "  ld $@"
 	@$(CC) $(LDFLAGS) -o $@ $(FAULT_OBJS) $(CLI_OBJS) $(LINK)

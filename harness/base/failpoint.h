@@ -1,4 +1,4 @@
-/* Fault points: named places where the test build (`drtest-test`, made with -DDRTEST_FAULT_POINTS)
+/* Fault points: named places where the test build (`drtest-test`, made with -DDRTEST_FAILPOINTS)
  * can be told to go wrong, so that the verdict can be tried against real processes that lie. In the
  * product they are the constant false, and no code is left of them.
  * DRTEST_FAILPOINT="feed.txn_dropped:40,feed.sink_stuck" in the environment: at the 40th time; each

@@ -177,34 +177,46 @@ static int sums(lua_State *L)
 
 #define IGNORE_MAX 256
 
-/* "db.table, db.table.column" or a list of such texts; copies, NULL-terminated. */
+static const char *ignore_text(lua_State *L, int index, size_t i)
+{
+	if (lua_istable(L, index))
+		lua_rawgeti(L, index, (int)i + 1);
+	else
+		lua_pushvalue(L, index);
+	return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+/* "db.table, db.table.column" or a list of such texts; copies, NULL-terminated. All are judged
+ * before the first is copied: a usage error does not come back. */
 static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
 {
 	size_t n = 0, lists = lua_istable(L, index) ? lua_objlen(L, index) : !lua_isnil(L, index);
 
-	for (size_t i = 0; i < lists; i++) {
-		const char *p;
+	for (int copy = 0; copy < 2; copy++) {
+		n = 0;
+		for (size_t i = 0; i < lists; i++, lua_pop(L, 1)) {
+			const char *p = ignore_text(L, index, i);
 
-		if (lua_istable(L, index))
-			lua_rawgeti(L, index, (int)i + 1);
-		else
-			lua_pushvalue(L, index);
-		p = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-		if (!p)
-			runtime_usage(L,
-				      "verify.same: ignore = \"db.table\" or a list of such texts");
-		for (; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
-			if (n == IGNORE_MAX)
-				runtime_usage(L, "verify.same: ignore: more than %d patterns",
-					      IGNORE_MAX);
-			out[n++] = xstrfmt("%.*s", (int)strcspn(p, ", "), p);
-			if (!strchr(out[n - 1], '.'))
+			if (!p)
 				runtime_usage(
 					L,
-					"verify.same: ignore: \"%s\": db.table or db.table.column is wanted",
-					out[n - 1]);
+					"verify.same: ignore = \"db.table\" or a list of such texts");
+			for (size_t len; *(p += strspn(p, ", ")); p += len) {
+				len = strcspn(p, ", ");
+				if (n == IGNORE_MAX)
+					runtime_usage(L,
+						      "verify.same: ignore: more than %d patterns",
+						      IGNORE_MAX);
+				if (!memchr(p, '.', len))
+					runtime_usage(
+						L,
+						"verify.same: ignore: \"%s\": db.table or db.table.column is wanted",
+						p);
+				if (copy)
+					out[n] = xstrndup(p, len);
+				n++;
+			}
 		}
-		lua_pop(L, 1);
 	}
 	out[n] = NULL;
 }
