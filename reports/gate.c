@@ -25,7 +25,9 @@ static bool take_limit(const char *text, const char *name, struct gate_rule *r)
 	static const struct {
 		const char *unit;
 		double ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 } };
+	} units[] = {
+		{ "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "m", 60000 }, { "h", 3600000 }
+	};
 	const char *unit = run_row_unit(name);
 	char *end;
 
@@ -77,8 +79,7 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 	    (word[op][1] && strcmp(word[op] + 1, "=") != 0))
 		return wrong(text, "it compares by none of <=, <, >=, >", e);
 	if (!take_limit(word[op + 1], r->name, r) && !*run_row_unit(r->name) &&
-	    strspn(word[op + 1], "0123456789.") > 0 &&
-	    (strstr(word[op + 1], "s") || strstr(word[op + 1], "min")))
+	    strspn(word[op + 1], "0123456789.") > 0 && strpbrk(word[op + 1], "smh"))
 		return wrong(
 			text,
 			"its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)",
