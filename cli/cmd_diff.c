@@ -493,7 +493,9 @@ int cmd_diff(int argc, char **argv)
 		rc = p.o.a_snapshot || p.o.b_snapshot
 			     ? err_set(&e, ERR_USAGE, 0,
 				       "--snapshot auto, or a TSO for a side: not both")
-			     : syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e);
+		     : syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e) < 0
+			     ? err_wrap(&e, "--snapshot auto")
+			     : 0;
 		p.o.a_snapshot = p.syncpoint.primary_ts;
 		p.o.b_snapshot = p.syncpoint.secondary_ts;
 	}

@@ -118,10 +118,12 @@ return scenario {
             words[#words + 1] = ("%s can't: its log ends %s before the newest one's begins, so it needs a new full copy"):format(s.cluster:name(),
               text.seconds((newest.meta.checkpoint_ts:ms() - s.point:ms()) / 1000))
           end
-          local at = s.point
+          local held = t.verify.hold(s.cluster, load) -- the load goes on elsewhere: its ledger is read as it is now
           t:check(s.cluster:name() .. ": nothing up to its point is missing, nothing after it is there",
-            t.verify.ledger(load, s.cluster, { of = primary, point = at }))
-          t:check(s.cluster:name() .. ": every row is exactly as it was at its point", t.verify.model(load, s.cluster, { of = primary, point = at }))
+            t.verify.ledger(load, s.cluster, { of = primary, point = s.point, held = held }))
+          t:check(s.cluster:name() .. ": every row is exactly as it was at its point",
+            t.verify.model(load, s.cluster, { of = primary, point = s.point, held = held }))
+          held:release()
         end
       end
       return table.concat(words, "; ")

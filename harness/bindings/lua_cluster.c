@@ -160,7 +160,7 @@ static int changefeed(lua_State *L)
 	struct runtime *r = runtime_of(L);
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "changefeed"), *sink;
 	struct changefeed_opts o = { .redo_uri = "" };
-	int64_t flush = 0, meta = 0;
+	int64_t flush = 0, meta = 0, syncpoint = 0;
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
@@ -171,7 +171,11 @@ static int changefeed(lua_State *L)
 					 { "redo", FIELD_TEXT, &o.redo_uri },
 					 { "flush", FIELD_DURATION_MS, &flush },
 					 { "meta", FIELD_DURATION_MS, &meta },
+					 { "syncpoint", FIELD_DURATION_MS, &syncpoint },
 					 { NULL, 0, NULL } });
+	if (syncpoint && syncpoint < 30000)
+		runtime_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");
+	o.syncpoint_ms = (unsigned)syncpoint;
 	lua_getfield(L, 2, "sink");
 	if (lua_isnil(L, -1))
 		runtime_usage(L, "changefeed needs sink = a cluster");
@@ -459,6 +463,7 @@ int lua_cluster_open(lua_State *L)
 		{ "commit", lua_cluster_commit },
 		{ "roll_forward", lua_cluster_roll_forward },
 		{ "log_backup", lua_cluster_log_backup },
+		{ "syncpoint", lua_cluster_syncpoint },
 		{ "take_back", lua_cluster_take_back },
 		{ "copy_table", lua_cluster_copy_table },
 		{ NULL, NULL },

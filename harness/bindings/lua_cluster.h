@@ -56,6 +56,7 @@ int lua_cluster_disaster(lua_State *L);
 int lua_cluster_commit(lua_State *L);
 int lua_cluster_roll_forward(lua_State *L);
 int lua_cluster_log_backup(lua_State *L);
+int lua_cluster_syncpoint(lua_State *L); /* cluster:syncpoint(feed or its id) */
 int lua_cluster_take_back(lua_State *L);
 int lua_cluster_copy_table(lua_State *L);
 int lua_cluster_lacks(lua_State *L);

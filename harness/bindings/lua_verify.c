@@ -276,8 +276,19 @@ static int check_indexes(struct runtime *r, const struct lua_cluster *c, struct 
 	return rc < 0 ? -1 : 0;
 }
 
-/* same(a, b, { at = TSO, ignore = {..} }): two clusters, all tables, structure and rows. TiDB: a as
- * it was at that TSO, while it goes on. */
+/* A TSO of the options at index 3, as text; "": none. */
+static void snapshot_field(lua_State *L, struct runtime *r, const char *name, char out[24])
+{
+	lua_getfield(L, 3, name);
+	if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
+		runtime_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
+	if (!lua_isnil(L, -1))
+		snprintf(out, 24, "%llu", (unsigned long long)lua_tso_check(L, -1));
+	lua_pop(L, 1);
+}
+
+/* same(a, b, { at = TSO, b_at = TSO, ignore = {..} }): two clusters, all tables, structure and
+ * rows. TiDB: a as it was at that TSO, while it goes on. */
 static int same(lua_State *L)
 {
 	struct lua_cluster *a = lua_cluster_alive(L, 1, "verify.same"),
@@ -286,20 +297,17 @@ static int same(lua_State *L)
 	struct compare_result res = { 0 };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
-	char *fix, at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
+	char *fix, at[24] = "", b_at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
 	int rc = 0;
 
 	runtime_fields(L, 3, "verify.same",
 		       (struct field[]){ { "at", FIELD_ANY, NULL },
+					 { "b_at", FIELD_ANY, NULL },
 					 { "ignore", FIELD_ANY, NULL },
 					 { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
-		lua_getfield(L, 3, "at");
-		if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
-			runtime_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
-		if (!lua_isnil(L, -1))
-			snprintf(at, sizeof(at), "%llu", (unsigned long long)lua_tso_check(L, -1));
-		lua_pop(L, 1);
+		snapshot_field(L, r, "at", at);
+		snapshot_field(L, r, "b_at", b_at);
 		lua_getfield(L, 3, "ignore");
 		read_ignore(L, lua_gettop(L), ignore);
 		lua_pop(L, 1);
@@ -309,15 +317,16 @@ static int same(lua_State *L)
 	}
 	if (!*at)
 		at_rest(L, a, "verify.same");
-	at_rest(L, b, "verify.same");
-	if (!runtime_planning(r) && !*at) {
+	if (!*b_at)
+		at_rest(L, b, "verify.same");
+	if (!runtime_planning(r) && !*at && !*b_at) {
 		await_ddl(r, a);
 		await_ddl(r, b);
 	}
 	if (!runtime_plan(
 		    r,
-		    "drtest diff: %s%s and %s, all tables, in chunks by COUNT and sums, halving down to rows",
-		    a->name, *at ? " at that TSO" : "", b->name)) {
+		    "drtest diff: %s%s and %s%s, all tables, in chunks by COUNT and sums, halving down to rows",
+		    a->name, *at ? " at that TSO" : "", b->name, *b_at ? " at its own" : "")) {
 		struct lua_left_out left;
 		const char *leave[IGNORE_MAX + LUA_LEFT_OUT_MAX + 1];
 		size_t n = 0;
@@ -333,6 +342,7 @@ static int same(lua_State *L)
 					  .a_name = a->name,
 					  .b_name = b->name,
 					  .a_snapshot = *at ? at : NULL,
+					  .b_snapshot = *b_at ? b_at : NULL,
 					  .threads = SQL_THREADS,
 					  .ignore = n ? leave : NULL };
 
@@ -344,7 +354,7 @@ static int same(lua_State *L)
 			unlink(fix);
 		if (rc == 0 && !*at && res.verdict == VERDICT_PASS)
 			rc = check_indexes(r, a, &res, &e);
-		if (rc == 0 && !*at && res.verdict == VERDICT_PASS)
+		if (rc == 0 && !*at && !*b_at && res.verdict == VERDICT_PASS)
 			rc = check_indexes(r, b, &res, &e);
 		free(fix);
 		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));

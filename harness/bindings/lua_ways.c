@@ -8,6 +8,7 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/binlog/point_in_time.h"
+#include "harness/compare/syncpoint.h"
 #include "harness/sql/table_copy.h"
 
 #define COMMIT_MS 60000
@@ -181,6 +182,37 @@ int lua_cluster_take_back(lua_State *L)
 	    cluster_take_back(c->c, of->c, at, deadline_in_ms(LONG_MS), &e) < 0)
 		return runtime_raise(L, &e);
 	return 0;
+}
+
+/* cluster:syncpoint(feed or its id): the newest pair that this secondary holds of it, { primary,
+ * secondary } */
+int lua_cluster_syncpoint(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "syncpoint");
+	struct syncpoint p = { "0", "0" };
+	struct err e = ERR_INIT;
+	const char *id =
+		lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : lua_feed_check(L, 2)->id;
+	tso_t primary = 0, secondary = 0;
+
+	if (!runtime_plan(runtime_of(L), "%s: the newest pair of %s in tidb_cdc.syncpoint_v1",
+			  c->name, id)) {
+		if (syncpoint_newest(cluster_endpoint(c->c), id, &p, &e) < 0 ||
+		    ((!tso_parse(p.primary_ts, &primary) ||
+		      !tso_parse(p.secondary_ts, &secondary)) &&
+		     err_set(&e, ERR_BAD_DATA, 0,
+			     "tidb_cdc.syncpoint_v1 holds no TSOs: '%.24s', '%.24s'", p.primary_ts,
+			     p.secondary_ts) < 0)) {
+			err_wrap(&e, "%s", c->name);
+			return runtime_raise(L, &e);
+		}
+	}
+	lua_newtable(L);
+	lua_tso_push(L, primary);
+	lua_setfield(L, -2, "primary");
+	lua_tso_push(L, secondary);
+	lua_setfield(L, -2, "secondary");
+	return 1;
 }
 
 /* "db.table" into its two parts */

@@ -258,6 +258,10 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 		slot = &c->more[i].feed;
 		number = &c->more[i].number;
 	}
+	if (o->syncpoint_ms && !c->ops->changefeed)
+		return cant(
+			c, e,
+			"make syncpoints, which are TiCDC's: stop the load and compare at rest");
 	if (c->feeding)
 		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first",
 			       c->name);

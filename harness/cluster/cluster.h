@@ -63,6 +63,7 @@ struct changefeed_opts {
 	tso_t start_ts;
 	const char *redo_uri;            /* "" none */
 	unsigned flush_ms, meta_ms;      /* 0: TiCDC's */
+	unsigned syncpoint_ms;           /* TiCDC: between two syncpoints; 0: none */
 	unsigned source_port, sink_port; /* of proxies between; 0: the servers' own */
 };
 

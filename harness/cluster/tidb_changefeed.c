@@ -513,7 +513,8 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 				       .redo_uri = o->redo_uri,
 				       .start_ts = o->start_ts,
 				       .flush_ms = o->flush_ms,
-				       .meta_ms = o->meta_ms };
+				       .meta_ms = o->meta_ms,
+				       .syncpoint_ms = o->syncpoint_ms };
 
 	forget(t);
 	t->last = (struct feed_status){ .state = FEED_NORMAL,

@@ -266,9 +266,11 @@ int ticdc_cli_refused(const char *said, const char *what, struct err *e)
 	return -1;
 }
 
+#define SYNCPOINT_KEPT_NS ((json_int_t)24 * 3600 * 1000000000)
+
 char *ticdc_create_body(const struct ticdc_create *o)
 {
-	json_t *j = json_object(), *consistent = json_object();
+	json_t *j = json_object(), *consistent = json_object(), *config;
 	char *text;
 
 	json_object_set_new(j, "changefeed_id", json_string(o->id));
@@ -281,7 +283,15 @@ char *ticdc_create_body(const struct ticdc_create *o)
 		json_object_set_new(consistent, "flush_interval", json_integer(o->flush_ms));
 	if (o->meta_ms)
 		json_object_set_new(consistent, "meta_flush_interval", json_integer(o->meta_ms));
-	json_object_set_new(j, "replica_config", json_pack("{s:o}", "consistent", consistent));
+	config = json_pack("{s:o}", "consistent", consistent);
+	if (o->syncpoint_ms) { /* in nanoseconds */
+		json_object_set_new(config, "enable_sync_point", json_true());
+		json_object_set_new(config, "sync_point_interval",
+				    json_integer((json_int_t)o->syncpoint_ms * 1000000));
+		json_object_set_new(config, "sync_point_retention",
+				    json_integer(SYNCPOINT_KEPT_NS));
+	}
+	json_object_set_new(j, "replica_config", config);
 	text = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
 	return text;
@@ -304,6 +314,11 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct
 	bool meta = v[0] > 7 || (v[0] == 7 && (v[1] >= 5 || (v[1] == 1 && v[2] >= 3))) ||
 		    (v[0] == 6 && v[1] == 5 && v[2] >= 6);
 
+	if (o->syncpoint_ms)
+		strbuf_addf(
+			out,
+			"enable-sync-point = true\nsync-point-interval = \"%us\"\nsync-point-retention = \"24h\"\n",
+			o->syncpoint_ms / 1000);
 	strbuf_addstr(out, "[consistent]\nlevel = ");
 	toml_text(out, *o->redo_uri ? "eventual" : "none");
 	strbuf_addch(out, '\n');

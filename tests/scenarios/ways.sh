@@ -67,6 +67,7 @@ return require "drtest.scenario" { name = "$1", run = function(t)
 end }
 L
 }
+usage() { script u "$2"; expect "$1" 2 "$3" "${run[@]}" "$scratch/u.lua" --plan; }
 script bad '
     b:restore(backup)
     local rows, first = a:commit "INSERT INTO x.t (id) VALUES (3)"
@@ -106,6 +107,21 @@ expect "a recovery from a log that nobody backed up" 2 'a has no log backup, and
 script twice 'a:log_backup()
     a:log_backup()'
 expect "a second log backup" 2 "a's binary logs are streamed already" "${run[@]}" "$scratch/twice.lua"
+expect "syncpoints where nothing can be read in the past" 3 "can't be read in the past; there a backup and the binary log serve" "${run[@]}" scenarios/syncpoint.lua
+script cdc 'b:restore(backup)
+    refused("makes no syncpoints (enable-sync-point)", function() b:syncpoint "f" end)
+    b:sql "CREATE DATABASE tidb_cdc"
+    b:sql "CREATE TABLE tidb_cdc.syncpoint_v1 (changefeed VARCHAR(99), primary_ts VARCHAR(18), secondary_ts VARCHAR(18))"
+    refused("has no syncpoint of f", function() b:syncpoint "f" end)
+    b:sql "INSERT INTO tidb_cdc.syncpoint_v1 VALUES (\x27default/f\x27, \x27431434047157698561\x27, \x27431434047157698570\x27), (\x27default/f\x27, \x2799\x27, \x2798\x27), (\x27g\x27, \x27x\x27, \x27y\x27)"
+    local p = b:syncpoint "f"
+    t:check("the newest pair", tostring(p.primary) == "431434047157698561" and tostring(p.secondary) == "431434047157698570")
+    refused("holds no TSOs", function() b:syncpoint "g" end)
+    refused("syncpoints, which are TiCDC", function()
+      a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/f", syncpoint = "30s" }
+    end)'
+expect "syncpoints that are not there, and pairs that are none" 0 '^PASS' "${run[@]}" "$scratch/cdc.lua"
+usage "syncpoints closer than TiCDC takes" 'a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = "", syncpoint = "1s" }' 'is the least that TiCDC takes'
 script nothing 'b:take_back { of = a, at = t.tso "1000000000000000000" }'
 expect "a transaction that is none" 2 'a committed no transaction at 1000000000000000000' "${run[@]}" "$scratch/nothing.lua"
 script until '
@@ -116,7 +132,6 @@ script until '
     t:kill(a, "changefeed")
     b:apply_redo(store:url "redo/f", { ["until"] = backup.ts })'
 expect "a point that the log has passed" 2 'the log can be replayed to points from' "${run[@]}" "$scratch/until.lua"
-usage() { script u "$2"; expect "$1" 2 "$3" "${run[@]}" "$scratch/u.lua" --plan; }
 usage "a way without a check" 't:way { name = "w", steps = {}, needs = "x" }' 'needs a check, or why it is closed'
 usage "a way of two kinds" 't:way { name = "w", steps = {}, needs = "x", check = {}, closed = "y", seconds = 1 }' 'needs a check, or why it is closed'
 usage "a way without a time" 't:way { name = "w", steps = {}, needs = "x", check = {} }' 'seconds, from the beginning'

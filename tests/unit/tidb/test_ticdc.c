@@ -163,8 +163,19 @@ static void create_asks_for_a_redo_log(void **unused)
 	strbuf_reset(&s);
 	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
 	assert_non_null(strstr(s.buf, "meta-flush-interval = 50\n"));
+	assert_null(strstr(body, "sync_point"));
 	json_decref(j);
 	free(body);
+	/* as the recordings of both architectures have it: in nanoseconds */
+	o.syncpoint_ms = 30000;
+	body = ticdc_create_body(&o);
+	assert_non_null(strstr(body,
+			       "\"enable_sync_point\":true,\"sync_point_interval\":30000000000,"
+			       "\"sync_point_retention\":86400000000000"));
+	free(body);
+	strbuf_reset(&s);
+	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
+	assert_memory_equal(s.buf, "enable-sync-point = true\nsync-point-interval = \"30s\"\n", 52);
 	strbuf_release(&s);
 }
 

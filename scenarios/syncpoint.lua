@@ -1,0 +1,64 @@
+-- Both clusters serve and are compared all the same: at the pairs of TSOs that a changefeed with syncpoints writes down, at which primary and secondary hold the
+-- same rows. For the night, without a scratch cluster, and without a pause of the load.
+local scenario = require "drtest.scenario"
+local text = require "drtest.text"
+
+return scenario {
+  name = "syncpoint",
+  needs = { "time_travel" },
+  options = {
+    tables     = { 2,     "tables", min = 1, max = 10000 },
+    table_size = { 500,   "rows of each", min = 1, max = 2147483647 },
+    workers    = { 8,     "connections of the load", min = 1, max = 100000 },
+    rate       = { 50,    "transactions per second over all of them", max = 10000000 },
+    interval   = { "30s", "between two syncpoints; TiCDC takes 30 s at the least" },
+    pairs      = { 2,     "to compare", min = 1, max = 1000 },
+  },
+  run = function(t, opt)
+    local store, primary, secondary, load, backup, feed, last
+
+    t:step("set up", function()
+      store = t:store { buckets = { "backup", "redo" } }
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
+      load:prepare { on = primary }
+      load:start { on = primary }
+      primary:set_gc(false)
+      secondary:set_gc(false)
+      backup = primary:backup(store:url "backup/full")
+      secondary:restore(backup)
+      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth", syncpoint = opt.interval }
+      t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
+    end)
+
+    for i = 1, opt.pairs do
+      t:step(("pair %d"):format(i), function()
+        local pair
+        t:eventually("a new syncpoint is there", t:patience "3m", function()
+          local ok, found = t:attempt(function() return secondary:syncpoint(feed) end)
+          if ok and (not last or last.primary < found.primary) then pair = found end
+          return pair ~= nil, not ok and found or nil
+        end)
+        if t:planning() then pair = secondary:syncpoint(feed) end
+        last = pair
+        local behind = t:now()
+        local same = t:check("primary and secondary are equal at the pair, while both serve", t.verify.same(primary, secondary,
+          { at = pair.primary, b_at = pair.secondary }))
+        local now = primary:now()
+        local lost_ms = t:planning() and 0 or now:ms() - pair.primary:ms() - (t:now() - behind) * 1000
+        t:figure("fall_back_ms", math.max(0, math.floor(lost_ms)))
+        return ("%s at %s and %s; whoever fell back to it then would lose %s"):format(text.compared(same), tostring(pair.primary), tostring(pair.secondary),
+          text.seconds(math.max(0, lost_ms) / 1000))
+      end)
+    end
+
+    t:step("the load was there all the while", function()
+      load:stop()
+      local position = primary:position()
+      t:eventually("the secondary has all of it", "2m", function() return feed:reached(position) end)
+      feed:stop()
+      t:check("every row of the secondary is as its transactions left it", t.verify.model(load, secondary, { of = primary }))
+      return ("%s transactions"):format(text.commas(load:stats().acked))
+    end)
+  end,
+}
