@@ -63,7 +63,7 @@ wait_for() {
 	shift
 	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.01
+		sleep 0.1
 	done
 }
 
