@@ -776,6 +776,7 @@ void run_model_release(struct run_model *m)
 	free(m->moves);
 	free(m->spans);
 	free(m->logs);
+	free(m->ways);
 	free(m->samples);
 	free(m->progress);
 	*m = (struct run_model){ 0 };

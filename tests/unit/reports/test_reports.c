@@ -279,7 +279,8 @@ static void a_whole_run_is_told_in_every_format(void **unused)
 		"2025-10-15");
 
 	holds(&html,
-	      "If the primary had died at <b>12:03:17</b> UTC, you would have lost <b>61</b> of 2,012 acknowledged transactions");
+	      "If the primary had died at <time datetime=\"2026-10-17T12:03:17Z\"><b>12:03:17</b> UTC</time>, you would have lost "
+	      "<b>61</b> of 2,012 acknowledged transactions");
 	holds(&html, "1.90 s");
 	holds(&html, "the disaster found nothing torn");
 	holds(&html, "Left on your clusters");
