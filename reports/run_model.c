@@ -701,11 +701,9 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 
 void run_model_now(struct run_model *m)
 {
-	struct err well = ERR_INIT;
-
 	if (m->ended) {
 		if (m->running)
-			conclude(m, &well);
+			conclude(m, &(struct err)ERR_INIT);
 		m->running = false;
 		return;
 	}
