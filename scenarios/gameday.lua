@@ -8,6 +8,7 @@ local words = { decided = true, service = true, redundant = true, done = true }
 
 return scenario {
   name = "gameday",
+  promotes = true,
   options = {
     window      = { "10m", "the instant is drawn within it, by the seed" },
     kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of both, by the seed, and told at the end alone",
