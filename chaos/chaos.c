@@ -362,7 +362,3 @@ const struct fault *armed_fault(const struct armed *a)
 	return &a->f;
 }
 
-void *armed_tag(const struct armed *a)
-{
-	return a->tag;
-}

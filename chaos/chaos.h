@@ -49,6 +49,5 @@ int chaos_heal_all(struct chaos *c, struct err *e);
 size_t chaos_active(struct chaos *c, struct strbuf *names);
 enum fault_state armed_state(const struct armed *a);
 const struct fault *armed_fault(const struct armed *a); /* settled when its state says so */
-void *armed_tag(const struct armed *a);
 
 #endif

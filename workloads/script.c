@@ -503,25 +503,6 @@ int script_describe(const char *name, struct strbuf *out, struct err *e)
 	return 0;
 }
 
-size_t script_names(const char **out, size_t max)
-{
-	size_t n = 0;
-
-	for (; n < sizeof(embedded) / sizeof(*embedded) && n < max; n++)
-		out[n] = embedded[n].name;
-	return n;
-}
-
-const char *script_text(const char *name, unsigned long *size)
-{
-	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
-		if (strcmp(name, embedded[i].name) == 0) {
-			*size = *embedded[i].size;
-			return (const char *)embedded[i].text;
-		}
-	return NULL;
-}
-
 void script_close(struct script *s)
 {
 	if (s->L)

@@ -104,9 +104,6 @@ int64_t script_option(struct script *s, const char *name, int64_t max);
 int script_describe(const char *name, struct strbuf *out, struct err *e);
 /* 1: the load has an option of that name, 0: it has not, -1: the load can't be read. */
 int script_has_option(const char *load, const char *option);
-size_t script_names(const char **out, size_t max); /* the embedded loads */
-/* an embedded load's file; NULL: none of that name */
-const char *script_text(const char *name, unsigned long *size);
 /* Pushes `con` and `r` userdata on s->L; the faces must outlive the state. */
 void script_push_con(struct script *s, struct con_face *c);
 void script_push_draw(struct script *s, struct draw *d);

@@ -127,11 +127,6 @@ pid_t proc_pid(const struct proc *p)
 	return p->pid;
 }
 
-const char *proc_name(const struct proc *p)
-{
-	return p->name;
-}
-
 static void how_it_ended(struct proc *p, const siginfo_t *si)
 {
 	const char *abbrev;

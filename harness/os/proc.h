@@ -40,7 +40,6 @@ struct proc_opts {
 struct proc; /* one child; use it from one thread */
 struct proc *proc_start(const struct proc_opts *o, struct err *e); /* fails when exec fails */
 pid_t proc_pid(const struct proc *p);
-const char *proc_name(const struct proc *p);
 /* When the leader has ended, so has its family: whatever it left behind is SIGKILLed, and its log
  * is complete. */
 /* does not reap before it has noted how it ended */

@@ -95,11 +95,6 @@ void commit_order_free(struct commit_order *o)
 	free(o);
 }
 
-const struct row_layout *commit_order_keyless(const struct commit_order *o)
-{
-	return o->keyless;
-}
-
 const struct row_layout *commit_order_timestamp(const struct commit_order *o)
 {
 	return o->timestamp;

@@ -26,8 +26,6 @@ int commit_order_add(struct commit_order *o, const struct redo_row *r, struct er
 int commit_order_sort(struct commit_order *o, struct err *e);
 /* 1: a row, valid until the next call; 0: the end; -1 */
 int commit_order_next(struct commit_order *o, struct commit_order_row *out, struct err *e);
-const struct row_layout *commit_order_keyless(
-	const struct commit_order *o); /* a table without a key, or NULL */
 const struct row_layout *commit_order_float_key(
 	const struct commit_order *o); /* as merge_float_key */
 /* a table with a TIMESTAMP column, or NULL */

@@ -74,11 +74,6 @@ void image_chain_free(struct image_chain *c)
 	free(c);
 }
 
-size_t image_chain_suspects(const struct image_chain *c)
-{
-	return c->n;
-}
-
 bool image_chain_round(struct image_chain *c)
 {
 	uint64_t links = 0;

@@ -12,7 +12,6 @@ struct image_chain;
 /* asks m for its suspects; m must outlive it; NULL on error */
 struct image_chain *image_chain_new(struct merge *m, struct err *e);
 void image_chain_free(struct image_chain *c);
-size_t image_chain_suspects(const struct image_chain *c);
 /* true: read the log, pass each row to image_chain_row, then image_chain_judge; false: all are
  * judged */
 bool image_chain_round(struct image_chain *c);

@@ -94,3 +94,48 @@ server() {
 	pids+=($!)
 	wait_for 60 mariadb --no-defaults -h127.0.0.1 -P"$port" -uroot -e 'SELECT 1' >/dev/null || { tail "$scratch/$name.log"; exit 3; }
 }
+
+# Two clusters that run already, as an operator would have started them (stand-ins): "primary" at $offset, "secondary" 1000 above it. $scratch/start TAG OFFSET and
+# $scratch/kill TAG are the operator's commands; $at_lua begins a clusters file with a function that gives the cluster at an offset.
+attached_pair() {
+	trap 'for c in "$scratch"/*.pid; do [ -e "$c" ] && "$scratch/kill" "$(basename "$c" .pid)"; done; finish' EXIT
+	chmod 755 "$scratch"
+	export TIUP_HOME=$scratch/tiup PATH=$PWD/tests/standins:$PATH DRTEST DB_PASSWORD=
+	mkdir -p "$TIUP_HOME/bin" "$scratch/store"
+	echo '{}' >"$TIUP_HOME/bin/root.json"
+	out=$scratch/runs
+	# Below the ports that the kernel gives out, and above where drtest's own playgrounds begin.
+	for offset in $(shuf -e 7100 8100 9100 10100); do
+		busy=0
+		for o in "$offset" $((offset + 1000)) $((offset + 2000)); do
+			for p in 4000 10080 2379 2380 20160 20180 8300 9527; do (: </dev/tcp/127.0.0.1/$((p + o))) 2>/dev/null && busy=1; done
+		done
+		[ $busy = 0 ] && break
+	done
+	cat >"$scratch/start" <<S
+#!/bin/bash
+# start TAG OFFSET
+setsid tiup --tag "\$1" playground v8.5.7 --host 127.0.0.1 --db 1 --pd 1 --kv 1 --tiflash 0 --ticdc 1 --without-monitor --port-offset "\$2" \\
+	>"$scratch/\$1.log" 2>&1 </dev/null &
+echo \$! >"$scratch/\$1.pid"
+S
+	cat >"$scratch/kill" <<S
+#!/bin/bash
+# kill TAG: every process of it in one instant. The stand-in's processes have groups of their own: they are known by the tag's folder.
+for pid in \$(pgrep -f "$TIUP_HOME/data/\$1/") \$(cat "$scratch/\$1.pid"); do kill -9 "\$pid" 2>/dev/null; done
+true
+S
+	chmod +x "$scratch/start" "$scratch/kill"
+	"$scratch/start" primary "$offset"
+	"$scratch/start" secondary "$((offset + 1000))"
+	for name in primary secondary; do
+		wait_for 60 test -e "$TIUP_HOME/data/$name/dsn" || { cat "$scratch/$name.log"; bad "$name did not start"; exit 1; }
+	done
+	at_lua=$(cat <<'L'
+local function at(offset)
+  return { sql = { host = "127.0.0.1", port = 4000 + offset, password = env "DB_PASSWORD" }, pd = "http://127.0.0.1:" .. 2379 + offset,
+           status = "http://127.0.0.1:" .. 10080 + offset, ticdc = "http://127.0.0.1:" .. 8300 + offset }
+end
+L
+	)
+}
