@@ -361,4 +361,3 @@ const struct fault *armed_fault(const struct armed *a)
 {
 	return &a->f;
 }
-

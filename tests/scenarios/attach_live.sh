@@ -30,7 +30,7 @@ expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" --on attac
 LIMIT=90 expect "the plan" 0 'GET /api/v2/changefeeds/live, which goes on as it is' "$DRTEST" run scenarios/live_failover.lua --on attach \
 	--clusters "$scratch/clusters.lua" --plan
 LIMIT=90 expect "a game day is the file's own disaster" 0 "$scratch/kill primary" "$DRTEST" gameday --clusters "$scratch/clusters.lua" --plan
-LIMIT=90 expect "the drill passes" 0 '^PASS 4 checks' "$DRTEST" run scenarios/live_failover.lua --on attach --clusters "$scratch/clusters.lua" --out "$out" \
+LIMIT=90 expect "the drill passes" 0 '^PASS 5 checks' "$DRTEST" run scenarios/live_failover.lua --on attach --clusters "$scratch/clusters.lua" --out "$out" \
 	--set tables=2 --set table_size=200 --set soak=2s
 cat "$scratch/out"
 grep -Eq '^RPO  lost [0-9,]+ of [0-9,]+' "$scratch/out" && ok || bad "no RPO"
