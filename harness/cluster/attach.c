@@ -44,6 +44,11 @@ int attach_use(const char *path, struct err *e)
 	return 0;
 }
 
+const char *attach_path(void)
+{
+	return used_path;
+}
+
 const struct attach_cluster *attach_find(const char *name)
 {
 	for (size_t i = 0; in_use && i < used.n; i++)
