@@ -6,11 +6,15 @@
 
 #include "harness/binlog/binlog_event.h"
 #include "harness/binlog/ddl_words.h"
+#include "harness/sql/charset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	/* nobody listens there: a text in another character set can't be converted */
+	static const struct sql_endpoint nobody = { .host = "127.0.0.1", .port = 1 };
+	struct charsets *sets;
 	enum binlog_checksum alg = CHECKSUM_NONE;
 	struct binlog_query q = { .db = STRBUF_INIT, .text = STRBUF_INIT };
 	struct binlog_event ev;
@@ -27,11 +31,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
+	sets = charsets_new(&nobody);
 	if (binlog_event_parse(&ev, data + 1, size - 1, &alg, &e) == 0) {
 		binlog_gtid_parse(&g, &ev, &e);
-		if (binlog_query_parse(&q, &ev, &e) == 0)
+		if (binlog_query_parse(&q, &ev, sets, &e) == 0)
 			ddl_words(q.db.buf, q.text.buf, q.text.len, 0, &w);
 	}
+	charsets_free(sets);
 	strbuf_release(&q.db);
 	strbuf_release(&q.text);
 	return 0;
