@@ -13,7 +13,7 @@ done
 mkdir "$scratch/away"
 cd "$scratch/away" || exit 1
 expect "it says what it is made of" 0 '^  toml\+\+ +[0-9]' "$installed" --version
-[ "$(grep -c '[0-9]\.[0-9]' "$scratch/out")" = 13 ] && ok || bad "a version is missing: $(cat "$scratch/out")"
+[ "$(grep -c '[0-9]\.[0-9]' "$scratch/out")" = 14 ] && ok || bad "a version is missing: $(cat "$scratch/out")"
 expect "it lists its scenarios" 0 'share/drtest/scenarios/failover.lua' "$installed" list
 expect "it finds one by name" 0 '^plan of failover' "$installed" run failover --plan
 expect "it finds one as in the documents" 0 '^plan of failover' "$installed" run scenarios/failover.lua --plan
