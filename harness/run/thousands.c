@@ -35,6 +35,8 @@ static bool stands_alone(const char *text, const char *from, size_t n)
 
 	if (before != ' ' && before != '(' && before != '\n')
 		return false;
+	if (before == '(' && after == ')')
+		return false; /* a server's error number: "doesn't exist (1146)" */
 	if ((after == '.' || after == ',') && isdigit((unsigned char)next))
 		return false; /* a decimal, or written with separators already */
 	return !after || strchr(" ,;.)\n", after);

@@ -5,7 +5,8 @@
 
 /* A copy in which every whole number of four to twelve digits that stands alone has separators.
  * What names something keeps its digits: a TSO (longer), parts of addresses, GTIDs and decimals
- * (not alone), and what follows id, port, seed, seq or worker. */
+ * (not alone), an error's number in brackets of its own, and what follows id, port, seed, seq or
+ * worker. */
 char *thousands_text(const char *text);
 
 #endif
