@@ -31,6 +31,7 @@ return scenario {
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
       t:in_step(feed)
+      t:settled(feed)
     end)
 
     t:step("primary and store die in one instant", function()

@@ -27,6 +27,8 @@ return scenario {
       backup = old:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = old:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      t:in_step(feed)
+      t:settled(feed)
     end)
 
     t:step("disaster, replay, promotion", function()

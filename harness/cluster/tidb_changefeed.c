@@ -17,6 +17,9 @@
 
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
+/* TiCDC's API may say nothing for 20 s on a machine that is busy, and goes on as if nothing had
+ * been: what it said last stands for so long, and its silence is told */
+#define SILENT_NS (60 * S_NS)
 #define API_FIRST_MS 3000 /* then its PD is suspected */
 #define META_MS 1000      /* of the log's meta: a store that takes longer is not waited for */
 #define CREATE_MS 90000
@@ -340,13 +343,23 @@ int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct e
 
 	if (!t->asked_ns || now - t->asked_ns >= (t->v2 ? ASK_NS : ASK_CLI_NS)) {
 		if (ask(c, &f, &why) < 0) {
-			if (why.kind != ERR_NOT_FOUND || now - t->created_ns > YOUNG_NS) {
+			bool silent = why.kind == ERR_TIMEOUT && t->answered_ns &&
+				      now - t->answered_ns < SILENT_NS;
+			bool young = why.kind == ERR_NOT_FOUND && now - t->created_ns <= YOUNG_NS;
+
+			if (silent)
+				snprintf(t->last.error, sizeof(t->last.error),
+					 "TiCDC's API has not answered for %lld s",
+					 (long long)((clock_mono_ns() - t->answered_ns) / S_NS));
+			if (!silent && !young) {
 				if (e)
 					*e = why;
 				return -1;
 			}
 		} else if (state_of(t, &f, &t->last, now, e) < 0) {
 			return -1;
+		} else {
+			t->answered_ns = now;
 		}
 		t->asked_ns = now;
 		feed_status_write(c->status_path, &t->last, NULL);
@@ -427,6 +440,7 @@ static void forget(struct tidb_cluster *t)
 {
 	t->asked_ns = t->asked_meta_ns = t->looked_ns = t->retrying_ns = 0;
 	t->checkpoint_moved_ns = t->resolved_moved_ns = t->created_ns = clock_mono_ns();
+	t->answered_ns = t->created_ns;
 	t->seen_checkpoint = t->seen_resolved = t->log_resolved = 0;
 	t->still[0] = '\0';
 }
@@ -523,6 +537,7 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e)
 		   : create_by_cli(c, t, &create, &f, e);
 	t->created_ns = clock_mono_ns();
+	t->answered_ns = t->created_ns;
 	if (rc == 0 && *o->redo_uri)
 		rc = redo_is_written(c, &f, o->redo_uri, e);
 	if (rc == 0)

@@ -38,7 +38,8 @@ struct tidb_cluster {
 	bool sink_made; /* sink_user was made there */
 	struct feed_status last;
 	int64_t created_ns, asked_ns, asked_meta_ns;
-	tso_t log_resolved; /* by the redo log's meta; 0: not told */
+	int64_t answered_ns; /* when TiCDC last said how its changefeed is; 0: never */
+	tso_t log_resolved;  /* by the redo log's meta; 0: not told */
 	/* what moved when; all CLOCK_MONOTONIC */
 	tso_t seen_checkpoint, seen_resolved;
 	int64_t checkpoint_moved_ns, resolved_moved_ns, looked_ns, retrying_ns;

@@ -84,6 +84,17 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       end)
       frozen:heal()
       late:heal()
+    elseif opt.what == "silent" then
+      local still = t:fault { pause = feed }
+      t:eventually("TiCDC's silence is told, and ends nothing", "60s", function()
+        local e = feed:status().error
+        return e:find("TiCDC's API has not answered for %d+ s") ~= nil, e
+      end)
+      still:heal()
+      primary:sql "INSERT INTO d.t VALUES (4)"
+      local last = primary:position()
+      t:eventually("it goes on", "60s", function() return feed:reached(last) end)
+      t:check("all is there", #secondary:query "SELECT * FROM d.t" == 4)
     elseif opt.what == "kill" then
       t:kill(primary, "ticdc")
       t:disaster { interrupt = primary }
@@ -151,6 +162,7 @@ LIMIT=90 expect "the sink stands still" 0 'PASS' "$DRTEST" run "$scratch/feed.lu
 nothing_left "the still sink"
 
 # ---- one component dies, then Ctrl+C as at a terminal
+LIMIT=90 expect "TiCDC says nothing for a while" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=silent
 LIMIT=60 expect "TiCDC is killed, the rest is interrupted" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=kill
 nothing_left "an interrupt"
 
