@@ -6,7 +6,7 @@ local text = require "drtest.text"
 return scenario {
   name = "double_disaster",
   promotes = true,
-  needs = { "kill" },
+  needs = { "store", "kill" },
   options = {
     tables     = { 2,     "tables", min = 1, max = 10000 },
     table_size = { 500,   "rows of each", min = 1, max = 2147483647 },

@@ -656,7 +656,8 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = plan(&r);
 		goto out;
 	}
-	n = scenario_needs(&r.scenario, o->ground, o->modules, finding, &findings, &e);
+	n = scenario_needs(&r.scenario, o->ground, o->store == RUN_STORE_S3, o->modules, finding,
+			   &findings, &e);
 	if (n < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
 		code = EXIT_USAGE;

@@ -284,7 +284,7 @@ static int need(const char *thing, const struct ground *ground,
 	return -1;
 }
 
-int scenario_needs(struct scenario *s, const struct ground *ground,
+int scenario_needs(struct scenario *s, const struct ground *ground, bool store_serves,
 		   const struct runtime_module *modules,
 		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
 		   struct err *e)
@@ -303,15 +303,24 @@ int scenario_needs(struct scenario *s, const struct ground *ground,
 		thing = lua_tostring(L, -1);
 		if (!thing)
 			break;
-		rc = need(thing, ground, modules, &missing);
+		if (!strcmp(thing, "store")) {
+			rc = store_serves;
+			strbuf_addstr(
+				&missing,
+				"store: a directory (--store file) can be neither killed nor cut off");
+		} else {
+			rc = need(thing, ground, modules, &missing);
+		}
 		if (rc < 0)
 			n = err_set(
 				e, ERR_USAGE, 0,
-				"%s: needs: there is no '%s' (a fault's name, \"link\", \"clock\", \"pair\", \"roll_forward\", \"take_back\" or \"time_travel\")",
+				"%s: needs: there is no '%s' (a fault's name, \"link\", \"store\", \"clock\", \"pair\", \"roll_forward\", \"take_back\" or \"time_travel\")",
 				s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf,
-			   "a machine or ground that can, or a scenario without it");
+			   strcmp(thing, "store") != 0
+				   ? "a machine or ground that can, or a scenario without it"
+				   : "leave out --store file");
 			n++;
 		}
 		strbuf_release(&missing);

@@ -27,9 +27,10 @@ struct scenario {
  * see. */
 int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 		  const struct runtime_module *modules, struct err *e);
-/* What the scenario's `needs` names and this machine or ground lacks: fn is told of each. Returns
+/* What the scenario's `needs` names and this machine or ground lacks ("store": a store that is a
+ * server, which can be killed or cut off): fn is told of each. Returns
  * their number; -1: ERR_USAGE, it names a thing that nobody knows. */
-int scenario_needs(struct scenario *s, const struct ground *ground,
+int scenario_needs(struct scenario *s, const struct ground *ground, bool store_serves,
 		   const struct runtime_module *modules,
 		   void (*fn)(void *arg, const char *what, const char *way_out), void *arg,
 		   struct err *e);
