@@ -1,5 +1,6 @@
 #include "harness/net/webhook.h"
 
+#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
@@ -103,9 +104,17 @@ void webhook_sign(const struct webhook *w, const char *id, int64_t timestamp, co
 	free(text);
 }
 
-static bool worth_another_try(long status)
+static bool status_may_pass(long status)
 {
-	return status == 0 || status == 408 || status == 429 || status >= 500;
+	return status == 408 || status == 429 || status >= 500;
+}
+
+/* A certificate that is not trusted now won't be in a minute. */
+static bool failure_may_pass(const struct err *e)
+{
+	return e->kind != ERR_CANCELLED && e->kind != ERR_USAGE &&
+	       e->code != CURLE_PEER_FAILED_VERIFICATION && e->code != CURLE_SSL_CERTPROBLEM &&
+	       e->code != CURLE_SSL_CACERT_BADFILE;
 }
 
 /* 0 it was taken; 1 try again; -1 never. */
@@ -131,13 +140,12 @@ static int send_once(const struct webhook *w, const char *id, const char *json, 
 		headers[2] = signature.buf;
 	}
 	rc = http_send(&r, deadline_in_ms(TRY_MS), &a, e);
-	if (rc < 0)
-		rc = e->kind == ERR_CANCELLED || e->kind == ERR_USAGE ? -1 : 1;
-	else if (a.status >= 200 && a.status < 300)
-		rc = 0;
-	else
-		rc = err_set(e, ERR_IO, (int)a.status, "%s answers %ld", w->called, a.status) *
-		     (worth_another_try(a.status) ? -1 : 1);
+	if (rc < 0) {
+		rc = failure_may_pass(e) ? 1 : -1;
+	} else if (a.status / 100 != 2) {
+		err_set(e, ERR_IO, (int)a.status, "%s answers %ld", w->called, a.status);
+		rc = status_may_pass(a.status) ? 1 : -1;
+	}
 	http_answer_release(&a);
 	strbuf_release(&signature);
 	free(id_line);

@@ -75,7 +75,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt -days 2 -
 openssl s_server -accept 127.0.0.1:0 -key tls.key -cert tls.crt -www >tls.log 2>&1 &
 tls=$!
 wait_for 20 grep -q '^ACCEPT' tls.log
-expect "a server that is not who it says" 3 "nobody was told of the verdict: after 6 tries: POST https://127.0.0.1:[0-9]*: SSL" \
+expect "a server that is not who it says" 3 "nobody was told of the verdict: POST https://127.0.0.1:[0-9]*: SSL" \
 	"$DRTEST" report $run --webhook "https://127.0.0.1:$(grep -o '[0-9]*$' <(grep -m 1 ^ACCEPT tls.log))/x"
 kill $tls
 
