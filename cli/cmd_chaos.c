@@ -22,6 +22,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 #include "harness/run/run.h"
 
 #define WORDS_MAX 16
@@ -305,20 +306,9 @@ static bool works_in(int pid, const char *name)
 
 static bool is_above_us(int pid)
 {
-	for (pid_t at = getpid(); at > 1;) {
-		char path[64];
-		struct strbuf line = STRBUF_INIT;
-		const char *p;
-
+	for (pid_t at = getpid(); at > 1; at = proc_parent(at))
 		if (at == pid)
 			return true;
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)at);
-		if (fs_read_file(path, 4096, &line, NULL) < 0)
-			return false;
-		p = strrchr(line.buf, ')');
-		at = p && strlen(p) > 4 ? (pid_t)strtol(p + 4, NULL, 10) : 0; /* ") S PPID" */
-		strbuf_release(&line);
-	}
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 
 #define SPACE_BYTES_MIN ((int64_t)4 << 30)
 
@@ -146,6 +147,24 @@ static void kill_if_of(pid_t pid, const char *data)
 		close(fd);
 }
 
+/* A playground is its drtest's child, or its tiup's who is: as long as that one lives it is in use,
+ * though its run's folder may be out of sight (another mount namespace). */
+static bool is_in_use(pid_t pid)
+{
+	for (pid_t at = proc_parent(pid); at > 1; at = proc_parent(at)) {
+		struct strbuf name = STRBUF_INIT;
+		char path[64];
+		bool is;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)at);
+		is = fs_read_file(path, 64, &name, NULL) == 0 && !strncmp(name.buf, "drtest", 6);
+		strbuf_release(&name);
+		if (is)
+			return true;
+	}
+	return false;
+}
+
 /* Is there a run's directory whose name the tag begins with? */
 static int is_run_of(void *arg, const char *name, struct err *e)
 {
@@ -169,7 +188,7 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	char *here = xstrfmt("%s/tiup_process_meta", p.data), *there = playground_strayed(p.data),
 	     *elsewhere = xstrfmt("%s/tiup_process_meta", there);
 	char *file = fs_exists(here) ? here : elsewhere, *what = xstrfmt("playground %s", tag);
-	pid_t pid;
+	pid_t pid = 0;
 
 	(void)e;
 	if (!is_ours(tag, p.data))
@@ -178,6 +197,11 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 		fs_list(k->runs, is_run_of, &run, NULL);
 	if (!run) /* it lives, or is kept */
 		goto out;
+	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) < 0 ||
+	    playground_meta_pid(meta.buf, meta.len, &pid) < 0)
+		pid = 0;
+	if (pid && is_in_use(pid))
+		goto out;
 	if (k->dry_run) {
 		k->fn(k->arg, what);
 		k->n++;
@@ -185,8 +209,7 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 	}
 	/* playground first: its components go with it. The pid may be a stranger's by now: it has
 	 * to know the tag. */
-	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) == 0 &&
-	    playground_meta_pid(meta.buf, meta.len, &pid) == 0)
+	if (pid)
 		kill_if_of(pid, p.data);
 	for (unsigned i = playground_components(&p, left); i--;)
 		kill_if_of(left[i].pid, p.data);

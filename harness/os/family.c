@@ -15,6 +15,7 @@
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 #include "harness/os/spawn.h"
 
 #define ENVIRON_BYTES_MAX ((size_t)1 << 20)
@@ -46,6 +47,13 @@ int proc_stat(pid_t pid, struct stat_line *out)
 	out->session = session;
 	out->start = start;
 	return 0;
+}
+
+pid_t proc_parent(pid_t pid)
+{
+	struct stat_line line;
+
+	return proc_stat(pid, &line) == 0 ? line.ppid : 0;
 }
 
 void family_prefix(char out[FAMILY_MAX])

@@ -90,6 +90,8 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out, size_t max,
 		  struct deadline d, struct err *e);
 
+/* Whose child a process is; 0: there is no such process, or nobody tells. */
+pid_t proc_parent(pid_t pid);
 /* Finds an executable in PATH; NULL if absent; the caller frees. */
 char *proc_which(const char *name);
 /* This very program, to be started again: its path, or the link to it where the file was replaced

@@ -162,6 +162,15 @@ LIMIT=90 expect "the sink stands still" 0 'PASS' "$DRTEST" run "$scratch/feed.lu
 nothing_left "the still sink"
 
 # ---- one component dies, then Ctrl+C as at a terminal
+# who cleans up from another mount namespace does not see the run's folder; the run's playground is in use all the same
+if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then
+	"$DRTEST" run "$scratch/start.lua" --on playground --store file --out "$out" >"$scratch/running" 2>&1 &
+	pid=$!
+	wait_for 60 bash -c "ls $TIUP_HOME/data/*start-42-primary/tiup_process_meta"
+	expect "a playground in use is left alone" 0 '' unshare --mount bash -c "mount -t tmpfs none /var/tmp && exec '$DRTEST' clean"
+	grep 'start-42' "$scratch/out" && bad "it was cleaned away" || ok
+	wait $pid && ok || bad "the run did not survive: $(cat "$scratch/running")"
+fi
 LIMIT=90 expect "TiCDC says nothing for a while" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=silent
 LIMIT=60 expect "TiCDC is killed, the rest is interrupted" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --store file --out "$out" --set what=kill
 nothing_left "an interrupt"
