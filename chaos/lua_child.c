@@ -12,6 +12,9 @@
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
+#include "harness/run/routes.h"
 #include "harness/run/runtime.h"
 
 static unsigned serial; /* the main thread's */
@@ -25,7 +28,7 @@ static void child_close(void *object, bool keep)
 	free(c);
 }
 
-static const struct runtime_ops ops = { .close = child_close };
+static const struct owned_ops ops = { .close = child_close };
 
 struct lua_child *lua_child_check(lua_State *L, int index)
 {
@@ -38,7 +41,7 @@ static char *sink_of(struct runtime *r, struct lua_cluster *to, struct err *e)
 {
 	struct sql_endpoint ep = *cluster_endpoint(to->c);
 	const char *zone = cluster_redo_time_zone(to->c);
-	unsigned via = (unsigned)runtime_route(r, "replay", (int)ep.port);
+	unsigned via = (unsigned)route_port(r, "replay", (int)ep.port);
 	struct strbuf s = STRBUF_INIT;
 	char *uri, *at = xstrfmt("@%s/sink-%u", runtime_data_dir(r), serial);
 	int rc;
@@ -76,12 +79,12 @@ int lua_child_replay(lua_State *L)
 	char *via, *tmp, *process, *sink;
 
 	lua_cluster_allowed(L, to, ABLE_WRITE);
-	runtime_fields(L, 3, "replay_process",
-		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
-					 { "memory_mb", FIELD_WHOLE, &memory },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "replay_process",
+		   (struct field[]){ { "workers", FIELD_WHOLE, &workers },
+				     { "memory_mb", FIELD_WHOLE, &memory },
+				     { NULL, 0, NULL } });
 	c = xcalloc(1, sizeof(*c));
-	runtime_own(r, &ops, c);
+	owned_add(r, &ops, c);
 	*(struct lua_child **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, CHILD_METATABLE);
 	lua_setmetatable(L, -2);
@@ -91,11 +94,11 @@ int lua_child_replay(lua_State *L)
 			 uri, to->name))
 		return 1;
 	proc_self(self);
-	via = runtime_route_uri(r, "replay", uri);
+	via = route_uri(r, "replay", uri);
 	sink = sink_of(r, to, &e);
 	if (!sink) {
 		free(via);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	snprintf(worker_text, sizeof(worker_text), "%" PRId64, workers);
 	snprintf(memory_text, sizeof(memory_text), "%" PRId64 "MiB", memory);
@@ -130,7 +133,7 @@ int lua_child_replay(lua_State *L)
 	free(log);
 	free(process);
 	if (!c->proc)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 1;
 }
 

@@ -15,6 +15,9 @@
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_store.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
+#include "harness/run/recovery.h"
 #include "harness/run/runtime.h"
 
 EMBEDDED(chaos_fault_lua);
@@ -34,7 +37,7 @@ static void before(void *arg, void *tag)
 		struct struck *s = &f->struck[i];
 		struct lua_cluster *c = s->object;
 
-		runtime_expect(f->r, s->object, false);
+		owned_expect(f->r, s->object, false);
 		if (s->kind != STRUCK_CLUSTER)
 			continue;
 		if (s->part != CLUSTER_FEED)
@@ -106,7 +109,7 @@ static void faults_close(void *object, bool keep)
 	free(x);
 }
 
-static const struct runtime_ops ops = { .close = faults_close };
+static const struct owned_ops ops = { .close = faults_close };
 
 struct faults *lua_faults_of(lua_State *L)
 {
@@ -122,11 +125,11 @@ struct faults *lua_faults_of(lua_State *L)
 		return x;
 	x = xcalloc(1, sizeof(*x));
 	x->r = r;
-	runtime_own(r, &ops, x);
+	owned_add(r, &ops, x);
 	if (!runtime_planning(r)) {
 		x->chaos = chaos_new(&(struct chaos_hooks){ before, after, healed, x }, &e);
 		if (!x->chaos)
-			runtime_raise(L, &e);
+			lua_raise(L, &e);
 	}
 	lua_pushlightuserdata(L, &registry_key);
 	lua_pushlightuserdata(L, x);
@@ -172,18 +175,18 @@ static int arm(lua_State *L)
 	f->next = x->all;
 	x->all = f;
 	if (!kind)
-		runtime_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
-	runtime_fields(L, 5, "t:fault",
-		       (struct field[]){ { "part", FIELD_TEXT, &part },
-					 { "disaster", FIELD_FLAG, &f->disaster },
-					 { "may_die", FIELD_FLAG, &may_die },
-					 { NULL, 0, NULL } });
+		lua_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
+	lua_fields(L, 5, "t:fault",
+		   (struct field[]){ { "part", FIELD_TEXT, &part },
+				     { "disaster", FIELD_FLAG, &f->disaster },
+				     { "may_die", FIELD_FLAG, &may_die },
+				     { NULL, 0, NULL } });
 	if (part) {
 		lua_cluster_part(L, part, &which_part, &which);
 		if ((which_part == CLUSTER_PD || which_part == CLUSTER_STORAGE ||
 		     which != CLUSTER_EACH) &&
 		    !ground_can(runtime_ground(x->r), ABLE_KILL_COMPONENT))
-			runtime_usage(
+			lua_usage(
 				L,
 				"t:fault: a cluster of the %s ground has no %s: its parts are \"server\" and \"changefeed\"",
 				runtime_ground(x->r)->name, part);
@@ -197,7 +200,7 @@ static int arm(lua_State *L)
 	lua_fault_read_targets(L, 2, kind, f, &fault.target, which_part, which);
 	if (kind->check && kind->check(&fault, &e) < 0) {
 		fault_release(&fault);
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 	}
 	struct strbuf text = STRBUF_INIT;
 
@@ -222,7 +225,7 @@ static int arm(lua_State *L)
 	}
 	f->armed = chaos_arm(x->chaos, &fault, &when, f, &e);
 	if (!f->armed)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 1;
 }
 
@@ -309,9 +312,9 @@ static int settle(lua_State *L)
 		return 0;
 	f->settled = true;
 	if (armed_state(f->armed) == FAULT_FAILED)
-		return runtime_raise(L, &fault->error);
+		return lua_raise(L, &fault->error);
 	if (f->disaster)
-		runtime_disaster(f->r, fault->ops->name, fault->target.name, fault->at_ns);
+		recovery_disaster(f->r, fault->ops->name, fault->target.name, fault->at_ns);
 	for (size_t i = 0; f->deadly && i < f->n_struck; i++) {
 		struct struck *s = &f->struck[i];
 		struct proc *p = leader(s);
@@ -325,19 +328,19 @@ static int settle(lua_State *L)
 				 by_components;
 
 		if (component && settle_component(s->object, s, s->part, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		if (s->kind == STRUCK_FEED && !p && killed &&
 		    settle_component(feed->source, s, CLUSTER_FEED, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		if (s->kind == STRUCK_CLUSTER && !component &&
 		    settle_cluster(s, by_components, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		if (s->kind == STRUCK_STORE && p && !proc_running(p))
 			lua_store_down(s->object);
 		if (s->kind == STRUCK_FEED && p && !proc_running(p)) {
 			feed->running = false;
 			if (cluster_kill(feed->source->c, CLUSTER_FEED, NULL, &e) < 0)
-				return runtime_raise(L, &e);
+				return lua_raise(L, &e);
 		}
 	}
 	return 0;

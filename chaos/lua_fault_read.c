@@ -7,6 +7,7 @@
 #include "chaos/lua_fault_impl.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_store.h"
+#include "harness/run/lua_args.h"
 
 /* ---- targets */
 
@@ -22,7 +23,7 @@ static void add_proc(lua_State *L, struct fault_target *t, struct proc *p)
 	struct err e = ERR_INIT;
 
 	if (t->n_procs == FAULT_PROCS_MAX)
-		runtime_usage(L, "a fault has at most %d processes", FAULT_PROCS_MAX);
+		lua_usage(L, "a fault has at most %d processes", FAULT_PROCS_MAX);
 	if (p && proc_ref(p, &t->procs[t->n_procs], &e) == 0)
 		t->n_procs++;
 }
@@ -35,7 +36,7 @@ static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c,
 
 	t->n_procs += n;
 	if (!n && part != CLUSTER_ALL)
-		runtime_usage(L, "%s has no such part that runs", cluster_name(c));
+		lua_usage(L, "%s has no such part that runs", cluster_name(c));
 }
 
 /* The value at the top of the stack, one of a fault's targets. */
@@ -45,22 +46,22 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 	struct struck s = { .part = part, .which = which };
 
 	if (f->n_struck == STRUCK_MAX)
-		runtime_usage(L, "a fault has at most %d targets", STRUCK_MAX);
+		lua_usage(L, "a fault has at most %d targets", STRUCK_MAX);
 	if (lua_is_a(L, -1, LINK_METATABLE) !=
 	    (kind->on == FAULT_ON_LINK || kind->on == FAULT_ON_STORE_LINK))
-		runtime_usage(L, "%s is a fault of %s", kind->name,
-			      kind->on == FAULT_ON_PROCS
-				      ? "a cluster, a changefeed or the store, not of a link"
-			      : kind->on == FAULT_ON_DISK
-				      ? "a cluster with a disk of its own (disk_mb), not of a link"
-				      : "a link: t:link { \"feed\", primary }");
+		lua_usage(L, "%s is a fault of %s", kind->name,
+			  kind->on == FAULT_ON_PROCS
+				  ? "a cluster, a changefeed or the store, not of a link"
+			  : kind->on == FAULT_ON_DISK
+				  ? "a cluster with a disk of its own (disk_mb), not of a link"
+				  : "a link: t:link { \"feed\", primary }");
 	if (lua_is_a(L, -1, LINK_METATABLE)) {
 		struct lua_link *l = lua_link_check(L, -1);
 
 		if (kind->on == FAULT_ON_STORE_LINK && !l->store)
-			runtime_usage(L, "%s: %s is no link to the store", kind->name, l->name);
+			lua_usage(L, "%s: %s is no link to the store", kind->name, l->name);
 		if (t->n_links == FAULT_LINKS_MAX)
-			runtime_usage(L, "a fault has at most %d links", FAULT_LINKS_MAX);
+			lua_usage(L, "a fault has at most %d links", FAULT_LINKS_MAX);
 		t->links[t->n_links++] = l->p;
 		add_name(t, l->name);
 		return;
@@ -73,7 +74,7 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		if (kind->on == FAULT_ON_DISK)
 			snprintf(t->disk, sizeof(t->disk), "%s", c->disk);
 		else if (!c->alive)
-			runtime_usage(L, "%s: %s is down", kind->name, c->name);
+			lua_usage(L, "%s: %s is down", kind->name, c->name);
 		add_name(t, c->name);
 		if (c->c && kind->on == FAULT_ON_PROCS)
 			add_procs(L, t, c->c, part, which);
@@ -85,7 +86,7 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		s.kind = STRUCK_FEED;
 		s.object = feed;
 		if (!feed->running)
-			runtime_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
+			lua_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
 		add_name(t, "changefeed ");
 		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s",
 			 feed->id);
@@ -104,7 +105,7 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		s.kind = STRUCK_STORE;
 		s.object = store;
 		if (!store->port)
-			runtime_usage(
+			lua_usage(
 				L,
 				"%s: the store is a directory (--store file): there is no process of it",
 				kind->name);
@@ -112,9 +113,9 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		if (store->minio)
 			add_proc(L, t, minio_proc(store->minio));
 	} else {
-		runtime_usage(
-			L, "%s: a target is a cluster, a changefeed, the store or a link, not a %s",
-			kind->name, luaL_typename(L, -1));
+		lua_usage(L,
+			  "%s: a target is a cluster, a changefeed, the store or a link, not a %s",
+			  kind->name, luaL_typename(L, -1));
 	}
 	f->struck[f->n_struck++] = s;
 }
@@ -146,7 +147,7 @@ static void read_match(lua_State *L, char out[96], const char *text)
 	if (!text)
 		return;
 	if (strlen(text) >= 96)
-		runtime_usage(L, "a fault's match is at most 95 bytes");
+		lua_usage(L, "a fault's match is at most 95 bytes");
 	strcpy(out, text);
 }
 
@@ -155,31 +156,30 @@ void lua_fault_read_args(lua_State *L, int index, struct fault_args *a)
 	const char *direction = NULL, *match = NULL;
 	int64_t kb = 0, bytes = 0, after_bytes = 0, status = 0, spare = 0;
 
-	runtime_fields(L, index, "t:fault",
-		       (struct field[]){ { "by", FIELD_DURATION_MS, &a->delay_ms },
-					 { "jitter", FIELD_DURATION_MS, &a->jitter_ms },
-					 { "kb_per_s", FIELD_WHOLE, &kb },
-					 { "bytes", FIELD_WHOLE, &bytes },
-					 { "after_bytes", FIELD_WHOLE, &after_bytes },
-					 { "gap_us", FIELD_WHOLE, &a->gap_us },
-					 { "direction", FIELD_TEXT, &direction },
-					 { "status", FIELD_WHOLE, &status },
-					 { "share", FIELD_NUMBER, &a->share },
-					 { "match", FIELD_TEXT, &match },
-					 { "answer", FIELD_FLAG, &a->answer },
-					 { "spare_mb", FIELD_WHOLE, &spare },
-					 { NULL, 0, NULL } });
+	lua_fields(L, index, "t:fault",
+		   (struct field[]){ { "by", FIELD_DURATION_MS, &a->delay_ms },
+				     { "jitter", FIELD_DURATION_MS, &a->jitter_ms },
+				     { "kb_per_s", FIELD_WHOLE, &kb },
+				     { "bytes", FIELD_WHOLE, &bytes },
+				     { "after_bytes", FIELD_WHOLE, &after_bytes },
+				     { "gap_us", FIELD_WHOLE, &a->gap_us },
+				     { "direction", FIELD_TEXT, &direction },
+				     { "status", FIELD_WHOLE, &status },
+				     { "share", FIELD_NUMBER, &a->share },
+				     { "match", FIELD_TEXT, &match },
+				     { "answer", FIELD_FLAG, &a->answer },
+				     { "spare_mb", FIELD_WHOLE, &spare },
+				     { NULL, 0, NULL } });
 	a->bytes_per_s = (uint64_t)kb * 1000;
 	a->slice_bytes = (uint64_t)bytes;
 	a->after_bytes = (uint64_t)after_bytes;
 	a->memory_bytes = (uint64_t)spare << 20;
 	a->status = status > 999 ? 999 : (int)status;
 	if (a->share < 0 || a->share > 1)
-		runtime_usage(L, "t:fault: share is 0 to 1");
+		lua_usage(L, "t:fault: share is 0 to 1");
 	if (direction && strcmp(direction, "up") != 0 && strcmp(direction, "down") != 0)
-		runtime_usage(L,
-			      "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"",
-			      direction);
+		lua_usage(L, "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"",
+			  direction);
 	a->direction = !direction ? FAULT_BOTH : *direction == 'u' ? FAULT_UP : FAULT_DOWN;
 	read_match(L, a->match, match);
 }
@@ -193,19 +193,19 @@ double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 	const char *match = NULL;
 	struct lua_feed *feed = NULL;
 
-	runtime_fields(L, index, "t:fault",
-		       (struct field[]){ { "at", FIELD_NUMBER, &at },
-					 { "lasts", FIELD_NUMBER, &lasts },
-					 { "busy", FIELD_ANY, NULL },
-					 { "lag_over", FIELD_WHOLE, &w->lag_ms },
-					 { "of", FIELD_ANY, NULL },
-					 { "request", FIELD_ANY, NULL },
-					 { "split", FIELD_ANY, NULL },
-					 { "match", FIELD_TEXT, &match },
-					 { "nth", FIELD_WHOLE, &nth },
-					 { "after_bytes", FIELD_WHOLE, &after_bytes },
-					 { "later_us", FIELD_WHOLE, &later },
-					 { NULL, 0, NULL } });
+	lua_fields(L, index, "t:fault",
+		   (struct field[]){ { "at", FIELD_NUMBER, &at },
+				     { "lasts", FIELD_NUMBER, &lasts },
+				     { "busy", FIELD_ANY, NULL },
+				     { "lag_over", FIELD_WHOLE, &w->lag_ms },
+				     { "of", FIELD_ANY, NULL },
+				     { "request", FIELD_ANY, NULL },
+				     { "split", FIELD_ANY, NULL },
+				     { "match", FIELD_TEXT, &match },
+				     { "nth", FIELD_WHOLE, &nth },
+				     { "after_bytes", FIELD_WHOLE, &after_bytes },
+				     { "later_us", FIELD_WHOLE, &later },
+				     { NULL, 0, NULL } });
 	w->at_ns = at >= 0 ? clock_mono_ns() + (int64_t)(at * 1e9) : 0;
 	w->lasts_ns = (int64_t)(lasts * 1e9);
 	w->later_ns = later * 1000;
@@ -229,7 +229,7 @@ double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 		struct lua_link *l = lua_link_check(L, -1);
 
 		if (!l->store)
-			runtime_usage(
+			lua_usage(
 				L,
 				"t:fault: when = { request = … } wants a link to the store, not %s",
 				l->name);

@@ -7,6 +7,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_store.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/routes.h"
 
 /* link(party, target) */
 int lua_link_make(lua_State *L)
@@ -26,7 +28,7 @@ int lua_link_make(lua_State *L)
 		port = lua_store_check(L, 2)->port;
 		name = "store";
 		if (!port)
-			runtime_usage(
+			lua_usage(
 				L,
 				"t:link: the store is a directory (--store file): nothing is between it and anybody");
 	} else {
@@ -39,11 +41,11 @@ int lua_link_make(lua_State *L)
 		err_set(&e, ERR_UNSUPPORTED, 0,
 			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
 			runtime_ground(x->r)->name);
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 	}
 	if (runtime_on_tidb(x->r) && !store &&
 	    (!strcmp(party, "backup") || !strcmp(party, "restore")))
-		runtime_usage(
+		lua_usage(
 			L,
 			"t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is",
 			party);
@@ -62,8 +64,8 @@ int lua_link_make(lua_State *L)
 						       .http = store },
 			      &e);
 	if (!l->p)
-		return runtime_raise(L, &e);
-	runtime_route_add(x->r, party, port, netproxy_port(l->p));
+		return lua_raise(L, &e);
+	route_add(x->r, party, port, netproxy_port(l->p));
 	return 1;
 }
 

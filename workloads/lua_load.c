@@ -6,9 +6,13 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/bindings/audit.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/lua_json.h"
+#include "harness/run/owned.h"
+#include "harness/run/routes.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
 #include "workloads/load.h"
@@ -18,6 +22,7 @@
 #define PREPARE_MS 600000
 #define SETS_MAX 64
 #define LOAD_FILE_BYTES_MAX ((size_t)1 << 20)
+#define LOAD_METATABLE "drtest.load"
 #define CALM_MS 10000 /* after a fault's end a load may need as long to find back */
 /* stalls of a fifth of its time, or one that lasts until its end, make the load's figures
  * unknown */
@@ -168,11 +173,11 @@ static void load_sample(void *object, json_t *sample)
 	l->before_ns = now;
 }
 
-static const struct runtime_ops ops = { load_close, load_health, load_sample };
+static const struct owned_ops ops = { load_close, load_health, load_sample };
 
 static struct lua_load *check_load(lua_State *L)
 {
-	return ((struct face *)luaL_checkudata(L, 1, AUDIT_METATABLE))->l;
+	return ((struct face *)luaL_checkudata(L, 1, LOAD_METATABLE))->l;
 }
 
 /* The cluster in { on = cluster } at index 2. */
@@ -181,12 +186,11 @@ static struct lua_cluster *target(lua_State *L, const char *what)
 	struct lua_cluster *c;
 
 	if (!lua_istable(L, 2))
-		runtime_usage(L, "%s { on = cluster }", what);
-	runtime_fields(L, 2, what,
-		       (struct field[]){ { "on", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+		lua_usage(L, "%s { on = cluster }", what);
+	lua_fields(L, 2, what, (struct field[]){ { "on", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 2, "on");
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "%s { on = cluster }", what);
+		lua_usage(L, "%s { on = cluster }", what);
 	c = lua_cluster_alive(L, -1, what);
 	lua_cluster_allowed(L, c, ABLE_WRITE);
 	lua_pop(L, 1);
@@ -220,9 +224,9 @@ static int prepare(lua_State *L)
 			 l->name, on->name))
 		return 0;
 	if (will_leave(runtime_of(L), l, on, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	if (load_prepare(l->load, cluster_endpoint(on->c), 4, deadline_in_ms(PREPARE_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -259,10 +263,10 @@ static int start(lua_State *L)
 		return 0;
 	struct sql_endpoint ep = *cluster_endpoint(on->c);
 
-	ep.port = (unsigned)runtime_route(r, "load", (int)ep.port);
+	ep.port = (unsigned)route_port(r, "load", (int)ep.port);
 	number_cluster(r, on);
 	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	l->on = on;
 	l->stalled_ms = 0;
 	l->started_ns = clock_mono_ns();
@@ -284,10 +288,10 @@ static int stop(lua_State *L)
 	if (l->on)
 		l->on->writer = NULL;
 	if (load_stop(l->load, deadline_in_ms(STOP_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	if (load_error(l->load, &e) < 0) {
 		err_wrap(&e, "load %s", l->name);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	return 0;
 }
@@ -467,20 +471,20 @@ static int first_ack(lua_State *L)
 	struct load_stats st = { 0 };
 	struct err e = ERR_INIT;
 
-	runtime_fields(L, 2, "load:first_ack",
-		       (struct field[]){ { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
+	lua_fields(L, 2, "load:first_ack",
+		   (struct field[]){ { "within", FIELD_DURATION_MS, &ms }, { NULL, 0, NULL } });
 	d = deadline_in_ms(ms);
 	while (!runtime_planning(r)) {
 		load_get_stats(l->load, &st);
 		if (st.first_ack_us)
 			break;
 		if (load_health(l, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		if (pause_ms(1, d) < 0) {
 			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
 				"load %s: no transaction was acknowledged on %s within %g s",
 				l->name, l->on ? l->on->name : "any cluster", (double)ms / 1000);
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		}
 	}
 	lua_pushnumber(L, (lua_Number)st.first_ack_us / 1e6);
@@ -493,7 +497,7 @@ static int rate(lua_State *L)
 	double n = luaL_checknumber(L, 2);
 
 	if (!(n >= 0 && n <= 1e7))
-		runtime_usage(
+		lua_usage(
 			L,
 			"load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
 	if (!runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
@@ -526,9 +530,8 @@ static size_t own_options(lua_State *L, char **set)
 			is_known = !strcmp(known[i], lua_tostring(L, -2));
 		if (!is_known) {
 			if (n == SETS_MAX || (!lua_isstring(L, -1) && !lua_isboolean(L, -1)))
-				runtime_usage(L,
-					      "t:load: %s has to be text, a number or true/false",
-					      lua_tostring(L, -2));
+				lua_usage(L, "t:load: %s has to be text, a number or true/false",
+					  lua_tostring(L, -2));
 			if (lua_isboolean(L, -1))
 				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2),
 						   lua_toboolean(L, -1) ? "true" : "false");
@@ -541,7 +544,7 @@ static size_t own_options(lua_State *L, char **set)
 			}
 			lua_pushvalue(L, -2);
 			lua_pushnil(L);
-			lua_settable(L, 1); /* runtime_fields() sees the rest */
+			lua_settable(L, 1); /* lua_fields() sees the rest */
 		}
 		lua_pop(L, 1);
 	}
@@ -596,8 +599,9 @@ static void push_face(lua_State *L, struct lua_load *l)
 		f->audit.writer_of = load_writer_of;
 		f->audit.writer_ctx = l->load;
 	}
-	luaL_getmetatable(L, AUDIT_METATABLE);
+	luaL_getmetatable(L, LOAD_METATABLE);
 	lua_setmetatable(L, -2);
+	audit_register(L, &f->audit);
 }
 
 /* A number, or steps and ramps as text; the value stays on the stack as long as its text is used.
@@ -610,7 +614,7 @@ static void read_rate(lua_State *L, struct load_opts *o)
 	else if (lua_type(L, -1) == LUA_TNUMBER)
 		o->rate = lua_tonumber(L, -1);
 	else if (!lua_isnil(L, -1))
-		runtime_usage(
+		lua_usage(
 			L,
 			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
 }
@@ -629,40 +633,40 @@ static int make(lua_State *L)
 	size_t n;
 
 	if (!lua_istable(L, 1))
-		runtime_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
+		lua_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	if (lua_type(L, -1) != LUA_TSTRING)
-		runtime_usage(
+		lua_usage(
 			L,
 			"t:load's first value is the load's name: t:load { \"oltp_write_only\", … }");
 	o.name = lua_tostring(L, -1);
 	n = own_options(L, set);
-	runtime_fields(L, 1, "t:load",
-		       (struct field[]){ { "db", FIELD_TEXT, &o.db },
-					 { "workers", FIELD_WHOLE, &workers },
-					 { "tables", FIELD_WHOLE, &tables },
-					 { "load_tables", FIELD_WHOLE, &load_tables },
-					 { "table_size", FIELD_WHOLE, &size },
-					 { "rate", FIELD_ANY, NULL },
-					 { "protocol", FIELD_TEXT, &protocol },
-					 { "backlog_max", FIELD_WHOLE, &backlog },
-					 { "events", FIELD_WHOLE, &events },
-					 { "pace", FIELD_TEXT, &pace },
-					 { "rand_type", FIELD_TEXT, &o.rand_type },
-					 { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
-					 { "reconnect", FIELD_FLAG, &reconnect },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 1, "t:load",
+		   (struct field[]){ { "db", FIELD_TEXT, &o.db },
+				     { "workers", FIELD_WHOLE, &workers },
+				     { "tables", FIELD_WHOLE, &tables },
+				     { "load_tables", FIELD_WHOLE, &load_tables },
+				     { "table_size", FIELD_WHOLE, &size },
+				     { "rate", FIELD_ANY, NULL },
+				     { "protocol", FIELD_TEXT, &protocol },
+				     { "backlog_max", FIELD_WHOLE, &backlog },
+				     { "events", FIELD_WHOLE, &events },
+				     { "pace", FIELD_TEXT, &pace },
+				     { "rand_type", FIELD_TEXT, &o.rand_type },
+				     { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
+				     { "reconnect", FIELD_FLAG, &reconnect },
+				     { NULL, 0, NULL } });
 	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
-		runtime_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
+		lua_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
 	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 &&
 	    strcmp(protocol, "one packet") != 0)
-		runtime_usage(
+		lua_usage(
 			L,
 			"t:load: protocol is \"prepared\", \"text\" or \"one packet\", not \"%s\"",
 			protocol);
 	if (backlog < 0 || events < 0)
-		runtime_usage(L, "t:load: backlog_max and events are at least 0");
+		lua_usage(L, "t:load: backlog_max and events are at least 0");
 	read_rate(L, &o);
 	o.protocol = *protocol == 'p'   ? LOAD_PREPARED
 		     : *protocol == 't' ? LOAD_TEXT
@@ -672,7 +676,7 @@ static int make(lua_State *L)
 	l = xcalloc(1, sizeof(*l));
 	snprintf(l->name, sizeof(l->name), "%s", o.name);
 	l->runtime = r;
-	runtime_own(r, &ops, l);
+	owned_add(r, &ops, l);
 	o.workers = (unsigned)workers;
 	o.tables = (unsigned)tables;
 	o.load_tables = (unsigned)load_tables;
@@ -696,7 +700,7 @@ static int make(lua_State *L)
 	for (size_t i = 0; i < n; i++)
 		free(set[i]);
 	if (!made)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	if (runtime_planning(r)) {
 		load_free(made);
 		made = NULL;
@@ -717,7 +721,7 @@ int lua_load_open(lua_State *L)
 
 	if (runtime_tools(runtime_of(L))->sysbench)
 		return lua_sysbench_open(L);
-	luaL_newmetatable(L, AUDIT_METATABLE);
+	luaL_newmetatable(L, LOAD_METATABLE);
 	lua_pushcfunction(L, load_text);
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);

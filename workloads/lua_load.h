@@ -1,5 +1,5 @@
-/* t:load in scenarios: the load engine's binding. Its userdata begins with struct run_audit, for
- * the checks. */
+/* t:load in scenarios: the load engine's binding; the checks find what they read of a load by
+ * harness/bindings/audit.h. */
 #ifndef WORKLOADS_LUA_LOAD_H
 #define WORKLOADS_LUA_LOAD_H
 

@@ -7,15 +7,20 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/bindings/audit.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
 #include "harness/run/runtime.h"
 
 #define PREPARE_MS 600000
 #define LOST_MS 15000
 #define STOP_MS 10000
 #define LOG_BYTES_MAX ((size_t)64 << 20)
+
+#define LOAD_METATABLE "drtest.sysbench"
 
 struct sysbench {
 	struct proc *proc;
@@ -28,7 +33,7 @@ struct sysbench {
 	bool running, first_seen;
 	uint64_t before; /* counted in the runs that have ended */
 };
-struct face { /* begins as every load's userdata does */
+struct face {
 	struct run_audit audit;
 	struct sysbench *s;
 };
@@ -79,7 +84,7 @@ static int sysbench_health(void *object, struct err *e)
 		       *why ? why : "it said nothing");
 }
 
-static const struct runtime_ops ops = { .close = sysbench_close, .health = sysbench_health };
+static const struct owned_ops ops = { .close = sysbench_close, .health = sysbench_health };
 
 uint64_t sysbench_count(const char *text)
 {
@@ -96,7 +101,7 @@ uint64_t sysbench_count(const char *text)
 
 static struct sysbench *check(lua_State *L)
 {
-	return ((struct face *)luaL_checkudata(L, 1, AUDIT_METATABLE))->s;
+	return ((struct face *)luaL_checkudata(L, 1, LOAD_METATABLE))->s;
 }
 
 static struct lua_cluster *target(lua_State *L, const char *what)
@@ -104,10 +109,10 @@ static struct lua_cluster *target(lua_State *L, const char *what)
 	struct lua_cluster *c;
 
 	if (!lua_istable(L, 2))
-		runtime_usage(L, "%s { on = cluster }", what);
+		lua_usage(L, "%s { on = cluster }", what);
 	lua_getfield(L, 2, "on");
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "%s { on = cluster }", what);
+		lua_usage(L, "%s { on = cluster }", what);
 	c = lua_cluster_alive(L, -1, what);
 	lua_cluster_allowed(L, c, ABLE_WRITE);
 	lua_pop(L, 1);
@@ -171,7 +176,7 @@ static int prepare(lua_State *L)
 	}
 	free(config);
 	strbuf_release(&out);
-	return rc < 0 ? runtime_raise(L, &e) : 0;
+	return rc < 0 ? lua_raise(L, &e) : 0;
 }
 
 static int start(lua_State *L)
@@ -211,7 +216,7 @@ static int start(lua_State *L)
 			on->writer = "sysbench";
 	}
 	free(config);
-	return rc < 0 ? runtime_raise(L, &e) : 0;
+	return rc < 0 ? lua_raise(L, &e) : 0;
 }
 
 static int ended(struct sysbench *s)
@@ -289,11 +294,11 @@ static int first_ack(lua_State *L)
 
 	while (!runtime_planning(r) && count(s) == s->before) {
 		if (sysbench_health(s, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		if (pause_ms(10, d) < 0) {
 			err_set(&e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
 				"sysbench reports no transaction within 20 s");
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		}
 	}
 	lua_pushnumber(L, runtime_seconds(r, clock_mono_ns()));
@@ -310,36 +315,36 @@ static int make(lua_State *L)
 	char *tool;
 
 	if (!lua_istable(L, 1))
-		runtime_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
+		lua_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	name = lua_tostring(L, -1);
 	if (!name || strcmp(name, "oltp_write_only") != 0)
-		runtime_usage(L, "--set load=sysbench: it has oltp_write_only, not %s",
-			      name ? name : "that");
+		lua_usage(L, "--set load=sysbench: it has oltp_write_only, not %s",
+			  name ? name : "that");
 	lua_pop(L, 1);
 	tool = proc_which("sysbench");
 	if (!tool && !runtime_planning(r)) {
 		err_set(&e, ERR_ENV, 0, "sysbench is not on PATH: apt-get install sysbench");
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	free(tool);
 	s = xcalloc(1, sizeof(*s));
 	s->workers = 10;
 	s->tables = 1;
 	s->table_size = 10000;
-	runtime_own(r, &ops, s);
-	runtime_fields(L, 1, "t:load (sysbench)",
-		       (struct field[]){ { "db", FIELD_TEXT, &db },
-					 { "workers", FIELD_WHOLE, &s->workers },
-					 { "tables", FIELD_WHOLE, &s->tables },
-					 { "load_tables", FIELD_WHOLE, &s->load_tables },
-					 { "table_size", FIELD_WHOLE, &s->table_size },
-					 { "rate", FIELD_NUMBER, &s->rate },
-					 { NULL, 0, NULL } });
+	owned_add(r, &ops, s);
+	lua_fields(L, 1, "t:load (sysbench)",
+		   (struct field[]){ { "db", FIELD_TEXT, &db },
+				     { "workers", FIELD_WHOLE, &s->workers },
+				     { "tables", FIELD_WHOLE, &s->tables },
+				     { "load_tables", FIELD_WHOLE, &s->load_tables },
+				     { "table_size", FIELD_WHOLE, &s->table_size },
+				     { "rate", FIELD_NUMBER, &s->rate },
+				     { NULL, 0, NULL } });
 	if (strlen(db) >= sizeof(s->db) ||
 	    strspn(db, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") !=
 		    strlen(db))
-		runtime_usage(L, "t:load: db is a name of letters, digits and _");
+		lua_usage(L, "t:load: db is a name of letters, digits and _");
 	strcpy(s->db, db);
 	if (!runtime_planning(r)) {
 		s->config = xstrfmt("%s/tidb-config", runtime_data_dir(r));
@@ -350,8 +355,9 @@ static int make(lua_State *L)
 	}
 	f = lua_newuserdata(L, sizeof(*f));
 	*f = (struct face){ .audit = { 0 }, s };
-	luaL_getmetatable(L, AUDIT_METATABLE);
+	luaL_getmetatable(L, LOAD_METATABLE);
 	lua_setmetatable(L, -2);
+	audit_register(L, &f->audit);
 	return 1;
 }
 
@@ -363,7 +369,7 @@ int lua_sysbench_open(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	luaL_newmetatable(L, AUDIT_METATABLE);
+	luaL_newmetatable(L, LOAD_METATABLE);
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
 	lua_setfield(L, -2, "__index");

@@ -14,6 +14,9 @@
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/os/volume.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
+#include "harness/run/routes.h"
 #include "harness/tidb/tidb.h"
 #include "harness/sql/rights.h"
 
@@ -48,10 +51,10 @@ static void cluster_sample(void *object, json_t *sample)
 	struct lua_cluster *c = object;
 
 	if (c->alive)
-		runtime_sample_process(sample, c->name, c->pid);
+		owned_sample_process(sample, c->name, c->pid);
 }
 
-static const struct runtime_ops ops = { cluster_close, health, cluster_sample };
+static const struct owned_ops ops = { cluster_close, health, cluster_sample };
 
 struct lua_cluster *lua_cluster_new(lua_State *L, const char *name)
 {
@@ -61,8 +64,8 @@ struct lua_cluster *lua_cluster_new(lua_State *L, const char *name)
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->number = runtime_next_cluster(r);
 	c->alive = true;
-	runtime_own(r, &ops, c);
-	runtime_expect(r, c, false); /* until it has started */
+	owned_add(r, &ops, c);
+	owned_expect(r, c, false); /* until it has started */
 	*(struct lua_cluster **)lua_newuserdata(L, sizeof(c)) = c;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
@@ -79,7 +82,7 @@ struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
 	struct lua_cluster *c = lua_cluster_check(L, index);
 
 	if (!c->alive)
-		runtime_usage(L, "%s: %s is down", what, c->name);
+		lua_usage(L, "%s: %s is down", what, c->name);
 	return c;
 }
 
@@ -107,7 +110,7 @@ void lua_cluster_allowed(lua_State *L, const struct lua_cluster *c, enum ability
 	struct err e = ERR_INIT;
 
 	if (ground_allows(runtime_ground(runtime_of(L)), c->name, v, &e) < 0)
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 }
 
 static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
@@ -123,7 +126,7 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v,
 	if (ground_can(ground, v))
 		return;
 	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, ground->name, what);
-	runtime_raise(L, &e);
+	lua_raise(L, &e);
 }
 
 bool lua_cluster_planned(struct runtime *r, enum ability v, const struct ground_plan *p)
@@ -150,7 +153,7 @@ static int set_gc(lua_State *L)
 		    &(struct ground_plan){ .cluster = c->name, .on = lua_toboolean(L, 2) }))
 		return 0;
 	if (cluster_set_gc(c->c, lua_toboolean(L, 2), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -164,31 +167,31 @@ static int changefeed(lua_State *L)
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	runtime_fields(L, 2, "changefeed",
-		       (struct field[]){ { "id", FIELD_TEXT, &o.id },
-					 { "sink", FIELD_ANY, NULL },
-					 { "start_ts", FIELD_ANY, NULL },
-					 { "redo", FIELD_TEXT, &o.redo_uri },
-					 { "flush", FIELD_DURATION_MS, &flush },
-					 { "meta", FIELD_DURATION_MS, &meta },
-					 { "syncpoint", FIELD_DURATION_MS, &syncpoint },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 2, "changefeed",
+		   (struct field[]){ { "id", FIELD_TEXT, &o.id },
+				     { "sink", FIELD_ANY, NULL },
+				     { "start_ts", FIELD_ANY, NULL },
+				     { "redo", FIELD_TEXT, &o.redo_uri },
+				     { "flush", FIELD_DURATION_MS, &flush },
+				     { "meta", FIELD_DURATION_MS, &meta },
+				     { "syncpoint", FIELD_DURATION_MS, &syncpoint },
+				     { NULL, 0, NULL } });
 	if (syncpoint && syncpoint < 30000)
-		runtime_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");
+		lua_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");
 	o.syncpoint_ms = (unsigned)syncpoint;
 	lua_getfield(L, 2, "sink");
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "changefeed needs sink = a cluster");
+		lua_usage(L, "changefeed needs sink = a cluster");
 	sink = lua_cluster_alive(L, -1, "changefeed's sink");
 	lua_getfield(L, 2, "start_ts");
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "changefeed needs start_ts = backup.ts");
+		lua_usage(L, "changefeed needs start_ts = backup.ts");
 	o.start_ts = lua_tso_check(L, -1);
 	if (!o.id)
-		runtime_usage(L, "changefeed needs an id");
+		lua_usage(L, "changefeed needs an id");
 	lua_cluster_allowed(L, c, ABLE_CHANGEFEED);
 	lua_cluster_allowed(L, sink, ABLE_WRITE);
-	char *redo = runtime_route_uri(r, "feed", o.redo_uri);
+	char *redo = route_uri(r, "feed", o.redo_uri);
 
 	lua_pushstring(L, redo); /* the stack owns it from here on */
 	free(redo);
@@ -200,12 +203,10 @@ static int changefeed(lua_State *L)
 							.uri = o.redo_uri,
 							.sink = sink->name })) {
 		o.sink = sink->c;
-		o.source_port =
-			(unsigned)runtime_route(r, "feed", (int)cluster_endpoint(c->c)->port);
-		o.sink_port =
-			(unsigned)runtime_route(r, "feed", (int)cluster_endpoint(sink->c)->port);
+		o.source_port = (unsigned)route_port(r, "feed", (int)cluster_endpoint(c->c)->port);
+		o.sink_port = (unsigned)route_port(r, "feed", (int)cluster_endpoint(sink->c)->port);
 		if (cluster_changefeed(c->c, &o, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	}
 	if (!runtime_planning(r) && runtime_ground(r)->clusters_stay && !runtime_keeps(r))
 		runtime_note(
@@ -228,9 +229,9 @@ static int sql(lua_State *L)
 	const char *text = luaL_checklstring(L, 2, &n);
 	int64_t rows, lock_wait = 0;
 
-	runtime_fields(L, 3, "sql",
-		       (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "sql",
+		   (struct field[]){ { "lock_wait", FIELD_DURATION_MS, &lock_wait },
+				     { NULL, 0, NULL } });
 
 	lua_cluster_allowed(L, c, ABLE_WRITE);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text)) {
@@ -248,7 +249,7 @@ static int sql(lua_State *L)
 	if (rows < 0) {
 		cluster_explain(c->c, &e);
 		err_wrap(&e, "%s", c->name);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	lua_pushnumber(L, (lua_Number)rows);
 	return 1;
@@ -301,7 +302,7 @@ static int query(lua_State *L)
 		cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
 	if (s && lua_cluster_reads_only(L, c) && only_reads(text, &e) < 0) {
 		sql_close(s);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	if (s && sql_query(s, &rows, &e, "%s", text) == 0)
 		while ((more = sql_rows_next(&rows, &e)) == 1 && n < ROWS_MAX) {
@@ -318,7 +319,7 @@ static int query(lua_State *L)
 	if (more < 0) {
 		cluster_explain(c->c, &e);
 		err_wrap(&e, "%s", c->name);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	return 1;
 }
@@ -341,7 +342,7 @@ static int left_out(lua_State *L)
 	}
 	lua_pushstring(L, names.buf);
 	strbuf_release(&names);
-	return rc < 0 ? runtime_raise(L, &e) : 1;
+	return rc < 0 ? lua_raise(L, &e) : 1;
 }
 
 static int stop(lua_State *L)
@@ -353,10 +354,10 @@ static int stop(lua_State *L)
 	lua_cluster_able(L, c, ABLE_RESTART, "stop a cluster");
 	if (runtime_plan(r, "stop %s in order", c->name))
 		return 0;
-	runtime_expect(r, c, false);
+	owned_expect(r, c, false);
 	c->alive = false;
 	if (cluster_stop(c->c, deadline_in_ms(STOP_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -368,7 +369,7 @@ static int start(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (c->alive)
-		runtime_usage(L, "start: %s runs", c->name);
+		lua_usage(L, "start: %s runs", c->name);
 	lua_cluster_able(L, c, ABLE_RESTART, "start a cluster again");
 	if (runtime_plan(r, "start %s again, on its port, with its data", c->name)) {
 		c->alive = true;
@@ -376,12 +377,12 @@ static int start(lua_State *L)
 	}
 	if (cluster_start_begin(c->c, &e) < 0 ||
 	    cluster_start_wait(c->c, deadline_in_ms(cluster_start_ms(c->c)), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	c->pid = proc_pid(cluster_server(c->c));
 	c->alive = true;
 	c->doomed = false;
 	runtime_strike(r, &c->struck, false);
-	runtime_expect(r, c, true);
+	owned_expect(r, c, true);
 	return 0;
 }
 
@@ -395,7 +396,7 @@ static int pause_resume(lua_State *L, bool pause)
 	if (runtime_plan(runtime_of(L), "%s to %s", pause ? "SIGSTOP" : "SIGCONT", c->name))
 		return 0;
 	if (cluster_pause(c->c, pause, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	runtime_strike(runtime_of(L), &c->struck, pause);
 	journal_event(
 		runtime_journal(runtime_of(L)), "fault",
@@ -422,7 +423,7 @@ static int position(lua_State *L)
 	char text[24];
 
 	if (!runtime_planning(runtime_of(L)) && cluster_position(c->c, &at, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	snprintf(text, sizeof(text), "%" PRIu64, at);
 	lua_pushstring(L, text);
 	return 1;
@@ -437,7 +438,7 @@ static int now_ts(lua_State *L)
 
 	if (!runtime_planning(runtime_of(L)) &&
 	    cluster_now(c->c, deadline_in_ms(SQL_MS), &ts, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	lua_tso_push(L, ts);
 	return 1;
 }

@@ -10,6 +10,8 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tools.h"
 #include "harness/bindings/lua_tso.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/routes.h"
 #include "harness/run/runtime.h"
 
 struct copying {
@@ -39,20 +41,20 @@ int lua_cluster_backup(lua_State *L)
 	char at[24] = "";
 	bool br = runtime_tools(r)->br; /* not drtest's own, nor SQL */
 
-	runtime_fields(L, 3, "backup",
-		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
-					 { "rate_mb", FIELD_NUMBER, &rate },
-					 { "within", FIELD_DURATION_MS, &ms },
-					 { "snapshot", FIELD_ANY, NULL },
-					 { "br", FIELD_FLAG, &br },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "backup",
+		   (struct field[]){ { "threads", FIELD_WHOLE, &threads },
+				     { "rate_mb", FIELD_NUMBER, &rate },
+				     { "within", FIELD_DURATION_MS, &ms },
+				     { "snapshot", FIELD_ANY, NULL },
+				     { "br", FIELD_FLAG, &br },
+				     { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, ABLE_BACKUP);
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "snapshot");
 		if (!lua_isnil(L, -1)) {
 			if (!runtime_on_tidb(r))
-				runtime_usage(
-					L, "backup: only TiDB can be read at an earlier snapshot");
+				lua_usage(L,
+					  "backup: only TiDB can be read at an earlier snapshot");
 			snprintf(at, sizeof(at), "%" PRIu64, lua_tso_check(L, -1));
 		}
 		lua_pop(L, 1);
@@ -61,7 +63,7 @@ int lua_cluster_backup(lua_State *L)
 		if (!runtime_plan(r, "br backup full --pd <%s> --storage %s --ratelimit=%g",
 				  c->name, uri, rate) &&
 		    tools_backup(r, c, uri, (unsigned)rate, &b, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	} else if (!lua_cluster_planned(r, ABLE_BACKUP,
 					&(struct ground_plan){ .cluster = c->name,
 							       .uri = uri,
@@ -74,15 +76,14 @@ int lua_cluster_backup(lua_State *L)
 					 .progress = backup_progress,
 					 .progress_arg = &watch };
 
-		char *via = runtime_route_uri(r, "backup", uri);
+		char *via = route_uri(r, "backup", uri);
 
-		o.from.port =
-			(unsigned)runtime_route(r, "backup", (int)cluster_endpoint(c->c)->port);
+		o.from.port = (unsigned)route_port(r, "backup", (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_backup(c->c, via, &o, &b, &e);
 
 		free(via);
 		if (rc < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		runtime_progress(r, "backup", 1, b.rows);
 		if (b.warnings[0])
 			runtime_note(r, "backup of %s: %s", c->name, b.warnings);
@@ -114,16 +115,16 @@ int lua_cluster_restore(lua_State *L)
 		lua_replace(L, 2);
 	}
 	uri = luaL_checkstring(L, 2);
-	runtime_fields(L, 3, "restore",
-		       (struct field[]){ { "threads", FIELD_WHOLE, &threads },
-					 { "within", FIELD_DURATION_MS, &ms },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "restore",
+		   (struct field[]){ { "threads", FIELD_WHOLE, &threads },
+				     { "within", FIELD_DURATION_MS, &ms },
+				     { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, ABLE_RESTORE);
 	if (br) {
 		if (!runtime_plan(runtime_of(L), "br restore full --pd <%s> --storage %s", c->name,
 				  uri) &&
 		    tools_restore(runtime_of(L), c, uri, &b, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	} else if (!lua_cluster_planned(runtime_of(L), ABLE_RESTORE,
 					&(struct ground_plan){ .cluster = c->name, .uri = uri })) {
 		struct copying watch = { runtime_of(L), "restore" };
@@ -132,15 +133,15 @@ int lua_cluster_restore(lua_State *L)
 					  .progress = backup_progress,
 					  .progress_arg = &watch };
 
-		char *via = runtime_route_uri(runtime_of(L), "restore", uri);
+		char *via = route_uri(runtime_of(L), "restore", uri);
 
-		o.to.port = (unsigned)runtime_route(runtime_of(L), "restore",
-						    (int)cluster_endpoint(c->c)->port);
+		o.to.port = (unsigned)route_port(runtime_of(L), "restore",
+						 (int)cluster_endpoint(c->c)->port);
 		int rc = cluster_restore(c->c, via, &o, &b, &e);
 
 		free(via);
 		if (rc < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		runtime_progress(runtime_of(L), "restore", 1, b.rows);
 	}
 	if (b.warnings[0])
@@ -223,15 +224,15 @@ int lua_cluster_apply_redo(lua_State *L)
 	int rc;
 
 	lua_cluster_allowed(L, c, ABLE_WRITE);
-	runtime_fields(L, 3, "apply_redo",
-		       (struct field[]){ { "workers", FIELD_WHOLE, &workers },
-					 { "memory_mb", FIELD_WHOLE, &memory },
-					 { "mode", FIELD_TEXT, &mode },
-					 { "force", FIELD_FLAG, &force },
-					 { "time_zone", FIELD_TEXT, &zone },
-					 { "stock", FIELD_FLAG, &stock },
-					 { "until", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "apply_redo",
+		   (struct field[]){ { "workers", FIELD_WHOLE, &workers },
+				     { "memory_mb", FIELD_WHOLE, &memory },
+				     { "mode", FIELD_TEXT, &mode },
+				     { "force", FIELD_FLAG, &force },
+				     { "time_zone", FIELD_TEXT, &zone },
+				     { "stock", FIELD_FLAG, &stock },
+				     { "until", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "until");
 		if (!lua_isnil(L, -1))
@@ -239,17 +240,16 @@ int lua_cluster_apply_redo(lua_State *L)
 		lua_pop(L, 1);
 	}
 	if (until && stock)
-		runtime_usage(L,
-			      "apply_redo: until: `cdc redo apply` can't stop before resolvedTs");
+		lua_usage(L, "apply_redo: until: `cdc redo apply` can't stop before resolvedTs");
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
-		runtime_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
+		lua_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
 	if (stock) {
 		if (!runtime_plan(
 			    watch.r,
 			    "cdc redo apply --enable-profiling=false --tmp-dir <fresh> --storage %s --sink-uri mysql://root@%s",
 			    uri, c->name) &&
 		    tools_apply_redo(watch.r, c, uri, zone, &st, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	} else if (!runtime_plan(runtime_of(L),
 				 "drtest redo apply --storage %s --sink-uri mysql://root@%s   "
 				 "# fence, merge, all deletes, then all puts",
@@ -266,10 +266,10 @@ int lua_cluster_apply_redo(lua_State *L)
 					 .progress_arg = &watch,
 					 .warn = replay_warning,
 					 .report_arg = &watch };
-		char *via = runtime_route_uri(watch.r, "replay", uri);
+		char *via = route_uri(watch.r, "replay", uri);
 
-		o.sink.port = (unsigned)runtime_route(watch.r, "replay",
-						      (int)cluster_endpoint(c->c)->port);
+		o.sink.port =
+			(unsigned)route_port(watch.r, "replay", (int)cluster_endpoint(c->c)->port);
 		runtime_progress(watch.r, "replay", 0, 0);
 		rc = cluster_apply_redo(c->c, via, &o, &st, &e);
 		free(via);
@@ -277,7 +277,7 @@ int lua_cluster_apply_redo(lua_State *L)
 			runtime_progress(watch.r, "replay", 1, st.rows);
 		free(tmp);
 		if (rc < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	}
 	push_replay(L, &st);
 	lua_pushboolean(L, stock);

@@ -8,6 +8,8 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/os/volume.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
 
@@ -35,21 +37,21 @@ static void read_description(lua_State *L, int index, struct description *d)
 	const char *clock = NULL;
 	int64_t db = 1, pd = 1, kv = 1, ticdc = 1;
 
-	runtime_fields(L, index, "t:cluster",
-		       (struct field[]){ { "name", FIELD_TEXT, &d->name },
-					 { "port", FIELD_WHOLE, &d->port },
-					 { "db", FIELD_WHOLE, &db },
-					 { "pd", FIELD_WHOLE, &pd },
-					 { "kv", FIELD_WHOLE, &kv },
-					 { "ticdc", FIELD_WHOLE, &ticdc },
-					 { "disk_mb", FIELD_WHOLE, &d->disk_mb },
-					 { "clock", FIELD_TEXT, &clock },
-					 { NULL, 0, NULL } });
+	lua_fields(L, index, "t:cluster",
+		   (struct field[]){ { "name", FIELD_TEXT, &d->name },
+				     { "port", FIELD_WHOLE, &d->port },
+				     { "db", FIELD_WHOLE, &db },
+				     { "pd", FIELD_WHOLE, &pd },
+				     { "kv", FIELD_WHOLE, &kv },
+				     { "ticdc", FIELD_WHOLE, &ticdc },
+				     { "disk_mb", FIELD_WHOLE, &d->disk_mb },
+				     { "clock", FIELD_TEXT, &clock },
+				     { NULL, 0, NULL } });
 	if (clock) {
 		int64_t ms = *clock == '+' || *clock == '-' ? duration_parse_ms(clock + 1) : -1;
 
 		if (ms < 1000)
-			runtime_usage(
+			lua_usage(
 				L,
 				"t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"",
 				clock);
@@ -57,14 +59,14 @@ static void read_description(lua_State *L, int index, struct description *d)
 	}
 	if ((clock && !ground_can(g, ABLE_OWN_CLOCK)) ||
 	    (d->disk_mb && !ground_can(g, ABLE_OWN_DISK)))
-		runtime_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
-			      g->name);
+		lua_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
+			  g->name);
 	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
-		runtime_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
+		lua_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
 	if (!d->name || !name_is_fine(d->name))
-		runtime_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
+		lua_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
 	if (d->port > 65535)
-		runtime_usage(L, "t:cluster: port is at most 65535");
+		lua_usage(L, "t:cluster: port is at most 65535");
 	d->size = (struct cluster_size){
 		.db = (unsigned)db, .pd = (unsigned)pd, .kv = (unsigned)kv, .ticdc = (unsigned)ticdc
 	};
@@ -81,7 +83,7 @@ static struct lua_cluster *push_new(lua_State *L, const char *name, bool *again)
 	*again = earlier != NULL;
 	lua_pop(L, 2);
 	if (earlier && (*earlier)->alive)
-		runtime_usage(L, "t:cluster: there is a cluster %s already", name);
+		lua_usage(L, "t:cluster: there is a cluster %s already", name);
 	c = lua_cluster_new(L, name);
 	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
 	lua_pushvalue(L, -2);
@@ -98,7 +100,7 @@ static bool plan_start(lua_State *L, const struct description *d)
 	struct err e = ERR_INIT;
 
 	if (g->knows && g->knows(d->name, &e) < 0)
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 	return lua_cluster_planned(r, ABLE_RESTART,
 				   &(struct ground_plan){ .cluster = d->name,
 							  .size = &d->size,
@@ -154,7 +156,7 @@ static struct lua_cluster *make_one(lua_State *L, int index)
 	free(dir);
 	free(logs);
 	if (!c->c)
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 	return c;
 }
 
@@ -167,21 +169,21 @@ int lua_cluster_make(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (n < 1 || n > CLUSTERS_MAX)
-		runtime_usage(L, "t:clusters takes 1 to %d descriptions", CLUSTERS_MAX);
+		lua_usage(L, "t:clusters takes 1 to %d descriptions", CLUSTERS_MAX);
 	for (int i = 0; i < n; i++)
 		made[i] = make_one(L, i + 1);
 	if (runtime_planning(r))
 		return n;
 	for (int i = 0; i < n; i++)
 		if (cluster_start_begin(made[i]->c, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 	for (int i = 0; i < n; i++) {
 		if (cluster_start_wait(made[i]->c, deadline_in_ms(cluster_start_ms(made[i]->c)),
 				       &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		made[i]->pid =
 			cluster_server(made[i]->c) ? proc_pid(cluster_server(made[i]->c)) : 0;
-		runtime_expect(r, made[i], true);
+		owned_expect(r, made[i], true);
 		runtime_version(r, made[i]->name, cluster_version(made[i]->c));
 		if (*cluster_stands_in(made[i]->c))
 			runtime_stands_in(r, cluster_stands_in(made[i]->c));

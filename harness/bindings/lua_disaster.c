@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include "harness/bindings/lua_cluster.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
+#include "harness/run/recovery.h"
 #include "harness/run/runtime.h"
 
 #define INTERRUPT_MS 90000 /* playground waits 10 s for each component */
@@ -62,7 +65,7 @@ int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, in
 			break;
 		return 0;
 	}
-	return runtime_usage(
+	return lua_usage(
 		L,
 		"a part is tidb, tikv, pd or ticdc, one of several tikv-0, pd-leader or ticdc-owner; not '%s'",
 		text);
@@ -91,11 +94,11 @@ int lua_cluster_kill_part(lua_State *L)
 	if (part == CLUSTER_FEED && which == CLUSTER_EACH)
 		lua_feeds_dead(r, c);
 	if (part != CLUSTER_FEED) {
-		runtime_expect(r, c, false);
+		owned_expect(r, c, false);
 		runtime_strike(r, &c->struck, true);
 	}
 	if (cluster_kill_part(c->c, part, which, &at, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	journal_event_at(
 		runtime_journal(r), at, "fault",
 		json_pack("{s:s,s:s,s:s}", "kind", "kill", "target", c->name, "part", name));
@@ -132,21 +135,21 @@ int lua_cluster_disaster(lua_State *L)
 		busy = await_busy(f, deadline_in_ms((int64_t)luaL_checknumber(L, 3)),
 				  (int64_t)luaL_checknumber(L, 4), &e);
 	if (e.kind != ERR_NONE)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	if (clock_cancelled()) {
 		err_set(&e, ERR_CANCELLED, 0, "interrupted");
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
-	runtime_expect(r, c, false);
+	owned_expect(r, c, false);
 	lua_feeds_doomed(r, c);
 	snprintf(target, sizeof(target), "%s%s", c->name,
 		 cluster_feeds(c->c) ? " and its changefeed" : "");
 	if (interrupt ? cluster_interrupt(c->c, deadline_in_ms(INTERRUPT_MS), &at, &e) < 0
 		      : cluster_kill(c->c, CLUSTER_ALL, &at, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	c->alive = false;
 	lua_feeds_dead(r, c);
-	runtime_disaster(r, interrupt ? "interrupt" : "kill", target, at);
+	recovery_disaster(r, interrupt ? "interrupt" : "kill", target, at);
 	lua_pushboolean(L, busy);
 	return 1;
 }

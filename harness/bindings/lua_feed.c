@@ -9,6 +9,8 @@
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/feed/status.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
 #include "harness/run/runtime.h"
 
 #define METATABLE "drtest.feed"
@@ -74,7 +76,7 @@ static void feed_sample(void *object, json_t *sample)
 	json_t *s, *all;
 
 	if (f->running && f->pid)
-		runtime_sample_process(sample, f->process, f->pid);
+		owned_sample_process(sample, f->process, f->pid);
 	if (!f->running || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
 	s = json_pack("{s:s,s:s,s:I,s:I}", "name", f->id, "state", feed_state_text(st.state),
@@ -102,7 +104,7 @@ static void feed_sample(void *object, json_t *sample)
 	json_object_set_new(sample, "feed", s); /* the latest */
 }
 
-static const struct runtime_ops ops = { feed_close, feed_health, feed_sample };
+static const struct owned_ops ops = { feed_close, feed_health, feed_sample };
 
 /* "d.t[1]" means itself. */
 static char *pattern_of(const char *name)
@@ -142,7 +144,7 @@ void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct l
 	size_t at = 0;
 
 	*out = (struct lua_left_out){ .words = STRBUF_INIT };
-	while ((f = runtime_owned(r, &ops, &at))) {
+	while ((f = owned_next(r, &ops, &at))) {
 		if (!((f->source == a && f->sink == b) || (f->source == b && f->sink == a)))
 			continue;
 		learn_left_out(f);
@@ -191,7 +193,7 @@ struct lua_feed *lua_feed_push(lua_State *L, struct lua_cluster *source, struct 
 					 sizeof(f->status_path));
 	}
 	f->running = true;
-	runtime_own(r, &ops, f);
+	owned_add(r, &ops, f);
 	*(struct lua_feed **)lua_newuserdata(L, sizeof(f)) = f;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
@@ -203,9 +205,9 @@ static void feeds_of(struct runtime *r, const struct lua_cluster *source, bool d
 	struct lua_feed *f;
 	size_t at = 0;
 
-	while ((f = runtime_owned(r, &ops, &at)))
+	while ((f = owned_next(r, &ops, &at)))
 		if (f->source == source && f->running) {
-			runtime_expect(r, f, false);
+			owned_expect(r, f, false);
 			f->running = !dead;
 		}
 }
@@ -235,9 +237,9 @@ static struct lua_feed *status_of(lua_State *L, struct feed_status *st)
 	if (!f->source->c)
 		return f;
 	if (!f->running || !cluster_feed_runs(f->source->c, f->number))
-		runtime_usage(L, "changefeed %s does not run any more", f->id);
+		lua_usage(L, "changefeed %s does not run any more", f->id);
 	if (cluster_feed_status_of(f->source->c, f->number, st, &e) < 0)
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 	return f;
 }
 
@@ -258,7 +260,7 @@ static int lags_under(lua_State *L)
 	char text[1200];
 
 	if (ms < 0)
-		runtime_usage(L, "feed:lags_under takes a time as \"5s\"");
+		lua_usage(L, "feed:lags_under takes a time as \"5s\"");
 	status_of(L, &st);
 	snprintf(text, sizeof(text), "it lags %.2f s%s%s", (double)st.lag_ms / 1000,
 		 st.error[0] ? ": " : "", st.error);
@@ -333,10 +335,10 @@ static int stop(lua_State *L)
 			 f->id) ||
 	    !f->running)
 		return 0;
-	runtime_expect(r, f, false);
+	owned_expect(r, f, false);
 	f->running = false;
 	if (cluster_feed_stop(f->source->c, f->number, deadline_in_ms(STOP_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 

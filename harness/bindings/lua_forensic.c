@@ -7,7 +7,9 @@
 #include "harness/base/xalloc.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/bindings/lua_verify_impl.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/lua_json.h"
+#include "harness/run/recovery.h"
 
 #define FORENSIC_MS 60000
 
@@ -77,7 +79,7 @@ out:
 /* forensic(load, dead cluster, held, { point = TSO }) */
 int lua_verify_forensic(lua_State *L)
 {
-	const struct run_audit *audit = lua_verify_audit(L, 1);
+	const struct run_audit *audit = audit_of(L, 1);
 	struct lua_cluster *dead = lua_cluster_check(L, 2);
 	struct held *h = lua_verify_held(L, 3);
 	struct runtime *r = runtime_of(L);
@@ -91,8 +93,8 @@ int lua_verify_forensic(lua_State *L)
 	int rc = 0;
 
 	luaL_checktype(L, 4, LUA_TTABLE);
-	runtime_fields(L, 4, "verify.forensic",
-		       (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
+	lua_fields(L, 4, "verify.forensic",
+		   (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 4, "point");
 	o.point = lua_tso_check(L, -1);
 	if (runtime_on_tidb(r) &&
@@ -109,21 +111,21 @@ int lua_verify_forensic(lua_State *L)
 			"what lies beyond the point to lost.jsonl and lost.sql",
 			dead->name, h->of->name)) {
 		if (dead->alive)
-			runtime_usage(
+			lua_usage(
 				L,
 				"verify.forensic: %s lives: only a dead cluster's disk is examined",
 				dead->name);
 		if (!h->hold)
-			runtime_usage(
-				L, "verify.forensic: what was held of %s is used up: hold it again",
-				h->of->name);
+			lua_usage(L,
+				  "verify.forensic: what was held of %s is used up: hold it again",
+				  h->of->name);
 		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
 		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
 		o.dead = dead->c;
 		o.held = h->hold;
 		o.cluster = (uint16_t)dead->number;
 		o.disaster_us =
-			(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
+			(recovery_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
 		o.lost_jsonl = jsonl;
 		o.lost_sql = sql;
 		o.deadline = deadline_in_ms(FORENSIC_MS);

@@ -6,6 +6,7 @@
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/bindings/lua_tools.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/runtime.h"
 
 /* live(primary or nil, secondary or nil): what runs already. With the clusters, feed is the
@@ -19,7 +20,7 @@ static int live(lua_State *L)
 	int there = g->live ? g->live(&l, &e) : 0;
 
 	if (there < 0)
-		runtime_usage(L, "%s", e.text);
+		lua_usage(L, "%s", e.text);
 	if (!there)
 		return 0;
 	lua_settop(L, 2);
@@ -37,13 +38,13 @@ static int live(lua_State *L)
 				   *sink = lua_cluster_alive(L, 2, "live");
 
 		if (!*l.changefeed)
-			runtime_usage(
+			lua_usage(
 				L,
 				"the clusters file names no running changefeed: changefeed = \"its id\"");
 		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is",
 				  source->name, l.changefeed) &&
 		    cluster_changefeed_find(source->c, sink->c, l.changefeed, l.redo, &e) < 0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		lua_feed_push(L, source, sink, l.changefeed);
 		lua_setfield(L, 3, "feed");
 	}

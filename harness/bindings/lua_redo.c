@@ -5,6 +5,7 @@
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/redo/copy.h"
+#include "harness/run/lua_args.h"
 
 #define COPY_MS 600000
 
@@ -38,7 +39,7 @@ static int meta(lua_State *L)
 		store_free(s);
 	}
 	if (rc < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	push(L, &r);
 	return 1;
 }
@@ -64,7 +65,7 @@ static int copy(lua_State *L)
 	store_free(from);
 	store_free(to);
 	if (rc < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	push(L, &r);
 	return 1;
 }

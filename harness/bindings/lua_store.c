@@ -12,6 +12,8 @@
 #include "harness/bindings/bindings.h"
 #include "harness/net/minio.h"
 #include "harness/net/store.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
 
 #define METATABLE "drtest.store"
 #define START_MS 30000
@@ -51,12 +53,12 @@ static void store_sample(void *object, json_t *sample)
 	const struct lua_store *s = object;
 
 	if (s->pid)
-		runtime_sample_process(sample, "store", s->pid);
+		owned_sample_process(sample, "store", s->pid);
 }
 
-static const struct runtime_ops ops = { .close = store_close,
-					.health = store_health,
-					.sample = store_sample };
+static const struct owned_ops ops = { .close = store_close,
+				      .health = store_health,
+				      .sample = store_sample };
 
 static char *bucket_uri(const struct runtime *r, const struct lua_store *s, const char *path)
 {
@@ -103,8 +105,7 @@ static int url(lua_State *L)
 
 	for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
 		if (!strncmp(part, "..", 2) && (part[2] == '/' || !part[2]))
-			return runtime_usage(L, "store:url: a prefix does not go up: \"%.200s\"",
-					     path);
+			return lua_usage(L, "store:url: a prefix does not go up: \"%.200s\"", path);
 	for (size_t i = 0; i < s->n_buckets; i++)
 		if (strlen(s->bucket[i]) == n && !strncmp(s->bucket[i], path, n)) {
 			uri = bucket_uri(runtime_of(L), s, path);
@@ -112,9 +113,9 @@ static int url(lua_State *L)
 			free(uri);
 			return 1;
 		}
-	return runtime_usage(
-		L, "the store has no bucket '%.*s': t:store { buckets = { … } } names them", (int)n,
-		path);
+	return lua_usage(L,
+			 "the store has no bucket '%.*s': t:store { buckets = { … } } names them",
+			 (int)n, path);
 }
 
 static int store_text(lua_State *L)
@@ -134,20 +135,19 @@ static void read_buckets(lua_State *L, struct lua_store *s)
 {
 	lua_getfield(L, 1, "buckets");
 	if (!lua_istable(L, -1))
-		runtime_usage(L, "t:store needs buckets = { \"backup\", \"redo\" }");
+		lua_usage(L, "t:store needs buckets = { \"backup\", \"redo\" }");
 	for (int i = 1;; i++) {
 		lua_rawgeti(L, -1, i);
 		if (lua_isnil(L, -1))
 			break;
 		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == STORE_BUCKETS_MAX)
-			runtime_usage(L, "t:store: buckets are at most %d names",
-				      STORE_BUCKETS_MAX);
+			lua_usage(L, "t:store: buckets are at most %d names", STORE_BUCKETS_MAX);
 		const char *name = lua_tostring(L, -1);
 
 		if (strlen(name) < 3 || strlen(name) > 63 ||
 		    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(name) ||
 		    *name == '.' || strstr(name, ".."))
-			runtime_usage(
+			lua_usage(
 				L,
 				"t:store: a bucket has 3 to 63 lower-case letters, digits, dots and dashes, not \"%.70s\"",
 				name);
@@ -195,15 +195,15 @@ static int start(lua_State *L)
 	if (runtime_plan(r, "start the store again, on its port, with its data"))
 		return 0;
 	if (!s->minio || s->pid)
-		runtime_usage(L, "store:start: %s", s->minio ? "it runs" : "it is a directory");
+		lua_usage(L, "store:start: %s", s->minio ? "it runs" : "it is a directory");
 	data_dir = xstrfmt("%s/store", runtime_data_dir(r));
 	struct minio_opts o = options(r, s, data_dir);
 	rc = minio_restart(s->minio, &o, deadline_in_ms(START_MS), &e);
 	free(data_dir);
 	if (rc < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	s->pid = proc_pid(minio_proc(s->minio));
-	runtime_expect(r, s, true);
+	owned_expect(r, s, true);
 	return 0;
 }
 
@@ -217,20 +217,20 @@ static int make(lua_State *L)
 	struct err e = ERR_INIT;
 	char *data_dir;
 
-	runtime_own(r, &ops, s); /* whatever happens below */
-	runtime_expect(r, s, false);
-	runtime_fields(L, 1, "t:store",
-		       (struct field[]){ { "buckets", FIELD_ANY, NULL },
-					 { "user", FIELD_TEXT, &user },
-					 { "password", FIELD_TEXT, &password },
-					 { "port", FIELD_WHOLE, &port },
-					 { NULL, 0, NULL } });
+	owned_add(r, &ops, s); /* whatever happens below */
+	owned_expect(r, s, false);
+	lua_fields(L, 1, "t:store",
+		   (struct field[]){ { "buckets", FIELD_ANY, NULL },
+				     { "user", FIELD_TEXT, &user },
+				     { "password", FIELD_TEXT, &password },
+				     { "port", FIELD_WHOLE, &port },
+				     { NULL, 0, NULL } });
 	if (!password) { /* others of this machine reach the port too: keys of this run's own */
 		unsigned char random[16];
 
 		if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
 			err_sys(&e, "random bytes for a key");
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		}
 		for (size_t i = 0; i < sizeof(random); i++)
 			snprintf(own + 2 * i, 3, "%02x", random[i]);
@@ -238,9 +238,8 @@ static int make(lua_State *L)
 	}
 	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) ||
 	    strlen(password) < 8 || strlen(user) < 3 || port > 65535)
-		runtime_usage(
-			L,
-			"t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
+		lua_usage(L,
+			  "t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
 	strcpy(s->user, user);
 	strcpy(s->password, password);
 	read_buckets(L, s);
@@ -249,14 +248,14 @@ static int make(lua_State *L)
 	lua_setmetatable(L, -2);
 	if (runtime_ground(r)->store) {
 		if (runtime_ground(r)->store(&s->remote, &e) < 0)
-			runtime_usage(L, "%s", e.text);
+			lua_usage(L, "%s", e.text);
 		runtime_plan(
 			r,
 			"the clusters file's store, under a prefix of this run's own; what is put there stays");
 		if (!runtime_planning(r) && runtime_ground(r)->leaves_objects &&
 		    runtime_ground(r)->leaves_objects(strrchr(runtime_data_dir(r), '/') + 1, &e) <
 			    0)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		return 1;
 	}
 	if (runtime_store(r) == RUN_STORE_S3)
@@ -279,16 +278,16 @@ static int make(lua_State *L)
 		s->minio = minio_start(&o, deadline_in_ms(START_MS), &e);
 		free(data_dir);
 		if (!s->minio)
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		s->port = minio_port(s->minio);
 		s->pid = proc_pid(minio_proc(s->minio));
 		if (s->port != port)
 			runtime_note(r, "port %d is taken: the store listens on %d", (int)port,
 				     s->port);
-		runtime_expect(r, s, true);
+		owned_expect(r, s, true);
 	}
 	if (make_buckets(r, s, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 1;
 }
 

@@ -14,6 +14,9 @@
 #include "harness/bindings/lua_verify_impl.h"
 #include "harness/cluster/forensic.h"
 #include "harness/compare/compare.h"
+#include "harness/run/lua_args.h"
+#include "harness/run/owned.h"
+#include "harness/run/recovery.h"
 #include "harness/run/thousands.h"
 #include "harness/run/lua_json.h"
 #include "harness/tidb/tidb.h"
@@ -35,7 +38,7 @@ void lua_verify_push(lua_State *L, enum verdict v, const char *evidence, json_t 
 	char text[1200], *words;
 
 	if (e && e->kind == ERR_CANCELLED)
-		runtime_raise(L, e);
+		lua_raise(L, e);
 	lua_newtable(L);
 	lua_pushstring(L, word(e ? VERDICT_UNKNOWN : v));
 	lua_setfield(L, -2, "verdict");
@@ -98,8 +101,8 @@ static void push_compare(lua_State *L, struct compare_result *c, enum evidence_c
 static void at_rest(lua_State *L, const struct lua_cluster *c, const char *what)
 {
 	if (c->writer)
-		runtime_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what,
-			      c->writer, c->name);
+		lua_usage(L, "%s: load %s writes to %s: stop it first, load:stop()", what,
+			  c->writer, c->name);
 }
 
 /* TiDB: its BACKUP takes no sums along, but both sides can be read in the past: the source at
@@ -198,17 +201,16 @@ static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
 			const char *p = ignore_text(L, index, i);
 
 			if (!p)
-				runtime_usage(
+				lua_usage(
 					L,
 					"verify.same: ignore = \"db.table\" or a list of such texts");
 			for (size_t len; *(p += strspn(p, ", ")); p += len) {
 				len = strcspn(p, ", ");
 				if (n == IGNORE_MAX)
-					runtime_usage(L,
-						      "verify.same: ignore: more than %d patterns",
-						      IGNORE_MAX);
+					lua_usage(L, "verify.same: ignore: more than %d patterns",
+						  IGNORE_MAX);
 				if (!memchr(p, '.', len))
-					runtime_usage(
+					lua_usage(
 						L,
 						"verify.same: ignore: \"%s\": db.table or db.table.column is wanted",
 						p);
@@ -281,7 +283,7 @@ static void snapshot_field(lua_State *L, struct runtime *r, const char *name, ch
 {
 	lua_getfield(L, 3, name);
 	if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
-		runtime_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
+		lua_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
 	if (!lua_isnil(L, -1))
 		snprintf(out, 24, "%llu", (unsigned long long)lua_tso_check(L, -1));
 	lua_pop(L, 1);
@@ -300,11 +302,11 @@ static int same(lua_State *L)
 	char *fix, at[24] = "", b_at[24] = "", *ignore[IGNORE_MAX + 1] = { NULL };
 	int rc = 0;
 
-	runtime_fields(L, 3, "verify.same",
-		       (struct field[]){ { "at", FIELD_ANY, NULL },
-					 { "b_at", FIELD_ANY, NULL },
-					 { "ignore", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "verify.same",
+		   (struct field[]){ { "at", FIELD_ANY, NULL },
+				     { "b_at", FIELD_ANY, NULL },
+				     { "ignore", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		snapshot_field(L, r, "at", at);
 		snapshot_field(L, r, "b_at", b_at);
@@ -312,8 +314,8 @@ static int same(lua_State *L)
 		read_ignore(L, lua_gettop(L), ignore);
 		lua_pop(L, 1);
 		if (*ignore && runtime_tools(r)->compare)
-			runtime_usage(L, "verify.same: ignore: not with compare=%s",
-				      "sync_diff_inspector");
+			lua_usage(L, "verify.same: ignore: not with compare=%s",
+				  "sync_diff_inspector");
 	}
 	if (!*at)
 		at_rest(L, a, "verify.same");
@@ -385,22 +387,17 @@ struct held *lua_verify_held(lua_State *L, int index)
 	return *(struct held **)luaL_checkudata(L, index, HELD);
 }
 
-const struct run_audit *lua_verify_audit(lua_State *L, int index)
-{
-	return luaL_checkudata(L, index, AUDIT_METATABLE);
-}
-
 /* The check reads the cluster, and the ledger, as they were when they were held. */
 static void as_held(lua_State *L, const struct held *h, const struct lua_cluster *c,
 		    const struct run_audit *load, const char *what, struct verify_opts *o)
 {
 	if (h->of != c || h->load != load)
-		runtime_usage(
+		lua_usage(
 			L,
 			"%s: what is held is not of %s and this load: t.verify.hold(cluster, load)",
 			what, c->name);
 	if (!runtime_planning(runtime_of(L)) && !h->hold)
-		runtime_usage(L, "%s: what was held of %s is released", what, c->name);
+		lua_usage(L, "%s: what was held of %s is released", what, c->name);
 	o->held = h->hold ? cluster_hold_conn(h->hold) : NULL;
 	o->held_at = h->hold ? cluster_hold_at(h->hold) : 0;
 	o->mark = h->mark;
@@ -462,7 +459,7 @@ static int prefix(lua_State *L, enum verify_kind kind)
 	const char *what = model                 ? "verify.model"
 			   : kind == VERIFY_ROWS ? "verify.rows"
 						 : "verify.ledger";
-	const struct run_audit *audit = lua_verify_audit(L, 1);
+	const struct run_audit *audit = audit_of(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
@@ -480,12 +477,12 @@ static int prefix(lua_State *L, enum verify_kind kind)
 	char *lost;
 	int rc = 0;
 
-	runtime_fields(L, 3, what,
-		       (struct field[]){ { "of", FIELD_ANY, NULL },
-					 { "point", FIELD_ANY, NULL },
-					 { "before", FIELD_FLAG, &o.before_replay },
-					 { "held", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, what,
+		   (struct field[]){ { "of", FIELD_ANY, NULL },
+				     { "point", FIELD_ANY, NULL },
+				     { "before", FIELD_FLAG, &o.before_replay },
+				     { "held", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	verify_options(L, &of, &o.point, &held);
 	if (held)
 		as_held(L, held, c, audit, what, &o);
@@ -507,9 +504,9 @@ static int prefix(lua_State *L, enum verify_kind kind)
 		o.secondary = *cluster_endpoint(c->c);
 		if (!of->alive) {
 			o.disaster_us =
-				(runtime_disaster_ns(r) - journal_start_ns(runtime_journal(r))) /
+				(recovery_disaster_ns(r) - journal_start_ns(runtime_journal(r))) /
 				1000;
-			o.disaster_wall_ms = runtime_disaster_wall_ms(r);
+			o.disaster_wall_ms = recovery_disaster_wall_ms(r);
 		}
 		lost = kind == VERIFY_LEDGER && o.point != UINT64_MAX && !o.before_replay
 			       ? xstrfmt("%s/lost-acknowledged.jsonl", runtime_dir(r))
@@ -546,9 +543,9 @@ static int prefix(lua_State *L, enum verify_kind kind)
  */
 static int hold_cluster(lua_State *L)
 {
-	static const struct runtime_ops ops = { .close = held_close };
+	static const struct owned_ops ops = { .close = held_close };
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
-	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : lua_verify_audit(L, 2);
+	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : audit_of(L, 2);
 	struct runtime *r = runtime_of(L);
 	unsigned connections = load ? 1 : HOLD_CONNECTIONS;
 	struct held *h;
@@ -568,7 +565,7 @@ static int hold_cluster(lua_State *L)
 	h = xcalloc(1, sizeof(*h));
 	h->of = c;
 	h->load = load;
-	runtime_own(r, &ops, h);
+	owned_add(r, &ops, h);
 	*(struct held **)lua_newuserdata(L, sizeof(h)) = h;
 	luaL_getmetatable(L, HELD);
 	lua_setmetatable(L, -2);
@@ -585,10 +582,10 @@ static int hold_cluster(lua_State *L)
 		return 1;
 	h->hold = cluster_hold(cluster_endpoint(c->c), c->name, connections, &e);
 	if (!h->hold)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	/* sysbench keeps no ledger */
 	if (load && load->ledger_dir && !(h->mark = ledger_mark_take(load->ledger_dir, &e)))
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 1;
 }
 
@@ -607,7 +604,7 @@ static int release(lua_State *L)
  * load is written for */
 static int history(lua_State *L)
 {
-	const struct run_audit *audit = lua_verify_audit(L, 1);
+	const struct run_audit *audit = audit_of(L, 1);
 	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
@@ -622,10 +619,10 @@ static int history(lua_State *L)
 	int64_t start = clock_mono_ns();
 	int rc = 0;
 
-	runtime_fields(L, 3, "verify.history",
-		       (struct field[]){ { "of", FIELD_ANY, NULL },
-					 { "point", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 3, "verify.history",
+		   (struct field[]){ { "of", FIELD_ANY, NULL },
+				     { "point", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	if (lua_istable(L, 3)) {
 		lua_getfield(L, 3, "of");
 		if (!lua_isnil(L, -1))

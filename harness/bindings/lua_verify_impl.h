@@ -3,6 +3,7 @@
 #ifndef HARNESS_BINDINGS_LUA_VERIFY_IMPL_H
 #define HARNESS_BINDINGS_LUA_VERIFY_IMPL_H
 
+#include "harness/bindings/audit.h"
 #include "harness/bindings/lua_cluster.h"
 #include "harness/cluster/forensic.h"
 #include "harness/compare/compare.h"
@@ -26,7 +27,6 @@ void lua_verify_push(lua_State *L, enum verdict v, const char *evidence, json_t 
  * caught. */
 void lua_verify_about(lua_State *L, enum evidence_class class, double rows, double tables,
 		      double transactions);
-const struct run_audit *lua_verify_audit(lua_State *L, int index);
 struct held *lua_verify_held(lua_State *L, int index);
 
 /* forensic(load, dead, secondary, …): see lua_forensic.c */

@@ -9,6 +9,7 @@
 #include "harness/bindings/lua_tso.h"
 #include "harness/binlog/point_in_time.h"
 #include "harness/compare/syncpoint.h"
+#include "harness/run/lua_args.h"
 #include "harness/sql/table_copy.h"
 
 #define COMMIT_MS 60000
@@ -27,7 +28,7 @@ int lua_cluster_commit(lua_State *L)
 	lua_cluster_allowed(L, c, ABLE_WRITE);
 	if (!runtime_plan(runtime_of(L), "%s: %s   # and the TSO of its commit", c->name, text) &&
 	    cluster_commit(c->c, text, n, deadline_in_ms(COMMIT_MS), &rows, &ts, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	lua_pushnumber(L, (lua_Number)rows);
 	lua_tso_push(L, ts);
 	return 2;
@@ -67,7 +68,7 @@ int lua_cluster_lacks(lua_State *L)
 	lua_pushstring(L, missing.buf);
 	strbuf_release(&missing);
 	if (rc < 0)
-		runtime_usage(L, "t:lacks: there is no '%s'", thing);
+		lua_usage(L, "t:lacks: there is no '%s'", thing);
 	return rc == 0 ? 1 : 0;
 }
 
@@ -80,7 +81,7 @@ static void able(lua_State *L, const char *thing)
 		err_set(&e, ERR_UNSUPPORTED, 0, "%s", missing.buf);
 	strbuf_release(&missing);
 	if (e.kind != ERR_NONE)
-		runtime_raise(L, &e);
+		lua_raise(L, &e);
 }
 
 static tso_t tso_field(lua_State *L, const char *what, const char *name)
@@ -89,7 +90,7 @@ static tso_t tso_field(lua_State *L, const char *what, const char *name)
 
 	lua_getfield(L, 2, name);
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "%s needs %s = a TSO", what, name);
+		lua_usage(L, "%s needs %s = a TSO", what, name);
 	ts = lua_tso_check(L, -1);
 	lua_pop(L, 1);
 	return ts;
@@ -102,7 +103,7 @@ static struct lua_cluster *cluster_field(lua_State *L, const char *what, const c
 
 	lua_getfield(L, 2, name);
 	if (lua_isnil(L, -1))
-		runtime_usage(L, "%s needs %s = a cluster", what, name);
+		lua_usage(L, "%s needs %s = a cluster", what, name);
 	c = lua_cluster_check(L, -1);
 	lua_pop(L, 1);
 	return c;
@@ -120,12 +121,12 @@ int lua_cluster_roll_forward(lua_State *L)
 	uint64_t n = 0;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	runtime_fields(L, 2, "roll_forward",
-		       (struct field[]){ { "of", FIELD_ANY, NULL },
-					 { "from", FIELD_ANY, NULL },
-					 { "until", FIELD_ANY, NULL },
-					 { "archived", FIELD_FLAG, &archived },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 2, "roll_forward",
+		   (struct field[]){ { "of", FIELD_ANY, NULL },
+				     { "from", FIELD_ANY, NULL },
+				     { "until", FIELD_ANY, NULL },
+				     { "archived", FIELD_FLAG, &archived },
+				     { NULL, 0, NULL } });
 	of = cluster_field(L, "roll_forward", "of");
 	from = tso_field(L, "roll_forward", "from");
 	until = archived ? 0 : tso_field(L, "roll_forward", "until");
@@ -136,7 +137,7 @@ int lua_cluster_roll_forward(lua_State *L)
 		    "mariadb-binlog --start-position=<BackupTS> --stop-position=<the point> the binary logs of %s | mariadb, on %s",
 		    of->name, c->name) &&
 	    cluster_roll_forward(c->c, of->c, from, &until, deadline_in_ms(LONG_MS), &n, &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	lua_pushnumber(L, (lua_Number)n);
 	lua_tso_push(L, until);
 	return 2;
@@ -155,7 +156,7 @@ int lua_cluster_log_backup(lua_State *L)
 		    "mariadb-binlog --read-from-remote-server --raw --stop-never of %s, elsewhere",
 		    c->name) &&
 	    cluster_log_backup(c->c, deadline_in_ms(COMMIT_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -167,10 +168,10 @@ int lua_cluster_take_back(lua_State *L)
 	tso_t at;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	runtime_fields(L, 2, "take_back",
-		       (struct field[]){ { "of", FIELD_ANY, NULL },
-					 { "at", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 2, "take_back",
+		   (struct field[]){ { "of", FIELD_ANY, NULL },
+				     { "at", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	of = cluster_field(L, "take_back", "of");
 	at = tso_field(L, "take_back", "at");
 	lua_cluster_allowed(L, c, ABLE_WRITE);
@@ -180,7 +181,7 @@ int lua_cluster_take_back(lua_State *L)
 		    "mariadb-binlog --flashback of that one transaction of %s | mariadb, on %s",
 		    of->name, c->name) &&
 	    cluster_take_back(c->c, of->c, at, deadline_in_ms(LONG_MS), &e) < 0)
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -204,7 +205,7 @@ int lua_cluster_syncpoint(lua_State *L)
 			     "tidb_cdc.syncpoint_v1 holds no TSOs: '%.24s', '%.24s'", p.primary_ts,
 			     p.secondary_ts) < 0)) {
 			err_wrap(&e, "%s", c->name);
-			return runtime_raise(L, &e);
+			return lua_raise(L, &e);
 		}
 	}
 	lua_newtable(L);
@@ -221,7 +222,7 @@ static void split(lua_State *L, const char *what, const char *text, char db[65],
 	const char *dot = text ? strchr(text, '.') : NULL;
 
 	if (!dot || dot == text || !dot[1] || dot - text > 64 || strlen(dot + 1) > 64)
-		runtime_usage(L, "copy_table: %s = \"db.table\"", what);
+		lua_usage(L, "copy_table: %s = \"db.table\"", what);
 	snprintf(db, 65, "%.*s", (int)(dot - text), text);
 	snprintf(table, 65, "%s", dot + 1);
 }
@@ -240,12 +241,12 @@ int lua_cluster_copy_table(lua_State *L)
 	int rc = -1;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	runtime_fields(L, 2, "copy_table",
-		       (struct field[]){ { "from", FIELD_ANY, NULL },
-					 { "table", FIELD_TEXT, &table },
-					 { "as", FIELD_TEXT, &as },
-					 { "at", FIELD_ANY, NULL },
-					 { NULL, 0, NULL } });
+	lua_fields(L, 2, "copy_table",
+		   (struct field[]){ { "from", FIELD_ANY, NULL },
+				     { "table", FIELD_TEXT, &table },
+				     { "as", FIELD_TEXT, &as },
+				     { "at", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
 	from = cluster_field(L, "copy_table", "from");
 	split(L, "table", table, db, name);
 	split(L, "as", as, to_db, to_name);
@@ -269,7 +270,7 @@ int lua_cluster_copy_table(lua_State *L)
 	sql_close(b);
 	if (rc < 0) {
 		err_wrap(&e, "copy_table from %s to %s", from->name, c->name);
-		return runtime_raise(L, &e);
+		return lua_raise(L, &e);
 	}
 	lua_pushnumber(L, (lua_Number)rows);
 	return 1;

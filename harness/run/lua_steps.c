@@ -6,7 +6,10 @@
 
 #include "harness/base/nearest.h"
 #include "harness/base/secret.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/lua_json.h"
+#include "harness/run/owned.h"
+#include "harness/run/recovery.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/scenario.h"
 
@@ -18,8 +21,8 @@ static int step_begin(lua_State *L)
 	struct strbuf name = STRBUF_INIT;
 
 	if (r->step_name[0])
-		runtime_usage(L, "step '%s' is inside step '%s': steps follow each other",
-			      luaL_checkstring(L, 1), r->step_name);
+		lua_usage(L, "step '%s' is inside step '%s': steps follow each other",
+			  luaL_checkstring(L, 1), r->step_name);
 	pthread_mutex_lock(&r->lock);
 	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
 	secret_redact(&name, r->step_name); /* a name cut within a character too */
@@ -168,11 +171,11 @@ static int wait(lua_State *L)
 	lua_Number ms = luaL_checknumber(L, 1);
 
 	if (!(ms >= 0 && ms <= (lua_Number)WAIT_MS_MAX))
-		runtime_usage(L, "a wait takes 0 s to 30 days");
+		lua_usage(L, "a wait takes 0 s to 30 days");
 	if (ms >= 1000)
 		runtime_until(runtime_of(L), clock_mono_ns() + (int64_t)ms * 1000000);
-	if (runtime_wait(runtime_of(L), (int64_t)ms, &e) < 0)
-		return runtime_raise(L, &e);
+	if (owned_wait(runtime_of(L), (int64_t)ms, &e) < 0)
+		return lua_raise(L, &e);
 	return 0;
 }
 
@@ -186,8 +189,8 @@ static int duration(lua_State *L)
 	else if (lua_type(L, 1) == LUA_TSTRING)
 		ms = duration_parse_ms(lua_tostring(L, 1));
 	if (ms < 0)
-		runtime_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"",
-			      lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
+		lua_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"",
+			  lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
 	lua_pushnumber(L, (lua_Number)ms);
 	return 1;
 }
@@ -275,7 +278,7 @@ static int figure(lua_State *L)
 
 static int phase(lua_State *L)
 {
-	runtime_phase(runtime_of(L), luaL_checkstring(L, 1));
+	recovery_phase(runtime_of(L), luaL_checkstring(L, 1));
 	return 0;
 }
 
@@ -288,10 +291,10 @@ static int recovered(lua_State *L)
 	if (r->plan)
 		return 0;
 	if (!r->disaster_ns)
-		runtime_usage(L, "recovered from what? There was no disaster");
+		lua_usage(L, "recovered from what? There was no disaster");
 	if (lua_isnumber(L, 2))
 		at = journal_start_ns(r->journal) + (int64_t)(lua_tonumber(L, 2) * 1e9);
-	runtime_recovered(r, luaL_checkstring(L, 1), at);
+	recovery_reached(r, luaL_checkstring(L, 1), at);
 	return 0;
 }
 
@@ -389,7 +392,7 @@ static int draw(lua_State *L)
 	lua_Number n = luaL_checknumber(L, 1);
 
 	if (!(n >= 1 && n <= 9007199254740992.0))
-		runtime_usage(L, "draw takes a whole number from 1");
+		lua_usage(L, "draw takes a whole number from 1");
 	lua_pushnumber(L, (lua_Number)rng_below(&r->rng, (uint64_t)n));
 	return 1;
 }
@@ -408,7 +411,7 @@ static int disaster_at(lua_State *L)
 
 static int raise_usage(lua_State *L)
 {
-	return runtime_usage(L, "%s", luaL_checkstring(L, 1));
+	return lua_usage(L, "%s", luaL_checkstring(L, 1));
 }
 
 /* The condition of t:eventually did not come. */
@@ -417,13 +420,13 @@ static int raise_timeout(lua_State *L)
 	struct err e = ERR_INIT;
 
 	err_set(&e, ERR_TIMEOUT, 0, "%s", luaL_checkstring(L, 1));
-	return runtime_raise(L, &e);
+	return lua_raise(L, &e);
 }
 
 /* is_final(error value): does it end the run, whatever the scenario thinks of it? */
 static int is_final(lua_State *L)
 {
-	const struct err *e = runtime_error_at(L, 1);
+	const struct err *e = lua_error_at(L, 1);
 
 	lua_pushboolean(L, !e || e->kind == ERR_USAGE || e->kind == ERR_CANCELLED);
 	return 1;

@@ -1,5 +1,5 @@
-/* RPO's and RTO's clock: from the disaster through its phases to the first write on the promoted
- * secondary. */
+#include "harness/run/recovery.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static void phase_end(struct runtime *r, int64_t now_ns)
 	r->phase_start_ns = now_ns;
 }
 
-void runtime_disaster(struct runtime *r, const char *kind, const char *target, int64_t at_ns)
+void recovery_disaster(struct runtime *r, const char *kind, const char *target, int64_t at_ns)
 {
 	if (!r->journal)
 		return;
@@ -42,7 +42,7 @@ void runtime_disaster(struct runtime *r, const char *kind, const char *target, i
 	r->phase_start_ns = at_ns;
 }
 
-void runtime_phase(struct runtime *r, const char *name)
+void recovery_phase(struct runtime *r, const char *name)
 {
 	if (!r->journal || !r->rto || json_object_get(r->rto, "service_ms"))
 		return;
@@ -50,7 +50,7 @@ void runtime_phase(struct runtime *r, const char *name)
 	snprintf(r->phase, sizeof(r->phase), "%s", name);
 }
 
-void runtime_recovered(struct runtime *r, const char *what, int64_t at_ns)
+void recovery_reached(struct runtime *r, const char *what, int64_t at_ns)
 {
 	char key[48];
 
@@ -61,4 +61,14 @@ void runtime_recovered(struct runtime *r, const char *what, int64_t at_ns)
 	snprintf(key, sizeof(key), "%s_ms", what);
 	json_object_set_new(r->rto, key, json_real((double)(at_ns - r->disaster_ns) / 1e6));
 	journal_event(r->journal, "rto", json_deep_copy(r->rto));
+}
+
+int64_t recovery_disaster_ns(const struct runtime *r)
+{
+	return r->disaster_ns;
+}
+
+int64_t recovery_disaster_wall_ms(const struct runtime *r)
+{
+	return r->disaster_wall_ms;
 }

@@ -23,6 +23,7 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/data_dir.h"
+#include "harness/run/owned.h"
 #include "harness/run/preflight.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/scenario.h"
@@ -467,7 +468,7 @@ static void end(struct run *r)
 	int signo = clock_cancelled();
 
 	clock_cancel_reset(); /* the teardown may wait; a second Ctrl-C cuts it short */
-	runtime_teardown(&r->rt);
+	owned_teardown(&r->rt);
 	if (r->o->ground->left && r->rt.journal)
 		r->o->ground->left(say_left, r);
 	if (r->left)
@@ -497,7 +498,7 @@ static void look_for_the_cause(struct run *r, struct err *e)
 	if (e->kind != ERR_GONE)
 		return;
 	/* somebody else's lost connection is no cause either */
-	while (runtime_health(&r->rt, &why) == 0 || why.kind == ERR_GONE)
+	while (owned_health(&r->rt, &why) == 0 || why.kind == ERR_GONE)
 		if (pause_ms(50, d) < 0)
 			return;
 	*e = why;
@@ -525,7 +526,7 @@ static int execute(struct run *r)
 		if (scenario_run(&r->scenario, &e, &traceback) < 0) {
 			look_for_the_cause(r, &e);
 			code = say_error(r, &e, traceback, &word);
-		} else if (runtime_health(&r->rt, &e) < 0)
+		} else if (owned_health(&r->rt, &e) < 0)
 			code = say_error(r, &e, NULL, &word);
 		else
 			code = say_verdict(r);
@@ -559,7 +560,7 @@ static int plan(struct run *r)
 		code = say_error(r, &e, traceback, &word);
 	}
 	free(traceback);
-	runtime_teardown(&r->rt);
+	owned_teardown(&r->rt);
 	return code;
 }
 

@@ -6,10 +6,12 @@
 
 #include "harness/base/rng.h"
 #include "harness/run/console.h"
+#include "harness/run/owned.h"
+#include "harness/run/owned.h"
 #include "harness/run/runtime.h"
 
 struct owned {
-	const struct runtime_ops *ops;
+	const struct owned_ops *ops;
 	void *object;
 	_Atomic bool expected; /* healthy */
 };
@@ -81,7 +83,6 @@ void runtime_sampler_stop(struct runtime *r);
 void runtime_slow(struct runtime *r, char *why, size_t size);
 /* nothing when no step is open */
 void runtime_step_end(struct runtime *r, const char *status, const char *detail);
-void runtime_teardown(struct runtime *r); /* last first */
 /* runtime_of() finds r, and errors can be raised; before anything else in a state */
 void runtime_bind(lua_State *L, struct runtime *r);
 /* pushes the table of steps, checks and figures */

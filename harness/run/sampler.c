@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/os/fs.h"
+#include "harness/run/owned.h"
 #include "harness/run/runtime_impl.h"
 
 #define SAMPLE_MS 1000
@@ -17,40 +18,9 @@
 #define SAMPLE_FINEST_MS 250
 #define YOUNG_NS ((int64_t)600 * 1000000000)
 #define NEAR_NS ((int64_t)60 * 1000000000)
-#define STAT_BYTES 1024
 #define LATE_MS 1000
 #define BUSY 8 /* processes that want a processor, for each */
 #define ROOM_BYTES_MIN ((int64_t)8 << 20)
-
-/* /proc/PID/stat: after the last ')' the state and numbers; utime and stime are the 12th and 13th,
- * rss the 22nd of them. */
-void runtime_sample_process(json_t *sample, const char *name, pid_t pid)
-{
-	char path[64], text[STAT_BYTES], *p;
-	unsigned long user = 0, kernel = 0;
-	long rss = 0, hz = sysconf(_SC_CLK_TCK);
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = pid > 0 ? fopen(path, "re") : NULL;
-	if (!f)
-		return;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	if (!p || p[1] != ' ' || p[2] == 'Z' ||
-	    sscanf(p + 2,
-		   "%*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu %*s %*s %*s %*s %*s %*s %*s %*s %ld",
-		   &user, &kernel, &rss) != 3)
-		return;
-	json_object_set_new(json_object_get(sample, "rss_kib"), name,
-			    json_integer((json_int_t)rss * (sysconf(_SC_PAGESIZE) / 1024)));
-	json_object_set_new(
-		json_object_get(sample, "cpu_ms"), name,
-		json_integer((json_int_t)((double)(user + kernel) * 1000 / (double)hz)));
-}
 
 void runtime_progress(struct runtime *r, const char *what, double share, uint64_t rows)
 {
@@ -234,7 +204,7 @@ static void *sampler_main(void *arg)
 		look_at_limits(r);
 		look_at_machine(r, next);
 		s = json_pack("{s:{},s:{}}", "rss_kib", "cpu_ms");
-		runtime_sample_process(s, "drtest", getpid());
+		owned_sample_process(s, "drtest", getpid());
 		for (size_t i = 0; i < r->n_owned; i++)
 			if (r->owned[i].ops->sample)
 				r->owned[i].ops->sample(r->owned[i].object, s);

@@ -11,6 +11,7 @@
 #include "harness/base/embed.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/sandbox.h"
 
@@ -29,7 +30,7 @@ static void hook(lua_State *L, lua_Debug *ar)
 	if (!clock_cancelled())
 		return;
 	err_set(&e, ERR_CANCELLED, 0, "interrupted");
-	runtime_raise(L, &e);
+	lua_raise(L, &e);
 }
 
 static int strict(lua_State *L)
@@ -99,7 +100,7 @@ static int open_state(lua_State *L)
 /* The error value at the top as an err; pops it. */
 static int take_error(lua_State *L, struct err *e)
 {
-	const struct err *u = runtime_error_at(L, -1);
+	const struct err *u = lua_error_at(L, -1);
 
 	if (u && e)
 		*e = *u;

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "harness/bindings/bindings.h"
+#include "harness/run/owned.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/scenario.h"
 
@@ -45,7 +46,7 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	scenario_close(&w->s);
-	runtime_teardown(&w->r);
+	owned_teardown(&w->r);
 	pthread_mutex_destroy(&w->r.lock);
 	unlink(w->path);
 	free(w);

@@ -1,0 +1,194 @@
+#include "harness/run/lua_args.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/base/clock.h"
+#include "harness/run/runtime.h"
+
+#define ERROR_METATABLE "drtest.error"
+
+/* ---- errors */
+
+int lua_raise(lua_State *L, const struct err *e)
+{
+	struct err *u = lua_newuserdata(L, sizeof(*u));
+
+	*u = *e;
+	luaL_getmetatable(L, ERROR_METATABLE);
+	lua_setmetatable(L, -2);
+	return lua_error(L);
+}
+
+int lua_usage(lua_State *L, const char *fmt, ...)
+{
+	struct err e = { .kind = ERR_USAGE };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	return lua_raise(L, &e);
+}
+
+const struct err *lua_error_at(lua_State *L, int index)
+{
+	const struct err *u = lua_touserdata(L, index);
+	bool is;
+
+	if (!u || !lua_getmetatable(L, index))
+		return NULL;
+	luaL_getmetatable(L, ERROR_METATABLE);
+	is = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return is ? u : NULL;
+}
+
+static int error_text(lua_State *L)
+{
+	const struct err *e = luaL_checkudata(L, 1, ERROR_METATABLE);
+
+	lua_pushstring(L, e->text);
+	return 1;
+}
+
+/* ---- a call's table of fields */
+
+static int wrong_field(lua_State *L, const char *what, const char *name, const char *want)
+{
+	return lua_usage(L, "%s: %s has to be %s, not %s", what, name, want, luaL_typename(L, -1));
+}
+
+static void take_field(lua_State *L, const char *what, const struct field *f)
+{
+	double n;
+	int64_t ms;
+
+	switch (f->type) {
+	case FIELD_TEXT:
+		if (lua_type(L, -1) != LUA_TSTRING)
+			wrong_field(L, what, f->name, "text");
+		*(const char **)f->out =
+			lua_tostring(L, -1); /* stays alive in the caller's table */
+		break;
+	case FIELD_NUMBER:
+	case FIELD_WHOLE:
+		if (lua_type(L, -1) != LUA_TNUMBER)
+			wrong_field(L, what, f->name, "a number");
+		n = lua_tonumber(L, -1);
+		if (f->type == FIELD_NUMBER) {
+			*(double *)f->out = n;
+			break;
+		}
+		if (!(n >= 0 && n <= 9007199254740992.0) || n != (double)(int64_t)n)
+			lua_usage(L, "%s: %s has to be a whole number from 0, not %g", what,
+				  f->name, n);
+		*(int64_t *)f->out = (int64_t)n;
+		break;
+	case FIELD_FLAG:
+		if (lua_type(L, -1) != LUA_TBOOLEAN)
+			wrong_field(L, what, f->name, "true or false");
+		*(bool *)f->out = lua_toboolean(L, -1);
+		break;
+	case FIELD_DURATION_MS:
+		ms = lua_type(L, -1) == LUA_TSTRING ? duration_parse_ms(lua_tostring(L, -1)) : -1;
+		if (ms < 0)
+			wrong_field(L, what, f->name, "a duration as \"20s\"");
+		*(int64_t *)f->out = ms;
+		break;
+	case FIELD_ANY: break;
+	}
+}
+
+void lua_fields(lua_State *L, int index, const char *what, const struct field *fields)
+{
+	if (lua_isnoneornil(L, index))
+		return;
+	if (!lua_istable(L, index))
+		lua_usage(L, "%s takes a table of named values, not %s", what,
+			  luaL_typename(L, index));
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		const struct field *f = fields;
+
+		if (lua_type(L, -2) != LUA_TSTRING) {
+			lua_pop(L, 1); /* positional values are the caller's */
+			continue;
+		}
+		while (f->name && strcmp(f->name, lua_tostring(L, -2)) != 0)
+			f++;
+		if (!f->name)
+			lua_usage(L, "%s has no field '%s'", what, lua_tostring(L, -2));
+		take_field(L, what, f);
+		lua_pop(L, 1);
+	}
+}
+
+/* ---- names of the version before */
+
+#define TOLD "drtest.renamed" /* in the registry: the old names that were told */
+
+void lua_tell_renamed(lua_State *L, const char *old, const char *now)
+{
+	bool told;
+
+	luaL_newmetatable(L, TOLD);
+	lua_getfield(L, -1, old);
+	told = lua_toboolean(L, -1);
+	lua_pushboolean(L, true);
+	lua_setfield(L, -3, old);
+	lua_pop(L, 2);
+	if (!told)
+		runtime_note(runtime_of(L), "%s is now %s; the old name goes with the next version",
+			     old, now);
+}
+
+static int call_renamed(lua_State *L)
+{
+	lua_tell_renamed(L, lua_tostring(L, lua_upvalueindex(1)),
+			 lua_tostring(L, lua_upvalueindex(2)));
+	lua_pushvalue(L, lua_upvalueindex(3));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+void lua_rename_method(lua_State *L, const char *kind, const char *old, const char *now)
+{
+	lua_pushfstring(L, "%s:%s", kind, old);
+	lua_pushfstring(L, "%s:%s", kind, now);
+	lua_getfield(L, -3, now);
+	assert(lua_isfunction(L, -1));
+	lua_pushcclosure(L, call_renamed, 3);
+	lua_setfield(L, -2, old);
+}
+
+void lua_rename_field(lua_State *L, int index, const char *what, const char *old, const char *now)
+{
+	char before[64], after[64];
+
+	if (!lua_istable(L, index))
+		return;
+	lua_getfield(L, index, old);
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return;
+	}
+	snprintf(before, sizeof(before), "%s's %s", what, old);
+	snprintf(after, sizeof(after), "%s", now);
+	lua_tell_renamed(L, before, after);
+	lua_setfield(L, index, now);
+	lua_pushnil(L);
+	lua_setfield(L, index, old);
+}
+
+void lua_args_open(lua_State *L)
+{
+	luaL_newmetatable(L, ERROR_METATABLE);
+	lua_pushcfunction(L, error_text);
+	lua_setfield(L, -2, "__tostring");
+	lua_pop(L, 1);
+}

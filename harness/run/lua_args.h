@@ -1,0 +1,39 @@
+/* What a binding is called with and answers: errors on their way through Lua, tables of fields,
+ * old names. */
+#ifndef HARNESS_RUN_LUA_ARGS_H
+#define HARNESS_RUN_LUA_ARGS_H
+
+#include <lua.h>
+
+#include "harness/base/err.h"
+
+/* An error is raised as userdata that carries the err; never returns. */
+int lua_raise(lua_State *L, const struct err *e);
+/* a wrong call in the script */
+int lua_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const struct err *lua_error_at(lua_State *L, int index); /* NULL: no such userdata */
+
+/* Reads optional fields of the table at index; an unknown field or a wrong type is a usage error of
+ * the script. */
+enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_WHOLE, FIELD_FLAG, FIELD_DURATION_MS, FIELD_ANY };
+struct field {
+	const char *name; /* NULL ends a list */
+	enum field_type type;
+	/* const char **, double *, int64_t *, bool *, int64_t *; FIELD_ANY: unused, the caller
+	 * fetches it */
+	void *out;
+};
+void lua_fields(lua_State *L, int index, const char *what, const struct field *fields);
+
+/* ---- names of the version before: they work, and the new name is told once a run */
+
+/* "note: OLD is now NOW: …", the first time that this OLD is told. */
+void lua_tell_renamed(lua_State *L, const char *old, const char *now);
+/* The table on top has the function `now`: gives it the old name too. kind: "cluster". */
+void lua_rename_method(lua_State *L, const char *kind, const char *old, const char *now);
+/* The table at index: its field `old`, where there is one, becomes `now`. */
+void lua_rename_field(lua_State *L, int index, const char *what, const char *old, const char *now);
+/* Makes errors known to a state: before anything of the others is called. */
+void lua_args_open(lua_State *L);
+
+#endif
