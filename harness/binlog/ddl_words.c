@@ -461,6 +461,7 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 					   "CALL",   "DO",     "WITH",   NULL };
 	struct lex x = { .p = query,
 			 .end = query + n,
+			 .ansi_quotes = sql_mode & DDL_MODE_ANSI_QUOTES,
 			 .plain_backslash = sql_mode & DDL_MODE_NO_BACKSLASH_ESCAPES },
 		   start = x;
 

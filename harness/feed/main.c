@@ -8,7 +8,7 @@
 #include <xxhash.h>
 
 #include "harness/base/failpoint.h"
-#include "harness/binlog/ddl_words.h"
+#include "harness/binlog/ddl_names.h"
 #include "harness/feed/config.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
@@ -322,39 +322,68 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 	return session;
 }
 
-/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait
- * in the sink. */
-static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
+/* A DDL as log and secondary get it. */
+struct told {
+	struct binlog_txn t;
+	struct ddl_session session;
+	struct strbuf query;
+};
+
+static void told_init(struct told *d, struct feed_run *r, const struct binlog_txn *t)
 {
+	bool elsewhere = strcmp(t->ddl_db, t->ddl_table_db) != 0;
+
+	*d = (struct told){ .t = *t, .session = session_of(r, t), .query = STRBUF_INIT };
+	ddl_names_whole(t->ddl_query, strlen(t->ddl_query), elsewhere ? t->ddl_db : "",
+			d->session.sql_mode, &d->query);
+	d->t.ddl_query = d->query.buf;
+	d->t.ddl_session = &d->session;
+}
+
+static int told_add(struct feed_run *r, const struct told *d, tso_t ts, struct err *e)
+{
+	const struct binlog_txn *t = &d->t;
 	struct redo_ddl ddl = {
 		.start_ts = ts - 1,
 		.commit_ts = ts,
 		.query = bytes_of(t->ddl_query),
 		.type = t->ddl_type,
-		.table = { .db = bytes_of(t->ddl_table_db), .table = bytes_of(t->ddl_table) },
+		.table = { .db = bytes_of(ddl_names_use(t->ddl_type, t->ddl_db, t->ddl_table_db)),
+			   .table = bytes_of(t->ddl_table) },
 	};
-	struct ddl_session told = session_of(r, t);
 	struct strbuf session = STRBUF_INIT;
-	struct binlog_txn with = *t;
+	int rc;
+
+	if (t->ddl_table[0])
+		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
+	ddl_session_format(&d->session, &session);
+	ddl.session = (struct redo_bytes){ session.buf, (uint32_t)session.len };
+	rc = feed_add_ddl(r, &ddl, e);
+	strbuf_release(&session);
+	return rc;
+}
+
+/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait
+ * in the sink. */
+static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
+{
+	struct told d;
 	int rc;
 
 	if (feed_schemas_sure(r, t, e) < 0)
 		return -1;
-	if (t->ddl_table[0])
-		ddl.table.id = binlog_table_id(t->ddl_table_db, t->ddl_table);
-	with.ddl_session = &told;
-	ddl_session_format(&told, &session);
-	ddl.session = (struct redo_bytes){ session.buf, (uint32_t)session.len };
-	rc = feed_add_ddl(r, &ddl, e);
-	strbuf_release(&session);
-	if (rc < 0)
-		return -1;
-	left_out_after(&r->left, t);
-	if (t->ddl_left_out)
-		left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
-	feed_sink_forget_tables(r->sink);
-	feed_schemas_forget(r);
-	return feed_ddls_push(r->ddls, ts, &with, e);
+	told_init(&d, r, t);
+	rc = told_add(r, &d, ts, e);
+	if (rc == 0) {
+		left_out_after(&r->left, t);
+		if (t->ddl_left_out)
+			left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
+		feed_sink_forget_tables(r->sink);
+		feed_schemas_forget(r);
+		rc = feed_ddls_push(r->ddls, ts, &d.t, e);
+	}
+	strbuf_release(&d.query);
+	return rc;
 }
 
 /* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off
@@ -362,11 +391,13 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
-		struct ddl_session told = session_of(r, t);
-		struct binlog_txn with = *t;
+		struct told d;
+		int rc;
 
-		with.ddl_session = &told;
-		if (feed_ddls_push(r->ddls, r->ddl_ts, &with, e) < 0)
+		told_init(&d, r, t);
+		rc = feed_ddls_push(r->ddls, r->ddl_ts, &d.t, e);
+		strbuf_release(&d.query);
+		if (rc < 0)
 			return -1;
 		feed_schemas_forget(r);
 	}

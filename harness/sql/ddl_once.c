@@ -470,10 +470,18 @@ static int drop_old_view(struct sql *s, const struct ddl_statement *d, struct er
 			lex_next(&x);
 	if (!lex_is(&x, "VIEW"))
 		return 0;
+	lex_next(&x);
+	if (lex_is(&x, "IF")) /* NOT EXISTS */
+		for (int i = 0; i < 3; i++)
+			lex_next(&x);
 	strbuf_addstr(&q, "DROP VIEW IF EXISTS ");
-	sql_add_name(&q, d->db);
-	strbuf_addch(&q, '.');
-	sql_add_name(&q, d->table);
+	sql_add_name(&q, x.text);
+	lex_next(&x);
+	if (x.kind == T_PUNCT && x.punct == '.') {
+		lex_next(&x);
+		strbuf_addch(&q, '.');
+		sql_add_name(&q, x.text);
+	}
 	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
 	strbuf_release(&q);
 	return rc;

@@ -65,16 +65,14 @@ void lex_next(struct lex *x)
 				x->text[n++] = *x->p;
 	} else if (*x->p == '`' || *x->p == '"' || *x->p == '\'') {
 		char quote = *x->p++;
+		bool no_escape =
+			quote == '`' || x->plain_backslash || (quote == '"' && x->ansi_quotes);
 
-		x->kind = quote == '\'' ? T_STRING
-					/* "..." is a name in ANSI mode, and looked at only where
-					 * a name stands */
-					: T_QUOTED;
+		x->kind = quote == '\'' ? T_STRING : T_QUOTED;
 		while (x->p < x->end) {
 			if (*x->p == quote && (x->p + 1 >= x->end || x->p[1] != quote))
 				break;
-			if (*x->p == quote ||
-			    (*x->p == '\\' && quote != '`' && !x->plain_backslash))
+			if (*x->p == quote || (*x->p == '\\' && !no_escape))
 				x->p++;
 			if (x->p < x->end) {
 				if (n < LEX_NAME_MAX)

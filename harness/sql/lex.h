@@ -9,13 +9,15 @@
 enum { LEX_NAME_MAX = 64 * 4 }; /* bytes: 64 characters */
 enum token { T_END, T_WORD, T_QUOTED, T_STRING, T_PUNCT };
 struct lex {
-	const char *p, *end;  /* p: behind the token */
-	const char *start;    /* the token's first byte */
-	bool executable;      /* inside an executable comment: its end is blank */
-	bool plain_backslash; /* to set by the caller: NO_BACKSLASH_ESCAPES */
+	const char *p, *end; /* p: behind the token */
+	const char *start;   /* the token's first byte */
+	bool executable;     /* inside an executable comment: its end is blank */
+	/* to set by the caller, from sql_mode: NO_BACKSLASH_ESCAPES, ANSI_QUOTES */
+	bool plain_backslash, ansi_quotes;
 	enum token kind;
 	char punct;
-	/* T_WORD, T_QUOTED without its quotes, T_STRING; cut where longer */
+	/* T_WORD, T_QUOTED without its quotes, T_STRING; cut where longer. "x" is T_QUOTED: a name
+	 * in ANSI mode, and else a string that stands where no name does */
 	char text[LEX_NAME_MAX + 1];
 };
 void lex_next(struct lex *x);

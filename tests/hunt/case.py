@@ -16,6 +16,7 @@ from servers import Feed, die_with_parent
 OPTIONS = {
     'end': 'drain',            # drain: S by the changefeed alone; disaster: kill -9 once the log is whole, then replay onto S
     'replays': ['merge', 'txn'],  # modes in which R is made from the log alone
+    'stock': False,            # R is also made by what TiCDC's records alone say: without sidecars, each DDL in the database that its record names
     'kill_replay': 0,          # how often a replay is killed before it may end
     'batch': 256, 'workers': 2, 'flush_ms': 150, 'meta_ms': 50, 'max_log_bytes': 1 << 20, 'lz4': False,
     'counters': True,          # AUTO_INCREMENT counters are compared
@@ -87,9 +88,9 @@ class Bench:
             cur.execute('SET GLOBAL %s=%s' % (k, v))
         conn.close()
 
-    def replay(self, log, server, mode, kills, fresh):
+    def replay(self, log, server, mode, kills, fresh, more=()):
         argv = [self.drtest, 'redo', 'apply', '--storage', 'file://' + log, '--sink-uri', server.uri(), '--mode', mode, '--tmp-dir', self.dir]
-        argv += self.yes + (['--fresh'] if fresh else [])
+        argv += self.yes + (['--fresh'] if fresh else []) + list(more)
         for k in range(kills + 1):
             with open(self.dir + '/replay.log', 'wb') as out:
                 p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
@@ -221,14 +222,17 @@ class Bench:
         left = left + [n for n, (made, rows, _) in p.items() if made.startswith('CREATE ALGORITHM') and
                        any('`%s`' % x.split('.', 1)[-1] in made for x in left)]  # a view shows the rows of what is left out
         out = ['S: ' + d for d in differences(p, picture(self.S), left, c.option('counters'))]
-        for mode in c.option('replays'):
-            log = self.dir + '/whole'
+        for mode in c.option('replays') + (['stock'] if c.option('stock') else []):
+            log, stock = self.dir + '/whole', mode == 'stock'
             if feed.whole_log(log, start_ts) is None:
                 out.append('the log has no meta')
                 break
+            for name in os.listdir(log) if stock else ():
+                if name.endswith('.sum'):
+                    os.unlink(log + '/' + name)
             self.R.wipe()
             self.setup(self.R, c)
-            bad = self.replay(log, self.R, mode, c.option('kill_replay'), True)
+            bad = self.replay(log, self.R, 'merge' if stock else mode, c.option('kill_replay'), True, ['--time-zone', '+00:00'] if stock else ())
             out += ['R: ' + bad] if bad else ['R by %s: %s' % (mode, d) for d in differences(p, picture(self.R), left, c.option('counters'))]
         if c.option('diff') and not left and not out:
             out += self.hold_diff(p)

@@ -1,0 +1,284 @@
+#include "harness/binlog/ddl_names.h"
+
+#include <string.h>
+
+#include "harness/sql/sql.h"
+
+struct walk {
+	struct lex x;
+	const char *copied; /* all before it is in *out */
+	const char *default_db;
+	struct strbuf *out;
+};
+
+static bool is(const struct walk *w, const char *word)
+{
+	return lex_is(&w->x, word);
+}
+
+static bool is_punct(const struct walk *w, char c)
+{
+	return w->x.kind == T_PUNCT && w->x.punct == c;
+}
+
+static void copy_to(struct walk *w, const char *to)
+{
+	strbuf_add(w->out, w->copied, (size_t)(to - w->copied));
+	w->copied = to;
+}
+
+/* Past the token. A name in "..." becomes one in `...`. */
+static void next(struct walk *w)
+{
+	if (w->x.ansi_quotes && w->x.kind == T_QUOTED && *w->x.start == '"') {
+		copy_to(w, w->x.start);
+		sql_add_name(w->out, w->x.text);
+		w->copied = w->x.p;
+	}
+	lex_next(&w->x);
+}
+
+static bool took(struct walk *w, const char *word)
+{
+	if (!is(w, word))
+		return false;
+	next(w);
+	return true;
+}
+
+static bool took_punct(struct walk *w, char c)
+{
+	if (!is_punct(w, c))
+		return false;
+	next(w);
+	return true;
+}
+
+static void put_db(struct walk *w)
+{
+	if (!*w->default_db)
+		return;
+	copy_to(w, w->x.start);
+	sql_add_name(w->out, w->default_db);
+}
+
+/* A table's name: t, d.t or .t */
+static void name(struct walk *w)
+{
+	struct lex ahead = w->x;
+
+	if (is_punct(w, '.')) {
+		put_db(w);
+		next(w);
+		next(w);
+		return;
+	}
+	if (w->x.kind != T_WORD && w->x.kind != T_QUOTED)
+		return;
+	lex_next(&ahead);
+	if (ahead.kind == T_PUNCT && ahead.punct == '.') {
+		next(w);
+		next(w);
+	} else if (*w->default_db) {
+		put_db(w);
+		strbuf_addch(w->out, '.');
+	}
+	next(w);
+}
+
+static void skip_exists(struct walk *w)
+{
+	if (took(w, "IF")) {
+		took(w, "NOT");
+		took(w, "EXISTS");
+	}
+}
+
+static void skip_wait(struct walk *w)
+{
+	if (took(w, "WAIT"))
+		next(w);
+	else
+		took(w, "NOWAIT");
+}
+
+static void names(struct walk *w)
+{
+	do
+		name(w);
+	while (took_punct(w, ','));
+}
+
+static void pairs(struct walk *w)
+{
+	do {
+		skip_exists(w);
+		name(w);
+		skip_wait(w);
+		took(w, "TO");
+		name(w);
+	} while (took_punct(w, ','));
+}
+
+/* NEXTVAL(s), NEXT VALUE FOR s and their like, which a column's default may call. */
+static bool sequence(struct walk *w)
+{
+	static const char *const called[] = { "NEXTVAL", "LASTVAL", "SETVAL" };
+	struct lex ahead = w->x;
+
+	lex_next(&ahead);
+	for (size_t i = 0; i < sizeof(called) / sizeof(called[0]); i++)
+		if (is(w, called[i]) && ahead.kind == T_PUNCT && ahead.punct == '(') {
+			next(w);
+			next(w);
+			name(w);
+			return true;
+		}
+	if ((!is(w, "NEXT") && !is(w, "PREVIOUS")) || !lex_is(&ahead, "VALUE"))
+		return false;
+	next(w);
+	next(w);
+	if (took(w, "FOR"))
+		name(w);
+	return true;
+}
+
+/* UNION = (t, ..) of a MERGE table */
+static bool merged(struct walk *w)
+{
+	if (!took(w, "UNION"))
+		return false;
+	took_punct(w, '=');
+	if (took_punct(w, '(') && !is_punct(w, ')'))
+		names(w);
+	return true;
+}
+
+/* Tables in the words behind the one that a statement is about. */
+static void rest(struct walk *w, bool alter)
+{
+	while (w->x.kind != T_END) {
+		/* WITH TABLE, TO TABLE, CONVERT TABLE */
+		bool before = alter && (is(w, "WITH") || is(w, "TO") || is(w, "CONVERT"));
+
+		if (sequence(w) || merged(w))
+			continue;
+		if (alter && took(w, "RENAME")) {
+			if (is(w, "COLUMN") || is(w, "INDEX") || is(w, "KEY"))
+				continue;
+			if (!took(w, "TO") && !took(w, "AS"))
+				took_punct(w, '=');
+			name(w);
+			continue;
+		}
+		next(w);
+		if (before && took(w, "TABLE"))
+			name(w);
+	}
+}
+
+static void create_table(struct walk *w)
+{
+	skip_exists(w);
+	name(w);
+	took_punct(w, '(');
+	if (took(w, "LIKE"))
+		name(w);
+	rest(w, false);
+}
+
+static void on_table(struct walk *w)
+{
+	while (w->x.kind != T_END && !took(w, "ON"))
+		next(w);
+	name(w);
+}
+
+/* To the word that tells what is created, dropped or altered. */
+static void to_kind(struct walk *w)
+{
+	static const char *const kinds[] = {
+		"TABLE", "TABLES", "VIEW",     "SEQUENCE", "INDEX",   "DATABASE", "SCHEMA",
+		"EVENT", "USER",   "FUNCTION", "TRIGGER",  "PACKAGE", "ROLE",     "PROCEDURE",
+	};
+
+	for (; w->x.kind != T_END; next(w))
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (is(w, kinds[i]))
+				return;
+}
+
+static void statement(struct walk *w)
+{
+	bool create = is(w, "CREATE"), drop = is(w, "DROP"), alter = is(w, "ALTER");
+
+	if (took(w, "RENAME")) {
+		if (took(w, "TABLE") || took(w, "TABLES"))
+			pairs(w);
+		return;
+	}
+	if (took(w, "TRUNCATE")) {
+		took(w, "TABLE");
+		name(w);
+		return;
+	}
+	if (!create && !drop && !alter)
+		return;
+	to_kind(w);
+	if (took(w, "INDEX")) {
+		on_table(w);
+	} else if (create && took(w, "TABLE")) {
+		create_table(w);
+	} else if (alter && took(w, "TABLE")) {
+		skip_exists(w);
+		name(w);
+		rest(w, true);
+	} else if (drop && (took(w, "TABLE") || took(w, "TABLES") || took(w, "VIEW") ||
+			    took(w, "SEQUENCE"))) {
+		skip_exists(w);
+		names(w);
+	} else if (took(w, "SEQUENCE")) {
+		skip_exists(w);
+		name(w);
+	}
+}
+
+static bool makes_view(struct lex x)
+{
+	if (!lex_is(&x, "CREATE") && !lex_is(&x, "ALTER"))
+		return false;
+	for (; x.kind != T_END && !lex_is(&x, "TABLE") && !lex_is(&x, "SEQUENCE"); lex_next(&x))
+		if (lex_is(&x, "VIEW"))
+			return true;
+	return false;
+}
+
+void ddl_names_whole(const char *query, size_t n, const char *default_db, uint64_t sql_mode,
+		     struct strbuf *out)
+{
+	struct walk w = { .x = { .p = query,
+				 .end = query + n,
+				 .ansi_quotes = sql_mode & DDL_MODE_ANSI_QUOTES,
+				 .plain_backslash = sql_mode & DDL_MODE_NO_BACKSLASH_ESCAPES },
+			  .copied = query,
+			  .default_db = default_db,
+			  .out = out };
+
+	lex_next(&w.x);
+	if (is(&w, "SET")) { /* SET STATEMENT variable = value FOR the statement */
+		while (w.x.kind != T_END && !is(&w, "FOR"))
+			lex_next(&w.x);
+		lex_next(&w.x);
+	}
+	if (!makes_view(w.x)) {
+		statement(&w);
+		while (w.x.kind != T_END)
+			next(&w);
+	}
+	copy_to(&w, query + n);
+}
+
+const char *ddl_names_use(uint32_t type, const char *default_db, const char *table_db)
+{
+	return type == DDL_CREATE_VIEW && *default_db ? default_db : table_db;
+}
