@@ -13,6 +13,7 @@ int cmd_runbook(int argc, char **argv);
 int cmd_chaos(int argc, char **argv);
 /* This machine */
 int cmd_list(int argc, char **argv);
+int cmd_init(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
 /* Runs so far */

@@ -31,6 +31,8 @@ static const struct {
 	  "faults by hand: a proxy between two parties, kill, pause; what there is and what is missing",
 	  NULL },
 	{ "list", cmd_list, "the scenarios, what each does, its options", "This machine" },
+	{ "init", cmd_init, "writes a first clusters file, from tiup, Kubernetes or an endpoint",
+	  NULL },
 	{ "doctor", cmd_doctor, "what is here, what is missing, how to get it", NULL },
 	{ "clean", cmd_clean, "removes what earlier runs left", NULL },
 	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary",

@@ -1,0 +1,170 @@
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "cli/options.h"
+#include "harness/base/secret.h"
+#include "harness/base/xalloc.h"
+#include "harness/cluster/attach.h"
+#include "harness/cluster/ground.h"
+#include "harness/os/fs.h"
+#include "harness/run/run.h"
+#include "harness/tidb/clusters_draft.h"
+
+#define LOOK_MS 5000
+#define SOURCES_MAX TOPOLOGY_CLUSTERS_MAX
+
+struct options {
+	const char *from[SOURCES_MAX], *ticdc, *out;
+	size_t n;
+};
+
+static int take_from(void *into, const char *text, struct err *e)
+{
+	struct options *o = into;
+
+	if (o->n == SOURCES_MAX)
+		return err_set(e, ERR_USAGE, 0, "at most %d of them", SOURCES_MAX);
+	o->from[o->n++] = text;
+	return 0;
+}
+
+#define AT(member) .at = offsetof(struct options, member)
+static const struct option_def defs[] = {
+	{ "from", OPTION_TAKE, "[NAME=]SOURCE",
+	  "tiup:CLUSTER (by `tiup cluster display`), kubernetes:NAMESPACE (TiDB Operator's objects, by kubectl), or a "
+	  "server, mysql://USER@HOST:4000, which is asked for the rest; once for each cluster. Behind tiup: and kubernetes: "
+	  "@FILE is what the tool printed elsewhere. NAME: of the cluster in the file (primary, secondary, scratch, "
+	  "new-primary, one after the other)",
+	  .take = take_from },
+	{ "ticdc", OPTION_TEXT, "URL", "of the primary's TiCDC, where nobody tells of it",
+	  AT(ticdc) },
+	{ "out", OPTION_TEXT, "FILE",
+	  "where to write (clusters.lua), '-' to print; a file that is there stays as it is",
+	  AT(out) },
+	{ 0 },
+};
+static const struct command_def command = {
+	.name = "init",
+	.usage = "drtest init --from [NAME=]SOURCE [--from …] [--ticdc URL] [--out FILE]",
+	.about =
+		"Writes a first clusters file (docs/CLUSTERS.md). It allows nothing, has no password, and "
+		"says in comments what is to be filled in. The clusters are only read.",
+	.options = defs,
+	.more = "Exit code: 0 written, 2 wrong usage, or the file is there, 3 who should tell of the clusters does not.",
+};
+
+/* "secondary=tiup:b": the length of the name; 0: there is none */
+static size_t name_in(const char *source)
+{
+	size_t n =
+		strspn(source, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+	return n && n <= 40 && source[n] == '=' ? n : 0;
+}
+
+static int add_source(struct clusters_draft *d, const char *source, struct err *e)
+{
+	struct topology *t = xcalloc(TOPOLOGY_CLUSTERS_MAX, sizeof(*t));
+	size_t found = 0, n = name_in(source);
+	struct sql_endpoint ep;
+	char name[48] = "";
+	int rc;
+
+	snprintf(name, sizeof(name), "%.*s", (int)n, source);
+	rc = topology_ask(source + (n ? n + 1 : 0), t, TOPOLOGY_CLUSTERS_MAX, &found, &ep, e);
+	if (rc == 0 && n && found > 1)
+		rc = err_set(e, ERR_USAGE, 0,
+			     "%s has %zu clusters, one name is not enough: leave NAME= out", source,
+			     found);
+	for (size_t i = 0; rc == 0 && i < found; i++)
+		rc = clusters_draft_add(d, n ? name : NULL, source + (n ? n + 1 : 0), &t[i], &ep,
+					e);
+	memset(&ep, 0, sizeof(ep));
+	free(t);
+	return rc;
+}
+
+/* Never over a file that is there. What was written is read again: a source may tell anything. */
+static int write_new(const char *path, const struct strbuf *text, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
+	struct attach_file f;
+
+	if (fd < 0 && errno == EEXIST)
+		return err_set(e, ERR_USAGE, 0,
+			       "%s is there already, and stays as it is: --out FILE", path);
+	if (fd < 0)
+		return err_sys(e, "create %s", path);
+	rc = fs_write_all(fd, text->buf, text->len, e);
+	if (close(fd) < 0 && rc == 0)
+		rc = err_sys(e, "write %s", path);
+	if (rc == 0) {
+		rc = attach_file_read(&f, path, e);
+		if (rc == 0)
+			attach_file_release(&f);
+	}
+	if (rc < 0)
+		unlink(path);
+	return rc;
+}
+
+static int fail(const struct err *e)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	secret_redact(&clean, e->text);
+	fprintf(stderr, "drtest init: %s\n", clean.buf);
+	strbuf_release(&clean);
+	return e->kind == ERR_USAGE ? EXIT_USAGE : EXIT_ENV;
+}
+
+int cmd_init(int argc, char **argv)
+{
+	struct options o = { .out = "clusters.lua" };
+	struct clusters_draft *d;
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int rc = options_parse(&command, argc, argv, &o);
+
+	if (rc)
+		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+	if (!o.n)
+		return options_wrong(
+			&command,
+			"--from is missing: tiup:CLUSTER, kubernetes:NAMESPACE, or mysql://USER@HOST:4000");
+	if (o.ticdc && strncmp(o.ticdc, "http://", 7) != 0 && strncmp(o.ticdc, "https://", 8) != 0)
+		return options_wrong(&command, "--ticdc begins with http:// or https://");
+	if (strcmp(o.out, "-") != 0 && fs_exists(o.out))
+		return options_wrong(&command,
+				     "%s is there already, and stays as it is: --out FILE", o.out);
+	d = xcalloc(1, sizeof(*d));
+	for (size_t i = 0; rc == 0 && i < o.n; i++)
+		rc = add_source(d, o.from[i], &e);
+	for (size_t i = 0; rc == 0 && o.ticdc && i < d->n; i++)
+		if (!strcmp(d->c[i].role, "primary"))
+			snprintf(d->c[i].t.ticdc, sizeof(d->c[i].t.ticdc), "%s", o.ticdc);
+	if (rc == 0) {
+		clusters_draft_look(d, deadline_in_ms(LOOK_MS));
+		clusters_draft_text(d, o.out, &text);
+		if (!strcmp(o.out, "-"))
+			fputs(text.buf, stdout);
+		else
+			rc = write_new(o.out, &text, &e);
+	}
+	if (rc == 0 && strcmp(o.out, "-") != 0) {
+		printf("%s: ", o.out);
+		for (size_t i = 0; i < d->n; i++)
+			printf("%s%s", i ? ", " : "", d->c[i].role);
+		printf("\nnext: its comments, then drtest doctor --clusters %s\n", o.out);
+	}
+	free(d);
+	strbuf_release(&text);
+	return rc < 0 ? fail(&e) : EXIT_PASS;
+}
