@@ -5,10 +5,10 @@
 #include "harness/base/clock.h"
 
 static const struct fault_ops *const kinds[] = {
-	&fault_kill,   &fault_interrupt, &fault_pause,        &fault_memory,
-	&fault_cut,    &fault_hole,      &fault_delay,        &fault_slow,
-	&fault_slice,  &fault_reset,     &fault_stall_commit, &fault_refuse,
-	&fault_single, &fault_cut_body,  &fault_disk_full,    &fault_read_only,
+	&fault_kill,   &fault_interrupt,  &fault_pause,        &fault_memory,
+	&fault_cut,    &fault_black_hole, &fault_delay,        &fault_slow,
+	&fault_slice,  &fault_reset,      &fault_stall_commit, &fault_refuse,
+	&fault_single, &fault_cut_body,   &fault_disk_full,    &fault_read_only,
 	NULL,
 };
 
@@ -20,9 +20,14 @@ const struct fault_ops *const *fault_kinds(void)
 const struct fault_ops *fault_find(const char *name)
 {
 	for (size_t i = 0; kinds[i]; i++)
-		if (!strcmp(kinds[i]->name, name))
+		if (fault_is(kinds[i], name))
 			return kinds[i];
 	return NULL;
+}
+
+bool fault_is(const struct fault_ops *ops, const char *name)
+{
+	return !strcmp(ops->name, name) || (ops->was && !strcmp(ops->was, name));
 }
 
 bool fault_takes(const struct fault_ops *ops, const char *arg)

@@ -43,6 +43,7 @@ struct fault_args { /* zero: not given */
 struct fault;
 struct fault_ops {
 	const char *name;
+	const char *was; /* its name of the version before, which still finds it; NULL: none */
 	enum fault_on on;
 	const char *group; /* two of one group on one target overlap */
 	const char *what;  /* for people, one line */
@@ -69,8 +70,9 @@ struct fault {
 	uint64_t saved[FAULT_PROCS_MAX]; /* what heal puts back */
 };
 
-const struct fault_ops *fault_find(const char *name); /* NULL: no such kind */
-const struct fault_ops *const *fault_kinds(void);     /* NULL-terminated */
+const struct fault_ops *fault_find(const char *name);         /* NULL: no such kind */
+bool fault_is(const struct fault_ops *ops, const char *name); /* by either name */
+const struct fault_ops *const *fault_kinds(void);             /* NULL-terminated */
 bool fault_takes(const struct fault_ops *ops, const char *arg);
 void fault_names(struct strbuf *out); /* "kill, interrupt, …" */
 /* Kind and arguments from words: { "delay", "by=20ms", "jitter=5ms" }. The target is left empty.
@@ -89,7 +91,7 @@ void fault_arguments(const struct fault *f, struct strbuf *out); /* "20 ms ± 5 
 void fault_link_forget(struct netproxy *p); /* before it is freed */
 
 extern const struct fault_ops fault_kill, fault_interrupt, fault_pause, fault_memory;
-extern const struct fault_ops fault_cut, fault_hole, fault_delay, fault_slow, fault_slice,
+extern const struct fault_ops fault_cut, fault_black_hole, fault_delay, fault_slow, fault_slice,
 	fault_reset, fault_stall_commit, fault_single;
 extern const struct fault_ops fault_refuse, fault_cut_body;
 extern const struct fault_ops fault_disk_full, fault_read_only;

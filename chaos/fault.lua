@@ -20,6 +20,10 @@ end
 -- The one key that names a fault; the rest has to be ours or the kind's.
 local function kind_of(o)
   local kind
+  if o.hole ~= nil then
+    steps.renamed("the fault hole", "black_hole")
+    o.black_hole, o.hole = o.hole, nil
+  end
   for key in pairs(o) do
     if kinds[key] then
       if kind then steps.usage(("t:fault: %s and %s are two faults: say them one after the other"):format(kind, key)) end
@@ -150,23 +154,31 @@ function verbs:restart(o)
   end
 end
 
--- replay_process(secondary, uri, { workers, memory_mb }): the replay as a process that a fault can kill; wait_process(p) says how it ended.
-function verbs:replay_process(...) return native.replay_process(...) end -- luacheck: ignore self
+-- cluster:start_replay(uri, { workers, memory_mb }): the replay as a process that a fault can kill; p:wait(within) tells how it ended.
+local Process = native.process
 
-function verbs:wait_process(p, within) -- luacheck: ignore self
+function Process:wait(within)
   local from, ms = steps.now(), steps.duration(within or "60s")
-  while p:running() do
-    if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: it did not end within %s"):format(tostring(p), within or "60s")) end
+  while self:running() do
+    if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: it did not end within %s"):format(tostring(self), within or "60s")) end
     steps.wait(2)
   end
-  return p:result()
+  return self:result()
+end
+
+-- names of the version before
+verbs.replay_process = function(_, cluster, ...)
+  steps.renamed("t:replay_process", "cluster:start_replay")
+  return cluster:start_replay(...)
+end
+
+verbs.wait_process = function(_, process, within)
+  steps.renamed("t:wait_process", "process:wait")
+  return process:wait(within)
 end
 
 -- duration "1.5s": in milliseconds
 function verbs:duration(text) return steps.duration(text) end -- luacheck: ignore self
-
-function verbs:now() return steps.now() end           -- luacheck: ignore self
-function verbs:planning() return steps.planning() end -- luacheck: ignore self
 
 -- ---- schedules: data, made into faults with their times by the run's seed
 
@@ -177,7 +189,7 @@ local function drawn(range)
   if type(range) == "table" then
     local low, high = steps.duration(range[1]), steps.duration(range[2])
     if high < low then steps.usage("t:schedule: a range goes up: { \"1s\", \"3s\" }") end
-    return low + steps.draw(high - low + 1)
+    return low + steps.random(high - low + 1)
   end
   return steps.duration(range)
 end
@@ -186,7 +198,6 @@ local function with_times(entry, at_ms, lasts_ms)
   local o = {}
   for key, value in pairs(entry) do o[key] = value end
   o.every, o.times, o.weight = nil, nil, nil
-  o["for"] = nil
   o.at = ("%dms"):format(at_ms)
   if lasts_ms and lasts_ms > 0 then o.lasts = ("%dms"):format(lasts_ms) end
   return o
@@ -197,13 +208,13 @@ local function shuffle_in(list, window, gap)
   for _, entry in ipairs(list) do total = total + (entry.weight or 1) end
   while true do
     at = at + drawn(gap)
-    local pick, entry = steps.draw(total), nil
+    local pick, entry = steps.random(total), nil
     for _, candidate in ipairs(list) do
       entry = candidate
       pick = pick - (candidate.weight or 1)
       if pick < 0 then break end
     end
-    local lasts = drawn(entry.lasts or entry["for"] or "500ms")
+    local lasts = drawn(entry.lasts or "500ms")
     if at + lasts > window then return out end
     out[#out + 1] = with_times(entry, at, lasts)
     at = at + lasts
@@ -222,7 +233,7 @@ function verbs:schedule(o)
   else
     for _, entry in ipairs(o) do
       local kind = kind_of(with_times(entry, 0))
-      local lasts = entry.lasts or entry["for"]
+      local lasts = entry.lasts
       if kinds[kind].heals and not lasts then steps.usage(("t:schedule: %s needs lasts"):format(kind)) end
       local at = entry.at and steps.duration(entry.at) or entry.every and drawn(entry.every) or 0
       local left = entry.times or (entry.every and 100000 or 1)

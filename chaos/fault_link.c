@@ -107,33 +107,35 @@ const struct fault_ops fault_cut = {
 	.heal = cut_heal,
 };
 
-/* ---- hole */
+/* ---- black_hole */
 
-static void hole_part(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on)
+static void black_hole_part(const struct fault *f, struct link_fault *l, enum netproxy_dir d,
+			    bool on)
 {
 	(void)f, (void)d;
 	l->hole = on;
 }
 
-static int hole_inject(struct fault *f, struct err *e)
+static int black_hole_inject(struct fault *f, struct err *e)
 {
 	(void)e;
-	return apply(f, true, hole_part);
+	return apply(f, true, black_hole_part);
 }
-static int hole_heal(struct fault *f, struct err *e)
+static int black_hole_heal(struct fault *f, struct err *e)
 {
 	(void)e;
-	return apply(f, false, hole_part);
+	return apply(f, false, black_hole_part);
 }
 
-const struct fault_ops fault_hole = {
-	.name = "hole",
+const struct fault_ops fault_black_hole = {
+	.name = "black_hole",
+	.was = "hole",
 	.on = FAULT_ON_LINK,
-	.group = "hole",
+	.group = "black_hole",
 	.args = " direction ",
 	.what = "nothing arrives, connections stay open (direction = \"up\" or \"down\": one way)",
-	.inject = hole_inject,
-	.heal = hole_heal,
+	.inject = black_hole_inject,
+	.heal = black_hole_heal,
 	.describe = add_direction,
 };
 

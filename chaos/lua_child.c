@@ -70,7 +70,7 @@ static char *sink_of(struct runtime *r, struct lua_cluster *to, struct err *e)
 int lua_child_replay(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
-	struct lua_cluster *to = lua_cluster_alive(L, 1, "replay_process");
+	struct lua_cluster *to = lua_cluster_alive(L, 1, "start_replay");
 	const char *uri = luaL_checkstring(L, 2);
 	char self[PATH_MAX], worker_text[24], memory_text[24];
 	int64_t workers = 2, memory = 32;
@@ -79,7 +79,7 @@ int lua_child_replay(lua_State *L)
 	char *via, *tmp, *process, *sink;
 
 	lua_cluster_allowed(L, to, ABLE_WRITE);
-	lua_fields(L, 3, "replay_process",
+	lua_fields(L, 3, "start_replay",
 		   (struct field[]){ { "workers", FIELD_WHOLE, &workers },
 				     { "memory_mb", FIELD_WHOLE, &memory },
 				     { NULL, 0, NULL } });
@@ -168,7 +168,7 @@ static int text(lua_State *L)
 	return 1;
 }
 
-void lua_child_metatable(lua_State *L)
+void lua_child_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = { { "running", running },
 					    { "result", result },
@@ -179,6 +179,7 @@ void lua_child_metatable(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -3, "__index");
+	lua_remove(L, -2);
 }

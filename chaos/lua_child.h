@@ -13,8 +13,8 @@ struct lua_child {
 	char name[96], log_path[512];
 };
 struct lua_child *lua_child_check(lua_State *L, int index);
-/* The native replay_process(cluster, uri, { workers, memory_mb }): its userdata. */
+/* cluster:start_replay(uri, { workers, memory_mb }): its userdata. */
 int lua_child_replay(lua_State *L);
-void lua_child_metatable(lua_State *L);
+void lua_child_open(lua_State *L); /* pushes the table of its methods */
 
 #endif

@@ -479,7 +479,6 @@ int lua_fault_open(lua_State *L)
 		{ "state", state },
 		{ "kinds", kinds },
 		{ "at", at },
-		{ "replay_process", lua_child_replay },
 		{ NULL, NULL },
 	};
 
@@ -487,10 +486,12 @@ int lua_fault_open(lua_State *L)
 	lua_pushcfunction(L, fault_text);
 	lua_setfield(L, -2, "__tostring");
 	lua_pop(L, 1);
-	lua_child_metatable(L);
 	lua_link_metatable(L);
 	lua_newtable(L);
 	luaL_register(L, NULL, natives);
+	lua_child_open(L);
+	lua_setfield(L, -2, "process");
+	lua_cluster_method(L, "start_replay", lua_child_replay);
 	if (luaL_loadbuffer(L, (const char *)embed_chaos_fault_lua, embed_chaos_fault_lua_size,
 			    "=chaos/fault.lua"))
 		return lua_error(L);

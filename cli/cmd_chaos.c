@@ -140,7 +140,7 @@ static int heal(struct proxy *x, const char *kind, struct err *e)
 
 	for (size_t i = 0; i < x->n; i++)
 		if (x->faults[i].state != FAULT_OVER &&
-		    (!kind || !strcmp(x->faults[i].ops->name, kind)) &&
+		    (!kind || fault_is(x->faults[i].ops, kind)) &&
 		    fault_heal(&x->faults[i], rc < 0 ? NULL : e) < 0)
 			rc = -1;
 	return rc;
@@ -153,6 +153,10 @@ static int inject(struct proxy *x, const char *const *words, size_t n, struct er
 
 	if (fault_parse(&f, words, n, e) < 0)
 		return -1;
+	if (f.ops->was && !strcmp(f.ops->was, words[0]))
+		fprintf(stderr,
+			"note: the fault %s is now %s; the old name goes with the next version\n",
+			f.ops->was, f.ops->name);
 	if (f.ops->on == FAULT_ON_STORE_LINK && !x->http)
 		return err_set(e, ERR_USAGE, 0, "%s wants a proxy that follows requests: --http",
 			       f.ops->name);

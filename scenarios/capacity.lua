@@ -56,7 +56,7 @@ return scenario {
       local backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "capacity", sink = secondary, start_ts = backup.ts, redo = store:url "redo/capacity" }
-      t:in_step(feed)
+      t:caught_up(feed)
       load:start { on = primary }
       return ("%s  %s  %s workers, target %s"):format(tostring(primary), tostring(secondary), opt.workers, opt.target)
     end)
@@ -77,7 +77,7 @@ return scenario {
         t:sleep(("%dms"):format(ms))
         return { rate = rate, lag = 0, rpo = 0, broke = "" }
       end
-      load:window()
+      load:interval()
       local seen = { rate = rate, lag = 0, rpo = 0, seconds = 0 }
       local lag_first
       for _ = 1, math.ceil(ms / 500) do
@@ -87,7 +87,7 @@ return scenario {
         seen.lag, seen.rpo = math.max(seen.lag, lag), math.max(seen.rpo, rpo)
         seen.lag_last = lag
       end
-      for name, value in pairs(load:window()) do seen[name] = seen[name] or value end
+      for name, value in pairs(load:interval()) do seen[name] = seen[name] or value end
       seen.rate, seen.broke = rate, ""
       for _, target in ipairs(targets) do
         if (seen[target.name] or 0) >= target.ms then seen.broke = seen.broke .. (seen.broke == "" and "" or ", ") .. target.text end

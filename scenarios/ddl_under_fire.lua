@@ -48,14 +48,14 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = start()
-      t:in_step(feed)
+      t:caught_up(feed)
     end)
 
     t:step("DDLs under fire", function()
       local fires = {}
       for i = 1, opt.ddls do
-        local at = ("%dms"):format(1 + t:draw(1500))
-        local fire = t:draw(3)
+        local at = t:random_time("1ms", "1500ms")
+        local fire = t:random(3)
         local fault
         fires[#fires + 1] = ({ [0] = "kill", "pause", "cut" })[fire]
         if fire == 0 then
@@ -65,7 +65,7 @@ return scenario {
         else
           fault = t:fault { cut = link, at = at, lasts = "300ms" }
         end
-        ddl(statements[t:draw(#statements) + 1]:format(i))
+        ddl(statements[t:random(#statements) + 1]:format(i))
         if fire == 0 then
           fault:wait()
           feed = start()
@@ -75,7 +75,7 @@ return scenario {
       end
       load:stop()
       local last = primary:position()
-      t:eventually("the secondary has all that the primary has", t:patience "1m", function() return feed:reached(last) end)
+      t:eventually("the secondary has all that the primary has", t:timeout "1m", function() return feed:reached(last) end)
       t:check("the secondary equals the primary, structure and rows", t.verify.same(primary, secondary))
       return ("%d DDLs; %s"):format(opt.ddls, table.concat(fires, ", "))
     end)
@@ -84,8 +84,8 @@ return scenario {
       load:start { on = primary }
       t:sleep "300ms"
       local frozen = t:fault { pause = secondary } -- so that the log has what it lacks, a DDL perhaps too
-      t:sleep(("%dms"):format(2200 + t:draw(1500)))
-      local disaster = t:disaster { kill = primary, at = ("%dms"):format(1 + t:draw(1200)) }
+      t:sleep(t:random_time("2200ms", "3700ms"))
+      local disaster = t:disaster { kill = primary, at = t:random_time("1ms", "1200ms") }
       for i = 101, 200 do
         ddl(statements[i % #statements + 1]:format(i), function() return disaster:happened() end)
         if disaster:happened() or t:planning() then break end
@@ -93,22 +93,22 @@ return scenario {
       end
       disaster:wait()
       frozen:heal()
-      load:lost()
+      load:wait_disconnected()
     end)
 
     t:step("and so does the replay", function()
       t:phase "replay"
       for _ = 1, 2 do
-        local replay = t:replay_process(secondary, store:url "redo/forth")
-        local killed = t:fault { kill = replay, at = ("%dms"):format(10 + t:draw(150)) }
-        t:wait_process(replay)
+        local replay = secondary:start_replay(store:url "redo/forth")
+        local killed = t:fault { kill = replay, at = t:random_time("10ms", "150ms") }
+        replay:wait()
         killed:heal()
       end
       local replay = secondary:apply_redo(store:url "redo/forth")
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
         t:rpo(ledger)
       end)
       load:stop()

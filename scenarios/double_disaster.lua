@@ -17,7 +17,7 @@ return scenario {
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, checkpoint
-    local fate = opt.store == "any" and (t:draw(2) == 0 and "returns" or "lost") or opt.store
+    local fate = opt.store == "any" and (t:random(2) == 0 and "returns" or "lost") or opt.store
     t:figure("phase", "the store " .. (fate == "returns" and "returns" or "is lost"))
 
     t:step("set up", function()
@@ -30,15 +30,15 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
-      t:settled(feed)
+      t:caught_up(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("primary and store die in one instant", function()
       t:sleep(opt.soak)
       checkpoint = feed:status().checkpoint_ts -- the last one that somebody outside has seen
-      t:disaster { kill = { primary, store }, when = { busy = feed, later = t:draw(5000) } }:wait()
-      load:lost()
+      t:disaster { kill = { primary, store }, when = { busy = feed, later = t:random(5000) } }:wait()
+      load:wait_disconnected()
       return ("%s acknowledged transactions; the last checkpoint that was seen: %s"):format(text.commas(load:stats().acked), tostring(checkpoint))
     end)
 
@@ -50,9 +50,9 @@ return scenario {
         t:check("the store lost nothing that it acknowledged: the log reaches beyond the checkpoint that was seen", replay.point >= checkpoint)
         local ledger
         t:promote(load, secondary, function(held)
-          ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+          ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
           t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-          t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+          t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
           t:rpo(ledger)
         end)
         load:stop()

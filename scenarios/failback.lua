@@ -27,21 +27,21 @@ return scenario {
       backup = old:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = old:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
-      t:settled(feed)
+      t:caught_up(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("disaster, replay, promotion", function()
       t:sleep(opt.soak)
       t:disaster { kill = old, while_busy = feed, within = "4s" }
-      load:lost()
+      load:wait_disconnected()
       t:phase "replay"
       point = secondary:apply_redo(store:url "redo/forth").point
       local ledger
       t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = old, point = point, held = held })
+        ledger = t.verify.ledger(load, secondary, { of = old, point = point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point, snapshot = held }))
         t:rpo(ledger)
       end)
       lost = ledger.lost
@@ -67,7 +67,7 @@ return scenario {
       t:check("it equals the new primary at BackupTS", t.verify.sums(rebuilt, again))
       feed = secondary:changefeed { id = "back", sink = rebuilt, start_ts = again.ts, redo = store:url "redo/back" }
       secondary:set_gc(true)
-      t:in_step(feed)
+      t:caught_up(feed)
       t:recovered "redundant"
     end)
 
@@ -76,7 +76,7 @@ return scenario {
       local from = t:now()
       load:stop()
       local last = secondary:position()
-      t:eventually("the rebuilt one has all of it", t:patience "1m", function() return feed:reached(last) end)
+      t:eventually("the rebuilt one has all of it", t:timeout "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("both sides are equal", t.verify.same(secondary, rebuilt))
       local ledger = t.verify.ledger(load, rebuilt, { of = secondary })

@@ -23,11 +23,11 @@ return scenario {
 
     -- The checks read the secondary as it was held before the replay, and before the first write of the service.
     local function judge(replayed)
-      local before = t.verify.model(load, secondary, { of = primary, before = true, held = torn })
+      local before = t.verify.model(load, secondary, { of = primary, before = true, snapshot = torn })
       torn:release()
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = replayed })
+      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = replayed })
       t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      local after = t.verify.model(load, secondary, { of = primary, point = replay.point, held = replayed })
+      local after = t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = replayed })
       t:check("every row is exactly as it was at the replay point", after)
       t:rpo(ledger)
       t:figure("before_replay", before.evidence)
@@ -45,7 +45,7 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" }, port = opt.store_port }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       -- TiCDC does not tell when it writes: a proxy before the secondary sees its flushes pass
-      if t.on_tidb() and t.can_link() and opt.instant == "busy" then sink = t:link { "feed", secondary } end
+      if t:on_tidb() and t:can_link() and opt.instant == "busy" then sink = t:link { "feed", secondary } end
       load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = opt.load_tables,
                       workers = opt.workers, rate = opt.rate }
       load:prepare { on = primary }
@@ -64,14 +64,14 @@ return scenario {
     t:step("migrate incremental data", function()
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
       primary:set_gc(true)
-      t:in_step(feed)
-      t:settled(feed)
+      t:caught_up(feed)
+      t:redo_caught_up(feed)
       return ("changefeed %s, lag %s"):format(tostring(feed), text.seconds(feed:lag_ms() / 1000))
     end)
 
     t:step("disaster in the primary", function()
       t:sleep(opt.soak)
-      if opt.instant == "any" then t:sleep(t:draw(2200) / 1000) end -- within two seconds the redo log is flushed
+      if opt.instant == "any" then t:sleep(t:random_time "2200ms") end -- within two seconds the redo log is flushed
       local busy
       if sink then
         -- of the next flush one connection goes ahead and the others wait: a part of it is committed, and what waits never arrives
@@ -89,21 +89,21 @@ return scenario {
       else
         busy = t:disaster { kill = primary, while_busy = opt.instant == "busy" and feed or nil } -- RTO starts here
       end
-      load:lost()
+      load:wait_disconnected()
       acked = load:stats().acked
       t:figure("acked", acked)
       t:figure("sink_busy", busy)
       return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(acked),
-        not busy and "" or sink and ", in the middle of a flush to the secondary" or t.on_tidb() and ", while the redo log was ahead of the secondary"
+        not busy and "" or sink and ", in the middle of a flush to the secondary" or t:on_tidb() and ", while the redo log was ahead of the secondary"
           or ", while the secondary held a part of a flush")
     end)
 
     t:step("replay the redo log", function()
-      torn = t.verify.hold(secondary, load)
+      torn = t.verify.snapshot(secondary, load)
       t:phase "replay"
       replay = t:replay(secondary, store:url "redo/forth", store)
       t:phase "promote"
-      if opt.forensic then held = t.verify.hold(secondary) end
+      if opt.forensic then held = t.verify.snapshot(secondary) end
       t:figure("replayed_rows", replay.rows)
       t:figure("replayed_transactions", replay.transactions)
       return text.replayed(replay)
@@ -116,12 +116,12 @@ return scenario {
       -- a new primary is filled from the secondary, which goes on serving
       new_primary = t:cluster { name = "new-primary" }
       secondary:set_gc(false)
-      local again = secondary:backup(store:url "backup/back", { br = t.by_the_guide() })
+      local again = secondary:backup(store:url "backup/back", { br = t:uses_br() })
       new_primary:restore(again)
       t:check("the new primary equals the secondary at BackupTS", t.verify.sums(new_primary, again))
       local back = secondary:changefeed { id = "secondary-to-new-primary", sink = new_primary, start_ts = again.ts, redo = store:url "redo/back" }
       secondary:set_gc(true)
-      t:in_step(back, "the new primary's changefeed")
+      t:caught_up(back, "the new primary's changefeed")
       t:recovered "redundant"
 
       -- the dead primary's disk is asked, apart from everything, now that all is served and redundant
@@ -134,21 +134,21 @@ return scenario {
       -- service moves back without loss: writes stop, the rest arrives, both are equal, writes start
       load:stop()
       local last = secondary:position()
-      t:eventually("the new primary has all that the secondary has", t:patience "1m", function() return back:reached(last) end)
+      t:eventually("the new primary has all that the secondary has", t:timeout "1m", function() return back:reached(last) end)
       back:stop()
       t:check("the new primary equals the secondary", t.verify.same(secondary, new_primary))
-      local start_ts = new_primary:now()
+      local start_ts = new_primary:current_tso()
       load:start { on = new_primary }
       t:moved(secondary, new_primary, load:first_ack())
 
       -- and the secondary is a secondary again
       feed = new_primary:changefeed { id = "new-primary-to-secondary", sink = secondary, start_ts = start_ts, redo = store:url "redo/again" }
       t:sleep "2s"
-      t:in_step(feed)
+      t:caught_up(feed)
       local lag = feed:lag_ms()
       load:stop()
       last = new_primary:position()
-      t:eventually("the secondary has all that the new primary has", t:patience "1m", function() return feed:reached(last) end)
+      t:eventually("the secondary has all that the new primary has", t:timeout "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("the secondary equals the new primary", t.verify.same(new_primary, secondary))
       t:check("no write that the secondary acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))

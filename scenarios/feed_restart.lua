@@ -37,38 +37,38 @@ return scenario {
       local checkpoint = backup.ts
       for _ = 1, opt.deaths do
         -- most deaths while it writes to the secondary: that is where a restart has to be exact
-        local how = t:draw(4)
+        local how = t:random(4)
         if how > 1 then
-          t:fault { kill = feed, when = { busy = feed, later = t:draw(3000) } }:wait()
+          t:fault { kill = feed, when = { busy = feed, later = t:random(3000) } }:wait()
         elseif how == 1 then
-          t:fault { interrupt = feed, at = ("%dms"):format(1 + t:draw(t:duration(opt.life))) }:wait()
+          t:fault { interrupt = feed, at = t:random_time("1ms", opt.life) }:wait()
         else
-          t:fault { kill = feed, at = ("%dms"):format(1 + t:draw(t:duration(opt.life))) }:wait()
+          t:fault { kill = feed, at = t:random_time("1ms", opt.life) }:wait()
         end
-        t:sleep(("%dms"):format(t:draw(400)))
+        t:sleep(t:random_time "400ms")
         feed = start()
         local now = feed:status().checkpoint_ts
         t:check("the checkpoint never goes back", now >= checkpoint, ("%s, after %s"):format(tostring(now), tostring(checkpoint)))
         checkpoint = now
       end
       local from = primary:position()
-      t:eventually("the changefeed has caught up", t:patience "30s", function() return feed:reached(from) end)
+      t:eventually("the changefeed has caught up", t:timeout "30s", function() return feed:reached(from) end)
       return ("%d deaths"):format(opt.deaths)
     end)
 
     t:step("the secondary equals the primary", function()
       load:stop()
       local last = primary:position()
-      t:eventually("the secondary has all that the primary has", t:patience "30s", function() return feed:reached(last) end)
+      t:eventually("the secondary has all that the primary has", t:timeout "30s", function() return feed:reached(last) end)
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
       t:check("no acknowledged write is missing", t.verify.ledger(load, secondary, { of = primary }))
     end)
 
     t:step("disaster and replay", function()
       load:start { on = primary }
-      t:sleep(("%dms"):format(500 + t:draw(2000)))
+      t:sleep(t:random_time("500ms", "2500ms"))
       t:disaster { kill = primary, while_busy = feed, within = "3s" }
-      load:lost()
+      load:wait_disconnected()
       t:phase "replay"
       local replay = secondary:apply_redo(store:url "redo/forth")
       t:phase "check"

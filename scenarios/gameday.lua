@@ -25,12 +25,12 @@ return scenario {
   run = function(t, opt)
     local primary, secondary, redo, feed, load
     local disaster, acted, decided, served, over
-    local kind = opt.kind == "drawn" and (t:draw(4) == 0 and "nothing" or "kill") or opt.kind
+    local kind = opt.kind == "drawn" and (t:random(4) == 0 and "nothing" or "kill") or opt.kind
     local remarks = 0
 
     -- The next line that was typed: its word, if it begins with one; every line is kept with its instant.
     local function heard()
-      local line, ended = t:typed()
+      local line, ended = t:read_line()
       if not line then return nil, ended end -- true: nobody types any more
       local at = t:now()
       local word = line:match("^%s*(%a+)")
@@ -80,15 +80,15 @@ return scenario {
     t:step("a load in a database of its own", function()
       load:start { on = primary }
       local from = primary:position()
-      t:eventually("the changefeed has brought it to the secondary", t:patience "2m", function() return feed:reached(from) end)
-      t:settled(feed)
+      t:eventually("the changefeed has brought it to the secondary", t:timeout "2m", function() return feed:reached(from) end)
+      t:redo_caught_up(feed)
       return ("%d transactions/s; now anything may happen, within %s"):format(opt.rate, opt.window)
     end)
 
     local point -- that people say they reached; else the redo log's
     t:step("the window", function()
       local ms = t:duration(opt.window)
-      local wait, began, early = t:draw(math.max(ms, 1)), t:now(), false
+      local wait, began, early = t:random(math.max(ms, 1)), t:now(), false
       if t:planning() then
         if opt.kind ~= "nothing" then t:disaster { kill = primary, while_busy = feed } end
         return
@@ -106,7 +106,7 @@ return scenario {
       end
       t:disaster { kill = primary, while_busy = feed }
       disaster = t:disaster_at()
-      load:lost()
+      load:wait_disconnected()
       local word, line = until_word(opt.limit, "\"service\" from who recovers", "service")
       served = word == "service" and t:now()
       local why = over and "nobody types any more, or \"done\"" or "nobody said so"
@@ -120,9 +120,9 @@ return scenario {
 
     t:step("service on the secondary, judged", function()
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = point, held = held })
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = point, snapshot = held }))
         t:rpo(ledger)
       end)
       return "up to " .. tostring(point)

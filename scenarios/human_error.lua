@@ -29,7 +29,7 @@ return scenario {
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, link, hold
     local at, stopped, seconds_since -- the statement's commit; the last acknowledgement, and how long it came after it
-    local kind = opt.statement == "any" and kinds[t:draw(#kinds) + 1] or opt.statement
+    local kind = opt.statement == "any" and kinds[t:random(#kinds) + 1] or opt.statement
     local quiet = opt.hits == "quiet" or kind == "drop"
     local hit = ("sbtest.sbtest%d"):format(quiet and opt.tables or 1)
     local statement = wrong[kind]:format(hit)
@@ -88,13 +88,13 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
-      t:settled(feed)
+      t:caught_up(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("the wrong statement", function()
       t:sleep(opt.soak)
-      if link then hold = t:fault { hole = link } end
+      if link then hold = t:fault { black_hole = link } end
       local rows, tries = nil, 0
       repeat -- under load it may lose a deadlock
         tries = tries + 1
@@ -122,7 +122,7 @@ return scenario {
       local way, needs = "the secondary's lag", "a changefeed with a redo log, and a secondary that lags or is held back"
       local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary", "move the service there" }
       local from = t:now()
-      if t.on_tidb() then feed:stop() else t:kill(primary, "changefeed") end
+      if t:on_tidb() then feed:stop() else t:kill(primary, "changefeed") end
       if hold then hold:heal() end
       local meta = t.redo.meta(store:url "redo/forth")
       if not t:planning() and meta.checkpoint_ts >= at then
@@ -139,7 +139,7 @@ return scenario {
     end)
 
     local past, past_took -- a cluster that stands just before the statement, and how long it took
-    if not t:lacks "roll_forward" then
+    if not t:unsupported "roll_forward" then
       t:step("backup and binary log, up to just before it", function()
         local way = "point-in-time recovery"
         past = t:cluster { name = "recovered", ticdc = 0 }
@@ -159,8 +159,8 @@ return scenario {
     end
 
     t:step("the table as it was, put back in place", function()
-      local way = t.on_tidb() and "stale read, merged" or "recovered table, merged"
-      local from_stale = t.on_tidb()
+      local way = t:on_tidb() and "stale read, merged" or "recovered table, merged"
+      local from_stale = t:on_tidb()
       local mended = twin "mended"
       local from = t:now()
       mended:copy_table { from = from_stale and primary or past, table = hit, as = "sbtest.drtest_before", at = from_stale and point or nil }
@@ -175,13 +175,13 @@ return scenario {
       return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
     end)
 
-    if not t:lacks "take_back" then
+    if not t:unsupported "flashback" then
       t:step("that one transaction, reversed by the binary log", function()
         local way, needs = "transaction reversed", "row images in the binary log (binlog_row_image = FULL)"
         local what = { "find the transaction in the binary log", "mariadb-binlog --flashback of it, into the primary" }
         local reversed = twin "reversed"
         local from = t:now()
-        local ok, why = t:attempt(function() reversed:take_back { of = primary, at = at } end)
+        local ok, why = t:attempt(function() reversed:flashback { of = primary, at = at } end)
         local took = t:now() - from
         if not ok then
           local reason = why:find("DDL", 1, true) and "a DDL has no rows in the binary log to reverse" or

@@ -39,21 +39,21 @@ return scenario {
       local backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "shift", sink = secondary, start_ts = backup.ts, redo = store:url "redo/shift" }
-      t:settled(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("the changefeed brings the move over", function()
       shift "live"
       local at = primary:position()
-      t:eventually("the changefeed is in step", t:patience "1m", function() return feed:reached(at) end)
+      t:eventually("the changefeed is in step", t:timeout "1m", function() return feed:reached(at) end)
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
     t:step("disaster before the secondary has it", function()
       local frozen = t:fault { pause = secondary }
       shift "dead"
-      local last = primary:now()
-      t:wait_until("the log's resolvedTs has passed the move", t:patience "1m", function() return feed:status().resolved_ts >= last end)
+      local last = primary:current_tso()
+      t:wait_until("the log's resolvedTs has passed the move", t:timeout "1m", function() return feed:status().resolved_ts >= last end)
       t:disaster { kill = primary }
       frozen:heal()
     end)

@@ -34,14 +34,14 @@ return scenario {
       load:prepare { on = primary }
       load:start { on = primary }
       local from = primary:position()
-      t:eventually("the running changefeed has brought it to the secondary", t:patience "2m", function() return live.feed:reached(from) end)
-      t:settled(live.feed)
+      t:eventually("the running changefeed has brought it to the secondary", t:timeout "2m", function() return live.feed:reached(from) end)
+      t:redo_caught_up(live.feed)
       t:sleep(opt.soak)
     end)
 
     t:step("disaster in the primary", function()
       local busy = t:disaster { kill = primary, while_busy = opt.instant == "busy" and live.feed or nil }
-      load:lost()
+      load:wait_disconnected()
       t:figure("sink_busy", busy)
       return ("%s acknowledged transactions%s"):format(text.commas(load:stats().acked), busy and ", while the redo log was ahead of the secondary" or "")
     end)
@@ -50,9 +50,9 @@ return scenario {
       t:phase "replay"
       local replay = secondary:apply_redo(live.redo)
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
         t:rpo(ledger)
       end)
       load:stop()

@@ -7,7 +7,7 @@ local text = require "drtest.text"
 return scenario {
   name = "partition",
   promotes = true,
-  needs = { "kill", "link", "cut", "hole", "reset", "stall_commit" },
+  needs = { "kill", "link", "cut", "black_hole", "reset", "stall_commit" },
   options = {
     tables     = { 2,    "tables", min = 1, max = 10000 },
     table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
@@ -23,7 +23,7 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       to_secondary, to_store = t:link { "feed", secondary }, t:link { "feed", store }
-      if not t.on_tidb() then to_primary = t:link { "feed", primary } end -- TiCDC reads TiKV itself: nothing can be between them
+      if not t:on_tidb() then to_primary = t:link { "feed", primary } end -- TiCDC reads TiKV itself: nothing can be between them
       links = { to_secondary, to_store, to_primary }
       app = t:link { "load", primary }
       load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
@@ -33,33 +33,33 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
+      t:caught_up(feed)
     end)
 
     t:step("links fail, one after another", function()
       local entries = { window = opt.weather, gap = { "100ms", "500ms" } }
       for _, link in ipairs(links) do
         entries[#entries + 1] = { cut = link, lasts = { "200ms", "1500ms" } }
-        entries[#entries + 1] = { hole = link, lasts = { "200ms", "1500ms" } }
-        entries[#entries + 1] = { hole = link, direction = "up", lasts = { "200ms", "1s" } }
-        entries[#entries + 1] = { hole = link, direction = "down", lasts = { "200ms", "1s" } }
+        entries[#entries + 1] = { black_hole = link, lasts = { "200ms", "1500ms" } }
+        entries[#entries + 1] = { black_hole = link, direction = "up", lasts = { "200ms", "1s" } }
+        entries[#entries + 1] = { black_hole = link, direction = "down", lasts = { "200ms", "1s" } }
         entries[#entries + 1] = { reset = link, after_bytes = 2000, lasts = { "300ms", "1s" } }
       end
       local storm = t:schedule(entries)
       storm:wait()
       local from = primary:position()
-      t:eventually("the changefeed has caught up by itself", t:patience "60s", function() return feed:reached(from) end)
+      t:eventually("the changefeed has caught up by itself", t:timeout "60s", function() return feed:reached(from) end)
       return ("%d faults; the changefeed connected %s times to the secondary, %s times to the store"):format(storm:count(),
         text.commas(to_secondary:stats().connections), text.commas(to_store:stats().connections))
     end)
 
     t:step("the primary is cut off, and lives", function()
       -- first the answers to COMMIT stay away: committed there, not told here. What becomes of them only the evidence can tell
-      t:sleep(("%dms"):format(t:draw(1500)))
+      t:sleep(t:random_time "1500ms")
       t:fault { stall_commit = app, answer = true }
-      t:sleep(("%dms"):format(200 + t:draw(2500)))
+      t:sleep(t:random_time("200ms", "2700ms"))
       t:disaster { cut = { app, unpack(links) } }
-      load:lost()
+      load:wait_disconnected()
       return ("%s acknowledged transactions, %s unknown"):format(text.commas(load:stats().acked), text.commas(load:stats().unknown))
     end)
 
@@ -71,9 +71,9 @@ return scenario {
       local replay = secondary:apply_redo(store:url "redo/forth")
       local ledger
       t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
         t:rpo(ledger)
       end)
       t:sleep "1s"

@@ -21,7 +21,7 @@ return scenario {
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, to_store, disaster
-    local phase = opt.phase == "any" and phases[t:draw(#phases) + 1] or opt.phase
+    local phase = opt.phase == "any" and phases[t:random(#phases) + 1] or opt.phase
     local ddls = {}
     t:figure("phase", phase)
 
@@ -45,14 +45,14 @@ return scenario {
     t:step("full data", function()
       primary:set_gc(false)
       if phase == "backup" then
-        strike { at = ("%dms"):format(t:draw(400)) }
+        strike { at = t:random_time "400ms" }
         local ok, result = t:attempt(function() return primary:backup(store:url "backup/full", { rate_mb = 0.2 }) end)
         disaster:wait()
         backup = ok and result or nil
         return ok and "the backup was complete before the disaster" or "the backup was cut short"
       end
       backup = primary:backup(store:url "backup/full")
-      if phase == "restore" then strike { at = ("%dms"):format(t:draw(80)) } end
+      if phase == "restore" then strike { at = t:random_time "80ms" } end
       secondary:restore(backup)
       if phase == "restore" then disaster:wait() end
       return ("%s rows, BackupTS %s"):format(text.commas(backup.rows), tostring(backup.ts))
@@ -63,23 +63,23 @@ return scenario {
         if phase == "catch-up" then t:sleep "1s" end
         feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
         if phase == "catch-up" then
-          strike { at = ("%dms"):format(t:draw(1000)) }
+          strike { at = t:random_time "1s" }
         else
           -- until the log has advanced once, the changefeed catches up: what it promises begins after that
-          t:eventually("the redo log advances", t:patience "1m", function() return feed:status().resolved_ts > backup.ts end)
+          t:eventually("the redo log advances", t:timeout "1m", function() return feed:status().resolved_ts > backup.ts end)
         end
-        if phase == "steady" then strike { at = ("%dms"):format(500 + t:draw(t:duration(opt.soak))) } end
-        if phase == "flush" then strike { when = { request = to_store, match = "_row_", nth = 1 + t:draw(2), after_bytes = t:draw(3000) } } end
+        if phase == "steady" then strike { at = t:random_time("500ms", opt.soak) } end
+        if phase == "flush" then strike { when = { request = to_store, match = "_row_", nth = 1 + t:random(2), after_bytes = t:random(3000) } } end
         if phase == "ddl" then
           -- one column after the other into a table that the load writes to, until the primary is gone
-          t:sleep(("%dms"):format(500 + t:draw(1500)))
-          strike { at = ("%dms"):format(t:draw(1000)) }
+          t:sleep(t:random_time("500ms", "2s"))
+          strike { at = t:random_time "1s" }
           t:attempt(function()
             for i = 1, 60 do
-              local ddl = { before = primary:now() }
+              local ddl = { before = primary:current_tso() }
               ddls[i] = ddl
               primary:sql(("ALTER TABLE sbtest.sbtest1 ADD COLUMN extra%d INT NULL"):format(i))
-              ddl.after = primary:now()
+              ddl.after = primary:current_tso()
               if disaster:happened() then return end
             end
           end)
@@ -90,7 +90,7 @@ return scenario {
     end
 
     t:step("recover", function()
-      load:lost()
+      load:wait_disconnected()
       local acked = load:stats().acked
       t:figure("acked", acked)
       if not backup then
@@ -113,9 +113,9 @@ return scenario {
       end
       local ledger
       t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = primary, point = point, held = held })
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = point, snapshot = held })
         t:check("nothing up to the recovered point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point, held = held }))
+        t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point, snapshot = held }))
         t:rpo(ledger)
       end)
       load:stop()

@@ -24,7 +24,7 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       if live then
         primary = t:cluster { name = "primary" }
-        local nokey = primary:left_out()
+        local nokey = primary:ineligible_tables()
         if nokey ~= "" then
           t:note(("TiCDC does not replicate %s (no key): these rows would be lost, and differ below unless they are left out (--set ignore=…)"):format(nokey))
         end
@@ -32,7 +32,7 @@ return scenario {
         held = live.gc
         if held then
           primary:set_gc(false)
-        elseif t.on_tidb() and not t:planning() then
+        elseif t:on_tidb() and not t:planning() then
           local ok, life = t:attempt(function() return primary:query "SELECT @@global.tidb_gc_life_time"[1][1] end)
           t:note(("garbage collection goes on (tidb_gc_life_time %s): a rehearsal that takes longer can't read the primary's past at its end. " ..
             'allow = { "backup", "gc" } in the clusters file holds it meanwhile'):format(ok and life or "unknown"))
@@ -50,12 +50,12 @@ return scenario {
       primary:set_gc(true)
       live = { redo = store:url "redo/live" }
       t:sleep(opt.soak)
-      t:in_step(feed)
+      t:caught_up(feed)
       return ("%s replicates to %s under load; both go on"):format(tostring(primary), tostring(secondary))
     end)
 
     t:step("copy the live redo log, and a backup that it covers", function()
-      if t.on_tidb() then
+      if t:on_tidb() then
         -- the log begins at its checkpoint: so must the backup, and TiDB can be read there. A moment with something to replay tells more.
         for _ = 1, 100 do
           local meta = t.redo.meta(live.redo)
@@ -69,7 +69,7 @@ return scenario {
         -- a backup of now, and a copy taken while the log has passed it and its checkpoint has not; the load goes on meanwhile
         for try = 1, 20 do
           backup = primary:backup(store:url("backup/rehearsal-" .. try))
-          t:wait_until("the redo log has passed the backup", t:patience "1m", function() return backup.ts <= t.redo.meta(live.redo).resolved_ts end)
+          t:wait_until("the redo log has passed the backup", t:timeout "1m", function() return backup.ts <= t.redo.meta(live.redo).resolved_ts end)
           copy = t.redo.copy(live.redo, store:url("redo/copy-" .. try))
           loss_ms = copy.wall_ms - copy.resolved_ts:ms()
           if copy.checkpoint_ts <= backup.ts then copy.uri = store:url("redo/copy-" .. try) break end
@@ -99,7 +99,7 @@ return scenario {
     end)
 
     t:step("compare with the living primary", function()
-      if t.on_tidb() then
+      if t:on_tidb() then
         t:check("the scratch cluster equals the primary at resolvedTs", t.verify.same(primary, scratch, { at = replay.point, ignore = opt.ignore }))
       end
       if held then primary:set_gc(true) end

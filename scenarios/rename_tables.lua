@@ -40,22 +40,22 @@ return scenario {
       local backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "exchange", sink = secondary, start_ts = backup.ts, redo = store:url "redo/exchange" }
-      t:settled(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("the changefeed brings the exchange over", function()
       exchange "live"
       primary:sql "CREATE TABLE live.behind (id INT PRIMARY KEY)"
       local at = primary:position()
-      t:eventually("the changefeed is in step", t:patience "1m", function() return feed:reached(at) end)
+      t:eventually("the changefeed is in step", t:timeout "1m", function() return feed:reached(at) end)
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
     t:step("disaster before the secondary has it", function()
       local frozen = t:fault { pause = secondary }
-      before = primary:now()
+      before = primary:current_tso()
       exchange "dead"
-      after = primary:now()
+      after = primary:current_tso()
       t:sleep(opt.wait)
       t:disaster { kill = primary }
       frozen:heal()

@@ -35,14 +35,14 @@ return scenario {
       t:sleep(opt.soak)
       -- with a DDL in the log: the replay has to know what an earlier one has done of it
       primary:sql "ALTER TABLE sbtest.sbtest1 ADD COLUMN extra INT NULL"
-      local after = primary:now()
+      local after = primary:current_tso()
       -- the secondary is frozen when the primary dies: the log has what it lacks
-      t:eventually("the DDL is in the log", t:patience "30s", function() return feed:status().resolved_ts >= after end)
+      t:eventually("the DDL is in the log", t:timeout "30s", function() return feed:status().resolved_ts >= after end)
       local frozen = t:fault { pause = secondary }
-      t:sleep(("%dms"):format(3000 + t:draw(1500)))
+      t:sleep(t:random_time("3s", "4500ms"))
       t:disaster { kill = primary }
       frozen:heal()
-      load:lost()
+      load:wait_disconnected()
     end)
 
     t:step("the replay dies, again and again", function()
@@ -50,9 +50,9 @@ return scenario {
       local late = t:fault { delay = link, by = "5ms" } -- a far secondary: the kill falls into the writing
       local done = 0
       for _ = 1, opt.deaths do
-        local replay = t:replay_process(secondary, store:url "redo/forth")
-        local killed = t:fault { kill = replay, at = ("%dms"):format(20 + t:draw(400)) }
-        local ok = t:wait_process(replay)
+        local replay = secondary:start_replay(store:url "redo/forth")
+        local killed = t:fault { kill = replay, at = t:random_time("20ms", "400ms") }
+        local ok = replay:wait()
         killed:heal()
         if ok then done = done + 1 end
       end
@@ -64,19 +64,19 @@ return scenario {
     t:step("the last one", function()
       t:phase "replay"
       local replay = secondary:apply_redo(store:url "redo/forth")
-      local once = t.verify.hold(secondary, load)
+      local once = t.verify.snapshot(secondary, load)
       t:phase "check" -- nobody needs one more to be served
       local again = secondary:apply_redo(store:url "redo/forth")
       t:check("one more replay ends at the same point", again.point == replay.point)
       local column = secondary:query "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_NAME = 'sbtest1' AND COLUMN_NAME = 'extra'"
       t:check("the DDL is there once", t:planning() or column[1][1] == "1")
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = once })
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = once })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = once }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = once }))
         once:release()
         t:rpo(ledger)
-        t:check("one more replay changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("one more replay changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
       end)
       load:stop()
       t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))

@@ -20,7 +20,7 @@ return scenario {
     local store, primary, load, backup, hole
     local all, newest = {}, nil -- { cluster, feed, redo, meta, point, state }
 
-    if t.on_tidb() then
+    if t:on_tidb() then
       t:refuse "secondaries: on TiDB drtest makes one changefeed a cluster; --on local has several, and scenarios/failover.lua judges one secondary on TiDB"
     end
 
@@ -50,8 +50,8 @@ return scenario {
         s.feed = primary:changefeed { id = "to-" .. s.cluster:name(), sink = s.cluster, start_ts = backup.ts, redo = s.redo }
       end
       for _, s in ipairs(all) do
-        t:in_step(s.feed, s.cluster:name())
-        t:settled(s.feed)
+        t:caught_up(s.feed, s.cluster:name())
+        t:redo_caught_up(s.feed)
       end
       hole = slow
     end)
@@ -60,11 +60,11 @@ return scenario {
       t:sleep(opt.soak)
       local behind
       if hole then
-        behind = t:fault { hole = hole }
+        behind = t:fault { black_hole = hole }
         t:sleep(opt.behind)
       end
       t:disaster { kill = primary, while_busy = all[1].feed, within = "4s" }
-      load:lost()
+      load:wait_disconnected()
       if behind then behind:heal() end
       return ("%s acknowledged transactions"):format(text.commas(load:stats().acked))
     end)
@@ -91,12 +91,12 @@ return scenario {
     t:step("it is replayed and promoted", function()
       t:phase "replay"
       newest.point = newest.cluster:apply_redo(newest.redo).point
-      newest.start_ts = newest.cluster:now() -- what the others follow it from
+      newest.start_ts = newest.cluster:current_tso() -- what the others follow it from
       local served = t:promote(load, newest.cluster, function(held)
-        local ledger = t.verify.ledger(load, newest.cluster, { of = primary, point = newest.point, held = held })
+        local ledger = t.verify.ledger(load, newest.cluster, { of = primary, point = newest.point, snapshot = held })
         t:check("the newest: nothing up to the replay point is missing, nothing after it is there", ledger)
         t:check("the newest: every row is exactly as it was at the replay point",
-          t.verify.model(load, newest.cluster, { of = primary, point = newest.point, held = held }))
+          t.verify.model(load, newest.cluster, { of = primary, point = newest.point, snapshot = held }))
         t:rpo(ledger)
       end)
       t:moved(primary, newest.cluster, served)
@@ -118,11 +118,11 @@ return scenario {
             words[#words + 1] = ("%s can't: its log ends %s before the newest one's begins, so it needs a new full copy"):format(s.cluster:name(),
               text.seconds((newest.meta.checkpoint_ts:ms() - s.point:ms()) / 1000))
           end
-          local held = t.verify.hold(s.cluster, load) -- the load goes on elsewhere: its ledger is read as it is now
+          local held = t.verify.snapshot(s.cluster, load) -- the load goes on elsewhere: its ledger is read as it is now
           t:check(s.cluster:name() .. ": nothing up to its point is missing, nothing after it is there",
-            t.verify.ledger(load, s.cluster, { of = primary, point = s.point, held = held }))
+            t.verify.ledger(load, s.cluster, { of = primary, point = s.point, snapshot = held }))
           t:check(s.cluster:name() .. ": every row is exactly as it was at its point",
-            t.verify.model(load, s.cluster, { of = primary, point = s.point, held = held }))
+            t.verify.model(load, s.cluster, { of = primary, point = s.point, snapshot = held }))
           held:release()
         end
       end
@@ -147,7 +147,7 @@ return scenario {
       end
       for _, s in ipairs(all) do
         if s ~= newest then
-          t:in_step(s.feed, s.cluster:name())
+          t:caught_up(s.feed, s.cluster:name())
         end
       end
       t:recovered "redundant"

@@ -29,7 +29,7 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
+      t:caught_up(feed)
     end)
 
     t:step("the secondary falls behind", function()
@@ -38,30 +38,30 @@ return scenario {
       t:sleep "2s"
       local before = feed:status().resolved_ts
       local frozen = t:fault { pause = secondary }
-      t:eventually(("the secondary is %s behind"):format(opt.behind), t:patience "1m", function() return feed:lag_ms() > t:duration(opt.behind) end)
+      t:eventually(("the secondary is %s behind"):format(opt.behind), t:timeout "1m", function() return feed:lag_ms() > t:duration(opt.behind) end)
       t:check("the redo log advances without the secondary", feed:status().resolved_ts > before)
-      t:disaster { kill = primary, at = ("%dms"):format(1 + t:draw(2000)) }:wait()
+      t:disaster { kill = primary, at = t:random_time("1ms", "2s") }:wait()
       frozen:heal()
       slow:heal()
       late:heal()
-      load:lost()
+      load:wait_disconnected()
       return ("SIGKILL with the secondary more than %s behind"):format(opt.behind)
     end)
 
     t:step("replay", function()
       t:phase "replay"
-      local torn = t.verify.hold(secondary, load)
+      local torn = t.verify.snapshot(secondary, load)
       local replay = secondary:apply_redo(store:url "redo/forth")
       local ledger
       t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
+        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
         t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, held = held }))
+        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
         t:rpo(ledger)
       end)
       load:stop()
       t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
-      local before = t.verify.model(load, secondary, { of = primary, before = true, held = torn })
+      local before = t.verify.model(load, secondary, { of = primary, before = true, snapshot = torn })
       torn:release()
       local promised = 2200 + t:duration(opt.lag)
       t:check("what is lost is younger than the flush interval and the log's lag", ledger.window_ms <= promised,

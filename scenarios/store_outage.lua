@@ -28,7 +28,7 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
+      t:caught_up(feed)
     end)
 
     -- One outage: total ones let nothing pass, partial ones may let some of it.
@@ -36,7 +36,7 @@ return scenario {
       t:step(name, function()
         local acked = load:stats().acked
         begin()
-        t:sleep(t.on_tidb() and "3s" or "300ms") -- what was on its way has arrived, or never will
+        t:sleep(t:on_tidb() and "3s" or "300ms") -- what was on its way has arrived, or never will
         local before = feed:status().resolved_ts
         t:sleep(opt.outage)
         local during = feed:status().resolved_ts
@@ -44,7 +44,7 @@ return scenario {
         t:check("the primary serves all the while", load:stats().acked > acked)
         finish()
         local from = primary:position()
-        t:eventually("the changefeed has caught up", t:patience "30s", function() return feed:reached(from) end)
+        t:eventually("the changefeed has caught up", t:timeout "30s", function() return feed:reached(from) end)
         return ("%s transactions meanwhile"):format(text.commas(load:stats().acked - acked))
       end)
     end
@@ -86,15 +86,15 @@ return scenario {
       end,
     }
     for i = #outages, 2, -1 do -- in an order that the seed draws
-      local k = t:draw(i) + 1
+      local k = t:random(i) + 1
       outages[i], outages[k] = outages[k], outages[i]
     end
     for _, one in ipairs(outages) do one() end
 
     t:step("disaster and replay", function()
-      t:sleep(("%dms"):format(t:draw(2000)))
+      t:sleep(t:random_time "2s")
       t:disaster { kill = primary, while_busy = feed, within = "3s" }
-      load:lost()
+      load:wait_disconnected()
       t:phase "replay"
       local replay = secondary:apply_redo(store:url "redo/forth")
       t:phase "check"

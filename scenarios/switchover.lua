@@ -34,10 +34,10 @@ return scenario {
       local name = move % 2 == 1 and "the service moves to the secondary" or "and back"
       t:step(opt.rounds > 1 and ("round %d: %s"):format(math.ceil(move / 2), name) or name, function()
         t:sleep(opt.soak)
-        t:in_step(feed)
+        t:caught_up(feed)
         local from = t:now()
         -- on TiDB nobody can write there any more, root neither; a cluster that is not this run's own is its owner's to close
-        local fenced = t.by_the_guide()
+        local fenced = t:uses_br()
         if fenced then here:sql "SET GLOBAL tidb_super_read_only = ON" end
         load:stop()
         if fenced and not t:planning() then
@@ -45,7 +45,7 @@ return scenario {
           t:check("a write that comes late is refused", not wrote and why:find("read-only", 1, true) ~= nil, why)
         end
         local last = here:position()
-        t:eventually("the other side has all of it", t:patience "1m", function() return feed:reached(last) end)
+        t:eventually("the other side has all of it", t:timeout "1m", function() return feed:reached(last) end)
         feed:stop()
         t:check("both sides are equal", t.verify.same(here, there))
         -- nothing is lost by a plan: RPO 0, proved transaction by transaction
@@ -53,7 +53,7 @@ return scenario {
         t:check("RPO is 0: every acknowledged transaction is on the other side", ledger)
         t:check("not one is lost", t:planning() or ledger.lost == 0, ("%d lost of %d"):format(ledger.lost, ledger.acked))
         t:check("every row is as its transactions left it", t.verify.model(load, there, { of = here }))
-        local start_ts = there:now()
+        local start_ts = there:current_tso()
         if fenced then here:sql "SET GLOBAL tidb_super_read_only = OFF" end -- the changefeed back writes there
         load:start { on = there }
         local served = load:first_ack()
@@ -70,7 +70,7 @@ return scenario {
       t:sleep "1s"
       load:stop()
       local last = here:position()
-      t:eventually("it has all that the primary has", t:patience "1m", function() return feed:reached(last) end)
+      t:eventually("it has all that the primary has", t:timeout "1m", function() return feed:reached(last) end)
       feed:stop()
       t:check("the secondary equals the primary", t.verify.same(here, there))
       t:figure("moves", 2 * opt.rounds)

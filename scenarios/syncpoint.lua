@@ -34,7 +34,7 @@ return scenario {
     for i = 1, opt.pairs do
       t:step(("pair %d"):format(i), function()
         local pair
-        t:eventually("a new syncpoint is there", t:patience "3m", function()
+        t:eventually("a new syncpoint is there", t:timeout "3m", function()
           local ok, found = t:attempt(function() return secondary:syncpoint(feed) end)
           if ok and (not last or last.primary < found.primary) then pair = found end
           return pair ~= nil, not ok and found or nil
@@ -44,7 +44,7 @@ return scenario {
         local behind = t:now()
         local same = t:check("primary and secondary are equal at the pair, while both serve", t.verify.same(primary, secondary,
           { at = pair.primary, b_at = pair.secondary }))
-        local now = primary:now()
+        local now = primary:current_tso()
         local lost_ms = t:planning() and 0 or now:ms() - pair.primary:ms() - (t:now() - behind) * 1000
         t:figure("fall_back_ms", math.max(0, math.floor(lost_ms)))
         return ("%s at %s and %s; whoever fell back to it then would lose %s"):format(text.compared(same), tostring(pair.primary), tostring(pair.secondary),

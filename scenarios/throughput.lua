@@ -50,9 +50,9 @@ return scenario {
     t:step("load, nothing else", function()
       start_ts = backup.ts
       load:start { on = primary }
-      load:window()
+      load:interval()
       t:sleep(opt.time)
-      local seen = load:window()
+      local seen = load:interval()
       load:stop()
       position = primary:position()
       if t:planning() then return end
@@ -78,11 +78,11 @@ return scenario {
     t:step("replay, nothing else", function()
       local spare = t:cluster { name = "spare" }
       spare:restore(backup, { threads = opt.threads })
-      local last = primary:now()
+      local last = primary:current_tso()
       local feed = primary:changefeed { id = "waiting", sink = spare, start_ts = start_ts, redo = store:url "redo/waiting" }
-      t:eventually("the changefeed has begun", t:patience "1m", function() return t:planning() or feed:status().resolved_ts > start_ts end)
+      t:eventually("the changefeed has begun", t:timeout "1m", function() return t:planning() or feed:status().resolved_ts > start_ts end)
       spare:pause()
-      t:eventually("all is in the redo log", t:patience "2m", function() return t:planning() or feed:status().resolved_ts >= last end)
+      t:eventually("all is in the redo log", t:timeout "2m", function() return t:planning() or feed:status().resolved_ts >= last end)
       t:disaster { kill = primary }
       spare:resume()
       local replay

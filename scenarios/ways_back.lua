@@ -37,12 +37,12 @@ return scenario {
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:in_step(feed)
-      t:settled(feed)
+      t:caught_up(feed)
+      t:redo_caught_up(feed)
     end)
 
     t:step("a full backup at night, and a backup of the log behind it", function()
-      if not t:lacks "roll_forward" then primary:log_backup() end
+      if not t:unsupported "roll_forward" then primary:log_backup() end
       backup = primary:backup(store:url "backup/nightly")
       t:sleep(opt.soak)
       return ("BackupTS %s"):format(tostring(backup.ts))
@@ -50,8 +50,8 @@ return scenario {
 
     t:step("disaster in the primary", function()
       local busy = t:disaster { kill = primary, while_busy = feed, within = "4s" }
-      load:lost()
-      left = t.verify.hold(secondary, load)
+      load:wait_disconnected()
+      left = t.verify.snapshot(secondary, load)
       t:figure("sink_busy", busy)
       return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(load:stats().acked),
         busy and ", while the redo log was ahead of the secondary" or "")
@@ -63,8 +63,8 @@ return scenario {
       local replay = secondary:apply_redo(store:url "redo/forth")
       local took = t:now() - died
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, held = held })
-        local model = t.verify.model(load, secondary, { of = primary, point = replay.point, held = held })
+        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
+        local model = t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held })
         exact("redo log", ledger, model, took, { "drtest redo apply on the secondary", "move the service there", "build a new primary from it" },
           "a changefeed with consistent.level = eventual, a store that outlives the primary")
         t:rpo(ledger)
@@ -75,8 +75,8 @@ return scenario {
 
     t:step("the secondary as it is, without a replay", function()
       -- no log, no consistent point: it is told how torn it is
-      local model = t.verify.model(load, secondary, { of = primary, before = true, held = left })
-      local ledger = t.verify.ledger(load, secondary, { of = primary, before = true, held = left })
+      local model = t.verify.model(load, secondary, { of = primary, before = true, snapshot = left })
+      local ledger = t.verify.ledger(load, secondary, { of = primary, before = true, snapshot = left })
       left:release()
       t:check("as it is: what it holds can be told", t:planning() or model.verdict ~= "unknown" and ledger.verdict ~= "unknown", model.evidence)
       local torn = model.torn > 0
@@ -105,7 +105,7 @@ return scenario {
       exact(way, t.verify.ledger(load, spare, { of = primary, point = point }), t.verify.model(load, spare, { of = primary, point = point }), took, what, needs)
     end)
 
-    if not t:lacks "roll_forward" then
+    if not t:unsupported "roll_forward" then
       t:step("the last full backup, and the backup of the log", function()
         local spare = t:cluster { name = "recovered", ticdc = 0 }
         local from = t:now()

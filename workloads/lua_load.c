@@ -44,7 +44,7 @@ struct lua_load {
 	int64_t quiet_total_ms;
 	struct runtime *runtime;
 	int64_t started_ns;
-	/* load:window()'s */
+	/* load:interval()'s */
 	struct load_stats mark;
 	struct hist marked[3], latest[3];
 	int64_t mark_ns;
@@ -315,9 +315,9 @@ static void number(lua_State *L, const char *name, double value)
 	lua_setfield(L, -2, name);
 }
 
-/* load:window(): what happened since the last call, or the start. Latencies in ms, from the due
+/* load:interval(): what happened since the last call, or the start. Latencies in ms, from the due
  * time. */
-static int window(lua_State *L)
+static int interval(lua_State *L)
 {
 	static const struct {
 		const char *name;
@@ -419,7 +419,7 @@ static int checks(lua_State *L)
 }
 
 /* Waits until the service's loss is seen: every worker has lost its connection. */
-static int lost(lua_State *L)
+static int wait_disconnected(lua_State *L)
 {
 	struct lua_load *l = check_load(L);
 	struct deadline d = deadline_in_ms(STOP_MS);
@@ -713,10 +713,12 @@ static int make(lua_State *L)
 int lua_load_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "prepare", prepare }, { "start", start },   { "stop", stop },
-		{ "lost", lost },       { "stats", stats },   { "first_ack", first_ack },
-		{ "rate", rate },       { "resume", resume }, { "window", window },
-		{ "checks", checks },   { NULL, NULL },
+		{ "prepare", prepare },   { "start", start },
+		{ "stop", stop },         { "wait_disconnected", wait_disconnected },
+		{ "stats", stats },       { "first_ack", first_ack },
+		{ "rate", rate },         { "resume", resume },
+		{ "interval", interval }, { "checks", checks },
+		{ NULL, NULL },
 	};
 
 	if (runtime_tools(runtime_of(L))->sysbench)
@@ -726,6 +728,8 @@ int lua_load_open(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_rename_method(L, "load", "lost", "wait_disconnected");
+	lua_rename_method(L, "load", "window", "interval");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

@@ -245,7 +245,7 @@ static int stop(lua_State *L)
 }
 
 /* It ends at the first lost connection. */
-static int lost(lua_State *L)
+static int wait_disconnected(lua_State *L)
 {
 	struct sysbench *s = check(L);
 
@@ -364,14 +364,16 @@ static int make(lua_State *L)
 int lua_sysbench_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "prepare", prepare }, { "start", start }, { "stop", stop },
-		{ "lost", lost },       { "stats", stats }, { "first_ack", first_ack },
+		{ "prepare", prepare }, { "start", start },
+		{ "stop", stop },       { "wait_disconnected", wait_disconnected },
+		{ "stats", stats },     { "first_ack", first_ack },
 		{ NULL, NULL },
 	};
 
 	luaL_newmetatable(L, LOAD_METATABLE);
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_rename_method(L, "load", "lost", "wait_disconnected");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

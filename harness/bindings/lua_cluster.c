@@ -157,7 +157,7 @@ static int set_gc(lua_State *L)
 	return 0;
 }
 
-/* cluster:changefeed { id, sink, start_ts, redo, flush, meta } */
+/* cluster:changefeed { id, sink, start_ts, redo, flush_interval, meta_flush_interval } */
 static int changefeed(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -167,13 +167,15 @@ static int changefeed(lua_State *L)
 	struct err e = ERR_INIT;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_rename_field(L, 2, "changefeed", "flush", "flush_interval");
+	lua_rename_field(L, 2, "changefeed", "meta", "meta_flush_interval");
 	lua_fields(L, 2, "changefeed",
 		   (struct field[]){ { "id", FIELD_TEXT, &o.id },
 				     { "sink", FIELD_ANY, NULL },
 				     { "start_ts", FIELD_ANY, NULL },
 				     { "redo", FIELD_TEXT, &o.redo_uri },
-				     { "flush", FIELD_DURATION_MS, &flush },
-				     { "meta", FIELD_DURATION_MS, &meta },
+				     { "flush_interval", FIELD_DURATION_MS, &flush },
+				     { "meta_flush_interval", FIELD_DURATION_MS, &meta },
 				     { "syncpoint", FIELD_DURATION_MS, &syncpoint },
 				     { NULL, 0, NULL } });
 	if (syncpoint && syncpoint < 30000)
@@ -326,7 +328,7 @@ static int query(lua_State *L)
 
 /* cluster:left_out(): the tables that TiCDC does not replicate (no key), as text for people; ""
  * none */
-static int left_out(lua_State *L)
+static int ineligible_tables(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "left_out");
 	struct strbuf names = STRBUF_INIT;
@@ -430,7 +432,7 @@ static int position(lua_State *L)
 }
 
 /* The TSO of all that is committed now. */
-static int now_ts(lua_State *L)
+static int current_tso(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "now");
 	struct err e = ERR_INIT;
@@ -441,6 +443,15 @@ static int now_ts(lua_State *L)
 		return lua_raise(L, &e);
 	lua_tso_push(L, ts);
 	return 1;
+}
+
+void lua_cluster_method(lua_State *L, const char *name, lua_CFunction f)
+{
+	luaL_getmetatable(L, METATABLE);
+	lua_getfield(L, -1, "__index");
+	lua_pushcfunction(L, f);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 2);
 }
 
 int lua_cluster_open(lua_State *L)
@@ -458,21 +469,21 @@ int lua_cluster_open(lua_State *L)
 		{ "pause", pause_it },
 		{ "resume", resume },
 		{ "start", start },
-		{ "left_out", left_out },
+		{ "ineligible_tables", ineligible_tables },
 		{ "position", position },
-		{ "now", now_ts },
+		{ "current_tso", current_tso },
 		{ "commit", lua_cluster_commit },
 		{ "roll_forward", lua_cluster_roll_forward },
 		{ "log_backup", lua_cluster_log_backup },
 		{ "syncpoint", lua_cluster_syncpoint },
-		{ "take_back", lua_cluster_take_back },
+		{ "flashback", lua_cluster_flashback },
 		{ "copy_table", lua_cluster_copy_table },
 		{ NULL, NULL },
 	};
 	static const luaL_Reg natives[] = { { "make", lua_cluster_make },
 					    { "disaster", lua_cluster_disaster },
 					    { "kill", lua_cluster_kill_part },
-					    { "lacks", lua_cluster_lacks },
+					    { "unsupported", lua_cluster_unsupported },
 					    { NULL, NULL } };
 
 	lua_newtable(L);
@@ -482,6 +493,9 @@ int lua_cluster_open(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_rename_method(L, "cluster", "now", "current_tso");
+	lua_rename_method(L, "cluster", "left_out", "ineligible_tables");
+	lua_rename_method(L, "cluster", "take_back", "flashback");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_feed_metatable(L);

@@ -51,15 +51,18 @@ void lua_ground_natives(lua_State *L); /* into the table at the top: live, on_ti
 /* disaster(cluster, feed or nil, within_ms, offset_us, interrupt): was the sink busy? */
 int lua_cluster_disaster(lua_State *L);
 
-/* Ways back (lua_ways.c): cluster:commit(text), :roll_forward { of, from, until }, :take_back { of,
- * at }, :copy_table { from, table, as, at }; lacks(thing): why this ground can't, or nil. */
+/* Ways back (lua_ways.c): cluster:commit(text), :roll_forward { of, from, until }, :flashback { of,
+ * at }, :copy_table { from, table, as, at }; unsupported(thing): why this ground can't, or nil. */
 int lua_cluster_commit(lua_State *L);
 int lua_cluster_roll_forward(lua_State *L);
 int lua_cluster_log_backup(lua_State *L);
 int lua_cluster_syncpoint(lua_State *L); /* cluster:syncpoint(feed or its id) */
-int lua_cluster_take_back(lua_State *L);
+int lua_cluster_flashback(lua_State *L);
 int lua_cluster_copy_table(lua_State *L);
-int lua_cluster_lacks(lua_State *L);
+int lua_cluster_unsupported(lua_State *L);
+
+/* One more method of clusters, from a binding above. After lua_cluster_open(). */
+void lua_cluster_method(lua_State *L, const char *name, lua_CFunction f);
 
 struct lua_feed {
 	struct runtime *run;

@@ -58,7 +58,7 @@ static int replay_both(lua_State *L)
 }
 
 /* The ground that follows the guide: a primary is rebuilt by br there. */
-static int by_the_guide(lua_State *L)
+static int uses_br(lua_State *L)
 {
 	lua_pushboolean(L, runtime_ground(runtime_of(L))->by_the_guide);
 	return 1;
@@ -93,8 +93,8 @@ int lua_ground_needs(const char *thing, const struct ground *ground, struct strb
 void lua_ground_natives(lua_State *L)
 {
 	static const luaL_Reg natives[] = {
-		{ "replay_both", replay_both },   { "on_tidb", on_tidb },   { "live", live },
-		{ "by_the_guide", by_the_guide }, { "can_link", can_link }, { NULL, NULL }
+		{ "replay_both", replay_both }, { "on_tidb", on_tidb },   { "live", live },
+		{ "uses_br", uses_br },         { "can_link", can_link }, { NULL, NULL }
 	};
 
 	luaL_register(L, NULL, natives);

@@ -394,17 +394,17 @@ static void as_held(lua_State *L, const struct held *h, const struct lua_cluster
 	if (h->of != c || h->load != load)
 		lua_usage(
 			L,
-			"%s: what is held is not of %s and this load: t.verify.hold(cluster, load)",
+			"%s: the snapshot is not of %s and this load: t.verify.snapshot(cluster, load)",
 			what, c->name);
 	if (!runtime_planning(runtime_of(L)) && !h->hold)
-		lua_usage(L, "%s: what was held of %s is released", what, c->name);
+		lua_usage(L, "%s: the snapshot of %s is released", what, c->name);
 	o->held = h->hold ? cluster_hold_conn(h->hold) : NULL;
 	o->held_at = h->hold ? cluster_hold_at(h->hold) : 0;
 	o->mark = h->mark;
 }
 
 /* ledger or model(load, cluster, { of = the cluster that took the transactions, point = TSO, before
- * = true, held = hold_cluster(cluster, load) }) */
+ * = true, snapshot = snapshot(cluster, load) }) */
 enum verify_kind { VERIFY_LEDGER, VERIFY_MODEL, VERIFY_ROWS };
 
 /* Into the result on top. */
@@ -447,13 +447,13 @@ static void verify_options(lua_State *L, struct lua_cluster **of, tso_t *point,
 	lua_getfield(L, 3, "point");
 	if (!lua_isnil(L, -1))
 		*point = lua_tso_check(L, -1);
-	lua_getfield(L, 3, "held");
+	lua_getfield(L, 3, "snapshot");
 	if (!lua_isnil(L, -1))
 		*held = lua_verify_held(L, -1);
 	lua_pop(L, 3);
 }
 
-static int prefix(lua_State *L, enum verify_kind kind)
+static int records(lua_State *L, enum verify_kind kind)
 {
 	bool model = kind == VERIFY_MODEL;
 	const char *what = model                 ? "verify.model"
@@ -481,7 +481,7 @@ static int prefix(lua_State *L, enum verify_kind kind)
 		   (struct field[]){ { "of", FIELD_ANY, NULL },
 				     { "point", FIELD_ANY, NULL },
 				     { "before", FIELD_FLAG, &o.before_replay },
-				     { "held", FIELD_ANY, NULL },
+				     { "snapshot", FIELD_ANY, NULL },
 				     { NULL, 0, NULL } });
 	verify_options(L, &of, &o.point, &held);
 	if (held)
@@ -537,14 +537,14 @@ static int prefix(lua_State *L, enum verify_kind kind)
 
 #define FORENSIC_MS 60000
 
-/* hold_cluster(cluster [, load]): its state of now, kept readable while it goes on, for checks of
+/* snapshot(cluster [, load]): its state of now, kept readable while it goes on, for checks of
  * that load; without a load for the forensic check, and then nil where no dead cluster can be
  * examined
  */
-static int hold_cluster(lua_State *L)
+static int snapshot(lua_State *L)
 {
 	static const struct owned_ops ops = { .close = held_close };
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.hold");
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "verify.snapshot");
 	const struct run_audit *load = lua_isnoneornil(L, 2) ? NULL : audit_of(L, 2);
 	struct runtime *r = runtime_of(L);
 	unsigned connections = load ? 1 : HOLD_CONNECTIONS;
@@ -561,7 +561,7 @@ static int hold_cluster(lua_State *L)
 				runtime_ground(r)->name);
 		return 0;
 	}
-	at_rest(L, c, "verify.hold");
+	at_rest(L, c, "verify.snapshot");
 	h = xcalloc(1, sizeof(*h));
 	h->of = c;
 	h->load = load;
@@ -600,12 +600,12 @@ static int release(lua_State *L)
 	return 0;
 }
 
-/* history(load, cluster, { of, point }): what transactions read and wrote, by the check that the
+/* isolation(load, cluster, { of, point }): what transactions read and wrote, by the check that the
  * load is written for */
-static int history(lua_State *L)
+static int isolation(lua_State *L)
 {
 	const struct run_audit *audit = audit_of(L, 1);
-	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.history"), *of = c;
+	struct lua_cluster *c = lua_cluster_alive(L, 2, "verify.isolation"), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
 				 .ledger_dir = audit->ledger_dir,
@@ -619,7 +619,7 @@ static int history(lua_State *L)
 	int64_t start = clock_mono_ns();
 	int rc = 0;
 
-	lua_fields(L, 3, "verify.history",
+	lua_fields(L, 3, "verify.isolation",
 		   (struct field[]){ { "of", FIELD_ANY, NULL },
 				     { "point", FIELD_ANY, NULL },
 				     { NULL, 0, NULL } });
@@ -632,11 +632,11 @@ static int history(lua_State *L)
 			o.point = lua_tso_check(L, -1);
 		lua_pop(L, 2);
 	}
-	at_rest(L, c, "verify.history");
-	at_rest(L, of, "verify.history");
+	at_rest(L, c, "verify.isolation");
+	at_rest(L, of, "verify.isolation");
 	if (!runtime_plan(
 		    r,
-		    "history check: what the load's transactions read and wrote, and the lists of %s",
+		    "isolation check: what the load's transactions read and wrote, and the lists of %s",
 		    c->name) &&
 	    audit->history && audit->history[0]) {
 		o.cluster = (uint16_t)of->number;
@@ -645,22 +645,22 @@ static int history(lua_State *L)
 		rc = check_history(&o, audit->history, &res, &e);
 	}
 	lua_verify_push(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
-	lua_verify_about(L, EVIDENCE_HISTORY, -1, -1, (double)res.transactions);
+	lua_verify_about(L, EVIDENCE_ISOLATION, -1, -1, (double)res.transactions);
 	json_decref(res.findings);
 	return 1;
 }
 
 static int ledger(lua_State *L)
 {
-	return prefix(L, VERIFY_LEDGER);
+	return records(L, VERIFY_LEDGER);
 }
 static int model(lua_State *L)
 {
-	return prefix(L, VERIFY_MODEL);
+	return records(L, VERIFY_MODEL);
 }
 static int rows(lua_State *L)
 {
-	return prefix(L, VERIFY_ROWS);
+	return records(L, VERIFY_ROWS);
 }
 
 int lua_verify_open(lua_State *L)
@@ -670,8 +670,8 @@ int lua_verify_open(lua_State *L)
 				      { "ledger", ledger },
 				      { "model", model },
 				      { "rows", rows },
-				      { "history", history },
-				      { "hold", hold_cluster },
+				      { "isolation", isolation },
+				      { "snapshot", snapshot },
 				      { "forensic", lua_verify_forensic },
 				      { NULL, NULL } };
 

@@ -38,7 +38,8 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 {
 	bool binlog = ground->here && !ground->tidb;
 
-	if (!strcmp(thing, "roll_forward") || !strcmp(thing, "take_back")) {
+	if (!strcmp(thing, "roll_forward") || !strcmp(thing, "flashback") ||
+	    !strcmp(thing, "take_back") /* its name of before */) {
 		if (binlog)
 			return pit_needs(missing) < 0 ? 0 : 1;
 		strbuf_addf(
@@ -58,8 +59,8 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 	return 0;
 }
 
-/* lacks(thing): why this ground can't, or nil */
-int lua_cluster_lacks(lua_State *L)
+/* unsupported(thing): why this ground can't, or nil */
+int lua_cluster_unsupported(lua_State *L)
 {
 	const char *thing = luaL_checkstring(L, 1);
 	struct strbuf missing = STRBUF_INIT;
@@ -68,7 +69,7 @@ int lua_cluster_lacks(lua_State *L)
 	lua_pushstring(L, missing.buf);
 	strbuf_release(&missing);
 	if (rc < 0)
-		lua_usage(L, "t:lacks: there is no '%s'", thing);
+		lua_usage(L, "t:unsupported: there is no '%s'", thing);
 	return rc == 0 ? 1 : 0;
 }
 
@@ -160,27 +161,27 @@ int lua_cluster_log_backup(lua_State *L)
 	return 0;
 }
 
-/* cluster:take_back { of = primary, at = TSO } */
-int lua_cluster_take_back(lua_State *L)
+/* cluster:flashback { of = primary, at = TSO } */
+int lua_cluster_flashback(lua_State *L)
 {
-	struct lua_cluster *c = lua_cluster_alive(L, 1, "take_back"), *of;
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "flashback"), *of;
 	struct err e = ERR_INIT;
 	tso_t at;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	lua_fields(L, 2, "take_back",
+	lua_fields(L, 2, "flashback",
 		   (struct field[]){ { "of", FIELD_ANY, NULL },
 				     { "at", FIELD_ANY, NULL },
 				     { NULL, 0, NULL } });
-	of = cluster_field(L, "take_back", "of");
-	at = tso_field(L, "take_back", "at");
+	of = cluster_field(L, "flashback", "of");
+	at = tso_field(L, "flashback", "at");
 	lua_cluster_allowed(L, c, ABLE_WRITE);
-	able(L, "take_back");
+	able(L, "flashback");
 	if (!runtime_plan(
 		    runtime_of(L),
 		    "mariadb-binlog --flashback of that one transaction of %s | mariadb, on %s",
 		    of->name, c->name) &&
-	    cluster_take_back(c->c, of->c, at, deadline_in_ms(LONG_MS), &e) < 0)
+	    cluster_flashback(c->c, of->c, at, deadline_in_ms(LONG_MS), &e) < 0)
 		return lua_raise(L, &e);
 	return 0;
 }

@@ -262,7 +262,7 @@ out:
 	return rc;
 }
 
-int pit_take_back(const struct pit_target *to, const struct pit_source *source, tso_t at,
+int pit_flashback(const struct pit_target *to, const struct pit_source *source, tso_t at,
 		  struct deadline d, struct err *e)
 {
 	const char *path = to->tmp_path;

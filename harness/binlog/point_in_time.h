@@ -34,7 +34,7 @@ int pit_roll_forward(const struct pit_target *to, const struct pit_source *sourc
 		     tso_t *until, struct deadline d, uint64_t *transactions, struct err *e);
 /* The source's one transaction of `at`, reversed on the target, in one transaction: a row that was
  * written since refuses all of it (ERR_CONFLICT). ERR_UNSUPPORTED: it is a DDL. */
-int pit_take_back(const struct pit_target *to, const struct pit_source *source, tso_t at,
+int pit_flashback(const struct pit_target *to, const struct pit_source *source, tso_t at,
 		  struct deadline d, struct err *e);
 /* mariadb-binlog, mariadb: 0 they are here; -1 and what is missing */
 int pit_needs(struct strbuf *missing);

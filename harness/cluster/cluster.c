@@ -659,14 +659,14 @@ int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t 
 	return rc < 0 ? err_wrap(e, "roll %s forward", c->name) : 0;
 }
 
-int cluster_take_back(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
+int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
 		      struct err *e)
 {
 	struct pit p;
 	int rc = pit_open(&p, c, source, e);
 
 	if (rc == 0)
-		rc = pit_take_back(&p.to, &p.source, at, d, e);
+		rc = pit_flashback(&p.to, &p.source, at, d, e);
 	pit_close(&p);
 	return rc < 0 ? err_wrap(e, "take a transaction back on %s", c->name) : 0;
 }

@@ -171,7 +171,7 @@ int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e);
  * its log backup has, *until is then where that ends. */
 int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t from, tso_t *until,
 			 struct deadline d, uint64_t *transactions, struct err *e);
-int cluster_take_back(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
+int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
 		      struct err *e);
 /* its own TSO after the last RESTORE; 0: none, or no time travel */
 tso_t cluster_restored_ts(const struct cluster *c);

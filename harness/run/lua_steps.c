@@ -258,6 +258,13 @@ static int note(lua_State *L)
 	return 0;
 }
 
+/* renamed(old, now): an old name was used */
+static int renamed(lua_State *L)
+{
+	lua_tell_renamed(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+	return 0;
+}
+
 static int figure(lua_State *L)
 {
 	json_t *v;
@@ -385,8 +392,8 @@ static int plan(lua_State *L)
 	return 0;
 }
 
-/* draw(n): a whole number from 0 below n, by the run's seed: the same at each run with it. */
-static int draw(lua_State *L)
+/* random(n): a whole number from 0 below n, by the run's seed: the same at each run with it. */
+static int random_below(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 	lua_Number n = luaL_checknumber(L, 1);
@@ -442,12 +449,13 @@ int lua_steps_open(lua_State *L)
 		{ "duration", duration },
 		{ "now", now },
 		{ "note", note },
+		{ "renamed", renamed },
 		{ "figure", figure },
 		{ "phase", phase },
 		{ "recovered", recovered },
 		{ "rpo", rpo },
 		{ "moved", moved },
-		{ "draw", draw },
+		{ "random", random_below },
 		{ "planning", planning },
 		{ "plan", plan },
 		{ "usage", raise_usage },
@@ -459,7 +467,7 @@ int lua_steps_open(lua_State *L)
 		{ "advise", advise },
 		{ "waiting", waiting },
 		{ "nearest", nearest_of },
-		{ "typed", lua_typed },
+		{ "read_line", lua_read_line },
 		{ "disaster_at", disaster_at },
 		{ NULL, NULL },
 	};

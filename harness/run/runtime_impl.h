@@ -88,6 +88,6 @@ void runtime_bind(lua_State *L, struct runtime *r);
 /* pushes the table of steps, checks and figures */
 int lua_steps_open(lua_State *L);
 /* a line that somebody typed; one of its functions */
-int lua_typed(lua_State *L);
+int lua_read_line(lua_State *L);
 
 #endif

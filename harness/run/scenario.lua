@@ -128,21 +128,21 @@ function T:sleep(time) -- luacheck: ignore self
   steps.wait(ms)
 end
 
--- How long to wait for a changefeed to find back by itself: TiCDC waits up to 40 s between its tries, and says nothing meanwhile.
-function T:patience(time) return native.cluster.on_tidb() and "8m" or time end -- luacheck: ignore self
+-- How long a changefeed may take to recover by itself: TiCDC waits up to 40 s between its retries, and reports nothing meanwhile.
+function T:timeout(time) return native.cluster.on_tidb() and "8m" or time end -- luacheck: ignore self
 
--- in_step(feed, name): a check that it has caught up: under 5 s behind, on TiDB under 20, whose redo log alone is several behind on a small machine.
-function T:in_step(feed, name)
+-- caught_up(feed, name): a check that its lag is under 5 s, on TiDB under 20 s, where the redo log alone is several behind on a small machine.
+function T:caught_up(feed, name)
   local bound = native.cluster.on_tidb() and 20 or 5
-  return self:eventually(("%s lags under %d s"):format(name or "the changefeed", bound), self:patience "2m",
+  return self:eventually(("%s lags under %d s"):format(name or "the changefeed", bound), self:timeout "2m",
     function() return feed:lags_under(bound .. "s") end)
 end
 
--- settled(feed): waits until its redo log is as near as its flush interval lets it be. A young changefeed's may stand still for long, without a word:
--- a disaster then would lose all that. Not within the time: said, and the scenario goes on.
-function T:settled(feed, within)
+-- redo_caught_up(feed): waits until its redo log lags no more than its flush interval explains. That of a new changefeed may stand still for long without
+-- an error, and a disaster then would lose all of it. If it does not catch up in time, a note says so and the scenario continues.
+function T:redo_caught_up(feed, within)
   if steps.planning() then return steps.plan "wait until the redo log is no further behind than its flush interval" end
-  local from, ms = steps.now(), steps.duration(within or self:patience "30s")
+  local from, ms = steps.now(), steps.duration(within or self:timeout "30s")
   while true do
     local behind = feed:status().resolved_lag_ms
     if behind and behind < 5000 then return true end
@@ -173,7 +173,7 @@ function T:disaster(o)
   for key in pairs(o) do
     if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
   end
-  return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.draw(8000), not o.kill)
+  return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.random(8000), not o.kill)
 end
 
 -- The same without a check: only the time is limited.
@@ -187,11 +187,11 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
   end
   steps.waiting()
 end
-T.on_tidb = native.cluster.on_tidb -- the ground has TiDB's statements and can read the past
-T.can_link = native.cluster.can_link -- drtest can come between the parties (t:link)
--- lacks(thing): why this ground can't, "roll_forward", "take_back" or "time_travel"; nil: it can
-function T:lacks(thing) return native.cluster.lacks(thing) end -- luacheck: ignore self
-T.by_the_guide = native.cluster.by_the_guide -- playground: a primary is rebuilt by br, as the guide does it
+function T:on_tidb() return native.cluster.on_tidb() end -- luacheck: ignore self -- the ground has TiDB's statements and can read the past
+function T:can_link() return native.cluster.can_link() end -- luacheck: ignore self -- drtest can come between the parties (t:link)
+-- unsupported(thing): why this ground can't do "roll_forward", "flashback" or "time_travel"; nil: it can
+function T:unsupported(thing) return native.cluster.unsupported(thing) end -- luacheck: ignore self
+function T:uses_br() return native.cluster.uses_br() end -- luacheck: ignore self -- playground: a primary is rebuilt by br, as the guide does it
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
 function T:replay(cluster, uri, store)
@@ -226,20 +226,28 @@ function T:note(s) steps.note(s) end -- luacheck: ignore self
 function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore self
 function T:waiting(for_what) steps.waiting(for_what) end -- luacheck: ignore self
 -- The next line that somebody has typed, or nil; beside nil: true when nobody types any more. Never waits.
-function T:typed() return steps.typed() end -- luacheck: ignore self
+function T:read_line() return steps.read_line() end -- luacheck: ignore self
 function T:disaster_at() return steps.disaster_at() end -- luacheck: ignore self -- on the clock of t:now(); nil: there was none
-function T:draw(n) return steps.draw(n) end -- luacheck: ignore self
+function T:random(n) return steps.random(n) end -- luacheck: ignore self
+
+-- random_time "2s": a time from 0 below it; random_time("500ms", "2s"): from the first on below the second. By the seed, as text.
+function T:random_time(from, to)
+  local low = to and steps.duration(from) or 0
+  local high = steps.duration(to or from)
+  return ("%dms"):format(low + (high > low and self:random(high - low) or 0))
+end
+
 function T:now() return steps.now() end -- luacheck: ignore self -- seconds on the journal's clock
 function T:planning() return steps.planning() end -- luacheck: ignore self
 
--- Service goes on at the cluster: RTO ends with the load's first acknowledgement there. Its state of before the first write is held, and
--- judge(held) gets that: when service is back, or, with --set check=before, before it. Returns when it was served, and what judge returned.
+-- Service moves to the cluster: RTO ends with the load's first acknowledgement there. A snapshot is taken before the first write, and
+-- judge(snapshot) gets it: when service is back, or, with --set check=before, before it. Returns when it was served, and what judge returned.
 function T:promote(load, cluster, judge)
   self:phase "promote"
-  local held = self.verify.hold(cluster, load)
+  local snapshot = self.verify.snapshot(cluster, load)
   local function judged()
-    local said = judge(held)
-    held:release()
+    local said = judge(snapshot)
+    snapshot:release()
     return said
   end
   local said
@@ -281,18 +289,34 @@ end
 -- While a check looks, the terminal says so.
 local looks = { same = "compares two clusters row by row", sums = "holds a cluster against its backup's sums", ledger = "holds the ledger against the rows",
                 model = "holds every row against the model", rows = "asks each row who wrote it", forensic = "asks the dead primary's disk",
-                history = "looks for anomalies in the history" }
+                isolation = "looks for isolation anomalies" }
 T.verify = {}
 for name, f in pairs(native.verify) do
-  T.verify[name] = looks[name] and function(...)
+  T.verify[name] = looks[name] and function(a, b, o, ...)
+    if type(o) == "table" and o.held ~= nil then
+      steps.renamed(("t.verify.%s's held"):format(name), "snapshot")
+      o.snapshot, o.held = o.held, nil
+    end
     steps.waiting(looks[name])
-    local result = f(...)
+    local result = f(a, b, o, ...)
     steps.waiting()
     return result
   end or f
 end
 T.redo = native.redo
 T.tso = native.tso
+
+-- The names of the version before. They go with the next one.
+local function renamed(owner, prefix, old, now)
+  owner[old] = function(...)
+    steps.renamed(prefix .. old, prefix .. now)
+    return owner[now](...)
+  end
+end
+for old, now in pairs { in_step = "caught_up", settled = "redo_caught_up", patience = "timeout", draw = "random", lacks = "unsupported",
+                        by_the_guide = "uses_br", typed = "read_line" } do renamed(T, "t:", old, now) end
+renamed(T.verify, "t.verify.", "hold", "snapshot")
+renamed(T.verify, "t.verify.", "history", "isolation")
 
 -- What --set takes of every scenario, and with what: the guide's own tools in the place of drtest's.
 local tools = { replay = "stock or both", compare = "sync_diff_inspector", backup = "br", load = "sysbench" }

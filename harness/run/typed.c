@@ -32,7 +32,7 @@ static void read_more(struct typed *t)
 }
 
 /* typed() -> a line, or nil; and whether nobody types any more. */
-int lua_typed(lua_State *L)
+int lua_read_line(lua_State *L)
 {
 	static struct typed typed; /* standard input is the process's */
 	struct strbuf raw = STRBUF_INIT, line = STRBUF_INIT;

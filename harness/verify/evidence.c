@@ -23,9 +23,9 @@ static const struct {
 	[EVIDENCE_FORENSIC] = { "forensic",
 				"all rows of the dead primary's disk, taken back to the replay point, against the secondary",
 				"whatever the replay left otherwise than the primary had it, in any table, also where no load's model reaches" },
-	[EVIDENCE_HISTORY] = { "history",
-			       "what transactions read and wrote, and the lists or balances that are there",
-			       "G0, G1a, G1b, G1c, a lost update, an order that readers contradict, a sum that no moment had" },
+	[EVIDENCE_ISOLATION] = { "isolation",
+				 "what transactions read and wrote, and the lists or balances that are there",
+				 "G0, G1a, G1b, G1c, a lost update, an order that readers contradict, a sum that no moment had" },
 };
 
 const char *evidence_class_name(enum evidence_class c)

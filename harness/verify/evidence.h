@@ -10,7 +10,7 @@ enum evidence_class {
 	EVIDENCE_SUMS,
 	EVIDENCE_COMPARE,
 	EVIDENCE_FORENSIC,
-	EVIDENCE_HISTORY
+	EVIDENCE_ISOLATION
 };
 const char *evidence_class_name(enum evidence_class c);
 const char *evidence_checked(enum evidence_class c); /* what was held against what */

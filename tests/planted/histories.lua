@@ -28,18 +28,18 @@ return scenario {
     t:step("disaster", function()
       t:sleep(opt.soak)
       t:disaster { kill = primary, while_busy = feed, within = "3s" }
-      load:lost()
+      load:wait_disconnected()
     end)
     t:step("replay and judge", function()
       local replay = secondary:apply_redo(store:url "redo/forth")
-      local held = t.verify.hold(secondary)
+      local held = t.verify.snapshot(secondary)
       t:check("ledger", t.verify.ledger(load, secondary, { of = primary, point = replay.point }))
       if tpcc or opt.load == "bank" then t:check("conditions", load:checks { on = secondary }) end
       if opt.spoil then secondary:sql "UPDATE sbtest.sbtest1 SET c = REVERSE(c) WHERE id = 50" end
       if opt.load == "oltp_insert" then
         t:check("rows", t.verify.rows(load, secondary, { of = primary, point = replay.point }))
       elseif not tpcc then
-        t:check("history", t.verify.history(load, secondary, { of = primary, point = replay.point }))
+        t:check("history", t.verify.isolation(load, secondary, { of = primary, point = replay.point }))
       end
       t:check("forensic", t.verify.forensic(load, primary, held, { point = replay.point }))
     end)

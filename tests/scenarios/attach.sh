@@ -213,7 +213,7 @@ return scenario { name = "back", options = { from = { "secondary", "the source" 
     local store = t:store { buckets = { "backup" } }
     local a, b = t:clusters({ name = "primary" }, { name = "secondary" })
     local from, to = opt.from == "primary" and a or b, opt.from == "primary" and b or a
-    from:changefeed { id = "back", sink = to, start_ts = from:now(), redo = store:url "backup/redo" }
+    from:changefeed { id = "back", sink = to, start_ts = from:current_tso(), redo = store:url "backup/redo" }
   end)
 end }
 L
@@ -280,7 +280,7 @@ local scenario = require "drtest.scenario"
 return scenario { name = "feeds", run = function(t)
   t:step("feed", function()
     local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-    primary:changefeed { id = "killed", sink = secondary, start_ts = primary:now(), redo = "file://$scratch/redo-killed" }
+    primary:changefeed { id = "killed", sink = secondary, start_ts = primary:current_tso(), redo = "file://$scratch/redo-killed" }
     t:sleep "120s"
     t:check("x", true)
   end)
@@ -305,7 +305,7 @@ return scenario { name = "leaves", run = function(t)
     local store = t:store { buckets = { "redo" } }
     local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
     local load = t:load { "oltp_write_only", db = "left_here", tables = 2, table_size = 10, workers = 1, rate = 5 }
-    primary:changefeed { id = "leaves", sink = secondary, start_ts = primary:now(), redo = store:url "redo/x" }
+    primary:changefeed { id = "leaves", sink = secondary, start_ts = primary:current_tso(), redo = store:url "redo/x" }
     load:prepare { on = primary }
     load:start { on = primary }
     t:sleep "1s"

@@ -162,7 +162,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
 		! grep -F "/var/tmp/drtest-$(basename "$r")/" /proc/mounts >"$scratch/mounts" && ok || bad "a mount is left: $(cat "$scratch/mounts")"
 	done
 	# the run folder's disk fills up: exit 3, and what was written can be read
-	script j 't:sleep "3s"; for i = 1, 100000 do t:note(("%d %s"):format(i, ("x"):rep(20):gsub("x", function() return string.char(97 + t:draw(26)) end))) end'
+	script j 't:sleep "3s"; for i = 1, 100000 do t:note(("%d %s"):format(i, ("x"):rep(20):gsub("x", function() return string.char(97 + t:random(26)) end))) end'
 	cat >"$scratch/full.sh" <<'S'
 mkdir -p $scratch/full && mount -t tmpfs -o size=80m none $scratch/full || exit 99
 (sleep 2; dd if=/dev/zero of=$scratch/full/ballast bs=1M status=none) 2>/dev/null &
@@ -193,7 +193,7 @@ cat >"$scratch/s.lua" <<'L'
 -- Every third seed fails.
 return require "drtest.scenario" { name = "s", run = function(t)
   t:step("only", function() end)
-  t:check("the seed is no multiple of three", t:draw(1) == 0 and tonumber(io_seed or 0) == 0, "it is")
+  t:check("the seed is no multiple of three", t:random(1) == 0 and tonumber(io_seed or 0) == 0, "it is")
 end }
 L
 sed -i 's/io_seed or 0/0/' "$scratch/s.lua"
@@ -204,7 +204,7 @@ sed -i '$d' "$sweep/results.jsonl" # as if it had been interrupted before the la
 expect "it goes on where it was" 0 '5 of 5 seeds: 5 pass' "$DRTEST" sweep "$scratch/s.lua" --seeds 1..3,7,9 --store file --resume "$sweep"
 [ "$(grep -c '^seed' "$scratch/out")" = 1 ] && ok || bad "it ran $(grep -c '^seed' "$scratch/out") seeds again, not 1"
 expect "another scenario can't go on with it" 2 'ran another thing' "$DRTEST" sweep "$scratch/f.lua" --seeds 1 --store file --resume "$sweep"
-sed -i 's/t:draw(1) == 0/false/' "$scratch/s.lua"
+sed -i 's/t:random(1) == 0/false/' "$scratch/s.lua"
 expect "a failing seed tells how to repeat it" 1 "again: drtest run $scratch/s.lua --store file --seed 3" \
 	"$DRTEST" sweep "$scratch/s.lua" --seeds 3 --store file --out "$scratch/sweeps"
 expect "runs side by side do not disturb each other" 0 '4 of 4 seeds: 4 pass' "$DRTEST" sweep "$scratch/w.lua" --seeds 1..4 --jobs 2 --out "$scratch/sweeps"

@@ -5,7 +5,7 @@
 python3 - >"$scratch/out" <<'P'
 import glob, re
 # what only reads; query asks the server for a session that can't write; forensic opens a killed cluster's disk, which attach has not
-READS = {'lua_cluster_syncpoint', 'cluster_text', 'name', 'query', 'left_out', 'position', 'now_ts', 'live', 'at_snapshots', 'sums', 'same', 'prefix_options', 'prefix', 'hold', 'forensic', 'lua_verify_forensic', 'verify_options', 'history'}
+READS = {'lua_cluster_syncpoint', 'cluster_text', 'name', 'query', 'ineligible_tables', 'position', 'current_tso', 'live', 'at_snapshots', 'sums', 'same', 'records', 'snapshot', 'forensic', 'lua_verify_forensic', 'verify_options', 'isolation'}
 HELPERS = {'lua_cluster_alive', 'lua_cluster_check', 'cluster_field'}
 FAULTS = {'add_target'}  # the fault's entry point refuses attach as a whole
 for f in sorted(glob.glob('harness/bindings/lua_*.c') + glob.glob('chaos/lua_*.c') + glob.glob('workloads/lua_*.c')):

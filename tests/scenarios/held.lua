@@ -23,9 +23,9 @@ return scenario {
       local backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
       local feed = primary:changefeed { id = "forth", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
-      t:eventually("some transactions are in the secondary", t:patience "30s", function() return feed:status().transactions > 50 end)
+      t:eventually("some transactions are in the secondary", t:timeout "30s", function() return feed:status().transactions > 50 end)
       t:disaster { kill = primary }
-      load:lost()
+      load:wait_disconnected()
       replay = secondary:apply_redo(store:url "redo/forth")
     end)
 
@@ -38,7 +38,7 @@ return scenario {
         if opt.plant == "later" then
           for _, defect in pairs(defects) do secondary:sql(defect) end
         end
-        local of = { of = primary, point = replay.point, held = held }
+        local of = { of = primary, point = replay.point, snapshot = held }
         t:check("ledger", t.verify.ledger(load, secondary, of))
         t:check("model", t.verify.model(load, secondary, of))
       end)

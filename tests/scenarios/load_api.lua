@@ -14,16 +14,16 @@ return scenario {
       load:prepare { on = b }
       load:start { on = a }
       t:sleep "1s"
-      load:window()
+      load:interval()
       t:sleep "1s"
-      local seen = load:window()
+      local seen = load:interval()
       t:check("the second step's rate is kept", t:planning() or (seen.tps > 300 and seen.tps < 450), tostring(seen.tps))
       t:check("queueing is told from service", t:planning() or (seen.queue_p50 <= seen.p50 and seen.service_p50 <= seen.p50 and seen.p50 > 0))
       load:rate(100)
       t:sleep "500ms"
-      load:window()
+      load:interval()
       t:sleep "1s"
-      seen = load:window()
+      seen = load:interval()
       t:check("the rate changes while it runs", t:planning() or (seen.tps > 60 and seen.tps < 140), tostring(seen.tps))
     end)
 

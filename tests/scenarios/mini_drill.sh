@@ -36,7 +36,7 @@ return require "drtest.scenario" { name = "large", run = function(t)
     t:eventually("it has begun", "30s", function() return feed:status().resolved_ts > backup.ts end)
     b:pause()
     for i = 0, 29 do a:sql(("INSERT INTO x.t SELECT seq + %d, REPEAT(MD5(seq), 31) FROM x.seq_1_to_1000"):format(i * 1000)) end
-    local last = a:now()
+    local last = a:current_tso()
     t:eventually("all is in the log", "30s", function() return feed:status().resolved_ts >= last end)
     t:disaster { kill = a }
     b:resume()

@@ -12,7 +12,7 @@ cat >"$scratch/quick.lua" <<'L'
 -- No servers: a check that holds when told to.
 local scenario = require "drtest.scenario"
 return scenario { name = "quick", options = { holds = { true, "whether the check holds" }, ms = { 100, "a figure" } },
-  run = function(t, opt) t:step("check", function() t:figure("work_ms", opt.ms + t:draw(10)); t:check("it holds", opt.holds, "as told") end) end }
+  run = function(t, opt) t:step("check", function() t:figure("work_ms", opt.ms + t:random(10)); t:check("it holds", opt.holds, "as told") end) end }
 L
 cat >"$scratch/night.lua" <<'L'
 -- A quick night.

@@ -77,11 +77,11 @@ script bad '
     t:check("nothing was done", #b:query "SELECT * FROM x.t" == 2)
     t:check("up to just before the second", b:roll_forward { of = a, from = backup.ts, ["until"] = last:before() } == 1 and
       b:query("SELECT MAX(id) FROM x.t")[1][1] == "3")
-    b:take_back { of = a, at = first }
+    b:flashback { of = a, at = first }
     t:check("and the first taken back", #b:query "SELECT * FROM x.t" == 2)
-    refused("1032", function() b:take_back { of = a, at = first } end)
+    refused("1032", function() b:flashback { of = a, at = first } end)
     local _, ddl = a:commit "ALTER TABLE x.t ADD COLUMN z INT"
-    refused("a DDL (DROP, TRUNCATE) is not taken back", function() b:take_back { of = a, at = ddl } end)
+    refused("a DDL (DROP, TRUNCATE) is not taken back", function() b:flashback { of = a, at = ddl } end)
     refused("there is no table x.u", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
     refused("already exists", function() b:copy_table { from = a, table = "x.t", as = "x.t" } end)
     t:check("four rows copied", b:copy_table { from = a, table = "x.t", as = "x.w" } == 4)
@@ -92,7 +92,7 @@ script bad '
     a:sql(("PURGE BINARY LOGS TO \x27%s\x27"):format(a:query("SHOW BINARY LOGS")[2][1]))
     local c = t:cluster { name = "c" }
     c:restore(backup)
-    refused("they were purged", function() c:roll_forward { of = a, from = backup.ts, ["until"] = a:now() } end)
+    refused("they were purged", function() c:roll_forward { of = a, from = backup.ts, ["until"] = a:current_tso() } end)
     t:check("and c is as it was", #c:query "SELECT * FROM x.t" == 2)
     a:stop()
     refused("copy_table", function() b:copy_table { from = a, table = "x.t", as = "x.v" } end)'
@@ -122,7 +122,7 @@ script cdc 'b:restore(backup)
     end)'
 expect "syncpoints that are not there, and pairs that are none" 0 '^PASS' "${run[@]}" "$scratch/cdc.lua"
 usage "syncpoints closer than TiCDC takes" 'a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = "", syncpoint = "1s" }' 'is the least that TiCDC takes'
-script nothing 'b:take_back { of = a, at = t.tso "1000000000000000000" }'
+script nothing 'b:flashback { of = a, at = t.tso "1000000000000000000" }'
 expect "a transaction that is none" 2 'a committed no transaction at 1000000000000000000' "${run[@]}" "$scratch/nothing.lua"
 script until '
     b:restore(backup)

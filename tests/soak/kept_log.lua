@@ -9,8 +9,8 @@ return scenario {
   },
   run = function(t, opt)
     local loads = { "oltp_write_only", "oltp_read_write", "bank", "append", "tpcc", "oltp_insert", "oltp_delete", "ledger" }
-    local name = loads[t:draw(#loads) + 1]
-    local ddls = t:draw(2) == 1 and name:find "^oltp"
+    local name = loads[t:random(#loads) + 1]
+    local ddls = t:random(2) == 1 and name:find "^oltp"
     local store, primary, secondary, load, backup
 
     t:step("set up", function()
@@ -29,15 +29,15 @@ return scenario {
       local feed = primary:changefeed { id = "kept", sink = secondary, start_ts = backup.ts, redo = opt.redo }
       t:eventually("the redo log advances", "1m", function() return t:planning() or feed:status().resolved_ts > backup.ts end)
       for i = 1, ddls and 3 or 0 do
-        t:sleep(("%dms"):format(t:draw(800)))
+        t:sleep(t:random_time "800ms")
         t:attempt(function() return primary:sql(("ALTER TABLE sbtest.sbtest1 ADD COLUMN soak%d INT NULL"):format(i), { lock_wait = "1s" }) end)
       end
-      t:sleep(("%dms"):format(t:draw(3000)))
+      t:sleep(t:random_time "3s")
       t:disaster { kill = primary }
     end)
 
     t:step("recover", function()
-      load:lost()
+      load:wait_disconnected()
       local point = secondary:apply_redo(opt.redo).point
       t:check("nothing up to the recovered point is missing, nothing after it is there", t.verify.ledger(load, secondary, { of = primary, point = point }))
     end)

@@ -26,7 +26,7 @@ return scenario {
       local full = primary:backup(store:url "backup/full")
       secondary:restore(full)
       feed = primary:changefeed { id = "live", sink = secondary, start_ts = full.ts, redo = redo }
-      t:in_step(feed)
+      t:caught_up(feed)
     end)
 
     t:step("read it while it is written", function()

@@ -327,7 +327,8 @@ static void faults_are_said_in_words(void **unused)
 		const char *why;
 	} cases[] = {
 		{ { "delay", "by=20ms", "jitter=5ms" }, "delay of x: 20 ms ± 5 ms", NULL },
-		{ { "hole", "direction=up" }, "hole of x: there only", NULL },
+		{ { "black_hole", "direction=up" }, "black_hole of x: there only", NULL },
+		{ { "hole", "direction=up" }, "black_hole of x: there only", NULL },
 		{ { "slow", "kb_per_s=100", "direction=down" },
 		  "slow of x: 100 KB/s, back only",
 		  NULL },
