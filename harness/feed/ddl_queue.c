@@ -12,10 +12,10 @@
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
 #include "harness/feed/log_lines.h"
-#include "harness/feed/sink.h"
 #include "harness/sql/ddl_once.h"
 
 #define CONNECT_MS 5000
+#define READ_ONLY 1290
 #define TELL_MS 5000 /* a secondary that has not answered for this long is told of */
 
 struct pending {
@@ -32,6 +32,7 @@ struct named {
 struct feed_ddls {
 	struct sql_endpoint to;
 	char *owner, record[190];
+	struct feed_globals primary;
 	bool fenced, forget;
 	int socket; /* of the connection at work, to cut it off; -1: none */
 	pthread_t thread;
@@ -83,10 +84,13 @@ static int make_ready(struct feed_ddls *d, struct err *e)
 
 	*e = (struct err)ERR_INIT;
 	s = sql_open(&d->to, deadline_in_ms(CONNECT_MS), e);
-	rc = s ? d->fenced ? 0 : feed_sink_take_over(s, d->owner, &killed, e) : -1;
-	if (rc == 0)
-		rc = feed_sink_refuse_triggers(s, e);
-
+	rc = s ? feed_sink_fits(s, &d->primary, e) : -1;
+	if (rc == 0 && !d->fenced)
+		rc = feed_sink_take_over(s, d->owner, &killed, e);
+	if (rc < 0 && e->code == READ_ONLY)
+		err_wrap(
+			e,
+			"the secondary is read-only (SET GLOBAL read_only = 0 there, or grant the sink's user READ ONLY ADMIN)");
 	sql_close(s);
 	if (killed)
 		feed_log("info",
@@ -262,6 +266,7 @@ struct feed_ddls *feed_ddls_start(const struct feed_ddls_opts *o, struct err *e)
 	int rc;
 
 	d->to = o->to;
+	d->primary = *o->primary;
 	d->owner = xstrdup(o->owner);
 	ddl_owner(d->record, "default", o->owner);
 	d->forget = o->forget;

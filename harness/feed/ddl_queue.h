@@ -10,11 +10,13 @@
 #define HARNESS_FEED_DDL_QUEUE_H
 
 #include "harness/binlog/binlog.h"
+#include "harness/feed/sink.h"
 
 struct feed_ddls;
 struct feed_ddls_opts {
 	struct sql_endpoint to;
-	const char *owner; /* changefeed id */
+	const char *owner;                  /* changefeed id */
+	const struct feed_globals *primary; /* the secondary has to be like it; copied */
 	/* what an earlier changefeed of this name left running was ended already */
 	bool fenced;
 	/* a changefeed that is not resumed: what one of its name did before is nothing */

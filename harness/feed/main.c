@@ -199,6 +199,8 @@ static void sink_waits(void *board, unsigned worker, const char *on)
 
 static int feed_open(struct feed_run *r, struct err *e)
 {
+	struct feed_globals primary;
+
 	if (fs_mkdir_p(r->o.tmp_dir, 0755, e) < 0)
 		return -1;
 	r->charsets = charsets_new(&r->o.source);
@@ -212,8 +214,11 @@ static int feed_open(struct feed_run *r, struct err *e)
 		return err_wrap(e, "sink");
 	if (resume_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
 		return -1;
+	if (!feed_source(r, e) || feed_globals_read(r->source, &primary, e) < 0)
+		return err_wrap(e, "source");
 	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink,
 							    .owner = r->o.id,
+							    .primary = &primary,
 							    .fenced = !r->store,
 							    .forget = !r->resumed },
 				  e);

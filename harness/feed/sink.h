@@ -33,8 +33,17 @@ struct feed_sink_opts {
 /* Each worker connects when something was released to it. */
 struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e);
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
-/* a secondary whose triggers would fire on our rows */
-int feed_sink_refuse_triggers(struct sql *s, struct err *e);
+/* What a server has for everybody, and what of it makes the same statement mean the same. */
+enum { FEED_GLOBALS = 9, FEED_GLOBAL_MAX = 127 };
+struct feed_globals {
+	char value[FEED_GLOBALS][FEED_GLOBAL_MAX + 1]; /* "": it has none of this name */
+	bool knows_zones;                              /* time zones by name */
+};
+int feed_globals_read(struct sql *s, struct feed_globals *out, struct err *e);
+/* Before the first write: refuses, by name and with the way out, a secondary on which the
+ * primary's changes would become something else, or that would write by itself (triggers, events,
+ * another primary). What ends the changefeed only where it happens is told in the log. */
+int feed_sink_fits(struct sql *secondary, const struct feed_globals *primary, struct err *e);
 
 /* Once in a process, before its first write: no other instance of this changefeed writes to the
  * secondary from now on, and what one left running there has ended; *killed: so many connections of

@@ -1,7 +1,11 @@
-/* Connections to the secondary: their session, the fence, and the end of those that were lost. */
+/* Connections to the secondary: their session, the fence, the end of those that were lost, and what
+ * kind of server takes them. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "harness/feed/log_lines.h"
 #include "harness/feed/sink.h"
 #include "harness/sql/fence.h"
 #include "harness/sql/schema.h"
@@ -103,22 +107,136 @@ fail:
 	return NULL;
 }
 
-/* A trigger's rows are in the primary's binary log too: fired here, it would write them twice. */
-int feed_sink_refuse_triggers(struct sql *c, struct err *e)
+enum global { PACKET, ZONE, SYSTEM_ZONE, FIRST_SAME };
+static const struct {
+	const char *name,
+		*why; /* why it has to be the same on both servers; NULL: looked at below */
+} globals[FEED_GLOBALS] = {
+	[PACKET] = { "max_allowed_packet", NULL },
+	[ZONE] = { "time_zone", NULL },
+	[SYSTEM_ZONE] = { "system_time_zone", NULL },
+	[FIRST_SAME] = { "lower_case_table_names",
+			 "names that differ in case alone would be one table on one of them" },
+	{ "old_mode", "a DDL would mean something else there (utf8 is one of two character sets)" },
+	{ "character_set_collations", "a DDL that names no collation would get another one" },
+	{ "div_precision_increment", "generated columns would be computed otherwise" },
+	{ "default_week_format", "generated columns would be computed otherwise" },
+	{ "enforce_storage_engine", "tables would get another engine" },
+};
+
+int feed_globals_read(struct sql *s, struct feed_globals *out, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	uint64_t knows = 0;
+	int got = -1;
+
+	*out = (struct feed_globals){ 0 };
+	strbuf_addstr(&q, "SHOW GLOBAL VARIABLES WHERE Variable_name IN (");
+	for (size_t i = 0; i < FEED_GLOBALS; i++)
+		strbuf_addf(&q, "%s'%s'", i ? "," : "", globals[i].name);
+	strbuf_addch(&q, ')');
+	if (sql_query(s, &r, e, "%s", q.buf) == 0)
+		while ((got = sql_rows_next(&r, e)) == 1)
+			for (size_t i = 0; r.cell[0] && r.cell[1] && i < FEED_GLOBALS; i++)
+				if (!strcmp(r.cell[0], globals[i].name))
+					snprintf(out->value[i], sizeof(out->value[i]), "%s",
+						 r.cell[1]);
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	if (got < 0 ||
+	    sql_value_u64(s, &knows, e,
+			  "SELECT CONVERT_TZ('2020-01-01', 'Europe/Berlin', 'UTC') IS NOT NULL") <
+		    0)
+		return -1;
+	out->knows_zones = knows;
+	return 0;
+}
+
+static int refuse_other_globals(const struct feed_globals *p, const struct feed_globals *s,
+				struct err *e)
+{
+	const char *zone = p->value[ZONE], *p_zone = p->value[SYSTEM_ZONE];
+
+	for (size_t i = FIRST_SAME; i < FEED_GLOBALS; i++)
+		if (strcmp(p->value[i], s->value[i]) != 0)
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"%s is \"%s\" on the primary and \"%s\" on the secondary: %s: set it there as it is on the primary",
+				globals[i].name, p->value[i], s->value[i], globals[i].why);
+	/* UTC is told as an offset */
+	if (!strcmp(zone, "SYSTEM") && strcmp(p_zone, "UTC") &&
+	    strcmp(p_zone, s->value[SYSTEM_ZONE]))
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"time_zone is SYSTEM on the primary, which is %s, and %s on the secondary: times in DDLs would be others: start it with the"
+			" primary's TZ, or SET GLOBAL time_zone on the primary",
+			p_zone, s->value[SYSTEM_ZONE]);
+	if (strcmp(zone, "SYSTEM") && zone[0] != '+' && zone[0] != '-' && p->knows_zones &&
+	    !s->knows_zones)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"time_zone is %s on the primary, and the secondary knows no time zone by name: load its tables there (mariadb-tzinfo-to-sql)",
+			zone);
+	return 0;
+}
+
+static void tell_limits(const struct feed_globals *p, const struct feed_globals *s)
+{
+	if (strtoull(s->value[PACKET], NULL, 10) < strtoull(p->value[PACKET], NULL, 10))
+		feed_log(
+			"warn",
+			"the secondary's max_allowed_packet is %s, the primary's is %s: a value that is longer will end the changefeed",
+			s->value[PACKET], p->value[PACKET]);
+	if (p->knows_zones && !s->knows_zones)
+		feed_log(
+			"warn",
+			"the secondary knows no time zone by name, the primary does: a DDL of a session in such a zone will end the changefeed;"
+			" load the tables there (mariadb-tzinfo-to-sql)");
+}
+
+/* Not there: nothing to refuse. */
+static int refuse(struct sql *s, const char *what, const char *query, struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;
-	int rc = sql_value(
-		c, &name, e,
-		"SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
-		"information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
-		" ORDER BY 1 LIMIT 1");
+	struct err why = ERR_INIT;
+	int rc = sql_value(s, &name, &why, "%s", query);
 
 	if (rc == 0)
-		err_set(e, ERR_UNSUPPORTED, 0,
-			"the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
-			name.buf);
-	else if (e->kind == ERR_NOT_FOUND)
-		*e = (struct err)ERR_INIT;
+		err_set(e, ERR_UNSUPPORTED, 0, what, name.buf);
+	else if (why.kind != ERR_NOT_FOUND)
+		*e = why;
 	strbuf_release(&name);
-	return e->kind == ERR_NONE ? 0 : -1;
+	return rc == 0 || why.kind != ERR_NOT_FOUND ? -1 : 0;
+}
+
+int feed_sink_fits(struct sql *s, const struct feed_globals *primary, struct err *e)
+{
+	struct feed_globals own;
+
+	/* a trigger's rows are in the primary's binary log too */
+	if (refuse(s,
+		   "the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
+		   "SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
+		   "information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		   " ORDER BY 1 LIMIT 1",
+		   e) < 0)
+		return -1;
+	if (sql_flavor(s) != SQL_MARIADB)
+		return 0;
+	if (refuse(s,
+		   "the secondary runs the event %s: it would write what the primary does not: SET GLOBAL event_scheduler = OFF there",
+		   "SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME) FROM information_schema.EVENTS WHERE @@event_scheduler = 'ON' AND"
+		   " STATUS = 'ENABLED' AND LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		   " ORDER BY 1 LIMIT 1",
+		   e) < 0 ||
+	    refuse(s,
+		   "the secondary is a replica at the same time (Slaves_running is %s): STOP ALL SLAVES there",
+		   "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Slaves_running' AND"
+		   " VARIABLE_VALUE > 0",
+		   e) < 0 ||
+	    feed_globals_read(s, &own, e) < 0 || refuse_other_globals(primary, &own, e) < 0)
+		return -1;
+	tell_limits(primary, &own);
+	return 0;
 }

@@ -233,6 +233,15 @@ int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	return -1;
 }
 
+/* A session of ours whatever the server's globals and its init_connect are. */
+#define SESSION                                                                               \
+	"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', autocommit = 1," \
+	" sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+#define MARIADB_SESSION                                                                                  \
+	SESSION ", unique_checks = 1, completion_type = 0, tx_read_only = 0, sql_safe_updates = 0,"      \
+		" sql_select_limit = 18446744073709551615, sql_big_selects = 1, max_error_count = 1024," \
+		" sql_quote_show_create = 1, max_statement_time = 0 /*M!100502 , sql_if_exists = 0 */"
+
 struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
 	struct sql *s = xcalloc(1, sizeof(*s));
@@ -240,9 +249,6 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	unsigned connect_s = left_ms > CONNECT_S * 1000 ? CONNECT_S
 							: (unsigned)((left_ms + 999) / 1000),
 		 io_s = PATIENCE_S;
-	static const char init[] =
-		"SET time_zone = '+00:00', autocommit = 1, sql_mode = "
-		"'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 	struct strbuf who = STRBUF_INIT;
 	int rc = -1;
 
@@ -273,7 +279,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}
-	if (mysql_real_query(s->m, init, sizeof(init) - 1)) {
+	if (mysql_query(s->m, sql_flavor(s) == SQL_MARIADB ? MARIADB_SESSION : SESSION)) {
 		sql_error(s->m, e, "set up the session");
 		err_wrap(e, "%s", who.buf);
 		goto out;

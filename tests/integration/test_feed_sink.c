@@ -367,32 +367,6 @@ static void a_generated_column_of_another_session_is_told(void **unused)
 	}
 }
 
-static void triggers_of_the_secondary_are_refused(void **unused)
-{
-	struct err e = ERR_INIT;
-
-	(void)unused;
-	fresh();
-	both("CREATE TABLE d.t (id INT PRIMARY KEY)");
-	both("CREATE TABLE d.audit (id INT AUTO_INCREMENT PRIMARY KEY)");
-	both("CREATE TRIGGER d.tell AFTER INSERT ON d.t FOR EACH ROW INSERT INTO d.audit VALUES (NULL)");
-	struct feed_opts o = options();
-	o.start_ts = primary_ts();
-	assert_null(feed_start(&o, NULL, &e));
-	if (!strstr(e.text, "d.tell on d.t"))
-		fail_msg("%s", e.text);
-	SQL(s, "DROP TRIGGER d.tell");
-	struct feed *f = start(&o);
-	SQL(p, "INSERT INTO d.t VALUES (1), (2)");
-	SQL(p,
-	    "CREATE TRIGGER d.later AFTER INSERT ON d.t FOR EACH ROW INSERT INTO d.audit VALUES (NULL)");
-	SQL(p, "INSERT INTO d.t VALUES (3)");
-	caught_up(f);
-	assert_int_equal(number(s, "SELECT COUNT(*) FROM d.audit"), 4);
-	all_equal();
-	stop(f);
-}
-
 /* Waits until the status says that a part stands still, and on what. */
 static struct feed_status stands_still(struct feed *f, bool sink, const char *on)
 {
@@ -759,7 +733,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_row_that_the_secondary_cannot_take_is_named),
 		cmocka_unit_test(a_counter_does_not_stay_behind),
 		cmocka_unit_test(a_generated_column_of_another_session_is_told),
-		cmocka_unit_test(triggers_of_the_secondary_are_refused),
 		cmocka_unit_test(the_status_says_what_stands_still),
 		cmocka_unit_test(a_second_feed_of_one_id_is_told_as_such),
 		cmocka_unit_test(a_feed_that_was_taken_over_writes_no_more),
