@@ -73,11 +73,13 @@ static int look_at_tool(const char *name, const char *option, const char *versio
 	char way_out[200];
 	int rc = stock_find(&tool, name, version, &e);
 
+	if (rc == 0)
+		rc = stock_install(&tool, &e);
 	stock_release(&tool);
 	if (rc == 0)
 		return 0;
 	snprintf(way_out, sizeof(way_out),
-		 "put %s on PATH, or tiup, which brings it; or leave out --set %s", name, option);
+		 "put %s on PATH, or have tiup bring it; or leave out --set %s", name, option);
 	fn(arg, e.text, way_out);
 	return 1;
 }

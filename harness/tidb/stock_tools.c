@@ -18,6 +18,7 @@
 
 #define TOOL_MS 3600000
 #define VERSION_MS 60000
+#define INSTALL_MS 600000
 #define PD_MS 5000
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)
 
@@ -29,12 +30,48 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 	if (on_path) {
 		t->word[t->n++] = on_path;
 	} else if (tiup) {
+		/* the one whose component is not named as its program is */
+		const char *component =
+			strcmp(name, "sync_diff_inspector") ? name : "sync-diff-inspector";
+
 		t->word[t->n++] = tiup;
-		t->word[t->n++] = version ? xstrfmt("%s:%s", name, version) : xstrdup(name);
+		t->word[t->n++] =
+			version ? xstrfmt("%s:%s", component, version) : xstrdup(component);
 	}
 	return t->n ? 0
 		    : err_set(e, ERR_ENV, 0, "%s is not on PATH, and neither is tiup to get it",
 			      name);
+}
+
+int stock_install(const struct stock_tool *t, struct err *e)
+{
+	struct strbuf said = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	int rc;
+
+	if (t->n < 2) /* a program on PATH */
+		return 0;
+	char *ask[] = { t->word[0], (char *)"--binary", t->word[1], NULL };
+	char *get[] = { t->word[0], (char *)"install", t->word[1], NULL };
+
+	rc = proc_run(ask, NULL, &said, OUTPUT_BYTES_MAX, deadline_in_ms(VERSION_MS), NULL);
+	if (rc < 0) {
+		strbuf_reset(&said);
+		rc = proc_run(get, NULL, &said, OUTPUT_BYTES_MAX, deadline_in_ms(INSTALL_MS), &why);
+	}
+	if (rc == 0) { /* `tiup install` of what its mirror has not ends well */
+		struct strbuf path = STRBUF_INIT;
+
+		rc = proc_run(ask, NULL, &path, OUTPUT_BYTES_MAX, deadline_in_ms(VERSION_MS), NULL);
+		strbuf_release(&path);
+	}
+	if (rc < 0) {
+		err_set(e, ERR_ENV, 0, "tiup has no %s: %.*s", t->word[1],
+			(int)strcspn(said.len ? said.buf : why.text, "\n"),
+			said.len ? said.buf : why.text);
+	}
+	strbuf_release(&said);
+	return rc;
 }
 
 void stock_release(struct stock_tool *t)

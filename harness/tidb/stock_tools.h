@@ -14,6 +14,8 @@ struct stock_tool {
 	unsigned n;
 };
 int stock_find(struct stock_tool *t, const char *name, const char *version, struct err *e);
+/* Where tiup runs it: tiup has it afterwards, downloaded if need be. -1: its mirror has none. */
+int stock_install(const struct stock_tool *t, struct err *e);
 void stock_release(struct stock_tool *t);
 
 /* `cdc redo meta` and `apply`: profiling is off (it would take port 6060, the guide's MinIO port,

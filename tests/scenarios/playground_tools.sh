@@ -41,6 +41,16 @@ taken=$!
 LIMIT=90 expect "all of them at once" 0 'PASS' "${run[@]}" --set replay=both --set backup=br --set compare=sync_diff_inspector
 grep -q 'by drtest, .* by cdc redo apply' "$scratch/out" && ok || bad "ours and theirs are not compared: $(cat "$scratch/out")"
 kill "$taken" 2>/dev/null
+# tiup alone has them: under names of its own, and what it has not is told before anything starts
+mkdir "$scratch/bin"
+printf '#!/bin/sh\nexec "%s/tests/standins/tiup" "$@"\n' "$PWD" >"$scratch/bin/tiup"
+chmod +x "$scratch/bin/tiup"
+without=$(echo "$PATH" | sed "s|$PWD/tests/standins|$scratch/bin|")
+PATH=$without LIMIT=90 expect "by tiup's components" 0 'PASS' "${run[@]}" --set replay=stock --set backup=br --set compare=sync_diff_inspector
+for tool in cdc br sync-diff-inspector; do
+	PATH=$without STANDIN_FAULTS="tiup-has-no-$tool" expect "no $tool" 3 "tiup has no $tool" "${run[@]}" --set replay=stock --set backup=br \
+		--set compare=sync_diff_inspector
+done
 dir=$(find "$scratch/runs" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 [ -e "$dir/sync-diff-1/output" ] && [ ! -e "$dir/sync-diff-1/config.toml" ] && ok || bad "sync_diff_inspector's folder"
 LIMIT=90 expect "a difference, in its words" 1 'sync_diff_inspector: The data of `d`.`t` is not equal' "${run[@]}" --set compare=sync_diff_inspector --set tear=true
