@@ -143,7 +143,7 @@ $(BUILD)/drtest-test: $(FAULT_OBJS) $(CLI_OBJS) $(ALL_LIBS)
 .PHONY: selftest
 selftest: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/drtest-test
-	$(BUILD)/drtest-test selftest --seeds 20 --recordings 2 --drills 100 --faults 20 --out $(BUILD)/selftest.json
+	$(BUILD)/drtest-test selftest --seeds 20 --recordings 2 --drills 100 --faults 20 --output $(BUILD)/selftest.json
 .PHONY: hunt
 # Random and directed cases for changefeed, replay and compare: make hunt TIME=1h SEED=7
 TIME ?= 60s

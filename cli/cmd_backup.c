@@ -19,9 +19,9 @@ struct options {
 			"s3://bucket/prefix?endpoint=...&access-key=... or file:///directory; this URI and the server's may be @FILE or env:NAME, argv is public", \
 			AT(storage)                                                                                                                                \
 	}
-#define THREADS                                                                                   \
+#define WORKERS                                                                                   \
 	{                                                                                         \
-		"threads", OPTION_UNSIGNED, "N", "connections at the same time (4)", AT(threads), \
+		"workers", OPTION_UNSIGNED, "N", "connections at the same time (4)", AT(threads), \
 			.min = 1, .max = 64                                                       \
 	}
 #define RATE                                                                                \
@@ -35,30 +35,35 @@ struct options {
 	}
 
 static const struct option_def backup_options[] = {
-	{ "from", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE",
+	{ "source-uri", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE",
 	  AT(endpoint) },
 	STORAGE,
-	THREADS,
+	WORKERS,
 	RATE,
 	{ "tso-map", OPTION_TEXT, "FILE", "the local ground's commit clock: gives BackupTS",
 	  AT(tso_map) },
 	{ "tidb-snapshot", OPTION_TEXT, "TSO", "TiDB: read at this TSO (the present one)",
 	  AT(tidb_snapshot) },
 	TIMEOUT,
+	{ "from", OPTION_RENAMED, .at = 0, .now = "source-uri" },
+	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },
 	{ 0 },
 };
 static const struct option_def restore_options[] = {
-	{ "to", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE", AT(endpoint) },
+	{ "target-uri", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE",
+	  AT(endpoint) },
 	STORAGE,
-	THREADS,
+	WORKERS,
 	RATE,
 	TIMEOUT,
+	{ "to", OPTION_RENAMED, .at = 0, .now = "target-uri" },
+	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },
 	{ 0 },
 };
 static const struct command_def backup_command = {
 	.name = "backup",
 	.usage =
-		"drtest backup --from URI --storage URI [--threads N] [--rate-limit MB] [--tso-map "
+		"drtest backup --source-uri URI --storage URI [--workers N] [--rate-limit MB] [--tso-map "
 		"FILE] [--tidb-snapshot TSO] [--timeout TIME]",
 	.about = "Writes a backup of all databases, as they are at one instant, to the storage: "
 		 "tables, views, sequences. It names what it does not carry (users, routines, "
@@ -69,7 +74,7 @@ static const struct command_def backup_command = {
 static const struct command_def restore_command = {
 	.name = "restore",
 	.usage =
-		"drtest restore --to URI --storage URI [--threads N] [--rate-limit MB] [--timeout TIME]",
+		"drtest restore --target-uri URI --storage URI [--workers N] [--rate-limit MB] [--timeout TIME]",
 	.about =
 		"Restores a backup into a server that has none of its tables. Checks the whole "
 		"backup before it writes a row. Runs only definitions that are a server's own CREATE "
@@ -115,7 +120,8 @@ static int run(int argc, char **argv, bool backup)
 	if (rc)
 		return rc == 1 ? 0 : 2;
 	if (!o.endpoint || !o.storage)
-		return options_wrong(c, "--%s and --storage are needed", backup ? "from" : "to");
+		return options_wrong(c, "--%s and --storage are needed",
+				     backup ? "source-uri" : "target-uri");
 	if (o.timeout_ms)
 		deadline = deadline_in_ms(o.timeout_ms);
 	rc = -1;

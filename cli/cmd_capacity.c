@@ -16,8 +16,9 @@ static const struct option_def own[] = {
 	  "p50, p95, p99, p999, max (latency from the due time), lag (of the changefeed), rpo, each "
 	  "below a time: 'p99<50ms,lag<5s'",
 	  .at = 0 },
-	{ "from", OPTION_TEXT, "N", "transactions per second: where the search begins", .at = 0 },
-	{ "to", OPTION_TEXT, "N", "what it does not go beyond", .at = 0 },
+	{ "min-rate", OPTION_TEXT, "N", "transactions per second: where the search begins",
+	  .at = 0 },
+	{ "max-rate", OPTION_TEXT, "N", "what it does not go beyond", .at = 0 },
 	{ "precision", OPTION_TEXT, "PCT", "how near the knee is to be found (10)", .at = 0 },
 	{ "hold", OPTION_TEXT, "TIME", "how long a rate is held at least (8s)", .at = 0 },
 	{ "workers", OPTION_TEXT, "N", "connections of the load", .at = 0 },
@@ -25,6 +26,8 @@ static const struct option_def own[] = {
 	{ "tables", OPTION_TEXT, "N", "its tables", .at = 0 },
 	{ "table-size", OPTION_TEXT, "N", "rows of each", .at = 0 },
 	{ "rand-type", OPTION_TEXT, "T", "its distribution", .at = 0 },
+	{ "from", OPTION_RENAMED, .at = 0, .now = "min-rate" },
+	{ "to", OPTION_RENAMED, .at = 0, .now = "max-rate" },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -73,6 +76,7 @@ int cmd_capacity(int argc, char **argv)
 				words[n++] = argv[++i];
 			continue;
 		}
+		o = option_of_now(&command, o);
 		value = name[2 + len] ? name + 3 + len : i + 1 < argc ? argv[++i] : NULL;
 		if (!value) {
 			rc = options_wrong(&command, "--%s wants a value", o->name);

@@ -48,12 +48,13 @@ static int take_to(void *into, const char *text, struct err *e)
 
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
-	{ "to", OPTION_TAKE, "[HOST:]PORT", "proxy: the server behind it", .take = take_to },
+	{ "upstream", OPTION_TAKE, "[HOST:]PORT", "proxy: the server behind it", .take = take_to },
 	{ "listen", OPTION_UNSIGNED, "PORT", "proxy: of 127.0.0.1 (a free one)", AT(listen),
 	  .min = 1, .max = 65535 },
 	{ "http", OPTION_FLAG, NULL, "proxy: it follows requests: for faults of a store",
 	  AT(o.http) },
 	{ "seed", OPTION_WHOLE, "N", "proxy: of what is drawn (42)", AT(o.seed) },
+	{ "to", OPTION_RENAMED, .at = 0, .now = "upstream" },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -61,7 +62,7 @@ static const struct command_def command = {
 	.usage =
 		"drtest chaos list                              the faults, their arguments, what "
 		"this machine lacks for them\n"
-		"drtest chaos proxy --to [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT "
+		"drtest chaos proxy --upstream [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT "
 		"name=value...]\n"
 		"drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts TIME]",
 	.about =
@@ -244,7 +245,7 @@ static int proxy(int argc, char **argv)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	o->listen_port = (int)q.listen;
 	if (!o->to_port)
-		return usage("proxy wants --to PORT");
+		return usage("proxy wants --upstream PORT");
 	x.http = o->http;
 	x.p = netproxy_start(o, &e);
 	if (!x.p)

@@ -368,7 +368,7 @@ static const struct option_def options[] = {
 	  .take = take_ignore },
 	{ "struct-only", OPTION_FLAG, NULL, "columns, keys, indexes and collations alone, no rows",
 	  AT(o.struct_only) },
-	{ "threads", OPTION_UNSIGNED, "N", "connections to each side (4)", AT(o.threads), .min = 1,
+	{ "workers", OPTION_UNSIGNED, "N", "connections to each side (4)", AT(o.threads), .min = 1,
 	  .max = 64 },
 	{ "chunk-rows", OPTION_WHOLE, "N", "rows summed by one query (10000)", AT(o.chunk_rows),
 	  .min = 1, .max = 10000000 },
@@ -385,6 +385,7 @@ static const struct option_def options[] = {
 	  "records there what is equal; after an interruption the same command resumes from it",
 	  AT(o.resume_path) },
 	{ "json", OPTION_FLAG, NULL, "the result as JSON", AT(json) },
+	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },
 	{ 0 },
 };
 static const struct command_def command = {

@@ -43,6 +43,27 @@ static int take_start_ts(void *into, const char *text, struct err *e)
 		       : option_wants(e, text, "a TSO, as 435844546560000001");
 }
 
+#define INTERVAL_MS_MAX 1000000000
+static int take_interval(unsigned *ms, const char *text, struct err *e)
+{
+	int64_t n = duration_parse_ms(text);
+
+	if (n <= 0 || n > INTERVAL_MS_MAX)
+		return option_wants(e, text, "a time as 2s, 200ms");
+	*ms = (unsigned)n;
+	return 0;
+}
+
+static int take_flush_interval(void *into, const char *text, struct err *e)
+{
+	return take_interval(&((struct feed_opts *)into)->flush_ms, text, e);
+}
+
+static int take_meta_flush_interval(void *into, const char *text, struct err *e)
+{
+	return take_interval(&((struct feed_opts *)into)->meta_ms, text, e);
+}
+
 #define FIELD(name, arg, help, member)                                             \
 	{                                                                          \
 		name, OPTION_FIELD, arg, help, offsetof(struct feed_opts, member), \
@@ -69,11 +90,17 @@ static const struct option_def options[] = {
 	FIELD("status", "FILE",
 	      "status as JSON, replaced every 100 ms (feed-<id>.json in $TMPDIR or /var/tmp)",
 	      status_path),
-	NUMBER("flush-ms", "N", "redo log flush (2000)", flush_ms),
-	NUMBER("meta-ms", "N", "redo meta (200)", meta_ms),
+	{ "flush-interval", OPTION_TAKE, "TIME", "how often the redo log is flushed (2s)",
+	  .take = take_flush_interval },
+	{ "meta-flush-interval", OPTION_TAKE, "TIME", "how often its meta file is (200ms)",
+	  .take = take_meta_flush_interval },
 	NUMBER("workers", "N", "connections to the sink (4)", sink_workers),
 	{ "lz4", OPTION_FLAG, NULL, "compress the redo log", offsetof(struct feed_opts, lz4),
 	  .max = 0 },
+	{ "flush-ms", OPTION_UNSIGNED, "N", NULL, offsetof(struct feed_opts, flush_ms),
+	  .max = INTERVAL_MS_MAX, .now = "flush-interval" },
+	{ "meta-ms", OPTION_UNSIGNED, "N", NULL, offsetof(struct feed_opts, meta_ms),
+	  .max = INTERVAL_MS_MAX, .now = "meta-flush-interval" },
 	{ 0 },
 };
 static const struct command_def command = {

@@ -121,14 +121,14 @@ static const struct option_def options[] = {
 	{ "clusters", OPTION_TEXT, "FILE",
 	  "attach: endpoints, what is allowed, commands for what only the operator can do (examples/)",
 	  AT(o.clusters) },
-	{ "version", OPTION_TAKE, "V",
-	  "TiDB's, for playground: v5.4.0 to the newest (the newest that tiup has cached)",
+	{ "tidb-version", OPTION_TAKE, "V",
+	  "for playground: v5.4.0 to the newest (the newest that tiup has cached)",
 	  .take = take_version },
 	{ "set", OPTION_TAKE, "name=value",
 	  "an option of the scenario; `drtest list` shows them\n"
 	  "Of every scenario: replay=stock|both (cdc redo apply), compare=sync_diff_inspector, "
 	  "backup=br, load=sysbench: the guide's own tools instead of ours; tidb_version=V, as "
-	  "--version",
+	  "--tidb-version",
 	  .take = take_set },
 	{ "seed", OPTION_WHOLE, "N", "the same seed: the same transactions, the same instants (42)",
 	  AT(o.seed), .max = 9999999999999999999u },
@@ -159,6 +159,7 @@ static const struct option_def options[] = {
 	NOTIFY_OPTIONS(w.notify),
 	{ "folder-file", OPTION_TEXT, "FILE", "gets the path of the run's folder, for scripts",
 	  AT(w.folder_file) },
+	{ "version", OPTION_RENAMED, .at = 0, .now = "tidb-version" },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -273,7 +274,7 @@ int cmd_run(int argc, char **argv)
 		o->ground = ground_default();
 	if (o->tidb_version && !o->ground->tidb) {
 		fprintf(stderr,
-			"drtest run: --version is TiDB's: the ground %s has none (--on playground)\n",
+			"drtest run: --tidb-version: the ground %s has none (--on playground)\n",
 			o->ground->name);
 		return EXIT_USAGE;
 	}

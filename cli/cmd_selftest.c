@@ -31,8 +31,9 @@ static const struct option_def options[] = {
 	  AT(o.faults), .max = SEEDS_MAX },
 	{ "scenario", OPTION_TEXT, "FILE", "the mini drill (tests/planted/drill.lua)",
 	  AT(o.scenario) },
-	{ "out", OPTION_TEXT, "FILE", "the table as JSON", AT(out) },
+	{ "output", OPTION_TEXT, "FILE", "the table as JSON", AT(out) },
 	{ "json", OPTION_FLAG, NULL, "the table as JSON on standard output", AT(o.quiet) },
+	{ "out", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
 static const struct command_def command = {

@@ -19,7 +19,7 @@ int cmd_clean(int argc, char **argv);
 /* Runs so far */
 int cmd_report(int argc, char **argv);
 int cmd_history(int argc, char **argv);
-int cmd_compare(int argc, char **argv);
+int cmd_changes(int argc, char **argv);
 int cmd_trend(int argc, char **argv);
 int cmd_forecast(int argc, char **argv);
 int cmd_gate(int argc, char **argv);

@@ -38,7 +38,7 @@ static const struct {
 	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary",
 	  "Runs so far" },
 	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO", NULL },
-	{ "compare", cmd_compare, "what changed between runs, and whether it could be chance",
+	{ "changes", cmd_changes, "what changed between runs, and whether it could be chance",
 	  NULL },
 	{ "trend", cmd_trend, "a page with each figure over the nights", NULL },
 	{ "forecast", cmd_forecast,
@@ -128,6 +128,11 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "help")) { /* drtest help run */
 		argv[1] = argv[2];
 		argv[2] = (char *)"--help";
+	}
+	if (!strcmp(argv[1], "compare")) { /* its name of the version before */
+		fputs("note: drtest compare is now drtest changes; the old name goes with the next version\n",
+		      stderr);
+		argv[1] = (char *)"changes";
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))

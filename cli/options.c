@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -138,7 +139,8 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_SIZE: return take_size(text, to, e);
 	case OPTION_CHOICE: return take_choice(o, text, to, e);
 	case OPTION_TAKE: return o->take(into, text, e);
-	case OPTION_IGNORED: return 0;
+	case OPTION_IGNORED:
+	case OPTION_RENAMED: return 0;
 	}
 	return 0;
 }
@@ -149,6 +151,19 @@ const struct option_def *option_find(const struct option_def *table, const char 
 		if (!strcmp(o->name, name))
 			return o;
 	return NULL;
+}
+
+const struct option_def *option_of_now(const struct command_def *c, const struct option_def *o)
+{
+	if (!o->now)
+		return o;
+	fprintf(stderr,
+		"note: drtest %s: --%s is now --%s; the old name goes with the next version\n",
+		c->name, o->name, o->now);
+	if (o->kind == OPTION_RENAMED)
+		o = option_find(c->options, o->now);
+	assert(o);
+	return o;
 }
 
 /* ---- help */
@@ -257,12 +272,16 @@ static int take_option(const struct command_def *c, const struct option_def *o, 
 {
 	struct err e = ERR_INIT;
 
-	if (o->now)
-		fprintf(stderr,
-			"drtest %s: --%s is called --%s now; the old name goes with the next version\n",
-			c->name, o->name, o->now);
+	o = option_of_now(c, o);
 	return option_set(o, into, optarg, &e) < 0 ? options_wrong(c, "--%s: %s", o->name, e.text)
 						   : 0;
+}
+
+static int argument_of(const struct option_def *o)
+{
+	if (o->kind == OPTION_FLAG || o->kind == OPTION_OFF)
+		return no_argument;
+	return o->kind == OPTION_IGNORED && !o->arg ? optional_argument : required_argument;
 }
 
 int options_parse(const struct command_def *c, int argc, char **argv, void *into)
@@ -274,9 +293,8 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 	int v;
 
 	for (const struct option_def *o = c->options; o->name && n < OPTIONS_MAX; o++, n++) {
-		int has = o->kind == OPTION_FLAG || o->kind == OPTION_OFF ? no_argument
-			  : o->kind == OPTION_IGNORED && !o->arg          ? optional_argument
-									  : required_argument;
+		int has = argument_of(o->kind == OPTION_RENAMED ? option_find(c->options, o->now)
+								: o);
 
 		defs[n] = o;
 		longs[n] = (struct option){ o->name, has, NULL, VALUE_FIRST + (int)n };

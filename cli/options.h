@@ -24,6 +24,7 @@ enum option_kind {
 	OPTION_CHOICE,   /* int: the place among the words of arg, "merge|txn" */
 	OPTION_TAKE,     /* take() */
 	OPTION_IGNORED,  /* taken for compatibility; says and changes nothing */
+	OPTION_RENAMED,  /* the spelling of the version before: what `now` names is set */
 };
 
 /* At `at` of the struct that options_parse() fills. */
@@ -37,7 +38,7 @@ struct option_def {
 	char letter; /* -k; 0: none */
 	/* -1: *e says what is wrong, best by option_wants() */
 	int (*take)(void *into, const char *text, struct err *e);
-	const char *now; /* an old spelling: what it is called now, said once on stderr */
+	const char *now; /* an old spelling: what it is called now, which a note on stderr tells */
 };
 
 struct command_def {
@@ -61,6 +62,8 @@ int options_wrong(const struct command_def *c, const char *fmt, ...)
 
 /* For commands whose words are not getopt's: one option by name, and its value. */
 const struct option_def *option_find(const struct option_def *table, const char *name);
+/* o itself; of an old spelling: the option that it is now, after the note. */
+const struct option_def *option_of_now(const struct command_def *c, const struct option_def *o);
 int option_set(const struct option_def *o, void *into, const char *text, struct err *e);
 /* Sets *e to "'TEXT' is not WANT"; -1. */
 int option_wants(struct err *e, const char *text, const char *want);

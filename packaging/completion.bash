@@ -50,7 +50,7 @@ _drtest() {
 	run | suite | sweep) # by name, or by file
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's#^\([^ ].*/\)\{0,1\}\([a-z_]*\)\.lua$#\2 &#p')" -- "$word")
 		;;
-	report | compare)
+	report | changes)
 		mapfile -t COMPREPLY < <(compgen -d -- "${word:-runs/}")
 		;;
 	esac

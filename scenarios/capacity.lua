@@ -31,8 +31,8 @@ return scenario {
   name = "capacity",
   options = {
     target     = { "p99<50ms,lag<5s", "what has to hold: p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo, below a time" },
-    from       = { 50,    "the rate that the search begins at, transactions per second" },
-    to         = { 20000, "the rate that it does not go beyond" },
+    min_rate   = { 50,    "the rate that the search begins at, transactions per second", was = "from" },
+    max_rate   = { 20000, "the rate that it does not go beyond", was = "to" },
     precision  = { 10,    "percent: how near the knee is to be found" },
     hold       = { "8s",  "how long a rate is held at least" },
     workers    = { 50,    "connections of the load", min = 1, max = 100000 },
@@ -49,7 +49,7 @@ return scenario {
     t:step("set up, full copy, changefeed", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { opt.load, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.from, rand_type = opt.rand_type,
+      load = t:load { opt.load, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.min_rate, rand_type = opt.rand_type,
                       reconnect = true, backlog_max = 100000000 }
       load:prepare { on = primary }
       primary:set_gc(false)
@@ -105,9 +105,9 @@ return scenario {
 
     -- After a rate that was too much: until queue and lag are gone.
     local function recover()
-      load:rate(opt.from)
+      load:rate(opt.min_rate)
       t:eventually("queue and lag are gone", "5m", function()
-        return load:stats().backlog < opt.from and feed:lag_ms() < 5000
+        return load:stats().backlog < opt.min_rate and feed:lag_ms() < 5000
       end)
     end
 
@@ -130,13 +130,13 @@ return scenario {
     end
 
     local best, broken
-    local rate = opt.from
+    local rate = opt.min_rate
     while not broken do -- doubling finds the two rates that the knee is between
       local seen = probe(rate)
       if t:planning() then break end
       if seen.broke == "" then best = seen else broken = seen end
-      if rate >= opt.to then break end
-      rate = math.min(rate * 2, opt.to)
+      if rate >= opt.max_rate then break end
+      rate = math.min(rate * 2, opt.max_rate)
     end
     while best and broken and broken.rate > best.rate * (1 + opt.precision / 100) do
       local middle = math.floor((best.rate + broken.rate) / 2 + 0.5)

@@ -126,8 +126,8 @@ static const struct option_def options[] = {
 	  .min = 1, .max = 16 },
 	{ "table", OPTION_TEXT, "DB.TABLE", "cat: of this table alone", AT(table) },
 	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "cat: of this key alone", AT(key) },
-	{ "from", OPTION_TAKE, "TS", "cat: not before it", .take = take_from },
-	{ "to", OPTION_TAKE, "TS", "cat: not after it", .take = take_to },
+	{ "start-ts", OPTION_TAKE, "TS", "cat: not before it", .take = take_from },
+	{ "end-ts", OPTION_TAKE, "TS", "cat: not after it", .take = take_to },
 	{ "once", OPTION_FLAG, NULL, "watch: one line, then the exit code", AT(once) },
 	{ "warn-rpo", OPTION_TIME_MS, "TIME", "watch: warn above it", AT(warn_rpo_ms) },
 	{ "flush-interval", OPTION_TIME_MS, "TIME", "watch: the changefeed's (2s)", AT(flush_ms) },
@@ -142,6 +142,8 @@ static const struct option_def options[] = {
 	{ "log-level", OPTION_IGNORED, "LEVEL", NULL, .at = 0 },
 	{ "enable-profiling", OPTION_IGNORED, NULL, NULL, .at = 0 },
 	{ "memory-limit", OPTION_IGNORED, "SIZE", NULL, .at = 0 },
+	{ "from", OPTION_RENAMED, .at = 0, .now = "start-ts" },
+	{ "to", OPTION_RENAMED, .at = 0, .now = "end-ts" },
 	{ 0 },
 };
 
@@ -152,8 +154,8 @@ static const struct command_def command = {
 		"drtest redo apply --storage URI --sink-uri URI [--mode merge|txn] [--until TS] "
 		"[--dry-run] [--json] [...]\n"
 		"drtest redo check --storage URI [--json]\n"
-		"drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--from "
-		"TS] [--to TS]\n"
+		"drtest redo cat   --storage URI [--table DB.TABLE] [--key [COLUMN=]VALUE] [--start-ts "
+		"TS] [--end-ts TS]\n"
 		"drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] "
 		"[--flush-interval 2s]",
 	.about = "The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary "

@@ -24,7 +24,8 @@ static const struct option_def options[] = {
 	{ "rows-per-s", OPTION_REAL, "N", "rows that your load writes a second (the runs')",
 	  AT(rows_per_s) },
 	{ "row-bytes", OPTION_REAL, "N", "bytes of one in the redo log", AT(row_bytes) },
-	{ "flush", OPTION_TIME_MS, "2s", "the redo log's flush interval (2s)", AT(flush_ms) },
+	{ "flush-interval", OPTION_TIME_MS, "2s", "the redo log's flush interval (2s)",
+	  AT(flush_ms) },
 	{ "store-mb-per-s", OPTION_REAL, "N", "bandwidth to the store, in MB a second",
 	  AT(store_mb_per_s) },
 	{ "store-latency", OPTION_TIME_MS, "50ms", "of an upload, beyond that of the runs' store",
@@ -33,12 +34,13 @@ static const struct option_def options[] = {
 	  "rows that your secondary takes a second in a replay (what the runs show)",
 	  AT(target_rows_per_s) },
 	{ "json", OPTION_FLAG, NULL, "as JSON", AT(json) },
+	{ "flush", OPTION_RENAMED, .at = 0, .now = "flush-interval" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "forecast",
 	.usage =
-		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush 2s]\n"
+		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush-interval 2s]\n"
 		"                [--store-mb-per-s N] [--store-latency 50ms] [--target-rows-per-s N] [--json]",
 	.about =
 		"Tells what RPO and RTO to expect, with a spread (5 % to 95 %) and the term that dominates: from the runs of DIR/history.db"

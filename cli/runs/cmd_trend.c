@@ -55,13 +55,14 @@ static const struct option_def options[] = {
 	  AT(scenario) },
 	{ "last", OPTION_WHOLE, "N", "the newest N runs (365)", AT(last), .min = 1 },
 	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
-	{ "to", OPTION_TEXT, "FILE",
+	{ "output", OPTION_TEXT, "FILE",
 	  "the page (DIR/trend.html; its links lead to the runs beside it)", AT(to) },
+	{ "to", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "trend",
-	.usage = "drtest trend [--scenario NAME] [--last N] [--out DIR] [--to FILE]",
+	.usage = "drtest trend [--scenario NAME] [--last N] [--out DIR] [--output FILE]",
 	.about =
 		"Draws each figure over the runs of DIR/history.db: one HTML page that opens without network.",
 	.options = options,

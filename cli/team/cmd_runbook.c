@@ -23,16 +23,17 @@ static const struct option_def options[] = {
 	{ "clusters", OPTION_TEXT, "FILE", "the clusters (docs/CLUSTERS.md)", AT(clusters) },
 	{ "format", OPTION_CHOICE, "md|html|pdf",
 	  "Markdown, HTML, or PDF by the Chromium that is here (md)", AT(format) },
-	{ "to", OPTION_TEXT, "FILE", "where it goes; pdf needs it (standard output)", AT(to) },
+	{ "output", OPTION_TEXT, "FILE", "where it goes; pdf needs it (standard output)", AT(to) },
 	{ "runs", OPTION_TEXT, "DIR", "the folder of runs, whose times are told (runs)", AT(runs) },
 	{ "max-rpo", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rpo) },
 	{ "max-rto", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rto) },
+	{ "to", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "runbook",
 	.usage =
-		"drtest runbook --clusters FILE [--format md|html|pdf] [--to FILE] [--runs DIR] [...]",
+		"drtest runbook --clusters FILE [--format md|html|pdf] [--output FILE] [--runs DIR] [...]",
 	.about =
 		"Prints the steps back for exactly these clusters: their addresses, the commands in "
 		"order, what the last drills took, where to decide and by what, and the way out of "
@@ -96,7 +97,7 @@ int cmd_runbook(int argc, char **argv)
 	if (!q.clusters)
 		return options_wrong(&command, "--clusters FILE is wanted (docs/CLUSTERS.md)");
 	if (q.format == FORMAT_PDF && !q.to)
-		return options_wrong(&command, "--format pdf needs --to FILE");
+		return options_wrong(&command, "--format pdf needs --output FILE");
 	if (attach_file_read_named(&file, q.clusters, &e) < 0) {
 		fprintf(stderr, "drtest runbook: %s\n", e.text);
 		return 2;

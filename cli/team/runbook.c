@@ -457,9 +457,11 @@ static void redundant(const struct runbook *b, struct page *p,
 		"changes. Never the old primary's disks: they hold what is lost.",
 		fresh->sql.host, fresh->sql.port);
 	if (secondary->mysql || fresh->mysql) {
-		page_shell(p, "drtest backup --from env:SECONDARY_URI --storage env:STORE_URI\n"
-			      "drtest restore --to env:NEW_PRIMARY_URI --storage env:STORE_URI\n"
-			      "drtest diff --a env:SECONDARY_URI --b env:NEW_PRIMARY_URI\n");
+		page_shell(
+			p,
+			"drtest backup --source-uri env:SECONDARY_URI --storage env:STORE_URI\n"
+			"drtest restore --target-uri env:NEW_PRIMARY_URI --storage env:STORE_URI\n"
+			"drtest diff --a env:SECONDARY_URI --b env:NEW_PRIMARY_URI\n");
 	} else {
 		page_item(
 			p,

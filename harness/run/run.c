@@ -129,7 +129,7 @@ static char *repeat_command(const struct run_opts *o)
 		if (*(const bool *)((const char *)&o->tools + tools[i].at))
 			strbuf_addf(&raw, " --set %s", tools[i].text);
 	if (o->tidb_version)
-		strbuf_addf(&raw, " --version %s", o->tidb_version);
+		strbuf_addf(&raw, " --tidb-version %s", o->tidb_version);
 	for (const char *const *set = o->set; set && *set; set++) {
 		strbuf_addstr(&raw, " --set");
 		add_word(&raw, *set);

@@ -34,7 +34,7 @@ struct journal *runtime_journal(struct runtime *r); /* NULL in plan mode */
 const struct ground *runtime_ground(const struct runtime *r);
 /* the ground has TiDB's own statements and time travel */
 bool runtime_on_tidb(const struct runtime *r);
-/* --version or --set tidb_version=; NULL: the newest */
+/* --tidb-version or --set tidb_version=; NULL: the newest */
 const char *runtime_tidb_version(const struct runtime *r);
 /* a tool of the run is a stand-in: said once, in every report */
 void runtime_stands_in(struct runtime *r, const char *what);

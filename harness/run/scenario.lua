@@ -327,6 +327,12 @@ local function coerce(s, set)
   for name, o in pairs(s.options) do opt[name] = o[1] end
   for name, value in pairs(set) do
     local o = s.options[name]
+    for now, other in pairs(s.options) do
+      if not o and other.was == name then
+        s.renamed = s.renamed or {}
+        s.renamed[name], name, o = now, now, other
+      end
+    end
     if not o then
       local known = {}
       for k in pairs(s.options) do known[#known + 1] = k end
@@ -375,6 +381,7 @@ return {
   choose = ways.choose,
   run = function(s, opt)
     local t = setmetatable({ check_first = s.promotes and opt.check == "before" }, T)
+    for old, now in pairs(s.renamed or {}) do steps.renamed("the option " .. old, now) end
     s.run(t, opt)
     if faults.finish then faults.finish(t) end
   end,

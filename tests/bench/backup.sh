@@ -27,8 +27,8 @@ for round in $(seq "$rounds"); do
 	timed mydumper -h 127.0.0.1 -P "$a" -u root -B sbtest -c -t 4 -o "$dir/out.d"; md=$seconds
 	timed myloader -h 127.0.0.1 -P "$b" -u root -d "$dir/out.d" -t 4; ml=$seconds
 	fresh
-	timed "$drtest" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" --threads 4; db=$seconds r1=$rss
-	timed "$drtest" restore --to "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" --threads 4; dr=$seconds r2=$rss
+	timed "$drtest" backup --source-uri "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" --workers 4; db=$seconds r1=$rss
+	timed "$drtest" restore --target-uri "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" --workers 4; dr=$seconds r2=$rss
 	timed "$drtest" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$b"; df=$seconds
 	echo "round $round  mydumper $md s + myloader $ml s   drtest backup $db s ($r1 KiB) + restore $dr s ($r2 KiB)   diff $df s: $(tail -1 "$dir/out")"
 	theirs+=("$(awk "BEGIN { print $md + $ml }")") ours+=("$(awk "BEGIN { print $db + $dr }")")

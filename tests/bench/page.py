@@ -271,8 +271,8 @@ def dump_and_restore(f, x, y):
         theirs += Run(["myloader", "-h", "127.0.0.1", "-P", str(y.port), "-u", "root", "-d", path("dump"), "-t", "4"]).seconds
         y.sql("DROP DATABASE IF EXISTS sbtest")
         shutil.rmtree(path("backup"), ignore_errors=True)
-        b = Run([drtest, "backup", "--from", x.uri(), "--storage", "file://" + path("backup"), "--threads", "4"])
-        r = Run([drtest, "restore", "--to", y.uri(), "--storage", "file://" + path("backup"), "--threads", "4"])
+        b = Run([drtest, "backup", "--source-uri", x.uri(), "--storage", "file://" + path("backup"), "--workers", "4"])
+        r = Run([drtest, "restore", "--target-uri", y.uri(), "--storage", "file://" + path("backup"), "--workers", "4"])
         f.add(b.seconds + r.seconds, theirs)
     f.notes.append("%.0f MiB resident" % max(b.rss, r.rss))
     tell(f)

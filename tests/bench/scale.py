@@ -83,8 +83,8 @@ def tables():
         x.sql("CREATE DATABASE sbtest", *["CREATE TABLE sbtest.t%d (id INT PRIMARY KEY, v INT, KEY (v))" % i for i in range(n)],
               *["INSERT INTO sbtest.t%d VALUES (1, 2), (3, 4)" % i for i in range(n)])
         shutil.rmtree(path("backup"), ignore_errors=True)
-        parts = [both([x, y], [drtest, "backup", "--from", x.uri(), "--storage", "file://" + path("backup")]),
-                 both([x, y], [drtest, "restore", "--to", y.uri(), "--storage", "file://" + path("backup")]),
+        parts = [both([x, y], [drtest, "backup", "--source-uri", x.uri(), "--storage", "file://" + path("backup")]),
+                 both([x, y], [drtest, "restore", "--target-uri", y.uri(), "--storage", "file://" + path("backup")]),
                  both([x, y], [drtest, "diff", "--a", x.uri(), "--b", y.uri()])]
         yield n, tuple(sum(p[i] for p in parts) for i in range(3)) + (max(p[3] for p in parts),)
         x.stop()

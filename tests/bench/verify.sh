@@ -11,8 +11,8 @@ done
 server_options=(--local-infile=ON --innodb-flush-log-at-trx-commit=2)
 # shellcheck source=tests/bench/servers.sh
 . "$(dirname "$0")/servers.sh"
-"$drtest" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" >/dev/null
-"$drtest" restore --to "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" >/dev/null
+"$drtest" backup --source-uri "mysql://root@127.0.0.1:$a" --storage "file://$dir/out.f" >/dev/null
+"$drtest" restore --target-uri "mysql://root@127.0.0.1:$b" --storage "file://$dir/out.f" >/dev/null
 # chunks of 50,000 rows, 4 connections to each server
 peer_sql() { python3 "$(dirname "$0")/peer_query.py" "$@"; }
 for w in 0 1 2 3; do

@@ -7,7 +7,7 @@ LIMIT=120
 quick=(--store file --out "$out" --tables 1 --table-size 500 --hold 1s --workers 4)
 expect "a plan" 0 'hold 50/s' "$DRTEST" capacity "${quick[@]}" --plan
 expect "a rate that holds" 0 'the knee +ok .*100/s hold; no rate up to there breaks the target' \
-	"$DRTEST" capacity "${quick[@]}" --target 'p99<60s,lag<60s,rpo<60s' --from 100 --to 100
+	"$DRTEST" capacity "${quick[@]}" --target 'p99<60s,lag<60s,rpo<60s' --min-rate 100 --max-rate 100
 grep -q 'if the primary died now: .* lost  holds' "$scratch/out" && ok || bad "no RPO in the curve"
 expect "wrong target" 2 "target 'p98<5ms' is not one of" "$DRTEST" capacity "${quick[@]}" --target 'p98<5ms'
 expect "wrong option" 2 "there is no option --speed" "$DRTEST" capacity "${quick[@]}" --speed 5

@@ -220,7 +220,7 @@ expect "the faults are listed" 0 'stall_commit' "$DRTEST" chaos list
 expect "an unknown verb" 2 'list, proxy, kill' "$DRTEST" chaos frob
 expect "no such target" 2 "0 runs have a 'nobody-is-called-so'" "$DRTEST" chaos kill nobody-is-called-so
 printf 'delay by=5ms\nfrob\nheal\nstats\nquit\n' >"$scratch/commands"
-expect "a proxy by hand" 0 "no fault 'frob'" bash -c "'$DRTEST' chaos proxy --to 1 <'$scratch/commands'"
+expect "a proxy by hand" 0 "no fault 'frob'" bash -c "'$DRTEST' chaos proxy --upstream 1 <'$scratch/commands'"
 grep -q '0 connections' "$scratch/out" && ok || bad "no stats: $(cat "$scratch/out")"
 setsid sleep 100 &
 sleeper=$!

@@ -21,8 +21,8 @@ A -BNe "SELECT user FROM mysql.user WHERE Grant_priv = 'Y' AND user LIKE 'drtest
 # ---- compare, rehearse by hand: backup, restore, compare, replay (with DDLs)
 A -e "CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v TEXT, u INT, UNIQUE KEY (u));
 	INSERT INTO t (v, u) VALUES ('a', 1), ('b', 2); CREATE VIEW w AS SELECT * FROM t; CREATE SEQUENCE q; CREATE TABLE c (id INT PRIMARY KEY, f INT, FOREIGN KEY (f) REFERENCES t (id))"
-backup=("$DRTEST" backup --from "$(uri drtest_rehearse "$a")" --storage "file://$scratch/full")
-restore=("$DRTEST" restore --to "$(uri drtest_scratch "$b")" --storage "file://$scratch/full")
+backup=("$DRTEST" backup --source-uri "$(uri drtest_rehearse "$a")" --storage "file://$scratch/full")
+restore=("$DRTEST" restore --target-uri "$(uri drtest_scratch "$b")" --storage "file://$scratch/full")
 apply=("$DRTEST" redo apply --time-zone +00:00 --sink-uri "$(uri drtest_scratch "$b")" --storage)
 expect "a backup by drtest_rehearse" 0 "triggers, which this account can't see" "${backup[@]}"
 expect "a restore by drtest_scratch, a foreign definer's view too" 0 'Rows +2' "${restore[@]}"
@@ -41,9 +41,9 @@ wait "$sleeper"
 load=("$DRTEST" load oltp_write_only --mysql-host=127.0.0.1 --mysql-port="$a" --mysql-user=drtest_drill --mysql-password=pw --tables=2 --table-size=50 --rand-seed=7)
 expect "prepare by drtest_drill" 0 'is prepared' "${load[@]}" prepare --ledger-rows
 expect "the load by drtest_drill" 0 '' "${load[@]}" run --ledger-rows --ledger-dir="$scratch/ledger" --events=50 --threads=2 --time=0
-expect "a backup by drtest_drill" 0 '' "$DRTEST" backup --from "$(uri drtest_drill "$a")" --storage "file://$scratch/drill"
+expect "a backup by drtest_drill" 0 '' "$DRTEST" backup --source-uri "$(uri drtest_drill "$a")" --storage "file://$scratch/drill"
 B -e 'DROP DATABASE shop'
-expect "a restore by drtest_drill" 0 '' "$DRTEST" restore --to "$(uri drtest_drill "$b")" --storage "file://$scratch/drill"
+expect "a restore by drtest_drill" 0 '' "$DRTEST" restore --target-uri "$(uri drtest_drill "$b")" --storage "file://$scratch/drill"
 expect "the verdict by drtest_compare" 0 'PASS' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/ledger" --server "$(uri drtest_compare "$b")" --tables 2 --table-size 50 --rand-seed 7
 expect "a replay by drtest_drill" 0 'Apply redo log successfully' "$DRTEST" redo apply --sink-uri "$(uri drtest_drill "$b")" --storage "$(log keyswap)"
 expect "cleanup by drtest_drill" 0 '' "${load[@]}" cleanup --ledger-rows
@@ -53,7 +53,7 @@ wrote() { grep -aiE '(Query|Execute)[[:space:]]+(INSERT|UPDATE|DELETE|REPLACE|CR
 A -e 'CREATE TABLE shop.seen (id INT PRIMARY KEY)'
 wrote >/dev/null && ok || bad "the log does not tell of writes"
 : >"$scratch/a/log"
-expect "backup reads" 0 '' "$DRTEST" backup --from "mysql://root@127.0.0.1:$a" --storage "file://$scratch/again"
+expect "backup reads" 0 '' "$DRTEST" backup --source-uri "mysql://root@127.0.0.1:$a" --storage "file://$scratch/again"
 expect "diff reads" 1 '' "$DRTEST" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$b" --fix-sql "$scratch/fix.sql"
 "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/ledger" --server "mysql://root@127.0.0.1:$a" --tables 2 --table-size 50 --rand-seed 7 >/dev/null 2>&1
 "$DRTEST" doctor --clusters <(echo "return { primary = { kind = 'mysql', sql = { host = '127.0.0.1', port = $a } } }") >"$scratch/out" 2>&1 && ok || bad "doctor: $(cat "$scratch/out")"
@@ -74,7 +74,7 @@ without() { # ACCOUNT RIGHT PATTERN COMMAND…
 }
 B -e 'DROP DATABASE shop; DROP DATABASE sbtest; DROP DATABASE drtest_feed'
 for right in SELECT "SHOW VIEW"; do
-	without drtest_rehearse "$right" "lacks .*$right.*GRANT .*$right" "$DRTEST" backup --from "$(uri drtest_rehearse "$a")" --storage "file://$scratch/none"
+	without drtest_rehearse "$right" "lacks .*$right.*GRANT .*$right" "$DRTEST" backup --source-uri "$(uri drtest_rehearse "$a")" --storage "file://$scratch/none"
 	[ ! -e "$scratch/none/manifest.json" ] && ok || bad "a backup without $right was called one"
 	rm -rf "$scratch/none"
 done

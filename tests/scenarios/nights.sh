@@ -44,9 +44,9 @@ expect "the gate's own limit" 1 '^BROKEN +work_ms' "$DRTEST" gate --out "$out" -
 expect "too little history is told" 4 'too little history' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x' --baseline last:2 --scenario quick --min 50 --last 2 --any-options
 "${quick[@]}" --set holds=false >/dev/null 2>&1
 expect "a run that failed breaks the gate" 1 'did not pass: its verdict is fail' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x' --allow-unknown
-expect "compare" 0 'work_ms .*p = ' "$DRTEST" compare --out "$out" --all last:3 last:3
-expect "compare two folders" 0 'holds +true -> false|holds +false -> true|same|%' "$DRTEST" compare --all "$(cat "$scratch/folder")" "$(find "$out" -maxdepth 1 -name '*quick-42')"
-expect "compare within a scenario" 2 "no run of scenario 'failover' .*runs of quick" "$DRTEST" compare --out "$out" --scenario failover last:1 last:1
+expect "compare" 0 'work_ms .*p = ' "$DRTEST" changes --out "$out" --all last:3 last:3
+expect "compare two folders" 0 'holds +true -> false|holds +false -> true|same|%' "$DRTEST" changes --all "$(cat "$scratch/folder")" "$(find "$out" -maxdepth 1 -name '*quick-42')"
+expect "compare within a scenario" 2 "no run of scenario 'failover' .*runs of quick" "$DRTEST" changes --out "$out" --scenario failover last:1 last:1
 expect "options in which runs differ" 0 'quick .* ms=200' "$DRTEST" history --out "$out"
 expect "no such verdict" 2 "'foo' is none of pass, fail" "$DRTEST" history --out "$out" --verdict foo
 expect "no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" history --out "$out" --scenario nosuch
@@ -87,4 +87,4 @@ expect "a limit in time for a figure without" 2 "its limit is a time" "$DRTEST" 
 expect "an option that was meant" 2 '^drtest run: there is no option --sed: did you mean --seed' "$DRTEST" run --sed 3 failover
 expect "a command that was meant" 2 "^drtest: there is no command 'histroy': did you mean 'history'" "$DRTEST" histroy
 expect "a scenario as a command" 2 "is a scenario: drtest run failover" "$DRTEST" failover
-expect "no such side" 2 '^drtest compare: ' "$DRTEST" compare "$scratch/none" "$scratch/none"
+expect "no such side" 2 '^drtest changes: ' "$DRTEST" changes "$scratch/none" "$scratch/none"

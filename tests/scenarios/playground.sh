@@ -8,7 +8,7 @@ export DRTEST_FAMILY_TEST=$scratch
 mkdir -p "$TIUP_HOME/bin"
 echo '{}' >"$TIUP_HOME/bin/root.json"
 out=$scratch/runs
-run=("$DRTEST" run scenarios/failover.lua --on playground --version v8.5.7 --seed 7 --out "$out")
+run=("$DRTEST" run scenarios/failover.lua --on playground --tidb-version v8.5.7 --seed 7 --out "$out")
 
 # What fails early needs no whole drill: a cluster; a backup; a changefeed; with a directory as the store.
 cat >"$scratch/start.lua" <<'L'
@@ -108,7 +108,7 @@ L
 fails() {
 	local name=$1 file=$2 faults=$3 code=$4 pattern=$5
 	shift 5
-	STANDIN_FAULTS=$faults LIMIT=60 expect "$name" "$code" "$pattern" "$DRTEST" run "$scratch/$file.lua" --on playground --version v8.5.7 --store file \
+	STANDIN_FAULTS=$faults LIMIT=60 expect "$name" "$code" "$pattern" "$DRTEST" run "$scratch/$file.lua" --on playground --tidb-version v8.5.7 --store file \
 		--out "$out" "$@"
 	[ "$(grep -c '^drtest: ' "$scratch/out")" = 1 ] && ok || bad "$name: not one line: $(cat "$scratch/out")"
 	nothing_left "$name"
@@ -138,9 +138,9 @@ nothing_left "the drill"
 
 # ---- equal rows, and an index that disagrees with them
 STANDIN_FAULTS="index=t" LIMIT=60 expect "an index that disagrees with its rows" 1 'primary: an index of `d`.`t` disagrees with its rows: .*data inconsistency' "$DRTEST" run \
-	"$scratch/feed.lua" --on playground --version v8.5.7 --store file --out "$out" --set what=index
+	"$scratch/feed.lua" --on playground --tidb-version v8.5.7 --store file --out "$out" --set what=index
 nothing_left "the index"
-LIMIT=60 expect "and one that does not" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --version v8.5.7 --store file --out "$out" --set what=index
+LIMIT=60 expect "and one that does not" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --tidb-version v8.5.7 --store file --out "$out" --set what=index
 nothing_left "the index"
 
 # ---- old versions: no API v2, five columns of RESTORE, the CLI with --pd and a config file
@@ -148,7 +148,7 @@ LIMIT=60 expect "a changefeed on v5.4" 0 'PASS' "$DRTEST" run "$scratch/feed.lua
 nothing_left "v5.4"
 
 # ---- TiCDC's new architecture: ids and gid above 2^63, no time-zone in the sink's URI, the checkpoint in resolved_ts's place
-TICDC_NEWARCH=true LIMIT=60 expect "a changefeed in the new architecture" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --version v8.5.4 \
+TICDC_NEWARCH=true LIMIT=60 expect "a changefeed in the new architecture" 0 'PASS' "$DRTEST" run "$scratch/feed.lua" --on playground --tidb-version v8.5.4 \
 	--store file --out "$out"
 nothing_left "the new architecture"
 
@@ -211,7 +211,7 @@ STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, which came with 1.16
 mv "$TIUP_HOME/bin/root.json" "$scratch/"
 expect "an empty TIUP_HOME" 3 'root.json is not there' "${run[@]}"
 mv "$scratch/root.json" "$TIUP_HOME/bin/"
-expect "a wrong version" 2 "is not a version as v8.5.7" "$DRTEST" run scenarios/failover.lua --on playground --version '../x'
+expect "a wrong version" 2 "is not a version as v8.5.7" "$DRTEST" run scenarios/failover.lua --on playground --tidb-version '../x'
 
 # ---- while it starts
 fails "a download is refused" start "download" 3 'start primary: tiup says: Failed to run component playground: .*failed to download'

@@ -10,7 +10,7 @@ out=$scratch/runs
 drill() { # SCENARIO [OPTIONS]
 	local name=$1
 	shift
-	LIMIT=120 expect "$name" 0 '^PASS' "$DRTEST" run "scenarios/$name.lua" --on playground --version v8.5.7 --seed 3 --out "$out" "$@"
+	LIMIT=120 expect "$name" 0 '^PASS' "$DRTEST" run "scenarios/$name.lua" --on playground --tidb-version v8.5.7 --seed 3 --out "$out" "$@"
 	nothing_left "$name"
 }
 drill double_disaster --set store=returns
@@ -44,7 +44,7 @@ return scenario { name = "parts", run = function(t)
   end)
 end }
 L
-LIMIT=60 expect "one of several" 0 '^PASS 3 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --version v8.5.7 --store file --out "$out"
+LIMIT=60 expect "one of several" 0 '^PASS 3 checks' "$DRTEST" run "$scratch/parts.lua" --on playground --tidb-version v8.5.7 --store file --out "$out"
 nothing_left "one of several"
 
 # ---- the only TiKV dies, then PD: TiDB hangs and says little; who it is is told
@@ -61,10 +61,10 @@ return scenario { name = "dead", options = { part = { "tikv", "who dies" }, says
   end)
 end }
 L
-LIMIT=60 expect "TiKV is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --version v8.5.7 --store file --out "$out" \
+LIMIT=60 expect "TiKV is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --tidb-version v8.5.7 --store file --out "$out" \
 	--set "says=Disconnected; 0 of 1 are up"
 nothing_left "TiKV's death"
-LIMIT=60 expect "PD is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --version v8.5.7 --store file --out "$out" --set part=pd \
+LIMIT=60 expect "PD is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --tidb-version v8.5.7 --store file --out "$out" --set part=pd \
 	--set "says=does not answer)"
 nothing_left "PD's death"
 

@@ -34,7 +34,7 @@ return scenario { name = "small", options = { tear = { false, "write to the seco
   end)
 end }
 L
-run=("$DRTEST" run "$scratch/small.lua" --on playground --version v8.5.7 --store file --out "$scratch/runs")
+run=("$DRTEST" run "$scratch/small.lua" --on playground --tidb-version v8.5.7 --store file --out "$scratch/runs")
 # the guide's MinIO has port 6060: `cdc redo apply` dies of that unless it is told not to listen there
 python3 -m http.server 6060 --bind 127.0.0.1 >/dev/null 2>&1 &
 taken=$!
@@ -60,7 +60,7 @@ STANDIN_FAULTS='redo=[CDC:ErrRedoMetaFileNotFound]no redo meta file found in dir
 	'cdc redo meta: TiCDC says: \[CDC:ErrRedoMetaFileNotFound\].*way out: no redo log is there' "${run[@]}" --set replay=stock
 STANDIN_FAULTS='br=backup meta file exists in s3://b, there may be some backup files in the path already' LIMIT=90 expect "br refuses" 3 \
 	'backup of primary: br backup full: backup meta file exists.*way out: this prefix was used before' "${run[@]}" --set backup=br
-LIMIT=90 expect "with MinIO" 0 'PASS' "$DRTEST" run "$scratch/small.lua" --on playground --version v8.5.7 --out "$scratch/runs" --set replay=stock --set backup=br
+LIMIT=90 expect "with MinIO" 0 'PASS' "$DRTEST" run "$scratch/small.lua" --on playground --tidb-version v8.5.7 --out "$scratch/runs" --set replay=stock --set backup=br
 for tool in br 'cdc redo'; do
 	[ "$(grep -c "note: $tool has the store's keys in its command line" "$scratch/out")" = 1 ] && ok || bad "$tool's keys are not told: $(cat "$scratch/out")"
 done

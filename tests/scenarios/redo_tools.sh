@@ -55,9 +55,9 @@ expect "cat needs none" 0 '"t_uk"|redo_swap.t_uk' "$DRTEST" redo cat --storage "
 log small
 expect "cat by table" 0 '"type":"delete"' "$DRTEST" redo cat --storage "$uri" --table redo_small.t_types
 expect "cat by key" 0 '"type":"update".*"id":1,' "$DRTEST" redo cat --storage "$uri" --key id=1
-redo cat --storage "$uri" --from '2025-11-20 12:00:02' --to '2025-11-20T12:00:03.5Z' >"$scratch/out"
+redo cat --storage "$uri" --start-ts '2025-11-20 12:00:02' --end-ts '2025-11-20T12:00:03.5Z' >"$scratch/out"
 [ "$(wc -l <"$scratch/out")" = 2 ] && grep -q '"type":"ddl"' "$scratch/out" && ok || bad "cat between two times: $(cut -c1-200 "$scratch/out")"
-expect "a time that is none" 2 'is not a TSO' "$DRTEST" redo cat --storage "$uri" --from yesterday
+expect "a time that is none" 2 'is not a TSO' "$DRTEST" redo cat --storage "$uri" --start-ts yesterday
 expect "dry run: tables, DDLs, span" 0 'redo_small.t_types +4 inserts, 1 updates, 1 deletes' "$DRTEST" redo apply --storage "$uri" --dry-run
 expect "dry run says that a zone is needed" 0 'TIMESTAMP.*--time-zone' "$DRTEST" redo apply --storage "$uri" --dry-run
 expect "txn mode too" 0 'changes from 2025-11-20 12:00:01.000 UTC to 2025-11-20 12:00:04.000 UTC' "$DRTEST" redo apply --storage "$uri" --dry-run --mode txn

@@ -61,3 +61,33 @@ for name in 't:in_step is now t:caught_up' 't:settled is now t:redo_caught_up' '
 	n=$(grep -c "note: $name; the old name goes with the next version" "$scratch/out")
 	[ "$n" = 1 ] && ok || bad "'$name' is told $n times"
 done
+
+# ---- the command line
+# was COMMAND OLD NOW ARGUMENTS…: the note comes, and what follows is the command's own doing.
+was() {
+	local command=$1 old=$2 now=$3
+	shift 3
+	echo quit | timeout "$(patience 60)" "$DRTEST" "$@" >"$scratch/out" 2>&1
+	[ "$(grep -c "^note: drtest $command: --$old is now --$now; the old name goes with the next version" "$scratch/out")" = 1 ] && ok || bad "$* : $(head -n 3 "$scratch/out")"
+	grep -q 'no option' "$scratch/out" && bad "$* : $(cat "$scratch/out")"
+}
+log=file://$PWD/tests/fixtures/redo/small/log
+was run version tidb-version run scenarios/failover.lua --on playground --version v8.5.3 --plan
+was backup from source-uri backup --from mysql://root@127.0.0.1:1 --storage "file://$scratch/none"
+was backup threads workers backup --source-uri mysql://root@127.0.0.1:1 --storage "file://$scratch/none" --threads 2
+was restore to target-uri restore --to mysql://root@127.0.0.1:1 --storage "file://$scratch/none"
+was restore threads workers restore --target-uri mysql://root@127.0.0.1:1 --storage "file://$scratch/none" --threads=2
+was diff threads workers diff --a mysql://root@127.0.0.1:1 --b mysql://root@127.0.0.1:1 --threads 2
+was redo from start-ts redo cat --storage "$log" --from '2000-01-01 00:00:00'
+was redo to end-ts redo cat --storage "$log" --to '2000-01-01 00:00:00'
+was runbook to output runbook --clusters examples/tiup-cluster.lua --to "$scratch/book.md"
+was trend to output trend --out "$out" --to "$scratch/trend.html"
+was selftest out output selftest --out x --scenario "$scratch/nosuch.lua"
+was forecast flush flush-interval forecast --out "$out" --flush 2s
+was chaos to upstream chaos proxy --to 1
+was capacity from min-rate capacity --plan --from 100
+was capacity to max-rate capacity --plan --to 100
+was feed flush-ms flush-interval feed --source-uri mysql://root@127.0.0.1:1 --flush-ms 2000
+was feed meta-ms meta-flush-interval feed --source-uri mysql://root@127.0.0.1:1 --meta-ms 200
+expect "an old command" 2 '^note: drtest compare is now drtest changes; the old name goes with the next version' "$DRTEST" compare "$scratch/none" "$scratch/none"
+expect "a value of an old name is looked at as ever" 2 "^drtest backup: --workers: '0' is not a number from 1 to 64" "$DRTEST" backup --threads 0

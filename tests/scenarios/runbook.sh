@@ -26,7 +26,7 @@ return {
 }
 L
 expect "it is printed, and needs no secret for that" 0 '^# Runbook' "$DRTEST" runbook --clusters pair.lua
-expect "to a file" 0 '' "$DRTEST" runbook --clusters pair.lua --to book.md
+expect "to a file" 0 '' "$DRTEST" runbook --clusters pair.lua --output book.md
 blocks book.md >book.sh
 [ "$(wc -l <book.sh)" -ge 8 ] && ok || bad "few commands: $(cat book.sh)"
 bash -e book.sh >nothing 2>&1 && bad "it went on without its secrets" || ok
@@ -99,7 +99,7 @@ grep -Fq '${REDO_SECRET_ACCESS_KEY}' plain.sh && ok || bad "a literal key has no
 
 # ---- paper
 if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then
-	LIMIT=120 expect "PDF" 0 "" "$DRTEST" runbook --clusters plain.lua --format pdf --to book.pdf
+	LIMIT=120 expect "PDF" 0 "" "$DRTEST" runbook --clusters plain.lua --format pdf --output book.pdf
 	[ "$(head -c 5 book.pdf)" = %PDF- ] && ok || bad "no PDF"
 else
 	skipped=$((skipped + 1))
@@ -108,12 +108,12 @@ fi
 
 # ---- what is wrong
 expect "no clusters" 2 '^drtest runbook: --clusters FILE is wanted' "$DRTEST" runbook
-expect "PDF to nowhere" 2 '^drtest runbook: --format pdf needs --to FILE' "$DRTEST" runbook --clusters plain.lua --format pdf
+expect "PDF to nowhere" 2 '^drtest runbook: --format pdf needs --output FILE' "$DRTEST" runbook --clusters plain.lua --format pdf
 expect "no such format" 2 '^drtest runbook: --format: .doc. is not one of md' "$DRTEST" runbook --clusters plain.lua --format doc
 expect "no such file" 2 '^drtest runbook: --clusters: .*nosuch.lua' "$DRTEST" runbook --clusters nosuch.lua
 echo 'return { primary = { sql = { host = "a" } } }' >less.lua
 expect "no secondary" 2 '^drtest runbook: less.lua: a runbook needs secondary' "$DRTEST" runbook --clusters less.lua
 echo 'return { secondary = { sql = { host = "a" } } }' >less.lua
 expect "no redo log" 2 '^drtest runbook: less.lua: a runbook needs redo' "$DRTEST" runbook --clusters less.lua
-expect "a folder that is not there" 3 '^drtest runbook: .*nosuch' "$DRTEST" runbook --clusters plain.lua --to nosuch/book.md
+expect "a folder that is not there" 3 '^drtest runbook: .*nosuch' "$DRTEST" runbook --clusters plain.lua --output nosuch/book.md
 nothing_left "the runbook's day"

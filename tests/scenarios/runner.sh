@@ -41,7 +41,7 @@ expect "an option out of its bounds" 2 'option tables: 0 is not from 1 to 10000'
 expect "a tool's wrong name" 2 "option replay of every scenario: 'foo' is not stock or both" bash -c "run scenarios/failover.lua --set replay=foo"
 expect "tools that are not here" 3 'failover on local can.t start: 3 things' env PATH=/usr/bin:/bin:/usr/sbin:/sbin DRTEST_MINIO="$(command -v true)" HOME=/nonexistent \
 	"$DRTEST" run scenarios/failover.lua --on local --store file --set replay=stock --set backup=br --set compare=sync_diff_inspector --out "$out"
-expect "a version of nothing" 2 '^drtest run: --version is TiDB' bash -c "run scenarios/failover.lua --on local --version 5.0"
+expect "a version of nothing" 2 '^drtest run: --tidb-version: the ground local has none' bash -c "run scenarios/failover.lua --on local --tidb-version 5.0"
 printf 'local scenario = require "drtest.scenario"\nreturn scenario { name = "typo", options = { soak = { "1s", "x" } }, run = function(t, opt) t:sleep(opt.sok) end }\n' >"$scratch/typo.lua"
 expect "a typo in the scenario's option" 2 "undefined option 'opt.sok'" bash -c "run $scratch/typo.lua --store file"
 [ -e "$out"/*-failover-42 ] && bad "a wrong option left a run folder" || ok

@@ -5,7 +5,7 @@
 LIMIT=90
 test=$(dirname "$DRTEST")/drtest-test
 [ -x "$test" ] || { echo "not built: $test"; exit 1; }
-expect "every planted defect is caught" 0 'each defect caught, no false alarm' "$test" selftest --seeds 2 --faults 1 --out "$scratch/table.json"
+expect "every planted defect is caught" 0 'each defect caught, no false alarm' "$test" selftest --seeds 2 --faults 1 --output "$scratch/table.json"
 cat "$scratch/out"
 python3 - "$scratch/table.json" <<'P' && ok || bad "table.json"
 import json, sys

@@ -195,8 +195,8 @@ static const struct option_def defs[] = {
 	{ 0 },
 };
 static const struct command_def command = {
-	.name = "compare",
-	.usage = "drtest compare [--out DIR] [--all] [--scenario NAME] [--same-options] A B",
+	.name = "changes",
+	.usage = "drtest changes [--out DIR] [--all] [--scenario NAME] [--same-options] A B",
 	.about =
 		"What changed from A to B. Each is a run's folder, several with commas between them, "
 		"last:N (the newest N of DIR/history.db; with last:N on both sides, A is the N "
@@ -208,7 +208,7 @@ static const struct command_def command = {
 	.operands_max = 2,
 };
 
-int cmd_compare(int argc, char **argv)
+int cmd_changes(int argc, char **argv)
 {
 	struct request q = { .dir = "runs" };
 	struct run_filter before = { 0 }, of = { 0 };
@@ -248,7 +248,7 @@ int cmd_compare(int argc, char **argv)
 			     "side %s has no run (history %s/" RUN_HISTORY_FILE ")",
 			     a.n ? "B" : "A", q.dir);
 	if (rc < 0)
-		fprintf(stderr, "drtest compare: %s\n", e.text);
+		fprintf(stderr, "drtest changes: %s\n", e.text);
 	else
 		compare(&a, &b, q.all);
 	run_history_free(newest, newest_n);
