@@ -4,7 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/cluster/ground.h"
 #include "harness/cluster/undo.h"
 #include "harness/run/data_dir.h"

@@ -1,6 +1,6 @@
 -- A pair that `tiup cluster` deployed, seen from the control machine:
 --
---   drtest doctor --on attach --clusters examples/tiup-cluster.lua     what can be seen of these clusters, nothing changed
+--   drtest doctor --on attach --clusters examples/tiup-cluster.lua     all that a run would need of these clusters; they are only read
 --   DB_PASSWORD=… STORE_KEY=… STORE_SECRET=… drtest run scenarios/rehearse.lua --on attach --clusters examples/tiup-cluster.lua
 --
 -- It is Lua without libraries: a table, and env "NAME" for what must not stand in a file. drtest does only what is allowed here.

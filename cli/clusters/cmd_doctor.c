@@ -8,7 +8,7 @@
 #include "cli/version.h"
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/cluster/grants.h"
 #include "harness/cluster/ground.h"
 #include "harness/net/minio.h"
@@ -27,6 +27,19 @@ static void missing(void *arg, const char *what, const char *way_out)
 	strbuf_release(&clean);
 }
 
+static void in_the_way(void *arg, const char *what, const char *way_out)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	(void)arg;
+	secret_redact(&clean, what);
+	printf("  in the way %s\n             way out: ", clean.buf);
+	strbuf_reset(&clean);
+	secret_redact(&clean, way_out);
+	printf("%s\n", clean.buf);
+	strbuf_release(&clean);
+}
+
 /* who: "ok", "note", or a cluster */
 static void print_state(void *arg, const char *who, const char *what, const char *text)
 {
@@ -38,7 +51,7 @@ static void print_state(void *arg, const char *who, const char *what, const char
 	strbuf_release(&clean);
 }
 
-/* Each cluster of a clusters file, as far as it can be seen without changing anything. */
+/* All that a run would need of the clusters of a file, asked of each endpoint. */
 static int doctor_clusters(const struct ground *g, const char *file)
 {
 	struct err e = ERR_INIT;
@@ -48,8 +61,9 @@ static int doctor_clusters(const struct ground *g, const char *file)
 		fprintf(stderr, "drtest doctor: %s\n", e.text);
 		return EXIT_USAGE;
 	}
-	printf("drtest %s\nground %s, %s\n", drtest_version, g->name, file);
-	n = g->doctor(print_state, missing, NULL);
+	printf("drtest %s\nground %s, %s\n  %-10s %-11s %s\n", drtest_version, g->name, file,
+	       "WHERE", "WHAT", "FOUND");
+	n = g->doctor(print_state, in_the_way, NULL);
 	printf(n ? "%d in the way\n" : "nothing is in the way\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }
@@ -129,8 +143,9 @@ static const struct option_def defs[] = {
 	{ "on", OPTION_TEXT, "GROUND", "which ground is meant; a clusters file says it too",
 	  AT(ground) },
 	{ "clusters", OPTION_TEXT, "FILE",
-	  "what can be seen of each cluster of the file (addresses, ids, rights, TiCDC and its "
-	  "changefeeds, tables that TiCDC leaves out); nothing is changed",
+	  "all that a run would need of the file's clusters, and the way out of what is in the way: "
+	  "versions, rights, TLS, clocks, GC, safe points, changefeeds and their redo logs, tables that TiCDC "
+	  "leaves out; they are only read. The store gets a probe object, deleted again, where runs may write to it",
 	  AT(clusters) },
 	{ "fields", OPTION_FLAG, NULL,
 	  "every field of a clusters file, as docs/CLUSTERS.md has them", AT(fields) },

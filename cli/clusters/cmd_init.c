@@ -11,7 +11,7 @@
 #include "cli/options.h"
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/cluster/ground.h"
 #include "harness/os/fs.h"
 #include "harness/run/run.h"

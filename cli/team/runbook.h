@@ -5,7 +5,7 @@
 #define CLI_TEAM_RUNBOOK_H
 
 #include "cli/team/page.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "reports/run_history.h"
 
 struct runbook {

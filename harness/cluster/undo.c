@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/net/store.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"

@@ -90,10 +90,12 @@ int http_send(const struct http_request *r, struct deadline d, struct http_answe
 	CURL *curl = curl_easy_init();
 	struct call c = { .a = a };
 	int64_t left = deadline_left_ms(d);
+	struct curl_header *date = NULL;
 	CURLcode rc;
 
 	strbuf_reset(&a->body);
 	a->status = 0;
+	a->date_s = 0;
 	if (!curl)
 		return err_set(e, ERR_ENV, 0, "libcurl could not start");
 	curl_easy_setopt(curl, CURLOPT_URL, r->url);
@@ -132,6 +134,10 @@ int http_send(const struct http_request *r, struct deadline d, struct http_answe
 	rc = curl_easy_perform(curl);
 	curl_slist_free_all(to);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
+	if (rc == CURLE_OK &&
+	    curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK)
+		a->date_s = (int64_t)curl_getdate(date->value, NULL);
+	a->date_s = a->date_s < 0 ? 0 : a->date_s;
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	return rc == CURLE_OK ? 0 : no_answer(rc, &c, r, e);

@@ -17,6 +17,7 @@ struct http_tls { /* all may be NULL or "" */
 };
 struct http_answer {
 	long status;
+	int64_t date_s; /* the server's clock (Date), seconds since 1970; 0: not told */
 	struct strbuf body;
 };
 /* clang-format off */

@@ -81,6 +81,14 @@ static void error_of(json_t *j, char *out, size_t room)
 	strbuf_release(&said);
 }
 
+static void ms_of(json_t *j, const char *name, unsigned *out)
+{
+	json_int_t v = json_integer_value(json_object_get(j, name));
+
+	if (v > 0 && v <= UINT32_MAX)
+		*out = (unsigned)v;
+}
+
 static void take(struct ticdc_feed *f, json_t *j)
 {
 	static const char *const checkpoint[] = { "checkpoint_ts", "checkpoint_tso",
@@ -97,6 +105,8 @@ static void take(struct ticdc_feed *f, json_t *j)
 	text_of(consistent, "level", f->level, sizeof(f->level));
 	text_of(consistent, "storage", f->storage, sizeof(f->storage));
 	f->storage[strcspn(f->storage, "?")] = '\0';
+	ms_of(consistent, "flush_interval", &f->flush_ms);
+	ms_of(consistent, "meta_flush_interval", &f->meta_ms);
 	error_of(j, f->error, sizeof(f->error));
 	/* the new architecture tells the checkpoint in resolved_ts's place */
 	f->resolved_is_checkpoint = f->resolved_is_checkpoint || json_object_get(j, "gid") ||

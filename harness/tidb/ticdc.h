@@ -24,7 +24,8 @@ struct ticdc_feed {
 	char storage[300];
 	/* consistent.level; "": not told. Without --config TiCDC takes "none" and says nothing */
 	char level[16];
-	char error[600]; /* "[CDC:ErrX] message", TiCDC's own; "": none */
+	unsigned flush_ms, meta_ms; /* of [consistent]; 0: not told */
+	char error[600];            /* "[CDC:ErrX] message", TiCDC's own; "": none */
 };
 /* Takes every form that versions print: the API's full info, its list items, its status, `cdc cli
  * changefeed query` with and without -s of 5.x and later, and the Info line of `create`. */

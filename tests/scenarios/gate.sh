@@ -31,7 +31,7 @@ import glob, re
 WRITERS = {'harness/backup/restore.c': 1, 'harness/backup/snapshot.c': 2,  # a restore; locks that hold a snapshot still
            'harness/cluster/forensic.c': 3}                              # a dead cluster's disk, opened apart
 for f in sorted(glob.glob('harness/compare/*.c') + glob.glob('harness/backup/*.c') + glob.glob('harness/verify/*.c') +
-                ['harness/cluster/forensic.c', 'harness/cluster/attach_check.c']):
+                ['harness/cluster/forensic.c', 'harness/cluster/attach/attach_check.c', 'harness/cluster/attach/attach_doctor.c', 'harness/tidb/topology.c']):
     n = len(re.findall(r'\bsql_open\(', open(f).read()))
     print('ok' if n == WRITERS.get(f, 0) else 'bad', '%s: %d sessions that may write' % (f, n))
 P
@@ -41,7 +41,7 @@ done <"$scratch/out"
 
 # Each command is known: what it does to a cluster. A new one without is found here.
 nothing="list clean report history compare trend gate selftest suite sweep capacity run gameday runbook forecast"  # by scenarios, whose verbs are above; or no cluster at all
-reads="diff judge backup doctor"                                                             # proved by grants.sh with the servers' own logs
+reads="diff judge backup doctor init"                                                             # proved by grants.sh with the servers' own logs
 writes="restore load redo feed chaos"                                                        # on the server that the command line names
 for c in $("$DRTEST" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
 	case " $nothing $reads $writes " in *" $c "*) ok ;; *) bad "drtest $c: does it touch a cluster, and by which leave?" ;; esac

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/net/http.h"
 #include "harness/os/fs.h"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "harness/base/strbuf.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 

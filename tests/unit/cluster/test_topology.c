@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/os/fs.h"
 #include "harness/tidb/clusters_draft.h"
 

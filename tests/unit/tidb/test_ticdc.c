@@ -40,6 +40,7 @@ static void every_versions_changefeed_is_read(void **unused)
 	assert_string_equal(f.state, "normal");
 	assert_true(f.checkpoint_ts == TS && f.resolved_ts == 431434047157698570u);
 	assert_string_equal(f.level, "eventual");
+	assert_int_equal(f.flush_ms, 2000);
 	assert_string_equal(f.error, "");
 	/* cdc cli changefeed query, 6.2 and later */
 	f = feed(

@@ -1,8 +1,8 @@
 /* The attach ground: clusters that run already, as a clusters file (a Lua table, see examples/)
  * describes them. drtest does to them only what the file allows: a cluster without `expendable =
  * true` is neither killed nor overwritten, whatever the scenario says. One file a process. */
-#ifndef HARNESS_CLUSTER_ATTACH_H
-#define HARNESS_CLUSTER_ATTACH_H
+#ifndef HARNESS_CLUSTER_ATTACH_ATTACH_H
+#define HARNESS_CLUSTER_ATTACH_ATTACH_H
 
 #include "harness/cluster/ground.h"
 #include "harness/net/http.h"

@@ -8,7 +8,7 @@
 #include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
 #include "harness/base/xalloc.h"
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 #include "harness/net/http.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"

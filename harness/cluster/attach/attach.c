@@ -1,5 +1,5 @@
 /* The attach ground: endpoints and commands of clusters that are not ours. */
-#include "harness/cluster/attach.h"
+#include "harness/cluster/attach/attach.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,250 @@
+#include "harness/cluster/attach/attach_look.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/redo/reader.h"
+#include "harness/sql/rights.h"
+#include "harness/tidb/pd.h"
+#include "harness/tidb/ticdc.h"
+#include "harness/tidb/tidb.h"
+
+void look_find(struct look *k, const char *way_out, const char *fmt, ...)
+{
+	char text[1200];
+	size_t at = (size_t)snprintf(text, sizeof(text), "%s%s", k->a ? k->a->name : "",
+				     k->a ? ": " : "");
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + at, sizeof(text) - at, fmt, ap);
+	va_end(ap);
+	k->fn(k->arg, text, way_out);
+	k->n++;
+}
+
+void look_note(struct look *k, const char *what, const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	if (!k->note)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	k->note(k->arg, k->a ? k->a->name : "", what, text);
+}
+
+struct ticdc look_api(const struct attach_cluster *a)
+{
+	return (struct ticdc){ .api = a->ticdc, .tls = attach_http_tls(a) };
+}
+
+void look_at_right(struct look *k, const char *privilege, const char *verb)
+{
+	struct rights *r = rights_read(k->s, NULL);
+	char way_out[300];
+
+	if (r && !rights_have(r, privilege, NULL)) {
+		snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO %s", privilege,
+			 rights_account(r));
+		look_find(k, way_out, "the user %s may not %s: it lacks %s", k->a->sql.user, verb,
+			  privilege);
+	}
+	rights_free(r);
+}
+
+static void look_whether_empty(struct look *k)
+{
+	struct strbuf names = STRBUF_INIT;
+	unsigned n;
+
+	if (tidb_databases(k->s, &names, &n, NULL) == 0 && n)
+		look_find(k, "an empty cluster; is the address the one that is meant?",
+			  "it is not empty (it has %s), and a backup would be restored into "
+			  "it",
+			  names.buf);
+	strbuf_release(&names);
+}
+
+void look_at_ticdc(struct look *k)
+{
+	struct ticdc api = look_api(k->a);
+	struct err e = ERR_INIT;
+	unsigned captures = 0;
+	int v2 = ticdc_has_v2(&api, deadline_in_ms(LOOK_MS), &e);
+
+	if (v2 == 0)
+		look_find(
+			k, "TiCDC of 6.2 or later",
+			"TiCDC at %s has no open API v2, and no command to run `cdc cli` is known here",
+			k->a->ticdc);
+	else if (v2 < 0 || ticdc_captures(&api, deadline_in_ms(LOOK_MS), &captures, &e) < 0)
+		look_find(k, "ticdc in the clusters file, as seen from this host",
+			  "TiCDC does not answer as it should: %s", e.text);
+	else if (!captures)
+		look_find(k, "start `cdc server`", "TiCDC at %s has no capture", k->a->ticdc);
+	else
+		look_note(k, "TiCDC", "%s, %u capture%s", k->a->ticdc, captures,
+			  captures > 1 ? "s" : "");
+}
+
+/* TiCDC's own rule: a table with neither a primary key nor a unique one without NULLs is not
+ * replicated, and its create is refused. */
+void look_at_keys(struct look *k, bool must)
+{
+	struct strbuf names = STRBUF_INIT;
+	unsigned n;
+
+	if (tidb_tables_without_key(k->s, &names, &n, NULL) == 0 && n && must)
+		look_find(
+			k, "a primary key for each",
+			"TiCDC refuses to make a changefeed: %u table%s neither a primary nor a unique key: %s",
+			n, n > 1 ? "s have" : " has", names.buf);
+	else if (n)
+		look_note(
+			k, "no key",
+			"TiCDC does not replicate %u table%s without a key, their rows are lost with the cluster: %s",
+			n, n > 1 ? "s" : "", names.buf);
+	strbuf_reset(&names);
+	if (tidb_vector_columns(k->s, &names, &n, NULL) == 0 && n && must)
+		look_find(k, "leave these tables out of the changefeed",
+			  "TiCDC's redo log has no VECTOR that a replay could take: %s", names.buf);
+	else if (n)
+		look_note(k, "VECTOR", "no redo log can bring these back: %s", names.buf);
+	strbuf_release(&names);
+}
+
+void look_at_status(struct look *k)
+{
+	struct http_tls tls = attach_http_tls(k->a);
+	struct http_answer a = HTTP_ANSWER_INIT;
+	struct err e = ERR_INIT;
+	char url[320];
+
+	snprintf(url, sizeof(url), "%s/status", k->a->status);
+	if (http_call("GET", url, NULL, &tls, deadline_in_ms(LOOK_MS), &a, &e) < 0)
+		look_find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+			  "its status port: %s", e.text);
+	else if (a.status != 200 || !strstr(a.body.buf, "TiDB"))
+		look_find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+			  "%s is not TiDB's status port", url);
+	http_answer_release(&a);
+}
+
+/* TiCDC deletes the log of a changefeed that is removed, not at once, and its mark stays: what is
+ * left may be a part. */
+static void look_for_mark(struct look *k, struct store *s, const char *field)
+{
+	struct store_list list = { 0 };
+
+	if (store_list(s, "delete_", &list, NULL) == 0 && list.n)
+		look_find(k, "the log of a changefeed that runs, under a prefix of its own",
+			  "%s: TiCDC's mark %.100s lies there: the changefeed was removed, and "
+			  "TiCDC deletes its log",
+			  field, list.objects[0].key);
+	store_list_release(&list);
+}
+
+void look_at_store(struct look *k, const char *uri, const char *field, bool log)
+{
+	struct err e = ERR_INIT;
+	struct store *s = store_open(uri, &(struct store_opts){ .patience_ms = LOOK_MS }, &e);
+	struct redo_meta m;
+	bool there = true;
+	int rc = !s ? -1 : log ? redo_read_meta(s, &m, &e) : store_bucket_exists(s, &there, &e);
+
+	if (rc < 0 || !there)
+		look_find(k,
+			  log ? "redo in the clusters file: the changefeed's consistent.storage"
+			      : "store in the clusters file: a bucket that is there, "
+				"and its keys",
+			  "%s: %s", field, rc < 0 ? e.text : "the bucket is not there");
+	else if (log)
+		look_note(k, field,
+			  "%s: checkpoint-ts %" PRIu64 ", resolved-ts %" PRIu64 ", %.1f s behind",
+			  store_uri_redacted(s), m.checkpoint_ts, m.resolved_ts,
+			  (double)(clock_wall_ms() - tso_ms(m.resolved_ts)) / 1000);
+	else
+		look_note(k, field, "%s", store_uri_redacted(s));
+	if (s && log)
+		look_for_mark(k, s, field);
+	store_free(s);
+}
+
+/* Two names of one cluster, or another cluster than the one that is meant. */
+void look_at_ids(struct look *k, const struct attach_file *f)
+{
+	uint64_t ids[ATTACH_CLUSTERS_MAX] = { 0 };
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct http_tls tls = attach_http_tls(&f->c[i]);
+		struct pd_members m;
+
+		k->a = &f->c[i];
+		if (!f->c[i].pd[0] ||
+		    pd_members(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) < 0)
+			continue;
+		ids[i] = m.cluster_id;
+		look_note(k, "cluster_id", "\"%" PRIu64 "\"%s", m.cluster_id,
+			  f->c[i].cluster_id ? ""
+					     : " (put it into the clusters file: no other is "
+					       "taken for it then)");
+		if (f->c[i].cluster_id && f->c[i].cluster_id != m.cluster_id)
+			look_find(k, "the address, or cluster_id, in the clusters file",
+				  "PD at %s is of cluster %" PRIu64 ", the file says %" PRIu64,
+				  f->c[i].pd, m.cluster_id, f->c[i].cluster_id);
+		for (size_t o = 0; o < i; o++)
+			if (ids[o] == ids[i])
+				look_find(
+					k, "another address for one of them",
+					"it is the same cluster as %s: a changefeed would write into its own "
+					"source",
+					f->c[o].name);
+	}
+	k->a = NULL;
+}
+
+int attach_check(finding_fn *fn, void *arg)
+{
+	const struct attach_file *f = attach_used();
+	struct look k = { .fn = fn, .arg = arg };
+	bool mysql = false;
+
+	if (!f)
+		return 0;
+	for (size_t i = 0; i < f->n; i++)
+		mysql = mysql || f->c[i].mysql;
+	look_at_ids(&k, f);
+	if (attach_thing_needed(ATTACH_STORE))
+		look_at_store(&k, f->store, "store", false);
+	if (attach_thing_needed(ATTACH_REDO))
+		look_at_store(&k, f->redo, "redo", true);
+	for (size_t i = 0; i < f->n; i++) {
+		unsigned does = attach_needed_of(&f->c[i]);
+
+		if (!does || f->c[i].command[ATTACH_START][0])
+			continue;
+		k.a = &f->c[i];
+		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL);
+		if (!k.s) /* told already */
+			continue;
+		if (f->c[i].status[0])
+			look_at_status(&k);
+		if (does & 1u << ABLE_CHANGEFEED) {
+			look_at_ticdc(&k);
+			look_at_keys(&k, true);
+		}
+		if (does & 1u << ABLE_RESTORE)
+			look_whether_empty(&k);
+		if (!mysql && does & 1u << ABLE_BACKUP)
+			look_at_right(&k, "BACKUP_ADMIN", "BACKUP");
+		if (!mysql && does & 1u << ABLE_RESTORE)
+			look_at_right(&k, "RESTORE_ADMIN", "RESTORE");
+		sql_close(k.s);
+	}
+	return k.n;
+}
