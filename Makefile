@@ -27,7 +27,8 @@ dir_of = $(if $(filter $(1),workloads chaos reports suites),$(1),harness/$(1))
 lib_of = $(BUILD)/lib$(1).a
 srcs_of = $(wildcard $(call dir_of,$(1))/*.c $(call dir_of,$(1))/*/*.c)
 objs_of = $(patsubst %.c,$(BUILD)/%.o,$(call srcs_of,$(1))) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(call dir_of,$(1))/*.cc))
-lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua))
+lua_of = $(patsubst %.lua,$(BUILD)/%.lua.o,$(wildcard $(call dir_of,$(1))/*.lua $(call dir_of,$(1))/loads/*.lua \
+	$(if $(filter bindings,$(1)),scenarios/lib/*.lua)))
 # What reports carry inside themselves: scripts, style sheets, and the vendored ones' licence.
 web_of = $(patsubst %,$(BUILD)/%.embed.o,$(wildcard $(call dir_of,$(1))/*.js $(call dir_of,$(1))/*.css $(call dir_of,$(1))/*.json \
 	$(call dir_of,$(1))/vendor/*/* $(call dir_of,$(1))/live/*.js))

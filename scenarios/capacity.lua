@@ -1,4 +1,5 @@
 -- How much can the pair of clusters take? The rate is raised until a target breaks, then narrowed down: the highest rate that holds, with its curve.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -52,10 +53,7 @@ return scenario {
       load = t:load { opt.load, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.min_rate, rand_type = opt.rand_type,
                       reconnect = true, backlog_max = 100000000 }
       load:prepare { on = primary }
-      primary:set_gc(false)
-      local backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "capacity", sink = secondary, start_ts = backup.ts, redo = store:url "redo/capacity" }
+      feed = drill.replicate(primary, secondary, store, "capacity")
       t:caught_up(feed)
       load:start { on = primary }
       return ("%s  %s  %s workers, target %s"):format(tostring(primary), tostring(secondary), opt.workers, opt.target)

@@ -1,5 +1,6 @@
 -- Tables are altered under load while the changefeed is killed, frozen and cut off in the middle of it; then the primary dies in a DDL and
 -- the replay dies too. Every DDL must be applied exactly once, in its place among the rows, on both ways.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -7,10 +8,7 @@ return scenario {
   name = "ddl_under_fire",
   promotes = true,
   needs = { "kill", "pause", "link", "cut" },
-  options = {
-    tables     = { 2,   "tables", min = 1, max = 10000 },
-    table_size = { 500, "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,   "connections of the load", min = 1, max = 100000 },
+  options = drill.options {
     rate       = { 80,  "transactions per second over all of them", max = 10000000 },
     ddls       = { 8,   "DDLs under fire" },
   },
@@ -41,9 +39,7 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       link = t:link { "feed", secondary }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
+      load = drill.load(t, primary, opt)
       primary:set_gc(false)
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
@@ -74,8 +70,7 @@ return scenario {
         end
       end
       load:stop()
-      local last = primary:position()
-      t:eventually("the secondary has all that the primary has", t:timeout "1m", function() return feed:reached(last) end)
+      drill.drain(t, feed, primary, "the secondary has all that the primary has")
       t:check("the secondary equals the primary, structure and rows", t.verify.same(primary, secondary))
       return ("%d DDLs; %s"):format(opt.ddls, table.concat(fires, ", "))
     end)
@@ -105,14 +100,8 @@ return scenario {
         killed:heal()
       end
       local replay = secondary:apply_redo(store:url "redo/forth")
-      t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
-        t:rpo(ledger)
-      end)
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      drill.promote(t, load, secondary, { of = primary, point = replay.point })
+      drill.stop(t, load, secondary)
       return ("%s rows of %s transactions, %s DDLs"):format(text.commas(replay.rows), text.commas(replay.transactions), text.commas(replay.ddls))
     end)
   end,

@@ -1,5 +1,6 @@
 -- After a disaster the old primary's disk turns up again. It must not simply rejoin: it holds transactions that the promoted secondary never
 -- saw. The drill counts them, rebuilds it from the new primary, and moves the service back by plan, without loss.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -7,26 +8,17 @@ return scenario {
   name = "failback",
   promotes = true,
   needs = { "kill" },
-  options = {
-    tables     = { 2,    "tables", min = 1, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
+  options = drill.options {
     soak       = { "3s", "write load before the disaster" },
   },
   run = function(t, opt)
-    local store, old, secondary, rebuilt, load, backup, feed, point, lost
+    local store, old, secondary, rebuilt, load, feed, point, lost
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       old, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = old }
-      load:start { on = old }
-      old:set_gc(false)
-      backup = old:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = old:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, old, opt)
+      feed = drill.replicate(old, secondary, store)
       t:caught_up(feed)
       t:redo_caught_up(feed)
     end)
@@ -35,15 +27,8 @@ return scenario {
       t:sleep(opt.soak)
       t:disaster { kill = old, while_busy = feed, within = "4s" }
       load:wait_disconnected()
-      t:phase "replay"
-      point = secondary:apply_redo(store:url "redo/forth").point
-      local ledger
-      t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = old, point = point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = old, point = point, snapshot = held }))
-        t:rpo(ledger)
-      end)
+      point = drill.replay(t, secondary, store:url "redo/forth").point
+      local ledger = drill.promote(t, load, secondary, { of = old, point = point })
       lost = ledger.lost
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)
@@ -75,8 +60,7 @@ return scenario {
       t:sleep "1s"
       local from = t:now()
       load:stop()
-      local last = secondary:position()
-      t:eventually("the rebuilt one has all of it", t:timeout "1m", function() return feed:reached(last) end)
+      drill.drain(t, feed, secondary, "the rebuilt one has all of it")
       feed:stop()
       t:check("both sides are equal", t.verify.same(secondary, rebuilt))
       local ledger = t.verify.ledger(load, rebuilt, { of = secondary })

@@ -1,16 +1,13 @@
 -- The changefeed dies again and again under load, by SIGKILL or Ctrl-C at instants that the seed draws, and is started again by its operator:
 -- it goes on from its checkpoint, and nothing is lost, doubled or out of order, neither in the secondary nor in the redo log.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
 return scenario {
   name = "feed_restart",
   needs = { "kill", "interrupt" },
-  options = {
-    tables     = { 2,      "tables", min = 1, max = 10000 },
-    table_size = { 500,    "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,      "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,    "transactions per second over all of them", max = 10000000 },
+  options = drill.options {
     deaths     = { 6,      "how often the changefeed dies" },
     life       = { "1.5s", "how long it lives between, at most" },
   },
@@ -24,9 +21,7 @@ return scenario {
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
+      load = drill.load(t, primary, opt)
       primary:set_gc(false)
       backup = primary:backup(store:url "backup/full")
       secondary:restore(backup)
@@ -51,15 +46,13 @@ return scenario {
         t:check("the checkpoint never goes back", now >= checkpoint, ("%s, after %s"):format(tostring(now), tostring(checkpoint)))
         checkpoint = now
       end
-      local from = primary:position()
-      t:eventually("the changefeed has caught up", t:timeout "30s", function() return feed:reached(from) end)
+      drill.drain(t, feed, primary, "the changefeed has caught up", "30s")
       return ("%d deaths"):format(opt.deaths)
     end)
 
     t:step("the secondary equals the primary", function()
       load:stop()
-      local last = primary:position()
-      t:eventually("the secondary has all that the primary has", t:timeout "30s", function() return feed:reached(last) end)
+      drill.drain(t, feed, primary, "the secondary has all that the primary has", "30s")
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
       t:check("no acknowledged write is missing", t.verify.ledger(load, secondary, { of = primary }))
     end)
@@ -69,13 +62,9 @@ return scenario {
       t:sleep(t:random_time("500ms", "2500ms"))
       t:disaster { kill = primary, while_busy = feed, within = "3s" }
       load:wait_disconnected()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
+      local replay = drill.replay(t, secondary, store:url "redo/forth")
       t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
+      drill.judge(t, load, secondary, { of = primary, point = replay.point })
       return ("%s rows of %s transactions, out of the log of %d changefeeds"):format(text.commas(replay.rows), text.commas(replay.transactions),
         opt.deaths + 1)
     end)

@@ -1,5 +1,6 @@
 -- The team's own rehearsal: the primary dies at an instant that nobody knows, people recover by their own means, and drtest watches, times, and judges
 -- what they made of it. What they type meanwhile is kept; "service" says that the secondary serves, "redundant" that it has a partner again, "done" ends it.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -79,8 +80,7 @@ return scenario {
 
     t:step("a load in a database of its own", function()
       load:start { on = primary }
-      local from = primary:position()
-      t:eventually("the changefeed has brought it to the secondary", t:timeout "2m", function() return feed:reached(from) end)
+      drill.drain(t, feed, primary, "the changefeed has brought it to the secondary", "2m")
       t:redo_caught_up(feed)
       return ("%d transactions/s; now anything may happen, within %s"):format(opt.rate, opt.window)
     end)
@@ -119,12 +119,7 @@ return scenario {
     if not t:planning() and not served then return end
 
     t:step("service on the secondary, judged", function()
-      t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = point, snapshot = held }))
-        t:rpo(ledger)
-      end)
+      drill.promote(t, load, secondary, { of = primary, point = point })
       return "up to " .. tostring(point)
     end)
 
@@ -132,8 +127,7 @@ return scenario {
       if t:planning() then return end
       local word = until_word(opt.redundancy, "\"redundant\" or \"done\"", "redundant")
       if word == "redundant" then t:recovered("redundant", t:now()) end
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      drill.stop(t, load, secondary)
       return word == "redundant" and "as was typed; drtest did not look at it" or "nobody said so"
     end)
 

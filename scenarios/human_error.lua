@@ -1,5 +1,6 @@
 -- A wrong statement reaches the primary, and the changefeed brings it to the secondary: no cluster is dead, and both are wrong. Found after a while, it is
 -- undone in each way that the ground has, each from the same state; the report says what each costs and which to take.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -13,7 +14,7 @@ local kinds = { "delete", "update", "truncate", "drop" }
 
 return scenario {
   name = "human_error",
-  options = {
+  options = drill.options {
     statement  = { "any", "the wrong one: delete (without WHERE), update (without WHERE), truncate, drop; any: drawn by the seed",
                    choices = { "any", "delete", "update", "truncate", "drop" } },
     hits       = { "busy", "the table that it hits: busy (the load writes to it; of a drop its workers would die, so that one hits a quiet table) or quiet",
@@ -21,9 +22,6 @@ return scenario {
     found      = { "3s", "from the statement until somebody finds it and stops the writes" },
     held       = { false, "the secondary is held back: nothing reaches it from before the statement on, while the redo log goes on" },
     tables     = { 3,    "tables; the load writes to all but the last, which is the quiet one", min = 2, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
     soak       = { "3s", "write load before the statement" },
   },
   run = function(t, opt)
@@ -80,14 +78,8 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       if opt.held then link = t:link { "feed", secondary } end
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = opt.tables - 1, workers = opt.workers,
-                      rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt, { load_tables = opt.tables - 1 })
+      feed, backup = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
       t:redo_caught_up(feed)
     end)
@@ -120,13 +112,15 @@ return scenario {
 
     t:step("the secondary, where it has not arrived", function()
       local way, needs = "the secondary's lag", "a changefeed with a redo log, and a secondary that lags or is held back"
-      local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary", "move the service there" }
+      local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary",
+                     "move the service there" }
       local from = t:now()
       if t:on_tidb() then feed:stop() else t:kill(primary, "changefeed") end
       if hold then hold:heal() end
       local meta = t.redo.meta(store:url "redo/forth")
       if not t:planning() and meta.checkpoint_ts >= at then
-        t:way { name = way, closed = ("the statement had arrived before it was found, %s later"):format(text.seconds(seconds_since)), steps = what, needs = needs }
+        t:way { name = way, closed = ("the statement had arrived before it was found, %s later"):format(text.seconds(seconds_since)), steps = what,
+                needs = needs }
         return "closed: it has arrived"
       end
       local until_ts = not t:planning() and meta.resolved_ts < at and meta.resolved_ts or point
@@ -149,8 +143,8 @@ return scenario {
         local took = t:now() - from
         past_took = took
         local ledger, model = judge_point(way, past, point)
-        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
-                steps = { "restore the last full backup on a spare cluster", "roll it forward by the binary log up to just before the statement",
+        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong,
+                seconds = took, steps = { "restore the last full backup on a spare cluster", "roll it forward by the binary log up to just before the statement",
                           "move the service there", "build a new secondary" },
                 needs = "full backups, the log of changes since, a spare cluster" }
         t:figure("rolled_forward", n)
@@ -193,7 +187,8 @@ return scenario {
           return "closed: " .. reason
         end
         local ledger, check, rows_wrong = judge_mended(way, reversed)
-        t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took, steps = what, needs = needs }
+        t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took,
+                steps = what, needs = needs }
         return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
       end)
     end

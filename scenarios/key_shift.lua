@@ -1,6 +1,7 @@
 -- Every key of a table moves up by one in a single transaction: each row's new key is another row's old one, so whoever brings the transaction over has to
 -- delete all before it inserts any. First the changefeed does it by itself, and both clusters are compared; then the primary dies before the secondary has it,
 -- and the replay does it. A TiCDC that cuts a large transaction loses a row at each cut (docs/TICDC-FAULTS.md).
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -35,17 +36,13 @@ return scenario {
       primary:sql "CREATE DATABASE queue"
       fill "live"
       fill "dead"
-      primary:set_gc(false)
-      local backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "shift", sink = secondary, start_ts = backup.ts, redo = store:url "redo/shift" }
+      feed = drill.replicate(primary, secondary, store, "shift")
       t:redo_caught_up(feed)
     end)
 
     t:step("the changefeed brings the move over", function()
       shift "live"
-      local at = primary:position()
-      t:eventually("the changefeed is in step", t:timeout "1m", function() return feed:reached(at) end)
+      drill.drain(t, feed, primary, "the changefeed is in step")
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
@@ -59,8 +56,7 @@ return scenario {
     end)
 
     t:step("replay", function()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/shift")
+      local replay = drill.replay(t, secondary, store:url "redo/shift")
       t:phase "check"
       if t:planning() then return end
       local found = secondary:query "SELECT COUNT(*), COALESCE(SUM(guest = place - 1), 0) FROM queue.dead"

@@ -1,5 +1,6 @@
 -- The changefeed that runs already, with its redo log: the primary, which the clusters file marks expendable, dies under a load in a database of its
 -- own; the log is replayed on the secondary, and every transaction of the load is accounted for. For a pair made for this, as alike the real one as can be.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -30,11 +31,8 @@ return scenario {
     if not live then return end -- nothing runs here: the check above has failed
 
     t:step("a load in a database of its own", function()
-      load = t:load { "oltp_write_only", db = opt.db, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      local from = primary:position()
-      t:eventually("the running changefeed has brought it to the secondary", t:timeout "2m", function() return live.feed:reached(from) end)
+      load = drill.load(t, primary, opt, { db = opt.db })
+      drill.drain(t, live.feed, primary, "the running changefeed has brought it to the secondary", "2m")
       t:redo_caught_up(live.feed)
       t:sleep(opt.soak)
     end)
@@ -47,16 +45,9 @@ return scenario {
     end)
 
     t:step("replay the redo log", function()
-      t:phase "replay"
-      local replay = secondary:apply_redo(live.redo)
-      t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
-        t:rpo(ledger)
-      end)
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      local replay = drill.replay(t, secondary, live.redo)
+      drill.promote(t, load, secondary, { of = primary, point = replay.point })
+      drill.stop(t, load, secondary)
       return text.replayed(replay)
     end)
   end,

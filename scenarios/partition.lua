@@ -1,6 +1,7 @@
 -- The network falls apart: the links between changefeed, primary, secondary and store are cut, swallow what they are given, or do so in
 -- one direction, one after another; the changefeed must find back by itself and lose or double nothing. Then the primary is cut off from
 -- everything while it lives: the secondary takes over, the old primary is shot before the links heal, and nothing of two masters is left.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -8,15 +9,11 @@ return scenario {
   name = "partition",
   promotes = true,
   needs = { "kill", "link", "cut", "black_hole", "reset", "stall_commit" },
-  options = {
-    tables     = { 2,    "tables", min = 1, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
+  options = drill.options {
     weather    = { "9s", "how long links fail here and there, before the primary is cut off" },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed
+    local store, primary, secondary, load, feed
     local to_primary, to_secondary, to_store, app, links
 
     t:step("set up", function()
@@ -26,13 +23,8 @@ return scenario {
       if not t:on_tidb() then to_primary = t:link { "feed", primary } end -- TiCDC reads TiKV itself: nothing can be between them
       links = { to_secondary, to_store, to_primary }
       app = t:link { "load", primary }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt)
+      feed = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
     end)
 
@@ -47,8 +39,7 @@ return scenario {
       end
       local storm = t:schedule(entries)
       storm:wait()
-      local from = primary:position()
-      t:eventually("the changefeed has caught up by itself", t:timeout "60s", function() return feed:reached(from) end)
+      drill.drain(t, feed, primary, "the changefeed has caught up by itself", "60s")
       return ("%d faults; the changefeed connected %s times to the secondary, %s times to the store"):format(storm:count(),
         text.commas(to_secondary:stats().connections), text.commas(to_store:stats().connections))
     end)
@@ -67,18 +58,10 @@ return scenario {
       -- first the gun, then the promotion: a changefeed that found its way back later would write over the new master's rows
       t:fault { kill = primary }
       t:heal()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
-      local ledger
-      t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
-        t:rpo(ledger)
-      end)
+      local replay = drill.replay(t, secondary, store:url "redo/forth")
+      local ledger = drill.promote(t, load, secondary, { of = primary, point = replay.point })
       t:sleep "1s"
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      drill.stop(t, load, secondary)
       t:check("no write that the new master acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)

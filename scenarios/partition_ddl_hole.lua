@@ -1,6 +1,7 @@
 -- A hole in TiCDC's own redo log: while the secondary stands still, a partition is exchanged and another one truncated; rows that go into the new
 -- partition are in no file of the log, although its resolvedTs has passed them. The drill shows it: what the log vouches for is missing after the
 -- replay, and no replay can bring it back. TiCDC is the one that lost it (classic architecture; the new one holds resolvedTs back).
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 
 return scenario {
@@ -21,13 +22,9 @@ return scenario {
       primary:sql "CREATE TABLE hole.stage (id INT, day INT, amount INT, note VARCHAR(20), PRIMARY KEY (id, day))"
       for i = 1, 30 do primary:sql(("INSERT INTO hole.sale VALUES (%d, %d, %d, 'old')"):format(i, i * 9, i)) end
       primary:sql "INSERT INTO hole.stage VALUES (500, 50, 1, 'staged')"
-      primary:set_gc(false)
-      local backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "hole", sink = secondary, start_ts = backup.ts, redo = store:url "redo/hole" }
+      feed = drill.replicate(primary, secondary, store, "hole")
       t:redo_caught_up(feed)
-      local at = primary:position()
-      t:eventually("the changefeed is in step", t:timeout "1m", function() return feed:reached(at) end)
+      drill.drain(t, feed, primary, "the changefeed is in step")
     end)
 
     t:step("partitions change while the secondary stands still", function()
@@ -48,8 +45,7 @@ return scenario {
     end)
 
     t:step("replay", function()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/hole")
+      local replay = drill.replay(t, secondary, store:url "redo/hole")
       t:phase "check"
       if t:planning() then return end
       if replay.point < last then

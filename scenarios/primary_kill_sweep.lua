@@ -1,5 +1,6 @@
 -- The primary dies at an instant that the seed draws: in its backup, in the restore, while the changefeed catches up, in steady state, in
 -- a DDL, or while the redo log is flushed. The secondary must then hold a whole piece of the primary's history, and lose no more than promised.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -10,12 +11,8 @@ return scenario {
   name = "primary_kill_sweep",
   promotes = true,
   needs = { "kill", "link" },
-  options = {
+  options = drill.options {
     phase      = { "any", "when the primary dies; any: the seed draws it", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
-    tables     = { 2,     "tables", min = 1, max = 10000 },
-    table_size = { 500,   "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,     "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,   "transactions per second over all of them", max = 10000000 },
     soak       = { "3s",  "steady state: the disaster falls into it" },
     lag        = { "3s",  "how far the changefeed may be behind, beyond its flush interval" },
   },
@@ -35,9 +32,7 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       to_store = t:link { "feed", store }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
+      load = drill.load(t, primary, opt)
       t:sleep "300ms"
       return "the primary dies: " .. phase
     end)
@@ -103,8 +98,7 @@ return scenario {
       end
       local point = backup.ts
       if feed then
-        t:phase "replay"
-        local replay = secondary:apply_redo(store:url "redo/forth")
+        local replay = drill.replay(t, secondary, store:url "redo/forth")
         point = replay.point
         t:figure("replayed_rows", replay.rows)
       elseif phase == "backup" then
@@ -118,8 +112,7 @@ return scenario {
         t:check("every row is exactly as it was at that point", t.verify.model(load, secondary, { of = primary, point = point, snapshot = held }))
         t:rpo(ledger)
       end)
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      drill.stop(t, load, secondary)
       t:figure("recovered_from", feed and "the redo log" or "the backup")
       if feed and phase ~= "catch-up" then
         local promised = flush_ms + meta_ms + t:duration(opt.lag)

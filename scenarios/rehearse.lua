@@ -1,6 +1,7 @@
 -- If the primary died now: how long would the replay take, how much would be lost, would the rest be right? A scratch cluster is filled
 -- from a backup and a copy of the live redo log, and compared with the living primary. There nothing is written and nothing killed; it is
 -- read: a full backup at 120 MB/s, unless the clusters file names one, and every table once.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -40,9 +41,7 @@ return scenario {
         return ("%s, its redo log is read, never written"):format(tostring(primary))
       end
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
+      load = drill.load(t, primary, opt)
       primary:set_gc(false)
       local full = primary:backup(store:url "backup/full")
       secondary:restore(full)

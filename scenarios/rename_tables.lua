@@ -1,6 +1,7 @@
 -- Tables are exchanged by one RENAME TABLE, as tools for changing a schema online do at their end: the old one steps aside, the new one takes its name.
 -- First the changefeed brings it over, and both clusters are compared; then the primary dies before the secondary has done it, and the replay does it: each
 -- statement whole, or not at all. A TiCDC that takes the statement apart and loses the order leaves names without their table (docs/TICDC-FAULTS.md).
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 
 return scenario {
@@ -36,18 +37,14 @@ return scenario {
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       fill "live"
       fill "dead"
-      primary:set_gc(false)
-      local backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "exchange", sink = secondary, start_ts = backup.ts, redo = store:url "redo/exchange" }
+      feed = drill.replicate(primary, secondary, store, "exchange")
       t:redo_caught_up(feed)
     end)
 
     t:step("the changefeed brings the exchange over", function()
       exchange "live"
       primary:sql "CREATE TABLE live.behind (id INT PRIMARY KEY)"
-      local at = primary:position()
-      t:eventually("the changefeed is in step", t:timeout "1m", function() return feed:reached(at) end)
+      drill.drain(t, feed, primary, "the changefeed is in step")
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
@@ -62,8 +59,7 @@ return scenario {
     end)
 
     t:step("replay", function()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/exchange")
+      local replay = drill.replay(t, secondary, store:url "redo/exchange")
       t:phase "check"
       if t:planning() then return end
       local done, not_done, neither = 0, 0, {}
@@ -80,7 +76,8 @@ return scenario {
       local whole = #neither == 0 and (done == 0 or not_done == 0)
       local right = whole and not (replay.point >= after and done == 0) and not (replay.point < before and done > 0)
       t:check("the exchange is done whole, or not at all", right, whole and ("%d of %d tables are exchanged"):format(done, opt.pairs)
-        or ("%d of %d tables are exchanged, %d not; %s"):format(done, opt.pairs, not_done, #neither > 0 and table.concat(neither, ", ") or "half of a statement"))
+        or ("%d of %d tables are exchanged, %d not; %s"):format(done, opt.pairs, not_done, #neither > 0 and table.concat(neither, ", ")
+          or "half of a statement"))
       return replay.point >= after and "the log holds the exchange" or "the log ends at the exchange"
     end)
   end,

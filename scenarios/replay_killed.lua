@@ -1,5 +1,6 @@
 -- The primary is gone, and the replay of the redo log dies n times by SIGKILL before one gets to its end: whatever the dead ones left
 -- half done, the last one brings the secondary exactly to the replay point, and one more changes nothing.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -7,28 +8,20 @@ return scenario {
   name = "replay_killed",
   promotes = true,
   needs = { "kill", "link", "delay" },
-  options = {
-    tables     = { 2,    "tables", min = 1, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
+  options = drill.options {
     rate       = { 200,  "transactions per second over all of them", max = 10000000 },
     soak       = { "4s", "write load before the disaster" },
     deaths     = { 5,    "how often the replay dies" },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed, link
+    local store, primary, secondary, load, feed, link
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       link = t:link { "replay", secondary }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt)
+      feed = drill.replicate(primary, secondary, store)
     end)
 
     t:step("disaster", function()
@@ -62,8 +55,7 @@ return scenario {
     end)
 
     t:step("the last one", function()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
+      local replay = drill.replay(t, secondary, store:url "redo/forth")
       local once = t.verify.snapshot(secondary, load)
       t:phase "check" -- nobody needs one more to be served
       local again = secondary:apply_redo(store:url "redo/forth")
@@ -71,15 +63,11 @@ return scenario {
       local column = secondary:query "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_NAME = 'sbtest1' AND COLUMN_NAME = 'extra'"
       t:check("the DDL is there once", t:planning() or column[1][1] == "1")
       t:promote(load, secondary, function(held)
-        local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = once })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = once }))
+        drill.judge(t, load, secondary, { of = primary, point = replay.point, snapshot = once })
         once:release()
-        t:rpo(ledger)
         t:check("one more replay changes nothing", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
       end)
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      drill.stop(t, load, secondary)
       return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
     end)
   end,

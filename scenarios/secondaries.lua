@@ -1,5 +1,6 @@
 -- One primary, several secondaries, each with a changefeed and a redo log of its own. The primary dies: which secondary is newest, and why; it is promoted, and
 -- the others are pointed at it without a new full copy where the TSOs allow it. Judged on all of them.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -7,13 +8,9 @@ return scenario {
   name = "secondaries",
   promotes = true,
   needs = { "kill", "link" },
-  options = {
+  options = drill.options {
     secondaries = { 2,     "how many", min = 2, max = 3 },
     behind      = { "2s",  "the last one's link is slow for so long before the disaster; 0s: no" },
-    tables      = { 2,     "tables", min = 1, max = 10000 },
-    table_size  = { 500,   "rows of each", min = 1, max = 2147483647 },
-    workers     = { 8,     "connections of the load", min = 1, max = 100000 },
-    rate        = { 100,   "transactions per second over all of them", max = 10000000 },
     soak        = { "4s",  "write load before the disaster" },
   },
   run = function(t, opt)
@@ -40,9 +37,7 @@ return scenario {
         all[i - 1] = { cluster = made[i], redo = store:url("redo/secondary-" .. i - 1) }
       end
       local slow = t:duration(opt.behind) > 0 and t:link { "feed", all[#all].cluster }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
+      load = drill.load(t, primary, opt)
       primary:set_gc(false)
       backup = primary:backup(store:url "backup/full")
       for _, s in ipairs(all) do

@@ -1,5 +1,6 @@
 -- The secondary cannot keep up: the way to it is slow and late, then it freezes. The redo log has to advance all the same, and when the
 -- primary dies while the secondary is far behind, the replay brings everything that the log has: loss is the log's lag, not the secondary's.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -7,28 +8,20 @@ return scenario {
   name = "slow_secondary",
   promotes = true,
   needs = { "kill", "pause", "link", "delay", "slow" },
-  options = {
-    tables     = { 2,    "tables", min = 1, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
+  options = drill.options {
     rate       = { 150,  "transactions per second over all of them", max = 10000000 },
     behind     = { "5s", "how far the secondary is behind when the disaster comes" },
     lag        = { "2s", "how far the redo log may be behind, beyond its flush interval" },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed, link
+    local store, primary, secondary, load, feed, link
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       link = t:link { "feed", secondary }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt)
+      feed = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
     end)
 
@@ -52,15 +45,8 @@ return scenario {
       t:phase "replay"
       local torn = t.verify.snapshot(secondary, load)
       local replay = secondary:apply_redo(store:url "redo/forth")
-      local ledger
-      t:promote(load, secondary, function(held)
-        ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })
-        t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-        t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point, snapshot = held }))
-        t:rpo(ledger)
-      end)
-      load:stop()
-      t:check("every row is as all its transactions left it", t.verify.model(load, secondary, { of = secondary }))
+      local ledger = drill.promote(t, load, secondary, { of = primary, point = replay.point })
+      drill.stop(t, load, secondary)
       local before = t.verify.model(load, secondary, { of = primary, before = true, snapshot = torn })
       torn:release()
       local promised = 2200 + t:duration(opt.lag)

@@ -1,33 +1,25 @@
 -- The object store goes away while the changefeed writes its redo log: killed and started again, frozen, answering 503 and 403, cutting
 -- connections in mid-body, slow. Nothing may advance that is not durable, the changefeed must go on by itself, and a replay afterwards
 -- must find every transaction that was acknowledged up to the log's end.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
 return scenario {
   name = "store_outage",
   needs = { "store", "kill", "pause", "link", "refuse", "cut_body" },
-  options = {
-    tables     = { 2,      "tables", min = 1, max = 10000 },
-    table_size = { 500,    "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,      "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,    "transactions per second over all of them", max = 10000000 },
+  options = drill.options {
     outage     = { "2.5s", "how long each outage lasts: longer than a flush interval, so that a flush falls into it" },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed, link
+    local store, primary, secondary, load, feed, link
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       link = t:link { "feed", store }
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt)
+      feed = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
     end)
 
@@ -43,8 +35,7 @@ return scenario {
         if total then t:check("resolvedTs stands still while nothing can be made durable", before == during) end
         t:check("the primary serves all the while", load:stats().acked > acked)
         finish()
-        local from = primary:position()
-        t:eventually("the changefeed has caught up", t:timeout "30s", function() return feed:reached(from) end)
+        drill.drain(t, feed, primary, "the changefeed has caught up", "30s")
         return ("%s transactions meanwhile"):format(text.commas(load:stats().acked - acked))
       end)
     end
@@ -95,13 +86,9 @@ return scenario {
       t:sleep(t:random_time "2s")
       t:disaster { kill = primary, while_busy = feed, within = "3s" }
       load:wait_disconnected()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
+      local replay = drill.replay(t, secondary, store:url "redo/forth")
       t:phase "check"
-      local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point })
-      t:check("nothing up to the replay point is missing, nothing after it is there", ledger)
-      t:check("every row is exactly as it was at the replay point", t.verify.model(load, secondary, { of = primary, point = replay.point }))
-      t:rpo(ledger)
+      drill.judge(t, load, secondary, { of = primary, point = replay.point })
       local s = link:stats()
       t:figure("store_requests", s.requests)
       t:figure("store_requests_refused", s.refused)

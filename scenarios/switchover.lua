@@ -1,33 +1,25 @@
 -- A planned switchover: the service moves to the secondary and back without a disaster, as many rounds as are asked for. Writes stop, the rest arrives, both
 -- sides are proved equal, writes start on the other side: no acknowledged transaction is lost or done twice, and each pause is measured.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
 return scenario {
   name = "switchover",
-  options = {
-    tables     = { 2,    "tables", min = 1, max = 10000 },
-    table_size = { 500,  "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,    "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,  "transactions per second over all of them", max = 10000000 },
+  options = drill.options {
     soak       = { "2s", "write load before each move" },
     rounds     = { 1,    "there and back, so many times", min = 1, max = 50 },
   },
   run = function(t, opt)
-    local store, load, backup
+    local store, load
     local here, there, feed
     local longest = 0 -- pause, in seconds
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       here, there = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = here }
-      load:start { on = here }
-      here:set_gc(false)
-      backup = here:backup(store:url "backup/full")
-      there:restore(backup)
-      feed = here:changefeed { id = "move-0", sink = there, start_ts = backup.ts, redo = store:url "redo/move-0" }
+      load = drill.load(t, here, opt)
+      feed = drill.replicate(here, there, store, "move-0")
     end)
 
     for move = 1, 2 * opt.rounds do
@@ -44,8 +36,7 @@ return scenario {
           local wrote, why = t:attempt(function() here:sql "CREATE DATABASE drtest_late" end)
           t:check("a write that comes late is refused", not wrote and why:find("read-only", 1, true) ~= nil, why)
         end
-        local last = here:position()
-        t:eventually("the other side has all of it", t:timeout "1m", function() return feed:reached(last) end)
+        drill.drain(t, feed, here, "the other side has all of it")
         feed:stop()
         t:check("both sides are equal", t.verify.same(here, there))
         -- nothing is lost by a plan: RPO 0, proved transaction by transaction
@@ -69,8 +60,7 @@ return scenario {
     t:step("the secondary is a secondary again", function()
       t:sleep "1s"
       load:stop()
-      local last = here:position()
-      t:eventually("it has all that the primary has", t:timeout "1m", function() return feed:reached(last) end)
+      drill.drain(t, feed, here, "it has all that the primary has")
       feed:stop()
       t:check("the secondary equals the primary", t.verify.same(here, there))
       t:figure("moves", 2 * opt.rounds)

@@ -1,33 +1,26 @@
--- Both clusters serve and are compared all the same: at the pairs of TSOs that a changefeed with syncpoints writes down, at which primary and secondary hold the
--- same rows. For the night, without a scratch cluster, and without a pause of the load.
+-- Both clusters serve and are compared all the same, at the pairs of TSOs that a changefeed with syncpoints records: there primary and secondary
+-- hold the same rows. For the night, without a scratch cluster, and without a pause of the load.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
 return scenario {
   name = "syncpoint",
   needs = { "time_travel" },
-  options = {
-    tables     = { 2,     "tables", min = 1, max = 10000 },
-    table_size = { 500,   "rows of each", min = 1, max = 2147483647 },
-    workers    = { 8,     "connections of the load", min = 1, max = 100000 },
+  options = drill.options {
     rate       = { 50,    "transactions per second over all of them", max = 10000000 },
     interval   = { "30s", "between two syncpoints; TiCDC takes 30 s at the least" },
     pairs      = { 2,     "to compare", min = 1, max = 1000 },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed, last
+    local store, primary, secondary, load, feed, last
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
+      load = drill.load(t, primary, opt)
       secondary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth", syncpoint = opt.interval }
+      feed = drill.replicate(primary, secondary, store, nil, { syncpoint = opt.interval })
       t:eventually("the changefeed lags under 5 s", "2m", function() return feed:lags_under "5s" end)
     end)
 

@@ -1,5 +1,7 @@
--- One dead primary, several ways back from the same instant: the redo log, the secondary as the changefeed left it, the last full backup with the redo log or
--- with a backup of the log of changes, the primary's own disk. Each is judged by the same checks; the report has them side by side, and says which to take and why.
+-- One dead primary, several ways back from the same instant: the redo log, the secondary as the changefeed left it, the last full backup with the
+-- redo log or with a log backup, the primary's own disk. Each is judged by the same checks; the report shows them side by side, and says which to
+-- take and why.
+local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 
@@ -30,13 +32,8 @@ return scenario {
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.rate }
-      load:prepare { on = primary }
-      load:start { on = primary }
-      primary:set_gc(false)
-      backup = primary:backup(store:url "backup/full")
-      secondary:restore(backup)
-      feed = primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
+      load = drill.load(t, primary, opt)
+      feed, backup = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
       t:redo_caught_up(feed)
     end)
@@ -59,8 +56,7 @@ return scenario {
 
     t:step("the redo log, replayed on the secondary", function()
       died = t:now()
-      t:phase "replay"
-      local replay = secondary:apply_redo(store:url "redo/forth")
+      local replay = drill.replay(t, secondary, store:url "redo/forth")
       local took = t:now() - died
       t:promote(load, secondary, function(held)
         local ledger = t.verify.ledger(load, secondary, { of = primary, point = replay.point, snapshot = held })

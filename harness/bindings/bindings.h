@@ -13,7 +13,8 @@
 	{ "cluster", lua_cluster_open, lua_ground_needs }, \
 	{ "verify", lua_verify_open, NULL }, \
 	{ "redo", lua_redo_open, NULL }, \
-	{ "tso", lua_tso_open, NULL }
+	{ "tso", lua_tso_open, NULL }, \
+	{ "drill", lua_drill_open, NULL }
 /* clang-format on */
 
 int lua_store_open(lua_State *L);
@@ -25,5 +26,7 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 int lua_verify_open(lua_State *L);
 int lua_redo_open(lua_State *L);
 int lua_tso_open(lua_State *L);
+/* what drills share: the chunk of scenarios/lib/drill.lua, require "drtest.drill" */
+int lua_drill_open(lua_State *L);
 
 #endif

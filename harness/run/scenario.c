@@ -85,6 +85,8 @@ static int open_state(lua_State *L)
 	lua_setfield(L, -3, "drtest.scenario");
 	lua_getfield(L, -1, "text");
 	lua_setfield(L, -3, "drtest.text");
+	lua_getfield(L, -1, "drill");
+	lua_setfield(L, -3, "drtest.drill");
 	lua_pop(L, 3);
 	lua_pushvalue(L, LUA_GLOBALSINDEX);
 	lua_newtable(L);

@@ -187,11 +187,17 @@ function T:wait_until(name, within, condition) -- luacheck: ignore self
   end
   steps.waiting()
 end
-function T:on_tidb() return native.cluster.on_tidb() end -- luacheck: ignore self -- the ground has TiDB's statements and can read the past
-function T:can_link() return native.cluster.can_link() end -- luacheck: ignore self -- drtest can come between the parties (t:link)
+-- Has the ground TiDB's statements, and can it read the past?
+function T:on_tidb() return native.cluster.on_tidb() end -- luacheck: ignore self
+
+-- Can drtest come between the parties (t:link)?
+function T:can_link() return native.cluster.can_link() end -- luacheck: ignore self
+
 -- unsupported(thing): why this ground can't do "roll_forward", "flashback" or "time_travel"; nil: it can
 function T:unsupported(thing) return native.cluster.unsupported(thing) end -- luacheck: ignore self
-function T:uses_br() return native.cluster.uses_br() end -- luacheck: ignore self -- playground: a primary is rebuilt by br, as the guide does it
+
+-- playground: a primary is rebuilt by br, as TiDB's guide does it
+function T:uses_br() return native.cluster.uses_br() end -- luacheck: ignore self
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
 function T:replay(cluster, uri, store)
@@ -377,6 +383,7 @@ end
 return {
   scenario = scenario,
   text = text,
+  drill = native.drill(),
   coerce = coerce,
   choose = ways.choose,
   run = function(s, opt)

@@ -48,7 +48,7 @@ function verbs:way(w)
     if type(value) ~= fields[key] then steps.usage(("t:way: %s has to be a %s, not a %s"):format(key, fields[key], type(value))) end
   end
   if not w.name or not w.needs or not w.steps then steps.usage("t:way needs name, steps and needs") end
-  if not w.check == not w.closed then steps.usage(("t:way \"%s\" needs a check, or why it is closed"):format(w.name)) end
+  if (w.check == nil) == (w.closed == nil) then steps.usage(("t:way \"%s\" needs a check, or why it is closed"):format(w.name)) end
   if w.check and not w.seconds then steps.usage(("t:way \"%s\": seconds, from the beginning of the way to its end"):format(w.name)) end
   local checks = w.check and (w.check.verdict and { w.check } or w.check) or {}
   w.verdict = "pass"

@@ -20,7 +20,7 @@ expect "a scenario that promotes nothing has no such option" 2 "has no option 'c
 # every scenario that takes the service to another cluster after a disaster lets it go on first
 for s in scenarios/*.lua; do
 	grep -q 't:recovered("service"' "$s" && bad "$s ends the RTO by itself: t:promote does"
-	if grep -q 't:promote(' "$s"; then
+	if grep -Eq '(t:promote|drill.promote)[(]' "$s"; then
 		grep -q '^  promotes = true,$' "$s" && ok || bad "$s has no option check: promotes = true"
 		expect "$s may judge first" 0 '' "$DRTEST" run "$s" --plan --set check=before
 	fi

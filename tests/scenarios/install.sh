@@ -21,6 +21,8 @@ expect "it finds a suite" 0 '^suite nightly' "$installed" suite nightly --plan
 expect "another folder is meant as it stands" 2 'No such file' "$installed" run elsewhere/failover.lua --plan
 expect "what is nowhere is said" 2 'drtest list' "$installed" run nothing --plan
 mkdir mine && cp "$scratch/root/opt/drtest/share/drtest/scenarios/failover.lua" mine/own.lua
+cp "$scratch/root/opt/drtest/share/drtest/scenarios/switchover.lua" mine/there.lua
+expect "what scenarios share goes along" 0 '^plan of switchover' env DRTEST_SCENARIOS="$PWD/mine" "$installed" run there --plan
 expect "a folder of one's own" 0 '^plan of failover' env DRTEST_SCENARIOS="$PWD/mine" "$installed" run own --plan
 cd - >/dev/null || exit 1
 # a tiup component: unpacked anywhere, its entry point finds its scenarios
