@@ -27,7 +27,7 @@ struct binlog_txn {
 	uint32_t ddl_type;
 	const char *ddl_table_db, *ddl_table; /* after the DDL; "" for a database */
 	/* why what this DDL did to rows can't be had again (CREATE TABLE .. SELECT, ADD ..
-	 * AUTO_INCREMENT); NULL: it can */
+	 * AUTO_INCREMENT), or what it makes of the table can't be carried; NULL: it can */
 	const char *ddl_left_out;
 	/* rows: net changes, one per key, in (db, table) groups, deletes first in each; start_ts
 	 * and commit_ts are left 0 for the feed to fill in */
@@ -40,9 +40,12 @@ struct binlog_txn {
 int64_t binlog_table_id(const char *db, const char *table);
 
 struct table_map;
-/* A reason for leaving a table out, which a TRUNCATE does not end. */
+/* Reasons for leaving a table out that are in its structure: a TRUNCATE does not end them. A table
+ * that is made LIKE it has the last two. */
 #define BINLOG_FK_ACTS \
 	"a foreign key of it changes its rows by itself (CASCADE, SET NULL), and the binary log does not show such changes"
+#define BINLOG_VERSIONED "it has system versioning, whose history each server writes itself"
+#define BINLOG_OVERLAPS "its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE"
 struct binlog_opts {
 	struct sql_endpoint from;
 	/* the first transaction delivered is the one behind this GTID sequence number */

@@ -20,7 +20,7 @@ static const char *what_was_done(struct binlog *b)
 	strbuf_addch(&b->instead, '.');
 	sql_add_name(&b->instead, w->table);
 	w->type = DDL_DROP_TABLE;
-	w->fk_action = false;
+	w->fk_action = w->versioned = w->overlaps = false;
 	w->engine[0] = '\0';
 	b->query.session.error = 0;
 	b->query.session.sql_mode = 0;
@@ -92,6 +92,8 @@ int binlog_deliver_ddl(struct binlog *b, struct binlog_txn *t, struct err *e)
 		left_out = BINLOG_FK_ACTS;
 	else if (w->by_place && !rows_in_order(b))
 		left_out = BY_PLACE;
+	else if (w->versioned || w->overlaps)
+		left_out = w->versioned ? BINLOG_VERSIONED : BINLOG_OVERLAPS;
 	b->in_group = false;
 	b->last_seq = b->gtid.seq;
 	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,

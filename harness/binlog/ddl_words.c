@@ -366,6 +366,19 @@ static bool has_fk_action(struct lex x)
 	return false;
 }
 
+static void find_history(struct lex x, struct ddl_words *out)
+{
+	for (next(&x); x.kind != T_END;) {
+		if (took(&x, "WITH") || took(&x, "ADD"))
+			out->versioned =
+				out->versioned || (took(&x, "SYSTEM") && is(&x, "VERSIONING"));
+		else if (took(&x, "WITHOUT"))
+			out->overlaps = out->overlaps || is(&x, "OVERLAPS");
+		else
+			next(&x);
+	}
+}
+
 static void find_engine(struct lex x, struct ddl_words *out)
 {
 	for (next(&x); x.kind != T_END && !out->engine[0];) {
@@ -510,6 +523,7 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 	}
 	if (out->type == DDL_CREATE_TABLE || out->type >= DDL_ADD_COLUMN) {
 		out->fk_action = has_fk_action(start);
+		find_history(start, out);
 		find_engine(start, out);
 	}
 	if (!strcmp(out->first, "ALTER") && out->table[0])

@@ -74,6 +74,8 @@ struct ddl_words {
 	/* an ALTER TABLE's table before it; else "" */
 	char was_db[DDL_NAME_MAX + 1], was_table[DDL_NAME_MAX + 1];
 	bool tablespace; /* DISCARD or IMPORT TABLESPACE */
+	/* a table gets them: [ADD|WITH] SYSTEM VERSIONING, a key WITHOUT OVERLAPS */
+	bool versioned, overlaps;
 	/* what rows get, or which of them stay, follows the order in which they lie: ADD ..
 	 * AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
 	bool by_place;

@@ -16,7 +16,8 @@
 
 #define CONNECT_MS 5000
 #define READ_ONLY 1290
-#define TELL_MS 5000 /* a secondary that has not answered for this long is told of */
+#define NO_SUCH_USER 1449 /* the definer */
+#define TELL_MS 5000      /* a secondary that has not answered for this long is told of */
 
 struct pending {
 	struct pending *next;
@@ -189,6 +190,29 @@ static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *o
 	}
 }
 
+/* A view that was made, and that nobody can read there: users are not carried. */
+static void look_at_view(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *outcome,
+			 struct err *why)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct err answer = ERR_INIT;
+
+	if (p->type != DDL_CREATE_VIEW || *outcome == DDL_FAILED)
+		return;
+	strbuf_addstr(&q, "SELECT 1 FROM ");
+	sql_add_name(&q, p->table_db);
+	strbuf_addch(&q, '.');
+	sql_add_name(&q, p->table);
+	strbuf_addstr(&q, " LIMIT 0");
+	if (sql_exec_text(d->sql, &answer, q.buf, q.len) < 0 && answer.code == NO_SUCH_USER) {
+		*outcome = DDL_FAILED;
+		err_set(why, ERR_SQL, NO_SUCH_USER,
+			"it is on the secondary, and can't be read there, for users are not carried: %s",
+			answer.text);
+	}
+	strbuf_release(&q);
+}
+
 static void pending_free(struct pending *p)
 {
 	free(p->db);
@@ -248,6 +272,8 @@ static void *thread_main(void *arg)
 		pthread_mutex_unlock(&d->lock);
 		/* the reader adds behind it, and takes nothing */
 		rc = failpoint("feed.ddl_skipped") ? 0 : run(d, d->head, &outcome, &why, &e);
+		if (rc == 0)
+			look_at_view(d, d->head, &outcome, &why);
 		pthread_mutex_lock(&d->lock);
 		if (rc == 0)
 			done(d, outcome, &why);

@@ -292,6 +292,29 @@ static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 	}
 }
 
+/* CREATE TABLE x LIKE y, or (LIKE y): what is in the structure of y is in that of x. */
+static void after_like(struct left_out *l, const struct binlog_txn *ddl)
+{
+	const char *reason;
+	struct names n;
+
+	if (!begin(&n, ddl) || !take_name(&n))
+		return;
+	if (n.x.kind == T_PUNCT && n.x.punct == '(')
+		lex_next(&n.x);
+	if (!word(&n.x, "LIKE") || !take_name(&n))
+		return;
+	reason = left_out_reason(l, n.db, n.name);
+	if (reason && (!strcmp(reason, BINLOG_VERSIONED) || !strcmp(reason, BINLOG_OVERLAPS)))
+		left_out_add(l, ddl->ddl_table_db, ddl->ddl_table, reason);
+}
+
+static bool is_in_structure(const char *reason)
+{
+	return !strcmp(reason, BINLOG_FK_ACTS) || !strcmp(reason, BINLOG_VERSIONED) ||
+	       !strcmp(reason, BINLOG_OVERLAPS);
+}
+
 void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 {
 	const char *reason;
@@ -307,9 +330,10 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 		if (ddl->ddl_type != DDL_TRUNCATE_TABLE && ddl_has_word(ddl->ddl_query, "EXISTS"))
 			break;
 		reason = left_out_reason(l, ddl->ddl_table_db, ddl->ddl_table);
-		if (ddl->ddl_type != DDL_TRUNCATE_TABLE || !reason ||
-		    strcmp(reason, BINLOG_FK_ACTS) != 0)
+		if (ddl->ddl_type != DDL_TRUNCATE_TABLE || !reason || !is_in_structure(reason))
 			forget(l, ddl->ddl_table_db, ddl->ddl_table);
+		if (ddl->ddl_type == DDL_CREATE_TABLE)
+			after_like(l, ddl);
 		break;
 	case DDL_DROP_TABLE:
 	case DDL_DROP_VIEW:

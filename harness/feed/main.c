@@ -9,6 +9,7 @@
 
 #include "harness/base/failpoint.h"
 #include "harness/binlog/ddl_names.h"
+#include "harness/binlog/temporary_rename.h"
 #include "harness/feed/config.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/feed_impl.h"
@@ -103,13 +104,9 @@ static void leave_out(void *run, const char *db, const char *table, const char *
 	left_out_add(&r->left, db, table, reason);
 }
 
-static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
+static struct binlog_opts reader_opts(struct feed_run *r, uint64_t after_seq)
 {
-	sql_close(r->source);
-	r->source = NULL;
-	if (!feed_source(r, e) || check_source(r, r->source, e) < 0)
-		return err_wrap(e, "source");
-	struct binlog_opts o = {
+	return (struct binlog_opts){
 		.from = r->o.source,
 		.after_seq = after_seq,
 		.domain = r->domain,
@@ -121,6 +118,17 @@ static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 		.memory_bytes = TXN_MEMORY_BYTES,
 		.tmp_dir = r->o.tmp_dir,
 	};
+}
+
+static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
+{
+	struct binlog_opts o;
+
+	sql_close(r->source);
+	r->source = NULL;
+	if (!feed_source(r, e) || check_source(r, r->source, e) < 0)
+		return err_wrap(e, "source");
+	o = reader_opts(r, after_seq);
 	r->binlog = binlog_open(&o, e);
 	return r->binlog ? 0 : err_wrap(e, "source");
 }
@@ -330,19 +338,56 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 /* A DDL as log and secondary get it. */
 struct told {
 	struct binlog_txn t;
+	struct ddl_words words;
 	struct ddl_session session;
 	struct strbuf query;
 };
 
-static void told_init(struct told *d, struct feed_run *r, const struct binlog_txn *t)
+static void told_release(struct told *d)
+{
+	strbuf_release(&d->query);
+}
+
+/* What is left of a RENAME TABLE without temporary tables. 0: nothing. */
+static int without_temporary(struct told *d, struct feed_run *r, struct err *e)
+{
+	struct binlog_opts o = reader_opts(r, 0);
+	int rc = feed_source(r, e) ? temporary_rename(r->source, &o, &d->t, &d->query, e) : -1;
+
+	if (rc <= 0)
+		return rc < 0 ? err_wrap(e, "source") : 1;
+	if (!d->query.len)
+		return 0;
+	ddl_words("", d->query.buf, d->query.len, 0, &d->words);
+	d->t.ddl_query = d->query.buf;
+	d->t.ddl_type = d->words.type;
+	d->t.ddl_table_db = d->words.db;
+	d->t.ddl_table = d->words.table;
+	return 1;
+}
+
+/* 1: there is something to tell; 0: nothing. Either way to be released. */
+static int told_init(struct told *d, struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	bool elsewhere = strcmp(t->ddl_db, t->ddl_table_db) != 0;
+	int rc;
 
-	*d = (struct told){ .t = *t, .session = session_of(r, t), .query = STRBUF_INIT };
-	ddl_names_whole(t->ddl_query, strlen(t->ddl_query), elsewhere ? t->ddl_db : "",
-			d->session.sql_mode, &d->query);
+	*d = (struct told){ .t = *t, .query = STRBUF_INIT };
+	rc = without_temporary(d, r, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0) {
+		r->ddls_skipped++;
+		feed_log("info", "skipped, a temporary table's: %.80s", t->ddl_query);
+		return 0;
+	}
+	d->session = session_of(r, &d->t);
+	if (!d->query.len)
+		ddl_names_whole(t->ddl_query, strlen(t->ddl_query), elsewhere ? t->ddl_db : "",
+				d->session.sql_mode, &d->query);
 	d->t.ddl_query = d->query.buf;
 	d->t.ddl_session = &d->session;
+	return 1;
 }
 
 static int told_add(struct feed_run *r, const struct told *d, tso_t ts, struct err *e)
@@ -377,17 +422,16 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 
 	if (feed_schemas_sure(r, t, e) < 0)
 		return -1;
-	told_init(&d, r, t);
-	rc = told_add(r, &d, ts, e);
-	if (rc == 0) {
-		left_out_after(&r->left, t);
+	rc = told_init(&d, r, t, e);
+	if (rc == 1 && (rc = told_add(r, &d, ts, e)) == 0) {
+		left_out_after(&r->left, &d.t);
 		if (t->ddl_left_out)
 			left_out_add(&r->left, t->ddl_table_db, t->ddl_table, t->ddl_left_out);
 		feed_sink_forget_tables(r->sink);
 		feed_schemas_forget(r);
 		rc = feed_ddls_push(r->ddls, ts, &d.t, e);
 	}
-	strbuf_release(&d.query);
+	told_release(&d);
 	return rc;
 }
 
@@ -397,11 +441,11 @@ static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct e
 {
 	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
 		struct told d;
-		int rc;
+		int rc = told_init(&d, r, t, e);
 
-		told_init(&d, r, t);
-		rc = feed_ddls_push(r->ddls, r->ddl_ts, &d.t, e);
-		strbuf_release(&d.query);
+		if (rc == 1)
+			rc = feed_ddls_push(r->ddls, r->ddl_ts, &d.t, e);
+		told_release(&d);
 		if (rc < 0)
 			return -1;
 		feed_schemas_forget(r);

@@ -383,11 +383,9 @@ void feed_schemas_read_to(struct feed_run *r, uint64_t seq)
 static const struct table_schema *carried(const struct table_schema *t, struct err *e)
 {
 	if (t->create_sql && strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
-		err_set(e, ERR_UNSUPPORTED, 0,
-			"it has system versioning, whose history each server writes itself");
+		err_set(e, ERR_UNSUPPORTED, 0, BINLOG_VERSIONED);
 	else if (t->create_sql && strstr(t->create_sql, " WITHOUT OVERLAPS"))
-		err_set(e, ERR_UNSUPPORTED, 0,
-			"its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE");
+		err_set(e, ERR_UNSUPPORTED, 0, BINLOG_OVERLAPS);
 	else
 		return t;
 	return NULL;

@@ -34,11 +34,20 @@ bool ddl_makes_tables(const struct redo_ddl *d)
 	return is_one(d->type, list, sizeof(list) / sizeof(list[0]));
 }
 
+/* No character is cut in two. */
+static int shown(const struct redo_ddl *d)
+{
+	uint32_t n = d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX;
+
+	while (n < d->query.n && n && ((unsigned char)d->query.p[n] & 0xc0) == 0x80)
+		n--;
+	return (int)n;
+}
+
 void ddl_text(const struct redo_ddl *d, const char *what, struct strbuf *out)
 {
-	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what,
-		    (int)(d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX), d->query.p,
-		    d->query.n > QUERY_SHOWN_MAX ? "..." : "");
+	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what, shown(d),
+		    d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
 }
 
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out)

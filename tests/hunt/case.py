@@ -10,7 +10,7 @@ A case file has one instruction a line:
 A statement that holds a line break stands as a JSON string."""
 import json, os, re, shutil, signal, subprocess, time
 import pymysql
-from judge import differences, picture
+from judge import differences, picture, with_views
 from servers import Feed, die_with_parent
 
 OPTIONS = {
@@ -219,8 +219,7 @@ class Bench:
 
     def compare_all(self, c, feed, start_ts, left):
         p = picture(self.P)
-        left = left + [n for n, (made, rows, _) in p.items() if made.startswith('CREATE ALGORITHM') and
-                       any('`%s`' % x.split('.', 1)[-1] in made for x in left)]  # a view shows the rows of what is left out
+        left = with_views(p, left)
         out = ['S: ' + d for d in differences(p, picture(self.S), left, c.option('counters'))]
         for mode in c.option('replays') + (['stock'] if c.option('stock') else []):
             log, stock = self.dir + '/whole', mode == 'stock'

@@ -1,0 +1,170 @@
+#include "harness/binlog/temporary_rename.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/binlog/ddl_words.h"
+#include "harness/sql/rename.h"
+#include "harness/sql/tso_map.h"
+
+#define AHEAD_ID 0x20000000u /* of a replica that reads ahead */
+#define WAIT_MS 1000
+
+/* The pair that a table's way through the statement ends with: a TO b, b TO c. */
+static size_t last_of(const struct rename *r, size_t i)
+{
+	for (size_t later = i + 1; later < r->n; later++)
+		if (rename_same(&r->pair[later].from, &r->pair[i].to))
+			return last_of(r, later);
+	return i;
+}
+
+static int is_there(struct sql *s, const struct rename_name *name, bool *there, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	uint64_t n = 0;
+	int rc;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	sql_add_text(&q, name->db, strlen(name->db));
+	strbuf_addstr(&q, " AND TABLE_NAME = ");
+	sql_add_text(&q, name->table, strlen(name->table));
+	rc = sql_value_u64(s, &n, e, "%s", q.buf);
+	*there = n > 0;
+	strbuf_release(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+static int position(struct sql *s, uint64_t *seq, struct err *e)
+{
+	struct strbuf gtid = STRBUF_INIT;
+	int rc = sql_value(s, &gtid, e, "SELECT @@GLOBAL.gtid_binlog_pos");
+
+	if (rc == 0)
+		rc = gtid_parse_seq(gtid.buf, seq, e);
+	strbuf_release(&gtid);
+	return rc < 0 ? -1 : 0;
+}
+
+static bool names(const struct binlog_txn *ddl, const struct rename_name *name)
+{
+	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
+
+	if (ddl->ddl_type == DDL_DROP_SCHEMA)
+		return !strcasecmp(ddl->ddl_table_db, name->db);
+	for (lex_next(&x); x.kind != T_END; lex_next(&x))
+		if ((x.kind == T_WORD || x.kind == T_QUOTED) && !strcasecmp(x.text, name->table))
+			return true;
+	return false;
+}
+
+static const struct table_schema *no_rows(void *unused, const char *db, const char *table,
+					  const struct table_map *map, int attempt, struct err *e)
+{
+	(void)unused, (void)db, (void)table, (void)map, (void)attempt;
+	err_set(e, ERR_UNSUPPORTED, 0, "DDLs alone are read");
+	return NULL;
+}
+
+static void not_told(void *unused, const char *db, const char *table, const char *reason)
+{
+	(void)unused, (void)db, (void)table, (void)reason;
+}
+
+/* Does a DDL behind `after` and up to `to` name one of them? there[i] is set then. */
+static int look_ahead(const struct binlog_opts *log, uint64_t after, uint64_t to,
+		      const struct rename *r, bool *there, struct err *e)
+{
+	struct binlog_opts o = *log;
+	struct binlog_txn t = { 0 };
+	struct binlog *b;
+	int rc = 0;
+
+	o.after_seq = after;
+	o.replica_id ^= AHEAD_ID;
+	o.schema = no_rows;
+	o.leave_out = not_told;
+	b = binlog_open(&o, e);
+	if (!b)
+		return -1;
+	while (rc >= 0 && t.gtid_seq < to) {
+		rc = binlog_next(b, WAIT_MS, &t, e);
+		for (size_t i = 0; rc == 1 && t.is_ddl && t.ddl_type && i < r->n; i++)
+			there[i] = there[i] || names(&t, &r->pair[i].to);
+	}
+	binlog_close(b);
+	return rc < 0 ? -1 : 0;
+}
+
+static void add_name(struct strbuf *out, const struct rename_name *n)
+{
+	sql_add_name(out, n->db);
+	strbuf_addch(out, '.');
+	sql_add_name(out, n->table);
+}
+
+static void add_rest(struct strbuf *out, const struct rename *r, const bool *there)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (!there[i])
+			continue;
+		strbuf_addstr(out, out->len ? ", " : "RENAME TABLE ");
+		add_name(out, &r->pair[i].from);
+		strbuf_addstr(out, " TO ");
+		add_name(out, &r->pair[i].to);
+	}
+}
+
+/* Which pairs are of tables that stay. */
+static int judge(struct sql *primary, const struct binlog_opts *log, uint64_t seq,
+		 const struct rename *r, bool *there, struct err *e)
+{
+	bool all = true;
+	uint64_t now = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (last_of(r, i) == i && is_there(primary, &r->pair[i].to, &there[i], e) < 0)
+			return -1;
+		all = all && (there[i] || last_of(r, i) != i);
+	}
+	if (!all && (position(primary, &now, e) < 0 ||
+		     (now > seq && look_ahead(log, seq, now, r, there, e) < 0)))
+		return -1;
+	for (size_t i = 0; i < r->n; i++)
+		there[i] = there[last_of(r, i)];
+	return 0;
+}
+
+static bool is_rename(const struct binlog_txn *ddl)
+{
+	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
+
+	lex_next(&x);
+	return lex_is(&x, "RENAME");
+}
+
+int temporary_rename(struct sql *primary, const struct binlog_opts *log,
+		     const struct binlog_txn *ddl, struct strbuf *query, struct err *e)
+{
+	struct rename r = { 0 };
+	size_t stay = 0;
+	bool *there;
+	int rc;
+
+	if (!ddl->ddl_type || !is_rename(ddl) ||
+	    !rename_parse(&r, ddl->ddl_query, strlen(ddl->ddl_query), ddl->ddl_db))
+		return 0;
+	there = xcalloc(r.n + 1, sizeof(*there));
+	rc = judge(primary, log, ddl->gtid_seq, &r, there, e);
+	for (size_t i = 0; i < r.n; i++)
+		stay += there[i];
+	if (rc == 0 && stay < r.n) {
+		add_rest(query, &r, there);
+		rc = 1;
+	}
+	free(there);
+	rename_release(&r);
+	return rc;
+}
