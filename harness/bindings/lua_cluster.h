@@ -75,13 +75,14 @@ struct lua_feed {
 	bool running;
 	struct feed_left_out *left; /* as its status said last */
 	unsigned n_left;
+	char not_carried[600]; /* the same */
 };
 /* What the changefeeds between two clusters, in either direction, do not replicate. */
 #define LUA_LEFT_OUT_MAX (2 * FEED_LEFT_OUT_MAX)
 struct lua_left_out {
 	char *patterns[LUA_LEFT_OUT_MAX + 1]; /* for compare_opts.ignore */
 	size_t n;
-	/* "2 tables are not replicated: d.t (why), .."; "": none */
+	/* "2 tables are not replicated: d.t (why), ..; nor are: trigger d.x"; "": nothing */
 	struct strbuf words;
 };
 void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b,

@@ -34,6 +34,9 @@ static void learn_left_out(struct lua_feed *f)
 
 	if (!f->status_path[0] || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
+	if (st.not_carried[0] && strcmp(f->not_carried, st.not_carried) != 0)
+		runtime_note(f->run, "changefeed %s does not carry %s", f->id, st.not_carried);
+	snprintf(f->not_carried, sizeof(f->not_carried), "%s", st.not_carried);
 	n = st.n_left_out < FEED_LEFT_OUT_MAX ? st.n_left_out : FEED_LEFT_OUT_MAX;
 	for (unsigned i = 0; i < n; i++) {
 		bool known = false;
@@ -139,7 +142,7 @@ static void add_left_out(struct lua_left_out *out, const struct feed_left_out *l
 void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct lua_cluster *b,
 		  struct lua_left_out *out)
 {
-	struct strbuf words = STRBUF_INIT;
+	struct strbuf words = STRBUF_INIT, others = STRBUF_INIT;
 	struct lua_feed *f;
 	size_t at = 0;
 
@@ -150,11 +153,15 @@ void lua_left_out(struct runtime *r, const struct lua_cluster *a, const struct l
 		learn_left_out(f);
 		for (unsigned k = 0; k < f->n_left; k++)
 			add_left_out(out, &f->left[k]);
+		if (f->not_carried[0] && !strstr(others.buf, f->not_carried))
+			strbuf_addf(&others, "%s%s", others.len ? ", " : "", f->not_carried);
 	}
-	if (!out->n)
-		return;
-	strbuf_addf(&words, "%zu table%s not replicated: %s", out->n, out->n == 1 ? " is" : "s are",
-		    out->words.buf);
+	if (out->n)
+		strbuf_addf(&words, "%zu table%s not replicated: %s", out->n,
+			    out->n == 1 ? " is" : "s are", out->words.buf);
+	if (others.len)
+		strbuf_addf(&words, "%snot replicated: %s", words.len ? "; " : "", others.buf);
+	strbuf_release(&others);
 	strbuf_release(&out->words);
 	out->words = words;
 }

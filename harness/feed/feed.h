@@ -64,6 +64,9 @@ struct feed_status {
 	struct feed_left_out {
 		char name[260], reason[200]; /* "db.table" */
 	} left_out[FEED_LEFT_OUT_MAX];
+	/* "procedure d.p, trigger d.t": what the primary had at the start that no changefeed
+	 * carries, the first ones and how many there are; "": nothing */
+	char not_carried[600];
 };
 
 /* The parent's handle. */

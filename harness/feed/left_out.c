@@ -9,6 +9,8 @@
 #include "harness/feed/log_lines.h"
 #include "harness/sql/lex.h"
 
+#define NOT_CARRIED_SHOWN 500 /* bytes */
+
 static size_t find(const struct left_out *l, const char *db, const char *name)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -111,6 +113,42 @@ const char *left_out_reason(const struct left_out *l, const char *db, const char
 	size_t i = find(l, db, name);
 
 	return i < l->n ? l->names[i].reason : NULL;
+}
+
+int left_out_objects(struct sql *primary, struct status_board *board, struct err *e)
+{
+	static const char query[] =
+		"SELECT CONCAT(LOWER(ROUTINE_TYPE),' ',ROUTINE_SCHEMA,'.',ROUTINE_NAME) what FROM information_schema.ROUTINES"
+		" WHERE LOWER(ROUTINE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		" UNION ALL SELECT CONCAT('trigger ',TRIGGER_SCHEMA,'.',TRIGGER_NAME) FROM information_schema.TRIGGERS"
+		" WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		" UNION ALL SELECT CONCAT('event ',EVENT_SCHEMA,'.',EVENT_NAME) FROM information_schema.EVENTS"
+		" WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " ORDER BY what";
+	struct sql_rows r = { 0 };
+	struct strbuf all = STRBUF_INIT;
+	size_t n = 0, shown = 0;
+	int got = -1;
+
+	if (sql_query(primary, &r, e, "%s", query) == 0)
+		while ((got = sql_rows_next(&r, e)) == 1) {
+			n++;
+			if (!r.cell[0] || all.len + r.len[0] > NOT_CARRIED_SHOWN)
+				continue;
+			strbuf_addf(&all, "%s%s", shown++ ? ", " : "", r.cell[0]);
+		}
+	sql_rows_release(&r);
+	if (shown < n)
+		strbuf_addf(&all, "%s(%zu in all)", shown ? " " : "", n);
+	if (got == 0 && n)
+		feed_log("warn", "not carried, like every routine, trigger and event: %s", all.buf);
+	if (got == 0) {
+		struct feed_status *st = status_board_lock(board);
+
+		snprintf(st->not_carried, sizeof(st->not_carried), "%s", all.buf);
+		status_board_unlock(board);
+	}
+	strbuf_release(&all);
+	return got < 0 ? -1 : 0;
 }
 
 /* Names of tables in a list: "a, d.b, ..", or in pairs "a TO b, c TO d". */

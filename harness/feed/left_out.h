@@ -19,6 +19,9 @@ struct left_out {
 	} * names;
 	size_t n;
 };
+/* Routines, triggers and events of the primary, as feed_status.not_carried has them; told in the
+ * log, where there are any. */
+int left_out_objects(struct sql *primary, struct status_board *board, struct err *e);
 /* As JSON, for the next life of this changefeed. */
 void left_out_to_text(const struct left_out *l, struct strbuf *out);
 int left_out_from_text(struct left_out *l, const char *text, size_t n, struct err *e);

@@ -222,7 +222,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 		return err_wrap(e, "sink");
 	if (resume_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
 		return -1;
-	if (!feed_source(r, e) || feed_globals_read(r->source, &primary, e) < 0)
+	if (!feed_source(r, e) || feed_globals_read(r->source, &primary, e) < 0 ||
+	    (!r->n_unsure && left_out_objects(r->source, r->board, e) < 0))
 		return err_wrap(e, "source");
 	r->ddls = feed_ddls_start(&(struct feed_ddls_opts){ .to = r->o.sink,
 							    .owner = r->o.id,

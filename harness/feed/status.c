@@ -93,7 +93,7 @@ static void still_from_json(struct feed_still *w, json_t *j)
 json_t *feed_status_to_json(const struct feed_status *st)
 {
 	return json_pack(
-		"{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
+		"{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I, s:o}",
 		"state", state_text[st->state], "checkpoint_ts", tso_json(st->checkpoint_ts),
 		"resolved_ts", tso_json(st->resolved_ts), "checkpoint_seq",
 		(json_int_t)st->checkpoint_seq, "resolved_seq", (json_int_t)st->resolved_seq,
@@ -103,13 +103,13 @@ json_t *feed_status_to_json(const struct feed_status *st)
 		(json_int_t)st->redo_bytes, "sink_busy", (int)st->sink_busy, "log_still",
 		still_json(&st->log_still), "sink_still", still_json(&st->sink_still), "error",
 		text_json(st->error), "left_out", left_out_json(st), "left_out_count",
-		(json_int_t)st->n_left_out);
+		(json_int_t)st->n_left_out, "not_carried", text_json(st->not_carried));
 }
 
 int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 {
 	json_error_t why;
-	const char *state, *checkpoint, *resolved, *error;
+	const char *state, *checkpoint, *resolved, *error, *not_carried = "";
 	json_int_t cs, rs, lag, written, txns, rows, ddls, bytes, n_left_out = 0;
 	json_t *left_out = NULL, *log_still = NULL, *sink_still = NULL;
 	int busy;
@@ -117,13 +117,13 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	memset(st, 0, sizeof(*st));
 	if (json_unpack_ex(
 		    j, &why, 0,
-		    "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I, s?o, s?o}",
+		    "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s?o, s?I, s?o, s?o, s?s}",
 		    "state", &state, "checkpoint_ts", &checkpoint, "resolved_ts", &resolved,
 		    "checkpoint_seq", &cs, "resolved_seq", &rs, "lag_ms", &lag, "written_wall_ms",
 		    &written, "transactions", &txns, "rows", &rows, "ddls", &ddls, "redo_bytes",
 		    &bytes, "sink_busy", &busy, "error", &error, "left_out", &left_out,
 		    "left_out_count", &n_left_out, "log_still", &log_still, "sink_still",
-		    &sink_still) < 0)
+		    &sink_still, "not_carried", &not_carried) < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "feed status: %s", why.text);
 	int s = 0;
 	while (s < 5 && strcmp(state, state_text[s]))
@@ -142,6 +142,7 @@ int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 	st->redo_bytes = (uint64_t)bytes;
 	st->sink_busy = busy;
 	snprintf(st->error, sizeof(st->error), "%s", error);
+	snprintf(st->not_carried, sizeof(st->not_carried), "%s", not_carried);
 	st->n_left_out = (unsigned)n_left_out;
 	left_out_from_json(st, left_out);
 	still_from_json(&st->log_still, log_still);

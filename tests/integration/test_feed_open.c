@@ -170,11 +170,51 @@ static void globals_of_the_secondary_do_not_change_a_row(void **unused)
 	SQL(s, "DROP USER sink@'%%'");
 }
 
+/* Once, and for as long as the feed lives. */
+static void what_no_changefeed_carries_is_named(void **unused)
+{
+	struct feed_status st;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	fresh();
+	SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY)");
+	SQL(s, "CREATE TABLE d.t (id INT PRIMARY KEY)");
+	SQL(p, "CREATE PROCEDURE d.pr() SELECT 1");
+	SQL(p, "CREATE TRIGGER d.tr BEFORE INSERT ON d.t FOR EACH ROW SET @x = 1");
+	SQL(p, "CREATE EVENT d.ev ON SCHEDULE EVERY 1 DAY DO SET @x = 1");
+	SQL(p, "CREATE FUNCTION d.f() RETURNS INT DETERMINISTIC RETURN 1");
+	struct feed_opts o = options();
+	o.start_ts = primary_ts();
+	struct feed *f = start(&o);
+	log_says("event d.ev, function d.f, procedure d.pr, trigger d.tr");
+	must(feed_get_status(f, &st, &e), &e);
+	assert_string_equal(st.not_carried,
+			    "event d.ev, function d.f, procedure d.pr, trigger d.tr");
+	for (int i = 0; i < 40; i++)
+		SQL(p, "CREATE PROCEDURE d.a_procedure_with_a_long_name_%d() SELECT 1", i);
+	kill_feed(f);
+	feed_free(f);
+	f = start(&o);
+	must(feed_get_status(f, &st, &e), &e);
+	if (!strstr(st.not_carried, "event d.ev") || !strstr(st.not_carried, "(44 in all)"))
+		fail_msg("%s", st.not_carried);
+	for (int i = 0; i < 40; i++)
+		SQL(p, "DROP PROCEDURE d.a_procedure_with_a_long_name_%d", i);
+	SQL(p, "DROP PROCEDURE d.pr");
+	SQL(p, "DROP FUNCTION d.f");
+	SQL(p, "DROP EVENT d.ev");
+	SQL(p, "DROP TRIGGER d.tr");
+	caught_up(f);
+	stop(f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(triggers_of_the_secondary_are_refused),
 		cmocka_unit_test(a_secondary_that_is_another_kind_of_server_is_refused),
+		cmocka_unit_test(what_no_changefeed_carries_is_named),
 		cmocka_unit_test(globals_of_the_secondary_do_not_change_a_row),
 	};
 	int code;

@@ -15,6 +15,7 @@ return require "drtest.scenario" { name = "left_out", run = function(t)
     a:sql "CREATE TABLE x.`k[1]` (v INT)"
     local backup = a:backup(store:url "backup/full")
     b:restore(backup)
+    a:sql "CREATE PROCEDURE x.p() SELECT 1"
     local feed = a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/log" }
     a:sql "INSERT INTO x.t VALUES (1, 1)"
     a:sql "INSERT INTO x.`k[1]` VALUES (1)"
@@ -38,6 +39,7 @@ L
 expect "a difference beside what is left out fails" 1 'FAIL' "$DRTEST" run "$scratch/left_out.lua" --on local --store file --seed 7 --out "$out"
 cat "$scratch/out"
 grep -q 'does not replicate x.k\[1\]' "$scratch/out" && ok || bad "the note of what is left out"
+[ "$(grep -c 'changefeed f does not carry procedure x.p' "$scratch/out")" = 1 ] && ok || bad "the note of a procedure"
 grep -q 'the secondary has stood still for .* x.t' "$scratch/out" && ok || bad "the note of what stands still"
 run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 python3 - "$run/result.json" <<'P' && ok || bad "result.json"
@@ -47,6 +49,7 @@ c = {c['name']: c for c in r['checks']}
 equal, unlike = c['equal but for what is left out'], c['what differs besides is found']
 assert equal['verdict'] == 'pass' and '1 table is not replicated: x.k[1] (' in equal['evidence'], equal
 assert unlike['verdict'] == 'fail' and 'x.k[1]' in unlike['evidence'], unlike
+assert all('not replicated: procedure x.p' in c['evidence'] for c in (equal, unlike)), (equal, unlike)
 assert any('x.k[1]' in (n['text'] if isinstance(n, dict) else n) for n in r['notes']), r['notes']
 P
 grep -q 'x.k\[1\]' "$run/report.html" && ok || bad "the report"
