@@ -90,7 +90,7 @@ static bool is_split(const struct armed *a)
 	return st.alone && st.waiting;
 }
 
-static bool reached(struct armed *a)
+static bool has_reached(struct armed *a)
 {
 	struct feed_status st;
 
@@ -114,7 +114,7 @@ static struct armed *next_due(struct chaos *c, int64_t now, int64_t *look_ns)
 
 		if (state == FAULT_ARMED) {
 			if (!a->due_ns && a->when.trigger != CHAOS_REQUEST) {
-				if (reached(a))
+				if (has_reached(a))
 					a->due_ns = now + a->when.later_ns;
 				else if (now + LOOK_NS < *look_ns)
 					*look_ns = now + LOOK_NS;
@@ -241,7 +241,7 @@ static bool same_target(const struct fault *a, const struct fault *b)
 }
 
 /* From when to when, as far as it is known: 0 and INT64_MAX where it is not. */
-static void span(const struct armed *a, int64_t *from, int64_t *to)
+static void fault_span(const struct armed *a, int64_t *from, int64_t *to)
 {
 	*from = a->f.at_ns ? a->f.at_ns : a->due_ns;
 	*to = *from && a->when.lasts_ns  ? *from + a->when.lasts_ns
@@ -253,7 +253,7 @@ static int check_overlap(struct chaos *c, const struct armed *mine, struct err *
 {
 	int64_t from, to, from2, to2;
 
-	span(mine, &from, &to);
+	fault_span(mine, &from, &to);
 	for (struct armed *a = c->first; a; a = a->next) {
 		int state = atomic_load(&a->state);
 
@@ -261,7 +261,7 @@ static int check_overlap(struct chaos *c, const struct armed *mine, struct err *
 		    strcmp(a->f.ops->group, mine->f.ops->group) != 0 ||
 		    !same_target(&a->f, &mine->f))
 			continue;
-		span(a, &from2, &to2);
+		fault_span(a, &from2, &to2);
 		if (from < to2 && from2 < to)
 			return err_set(
 				e, ERR_USAGE, 0,

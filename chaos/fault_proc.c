@@ -129,7 +129,7 @@ static int limit_as_its_user(pid_t pid, const struct rlimit *now, struct rlimit 
 }
 
 /* now NULL: only asks. */
-static int limit(pid_t pid, const struct rlimit *now, struct rlimit *before)
+static int set_limit(pid_t pid, const struct rlimit *now, struct rlimit *before)
 {
 	if (prlimit(pid, RLIMIT_AS, now, before) == 0)
 		return 0;
@@ -145,14 +145,14 @@ static int memory_inject(struct fault *f, struct err *e)
 
 		if (has < 0)
 			return err_set(e, ERR_GONE, ESRCH, "%s has ended", f->target.procs[i].name);
-		if (limit(pid, NULL, &before) < 0)
+		if (set_limit(pid, NULL, &before) < 0)
 			return err_sys(e, "read the memory limit of %s", f->target.procs[i].name);
 		now = before;
 		now.rlim_cur = (rlim_t)has + f->args.memory_bytes;
 		if (before.rlim_max != RLIM_INFINITY && now.rlim_cur > before.rlim_max)
 			now.rlim_cur = before.rlim_max;
 		f->saved[i] = before.rlim_cur;
-		if (limit(pid, &now, &before) < 0)
+		if (set_limit(pid, &now, &before) < 0)
 			return err_sys(e, "limit the memory of %s", f->target.procs[i].name);
 	}
 	return 0;
@@ -164,13 +164,13 @@ static int memory_heal(struct fault *f, struct err *e)
 		pid_t pid = f->target.procs[i].pid;
 		struct rlimit l, was;
 
-		if (limit(pid, NULL, &l) < 0) {
+		if (set_limit(pid, NULL, &l) < 0) {
 			if (errno == ESRCH || errno == ENOENT)
 				continue;
 			return err_sys(e, "read the memory limit of %s", f->target.procs[i].name);
 		}
 		l.rlim_cur = (rlim_t)f->saved[i];
-		if (limit(pid, &l, &was) < 0 && errno != ESRCH)
+		if (set_limit(pid, &l, &was) < 0 && errno != ESRCH)
 			return err_sys(e, "lift the memory limit of %s", f->target.procs[i].name);
 	}
 	return 0;

@@ -6,7 +6,7 @@
 #include "chaos/fault.h"
 #include "harness/base/clock.h"
 
-static int number(const char *value, uint64_t max, uint64_t *out)
+static int read_number(const char *value, uint64_t max, uint64_t *out)
 {
 	char *end;
 
@@ -48,7 +48,7 @@ static int set(struct fault_args *a, const char *name, const char *value)
 		a->answer = !strcmp(value, "true");
 		return a->answer || !strcmp(value, "false") ? 0 : -1;
 	}
-	if (number(value, (uint64_t)1 << 40, &n) < 0)
+	if (read_number(value, (uint64_t)1 << 40, &n) < 0)
 		return -1;
 	if (!strcmp(name, "kb_per_s"))
 		a->bytes_per_s = n * 1000;

@@ -38,7 +38,7 @@ static bool read_request_line(struct http_scan *s)
 }
 
 /* A header's value, its spaces off; NULL when it is absent. */
-static const char *header(const struct http_scan *s, const char *name, size_t *len)
+static const char *find_header(const struct http_scan *s, const char *name, size_t *len)
 {
 	size_t name_n = strlen(name);
 	const char *p = s->head, *end = s->head + s->head_n;
@@ -65,7 +65,7 @@ static const char *header(const struct http_scan *s, const char *name, size_t *l
 	return NULL;
 }
 
-static bool number(const char *p, size_t n, unsigned base, uint64_t *out)
+static bool read_number(const char *p, size_t n, unsigned base, uint64_t *out)
 {
 	uint64_t v = 0;
 
@@ -96,23 +96,23 @@ static bool read_head(struct http_scan *s)
 	s->requests++;
 	s->body_seen = 0;
 	s->left = 0;
-	v = header(s, "transfer-encoding", &n);
+	v = find_header(s, "transfer-encoding", &n);
 	if (v) {
 		if (n < 7 || strncasecmp(v + n - 7, "chunked", 7) != 0)
 			return false;
 		s->state = HTTP_CHUNK_LINE;
 		return true;
 	}
-	v = header(s, "content-length", &n);
-	if (v && !number(v, n, 10, &s->left))
+	v = find_header(s, "content-length", &n);
+	if (v && !read_number(v, n, 10, &s->left))
 		return false;
-	if (header(s, "upgrade", &n))
+	if (find_header(s, "upgrade", &n))
 		return false;
 	s->state = s->left ? HTTP_BODY : HTTP_HEAD;
 	return true;
 }
 
-static enum http_piece opaque(struct http_scan *s)
+static enum http_piece pass_opaquely(struct http_scan *s)
 {
 	s->state = HTTP_OPAQUE;
 	return HTTP_PIECE_OPAQUE;
@@ -132,13 +132,13 @@ static enum http_piece take_head(struct http_scan *s, const char *data, size_t n
 			*taken = i;
 			s->whole = true;
 			if (!read_head(s))
-				return opaque(s);
+				return pass_opaquely(s);
 			*ends = s->state == HTTP_HEAD;
 			return HTTP_PIECE_HEAD;
 		}
 	}
 	*taken = i;
-	return s->head_n == HTTP_HEAD_MAX ? opaque(s) : HTTP_PIECE_HEAD_PART;
+	return s->head_n == HTTP_HEAD_MAX ? pass_opaquely(s) : HTTP_PIECE_HEAD_PART;
 }
 
 /* A chunk's size line, or the lines behind the last chunk; s->head holds the line so far. */
@@ -173,7 +173,7 @@ static enum http_piece take_line(struct http_scan *s, const char *data, size_t n
 	} else {
 		const char *semi = memchr(s->head, ';', line);
 
-		if (!number(s->head, semi ? (size_t)(semi - s->head) : line, 16, &s->left))
+		if (!read_number(s->head, semi ? (size_t)(semi - s->head) : line, 16, &s->left))
 			s->state = HTTP_OPAQUE;
 		else
 			s->state = s->left ? HTTP_CHUNK : HTTP_TRAILER;

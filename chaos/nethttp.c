@@ -5,14 +5,14 @@
 #include "chaos/netproxy_impl.h"
 #include "harness/base/clock.h"
 
-static bool drawn(struct conn *c, const struct http_fault *f)
+static bool draw_fault(struct conn *c, const struct http_fault *f)
 {
 	if (f->match[0] && !strstr(c->scan->target, f->match))
 		return false;
 	return f->share <= 0 || f->share >= 1 || rng_unit(&c->p->rng) < f->share;
 }
 
-static const char *reason(int status, const char **code)
+static const char *status_reason(int status, const char **code)
 {
 	switch (status) {
 	case 403: *code = "AccessDenied"; return "Forbidden";
@@ -28,7 +28,7 @@ static const char *reason(int status, const char **code)
 /* Answers in the store's place, and then takes in what is still sent until the client goes. */
 static void refuse(struct conn *c, int status)
 {
-	const char *code, *words = reason(status, &code);
+	const char *code, *words = status_reason(status, &code);
 	char body[256], text[512];
 	int n = snprintf(body, sizeof(body),
 			 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -62,7 +62,7 @@ static void request_begins(struct conn *c)
 	pthread_mutex_unlock(&p->lock);
 	if (!f->status && !f->cut_request_after && !f->cut_answer_after)
 		return;
-	if (!drawn(c, f))
+	if (!draw_fault(c, f))
 		return;
 	if (f->status) {
 		refuse(c, f->status);

@@ -64,7 +64,7 @@ bool lane_is_plain(const struct conn *c, const struct lane *l)
 	       !f->single && !c->scan;
 }
 
-static void passed(struct conn *c, struct lane *l, size_t n)
+static void count_passed(struct conn *c, struct lane *l, size_t n)
 {
 	l->passed += n;
 	__atomic_fetch_add(&c->p->stats.bytes[l->dir], n, __ATOMIC_RELAXED);
@@ -93,7 +93,7 @@ static int splice_once(struct conn *c, struct lane *l)
 		if (n <= 0)
 			return -1;
 		l->in_pipe -= (size_t)n;
-		passed(c, l, (size_t)n);
+		count_passed(c, l, (size_t)n);
 		return 1;
 	}
 	n = splice(l->from, NULL, l->pipe[1], NULL, SPLICE_BYTES,
@@ -147,7 +147,7 @@ static int pump_plain(struct conn *c, struct lane *l)
 			l->writable = false;
 			lane_queue(l, buf + m, (size_t)(n - m), 0);
 		}
-		passed(c, l, (size_t)m);
+		count_passed(c, l, (size_t)m);
 		if (m < n)
 			return 0;
 		if (n == PIECE_BYTES)
@@ -164,7 +164,7 @@ static int pump_plain(struct conn *c, struct lane *l)
 
 /* ---- with faults */
 
-static int64_t due(struct conn *c, struct lane *l, int64_t now)
+static int64_t time_due(struct conn *c, struct lane *l, int64_t now)
 {
 	const struct link_fault *f = &c->p->now_link[l->dir];
 	int64_t at = now + f->delay_us * 1000;
@@ -180,7 +180,7 @@ static int64_t due(struct conn *c, struct lane *l, int64_t now)
 static void take_in(struct conn *c, struct lane *l, const char *data, size_t n, int64_t now)
 {
 	const struct link_fault *f = &c->p->now_link[l->dir];
-	int64_t at = due(c, l, now);
+	int64_t at = time_due(c, l, now);
 
 	if (l->dir == NETPROXY_UP && f->commit != COMMIT_PASSES && turns_is_commit(data, n)) {
 		c->lane[f->commit == COMMIT_STALLS_REQUEST ? NETPROXY_UP : NETPROXY_DOWN].held =
@@ -231,7 +231,7 @@ static int read_all(struct conn *c, struct lane *l, int64_t now)
 }
 
 /* How much of n may go now: by the bandwidth's tokens and the slices. 0: l->wake_ns tells when. */
-static size_t allowed(struct lane *l, const struct link_fault *f, size_t n, int64_t now)
+static size_t bytes_allowed(struct lane *l, const struct link_fault *f, size_t n, int64_t now)
 {
 	if (f->slice_bytes) {
 		if (now < l->next_send_ns) {
@@ -279,7 +279,7 @@ static int write_due(struct conn *c, struct lane *l, int64_t now)
 		if (l->dir == NETPROXY_DOWN && c->answer_cut_at &&
 		    n > c->answer_cut_at - c->answer_bytes)
 			n = (size_t)(c->answer_cut_at - c->answer_bytes);
-		n = allowed(l, f, n, now);
+		n = bytes_allowed(l, f, n, now);
 		if (!n)
 			return 0;
 		m = send(l->to, p->data + p->off, n, MSG_NOSIGNAL);
@@ -289,7 +289,7 @@ static int write_due(struct conn *c, struct lane *l, int64_t now)
 		}
 		if (m < 0)
 			return -1;
-		passed(c, l, (size_t)m);
+		count_passed(c, l, (size_t)m);
 		l->queued -= (size_t)m;
 		l->tokens -= f->bytes_per_s ? (double)m : 0;
 		if (f->slice_bytes)

@@ -23,7 +23,7 @@
 #define BACKLOG 512
 #define CONNS_MAX 8192
 
-static struct sockaddr_in address(const char *host, int port)
+static struct sockaddr_in parse_address(const char *host, int port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 
@@ -33,7 +33,7 @@ static struct sockaddr_in address(const char *host, int port)
 
 static int listen_at(int port, struct err *e)
 {
-	struct sockaddr_in a = address("127.0.0.1", port);
+	struct sockaddr_in a = parse_address("127.0.0.1", port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -100,7 +100,8 @@ static void reset_points(struct conn *c)
 
 static void take_one(struct netproxy *p, int client)
 {
-	struct sockaddr_in to = address(p->o.to_host ? p->o.to_host : "127.0.0.1", p->o.to_port);
+	struct sockaddr_in to =
+		parse_address(p->o.to_host ? p->o.to_host : "127.0.0.1", p->o.to_port);
 	int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 	struct conn *c;
 

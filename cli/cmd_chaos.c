@@ -82,19 +82,19 @@ static void on_signal(int signo)
 	clock_cancel(signo);
 }
 
-static int wrong(const struct err *e)
+static int print_error(const struct err *e)
 {
 	fprintf(stderr, "drtest chaos: %s\n", e->text);
 	return err_exit_code(e);
 }
 
-static int usage(const char *what)
+static int print_usage(const char *what)
 {
 	fprintf(stderr, "drtest chaos: %s (drtest chaos --help)\n", what);
 	return EXIT_USAGE;
 }
 
-static int list(void)
+static int list_faults(void)
 {
 	static const char *const on[] = { [FAULT_ON_PROCS] = "a process",
 					  [FAULT_ON_LINK] = "a link",
@@ -182,7 +182,7 @@ static int inject(struct proxy *x, const char *const *words, size_t n, struct er
 	return fault_inject(&x->faults[at], e);
 }
 
-static void stats(struct proxy *x)
+static void print_stats(struct proxy *x)
 {
 	struct netproxy_stats st;
 
@@ -207,7 +207,7 @@ static int run_line(struct proxy *x, char *line)
 	if (!strcmp(words[0], "quit"))
 		return 1;
 	if (!strcmp(words[0], "stats"))
-		stats(x);
+		print_stats(x);
 	else if (!strcmp(words[0], "heal"))
 		rc = heal(x, n > 1 ? words[1] : NULL, &e);
 	else
@@ -231,7 +231,7 @@ static bool parse_to(const char *text, char host[64], int *port)
 	return !*end && *port > 0 && *port < 65536 && inet_pton(AF_INET, host, &a) == 1;
 }
 
-static int proxy(int argc, char **argv)
+static int run_proxy(int argc, char **argv)
 {
 	struct request q = { .o = { .seed = 42 } };
 	struct netproxy_opts *o = &q.o;
@@ -245,11 +245,11 @@ static int proxy(int argc, char **argv)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	o->listen_port = (int)q.listen;
 	if (!o->to_port)
-		return usage("proxy wants --upstream PORT");
+		return print_usage("proxy wants --upstream PORT");
 	x.http = o->http;
 	x.p = netproxy_start(o, &e);
 	if (!x.p)
-		return wrong(&e);
+		return print_error(&e);
 	if (o->listen_port && netproxy_port(x.p) != o->listen_port) {
 		netproxy_free(x.p);
 		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o->listen_port);
@@ -258,7 +258,7 @@ static int proxy(int argc, char **argv)
 	if (optind < argc &&
 	    inject(&x, (const char *const *)argv + optind, (size_t)(argc - optind), &e) < 0) {
 		netproxy_free(x.p);
-		return wrong(&e);
+		return print_error(&e);
 	}
 	printf("127.0.0.1:%d -> %s:%d\n", netproxy_port(x.p), q.host, o->to_port);
 	fflush(stdout);
@@ -395,7 +395,7 @@ static int add_target(struct fault *f, const char *name, struct err *e)
 	return add_pid(f, one, e);
 }
 
-static int processes(const char *kind, int argc, char **argv)
+static int strike_processes(const char *kind, int argc, char **argv)
 {
 	const char *words[WORDS_MAX] = { kind };
 	size_t n_words = 1;
@@ -412,23 +412,23 @@ static int processes(const char *kind, int argc, char **argv)
 		if (!strcmp(argv[i], "--lasts")) {
 			lasts_ms = i + 1 < argc ? duration_parse_ms(argv[++i]) : -1;
 			if (lasts_ms < 0)
-				return usage("--lasts wants a time, as 2s");
+				return print_usage("--lasts wants a time, as 2s");
 		} else if (argv[i][0] == '-') {
-			return usage(argv[i]);
+			return print_usage(argv[i]);
 		} else if (strchr(argv[i], '=') && n_words < WORDS_MAX) {
 			words[n_words++] = argv[i];
 		} else if (add_target(&target, argv[i], &e) < 0) {
 			fault_release(&target);
-			return wrong(&e);
+			return print_error(&e);
 		}
 	}
 	if (fault_parse(&f, words, n_words, &e) < 0) {
 		fault_release(&target);
-		return wrong(&e);
+		return print_error(&e);
 	}
 	f.target = target.target;
 	if (!f.target.n_procs)
-		return usage("a process id, or a server's name, is wanted");
+		return print_usage("a process id, or a server's name, is wanted");
 	rc = fault_inject(&f, &e);
 	if (rc == 0 && f.ops->heal) {
 		struct pollfd in = { .fd = lasts_ms < 0 ? 0 : -1, .events = POLLIN };
@@ -445,7 +445,7 @@ static int processes(const char *kind, int argc, char **argv)
 		printf("%s of %s\n", f.ops->name, f.target.name);
 	}
 	fault_release(&f);
-	return rc < 0 ? wrong(&e) : EXIT_PASS;
+	return rc < 0 ? print_error(&e) : EXIT_PASS;
 }
 
 int cmd_chaos(int argc, char **argv)
@@ -461,14 +461,14 @@ int cmd_chaos(int argc, char **argv)
 		return EXIT_PASS;
 	}
 	if (!strcmp(verb, "list"))
-		return list();
+		return list_faults();
 	if (!strcmp(verb, "proxy"))
-		return proxy(argc - 1, argv + 1);
+		return run_proxy(argc - 1, argv + 1);
 	if (k && k->on == FAULT_ON_PROCS)
-		return processes(verb, argc - 1, argv + 1);
+		return strike_processes(verb, argc - 1, argv + 1);
 	if (k)
-		return usage(
+		return print_usage(
 			"that is a fault of a link or a disk: drtest chaos proxy, or t:fault in a scenario");
-	return usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory"
-			   : "a verb is wanted");
+	return print_usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory"
+				 : "a verb is wanted");
 }

@@ -10,7 +10,7 @@
 #include "harness/run/data_dir.h"
 #include "harness/run/run.h"
 
-static void removed(void *arg, const char *what)
+static void print_removed(void *arg, const char *what)
 {
 	(void)arg;
 	printf("removed %s\n", what);
@@ -85,7 +85,7 @@ static int clean_here(bool undo, bool dry_run)
 		for (const struct ground *const *g = grounds(); *g; g++)
 			if ((*g)->clean)
 				n += (*g)->clean("/var/tmp", dry_run,
-						 dry_run ? would_remove : removed, NULL);
+						 dry_run ? would_remove : print_removed, NULL);
 	n += dry_run ? 0 : undo_work_off(print_line, NULL);
 	if (!n && !dry_run)
 		puts("nothing was left behind");

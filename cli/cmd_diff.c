@@ -123,7 +123,7 @@ static void print(const struct compare_result *r, bool json)
 
 /* ---- as sync_diff_inspector says it ---- */
 
-static void rule(FILE *f, const int *width, int n)
+static void print_rule(FILE *f, const int *width, int n)
 {
 	for (int i = 0; i < n; i++) {
 		fputc('+', f);
@@ -133,7 +133,7 @@ static void rule(FILE *f, const int *width, int n)
 	fputs("+\n", f);
 }
 
-static void row(FILE *f, const int *width, int n, const char *const *cell)
+static void print_row(FILE *f, const int *width, int n, const char *const *cell)
 {
 	for (int i = 0; i < n; i++)
 		fprintf(f, "| %-*s ", width[i], cell[i]);
@@ -182,9 +182,9 @@ static void summary_tables(FILE *f, const struct compare_result *r, const struct
 
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass) {
-			rule(f, width, n);
-			row(f, width, n, heads[equal]);
-			rule(f, width, n);
+			print_rule(f, width, n);
+			print_row(f, width, n, heads[equal]);
+			print_rule(f, width, n);
 		}
 		for (int i = 0; !pass && i < n; i++)
 			width[i] = (int)strlen(heads[equal][i]);
@@ -216,10 +216,10 @@ static void summary_tables(FILE *f, const struct compare_result *r, const struct
 				width[i] = (int)strlen(cell[i]) > width[i] ? (int)strlen(cell[i])
 									   : width[i];
 			if (pass)
-				row(f, width, n, cell);
+				print_row(f, width, n, cell);
 		}
 	}
-	rule(f, width, n);
+	print_rule(f, width, n);
 }
 
 static int write_summary(const struct options *o, const struct compare_result *r, struct err *e)

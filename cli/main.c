@@ -74,7 +74,7 @@ static void help(FILE *out)
 	}
 }
 
-static int unknown(const char *word)
+static int refuse_unknown(const char *word)
 {
 	const char *names[sizeof(commands) / sizeof(commands[0])], *meant,
 		*file = scenario_find(word);
@@ -137,5 +137,5 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return flush_output(commands[i].run(argc - 1, argv + 1));
-	return unknown(argv[1]);
+	return refuse_unknown(argv[1]);
 }

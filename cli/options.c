@@ -235,7 +235,7 @@ void options_help(const struct command_def *c, FILE *out)
 
 /* ---- the command line */
 
-static int unknown(const struct command_def *c, const char *arg, const struct option *longs)
+static int refuse_unknown(const struct command_def *c, const char *arg, const struct option *longs)
 {
 	const char *names[OPTIONS_MAX + 1], *meant;
 	size_t n = 0;
@@ -250,7 +250,7 @@ static int unknown(const struct command_def *c, const char *arg, const struct op
 }
 
 /* What getopt_long() did not take. */
-static int refused(const struct command_def *c, char *const *argv, const struct option *longs)
+static int refuse_option(const struct command_def *c, char *const *argv, const struct option *longs)
 {
 	if (optopt < VALUE_FIRST && optopt)
 		for (const struct option_def *o = c->options; o->name; o++)
@@ -265,7 +265,7 @@ static int refused(const struct command_def *c, char *const *argv, const struct 
 					     o->name);
 	if (optopt)
 		return options_wrong(c, "there is no option -%c", optopt);
-	return unknown(c, argv[optind - 1], longs);
+	return refuse_unknown(c, argv[optind - 1], longs);
 }
 
 static int take_option(const struct command_def *c, const struct option_def *o, void *into)
@@ -316,7 +316,7 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 		if (v == -1)
 			break;
 		if (v == '?')
-			return refused(c, argv, longs);
+			return refuse_option(c, argv, longs);
 		for (size_t i = 0; v < VALUE_FIRST && i <= n && !o; i++)
 			o = defs[i]->letter == v ? defs[i] : NULL;
 		o = v < VALUE_FIRST ? o : defs[v - VALUE_FIRST];

@@ -13,7 +13,7 @@
 #define ROWS_MAX 50        /* of the table of checks; the report has all */
 
 /* One line of Markdown that means itself, whatever the journal holds. */
-static void markdown(struct strbuf *out, const char *s)
+static void add_markdown(struct strbuf *out, const char *s)
 {
 	struct strbuf line = STRBUF_INIT, html = STRBUF_INIT;
 
@@ -28,7 +28,7 @@ static void markdown(struct strbuf *out, const char *s)
 	strbuf_release(&html);
 }
 
-static void figures(const struct run_model *m, struct strbuf *out)
+static void add_figures(const struct run_model *m, struct strbuf *out)
 {
 	char a[TEXT_NUMBER];
 
@@ -52,17 +52,17 @@ void format_markdown(const struct run_model *m, struct strbuf *out)
 	size_t rows = 0;
 
 	strbuf_addf(out, "### %s ", outcome_word(m->verdict));
-	markdown(out, m->scenario[0] ? m->scenario : "run");
+	add_markdown(out, m->scenario[0] ? m->scenario : "run");
 	strbuf_addf(out, " on ");
-	markdown(out, m->ground);
+	add_markdown(out, m->ground);
 	strbuf_addf(out, ", seed ");
-	markdown(out, m->seed);
+	add_markdown(out, m->seed);
 	strbuf_addstr(out, "\n\n");
-	figures(m, out);
+	add_figures(m, out);
 	strbuf_addf(out, "- %zu check%s, %zu failed, %zu unknown\n\n", m->checks_n,
 		    m->checks_n == 1 ? "" : "s", m->failed, m->unknown);
 	if (m->error[0]) {
-		markdown(out, m->error);
+		add_markdown(out, m->error);
 		strbuf_addstr(out, "\n\n");
 	}
 	for (size_t i = 0; i < m->checks_n; i++) {
@@ -73,9 +73,9 @@ void format_markdown(const struct run_model *m, struct strbuf *out)
 		if (rows == 1)
 			strbuf_addstr(out, "| | check | evidence |\n| --- | --- | --- |\n");
 		strbuf_addf(out, "| %s | ", outcome_word(c->verdict));
-		markdown(out, c->name);
+		add_markdown(out, c->name);
 		strbuf_addstr(out, " | ");
-		markdown(out, c->evidence);
+		add_markdown(out, c->evidence);
 		strbuf_addstr(out, " |\n");
 	}
 	if (rows > ROWS_MAX)
@@ -90,7 +90,7 @@ void format_markdown(const struct run_model *m, struct strbuf *out)
 }
 
 /* GitHub's escapes of a workflow command; of a property's value where `property`. */
-static void escaped(struct strbuf *out, const char *s, bool property)
+static void add_escaped(struct strbuf *out, const char *s, bool property)
 {
 	struct strbuf line = STRBUF_INIT;
 
@@ -103,19 +103,19 @@ static void escaped(struct strbuf *out, const char *s, bool property)
 	strbuf_release(&line);
 }
 
-static void annotation(struct strbuf *out, const char *kind, const struct run_model *m,
-		       const char *name, const char *text)
+static void add_annotation(struct strbuf *out, const char *kind, const struct run_model *m,
+			   const char *name, const char *text)
 {
 	strbuf_addf(out, "::%s title=drtest ", kind);
-	escaped(out, m->scenario[0] ? m->scenario : "run", true);
+	add_escaped(out, m->scenario[0] ? m->scenario : "run", true);
 	strbuf_addstr(out, " seed ");
-	escaped(out, m->seed, true);
+	add_escaped(out, m->seed, true);
 	strbuf_addstr(out, "::");
 	if (name) {
-		escaped(out, name, false);
+		add_escaped(out, name, false);
 		strbuf_addstr(out, ": ");
 	}
-	escaped(out, text, false);
+	add_escaped(out, text, false);
 	strbuf_addch(out, '\n');
 }
 
@@ -124,13 +124,13 @@ void format_annotations(const struct run_model *m, struct strbuf *out)
 	size_t n = 0;
 
 	if (m->error[0])
-		annotation(out, "error", m, NULL, m->error);
+		add_annotation(out, "error", m, NULL, m->error);
 	for (size_t i = 0; i < m->checks_n; i++) {
 		const struct model_check *c = &m->checks[i];
 
 		if (c->verdict != OUTCOME_PASS && n++ < ANNOTATIONS_MAX)
-			annotation(out, c->verdict == OUTCOME_FAIL ? "error" : "warning", m,
-				   c->name, c->evidence);
+			add_annotation(out, c->verdict == OUTCOME_FAIL ? "error" : "warning", m,
+				       c->name, c->evidence);
 	}
 }
 

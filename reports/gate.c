@@ -13,7 +13,7 @@
 #define IMPROBABLE 0.05
 #define SPREADS 3
 
-static int wrong(const char *text, const char *why, struct err *e)
+static int refuse_rule(const char *text, const char *why, struct err *e)
 {
 	return err_set(e, ERR_USAGE, 0,
 		       "rule '%.80s': %s; a rule is as 'rpo_ms p95 <= 1.2x' or 'rto_ms <= 2s'",
@@ -62,37 +62,37 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 
 	*r = (struct gate_rule){ .q = -1 };
 	if (n != 3 && n != 4)
-		return wrong(text, "it has too few or too many words", e);
+		return refuse_rule(text, "it has too few or too many words", e);
 	snprintf(r->name, sizeof(r->name), "%s", word[0]);
 	snprintf(r->statistic, sizeof(r->statistic), "%.15s", n == 4 ? word[1] : "median");
 	if (r->statistic[0] == 'p') {
 		r->q = strtod(r->statistic + 1, &end) / 100;
 		if (end == r->statistic + 1 || *end || !(r->q >= 0 && r->q <= 1))
-			return wrong(text, "a percentile is p0 to p100", e);
+			return refuse_rule(text, "a percentile is p0 to p100", e);
 	} else if (strcmp(r->statistic, "median") != 0 && strcmp(r->statistic, "mean") != 0 &&
 		   strcmp(r->statistic, "min") != 0 && strcmp(r->statistic, "max") != 0) {
-		return wrong(text, "its statistic is none of median, mean, min, max, p95", e);
+		return refuse_rule(text, "its statistic is none of median, mean, min, max, p95", e);
 	}
 	r->above = word[op][0] == '>';
 	r->equal = word[op][1] == '=';
 	if ((word[op][0] != '<' && word[op][0] != '>') ||
 	    (word[op][1] && strcmp(word[op] + 1, "=") != 0))
-		return wrong(text, "it compares by none of <=, <, >=, >", e);
+		return refuse_rule(text, "it compares by none of <=, <, >=, >", e);
 	if (!take_limit(word[op + 1], r->name, r) && !*run_row_unit(r->name) &&
 	    strspn(word[op + 1], "0123456789.") > 0 && strpbrk(word[op + 1], "smh"))
-		return wrong(
+		return refuse_rule(
 			text,
 			"its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)",
 			e);
 	if (!take_limit(word[op + 1], r->name, r))
-		return wrong(
+		return refuse_rule(
 			text,
 			"its limit is neither as 1.2x, +20%, nor a number with a unit that fits the figure",
 			e);
 	return 0;
 }
 
-static double statistic(const struct gate_rule *r, double *v, size_t n)
+static double take_statistic(const struct gate_rule *r, double *v, size_t n)
 {
 	double sum = 0;
 
@@ -108,8 +108,8 @@ static double statistic(const struct gate_rule *r, double *v, size_t n)
 							     : 0.5);
 }
 
-static double *values(const struct run_row *runs, size_t n, const char *name, bool passed_only,
-		      size_t *out_n)
+static double *take_values(const struct run_row *runs, size_t n, const char *name, bool passed_only,
+			   size_t *out_n)
 {
 	double *v = xcalloc(n + 1, sizeof(*v)), one;
 
@@ -122,7 +122,7 @@ static double *values(const struct run_row *runs, size_t n, const char *name, bo
 	return v;
 }
 
-static void figure(struct strbuf *out, double v, const char *name)
+static void add_figure(struct strbuf *out, double v, const char *name)
 {
 	const char *unit = run_row_unit(name);
 	char n[TEXT_NUMBER];
@@ -150,16 +150,16 @@ enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *
 	size_t n, b_n;
 	bool held;
 
-	v = values(s->runs, s->runs_n, r->name, false, &n);
-	b = values(s->baseline, s->baseline_n, r->name, true, &b_n);
+	v = take_values(s->runs, s->runs_n, r->name, false, &n);
+	b = take_values(s->baseline, s->baseline_n, r->name, true, &b_n);
 	strbuf_addf(why, "%s %s", r->name, r->statistic);
 	if (!n) {
 		strbuf_addf(why, ": not measured by the run%s to judge", s->runs_n > 1 ? "s" : "");
 		goto out;
 	}
-	is = statistic(r, v, n);
+	is = take_statistic(r, v, n);
 	strbuf_addch(why, ' ');
-	figure(why, is, r->name);
+	add_figure(why, is, r->name);
 	if (r->relative && b_n < s->baseline_min) {
 		strbuf_addf(
 			why,
@@ -168,20 +168,20 @@ enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *
 		goto out;
 	}
 	if (r->relative)
-		limit *= statistic(r, b, b_n);
+		limit *= take_statistic(r, b, b_n);
 	held = r->above ? is > limit || (r->equal && is == limit)
 			: is < limit || (r->equal && is == limit);
 	result = held ? GATE_HOLDS : GATE_BROKEN;
 	strbuf_addf(why, ", limit %s%s ", r->above ? ">" : "<", r->equal ? "=" : "");
-	figure(why, limit, r->name);
+	add_figure(why, limit, r->name);
 	if (!r->relative)
 		goto out;
 	strbuf_addf(why, " (%gx of ", r->limit);
-	figure(why, statistic(r, b, b_n), r->name);
+	add_figure(why, take_statistic(r, b, b_n), r->name);
 	strbuf_addf(why, "; baseline of %zu: median ", b_n);
-	figure(why, stats_median(b, b_n), r->name);
+	add_figure(why, stats_median(b, b_n), r->name);
 	strbuf_addstr(why, ", spread ");
-	figure(why, stats_spread(b, b_n), r->name);
+	add_figure(why, stats_spread(b, b_n), r->name);
 	strbuf_addch(why, ')');
 	if (!held && !s->strict && !beyond_noise(r, v, n, b, b_n)) {
 		result = GATE_HOLDS;

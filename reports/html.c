@@ -22,7 +22,7 @@
 #define NOT_YET "<p class=\"big\">not yet</p><p class=\"meta\">The run goes on.</p>"
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
-static void tag(struct strbuf *out, const char *word)
+static void add_tag(struct strbuf *out, const char *word)
 {
 	static const char *const known[] = { "ok",      "pass",        "failed",  "fail",   "error",
 					     "unknown", "interrupted", "skipped", "running" };
@@ -36,7 +36,7 @@ static void tag(struct strbuf *out, const char *word)
 	strbuf_addstr(out, "</span>");
 }
 
-static void cell(struct strbuf *out, const json_t *v)
+static void add_cell(struct strbuf *out, const json_t *v)
 {
 	char n[TEXT_NUMBER];
 
@@ -80,7 +80,7 @@ static void link_to(struct strbuf *out, const char *file, const char *text)
 }
 
 /* A text in which files of the folder lead to them. */
-static void linked(const struct run_model *m, struct strbuf *out, const char *text)
+static void add_linked(const struct run_model *m, struct strbuf *out, const char *text)
 {
 	struct strbuf plain = STRBUF_INIT;
 	const char *file = NULL;
@@ -156,7 +156,7 @@ static void lead(const struct run_model *m, struct strbuf *out)
 	strbuf_release(&when);
 }
 
-static void contents(const struct run_model *m, struct strbuf *out)
+static void add_contents(const struct run_model *m, struct strbuf *out)
 {
 	const struct {
 		const char *id, *name;
@@ -184,17 +184,17 @@ static void contents(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</nav>\n");
 }
 
-static const char *badge(const struct run_model *m)
+static const char *add_badge(const struct run_model *m)
 {
 	return m->running ? "RUNNING" : outcome_word(m->verdict);
 }
 
-static void header(const struct run_model *m, struct strbuf *out)
+static void add_header(const struct run_model *m, struct strbuf *out)
 {
 	char text[TEXT_NUMBER];
 
 	strbuf_addf(out, "<header><span class=\"badge %s\">%s</span><div><h1>",
-		    m->running ? "running" : outcome_name(m->verdict), badge(m));
+		    m->running ? "running" : outcome_name(m->verdict), add_badge(m));
 	text_html(out, m->scenario[0] ? m->scenario : "a run without a name");
 	strbuf_addstr(out, "</h1>");
 	if (m->sentence[0]) {
@@ -221,7 +221,7 @@ static void header(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</p></div></header>\n");
 }
 
-static void alerts(const struct run_model *m, struct strbuf *out)
+static void add_alerts(const struct run_model *m, struct strbuf *out)
 {
 	size_t i;
 	json_t *v;
@@ -325,8 +325,8 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</section>\n");
 }
 
-static void change(struct strbuf *out, const char *what, double was, double is, bool count,
-		   size_t *told)
+static void add_change(struct strbuf *out, const char *what, double was, double is, bool count,
+		       size_t *told)
 {
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
@@ -353,17 +353,17 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, " (");
 	text_html(out, was->verdict);
 	strbuf_addch(out, ')');
-	change(out, "lost", run_row_value(was, "rpo_lost"), m->rpo_lost, true, &told);
-	change(out, "data-loss window", run_row_value(was, "rpo_ms"), m->rpo_window_ms, false,
-	       &told);
-	change(out, "RTO", run_row_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
-	change(out, "redundant again after", run_row_value(was, "redundant_ms"),
-	       m->rto_ms[RTO_REDUNDANT], false, &told);
+	add_change(out, "lost", run_row_value(was, "rpo_lost"), m->rpo_lost, true, &told);
+	add_change(out, "data-loss window", run_row_value(was, "rpo_ms"), m->rpo_window_ms, false,
+		   &told);
+	add_change(out, "RTO", run_row_value(was, "rto_ms"), m->rto_ms[RTO_SERVICE], false, &told);
+	add_change(out, "redundant again after", run_row_value(was, "redundant_ms"),
+		   m->rto_ms[RTO_REDUNDANT], false, &told);
 	strbuf_addstr(out, ".</p>\n");
 	free(file);
 }
 
-static void answers(const struct run_model *m, struct strbuf *out)
+static void add_answers(const struct run_model *m, struct strbuf *out)
 {
 	size_t from;
 
@@ -410,7 +410,7 @@ static size_t finding_columns(const json_t *findings, size_t shown,
 	return n;
 }
 
-static void findings(const struct model_check *c, size_t *page_left, struct strbuf *out)
+static void add_findings(const struct model_check *c, size_t *page_left, struct strbuf *out)
 {
 	size_t n = json_array_size(c->findings), all = n + c->findings_left_out, shown = n,
 	       columns_n;
@@ -445,7 +445,7 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 			strbuf_addstr(out, json_string_length(v) <= SHORT_TEXT
 						   ? "<td class=\"short\">"
 						   : "<td>");
-			cell(out, v);
+			add_cell(out, v);
 			strbuf_addstr(out, "</td>");
 		}
 		strbuf_addstr(out, "</tr>\n");
@@ -462,7 +462,7 @@ static void findings(const struct model_check *c, size_t *page_left, struct strb
 }
 
 /* What was looked at, over how much, and what it would have caught. */
-static void about(const struct model_check *c, struct strbuf *out)
+static void add_about(const struct model_check *c, struct strbuf *out)
 {
 	static const char *const units[] = { "rows", "tables", "transactions" };
 	const char *checked = json_string_value(json_object_get(c->about, "checked")),
@@ -483,7 +483,7 @@ static void about(const struct model_check *c, struct strbuf *out)
 	strbuf_addstr(out, ".</p></details>");
 }
 
-static void checks(const struct run_model *m, struct strbuf *out)
+static void add_checks(const struct run_model *m, struct strbuf *out)
 {
 	static const enum outcome order[] = { OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_PASS };
 	size_t page_left = FINDINGS_SHOWN_ALL_MAX;
@@ -510,7 +510,7 @@ static void checks(const struct run_model *m, struct strbuf *out)
 			if (c->verdict != order[o])
 				continue;
 			strbuf_addf(out, "<tr id=\"check-%zu\"><td class=\"beside\">", i + 1);
-			tag(out, outcome_name(c->verdict));
+			add_tag(out, outcome_name(c->verdict));
 			strbuf_addstr(out, "</td><td data-l=\"step\" class=\"beside\">");
 			if (c->step)
 				strbuf_addf(out, "%" PRId64, c->step);
@@ -518,16 +518,16 @@ static void checks(const struct run_model *m, struct strbuf *out)
 				    i + 1);
 			text_html(out, c->name);
 			strbuf_addstr(out, "</a><br>");
-			linked(m, out, c->evidence);
-			about(c, out);
-			findings(c, &page_left, out);
+			add_linked(m, out, c->evidence);
+			add_about(c, out);
+			add_findings(c, &page_left, out);
 			strbuf_addf(out, "</td><td class=\"num\" data-l=\"took\">%s</td></tr>\n",
 				    c->seconds >= 0 ? text_seconds(text, c->seconds) : "");
 		}
 	strbuf_addstr(out, "</table></div></section>\n");
 }
 
-static void steps(const struct run_model *m, struct strbuf *out)
+static void add_steps(const struct run_model *m, struct strbuf *out)
 {
 	char text[TEXT_NUMBER];
 
@@ -546,19 +546,19 @@ static void steps(const struct run_model *m, struct strbuf *out)
 			    s->n);
 		text_html(out, s->name);
 		strbuf_addstr(out, "</td><td class=\"beside\">");
-		tag(out, s->status);
+		add_tag(out, s->status);
 		strbuf_addf(out, "</td><td class=\"num\" data-l=\"began at\">%s</td>",
 			    text_seconds(text, s->from));
 		strbuf_addf(out, "<td class=\"num\" data-l=\"took\">%s</td><td>",
 			    text_seconds(text, s->seconds));
-		linked(m, out, s->detail);
+		add_linked(m, out, s->detail);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
 	strbuf_addstr(out, "</table></div></section>\n");
 }
 
 /* A row's beginning: when it was, in the run and by the clock. */
-static void moment(const struct run_model *m, double at, struct strbuf *out)
+static void add_moment(const struct run_model *m, double at, struct strbuf *out)
 {
 	char text[TEXT_NUMBER];
 
@@ -569,7 +569,7 @@ static void moment(const struct run_model *m, double at, struct strbuf *out)
 	strbuf_addstr(out, "</td><td>");
 }
 
-static void happenings(const struct run_model *m, struct strbuf *out)
+static void add_happenings(const struct run_model *m, struct strbuf *out)
 {
 	char at[TEXT_NUMBER];
 
@@ -583,7 +583,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 	for (size_t i = 0; i < m->faults_n; i++) {
 		const struct model_fault *f = &m->faults[i];
 
-		moment(m, f->at, out);
+		add_moment(m, f->at, out);
 		text_html(out, f->kind);
 		strbuf_addch(out, ' ');
 		text_html(out, f->target);
@@ -597,7 +597,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 	for (size_t i = 0; i < m->moves_n; i++) {
 		const struct model_move *v = &m->moves[i];
 
-		moment(m, v->at, out);
+		add_moment(m, v->at, out);
 		strbuf_addstr(out, "service moves</td><td>from ");
 		text_html(out, v->from);
 		strbuf_addstr(out, " to ");
@@ -607,7 +607,7 @@ static void happenings(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</table></div></section>\n");
 }
 
-static void logs(const struct run_model *m, struct strbuf *out)
+static void add_logs(const struct run_model *m, struct strbuf *out)
 {
 	size_t k;
 	json_t *line;
@@ -640,7 +640,7 @@ static void logs(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</section>\n");
 }
 
-static void notes(const struct run_model *m, struct strbuf *out)
+static void add_notes(const struct run_model *m, struct strbuf *out)
 {
 	size_t i;
 	json_t *v;
@@ -651,13 +651,13 @@ static void notes(const struct run_model *m, struct strbuf *out)
 	json_array_foreach(m->notes, i, v)
 	{
 		strbuf_addstr(out, "<li>");
-		linked(m, out, json_string_value(v));
+		add_linked(m, out, json_string_value(v));
 		strbuf_addstr(out, "</li>");
 	}
 	strbuf_addstr(out, "</ul></section>\n");
 }
 
-static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
+static void add_pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 {
 	const char *key;
 	char n[TEXT_NUMBER];
@@ -677,23 +677,23 @@ static void pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
 		if (counts && json_is_integer(v))
 			strbuf_addstr(out, text_count(n, json_integer_value(v)));
 		else
-			cell(out, v);
+			add_cell(out, v);
 		strbuf_addstr(out, "</td></tr>\n");
 	}
 	strbuf_addstr(out, "</table></div>\n");
 }
 
-static void environment(const struct run_model *m, struct strbuf *out)
+static void add_environment(const struct run_model *m, struct strbuf *out)
 {
 	if (json_object_size(m->figures) || json_object_size(m->options) ||
 	    json_object_size(m->versions)) {
 		strbuf_addstr(
 			out,
 			"<section id=\"figures\"><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
-		pairs("Figures", m->figures, true, out);
+		add_pairs("Figures", m->figures, true, out);
 		strbuf_addstr(out, "</div><div>");
-		pairs("Options", m->options, false, out);
-		pairs("Versions", m->versions, false, out);
+		add_pairs("Options", m->options, false, out);
+		add_pairs("Versions", m->versions, false, out);
 		strbuf_addstr(out, "</div></div></section>\n");
 	}
 	if (json_array_size(m->files)) {
@@ -721,22 +721,22 @@ static void environment(const struct run_model *m, struct strbuf *out)
 
 void format_html_main(const struct run_model *m, struct strbuf *out)
 {
-	header(m, out);
-	alerts(m, out);
-	contents(m, out);
-	answers(m, out);
+	add_header(m, out);
+	add_alerts(m, out);
+	add_contents(m, out);
+	add_answers(m, out);
 	ways_html(m, out);
-	checks(m, out);
-	notes(m, out);
+	add_checks(m, out);
+	add_notes(m, out);
 	left_html(m, out);
-	logs(m, out);
+	add_logs(m, out);
 	html_charts(m, out);
-	steps(m, out);
-	happenings(m, out);
-	environment(m, out);
+	add_steps(m, out);
+	add_happenings(m, out);
+	add_environment(m, out);
 }
 
-static void page(const struct run_model *m, bool live, struct strbuf *out)
+static void add_page(const struct run_model *m, bool live, struct strbuf *out)
 {
 	/* default-src 'none': nothing is ever loaded, whatever should stand in the page */
 	strbuf_addf(
@@ -747,7 +747,7 @@ static void page(const struct run_model *m, bool live, struct strbuf *out)
 		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
 		"content=\"light dark\"><title>",
 		live ? "; connect-src 'self'" : "");
-	strbuf_addf(out, "%s ", badge(m));
+	strbuf_addf(out, "%s ", add_badge(m));
 	text_html(out, m->scenario);
 	if (m->seed[0]) {
 		strbuf_addstr(out, " seed ");
@@ -771,10 +771,10 @@ static void page(const struct run_model *m, bool live, struct strbuf *out)
 
 void format_html(const struct run_model *m, struct strbuf *out)
 {
-	page(m, false, out);
+	add_page(m, false, out);
 }
 
 void format_html_live(const struct run_model *m, struct strbuf *out)
 {
-	page(m, true, out);
+	add_page(m, true, out);
 }

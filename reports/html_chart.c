@@ -30,7 +30,7 @@ static size_t span_color(const struct run_model *m, size_t i)
 
 /* What the script draws on the time axis, as text of the document: the script's data holds no text
  * of the journal. */
-static void events(const struct run_model *m, struct strbuf *out)
+static void add_events(const struct run_model *m, struct strbuf *out)
 {
 	strbuf_addstr(out, "<ul id=\"events\" hidden>");
 	for (size_t i = 0; i < m->steps_n; i++) {
@@ -94,7 +94,7 @@ static const struct samples *table_of(const struct run_model *m, enum series_kin
 	return charts[kind].work ? m->progress : m->samples;
 }
 
-static double greatest(const struct series *s, size_t n)
+static double greatest_value(const struct series *s, size_t n)
 {
 	double max = 0;
 
@@ -134,13 +134,13 @@ static double gap_of(const struct samples *s)
 	return gap > 2.5 ? gap : 2.5; /* samples may be nearer to each other at times */
 }
 
-static bool shown(const struct run_model *m, enum series_kind kind, const struct series *s)
+static bool is_shown(const struct run_model *m, enum series_kind kind, const struct series *s)
 {
 	return s->kind == kind && any_value(s, table_of(m, kind)->n);
 }
 
-static void head(const struct run_model *m, enum series_kind kind, size_t number,
-		 struct strbuf *out)
+static void add_head(const struct run_model *m, enum series_kind kind, size_t number,
+		     struct strbuf *out)
 {
 	const struct samples *table = table_of(m, kind);
 	size_t color = 0;
@@ -152,7 +152,7 @@ static void head(const struct run_model *m, enum series_kind kind, size_t number
 	for (size_t i = 0; i < table->series_n; i++) {
 		const struct series *s = table->series[i];
 
-		if (!shown(m, kind, s))
+		if (!is_shown(m, kind, s))
 			continue;
 		strbuf_addf(
 			out,
@@ -160,7 +160,7 @@ static void head(const struct run_model *m, enum series_kind kind, size_t number
 			color++ % COLORS);
 		text_html(out, s->name);
 		strbuf_addf(out, "</button> <span data-v=\"%d-%zu\">max %s%s</span></li>",
-			    charts[kind].work, i, text_figure(figure, greatest(s, table->n)),
+			    charts[kind].work, i, text_figure(figure, greatest_value(s, table->n)),
 			    charts[kind].unit);
 	}
 	strbuf_addstr(out, "</ul>");
@@ -175,8 +175,8 @@ static void head(const struct run_model *m, enum series_kind kind, size_t number
 		number, charts[kind].title);
 }
 
-static void values(const double *v, const struct samples *table, double gap, bool times,
-		   struct strbuf *out)
+static void add_values(const double *v, const struct samples *table, double gap, bool times,
+		       struct strbuf *out)
 {
 	strbuf_addch(out, '[');
 	for (size_t i = 0; i < table->n; i++) {
@@ -196,7 +196,7 @@ static void values(const double *v, const struct samples *table, double gap, boo
 }
 
 /* Numbers and names of ours alone. */
-static void data(const struct run_model *m, double span, struct strbuf *out)
+static void add_data(const struct run_model *m, double span, struct strbuf *out)
 {
 	double gaps[2] = { gap_of(m->samples), gap_of(m->progress) };
 	bool first = true;
@@ -206,9 +206,9 @@ static void data(const struct run_model *m, double span, struct strbuf *out)
 		    "<script type=\"application/json\" id=\"data\">{\"span\":%.4f,\"wall\":%" PRId64
 		    ",\"tables\":[",
 		    span, m->wall_ms);
-	values(m->samples->t, m->samples, gaps[0], true, out);
+	add_values(m->samples->t, m->samples, gaps[0], true, out);
 	strbuf_addch(out, ',');
-	values(m->progress->t, m->progress, gaps[1], true, out);
+	add_values(m->progress->t, m->progress, gaps[1], true, out);
 	strbuf_addstr(out, "],\"charts\":[");
 	for (int kind = 0; kind < SERIES_KINDS; kind++) {
 		const struct chart *c = &charts[kind];
@@ -218,7 +218,7 @@ static void data(const struct run_model *m, double span, struct strbuf *out)
 		for (size_t i = 0; i < table->series_n; i++) {
 			const struct series *s = table->series[i];
 
-			if (!shown(m, (enum series_kind)kind, s))
+			if (!is_shown(m, (enum series_kind)kind, s))
 				continue;
 			if (!n++)
 				strbuf_addf(
@@ -230,7 +230,7 @@ static void data(const struct run_model *m, double span, struct strbuf *out)
 			strbuf_addf(out,
 				    "%s{\"id\":\"%d-%zu\",\"dash\":%s,\"v\":", n > 1 ? "," : "",
 				    c->work, i, s->dashed ? "true" : "false");
-			values(s->v, table, gaps[c->work], false, out);
+			add_values(s->v, table, gaps[c->work], false, out);
 			strbuf_addch(out, '}');
 		}
 		if (n) {
@@ -254,7 +254,7 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 		"hides its curve</span></p>\n"
 		"<noscript><p class=\"meta\">The charts are drawn by a script, which is switched off here; all verdicts and figures "
 		"are in the tables.</p></noscript>\n");
-	events(m, out);
+	add_events(m, out);
 	strbuf_addstr(
 		out,
 		"<div class=\"chart\"><div class=\"plot\" id=\"timeline\" role=\"img\" aria-label=\"steps, faults, moves and the "
@@ -263,12 +263,12 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 		const struct samples *table = table_of(m, (enum series_kind)kind);
 
 		for (size_t i = 0; i < table->series_n; i++)
-			if (shown(m, (enum series_kind)kind, table->series[i])) {
-				head(m, (enum series_kind)kind, number++, out);
+			if (is_shown(m, (enum series_kind)kind, table->series[i])) {
+				add_head(m, (enum series_kind)kind, number++, out);
 				break;
 			}
 	}
-	data(m, span, out);
+	add_data(m, span, out);
 	if (!number)
 		strbuf_addstr(
 			out,
@@ -281,8 +281,8 @@ struct segment {
 	double ms;
 };
 
-static void bar(struct strbuf *out, const struct segment *s, size_t n, double total,
-		const char *class, size_t first_color)
+static void add_bar(struct strbuf *out, const struct segment *s, size_t n, double total,
+		    const char *class, size_t first_color)
 {
 	char text[TEXT_NUMBER];
 
@@ -319,12 +319,12 @@ void html_rto_bar(const struct run_model *m, struct strbuf *out)
 		sum = service;
 	}
 	if (n && sum > 0)
-		bar(out, parts, n, sum, "", 0);
+		add_bar(out, parts, n, sum, "", 0);
 	if (redundant > 0 && service >= 0 && redundant > service) {
 		const struct segment all[] = { { "until service is back", service },
 					       { "until it is redundant again",
 						 redundant - service } };
 
-		bar(out, all, 2, redundant, " thin", 6);
+		add_bar(out, all, 2, redundant, " thin", 6);
 	}
 }

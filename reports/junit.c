@@ -7,7 +7,7 @@
 #define FINDINGS_SHOWN_MAX 20
 
 /* Dots divide a class name's parts; a step's own must not. */
-static void classname(const struct run_model *m, int64_t step, struct strbuf *out)
+static void add_classname(const struct run_model *m, int64_t step, struct strbuf *out)
 {
 	const struct model_step *s = run_model_step(m, step);
 	struct strbuf name = STRBUF_INIT;
@@ -21,14 +21,14 @@ static void classname(const struct run_model *m, int64_t step, struct strbuf *ou
 	strbuf_release(&name);
 }
 
-static void attribute(struct strbuf *out, const char *name, const char *value)
+static void add_attribute(struct strbuf *out, const char *name, const char *value)
 {
 	strbuf_addf(out, " %s=\"", name);
 	text_xml(out, value);
 	strbuf_addch(out, '"');
 }
 
-static void findings(const struct model_check *c, struct strbuf *out)
+static void add_findings(const struct model_check *c, struct strbuf *out)
 {
 	size_t n = json_array_size(c->findings), i;
 	json_t *f;
@@ -50,14 +50,14 @@ static void findings(const struct model_check *c, struct strbuf *out)
 		strbuf_addf(out, "\n%zu more findings", n + c->findings_left_out - i);
 }
 
-static void testcase(const struct run_model *m, const struct model_check *c, struct strbuf *out)
+static void add_testcase(const struct run_model *m, const struct model_check *c, struct strbuf *out)
 {
 	const char *tag = c->verdict == OUTCOME_FAIL ? "failure" : "error";
 
 	strbuf_addstr(out, "    <testcase classname=\"");
-	classname(m, c->step, out);
+	add_classname(m, c->step, out);
 	strbuf_addch(out, '"');
-	attribute(out, "name", c->name);
+	add_attribute(out, "name", c->name);
 	strbuf_addf(out, " time=\"%.3f\"", c->seconds > 0 ? c->seconds : 0);
 	if (c->verdict == OUTCOME_PASS) {
 		strbuf_addstr(out, ">\n      <system-out>");
@@ -66,10 +66,10 @@ static void testcase(const struct run_model *m, const struct model_check *c, str
 		return;
 	}
 	strbuf_addf(out, ">\n      <%s type=\"%s\"", tag, outcome_name(c->verdict));
-	attribute(out, "message", c->evidence);
+	add_attribute(out, "message", c->evidence);
 	strbuf_addch(out, '>');
 	text_xml(out, c->evidence);
-	findings(c, out);
+	add_findings(c, out);
 	strbuf_addf(out, "</%s>\n    </testcase>\n", tag);
 }
 
@@ -88,11 +88,11 @@ void format_junit_suite(const struct run_model *m, const char *name, struct strb
 		unknown += m->checks[i].verdict == OUTCOME_UNKNOWN;
 	}
 	strbuf_addstr(out, "  <testsuite");
-	attribute(out, "name", name);
+	add_attribute(out, "name", name);
 	strbuf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\"",
 		    m->checks_n + run_error, failed, unknown + run_error, m->seconds);
 	if (run_model_time(m, 0, "%Y-%m-%dT%H:%M:%S", started, sizeof(started)))
-		attribute(out, "timestamp", started);
+		add_attribute(out, "timestamp", started);
 	strbuf_addstr(out, ">\n    <properties>\n");
 	const char *const properties[][2] = { { "drtest", m->drtest },
 					      { "ground", m->ground },
@@ -101,21 +101,21 @@ void format_junit_suite(const struct run_model *m, const char *name, struct strb
 					      { "verdict", outcome_name(m->verdict) } };
 	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
 		strbuf_addstr(out, "      <property");
-		attribute(out, "name", properties[i][0]);
-		attribute(out, "value", properties[i][1]);
+		add_attribute(out, "name", properties[i][0]);
+		add_attribute(out, "value", properties[i][1]);
 		strbuf_addstr(out, "/>\n");
 	}
 	strbuf_addstr(out, "    </properties>\n");
 	for (size_t i = 0; i < m->checks_n; i++)
-		testcase(m, &m->checks[i], out);
+		add_testcase(m, &m->checks[i], out);
 	if (run_error) {
 		strbuf_addstr(out, "    <testcase classname=\"");
-		classname(m, 0, out);
+		add_classname(m, 0, out);
 		strbuf_addf(
 			out,
 			"\" name=\"the run reaches its end\" time=\"%.3f\">\n      <error type=\"%s\"",
 			m->seconds, outcome_name(m->verdict));
-		attribute(out, "message", why);
+		add_attribute(out, "message", why);
 		strbuf_addch(out, '>');
 		text_xml(out, why);
 		strbuf_addstr(out, "</error>\n    </testcase>\n");

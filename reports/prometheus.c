@@ -2,7 +2,7 @@
 #include "reports/live/exposition.h"
 #include "reports/formats.h"
 
-static void figures(struct exposition *x, const struct run_model *m)
+static void add_figures(struct exposition *x, const struct run_model *m)
 {
 	const char *key;
 	bool first = true;
@@ -20,7 +20,7 @@ static void figures(struct exposition *x, const struct run_model *m)
 	}
 }
 
-static double scaled(double v, double scale)
+static double scale_value(double v, double scale)
 {
 	return v < 0 ? v : v * scale;
 }
@@ -60,9 +60,9 @@ void format_run_figures(const struct run_model *m, struct exposition *x)
 		       "Transactions that were acknowledged before the disaster.", m->rpo_acked);
 	exposition_one(x, "rpo_window_seconds",
 		       "From the oldest lost acknowledgement to the disaster.",
-		       scaled(m->rpo_window_ms, 1e-3));
+		       scale_value(m->rpo_window_ms, 1e-3));
 	exposition_one(x, "rpo_resolved_behind_seconds", "From resolvedTs to the disaster.",
-		       scaled(m->rpo_behind_ms, 1e-3));
+		       scale_value(m->rpo_behind_ms, 1e-3));
 	if (m->has_rto)
 		exposition_family(
 			x, "rto_seconds", EXPOSITION_GAUGE,
@@ -70,7 +70,7 @@ void format_run_figures(const struct run_model *m, struct exposition *x)
 	for (int i = 0; m->has_rto && i < RTO_PARTS; i++)
 		if (m->rto_ms[i] >= 0)
 			exposition_sample(x, "part", rto_part_names[i], m->rto_ms[i] / 1e3);
-	figures(x, m);
+	add_figures(x, m);
 }
 
 void format_prometheus(const struct run_model *m, struct strbuf *out)

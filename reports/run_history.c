@@ -201,7 +201,7 @@ const char *run_row_unit(const char *name)
 
 /* ---- the database */
 
-static int failed(sqlite3 *db, int rc, const char *path, struct err *e)
+static int explain_failure(sqlite3 *db, int rc, const char *path, struct err *e)
 {
 	const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
 
@@ -220,7 +220,7 @@ static int step_all(sqlite3 *db, sqlite3_stmt *st, const char *path, struct err 
 	int rc = sqlite3_step(st);
 
 	sqlite3_reset(st);
-	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : failed(db, rc, path, e);
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : explain_failure(db, rc, path, e);
 }
 
 static sqlite3 *open_db(const char *path, bool writing, struct err *e)
@@ -258,7 +258,7 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 			rc = sqlite3_exec(db, tables, NULL, NULL, NULL);
 		if (rc == SQLITE_OK)
 			return db;
-		failed(db, rc, path, e);
+		explain_failure(db, rc, path, e);
 	}
 	sqlite3_close(db);
 	return NULL;
@@ -278,7 +278,7 @@ static int insert(sqlite3 *db, const struct run_row *r, const char *path, struct
 	if (sq == SQLITE_OK)
 		sq = sqlite3_prepare_v2(db, "INSERT INTO figures VALUES(?,?,?)", -1, &figure, NULL);
 	if (sq != SQLITE_OK) {
-		failed(db, sq, path, e);
+		explain_failure(db, sq, path, e);
 		goto out;
 	}
 	for (int i = 0; i < 7; i++)
@@ -315,14 +315,14 @@ static int add_all(const char *path, const struct run_row *runs, size_t n, struc
 		return -1;
 	sq = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (sq != SQLITE_OK) {
-		failed(db, sq, path, e);
+		explain_failure(db, sq, path, e);
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++)
 		if (insert(db, &runs[i], path, e) < 0)
 			goto out; /* closing rolls back */
 	sq = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-	rc = sq == SQLITE_OK ? 0 : failed(db, sq, path, e);
+	rc = sq == SQLITE_OK ? 0 : explain_failure(db, sq, path, e);
 out:
 	sqlite3_close(db);
 	return rc;
@@ -348,7 +348,7 @@ struct folders {
 	size_t n;
 };
 
-static int folder(void *arg, const char *name, struct err *e)
+static int add_folder(void *arg, const char *name, struct err *e)
 {
 	struct folders *f = arg;
 	char *dir = xstrfmt("%s/%s", f->dir, name), *journal = xstrfmt("%s/journal.jsonl.zst", dir);
@@ -376,7 +376,7 @@ int run_history_rebuild(const char *runs_dir, size_t *n, struct err *e)
 	int rc = -1;
 
 	remove(next);
-	if (fs_list(runs_dir, folder, &f, e) < 0 || add_all(next, f.runs, f.n, e) < 0)
+	if (fs_list(runs_dir, add_folder, &f, e) < 0 || add_all(next, f.runs, f.n, e) < 0)
 		goto out;
 	old = fs_exists(path) ? open_db(path, false, NULL) : NULL;
 	if (fs_exists(path) && !old && rename(path, aside) < 0) {
@@ -396,7 +396,7 @@ out:
 	return rc;
 }
 
-static char *column(sqlite3_stmt *st, int i)
+static char *column_text(sqlite3_stmt *st, int i)
 {
 	const unsigned char *text = sqlite3_column_text(st, i);
 
@@ -415,12 +415,12 @@ static int read_values(sqlite3 *db, struct run_row *r, const char *path, struct 
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 			r->values = xreallocarray(r->values, r->values_n + 1, sizeof(*r->values));
 			r->values[r->values_n++] =
-				(struct run_row_value){ column(st, 0),
+				(struct run_row_value){ column_text(st, 0),
 							sqlite3_column_double(st, 1) };
 		}
 	}
 	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? 0 : failed(db, rc, path, e);
+	return rc == SQLITE_DONE ? 0 : explain_failure(db, rc, path, e);
 }
 
 int run_history_list(const char *runs_dir, const struct run_filter *f, struct run_row **runs,
@@ -461,13 +461,13 @@ int run_history_list(const char *runs_dir, const struct run_filter *f, struct ru
 			if ((*n & (*n - 1)) == 0)
 				*runs = xreallocarray(*runs, *n ? *n * 2 : 1, sizeof(**runs));
 			r = &(*runs)[(*n)++];
-			*r = (struct run_row){ .name = column(st, 0),
-					       .scenario = column(st, 1),
-					       .ground = column(st, 2),
-					       .seed = column(st, 3),
-					       .options = column(st, 4),
-					       .drtest = column(st, 5),
-					       .verdict = column(st, 6),
+			*r = (struct run_row){ .name = column_text(st, 0),
+					       .scenario = column_text(st, 1),
+					       .ground = column_text(st, 2),
+					       .seed = column_text(st, 3),
+					       .options = column_text(st, 4),
+					       .drtest = column_text(st, 5),
+					       .verdict = column_text(st, 6),
 					       .started_ms = sqlite3_column_int64(st, 7),
 					       .seconds = sqlite3_column_double(st, 8),
 					       .checks = sqlite3_column_int64(st, 9),
@@ -475,7 +475,7 @@ int run_history_list(const char *runs_dir, const struct run_filter *f, struct ru
 					       .unknown = sqlite3_column_int64(st, 11) };
 		}
 	}
-	rc = sq == SQLITE_DONE ? 0 : failed(db, sq, path, e);
+	rc = sq == SQLITE_DONE ? 0 : explain_failure(db, sq, path, e);
 	for (size_t i = 0; rc == 0 && i < *n; i++)
 		rc = read_values(db, &(*runs)[i], path, e);
 	for (size_t i = 0; i < *n / 2; i++) { /* oldest first */

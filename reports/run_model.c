@@ -133,7 +133,7 @@ static void add_texts(json_t *into, const json_t *from)
 }
 
 /* The list with room for one more, zeroed. It grows at powers of two. */
-static void *grown(void *list, size_t n, size_t size)
+static void *grow_list(void *list, size_t n, size_t size)
 {
 	if ((n & (n - 1)) == 0)
 		list = xreallocarray(list, n ? n * 2 : 1, size);
@@ -141,10 +141,10 @@ static void *grown(void *list, size_t n, size_t size)
 	return list;
 }
 /* A new element, zeroed, or NULL when the list is full. */
-#define APPEND(m, list, max)                                                         \
-	((m)->list##_n >= (max)                                                      \
-		 ? ((m)->left_out++, NULL)                                           \
-		 : ((m)->list = grown((m)->list, (m)->list##_n, sizeof(*(m)->list)), \
+#define APPEND(m, list, max)                                                             \
+	((m)->list##_n >= (max)                                                          \
+		 ? ((m)->left_out++, NULL)                                               \
+		 : ((m)->list = grow_list((m)->list, (m)->list##_n, sizeof(*(m)->list)), \
 		    &(m)->list[(m)->list##_n++]))
 
 static void on_run(struct run_model *m, json_t *ev, double t)
@@ -271,7 +271,7 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	}
 }
 
-static void healed(struct run_model *m, const char *target, const char *kind, double at)
+static void note_healed(struct run_model *m, const char *target, const char *kind, double at)
 {
 	for (size_t i = m->faults_n; i-- > 0;) {
 		struct model_fault *f = &m->faults[i];
@@ -301,7 +301,7 @@ static void on_fault(struct run_model *m, json_t *ev, double t)
 		m->disaster_at = at, m->disaster_told = true;
 	if (!strcmp(f->kind, "resume")) { /* what goes on is a pause that ended */
 		f->until = at;
-		healed(m, f->target, "pause", at);
+		note_healed(m, f->target, "pause", at);
 	}
 }
 
@@ -310,7 +310,7 @@ static void on_heal(struct run_model *m, json_t *ev, double t)
 	char *target = text_of(ev, "target", NAME_MAX_BYTES),
 	     *kind = text_of(ev, "kind", NAME_MAX_BYTES);
 
-	healed(m, target, kind, seconds_of(ev, "at", t));
+	note_healed(m, target, kind, seconds_of(ev, "at", t));
 	free(target);
 	free(kind);
 }

@@ -13,7 +13,7 @@ static bool is_rate(enum series_kind kind)
 	return kind == SERIES_RATE || kind == SERIES_CPU;
 }
 
-static struct series *slot(struct samples *s, enum series_kind kind, const char *name)
+static struct series *find_slot(struct samples *s, enum series_kind kind, const char *name)
 {
 	struct series *one;
 
@@ -35,7 +35,7 @@ static struct series *slot(struct samples *s, enum series_kind kind, const char 
 }
 
 /* Two rows' values as one; either may be none. */
-static double joined(enum series_kind kind, double a, double b)
+static double join_values(enum series_kind kind, double a, double b)
 {
 	if (isnan(a) || isnan(b))
 		return isnan(a) ? b : a;
@@ -48,8 +48,8 @@ static void halve(struct samples *s)
 		s->t[i] = s->t[2 * i];
 	for (size_t k = 0; k < s->series_n; k++)
 		for (size_t i = 0; i < SAMPLES_ROWS_MAX / 2; i++)
-			s->series[k]->v[i] = joined(s->series[k]->kind, s->series[k]->v[2 * i],
-						    s->series[k]->v[2 * i + 1]);
+			s->series[k]->v[i] = join_values(s->series[k]->kind, s->series[k]->v[2 * i],
+							 s->series[k]->v[2 * i + 1]);
 	s->n = SAMPLES_ROWS_MAX / 2;
 	s->stride *= 2;
 }
@@ -88,7 +88,7 @@ bool samples_begin(struct samples *s, double t)
 
 void samples_add(struct samples *s, enum series_kind kind, const char *name, double v)
 {
-	struct series *one = v >= 0 && v <= VALUE_MAX ? slot(s, kind, name) : NULL;
+	struct series *one = v >= 0 && v <= VALUE_MAX ? find_slot(s, kind, name) : NULL;
 
 	if (!one)
 		return;
@@ -103,7 +103,7 @@ void samples_add(struct samples *s, enum series_kind kind, const char *name, dou
 void samples_total(struct samples *s, enum series_kind kind, const char *name, double t,
 		   double total, double scale)
 {
-	struct series *one = total >= 0 && total <= VALUE_MAX ? slot(s, kind, name) : NULL;
+	struct series *one = total >= 0 && total <= VALUE_MAX ? find_slot(s, kind, name) : NULL;
 
 	if (!one)
 		return;

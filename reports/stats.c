@@ -41,7 +41,7 @@ double stats_spread(double *v, size_t n)
 }
 
 /* Twice the mean rank of each value in the pool (whole numbers, also where values are equal). */
-static void ranks(const double *pool, size_t n, unsigned *rank2)
+static void rank_values(const double *pool, size_t n, unsigned *rank2)
 {
 	for (size_t i = 0; i < n; i++) {
 		unsigned below = 0, equal = 0;
@@ -56,7 +56,7 @@ static void ranks(const double *pool, size_t n, unsigned *rank2)
 
 /* Of all ways to choose a_n of the ranks, the share whose sum lies at least as far from the
  * expected one. */
-static double exact(const unsigned *rank2, size_t a_n, size_t n, unsigned sum2)
+static double exact_share(const unsigned *rank2, size_t a_n, size_t n, unsigned sum2)
 {
 	size_t sums = (size_t)n * (n + 1) + 1;
 	double *ways = xcalloc((a_n + 1) * sums, sizeof(*ways)), far = 0, all = 0;
@@ -78,7 +78,7 @@ static double exact(const unsigned *rank2, size_t a_n, size_t n, unsigned sum2)
 	return far / all;
 }
 
-static double approximate(const double *pool, size_t a_n, size_t n, unsigned sum2)
+static double approximate_share(const double *pool, size_t a_n, size_t n, unsigned sum2)
 {
 	double ties = 0, a = (double)a_n, b = (double)(n - a_n), all = (double)n, variance, away;
 
@@ -109,10 +109,11 @@ double stats_rank_test(const double *a, size_t a_n, const double *b, size_t b_n)
 	rank2 = xcalloc(n, sizeof(*rank2));
 	memcpy(pool, a, a_n * sizeof(*a));
 	memcpy(pool + a_n, b, b_n * sizeof(*b));
-	ranks(pool, n, rank2);
+	rank_values(pool, n, rank2);
 	for (size_t i = 0; i < a_n; i++)
 		sum2 += rank2[i];
-	p = n <= EXACT_MAX ? exact(rank2, a_n, n, sum2) : approximate(pool, a_n, n, sum2);
+	p = n <= EXACT_MAX ? exact_share(rank2, a_n, n, sum2)
+			   : approximate_share(pool, a_n, n, sum2);
 	free(pool);
 	free(rank2);
 	return p > 1 ? 1 : p;

@@ -75,7 +75,7 @@ static void begin_html(const struct suite_report *s, struct strbuf *out)
 		    (const char *)embed_reports_report_css);
 }
 
-static void row(const struct suite_entry *entry, const struct run_model *m, struct strbuf *out)
+static void add_row(const struct suite_entry *entry, const struct run_model *m, struct strbuf *out)
 {
 	const char *base = entry->run_dir ? strrchr(entry->run_dir, '/') : NULL;
 	char n[TEXT_NUMBER];
@@ -120,23 +120,23 @@ static void row(const struct suite_entry *entry, const struct run_model *m, stru
 		    entry->run_dir ? text_seconds(n, m->seconds) : "");
 }
 
-static json_t *told(double v)
+static json_t *told_json(double v)
 {
 	return v < 0 ? json_null() : json_real(v);
 }
 
-static json_t *object(const struct suite_entry *entry, const struct run_model *m)
+static json_t *entry_json(const struct suite_entry *entry, const struct run_model *m)
 {
 	return json_pack("{s:s,s:s?,s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o}", "title", entry->title, "run",
 			 entry->run_dir, "verdict", outcome_name(m->verdict), "error",
 			 m->error ? m->error : "", "checks", (json_int_t)m->checks_n, "failed",
-			 (json_int_t)m->failed, "lost", told(m->rpo_lost), "rpo_ms",
-			 told(m->rpo_window_ms), "rto_ms", told(m->rto_ms[RTO_SERVICE]),
-			 "redundant_ms", told(m->rto_ms[RTO_REDUNDANT]));
+			 (json_int_t)m->failed, "lost", told_json(m->rpo_lost), "rpo_ms",
+			 told_json(m->rpo_window_ms), "rto_ms", told_json(m->rto_ms[RTO_SERVICE]),
+			 "redundant_ms", told_json(m->rto_ms[RTO_REDUNDANT]));
 }
 
-static void missing(const struct suite_entry *entry, const struct run_model *m,
-		    struct strbuf *junit)
+static void add_missing(const struct suite_entry *entry, const struct run_model *m,
+			struct strbuf *junit)
 {
 	strbuf_addstr(junit, "  <testsuite name=\"");
 	text_xml(junit, entry->title);
@@ -148,7 +148,7 @@ static void missing(const struct suite_entry *entry, const struct run_model *m,
 	strbuf_addstr(junit, "\"/></testcase>\n  </testsuite>\n");
 }
 
-static void top(const struct suite_report *s, const struct totals *t, struct strbuf *out)
+static void add_top(const struct suite_report *s, const struct totals *t, struct strbuf *out)
 {
 	static const enum outcome order[] = { OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN,
 					      OUTCOME_ERROR, OUTCOME_INTERRUPTED };
@@ -192,7 +192,7 @@ static void top(const struct suite_report *s, const struct totals *t, struct str
 }
 
 /* Its lines: a kind of runs, and below it, indented, a word and a sentence for each rule. */
-static void gate(const char *text, struct strbuf *out)
+static void add_gate(const char *text, struct strbuf *out)
 {
 	static const struct {
 		const char *word, *class;
@@ -238,19 +238,19 @@ int suite_report_make(const char *dir, const struct suite_report *s, struct err 
 
 		read_entry(&s->entries[i], &m);
 		t.verdicts[m.verdict]++;
-		row(&s->entries[i], &m, &rows);
+		add_row(&s->entries[i], &m, &rows);
 		if (m.options)
 			format_junit_suite(&m, s->entries[i].title, &junit);
 		else
-			missing(&s->entries[i], &m, &junit);
-		json_array_append_new(runs, object(&s->entries[i], &m));
+			add_missing(&s->entries[i], &m, &junit);
+		json_array_append_new(runs, entry_json(&s->entries[i], &m));
 		run_model_release(&m);
 	}
 	strbuf_addstr(&junit, "</testsuites>\n");
 	begin_html(s, &html);
-	top(s, &t, &html);
+	add_top(s, &t, &html);
 	if (s->gate[0])
-		gate(s->gate, &html);
+		add_gate(s->gate, &html);
 	strbuf_addf(
 		&html,
 		"<section id=\"runs\"><h2>Runs</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"runs\"><table class=\"rows\">"

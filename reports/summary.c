@@ -33,7 +33,7 @@ static const char *color_of(const char *status)
 	return "0";
 }
 
-static void colored(struct page *p, const char *code, const char *text)
+static void add_colored(struct page *p, const char *code, const char *text)
 {
 	if (p->color)
 		strbuf_addf(p->out, "\033[%sm%s\033[0m", code, text);
@@ -79,13 +79,13 @@ static void finish_parts(struct page *p, const char *text)
 	strbuf_addch(p->out, '\n');
 }
 
-static void pad(struct page *p, size_t from, size_t to)
+static void add_padding(struct page *p, size_t from, size_t to)
 {
 	while (from++ < to)
 		strbuf_addch(p->out, ' ');
 }
 
-static void header(struct page *p)
+static void add_header(struct page *p)
 {
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
@@ -104,7 +104,7 @@ static void header(struct page *p)
 	strbuf_release(&line);
 }
 
-static void steps(struct page *p)
+static void add_steps(struct page *p)
 {
 	const struct run_model *m = p->m;
 	struct strbuf name = STRBUF_INIT;
@@ -122,11 +122,11 @@ static void steps(struct page *p)
 		const struct model_step *s = &m->steps[i];
 
 		strbuf_addf(p->out, " %2" PRId64 " ", s->n);
-		pad(p, text_line(p->out, s->name, names), names + 2);
+		add_padding(p, text_line(p->out, s->name, names), names + 2);
 		strbuf_reset(&name);
 		used = text_line(&name, s->status, 12);
-		colored(p, color_of(s->status), name.buf);
-		pad(p, used, states);
+		add_colored(p, color_of(s->status), name.buf);
+		add_padding(p, used, states);
 		strbuf_addf(p->out, " %7.1f s   ", s->seconds);
 		finish(p, 4 + names + 2 + states + 13, s->detail);
 	}
@@ -176,7 +176,7 @@ static size_t bad_checks(struct page *p, size_t lines)
 		shown++;
 		lines--;
 		strbuf_addstr(p->out, "  ");
-		colored(p, color_of(outcome_name(c->verdict)), outcome_word(c->verdict));
+		add_colored(p, color_of(outcome_name(c->verdict)), outcome_word(c->verdict));
 		strbuf_reset(&text);
 		strbuf_addf(&text, "  %s%s%s", c->name, c->evidence[0] ? ": " : "", c->evidence);
 		finish(p, 2 + strlen(outcome_word(c->verdict)), text.buf);
@@ -200,7 +200,7 @@ static size_t bad_checks(struct page *p, size_t lines)
 	return lines;
 }
 
-static void notes(struct page *p, size_t lines)
+static void add_notes(struct page *p, size_t lines)
 {
 	size_t n = json_array_size(p->m->notes), i;
 	json_t *v;
@@ -217,12 +217,12 @@ static void notes(struct page *p, size_t lines)
 	}
 }
 
-static bool disaster(const struct run_model *m)
+static bool had_disaster(const struct run_model *m)
 {
 	return m->disaster_told || m->has_rpo || m->has_rto || (m->faults_n && !m->ended);
 }
 
-static void rpo(struct page *p)
+static void add_rpo(struct page *p)
 {
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
@@ -248,7 +248,7 @@ static void rpo(struct page *p)
 	strbuf_release(&line);
 }
 
-static void rto(struct page *p)
+static void add_rto(struct page *p)
 {
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
@@ -275,18 +275,18 @@ static void rto(struct page *p)
 	strbuf_release(&line);
 }
 
-static void verdict(struct page *p, const char *run_dir)
+static void add_verdict(struct page *p, const char *run_dir)
 {
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
 	const char *word = outcome_word(m->verdict);
 	size_t all = m->checks_n;
 
-	colored(p,
-		m->verdict == OUTCOME_PASS                                  ? "1;32"
-		: m->verdict == OUTCOME_FAIL || m->verdict == OUTCOME_ERROR ? "1;31"
-									    : "1;33",
-		word);
+	add_colored(p,
+		    m->verdict == OUTCOME_PASS                                  ? "1;32"
+		    : m->verdict == OUTCOME_FAIL || m->verdict == OUTCOME_ERROR ? "1;31"
+										: "1;33",
+		    word);
 	strbuf_addf(&line, " %zu check%s, %zu failed", all, all == 1 ? "" : "s", m->failed);
 	if (m->unknown)
 		strbuf_addf(&line, ", %zu unknown", m->unknown);
@@ -302,28 +302,28 @@ void format_summary(const struct run_model *m, const char *run_dir, size_t colum
 		    struct strbuf *out)
 {
 	struct page p = { m, out, columns, color };
-	size_t fixed = 2 + m->steps_n + (disaster(m) ? 2 : 0) + (m->error[0] ? 1 : 0);
+	size_t fixed = 2 + m->steps_n + (had_disaster(m) ? 2 : 0) + (m->error[0] ? 1 : 0);
 	size_t lines = fixed + EXTRA_LINES_MIN < SUMMARY_LINES ? SUMMARY_LINES - fixed
 							       : EXTRA_LINES_MIN,
 	       noted;
 
-	header(&p);
-	steps(&p);
+	add_header(&p);
+	add_steps(&p);
 	noted = json_array_size(m->notes) < 3 ? json_array_size(m->notes) : 3;
 	lines = bad_checks(&p, lines - noted) + noted;
-	notes(&p, lines);
-	if (disaster(m)) {
-		rpo(&p);
-		rto(&p);
+	add_notes(&p, lines);
+	if (had_disaster(m)) {
+		add_rpo(&p);
+		add_rto(&p);
 	}
 	ways_text(m, columns, out);
 	left_text(m, out);
 	if (m->error[0]) {
-		colored(&p, "31", "  error");
+		add_colored(&p, "31", "  error");
 		strbuf_addstr(out, "  ");
 		finish(&p, 9, m->error);
 	}
-	verdict(&p, run_dir);
+	add_verdict(&p, run_dir);
 }
 
 void format_verdict(const struct run_model *m, const char *run_dir, size_t columns, bool color,
@@ -331,10 +331,10 @@ void format_verdict(const struct run_model *m, const char *run_dir, size_t colum
 {
 	struct page p = { m, out, columns, color };
 
-	if (disaster(m)) {
-		rpo(&p);
-		rto(&p);
+	if (had_disaster(m)) {
+		add_rpo(&p);
+		add_rto(&p);
 	}
 	ways_text(m, columns, out);
-	verdict(&p, run_dir);
+	add_verdict(&p, run_dir);
 }

@@ -45,7 +45,7 @@ static int is_control(uint32_t c)
 	       (c >= 0xE0000 && c < 0xE0080);
 }
 
-static size_t visible(char out[16], uint32_t c)
+static size_t visible_text(char out[16], uint32_t c)
 {
 	return (size_t)snprintf(out, 16, c < 0x100 ? "\\x%02" PRIx32 : "\\u%04" PRIx32, c);
 }
@@ -58,7 +58,7 @@ static void add_char(struct strbuf *out, const char *s, size_t n, uint32_t c)
 		strbuf_add(out, s, n);
 }
 
-static void markup(struct strbuf *out, const char *s, const char *newline)
+static void add_markup(struct strbuf *out, const char *s, const char *newline)
 {
 	char name[16];
 	size_t n;
@@ -76,7 +76,7 @@ static void markup(struct strbuf *out, const char *s, const char *newline)
 		case '\t': strbuf_addch(out, ' '); break;
 		default:
 			if (is_control(c))
-				strbuf_add(out, name, visible(name, c));
+				strbuf_add(out, name, visible_text(name, c));
 			else
 				add_char(out, s, n, c);
 		}
@@ -85,12 +85,12 @@ static void markup(struct strbuf *out, const char *s, const char *newline)
 
 void text_html(struct strbuf *out, const char *s)
 {
-	markup(out, s, "\n");
+	add_markup(out, s, "\n");
 }
 
 void text_xml(struct strbuf *out, const char *s)
 {
-	markup(out, s, "&#10;");
+	add_markup(out, s, "&#10;");
 }
 
 static size_t columns_of(uint32_t c)
@@ -118,7 +118,7 @@ size_t text_line(struct strbuf *out, const char *s, size_t columns)
 		if (c == '\n' || c == '\t' || c == '\r')
 			w = 1;
 		else if (is_control(c))
-			w = len = visible(name, c);
+			w = len = visible_text(name, c);
 		if (used + w > columns) {
 			strbuf_setlen(out, keep);
 			if (columns)

@@ -22,7 +22,7 @@ static const char *const first[] = { "rpo_ms",       "rpo_lost", "rto_ms",     "
 				     "redundant_ms", "load_tps", "load_p99_ms" };
 #define FIRST (sizeof(first) / sizeof(first[0]))
 
-static void number(struct strbuf *out, double v, bool comma)
+static void add_number(struct strbuf *out, double v, bool comma)
 {
 	strbuf_addstr(out, comma ? "," : "");
 	if (isnan(v))
@@ -32,7 +32,7 @@ static void number(struct strbuf *out, double v, bool comma)
 }
 
 /* The median of a run and those before it, as many as the window holds. */
-static double moving(const double *v, size_t at)
+static double moving_median(const double *v, size_t at)
 {
 	double window[WINDOW];
 	size_t n = 0;
@@ -43,8 +43,8 @@ static double moving(const double *v, size_t at)
 	return n >= 3 && !isnan(v[at]) ? stats_median(window, n) : NAN;
 }
 
-static void figure(const struct run_row *runs, size_t n, const char *name, bool comma,
-		   struct strbuf *data, struct strbuf *out)
+static void add_figure(const struct run_row *runs, size_t n, const char *name, bool comma,
+		       struct strbuf *data, struct strbuf *out)
 {
 	double *v = xcalloc(n, sizeof(*v)), *known = xcalloc(n, sizeof(*known));
 	char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
@@ -61,13 +61,13 @@ static void figure(const struct run_row *runs, size_t n, const char *name, bool 
 		strbuf_addf(data, "%s%" PRId64, i ? "," : "", runs[i].started_ms / 1000);
 	strbuf_addstr(data, "],\"pass\":[");
 	for (size_t i = 0; i < n; i++)
-		number(data, strcmp(runs[i].verdict, "pass") ? NAN : v[i], i > 0);
+		add_number(data, strcmp(runs[i].verdict, "pass") ? NAN : v[i], i > 0);
 	strbuf_addstr(data, "],\"other\":[");
 	for (size_t i = 0; i < n; i++)
-		number(data, strcmp(runs[i].verdict, "pass") ? v[i] : NAN, i > 0);
+		add_number(data, strcmp(runs[i].verdict, "pass") ? v[i] : NAN, i > 0);
 	strbuf_addstr(data, "],\"median\":[");
 	for (size_t i = 0; i < n; i++)
-		number(data, moving(v, i), i > 0);
+		add_number(data, moving_median(v, i), i > 0);
 	strbuf_addstr(data, "]}");
 	strbuf_addstr(out, "<div class=\"chart\"><div class=\"head\"><h3>");
 	text_html(out, name);
@@ -85,7 +85,7 @@ static void figure(const struct run_row *runs, size_t n, const char *name, bool 
 	free(known);
 }
 
-static void table(const struct run_row *runs, size_t n, struct strbuf *out)
+static void add_table(const struct run_row *runs, size_t n, struct strbuf *out)
 {
 	char when[TEXT_NUMBER], text[TEXT_NUMBER];
 	size_t from = n > ROWS_MAX ? n - ROWS_MAX : 0;
@@ -134,8 +134,8 @@ static void table(const struct run_row *runs, size_t n, struct strbuf *out)
 }
 
 /* The charts of one group: runs of one scenario on one ground with the same options. */
-static void charts(const struct run_row *runs, size_t n, size_t *shown, struct strbuf *data,
-		   struct strbuf *out)
+static void add_charts(const struct run_row *runs, size_t n, size_t *shown, struct strbuf *data,
+		       struct strbuf *out)
 {
 	size_t names_n, from = *shown;
 	const char **names = run_history_names(runs, n, &names_n);
@@ -143,19 +143,19 @@ static void charts(const struct run_row *runs, size_t n, size_t *shown, struct s
 	for (size_t i = 0; i < FIRST; i++)
 		for (size_t k = 0; k < names_n; k++)
 			if (!strcmp(names[k], first[i]))
-				figure(runs, n, names[k], (*shown)++ > 0, data, out);
+				add_figure(runs, n, names[k], (*shown)++ > 0, data, out);
 	for (size_t k = 0; k < names_n && *shown - from < FIGURES_MAX; k++) {
 		bool asked = false;
 
 		for (size_t i = 0; i < FIRST; i++)
 			asked |= !strcmp(names[k], first[i]);
 		if (!asked)
-			figure(runs, n, names[k], (*shown)++ > 0, data, out);
+			add_figure(runs, n, names[k], (*shown)++ > 0, data, out);
 	}
 	free(names);
 }
 
-static bool same(const struct run_row *a, const struct run_row *b)
+static bool same_kind(const struct run_row *a, const struct run_row *b)
 {
 	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
 	       !strcmp(a->options, b->options);
@@ -178,8 +178,8 @@ static void options_text(const char *json, struct strbuf *out)
 
 /* Runs with other options are other experiments: each kind has charts of its own, the one that ran
  * last first. */
-static void groups(const struct run_row *runs, size_t n, struct strbuf *data, struct strbuf *toc,
-		   struct strbuf *out)
+static void add_groups(const struct run_row *runs, size_t n, struct strbuf *data,
+		       struct strbuf *toc, struct strbuf *out)
 {
 	struct run_row *group = xcalloc(n, sizeof(*group)); /* borrows from runs */
 	size_t shown = 0, kinds = 0;
@@ -189,12 +189,12 @@ static void groups(const struct run_row *runs, size_t n, struct strbuf *data, st
 		bool seen = false;
 
 		for (size_t j = i + 1; j < n; j++)
-			seen |= same(&runs[i], &runs[j]);
+			seen |= same_kind(&runs[i], &runs[j]);
 		if (seen)
 			continue;
 		kinds++;
 		for (size_t j = 0; j <= i; j++)
-			if (same(&runs[i], &runs[j])) {
+			if (same_kind(&runs[i], &runs[j])) {
 				group[k++] = runs[j];
 				pass += !strcmp(runs[j].verdict, "pass");
 				judged += strcmp(runs[j].verdict, "error") != 0 &&
@@ -213,7 +213,7 @@ static void groups(const struct run_row *runs, size_t n, struct strbuf *data, st
 		options_text(runs[i].options, out);
 		strbuf_addstr(out, "</p>\n");
 		if (judged)
-			charts(group, k, &shown, data, out);
+			add_charts(group, k, &shown, data, out);
 		else
 			strbuf_addstr(
 				out,
@@ -249,7 +249,7 @@ void trend_html(const struct run_row *runs, size_t n, const char *title, struct 
 		"</header>\n",
 		pass, n, WINDOW - 1);
 	strbuf_addstr(&data, "{\"figures\":[");
-	groups(runs, n, &data, &toc, &kinds);
+	add_groups(runs, n, &data, &toc, &kinds);
 	strbuf_addf(
 		out,
 		"<nav aria-label=\"contents\"><ul class=\"notes\">%s<li><a href=\"#runs\">all runs</a></li></ul></nav>\n%s",
@@ -257,7 +257,7 @@ void trend_html(const struct run_row *runs, size_t n, const char *title, struct 
 	strbuf_release(&toc);
 	strbuf_release(&kinds);
 	strbuf_addf(out, "<script type=\"application/json\" id=\"data\">%s]}</script>\n", data.buf);
-	table(runs, n, out);
+	add_table(runs, n, out);
 	strbuf_addf(
 		out,
 		"</main>\n<!-- uPlot, the charts' library, is under the MIT license:\n%s-->\n<script>%s</script>\n<script>%s</script>"

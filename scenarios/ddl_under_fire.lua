@@ -18,16 +18,6 @@ return scenario {
     local function start()
       return primary:changefeed { id = "primary-to-secondary", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" }
     end
-    -- A DDL that waits for a row's lock holder, who waits for another that waits behind the DDL, is a deadlock that nobody sees: it gives
-    -- up after a second and is tried again, as an operator would.
-    local function ddl(statement, is_over)
-      for _ = 1, 60 do
-        local ok, why = t:attempt(function() return primary:sql(statement, { lock_wait = "1s" }) end)
-        if ok or (is_over and is_over()) then return end
-        if not why:find("1205", 1, true) then t:check("the DDL is accepted", false, why) return end
-      end
-      t:check("the DDL gets its lock", false, "not in 60 tries")
-    end
     local statements = {
       "ALTER TABLE sbtest.sbtest1 ADD COLUMN fire%d INT NULL",
       "ALTER TABLE sbtest.sbtest2 ADD COLUMN fire%d VARCHAR(20) NOT NULL DEFAULT 'x'",
@@ -61,7 +51,7 @@ return scenario {
         else
           fault = t:fault { cut = link, at = at, lasts = "300ms" }
         end
-        ddl(statements[t:random(#statements) + 1]:format(i))
+        drill.ddl(t, primary, statements[t:random(#statements) + 1]:format(i))
         if fire == 0 then
           fault:wait()
           feed = start()
@@ -82,7 +72,7 @@ return scenario {
       t:sleep(t:random_time("2200ms", "3700ms"))
       local disaster = t:disaster { kill = primary, at = t:random_time("1ms", "1200ms") }
       for i = 101, 200 do
-        ddl(statements[i % #statements + 1]:format(i), function() return disaster:happened() end)
+        drill.ddl(t, primary, statements[i % #statements + 1]:format(i), function() return disaster:happened() end)
         if disaster:happened() or t:planning() then break end
         t:sleep "20ms"
       end

@@ -27,7 +27,7 @@ return scenario {
     t:step("disaster", function()
       t:sleep(opt.soak)
       -- with a DDL in the log: the replay has to know what an earlier one has done of it
-      primary:sql "ALTER TABLE sbtest.sbtest1 ADD COLUMN extra INT NULL"
+      drill.ddl(t, primary, "ALTER TABLE sbtest.sbtest1 ADD COLUMN extra INT NULL")
       local after = primary:current_tso()
       -- the secondary is frozen when the primary dies: the log has what it lacks
       t:eventually("the DDL is in the log", t:timeout "30s", function() return feed:status().resolved_ts >= after end)

@@ -13,7 +13,7 @@
 static char found[PATH_MAX];
 
 /* The folders in their order; false after the last one. One that is not there is "". */
-static int folder(int i, char out[PATH_MAX])
+static int find_folder(int i, char out[PATH_MAX])
 {
 	static const char *const beside[] = { "share/drtest/scenarios", "scenarios" };
 	const char *told = getenv("DRTEST_SCENARIOS");
@@ -57,7 +57,7 @@ const char *scenario_find(const char *name)
 	    (base != name && (size_t)(base - name) != strlen("scenarios/")) ||
 	    (base != name && strncmp(name, "scenarios/", strlen("scenarios/")) != 0))
 		return name;
-	for (int i = 0; folder(i, dir); i++)
+	for (int i = 0; find_folder(i, dir); i++)
 		if (dir[0] &&
 		    snprintf(found, sizeof(found), "%s/%s%s", dir, base, end) <
 			    (int)sizeof(found) &&
@@ -68,7 +68,7 @@ const char *scenario_find(const char *name)
 
 const char *scenario_folder(void)
 {
-	for (int i = 0; folder(i, found); i++)
+	for (int i = 0; find_folder(i, found); i++)
 		if (found[0] && fs_exists(found))
 			return found;
 	return NULL;

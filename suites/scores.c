@@ -25,7 +25,7 @@ bool score_good(const struct score *s)
 	       s->by[BY_FORENSIC] == s->judged[BY_FORENSIC];
 }
 
-static void cell(char *out, size_t room, const struct score *s, unsigned i)
+static void cell_text(char *out, size_t room, const struct score *s, unsigned i)
 {
 	if (s->judged[i])
 		snprintf(out, room, "%u/%u", s->by[i], s->judged[i]);
@@ -46,7 +46,7 @@ void scores_print(const struct scores *t)
 		snprintf(text, sizeof(text), "%u/%u", s->caught, s->planted);
 		printf("%-66s %8s", s->what, text);
 		for (unsigned k = 0; k < 5; k++) {
-			cell(text, sizeof(text), s, k);
+			cell_text(text, sizeof(text), s, k);
 			printf(" %8s", text);
 		}
 		printf("%s\n", score_good(s) ? ""

@@ -253,7 +253,7 @@ static int one_recording(const struct selftest_opts *o, unsigned round, struct s
 	return rc;
 }
 
-static int drills(const struct selftest_opts *o, struct scores *t, struct err *e)
+static int run_drills(const struct selftest_opts *o, struct scores *t, struct err *e)
 {
 	char *dir = NULL, *run = xstrfmt("selftest-%d-drills", (int)getpid());
 	int lock = data_dir_make(run, &dir, e), rc;
@@ -281,5 +281,5 @@ int selftest_run(const struct selftest_opts *o, struct scores *t, struct err *e)
 	for (unsigned i = 0; i < o->recordings; i++)
 		if (one_recording(o, i, t, e) < 0)
 			return -1;
-	return (o->drills || o->faults) ? drills(o, t, e) : 0;
+	return (o->drills || o->faults) ? run_drills(o, t, e) : 0;
 }

@@ -241,8 +241,8 @@ static int judge(const struct compare_opts *o, const struct defect *d, uint64_t 
 	return 0;
 }
 
-static int one(struct scores *t, struct sql *s, const struct compare_opts *o,
-	       const struct defect *d, unsigned seed, struct err *e)
+static int plant_one(struct scores *t, struct sql *s, const struct compare_opts *o,
+		     const struct defect *d, unsigned seed, struct err *e)
 {
 	uint64_t id = 0;
 	int rc = 0;
@@ -286,7 +286,7 @@ int selftest_compare(struct scores *t, const struct sql_endpoint *a, const struc
 		unsigned n = defects[i].where ? seeds : 1;
 
 		for (unsigned k = 0; rc == 0 && k < n; k++)
-			rc = one(t, sb, &o, &defects[i], k, e);
+			rc = plant_one(t, sb, &o, &defects[i], k, e);
 	}
 	for (int i = 0; i < 2 && rc == 0; i++)
 		rc = sql_exec(i ? sb : sa, e, "DROP DATABASE planted") < 0 ||

@@ -183,7 +183,7 @@ static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaste
 	return rc;
 }
 
-static int drill(struct recording *r, uint64_t seed, struct err *e)
+static int run_drill(struct recording *r, uint64_t seed, struct err *e)
 {
 	char *full = xstrfmt("file://%s/full", r->dir), *tmp = xstrfmt("%s/replay", r->dir);
 	struct replay_opts ro = { .tmp_dir = tmp };
@@ -243,7 +243,7 @@ int recording_make(struct recording *r, const char *dir, uint64_t seed, struct e
 	*r = (struct recording){ .dir = xstrdup(dir),
 				 .ledger_dir = xstrfmt("%s/ledger", dir),
 				 .redo_uri = xstrfmt("file://%s/redo", dir) };
-	return drill(r, seed, e) < 0 ? err_wrap(e, "recording") : 0;
+	return run_drill(r, seed, e) < 0 ? err_wrap(e, "recording") : 0;
 }
 
 void recording_free(struct recording *r)

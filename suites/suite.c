@@ -100,7 +100,7 @@ static int start(struct night *n, struct going *g, size_t i, struct err *e)
 }
 
 /* It has ended: its folder's path, or NULL with *e. */
-static char *ended(struct going *g, struct err *e)
+static char *take_ended(struct going *g, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT, tail = STRBUF_INIT;
 	char *folder = NULL;
@@ -122,7 +122,7 @@ static char *ended(struct going *g, struct err *e)
 	return folder;
 }
 
-static bool same(const struct run_row *a, const struct run_row *b)
+static bool same_kind(const struct run_row *a, const struct run_row *b)
 {
 	return !strcmp(a->scenario, b->scenario) && !strcmp(a->ground, b->ground) &&
 	       !strcmp(a->options, b->options);
@@ -190,7 +190,7 @@ static int judge(struct night *n, struct err *e)
 		size_t k = 0;
 
 		for (size_t j = i; j < count && !done[i]; j++)
-			if (same(&runs[i], &runs[j])) {
+			if (same_kind(&runs[i], &runs[j])) {
 				done[j] = j > i;
 				group[k++] = runs[j];
 			}
@@ -226,7 +226,7 @@ static void draw_trend(struct night *n)
 	free(path);
 }
 
-static int worse(int a, int b)
+static int worse_exit(int a, int b)
 {
 	static const int order[] = { 1, 130, 3, 2, 4, 0 };
 
@@ -237,7 +237,7 @@ static int worse(int a, int b)
 }
 
 /* How far it is, on a terminal: rewritten once a second. */
-static void live(const struct night *n, const struct going *g, size_t done, double spent)
+static void print_live(const struct night *n, const struct going *g, size_t done, double spent)
 {
 	int64_t now = clock_mono_ns();
 	size_t running = 0;
@@ -258,7 +258,7 @@ static void say_end(struct night *n, struct suite_entry *entry, size_t i)
 {
 	struct strbuf line = STRBUF_INIT;
 
-	n->code = worse(n->code, suite_report_line(entry, &line));
+	n->code = worse_exit(n->code, suite_report_line(entry, &line));
 	printf("%s%3zu/%zu  %-44s %s\n", n->o->tty ? "\r\033[K" : "", i + 1, n->s->runs_n,
 	       entry->title, line.buf);
 	fflush(stdout);
@@ -292,7 +292,7 @@ static void run_all(struct night *n)
 				size_t i = g[k].i;
 
 				spent += (double)(now - g[k].since_ns) / 1e9;
-				n->entries[i].run_dir = ended(&g[k], &e);
+				n->entries[i].run_dir = take_ended(&g[k], &e);
 				if (!n->entries[i].run_dir)
 					n->entries[i].error = xstrdup(e.text);
 				say_end(n, &n->entries[i], i);
@@ -317,7 +317,7 @@ static void run_all(struct night *n)
 			}
 		}
 		if (n->o->tty && now - told_ns >= 1000000000 && running) {
-			live(n, g, done, spent);
+			print_live(n, g, done, spent);
 			told_ns = now;
 		}
 		pause_ms(POLL_MS, deadline_in_ms(1000));
@@ -346,12 +346,12 @@ static int run_night(struct night *n, struct err *e)
 	n->entries = xcalloc(n->s->runs_n, sizeof(*n->entries));
 	run_all(n);
 	if (clock_cancelled())
-		n->code = worse(n->code, 130);
+		n->code = worse_exit(n->code, 130);
 	n->runs_code = n->code;
 	if (n->o->gate && n->s->rules_n && judge(n, e) < 0) {
 		fprintf(stderr, "drtest suite: gate: %s\n", e->text); /* the runs' verdicts stand */
 		strbuf_addf(&n->gate, "not judged: %s\n", e->text);
-		n->code = worse(n->code, 4);
+		n->code = worse_exit(n->code, 4);
 		*e = (struct err)ERR_INIT;
 	}
 	fputs(n->gate.buf, stdout);

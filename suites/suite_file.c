@@ -22,7 +22,7 @@ struct choice { /* an option and the values that it takes in turn */
 	size_t n;
 };
 
-static int wrong(struct err *e, const char *path, const char *what)
+static int refuse_file(struct err *e, const char *path, const char *what)
 {
 	return err_set(e, ERR_USAGE, 0, "%s: %s", path, what);
 }
@@ -116,7 +116,7 @@ static int expand(struct suite *s, const char *path, const char *scenario,
 	do {
 		for (size_t k = 0; k < seeds->n && rc == 0; k++)
 			if (s->runs_n == SUITE_RUNS_MAX)
-				rc = wrong(e, path, "it has more than 1,000 runs");
+				rc = refuse_file(e, path, "it has more than 1,000 runs");
 			else
 				add_run(s, scenario, file, seeds->values[k], c, at, n);
 		/* the next combination, the first option turning fastest */
@@ -147,7 +147,7 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	int rc = -1;
 
 	if (!lua_istable(L, -1))
-		return wrong(
+		return refuse_file(
 			e, path,
 			"an entry of runs is as { \"failover\", seeds = { 1, 2 }, set = { soak = \"10s\" } }");
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -167,7 +167,7 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 		}
 	}
 	if (!scenario || !*scenario) {
-		wrong(e, path, "an entry of runs lacks its scenario's name");
+		refuse_file(e, path, "an entry of runs lacks its scenario's name");
 		goto out;
 	}
 	if (!seeds.n)
@@ -183,8 +183,9 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
 		if (n == OPTIONS_MAX || lua_type(L, -2) != LUA_TSTRING) {
 			lua_pop(L, 3);
-			wrong(e, path,
-			      "set is as { rate = 100, soak = { \"5s\", \"20s\" } }, at most 32 options");
+			refuse_file(
+				e, path,
+				"set is as { rate = 100, soak = { \"5s\", \"20s\" } }, at most 32 options");
 			goto out;
 		}
 		options[n].name = xstrdup(lua_tostring(L, -2));
@@ -216,7 +217,7 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 	lua_pop(L, 1);
 	if (s->baseline && strncmp(s->baseline, "last:", 5) != 0 &&
 	    strncmp(s->baseline, "version:", 8) != 0)
-		return wrong(e, path, "gate.baseline is as \"last:20\" or \"version:0.1.0\"");
+		return refuse_file(e, path, "gate.baseline is as \"last:20\" or \"version:0.1.0\"");
 	for (int i = 1; rc == 0; i++) {
 		lua_rawgeti(L, -1, i);
 		if (lua_isnil(L, -1)) {
@@ -224,7 +225,7 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 			break;
 		}
 		if (lua_type(L, -1) != LUA_TSTRING || s->rules_n == SUITE_RULES_MAX)
-			rc = wrong(
+			rc = refuse_file(
 				e, path,
 				"gate is as { baseline = \"last:20\", \"rpo_ms p95 <= 1.2x\", … }, at most 64 rules");
 		else if (gate_parse(lua_tostring(L, -1), &s->rules[s->rules_n++], e) < 0)
@@ -239,7 +240,7 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 	int rc = 0;
 
 	if (!lua_istable(L, -1))
-		return wrong(
+		return refuse_file(
 			e, path,
 			"it is no suite: a suite returns a table, { suite = \"nightly\", runs = { … } }");
 	lua_getfield(L, -1, "suite");
@@ -249,7 +250,7 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 		    L,
 		    -1)[strspn(lua_tostring(L, -1),
 			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
-		return wrong(
+		return refuse_file(
 			e, path,
 			"it is no suite: suite = \"name\" is missing (letters, digits, _ and -)");
 	s->name = xstrdup(lua_tostring(L, -1));
@@ -267,11 +268,11 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 	if (lua_istable(L, -1))
 		rc = take_gate(L, s, path, e);
 	else if (!lua_isnil(L, -1))
-		rc = wrong(e, path, "gate has to be a table");
+		rc = refuse_file(e, path, "gate has to be a table");
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "runs");
 	if (rc == 0 && !lua_istable(L, -1))
-		rc = wrong(e, path, "runs = { … } is missing");
+		rc = refuse_file(e, path, "runs = { … } is missing");
 	for (int i = 1; rc == 0; i++) {
 		lua_rawgeti(L, -1, i);
 		if (lua_isnil(L, -1))
@@ -280,7 +281,7 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 		lua_settop(L, 2); /* the suite's table, its runs */
 	}
 	if (rc == 0 && !s->runs_n)
-		rc = wrong(e, path, "it has no run");
+		rc = refuse_file(e, path, "it has no run");
 	return rc;
 }
 

@@ -12,14 +12,14 @@
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 #define BARS 8
 
-static double number(json_t *j, const char *key)
+static double read_number(json_t *j, const char *key)
 {
 	json_t *v = json_object_get(j, key);
 
 	return json_is_number(v) ? json_number_value(v) : -1;
 }
 
-static void text(char *out, size_t size, json_t *j, const char *key)
+static void read_text(char *out, size_t size, json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
 
@@ -42,16 +42,16 @@ int sweep_read_result(struct sweep_result *r, const char *path, struct err *e)
 		return -1;
 	rpo = json_object_get(j, "rpo");
 	rto = json_object_get(j, "rto");
-	text(r->verdict, sizeof(r->verdict), j, "verdict");
-	text(r->note, sizeof(r->note), j, "error");
-	text(r->phase, sizeof(r->phase), json_object_get(j, "figures"), "phase");
-	r->seconds = number(j, "seconds");
-	r->lost = number(rpo, "lost");
-	r->acked = number(rpo, "acked");
-	r->window_ms = number(rpo, "window_ms");
-	r->behind_ms = number(rpo, "resolved_behind_ms");
-	r->service_ms = number(rto, "service_ms");
-	r->redundant_ms = number(rto, "redundant_ms");
+	read_text(r->verdict, sizeof(r->verdict), j, "verdict");
+	read_text(r->note, sizeof(r->note), j, "error");
+	read_text(r->phase, sizeof(r->phase), json_object_get(j, "figures"), "phase");
+	r->seconds = read_number(j, "seconds");
+	r->lost = read_number(rpo, "lost");
+	r->acked = read_number(rpo, "acked");
+	r->window_ms = read_number(rpo, "window_ms");
+	r->behind_ms = read_number(rpo, "resolved_behind_ms");
+	r->service_ms = read_number(rto, "service_ms");
+	r->redundant_ms = read_number(rto, "redundant_ms");
 	json_array_foreach(json_object_get(j, "checks"), i, one)
 	{
 		const char *v = json_string_value(json_object_get(one, "verdict")),
@@ -92,17 +92,17 @@ int sweep_from_json(struct sweep_result *r, json_t *j, struct err *e)
 	if (!seed || !*seed)
 		return err_set(e, ERR_BAD_DATA, 0, "a line without a seed");
 	r->seed = strtoull(seed, NULL, 10);
-	text(r->verdict, sizeof(r->verdict), j, "verdict");
-	text(r->note, sizeof(r->note), j, "note");
-	text(r->phase, sizeof(r->phase), j, "phase");
-	text(r->run_dir, sizeof(r->run_dir), j, "run_dir");
-	r->seconds = number(j, "seconds");
-	r->lost = number(j, "lost");
-	r->acked = number(j, "acked");
-	r->window_ms = number(j, "window_ms");
-	r->behind_ms = number(j, "behind_ms");
-	r->service_ms = number(j, "service_ms");
-	r->redundant_ms = number(j, "redundant_ms");
+	read_text(r->verdict, sizeof(r->verdict), j, "verdict");
+	read_text(r->note, sizeof(r->note), j, "note");
+	read_text(r->phase, sizeof(r->phase), j, "phase");
+	read_text(r->run_dir, sizeof(r->run_dir), j, "run_dir");
+	r->seconds = read_number(j, "seconds");
+	r->lost = read_number(j, "lost");
+	r->acked = read_number(j, "acked");
+	r->window_ms = read_number(j, "window_ms");
+	r->behind_ms = read_number(j, "behind_ms");
+	r->service_ms = read_number(j, "service_ms");
+	r->redundant_ms = read_number(j, "redundant_ms");
 	r->steps = json_incref(json_object_get(j, "steps"));
 	r->done = true;
 	return 0;
@@ -145,7 +145,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double quantile(const struct column *c, double q)
+static double column_quantile(const struct column *c, double q)
 {
 	size_t at = (size_t)ceil(q * (double)c->n);
 
@@ -196,8 +196,8 @@ static void print_spread(FILE *out, const char *name, const struct sweep_result 
 
 	if (c.n)
 		fprintf(out, "  %-38s %8.*f %8.*f %8.*f %8.*f   %zu\n", name, digits, c.v[0],
-			digits, quantile(&c, 0.5), digits, quantile(&c, 0.95), digits, c.v[c.n - 1],
-			c.n);
+			digits, column_quantile(&c, 0.5), digits, column_quantile(&c, 0.95), digits,
+			c.v[c.n - 1], c.n);
 	free(c.v);
 }
 
@@ -237,8 +237,8 @@ struct step {
 
 static int by_median(const void *a, const void *b)
 {
-	double x = quantile(&((const struct step *)a)->c, 0.5),
-	       y = quantile(&((const struct step *)b)->c, 0.5);
+	double x = column_quantile(&((const struct step *)a)->c, 0.5),
+	       y = column_quantile(&((const struct step *)b)->c, 0.5);
 
 	return x > y ? -1 : x < y;
 }
@@ -274,8 +274,8 @@ static void print_steps(FILE *out, const struct sweep_result *r, size_t n)
 		snprintf(name, sizeof(name), "step: %.40s (s)", steps[k].name);
 		if (k < 4 && steps[k].c.n)
 			fprintf(out, "  %-38s %8.2f %8.2f %8.2f %8.2f   %zu\n", name,
-				steps[k].c.v[0], quantile(&steps[k].c, 0.5),
-				quantile(&steps[k].c, 0.95), steps[k].c.v[steps[k].c.n - 1],
+				steps[k].c.v[0], column_quantile(&steps[k].c, 0.5),
+				column_quantile(&steps[k].c, 0.95), steps[k].c.v[steps[k].c.n - 1],
 				steps[k].c.n);
 		free(steps[k].c.v);
 	}

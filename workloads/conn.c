@@ -63,7 +63,7 @@ static void note_gtid(struct conn *l)
 	}
 }
 
-static void step(struct conn *l, int wait);
+static void step_conn(struct conn *l, int wait);
 
 /* A machine that vanishes acknowledges nothing any more, and answers no probe: the socket then ends
  * with an error of its own. */
@@ -78,7 +78,7 @@ static void watch_the_peer(struct conn *l)
 }
 
 /* It is, as was asked for (TLS), or is not. */
-static void connected(struct conn *l)
+static void check_connected(struct conn *l)
 {
 	struct err e = ERR_INIT;
 
@@ -211,7 +211,7 @@ static void next_result(struct conn *l)
 		return;
 	}
 	l->op = LINK_NEXT;
-	step(l, mysql_next_result_start(&l->ret, l->m));
+	step_conn(l, mysql_next_result_start(&l->ret, l->m));
 }
 
 /* A prepared statement failed: the library may still wait for the rest of its answer, or keep what
@@ -226,7 +226,7 @@ static void statement_failed(struct conn *l, int code, const char *text)
 		if (l->stmt[i] == l->current)
 			l->stmt[i] = NULL;
 	l->op = LINK_CLOSE_STMT;
-	step(l, mysql_stmt_close_start(&l->ret_bool, l->current));
+	step_conn(l, mysql_stmt_close_start(&l->ret_bool, l->current));
 }
 
 static void start_execute(struct conn *l)
@@ -249,11 +249,11 @@ static void start_execute(struct conn *l)
 		return;
 	}
 	l->op = LINK_EXECUTE;
-	step(l, mysql_stmt_execute_start(&l->ret, l->current));
+	step_conn(l, mysql_stmt_execute_start(&l->ret, l->current));
 }
 
 /* An operation's call has returned: what comes next, if anything. */
-static void step(struct conn *l, int wait)
+static void step_conn(struct conn *l, int wait)
 {
 	l->wait = wait;
 	if (wait) {
@@ -263,14 +263,14 @@ static void step(struct conn *l, int wait)
 		return;
 	}
 	switch (l->op) {
-	case LINK_CONNECT: connected(l); return;
+	case LINK_CONNECT: check_connected(l); return;
 	case LINK_QUERY:
 	case LINK_NEXT:
 		if (l->ret) {
 			end(l, false, (int)mysql_errno(l->m), mysql_error(l->m));
 		} else if (mysql_field_count(l->m)) {
 			l->op = LINK_STORE;
-			step(l, mysql_store_result_start(&l->ret_res, l->m));
+			step_conn(l, mysql_store_result_start(&l->ret_res, l->m));
 		} else {
 			l->affected = mysql_affected_rows(l->m);
 			note_gtid(l);
@@ -305,7 +305,7 @@ static void step(struct conn *l, int wait)
 					 mysql_stmt_error(l->current));
 		} else if (mysql_stmt_field_count(l->current)) {
 			l->op = LINK_STORE_STMT;
-			step(l, mysql_stmt_store_result_start(&l->ret, l->current));
+			step_conn(l, mysql_stmt_store_result_start(&l->ret, l->current));
 		} else {
 			l->affected = mysql_stmt_affected_rows(l->current);
 			note_gtid(l);
@@ -340,17 +340,21 @@ static void step(struct conn *l, int wait)
 void conn_continue(struct conn *l, int ready)
 {
 	switch (l->op) {
-	case LINK_CONNECT: step(l, mysql_real_connect_cont(&l->ret_m, l->m, ready)); return;
-	case LINK_QUERY: step(l, mysql_real_query_cont(&l->ret, l->m, ready)); return;
-	case LINK_STORE: step(l, mysql_store_result_cont(&l->ret_res, l->m, ready)); return;
-	case LINK_NEXT: step(l, mysql_next_result_cont(&l->ret, l->m, ready)); return;
-	case LINK_PREPARE: step(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready)); return;
-	case LINK_EXECUTE: step(l, mysql_stmt_execute_cont(&l->ret, l->current, ready)); return;
+	case LINK_CONNECT: step_conn(l, mysql_real_connect_cont(&l->ret_m, l->m, ready)); return;
+	case LINK_QUERY: step_conn(l, mysql_real_query_cont(&l->ret, l->m, ready)); return;
+	case LINK_STORE: step_conn(l, mysql_store_result_cont(&l->ret_res, l->m, ready)); return;
+	case LINK_NEXT: step_conn(l, mysql_next_result_cont(&l->ret, l->m, ready)); return;
+	case LINK_PREPARE:
+		step_conn(l, mysql_stmt_prepare_cont(&l->ret, l->current, ready));
+		return;
+	case LINK_EXECUTE:
+		step_conn(l, mysql_stmt_execute_cont(&l->ret, l->current, ready));
+		return;
 	case LINK_STORE_STMT:
-		step(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready));
+		step_conn(l, mysql_stmt_store_result_cont(&l->ret, l->current, ready));
 		return;
 	case LINK_CLOSE_STMT:
-		step(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready));
+		step_conn(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready));
 		return;
 	case LINK_NONE: return;
 	}
@@ -372,8 +376,8 @@ void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db,
 	sql_options_apply(l->m, ep);
 	l->endpoint = ep;
 	l->op = LINK_CONNECT;
-	step(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db,
-					 ep->port, NULL, multi ? CLIENT_MULTI_STATEMENTS : 0));
+	step_conn(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db,
+					      ep->port, NULL, multi ? CLIENT_MULTI_STATEMENTS : 0));
 }
 
 void conn_query(struct conn *l, const char *text, size_t n)
@@ -381,7 +385,7 @@ void conn_query(struct conn *l, const char *text, size_t n)
 	l->op = LINK_QUERY;
 	l->results = 0;
 	l->gave_rows = false;
-	step(l, mysql_real_query_start(&l->ret, l->m, text, n));
+	step_conn(l, mysql_real_query_start(&l->ret, l->m, text, n));
 }
 
 void conn_execute(struct conn *l, size_t slot, const char *sql, struct con_call *call)
@@ -401,7 +405,8 @@ void conn_execute(struct conn *l, size_t slot, const char *sql, struct con_call 
 	strbuf_reset(&l->sql_text);
 	strbuf_addstr(&l->sql_text, sql);
 	l->op = LINK_PREPARE;
-	step(l, mysql_stmt_prepare_start(&l->ret, l->current, l->sql_text.buf, l->sql_text.len));
+	step_conn(l,
+		  mysql_stmt_prepare_start(&l->ret, l->current, l->sql_text.buf, l->sql_text.len));
 }
 
 void conn_cut(struct conn *l)

@@ -70,7 +70,7 @@ static double mean_of_units(struct rng *r)
 	return sum / ITER;
 }
 
-static double special(struct rng *r, double t)
+static double draw_special(struct rng *r, double t)
 {
 	double u = rng_unit(r), range = t * SPECIAL_PCT;
 
@@ -79,7 +79,7 @@ static double special(struct rng *r, double t)
 	return u * (range + 1) + t / 2 - range / 2;
 }
 
-static double zipfian(const struct dist *d, struct rng *r)
+static double draw_zipfian(const struct dist *d, struct rng *r)
 {
 	for (;;) {
 		double u = d->zipf_h_n + rng_unit(r) * (d->zipf_h_x1 - d->zipf_h_n),
@@ -100,11 +100,11 @@ int64_t dist_draw(const struct dist *d, struct rng *r, int64_t a, int64_t b)
 	int64_t v;
 
 	switch (d->type) {
-	case DIST_SPECIAL: at = special(r, t); break;
+	case DIST_SPECIAL: at = draw_special(r, t); break;
 	case DIST_UNIFORM: at = rng_unit(r) * (t + 1); break;
 	case DIST_GAUSSIAN: at = (t + 1) * mean_of_units(r); break;
 	case DIST_PARETO: at = (t + 1) * pow(rng_unit(r), d->pareto_power); break;
-	case DIST_ZIPFIAN: at = zipfian(d, r); break;
+	case DIST_ZIPFIAN: at = draw_zipfian(d, r); break;
 	}
 	v = a + (int64_t)at;
 	/* rounding at the very end of the range, and tables smaller than special's hot spot */

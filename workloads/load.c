@@ -353,7 +353,7 @@ int load_take(struct load *l, int64_t now_ns, int64_t *due_ns)
 	return due;
 }
 
-static uint64_t backlog(struct load *l)
+static uint64_t count_backlog(struct load *l)
 {
 	double n;
 
@@ -403,7 +403,7 @@ void load_get_stats(struct load *l, struct load_stats *st)
 		st->writes += atomic_load_explicit(&w->writes, memory_order_relaxed);
 		st->statements += atomic_load_explicit(&w->statements, memory_order_relaxed);
 	}
-	st->backlog = backlog(l);
+	st->backlog = count_backlog(l);
 	for (struct hist **h = (struct hist *[]){ latency, queue, service, NULL }, **end = h + 3;
 	     h < end; h++)
 		if (*h)

@@ -9,7 +9,7 @@
 
 #define RATE_MAX 1e7
 
-static int number(const char **at, double *out)
+static int read_number(const char **at, double *out)
 {
 	char *end;
 
@@ -28,11 +28,11 @@ int pace_parse(struct pace *p, const char *text, struct err *e)
 	for (;;) {
 		struct pace_step *s = &p->step[p->n];
 
-		if (p->n == PACE_STEPS_MAX || number(&at, &s->from) < 0)
+		if (p->n == PACE_STEPS_MAX || read_number(&at, &s->from) < 0)
 			goto bad;
 		s->to = s->from;
 		s->len_ns = PACE_NEVER;
-		if (*at == '-' && (at++, number(&at, &s->to) < 0))
+		if (*at == '-' && (at++, read_number(&at, &s->to) < 0))
 			goto bad;
 		if (*at == '/') {
 			size_t n = strcspn(++at, ",");
@@ -77,7 +77,7 @@ void pace_set(struct pace *p, double rate)
 }
 
 /* The rate's integral over a step from x to y, in seconds since the step's begin. */
-static double area(const struct pace_step *s, double x, double y)
+static double step_area(const struct pace_step *s, double x, double y)
 {
 	double len = (double)s->len_ns / 1e9,
 	       slope = s->from == s->to ? 0 : (s->to - s->from) / len;
@@ -86,13 +86,13 @@ static double area(const struct pace_step *s, double x, double y)
 }
 
 /* From `from_ns` on, `amount` of the integral further. */
-static void forward(struct pace *p, int64_t from_ns, double amount)
+static void move_forward(struct pace *p, int64_t from_ns, double amount)
 {
 	for (;;) {
 		const struct pace_step *s = &p->step[p->at];
 		double x = (double)(from_ns - p->step_start_ns) / 1e9,
 		       rest = s->len_ns == PACE_NEVER ? INFINITY
-						      : area(s, x, (double)s->len_ns / 1e9);
+						      : step_area(s, x, (double)s->len_ns / 1e9);
 		double slope = s->from == s->to ? 0 : (s->to - s->from) / ((double)s->len_ns / 1e9),
 		       rate = s->from + slope * x;
 
@@ -135,7 +135,7 @@ void pace_begin(struct pace *p, int64_t now_ns)
 	p->at = 0;
 	p->step_start_ns = now_ns;
 	if (!p->closed)
-		forward(p, now_ns, p->even && p->first > 0 ? p->first : draw(p));
+		move_forward(p, now_ns, p->even && p->first > 0 ? p->first : draw(p));
 }
 
 void pace_share(struct pace *p, unsigned shard, unsigned shards)
@@ -154,12 +154,12 @@ void pace_resume(struct pace *p, int64_t now_ns)
 	while (p->step[p->at].len_ns != PACE_NEVER &&
 	       now_ns - p->step_start_ns >= p->step[p->at].len_ns)
 		p->step_start_ns += p->step[p->at++].len_ns;
-	forward(p, now_ns, draw(p));
+	move_forward(p, now_ns, draw(p));
 }
 
 void pace_advance(struct pace *p)
 {
-	forward(p, p->next_ns, draw(p));
+	move_forward(p, p->next_ns, draw(p));
 }
 
 double pace_rate(const struct pace *p, int64_t now_ns)
@@ -194,7 +194,8 @@ double pace_due(const struct pace *p, int64_t now_ns)
 				     : start + s->len_ns;
 
 		if (to > from)
-			sum += area(s, (double)(from - start) / 1e9, (double)(to - start) / 1e9);
+			sum += step_area(s, (double)(from - start) / 1e9,
+					 (double)(to - start) / 1e9);
 		if (to == now_ns)
 			break;
 		start += s->len_ns;

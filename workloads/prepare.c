@@ -40,7 +40,7 @@ static struct sql *open_in_db(const struct load *l, const struct sql_endpoint *e
 }
 
 /* How often prepare() is called, each time with its number. */
-static int units(struct load *l, uint32_t *n, struct err *e)
+static int count_units(struct load *l, uint32_t *n, struct err *e)
 {
 	int64_t v = l->script.units[0] ? script_option(&l->script, l->script.units, UNITS_MAX)
 				       : l->o.tables;
@@ -52,7 +52,7 @@ static int units(struct load *l, uint32_t *n, struct err *e)
 	return 0;
 }
 
-static int failed(struct script *s, struct con_face *c, struct err *e, const char *what)
+static int explain_failure(struct script *s, struct con_face *c, struct err *e, const char *what)
 {
 	if (c->error.kind == ERR_NONE)
 		return script_error(s->L, s, e);
@@ -87,7 +87,7 @@ static int run_schema(struct load *l, struct sql *sql, struct deadline d, struct
 	if (lua_pcall(s.L, 2, 0, 0) == 0)
 		rc = 0;
 	else
-		failed(&s, &c, e, "schema");
+		explain_failure(&s, &c, e, "schema");
 out:
 	con_face_release(&c);
 	script_close(&s);
@@ -110,7 +110,7 @@ static int prepare_table(struct preparer *p, struct script *s, struct con_face *
 	char what[64];
 
 	snprintf(what, sizeof(what), "prepare %s %u", s->units[0] ? s->units : "table", table);
-	return failed(s, c, &p->error, what);
+	return explain_failure(s, c, &p->error, what);
 }
 
 static void *prepare_main(void *arg)
@@ -191,7 +191,7 @@ int load_prepare(struct load *l, const struct sql_endpoint *ep, unsigned threads
 
 	if (l->script.prepare_ref == LUA_NOREF && !l->script.ledger)
 		return err_set(e, ERR_UNSUPPORTED, 0, "load %s has no prepare()", l->name);
-	if (units(l, &n_units, e) < 0)
+	if (count_units(l, &n_units, e) < 0)
 		return -1;
 	if (make_database(l, ep, d, e) < 0)
 		return err_wrap(e, "prepare load %s", l->name);

@@ -70,7 +70,7 @@ void script_sql(const struct script_statement *st, uint32_t table, struct strbuf
 	strbuf_addstr(out, at + 2);
 }
 
-static int bad(struct err *e, const struct script *s, const char *what)
+static int refuse_script(struct err *e, const struct script *s, const char *what)
 {
 	return err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, what);
 }
@@ -155,15 +155,15 @@ static int read_statements(struct script *s, struct err *e)
 	lua_newtable(L); /* name to index */
 	lua_getfield(L, -2, "statements");
 	if (!lua_istable(L, -1))
-		return bad(e, s, "`statements` is no table");
+		return refuse_script(e, s, "`statements` is no table");
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		struct script_statement *st = &s->statement[s->n_statements];
 
 		if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1) ||
 		    lua_objlen(L, -2) >= sizeof(st->name))
-			return bad(e, s, "`statements` maps names to { \"SQL\", .. }");
+			return refuse_script(e, s, "`statements` maps names to { \"SQL\", .. }");
 		if (s->n_statements == SCRIPT_STATEMENTS_MAX)
-			return bad(e, s, "too many statements");
+			return refuse_script(e, s, "too many statements");
 		strcpy(st->name, lua_tostring(L, -2));
 		if (read_statement(s, st, e) < 0)
 			return -1;
@@ -186,7 +186,8 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 	if (lua_istable(L, -1))
 		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 			if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
-				return bad(e, s, "`options` maps names to { default, \"help\" }");
+				return refuse_script(
+					e, s, "`options` maps names to { default, \"help\" }");
 			lua_pushvalue(L, -2);
 			lua_rawgeti(L, -2, 1);
 			lua_rawset(L, -6);
@@ -265,13 +266,13 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	const char *text;
 
 	if (!lua_istable(L, -1))
-		return bad(
+		return refuse_script(
 			e, s,
 			"the file must return a table { name, description, statements, event, .. }");
 	lua_getfield(L, -1, "name");
 	text = lua_tostring(L, -1);
 	if (!text || !*text || strlen(text) >= sizeof(s->name))
-		return bad(e, s, "`name` is no text of 1 to 64 bytes");
+		return refuse_script(e, s, "`name` is no text of 1 to 64 bytes");
 	strcpy(s->name, text);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "description");
@@ -301,7 +302,7 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		for (int i = 1; i <= (int)lua_objlen(L, -1); i++) {
 			lua_rawgeti(L, -1, i);
 			if (!lua_tostring(L, -1))
-				return bad(
+				return refuse_script(
 					e, s,
 					"`tables` lists the names of its tables, %d for a number");
 			lua_pop(L, 1);
@@ -311,14 +312,15 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		lua_pop(L, 1);
 	}
 	if (s->event_ref == LUA_NOREF)
-		return bad(e, s, "`event` is no function");
+		return refuse_script(e, s, "`event` is no function");
 	lua_getfield(L, -1, "audit");
 	if (lua_istable(L, -1)) {
 		lua_getfield(L, -1, "table_prefix");
 		text = lua_tostring(L, -1);
 		if (!text || !*text || strlen(text) >= sizeof(s->audit_prefix) ||
 		    s->row_ref == LUA_NOREF)
-			return bad(e, s, "`audit` needs table_prefix, and `row` to be a function");
+			return refuse_script(
+				e, s, "`audit` needs table_prefix, and `row` to be a function");
 		strcpy(s->audit_prefix, text);
 		lua_pop(L, 1);
 	}
@@ -377,7 +379,7 @@ static int load_text(struct script *s, const char *name)
 	return rc;
 }
 
-static bool known(const char *name)
+static bool find_builtin(const char *name)
 {
 	size_t n = strlen(name);
 
@@ -399,7 +401,7 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 			      .options_ref = LUA_NOREF,
 			      .opt_ref = LUA_NOREF };
 	snprintf(s->name, sizeof(s->name), "%s", name);
-	if (!known(name)) {
+	if (!find_builtin(name)) {
 		struct strbuf all = STRBUF_INIT;
 
 		for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)

@@ -69,7 +69,7 @@ void worker_end(struct worker *w)
 }
 
 /* The way out, where it is known. */
-static const char *advice(int code)
+static const char *error_advice(int code)
 {
 	switch (code) {
 	case ER_NO_SUCH_TABLE:
@@ -91,13 +91,13 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
 
 	if (w->phase == PHASE_CONNECT) /* its text has the code */
 		err_set(&e, ERR_SQL, code, "worker %u: %s: %s%s", w->number, what, text,
-			advice(code));
+			error_advice(code));
 	else if (w->phase <= PHASE_SESSION)
 		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code,
-			advice(code));
+			error_advice(code));
 	else
 		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s",
-			w->number, (unsigned long long)w->seq, what, text, advice(code));
+			w->number, (unsigned long long)w->seq, what, text, error_advice(code));
 	engine_error(w->thread->load, &e);
 }
 
@@ -142,7 +142,7 @@ static void wait_a_while(struct worker *w, enum phase phase)
 	w->wake_ns = clock_mono_ns() + w->backoff_ms * 1000000ll;
 }
 
-static void lost(struct worker *w)
+static void worker_lost(struct worker *w)
 {
 	struct load *l = w->thread->load;
 
@@ -179,7 +179,7 @@ static void add_history(struct worker *w, const struct ledger_record *r)
 }
 
 /* The transaction is over: counted, and written to the ledger. */
-static void record(struct worker *w, enum txn_outcome outcome, bool retried)
+static void record_txn(struct worker *w, enum txn_outcome outcome, bool retried)
 {
 	struct load *l = w->thread->load;
 	uint64_t told = atomic_load(&w->acked) + atomic_load(&w->failed) + atomic_load(&w->unknown);
@@ -264,9 +264,9 @@ static void event_failed(struct worker *w, bool at_commit)
 	w->again = outcome == TXN_FAILED &&
 		   (f == FAILURE_CONFLICT || f == FAILURE_REFUSED || f == FAILURE_AWAY);
 	w->pause = f == FAILURE_REFUSED || f == FAILURE_AWAY;
-	record(w, outcome, w->again);
+	record_txn(w, outcome, w->again);
 	if (f == FAILURE_LOST) {
-		lost(w);
+		worker_lost(w);
 	} else if (f != FAILURE_OTHER) {
 		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way
 		 */
@@ -282,11 +282,11 @@ static void script_failed(struct worker *w, const char *text)
 {
 	w->end_ns = clock_mono_ns();
 	hard_error(w, w->thread->script.name, 0, text);
-	record(w,
-	       w->committed                                   ? TXN_ACKED
-	       : w->autocommitted || (!w->in_txn && w->wrote) ? TXN_UNKNOWN
-							      : TXN_FAILED,
-	       false);
+	record_txn(w,
+		   w->committed                                   ? TXN_ACKED
+		   : w->autocommitted || (!w->in_txn && w->wrote) ? TXN_UNKNOWN
+								  : TXN_FAILED,
+		   false);
 	drop_coroutine(w);
 	worker_end(w);
 }
@@ -301,8 +301,8 @@ static void event_returned(struct worker *w)
 		w->end_ns = clock_mono_ns();
 		w->position = w->conn.last_gtid;
 	}
-	record(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED,
-	       false);
+	record_txn(w, w->rolled_back && !w->committed && !w->autocommitted ? TXN_FAILED : TXN_ACKED,
+		   false);
 	w->backoff_ms = 0;
 	next_transaction(w);
 }
@@ -428,7 +428,7 @@ static void start_call(struct worker *w)
 	}
 }
 
-static void resumed(struct worker *w, int rc)
+static void note_resumed(struct worker *w, int rc)
 {
 	assert(w->co && w->phase != PHASE_ENDED);
 	if (rc == 0) {
@@ -458,7 +458,7 @@ static void resumed(struct worker *w, int rc)
 static void resume(struct worker *w, int n_args)
 {
 	w->answered = false;
-	resumed(w, lua_resume(w->co, n_args));
+	note_resumed(w, lua_resume(w->co, n_args));
 	/* a call that waits to travel with later ones has its answer now: nothing is known of it */
 	while (w->answered) {
 		w->answered = false;
@@ -466,7 +466,7 @@ static void resume(struct worker *w, int n_args)
 			add(w->thread->script.statement[w->con.call.statement].reads ? &w->reads
 										     : &w->writes,
 			    1);
-		resumed(w, lua_resume(w->co, 0));
+		note_resumed(w, lua_resume(w->co, 0));
 	}
 }
 
@@ -560,7 +560,7 @@ static void connect_failed(struct worker *w)
 {
 	note_failure(w);
 	if (w->was_ready && failure_of(w->conn.code, w->conn.text) == FAILURE_LOST) {
-		lost(w);
+		worker_lost(w);
 		return;
 	}
 	hard_error(w, "connect", w->conn.code, w->conn.text);
@@ -576,7 +576,7 @@ static uint64_t position_of(const char *info)
 	return p ? strtoull(p + 12, NULL, 10) : 0;
 }
 
-static void connected(struct worker *w)
+static void note_connected(struct worker *w)
 {
 	struct conn *k = &w->conn;
 
@@ -626,7 +626,7 @@ static void operation_done(struct worker *w)
 	struct conn *k = &w->conn;
 
 	switch (w->phase) {
-	case PHASE_CONNECT: connected(w); return;
+	case PHASE_CONNECT: note_connected(w); return;
 	case PHASE_SESSION_MULTI:
 		if (k->failed && failure_of(k->code, k->text) == FAILURE_LOST) {
 			connect_failed(w);
@@ -675,7 +675,7 @@ static void operation_done(struct worker *w)
 	case PHASE_ROLLBACK:
 		if (k->failed) {
 			note_failure(w);
-			lost(w);
+			worker_lost(w);
 		} else if (w->pause && !atomic_load(&w->thread->load->stopping)) {
 			wait_a_while(w, PHASE_PAUSE);
 		} else {

@@ -17,7 +17,7 @@
 #include "harness/run/preflight.h"
 #include "harness/run/run.h"
 
-static void missing(void *arg, const char *what, const char *way_out)
+static void print_missing(void *arg, const char *what, const char *way_out)
 {
 	struct strbuf clean = STRBUF_INIT;
 
@@ -117,14 +117,14 @@ static int doctor_here(void)
 			continue;
 		printf("ground %s: %s%s\n", (*g)->name, (*g)->about,
 		       *g == ground_default() ? "; the default here" : "");
-		n += (*g)->doctor(print_state, missing, NULL);
+		n += (*g)->doctor(print_state, print_missing, NULL);
 	}
 	printf("store: S3, by MinIO\n");
 	ground_say_tool(print_state, NULL, "minio", minio_find(NULL));
 	if (!port_is_free(6060))
 		print_state(NULL, "note", "port 6060",
 			    "is taken: the store will listen on a free one");
-	n += preflight_store(RUN_STORE_S3, "runs", missing, NULL);
+	n += preflight_store(RUN_STORE_S3, "runs", print_missing, NULL);
 	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }

@@ -55,7 +55,7 @@ static void get_page(void *arg, const struct http_ask *ask, struct http_page *pa
 	}
 }
 
-static int next(void *arg, uint64_t *seen, int wait_ms, struct strbuf *out)
+static int next_page(void *arg, uint64_t *seen, int wait_ms, struct strbuf *out)
 {
 	struct serve *s = arg;
 
@@ -101,7 +101,8 @@ int serve_listen(struct serve *s, const struct serve_at *at, struct err *e)
 
 int serve_start(struct serve *s, struct err *e)
 {
-	const struct http_site metrics = { get_metrics, NULL, s }, page = { get_page, next, s };
+	const struct http_site metrics = { get_metrics, NULL, s },
+			       page = { get_page, next_page, s };
 
 	if (s->metrics_on.fd >= 0 && !(s->metrics = http_server_start(&s->metrics_on, &metrics, e)))
 		return -1;

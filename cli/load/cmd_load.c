@@ -26,8 +26,9 @@ static void take(struct load_total *t, struct load *l, int64_t start)
 	t->seconds = (double)(clock_mono_ns() - start) / 1e9;
 }
 
-static void interval(const struct load_run *r, struct load *l, int64_t start,
-		     struct load_total *now, struct load_total *before, struct load_total *span)
+static void print_interval(const struct load_run *r, struct load *l, int64_t start,
+			   struct load_total *now, struct load_total *before,
+			   struct load_total *span)
 {
 	take(now, l, start);
 	*span = *now;
@@ -83,7 +84,7 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 			warm_at = INT64_MAX;
 		}
 		if (at >= next) {
-			interval(r, l, start, now, before, span);
+			print_interval(r, l, start, now, before, span);
 			next += step;
 		}
 		if (++rounds % QUIET_ROUNDS == 0)

@@ -51,12 +51,12 @@ void load_total_add(struct load_total *t, const struct load_total *other)
 	bind(t);
 }
 
-static double ms(const struct hist *h, double q)
+static double quantile_ms(const struct hist *h, double q)
 {
 	return (double)hist_quantile_us(h, q) / 1e3;
 }
 
-static uint64_t others(const struct load_stats *s)
+static uint64_t count_others(const struct load_stats *s)
 {
 	return s->statements - s->reads - s->writes < s->statements
 		       ? s->statements - s->reads - s->writes
@@ -75,8 +75,8 @@ void load_print_interval(const struct load_run *r, const struct load_total *t, d
 		"[ %.0fs ] thds: %u tps: %4.2f qps: %4.2f (r/w/o: %4.2f/%4.2f/%4.2f) lat (ms,%u%%): "
 		"%4.2f err/s: %4.2f reconn/s: %4.2f\n",
 		at, t->workers, (double)s->acked / span, (double)s->statements / span,
-		(double)s->reads / span, (double)s->writes / span, (double)others(s) / span,
-		r->percentile, r->percentile ? ms(h, r->percentile / 100.0) : 0,
+		(double)s->reads / span, (double)s->writes / span, (double)count_others(s) / span,
+		r->percentile, r->percentile ? quantile_ms(h, r->percentile / 100.0) : 0,
 		(double)s->failed / span, (double)s->reconnects / span);
 	if (r->o.rate_plan && strcmp(r->o.rate_plan, "0") != 0)
 		fprintf(out, "[ %.0fs ] queue length: %" PRIu64 ", concurrency: %" PRIu64 "\n", at,
@@ -84,8 +84,9 @@ void load_print_interval(const struct load_run *r, const struct load_total *t, d
 	fprintf(out,
 		"[ %.0fs ] lat (ms) p50: %.2f p95: %.2f p99: %.2f p99.9: %.2f max: %.2f  of it queued p99: %.2f served p99: %.2f  failed: %" PRIu64
 		" (retried: %" PRIu64 ") unknown: %" PRIu64 "\n",
-		at, ms(h, 0.5), ms(h, 0.95), ms(h, 0.99), ms(h, 0.999), (double)h->max_us / 1e3,
-		ms(&t->h[1], 0.99), ms(&t->h[2], 0.99), s->failed, s->retried, s->unknown);
+		at, quantile_ms(h, 0.5), quantile_ms(h, 0.95), quantile_ms(h, 0.99),
+		quantile_ms(h, 0.999), (double)h->max_us / 1e3, quantile_ms(&t->h[1], 0.99),
+		quantile_ms(&t->h[2], 0.99), s->failed, s->retried, s->unknown);
 	fflush(out);
 }
 
@@ -110,9 +111,9 @@ static void print_histogram(const struct hist *h)
 
 static void print_part(const char *name, const struct hist *h)
 {
-	printf("    %-10s %10.2f %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, ms(h, 0.5),
-	       ms(h, 0.95), ms(h, 0.99), ms(h, 0.999), (double)h->max_us / 1e3,
-	       h->count ? (double)h->sum_us / 1e3 / (double)h->count : 0);
+	printf("    %-10s %10.2f %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, quantile_ms(h, 0.5),
+	       quantile_ms(h, 0.95), quantile_ms(h, 0.99), quantile_ms(h, 0.999),
+	       (double)h->max_us / 1e3, h->count ? (double)h->sum_us / 1e3 / (double)h->count : 0);
 }
 
 void load_print_final(const struct load_run *r, const struct load_total *t)
@@ -127,7 +128,7 @@ void load_print_final(const struct load_run *r, const struct load_total *t)
 	       "\n",
 	       s->reads);
 	printf("        write:                           %" PRIu64 "\n", s->writes);
-	printf("        other:                           %" PRIu64 "\n", others(s));
+	printf("        other:                           %" PRIu64 "\n", count_others(s));
 	printf("        total:                           %" PRIu64 "\n", s->statements);
 	printf("    transactions:                        %-6" PRIu64 " (%.2f per sec.)\n", s->acked,
 	       (double)s->acked / seconds);
@@ -145,7 +146,7 @@ void load_print_final(const struct load_run *r, const struct load_total *t)
 	       (double)h->max_us / 1e3);
 	if (r->percentile)
 		printf("        %3uth percentile:                %12.2f\n", r->percentile,
-		       ms(h, r->percentile / 100.0));
+		       quantile_ms(h, r->percentile / 100.0));
 	printf("         sum:                            %12.2f\n\n", (double)h->sum_us / 1e3);
 	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64
 	       " drawn anew), unknown %" PRIu64 "; begun %" PRIu64 "\n\n",

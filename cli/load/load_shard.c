@@ -51,8 +51,8 @@ static int put_json(struct store *s, const char *key, json_t *j, struct err *e)
 }
 
 /* Which of n have come, from a listing; says who is missing. */
-static int missing(struct store *s, const char *prefix, unsigned n, struct strbuf *who,
-		   struct err *e)
+static int list_missing(struct store *s, const char *prefix, unsigned n, struct strbuf *who,
+			struct err *e)
 {
 	struct store_list list = { 0 };
 	bool *here = xcalloc(n + 1, sizeof(*here));
@@ -79,7 +79,7 @@ static int call_start(const struct load_run *r, struct store *s, struct deadline
 	struct strbuf who = STRBUF_INIT;
 	int absent, rc = -1;
 
-	while ((absent = missing(s, "ready/", r->shards, &who, e)) > 0) {
+	while ((absent = list_missing(s, "ready/", r->shards, &who, e)) > 0) {
 		if (pause_ms(POLL_MS, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
 				"%u of %u shards came; missing: %s", r->shards - (unsigned)absent,
@@ -301,7 +301,7 @@ static int report(struct load_run *r, const char *uri, const char *ledger_dir, s
 		err_set(e, ERR_BAD_DATA, 0, "start.json is none of ours");
 		goto out;
 	}
-	absent = missing(s, "result/", shards, &who, e);
+	absent = list_missing(s, "result/", shards, &who, e);
 	if (absent < 0)
 		goto out;
 	if (absent) {

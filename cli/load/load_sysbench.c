@@ -63,7 +63,7 @@ bool load_sysbench_flag(const char *name)
 	return value && (!strcmp(value, "on") || !strcmp(value, "off"));
 }
 
-static bool says(const char *value, const char *const *words)
+static bool is_one_of(const char *value, const char *const *words)
 {
 	for (; *words; words++)
 		if (strcmp(value, *words) == 0)
@@ -82,7 +82,7 @@ bool load_sysbench_is_default(const char *name, const char *value)
 	if (!is)
 		return false;
 	if (load_sysbench_flag(name))
-		return says(value, *is == 'o' && is[1] == 'n' ? on : off);
+		return is_one_of(value, *is == 'o' && is[1] == 'n' ? on : off);
 	if (!strcmp(name, "thread-init-timeout") || !strcmp(name, "verbosity") ||
 	    !strcmp(name, "thread-stack-size"))
 		return true; /* sysbench's own machinery: whatever it is, no transaction differs */

@@ -24,7 +24,7 @@ struct watch {
 	tso_t point;
 };
 
-static bool beyond(const struct watch *s, const struct redo_outlook *w)
+static bool lag_beyond_flush(const struct watch *s, const struct redo_outlook *w)
 {
 	return w->loss_ms > s->promised_ms;
 }
@@ -39,7 +39,7 @@ static void watch_json(const struct watch *s, const struct redo_outlook *w)
 			      "hole", w->holes ? w->hole : NULL);
 
 	json_object_set_new(j, "promised_ms", json_integer((json_int_t)s->promised_ms));
-	json_object_set_new(j, "beyond_promise", json_boolean(beyond(s, w)));
+	json_object_set_new(j, "beyond_promise", json_boolean(lag_beyond_flush(s, w)));
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	putchar('\n');
 	json_decref(j);
@@ -91,7 +91,7 @@ static void watch_text(const struct watch *s, const struct redo_outlook *w)
 	       " (%s), %.1f s are lost, it takes about %.1f s (%" PRIu64 " files, %.1f MB)\n",
 	       w->meta.resolved_ts, when, (double)w->loss_ms / 1e3, (double)w->replay_ms / 1e3,
 	       w->files, (double)w->bytes / 1e6);
-	if (!beyond(s, w))
+	if (!lag_beyond_flush(s, w))
 		return;
 	printf("WARNING: the flush interval explains %.1f s of that: ",
 	       (double)s->promised_ms / 1e3);
@@ -156,7 +156,7 @@ static bool rehearsed_later(const struct seen *s, size_t i)
 	return false;
 }
 
-static void rehearsals(struct seen *s, struct exposition *x)
+static void add_rehearsals(struct seen *s, struct exposition *x)
 {
 	read_rehearsals(s);
 	if (s->runs_n)
@@ -173,7 +173,7 @@ static void rehearsals(struct seen *s, struct exposition *x)
 	}
 }
 
-static void figures(void *arg, bool open_metrics, struct strbuf *out)
+static void add_figures(void *arg, bool open_metrics, struct strbuf *out)
 {
 	struct seen *s = arg;
 	struct exposition x;
@@ -186,7 +186,7 @@ static void figures(void *arg, bool open_metrics, struct strbuf *out)
 		exposition_sample(&x, NULL, NULL, s->up);
 	if (s->up)
 		figures_of(&s->watch, &s->outlook, &x);
-	rehearsals(s, &x);
+	add_rehearsals(s, &x);
 	pthread_mutex_unlock(&s->lock);
 	exposition_end(&x);
 }
@@ -239,7 +239,7 @@ int redo_watch(struct store *s, const struct redo_options *o)
 {
 	struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER,
 			     .runs_dir = o->runs ? o->runs : "runs" };
-	struct serve serve = { .figures = figures, .figures_arg = &seen };
+	struct serve serve = { .figures = add_figures, .figures_arg = &seen };
 	struct err e = ERR_INIT;
 	int rc;
 

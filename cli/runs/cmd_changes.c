@@ -21,7 +21,7 @@ struct side {
 	size_t n;
 };
 
-static double *values(const struct side *s, const char *name, size_t *n)
+static double *values_of(const struct side *s, const char *name, size_t *n)
 {
 	double *v = xcalloc(s->n + 1, sizeof(*v));
 
@@ -32,7 +32,7 @@ static double *values(const struct side *s, const char *name, size_t *n)
 	return v;
 }
 
-static void column(struct strbuf *out, double *v, size_t n)
+static void add_column(struct strbuf *out, double *v, size_t n)
 {
 	struct strbuf text = STRBUF_INIT;
 	char a[TEXT_NUMBER];
@@ -50,11 +50,11 @@ static void column(struct strbuf *out, double *v, size_t n)
 	strbuf_release(&text);
 }
 
-static void figure(const char *name, const struct side *a, const struct side *b, bool all)
+static void print_figure(const char *name, const struct side *a, const struct side *b, bool all)
 {
 	struct strbuf out = STRBUF_INIT;
 	size_t a_n, b_n;
-	double *av = values(a, name, &a_n), *bv = values(b, name, &b_n), from, to;
+	double *av = values_of(a, name, &a_n), *bv = values_of(b, name, &b_n), from, to;
 	const char *unit = run_row_unit(name);
 
 	from = a_n ? stats_median(av, a_n) : 0;
@@ -65,8 +65,8 @@ static void figure(const char *name, const struct side *a, const struct side *b,
 		    *unit && !strcmp(unit, "/s") ? unit : "");
 	while (strlen(out.buf) < 28)
 		strbuf_addch(&out, ' ');
-	column(&out, av, a_n);
-	column(&out, bv, b_n);
+	add_column(&out, av, a_n);
+	add_column(&out, bv, b_n);
 	if (!a_n || !b_n)
 		strbuf_addf(&out, "only in %s", a_n ? "A" : "B");
 	else if (from == to)
@@ -88,7 +88,7 @@ out:
 	free(bv);
 }
 
-static void word(const char *what, const char *a, const char *b)
+static void print_word(const char *what, const char *a, const char *b)
 {
 	struct strbuf out = STRBUF_INIT;
 
@@ -102,7 +102,7 @@ static void word(const char *what, const char *a, const char *b)
 	strbuf_release(&out);
 }
 
-static void options(const char *a, const char *b)
+static void print_options(const char *a, const char *b)
 {
 	json_t *x = json_loads(a, 0, NULL), *y = json_loads(b, 0, NULL), *v;
 	const char *key;
@@ -112,15 +112,15 @@ static void options(const char *a, const char *b)
 		const char *was = json_string_value(json_object_get(x, key)),
 			   *is = json_string_value(v);
 
-		word(key, was ? was : "(none)", is ? is : "(none)");
+		print_word(key, was ? was : "(none)", is ? is : "(none)");
 	}
 	json_object_foreach(x, key, v) if (!json_object_get(y, key))
-		word(key, json_string_value(v) ? json_string_value(v) : "?", "(none)");
+		print_word(key, json_string_value(v) ? json_string_value(v) : "?", "(none)");
 	json_decref(x);
 	json_decref(y);
 }
 
-static void verdicts(const char *name, const struct side *s)
+static void print_verdicts(const char *name, const struct side *s)
 {
 	size_t pass = 0;
 
@@ -139,7 +139,7 @@ static void verdicts(const char *name, const struct side *s)
 	putchar('\n');
 }
 
-static void mixed(const char *name, const struct side *s)
+static void is_mixed(const char *name, const struct side *s)
 {
 	for (size_t i = 1; i < s->n; i++)
 		if (strcmp(s->runs[i].options, s->runs[0].options) != 0) {
@@ -157,19 +157,19 @@ static void compare(const struct side *a, const struct side *b, bool all)
 
 	memcpy(both.runs, a->runs, a->n * sizeof(*a->runs));
 	memcpy(both.runs + a->n, b->runs, b->n * sizeof(*b->runs));
-	verdicts("A", a);
-	verdicts("B", b);
-	word("scenario", a->runs[0].scenario, b->runs[0].scenario);
-	word("ground", a->runs[0].ground, b->runs[0].ground);
-	word("drtest", a->runs[a->n - 1].drtest, b->runs[b->n - 1].drtest);
-	options(a->runs[a->n - 1].options, b->runs[b->n - 1].options);
-	mixed("A", a);
-	mixed("B", b);
+	print_verdicts("A", a);
+	print_verdicts("B", b);
+	print_word("scenario", a->runs[0].scenario, b->runs[0].scenario);
+	print_word("ground", a->runs[0].ground, b->runs[0].ground);
+	print_word("drtest", a->runs[a->n - 1].drtest, b->runs[b->n - 1].drtest);
+	print_options(a->runs[a->n - 1].options, b->runs[b->n - 1].options);
+	is_mixed("A", a);
+	is_mixed("B", b);
 	names = run_history_names(both.runs, both.n, &n);
 	printf("%-28s%-25s%-25s%s\n", "figure", a->n > 1 ? "A: median ± spread" : "A",
 	       b->n > 1 ? "B: median ± spread" : "B", "change");
 	for (size_t i = 0; i < n; i++)
-		figure(names[i], a, b, all);
+		print_figure(names[i], a, b, all);
 	free(names);
 	free(both.runs);
 }

@@ -16,8 +16,8 @@
 #define COMPARED_MAX 200 /* runs whose options are held against each other */
 
 /* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
-static void differing(const struct run_row *runs, size_t n, const struct run_row *r,
-		      struct strbuf *out)
+static void add_differing(const struct run_row *runs, size_t n, const struct run_row *r,
+			  struct strbuf *out)
 {
 	json_t *mine = json_loads(r->options, 0, NULL), *v;
 	const char *key;
@@ -40,7 +40,7 @@ static void differing(const struct run_row *runs, size_t n, const struct run_row
 	json_decref(mine);
 }
 
-static void line(const struct run_row *runs, size_t n_runs, const struct run_row *r)
+static void print_line(const struct run_row *runs, size_t n_runs, const struct run_row *r)
 {
 	double lost = run_row_value(r, "rpo_lost"), window = run_row_value(r, "rpo_ms"),
 	       rto = run_row_value(r, "rto_ms");
@@ -62,7 +62,7 @@ static void line(const struct run_row *runs, size_t n_runs, const struct run_row
 	strbuf_addf(&out, "%9s  ", isnan(window) ? "-" : text_seconds(n, window / 1e3));
 	strbuf_addf(&out, "%9s  ", isnan(rto) ? "-" : text_seconds(n, rto / 1e3));
 	text_line(&out, r->name, 80);
-	differing(runs, n_runs, r, &set);
+	add_differing(runs, n_runs, r, &set);
 	text_line(&out, set.buf, 120);
 	strbuf_release(&set);
 	puts(out.buf);
@@ -173,7 +173,7 @@ int cmd_history(int argc, char **argv)
 		if (q.json)
 			json_line(&runs[i]);
 		else
-			line(runs, n, &runs[i]);
+			print_line(runs, n, &runs[i]);
 	run_history_free(runs, n);
 	return 0;
 }

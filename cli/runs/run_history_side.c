@@ -7,7 +7,7 @@
 
 #define SIDE_RUNS_MAX 1000
 
-static int folders(const char *text, struct run_row **runs, size_t *n, struct err *e)
+static int read_folders(const char *text, struct run_row **runs, size_t *n, struct err *e)
 {
 	char *copy = xstrdup(text), *save = NULL;
 	int rc = 0;
@@ -47,7 +47,7 @@ int run_history_side(const char *runs_dir, const char *text, struct run_filter f
 		f.last = SIDE_RUNS_MAX;
 		rc = run_history_list(runs_dir, &f, runs, n, e);
 	} else {
-		rc = folders(text, runs, n, e);
+		rc = read_folders(text, runs, n, e);
 	}
 	if (rc == 0 && !*n && text[0] == 'v')
 		rc = err_set(e, ERR_USAGE, 0,

@@ -45,7 +45,7 @@ static const struct command_def command = {
 
 /* The newest drills that replayed a log; of one scenario, for times of different ones tell nothing
  * together. */
-static void drills(const char *runs_dir, struct run_row **runs, size_t *n)
+static void read_drills(const char *runs_dir, struct run_row **runs, size_t *n)
 {
 	static const char *const scenarios[] = { "live_failover", "rehearse", "failover" };
 
@@ -102,7 +102,7 @@ int cmd_runbook(int argc, char **argv)
 		fprintf(stderr, "drtest runbook: %s\n", e.text);
 		return 2;
 	}
-	drills(q.runs ? q.runs : "runs", &runs, &n);
+	read_drills(q.runs ? q.runs : "runs", &runs, &n);
 	b.path = q.clusters;
 	b.runs = runs;
 	b.runs_n = n;

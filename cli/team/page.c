@@ -88,7 +88,8 @@ void page_heading(struct page *p, int level, const char *text)
 		strbuf_addstr(&p->out, "\n\n");
 }
 
-static void line(struct page *p, const char *before, const char *after, const char *fmt, va_list ap)
+static void add_line(struct page *p, const char *before, const char *after, const char *fmt,
+		     va_list ap)
 {
 	struct strbuf text = STRBUF_INIT;
 
@@ -105,7 +106,7 @@ void page_say(struct page *p, const char *fmt, ...)
 
 	close_list(p);
 	va_start(ap, fmt);
-	line(p, p->html ? "<p>" : "", p->html ? "</p>\n" : "\n\n", fmt, ap);
+	add_line(p, p->html ? "<p>" : "", p->html ? "</p>\n" : "\n\n", fmt, ap);
 	va_end(ap);
 }
 
@@ -119,7 +120,7 @@ void page_item(struct page *p, const char *fmt, ...)
 		p->in = PAGE_ITEMS;
 	}
 	va_start(ap, fmt);
-	line(p, p->html ? "<li>" : "- ", p->html ? "</li>\n" : "\n", fmt, ap);
+	add_line(p, p->html ? "<li>" : "- ", p->html ? "</li>\n" : "\n", fmt, ap);
 	va_end(ap);
 }
 

@@ -16,7 +16,7 @@
 /* ---- for a shell */
 
 /* Within double quotes; "${NAME}" stays what it is to the shell. */
-static void inside(struct strbuf *out, const char *text)
+static void add_inside_quotes(struct strbuf *out, const char *text)
 {
 	for (const char *c = text; *c; c++) {
 		size_t n = c[0] == '$' && c[1] == '{' ? strspn(c + 2, NAMES) : 0;
@@ -32,14 +32,14 @@ static void inside(struct strbuf *out, const char *text)
 	}
 }
 
-static void quoted(struct strbuf *out, const char *text)
+static void add_quoted(struct strbuf *out, const char *text)
 {
 	strbuf_addch(out, '"');
-	inside(out, text);
+	add_inside_quotes(out, text);
 	strbuf_addch(out, '"');
 }
 
-static void words(struct strbuf *out, char *const *argv)
+static void add_words(struct strbuf *out, char *const *argv)
 {
 	for (size_t i = 0; argv[i]; i++) {
 		const char *w = argv[i];
@@ -49,12 +49,12 @@ static void words(struct strbuf *out, char *const *argv)
 		if (*w && w[strspn(w, NAMES "-./:=,@+%")] == '\0')
 			strbuf_addstr(out, w);
 		else
-			quoted(out, w);
+			add_quoted(out, w);
 	}
 }
 
 /* "new-primary" as NEW_PRIMARY */
-static void variable(struct strbuf *out, const char *name)
+static void add_variable(struct strbuf *out, const char *name)
 {
 	for (; *name; name++)
 		strbuf_addch(out, *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A')
@@ -75,17 +75,17 @@ static void password_of(struct strbuf *out, const char *cluster, const char *tex
 {
 	if (s->file[0]) {
 		strbuf_addstr(out, "$(head -n 1 ");
-		quoted(out, s->file);
+		add_quoted(out, s->file);
 		strbuf_addch(out, ')');
 	} else if (s->command[0]) {
 		strbuf_addstr(out, "$(");
-		words(out, s->command);
+		add_words(out, s->command);
 		strbuf_addstr(out, " | head -n 1)");
 	} else if (is_named(text, strlen(text))) {
 		strbuf_addstr(out, text);
 	} else if (*text) { /* it stands in the file, and not here */
 		strbuf_addstr(out, "${");
-		variable(out, cluster);
+		add_variable(out, cluster);
 		strbuf_addstr(out, "_PASSWORD}");
 	}
 }
@@ -105,7 +105,7 @@ static void export_store(struct strbuf *out, const char *name, const char *uri)
 		if (p[1 + key] == '=' && secret_name(param) &&
 		    !is_named(p + 2 + key, n - 2 - key)) {
 			strbuf_addf(&text, "%c%s=${%s_", *p, param, name);
-			variable(&text, param);
+			add_variable(&text, param);
 			strbuf_addch(&text, '}');
 		} else {
 			strbuf_add(&text, p, n);
@@ -113,7 +113,7 @@ static void export_store(struct strbuf *out, const char *name, const char *uri)
 		free(param);
 	}
 	strbuf_addf(out, "export %s_URI=", name);
-	quoted(out, text.buf);
+	add_quoted(out, text.buf);
 	strbuf_addch(out, '\n');
 	strbuf_release(&text);
 }
@@ -135,16 +135,16 @@ static void export_sql(struct strbuf *out, const char *name, const struct attach
 	password_of(&password, c->name, ep->password, &c->password);
 	strbuf_addf(out, "export %s=\"mysql%s://", name, ep->tls == SQL_TLS_VERIFY ? "+ssl" : "");
 	uri_encode(&user, ep->user, strlen(ep->user), NULL);
-	inside(out, user.buf);
+	add_inside_quotes(out, user.buf);
 	if (password.len)
 		strbuf_addf(out, ":$(uri_encode \"%s\")", password.buf);
 	strbuf_addch(out, '@');
-	inside(out, host);
+	add_inside_quotes(out, host);
 	strbuf_addch(out, '/');
 	for (size_t i = 0; i < sizeof(tls) / sizeof(tls[0]); i++)
 		if (*tls[i].value) {
 			strbuf_addf(out, "%c%s=", sign, tls[i].name);
-			inside(out, tls[i].value);
+			add_inside_quotes(out, tls[i].value);
 			sign = '&';
 		}
 	strbuf_addstr(out, "\"\n");
@@ -154,7 +154,7 @@ static void export_sql(struct strbuf *out, const char *name, const struct attach
 }
 
 /* The names of "${NAME}" in a text, each once. */
-static void need(struct strbuf *out, const char *text)
+static void add_needed(struct strbuf *out, const char *text)
 {
 	for (const char *c = text; (c = strstr(c, "${")); c += 2) {
 		size_t n = strspn(c + 2, NAMES);
@@ -179,7 +179,8 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Of one figure over the drills, in seconds; 0: it was never measured. */
-static size_t measured(const struct runbook *b, const char *name, double *median, double *worst)
+static size_t measured_times(const struct runbook *b, const char *name, double *median,
+			     double *worst)
 {
 	double *all = xmalloc((b->runs_n + 1) * sizeof(*all));
 	size_t n = 0;
@@ -199,7 +200,7 @@ static size_t measured(const struct runbook *b, const char *name, double *median
 	return n;
 }
 
-static void times(const struct runbook *b, struct page *p)
+static void add_times(const struct runbook *b, struct page *p)
 {
 	static const char *const figures[][2] = {
 		{ "rto_detect_ms", "until it was noticed" },
@@ -216,7 +217,7 @@ static void times(const struct runbook *b, struct page *p)
 	page_heading(p, 2, "What it takes");
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
 		double median, worst;
-		size_t n = measured(b, figures[i][0], &median, &worst);
+		size_t n = measured_times(b, figures[i][0], &median, &worst);
 		const char *const row[] = { figures[i][1], text_seconds(a, n ? median : 0),
 					    text_seconds(w, n ? worst : 0), n_text, NULL };
 
@@ -265,7 +266,7 @@ static void prepare(const struct runbook *b, struct page *p, const struct attach
 		export_sql(&exports, "NEW_PRIMARY_URI", fresh);
 	if (fresh && b->file->store[0])
 		export_store(&exports, "STORE", b->file->store);
-	need(&sh, exports.buf);
+	add_needed(&sh, exports.buf);
 	strbuf_addstr(&sh, exports.buf);
 	page_heading(p, 2, "0. A shell that has what it takes");
 	page_say(
@@ -300,17 +301,17 @@ static void decide(const struct runbook *b, struct page *p, const struct attach_
 		strbuf_addstr(&sh, "curl -sS --max-time 5 ");
 		if (primary->tls.ca[0]) {
 			strbuf_addstr(&sh, "--cacert ");
-			quoted(&sh, primary->tls.ca);
+			add_quoted(&sh, primary->tls.ca);
 			strbuf_addch(&sh, ' ');
 		}
 		if (primary->tls.cert[0]) {
 			strbuf_addstr(&sh, "--cert ");
-			quoted(&sh, primary->tls.cert);
+			add_quoted(&sh, primary->tls.cert);
 			strbuf_addstr(&sh, " --key ");
-			quoted(&sh, primary->tls.key);
+			add_quoted(&sh, primary->tls.key);
 			strbuf_addch(&sh, ' ');
 		}
-		quoted(&sh, primary->pd);
+		add_quoted(&sh, primary->pd);
 		strbuf_addstr(&sh,
 			      "/pd/api/v1/health || echo 'PD of the primary does not answer'\n");
 	}
@@ -341,7 +342,7 @@ static void fence(struct page *p, const struct attach_cluster *primary)
 		 "A TiCDC that still lives would write into what you are about to repair, and an "
 		 "application that still reaches the primary would write what nobody will have.");
 	if (primary && primary->command[ATTACH_KILL][0]) {
-		words(&sh, primary->command[ATTACH_KILL]);
+		add_words(&sh, primary->command[ATTACH_KILL]);
 		strbuf_addch(&sh, '\n');
 		page_shell(p, sh.buf);
 	} else if (primary) {
@@ -371,7 +372,7 @@ static void replay(const struct runbook *b, struct page *p, const struct attach_
 		strbuf_addf(&how, " --time-zone %s", b->file->redo_time_zone);
 	if (secondary->sink_user[0]) {
 		strbuf_addstr(&how, " --fence-user ");
-		quoted(&how, secondary->sink_user);
+		add_quoted(&how, secondary->sink_user);
 	}
 	page_heading(p, 2, "3. Replay the redo log");
 	strbuf_addstr(&sh, "drtest redo check --storage env:REDO_URI\n");
@@ -440,8 +441,9 @@ static void promote(struct page *p, const struct attach_cluster *secondary)
 	strbuf_release(&sh);
 }
 
-static void redundant(const struct runbook *b, struct page *p,
-		      const struct attach_cluster *secondary, const struct attach_cluster *fresh)
+static void add_redundancy(const struct runbook *b, struct page *p,
+			   const struct attach_cluster *secondary,
+			   const struct attach_cluster *fresh)
 {
 	page_heading(p, 2, "5. Redundant again");
 	if (!fresh) {
@@ -524,13 +526,13 @@ int runbook_write(const struct runbook *b, struct page *p, struct err *e)
 		"Printed on %s by drtest %s from `%s`. Print it again when the clusters change, and after "
 		"each drill; keep a copy where a dead data centre does not take it along.",
 		when, b->version, b->path);
-	times(b, p);
+	add_times(b, p);
 	prepare(b, p, primary, secondary, fresh);
 	decide(b, p, primary);
 	fence(p, primary);
 	replay(b, p, secondary);
 	promote(p, secondary);
-	redundant(b, p, secondary, fresh);
+	add_redundancy(b, p, secondary, fresh);
 	page_end(p);
 	return 0;
 }

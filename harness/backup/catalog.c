@@ -264,7 +264,7 @@ static void views_on_functions(struct strbuf *out, struct sql *s, const struct c
 }
 
 /* What is left out is not named either where the account does not see it. */
-static void unseen(struct strbuf *out, struct sql *s)
+static void add_unseen(struct strbuf *out, struct sql *s)
 {
 	static const char *const kinds[][2] = { { "TRIGGER", "triggers" }, { "EVENT", "events" } };
 	struct rights *r = sql_flavor(s) == SQL_TIDB ? NULL : rights_read(s, NULL);
@@ -313,5 +313,5 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 			: "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'VIEW', 'SYSTEM VIEW') "
 			  "ORDER BY 1, 2");
 	views_on_functions(out, s, c);
-	unseen(out, s);
+	add_unseen(out, s);
 }

@@ -73,7 +73,7 @@ static bool open_comment(struct tokens *t)
 	return true;
 }
 
-static char next(struct tokens *t)
+static char next_token(struct tokens *t)
 {
 	for (;;) {
 		while (t->at < (t->comment_end ? t->comment_end : t->end) &&
@@ -117,15 +117,15 @@ broken:
 	return t->kind = 0;
 }
 
-static bool is(const struct tokens *t, const char *word)
+static bool token_is(const struct tokens *t, const char *word)
 {
 	return t->kind == 'w' && t->n == strlen(word) && !strncasecmp(t->word, word, t->n);
 }
 
 static bool take(struct tokens *t, const char *word)
 {
-	next(t);
-	return is(t, word);
+	next_token(t);
+	return token_is(t, word);
 }
 
 static bool is_name(const struct tokens *t, const char *name)
@@ -145,56 +145,58 @@ static bool is_name(const struct tokens *t, const char *name)
 
 static bool to_the_end(struct tokens *t)
 {
-	while (next(t))
+	while (next_token(t))
 		if (t->kind == '@')
 			return false;
 	return !t->broken && t->depth == 0;
 }
 
 /* CREATE TABLE `name` (..) options: no SELECT that fills it, nothing copied from another table. */
-static bool table(struct tokens *t, const char *name)
+static bool check_table(struct tokens *t, const char *name)
 {
-	if (!take(t, "TABLE") || !next(t) || !is_name(t, name) || next(t) != '(')
+	if (!take(t, "TABLE") || !next_token(t) || !is_name(t, name) || next_token(t) != '(')
 		return false;
-	while (next(t)) {
-		if (is(t, "SELECT") || t->kind == '@')
+	while (next_token(t)) {
+		if (token_is(t, "SELECT") || t->kind == '@')
 			return false;
-		if (t->depth == 0 && (is(t, "AS") || is(t, "LIKE") || is(t, "VALUES")))
+		if (t->depth == 0 &&
+		    (token_is(t, "AS") || token_is(t, "LIKE") || token_is(t, "VALUES")))
 			return false;
-		if (t->depth == 0 && is(t, "WITH") && !take(t, "SYSTEM"))
+		if (t->depth == 0 && token_is(t, "WITH") && !take(t, "SYSTEM"))
 			return false;
 	}
 	return !t->broken && t->depth == 0;
 }
 
 /* CREATE ALGORITHM=.. DEFINER=`user`@`host` SQL SECURITY .. VIEW `db`.`name` (..) AS a query. */
-static bool view(struct tokens *t, const char *db, const char *name)
+static bool check_view(struct tokens *t, const char *db, const char *name)
 {
 	int n = 0;
 
-	while (next(t) && !is(t, "VIEW"))
+	while (next_token(t) && !token_is(t, "VIEW"))
 		if (++n > 16 ||
-		    (t->kind == 'w' && !is(t, "ALGORITHM") && !is(t, "UNDEFINED") &&
-		     !is(t, "MERGE") && !is(t, "TEMPTABLE") && !is(t, "DEFINER") && !is(t, "SQL") &&
-		     !is(t, "SECURITY") && !is(t, "INVOKER")) ||
+		    (t->kind == 'w' && !token_is(t, "ALGORITHM") && !token_is(t, "UNDEFINED") &&
+		     !token_is(t, "MERGE") && !token_is(t, "TEMPTABLE") &&
+		     !token_is(t, "DEFINER") && !token_is(t, "SQL") && !token_is(t, "SECURITY") &&
+		     !token_is(t, "INVOKER")) ||
 		    (t->kind != 'w' && t->kind != '`' && t->kind != '=' && t->kind != '@'))
 			return false;
-	if (!t->kind || !next(t))
+	if (!t->kind || !next_token(t))
 		return false;
 	if (is_name(t, db)) { /* a view may be called as its database is */
 		struct tokens ahead = *t;
 
-		if (next(&ahead) == '.') {
+		if (next_token(&ahead) == '.') {
 			*t = ahead;
-			next(t);
+			next_token(t);
 		}
 	}
-	if (!is_name(t, name) || !next(t))
+	if (!is_name(t, name) || !next_token(t))
 		return false;
 	if (t->kind == '(')
-		while (t->depth && next(t))
+		while (t->depth && next_token(t))
 			;
-	return (is(t, "AS") || take(t, "AS")) && to_the_end(t);
+	return (token_is(t, "AS") || take(t, "AS")) && to_the_end(t);
 }
 
 int definition_check(enum definition what, const char *db, const char *name, const char *text,
@@ -205,11 +207,11 @@ int definition_check(enum definition what, const char *db, const char *name, con
 	bool sound = take(&t, "CREATE");
 
 	if (sound && what == DEFINITION_TABLE)
-		sound = table(&t, name);
+		sound = check_table(&t, name);
 	else if (sound && what == DEFINITION_VIEW)
-		sound = view(&t, db, name);
+		sound = check_view(&t, db, name);
 	else if (sound)
-		sound = take(&t, words[what]) && next(&t) &&
+		sound = take(&t, words[what]) && next_token(&t) &&
 			is_name(&t, what == DEFINITION_DATABASE ? db : name) && to_the_end(&t);
 	if (sound)
 		return 0;

@@ -126,8 +126,8 @@ static int infile_error(void *ptr, char *message, unsigned n)
 	return 2000; /* CR_UNKNOWN_ERROR: the client library wants a number of its own */
 }
 
-static void expected(const struct load_job *j, size_t first, size_t end, uint64_t *rows,
-		     uint64_t *warnings)
+static void count_expected(const struct load_job *j, size_t first, size_t end, uint64_t *rows,
+			   uint64_t *warnings)
 {
 	*rows = *warnings = 0;
 	for (size_t i = first; i < end; i++) {
@@ -195,7 +195,7 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 	const char *info;
 	int rc = -1;
 
-	expected(j, first, end, &rows, &warnings);
+	count_expected(j, first, end, &rows, &warnings);
 	chunk_text_init(&text, j, first, end);
 	mysql_set_local_infile_handler(m, infile_init, infile_read, infile_end, infile_error,
 				       &text);
@@ -346,7 +346,7 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 	uint64_t rows, warnings;
 	int n, rc = -1;
 
-	expected(j, first, end, &rows, &warnings);
+	count_expected(j, first, end, &rows, &warnings);
 	chunk_text_init(&text, j, first, end);
 	if (sql_value_u64(s, &in.packet_max, e, "SELECT @@max_allowed_packet") < 0 ||
 	    sql_exec(s, e, "START TRANSACTION") < 0)

@@ -20,7 +20,7 @@
 
 /* Names and definitions may be any bytes that the server has; JSON is UTF-8. The server sends them
  * as utf8mb4. */
-static json_t *text(const char *s)
+static json_t *text_json(const char *s)
 {
 	json_t *j = json_string(s ? s : "");
 
@@ -41,7 +41,7 @@ static json_t *table_json(const struct manifest_table *t)
 
 	for (size_t i = 0; i < t->n_columns; i++)
 		json_array_append_new(columns,
-				      json_pack("[o,s%]", text(t->columns[i].name),
+				      json_pack("[o,s%]", text_json(t->columns[i].name),
 						(char[]){ (char)t->columns[i].as }, (size_t)1));
 	for (size_t i = 0; i < t->n_chunks; i++) {
 		const struct manifest_chunk *c = &t->chunks[i];
@@ -54,10 +54,10 @@ static json_t *table_json(const struct manifest_table *t)
 							(json_int_t)c->rows, "warnings",
 							(json_int_t)c->warnings, "xxh3", sum));
 	}
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:o}", "db", text(t->db), "table",
-			 text(t->name), "create", text(t->create_sql), "columns", columns, "chunks",
-			 chunks, "rows", (json_int_t)t->rows, "raw", (json_int_t)t->raw_bytes,
-			 "sum", u64_text(t->sum));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:o}", "db", text_json(t->db), "table",
+			 text_json(t->name), "create", text_json(t->create_sql), "columns", columns,
+			 "chunks", chunks, "rows", (json_int_t)t->rows, "raw",
+			 (json_int_t)t->raw_bytes, "sum", u64_text(t->sum));
 }
 
 static json_t *objects_json(const struct manifest_object *o, size_t n)
@@ -65,10 +65,10 @@ static json_t *objects_json(const struct manifest_object *o, size_t n)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*,s:s*}", "db", text(o[i].db),
-						   "name", text(o[i].name), "create",
-						   text(o[i].create_sql), "next", o[i].next,
-						   "collation", o[i].collation));
+		json_array_append_new(a, json_pack("{s:o,s:o,s:o,s:s*,s:s*}", "db",
+						   text_json(o[i].db), "name", text_json(o[i].name),
+						   "create", text_json(o[i].create_sql), "next",
+						   o[i].next, "collation", o[i].collation));
 	return a;
 }
 
@@ -82,7 +82,7 @@ int manifest_write(struct store *to, const struct manifest *m, struct err *e)
 	for (size_t i = 0; i < m->n_tables; i++)
 		json_array_append_new(tables, table_json(&m->tables[i]));
 	root = json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "format", FORMAT, "sum_form",
-			 (int)CHECKSUM_FORM, "source", text(m->source_version), "backup_ts",
+			 (int)CHECKSUM_FORM, "source", text_json(m->source_version), "backup_ts",
 			 u64_text(m->backup_ts), "backup_seq", u64_text(m->backup_seq), "databases",
 			 objects_json(m->dbs, m->n_dbs), "views",
 			 objects_json(m->views, m->n_views), "sequences",

@@ -70,7 +70,7 @@ static int agree(struct snapshot *s, struct position *at, struct err *e)
 	return s->n == 1 || *at->file; /* without a binary log nothing tells: take the lock */
 }
 
-static int positioned(struct snapshot *s, const char *gtid, struct err *e)
+static int is_positioned(struct snapshot *s, const char *gtid, struct err *e)
 {
 	snprintf(s->gtid, sizeof(s->gtid), "%s", gtid);
 	if (gtid_parse_seq(s->gtid, &s->seq, e) < 0)
@@ -92,7 +92,7 @@ static int gtid_of(struct snapshot *s, const struct position *at, struct err *e)
 	rc = sql_value(s->conn[0], &v, e, "SELECT BINLOG_GTID_POS(%s,%llu)", name.buf,
 		       strtoull(at->offset, NULL, 10));
 	if (rc == 0)
-		rc = positioned(s, v.buf, e);
+		rc = is_positioned(s, v.buf, e);
 	strbuf_release(&v);
 	strbuf_release(&name);
 	return rc;
@@ -129,7 +129,7 @@ static int with_lock(struct snapshot *s, struct sql *staged, const struct sql_en
 	    start_all(s, e) >= 0 && position_of(s->conn[0], &at, e) >= 0)
 		rc = *at.file ? sql_value(lock, &v, e, "SELECT @@GLOBAL.gtid_binlog_pos") : 0;
 	if (rc == 0 && *at.file)
-		rc = positioned(s, v.buf, e);
+		rc = is_positioned(s, v.buf, e);
 	if (!staged)
 		sql_close(lock); /* gives the lock back */
 	strbuf_release(&v);
@@ -167,7 +167,7 @@ static void add_touch(struct strbuf *q, const struct manifest_object *sequence,
 	strbuf_addstr(q, " LIMIT 0)");
 }
 
-static int refused(struct sql *s, struct err *e, const char *what)
+static int explain_refusal(struct sql *s, struct err *e, const char *what)
 {
 	unsigned code = mysql_errno(sql_handle(s));
 
@@ -186,7 +186,7 @@ static int touch(struct sql *s, const struct catalog *c, size_t i, struct err *e
 
 	add_touch(&q, o, o ? NULL : &c->tables[i]);
 	if (sql_exec_text(s, e, q.buf, q.len) < 0) {
-		refused(s, e, "look at it");
+		explain_refusal(s, e, "look at it");
 		rc = err_wrap(e, "%s.%s", o ? o->db : c->tables[i].db,
 			      o ? o->name : c->tables[i].table);
 	}
@@ -210,19 +210,19 @@ static int touch_all(struct snapshot *s, const struct catalog *c, struct err *e)
 				  i < c->n_tables ? &c->tables[i] : NULL);
 		for (; rc == 0 && asked < s->n; asked++)
 			if (mysql_send_query(sql_handle(s->conn[asked]), q.buf, q.len))
-				rc = refused(s->conn[asked], e, "look at the tables");
+				rc = explain_refusal(s->conn[asked], e, "look at the tables");
 		for (unsigned k = 0; k < asked; k++) {
 			MYSQL_RES *res;
 
 			if (mysql_read_query_result(sql_handle(s->conn[k]))) {
-				rc = rc ? rc : refused(s->conn[k], e, "look at the tables");
+				rc = rc ? rc : explain_refusal(s->conn[k], e, "look at the tables");
 				continue;
 			}
 			res = mysql_store_result(sql_handle(s->conn[k]));
 			if (res)
 				mysql_free_result(res);
 			else if (rc == 0)
-				rc = refused(s->conn[k], e, "look at the tables");
+				rc = explain_refusal(s->conn[k], e, "look at the tables");
 		}
 	}
 	strbuf_release(&q);
@@ -339,7 +339,7 @@ out:
 	return rc;
 }
 
-static struct sql *reader(const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static struct sql *open_reader(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
 	/* A slow store or a rate limit makes us slow, not gone. A server without such a variable
 	 * needs none of it. */
@@ -387,7 +387,7 @@ int snapshot_open(struct snapshot *s, const struct sql_endpoint *ep, unsigned n,
 {
 	*s = (struct snapshot){ .conn = xcalloc(n, sizeof(*s->conn)) };
 	for (; s->n < n; s->n++) {
-		s->conn[s->n] = reader(ep, d, e);
+		s->conn[s->n] = open_reader(ep, d, e);
 		if (!s->conn[s->n])
 			goto failed;
 	}

@@ -8,7 +8,7 @@
 #include "harness/base/strbuf.h"
 
 /* 18 digits fit into any 64-bit integer; a longer one is held against 2^63 - 1, or -2^63. */
-static bool fits(const char *p, size_t n)
+static bool fits_int64(const char *p, size_t n)
 {
 	static const char max[] = "9223372036854775807", min[] = "9223372036854775808";
 	bool negative = *p == '-';
@@ -47,7 +47,7 @@ json_t *foreign_json(const char *text, size_t n, struct err *e)
 		} else if (!inside && (text[i] == '-' || isdigit((unsigned char)text[i]))) {
 			while (i + k < n && text[i + k] && strchr("0123456789+-.eE", text[i + k]))
 				k++;
-			if (!fits(text + i, k)) {
+			if (!fits_int64(text + i, k)) {
 				strbuf_addch(&s, '"');
 				strbuf_add(&s, text + i, k);
 				strbuf_addch(&s, '"');

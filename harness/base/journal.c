@@ -170,8 +170,8 @@ int journal_close(struct journal *j, struct err *e)
 }
 
 /* Takes whole lines off the front of *text. 1: fn said stop, -1: a line is no event. */
-static int lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void *arg,
-		 const char *path, uint64_t *number, struct err *e)
+static int take_lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), void *arg,
+		      const char *path, uint64_t *number, struct err *e)
 {
 	size_t from = 0;
 	int rc = 0;
@@ -230,7 +230,7 @@ int journal_read(const char *path, int (*fn)(void *arg, json_t *event), void *ar
 				goto out;
 			}
 			strbuf_add(&text, out.dst, out.pos);
-			got = lines(&text, fn, arg, path, &number, e);
+			got = take_lines(&text, fn, arg, path, &number, e);
 			if (got < 0)
 				goto out;
 			if (got > 0) {

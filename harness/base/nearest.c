@@ -8,13 +8,13 @@
 #define LETTER 2
 #define OTHER_LETTER 3
 
-static int letter(char c)
+static int fold_letter(char c)
 {
 	return c == '_' ? '-' : tolower((unsigned char)c);
 }
 
 /* Insertions, deletions, replacements and exchanges of neighbours that make one of the other. */
-static unsigned distance(const char *a, const char *b)
+static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned row[3][WORD_MAX + 1] = { { 0 } };
 	size_t n = strlen(a), m = strlen(b);
@@ -26,15 +26,17 @@ static unsigned distance(const char *a, const char *b)
 
 		now[0] = (unsigned)i * LETTER;
 		for (size_t j = 1; j <= m; j++) {
-			unsigned best = last[j - 1] +
-					(letter(a[i - 1]) != letter(b[j - 1]) ? OTHER_LETTER : 0);
+			unsigned best =
+				last[j - 1] +
+				(fold_letter(a[i - 1]) != fold_letter(b[j - 1]) ? OTHER_LETTER : 0);
 
 			if (last[j] + LETTER < best)
 				best = last[j] + LETTER;
 			if (now[j - 1] + LETTER < best)
 				best = now[j - 1] + LETTER;
-			if (i > 1 && j > 1 && letter(a[i - 1]) == letter(b[j - 2]) &&
-			    letter(a[i - 2]) == letter(b[j - 1]) && before[j - 2] + LETTER < best)
+			if (i > 1 && j > 1 && fold_letter(a[i - 1]) == fold_letter(b[j - 2]) &&
+			    fold_letter(a[i - 2]) == fold_letter(b[j - 1]) &&
+			    before[j - 2] + LETTER < best)
 				best = before[j - 2] + LETTER;
 			now[j] = best;
 		}
@@ -59,7 +61,7 @@ const char *nearest(const char *word, const char *const *names, size_t n)
 		/* a beginning of it is meant too: "hist" for "history" */
 		d = len >= 3 && len < other && strncmp(word, names[i], len) == 0
 			    ? LETTER
-			    : distance(word, names[i]);
+			    : edit_distance(word, names[i]);
 		if (d < best || (d == best && !found)) {
 			best = d;
 			found = names[i];

@@ -106,7 +106,7 @@ static const char *run_history_quoted(const char *p, size_t n)
 
 /* "***" for the value at p; returns what comes after it. before: the quote that the name stands
  * behind, or 0. */
-static const char *stars(struct strbuf *out, const char *p, char before)
+static const char *add_stars(struct strbuf *out, const char *p, char before)
 {
 	size_t n = quote_at(p);
 	const char *end;
@@ -225,7 +225,7 @@ static bool is_word_at(const char *text, const char *p, const char *word)
 	       !isalnum((unsigned char)p[n]) && p[n] != '_';
 }
 
-static size_t letters(struct strbuf *out, const char *p)
+static size_t add_letters(struct strbuf *out, const char *p)
 {
 	size_t n = utf8_char((const unsigned char *)p);
 
@@ -254,7 +254,7 @@ void secret_redact(struct strbuf *out, const char *text)
 			p += 3;
 			n = user_info(p, &password);
 			for (const char *end = p + n; p < end;)
-				p += letters(out, p);
+				p += add_letters(out, p);
 			if (n) {
 				strbuf_addstr(out, "***");
 				p += password;
@@ -264,24 +264,24 @@ void secret_redact(struct strbuf *out, const char *text)
 			   quote_at(value + 1 + strspn(value + 1, " "))) {
 			value += 1 + strspn(value + 1, " ");
 			strbuf_add(out, p, (size_t)(value - p));
-			p = stars(out, value, 0);
+			p = add_stars(out, value, 0);
 		} else if (word && (value = value_at(text, p))) {
 			strbuf_add(out, p, (size_t)(value - p));
-			p = stars(out, value,
-				  p > text && (p[-1] == '\'' || p[-1] == '"') ? p[-1] : 0);
+			p = add_stars(out, value,
+				      p > text && (p[-1] == '\'' || p[-1] == '"') ? p[-1] : 0);
 		} else if (identified && quote_at(p)) {
-			p = stars(out, p, 0);
+			p = add_stars(out, p, 0);
 		} else if (client && (p == text || p[-1] == ' ') && !strncmp(p, "-p", 2) && p[2] &&
 			   p[2] != ' ') {
 			strbuf_addstr(out, "-p");
-			p = stars(out, p + 2, 0);
+			p = add_stars(out, p + 2, 0);
 		} else {
 			identified = (identified || is_word_at(text, p, "IDENTIFIED") ||
 				      is_word_at(text, p, "PASSWORD FOR")) &&
 				     *p != ';' && *p != '\n';
 			client = client || is_word_at(text, p, "mysql") ||
 				 is_word_at(text, p, "mariadb") || is_word_at(text, p, "mysqldump");
-			p += letters(out, p);
+			p += add_letters(out, p);
 		}
 	}
 	pthread_mutex_unlock(&lock);

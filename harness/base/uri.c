@@ -12,7 +12,7 @@
 #define URI_BYTES_MAX 8192
 #define PARAMS_MAX 64
 
-static int hex(char c)
+static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -37,8 +37,8 @@ static char *decode(const char *p, size_t n, bool query, const char *where, stru
 			out[k++] = query && p[i] == '+' ? ' ' : p[i];
 			continue;
 		}
-		hi = n - i > 2 ? hex(p[i + 1]) : -1;
-		lo = n - i > 2 ? hex(p[i + 2]) : -1;
+		hi = n - i > 2 ? hex_digit(p[i + 1]) : -1;
+		lo = n - i > 2 ? hex_digit(p[i + 2]) : -1;
 		if (hi < 0 || lo < 0 || (hi == 0 && lo == 0)) {
 			free(out);
 			err_set(e, ERR_USAGE, 0,

@@ -69,7 +69,7 @@ static int fetch_failed(struct binlog *b, struct err *e)
 
 /* 1: an event can be fetched (at least its beginning is there), 0: not within wait_ms, or a signal
  * came. */
-static int readable(struct binlog *b, int64_t wait_ms, struct err *e)
+static int wait_readable(struct binlog *b, int64_t wait_ms, struct err *e)
 {
 	MYSQL *m = sql_handle(b->conn);
 	MARIADB_PVIO *io = m->net.pvio;
@@ -94,7 +94,7 @@ static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev
 {
 	MYSQL *m = sql_handle(b->conn);
 	unsigned long n;
-	int rc = readable(b, wait_ms, e);
+	int rc = wait_readable(b, wait_ms, e);
 
 	if (rc <= 0)
 		return rc;
@@ -247,8 +247,8 @@ int binlog_to_netting(void *binlog, const struct savepoint_change *c, struct err
 			   e);
 }
 
-static const struct redo_column *decoded(struct binlog *b, struct row_plan *p,
-					 struct net_bytes image, uint32_t *n, struct err *e)
+static const struct redo_column *decode_image(struct binlog *b, struct row_plan *p,
+					      struct net_bytes image, uint32_t *n, struct err *e)
 {
 	struct redo_column *c;
 
@@ -281,12 +281,13 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 		*r = (struct redo_row){ .table = *row_plan_table(p) };
 		r->indexes = row_plan_indexes(p, &r->n_indexes);
 		if (changes[i].before.p) {
-			r->pre_columns = decoded(b, p, changes[i].before, &r->n_pre_columns, e);
+			r->pre_columns =
+				decode_image(b, p, changes[i].before, &r->n_pre_columns, e);
 			if (!r->pre_columns)
 				return -1;
 		}
 		if (changes[i].after.p) {
-			r->columns = decoded(b, p, changes[i].after, &r->n_columns, e);
+			r->columns = decode_image(b, p, changes[i].after, &r->n_columns, e);
 			if (!r->columns)
 				return -1;
 		}

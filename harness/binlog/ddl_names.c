@@ -11,7 +11,7 @@ struct walk {
 	struct strbuf *out;
 };
 
-static bool is(const struct walk *w, const char *word)
+static bool word_is(const struct walk *w, const char *word)
 {
 	return lex_is(&w->x, word);
 }
@@ -28,7 +28,7 @@ static void copy_to(struct walk *w, const char *to)
 }
 
 /* Past the token. A name in "..." becomes one in `...`. */
-static void next(struct walk *w)
+static void next_token(struct walk *w)
 {
 	if (w->x.ansi_quotes && w->x.kind == T_QUOTED && *w->x.start == '"') {
 		copy_to(w, w->x.start);
@@ -38,11 +38,11 @@ static void next(struct walk *w)
 	lex_next(&w->x);
 }
 
-static bool took(struct walk *w, const char *word)
+static bool take_word(struct walk *w, const char *word)
 {
-	if (!is(w, word))
+	if (!word_is(w, word))
 		return false;
-	next(w);
+	next_token(w);
 	return true;
 }
 
@@ -50,7 +50,7 @@ static bool took_punct(struct walk *w, char c)
 {
 	if (!is_punct(w, c))
 		return false;
-	next(w);
+	next_token(w);
 	return true;
 }
 
@@ -63,94 +63,94 @@ static void put_db(struct walk *w)
 }
 
 /* A table's name: t, d.t or .t */
-static void name(struct walk *w)
+static void take_name(struct walk *w)
 {
 	struct lex ahead = w->x;
 
 	if (is_punct(w, '.')) {
 		put_db(w);
-		next(w);
-		next(w);
+		next_token(w);
+		next_token(w);
 		return;
 	}
 	if (w->x.kind != T_WORD && w->x.kind != T_QUOTED)
 		return;
 	lex_next(&ahead);
 	if (ahead.kind == T_PUNCT && ahead.punct == '.') {
-		next(w);
-		next(w);
+		next_token(w);
+		next_token(w);
 	} else if (*w->default_db) {
 		put_db(w);
 		strbuf_addch(w->out, '.');
 	}
-	next(w);
+	next_token(w);
 }
 
 static void skip_exists(struct walk *w)
 {
-	if (took(w, "IF")) {
-		took(w, "NOT");
-		took(w, "EXISTS");
+	if (take_word(w, "IF")) {
+		take_word(w, "NOT");
+		take_word(w, "EXISTS");
 	}
 }
 
 static void skip_wait(struct walk *w)
 {
-	if (took(w, "WAIT"))
-		next(w);
+	if (take_word(w, "WAIT"))
+		next_token(w);
 	else
-		took(w, "NOWAIT");
+		take_word(w, "NOWAIT");
 }
 
-static void names(struct walk *w)
+static void take_names(struct walk *w)
 {
 	do
-		name(w);
+		take_name(w);
 	while (took_punct(w, ','));
 }
 
-static void pairs(struct walk *w)
+static void take_pairs(struct walk *w)
 {
 	do {
 		skip_exists(w);
-		name(w);
+		take_name(w);
 		skip_wait(w);
-		took(w, "TO");
-		name(w);
+		take_word(w, "TO");
+		take_name(w);
 	} while (took_punct(w, ','));
 }
 
 /* NEXTVAL(s), NEXT VALUE FOR s and their like, which a column's default may call. */
-static bool sequence(struct walk *w)
+static bool take_sequence(struct walk *w)
 {
 	static const char *const called[] = { "NEXTVAL", "LASTVAL", "SETVAL" };
 	struct lex ahead = w->x;
 
 	lex_next(&ahead);
 	for (size_t i = 0; i < sizeof(called) / sizeof(called[0]); i++)
-		if (is(w, called[i]) && ahead.kind == T_PUNCT && ahead.punct == '(') {
-			next(w);
-			next(w);
-			name(w);
+		if (word_is(w, called[i]) && ahead.kind == T_PUNCT && ahead.punct == '(') {
+			next_token(w);
+			next_token(w);
+			take_name(w);
 			return true;
 		}
-	if ((!is(w, "NEXT") && !is(w, "PREVIOUS")) || !lex_is(&ahead, "VALUE"))
+	if ((!word_is(w, "NEXT") && !word_is(w, "PREVIOUS")) || !lex_is(&ahead, "VALUE"))
 		return false;
-	next(w);
-	next(w);
-	if (took(w, "FOR"))
-		name(w);
+	next_token(w);
+	next_token(w);
+	if (take_word(w, "FOR"))
+		take_name(w);
 	return true;
 }
 
 /* UNION = (t, ..) of a MERGE table */
-static bool merged(struct walk *w)
+static bool take_union(struct walk *w)
 {
-	if (!took(w, "UNION"))
+	if (!take_word(w, "UNION"))
 		return false;
 	took_punct(w, '=');
 	if (took_punct(w, '(') && !is_punct(w, ')'))
-		names(w);
+		take_names(w);
 	return true;
 }
 
@@ -159,39 +159,40 @@ static void rest(struct walk *w, bool alter)
 {
 	while (w->x.kind != T_END) {
 		/* WITH TABLE, TO TABLE, CONVERT TABLE */
-		bool before = alter && (is(w, "WITH") || is(w, "TO") || is(w, "CONVERT"));
+		bool before =
+			alter && (word_is(w, "WITH") || word_is(w, "TO") || word_is(w, "CONVERT"));
 
-		if (sequence(w) || merged(w))
+		if (take_sequence(w) || take_union(w))
 			continue;
-		if (alter && took(w, "RENAME")) {
-			if (is(w, "COLUMN") || is(w, "INDEX") || is(w, "KEY"))
+		if (alter && take_word(w, "RENAME")) {
+			if (word_is(w, "COLUMN") || word_is(w, "INDEX") || word_is(w, "KEY"))
 				continue;
-			if (!took(w, "TO") && !took(w, "AS"))
+			if (!take_word(w, "TO") && !take_word(w, "AS"))
 				took_punct(w, '=');
-			name(w);
+			take_name(w);
 			continue;
 		}
-		next(w);
-		if (before && took(w, "TABLE"))
-			name(w);
+		next_token(w);
+		if (before && take_word(w, "TABLE"))
+			take_name(w);
 	}
 }
 
 static void create_table(struct walk *w)
 {
 	skip_exists(w);
-	name(w);
+	take_name(w);
 	took_punct(w, '(');
-	if (took(w, "LIKE"))
-		name(w);
+	if (take_word(w, "LIKE"))
+		take_name(w);
 	rest(w, false);
 }
 
 static void on_table(struct walk *w)
 {
-	while (w->x.kind != T_END && !took(w, "ON"))
-		next(w);
-	name(w);
+	while (w->x.kind != T_END && !take_word(w, "ON"))
+		next_token(w);
+	take_name(w);
 }
 
 /* To the word that tells what is created, dropped or altered. */
@@ -202,44 +203,44 @@ static void to_kind(struct walk *w)
 		"EVENT", "USER",   "FUNCTION", "TRIGGER",  "PACKAGE", "ROLE",     "PROCEDURE",
 	};
 
-	for (; w->x.kind != T_END; next(w))
+	for (; w->x.kind != T_END; next_token(w))
 		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			if (is(w, kinds[i]))
+			if (word_is(w, kinds[i]))
 				return;
 }
 
-static void statement(struct walk *w)
+static void take_statement(struct walk *w)
 {
-	bool create = is(w, "CREATE"), drop = is(w, "DROP"), alter = is(w, "ALTER");
+	bool create = word_is(w, "CREATE"), drop = word_is(w, "DROP"), alter = word_is(w, "ALTER");
 
-	if (took(w, "RENAME")) {
-		if (took(w, "TABLE") || took(w, "TABLES"))
-			pairs(w);
+	if (take_word(w, "RENAME")) {
+		if (take_word(w, "TABLE") || take_word(w, "TABLES"))
+			take_pairs(w);
 		return;
 	}
-	if (took(w, "TRUNCATE")) {
-		took(w, "TABLE");
-		name(w);
+	if (take_word(w, "TRUNCATE")) {
+		take_word(w, "TABLE");
+		take_name(w);
 		return;
 	}
 	if (!create && !drop && !alter)
 		return;
 	to_kind(w);
-	if (took(w, "INDEX")) {
+	if (take_word(w, "INDEX")) {
 		on_table(w);
-	} else if (create && took(w, "TABLE")) {
+	} else if (create && take_word(w, "TABLE")) {
 		create_table(w);
-	} else if (alter && took(w, "TABLE")) {
+	} else if (alter && take_word(w, "TABLE")) {
 		skip_exists(w);
-		name(w);
+		take_name(w);
 		rest(w, true);
-	} else if (drop && (took(w, "TABLE") || took(w, "TABLES") || took(w, "VIEW") ||
-			    took(w, "SEQUENCE"))) {
+	} else if (drop && (take_word(w, "TABLE") || take_word(w, "TABLES") ||
+			    take_word(w, "VIEW") || take_word(w, "SEQUENCE"))) {
 		skip_exists(w);
-		names(w);
-	} else if (took(w, "SEQUENCE")) {
+		take_names(w);
+	} else if (take_word(w, "SEQUENCE")) {
 		skip_exists(w);
-		name(w);
+		take_name(w);
 	}
 }
 
@@ -265,15 +266,15 @@ void ddl_names_whole(const char *query, size_t n, const char *default_db, uint64
 			  .out = out };
 
 	lex_next(&w.x);
-	if (is(&w, "SET")) { /* SET STATEMENT variable = value FOR the statement */
-		while (w.x.kind != T_END && !is(&w, "FOR"))
+	if (word_is(&w, "SET")) { /* SET STATEMENT variable = value FOR the statement */
+		while (w.x.kind != T_END && !word_is(&w, "FOR"))
 			lex_next(&w.x);
 		lex_next(&w.x);
 	}
 	if (!makes_view(w.x)) {
-		statement(&w);
+		take_statement(&w);
 		while (w.x.kind != T_END)
-			next(&w);
+			next_token(&w);
 	}
 	copy_to(&w, query + n);
 }

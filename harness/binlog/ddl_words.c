@@ -5,12 +5,12 @@
 #include "harness/sql/lex.h"
 #include "harness/sql/schema.h"
 
-static void next(struct lex *x) /* short, for the grammar below */
+static void next_token(struct lex *x) /* short, for the grammar below */
 {
 	lex_next(x);
 }
 
-static bool is(const struct lex *x, const char *word)
+static bool word_is(const struct lex *x, const char *word)
 {
 	return lex_is(x, word);
 }
@@ -18,16 +18,16 @@ static bool is(const struct lex *x, const char *word)
 static bool is_one(const struct lex *x, const char *const *words)
 {
 	for (; *words; words++)
-		if (is(x, *words))
+		if (word_is(x, *words))
 			return true;
 	return false;
 }
 
-static bool took(struct lex *x, const char *word)
+static bool take_word(struct lex *x, const char *word)
 {
-	if (!is(x, word))
+	if (!word_is(x, word))
 		return false;
-	next(x);
+	next_token(x);
 	return true;
 }
 
@@ -35,24 +35,24 @@ static bool took_punct(struct lex *x, char c)
 {
 	if (x->kind != T_PUNCT || x->punct != c)
 		return false;
-	next(x);
+	next_token(x);
 	return true;
 }
 
 static void skip_exists(struct lex *x) /* IF [NOT] EXISTS */
 {
-	if (took(x, "IF")) {
-		took(x, "NOT");
-		took(x, "EXISTS");
+	if (take_word(x, "IF")) {
+		take_word(x, "NOT");
+		take_word(x, "EXISTS");
 	}
 }
 
 static void skip_wait(struct lex *x) /* WAIT n, NOWAIT */
 {
-	if (took(x, "WAIT"))
-		next(x);
+	if (take_word(x, "WAIT"))
+		next_token(x);
 	else
-		took(x, "NOWAIT");
+		take_word(x, "NOWAIT");
 }
 
 static void take_table(struct lex *x, const char *default_db, struct ddl_words *out)
@@ -60,11 +60,11 @@ static void take_table(struct lex *x, const char *default_db, struct ddl_words *
 	memcpy(out->table, x->text, sizeof(out->table));
 	strncpy(out->db, default_db, DDL_NAME_MAX);
 	out->db[DDL_NAME_MAX] = 0;
-	next(x);
+	next_token(x);
 	if (took_punct(x, '.')) {
 		memcpy(out->db, out->table, sizeof(out->db));
 		memcpy(out->table, x->text, sizeof(out->table));
-		next(x);
+		next_token(x);
 	}
 }
 
@@ -72,20 +72,20 @@ static void take_db(struct lex *x, struct ddl_words *out)
 {
 	memcpy(out->db, x->text, sizeof(out->db));
 	out->table[0] = 0;
-	next(x);
+	next_token(x);
 }
 
 /* To the comma that ends this part of an ALTER, over parentheses; tells whether there is another.
  */
 static bool next_part(struct lex *x)
 {
-	for (int depth = 0; x->kind != T_END; next(x)) {
+	for (int depth = 0; x->kind != T_END; next_token(x)) {
 		if (x->kind != T_PUNCT)
 			continue;
 		depth += x->punct == '(';
 		depth -= x->punct == ')';
 		if (x->punct == ',' && depth <= 0) {
-			next(x);
+			next_token(x);
 			return true;
 		}
 	}
@@ -99,25 +99,25 @@ static uint32_t add_part(struct lex *x)
 	};
 	static const char *const kinds[] = { "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", NULL };
 
-	next(x);
-	if (took(x, "COLUMN"))
+	next_token(x);
+	if (take_word(x, "COLUMN"))
 		return DDL_ADD_COLUMN;
-	if (took(x, "CONSTRAINT")) {
+	if (take_word(x, "CONSTRAINT")) {
 		skip_exists(x);
 		if (!is_one(x, kinds))
-			next(x); /* its name */
+			next_token(x); /* its name */
 	}
 	if (is_one(x, index))
 		return DDL_ADD_INDEX;
-	if (is(x, "PRIMARY"))
+	if (word_is(x, "PRIMARY"))
 		return DDL_ADD_PRIMARY_KEY;
-	if (is(x, "FOREIGN"))
+	if (word_is(x, "FOREIGN"))
 		return DDL_ADD_FOREIGN_KEY;
-	if (is(x, "CHECK"))
+	if (word_is(x, "CHECK"))
 		return DDL_ADD_CHECK;
-	if (is(x, "PARTITION"))
+	if (word_is(x, "PARTITION"))
 		return DDL_ADD_PARTITION;
-	if (is(x, "PERIOD") || is(x, "SYSTEM"))
+	if (word_is(x, "PERIOD") || word_is(x, "SYSTEM"))
 		return DDL_TABLE_COMMENT;
 	return DDL_ADD_COLUMN;
 }
@@ -125,8 +125,8 @@ static uint32_t add_part(struct lex *x)
 /* ADD of a column that is counted: not the table's option AUTO_INCREMENT = n. */
 static bool numbers_rows(struct lex x)
 {
-	for (int depth = 0; x.kind != T_END; next(&x)) {
-		if (is(&x, "AUTO_INCREMENT"))
+	for (int depth = 0; x.kind != T_END; next_token(&x)) {
+		if (word_is(&x, "AUTO_INCREMENT"))
 			return true;
 		depth += x.kind == T_PUNCT && x.punct == '(';
 		depth -= x.kind == T_PUNCT && x.punct == ')';
@@ -138,18 +138,18 @@ static bool numbers_rows(struct lex x)
 
 static uint32_t drop_part(struct lex *x)
 {
-	next(x);
-	if (is(x, "INDEX") || is(x, "KEY"))
+	next_token(x);
+	if (word_is(x, "INDEX") || word_is(x, "KEY"))
 		return DDL_DROP_INDEX;
-	if (is(x, "PRIMARY"))
+	if (word_is(x, "PRIMARY"))
 		return DDL_DROP_PRIMARY_KEY;
-	if (is(x, "FOREIGN"))
+	if (word_is(x, "FOREIGN"))
 		return DDL_DROP_FOREIGN_KEY;
-	if (is(x, "CONSTRAINT"))
+	if (word_is(x, "CONSTRAINT"))
 		return DDL_DROP_CHECK;
-	if (is(x, "PARTITION"))
+	if (word_is(x, "PARTITION"))
 		return DDL_DROP_PARTITION;
-	if (is(x, "PERIOD") || is(x, "SYSTEM"))
+	if (word_is(x, "PERIOD") || word_is(x, "SYSTEM"))
 		return DDL_TABLE_COMMENT;
 	return DDL_DROP_COLUMN;
 }
@@ -158,12 +158,12 @@ static uint32_t rename_part(struct lex *x, struct ddl_words *out)
 {
 	char db[DDL_NAME_MAX + 1];
 
-	next(x);
-	if (is(x, "COLUMN"))
+	next_token(x);
+	if (word_is(x, "COLUMN"))
 		return DDL_MODIFY_COLUMN;
-	if (is(x, "INDEX") || is(x, "KEY"))
+	if (word_is(x, "INDEX") || word_is(x, "KEY"))
 		return DDL_RENAME_INDEX;
-	if (!took(x, "TO") && !took(x, "AS"))
+	if (!take_word(x, "TO") && !take_word(x, "AS"))
 		took_punct(x, '=');
 	memcpy(db, out->db, sizeof(db));
 	take_table(x, db, out);
@@ -180,36 +180,37 @@ static uint32_t alter_part(struct lex *x, struct ddl_words *out)
 
 	if (x->kind == T_END || is_one(x, nothing))
 		return 0;
-	out->tablespace = out->tablespace || is(x, "DISCARD") || is(x, "IMPORT");
-	if (is(x, "ADD")) {
+	out->tablespace = out->tablespace || word_is(x, "DISCARD") || word_is(x, "IMPORT");
+	if (word_is(x, "ADD")) {
 		out->by_place = out->by_place || numbers_rows(*x);
 		return add_part(x);
 	}
-	if (took(x, "CONVERT"))
-		return is(x, "PARTITION") || is(x, "TABLE") ? DDL_ALTER_PARTITIONING
-							    : DDL_TABLE_CHARSET;
-	if (is(x, "DROP"))
+	if (take_word(x, "CONVERT"))
+		return word_is(x, "PARTITION") || word_is(x, "TABLE") ? DDL_ALTER_PARTITIONING
+								      : DDL_TABLE_CHARSET;
+	if (word_is(x, "DROP"))
 		return drop_part(x);
-	if (is(x, "RENAME"))
+	if (word_is(x, "RENAME"))
 		return rename_part(x, out);
-	if (is(x, "MODIFY") || is(x, "CHANGE"))
+	if (word_is(x, "MODIFY") || word_is(x, "CHANGE"))
 		return DDL_MODIFY_COLUMN;
-	if (took(x, "ALTER"))
-		return is(x, "INDEX") || is(x, "KEY") ? DDL_INDEX_VISIBILITY : DDL_SET_DEFAULT;
-	if (is(x, "AUTO_INCREMENT"))
+	if (take_word(x, "ALTER"))
+		return word_is(x, "INDEX") || word_is(x, "KEY") ? DDL_INDEX_VISIBILITY
+								: DDL_SET_DEFAULT;
+	if (word_is(x, "AUTO_INCREMENT"))
 		return DDL_REBASE_AUTO_ID;
-	took(x, "DEFAULT");
+	take_word(x, "DEFAULT");
 	if (is_one(x, charset))
 		return DDL_TABLE_CHARSET;
-	if (is(x, "TRUNCATE"))
+	if (word_is(x, "TRUNCATE"))
 		return DDL_TRUNCATE_PARTITION;
-	if (is(x, "EXCHANGE"))
+	if (word_is(x, "EXCHANGE"))
 		return DDL_EXCHANGE_PARTITION;
-	if (is(x, "REORGANIZE") || is(x, "COALESCE"))
+	if (word_is(x, "REORGANIZE") || word_is(x, "COALESCE"))
 		return DDL_REORGANIZE_PARTITION;
-	if (is(x, "PARTITION"))
+	if (word_is(x, "PARTITION"))
 		return DDL_ALTER_PARTITIONING;
-	if (is(x, "REMOVE"))
+	if (word_is(x, "REMOVE"))
 		return DDL_REMOVE_PARTITIONING;
 	return DDL_TABLE_COMMENT; /* ENGINE, ROW_FORMAT, COMMENT ..: an option of the table */
 }
@@ -240,29 +241,30 @@ static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 					     "SERVER", "SEQUENCE", "TEMPORARY", NULL };
 
 	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++) {
-		out->or_replace = out->or_replace || (i == 1 && is(x, "REPLACE"));
-		next(x); /* OR REPLACE, UNIQUE, ALGORITHM = .., DEFINER = .., SQL SECURITY .. */
+		out->or_replace = out->or_replace || (i == 1 && word_is(x, "REPLACE"));
+		next_token(
+			x); /* OR REPLACE, UNIQUE, ALGORITHM = .., DEFINER = .., SQL SECURITY .. */
 	}
-	if (took(x, "TABLE")) {
+	if (take_word(x, "TABLE")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_TABLE;
-	} else if (took(x, "VIEW")) {
+	} else if (take_word(x, "VIEW")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_VIEW;
-	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+	} else if (take_word(x, "DATABASE") || take_word(x, "SCHEMA")) {
 		skip_exists(x);
 		take_db(x, out);
 		out->type = DDL_CREATE_SCHEMA;
-	} else if (took(x, "SEQUENCE")) {
+	} else if (take_word(x, "SEQUENCE")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_SEQUENCE;
-	} else if (is(x, "INDEX")) {
-		while (x->kind != T_END && !is(x, "ON"))
-			next(x);
-		next(x);
+	} else if (word_is(x, "INDEX")) {
+		while (x->kind != T_END && !word_is(x, "ON"))
+			next_token(x);
+		next_token(x);
 		take_table(x, default_db, out);
 		out->type = DDL_ADD_INDEX;
 	}
@@ -270,26 +272,26 @@ static void create(struct lex *x, const char *default_db, struct ddl_words *out)
 
 static void drop(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	if (took(x, "TABLE") || took(x, "TABLES")) {
+	if (take_word(x, "TABLE") || take_word(x, "TABLES")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_DROP_TABLE;
-	} else if (took(x, "VIEW")) {
+	} else if (take_word(x, "VIEW")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_DROP_VIEW;
-	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+	} else if (take_word(x, "DATABASE") || take_word(x, "SCHEMA")) {
 		skip_exists(x);
 		take_db(x, out);
 		out->type = DDL_DROP_SCHEMA;
-	} else if (took(x, "SEQUENCE")) {
+	} else if (take_word(x, "SEQUENCE")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_DROP_SEQUENCE;
-	} else if (took(x, "INDEX")) {
-		while (x->kind != T_END && !is(x, "ON"))
-			next(x);
-		next(x);
+	} else if (take_word(x, "INDEX")) {
+		while (x->kind != T_END && !word_is(x, "ON"))
+			next_token(x);
+		next_token(x);
 		take_table(x, default_db, out);
 		out->type = DDL_DROP_INDEX;
 	}
@@ -297,19 +299,19 @@ static void drop(struct lex *x, const char *default_db, struct ddl_words *out)
 
 static void rename_tables(struct lex *x, const char *default_db, struct ddl_words *out)
 {
-	if (!took(x, "TABLE") && !took(x, "TABLES"))
+	if (!take_word(x, "TABLE") && !take_word(x, "TABLES"))
 		return;
 	skip_exists(x);
 	out->type = DDL_RENAME_TABLE;
 	take_table(x, default_db, out);
 	skip_wait(x);
-	took(x, "TO");
+	take_word(x, "TO");
 	take_table(x, default_db, out);
 	if (x->kind == T_PUNCT && x->punct == ',')
 		out->type = DDL_RENAME_TABLES;
 }
 
-static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
+static void read_alter(struct lex *x, const char *default_db, struct ddl_words *out)
 {
 	static const char *const kinds[] = { "TABLE",  "VIEW",     "DATABASE",  "SCHEMA",
 					     "USER",   "EVENT",    "PROCEDURE", "FUNCTION",
@@ -318,23 +320,24 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
 	bool ignore = false;
 
 	for (int i = 0; i < 40 && x->kind != T_END && !is_one(x, kinds); i++) {
-		ignore = ignore || is(x, "IGNORE");
-		next(x);
+		ignore = ignore || word_is(x, "IGNORE");
+		next_token(x);
 	}
-	if (took(x, "TABLE")) {
+	if (take_word(x, "TABLE")) {
 		struct lex all = *x;
 
 		alter_table(x, default_db, out);
-		for (; ignore && all.kind != T_END; next(&all))
-			out->by_place = out->by_place || is(&all, "UNIQUE") || is(&all, "PRIMARY");
-	} else if (took(x, "VIEW")) {
+		for (; ignore && all.kind != T_END; next_token(&all))
+			out->by_place = out->by_place || word_is(&all, "UNIQUE") ||
+					word_is(&all, "PRIMARY");
+	} else if (take_word(x, "VIEW")) {
 		take_table(x, default_db, out);
 		out->type = DDL_CREATE_VIEW;
-	} else if (took(x, "SEQUENCE")) {
+	} else if (take_word(x, "SEQUENCE")) {
 		skip_exists(x);
 		take_table(x, default_db, out);
 		out->type = DDL_ALTER_SEQUENCE;
-	} else if (took(x, "DATABASE") || took(x, "SCHEMA")) {
+	} else if (take_word(x, "DATABASE") || take_word(x, "SCHEMA")) {
 		static const char *const options[] = { "DEFAULT", "CHARACTER", "CHARSET",
 						       "COLLATE", "COMMENT",   NULL };
 
@@ -352,15 +355,16 @@ static void alter(struct lex *x, const char *default_db, struct ddl_words *out)
  */
 static bool has_fk_action(struct lex x)
 {
-	for (next(&x); x.kind != T_END;) {
-		if (!took(&x, "ON") || (!took(&x, "DELETE") && !took(&x, "UPDATE"))) {
-			if (!is(&x, "ON"))
-				next(&x);
+	for (next_token(&x); x.kind != T_END;) {
+		if (!take_word(&x, "ON") ||
+		    (!take_word(&x, "DELETE") && !take_word(&x, "UPDATE"))) {
+			if (!word_is(&x, "ON"))
+				next_token(&x);
 			continue;
 		}
-		if (is(&x, "CASCADE"))
+		if (word_is(&x, "CASCADE"))
 			return true;
-		if (took(&x, "SET") && (is(&x, "NULL") || is(&x, "DEFAULT")))
+		if (take_word(&x, "SET") && (word_is(&x, "NULL") || word_is(&x, "DEFAULT")))
 			return true;
 	}
 	return false;
@@ -381,9 +385,9 @@ static void find_history(struct lex x, struct ddl_words *out)
 
 static void find_engine(struct lex x, struct ddl_words *out)
 {
-	for (next(&x); x.kind != T_END && !out->engine[0];) {
-		if (!took(&x, "ENGINE")) {
-			next(&x);
+	for (next_token(&x); x.kind != T_END && !out->engine[0];) {
+		if (!take_word(&x, "ENGINE")) {
+			next_token(&x);
 			continue;
 		}
 		took_punct(&x, '=');
@@ -431,20 +435,22 @@ static void find_not_twice(struct lex x, struct ddl_words *out)
 	bool value = false, sequence = false;
 	int depth = 0;
 
-	for (next(&x); x.kind != T_END; next(&x)) {
+	for (next_token(&x); x.kind != T_END; next_token(&x)) {
 		struct lex ahead = x;
 
 		depth += x.kind == T_PUNCT && x.punct == '(';
 		depth -= x.kind == T_PUNCT && x.punct == ')';
 		if (x.kind == T_PUNCT && x.punct == ',' && depth <= 0)
 			value = false;
-		value = value || is(&x, "DEFAULT") || is(&x, "AS");
-		sequence = is(&x, "NEXT") || is(&x, "PREVIOUS") || (sequence && is(&x, "VALUE"));
+		value = value || word_is(&x, "DEFAULT") || word_is(&x, "AS");
+		sequence = word_is(&x, "NEXT") || word_is(&x, "PREVIOUS") ||
+			   (sequence && word_is(&x, "VALUE"));
 		if (!value)
 			continue;
-		next(&ahead);
+		next_token(&ahead);
 		if ((is_one(&x, called) && ahead.kind == T_PUNCT && ahead.punct == '(') ||
-		    is_one(&x, bare) || (sequence && is(&x, "VALUE") && is(&ahead, "FOR")) ||
+		    is_one(&x, bare) ||
+		    (sequence && word_is(&x, "VALUE") && word_is(&ahead, "FOR")) ||
 		    (x.kind == T_PUNCT && x.punct == '@')) {
 			for (size_t i = 0; i + 1 < sizeof(out->not_twice) && x.text[i]; i++)
 				out->not_twice[i] = x.text[i] >= 'a' && x.text[i] <= 'z'
@@ -461,8 +467,8 @@ bool ddl_has_word(const char *query, const char *word)
 {
 	struct lex x = { .p = query, .end = query + strlen(query) };
 
-	for (next(&x); x.kind != T_END; next(&x))
-		if (is(&x, word))
+	for (next_token(&x); x.kind != T_END; next_token(&x))
+		if (word_is(&x, word))
 			return true;
 	return false;
 }
@@ -479,15 +485,15 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 		   start = x;
 
 	memset(out, 0, sizeof(*out));
-	next(&x);
-	if (is(&x, "SET")) { /* SET STATEMENT variable = value FOR the statement */
+	next_token(&x);
+	if (word_is(&x, "SET")) { /* SET STATEMENT variable = value FOR the statement */
 		struct lex ahead = x;
 
-		next(&ahead);
-		if (is(&ahead, "STATEMENT")) {
-			while (ahead.kind != T_END && !is(&ahead, "FOR"))
-				next(&ahead);
-			next(&ahead);
+		next_token(&ahead);
+		if (word_is(&ahead, "STATEMENT")) {
+			while (ahead.kind != T_END && !word_is(&ahead, "FOR"))
+				next_token(&ahead);
+			next_token(&ahead);
 			x = ahead;
 		}
 	}
@@ -495,29 +501,29 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 		out->first[i] =
 			x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
 	out->is_dml = is_one(&x, dml);
-	out->is_xa = is(&x, "XA");
-	out->is_begin = is(&x, "BEGIN") || is(&x, "START");
-	out->is_commit = is(&x, "COMMIT");
-	if (took(&x, "ROLLBACK")) {
-		took(&x, "WORK");
-		out->is_rollback_to = took(&x, "TO");
+	out->is_xa = word_is(&x, "XA");
+	out->is_begin = word_is(&x, "BEGIN") || word_is(&x, "START");
+	out->is_commit = word_is(&x, "COMMIT");
+	if (take_word(&x, "ROLLBACK")) {
+		take_word(&x, "WORK");
+		out->is_rollback_to = take_word(&x, "TO");
 		out->is_rollback = !out->is_rollback_to;
 		if (out->is_rollback_to)
-			took(&x, "SAVEPOINT");
+			take_word(&x, "SAVEPOINT");
 		memcpy(out->savepoint, x.text, sizeof(out->savepoint));
-	} else if (took(&x, "SAVEPOINT")) {
+	} else if (take_word(&x, "SAVEPOINT")) {
 		out->is_savepoint = true;
 		memcpy(out->savepoint, x.text, sizeof(out->savepoint));
-	} else if (took(&x, "CREATE")) {
+	} else if (take_word(&x, "CREATE")) {
 		create(&x, default_db, out);
-	} else if (took(&x, "DROP")) {
+	} else if (take_word(&x, "DROP")) {
 		drop(&x, default_db, out);
-	} else if (took(&x, "ALTER")) {
-		alter(&x, default_db, out);
-	} else if (took(&x, "RENAME")) {
+	} else if (take_word(&x, "ALTER")) {
+		read_alter(&x, default_db, out);
+	} else if (take_word(&x, "RENAME")) {
 		rename_tables(&x, default_db, out);
-	} else if (took(&x, "TRUNCATE")) {
-		took(&x, "TABLE");
+	} else if (take_word(&x, "TRUNCATE")) {
+		take_word(&x, "TABLE");
 		take_table(&x, default_db, out);
 		out->type = DDL_TRUNCATE_TABLE;
 	}

@@ -108,7 +108,7 @@ bool netting_spilled(const struct netting *n)
 	return n->spilled;
 }
 
-static const void *copied(struct netting *n, const void *p, size_t size)
+static const void *copy_bytes(struct netting *n, const void *p, size_t size)
 {
 	void *q = txn_mem_alloc(&n->mem, size ? size : 1);
 
@@ -120,11 +120,11 @@ static const void *copied(struct netting *n, const void *p, size_t size)
 static struct net_bytes image_copied(struct netting *n, struct net_bytes b)
 {
 	if (b.p)
-		b.p = copied(n, b.p, b.n);
+		b.p = copy_bytes(n, b.p, b.n);
 	return b;
 }
 
-static bool same(struct net_bytes a, struct net_bytes b)
+static bool same_bytes(struct net_bytes a, struct net_bytes b)
 {
 	if (!a.p || !b.p)
 		return !a.p && !b.p;
@@ -170,14 +170,14 @@ static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, cons
 	return x;
 }
 
-static void net(struct netting *n, uint64_t hash, uint32_t table, const void *key, uint32_t key_n,
-		struct net_bytes before, struct net_bytes after, size_t cost)
+static void net_change(struct netting *n, uint64_t hash, uint32_t table, const void *key,
+		       uint32_t key_n, struct net_bytes before, struct net_bytes after, size_t cost)
 {
 	struct entry *x = find(n, hash, table, key, key_n);
 
 	assert(!x->key || (x->key_n == key_n && x->table == table));
 	if (!x->key) {
-		x->key = copied(n, key, key_n);
+		x->key = copy_bytes(n, key, key_n);
 		x->before = image_copied(n, before);
 		x->cost = cost;
 		n->held += cost + sizeof(*x) + 3 * sizeof(*n->slots) + sizeof(struct net_change);
@@ -213,7 +213,7 @@ static int spill(struct netting *n, unsigned depth, struct err *e)
 		struct entry *x = &n->entries[i];
 		struct part *p = &n->parts[x->hash >> (64 - PART_BITS * (depth + 1)) & (PARTS - 1)];
 
-		if (same(x->before, x->after) && !x->before.p && !p->f)
+		if (same_bytes(x->before, x->after) && !x->before.p && !p->f)
 			continue; /* a row that came and went, and nothing of its part is on disk */
 		if (!p->f) {
 			p->f = fs_nameless_file(n->tmp_dir, e);
@@ -240,7 +240,7 @@ int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key
 		struct net_bytes before, struct net_bytes after, size_t row_cost, struct err *e)
 {
 	assert(before.p || after.p); /* a change of something */
-	net(n, key_hash(table, key, key_n), table, key, key_n, before, after, row_cost);
+	net_change(n, key_hash(table, key, key_n), table, key, key_n, before, after, row_cost);
 	return n->held > n->memory_bytes || n->n_entries >= UINT32_MAX / 4 ? spill(n, 0, e) : 0;
 }
 
@@ -278,8 +278,8 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 				buf + head[2] + (head[3] == NO_ROW ? 0 : head[3]), head[4]
 			};
 		assert(head[2] + before.n + after.n == size);
-		net(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after,
-		    head[1]);
+		net_change(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after,
+			   head[1]);
 		if (split && n->held > n->memory_bytes && spill(n, p->depth, e) < 0)
 			goto out;
 	}
@@ -380,7 +380,7 @@ static size_t collect(struct netting *n, bool deletes, bool puts)
 	for (size_t i = 0; i < n->n_entries; i++) {
 		const struct entry *x = &n->entries[i];
 
-		if (same(x->before, x->after) || !(x->after.p ? puts : deletes))
+		if (same_bytes(x->before, x->after) || !(x->after.p ? puts : deletes))
 			continue;
 		n->changes[count++] = (struct net_change){ .table = x->table,
 							   .before = x->before,

@@ -130,8 +130,8 @@ out:
 }
 
 /* The events of the GTIDs in (after, last], as SQL into a file. */
-static int events(const struct pit_source *source, bool reverse, uint64_t after, uint64_t last,
-		  const char *out, struct deadline d, struct err *e)
+static int write_events(const struct pit_source *source, bool reverse, uint64_t after,
+			uint64_t last, const char *out, struct deadline d, struct err *e)
 {
 	char *from = xstrfmt("--start-position=0-%u-%" PRIu64, source->server_id, after),
 	     *to = xstrfmt("--stop-position=0-%u-%" PRIu64, source->server_id, last),
@@ -206,11 +206,11 @@ static int all_of(const struct pit_source *source, uint64_t first, const char *p
 	if (!tso_map_last(source->map, &last, until))
 		return err_set(e, ERR_NOT_FOUND, 0, "%s has no sample of its position",
 			       source->name);
-	if (events(source, false, first, 0, path, d, e) < 0 || count(path, found, e) < 0)
+	if (write_events(source, false, first, 0, path, d, e) < 0 || count(path, found, e) < 0)
 		return -1;
 	if (first + *found >= last) {
 		*found = last - first;
-		return events(source, false, first, last, path, d, e);
+		return write_events(source, false, first, last, path, d, e);
 	}
 	return tso_map_of_seq(source->map, first + *found, until, e) == 1 ? 0 : -1;
 }
@@ -234,9 +234,9 @@ int pit_roll_forward(const struct pit_target *to, const struct pit_source *sourc
 		goto out;
 	}
 	if (!*until ? all_of(source, first, to->tmp_path, until, &found, d, &why) < 0
-		    : last > first &&
-			      (events(source, false, first, last, to->tmp_path, d, &why) < 0 ||
-			       count(to->tmp_path, &found, &why) < 0)) {
+		    : last > first && (write_events(source, false, first, last, to->tmp_path, d,
+						    &why) < 0 ||
+				       count(to->tmp_path, &found, &why) < 0)) {
 		/* its own words: "Binary logs are missing data for domain 0" */
 		if (!strstr(why.text, "missing data")) {
 			if (e)
@@ -278,7 +278,7 @@ int pit_flashback(const struct pit_target *to, const struct pit_source *source, 
 			at);
 		goto out;
 	}
-	if (events(source, true, before, seq, path, d, e) < 0 ||
+	if (write_events(source, true, before, seq, path, d, e) < 0 ||
 	    fs_read_file(path, (size_t)1 << 30, &text, e) < 0)
 		goto out;
 	if (!strstr(text.buf, "\nBINLOG '\n") || !strstr(text.buf, "START TRANSACTION")) {

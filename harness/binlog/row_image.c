@@ -341,7 +341,7 @@ bool row_plan_lasting(const struct row_plan *p)
 	return p->lasting;
 }
 
-static int damaged(const struct row_plan *p, const char *what, struct err *e)
+static int refuse_damaged(const struct row_plan *p, const char *what, struct err *e)
 {
 	return err_set(e, ERR_BAD_DATA, 0, "row image of %s.%s: %s", p->map.db, p->map.table, what);
 }
@@ -373,7 +373,7 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 	for (uint32_t i = 0; i < p->map.n_columns; i++)
 		n_present += bit_at(present, i);
 	if ((size_t)(end - q) < (n_present + 7) / 8)
-		return damaged(p, "cut off in its NULL bits", e);
+		return refuse_damaged(p, "cut off in its NULL bits", e);
 	nulls = q;
 	q += (n_present + 7) / 8;
 	strbuf_reset(image);
@@ -403,7 +403,7 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 		}
 		size = table_map_field_bytes(&pc->map, q, (size_t)(end - q), &prefix);
 		if (size < 0)
-			return damaged(p, "cut off", e);
+			return refuse_damaged(p, "cut off", e);
 		p->fields[i].p = q;
 		p->fields[i].n = (uint32_t)size;
 		if (pc->out >= 0)
@@ -414,14 +414,14 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 		const struct row_field *f = &p->fields[p->key[k]];
 
 		if (!f->p)
-			return damaged(p, "NULL in its key", e);
+			return refuse_damaged(p, "NULL in its key", e);
 		strbuf_add(key, f->p, f->n);
 	}
 	*at = q;
 	return 0;
 }
 
-static struct redo_bytes kept(struct txn_mem *mem, const void *p, size_t n)
+static struct redo_bytes keep_bytes(struct txn_mem *mem, const void *p, size_t n)
 {
 	char *copy = txn_mem_alloc(mem, n ? n : 1);
 
@@ -465,11 +465,11 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 		if (charset_to_utf8(pc->text, s, n, as_it_is ? NULL : &p->converted) < n)
 			return no_text(p, pc, s, n, e);
 		if (!as_it_is) {
-			v->s = kept(mem, p->converted.buf, p->converted.len);
+			v->s = keep_bytes(mem, p->converted.buf, p->converted.len);
 			return 0;
 		}
 	}
-	v->s = kept(mem, s, n);
+	v->s = keep_bytes(mem, s, n);
 	if (pc->type == COL_STRING &&
 	    (p->row[pc->out].charset.n == 6 && !memcmp(p->row[pc->out].charset.p, "binary", 6))) {
 		char *full; /* BINARY(n): the event leaves its trailing zero bytes out */
@@ -546,7 +546,7 @@ static int field_value(struct row_plan *p, const struct plan_column *pc, const u
 		if (len < 0)
 			return damaged_at(p, pc, "no value of its type", e);
 		v->kind = REDO_STR;
-		v->s = kept(mem, text, (size_t)len);
+		v->s = keep_bytes(mem, text, (size_t)len);
 		return 0;
 	case COL_VARCHAR:
 	case COL_JSON:
@@ -607,7 +607,7 @@ int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_
 	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
 
 	if (n < (p->n_row + 7) / 8)
-		return damaged(p, "cut off", e);
+		return refuse_damaged(p, "cut off", e);
 	for (uint32_t i = 0; i < p->map.n_columns; i++) {
 		const struct plan_column *pc = &p->columns[i];
 		struct redo_column *c = &out[pc->out < 0 ? 0 : pc->out];
@@ -623,10 +623,10 @@ int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_
 		}
 		size = table_map_field_bytes(&pc->map, q, (size_t)(end - q), &prefix);
 		if (size < 0)
-			return damaged(p, "cut off", e);
+			return refuse_damaged(p, "cut off", e);
 		if (field_value(p, pc, q, (size_t)size, prefix, mem, &c->value, e) < 0)
 			return e->kind == ERR_UNSUPPORTED ? of_row(p, image, n, e) : -1;
 		q += size;
 	}
-	return q == end ? 0 : damaged(p, "bytes behind its last column", e);
+	return q == end ? 0 : refuse_damaged(p, "bytes behind its last column", e);
 }

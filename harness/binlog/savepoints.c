@@ -107,7 +107,7 @@ void savepoints_set(struct savepoints *s, const char *name)
 	s->any = true;
 }
 
-static int failed(const struct savepoints *s, struct err *e)
+static int has_failed(const struct savepoints *s, struct err *e)
 {
 	return err_sys(e, "a transaction with savepoints, in %s", s->tmp_dir);
 }
@@ -118,7 +118,7 @@ static int to_file(struct savepoints *s, struct err *e)
 		return -1;
 	if (fseeko(s->file, (off_t)s->file_bytes, SEEK_SET) ||
 	    fwrite(s->tail.buf, 1, s->tail.len, s->file) != s->tail.len || fflush(s->file))
-		return failed(s, e);
+		return has_failed(s, e);
 	s->file_bytes += s->tail.len;
 	strbuf_reset(&s->tail);
 	return 0;
@@ -157,7 +157,7 @@ static int read_tape(struct savepoints *s, uint64_t at, size_t n, struct strbuf 
 		ssize_t got = pread(fileno(s->file), out->buf + had, n, (off_t)at);
 
 		if (got <= 0)
-			return got < 0 ? failed(s, e)
+			return got < 0 ? has_failed(s, e)
 				       : err_set(e, ERR_IO, 0,
 						 "the file of a transaction with savepoints is cut off");
 		had += (size_t)got;
@@ -209,7 +209,7 @@ static int cut(struct savepoints *s, uint64_t at, struct err *e)
 	}
 	strbuf_reset(&s->tail);
 	s->file_bytes = at;
-	return ftruncate(fileno(s->file), (off_t)at) < 0 ? failed(s, e) : 0;
+	return ftruncate(fileno(s->file), (off_t)at) < 0 ? has_failed(s, e) : 0;
 }
 
 int savepoints_rollback(struct savepoints *s, const char *name, struct err *e)

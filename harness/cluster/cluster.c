@@ -147,7 +147,7 @@ struct feed *cluster_feed(struct cluster *c)
 	return c->feed;
 }
 
-static int cant(const struct cluster *c, struct err *e, const char *what)
+static int refuse_verb(const struct cluster *c, struct err *e, const char *what)
 {
 	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name,
 		       c->ground->name, what);
@@ -156,7 +156,7 @@ static int cant(const struct cluster *c, struct err *e, const char *what)
 int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	if (!c->ops->set_gc)
-		return cant(c, e, "switch garbage collection");
+		return refuse_verb(c, e, "switch garbage collection");
 	if (!c->gc_asked && c->ops->get_gc) {
 		if (c->ops->get_gc(c, &c->gc_was, e) < 0)
 			return err_wrap(e, "%s: garbage collection", c->name);
@@ -180,7 +180,7 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	int rc;
 
 	if (!cluster_can(c, ABLE_BACKUP))
-		return cant(c, e, "back up");
+		return refuse_verb(c, e, "back up");
 	if (c->ops->backup)
 		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
 		       err_wrap(e, "backup of %s", c->name) : 0;
@@ -213,7 +213,7 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	int rc;
 
 	if (!cluster_can(c, ABLE_RESTORE))
-		return cant(c, e, "restore");
+		return refuse_verb(c, e, "restore");
 	if (c->ops->restore && c->ops->restore(c, uri, &o, r, e) < 0)
 		return cluster_explain(c, e), err_wrap(e, "restore on %s", c->name);
 	if (c->ops->restore)
@@ -253,13 +253,13 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 	if (o->sink_port)
 		f.sink.port = o->sink_port;
 	if (!cluster_can(c, ABLE_CHANGEFEED))
-		return cant(c, e, "run a changefeed");
+		return refuse_verb(c, e, "run a changefeed");
 	for (size_t i = 0; *slot && i < CLUSTER_FEEDS_MAX - 1; i++) {
 		slot = &c->more[i].feed;
 		number = &c->more[i].number;
 	}
 	if (o->syncpoint_ms && !c->ops->changefeed)
-		return cant(
+		return refuse_verb(
 			c, e,
 			"make syncpoints, which are TiCDC's: stop the load and compare at rest");
 	if (c->feeding)
@@ -413,7 +413,7 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 	int64_t at;
 
 	if (!cluster_can(c, ABLE_KILL))
-		return cant(c, e, "be killed");
+		return refuse_verb(c, e, "be killed");
 	if (c->ops->kill(c, part, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "kill %s", c->name);
 	c->dead = c->dead || part == CLUSTER_ALL;
@@ -462,7 +462,7 @@ int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char 
 			    const char *redo_uri, struct err *e)
 {
 	if (!c->ops->find_changefeed)
-		return cant(c, e, "follow a changefeed that others made");
+		return refuse_verb(c, e, "follow a changefeed that others made");
 	if (cluster_feeds(c))
 		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already", c->name);
 	c->feed_number = ++c->feeds;
@@ -479,7 +479,7 @@ int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, stru
 	int64_t at;
 
 	if (!c->ops->interrupt)
-		return cant(c, e, "be interrupted (Ctrl+C)");
+		return refuse_verb(c, e, "be interrupted (Ctrl+C)");
 	if (c->ops->interrupt(c, d, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "interrupt %s", c->name);
 	c->dead = true;
@@ -596,7 +596,7 @@ static int pit_open(struct pit *p, const struct cluster *c, const struct cluster
 	*p = (struct pit){ 0 };
 	for (size_t i = 0; i < 2; i++)
 		if (!both[i]->ground->here || both[i]->ground->tidb || !both[i]->map)
-			return cant(both[i], e, "go back by binary logs");
+			return refuse_verb(both[i], e, "go back by binary logs");
 	p->data = xstrfmt("%s/data", source->dir);
 	p->conf = xstrfmt("%s/client.cnf", c->dir);
 	p->sql = xstrfmt("%s/point-in-time.sql", c->dir);
@@ -619,7 +619,7 @@ int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e)
 	int rc = -1;
 
 	if (!c->ground->here || c->ground->tidb || !c->map) {
-		cant(c, e, "stream its binary logs");
+		refuse_verb(c, e, "stream its binary logs");
 		goto out;
 	}
 	if (c->log_backup) {
@@ -694,7 +694,7 @@ const char *cluster_stands_in(const struct cluster *c)
 int cluster_pause(struct cluster *c, bool paused, struct err *e)
 {
 	if (!c->ops->pause)
-		return cant(c, e, "be paused");
+		return refuse_verb(c, e, "be paused");
 	return c->ops->pause(c, paused, e) < 0
 		       ? err_wrap(e, "%s %s", paused ? "pause" : "resume", c->name)
 		       : 0;
@@ -703,7 +703,7 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	if (!c->ops->stop)
-		return cant(c, e, "stop a cluster");
+		return refuse_verb(c, e, "stop a cluster");
 	c->dead = true;
 	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
 }
@@ -711,7 +711,7 @@ int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
 {
 	if (!cluster_can(c, ABLE_EXAMINE))
-		return cant(c, e, "be examined after its death");
+		return refuse_verb(c, e, "be examined after its death");
 	return c->ops->examine(c, d, ep, e) < 0 ? err_wrap(e, "examine %s", c->name) : 0;
 }
 

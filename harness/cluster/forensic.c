@@ -174,7 +174,7 @@ static struct feed_table *table_of(struct forensic *b, const struct redo_row *ro
 	return &b->table[b->n_tables++];
 }
 
-static XXH128_hash_t *slot(struct forensic *b, XXH128_hash_t h)
+static XXH128_hash_t *find_slot(struct forensic *b, XXH128_hash_t h)
 {
 	size_t i = (size_t)h.low64 & (b->room - 1);
 
@@ -204,10 +204,10 @@ static int first_time(struct forensic *b, const struct feed_table *t, const stru
 		b->seen = xcalloc(b->room, sizeof(*b->seen));
 		for (size_t i = 0; i < old.room; i++)
 			if (old.seen[i].low64 || old.seen[i].high64)
-				*slot(b, old.seen[i]) = old.seen[i];
+				*find_slot(b, old.seen[i]) = old.seen[i];
 		free(old.seen);
 	}
-	at = slot(b, h);
+	at = find_slot(b, h);
 	if (at->low64 || at->high64)
 		return 0;
 	*at = h;

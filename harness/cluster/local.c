@@ -249,7 +249,7 @@ static bool log_says(const struct cluster *c, const char *what)
 	return yes;
 }
 
-static int died(struct cluster *c, struct err *e)
+static int has_died(struct cluster *c, struct err *e)
 {
 	struct strbuf tail = STRBUF_INIT;
 	char *log = log_path(c);
@@ -264,7 +264,7 @@ static int died(struct cluster *c, struct err *e)
 }
 
 /* A real query answers. */
-static int ready(const struct cluster *c, struct err *e)
+static int is_ready(const struct cluster *c, struct err *e)
 {
 	struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), e);
 	uint64_t one = 0;
@@ -279,12 +279,12 @@ static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	for (int tries = 1; !ready(c, &why);) {
+	for (int tries = 1; !is_ready(c, &why);) {
 		if (!proc_running(c->server)) {
 			/* Somebody outside took the port between our choice and the server's bind:
 			 * another one. */
 			if (tries++ >= START_TRIES || !log_says(c, "Address already in use"))
-				return died(c, e);
+				return has_died(c, e);
 			port_release(c->port);
 			c->port = -1;
 			if (spawn_server(c, e) < 0)
@@ -307,7 +307,7 @@ static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
 }
 
 /* Complete when the port refuses. */
-static int refuses(struct cluster *c, struct err *e)
+static int port_refuses(struct cluster *c, struct err *e)
 {
 	struct deadline d = deadline_in_ms(REFUSE_MS);
 
@@ -353,7 +353,7 @@ static int local_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns,
 	sampler_end(c);
 	if (c->map && tso_map_refresh(c->map, e) < 0)
 		return -1;
-	return refuses(c, e);
+	return port_refuses(c, e);
 }
 
 static int local_pause(struct cluster *c, bool paused, struct err *e)
@@ -391,7 +391,7 @@ static void local_release(struct cluster *c)
 
 /* A server that was killed answers while it still rolls back what it found in flight: such
  * transactions have no client. */
-static int recovered(const struct sql_endpoint *ep, struct deadline d, struct err *e)
+static int wait_recovered(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
 	struct sql *s = sql_open(ep, d, e);
 	uint64_t left = 1;
@@ -474,7 +474,7 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 			goto out;
 		}
 	}
-	rc = recovered(ep, d, e);
+	rc = wait_recovered(ep, d, e);
 out:
 	if (rc < 0)
 		local_examine_end(c);

@@ -80,7 +80,7 @@ static bool is_plain(const struct redo_column *c)
 }
 
 /* Can its value be asked for by equality? */
-static bool finds(const struct redo_column *c)
+static bool is_findable(const struct redo_column *c)
 {
 	return is_plain(c) && c->type != COL_FLOAT && c->type != COL_DOUBLE && c->type != COL_JSON;
 }
@@ -107,7 +107,7 @@ static void add_condition(struct strbuf *out, const struct redo_row *row)
 	for (uint32_t i = 0; i < row->n_pre_columns; i++) {
 		bool stays = i < row->n_columns && value_same(&c[i].value, &row->columns[i].value);
 
-		if (!finds(&c[i]) || (stays && !(c[i].flag & COLF_HANDLE_KEY)))
+		if (!is_findable(&c[i]) || (stays && !(c[i].flag & COLF_HANDLE_KEY)))
 			continue;
 		strbuf_addstr(out, sep);
 		add_name(out, &c[i].name);
@@ -261,7 +261,7 @@ uint64_t lost_gone(const struct lost *l, uint64_t after)
 	return n;
 }
 
-static int shut(FILE *f, const char *path, bool keep, struct err *e)
+static int close_file(FILE *f, const char *path, bool keep, struct err *e)
 {
 	if (!f)
 		return 0;
@@ -274,9 +274,9 @@ static int shut(FILE *f, const char *path, bool keep, struct err *e)
 
 int lost_close(struct lost *l, struct err *e)
 {
-	int rc = shut(l->jsonl, l->o->lost_jsonl, l->transactions > 0, e);
+	int rc = close_file(l->jsonl, l->o->lost_jsonl, l->transactions > 0, e);
 
-	if (shut(l->sql, l->o->lost_sql, l->transactions > 0, e) < 0)
+	if (close_file(l->sql, l->o->lost_sql, l->transactions > 0, e) < 0)
 		rc = -1;
 	verify_close(&l->ledger);
 	json_decref(l->changes);

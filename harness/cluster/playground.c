@@ -29,7 +29,7 @@ static char pinned[64];
 
 /* ---- what is where */
 
-static void url(char *out, size_t room, const struct playground_address *a, unsigned port)
+static void make_url(char *out, size_t room, const struct playground_address *a, unsigned port)
 {
 	snprintf(out, room, strchr(a->host, ':') ? "http://[%s]:%u" : "http://%s:%u", a->host,
 		 port ? port : a->port);
@@ -47,12 +47,12 @@ static int find_parts(struct cluster *c, const struct playground_text *said, str
 		const struct playground_component *k = &found[i].is;
 
 		if (k->kind == PLAYGROUND_PD && !t->pd[0])
-			url(t->pd, sizeof(t->pd), &k->address, 0);
+			make_url(t->pd, sizeof(t->pd), &k->address, 0);
 		else if (k->kind == PLAYGROUND_TICDC && !t->ticdc[0])
-			url(t->ticdc, sizeof(t->ticdc), &k->address, 0);
+			make_url(t->ticdc, sizeof(t->ticdc), &k->address, 0);
 		else if (k->kind == PLAYGROUND_TIDB && k->address.port == said->sql[0].port) {
 			tidb = true;
-			url(t->status, sizeof(t->status), &k->address, k->status_port);
+			make_url(t->status, sizeof(t->status), &k->address, k->status_port);
 		}
 	}
 	if (!tidb) /* any listener counts as ready to playground */
@@ -62,7 +62,7 @@ static int find_parts(struct cluster *c, const struct playground_text *said, str
 			"another program listens there",
 			said->sql[0].host, said->sql[0].port);
 	if (!t->pd[0] && said->pd.port)
-		url(t->pd, sizeof(t->pd), &said->pd, 0);
+		make_url(t->pd, sizeof(t->pd), &said->pd, 0);
 	if (!t->pd[0] || (c->size.ticdc && !t->ticdc[0]))
 		return err_set(
 			e, ERR_ENV, 0,
@@ -301,7 +301,7 @@ static void component_words(const struct playground *p, const char *log, struct 
 }
 
 /* -1: it can't come up any more, in tiup's own words. */
-static int failed(struct cluster *c, const struct playground_text *said, struct err *e)
+static int has_failed(struct cluster *c, const struct playground_text *said, struct err *e)
 {
 	struct playground *p = c->own;
 	struct strbuf more = STRBUF_INIT;
@@ -332,7 +332,7 @@ static int still_starts(struct cluster *c, struct err *e)
 	struct playground_text said;
 
 	return read_log(((struct playground *)c->own)->log, &said, e) < 0 ? -1
-									  : failed(c, &said, e);
+									  : has_failed(c, &said, e);
 }
 
 static int playground_start_wait(struct cluster *c, struct deadline d, struct err *e)
@@ -343,7 +343,7 @@ static int playground_start_wait(struct cluster *c, struct deadline d, struct er
 	int rc = -1;
 
 	for (;;) { /* the banner comes before dsn is written: both */
-		if (read_log(p->log, &said, e) < 0 || failed(c, &said, e) < 0)
+		if (read_log(p->log, &said, e) < 0 || has_failed(c, &said, e) < 0)
 			goto out;
 		if (said.started && fs_exists(dsn))
 			break;
@@ -568,7 +568,7 @@ static int playground_health(struct cluster *c, struct err *e)
 		if (read_log(p->log, &said, NULL) == 0 && said.quit[0]) {
 			struct err why = ERR_INIT;
 
-			failed(c, &said, &why);
+			has_failed(c, &said, &why);
 			snprintf(p->dead, sizeof(p->dead), "%s", why.text);
 		}
 	}

@@ -58,7 +58,7 @@ struct newest {
 	char text[64];
 };
 
-static int newer(void *arg, const char *name, struct err *e)
+static int keep_newer(void *arg, const char *name, struct err *e)
 {
 	struct newest *best = arg;
 	unsigned v[3];
@@ -78,7 +78,7 @@ char *playground_cached(const char *component)
 	struct newest best = { 0 };
 
 	if (fs_exists(dir))
-		fs_list(dir, newer, &best, NULL);
+		fs_list(dir, keep_newer, &best, NULL);
 	free(home);
 	free(dir);
 	return best.text[0] ? xstrdup(best.text) : NULL;

@@ -88,8 +88,8 @@ static int by_port(const void *a, const void *b)
 
 /* Those that are meant, in the order of their ports: playground gives these in the order of its
  * numbers. */
-static unsigned chosen(const struct playground *p, enum cluster_part part, int which,
-		       struct component out[PLAYGROUND_COMPONENTS_MAX])
+static unsigned choose_components(const struct playground *p, enum cluster_part part, int which,
+				  struct component out[PLAYGROUND_COMPONENTS_MAX])
 {
 	unsigned n = p ? playground_components(p, out) : 0, kept = 0,
 		 leader = p && which == CLUSTER_LEADER ? leading_port(&p->tidb, part) : 0;
@@ -130,7 +130,7 @@ static void choose_another(struct cluster *c)
 	const enum cluster_part part[] = { CLUSTER_PD, CLUSTER_FEED };
 
 	for (unsigned i = 0; i < 2; i++) {
-		unsigned n = chosen(p, part[i], CLUSTER_EACH, left),
+		unsigned n = choose_components(p, part[i], CLUSTER_EACH, left),
 			 port = at[i][0] ? (unsigned)strtoul(strrchr(at[i], ':') + 1, NULL, 10) : 0;
 		bool lives = false;
 
@@ -140,7 +140,7 @@ static void choose_another(struct cluster *c)
 			snprintf(at[i], sizeof(t->pd), "http://%s:%u", left[0].is.address.host,
 				 left[0].is.address.port);
 	}
-	unsigned n = chosen(p, CLUSTER_SERVER, CLUSTER_EACH, left);
+	unsigned n = choose_components(p, CLUSTER_SERVER, CLUSTER_EACH, left);
 
 	for (unsigned k = 0; k < n; k++)
 		if (left[k].is.address.port == c->ep.port)
@@ -157,7 +157,7 @@ void playground_part_died(struct cluster *c, enum cluster_part part)
 	struct component left[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
 
-	if (part == CLUSTER_FEED && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, left))
+	if (part == CLUSTER_FEED && !choose_components(p, CLUSTER_FEED, CLUSTER_EACH, left))
 		c->feeding = false;
 	choose_another(c);
 	/* what playground says of that component is no news */
@@ -171,7 +171,7 @@ int playground_kill_part(struct cluster *c, enum cluster_part part, int which, i
 	struct component found[PLAYGROUND_COMPONENTS_MAX], now[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
 	struct deadline d = deadline_in_ms(PLAYGROUND_KILL_MS);
-	unsigned n = chosen(p, part, which, found), killed = 0;
+	unsigned n = choose_components(p, part, which, found), killed = 0;
 	bool left = true;
 
 	if (part == CLUSTER_FEED && n)
@@ -209,7 +209,7 @@ unsigned playground_procs(struct cluster *c, enum cluster_part part, int which,
 	static const char *const words[] = { "pd", "tikv", "tidb", "ticdc", "component" };
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
-	unsigned n = 0, k = chosen(p, part, which, found);
+	unsigned n = 0, k = choose_components(p, part, which, found);
 
 	if (part == CLUSTER_FEED && k)
 		remember_ticdc(p, found[0].pid);
@@ -272,7 +272,7 @@ int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, st
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
 
-	if (p->ticdc_argv.len && !chosen(p, CLUSTER_FEED, CLUSTER_EACH, found) &&
+	if (p->ticdc_argv.len && !choose_components(p, CLUSTER_FEED, CLUSTER_EACH, found) &&
 	    start_ticdc_again(c, e) < 0)
 		return -1;
 	return tidb_cluster_changefeed(c, o, e);

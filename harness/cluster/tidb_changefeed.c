@@ -124,8 +124,8 @@ void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
 }
 
 /* tiup cdc:v5.4.0 cli changefeed VERB …; what it printed is appended to out. */
-static int cli(struct tidb_cluster *t, const char *const *args, const char *what,
-	       struct strbuf *out, struct err *e)
+static int run_cli(struct tidb_cluster *t, const char *const *args, const char *what,
+		   struct strbuf *out, struct err *e)
 {
 	char *argv[24];
 	struct err why = ERR_INIT;
@@ -163,7 +163,7 @@ static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct
 	snprintf(what, sizeof(what), "create changefeed %s", o->id);
 	ticdc_config_text(o, t->version, &text);
 	if (fs_write_atomic(config, text.buf, text.len, 0600, e) == 0 &&
-	    cli(t, args, what, &out, e) == 0)
+	    run_cli(t, args, what, &out, e) == 0)
 		rc = ticdc_create_parse(f, out.buf, out.len, e);
 	strbuf_release(&text);
 	strbuf_release(&out);
@@ -208,8 +208,8 @@ static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
 		return ask_api(t, f, e);
 	pd = xstrfmt("--pd=%s", t->pd);
 	id = xstrfmt("--changefeed-id=%s", t->feed_id);
-	rc = cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL },
-		 "query the changefeed", &out, e);
+	rc = run_cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL },
+		     "query the changefeed", &out, e);
 	if (rc == 0)
 		rc = ticdc_feed_parse(f, out.buf, out.len, e);
 	free(pd);
@@ -640,8 +640,8 @@ int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct er
 		return ticdc_pause(&api, t->feed_id, d, e);
 	pd = xstrfmt("--pd=%s", t->pd);
 	id = xstrfmt("--changefeed-id=%s", t->feed_id);
-	rc = cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL },
-		 "pause the changefeed", &out, e);
+	rc = run_cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL },
+		     "pause the changefeed", &out, e);
 	free(pd);
 	free(id);
 	strbuf_release(&out);

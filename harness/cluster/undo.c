@@ -30,7 +30,7 @@ struct undo {
 };
 static struct undo *left_here;
 
-static char *folder(void)
+static char *undo_folder(void)
 {
 	const char *own = getenv("DRTEST_UNDO"), *xdg = getenv("XDG_CACHE_HOME"),
 		   *home = getenv("HOME");
@@ -53,7 +53,7 @@ static const char *const kinds[] = {
 };
 #define IS_LEFT(kind) ((kind) >= UNDO_LEFT_FEED)
 
-static struct undo *known(enum undo_kind kind, const char *cluster, const char *name)
+static struct undo *find_known(enum undo_kind kind, const char *cluster, const char *name)
 {
 	struct undo *u = IS_LEFT(kind) ? left_here : NULL;
 
@@ -66,13 +66,13 @@ static struct undo *known(enum undo_kind kind, const char *cluster, const char *
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e)
 {
-	struct undo *u = known(kind, cluster, name);
+	struct undo *u = find_known(kind, cluster, name);
 	char *dir, file[PATH_MAX], *text = NULL;
 	int rc = -1;
 
 	if (u)
 		return u;
-	dir = folder();
+	dir = undo_folder();
 	u = xcalloc(1, sizeof(*u));
 	u->fd = -1;
 	if (!dir) {
@@ -280,7 +280,7 @@ out:
 
 int undo_work_off(void (*fn)(void *arg, const char *what), void *arg)
 {
-	char *dir = folder();
+	char *dir = undo_folder();
 	struct working w = { .dir = dir, .fn = fn, .arg = arg };
 
 	if (dir && fs_exists(dir))
@@ -535,7 +535,7 @@ out:
 int undo_remove_left(const char *clusters_file, bool dry_run,
 		     void (*fn)(void *arg, const char *what), void *arg, int *failed)
 {
-	char *dir = folder(), file[PATH_MAX];
+	char *dir = undo_folder(), file[PATH_MAX];
 	struct removing r = { .f = attach_used(),
 			      .dir = dir,
 			      .file = file,

@@ -384,7 +384,7 @@ void plan_release(struct plan *p)
 /* ---- the result ---- */
 
 /* A table whose rows were not all read on both sides must never count as equal. */
-static uint64_t unfinished(const struct plan *p)
+static uint64_t is_unfinished(const struct plan *p)
 {
 	uint64_t n = 0;
 
@@ -470,7 +470,7 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 		   int64_t start_ns)
 {
 	struct compare *c = &p->c;
-	uint64_t left = unfinished(p);
+	uint64_t left = is_unfinished(p);
 	bool nothing = !p->n_pairs && !r->views;
 
 	r->rows = c->rows;

@@ -187,7 +187,7 @@ static void by_tail(struct compare *c, struct compare_table *t, const struct lin
 		}
 }
 
-static int position(const struct table_schema *t, const char *name)
+static int column_position(const struct table_schema *t, const char *name)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
 		if (!strcmp(t->columns[i].name, name))
@@ -200,7 +200,7 @@ static void common_names(struct strbuf *out, const struct table_schema *t,
 			 const struct table_schema *other)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (position(other, t->columns[i].name) >= 0) {
+		if (column_position(other, t->columns[i].name) >= 0) {
 			strbuf_addstr(out, out->len ? "," : "columns ");
 			sql_add_name(out, t->columns[i].name);
 		}
@@ -271,7 +271,7 @@ static void by_fields(struct compare *c, struct compare_table *t, const struct t
 	struct strbuf x = STRBUF_INIT, y = STRBUF_INIT;
 
 	for (size_t i = 0; i < a->n_columns; i++) {
-		int j = position(b, a->columns[i].name);
+		int j = column_position(b, a->columns[i].name);
 
 		describe(&x, &a->columns[i]);
 		if (j >= 0)
@@ -280,7 +280,7 @@ static void by_fields(struct compare *c, struct compare_table *t, const struct t
 			report(c, t, x.buf, j < 0 ? NULL : y.buf);
 	}
 	for (size_t j = 0; j < b->n_columns; j++)
-		if (position(a, b->columns[j].name) < 0) {
+		if (column_position(a, b->columns[j].name) < 0) {
 			describe(&y, &b->columns[j]);
 			report(c, t, NULL, y.buf);
 		}
@@ -313,12 +313,12 @@ static bool put_in_order(const struct table_schema *a, struct table_schema *b)
 	if (a->n_columns != b->n_columns)
 		return false;
 	for (size_t i = 0; i < a->n_columns; i++)
-		if (position(b, a->columns[i].name) < 0)
+		if (column_position(b, a->columns[i].name) < 0)
 			return false;
 	columns = xcalloc(b->n_columns + 1, sizeof(*columns));
 	to = xcalloc(b->n_columns + 1, sizeof(*to));
 	for (size_t i = 0; i < a->n_columns; i++) {
-		int from = position(b, a->columns[i].name);
+		int from = column_position(b, a->columns[i].name);
 
 		columns[i] = b->columns[from];
 		to[from] = (int)i;

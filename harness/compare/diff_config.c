@@ -20,7 +20,7 @@ struct reader {
 	struct err *e;
 };
 
-static int wrong(const struct reader *r, const struct toml_value *v, const char *what)
+static int refuse_value(const struct reader *r, const struct toml_value *v, const char *what)
 {
 	return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s%s%s", r->path, v->line, v->key ? v->key : "",
 		       v->key ? ": " : "", what);
@@ -41,9 +41,9 @@ static bool is_key(const struct toml_value *v, const char *key)
 static int text_of(const struct reader *r, const struct toml_value *v, char *out, size_t room)
 {
 	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
-		return wrong(r, v, "a \"text\" is wanted");
+		return refuse_value(r, v, "a \"text\" is wanted");
 	if (v->text_len >= room)
-		return wrong(r, v, "too long");
+		return refuse_value(r, v, "too long");
 	memcpy(out, v->text, v->text_len + 1);
 	return 0;
 }
@@ -51,13 +51,13 @@ static int text_of(const struct reader *r, const struct toml_value *v, char *out
 static int copy_text(const struct reader *r, const struct toml_value *v, char **out)
 {
 	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
-		return wrong(r, v, "a \"text\" is wanted");
+		return refuse_value(r, v, "a \"text\" is wanted");
 	free(*out);
 	*out = xstrdup(v->text);
 	return 0;
 }
 
-static int whole(const struct reader *r, const struct toml_value *v, int64_t max, int64_t *out)
+static int read_whole(const struct reader *r, const struct toml_value *v, int64_t max, int64_t *out)
 {
 	if (v->kind != TOML_INTEGER || v->integer < 0 || v->integer > max)
 		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: a number is wanted, 0 to %" PRId64,
@@ -66,10 +66,10 @@ static int whole(const struct reader *r, const struct toml_value *v, int64_t max
 	return 0;
 }
 
-static int truth(const struct reader *r, const struct toml_value *v, bool *out)
+static int read_bool(const struct reader *r, const struct toml_value *v, bool *out)
 {
 	if (v->kind != TOML_TRUTH)
-		return wrong(r, v, "true or false is wanted");
+		return refuse_value(r, v, "true or false is wanted");
 	*out = v->truth;
 	return 0;
 }
@@ -77,17 +77,17 @@ static int truth(const struct reader *r, const struct toml_value *v, bool *out)
 static int is_text_list(const struct reader *r, const struct toml_value *v)
 {
 	if (v->kind != TOML_LIST)
-		return wrong(r, v, "a list is wanted: [\"…\"]");
+		return refuse_value(r, v, "a list is wanted: [\"…\"]");
 	for (size_t i = 0; i < v->n; i++)
 		if (v->child[i].kind != TOML_TEXT ||
 		    strlen(v->child[i].text) != v->child[i].text_len)
-			return wrong(r, v, "a list of texts is wanted");
+			return refuse_value(r, v, "a list of texts is wanted");
 	return 0;
 }
 
 static int is_table(const struct reader *r, const struct toml_value *v)
 {
-	return v->kind == TOML_TABLE ? 0 : wrong(r, v, "a [section] is wanted");
+	return v->kind == TOML_TABLE ? 0 : refuse_value(r, v, "a [section] is wanted");
 }
 
 /* [section.name] */
@@ -113,7 +113,8 @@ static int filter_of(const struct reader *r, const struct toml_value *v, struct 
 
 /* ---- sections ---- */
 
-static int security(const struct reader *r, const struct toml_value *t, struct sql_endpoint *ep)
+static int read_security(const struct reader *r, const struct toml_value *t,
+			 struct sql_endpoint *ep)
 {
 	if (is_table(r, t) < 0)
 		return -1;
@@ -159,7 +160,7 @@ static int add_route(const struct reader *r, const struct toml_value *name)
 		if (copy_text(r, v, field) < 0)
 			return -1;
 	}
-	return *route->schema_pattern ? 0 : wrong(r, t, "schema-pattern is wanted");
+	return *route->schema_pattern ? 0 : refuse_value(r, t, "schema-pattern is wanted");
 }
 
 static int add_routes(const struct reader *r, const struct toml_value *v)
@@ -180,7 +181,7 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 	if (is_key(v, "host"))
 		return text_of(r, v, ep->host, sizeof(ep->host));
 	if (is_key(v, "port")) {
-		if (whole(r, v, 65535, &n) < 0)
+		if (read_whole(r, v, 65535, &n) < 0)
 			return -1;
 		ep->port = (unsigned)n;
 		return 0;
@@ -192,10 +193,10 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 	if (is_key(v, "snapshot"))
 		return copy_text(r, v, snapshot);
 	if (is_key(v, "security"))
-		return security(r, v, ep);
+		return read_security(r, v, ep);
 	if (is_key(v, "route-rules")) {
 		if (!upstream && v->kind == TOML_LIST && v->n)
-			return wrong(
+			return refuse_value(
 				r, v,
 				"routes are for a source: the target's tables have the names that are compared");
 		return add_routes(r, v);
@@ -262,7 +263,7 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 			for (size_t k = 0; k < v->n && rc == 0; k++)
 				to->ignore[to->n_ignore++] = xstrdup(v->child[k].text);
 		} else if (is_key(v, "chunk-size")) {
-			rc = whole(r, v, 10000000, &n);
+			rc = read_whole(r, v, 10000000, &n);
 			c->chunk_rows = n ? (uint64_t)n : c->chunk_rows;
 		} else if (!is_key(v, "index-fields") &&
 			   !is_key(v, "collation")) { /* how chunks are cut; texts are compared byte
@@ -271,7 +272,7 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 		}
 	}
 	if (rc == 0 && (!to->tables || table_filter_is_empty(to->tables)))
-		rc = wrong(r, t, "target-tables are wanted");
+		rc = refuse_value(r, t, "target-tables are wanted");
 	if (to->condition && !*to->condition) {
 		free(to->condition);
 		to->condition = NULL;
@@ -293,12 +294,12 @@ static int read_task(const struct reader *r, const struct toml_value **up,
 		} else if (is_key(v, "source-instances")) {
 			rc = is_text_list(r, v);
 			if (rc == 0 && v->n > 1)
-				rc = wrong(
+				rc = refuse_value(
 					r, v,
 					"several sources are not supported: compare one after the other");
 			*up = rc == 0 && v->n ? &v->child[0] : NULL;
 		} else if (is_key(v, "target-instance")) {
-			rc = v->kind == TOML_TEXT ? 0 : wrong(r, v, "a \"text\" is wanted");
+			rc = v->kind == TOML_TEXT ? 0 : refuse_value(r, v, "a \"text\" is wanted");
 			*down = v;
 		} else if (is_key(v, "target-check-tables")) {
 			rc = filter_of(r, v, &c->filter);
@@ -334,30 +335,31 @@ static int read_top(struct reader *r, const struct toml_value *v)
 		return is_table(r, v);
 	}
 	if (is_key(v, "check-thread-count")) {
-		if (whole(r, v, 64, &n) < 0)
+		if (read_whole(r, v, 64, &n) < 0)
 			return -1;
 		c->threads = (unsigned)n;
 		return 0;
 	}
 	if (is_key(v, "export-fix-sql")) {
-		if (truth(r, v, &yes) < 0)
+		if (read_bool(r, v, &yes) < 0)
 			return -1;
 		c->no_fix = !yes;
 		return 0;
 	}
 	if (is_key(v, "check-struct-only"))
-		return truth(r, v, &c->struct_only);
+		return read_bool(r, v, &c->struct_only);
 	if (is_key(v, "check-data-only"))
-		return truth(r, v, &c->data_only);
+		return read_bool(r, v, &c->data_only);
 	if (is_key(v, "skip-non-existing-table"))
-		return truth(r, v, &c->skip_missing);
+		return read_bool(r, v, &c->skip_missing);
 	if (is_key(v, "splitter-strategy"))
 		return 0; /* how chunks are cut changes no result */
 	if (is_key(v, "dm-addr") || is_key(v, "dm-task"))
 		return v->kind == TOML_TEXT && !v->text_len
 			       ? 0
-			       : wrong(r, v,
-				       "a task of DM's is not supported: write its sources and routes here");
+			       : refuse_value(
+					 r, v,
+					 "a task of DM's is not supported: write its sources and routes here");
 	return v->kind == TOML_TABLE ? err_set(r->e, ERR_USAGE, 0,
 					       "%s:%u: sync_diff_inspector has no section '%.60s'",
 					       r->path, v->line, v->key)

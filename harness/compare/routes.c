@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <stdbool.h>
 
-static bool fits(const char *pattern, const char *name)
+static bool pattern_fits(const char *pattern, const char *name)
 {
 	return !fnmatch(pattern, name, FNM_CASEFOLD);
 }
@@ -20,8 +20,8 @@ int routes_apply(const struct routes *r, const char *db, const char *table, cons
 		const struct table_route *t = &r->route[i];
 		const struct table_route **best = *t->table_pattern ? &of_table : &of_db;
 
-		if (!fits(t->schema_pattern, db) ||
-		    (*t->table_pattern && !fits(t->table_pattern, table)))
+		if (!pattern_fits(t->schema_pattern, db) ||
+		    (*t->table_pattern && !pattern_fits(t->table_pattern, table)))
 			continue;
 		if (*best)
 			return err_set(e, ERR_USAGE, 0, "two routes fit %s.%s: %s.%s and %s.%s", db,

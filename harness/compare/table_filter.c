@@ -67,7 +67,7 @@ void table_filter_add_pattern(struct table_filter *f, const char *pattern)
 
 /* ---- sync_diff_inspector's rules ---- */
 
-static int wrong(struct err *e, const char *rule, const char *what)
+static int refuse_rule(struct err *e, const char *rule, const char *what)
 {
 	return err_set(e, ERR_USAGE, 0, "table rule '%.100s': %s", rule, what);
 }
@@ -80,7 +80,7 @@ static void add_literal(struct strbuf *out, char c)
 	strbuf_addch(out, (char)tolower((unsigned char)c));
 }
 
-static int quoted(const char **p, struct strbuf *out, const char *rule, struct err *e)
+static int take_quoted(const char **p, struct strbuf *out, const char *rule, struct err *e)
 {
 	char q = *(*p)++;
 
@@ -92,17 +92,17 @@ static int quoted(const char **p, struct strbuf *out, const char *rule, struct e
 		add_literal(out, **p);
 	}
 	if (!**p)
-		return wrong(e, rule, "a quoted name has no end");
+		return refuse_rule(e, rule, "a quoted name has no end");
 	(*p)++;
 	return 0;
 }
 
-static int bracket(const char **p, struct strbuf *out, const char *rule, struct err *e)
+static int take_bracket(const char **p, struct strbuf *out, const char *rule, struct err *e)
 {
 	const char *end = strchr(*p + 1, ']');
 
 	if (!end)
-		return wrong(e, rule, "'[' has no ']'");
+		return refuse_rule(e, rule, "'[' has no ']'");
 	for (; *p <= end; (*p)++)
 		strbuf_addch(out, (char)tolower((unsigned char)**p));
 	return 0;
@@ -110,7 +110,7 @@ static int bracket(const char **p, struct strbuf *out, const char *rule, struct 
 
 /* Go's regular expressions in POSIX's: classes by a letter, groups without a number. What POSIX
  * can't say is refused. */
-static int posix(const char **p, struct strbuf *out, const char *rule, struct err *e)
+static int add_posix(const char **p, struct strbuf *out, const char *rule, struct err *e)
 {
 	static const struct {
 		char letter;
@@ -136,7 +136,7 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 					as = in_class ? classes[i].inside : classes[i].outside;
 			if (!as &&
 			    (!c || isalnum((unsigned char)c) || (in_class && strchr("]^-\\", c))))
-				return wrong(
+				return refuse_rule(
 					e, rule,
 					"this escape of a regular expression is not supported");
 			if (as) {
@@ -150,7 +150,7 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 		}
 		if (!in_class && **p == '(' && (*p)[1] == '?') {
 			if ((*p)[2] != ':')
-				return wrong(
+				return refuse_rule(
 					e, rule,
 					"flags and names of groups are not supported in a regular expression");
 			*p += 2;
@@ -159,8 +159,9 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 		}
 		if (!in_class && **p == '?' && out->len && strchr("*+?}", out->buf[out->len - 1]) &&
 		    (out->len < 2 || out->buf[out->len - 2] != '\\'))
-			return wrong(e, rule,
-				     "lazy repetition is not supported in a regular expression");
+			return refuse_rule(
+				e, rule,
+				"lazy repetition is not supported in a regular expression");
 		if (**p == '[' && !in_class) {
 			in_class = true;
 			strbuf_addch(out, '[');
@@ -174,7 +175,7 @@ static int posix(const char **p, struct strbuf *out, const char *rule, struct er
 		strbuf_addch(out, **p);
 	}
 	if (!**p)
-		return wrong(e, rule, "a regular expression has no end");
+		return refuse_rule(e, rule, "a regular expression has no end");
 	(*p)++;
 	return 0;
 }
@@ -186,10 +187,10 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 	int rc = 0;
 
 	if (**p == '/') {
-		rc = posix(p, &out, rule, e);
+		rc = add_posix(p, &out, rule, e);
 		if (rc == 0 && regcomp(&part->regex, out.buf ? out.buf : "",
 				       REG_EXTENDED | REG_ICASE | REG_NOSUB))
-			rc = wrong(e, rule, "the regular expression can't be read");
+			rc = refuse_rule(e, rule, "the regular expression can't be read");
 		if (rc == 0)
 			part->kind = PART_REGEX;
 		strbuf_release(&out);
@@ -197,25 +198,25 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 	}
 	for (; rc == 0 && **p && **p != '.'; any = true) {
 		if (**p == '`' || **p == '"') {
-			rc = quoted(p, &out, rule, e);
+			rc = take_quoted(p, &out, rule, e);
 		} else if (**p == '[') {
-			rc = bracket(p, &out, rule, e);
+			rc = take_bracket(p, &out, rule, e);
 		} else if (**p == '\\') {
 			if (!(*p)[1])
-				rc = wrong(e, rule, "nothing stands behind '\\'");
+				rc = refuse_rule(e, rule, "nothing stands behind '\\'");
 			else
 				add_literal(&out, (*p)[1]);
 			*p += (*p)[1] ? 2 : 1;
 		} else if (**p == '*' || **p == '?') {
 			strbuf_addch(&out, *(*p)++);
 		} else if (isspace((unsigned char)**p) || **p == '#' || **p == '@' || **p == '/') {
-			rc = wrong(e, rule, "a name with such characters wants quotes");
+			rc = refuse_rule(e, rule, "a name with such characters wants quotes");
 		} else {
 			add_literal(&out, *(*p)++);
 		}
 	}
 	if (rc == 0 && !any)
-		rc = wrong(e, rule, "db.table is wanted");
+		rc = refuse_rule(e, rule, "db.table is wanted");
 	if (rc == 0)
 		part->pattern = strbuf_detach(&out);
 	strbuf_release(&out);
@@ -230,7 +231,7 @@ int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *
 	if (!*p || *p == '#')
 		return 0; /* a comment, as the filter has them */
 	if (*p == '@')
-		return wrong(e, rule, "rules from a file are not supported: write them here");
+		return refuse_rule(e, rule, "rules from a file are not supported: write them here");
 	r = add(f, rule);
 	if (*p == '!') {
 		r->leaves_out = true;
@@ -239,12 +240,12 @@ int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *
 	if (read_part(&p, &r->db, rule, e) < 0)
 		return -1;
 	if (*p != '.')
-		return wrong(e, rule, "db.table is wanted");
+		return refuse_rule(e, rule, "db.table is wanted");
 	p++;
 	if (read_part(&p, &r->table, rule, e) < 0)
 		return -1;
 	p += strspn(p, " \t");
-	return *p ? wrong(e, rule, "more than db.table") : 0;
+	return *p ? refuse_rule(e, rule, "more than db.table") : 0;
 }
 
 /* ---- asking ---- */
@@ -262,7 +263,7 @@ static bool part_matches(const struct part *p, const char *name)
 	return p->pattern && !fnmatch(p->pattern, small, 0);
 }
 
-static bool matches(const struct rule *r, const char *db, const char *table)
+static bool rule_matches(const struct rule *r, const char *db, const char *table)
 {
 	char name[520];
 
@@ -282,7 +283,7 @@ bool table_filter_has(struct table_filter *f, const char *db, const char *table)
 	bool in = f->n && f->rules[0].is_pattern && f->rules[0].leaves_out;
 
 	for (size_t i = 0; i < f->n; i++)
-		if (matches(&f->rules[i], db, table)) {
+		if (rule_matches(&f->rules[i], db, table)) {
 			f->rules[i].used = true;
 			in = !f->rules[i].leaves_out;
 		}

@@ -51,7 +51,7 @@ struct feed_ddls {
 	struct feed_server_id id;
 };
 
-static bool quits(struct feed_ddls *d)
+static bool is_quitting(struct feed_ddls *d)
 {
 	bool quit;
 
@@ -143,7 +143,7 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 			feed_log("warn", "the secondary does not answer, the log goes on: %s",
 				 e->text);
 		}
-		if (quits(d))
+		if (is_quitting(d))
 			return -1;
 		pause_a_little();
 	}
@@ -178,7 +178,7 @@ static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *o
 		if (e->kind == ERR_CONFLICT) {
 			feed_log("warn", "DDL: %s: again", e->text);
 			pause_a_little();
-			if (quits(d))
+			if (is_quitting(d))
 				return -1;
 			continue;
 		}
@@ -223,7 +223,7 @@ static void pending_free(struct pending *p)
 }
 
 /* Under the lock. */
-static void done(struct feed_ddls *d, enum ddl_outcome outcome, const struct err *why)
+static void set_done(struct feed_ddls *d, enum ddl_outcome outcome, const struct err *why)
 {
 	static const char *const how[] = { [DDL_RAN] = "applied",
 					   [DDL_BEFORE] = "done before",
@@ -276,7 +276,7 @@ static void *thread_main(void *arg)
 			look_at_view(d, d->head, &outcome, &why);
 		pthread_mutex_lock(&d->lock);
 		if (rc == 0)
-			done(d, outcome, &why);
+			set_done(d, outcome, &why);
 	}
 	if (rc < 0 && !d->quit)
 		d->error = e;

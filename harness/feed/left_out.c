@@ -158,7 +158,7 @@ struct names {
 	char db[DDL_NAME_MAX + 1], name[DDL_NAME_MAX + 1];
 };
 
-static bool word(struct lex *x, const char *what)
+static bool take_word(struct lex *x, const char *what)
 {
 	if (!lex_is(x, what))
 		return false;
@@ -184,13 +184,13 @@ static bool take_name(struct names *n)
 
 static void skip_exists_and_wait(struct lex *x)
 {
-	if (word(x, "IF")) {
-		word(x, "NOT");
-		word(x, "EXISTS");
+	if (take_word(x, "IF")) {
+		take_word(x, "NOT");
+		take_word(x, "EXISTS");
 	}
-	if (word(x, "WAIT"))
+	if (take_word(x, "WAIT"))
 		lex_next(x);
-	word(x, "NOWAIT");
+	take_word(x, "NOWAIT");
 }
 
 /* Behind the words that begin it: DROP [TEMPORARY] TABLE|VIEW|SEQUENCE, RENAME TABLE, ALTER ..
@@ -213,7 +213,7 @@ static bool begin(struct names *n, const struct binlog_txn *ddl)
 	return false;
 }
 
-static bool comma(struct lex *x)
+static bool take_comma(struct lex *x)
 {
 	bool is = x->kind == T_PUNCT && x->punct == ',';
 
@@ -234,9 +234,9 @@ bool left_out_is_about(const struct left_out *l, const struct binlog_txn *ddl)
 		if (left_out_reason(l, n.db, n.name))
 			return true;
 		skip_exists_and_wait(&n.x);
-		if (word(&n.x, "TO"))
+		if (take_word(&n.x, "TO"))
 			take_name(&n);
-	} while (comma(&n.x) && take_name(&n));
+	} while (take_comma(&n.x) && take_name(&n));
 	return false;
 }
 
@@ -257,8 +257,8 @@ void left_out_forget(struct left_out *l, const char *db, const char *name)
 	publish(l);
 }
 
-static void renamed(struct left_out *l, const char *db, const char *name, const char *new_db,
-		    const char *new_name)
+static void note_renamed(struct left_out *l, const char *db, const char *name, const char *new_db,
+			 const char *new_name)
 {
 	size_t i = find(l, db, name);
 
@@ -282,13 +282,13 @@ static void after_rename(struct left_out *l, const struct binlog_txn *ddl)
 		memcpy(name, n.name, sizeof(name));
 		skip_exists_and_wait(&n.x);
 		/* ALTER TABLE .. RENAME: the name that it gets is what the DDL is about */
-		if (!word(&n.x, "TO")) {
-			renamed(l, db, name, ddl->ddl_table_db, ddl->ddl_table);
+		if (!take_word(&n.x, "TO")) {
+			note_renamed(l, db, name, ddl->ddl_table_db, ddl->ddl_table);
 			return;
 		}
 		if (take_name(&n))
-			renamed(l, db, name, n.db, n.name);
-	} while (comma(&n.x) && take_name(&n));
+			note_renamed(l, db, name, n.db, n.name);
+	} while (take_comma(&n.x) && take_name(&n));
 }
 
 /* EXCHANGE PARTITION .. WITH TABLE x, CONVERT PARTITION .. TO TABLE x, CONVERT TABLE x TO
@@ -305,10 +305,10 @@ static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 	memcpy(db, n.db, sizeof(db));
 	memcpy(name, n.name, sizeof(name));
 	while (n.x.kind != T_END) {
-		with = word(&n.x, "WITH");
-		to = !with && word(&n.x, "TO");
-		convert = !with && !to && word(&n.x, "CONVERT");
-		if ((!with && !to && !convert) || !word(&n.x, "TABLE")) {
+		with = take_word(&n.x, "WITH");
+		to = !with && take_word(&n.x, "TO");
+		convert = !with && !to && take_word(&n.x, "CONVERT");
+		if ((!with && !to && !convert) || !take_word(&n.x, "TABLE")) {
 			if (!with && !to && !convert)
 				lex_next(&n.x);
 			continue;
@@ -379,7 +379,7 @@ void left_out_after(struct left_out *l, const struct binlog_txn *ddl)
 		if (begin(&n, ddl) && take_name(&n))
 			do
 				forget(l, n.db, n.name);
-			while (comma(&n.x) && take_name(&n));
+			while (take_comma(&n.x) && take_name(&n));
 		break;
 	case DDL_DROP_SCHEMA:
 		for (size_t i = l->n; i-- > 0;)

@@ -283,7 +283,7 @@ int feed_throttle(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-static void added(struct feed_run *r, size_t bytes)
+static void note_added(struct feed_run *r, size_t bytes)
 {
 	r->unflushed_bytes += bytes;
 	status_board_lock(r->board)->redo_bytes += bytes;
@@ -303,7 +303,7 @@ static int add_frames(struct feed_run *r, size_t records, tso_t ts, struct err *
 		return -1;
 	if (bytes > FLUSH_BYTES)
 		strbuf_release(&r->frame);
-	added(r, bytes);
+	note_added(r, bytes);
 	return 0;
 }
 
@@ -350,6 +350,6 @@ int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e)
 		return 0;
 	if (redo_writer_add(r->writer, &ev, e) < 0)
 		return -1;
-	added(r, ddl->query.n);
+	note_added(r, ddl->query.n);
 	return 0;
 }

@@ -110,7 +110,7 @@ static const struct table_schema *schema_ask(struct feed_run *r, struct sql *s, 
 }
 
 /* The primary's position: all that it has committed. */
-static int position(struct feed_run *r, uint64_t *seq, struct err *e)
+static int read_position(struct feed_run *r, uint64_t *seq, struct err *e)
 {
 	struct strbuf gtid = STRBUF_INIT;
 	int rc = sql_value(r->source, &gtid, e, "SELECT @@GLOBAL.gtid_binlog_pos");
@@ -129,7 +129,7 @@ static const struct table_schema *from_primary(struct feed_run *r, const char *d
 		feed_source(r, e) ? schema_ask(r, r->source, db, table, e) : NULL;
 	uint64_t seq = 0;
 
-	if (t && position(r, &seq, e) < 0) {
+	if (t && read_position(r, &seq, e) < 0) {
 		schema_drop(r, db, table);
 		t = NULL;
 	}
@@ -254,13 +254,13 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 	return NULL;
 }
 
-static struct feed_reached reached(struct feed_run *r)
+static struct feed_reached has_reached(struct feed_run *r)
 {
 	return (struct feed_reached){ feed_sink_progress(r->sink).checkpoint,
 				      feed_ddls_state(r->ddls).done };
 }
 
-static bool same(struct feed_reached a, struct feed_reached b)
+static bool same_reached(struct feed_reached a, struct feed_reached b)
 {
 	return a.checkpoint == b.checkpoint && a.ddls == b.ddls;
 }
@@ -269,10 +269,10 @@ static bool same(struct feed_reached a, struct feed_reached b)
  * stands still, -1: error. */
 static int wait_for_secondary(struct feed_run *r, struct err *e)
 {
-	struct feed_reached last = reached(r), now;
+	struct feed_reached last = has_reached(r), now;
 	struct deadline d = deadline_in_ms(STILL_MS);
 
-	if (same(last, r->stood_still))
+	if (same_reached(last, r->stood_still))
 		return 0;
 	while (!feed_stopping()) {
 		if (secondary_is_here(r)) {
@@ -282,8 +282,8 @@ static int wait_for_secondary(struct feed_run *r, struct err *e)
 		}
 		if (feed_service(r, e) < 0)
 			return -1;
-		now = reached(r);
-		if (!same(last, now)) {
+		now = has_reached(r);
+		if (!same_reached(last, now)) {
 			last = now;
 			d = deadline_in_ms(STILL_MS);
 		}
@@ -291,7 +291,7 @@ static int wait_for_secondary(struct feed_run *r, struct err *e)
 			break;
 		feed_sleep_ms(5);
 	}
-	r->stood_still = reached(r);
+	r->stood_still = has_reached(r);
 	return 0;
 }
 
@@ -380,7 +380,7 @@ void feed_schemas_read_to(struct feed_run *r, uint64_t seq)
 		binlog_forget_schemas(r->binlog);
 }
 
-static const struct table_schema *carried(const struct table_schema *t, struct err *e)
+static const struct table_schema *check_carried(const struct table_schema *t, struct err *e)
 {
 	if (t->create_sql && strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
 		err_set(e, ERR_UNSUPPORTED, 0, BINLOG_VERSIONED);
@@ -415,7 +415,7 @@ const struct table_schema *feed_schema_of(void *run, const char *db, const char 
 		err_wrap(e, "structure of %s.%s", db, table);
 		return NULL;
 	}
-	return carried(t, e);
+	return check_carried(t, e);
 }
 
 void feed_schemas_forget(struct feed_run *r)
@@ -432,7 +432,7 @@ void feed_schemas_forget(struct feed_run *r)
 }
 
 /* Does the statement name it, or its database? */
-static bool names(const struct binlog_txn *ddl, const char *db, const char *table)
+static bool statement_names(const struct binlog_txn *ddl, const char *db, const char *table)
 {
 	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
 	bool of_database = ddl->ddl_type == DDL_DROP_SCHEMA || ddl->ddl_type == DDL_SCHEMA_CHARSET;
@@ -449,13 +449,14 @@ int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct e
 {
 	for (size_t i = r->n_unsure; i-- > 0;)
 		/* from here on the primary may know it again */
-		if (names(ddl, r->unsure[i].db, r->unsure[i].table)) {
+		if (statement_names(ddl, r->unsure[i].db, r->unsure[i].table)) {
 			free(r->unsure[i].db);
 			free(r->unsure[i].table);
 			r->unsure[i] = r->unsure[--r->n_unsure];
 		}
 	for (struct feed_schema *f = r->schemas; f; f = f->next) {
-		if (f->by_map || f->horizon_seq < ddl->gtid_seq || !names(ddl, f->t.db, f->t.table))
+		if (f->by_map || f->horizon_seq < ddl->gtid_seq ||
+		    !statement_names(ddl, f->t.db, f->t.table))
 			continue;
 		begin_again(r, f->t.db, f->t.table, e);
 	}

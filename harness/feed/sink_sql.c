@@ -10,7 +10,7 @@
 
 #define KEY_SHOWN_MAX 200
 
-static bool is(const struct redo_bytes *b, const char *text)
+static bool bytes_are(const struct redo_bytes *b, const char *text)
 {
 	return b->n == strlen(text) && !memcmp(b->p, text, b->n);
 }
@@ -114,7 +114,7 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row,
 
 bool feed_table_fits(const struct feed_table *t, const struct redo_row *row)
 {
-	return is(&row->table.table, t->table) && is(&row->table.db, t->db) &&
+	return bytes_are(&row->table.table, t->table) && bytes_are(&row->table.db, t->db) &&
 	       shape_of(row) == t->shape;
 }
 
@@ -187,7 +187,7 @@ void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_
 	for (uint32_t i = 0; i < n; i++) {
 		if (c[i].type == COL_ENUM && c[i].value.kind != REDO_NULL && !c[i].value.u)
 			it->enum_zero = true;
-		if (t->counter && is(&c[i].name, t->counter))
+		if (t->counter && bytes_are(&c[i].name, t->counter))
 			it->counter = counter_of(&c[i].value);
 		if (!is_computed(&c[i]))
 			continue;

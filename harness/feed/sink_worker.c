@@ -175,7 +175,7 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 }
 
 /* Behind what was put. */
-static int kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	bool enum_zero = false;
 
@@ -190,7 +190,7 @@ static int execute_once(struct sink_worker *w, const struct feed_batch *b, struc
 {
 	if (sql_exec(w->sql, e, "BEGIN") < 0 || execute_text(w, &b->raise, e) < 0 ||
 	    execute_text(w, &b->del, e) < 0 || execute_text(w, &b->put, e) < 0 ||
-	    kept(w, b, e) < 0 || check_computed(w, b, e) < 0)
+	    note_kept(w, b, e) < 0 || check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
@@ -251,7 +251,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 }
 
 /* Under the lock: a part of what was released is committed and a part is not. */
-static void torn(struct feed_sink *s, bool is)
+static void set_torn(struct feed_sink *s, bool is)
 {
 	if (is != s->torn && s->o.busy)
 		s->o.busy(s->o.busy_arg, is);
@@ -314,7 +314,7 @@ void *feed_sink_worker_main(void *arg)
 		if (rc < 0)
 			goto fail;
 		watermarks_committed(&s->progress, w->number, feed_queue_next_ts(&w->queue));
-		torn(s, !watermarks_drained(&s->progress));
+		set_torn(s, !watermarks_drained(&s->progress));
 		pthread_cond_broadcast(&s->done);
 		if (w->batch.alloc > 2 * BATCH_BYTES_MAX)
 			strbuf_release(&w->batch);

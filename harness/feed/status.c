@@ -218,7 +218,7 @@ struct status_board {
 };
 
 /* The longest of these waits. */
-static void longest(const struct wait *w, unsigned n, int64_t now_ns, struct feed_still *out)
+static void longest_wait(const struct wait *w, unsigned n, int64_t now_ns, struct feed_still *out)
 {
 	const struct wait *oldest = NULL;
 
@@ -261,9 +261,9 @@ static void board_write(struct status_board *b)
 	b->st.lag_ms =
 		b->st.checkpoint_ts ? b->st.written_wall_ms - tso_ms(b->st.checkpoint_ts) : 0;
 	st = b->st;
-	longest(b->waits, FEED_WAITER_DDL, clock_mono_ns(), &st.log_still);
-	longest(b->waits + FEED_WAITER_DDL, FEED_WAITERS - FEED_WAITER_DDL, clock_mono_ns(),
-		&st.sink_still);
+	longest_wait(b->waits, FEED_WAITER_DDL, clock_mono_ns(), &st.log_still);
+	longest_wait(b->waits + FEED_WAITER_DDL, FEED_WAITERS - FEED_WAITER_DDL, clock_mono_ns(),
+		     &st.sink_still);
 	say_still(&st);
 	pthread_mutex_unlock(&b->lock);
 	if (feed_status_write(b->path, &st, &e) < 0)

@@ -152,7 +152,7 @@ static void same_for_all(struct MHD_Response *r, const char *type, const char *p
 	say(r, "Content-Security-Policy", policy ? policy : "default-src 'none'");
 }
 
-static enum MHD_Result plain(struct MHD_Connection *c, unsigned status, const char *text)
+static enum MHD_Result answer_plain(struct MHD_Connection *c, unsigned status, const char *text)
 {
 	struct MHD_Response *r =
 		MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
@@ -201,7 +201,7 @@ static void stream_free(void *arg)
 	free(s);
 }
 
-static enum MHD_Result stream(struct http_server *s, struct MHD_Connection *c)
+static enum MHD_Result answer_stream(struct http_server *s, struct MHD_Connection *c)
 {
 	struct stream *st = xcalloc(1, sizeof(*st));
 	struct MHD_Response *r;
@@ -239,15 +239,15 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
 	(void)state;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		*n = 0; /* what it sends is not looked at */
-		return plain(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+		return answer_plain(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
 	}
 	if (s->loopback && !http_host_is_number(host))
-		return plain(c, MHD_HTTP_FORBIDDEN,
-			     "this address is asked by its number or as localhost\n");
+		return answer_plain(c, MHD_HTTP_FORBIDDEN,
+				    "this address is asked by its number or as localhost\n");
 	s->site.get(s->site.arg, &ask, &page);
 	if (page.events && s->site.next && !strcmp(method, MHD_HTTP_METHOD_GET)) {
 		strbuf_release(&page.body);
-		return stream(s, c);
+		return answer_stream(s, c);
 	}
 	if (page.status == MHD_HTTP_NOT_FOUND && !page.body.len)
 		strbuf_addstr(&page.body, "there is no such page\n");

@@ -56,7 +56,7 @@ static size_t ignore(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static bool ready(CURL *curl, int port)
+static bool is_ready(CURL *curl, int port)
 {
 	char url[64];
 	long status = 0;
@@ -84,7 +84,7 @@ static int wait_ready(struct minio *m, struct deadline d, struct err *e)
 			rc = 0;
 			break;
 		}
-		if (ready(curl, m->port)) {
+		if (is_ready(curl, m->port)) {
 			/* or somebody else answered on that port */
 			rc = proc_running(m->proc) ? 1 : 0;
 			break;
@@ -206,7 +206,7 @@ out:
 }
 
 /* Its last FATAL line follows a long stack; without one, the end of the log. */
-static const char *reason(const char *tail)
+static const char *find_reason(const char *tail)
 {
 	const char *at = NULL;
 	size_t n = strlen(tail);
@@ -237,7 +237,7 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 		strbuf_reset(&tail);
 		proc_log_tail(o->log_path, 20, &tail);
 		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
-			     reason(tail.buf));
+			     find_reason(tail.buf));
 		if (!strstr(tail.buf, "in use"))
 			break;
 		stop(m);
@@ -261,7 +261,7 @@ int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d
 	if (rc == 0) {
 		proc_log_tail(o->log_path, 20, &tail);
 		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
-			     reason(tail.buf));
+			     find_reason(tail.buf));
 	}
 	strbuf_release(&tail);
 	return rc > 0 ? 0 : -1;

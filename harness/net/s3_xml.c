@@ -179,7 +179,7 @@ static int run(struct parse *p, const char *data, size_t n)
 	return p->wrong ? -1 : 0;
 }
 
-static int hex(char c)
+static int hex_digit(char c)
 {
 	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
 
@@ -193,7 +193,7 @@ static int decode_key(char *key)
 
 	for (const char *p = key; *p; p++) {
 		if (*p == '%') {
-			int hi = hex(p[1]), lo = hi < 0 ? -1 : hex(p[2]);
+			int hi = hex_digit(p[1]), lo = hi < 0 ? -1 : hex_digit(p[2]);
 
 			if (hi < 0 || lo < 0 || !(hi | lo))
 				return -1;

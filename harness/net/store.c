@@ -13,7 +13,7 @@
 static const char *const shown[] = { "endpoint", "region", "force-path-style",
 				     "provider", "ca",     "storage-class" };
 
-static char *redacted(const struct uri *u)
+static char *redact_uri(const struct uri *u)
 {
 	struct strbuf s = STRBUF_INIT;
 
@@ -50,7 +50,7 @@ struct store *store_open(const char *option, const struct store_opts *o, struct 
 			"store %s://: not supported; drtest reads and writes s3://, file://, local:// and nfs://",
 			u.scheme);
 	if (s) {
-		s->redacted = redacted(&u);
+		s->redacted = redact_uri(&u);
 		s->patience_ms = o && o->patience_ms > 0 ? o->patience_ms : PATIENCE_MS_DEFAULT;
 	}
 out:

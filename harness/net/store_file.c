@@ -23,27 +23,27 @@ struct store_file {
 	char *root; /* without a final '/' */
 };
 
-static struct store_file *self(struct store *s)
+static struct store_file *file_store(struct store *s)
 {
 	return (struct store_file *)s;
 }
 
 static int file_create_bucket(struct store *s, struct err *e)
 {
-	return fs_mkdir_p(self(s)->root, 0755, e);
+	return fs_mkdir_p(file_store(s)->root, 0755, e);
 }
 
 static int file_bucket_exists(struct store *s, bool *exists, struct err *e)
 {
 	struct stat st;
 
-	if (stat(self(s)->root, &st) < 0) {
+	if (stat(file_store(s)->root, &st) < 0) {
 		if (errno == ENOENT)
 			return 0;
-		return err_sys(e, "look at %s", self(s)->root);
+		return err_sys(e, "look at %s", file_store(s)->root);
 	}
 	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ERR_ENV, 0, "%s is not a directory", self(s)->root);
+		return err_set(e, ERR_ENV, 0, "%s is not a directory", file_store(s)->root);
 	*exists = true;
 	return 0;
 }
@@ -51,7 +51,8 @@ static int file_bucket_exists(struct store *s, bool *exists, struct err *e)
 static int file_put(struct store *s, const char *key, const void *data, size_t n, struct err *e)
 {
 	static atomic_uint serial;
-	char *path = xstrfmt("%s/%s", self(s)->root, key), *tmp = NULL, *slash = strrchr(path, '/');
+	char *path = xstrfmt("%s/%s", file_store(s)->root, key), *tmp = NULL,
+	     *slash = strrchr(path, '/');
 	int fd = -1, dir = -1, rc = -1;
 
 	*slash = 0;
@@ -90,7 +91,7 @@ out:
 static int file_get(struct store *s, const char *key, store_sink *fn, void (*restart)(void *arg),
 		    void *arg, struct err *e)
 {
-	char *path = xstrfmt("%s/%s", self(s)->root, key), *buf = xmalloc(CHUNK);
+	char *path = xstrfmt("%s/%s", file_store(s)->root, key), *buf = xmalloc(CHUNK);
 	struct stat st;
 	int fd, rc = -1;
 	ssize_t n;
@@ -186,12 +187,12 @@ static int file_list(struct store *s, const char *prefix, struct store_list *out
 {
 	struct walk w = { .out = out, .prefix = prefix };
 
-	return walk(&w, AT_FDCWD, self(s)->root, "", 0, e);
+	return walk(&w, AT_FDCWD, file_store(s)->root, "", 0, e);
 }
 
 static int file_delete(struct store *s, const char *key, struct err *e)
 {
-	char *path = xstrfmt("%s/%s", self(s)->root, key);
+	char *path = xstrfmt("%s/%s", file_store(s)->root, key);
 	int rc = 0;
 
 	/* Its directory stays, empty or not: a put may be on its way into it. */
@@ -203,7 +204,7 @@ static int file_delete(struct store *s, const char *key, struct err *e)
 
 static void file_free(struct store *s)
 {
-	free(self(s)->root);
+	free(file_store(s)->root);
 	free(s);
 }
 

@@ -24,7 +24,7 @@ struct store_s3 {
 	char *prefix; /* "" or ending in '/' */
 };
 
-static struct store_s3 *self(struct store *s)
+static struct store_s3 *s3_store(struct store *s)
 {
 	return (struct store_s3 *)s;
 }
@@ -46,7 +46,7 @@ static char *object_path(const struct store_s3 *s, const char *key)
 
 static int s3_bucket_exists(struct store *st, bool *exists, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	struct s3_response r = S3_RESPONSE_INIT;
 	char *path = bucket_path(s), *what = xstrfmt("look at bucket '%s'", s->bucket);
 	struct s3_request q = { .method = "HEAD", .path = path, .patience_ms = st->patience_ms };
@@ -80,7 +80,7 @@ out:
 
 static int s3_create_bucket(struct store *st, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	struct s3_response r = S3_RESPONSE_INIT;
 	char *path = bucket_path(s), *what = xstrfmt("create bucket '%s'", s->bucket), *body = NULL;
 	struct s3_request q = { .method = "PUT", .path = path, .patience_ms = st->patience_ms };
@@ -284,7 +284,7 @@ out:
 
 static int s3_put(struct store *st, const char *key, const void *data, size_t n, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	char *path = object_path(s, key);
 	struct s3_request q = { .method = "PUT",
 				.path = path,
@@ -315,7 +315,7 @@ static int s3_put(struct store *st, const char *key, const void *data, size_t n,
 static int s3_get(struct store *st, const char *key, store_sink *fn, void (*restart)(void *arg),
 		  void *arg, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	char *path = object_path(s, key), *what = xstrfmt("get %s", key);
 	struct s3_request q = { .method = "GET",
 				.path = path,
@@ -405,7 +405,7 @@ out:
 
 static int s3_list(struct store *st, const char *prefix, struct store_list *out, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	char *token = NULL;
 	size_t alloc = 0, bytes = 0;
 	int rc;
@@ -421,7 +421,7 @@ static int s3_list(struct store *st, const char *prefix, struct store_list *out,
 
 static int s3_delete(struct store *st, const char *key, struct err *e)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 	char *path = object_path(s, key), *what = xstrfmt("delete %s", key);
 	struct s3_request q = { .method = "DELETE", .path = path, .patience_ms = st->patience_ms };
 	struct s3_response r = S3_RESPONSE_INIT;
@@ -439,7 +439,7 @@ static int s3_delete(struct store *st, const char *key, struct err *e)
 
 static void s3_free(struct store *st)
 {
-	struct store_s3 *s = self(st);
+	struct store_s3 *s = s3_store(st);
 
 	s3_client_free(s->client);
 	free(s->bucket);

@@ -73,7 +73,7 @@ void family_name(char out[FAMILY_MAX], unsigned serial)
 	snprintf(out + n, FAMILY_MAX - n, "%u", serial);
 }
 
-static bool carries(pid_t pid, const char *mark, bool prefix)
+static bool carries_mark(pid_t pid, const char *mark, bool prefix)
 {
 	struct strbuf env = STRBUF_INIT;
 	char path[64], want[FAMILY_MAX + 2];
@@ -89,13 +89,13 @@ static bool carries(pid_t pid, const char *mark, bool prefix)
 	return found;
 }
 
-static bool belongs(pid_t pid, const char *mark, bool prefix, pid_t group)
+static bool is_member(pid_t pid, const char *mark, bool prefix, pid_t group)
 {
 	struct stat_line st;
 
 	if (proc_stat(pid, &st) < 0 || st.state == 'Z' || st.state == 'X')
 		return false;
-	return (group && st.pgrp == group) || (mark && carries(pid, mark, prefix));
+	return (group && st.pgrp == group) || (mark && carries_mark(pid, mark, prefix));
 }
 
 void members_find(struct members *out, const char *mark, bool prefix, pid_t group)
@@ -108,13 +108,13 @@ void members_find(struct members *out, const char *mark, bool prefix, pid_t grou
 		int pidfd;
 
 		if (!isdigit((unsigned char)d->d_name[0]) || pid == getpid() ||
-		    !belongs(pid, mark, prefix, group))
+		    !is_member(pid, mark, prefix, group))
 			continue;
 		pidfd = pidfd_open(pid, 0);
 		if (pidfd < 0)
 			continue;
 		/* once more: the pid may have changed hands before the pidfd held it */
-		if (!belongs(pid, mark, prefix, group)) {
+		if (!is_member(pid, mark, prefix, group)) {
 			close(pidfd);
 			continue;
 		}

@@ -109,7 +109,7 @@ static int info_key(struct mp *m, const struct redo_bytes *key, struct redo_colu
 	return 1;
 }
 
-static bool infos(struct mp *m, struct side *s)
+static bool read_infos(struct mp *m, struct side *s)
 {
 	uint32_t n, pairs;
 
@@ -151,7 +151,7 @@ static bool flag_of(struct mp *m, struct redo_column *c)
 }
 
 /* Format 2: {column: the value, value-is-empty-bytes, flag} */
-static bool values(struct mp *m, struct side *s)
+static bool read_values(struct mp *m, struct side *s)
 {
 	uint32_t n, pairs;
 
@@ -313,9 +313,9 @@ static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, 
 		else if (MP_IS(key, "table"))
 			ok = table_name(m, &r->table);
 		else if (MP_IS(key, "columns"))
-			ok = infos(m, &d->side[0]);
+			ok = read_infos(m, &d->side[0]);
 		else if (MP_IS(key, "pre-columns"))
-			ok = infos(m, &d->side[1]);
+			ok = read_infos(m, &d->side[1]);
 		else if (MP_IS(key, "index-columns"))
 			ok = index_columns(m, d);
 		else
@@ -344,9 +344,9 @@ static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct re
 		if (MP_IS(key, "row"))
 			ok = row_event(m, d, r, there);
 		else if (MP_IS(key, "columns"))
-			ok = format == 2 ? values(m, &d->side[0]) : columns_v1(m, &d->side[0]);
+			ok = format == 2 ? read_values(m, &d->side[0]) : columns_v1(m, &d->side[0]);
 		else if (MP_IS(key, "pre-columns"))
-			ok = format == 2 ? values(m, &d->side[1]) : columns_v1(m, &d->side[1]);
+			ok = format == 2 ? read_values(m, &d->side[1]) : columns_v1(m, &d->side[1]);
 		else
 			ok = mp_skip(m);
 		if (!ok)

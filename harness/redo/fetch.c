@@ -126,7 +126,7 @@ struct fetch *fetch_new(struct store *s, const char *const *keys, size_t n, unsi
 	return f;
 }
 
-static int nobody(void *arg, const void *data, size_t n, struct err *e)
+static int take_nothing(void *arg, const void *data, size_t n, struct err *e)
 {
 	(void)arg;
 	(void)data;
@@ -183,7 +183,7 @@ int fetch_file(struct fetch *f, size_t i,
 		return err_set(e, ERR_IO, 0, "a download thread could not be started");
 	if (l->unread) {
 		l->unread = false;
-		lane_file(l, nobody, NULL, NULL);
+		lane_file(l, take_nothing, NULL, NULL);
 	}
 	return lane_file(l, fn, arg, e);
 }

@@ -10,7 +10,7 @@ static uint64_t big_endian(const unsigned char *p, unsigned n)
 }
 
 /* The n bytes of a number behind the byte at p. */
-static bool number(struct mp *m, unsigned n, uint64_t *v)
+static bool read_number(struct mp *m, unsigned n, uint64_t *v)
 {
 	if (mp_left(m) < 1 + (size_t)n)
 		return mp_fail(m, "cut short");
@@ -29,7 +29,7 @@ bool mp_map(struct mp *m, uint32_t *n)
 		v = *m->p++ & 15;
 	else if (*m->p != 0xde && *m->p != 0xdf)
 		return mp_fail(m, "a map is expected");
-	else if (!number(m, *m->p == 0xde ? 2 : 4, &v))
+	else if (!read_number(m, *m->p == 0xde ? 2 : 4, &v))
 		return false;
 	if (v > mp_left(m) / 2)
 		return mp_fail(m, "a map larger than its record");
@@ -50,7 +50,7 @@ bool mp_array(struct mp *m, uint32_t *n)
 		v = 0;
 	} else if (*m->p != 0xdc && *m->p != 0xdd)
 		return mp_fail(m, "an array is expected");
-	else if (!number(m, *m->p == 0xdc ? 2 : 4, &v))
+	else if (!read_number(m, *m->p == 0xdc ? 2 : 4, &v))
 		return false;
 	if (v > mp_left(m))
 		return mp_fail(m, "an array larger than its record");
@@ -58,7 +58,7 @@ bool mp_array(struct mp *m, uint32_t *n)
 	return true;
 }
 
-static bool bytes(struct mp *m, uint64_t n, struct redo_bytes *s)
+static bool read_bytes(struct mp *m, uint64_t n, struct redo_bytes *s)
 {
 	if (n > mp_left(m))
 		return mp_fail(m, "a string larger than its record");
@@ -76,15 +76,15 @@ bool mp_str(struct mp *m, struct redo_bytes *s)
 		return mp_fail(m, "cut short");
 	if ((*m->p & 0xe0) == 0xa0) {
 		n = *m->p++ & 31;
-		return bytes(m, n, s);
+		return read_bytes(m, n, s);
 	}
 	if (*m->p < 0xd9 || *m->p > 0xdb)
 		return mp_fail(m, "a string is expected");
-	return number(m, 1u << (*m->p - 0xd9), &n) && bytes(m, n, s);
+	return read_number(m, 1u << (*m->p - 0xd9), &n) && read_bytes(m, n, s);
 }
 
 /* Any integer: *negative tells whether *v is to be read as int64. */
-static bool integer(struct mp *m, uint64_t *v, bool *is_signed)
+static bool read_integer(struct mp *m, uint64_t *v, bool *is_signed)
 {
 	unsigned char c;
 
@@ -104,11 +104,11 @@ static bool integer(struct mp *m, uint64_t *v, bool *is_signed)
 	}
 	if (c >= 0xcc && c <= 0xcf) {
 		*is_signed = false;
-		return number(m, 1u << (c - 0xcc), v);
+		return read_number(m, 1u << (c - 0xcc), v);
 	}
 	if (c < 0xd0 || c > 0xd3)
 		return mp_fail(m, "an integer is expected");
-	if (!number(m, 1u << (c - 0xd0), v))
+	if (!read_number(m, 1u << (c - 0xd0), v))
 		return false;
 	if (c == 0xd0)
 		*v = (uint64_t)(int64_t)(int8_t)*v;
@@ -123,7 +123,7 @@ bool mp_u64(struct mp *m, uint64_t *v)
 {
 	bool is_signed;
 
-	if (!integer(m, v, &is_signed))
+	if (!read_integer(m, v, &is_signed))
 		return false;
 	return !is_signed || (int64_t)*v >= 0 ? true
 					      : mp_fail(m, "a negative number where none may be");
@@ -134,7 +134,7 @@ bool mp_i64(struct mp *m, int64_t *v)
 	bool is_signed;
 	uint64_t u;
 
-	if (!integer(m, &u, &is_signed))
+	if (!read_integer(m, &u, &is_signed))
 		return false;
 	if (!is_signed && u > INT64_MAX)
 		return mp_fail(m, "a number out of range");
@@ -169,16 +169,18 @@ bool mp_value(struct mp *m, struct redo_value *v)
 		return true;
 	case 0xc4:
 	case 0xc5:
-	case 0xc6: v->kind = REDO_BIN; return number(m, 1u << (c - 0xc4), &u) && bytes(m, u, &v->s);
+	case 0xc6:
+		v->kind = REDO_BIN;
+		return read_number(m, 1u << (c - 0xc4), &u) && read_bytes(m, u, &v->s);
 	case 0xca:
-		if (!number(m, 4, &u))
+		if (!read_number(m, 4, &u))
 			return false;
 		w = (uint32_t)u;
 		v->kind = REDO_F32;
 		memcpy(&v->f32, &w, 4);
 		return true;
 	case 0xcb:
-		if (!number(m, 8, &u))
+		if (!read_number(m, 8, &u))
 			return false;
 		v->kind = REDO_F64;
 		memcpy(&v->f64, &u, 8);
@@ -190,7 +192,7 @@ bool mp_value(struct mp *m, struct redo_value *v)
 		return mp_str(m, &v->s);
 	}
 	if (c < 0x80 || c >= 0xe0 || (c >= 0xcc && c <= 0xd3)) {
-		if (!integer(m, &u, &is_signed))
+		if (!read_integer(m, &u, &is_signed))
 			return false;
 		v->kind = is_signed ? REDO_INT : REDO_UINT;
 		v->u = u;
@@ -225,18 +227,22 @@ bool mp_skip(struct mp *m)
 			if (!mp_str(m, &s))
 				return false;
 		} else if (c >= 0xc4 && c <= 0xc6) {
-			if (!number(m, 1u << (c - 0xc4), &v) || !bytes(m, v, &s))
+			if (!read_number(m, 1u << (c - 0xc4), &v) || !read_bytes(m, v, &s))
 				return false;
 		} else if (c >= 0xc7 && c <= 0xc9) { /* ext: length, type, bytes */
-			if (!number(m, 1u << (c - 0xc7), &v) || !bytes(m, v + 1, &s))
+			if (!read_number(m, 1u << (c - 0xc7), &v) || !read_bytes(m, v + 1, &s))
 				return false;
 		} else if (c >= 0xd4 && c <= 0xd8) { /* fixext: type, 1 to 16 bytes */
 			m->p++;
-			if (!bytes(m, 1 + (1u << (c - 0xd4)), &s))
+			if (!read_bytes(m, 1 + (1u << (c - 0xd4)), &s))
 				return false;
 		} else if (c == 0xc1) {
 			return mp_fail(m, "a byte that MessagePack never uses");
-		} else if (!number(m, c == 0xca ? 4 : c == 0xcb ? 8 : 1u << ((c - 0xcc) & 3), &v)) {
+		} else if (!read_number(m,
+					c == 0xca   ? 4
+					: c == 0xcb ? 8
+						    : 1u << ((c - 0xcc) & 3),
+					&v)) {
 			return false;
 		}
 	}

@@ -32,7 +32,7 @@ static bool last_part(const char *s, size_t *n, char *out, size_t size)
 
 /* What is left of a name once its right end is read: <capture>_[<namespace>_]<changefeed>. A
  * capture is an address: no '_'. All three are taken, or none. */
-static bool identity(struct redo_name *out, const char *s, size_t n)
+static bool read_identity(struct redo_name *out, const char *s, size_t n)
 {
 	const char *bar = memchr(s, '_', n);
 	size_t at = bar ? (size_t)(bar - s) : 0;
@@ -68,7 +68,7 @@ int redo_name_parse(struct redo_name *out, const char *base, struct err *e)
 		    (!last_part(base, &n, out->uuid, sizeof(out->uuid)) ||
 		     !ends_with(base, &n, "_meta")))
 			return 0;
-		identity(out, base, n);
+		read_identity(out, base, n);
 		return 0;
 	}
 	if (ends_with(base, &n, ".sort"))
@@ -86,7 +86,7 @@ int redo_name_parse(struct redo_name *out, const char *base, struct err *e)
 	if (!last_part(base, &n, out->uuid, sizeof(out->uuid)) ||
 	    !last_part(base, &n, ts, sizeof(ts)) || !tso_parse(ts, &out->max_commit_ts) ||
 	    !last_part(base, &n, type, sizeof(type)) ||
-	    (strcmp(type, "row") && strcmp(type, "ddl")) || !identity(out, base, n))
+	    (strcmp(type, "row") && strcmp(type, "ddl")) || !read_identity(out, base, n))
 		return err_set(
 			e, ERR_BAD_DATA, 0,
 			"%.200s: bad log name: <capture>_[<namespace>_]<changefeed>_<row|ddl>_<ts>_<uuid>.log is expected",

@@ -77,7 +77,8 @@ static bool has_zero_sector(const struct redo_parser *p, const unsigned char *bo
 }
 
 /* Consumes whole frames; the number of bytes, or -1. */
-static int64_t frames(struct redo_parser *p, const unsigned char *data, size_t n, struct err *e)
+static int64_t take_frames(struct redo_parser *p, const unsigned char *data, size_t n,
+			   struct err *e)
 {
 	size_t done = 0;
 
@@ -125,7 +126,7 @@ static int64_t frames(struct redo_parser *p, const unsigned char *data, size_t n
 
 /* Uncompressed bytes, in any pieces. What the file holds bounds the memory, never what a length
  * field claims. */
-static int plain(struct redo_parser *p, const char *data, size_t n, struct err *e)
+static int take_plain(struct redo_parser *p, const char *data, size_t n, struct err *e)
 {
 	int64_t used;
 
@@ -133,21 +134,21 @@ static int plain(struct redo_parser *p, const char *data, size_t n, struct err *
 		return 0;
 	if (p->rest.len) {
 		strbuf_add(&p->rest, data, n);
-		used = frames(p, (const unsigned char *)p->rest.buf, p->rest.len, e);
+		used = take_frames(p, (const unsigned char *)p->rest.buf, p->rest.len, e);
 		if (used < 0)
 			return -1;
 		memmove(p->rest.buf, p->rest.buf + used, p->rest.len - (size_t)used);
 		strbuf_setlen(&p->rest, p->rest.len - (size_t)used);
 		return 0;
 	}
-	used = frames(p, (const unsigned char *)data, n, e);
+	used = take_frames(p, (const unsigned char *)data, n, e);
 	if (used < 0)
 		return -1;
 	strbuf_add(&p->rest, data + used, n - (size_t)used);
 	return 0;
 }
 
-static int compressed(struct redo_parser *p, const char *data, size_t n, struct err *e)
+static int take_compressed(struct redo_parser *p, const char *data, size_t n, struct err *e)
 {
 	size_t out = 0;
 
@@ -171,7 +172,7 @@ static int compressed(struct redo_parser *p, const char *data, size_t n, struct 
 				       "%s: LZ4, after %llu uncompressed bytes: %s", p->label,
 				       (unsigned long long)(p->offset + p->rest.len),
 				       LZ4F_getErrorName(hint));
-		if (plain(p, p->lz4_out, out, e) < 0)
+		if (take_plain(p, p->lz4_out, out, e) < 0)
 			return -1;
 		p->lz4_done = hint == 0;
 		data += in;
@@ -182,7 +183,7 @@ static int compressed(struct redo_parser *p, const char *data, size_t n, struct 
 
 static int route(struct redo_parser *p, const char *data, size_t n, struct err *e)
 {
-	return p->lz4 ? compressed(p, data, n, e) : plain(p, data, n, e);
+	return p->lz4 ? take_compressed(p, data, n, e) : take_plain(p, data, n, e);
 }
 
 static int sniff(struct redo_parser *p, struct err *e)

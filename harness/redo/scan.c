@@ -26,7 +26,7 @@ struct scan {
 	struct redo_scan_file done;
 };
 
-static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+static int scan_event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct scan *s = arg;
 	struct redo_event told = *ev;
@@ -101,7 +101,8 @@ static int previous_fault(struct scan *s, const struct redo_file *f, struct err 
 }
 
 /* Its absence told as a file's, or the end. */
-static int missing(struct scan *s, const struct redo_file *f, const struct err *why, struct err *e)
+static int explain_missing(struct scan *s, const struct redo_file *f, const struct err *why,
+			   struct err *e)
 {
 	struct redo_scan_file gone = { .file = f, .why = why };
 
@@ -118,7 +119,7 @@ static int orphans_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 		struct err why = ERR_INIT;
 
 		if (f->name.kind == kind && redo_orphan_fault(s->s, &s->meta, f, &why) < 0 &&
-		    missing(s, f, &why, e) < 0)
+		    explain_missing(s, f, &why, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -142,7 +143,7 @@ static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struc
 			return -1;
 		}
 	}
-	s->parser = redo_parser_new(f->key, f->name.tmp, event, s);
+	s->parser = redo_parser_new(f->key, f->name.tmp, scan_event, s);
 	XXH3_64bits_reset(s->sum);
 	rc = fetch_file(fetch, (*at)++, pipe_bytes, s, &why);
 	if (rc == 0)
@@ -172,7 +173,8 @@ static int read_one(struct scan *s, struct fetch *fetch, size_t *at, const struc
 	if (rc < 0)
 		return -1;
 	if (whole && f->sidecar && previous_fault(s, f, &why) < 0)
-		return missing(s, &(struct redo_file){ .name = f->name, .key = f->key }, &why, e);
+		return explain_missing(s, &(struct redo_file){ .name = f->name, .key = f->key },
+				       &why, e);
 	return 0;
 }
 
@@ -181,7 +183,7 @@ static int meta_of(const struct scan *s, struct redo_meta *out, struct err *e)
 	return s->how->any_feed ? redo_read_any_meta(s->s, out, e) : redo_read_meta(s->s, out, e);
 }
 
-static int vanished(struct scan *s, const struct redo_file *f, struct err *e)
+static int explain_vanished(struct scan *s, const struct redo_file *f, struct err *e)
 {
 	struct redo_meta now;
 
@@ -233,9 +235,9 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 		rc = read_one(s, fetch, &at, want[i], e);
 		if (rc != 1)
 			continue;
-		rc = vanished(s, want[i], &why);
+		rc = explain_vanished(s, want[i], &why);
 		if (rc < 0)
-			rc = missing(s, want[i], &why, e);
+			rc = explain_missing(s, want[i], &why, e);
 	}
 	fetch_free(fetch);
 	for (size_t i = 0; i < n; i++)
@@ -246,7 +248,7 @@ static int files_of(struct scan *s, enum redo_file_kind kind, struct err *e)
 	return rc;
 }
 
-static int once(struct scan *s, struct err *e)
+static int scan_once(struct scan *s, struct err *e)
 {
 	struct err why = ERR_INIT;
 	int rc;
@@ -278,7 +280,7 @@ int redo_scan(struct store *store, const struct redo_scan *how, struct err *e)
 	if (!e)
 		e = &dropped;
 	for (int i = 0; i < BEGINNINGS_MAX && rc == 1; i++) {
-		rc = once(&s, e);
+		rc = scan_once(&s, e);
 		if (rc == 1 && pause_ms(PAUSE_MS, deadline_in_ms(60000)) < 0)
 			rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
 	}

@@ -256,7 +256,7 @@ out:
 	return rc;
 }
 
-static void span(struct pending *p, tso_t ts)
+static void widen_span(struct pending *p, tso_t ts)
 {
 	if (!p->min_commit_ts || ts < p->min_commit_ts)
 		p->min_commit_ts = ts;
@@ -298,7 +298,7 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 	if (ev->kind == REDO_DDL && ev->ddl.session.n)
 		sidecar_add_ddl(&p->sessions, ts, &ev->ddl.session);
 	p->records++;
-	span(p, ts);
+	widen_span(p, ts);
 	return 0;
 }
 
@@ -315,7 +315,7 @@ int redo_writer_add_frames(struct redo_writer *w, const struct strbuf *frames, u
 		return -1;
 	strbuf_add(&p->frames, frames->buf, frames->len);
 	p->records += records;
-	span(p, commit_ts);
+	widen_span(p, commit_ts);
 	return 0;
 }
 

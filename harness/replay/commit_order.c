@@ -452,7 +452,7 @@ int commit_order_sort(struct commit_order *o, struct err *e)
 	return 0;
 }
 
-static const struct item *next(struct commit_order *o, struct err *e, int *rc)
+static const struct item *next_txn(struct commit_order *o, struct err *e, int *rc)
 {
 	*rc = 1;
 	if (!o->n_runs)
@@ -476,7 +476,7 @@ static const struct item *next(struct commit_order *o, struct err *e, int *rc)
 int commit_order_next(struct commit_order *o, struct commit_order_row *out, struct err *e)
 {
 	int rc;
-	const struct item *i = next(o, e, &rc);
+	const struct item *i = next_txn(o, e, &rc);
 	const unsigned char *at;
 
 	if (!i) {

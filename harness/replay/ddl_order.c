@@ -39,7 +39,7 @@ struct part {
 };
 
 /* Has x to come before y? */
-static bool precedes(const struct owned_ddl *d, const struct part *p, size_t x, size_t y)
+static bool must_precede(const struct owned_ddl *d, const struct part *p, size_t x, size_t y)
 {
 	int64_t id = d[x].d.table.id;
 
@@ -62,7 +62,7 @@ static size_t next_of(const struct owned_ddl *d, const struct part *p, size_t n)
 		if (free && any == n)
 			any = i;
 		for (size_t k = 0; free && k < n; k++)
-			free = k == i || p[k].placed || !precedes(d, p, k, i);
+			free = k == i || p[k].placed || !must_precede(d, p, k, i);
 		if (free)
 			return i;
 	}

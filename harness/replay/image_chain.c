@@ -23,8 +23,8 @@ struct image_chain {
 	size_t n_links, alloc_links;
 };
 
-static int suspect(void *arg, const struct merge_change *c, uint64_t key_hash, uint32_t links,
-		   struct err *e)
+static int note_suspect(void *arg, const struct merge_change *c, uint64_t key_hash, uint32_t links,
+			struct err *e)
 {
 	struct image_chain *x = arg;
 	struct strbuf name = STRBUF_INIT;
@@ -54,7 +54,7 @@ struct image_chain *image_chain_new(struct merge *m, struct err *e)
 	struct image_chain *c = xcalloc(1, sizeof(*c));
 
 	c->m = m;
-	if (merge_suspects(m, suspect, c, e) < 0) {
+	if (merge_suspects(m, note_suspect, c, e) < 0) {
 		image_chain_free(c);
 		return NULL;
 	}
@@ -105,7 +105,7 @@ int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row
 	return n < 0 ? -1 : 0;
 }
 
-static int cmp(uint64_t a, uint64_t b)
+static int compare_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;
 }
@@ -113,16 +113,16 @@ static int cmp(uint64_t a, uint64_t b)
 static int by_key_and_time(const void *x, const void *y)
 {
 	const struct merge_link *a = x, *b = y;
-	int c = cmp(a->key_hash, b->key_hash);
+	int c = compare_u64(a->key_hash, b->key_hash);
 
-	c = c ? c : cmp(a->commit_ts, b->commit_ts);
-	c = c ? c : cmp(a->start_ts, b->start_ts);
-	c = c ? c : cmp(a->rank, b->rank);
-	c = c ? c : cmp(a->was, b->was);
-	return c ? c : cmp(a->became, b->became);
+	c = c ? c : compare_u64(a->commit_ts, b->commit_ts);
+	c = c ? c : compare_u64(a->start_ts, b->start_ts);
+	c = c ? c : compare_u64(a->rank, b->rank);
+	c = c ? c : compare_u64(a->was, b->was);
+	return c ? c : compare_u64(a->became, b->became);
 }
 
-static const char *state(uint64_t hash)
+static const char *hash_state(uint64_t hash)
 {
 	return hash ? "there" : "absent";
 }
@@ -174,8 +174,8 @@ static void warn_break(const struct image_chain *c, const struct step *a, const 
 		text = xstrfmt("table %s: the change at commitTs %" PRIu64
 			       " left the row %s, the next one at %" PRIu64
 			       " found it %s: a record between them is missing",
-			       name, a->first->commit_ts, state(a->became), b->first->commit_ts,
-			       state(b->was));
+			       name, a->first->commit_ts, hash_state(a->became),
+			       b->first->commit_ts, hash_state(b->was));
 	else
 		text = xstrfmt(
 			"table %s: the old values of the change at commitTs %" PRIu64

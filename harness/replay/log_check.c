@@ -63,7 +63,7 @@ static size_t without_meta(const struct redo_feeds *all)
 	return n;
 }
 
-static int whose(struct check *c, struct err *e)
+static int find_owner(struct check *c, struct err *e)
 {
 	struct redo_feeds all = { 0 };
 	int rc;
@@ -168,7 +168,7 @@ static void count_txn(struct check *c, const struct redo_row *r)
 	}
 }
 
-static int event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+static int check_event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct check *c = arg;
 	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts,
@@ -249,7 +249,7 @@ static void image_chain_warning(void *arg, const char *line)
 	find(arg, REDO_NOTE, 1, "%s", line);
 }
 
-static int chain(struct check *c, struct err *e)
+static int check_chain(struct check *c, struct err *e)
 {
 	struct replay_opts o = { .tmp_dir = c->o->tmp_dir,
 				 .memory_bytes = c->o->memory_bytes,
@@ -277,7 +277,7 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 	struct check c = { .o = o, .res = res, .s = s };
 	struct redo_scan scan = { .begin = begin,
 				  .ddls_done = ddls_done,
-				  .event = event,
+				  .event = check_event,
 				  .file_done = file_done,
 				  .arg = &c,
 				  .old_files = true,
@@ -287,12 +287,12 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 	int rc = -1;
 
 	memset(res, 0, sizeof(*res));
-	if (redo_scan(s, &scan, e) < 0 || whose(&c, e) < 0)
+	if (redo_scan(s, &scan, e) < 0 || find_owner(&c, e) < 0)
 		goto out;
 	if (res->meta.resolved_ts == UINT64_MAX)
 		find(&c, REDO_BROKEN, 1,
 		     "the log has no meta: nothing says from where to where it may be replayed");
-	else if (!c.several && !c.removed && chain(&c, e) < 0)
+	else if (!c.several && !c.removed && check_chain(&c, e) < 0)
 		goto out;
 	if (res->rows_beyond)
 		find(&c, REDO_NOTE, 1,
@@ -311,7 +311,7 @@ out:
 	return rc;
 }
 
-static int hole(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
+static int find_hole(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
 	struct redo_outlook *out = arg;
 	struct strbuf line = STRBUF_INIT;
@@ -335,7 +335,7 @@ static int holes_in(struct store *s, const struct redo_file *f, struct redo_outl
 	struct redo_parse_result r;
 	struct err why = ERR_INIT;
 
-	if (redo_read_file(s, f, hole, out, &r, &why) == 0 || why.kind == ERR_NOT_FOUND ||
+	if (redo_read_file(s, f, find_hole, out, &r, &why) == 0 || why.kind == ERR_NOT_FOUND ||
 	    why.kind == ERR_BAD_DATA)
 		return 0;
 	if (e)

@@ -185,8 +185,8 @@ static void slots_grow(struct merge *m)
 }
 
 /* Negative when a comes before b. */
-static int order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b,
-		 uint64_t start_b, uint8_t rank_b)
+static int compare_order(uint64_t commit_a, uint64_t start_a, uint8_t rank_a, uint64_t commit_b,
+			 uint64_t start_b, uint8_t rank_b)
 {
 	if (commit_a != commit_b)
 		return commit_a < commit_b ? -1 : 1;
@@ -202,8 +202,8 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 
 	assert(in->key_n && in->image_n); /* a row of a table with a key */
 	assert(in->links && (in->put ? in->became != 0 : in->became == 0));
-	assert(order(in->first_commit, in->first_start, in->first_rank, in->commit_ts, in->start_ts,
-		     in->rank) <= 0);
+	assert(compare_order(in->first_commit, in->first_start, in->first_rank, in->commit_ts,
+			     in->start_ts, in->rank) <= 0);
 	if ((m->n + 1) * 2 > m->n_slots)
 		slots_grow(m);
 	for (at = in->hash & (m->n_slots - 1); m->slots[at]; at = (at + 1) & (m->n_slots - 1)) {
@@ -214,15 +214,15 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		e->sum += in->sum;
 		e->links += in->links;
 		e->partial = e->partial || in->partial;
-		if (order(in->first_commit, in->first_start, in->first_rank, e->first_commit,
-			  e->first_start, e->first_rank) < 0) {
+		if (compare_order(in->first_commit, in->first_start, in->first_rank,
+				  e->first_commit, e->first_start, e->first_rank) < 0) {
 			e->first_commit = in->first_commit;
 			e->first_start = in->first_start;
 			e->first_rank = in->first_rank;
 			e->was = in->was;
 		}
-		if (order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts,
-			  e->rank) < 0)
+		if (compare_order(in->commit_ts, in->start_ts, in->rank, e->commit_ts, e->start_ts,
+				  e->rank) < 0)
 			return;
 		if (need > e->data_cap) {
 			e->data = bytes_take(m, need + need / 8);
@@ -237,8 +237,8 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 		e->rank = in->rank;
 		e->put = in->put;
 		e->shape = in->shape;
-		assert(order(e->first_commit, e->first_start, e->first_rank, e->commit_ts,
-			     e->start_ts, e->rank) <= 0);
+		assert(compare_order(e->first_commit, e->first_start, e->first_rank, e->commit_ts,
+				     e->start_ts, e->rank) <= 0);
 		return;
 	}
 	if (m->n == m->alloc) {
@@ -461,7 +461,7 @@ static void mapper_end(struct merge *m)
 	m->added = 0;
 }
 
-static int settled(struct merge *m, struct err *e)
+static int settle_epoch(struct merge *m, struct err *e)
 {
 	mapper_end(m);
 	if (m->mapper.err.kind == ERR_NONE)
@@ -481,7 +481,7 @@ static int put(struct merge *m, const struct entry *x, struct err *e)
 
 	if (!t->running && ++m->added == FEW_ROWS)
 		mapper_start(m);
-	if (n > BATCH_BYTES && settled(m, e) < 0)
+	if (n > BATCH_BYTES && settle_epoch(m, e) < 0)
 		return -1;
 	if (!t->running) {
 		map_put(m, x, m->key.buf, m->image.buf);
@@ -499,7 +499,7 @@ static int put(struct merge *m, const struct entry *x, struct err *e)
 	failed = t->err.kind != ERR_NONE;
 	pthread_mutex_unlock(&t->lock);
 	if (failed)
-		return settled(m, e);
+		return settle_epoch(m, e);
 	assert(b->used + n <= BATCH_BYTES);
 	memcpy(b->bytes + b->used, x, sizeof(*x));
 	memcpy(b->bytes + b->used + sizeof(*x), m->key.buf, x->key_n);
@@ -517,7 +517,7 @@ static uint64_t image_hash(const struct strbuf *image)
 	return h ? h : 1; /* 0 says: no row */
 }
 
-static bool lacks(const struct redo_column *c, uint32_t n)
+static bool lacks_value(const struct redo_column *c, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (c[i].absent)
@@ -560,13 +560,13 @@ static int side_of(struct merge *m, uint32_t epoch, const struct redo_row *r, bo
 	if (was) {
 		row_layout_encode(r->pre_columns, r->n_pre_columns, false, &m->key, &m->old);
 		x->was = image_hash(&m->old);
-		x->partial = lacks(r->pre_columns, r->n_pre_columns);
+		x->partial = lacks_value(r->pre_columns, r->n_pre_columns);
 	}
 	row_layout_encode(c, n, !put, &m->key, &m->image);
 	if (put)
 		x->became = image_hash(&m->image);
 	x->sum = x->became - x->was;
-	x->partial = x->partial || lacks(c, n);
+	x->partial = x->partial || lacks_value(c, n);
 	if (m->key.len > UINT32_MAX / 4 || m->image.len > UINT32_MAX / 4)
 		return err_set(e, ERR_BAD_DATA, 0, "a row of %zu bytes", m->image.len);
 	x->key_n = (uint32_t)m->key.len;
@@ -680,7 +680,7 @@ static uint32_t *row_layout_places(const struct merge *m)
 	return place;
 }
 
-static struct sort_key *sorted(struct merge *m, uint32_t epoch, bool puts, size_t n)
+static struct sort_key *sort_part(struct merge *m, uint32_t epoch, bool puts, size_t n)
 {
 	struct sort_key *s = xcalloc(n, sizeof(*s)), *next = s;
 	uint32_t *place = row_layout_places(m);
@@ -711,7 +711,7 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 		n += m->entries[i].epoch == epoch && m->entries[i].put == puts;
 	if (!n)
 		return 0;
-	s = sorted(m, epoch, puts, n);
+	s = sort_part(m, epoch, puts, n);
 	c = xcalloc(n, sizeof(*c));
 	for (size_t i = 0; i < n; i++) {
 		const struct entry *x = &m->entries[s[i].at];
@@ -733,7 +733,7 @@ static int emit(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *
 
 int merge_each(struct merge *m, uint32_t epoch, bool puts, merge_fn *fn, void *arg, struct err *e)
 {
-	if (settled(m, e) < 0)
+	if (settle_epoch(m, e) < 0)
 		return -1;
 	if (!m->spilled_bytes)
 		return emit(m, epoch, puts, fn, arg, e);
@@ -773,7 +773,7 @@ static int suspects_in_memory(struct merge *m, merge_suspect_fn *fn, void *arg, 
 
 int merge_suspects(struct merge *m, merge_suspect_fn *fn, void *arg, struct err *e)
 {
-	if (settled(m, e) < 0)
+	if (settle_epoch(m, e) < 0)
 		return -1;
 	if (!m->spilled_bytes)
 		return suspects_in_memory(m, fn, arg, e);

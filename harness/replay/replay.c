@@ -322,7 +322,7 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 
 /* ---- merge ---- */
 
-static void written(void *arg, size_t done)
+static void note_written(void *arg, size_t done)
 {
 	struct replay *r = arg;
 
@@ -335,7 +335,7 @@ static int write_batch(void *arg, const struct merge_change *c, size_t n, struct
 	struct replay *r = arg;
 
 	r->count_before = *r->count;
-	if (sink_write(r->sink, c, n, written, r, e) < 0)
+	if (sink_write(r->sink, c, n, note_written, r, e) < 0)
 		return -1;
 	*r->count = r->count_before + n;
 	return 0;

@@ -362,7 +362,7 @@ static bool has_key(const struct redo_row *r)
 }
 
 /* What check calls broken is refused here too; with allow_gap it is told. *e has it. */
-static int doubtful(struct reading *r, struct err *e)
+static int judge_doubtful(struct reading *r, struct err *e)
 {
 	if (!r->o->allow_gap)
 		return -1;
@@ -394,7 +394,7 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	if (row->commit_ts > st->last_ts)
 		st->last_ts = row->commit_ts;
 	if (row->start_ts && count_txn(r, row->start_ts, row->commit_ts, e) < 0 &&
-	    doubtful(r, e) < 0)
+	    judge_doubtful(r, e) < 0)
 		return -1;
 	t = table_of(r->c, &row->table);
 	count_ids(r->c, row);
@@ -440,14 +440,14 @@ static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 	    (err_set(e, ERR_BAD_DATA, 0,
 		     "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64,
 		     offset, start, ts),
-	     doubtful(r, e) < 0))
+	     judge_doubtful(r, e) < 0))
 		return -1;
 	if (ev->kind == REDO_ROW)
 		return take_row(r, &ev->row, e);
 	return r->chain ? 0 : take_ddl(r, &ev->ddl);
 }
 
-static void bytes(void *arg, size_t n)
+static void note_bytes(void *arg, size_t n)
 {
 	struct reading *r = arg;
 
@@ -536,7 +536,7 @@ struct breaks {
 	struct err first;
 };
 
-static void broken(void *arg, const char *text)
+static void note_broken(void *arg, const char *text)
 {
 	struct breaks *b = arg;
 
@@ -563,7 +563,7 @@ static int judge_chain(struct reading *r, struct store *log, struct err *e)
 	while (image_chain_round(r->chain)) {
 		if (redo_scan(log, &again, e) < 0)
 			goto out;
-		r->st->chain_breaks += image_chain_judge(r->chain, broken, &b);
+		r->st->chain_breaks += image_chain_judge(r->chain, note_broken, &b);
 	}
 	if (r->st->chain_breaks && !r->o->allow_gap) {
 		if (e)
@@ -593,7 +593,7 @@ int replay_read(struct collected *c, struct store *log, const struct ddl_ts *flo
 				  .ddls_done = ddls_done,
 				  .event = take,
 				  .file_done = file_done,
-				  .bytes = bytes,
+				  .bytes = note_bytes,
 				  .arg = &r,
 				  .allow_gap = o->allow_gap,
 				  .downloads = o->downloads };

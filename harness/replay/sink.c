@@ -262,7 +262,7 @@ static bool join(struct worker *w)
 	return false;
 }
 
-static void *work(void *arg)
+static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
 	struct sink *s = w->s;
@@ -361,7 +361,7 @@ int sink_write(struct sink *s, const struct merge_change *c, size_t n,
 	for (; started < s->o.workers; started++) {
 		w[started].s = s;
 		w[started].conn = &s->conn[started];
-		if (pthread_create(&w[started].thread, NULL, work, &w[started]))
+		if (pthread_create(&w[started].thread, NULL, run_worker, &w[started]))
 			break;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -60,7 +60,7 @@ struct worker {
 /* ---- workers ---- */
 
 /* The oldest batch that nothing holds back; -1: none. */
-static int ready(const struct txn *t)
+static int oldest_ready(const struct txn *t)
 {
 	int best = -1;
 
@@ -71,7 +71,7 @@ static int ready(const struct txn *t)
 	return best;
 }
 
-static void *work(void *arg)
+static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
 	struct txn *t = w->t;
@@ -82,7 +82,7 @@ static void *work(void *arg)
 		struct batch *b;
 		int i, rc;
 
-		while ((i = ready(t)) < 0 && !t->stop)
+		while ((i = oldest_ready(t)) < 0 && !t->stop)
 			pthread_cond_wait(&t->changed, &t->lock);
 		if (i < 0 || t->failed)
 			break;
@@ -450,8 +450,8 @@ struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct commi
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
 	for (unsigned i = 0; i < t->n_workers && ok; i++) {
-		t->workers[i].started =
-			pthread_create(&t->workers[i].thread, NULL, work, &t->workers[i]) == 0;
+		t->workers[i].started = pthread_create(&t->workers[i].thread, NULL, run_worker,
+						       &t->workers[i]) == 0;
 		ok = t->workers[i].started ||
 		     err_set(e, ERR_IO, 0, "a thread could not be started") == 0;
 	}

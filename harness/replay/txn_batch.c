@@ -96,7 +96,7 @@ struct place {
 	size_t serial;
 };
 
-static int cmp(uint64_t a, uint64_t b)
+static int compare_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;
 }
@@ -105,14 +105,14 @@ static int by_table_key_serial(const void *x, const void *y)
 {
 	const struct place *a = x, *b = y;
 	uint32_t n = a->c.key_n < b->c.key_n ? a->c.key_n : b->c.key_n;
-	int c = cmp(a->c.shape->keyless, b->c.shape->keyless);
+	int c = compare_u64(a->c.shape->keyless, b->c.shape->keyless);
 
 	if (!c && a->c.shape->keyless)
-		return cmp(a->serial, b->serial);
-	c = c ? c : cmp(a->c.shape->table_no, b->c.shape->table_no);
+		return compare_u64(a->serial, b->serial);
+	c = c ? c : compare_u64(a->c.shape->table_no, b->c.shape->table_no);
 	c = c ? c : memcmp(a->c.key, b->c.key, n);
-	c = c ? c : cmp(a->c.key_n, b->c.key_n);
-	return c ? c : cmp(a->serial, b->serial);
+	c = c ? c : compare_u64(a->c.key_n, b->c.key_n);
+	return c ? c : compare_u64(a->serial, b->serial);
 }
 
 static bool same_key(const struct merge_change *a, const struct merge_change *b)

@@ -10,7 +10,7 @@
 
 #define TABLE BOOKKEEPING_DB_QUOTED ".`replay_done`"
 
-static int cmp(struct txn_point a, struct txn_point b)
+static int compare_points(struct txn_point a, struct txn_point b)
 {
 	if (a.commit_ts != b.commit_ts)
 		return a.commit_ts < b.commit_ts ? -1 : 1;
@@ -67,19 +67,20 @@ bool txn_done_has(const struct txn_done *d, struct txn_point p)
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (cmp(d->span[mid].hi, p) < 0)
+		if (compare_points(d->span[mid].hi, p) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	assert(lo == d->n || cmp(d->span[lo].hi, p) >= 0);
-	assert(!lo || cmp(d->span[lo - 1].hi, p) < 0); /* spans are sorted by their ends */
-	return lo < d->n && cmp(d->span[lo].lo, p) <= 0;
+	assert(lo == d->n || compare_points(d->span[lo].hi, p) >= 0);
+	assert(!lo ||
+	       compare_points(d->span[lo - 1].hi, p) < 0); /* spans are sorted by their ends */
+	return lo < d->n && compare_points(d->span[lo].lo, p) <= 0;
 }
 
 void txn_progress_sql(struct strbuf *out, const char *log_id, struct txn_span span)
 {
-	assert(cmp(span.lo, span.hi) <= 0);
+	assert(compare_points(span.lo, span.hi) <= 0);
 	strbuf_addstr(out, "INSERT INTO " TABLE " VALUES (");
 	sql_add_text(out, log_id, strlen(log_id));
 	strbuf_addf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ")", span.lo.commit_ts,

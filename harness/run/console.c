@@ -29,7 +29,7 @@ static void wipe(struct console *c)
 	c->open_line = false;
 }
 
-static int columns(const char *text)
+static int count_columns(const char *text)
 {
 	int n = 0;
 
@@ -39,7 +39,7 @@ static int columns(const char *text)
 }
 
 /* The bytes of the UTF-8 character at p; 0: it is none. */
-static size_t character(const unsigned char *p)
+static size_t utf8_bytes(const unsigned char *p)
 {
 	size_t n = *p < 0x80                 ? 1
 		   : *p >= 0xc2 && *p < 0xe0 ? 2
@@ -56,7 +56,7 @@ static size_t character(const unsigned char *p)
 char *console_inert(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p;) {
-		size_t n = character(p);
+		size_t n = utf8_bytes(p);
 
 		if (n == 0 || *p < 0x20 || *p == 0x7f)
 			*p = '?';
@@ -76,7 +76,7 @@ static void put(struct console *c, int used, const char *from)
 
 	if (room < 8)
 		room = 8;
-	if (!c->tty || columns(text) <= room) {
+	if (!c->tty || count_columns(text) <= room) {
 		fputs(text, c->out);
 		free(text);
 		return;
@@ -102,7 +102,7 @@ static void put_whole(struct console *c, const char *from)
 static int step_name(struct console *c, int n, const char *name, int room)
 {
 	char *text = console_inert(xstrdup(name));
-	int wide = columns(text);
+	int wide = count_columns(text);
 
 	if (room > 0 && wide > room) {
 		size_t at = 0;

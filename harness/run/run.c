@@ -79,7 +79,7 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &a, NULL);
 }
 
-static void finding(void *arg, const char *what, const char *way_out)
+static void add_finding(void *arg, const char *what, const char *way_out)
 {
 	struct strbuf *s = arg;
 
@@ -194,7 +194,7 @@ out:
 	return rc;
 }
 
-static json_t *versions(const struct run_opts *o)
+static json_t *note_versions(const struct run_opts *o)
 {
 	json_t *v = json_object();
 	struct utsname u;
@@ -261,8 +261,8 @@ static int begin(struct run *r, struct err *e)
 				"scenario", r->scenario.name, "sentence", r->scenario.sentence,
 				"ground", r->o->ground->name, "seed",
 				json_sprintf("%llu", (unsigned long long)r->o->seed), "command",
-				command, "options", options, "versions", versions(r->o), "standins",
-				"run_dir", r->rt.dir));
+				command, "options", options, "versions", note_versions(r->o),
+				"standins", "run_dir", r->rt.dir));
 	free(command);
 	return runtime_sampler_start(&r->rt, e);
 }
@@ -600,7 +600,7 @@ static int ask_the_rules(struct run *r)
 			_exit(g->clusters_stay || e.kind == ERR_UNSUPPORTED
 				      ? say_error(r, &e, traceback, &word)
 				      : EXIT_PASS);
-		n = g->check ? g->check(finding, &findings) : 0;
+		n = g->check ? g->check(add_finding, &findings) : 0;
 		if (n)
 			say_findings(r, n, &findings);
 		_exit(n ? EXIT_ENV : EXIT_PASS);
@@ -657,15 +657,15 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = plan(&r);
 		goto out;
 	}
-	n = scenario_needs(&r.scenario, o->ground, o->store == RUN_STORE_S3, o->modules, finding,
-			   &findings, &e);
+	n = scenario_needs(&r.scenario, o->ground, o->store == RUN_STORE_S3, o->modules,
+			   add_finding, &findings, &e);
 	if (n < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
 		code = EXIT_USAGE;
 		goto out;
 	}
-	n += preflight(o->ground, o->store, o->out, finding, &findings);
-	n += preflight_tools(&o->tools, o->ground, o->tidb_version, finding, &findings);
+	n += preflight(o->ground, o->store, o->out, add_finding, &findings);
+	n += preflight_tools(&o->tools, o->ground, o->tidb_version, add_finding, &findings);
 	if (n) {
 		say_findings(&r, n, &findings);
 		code = EXIT_ENV;

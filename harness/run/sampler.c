@@ -69,7 +69,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char
 	l->n += n > 0 ? (size_t)n : 0;
 }
 
-static double number(const json_t *o, const char *key)
+static double read_number(const json_t *o, const char *key)
 {
 	return json_number_value(json_object_get(o, key));
 }
@@ -81,25 +81,27 @@ static void live_line(struct runtime *r, json_t *s)
 	struct line l = { .n = 0 };
 
 	if (json_object_get(s, "prepare"))
-		add(&l, "prepared %.0f of %.0f", number(json_object_get(s, "prepare"), "done"),
-		    number(json_object_get(s, "prepare"), "total"));
+		add(&l, "prepared %.0f of %.0f", read_number(json_object_get(s, "prepare"), "done"),
+		    read_number(json_object_get(s, "prepare"), "total"));
 	if (load && json_is_true(json_object_get(load, "stopped")))
 		add(&l, "load stopped");
-	else if (load && number(load, "started") > 0) /* else it is being prepared */
-		add(&l, number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s",
-		    number(load, "tps"), number(load, "p99_us") / 1000);
-	if (load && number(load, "quiet_ms") > 0)
-		add(&l, "nothing got through for %.0f s", number(load, "quiet_ms") / 1000);
+	else if (load && read_number(load, "started") > 0) /* else it is being prepared */
+		add(&l,
+		    read_number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s",
+		    read_number(load, "tps"), read_number(load, "p99_us") / 1000);
+	if (load && read_number(load, "quiet_ms") > 0)
+		add(&l, "nothing got through for %.0f s", read_number(load, "quiet_ms") / 1000);
 	if (load && !json_object_get(load, "stopped") &&
-	    number(load, "failed") + number(load, "unknown") > 0)
-		add(&l, "%.0f failed, %.0f unknown", number(load, "failed"),
-		    number(load, "unknown"));
+	    read_number(load, "failed") + read_number(load, "unknown") > 0)
+		add(&l, "%.0f failed, %.0f unknown", read_number(load, "failed"),
+		    read_number(load, "unknown"));
 	if (feed)
 		add(&l,
 		    json_object_get(feed, "resolved_lag_ms")
 			    ? "secondary %.1f s behind, redo log %.1f s"
 			    : "secondary %.1f s behind",
-		    number(feed, "lag_ms") / 1000, number(feed, "resolved_lag_ms") / 1000);
+		    read_number(feed, "lag_ms") / 1000,
+		    read_number(feed, "resolved_lag_ms") / 1000);
 	if (feed && json_object_get(feed, "error"))
 		add(&l, "%s", json_string_value(json_object_get(feed, "error")));
 	if (r->work.step == r->step && r->work.share < 1) {

@@ -275,8 +275,8 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 	return 0;
 }
 
-static int need(const char *thing, const struct ground *ground,
-		const struct runtime_module *modules, struct strbuf *missing)
+static int check_need(const char *thing, const struct ground *ground,
+		      const struct runtime_module *modules, struct strbuf *missing)
 {
 	for (; modules && modules->name; modules++) {
 		int rc = modules->needs ? modules->needs(thing, ground, missing) : -1;
@@ -312,7 +312,7 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 				&missing,
 				"store: a directory (--store file) can be neither killed nor cut off");
 		} else {
-			rc = need(thing, ground, modules, &missing);
+			rc = check_need(thing, ground, modules, &missing);
 		}
 		if (rc < 0)
 			n = err_set(
@@ -334,7 +334,7 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 }
 
 /* The message handler: keeps the error value, notes the script's lines. */
-static int handler(lua_State *L)
+static int keep_error(lua_State *L)
 {
 	struct strbuf *out = lua_touserdata(L, lua_upvalueindex(1));
 	char line[600], last[600] = "";
@@ -363,7 +363,7 @@ int scenario_run(struct scenario *s, struct err *e, char **traceback)
 	*traceback = NULL;
 	at = lua_gettop(L); /* the options */
 	lua_pushlightuserdata(L, &lines);
-	lua_pushcclosure(L, handler, 1);
+	lua_pushcclosure(L, keep_error, 1);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->api_ref);
 	lua_getfield(L, -1, "run");
 	lua_remove(L, -2);

@@ -102,7 +102,7 @@ static void utf8_add(struct strbuf *out, uint32_t cp)
 	strbuf_addch(out, (char)(0x80 | (cp & 0x3f)));
 }
 
-static unsigned unit16(const uint8_t *p, bool little)
+static unsigned read_unit16(const uint8_t *p, bool little)
 {
 	return little ? p[0] | (unsigned)p[1] << 8 : (unsigned)p[0] << 8 | p[1];
 }
@@ -111,12 +111,12 @@ static unsigned utf16_decode(const uint8_t *p, size_t n, bool little, bool pairs
 {
 	if (n < 2)
 		return 0;
-	*cp = unit16(p, little);
+	*cp = read_unit16(p, little);
 	if (*cp < 0xd800 || *cp >= 0xe000)
 		return 2;
 	if (!pairs || *cp >= 0xdc00 || n < 4)
 		return 0;
-	unsigned low = unit16(p + 2, little);
+	unsigned low = read_unit16(p + 2, little);
 	if (low < 0xdc00 || low >= 0xe000)
 		return 0;
 	*cp = 0x10000 + ((*cp & 0x3ff) << 10 | (low & 0x3ff));
@@ -129,12 +129,12 @@ static unsigned table_decode(const struct charset *c, const uint8_t *p, size_t n
 	if (*cp != NONE)
 		return 1;
 	if (c->two && n >= 2) {
-		*cp = c->two[unit16(p, false)];
+		*cp = c->two[read_unit16(p, false)];
 		if (*cp != NONE)
 			return 2;
 	}
 	if (c->three && p[0] == 0x8f && n >= 3) {
-		*cp = c->three[unit16(p + 1, false)];
+		*cp = c->three[read_unit16(p + 1, false)];
 		if (*cp != NONE)
 			return 3;
 	}
@@ -187,7 +187,7 @@ bool charset_is_utf8(const struct charset *c)
 
 /* The server's latin1 is Windows' 1252, and gives the five places that 1252 leaves empty to the
  * control characters of their number. */
-static bool latin1(struct charset *c)
+static bool make_latin1(struct charset *c)
 {
 	static const uint16_t high[32] = {
 		0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
@@ -220,7 +220,7 @@ static bool by_itself(struct charset *c)
 			c->utf8_bytes_max = known[i].bytes;
 			return true;
 		}
-	return !strcmp(c->name, "latin1") && latin1(c);
+	return !strcmp(c->name, "latin1") && make_latin1(c);
 }
 
 /* Asks for all characters whose bytes are `prefix` and two or four hexadecimal digits. */

@@ -301,7 +301,8 @@ static int tables_named(struct sql *s, const struct names *all, const struct str
 	return got;
 }
 
-static int fingerprint(struct sql *s, const struct ddl_statement *d, char out[17], struct err *e)
+static int take_fingerprint(struct sql *s, const struct ddl_statement *d, char out[17],
+			    struct err *e)
 {
 	struct names all = names_of(d);
 	struct strbuf dbs = STRBUF_INIT;
@@ -424,7 +425,7 @@ int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, st
 					   .db = r.db,
 					   .table = r.table };
 
-		rc = ends_half_way(&d) ? 0 : fingerprint(s, &d, now, e);
+		rc = ends_half_way(&d) ? 0 : take_fingerprint(s, &d, now, e);
 		if (!rc && !ends_half_way(&d) && strcmp(now, r.print)) {
 			r.done = r.intent;
 			rc = record_write(s, owner, r.done, NULL, "", e);
@@ -646,7 +647,7 @@ int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d
 	if (rc || !is_before(r.done, d->at))
 		goto out;
 	again = r.intent.commit_ts == d->at.commit_ts && r.intent.seq == d->at.seq;
-	rc = fingerprint(s, d, now, e);
+	rc = take_fingerprint(s, d, now, e);
 	if (rc)
 		goto out;
 	if (!again)

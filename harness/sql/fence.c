@@ -124,7 +124,8 @@ static void owner_clause(struct strbuf *q, struct whose w)
 }
 
 /* The recorded connections that still live; their ids in *ids (the caller frees). */
-static int living(struct sql *control, struct whose w, uint64_t **ids, size_t *n, struct err *e)
+static int find_living(struct sql *control, struct whose w, uint64_t **ids, size_t *n,
+		       struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
@@ -175,7 +176,7 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 	}
 	for (;;) {
 		free(ids);
-		if (living(control, w, &ids, &n, e) < 0)
+		if (find_living(control, w, &ids, &n, e) < 0)
 			goto out;
 		if (!n)
 			break;

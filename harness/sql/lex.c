@@ -9,7 +9,7 @@ static bool in_word(char c)
 	       c == '_' || c == '$' || (c & 0x80);
 }
 
-static bool at(const struct lex *x, const char *s)
+static bool is_at(const struct lex *x, const char *s)
 {
 	size_t n = strlen(s);
 
@@ -23,20 +23,20 @@ static void skip_blank(struct lex *x)
 
 		if (c == ' ' || (c >= '\t' && c <= '\r') || !c) {
 			x->p++;
-		} else if (x->executable && at(x, "*/")) {
+		} else if (x->executable && is_at(x, "*/")) {
 			x->executable = false;
 			x->p += 2;
-		} else if (at(x, "/*!") || at(x, "/*M!")) {
+		} else if (is_at(x, "/*!") || is_at(x, "/*M!")) {
 			x->executable = true;
 			x->p += x->p[2] == '!' ? 3 : 4;
 			while (x->p < x->end && *x->p >= '0' && *x->p <= '9')
 				x->p++;
-		} else if (at(x, "/*")) {
+		} else if (is_at(x, "/*")) {
 			const char *q = memmem(x->p + 2, (size_t)(x->end - x->p) - 2, "*/", 2);
 
 			x->p = q ? q + 2 : x->end;
-		} else if (c == '#' ||
-			   (at(x, "--") && (x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
+		} else if (c == '#' || (is_at(x, "--") &&
+					(x->end - x->p == 2 || (unsigned char)x->p[2] <= ' '))) {
 			const char *q = memchr(x->p, '\n', (size_t)(x->end - x->p));
 
 			x->p = q ? q + 1 : x->end;

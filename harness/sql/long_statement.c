@@ -19,12 +19,12 @@ struct literal { /* of the text, without its quotes */
 	bool hex;
 };
 
-static unsigned digit(char c)
+static unsigned is_digit(char c)
 {
 	return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
-static char unescaped(char c)
+static char unescape_char(char c)
 {
 	switch (c) {
 	case '0': return 0;
@@ -44,8 +44,8 @@ static size_t take(struct literal *l, char *out, size_t room)
 		size_t used = l->hex ? 2 : l->p[0] == '\\' ? 2 : 1;
 
 		if (out)
-			out[n] = l->hex      ? (char)(digit(l->p[0]) << 4 | digit(l->p[1]))
-				 : used == 2 ? unescaped(l->p[1])
+			out[n] = l->hex      ? (char)(is_digit(l->p[0]) << 4 | is_digit(l->p[1]))
+				 : used == 2 ? unescape_char(l->p[1])
 					     : l->p[0];
 		l->p += used;
 		l->n -= used;
@@ -75,7 +75,7 @@ static bool is_word(char c)
 }
 
 /* "_gbk x'..'", "_gbk'..'" */
-static bool introduced(const char *text, const char *p)
+static bool skip_introducer(const char *text, const char *p)
 {
 	while (p > text && p[-1] == ' ')
 		p--;
@@ -105,7 +105,7 @@ static void split(const char *text, size_t n, struct strbuf *shorter, struct lit
 		if (!to)
 			break;
 		if ((size_t)(to - from) >= LONG_LITERAL && *n_out < PARAMETERS_MAX &&
-		    !introduced(text, p)) {
+		    !skip_introducer(text, p)) {
 			if (*n_out == alloc) {
 				alloc = alloc ? 2 * alloc : 16;
 				*out = xreallocarray(*out, alloc, sizeof(**out));

@@ -181,7 +181,7 @@ static bool is_global(const char *privilege)
 	       same_word(privilege, strlen(privilege), "SET USER ID");
 }
 
-static bool holds(const struct grant *g, const char *privilege)
+static bool grant_holds(const struct grant *g, const char *privilege)
 {
 	const char *p = g->privileges;
 
@@ -209,7 +209,7 @@ static bool holds(const struct grant *g, const char *privilege)
 }
 
 /* A LIKE pattern, whatever case; what a server writes must not make us count for ever. */
-static bool like(const char *pattern, const char *name)
+static bool matches_like(const char *pattern, const char *name)
 {
 	const char *star = NULL, *from = NULL;
 
@@ -240,7 +240,8 @@ bool rights_have(const struct rights *r, const char *privilege, const char *db)
 	for (size_t i = 0; i < r->n; i++) {
 		const struct grant *g = &r->grant[i];
 
-		if (holds(g, privilege) && (!g->db || (db && !global && like(g->db, db))))
+		if (grant_holds(g, privilege) &&
+		    (!g->db || (db && !global && matches_like(g->db, db))))
 			return true;
 	}
 	return r->role;

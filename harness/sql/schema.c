@@ -65,7 +65,7 @@ static void read_members(struct column *c, const char *list)
 	}
 }
 
-static const char *cell(const struct sql_rows *r, unsigned i)
+static const char *cell_text(const struct sql_rows *r, unsigned i)
 {
 	return r->cell[i] ? r->cell[i] : "";
 }
@@ -75,14 +75,15 @@ static const char *cell(const struct sql_rows *r, unsigned i)
 static void read_column(struct table_schema *t, const struct sql_rows *r)
 {
 	struct column *c;
-	const char *type = cell(r, 2), *extra = cell(r, 12), *expression = cell(r, 13);
+	const char *type = cell_text(r, 2), *extra = cell_text(r, 12),
+		   *expression = cell_text(r, 13);
 	bool text = false, generated = expression[0] || strstr(extra, "GENERATED");
 
 	t->columns = xreallocarray(t->columns, t->n_columns + 1, sizeof(*t->columns));
 	c = &t->columns[t->n_columns++];
-	*c = (struct column){ .name = xstrdup(cell(r, 1)),
-			      .sql_type = xstrdup(cell(r, 3)),
-			      .ordinal = (unsigned)strtoul(cell(r, 14), NULL, 10) };
+	*c = (struct column){ .name = xstrdup(cell_text(r, 1)),
+			      .sql_type = xstrdup(cell_text(r, 3)),
+			      .ordinal = (unsigned)strtoul(cell_text(r, 14), NULL, 10) };
 	for (size_t i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++)
 		if (!strcasecmp(type, type_names[i].name)) {
 			c->type = type_names[i].type;
@@ -92,7 +93,7 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 	c->collation = xstrdup(text && r->cell[6] ? r->cell[6] : "binary");
 	if (!strcmp(c->charset, "binary"))
 		c->flags |= COLF_BINARY;
-	if (!strcasecmp(cell(r, 4), "YES"))
+	if (!strcasecmp(cell_text(r, 4), "YES"))
 		c->flags |= COLF_NULLABLE;
 	if (strstr(c->sql_type, "unsigned") && c->type != COL_ENUM && c->type != COL_SET)
 		c->flags |= COLF_UNSIGNED;
@@ -103,13 +104,13 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 	c->is_row_time = !strcmp(expression, "ROW START") || !strcmp(expression, "ROW END");
 	c->auto_increment = strcasestr(extra, "auto_increment");
 	if (c->type == COL_BIT)
-		c->length = (unsigned)strtoul(cell(r, 9), NULL, 10);
+		c->length = (unsigned)strtoul(cell_text(r, 9), NULL, 10);
 	else if (c->type == COL_STRING || c->type == COL_VARCHAR)
-		c->length = (unsigned)strtoul(cell(r, text ? 7 : 8), NULL, 10);
+		c->length = (unsigned)strtoul(cell_text(r, text ? 7 : 8), NULL, 10);
 	if (c->type == COL_DECIMAL)
-		c->decimals = (unsigned)strtoul(cell(r, 10), NULL, 10);
+		c->decimals = (unsigned)strtoul(cell_text(r, 10), NULL, 10);
 	else if (c->type == COL_TIME || c->type == COL_DATETIME || c->type == COL_TIMESTAMP)
-		c->decimals = (unsigned)strtoul(cell(r, 11), NULL, 10);
+		c->decimals = (unsigned)strtoul(cell_text(r, 11), NULL, 10);
 	if (c->type == COL_ENUM || c->type == COL_SET)
 		read_members(c, c->sql_type);
 }
@@ -184,7 +185,7 @@ static int load_columns(struct sql *s, const struct reading *all, struct err *e)
 	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		struct table_schema *t = table_read(all, cell(&r, 15), cell(&r, 0));
+		struct table_schema *t = table_read(all, cell_text(&r, 15), cell_text(&r, 0));
 
 		if (t)
 			read_column(t, &r);
@@ -296,19 +297,19 @@ static int load_indexes(struct sql *s, const struct reading *all, struct err *e)
 	if (sql_query(s, &r, e, "%s", q.buf) < 0)
 		goto out;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		struct table_schema *t = table_read(all, cell(&r, 5), cell(&r, 4));
+		struct table_schema *t = table_read(all, cell_text(&r, 5), cell_text(&r, 4));
 		int at;
 
 		if (!t)
 			continue;
-		at = column_position(t, cell(&r, 2));
-		if (k.name && (t != of || strcmp(k.name, cell(&r, 0))))
+		at = column_position(t, cell_text(&r, 2));
+		if (k.name && (t != of || strcmp(k.name, cell_text(&r, 0))))
 			index_end(of, &k, unique);
 		if (!k.name) {
 			of = t;
-			k.name = xstrdup(cell(&r, 0));
+			k.name = xstrdup(cell_text(&r, 0));
 			k.primary = !strcmp(k.name, "PRIMARY");
-			unique = atoi(cell(&r, 1)) == 0;
+			unique = atoi(cell_text(&r, 1)) == 0;
 		}
 		if (at < 0) { /* an expression: finds no row by equality of columns */
 			k.prefix = true;
@@ -479,7 +480,8 @@ static enum table_kind kind_of(const char *type)
 						   : TABLE_VIEW;
 }
 
-static int names(struct sql *s, const char *only, struct table_name **out, size_t *n, struct err *e)
+static int read_names(struct sql *s, const char *only, struct table_name **out, size_t *n,
+		      struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got;
@@ -497,8 +499,9 @@ static int names(struct sql *s, const char *only, struct table_name **out, size_
 	while ((got = sql_rows_next(&r, e)) == 1) {
 		if ((*n & (*n - 1)) == 0)
 			*out = xreallocarray(*out, *n ? *n * 2 : 1, sizeof(**out));
-		(*out)[(*n)++] = (struct table_name){ xstrdup(cell(&r, 0)), xstrdup(cell(&r, 1)),
-						      kind_of(cell(&r, 2)) };
+		(*out)[(*n)++] =
+			(struct table_name){ xstrdup(cell_text(&r, 0)), xstrdup(cell_text(&r, 1)),
+					     kind_of(cell_text(&r, 2)) };
 	}
 	sql_rows_release(&r);
 	if (got < 0) {
@@ -512,12 +515,12 @@ static int names(struct sql *s, const char *only, struct table_name **out, size_
 
 int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e)
 {
-	return names(s, "'BASE TABLE'", out, n, e);
+	return read_names(s, "'BASE TABLE'", out, n, e);
 }
 
 int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e)
 {
-	return names(s, "'BASE TABLE','SYSTEM VERSIONED','SEQUENCE','VIEW'", out, n, e);
+	return read_names(s, "'BASE TABLE','SYSTEM VERSIONED','SEQUENCE','VIEW'", out, n, e);
 }
 
 void schema_tables_free(struct table_name *t, size_t n)

@@ -70,7 +70,7 @@ static int read_columns(struct sql *s, const struct table_copy *o, struct column
 }
 
 /* Behind "CREATE TABLE `name`". */
-static const char *definition(const char *create)
+static const char *skip_name(const char *create)
 {
 	const char *p = strchr(create, '`');
 
@@ -92,7 +92,7 @@ static int make_table(struct sql *from, struct sql *to, const struct table_copy 
 	sql_add_name(&name, o->table);
 	if (sql_query(from, &r, e, "SHOW CREATE TABLE %s", name.buf) < 0)
 		goto out;
-	if (sql_rows_next(&r, e) != 1 || r.n_columns < 2 || !(rest = definition(r.cell[1]))) {
+	if (sql_rows_next(&r, e) != 1 || r.n_columns < 2 || !(rest = skip_name(r.cell[1]))) {
 		err_set(e, ERR_BAD_DATA, 0, "%s.%s is no table", o->db, o->table);
 		goto out;
 	}

@@ -11,7 +11,7 @@ struct text {
 	bool any;           /* something was put into a comment */
 };
 
-static bool is(const struct lex *x, const char *word)
+static bool word_is(const struct lex *x, const char *word)
 {
 	return x->kind == T_WORD && !strcasecmp(x->text, word);
 }
@@ -26,7 +26,7 @@ static bool is_number(const struct lex *x)
 	return x->kind == T_WORD && x->text[0] >= '0' && x->text[0] <= '9';
 }
 
-static struct lex ahead(const struct lex *x)
+static struct lex is_ahead(const struct lex *x)
 {
 	struct lex next = *x;
 
@@ -41,14 +41,14 @@ static void skip_equals(struct lex *x)
 }
 
 /* name [=] number */
-static bool numbered(struct lex *x)
+static bool take_numbered(struct lex *x)
 {
 	static const char *const names[] = { "SHARD_ROW_ID_BITS", "PRE_SPLIT_REGIONS",
 					     "AUTO_ID_CACHE", "AUTO_RANDOM_BASE" };
-	struct lex y = ahead(x);
+	struct lex y = is_ahead(x);
 	size_t i = 0;
 
-	while (i < sizeof(names) / sizeof(names[0]) && !is(x, names[i]))
+	while (i < sizeof(names) / sizeof(names[0]) && !word_is(x, names[i]))
 		i++;
 	if (i == sizeof(names) / sizeof(names[0]))
 		return false;
@@ -64,9 +64,9 @@ static bool numbered(struct lex *x)
  * its attributes */
 static bool auto_random(struct lex *x, const struct lex *before)
 {
-	struct lex y = ahead(x);
+	struct lex y = is_ahead(x);
 
-	if (!is(x, "AUTO_RANDOM") || (before->kind == T_PUNCT && before->punct != ')'))
+	if (!word_is(x, "AUTO_RANDOM") || (before->kind == T_PUNCT && before->punct != ')'))
 		return false;
 	if (is_punct(&y, '(')) {
 		while (y.kind != T_END && !is_punct(&y, ')'))
@@ -81,16 +81,16 @@ static bool auto_random(struct lex *x, const struct lex *before)
 static bool of_key(struct lex *x, const struct lex *before)
 {
 	static const char *const words[] = { "CLUSTERED", "NONCLUSTERED", "GLOBAL" };
-	struct lex y = ahead(x);
+	struct lex y = is_ahead(x);
 	size_t i = 0;
 
-	while (i < sizeof(words) / sizeof(words[0]) && !is(x, words[i]))
+	while (i < sizeof(words) / sizeof(words[0]) && !word_is(x, words[i]))
 		i++;
 	if (i == sizeof(words) / sizeof(words[0]))
 		return false;
-	if (!is(before, "KEY") && !is(before, "UNIQUE") && !is_punct(before, ')') &&
-	    !is(before, "BTREE") && !is(before, "HASH") && !is(before, "CLUSTERED") &&
-	    !is(before, "NONCLUSTERED"))
+	if (!word_is(before, "KEY") && !word_is(before, "UNIQUE") && !is_punct(before, ')') &&
+	    !word_is(before, "BTREE") && !word_is(before, "HASH") &&
+	    !word_is(before, "CLUSTERED") && !word_is(before, "NONCLUSTERED"))
 		return false;
 	if (is_punct(&y, '(') || is_punct(&y, '.'))
 		return false;
@@ -100,27 +100,29 @@ static bool of_key(struct lex *x, const struct lex *before)
 
 /* PLACEMENT POLICY [=] name, ATTRIBUTES [=] 'x', TTL = column + INTERVAL n unit, TTL_ENABLE = 'ON',
  * TTL_JOB_INTERVAL = '1h', REMOVE TTL, FORCE of a counter */
-static bool option(struct lex *x)
+static bool take_option(struct lex *x)
 {
-	struct lex y = ahead(x);
+	struct lex y = is_ahead(x);
 
-	if (is(x, "PLACEMENT") && is(&y, "POLICY")) {
+	if (word_is(x, "PLACEMENT") && word_is(&y, "POLICY")) {
 		lex_next(&y);
 		skip_equals(&y);
-		if (is(&y, "SET"))
+		if (word_is(&y, "SET"))
 			lex_next(&y);
 		lex_next(&y);
-	} else if (is(x, "REMOVE") && is(&y, "TTL")) {
+	} else if (word_is(x, "REMOVE") && word_is(&y, "TTL")) {
 		lex_next(&y);
-	} else if (is(x, "FORCE") && (is(&y, "AUTO_INCREMENT") || is(&y, "AUTO_RANDOM_BASE"))) {
+	} else if (word_is(x, "FORCE") &&
+		   (word_is(&y, "AUTO_INCREMENT") || word_is(&y, "AUTO_RANDOM_BASE"))) {
 		;
-	} else if ((is(x, "TTL_ENABLE") || is(x, "TTL_JOB_INTERVAL") || is(x, "ATTRIBUTES")) &&
+	} else if ((word_is(x, "TTL_ENABLE") || word_is(x, "TTL_JOB_INTERVAL") ||
+		    word_is(x, "ATTRIBUTES")) &&
 		   (is_punct(&y, '=') || y.kind == T_STRING)) {
 		skip_equals(&y);
 		lex_next(&y);
-	} else if (is(x, "ATTRIBUTES") && is(&y, "DEFAULT")) {
+	} else if (word_is(x, "ATTRIBUTES") && word_is(&y, "DEFAULT")) {
 		lex_next(&y);
-	} else if (is(x, "TTL") && is_punct(&y, '=')) {
+	} else if (word_is(x, "TTL") && is_punct(&y, '=')) {
 		lex_next(&y); /* column + INTERVAL n unit */
 		for (int i = 0; i < 5 && y.kind != T_END; i++)
 			lex_next(&y);
@@ -156,17 +158,17 @@ static bool is_only_tidbs(const char *query, size_t n)
 	bool alter;
 
 	lex_next(&x);
-	alter = is(&x, "ALTER");
-	if (!alter && !is(&x, "CREATE") && !is(&x, "DROP"))
+	alter = word_is(&x, "ALTER");
+	if (!alter && !word_is(&x, "CREATE") && !word_is(&x, "DROP"))
 		return false;
 	lex_next(&x);
-	if ((is(&x, "PLACEMENT") || is(&x, "RESOURCE"))) {
-		bool policy = is(&x, "PLACEMENT");
+	if ((word_is(&x, "PLACEMENT") || word_is(&x, "RESOURCE"))) {
+		bool policy = word_is(&x, "PLACEMENT");
 
 		lex_next(&x);
-		return is(&x, policy ? "POLICY" : "GROUP");
+		return word_is(&x, policy ? "POLICY" : "GROUP");
 	}
-	if (!alter || !is(&x, "TABLE"))
+	if (!alter || !word_is(&x, "TABLE"))
 		return false;
 	lex_next(&x);
 	lex_next(&x);
@@ -174,12 +176,12 @@ static bool is_only_tidbs(const char *query, size_t n)
 		lex_next(&x);
 		lex_next(&x);
 	}
-	if (is(&x, "CACHE") || is(&x, "NOCACHE"))
+	if (word_is(&x, "CACHE") || word_is(&x, "NOCACHE"))
 		return true;
-	if (!is(&x, "SET"))
+	if (!word_is(&x, "SET"))
 		return false;
 	lex_next(&x);
-	return is(&x, "TIFLASH") || is(&x, "HYPO");
+	return word_is(&x, "TIFLASH") || word_is(&x, "HYPO");
 }
 
 /* What is left of ALTER DATABASE d PLACEMENT POLICY = x: a name, and nothing to do. */
@@ -207,13 +209,14 @@ bool tidb_ddl_plain(struct strbuf *out, const char *query, size_t n)
 	}
 	t.out = &plain;
 	lex_next(&x);
-	alter = is(&x, "ALTER");
+	alter = word_is(&x, "ALTER");
 	while (x.kind != T_END) {
 		const char *from = x.start;
 		bool in_comment = x.executable;
 		struct lex at = x;
 
-		if (numbered(&x) || auto_random(&x, &before) || of_key(&x, &before) || option(&x)) {
+		if (take_numbered(&x) || auto_random(&x, &before) || of_key(&x, &before) ||
+		    take_option(&x)) {
 			const char *to = x.kind == T_END ? query + n : x.start;
 
 			/* with the comma that joins it to what stays */

@@ -144,7 +144,7 @@ out:
 }
 
 /* Index of the first kept sample with seq >= wanted, or n. */
-static size_t covering(const struct tso_map *m, uint64_t seq)
+static size_t find_covering(const struct tso_map *m, uint64_t seq)
 {
 	size_t lo = 0, hi = m->n;
 
@@ -169,7 +169,7 @@ int tso_map_of_seq(struct tso_map *m, uint64_t seq, tso_t *ts, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, 0,
 			       "GTID %llu is older than the first sample (%llu) of the TSO map",
 			       (unsigned long long)seq, (unsigned long long)m->s[0].seq);
-	i = covering(m, seq);
+	i = find_covering(m, seq);
 	if (i == m->n)
 		return 0;
 	*ts = tso_make((int64_t)m->s[i].ms, seq - m->s[i - 1].seq);
@@ -248,7 +248,7 @@ struct tso_sampler {
 };
 
 /* The position is read before the clock: what commits in between is in the next sample. */
-static int sample(struct tso_sampler *s, struct err *e)
+static int take_sample(struct tso_sampler *s, struct err *e)
 {
 	struct strbuf pos = STRBUF_INIT;
 	unsigned char rec[RECORD_BYTES];
@@ -297,7 +297,7 @@ static void *sampler_main(void *arg)
 			usleep((useconds_t)((next - now) / 1000));
 		else
 			next = now;
-		if (atomic_load(&s->stop) || sample(s, &e) < 0)
+		if (atomic_load(&s->stop) || take_sample(s, &e) < 0)
 			break; /* the server is gone: the map ends here, as its history does */
 	}
 	return NULL;
@@ -338,7 +338,7 @@ struct tso_sampler *tso_sampler_start(const struct sql_endpoint *ep, const char 
 	if (resume(s, path, e) < 0)
 		goto fail;
 	s->conn = sql_open(ep, deadline_in_ms(10000), e);
-	if (!s->conn || sample(s, e) < 0)
+	if (!s->conn || take_sample(s, e) < 0)
 		goto fail;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */

@@ -7,7 +7,7 @@
 #include "harness/base/foreign_json.h"
 
 /* [start, start + n) without colours, title sequences and cursor moves; cut at what `out` takes. */
-static void plain(char *out, size_t room, const char *start, size_t n)
+static void strip_controls(char *out, size_t room, const char *start, size_t n)
 {
 	size_t len = 0;
 
@@ -106,7 +106,7 @@ static void take_quit(struct playground_text *t, const char *line)
 		 line[n + 5] ? line + n + 5 : ": no status told");
 }
 
-static bool begins(const char *line, const char *with)
+static bool begins_with(const char *line, const char *with)
 {
 	return !strncmp(line, with, strlen(with));
 }
@@ -115,24 +115,26 @@ static void take_line(struct playground_text *t, const char *line)
 {
 	const char *p;
 
-	if (begins(line, "Connect TiDB:") || begins(line, "To connect TiDB:")) {
+	if (begins_with(line, "Connect TiDB:") || begins_with(line, "To connect TiDB:")) {
 		take_sql(t, line);
-	} else if (begins(line, "TiDB Dashboard:") || begins(line, "To view the dashboard:") ||
-		   begins(line, "PD Endpoints:") || begins(line, "PD client endpoints:")) {
+	} else if (begins_with(line, "TiDB Dashboard:") ||
+		   begins_with(line, "To view the dashboard:") ||
+		   begins_with(line, "PD Endpoints:") ||
+		   begins_with(line, "PD client endpoints:")) {
 		p = strchr(line, ':') + 1;
 		p += strspn(p, " [");
 		if (!t->pd.port)
 			address_parse(&t->pd, p);
-	} else if (begins(line, "Error: ")) {
+	} else if (begins_with(line, "Error: ")) {
 		if (!t->failed[0])
 			snprintf(t->failed, sizeof(t->failed), "%.500s", line + 7);
-	} else if (begins(line, "Playground receive signal:") || begins(line, "Force ")) {
+	} else if (begins_with(line, "Playground receive signal:") || begins_with(line, "Force ")) {
 		t->stopping = true;
-	} else if (begins(line, "check detail log from: ")) {
+	} else if (begins_with(line, "check detail log from: ")) {
 		if (t->quit[0] && !t->quit_log[0])
 			snprintf(t->quit_log, sizeof(t->quit_log), "%.500s", line + 23);
 	} else if ((p = strstr(line, " ... Error")) && !p[10]) {
-		const char *from = begins(line, "- TiDB: ") ? line + 8 : line;
+		const char *from = begins_with(line, "- TiDB: ") ? line + 8 : line;
 
 		snprintf(t->late, sizeof(t->late), "%.*s", (int)(p - from < 255 ? p - from : 255),
 			 from);
@@ -172,7 +174,7 @@ void playground_text_parse(struct playground_text *t, const char *text, size_t n
 	memset(t, 0, sizeof(*t));
 	/* a line that is still being written says half of what it means */
 	for (; (end = line_end(at, text + n, &next)); at = next) {
-		plain(line, sizeof(line), at, (size_t)(end - at));
+		strip_controls(line, sizeof(line), at, (size_t)(end - at));
 		take_line(t, line);
 	}
 }
@@ -191,7 +193,7 @@ int playground_meta_pid(const char *text, size_t n, pid_t *pid)
 }
 
 /* The value of "--name=value" or "-P value" among the arguments; NULL: not there. */
-static const char *argument(const char *cmdline, size_t n, const char *name)
+static const char *find_argument(const char *cmdline, size_t n, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -216,10 +218,10 @@ static int host_and_port(struct playground_address *a, const char *host, const c
 
 int playground_component_parse(struct playground_component *c, const char *cmdline, size_t n)
 {
-	const char *client = argument(cmdline, n, "--advertise-client-urls"),
-		   *addr = argument(cmdline, n, "--advertise-addr"),
-		   *status = argument(cmdline, n, "--status-addr"),
-		   *log = argument(cmdline, n, "--log-file");
+	const char *client = find_argument(cmdline, n, "--advertise-client-urls"),
+		   *addr = find_argument(cmdline, n, "--advertise-addr"),
+		   *status = find_argument(cmdline, n, "--status-addr"),
+		   *log = find_argument(cmdline, n, "--log-file");
 	struct playground_address s = { 0 };
 
 	memset(c, 0, sizeof(*c));
@@ -230,22 +232,22 @@ int playground_component_parse(struct playground_component *c, const char *cmdli
 		c->kind = PLAYGROUND_PD;
 		return address_parse(&c->address, client);
 	}
-	if (addr && argument(cmdline, n, "--pd-endpoints")) {
+	if (addr && find_argument(cmdline, n, "--pd-endpoints")) {
 		c->kind = PLAYGROUND_TIKV;
 		if (status && address_parse(&s, status) == 0)
 			c->status_port = s.port;
 		return address_parse(&c->address, addr);
 	}
-	if (addr && argument(cmdline, n, "--pd")) {
+	if (addr && find_argument(cmdline, n, "--pd")) {
 		c->kind = PLAYGROUND_TICDC;
 		return address_parse(&c->address, addr);
 	}
-	if (argument(cmdline, n, "--store")) {
+	if (find_argument(cmdline, n, "--store")) {
 		c->kind = PLAYGROUND_TIDB;
-		if (argument(cmdline, n, "--status"))
-			port_parse(argument(cmdline, n, "--status"), &c->status_port);
-		return host_and_port(&c->address, argument(cmdline, n, "--host"),
-				     argument(cmdline, n, "-P"));
+		if (find_argument(cmdline, n, "--status"))
+			port_parse(find_argument(cmdline, n, "--status"), &c->status_port);
+		return host_and_port(&c->address, find_argument(cmdline, n, "--host"),
+				     find_argument(cmdline, n, "-P"));
 	}
 	c->kind = PLAYGROUND_OTHER;
 	return 0;

@@ -295,8 +295,8 @@ static void toml_text(struct strbuf *out, const char *text)
 	strbuf_addstr(out, "\"\n");
 }
 
-static void source(struct strbuf *out, const char *name, const struct sql_endpoint *ep,
-		   const char *snapshot)
+static void add_source(struct strbuf *out, const char *name, const struct sql_endpoint *ep,
+		       const char *snapshot)
 {
 	strbuf_addf(out, "[data-sources.%s]\nhost = ", name);
 	toml_text(out, ep->host);
@@ -312,8 +312,8 @@ void stock_sync_diff_config(const struct sync_diff *o, struct strbuf *out)
 {
 	strbuf_addstr(out,
 		      "check-thread-count = 4\nexport-fix-sql = true\ncheck-struct-only = false\n");
-	source(out, "a", o->a, o->a_snapshot);
-	source(out, "b", o->b, o->b_snapshot);
+	add_source(out, "a", o->a, o->a_snapshot);
+	add_source(out, "b", o->b, o->b_snapshot);
 	strbuf_addstr(out, "[task]\noutput-dir = ");
 	strbuf_addf(out, "\"%s/output\"\n", o->dir);
 	/* what drtest itself keeps on a secondary is no data */

@@ -233,7 +233,7 @@ static const char *way_out(const char *text)
 	return NULL;
 }
 
-static int refused(const char *what, const char *said, int code, struct err *e)
+static int explain_refusal(const char *what, const char *said, int code, struct err *e)
 {
 	const char *help = way_out(said);
 	char text[700];
@@ -258,7 +258,7 @@ int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)
 	else
 		strbuf_addf(&said, "HTTP %ld %.200s", a->status, a->body.buf);
 	json_decref(j);
-	refused(what, said.buf, (int)a->status, e);
+	explain_refusal(what, said.buf, (int)a->status, e);
 	strbuf_release(&said);
 	return -1;
 }
@@ -271,7 +271,7 @@ int ticdc_cli_refused(const char *said, const char *what, struct err *e)
 				: said;
 	char *line = xstrfmt("%.*s", (int)strcspn(p, "\n"), p);
 
-	refused(what, line, 0, e);
+	explain_refusal(what, line, 0, e);
 	free(line);
 	return -1;
 }

@@ -107,7 +107,7 @@ const char *tidb_brie_way_out(const char *m)
 }
 
 /* The statement holds credentials: the message is the server's own, never the statement. */
-static int refused(struct sql *s, const char *what, struct err *e)
+static int explain_refusal(struct sql *s, const char *what, struct err *e)
 {
 	MYSQL *m = sql_handle(s);
 	const char *way_out = tidb_brie_way_out(mysql_error(m));
@@ -183,8 +183,8 @@ static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *
 	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended by KILL", what) : 0;
 }
 
-static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
-		struct tidb_brie *b, struct err *e)
+static int run_brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
+		    struct tidb_brie *b, struct err *e)
 {
 	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16],
 		   *cells[16];
@@ -198,7 +198,7 @@ static int brie(const struct sql_endpoint *ep, bool restore, const struct strbuf
 		goto out;
 	if (!job.res) {
 		if (mysql_errno(sql_handle(job.s)))
-			refused(job.s, what, e);
+			explain_refusal(job.s, what, e);
 		else
 			err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
 		goto out;
@@ -232,7 +232,7 @@ int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb
 		strbuf_addf(&q, " RATE_LIMIT = %u MB/SECOND", rate_mb);
 	if (snapshot)
 		strbuf_addf(&q, " SNAPSHOT = %s", snapshot);
-	rc = brie(ep, false, &q, b, e);
+	rc = run_brie(ep, false, &q, b, e);
 	strbuf_release(&q);
 	return rc;
 }
@@ -244,7 +244,7 @@ int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_bri
 
 	strbuf_addstr(&q, "RESTORE DATABASE * FROM ");
 	sql_add_text(&q, uri, strlen(uri));
-	rc = brie(ep, true, &q, b, e);
+	rc = run_brie(ep, true, &q, b, e);
 	strbuf_release(&q);
 	return rc;
 }

@@ -174,7 +174,7 @@ static unsigned find_service(json_t *services, const struct topology *t, const c
 	return port ? port : c->usual_port;
 }
 
-static bool enabled(json_t *object, const char *name)
+static bool is_enabled(json_t *object, const char *name)
 {
 	return json_is_true(json_object_get(json_object_get(object, name), "enabled"));
 }
@@ -195,8 +195,8 @@ static void take_cluster(struct topology *t, json_t *one, json_t *services)
 	*t = (struct topology){ 0 };
 	snprintf(t->name, sizeof(t->name), "%s", text_of(meta, "name"));
 	snprintf(t->version, sizeof(t->version), "%s", text_of(spec, "version"));
-	t->tls = enabled(spec, "tlsCluster");
-	t->sql_tls = enabled(json_object_get(spec, "tidb"), "tlsClient");
+	t->tls = is_enabled(spec, "tlsCluster");
+	t->sql_tls = is_enabled(json_object_get(spec, "tidb"), "tlsClient");
 	id = text_of(status, two ? "id" : "clusterID");
 	if (*id && !tso_parse(id, &t->cluster_id))
 		t->cluster_id = 0;

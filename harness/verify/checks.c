@@ -18,7 +18,7 @@ struct server {
 	const char *db, *ledger_table; /* "" none */
 };
 
-static int number(const char *text, int64_t *out)
+static int read_number(const char *text, int64_t *out)
 {
 	char *end;
 
@@ -28,8 +28,8 @@ static int number(const char *text, int64_t *out)
 	return *end ? -1 : 0;
 }
 
-static int stream(struct server *s, struct sql_rows *rows, unsigned columns, struct err *e,
-		  const char *select, const char *table, const char *order)
+static int stream_rows(struct server *s, struct sql_rows *rows, unsigned columns, struct err *e,
+		       const char *select, const char *table, const char *order)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc;
@@ -53,7 +53,7 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 {
 	struct server *s = arg;
 	struct sql_rows rows = { 0 };
-	int rc = stream(s, &rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
+	int rc = stream_rows(s, &rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 
 	while (rc == 0) {
 		int64_t worker, seq;
@@ -63,7 +63,7 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 			rc = more;
 			break;
 		}
-		if (number(rows.cell[0], &worker) < 0 || number(rows.cell[1], &seq) < 0 ||
+		if (read_number(rows.cell[0], &worker) < 0 || read_number(rows.cell[1], &seq) < 0 ||
 		    worker < 0 || worker > UINT32_MAX || seq < 0)
 			rc = err_set(e, ERR_BAD_DATA, 0,
 				     "%s has a row that is no worker and sequence",
@@ -89,7 +89,7 @@ static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err 
 
 	if (more <= 0)
 		return more;
-	if (number(p->rows.cell[0], &w) < 0 || number(p->rows.cell[1], &q) < 0 || w < 0 ||
+	if (read_number(p->rows.cell[0], &w) < 0 || read_number(p->rows.cell[1], &q) < 0 || w < 0 ||
 	    w > UINT32_MAX || q < 0)
 		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence",
 			       p->s->ledger_table);
@@ -107,7 +107,7 @@ static int stream_ledger(struct server *s, struct prefix *p, struct verify_resul
 		verify_no_evidence(r);
 		return 0;
 	}
-	rc = stream(s, &at.rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
+	rc = stream_rows(s, &at.rows, 2, e, "worker, seq", s->ledger_table, "worker, seq");
 	if (rc == 0)
 		rc = verify_stream_ledger(p, s->o->ledger_dir,
 					  &(struct presence_cursor){ &at, next_presence },
@@ -125,7 +125,7 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 	int rc;
 
 	snprintf(name, sizeof(name), "%s%u", s->o->model->table_prefix, table);
-	rc = stream(s, &rows, 4, e, "id, k, c, pad", name, "id");
+	rc = stream_rows(s, &rows, 4, e, "id, k, c, pad", name, "id");
 	while (rc == 0) {
 		struct verify_row row = { 0 };
 		int more = sql_rows_next(&rows, e);
@@ -134,8 +134,8 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 			rc = more;
 			break;
 		}
-		if (number(rows.cell[0], &row.id) < 0 || number(rows.cell[1], &row.k) < 0 ||
-		    !rows.cell[2] || !rows.cell[3]) {
+		if (read_number(rows.cell[0], &row.id) < 0 ||
+		    read_number(rows.cell[1], &row.k) < 0 || !rows.cell[2] || !rows.cell[3]) {
 			rc = err_set(e, ERR_BAD_DATA, 0,
 				     "%s has a row that is not of the load's shape", name);
 			break;
@@ -273,7 +273,7 @@ static int audit_table(struct server *s, struct prefix *p, const char *table,
 		       struct verify_result *r, struct err *e)
 {
 	struct sql_rows rows = { 0 };
-	int rc = stream(s, &rows, 3, e, "id, c, pad", table, "id"), more = 0;
+	int rc = stream_rows(s, &rows, 3, e, "id, c, pad", table, "id"), more = 0;
 
 	while (rc == 0 && (more = sql_rows_next(&rows, e)) == 1) {
 		char who[160] = "";
@@ -288,7 +288,7 @@ static int audit_table(struct server *s, struct prefix *p, const char *table,
 			continue;
 		r->rows_wrong++;
 		r->torn += !strcmp(kind, "torn transaction");
-		number(rows.cell[0], &id);
+		read_number(rows.cell[0], &id);
 		verify_finding(r, kind, table, id, who[0] ? who : NULL,
 			       "written by a transaction that was recovered", NULL);
 		verify_worse(r, VERDICT_FAIL);
@@ -370,7 +370,7 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 	int rc;
 
 	snprintf(name, sizeof(name), "append%u", table);
-	rc = stream(s, &rows, 2, e, "id, list", name, "id");
+	rc = stream_rows(s, &rows, 2, e, "id, list", name, "id");
 	while (rc == 0) {
 		int64_t id;
 		int more = sql_rows_next(&rows, e);
@@ -379,7 +379,7 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 			rc = more;
 			break;
 		}
-		if (number(rows.cell[0], &id) < 0 || !rows.cell[1])
+		if (read_number(rows.cell[0], &id) < 0 || !rows.cell[1])
 			rc = err_set(e, ERR_BAD_DATA, 0,
 				     "%s has a row that is not of the load's shape", name);
 		else

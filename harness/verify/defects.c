@@ -254,7 +254,8 @@ void defect_replay(const struct defect_run *r, struct defect_state *s,
 
 /* ---- the redo log ---- */
 
-static const struct redo_column *column(const struct redo_column *c, uint32_t n, const char *name)
+static const struct redo_column *find_column(const struct redo_column *c, uint32_t n,
+					     const char *name)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (c[i].name.n == strlen(name) && !memcmp(c[i].name.p, name, c[i].name.n))
@@ -262,12 +263,12 @@ static const struct redo_column *column(const struct redo_column *c, uint32_t n,
 	return NULL;
 }
 
-static int64_t whole(const struct redo_column *c)
+static int64_t is_whole(const struct redo_column *c)
 {
 	return c && (c->value.kind == REDO_INT || c->value.kind == REDO_UINT) ? c->value.i : -1;
 }
 
-static int text(const struct redo_column *c, char *out, size_t room)
+static int column_text(const struct redo_column *c, char *out, size_t room)
 {
 	if (!c || (c->value.kind != REDO_STR && c->value.kind != REDO_BIN) || c->value.s.n >= room)
 		return -1;
@@ -291,7 +292,8 @@ int defect_take(struct defect_run *r, const struct redo_row *row, struct err *e)
 	if (!is_named(&row->table.db, r->model.db))
 		return 0;
 	if (is_named(&row->table.table, r->model.ledger_table)) {
-		int64_t worker = whole(column(at, n, "worker")), seq = whole(column(at, n, "seq"));
+		int64_t worker = is_whole(find_column(at, n, "worker")),
+			seq = is_whole(find_column(at, n, "seq"));
 
 		c.id = worker < 0 || seq < 0 ? -1
 					     : defect_record(r, (uint32_t)worker, (uint64_t)seq);
@@ -305,12 +307,13 @@ int defect_take(struct defect_run *r, const struct redo_row *row, struct err *e)
 		for (uint32_t i = (uint32_t)prefix; i < row->table.table.n && c.table < 1000000;
 		     i++)
 			c.table = c.table * 10 + (uint32_t)(row->table.table.p[i] - '0');
-		c.id = whole(column(at, n, "id"));
+		c.id = is_whole(find_column(at, n, "id"));
 		fine = defect_row_at(r, &r->after, c.table, c.id) != NULL;
 		if (fine && c.put) {
-			c.row.k = whole(column(at, n, "k"));
-			fine = !text(column(at, n, "c"), c.row.c, sizeof(c.row.c)) &&
-			       !text(column(at, n, "pad"), c.row.pad, sizeof(c.row.pad));
+			c.row.k = is_whole(find_column(at, n, "k"));
+			fine = !column_text(find_column(at, n, "c"), c.row.c, sizeof(c.row.c)) &&
+			       !column_text(find_column(at, n, "pad"), c.row.pad,
+					    sizeof(c.row.pad));
 		}
 	}
 	if (!fine)

@@ -31,8 +31,8 @@ static void say_txn(const struct defect_run *r, struct defect_case *c, size_t i,
 
 /* The state that a replay of other changes leaves; true when it is another one (or the same, as
  * wanted). */
-static bool replayed(const struct defect_run *r, struct defect_case *c,
-		     const struct defect_change *change, size_t n, bool differs)
+static bool replay_without(const struct defect_run *r, struct defect_case *c,
+			   const struct defect_change *change, size_t n, bool differs)
 {
 	defect_state_release(&c->state);
 	c->state = defect_state_copy(r, &r->base);
@@ -73,7 +73,7 @@ static bool drop_row(const struct defect_run *r, struct rng *g, struct defect_ca
 		if (!x)
 			break;
 		copy[at] = copy[r->n_changes - 1];
-		done = replayed(r, c, copy, r->n_changes - 1, differs);
+		done = replay_without(r, c, copy, r->n_changes - 1, differs);
 		copy[at] = *x;
 		copy[r->n_changes - 1] = r->change[r->n_changes - 1];
 		if (done)
@@ -113,7 +113,7 @@ static bool drop_of_txn(const struct defect_run *r, struct rng *g, struct defect
 			if (all ? !same : &r->change[k] != x)
 				left[n++] = r->change[k];
 		}
-		done = (all || of > 1) && replayed(r, c, left, n, true);
+		done = (all || of > 1) && replay_without(r, c, left, n, true);
 		if (done)
 			say_row(r, c, x,
 				all ? "its whole transaction dropped"
@@ -152,7 +152,7 @@ static bool txns_swapped(const struct defect_run *r, struct rng *g, struct defec
 					    : r->change[k].commit_ts == y->commit_ts
 						    ? x->commit_ts
 						    : r->change[k].commit_ts;
-		done = replayed(r, c, copy, r->n_changes, true);
+		done = replay_without(r, c, copy, r->n_changes, true);
 		if (done)
 			say_row(r, c, x,
 				"its transaction exchanged places with a later one of the same key");
@@ -265,7 +265,7 @@ static bool checkpoint_ahead(const struct defect_run *r, struct rng *g, struct d
 		while (from < r->n_changes &&
 		       r->change[from].commit_ts == r->change[from - 1].commit_ts)
 			from++;
-		if (!replayed(r, c, r->change + from, r->n_changes - from, true))
+		if (!replay_without(r, c, r->change + from, r->n_changes - from, true))
 			continue;
 		snprintf(c->where, sizeof(c->where),
 			 "checkpointTs ahead of the sink, at %" PRIu64
@@ -301,7 +301,7 @@ static bool row_twice(const struct defect_run *r, struct rng *g, struct defect_c
 
 	if (x) {
 		copy[r->n_changes] = *x;
-		done = replayed(r, c, copy, r->n_changes + 1, false);
+		done = replay_without(r, c, copy, r->n_changes + 1, false);
 		say_row(r, c, x, "applied twice");
 	}
 	free(copy);
@@ -364,7 +364,7 @@ static bool values_exchanged(const struct defect_run *r, struct rng *g, struct d
 
 /* Rows that no transaction wrote between BackupTS and the point: what the backup brought is what is
  * there. */
-static bool untouched(const struct defect_run *r, uint32_t table, int64_t id)
+static bool is_untouched(const struct defect_run *r, uint32_t table, int64_t id)
 {
 	for (size_t i = 0; i < r->n_order; i++) {
 		size_t t = r->order[i];
@@ -389,7 +389,7 @@ static bool stale_row(const struct defect_run *r, struct rng *g, struct defect_c
 		if (r->place[t] > r->backup_seq || !r->n_ops[t])
 			continue;
 		o = &r->ops[t][rng_below(g, r->n_ops[t])];
-		if (!untouched(r, o->table, o->row.id))
+		if (!is_untouched(r, o->table, o->row.id))
 			continue;
 		stale = defect_state_at(r, r->place[t] - 1);
 		*defect_row_at(r, &c->state, o->table, o->row.id) =
@@ -413,7 +413,7 @@ static bool chunk_missing(const struct defect_run *r, struct rng *g, struct defe
 		low = 1 + (int64_t)rng_below(g, (uint64_t)(rows - n + 1));
 
 	for (int64_t id = low; id < low + n; id++)
-		if (untouched(r, table, id))
+		if (is_untouched(r, table, id))
 			defect_row_at(r, &c->state, table, id)->exists = false;
 	snprintf(c->where, sizeof(c->where),
 		 "ids %" PRId64 " to %" PRId64 " of %s%u not in the backup", low, low + n - 1,

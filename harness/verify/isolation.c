@@ -44,7 +44,7 @@ void h_finding(struct h_run *h, const char *kind, const struct h_op *op, const c
 	json_array_append_new(h->r->findings, f);
 }
 
-static bool same(const struct h_element *a, const struct h_element *b)
+static bool same_element(const struct h_element *a, const struct h_element *b)
 {
 	return a->worker == b->worker && a->seq == b->seq && a->n == b->n;
 }
@@ -58,7 +58,7 @@ struct key {
 };
 
 /* The op that appended it to this key; NULL: nobody did. */
-static const struct h_op *appended(const struct key *k, const struct h_element *e)
+static const struct h_op *find_append(const struct key *k, const struct h_element *e)
 {
 	const struct h_txn *t = h_find(k->h, e->worker, e->seq);
 	size_t low = 0, high = k->n;
@@ -76,7 +76,7 @@ static const struct h_op *appended(const struct key *k, const struct h_element *
 			high = mid;
 	}
 	for (; low < k->n && k->first[low].txn == txn; low++)
-		if (!k->first[low].is_read && same(&k->first[low].element, e))
+		if (!k->first[low].is_read && same_element(&k->first[low].element, e))
 			return &k->first[low];
 	return NULL;
 }
@@ -107,7 +107,7 @@ static void judge_list(const struct key *k, const struct h_list *l, const struct
 		name_txn(h, reader->txn, by);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct h_element *x = &l->e[i];
-		const struct h_op *op = appended(k, x), *next;
+		const struct h_op *op = find_append(k, x), *next;
 
 		if (!op) {
 			snprintf(text, sizeof(text),
@@ -145,7 +145,7 @@ static void model_own(const struct key *k, const struct h_op *read)
 		if (p->txn != read->txn || p->is_read)
 			continue;
 		for (size_t i = 0; i < read->list.n && !there; i++)
-			there = same(&read->list.e[i], &p->element);
+			there = same_element(&read->list.e[i], &p->element);
 		if (there == (p->place < read->place))
 			continue;
 		name_txn(k->h, read->txn, by);
@@ -158,12 +158,12 @@ static void model_own(const struct key *k, const struct h_op *read)
 static bool is_prefix(const struct h_list *a, const struct h_list *of)
 {
 	for (size_t i = 0; i < a->n; i++)
-		if (i >= of->n || !same(&a->e[i], &of->e[i]))
+		if (i >= of->n || !same_element(&a->e[i], &of->e[i]))
 			return false;
 	return true;
 }
 
-static bool counts(const struct h_run *h, const struct h_op *op)
+static bool does_count(const struct h_run *h, const struct h_op *op)
 {
 	return h->txn[op->txn].cluster == h->o->cluster && h->txn[op->txn].outcome == TXN_ACKED;
 }
@@ -174,17 +174,17 @@ static void add_edges(const struct key *k, const struct h_list *order)
 	const struct h_op *before = NULL;
 
 	for (size_t i = 0; i < order->n; i++) {
-		const struct h_op *op = appended(k, &order->e[i]);
+		const struct h_op *op = find_append(k, &order->e[i]);
 
 		if (op && before)
 			h_edge(h, before->txn, op->txn, false);
 		before = op ? op : before;
 	}
 	for (const struct h_op *r = k->first; r < k->first + k->n; r++) {
-		if (!r->is_read || !counts(h, r))
+		if (!r->is_read || !does_count(h, r))
 			continue;
 		for (size_t i = r->list.n; i-- > 0;) {
-			const struct h_op *op = appended(k, &r->list.e[i]);
+			const struct h_op *op = find_append(k, &r->list.e[i]);
 
 			if (op && op->txn != r->txn) {
 				h_edge(h, op->txn, r->txn, true);
@@ -220,7 +220,7 @@ static void model_lost(const struct key *k)
 		const struct h_txn *t = &h->txn[p->txn];
 		char text[200];
 
-		if (p->is_read || !counts(h, p) ||
+		if (p->is_read || !does_count(h, p) ||
 		    (h->o->limit != UINT64_MAX && (!t->position || t->position > h->o->limit)))
 			continue;
 		if (n && bsearch(&p->element, sorted, n, sizeof(*sorted), by_element))
@@ -242,11 +242,11 @@ static void model_key(const struct key *k, bool finals_known)
 	char text[160];
 
 	for (const struct h_op *p = k->first; p < k->first + k->n; p++)
-		if (p->is_read && counts(h, p) && p->list.n > order->n)
+		if (p->is_read && does_count(h, p) && p->list.n > order->n)
 			order = &p->list;
 	for (const struct h_op *p = k->first; p < k->first + k->n; p++) {
-		h->r->writes += !p->is_read && counts(h, p);
-		if (!p->is_read || !counts(h, p))
+		h->r->writes += !p->is_read && does_count(h, p);
+		if (!p->is_read || !does_count(h, p))
 			continue;
 		h->r->reads++;
 		judge_list(k, &p->list, p);
@@ -272,7 +272,7 @@ static void model_key(const struct key *k, bool finals_known)
 		sorted = xmemdup(order->e, order->n * sizeof(*sorted));
 		qsort(sorted, order->n, sizeof(*sorted), by_element);
 		for (size_t i = 1; i < order->n; i++)
-			if (same(&sorted[i - 1], &sorted[i])) {
+			if (same_element(&sorted[i - 1], &sorted[i])) {
 				snprintf(text, sizeof(text),
 					 "element %u.%" PRIu64 ".%u is in the list twice",
 					 sorted[i].worker, sorted[i].seq, sorted[i].n);
@@ -361,7 +361,7 @@ static void judge_bank(struct h_run *h)
 		const struct h_op *p = &h->op[i];
 		char by[64], text[160];
 
-		if (!p->is_read || !counts(h, p))
+		if (!p->is_read || !does_count(h, p))
 			continue;
 		h->r->reads++;
 		if (p->sum == p->must)

@@ -51,8 +51,8 @@ static void name_cycle(struct h_run *h, const uint32_t *member, size_t n, const 
 }
 
 /* Components of more than one transaction. seen: those already told; NULL: tells none. */
-static void components(struct h_run *h, struct graph *g, const char *kind, uint64_t *count,
-		       bool *told)
+static void find_components(struct h_run *h, struct graph *g, const char *kind, uint64_t *count,
+			    bool *told)
 {
 	size_t n = h->n_txns, depth = 0, height = 0;
 	uint32_t counter = 0;
@@ -125,9 +125,9 @@ void h_cycles(struct h_run *h)
 	for (size_t i = 0; i < n; i++)
 		g.first[i + 1] += g.first[i];
 	g.writes_only = true;
-	components(h, &g, "G0 (write cycle)", &h->r->g0, told);
+	find_components(h, &g, "G0 (write cycle)", &h->r->g0, told);
 	g.writes_only = false;
-	components(h, &g, "G1c (circular information flow)", &h->r->g1c, told);
+	find_components(h, &g, "G1c (circular information flow)", &h->r->g1c, told);
 	free(g.first);
 	free(g.next);
 	free(g.index);

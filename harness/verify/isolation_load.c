@@ -11,7 +11,7 @@
 
 #define LINE_BYTES_MAX ((size_t)64 << 20)
 
-static int whole(json_t *j, int64_t *out)
+static int read_whole(json_t *j, int64_t *out)
 {
 	if (!json_is_integer(j))
 		return -1;
@@ -68,7 +68,8 @@ static int take_op(struct h_run *h, json_t *j, uint32_t txn, size_t place)
 	int64_t table;
 	size_t used;
 
-	if (!what || whole(json_array_get(j, 1), &table) < 0 || table < 1 || table > UINT32_MAX)
+	if (!what || read_whole(json_array_get(j, 1), &table) < 0 || table < 1 ||
+	    table > UINT32_MAX)
 		return -1;
 	op.table = (uint32_t)table;
 	if (!strcmp(what, "transfer"))
@@ -78,12 +79,12 @@ static int take_op(struct h_run *h, json_t *j, uint32_t txn, size_t place)
 		/* SUM() comes as text or as a number, as the server likes */
 		if (json_is_string(json_array_get(j, 3)))
 			op.sum = strtoll(text, NULL, 10);
-		else if (whole(json_array_get(j, 3), &op.sum) < 0)
+		else if (read_whole(json_array_get(j, 3), &op.sum) < 0)
 			return -1;
-		if (whole(json_array_get(j, 4), &op.must) < 0)
+		if (read_whole(json_array_get(j, 4), &op.must) < 0)
 			return -1;
 	} else {
-		if (whole(json_array_get(j, 2), &op.key) < 0 || !text)
+		if (read_whole(json_array_get(j, 2), &op.key) < 0 || !text)
 			return -1;
 		op.is_read = !strcmp(what, "read");
 		if (op.is_read
@@ -113,11 +114,11 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 	int rc = -1;
 
 	ops = json_object_get(j, "ops");
-	if (whole(json_object_get(j, "worker"), &worker) < 0 ||
-	    whole(json_object_get(j, "seq"), &seq) < 0 ||
-	    whole(json_object_get(j, "cluster"), &cluster) < 0 ||
-	    whole(json_object_get(j, "begin_us"), &begin) < 0 ||
-	    whole(json_object_get(j, "end_us"), &end) < 0 || !out || !position ||
+	if (read_whole(json_object_get(j, "worker"), &worker) < 0 ||
+	    read_whole(json_object_get(j, "seq"), &seq) < 0 ||
+	    read_whole(json_object_get(j, "cluster"), &cluster) < 0 ||
+	    read_whole(json_object_get(j, "begin_us"), &begin) < 0 ||
+	    read_whole(json_object_get(j, "end_us"), &end) < 0 || !out || !position ||
 	    !json_is_array(ops) || worker < 0 || worker > UINT32_MAX || seq < 1 || cluster < 0 ||
 	    cluster > UINT16_MAX)
 		goto out;

@@ -48,7 +48,7 @@ static void crc_prepare(void)
 				crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 255];
 }
 
-static uint32_t crc32c(const unsigned char *p, size_t n)
+static uint32_t make_crc32c(const unsigned char *p, size_t n)
 {
 	uint32_t crc = ~0u;
 
@@ -95,12 +95,12 @@ static void encode(unsigned char *p, const struct ledger_record *r)
 	put(p + 28, r->end_us > 0 ? (uint64_t)r->end_us : 0, 6);
 	put(p + 34, r->position, 8);
 	put(p + 42, 0, 2);
-	put(p + 44, crc32c(p, 44), 4);
+	put(p + 44, make_crc32c(p, 44), 4);
 }
 
 static int decode(const unsigned char *p, struct ledger_record *r)
 {
-	if (get(p + 44, 4) != crc32c(p, 44))
+	if (get(p + 44, 4) != make_crc32c(p, 44))
 		return -1;
 	*r = (struct ledger_record){
 		.worker = (uint32_t)get(p, 4),

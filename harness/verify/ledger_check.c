@@ -173,8 +173,9 @@ void verify_closure_add(struct verify_closure *c, const struct prefix *p,
 		c->first_end_after_us = t->end_us;
 }
 
-static void wrong(const struct prefix *p, const struct verify_txn *t, const char *kind,
-		  const char *expected, const char *found, uint64_t *count, struct verify_result *r)
+static void note_wrong(const struct prefix *p, const struct verify_txn *t, const char *kind,
+		       const char *expected, const char *found, uint64_t *count,
+		       struct verify_result *r)
 {
 	char who[128];
 
@@ -195,17 +196,18 @@ bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
 	case TXN_FAILED:
 		r->failed++;
 		if (t->present)
-			wrong(p, t, "resurrected transaction", "absent: it was never committed",
-			      "present", &r->resurrected, r);
+			note_wrong(p, t, "resurrected transaction",
+				   "absent: it was never committed", "present", &r->resurrected, r);
 		return false;
 	case TXN_UNKNOWN:
 		r->unknown++;
 		r->recovered += t->present;
 		r->lost_unknown += !t->present;
 		if (t->present && !p->before && t->begin_us > c->first_end_after_us)
-			wrong(p, t, "early transaction",
-			      "absent: it began after one that is after the point was acknowledged",
-			      "present", &r->early, r);
+			note_wrong(
+				p, t, "early transaction",
+				"absent: it began after one that is after the point was acknowledged",
+				"present", &r->early, r);
 		return false;
 	case TXN_ACKED: break;
 	}
@@ -214,15 +216,15 @@ bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
 	if (t->present) {
 		if (!p->before && (t->position > p->limit ||
 				   (!t->position && t->begin_us > c->first_end_after_us)))
-			wrong(p, t, "early transaction", after, "present", &r->early, r);
+			note_wrong(p, t, "early transaction", after, "present", &r->early, r);
 		return false;
 	}
 	if (!p->before && t->position && t->position <= p->limit) {
-		wrong(p, t, "missing transaction", at_or_before, "absent", &r->missing, r);
+		note_wrong(p, t, "missing transaction", at_or_before, "absent", &r->missing, r);
 	} else if (!p->before && !t->position && t->end_us < c->last_begin_present_us) {
-		wrong(p, t, "missing transaction",
-		      "present: one that began after its acknowledgement is there", "absent",
-		      &r->missing, r);
+		note_wrong(p, t, "missing transaction",
+			   "present: one that began after its acknowledgement is there", "absent",
+			   &r->missing, r);
 	}
 	r->lost++;
 	if (t->end_us < *oldest_lost)

@@ -23,7 +23,7 @@ struct stream {
 	struct err *e;
 };
 
-static void step(struct stream *s)
+static void step_stream(struct stream *s)
 {
 	uint32_t worker = s->worker;
 	uint64_t seq = s->seq;
@@ -59,7 +59,7 @@ static int meet(void *arg, const struct ledger_record *r)
 	while (s->more == 1 &&
 	       (s->worker < r->worker || (s->worker == r->worker && s->seq < r->seq))) {
 		verify_stray(s->p, s->worker, s->seq);
-		step(s);
+		step_stream(s);
 	}
 	if (s->more < 0)
 		return -1;
@@ -76,7 +76,7 @@ static int meet(void *arg, const struct ledger_record *r)
 	t = txn_of(r, here);
 	verify_closure_add(&s->closure, s->p, &t);
 	if (here)
-		step(s);
+		step_stream(s);
 	return s->more < 0 ? -1 : 0;
 }
 
@@ -133,11 +133,11 @@ int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 	int rc = -1;
 
 	verify_closure_init(&s.closure);
-	step(&s);
+	step_stream(&s);
 	if (s.more < 0 || read_all(&s, ledger_dir, meet, e) < 0)
 		goto out;
 	s.e = e;
-	for (; s.more == 1; step(&s))
+	for (; s.more == 1; step_stream(&s))
 		verify_stray(p, s.worker, s.seq);
 	if (s.more < 0)
 		goto out;

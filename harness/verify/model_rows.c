@@ -7,7 +7,7 @@
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 
-static size_t home(const struct row_map *m, struct row_key key)
+static size_t home_slot(const struct row_map *m, struct row_key key)
 {
 	return rng_mix((uint64_t)key.id * 0x9e3779b97f4a7c15u + key.table) & (m->room - 1);
 }
@@ -16,7 +16,7 @@ struct row_cell *row_map_find(const struct row_map *m, struct row_key key)
 {
 	if (!m->room)
 		return NULL;
-	for (size_t i = home(m, key);; i = (i + 1) & (m->room - 1)) {
+	for (size_t i = home_slot(m, key);; i = (i + 1) & (m->room - 1)) {
 		struct row_cell *c = &m->cell[i];
 
 		if (!c->used)
@@ -33,7 +33,7 @@ static void grow(struct row_map *m)
 	bigger.cell = xcalloc(bigger.room, sizeof(*bigger.cell));
 	for (size_t i = 0; i < m->room; i++)
 		if (m->cell[i].used) {
-			size_t at = home(&bigger, m->cell[i].key);
+			size_t at = home_slot(&bigger, m->cell[i].key);
 
 			while (bigger.cell[at].used)
 				at = (at + 1) & (bigger.room - 1);
@@ -52,7 +52,7 @@ struct row_cell *row_map_put(struct row_map *m, struct row_key key, bool *is_new
 		return c;
 	if (m->n + m->n / 2 >= m->room)
 		grow(m);
-	size_t at = home(m, key);
+	size_t at = home_slot(m, key);
 
 	while (m->cell[at].used)
 		at = (at + 1) & (m->room - 1);

@@ -203,7 +203,7 @@ int forecast_make(const struct run_row *runs, size_t n, const struct forecast_ow
 
 /* ---- told ---- */
 
-static const char *dominating(const struct forecast *f)
+static const char *dominating_term(const struct forecast *f)
 {
 	static const char *const name[] = { "detection", "what every replay takes",
 					    "the rows to replay", "promotion" };
@@ -226,7 +226,7 @@ void forecast_text(const struct forecast *f, struct strbuf *out)
 		" most of it: %s\n",
 		f->rto_ms.median / 1000, f->rto_ms.low / 1000, f->rto_ms.high / 1000,
 		f->detect_ms / 1000, f->begin_ms / 1000, f->rows, f->rows_ms / 1000,
-		f->promote_ms / 1000, dominating(f));
+		f->promote_ms / 1000, dominating_term(f));
 	if (f->row_unknown)
 		strbuf_addstr(
 			out,
@@ -260,7 +260,7 @@ json_t *forecast_json(const struct forecast *f)
 		range_json(&f->rto_ms), "rto_terms_ms", "detect", f->detect_ms, "begin",
 		f->begin_ms, "rows", f->rows_ms, "promote", f->promote_ms, "rpo_terms_ms", "flush",
 		f->flush_ms, "upload", f->upload_ms, "rows", f->rows, "row_us", f->row_us,
-		"row_unknown", f->row_unknown, "dominating", dominating(f), "store_too_slow",
+		"row_unknown", f->row_unknown, "dominating", dominating_term(f), "store_too_slow",
 		f->store_too_slow, "target_too_slow", f->target_too_slow, "held", "rto_error",
 		f->rto_error, "rto_inside", (json_int_t)f->rto_inside);
 }

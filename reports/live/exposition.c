@@ -9,7 +9,7 @@
 
 /* Backslash, quote and newline escaped as the format has it; other control characters by their
  * visible names. */
-static void label(struct strbuf *out, const char *name, const char *value)
+static void add_label(struct strbuf *out, const char *name, const char *value)
 {
 	struct strbuf line = STRBUF_INIT;
 
@@ -31,10 +31,10 @@ void exposition_begin(struct exposition *x, struct strbuf *out, bool open_metric
 
 void exposition_common(struct exposition *x, const char *name, const char *value)
 {
-	label(&x->common, name, value);
+	add_label(&x->common, name, value);
 }
 
-static const char *ending(const struct exposition *x)
+static const char *type_ending(const struct exposition *x)
 {
 	return x->type == EXPOSITION_COUNTER ? "_total" : x->type == EXPOSITION_INFO ? "_info" : "";
 }
@@ -50,7 +50,7 @@ void exposition_family(struct exposition *x, const char *name, enum exposition_t
 	x->name = name;
 	x->type = type;
 	/* the older format knows a counter by its samples' name, and no info */
-	end = x->open_metrics ? "" : ending(x);
+	end = x->open_metrics ? "" : type_ending(x);
 	strbuf_addf(x->out, "# HELP drtest_%s%s %s\n# TYPE drtest_%s%s %s\n", name, end, help, name,
 		    end, !x->open_metrics && type == EXPOSITION_INFO ? "gauge" : types[type]);
 	for (size_t i = 0; x->open_metrics && i < sizeof(units) / sizeof(units[0]); i++) {
@@ -69,8 +69,8 @@ void exposition_labelled(struct exposition *x, const char *const *labels, double
 		return;
 	strbuf_addstr(&all, x->common.buf);
 	for (; labels && labels[0]; labels += 2)
-		label(&all, labels[0], labels[1]);
-	strbuf_addf(x->out, "drtest_%s%s", x->name, ending(x));
+		add_label(&all, labels[0], labels[1]);
+	strbuf_addf(x->out, "drtest_%s%s", x->name, type_ending(x));
 	if (all.len)
 		strbuf_addf(x->out, "{%s}", all.buf);
 	strbuf_addf(x->out, v == floor(v) && fabs(v) < 9e15 ? " %.0f\n" : " %.15g\n", v);

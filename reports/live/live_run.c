@@ -125,7 +125,7 @@ bool live_run_ended(struct live_run *l)
 
 /* ---- figures */
 
-static double number(const json_t *o, const char *key)
+static double read_number(const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
 
@@ -160,13 +160,13 @@ static void load_figures(const json_t *load, struct exposition *x)
 	exposition_family(x, "load_transactions", EXPOSITION_COUNTER,
 			  "Transactions of the load by their outcome.");
 	for (size_t i = 0; i < 3; i++)
-		if (number(load, outcomes[i][0]) >= 0)
+		if (read_number(load, outcomes[i][0]) >= 0)
 			exposition_sample(x, "outcome", outcomes[i][1],
-					  number(load, outcomes[i][0]));
+					  read_number(load, outcomes[i][0]));
 	exposition_one(x, "load_backlog_transactions", "Transactions that are due and not sent.",
-		       number(load, "backlog"));
+		       read_number(load, "backlog"));
 	for (size_t i = 0; i < 3; i++) {
-		double us = number(load, percentiles[i][0]);
+		double us = read_number(load, percentiles[i][0]);
 
 		if (us <= 0)
 			continue; /* nothing ended in that interval */
@@ -178,7 +178,8 @@ static void load_figures(const json_t *load, struct exposition *x)
 		exposition_sample(x, "percentile", percentiles[i][1], us / 1e6);
 	}
 	exposition_one(x, "load_quiet_seconds", "For how long no transaction has got through.",
-		       number(load, "quiet_ms") < 0 ? -1 : number(load, "quiet_ms") / 1e3);
+		       read_number(load, "quiet_ms") < 0 ? -1
+							 : read_number(load, "quiet_ms") / 1e3);
 }
 
 static void feed_family(const json_t *feeds, struct exposition *x, const char *name,
@@ -191,7 +192,7 @@ static void feed_family(const json_t *feeds, struct exposition *x, const char *n
 	json_array_foreach(feeds, i, f)
 	{
 		const char *id = json_string_value(json_object_get(f, "name"));
-		double v = number(f, key);
+		double v = read_number(f, key);
 
 		if (!id || v < 0)
 			continue;

@@ -32,7 +32,7 @@ static void time_text(int64_t ms, char out[TIME_TEXT])
 	strftime(out, TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-static void sentence(const struct run_model *m, struct strbuf *text)
+static void add_sentence(const struct run_model *m, struct strbuf *text)
 {
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 	size_t told = 0;
@@ -72,7 +72,7 @@ static json_t *not_passed(const struct run_model *m)
 }
 
 /* A figure that was not measured is null. */
-static json_t *figure(double v)
+static json_t *figure_json(double v)
 {
 	return v >= 0 ? json_real(v) : json_null();
 }
@@ -103,17 +103,18 @@ int report_message(const char *run_dir, struct strbuf *id, struct strbuf *out, s
 	real = realpath(run_dir, NULL);
 	name = base_name(real ? real : run_dir, &n);
 	strbuf_add(id, name, n);
-	sentence(&m, &text);
+	add_sentence(&m, &text);
 	time_text(m.wall_ms + (int64_t)(m.seconds * 1e3), when);
 	data = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:f}", "run", id->buf, "verdict",
 			 outcome_name(m.verdict), "scenario", m.scenario, "ground", m.ground,
 			 "seed", m.seed, "drtest", m.drtest, "seconds", m.seconds);
 	json_object_set_new(data, "rpo",
-			    json_pack("{s:o,s:o,s:o}", "lost", figure(m.rpo_lost), "acknowledged",
-				      figure(m.rpo_acked), "window_ms", figure(m.rpo_window_ms)));
+			    json_pack("{s:o,s:o,s:o}", "lost", figure_json(m.rpo_lost),
+				      "acknowledged", figure_json(m.rpo_acked), "window_ms",
+				      figure_json(m.rpo_window_ms)));
 	json_object_set_new(data, "rto",
-			    json_pack("{s:o,s:o}", "service_ms", figure(m.rto_ms[RTO_SERVICE]),
-				      "redundant_ms", figure(m.rto_ms[RTO_REDUNDANT])));
+			    json_pack("{s:o,s:o}", "service_ms", figure_json(m.rto_ms[RTO_SERVICE]),
+				      "redundant_ms", figure_json(m.rto_ms[RTO_REDUNDANT])));
 	json_object_set_new(data, "checks", json_integer((json_int_t)m.checks_n));
 	json_object_set_new(data, "not_passed", not_passed(&m));
 	if (m.error[0])

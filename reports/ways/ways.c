@@ -32,7 +32,7 @@ static const char *state_word(const struct model_way *w)
 }
 
 /* "120 of 3,000, 1.20 s; 4 rows wrong" */
-static void loss(const struct model_way *w, struct strbuf *out)
+static void add_loss(const struct model_way *w, struct strbuf *out)
 {
 	char n[TEXT_NUMBER];
 
@@ -50,7 +50,7 @@ static void loss(const struct model_way *w, struct strbuf *out)
 		strbuf_addch(out, '-');
 }
 
-static size_t column(struct strbuf *out, const char *text, size_t columns)
+static size_t add_column(struct strbuf *out, const char *text, size_t columns)
 {
 	size_t used = text_line(out, text, columns);
 
@@ -59,7 +59,7 @@ static size_t column(struct strbuf *out, const char *text, size_t columns)
 	return used;
 }
 
-static void line(struct strbuf *out, const char *begin, const char *text, size_t columns)
+static void add_line(struct strbuf *out, const char *begin, const char *text, size_t columns)
 {
 	strbuf_addstr(out, begin);
 	text_line(out, text, columns > strlen(begin) ? columns - strlen(begin) : 0);
@@ -69,7 +69,7 @@ static void line(struct strbuf *out, const char *begin, const char *text, size_t
 }
 
 /* Words of a sentence, broken between two of them where it would be wider than the page. */
-static void paragraph(struct strbuf *out, const char *text, size_t columns)
+static void add_paragraph(struct strbuf *out, const char *text, size_t columns)
 {
 	size_t used = 0;
 
@@ -97,7 +97,7 @@ static void paragraph(struct strbuf *out, const char *text, size_t columns)
 	strbuf_addch(out, '\n');
 }
 
-static void advice(const struct run_model *m, struct strbuf *out)
+static void add_advice(const struct run_model *m, struct strbuf *out)
 {
 	if (m->advised[0])
 		strbuf_addf(out, "Take: %s: %s", m->advised, m->advised_why);
@@ -120,43 +120,43 @@ void ways_text(const struct run_model *m, size_t columns, struct strbuf *out)
 		wide = text_line(&text, m->ways[i].name, NAME_COLUMNS_MAX);
 		names = wide > names ? wide : names;
 		strbuf_reset(&text);
-		loss(&m->ways[i], &text);
+		add_loss(&m->ways[i], &text);
 		losses = text.len > losses ? text.len : losses;
 	}
 	strbuf_reset(&text);
-	column(&text, "ways back", names);
-	column(&text, "state", 7);
-	column(&text, "lost", losses);
-	column(&text, "back in", 9);
-	column(&text, "steps", 5);
+	add_column(&text, "ways back", names);
+	add_column(&text, "state", 7);
+	add_column(&text, "lost", losses);
+	add_column(&text, "back in", 9);
+	add_column(&text, "steps", 5);
 	strbuf_addstr(&text, "needs beforehand");
-	line(out, "  ", text.buf, columns);
+	add_line(out, "  ", text.buf, columns);
 	for (size_t i = 0; i < m->ways_n; i++) {
 		const struct model_way *w = &m->ways[i];
 		struct strbuf lost = STRBUF_INIT;
 
 		strbuf_reset(&text);
-		loss(w, &lost);
-		column(&text, w->name, names);
-		column(&text, state_word(w), 7);
-		column(&text, lost.buf, losses);
-		column(&text, w->seconds >= 0 ? text_seconds(n, w->seconds) : "-", 9);
+		add_loss(w, &lost);
+		add_column(&text, w->name, names);
+		add_column(&text, state_word(w), 7);
+		add_column(&text, lost.buf, losses);
+		add_column(&text, w->seconds >= 0 ? text_seconds(n, w->seconds) : "-", 9);
 		strbuf_addf(&text, "%5zu  %s", n_steps(w), w->needs);
-		line(out, m->advised[0] && !strcmp(m->advised, w->name) ? "> " : "  ", text.buf,
-		     columns);
+		add_line(out, m->advised[0] && !strcmp(m->advised, w->name) ? "> " : "  ", text.buf,
+			 columns);
 		if (w->evidence[0])
-			line(out, "      ", w->evidence, columns);
+			add_line(out, "      ", w->evidence, columns);
 		strbuf_release(&lost);
 	}
 	if (m->advised_why[0]) {
 		strbuf_reset(&text);
-		advice(m, &text);
-		paragraph(out, text.buf, columns);
+		add_advice(m, &text);
+		add_paragraph(out, text.buf, columns);
 	}
 	strbuf_release(&text);
 }
 
-static json_t *told(double v)
+static json_t *told_json(double v)
 {
 	if (v < 0)
 		return json_null();
@@ -166,7 +166,7 @@ static json_t *told(double v)
 
 static json_t *count(double v)
 {
-	return told(floor(v));
+	return told_json(floor(v));
 }
 
 json_t *ways_json(const struct run_model *m)
@@ -185,12 +185,13 @@ json_t *ways_json(const struct run_model *m)
 			p += n;
 			p += *p == '\n';
 		}
-		json_array_append_new(
-			ways, json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "name",
-					w->name, "state", state, "evidence", w->evidence, "lost",
-					count(w->lost), "acked", count(w->acked), "window_ms",
-					told(w->window_ms), "wrong", count(w->wrong), "seconds",
-					told(w->seconds), "steps", steps, "needs", w->needs));
+		json_array_append_new(ways,
+				      json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "name",
+						w->name, "state", state, "evidence", w->evidence,
+						"lost", count(w->lost), "acked", count(w->acked),
+						"window_ms", told_json(w->window_ms), "wrong",
+						count(w->wrong), "seconds", told_json(w->seconds),
+						"steps", steps, "needs", w->needs));
 	}
 	return json_pack("{s:s,s:s,s:o}", "advised", m->advised, "why", m->advised_why, "ways",
 			 ways);
@@ -208,7 +209,7 @@ void ways_html(const struct run_model *m, struct strbuf *out)
 		"<section id=\"ways\"><h2>Ways back <small class=\"dim\">each from the same state</small></h2>");
 	if (m->advised_why[0]) {
 		strbuf_addstr(out, "<p class=\"lead\">");
-		advice(m, &text);
+		add_advice(m, &text);
 		text_html(out, text.buf);
 		strbuf_addstr(out, ".</p>");
 	}
@@ -233,7 +234,7 @@ void ways_html(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, taken ? "</b><br>" : "<br>");
 		text_html(out, w->evidence);
 		strbuf_reset(&text);
-		loss(w, &text);
+		add_loss(w, &text);
 		strbuf_addf(out, "</td><td class=\"num\" data-l=\"lost\">%s</td>", text.buf);
 		strbuf_addf(out, "<td class=\"num\" data-l=\"back in\">%s</td><td><ol>",
 			    w->seconds >= 0 ? text_seconds(n, w->seconds) : "-");

@@ -35,6 +35,17 @@ function drill.replicate(primary, secondary, store, name, more)
   return primary:changefeed(o), backup
 end
 
+-- A DDL on a table that the load writes to. One that waits for a row's lock holder, who waits for another that waits behind the DDL, is a deadlock that
+-- nobody sees: it gives up after a second and is tried again, as an operator would. is_over(): it need not succeed any more.
+function drill.ddl(t, cluster, statement, is_over)
+  for _ = 1, 60 do
+    local ok, why = t:attempt(function() return cluster:sql(statement, { lock_wait = "1s" }) end)
+    if ok or (is_over and is_over()) then return end
+    if not why:find("1205", 1, true) then t:check("the DDL is accepted", false, why) return end
+  end
+  t:check("the DDL gets its lock", false, "not in 60 tries")
+end
+
 -- The replay after a disaster: its part of the RTO begins.
 function drill.replay(t, cluster, uri)
   t:phase "replay"

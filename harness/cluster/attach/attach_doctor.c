@@ -87,7 +87,7 @@ struct account {
 };
 
 /* on all, or on each database that there is */
-static bool has(const struct account *a, const char *right)
+static bool has_right(const struct account *a, const char *right)
 {
 	size_t i = 0;
 
@@ -160,7 +160,7 @@ static void look_at_rights(struct look *k, struct sql *s, enum grants_account wh
 	grants_list(which, sql_flavor(s), &list);
 	for (char *p = list.buf, *word; (word = strsep(&p, ","));) {
 		word += strspn(word, " ");
-		if (is_needed(k->a, word) && !has(&a, word))
+		if (is_needed(k->a, word) && !has_right(&a, word))
 			strbuf_addf(&lacks, "%s%s", lacks.len ? ", " : "", word);
 	}
 	strbuf_addf(&way_out, "GRANT %s ON *.* TO %s", lacks.buf, rights_account(a.r));

@@ -174,7 +174,7 @@ static const struct field file_fields[] = {
 	{ 0 },
 };
 
-static int wrong(struct err *e, const char *where, const struct field *f, const char *is)
+static int refuse_field(struct err *e, const char *where, const struct field *f, const char *is)
 {
 	return err_set(e, ERR_USAGE, 0, "%s: %s %s", where, f->name, is);
 }
@@ -201,14 +201,14 @@ static int take_url(lua_State *L, char *out, size_t room, const char *where, con
 		return -1;
 	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0 &&
 	    strncmp(out, "${", 2) != 0)
-		return wrong(e, where, f, "has to begin with http:// or https://");
+		return refuse_field(e, where, f, "has to begin with http:// or https://");
 	if (*out && out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
 	return 0;
 }
 
 /* Refuses a field that is not known: a misspelt `expendable` must not pass unseen. */
-static int only(lua_State *L, const struct field *known, const char *where, struct err *e)
+static int allow_only(lua_State *L, const struct field *known, const char *where, struct err *e)
 {
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
@@ -296,8 +296,8 @@ static int take_secret(lua_State *L, char *text, size_t room, struct attach_secr
 	if (take_inner(L, fields, beside, where, f->name, e) < 0)
 		return -1;
 	return !beside->file[0] == !beside->command[0]
-		       ? wrong(e, where, f,
-			       "is text, or { file = \"…\" }, or { command = { \"…\" } }")
+		       ? refuse_field(e, where, f,
+				      "is text, or { file = \"…\" }, or { command = { \"…\" } }")
 		       : 0;
 }
 
@@ -311,13 +311,14 @@ static int take_tls(lua_State *L, struct attach_tls *out, const char *where, con
 	if (lua_isnil(L, -1))
 		return 0;
 	if (!lua_istable(L, -1))
-		return wrong(e, where, f,
-			     "= { ca = …, cert = …, key = …, server_name = … }, or false");
+		return refuse_field(e, where, f,
+				    "= { ca = …, cert = …, key = …, server_name = … }, or false");
 	out->given = true;
 	if (take_inner(L, f->of, out, where, f->name, e) < 0)
 		return -1;
-	return !out->cert[0] != !out->key[0] ? wrong(e, where, f, "needs cert and key together")
-					     : 0;
+	return !out->cert[0] != !out->key[0]
+		       ? refuse_field(e, where, f, "needs cert and key together")
+		       : 0;
 }
 
 static int take_id(lua_State *L, uint64_t *out, const char *where, const struct field *f,
@@ -351,14 +352,14 @@ static int take_one(lua_State *L, const struct field *f, char *to, const char *w
 		*(bool *)(to + f->at) = lua_toboolean(L, -1);
 		return lua_isboolean(L, -1) || lua_isnil(L, -1)
 			       ? 0
-			       : wrong(e, where, f, "is true or false");
+			       : refuse_field(e, where, f, "is true or false");
 	case PORT:
 		if (lua_isnumber(L, -1) && lua_tonumber(L, -1) >= 1 &&
 		    lua_tonumber(L, -1) <= 65535 &&
 		    lua_tonumber(L, -1) == (unsigned)lua_tonumber(L, -1))
 			*(unsigned *)(void *)(to + f->at) = (unsigned)lua_tonumber(L, -1);
 		else if (!lua_isnil(L, -1))
-			return wrong(e, where, f, "is a number from 1 to 65535");
+			return refuse_field(e, where, f, "is a number from 1 to 65535");
 		else
 			*(unsigned *)(void *)(to + f->at) = 4000;
 		return 0;
@@ -368,12 +369,13 @@ static int take_one(lua_State *L, const struct field *f, char *to, const char *w
 		*(bool *)(to + f->at) = *text == 'm';
 		return !*text || !strcmp(text, "tidb") || !strcmp(text, "mysql")
 			       ? 0
-			       : wrong(e, where, f, "is \"tidb\" or \"mysql\" (MariaDB too)");
+			       : refuse_field(e, where, f,
+					      "is \"tidb\" or \"mysql\" (MariaDB too)");
 	case TABLE:
 		if (lua_isnil(L, -1))
 			return 0;
 		if (!lua_istable(L, -1))
-			return wrong(e, where, f, "is a table");
+			return refuse_field(e, where, f, "is a table");
 		return take_inner(L, f->of, to, where, f->name, e);
 	}
 	return 0;
@@ -386,7 +388,7 @@ static int take_inner(lua_State *L, const struct field *fields, void *to, const 
 	char inner[480];
 
 	snprintf(inner, sizeof(inner), "%.400s: %s", where, name);
-	return only(L, fields, inner, e) < 0 ? -1 : take_fields(L, fields, to, inner, e);
+	return allow_only(L, fields, inner, e) < 0 ? -1 : take_fields(L, fields, to, inner, e);
 }
 
 static int take_fields(lua_State *L, const struct field *fields, void *to, const char *where,
@@ -452,12 +454,12 @@ static int check_cluster(struct attach_cluster *c, const char *where, struct err
 	return 0;
 }
 
-static int one(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
+static int read_cluster(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
 {
 	char where[400];
 
 	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
-	return only(L, cluster_fields, where, e) < 0 ||
+	return allow_only(L, cluster_fields, where, e) < 0 ||
 			       take_fields(L, cluster_fields, c, where, e) < 0 ||
 			       check_cluster(c, where, e) < 0
 		       ? -1
@@ -493,7 +495,7 @@ static int read_clusters(lua_State *L, struct attach_file *f, const char *path, 
 				       ATTACH_CLUSTERS_MAX);
 		strcpy(c->name, name);
 		f->n++;
-		if (one(L, c, path, e) < 0)
+		if (read_cluster(L, c, path, e) < 0)
 			return -1;
 		lua_pop(L, 1);
 	}
