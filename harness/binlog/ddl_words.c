@@ -372,14 +372,14 @@ static bool has_fk_action(struct lex x)
 
 static void find_history(struct lex x, struct ddl_words *out)
 {
-	for (next(&x); x.kind != T_END;) {
-		if (took(&x, "WITH") || took(&x, "ADD"))
-			out->versioned =
-				out->versioned || (took(&x, "SYSTEM") && is(&x, "VERSIONING"));
-		else if (took(&x, "WITHOUT"))
-			out->overlaps = out->overlaps || is(&x, "OVERLAPS");
+	for (next_token(&x); x.kind != T_END;) {
+		if (take_word(&x, "WITH") || take_word(&x, "ADD"))
+			out->versioned = out->versioned ||
+					 (take_word(&x, "SYSTEM") && word_is(&x, "VERSIONING"));
+		else if (take_word(&x, "WITHOUT"))
+			out->overlaps = out->overlaps || word_is(&x, "OVERLAPS");
 		else
-			next(&x);
+			next_token(&x);
 	}
 }
 

@@ -340,7 +340,7 @@ static void after_like(struct left_out *l, const struct binlog_txn *ddl)
 		return;
 	if (n.x.kind == T_PUNCT && n.x.punct == '(')
 		lex_next(&n.x);
-	if (!word(&n.x, "LIKE") || !take_name(&n))
+	if (!take_word(&n.x, "LIKE") || !take_name(&n))
 		return;
 	reason = left_out_reason(l, n.db, n.name);
 	if (reason && (!strcmp(reason, BINLOG_VERSIONED) || !strcmp(reason, BINLOG_OVERLAPS)))
