@@ -17,6 +17,7 @@ drill double_disaster --set store=returns
 drill failback
 drill slow_secondary
 drill feed_restart --set deaths=2
+drill meta_behind --set soak=4s
 drill partition --set weather=4s
 drill replay_killed --set deaths=2
 
