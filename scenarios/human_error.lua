@@ -9,49 +9,73 @@ local wrong = {
   update   = "UPDATE %s SET k = 0",
   truncate = "TRUNCATE TABLE %s",
   drop     = "DROP TABLE %s",
+  drop_database = "DROP DATABASE archive",
 }
-local kinds = { "delete", "update", "truncate", "drop" }
+local kinds = { "delete", "update", "truncate", "drop", "drop_database" }
 
 return scenario {
   name = "human_error",
   options = drill.options {
-    statement  = { "any", "the wrong one: delete (without WHERE), update (without WHERE), truncate, drop; any: drawn by the seed",
-                   choices = { "any", "delete", "update", "truncate", "drop" } },
+    statement  = { "any", "the wrong one: delete (without WHERE), update (without WHERE), truncate, drop, drop_database; any: drawn by the seed",
+                   choices = { "any", "delete", "update", "truncate", "drop", "drop_database" } },
     hits       = { "busy", "the table that it hits: busy (the load writes to it; of a drop its workers would die, so that one hits a quiet table) or quiet",
                    choices = { "busy", "quiet" } },
     found      = { "3s", "from the statement until somebody finds it and stops the writes" },
     held       = { false, "the secondary is held back: nothing reaches it from before the statement on, while the redo log goes on" },
     tables     = { 3,    "tables; the load writes to all but the last, which is the quiet one", min = 2, max = 10000 },
     soak       = { "3s", "write load before the statement" },
+    log_flush  = { "15s", "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, link, hold
     local at, stopped, seconds_since -- the statement's commit; the last acknowledgement, and how long it came after it
+    local before -- TiDB: a TSO before the statement
     local kind = opt.statement == "any" and kinds[t:random(#kinds) + 1] or opt.statement
-    local quiet = opt.hits == "quiet" or kind == "drop"
-    local hit = ("sbtest.sbtest%d"):format(quiet and opt.tables or 1)
+    local quiet = opt.hits == "quiet" or kind == "drop" or kind == "drop_database"
+    local quiet_table = ("sbtest.sbtest%d"):format(opt.tables)
+    local archive = kind == "drop_database" -- a database of its own, with a copy of the quiet table
+    local hit = archive and "archive.kept" or quiet and quiet_table or "sbtest.sbtest1"
     local statement = wrong[kind]:format(hit)
+    local tidb, keeps_log = t:on_tidb(), not t:unsupported "log_backup"
     t:figure("statement", statement)
     if kind == "drop" and opt.hits == "busy" then t:note "a table that is missing is noticed at once where it is written: the drop hits the quiet one" end
 
-    -- a cluster as the primary is now, for a way that changes it
+    -- a cluster as the primary is now, for a way that changes it: a copy; on TiDB the primary itself, which is flashed back behind it
+    local state
     local function twin(name)
+      if tidb then
+        state = state or primary:current_tso()
+        return primary
+      end
       local copy = t:cluster { name = name, ticdc = 0 }
       copy:restore(primary:backup(store:url("backup/" .. name)))
       return copy
     end
+    local function and_back()
+      if tidb then primary:flashback_cluster(state) end
+    end
 
-    -- everything up to just before the statement, nothing after it
-    local function judge_point(way, cluster, point)
-      local ledger = t:check(way .. ": nothing up to the point is missing, nothing after it is there",
-        t.verify.ledger(load, cluster, { of = primary, point = point }))
-      local model = t:check(way .. ": every row is exactly as it was at the point", t.verify.model(load, cluster, { of = primary, point = point }))
+    -- the archive is what the quiet table is
+    local function judge_archive(way, cluster)
+      if not archive then return end
+      local same = cluster:query(("SELECT COUNT(*) FROM archive.kept a JOIN %s b USING (id) WHERE a.k = b.k AND a.c = b.c AND a.pad = b.pad"):format(quiet_table))
+      local n = t:planning() and opt.table_size or tonumber(same[1][1])
+      t:check(way .. ": the dropped database is there again, row by row", n == opt.table_size, ("%d of %d rows"):format(n, opt.table_size))
+    end
+
+    -- everything up to just before the statement, nothing after it; where nobody promises it, the table alone tells
+    local function judge_point(way, cluster, point, no_promise)
+      local check = no_promise and function(_, result) return result end or function(what, result) return t:check(way .. what, result) end
+      local ledger = check(": nothing up to the point is missing, nothing after it is there", t.verify.ledger(load, cluster, { of = primary, point = point }))
+      local model = check(": every row is exactly as it was at the point", t.verify.model(load, cluster, { of = primary, point = point }))
+      if not no_promise then judge_archive(way, cluster) end
       return ledger, model
     end
 
     -- the table as it was, beside the one that is wrong, becomes it again where nobody has written since
     local function mend(cluster)
-      if kind == "drop" then
+      if kind == "drop" or archive then
+        if archive then cluster:sql "CREATE DATABASE archive" end
         cluster:sql(("RENAME TABLE sbtest.drtest_before TO %s"):format(hit))
         return
       elseif kind == "update" then
@@ -67,6 +91,7 @@ return scenario {
       local left = t:planning() and 0 or tonumber(cluster:query(kind == "update" and ("SELECT COUNT(*) FROM %s WHERE k = 0"):format(hit)
         or ("SELECT %d - COUNT(*) FROM %s"):format(opt.table_size, hit))[1][1])
       t:check(way .. ": nothing of the statement is left", left == 0, ("%d rows are still as it left them"):format(left))
+      judge_archive(way, cluster)
       local ledger = t:check(way .. ": no acknowledged transaction is lost", t.verify.ledger(load, cluster, { of = primary }))
       if not quiet then t:check(way .. ": somebody who committed wrote each row", t.verify.rows(load, cluster, { of = primary })) end
       local model = t.verify.model(load, cluster, { of = primary })
@@ -79,9 +104,21 @@ return scenario {
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       if opt.held then link = t:link { "feed", secondary } end
       load = drill.load(t, primary, opt, { load_tables = opt.tables - 1 })
+      if archive then
+        primary:sql "CREATE DATABASE archive"
+        primary:sql(("CREATE TABLE archive.kept LIKE %s"):format(quiet_table))
+        primary:sql(("INSERT INTO archive.kept SELECT * FROM %s"):format(quiet_table))
+      end
+      if keeps_log and tidb then primary:log_backup(store:url "backup/log", { flush = opt.log_flush }) end
       feed, backup = drill.replicate(primary, secondary, store)
       t:caught_up(feed)
       t:redo_caught_up(feed)
+      if keeps_log and tidb then
+        t:eventually("the log backup has passed the full backup", t:timeout "1m", function()
+          local there = primary:log_checkpoint()
+          return backup.ts < there, ("its checkpoint is %s"):format(tostring(there))
+        end)
+      end
     end)
 
     t:step("the wrong statement", function()
@@ -90,6 +127,7 @@ return scenario {
       local rows, tries = nil, 0
       repeat -- under load it may lose a deadlock
         tries = tries + 1
+        if tidb then before = primary:current_tso() end
         local ok, why = t:attempt(function() rows, at = primary:commit(statement) end)
         if not ok and tries == 100 then t:check("the statement runs", false, why) end
       until ok or tries == 100
@@ -107,26 +145,38 @@ return scenario {
         arrived and ("the secondary had it after %s"):format(text.seconds(arrived)) or "the secondary does not have it yet")
     end)
 
-    local point = at:before()
+    -- a DDL of TiDB's has its effect before the TSO that its job ends at: the last instant without it is before its job began
+    local ddl = kind ~= "delete" and kind ~= "update"
+    local point = tidb and ddl and before or at:before()
     local window_ms = math.floor((seconds_since or 0) * 1000)
+
+    local function ran_there() -- a DDL: what it took is not there
+      if t:planning() or not ddl then return false end
+      local db, table_name = hit:match "^(.*)%.(.*)$"
+      local there = #secondary:query(("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '%s' AND TABLE_NAME = '%s'"):format(db, table_name)) > 0
+      return not there or kind == "truncate" and tonumber(secondary:query("SELECT COUNT(*) FROM " .. hit)[1][1]) < opt.table_size
+    end
 
     t:step("the secondary, where it has not arrived", function()
       local way, needs = "the secondary's lag", "a changefeed with a redo log, and a secondary that lags or is held back"
-      local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary",
-                     "move the service there" }
+      local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary", "move the service there" }
       local from = t:now()
-      if t:on_tidb() then feed:stop() else t:kill(primary, "changefeed") end
+      if tidb then feed:stop() else t:kill(primary, "changefeed") end
       if hold then hold:heal() end
       local meta = t.redo.meta(store:url "redo/forth")
       if not t:planning() and meta.checkpoint_ts >= at then
-        t:way { name = way, closed = ("the statement had arrived before it was found, %s later"):format(text.seconds(seconds_since)), steps = what,
-                needs = needs }
+        t:way { name = way, closed = ("the statement had arrived before it was found, %s later"):format(text.seconds(seconds_since)), steps = what, needs = needs }
         return "closed: it has arrived"
       end
-      local until_ts = not t:planning() and meta.resolved_ts < at and meta.resolved_ts or point
+      local until_ts = not t:planning() and meta.resolved_ts < at and meta.resolved_ts or at:before()
       secondary:apply_redo(store:url "redo/forth", { ["until"] = until_ts })
       local took = t:now() - from
-      local ledger, model = judge_point(way, secondary, until_ts)
+      if ran_there() then -- a changefeed's checkpoint moves behind its DDL only when that has ended
+        t:way { name = way, closed = "the statement had run there, though the changefeed's checkpoint lay before it", steps = what, needs = needs }
+        return "closed: it has run there"
+      end
+      -- a secondary that is not held back may have rows of behind the statement, though the checkpoint lies before it
+      local ledger, model = judge_point(way, secondary, until_ts, not opt.held)
       t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
               steps = what, needs = needs }
       return ("%s good transactions since are lost"):format(text.commas(ledger.lost))
@@ -143,8 +193,8 @@ return scenario {
         local took = t:now() - from
         past_took = took
         local ledger, model = judge_point(way, past, point)
-        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong,
-                seconds = took, steps = { "restore the last full backup on a spare cluster", "roll it forward by the binary log up to just before the statement",
+        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
+                steps = { "restore the last full backup on a spare cluster", "roll it forward by the binary log up to just before the statement",
                           "move the service there", "build a new secondary" },
                 needs = "full backups, the log of changes since, a spare cluster" }
         t:figure("rolled_forward", n)
@@ -152,15 +202,38 @@ return scenario {
       end)
     end
 
+    if keeps_log and tidb then
+      t:step("backup and log backup, up to just before it", function()
+        local way = "point-in-time recovery"
+        local recovered = t:cluster { name = "recovered", ticdc = 0 }
+        local from = t:now()
+        -- what TiKV has not flushed is in no log yet
+        t:eventually("the log backup has passed the statement", t:timeout "1m", function()
+          local there = primary:log_checkpoint()
+          return at < there, ("its checkpoint is %s"):format(tostring(there))
+        end)
+        local waited = t:now() - from
+        recovered:restore_point { full = backup, log = store:url "backup/log", ["until"] = point }
+        local took = t:now() - from
+        local ledger, model = judge_point(way, recovered, point)
+        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
+                steps = { "wait until the log backup's checkpoint has passed the statement (br log status)",
+                          "br restore point --restored-ts just before the statement, on a spare cluster", "move the service there", "build a new secondary" },
+                needs = "full backups, a log backup that runs (br log start), a spare cluster" }
+        return ("%s of it for the log's checkpoint; %s good transactions since are lost"):format(text.seconds(waited), text.commas(ledger.lost))
+      end)
+    end
+
     t:step("the table as it was, put back in place", function()
-      local way = t:on_tidb() and "stale read, merged" or "recovered table, merged"
-      local from_stale = t:on_tidb()
+      local way = tidb and "stale read, merged" or "recovered table, merged"
+      local from_stale = tidb
       local mended = twin "mended"
       local from = t:now()
       mended:copy_table { from = from_stale and primary or past, table = hit, as = "sbtest.drtest_before", at = from_stale and point or nil }
       mend(mended)
       local took = t:now() - from + (from_stale and 0 or past_took)
       local ledger, check, rows_wrong = judge_mended(way, mended)
+      and_back()
       t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took,
               steps = { from_stale and "read the table as it was just before the statement (tidb_snapshot)" or
                           "restore the last full backup on a spare cluster, and roll it forward up to just before the statement",
@@ -168,6 +241,48 @@ return scenario {
               needs = from_stale and "tidb_gc_life_time longer than it takes to find out" or "full backups, the log of changes since, a spare cluster" }
       return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
     end)
+
+    if tidb then
+      t:step("FLASHBACK TABLE or DATABASE, in place", function()
+        local way = archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE, merged" or "FLASHBACK TABLE"
+        local needs = "tidb_gc_life_time longer than it takes to find out"
+        local what = { archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE … TO a name beside it" or "FLASHBACK TABLE",
+                       kind == "truncate" and "merge: what nobody wrote since is as it was" or nil }
+        if not ddl then
+          t:way { name = way, closed = "it takes back a DROP or a TRUNCATE: a " .. kind:upper() .. " is none", steps = what, needs = needs }
+          return "closed: no DDL"
+        end
+        local mended = twin "flashed"
+        local from = t:now()
+        if archive then
+          mended:sql "FLASHBACK DATABASE archive"
+        elseif kind == "drop" then
+          mended:sql("FLASHBACK TABLE " .. hit)
+        else
+          mended:sql(("FLASHBACK TABLE %s TO drtest_before"):format(hit))
+          mend(mended)
+        end
+        local took = t:now() - from
+        local ledger, check, rows_wrong = judge_mended(way, mended)
+        and_back()
+        t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took, steps = what, needs = needs }
+        return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
+      end)
+
+      t:step("FLASHBACK CLUSTER to just before it", function()
+        local way = "FLASHBACK CLUSTER"
+        local mended = twin "back"
+        local from = t:now()
+        mended:flashback_cluster(point)
+        local took = t:now() - from
+        local ledger, model = judge_point(way, mended, point)
+        t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
+                steps = { "FLASHBACK CLUSTER TO TSO just before the statement: every session is cut, no write meanwhile",
+                          "the changefeed brings it to the secondary, or build that anew" },
+                needs = "tidb_gc_life_time longer than it takes to find out" }
+        return ("%s good transactions since are lost"):format(text.commas(ledger.lost))
+      end)
+    end
 
     if not t:unsupported "flashback" then
       t:step("that one transaction, reversed by the binary log", function()
@@ -187,8 +302,7 @@ return scenario {
           return "closed: " .. reason
         end
         local ledger, check, rows_wrong = judge_mended(way, reversed)
-        t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took,
-                steps = what, needs = needs }
+        t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took, steps = what, needs = needs }
         return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
       end)
     end

@@ -17,10 +17,6 @@ return scenario {
     local store, primary, load, backup, hole
     local all, newest = {}, nil -- { cluster, feed, redo, meta, point, state }
 
-    if t:on_tidb() then
-      t:refuse "secondaries: on TiDB drtest makes one changefeed a cluster; --on local has several, and scenarios/failover.lua judges one secondary on TiDB"
-    end
-
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
       local wanted = { { name = "primary" } }

@@ -1,6 +1,6 @@
--- One dead primary, several ways back from the same instant: the redo log, the secondary as the changefeed left it, the last full backup with the
--- redo log or with a log backup, the primary's own disk. Each is judged by the same checks; the report shows them side by side, and says which to
--- take and why.
+-- One dead primary, several ways back from the same instant: the redo log (replayed by drtest; on TiDB by cdc redo apply too), the secondary as the changefeed
+-- left it, on TiDB flashed back to its last syncpoint, the last full backup with the redo log or with a backup of the log of changes, the primary's own disk.
+-- Each is judged by the same checks; the report has them side by side, and says which to take and why.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
@@ -15,11 +15,15 @@ return scenario {
     workers    = { 10,     "connections of the load", min = 1, max = 100000 },
     rate       = { 100,    "transactions per second over all of them", max = 10000000 },
     soak       = { "6s",   "write load before the disaster" },
+    syncpoint  = { "30s",  "TiDB: between two syncpoints; TiCDC takes 30 s at the least" },
+    log_flush  = { "15s",  "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
     disk       = { "lost", "of the dead primary: lost with it, or whole", choices = { "lost", "whole" } },
   },
   run = function(t, opt)
-    local store, primary, secondary, load, backup, feed, died
-    local left -- the secondary as it was left
+    local store, primary, secondary, load, backup, feed, died, pair
+    local left, state -- the secondary as it was left, held; TiDB: its TSO then, to go back to for the next way
+    local tidb = t:on_tidb()
+    local keeps_log = not t:unsupported "log_backup"
 
     -- a line of the table, for a state that is exactly at a point
     local function exact(way, ledger, model, seconds, what, needs)
@@ -31,16 +35,29 @@ return scenario {
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
-      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
       load = drill.load(t, primary, opt)
-      feed, backup = drill.replicate(primary, secondary, store)
+      feed, backup = drill.replicate(primary, secondary, store, nil, { syncpoint = tidb and opt.syncpoint or nil })
+      if tidb then secondary:set_gc(false) end -- a flashback reads what garbage collection takes away
       t:caught_up(feed)
       t:redo_caught_up(feed)
     end)
 
     t:step("a full backup at night, and a backup of the log behind it", function()
-      if not t:unsupported "roll_forward" then primary:log_backup() end
+      if keeps_log then primary:log_backup(tidb and store:url "backup/log" or nil, { flush = tidb and opt.log_flush or nil }) end
       backup = primary:backup(store:url "backup/nightly")
+      if keeps_log and tidb then
+        t:eventually("the log backup has passed the full backup", t:timeout "1m", function()
+          local at = primary:log_checkpoint()
+          return backup.ts < at, ("its checkpoint is %s"):format(tostring(at))
+        end)
+      end
+      if tidb then
+        t:eventually("a syncpoint is there", t:timeout "1m", function()
+          local ok, why = t:attempt(function() return secondary:syncpoint(feed) end)
+          return ok, not ok and why or nil
+        end)
+      end
       t:sleep(opt.soak)
       return ("BackupTS %s"):format(tostring(backup.ts))
     end)
@@ -49,6 +66,10 @@ return scenario {
       local busy = t:disaster { kill = primary, while_busy = feed, within = "4s" }
       load:wait_disconnected()
       left = t.verify.snapshot(secondary, load)
+      if tidb then
+        pair = secondary:syncpoint(feed)
+        state = secondary:current_tso()
+      end
       t:figure("sink_busy", busy)
       return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(load:stats().acked),
         busy and ", while the redo log was ahead of the secondary" or "")
@@ -83,6 +104,40 @@ return scenario {
       return torn and ("%s transactions are there in part: it can't be trusted"):format(text.commas(model.torn)) or "no transaction is in part this time"
     end)
 
+    -- the same secondary, as it was when the primary died, for the next way
+    local function as_it_was()
+      local from = t:now()
+      secondary:flashback_cluster(state)
+      return t:now() - from
+    end
+
+    if tidb then
+      t:step("the redo log, replayed by cdc redo apply", function()
+        local way = "redo log, by cdc redo apply"
+        as_it_was()
+        local from = t:now()
+        local replay = secondary:apply_redo(store:url "redo/forth", { stock = true })
+        local took = t:now() - from
+        exact(way, t.verify.ledger(load, secondary, { of = primary, point = replay.point }),
+          t.verify.model(load, secondary, { of = primary, point = replay.point }), took,
+          { "cdc redo apply on the secondary", "move the service there", "build a new primary from it" },
+          "a changefeed with consistent.level = eventual, a store that outlives the primary")
+        return text.replayed(replay)
+      end)
+
+      t:step("the secondary, flashed back to its last syncpoint", function()
+        local way, needs = "last syncpoint and flashback", "enable-sync-point in the changefeed, garbage collection on the secondary that is slower than the interval"
+        local what = { "read the last pair in tidb_cdc.syncpoint_v1", "FLASHBACK CLUSTER TO TSO its secondary_ts", "move the service there", "build a new primary from it" }
+        as_it_was()
+        local from = t:now()
+        secondary:flashback_cluster(pair.secondary)
+        local took = t:now() - from
+        exact(way, t.verify.ledger(load, secondary, { of = primary, point = pair.primary }),
+          t.verify.model(load, secondary, { of = primary, point = pair.primary }), took, what, needs)
+        return ("to %s, which is %s on the primary"):format(tostring(pair.secondary), tostring(pair.primary))
+      end)
+    end
+
     t:step("the last full backup, and the redo log", function()
       local way, needs = "full backup and redo log", "full backups, a redo log that reaches back to the last one, a spare cluster"
       local what = { "restore the last full backup on a spare cluster", "drtest redo apply there", "move the service there", "build a second cluster" }
@@ -101,18 +156,22 @@ return scenario {
       exact(way, t.verify.ledger(load, spare, { of = primary, point = point }), t.verify.model(load, spare, { of = primary, point = point }), took, what, needs)
     end)
 
-    if not t:unsupported "roll_forward" then
+    if keeps_log then
       t:step("the last full backup, and the backup of the log", function()
         local spare = t:cluster { name = "recovered", ticdc = 0 }
-        local from = t:now()
-        spare:restore(backup)
-        local n, point = spare:roll_forward { of = primary, from = backup.ts, archived = true }
+        local from, n, point = t:now(), nil, nil
+        if tidb then
+          point = spare:restore_point { full = backup, log = store:url "backup/log" }
+        else
+          spare:restore(backup)
+          n, point = spare:roll_forward { of = primary, from = backup.ts, archived = true }
+        end
         local took = t:now() - from
         exact("full backup and log backup", t.verify.ledger(load, spare, { of = primary, point = point }),
           t.verify.model(load, spare, { of = primary, point = point }), took,
-          { "restore the last full backup on a spare cluster", "roll it forward by the backup of the log", "move the service there", "build a second cluster" },
+          { "restore the last full backup on a spare cluster", "roll it forward by the backup of the log" .. (tidb and " (br restore point does both)" or ""), "move the service there", "build a second cluster" },
           "full backups, a log backup that runs (TiDB: br log start), a spare cluster")
-        return ("%s transactions rolled forward"):format(text.commas(n))
+        return n and ("%s transactions rolled forward"):format(text.commas(n)) or ("up to the log backup's checkpoint, %s"):format(tostring(point))
       end)
     end
 

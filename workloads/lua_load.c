@@ -619,6 +619,33 @@ static void read_rate(lua_State *L, struct load_opts *o)
 			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
 }
 
+/* Loads of one database keep one ledger, since they have one ledger table; each further database
+ * has one of its own. The caller frees. */
+static char *ledger_dir(lua_State *L, struct runtime *r, const char *db)
+{
+	int number = 0;
+
+	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.ledgers");
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_setfield(L, LUA_REGISTRYINDEX, "drtest.ledgers");
+	}
+	lua_getfield(L, -1, db ? db : "");
+	number = (int)lua_tointeger(L, -1);
+	if (!number) {
+		lua_pushnil(L);
+		for (number = 1; lua_next(L, -3); number++)
+			lua_pop(L, 1);
+		lua_pushinteger(L, number);
+		lua_setfield(L, -3, db ? db : "");
+	}
+	lua_pop(L, 2);
+	return number == 1 ? xstrfmt("%s/ledger", runtime_dir(r))
+			   : xstrfmt("%s/ledger-%d", runtime_dir(r), number);
+}
+
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -683,7 +710,7 @@ static int make(lua_State *L)
 	o.table_size = size;
 	o.pace = *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
 	o.set = (const char *const *)set;
-	l->ledger_dir = xstrfmt("%s/ledger", runtime_dir(r));
+	l->ledger_dir = ledger_dir(L, r, o.db);
 	if (runtime_planning(r)) {
 		l->ledger_dir[0] = '\0'; /* nothing is written */
 	} else {

@@ -21,7 +21,8 @@ int lua_store_open(lua_State *L);
 int lua_cluster_open(lua_State *L);
 /* "pair": one that runs already; and what lua_ways_needs() knows */
 int lua_ground_needs(const char *thing, const struct ground *ground, struct strbuf *missing);
-/* "roll_forward", "flashback", "time_travel": as runtime_module's needs */
+/* "roll_forward", "flashback", "time_travel", "log_backup", "restore_point", "flashback_cluster",
+ * "bdr": as runtime_module's needs */
 int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf *missing);
 int lua_verify_open(lua_State *L);
 int lua_redo_open(lua_State *L);

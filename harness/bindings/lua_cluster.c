@@ -24,6 +24,7 @@
 /* playground waits 10 s for each component, and they end one after another */
 #define STOP_MS 90000
 #define SQL_MS 10000
+#define STATEMENT_MS 60000 /* a DDL of TiDB takes seconds where others want its processors */
 #define ROWS_MAX 10000
 
 static void cluster_close(void *object, bool keep)
@@ -157,7 +158,9 @@ static int set_gc(lua_State *L)
 	return 0;
 }
 
-/* cluster:changefeed { id, sink, start_ts, redo, flush_interval, meta_flush_interval } */
+/* cluster:changefeed { id, sink, start_ts, redo, flush_interval, meta_flush_interval, syncpoint,
+ * bdr }
+ */
 static int changefeed(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -177,6 +180,7 @@ static int changefeed(lua_State *L)
 				     { "flush_interval", FIELD_DURATION_MS, &flush },
 				     { "meta_flush_interval", FIELD_DURATION_MS, &meta },
 				     { "syncpoint", FIELD_DURATION_MS, &syncpoint },
+				     { "bdr", FIELD_FLAG, &o.bdr },
 				     { NULL, 0, NULL } });
 	if (syncpoint && syncpoint < 30000)
 		lua_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");
@@ -240,7 +244,7 @@ static int sql(lua_State *L)
 		lua_pushnumber(L, 0);
 		return 1;
 	}
-	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
+	s = sql_open(cluster_endpoint(c->c), deadline_in_ms(STATEMENT_MS), &e);
 	rows = s ? 0 : -1;
 	if (s && lock_wait)
 		rows = sql_exec(s, &e, "SET SESSION lock_wait_timeout = %" PRId64,
@@ -475,6 +479,9 @@ int lua_cluster_open(lua_State *L)
 		{ "commit", lua_cluster_commit },
 		{ "roll_forward", lua_cluster_roll_forward },
 		{ "log_backup", lua_cluster_log_backup },
+		{ "log_checkpoint", lua_cluster_log_checkpoint },
+		{ "restore_point", lua_cluster_restore_point },
+		{ "flashback_cluster", lua_cluster_flashback_cluster },
 		{ "syncpoint", lua_cluster_syncpoint },
 		{ "flashback", lua_cluster_flashback },
 		{ "copy_table", lua_cluster_copy_table },

@@ -56,7 +56,10 @@ int lua_cluster_disaster(lua_State *L);
 int lua_cluster_commit(lua_State *L);
 int lua_cluster_roll_forward(lua_State *L);
 int lua_cluster_log_backup(lua_State *L);
-int lua_cluster_syncpoint(lua_State *L); /* cluster:syncpoint(feed or its id) */
+int lua_cluster_log_checkpoint(lua_State *L);
+int lua_cluster_restore_point(lua_State *L);     /* :restore_point { full, log, until } */
+int lua_cluster_flashback_cluster(lua_State *L); /* :flashback_cluster(ts) */
+int lua_cluster_syncpoint(lua_State *L);         /* cluster:syncpoint(feed or its id) */
 int lua_cluster_flashback(lua_State *L);
 int lua_cluster_copy_table(lua_State *L);
 int lua_cluster_unsupported(lua_State *L);

@@ -8,7 +8,7 @@
 #include "harness/bindings/lua_tso.h"
 #include "harness/run/runtime.h"
 #include "harness/sql/fence.h"
-#include "harness/tidb/stock_tools.h"
+#include "harness/tidb/log_backup.h"
 
 #define FENCE_MS 10000
 
@@ -121,6 +121,84 @@ int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri,
 		  struct backup_result *b, struct err *e)
 {
 	return br(r, c, true, uri, 0, b, e) < 0 ? -1 : cluster_restored(c->c, b, e);
+}
+
+#define LOG_TASK "drtest"
+
+/* 0: *l can be used, with *tool and *log released by the caller. */
+static int log_open(struct runtime *r, struct lua_cluster *c, const char *uri,
+		    struct stock_tool *tool, char **log, struct log_backup *l, struct err *e)
+{
+	char version[64];
+	static bool told;
+	const char *pd = cluster_pd(c->c);
+
+	*log = xstrfmt("%s/logs/br-log-%s.log", runtime_dir(r), c->name);
+	if (!*pd)
+		return err_set(e, ERR_UNSUPPORTED, 0, "br needs a PD: %s has none", c->name);
+	if (stock_find(tool, "br", version_of(c, version), e) < 0)
+		return -1;
+	look_for_stand_in(r, tool, "--version", "br");
+	tell_of_keys(r, "br", uri, &told);
+	*l = (struct log_backup){ tool, pd, LOG_TASK, uri, *log };
+	return 0;
+}
+
+int tools_log_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsigned flush_ms,
+		     struct err *e)
+{
+	struct stock_tool tool = { 0 };
+	struct log_backup l;
+	char *log;
+	int rc = log_open(r, c, uri, &tool, &log, &l, e) == 0 &&
+				 (!flush_ms ||
+				  log_backup_flush(cluster_endpoint(c->c), flush_ms, e) == 0) &&
+				 log_backup_start(&l, e) == 0
+			 ? 0
+			 : -1;
+
+	stock_release(&tool);
+	free(log);
+	return rc < 0 ? err_wrap(e, "log backup of %s", c->name) : 0;
+}
+
+int tools_log_checkpoint(struct runtime *r, struct lua_cluster *c, tso_t *ts, struct err *e)
+{
+	struct stock_tool tool = { 0 };
+	struct log_backup_status st = { 0 };
+	struct log_backup l;
+	char *log;
+	int rc = log_open(r, c, "", &tool, &log, &l, e) == 0 && log_backup_status(&l, &st, e) == 0
+			 ? 0
+			 : -1;
+
+	*ts = st.checkpoint_ts;
+	if (rc == 0 && (st.error[0] || !strcmp(st.state, "ERROR")))
+		rc = err_set(e, ERR_ENV, 0, "the task is %s: %s", st.state,
+			     st.error[0] ? st.error : "br gives no reason");
+	stock_release(&tool);
+	free(log);
+	return rc < 0 ? err_wrap(e, "log backup of %s", c->name) : 0;
+}
+
+int tools_restore_point(struct runtime *r, struct lua_cluster *c, const char *full_uri,
+			const char *log_uri, tso_t until, tso_t *point, struct backup_result *b,
+			struct err *e)
+{
+	struct stock_tool tool = { 0 };
+	int64_t start = clock_mono_ns();
+	struct log_backup l;
+	char *log;
+	int rc = log_open(r, c, log_uri, &tool, &log, &l, e) == 0 &&
+				 log_backup_restore(&l, full_uri, until, point, e) == 0 &&
+				 cluster_restored(c->c, b, e) == 0
+			 ? 0
+			 : -1;
+
+	b->execution_us = (clock_mono_ns() - start) / 1000;
+	stock_release(&tool);
+	free(log);
+	return rc < 0 ? err_wrap(e, "restore of %s to a point", c->name) : 0;
 }
 
 int tools_compare(struct runtime *r, const struct compare_opts *o, struct compare_result *res,

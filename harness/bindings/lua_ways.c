@@ -6,14 +6,17 @@
 
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_cluster.h"
+#include "harness/bindings/lua_tools.h"
 #include "harness/bindings/lua_tso.h"
 #include "harness/binlog/point_in_time.h"
 #include "harness/compare/syncpoint.h"
 #include "harness/run/lua_args.h"
 #include "harness/sql/table_copy.h"
+#include "harness/tidb/log_backup.h"
 
 #define COMMIT_MS 60000
 #define LONG_MS 3600000
+#define FLASHBACK_MS 900000
 
 /* cluster:commit(text): rows changed, and the TSO of the commit */
 int lua_cluster_commit(lua_State *L)
@@ -46,6 +49,37 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 			missing,
 			"%s: binary logs are the local ground's; on %s stale reads and FLASHBACK serve",
 			thing, ground->name);
+		return 0;
+	}
+	if (!strcmp(thing, "bdr")) {
+		if (!ground->clusters_stay)
+			return 1;
+		strbuf_addf(
+			missing,
+			"bdr: on clusters that stay (%s) their roles and the changefeed that runs are their operator's; on local and playground drtest makes a pair",
+			ground->name);
+		return 0;
+	}
+	if (!strcmp(thing, "log_backup")) {
+		if (binlog)
+			return pit_needs(missing) < 0 ? 0 : 1;
+		/* TiDB has one task a cluster: on clusters that stay it is their operator's */
+		if (!ground->clusters_stay)
+			return 1;
+		strbuf_addf(
+			missing,
+			"log_backup: on clusters that stay `br log start` is their operator's, who may have one task alone (%s)",
+			ground->name);
+		return 0;
+	}
+	if (!strcmp(thing, "flashback_cluster") || !strcmp(thing, "restore_point")) {
+		if (ground->tidb)
+			return 1;
+		strbuf_addf(
+			missing, "%s: %s", thing,
+			!strcmp(thing, "flashback_cluster")
+				? "MariaDB can't go back in place; there a backup and the binary log serve"
+				: "that is `br restore point`; on MariaDB restore and roll_forward serve");
 		return 0;
 	}
 	if (strcmp(thing, "time_travel") != 0)
@@ -144,19 +178,106 @@ int lua_cluster_roll_forward(lua_State *L)
 	return 2;
 }
 
-/* cluster:log_backup(): its binary logs are streamed elsewhere from now on */
+/* cluster:log_backup(uri or nil, { flush }): what it commits is streamed elsewhere from now on;
+ * local: its binary logs, to a directory; TiDB: by br, to uri */
 int lua_cluster_log_backup(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "log_backup");
+	struct runtime *r = runtime_of(L);
 	struct err e = ERR_INIT;
+	const char *uri = luaL_optstring(L, 2, "");
+	int64_t flush = 0;
+	int rc;
 
+	lua_fields(L, 3, "log_backup",
+		   (struct field[]){ { "flush", FIELD_DURATION_MS, &flush }, { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, ABLE_BACKUP);
-	able(L, "roll_forward");
-	if (!runtime_plan(
-		    runtime_of(L),
-		    "mariadb-binlog --read-from-remote-server --raw --stop-never of %s, elsewhere",
-		    c->name) &&
-	    cluster_log_backup(c->c, deadline_in_ms(COMMIT_MS), &e) < 0)
+	able(L, "log_backup");
+	if (flush && flush < LOG_BACKUP_FLUSH_MS_MIN)
+		lua_usage(L, "log_backup: flush = \"11s\" is the least that TiKV takes");
+	if (runtime_on_tidb(r) && !*uri)
+		lua_usage(L, "log_backup needs the URI of a prefix in a store");
+	if (runtime_on_tidb(r)
+		    ? runtime_plan(r, "br log start --task-name=drtest --pd <%s> --storage %s",
+				   c->name, uri)
+		    : runtime_plan(
+			      r,
+			      "mariadb-binlog --read-from-remote-server --raw --stop-never of %s, elsewhere",
+			      c->name))
+		return 0;
+	rc = runtime_on_tidb(r) ? tools_log_backup(r, c, uri, (unsigned)flush, &e)
+				: cluster_log_backup(c->c, deadline_in_ms(COMMIT_MS), &e);
+	return rc < 0 ? lua_raise(L, &e) : 0;
+}
+
+/* cluster:log_checkpoint(): up to which TSO its log backup could be restored now */
+int lua_cluster_log_checkpoint(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "log_checkpoint");
+	struct err e = ERR_INIT;
+	tso_t ts = 0;
+
+	able(L, "restore_point");
+	if (!runtime_plan(runtime_of(L), "br log status --json --pd <%s>", c->name) &&
+	    tools_log_checkpoint(runtime_of(L), c, &ts, &e) < 0)
+		return lua_raise(L, &e);
+	lua_tso_push(L, ts);
+	return 1;
+}
+
+/* cluster:restore_point { full = backup or URI, log = URI, until = TSO }: where it stands, seconds
+ */
+int lua_cluster_restore_point(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "restore_point");
+	struct runtime *r = runtime_of(L);
+	struct backup_result b = { 0 };
+	struct err e = ERR_INIT;
+	const char *full, *log = NULL;
+	tso_t until = 0, point = 0;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_fields(L, 2, "restore_point",
+		   (struct field[]){ { "full", FIELD_ANY, NULL },
+				     { "log", FIELD_TEXT, &log },
+				     { "until", FIELD_ANY, NULL },
+				     { NULL, 0, NULL } });
+	lua_getfield(L, 2, "full");
+	if (lua_istable(L, -1))
+		lua_getfield(L, -1, "uri");
+	full = lua_tostring(L, -1); /* stays on the stack */
+	if (!full || !log)
+		lua_usage(L, "restore_point { full = a backup, log = a log backup's URI }");
+	lua_getfield(L, 2, "until");
+	if (!lua_isnil(L, -1))
+		until = lua_tso_check(L, -1);
+	lua_pop(L, 1);
+	lua_cluster_allowed(L, c, ABLE_RESTORE);
+	able(L, "restore_point");
+	if (!runtime_plan(r, "br restore point --pd <%s> --full-backup-storage %s --storage %s%s",
+			  c->name, full, log, until ? " --restored-ts <the point>" : "") &&
+	    tools_restore_point(r, c, full, log, until, &point, &b, &e) < 0)
+		return lua_raise(L, &e);
+	if (b.warnings[0])
+		runtime_note(r, "restore on %s: %s", c->name, b.warnings);
+	lua_tso_push(L, point);
+	lua_pushnumber(L, (lua_Number)b.execution_us / 1e6);
+	return 2;
+}
+
+/* cluster:flashback_cluster(TSO): all of it as it was then */
+int lua_cluster_flashback_cluster(lua_State *L)
+{
+	struct lua_cluster *c = lua_cluster_alive(L, 1, "flashback_cluster");
+	struct err e = ERR_INIT;
+	tso_t ts = lua_tso_check(L, 2);
+
+	/* it overwrites all, as a restore would */
+	lua_cluster_allowed(L, c, ABLE_RESTORE);
+	lua_cluster_allowed(L, c, ABLE_WRITE);
+	able(L, "flashback_cluster");
+	if (!runtime_plan(runtime_of(L), "%s: FLASHBACK CLUSTER TO TSO <the point>", c->name) &&
+	    cluster_flashback_cluster(c->c, ts, deadline_in_ms(FLASHBACK_MS), &e) < 0)
 		return lua_raise(L, &e);
 	return 0;
 }

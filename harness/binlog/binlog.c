@@ -114,7 +114,7 @@ static int start_dump(struct binlog *b, struct err *e)
 	MYSQL *m = sql_handle(b->conn);
 	int rc = -1;
 
-	if (o->after_seq)
+	if (o->after_seq && !o->skip_server_id)
 		strbuf_addf(&at, "%u-%u-%llu", o->domain, o->server_id,
 			    (unsigned long long)o->after_seq);
 	/* capability 4: the replica knows GTIDs; the period is in nanoseconds */
@@ -332,7 +332,9 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "a transaction in GTID domain %u: drtest follows domain %u alone",
 			       g.domain, b->o.domain);
-	if (g.seq <= b->last_seq)
+	b->passed = b->o.skip_server_id && g.seq <= b->o.after_seq;
+	b->elsewhere = b->o.skip_server_id && ev->server_id == b->o.skip_server_id;
+	if (!b->passed && g.seq <= b->last_seq)
 		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu",
 			       (unsigned long long)g.seq, (unsigned long long)b->last_seq);
 	if (g.flags & (GTID_PREPARED_XA | GTID_COMPLETED_XA))
@@ -405,10 +407,46 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	return 0; /* BEGIN, temporary tables */
 }
 
+/* A group that is not carried on: only its end counts. 1, 0, -1 as handle_event(). */
+static int pass_over(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
+		     struct err *e)
+{
+	bool ddl = false;
+
+	if (ev->type == EV_QUERY) {
+		if (binlog_query_parse(&b->query, ev, b->charsets, e) < 0)
+			return -1;
+		ddl_words(b->query.db.buf, b->query.text.buf, b->query.text.len,
+			  b->query.session.sql_mode, &b->words);
+		ddl = (b->gtid.flags & GTID_STANDALONE) || b->words.type != DDL_NONE;
+		if (!(b->gtid.flags & GTID_STANDALONE) && !b->words.is_commit &&
+		    !b->words.is_rollback)
+			return 0;
+	} else if (ev->type != EV_XID) {
+		return 0;
+	}
+	b->in_group = false;
+	if (b->passed)
+		return 0;
+	b->last_seq = b->gtid.seq;
+	*t = (struct binlog_txn){ .gtid_seq = b->gtid.seq,
+				  .is_ddl = ddl,
+				  .ddl_elsewhere = ddl,
+				  .ddl_db = "",
+				  .ddl_query = "",
+				  .ddl_session = &b->query.session,
+				  .ddl_table_db = "",
+				  .ddl_table = "" };
+	return 1;
+}
+
 /* 1: *t is a whole transaction or DDL; 0: go on. */
 static int handle_event(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
 			struct err *e)
 {
+	if (b->in_group && (b->elsewhere || b->passed) && ev->type != EV_FORMAT &&
+	    ev->type != EV_GTID)
+		return pass_over(b, ev, t, e);
 	switch (ev->type) {
 	case EV_FORMAT: /* the server started anew: what it had begun to log before is nothing */
 		if (b->in_group) {

@@ -34,6 +34,8 @@ struct binlog_txn {
 	struct redo_row *rows;
 	size_t n_rows;
 	bool more; /* another batch of this transaction follows */
+	/* a DDL of binlog_opts.skip_server_id: to be skipped, though structures have changed */
+	bool ddl_elsewhere;
 };
 /* Stands in for TiDB's table id: XXH3 of "db.table" within 47 bits, positive. The same after
  * TRUNCATE and on every machine. */
@@ -52,6 +54,10 @@ struct binlog_opts {
 	uint64_t after_seq;
 	unsigned domain, server_id; /* of the primary's GTIDs */
 	unsigned replica_id;        /* our server id in the replication protocol */
+	/* Transactions that this server id wrote (another changefeed's, which brought them here)
+	 * come with n_rows 0, and DDLs as ddl_elsewhere. The log is read from its beginning then:
+	 * a GTID is found by its server id alone, and whose after_seq is nobody tells. 0: none. */
+	unsigned skip_server_id;
 	/* What the log itself does not tell of a table: keys, generated columns. Called for a
 	 * table's first event, with its map, and again after binlog_forget_schemas(); with attempt
 	 * 1 where what attempt 0 gave does not fit the log's own names and types. map NULL: for a

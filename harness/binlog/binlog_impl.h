@@ -33,6 +33,8 @@ struct binlog {
 	 * of it */
 	bool only_lasting;
 	struct binlog_gtid gtid;
+	/* of the group at hand: skip_server_id's; it was there before after_seq */
+	bool elsewhere, passed;
 
 	struct map_entry *maps;
 	size_t n_maps, maps_alloc;

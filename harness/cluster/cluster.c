@@ -74,6 +74,18 @@ void feeds_more_free(struct cluster *c)
 	}
 }
 
+void cluster_feeds_gone(struct cluster *c)
+{
+	c->feeding = false;
+	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
+		c->more[i].feeding = false;
+}
+
+const char *cluster_slot_path(const struct cluster *c, unsigned slot)
+{
+	return slot ? c->more[slot - 1].status_path : c->status_path;
+}
+
 void cluster_free(struct cluster *c)
 {
 	if (!c)
@@ -99,6 +111,8 @@ void cluster_free(struct cluster *c)
 	free(c->map_path);
 	free(c->version_wanted);
 	free(c->status_path);
+	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
+		free(c->more[i].status_path);
 	free(c);
 }
 
@@ -139,7 +153,11 @@ struct proc *cluster_server(struct cluster *c)
 
 bool cluster_feeds(const struct cluster *c)
 {
-	return c->feed || c->feeding;
+	bool any = c->feed || c->feeding;
+
+	for (size_t i = 0; !any && i < CLUSTER_FEEDS_MAX - 1; i++)
+		any = c->more[i].feed || c->more[i].feeding;
+	return any;
 }
 
 struct feed *cluster_feed(struct cluster *c)
@@ -243,10 +261,12 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 			       .sink = o->sink->ep,
 			       .start_ts = o->start_ts,
 			       .flush_ms = o->flush_ms,
-			       .meta_ms = o->meta_ms };
+			       .meta_ms = o->meta_ms,
+			       .bdr = o->bdr };
 	struct feed **slot = &c->feed;
-	unsigned *number = &c->feed_number;
-	char *status, *tmp, *log;
+	unsigned *number = &c->feed_number, at = 0;
+	bool *feeding = &c->feeding;
+	char **path = &c->status_path, *status, *tmp, *log;
 
 	if (o->source_port)
 		f.source.port = o->source_port;
@@ -254,27 +274,27 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 		f.sink.port = o->sink_port;
 	if (!cluster_can(c, ABLE_CHANGEFEED))
 		return refuse_verb(c, e, "run a changefeed");
-	for (size_t i = 0; *slot && i < CLUSTER_FEEDS_MAX - 1; i++) {
+	for (unsigned i = 0; (*slot || *feeding) && i < CLUSTER_FEEDS_MAX - 1; i++) {
 		slot = &c->more[i].feed;
 		number = &c->more[i].number;
+		feeding = &c->more[i].feeding;
+		path = &c->more[i].status_path;
+		at = i + 1;
 	}
 	if (o->syncpoint_ms && !c->ops->changefeed)
 		return refuse_verb(
 			c, e,
 			"make syncpoints, which are TiCDC's: stop the load and compare at rest");
-	if (c->feeding)
-		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already: stop it first",
-			       c->name);
-	if (*slot)
+	if (*slot || *feeding)
 		return err_set(e, ERR_USAGE, 0, "%s has %d changefeeds already: stop one first",
 			       c->name, CLUSTER_FEEDS_MAX);
 	*number = ++c->feeds;
 	if (c->ops->changefeed) {
-		free(c->status_path);
-		c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
-		if (c->ops->changefeed(c, o, e) < 0)
+		free(*path);
+		*path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
+		if (c->ops->changefeed(c, at, o, e) < 0)
 			return -1;
-		c->feeding = true;
+		*feeding = true;
 		return 0;
 	}
 	status = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
@@ -303,53 +323,63 @@ unsigned cluster_feed_number(const struct cluster *c)
 	return c->feeds;
 }
 
-/* NULL: it is gone, or the first one, or TiCDC's */
-static struct feed **more_of(struct cluster *c, unsigned number)
+/* Of a changefeed that runs, beside the first; -1: it is the first one, or it is gone. */
+static int more_of(const struct cluster *c, unsigned number)
 {
-	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		if (c->more[i].feed && c->more[i].number == number)
-			return &c->more[i].feed;
-	return NULL;
+	for (int i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
+		if ((c->more[i].feed || c->more[i].feeding) && c->more[i].number == number)
+			return i;
+	return -1;
 }
 
 bool cluster_feed_runs(const struct cluster *c, unsigned number)
 {
-	return (cluster_feeds(c) && c->feed_number == number) ||
-	       more_of((struct cluster *)c, number);
+	return ((c->feed || c->feeding) && c->feed_number == number) || more_of(c, number) >= 0;
 }
 
 int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_status *st,
 			   struct err *e)
 {
-	struct feed **more = more_of(c, number);
+	int i = more_of(c, number);
 
-	return more ? feed_get_status(*more, st, e) : cluster_feed_status(c, st, e);
+	if (i < 0)
+		return cluster_feed_status(c, st, e);
+	return c->more[i].feed ? feed_get_status(c->more[i].feed, st, e)
+			       : c->ops->feed_status(c, (unsigned)i + 1, st, e);
 }
 
 pid_t cluster_feed_pid(struct cluster *c, unsigned number)
 {
-	struct feed **more = more_of(c, number), *f = more ? *more : c->feed;
+	int i = more_of(c, number);
+	struct feed *f = i < 0 ? c->feed : c->more[i].feed;
 
 	return f ? proc_pid(feed_proc(f)) : 0;
 }
 
 void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size)
 {
-	struct feed **more = more_of(c, number);
+	int i = more_of(c, number);
 
-	snprintf(out, size, "%s", more ? feed_status_path(*more) : cluster_feed_status_path(c));
+	snprintf(out, size, "%s",
+		 i < 0             ? cluster_feed_status_path(c)
+		 : c->more[i].feed ? feed_status_path(c->more[i].feed)
+				   : c->more[i].status_path);
 }
 
 int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e)
 {
-	struct feed **more = more_of(c, number);
-	int rc;
+	int i = more_of(c, number), rc;
 
-	if (!more)
+	if (i < 0)
 		return cluster_changefeed_stop(c, d, e);
-	rc = feed_stop(*more, d, e);
-	feed_free(*more);
-	*more = NULL;
+	if (c->more[i].feeding) {
+		c->more[i].feeding = false;
+		rc = c->ops->changefeed_stop(c, (unsigned)i + 1, d, e);
+	} else {
+		rc = feed_stop(c->more[i].feed, d, e);
+	}
+	feed_free(c->more[i].feed);
+	c->more[i].feed = NULL;
 	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
 }
 
@@ -359,7 +389,7 @@ int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e
 		return feed_get_status(c->feed, st, e);
 	if (!c->feeding)
 		return err_set(e, ERR_USAGE, 0, "%s has no changefeed", c->name);
-	return c->ops->feed_status(c, st, e);
+	return c->ops->feed_status(c, 0, st, e);
 }
 
 const char *cluster_feed_status_path(const struct cluster *c)
@@ -373,7 +403,7 @@ int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
 
 	if (c->feeding) {
 		c->feeding = false;
-		rc = c->ops->changefeed_stop(c, d, e);
+		rc = c->ops->changefeed_stop(c, 0, d, e);
 	}
 	if (c->feed)
 		rc = feed_stop(c->feed, d, e);
@@ -669,6 +699,16 @@ int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at,
 		rc = pit_flashback(&p.to, &p.source, at, d, e);
 	pit_close(&p);
 	return rc < 0 ? err_wrap(e, "take a transaction back on %s", c->name) : 0;
+}
+
+int cluster_flashback_cluster(struct cluster *c, tso_t ts, struct deadline d, struct err *e)
+{
+	if (!c->ground->tidb)
+		return refuse_verb(c, e, "go back in place");
+	if (tidb_flashback(&c->ep, ts, d, e) == 0)
+		return 0;
+	cluster_explain(c, e);
+	return err_wrap(e, "%s", c->name);
 }
 
 tso_t cluster_restored_ts(const struct cluster *c)

@@ -61,9 +61,10 @@ struct changefeed_opts {
 	const char *id;
 	struct cluster *sink;
 	tso_t start_ts;
-	const char *redo_uri;            /* "" none */
-	unsigned flush_ms, meta_ms;      /* 0: TiCDC's */
-	unsigned syncpoint_ms;           /* TiCDC: between two syncpoints; 0: none */
+	const char *redo_uri;       /* "" none */
+	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
+	unsigned syncpoint_ms;      /* TiCDC: between two syncpoints; 0: none */
+	bool bdr; /* both sides are written to: what a changefeed brought is not carried back */
 	unsigned source_port, sink_port; /* of proxies between; 0: the servers' own */
 };
 
@@ -102,9 +103,8 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id,
 			    const char *redo_uri, struct err *e);
 bool cluster_feeds(const struct cluster *c); /* a changefeed reads it */
-/* Changefeeds are numbered as they are made, and several may read one cluster of the local ground,
- * each to a secondary of its own; all die with it. cluster_feed() and cluster_feed_status() are the
- * first one's. */
+/* Changefeeds are numbered as they are made, and several may read one cluster, each to a secondary
+ * of its own; all die with it. cluster_feed() and cluster_feed_status() are the first one's. */
 #define CLUSTER_FEEDS_MAX 8
 unsigned cluster_feed_number(const struct cluster *c); /* the newest one's */
 bool cluster_feed_runs(const struct cluster *c, unsigned number);
@@ -173,6 +173,8 @@ int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t 
 			 struct deadline d, uint64_t *transactions, struct err *e);
 int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at, struct deadline d,
 		      struct err *e);
+/* TiDB: all of it as it was at that TSO, in place (tidb_flashback). */
+int cluster_flashback_cluster(struct cluster *c, tso_t ts, struct deadline d, struct err *e);
 /* its own TSO after the last RESTORE; 0: none, or no time travel */
 tso_t cluster_restored_ts(const struct cluster *c);
 int64_t cluster_start_ms(const struct cluster *c); /* how long a start may take */
@@ -216,9 +218,11 @@ struct cluster_ops {
 		       struct backup_result *r, struct err *e);
 	/* NULL: a restore leaves nothing to be done */
 	int (*restored)(struct cluster *c, struct backup_result *r, struct err *e);
-	int (*changefeed)(struct cluster *c, const struct changefeed_opts *o, struct err *e);
-	int (*feed_status)(struct cluster *c, struct feed_status *st, struct err *e);
-	int (*changefeed_stop)(struct cluster *c, struct deadline d, struct err *e);
+	/* slot: below CLUSTER_FEEDS_MAX, of one of the changefeeds that read it */
+	int (*changefeed)(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			  struct err *e);
+	int (*feed_status)(struct cluster *c, unsigned slot, struct feed_status *st, struct err *e);
+	int (*changefeed_stop)(struct cluster *c, unsigned slot, struct deadline d, struct err *e);
 	int (*fence)(struct cluster *c, struct err *e);
 	int (*now)(struct cluster *c, tso_t *ts, struct err *e);
 	int (*health)(struct cluster *c, struct err *e);

@@ -23,10 +23,13 @@ struct cluster {
 	unsigned server_id;
 	unsigned feeds;       /* started so far: numbers their logs; the newest one's number */
 	unsigned feed_number; /* feed's, or TiCDC's */
-	/* local: more changefeeds that read it, to other secondaries */
+	/* More changefeeds that read it, to other secondaries: slots 1 and up; slot 0 is the first
+	 * one, whose fields are this struct's own. */
 	struct {
 		struct feed *feed;
 		unsigned number;
+		bool feeding;
+		char *status_path;
 	} more[CLUSTER_FEEDS_MAX - 1];
 	struct proc *log_backup; /* mariadb-binlog, which streams its binary logs elsewhere */
 	char *log_backup_dir;
@@ -46,7 +49,10 @@ struct cluster {
 	tso_t restored_ts; /* its own TSO after RESTORE; 0: none */
 };
 
-void feeds_more_free(struct cluster *c); /* SIGKILL to what still runs */
+/* TiDB: where the changefeed's status is kept for the sampler */
+const char *cluster_slot_path(const struct cluster *c, unsigned slot);
+void cluster_feeds_gone(struct cluster *c); /* TiDB: with its TiCDC: none reads it any more */
+void feeds_more_free(struct cluster *c);    /* SIGKILL to what still runs */
 /* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when
  * there is none. */
 int local_user(const char **user, struct err *e);

@@ -413,7 +413,7 @@ static int playground_kill(struct cluster *c, enum cluster_part part, int64_t *a
 		return playground_kill_part(c, part, CLUSTER_EACH, at_ns, e);
 	if (!c->server || proc_kill_all(all, p->ticdc ? 2 : 1, at_ns, e) < 0)
 		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
-	c->feeding = false;
+	cluster_feeds_gone(c);
 	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
@@ -429,7 +429,7 @@ static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *a
 		proc_signal(p->ticdc, SIGINT, NULL);
 	if (!proc_wait(c->server, d))
 		return err_set(e, ERR_TIMEOUT, 0, "it does not end on Ctrl+C");
-	c->feeding = false;
+	cluster_feeds_gone(c);
 	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
 
@@ -437,8 +437,9 @@ static int playground_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	int64_t at;
 
-	if (c->feeding && cluster_changefeed_stop(c, d, e) < 0)
-		return -1;
+	for (unsigned n = 1; n <= c->feeds; n++)
+		if (cluster_feed_runs(c, n) && cluster_feed_stop(c, n, d, e) < 0)
+			return -1;
 	if (!c->server || !proc_running(c->server))
 		return 0;
 	return playground_interrupt(c, d, &at, e);
@@ -544,8 +545,7 @@ static void playground_release(struct cluster *c)
 	ports_release(p);
 	proc_free(p->ticdc);
 	strbuf_release(&p->ticdc_argv);
-	memset(p->tidb.redo_uri, 0, sizeof(p->tidb.redo_uri));
-	memset(p->tidb.sink.password, 0, sizeof(p->tidb.sink.password));
+	memset(p->tidb.feed, 0, sizeof(p->tidb.feed)); /* passwords and keys */
 	free((char *)p->tidb.cdc[1]);
 	free(p->tag);
 	free(p->data);

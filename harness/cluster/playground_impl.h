@@ -70,6 +70,7 @@ unsigned playground_procs(struct cluster *c, enum cluster_part part, int which,
 int playground_pause(struct cluster *c, bool paused, struct err *e);
 /* As tidb_cluster_changefeed(); a TiCDC that was killed is started again first, as playground had
  * started it. */
-int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+int playground_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			  struct err *e);
 
 #endif

@@ -158,7 +158,7 @@ void playground_part_died(struct cluster *c, enum cluster_part part)
 	struct playground *p = c->own;
 
 	if (part == CLUSTER_FEED && !choose_components(p, CLUSTER_FEED, CLUSTER_EACH, left))
-		c->feeding = false;
+		cluster_feeds_gone(c);
 	choose_another(c);
 	/* what playground says of that component is no news */
 	snprintf(p->dead, sizeof(p->dead), "%s", "killed by us");
@@ -267,7 +267,8 @@ static int start_ticdc_again(struct cluster *c, struct err *e)
 	return 0;
 }
 
-int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+int playground_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			  struct err *e)
 {
 	struct component found[PLAYGROUND_COMPONENTS_MAX];
 	struct playground *p = c->own;
@@ -275,5 +276,5 @@ int playground_changefeed(struct cluster *c, const struct changefeed_opts *o, st
 	if (p->ticdc_argv.len && !choose_components(p, CLUSTER_FEED, CLUSTER_EACH, found) &&
 	    start_ticdc_again(c, e) < 0)
 		return -1;
-	return tidb_cluster_changefeed(c, o, e);
+	return tidb_cluster_changefeed(c, slot, o, e);
 }

@@ -57,11 +57,11 @@ const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster 
 
 /* A user of its own for TiCDC on the sink: what it leaves running there can be told from everybody
  * else's. */
-static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
+static int sink_user(struct tidb_cluster *t, struct tidb_feed *w, bool with_password, struct err *e)
 {
-	struct sql *s = sql_open(&t->sink, deadline_in_ms(API_MS), e);
+	struct sql *s = sql_open(&w->sink, deadline_in_ms(API_MS), e);
 	unsigned char bytes[16];
-	char *password = t->sink.password;
+	char *password = w->sink.password;
 	struct strbuf q = STRBUF_INIT;
 	int rc = -1;
 
@@ -83,7 +83,7 @@ static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
 		sql_error(sql_handle(s), e, "make TiCDC's user");
 		goto out;
 	}
-	t->sink_made = true;
+	w->sink_made = true;
 	strbuf_reset(&q);
 	/* where it was there already */
 	strbuf_addf(&q, "ALTER USER '%s'@'%%' IDENTIFIED BY '%s'", t->sink_user, password);
@@ -99,7 +99,7 @@ static int sink_user(struct tidb_cluster *t, bool with_password, struct err *e)
 		grants_list(GRANTS_SINK, sql_flavor(s), &q);
 	if (sql_exec(s, e, "GRANT %s ON *.* TO '%s'@'%%'", q.buf, t->sink_user) < 0)
 		goto out;
-	snprintf(t->sink.user, sizeof(t->sink.user), "%s", t->sink_user);
+	snprintf(w->sink.user, sizeof(w->sink.user), "%s", t->sink_user);
 	rc = 0;
 out:
 	memset(q.buf, 0, q.len);
@@ -108,19 +108,19 @@ out:
 	return rc < 0 ? err_wrap(e, "TiCDC's user on the sink") : 0;
 }
 
-void tidb_cluster_drop_sink_user(struct tidb_cluster *t)
+void tidb_cluster_drop_sink_user(struct tidb_cluster *t, struct tidb_feed *w)
 {
-	struct sql *s = t->sink_made && !t->disposable
-				? sql_open(&t->sink_admin, deadline_in_ms(API_MS), NULL)
+	struct sql *s = w->sink_made && !t->disposable
+				? sql_open(&w->sink_admin, deadline_in_ms(API_MS), NULL)
 				: NULL;
 
 	if ((s && sql_exec(s, NULL, "DROP USER IF EXISTS '%s'@'%%'", t->sink_user) >= 0) ||
-	    !t->sink_made) {
-		undo_forget(t->user_noted);
-		t->user_noted = NULL;
+	    !w->sink_made) {
+		undo_forget(w->user_noted);
+		w->user_noted = NULL;
 	}
 	sql_close(s);
-	t->sink_made = false;
+	w->sink_made = false;
 }
 
 /* tiup cdc:v5.4.0 cli changefeed VERB …; what it printed is appended to out. */
@@ -177,27 +177,28 @@ static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct
 }
 
 /* With its PD dead TiCDC answers nothing but /status, and there it owns nothing. */
-static int ask_api(const struct tidb_cluster *t, struct ticdc_feed *f, struct err *e)
+static int ask_api(const struct tidb_cluster *t, const struct tidb_feed *w, struct ticdc_feed *f,
+		   struct err *e)
 {
 	struct ticdc api = tidb_cluster_api(t);
 	struct err why = ERR_INIT;
 
-	if (ticdc_query(&api, t->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
+	if (ticdc_query(&api, w->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
 		return 0;
 	if (why.kind == ERR_TIMEOUT &&
 	    ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
 		return err_set(
 			e, ERR_ENV, 0,
 			"query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing: it has lost its PD",
-			t->feed_id);
+			w->feed_id);
 	if (why.kind == ERR_TIMEOUT)
-		return ticdc_query(&api, t->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
+		return ticdc_query(&api, w->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
 	if (e)
 		*e = why;
 	return -1;
 }
 
-static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
+static int ask(struct cluster *c, const struct tidb_feed *w, struct ticdc_feed *f, struct err *e)
 {
 	struct tidb_cluster *t = c->own;
 	struct strbuf out = STRBUF_INIT;
@@ -205,9 +206,9 @@ static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
 	int rc;
 
 	if (t->v2)
-		return ask_api(t, f, e);
+		return ask_api(t, w, f, e);
 	pd = xstrfmt("--pd=%s", t->pd);
-	id = xstrfmt("--changefeed-id=%s", t->feed_id);
+	id = xstrfmt("--changefeed-id=%s", w->feed_id);
 	rc = run_cli(t, (const char *const[]){ "cli", "changefeed", "query", pd, id, NULL },
 		     "query the changefeed", &out, e);
 	if (rc == 0)
@@ -221,24 +222,24 @@ static int ask(struct cluster *c, struct ticdc_feed *f, struct err *e)
 /* ---- watched */
 
 /* Why does nothing move? The two whom TiCDC waits for are asked; what they say is appended. */
-static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out)
+static void look_for_the_reason(const struct tidb_feed *w, struct strbuf *out)
 {
 	struct err why = ERR_INIT;
 	struct store *s =
-		t->redo_uri[0]
-			? store_open(t->redo_uri,
+		w->redo_uri[0]
+			? store_open(w->redo_uri,
 				     &(struct store_opts){ .patience_ms = API_FIRST_MS }, &why)
 			: NULL;
 	bool there = false, well = true;
 	struct sql *sink;
 
-	if (t->redo_uri[0] && (!s || store_bucket_exists(s, &there, &why) < 0 || !there)) {
+	if (w->redo_uri[0] && (!s || store_bucket_exists(s, &there, &why) < 0 || !there)) {
 		strbuf_addf(out, "its store does not answer (%.300s)",
 			    why.text[0] ? why.text : "the bucket is gone");
 		well = false;
 	}
 	store_free(s);
-	sink = sql_open(&t->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
+	sink = sql_open(&w->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
 	if (!sink) {
 		strbuf_addf(out, "%sits sink does not answer (%.300s)", well ? "" : ", and ",
 			    why.text);
@@ -247,76 +248,76 @@ static void look_for_the_reason(const struct tidb_cluster *t, struct strbuf *out
 	sql_close(sink);
 	if (well)
 		strbuf_addf(out, "its store and its sink answer (%s)",
-			    clock_mono_ns() - t->created_ns < SETTLES_NS
+			    clock_mono_ns() - w->created_ns < SETTLES_NS
 				    ? "a young changefeed may stand still for that long"
 				    : "after an outage TiCDC waits up to 40 s between its tries");
 }
 
-static void watch(struct tidb_cluster *t, const struct ticdc_feed *f, tso_t resolved, int64_t now)
+static void watch(struct tidb_feed *w, const struct ticdc_feed *f, tso_t resolved, int64_t now)
 {
 	bool normal = !strcmp(f->state, "normal");
 	int64_t still;
 	struct strbuf why = STRBUF_INIT;
 
-	if (f->checkpoint_ts != t->seen_checkpoint || !normal)
-		t->checkpoint_moved_ns = now;
-	if (resolved != t->seen_resolved || !normal)
-		t->resolved_moved_ns = now;
-	t->seen_checkpoint = f->checkpoint_ts;
-	t->seen_resolved = resolved;
-	still = now - t->checkpoint_moved_ns;
+	if (f->checkpoint_ts != w->seen_checkpoint || !normal)
+		w->checkpoint_moved_ns = now;
+	if (resolved != w->seen_resolved || !normal)
+		w->resolved_moved_ns = now;
+	w->seen_checkpoint = f->checkpoint_ts;
+	w->seen_resolved = resolved;
+	still = now - w->checkpoint_moved_ns;
 	if (!normal || still < STILL_NS) {
-		t->still[0] = '\0';
-		t->looked_ns = 0;
+		w->still[0] = '\0';
+		w->looked_ns = 0;
 		return;
 	}
-	if (t->looked_ns && now - t->looked_ns < LOOK_NS)
+	if (w->looked_ns && now - w->looked_ns < LOOK_NS)
 		return;
 	strbuf_addf(&why, "%s not moved for %" PRId64 " s though TiCDC says normal: ",
-		    now - t->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have"
+		    now - w->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have"
 							   : "its checkpoint has",
 		    still / S_NS);
-	look_for_the_reason(t, &why);
-	snprintf(t->still, sizeof(t->still), "%.*s", (int)sizeof(t->still) - 1, why.buf);
+	look_for_the_reason(w, &why);
+	snprintf(w->still, sizeof(w->still), "%.*s", (int)sizeof(w->still) - 1, why.buf);
 	strbuf_release(&why);
-	t->looked_ns = clock_mono_ns();
+	w->looked_ns = clock_mono_ns();
 }
 
 /* How far the redo log is, where TiCDC does not tell: its .meta object does. Not asked while it
  * can't be had. */
-static tso_t resolved_by_the_log(struct tidb_cluster *t, int64_t now)
+static tso_t resolved_by_the_log(struct tidb_feed *w, int64_t now)
 {
 	struct redo_meta m = { 0 };
 	struct store *s;
 
-	if (!t->redo_uri[0] || (t->asked_meta_ns && now - t->asked_meta_ns < ASK_META_NS))
-		return t->log_resolved;
-	s = store_open(t->redo_uri, &(struct store_opts){ .patience_ms = META_MS }, NULL);
-	if (s && redo_read_meta(s, &m, NULL) == 0 && m.resolved_ts > t->log_resolved)
-		t->log_resolved = m.resolved_ts;
+	if (!w->redo_uri[0] || (w->asked_meta_ns && now - w->asked_meta_ns < ASK_META_NS))
+		return w->log_resolved;
+	s = store_open(w->redo_uri, &(struct store_opts){ .patience_ms = META_MS }, NULL);
+	if (s && redo_read_meta(s, &m, NULL) == 0 && m.resolved_ts > w->log_resolved)
+		w->log_resolved = m.resolved_ts;
 	store_free(s);
-	t->asked_meta_ns = clock_mono_ns();
-	return t->log_resolved;
+	w->asked_meta_ns = clock_mono_ns();
+	return w->log_resolved;
 }
 
-static int state_of(struct tidb_cluster *t, const struct ticdc_feed *f, struct feed_status *st,
+static int state_of(struct tidb_feed *w, const struct ticdc_feed *f, struct feed_status *st,
 		    int64_t now, struct err *e)
 {
 	bool retrying = !strcmp(f->state, "pending") || !strcmp(f->state, "warning");
-	tso_t resolved = f->resolved_is_checkpoint ? resolved_by_the_log(t, now) : f->resolved_ts;
+	tso_t resolved = f->resolved_is_checkpoint ? resolved_by_the_log(w, now) : f->resolved_ts;
 
 	if (!strcmp(f->state, "failed") || !strcmp(f->state, "stopped") ||
 	    !strcmp(f->state, "finished") || !strcmp(f->state, "removed") ||
 	    !strcmp(f->state, "error"))
-		return err_set(e, ERR_ENV, 0, "changefeed %s is %s: %s", t->feed_id, f->state,
+		return err_set(e, ERR_ENV, 0, "changefeed %s is %s: %s", w->feed_id, f->state,
 			       f->error[0] ? f->error : "TiCDC gives no reason");
-	if (resolved < t->last.resolved_ts) /* 0: not told, while it is pending or just starting */
-		resolved = t->last.resolved_ts;
-	watch(t, f, resolved, now);
-	t->retrying_ns = !retrying ? 0 : t->retrying_ns ? t->retrying_ns : now;
-	if (retrying && now - t->retrying_ns > RETRYING_NS)
+	if (resolved < w->last.resolved_ts) /* 0: not told, while it is pending or just starting */
+		resolved = w->last.resolved_ts;
+	watch(w, f, resolved, now);
+	w->retrying_ns = !retrying ? 0 : w->retrying_ns ? w->retrying_ns : now;
+	if (retrying && now - w->retrying_ns > RETRYING_NS)
 		return err_set(e, ERR_ENV, 0, "changefeed %s is %s for %" PRId64 " s: %s",
-			       t->feed_id, f->state, (now - t->retrying_ns) / S_NS,
+			       w->feed_id, f->state, (now - w->retrying_ns) / S_NS,
 			       f->error[0] ? f->error : "TiCDC gives no reason");
 	*st = (struct feed_status){ .state = retrying ? FEED_RETRYING : FEED_NORMAL,
 				    .checkpoint_ts = f->checkpoint_ts,
@@ -330,51 +331,53 @@ static int state_of(struct tidb_cluster *t, const struct ticdc_feed *f, struct f
 		snprintf(st->error, sizeof(st->error), "TiCDC says %s: %s", f->state,
 			 f->error[0] ? f->error : "it gives no reason");
 	else
-		snprintf(st->error, sizeof(st->error), "%s", f->error[0] ? f->error : t->still);
+		snprintf(st->error, sizeof(st->error), "%s", f->error[0] ? f->error : w->still);
 	return 0;
 }
 
-int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e)
+int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_status *st,
+			     struct err *e)
 {
 	struct tidb_cluster *t = c->own;
+	struct tidb_feed *w = &t->feed[slot];
 	int64_t now = clock_mono_ns();
 	struct err why = ERR_INIT;
 	struct ticdc_feed f;
 
-	if (!t->asked_ns || now - t->asked_ns >= (t->v2 ? ASK_NS : ASK_CLI_NS)) {
-		if (ask(c, &f, &why) < 0) {
-			bool silent = why.kind == ERR_TIMEOUT && t->answered_ns &&
-				      now - t->answered_ns < SILENT_NS;
-			bool young = why.kind == ERR_NOT_FOUND && now - t->created_ns <= YOUNG_NS;
+	if (!w->asked_ns || now - w->asked_ns >= (t->v2 ? ASK_NS : ASK_CLI_NS)) {
+		if (ask(c, w, &f, &why) < 0) {
+			bool silent = why.kind == ERR_TIMEOUT && w->answered_ns &&
+				      now - w->answered_ns < SILENT_NS;
+			bool young = why.kind == ERR_NOT_FOUND && now - w->created_ns <= YOUNG_NS;
 
 			if (silent)
-				snprintf(t->last.error, sizeof(t->last.error),
+				snprintf(w->last.error, sizeof(w->last.error),
 					 "TiCDC's API has not answered for %lld s",
-					 (long long)((clock_mono_ns() - t->answered_ns) / S_NS));
+					 (long long)((clock_mono_ns() - w->answered_ns) / S_NS));
 			if (!silent && !young) {
 				if (e)
 					*e = why;
 				return -1;
 			}
-		} else if (state_of(t, &f, &t->last, now, e) < 0) {
+		} else if (state_of(w, &f, &w->last, now, e) < 0) {
 			return -1;
 		} else {
-			t->answered_ns = now;
+			w->answered_ns = now;
 		}
-		t->asked_ns = now;
-		feed_status_write(c->status_path, &t->last, NULL);
+		w->asked_ns = now;
+		feed_status_write(cluster_slot_path(c, slot), &w->last, NULL);
 	}
-	*st = t->last;
+	*st = w->last;
 	st->lag_ms = clock_wall_ms() - tso_ms(st->checkpoint_ts);
 	return 0;
 }
 
 /* The guide's own command lacks --config: then TiCDC takes level "none", and the redo log is
  * missing when it is needed. */
-static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const char *uri,
-			   struct err *e)
+static int redo_is_written(struct cluster *c, unsigned slot, const struct ticdc_feed *f,
+			   const char *uri, struct err *e)
 {
-	struct tidb_cluster *t = c->own;
+	const struct tidb_feed *w = &((struct tidb_cluster *)c->own)->feed[slot];
 	struct deadline d = deadline_in_ms(META_FIRST_MS);
 	struct store *s;
 	struct feed_status st;
@@ -385,7 +388,7 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 			e, ERR_ENV, 0,
 			"changefeed %s was created with consistent.level = \"%s\": it writes no redo log "
 			"(TiCDC did not take [consistent])",
-			t->feed_id, f->level[0] ? f->level : "none");
+			w->feed_id, f->level[0] ? f->level : "none");
 	s = store_open(uri, NULL, e);
 	while (s) {
 		struct store_list list = { 0 };
@@ -403,12 +406,12 @@ static int redo_is_written(struct cluster *c, const struct ticdc_feed *f, const 
 			rc = 0;
 			break;
 		}
-		if (tidb_cluster_feed_status(c, &st, e) < 0)
+		if (tidb_cluster_feed_status(c, slot, &st, e) < 0)
 			break;
 		if (pause_ms(100, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0,
 				"changefeed %s has put no .meta object into %s within %d s%s%s",
-				t->feed_id, store_uri_redacted(s), META_FIRST_MS / 1000,
+				w->feed_id, store_uri_redacted(s), META_FIRST_MS / 1000,
 				st.error[0] ? ": " : "", st.error);
 			break;
 		}
@@ -436,13 +439,13 @@ static int still_there(const struct ticdc *api, const char *id, struct ticdc_fee
 	return 1;
 }
 
-static void forget(struct tidb_cluster *t)
+static void forget(struct tidb_feed *w)
 {
-	t->asked_ns = t->asked_meta_ns = t->looked_ns = t->retrying_ns = 0;
-	t->checkpoint_moved_ns = t->resolved_moved_ns = t->created_ns = clock_mono_ns();
-	t->answered_ns = t->created_ns;
-	t->seen_checkpoint = t->seen_resolved = t->log_resolved = 0;
-	t->still[0] = '\0';
+	w->asked_ns = w->asked_meta_ns = w->looked_ns = w->retrying_ns = 0;
+	w->checkpoint_moved_ns = w->resolved_moved_ns = w->created_ns = clock_mono_ns();
+	w->answered_ns = w->created_ns;
+	w->seen_checkpoint = w->seen_resolved = w->log_resolved = 0;
+	w->still[0] = '\0';
 }
 
 /* A VECTOR goes into the log in a form that no replay can read back: not found out after a
@@ -465,9 +468,11 @@ static int can_be_logged(struct cluster *c, struct err *e)
 	return rc;
 }
 
-int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			    struct err *e)
 {
 	struct tidb_cluster *t = c->own;
+	struct tidb_feed *w = &t->feed[slot];
 	struct ticdc api = tidb_cluster_api(t);
 	struct ticdc_feed f = { 0 };
 	struct feed_status st;
@@ -479,77 +484,86 @@ int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, 
 		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name,
 			       t->disposable ? "t:cluster { …, ticdc = 1 }"
 					     : "ticdc = \"http://…:8300\" in the clusters file");
-	if (strlen(o->id) >= sizeof(t->feed_id) || strlen(o->redo_uri) >= sizeof(t->redo_uri))
+	if (strlen(o->id) >= sizeof(w->feed_id) || strlen(o->redo_uri) >= sizeof(w->redo_uri))
 		return err_set(
 			e, ERR_USAGE, 0,
 			"the changefeed's id is longer than %zu bytes, or its redo log's URI than %zu",
-			sizeof(t->feed_id) - 1, sizeof(t->redo_uri) - 1);
+			sizeof(w->feed_id) - 1, sizeof(w->redo_uri) - 1);
 	if (!t->v2 && !t->cdc[0])
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
 			"create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 			o->id, t->version_text);
-	if (t->feed_made && !strcmp(t->feed_id, o->id) && t->v2 &&
+	/* it was made in another slot, and its TiCDC died since */
+	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		if (i != slot && t->feed[i].feed_made && !strcmp(t->feed[i].feed_id, o->id)) {
+			struct tidb_feed other = *w;
+
+			*w = t->feed[i];
+			t->feed[i] = other;
+		}
+	if (w->feed_made && !strcmp(w->feed_id, o->id) && t->v2 &&
 	    (rc = still_there(&api, o->id, &f, e)) != 0) {
-		forget(t);
-		return rc < 0 ? -1 : tidb_cluster_feed_status(c, &st, e);
+		forget(w);
+		return rc < 0 ? -1 : tidb_cluster_feed_status(c, slot, &st, e);
 	}
 	if (*o->redo_uri &&
 	    (tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0 ||
 	     can_be_logged(c, e) < 0))
 		return -1;
-	t->feed_found = t->feed_made = false;
-	snprintf(t->feed_id, sizeof(t->feed_id), "%s", o->id);
-	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", o->redo_uri);
-	t->sink = t->sink_admin = t->sink_seen = o->sink->ep;
+	w->feed_found = w->feed_made = false;
+	snprintf(w->feed_id, sizeof(w->feed_id), "%s", o->id);
+	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", o->redo_uri);
+	w->sink = w->sink_admin = w->sink_seen = o->sink->ep;
 	if (!tidb_cluster_sink_user(t, o->sink)) { /* the sink's owner has made one */
-		t->sink = o->sink->as_sink;
-		if (!t->v2 && t->sink.password[0])
+		w->sink = o->sink->as_sink;
+		if (!t->v2 && w->sink.password[0])
 			return err_set(
 				e, ERR_UNSUPPORTED, 0,
 				"create changefeed %s: this TiCDC (%s) has no open API v2, and by `cdc cli` the password of "
 				"the sink's account would stand in a command line",
 				o->id, t->version_text);
-	} else if (sink_user(t, t->v2, e) < 0) { /* through the CLI it would stand in argv */
+	} else if (sink_user(t, w, t->v2, e) < 0) { /* through the CLI it would stand in argv */
 		return -1;
 	}
-	snprintf(o->sink->written_by, sizeof(o->sink->written_by), "%s", t->sink.user);
+	snprintf(o->sink->written_by, sizeof(o->sink->written_by), "%s", w->sink.user);
 	if (o->sink_port && o->sink_port != o->sink->ep.port) { /* a proxy on this machine */
-		t->sink.port = t->sink_seen.port = o->sink_port;
-		strcpy(t->sink.host, "127.0.0.1");
-		strcpy(t->sink_seen.host, "127.0.0.1");
+		w->sink.port = w->sink_seen.port = o->sink_port;
+		strcpy(w->sink.host, "127.0.0.1");
+		strcpy(w->sink_seen.host, "127.0.0.1");
 	}
 	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls
 	 * its own by names ("System", "Etc/UTC") that nobody here can know */
-	uri = sql_endpoint_uri(&t->sink);
+	uri = sql_endpoint_uri(&w->sink);
 	struct ticdc_create create = { .id = o->id,
 				       .sink_uri = uri,
 				       .redo_uri = o->redo_uri,
 				       .start_ts = o->start_ts,
 				       .flush_ms = o->flush_ms,
 				       .meta_ms = o->meta_ms,
-				       .syncpoint_ms = o->syncpoint_ms };
+				       .syncpoint_ms = o->syncpoint_ms,
+				       .bdr = o->bdr };
 
-	forget(t);
-	t->last = (struct feed_status){ .state = FEED_NORMAL,
+	forget(w);
+	w->last = (struct feed_status){ .state = FEED_NORMAL,
 					.checkpoint_ts = o->start_ts,
 					.checkpoint_seq = o->start_ts };
 	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e)
 		   : create_by_cli(c, t, &create, &f, e);
-	t->created_ns = clock_mono_ns();
-	t->answered_ns = t->created_ns;
+	w->created_ns = clock_mono_ns();
+	w->answered_ns = w->created_ns;
 	if (rc == 0 && *o->redo_uri)
-		rc = redo_is_written(c, &f, o->redo_uri, e);
+		rc = redo_is_written(c, slot, &f, o->redo_uri, e);
 	if (rc == 0)
 		/* the sampler reads the file from now on */
-		rc = tidb_cluster_feed_status(c, &st, e);
+		rc = tidb_cluster_feed_status(c, slot, &st, e);
 	/* it would run on with nobody's knowledge, and hold back garbage collection; its log is
 	 * nobody's yet */
 	if (rc < 0 && made)
 		ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL);
 	if (rc < 0)
-		tidb_cluster_drop_sink_user(t);
-	t->feed_made = rc == 0;
+		tidb_cluster_drop_sink_user(t, w);
+	w->feed_made = rc == 0;
 	memset(uri, 0, strlen(uri));
 	free(uri);
 	return rc;
@@ -594,6 +608,7 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 				 const char *redo_uri, struct err *e)
 {
 	struct tidb_cluster *t = c->own;
+	struct tidb_feed *w = &t->feed[0];
 	struct ticdc api = tidb_cluster_api(t);
 	struct ticdc_feed f;
 	struct feed_status st;
@@ -602,9 +617,9 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 		return err_set(
 			e, ERR_USAGE, 0,
 			"the clusters file names no TiCDC of it with an open API v2 (ticdc = \"http://…:8300\")");
-	if (strlen(redo_uri) >= sizeof(t->redo_uri))
+	if (strlen(redo_uri) >= sizeof(w->redo_uri))
 		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes",
-			       sizeof(t->redo_uri) - 1);
+			       sizeof(w->redo_uri) - 1);
 	if (find(&api, id, &f, e) < 0)
 		return -1;
 	if (strcmp(f.level, "eventual") != 0)
@@ -612,34 +627,35 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 			e, ERR_ENV, 0,
 			"changefeed %s writes no redo log (consistent.level = \"%s\"): a disaster could not be made good",
 			id, f.level[0] ? f.level : "none");
-	snprintf(t->feed_id, sizeof(t->feed_id), "%s", id);
-	snprintf(t->redo_uri, sizeof(t->redo_uri), "%s", redo_uri);
-	t->sink = t->sink_admin = t->sink_seen = sink->ep;
+	snprintf(w->feed_id, sizeof(w->feed_id), "%s", id);
+	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", redo_uri);
+	w->sink = w->sink_admin = w->sink_seen = sink->ep;
 	snprintf(sink->written_by, sizeof(sink->written_by), "%s", sink->as_sink.user);
-	t->feed_found = true;
-	forget(t);
-	t->last = (struct feed_status){ .state = FEED_NORMAL,
+	w->feed_found = true;
+	forget(w);
+	w->last = (struct feed_status){ .state = FEED_NORMAL,
 					.checkpoint_ts = f.checkpoint_ts,
 					.checkpoint_seq = f.checkpoint_ts };
-	return tidb_cluster_feed_status(c, &st, e);
+	return tidb_cluster_feed_status(c, 0, &st, e);
 }
 
-int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
+int tidb_cluster_changefeed_stop(struct cluster *c, unsigned slot, struct deadline d, struct err *e)
 {
 	struct tidb_cluster *t = c->own;
+	const struct tidb_feed *w = &t->feed[slot];
 	struct ticdc api = tidb_cluster_api(t);
 	struct strbuf out = STRBUF_INIT;
 	char *pd, *id;
 	int rc;
 
-	if (t->feed_found)
+	if (w->feed_found)
 		return err_set(e, ERR_USAGE, 0,
 			       "changefeed %s was there before this run, and is not stopped by it",
-			       t->feed_id);
+			       w->feed_id);
 	if (t->v2)
-		return ticdc_pause(&api, t->feed_id, d, e);
+		return ticdc_pause(&api, w->feed_id, d, e);
 	pd = xstrfmt("--pd=%s", t->pd);
-	id = xstrfmt("--changefeed-id=%s", t->feed_id);
+	id = xstrfmt("--changefeed-id=%s", w->feed_id);
 	rc = run_cli(t, (const char *const[]){ "cli", "changefeed", "pause", pd, id, NULL },
 		     "pause the changefeed", &out, e);
 	free(pd);

@@ -11,25 +11,12 @@
 /* TiCDC's user, where drtest makes it: with digits of its own for each run */
 #define TIDB_CLUSTER_SINK_USER "drtest_cdc_"
 
-struct tidb_cluster {
-	char pd[300], ticdc[300], status[300];               /* "http://127.0.0.1:2379"; "": none */
-	char ca[512], cert[512], key[512], server_name[256]; /* of PD, TiCDC and the status port */
-	unsigned version[3];
-	char version_text[64]; /* "v8.5.7" */
-	/* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
-	const char *cdc[4];
-	bool v2; /* TiCDC has the open API v2 */
+/* one changefeed of a cluster's TiCDC */
+struct tidb_feed {
 	/* the changefeed and TiCDC's user are made, for the case that drtest is killed */
 	struct undo *feed_noted, *user_noted;
-	/* garbage collection is off, for the time being; NULL: it is not */
-	struct undo *gc_noted;
-	/* attach: this run started it, restored into it: it may destroy it */
-	bool started_here, filled_here;
-	/* drtest made it, and takes it down: nobody else's users or data are there */
-	bool disposable;
-	/* the changefeed that reads this cluster */
 	/* redo_uri: as TiCDC reaches it, with the keys; "": no redo log */
-	char feed_id[128], sink_user[129], redo_uri[2048];
+	char feed_id[128], redo_uri[2048];
 	/* as TiCDC's user; as the clusters' owner, and the same as TiCDC reaches it (a proxy) */
 	struct sql_endpoint sink, sink_admin, sink_seen;
 	bool feed_made; /* by this run, under feed_id */
@@ -45,6 +32,24 @@ struct tidb_cluster {
 	int64_t checkpoint_moved_ns, resolved_moved_ns, looked_ns, retrying_ns;
 	/* "checkpoint and redo log have not moved for 12 s though …"; "": they move */
 	char still[900];
+};
+struct tidb_cluster {
+	char pd[300], ticdc[300], status[300];               /* "http://127.0.0.1:2379"; "": none */
+	char ca[512], cert[512], key[512], server_name[256]; /* of PD, TiCDC and the status port */
+	unsigned version[3];
+	char version_text[64]; /* "v8.5.7" */
+	/* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
+	const char *cdc[4];
+	bool v2; /* TiCDC has the open API v2 */
+	/* garbage collection is off, for the time being; NULL: it is not */
+	struct undo *gc_noted;
+	/* attach: this run started it, restored into it: it may destroy it */
+	bool started_here, filled_here;
+	/* drtest made it, and takes it down: nobody else's users or data are there */
+	bool disposable;
+	char sink_user[129]; /* TiCDC's on each of its sinks; "": not drawn yet */
+	/* the changefeeds that read this cluster, by struct cluster's slots */
+	struct tidb_feed feed[CLUSTER_FEEDS_MAX];
 };
 
 /* SQL answers and is TiDB's, its status port agrees, PD is healthy, TiCDC (where there is one) has
@@ -72,17 +77,20 @@ int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restor
 int tidb_cluster_restored(struct cluster *c, struct backup_result *r, struct err *e);
 /* Made; or, where this run made one of that id before and TiCDC still has it, taken up again: it
  * goes on from its checkpoint. */
-int tidb_cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e);
+int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			    struct err *e);
 int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
 				 const char *redo_uri, struct err *e);
 /* st->error: what TiCDC says while it tries again, or that nothing moves, and why. An error: it is
  * over (failed, stopped), or has been tried again for three minutes. */
-int tidb_cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
-int tidb_cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
+int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_status *st,
+			     struct err *e);
+int tidb_cluster_changefeed_stop(struct cluster *c, unsigned slot, struct deadline d,
+				 struct err *e);
 /* The name of TiCDC's user of this run; NULL: the sink has an account for it. */
 const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster *sink);
 /* on clusters that are not ours: what the changefeed needed there */
-void tidb_cluster_drop_sink_user(struct tidb_cluster *t);
+void tidb_cluster_drop_sink_user(struct tidb_cluster *t, struct tidb_feed *w);
 /* What a dead TiCDC left running on this cluster, its sink: gone on return. */
 int tidb_cluster_fence(struct cluster *c, struct err *e);
 const char *tidb_cluster_pd(const struct cluster *c);

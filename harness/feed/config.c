@@ -40,6 +40,7 @@ static const struct field feed_fields[] = {
 	F(feed_opts, status_path, TEXT),
 	F(feed_opts, tmp_dir, TEXT),
 	F(feed_opts, sink_batch_rows, UNSIGNED),
+	F(feed_opts, bdr, BOOLEAN),
 	{ NULL, TEXT, 0, 0 },
 };
 

@@ -11,6 +11,8 @@
 #include "harness/os/proc.h"
 #include "harness/sql/sql.h"
 
+#define FEED_BDR_SERVER_ID 4294900000u
+
 struct feed_opts {
 	char id[128]; /* changefeed id: [a-zA-Z0-9]+(-[a-zA-Z0-9]+)* */
 	struct sql_endpoint source, sink;
@@ -29,6 +31,9 @@ struct feed_opts {
 	char tmp_dir[512]; /* "": $TMPDIR or /var/tmp */
 	/* of one database transaction on the secondary; 0: 256, as TiCDC */
 	unsigned sink_batch_rows;
+	/* Both sides are written to, and a changefeed comes from each: what the other one brought
+	 * is not carried back. Its writes bear FEED_BDR_SERVER_ID (TiCDC's bdr-mode). */
+	bool bdr;
 };
 /* JSON for the child's standard input (secrets: never argv) and back. */
 json_t *feed_opts_to_json(const struct feed_opts *o);

@@ -112,6 +112,7 @@ static struct binlog_opts reader_opts(struct feed_run *r, uint64_t after_seq)
 		.domain = r->domain,
 		.server_id = r->server_id,
 		.replica_id = r->replica_id,
+		.skip_server_id = r->o.bdr ? FEED_BDR_SERVER_ID : 0,
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.leave_out = leave_out,
@@ -467,7 +468,11 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 	rc = wait_for_tso(r, t->gtid_seq, &ts, e);
 	if (rc <= 0)
 		return rc;
-	if (t->is_ddl && !t->ddl_type) {
+	if (t->ddl_elsewhere) {
+		r->ddls_skipped++;
+		feed_sink_forget_tables(r->sink);
+		feed_schemas_forget(r);
+	} else if (t->is_ddl && !t->ddl_type) {
 		r->ddls_skipped++;
 		feed_log("info", "skipped, no change of a user's table: %.80s", t->ddl_query);
 	} else if (t->is_ddl) {
@@ -662,6 +667,7 @@ int feed_main(const struct feed_opts *o)
 		return err_exit_code(&e);
 	}
 	feed_opts_defaults(&r.o);
+	feed_sink_bears_bdr(r.o.bdr);
 	r.board = status_board_start(r.o.status_path, &e);
 	if (!r.board) {
 		feed_log("error", "%s", e.text);

@@ -94,19 +94,21 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 	unsigned worker = s->next_worker % s->o.workers;
 	bool known = false;
 
-	for (size_t i = s->n_tables; i-- > 0;) {
+	for (size_t i = s->n_tables; i-- > 0 && !known;) {
 		t = s->tables[i];
+		if (strlen(t->table) != row->table.table.n ||
+		    memcmp(t->table, row->table.table.p, row->table.table.n) ||
+		    strlen(t->db) != row->table.db.n ||
+		    memcmp(t->db, row->table.db.p, row->table.db.n))
+			continue;
+		/* An older shape that comes again is a new entry: within a batch a table's shapes
+		 * are executed by their numbers, and rows of the one between are waiting. */
 		if (i >= s->first_table && feed_table_fits(t, row)) {
 			*number = (uint32_t)i;
 			return 0;
 		}
-		if (strlen(t->table) == row->table.table.n &&
-		    !memcmp(t->table, row->table.table.p, row->table.table.n) &&
-		    strlen(t->db) == row->table.db.n &&
-		    !memcmp(t->db, row->table.db.p, row->table.db.n)) {
-			worker = t->worker;
-			known = true;
-		}
+		worker = t->worker;
+		known = true;
 	}
 	t = xcalloc(1, sizeof(*t));
 	snprintf(db, sizeof(db), "%.*s", (int)row->table.db.n, row->table.db.p);

@@ -49,6 +49,8 @@ int feed_sink_fits(struct sql *secondary, const struct feed_globals *primary, st
  * secondary from now on, and what one left running there has ended; *killed: so many connections of
  * it. Any thread. */
 int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed, struct err *e);
+/* Before the first connection: whether what this changefeed writes bears FEED_BDR_SERVER_ID. */
+void feed_sink_bears_bdr(bool bdr);
 /* A connection to the secondary with the session that applying needs, recorded for the fence.
  * ERR_UNSUPPORTED: another instance of this changefeed has taken over since feed_sink_take_over().
  */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/feed/feed.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/sink.h"
 #include "harness/sql/fence.h"
@@ -81,6 +82,14 @@ int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed
 	return fence_kill(control, owner, deadline_in_ms(FENCE_MS), killed, e);
 }
 
+/* of this process's changefeed */
+static bool bears_bdr;
+
+void feed_sink_bears_bdr(bool bdr)
+{
+	bears_bdr = bdr;
+}
+
 struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d,
 			      struct err *e)
 {
@@ -96,6 +105,8 @@ struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, 
 		    "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'") <
 		    0 ||
 	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0)
+		goto fail;
+	if (bears_bdr && sql_exec(s, e, "SET SESSION server_id=%u", FEED_BDR_SERVER_ID) < 0)
 		goto fail;
 	/* rows were checked where they were written */
 	if (sql_flavor(s) == SQL_MARIADB &&

@@ -193,7 +193,7 @@ function T:on_tidb() return native.cluster.on_tidb() end -- luacheck: ignore sel
 -- Can drtest come between the parties (t:link)?
 function T:can_link() return native.cluster.can_link() end -- luacheck: ignore self
 
--- unsupported(thing): why this ground can't do "roll_forward", "flashback" or "time_travel"; nil: it can
+-- unsupported(thing): why this ground can't do it ("roll_forward", "flashback", "time_travel", "log_backup", "restore_point", "flashback_cluster", "bdr"); nil: it can
 function T:unsupported(thing) return native.cluster.unsupported(thing) end -- luacheck: ignore self
 
 -- playground: a primary is rebuilt by br, as TiDB's guide does it

@@ -80,9 +80,8 @@ void stock_release(struct stock_tool *t)
 		free(t->word[--t->n]);
 }
 
-/* Runs it with these arguments; what it printed is appended to out. */
-static int run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out,
-	       struct err *e)
+int stock_run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out,
+	      struct err *e)
 {
 	char *argv[40];
 	unsigned n = 0;
@@ -95,7 +94,7 @@ static int run(const struct stock_tool *t, const char *const *args, int64_t ms, 
 	return proc_run(argv, NULL, out, OUTPUT_BYTES_MAX, deadline_in_ms(ms), e);
 }
 
-static int number_after(const char *text, const char *what, tso_t *out)
+int stock_number_after(const char *text, const char *what, tso_t *out)
 {
 	const char *p = NULL, *q = text;
 	char digits[24];
@@ -115,8 +114,8 @@ static int number_after(const char *text, const char *what, tso_t *out)
 
 int stock_meta_parse(const char *text, tso_t *checkpoint, tso_t *resolved, struct err *e)
 {
-	if (number_after(text, "checkpoint-ts:", checkpoint) < 0 ||
-	    number_after(text, "resolved-ts:", resolved) < 0)
+	if (stock_number_after(text, "checkpoint-ts:", checkpoint) < 0 ||
+	    stock_number_after(text, "resolved-ts:", resolved) < 0)
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "`cdc redo meta` printed no checkpoint-ts and resolved-ts");
 	return 0;
@@ -124,7 +123,7 @@ int stock_meta_parse(const char *text, tso_t *checkpoint, tso_t *resolved, struc
 
 int stock_br_parse(const char *text, tso_t *backup_ts, struct err *e)
 {
-	return number_after(text, "[BackupTS=", backup_ts) < 0
+	return stock_number_after(text, "[BackupTS=", backup_ts) < 0
 		       ? err_set(e, ERR_BAD_DATA, 0, "br's summary has no BackupTS")
 		       : 0;
 }
@@ -134,10 +133,10 @@ static bool has_profiling(const struct stock_tool *cdc)
 {
 	struct strbuf out = STRBUF_INIT;
 	unsigned v[3] = { 0 };
-	bool known =
-		run(cdc, (const char *const[]){ "version", NULL }, VERSION_MS, &out, NULL) == 0 &&
-		strstr(out.buf, "Release Version") &&
-		tool_version_parse(strstr(out.buf, "Release Version"), v) == 0;
+	bool known = stock_run(cdc, (const char *const[]){ "version", NULL }, VERSION_MS, &out,
+			       NULL) == 0 &&
+		     strstr(out.buf, "Release Version") &&
+		     tool_version_parse(strstr(out.buf, "Release Version"), v) == 0;
 
 	strbuf_release(&out);
 	if (!known)
@@ -196,8 +195,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 	to = xstrfmt("--sink-uri=mysql://%s@%s:%u/", who.buf, sink->host, sink->port);
 	if (log_is_there(uri, e) < 0 || fresh_dir(tmp_dir, e) < 0)
 		goto out;
-	if (run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS, &out,
-		&why) < 0) {
+	if (stock_run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS,
+		      &out, &why) < 0) {
 		if (why.kind == ERR_IO)
 			ticdc_cli_refused(why.text, "cdc redo meta", e);
 		else if (e)
@@ -208,11 +207,11 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 	    fresh_dir(tmp_dir, e) < 0)
 		goto out;
 	strbuf_reset(&out);
-	if (run(cdc,
-		(const char *const[]){ "redo", "apply", storage, tmp, to,
-				       has_profiling(cdc) ? "--enable-profiling=false" : NULL,
-				       NULL },
-		TOOL_MS, &out, &why) < 0) {
+	if (stock_run(cdc,
+		      (const char *const[]){ "redo", "apply", storage, tmp, to,
+					     has_profiling(cdc) ? "--enable-profiling=false" : NULL,
+					     NULL },
+		      TOOL_MS, &out, &why) < 0) {
 		/* that goes to stdout */
 		const char *fatal = strstr(why.text, "Error: ") ? NULL : strstr(out.buf, "[FATAL]");
 
@@ -227,7 +226,7 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 			"cdc redo apply ended without saying that it succeeded");
 		goto out;
 	}
-	if (number_after(out.buf, "[appliedLogCount=", &st->rows) < 0)
+	if (stock_number_after(out.buf, "[appliedLogCount=", &st->rows) < 0)
 		st->rows = 0; /* before 7.0 it does not tell */
 	st->point = st->resolved_ts;
 	st->total_us = (clock_mono_ns() - start) / 1000;
@@ -266,7 +265,7 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 		rc = err_wrap(e, "br %s full", args[0]);
 		goto out;
 	}
-	rc = run(br, args, TOOL_MS, &out, &why);
+	rc = stock_run(br, args, TOOL_MS, &out, &why);
 	if (rc < 0) {
 		const char *p = strstr(why.text, "Error: "), *help = tidb_brie_way_out(why.text);
 

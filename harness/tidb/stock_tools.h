@@ -17,6 +17,12 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 /* Where tiup runs it: tiup has it afterwards, downloaded if need be. -1: its mirror has none. */
 int stock_install(const struct stock_tool *t, struct err *e);
 void stock_release(struct stock_tool *t);
+/* Runs it with these arguments (NULL at the end); what it printed is appended to out. ERR_IO: it
+ * ended with an error, whose text is the end of its stderr. */
+int stock_run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out,
+	      struct err *e);
+/* The number behind the last `what` in the text. */
+int stock_number_after(const char *text, const char *what, tso_t *out);
 
 /* `cdc redo meta` and `apply`: profiling is off (it would take port 6060, the guide's MinIO port,
  * and die of it), tmp_dir is fresh (it is wiped). It takes TIMESTAMPs to be in the time zone of

@@ -301,6 +301,8 @@ char *ticdc_create_body(const struct ticdc_create *o)
 		json_object_set_new(config, "sync_point_retention",
 				    json_integer(SYNCPOINT_KEPT_NS));
 	}
+	if (o->bdr)
+		json_object_set_new(config, "bdr_mode", json_true());
 	json_object_set_new(j, "replica_config", config);
 	text = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
@@ -329,6 +331,8 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct
 			out,
 			"enable-sync-point = true\nsync-point-interval = \"%us\"\nsync-point-retention = \"24h\"\n",
 			o->syncpoint_ms / 1000);
+	if (o->bdr)
+		strbuf_addstr(out, "bdr-mode = true\n");
 	strbuf_addstr(out, "[consistent]\nlevel = ");
 	toml_text(out, *o->redo_uri ? "eventual" : "none");
 	strbuf_addch(out, '\n');

@@ -18,6 +18,9 @@
 #define TIDB_INCONSISTENT_INDEX 8134
 #define TIDB_INCONSISTENT 8223
 #define TIDB_READ_ONLY 1836
+#define TIDB_OLD_SNAPSHOT 8055
+#define TIDB_PRIVILEGE 8121
+#define TIDB_SYNTAX 1064
 #define OPEN_MS 10000
 #define KILL_PAUSE_MS 20
 
@@ -423,6 +426,70 @@ int tidb_commit_ts(struct sql *s, tso_t *ts, struct err *e)
 out:
 	strbuf_release(&text);
 	return rc;
+}
+
+static const char *flashback_way_out(const struct err *e)
+{
+	static const struct {
+		int code;
+		const char *says, *way_out;
+	} known[] = {
+		{ TIDB_OLD_SNAPSHOT, NULL,
+		  "garbage collection has passed that point: a later one; for the next time garbage collection off, or tidb_gc_life_time longer" },
+		{ 0, "Detected another DDL job",
+		  "a DDL ran at that very instant: a point some seconds before or behind it" },
+		{ 0, "Detected unsupported DDL",
+		  "FLASHBACK CLUSTER can't go back behind that DDL: a later point, or a restore" },
+		{ TIDB_PRIVILEGE, NULL, "the user needs SUPER" },
+		{ TIDB_SYNTAX, NULL,
+		  "TiDB knows FLASHBACK CLUSTER TO TSO from v6.5.6 and v7.1.3 on" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].says ? strstr(e->text, known[i].says) != NULL
+				  : known[i].code == e->code)
+			return known[i].way_out;
+	return NULL;
+}
+
+int tidb_flashback(const struct sql_endpoint *ep, tso_t ts, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open(ep, d, e);
+	struct err why = ERR_INIT;
+	uint64_t before = 0, now = 1;
+	tso_t current = 0;
+
+	/* TiDB's answer to a point that is still to come does not tell what it is */
+	if (s && tidb_now(ep, &current, e) == 0 && ts > current) {
+		sql_close(s);
+		return err_set(e, ERR_ENV, 0,
+			       "FLASHBACK CLUSTER TO TSO %" PRIu64
+			       ": that point is still to come (now it is %" PRIu64 ")",
+			       ts, current);
+	}
+	if (!s || !current ||
+	    sql_value_u64(s, &before, e, "SELECT @@global.tidb_super_read_only") != 0) {
+		sql_close(s);
+		return -1;
+	}
+	if (sql_exec(s, &why, "FLASHBACK CLUSTER TO TSO %" PRIu64, ts) < 0) {
+		const char *help = flashback_way_out(&why);
+
+		sql_close(s);
+		return err_set(e, why.kind == ERR_SQL ? ERR_ENV : why.kind, why.code,
+			       "FLASHBACK CLUSTER TO TSO %" PRIu64 ": %.600s%s%s%s", ts, why.text,
+			       help ? " (way out: " : "", help ? help : "", help ? ")" : "");
+	}
+	/* the switches are set back a second behind its end */
+	while (!before &&
+	       (sql_value_u64(s, &now, e, "SELECT @@global.tidb_super_read_only") != 0 || now))
+		if (pause_ms(100, d) < 0) {
+			sql_close(s);
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "after FLASHBACK CLUSTER the cluster stays read-only");
+		}
+	sql_close(s);
+	return 0;
 }
 
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)

@@ -57,6 +57,9 @@ int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e); /* the cu
 /* The commit TSO of the session's last statement that wrote: a transaction's own, or a DDL job's,
  * which is the one that TiCDC knows it by. ERR_NOT_FOUND: it wrote nothing. */
 int tidb_commit_ts(struct sql *s, tso_t *ts, struct err *e);
+/* FLASHBACK CLUSTER TO TSO: all of it as it was then, in place. Other sessions are cut, writes are
+ * refused meanwhile; back when they are not. */
+int tidb_flashback(const struct sql_endpoint *ep, tso_t ts, struct deadline d, struct err *e);
 /* "v8.5.7" of tidb_version(). ERR_UNSUPPORTED: what listens there is no TiDB. */
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e);
 

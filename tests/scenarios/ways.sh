@@ -140,3 +140,6 @@ usage "advice without a way" 't:advise()' 'no way was told'
 usage "no table's name" 'b:copy_table { from = a, table = "t", as = "x.t" }' 'table = "db.table"'
 script u 'b:copy_table { from = a, table = "x.t", as = "x.u", at = backup.ts }'
 expect "a table of the past" 3 "servers can't be read in the past; there a backup and the binary log serve" "${run[@]}" "$scratch/u.lua" --plan
+# both sides written: what one changefeed brought is not carried back by the other, and conflicts are found
+expect "both sides are written" 0 '^PASS' "${run[@]}" scenarios/bdr.lua --seed 3 --set table_size=100 --set keys=10 --set soak=1s
+grep -q '3 keys, each side has the other one' "$scratch/out" && [ "$(figure conflicts)" = 3 ] && ok || bad "conflicts: $(cat "$scratch/out")"

@@ -300,11 +300,11 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 	*at_ns = clock_mono_ns();
 	if (run_command(a, ATTACH_KILL, e) < 0)
 		return -1;
-	c->feeding = false;
+	cluster_feeds_gone(c);
 	return wait_until_gone(c, e);
 }
 
-static bool sink_is_destroyed(const struct tidb_cluster *t)
+static bool sink_is_destroyed(const struct tidb_feed *t)
 {
 	for (size_t i = 0; i < used.n; i++)
 		if (destroyed[i] && used.c[i].sql.port == t->sink_admin.port &&
@@ -319,11 +319,13 @@ static void attach_release(struct cluster *c)
 	struct tidb_cluster *t = c->own;
 
 	/* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
-	if (c->feeding && t && !t->feed_found && !c->keep)
-		tidb_cluster_changefeed_stop(c, deadline_in_ms(20000), NULL);
-	c->feeding = false;
-	if (t && !c->keep)
-		tidb_cluster_drop_sink_user(t);
+	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		if ((i ? c->more[i - 1].feeding : c->feeding) && t && !t->feed[i].feed_found &&
+		    !c->keep)
+			tidb_cluster_changefeed_stop(c, i, deadline_in_ms(20000), NULL);
+	cluster_feeds_gone(c);
+	for (unsigned i = 0; t && !c->keep && i < CLUSTER_FEEDS_MAX; i++)
+		tidb_cluster_drop_sink_user(t, &t->feed[i]);
 	/* only what this run has filled or started: a wrong port, and it would be somebody else's
 	 */
 	if (a && t && a->expendable && (t->started_here || t->filled_here) &&
@@ -333,9 +335,12 @@ static void attach_release(struct cluster *c)
 		undo_forget_left(c->name);
 	if (t) {
 		undo_forget(t->gc_noted);
-		undo_forget(t->feed_noted);
-		/* still there: it could not be dropped */
-		(c->keep || sink_is_destroyed(t) ? undo_forget : undo_leave)(t->user_noted);
+		for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++) {
+			undo_forget(t->feed[i].feed_noted);
+			/* still there: it could not be dropped */
+			(c->keep || sink_is_destroyed(&t->feed[i]) ? undo_forget : undo_leave)(
+				t->feed[i].user_noted);
+		}
 		memset(t, 0, sizeof(*t)); /* passwords */
 	}
 	free(t);
@@ -511,26 +516,28 @@ static int attach_restored(struct cluster *c, struct backup_result *r, struct er
 	return has_mysql() ? 0 : tidb_cluster_restored(c, r, e);
 }
 
-static int attach_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
+static int attach_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			     struct err *e)
 {
 	if (attach_allows(c->name, ABLE_CHANGEFEED, e) < 0 ||
 	    attach_allows(o->sink->name, ABLE_WRITE, e) < 0)
 		return -1;
 	struct tidb_cluster *t = c->own;
+	struct tidb_feed *w = &t->feed[slot];
 	const char *user;
 
 	/* before either is made; the user stays noted until it is dropped */
-	undo_forget(t->feed_noted); /* that of an earlier changefeed of this run */
-	if (!(t->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
+	undo_forget(w->feed_noted); /* that of an earlier changefeed of this run */
+	if (!(w->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
 		return -1;
 	user = tidb_cluster_sink_user(t, o->sink);
-	if (user && !t->user_noted &&
-	    !(t->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, user, e)))
+	if (user && !w->user_noted &&
+	    !(w->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, user, e)))
 		return -1;
 	feeds_into(c, o->sink);
 	if (!undo_note(UNDO_LEFT_FEED, used_path, c->name, o->id, e))
 		return -1;
-	return tidb_cluster_changefeed(c, o, e);
+	return tidb_cluster_changefeed(c, slot, o, e);
 }
 
 static int attach_fence(struct cluster *c, struct err *e)
