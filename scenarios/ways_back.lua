@@ -169,7 +169,8 @@ return scenario {
         local took = t:now() - from
         exact("full backup and log backup", t.verify.ledger(load, spare, { of = primary, point = point }),
           t.verify.model(load, spare, { of = primary, point = point }), took,
-          { "restore the last full backup on a spare cluster", "roll it forward by the backup of the log" .. (tidb and " (br restore point does both)" or ""), "move the service there", "build a second cluster" },
+          { "restore the last full backup on a spare cluster",
+            "roll it forward by the backup of the log" .. (tidb and " (br restore point does both)" or ""), "move the service there", "build a second cluster" },
           "full backups, a log backup that runs (TiDB: br log start), a spare cluster")
         return n and ("%s transactions rolled forward"):format(text.commas(n)) or ("up to the log backup's checkpoint, %s"):format(tostring(point))
       end)

@@ -468,6 +468,18 @@ static int can_be_logged(struct cluster *c, struct err *e)
 	return rc;
 }
 
+/* Where it was made in another slot, and its TiCDC died since. */
+static void from_its_slot(struct tidb_cluster *t, struct tidb_feed *w, const char *id)
+{
+	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		if (&t->feed[i] != w && t->feed[i].feed_made && !strcmp(t->feed[i].feed_id, id)) {
+			struct tidb_feed other = *w;
+
+			*w = t->feed[i];
+			t->feed[i] = other;
+		}
+}
+
 int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
 			    struct err *e)
 {
@@ -494,14 +506,7 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 			e, ERR_UNSUPPORTED, 0,
 			"create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 			o->id, t->version_text);
-	/* it was made in another slot, and its TiCDC died since */
-	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
-		if (i != slot && t->feed[i].feed_made && !strcmp(t->feed[i].feed_id, o->id)) {
-			struct tidb_feed other = *w;
-
-			*w = t->feed[i];
-			t->feed[i] = other;
-		}
+	from_its_slot(t, w, o->id);
 	if (w->feed_made && !strcmp(w->feed_id, o->id) && t->v2 &&
 	    (rc = still_there(&api, o->id, &f, e)) != 0) {
 		forget(w);

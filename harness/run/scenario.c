@@ -317,7 +317,8 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 		if (rc < 0)
 			n = err_set(
 				e, ERR_USAGE, 0,
-				"%s: needs: there is no '%s' (a fault's name, \"link\", \"store\", \"clock\", \"pair\", \"roll_forward\", \"flashback\", \"time_travel\", \"log_backup\", \"restore_point\", \"flashback_cluster\" or \"bdr\")",
+				"%s: needs: there is no '%s' (a fault's name, \"link\", \"store\", \"clock\", \"pair\", \"roll_forward\", \"flashback\", "
+				"\"time_travel\", \"log_backup\", \"restore_point\", \"flashback_cluster\" or \"bdr\")",
 				s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf,

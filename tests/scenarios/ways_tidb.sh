@@ -79,15 +79,15 @@ script bad '
     a:sql "INSERT INTO x.t VALUES (3)"
     local ahead = t.tso "999999999999999999"
     refused("has not reached the full backup, or that point", function() b:restore_point { full = young, log = store:url "backup/log", ["until"] = ahead } end)
-    refused("that point is still to come", function() a:flashback(ahead) end)
-    refused("garbage collection has passed that point", function() a:flashback(t.tso "262144") end)
+    refused("that point is still to come", function() a:flashback_cluster(ahead) end)
+    refused("garbage collection has passed that point", function() a:flashback_cluster(t.tso "262144") end)
     refused("syncpoint", function() b:syncpoint "f" end)
     t:check("nothing of that changed anything", #a:query "SELECT * FROM x.t" == 3)
     local drops = a:current_tso()
     a:sql "DROP TABLE x.t"
-    a:flashback(drops)
+    a:flashback_cluster(drops)
     t:check("a table that was dropped is there again", #a:query "SELECT * FROM x.t" == 3)
-    a:flashback(before)
+    a:flashback_cluster(before)
     t:check("and all as it was", #a:query "SELECT * FROM x.t" == 2)
     refused("dropped", function() a:sql "FLASHBACK TABLE x.never" end)
     refused("dropped database", function() a:sql "FLASHBACK DATABASE never" end)'
@@ -100,7 +100,7 @@ script lags '
 STANDIN_FAULTS=log-lags expect "a log that has not been flushed since the full backup" 3 'checkpoint has not reached the full backup' "${run[@]}" "$scratch/lags.lua"
 script nouri 'a:log_backup()'
 expect "a log backup to nowhere" 2 'log_backup needs the URI of a prefix' "${run[@]}" "$scratch/nouri.lua" --plan
-script u 'a:flashback(backup.ts)'
+script u 'a:flashback_cluster(backup.ts)'
 expect "flashback where there is none" 3 "MariaDB can't go back in place" "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
 script u 'b:restore_point { full = backup, log = store:url "backup/log" }'
 expect "restore point where there is none" 3 'on MariaDB restore and roll_forward serve' "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
