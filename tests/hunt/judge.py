@@ -26,7 +26,7 @@ def picture(server):
     """{object: (structure, rows or None, counter)}: databases, tables with rows, views."""
     c = server.connect()
     cur = c.cursor()
-    cur.execute("SET time_zone='+00:00', sql_mode='', group_concat_max_len=4294967295")
+    cur.execute("SET time_zone='+00:00', sql_mode='', group_concat_max_len=4294967295, max_statement_time=120") # a table may be an endless sequence
     out = {}
     cur.execute('SHOW DATABASES')
     databases = [d for (d,) in cur.fetchall() if d not in SYSTEM]
