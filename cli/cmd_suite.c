@@ -1,10 +1,12 @@
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/live/serve.h"
 #include "cli/options.h"
 #include "cli/version.h"
 #include "suites/suite.h"
@@ -14,7 +16,21 @@ struct request {
 	uint64_t jobs;
 	const char *keep;
 	bool plan;
+	const char *metrics, *live; /* of each run; NULL: not asked for */
 };
+
+static int take_metrics(void *into, const char *text, struct err *e)
+{
+	((struct request *)into)->metrics = text;
+	return serve_pass_on(true, text, e);
+}
+
+static int take_live(void *into, const char *text, struct err *e)
+{
+	((struct request *)into)->live = text;
+	return serve_pass_on(false, text, e);
+}
+
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "keep", OPTION_TEXT, "TEXT",
@@ -26,6 +42,10 @@ static const struct option_def options[] = {
 	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(o.out) },
 	{ "plan", OPTION_FLAG, NULL, "lists the runs, and does nothing", AT(plan) },
 	{ "no-gate", OPTION_OFF, NULL, "leaves the gate out", AT(o.gate) },
+	{ "metrics", OPTION_TAKE, "ADDRESS", "of the run that goes on: drtest run --help",
+	  .take = take_metrics },
+	{ "live", OPTION_TAKE, "ADDRESS", "the page of the run that goes on: drtest run --help",
+	  .take = take_live },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -62,6 +82,29 @@ static void plan(const struct suite *s)
 	}
 }
 
+/* --metrics and --live, before what stands behind --. The caller frees; NULL: there are none. */
+static char **with_lookers_on(struct request *q)
+{
+	char **all = q->metrics || q->live ? calloc(q->o.extra_n + 4, sizeof(*all)) : NULL;
+	size_t n = 0;
+
+	if (!all)
+		return NULL;
+	if (q->metrics) {
+		all[n++] = (char *)"--metrics";
+		all[n++] = (char *)q->metrics;
+	}
+	if (q->live) {
+		all[n++] = (char *)"--live";
+		all[n++] = (char *)q->live;
+	}
+	for (size_t i = 0; i < q->o.extra_n; i++)
+		all[n++] = q->o.extra[i];
+	q->o.extra = all;
+	q->o.extra_n = n;
+	return all;
+}
+
 int cmd_suite(int argc, char **argv)
 {
 	struct request q = { .o = { .out = "runs",
@@ -71,6 +114,7 @@ int cmd_suite(int argc, char **argv)
 			     .jobs = 1 };
 	struct suite s = { 0 };
 	const char *file;
+	char **extra;
 	struct err e = ERR_INIT;
 	int end = argc, rc, code = 0;
 
@@ -87,10 +131,16 @@ int cmd_suite(int argc, char **argv)
 	if (optind == end)
 		return options_wrong(&command, "%s is wanted, as %s", command.operand,
 				     command.example);
+	if ((q.metrics || q.live) && q.jobs > 1)
+		return options_wrong(&command,
+				     "--metrics and --live show one run at a time: without --jobs");
 	q.o.jobs = q.jobs;
+	extra = with_lookers_on(&q);
 	file = options_scenario("suite", argv[optind]);
-	if (!file)
+	if (!file) {
+		free(extra);
 		return 2;
+	}
 	rc = suite_read(&s, file, &e);
 	if (rc == 0 && q.keep && !suite_keep(&s, q.keep))
 		rc = err_set(&e, ERR_USAGE, 0,
@@ -103,5 +153,6 @@ int cmd_suite(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest suite: %s\n", e.text);
 	suite_release(&s);
+	free(extra);
 	return rc < 0 ? err_exit_code(&e) : code;
 }

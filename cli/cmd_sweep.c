@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/live/serve.h"
 #include "cli/options.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
@@ -15,6 +16,7 @@ struct request {
 	struct sweep s;
 	const char *seeds;
 	uint64_t jobs;
+	bool looked_on; /* --metrics, --live */
 };
 
 static int take_seeds(void *into, const char *text, struct err *e)
@@ -40,6 +42,22 @@ static int pass_on(struct sweep *s, const char *option, const char *text, struct
 	{                                                                      \
 		return pass_on(&((struct request *)into)->s, option, text, e); \
 	}
+static int take_metrics(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+
+	q->looked_on = true;
+	return serve_pass_on(true, text, e) < 0 ? -1 : pass_on(&q->s, "--metrics", text, e);
+}
+
+static int take_live(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+
+	q->looked_on = true;
+	return serve_pass_on(false, text, e) < 0 ? -1 : pass_on(&q->s, "--live", text, e);
+}
+
 PASS_ON(on, "--on")
 PASS_ON(set, "--set")
 PASS_ON(store, "--store")
@@ -69,6 +87,10 @@ static const struct option_def options[] = {
 	OF_RUN("timeout", "TIME", take_timeout),
 	OF_RUN("max-rpo", "TIME", take_max_rpo),
 	OF_RUN("max-rto", "TIME", take_max_rto),
+	{ "metrics", OPTION_TAKE, "ADDRESS",
+	  "of the run that goes on, one at a time: drtest run --help", .take = take_metrics },
+	{ "live", OPTION_TAKE, "ADDRESS",
+	  "the page of the run that goes on, one at a time: drtest run --help", .take = take_live },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -91,11 +113,15 @@ static int parse(struct request *q, int argc, char **argv)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int rc;
 
-	q->jobs = cores > 3 ? (uint64_t)cores / 2 : 1;
 	q->s.out = "runs";
 	rc = options_parse(&command, argc, argv, q);
 	if (rc)
 		return rc;
+	if (q->looked_on && q->jobs > 1)
+		return options_wrong(&command,
+				     "--metrics and --live show one run at a time: without --jobs");
+	if (!q->jobs)
+		q->jobs = cores > 3 && !q->looked_on ? (uint64_t)cores / 2 : 1;
 	if (optind == argc)
 		return options_wrong(&command, "%s is wanted, as %s", command.operand,
 				     command.example);

@@ -21,6 +21,19 @@ int serve_page_option(struct serve_at *at, const char *text, struct err *e)
 	return http_place_parse(&at->page_at, text, SERVE_PAGE_PORT, e);
 }
 
+int serve_pass_on(bool metrics, const char *text, struct err *e)
+{
+	struct serve_at at = { 0 };
+
+	if ((metrics ? serve_metrics_option : serve_page_option)(&at, text, e) < 0)
+		return -1;
+	if ((metrics ? at.metrics_at : at.page_at).port)
+		return 0;
+	return err_set(e, ERR_USAGE, 0,
+		       "each run would have another port: name one, as 127.0.0.1:%d",
+		       metrics ? SERVE_METRICS_PORT : SERVE_PAGE_PORT);
+}
+
 /* ---- what is answered */
 
 static void get_metrics(void *arg, const struct http_ask *ask, struct http_page *page)

@@ -15,6 +15,9 @@ struct serve_at {
 /* Takes an option's value; -1: it is no address. */
 int serve_metrics_option(struct serve_at *at, const char *text, struct err *e);
 int serve_page_option(struct serve_at *at, const char *text, struct err *e);
+/* The same for a command that runs others one after the other, and gives the option to each: a port
+ * of its own, which is the same for all. */
+int serve_pass_on(bool metrics, const char *text, struct err *e);
 
 struct live_run;
 struct serve {

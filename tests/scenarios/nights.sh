@@ -34,6 +34,29 @@ expect "the history for programs" 0 '"work_ms":1' "$DRTEST" history --out "$out"
 [ -s "$out/trend.html" ] && ok || bad "no trend.html"
 expect "a part of a suite, two at a time" 0 '2 runs' "$DRTEST" suite "$scratch/night.lua" --out "$scratch/part" -k 'seed 2' --jobs 2 -- --store file
 [ "$(grep -c ' pass ' "$scratch/out")" = 2 ] && ok || bad "not the two of seed 2: $(cat "$scratch/out")"
+# who looks on: figures and page of the run that goes on, one after the other at one address
+port=$(free_port)
+cat >"$scratch/slow.lua" <<'L'
+-- No servers: it takes a while.
+local scenario = require "drtest.scenario"
+return scenario { name = "slow", run = function(t) t:step("wait", function() t:figure("work_ms", 1) t:sleep "4s" t:check("it holds", true) end) end }
+L
+printf 'return { suite = "slow", runs = { { "slow", seeds = { 1, 2 } } } }\n' >"$scratch/slow-night.lua"
+looks() { curl -s --noproxy '*' "http://127.0.0.1:$port/$1" | grep -q "$2"; }
+"$DRTEST" suite "$scratch/slow-night.lua" --out "$scratch/looked" --metrics "$port" --live "$port" -- --store file >"$scratch/looked.out" 2>&1 &
+looked=$!
+wait_for 60 looks metrics 'scenario="slow"' && ok || bad "the figures of a suite's run: $(cat "$scratch/looked.out")"
+wait_for 60 looks "" 'seed 2' && ok || bad "the page of a suite's second run: $(cat "$scratch/looked.out")"
+wait $looked && ok || bad "a suite that is looked on: $(cat "$scratch/looked.out")"
+"$DRTEST" sweep "$scratch/slow.lua" --seeds 5 --out "$scratch/looked" --metrics "$port" --store file >"$scratch/looked.out" 2>&1 &
+looked=$!
+wait_for 60 looks metrics 'scenario="slow"' && ok || bad "the figures of a sweep's run: $(cat "$scratch/looked.out")"
+wait $looked && ok || bad "a sweep that is looked on: $(cat "$scratch/looked.out")"
+for command in "suite $scratch/slow-night.lua" "sweep $scratch/slow.lua --seeds 1..2"; do
+	expect "$command: two at a time" 2 'show one run at a time: without --jobs' "$DRTEST" $command --jobs 2 --metrics 9464
+	expect "$command: any port" 2 'each run would have another port: name one' "$DRTEST" $command --metrics 0
+	expect "$command: no address" 2 "live" "$DRTEST" $command --live 'no address'
+done
 expect "no part of a suite" 2 "no run's title holds 'nothing'" "$DRTEST" suite "$scratch/night.lua" -k nothing
 printf 'return { suite = "broken-gate", runs = { { "quick" } }, gate = { "work_ms <= 5" } }\n' >"$scratch/gate.lua"
 expect "a gate alone is broken" 1 'FAIL of the gate: no run failed' "$DRTEST" suite "$scratch/gate.lua" --out "$scratch/part" -- --store file
