@@ -30,16 +30,17 @@ static void look_for_stand_in(struct runtime *r, const struct stock_tool *t, con
 	strbuf_release(&out);
 }
 
-/* Once a run and tool: it takes the store's keys by its command line, and there is no other way. */
-static void tell_of_keys(struct runtime *r, const char *tool, const char *uri, bool *told)
+/* Once a run: there is no other way to tell it the secondary's password. */
+static void tell_of_password(struct runtime *r, const struct sql_endpoint *ep)
 {
-	if (*told || !strstr(uri, "access-key="))
+	static bool told;
+
+	if (told || !ep->password[0])
 		return;
-	*told = true;
+	told = true;
 	runtime_note(
 		r,
-		"%s has the store's keys in its command line, where others on this machine can read them while it runs",
-		tool);
+		"cdc redo has the secondary's password in its command line, where others on this machine can read it while it runs");
 }
 
 static const char *version_of(struct lua_cluster *c, char out[64])
@@ -55,7 +56,6 @@ static const char *version_of(struct lua_cluster *c, char out[64])
 int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
 		     const char *time_zone, struct replay_stats *st, struct err *e)
 {
-	static bool told;
 	char version[64], *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
 	struct stock_tool cdc = { 0 };
 	struct sql *control = NULL;
@@ -64,7 +64,7 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
 
 	if (rc == 0) {
 		look_for_stand_in(r, &cdc, "version", "cdc redo");
-		tell_of_keys(r, "cdc redo", uri, &told);
+		tell_of_password(r, cluster_endpoint(c->c));
 		/* what the dead changefeed left running must not land after the replay: the stock
 		 * tool does not look */
 		control = sql_open(cluster_endpoint(c->c), deadline_in_ms(FENCE_MS), e);
@@ -91,7 +91,7 @@ static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char
 {
 	char version[64], *log = xstrfmt("%s/logs/br-%s-%s.log", runtime_dir(r),
 					 restore ? "restore" : "backup", c->name);
-	static bool told;
+	struct http_tls tls = cluster_pd_tls(c->c);
 	const char *pd = cluster_pd(c->c);
 	struct stock_tool tool = { 0 };
 	int64_t start = clock_mono_ns();
@@ -101,8 +101,7 @@ static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char
 
 	if (rc == 0) {
 		look_for_stand_in(r, &tool, "--version", "br");
-		tell_of_keys(r, "br", uri, &told);
-		rc = stock_br(&tool, restore, pd, uri, rate_mb, log, &ts, e);
+		rc = stock_br(&tool, restore, pd, &tls, uri, rate_mb, log, &ts, e);
 	}
 	*b = (struct backup_result){ .backup_ts = ts,
 				     .execution_us = (clock_mono_ns() - start) / 1000 };

@@ -726,6 +726,11 @@ const char *cluster_pd(const struct cluster *c)
 	return c->ops->pd && c->own ? c->ops->pd(c) : "";
 }
 
+struct http_tls cluster_pd_tls(const struct cluster *c)
+{
+	return c->ops->pd_tls && c->own ? c->ops->pd_tls(c) : (struct http_tls){ 0 };
+}
+
 const char *cluster_stands_in(const struct cluster *c)
 {
 	return strstr(c->version, "standin") ? "TiDB, TiKV, PD, TiCDC and tiup" : "";

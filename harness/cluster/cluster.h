@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "harness/backup/backup.h"
+#include "harness/net/http.h"
 #include "harness/feed/feed.h"
 #include "harness/replay/replay.h"
 
@@ -177,8 +178,9 @@ int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at,
 int cluster_flashback_cluster(struct cluster *c, tso_t ts, struct deadline d, struct err *e);
 /* its own TSO after the last RESTORE; 0: none, or no time travel */
 tso_t cluster_restored_ts(const struct cluster *c);
-int64_t cluster_start_ms(const struct cluster *c); /* how long a start may take */
-const char *cluster_pd(const struct cluster *c);   /* PD's URL; "": none, or not known */
+int64_t cluster_start_ms(const struct cluster *c);       /* how long a start may take */
+const char *cluster_pd(const struct cluster *c);         /* PD's URL; "": none, or not known */
+struct http_tls cluster_pd_tls(const struct cluster *c); /* points into c */
 /* "tiup, TiDB": parts that say of themselves that they are stand-ins; "": none */
 const char *cluster_stands_in(const struct cluster *c);
 /* of the TIMESTAMP texts in its ground's redo logs; NULL: not known here */
@@ -229,6 +231,7 @@ struct cluster_ops {
 	void (*explain)(struct cluster *c, struct err *e); /* NULL: nobody knows more */
 	int (*interrupt)(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e);
 	const char *(*pd)(const struct cluster *c);
+	struct http_tls (*pd_tls)(const struct cluster *c); /* NULL: plain */
 	/* of the TIMESTAMP texts in its changefeeds' redo logs: "" where nobody told */
 	const char *redo_time_zone;
 };

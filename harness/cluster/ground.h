@@ -59,6 +59,9 @@ struct ground {
 	int (*clean)(const char *runs, bool dry_run, void (*fn)(void *arg, const char *what),
 		     void *arg);
 
+	/* The i-th cluster that is known before a run, and its name; NULL: there are no more. NULL
+	 * itself: the run makes them. */
+	const struct sql_endpoint *(*endpoint)(unsigned i, const char **name);
 	/* NULL: a cluster of any name can be made. */
 	int (*knows)(const char *cluster, struct err *e);
 	/* 0, or ERR_USAGE: what the operator forbids, and how it would be allowed. Asked in --plan

@@ -542,6 +542,12 @@ int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size
 		   max, d, e);
 }
 
+int proc_run_env(char *const *argv, char *const *env, struct strbuf *out, size_t max,
+		 struct deadline d, struct err *e)
+{
+	return run((struct spawn){ .name = argv[0], .argv = argv, .env = env }, out, max, d, e);
+}
+
 int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out, size_t max,
 		  struct deadline d, struct err *e)
 {

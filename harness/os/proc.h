@@ -86,6 +86,9 @@ void proc_log_tail(const char *log_path, size_t lines, struct strbuf *out);
  * is an error quoting stderr. */
 int proc_run(char *const *argv, const char *stdin_text, struct strbuf *out, size_t max,
 	     struct deadline d, struct err *e);
+/* the same with "NAME=value"s on top of our environment: secrets stand there, not in argv */
+int proc_run_env(char *const *argv, char *const *env, struct strbuf *out, size_t max,
+		 struct deadline d, struct err *e);
 /* the same with a file as its standard input */
 int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out, size_t max,
 		  struct deadline d, struct err *e);

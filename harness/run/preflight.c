@@ -84,6 +84,29 @@ static int look_at_tool(const char *name, const char *option, const char *versio
 	return 1;
 }
 
+/* What a tool can't of the TLS that a cluster of the file wants, before any of them is run. */
+static int look_at_tls(const struct ground *g, const char *tool, const char *option, finding_fn *fn,
+		       void *arg)
+{
+	const struct sql_endpoint *ep;
+	const char *name = "";
+	int n = 0;
+
+	for (unsigned i = 0; g->endpoint && (ep = g->endpoint(i, &name)); i++) {
+		struct err e = ERR_INIT;
+		char text[400], way_out[160];
+
+		if (stock_can_tls(tool, ep, &e) == 0)
+			continue;
+		snprintf(text, sizeof(text), "%s: %.300s", name, e.text);
+		snprintf(way_out, sizeof(way_out),
+			 "sql.tls in the clusters file, or leave out --set %s", option);
+		fn(arg, text, way_out);
+		n++;
+	}
+	return n;
+}
+
 int preflight_tools(const struct run_tools *t, const struct ground *g, const char *version,
 		    finding_fn *fn, void *arg)
 {
@@ -91,10 +114,13 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 
 	if (t->replay_stock || t->replay_both)
 		n += look_at_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version,
-				  fn, arg);
+				  fn, arg) +
+		     look_at_tls(g, "cdc redo", t->replay_stock ? "replay=stock" : "replay=both",
+				 fn, arg);
 	if (t->compare)
 		n += look_at_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn,
-				  arg);
+				  arg) +
+		     look_at_tls(g, "sync_diff_inspector", "compare=sync_diff_inspector", fn, arg);
 	if (t->br && !g->tidb) {
 		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
 		   "--on playground or attach, or leave out --set backup=br");
@@ -119,6 +145,7 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 	if (t->sysbench) {
 		char *path = proc_which("sysbench");
 
+		n += look_at_tls(g, "sysbench", "load=sysbench", fn, arg);
 		if (!path) {
 			fn(arg, "sysbench is not on PATH",
 			   "apt-get install sysbench, or leave out --set load=sysbench");

@@ -80,18 +80,115 @@ void stock_release(struct stock_tool *t)
 		free(t->word[--t->n]);
 }
 
+#define ARGS_MAX 39
+
+/* A store's keys, out of the URIs and into the environment, where others can't read them. */
+struct keyless {
+	char *arg[ARGS_MAX + 1]; /* as given, but for the keys; ours */
+	char *env[4];
+	unsigned n, n_env;
+};
+
+static const struct {
+	const char *param, *variable;
+} store_keys[] = { { "access-key", "AWS_ACCESS_KEY_ID" },
+		   { "secret-access-key", "AWS_SECRET_ACCESS_KEY" },
+		   { "session-token", "AWS_SESSION_TOKEN" } };
+#define N_STORE_KEYS (sizeof(store_keys) / sizeof(store_keys[0]))
+
+static bool is_store_key(const char *param)
+{
+	size_t n = strcspn(param, "=&");
+
+	for (size_t i = 0; i < N_STORE_KEYS; i++)
+		if (strlen(store_keys[i].param) == n && !strncmp(param, store_keys[i].param, n))
+			return true;
+	return false;
+}
+
+/* Two stores with keys of their own would be too many: the environment has room for one. */
+static bool keys_fit(const struct keyless *k, const struct uri *u, char *env[N_STORE_KEYS],
+		     unsigned *n)
+{
+	bool same = true;
+
+	*n = 0;
+	for (size_t i = 0; i < N_STORE_KEYS; i++)
+		if (uri_param(u, store_keys[i].param))
+			env[(*n)++] = xstrfmt("%s=%s", store_keys[i].variable,
+					      uri_param(u, store_keys[i].param));
+	for (unsigned i = 0; k->n_env && i < *n; i++)
+		same = same && i < k->n_env && !strcmp(env[i], k->env[i]);
+	return same && *n && (!k->n_env || *n == k->n_env);
+}
+
+static char *without_keys(struct keyless *k, const char *arg)
+{
+	const char *uri = strstr(arg, "s3://"), *query = uri ? strchr(uri, '?') : NULL;
+	struct strbuf out = STRBUF_INIT;
+	char *env[N_STORE_KEYS];
+	unsigned n;
+	struct uri u;
+
+	if (!query || uri_parse(&u, uri, NULL) < 0)
+		return xstrdup(arg);
+	if (!keys_fit(k, &u, env, &n)) {
+		uri_release(&u);
+		while (n)
+			free(env[--n]);
+		return xstrdup(arg);
+	}
+	uri_release(&u);
+	for (unsigned i = 0; i < n; i++)
+		if (k->n_env < n)
+			k->env[k->n_env++] = env[i];
+		else
+			free(env[i]);
+	strbuf_add(&out, arg, (size_t)(query - arg));
+	for (const char *p = query + 1, *sep = "?"; *p;) {
+		size_t len = strcspn(p, "&");
+
+		if (!is_store_key(p)) {
+			strbuf_addstr(&out, sep);
+			strbuf_add(&out, p, len);
+			sep = "&";
+		}
+		p += len + (p[len] == '&');
+	}
+	return strbuf_detach(&out);
+}
+
 int stock_run(const struct stock_tool *t, const char *const *args, int64_t ms, struct strbuf *out,
 	      struct err *e)
 {
-	char *argv[40];
-	unsigned n = 0;
+	struct keyless k = { 0 };
+	int rc;
 
 	for (unsigned i = 0; i < t->n; i++)
-		argv[n++] = t->word[i];
-	for (; *args && n < 39; args++)
-		argv[n++] = (char *)*args;
-	argv[n] = NULL;
-	return proc_run(argv, NULL, out, OUTPUT_BYTES_MAX, deadline_in_ms(ms), e);
+		k.arg[k.n++] = xstrdup(t->word[i]);
+	for (; *args && k.n < ARGS_MAX; args++)
+		k.arg[k.n++] = without_keys(&k, *args);
+	rc = proc_run_env(k.arg, k.env, out, OUTPUT_BYTES_MAX, deadline_in_ms(ms), e);
+	while (k.n)
+		free(k.arg[--k.n]);
+	while (k.n_env)
+		free(k.env[--k.n_env]);
+	return rc;
+}
+
+int stock_can_tls(const char *tool, const struct sql_endpoint *ep, struct err *e)
+{
+	bool tls =
+		ep->tls > SQL_TLS_OFF || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0];
+	const char *why = !tls                        ? NULL
+			  : !strcmp(tool, "sysbench") ? "has no verified TLS"
+			  : ep->ssl_server_name[0]    ? "takes no server name"
+			  : !ep->ssl_ca[0] ? "takes no CAs but those of a file: tls = { ca = … }"
+			  : ep->tls == SQL_TLS_UNVERIFIED || ep->tls == SQL_TLS_CHAIN
+				  ? "verifies the server's name too"
+				  : NULL;
+
+	return why ? err_set(e, ERR_USAGE, 0, "%s %s, and TLS is asked for", tool, why) : 0;
 }
 
 int stock_number_after(const char *text, const char *what, tso_t *out)
@@ -172,8 +269,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 				      .n = plain->n + 2 };
 	const struct stock_tool *cdc = zone ? &in_zone : plain;
 	char *storage = xstrfmt("--storage=%s", uri), *tmp = xstrfmt("--tmp-dir=%s", tmp_dir),
-	     *to = NULL;
-	struct strbuf out = STRBUF_INIT, who = STRBUF_INIT;
+	     *at = stock_sink_uri(sink), *to = xstrfmt("--sink-uri=%s", at);
+	struct strbuf out = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	int64_t start = clock_mono_ns();
 	int rc = -1;
@@ -189,11 +286,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 			zone);
 		goto out;
 	}
-	uri_encode(&who, sink->user, strlen(sink->user), "");
-	strbuf_addch(&who, ':');
-	uri_encode(&who, sink->password, strlen(sink->password), "");
-	to = xstrfmt("--sink-uri=mysql://%s@%s:%u/", who.buf, sink->host, sink->port);
-	if (log_is_there(uri, e) < 0 || fresh_dir(tmp_dir, e) < 0)
+	if (stock_can_tls("cdc redo", sink, e) < 0 || log_is_there(uri, e) < 0 ||
+	    fresh_dir(tmp_dir, e) < 0)
 		goto out;
 	if (stock_run(cdc, (const char *const[]){ "redo", "meta", storage, tmp, NULL }, TOOL_MS,
 		      &out, &why) < 0) {
@@ -234,15 +328,51 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 out:
 	fs_remove_tree(tmp_dir, NULL);
 	strbuf_release(&out);
-	strbuf_release(&who);
 	free(storage);
 	free(tmp);
+	free(at);
 	free(to);
 	return rc;
 }
 
-int stock_br(const struct stock_tool *br, bool restore, const char *pd, const char *uri,
-	     unsigned rate_mb, const char *log, tso_t *backup_ts, struct err *e)
+char *stock_sink_uri(const struct sql_endpoint *sink)
+{
+	const char *names[] = { "ssl-ca", "ssl-cert", "ssl-key" },
+		   *files[] = { sink->ssl_ca, sink->ssl_cert, sink->ssl_key };
+	bool six = strchr(sink->host, ':') != NULL;
+	struct strbuf out = STRBUF_INIT;
+	const char *sep = "?";
+
+	strbuf_addstr(&out, "mysql://");
+	uri_encode(&out, sink->user, strlen(sink->user), "");
+	strbuf_addch(&out, ':');
+	uri_encode(&out, sink->password, strlen(sink->password), "");
+	strbuf_addf(&out, "@%s%s%s:%u/", six ? "[" : "", sink->host, six ? "]" : "", sink->port);
+	for (unsigned i = 0; i < 3; i++)
+		if (files[i][0]) {
+			strbuf_addf(&out, "%s%s=", sep, names[i]);
+			uri_encode(&out, files[i], strlen(files[i]), "/");
+			sep = "&";
+		}
+	return strbuf_detach(&out);
+}
+
+/* --ca, --cert, --key of PD and TiKV */
+static unsigned br_tls(const struct http_tls *tls, const char **args, unsigned n)
+{
+	const char *names[] = { "--ca", "--cert", "--key" },
+		   *files[] = { tls->ca, tls->cert, tls->key };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (files[i] && *files[i]) {
+			args[n++] = names[i];
+			args[n++] = files[i];
+		}
+	return n;
+}
+
+int stock_br(const struct stock_tool *br, bool restore, const char *pd, const struct http_tls *tls,
+	     const char *uri, unsigned rate_mb, const char *log, tso_t *backup_ts, struct err *e)
 {
 	const char *bare = strstr(pd, "://") ? strstr(pd, "://") + 3 : pd; /* br takes no scheme */
 	char rate[32], *log_file = xstrfmt("--log-file=%s", log);
@@ -251,17 +381,21 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const ch
 	};
 	struct strbuf out = STRBUF_INIT;
 	struct err why = ERR_INIT;
-	unsigned n = 7;
+	unsigned n = br_tls(tls, args, 7);
 	int rc;
 
+	if (!strncmp(pd, "https://", 8) && !(tls->ca && *tls->ca)) {
+		rc = err_set(e, ERR_USAGE, 0,
+			     "br takes no CAs of PD but those of a file: tls = { ca = … }");
+		goto out;
+	}
 	if (rate_mb) {
 		snprintf(rate, sizeof(rate), "--ratelimit=%u", rate_mb);
 		args[n++] = rate;
 	}
 	args[n] = NULL;
-	if (!strncmp(pd, "http://", 7) &&
-	    pd_members(pd, &(struct http_tls){ 0 }, deadline_in_ms(PD_MS),
-		       &(struct pd_members){ 0 }, e) < 0) {
+	if (strstr(pd, "://") &&
+	    pd_members(pd, tls, deadline_in_ms(PD_MS), &(struct pd_members){ 0 }, e) < 0) {
 		rc = err_wrap(e, "br %s full", args[0]);
 		goto out;
 	}
@@ -305,6 +439,16 @@ static void add_source(struct strbuf *out, const char *name, const struct sql_en
 	toml_text(out, ep->password);
 	if (snapshot)
 		strbuf_addf(out, "snapshot = \"%s\"\n", snapshot);
+	if (ep->ssl_ca[0]) {
+		strbuf_addstr(out, "security.ca-path = ");
+		toml_text(out, ep->ssl_ca);
+	}
+	if (ep->ssl_cert[0]) {
+		strbuf_addstr(out, "security.cert-path = ");
+		toml_text(out, ep->ssl_cert);
+		strbuf_addstr(out, "security.key-path = ");
+		toml_text(out, ep->ssl_key);
+	}
 }
 
 void stock_sync_diff_config(const struct sync_diff *o, struct strbuf *out)
@@ -357,7 +501,8 @@ int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o,
 	unsigned n = 0;
 	int rc = -1;
 
-	if (fresh_dir(o->dir, e) < 0)
+	if (stock_can_tls("sync_diff_inspector", o->a, e) < 0 ||
+	    stock_can_tls("sync_diff_inspector", o->b, e) < 0 || fresh_dir(o->dir, e) < 0)
 		goto out;
 	stock_sync_diff_config(o, &text);
 	if (fs_write_atomic(config, text.buf, text.len, 0600, e) < 0) /* passwords are in it */

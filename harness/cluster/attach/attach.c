@@ -690,6 +690,19 @@ static int attach_leaves_objects(const char *prefix, struct err *e)
 	return undo_note(UNDO_LEFT_STORE, used_path, "", prefix, e) ? 0 : -1;
 }
 
+static struct http_tls attach_pd_tls(const struct cluster *c)
+{
+	return tidb_cluster_tls(c->own);
+}
+
+static const struct sql_endpoint *attach_endpoint(unsigned i, const char **name)
+{
+	if (!in_use || i >= used.n)
+		return NULL;
+	*name = used.c[i].name;
+	return &used.c[i].sql;
+}
+
 static const struct cluster_ops ops = {
 	.start_begin = attach_start_begin,
 	.start_wait = attach_start_wait,
@@ -709,6 +722,7 @@ static const struct cluster_ops ops = {
 	.fence = attach_fence,
 	.now = tidb_cluster_now,
 	.pd = tidb_cluster_pd,
+	.pd_tls = attach_pd_tls,
 	.explain = tidb_cluster_explain,
 };
 const struct ground ground_attach = {
@@ -722,6 +736,7 @@ const struct ground ground_attach = {
 	.check = attach_check,
 	.doctor = doctor_of_file,
 	.knows = attach_knows,
+	.endpoint = attach_endpoint,
 	.allows = attach_allows,
 	.plan = attach_plan,
 	.live = attach_live,
