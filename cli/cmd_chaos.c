@@ -34,6 +34,7 @@ struct request {
 	struct netproxy_opts o;
 	char host[64];
 	unsigned listen;
+	bool foreign;
 };
 static bool parse_to(const char *text, char host[64], int *port);
 
@@ -54,6 +55,9 @@ static const struct option_def options[] = {
 	{ "http", OPTION_FLAG, NULL, "proxy: it follows requests: for faults of a store",
 	  AT(o.http) },
 	{ "seed", OPTION_WHOLE, "N", "proxy: of what is drawn (42)", AT(o.seed) },
+	{ "foreign", OPTION_FLAG, NULL,
+	  "kill and the like, by root: a process, too, that neither a run of drtest nor the calling shell has started",
+	  AT(foreign) },
 	{ "to", OPTION_RENAMED, .at = 0, .now = "upstream" },
 	{ 0 },
 };
@@ -304,7 +308,7 @@ static bool works_in(int pid, const char *name)
 		char *slash = strchr(p + strlen(RUNS_DIR "/"), '/');
 
 		if (slash && !strncmp(slash, want, strlen(want)))
-			return true;
+			return proc_is_of_a_run(pid); /* and no editor of its log */
 	}
 	return false;
 }
@@ -317,25 +321,45 @@ static bool is_above_us(int pid)
 	return false;
 }
 
-/* Its command line names something in a run's data folder. */
-static bool in_a_run(int pid)
+/* By the shell that calls, or what it runs under in this session. */
+static bool started_by_callers(int pid)
 {
-	struct strbuf line = STRBUF_INIT;
-	char path[64];
-	bool is = false;
+	pid_t parent = proc_parent(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	if (fs_read_file(path, 65536, &line, NULL) == 0)
-		for (size_t at = 0; at < line.len && !is; at += strlen(line.buf + at) + 1)
-			is = strstr(line.buf + at, RUNS_DIR "/drtest-") != NULL;
-	strbuf_release(&line);
-	return is;
+	return parent > 1 && is_above_us(parent) && getsid(parent) == getsid(0);
 }
 
-static int add_pid(struct fault *f, int pid, struct err *e)
+/* Whom nobody means by accident: a process of a run of drtest; one of this user's own; for root,
+ * whose are all that serve this machine, one that the calling shell has started. */
+static int may_be_meant(int pid, bool foreign, struct err *e)
 {
 	char path[64];
 	struct stat st;
+
+	if (is_above_us(pid))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"process %d is one that this command runs under (a shell, a terminal)",
+			pid);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) < 0)
+		return err_sys(e, "process %d", pid);
+	if (proc_is_of_a_run(pid) || (foreign && geteuid() == 0))
+		return 0;
+	if (st.st_uid != geteuid())
+		return err_set(e, ERR_USAGE, 0,
+			       "process %d is another user's (%u), and no server of a run%s", pid,
+			       (unsigned)st.st_uid, geteuid() == 0 ? ": --foreign" : "");
+	if (geteuid() == 0 && !started_by_callers(pid))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"process %d is root's, and neither of a run of drtest nor started by the shell that calls: --foreign",
+			pid);
+	return 0;
+}
+
+static int add_pid(struct fault *f, int pid, bool foreign, struct err *e)
+{
 	struct proc_ref *r = &f->target.procs[f->target.n_procs];
 
 	if (f->target.n_procs == FAULT_PROCS_MAX)
@@ -346,16 +370,8 @@ static int add_pid(struct fault *f, int pid, struct err *e)
 	if (r->pidfd < 0)
 		return err_sys(e, "process %d", pid);
 	f->target.n_procs++;
-	if (is_above_us(pid))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"process %d is one that this command runs under (a shell, a terminal)",
-			pid);
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &st) == 0 && st.st_uid != geteuid() && !(geteuid() == 0 && in_a_run(pid)))
-		return err_set(e, ERR_USAGE, 0,
-			       "process %d is another user's (%u), and no server of a run", pid,
-			       (unsigned)st.st_uid);
+	if (may_be_meant(pid, foreign, e) < 0)
+		return -1;
 	if (getpgid(pid) != pid)
 		return err_set(e, ERR_USAGE, 0,
 			       "process %d is no leader of a group (that is %d): name the leader",
@@ -363,7 +379,7 @@ static int add_pid(struct fault *f, int pid, struct err *e)
 	return 0;
 }
 
-static int add_target(struct fault *f, const char *name, struct err *e)
+static int add_target(struct fault *f, const char *name, bool foreign, struct err *e)
 {
 	char *end;
 	long pid = strtol(name, &end, 10);
@@ -375,7 +391,7 @@ static int add_target(struct fault *f, const char *name, struct err *e)
 		 sizeof(f->target.name) - strlen(f->target.name), "%s%s",
 		 f->target.name[0] ? " and " : "", name);
 	if (!*end && pid > 1)
-		return add_pid(f, (int)pid, e);
+		return add_pid(f, (int)pid, foreign, e);
 	if (strchr(name, '/'))
 		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name",
 			       name);
@@ -392,7 +408,7 @@ static int add_target(struct fault *f, const char *name, struct err *e)
 			       found ? "%d runs have a '%s' now: name its process id"
 				     : "%d runs have a '%s' now",
 			       found, name);
-	return add_pid(f, one, e);
+	return add_pid(f, one, false, e);
 }
 
 static int strike_processes(const char *kind, int argc, char **argv)
@@ -402,13 +418,18 @@ static int strike_processes(const char *kind, int argc, char **argv)
 	int64_t lasts_ms = -1;
 	struct fault f, target = { 0 };
 	struct err e = ERR_INIT;
+	bool foreign = false;
 	int rc;
 
+	for (int i = 1; i < argc; i++)
+		foreign = foreign || !strcmp(argv[i], "--foreign");
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help")) {
 			options_help(&command, stdout);
 			return EXIT_PASS;
 		}
+		if (!strcmp(argv[i], "--foreign"))
+			continue;
 		if (!strcmp(argv[i], "--lasts")) {
 			lasts_ms = i + 1 < argc ? duration_parse_ms(argv[++i]) : -1;
 			if (lasts_ms < 0)
@@ -417,7 +438,7 @@ static int strike_processes(const char *kind, int argc, char **argv)
 			return print_usage(argv[i]);
 		} else if (strchr(argv[i], '=') && n_words < WORDS_MAX) {
 			words[n_words++] = argv[i];
-		} else if (add_target(&target, argv[i], &e) < 0) {
+		} else if (add_target(&target, argv[i], foreign, &e) < 0) {
 			fault_release(&target);
 			return print_error(&e);
 		}

@@ -239,6 +239,49 @@ static bool note_read(struct note *n, const char *path)
 	return true;
 }
 
+struct sought {
+	const char *dir, *name;
+	enum undo_run found;
+};
+
+/* A note is read whether it is locked or not: it was written whole before anything was done. */
+static int look_for_user(void *arg, const char *file, struct err *unused)
+{
+	struct sought *s = arg;
+	char *path = xstrfmt("%s/%s", s->dir, file), *line;
+	struct strbuf text = STRBUF_INIT;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	(void)unused;
+	if (fd >= 0 && fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) == 0) {
+		line = text.buf +
+		       strcspn(text.buf, "\n"); /* behind the kind: file, cluster, name */
+		for (unsigned i = 0; i < 2 && *line; i++)
+			line += 1 + strcspn(line + 1, "\n");
+		if (!strncmp(text.buf, "user\n", 5) && *line &&
+		    strcspn(line + 1, "\n") == strlen(s->name) &&
+		    !strncmp(line + 1, s->name, strlen(s->name)))
+			s->found =
+				flock(fd, LOCK_SH | LOCK_NB) < 0 ? UNDO_RUN_LIVES : UNDO_RUN_ENDED;
+	}
+	if (fd >= 0)
+		close(fd);
+	strbuf_release(&text);
+	free(path);
+	return 0;
+}
+
+enum undo_run undo_run_of_user(const char *name)
+{
+	char *dir = folder();
+	struct sought s = { .dir = dir, .name = name, .found = UNDO_RUN_UNKNOWN };
+
+	if (dir && fs_exists(dir))
+		fs_list(dir, look_for_user, &s, NULL);
+	free(dir);
+	return s.found;
+}
+
 static int work_off(void *arg, const char *name, struct err *unused)
 {
 	struct working *w = arg;

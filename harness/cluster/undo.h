@@ -33,6 +33,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 /* it could not be put back: the note stays for whoever comes next; NULL is fine */
 void undo_leave(struct undo *u);
 void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
+/* Of a user that TiCDC writes as: whose run is it that noted it on this machine? */
+enum undo_run { UNDO_RUN_UNKNOWN, UNDO_RUN_ENDED, UNDO_RUN_LIVES };
+enum undo_run undo_run_of_user(const char *name);
 /* What this process has noted as left and not forgotten: cluster ("store" for the store), what it
  * is, the statements that remove it. */
 void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, const char *remove),

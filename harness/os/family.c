@@ -89,6 +89,11 @@ static bool carries_mark(pid_t pid, const char *mark, bool prefix)
 	return found;
 }
 
+bool proc_is_of_a_run(pid_t pid)
+{
+	return carries_mark(pid, "", true);
+}
+
 static bool is_member(pid_t pid, const char *mark, bool prefix, pid_t group)
 {
 	struct stat_line st;

@@ -93,6 +93,9 @@ int proc_run_env(char *const *argv, char *const *env, struct strbuf *out, size_t
 int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out, size_t max,
 		  struct deadline d, struct err *e);
 
+/* Was it started by a drtest, or by what one started? By what it inherited; false too where that
+ * may not be read. */
+bool proc_is_of_a_run(pid_t pid);
 /* Whose child a process is; 0: there is no such process, or nobody tells. */
 pid_t proc_parent(pid_t pid);
 /* Finds an executable in PATH; NULL if absent; the caller frees. */

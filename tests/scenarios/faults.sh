@@ -227,6 +227,25 @@ sleeper=$!
 disown
 expect "pause and heal by hand" 0 'healed after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
 expect "the shell that calls" 2 'is one that this command runs under' "$DRTEST" chaos kill $$
+# who has lost his parent is, to root, a service of the machine
+(setsid sleep 100 & echo $! >"$scratch/service")
+service=$(cat "$scratch/service")
+if [ "$(id -u)" = 0 ]; then
+	wait_for 10 sh -c "! grep -q '^PPid:.$$\$' /proc/$service/status"
+	expect "root's service" 2 "process $service is root's, and neither of a run of drtest nor started by the shell that calls: --foreign" "$DRTEST" chaos kill "$service"
+	kill -0 "$service" && ok || bad "it was killed"
+	setpriv --reuid=12345 --clear-groups setsid sleep 100 & other=$!
+	wait_for 10 sh -c "[ \$(ps -o uid= -p $other) = 12345 ]"
+	expect "another user's" 2 "is another user's" "$DRTEST" chaos pause "$other" --lasts 10ms
+	kill "$other"
+	# the name of a run's folder in a command line makes nobody a server of it
+	setsid tail -f /dev/null /var/tmp/drtest-2026/primary/x 2>/dev/null & looks=$!
+	expect "who only looks like a server" 2 "0 runs have a 'primary'" "$DRTEST" chaos kill primary
+	kill "$looks"
+	expect "asked for" 0 "kill of $service" "$DRTEST" chaos kill "$service" --foreign
+	wait_for 10 sh -c "! kill -0 $service" && ok || bad "--foreign did not kill it"
+fi
+kill "$service" 2>/dev/null
 expect "kill by hand" 0 "kill of $sleeper" "$DRTEST" chaos kill $sleeper
 sleep 0.2
 ! kill -0 $sleeper 2>/dev/null && ok || bad "the process was not killed"

@@ -544,6 +544,7 @@ static int attach_fence(struct cluster *c, struct err *e)
 {
 	struct sql *s;
 	uint64_t there = 1;
+	int rc;
 
 	if (attach_allows(c->name, ABLE_WRITE, e) < 0)
 		return -1;
@@ -556,8 +557,14 @@ static int attach_fence(struct cluster *c, struct err *e)
 		    "'") == 0 &&
 	    !there)
 		undo_note(UNDO_LEFT_DATABASE, used_path, c->name, BOOKKEEPING_DB, NULL);
+	if (c->written_by[0] || c->as_sink.user[0]) {
+		sql_close(s);
+		return tidb_cluster_fence(c, e);
+	}
+	/* no changefeed of this run: what one of an ended run has left there */
+	rc = s ? attach_end_sinks(s, c->name, e) : 0;
 	sql_close(s);
-	return tidb_cluster_fence(c, e);
+	return rc;
 }
 
 /* The replay sets it in each of its sessions. */

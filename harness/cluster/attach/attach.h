@@ -60,6 +60,10 @@ struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into 
 void attach_file_reference(struct strbuf *out);
 /* ERR_ENV: PD says that it is another cluster than cluster_id, where the file gives one */
 int attach_is_the_one(const struct attach_cluster *c, struct err *e);
+/* Before a replay where this run has made no changefeed: ends what a changefeed of an ended run has
+ * left running as its user (drtest_cdc_…). ERR_ENV: a run that lives, or one of another machine,
+ * writes there; nothing was ended. */
+int attach_end_sinks(struct sql *s, const char *cluster, struct err *e);
 /* reads the secrets of attach_used() */
 int attach_use_secrets(struct err *e);
 void attach_file_release(struct attach_file *f);

@@ -14,6 +14,7 @@
 #include "harness/os/proc.h"
 
 #define STEPS_MAX 1000000
+#define NAMES_VARIABLES "drtest.names_variables" /* in the registry */
 #define UNSET_BYTES_MAX 600
 #define SECRET_BYTES_MAX 4096
 #define SECRET_MS 60000
@@ -194,17 +195,56 @@ static int take_text(lua_State *L, char *out, size_t room, const char *where, co
 	return 0;
 }
 
+/* "host", "host:port", "[::1]:port", and nothing else. */
+static const char *authority_error(const char *text)
+{
+	const char *host = text, *end, *port;
+
+	if (text[strcspn(text, "/?#@,;\\\"'`<> ")] || !*text)
+		return "is http://HOST:PORT of one server, without a path, a password or blanks";
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 127)
+			return "has a character that no address has";
+	end = *text == '[' ? strchr(text, ']') : host + strcspn(host, ":");
+	if (!end || end == host)
+		return "has no host";
+	port = end + (*end == ']');
+	if (!*port)
+		return NULL;
+	if (*port != ':' || !port[1] || strspn(port + 1, "0123456789") != strlen(port + 1) ||
+	    strlen(port) > 6 || !atoi(port + 1) || atoi(port + 1) > 65535)
+		return "has a port that is none (an IPv6 address stands in brackets)";
+	return NULL;
+}
+
+/* Where variables are named and not read, one may stand for all of it or for a part. */
+static bool names_variables(lua_State *L)
+{
+	bool yes;
+
+	lua_getfield(L, LUA_REGISTRYINDEX, NAMES_VARIABLES);
+	yes = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return yes;
+}
+
 static int take_url(lua_State *L, char *out, size_t room, const char *where, const struct field *f,
 		    struct err *e)
 {
+	bool named = names_variables(L);
+	const char *why, *rest;
+
 	if (take_text(L, out, room, where, f, e) < 0)
 		return -1;
-	if (*out && strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0 &&
-	    strncmp(out, "${", 2) != 0)
+	if (!*out || (named && strstr(out, "${")))
+		return 0;
+	if (strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0)
 		return refuse_field(e, where, f, "has to begin with http:// or https://");
-	if (*out && out[strlen(out) - 1] == '/')
+	if (out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
-	return 0;
+	rest = strstr(out, "://");
+	why = rest ? authority_error(rest + 3) : "has no host";
+	return why ? refuse_field(e, where, f, why) : 0;
 }
 
 /* Refuses a field that is not known: a misspelt `expendable` must not pass unseen. */
@@ -417,6 +457,14 @@ static int check_cluster(struct attach_cluster *c, const char *where, struct err
 			e, ERR_USAGE, 0,
 			"%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing",
 			where);
+	if (c->sql.host[strcspn(c->sql.host, "/@?#,;\"'`<> \t\r\n")])
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: sql.host is a name or an address alone, no URI", where);
+	if (strchr(c->sql.host, ':') && strchr(c->sql.host, ':') == strrchr(c->sql.host, ':'))
+		return err_set(e, ERR_USAGE, 0, "%s: sql.host has a port in it: sql.port", where);
+	if (c->sql.host[0] == '[')
+		return err_set(e, ERR_USAGE, 0, "%s: sql.host: an IPv6 address without brackets",
+			       where);
 	if (!c->sql.user[0])
 		strcpy(c->sql.user, "root");
 	if (c->cluster_id && !c->pd[0])
@@ -559,6 +607,8 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 		err_wrap(e, "--clusters");
 		goto out;
 	}
+	lua_pushboolean(L, env == name_env);
+	lua_setfield(L, LUA_REGISTRYINDEX, NAMES_VARIABLES);
 	lua_pushlightuserdata(L, &unset);
 	lua_pushcclosure(L, env, 1);
 	lua_setglobal(L, "env");

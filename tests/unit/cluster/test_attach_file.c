@@ -136,11 +136,26 @@ static void what_does_not_go_together_is_refused(void **unused)
 		{ "cluster_id = '12'", "a cluster_id needs pd" },
 		{ "cluster_id = 12, pd = 'http://h'", "cluster_id has to be text" },
 		{ "pd = 'h:2379'", "pd has to begin with" },
+		{ "pd = '${PD}'", "pd has to begin with" },
+		{ "pd = 'http://'", "pd has no host" },
+		{ "pd = 'http://:2379'", "pd has no host" },
+		{ "pd = 'http://h:0'", "pd has a port that is none" },
+		{ "pd = 'http://h:99999'", "pd has a port that is none" },
+		{ "pd = 'http://h:23x'", "pd has a port that is none" },
+		{ "pd = 'http://h:1:2379'", "an IPv6 address stands in brackets" },
+		{ "pd = 'http://a:1,http://b:1'", "of one server" },
+		{ "pd = 'http://u:secret@h:1'", "without a path, a password or blanks" },
+		{ "ticdc = 'http://h:8300/api/v2'", "ticdc is http://HOST:PORT of one server" },
+		{ "status = 'http://h:1?x=1'", "status is http://HOST:PORT of one server" },
+		{ "status = 'http://h\\r\\nX: y:1'", "status is http://HOST:PORT of one server" },
 		{ "expendable = 'yes'", "expendable is true or false" },
 		{ "allow = { 'everything' }", "allow knows backup" },
 		{ "commands = { kill = { 'a', 1 } }", "command kill: word 2 is no text" },
 	};
 	static const char *const of_sql[][2] = {
+		{ "host = 'h:4000'", "sql.host has a port in it" },
+		{ "host = 'mysql://root@h'", "sql.host is a name or an address alone" },
+		{ "host = '[::1]'", "sql.host: an IPv6 address without brackets" },
 		{ "host = 'h', port = 0", "port is a number from 1 to 65535" },
 		{ "host = 'h', port = 4000.5", "port is a number from 1 to 65535" },
 		{ "host = 'h', port = 'x'", "port is a number from 1 to 65535" },
@@ -169,6 +184,30 @@ static void what_does_not_go_together_is_refused(void **unused)
 		if (!strstr(e.text, says) || !strstr(e.text, "cluster p: ") || e.kind != ERR_USAGE)
 			fail_msg("%s: %s", text, e.text);
 	}
+}
+
+static void addresses_are_taken_as_they_are(void **unused)
+{
+	struct attach_file f;
+	struct err e = ERR_INIT;
+	static const char named[] =
+		"return { p = { sql = { host = env 'H' }, pd = 'https://' .. env 'PD' .. ':2379', status = env 'S' } }";
+	char path[400];
+
+	(void)unused;
+	reads(&f,
+	      "return { p = { sql = { host = '2001:db8::1' }, pd = 'http://[::1]:2379/', ticdc = 'http://db_1.x-y' } }");
+	assert_string_equal(f.c[0].pd, "http://[::1]:2379");
+	assert_string_equal(f.c[0].ticdc, "http://db_1.x-y");
+	attach_file_release(&f);
+	/* for who names the variables */
+	snprintf(path, sizeof(path), "%s/named.lua", dir);
+	assert_int_equal(fs_write_atomic(path, named, strlen(named), 0600, &e), 0);
+	if (attach_file_read_named(&f, path, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(f.c[0].sql.host, "${H}");
+	assert_string_equal(f.c[0].status, "${S}");
+	attach_file_release(&f);
 }
 
 static void the_reference_tells_every_field(void **unused)
@@ -204,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_secret_is_read_when_it_is_wanted),
 		cmocka_unit_test(a_secret_that_is_none_is_told),
 		cmocka_unit_test(what_does_not_go_together_is_refused),
+		cmocka_unit_test(addresses_are_taken_as_they_are),
 		cmocka_unit_test(the_reference_tells_every_field),
 	};
 
