@@ -273,7 +273,7 @@ static int look_for_user(void *arg, const char *file, struct err *unused)
 
 enum undo_run undo_run_of_user(const char *name)
 {
-	char *dir = folder();
+	char *dir = undo_folder();
 	struct sought s = { .dir = dir, .name = name, .found = UNDO_RUN_UNKNOWN };
 
 	if (dir && fs_exists(dir))
