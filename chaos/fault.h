@@ -52,6 +52,8 @@ struct fault_ops {
 	int (*check)(const struct fault *f, struct err *e);
 	/* of this machine: 0, or -1 and what is missing; NULL: nothing */
 	int (*needs)(struct strbuf *missing);
+	/* of a link's kind: its part of the link's settings, in (on) or out */
+	void (*part)(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on);
 	int (*inject)(struct fault *f, struct err *e);
 	int (*heal)(struct fault *f, struct err *e);
 	/* appends the arguments: "20 ms ± 5 ms"; NULL: none */

@@ -51,10 +51,8 @@ static bool acts_on(const struct fault *f, enum netproxy_dir d)
 	       (f->args.direction == FAULT_UP) == (d == NETPROXY_UP);
 }
 
-/* Lets one kind put its part into (on) or out of each link's settings. */
-static int apply(struct fault *f, bool on,
-		 void (*part)(const struct fault *f, struct link_fault *l, enum netproxy_dir d,
-			      bool on))
+/* Lets the kind put its part into (on) or out of each link's settings. */
+static int apply_part(struct fault *f, bool on)
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < f->target.n_links; i++) {
@@ -62,12 +60,24 @@ static int apply(struct fault *f, bool on,
 
 		for (int d = 0; d < 2; d++)
 			if (acts_on(f, d)) {
-				part(f, &m->dir[d], d, on);
+				f->ops->part(f, &m->dir[d], d, on);
 				netproxy_set(m->p, d, &m->dir[d]);
 			}
 	}
 	pthread_mutex_unlock(&lock);
 	return 0;
+}
+
+static int inject_part(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply_part(f, true);
+}
+
+static int heal_part(struct fault *f, struct err *e)
+{
+	(void)e;
+	return apply_part(f, false);
 }
 
 static void add_direction(const struct fault *f, struct strbuf *out)
@@ -116,17 +126,6 @@ static void black_hole_part(const struct fault *f, struct link_fault *l, enum ne
 	l->hole = on;
 }
 
-static int black_hole_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, black_hole_part);
-}
-static int black_hole_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, black_hole_part);
-}
-
 const struct fault_ops fault_black_hole = {
 	.name = "black_hole",
 	.was = "hole",
@@ -134,8 +133,9 @@ const struct fault_ops fault_black_hole = {
 	.group = "black_hole",
 	.args = " direction ",
 	.what = "nothing arrives, connections stay open (direction = \"up\" or \"down\": one way)",
-	.inject = black_hole_inject,
-	.heal = black_hole_heal,
+	.part = black_hole_part,
+	.inject = inject_part,
+	.heal = heal_part,
 	.describe = add_direction,
 };
 
@@ -146,17 +146,6 @@ static void delay_part(const struct fault *f, struct link_fault *l, enum netprox
 	(void)d;
 	l->delay_us = on ? f->args.delay_ms * 1000 : 0;
 	l->jitter_us = on ? f->args.jitter_ms * 1000 : 0;
-}
-
-static int delay_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, delay_part);
-}
-static int delay_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, delay_part);
 }
 
 static int delay_check(const struct fault *f, struct err *e)
@@ -182,8 +171,9 @@ const struct fault_ops fault_delay = {
 	.args = " by jitter direction ",
 	.what = "every byte comes later by `by`, up to jitter more or less",
 	.check = delay_check,
-	.inject = delay_inject,
-	.heal = delay_heal,
+	.part = delay_part,
+	.inject = inject_part,
+	.heal = heal_part,
 	.describe = delay_describe,
 };
 
@@ -193,17 +183,6 @@ static void slow_part(const struct fault *f, struct link_fault *l, enum netproxy
 {
 	(void)d;
 	l->bytes_per_s = on ? f->args.bytes_per_s : 0;
-}
-
-static int slow_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, slow_part);
-}
-static int slow_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, slow_part);
 }
 
 static int slow_check(const struct fault *f, struct err *e)
@@ -224,8 +203,9 @@ const struct fault_ops fault_slow = {
 	.args = " kb_per_s direction ",
 	.what = "at most kb_per_s pass",
 	.check = slow_check,
-	.inject = slow_inject,
-	.heal = slow_heal,
+	.part = slow_part,
+	.inject = inject_part,
+	.heal = heal_part,
 	.describe = slow_describe,
 };
 
@@ -236,17 +216,6 @@ static void slice_part(const struct fault *f, struct link_fault *l, enum netprox
 	(void)d;
 	l->slice_bytes = on ? f->args.slice_bytes : 0;
 	l->slice_gap_us = on ? f->args.gap_us : 0;
-}
-
-static int slice_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, slice_part);
-}
-static int slice_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, slice_part);
 }
 
 static int slice_check(const struct fault *f, struct err *e)
@@ -271,8 +240,9 @@ const struct fault_ops fault_slice = {
 	.args = " bytes gap_us direction ",
 	.what = "bytes come in slices, with gaps between them",
 	.check = slice_check,
-	.inject = slice_inject,
-	.heal = slice_heal,
+	.part = slice_part,
+	.inject = inject_part,
+	.heal = heal_part,
 	.describe = slice_describe,
 };
 
@@ -288,7 +258,7 @@ static int reset_inject(struct fault *f, struct err *e)
 {
 	(void)e;
 	if (f->args.after_bytes)
-		return apply(f, true, reset_part);
+		return apply_part(f, true);
 	for (size_t i = 0; i < f->target.n_links; i++)
 		netproxy_reset(f->target.links[i]);
 	return 0;
@@ -297,7 +267,7 @@ static int reset_inject(struct fault *f, struct err *e)
 static int reset_heal(struct fault *f, struct err *e)
 {
 	(void)e;
-	return f->args.after_bytes ? apply(f, false, reset_part) : 0;
+	return f->args.after_bytes ? apply_part(f, false) : 0;
 }
 
 static void reset_describe(const struct fault *f, struct strbuf *out)
@@ -315,6 +285,7 @@ const struct fault_ops fault_reset = {
 	.group = "reset",
 	.args = " after_bytes direction ",
 	.what = "connections are reset: all once, or each after after_bytes",
+	.part = reset_part,
 	.inject = reset_inject,
 	.heal = reset_heal,
 	.describe = reset_describe,
@@ -330,17 +301,6 @@ static void commit_part(const struct fault *f, struct link_fault *l, enum netpro
 					     : COMMIT_STALLS_REQUEST;
 }
 
-static int commit_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, commit_part);
-}
-static int commit_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, commit_part);
-}
-
 static void commit_describe(const struct fault *f, struct strbuf *out)
 {
 	strbuf_addstr(out, f->args.answer ? "committed there, not told here"
@@ -353,8 +313,9 @@ const struct fault_ops fault_stall_commit = {
 	.group = "commit",
 	.args = " answer ",
 	.what = "a connection hangs from its COMMIT on: before it arrives, or (answer = true) after it was done",
-	.inject = commit_inject,
-	.heal = commit_heal,
+	.part = commit_part,
+	.inject = inject_part,
+	.heal = heal_part,
 	.describe = commit_describe,
 };
 
@@ -366,25 +327,15 @@ static void single_part(const struct fault *f, struct link_fault *l, enum netpro
 	l->single = on;
 }
 
-static int single_inject(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, true, single_part);
-}
-static int single_heal(struct fault *f, struct err *e)
-{
-	(void)e;
-	return apply(f, false, single_part);
-}
-
 const struct fault_ops fault_single = {
 	.name = "single",
 	.on = FAULT_ON_LINK,
 	.group = "single",
 	.args = " ",
 	.what = "one connection goes ahead, the others wait with what they would write",
-	.inject = single_inject,
-	.heal = single_heal,
+	.part = single_part,
+	.inject = inject_part,
+	.heal = heal_part,
 };
 
 /* ---- the store's requests */

@@ -51,10 +51,7 @@ bool sweep_add_seeds(struct sweep *s, const char *spec)
 		    s->n + (to - from + 1) > SWEEP_SEEDS_MAX)
 			return false;
 		for (uint64_t seed = from; seed <= to; seed++) {
-			if (s->n == room) {
-				room = room ? room * 2 : 64;
-				s->results = xreallocarray(s->results, room, sizeof(*s->results));
-			}
+			XGROW(s->results, s->n, room, 64);
 			s->results[s->n++] = (struct sweep_result){ .seed = seed };
 		}
 		if (!*end)

@@ -9,6 +9,15 @@ void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 /* Ends the program when count * size overflows. */
 void *xreallocarray(void *old, size_t count, size_t size);
+/* Makes room for one more in list, which has n of the alloc that it has room for; it grows at
+ * powers of two, from `first` on. */
+#define XGROW(list, n, alloc, first)                                              \
+	do {                                                                      \
+		if ((n) == (alloc)) {                                             \
+			(alloc) = (alloc) ? (alloc)*2 : (first);                  \
+			(list) = xreallocarray((list), (alloc), sizeof(*(list))); \
+		}                                                                 \
+	} while (0)
 char *xstrdup(const char *s); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n);
 void *xmemdup(const void *p, size_t n);

@@ -89,10 +89,7 @@ int binlog_on_table_map(struct binlog *b, const struct binlog_event *ev, struct 
 			binlog_drop_map(b, &b->maps[i]);
 		b->n_maps = 0;
 	}
-	if (b->n_maps == b->maps_alloc) {
-		b->maps_alloc = b->maps_alloc ? b->maps_alloc * 2 : 16;
-		b->maps = xreallocarray(b->maps, b->maps_alloc, sizeof(*b->maps));
-	}
+	XGROW(b->maps, b->n_maps, b->maps_alloc, 16);
 	if (table_map_parse(&map, ev->body, ev->n, e) < 0)
 		return -1;
 	m = &b->maps[b->n_maps];

@@ -159,10 +159,7 @@ static struct entry *find(struct netting *n, uint64_t hash, uint32_t table, cons
 		    !memcmp(x->key, key, key_n))
 			return x;
 	}
-	if (n->n_entries == n->entries_alloc) {
-		n->entries_alloc = n->entries_alloc ? n->entries_alloc * 2 : 128;
-		n->entries = xreallocarray(n->entries, n->entries_alloc, sizeof(*n->entries));
-	}
+	XGROW(n->entries, n->n_entries, n->entries_alloc, 128);
 	assert(n->n_entries < n->n_slots / 2 + 1);
 	n->slots[at] = (uint32_t)n->n_entries + 1;
 	x = &n->entries[n->n_entries++];
@@ -295,10 +292,7 @@ out:
 
 static void add_leaf(struct netting *n, struct part *p)
 {
-	if (n->n_leaves == n->leaves_alloc) {
-		n->leaves_alloc = n->leaves_alloc ? n->leaves_alloc * 2 : 32;
-		n->leaves = xreallocarray(n->leaves, n->leaves_alloc, sizeof(*n->leaves));
-	}
+	XGROW(n->leaves, n->n_leaves, n->leaves_alloc, 32);
 	n->leaves[n->n_leaves++] = *p;
 	*p = (struct part){ 0 };
 }

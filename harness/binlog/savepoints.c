@@ -98,10 +98,7 @@ void savepoints_set(struct savepoints *s, const char *name)
 		memmove(&s->marks[old], &s->marks[old + 1],
 			(--s->n_marks - old) * sizeof(*s->marks));
 	}
-	if (s->n_marks == s->marks_alloc) {
-		s->marks_alloc = s->marks_alloc ? s->marks_alloc * 2 : 8;
-		s->marks = xreallocarray(s->marks, s->marks_alloc, sizeof(*s->marks));
-	}
+	XGROW(s->marks, s->n_marks, s->marks_alloc, 8);
 	s->marks[s->n_marks++] =
 		(struct mark){ xstrdup(name), s->file_bytes + s->tail.len, s->n_lasting };
 	s->any = true;

@@ -387,11 +387,7 @@ static int both_sides(struct planner *l, const struct entry *a, size_t n_a, cons
 		if (l->n_waiting && strcmp(l->waiting[0].b->db, b->db) != 0 &&
 		    plan_waiting(l, e) < 0)
 			return -1;
-		if (l->n_waiting == l->alloc_waiting) {
-			l->alloc_waiting = l->alloc_waiting ? l->alloc_waiting * 2 : 64;
-			l->waiting =
-				xreallocarray(l->waiting, l->alloc_waiting, sizeof(*l->waiting));
-		}
+		XGROW(l->waiting, l->n_waiting, l->alloc_waiting, 64);
 		l->waiting[l->n_waiting++] = (struct waiting){ a, n_a, b };
 		return 0;
 	}

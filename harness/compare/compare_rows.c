@@ -238,10 +238,7 @@ static struct leaf_row *leaf_find(struct leaf *l, const char *key, size_t n, siz
 static struct leaf_row *leaf_add(struct leaf *l, const char *key, size_t n, uint64_t sum,
 				 enum row_state state)
 {
-	if (l->n == l->alloc) {
-		l->alloc = l->alloc ? l->alloc * 2 : 1024;
-		l->rows = xreallocarray(l->rows, l->alloc, sizeof(*l->rows));
-	}
+	XGROW(l->rows, l->n, l->alloc, 1024);
 	l->rows[l->n] = (struct leaf_row){ l->keys.len, n, sum, state };
 	strbuf_add(&l->keys, key, n);
 	return &l->rows[l->n++];

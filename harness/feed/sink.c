@@ -125,10 +125,7 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 	if (!known)
 		s->next_worker++;
 	pthread_mutex_lock(&s->lock);
-	if (s->n_tables == s->tables_alloc) {
-		s->tables_alloc = s->tables_alloc ? s->tables_alloc * 2 : 64;
-		s->tables = xreallocarray(s->tables, s->tables_alloc, sizeof(*s->tables));
-	}
+	XGROW(s->tables, s->n_tables, s->tables_alloc, 64);
 	*number = (uint32_t)s->n_tables;
 	s->tables[s->n_tables++] = t;
 	pthread_mutex_unlock(&s->lock);

@@ -291,10 +291,7 @@ static unsigned read_items(const struct strbuf *items, struct feed_change **out)
 	unsigned n = 0, alloc = 0;
 
 	for (size_t at = 0; at < items->len; n++) {
-		if (n == alloc) {
-			alloc = alloc ? alloc * 2 : 256;
-			c = xreallocarray(c, alloc, sizeof(*c));
-		}
+		XGROW(c, n, alloc, 256);
 		memcpy(&c[n].it, items->buf + at, sizeof(c[n].it));
 		c[n].key = items->buf + at + sizeof(c[n].it);
 		c[n].put = c[n].key + c[n].it.key_bytes;

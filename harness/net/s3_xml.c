@@ -95,10 +95,7 @@ static void object_end(struct parse *p)
 		stop(p, "it lists too many objects");
 		return;
 	}
-	if (page->n == page->alloc) {
-		page->alloc = page->alloc ? page->alloc * 2 : 64;
-		page->objects = xreallocarray(page->objects, page->alloc, sizeof(*page->objects));
-	}
+	XGROW(page->objects, page->n, page->alloc, 64);
 	page->objects[page->n++] = p->object;
 	p->object = (struct s3_object){ 0 };
 }

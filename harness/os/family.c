@@ -123,10 +123,7 @@ void members_find(struct members *out, const char *mark, bool prefix, pid_t grou
 			close(pidfd);
 			continue;
 		}
-		if (out->n == out->alloc) {
-			out->alloc = out->alloc ? out->alloc * 2 : 16;
-			out->m = xreallocarray(out->m, out->alloc, sizeof(*out->m));
-		}
+		XGROW(out->m, out->n, out->alloc, 16);
 		out->m[out->n++] = (struct member){ pid, pidfd };
 	}
 	if (dir)
@@ -156,10 +153,7 @@ static size_t n_spared, alloc_spared;
 void orphans_spare(pid_t pid)
 {
 	pthread_mutex_lock(&spared_lock);
-	if (n_spared == alloc_spared) {
-		alloc_spared = alloc_spared ? alloc_spared * 2 : 32;
-		spared = xreallocarray(spared, alloc_spared, sizeof(*spared));
-	}
+	XGROW(spared, n_spared, alloc_spared, 32);
 	spared[n_spared++] = pid;
 	pthread_mutex_unlock(&spared_lock);
 }

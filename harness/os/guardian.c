@@ -53,10 +53,7 @@ static void watch_group(struct watch *w, pid_t pgid)
 			close(ward.pidfd);
 		return;
 	}
-	if (w->n_wards == w->alloc_wards) {
-		w->alloc_wards = w->alloc_wards ? w->alloc_wards * 2 : 16;
-		w->wards = xreallocarray(w->wards, w->alloc_wards, sizeof(*w->wards));
-	}
+	XGROW(w->wards, w->n_wards, w->alloc_wards, 16);
 	w->wards[w->n_wards++] = ward;
 }
 
@@ -74,10 +71,7 @@ static void watch_path(struct watch *w, const char *path)
 {
 	if (path[0] != '/' || !path[1])
 		return;
-	if (w->n_paths == w->alloc_paths) {
-		w->alloc_paths = w->alloc_paths ? w->alloc_paths * 2 : 16;
-		w->paths = xreallocarray(w->paths, w->alloc_paths, sizeof(*w->paths));
-	}
+	XGROW(w->paths, w->n_paths, w->alloc_paths, 16);
 	w->paths[w->n_paths++] = xstrdup(path);
 }
 

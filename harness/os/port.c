@@ -149,10 +149,7 @@ int port_take(int wanted, struct err *e)
 		if (fd < 0)
 			continue;
 		pthread_mutex_lock(&lock);
-		if (n_held == alloc_held) {
-			alloc_held = alloc_held ? alloc_held * 2 : 16;
-			held = xreallocarray(held, alloc_held, sizeof(*held));
-		}
+		XGROW(held, n_held, alloc_held, 16);
 		held[n_held++] = (struct held){ port, fd };
 		pthread_mutex_unlock(&lock);
 		char path[64];

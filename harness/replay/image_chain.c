@@ -30,10 +30,7 @@ static int note_suspect(void *arg, const struct merge_change *c, uint64_t key_ha
 	struct strbuf name = STRBUF_INIT;
 
 	(void)e;
-	if (x->n == x->alloc) {
-		x->alloc = x->alloc ? x->alloc * 2 : 64;
-		x->s = xreallocarray(x->s, x->alloc, sizeof(*x->s));
-	}
+	XGROW(x->s, x->n, x->alloc, 64);
 	if (x->n < NAMED_MAX) {
 		strbuf_addf(&name, "%s.%s, key ", c->shape->db, c->shape->table);
 		row_layout_key_text(c->shape, c->image, !c->put, &name);
@@ -96,10 +93,7 @@ int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row
 
 		if (!bsearch(&key, c->s + c->from, c->upto - c->from, sizeof(*c->s), by_hash))
 			continue;
-		if (c->n_links == c->alloc_links) {
-			c->alloc_links = c->alloc_links ? c->alloc_links * 2 : 1024;
-			c->links = xreallocarray(c->links, c->alloc_links, sizeof(*c->links));
-		}
+		XGROW(c->links, c->n_links, c->alloc_links, 1024);
 		c->links[c->n_links++] = link[i];
 	}
 	return n < 0 ? -1 : 0;

@@ -52,10 +52,7 @@ void batch_empty(struct batch *b)
 
 void batch_token(struct batch *b, uint64_t token)
 {
-	if (b->n_tokens == b->alloc_tokens) {
-		b->alloc_tokens = b->alloc_tokens ? b->alloc_tokens * 2 : 1024;
-		b->tokens = xreallocarray(b->tokens, b->alloc_tokens, sizeof(*b->tokens));
-	}
+	XGROW(b->tokens, b->n_tokens, b->alloc_tokens, 1024);
 	b->tokens[b->n_tokens++] = token;
 }
 
@@ -80,10 +77,7 @@ void batch_add(struct batch *b, const struct commit_order_row *r)
 	memcpy(at + c.key_n, c.image, c.image_n);
 	c.key = at;
 	c.image = at + c.key_n;
-	if (b->n == b->alloc) {
-		b->alloc = b->alloc ? b->alloc * 2 : 256;
-		b->c = xreallocarray(b->c, b->alloc, sizeof(*b->c));
-	}
+	XGROW(b->c, b->n, b->alloc, 256);
 	b->c[b->n++] = c;
 	b->bytes += n + sizeof(c);
 	b->wild = b->wild || r->wild;

@@ -14,10 +14,7 @@
 void owned_add(struct runtime *r, const struct owned_ops *ops, void *object)
 {
 	pthread_mutex_lock(&r->lock);
-	if (r->n_owned == r->room) {
-		r->room = r->room ? r->room * 2 : 16;
-		r->owned = xreallocarray(r->owned, r->room, sizeof(*r->owned));
-	}
+	XGROW(r->owned, r->n_owned, r->room, 16);
 	r->owned[r->n_owned].ops = ops;
 	r->owned[r->n_owned].object = object;
 	r->owned[r->n_owned++].expected = true;

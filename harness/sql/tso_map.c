@@ -85,10 +85,7 @@ static int take(struct tso_map *m, struct sample s, struct err *e)
 		return err_set(e, ERR_BAD_DATA, 0, "TSO map %s: sample %zu goes backward", m->path,
 			       m->n_read);
 	if (!m->n_read || s.seq > m->last.seq) {
-		if (m->n == m->alloc) {
-			m->alloc = m->alloc ? m->alloc * 2 : 256;
-			m->s = xreallocarray(m->s, m->alloc, sizeof(*m->s));
-		}
+		XGROW(m->s, m->n, m->alloc, 256);
 		m->s[m->n++] = s;
 	}
 	m->before_last = m->n_read ? m->last.seq : s.seq;

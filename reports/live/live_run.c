@@ -97,10 +97,7 @@ void live_run_event(struct live_run *l, json_t *event)
 	bool many;
 
 	pthread_mutex_lock(&l->queue_lock);
-	if (l->queue_n == l->queue_room) {
-		l->queue_room = l->queue_room ? l->queue_room * 2 : 64;
-		l->queue = xreallocarray(l->queue, l->queue_room, sizeof(*l->queue));
-	}
+	XGROW(l->queue, l->queue_n, l->queue_room, 64);
 	l->queue[l->queue_n++] = json_incref(event);
 	l->version++;
 	many = l->queue_n >= QUEUE_MAX;
