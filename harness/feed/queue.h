@@ -16,6 +16,8 @@ struct feed_item {
 	tso_t commit_ts;
 	/* what the row's AUTO_INCREMENT column has; 0: it has none, or nothing is put */
 	uint64_t counter;
+	/* literal_fraction() of its values, three bits for each of the table's `fractions` */
+	uint64_t fractions;
 	uint32_t table;     /* the sink's number for it */
 	uint32_t key_bytes; /* literal or predicate of the handle key: names the row */
 	uint32_t put_bytes; /* "(1,'x')"; 0: the row is deleted */

@@ -53,6 +53,28 @@ static uint64_t shape_of(const struct redo_row *row)
 	return h;
 }
 
+static bool has_fraction(const struct redo_column *c)
+{
+	return is_put(c) &&
+	       (c->type == COL_DATETIME || c->type == COL_TIMESTAMP || c->type == COL_TIME ||
+		c->type == COL_DECIMAL || c->type == COL_FLOAT || c->type == COL_DOUBLE);
+}
+
+static void take_fractions(struct feed_table *t, const struct redo_column *c, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!has_fraction(&c[i]) || t->n_fractions == FEED_FRACTIONS_MAX)
+			continue;
+		t->fractions =
+			xreallocarray(t->fractions, t->n_fractions + 1, sizeof(*t->fractions));
+		t->fractions[t->n_fractions++] = xstrndup(c[i].name.p, c[i].name.n);
+	}
+	if (t->n_fractions) {
+		t->room = xcalloc(t->n_fractions, sizeof(*t->room));
+		memset(t->room, -1, t->n_fractions);
+	}
+}
+
 int feed_table_init(struct feed_table *t, const struct redo_row *row,
 		    const struct table_schema *schema, struct err *e)
 {
@@ -102,6 +124,7 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row,
 	for (size_t i = 0; schema && i < schema->n_columns; i++)
 		if (schema->columns[i].auto_increment)
 			t->counter = xstrdup(schema->columns[i].name);
+	take_fractions(t, c, n);
 	t->db = xstrndup(row->table.db.p, row->table.db.n);
 	t->table = xstrndup(row->table.table.p, row->table.table.n);
 	t->shape = shape_of(row);
@@ -128,6 +151,10 @@ void feed_table_release(struct feed_table *t)
 	free(t->computed);
 	free(t->delete_head);
 	free(t->replace_head);
+	for (unsigned i = 0; i < t->n_fractions; i++)
+		free(t->fractions[i]);
+	free(t->fractions);
+	free(t->room);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -184,6 +211,12 @@ void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_
 	feed_add_put(text, c, n);
 	it->put_bytes = (uint32_t)(text->len - from);
 	from = text->len;
+	it->fractions = 0;
+	for (uint32_t i = 0, k = 0; i < n && k < t->n_fractions; i++)
+		if (has_fraction(&c[i]))
+			it->fractions |=
+				(uint64_t)literal_fraction((enum column_type)c[i].type, &c[i].value)
+				<< 3 * k++;
 	for (uint32_t i = 0; i < n; i++) {
 		if (c[i].type == COL_ENUM && c[i].value.kind != REDO_NULL && !c[i].value.u)
 			it->enum_zero = true;
@@ -251,6 +284,19 @@ void feed_add_unlike(struct strbuf *out, const struct feed_table *t, const struc
 	strbuf_addstr(out, " AND NOT (");
 	strbuf_add(out, c->check, c->it.check_bytes);
 	strbuf_addstr(out, "))");
+}
+
+const struct feed_change *feed_find_cut(const struct feed_batch *b, unsigned *column)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		for (unsigned k = 0; k < b->t->n_fractions; k++) {
+			int digits = (int)(b->changes[i].it.fractions >> 3 * k & 7);
+
+			*column = k;
+			if (digits > b->t->room[k])
+				return &b->changes[i];
+		}
+	return NULL;
 }
 
 void feed_change_text(const struct feed_table *t, const struct feed_change *c, struct strbuf *out)

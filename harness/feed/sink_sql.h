@@ -22,8 +22,14 @@ struct feed_table {
 	/* of names and flags of its columns: another shape is another table here */
 	uint64_t shape;
 	char *delete_head, *replace_head;
+	/* its columns whose values have digits behind a point, the first FEED_FRACTIONS_MAX; and
+	 * how many the secondary's columns keep, -1: not asked. Its worker asks. */
+	char **fractions;
+	signed char *room;
+	unsigned n_fractions;
 	unsigned worker;
 };
+#define FEED_FRACTIONS_MAX 21
 /* A table without a key that names a row is an error: its rows can't be applied twice with one
  * result. schema: NULL where the structure tells nothing besides (then counter is NULL). */
 int feed_table_init(struct feed_table *t, const struct redo_row *row,
@@ -60,6 +66,9 @@ int feed_batch_statements(const struct strbuf *items, struct feed_table *const *
 void feed_batch_text(struct feed_batch *b, const struct feed_change *changes, unsigned n);
 /* a condition: the row is not as its check says */
 void feed_add_unlike(struct strbuf *out, const struct feed_table *t, const struct feed_change *c);
+/* The first change with more digits than the secondary's column keeps, and in *column which that
+ * is; NULL: none. For a table whose room is known. */
+const struct feed_change *feed_find_cut(const struct feed_batch *b, unsigned *column);
 /* the row's key for people; cut where long */
 void feed_change_text(const struct feed_table *t, const struct feed_change *c, struct strbuf *out);
 

@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "harness/base/failpoint.h"
@@ -174,6 +176,63 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 	return rc;
 }
 
+/* How many digits behind the point the secondary's columns keep. */
+static int ask_room(struct sink_worker *w, const struct feed_table *t, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	strbuf_addf(
+		&q,
+		"SELECT COLUMN_NAME, CASE WHEN DATA_TYPE IN ('datetime','timestamp','time') THEN DATETIME_PRECISION WHEN DATA_TYPE"
+		" IN ('tinyint','smallint','mediumint','int','bigint','bit','year') THEN 0 ELSE %d END"
+		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+		LITERAL_FRACTION_MAX);
+	sql_add_text(&q, t->db, strlen(t->db));
+	strbuf_addstr(&q, " AND TABLE_NAME = ");
+	sql_add_text(&q, t->table, strlen(t->table));
+	memset(t->room, LITERAL_FRACTION_MAX,
+	       t->n_fractions); /* what is not there is an error anyhow */
+	if (sql_query(w->sql, &r, e, "%s", q.buf) == 0)
+		while ((got = sql_rows_next(&r, e)) == 1)
+			for (unsigned k = 0; k < t->n_fractions; k++)
+				if (r.cell[0] && r.cell[1] &&
+				    !strcasecmp(r.cell[0], t->fractions[k]))
+					t->room[k] = (signed char)strtol(r.cell[1], NULL, 10);
+	if (got < 0)
+		memset(t->room, -1, t->n_fractions);
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	return got;
+}
+
+/* The server cuts off digits behind the point and says nothing of it. */
+static int fractions_fit(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	const struct feed_change *c;
+	struct strbuf key = STRBUF_INIT;
+	unsigned column;
+	bool any = false;
+
+	for (unsigned i = 0; i < b->n && !any; i++)
+		any = b->changes[i].it.fractions;
+	if (!any)
+		return 0;
+	if (b->t->room[0] < 0 && ask_room(w, b->t, e) < 0)
+		return -1;
+	c = feed_find_cut(b, &column);
+	if (!c)
+		return 0;
+	feed_change_text(b->t, c, &key);
+	err_set(e, ERR_BAD_DATA, 0,
+		"row %s: the secondary does not keep a value as it is in the log: column '%s' has digits behind the point, of which it keeps %d:"
+		" its column is another one than the primary's",
+		key.buf, b->t->fractions[column], b->t->room[column]);
+	strbuf_release(&key);
+	return -1;
+}
+
 /* Behind what was put. */
 static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
@@ -188,9 +247,10 @@ static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct e
  * not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
-	if (sql_exec(w->sql, e, "BEGIN") < 0 || execute_text(w, &b->raise, e) < 0 ||
-	    execute_text(w, &b->del, e) < 0 || execute_text(w, &b->put, e) < 0 ||
-	    note_kept(w, b, e) < 0 || check_computed(w, b, e) < 0)
+	if (fractions_fit(w, b, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
+	    execute_text(w, &b->raise, e) < 0 || execute_text(w, &b->del, e) < 0 ||
+	    execute_text(w, &b->put, e) < 0 || note_kept(w, b, e) < 0 ||
+	    check_computed(w, b, e) < 0)
 		return -1;
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }

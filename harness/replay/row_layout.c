@@ -27,6 +27,7 @@ static void row_layout_free(struct row_layout *s)
 	for (uint32_t i = 0; i < s->n_columns; i++)
 		free(s->columns[i].name);
 	free(s->columns);
+	free((void *)s->fraction_kept);
 	free(s->key);
 	free(s->db);
 	free(s->table);
@@ -76,6 +77,12 @@ static uint64_t hash_of(const struct redo_row *r, const struct redo_column *c, u
 	return h;
 }
 
+static bool has_fraction(uint8_t type)
+{
+	return type == COL_DATETIME || type == COL_TIMESTAMP || type == COL_TIME ||
+	       type == COL_DECIMAL || type == COL_FLOAT || type == COL_DOUBLE;
+}
+
 static int make(struct row_layouts *all, const struct redo_row *r, const struct redo_column *c,
 		uint32_t n, uint64_t hash, struct err *e)
 {
@@ -110,9 +117,12 @@ static int make(struct row_layouts *all, const struct redo_row *r, const struct 
 		};
 		s->n_computed += (c[k].flag & COLF_GENERATED) != 0;
 	}
-	for (uint32_t k = 0; k < s->n_columns; k++)
+	for (uint32_t k = 0; k < s->n_columns; k++) {
 		if (s->columns[k].type == COL_TIMESTAMP)
 			s->timestamp = s->columns[k].name;
+		if (has_fraction(s->columns[k].type) && !s->fraction_kept)
+			s->fraction_kept = xcalloc(s->n_columns, sizeof(*s->fraction_kept));
+	}
 	s->keyless = !s->n_key;
 	while (i < all->n && (strcmp(all->s[i]->table, s->table) || strcmp(all->s[i]->db, s->db)))
 		i++;

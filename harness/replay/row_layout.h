@@ -26,6 +26,9 @@ struct row_layout {
 	bool float_key; /* FLOAT or DOUBLE in the key */
 	bool keyless;
 	const char *timestamp; /* the name of a TIMESTAMP column, or NULL */
+	/* per column: so many digits behind the point the secondary was seen to keep. Whoever
+	 * writes rows sets it, from any thread; NULL: no column has such */
+	_Atomic unsigned char *fraction_kept;
 };
 
 struct row_layouts;

@@ -149,11 +149,12 @@ int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct e
 {
 	bool zero = false;
 
-	if (!n || !c->put || !mysql_warning_count(sql_handle(conn)))
+	if (!n || !c->put)
 		return 0;
-	for (size_t i = 0; i < n && !zero; i++)
+	for (size_t i = 0; i < n && !zero && mysql_warning_count(sql_handle(conn)); i++)
 		zero = has_enum_zero(&c[i]);
-	return literal_kept(conn, zero, e) < 0
+	/* in this order: a query ends what the server says of the statement before it */
+	return literal_kept(conn, zero, e) < 0 || sink_check_fractions(conn, c, n, e) < 0
 		       ? err_wrap(e, "table %s.%s", c->shape->db, c->shape->table)
 		       : 0;
 }

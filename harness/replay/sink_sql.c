@@ -302,6 +302,16 @@ static bool is_comparable(const struct row_layout_column *c)
 	return c->computed && c->type != COL_JSON && c->type != COL_FLOAT && c->type != COL_DOUBLE;
 }
 
+static struct redo_column column_of(const struct row_layout_column *c, const struct redo_value *v)
+{
+	return (struct redo_column){ .name = { c->name, (uint32_t)strlen(c->name) },
+				     .charset = c->text ? (struct redo_bytes){ "utf8mb4", 7 }
+							: (struct redo_bytes){ "binary", 6 },
+				     .type = c->type,
+				     .flag = c->flag,
+				     .value = *v };
+}
+
 /* "(`id`=5 AND NOT (`g` <=> 7))" */
 static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_alone)
 {
@@ -321,14 +331,8 @@ static void add_unlike(struct strbuf *q, const struct merge_change *c, bool key_
 			strbuf_addch(q, '=');
 			add_value(q, col, &v);
 		} else if (is_comparable(col)) {
-			struct redo_column rc = { .name = { col->name,
-							    (uint32_t)strlen(col->name) },
-						  .type = col->type,
-						  .flag = col->flag,
-						  .value = v };
+			struct redo_column rc = column_of(col, &v);
 
-			rc.charset = col->text ? (struct redo_bytes){ "utf8mb4", 7 }
-					       : (struct redo_bytes){ "binary", 6 };
 			strbuf_addstr(&same, same.len ? " AND " : "");
 			literal_add_same(&same, &rc);
 		}
@@ -414,6 +418,60 @@ int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n
 	}
 	strbuf_release(&q);
 	return rc;
+}
+
+/* ---- what a column cuts off without a word ---- */
+
+static int read_back(struct sql *conn, const struct merge_change *c, uint32_t column,
+		     const struct redo_value *v, struct err *e)
+{
+	const struct row_layout *t = c->shape;
+	struct redo_column rc = column_of(&t->columns[column], v);
+	struct strbuf q = STRBUF_INIT;
+	uint64_t there = 0;
+	int got;
+
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM ");
+	add_table(&q, t);
+	strbuf_addstr(&q, " WHERE ");
+	literal_add_same(&q, &rc);
+	if (!t->keyless) {
+		strbuf_addstr(&q, " AND ");
+		add_unlike(&q, c, true);
+	}
+	got = sql_value_u64(conn, &there, e, "%s", q.buf);
+	strbuf_reset(&q);
+	row_layout_value_text(v, &q);
+	if (got == 0 && !there)
+		got = err_set(
+			e, ERR_BAD_DATA, 0,
+			"the secondary does not keep a value as it is in the log: %.60s of column '%s': its column is another one than the primary's",
+			q.buf, t->columns[column].name);
+	strbuf_release(&q);
+	return got < 0 ? -1 : 0;
+}
+
+int sink_check_fractions(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+{
+	const struct row_layout *t = c->shape;
+
+	for (size_t i = 0; t->fraction_kept && i < n; i++) {
+		uint32_t at = 0;
+
+		for (uint32_t k = 0; c[i].put && k < t->n_columns; k++) {
+			struct redo_value v;
+			unsigned digits;
+
+			row_layout_image_next(c[i].image, &at, &v);
+			digits = literal_fraction((enum column_type)t->columns[k].type, &v);
+			if (t->columns[k].computed || digits <= t->fraction_kept[k])
+				continue;
+			if (read_back(conn, &c[i], k, &v, e) < 0)
+				return -1;
+			t->fraction_kept[k] = (unsigned char)digits;
+		}
+	}
+	return 0;
 }
 
 bool sink_may_retry(const struct err *e)

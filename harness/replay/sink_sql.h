@@ -21,6 +21,9 @@ size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct mer
 void sink_keyless_statement(struct strbuf *q, const struct merge_change *c);
 /* After a statement of puts: are the stored generated columns what the log has? No: ERR_BAD_DATA
  * names key and values. */
+/* After changes of one shape were written: does the secondary keep the digits behind the point? The
+ * first value of so many digits in a column is read back. */
+int sink_check_fractions(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 /* Deadlocks, lock waits, lost connections and what TiDB calls so: the same again may succeed. */
 bool sink_may_retry(const struct err *e);

@@ -152,6 +152,27 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
 		strbuf_addf(out, " COLLATE %s", c->collation);
 }
 
+unsigned literal_fraction(enum column_type type, const struct redo_value *v)
+{
+	bool exact = type == COL_DECIMAL || type == COL_DATETIME || type == COL_TIMESTAMP ||
+		     type == COL_TIME;
+	const char *point;
+	size_t n;
+
+	if (v->kind == REDO_F32 || v->kind == REDO_F64) {
+		double d = v->kind == REDO_F32 ? (double)v->f32 : v->f64;
+
+		return d != trunc(d);
+	}
+	if (!exact || (v->kind != REDO_STR && v->kind != REDO_BIN) || !v->s.n)
+		return 0;
+	point = memchr(v->s.p, '.', v->s.n);
+	n = point ? v->s.n - (size_t)(point + 1 - v->s.p) : 0;
+	while (n && point[n] == '0')
+		n--;
+	return n < LITERAL_FRACTION_MAX ? (unsigned)n : LITERAL_FRACTION_MAX;
+}
+
 /* NULL where none may be, out of range, cut, no such number or text. */
 static bool is_loss(long code, bool enum_zero)
 {

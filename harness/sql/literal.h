@@ -21,6 +21,10 @@ void literal_add_same(struct strbuf *out, const struct redo_column *c);
  * NULL. */
 void literal_add_cell(struct strbuf *out, const struct column *c, const char *data, size_t n);
 
+/* How many digits stand behind the point of a time or a number, zeros at its end left out; at most
+ * LITERAL_FRACTION_MAX. A column of fewer cuts them off, and no server says a word of that. */
+#define LITERAL_FRACTION_MAX 7
+unsigned literal_fraction(enum column_type type, const struct redo_value *v);
 /* After a statement that wrote rows: did the server keep each value as it was sent? -1 with
  * ERR_BAD_DATA where it says that it cut one, or put another in its place. enum_zero: an ENUM's
  * empty value, of number 0, was among them, which it calls a truncation too. */
