@@ -104,6 +104,36 @@ static void add_literal(struct strbuf *out, const struct column *c, const char *
 		literal_add_cell(out, c, data, n);
 }
 
+/* Of a row beyond ROW_BYTES each value of more than VALUE_BYTES goes ahead of it, in pieces, so
+ * that no statement of the fix is longer than a server takes. */
+#define ROW_BYTES ((size_t)512 << 10)
+#define VALUE_BYTES ((size_t)8 << 10)
+#define PIECE_BYTES ((size_t)256 << 10)
+
+/* The bytes into a variable, and that as the value. CONCAT() gives NULL beyond max_allowed_packet:
+ * then the value is an error. */
+static void add_by_pieces(struct strbuf *ahead, struct strbuf *v, size_t number,
+			  const struct column *c, const char *data, size_t n)
+{
+	for (size_t at = 0; at < n; at += PIECE_BYTES) {
+		strbuf_addf(ahead, "SET @drtest_%zu = ", number);
+		if (at)
+			strbuf_addf(ahead, "CONCAT(@drtest_%zu, ", number);
+		sql_add_binary(ahead, data + at, n - at < PIECE_BYTES ? n - at : PIECE_BYTES);
+		strbuf_addstr(ahead, at ? ");\n" : ";\n");
+	}
+	strbuf_addf(
+		ahead,
+		"-- \"more than 1 row\" below: the server's max_allowed_packet is under %zu bytes\n",
+		n);
+	if (!is_bytes(c))
+		strbuf_addstr(v, "CONVERT(");
+	strbuf_addf(v, "IF(LENGTH(@drtest_%zu) <=> %zu, @drtest_%zu, (SELECT 1 UNION SELECT 2))",
+		    number, n, number);
+	if (!is_bytes(c))
+		strbuf_addf(v, " USING %s)", c->charset && *c->charset ? c->charset : "utf8mb4");
+}
+
 static bool is_written(const struct column *c)
 {
 	return !(c->flags & COLF_GENERATED) && !c->is_virtual;
@@ -113,10 +143,13 @@ void compare_write_put(struct compare *c, const struct row_range *r, const char 
 		       MYSQL_ROW row, const unsigned long *len)
 {
 	const struct table_schema *t = r->a;
-	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT;
+	struct strbuf q = STRBUF_INIT, v = STRBUF_INIT, ahead = STRBUF_INIT;
+	size_t bytes = 0;
 	/* columns that are not compared stay as they are */
 	bool keep = !strcmp(verb, "REPLACE") && r->t->columns_left_out;
 
+	for (size_t i = 0; i < t->n_columns; i++)
+		bytes += len[i];
 	strbuf_addf(&q, "%s INTO ", keep ? "INSERT" : verb);
 	schema_add_from(&q, r->b);
 	strbuf_addstr(&q, " (");
@@ -128,7 +161,10 @@ void compare_write_put(struct compare *c, const struct row_range *r, const char 
 			strbuf_addch(&v, ',');
 		}
 		sql_add_name(&q, t->columns[i].name);
-		add_literal(&v, &t->columns[i], row[i], len[i]);
+		if (bytes > ROW_BYTES && row[i] && len[i] > VALUE_BYTES)
+			add_by_pieces(&ahead, &v, i, &t->columns[i], row[i], len[i]);
+		else
+			add_literal(&v, &t->columns[i], row[i], len[i]);
 	}
 	strbuf_addch(&v, ')');
 	if (keep) {
@@ -146,10 +182,12 @@ void compare_write_put(struct compare *c, const struct row_range *r, const char 
 		}
 	}
 	pthread_mutex_lock(&c->lock);
+	fwrite(ahead.buf, 1, ahead.len, c->fix_puts);
 	fprintf(c->fix_puts, "%s) VALUES (", q.buf);
 	fwrite(v.buf, 1, v.len, c->fix_puts);
 	fputs(";\n", c->fix_puts);
 	pthread_mutex_unlock(&c->lock);
+	strbuf_release(&ahead);
 	strbuf_release(&q);
 	strbuf_release(&v);
 }

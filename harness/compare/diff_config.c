@@ -296,7 +296,8 @@ static int read_task(const struct reader *r, const struct toml_value **up,
 			if (rc == 0 && v->n > 1)
 				rc = refuse_value(
 					r, v,
-					"several sources are not supported: compare one after the other");
+					"several sources are not supported: one target table of several sources can't be compared; where each has tables of its own, compare"
+					" one source after the other, with its tables in target-check-tables");
 			*up = rc == 0 && v->n ? &v->child[0] : NULL;
 		} else if (is_key(v, "target-instance")) {
 			rc = v->kind == TOML_TEXT ? 0 : refuse_value(r, v, "a \"text\" is wanted");

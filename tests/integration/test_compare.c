@@ -213,6 +213,41 @@ static void a_chain_of_unique_keys_is_healed(void **unused)
 	assert_pass();
 }
 
+/* No server takes its rows in one statement: each of the fix is shorter than what any takes. */
+static void long_rows_are_healed_by_statements_that_fit(void **unused)
+{
+	struct compare_result r;
+	struct strbuf text = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	char path[300], *save = NULL;
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/fix.sql", test_server_dir(pair_server[0]));
+	for (int side = 0; side < 2; side++)
+		pair_run(
+			side,
+			"CREATE TABLE longs (id INT PRIMARY KEY, b LONGBLOB, t LONGTEXT CHARACTER SET utf8mb4, l LONGTEXT CHARACTER SET latin1,"
+			" u LONGTEXT CHARACTER SET ucs2, j JSON)");
+	pair_run(0, "INSERT INTO longs (id, b) VALUES (1, REPEAT(x'00ff27', 5000000))");
+	pair_run(0, "INSERT INTO longs (id, t) VALUES (2, REPEAT('ä''\\\\€', 1000000))");
+	pair_run(
+		0,
+		"INSERT INTO longs VALUES (3, 'b', REPEAT('t', 600000), REPEAT('äß', 300000), REPEAT('ä''€', 300000),"
+		" JSON_ARRAY(REPEAT('ö\\\\', 100000)))");
+	pair_run(1, "INSERT INTO longs (id, b) VALUES (1, REPEAT('x', 9000000))");
+	r = compare(path, 0);
+	assert_int_equal(r.rows_different, 3);
+	compare_result_release(&r);
+	assert_int_equal(fs_read_file(path, 1 << 26, &text, &e), 0);
+	for (char *line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		assert_in_range(strlen(line), 1, 600000);
+	strbuf_release(&text);
+	pair_apply(path);
+	assert_pass();
+	for (int side = 0; side < 2; side++)
+		pair_run(side, "DROP TABLE longs");
+}
+
 static void structure_and_missing_tables_are_named(void **unused)
 {
 	static const struct {
@@ -526,6 +561,7 @@ int main(void)
 		cmocka_unit_test_setup(each_planted_difference_is_named_and_its_fix_heals_it,
 				       setup),
 		cmocka_unit_test_setup(a_chain_of_unique_keys_is_healed, setup),
+		cmocka_unit_test_setup(long_rows_are_healed_by_statements_that_fit, setup),
 		cmocka_unit_test_setup(structure_and_missing_tables_are_named, setup),
 		cmocka_unit_test_setup(values_in_findings_are_short, setup),
 		cmocka_unit_test_setup(ignored_columns_and_lists_leave_out_what_they_name, setup),
