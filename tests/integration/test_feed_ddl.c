@@ -700,87 +700,6 @@ static void values_that_are_the_same_everywhere_are_carried(void **unused)
 }
 
 /* A single NULL where none may be is refused by the server itself. */
-static bool tells_of_a_cut(const struct err *e)
-{
-	return strstr(e->text, "does not keep a value") || strstr(e->text, "cannot be null");
-}
-
-/* Where the secondary's column is another one: the row is not cut in silence, by whoever writes it.
- */
-static void a_value_that_would_be_cut_is_told(void **unused)
-{
-	static const struct {
-		const char *wide, *narrow, *value;
-	} cut[] = {
-		{ "VARCHAR(9)", "VARCHAR(3)", "'abcd'" },
-		{ "INT", "TINYINT", "300" },
-		{ "INT", "INT UNSIGNED", "-1" },
-		{ "ENUM('a','b')", "ENUM('a')", "'b'" },
-		{ "INT", "INT NOT NULL", "NULL" },
-		{ "VARCHAR(9)", "VARCHAR(9) CHARACTER SET latin1", "_ucs2 x'554A'" },
-		{ "DECIMAL(5,2)", "DECIMAL(4,1)", "1.25" },
-		{ "TEXT", "DATE", "'it is'" },
-		/* the server says nothing of these */
-		{ "DATETIME(6)", "DATETIME", "'2020-01-01 00:00:00.5'" },
-		{ "DATETIME(6)", "DATETIME(3)", "'2020-01-01 00:00:00.123456'" },
-		{ "TIMESTAMP(3) NULL", "TIMESTAMP NULL", "'2020-01-01 00:00:00.5'" },
-		{ "TIME(6)", "TIME(5)", "'-10:00:00.000001'" },
-		{ "DECIMAL(5,2)", "INT", "1.25" },
-		{ "DOUBLE", "INT", "1.5" },
-		/* these are kept */
-		{ "DATETIME(6)", "DATETIME(3)", "'2020-01-01 00:00:00.125'" },
-		{ "DECIMAL(5,2)", "INT", "7" },
-		{ "VARCHAR(3)", "VARCHAR(9)", "'abc'" },
-		{ "ENUM('a','b')", "ENUM('a','b')", "0" },
-		{ "DATE", "DATE", "'2024-02-31'" },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
-		bool kept = i + 5 >= sizeof(cut) / sizeof(cut[0]);
-
-		fresh();
-		SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY, v %s)", cut[i].wide);
-		SQL(s, "CREATE TABLE d.t (id INT PRIMARY KEY, v %s)", cut[i].narrow);
-		struct feed_opts o = options();
-		o.start_ts = primary_ts();
-		struct feed *f = start(&o);
-		SQL(p, "SET sql_mode = 'ALLOW_INVALID_DATES'");
-		SQL(p, "INSERT INTO d.t VALUES (1, NULL)%s",
-		    strstr(cut[i].narrow, "NOT NULL") ? " ON DUPLICATE KEY UPDATE id = 1" : "");
-		SQL(p, "INSERT INTO d.t VALUES (2, %s)", cut[i].value);
-		SQL(p, "SET sql_mode = DEFAULT");
-		if (kept) {
-			caught_up(f);
-			stop(f);
-		} else {
-			struct err e = feed_ends(f);
-
-			if (!tells_of_a_cut(&e))
-				fail_msg("%s into %s: %s", cut[i].value, cut[i].narrow, e.text);
-			assert_int_equal(number(s, "SELECT COUNT(*) FROM d.t WHERE id = 2"), 0);
-		}
-		for (int txn = 0; txn < 2; txn++) {
-			char *uri = xstrfmt("file://%s", redo_dir());
-			struct replay_opts ro = { .sink = *test_server_endpoint(secondary),
-						  .mode = txn ? REPLAY_TXN : REPLAY_MERGE,
-						  .fresh = true,
-						  .tmp_dir = dir };
-			struct replay_stats st;
-			struct err e = ERR_INIT;
-			struct store *log = store_open(uri, NULL, &e);
-			int rc = log ? replay_run(log, &ro, &st, &e) : -1;
-
-			if (kept != (rc == 0) || (!kept && !tells_of_a_cut(&e)))
-				fail_msg("%s into %s, replayed: %s", cut[i].value, cut[i].narrow,
-					 e.text);
-			store_free(log);
-			free(uri);
-		}
-	}
-	fresh();
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -793,7 +712,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_was_left_out_once_stays_out),
 		cmocka_unit_test(what_would_make_the_secondary_wrong_ends_the_feed),
 		cmocka_unit_test(values_that_are_the_same_everywhere_are_carried),
-		cmocka_unit_test(a_value_that_would_be_cut_is_told),
 	};
 	int code;
 
