@@ -11,7 +11,12 @@
 #include "harness/base/err.h"
 
 enum txn_outcome { TXN_ACKED = 1, TXN_FAILED = 2, TXN_UNKNOWN = 3 };
-enum txn_flag { TXN_RETRIED = 1 /* failed by a deadlock and drawn anew under the next sequence */ };
+enum txn_flag {
+	TXN_RETRIED = 1, /* failed by a deadlock and drawn anew under the next sequence */
+	/* The last of a file whose process was killed elsewhere, unknown: this sequence and any
+	 * later one of its worker was perhaps sent. */
+	TXN_OPEN_END = 2
+};
 
 /* 48 bytes, little endian, the last 4 a CRC32C of the first 44. */
 struct ledger_record {

@@ -73,38 +73,66 @@ static int by_worker_seq(const void *a, const void *b)
 	return txn_order(a, y->worker, y->seq);
 }
 
-struct verify_txn *verify_find(const struct prefix *p, uint32_t worker, uint64_t seq)
+/* The last that is not after it; NULL: all are. */
+static struct verify_txn *at_or_before(const struct prefix *p, uint32_t worker, uint64_t seq)
 {
 	size_t low = 0, high = p->n;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int o = txn_order(&p->txn[mid], worker, seq);
 
-		if (o == 0)
-			return &p->txn[mid];
-		if (o < 0)
+		if (txn_order(&p->txn[mid], worker, seq) <= 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return NULL;
+	return low ? &p->txn[low - 1] : NULL;
+}
+
+struct verify_txn *verify_find(const struct prefix *p, uint32_t worker, uint64_t seq)
+{
+	struct verify_txn *t = at_or_before(p, worker, seq);
+
+	return t && txn_order(t, worker, seq) == 0 ? t : NULL;
+}
+
+struct verify_txn verify_txn_of(const struct ledger_record *r)
+{
+	return (struct verify_txn){ .seq = r->seq,
+				    .position = r->position,
+				    .begin_us = r->begin_us,
+				    .end_us = r->end_us,
+				    .worker = r->worker,
+				    .cluster = r->cluster,
+				    .outcome = r->outcome,
+				    .open_end = r->flags & TXN_OPEN_END };
+}
+
+bool verify_late(const struct verify_txn *before, uint32_t worker, uint64_t seq,
+		 struct verify_txn *out)
+{
+	if (!before || !before->open_end || before->worker != worker)
+		return false;
+	*out = *before;
+	out->seq = seq;
+	out->present = true;
+	return true;
+}
+
+static void put(struct prefix *p, size_t at, const struct verify_txn *t)
+{
+	if (at == p->room)
+		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024,
+				       sizeof(*p->txn));
+	p->txn[at] = *t;
 }
 
 static int take_record(void *arg, const struct ledger_record *r)
 {
 	struct prefix *p = arg;
+	struct verify_txn t = verify_txn_of(r);
 
-	if (p->n == p->room)
-		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024,
-				       sizeof(*p->txn));
-	p->txn[p->n++] = (struct verify_txn){ .seq = r->seq,
-					      .position = r->position,
-					      .begin_us = r->begin_us,
-					      .end_us = r->end_us,
-					      .worker = r->worker,
-					      .cluster = r->cluster,
-					      .outcome = r->outcome };
+	put(p, p->n++, &t);
 	return 0;
 }
 
@@ -120,10 +148,12 @@ void verify_stray(struct prefix *p, uint32_t worker, uint64_t seq)
 static int take_presence(void *arg, uint32_t worker, uint64_t seq)
 {
 	struct prefix *p = arg;
-	struct verify_txn *t = verify_find(p, worker, seq);
+	struct verify_txn *t = at_or_before(p, worker, seq), late;
 
-	if (t)
+	if (t && txn_order(t, worker, seq) == 0)
 		t->present = true;
+	else if (verify_late(t, worker, seq, &late))
+		put(p, p->n + p->n_late++, &late);
 	else
 		verify_stray(p, worker, seq);
 	return 0;
@@ -139,6 +169,11 @@ int verify_open(struct prefix *p, const char *ledger_dir, const struct verify_so
 	if (src->presence && src->presence(src->arg, take_presence, p, e) < 0)
 		return -1;
 	p->has_evidence = src->presence != NULL;
+	if (p->n_late) {
+		p->n += p->n_late;
+		p->n_late = 0;
+		qsort(p->txn, p->n, sizeof(*p->txn), by_worker_seq);
+	}
 	return 0;
 }
 

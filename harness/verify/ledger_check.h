@@ -11,7 +11,8 @@ struct verify_txn {
 	uint32_t worker;
 	uint16_t cluster;
 	uint8_t outcome;
-	bool present; /* its row is in drtest_ledger */
+	bool present;  /* its row is in drtest_ledger */
+	bool open_end; /* of a killed process (TXN_OPEN_END) */
 };
 
 struct verify_row { /* one row as it was found */
@@ -33,6 +34,7 @@ struct verify_source {
 struct prefix {
 	struct verify_txn *txn; /* all clusters', by (worker, seq) */
 	size_t n, room;
+	size_t n_late;     /* behind those, while drtest_ledger is read: verify_late() */
 	unsigned damaged;  /* ledger files with a torn end */
 	bool has_evidence; /* drtest_ledger was read */
 	uint64_t strays;   /* its rows that no ledger knows */
@@ -73,6 +75,12 @@ bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
 		      int64_t *oldest_lost);
 void verify_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct verify_result *r);
 void verify_stray(struct prefix *p, uint32_t worker, uint64_t seq);
+struct verify_txn verify_txn_of(const struct ledger_record *r);
+/* A row of drtest_ledger that the ledger does not name, and the ledger's last record before it
+ * (NULL: none). true: that is the open end of this worker's ledger, so the row is no stray but a
+ * transaction of unknown outcome that is there, begun at that record's time or later. */
+bool verify_late(const struct verify_txn *before, uint32_t worker, uint64_t seq,
+		 struct verify_txn *out);
 void verify_no_evidence(struct verify_result *r);
 
 /* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over

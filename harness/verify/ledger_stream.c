@@ -15,6 +15,9 @@ struct stream {
 	int more;         /* 1: there is one, 0: the end, -1: error */
 	uint8_t *present; /* a bit for each record, in the ledger's order */
 	size_t n, room;   /* records; bytes of present */
+	/* the record before, while they are met; what came after an open end, in order */
+	struct verify_txn last, *late;
+	size_t n_late, late_room, judged;
 	struct verify_closure closure;
 	struct verify_result *r;
 	int64_t oldest_lost;
@@ -37,16 +40,21 @@ static void step_stream(struct stream *s)
 				  s->worker, s->seq);
 }
 
-static struct verify_txn txn_of(const struct ledger_record *r, bool present)
+/* The cursor's row is in no ledger. */
+static void take_unnamed(struct stream *s)
 {
-	return (struct verify_txn){ .seq = r->seq,
-				    .position = r->position,
-				    .begin_us = r->begin_us,
-				    .end_us = r->end_us,
-				    .worker = r->worker,
-				    .cluster = r->cluster,
-				    .outcome = r->outcome,
-				    .present = present };
+	struct verify_txn t;
+
+	if (!verify_late(s->n ? &s->last : NULL, s->worker, s->seq, &t)) {
+		verify_stray(s->p, s->worker, s->seq);
+		return;
+	}
+	verify_closure_add(&s->closure, s->p, &t);
+	if (s->n_late == s->late_room)
+		s->late =
+			xreallocarray(s->late, s->late_room = s->late_room ? s->late_room * 2 : 64,
+				      sizeof(*s->late));
+	s->late[s->n_late++] = t;
 }
 
 /* The first pass: who is there, and what real time tells. */
@@ -58,7 +66,7 @@ static int meet(void *arg, const struct ledger_record *r)
 
 	while (s->more == 1 &&
 	       (s->worker < r->worker || (s->worker == r->worker && s->seq < r->seq))) {
-		verify_stray(s->p, s->worker, s->seq);
+		take_unnamed(s);
 		step_stream(s);
 	}
 	if (s->more < 0)
@@ -73,7 +81,9 @@ static int meet(void *arg, const struct ledger_record *r)
 	}
 	s->present[s->n / 8] |= (uint8_t)(here << s->n % 8);
 	s->n++;
-	t = txn_of(r, here);
+	t = verify_txn_of(r);
+	t.present = here;
+	s->last = t;
 	verify_closure_add(&s->closure, s->p, &t);
 	if (here)
 		step_stream(s);
@@ -97,12 +107,27 @@ static int write_lost(struct stream *s, const struct verify_txn *t)
 	return ferror(s->lost) ? err_sys(s->e, "write %s", s->lost_path) : 0;
 }
 
+/* Those after open ends that come before (worker, seq). */
+static void judge_late(struct stream *s, uint32_t worker, uint64_t seq)
+{
+	for (; s->judged < s->n_late; s->judged++) {
+		const struct verify_txn *t = &s->late[s->judged];
+
+		if (t->worker > worker || (t->worker == worker && t->seq > seq))
+			return;
+		if (t->cluster == s->p->cluster)
+			verify_judge_txn(s->p, t, &s->closure, s->r, &s->oldest_lost);
+	}
+}
+
 static int judge(void *arg, const struct ledger_record *r)
 {
 	struct stream *s = arg;
-	struct verify_txn t = txn_of(r, s->n / 8 < s->room && s->present[s->n / 8] >> s->n % 8 & 1);
+	struct verify_txn t = verify_txn_of(r);
 
+	t.present = s->n / 8 < s->room && s->present[s->n / 8] >> s->n % 8 & 1;
 	s->n++;
+	judge_late(s, t.worker, t.seq);
 	if (t.cluster == s->p->cluster &&
 	    verify_judge_txn(s->p, &t, &s->closure, s->r, &s->oldest_lost))
 		return write_lost(s, &t);
@@ -138,7 +163,7 @@ int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 		goto out;
 	s.e = e;
 	for (; s.more == 1; step_stream(&s))
-		verify_stray(p, s.worker, s.seq);
+		take_unnamed(&s);
 	if (s.more < 0)
 		goto out;
 	met = s.n;
@@ -151,11 +176,13 @@ int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 			met, s.n);
 		goto out;
 	}
+	judge_late(&s, UINT32_MAX, UINT64_MAX);
 	p->has_evidence = true;
 	verify_conclude_ledger(p, s.oldest_lost, r);
 	rc = 0;
 out:
 	free(s.present);
+	free(s.late);
 	if (s.lost && fclose(s.lost) && rc == 0)
 		rc = err_sys(e, "write %s", lost_path);
 	else if (lost_path && !s.lost)

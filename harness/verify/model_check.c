@@ -39,7 +39,9 @@ static int by_begin(const void *a, const void *b, void *arg)
 	const struct verify_txn *txn = arg, *x = &txn[((const struct floater *)a)->txn],
 				*y = &txn[((const struct floater *)b)->txn];
 
-	return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us;
+	if (x->begin_us != y->begin_us)
+		return x->begin_us < y->begin_us ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq; /* of one worker, after an open end */
 }
 
 /* A transaction of unknown place stands after all that were acknowledged before it began and, if it

@@ -246,6 +246,8 @@ static bool is_torn(struct model_check *j, uint32_t step)
 		const struct look_row *l =
 			cell && cell->slot != UINT32_MAX ? &j->look[cell->slot] : NULL;
 
+		if (l && l->wrong && l->undecided)
+			continue; /* it may be right: nothing is told by it */
 		if (l && l->wrong) {
 			for (size_t k = 0; k < l->n_ops; k++) {
 				const struct look_op *o = &j->op[l->first_op + k];

@@ -1,14 +1,18 @@
 /* Where do transactions of unknown commit position stand? Only those matter that share rows with
- * others and whose default place (the latest possible) does not explain what was found. Then each
- * consistent placement is tried, jointly for those that share rows. */
+ * others and whose default place (the latest possible) does not explain what was found. Then they
+ * are moved one by one, as long as that explains more rows; where some stay wrong each consistent
+ * placement is tried, jointly for those that share rows. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/verify/model_check.h"
 
 /* placements of one group; beyond that its rows are undecided, never wrong */
 #define TRIES_MAX 200000u
+/* of a member to another place, before the search */
+#define MOVES_MAX 20000u
 
 struct group {
 	struct model_check *j;
@@ -20,7 +24,7 @@ struct group {
 	size_t *best, n_best, best_wrong;
 	bool *used;
 	size_t *at, *best_at; /* slot of each in the sequence */
-	unsigned tries;
+	unsigned tries, moves;
 };
 
 static size_t root_of(struct model_check *j, size_t i)
@@ -110,6 +114,136 @@ static void search(struct group *g, size_t slot_from)
 	}
 }
 
+/* Rows of one member that the sequence does not explain. */
+static size_t wrong_of(const struct group *g, size_t member)
+{
+	struct model_check *j = g->j;
+	const struct floater *f = &j->floater[member];
+	size_t wrong = 0;
+
+	for (size_t k = 0; k < f->n_ops; k++) {
+		uint32_t look = look_of(j, &f->op[k]);
+		struct row_state s;
+
+		if (look == UINT32_MAX)
+			continue;
+		s = evaluate_row(g, look);
+		wrong += !row_same(&s, &j->look[look].found);
+	}
+	return wrong;
+}
+
+static size_t take_out(struct group *g, size_t index)
+{
+	size_t member = g->sequence[index], behind = g->n_sequence - index - 1;
+
+	memmove(g->sequence + index, g->sequence + index + 1, behind * sizeof(*g->sequence));
+	memmove(g->at + index, g->at + index + 1, behind * sizeof(*g->at));
+	g->n_sequence--;
+	return member;
+}
+
+static void put_in(struct group *g, size_t index, size_t member, size_t slot)
+{
+	size_t behind = g->n_sequence - index;
+
+	memmove(g->sequence + index + 1, g->sequence + index, behind * sizeof(*g->sequence));
+	memmove(g->at + index + 1, g->at + index, behind * sizeof(*g->at));
+	g->sequence[index] = member;
+	g->at[index] = slot;
+	g->n_sequence++;
+}
+
+/* One member to the first place that explains more of its rows, the latest ones first. */
+static bool move_one(struct group *g, size_t from)
+{
+	const struct floater *f = &g->j->floater[g->sequence[from]];
+	size_t member = g->sequence[from], slot = g->at[from];
+	size_t before = wrong_of(g, member);
+
+	if (!before)
+		return false;
+	take_out(g, from);
+	for (size_t s = g->n_slots; s-- > 0 && g->moves < MOVES_MAX;) {
+		size_t last = g->n_sequence, first;
+
+		if (g->slot[s] < f->low || g->slot[s] > f->high)
+			continue;
+		while (last > 0 && g->at[last - 1] > g->slot[s])
+			last--;
+		for (first = last; first > 0 && g->at[first - 1] == g->slot[s];)
+			first--;
+		for (size_t i = last + 1; i-- > first && g->moves < MOVES_MAX;) {
+			g->moves++;
+			put_in(g, i, member, g->slot[s]);
+			if (wrong_of(g, member) < before)
+				return true;
+			take_out(g, i);
+		}
+	}
+	put_in(g, from, member, slot);
+	return false;
+}
+
+static void climb(struct group *g)
+{
+	bool moved = true;
+
+	while (moved && g->moves < MOVES_MAX) {
+		moved = false;
+		for (size_t i = 0; i < g->n_sequence; i++)
+			moved |= move_one(g, i);
+	}
+}
+
+/* One of those whose rows are wrong, anywhere: out of a place from which nothing gets better. */
+static void kick(struct group *g, struct rng *r)
+{
+	size_t from = rng_below(r, g->n_sequence), tried = 0, member, slot, to;
+
+	while (!wrong_of(g, g->sequence[from]) && ++tried < g->n_sequence)
+		from = (from + 1) % g->n_sequence;
+	member = take_out(g, from);
+	do
+		slot = g->slot[rng_below(r, g->n_slots)];
+	while (slot < g->j->floater[member].low || slot > g->j->floater[member].high);
+	for (to = g->n_sequence; to > 0 && g->at[to - 1] > slot;)
+		to--;
+	put_in(g, to, member, slot);
+}
+
+/* What it finds explains every row; what it does not find is left to the search. */
+static void improve(struct group *g)
+{
+	struct rng r;
+
+	for (size_t i = 0; i < g->n_members; i++)
+		if (g->j->floater[g->member[i]].optional)
+			return;
+	/* the latest places, those of one worker in their own order */
+	for (size_t i = 0; i < g->n_members; i++) {
+		size_t high = g->j->floater[g->member[i]].high, to = g->n_sequence;
+
+		while (to > 0 && g->at[to - 1] > high)
+			to--;
+		put_in(g, to, g->member[i], high);
+	}
+	rng_seed(&r, g->n_members);
+	climb(g);
+	evaluate(g);
+	while (g->best_wrong && g->moves < MOVES_MAX) {
+		memcpy(g->sequence, g->best, g->n_best * sizeof(*g->best));
+		memcpy(g->at, g->best_at, g->n_best * sizeof(*g->at));
+		for (uint64_t n = 1 + rng_below(&r, 3); n > 0; n--)
+			kick(g, &r);
+		g->moves++;
+		climb(g);
+		evaluate(g);
+	}
+	g->n_sequence = 0;
+	g->tries = 0;
+}
+
 static int by_size(const void *a, const void *b)
 {
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
@@ -120,7 +254,7 @@ static int by_size(const void *a, const void *b)
 static void collect(struct group *g)
 {
 	struct model_check *j = g->j;
-	size_t rows = 0, slots = g->n_members, kept = 0;
+	size_t rows = 0, slots = 2 * g->n_members, kept = 0;
 
 	for (size_t i = 0; i < g->n_members; i++)
 		rows += j->floater[g->member[i]].n_ops;
@@ -138,8 +272,10 @@ static void collect(struct group *g)
 	for (size_t i = 0; i < g->n_look; i++)
 		slots += j->look[g->look[i]].n_ops;
 	g->slot = xcalloc(slots + 1, sizeof(*g->slot));
-	for (size_t i = 0; i < g->n_members; i++)
+	for (size_t i = 0; i < g->n_members; i++) {
 		g->slot[g->n_slots++] = j->floater[g->member[i]].low;
+		g->slot[g->n_slots++] = j->floater[g->member[i]].high;
+	}
 	for (size_t i = 0; i < g->n_look; i++)
 		for (size_t k = 0; k < j->look[g->look[i]].n_ops; k++)
 			g->slot[g->n_slots++] = j->op[j->look[g->look[i]].first_op + k].step + 1u;
@@ -194,6 +330,7 @@ static void place_group(struct model_check *j, size_t root)
 		g.at = xcalloc(n, sizeof(size_t));
 		g.best_at = xcalloc(n, sizeof(size_t));
 		g.used = xcalloc(n, sizeof(bool));
+		improve(&g);
 		search(&g, 0);
 		settle(&g);
 	}

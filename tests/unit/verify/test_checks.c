@@ -98,6 +98,7 @@ struct world {
 	char dir[64];
 	struct ledger_record rec[TXNS];
 	bool present[TXNS];
+	bool cut[TXNS]; /* its ledger ends before it */
 	size_t n;
 	struct cell cell[TABLES + 1][ROWS + 10];
 	bool no_evidence;
@@ -222,7 +223,7 @@ static void run(struct world *w, bool with_rows, struct verify_result *r)
 		out = ledger_writer_open(w->dir, n, &e);
 		assert_non_null(out);
 		for (size_t i = 0; i < w->n; i++)
-			if (w->rec[i].worker == n)
+			if (w->rec[i].worker == n && !w->cut[i])
 				ledger_writer_add(out, &w->rec[i]);
 		assert_int_equal(ledger_writer_close(out, &e), 0);
 	}
@@ -304,6 +305,55 @@ static void a_consistent_prefix_passes(void **state)
 	assert_int_equal(r.torn, 0);
 	assert_int_equal(r.rows_checked, TABLES * ROWS);
 	verify_result_release(&r);
+	done(&w);
+}
+
+/* `worker` was killed at transaction `at`, and its ledger did not get far enough. */
+static void kill_worker(struct world *w, uint32_t worker, size_t at)
+{
+	bool open = false;
+	int64_t last_us = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct ledger_record *r = &w->rec[i];
+
+		if (r->worker != worker)
+			continue;
+		if (i < at) {
+			last_us = r->end_us;
+		} else if (!open) {
+			open = true;
+			r->outcome = TXN_UNKNOWN;
+			r->flags = TXN_OPEN_END;
+			r->position = 0;
+			r->due_us = r->begin_us = r->end_us = last_us;
+		} else {
+			w->cut[i] = true;
+		}
+	}
+}
+
+static void what_killed_workers_sent_last_is_placed_by_the_rows(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (size_t round = 0; round < 5; round++) {
+		size_t n = 60 + 10 * round, late = 5 + 3 * round;
+
+		make(&w, n, n - 1);
+		kill_worker(&w, 1 + (uint32_t)(round % WORKERS), n - late);
+		kill_worker(&w, 1 + (uint32_t)((round + 1) % WORKERS), n - late);
+		expect(&w, false, VERDICT_PASS, NULL, 0, 0);
+		expect(&w, true, VERDICT_PASS, NULL, 0, 0);
+		done(&w);
+	}
+	/* the last of them is there in part */
+	make(&w, 100, 98);
+	kill_worker(&w, 1 + 99 % WORKERS, 98);
+	w.present[99] = true;
+	apply_txn(&w, 99, 12);
+	expect(&w, true, VERDICT_FAIL, "torn transaction", 0, 0);
 	done(&w);
 }
 
@@ -668,6 +718,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_consistent_prefix_passes),
 		cmocka_unit_test(presence_against_the_ledger),
+		cmocka_unit_test(what_killed_workers_sent_last_is_placed_by_the_rows),
 		cmocka_unit_test(other_clusters_are_left_alone),
 		cmocka_unit_test(one_value_has_one_name),
 		cmocka_unit_test(defect_defects_are_named),

@@ -89,6 +89,21 @@ static void history(struct rng *g, uint64_t point, unsigned oddness)
 				row[n_rows++].seq = ++seq;
 			}
 		}
+		if (rng_below(g, 3) ==
+		    0) { /* its process was killed; odd: surely after the point */
+			int64_t since = oddness ? clock : 0;
+
+			ledger_writer_add(out, &(struct ledger_record){ .worker = w,
+									.seq = 1000,
+									.outcome = TXN_UNKNOWN,
+									.flags = TXN_OPEN_END,
+									.begin_us = since,
+									.end_us = since });
+			for (uint64_t i = rng_below(g, 5); i > 0; i--) {
+				row[n_rows].worker = w;
+				row[n_rows++].seq = 1010 - i;
+			}
+		}
 		assert_int_equal(ledger_writer_close(out, &e), 0);
 	}
 }
@@ -157,6 +172,74 @@ static void both_ways_agree(void **state)
 		    verdicts[VERDICT_UNKNOWN] > 1);
 }
 
+/* Worker 1 is killed after its sequence 2, at 30 us; worker 2 lives on. flags: of worker 1's last
+ * record.after_point_us: when worker 2's transaction that is after the point was acknowledged. */
+static void killed(int flags, int64_t after_point_us, struct verify_result *r)
+{
+	struct prefix p = { .limit = 20 }, q = p;
+	struct verify_source src = { .presence = all_rows };
+	struct verify_result streamed;
+	struct err e = ERR_INIT;
+	struct ledger_writer *w;
+
+	strcpy(dir, "/tmp/drtest-stream-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	w = ledger_writer_open(dir, 1, &e);
+	ledger_writer_add(w, &(struct ledger_record){ 1, TXN_ACKED, 0, 0, 1, 1, 1, 10, 5 });
+	ledger_writer_add(w, &(struct ledger_record){ 1, TXN_ACKED, 0, 0, 2, 11, 11, 30, 6 });
+	ledger_writer_add(
+		w, &(struct ledger_record){ 1, TXN_UNKNOWN, (uint8_t)flags, 0, 3, 30, 30, 30, 0 });
+	assert_int_equal(ledger_writer_close(w, &e), 0);
+	w = ledger_writer_open(dir, 2, &e);
+	ledger_writer_add(
+		w, &(struct ledger_record){ 2, TXN_ACKED, 0, 0, 1, 1, 1, after_point_us, 21 });
+	assert_int_equal(ledger_writer_close(w, &e), 0);
+	/* sequence 4 never came to be; 5 and 7 did */
+	n_rows = at = 0;
+	for (uint64_t seq = 1; seq <= 7; seq++)
+		if (seq != 4 && seq != 6) {
+			row[n_rows].worker = 1;
+			row[n_rows++].seq = seq;
+		}
+	verify_result_start(r);
+	verify_result_start(&streamed);
+	assert_int_equal(verify_open(&p, dir, &src, &e), 0);
+	verify_judge_ledger(&p, r);
+	assert_int_equal(verify_stream_ledger(&q, dir, &(struct presence_cursor){ NULL, next_row },
+					      NULL, &streamed, &e),
+			 0);
+	assert_string_equal(r->evidence, streamed.evidence);
+	assert_int_equal(r->verdict, streamed.verdict);
+	assert_true(json_equal(r->findings, streamed.findings));
+	verify_result_release(&streamed);
+	verify_close(&p);
+	assert_int_equal(fs_remove_tree(dir, &e), 0);
+}
+
+static void what_a_killed_process_sent_last_is_unknown(void **state)
+{
+	struct verify_result r;
+
+	(void)state;
+	killed(TXN_OPEN_END, 100, &r);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	assert_int_equal(r.unknown, 3); /* 3, 5 and 7 */
+	assert_int_equal(r.lost_unknown, 0);
+	assert_int_equal(r.recovered, 5);
+	assert_int_equal(r.lost, 1);
+	verify_result_release(&r);
+	/* without that end they are rows that nobody sent */
+	killed(0, 100, &r);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_int_equal(json_array_size(r.findings), 2);
+	verify_result_release(&r);
+	/* all of them began after the acknowledgement of one that is after the point */
+	killed(TXN_OPEN_END, 20, &r);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_int_equal(r.early, 3);
+	verify_result_release(&r);
+}
+
 static void rows_out_of_order_are_refused(void **state)
 {
 	struct prefix p = { .limit = 10 };
@@ -186,6 +269,8 @@ static void rows_out_of_order_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(both_ways_agree),
+					    cmocka_unit_test(
+						    what_a_killed_process_sent_last_is_unknown),
 					    cmocka_unit_test(rows_out_of_order_are_refused) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
