@@ -206,9 +206,10 @@ static void record_txn(struct worker *w, enum txn_outcome outcome, bool retried)
 	if (outcome == TXN_ACKED) {
 		int64_t none = 0;
 
-		latency_add(&w->thread->latency, (uint64_t)((w->end_ns - w->due_ns) / 1000));
-		latency_add(&w->thread->queue, (uint64_t)((w->begin_ns - w->due_ns) / 1000));
-		latency_add(&w->thread->service, (uint64_t)((w->end_ns - w->begin_ns) / 1000));
+		/* of the ledger's own microseconds: histograms can be drawn again from ledgers */
+		latency_add(&w->thread->latency, (uint64_t)(r.end_us - r.due_us));
+		latency_add(&w->thread->queue, (uint64_t)(r.begin_us - r.due_us));
+		latency_add(&w->thread->service, (uint64_t)(r.end_us - r.begin_us));
 		atomic_compare_exchange_strong(&l->first_ack_us, &none, r.end_us);
 		for (int64_t last = atomic_load(&l->last_ack_us); last < r.end_us;)
 			if (atomic_compare_exchange_weak(&l->last_ack_us, &last, r.end_us))

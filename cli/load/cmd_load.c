@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/load/load_impl.h"
+#include "cli/load/load_shard.h"
 #include "harness/base/xalloc.h"
 
 #define PREPARE_MS (24 * 3600 * 1000ll)
@@ -68,6 +68,7 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	struct err first = ERR_INIT;
 	int rc = -1, interrupted;
 	bool all_lost, quiet = false;
+	struct load_words *words = NULL;
 	unsigned rounds = 0;
 
 	if (load_start(l, &r->ep, 0, e) < 0)
@@ -76,11 +77,14 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	warm_at = r->warmup_s > 0 ? start + (int64_t)(r->warmup_s * 1e9) : INT64_MAX;
 	end = r->time_s > 0 ? start + (int64_t)((r->time_s + r->warmup_s) * 1e9) : INT64_MAX;
 	next = step ? start + step : INT64_MAX;
+	if (r->shards)
+		words = load_words_start(r, l, start);
 	while (clock_mono_ns() < end && load_running(l) && !clock_cancelled()) {
 		int64_t at = clock_mono_ns();
 
 		if (at >= warm_at) {
 			take(warm, l, start);
+			load_words_warm(words, warm);
 			warm_at = INT64_MAX;
 		}
 		if (at >= next) {
@@ -120,8 +124,20 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 		load_print_final(r, now);
 	}
 	fflush(stdout);
-	if (r->shards && load_shard_leave(r, now, rc < 0 ? NULL : &first) < 0)
-		rc = -1;
+	if (r->shards) {
+		struct err why = ERR_INIT;
+		bool left = load_shard_leave(r, now,
+					     rc < 0                         ? first.text
+					     : interrupted && r->time_s > 0 ? "interrupted"
+									    : NULL,
+					     &why) == 0;
+
+		load_words_stop(words, left);
+		if (!left && rc == 0) {
+			first = why;
+			rc = -1;
+		}
+	}
 	if (rc < 0)
 		*e = first;
 	else if (interrupted && r->time_s > 0)

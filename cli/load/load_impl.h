@@ -46,10 +46,6 @@ json_t *load_total_json(const struct load_run *r, const struct load_total *t,
 			bool whole_histograms);
 int load_total_from_json(struct load_total *t, json_t *j, struct err *e);
 
-/* Shards: the meeting (it gives the seed and the instant of the start) and the results in the
- * store. */
-int load_shard_meet(struct load_run *r, struct err *e);
-int load_shard_leave(const struct load_run *r, const struct load_total *t, struct err *e);
 int cmd_load_report(int argc, char **argv);
 
 #endif

@@ -141,8 +141,44 @@ for part in 'latency', 'queued', 'served':
     assert four[part]['max_us'] == max(r[part]['max_us'] for r in results)
 END
 expect 'the place was used' 2 'has met there already' load ledger run "${guide[@]}" --shard=1/4 --rendezvous="file://$scratch/meet"
+find "$scratch/meet/piece" "$scratch/meet/word" -type f 2>/dev/null | grep . && bad "words of shards that ended are left" || ok
+# the histograms are those of the ledgers, bucket by bucket
+tests/kubernetes/histograms.py "$scratch/joined" "$scratch"/meet/result/*.json >"$scratch/out" && ok || bad "$(cat "$scratch/out")"
+# while they run they tell how far they are: one is killed, one is asked to end
+expect 'a load to cut' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=cut --ledger-rows --rand-seed=7
+for i in 1 2 3 4; do
+	load oltp_write_only run "${guide[@]}" --mysql-db=cut --threads=2 --rate=200 --time=9 --report-interval=0 --ledger-rows --ledger-dir="$scratch/c$i" \
+		--rand-seed=7 --shard=$i/4 --rendezvous="file://$scratch/cut" >"$scratch/shard$i" 2>&1 &
+	shards[i]=$!
+done
+heard() { grep -Eq '"acked": ?[1-9]' "$scratch/cut/word/0000$1.json"; }
+wait_for 60 heard 3 2>/dev/null || bad "shard 3 says nothing: $(cat "$scratch/shard3")"
+pkill -KILL -P "${shards[3]}" 2>/dev/null; kill -KILL "${shards[3]}"
+wait_for 60 heard 2 2>/dev/null || bad "shard 2 says nothing: $(cat "$scratch/shard2")"
+kill -TERM "${shards[2]}"
+wait "${shards[1]}" && wait "${shards[4]}" && ok || bad "shards 1 and 4: $(cat "$scratch/shard1" "$scratch/shard4")"
+wait "${shards[2]}" "${shards[3]}" 2>/dev/null
+given_up() { load report "file://$scratch/cut" >"$scratch/cut.out" 2>&1; [ $? != 3 ]; }
+wait_for 60 given_up || bad "$(cat "$scratch/cut.out")"
+expect 'a shard was killed' 4 '^Shard 3 \(workers 5 to 6\) was killed: it left no result. Until its last word' load report "file://$scratch/cut" --ledger-dir="$scratch/cutl"
+grep -q '^Shard 2 ended early, after .*: interrupted' "$scratch/out" && grep -q '^4 shards, 8 workers' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+grep -q '^Ledgers: 8 files' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+expect 'its ledger is judged' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutl" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
+	--tables 3 --table-size 500 --rand-seed 7
+grep -q '^PASS    model' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+expect 'killed, for machines' 4 '"workers_from": 5' load report "file://$scratch/cut" --json
+rm "$scratch/cut/word/00003.json" "$scratch"/cut/piece/00003/*
+expect 'it never said a word' 4 'Shard 3 .* never said a word: all its transactions are unknown: ' load report "file://$scratch/cut" --ledger-dir="$scratch/cutn"
+expect 'its rows are no strays' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutn" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
+	--tables 3 --table-size 500 --rand-seed 7
 rm "$scratch/meet/result/00003.json"
-expect 'a shard is missing' 3 '1 of 4 shards left no result: 3' load report "file://$scratch/meet"
+python3 - "$scratch/meet/start.json" <<'END'
+import json, sys, time
+start = json.load(open(sys.argv[1]))
+start['wall_us'] = int(time.time() * 1e6)
+json.dump(start, open(sys.argv[1], 'w'))
+END
+expect 'a shard still runs' 3 'shard 3 has left no result yet' load report "file://$scratch/meet"
 expect 'no meeting' 3 'no run has met there' load report "file://$scratch/nowhere"
 expect 'shard alone' 2 '--shard and --rendezvous go together' load ledger run --shard=1/2
 
