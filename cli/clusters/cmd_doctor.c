@@ -124,7 +124,7 @@ static int doctor_here(void)
 	if (!port_is_free(6060))
 		print_state(NULL, "note", "port 6060",
 			    "is taken: the store will listen on a free one");
-	n += preflight_store(RUN_STORE_S3, "runs", print_missing, NULL);
+	n += preflight_store(NULL, RUN_STORE_S3, "runs", print_missing, NULL);
 	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }

@@ -41,12 +41,13 @@ static int look_at_out_folder(const char *out, finding_fn *fn, void *arg)
 	return 0;
 }
 
-int preflight_store(enum run_store store, const char *out, finding_fn *fn, void *arg)
+int preflight_store(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
+		    void *arg)
 {
 	struct err e = ERR_INIT;
 	int n = 0;
 
-	if (store == RUN_STORE_S3) {
+	if (store == RUN_STORE_S3 && !(g && g->store)) {
 		char *minio = minio_find(&e);
 
 		if (!minio) {
@@ -62,7 +63,7 @@ int preflight_store(enum run_store store, const char *out, finding_fn *fn, void 
 int preflight(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
 	      void *arg)
 {
-	return g->preflight(fn, arg) + preflight_store(store, out, fn, arg);
+	return g->preflight(fn, arg) + preflight_store(g, store, out, fn, arg);
 }
 
 static int look_at_tool(const char *name, const char *option, const char *version, finding_fn *fn,

@@ -5,8 +5,10 @@
 #include "harness/cluster/ground.h"
 #include "harness/run/runtime.h"
 
-/* What every ground needs: the store, the folder that runs go to. */
-int preflight_store(enum run_store store, const char *out, finding_fn *fn, void *arg);
+/* What every ground needs: the store (unless it brings one; NULL: no ground in particular), the
+ * folder that runs go to. */
+int preflight_store(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
+		    void *arg);
 /* Calls fn for each finding; returns their number. out: the folder that runs go to. */
 int preflight(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
 	      void *arg);

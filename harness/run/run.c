@@ -210,7 +210,7 @@ static json_t *note_versions(const struct run_opts *o)
 					 sysconf(_SC_NPROCESSORS_ONLN),
 					 (double)sysconf(_SC_PHYS_PAGES) *
 						 (double)sysconf(_SC_PAGESIZE) / (1 << 30)));
-	minio = o->store == RUN_STORE_S3 ? minio_find(NULL) : NULL;
+	minio = o->store == RUN_STORE_S3 && !o->ground->store ? minio_find(NULL) : NULL;
 	if (minio) {
 		struct strbuf out = STRBUF_INIT;
 		char *argv[] = { minio, (char *)"--version", NULL };
