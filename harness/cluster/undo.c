@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,11 +64,36 @@ static struct undo *find_known(enum undo_kind kind, const char *cluster, const c
 	return u;
 }
 
+/* Its folder's real path and its own name, as it is called there: the file itself may be a link
+ * that leads somewhere else tomorrow (Kubernetes mounts a ConfigMap so). */
+static char *real_name(const char *clusters_file, struct err *e)
+{
+	char folder_path[PATH_MAX], *copy = xstrdup(clusters_file), *named = NULL;
+	const char *slash = strrchr(clusters_file, '/');
+	const char *base = slash ? slash + 1 : clusters_file;
+
+	if (!fs_exists(clusters_file) || !realpath(dirname(copy), folder_path))
+		err_sys(e, "%s", clusters_file);
+	else
+		named = xstrfmt("%s/%s", strcmp(folder_path, "/") ? folder_path : "", base);
+	free(copy);
+	return named;
+}
+
+/* Under the name it was noted with, or another one of it. */
+static bool is_same_file(const char *noted, const char *named)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+
+	return strcmp(noted, named) == 0 ||
+	       (realpath(noted, a) && realpath(named, b) && strcmp(a, b) == 0);
+}
+
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e)
 {
 	struct undo *u = find_known(kind, cluster, name);
-	char *dir, file[PATH_MAX], *text = NULL;
+	char *dir, *file = NULL, *text = NULL;
 	int rc = -1;
 
 	if (u)
@@ -80,10 +106,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 			"HOME is not set: nothing can be noted for the case that drtest is killed");
 		goto out;
 	}
-	if (!realpath(clusters_file, file)) {
-		err_sys(e, "%s", clusters_file);
+	file = real_name(clusters_file, e);
+	if (!file)
 		goto out;
-	}
 	if (fs_mkdir_p(dir, 0700, e) < 0)
 		goto out;
 	u->kind = kind;
@@ -106,6 +131,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	rc = 0;
 out:
 	free(text);
+	free(file);
 	free(dir);
 	if (rc == 0)
 		return u;
@@ -546,7 +572,7 @@ static int remove_left(void *arg, const char *name, struct err *unused)
 	struct note n;
 
 	(void)unused;
-	if (!note_read(&n, path) || !IS_LEFT(n.kind) || strcmp(n.line[1], r->file) != 0 ||
+	if (!note_read(&n, path) || !IS_LEFT(n.kind) || !is_same_file(n.line[1], r->file) ||
 	    (n.kind == UNDO_LEFT_STORE) != r->store)
 		goto out;
 	left_texts(&n, &what, &by_hand);
@@ -578,7 +604,7 @@ out:
 int undo_remove_left(const char *clusters_file, bool dry_run,
 		     void (*fn)(void *arg, const char *what), void *arg, int *failed)
 {
-	char *dir = undo_folder(), file[PATH_MAX];
+	char *dir = undo_folder(), *file = real_name(clusters_file, NULL);
 	struct removing r = { .f = attach_used(),
 			      .dir = dir,
 			      .file = file,
@@ -586,11 +612,12 @@ int undo_remove_left(const char *clusters_file, bool dry_run,
 			      .fn = fn,
 			      .arg = arg };
 
-	if (dir && fs_exists(dir) && r.f && realpath(clusters_file, file))
+	if (dir && fs_exists(dir) && r.f && file)
 		for (int pass = 0; pass < 2; pass++) {
 			r.store = pass;
 			fs_list(dir, remove_left, &r, NULL);
 		}
+	free(file);
 	free(dir);
 	*failed = r.failed;
 	return r.n;
