@@ -87,6 +87,12 @@ endif
 check-tidb: all
 	@tests/tidb/suite
 
+# The load of many pods, and the nightly rehearsal, on a real Kubernetes of this machine (its parts are built once, in the user's cache); skipped in
+# one line, by name, where a part is missing.
+.PHONY: check-kubernetes
+check-kubernetes: all
+	@tests/kubernetes/suite
+
 define LIB_RULE
 $(call lib_of,$(1)): $(call objs_of,$(1)) $(call lua_of,$(1)) $(call web_of,$(1))
 	@rm -f $$@
