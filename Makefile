@@ -82,6 +82,12 @@ else
 endif
 
 
+# What another user of the machine may do, which only root can try (docs/SECURITY.md); make check has the rest.
+.PHONY: check-root
+check-root: all
+	@[ "$$(id -u)" = 0 ] || { echo "make check-root: as root, since it plays other users"; exit 1; }
+	@bash tests/scenarios/attacks.sh && bash tests/scenarios/clean.sh && bash tests/scenarios/faults.sh
+
 # The shipped scenarios on real TiDB, where a real tiup is on PATH; else skipped in one line.
 .PHONY: check-tidb
 check-tidb: all

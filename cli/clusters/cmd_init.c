@@ -151,7 +151,7 @@ int cmd_init(int argc, char **argv)
 		if (!strcmp(d->c[i].role, "primary"))
 			snprintf(d->c[i].t.ticdc, sizeof(d->c[i].t.ticdc), "%s", o.ticdc);
 	if (rc == 0) {
-		clusters_draft_look(d, deadline_in_ms(LOOK_MS));
+		clusters_draft_look(d, LOOK_MS);
 		clusters_draft_text(d, o.out, &text);
 		if (!strcmp(o.out, "-"))
 			fputs(text.buf, stdout);

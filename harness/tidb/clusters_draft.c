@@ -84,7 +84,7 @@ static void look_for_changefeed(struct clusters_draft *d, const struct ticdc *ap
 	}
 }
 
-void clusters_draft_look(struct clusters_draft *d, struct deadline by)
+void clusters_draft_look(struct clusters_draft *d, int64_t ms_each)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct topology *t = &d->c[i].t;
@@ -92,10 +92,10 @@ void clusters_draft_look(struct clusters_draft *d, struct deadline by)
 		struct ticdc api = { .api = t->ticdc, .tls = tls };
 		struct pd_members m;
 
-		if (t->pd[0] && pd_members(t->pd, &tls, by, &m, NULL) == 0)
+		if (t->pd[0] && pd_members(t->pd, &tls, deadline_in_ms(ms_each), &m, NULL) == 0)
 			t->cluster_id = m.cluster_id;
 		if (t->ticdc[0] && !strcmp(d->c[i].role, "primary"))
-			look_for_changefeed(d, &api, by);
+			look_for_changefeed(d, &api, deadline_in_ms(ms_each));
 	}
 }
 

@@ -26,8 +26,8 @@ struct clusters_draft {
 int clusters_draft_add(struct clusters_draft *d, const char *role, const char *source,
 		       const struct topology *t, const struct sql_endpoint *ep, struct err *e);
 /* What PD and TiCDC tell beyond that, where they answer: cluster ids, and the changefeed of the
- * primary that has a redo log. Nothing is changed. */
-void clusters_draft_look(struct clusters_draft *d, struct deadline by);
+ * primary that has a redo log. ms_each: how long each is waited for. Nothing is changed. */
+void clusters_draft_look(struct clusters_draft *d, int64_t ms_each);
 void clusters_draft_text(const struct clusters_draft *d, const char *path, struct strbuf *out);
 
 #endif

@@ -1,0 +1,89 @@
+#!/bin/bash
+# Which files a rehearsal writes and which addresses it speaks to, by the kernel's own account (strace -f): docs/SECURITY.md, "What a rehearsal touches".
+# Not held: the local ground's server reads its own configuration and libraries, which is read alone.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+strace -f -o "$scratch/try" -e trace=openat true 2>/dev/null || { echo "skipped: strace is not installed, or may not trace here"; exit 77; }
+chmod 755 "$scratch"
+out=$scratch/runs
+minio=${DRTEST_MINIO:-${XDG_CACHE_HOME:-$HOME/.cache}/drtest/bin/minio}
+store=(--store file)
+[ ! -x "$minio" ] || { export DRTEST_MINIO=$minio; store=(); }
+export XDG_CACHE_HOME=$scratch/cache TMPDIR=$scratch/tmp
+mkdir "$XDG_CACHE_HOME" "$TMPDIR" && chmod 1777 "$TMPDIR"
+cat >"$scratch/rehearsal.lua" <<'L'
+-- What a rehearsal does: a backup, a changefeed with a redo log, the loss of the primary, the replay, the verdict.
+return require "drtest.scenario" { name = "rehearsal", run = function(t)
+  t:step("a pair", function()
+    local store = t:store { buckets = { "backup", "redo" } }
+    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+    primary:sql "CREATE DATABASE d"
+    primary:sql "CREATE TABLE d.t (id INT PRIMARY KEY, v TEXT)"
+    for i = 1, 20 do primary:sql("INSERT INTO d.t VALUES (" .. i .. ", 'before')") end
+    local backup = primary:backup(store:url "backup/full")
+    secondary:restore(backup)
+    local feed = primary:changefeed { id = "f", sink = secondary, start_ts = backup.ts, redo = store:url "redo/log" }
+    primary:sql "UPDATE d.t SET v = 'after'"
+    local at = primary:position()
+    t:eventually("it arrives", "60s", function() return feed:reached(at) end)
+    t:disaster { kill = primary }
+    secondary:apply_redo(store:url "redo/log")
+    t:check("all is there", secondary:query("SELECT COUNT(*) FROM d.t WHERE v = 'after'")[1][1] == "20")
+  end)
+end }
+L
+# The sandbox of the guardian and of the servers (other users) is traced too.
+LIMIT=300 expect "a rehearsal under strace" 0 'PASS' strace -f -qq -s 4096 -o "$scratch/trace" \
+	-e trace=open,openat,openat2,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,link,linkat,symlink,symlinkat,connect,bind,sendto,truncate,chmod,fchmodat,chown,fchownat,mknod,mknodat \
+	"$DRTEST" run "$scratch/rehearsal.lua" --on local --out "$out" "${store[@]}"
+python3 - "$scratch/trace" "$scratch" "$PWD" >"$scratch/touched" <<'P'
+import collections, os, re, sys
+trace, scratch, cwd = sys.argv[1:]
+MAY = [scratch + '/', '/var/tmp/drtest-', '/dev/null', '/dev/shm/', '/proc/self/', '/proc/thread-self/', '/dev/tty']
+written, peers = collections.Counter(), collections.Counter()
+where = collections.defaultdict(lambda: cwd)
+PATH = re.compile(r'^(\d+) +(\w+)\((.*)')
+seen = 0
+for line in open(trace, errors='replace'):
+    m = PATH.match(line)
+    if not m:
+        continue
+    pid, call, rest = m.groups()
+    seen += 1
+    if call in ('connect', 'bind', 'sendto'):
+        a = re.search(r'sa_family=AF_(\w+)(.*)', rest)
+        if not a:
+            continue
+        family, more = a.groups()
+        if family in ('INET', 'INET6'):
+            ip = re.search(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"', more)
+            ip = (ip.group(1) or ip.group(2)) if ip else '?'
+            port = re.search(r'htons\((\d+)\)', more)
+            if not (ip.startswith('127.') or ip in ('::1', '::ffff:127.0.0.1')):
+                peers['%s of %s:%s' % (call, ip, port.group(1) if port else '?')] += 1
+        elif family == 'UNIX':
+            p = re.search(r'sun_path=(@?)"([^"]*)"', more)
+            if p and not p.group(1) and not any(p.group(2).startswith(x) for x in MAY) and p.group(2).startswith('/') and 'nscd' not in p.group(2):
+                peers['%s of %s' % (call, p.group(2))] += 1
+        continue
+    if call in ('open', 'openat', 'openat2', 'creat') and not re.search(r'O_WRONLY|O_RDWR|O_CREAT|O_TRUNC', rest) and call != 'creat':
+        continue
+    if re.search(r'= -1 E', rest):
+        continue
+    for fd, path in re.findall(r'(?:(AT_FDCWD|\d+)(?:<[^>]*>)?, )?"((?:[^"\\]|\\.)*)"', rest)[:2]:
+        if not path.startswith('/'):
+            continue  # beside what was opened, which is told where it was opened; the working directory is held below
+        if not any(path.startswith(x) for x in MAY):
+            written['%s %s' % (call, path)] += 1
+print('%d calls' % seen)
+for k, n in (written + peers).most_common(30):
+    print('outside: %s (%d times)' % (k, n))
+P
+grep -q '^outside' "$scratch/touched" && bad "$(cat "$scratch/touched")" || ok
+[ "$(sed -n 's/ calls$//p' "$scratch/touched")" -gt 500 ] && ok || bad "the trace saw nothing: $(cat "$scratch/touched")"
+# it would have been seen
+strace -f -qq -s 4096 -o "$scratch/trace" -e trace=openat,connect bash -c ': >/tmp/drtest-outside; : </dev/tcp/192.0.2.1/9' 2>/dev/null &
+tracer=$!
+wait_for 20 grep -q '192\.0\.2\.1' "$scratch/trace" && grep -q drtest-outside "$scratch/trace" && ok || bad "strace does not see what is written and connected"
+kill "$tracer" 2>/dev/null; rm -f /tmp/drtest-outside
+git status --porcelain --ignored=no . 2>/dev/null | grep -q '?? ' && [ -n "$(find . -maxdepth 1 -newer "$scratch/rehearsal.lua" -type f)" ] && bad "something was left in the working directory" || ok
