@@ -117,7 +117,7 @@ $(BUILD)/%.o: %.cc
 	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # Where a switch stands for column types, a new type without a case in it does not compile.
-TYPE_SWITCHES = binlog/row_image binlog/table_map backup/format compare/compare_values replay/row_sample replay/sink_sql sql/checksum sql/literal
+TYPE_SWITCHES = binlog/row_image binlog/table_map backup/format compare/compare_values replay/row_sample replay/apply_sql sql/checksum sql/literal
 $(foreach f,$(TYPE_SWITCHES),$(BUILD)/harness/$(f).o $(BUILD)/fault/harness/$(f).o): CFLAGS += -Wswitch-enum
 
 # A Lua file becomes two symbols: lua_<name with _ for / and .>[] and _size, looked up through harness/base/embed.h

@@ -9,7 +9,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/replay/ddl_judge.h"
 #include "harness/replay/replay_read.h"
-#include "harness/replay/sink.h"
+#include "harness/replay/applier.h"
 #include "harness/replay/txn.h"
 #include "harness/sql/ddl_once.h"
 #include "harness/sql/fence.h"
@@ -32,10 +32,10 @@ struct replay {
 	struct replay_stats *st;
 	struct collected c;
 	struct ddl_ts floors;
-	struct sink_opts so;
+	struct applier_opts so;
 	struct sql *control;
 	int64_t told_ns;
-	struct sink *sink;
+	struct applier *sink;
 	uint64_t *count, count_before;
 	struct txn *txn;
 	char owner[200];          /* of the connections, for fencing */
@@ -81,7 +81,7 @@ static int control_again(struct replay *r, struct err *e)
 	uint64_t id = r->control ? sql_connection_id(r->control) : 0;
 
 	sql_close(r->control);
-	r->control = sink_session(&r->so, e);
+	r->control = applier_session(&r->so, e);
 	return r->control && (!id || fence_end(r->control, id, deadline_in_ms(FENCE_MS), e) == 0)
 		       ? 0
 		       : -1;
@@ -335,7 +335,7 @@ static int write_batch(void *arg, const struct merge_change *c, size_t n, struct
 	struct replay *r = arg;
 
 	r->count_before = *r->count;
-	if (sink_write(r->sink, c, n, note_written, r, e) < 0)
+	if (applier_write(r->sink, c, n, note_written, r, e) < 0)
 		return -1;
 	*r->count = r->count_before + n;
 	return 0;
@@ -354,7 +354,7 @@ static int write_epoch(struct replay *r, uint32_t epoch, struct err *e)
 
 static int write_merged(struct replay *r, struct err *e)
 {
-	r->sink = sink_open(&r->so, e);
+	r->sink = applier_open(&r->so, e);
 	if (!r->sink)
 		return -1;
 	for (size_t i = 0; i <= r->c.n_ddls; i++) {
@@ -459,7 +459,7 @@ static int load_ddl_ts(struct replay *r, struct store *log, struct err *e)
 	if (collect_log_id(log, id, e) < 0)
 		return -1;
 	snprintf(r->owner, sizeof(r->owner), FENCE_REPLAY "%s", id);
-	r->control = sink_session(&r->so, e);
+	r->control = applier_session(&r->so, e);
 	return !r->control || ddl_ts_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
 }
 
@@ -629,7 +629,7 @@ static int write_all(struct replay *r, struct err *e)
 	if (r->c.sample && ask_server(r, e) < 0)
 		return -1;
 	if (!r->control)
-		r->control = sink_session(&r->so, e);
+		r->control = applier_session(&r->so, e);
 	if (!r->control || may_write(r, e) < 0 || no_triggers(r, e) < 0 ||
 	    fence_kill_for_replay(r->control, r->owner, deadline_in_ms(FENCE_MS), &r->st->fenced,
 				  e) < 0 ||
@@ -672,10 +672,10 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	memset(st, 0, sizeof(*st));
 	o.tmp_dir = o.tmp_dir ? o.tmp_dir : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	o.memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT;
-	r.so = (struct sink_opts){ .to = o.sink,
-				   .workers = o.workers ? o.workers : WORKERS_DEFAULT,
-				   .time_zone = o.time_zone ? o.time_zone : "+00:00",
-				   .owner = r.owner };
+	r.so = (struct applier_opts){ .to = o.sink,
+				      .workers = o.workers ? o.workers : WORKERS_DEFAULT,
+				      .time_zone = o.time_zone ? o.time_zone : "+00:00",
+				      .owner = r.owner };
 	pthread_mutex_init(&r.computed.lock, NULL);
 	r.so.computed = o.allow_gap ? &r.computed : NULL;
 	if (r.so.workers > WORKERS_MAX)
@@ -711,7 +711,7 @@ out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
 	report_progress(&r, true);
 	txn_close(r.txn);
-	sink_close(r.sink);
+	applier_close(r.sink);
 	sql_close(r.control);
 	collected_release(&r.c);
 	ddl_ts_release(&r.floors);

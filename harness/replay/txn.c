@@ -22,7 +22,7 @@ struct seen { /* the last batch that touched a token */
 };
 
 struct txn {
-	struct sink_opts o;
+	struct applier_opts o;
 	struct commit_order *order;
 	const struct txn_done *done;
 	const char *log_id;
@@ -424,7 +424,7 @@ struct txn_counts txn_counts(const struct txn *t)
 	return c;
 }
 
-struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct commit_order *order,
+struct txn *txn_open(const struct applier_opts *o, const char *log_id, struct commit_order *order,
 		     const struct txn_done *done, struct err *e)
 {
 	struct txn *t = xcalloc(1, sizeof(*t));
@@ -444,7 +444,7 @@ struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct commi
 	t->workers = xcalloc(t->n_workers, sizeof(*t->workers));
 	for (unsigned i = 0; i < t->n_workers && ok; i++) {
 		t->workers[i].t = t;
-		t->workers[i].conn = sink_session(o, e);
+		t->workers[i].conn = applier_session(o, e);
 		ok = t->workers[i].conn != NULL;
 	}
 	sigfillset(&all);

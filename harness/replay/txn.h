@@ -6,7 +6,7 @@
 #define HARNESS_REPLAY_TXN_H
 
 #include "harness/replay/commit_order.h"
-#include "harness/replay/sink.h"
+#include "harness/replay/applier.h"
 #include "harness/replay/txn_progress.h"
 
 struct txn_counts {
@@ -17,7 +17,7 @@ struct txn_counts {
 };
 struct txn;
 /* order is sorted; all must outlive the replay. */
-struct txn *txn_open(const struct sink_opts *o, const char *log_id, struct commit_order *order,
+struct txn *txn_open(const struct applier_opts *o, const char *log_id, struct commit_order *order,
 		     const struct txn_done *done, struct err *e);
 /* Applies all transactions up to commitTs `upto` and returns when they are committed. discard:
  * leaves them out, an earlier replay applied them. tick is called now and then from this thread. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/replay/sink_sql.h"
+#include "harness/replay/apply_sql.h"
 
 #define BLOCK ((size_t)256 << 10)
 #define TRIES 50
@@ -145,14 +145,14 @@ void batch_settle(struct batch *b)
 	free(p);
 }
 
-int batch_begin(struct sql **conn, const struct sink_opts *o, struct err *e)
+int batch_begin(struct sql **conn, const struct applier_opts *o, struct err *e)
 {
 	if (!*conn)
-		*conn = sink_session(o, e);
+		*conn = applier_session(o, e);
 	return *conn && sql_exec(*conn, e, "START TRANSACTION") >= 0 ? 0 : -1;
 }
 
-int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, struct err *e)
+int batch_rows(struct batch *b, struct sql *conn, const struct applier_opts *o, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	size_t i = 0, took;
@@ -161,16 +161,16 @@ int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, str
 	while (i < b->n) {
 		took = 1;
 		if (b->c[i].shape->keyless)
-			sink_keyless_statement(&q, &b->c[i]);
+			apply_keyless_statement(&q, &b->c[i]);
 		else
-			took = sink_statement(&q, b->c + i, b->n - i);
+			took = apply_statement(&q, b->c + i, b->n - i);
 		assert(took && took <= b->n - i); /* each change is in one statement */
 		affected = sql_exec_text(conn, e, q.buf, q.len);
-		if (affected >= 0 && (sink_kept(conn, b->c + i, took, e) < 0 ||
-				      sink_verify(o, conn, b->c + i, took, e) < 0))
+		if (affected >= 0 && (applier_kept(conn, b->c + i, took, e) < 0 ||
+				      applier_verify(o, conn, b->c + i, took, e) < 0))
 			affected = -1;
-		else if (affected < 0 && !sink_may_retry(e))
-			sink_blame(conn, b->c + i, took, e);
+		else if (affected < 0 && !apply_may_retry(e))
+			apply_blame(conn, b->c + i, took, e);
 		if (affected == 0 && b->c[i].shape->keyless && !b->c[i].put)
 			affected = err_set(
 				e, ERR_BAD_DATA, 0,
@@ -200,8 +200,8 @@ int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct e
 	return rc;
 }
 
-int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id,
-		struct err *e)
+int batch_apply(struct batch *b, struct sql **conn, const struct applier_opts *o,
+		const char *log_id, struct err *e)
 {
 	bool maybe = false; /* the connection was lost while it was told to commit */
 
@@ -210,7 +210,7 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 
 		b->written = 0;
 		if (maybe && !*conn)
-			*conn = sink_session(o, e);
+			*conn = applier_session(o, e);
 		if (maybe && *conn &&
 		    txn_progress_recorded(*conn, log_id, b->span, &there, e) == 0 && there) {
 			b->written = b->n;
@@ -226,7 +226,7 @@ int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, c
 		} else {
 			again = *conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn);
 		}
-		if (i >= TRIES || (!sink_may_retry(e) && !again))
+		if (i >= TRIES || (!apply_may_retry(e) && !again))
 			return -1;
 		if (e->kind == ERR_GONE) {
 			sql_close(*conn);

@@ -4,7 +4,7 @@
 #define HARNESS_REPLAY_TXN_BATCH_H
 
 #include "harness/replay/commit_order.h"
-#include "harness/replay/sink.h"
+#include "harness/replay/applier.h"
 #include "harness/replay/txn_progress.h"
 
 #define BATCH_ROWS_MIN 250 /* where batches seldom conflict: more of them run at once */
@@ -35,11 +35,11 @@ void batch_settle(struct batch *b);
 void batch_empty(struct batch *b); /* its changes; what it stands for and has written stays */
 
 /* All of it: begin, rows, progress, commit; tried again after deadlocks and lost connections. */
-int batch_apply(struct batch *b, struct sql **conn, const struct sink_opts *o, const char *log_id,
-		struct err *e);
+int batch_apply(struct batch *b, struct sql **conn, const struct applier_opts *o,
+		const char *log_id, struct err *e);
 /* The same step by step, for a transaction in pieces. */
-int batch_begin(struct sql **conn, const struct sink_opts *o, struct err *e);
-int batch_rows(struct batch *b, struct sql *conn, const struct sink_opts *o, struct err *e);
+int batch_begin(struct sql **conn, const struct applier_opts *o, struct err *e);
+int batch_rows(struct batch *b, struct sql *conn, const struct applier_opts *o, struct err *e);
 int batch_commit(struct batch *b, struct sql *conn, const char *log_id, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-#include "harness/replay/sink_sql.h"
+#include "harness/replay/apply_sql.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static void delete_row(struct strbuf *q, const struct merge_change *c, bool firs
 }
 
 /* Takes changes of one shape from c[0..n); returns how many went into the statement. */
-size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n)
+size_t apply_statement(struct strbuf *q, const struct merge_change *c, size_t n)
 {
 	const struct row_layout *t = c->shape;
 	size_t k, max = c->put         ? SINK_STATEMENT_ROWS
@@ -229,8 +229,8 @@ static bool load_row(struct strbuf *out, const struct merge_change *c)
 	return true;
 }
 
-size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
-		 size_t n)
+size_t apply_load_data(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
+		       size_t n)
 {
 	const struct row_layout *t = c->shape;
 	size_t k;
@@ -260,7 +260,7 @@ size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct mer
 	return k;
 }
 
-void sink_keyless_statement(struct strbuf *q, const struct merge_change *c)
+void apply_keyless_statement(struct strbuf *q, const struct merge_change *c)
 {
 	const struct row_layout *t = c->shape;
 	const char *sep = " WHERE ";
@@ -382,7 +382,7 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 	return rc;
 }
 
-int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+int apply_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
 {
 	const struct row_layout *t = c->shape;
 	struct strbuf q = STRBUF_INIT;
@@ -414,7 +414,7 @@ int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n
 			rc = from == i ? say_unlike(conn, &c[i], e) : 0;
 		/* once more, row by row */
 		for (size_t k = from; !rc && unlike && k <= i && from < i; k++)
-			rc = sink_check_computed(conn, &c[k], 1, e);
+			rc = apply_check_computed(conn, &c[k], 1, e);
 	}
 	strbuf_release(&q);
 	return rc;
@@ -474,14 +474,14 @@ int sink_check_fractions(struct sql *conn, const struct merge_change *c, size_t 
 	return 0;
 }
 
-bool sink_may_retry(const struct err *e)
+bool apply_may_retry(const struct err *e)
 {
 	return e->kind == ERR_CONFLICT || e->kind == ERR_GONE ||
 	       e->code == 1020 /* record has changed */ || e->code == 9007 || e->code == 8002 ||
 	       e->code == 8022 || e->code == 8028;
 }
 
-int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+int apply_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT, key = STRBUF_INIT;
 	struct err one = ERR_INIT;
@@ -490,7 +490,7 @@ int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct 
 	if (e->kind == ERR_SQL && !c->shape->keyless &&
 	    sql_exec(conn, NULL, "START TRANSACTION") >= 0) {
 		for (size_t i = 0; i < n && one.kind == ERR_NONE; i++) {
-			sink_statement(&q, &c[i], 1);
+			apply_statement(&q, &c[i], 1);
 			if (sql_exec_text(conn, &one, q.buf, q.len) < 0 && one.kind == ERR_SQL) {
 				row_layout_key_text(c[i].shape, c[i].image, !c[i].put, &key);
 				*e = one;

@@ -1,6 +1,6 @@
 /* Merged changes as SQL: wide DELETE … IN and REPLACE, in the order given. */
-#ifndef HARNESS_REPLAY_SINK_SQL_H
-#define HARNESS_REPLAY_SINK_SQL_H
+#ifndef HARNESS_REPLAY_APPLY_SQL_H
+#define HARNESS_REPLAY_APPLY_SQL_H
 
 #include "harness/replay/merge.h"
 #include "harness/sql/sql.h"
@@ -10,25 +10,25 @@
 
 /* Takes changes of one shape and kind from c[0..n); returns how many went into the statement (at
  * least 1). */
-size_t sink_statement(struct strbuf *q, const struct merge_change *c, size_t n);
+size_t apply_statement(struct strbuf *q, const struct merge_change *c, size_t n);
 /* The same for puts as LOAD DATA LOCAL … REPLACE, which a server takes with a third less work: a
  * statement, and its file. Returns how many changes went into it; 0: too few of them have only
  * numbers, texts and dates, whose text means to a file what a literal means to a statement. */
-size_t sink_load(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
-		 size_t n);
+size_t apply_load_data(struct strbuf *statement, struct strbuf *file, const struct merge_change *c,
+		       size_t n);
 /* A row of a table without a key: INSERT, or DELETE of one row that has all these values. Its
  * images are whole ones. */
-void sink_keyless_statement(struct strbuf *q, const struct merge_change *c);
+void apply_keyless_statement(struct strbuf *q, const struct merge_change *c);
 /* After a statement of puts: are the stored generated columns what the log has? No: ERR_BAD_DATA
  * names key and values. */
 /* After changes of one shape were written: does the secondary keep the digits behind the point? The
  * first value of so many digits in a column is read back. */
 int sink_check_fractions(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
-int sink_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+int apply_check_computed(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 /* Deadlocks, lock waits, lost connections and what TiDB calls so: the same again may succeed. */
-bool sink_may_retry(const struct err *e);
+bool apply_may_retry(const struct err *e);
 /* After a statement of these changes failed for good: names the table, and the key when one row
  * alone fails. Ends conn's transaction. */
-int sink_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+int apply_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-#include "harness/replay/sink.h"
+#include "harness/replay/applier.h"
 
 #include <errmsg.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/replay/replay.h"
-#include "harness/replay/sink_sql.h"
+#include "harness/replay/apply_sql.h"
 #include "harness/sql/schema.h"
 #include "harness/sql/literal.h"
 #include "harness/sql/fence.h"
@@ -21,8 +21,8 @@
 #define SESSION_TRIES 6
 #define TICK_NS 100000000
 
-struct sink {
-	struct sink_opts o;
+struct applier {
+	struct applier_opts o;
 	struct sql **conn;
 	/* the job at hand */
 	pthread_mutex_t lock;
@@ -35,7 +35,7 @@ struct sink {
 	atomic_bool by_file; /* LOAD DATA LOCAL is taken, as far as is known */
 };
 
-static struct sql *session_once(const struct sink_opts *o, struct err *e)
+static struct sql *session_once(const struct applier_opts *o, struct err *e)
 {
 	struct sql *s = sql_open(&o->to, deadline_in_ms(CONNECT_MS), e);
 	struct strbuf q = STRBUF_INIT;
@@ -73,20 +73,20 @@ static bool is_refusal(const struct err *e)
 }
 
 /* One that was refused stays refused; one that was cut while it was set up is opened again. */
-struct sql *sink_session(const struct sink_opts *o, struct err *e)
+struct sql *applier_session(const struct applier_opts *o, struct err *e)
 {
 	for (int i = 1;; i++) {
 		struct sql *s = session_once(o, e);
 
-		if (s || i == SESSION_TRIES || !sink_may_retry(e) || is_refusal(e) ||
+		if (s || i == SESSION_TRIES || !apply_may_retry(e) || is_refusal(e) ||
 		    pause_ms(10 * i, deadline_in_ms(CONNECT_MS)) < 0)
 			return s;
 	}
 }
 
-struct sink *sink_open(const struct sink_opts *o, struct err *e)
+struct applier *applier_open(const struct applier_opts *o, struct err *e)
 {
-	struct sink *s = xcalloc(1, sizeof(*s));
+	struct applier *s = xcalloc(1, sizeof(*s));
 
 	s->o = *o;
 	s->by_file = true;
@@ -94,14 +94,14 @@ struct sink *sink_open(const struct sink_opts *o, struct err *e)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
 	/* the others are opened by their workers, when there is work for them */
-	s->conn[0] = sink_session(o, e);
+	s->conn[0] = applier_session(o, e);
 	if (s->conn[0])
 		return s;
-	sink_close(s);
+	applier_close(s);
 	return NULL;
 }
 
-void sink_close(struct sink *s)
+void applier_close(struct applier *s)
 {
 	if (!s)
 		return;
@@ -113,12 +113,12 @@ void sink_close(struct sink *s)
 	free(s);
 }
 
-int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n,
-		struct err *e)
+int applier_verify(const struct applier_opts *o, struct sql *conn, const struct merge_change *c,
+		   size_t n, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	if (!c->shape->n_computed || sink_check_computed(conn, c, n, &why) == 0)
+	if (!c->shape->n_computed || apply_check_computed(conn, c, n, &why) == 0)
 		return 0;
 	if (why.kind != ERR_BAD_DATA || !o->computed) {
 		*e = why;
@@ -145,7 +145,7 @@ static bool has_enum_zero(const struct merge_change *c)
 	return false;
 }
 
-int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
+int applier_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
 {
 	bool zero = false;
 
@@ -175,50 +175,50 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 	if (!b->file.len)
 		return sql_exec_text(conn, e, b->statement.buf, b->statement.len) < 0
 			       ? -1
-			       : sink_kept(conn, b->c, b->n, e);
+			       : applier_kept(conn, b->c, b->n, e);
 	took = sql_load(conn, e, b->statement.buf, b->file.buf, b->file.len);
 	if (took >= 0 && (size_t)took != b->n)
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "table %s.%s: %zu rows were sent, and the server read %" PRId64,
 			       b->c->shape->db, b->c->shape->table, b->n, took);
-	return took < 0 ? -1 : sink_kept(conn, b->c, b->n, e);
+	return took < 0 ? -1 : applier_kept(conn, b->c, b->n, e);
 }
 
-static int run(struct sink *s, struct sql **conn, const struct batch *b, struct err *e)
+static int run(struct applier *s, struct sql **conn, const struct batch *b, struct err *e)
 {
 	for (int i = 1;; i++) {
 		if (*conn && send_once(*conn, b, e) == 0 &&
-		    sink_verify(&s->o, *conn, b->c, b->n, e) == 0)
+		    applier_verify(&s->o, *conn, b->c, b->n, e) == 0)
 			return 0;
 		if (e->kind == ERR_BAD_DATA)
 			return -1;
 		if (*conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn))
 			continue;
-		if (i >= TRIES || !sink_may_retry(e)) {
+		if (i >= TRIES || !apply_may_retry(e)) {
 			if (!*conn)
 				return err_wrap(e, "table %s.%s", b->c->shape->db,
 						b->c->shape->table);
-			return b->file.len ? -1 : sink_blame(*conn, b->c, b->n, e);
+			return b->file.len ? -1 : apply_blame(*conn, b->c, b->n, e);
 		}
 		if (pause_ms(i < 10 ? 5 * i : 500, deadline_in_ms(60000)) < 0)
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
 		if (e->kind == ERR_GONE || !*conn) {
 			sql_close(*conn);
-			*conn = sink_session(&s->o, e);
+			*conn = applier_session(&s->o, e);
 		}
 	}
 }
 
 /* The first of c[0..n), as many as go into one batch; returns how many are written. A file that the
  * server refuses goes as statements. */
-static size_t write_some(struct sink *s, struct sql **conn, struct batch *b,
+static size_t write_some(struct applier *s, struct sql **conn, struct batch *b,
 			 const struct merge_change *c, size_t n, struct err *e)
 {
 	size_t loaded = 0, done = 0;
 
 	b->c = c;
 	b->n = loaded = s->by_file && *conn && sql_flavor(*conn) == SQL_MARIADB
-				? sink_load(&b->statement, &b->file, c, n)
+				? apply_load_data(&b->statement, &b->file, c, n)
 				: 0;
 	if (loaded && run(s, conn, b, e) == 0)
 		return loaded;
@@ -233,7 +233,7 @@ static size_t write_some(struct sink *s, struct sql **conn, struct batch *b,
 	do {
 		*e = (struct err)ERR_INIT;
 		b->c = c + done;
-		b->n = sink_statement(&b->statement, b->c, n - done);
+		b->n = apply_statement(&b->statement, b->c, n - done);
 		if (run(s, conn, b, e) < 0)
 			return 0;
 		done += b->n;
@@ -242,7 +242,7 @@ static size_t write_some(struct sink *s, struct sql **conn, struct batch *b,
 }
 
 struct worker {
-	struct sink *s;
+	struct applier *s;
 	struct sql **conn;
 	pthread_t thread;
 };
@@ -253,7 +253,7 @@ static bool join(struct worker *w)
 	struct err e = ERR_INIT;
 
 	if (!*w->conn)
-		*w->conn = sink_session(&w->s->o, &e);
+		*w->conn = applier_session(&w->s->o, &e);
 	if (*w->conn || w->conn != w->s->conn)
 		return *w->conn;
 	pthread_mutex_lock(&w->s->lock);
@@ -266,7 +266,7 @@ static bool join(struct worker *w)
 static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
-	struct sink *s = w->s;
+	struct applier *s = w->s;
 	struct batch b = { .statement = STRBUF_INIT, .file = STRBUF_INIT };
 
 	if (!join(w))
@@ -323,7 +323,7 @@ out:
 }
 
 /* Until all workers have left, with a tick now and then. */
-static void watch(struct sink *s, void (*tick)(void *arg, size_t done), void *arg)
+static void watch(struct applier *s, void (*tick)(void *arg, size_t done), void *arg)
 {
 	pthread_mutex_lock(&s->lock);
 	while (s->active) {
@@ -345,8 +345,8 @@ static void watch(struct sink *s, void (*tick)(void *arg, size_t done), void *ar
 	pthread_mutex_unlock(&s->lock);
 }
 
-int sink_write(struct sink *s, const struct merge_change *c, size_t n,
-	       void (*tick)(void *arg, size_t done), void *arg, struct err *e)
+int applier_write(struct applier *s, const struct merge_change *c, size_t n,
+		  void (*tick)(void *arg, size_t done), void *arg, struct err *e)
 {
 	struct worker *w = xcalloc(s->o.workers, sizeof(*w));
 	sigset_t all, before;

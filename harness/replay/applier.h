@@ -1,8 +1,8 @@
 /* Writes merged changes to the secondary over several connections: wide DELETE and REPLACE
  * statements, in key order, each its own transaction, tried again after deadlocks, lock waits and
- * lost connections. Use a sink from one thread. */
-#ifndef HARNESS_REPLAY_SINK_H
-#define HARNESS_REPLAY_SINK_H
+ * lost connections. Use one from one thread. */
+#ifndef HARNESS_REPLAY_APPLIER_H
+#define HARNESS_REPLAY_APPLIER_H
 
 #include <pthread.h>
 
@@ -14,7 +14,7 @@ struct computed { /* rows whose generated columns are not what the log has */
 	uint64_t n;
 	struct err first;
 };
-struct sink_opts {
+struct applier_opts {
 	struct sql_endpoint to;
 	unsigned workers;
 	const char *time_zone; /* of TIMESTAMP text */
@@ -24,18 +24,18 @@ struct sink_opts {
 	struct computed *computed;
 };
 /* Says what it found to o->computed, or ends with it. -1: another error, or that one. */
-int sink_verify(const struct sink_opts *o, struct sql *conn, const struct merge_change *c, size_t n,
-		struct err *e);
+int applier_verify(const struct applier_opts *o, struct sql *conn, const struct merge_change *c,
+		   size_t n, struct err *e);
 /* Behind a statement that put these: -1 where the server did not keep their values. */
-int sink_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
-struct sink;
-struct sink *sink_open(const struct sink_opts *o, struct err *e);
-void sink_close(struct sink *s); /* NULL is fine */
+int applier_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+struct applier;
+struct applier *applier_open(const struct applier_opts *o, struct err *e);
+void applier_close(struct applier *s); /* NULL is fine */
 /* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called
  * every 100 ms with how many are. */
-int sink_write(struct sink *s, const struct merge_change *c, size_t n,
-	       void (*tick)(void *arg, size_t done), void *arg, struct err *e);
+int applier_write(struct applier *s, const struct merge_change *c, size_t n,
+		  void (*tick)(void *arg, size_t done), void *arg, struct err *e);
 /* A session set up as the workers' are: for DDLs. */
-struct sql *sink_session(const struct sink_opts *o, struct err *e);
+struct sql *applier_session(const struct applier_opts *o, struct err *e);
 
 #endif
