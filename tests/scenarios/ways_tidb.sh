@@ -116,6 +116,8 @@ nothing_left "both sides written"
 # ---- several secondaries
 expect "two secondaries of one TiDB cluster" 0 '^PASS' "${run[@]}" scenarios/secondaries.lua --seed 1 --set table_size=100 --set workers=4 --set rate=40 --set soak=1s
 [ -z "${SHOW:-}" ] || cat "$scratch/out"
+STANDIN_FAULTS=older=secondary-2 expect "secondaries of different versions" 2 \
+	'secondary-2 runs 8.0.11-TiDB-v7.5.0-standin, the primary .*: secondaries of different versions can.t take each other' "${run[@]}" scenarios/secondaries.lua
 nothing_left "several secondaries"
 # ---- pairs of TSOs
 expect "both clusters compared while they serve" 0 '^PASS' "${run[@]}" scenarios/syncpoint.lua --seed 1 --set table_size=100 --set workers=4 --set rate=40
