@@ -17,6 +17,7 @@ return {
     { "human_error" },
     { "ways_back" },
     { "secondaries" },
+    { "bdr" },
     { "throughput" },
   },
   gate = {
