@@ -165,6 +165,7 @@ static void create_asks_for_a_redo_log(void **unused)
 	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
 	assert_non_null(strstr(s.buf, "meta-flush-interval = 50\n"));
 	assert_null(strstr(body, "sync_point"));
+	assert_null(strstr(body, "bdr"));
 	json_decref(j);
 	free(body);
 	/* as the recordings of both architectures have it: in nanoseconds */
@@ -177,6 +178,13 @@ static void create_asks_for_a_redo_log(void **unused)
 	strbuf_reset(&s);
 	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
 	assert_memory_equal(s.buf, "enable-sync-point = true\nsync-point-interval = \"30s\"\n", 52);
+	o.bdr = true;
+	body = ticdc_create_body(&o);
+	assert_non_null(strstr(body, "\"bdr_mode\":true"));
+	free(body);
+	strbuf_reset(&s);
+	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
+	assert_non_null(strstr(s.buf, "bdr-mode = true\n[consistent]\n")); /* above the section */
 	strbuf_release(&s);
 }
 
