@@ -24,7 +24,8 @@
 /* playground waits 10 s for each component, and they end one after another */
 #define STOP_MS 90000
 #define SQL_MS 10000
-#define STATEMENT_MS 300000 /* a DDL of TiDB takes seconds, and more where others want its processors */
+#define STATEMENT_MS \
+	300000 /* a DDL of TiDB takes seconds, and more where others want its processors */
 #define ROWS_MAX 10000
 
 static void cluster_close(void *object, bool keep)
