@@ -145,10 +145,10 @@ find "$scratch/meet/piece" "$scratch/meet/word" -type f 2>/dev/null | grep . && 
 # the histograms are those of the ledgers, bucket by bucket
 tests/kubernetes/histograms.py "$scratch/joined" "$scratch"/meet/result/*.json >"$scratch/out" && ok || bad "$(cat "$scratch/out")"
 # while they run they tell how far they are: one is killed, one is asked to end
-expect 'a load to cut' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=cut --ledger-rows --rand-seed=7
+expect 'a load to cut' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=cut --ledger-rows --rand-seed=7 --rand-type=uniform
 for i in 1 2 3 4; do
 	load oltp_write_only run "${guide[@]}" --mysql-db=cut --threads=2 --rate=200 --time=9 --report-interval=0 --ledger-rows --ledger-dir="$scratch/c$i" \
-		--rand-seed=7 --shard=$i/4 --rendezvous="file://$scratch/cut" >"$scratch/shard$i" 2>&1 &
+		--rand-seed=7 --rand-type=uniform --shard=$i/4 --rendezvous="file://$scratch/cut" >"$scratch/shard$i" 2>&1 &
 	shards[i]=$!
 done
 heard() { grep -Eq '"acked": ?[1-9]' "$scratch/cut/word/0000$1.json"; }
@@ -164,13 +164,13 @@ expect 'a shard was killed' 4 '^Shard 3 \(workers 5 to 6\) was killed: it left n
 grep -q '^Shard 2 ended early, after .*: interrupted' "$scratch/out" && grep -q '^4 shards, 8 workers' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 grep -q '^Ledgers: 8 files' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'its ledger is judged' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutl" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
-	--tables 3 --table-size 500 --rand-seed 7
+	--tables 3 --table-size 500 --rand-type uniform --rand-seed 7
 grep -q '^PASS    model' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'killed, for machines' 4 '"workers_from": 5' load report "file://$scratch/cut" --json
 rm "$scratch/cut/word/00003.json" "$scratch"/cut/piece/00003/*
 expect 'it never said a word' 4 'Shard 3 .* never said a word: all its transactions are unknown: ' load report "file://$scratch/cut" --ledger-dir="$scratch/cutn"
 expect 'its rows are no strays' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutn" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
-	--tables 3 --table-size 500 --rand-seed 7
+	--tables 3 --table-size 500 --rand-type uniform --rand-seed 7
 rm "$scratch/meet/result/00003.json"
 python3 - "$scratch/meet/start.json" <<'END'
 import json, sys, time
