@@ -143,12 +143,19 @@ return scenario {
       west:sql "UPDATE `both`.t SET v = 777 WHERE id = 2"
       drain "the same value on both sides"
       t:check("the same value written on both sides is no conflict", t.verify.same(east, west))
-      local planted = {}
-      for i = 1, opt.conflicts do
+      local planted, n, tries = {}, 0, 0
+      while n < opt.conflicts and tries < 10 * opt.conflicts do
+        tries = tries + 1
         local id = 2 * (1 + t:random(opt.keys))
-        planted[id] = true
-        east:sql(("UPDATE `both`.t SET v = %d WHERE id = %d"):format(1000 + i, id))
-        west:sql(("UPDATE `both`.t SET v = %d WHERE id = %d"):format(2000 + i, id))
+        if not planted[id] then
+          east:sql(("UPDATE `both`.t SET v = %d WHERE id = %d"):format(1000 + tries, id))
+          -- where the first one has arrived already the second one would be no conflict
+          local hit = west:sql(("UPDATE `both`.t SET v = %d WHERE id = %d AND v <> %d"):format(2000 + tries, id, 1000 + tries))
+          if t:planning() or hit == 1 then
+            planted[id] = true
+            n = n + 1
+          end
+        end
       end
       drain "conflicts"
       if t:planning() then return end
