@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "harness/binlog/binlog_impl.h"
+#include "harness/sql/rename.h"
 
 #define BY_PLACE \
 	"an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
@@ -53,6 +54,23 @@ static bool rows_in_order(struct binlog *b)
 	return s && s->handle >= 0 && !schema_lasting(s);
 }
 
+/* A table that comes out of a system database or goes into one: the secondary's own are not the
+ * primary's. */
+static bool crosses_system(const struct binlog *b)
+{
+	const struct binlog_query *q = &b->query;
+	struct rename r = { 0 };
+	size_t system = 0;
+	bool crosses;
+
+	rename_parse(&r, q->text.buf, q->text.len, q->db.buf);
+	for (size_t i = 0; i < r.n; i++)
+		system += schema_is_system(r.pair[i].from.db) + schema_is_system(r.pair[i].to.db);
+	crosses = system && system < 2 * r.n;
+	rename_release(&r);
+	return crosses;
+}
+
 /* What the secondary would do otherwise than the primary did. */
 static int refuse_ddl(struct binlog *b, struct err *e)
 {
@@ -64,6 +82,12 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
 			" changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
 			w->first, w->db, w->table);
+	if (crosses_system(b))
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"\"%.200s\" can't be carried: it moves a table out of a system database or into one, and the secondary's own are not the"
+			" primary's. Way out: a new backup; next time copy the table",
+			b->query.text.buf);
 	if (w->tablespace)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
