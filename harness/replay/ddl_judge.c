@@ -34,6 +34,23 @@ bool ddl_makes_tables(const struct redo_ddl *d)
 	return is_one(d->type, list, sizeof(list) / sizeof(list[0]));
 }
 
+enum ddl_keys ddl_changes_keys(const struct redo_ddl *d)
+{
+	static const unsigned none[] = { DDL_KIND_CREATE_SCHEMA, DDL_KIND_DROP_SCHEMA,
+					 DDL_KIND_DROP_TABLE,    DDL_KIND_TRUNCATE_TABLE,
+					 DDL_KIND_CREATE_VIEW,   DDL_KIND_DROP_VIEW };
+	static const unsigned own[] = { DDL_KIND_CREATE_TABLE,    DDL_KIND_ADD_COLUMN,
+					DDL_KIND_DROP_COLUMN,     DDL_KIND_ADD_INDEX,
+					DDL_KIND_DROP_INDEX,      DDL_KIND_MODIFY_COLUMN,
+					DDL_KIND_ADD_PRIMARY_KEY, DDL_KIND_DROP_PRIMARY_KEY };
+
+	if (is_one(d->type, none, sizeof(none) / sizeof(none[0])))
+		return DDL_KEYS_SAME;
+	return d->table.table.n && is_one(d->type, own, sizeof(own) / sizeof(own[0]))
+		       ? DDL_KEYS_OF_TABLE
+		       : DDL_KEYS_OF_ANY;
+}
+
 /* No character is cut in two. */
 static int shown(const struct redo_ddl *d)
 {

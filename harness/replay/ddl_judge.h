@@ -12,12 +12,21 @@ enum {
 	DDL_KIND_CREATE_SCHEMA = 1,
 	DDL_KIND_DROP_SCHEMA = 2,
 	DDL_KIND_CREATE_TABLE = 3,
+	DDL_KIND_DROP_TABLE = 4,
+	DDL_KIND_ADD_COLUMN = 5,
+	DDL_KIND_DROP_COLUMN = 6,
 	DDL_KIND_ADD_INDEX = 7,
+	DDL_KIND_DROP_INDEX = 8,
 	DDL_KIND_ADD_FOREIGN_KEY = 9,
 	DDL_KIND_TRUNCATE_TABLE = 11,
+	DDL_KIND_MODIFY_COLUMN = 12,
 	DDL_KIND_ADD_PARTITION = 19,
+	DDL_KIND_CREATE_VIEW = 21,
 	DDL_KIND_TRUNCATE_PARTITION = 23,
+	DDL_KIND_DROP_VIEW = 24,
 	DDL_KIND_RECOVER_TABLE = 25,
+	DDL_KIND_ADD_PRIMARY_KEY = 32,
+	DDL_KIND_DROP_PRIMARY_KEY = 33,
 	DDL_KIND_EXCHANGE_PARTITION = 42,
 	DDL_KIND_ADD_CHECK = 43,
 	DDL_KIND_RENAME_TABLES = 47,
@@ -35,6 +44,9 @@ bool ddl_differs_twice(const struct redo_ddl *d);
  * captures those only once the secondary has executed the DDL, and its resolvedTs can run past
  * their rows meanwhile: they are in no file. */
 bool ddl_makes_tables(const struct redo_ddl *d);
+/* Whose unique keys may be others after it? */
+enum ddl_keys { DDL_KEYS_SAME, DDL_KEYS_OF_TABLE, DDL_KEYS_OF_ANY };
+enum ddl_keys ddl_changes_keys(const struct redo_ddl *d);
 /* One line that says so, of a DDL that stands before the log's resolvedTs. */
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out);
 /* "DDL at commitTs 5 WHAT: ALTER TABLE ..." for people, cut. */

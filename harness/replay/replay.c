@@ -386,12 +386,25 @@ static void tick(void *arg)
 	report_progress(r, true);
 }
 
-static int read_log(struct replay *r, struct err *e)
+/* d: the DDL that has run; NULL: none yet. */
+static int look_at_keys(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	for (int i = 1; txn_look(r->txn, r->control, e) < 0; i++)
+	enum ddl_keys changed = d ? ddl_changes_keys(d) : DDL_KEYS_OF_ANY;
+	char *db = NULL, *table = NULL;
+	int rc = 0;
+
+	if (changed == DDL_KEYS_SAME)
+		return 0;
+	if (changed == DDL_KEYS_OF_TABLE) {
+		db = xstrndup(d->table.db.p, d->table.db.n);
+		table = xstrndup(d->table.table.p, d->table.table.n);
+	}
+	for (int i = 1; (rc = txn_look(r->txn, r->control, db, table, e)) < 0; i++)
 		if (!may_try_again(r, i, e))
-			return -1;
-	return 0;
+			break;
+	free(db);
+	free(table);
+	return rc;
 }
 
 static int load_done(struct replay *r, struct txn_done *done, struct err *e)
@@ -417,14 +430,14 @@ static int write_txns(struct replay *r, struct err *e)
 	if (commit_order_sort(r->c.order, e) < 0)
 		goto out;
 	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
-	if (!r->txn || read_log(r, e) < 0)
+	if (!r->txn || look_at_keys(r, NULL, e) < 0)
 		goto out;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct owned_ddl *d = &r->c.ddls[i];
 
 		if (txn_apply(r->txn, d->d.commit_ts, d->skip, tick, r, e) < 0)
 			goto out;
-		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || read_log(r, e) < 0))
+		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || look_at_keys(r, &d->d, e) < 0))
 			goto out;
 	}
 	if (txn_apply(r->txn, r->st->point, false, tick, r, e) < 0)

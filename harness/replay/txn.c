@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
@@ -270,24 +271,59 @@ static void opaque_free(struct txn *t)
 	t->n_opaque = 0;
 }
 
-int txn_look(struct txn *t, struct sql *control, struct err *e)
+static void opaque_drop(struct txn *t, const char *db, const char *table)
+{
+	char *name = xstrfmt("%s.%s", db, table);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n_opaque; i++)
+		if (strcasecmp(t->opaque[i], name))
+			t->opaque[kept++] = t->opaque[i];
+		else
+			free(t->opaque[i]);
+	t->n_opaque = kept;
+	free(name);
+}
+
+/* " AND s.TABLE_SCHEMA = 'd' ..": the server opens that one table alone. */
+static void add_table(struct strbuf *q, const char *alias, const char *db, const char *table)
+{
+	if (!db)
+		return;
+	strbuf_addf(q, " AND %s.TABLE_SCHEMA = ", alias);
+	sql_add_text(q, db, strlen(db));
+	strbuf_addf(q, " AND %s.TABLE_NAME = ", alias);
+	sql_add_text(q, table, strlen(table));
+}
+
+int txn_look(struct txn *t, struct sql *control, const char *db, const char *table, struct err *e)
 {
 	struct sql_rows r = { 0 };
+	struct strbuf q = STRBUF_INIT;
 	int got = -1;
 
-	opaque_free(t);
-	if (sql_query(
-		    control, &r, e,
-		    "SELECT DISTINCT CONCAT(s.TABLE_SCHEMA, '.', s.TABLE_NAME) FROM information_schema.STATISTICS s"
-		    " LEFT JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME"
-		    " AND c.COLUMN_NAME = s.COLUMN_NAME WHERE s.NON_UNIQUE = 0 AND LOWER(s.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
-		    " AND (s.SUB_PART IS NOT NULL OR s.COLUMN_NAME IS NULL OR c.EXTRA LIKE '%%GENERATED%%')") ==
-	    0)
+	if (db)
+		opaque_drop(t, db, table);
+	else
+		opaque_free(t);
+	strbuf_addstr(
+		&q,
+		"SELECT DISTINCT CONCAT(s.TABLE_SCHEMA, '.', s.TABLE_NAME) FROM information_schema.STATISTICS s"
+		" LEFT JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME"
+		" AND c.COLUMN_NAME = s.COLUMN_NAME");
+	add_table(&q, "c", db, table);
+	strbuf_addstr(
+		&q,
+		" WHERE s.NON_UNIQUE = 0 AND LOWER(s.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		" AND (s.SUB_PART IS NOT NULL OR s.COLUMN_NAME IS NULL OR c.EXTRA LIKE '%GENERATED%')");
+	add_table(&q, "s", db, table);
+	if (sql_query(control, &r, e, "%s", q.buf) == 0)
 		while ((got = sql_rows_next(&r, e)) == 1) {
 			t->opaque = xreallocarray(t->opaque, t->n_opaque + 1, sizeof(*t->opaque));
 			t->opaque[t->n_opaque++] = xstrdup(r.cell[0]);
 		}
 	sql_rows_release(&r);
+	strbuf_release(&q);
 	if (t->n_opaque)
 		qsort(t->opaque, t->n_opaque, sizeof(*t->opaque), by_text);
 	return got < 0 ? err_wrap(e, "look at the secondary's unique keys") : 0;

@@ -24,8 +24,8 @@ struct txn *txn_open(const struct applier_opts *o, const char *log_id, struct co
 int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), void *arg,
 	      struct err *e);
 /* Tables whose unique keys hold what no log shows (a prefix, a generated column): read again after
- * each DDL. */
-int txn_look(struct txn *t, struct sql *control, struct err *e);
+ * each DDL that may change them, of the one table that it is about; db NULL: of all. */
+int txn_look(struct txn *t, struct sql *control, const char *db, const char *table, struct err *e);
 struct txn_counts txn_counts(const struct txn *t);
 void txn_close(struct txn *t); /* NULL is fine */
 
