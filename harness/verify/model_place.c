@@ -11,8 +11,9 @@
 
 /* placements of one group; beyond that its rows are undecided, never wrong */
 #define TRIES_MAX 200000u
-/* of a member to another place, before the search */
-#define MOVES_MAX 20000u
+/* of members to other places, before the search: so many times each to each place, and in all */
+#define MOVES_EACH 40u
+#define MOVES_MAX 2000000u
 
 struct group {
 	struct model_check *j;
@@ -24,7 +25,8 @@ struct group {
 	size_t *best, n_best, best_wrong;
 	bool *used;
 	size_t *at, *best_at; /* slot of each in the sequence */
-	unsigned tries, moves;
+	unsigned tries;
+	size_t moves, moves_max;
 };
 
 static size_t root_of(struct model_check *j, size_t i)
@@ -164,7 +166,7 @@ static bool move_one(struct group *g, size_t from)
 	if (!before)
 		return false;
 	take_out(g, from);
-	for (size_t s = g->n_slots; s-- > 0 && g->moves < MOVES_MAX;) {
+	for (size_t s = g->n_slots; s-- > 0 && g->moves < g->moves_max;) {
 		size_t last = g->n_sequence, first;
 
 		if (g->slot[s] < f->low || g->slot[s] > f->high)
@@ -173,7 +175,7 @@ static bool move_one(struct group *g, size_t from)
 			last--;
 		for (first = last; first > 0 && g->at[first - 1] == g->slot[s];)
 			first--;
-		for (size_t i = last + 1; i-- > first && g->moves < MOVES_MAX;) {
+		for (size_t i = last + 1; i-- > first && g->moves < g->moves_max;) {
 			g->moves++;
 			put_in(g, i, member, g->slot[s]);
 			if (wrong_of(g, member) < before)
@@ -189,7 +191,7 @@ static void climb(struct group *g)
 {
 	bool moved = true;
 
-	while (moved && g->moves < MOVES_MAX) {
+	while (moved && g->moves < g->moves_max) {
 		moved = false;
 		for (size_t i = 0; i < g->n_sequence; i++)
 			moved |= move_one(g, i);
@@ -228,10 +230,13 @@ static void improve(struct group *g)
 			to--;
 		put_in(g, to, g->member[i], high);
 	}
+	g->moves_max = MOVES_EACH * g->n_members * g->n_slots;
+	if (g->moves_max > MOVES_MAX)
+		g->moves_max = MOVES_MAX;
 	rng_seed(&r, g->n_members);
 	climb(g);
 	evaluate(g);
-	while (g->best_wrong && g->moves < MOVES_MAX) {
+	while (g->best_wrong && g->moves < g->moves_max) {
 		memcpy(g->sequence, g->best, g->n_best * sizeof(*g->best));
 		memcpy(g->at, g->best_at, g->n_best * sizeof(*g->at));
 		for (uint64_t n = 1 + rng_below(&r, 3); n > 0; n--)
