@@ -77,7 +77,7 @@ PY
 # ---- secrets that stand in the file itself, hostile names
 cat >plain.lua <<'L'
 return {
-  secondary = { sql = { host = "10.0.0.2", user = "o`x$(id)\"", password = "literal-word" }, pd = "http://10.0.0.2:2379/<script>" },
+  secondary = { sql = { host = "10.0.0.2", user = "o`x$(id)\"<script>", password = "literal-word" }, pd = "http://10.0.0.2:2379" },
   ["new-primary"] = { sql = { host = "10.0.0.3", password = { file = "/etc/a b" } } },
   primary = { sql = { host = "10.0.0.1", password = { command = { "pass", "show", "a b" } } }, expendable = true, commands = { kill = { "kill", "all of $it" } } },
   redo = "s3://redo/p?access-key=AKIALITERAL&secret-access-key=literal-secret&endpoint=http://10.0.0.9:9000",
@@ -87,11 +87,11 @@ L
 for f in md html; do
 	"$DRTEST" runbook --clusters plain.lua --format $f >plain.$f || bad "$f of a file with secrets"
 	grep -q 'literal-' plain.$f && bad "$f: a literal secret is shown: $(grep -n literal- plain.$f)" || ok
-	[ $f = html ] && grep -q '<script>' plain.html && bad "an address became markup" || ok
+	[ $f = html ] && grep -q '<script>' plain.html && bad "a name became markup" || ok
 done
 blocks plain.md >plain.sh
 bash -n plain.sh && ok || bad "hostile names break the shell: $(cat plain.sh)"
-grep -Fq 'mysql://o%60x%24%28id%29%22:$(uri_encode "${SECONDARY_PASSWORD}")@' plain.sh && ok || bad "a name is not quoted: $(cat plain.sh)"
+grep -Fq 'mysql://o%60x%24%28id%29%22%3Cscript%3E:$(uri_encode "${SECONDARY_PASSWORD}")@' plain.sh && ok || bad "a name is not quoted: $(cat plain.sh)"
 grep -Fq 'kill "all of \$it"' plain.sh && ok || bad "the file's own command: $(cat plain.sh)"
 grep -Fq '$(pass show "a b" | head -n 1)' plain.sh && ok || bad "a password's command: $(cat plain.sh)"
 grep -Fq '$(head -n 1 "/etc/a b")' plain.sh && ok || bad "a password's file: $(cat plain.sh)"
