@@ -574,41 +574,6 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 	return rc;
 }
 
-/* A changefeed that another has just made is in TiCDC's list before TiCDC answers for it. */
-static int find(const struct ticdc *api, const char *id, struct ticdc_feed *f, struct err *e)
-{
-	struct deadline young = deadline_in_ms(YOUNG_NS / 1000000);
-	struct err why = ERR_INIT;
-
-	while (ticdc_query(api, id, deadline_in_ms(API_MS), f, &why) < 0) {
-		static const unsigned max = 8;
-		struct strbuf there = STRBUF_INIT;
-		char ids[8][128];
-		unsigned n = 0;
-		bool listed = false;
-
-		if (why.kind == ERR_NOT_FOUND &&
-		    ticdc_list(api, deadline_in_ms(API_MS), ids, max, &n, NULL) == 0)
-			for (unsigned i = 0; i < n && i < max; i++) {
-				listed = listed || !strcmp(ids[i], id);
-				strbuf_addf(&there, "%s%s", i ? ", " : "", ids[i]);
-			}
-		if (!listed || pause_ms(200, young) < 0) {
-			if (clock_cancelled())
-				err_set(e, ERR_CANCELLED, 0, "interrupted");
-			else if (e)
-				*e = why;
-			if (n && !listed && !clock_cancelled())
-				err_set(e, why.kind, why.code, "%s; TiCDC has: %s%s", why.text,
-					there.buf, n > max ? " and more" : "");
-			strbuf_release(&there);
-			return -1;
-		}
-		strbuf_release(&there);
-	}
-	return 0;
-}
-
 int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
 				 const char *redo_uri, struct err *e)
 {
@@ -625,7 +590,7 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 	if (strlen(redo_uri) >= sizeof(w->redo_uri))
 		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes",
 			       sizeof(w->redo_uri) - 1);
-	if (find(&api, id, &f, e) < 0)
+	if (ticdc_find(&api, id, deadline_in_ms(YOUNG_NS / 1000000), &f, e) < 0)
 		return -1;
 	if (strcmp(f.level, "eventual") != 0)
 		return err_set(

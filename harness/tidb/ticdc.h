@@ -68,6 +68,10 @@ int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct
 /* The ids of all changefeeds, at most max; *n how many there are. */
 int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max,
 	       unsigned *n, struct err *e);
+/* As ticdc_query(), of a changefeed that another may have just made: as long as it is in TiCDC's
+ * list it is waited for, until young. One that is in no list is told with those that are. */
+int ticdc_find(const struct ticdc *c, const char *id, struct deadline young, struct ticdc_feed *f,
+	       struct err *e);
 /* GET /status answers even where nothing else does. 0: is_owner says that it still has its PD; 1:
  * it has lost its owner; -1: no answer. */
 int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e);

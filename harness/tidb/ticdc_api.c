@@ -7,6 +7,10 @@
 #include "harness/base/xalloc.h"
 #include "harness/tidb/ticdc.h"
 
+#define FIND_MS 10000
+#define FIND_MAX 256
+#define NAMED_MAX 8 /* of them in an error */
+
 static int call(const struct ticdc *c, const char *method, const char *path, const char *body,
 		struct deadline d, struct http_answer *a, struct err *e)
 {
@@ -137,6 +141,41 @@ int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsig
 	}
 	http_answer_release(&a);
 	return rc;
+}
+
+int ticdc_find(const struct ticdc *c, const char *id, struct deadline young, struct ticdc_feed *f,
+	       struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	while (ticdc_query(c, id, deadline_in_ms(FIND_MS), f, &why) < 0) {
+		char ids[FIND_MAX][128];
+		struct strbuf there = STRBUF_INIT;
+		unsigned n = 0;
+		bool listed = false;
+
+		if (why.kind == ERR_NOT_FOUND &&
+		    ticdc_list(c, deadline_in_ms(FIND_MS), ids, FIND_MAX, &n, NULL) == 0)
+			for (unsigned i = 0; i < n && i < FIND_MAX; i++) {
+				listed = listed || !strcmp(ids[i], id);
+				if (i < NAMED_MAX)
+					strbuf_addf(&there, "%s%s", i ? ", " : "", ids[i]);
+			}
+		if (listed && pause_ms(200, young) == 0) {
+			strbuf_release(&there);
+			continue;
+		}
+		if (clock_cancelled())
+			err_set(e, ERR_CANCELLED, 0, "interrupted");
+		else if (n && !listed)
+			err_set(e, why.kind, why.code, "%s; TiCDC has: %s%s", why.text, there.buf,
+				n > NAMED_MAX ? " and more" : "");
+		else if (e)
+			*e = why;
+		strbuf_release(&there);
+		return -1;
+	}
+	return 0;
 }
 
 int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e)

@@ -5,7 +5,7 @@
 python3 - >"$scratch/out" <<'P'
 import glob, re
 # what only reads; query asks the server for a session that can't write; forensic opens a killed cluster's disk, which attach has not
-READS = {'lua_cluster_syncpoint', 'cluster_text', 'name', 'query', 'ineligible_tables', 'position', 'current_tso', 'live', 'at_snapshots', 'sums', 'same', 'records', 'snapshot', 'forensic', 'lua_verify_forensic', 'verify_options', 'isolation'}
+READS = {'lua_cluster_syncpoint', 'lua_cluster_log_checkpoint', 'cluster_text', 'name', 'query', 'ineligible_tables', 'position', 'current_tso', 'live', 'at_snapshots', 'sums', 'same', 'records', 'snapshot', 'forensic', 'lua_verify_forensic', 'verify_options', 'isolation'}
 HELPERS = {'lua_cluster_alive', 'lua_cluster_check', 'cluster_field'}
 FAULTS = {'add_target'}  # the fault's entry point refuses attach as a whole
 for f in sorted(glob.glob('harness/bindings/lua_*.c') + glob.glob('chaos/lua_*.c') + glob.glob('workloads/lua_*.c')):
@@ -40,7 +40,7 @@ while read -r verdict what; do
 done <"$scratch/out"
 
 # Each command is known: what it does to a cluster. A new one without is found here.
-nothing="list clean report history compare trend gate selftest suite sweep capacity run gameday runbook forecast"  # by scenarios, whose verbs are above; or no cluster at all
+nothing="list clean report history changes trend gate selftest suite sweep capacity run gameday runbook forecast"  # by scenarios, whose verbs are above; or no cluster at all
 reads="diff judge backup doctor init"                                                             # proved by grants.sh with the servers' own logs
 writes="restore load redo feed chaos"                                                        # on the server that the command line names
 for c in $("$DRTEST" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do

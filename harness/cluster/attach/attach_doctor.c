@@ -67,7 +67,7 @@ static void look_at_feeds(struct look *k, const struct attach_file *f)
 		struct err e = ERR_INIT;
 
 		there = there || !strcmp(ids[i], f->changefeed);
-		if (ticdc_query(&api, ids[i], deadline_in_ms(LOOK_MS), &feed, &e) < 0)
+		if (ticdc_find(&api, ids[i], deadline_in_ms(LOOK_MS), &feed, &e) < 0)
 			look_note(k, "changefeed", "%s: %s", ids[i], e.text);
 		else
 			look_at_feed(k, f, &feed, ids[i]);
