@@ -28,7 +28,7 @@ return scenario {
     end)
 
     t:step("the store answers late, then the primary dies", function()
-      local late = t:fault { delay = link, by = opt.late, direction = "down" }
+      local late = t:fault { delay = link, by = opt.late, direction = "up" }
       t:sleep(opt.soak)
       t:disaster { kill = primary, at = t:random_time("1ms", "2s") }:wait()
       late:heal()
