@@ -610,8 +610,14 @@ int merge_links(struct merge *m, uint32_t epoch, const struct redo_row *r, struc
 			continue;
 		if (side_of(m, epoch, r, put, !put ? 0 : update ? 1 : 2, !put || update, &x, e) < 0)
 			return -1;
-		out[n++] = (struct merge_link){ x.hash, x.commit_ts, x.start_ts,
-						x.was,  x.became,    x.rank };
+		out[n++] = (struct merge_link){
+			.key_hash = x.hash,
+			.commit_ts = x.commit_ts,
+			.start_ts = x.start_ts,
+			.was = x.was ? image_hash(row_layout_image_plain(&m->old)) : 0,
+			.became = x.became ? image_hash(row_layout_image_plain(&m->image)) : 0,
+			.rank = x.rank
+		};
 		*partial = *partial || x.partial;
 	}
 	return n;

@@ -200,6 +200,18 @@ void row_layout_image_next(const unsigned char *image, uint32_t *at, struct redo
 	*at = (uint32_t)(p - image);
 }
 
+const struct strbuf *row_layout_image_plain(struct strbuf *image)
+{
+	for (uint32_t at = 0, next = 0; at < image->len; at = next) {
+		struct redo_value v;
+
+		row_layout_image_next((const unsigned char *)image->buf, &next, &v);
+		if (v.kind == REDO_STR)
+			image->buf[at] = (char)REDO_BIN;
+	}
+	return image;
+}
+
 static void add_big_endian(struct strbuf *out, unsigned char first, uint64_t u)
 {
 	unsigned char b[9] = { first };

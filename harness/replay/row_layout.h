@@ -50,6 +50,10 @@ void row_layout_add_key(struct strbuf *out,
 			const struct redo_value *v); /* one value, as in a key */
 /* Walks the values of an image: call with *at = 0 first. */
 void row_layout_image_next(const unsigned char *image, uint32_t *at, struct redo_value *v);
+/* Text is the same as a string and as bytes: makes each the latter, and returns the image. (The
+ * binary log has no JSON: a changefeed that was started again after its table was dropped logs the
+ * same value anew as the other kind.) */
+const struct strbuf *row_layout_image_plain(struct strbuf *image);
 /* Does an update's new image have another key than its old one? */
 bool row_layout_key_changes(const struct redo_row *r);
 /* one value, whole, without quotes */

@@ -228,10 +228,14 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 			for (int n = at[i] == drop    ? 0
 				     : at[i] == twice ? 2
 						      : 1;
-			     n > 0 && (r.n_columns || r.n_pre_columns); n--)
+			     n > 0 && (r.n_columns || r.n_pre_columns); n--) {
+				/* once more, and as the other kind of text */
+				if (at[i] == twice && n == 1)
+					before[1].value.kind = after[1].value.kind = REDO_STR;
 				assert_int_equal(pass ? image_chain_row(c, 0, &r, &e)
 						      : merge_add(m, 0, &r, &e),
 						 0);
+			}
 			for (int half = 0; half < 2 && at[i] == split; half++) {
 				r = row_of(&y, before, after);
 				if (half)
