@@ -2,31 +2,7 @@
 # A whole game day on clusters that run already (stand-ins, started here as an operator would): the file's own command is the disaster, a script plays the
 # people, who replay the changefeed's redo log by `drtest redo apply` and say that the secondary serves.
 . "$(dirname "$0")/lib.sh"
-attached_pair
-cat >"$scratch/clusters.lua" <<L
-$at_lua
-local primary, secondary = at($offset), at($((offset + 1000)))
-primary.expendable = true
-primary.commands = { kill = { "$scratch/kill", "primary" } }
-secondary.allow = { "restore", "write" }
-return { primary = primary, secondary = secondary, store = "file://$scratch/store", redo = "file://$scratch/redo", changefeed = "live" }
-L
-cat >"$scratch/setup.lua" <<L
-local scenario = require "drtest.scenario"
-return scenario { name = "setup", run = function(t)
-  t:step("set up", function()
-    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
-    primary:sql "CREATE DATABASE shop"
-    primary:sql "CREATE TABLE shop.t (id INT PRIMARY KEY)"
-    primary:sql "INSERT INTO shop.t VALUES (1)"
-    local backup = primary:backup(t:store { buckets = { "backup" } }:url "backup/first")
-    secondary:restore(backup)
-    primary:changefeed { id = "live", sink = secondary, start_ts = backup.ts, redo = "file://$scratch/redo" }
-    t:check("it runs", true)
-  end)
-end }
-L
-LIMIT=90 expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" --on attach --clusters "$scratch/clusters.lua" --out "$out" --keep
+live_pair
 mkfifo "$scratch/typed"
 "$DRTEST" gameday --clusters "$scratch/clusters.lua" --out "$out" --seed 3 --window 3s --set tables=2 --set table_size=200 --set workers=4 --set rate=40 \
 	<"$scratch/typed" >"$scratch/day" 2>&1 &

@@ -139,3 +139,32 @@ end
 L
 	)
 }
+
+# An attached pair with a changefeed "live" that runs already, and its clusters file: the primary may be killed, by the file's own command.
+live_pair() {
+	attached_pair
+	cat >"$scratch/clusters.lua" <<L
+$at_lua
+local primary, secondary = at($offset), at($((offset + 1000)))
+primary.expendable = true
+primary.commands = { kill = { "$scratch/kill", "primary" } }
+secondary.allow = { "restore", "write" }
+return { primary = primary, secondary = secondary, store = "file://$scratch/store", redo = "file://$scratch/redo", changefeed = "live" }
+L
+	cat >"$scratch/setup.lua" <<L
+local scenario = require "drtest.scenario"
+return scenario { name = "setup", run = function(t)
+  t:step("set up", function()
+    local primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+    primary:sql "CREATE DATABASE shop"
+    primary:sql "CREATE TABLE shop.t (id INT PRIMARY KEY)"
+    primary:sql "INSERT INTO shop.t VALUES (1)"
+    local backup = primary:backup(t:store { buckets = { "backup" } }:url "backup/first")
+    secondary:restore(backup)
+    primary:changefeed { id = "live", sink = secondary, start_ts = backup.ts, redo = "file://$scratch/redo" }
+    t:check("it runs", true)
+  end)
+end }
+L
+	LIMIT=90 expect "a pair is set up" 0 'PASS' "$DRTEST" run "$scratch/setup.lua" --on attach --clusters "$scratch/clusters.lua" --out "$out" --keep
+}
