@@ -239,8 +239,8 @@ if [ "$(id -u)" = 0 ]; then
 	expect "another user's" 2 "is another user's" "$DRTEST" chaos pause "$other" --lasts 10ms
 	kill "$other"
 	# the name of a run's folder in a command line makes nobody a server of it
-	setsid tail -f /dev/null /var/tmp/drtest-2026/primary/x 2>/dev/null & looks=$!
-	expect "who only looks like a server" 2 "0 runs have a 'primary'" "$DRTEST" chaos kill primary
+	setsid tail -f /dev/null /var/tmp/drtest-2026/lookalike/x 2>/dev/null & looks=$!
+	expect "who only looks like a server" 2 "0 runs have a 'lookalike'" "$DRTEST" chaos kill lookalike # no other test's server
 	kill "$looks"
 	expect "asked for" 0 "kill of $service" "$DRTEST" chaos kill "$service" --foreign
 	wait_for 10 sh -c "! kill -0 $service" && ok || bad "--foreign did not kill it"
