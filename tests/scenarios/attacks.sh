@@ -1,6 +1,6 @@
 #!/bin/bash
-# Who stands at which end of drtest and tries what, and what comes of it: each line of the table in docs/SECURITY.md is tried here, and the table has
-# no other. What needs another user of the machine is tried as root alone (make check-root).
+# Attacks on drtest from each side, and their results: this test runs every row of the table in docs/SECURITY.md, and the table has no other rows.
+# Attacks by another user of the machine run only as root (make check-root).
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 chmod 755 "$scratch"
@@ -79,46 +79,46 @@ diff=("$DRTEST" diff --b mysql://u@127.0.0.1:1/ --a)
 
 # ---- a server of SQL
 evil clear
-row "SQL server" "asks for the password in clear text" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+row "SQL server" "requests the password in clear text" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 untold clear
-row "SQL server" "asks a load's connections for it" "refused; the password is not sent" 3 '' env MYSQL_PWD=topsecret "$DRTEST" load oltp_write_only prepare --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-user=u
+row "SQL server" "requests it from a load's connections" "refused; the password is not sent" 3 '' env MYSQL_PWD=topsecret "$DRTEST" load oltp_write_only prepare --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-user=u
 untold load
 evil rsa
-row "SQL server" "offers an RSA key of its own for the password" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+row "SQL server" "offers its own RSA key for the password" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 untold rsa
-row "SQL server" "has no TLS where \`mysql+ssl://\` asks for it" "refused" 3 'SSL|TLS' "${diff[@]}" "mysql+ssl://u:topsecret@127.0.0.1:$port/"
+row "SQL server" "has no TLS although the URI is \`mysql+ssl://\`" "refused" 3 'SSL|TLS' "${diff[@]}" "mysql+ssl://u:topsecret@127.0.0.1:$port/"
 untold ssl
 evil noise
-row "SQL server" "sends noise" "one line of error" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+row "SQL server" "sends random bytes" "one error line" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 evil silent
-row "SQL server" "accepts, and says nothing" "given up in seconds" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+row "SQL server" "accepts the connection and sends nothing" "drtest gives up after seconds" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 
 # ---- PD, TiCDC, the deployers
 evil endless
 printf 'return { primary = { sql = { host = "127.0.0.1", port = 1 }, pd = "http://127.0.0.1:%d" } }\n' "$port" >"$scratch/c.lua"
-row "PD" "answers without an end" "stopped at 16 MiB" 3 'in the way' "$DRTEST" doctor --clusters "$scratch/c.lua"
+row "PD" "sends an endless response" "drtest stops reading at 16 MiB" 3 'in the way' "$DRTEST" doctor --clusters "$scratch/c.lua"
 evil page
 printf 'return { primary = { sql = { host = "127.0.0.1", port = 1 }, pd = "http://127.0.0.1:%d", cluster_id = "1" } }\n' "$port" >"$scratch/c.lua"
-row "PD" "is another program" "told" 3 'in the way' "$DRTEST" doctor --clusters "$scratch/c.lua"
+row "PD" "is a different program" "reported" 3 'in the way' "$DRTEST" doctor --clusters "$scratch/c.lua"
 evil lua
 rm -f /tmp/owned
-row "TiCDC" "calls a changefeed by a piece of Lua" "text in the file that \`init\` writes" 0 'primary' "$DRTEST" init --from "tiup:@$PWD/tests/fixtures/clusters/tiup-standby.json" --ticdc "http://127.0.0.1:$port" --out "$scratch/new.lua"
+row "TiCDC" "has a changefeed whose ID is Lua code" "a plain string in the file that \`init\` writes" 0 'primary' "$DRTEST" init --from "tiup:@$PWD/tests/fixtures/clusters/tiup-standby.json" --ticdc "http://127.0.0.1:$port" --out "$scratch/new.lua"
 grep -q '^  changefeed = "x.034\.\.os\.exit()' "$scratch/new.lua" && ok || bad "the id is not there as text: $(cat "$scratch/new.lua")"
 "$DRTEST" doctor --clusters "$scratch/new.lua" >/dev/null 2>&1
 [ ! -e /tmp/owned ] && ok || bad "it was run"
 sed 's/"standby"/"x\\n]] os.exit() --"/' tests/fixtures/clusters/tiup-standby.json >"$scratch/named.json"
-row "tiup" "tells of a cluster whose name is a piece of Lua" "text in a comment" 0 'primary' "$DRTEST" init --from "tiup:@$scratch/named.json" --out "$scratch/named.lua"
-row "tiup" "is asked for a cluster called \`--yes\`" "refused" 2 'tiup:NAME' "$DRTEST" init --from tiup:--yes --out "$scratch/none.lua"
+row "tiup" "has a cluster whose name is Lua code" "a plain comment" 0 'primary' "$DRTEST" init --from "tiup:@$scratch/named.json" --out "$scratch/named.lua"
+row "tiup" "is asked for a cluster named \`--yes\`" "refused" 2 'tiup:NAME' "$DRTEST" init --from tiup:--yes --out "$scratch/none.lua"
 
 # ---- the store
 s3() { echo "s3://bucket/p?endpoint=http://127.0.0.1:$port&access-key=a&secret-access-key=topsecret&force-path-style=true"; }
 evil page
-row "store" "is a page that asks to sign in" "told, and no empty log" 3 '^drtest redo' "$DRTEST" redo meta --storage "$(s3)"
+row "store" "returns a sign-in page" "reported; not taken for an empty log" 3 '^drtest redo' "$DRTEST" redo meta --storage "$(s3)"
 evil entities
-row "store" "answers with XML entities" "stopped before the first" 3 '^drtest redo' "$DRTEST" redo check --storage "$(s3)"
+row "store" "sends XML entities" "rejected before the first one is expanded" 3 '^drtest redo' "$DRTEST" redo check --storage "$(s3)"
 mkdir "$scratch/log" && cp -r tests/fixtures/redo/small/log/. "$scratch/log"
 for f in "$scratch"/log/*.log; do printf '\377\377\377\377\377\377\377\177' | dd of="$f" bs=1 conv=notrunc 2>/dev/null; done
-row "redo log" "claims a frame of 2^63 bytes" "damage, by the file's name" 1 '\.log' "$DRTEST" redo check --storage "file://$scratch/log"
+row "redo log" "has a frame length of 2^63 bytes" "reported as damage, with the file name" 1 '\.log' "$DRTEST" redo check --storage "file://$scratch/log"
 
 # ---- files
 lua() { printf '%s\n' "$1" >"$scratch/c.lua"; }
@@ -128,16 +128,16 @@ row "clusters file" "runs a program" "refused" 2 '^drtest' "${plan[@]}"
 lua 'while true do end'
 row "clusters file" "never ends" "refused" 2 'computes too long' "${plan[@]}"
 lua 'return { primary = { sql = { host = "h" }, pd = "http://u:topsecret@h:1" } }'
-row "clusters file" "has a password in a URL" "refused; it is not quoted" 2 'without a path, a password' "${plan[@]}"
+row "clusters file" "has a password in a URL" "refused; the message does not contain it" 2 'without a path, a password' "${plan[@]}"
 lua 'return { primary = { sql = { host = "h" }, pd = "http://a:1/x?y", expandable = true } }'
 row "clusters file" "misspells \`expendable\`" "refused" 2 "field 'expandable' that is not known" "${plan[@]}"
 mkdir "$scratch/in" && printf 'require("ffi").C.system("touch /tmp/owned")' >"$scratch/in/s.lua"
 row "scenario" "calls C" "refused" 2 '^drtest' "$DRTEST" run "$scratch/in/s.lua" --plan
 [ ! -e /tmp/owned ] && ok || bad "a file ran a program"
 ln -s "$scratch/precious" "$scratch/linked.lua"
-row "place of a file" "is a link to somewhere else" "refused" 2 'is there already|Too many' "$DRTEST" init --from "tiup:@$PWD/tests/fixtures/clusters/tiup-standby.json" --out "$scratch/linked.lua"
+row "output file" "is a symbolic link" "refused" 2 'is there already|Too many' "$DRTEST" init --from "tiup:@$PWD/tests/fixtures/clusters/tiup-standby.json" --out "$scratch/linked.lua"
 [ ! -e "$scratch/precious" ] && ok || bad "the link was followed"
-row "command line" "has a password where it is refused" "it is not quoted" 3 '^drtest diff: ' "${diff[@]}" mysql://u:topsecret@127.0.0.1:1/
+row "command line" "has a password, and the connection fails" "the message does not contain it" 3 '^drtest diff: ' "${diff[@]}" mysql://u:topsecret@127.0.0.1:1/
 
 # ---- another user of the machine
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
@@ -149,7 +149,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	seen() { [ "$(ps -o uid= -p "$theirs" | tr -d ' ')" = 12345 ] && [ "$(ps -o comm= -p "$theirs")" = sleep ] && [ "$(ps -o ppid= -p "$service" | tr -d ' ')" != $$ ]; }
 	wait_for 20 seen
 	row "root's machine" "\`chaos kill\` of another user's process" "refused" 2 "another user's" "$DRTEST" chaos kill "$theirs"
-	row "root's machine" "\`chaos kill\` of a service of root's" "refused but for \`--foreign\`" 2 'foreign' "$DRTEST" chaos kill "$service"
+	row "root's machine" "\`chaos kill\` of one of root's services" "refused without \`--foreign\`" 2 'foreign' "$DRTEST" chaos kill "$service"
 	kill -0 "$theirs" && kill -0 "$service" && ok || bad "one of them was killed"
 	printf 'return require "drtest.scenario" { name = "held", run = function(t) t:step("s", function() t:cluster { name = "primary" } t:sleep "300s" end) end }\n' >"$scratch/held.lua"
 	"$DRTEST" run "$scratch/held.lua" --on local --store file --out "$scratch/runs" >"$scratch/held" 2>&1 & run=$!
@@ -158,9 +158,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	if wait_for 60 socket; then
 		server=$(pgrep -f "mariadbd.*$(dirname "$sock")" | head -n 1)
 		sql_port=$(ss -Hltnp 2>/dev/null | sed -n "s/.*127\.0\.0\.1:\([0-9]*\) .*pid=$server,.*/\1/p" | head -n 1)
-		row "machine of a drill" "another user logs into its server by TCP" "access denied" 1 'Access denied|1045' "${other[@]}" mariadb --no-defaults -h127.0.0.1 -P"${sql_port:-1}" -uroot --ssl=0 -e 'SELECT 1'
-		row "machine of a drill" "another user reaches its socket" "the folder is closed" 1 '(Permission denied|\(13\))' "${other[@]}" mariadb --no-defaults -S"$sock" -uroot -e 'SELECT 1'
-		row "machine of a drill" "another user reads the run's folder" "the folder is closed" 2 'Permission denied' "${other[@]}" ls "$(find "$scratch/runs" -mindepth 1 -maxdepth 1 -type d)"
+		row "machine during a drill" "another user logs in to its server over TCP" "access denied" 1 'Access denied|1045' "${other[@]}" mariadb --no-defaults -h127.0.0.1 -P"${sql_port:-1}" -uroot --ssl=0 -e 'SELECT 1'
+		row "machine during a drill" "another user opens its socket" "permission denied" 1 '(Permission denied|\(13\))' "${other[@]}" mariadb --no-defaults -S"$sock" -uroot -e 'SELECT 1'
+		row "machine during a drill" "another user reads the run directory" "permission denied" 2 'Permission denied' "${other[@]}" ls "$(find "$scratch/runs" -mindepth 1 -maxdepth 1 -type d)"
 		grep -aq 'topsecret\|password=' /proc/"$server"/cmdline && bad "a password is in the server's command line" || ok
 	else
 		bad "the held drill has no server: $(cat "$scratch/held")"
@@ -169,9 +169,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 else
 	skipped=$((skipped + 1))
 	echo "skipped: not root: what another user of the machine may do is tried by make check-root"
-	sed -n "/^| root's machine\|^| machine of a drill/p" docs/SECURITY.md >>"$rows"
+	sed -n "/^| root's machine\|^| machine during a drill/p" docs/SECURITY.md >>"$rows"
 fi
 
 # ---- the page has these lines, and no others
-grep '^| [A-Za-z]' docs/SECURITY.md | grep -v '^| end |' >"$scratch/page"
+grep '^| [A-Za-z]' docs/SECURITY.md | grep -v '^| who |' >"$scratch/page"
 cmp -s "$rows" "$scratch/page" && ok || bad "docs/SECURITY.md has another table than was tried: $(command diff "$scratch/page" "$rows")"
