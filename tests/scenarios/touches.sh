@@ -44,7 +44,20 @@ written, peers = collections.Counter(), collections.Counter()
 where = collections.defaultdict(lambda: cwd)
 PATH = re.compile(r'^(\d+) +(\w+)\((.*)')
 seen = 0
-for line in open(trace, errors='replace'):
+def calls():
+    """The trace's lines; a call that another thread's line cut in two is one again, since its result stands in the second half."""
+    begun = {}
+    for line in open(trace, errors='replace'):
+        pid, rest = line.split(None, 1) if ' ' in line else (line, '')
+        resumed = re.match(r'<\.\.\. \w+ resumed>(.*)', rest)
+        if rest.rstrip().endswith('<unfinished ...>'):
+            begun[pid] = line.rstrip()[:-len('<unfinished ...>')]
+        elif resumed:
+            yield begun.pop(pid, pid + ' ') + resumed.group(1)
+        else:
+            yield line
+    yield from begun.values() # no result was seen: as if it had succeeded
+for line in calls():
     m = PATH.match(line)
     if not m:
         continue
