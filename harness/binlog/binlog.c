@@ -257,6 +257,36 @@ static const struct redo_column *decode_image(struct binlog *b, struct row_plan 
 	return row_plan_decode(p, image.p, image.n, &b->mem, c, e) < 0 ? NULL : c;
 }
 
+/* A row that has no form in the log: from here on its table is left out. */
+static int give_up_table(struct binlog *b, struct row_plan *p, struct err *e)
+{
+	const struct table_map *m = row_plan_map(p);
+
+	if (e->kind != ERR_UNSUPPORTED || !b->o.leave_out)
+		return -1;
+	b->o.leave_out(b->o.schema_arg, m->db, m->table, e->text);
+	*e = (struct err)ERR_INIT;
+	row_plan_give_up(p);
+	binlog_forget_schemas(b); /* it may have other plans */
+	return 0;
+}
+
+static int decode_row(struct binlog *b, struct row_plan *p, const struct net_change *c,
+		      struct redo_row *r, struct err *e)
+{
+	if (c->before.p) {
+		r->pre_columns = decode_image(b, p, c->before, &r->n_pre_columns, e);
+		if (!r->pre_columns)
+			return -1;
+	}
+	if (c->after.p) {
+		r->columns = decode_image(b, p, c->after, &r->n_columns, e);
+		if (!r->columns)
+			return -1;
+	}
+	return 0;
+}
+
 /* The transaction's rows, or the next batch of them. */
 static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
@@ -275,22 +305,14 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 		struct row_plan *p = b->tables[changes[i].table];
 		struct redo_row *r = &b->rows[kept];
 
-		if (b->only_lasting && !row_plan_lasting(p))
+		if (row_plan_given_up(p) || (b->only_lasting && !row_plan_lasting(p)))
 			continue;
-		kept++;
 		*r = (struct redo_row){ .table = *row_plan_table(p) };
 		r->indexes = row_plan_indexes(p, &r->n_indexes);
-		if (changes[i].before.p) {
-			r->pre_columns =
-				decode_image(b, p, changes[i].before, &r->n_pre_columns, e);
-			if (!r->pre_columns)
-				return -1;
-		}
-		if (changes[i].after.p) {
-			r->columns = decode_image(b, p, changes[i].after, &r->n_columns, e);
-			if (!r->columns)
-				return -1;
-		}
+		if (decode_row(b, p, &changes[i], r, e) == 0)
+			kept++;
+		else if (give_up_table(b, p, e) < 0)
+			return -1;
 	}
 	*t = (struct binlog_txn){
 		.gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more
@@ -300,8 +322,14 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 
 static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
+	bool drops = b->selected.type == DDL_DROP_TABLE;
+
+	if (drops && b->n_tables)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "DROP of %s.%s within a transaction with rows can't be carried",
+			       b->selected.db, b->selected.table);
 	/* one commitTs can't hold a DDL and rows: the table is made, and left out */
-	if (b->selected.type && !b->only_lasting) {
+	if (b->selected.type && (drops || !b->only_lasting)) {
 		struct binlog_query last = b->query;
 		int rc;
 
@@ -309,7 +337,8 @@ static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 		b->query = b->selected_query;
 		b->selected_query = last;
 		rc = binlog_deliver_ddl(b, t, e);
-		t->ddl_left_out = SELECTED;
+		if (!drops)
+			t->ddl_left_out = SELECTED;
 		return rc;
 	}
 	b->in_group = false;
@@ -344,6 +373,16 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 	b->gtid = g;
 	b->in_group = true;
 	return 0;
+}
+
+/* The statement at hand is what the group at hand is about. */
+static void select_ddl(struct binlog *b)
+{
+	struct binlog_query kept = b->query;
+
+	b->selected = b->words;
+	b->query = b->selected_query;
+	b->selected_query = kept;
 }
 
 static int on_query(struct binlog *b, const struct binlog_event *ev, struct binlog_txn *t,
@@ -391,13 +430,12 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 				"CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
 				w->db, w->table);
 		b->o.leave_out(b->o.schema_arg, w->db, w->table, SELECTED);
-		b->selected = b->words; /* the group goes on with its rows */
-		{
-			struct binlog_query kept = b->query;
-
-			b->query = b->selected_query;
-			b->selected_query = kept;
-		}
+		select_ddl(b); /* the group goes on with its rows */
+		return 0;
+	}
+	/* of a CREATE OR REPLACE TABLE .. SELECT that failed: the old table is gone */
+	if (w->type == DDL_DROP_TABLE && !b->selected.type && !b->n_tables) {
+		select_ddl(b);
 		return 0;
 	}
 	if (w->type)

@@ -88,6 +88,12 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 			"\"%.200s\" can't be carried: it moves a table out of a system database or into one, and the secondary's own are not the"
 			" primary's. Way out: a new backup; next time copy the table",
 			b->query.text.buf);
+	if (w->read_otherwise)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"\"%.200s\" can't be carried: it was read in the sql_mode that its session had before, which the binary log does not"
+			" tell. Way out: a new backup; next time SET sql_mode by a statement of its own",
+			b->query.text.buf);
 	if (w->tablespace)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,

@@ -56,7 +56,8 @@ struct binlog {
 	struct binlog_query query;
 	struct strbuf instead; /* of the query's text, where that is not what was done */
 	struct ddl_words words;
-	/* a CREATE TABLE .. SELECT that the group at hand began with; type 0: none */
+	/* the CREATE TABLE .. SELECT that the group at hand began with, or the DROP TABLE that a
+	 * failed one left behind; type 0: none */
 	struct ddl_words selected;
 	struct binlog_query selected_query;
 };

@@ -395,9 +395,10 @@ static void find_engine(struct lex x, struct ddl_words *out)
 	}
 }
 
-/* A function in the DEFAULT or the expression of a column that an ALTER adds or changes: rows that
- * are there get its value, and S its own. What follows the statement's timestamp and time zone is
- * the same everywhere and not meant. */
+/* A function in the DEFAULT of a column that an ALTER adds, or in the expression of one that it
+ * adds or changes: rows that are there get its value, and S its own. (A DEFAULT that is set or
+ * changed is for rows to come.) What follows the statement's timestamp and time zone is the same
+ * everywhere and not meant. */
 static void find_not_twice(struct lex x, struct ddl_words *out)
 {
 	static const char *const called[] = { "RAND",
@@ -432,7 +433,7 @@ static void find_not_twice(struct lex x, struct ddl_words *out)
 					      "MASTER_GTID_WAIT",
 					      NULL };
 	static const char *const bare[] = { "CURRENT_USER", "CURRENT_ROLE", NULL };
-	bool value = false, sequence = false;
+	bool value = false, sequence = false, adds = false;
 	int depth = 0;
 
 	for (next_token(&x); x.kind != T_END; next_token(&x)) {
@@ -441,8 +442,9 @@ static void find_not_twice(struct lex x, struct ddl_words *out)
 		depth += x.kind == T_PUNCT && x.punct == '(';
 		depth -= x.kind == T_PUNCT && x.punct == ')';
 		if (x.kind == T_PUNCT && x.punct == ',' && depth <= 0)
-			value = false;
-		value = value || word_is(&x, "DEFAULT") || word_is(&x, "AS");
+			value = adds = false;
+		adds = adds || (depth <= 0 && word_is(&x, "ADD"));
+		value = value || (adds && word_is(&x, "DEFAULT")) || word_is(&x, "AS");
 		sequence = word_is(&x, "NEXT") || word_is(&x, "PREVIOUS") ||
 			   (sequence && word_is(&x, "VALUE"));
 		if (!value)
@@ -461,6 +463,20 @@ static void find_not_twice(struct lex x, struct ddl_words *out)
 			return;
 		}
 	}
+}
+
+/* What one sql_mode reads otherwise than another. */
+static bool depends_on_mode(const struct lex *at)
+{
+	struct lex x = *at;
+	const char *from = at->p;
+
+	if (strpbrk(from, "\"|\\["))
+		return true;
+	for (; x.kind != T_END; next_token(&x))
+		if (word_is(&x, "REAL"))
+			return true;
+	return false;
 }
 
 bool ddl_has_word(const char *query, const char *word)
@@ -491,10 +507,13 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 
 		next_token(&ahead);
 		if (word_is(&ahead, "STATEMENT")) {
-			while (ahead.kind != T_END && !word_is(&ahead, "FOR"))
-				next_token(&ahead);
+			bool mode = false;
+
+			for (; ahead.kind != T_END && !word_is(&ahead, "FOR"); next_token(&ahead))
+				mode = mode || word_is(&ahead, "sql_mode");
 			next_token(&ahead);
 			x = ahead;
+			out->read_otherwise = mode && depends_on_mode(&x);
 		}
 	}
 	for (size_t i = 0; i + 1 < sizeof(out->first) && x.text[i]; i++)
@@ -538,6 +557,6 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 		out->type = DDL_NONE;
 	if (!out->type) {
 		out->db[0] = out->table[0] = out->not_twice[0] = 0;
-		out->fk_action = out->tablespace = false;
+		out->fk_action = out->tablespace = out->read_otherwise = false;
 	}
 }

@@ -79,6 +79,9 @@ struct ddl_words {
 	/* what rows get, or which of them stay, follows the order in which they lie: ADD ..
 	 * AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
 	bool by_place;
+	/* SET STATEMENT sql_mode = .. FOR it, and its meaning hangs on the sql_mode that the
+	 * session had: the statement was read in that */
+	bool read_otherwise;
 	/* an ALTER that gives old rows a value which is another one each time: the function that
 	 * does it */
 	char not_twice[32];

@@ -31,7 +31,7 @@ struct row_plan {
 	struct redo_index *indexes;
 	uint32_t n_indexes;
 	struct redo_table table;
-	bool lasting;
+	bool lasting, given_up;
 	struct strbuf converted;
 	/* of the image at hand, as the map's; p NULL: NULL */
 	struct row_field {
@@ -339,6 +339,16 @@ const struct redo_index *row_plan_indexes(const struct row_plan *p, uint32_t *n)
 bool row_plan_lasting(const struct row_plan *p)
 {
 	return p->lasting;
+}
+
+void row_plan_give_up(struct row_plan *p)
+{
+	p->given_up = true;
+}
+
+bool row_plan_given_up(const struct row_plan *p)
+{
+	return p->given_up;
 }
 
 static int refuse_damaged(const struct row_plan *p, const char *what, struct err *e)

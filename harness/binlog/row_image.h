@@ -30,6 +30,10 @@ bool row_type_fits(const struct column *c, const struct table_map_column *m);
 /* a table without transactions: a ROLLBACK does not take its rows back */
 bool row_plan_lasting(const struct row_plan *p);
 
+/* No further row of it is told. */
+void row_plan_give_up(struct row_plan *p);
+bool row_plan_given_up(const struct row_plan *p);
+
 /* Cuts the image at *p out of an event: the wanted bytes replace those in image, the handle key's
  * in key, and *p moves behind it. present: the event's bitmap over the map's columns; all but
  * virtual columns must be there. */

@@ -73,9 +73,58 @@ static void not_told(void *unused, const char *db, const char *table, const char
 	(void)unused, (void)db, (void)table, (void)reason;
 }
 
-/* Does a DDL behind `after` and up to `to` name one of them? there[i] is set then. */
-static int look_ahead(const struct binlog_opts *log, uint64_t after, uint64_t to,
-		      const struct rename *r, bool *there, struct err *e)
+/* What is known of a pair of the statement. */
+struct fate {
+	struct rename_name now; /* its name, renamed since or not */
+	bool told;              /* by a later DDL: `there` is the answer */
+	bool there;             /* a table, not a temporary one */
+};
+
+/* Could the DDL run only because no table had that name? */
+static bool makes(const struct binlog_txn *ddl, const struct rename *r,
+		  const struct rename_name *name)
+{
+	bool is = false;
+
+	if (ddl->ddl_type == DDL_CREATE_TABLE || ddl->ddl_type == DDL_CREATE_VIEW ||
+	    ddl->ddl_type == DDL_CREATE_SEQUENCE)
+		return !strcmp(ddl->ddl_table, name->table) &&
+		       !strcmp(ddl->ddl_table_db, name->db) &&
+		       !ddl_has_word(ddl->ddl_query, "EXISTS") &&
+		       !ddl_has_word(ddl->ddl_query, "REPLACE");
+	for (size_t i = 0; i < r->n && !rename_same(&r->pair[i].from, name); i++)
+		is = is || rename_same(&r->pair[i].to, name);
+	return is;
+}
+
+/* The first DDL that names it tells whether it was there. A RENAME of a temporary table looks like
+ * any other: it is followed. */
+static void see_ddl(struct fate *f, const struct binlog_txn *ddl, bool *renamed)
+{
+	struct rename r = { 0 };
+	size_t i = 0;
+
+	if (f->told || !names(ddl, &f->now))
+		return;
+	rename_parse(&r, ddl->ddl_query, strlen(ddl->ddl_query), ddl->ddl_db);
+	while (i < r.n && !rename_same(&r.pair[i].from, &f->now))
+		i++;
+	f->told = true;
+	if (makes(ddl, &r, &f->now)) {
+		f->there = false;
+	} else if (i < r.n) {
+		f->now = r.pair[last_of(&r, i)].to;
+		f->told = false;
+		*renamed = true;
+	} else {
+		f->there = true;
+	}
+	rename_release(&r);
+}
+
+/* The DDLs behind `after` and up to `to`. */
+static int look_ahead(const struct binlog_opts *log, uint64_t after, uint64_t to, struct fate *fate,
+		      size_t n, bool *renamed, struct err *e)
 {
 	struct binlog_opts o = *log;
 	struct binlog_txn t = { 0 };
@@ -91,8 +140,8 @@ static int look_ahead(const struct binlog_opts *log, uint64_t after, uint64_t to
 		return -1;
 	while (rc >= 0 && t.gtid_seq < to) {
 		rc = binlog_next(b, WAIT_MS, &t, e);
-		for (size_t i = 0; rc == 1 && t.is_ddl && t.ddl_type && i < r->n; i++)
-			there[i] = there[i] || names(&t, &r->pair[i].to);
+		for (size_t i = 0; rc == 1 && t.is_ddl && t.ddl_type && i < n; i++)
+			see_ddl(&fate[i], &t, renamed);
 	}
 	binlog_close(b);
 	return rc < 0 ? -1 : 0;
@@ -121,20 +170,28 @@ static void add_rest(struct strbuf *out, const struct rename *r, const bool *the
 static int judge(struct sql *primary, const struct binlog_opts *log, uint64_t seq,
 		 const struct rename *r, bool *there, struct err *e)
 {
-	bool all = true;
+	struct fate *fate = xcalloc(r->n + 1, sizeof(*fate));
+	bool renamed = true;
 	uint64_t now = 0;
+	int rc = 0;
 
-	for (size_t i = 0; i < r->n; i++) {
-		if (last_of(r, i) == i && is_there(primary, &r->pair[i].to, &there[i], e) < 0)
-			return -1;
-		all = all && (there[i] || last_of(r, i) != i);
-	}
-	if (!all && (position(primary, &now, e) < 0 ||
-		     (now > seq && look_ahead(log, seq, now, r, there, e) < 0)))
-		return -1;
 	for (size_t i = 0; i < r->n; i++)
-		there[i] = there[last_of(r, i)];
-	return 0;
+		fate[i].now = r->pair[last_of(r, i)].to;
+	while (renamed && rc == 0) {
+		renamed = false;
+		for (size_t i = 0; i < r->n && rc == 0; i++)
+			if (!fate[i].told)
+				rc = is_there(primary, &fate[i].now, &fate[i].there, e);
+		if (rc == 0)
+			rc = position(primary, &now, e);
+		if (rc == 0 && now > seq)
+			rc = look_ahead(log, seq, now, fate, r->n, &renamed, e);
+		seq = now;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		there[i] = fate[i].there;
+	free(fate);
+	return rc;
 }
 
 static bool is_rename(const struct binlog_txn *ddl)

@@ -1,6 +1,6 @@
 /* RENAME TABLE of temporary tables: MariaDB logs it as that of any table, and nothing in the event
- * tells. What was renamed is on the primary under its new name, unless a later DDL has taken that
- * away; a temporary table is not. */
+ * tells. What was renamed is on the primary under its new name, unless a later DDL has taken it
+ * away; a temporary table is not, and a later DDL can make a table of that name. */
 #ifndef HARNESS_BINLOG_TEMPORARY_RENAME_H
 #define HARNESS_BINLOG_TEMPORARY_RENAME_H
 

@@ -195,9 +195,13 @@ void feed_add_put(struct strbuf *out, const struct redo_column *c, uint32_t n)
 
 static uint64_t counter_of(const struct redo_value *v)
 {
+	double d = v->kind == REDO_F32 ? (double)v->f32 : v->kind == REDO_F64 ? v->f64 : 0;
+
 	if (v->kind == REDO_UINT)
 		return v->u;
-	return v->kind == REDO_INT && v->i > 0 ? (uint64_t)v->i : 0;
+	if (v->kind == REDO_INT)
+		return v->i > 0 ? (uint64_t)v->i : 0;
+	return d > 0 && d < 9e15 ? (uint64_t)(d + 0.5) : 0;
 }
 
 void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_table *t,
@@ -310,25 +314,23 @@ void feed_change_text(const struct feed_table *t, const struct feed_change *c, s
 /* The items of one table, by key and place: of each key the newest stays. */
 static void keep_newest(struct feed_batch *b)
 {
-	uint64_t highest = 0;
+	struct feed_change highest = { 0 }; /* of those that do not stay */
 	unsigned kept = 0;
 
 	for (unsigned i = 0, end; i < b->n; i = end) {
 		for (end = i + 1; end < b->n && !key_order(&b->changes[i], &b->changes[end]); end++)
 			;
-		for (unsigned k = i; k < end && !b->changes[end - 1].it.put_bytes; k++) {
-			const struct feed_change *c = &b->changes[k];
-
-			if (c->it.counter <= highest)
-				continue;
-			highest = c->it.counter;
-			strbuf_reset(&b->raise);
-			strbuf_addstr(&b->raise, b->t->replace_head);
-			strbuf_add(&b->raise, c->put, c->it.put_bytes);
-		}
+		for (unsigned k = i; k + 1 < end; k++)
+			if (b->changes[k].it.counter > highest.it.counter)
+				highest = b->changes[k];
 		b->changes[kept++] = b->changes[end - 1];
 	}
 	b->n = kept;
+	for (unsigned i = 0; i < kept; i++)
+		if (b->changes[i].it.counter >= highest.it.counter)
+			return; /* it is put anyway, or there is none */
+	strbuf_addstr(&b->raise, b->t->replace_head);
+	strbuf_add(&b->raise, highest.put, highest.it.put_bytes);
 }
 
 static unsigned read_items(const struct strbuf *items, struct feed_change **out)

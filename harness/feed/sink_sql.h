@@ -53,9 +53,10 @@ struct feed_batch { /* of one table: the newest state of each key */
 	const struct feed_table *t;
 	struct feed_change *changes;
 	unsigned n;
-	/* In this order; "" where there is none. raise: of the rows that were put and deleted
-	 * again, the one with the highest counter, so that the secondary's AUTO_INCREMENT goes on
-	 * behind it. Its put can push out only rows whose own state is in the batch. */
+	/* In this order; "" where there is none. raise: of the rows that were put and then deleted
+	 * or put otherwise, the one with the highest counter, where no row that stays has it or
+	 * more: so the secondary's AUTO_INCREMENT goes on behind it. Its put can push out only rows
+	 * whose own state is in the batch. */
 	struct strbuf raise, del, put;
 };
 /* items: as taken from the queue. Calls fn for each table once. -1 of fn stops. */

@@ -109,11 +109,18 @@ static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_point done;
 
-	if (!r->c.n_ddls && !r->o->fresh)
+	if (!r->c.n_ddls && !r->o->fresh && !r->c.back)
 		return 0;
 	for (int i = 1; settle_once(r, &done, e) < 0; i++)
 		if (!may_try_again(r, i, e))
 			return -1;
+	if (done.commit_ts > r->st->point)
+		return err_set(
+			e, ERR_USAGE, 0,
+			"--until %" PRIu64
+			": the secondary has executed the DDL at commitTs %" PRIu64
+			" of this log, which can't be taken back: replay to that or a later point",
+			r->st->point, done.commit_ts);
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct redo_ddl *d = &r->c.ddls[i].d;
 
@@ -343,13 +350,24 @@ static int write_batch(void *arg, const struct merge_change *c, size_t n, struct
 
 /* All deletes of an epoch, and only then all puts (design: a collation may hold 'a' and 'A' for one
  * key, a unique value may move). */
-static int write_epoch(struct replay *r, uint32_t epoch, struct err *e)
+static int write_epoch(struct replay *r, struct merge *m, uint32_t epoch, struct err *e)
 {
 	r->count = &r->st->deletes;
-	if (merge_each(r->c.merge, epoch, false, write_batch, r, e) < 0)
+	if (merge_each(m, epoch, false, write_batch, r, e) < 0)
 		return -1;
 	r->count = &r->st->puts;
-	return merge_each(r->c.merge, epoch, true, write_batch, r, e);
+	return merge_each(m, epoch, true, write_batch, r, e);
+}
+
+/* The secondary may have changes behind the point, if it is earlier than resolvedTs: what their
+ * keys were at the point is written again. Those keys and what was written before are one state. */
+static int write_back(struct replay *r, struct err *e)
+{
+	if (!r->c.back)
+		return 0;
+	if (!r->sink && !(r->sink = applier_open(&r->so, e)))
+		return -1;
+	return write_epoch(r, r->c.back, 0, e);
 }
 
 static int write_merged(struct replay *r, struct err *e)
@@ -365,7 +383,8 @@ static int write_merged(struct replay *r, struct err *e)
 		if (d && d->skip)
 			/* it, and the rows before it, were written by an earlier replay */
 			continue;
-		if (write_epoch(r, (uint32_t)i, e) < 0 || (d && apply_ddl(r, &d->d, e) < 0))
+		if (write_epoch(r, r->c.merge, (uint32_t)i, e) < 0 ||
+		    (d && apply_ddl(r, &d->d, e) < 0))
 			return -1;
 	}
 	return 0;
@@ -654,7 +673,7 @@ static int write_all(struct replay *r, struct err *e)
 	at = clock_mono_ns();
 	r->st->phase = REPLAY_WRITING;
 	if ((r->o->mode == REPLAY_TXN ? write_txns(r, e) : write_merged(r, e)) < 0 ||
-	    raise_counters(r, e) < 0)
+	    write_back(r, e) < 0 || raise_counters(r, e) < 0)
 		return -1;
 	if (r->computed.n) {
 		char *line = xstrfmt(
@@ -701,8 +720,12 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	if (load_ddl_ts(&r, log, e) < 0 || replay_read(&r.c, log, &r.floors, &o, st, e) < 0)
 		goto out;
 	st->read_us = (clock_mono_ns() - begun) / 1000;
-	for (size_t i = 0; i < r.c.n_tables && o.table; i++)
-		o.table(o.report_arg, &r.c.tables[i]);
+	for (size_t i = 0; i < r.c.n_tables && o.table; i++) {
+		const struct replay_table *t = &r.c.tables[i];
+
+		if (t->inserts + t->updates + t->deletes)
+			o.table(o.report_arg, t);
+	}
 	if (o.dry_run) {
 		struct err why = ERR_INIT;
 

@@ -38,7 +38,8 @@ struct reading {
 	int64_t told_ns;
 	bool rows; /* the DDL files are read */
 	uint64_t doubts;
-	tso_t file_max; /* the largest commitTs of the file that is being read */
+	tso_t file_max;   /* the largest commitTs of the file that is being read */
+	tso_t ddl_behind; /* the first DDL behind the point; 0: none */
 };
 
 static void report_progress(struct reading *r, bool now)
@@ -131,22 +132,25 @@ static struct counter *counter_of(struct collected *c, const struct redo_table *
 	return &c->counters[c->n_counters++];
 }
 
-/* An AUTO_INCREMENT column is an integer in a key. */
+/* An AUTO_INCREMENT column is a number; which one it is, the secondary knows. */
 static void count_ids(struct collected *c, const struct redo_row *r)
 {
 	for (uint32_t i = 0; i < r->n_columns; i++) {
 		const struct redo_column *col = &r->columns[i];
+		double d = col->value.kind == REDO_F32   ? (double)col->value.f32
+			   : col->value.kind == REDO_F64 ? col->value.f64
+							 : 0;
 		struct counter *at;
 		uint64_t v;
 
-		if (col->absent ||
-		    !(col->flag &
-		      (COLF_PRIMARY_KEY | COLF_UNIQUE_KEY | COLF_MULTIPLE_KEY | COLF_HANDLE_KEY)) ||
-		    (col->value.kind != REDO_INT && col->value.kind != REDO_UINT) ||
-		    col->type == COL_ENUM || col->type == COL_SET || col->type == COL_BIT ||
-		    col->type == COL_YEAR)
+		if (col->absent || col->value.kind == REDO_NULL || col->value.kind == REDO_STR ||
+		    col->value.kind == REDO_BIN || col->type == COL_ENUM || col->type == COL_SET ||
+		    col->type == COL_BIT || col->type == COL_YEAR)
 			continue;
-		v = col->value.kind == REDO_INT && col->value.i < 0 ? 0 : col->value.u;
+		v = d > 0 && d < 9e15 ? (uint64_t)(d + 0.5) : 0;
+		if (col->value.kind == REDO_UINT ||
+		    (col->value.kind == REDO_INT && col->value.i > 0))
+			v = col->value.u;
 		at = counter_of(c, &r->table, col->name);
 		at->highest = v > at->highest ? v : at->highest;
 	}
@@ -156,10 +160,11 @@ void collected_release(struct collected *c)
 {
 	counters_free(c);
 	merge_free(c->merge);
+	merge_free(c->back);
 	commit_order_free(c->order);
 	row_sample_free(c->sample);
 	c->sample = NULL;
-	c->merge = NULL;
+	c->merge = c->back = NULL;
 	c->order = NULL;
 	ddls_free(c);
 	tables_free(c);
@@ -193,7 +198,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	collected_release(r->c);
 	r->c->meta = *meta;
 	r->c->foreign = r->rows = false;
-	r->last_start = r->file_max = 0;
+	r->last_start = r->file_max = r->ddl_behind = 0;
 	r->n_txns = r->txn_slots = 0;
 	free(r->txns);
 	r->txns = NULL;
@@ -227,7 +232,10 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 		r->c->order = commit_order_new(memory / 2, tmp);
 	if (r->o->doubt_server && !r->o->until && !r->o->dry_run)
 		r->c->sample = row_sample_new();
-	r->c->merge = merge_new(r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4, tmp);
+	memory = r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4;
+	if (st->point < meta->resolved_ts)
+		r->c->back = merge_new(memory /= 2, tmp);
+	r->c->merge = merge_new(memory, tmp);
 	return 0;
 }
 
@@ -235,6 +243,8 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 {
 	struct redo_ddl d = *in;
 
+	if (d.commit_ts > r->st->point && (!r->ddl_behind || d.commit_ts < r->ddl_behind))
+		r->ddl_behind = d.commit_ts;
 	if (d.commit_ts < r->c->meta.checkpoint_ts || d.commit_ts > r->st->point)
 		return 0;
 	if (r->floors && d.commit_ts <= ddl_ts_of(r->floors, d.table.id)) {
@@ -374,12 +384,50 @@ static int judge_doubtful(struct reading *r, struct err *e)
 	return 0;
 }
 
+/* A change behind the point: its key's old image there is what the first of them found. Behind a
+ * DDL that lies there nothing is on the secondary: a changefeed begins one when all before it is
+ * done, and then checkpointTs has passed the point. */
+static int take_back(struct reading *r, const struct redo_row *row, struct err *e)
+{
+	struct redo_row was = *row;
+
+	if (row->commit_ts > r->c->meta.resolved_ts ||
+	    (r->ddl_behind && row->commit_ts > r->ddl_behind))
+		return 0;
+	if (!has_key(row))
+		return err_set(
+			e, ERR_UNSUPPORTED, 0,
+			"table %.*s.%.*s has no key, so what the secondary may have of it behind --until can't be taken back:"
+			" replay to resolvedTs",
+			(int)row->table.db.n, row->table.db.p, (int)row->table.table.n,
+			row->table.table.p);
+	for (uint32_t i = 0; i < row->n_pre_columns; i++)
+		if (row->pre_columns[i].absent)
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"table %.*s.%.*s: the log has no whole old images, so what the secondary may have behind --until can't be"
+				" taken back: replay to resolvedTs",
+				(int)row->table.db.n, row->table.db.p, (int)row->table.table.n,
+				row->table.table.p);
+	was.columns = row->pre_columns;
+	was.n_columns = row->n_pre_columns;
+	was.pre_columns = row->columns;
+	was.n_pre_columns = row->n_columns;
+	/* the first of them is the one that counts */
+	was.commit_ts = UINT64_MAX - row->commit_ts;
+	was.start_ts = UINT64_MAX - row->start_ts;
+	table_of(r->c, &row->table);
+	return merge_add(r->c->back, 0, &was, e);
+}
+
 static int take_row(struct reading *r, const struct redo_row *row, struct err *e)
 {
 	struct replay_stats *st = r->st;
 	struct replay_table *t;
 	uint32_t epoch;
 
+	if (!r->chain && r->c->back && row->commit_ts > st->point)
+		return take_back(r, row, e);
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
 	    (r->floors && r->floors->n && row->commit_ts <= ddl_ts_of(r->floors, row->table.id)))
 		return 0;
@@ -516,6 +564,15 @@ static void warn_of_holes(struct reading *r)
 
 	if (!r->c->foreign || r->c->meta.version)
 		return;
+	if (r->c->back && r->ddl_behind) {
+		strbuf_addf(&line,
+			    "a DDL lies behind --until, at commitTs %" PRIu64
+			    ": where TiCDC had written rows of other tables behind it, they stay",
+			    r->ddl_behind);
+		r->st->warnings++;
+		if (r->o->warn)
+			r->o->warn(r->o->report_arg, line.buf);
+	}
 	for (size_t i = 0; i < r->c->n_ddls; i++) {
 		const struct redo_ddl *d = &r->c->ddls[i].d;
 

@@ -20,7 +20,7 @@ struct owned_ddl {
 	struct redo_ddl d; /* its text is ours */
 	bool skip;         /* done by an earlier replay */
 };
-struct counter { /* AUTO_INCREMENT, maybe: the highest value of an integer column in a key */
+struct counter { /* AUTO_INCREMENT, maybe: the highest value of a column of numbers */
 	char *db, *table, *column;
 	uint64_t highest;
 };
@@ -28,7 +28,11 @@ struct collected {
 	struct redo_meta meta;
 	struct owned_ddl *ddls;
 	size_t n_ddls;
-	struct merge *merge;        /* tables without a key left out */
+	struct merge *merge; /* tables without a key left out */
+	/* Where the point is earlier than resolvedTs, else NULL: of each key that the log changes
+	 * behind the point what it was there, in epoch 0. A torn secondary may have such changes.
+	 */
+	struct merge *back;
 	struct commit_order *order; /* NULL in merge mode */
 	struct row_sample *sample;  /* doubt_server; else NULL */
 	bool foreign;               /* files without a sidecar: not our writer's */
@@ -41,8 +45,8 @@ struct collected {
 /* Fills c (zeroed by the caller) and st's figures of reading. floors may be NULL. */
 int replay_read(struct collected *c, struct store *log, const struct ddl_ts *floors,
 		const struct replay_opts *o, struct replay_stats *st, struct err *e);
-/* The highest value that the log gives to a column of integers in a key; 0: none. Table names as
- * they were last. */
+/* The highest value that the log gives to a column of numbers, to the nearest integer; 0: none.
+ * Table names as they were last. */
 uint64_t collected_counter(const struct collected *c, const char *db, const char *table,
 			   const char *column);
 void collected_release(struct collected *c);

@@ -16,6 +16,7 @@
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
 #define TABLE_EXISTS 1050
+#define NO_DATABASE 1008
 #define BAD_TABLE 1051 /* of DROP TABLE */
 #define BAD_SEQUENCE 4091
 #define BAD_VIEW 4092
@@ -606,6 +607,11 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 	/* a part of it was done there, and is now here */
 	if (why.kind == ERR_SQL && why.code == expected)
 		return 0;
+	/* sql_if_exists is in no event; whoever finds no database has none either */
+	if (why.kind == ERR_SQL && why.code == NO_DATABASE && is_drop_database(d)) {
+		*out = may_be_done ? DDL_SAID_DONE : DDL_RAN;
+		return 0;
+	}
 	/* the server lists what it dropped and what it did not find */
 	if (why.kind == ERR_SQL && ends_half_way(d) &&
 	    (why.code == BAD_TABLE || why.code == BAD_SEQUENCE || why.code == BAD_VIEW)) {

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "harness/base/uri.h"
+#include "harness/sql/lex.h"
 
 /* a DATA DIRECTORY is a place on the primary's machine */
 #define NO_DIR_IN_CREATE ((uint64_t)1 << 7)
+#define STRICT_MODES ((uint64_t)3 << 21)
 
 static void add_text(struct strbuf *out, const char *key, const char *value)
 {
@@ -203,7 +205,21 @@ static int give_back(struct sql *s, struct err *e)
 	return rc;
 }
 
-static int enter(struct sql *s, const struct ddl_session *d, struct err *e)
+/* A strict session takes the directory that it ignores for an error. What the primary did in one is
+ * the same without. */
+static uint64_t mode_for(const struct ddl_session *d, const char *query, size_t n)
+{
+	uint64_t mode = d->sql_mode | NO_DIR_IN_CREATE;
+	struct lex x = { .p = query, .end = query + n };
+
+	for (lex_next(&x); x.kind != T_END; lex_next(&x))
+		if (lex_is(&x, "DIRECTORY"))
+			return mode & ~STRICT_MODES;
+	return mode;
+}
+
+static int enter(struct sql *s, const struct ddl_session *d, const char *query, size_t n,
+		 struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
@@ -235,7 +251,7 @@ static int enter(struct sql *s, const struct ddl_session *d, struct err *e)
 		sql_add_text(&q, d->engine, strlen(d->engine));
 	}
 	/* last: it changes how a statement is read */
-	strbuf_addf(&q, ", sql_mode = %" PRIu64, d->sql_mode | NO_DIR_IN_CREATE);
+	strbuf_addf(&q, ", sql_mode = %" PRIu64, mode_for(d, query, n));
 	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? err_wrap(e, "the session of a DDL") : 0;
 	strbuf_release(&q);
 	return rc;
@@ -280,7 +296,7 @@ int ddl_session_run(struct sql *s, const struct ddl_session *d, const char *quer
 		return run_elsewhere(s, d, query, n, e);
 	if (keep_own(s, e) < 0)
 		return -1;
-	rc = enter(s, d, e);
+	rc = enter(s, d, query, n, e);
 	if (rc == 0 && sql_exec_text(s, e, query, n) < 0)
 		rc = -1;
 	if (give_back(s, rc < 0 ? &ignored : e) < 0 && rc == 0)

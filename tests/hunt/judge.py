@@ -20,7 +20,8 @@ def exact(column, kind):
     return "IF(LENGTH(%s) > 100000, CONCAT('sha:', LENGTH(%s), ':', SHA2(%s, 256)), IFNULL(HEX(%s),'NULL'))" % (q, q, q, q)
 
 def structure(text):
-    return re.sub(r' AUTO_INCREMENT=\d+| /\* (mariadb-5\.3|mysql-5\.6) \*/', '', text) # the format of a time is each server's own, its values are not
+    # the format of a time and where files lie are each server's own
+    return re.sub(r" AUTO_INCREMENT=\d+| /\* (mariadb-5\.3|mysql-5\.6) \*/| (DATA|INDEX) DIRECTORY ?= ?'[^']*'", '', text)
 
 def picture(server):
     """{object: (structure, rows or None, counter)}: databases, tables with rows, views."""

@@ -238,8 +238,8 @@ static void until_stops_earlier_and_never_later(void **mode)
 	fx_must("CREATE DATABASE ch");
 	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
 	make_chain(&l, "until", -1);
-	o.until = l.ts - tso_make(15, 0);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) { /* the second time the secondary is beyond it */
+		o.until = l.ts - tso_make(15, 0);
 		if (replay_run(l.store, &o, &st, &e) < 0)
 			fail_msg("%s", e.text);
 		got = fx_value(
@@ -247,16 +247,77 @@ static void until_stops_earlier_and_never_later(void **mode)
 		assert_string_equal(got, "5 5 10");
 		assert_int_equal(st.point, o.until);
 		free(got);
+		if (i == 1)
+			continue;
+		o.until = 0;
+		if (replay_run(l.store, &o, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
+		assert_string_equal(got, "10");
+		free(got);
 	}
 	o.until = l.ts + 1;
 	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
+	fx_log_free(&l);
+}
+
+/* Rows that came, went and changed their key behind the point, and a unique value that moved. */
+static void what_is_behind_until_is_taken_back(void **mode)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = *(enum replay_mode *)*mode,
+				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	tso_t point;
+	char *got;
+
+	fx_must("DROP DATABASE IF EXISTS bk");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE bk");
+	fx_must("CREATE TABLE bk.t (id BIGINT PRIMARY KEY, v VARCHAR(100) UNIQUE)");
+	fx_must("INSERT INTO bk.t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')");
+	fx_log_begin(&l, "back");
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 3, "c", "c2");
+	point = l.ts;
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 1, "a", NULL);
+	fx_log_row(&l, "bk", "t", 0, 3, "c2", "a");
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 2, "b", "c2");
+	fx_log_row(&l, "bk", "t", 0, 5, NULL, "b");
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 5, "b", "e");
+	fx_log_row(&l, "bk", "t", 0, 4, "d", NULL);
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 4, NULL, "d4");
+	fx_log_end(&l);
+	for (int i = 0; i < 2; i++) {
+		o.until = i ? point : 0;
+		if (replay_run(l.store, &o, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		got = fx_value("SELECT GROUP_CONCAT(id, v ORDER BY id) FROM bk.t");
+		assert_string_equal(got, i ? "1a,2b,3c2,4d" : "2c2,3a,4d4,5e");
+		free(got);
+	}
+	/* a DDL that was done behind it stays */
+	fx_log_free(&l);
+	fx_log_begin(&l, "back-ddl");
+	fx_log_txn(&l);
+	fx_log_row(&l, "bk", "t", 0, 1, "a", "a2");
+	point = l.ts;
+	fx_log_ddl(&l, "bk", "t", 5, "ALTER TABLE t ADD COLUMN w INT");
+	fx_log_end(&l);
 	o.until = 0;
 	if (replay_run(l.store, &o, &st, &e) < 0)
 		fail_msg("%s", e.text);
-	got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
-	assert_string_equal(got, "10");
-	free(got);
+	o.until = point;
+	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	assert_non_null(strstr(e.text, "which can't be taken back"));
 	fx_log_free(&l);
 }
 
@@ -689,6 +750,10 @@ int main(void)
 		cmocka_unit_test(a_repeated_record_is_no_gap),
 		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later,
 		  NULL, NULL, &merge },
+		{ "what_is_behind_until_is_taken_back_merge", what_is_behind_until_is_taken_back,
+		  NULL, NULL, &merge },
+		{ "what_is_behind_until_is_taken_back_txn", what_is_behind_until_is_taken_back,
+		  NULL, NULL, &txn },
 		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later,
 		  NULL, NULL, &txn },
 		cmocka_unit_test(a_foreign_log_with_timestamps_asks_for_its_zone),

@@ -160,12 +160,18 @@ static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 	} alters[] = {
 		{ "ALTER TABLE t ADD c CHAR(36) DEFAULT UUID()", "UUID" },
 		{ "ALTER TABLE t ADD (a INT, c DOUBLE DEFAULT (1+Rand (5)))", "RAND" },
-		{ "ALTER TABLE t MODIFY c INT NOT NULL DEFAULT connection_id()", "CONNECTION_ID" },
-		{ "ALTER TABLE t CHANGE a b VARCHAR(9) DEFAULT CURRENT_USER", "CURRENT_USER" },
+		{ "ALTER TABLE t ADD c INT NOT NULL DEFAULT connection_id()", "CONNECTION_ID" },
+		{ "ALTER TABLE t ADD COLUMN b VARCHAR(9) DEFAULT CURRENT_USER", "CURRENT_USER" },
 		{ "ALTER TABLE t ADD c INT DEFAULT @@server_id", "@" },
 		{ "ALTER TABLE t ADD c INT DEFAULT (NEXT VALUE FOR s)", "VALUE" },
 		{ "ALTER TABLE t ADD c INT DEFAULT NEXTVAL(d.s), ADD d INT", "NEXTVAL" },
 		{ "ALTER TABLE t ADD c DATETIME DEFAULT SYSDATE()", "SYSDATE" },
+		{ "ALTER TABLE t MODIFY a INT DEFAULT 1, ADD (c CHAR(36) DEFAULT UUID())", "UUID" },
+		{ "ALTER TABLE t MODIFY g DOUBLE AS (RAND()) STORED", "RAND" },
+		/* rows that are there keep what they have */
+		{ "ALTER TABLE t MODIFY c INT DEFAULT (NEXT VALUE FOR s)", "" },
+		{ "ALTER TABLE t ADD a INT, CHANGE c d CHAR(36) NOT NULL DEFAULT UUID()", "" },
+		{ "ALTER TABLE t ALTER c SET DEFAULT (USER()), ADD a INT DEFAULT 1", "" },
 		{ "ALTER TABLE t ADD c INT DEFAULT 4 COMMENT 'UUID()'", "" },
 		{ "ALTER TABLE t ADD rand INT DEFAULT 4, ADD `uuid` INT", "" },
 		{ "ALTER TABLE t ADD c DATETIME DEFAULT CURRENT_TIMESTAMP(3)", "" },
@@ -187,6 +193,22 @@ static void what_an_alter_gives_to_old_rows_is_seen(void **unused)
 	ddl_words("d", "ALTER TABLE t ADD a INT DEFAULT 'x\\', ADD b INT DEFAULT 'UUID()'", 62,
 		  DDL_MODE_NO_BACKSLASH_ESCAPES, &w);
 	assert_string_equal(w.not_twice, "");
+	{
+		static const char *const read[] = {
+			"SET STATEMENT sql_mode='' FOR ALTER TABLE t ADD g INT AS (a || b)",
+			"SET STATEMENT sort_buffer_size=1, sql_mode='ANSI' FOR CREATE TABLE \"t\" (id INT)",
+			"SET STATEMENT sql_mode='' FOR ALTER TABLE t ADD g REAL",
+			"SET STATEMENT sql_mode='' FOR ALTER TABLE t ADD g INT",
+			"SET STATEMENT sort_buffer_size=1 FOR ALTER TABLE t ADD g INT AS (a || b)",
+			"SET STATEMENT sql_mode='' FOR INSERT INTO t VALUES ('a' || 'b')",
+		};
+
+		for (size_t i = 0; i < sizeof(read) / sizeof(read[0]); i++) {
+			ddl_words("d", read[i], strlen(read[i]), 0, &w);
+			if (w.read_otherwise != (i < 3))
+				fail_msg("%s", read[i]);
+		}
+	}
 	ddl_words("d", "ALTER TABLE t DISCARD TABLESPACE", 32, 0, &w);
 	assert_true(w.tablespace);
 	ddl_words("d", "ALTER TABLE t IMPORT PARTITION p TABLESPACE", 43, 0, &w);
