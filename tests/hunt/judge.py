@@ -53,7 +53,7 @@ def picture(server):
             cur.execute('SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s '
                         'ORDER BY ORDINAL_POSITION', (d, name))
             columns = [exact(n, k) for n, k in cur.fetchall()]
-            cur.execute("SELECT CONCAT_WS(',',%s) FROM %s" % (','.join(columns), full))
+            cur.execute("SELECT CONCAT_WS(',',%s) AS r FROM %s" % (','.join(columns), full)) # a long name would be cut within a character
             out[d + '.' + name] = (structure(made), sorted(r for (r,) in cur.fetchall()), counter)
     c.close()
     return out

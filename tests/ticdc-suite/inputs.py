@@ -70,7 +70,7 @@ def all_inputs(folder):
         name, said = os.path.basename(d[:-1]), []
         if name == 'debezium':
             for f in sorted(glob.glob(d + 'sql/**/*.sql', recursive=True)):
-                out['debezium/' + os.path.basename(f)[:-4]] = of_file(f)
+                out['debezium/' + os.path.basename(f)[:-4]] = ['CREATE DATABASE IF NOT EXISTS test', 'USE test'] + of_file(f) # as its program does
             continue
         if os.path.isfile(d + 'run.sh'):
             said = of_script(d[:-1], name)
