@@ -53,14 +53,31 @@ static const char *version_of(struct lua_cluster *c, char out[64])
 	return out;
 }
 
+/* The `cdc` that reads what this run's TiCDC writes: the classic architecture's can't read a DDL of
+ * the new one's. */
+static int find_cdc(struct runtime *r, struct lua_cluster *c, struct stock_tool *cdc, struct err *e)
+{
+	const struct ground *g = runtime_ground(r);
+	char *path = runtime_tools(r)->new_ticdc && g->new_ticdc ? g->new_ticdc() : NULL;
+	char version[64];
+	int rc = 0;
+
+	if (path)
+		stock_at(cdc, path);
+	else
+		rc = stock_find(cdc, "cdc", version_of(c, version), e);
+	free(path);
+	return rc;
+}
+
 int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
 		     const char *time_zone, struct replay_stats *st, struct err *e)
 {
-	char version[64], *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
+	char *tmp = xstrfmt("%s/stock-replay", runtime_data_dir(r));
 	struct stock_tool cdc = { 0 };
 	struct sql *control = NULL;
 	uint64_t fenced = 0;
-	int rc = stock_find(&cdc, "cdc", version_of(c, version), e);
+	int rc = find_cdc(r, c, &cdc, e);
 
 	if (rc == 0) {
 		look_for_stand_in(r, &cdc, "version", "cdc redo");

@@ -113,11 +113,13 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 {
 	int n = 0;
 
-	if (t->replay_stock || t->replay_both)
-		n += look_at_tool("cdc", t->replay_stock ? "replay=stock" : "replay=both", version,
-				  fn, arg) +
-		     look_at_tls(g, "cdc redo", t->replay_stock ? "replay=stock" : "replay=both",
-				 fn, arg);
+	if (t->replay_stock || t->replay_both) {
+		const char *option = t->replay_stock ? "replay=stock" : "replay=both";
+
+		if (!t->new_ticdc) /* its own `cdc` reads its log: looked for below */
+			n += look_at_tool("cdc", option, version, fn, arg);
+		n += look_at_tls(g, "cdc redo", option, fn, arg);
+	}
 	if (t->compare)
 		n += look_at_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn,
 				  arg) +

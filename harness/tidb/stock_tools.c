@@ -43,6 +43,12 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 			      name);
 }
 
+void stock_at(struct stock_tool *t, const char *path)
+{
+	memset(t, 0, sizeof(*t));
+	t->word[t->n++] = xstrdup(path);
+}
+
 int stock_install(const struct stock_tool *t, struct err *e)
 {
 	struct strbuf said = STRBUF_INIT;

@@ -16,6 +16,8 @@ struct stock_tool {
 	unsigned n;
 };
 int stock_find(struct stock_tool *t, const char *name, const char *version, struct err *e);
+/* The program at this path, which is copied. */
+void stock_at(struct stock_tool *t, const char *path);
 /* Where tiup runs it: tiup has it afterwards, downloaded if need be. -1: its mirror has none. */
 int stock_install(const struct stock_tool *t, struct err *e);
 void stock_release(struct stock_tool *t);
