@@ -22,6 +22,13 @@ static const struct option_def own[] = {
 	{ "precision", OPTION_TEXT, "PCT", "how near the knee is to be found (10)", .at = 0 },
 	{ "hold", OPTION_TEXT, "TIME", "how long a rate is held at least (8s)", .at = 0 },
 	{ "workers", OPTION_TEXT, "N", "connections of the load", .at = 0 },
+	{ "shards", OPTION_TEXT, "N",
+	  "the load as N processes, which this one starts (1); with --rendezvous: which wait elsewhere",
+	  .at = 0 },
+	{ "rendezvous", OPTION_TEXT, "STORE",
+	  "s3://… or file://…, where shards from elsewhere meet: drtest load NAME run --shard=I/N "
+	  "--rendezvous=STORE --follow on each machine",
+	  .at = 0 },
 	{ "load", OPTION_TEXT, "NAME", "the load", .at = 0 },
 	{ "tables", OPTION_TEXT, "N", "its tables", .at = 0 },
 	{ "table-size", OPTION_TEXT, "N", "rows of each", .at = 0 },
@@ -37,7 +44,8 @@ static const struct command_def command = {
 		"Searches the highest rate that two clusters with a changefeed take: doubles it "
 		"until a target breaks, then halves the distance. Holds each rate long enough to be "
 		"believed, and tries one that breaks twice. Reports the knee and the curve: rate "
-		"against p50, p99, lag, and what would be lost if the primary died now.",
+		"against p50, p99, lag, and what would be lost if the primary died now. With --shards "
+		"many processes are the load, here or on other machines: their histograms add up.",
 	.options = own,
 	.more = "And those of `drtest run`: --on, --store, --seed, --out, --timeout, --plan, --keep, --json\n"
 		"Exit code: 0 a knee was found, 1 not even the lowest rate holds, 2 wrong usage, 3 "

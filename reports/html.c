@@ -10,6 +10,7 @@
 #include "reports/html_chart.h"
 #include "reports/run_history.h"
 #include "reports/text.h"
+#include "reports/curve/curve.h"
 #include "reports/left/left.h"
 #include "reports/ways/ways.h"
 
@@ -163,6 +164,7 @@ static void add_contents(const struct run_model *m, struct strbuf *out)
 		bool there;
 	} parts[] = {
 		{ "ways", "Ways back", m->ways_n > 0 },
+		{ "curve", "Curve", curve_there(m) },
 		{ "checks", "Checks", true },
 		{ "notes", "Notes", json_array_size(m->notes) > 0 },
 		{ "left", "Left on your clusters", json_array_size(m->left) > 0 },
@@ -726,6 +728,7 @@ void format_html_main(const struct run_model *m, struct strbuf *out)
 	add_contents(m, out);
 	add_answers(m, out);
 	ways_html(m, out);
+	curve_html(m, out);
 	add_checks(m, out);
 	add_notes(m, out);
 	left_html(m, out);

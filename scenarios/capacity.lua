@@ -37,6 +37,8 @@ return scenario {
     precision  = { 10,    "percent: how near the knee is to be found" },
     hold       = { "8s",  "how long a rate is held at least" },
     workers    = { 50,    "connections of the load", min = 1, max = 100000 },
+    shards     = { 1,     "processes that are the load together", min = 1, max = 10000 },
+    rendezvous = { "",    "where shards from elsewhere meet (s3://…, file://…); without it they are started here" },
     load       = { "oltp_write_only", "the load" },
     tables     = { 4,     "tables to prepare", min = 1, max = 10000 },
     table_size = { 10000, "rows of each", min = 1, max = 2147483647 },
@@ -44,6 +46,7 @@ return scenario {
   },
   run = function(t, opt)
     local targets = parse(opt.target)
+    local sharded = opt.shards > 1 or opt.rendezvous ~= ""
     local store, primary, secondary, load, feed
     local curve = {}
 
@@ -51,12 +54,13 @@ return scenario {
       store = t:store { buckets = { "backup", "redo" } }
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       load = t:load { opt.load, tables = opt.tables, table_size = opt.table_size, workers = opt.workers, rate = opt.min_rate, rand_type = opt.rand_type,
-                      reconnect = true, backlog_max = 100000000 }
+                      reconnect = true, backlog_max = 100000000, shards = opt.shards, rendezvous = opt.rendezvous ~= "" and opt.rendezvous or nil }
       load:prepare { on = primary }
       feed = drill.replicate(primary, secondary, store, "capacity")
       t:caught_up(feed)
       load:start { on = primary }
-      return ("%s  %s  %s workers, target %s"):format(tostring(primary), tostring(secondary), opt.workers, opt.target)
+      return ("%s  %s  %s workers%s, target %s"):format(tostring(primary), tostring(secondary), opt.workers,
+        sharded and (" in %d shards"):format(opt.shards) or "", opt.target)
     end)
 
     -- How far behind its resolvedTs the primary is: a replay, if it died now, would reach that point. On one clock with lag.
@@ -66,7 +70,7 @@ return scenario {
       return lag, math.max(0, lag - (status.resolved_ts:ms() - status.checkpoint_ts:ms()))
     end
 
-    -- One rate, held; what was seen, and what broke ("" nothing).
+    -- One rate, held; what was seen, and what broke ("" nothing). unknown: shards that did not answer; what the others did is no measure of the rate.
     local function hold(rate)
       local ms = math.max(duration_ms(opt.hold), FLUSHES * FLUSH_MS, ABOVE_P99 * 100 * 1000 / rate)
       load:rate(rate)
@@ -86,7 +90,8 @@ return scenario {
         seen.lag_last = lag
       end
       for name, value in pairs(load:interval()) do seen[name] = seen[name] or value end
-      seen.rate, seen.broke = rate, ""
+      seen.rate, seen.broke, seen.unknown = rate, "", seen.missing
+      if seen.unknown then return seen end
       for _, target in ipairs(targets) do
         if (seen[target.name] or 0) >= target.ms then seen.broke = seen.broke .. (seen.broke == "" and "" or ", ") .. target.text end
       end
@@ -98,7 +103,8 @@ return scenario {
     local function line(s)
       return ("%s/s: p50 %.1f ms, p99 %.1f ms, lag %s, if the primary died now: %s (%s transactions) lost  %s"):format(
         text.commas(math.floor((s.tps or 0) + 0.5)), s.p50 or 0, s.p99 or 0, text.seconds(s.lag / 1000), text.seconds(s.rpo / 1000),
-        text.commas(math.floor((s.tps or 0) * s.rpo / 1000 + 0.5)), s.broke == "" and "holds" or "breaks " .. s.broke)
+        text.commas(math.floor((s.tps or 0) * s.rpo / 1000 + 0.5)),
+        s.unknown and "unknown: " .. s.unknown or s.broke == "" and "holds" or "breaks " .. s.broke)
     end
 
     -- After a rate that was too much: until queue and lag are gone.
@@ -114,10 +120,23 @@ return scenario {
       t:step(("hold %s/s"):format(text.commas(rate)), function()
         seen = hold(rate)
         local again = ""
+        if seen.unknown and not seen.gone then -- late once, perhaps
+          t:note(("%s/s: %s; held once more"):format(text.commas(rate), seen.unknown))
+          recover()
+          seen = hold(rate)
+        end
+        if seen.unknown then
+          curve[#curve + 1] = seen
+          return line(seen)
+        end
         if seen.broke ~= "" then -- once may be chance (a checkpoint, a neighbour): what breaks a rate breaks it twice
           recover()
           local first = seen.broke
           seen = hold(rate)
+          if seen.unknown then
+            curve[#curve + 1] = seen
+            return line(seen)
+          end
           again = seen.broke == "" and (" (at the second try; the first broke %s)"):format(first) or " (twice)"
           if seen.broke ~= "" then recover() end
         end
@@ -127,35 +146,56 @@ return scenario {
       return seen
     end
 
-    local best, broken
-    local rate = opt.min_rate
-    while not broken do -- doubling finds the two rates that the knee is between
+    local best, broken, unknown
+    local function try(rate)
       local seen = probe(rate)
-      if t:planning() then break end
-      if seen.broke == "" then best = seen else broken = seen end
-      if rate >= opt.max_rate then break end
+      if t:planning() then return end
+      if seen.unknown then unknown = seen elseif seen.broke == "" then best = seen else broken = seen end
+    end
+
+    local rate = opt.min_rate
+    while not broken and not unknown do -- doubling finds the two rates that the knee is between
+      try(rate)
+      if t:planning() or rate >= opt.max_rate then break end
       rate = math.min(rate * 2, opt.max_rate)
     end
-    while best and broken and broken.rate > best.rate * (1 + opt.precision / 100) do
+    while best and broken and not unknown and broken.rate > best.rate * (1 + opt.precision / 100) do
       local middle = math.floor((best.rate + broken.rate) / 2 + 0.5)
       if middle <= best.rate or middle >= broken.rate then break end
-      local seen = probe(middle)
-      if seen.broke == "" then best = seen else broken = seen end
+      try(middle)
     end
-    load:stop()
+    local all = load:stop()
     if t:planning() then return end
 
+    -- Whoever wrote to another cluster, or left half a ledger, is found here: what the shards say they did is what the primary has.
+    local function check_books()
+      local rows = tonumber(primary:query("SELECT COUNT(*) FROM sbtest.drtest_ledger")[1][1])
+      local evidence = ("%s transactions acknowledged by %d shards, %s rows in the primary's drtest_ledger"):format(text.commas(all.acked), opt.shards,
+        text.commas(rows))
+      if all.ledger_files > 0 then evidence = evidence .. (", %s acknowledged in the shards' ledgers"):format(text.commas(all.ledger_acked)) end
+      t:check("the shards add up", rows >= all.acked and (all.killed > 0 or rows <= all.acked + all.unknown and
+        (all.ledger_files == 0 or all.ledger_acked == all.acked)), evidence)
+    end
+
     t:step("the knee", function()
-      table.sort(curve, function(a, b) return a.rate < b.rate end)
+      table.sort(curve, function(x, y) return x.rate < y.rate end)
       for _, s in ipairs(curve) do t:note(line(s)) end
       t:figure("target", opt.target)
       local lines = {}
       for i, s in ipairs(curve) do
-        lines[i] = ("{\"rate\":%d,\"tps\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"lag_ms\":%d,\"rpo_ms\":%d,\"broke\":\"%s\"}"):format(s.rate, s.tps, s.p50,
-          s.p99, s.lag, s.rpo, s.broke)
+        lines[i] = ("{\"rate\":%d,\"tps\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"queue_p99_ms\":%.2f,\"lag_ms\":%d,\"rpo_ms\":%d,\"broke\":\"%s\"%s}"):format(s.rate,
+          s.tps, s.p50, s.p99, s.queue_p99, s.lag, s.rpo, s.broke, s.unknown and ",\"unknown\":\"" .. s.unknown:gsub('[%c"\\]', " ") .. "\"" or "")
       end
       t:figure("curve", "[" .. table.concat(lines, ",") .. "]")
-      t:check("a rate holds the target", best ~= nil, best and line(best) or "not even " .. line(curve[1]))
+      if sharded then
+        t:figure("shards", opt.shards)
+        check_books()
+      end
+      if unknown then
+        t:check("the search came to its end", { verdict = "unknown", evidence = ("at %s/s %s%s"):format(text.commas(unknown.rate), unknown.unknown,
+          best and ("; %s/s hold"):format(text.commas(best.rate)) or "") })
+      end
+      if best or not unknown then t:check("a rate holds the target", best ~= nil, best and line(best) or "not even " .. line(curve[1])) end
       if not best then return end
       t:figure("capacity_tps", best.rate)
       t:figure("capacity_p99_ms", best.p99)
@@ -164,6 +204,7 @@ return scenario {
       t:note(("a rate was held for %s at least: %d flushes of the redo log, and 1,000 transactions, of which %d lie above the p99"):format(
         text.seconds(math.max(duration_ms(opt.hold), FLUSHES * FLUSH_MS) / 1000), FLUSHES, ABOVE_P99))
       return ("%s/s %s"):format(text.commas(best.rate), broken and "hold, " .. text.commas(broken.rate) .. "/s break " .. broken.broke
+        or unknown and "hold at least: the search did not come to its end"
         or "hold; no rate up to there breaks the target")
     end)
   end,

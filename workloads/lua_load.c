@@ -17,6 +17,7 @@
 #include "harness/run/runtime.h"
 #include "workloads/load.h"
 #include "workloads/lua_sysbench.h"
+#include "workloads/shards/lua_lead.h"
 
 #define STOP_MS 10000
 #define PREPARE_MS 600000
@@ -30,6 +31,7 @@
 
 struct lua_load {
 	struct load *load; /* NULL in plan mode */
+	struct lead *lead; /* of several processes: load only prepares and is asked then */
 	char *ledger_dir;
 	char name[65];
 	bool running;
@@ -60,6 +62,7 @@ static void load_close(void *object, bool keep)
 	struct lua_load *l = object;
 
 	(void)keep;
+	lead_free(l->lead);
 	load_free(l->load);
 	free(l->ledger_dir);
 	free(l);
@@ -69,7 +72,7 @@ static int load_health(void *object, struct err *e)
 {
 	struct lua_load *l = object;
 
-	if (!l->running)
+	if (!l->running || l->lead) /* a shard that is gone is named at the next mark */
 		return 0;
 	if (load_error(l->load, e) < 0)
 		return err_wrap(e, "load %s", l->name);
@@ -150,7 +153,10 @@ static void load_sample(void *object, json_t *sample)
 	if (load_preparing(l->load, &done, &total))
 		json_object_set_new(sample, "prepare",
 				    json_pack("{s:i,s:i}", "done", (int)done, "total", (int)total));
-	load_get_stats(l->load, &st);
+	if (l->lead)
+		lua_lead_seen(l->lead, &st);
+	else
+		load_get_stats(l->load, &st);
 	interval = l->now;
 	hist_subtract(&interval, &l->before);
 	json_object_set_new(sample, "load",
@@ -167,7 +173,8 @@ static void load_sample(void *object, json_t *sample)
 				      "p99_us", (json_int_t)hist_quantile_us(&interval, 0.99)));
 	if (!l->running && st.started)
 		json_object_set_new(json_object_get(sample, "load"), "stopped", json_true());
-	sample_quiet(l, json_object_get(sample, "load"));
+	if (!l->lead)
+		sample_quiet(l, json_object_get(sample, "load"));
 	l->before = l->now;
 	l->acked_before = st.acked;
 	l->before_ns = now;
@@ -178,6 +185,16 @@ static const struct owned_ops ops = { load_close, load_health, load_sample };
 static struct lua_load *check_load(lua_State *L)
 {
 	return ((struct face *)luaL_checkudata(L, 1, LOAD_METATABLE))->l;
+}
+
+/* For what a load of shards can't. */
+static struct lua_load *of_one(lua_State *L, const char *what)
+{
+	struct lua_load *l = check_load(L);
+
+	if (l->lead)
+		lua_usage(L, "%s: a load of shards can't", what);
+	return l;
 }
 
 /* The cluster in { on = cluster } at index 2. */
@@ -265,14 +282,16 @@ static int start(lua_State *L)
 
 	ep.port = (unsigned)route_port(r, "load", (int)ep.port);
 	number_cluster(r, on);
-	if (load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
+	if (l->lead ? lua_lead_start(r, l->lead, l->name, &ep, &e) < 0
+		    : load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return lua_raise(L, &e);
 	l->on = on;
 	l->stalled_ms = 0;
 	l->started_ns = clock_mono_ns();
 	l->running = true;
 	on->writer = l->name;
-	mark_ledger(l);
+	if (!l->lead)
+		mark_ledger(l);
 	return 0;
 }
 
@@ -283,10 +302,13 @@ static int stop(lua_State *L)
 
 	if (runtime_plan(runtime_of(L), "load %s: stop; each worker ends its transaction", l->name))
 		return 0;
-	judge_quiet(l);
+	if (!l->lead)
+		judge_quiet(l);
 	l->running = false;
 	if (l->on)
 		l->on->writer = NULL;
+	if (l->lead)
+		return lua_lead_stop(L, l->lead, l->ledger_dir);
 	if (load_stop(l->load, deadline_in_ms(STOP_MS), &e) < 0)
 		return lua_raise(L, &e);
 	if (load_error(l->load, &e) < 0) {
@@ -299,7 +321,7 @@ static int stop(lua_State *L)
 /* load:resume { on = other }: from where it runs to another cluster, sequences going on. */
 static int resume(lua_State *L)
 {
-	struct lua_load *l = check_load(L);
+	struct lua_load *l = of_one(L, "load:resume");
 
 	if (l->running || (runtime_planning(runtime_of(L)) && l->on)) {
 		lua_pushcfunction(L, stop);
@@ -316,48 +338,35 @@ static void number(lua_State *L, const char *name, double value)
 }
 
 /* load:interval(): what happened since the last call, or the start. Latencies in ms, from the due
- * time. */
+ * time. Of shards also: missing, who did not answer, so that the sums are not all; gone, that one
+ * of them never will. */
 static int interval(lua_State *L)
 {
-	static const struct {
-		const char *name;
-		double q;
-	} quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 }, { "p999", 0.999 } };
-	static const char *const parts[] = { "", "queue_", "service_" };
 	struct lua_load *l = check_load(L);
-	struct load_stats before = l->mark;
+	struct load_stats before = l->mark, span;
 	struct hist was[3];
 	double seconds;
 
-	lua_newtable(L);
+	if (l->lead)
+		return lua_lead_interval(L, l->lead);
 	if (!l->load) { /* a plan */
+		lua_newtable(L);
 		number(L, "seconds", 0);
 		return 1;
 	}
 	memcpy(was, l->marked, sizeof(was));
 	seconds = (double)(clock_mono_ns() - l->mark_ns) / 1e9;
 	mark_ledger(l);
-	number(L, "seconds", seconds);
-	number(L, "rate", load_rate(l->load));
-	number(L, "started", (double)(l->mark.started - before.started));
-	number(L, "acked", (double)(l->mark.acked - before.acked));
-	number(L, "failed", (double)(l->mark.failed - before.failed));
-	number(L, "retried", (double)(l->mark.retried - before.retried));
-	number(L, "unknown", (double)(l->mark.unknown - before.unknown));
-	number(L, "backlog", (double)l->mark.backlog);
-	number(L, "tps", seconds > 0 ? (double)(l->mark.acked - before.acked) / seconds : 0);
-	for (int i = 0; i < 3; i++) {
-		char name[32];
-
+	span = l->mark;
+	span.started -= before.started;
+	span.acked -= before.acked;
+	span.failed -= before.failed;
+	span.retried -= before.retried;
+	span.unknown -= before.unknown;
+	for (int i = 0; i < 3; i++)
 		hist_subtract(&l->latest[i], &was[i]);
-		for (size_t k = 0; k < sizeof(quantiles) / sizeof(*quantiles); k++) {
-			snprintf(name, sizeof(name), "%s%s", parts[i], quantiles[k].name);
-			number(L, name,
-			       (double)hist_quantile_us(&l->latest[i], quantiles[k].q) / 1e3);
-		}
-		snprintf(name, sizeof(name), "%smax", parts[i]);
-		number(L, name, (double)l->latest[i].max_us / 1e3);
-	}
+	lua_lead_push(L, &span, l->latest, seconds, seconds > 0 ? (double)span.acked / seconds : 0);
+	number(L, "rate", load_rate(l->load));
 	return 1;
 }
 
@@ -421,7 +430,7 @@ static int checks(lua_State *L)
 /* Waits until the service's loss is seen: every worker has lost its connection. */
 static int wait_disconnected(lua_State *L)
 {
-	struct lua_load *l = check_load(L);
+	struct lua_load *l = of_one(L, "load:wait_disconnected");
 	struct deadline d = deadline_in_ms(STOP_MS);
 
 	if (!l->load)
@@ -441,7 +450,9 @@ static int stats(lua_State *L)
 	struct lua_load *l = check_load(L);
 	struct load_stats st = { 0 };
 
-	if (!runtime_planning(r))
+	if (l->lead)
+		lua_lead_seen(l->lead, &st);
+	else if (!runtime_planning(r))
 		load_get_stats(l->load, &st);
 	const struct {
 		const char *name;
@@ -465,7 +476,7 @@ static int stats(lua_State *L)
 static int first_ack(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
-	struct lua_load *l = check_load(L);
+	struct lua_load *l = of_one(L, "load:first_ack");
 	int64_t ms = 10000;
 	struct deadline d;
 	struct load_stats st = { 0 };
@@ -500,8 +511,11 @@ static int rate(lua_State *L)
 		lua_usage(
 			L,
 			"load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
-	if (!runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
-		load_set_rate(l->load, n);
+	if (runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
+		return 0;
+	if (l->lead)
+		return lua_lead_rate(L, l->lead, n);
+	load_set_rate(l->load, n);
 	return 0;
 }
 
@@ -513,10 +527,10 @@ static int load_text(lua_State *L)
 
 /* A scenario's load has its own fields and those of the load file: whatever is not below goes to it
  * as text. */
-static const char *const known[] = { "db",          "workers",   "tables",   "load_tables",
-				     "table_size",  "rate",      "pace",     "rand_type",
-				     "ledger_rows", "reconnect", "protocol", "backlog_max",
-				     "events" };
+static const char *const known[] = { "db",          "workers",   "tables",    "load_tables",
+				     "table_size",  "rate",      "pace",      "rand_type",
+				     "ledger_rows", "reconnect", "protocol",  "backlog_max",
+				     "events",      "shards",    "rendezvous" };
 
 static size_t own_options(lua_State *L, char **set)
 {
@@ -646,18 +660,43 @@ static char *ledger_dir(lua_State *L, struct runtime *r, const char *db)
 			   : xstrfmt("%s/ledger-%d", runtime_dir(r), number);
 }
 
+/* In plan mode too: a mistake in its options is told. */
+static int make_load(struct runtime *r, struct lua_load *l, struct load_opts *o, int64_t shards,
+		     const char *rendezvous, struct err *e)
+{
+	bool many = shards > 1 || rendezvous;
+	struct lead *lead = NULL;
+	struct load *made;
+
+	if (many)
+		o->ledger_dir = NULL; /* the shards' come there at the end */
+	made = load_new(o, e);
+	if (!made || (many && lua_lead_new(r, o, shards, rendezvous, &lead, e) < 0)) {
+		load_free(made);
+		return -1;
+	}
+	if (runtime_planning(r)) {
+		load_free(made);
+		made = NULL;
+	}
+	l->lead = lead; /* first: the sampler looks at the other one */
+	l->load = made;
+	return 0;
+}
+
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
 	struct load_opts o = { .seed = runtime_seed(r), .ledger_rows = true, .stop_on_lost = true };
 	int64_t workers = 10, tables = 1, load_tables = 0, size = 10000;
-	int64_t backlog = 0, events = 0;
-	const char *pace = "poisson", *protocol = "prepared";
+	int64_t backlog = 0, events = 0, shards = 1;
+	const char *pace = "poisson", *protocol = "prepared", *rendezvous = NULL;
 	bool reconnect = false;
 	char *set[SETS_MAX + 1] = { NULL };
 	struct lua_load *l;
 	struct err e = ERR_INIT;
 	size_t n;
+	int rc;
 
 	if (!lua_istable(L, 1))
 		lua_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
@@ -682,6 +721,8 @@ static int make(lua_State *L)
 				     { "rand_type", FIELD_TEXT, &o.rand_type },
 				     { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
 				     { "reconnect", FIELD_FLAG, &reconnect },
+				     { "shards", FIELD_WHOLE, &shards },
+				     { "rendezvous", FIELD_TEXT, &rendezvous },
 				     { NULL, 0, NULL } });
 	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
@@ -720,19 +761,12 @@ static int make(lua_State *L)
 	char *file = load_file(L, r, o.name);
 
 	o.name = file ? file : o.name;
-	/* in plan mode too: a mistake in its options is told */
-	struct load *made = load_new(&o, &e);
-
+	rc = make_load(r, l, &o, shards, rendezvous, &e);
 	free(file);
 	for (size_t i = 0; i < n; i++)
 		free(set[i]);
-	if (!made)
+	if (rc < 0)
 		return lua_raise(L, &e);
-	if (runtime_planning(r)) {
-		load_free(made);
-		made = NULL;
-	}
-	l->load = made;
 	push_face(L, l);
 	return 1;
 }

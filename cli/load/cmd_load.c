@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/load/load_shard.h"
+#include "cli/load/load_impl.h"
 #include "harness/base/xalloc.h"
+#include "workloads/shards/follow.h"
+#include "workloads/shards/words.h"
 
 #define PREPARE_MS (24 * 3600 * 1000ll)
 #define STOP_MS 10000
@@ -59,6 +61,24 @@ static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 	*quiet = q.now_ms > 0;
 }
 
+/* What a shard leaves at the rendezvous. failed: by *why; -1: it could not be left, why is told. */
+static int leave(const struct load_run *r, struct load_words *words, const struct load_total *t,
+		 bool failed, bool interrupted, struct err *why)
+{
+	bool cut = interrupted && (r->time_s > 0 || r->follow);
+	struct err e = ERR_INIT;
+	int rc = load_shard_leave(r->rendezvous, &r->o, t,
+				  failed ? why->text
+				  : cut  ? "interrupted"
+					 : NULL,
+				  &e);
+
+	load_words_stop(words, rc == 0);
+	if (rc < 0 && !failed)
+		*why = e;
+	return rc;
+}
+
 static int run_load(struct load_run *r, struct load *l, struct err *e)
 {
 	/* of the last interval, its difference, and what came before the warm-up's end */
@@ -69,17 +89,24 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	int rc = -1, interrupted;
 	bool all_lost, quiet = false;
 	struct load_words *words = NULL;
+	struct follower *search = NULL;
 	unsigned rounds = 0;
+	int led = 0;
 
 	if (load_start(l, &r->ep, 0, e) < 0)
 		goto out;
+	r->ran = true;
 	start = r->o.start_at_ns ? r->o.start_at_ns : clock_mono_ns();
 	warm_at = r->warmup_s > 0 ? start + (int64_t)(r->warmup_s * 1e9) : INT64_MAX;
 	end = r->time_s > 0 ? start + (int64_t)((r->time_s + r->warmup_s) * 1e9) : INT64_MAX;
 	next = step ? start + step : INT64_MAX;
 	if (r->shards)
-		words = load_words_start(r, l, start);
-	while (clock_mono_ns() < end && load_running(l) && !clock_cancelled()) {
+		words = load_words_start(r->rendezvous, &r->o, l, start);
+	if (r->follow) {
+		search = follower_new(r->rendezvous, &r->o, l, start, &first);
+		led = search ? 0 : -1;
+	}
+	while (!led && clock_mono_ns() < end && load_running(l) && !clock_cancelled()) {
 		int64_t at = clock_mono_ns();
 
 		if (at >= warm_at) {
@@ -93,13 +120,18 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 		}
 		if (++rounds % QUIET_ROUNDS == 0)
 			tell_quiet(r, l, &quiet);
+		if (search)
+			led = follower_look(search, &first);
 		pause_ms(2, deadline_in_ms(1000));
 	}
 	all_lost = !load_running(l) && !r->o.events;
 	end = clock_mono_ns();
 	interrupted = clock_cancelled();
 	clock_cancel_reset(); /* transactions under way may still end */
-	rc = load_stop(l, deadline_in_ms(STOP_MS), &first);
+	follower_free(search);
+	/* the search's silence, if it was that, is told before what the end brings */
+	rc = load_stop(l, deadline_in_ms(STOP_MS), led < 0 ? NULL : &first);
+	rc = led < 0 ? -1 : rc;
 	load_get_quiet(l, &now->quiet);
 	take(now, l, start);
 	now->seconds = (double)(end - start) / 1e9;
@@ -113,7 +145,7 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 			     r->o.workers, r->ep.host, r->ep.port);
 	/* the figures up to an error are kept */
 	if (r->json) {
-		json_t *j = load_total_json(r, now, false);
+		json_t *j = load_total_json(r->name, r->o.seed, now, r->histogram);
 
 		if (rc < 0)
 			json_object_set_new(j, "error", json_string(first.text));
@@ -124,27 +156,28 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 		load_print_final(r, now);
 	}
 	fflush(stdout);
-	if (r->shards) {
-		struct err why = ERR_INIT;
-		bool left = load_shard_leave(r, now,
-					     rc < 0                         ? first.text
-					     : interrupted && r->time_s > 0 ? "interrupted"
-									    : NULL,
-					     &why) == 0;
-
-		load_words_stop(words, left);
-		if (!left && rc == 0) {
-			first = why;
-			rc = -1;
-		}
-	}
+	if (r->shards && leave(r, words, now, rc < 0, interrupted, &first) < 0)
+		rc = -1;
 	if (rc < 0)
 		*e = first;
-	else if (interrupted && r->time_s > 0)
+	else if (interrupted && (r->time_s > 0 || r->follow))
 		rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
 out:
 	free(t);
 	return rc;
+}
+
+/* The search hears at once why a shard of its did not begin. */
+static void leave_failure(const struct load_run *r, const struct err *why)
+{
+	struct load_total *none = xcalloc(1, sizeof(*none));
+	struct err e = ERR_INIT;
+
+	none->workers = r->o.workers;
+	none->shards = 1;
+	if (!r->ran && load_shard_leave(r->rendezvous, &r->o, none, why->text, &e) < 0)
+		fprintf(stderr, "drtest load: %s\n", e.text);
+	free(none);
 }
 
 static void print_condition(void *arg, const char *condition, const char *rows)
@@ -188,7 +221,9 @@ int cmd_load(int argc, char **argv)
 	if (r.shards && !strcmp(r.verb, "run")) {
 		r.o.shard = r.shard;
 		r.o.shards = r.shards;
-		rc = load_shard_meet(&r, &e);
+		rc = load_shard_meet(r.rendezvous, &r.o, r.follow ? &r.search : NULL, &e);
+		if (rc == 0 && r.follow)
+			rc = load_options_follow(&r, &e);
 	}
 	if (rc == 0)
 		l = load_new(&r.o, &e);
@@ -202,6 +237,8 @@ int cmd_load(int argc, char **argv)
 		rc = load_cleanup(l, &r.ep, &e);
 	else
 		rc = run_load(&r, l, &e);
+	if (rc < 0 && r.search)
+		leave_failure(&r, &e);
 	if (rc < 0) {
 		fprintf(stderr, "drtest load: %s\n", e.text);
 		rc = err_exit_code(&e);

@@ -12,6 +12,7 @@
 #include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "workloads/script.h"
+#include "workloads/shards/follow.h"
 
 /* An option that this program does not have may be the load's own: it says so if not. */
 static int take_own(struct load_run *r, const char *name, const char *arg)
@@ -213,6 +214,10 @@ static const struct option_def options[] = {
 	  "one of N processes that start at one instant and leave their results in --rendezvous",
 	  .take = take_shard },
 	{ "rendezvous", OPTION_TEXT, "STORE", "s3://…, file://…", AT(rendezvous) },
+	{ "follow", OPTION_ON_OFF, NULL,
+	  "wait at --rendezvous for a search (drtest capacity --shards=N --rendezvous=STORE), and do "
+	  "what it says: it tells the load's size, rates and end",
+	  AT(follow) },
 	{ "json", OPTION_ON_OFF, NULL, "the final report as JSON", AT(json) },
 	/* sysbench's, and an earlier name of db-ps-mode */
 	{ "db-driver", OPTION_TAKE, "mysql", NULL, .take = take_driver },
@@ -238,6 +243,8 @@ static int take(struct load_run *r, const char *name, const char *arg)
 	const struct option_def *o = option_find(options, name);
 	struct err e = ERR_INIT;
 
+	if (r->n_given < LOAD_GIVEN_MAX)
+		r->given[r->n_given++] = o ? o->name : "set";
 	if (!o)
 		return take_own(r, name, arg);
 	if (option_set(o, r, arg, &e) == 0)
@@ -471,6 +478,50 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 	return 0;
 }
 
+static bool is_given(const struct load_run *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_given; i++)
+		if (!strcmp(r->given[i], name))
+			return true;
+	return false;
+}
+
+/* 0, or 2: a follower was told what the search tells it, or what it must not be led to. */
+static int check_follow(const struct load_run *r)
+{
+	static const char *const told[] = { "mysql-db", "tables",      "load-tables", "table-size",
+					    "threads",  "rate",        "pace",        "backlog-max",
+					    "time",     "events",      "warmup-time", "db-ps-mode",
+					    "protocol", "roundtrips",  "rand-type",   "rand-seed",
+					    "on-lost",  "ledger-rows", "set" };
+
+	if (!r->follow)
+		return 0;
+	if (!r->shard || strcmp(r->verb, "run") != 0) {
+		fprintf(stderr,
+			"drtest load: --follow is for run, with --shard and --rendezvous\n");
+		return 2;
+	}
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		if (is_given(r, told[i])) {
+			if (!strcmp(told[i], "set"))
+				fprintf(stderr,
+					"drtest load: with --follow the search tells the load's options: leave them out here\n");
+			else
+				fprintf(stderr,
+					"drtest load: --%s: with --follow the search tells that: leave it out here\n",
+					told[i]);
+			return 2;
+		}
+	if (r->ep.password[0] && !is_given(r, "mysql-host")) {
+		fprintf(stderr,
+			"drtest load: --follow with a password wants --mysql-host: it is not taken to whatever host the "
+			"rendezvous names\n");
+		return 2;
+	}
+	return 0;
+}
+
 int load_options(struct load_run *r, int argc, char **argv)
 {
 	const char *password = getenv("MYSQL_PWD");
@@ -487,6 +538,9 @@ int load_options(struct load_run *r, int argc, char **argv)
 		fprintf(stderr, "drtest load: --shard and --rendezvous go together\n");
 		return 2;
 	}
+	rc = check_follow(r);
+	if (rc)
+		return rc;
 	if (r->ep.tls == SQL_TLS_OFF && (r->ep.ssl_ca[0] || r->ep.ssl_cert[0])) {
 		fprintf(stderr, "drtest load: --mysql-ssl=off, and --mysql-ssl-%s is given\n",
 			r->ep.ssl_ca[0] ? "ca" : "cert");
@@ -497,8 +551,21 @@ int load_options(struct load_run *r, int argc, char **argv)
 	return rc;
 }
 
+int load_options_follow(struct load_run *r, struct err *e)
+{
+	if (follow_load(r->search, &r->o, r->set, LOAD_SETS_MAX, &r->n_set, e) < 0)
+		return -1;
+	r->set[r->n_set] = NULL;
+	r->o.set = (const char *const *)r->set;
+	if (!is_given(r, "mysql-host") && !is_given(r, "mysql-port"))
+		follow_endpoint(r->search, &r->ep);
+	r->time_s = 0;
+	return 0;
+}
+
 void load_options_release(struct load_run *r)
 {
+	json_decref(r->search);
 	for (size_t i = 0; i < r->n_set; i++)
 		free(r->set[i]);
 	for (size_t i = 0; i < r->n_kept; i++) {

@@ -38,3 +38,33 @@ number() { grep -m 1 -- "$1" examples/load-job.yaml | grep -o '[0-9]*' | head -n
 shards=$(number 'SHARDS, value:') completions=$(number '^  completions:') parallelism=$(number '^  parallelism:')
 if [ -n "$shards" ] && [ "$shards" = "$completions" ] && [ "$shards" = "$parallelism" ]; then ok
 else bad "shards $shards, completions $completions, parallelism $parallelism"; fi
+# the search over many pods: two Jobs that meet at one place, with commands that drtest takes
+python3 - >"$scratch/capacity.env" <<'END' && ok || bad "examples/capacity-job.yaml: $(cat "$scratch/capacity.env")"
+import shlex, yaml
+search, shards = yaml.safe_load_all(open('examples/capacity-job.yaml'))
+def env(job): return {e['name']: e.get('value') for e in job['spec']['template']['spec']['containers'][0]['env']}
+one, many = env(search), env(shards)
+assert one['RENDEZVOUS'] == many['RENDEZVOUS'] and one['SHARDS'] == many['SHARDS'] == str(shards['spec']['completions']) == str(shards['spec']['parallelism'])
+assert shards['spec']['completionMode'] == 'Indexed' and shards['spec']['backoffLimitPerIndex'] == 0 and search['spec']['backoffLimit'] == 0
+for job in search, shards:
+    assert job['spec']['template']['spec']['automountServiceAccountToken'] is False
+for k, v in one.items():
+    if v: print('%s=%s' % (k, shlex.quote(v)))
+print('search=%s' % shlex.quote(search['spec']['template']['spec']['containers'][0]['args'][0].replace('exec drtest ', '')))
+print('follow=%s' % shlex.quote(shards['spec']['template']['spec']['containers'][0]['args'][0].replace('exec drtest ', '')))
+END
+# shellcheck source=/dev/null
+. "$scratch/capacity.env"
+search=${search//\/etc\/drtest/$scratch} search=${search//\/runs/$scratch\/runs}
+cat >"$scratch/clusters.lua" <<'END'
+local function at(host) return { sql = { host = host, port = 4000, password = env "DB_PASSWORD" }, pd = "http://" .. host .. ":2379", ticdc = "http://" .. host .. ":8300" } end
+local primary, secondary = at "10.0.1.1", at "10.0.2.1"
+primary.allow, secondary.allow = { "backup", "gc", "changefeed", "write" }, { "restore", "write" }
+return { primary = primary, secondary = secondary, store = "file:///tmp/store" }
+END
+export DB_PASSWORD=topsecret SHARDS TARGET RENDEZVOUS
+expect "the search's command" 0 "$SHARDS shards, which wait elsewhere" bash -c "'$DRTEST' $search --plan"
+# shellcheck disable=SC2154
+for word in $follow; do
+	case $word in --*) "$DRTEST" load --help | grep -q -- "${word%%=*}" && ok || bad "drtest load has no ${word%%=*}" ;; esac
+done

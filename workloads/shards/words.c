@@ -1,4 +1,5 @@
-/* What a shard tells while it runs, and how that is read when it left no result. */
+#include "workloads/shards/words.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/load/load_shard.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 
@@ -25,7 +25,7 @@ struct grown {
 };
 
 struct load_words {
-	const struct load_run *r;
+	const struct load_opts *o;
 	struct load *l;
 	int64_t start_ns;
 	struct store *s;
@@ -78,7 +78,7 @@ static int add_growth(struct load_words *w, const char *name, struct strbuf *pie
 	size_t n = 0;
 	int fd, rc = 0;
 
-	strbuf_addf(&path, "%s/%s", w->r->o.ledger_dir, name);
+	strbuf_addf(&path, "%s/%s", w->o->ledger_dir, name);
 	fd = open(path.buf, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = err_sys(e, "open %s", path.buf);
@@ -109,7 +109,7 @@ static int add_growth(struct load_words *w, const char *name, struct strbuf *pie
 
 static int leave_piece(struct load_words *w, struct err *e)
 {
-	DIR *folder = w->r->o.ledger_dir ? opendir(w->r->o.ledger_dir) : NULL;
+	DIR *folder = w->o->ledger_dir ? opendir(w->o->ledger_dir) : NULL;
 	struct strbuf piece = STRBUF_INIT;
 	struct dirent *d;
 	char key[64];
@@ -121,7 +121,7 @@ static int leave_piece(struct load_words *w, struct err *e)
 	if (folder)
 		closedir(folder);
 	if (rc == 0 && piece.len) {
-		snprintf(key, sizeof(key), "piece/%05u/%06u", w->r->shard, w->pieces + 1);
+		snprintf(key, sizeof(key), "piece/%05u/%06u", w->o->shard, w->pieces + 1);
 		rc = store_put(w->s, key, piece.buf, piece.len, e);
 		if (rc == 0) {
 			w->pieces++;
@@ -144,15 +144,15 @@ static int leave_word(struct load_words *w, struct load_total *now, struct err *
 	pthread_mutex_lock(&w->lock);
 	load_total_subtract(now, &w->warm);
 	pthread_mutex_unlock(&w->lock);
-	now->workers = w->r->o.workers;
+	now->workers = w->o->workers;
 	now->shards = 1;
 	/* the ledgers' share behind the totals: it holds what these count */
 	if (leave_piece(w, e) < 0)
 		return -1;
-	j = load_total_json(w->r, now, true);
+	j = load_total_json(w->o->name, w->o->seed, now, true);
 	json_object_set_new(j, "at_s", json_real(at));
 	json_object_set_new(j, "wall_us", json_integer(clock_wall_us()));
-	snprintf(key, sizeof(key), "word/%05u.json", w->r->shard);
+	snprintf(key, sizeof(key), "word/%05u.json", w->o->shard);
 	return load_store_put_json(w->s, key, j, e);
 }
 
@@ -184,14 +184,15 @@ static void *run_words(void *arg)
 	return NULL;
 }
 
-struct load_words *load_words_start(const struct load_run *r, struct load *l, int64_t start_ns)
+struct load_words *load_words_start(const char *rendezvous, const struct load_opts *o,
+				    struct load *l, int64_t start_ns)
 {
 	struct load_words *w = xcalloc(1, sizeof(*w));
 	struct err e = ERR_INIT;
 	pthread_condattr_t mono;
 
-	*w = (struct load_words){ .r = r, .l = l, .start_ns = start_ns };
-	w->s = store_open(r->rendezvous, NULL, &e); /* it was opened for the meeting */
+	*w = (struct load_words){ .o = o, .l = l, .start_ns = start_ns };
+	w->s = store_open(rendezvous, NULL, &e); /* it was opened for the meeting */
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&mono);
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
@@ -247,7 +248,7 @@ void load_words_stop(struct load_words *w, bool result_left)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	/* what is left of them is in the way of nothing: a result comes first */
-	if (result_left && remove_words(w->s, w->r->shard, &e) < 0)
+	if (result_left && remove_words(w->s, w->o->shard, &e) < 0)
 		fprintf(stderr, "drtest load: pieces stay at the rendezvous: %s\n", e.text);
 	store_free(w->s);
 	pthread_cond_destroy(&w->wake);

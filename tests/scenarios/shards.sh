@@ -1,0 +1,105 @@
+#!/bin/bash
+# drtest capacity over many shards: the same answer in the same form as with one process; a shard that dies or is late makes its step unknown, never a
+# lower rate.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+command -v mariadbd >/dev/null || { echo "skipped: no mariadbd"; trap - EXIT; rm -rf "$scratch"; exit 77; }
+out=$scratch/runs
+LIMIT=150
+running=()
+trap 'for p in "${running[@]}"; do kill -9 "$p" 2>/dev/null; done; finish' EXIT
+easy='p99<60s,lag<60s,rpo<60s'
+quick=(--store file --tables 1 --table-size 500 --hold 1s --workers 4)
+
+# ---- what can't be is said before anything is started
+expect "a plan" 0 '2 shards, processes of this machine' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 2 --plan
+expect "a plan for shards elsewhere" 0 '2 shards, which wait elsewhere' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 2 --rendezvous "file://$scratch/planned" --plan
+[ -e "$scratch/planned" ] && bad "a plan writes" || ok
+expect "more shards than workers" 2 '5 shards want at least 5 workers, not 4' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 5
+follow=("$DRTEST" load oltp_write_only run --rendezvous="file://$scratch/meet" --follow)
+expect "a follower is a shard" 2 '^drtest load: --shard and --rendezvous go together' "${follow[@]}"
+expect "a rate of its own" 2 '^drtest load: --rate: with --follow the search tells that' "${follow[@]}" --shard=1/2 --rate=5
+expect "options of its own" 2 "^drtest load: with --follow the search tells the load's options" "${follow[@]}" --shard=1/2 --set x=1
+expect "a password for whomever" 2 '^drtest load: --follow with a password wants --mysql-host' env MYSQL_PWD=secret "${follow[@]}" --shard=1/2
+
+# ---- one process and three: the same form
+expect "one process" 0 '100/s hold; no rate up to there' "$DRTEST" capacity "${quick[@]}" --out "$out/one" --target "$easy" --min-rate 100 --max-rate 100
+expect "three shards" 0 '100/s hold; no rate up to there' "$DRTEST" capacity "${quick[@]}" --out "$out/three" --target "$easy" --min-rate 100 --max-rate 100 --shards 3
+cp "$scratch/out" "$scratch/three"
+grep -q '4 workers in 3 shards' "$scratch/three" && ok || bad "the shards are not told: $(cat "$scratch/three")"
+python3 - "$out" <<'END' && ok || bad "the two results differ in their form"
+import glob, json, re, sys
+one, three = (json.load(open(glob.glob('%s/%s/*/result.json' % (sys.argv[1], n))[0])) for n in ('one', 'three'))
+assert set(three['figures']) - set(one['figures']) == {'shards'} and set(one['figures']) <= set(three['figures']), (one['figures'], three['figures'])
+assert three['figures']['shards'] == 3
+a, b = (json.loads(r['figures']['curve']) for r in (one, three))
+assert [set(p) for p in a] == [set(p) for p in b] and len(a) == len(b) == 1
+names = [[c['name'] for c in r['checks']] for r in (one, three)]
+assert [n for n in names[1] if n != 'the shards add up'] == names[0] and len(names[1]) == len(names[0]) + 1, names
+books = [c['evidence'] for c in three['checks'] if c['name'] == 'the shards add up'][0]
+n = [int(x.replace(',', '')) for x in re.findall(r'([\d,]+) (?:transactions|rows|acknowledged in)', books)]
+assert len(n) == 3 and n[0] == n[1] == n[2] > 500, books
+page = open(glob.glob('%s/three/*/report.html' % sys.argv[1])[0]).read()
+assert '<section id="curve">' in page and page.count('<circle') == 4 and '100/s hold' in page and 'href="#curve"' in page
+END
+[ "$(find "$out"/three/*/ledger -name 'worker-*.ledger' | wc -l)" = 6 ] && ok || bad "the ledgers are not joined: $(ls "$out"/three/*/ledger)"
+find "$out"/three/*/shards -path '*mark*' -type f | grep . && bad "marks are left" || ok
+grep -q '"tps": *[1-9]' <(zstd -dc "$out"/three/*/journal.jsonl.zst) && ok || bad "no samples of the load: the report's charts are empty"
+
+# ---- a step that breaks
+cat >"$scratch/slow.lua" <<'END'
+-- A transaction takes 50 ms at least: four workers do 80 of them in a second at most.
+return { name = "slow", statements = {}, prepare = function() end, event = function(con)
+  con:begin()
+  con:query "DO SLEEP(0.05)"
+  con:commit()
+end }
+END
+expect "a step that breaks" 0 'the knee +ok .*/s hold, [0-9]+/s break keeps up' "$DRTEST" capacity --store file --out "$out/slow" --load "$scratch/slow.lua" --hold 1s \
+	--workers 4 --target "$easy" --min-rate 20 --precision 60 --shards 2
+grep -q 'of it queued\|breaks keeps up (twice)' "$scratch/out" && ok || bad "it is not tried twice: $(cat "$scratch/out")"
+
+# ---- a shard is killed in the middle of a step
+order() { ls "$scratch"/"$1"/runs/*/shards/order/"$2".json >/dev/null 2>&1; }
+shard_pid() { pgrep -f -- "--shard=$2 --rendezvous=file://$scratch/$1/runs/"; }
+search() {
+	name=$1
+	shift
+	mkdir -p "$scratch/$name"
+	"$DRTEST" capacity "${quick[@]}" --out "$scratch/$name/runs" --target "$easy" --min-rate 100 "$@" >"$scratch/$name/out" 2>&1 </dev/null &
+	running+=($!)
+	search=$!
+}
+search killed --hold 15s --max-rate 400 --shards 3
+wait_for 120 order killed 000003 || bad "no step began: $(cat "$scratch/killed/out")"
+kill -9 "$(shard_pid killed 2/3)"
+wait $search
+[ $? = 4 ] && ok || bad "a killed shard: $(cat "$scratch/killed/out")"
+grep -q 'hold 100/s .*unknown: shard 2 was killed: SIGKILL' "$scratch/killed/out" && ok || bad "the step: $(cat "$scratch/killed/out")"
+grep -q 'hold 200/s\|/s hold' "$scratch/killed/out" && bad "the search went on with two shards of three: $(cat "$scratch/killed/out")" || ok
+grep -q '^UNKNOWN' "$scratch/killed/out" && grep -q 'the search came to its end: at 100/s shard 2 was killed' "$scratch/killed/out" && ok || bad "$(cat "$scratch/killed/out")"
+python3 - "$scratch"/killed/runs/*/result.json <<'END' && ok || bad "the result of a search with a killed shard"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r['verdict'] == 'unknown', r['verdict']
+assert 'capacity_tps' not in r['figures'], r['figures']
+curve = json.loads(r['figures']['curve'])
+assert len(curve) == 1 and 'shard 2' in curve[0]['unknown'], curve
+by = {c['name']: c for c in r['checks']}
+assert by['the shards add up']['verdict'] == 'pass' and 'a rate holds the target' not in by, by
+END
+
+# ---- one that stands still for a while: its step is unknown, and held once more
+search late --hold 10s --max-rate 100 --shards 2
+wait_for 120 order late 000003 || bad "no step began: $(cat "$scratch/late/out")"
+late=$(shard_pid late 1/2)
+kill -STOP "$late"
+wait_for 120 grep -q 'note: 100/s: shard 1 gave no answer for 20 s .*held once more' "$scratch/late/out" && ok || bad "a late shard: $(cat "$scratch/late/out")"
+kill -CONT "$late"
+wait $search
+[ $? = 0 ] && grep -q '100/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
+
+for name in one three slow; do mv "$out/$name"/*/ "$out"; rmdir "$out/$name"; done
+for name in killed late; do mv "$scratch/$name"/runs/*/ "$out"; done
+rm -rf "$out"/history.db*
+nothing_left "the searches"

@@ -1,0 +1,149 @@
+#include "workloads/shards/lua_lead.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/xalloc.h"
+#include "harness/os/fs.h"
+#include "harness/run/lua_args.h"
+
+int lua_lead_new(struct runtime *r, const struct load_opts *o, int64_t shards,
+		 const char *rendezvous, struct lead **out, struct err *e)
+{
+	*out = NULL;
+	if (shards < 1 || shards > LOAD_SHARDS_MAX)
+		return err_set(e, ERR_USAGE, 0, "load %s: shards: 1 to %d", o->name,
+			       LOAD_SHARDS_MAX);
+	if (shards > (int64_t)o->workers)
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: %d shards want at least %d workers, not %u", o->name,
+			       (int)shards, (int)shards, o->workers);
+	if (runtime_plan(r, "load %s: %d shards, %s", o->name, (int)shards,
+			 rendezvous ? "which wait elsewhere for the search's word"
+				    : "processes of this machine"))
+		return 0;
+	*out = lead_new(&(struct lead_opts){ .rendezvous = rendezvous,
+					     .shards = (unsigned)shards,
+					     .load = o,
+					     .dir = runtime_dir(r) },
+			e);
+	return *out ? 0 : -1;
+}
+
+int lua_lead_start(struct runtime *r, struct lead *lead, const char *name,
+		   const struct sql_endpoint *ep, struct err *e)
+{
+	struct strbuf command = STRBUF_INIT;
+
+	if (lead_elsewhere(lead)) {
+		lead_command(lead, &command);
+		runtime_note(r, "load %s waits for its shards: %s", name, command.buf);
+	}
+	strbuf_release(&command);
+	return lead_start(lead, ep, e);
+}
+
+int lua_lead_rate(lua_State *L, struct lead *lead, double rate)
+{
+	struct err e = ERR_INIT;
+
+	if (lead_rate(lead, rate, &e) < 0)
+		lua_raise(L, &e);
+	return 0;
+}
+
+static void number(lua_State *L, const char *name, double value)
+{
+	lua_pushnumber(L, value);
+	lua_setfield(L, -2, name);
+}
+
+void lua_lead_push(lua_State *L, const struct load_stats *span, const struct hist *h,
+		   double seconds, double tps)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 }, { "p999", 0.999 } };
+	static const char *const parts[] = { "", "queue_", "service_" };
+
+	lua_newtable(L);
+	number(L, "seconds", seconds);
+	number(L, "started", (double)span->started);
+	number(L, "acked", (double)span->acked);
+	number(L, "failed", (double)span->failed);
+	number(L, "retried", (double)span->retried);
+	number(L, "unknown", (double)span->unknown);
+	number(L, "backlog", (double)span->backlog);
+	number(L, "tps", tps);
+	for (int i = 0; i < 3; i++) {
+		char name[32];
+
+		for (size_t k = 0; k < sizeof(quantiles) / sizeof(*quantiles); k++) {
+			snprintf(name, sizeof(name), "%s%s", parts[i], quantiles[k].name);
+			number(L, name, (double)hist_quantile_us(&h[i], quantiles[k].q) / 1e3);
+		}
+		snprintf(name, sizeof(name), "%smax", parts[i]);
+		number(L, name, (double)h[i].max_us / 1e3);
+	}
+}
+
+int lua_lead_interval(lua_State *L, struct lead *lead)
+{
+	struct lead_span *span = xcalloc(1, sizeof(*span));
+	struct err e = ERR_INIT;
+	int rc = lead_mark(lead, span, &e);
+
+	if (rc == 0) {
+		lua_lead_push(L, &span->total.st, span->total.h, span->total.seconds, span->tps);
+		if (*span->missing) {
+			lua_pushstring(L, span->missing);
+			lua_setfield(L, -2, "missing");
+		}
+		lua_pushboolean(L, span->gone);
+		lua_setfield(L, -2, "gone");
+	}
+	free(span);
+	return rc < 0 ? lua_raise(L, &e) : 1;
+}
+
+/* load:stop(): all that the shards did, as their results and ledgers tell it. */
+int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
+{
+	struct load_joined *joined;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (!lead_running(lead))
+		return 0;
+	joined = xcalloc(1, sizeof(*joined));
+	rc = lead_stop(lead, ledger_dir, joined, &e);
+	if (rc == 0) {
+		lua_lead_push(L, &joined->total.st, joined->total.h, joined->total.seconds,
+			      joined->total.seconds > 0
+				      ? (double)joined->total.st.acked / joined->total.seconds
+				      : 0);
+		number(L, "shards", (double)joined->shards);
+		number(L, "killed", (double)joined->n_silent);
+		number(L, "ledger_files", (double)joined->files);
+		number(L, "ledger_acked", (double)joined->ledger_acked);
+	}
+	load_joined_release(joined);
+	free(joined);
+	return rc < 0 ? lua_raise(L, &e) : 1;
+}
+
+void lua_lead_seen(struct lead *lead, struct load_stats *st)
+{
+	struct load_total *seen = xcalloc(1, sizeof(*seen));
+	struct hist *latency = st->latency;
+
+	lead_seen(lead, seen);
+	*st = seen->st;
+	st->latency = latency;
+	st->queue = st->service = NULL;
+	if (latency)
+		*latency = seen->h[0];
+	free(seen);
+}
