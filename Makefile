@@ -51,8 +51,8 @@ demo: deps
 PAIRS ?= 5
 ONLY ?=
 bench: bench-deps
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool
-	@python3 tests/bench/page.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BUILD)/bench.md --pairs $(PAIRS) --only "$(ONLY)"
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BUILD)/tests/bench/floor
+	@python3 tests/bench/page.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BUILD)/tests/bench/floor $(BUILD)/bench.md --pairs $(PAIRS) --only "$(ONLY)"
 # Curves over size: pictures, figures and the table of docs/SCALE.md. ONLY=read,compare: these alone
 bench-scale: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """make bench: one page of ratios, drtest beside its peers. Both sides run in turn in one invocation, on equal copies of one server's data; of the
-pairs the median and the spread of the ratio are told. Usage: page.py DRTEST REDO_TOOL PAGE [--pairs N] [--only ROW,ROW] [--seconds N]"""
+pairs the median and the spread of the ratio are told. Usage: page.py DRTEST REDO_TOOL FLOOR PAGE [--pairs N] [--only ROW,ROW] [--seconds N]"""
 import argparse
 import json
 import os
@@ -21,6 +21,7 @@ from servers import BINLOG, DURABLE, Run, Server, path
 a = argparse.ArgumentParser()
 a.add_argument("drtest")
 a.add_argument("tool")
+a.add_argument("floor", help="the client that only sends the bytes")
 a.add_argument("page")
 a.add_argument("--pairs", type=int, default=5)
 a.add_argument("--seconds", type=int, default=4, help="of a load")
@@ -168,6 +169,12 @@ def wide():
 
 # ---- load
 
+def beside(figure, unit, floor):
+    """What a client that only sends the bytes makes, in the same pairs, and what share of it ours is."""
+    share = statistics.median(o / f for (o, _), f in zip(figure.pairs, floor))
+    figure.notes.append("only the bytes: %s %s, ours %.2f × that" % (digits(statistics.median(floor)), unit, share))
+
+
 def load():
     s = Server("load", *BINLOG, "--innodb-flush-log-at-trx-commit=2")
     s.sql("CREATE DATABASE sbtest")
@@ -182,19 +189,28 @@ def load():
         r = Run([drtest, "load", "oltp_write_only", "run", *common, "--time=%d" % opt.seconds, *more])
         return r.find(r"transactions: +(\d+)") / r.find(r"total time: +([\d.]+)"), r.cpu / r.find(r"transactions: +(\d+)") * 1e6
 
+    def floor(workers, mode):
+        """The same statements as bytes made beforehand: what a client can't go below."""
+        r = json.loads(Run([opt.floor, str(s.port), "3", "10000", str(workers), str(opt.seconds), "text" if mode == "disable" else "prepared"]).out)
+        return r["transactions"] / r["seconds"], r["cpu_s"] / r["transactions"] * 1e6
+
     for workers in 10, 100:
         for mode in "auto", "disable":
             for ledger in False, True:
                 what = "load, %d workers, %s, %s" % (workers, "text" if mode == "disable" else "prepared", "ledger" if ledger else "no ledger")
                 tps = Figure(what, "/s", "sysbench", 1.0 if ledger else 1.05, "more")
                 cpu = Figure(what + ": client CPU", "µs", "sysbench", 1 / 0.75 if ledger else 1 / 0.7)
+                bytes_alone = []
                 for i in each_pair():
                     shutil.rmtree(path("ledger"), ignore_errors=True)
                     os.makedirs(path("ledger"))
+                    bytes_alone.append(floor(workers, mode))
                     theirs = sysbench("--threads=%d" % workers, "--db-ps-mode=" + mode)
                     mine = ours("--threads=%d" % workers, "--db-ps-mode=" + mode, *(["--ledger-dir=" + path("ledger")] if ledger else []))
                     tps.add(mine[0], theirs[0])
                     cpu.add(mine[1], theirs[1])
+                beside(tps, "/s", [f[0] for f in bytes_alone])
+                beside(cpu, "µs", [f[1] for f in bytes_alone])
                 tell(tps)
                 tell(cpu)
     one = Figure("load, 10 workers, one round trip", "/s", "sysbench", 1.4, "more")

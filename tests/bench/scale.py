@@ -91,6 +91,26 @@ def tables():
         y.stop()
 
 
+def diff_tables():
+    """Compare alone of n tables of two rows, with the servers' own default caches; the statements of both are counted."""
+    for n in sizes(1000, 3000, 10000):
+        x = Server("thousands", "--innodb-flush-log-at-trx-commit=0")
+        x.sql("CREATE DATABASE sbtest", *["CREATE TABLE sbtest.t%d (id INT PRIMARY KEY, v INT, KEY (v)) SELECT 1 id, 2 v UNION SELECT 3, 4" % i for i in range(n)])
+        x.stop()
+        x, y = Server("thousands2", template="thousands"), Server("thousands3", template="thousands")
+        before = [questions(s) for s in (x, y)]
+        seconds, cpu, server, mib = both([x, y], [drtest, "diff", "--a", x.uri(), "--b", y.uri()])
+        asked = sum(questions(s) for s in (x, y)) - sum(before) - 2
+        print("         %9s  %d statements, %.2f each" % (short(n), asked, asked / n), flush=True)
+        yield n, (seconds, cpu, server, mib)
+        x.stop()
+        y.stop()
+
+
+def questions(server):
+    return int(server.sql("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])
+
+
 def columns():
     """Compare of 1,000 rows of n columns."""
     for n in sizes(10, 30, 100, 300, 1017):
@@ -115,7 +135,7 @@ def ledger():
 
 
 CURVES = {"read": (read_log, "transactions in the log"), "replay": (replay, "transactions in the log, rows in the tables"),
-          "compare": (compare, "rows on each side"), "tables": (tables, "tables"), "columns": (columns, "columns"), "ledger": (ledger, "transactions")}
+          "compare": (compare, "rows on each side"), "tables": (tables, "tables"), "diff_tables": (diff_tables, "tables, compared alone"), "columns": (columns, "columns"), "ledger": (ledger, "transactions")}
 
 
 def fit(points):

@@ -48,15 +48,15 @@ grep -q '"tps": *[1-9]' <(zstd -dc "$out"/three/*/journal.jsonl.zst) && ok || ba
 
 # ---- a step that breaks
 cat >"$scratch/slow.lua" <<'END'
--- A transaction takes 50 ms at least: four workers do 80 of them in a second at most.
+-- A transaction takes 20 ms at least: four workers do 200 of them in a second at most.
 return { name = "slow", statements = {}, prepare = function() end, event = function(con)
   con:begin()
-  con:query "DO SLEEP(0.05)"
+  con:query "DO SLEEP(0.02)"
   con:commit()
 end }
 END
 expect "a step that breaks" 0 'the knee +ok .*/s hold, [0-9]+/s break keeps up' "$DRTEST" capacity --store file --out "$out/slow" --load "$scratch/slow.lua" --hold 1s \
-	--workers 4 --target "$easy" --min-rate 20 --precision 60 --shards 2
+	--workers 4 --target "$easy" --min-rate 100 --precision 60 --shards 2
 grep -q 'of it queued\|breaks keeps up (twice)' "$scratch/out" && ok || bad "it is not tried twice: $(cat "$scratch/out")"
 
 # ---- a shard is killed in the middle of a step
