@@ -37,9 +37,13 @@ static void add_value(struct run_row *r, const char *name, double value)
 	r->values[r->values_n++] = (struct run_row_value){ xstrdup(name), value };
 }
 
-/* The median of what a series tells, zeros left out: a load that was stopped has no rate. */
-static void add_series(struct run_row *r, const char *name, const struct samples *s,
-		       enum series_kind kind, const char *series, bool greatest)
+#define BEFORE_S 10
+
+/* The median of what a series tells between two instants, zeros left out: a load that was stopped
+ * has no rate. */
+static void add_series_within(struct run_row *r, const char *name, const struct samples *s,
+			      enum series_kind kind, const char *series, bool greatest, double from,
+			      double to)
 {
 	for (size_t i = 0; i < s->series_n; i++) {
 		double *v, top = 0;
@@ -49,7 +53,7 @@ static void add_series(struct run_row *r, const char *name, const struct samples
 			continue;
 		v = xcalloc(s->n + 1, sizeof(*v));
 		for (size_t k = 0; k < s->n; k++)
-			if (s->series[i]->v[k] > 0) {
+			if (s->series[i]->v[k] > 0 && s->t[k] >= from && s->t[k] <= to) {
 				v[n++] = s->series[i]->v[k];
 				top = v[n - 1] > top ? v[n - 1] : top;
 			}
@@ -57,6 +61,12 @@ static void add_series(struct run_row *r, const char *name, const struct samples
 			add_value(r, name, greatest ? top : stats_median(v, n));
 		free(v);
 	}
+}
+
+static void add_series(struct run_row *r, const char *name, const struct samples *s,
+		       enum series_kind kind, const char *series, bool greatest)
+{
+	add_series_within(r, name, s, kind, series, greatest, -INFINITY, INFINITY);
 }
 
 static int by_name(const void *a, const void *b)
@@ -108,6 +118,9 @@ static void run_of_model(const struct run_model *m, const char *dir, struct run_
 	}
 	add_value(r, "seconds", m->seconds);
 	add_series(r, "load_tps", m->samples, SERIES_RATE, "acknowledged", false);
+	if (m->disaster_at >= 0) /* what was written when it came: a replay's rows follow from it */
+		add_series_within(r, "disaster_tps", m->samples, SERIES_RATE, "acknowledged", false,
+				  m->disaster_at - BEFORE_S, m->disaster_at);
 	add_series(r, "load_p99_ms", m->samples, SERIES_LATENCY_MS, "p99", false);
 	add_series(r, "drtest_rss_mib", m->samples, SERIES_RSS_MIB, "drtest", true);
 	json_object_foreach(m->figures, name, v) if (json_is_number(v))

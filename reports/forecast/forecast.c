@@ -2,7 +2,9 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
@@ -14,6 +16,8 @@
 
 struct terms { /* of one run */
 	double detect, replay, promote, rto, rpo, rows, behind_s;
+	double tps, txn_rows; /* when the disaster came; rows of a transaction: NAN not known */
+	const char *run;
 };
 struct sample {
 	struct terms *t;
@@ -24,7 +28,11 @@ struct sample {
 
 static bool terms_of(const struct run_row *r, struct terms *t)
 {
-	double tps = run_row_value(r, "load_tps"), txns = run_row_value(r, "replayed_transactions");
+	double tps = run_row_value(r, "disaster_tps"),
+	       txns = run_row_value(r, "replayed_transactions");
+
+	if (isnan(tps)) /* a history of an earlier version */
+		tps = run_row_value(r, "load_tps");
 
 	*t = (struct terms){ .detect = run_row_value(r, "rto_detect_ms"),
 			     .replay = run_row_value(r, "rto_replay_ms"),
@@ -37,7 +45,10 @@ static bool terms_of(const struct run_row *r, struct terms *t)
 		return false;
 	/* what our own checks took is nobody's recovery */
 	t->rto = t->detect + t->replay + t->promote;
-	t->behind_s = tps > 0 && txns > 0 ? txns / tps : NAN;
+	t->tps = tps;
+	t->behind_s = tps > 0 && txns >= 0 ? txns / tps : NAN;
+	t->txn_rows = txns > 0 ? t->rows / txns : NAN;
+	t->run = r->name;
 	return true;
 }
 
@@ -138,27 +149,73 @@ static void draw(const struct sample *s, const struct forecast_own *own, struct 
 	free(rows);
 }
 
-/* Each run is forecast from the others, with nothing of its own. */
+/* What was known of a run before it: the rows that its load writes a second. */
+static double rows_per_s(const struct sample *others, const struct terms *t)
+{
+	double *v = xcalloc(others->n + 1, sizeof(*v)), per = t->txn_rows;
+	size_t n = 0;
+
+	for (size_t i = 0; i < others->n; i++)
+		if (!isnan(others->t[i].txn_rows))
+			v[n++] = others->t[i].txn_rows;
+	if (isnan(per) && n)
+		per = stats_median(v, n);
+	free(v);
+	return t->tps > 0 && per > 0 ? t->tps * per : 0;
+}
+
+static void count(struct forecast_error *h, double *off, double told, double was,
+		  const struct forecast_range *range)
+{
+	*off = was > 0 ? fabs(told - was) / was : told > 0 ? 1 : 0;
+	h->within += *off <= FORECAST_WITHIN;
+	h->inside += was >= range->low && was <= range->high;
+	h->mean_off += told - was; /* of all, until their mean is known */
+}
+
+/* Each run is forecast from the others. */
 static void hold(const struct sample *all, struct forecast *out)
 {
 	struct sample s = { .t = xcalloc(all->n, sizeof(*s.t)), .n = all->n - 1 };
-	double *error = xcalloc(all->n, sizeof(*error));
-	static const struct forecast_own none;
+	double *rto_off = xcalloc(all->n, sizeof(*rto_off)),
+	       *rpo_off = xcalloc(all->n, sizeof(*rpo_off)), rto = 0, rpo = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
-		struct forecast f = { 0 };
-		double was = all->t[i].rto;
+		const struct terms *was = &all->t[i];
+		struct forecast *f = xcalloc(1, sizeof(*f));
+		struct forecast_held *h = &out->held[i];
+		struct forecast_own own = { 0 };
 
 		for (size_t k = 0, to = 0; k < all->n; k++)
 			if (k != i)
 				s.t[to++] = all->t[k];
-		fit(&s, &none);
-		draw(&s, &none, &f);
-		error[i] = was > 0 ? fabs(f.rto_ms.median - was) / was : 0;
-		out->rto_inside += was >= f.rto_ms.low && was <= f.rto_ms.high;
+		own.rows_per_s = rows_per_s(&s, was);
+		fit(&s, &own);
+		draw(&s, &own, f);
+		snprintf(h->run, sizeof(h->run), "%s", was->run ? was->run : "");
+		h->rows_per_s = own.rows_per_s;
+		h->rto_ms = f->rto_ms.median;
+		h->rto_was_ms = was->rto;
+		h->rpo_ms = f->rpo_ms.median;
+		h->rpo_was_ms = was->rpo;
+		count(&out->rto_held, &rto_off[i], h->rto_ms, was->rto, &f->rto_ms);
+		count(&out->rpo_held, &rpo_off[i], h->rpo_ms, was->rpo, &f->rpo_ms);
+		out->detect_off += MEDIAN(&s, detect) - was->detect;
+		out->promote_off += MEDIAN(&s, promote) - was->promote;
+		out->replay_off += s.begin + s.row_ms * f->rows - was->replay;
+		rto += was->rto;
+		rpo += was->rpo;
+		free(f);
 	}
-	out->rto_error = stats_median(error, all->n);
-	free(error);
+	out->rto_held.median = stats_median(rto_off, all->n);
+	out->rpo_held.median = stats_median(rpo_off, all->n);
+	out->rto_held.mean_off /= rto > 0 ? rto : 1;
+	out->rpo_held.mean_off /= rpo > 0 ? rpo : 1;
+	out->detect_off /= rto > 0 ? rto : 1;
+	out->replay_off /= rto > 0 ? rto : 1;
+	out->promote_off /= rto > 0 ? rto : 1;
+	free(rto_off);
+	free(rpo_off);
 	free(s.t);
 }
 
@@ -167,7 +224,8 @@ int forecast_make(const struct run_row *runs, size_t n, const struct forecast_ow
 {
 	struct sample s = { .t = xcalloc(n + 1, sizeof(*s.t)) };
 
-	*out = (struct forecast){ 0 };
+	memset(out, 0, sizeof(*out));
+	n = n < FORECAST_RUNS_MAX ? n : FORECAST_RUNS_MAX;
 	for (size_t i = 0; i < n; i++)
 		s.n += terms_of(&runs[i], &s.t[s.n]);
 	if (s.n < FORECAST_RUNS_MIN) {
@@ -215,6 +273,16 @@ static const char *dominating_term(const struct forecast *f)
 	return name[most];
 }
 
+static void add_held(const char *what, const struct forecast_error *h, size_t runs,
+		     struct strbuf *out)
+{
+	strbuf_addf(
+		out,
+		"  %s  mean off by %+.0f %%; a run by %.0f %% (median); %zu of %zu within 20 %%, %zu of %zu within "
+		"their spread\n",
+		what, h->mean_off * 100, h->median * 100, h->within, runs, h->inside, runs);
+}
+
 void forecast_text(const struct forecast *f, struct strbuf *out)
 {
 	strbuf_addf(out, "RPO  %.2f s, %.2f to %.2f s (flush cycle %.2f, upload %.2f)\n",
@@ -240,11 +308,9 @@ void forecast_text(const struct forecast *f, struct strbuf *out)
 		strbuf_addstr(
 			out,
 			"note: more is written than the secondary takes: it falls behind, and the RTO grows all the while\n");
-	strbuf_addf(
-		out,
-		"held against its own %zu runs, each left out in turn: RTO off by %.0f %% (median), %zu of %zu"
-		" within their spread\n",
-		f->runs, f->rto_error * 100, f->rto_inside, f->runs);
+	strbuf_addf(out, "held against its own %zu runs, each left out in turn:\n", f->runs);
+	add_held("RTO", &f->rto_held, f->runs, out);
+	add_held("RPO", &f->rpo_held, f->runs, out);
 }
 
 static json_t *range_json(const struct forecast_range *r)
@@ -252,15 +318,46 @@ static json_t *range_json(const struct forecast_range *r)
 	return json_pack("{s:f,s:f,s:f}", "low", r->low, "median", r->median, "high", r->high);
 }
 
+static json_t *held_json(const struct forecast *f)
+{
+	json_t *runs = json_array(), *held;
+
+	for (size_t i = 0; i < f->runs; i++) {
+		const struct forecast_held *h = &f->held[i];
+
+		json_array_append_new(runs,
+				      json_pack("{s:s,s:f,s:f,s:f,s:f,s:f}", "run", h->run,
+						"rows_per_s", h->rows_per_s, "rto_ms", h->rto_ms,
+						"rto_was_ms", h->rto_was_ms, "rpo_ms", h->rpo_ms,
+						"rpo_was_ms", h->rpo_was_ms));
+	}
+	held = json_pack("{s:o,s:{s:f,s:f,s:f}}", "runs", runs, "terms_off", "detect",
+			 f->detect_off, "replay", f->replay_off, "promote", f->promote_off);
+	for (int i = 0; i < 2; i++) {
+		const struct forecast_error *h = i ? &f->rpo_held : &f->rto_held;
+		const char *what = i ? "rpo" : "rto";
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s_error", what);
+		json_object_set_new(held, name, json_real(h->median));
+		snprintf(name, sizeof(name), "%s_mean_off", what);
+		json_object_set_new(held, name, json_real(h->mean_off));
+		snprintf(name, sizeof(name), "%s_within_20", what);
+		json_object_set_new(held, name, json_integer((json_int_t)h->within));
+		snprintf(name, sizeof(name), "%s_inside", what);
+		json_object_set_new(held, name, json_integer((json_int_t)h->inside));
+	}
+	return held;
+}
+
 json_t *forecast_json(const struct forecast *f)
 {
 	return json_pack(
-		"{s:I,s:o,s:o,s:{s:f,s:f,s:f,s:f},s:{s:f,s:f},s:f,s:f,s:b,s:s,s:b,s:b,s:{s:f,s:I}}",
-		"runs", (json_int_t)f->runs, "rpo_ms", range_json(&f->rpo_ms), "rto_ms",
+		"{s:I,s:o,s:o,s:{s:f,s:f,s:f,s:f},s:{s:f,s:f},s:f,s:f,s:b,s:s,s:b,s:b,s:o}", "runs",
+		(json_int_t)f->runs, "rpo_ms", range_json(&f->rpo_ms), "rto_ms",
 		range_json(&f->rto_ms), "rto_terms_ms", "detect", f->detect_ms, "begin",
 		f->begin_ms, "rows", f->rows_ms, "promote", f->promote_ms, "rpo_terms_ms", "flush",
 		f->flush_ms, "upload", f->upload_ms, "rows", f->rows, "row_us", f->row_us,
 		"row_unknown", f->row_unknown, "dominating", dominating_term(f), "store_too_slow",
-		f->store_too_slow, "target_too_slow", f->target_too_slow, "held", "rto_error",
-		f->rto_error, "rto_inside", (json_int_t)f->rto_inside);
+		f->store_too_slow, "target_too_slow", f->target_too_slow, "held", held_json(f));
 }

@@ -14,6 +14,8 @@
 #include "reports/run_history.h"
 
 #define FORECAST_RUNS_MIN 5
+#define FORECAST_RUNS_MAX 1000 /* the first so many are looked at */
+#define FORECAST_WITHIN 0.2
 #define FORECAST_FLUSH_MS 2000 /* TiCDC's own default */
 
 struct forecast_own {             /* 0: as in the runs */
@@ -27,6 +29,17 @@ struct forecast_own {             /* 0: as in the runs */
 struct forecast_range {
 	double low, median, high;
 };
+struct forecast_held {
+	char run[96];
+	double rows_per_s; /* 0: not known */
+	double rto_ms, rto_was_ms, rpo_ms, rpo_was_ms;
+};
+struct forecast_error {
+	double median;   /* of a run, as a share */
+	double mean_off; /* of the forecasts' mean from the runs' mean, as a share */
+	size_t within;   /* runs that are off by FORECAST_WITHIN at most */
+	size_t inside;   /* runs within their spread */
+};
 struct forecast {
 	size_t runs;
 	struct forecast_range rpo_ms, rto_ms;
@@ -36,10 +49,12 @@ struct forecast {
 	/* the runs' rows are too alike to tell what one costs: then no cost is counted for it */
 	bool row_unknown;
 	bool store_too_slow, target_too_slow; /* what is written does not pass: the lag grows */
-	/* each run left out in turn and forecast from the others: the median of the error, as a
-	 * share; how many lay within their spread */
-	double rto_error;
-	size_t rto_inside;
+	/* each run left out in turn and forecast from the others, given the rows that its load
+	 * wrote a second: */
+	struct forecast_held held[FORECAST_RUNS_MAX]; /* `runs` of them, in the order of the runs */
+	struct forecast_error rto_held, rpo_held;
+	/* by how much each term is off in the mean, as a share of the mean RTO */
+	double detect_off, replay_off, promote_off;
 };
 /* Runs without a replay or without an RTO are not looked at. ERR_USAGE: fewer than
  * FORECAST_RUNS_MIN are left, or row_bytes is needed. */

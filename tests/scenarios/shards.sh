@@ -47,17 +47,10 @@ find "$out"/three/*/shards -path '*mark*' -type f | grep . && bad "marks are lef
 grep -q '"tps": *[1-9]' <(zstd -dc "$out"/three/*/journal.jsonl.zst) && ok || bad "no samples of the load: the report's charts are empty"
 
 # ---- a step that breaks
-cat >"$scratch/slow.lua" <<'END'
--- A transaction takes 20 ms at least: four workers do 200 of them in a second at most.
-return { name = "slow", statements = {}, prepare = function() end, event = function(con)
-  con:begin()
-  con:query "DO SLEEP(0.02)"
-  con:commit()
-end }
-END
-expect "a step that breaks" 0 'the knee +ok .*/s hold, [0-9]+/s break keeps up' "$DRTEST" capacity --store file --out "$out/slow" --load "$scratch/slow.lua" --hold 1s \
-	--workers 4 --target "$easy" --min-rate 100 --precision 60 --shards 2
-grep -q 'of it queued\|breaks keeps up (twice)' "$scratch/out" && ok || bad "it is not tried twice: $(cat "$scratch/out")"
+expect "a step that breaks" 1 'FAILED: a rate holds the target: not even .* breaks lag<0.001s' "$DRTEST" capacity "${quick[@]}" --out "$out/breaks" \
+	--target 'p99<60s,lag<0.001s' --min-rate 100 --max-rate 400 --shards 2
+grep -q 'breaks lag<0.001s (twice)' "$scratch/out" && ok || bad "it is not tried twice: $(cat "$scratch/out")"
+grep -q 'the shards add up' "$out"/breaks/*/result.json && ok || bad "its books are not looked at"
 
 # ---- a shard is killed in the middle of a step
 order() { ls "$scratch"/"$1"/runs/*/shards/order/"$2".json >/dev/null 2>&1; }
@@ -99,7 +92,7 @@ kill -CONT "$late"
 wait $search
 [ $? = 0 ] && grep -q '100/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
 
-for name in one three slow; do mv "$out/$name"/*/ "$out"; rmdir "$out/$name"; done
+for name in one three breaks; do mv "$out/$name"/*/ "$out"; rmdir "$out/$name"; done
 for name in killed late; do mv "$scratch/$name"/runs/*/ "$out"; done
 rm -rf "$out"/history.db*
 nothing_left "the searches"
