@@ -36,7 +36,7 @@ ALL_LIBS = $(foreach l,$(LIBS),$(call lib_of,$(l)))
 # archives refer backwards only, but bindings register through run: one group is simplest
 LINK = -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: all clean deps demo check bench bench-scale bench-deps bench-backup bench-redo bench-load bench-proxy
+.PHONY: all clean deps demo check bench bench-scale bench-forecast bench-deps bench-backup bench-redo bench-load bench-proxy
 all: $(BUILD)/drtest
 
 # What is missing is installed first, by a make of its own: the flags above come from packages that may not be there yet.
@@ -57,6 +57,12 @@ bench: bench-deps
 bench-scale: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY)
 	@python3 tests/bench/scale.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY) docs --only "$(ONLY)"
+# Is the forecast right? DRILLS=20 short drills with drawn options, each forecast from the others. FOLDER=…: it goes on there
+DRILLS ?= 20
+FOLDER ?= $(BUILD)/forecast
+bench-forecast: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@python3 tests/bench/forecast.py $(BUILD)/drtest $(FOLDER) --drills $(DRILLS)
 bench-backup: bench-deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/bench/backup.sh $(BUILD)/drtest

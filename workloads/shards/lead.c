@@ -179,6 +179,12 @@ void lead_free(struct lead *l)
 {
 	if (!l)
 		return;
+	if (l->running && !l->here) { /* cut short: nobody waits for their answers */
+		char key[64];
+
+		snprintf(key, sizeof(key), "order/%06u.json", ++l->order);
+		load_store_put_json(l->s, key, json_pack("{s:b}", "end", 1), NULL);
+	}
 	stop_beat(l);
 	for (unsigned i = 0; i < l->n; i++)
 		proc_free(l->member[i].proc);
