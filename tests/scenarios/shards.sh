@@ -34,7 +34,7 @@ assert set(three['figures']) - set(one['figures']) == {'shards'} and set(one['fi
 assert three['figures']['shards'] == 3
 a, b = (json.loads(r['figures']['curve']) for r in (one, three))
 assert [set(p) for p in a] == [set(p) for p in b] and len(a) == len(b) == 1
-names = [[c['name'] for c in r['checks']] for r in (one, three)]
+names = [[c['name'] for c in r['checks'] if c['name'] != 'queue and lag are gone'] for r in (one, three)] # after a rate that broke once
 assert [n for n in names[1] if n != 'the shards add up'] == names[0] and len(names[1]) == len(names[0]) + 1, names
 books = [c['evidence'] for c in three['checks'] if c['name'] == 'the shards add up'][0]
 n = [int(x.replace(',', '')) for x in re.findall(r'([\d,]+) (?:transactions|rows|acknowledged in)', books)]
@@ -92,7 +92,7 @@ kill -CONT "$late"
 wait $search
 [ $? = 0 ] && grep -q '100/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
 
-for name in one three breaks; do mv "$out/$name"/*/ "$out"; rmdir "$out/$name"; done
+for name in one three breaks; do mv "$out/$name"/*/ "$out"; rm -r "${out:?}/$name"; done
 for name in killed late; do mv "$scratch/$name"/runs/*/ "$out"; done
 rm -rf "$out"/history.db*
 nothing_left "the searches"

@@ -13,11 +13,10 @@ primary.allow = { "backup", "gc", "changefeed", "write" }
 secondary.allow = { "restore", "write" }
 return { primary = primary, secondary = secondary, store = "file://$scratch/store" }
 L
-quick=(--on attach --clusters "$scratch/clusters.lua" --tables 1 --table-size 500 --hold 1s --workers 4 --target 'p99<60s,lag<60s,rpo<60s' --min-rate 100)
-follow=("$DRTEST" load oltp_write_only run --rendezvous="file://$scratch/meet" --follow)
+quick=(--on attach --clusters "$scratch/clusters.lua" --tables 1 --table-size 500 --hold 1s --workers 4 --target 'p99<60s,lag<60s,rpo<60s' --load ledger --min-rate 50 --max-rate 50)
+follow=("$DRTEST" load ledger run --rendezvous="file://$scratch/meet" --follow)
 clean() { # what a search leaves on clusters that are not its own
-	for o in "$offset" $((offset + 1000)); do mariadb --no-defaults -h127.0.0.1 -P$((4000 + o)) -uroot -e 'DROP DATABASE IF EXISTS sbtest'; done
-	rm -rf "$scratch"/store/*
+	"$DRTEST" clean --clusters "$scratch/clusters.lua" >"$scratch/cleaned" 2>&1 || bad "clean: $(cat "$scratch/cleaned")"
 }
 search() {
 	name=$1
@@ -28,33 +27,35 @@ search() {
 	search=$!
 }
 shard() { "$DRTEST" load "$3" run --rendezvous="file://$scratch/$1" --follow --ledger-dir="$scratch/$1-ledger-$2" --shard="$2/2" >"$scratch/$1-$2" 2>&1 </dev/null & }
-shard meet 1 oltp_write_only; first=$!
-shard meet 2 oltp_write_only; second=$!
+shard meet 1 ledger; first=$!
+shard meet 2 ledger; second=$!
 running+=("$first" "$second")
-search far --max-rate 100 --shards 2 --rendezvous "file://$scratch/meet"
+search far --shards 2 --rendezvous "file://$scratch/meet"
 wait $search
-[ $? = 0 ] && grep -q '100/s hold; no rate up to there' "$scratch/far/out" && ok || bad "shards from elsewhere: $(cat "$scratch/far/out" "$scratch"/meet-[12])"
-grep -q 'note: load oltp_write_only waits for its shards: drtest load oltp_write_only run --shard=I/2 --rendezvous=file://.*--follow' "$scratch/far/out" && ok ||
+[ $? = 0 ] && grep -q '50/s hold; no rate up to there' "$scratch/far/out" && ok || bad "shards from elsewhere: $(cat "$scratch/far/out" "$scratch"/meet-[12])"
+grep -q 'note: load ledger waits for its shards: drtest load ledger run --shard=I/2 --rendezvous=file://.*--follow' "$scratch/far/out" && ok ||
 	bad "what to start is not told: $(cat "$scratch/far/out")"
+clean
 wait "$first" && wait "$second" && ok || bad "the shards: $(tail -n 3 "$scratch"/meet-[12])"
 expect "their report" 0 '^2 shards, 4 workers' "$DRTEST" load report "file://$scratch/meet" --ledger-dir="$scratch/far-ledgers"
 expect "the place was used" 2 'has met there already' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 2 --rendezvous "file://$scratch/meet"
 expect "so it was for a shard" 2 'has met there already' "${follow[@]}" --shard=1/2
 
 # ---- the search is killed: its shards do not run for ever; another load than the search's is refused, and the search hears of it
-shard gone 1 oltp_write_only; first=$!
-shard gone 2 oltp_write_only; second=$!
+shard gone 1 ledger; first=$!
+shard gone 2 ledger; second=$!
 running+=("$first" "$second")
-search gone --hold 60s --max-rate 100 --shards 2 --rendezvous "file://$scratch/gone"
+search gone --hold 60s --shards 2 --rendezvous "file://$scratch/gone"
 wait_for 120 test -s "$scratch/gone/order/000003.json" || bad "no step began: $(cat "$scratch/gone/out")"
 kill -9 $search
 wait $search 2>/dev/null
-shard other 1 oltp_write_only; third=$!
+clean
+shard other 1 ledger; third=$!
 shard other 2 bank; fourth=$!
 running+=("$third" "$fourth")
-search other --max-rate 100 --shards 2 --rendezvous "file://$scratch/other"
+search other --shards 2 --rendezvous "file://$scratch/other"
 wait $search
-[ $? = 3 ] && grep -q 'not all shards began: shard 2 ended early: .*this is load bank, the search has load oltp_write_only' "$scratch/other/out" && ok ||
+[ $? = 3 ] && grep -q 'not all shards began: shard 2 ended early: .*this is load bank, the search has load ledger' "$scratch/other/out" && ok ||
 	bad "another load: $(cat "$scratch/other/out")"
 kill "$third" 2>/dev/null
 wait "$first"
