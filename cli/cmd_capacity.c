@@ -1,3 +1,4 @@
+#include "cli/cmd_run.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 
@@ -78,6 +79,10 @@ int cmd_capacity(int argc, char **argv)
 		len = strcspn(name + 2, "=");
 		snprintf(word, sizeof(word), "%.*s", (int)len, name + 2);
 		o = option_find(own, word);
+		if (!o && !run_has_option(word)) {
+			rc = options_wrong(&command, "there is no option --%s", word);
+			goto out;
+		}
 		if (!o) { /* drtest run's, with its value where that stands apart */
 			words[n++] = argv[i];
 			if (!name[2 + len] && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)

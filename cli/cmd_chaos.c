@@ -392,7 +392,7 @@ static int add_target(struct fault *f, const char *name, bool foreign, struct er
 		 f->target.name[0] ? " and " : "", name);
 	if (!*end && pid > 1)
 		return add_pid(f, (int)pid, foreign, e);
-	if (strchr(name, '/'))
+	if (!*end || strchr(name, '/'))
 		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name",
 			       name);
 	d = opendir("/proc");
@@ -403,10 +403,10 @@ static int add_target(struct fault *f, const char *name, bool foreign, struct er
 		}
 	if (d)
 		closedir(d);
-	if (found != 1)
-		return err_set(e, ERR_USAGE, 0,
-			       found ? "%d runs have a '%s' now: name its process id"
-				     : "%d runs have a '%s' now",
+	if (!found)
+		return err_set(e, ERR_USAGE, 0, "no run has a server '%.80s' now", name);
+	if (found > 1)
+		return err_set(e, ERR_USAGE, 0, "%d runs have a '%.80s' now: name its process id",
 			       found, name);
 	return add_pid(f, one, false, e);
 }

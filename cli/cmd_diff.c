@@ -490,6 +490,8 @@ int cmd_diff(int argc, char **argv)
 			     : 0;
 	p.o.filter = p.filter ? p.filter : p.c.filter;
 	p.o.ignore = p.n_ignore ? p.ignore : NULL;
+	if (rc == 0 && p.changefeed && !p.snapshot_auto)
+		rc = err_set(&e, ERR_USAGE, 0, "--changefeed: only with --snapshot auto");
 	if (rc == 0 && p.snapshot_auto) {
 		rc = p.o.a_snapshot || p.o.b_snapshot
 			     ? err_set(&e, ERR_USAGE, 0,

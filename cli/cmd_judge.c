@@ -124,13 +124,19 @@ static int parse(struct request *q, int argc, char **argv)
 	return 0;
 }
 
-/* The load was not told of the disaster: it was after the last acknowledgement. */
-static int last_ack(void *arg, const struct ledger_record *r)
-{
-	int64_t *last = arg;
+struct ledger_seen {
+	size_t records;
+	/* the load was not told of the disaster: it was after the last acknowledgement */
+	int64_t last_ack_us;
+};
 
-	if (r->cluster == 0 && r->outcome == TXN_ACKED && r->end_us > *last)
-		*last = r->end_us;
+static int look_at_record(void *arg, const struct ledger_record *r)
+{
+	struct ledger_seen *seen = arg;
+
+	seen->records++;
+	if (r->cluster == 0 && r->outcome == TXN_ACKED && r->end_us > seen->last_ack_us)
+		seen->last_ack_us = r->end_us;
 	return 0;
 }
 
@@ -202,6 +208,7 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 				 .ledger_table = load_ledger_table(l),
 				 .lost_path = q->lost };
 	struct verify_result r = { 0 };
+	struct ledger_seen seen = { 0 };
 	struct tso_map *map = q->tso_map ? tso_map_open(q->tso_map, e) : NULL;
 	struct strbuf text = STRBUF_INIT;
 	unsigned damaged;
@@ -210,8 +217,16 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 	if (q->tso_map && !map)
 		return -1;
 	o.tso_map = map;
-	if (ledger_read(q->ledger_dir, last_ack, &o.disaster_us, &damaged, e) < 0 ||
-	    check_ledger(&o, &r, e) < 0)
+	if (ledger_read(q->ledger_dir, look_at_record, &seen, &damaged, e) < 0)
+		goto out;
+	if (!seen.records) {
+		err_set(e, ERR_USAGE, 0,
+			"--ledger-dir %s holds no ledger (drtest load … --ledger-dir writes one)",
+			q->ledger_dir);
+		goto out;
+	}
+	o.disaster_us = seen.last_ack_us;
+	if (check_ledger(&o, &r, e) < 0)
 		goto out;
 	strbuf_addstr(&text, r.evidence);
 	if (r.lost)

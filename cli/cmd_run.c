@@ -57,7 +57,9 @@ static int take_version(void *into, const char *text, struct err *e)
 	static char version[64];
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-");
 
-	if (!n || text[n] || n > 40 || *text == '-' || *text == '.')
+	if (!n || text[n] || n > 40 ||
+	    (strncmp(text, "nightly", 7) && strncmp(text, "latest", 6) &&
+	     !(text[*text == 'v'] >= '0' && text[*text == 'v'] <= '9' && strchr(text, '.'))))
 		return option_wants(e, text, "a version as v8.5.7");
 	snprintf(version, sizeof(version), "%s%s", *text >= '0' && *text <= '9' ? "v" : "", text);
 	((struct request *)into)->o.tidb_version = version;
@@ -177,6 +179,11 @@ static const struct command_def command = {
 	.operands_max = 1,
 };
 
+bool run_has_option(const char *name)
+{
+	return option_find(options, name) != NULL;
+}
+
 static bool is_suite(const char *file)
 {
 	struct err e = ERR_INIT;
@@ -199,7 +206,8 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 	    (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
 		fprintf(stderr, "drtest: reports: %s\n", e.text);
 		code = code ? code : EXIT_ENV;
-	} else if (w->json) {
+	}
+	if (w->json) { /* the verdict is told, whatever could not be written */
 		struct strbuf text = STRBUF_INIT;
 		char *path = xstrfmt("%s/result.json", dir);
 
@@ -252,6 +260,7 @@ int cmd_run(int argc, char **argv)
 				    .version = drtest_version,
 				    .modules = scenario_modules } };
 	struct run_opts *o = &q.o;
+	struct err e = ERR_INIT;
 	char *dir = NULL;
 	int rc = options_parse(&command, argc, argv, &q), code;
 
@@ -270,12 +279,25 @@ int cmd_run(int argc, char **argv)
 	o->set = q.set;
 	o->store = q.store ? RUN_STORE_FILE : RUN_STORE_S3;
 	o->quiet = q.w.json;
-	if (!o->ground)
-		o->ground = ground_default();
+	if (!o->ground) /* who names clusters means these */
+		o->ground = o->clusters ? &ground_attach : ground_default();
+	if (o->clusters && !o->ground->use_file) {
+		fprintf(stderr,
+			"drtest run: --clusters: the ground %s takes no clusters file (--on attach)\n",
+			o->ground->name);
+		return EXIT_USAGE;
+	}
 	if (o->tidb_version && !o->ground->tidb) {
 		fprintf(stderr,
 			"drtest run: --tidb-version: the ground %s has none (--on playground)\n",
 			o->ground->name);
+		return EXIT_USAGE;
+	}
+	if ((q.w.prometheus && fs_may_write(q.w.prometheus, &e) < 0 &&
+	     err_wrap(&e, "--prometheus") < 0) ||
+	    (q.w.folder_file && fs_may_write(q.w.folder_file, &e) < 0 &&
+	     err_wrap(&e, "--folder-file") < 0)) {
+		fprintf(stderr, "drtest run: %s\n", e.text);
 		return EXIT_USAGE;
 	}
 	if (!o->plan && !notify_open(&q.w.notify, "run"))

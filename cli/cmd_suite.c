@@ -136,7 +136,7 @@ int cmd_suite(int argc, char **argv)
 				     "--metrics and --live show one run at a time: without --jobs");
 	q.o.jobs = q.jobs;
 	extra = with_lookers_on(&q);
-	file = options_scenario("suite", argv[optind]);
+	file = options_scenario("suite", argv[optind]); /* suites are found where scenarios are */
 	if (!file) {
 		free(extra);
 		return 2;
@@ -146,6 +146,8 @@ int cmd_suite(int argc, char **argv)
 		rc = err_set(&e, ERR_USAGE, 0,
 			     "-k: no run's title holds '%.80s' (drtest suite %s --plan)", q.keep,
 			     argv[optind]);
+	if (rc == 0)
+		rc = suite_ask(&s, &q.o, &e);
 	if (rc == 0 && q.plan)
 		plan(&s);
 	else if (rc == 0)

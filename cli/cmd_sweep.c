@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "harness/os/proc.h"
 #include "harness/run/run.h"
+#include "suites/run_ask.h"
 #include "suites/sweep.h"
 
 struct request {
@@ -108,6 +109,22 @@ static const struct command_def command = {
 	.operands_max = 1,
 };
 
+/* Its first run, by its plan. */
+static int ask(const struct request *q)
+{
+	const char *words[SWEEP_PASS_ON_MAX + 2] = { q->s.file };
+	struct err e = ERR_INIT;
+	size_t n = 1;
+
+	for (size_t i = 0; i < q->s.n_pass_on; i++)
+		words[n++] = q->s.pass_on[i];
+	words[n] = NULL;
+	if (run_ask(words, &e) == 0)
+		return 0;
+	fprintf(stderr, "drtest sweep: %s\n", e.text);
+	return err_exit_code(&e);
+}
+
 static int parse(struct request *q, int argc, char **argv)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -129,7 +146,7 @@ static int parse(struct request *q, int argc, char **argv)
 		return options_wrong(&command, "--seeds is wanted, as 1..200");
 	q->s.jobs = q->jobs;
 	q->s.file = options_scenario("sweep", argv[optind]);
-	return q->s.file ? 0 : 2;
+	return q->s.file ? ask(q) : 2;
 }
 
 int cmd_sweep(int argc, char **argv)
@@ -140,7 +157,7 @@ int cmd_sweep(int argc, char **argv)
 
 	if (rc) {
 		sweep_close(&q.s);
-		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
+		return rc == 1 ? EXIT_PASS : rc;
 	}
 	if (sweep_open(&q.s, &e) < 0 || guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest sweep: %s\n", e.text);

@@ -99,11 +99,16 @@ static int refuse_unknown(const char *word)
 /* What was printed has arrived; an answer of which the half is missing is no success. */
 static int flush_output(int rc)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	bool failed = fflush(stdout) != 0;
+	int why = failed ? errno : 0; /* of an earlier write it is gone */
+
+	if (!failed && !ferror(stdout))
 		return rc;
 	/* who closed the pipe has seen enough, and a command that failed has said so */
-	if (rc == 0 && errno != EPIPE)
-		fprintf(stderr, "drtest: standard output: %s\n", strerror(errno ? errno : EIO));
+	if (rc == 0 && why != EPIPE)
+		fprintf(stderr, "drtest: standard output: %s\n",
+			why ? strerror(why)
+			    : "not all of it could be written (it is closed, or its disk is full)");
 	return rc ? rc : 3;
 }
 
@@ -119,6 +124,12 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		version_print();
 		return flush_output(0);
+	}
+	if (!strcmp(argv[1], "-v") || !strcmp(argv[1], "-version") || !strcmp(argv[1], "version")) {
+		fprintf(stderr,
+			"drtest: there is no '%s': did you mean '--version'? (drtest --help)\n",
+			argv[1]);
+		return 2;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (!strcmp(argv[1], "help") && argc == 2)) {

@@ -105,6 +105,17 @@ static int take_on_off(const char *text, bool *out, struct err *e)
 	return option_wants(e, text, "on or off");
 }
 
+/* "" is none, and would be taken for the present folder or for no option at all. */
+static bool is_place(const char *arg)
+{
+	static const char *const places[] = { "FILE", "DIR", "URI", "URL", "NAME" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (!strcmp(arg, places[i]))
+			return true;
+	return false;
+}
+
 int option_set(const struct option_def *o, void *into, const char *text, struct err *e)
 {
 	void *to = (char *)into + o->at;
@@ -115,7 +126,11 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_FLAG: *(bool *)to = true; return 0;
 	case OPTION_OFF: *(bool *)to = false; return 0;
 	case OPTION_ON_OFF: return take_on_off(text, to, e);
-	case OPTION_TEXT: *(const char **)to = text; return 0;
+	case OPTION_TEXT:
+		if (!*text && o->arg && is_place(o->arg))
+			return option_wants(e, text, o->arg);
+		*(const char **)to = text;
+		return 0;
 	case OPTION_FIELD:
 		if (strlen(text) >= o->max)
 			return err_set(e, ERR_USAGE, 0, "want at most %" PRIu64 " bytes",
@@ -334,9 +349,25 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 	return 0;
 }
 
+int options_no_verb(const struct command_def *c, const char *verb, const char *const *verbs,
+		    size_t n)
+{
+	const char *meant = *verb ? nearest(verb, verbs, n) : NULL;
+	char all[200] = "";
+
+	for (size_t i = 0; i < n; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "",
+			 verbs[i]);
+	if (!*verb)
+		return options_wrong(c, "a verb is wanted: %s", all);
+	return meant ? options_wrong(c, "there is no verb '%.80s': did you mean '%s'?", verb, meant)
+		     : options_wrong(c, "there is no verb '%.80s': there are %s", verb, all);
+}
+
 const char *options_scenario(const char *command, const char *name)
 {
-	const char *file = scenario_find(name), *meant;
+	const char *file = scenario_find(name), *meant,
+		   *what = strcmp(command, "suite") ? "scenario" : "suite";
 	int cause;
 
 	if (access(file, R_OK) == 0)
@@ -345,11 +376,14 @@ const char *options_scenario(const char *command, const char *name)
 	meant = cause == ENOENT ? scenario_nearest(name) : NULL;
 	if (meant)
 		fprintf(stderr,
-			"drtest %s: there is no scenario '%s': did you mean '%s'? (drtest list)\n",
-			command, name, meant);
-	else
+			"drtest %s: there is no %s '%s': did you mean '%s'? (drtest list)\n",
+			command, what, name, meant);
+	else if (cause == ENOENT && !strchr(name, '/'))
 		fprintf(stderr,
-			"drtest %s: scenario %s: %s (drtest list names those that are there)\n",
-			command, name, strerror(cause));
+			"drtest %s: there is no %s '%s' here, in scenarios/, in $DRTEST_SCENARIOS or beside drtest (drtest list)\n",
+			command, what, name);
+	else
+		fprintf(stderr, "drtest %s: %s %s: %s (drtest list names those that are there)\n",
+			command, what, name, strerror(cause));
 	return NULL;
 }

@@ -59,6 +59,9 @@ void options_help(const struct command_def *c, FILE *out);
 /* Prints "drtest NAME: …" and returns 2. */
 int options_wrong(const struct command_def *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The verb of a command that has several is "" or none of them. Returns 2. */
+int options_no_verb(const struct command_def *c, const char *verb, const char *const *verbs,
+		    size_t n);
 
 /* For commands whose words are not getopt's: one option by name, and its value. */
 const struct option_def *option_find(const struct option_def *table, const char *name);

@@ -85,6 +85,19 @@ static json_t *files_of(const char *run_dir)
 	return out;
 }
 
+/* of a journal that had more in it */
+static bool has_result(const char *run_dir)
+{
+	char *path = xstrfmt("%s/result.json", run_dir);
+	struct strbuf text = STRBUF_INIT;
+	bool has = fs_read_file(path, (size_t)64 << 20, &text, NULL) == 0 &&
+		   !strstr(text.buf, "before its first event");
+
+	strbuf_release(&text);
+	free(path);
+	return has;
+}
+
 int report_make(const char *run_dir, struct err *e)
 {
 	static const struct {
@@ -102,6 +115,13 @@ int report_make(const char *run_dir, struct err *e)
 
 	if (report_read(run_dir, &m, e) < 0)
 		return -1;
+	if (!m.events && has_result(run_dir)) {
+		run_model_release(&m);
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"%s/journal.jsonl.zst is empty or damaged from its beginning: the reports that are there stay as they are",
+			run_dir);
+	}
 	m.files = files_of(run_dir);
 	m.before = run_row_before(run_dir, &m, &before) ? &before : NULL;
 	rc = 0;

@@ -16,11 +16,13 @@
 #include "reports/ci.h"
 #include "reports/suite_report.h"
 #include "reports/trend.h"
+#include "suites/run_ask.h"
 
 #define ARGS_MAX 200
 #define RUN_MS ((int64_t)24 * 3600 * 1000)
 #define POLL_MS 50
 #define PATH_BYTES_MAX 8192
+#define ASKED_MAX 100 /* of each file and its options one */
 
 struct night {
 	const struct suite *s;
@@ -377,6 +379,42 @@ static int run_night(struct night *n, struct err *e)
 		       ? " of the gate: no run failed, a figure is worse than its rule allows"
 		       : "",
 	       n->dir);
+	return 0;
+}
+
+static bool same_words(char *const *a, char *const *b)
+{
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return !*a && !*b;
+}
+
+int suite_ask(const struct suite *s, const struct suite_opts *o, struct err *e)
+{
+	size_t asked = 0;
+
+	for (size_t i = 0; i < s->runs_n && asked < ASKED_MAX; i++) {
+		const struct suite_run *r = &s->runs[i];
+		const char *words[ARGS_MAX + 4] = { r->file, "--seed", r->seed };
+		size_t k = 3, before = 0;
+
+		while (before < i && (strcmp(s->runs[before].file, r->file) != 0 ||
+				      !same_words(s->runs[before].set, r->set)))
+			before++;
+		if (before < i)
+			continue;
+		for (char **set = r->set; *set && k < ARGS_MAX; set++) {
+			words[k++] = "--set";
+			words[k++] = *set;
+		}
+		for (size_t x = 0; x < o->extra_n && k < ARGS_MAX; x++)
+			words[k++] = o->extra[x];
+		words[k] = NULL;
+		asked++;
+		if (run_ask(words, e) < 0)
+			return err_wrap(e, "%s", r->title);
+	}
 	return 0;
 }
 

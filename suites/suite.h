@@ -19,6 +19,8 @@ struct suite_opts {
 	bool tty;           /* show on stdout how far it is */
 	const char *drtest; /* the version in the report */
 };
+/* Before: ERR_USAGE names the first run whose file or options `drtest run` would not take. */
+int suite_ask(const struct suite *s, const struct suite_opts *o, struct err *e);
 /*
  * Runs each of s in a process of this program and prints a line for each on stdout. Writes OUT/<UTC
  * time>-suite-<name>/ (suite.html, junit.xml, suite.json, the output of each run) and

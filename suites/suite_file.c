@@ -325,8 +325,12 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 	}
 	lua_sethook(L, too_long, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
 	if (luaL_loadbufferx(L, text.buf, text.len, "=suite", "t") || lua_pcall(L, 0, 1, 0)) {
-		err_set(e, ERR_USAGE, 0, "%s: %s", path,
-			lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails");
+		const char *why = lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails";
+
+		err_set(e, ERR_USAGE, 0, "%s: %s%s", path, why,
+			strstr(why, "a nil value")
+				? " (a suite is a table alone, without libraries: return { suite = \"name\", runs = { … } })"
+				: "");
 		goto out;
 	}
 	s->sentence = first_comment(text.buf);

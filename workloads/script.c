@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
 #include "harness/os/fs.h"
@@ -402,13 +403,19 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 			      .opt_ref = LUA_NOREF };
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	if (!find_builtin(name)) {
+		const char *names[sizeof(embedded) / sizeof(*embedded)], *meant;
 		struct strbuf all = STRBUF_INIT;
+		size_t n = sizeof(embedded) / sizeof(*embedded);
 
-		for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+		for (size_t i = 0; i < n; i++) {
 			strbuf_addf(&all, "%s%s", i ? ", " : "", embedded[i].name);
+			names[i] = embedded[i].name;
+		}
+		meant = nearest(name, names, n);
 		err_set(e, ERR_USAGE, 0,
-			"no load \"%s\": there are %s; or give the path of a .lua file", name,
-			all.buf);
+			meant ? "no load \"%s\": did you mean \"%s\"? There are %s; or give the path of a .lua file"
+			      : "no load \"%s\"%s: there are %s; or give the path of a .lua file",
+			name, meant ? meant : "", all.buf);
 		strbuf_release(&all);
 		return -1;
 	}

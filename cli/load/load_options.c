@@ -385,6 +385,10 @@ static int read_config(struct load_run *r, const char *path)
 			goto out;
 		}
 	}
+	if (ferror(f)) {
+		fprintf(stderr, "drtest load: --config-file %s: %s\n", path, strerror(errno));
+		goto out;
+	}
 	rc = 0;
 out:
 	memset(line, 0, sizeof(line)); /* it may have held a password */
@@ -468,11 +472,15 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 	}
 	if (config)
 		return 0;
-	if (words != 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") &&
-			   strcmp(word[1], "cleanup") && strcmp(word[1], "check"))) {
+	if (!words) {
 		options_help(&command, stderr);
 		return 2;
 	}
+	if (words < 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") &&
+			  strcmp(word[1], "cleanup") && strcmp(word[1], "check")))
+		return options_no_verb(
+			&command, words < 2 ? "" : word[1],
+			(const char *const[]){ "prepare", "run", "check", "cleanup" }, 4);
 	r->name = r->o.name = word[0];
 	r->verb = word[1];
 	return 0;

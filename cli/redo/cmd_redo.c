@@ -236,10 +236,10 @@ int cmd_redo(int argc, char **argv)
 	}
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verb, verbs[i].name) != 0; i++)
 		;
-	if (i == sizeof(verbs) / sizeof(verbs[0])) {
-		options_help(&command, stderr);
-		return 2;
-	}
+	if (i == sizeof(verbs) / sizeof(verbs[0]))
+		return options_no_verb(
+			&command, verb,
+			(const char *const[]){ "meta", "apply", "check", "cat", "watch" }, 5);
 	rc = parse(argc - 1, argv + 1, &o);
 	if (rc >= 0)
 		return rc;

@@ -77,11 +77,13 @@ int redo_check_log(struct store *s, const struct redo_options *o)
 		       " rows of %" PRIu64 " transactions, %" PRIu64 " DDLs\n",
 		       r.files, (double)r.bytes / 1e6, r.with_sidecar, r.rows, r.transactions,
 		       r.ddls);
-		printf("chains of %" PRIu64 " keys followed from checkpointTs %" PRIu64
-		       " to resolvedTs %" PRIu64 "\n",
-		       r.keys, r.meta.checkpoint_ts, r.meta.resolved_ts);
+		if (r.meta.resolved_ts != UINT64_MAX) /* there is a meta */
+			printf("chains of %" PRIu64 " keys followed from checkpointTs %" PRIu64
+			       " to resolvedTs %" PRIu64 "\n",
+			       r.keys, r.meta.checkpoint_ts, r.meta.resolved_ts);
 		if (r.broken)
-			printf("BROKEN: %" PRIu64 " findings\n", r.broken);
+			printf("BROKEN: %" PRIu64 " finding%s\n", r.broken,
+			       r.broken == 1 ? "" : "s");
 		else
 			printf("sound%s\n",
 			       r.with_sidecar == r.files

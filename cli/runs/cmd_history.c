@@ -10,6 +10,7 @@
 
 #include "cli/options.h"
 #include "harness/base/strbuf.h"
+#include "harness/os/fs.h"
 #include "reports/run_history.h"
 #include "reports/text.h"
 
@@ -156,6 +157,16 @@ int cmd_history(int argc, char **argv)
 			f.verdict);
 		return 2;
 	}
+	if (f.seed && (!*f.seed || f.seed[strspn(f.seed, "0123456789")])) {
+		fprintf(stderr, "drtest history: --seed: '%.40s' is not a number\n", f.seed);
+		return 2;
+	}
+	if (!fs_exists(q.dir)) {
+		fprintf(stderr,
+			"drtest history: there is no folder %s: run something first, or --out DIR\n",
+			q.dir);
+		return 2;
+	}
 	if (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return err_exit_code(&e);
@@ -165,7 +176,8 @@ int cmd_history(int argc, char **argv)
 		return 3;
 	}
 	if (!n && !q.json)
-		printf("no such run in %s/" RUN_HISTORY_FILE "\n", q.dir);
+		printf("no %srun in %s/" RUN_HISTORY_FILE "\n",
+		       f.scenario || f.verdict || f.seed || f.drtest ? "such " : "", q.dir);
 	else if (!q.json)
 		printf("%-19s  %-11s %-20s %-10s %8s  %9s  %9s  %s\n", "began (UTC)", "verdict",
 		       "scenario", "seed", "lost", "RPO", "RTO", "folder");

@@ -47,7 +47,7 @@ static int open_page(const char *run, struct err *e)
 static int make_pdf(const char *run, const char *to, struct err *e)
 {
 	char *page = xstrfmt("%s/report.html", run);
-	int rc = print_page(page, to, e);
+	int rc = fs_may_write(to, e) < 0 ? -1 : print_page(page, to, e);
 
 	free(page);
 	return rc < 0 ? err_wrap(e, "--pdf") : 0;

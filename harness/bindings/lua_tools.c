@@ -136,7 +136,13 @@ int tools_backup(struct runtime *r, struct lua_cluster *c, const char *uri, unsi
 int tools_restore(struct runtime *r, struct lua_cluster *c, const char *uri,
 		  struct backup_result *b, struct err *e)
 {
-	return br(r, c, true, uri, 0, b, e) < 0 ? -1 : cluster_restored(c->c, b, e);
+	int rc;
+
+	if (cluster_fill(c->c, e) < 0)
+		return -1;
+	rc = br(r, c, true, uri, 0, b, e);
+	cluster_filled(c->c);
+	return rc < 0 ? -1 : cluster_restored(c->c, b, e);
 }
 
 #define LOG_TASK "drtest"
@@ -207,12 +213,14 @@ int tools_restore_point(struct runtime *r, struct lua_cluster *c, const char *fu
 	int64_t start = clock_mono_ns();
 	struct log_backup l;
 	char *log;
-	int rc = log_open(r, c, log_uri, &tool, &log, &l, e) == 0 &&
-				 log_backup_restore(&l, full_uri, until, point, e) == 0 &&
-				 cluster_restored(c->c, b, e) == 0
-			 ? 0
-			 : -1;
+	int rc = log_open(r, c, log_uri, &tool, &log, &l, e) == 0 ? cluster_fill(c->c, e) : -1;
 
+	if (rc == 0) {
+		rc = log_backup_restore(&l, full_uri, until, point, e);
+		cluster_filled(c->c);
+	}
+	if (rc == 0)
+		rc = cluster_restored(c->c, b, e);
 	b->execution_us = (clock_mono_ns() - start) / 1000;
 	stock_release(&tool);
 	free(log);

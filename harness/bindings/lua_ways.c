@@ -272,9 +272,7 @@ int lua_cluster_flashback_cluster(lua_State *L)
 	struct err e = ERR_INIT;
 	tso_t ts = lua_tso_check(L, 2);
 
-	/* it overwrites all, as a restore would */
-	lua_cluster_allowed(L, c, ABLE_RESTORE);
-	lua_cluster_allowed(L, c, ABLE_WRITE);
+	lua_cluster_allowed(L, c, ABLE_OVERWRITE);
 	able(L, "flashback_cluster");
 	if (!runtime_plan(runtime_of(L), "%s: FLASHBACK CLUSTER TO TSO <the point>", c->name) &&
 	    cluster_flashback_cluster(c->c, ts, deadline_in_ms(FLASHBACK_MS), &e) < 0)

@@ -214,6 +214,18 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	return rc < 0 ? err_wrap(e, "backup of %s", c->name) : 0;
 }
 
+int cluster_fill(struct cluster *c, struct err *e)
+{
+	return c->ops->fill && c->ops->fill(c, e) < 0 ? cluster_explain(c, e),
+	       err_wrap(e, "restore on %s", c->name)  : 0;
+}
+
+void cluster_filled(struct cluster *c)
+{
+	if (c->ops->filled)
+		c->ops->filled(c);
+}
+
 int cluster_restored(struct cluster *c, struct backup_result *r, struct err *e)
 {
 	if (!c->ops->restored || c->ops->restored(c, r, e) == 0)
@@ -232,10 +244,14 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 
 	if (!cluster_can(c, ABLE_RESTORE))
 		return refuse_verb(c, e, "restore");
-	if (c->ops->restore && c->ops->restore(c, uri, &o, r, e) < 0)
-		return cluster_explain(c, e), err_wrap(e, "restore on %s", c->name);
-	if (c->ops->restore)
-		return cluster_restored(c, r, e);
+	if (cluster_fill(c, e) < 0)
+		return -1;
+	if (c->ops->restore) {
+		rc = c->ops->restore(c, uri, &o, r, e);
+		cluster_filled(c);
+		return rc < 0                                ? cluster_explain(c, e),
+		       err_wrap(e, "restore on %s", c->name) : cluster_restored(c, r, e);
+	}
 	from = store_open(uri, NULL, e);
 	if (!from)
 		return err_wrap(e, "restore on %s", c->name);

@@ -22,7 +22,8 @@ enum ability {
 	ABLE_TIME_TRAVEL,
 	ABLE_RESTART,
 	ABLE_EXAMINE,
-	ABLE_WRITE, /* load, replay, plain SQL */
+	ABLE_WRITE,     /* load, replay, plain SQL */
+	ABLE_OVERWRITE, /* all of it becomes something else, in place */
 	/* SIGSTOP; its changefeed or SQL server alone; PD or TiKV alone */
 	ABLE_PAUSE,
 	ABLE_KILL_PART,
@@ -92,6 +93,11 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e);
 /* o: threads, rate, deadline; may be NULL */
 int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
 		   struct backup_result *r, struct err *e);
+/* Around a restore by a tool, whose failure may leave a half: may it be filled, and is it empty?
+ * Then it counts as filled by this run; what has come into it is noted. cluster_restore does both
+ * itself. */
+int cluster_fill(struct cluster *c, struct err *e);
+void cluster_filled(struct cluster *c);
 /* What is to be done after a restore: cluster_restore does it itself, after a tool's it is asked
  * for. r->warnings tells. */
 int cluster_restored(struct cluster *c, struct backup_result *r, struct err *e);
@@ -218,6 +224,9 @@ struct cluster_ops {
 		      struct backup_result *r, struct err *e);
 	int (*restore)(struct cluster *c, const char *uri, const struct restore_opts *o,
 		       struct backup_result *r, struct err *e);
+	/* NULL: it is this run's own, and goes with it */
+	int (*fill)(struct cluster *c, struct err *e);
+	void (*filled)(struct cluster *c);
 	/* NULL: a restore leaves nothing to be done */
 	int (*restored)(struct cluster *c, struct backup_result *r, struct err *e);
 	/* slot: below CLUSTER_FEEDS_MAX, of one of the changefeeds that read it */

@@ -54,6 +54,7 @@ bool ground_can(const struct ground *g, enum ability v)
 	case ABLE_BACKUP:
 	case ABLE_RESTORE:
 	case ABLE_CHANGEFEED:
+	case ABLE_OVERWRITE:
 	case ABLE_WRITE: return true;
 	case ABLE_KILL: return c->kill;
 	case ABLE_GC: return c->set_gc;

@@ -56,7 +56,7 @@ int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct
 	if (v2 < 0)
 		return -1;
 	t->v2 = v2;
-	if (v2 && ticdc_captures(&api, d, &captures, e) < 0)
+	if (v2 && ticdc_captures(&api, d, &captures, NULL, e) < 0)
 		return -1;
 	return v2 && !captures ? err_set(e, ERR_ENV, 0, "TiCDC at %s has no capture yet", t->ticdc)
 			       : 0;

@@ -43,6 +43,7 @@ struct tidb_cluster {
 	bool v2; /* TiCDC has the open API v2 */
 	/* garbage collection is off, for the time being; NULL: it is not */
 	struct undo *gc_noted;
+	struct undo *fill_noted; /* attach: while something is restored into it */
 	/* attach: this run started it, restored into it: it may destroy it */
 	bool started_here, filled_here;
 	/* drtest made it, and takes it down: nobody else's users or data are there */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -15,11 +17,14 @@
 #include "harness/net/store.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
+#include "harness/sql/rights.h"
+#include "harness/sql/schema.h"
 #include "harness/tidb/ticdc.h"
 #include "harness/tidb/tidb.h"
 
 #define NOTE_BYTES_MAX 8192
 #define CALL_MS 10000
+#define FILL_S 600
 
 struct undo {
 	char *path;
@@ -47,6 +52,7 @@ static const char *const kinds[] = {
 	[UNDO_GC] = "gc",
 	[UNDO_USER] = "user",
 	[UNDO_FEED] = "feed",
+	[UNDO_FILL] = "fill",
 	[UNDO_LEFT_FEED] = "left feed",
 	[UNDO_LEFT_DATABASE] = "left database",
 	[UNDO_LEFT_TABLES] = "left tables",
@@ -94,6 +100,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 {
 	struct undo *u = find_known(kind, cluster, name);
 	char *dir, *file = NULL, *text = NULL;
+	struct stat st;
 	int rc = -1;
 
 	if (u)
@@ -111,6 +118,13 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 		goto out;
 	if (fs_mkdir_p(dir, 0700, e) < 0)
 		goto out;
+	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022) {
+		err_set(e, ERR_ENV, 0,
+			"%s is another user's, or others may write to it: nothing can be noted there for the case that drtest is killed (way out: "
+			"remove it, or set DRTEST_UNDO)",
+			dir);
+		goto out;
+	}
 	u->kind = kind;
 	u->cluster = xstrdup(cluster);
 	u->name = xstrdup(name);
@@ -192,6 +206,8 @@ static int pause_feed(const struct attach_cluster *c, const char *id, struct err
 	struct err why = ERR_INIT;
 	struct ticdc_feed f;
 
+	if (!c->ticdc[0])
+		return err_set(e, ERR_USAGE, 0, "the file names no TiCDC of %s any more", c->name);
 	if (ticdc_query(&api, id, deadline_in_ms(CALL_MS), &f, &why) < 0) {
 		if (why.kind == ERR_NOT_FOUND) /* it was not made, or is removed */
 			return 0;
@@ -203,8 +219,36 @@ static int pause_feed(const struct attach_cluster *c, const char *id, struct err
 		       : 0;
 }
 
+/* By who comes at once: later than that somebody else's may be among it. */
+static int note_what_came(const struct attach_cluster *c, const char *clusters_file, time_t since,
+			  struct err *e)
+{
+	struct sql *s;
+	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (time(NULL) - since > FILL_S)
+		return err_set(
+			e, ERR_ENV, 0,
+			"that was too long ago to tell what came by it from what was made since");
+	s = sql_open_reading(&c->sql, deadline_in_ms(CALL_MS), e);
+	if (s &&
+	    sql_query(
+		    s, &r, e,
+		    "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
+		    " AND SCHEMA_NAME <> 'test'") == 0)
+		while ((got = sql_rows_next(&r, e)) == 1)
+			if (!undo_note(UNDO_LEFT_DATABASE, clusters_file, c->name, r.cell[0], e)) {
+				got = -1;
+				break;
+			}
+	sql_rows_release(&r);
+	sql_close(s);
+	return got;
+}
+
 static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster,
-		    const char *name, struct err *e)
+		    const char *name, time_t since, struct err *e)
 {
 	struct attach_file f;
 	int rc = -1;
@@ -216,8 +260,10 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 	err_set(e, ERR_USAGE, 0, "%s has no cluster %s any more", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
-			rc = kind == UNDO_GC     ? tidb_set_gc(&f.c[i].sql, true, e)
-			     : kind == UNDO_USER ? drop_user(&f.c[i].sql, name, e)
+			rc = attach_is_the_one(&f.c[i], e) < 0 ? -1
+			     : kind == UNDO_GC                 ? tidb_set_gc(&f.c[i].sql, true, e)
+			     : kind == UNDO_USER               ? drop_user(&f.c[i].sql, name, e)
+			     : kind == UNDO_FILL ? note_what_came(&f.c[i], clusters_file, since, e)
 						 : pause_feed(&f.c[i], name, e);
 out:
 	attach_file_release(&f);
@@ -229,6 +275,7 @@ struct note {
 	struct strbuf text;
 	char *line[4]; /* kind, file, cluster, name */
 	enum undo_kind kind;
+	time_t since;
 };
 
 static void note_release(struct note *n)
@@ -238,13 +285,30 @@ static void note_release(struct note *n)
 	strbuf_release(&n->text);
 }
 
+/* A note names a file whose commands give passwords: one that another user has put there is none.
+ * -1: it is not this user's. */
+static int open_note(const char *path, time_t *since)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    !(st.st_mode & 022)) {
+		*since = st.st_mtime;
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 /* false: its run lives, or it is somebody else's, or cut off before anything was done */
 static bool note_read(struct note *n, const char *path)
 {
 	unsigned lines = 0, kind = 0;
 
 	*n = (struct note){ .text = STRBUF_INIT };
-	n->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	n->fd = open_note(path, &n->since);
 	if (n->fd < 0 || flock(n->fd, LOCK_EX | LOCK_NB) < 0 ||
 	    fs_read_file(path, NOTE_BYTES_MAX, &n->text, NULL) < 0)
 		return false;
@@ -276,7 +340,8 @@ static int look_for_user(void *arg, const char *file, struct err *unused)
 	struct sought *s = arg;
 	char *path = xstrfmt("%s/%s", s->dir, file), *line;
 	struct strbuf text = STRBUF_INIT;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	time_t since;
+	int fd = open_note(path, &since);
 
 	(void)unused;
 	if (fd >= 0 && fs_read_file(path, NOTE_BYTES_MAX, &text, NULL) == 0) {
@@ -310,9 +375,18 @@ enum undo_run undo_run_of_user(const char *name)
 
 static int work_off(void *arg, const char *name, struct err *unused)
 {
+	static const struct {
+		const char *thing, *done, *by_hand;
+	} words[] = {
+		[UNDO_GC] = { "garbage collection", "is on again",
+			      "SET GLOBAL tidb_gc_enable = ON" },
+		[UNDO_USER] = { "user", "is dropped", "DROP USER there" },
+		[UNDO_FEED] = { "changefeed", "is paused", "cdc cli changefeed pause" },
+		[UNDO_FILL] = { "what a restore had brought",
+				"is noted: `drtest clean --clusters` with that file removes it",
+				"SHOW DATABASES there, DROP DATABASE" },
+	};
 	struct working *w = arg;
-	static const char *const by_hand[] = { "SET GLOBAL tidb_gc_enable = ON", "DROP USER there",
-					       "cdc cli changefeed pause" };
 	char *path = xstrfmt("%s/%s", w->dir, name), *what = NULL;
 	struct err e = ERR_INIT;
 	struct note n;
@@ -320,24 +394,17 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	(void)unused;
 	if (!note_read(&n, path) || IS_LEFT(n.kind))
 		goto out;
-	if (put_back(n.kind, n.line[1], n.line[2], n.line[3], &e) == 0) {
-		what = n.kind == UNDO_GC
-			       ? xstrfmt("garbage collection of %s (%s) is on again, which a run that died had switched off",
-					 n.line[2], n.line[1])
-			       : xstrfmt("%s %s on %s (%s) is %s, which a run that died had made",
-					 n.kind == UNDO_USER ? "user" : "changefeed", n.line[3],
-					 n.line[2], n.line[1],
-					 n.kind == UNDO_USER ? "dropped" : "paused");
+	if (put_back(n.kind, n.line[1], n.line[2], n.line[3], n.since, &e) == 0) {
+		what = xstrfmt("of a run that died: %s%s%s on %s (%s) %s", words[n.kind].thing,
+			       *n.line[3] ? " " : "", n.line[3], n.line[2], n.line[1],
+			       words[n.kind].done);
 		unlink(path);
 		w->n++;
 	} else {
 		what = xstrfmt(
-			"%s: %s %s of a run that died could not be put back: %s (way out: %s; then rm %s)",
-			n.line[2],
-			n.kind == UNDO_GC     ? "garbage collection"
-			: n.kind == UNDO_USER ? "the user"
-					      : "the changefeed",
-			n.line[3], e.text, by_hand[n.kind], path);
+			"of a run that died: %s%s%s on %s could not be put back: %s (way out: %s; then rm %s)",
+			words[n.kind].thing, *n.line[3] ? " " : "", n.line[3], n.line[2], e.text,
+			words[n.kind].by_hand, path);
 	}
 	w->fn(w->arg, what);
 out:
@@ -541,6 +608,9 @@ static int remove_one(const struct attach_file *f, const struct note *n, struct 
 	if (n->kind == UNDO_LEFT_FEED) {
 		struct ticdc api = { .api = c->ticdc, .tls = attach_http_tls(c) };
 
+		if (!c->ticdc[0])
+			return err_set(e, ERR_USAGE, 0, "the file names no TiCDC of %s any more",
+				       c->name);
 		return ticdc_remove(&api, n->line[3], deadline_in_ms(CALL_MS), e);
 	}
 	if (!c->expendable && !(c->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE)))

@@ -17,6 +17,9 @@ enum undo_kind {
 	/* a changefeed that reads it is about to be made: paused, since a removal would take its
 	 * redo log. name: its id */
 	UNDO_FEED,
+	/* the cluster is empty, and something is about to be restored into it: whatever is in it
+	 * then is noted as left */
+	UNDO_FILL,
 	/* What stays when the run has ended, until `drtest clean --clusters` removes it: a paused
 	 * changefeed that this run made (name: its id); a database (name), whole; tables of a load
 	 * ("db\ttable\ttable", the database with them where nothing else is in it, if the name
@@ -27,7 +30,8 @@ enum undo_kind {
 	UNDO_LEFT_TABLES,
 	UNDO_LEFT_STORE,
 };
-/* NULL with *e: then it must not be done. name: without line breaks; "" for UNDO_GC */
+/* NULL with *e: then it must not be done. name: without line breaks; "" for UNDO_GC and UNDO_FILL
+ */
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e);
 /* it could not be put back: the note stays for whoever comes next; NULL is fine */

@@ -22,6 +22,23 @@ struct minio {
 	int port, console_port;
 };
 
+/* A cache may lie where others could have made it first (HOME=/tmp). */
+static bool is_own(const char *path)
+{
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	struct stat file, folder;
+	bool own;
+
+	if (slash)
+		*slash = '\0';
+	own = stat(path, &file) == 0 && stat(*dir ? dir : "/", &folder) == 0 &&
+	      (file.st_uid == geteuid() || !file.st_uid) &&
+	      (folder.st_uid == geteuid() || !folder.st_uid) &&
+	      !((file.st_mode | folder.st_mode) & 02);
+	free(dir);
+	return own;
+}
+
 char *minio_find(struct err *e)
 {
 	const char *given = getenv("DRTEST_MINIO"), *cache = getenv("XDG_CACHE_HOME"),
@@ -41,7 +58,13 @@ char *minio_find(struct err *e)
 	path = cache && *cache ? xstrfmt("%s/drtest/bin/minio", cache)
 			       : xstrfmt("%s/.cache/drtest/bin/minio", home ? home : "/root");
 	found = proc_which(path);
-	if (!found)
+	if (found && !is_own(found)) {
+		err_set(e, ERR_ENV, 0,
+			"%s, or its folder, is another user's, or others may write to it: it is not run (remove it, or DRTEST_MINIO=PATH)",
+			found);
+		free(found);
+		found = NULL;
+	} else if (!found)
 		err_set(e, ERR_ENV, 0,
 			"MinIO is not installed (looked in $DRTEST_MINIO, PATH and %s). 'make deps' installs it, or "
 			"GOBIN=%.*s go install github.com/minio/minio@latest",

@@ -365,6 +365,26 @@ bool fs_exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+int fs_may_write(const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir =
+		!slash ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	struct stat st;
+	int rc = 0;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		rc = err_sys(e, "%s", path);
+	} else if (stat(dir, &st) < 0 || access(dir, W_OK | X_OK) < 0) {
+		rc = err_sys(e, "%s: its folder", path);
+	}
+	if (rc < 0 && e)
+		e->kind = ERR_USAGE;
+	free(dir);
+	return rc;
+}
+
 int64_t fs_free_bytes(const char *path)
 {
 	struct statvfs v;

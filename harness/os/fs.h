@@ -22,6 +22,9 @@ int fs_write_all(int fd, const void *data, size_t n, struct err *e);
 /* Temporary name, write, fsync, rename, fsync of the directory. */
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 bool fs_exists(const char *path);
+/* Could a file be written there? ERR_USAGE: it is a folder, its folder is not there or not ours to
+ * write to. For what is written at the end of long work: told before it. */
+int fs_may_write(const char *path, struct err *e);
 int64_t fs_free_bytes(const char *path); /* -1 unknown */
 /* for what memory does not hold: gone with the process. To write and read */
 FILE *fs_nameless_file(const char *dir, struct err *e);

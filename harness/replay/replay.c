@@ -739,7 +739,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	}
 	snprintf(r.owner, sizeof(r.owner), FENCE_REPLAY "%s", r.c.log_id);
 	rc = write_all(&r, e);
-	if (rc < 0 && e->kind == ERR_GONE)
+	if (rc < 0 && e->kind == ERR_GONE && r.control) /* it was reached at first */
 		err_wrap(
 			e,
 			"a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");

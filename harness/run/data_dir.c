@@ -231,6 +231,43 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 	return n;
 }
 
+/* Locks of ports that nobody holds. Anybody may have made that folder, as a link to another one:
+ * nothing on the way is followed, and what is removed is what was looked at. */
+static int clean_ports(bool dry_run, void (*fn)(void *arg, const char *what), void *arg)
+{
+	int at = open(PORTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
+	DIR *d = at < 0 ? NULL : fdopendir(at);
+	struct dirent *ent;
+
+	while (d && (ent = readdir(d))) {
+		struct stat st;
+		int fd;
+
+		if (ent->d_name[strspn(ent->d_name, "0123456789")])
+			continue; /* no port */
+		fd = openat(at, ent->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+		    (dry_run || unlinkat(at, ent->d_name, 0) == 0)) {
+			char *what = xstrfmt("%s" PORTS "/%s",
+					     dry_run ? "would remove " : "removed ", ent->d_name);
+
+			fn(arg, what);
+			free(what);
+			n++;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+	else if (at >= 0)
+		close(at);
+	if (!dry_run)
+		rmdir(PORTS); /* when nothing is left in it */
+	return n;
+}
+
 int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *arg, struct err *e)
 {
 	DIR *d = opendir(TOP);
@@ -267,26 +304,7 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 		free(lock);
 	}
 	closedir(d);
-	d = opendir(PORTS);
-	while (d && (ent = readdir(d))) {
-		char *path = xstrfmt(PORTS "/%s", ent->d_name);
-
-		struct stat st;
-
-		if (ent->d_name[0] != '.' && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_uid == geteuid() && !is_locked(path) && (dry_run || unlink(path) == 0)) {
-			char *what = xstrfmt("%s%s", dry_run ? "would remove " : "removed ", path);
-
-			fn(arg, what);
-			free(what);
-			n++;
-		}
-		free(path);
-	}
-	if (d)
-		closedir(d);
-	if (!dry_run)
-		rmdir(PORTS); /* when nothing is left in it */
+	n += clean_ports(dry_run, fn, arg);
 	if (failed.kind == ERR_NONE)
 		return n;
 	if (e)

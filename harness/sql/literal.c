@@ -201,3 +201,62 @@ int literal_kept(struct sql *s, bool enum_zero, struct err *e)
 	sql_rows_release(&r);
 	return got < 0 && !rc ? -1 : rc;
 }
+
+void sql_add_name(struct strbuf *out, const char *name)
+{
+	strbuf_addch(out, '`');
+	for (; *name; name++) {
+		if (*name == '`')
+			strbuf_addch(out, '`');
+		strbuf_addch(out, *name);
+	}
+	strbuf_addch(out, '`');
+}
+
+void sql_add_text(struct strbuf *out, const char *data, size_t n)
+{
+	size_t from = 0;
+
+	strbuf_grow(out, n + 2);
+	strbuf_addch(out, '\'');
+	for (size_t i = 0; i < n; i++) {
+		char c = data[i], esc = c == '\''   ? '\''
+					: c == '\\' ? '\\'
+					: c == 0    ? '0'
+					: c == '\n' ? 'n'
+					: c == '\r' ? 'r'
+					: c == 26   ? 'Z'
+						    : 0;
+
+		if (!esc)
+			continue;
+		strbuf_add(out, data + from, i - from);
+		strbuf_addch(out, '\\');
+		strbuf_addch(out, esc);
+		from = i + 1;
+	}
+	strbuf_add(out, data + from, n - from);
+	strbuf_addch(out, '\'');
+}
+
+void sql_add_binary(struct strbuf *out, const void *data, size_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+	const unsigned char *p = data;
+	char *at;
+
+	if (!n) {
+		strbuf_addstr(out, "''");
+		return;
+	}
+	strbuf_grow(out, 2 * n + 3);
+	strbuf_addstr(out, "x'");
+	at = out->buf + out->len;
+	for (size_t i = 0; i < n; i++) {
+		*at++ = hex[p[i] >> 4];
+		*at++ = hex[p[i] & 15];
+	}
+	out->len += 2 * n;
+	out->buf[out->len] = 0;
+	strbuf_addch(out, '\'');
+}

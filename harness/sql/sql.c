@@ -1,6 +1,7 @@
 #include "harness/sql/sql.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <ma_pvio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
@@ -210,6 +212,21 @@ int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 		       : 0;
 }
 
+/* The library tells of a file that it can't read in words that name none, or not at all. */
+static void add_unreadable(const struct sql_endpoint *ep, struct err *e)
+{
+	const char *const files[][2] = { { "ssl-ca", ep->ssl_ca },
+					 { "ssl-cert", ep->ssl_cert },
+					 { "ssl-key", ep->ssl_key } };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (*files[i][1] && access(files[i][1], R_OK) < 0) {
+			snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+				 " (%s %s: %s)", files[i][0], files[i][1], strerror(errno));
+			e->kind = ERR_ENV;
+		}
+}
+
 int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 {
 	unsigned code = mysql_errno(m);
@@ -218,6 +235,7 @@ int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	sql_error(m, e, "connect");
 	if (!e)
 		return -1;
+	add_unreadable(ep, e);
 	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED ||
 	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
 		e->kind = ERR_ENV;
@@ -566,65 +584,6 @@ bool sql_repeatable(struct sql *s)
 	return s->repeatable;
 }
 
-void sql_add_name(struct strbuf *out, const char *name)
-{
-	strbuf_addch(out, '`');
-	for (; *name; name++) {
-		if (*name == '`')
-			strbuf_addch(out, '`');
-		strbuf_addch(out, *name);
-	}
-	strbuf_addch(out, '`');
-}
-
-void sql_add_text(struct strbuf *out, const char *data, size_t n)
-{
-	size_t from = 0;
-
-	strbuf_grow(out, n + 2);
-	strbuf_addch(out, '\'');
-	for (size_t i = 0; i < n; i++) {
-		char c = data[i], esc = c == '\''   ? '\''
-					: c == '\\' ? '\\'
-					: c == 0    ? '0'
-					: c == '\n' ? 'n'
-					: c == '\r' ? 'r'
-					: c == 26   ? 'Z'
-						    : 0;
-
-		if (!esc)
-			continue;
-		strbuf_add(out, data + from, i - from);
-		strbuf_addch(out, '\\');
-		strbuf_addch(out, esc);
-		from = i + 1;
-	}
-	strbuf_add(out, data + from, n - from);
-	strbuf_addch(out, '\'');
-}
-
-void sql_add_binary(struct strbuf *out, const void *data, size_t n)
-{
-	static const char hex[] = "0123456789abcdef";
-	const unsigned char *p = data;
-	char *at;
-
-	if (!n) {
-		strbuf_addstr(out, "''");
-		return;
-	}
-	strbuf_grow(out, 2 * n + 3);
-	strbuf_addstr(out, "x'");
-	at = out->buf + out->len;
-	for (size_t i = 0; i < n; i++) {
-		*at++ = hex[p[i] >> 4];
-		*at++ = hex[p[i] & 15];
-	}
-	out->len += 2 * n;
-	out->buf[out->len] = 0;
-	strbuf_addch(out, '\'');
-}
-
 static int copy_field(char *to, size_t size, const char *from, const char *what, struct err *e)
 {
 	if (strlen(from) >= size)
@@ -762,7 +721,7 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 		goto out;
 	if (!strstr(text.buf, "://")) {
 		err_set(e, ERR_USAGE, 0,
-			"server URI: want mysql://user:password@host:port, or @FILE or env:NAME that holds it");
+			"server URI: want mysql://USER@HOST:PORT, or @FILE or env:NAME that holds it");
 		goto out;
 	}
 	if (uri_parse(&u, text.buf, e) < 0) {
@@ -783,6 +742,12 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	if (strchr(u.path, '@')) { /* mysql://user:1234/rest@host: 1234 was taken for a port */
 		err_set(e, ERR_USAGE, 0,
 			"server URI: an '@' after the first '/': a '/' or '?' in a user or password is written %%2F or %%3F");
+		goto out;
+	}
+	if (strcmp(u.path, "/") != 0 && *u.path) {
+		err_set(e, ERR_USAGE, 0,
+			"server URI: a database behind the host ('%.64s') is not looked at: leave it out (drtest diff: --tables \"NAME.*\")",
+			u.path);
 		goto out;
 	}
 	if (copy_field(ep->host, sizeof(ep->host), u.host, "host", e) < 0 ||

@@ -7,6 +7,39 @@
 #include "harness/base/foreign_json.h"
 #include "harness/base/xalloc.h"
 
+static const char *without_scheme(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return host ? host + 3 : url;
+}
+
+static void add_hosts(struct pd_members *m, json_t *urls)
+{
+	size_t i, n = strlen(m->hosts);
+	json_t *one;
+
+	json_array_foreach(urls, i, one)
+	{
+		const char *host =
+			without_scheme(json_string_value(one) ? json_string_value(one) : "");
+
+		if (*host && n + strlen(host) + 2 < sizeof(m->hosts))
+			n += (size_t)snprintf(m->hosts + n, sizeof(m->hosts) - n, "%s ", host);
+	}
+}
+
+bool pd_has_member(const struct pd_members *m, const char *url)
+{
+	const char *host = without_scheme(url);
+	size_t n = strcspn(host, "/");
+
+	for (const char *at = m->hosts; *at; at += strcspn(at, " ") + 1)
+		if (strcspn(at, " /") == n && !strncmp(at, host, n))
+			return true;
+	return false;
+}
+
 int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct err *e)
 {
 	json_t *j = foreign_json(json, n, NULL), *members = json_object_get(j, "members"),
@@ -17,6 +50,7 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 			   json_object_get(json_object_get(j, "leader"), "client_urls"), 0));
 	uint64_t cluster_id;
 	int rc = -1;
+	size_t i;
 
 	*m = (struct pd_members){ 0 };
 	if (!foreign_json_u64(id, &cluster_id) || !json_is_array(members)) {
@@ -26,6 +60,8 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 	} else {
 		m->cluster_id = cluster_id;
 		m->n = (unsigned)json_array_size(members);
+		json_array_foreach(members, i, one)
+			add_hosts(m, json_object_get(one, "client_urls"));
 		snprintf(m->version, sizeof(m->version), "%s", version ? version : "");
 		snprintf(m->client_url, sizeof(m->client_url), "%s", url ? url : "");
 		rc = 0;

@@ -2,6 +2,8 @@
 #ifndef HARNESS_TIDB_PD_H
 #define HARNESS_TIDB_PD_H
 
+#include <stdbool.h>
+
 #include "harness/base/tso.h"
 #include "harness/net/http.h"
 
@@ -10,7 +12,10 @@ struct pd_members {
 	unsigned n;
 	char version[64];     /* of the first: "v8.5.7" */
 	char client_url[300]; /* of the leader: "http://127.0.0.1:2379" */
+	char hosts[1024];     /* by which its clients reach its members: "pd-0:2379 pd-1:2379 " */
 };
+/* as one of hosts: "http://pd-0:2379", or without the scheme */
+bool pd_has_member(const struct pd_members *m, const char *url);
 int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct err *e);
 /* 0: every member is healthy; -1: *e names the first that is not. */
 int pd_health_parse(const char *json, size_t n, struct err *e);

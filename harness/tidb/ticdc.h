@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
 #include "harness/net/http.h"
 
@@ -54,7 +55,10 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned version[3], 
 
 /* 1: it has API v2; 0: it answers, but is older; -1: no answer. */
 int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e);
-int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e);
+/* How many there are; hosts, where it is not NULL: "10.0.1.1:8300 10.0.1.2:8300 ", as they are
+ * registered. */
+int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct strbuf *hosts,
+		   struct err *e);
 /* *made: it is there, also when -1 says that the answer could not be read. */
 /* "127.0.0.1:8300"; ERR_NOT_FOUND: none */
 int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], struct err *e);

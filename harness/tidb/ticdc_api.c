@@ -36,11 +36,13 @@ int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e)
 	return rc;
 }
 
-int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct err *e)
+int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct strbuf *hosts,
+		   struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
-	json_t *j = NULL, *items;
+	json_t *j = NULL, *items, *one;
+	size_t i;
 
 	*n = 0;
 	if (rc == 0 && a.status != 200)
@@ -49,6 +51,10 @@ int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct
 		j = foreign_json(a.body.buf, a.body.len, NULL);
 		items = json_is_array(j) ? j : json_object_get(j, "items");
 		*n = (unsigned)json_array_size(items);
+		json_array_foreach(items, i, one) if (hosts && json_string_value(json_object_get(
+								       one, "address")))
+			strbuf_addf(hosts, "%.250s ",
+				    json_string_value(json_object_get(one, "address")));
 	}
 	json_decref(j);
 	http_answer_release(&a);

@@ -288,11 +288,41 @@ static void take_part(struct topology *t, const char *type, const char *instance
 		snprintf(t->status, sizeof(t->status), "%s://%.280s", scheme, status);
 }
 
-int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t, struct err *e)
+int topology_parts(struct sql *s,
+		   void (*fn)(void *arg, const char *type, const char *address, const char *status,
+			      const char *version),
+		   void *arg, struct err *e)
 {
 	struct sql_rows r = { 0 };
+	int got = -1;
+
+	if (sql_query(
+		    s, &r, e,
+		    "SELECT TYPE, INSTANCE, STATUS_ADDRESS, VERSION FROM information_schema.cluster_info") <
+	    0)
+		return err_wrap(e, "which parts it has, it tells to who has PROCESS");
+	while ((got = sql_rows_next(&r, e)) == 1)
+		if (r.cell[0] && r.cell[1])
+			fn(arg, r.cell[0], r.cell[1], r.cell[2] ? r.cell[2] : "",
+			   r.cell[3] ? r.cell[3] : "");
+	sql_rows_release(&r);
+	return got < 0 ? -1 : 0;
+}
+
+static void take_row(void *arg, const char *type, const char *address, const char *status,
+		     const char *version)
+{
+	struct topology *t = arg;
+
+	take_part(t, type, address, status);
+	if (!strcmp(type, "tidb") && *version)
+		snprintf(t->version, sizeof(t->version), "%s%.60s", *version == 'v' ? "" : "v",
+			 version);
+}
+
+int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t, struct err *e)
+{
 	struct strbuf v = STRBUF_INIT;
-	int rc = -1, got;
 
 	*t = (struct topology){ 0 };
 	snprintf(t->sql_host, sizeof(t->sql_host), "%s", ep->host);
@@ -311,25 +341,7 @@ int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topolog
 		t->tls = v.len != 0;
 	snprintf(t->ca, sizeof(t->ca), "%s", v.buf);
 	strbuf_release(&v);
-	if (sql_query(
-		    s, &r, e,
-		    "SELECT TYPE, INSTANCE, STATUS_ADDRESS, VERSION FROM information_schema.cluster_info") <
-	    0) {
-		err_wrap(e, "which parts it has, it tells to who has PROCESS");
-		goto out;
-	}
-	while ((got = sql_rows_next(&r, e)) == 1) {
-		if (!r.cell[0] || !r.cell[1])
-			continue;
-		take_part(t, r.cell[0], r.cell[1], r.cell[2] ? r.cell[2] : "");
-		if (!strcmp(r.cell[0], "tidb") && r.cell[3])
-			snprintf(t->version, sizeof(t->version), "%s%.60s",
-				 r.cell[3][0] == 'v' ? "" : "v", r.cell[3]);
-	}
-	rc = got < 0 ? -1 : 0;
-out:
-	sql_rows_release(&r);
-	return rc;
+	return topology_parts(s, take_row, t, e);
 }
 
 /* ---- who is asked */
@@ -424,5 +436,10 @@ int topology_ask(const char *source, struct topology *t, size_t max, size_t *fou
 		return *source == 't' ? ask_tiup(name, t, found, e)
 				      : ask_kubectl(name, t, max, found, e);
 	}
+	if (!strstr(source, "://") && *source != '@' && strncmp(source, "env:", 4) != 0)
+		return err_set(
+			e, ERR_USAGE, 0,
+			"'%.80s' is none of tiup:NAME, kubernetes:NAMESPACE, mysql://USER@HOST:4000",
+			source);
 	return ask_server(source, t, found, ep, e);
 }

@@ -35,7 +35,13 @@ int topology_of_tiup(const char *text, size_t n, struct topology *t, struct err 
  * usual ones then. In the order of the list. */
 int topology_of_kubernetes(const char *text, size_t n, const char *services, size_t n_services,
 			   struct topology *t, size_t max, size_t *found, struct err *e);
-/* By information_schema.cluster_info; ep.host and port are kept as they are. */
+/* Each part of a cluster, as itself tells by SQL to who has PROCESS: "tidb", "pd", "ticdc", .., its
+ * address "host:port", its status address, its version; "" what is not told. */
+int topology_parts(struct sql *s,
+		   void (*fn)(void *arg, const char *type, const char *address, const char *status,
+			      const char *version),
+		   void *arg, struct err *e);
+/* By these; ep.host and port are kept as they are. */
 int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t,
 		    struct err *e);
 

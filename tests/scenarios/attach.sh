@@ -201,7 +201,9 @@ end }
 L
 clusters '' ''
 expect "a query" 0 'PASS' "$DRTEST" run "$scratch/query.lua" "${with[@]}" --set "sql=SELECT COUNT(*) FROM d.t"
-for q in "DELETE FROM d.t WHERE id = 1" "SELECT 1 INTO OUTFILE '$scratch/x'" "WITH x AS (SELECT 1) DELETE FROM d.t" "EXPLAIN ANALYZE DELETE FROM d.t"; do
+for q in "DELETE FROM d.t WHERE id = 1" "SELECT 1 INTO OUTFILE '$scratch/x'" "WITH x AS (SELECT 1) DELETE FROM d.t" "EXPLAIN ANALYZE DELETE FROM d.t" \
+	"SELECT NEXTVAL(d.s)" "SELECT NEXT  VALUE FOR d.s" "SELECT setval(d.s, 9)" "SELECT * FROM d.t FOR/**/SHARE" "SELECT * FROM d.t LOCK IN SHARE MODE" "SELECT GET_LOCK('x', 9)" \
+	"SELECT SLEEP(900)" "/*! DELETE FROM d.t */" "SELECT LOAD_FILE('/etc/passwd')"; do
 	expect "no query: $q" 2 'this does more than read, and the clusters file does not allow write' "$DRTEST" run "$scratch/query.lua" "${with[@]}" --set "sql=$q"
 done
 
@@ -227,7 +229,13 @@ expect "doctor" 0 'changefeed +live is normal, .* consistent.level = "eventual",
 grep -q 'no key .*d.nokey' "$scratch/out" && grep -q 'cluster_id  *"[0-9]*"' "$scratch/out" && ok || bad "doctor does not tell all: $(cat "$scratch/out")"
 id=$(sed -n 's/^ *secondary *cluster_id *"\([0-9]*\)".*/\1/p' "$scratch/out")
 clusters 'primary.allow = { "backup" } primary.cluster_id = "'"$id"'"' ''
-expect "another cluster than the file says" 3 "primary: PD at .* is of cluster [0-9]+, the file says $id" "$DRTEST" doctor --on attach --clusters "$scratch/clusters.lua"
+expect "another cluster than the file says" 3 "primary: PD at .* says that it is cluster [0-9]+, the clusters file that it is $id" "$DRTEST" doctor --on attach --clusters "$scratch/clusters.lua"
+# each part of an entry is of the same cluster: one wrong port is enough to write to somebody else's
+for mix in "primary.pd = secondary.pd:sql at .* is not of the cluster of pd at" "primary.sql = secondary.sql secondary = nil:sql at .* is not of the cluster of pd at"; do
+	clusters 'primary.allow = { "write" }' "${mix%:*}"
+	expect "parts of two clusters: ${mix%:*}" 3 "(primary|secondary): ${mix##*:}" "$DRTEST" doctor --clusters "$scratch/clusters.lua"
+	expect "parts of two clusters, by a run: ${mix%:*}" 3 "(primary|secondary): ${mix##*:}" "$DRTEST" run "$scratch/query.lua" "${with[@]}" --set "sql=SELECT 1"
+done
 gc_of_primary 'DROP TABLE d.nokey'
 expect "two names of one server" 2 'are one server' "$DRTEST" doctor --on attach --clusters <(echo 'return { a = { sql = { host = "h" } }, b = { sql = { host = "h" } } }')
 cat >"$scratch/wrong-scratch.lua" <<L
@@ -237,6 +245,14 @@ return { primary = { sql = { host = "127.0.0.1", port = $((offset + 4000)) }, al
 L
 expect "a scratch that is somebody's" 3 'scratch: it is not empty \(it has d\)' "$DRTEST" run scenarios/rehearse.lua --on attach --clusters "$scratch/wrong-scratch.lua" --out "$out"
 [ ! -e "$scratch/destroyed" ] && ok || bad "somebody's cluster was destroyed"
+# with a command to start it, it is looked at only when it is wanted: whoever restores
+sed -i 's|, commands = {|, pd = "http://127.0.0.1:'$((offset + 3379))'", commands = { start = { "true" },|' "$scratch/wrong-scratch.lua"
+for by in br drtest; do
+	[ $by = br ] && set -- --set backup=br || set --
+	expect "a scratch that is somebody's, found late, by $by" 3 'scratch is not empty \(it has d\)' "$DRTEST" run scenarios/rehearse.lua --on attach \
+		--clusters "$scratch/wrong-scratch.lua" --out "$out" "$@"
+	[ ! -e "$scratch/destroyed" ] && ok || bad "somebody's cluster was destroyed"
+done
 clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' 'secondary.allow = { "restore", "write" }'
 
 # ---- the rehearsal: the primary may only be read and backed up, its changefeed goes on, a writer writes

@@ -33,4 +33,11 @@ for d in "$foreign" "$other" "$moved" "$linked"; do
 done
 [ -e "$scratch/precious/lock" ] && [ -e /var/tmp/drtest-5file ] && ok || bad "something behind a link, or a file, was removed"
 kill -0 $reader 2>/dev/null && ok || bad "a reader of somebody's folder was ended"
+mkdir "$scratch/numbers" && touch "$scratch/numbers/44061" "$scratch/numbers/name"
+rm -rf /var/tmp/drtest-ports && ln -s "$scratch/numbers" /var/tmp/drtest-ports
+expect "the folder of ports is a link" 0 '' "$DRTEST" clean
+[ -e "$scratch/numbers/44061" ] && [ -e "$scratch/numbers/name" ] && ok || bad "what lies behind the link was removed"
+rm /var/tmp/drtest-ports && mkdir -m 1777 /var/tmp/drtest-ports && touch /var/tmp/drtest-ports/44061 /var/tmp/drtest-ports/notes
+expect "a lock of a port goes, another file there does not" 0 'removed /var/tmp/drtest-ports/44061' "$DRTEST" clean
+[ -e /var/tmp/drtest-ports/notes ] && [ ! -e /var/tmp/drtest-ports/44061 ] && ok || bad "in drtest-ports: $(ls /var/tmp/drtest-ports)"
 kill $reader $stranger 2>/dev/null

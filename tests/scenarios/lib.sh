@@ -57,12 +57,18 @@ nothing_left() {
 	rm -rf "${out:?}"
 }
 
-# wait_for SECONDS COMMAND…: until it succeeds; seconds of a usual machine.
+# wait_for SECONDS COMMAND…: until it succeeds; seconds of a usual machine. On a busy one that may be an hour: where nothing has been written in the
+# scratch directory for five minutes and more than asked for, nothing will come any more.
 wait_for() {
-	local end=$((SECONDS + $(patience "$1")))
+	local end=$((SECONDS + $(patience "$1"))) still=$((300 + $1)) moved=$SECONDS look=$SECONDS
 	shift
 	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || return 1
+		if [ $((SECONDS - look)) -ge 10 ]; then
+			[ -n "$(find "$scratch" -newermt "-$((SECONDS - look + 1)) seconds" -print -quit 2>/dev/null)" ] && moved=$SECONDS
+			look=$SECONDS
+			[ $((look - moved)) -lt $still ] || return 1
+		fi
 		sleep 0.1
 	done
 }

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 top=$PWD
 out=$scratch/runs
-export PATH=$(dirname "$DRTEST"):$PATH
+mkdir "$scratch/bin" && ln -s "$DRTEST" "$scratch/bin/drtest" # the printed commands call it so, whatever it is called here
+export PATH=$scratch/bin:$PATH
 cd "$scratch" || exit 1
 blocks() { # MARKDOWN: its commands
 	python3 -c 'import re, sys; print("\n".join(re.findall(r"^```sh\n(.*?)^```", open(sys.argv[1]).read(), re.M | re.S)))' "$1"
@@ -33,7 +34,7 @@ bash -e book.sh >nothing 2>&1 && bad "it went on without its secrets" || ok
 grep -q 'WORD: is not set' nothing && ok || bad "it does not say what is not set: $(cat nothing)"
 wait_for 60 sh -c "! mariadb --defaults-file='$data/primary/client.cnf' -e 'SELECT 1' >/dev/null 2>&1" && ok || bad "the primary never died"
 echo "decided: the runbook" >&9
-PRIMARY_WORD=$(of primary password) SECONDARY_WORD=$(of secondary password) bash -e book.sh >steps 2>&1 && ok || bad "a step of the runbook: $(cat steps)"
+PRIMARY_WORD=$(of primary password) SECONDARY_WORD=$(of secondary password) bash -e book.sh >steps 2>&1 && ok || { bad "a step of the runbook: $(cat steps)"; kill -INT $day; }
 echo "service" >&9
 wait_for 60 grep -q 'service on the secondary, judged' day
 echo "done" >&9

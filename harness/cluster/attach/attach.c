@@ -108,6 +108,11 @@ int attach_allows(const char *name, enum ability v, struct err *e)
 			e, ERR_USAGE, 0,
 			"%s is not marked expendable = true in the clusters file: it is not killed",
 			name);
+	if (v == ABLE_OVERWRITE && !c->expendable)
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s is not marked expendable = true in the clusters file: it is not overwritten",
+			name);
 	if (v == ABLE_KILL && !c->command[ATTACH_KILL][0])
 		return err_set(
 			e, ERR_USAGE, 0,
@@ -220,25 +225,6 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 			return run_command(a, ATTACH_START, e);
 	}
 	return 0;
-}
-
-/* An address alone proves nothing: a wrong port, and somebody else's cluster is overwritten. */
-int attach_is_the_one(const struct attach_cluster *a, struct err *e)
-{
-	struct http_tls tls = attach_http_tls(a);
-	struct pd_members m;
-
-	if (!a->cluster_id)
-		return 0;
-	if (pd_members(a->pd, &tls, deadline_in_ms(LOOK_MS), &m, e) < 0)
-		return -1;
-	return m.cluster_id == a->cluster_id
-		       ? 0
-		       : err_set(e, ERR_ENV, 0,
-				 "%s: PD at %s says that it is cluster %llu, the clusters file that it is "
-				 "%llu",
-				 a->name, a->pd, (unsigned long long)m.cluster_id,
-				 (unsigned long long)a->cluster_id);
 }
 
 static int attach_start_wait(struct cluster *c, struct deadline d, struct err *e)
@@ -430,9 +416,23 @@ static int is_empty(struct cluster *c, struct err *e)
 	return rc;
 }
 
-static void leave_restored(struct cluster *c)
+static int attach_fill(struct cluster *c, struct err *e)
+{
+	struct undo *fill;
+
+	if (attach_allows(c->name, ABLE_RESTORE, e) < 0 || is_empty(c, e) < 0)
+		return -1;
+	((struct tidb_cluster *)c->own)->filled_here = true;
+	fill = undo_note(UNDO_FILL, used_path, c->name, "", e);
+	((struct tidb_cluster *)c->own)->fill_noted = fill;
+	return fill ? 0 : -1;
+}
+
+/* Also where the restore has ended half-way: the cluster was empty. */
+static void attach_filled(struct cluster *c)
 {
 	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL);
+	struct tidb_cluster *t = c->own;
 	struct sql_rows r = { 0 };
 
 	if (s &&
@@ -444,6 +444,8 @@ static void leave_restored(struct cluster *c)
 			undo_note(UNDO_LEFT_DATABASE, used_path, c->name, r.cell[0], NULL);
 	sql_rows_release(&r);
 	sql_close(s);
+	(s ? undo_forget : undo_leave)(t->fill_noted);
+	t->fill_noted = NULL;
 }
 
 /* Tables of a load on `name` are on the clusters that a changefeed of this run writes to, too. */
@@ -496,18 +498,12 @@ static int attach_restore(struct cluster *c, const char *uri, const struct resto
 	struct store *from;
 	int rc;
 
-	if (attach_allows(c->name, ABLE_RESTORE, e) < 0 || is_empty(c, e) < 0)
-		return -1;
-	((struct tidb_cluster *)c->own)->filled_here = true;
-	if (!has_mysql()) {
-		rc = tidb_cluster_restore(c, uri, o, r, e);
-	} else {
-		own.to = c->ep;
-		from = store_open(uri, NULL, e);
-		rc = from ? restore_run(from, &own, r, e) : -1;
-		store_free(from);
-	}
-	leave_restored(c); /* also where it ended half-way: the cluster was empty */
+	if (!has_mysql())
+		return tidb_cluster_restore(c, uri, o, r, e);
+	own.to = c->ep;
+	from = store_open(uri, NULL, e);
+	rc = from ? restore_run(from, &own, r, e) : -1;
+	store_free(from);
 	return rc;
 }
 
@@ -721,6 +717,8 @@ static const struct cluster_ops ops = {
 	.start_ms = COMMAND_MS,
 	.backup = attach_backup,
 	.restore = attach_restore,
+	.fill = attach_fill,
+	.filled = attach_filled,
 	.restored = attach_restored,
 	.changefeed = attach_changefeed,
 	.find_changefeed = attach_find_changefeed,

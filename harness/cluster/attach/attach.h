@@ -55,6 +55,7 @@ int attach_file_read(struct attach_file *f, const char *path, struct err *e);
 int attach_file_read_named(struct attach_file *f, const char *path, struct err *e);
 /* Reads what is a file's or a command's; once for each file that was read. */
 int attach_secrets(struct attach_file *f, struct err *e);
+void attach_words_free(char **words);                            /* each of them; the list stays */
 struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into c */
 /* docs/CLUSTERS.md, from the table by which a file is checked */
 void attach_file_reference(struct strbuf *out);

@@ -82,7 +82,7 @@ void look_at_ticdc(struct look *k)
 			k, "TiCDC of 6.2 or later",
 			"TiCDC at %s has no open API v2, and no command to run `cdc cli` is known here",
 			k->a->ticdc);
-	else if (v2 < 0 || ticdc_captures(&api, deadline_in_ms(LOOK_MS), &captures, &e) < 0)
+	else if (v2 < 0 || ticdc_captures(&api, deadline_in_ms(LOOK_MS), &captures, NULL, &e) < 0)
 		look_find(k, "ticdc in the clusters file, as seen from this host",
 			  "TiCDC does not answer as it should: %s", e.text);
 	else if (!captures)
@@ -175,6 +175,16 @@ void look_at_store(struct look *k, const char *uri, const char *field, bool log)
 	store_free(s);
 }
 
+static void look_whether_it_is_meant(struct look *k)
+{
+	struct err e = ERR_INIT;
+	size_t named = strlen(k->a->name) + 2; /* look_find() says it too */
+
+	if (attach_is_the_one(k->a, &e) < 0 && strlen(e.text) > named)
+		look_find(k, "the addresses, or cluster_id, in the clusters file", "%s",
+			  e.text + (strncmp(e.text, k->a->name, named - 2) ? 0 : named));
+}
+
 /* Two names of one cluster, or another cluster than the one that is meant. */
 void look_at_ids(struct look *k, const struct attach_file *f)
 {
@@ -185,6 +195,7 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 		struct pd_members m;
 
 		k->a = &f->c[i];
+		look_whether_it_is_meant(k);
 		if (!f->c[i].pd[0] ||
 		    pd_members(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) < 0)
 			continue;
@@ -193,10 +204,6 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 			  f->c[i].cluster_id ? ""
 					     : " (put it into the clusters file: no other is "
 					       "taken for it then)");
-		if (f->c[i].cluster_id && f->c[i].cluster_id != m.cluster_id)
-			look_find(k, "the address, or cluster_id, in the clusters file",
-				  "PD at %s is of cluster %" PRIu64 ", the file says %" PRIu64,
-				  f->c[i].pd, m.cluster_id, f->c[i].cluster_id);
 		for (size_t o = 0; o < i; o++)
 			if (ids[o] == ids[i])
 				look_find(

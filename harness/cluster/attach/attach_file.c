@@ -7,17 +7,15 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
+#include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach/attach.h"
 #include "harness/net/http.h"
 #include "harness/os/fs.h"
-#include "harness/os/proc.h"
 
 #define STEPS_MAX 1000000
 #define NAMES_VARIABLES "drtest.names_variables" /* in the registry */
 #define UNSET_BYTES_MAX 600
-#define SECRET_BYTES_MAX 4096
-#define SECRET_MS 60000
 
 struct field;
 static int take_inner(lua_State *L, const struct field *fields, void *to, const char *where,
@@ -268,13 +266,29 @@ static int allow_only(lua_State *L, const struct field *known, const char *where
 	return 0;
 }
 
+/* { "a", "b" } and nothing by a name: { write = true } would be an empty list. */
+static bool is_list(lua_State *L)
+{
+	size_t n = 0;
+
+	if (!lua_istable(L, -1))
+		return false;
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		n++;
+		lua_pop(L, 1);
+	}
+	return n == lua_objlen(L, -1);
+}
+
 static int take_allow(lua_State *L, unsigned *out, const char *where, const struct field *f,
 		      struct err *e)
 {
 	int rc = 0;
 
-	if (!lua_isnil(L, -1) && !lua_istable(L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "%s: allow = { \"backup\", \"gc\" }", where);
+	if (!lua_isnil(L, -1) && !is_list(L))
+		rc = err_set(e, ERR_USAGE, 0, "%s: allow is a list: allow = { \"backup\", \"gc\" }",
+			     where);
 	for (int i = 1; rc == 0 && lua_istable(L, -1) && i <= (int)lua_objlen(L, -1); i++) {
 		const char *name;
 		size_t v = 0;
@@ -306,7 +320,7 @@ static int take_command(lua_State *L, char **out, const char *where, const struc
 
 	if (lua_isnil(L, -1))
 		return 0;
-	if (!lua_istable(L, -1) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
+	if (!is_list(L) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
 		return err_set(e, ERR_USAGE, 0,
 			       "%s: command %s is a table of at most %d words (no shell line)",
 			       where, f->name, ATTACH_WORDS_MAX);
@@ -550,6 +564,34 @@ static int read_clusters(lua_State *L, struct attach_file *f, const char *path, 
 	return 0;
 }
 
+/* Its keys may come from the environment of who uses it; nothing is asked there. */
+static int check_place(const char *name, const char *uri, const char *where, struct err *e)
+{
+	static const char *const schemes[] = { "s3", "file", "local", "nfs" };
+	struct uri u;
+	bool known = false, dir;
+	int rc = -1;
+
+	if (!*uri)
+		return 0;
+	if (uri_parse(&u, uri, e) < 0)
+		return err_wrap(e, "%s: %s", where, name);
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		known = known || !strcmp(u.scheme, schemes[i]);
+	dir = strcmp(u.scheme, "s3") != 0;
+	if (!known)
+		err_set(e, ERR_USAGE, 0,
+			"%s: %s is %s://, and drtest reads and writes s3:// and file://", where,
+			name, u.scheme);
+	else if (dir ? *u.host || u.path[0] != '/' : !*u.host)
+		err_set(e, ERR_USAGE, 0, "%s: %s is s3://bucket/prefix?… or file:///directory",
+			where, name);
+	else
+		rc = 0;
+	uri_release(&u);
+	return rc;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct attach_cluster *)a)->name,
@@ -575,6 +617,10 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 			e, ERR_USAGE, 0,
 			"%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"",
 			where, f->redo_time_zone);
+	if (!names_variables(L) && (check_place("store", f->store, where, e) < 0 ||
+				    check_place("redo", f->redo, where, e) < 0 ||
+				    check_place("backup", f->backup, where, e) < 0))
+		return -1;
 	if (read_clusters(L, f, where, e) < 0)
 		return -1;
 	qsort(f->c, f->n, sizeof(f->c[0]), by_name);
@@ -618,14 +664,22 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 		err_set(e, ERR_USAGE, 0, "%.300s: Lua source is wanted", path);
 		goto out;
 	}
-	broken = luaL_loadbuffer(L, source.buf, source.len, chunk) || lua_pcall(L, 0, 1, 0);
+	broken = luaL_loadbuffer(L, source.buf, source.len, chunk);
+	broken = broken ? broken : lua_pcall(L, 0, 1, 0);
 	if (unset.len) {
 		err_set(e, ERR_USAGE, 0, "%.300s: not set in the environment: %s", path, unset.buf);
 		goto out;
 	}
 	if (broken) {
-		err_set(e, ERR_USAGE, 0, "%s",
-			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
+		const char *why =
+			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text";
+
+		err_set(e, ERR_USAGE, 0, "%s%s", why,
+			strstr(why, "a nil value")
+				? " (a clusters file has no libraries; env \"NAME\" is a variable of the environment)"
+			: broken == LUA_ERRSYNTAX
+				? " (a clusters file is Lua: return { primary = { sql = … } })"
+				: "");
 		goto out;
 	}
 	rc = read_table(L, f, path, e);
@@ -650,71 +704,15 @@ int attach_file_read_named(struct attach_file *f, const char *path, struct err *
 	return read_file(f, path, name_env, e);
 }
 
-static void forget_words(char **words)
-{
-	for (char **w = words; *w; w++) {
-		free(*w);
-		*w = NULL;
-	}
-}
-
 void attach_file_release(struct attach_file *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		for (unsigned k = 0; k < ATTACH_COMMANDS; k++)
-			forget_words(f->c[i].command[k]);
-		forget_words(f->c[i].password.command);
-		forget_words(f->c[i].sink_secret.command);
+			attach_words_free(f->c[i].command[k]);
+		attach_words_free(f->c[i].password.command);
+		attach_words_free(f->c[i].sink_secret.command);
 	}
 	memset(f, 0, sizeof(*f));
-}
-
-/* ---- secrets that are elsewhere */
-
-static int take_first_line(struct attach_secret *from, char *out, size_t room, const char *cluster,
-			   const char *what, struct err *e)
-{
-	struct strbuf text = STRBUF_INIT;
-	size_t n;
-	int rc = -1;
-
-	if (!from->file[0] && !from->command[0])
-		return 0;
-	if (from->file[0] ? fs_read_file(from->file, SECRET_BYTES_MAX, &text, e) < 0
-			  : proc_run(from->command, NULL, &text, SECRET_BYTES_MAX,
-				     deadline_in_ms(SECRET_MS), e) < 0) {
-		err_wrap(e, "%s: its %s", cluster, what);
-		goto out;
-	}
-	n = strcspn(text.buf, "\r\n");
-	if (!n || n >= room || strlen(text.buf) != text.len) {
-		err_set(e, ERR_USAGE, 0, "%s: its %s: %s has to give one line of at most %zu bytes",
-			cluster, what, from->file[0] ? from->file : from->command[0], room - 1);
-		goto out;
-	}
-	memcpy(out, text.buf, n);
-	out[n] = '\0';
-	from->file[0] = '\0'; /* once is enough */
-	forget_words(from->command);
-	rc = 0;
-out:
-	memset(text.buf, 0, text.len);
-	strbuf_release(&text);
-	return rc;
-}
-
-int attach_secrets(struct attach_file *f, struct err *e)
-{
-	for (size_t i = 0; i < f->n; i++) {
-		struct attach_cluster *c = &f->c[i];
-
-		if (take_first_line(&c->password, c->sql.password, sizeof(c->sql.password), c->name,
-				    "password", e) < 0 ||
-		    take_first_line(&c->sink_secret, c->sink_password, sizeof(c->sink_password),
-				    c->name, "sink's password", e) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 struct http_tls attach_http_tls(const struct attach_cluster *c)
