@@ -378,7 +378,7 @@ const char *options_scenario(const char *command, const char *name)
 		fprintf(stderr,
 			"drtest %s: there is no %s '%s': did you mean '%s'? (drtest list)\n",
 			command, what, name, meant);
-	else if (cause == ENOENT && !strchr(name, '/'))
+	else if (cause == ENOENT && !strchr(name, '/') && !strstr(name, ".lua"))
 		fprintf(stderr,
 			"drtest %s: there is no %s '%s' here, in scenarios/, in $DRTEST_SCENARIOS or beside drtest (drtest list)\n",
 			command, what, name);

@@ -35,7 +35,7 @@ int run_ask(const char *const *words, struct err *e)
 	said = strstr(why.text, "drtest run: ");
 	said = said ? said + strlen("drtest run: ") : strstr(why.text, "drtest: ");
 	return err_set(e, ERR_USAGE, 0, "%s",
-		       !said					  ? why.text
+		       !said                          ? why.text
 		       : strncmp(said, "drtest: ", 8) ? said
 						      : said + 8);
 }

@@ -5,8 +5,8 @@
 
 #include "harness/base/err.h"
 
-/* words: what follows `drtest run`, NULL-terminated. ERR_USAGE: the run's own words; what else would
- * keep it from beginning, it tells itself. */
+/* words: what follows `drtest run`, NULL-terminated. ERR_USAGE: the run's own words; what else
+ * would keep it from beginning, it tells itself. */
 int run_ask(const char *const *words, struct err *e);
 
 #endif

@@ -338,7 +338,7 @@ static int query(lua_State *L)
 		return lua_raise(L, &e);
 	}
 	/* the server stops there: what is behind would have to be read all the same */
-	if (s && sql_exec(s, &e, "SET SESSION sql_select_limit = %d", ROWS_MAX) >= 0 &&
+	if (s && sql_limit_rows(s, ROWS_MAX, &e) == 0 &&
 	    sql_query_stream(s, &rows, &e, text, strlen(text)) == 0)
 		while ((more = sql_rows_next(&rows, &e)) == 1 && n < ROWS_MAX) {
 			lua_newtable(L);

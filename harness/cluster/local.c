@@ -25,8 +25,9 @@ static char *log_path(const struct cluster *c)
 	return xstrfmt("%s/%s.log", c->log_dir, c->name);
 }
 
-static int write_conf(const struct cluster *c, struct err *e)
+static int write_conf(const struct cluster *c, const char *user, struct err *e)
 {
+	const struct passwd *reader = user ? getpwnam(user) : NULL;
 	struct strbuf s = STRBUF_INIT;
 	char *path = xstrfmt("%s/my.cnf", c->dir);
 	int rc;
@@ -69,6 +70,9 @@ static int write_conf(const struct cluster *c, struct err *e)
 		"local-infile = ON\n"
 		"feedback = OFF\n");
 	rc = fs_write_atomic(path, s.buf, s.len, 0644, e);
+	/* whatever our umask is */
+	if (rc == 0 && reader && chown(path, reader->pw_uid, reader->pw_gid) < 0)
+		rc = err_sys(e, "chown %s", path);
 	strbuf_release(&s);
 	free(path);
 	return rc;
@@ -215,7 +219,7 @@ static int spawn_server(struct cluster *c, struct err *e)
 	strcpy(c->ep.user, "root");
 	c->ep.port = (unsigned)c->port;
 	if (data_make(c, o.run_as, e) < 0 || password_make(c, o.run_as, e) < 0 ||
-	    write_conf(c, e) < 0)
+	    write_conf(c, o.run_as, e) < 0)
 		goto out;
 	proc_free(c->server);
 	c->server = proc_start(&o, e);

@@ -122,11 +122,29 @@ static enum sql_tls tls_of(const struct sql_endpoint *ep)
 									  : SQL_TLS_OFF;
 }
 
+/* The library looks at the server's version when an error comes, also before it has been told one:
+ * a first packet with an error of the number 65535 would end us. It gets an empty one to look at,
+ * which the greeting replaces without a word; its place is kept in a field that nobody uses. */
+static void give_version(MYSQL *m)
+{
+	m->server_version = strdup("");
+	m->unused_3 = m->server_version;
+}
+
+/* greeted: it was replaced, else the library has freed it. */
+static void take_version(MYSQL *m, bool greeted)
+{
+	if (greeted)
+		free(m->unused_3);
+	m->unused_3 = NULL;
+}
+
 void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep)
 {
 	enum sql_tls tls = tls_of(ep);
 	bool by_name = tls == SQL_TLS_VERIFY && !ep->ssl_server_name[0];
 
+	give_version(m);
 	/* "localhost" would mean a socket to the library: a host is always a TCP address here. */
 	mysql_options(m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
 	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -200,6 +218,7 @@ int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	};
 	enum sql_tls tls = tls_of(ep);
 
+	take_version(m, m->server_version != m->unused_3);
 	for (size_t i = 0; i < sizeof(watch) / sizeof(watch[0]); i++)
 		(void)setsockopt((int)mysql_get_socket(m), watch[i].level, watch[i].name,
 				 &watch[i].value, sizeof(int));
@@ -232,6 +251,7 @@ int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	unsigned code = mysql_errno(m);
 	bool plain = tls_of(ep) == SQL_TLS_OFF;
 
+	take_version(m, m->thread_id != 0); /* of the greeting */
 	sql_error(m, e, "connect");
 	if (!e)
 		return -1;
@@ -573,6 +593,11 @@ enum sql_flavor sql_flavor(struct sql *s)
 	const char *v = sql_server_version(s);
 
 	return strstr(v, "TiDB") ? SQL_TIDB : strstr(v, "MariaDB") ? SQL_MARIADB : SQL_MYSQL;
+}
+
+int sql_limit_rows(struct sql *s, unsigned n, struct err *e)
+{
+	return sql_exec(s, e, "SET SESSION sql_select_limit = %u", n) < 0 ? -1 : 0;
 }
 
 bool sql_repeatable(struct sql *s)

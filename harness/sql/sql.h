@@ -101,6 +101,8 @@ const char *sql_server_version(struct sql *s);
  * the statement may be tried again; false: they were already, or it is another server. */
 enum { SQL_DUPLICATE = 1062 };
 bool sql_repeatable(struct sql *s);
+/* The server ends its answers to SELECT there: who stops reading would have to read the rest. */
+int sql_limit_rows(struct sql *s, unsigned n, struct err *e);
 
 /* `name`, backticks doubled */
 void sql_add_name(struct strbuf *out, const char *name);

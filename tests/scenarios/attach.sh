@@ -246,7 +246,7 @@ L
 expect "a scratch that is somebody's" 3 'scratch: it is not empty \(it has d\)' "$DRTEST" run scenarios/rehearse.lua --on attach --clusters "$scratch/wrong-scratch.lua" --out "$out"
 [ ! -e "$scratch/destroyed" ] && ok || bad "somebody's cluster was destroyed"
 # with a command to start it, it is looked at only when it is wanted: whoever restores
-sed -i 's|, commands = {|, pd = "http://127.0.0.1:'$((offset + 3379))'", commands = { start = { "true" },|' "$scratch/wrong-scratch.lua"
+sed -i 's|allow = { "backup" }|pd = "http://127.0.0.1:'$((offset + 2379))'", &|; s|, commands = {|, pd = "http://127.0.0.1:'$((offset + 3379))'", commands = { start = { "true" },|' "$scratch/wrong-scratch.lua"
 for by in br drtest; do
 	[ $by = br ] && set -- --set backup=br || set --
 	expect "a scratch that is somebody's, found late, by $by" 3 'scratch is not empty \(it has d\)' "$DRTEST" run scenarios/rehearse.lua --on attach \

@@ -31,6 +31,8 @@ def serve(c):
     try:
         if kind == 'silent':
             while c.recv(65536): pass
+        elif kind == 'error':
+            c.sendall(packet(0, b'\xff\xff\xff\x01\x01\x64\0\0\x03abcde'))
         elif kind == 'noise':
             c.sendall(bytes(range(256)) * 64)
         elif kind in ('clear', 'rsa'):
@@ -90,6 +92,9 @@ row "SQL server" "has no TLS although the URI is \`mysql+ssl://\`" "refused" 3 '
 untold ssl
 evil noise
 row "SQL server" "sends random bytes" "one error line" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+evil error
+row "SQL server" "sends error 65535 before its greeting" "one error line" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+expect "so do a load's connections" 3 '^drtest load: ' "$DRTEST" load oltp_write_only run --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-user=u --time=1
 evil silent
 row "SQL server" "accepts the connection and sends nothing" "drtest gives up after seconds" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 

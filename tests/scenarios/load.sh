@@ -188,7 +188,15 @@ judge() { "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/judged" --serve
 export -f judge; export DRTEST scratch port
 expect 'a load to judge' 0 'prepared' load oltp_write_only prepare "${guide[@]}" "${model[@]}" --ledger-rows
 expect 'it runs' 0 'transactions: *60 ' load oltp_write_only run "${guide[@]}" "${model[@]}" --ledger-rows --ledger-dir="$scratch/judged" --rate=0 --events=60
-expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$port"
+mkdir "$dir/tmp2"; [ "$(id -u)" = 0 ] && chown nobody "$dir/tmp2"
+mariadb-install-db --no-defaults "${as[@]}" --datadir="$dir/twin" --tmpdir="$dir/tmp2" --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1
+twin=$(free_port)
+mariadbd --no-defaults "${as[@]}" --datadir="$dir/twin" --tmpdir="$dir/tmp2" --port="$twin" --bind-address=127.0.0.1 --socket="$dir/s2" >"$dir/log2" 2>&1 & server="$server $!"
+wait_for 60 mariadb --no-defaults -h127.0.0.1 -P"$twin" -uroot -e 'SELECT 1'
+expect 'a copy' 0 '' "$DRTEST" backup --source-uri "mysql://root@127.0.0.1:$port" --storage "file://$scratch/full"
+expect 'of it' 0 '' "$DRTEST" restore --target-uri "mysql://root@127.0.0.1:$twin" --storage "file://$scratch/full"
+expect 'compared with itself' 2 'other and server are one server' bash -c "judge --rand-seed 42 --compare mysql://root@localhost:$port"
+expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$twin"
 grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "it can't see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'without its seed' 4 '^UNKNOWN model: the seed is not told' bash -c judge
 expect 'another seed' 1 '^FAIL +model: .*were `prepare` and `run` given the same --rand-seed' bash -c "judge --rand-seed 43"

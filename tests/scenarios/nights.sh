@@ -94,7 +94,7 @@ expect "no database can be there: the run passes" 0 'PASS' "${quick[@]}" --seed 
 rmdir "$out/history.db"
 
 # what is wrong is said in one line
-expect "no such suite" 2 '^drtest suite: scenario .*nothing.lua: No such file' "$DRTEST" suite "$scratch/nothing.lua"
+expect "no such suite" 2 '^drtest suite: suite .*nothing.lua: No such file' "$DRTEST" suite "$scratch/nothing.lua"
 expect "a suite is no scenario" 2 '^drtest run: .* is a suite: drtest suite' "$DRTEST" run "$scratch/night.lua"
 expect "a scenario is no suite" 2 '^drtest suite: .* is a scenario: drtest run ' "$DRTEST" suite "$scratch/quick.lua"
 bad_suite() { printf '%s\n' "$2" >"$scratch/bad.lua"; expect "$1" 2 "^drtest suite: .*$3" "$DRTEST" suite "$scratch/bad.lua"; }

@@ -29,7 +29,7 @@ expect "a global" 2 "global.lua:4: undefined variable 'counter'" bash -c "run $n
 expect "a script reaches no files" 2 "undefined variable 'io'" bash -c "run $n/no_files.lua"
 expect "a store that is no server" 3 "store: a directory .--store file. can be neither killed nor cut off" "$DRTEST" run double_disaster --on local --store file --out "$out"
 expect "a mistyped scenario" 2 "there is no scenario 'failovr': did you mean 'failover'" "$DRTEST" run failovr
-expect "a mistyped suite" 2 "there is no scenario 'nightli': did you mean 'nightly'" "$DRTEST" suite nightli
+expect "a mistyped suite" 2 "there is no suite 'nightli': did you mean 'nightly'" "$DRTEST" suite nightli
 expect "a scenario that is not there" 2 'no-such.lua: .*No such file' bash -c "run no-such.lua"
 expect "a syntax error with its line" 2 "syntax.lua:3: '}' expected near 'run'" bash -c "run $n/syntax.lua"
 expect "an unknown option" 2 "has no option 'tabels': did you mean 'tables'. \(it has .*tables" bash -c "run scenarios/failover.lua --set tabels=3"

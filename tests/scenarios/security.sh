@@ -69,6 +69,13 @@ L
 [ -e "$(echo "$out"/*/result.json)" ] && ok || bad "no run: $(cat "$scratch/log")"
 find "$out" -mindepth 0 -perm /077 >"$scratch/open"
 [ ! -s "$scratch/open" ] && ok || bad "others may read: $(cat "$scratch/open")"
+cat >"$scratch/in/u.lua" <<'L'
+local scenario = require "drtest.scenario"
+return scenario { name = "strict", run = function(t)
+  t:step("s", function() local a = t:cluster { name = "a" } t:check("it answers", t:planning() or a:query("SELECT 1")[1][1] == "1") end)
+end }
+L
+command -v mariadbd >/dev/null && expect "a server under a strict umask" 0 '^PASS' bash -c 'umask 077; exec "$@"' - "$DRTEST" run "$scratch/in/u.lua" --store file --on local --out "$scratch/strict"
 [ -c /dev/full ] && expect "a full standard output: history" 3 '' bash -c '"$@" >/dev/full' - "$DRTEST" history --json --out "$out"
 : >"$out/history.db" # as a full disk leaves it
 expect "a history without its tables" 0 '' "$DRTEST" history --out "$out"
