@@ -659,7 +659,9 @@ static void add_notes(const struct run_model *m, struct strbuf *out)
 	strbuf_addstr(out, "</ul></section>\n");
 }
 
-static void add_pairs(const char *title, json_t *o, bool counts, struct strbuf *out)
+/* drawn: a key that has a section of its own; NULL: none. */
+static void add_pairs(const char *title, json_t *o, bool counts, const char *drawn,
+		      struct strbuf *out)
 {
 	const char *key;
 	char n[TEXT_NUMBER];
@@ -670,6 +672,8 @@ static void add_pairs(const char *title, json_t *o, bool counts, struct strbuf *
 	strbuf_addf(out, "<div><h3>%s</h3><table>", title);
 	json_object_foreach(o, key, v)
 	{
+		if (drawn && !strcmp(key, drawn))
+			continue;
 		strbuf_addstr(out, "<tr><td>");
 		name_html(out, key);
 		strbuf_addf(out, "</td><td%s>",
@@ -692,10 +696,10 @@ static void add_environment(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(
 			out,
 			"<section id=\"figures\"><h2>Figures, options and versions</h2><div class=\"pairs\"><div>");
-		add_pairs("Figures", m->figures, true, out);
+		add_pairs("Figures", m->figures, true, curve_there(m) ? "curve" : NULL, out);
 		strbuf_addstr(out, "</div><div>");
-		add_pairs("Options", m->options, false, out);
-		add_pairs("Versions", m->versions, false, out);
+		add_pairs("Options", m->options, false, NULL, out);
+		add_pairs("Versions", m->versions, false, NULL, out);
 		strbuf_addstr(out, "</div></div></section>\n");
 	}
 	if (json_array_size(m->files)) {

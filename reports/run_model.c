@@ -376,7 +376,7 @@ static void on_figure(struct run_model *m, json_t *ev, double t)
 
 	(void)t;
 	if (name && value)
-		set_plain(m->figures, name, value, NAME_MAX_BYTES);
+		set_plain(m->figures, name, value, MODEL_TEXT_MAX);
 	else
 		m->left_out++;
 }

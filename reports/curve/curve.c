@@ -39,7 +39,7 @@ static size_t read_points(const struct run_model *m, struct point *p)
 			   *unknown = json_string_value(json_object_get(one, "unknown"));
 		double rate = json_number_value(json_object_get(one, "rate"));
 
-		if (!(rate > 0) || n == POINTS_MAX || (n && rate < p[n - 1].rate))
+		if (!(rate > 0 && rate < 1e12) || n == POINTS_MAX || (n && rate < p[n - 1].rate))
 			continue;
 		p[n] = (struct point){ .rate = rate,
 				       .tps = json_number_value(json_object_get(one, "tps")) };
