@@ -160,7 +160,7 @@ static int set_gc(lua_State *L)
 }
 
 /* cluster:changefeed { id, sink, start_ts, redo, flush_interval, meta_flush_interval, syncpoint,
- * bdr }
+ * bdr, force_replicate }
  */
 static int changefeed(lua_State *L)
 {
@@ -182,6 +182,7 @@ static int changefeed(lua_State *L)
 				     { "meta_flush_interval", FIELD_DURATION_MS, &meta },
 				     { "syncpoint", FIELD_DURATION_MS, &syncpoint },
 				     { "bdr", FIELD_FLAG, &o.bdr },
+				     { "force_replicate", FIELD_FLAG, &o.force_replicate },
 				     { NULL, 0, NULL } });
 	if (syncpoint && syncpoint < 30000)
 		lua_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");

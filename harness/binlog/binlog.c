@@ -243,6 +243,11 @@ int binlog_to_netting(void *binlog, const struct savepoint_change *c, struct err
 {
 	struct binlog *b = binlog;
 
+	if (row_plan_keyless(b->tables[c->table]))
+		return c->before.p && c->after.p
+			       ? 0
+			       : netting_count(b->net, c->table, c->key, c->after.p ? 1 : -1,
+					       c->row_cost, e);
 	return netting_add(b->net, c->table, c->key.p, c->key.n, c->before, c->after, c->row_cost,
 			   e);
 }
@@ -291,15 +296,17 @@ static int decode_row(struct binlog *b, struct row_plan *p, const struct net_cha
 static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	struct net_change *changes;
-	size_t n, kept = 0;
+	size_t n, n_rows = 0, kept = 0;
 
 	txn_mem_reset(&b->mem);
 	if (netting_batch(b->net, &changes, &n, &b->more, e) < 0)
 		return -1;
-	if (n > b->rows_alloc || b->rows_alloc > 65536) {
+	for (size_t i = 0; i < n; i++)
+		n_rows += changes[i].times;
+	if (n_rows > b->rows_alloc || b->rows_alloc > 65536) {
 		free(b->rows);
-		b->rows_alloc = n;
-		b->rows = n ? xreallocarray(NULL, n, sizeof(*b->rows)) : NULL;
+		b->rows_alloc = n_rows;
+		b->rows = n_rows ? xreallocarray(NULL, n_rows, sizeof(*b->rows)) : NULL;
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct row_plan *p = b->tables[changes[i].table];
@@ -309,10 +316,14 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 			continue;
 		*r = (struct redo_row){ .table = *row_plan_table(p) };
 		r->indexes = row_plan_indexes(p, &r->n_indexes);
-		if (decode_row(b, p, &changes[i], r, e) == 0)
-			kept++;
-		else if (give_up_table(b, p, e) < 0)
-			return -1;
+		if (decode_row(b, p, &changes[i], r, e) < 0) {
+			if (give_up_table(b, p, e) < 0)
+				return -1;
+			continue;
+		}
+		for (uint32_t k = 1; k < changes[i].times; k++)
+			r[k] = *r;
+		kept += changes[i].times;
 	}
 	*t = (struct binlog_txn){
 		.gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more

@@ -70,6 +70,9 @@ struct binlog_opts {
 	 * do not come. NULL: that is an error. A schema() that fails with ERR_UNSUPPORTED means it
 	 * too. */
 	void (*leave_out)(void *arg, const char *db, const char *table, const char *reason);
+	/* Rows of tables without a key that finds one come too: one net change a row that is gone
+	 * or new, none an update. */
+	bool keyless;
 	/* one transaction's rows beyond this go to tmp_dir; 0: 32 MiB */
 	size_t memory_bytes;
 	const char *tmp_dir;

@@ -48,7 +48,7 @@ static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_
 				table_map_release(map);
 				break;
 			}
-			*plan = row_plan_new(map, s, b->charsets, e);
+			*plan = row_plan_new(map, s, b->charsets, b->o.keyless, e);
 			if (*plan || e->kind != ERR_BAD_DATA || attempt ||
 			    table_map_parse(map, ev->body, ev->n, e) < 0)
 				break;

@@ -11,13 +11,16 @@
 #include "harness/os/fs.h"
 
 enum { PARTS = 16, PART_BITS = 4, DEPTH_MAX = 8 };
-enum { NO_ROW = 0xffffffff }; /* a length in a part file */
+enum { NO_ROW = 0xffffffff, COUNTED = 0xfffffffe }; /* lengths in a part file */
 
 struct entry {
 	uint64_t hash;
 	uint32_t table, key_n;
 	const void *key;
 	struct net_bytes before, after;
+	/* of a table without a key: the key is the row's image, and so many have come */
+	bool counted;
+	int64_t count;
 	size_t cost;
 };
 struct part {
@@ -188,17 +191,36 @@ static void net_change(struct netting *n, uint64_t hash, uint32_t table, const v
 	}
 }
 
+static void count_change(struct netting *n, uint64_t hash, uint32_t table, struct net_bytes image,
+			 int64_t by, size_t cost)
+{
+	struct entry *x = find(n, hash, table, image.p, image.n);
+
+	if (!x->key) {
+		x->key = copy_bytes(n, image.p, image.n);
+		x->counted = true;
+		x->cost = cost;
+		n->held += cost + sizeof(*x) + 3 * sizeof(*n->slots) + sizeof(struct net_change);
+	}
+	x->count += by;
+}
+
 static bool put_bytes(FILE *f, const void *p, size_t n)
 {
 	return !n || fwrite(p, 1, n, f) == n;
 }
 
-/* A record: table, cost, the three lengths, the three byte strings. */
+/* A record: table, cost, the three lengths, the three byte strings; or the key and a count. */
 static bool put_entry(FILE *f, const struct entry *x)
 {
 	uint32_t head[5] = { x->table, (uint32_t)x->cost, x->key_n,
 			     x->before.p ? x->before.n : NO_ROW, x->after.p ? x->after.n : NO_ROW };
 
+	if (x->counted) {
+		head[4] = COUNTED;
+		return put_bytes(f, head, sizeof(head)) && put_bytes(f, x->key, x->key_n) &&
+		       put_bytes(f, &x->count, sizeof(x->count));
+	}
 	return put_bytes(f, head, sizeof(head)) && put_bytes(f, x->key, x->key_n) &&
 	       (!x->before.p || put_bytes(f, x->before.p, x->before.n)) &&
 	       (!x->after.p || put_bytes(f, x->after.p, x->after.n));
@@ -210,7 +232,7 @@ static int spill(struct netting *n, unsigned depth, struct err *e)
 		struct entry *x = &n->entries[i];
 		struct part *p = &n->parts[x->hash >> (64 - PART_BITS * (depth + 1)) & (PARTS - 1)];
 
-		if (same_bytes(x->before, x->after) && !x->before.p && !p->f)
+		if (same_bytes(x->before, x->after) && !x->before.p && !x->count && !p->f)
 			continue; /* a row that came and went, and nothing of its part is on disk */
 		if (!p->f) {
 			p->f = fs_nameless_file(n->tmp_dir, e);
@@ -241,6 +263,13 @@ int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key
 	return n->held > n->memory_bytes || n->n_entries >= UINT32_MAX / 4 ? spill(n, 0, e) : 0;
 }
 
+int netting_count(struct netting *n, uint32_t table, struct net_bytes image, int by,
+		  size_t row_cost, struct err *e)
+{
+	count_change(n, key_hash(table, image.p, image.n), table, image, by, row_cost);
+	return n->held > n->memory_bytes || n->n_entries >= UINT32_MAX / 4 ? spill(n, 0, e) : 0;
+}
+
 /* Reads a part's records into the entries; sub-parts take what does not fit when split is set. */
 static int load_part(struct netting *n, struct part *p, bool split, struct err *e)
 {
@@ -255,8 +284,12 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 	}
 	while (fread(head, 1, sizeof(head), p->f) == sizeof(head)) {
 		struct net_bytes before = { 0 }, after = { 0 };
+		bool counted = head[4] == COUNTED;
+		int64_t count = 0;
 		size_t size = head[2] + (head[3] == NO_ROW ? 0 : (size_t)head[3]) +
-			      (head[4] == NO_ROW ? 0 : (size_t)head[4]);
+			      (counted             ? sizeof(count)
+			       : head[4] == NO_ROW ? 0
+						   : (size_t)head[4]);
 
 		if (size > alloc) {
 			alloc = size;
@@ -268,15 +301,20 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 				n->tmp_dir);
 			goto out;
 		}
+		if (counted)
+			memcpy(&count, buf + head[2], sizeof(count));
 		if (head[3] != NO_ROW)
 			before = (struct net_bytes){ buf + head[2], head[3] };
-		if (head[4] != NO_ROW)
+		if (!counted && head[4] != NO_ROW)
 			after = (struct net_bytes){
 				buf + head[2] + (head[3] == NO_ROW ? 0 : head[3]), head[4]
 			};
-		assert(head[2] + before.n + after.n == size);
-		net_change(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2], before, after,
-			   head[1]);
+		if (counted)
+			count_change(n, key_hash(head[0], buf, head[2]), head[0],
+				     (struct net_bytes){ buf, head[2] }, count, head[1]);
+		else
+			net_change(n, key_hash(head[0], buf, head[2]), head[0], buf, head[2],
+				   before, after, head[1]);
 		if (split && n->held > n->memory_bytes && spill(n, p->depth, e) < 0)
 			goto out;
 	}
@@ -374,11 +412,18 @@ static size_t collect(struct netting *n, bool deletes, bool puts)
 	for (size_t i = 0; i < n->n_entries; i++) {
 		const struct entry *x = &n->entries[i];
 
-		if (same_bytes(x->before, x->after) || !(x->after.p ? puts : deletes))
-			continue;
-		n->changes[count++] = (struct net_change){ .table = x->table,
-							   .before = x->before,
-							   .after = x->after };
+		struct net_change c = {
+			.table = x->table, .before = x->before, .after = x->after, .times = 1
+		};
+
+		if (x->count > 0)
+			c.after = (struct net_bytes){ x->key, x->key_n };
+		if (x->count < 0)
+			c.before = (struct net_bytes){ x->key, x->key_n };
+		if (x->counted)
+			c.times = (uint32_t)(x->count < 0 ? -x->count : x->count);
+		if (!same_bytes(c.before, c.after) && (c.after.p ? puts : deletes))
+			n->changes[count++] = c;
 	}
 	assert(count <= n->n_entries); /* one net change a key */
 	sort_changes(n->changes, count);

@@ -19,6 +19,7 @@ struct net_change {
 	uint32_t table;
 	/* an insert has no before, a delete no after; never both equal */
 	struct net_bytes before, after;
+	uint32_t times; /* so many rows, where rows are counted; else 1 */
 };
 struct netting;
 /* memory_bytes bounds what is held at a time; row_cost: what the caller will need besides for each
@@ -31,6 +32,10 @@ void netting_reset(struct netting *n); /* the next transaction */
  * that changes its key is two calls. */
 int netting_add(struct netting *n, uint32_t table, const void *key, uint32_t key_n,
 		struct net_bytes before, struct net_bytes after, size_t row_cost, struct err *e);
+/* Of a table without a key: one row more (by 1) or less (by -1) that has this image. What is left
+ * of equal rows in the end counts. */
+int netting_count(struct netting *n, uint32_t table, struct net_bytes image, int by,
+		  size_t row_cost, struct err *e);
 /* After the last netting_add(): the changes, by table in order of their numbers, deletes first,
  * else in order of their first appearance. What was spilled comes in batches: all deletes, then the
  * rest, and *more is set on all but the last. Valid until the next call. */

@@ -31,7 +31,7 @@ struct row_plan {
 	struct redo_index *indexes;
 	uint32_t n_indexes;
 	struct redo_table table;
-	bool lasting, given_up;
+	bool lasting, given_up, keyless;
 	struct strbuf converted;
 	/* of the image at hand, as the map's; p NULL: NULL */
 	struct row_field {
@@ -226,12 +226,14 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 			e, ERR_BAD_DATA, 0,
 			"%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
 			p->map.db, p->map.table, p->map.n_columns, s->n_columns);
-	if (s->handle < 0 && s->n_uniques && s->uniques[0].primary && s->uniques[0].prefix)
+	if (s->handle < 0 && !p->keyless && s->n_uniques && s->uniques[0].primary &&
+	    s->uniques[0].prefix)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
 			"%s.%s has a primary key over the beginning of a column: such a key does not find a row",
 			p->map.db, p->map.table);
-	if (s->handle < 0)
+	p->keyless = p->keyless && s->handle < 0;
+	if (s->handle < 0 && !p->keyless)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
 			"%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
@@ -258,6 +260,8 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 						  .flag = c->flags };
 		p->n_row = ++n;
 	}
+	if (p->keyless)
+		return 0;
 	handle = &s->uniques[s->handle];
 	p->key = xcalloc(handle->n_columns ? handle->n_columns : 1, sizeof(*p->key));
 	for (size_t j = 0; j < handle->n_columns; j++) {
@@ -276,7 +280,7 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 }
 
 struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
-			      struct charsets *charsets, struct err *e)
+			      struct charsets *charsets, bool keyless, struct err *e)
 {
 	struct row_plan *p = xcalloc(1, sizeof(*p));
 
@@ -284,6 +288,7 @@ struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
 	*m = (struct table_map){ 0 };
 	p->converted = (struct strbuf)STRBUF_INIT;
 	p->lasting = schema_lasting(s);
+	p->keyless = keyless;
 	p->table = (struct redo_table){ .db = { p->map.db, (uint32_t)strlen(p->map.db) },
 					.table = { p->map.table, (uint32_t)strlen(p->map.table) },
 					.id = binlog_table_id(p->map.db, p->map.table) };
@@ -339,6 +344,11 @@ const struct redo_index *row_plan_indexes(const struct row_plan *p, uint32_t *n)
 bool row_plan_lasting(const struct row_plan *p)
 {
 	return p->lasting;
+}
+
+bool row_plan_keyless(const struct row_plan *p)
+{
+	return p->keyless;
 }
 
 void row_plan_give_up(struct row_plan *p)
@@ -427,6 +437,8 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 			return refuse_damaged(p, "NULL in its key", e);
 		strbuf_add(key, f->p, f->n);
 	}
+	if (p->keyless)
+		strbuf_add(key, image->buf, image->len);
 	*at = q;
 	return 0;
 }

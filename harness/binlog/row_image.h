@@ -16,8 +16,9 @@ struct row_plan;
 /* Copies what it needs of the schema and takes over the map's memory (also when it fails); charsets
  * are the caller's, and outlive the plan. Fails, naming db.table.column, where a type can't be
  * carried or the two disagree, and where the table has no key that finds a row. */
+/* keyless: one without such a key will do; its rows' key is then the whole image. */
 struct row_plan *row_plan_new(struct table_map *m, const struct table_schema *s,
-			      struct charsets *charsets, struct err *e);
+			      struct charsets *charsets, bool keyless, struct err *e);
 void row_plan_free(struct row_plan *p); /* NULL is fine */
 
 const struct table_map *row_plan_map(const struct row_plan *p);
@@ -30,6 +31,7 @@ bool row_type_fits(const struct column *c, const struct table_map_column *m);
 /* a table without transactions: a ROLLBACK does not take its rows back */
 bool row_plan_lasting(const struct row_plan *p);
 
+bool row_plan_keyless(const struct row_plan *p);
 /* No further row of it is told. */
 void row_plan_give_up(struct row_plan *p);
 bool row_plan_given_up(const struct row_plan *p);

@@ -278,7 +278,8 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 			       .start_ts = o->start_ts,
 			       .flush_ms = o->flush_ms,
 			       .meta_ms = o->meta_ms,
-			       .bdr = o->bdr };
+			       .bdr = o->bdr,
+			       .force_replicate = o->force_replicate };
 	struct feed **slot = &c->feed;
 	unsigned *number = &c->feed_number, at = 0;
 	bool *feeding = &c->feeding;

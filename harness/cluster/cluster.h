@@ -67,6 +67,7 @@ struct changefeed_opts {
 	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
 	unsigned syncpoint_ms;      /* TiCDC: between two syncpoints; 0: none */
 	bool bdr; /* both sides are written to: what a changefeed brought is not carried back */
+	bool force_replicate;            /* tables without a key too */
 	unsigned source_port, sink_port; /* of proxies between; 0: the servers' own */
 };
 

@@ -169,7 +169,7 @@ static struct feed_table *table_of(struct forensic *b, const struct redo_row *ro
 		if (feed_table_fits(&b->table[i], row))
 			return &b->table[i];
 	b->table = xreallocarray(b->table, b->n_tables + 1, sizeof(*b->table));
-	if (feed_table_init(&b->table[b->n_tables], row, NULL, e) < 0)
+	if (feed_table_init(&b->table[b->n_tables], row, NULL, false, e) < 0)
 		return NULL;
 	return &b->table[b->n_tables++];
 }

@@ -547,7 +547,8 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 				       .flush_ms = o->flush_ms,
 				       .meta_ms = o->meta_ms,
 				       .syncpoint_ms = o->syncpoint_ms,
-				       .bdr = o->bdr };
+				       .bdr = o->bdr,
+				       .force_replicate = o->force_replicate };
 
 	forget(w);
 	w->last = (struct feed_status){ .state = FEED_NORMAL,

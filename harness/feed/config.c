@@ -41,6 +41,7 @@ static const struct field feed_fields[] = {
 	F(feed_opts, tmp_dir, TEXT),
 	F(feed_opts, sink_batch_rows, UNSIGNED),
 	F(feed_opts, bdr, BOOLEAN),
+	F(feed_opts, force_replicate, BOOLEAN),
 	{ NULL, TEXT, 0, 0 },
 };
 

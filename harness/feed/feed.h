@@ -34,6 +34,8 @@ struct feed_opts {
 	/* Both sides are written to, and a changefeed comes from each: what the other one brought
 	 * is not carried back. Its writes bear FEED_BDR_SERVER_ID (TiCDC's bdr-mode). */
 	bool bdr;
+	/* rows of tables without a key that finds one are carried too (TiCDC's force-replicate) */
+	bool force_replicate;
 };
 /* JSON for the child's standard input (secrets: never argv) and back. */
 json_t *feed_opts_to_json(const struct feed_opts *o);

@@ -39,7 +39,8 @@ struct feed_run {
 
 	tso_t start; /* where this life began: start_ts or the checkpoint */
 	uint64_t start_seq;
-	bool resumed;
+	bool begun;   /* by an earlier life, which may have written to the secondary */
+	bool resumed; /* it got further than start_ts */
 
 	uint64_t read_seq; /* every transaction up to here was read to its end */
 	tso_t read_ts;     /* its commitTs; start when nothing was read */

@@ -116,6 +116,7 @@ static struct binlog_opts reader_opts(struct feed_run *r, uint64_t after_seq)
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.leave_out = leave_out,
+		.keyless = r->o.force_replicate,
 		.memory_bytes = TXN_MEMORY_BYTES,
 		.tmp_dir = r->o.tmp_dir,
 	};
@@ -244,6 +245,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.memory_bytes = SINK_MEMORY_BYTES,
 		.tmp_dir = r->o.tmp_dir,
 		.start = r->start,
+		.keyless = r->o.force_replicate,
+		.forget = !r->begun,
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.waits = sink_waits,
@@ -524,6 +527,8 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	if (r->partial && r->writer &&
 	    (feed_flush(r, e) < 0 || feed_log_trim(r, r->read_ts, e) < 0))
 		return -1;
+	if (r->partial)
+		feed_sink_read_again(r->sink);
 	r->partial = false;
 	while (!feed_stopping()) {
 		if (feed_service(r, e) < 0)

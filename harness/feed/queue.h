@@ -25,6 +25,10 @@ struct feed_item {
 	 * of it; 0: none */
 	uint32_t check_bytes;
 	bool enum_zero; /* it puts an ENUM's empty value, of number 0 */
+	/* of a table without a key: the key is a condition that its rows fulfil */
+	bool keyless;
+	/* what came of this table and commitTs before it was cut off, and comes again */
+	bool again;
 };
 static inline size_t feed_item_bytes(const struct feed_item *it)
 {

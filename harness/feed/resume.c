@@ -214,6 +214,7 @@ int resume_find(struct feed_run *r, struct err *e)
 	if (checkpoint_read(r, &checkpoint, e) < 0)
 		return err_wrap(e, "earlier checkpoint");
 	r->start = r->o.start_ts;
+	r->begun = checkpoint != 0;
 	if (checkpoint > r->start) {
 		r->start = checkpoint;
 		r->resumed = true;

@@ -18,6 +18,7 @@ struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e)
 
 	s->o = *o;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->keyless_lock, NULL);
 	pthread_condattr_init(&mono);
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->work, &mono);
@@ -65,7 +66,7 @@ void feed_sink_free(struct feed_sink *s)
 		sql_close(w->sql);
 		feed_queue_release(&w->queue, &s->spool);
 		if (w->sink)
-			strbuf_release(&w->batch);
+			strbuf_release(&w->batch), strbuf_release(&w->held);
 		free(w->tables);
 	}
 	free(s->workers);
@@ -79,6 +80,7 @@ void feed_sink_free(struct feed_sink *s)
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->done);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->keyless_lock);
 	free(s);
 }
 
@@ -117,7 +119,7 @@ static int table_of(struct feed_sink *s, const struct redo_row *row, uint32_t *n
 		free(t);
 		return -1;
 	}
-	if (feed_table_init(t, row, schema, e) < 0) {
+	if (feed_table_init(t, row, schema, s->o.keyless, e) < 0) {
 		free(t);
 		return -1;
 	}
@@ -190,7 +192,10 @@ static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n
 			continue;
 		struct feed_item it = { .commit_ts = r->commit_ts,
 					.table = table,
+					.keyless = s->tables[table]->keyless,
+					.again = s->tables[table]->again,
 					.key_bytes = (uint32_t)s->text.len };
+		s->tables[table]->again = false;
 		if (push_item(s, &it, e) < 0)
 			goto out;
 	}
@@ -201,7 +206,11 @@ static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n
 			continue;
 		if (table_of(s, r, &table, e) < 0)
 			goto out;
-		struct feed_item it = { .commit_ts = r->commit_ts, .table = table };
+		struct feed_item it = { .commit_ts = r->commit_ts,
+					.table = table,
+					.keyless = s->tables[table]->keyless,
+					.again = s->tables[table]->again };
+		s->tables[table]->again = false;
 		strbuf_reset(&s->text);
 		feed_add_item(&s->text, &it, s->tables[table], r->columns, r->n_columns);
 		if (push_item(s, &it, e) < 0)
@@ -224,6 +233,12 @@ int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, s
 			return -1;
 	}
 	return 0;
+}
+
+void feed_sink_read_again(struct feed_sink *s)
+{
+	for (size_t i = 0; i < s->n_tables; i++)
+		s->tables[i]->again = s->tables[i]->keyless;
 }
 
 #define LOCKED(s, what)                         \

@@ -17,7 +17,10 @@ struct feed_sink_opts {
 	unsigned workers, batch_rows;
 	size_t memory_bytes; /* of waiting rows; the rest goes to tmp_dir */
 	const char *tmp_dir;
-	tso_t start; /* everything at or before it is in the secondary */
+	tso_t start;  /* everything at or before it is in the secondary */
+	bool keyless; /* rows of tables without a key come too */
+	/* a new changefeed: what one of its name recorded of such tables is not about it */
+	bool forget;
 	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the
 	 * reader. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,
@@ -69,6 +72,8 @@ int feed_connection_end(struct sql *control, const struct feed_server_id *old, s
 
 /* Queues the rows of a transaction, or a batch of it: net changes in (db, table) groups. */
 int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e);
+/* The transaction of which a part was pushed last comes again from its beginning. */
+void feed_sink_read_again(struct feed_sink *s);
 /* Under the sink's lock: the steps of watermarks that the reader takes. */
 void feed_sink_announce(struct feed_sink *s, tso_t ts);
 void feed_sink_flush_begin(struct feed_sink *s);

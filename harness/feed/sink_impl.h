@@ -23,6 +23,7 @@ struct sink_worker {
 	struct feed_queue queue;
 	uint64_t waiting;           /* rows in the queue */
 	struct strbuf batch;        /* what it executes now */
+	struct strbuf held;         /* of tables without a key: the beginning of a commitTs */
 	struct feed_table **tables; /* its own copy of the sink's list, long enough for the batch */
 	size_t tables_alloc;
 };
@@ -43,7 +44,10 @@ struct feed_sink {
 	bool torn;
 	bool quit;
 	bool failed;
-	struct err error;   /* the first worker's */
+	struct err error; /* the first worker's */
+	/* keyless_done is there, and tells of this changefeed alone */
+	pthread_mutex_t keyless_lock;
+	bool keyless_ready;
 	struct strbuf text; /* scratch of push */
 };
 

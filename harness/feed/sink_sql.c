@@ -76,7 +76,7 @@ static void take_fractions(struct feed_table *t, const struct redo_column *c, ui
 }
 
 int feed_table_init(struct feed_table *t, const struct redo_row *row,
-		    const struct table_schema *schema, struct err *e)
+		    const struct table_schema *schema, bool keyless, struct err *e)
 {
 	struct strbuf del = STRBUF_INIT, put = STRBUF_INIT, name = STRBUF_INIT,
 		      computed = STRBUF_INIT;
@@ -105,7 +105,8 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row,
 			strbuf_addch(&put, ',');
 		add_name(&put, &c[i].name);
 	}
-	if (!key) {
+	t->keyless = !key;
+	if (!key && !keyless) {
 		err_set(e, ERR_UNSUPPORTED, 0,
 			"table %s has neither a primary key nor a unique key of NOT NULL columns: give it one, or leave it out",
 			name.buf);
@@ -129,7 +130,9 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row,
 	t->table = xstrndup(row->table.table.p, row->table.table.n);
 	t->shape = shape_of(row);
 	t->delete_head = strbuf_detach(&del);
-	t->replace_head = strbuf_detach(&put);
+	t->replace_head =
+		t->keyless ? xstrfmt("INSERT%s", put.buf + strlen("REPLACE")) : xstrdup(put.buf);
+	strbuf_release(&put);
 	t->name = strbuf_detach(&name);
 	t->computed = computed.len ? strbuf_detach(&computed) : NULL;
 	return 0;
@@ -163,6 +166,13 @@ void feed_add_key(struct strbuf *out, const struct feed_table *t, const struct r
 {
 	const char *sep = "(";
 
+	for (uint32_t i = 0; t->keyless && i < n; i++) {
+		if (!is_put(&c[i]))
+			continue;
+		strbuf_addstr(out, sep);
+		literal_add_same(out, &c[i]);
+		sep = " AND ";
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		if (!(c[i].flag & COLF_HANDLE_KEY) || c[i].absent)
 			continue;
@@ -226,7 +236,7 @@ void feed_add_item(struct strbuf *text, struct feed_item *it, const struct feed_
 			it->enum_zero = true;
 		if (t->counter && bytes_are(&c[i].name, t->counter))
 			it->counter = counter_of(&c[i].value);
-		if (!is_computed(&c[i]))
+		if (!is_computed(&c[i]) || t->keyless)
 			continue;
 		strbuf_addstr(text, text->len > from ? " AND " : "");
 		literal_add_same(text, &c[i]);
@@ -238,6 +248,8 @@ static int key_order(const struct feed_change *a, const struct feed_change *b)
 {
 	if (a->it.table != b->it.table)
 		return a->it.table < b->it.table ? -1 : 1;
+	if (a->it.keyless) /* in their order */
+		return 0;
 	if (a->it.key_bytes != b->it.key_bytes) /* the shorter first: numbers in numeric order */
 		return a->it.key_bytes < b->it.key_bytes ? -1 : 1;
 	return memcmp(a->key, b->key, a->it.key_bytes);
@@ -333,6 +345,20 @@ static void keep_newest(struct feed_batch *b)
 	strbuf_add(&b->raise, highest.put, highest.it.put_bytes);
 }
 
+/* A transaction that was cut off came again: what came of it before is dropped. */
+static void drop_cut_off(struct feed_batch *b)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		while (b->changes[i].it.again && kept &&
+		       b->changes[kept - 1].it.commit_ts == b->changes[i].it.commit_ts)
+			kept--;
+		b->changes[kept++] = b->changes[i];
+	}
+	b->n = kept;
+}
+
 static unsigned read_items(const struct strbuf *items, struct feed_change **out)
 {
 	struct feed_change *c = NULL;
@@ -370,8 +396,13 @@ int feed_batch_statements(const struct strbuf *items, struct feed_table *const *
 		b.changes = c + i;
 		b.n = end - i;
 		strbuf_reset(&b.raise);
-		keep_newest(&b);
-		feed_batch_text(&b, b.changes, b.n);
+		if (b.t->keyless) {
+			feed_batch_text(&b, b.changes, 0);
+			drop_cut_off(&b);
+		} else {
+			keep_newest(&b);
+			feed_batch_text(&b, b.changes, b.n);
+		}
 		rc = fn(arg, &b, e) < 0 ? -1 : 0;
 	}
 	free(c);

@@ -21,7 +21,9 @@ struct feed_table {
 	char *computed;
 	/* of names and flags of its columns: another shape is another table here */
 	uint64_t shape;
-	char *delete_head, *replace_head;
+	char *delete_head, *replace_head; /* keyless: of an INSERT */
+	bool keyless; /* no key finds a row: each change is executed, in order */
+	bool again;   /* the reader's: the next item says so */
 	/* its columns whose values have digits behind a point, the first FEED_FRACTIONS_MAX; and
 	 * how many the secondary's columns keep, -1: not asked. Its worker asks. */
 	char **fractions;
@@ -30,10 +32,11 @@ struct feed_table {
 	unsigned worker;
 };
 #define FEED_FRACTIONS_MAX 21
-/* A table without a key that names a row is an error: its rows can't be applied twice with one
- * result. schema: NULL where the structure tells nothing besides (then counter is NULL). */
+/* A table without a key that names a row is an error, but with keyless: its rows can't be applied
+ * twice with one result. schema: NULL where the structure tells nothing besides (then counter is
+ * NULL). */
 int feed_table_init(struct feed_table *t, const struct redo_row *row,
-		    const struct table_schema *schema, struct err *e);
+		    const struct table_schema *schema, bool keyless, struct err *e);
 bool feed_table_fits(const struct feed_table *t, const struct redo_row *row);
 void feed_table_release(struct feed_table *t);
 
@@ -53,10 +56,10 @@ struct feed_batch { /* of one table: the newest state of each key */
 	const struct feed_table *t;
 	struct feed_change *changes;
 	unsigned n;
-	/* In this order; "" where there is none. raise: of the rows that were put and then deleted
-	 * or put otherwise, the one with the highest counter, where no row that stays has it or
-	 * more: so the secondary's AUTO_INCREMENT goes on behind it. Its put can push out only rows
-	 * whose own state is in the batch. */
+	/* In this order; "" where there is none, and of a table without a key. raise: of the rows
+	 * that were put and then deleted or put otherwise, the one with the highest counter, where
+	 * no row that stays has it or more: so the secondary's AUTO_INCREMENT goes on behind it.
+	 * Its put can push out only rows whose own state is in the batch. */
 	struct strbuf raise, del, put;
 };
 /* items: as taken from the queue. Calls fn for each table once. -1 of fn stops. */

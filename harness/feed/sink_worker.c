@@ -11,6 +11,8 @@
 #include "harness/base/xalloc.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/sink_impl.h"
+#include "harness/sql/ddl_once.h"
+#include "harness/sql/keyless.h"
 #include "harness/sql/literal.h"
 
 /* a lost secondary is waited for this long, as TiCDC does */
@@ -21,6 +23,7 @@
 #define CHECK_ROWS 64 /* of generated columns, in one question */
 #define CHECK_BYTES ((size_t)64 << 10)
 #define BATCH_ROWS_MIN 32
+#define INSERT_BYTES ((size_t)256 << 10) /* without a key: of one statement */
 
 static int worker_connect(struct sink_worker *w, struct deadline d, struct err *e)
 {
@@ -255,14 +258,207 @@ static int execute_once(struct sink_worker *w, const struct feed_batch *b, struc
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
 
+/* ---- tables without a key (force_replicate) ---- */
+
+static struct feed_item item_at(const struct strbuf *items, size_t at)
+{
+	struct feed_item it;
+
+	memcpy(&it, items->buf + at, sizeof(it));
+	return it;
+}
+
+/* Keeps back what is only the beginning of a commitTs, whose rest is next in the queue; gives it
+ * back with its end. */
+static void keyless_hold(struct sink_worker *w, tso_t next)
+{
+	struct strbuf rest = STRBUF_INIT;
+	tso_t last = 0;
+
+	for (size_t at = 0; at < w->batch.len;) {
+		struct feed_item it = item_at(&w->batch, at);
+
+		last = it.commit_ts;
+		at += feed_item_bytes(&it);
+	}
+	if (next != last) { /* it ends with what it has of that commitTs */
+		strbuf_add(&w->held, w->batch.buf, w->batch.len);
+		strbuf_reset(&w->batch);
+		strbuf_add(&w->batch, w->held.buf, w->held.len);
+		strbuf_release(&w->held);
+		return;
+	}
+	for (size_t at = 0; at < w->batch.len;) {
+		struct feed_item it = item_at(&w->batch, at);
+		bool hold = it.keyless && it.commit_ts == last;
+
+		strbuf_add(hold ? &w->held : &rest, w->batch.buf + at, feed_item_bytes(&it));
+		at += feed_item_bytes(&it);
+	}
+	strbuf_release(&w->batch);
+	w->batch = rest;
+}
+
+static void add_owner(const struct sink_worker *w, struct strbuf *q)
+{
+	char record[190];
+
+	ddl_owner(record, "default", w->sink->o.owner);
+	sql_add_text(q, record, strlen(record));
+}
+
+static int keyless_forget(struct sink_worker *w, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "DELETE FROM " KEYLESS_TABLE " WHERE owner = ");
+	add_owner(w, &q);
+	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	return rc;
+}
+
+/* Once in a changefeed's life. */
+static int keyless_make(struct sink_worker *w, struct err *e)
+{
+	struct feed_sink *s = w->sink;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->keyless_lock);
+	if (!s->keyless_ready &&
+	    (bookkeeping_make(w->sql, e) < 0 || sql_exec(w->sql, e, "%s", KEYLESS_MAKE) < 0 ||
+	     (s->o.forget && keyless_forget(w, e) < 0)))
+		rc = -1;
+	s->keyless_ready = rc == 0;
+	pthread_mutex_unlock(&s->keyless_lock);
+	return rc;
+}
+
+static void keyless_add_place(const struct sink_worker *w, const struct feed_table *t,
+			      struct strbuf *q)
+{
+	add_owner(w, q);
+	strbuf_addch(q, ',');
+	sql_add_text(q, t->db, strlen(t->db));
+	strbuf_addch(q, ',');
+	sql_add_text(q, t->table, strlen(t->table));
+}
+
+static int keyless_done_to(struct sink_worker *w, const struct feed_table *t, uint64_t *ts,
+			   struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "SELECT IFNULL(MAX(commit_ts), 0) FROM " KEYLESS_TABLE
+			  " WHERE (owner, db, tbl) = (");
+	keyless_add_place(w, t, &q);
+	strbuf_addch(&q, ')');
+	rc = sql_value_u64(w->sql, ts, e, "%s", q.buf);
+	strbuf_release(&q);
+	return rc < 0 ? -1 : 0;
+}
+
+static int keyless_record(struct sink_worker *w, const struct feed_table *t, tso_t ts,
+			  struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int rc;
+
+	strbuf_addstr(&q, "REPLACE INTO " KEYLESS_TABLE " VALUES (");
+	keyless_add_place(w, t, &q);
+	strbuf_addf(&q, ",%" PRIu64 ")", ts);
+	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&q);
+	return rc;
+}
+
+static int delete_one(struct sink_worker *w, const struct feed_table *t,
+		      const struct feed_change *c, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	int64_t gone;
+
+	strbuf_addstr(&q, t->delete_head);
+	strbuf_add(&q, c->key, c->it.key_bytes);
+	strbuf_addstr(&q, " LIMIT 1");
+	gone = sql_exec_text(w->sql, e, q.buf, q.len);
+	strbuf_release(&q);
+	if (gone == 0)
+		return err_set(
+			e, ERR_BAD_DATA, 0,
+			"a row that the primary deleted is not there, and no key finds it: the secondary did not stand where the changefeed"
+			" began: start again from a new backup");
+	return gone < 0 ? -1 : 0;
+}
+
+/* As many puts from changes[i] on as go into one statement; returns how many, -1 on error. */
+static int insert_some(struct sink_worker *w, const struct feed_batch *b, unsigned i, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	bool enum_zero = false;
+	unsigned n = 0;
+	int rc;
+
+	for (; i + n < b->n && b->changes[i + n].it.put_bytes && q.len < INSERT_BYTES; n++) {
+		const struct feed_change *c = &b->changes[i + n];
+
+		strbuf_addstr(&q, n ? "," : b->t->replace_head);
+		strbuf_add(&q, c->put, c->it.put_bytes);
+		enum_zero = enum_zero || c->it.enum_zero;
+	}
+	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 || literal_kept(w->sql, enum_zero, e) < 0
+		     ? -1
+		     : (int)n;
+	strbuf_release(&q);
+	return rc;
+}
+
+static int execute_rest(struct sink_worker *w, const struct feed_batch *b, tso_t done,
+			struct err *e)
+{
+	unsigned i = 0;
+
+	while (i < b->n && b->changes[i].it.commit_ts <= done)
+		i++;
+	while (i < b->n) {
+		int took = 1;
+
+		if (b->changes[i].it.put_bytes)
+			took = insert_some(w, b, i, e);
+		else if (delete_one(w, b->t, &b->changes[i], e) < 0)
+			took = -1;
+		if (took < 0)
+			return -1;
+		i += (unsigned)took;
+	}
+	return 0;
+}
+
+/* One database transaction: each change once, in its order. What tells is a record in the
+ * secondary, written with the rows: the last commitTs of the table that is there whole. */
+static int keyless_execute(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+{
+	tso_t last = b->changes[b->n - 1].it.commit_ts, done = 0;
+
+	if (keyless_make(w, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
+	    keyless_done_to(w, b->t, &done, e) < 0)
+		return -1;
+	if (last > done &&
+	    (execute_rest(w, b, done, e) < 0 || keyless_record(w, b->t, last, e) < 0))
+		return -1;
+	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
+}
+
 /* Names the row that the secondary refuses, where it is one alone. */
 static int name_refused_row(struct sink_worker *w, struct feed_batch *b, struct err *e)
 {
 	struct strbuf key = STRBUF_INIT;
 	struct err one = ERR_INIT;
 
-	for (unsigned i = 0; e->kind == ERR_SQL && i < b->n && one.kind == ERR_NONE &&
-			     sql_exec(w->sql, NULL, "BEGIN") >= 0;
+	for (unsigned i = 0; e->kind == ERR_SQL && !b->t->keyless && i < b->n &&
+			     one.kind == ERR_NONE && sql_exec(w->sql, NULL, "BEGIN") >= 0;
 	     i++) {
 		feed_batch_text(b, &b->changes[i], 1);
 		if ((execute_text(w, &b->del, &one) < 0 || execute_text(w, &b->put, &one) < 0) &&
@@ -285,7 +481,8 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 	const struct feed_table *t = b->t;
 
 	waits(w, "%u rows of %s.%s", b->n, t->db, t->table);
-	for (int conflicts = 0, lost = 0; execute_once(w, b, e) < 0;) {
+	for (int conflicts = 0, lost = 0;
+	     (t->keyless ? keyless_execute(w, b, e) : execute_once(w, b, e)) < 0;) {
 		if (e->kind == ERR_GONE) {
 			/* it is not the secondary that is away: it is this that it does not take */
 			if (++lost == LOST_TRIES)
@@ -366,7 +563,10 @@ void *feed_sink_worker_main(void *arg)
 			goto fail;
 		w->waiting -= (uint64_t)taken;
 		worker_tables(w);
+		next = feed_queue_next_ts(&w->queue);
 		pthread_mutex_unlock(&s->lock);
+		if (s->o.keyless)
+			keyless_hold(w, next);
 		int rc = worker_begin(w, &e);
 		if (rc == 0)
 			rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);

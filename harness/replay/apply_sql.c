@@ -260,6 +260,16 @@ size_t apply_load_data(struct strbuf *statement, struct strbuf *file, const stru
 	return k;
 }
 
+static struct redo_column column_of(const struct row_layout_column *c, const struct redo_value *v)
+{
+	return (struct redo_column){ .name = { c->name, (uint32_t)strlen(c->name) },
+				     .charset = c->text ? (struct redo_bytes){ "utf8mb4", 7 }
+							: (struct redo_bytes){ "binary", 6 },
+				     .type = c->type,
+				     .flag = c->flag,
+				     .value = *v };
+}
+
 void apply_keyless_statement(struct strbuf *q, const struct merge_change *c)
 {
 	const struct row_layout *t = c->shape;
@@ -275,7 +285,6 @@ void apply_keyless_statement(struct strbuf *q, const struct merge_change *c)
 	strbuf_addstr(q, "DELETE FROM ");
 	add_table(q, t);
 	for (uint32_t i = 0; i < t->n_columns; i++) {
-		bool text = t->columns[i].text, json = t->columns[i].type == COL_JSON;
 		struct redo_value v;
 
 		row_layout_image_next(c->image, &at, &v);
@@ -283,13 +292,16 @@ void apply_keyless_statement(struct strbuf *q, const struct merge_change *c)
 			continue;
 		strbuf_addstr(q, sep);
 		sep = " AND ";
-		/* a collation would find another row; JSON is no text to every server */
-		strbuf_addstr(q, json ? "CAST(" : text ? "CONVERT(" : "");
-		sql_add_name(q, t->columns[i].name);
-		strbuf_addstr(q, json   ? " AS CHAR) <=> "
-				 : text ? " USING utf8mb4) COLLATE utf8mb4_bin <=> "
-					: " <=> ");
-		add_value(q, &t->columns[i], &v);
+		if (t->columns[i].type == COL_JSON) { /* is no text to every server */
+			strbuf_addstr(q, "CAST(");
+			sql_add_name(q, t->columns[i].name);
+			strbuf_addstr(q, " AS CHAR) <=> ");
+			add_value(q, &t->columns[i], &v);
+		} else { /* a collation would find another row, and 'a ' for 'a' */
+			struct redo_column rc = column_of(&t->columns[i], &v);
+
+			literal_add_same(q, &rc);
+		}
 	}
 	strbuf_addstr(q, " LIMIT 1");
 }
@@ -300,16 +312,6 @@ void apply_keyless_statement(struct strbuf *q, const struct merge_change *c)
 static bool is_comparable(const struct row_layout_column *c)
 {
 	return c->computed && c->type != COL_JSON && c->type != COL_FLOAT && c->type != COL_DOUBLE;
-}
-
-static struct redo_column column_of(const struct row_layout_column *c, const struct redo_value *v)
-{
-	return (struct redo_column){ .name = { c->name, (uint32_t)strlen(c->name) },
-				     .charset = c->text ? (struct redo_bytes){ "utf8mb4", 7 }
-							: (struct redo_bytes){ "binary", 6 },
-				     .type = c->type,
-				     .flag = c->flag,
-				     .value = *v };
 }
 
 /* "(`id`=5 AND NOT (`g` <=> 7))" */

@@ -451,6 +451,9 @@ static int write_txns(struct replay *r, struct err *e)
 	r->txn = txn_open(&r->so, r->c.log_id, r->c.order, &done, e);
 	if (!r->txn || look_at_keys(r, NULL, e) < 0)
 		goto out;
+	for (int i = 1; r->o->force && txn_keyless(r->txn, r->control, r->o->fresh, e) < 0; i++)
+		if (!may_try_again(r, i, e))
+			goto out;
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct owned_ddl *d = &r->c.ddls[i];
 

@@ -9,11 +9,12 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/schema.h"
+#include "harness/sql/keyless.h"
 #include "harness/replay/txn_batch.h"
 
 #define WINDOW 64 /* batches in flight: one bit each */
 #define TICK_MS 100
+#define NO_SUCH_TABLE 1146
 #define LATELY 12 /* batches after which their size is thought over */
 
 struct seen { /* the last batch that touched a token */
@@ -29,6 +30,11 @@ struct txn {
 	const char *log_id;
 	struct commit_order_row row; /* the next one, if `have` */
 	bool have, over;
+	struct keyless_done {
+		char *db, *table;
+		tso_t ts;
+	} * keyless;
+	size_t n_keyless;
 	char **opaque; /* "db.table" of tables that conflict as a whole, sorted */
 	size_t n_opaque;
 
@@ -329,8 +335,54 @@ int txn_look(struct txn *t, struct sql *control, const char *db, const char *tab
 	return got < 0 ? err_wrap(e, "look at the secondary's unique keys") : 0;
 }
 
+static bool keyless_is_there(const struct txn *t, const struct commit_order_row *r)
+{
+	const struct row_layout *s = r->change.shape;
+
+	for (size_t i = 0; s->keyless && i < t->n_keyless; i++)
+		if (!strcmp(t->keyless[i].table, s->table) && !strcmp(t->keyless[i].db, s->db))
+			return r->commit_ts <= t->keyless[i].ts;
+	return false;
+}
+
+int txn_keyless(struct txn *t, struct sql *control, bool fresh, struct err *e)
+{
+	struct strbuf owner = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	struct err why = ERR_INIT;
+	int got = -1;
+
+	sql_add_text(&owner, t->log_id, strlen(t->log_id));
+	if (fresh) {
+		got = sql_exec(control, &why, "DELETE FROM " KEYLESS_TABLE " WHERE owner = %s",
+			       owner.buf) < 0
+			      ? -1
+			      : 0;
+	} else if (sql_query(control, &r, &why,
+			     "SELECT db, tbl, commit_ts FROM " KEYLESS_TABLE " WHERE owner = %s",
+			     owner.buf) == 0) {
+		while ((got = sql_rows_next(&r, &why)) == 1) {
+			t->keyless =
+				xreallocarray(t->keyless, t->n_keyless + 1, sizeof(*t->keyless));
+			t->keyless[t->n_keyless++] =
+				(struct keyless_done){ xstrndup(r.cell[0], r.len[0]),
+						       xstrndup(r.cell[1], r.len[1]),
+						       strtoull(r.cell[2], NULL, 10) };
+		}
+	}
+	sql_rows_release(&r);
+	strbuf_release(&owner);
+	if (got < 0 && why.code == NO_SUCH_TABLE) /* no changefeed carried any */
+		return 0;
+	if (got < 0 && e)
+		*e = why;
+	return got < 0 ? err_wrap(e, "rows without a key that are there") : 0;
+}
+
 static void add_row(struct txn *t, struct batch *b, const struct commit_order_row *r)
 {
+	if (keyless_is_there(t, r))
+		return;
 	batch_add(b, r);
 	if (t->n_opaque) {
 		const struct row_layout *s = r->change.shape;
@@ -517,6 +569,11 @@ void txn_close(struct txn *t)
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->changed);
 	opaque_free(t);
+	for (size_t i = 0; i < t->n_keyless; i++) {
+		free(t->keyless[i].db);
+		free(t->keyless[i].table);
+	}
+	free(t->keyless);
 	free(t->workers);
 	free(t->seen);
 	free(t);

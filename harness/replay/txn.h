@@ -27,6 +27,9 @@ int txn_apply(struct txn *t, tso_t upto, bool discard, void (*tick)(void *arg), 
  * each DDL that may change them, of the one table that it is about; db NULL: of all. */
 int txn_look(struct txn *t, struct sql *control, const char *db, const char *table, struct err *e);
 struct txn_counts txn_counts(const struct txn *t);
+/* What the changefeed of the log recorded of tables without a key (keyless.h): rows up to there are
+ * not applied again. fresh: the record is dropped instead. Before txn_apply(). */
+int txn_keyless(struct txn *t, struct sql *control, bool fresh, struct err *e);
 void txn_close(struct txn *t); /* NULL is fine */
 
 #endif

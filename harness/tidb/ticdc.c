@@ -303,6 +303,8 @@ char *ticdc_create_body(const struct ticdc_create *o)
 	}
 	if (o->bdr)
 		json_object_set_new(config, "bdr_mode", json_true());
+	if (o->force_replicate)
+		json_object_set_new(config, "force_replicate", json_true());
 	json_object_set_new(j, "replica_config", config);
 	text = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
@@ -333,6 +335,8 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct
 			o->syncpoint_ms / 1000);
 	if (o->bdr)
 		strbuf_addstr(out, "bdr-mode = true\n");
+	if (o->force_replicate)
+		strbuf_addstr(out, "force-replicate = true\n");
 	strbuf_addstr(out, "[consistent]\nlevel = ");
 	toml_text(out, *o->redo_uri ? "eventual" : "none");
 	strbuf_addch(out, '\n');

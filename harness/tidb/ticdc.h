@@ -46,6 +46,7 @@ struct ticdc_create {
 	unsigned flush_ms, meta_ms; /* 0: TiCDC's */
 	unsigned syncpoint_ms;      /* between two syncpoints, at least 30 s; 0: none are made */
 	bool bdr;                   /* bdr-mode */
+	bool force_replicate;       /* force-replicate: tables without a key too */
 };
 /* The body of POST /api/v2/changefeeds; the caller frees. It holds secrets. */
 char *ticdc_create_body(const struct ticdc_create *o);

@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				      .is_virtual = i % 7 == 6 };
 	}
 	sets = charsets_new(NULL);
-	p = row_plan_new(&m, &s, sets, &e);
+	p = row_plan_new(&m, &s, sets, false, &e);
 	if (p && binlog_rows_parse(&rows, &ev, &e) == 0 && !rows.is_dummy &&
 	    rows.n_columns == s.n_columns)
 		run_rows(p, &rows);

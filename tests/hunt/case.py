@@ -19,6 +19,7 @@ OPTIONS = {
     'stock': False,            # R is also made by what TiCDC's records alone say: without sidecars, each DDL in the database that its record names
     'kill_replay': 0,          # how often a replay is killed before it may end
     'batch': 256, 'workers': 2, 'flush_ms': 150, 'meta_ms': 50, 'max_log_bytes': 1 << 20, 'lz4': False,
+    'force': False,            # force_replicate; replays are by txn --force
     'counters': True,          # AUTO_INCREMENT counters are compared
     'diff': True,              # drtest diff is held against the judge
     'sink_variables': {},      # SET GLOBAL on S and R before the start
@@ -90,7 +91,7 @@ class Bench:
 
     def replay(self, log, server, mode, kills, fresh, more=()):
         argv = [self.drtest, 'redo', 'apply', '--storage', 'file://' + log, '--sink-uri', server.uri(), '--mode', mode, '--tmp-dir', self.dir]
-        argv += self.yes + (['--fresh'] if fresh else []) + list(more)
+        argv += self.yes + (['--fresh'] if fresh else []) + (['--force'] if self.force else []) + list(more)
         for k in range(kills + 1):
             with open(self.dir + '/replay.log', 'wb') as out:
                 p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
@@ -150,6 +151,7 @@ class Bench:
     def run(self, c):
         """[] when all is as expected, else lines that say what is not."""
         self.n += 1
+        self.force = c.option('force')
         self.statements = c.setup + [what for _, what in c.steps]
         self.dir = '%s/case-%d' % (self.top, self.n)
         os.makedirs(self.dir)

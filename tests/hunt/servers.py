@@ -165,7 +165,8 @@ class Feed:
                        'start_ts': str(start_ts), 'redo_uri': 'file://' + self.log, 'status_path': self.status_path, 'tmp_dir': top,
                        'flush_ms': options.get('flush_ms', 150), 'meta_ms': options.get('meta_ms', 50),
                        'sink_workers': options.get('workers', 2), 'sink_batch_rows': options.get('batch', 256),
-                       'max_log_bytes': options.get('max_log_bytes', 1 << 20), 'lz4': bool(options.get('lz4', False))}
+                       'max_log_bytes': options.get('max_log_bytes', 1 << 20), 'lz4': bool(options.get('lz4', False)), 'force_replicate': bool(options.get('force', False))}
+        self.unpromised = set()
         self.proc, self.output, self.quit = None, top + '/feed.log', False
         self.keeper = threading.Thread(target=self.keep, daemon=True)
         self.keeper.start()
@@ -173,7 +174,7 @@ class Feed:
 
     def keep_once(self):
         for name in os.listdir(self.log):
-            if not name.endswith(('.meta', '.tmp')) and '.tmp.' not in name and not os.path.exists(self.kept + '/' + name):
+            if not name.endswith(('.meta', '.tmp')) and '.tmp.' not in name and name not in self.unpromised and not os.path.exists(self.kept + '/' + name):
                 try:
                     os.link(self.log + '/' + name, self.kept + '/' + name)
                 except OSError:
@@ -184,8 +185,34 @@ class Feed:
             self.keep_once()
             time.sleep(0.02)
 
+    def resolved(self):
+        """The log's resolvedTs, and the meta's name; (0, None) without one."""
+        metas = [(0, None)]
+        for name in os.listdir(self.log):
+            try:
+                data = open(self.log + '/' + name, 'rb').read() if name.endswith('.meta') else b''
+            except FileNotFoundError: # a newer one has taken its place
+                return self.resolved()
+            m = re.match(rb'\x82\xaccheckpointTs\xcf(.{8})\xaaresolvedTs\xcf(.{8})', data, re.S)
+            if m:
+                metas.append((struct.unpack('>Q', m.group(2))[0], name))
+        return max(metas, key=lambda m: m[0])
+
+    def drop_unpromised(self):
+        """What the next life of the changefeed takes back: files that lie wholly behind resolvedTs. It writes their rows again."""
+        resolved = self.resolved()[0]
+        self.keep_once()
+        for name in os.listdir(self.kept) if resolved else ():
+            m = re.search(r'^drtest-file 1 (\d+)', open(self.kept + '/' + name).read(), re.M) if name.endswith('.sum') else None
+            if m and int(m.group(1)) > resolved:
+                self.unpromised |= {name, name[:-4]}
+        for name in self.unpromised:
+            if os.path.exists(self.kept + '/' + name):
+                os.unlink(self.kept + '/' + name)
+
     def start(self):
         self.killed = False
+        self.drop_unpromised()
         try:
             os.unlink(self.status_path)
         except FileNotFoundError:
@@ -237,18 +264,9 @@ class Feed:
         for name in os.listdir(to): # its writer was killed between the two
             if name.endswith('.sum') and not os.path.exists(to + '/' + name[:-4]):
                 os.unlink(to + '/' + name)
-        metas = []
-        for name in os.listdir(self.log):
-            try:
-                data = open(self.log + '/' + name, 'rb').read() if name.endswith('.meta') else b''
-            except FileNotFoundError: # a newer one has taken its place
-                return self.whole_log(to, checkpoint_ts)
-            m = re.match(rb'\x82\xaccheckpointTs\xcf(.{8})\xaaresolvedTs\xcf(.{8})', data, re.S)
-            if m:
-                metas.append((struct.unpack('>Q', m.group(2))[0], name))
-        if not metas:
+        resolved, name = self.resolved()
+        if not name:
             return None
-        resolved, name = max(metas)
         with open(to + '/' + name, 'wb') as f:
             f.write(b'\x82\xaccheckpointTs\xcf' + struct.pack('>Q', checkpoint_ts) + b'\xaaresolvedTs\xcf' + struct.pack('>Q', resolved))
         return resolved

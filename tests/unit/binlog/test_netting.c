@@ -205,6 +205,58 @@ static void a_full_or_missing_directory_is_an_error(void **unused)
 	netting_free(n);
 }
 
+static void count(struct netting *n, const char *image, int by)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(netting_count(n, 7, text(image), by, 100, &e), 0);
+}
+
+/* Rows without a key are counted by their image, in memory and where most of them lie in files. */
+static void rows_without_a_key_are_counted(void **unused)
+{
+	(void)unused;
+	for (int spills = 0; spills < 2; spills++) {
+		struct netting *n = netting_new(spills ? 400 : 1 << 20, "/tmp");
+		struct net_change *c;
+		struct err e = ERR_INIT;
+		size_t got, gone = 0, came = 0;
+		bool more, deletes_over = false;
+
+		add(n, 0, "1", "a", "b");
+		for (int i = 0; i < 50; i++) {
+			char image[8];
+
+			snprintf(image, sizeof(image), "i%d", i);
+			count(n, image, 1); /* comes and goes */
+			count(n, "old", -1);
+			count(n, image, -1);
+			count(n, "new", i % 2 ? 1 : 2);
+		}
+		count(n, "new", -1);
+		do {
+			assert_int_equal(netting_batch(n, &c, &got, &more, &e), 0);
+			for (size_t i = 0; i < got; i++) {
+				if (c[i].table == 0) {
+					assert_int_equal(c[i].times, 1);
+					deletes_over = true; /* an update is a put */
+				} else if (c[i].before.p) {
+					assert_false(deletes_over && spills);
+					assert_memory_equal(c[i].before.p, "old", 3);
+					assert_null(c[i].after.p);
+					gone += c[i].times;
+				} else {
+					assert_memory_equal(c[i].after.p, "new", 3);
+					came += c[i].times;
+				}
+			}
+		} while (more);
+		assert_int_equal(gone, 50);
+		assert_int_equal(came, 74);
+		netting_free(n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_changes_is_a_delete_and_an_insert),
 		cmocka_unit_test(tables_stay_apart_and_deletes_come_first),
 		cmocka_unit_test(what_is_spilled_nets_the_same),
+		cmocka_unit_test(rows_without_a_key_are_counted),
 		cmocka_unit_test(a_full_or_missing_directory_is_an_error),
 	};
 

@@ -68,7 +68,7 @@ static struct row_plan *plan_of(const uint8_t *types, uint8_t n, const uint8_t *
 	struct table_map m;
 
 	if (table_map_parse(&m, (const uint8_t *)body.buf, body.len, e) == 0)
-		p = row_plan_new(&m, &s, sets, e);
+		p = row_plan_new(&m, &s, sets, false, e);
 	strbuf_release(&body);
 	return p;
 }
@@ -238,12 +238,12 @@ static void a_schema_of_another_position_is_named(void **unused)
 		struct table_map m;
 
 		assert_int_equal(table_map_parse(&m, (const uint8_t *)body.buf, body.len, &e), 0);
-		assert_null(row_plan_new(&m, &s, sets, &e));
+		assert_null(row_plan_new(&m, &s, sets, false, &e));
 		assert_non_null(strstr(e.text, "2 columns in the binary log, 1 in the schema"));
 		s = schema_of(c, 2);
 		s.handle = -1;
 		assert_int_equal(table_map_parse(&m, (const uint8_t *)body.buf, body.len, &e), 0);
-		assert_null(row_plan_new(&m, &s, sets, &e));
+		assert_null(row_plan_new(&m, &s, sets, false, &e));
 		assert_non_null(strstr(e.text, "d.t has neither a primary key"));
 		strbuf_release(&body);
 	}

@@ -89,8 +89,8 @@ static void a_batch_keeps_the_newest_of_each_key(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t1, &r1, NULL, &e), 0);
-	assert_int_equal(feed_table_init(&t2, &r2, NULL, &e), 0);
+	assert_int_equal(feed_table_init(&t1, &r1, NULL, false, &e), 0);
+	assert_int_equal(feed_table_init(&t2, &r2, NULL, false, &e), 0);
 	assert_true(feed_table_fits(&t1, &r1));
 	assert_false(feed_table_fits(&t1, &r2));
 	feed_add_key(&text, &t1, one, 3);
@@ -139,7 +139,7 @@ static void a_counter_is_raised_by_rows_that_are_gone(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t, &r, NULL, &e), 0);
+	assert_int_equal(feed_table_init(&t, &r, NULL, false, &e), 0);
 	feed_spool_init(&sp, "/tmp", 1 << 20);
 	push_counted(&q, &sp, 1, 0, "9", "(9)", 9);
 	push_counted(&q, &sp, 1, 0, "8", "(8)", 8); /* stays */
@@ -188,7 +188,7 @@ static void what_the_secondary_computes_is_asked_for(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t, &r, NULL, &e), 0);
+	assert_int_equal(feed_table_init(&t, &r, NULL, false, &e), 0);
 	assert_string_equal(t.computed, "`g`,`t```");
 	feed_add_item(&text, &change.it, &t, c, 3);
 	change.key = text.buf;
@@ -215,9 +215,68 @@ static void a_table_without_a_key_is_named(void **unused)
 	struct err e = ERR_INIT;
 
 	(void)unused;
-	assert_int_equal(feed_table_init(&t, &r, NULL, &e), -1);
+	assert_int_equal(feed_table_init(&t, &r, NULL, false, &e), -1);
 	assert_int_equal(e.kind, ERR_UNSUPPORTED);
 	assert_non_null(strstr(e.text, "`d`.`keyless`"));
+}
+
+static int keep_order(void *arg, struct feed_batch *b, struct err *e)
+{
+	(void)e;
+	assert_string_equal(b->put.buf, "");
+	for (unsigned i = 0; i < b->n; i++)
+		strbuf_addf(arg, "%s%.*s%s ", b->changes[i].it.put_bytes ? "+" : "-",
+			    (int)b->changes[i].it.key_bytes, b->changes[i].key,
+			    i + 1 < b->n ? "" : ";");
+	return 0;
+}
+
+static void without_a_key_each_change_stays_in_its_order(void **unused)
+{
+	struct redo_column c[] = { int_column("id", 0, 1), int_column("g", COLF_GENERATED, 5),
+				   text_column("v", 0, "utf8mb4", "x") };
+	struct redo_row r = { .table = { .db = B("d"), .table = B("k") },
+			      .columns = c,
+			      .n_columns = 3 };
+	struct feed_table t, *tables[] = { &t };
+	struct feed_queue q = { 0 };
+	struct feed_spool sp;
+	struct strbuf items = STRBUF_INIT, all = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	static const struct feed_item some[] = {
+		{ .commit_ts = 1, .keyless = true, .put_bytes = 1 },
+		{ .commit_ts = 2, .keyless = true },
+		{ .commit_ts = 2, .keyless = true, .put_bytes = 1 }, /* cut off here */
+		{ .commit_ts = 2, .keyless = true, .again = true },
+		{ .commit_ts = 2, .keyless = true, .put_bytes = 1 },
+		{ .commit_ts = 2, .keyless = true, .put_bytes = 1 },
+	};
+
+	(void)unused;
+	assert_int_equal(feed_table_init(&t, &r, NULL, true, &e), 0);
+	assert_true(t.keyless);
+	assert_string_equal(t.replace_head, "INSERT INTO `d`.`k` (`id`,`v`) VALUES ");
+	feed_add_key(&all, &t, c, 3);
+	assert_string_equal(all.buf,
+			    "(`id` <=> 1 AND BINARY CONVERT(`v` USING utf8mb4) <=> BINARY 'x')");
+	strbuf_reset(&all);
+	feed_spool_init(&sp, "/tmp", 1 << 20);
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		struct feed_item it = some[i];
+		char text[3];
+
+		it.key_bytes = 1;
+		snprintf(text, sizeof(text), "%c|", "zyxyxw"[i]);
+		assert_int_equal(feed_queue_push(&q, &sp, &it, text, &e), 0);
+	}
+	feed_queue_take(&q, &sp, 8, 256, 1 << 20, &items, &e);
+	assert_int_equal(feed_batch_statements(&items, tables, keep_order, &all, &e), 0);
+	assert_string_equal(all.buf, "+z -y +x +w; ");
+	feed_queue_release(&q, &sp);
+	feed_spool_release(&sp);
+	feed_table_release(&t);
+	strbuf_release(&items);
+	strbuf_release(&all);
 }
 
 /* Far more than the memory: three queues over one budget of 300 KiB, 30 MB through them, in order,
@@ -355,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_counter_is_raised_by_rows_that_are_gone),
 		cmocka_unit_test(what_the_secondary_computes_is_asked_for),
 		cmocka_unit_test(a_table_without_a_key_is_named),
+		cmocka_unit_test(without_a_key_each_change_stays_in_its_order),
 		cmocka_unit_test(the_queue_spills_and_keeps_its_order),
 		cmocka_unit_test(a_batch_is_cut_between_commits),
 	};

@@ -166,6 +166,7 @@ static void create_asks_for_a_redo_log(void **unused)
 	assert_non_null(strstr(s.buf, "meta-flush-interval = 50\n"));
 	assert_null(strstr(body, "sync_point"));
 	assert_null(strstr(body, "bdr"));
+	assert_null(strstr(body, "force"));
 	json_decref(j);
 	free(body);
 	/* as the recordings of both architectures have it: in nanoseconds */
@@ -185,6 +186,13 @@ static void create_asks_for_a_redo_log(void **unused)
 	strbuf_reset(&s);
 	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
 	assert_non_null(strstr(s.buf, "bdr-mode = true\n[consistent]\n")); /* above the section */
+	o.force_replicate = true;
+	body = ticdc_create_body(&o);
+	assert_non_null(strstr(body, "\"force_replicate\":true"));
+	free(body);
+	strbuf_reset(&s);
+	ticdc_config_text(&o, (unsigned[]){ 7, 1, 3 }, &s);
+	assert_non_null(strstr(s.buf, "force-replicate = true\n[consistent]\n"));
 	strbuf_release(&s);
 }
 
