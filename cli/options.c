@@ -128,7 +128,8 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_ON_OFF: return take_on_off(text, to, e);
 	case OPTION_TEXT:
 		if (!*text && o->arg && is_place(o->arg))
-			return option_wants(e, text, o->arg);
+			return err_set(e, ERR_USAGE, 0, "%s is wanted, and not an empty text",
+				       o->arg);
 		*(const char **)to = text;
 		return 0;
 	case OPTION_FIELD:

@@ -13,6 +13,7 @@
 
 int run_ask(const char *const *words, struct err *e)
 {
+	static const char *const before[] = { "drtest run: ", "drtest: " };
 	const char *argv[WORDS_MAX + 4];
 	struct strbuf plan = STRBUF_INIT;
 	struct err why = ERR_INIT;
@@ -32,10 +33,11 @@ int run_ask(const char *const *words, struct err *e)
 	strbuf_release(&plan);
 	if (rc == 0 || why.kind != ERR_IO || why.code != USAGE)
 		return why.kind == ERR_CANCELLED ? err_set(e, ERR_CANCELLED, 0, "interrupted") : 0;
-	said = strstr(why.text, "drtest run: ");
-	said = said ? said + strlen("drtest run: ") : strstr(why.text, "drtest: ");
-	return err_set(e, ERR_USAGE, 0, "%s",
-		       !said                          ? why.text
-		       : strncmp(said, "drtest: ", 8) ? said
-						      : said + 8);
+	/* "/usr/bin/drtest: exit 2: drtest run: there is …" */
+	said = strstr(why.text, ": exit 2: ");
+	said = said ? said + strlen(": exit 2: ") : why.text;
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+		if (!strncmp(said, before[i], strlen(before[i])))
+			said += strlen(before[i]);
+	return err_set(e, ERR_USAGE, 0, "%s", said);
 }

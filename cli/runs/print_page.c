@@ -1,14 +1,17 @@
 #include "cli/runs/print_page.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20)
 #define PAGE_MS 120000
+#define PDF_BYTES_MAX ((size_t)256 << 20)
 
 int print_page_run(const char *const *programs, char **argv, const char *none, struct err *e)
 {
@@ -25,14 +28,38 @@ int print_page_run(const char *const *programs, char **argv, const char *none, s
 	return rc;
 }
 
+/* The browser ends well after half a page, too (a full disk), and after its own page about an
+ * address that it can't open. */
+static int take_pdf(const char *made, const char *to, struct err *e)
+{
+	struct strbuf pdf = STRBUF_INIT;
+	int rc = -1;
+
+	if (!fs_exists(made))
+		err_set(e, ERR_ENV, 0, "PDF: the browser wrote no file");
+	else if (fs_read_file(made, PDF_BYTES_MAX, &pdf, e) < 0)
+		;
+	else if (pdf.len < 32 || strncmp(pdf.buf, "%PDF-", 5) != 0 ||
+		 !memmem(pdf.buf + pdf.len - 32, 32, "%%EOF", 5))
+		err_set(e, ERR_ENV, 0,
+			"PDF: the browser wrote half a file (%zu bytes): is the disk of /tmp full?",
+			pdf.len);
+	else
+		rc = fs_write_atomic(to, pdf.buf, pdf.len, 0600, e);
+	strbuf_release(&pdf);
+	return rc;
+}
+
 int print_page(const char *page, const char *to, struct err *e)
 {
 	static const char *const programs[] = { "chromium", "chromium-browser", "google-chrome",
 						NULL };
-	char *real = realpath(page, NULL), *url = xstrfmt("file://%s", real ? real : page);
-	char *print = xstrfmt("--print-to-pdf=%s", to), profile[] = "/tmp/drtest-pdf.XXXXXX",
+	char *real = realpath(page, NULL), profile[] = "/tmp/drtest-pdf.XXXXXX",
 	     *dir = mkdtemp(profile);
-	char *own = xstrfmt("--user-data-dir=%s", dir ? dir : "/nonexistent");
+	struct strbuf url = STRBUF_INIT;
+	char *made = xstrfmt("%s/page.pdf", dir ? dir : "/nonexistent"),
+	     *print = xstrfmt("--print-to-pdf=%s", made),
+	     *own = xstrfmt("--user-data-dir=%s/profile", dir ? dir : "/nonexistent");
 	char *argv[] = { NULL,
 			 (char *)"--headless=new",
 			 (char *)"--disable-gpu",
@@ -41,21 +68,30 @@ int print_page(const char *page, const char *to, struct err *e)
 			 (char *)"--virtual-time-budget=5000",
 			 own,
 			 print,
-			 url,
+			 NULL,
 			 geteuid() ? NULL : (char *)"--no-sandbox",
 			 NULL };
-	int rc = print_page_run(
-		programs, argv,
-		"PDF: no Chromium is on PATH (apt-get install chromium); or print the page from a browser",
-		e);
+	int rc = -1;
 
-	if (rc == 0 && !fs_exists(to))
-		rc = err_set(e, ERR_ENV, 0, "PDF: the browser wrote no %s", to);
+	strbuf_addstr(&url, "file://");
+	uri_encode(&url, real ? real : page, strlen(real ? real : page), "/");
+	argv[8] = url.buf;
+	if (!real)
+		err_sys(e, "PDF: %s", page);
+	else if (!dir)
+		err_sys(e, "PDF: make a folder in /tmp");
+	else if (
+		print_page_run(
+			programs, argv,
+			"PDF: no Chromium is on PATH (apt-get install chromium); or print the page from a browser",
+			e) == 0)
+		rc = take_pdf(made, to, e);
 	if (dir)
 		fs_remove_tree(dir, NULL);
+	free(made);
 	free(own);
 	free(real);
-	free(url);
 	free(print);
+	strbuf_release(&url);
 	return rc;
 }

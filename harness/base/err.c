@@ -8,9 +8,11 @@
 /* A peer's message may hold anything: keep the text one printable line. */
 static void one_line(char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = ' ';
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080 to U+009F */
+			p[0] = p[1] = ' ';
 }
 
 int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)

@@ -1,6 +1,7 @@
 /* Secrets of the clusters file that are elsewhere: a file's first line, a command's. */
 #include <string.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "harness/base/strbuf.h"
 #include "harness/cluster/attach/attach.h"
@@ -9,6 +10,7 @@
 
 #define SECRET_BYTES_MAX 4096
 #define SECRET_MS 60000
+#define PIPE_MS 10000
 
 void attach_words_free(char **words)
 {
@@ -21,15 +23,20 @@ void attach_words_free(char **words)
 static int take_first_line(struct attach_secret *from, char *out, size_t room, const char *cluster,
 			   const char *what, struct err *e)
 {
+	char *const cat[] = { (char *)"cat", from->file, NULL };
 	struct strbuf text = STRBUF_INIT;
+	struct stat st;
 	size_t n;
 	int rc = -1;
 
 	if (!from->file[0] && !from->command[0])
 		return 0;
-	if (from->file[0] ? fs_read_file(from->file, SECRET_BYTES_MAX, &text, e) < 0
-			  : proc_run(from->command, NULL, &text, SECRET_BYTES_MAX,
-				     deadline_in_ms(SECRET_MS), e) < 0) {
+	/* a pipe without a writer would be waited for without an end */
+	if (from->file[0] && stat(from->file, &st) == 0 && S_ISFIFO(st.st_mode)
+		    ? proc_run(cat, NULL, &text, SECRET_BYTES_MAX, deadline_in_ms(PIPE_MS), e) < 0
+	    : from->file[0] ? fs_read_file(from->file, SECRET_BYTES_MAX, &text, e) < 0
+			    : proc_run(from->command, NULL, &text, SECRET_BYTES_MAX,
+				       deadline_in_ms(SECRET_MS), e) < 0) {
 		err_wrap(e, "%s: its %s", cluster, what);
 		goto out;
 	}
