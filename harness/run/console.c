@@ -8,6 +8,8 @@
 #include "harness/base/xalloc.h"
 
 #define NAME_COLUMNS 35
+#define DETAIL_COLUMNS 30 /* with less room a step's detail begins on a line of its own */
+#define INDENT 6
 #define LIVE_COLUMNS 21 /* of a live line, beside the step's name */
 
 void console_init(struct console *c, FILE *out)
@@ -88,12 +90,34 @@ static void put(struct console *c, int used, const char *from)
 	free(text);
 }
 
-/* What stays is whole, however wide: the terminal breaks it. */
-static void put_whole(struct console *c, const char *from)
+/* What stays is whole, however wide: broken between words, before the terminal does it within one.
+ * used: columns of this line that are taken. */
+static void put_whole(struct console *c, int used, const char *from)
 {
-	char *text = console_inert(xstrdup(from));
+	char *text = console_inert(xstrdup(from)), *save = NULL;
+	int at = used;
 
-	fputs(text, c->out);
+	if (!c->tty || used + count_columns(text) <= c->columns) {
+		fputs(text, c->out);
+		free(text);
+		return;
+	}
+	if (c->columns - used < DETAIL_COLUMNS) {
+		fprintf(c->out, "\n%*s", INDENT, "");
+		at = INDENT;
+	}
+	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		int wide = count_columns(word);
+		bool first = at == used || at == INDENT;
+
+		if (!first && at + 1 + wide > c->columns) {
+			fprintf(c->out, "\n%*s", INDENT, "");
+			at = INDENT;
+			first = true;
+		}
+		fprintf(c->out, "%s%s", first ? "" : " ", word);
+		at += wide + !first;
+	}
 	free(text);
 }
 
@@ -159,13 +183,14 @@ void console_step_end(struct console *c, int n, const char *name, const char *st
 			    : !strcmp(status, "interrupted") || !strcmp(status, "unknown")
 				    ? "\033[33m"
 				    : "\033[31m";
+	int used;
 
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	step_name(c, n, name, 0);
+	used = step_name(c, n, name, 0);
 	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status,
 		c->color ? "\033[0m" : "", seconds);
-	put_whole(c, detail);
+	put_whole(c, used + 19, detail);
 	fputc('\n', c->out);
 	fflush(c->out);
 	pthread_mutex_unlock(&c->lock);
@@ -176,7 +201,7 @@ void console_remark(struct console *c, const char *kind, const char *text)
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
 	fprintf(c->out, "      %s: ", kind);
-	put_whole(c, text);
+	put_whole(c, INDENT + (int)strlen(kind) + 2, text);
 	fputc('\n', c->out);
 	fflush(c->out);
 	pthread_mutex_unlock(&c->lock);
