@@ -531,8 +531,11 @@ static int await_results(struct lead *l, struct err *e)
 		rc = load_store_missing(l->s, "result/", l->n, absent, &who, e);
 		for (unsigned i = 0; rc >= 0 && i < l->n; i++) {
 			struct member *m = &l->member[i];
-			int64_t silent_ns = clock_mono_ns() - m->word_ns;
+			int64_t silent_ns;
 
+			pthread_mutex_lock(&l->lock);
+			silent_ns = clock_mono_ns() - m->word_ns;
+			pthread_mutex_unlock(&l->lock);
 			waits |= absent[i] && !look_gone(l, i) &&
 				 (m->proc || silent_ns < LOAD_SILENT_MS * 1000000ll);
 		}

@@ -168,8 +168,10 @@ int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search
 		clock_mono_ns() +
 		(json_integer_value(json_object_get(start, "wall_us")) - clock_wall_us()) * 1000;
 	o->journal_start_ns = o->start_at_ns - LEAD_MS * 1000000ll;
-	if (search)
+	if (search) { /* it waits for each one's first mark, not for an instant */
 		*search = json_incref(json_object_get(start, "search"));
+		o->start_at_ns = 0;
+	}
 	rc = 0;
 out:
 	if (rc < 0)

@@ -31,8 +31,8 @@
 #define LOAD_SILENT_MS 10000
 
 /* As shard o->shard of o->shards; sets the seed, the start's instant and the ledger's zero. search:
- * NULL: shard 1 calls the start; else a search does, within an hour, and *search is what it says of
- * the load (the caller's). */
+ * NULL: shard 1 calls the start; else a search does, within an hour; *search is what it says of the
+ * load (the caller's), and there is no instant: it waits until all run. */
 int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search, struct err *e);
 /* Until all are ready: 0; or the absent ones are named in *who (the first ten). */
 int load_shards_ready(struct store *s, unsigned shards, unsigned *absent, struct strbuf *who,
