@@ -32,7 +32,12 @@ shard meet 2 ledger; second=$!
 running+=("$first" "$second")
 search far --shards 2 --rendezvous "file://$scratch/meet"
 wait $search
-[ $? = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/far/out" && ok || bad "shards from elsewhere: $(cat "$scratch/far/out" "$scratch"/meet-[12])"
+rc=$?
+if [ $rc = 4 ] && grep -q 'not within 5m; this machine was too slow' "$scratch/far/out"; then
+	skipped=$((skipped + 1)) # 20/s were too much for the stand-ins here: nothing is proved
+else
+	[ $rc = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/far/out" && ok || bad "shards from elsewhere: $(cat "$scratch/far/out" "$scratch"/meet-[12])"
+fi
 grep -q 'note: load ledger waits for its shards: drtest load ledger run --shard=I/2 --rendezvous=file://.*--follow' "$scratch/far/out" && ok ||
 	bad "what to start is not told: $(cat "$scratch/far/out")"
 clean
