@@ -126,6 +126,14 @@ int feed_table_init(struct feed_table *t, const struct redo_row *row,
 		if (schema->columns[i].auto_increment)
 			t->counter = xstrdup(schema->columns[i].name);
 	take_fractions(t, c, n);
+	t->looked = xcalloc(1, sizeof(*t->looked));
+	t->columns = xcalloc(puts + 1, sizeof(*t->columns));
+	for (uint32_t i = 0; i < n; i++)
+		if (is_put(&c[i]))
+			t->columns[t->n_columns++] =
+				(struct feed_column){ xstrndup(c[i].name.p, c[i].name.n),
+						      (enum column_type)c[i].type,
+						      literal_is_text(&c[i]) };
 	t->db = xstrndup(row->table.db.p, row->table.db.n);
 	t->table = xstrndup(row->table.table.p, row->table.table.n);
 	t->shape = shape_of(row);
@@ -157,6 +165,10 @@ void feed_table_release(struct feed_table *t)
 	for (unsigned i = 0; i < t->n_fractions; i++)
 		free(t->fractions[i]);
 	free(t->fractions);
+	for (unsigned i = 0; i < t->n_columns; i++)
+		free(t->columns[i].name);
+	free(t->columns);
+	free(t->looked);
 	free(t->room);
 	memset(t, 0, sizeof(*t));
 }

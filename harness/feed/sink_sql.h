@@ -29,6 +29,14 @@ struct feed_table {
 	char **fractions;
 	signed char *room;
 	unsigned n_fractions;
+	/* what is put into which columns; its worker asks once whether the secondary's are such */
+	struct feed_column {
+		char *name;
+		enum column_type type;
+		bool text;
+	} * columns;
+	unsigned n_columns;
+	bool *looked;
 	unsigned worker;
 };
 #define FEED_FRACTIONS_MAX 21

@@ -179,50 +179,51 @@ static int check_computed(struct sink_worker *w, const struct feed_batch *b, str
 	return rc;
 }
 
-/* How many digits behind the point the secondary's columns keep. */
-static int ask_room(struct sink_worker *w, const struct feed_table *t, struct err *e)
+static int look_at_column(const struct feed_table *t, const char *name, const char *type,
+			  signed char room, struct err *e)
+{
+	for (unsigned k = 0; k < t->n_fractions; k++)
+		if (!strcasecmp(name, t->fractions[k]))
+			t->room[k] = room;
+	for (unsigned k = 0; k < t->n_columns; k++)
+		if (!strcasecmp(name, t->columns[k].name) &&
+		    !literal_fits(t->columns[k].type, t->columns[k].text, type))
+			return literal_unfit(name, t->columns[k].type, t->columns[k].text, type, e);
+	return 0;
+}
+
+/* Are the secondary's columns such as the log's values need, and how many digits behind the point
+ * do they keep? */
+static int look_at_columns(struct sink_worker *w, const struct feed_table *t, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows r = { 0 };
-	int got = -1;
+	int got = -1, rc = 0;
 
-	strbuf_addf(
-		&q,
-		"SELECT COLUMN_NAME, CASE WHEN DATA_TYPE IN ('datetime','timestamp','time') THEN DATETIME_PRECISION WHEN DATA_TYPE"
-		" IN ('tinyint','smallint','mediumint','int','bigint','bit','year') THEN 0 ELSE %d END"
-		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
-		LITERAL_FRACTION_MAX);
-	sql_add_text(&q, t->db, strlen(t->db));
-	strbuf_addstr(&q, " AND TABLE_NAME = ");
-	sql_add_text(&q, t->table, strlen(t->table));
-	memset(t->room, LITERAL_FRACTION_MAX,
-	       t->n_fractions); /* what is not there is an error anyhow */
+	if (*t->looked)
+		return 0;
+	literal_columns_query(&q, t->db, t->table);
+	if (t->n_fractions) /* what is not there is an error anyhow */
+		memset(t->room, LITERAL_FRACTION_MAX, t->n_fractions);
 	if (sql_query(w->sql, &r, e, "%s", q.buf) == 0)
-		while ((got = sql_rows_next(&r, e)) == 1)
-			for (unsigned k = 0; k < t->n_fractions; k++)
-				if (r.cell[0] && r.cell[1] &&
-				    !strcasecmp(r.cell[0], t->fractions[k]))
-					t->room[k] = (signed char)strtol(r.cell[1], NULL, 10);
-	if (got < 0)
-		memset(t->room, -1, t->n_fractions);
+		while (rc == 0 && (got = sql_rows_next(&r, e)) == 1)
+			if (r.cell[0] && r.cell[1] && r.cell[2])
+				rc = look_at_column(t, r.cell[0], r.cell[1],
+						    (signed char)strtol(r.cell[2], NULL, 10), e);
+	*t->looked = got == 0 && rc == 0;
 	sql_rows_release(&r);
 	strbuf_release(&q);
-	return got;
+	return *t->looked ? 0 : -1;
 }
 
 /* The server cuts off digits behind the point and says nothing of it. */
-static int fractions_fit(struct sink_worker *w, const struct feed_batch *b, struct err *e)
+static int values_fit(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	const struct feed_change *c;
 	struct strbuf key = STRBUF_INIT;
 	unsigned column;
-	bool any = false;
 
-	for (unsigned i = 0; i < b->n && !any; i++)
-		any = b->changes[i].it.fractions;
-	if (!any)
-		return 0;
-	if (b->t->room[0] < 0 && ask_room(w, b->t, e) < 0)
+	if (look_at_columns(w, b->t, e) < 0)
 		return -1;
 	c = feed_find_cut(b, &column);
 	if (!c)
@@ -250,7 +251,7 @@ static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct e
  * not land behind our back. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
-	if (fractions_fit(w, b, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
+	if (values_fit(w, b, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
 	    execute_text(w, &b->raise, e) < 0 || execute_text(w, &b->del, e) < 0 ||
 	    execute_text(w, &b->put, e) < 0 || note_kept(w, b, e) < 0 ||
 	    check_computed(w, b, e) < 0)
@@ -442,7 +443,7 @@ static int keyless_execute(struct sink_worker *w, const struct feed_batch *b, st
 {
 	tso_t last = b->changes[b->n - 1].it.commit_ts, done = 0;
 
-	if (keyless_make(w, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
+	if (values_fit(w, b, e) < 0 || keyless_make(w, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
 	    keyless_done_to(w, b->t, &done, e) < 0)
 		return -1;
 	if (last > done &&

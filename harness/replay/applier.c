@@ -187,8 +187,8 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 static int run(struct applier *s, struct sql **conn, const struct batch *b, struct err *e)
 {
 	for (int i = 1;; i++) {
-		if (*conn && send_once(*conn, b, e) == 0 &&
-		    applier_verify(&s->o, *conn, b->c, b->n, e) == 0)
+		if (*conn && (!b->c->put || apply_look(*conn, b->c->shape, e) == 0) &&
+		    send_once(*conn, b, e) == 0 && applier_verify(&s->o, *conn, b->c, b->n, e) == 0)
 			return 0;
 		if (e->kind == ERR_BAD_DATA)
 			return -1;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/sql/literal.h"
 
@@ -423,6 +424,34 @@ int apply_check_computed(struct sql *conn, const struct merge_change *c, size_t 
 }
 
 /* ---- what a column cuts off without a word ---- */
+
+int apply_look(struct sql *conn, const struct row_layout *t, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct sql_rows r = { 0 };
+	int got = -1, rc = 0;
+
+	if (*t->looked)
+		return 0;
+	literal_columns_query(&q, t->db, t->table);
+	if (sql_query(conn, &r, e, "%s", q.buf) == 0)
+		while (rc == 0 && (got = sql_rows_next(&r, e)) == 1)
+			for (uint32_t k = 0; rc == 0 && r.cell[0] && r.cell[1] && k < t->n_columns;
+			     k++) {
+				const struct row_layout_column *c = &t->columns[k];
+
+				if (!c->computed && !strcasecmp(c->name, r.cell[0]) &&
+				    !literal_fits((enum column_type)c->type, c->text, r.cell[1]))
+					rc = literal_unfit(c->name, (enum column_type)c->type,
+							   c->text, r.cell[1], e);
+			}
+	sql_rows_release(&r);
+	strbuf_release(&q);
+	if (got < 0 || rc < 0)
+		return err_wrap(e, "table %s.%s", t->db, t->table);
+	*t->looked = true;
+	return 0;
+}
 
 static int read_back(struct sql *conn, const struct merge_change *c, uint32_t column,
 		     const struct redo_value *v, struct err *e)

@@ -18,6 +18,9 @@ size_t apply_load_data(struct strbuf *statement, struct strbuf *file, const stru
 		       size_t n);
 /* A row of a table without a key: INSERT, or DELETE of one row that has all these values. Its
  * images are whole ones. */
+/* Before the first rows of a shape are put: would the secondary's columns keep such values?
+ * ERR_BAD_DATA names the one that would not. */
+int apply_look(struct sql *conn, const struct row_layout *t, struct err *e);
 void apply_keyless_statement(struct strbuf *q, const struct merge_change *c);
 /* After a statement of puts: are the stored generated columns what the log has? No: ERR_BAD_DATA
  * names key and values. */

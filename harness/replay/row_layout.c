@@ -28,6 +28,7 @@ static void row_layout_free(struct row_layout *s)
 		free(s->columns[i].name);
 	free(s->columns);
 	free((void *)s->fraction_kept);
+	free((void *)s->looked);
 	free(s->key);
 	free(s->db);
 	free(s->table);
@@ -89,6 +90,7 @@ static int make(struct row_layouts *all, const struct redo_row *r, const struct 
 	struct row_layout *s = xcalloc(1, sizeof(*s));
 	size_t i = 0;
 
+	s->looked = xcalloc(1, sizeof(*s->looked));
 	s->db = xstrndup(r->table.db.p, r->table.db.n);
 	s->table = xstrndup(r->table.table.p, r->table.table.n);
 	s->columns = xcalloc(n, sizeof(*s->columns));

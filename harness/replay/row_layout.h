@@ -29,6 +29,7 @@ struct row_layout {
 	/* per column: so many digits behind the point the secondary was seen to keep. Whoever
 	 * writes rows sets it, from any thread; NULL: no column has such */
 	_Atomic unsigned char *fraction_kept;
+	_Atomic bool *looked; /* the secondary's columns are such: as fraction_kept */
 };
 
 struct row_layouts;

@@ -165,6 +165,10 @@ int batch_rows(struct batch *b, struct sql *conn, const struct applier_opts *o, 
 		else
 			took = apply_statement(&q, b->c + i, b->n - i);
 		assert(took && took <= b->n - i); /* each change is in one statement */
+		if (b->c[i].put && apply_look(conn, b->c[i].shape, e) < 0) {
+			strbuf_release(&q);
+			return -1;
+		}
 		affected = sql_exec_text(conn, e, q.buf, q.len);
 		if (affected >= 0 && (applier_kept(conn, b->c + i, took, e) < 0 ||
 				      applier_verify(o, conn, b->c + i, took, e) < 0))

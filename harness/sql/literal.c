@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "harness/base/xalloc.h"
 
@@ -171,6 +172,148 @@ unsigned literal_fraction(enum column_type type, const struct redo_value *v)
 	while (n && point[n] == '0')
 		n--;
 	return n < LITERAL_FRACTION_MAX ? (unsigned)n : LITERAL_FRACTION_MAX;
+}
+
+/* Kinds of values that are each other's alike, and their names in a log. */
+enum kind {
+	INTEGER,
+	BIGINT,
+	DECIMAL,
+	REAL4,
+	REAL8,
+	YEAR,
+	BITS,
+	DATE,
+	DATETIME,
+	TIMESTAMP,
+	TIME,
+	ENUM,
+	SET,
+	JSON,
+	FIXED_TEXT,
+	TEXT,
+	FIXED_BYTES,
+	BYTES,
+	OTHER
+};
+static const char *const kind_names[] = { "INT",  "BIGINT", "DECIMAL", "FLOAT",       "DOUBLE",
+					  "YEAR", "BIT",    "DATE",    "DATETIME",    "TIMESTAMP",
+					  "TIME", "ENUM",   "SET",     "JSON",        "CHAR",
+					  "text", "BINARY", "bytes",   "another type" };
+
+static enum kind kind_of(enum column_type type, bool text)
+{
+	switch (type) {
+	case COL_TINY:
+	case COL_SHORT:
+	case COL_INT24:
+	case COL_LONG: return INTEGER;
+	case COL_LONGLONG: return BIGINT;
+	case COL_DECIMAL: return DECIMAL;
+	case COL_FLOAT: return REAL4;
+	case COL_DOUBLE: return REAL8;
+	case COL_YEAR: return YEAR;
+	case COL_BIT: return BITS;
+	case COL_DATE: return DATE;
+	case COL_DATETIME: return DATETIME;
+	case COL_TIMESTAMP: return TIMESTAMP;
+	case COL_TIME: return TIME;
+	case COL_ENUM: return ENUM;
+	case COL_SET: return SET;
+	case COL_JSON: return JSON;
+	case COL_STRING: return text ? FIXED_TEXT : FIXED_BYTES;
+	case COL_VARCHAR:
+	case COL_VARSTRING:
+	case COL_TINYBLOB:
+	case COL_BLOB:
+	case COL_MEDIUMBLOB:
+	case COL_LONGBLOB: return text ? TEXT : BYTES;
+	case COL_UNKNOWN:
+	default: return OTHER;
+	}
+}
+
+static enum kind kind_of_column(const char *data_type)
+{
+	static const struct {
+		const char *name;
+		enum kind kind;
+	} types[] = {
+		{ "tinyint", INTEGER },     { "smallint", INTEGER },
+		{ "mediumint", INTEGER },   { "int", INTEGER },
+		{ "bigint", BIGINT },       { "decimal", DECIMAL },
+		{ "float", REAL4 },         { "double", REAL8 },
+		{ "year", YEAR },           { "bit", BITS },
+		{ "date", DATE },           { "datetime", DATETIME },
+		{ "timestamp", TIMESTAMP }, { "time", TIME },
+		{ "enum", ENUM },           { "set", SET },
+		{ "json", JSON },           { "char", FIXED_TEXT },
+		{ "varchar", TEXT },        { "tinytext", TEXT },
+		{ "text", TEXT },           { "mediumtext", TEXT },
+		{ "longtext", TEXT },       { "binary", FIXED_BYTES },
+		{ "varbinary", BYTES },     { "tinyblob", BYTES },
+		{ "blob", BYTES },          { "mediumblob", BYTES },
+		{ "longblob", BYTES },
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcasecmp(types[i].name, data_type))
+			return types[i].kind;
+	return OTHER;
+}
+
+bool literal_fits(enum column_type type, bool text, const char *data_type)
+{
+	enum kind from = kind_of(type, text), to = kind_of_column(data_type);
+
+	if (from == to || from == OTHER || to == OTHER)
+		return true;
+	switch (from) { /* the server says what it cuts of these, or it is seen by
+			   literal_fraction() */
+	case INTEGER: return to == BIGINT || to == DECIMAL || to == REAL8;
+	case BIGINT: return to == INTEGER || to == DECIMAL;
+	case DECIMAL: return to == INTEGER || to == BIGINT;
+	case REAL4: return to == REAL8;
+	case YEAR: return to == INTEGER || to == BIGINT;
+	case JSON:
+	case FIXED_TEXT: return to == TEXT;
+	case TEXT: return to == JSON;
+	case FIXED_BYTES: return to == BYTES;
+	case REAL8:
+	case BITS:
+	case DATE:
+	case DATETIME:
+	case TIMESTAMP:
+	case TIME:
+	case ENUM:
+	case SET:
+	case BYTES:
+	case OTHER: break;
+	}
+	return false;
+}
+
+int literal_unfit(const char *column, enum column_type type, bool text, const char *data_type,
+		  struct err *e)
+{
+	return err_set(
+		e, ERR_BAD_DATA, 0,
+		"the secondary does not keep a value as it is in the log: column '%s' is %s there, and its values are %s: "
+		"its column is another one than the primary's",
+		column, data_type, kind_names[kind_of(type, text)]);
+}
+
+void literal_columns_query(struct strbuf *out, const char *db, const char *table)
+{
+	strbuf_addf(
+		out,
+		"SELECT COLUMN_NAME, DATA_TYPE, CASE WHEN DATA_TYPE IN ('datetime','timestamp','time') THEN DATETIME_PRECISION WHEN DATA_TYPE"
+		" IN ('tinyint','smallint','mediumint','int','bigint','bit','year') THEN 0 ELSE %d END"
+		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+		LITERAL_FRACTION_MAX);
+	sql_add_text(out, db, strlen(db));
+	strbuf_addstr(out, " AND TABLE_NAME = ");
+	sql_add_text(out, table, strlen(table));
 }
 
 /* NULL where none may be, out of range, cut, no such number or text. */

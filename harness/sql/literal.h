@@ -25,6 +25,16 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
  * LITERAL_FRACTION_MAX. A column of fewer cuts them off, and no server says a word of that. */
 #define LITERAL_FRACTION_MAX 7
 unsigned literal_fraction(enum column_type type, const struct redo_value *v);
+/* May a column of this type on a server (as information_schema's DATA_TYPE has it) hold such
+ * values? No: it would round them, pad them, or make others of them, and not a word would be said.
+ */
+bool literal_fits(enum column_type type, bool text, const char *data_type);
+/* ERR_BAD_DATA, with the column */
+int literal_unfit(const char *column, enum column_type type, bool text, const char *data_type,
+		  struct err *e);
+/* The columns of a table with their types; rows of (COLUMN_NAME, DATA_TYPE, digits behind the point
+ * that it keeps). */
+void literal_columns_query(struct strbuf *out, const char *db, const char *table);
 /* After a statement that wrote rows: did the server keep each value as it was sent? -1 with
  * ERR_BAD_DATA where it says that it cut one, or put another in its place. enum_zero: an ENUM's
  * empty value, of number 0, was among them, which it calls a truncation too. */

@@ -240,17 +240,35 @@ static void a_value_that_would_be_cut_is_told(void **unused)
 		{ "TIME(6)", "TIME(5)", "'-10:00:00.000001'" },
 		{ "DECIMAL(5,2)", "INT", "1.25" },
 		{ "DOUBLE", "INT", "1.5" },
+		/* nor of these: other values, by another type */
+		{ "INT", "FLOAT", "16777217" },
+		{ "BIGINT", "DOUBLE", "9007199254740993" },
+		{ "DOUBLE", "FLOAT", "1.25" },
+		{ "DECIMAL(30,0)", "DOUBLE", "9007199254740993" },
+		{ "VARCHAR(9)", "INT", "'01'" },
+		{ "VARCHAR(9)", "CHAR(9)", "'a '" },
+		{ "VARBINARY(9)", "BINARY(9)", "'a'" },
+		{ "DATETIME", "TIMESTAMP NULL", "'2020-01-01'" },
+		{ "INT", "YEAR", "5" },
+		{ "ENUM('a','b')", "VARCHAR(9)", "'b'" },
+		/* not even a byte of a text */
+		{ "VARCHAR(9) CHARACTER SET latin1", "VARBINARY(9)", "x'e4'" },
 		/* these are kept */
 		{ "DATETIME(6)", "DATETIME(3)", "'2020-01-01 00:00:00.125'" },
 		{ "DECIMAL(5,2)", "INT", "7" },
 		{ "VARCHAR(3)", "VARCHAR(9)", "'abc'" },
 		{ "ENUM('a','b')", "ENUM('a','b')", "0" },
 		{ "DATE", "DATE", "'2024-02-31'" },
+		{ "INT", "BIGINT", "-5" },
+		{ "INT", "DOUBLE", "2147483647" },
+		{ "CHAR(9)", "VARCHAR(20)", "'a'" },
+		{ "TINYTEXT", "LONGTEXT", "'a '" },
+		{ "FLOAT", "DOUBLE", "1.25" },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
-		bool kept = i + 5 >= sizeof(cut) / sizeof(cut[0]);
+		bool kept = i + 10 >= sizeof(cut) / sizeof(cut[0]);
 
 		fresh();
 		SQL(p, "CREATE TABLE d.t (id INT PRIMARY KEY, v %s)", cut[i].wide);
