@@ -294,7 +294,8 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'PACKAGE' ORDER BY 1, 2" },
 		{ "not carried: event ", "; event ",
-		  "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS ORDER BY 1, 2" },
+		  "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS WHERE " EVENTS_SHOWN_SQL
+		  " ORDER BY 1, 2" },
 		{ "not carried: history (current rows are) of ", "; history (current rows are) of ",
 		  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY 1, 2" },
 		{ "not covered by the snapshot (engine without transactions): ",

@@ -483,7 +483,8 @@ int compare_list_others(struct compare *c, struct sql *sa, struct sql *sb, const
 		  " WHERE LOWER(ROUTINE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
 		{ "event",
 		  "SELECT EVENT_SCHEMA, CONCAT(EVENT_SCHEMA,'.',EVENT_NAME), 'event', NULL FROM information_schema.EVENTS"
-		  " WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
+		  " WHERE " EVENTS_SHOWN_SQL
+		  " AND LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL },
 	};
 	int rc = list_unseen(c, sa, false, only, n, e) < 0 ||
 				 list_unseen(c, sb, true, only, n, e) < 0

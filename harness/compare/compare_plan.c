@@ -270,6 +270,7 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	    drop_ignored(l, &pair->b, pair, config, e) < 0)
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
+	pair->a.portable_doubles = pair->b.portable_doubles = !l->same_flavor;
 	pair->count.keyless = pair->a.handle < 0;
 	others = join_others(l, pair, w, config, e, &rc);
 	if (rc < 0)

@@ -154,7 +154,7 @@ static json_t *first_unread(struct compare_side *s, const struct table_schema *t
 		return json_null();
 	strbuf_reset(&s->query);
 	strbuf_addstr(&s->query, "SELECT ");
-	key_column_list(&s->query, t);
+	key_value_list(&s->query, t);
 	strbuf_addstr(&s->query, " FROM ");
 	schema_add_from(&s->query, t);
 	key_where(&s->query, t, r->low, r->high);
@@ -305,7 +305,7 @@ static int leaf_once(struct compare_side *side, const struct row_range *r,
 
 		strbuf_reset(&side[i].query);
 		strbuf_addstr(&side[i].query, "SELECT ");
-		key_column_list(&side[i].query, t);
+		key_value_list(&side[i].query, t);
 		strbuf_addch(&side[i].query, ',');
 		checksum_row_list(&side[i].query, t);
 		strbuf_addstr(&side[i].query, " FROM ");
@@ -405,17 +405,28 @@ static json_t *key_json(const struct table_schema *t, const struct index_key *k,
 	return o;
 }
 
+/* Two servers of different kinds write one DOUBLE in two ways. */
+static bool is_same(const struct column *c, const char *a, size_t a_len, const char *b,
+		    size_t b_len)
+{
+	if (!a || !b)
+		return a == b;
+	if (c->type == COL_FLOAT || c->type == COL_DOUBLE) {
+		double x = strtod(a, NULL), y = strtod(b, NULL);
+
+		return memcmp(&x, &y, sizeof(x)) == 0;
+	}
+	return a_len == b_len && !memcmp(a, b, a_len);
+}
+
 void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
 		      enum row_state state, MYSQL_ROW row[2], unsigned long *len[2])
 {
 	json_t *f, *columns = json_array(), *values[2] = { json_object(), json_object() };
 
 	for (size_t i = 0; i < r->a->n_columns; i++) {
-		bool differs = !row[0] || !row[1] || !row[0][i] != !row[1][i] ||
-			       (row[0][i] && (len[0][i] != len[1][i] ||
-					      memcmp(row[0][i], row[1][i], len[0][i])));
-
-		if (!differs)
+		if (row[0] && row[1] &&
+		    is_same(&r->a->columns[i], row[0][i], len[0][i], row[1][i], len[1][i]))
 			continue;
 		if (row[0] && row[1])
 			json_array_append_new(columns, json_string(r->a->columns[i].name));

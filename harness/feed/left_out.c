@@ -123,7 +123,8 @@ int left_out_objects(struct sql *primary, struct status_board *board, struct err
 		" UNION ALL SELECT CONCAT('trigger ',TRIGGER_SCHEMA,'.',TRIGGER_NAME) FROM information_schema.TRIGGERS"
 		" WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 		" UNION ALL SELECT CONCAT('event ',EVENT_SCHEMA,'.',EVENT_NAME) FROM information_schema.EVENTS"
-		" WHERE LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL " ORDER BY what";
+		" WHERE " EVENTS_SHOWN_SQL " AND LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
+		" ORDER BY what";
 	struct sql_rows r = { 0 };
 	struct strbuf all = STRBUF_INIT;
 	size_t n = 0, shown = 0;

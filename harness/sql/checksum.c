@@ -80,7 +80,9 @@ void checksum_value(struct strbuf *out, const struct column *c)
 		strbuf_addstr(out, ",-1)<0,'-0',");
 		/* a FLOAT's text has six digits */
 		before = c->type == COL_FLOAT ? "CAST(" : "",
-		after = c->type == COL_FLOAT ? " AS DOUBLE))" : ")";
+		after = c->type == COL_FLOAT    ? " AS DOUBLE))"
+			: column_is_zerofill(c) ? "+0e0)"
+						: ")";
 		break;
 	/* ENUM '' and its error value look alike as text */
 	case COL_BIT:
@@ -93,15 +95,18 @@ void checksum_value(struct strbuf *out, const struct column *c)
 	case COL_TINY:
 	case COL_SHORT:
 	case COL_LONG:
-	case COL_TIMESTAMP:
 	case COL_LONGLONG:
 	case COL_INT24:
+	case COL_DECIMAL:
+		if (column_is_zerofill(c)) /* a sum is not filled up */
+			before = "(", after = "+0)";
+		break;
+	case COL_TIMESTAMP:
 	case COL_DATE:
 	case COL_TIME:
 	case COL_DATETIME:
 	case COL_YEAR:
 	case COL_VARCHAR:
-	case COL_DECIMAL:
 	case COL_TINYBLOB:
 	case COL_MEDIUMBLOB:
 	case COL_LONGBLOB:
@@ -116,10 +121,34 @@ void checksum_value(struct strbuf *out, const struct column *c)
 	strbuf_addstr(out, after);
 }
 
-static void add_value(struct strbuf *out, const struct column *c)
+/* Appends a FLOAT or DOUBLE in a form that every server writes alike: a power of two takes it to
+ * where no server uses an exponent, which changes none of its bits, and is written behind it. In
+ * two steps, for 2^1080 is no DOUBLE. The 45.3 keeps powers of two, whose LOG2() is whole on one
+ * server and may be a little less on another, away from the borders. */
+static void add_portable_double(struct strbuf *out, const struct column *c)
+{
+	struct strbuf d = STRBUF_INIT, n = STRBUF_INIT;
+
+	strbuf_addstr(&d, c->type == COL_FLOAT ? "CAST(" : "");
+	sql_add_name(&d, c->name);
+	strbuf_addstr(&d, c->type == COL_FLOAT ? " AS DOUBLE)" : "");
+	strbuf_addf(&n, "FLOOR((LOG2(ABS(%s))+45.3)/90)", d.buf);
+	strbuf_addf(out,
+		    "IF(%s=0,IF(ATAN2(%s,-1)<0,'-0','0'),"
+		    "CONCAT(%s*POW(2,-45*%s)*POW(2,-45*%s),'p',%s))",
+		    d.buf, d.buf, d.buf, n.buf, n.buf, n.buf);
+	strbuf_release(&d);
+	strbuf_release(&n);
+}
+
+static void add_value(struct strbuf *out, const struct table_schema *t, const struct column *c)
 {
 	bool bytes = !is_utf8mb4_or_binary(c) && c->type != COL_ENUM && c->type != COL_SET;
 
+	if (t->portable_doubles && (c->type == COL_FLOAT || c->type == COL_DOUBLE)) {
+		add_portable_double(out, c);
+		return;
+	}
 	if (is_long(c)) {
 		strbuf_addstr(out, "MD5(");
 		checksum_value(out, c);
@@ -165,7 +194,7 @@ static void add_text(struct strbuf *out, const struct table_schema *t)
 		if (!is_left_out(&t->columns[i])) {
 			if (!first)
 				strbuf_addch(out, ',');
-			add_value(out, &t->columns[i]);
+			add_value(out, t, &t->columns[i]);
 			first = false;
 		}
 	strbuf_addstr(out, first ? "'')" : ")");

@@ -16,7 +16,7 @@
 #include "harness/sql/schema.h"
 
 /* Which sums these are: those of another form can't be held against them. */
-#define CHECKSUM_FORM 2u
+#define CHECKSUM_FORM 3u
 
 struct rows_sum {
 	uint64_t rows;
@@ -30,7 +30,7 @@ int checksum_read(char *const *cell, struct rows_sum *out, struct err *e);
 /* Appends a condition that is true of rows that the server gives no sum for. */
 void checksum_find_unread(struct strbuf *out, const struct table_schema *t);
 /* Appends a column's value as text that differs whenever the value does: ENUM, SET and BIT as
- * numbers, FLOAT with all its digits, -0. */
+ * numbers, FLOAT with all its digits, -0, ZEROFILL without the zeros. */
 void checksum_value(struct strbuf *out, const struct column *c);
 /* Appends "<crc a>,<crc b>" of one row, or with names "<crc a> AS x,<crc b> AS y". */
 void checksum_row_list(struct strbuf *out, const struct table_schema *t);

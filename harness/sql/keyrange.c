@@ -52,6 +52,20 @@ void key_column_list(struct strbuf *out, const struct table_schema *t)
 	}
 }
 
+void key_value_list(struct strbuf *out, const struct table_schema *t)
+{
+	const struct index_key *k = key_of_ranges(t);
+
+	for (size_t i = 0; k && i < k->n_columns; i++) {
+		const struct column *c = &t->columns[k->columns[i]];
+
+		strbuf_addstr(out, i ? "," : "");
+		strbuf_addstr(out, column_is_zerofill(c) ? "(" : "");
+		sql_add_name(out, c->name);
+		strbuf_addstr(out, column_is_zerofill(c) ? "+0)" : "");
+	}
+}
+
 /* (a,b) > (x,y): a >= x AND (a > x OR (a = x AND b > y)). The first part lets every optimizer see
  * the range. */
 static void add_side(struct strbuf *out, const struct table_schema *t, const struct index_key *k,

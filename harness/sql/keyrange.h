@@ -33,5 +33,7 @@ int key_seek(struct sql *s, const struct table_schema *t, const struct key_bound
 	     const struct key_bound *high, uint64_t offset, struct key_bound *out, struct err *e);
 void key_bound_release(struct key_bound *b, size_t n_columns);
 void key_column_list(struct strbuf *out, const struct table_schema *t); /* "`a`,`b`" */
+/* The same for SELECT, with one text on every server: "(`a`+0),`b`" where a is ZEROFILL. */
+void key_value_list(struct strbuf *out, const struct table_schema *t);
 
 #endif

@@ -411,6 +411,12 @@ fail:
 	return -1;
 }
 
+bool column_is_zerofill(const struct column *c)
+{
+	return c->sql_type && strstr(c->sql_type, "zerofill") && c->type != COL_ENUM &&
+	       c->type != COL_SET;
+}
+
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out,
 		struct err *e)
 {

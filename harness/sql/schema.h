@@ -89,7 +89,12 @@ struct table_schema {
 	/* checksum.h may sum with CRC32C(): whoever compares says so of both sides;
 	 * schema_load() does not */
 	bool crc32c;
+	/* the two servers write DOUBLEs differently (1e15 is 1000000000000000 on TiDB): checksum.h
+	 * sums them in a form that they write alike */
+	bool portable_doubles;
 };
+/* ZEROFILL: MySQL and MariaDB fill the number's text up with zeros, TiDB does not. */
+bool column_is_zerofill(const struct column *c);
 /* ERR_NOT_FOUND if absent */
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out,
 		struct err *e);
@@ -105,6 +110,8 @@ void schema_release(struct table_schema *t);
 	X("performance_schema") \
 	X("sys") X("metrics_schema") X("inspection_schema") X("lightning_task_info") X("tidb_cdc")
 #define SYSTEM_SCHEMA_IN_SQL(name) "'" name "', "
+/* A condition on information_schema.EVENTS: with event_scheduler=DISABLED it is an error (1577). */
+#define EVENTS_SHOWN_SQL "@@event_scheduler <> 'DISABLED'"
 /* LOWER(TABLE_SCHEMA) NOT IN .. */
 #define SYSTEM_SCHEMAS_SQL "(" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'" BOOKKEEPING_DB "')"
 bool schema_is_system(const char *db);

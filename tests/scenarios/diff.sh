@@ -34,6 +34,13 @@ expect "rows larger than a packet" 4 '"key": \{"id": "7"\}.*max_allowed_packet' 
 B "SET GLOBAL max_allowed_packet = 16777216"
 AB "DROP TABLE d.w"
 
+c=$(free_port); server c "$c" --event-scheduler=DISABLED # information_schema.EVENTS is an error there
+mariadb --no-defaults -h127.0.0.1 -P"$c" -uroot -e "CREATE DATABASE e; CREATE TABLE e.t (id INT PRIMARY KEY); INSERT INTO e.t VALUES (1)"
+A "CREATE DATABASE e; CREATE TABLE e.t (id INT PRIMARY KEY); INSERT INTO e.t VALUES (1)"
+expect "a server without an event scheduler" 0 'b equals a: 1 rows of 1 tables' "$DRTEST" diff --a "mysql://root@127.0.0.1:$a" --b "mysql://root@127.0.0.1:$c" --tables 'e.*'
+expect "its backup" 0 '' "$DRTEST" backup --storage "file://$scratch/backup" --source-uri "mysql://root@127.0.0.1:$c"
+A "DROP DATABASE e"
+
 config() { # FILTER [MORE]
 	cat >"$scratch/c.toml" <<T
 [data-sources]

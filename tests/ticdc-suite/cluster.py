@@ -1,5 +1,5 @@
 """A TiDB of `tiup playground`, as the suite and the faults of TiCDC need it: SQL, TiCDC's API, a wipe between two cases."""
-import json, os, re, shutil, signal, subprocess, time, urllib.error, urllib.request
+import glob, json, os, re, shutil, signal, subprocess, time, urllib.error, urllib.request
 import pymysql
 from servers import SYSTEM, die_with_parent
 
@@ -54,6 +54,14 @@ class TiDB:
             return x.code, x.read().decode(errors='replace')[:400]
         except OSError as x:
             return 0, str(x)
+
+    def last_words(self):
+        """What TiCDC's own log ends with: its panic or fatal error, else its last error."""
+        text = ''
+        for f in glob.glob(os.path.expanduser('~/.tiup/data/%s/*cdc-*/*cdc*.log' % self.tag)):
+            text += open(f, errors='replace').read()[-200000:]
+        found = re.findall(r'(?m)^(?:panic: .*|fatal error: .*|.*\[(?:PANIC|FATAL)\].*)$', text) or re.findall(r'(?m)^.*\[ERROR\].*$', text)
+        return found[-1][:400] if found else 'its log tells no error'
 
     def wipe(self):
         try:
