@@ -223,8 +223,12 @@ static void statement_release(struct statement *t)
  * told when it runs. */
 static int can_run(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
-	static const int never[] = { 1064 /* syntax */, 1235 /* not supported yet */,
-				     4161 /* unknown data type */ };
+	static const int never[] = { 1064 /* syntax */,
+				     1235 /* not supported yet */,
+				     4161 /* unknown data type */,
+				     1273 /* unknown collation */,
+				     1115 /* unknown character set */,
+				     1253 /* collation of another character set */ };
 	struct strbuf q = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	struct statement t;

@@ -501,8 +501,12 @@ static void words_of_tidb_do_not_stop_a_replay(void **mode)
 static void what_cannot_run_is_refused_before_the_first_write(void **mode)
 {
 	static const char *const never[] = {
-		"RECOVER TABLE a", "FLASHBACK TABLE a TO b",
-		"CREATE TABLE v (id INT PRIMARY KEY, e NOSUCHTYPE(3))"
+		"RECOVER TABLE a",
+		"FLASHBACK TABLE a TO b",
+		"CREATE TABLE v (id INT PRIMARY KEY, e NOSUCHTYPE(3))",
+		"CREATE TABLE c (a VARCHAR(20) COLLATE utf8mb4_of_another_release PRIMARY KEY)",
+		"ALTER TABLE made ADD COLUMN c VARCHAR(9) CHARACTER SET another",
+		"CREATE DATABASE c COLLATE utf8mb4_of_another_release"
 	};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
