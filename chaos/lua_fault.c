@@ -156,6 +156,31 @@ static struct lua_fault *check_fault(lua_State *L, int index)
 	return *(struct lua_fault **)luaL_checkudata(L, index, FAULT_METATABLE);
 }
 
+/* k: NULL of a link. */
+static bool ground_lacks(const struct fault_ops *k, const char *thing, const struct ground *ground,
+			 struct strbuf *missing)
+{
+	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
+	    !ground_can(ground, ABLE_LINK)) {
+		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
+			    thing, ground->name);
+		return true;
+	}
+	if (k && k->on == FAULT_ON_DISK && !ground_can(ground, ABLE_OWN_DISK)) {
+		strbuf_addf(
+			missing,
+			"%s: servers of the local ground alone have a disk of their own, not %s's",
+			thing, ground->name);
+		return true;
+	}
+	if (k && k->on == FAULT_ON_PROCS && !ground_can(ground, ABLE_STRIKE)) {
+		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
+			    ground->name);
+		return true;
+	}
+	return false;
+}
+
 /* arm(kind, target or targets, args, when, { part, disaster, may_die }) */
 static int arm(lua_State *L)
 {
@@ -167,6 +192,7 @@ static int arm(lua_State *L)
 	const char *part = NULL;
 	enum cluster_part which_part = CLUSTER_ALL;
 	int which = CLUSTER_EACH;
+	struct strbuf missing = STRBUF_INIT;
 	struct err e = ERR_INIT;
 	bool may_die = false;
 	double at_s;
@@ -176,6 +202,11 @@ static int arm(lua_State *L)
 	x->all = f;
 	if (!kind)
 		lua_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
+	if (ground_lacks(kind, kind->name, runtime_ground(x->r), &missing))
+		err_set(&e, ERR_UNSUPPORTED, 0, "%s", missing.buf);
+	strbuf_release(&missing);
+	if (e.kind != ERR_NONE)
+		lua_raise(L, &e);
 	lua_fields(L, 5, "t:fault",
 		   (struct field[]){ { "part", FIELD_TEXT, &part },
 				     { "disaster", FIELD_FLAG, &f->disaster },
@@ -446,24 +477,8 @@ int lua_fault_needs(const char *thing, const struct ground *ground, struct strbu
 	}
 	if (!k && strcmp(thing, "link") != 0)
 		return -1;
-	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
-	    !ground_can(ground, ABLE_LINK)) {
-		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
-			    thing, ground->name);
+	if (ground_lacks(k, thing, ground, missing))
 		return 0;
-	}
-	if (k && k->on == FAULT_ON_DISK && !ground_can(ground, ABLE_OWN_DISK)) {
-		strbuf_addf(
-			missing,
-			"%s: servers of the local ground alone have a disk of their own, not %s's",
-			thing, ground->name);
-		return 0;
-	}
-	if (k && k->on == FAULT_ON_PROCS && !ground_can(ground, ABLE_STRIKE)) {
-		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
-			    ground->name);
-		return 0;
-	}
 	return k && k->needs && k->needs(missing) < 0 ? 0 : 1;
 }
 

@@ -330,14 +330,12 @@ static int query(lua_State *L)
 	int more = -1, n = 0;
 
 	lua_newtable(L);
+	if (lua_cluster_reads_only(L, c) && only_reads(text, &e) < 0)
+		return lua_raise(L, &e);
 	if (runtime_plan(runtime_of(L), "%s: %s", c->name, text))
 		return 1;
 	s = (lua_cluster_reads_only(L, c) ? sql_open_reading : sql_open)(
 		cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
-	if (s && lua_cluster_reads_only(L, c) && only_reads(text, &e) < 0) {
-		sql_close(s);
-		return lua_raise(L, &e);
-	}
 	/* the server stops there: what is behind would have to be read all the same */
 	if (s && sql_limit_rows(s, ROWS_MAX, &e) == 0 &&
 	    sql_query_stream(s, &rows, &e, text, strlen(text)) == 0)
