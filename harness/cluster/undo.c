@@ -25,6 +25,7 @@
 #define NOTE_BYTES_MAX 8192
 #define CALL_MS 10000
 #define FILL_S 600
+#define SINCE_S (24 * 3600)
 
 struct undo {
 	char *path;
@@ -590,6 +591,38 @@ static int empty_prefix(const struct attach_file *f, const char *prefix, struct 
 	return rc;
 }
 
+/* The names are noted, not the things: what was made under them long after that run is somebody
+ * else's. */
+static int refuse_others(struct sql *s, const struct note *n, struct err *e)
+{
+	char *copy = xstrdup(n->line[3]), *at = copy, *db = next_name(&at), *table;
+	struct strbuf q = STRBUF_INIT;
+	const char *sep = " AND TABLE_NAME IN (";
+	uint64_t made = 0;
+	int rc;
+
+	db += n->kind == UNDO_LEFT_TABLES && *db == '+';
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	sql_add_text(&q, db, strlen(db));
+	strbuf_addf(&q, " AND CREATE_TIME > FROM_UNIXTIME(%lld)", (long long)n->since + SINCE_S);
+	while ((table = next_name(&at))) {
+		strbuf_addstr(&q, sep);
+		sql_add_text(&q, table, strlen(table));
+		sep = ", ";
+	}
+	if (*sep == ',')
+		strbuf_addch(&q, ')');
+	rc = sql_value_u64(s, &made, e, "%s", q.buf);
+	if (rc == 0 && made)
+		rc = err_set(
+			e, ERR_ENV, 0,
+			"%llu table%s there made a day or more after that run, by somebody else",
+			(unsigned long long)made, made > 1 ? "s were" : " was");
+	strbuf_release(&q);
+	free(copy);
+	return rc;
+}
+
 static int remove_one(const struct attach_file *f, const struct note *n, struct err *e)
 {
 	const struct attach_cluster *c = NULL;
@@ -617,9 +650,9 @@ static int remove_one(const struct attach_file *f, const struct note *n, struct 
 		return err_set(e, ERR_USAGE, 0, "the file does not allow write on %s any more",
 			       c->name);
 	s = sql_open(&c->sql, deadline_in_ms(CALL_MS), e);
-	rc = !s                              ? -1
-	     : n->kind == UNDO_LEFT_DATABASE ? drop_database(s, n->line[3], e)
-					     : drop_tables(s, n->line[3], e);
+	rc = !s || refuse_others(s, n, e) < 0 ? -1
+	     : n->kind == UNDO_LEFT_DATABASE  ? drop_database(s, n->line[3], e)
+					      : drop_tables(s, n->line[3], e);
 	sql_close(s);
 	return rc;
 }

@@ -52,6 +52,12 @@ left() { # NAME: nothing but what is others'
 	[ -z "$(find "$scratch/store" -type f)" ] && ok || bad "$1: objects are left: $(find "$scratch/store" -type f | head -n 3)"
 }
 clean() { timeout "$(patience 60)" "$DRTEST" clean --clusters "$scratch/clusters.lua"; }
+# names that others have used since: a note of three days ago tells nothing of tables of today
+cp -r "$DRTEST_UNDO" "$scratch/notes"
+find "$DRTEST_UNDO" -type f -exec touch -d '3 days ago' {} +
+clean >"$scratch/cleaned" 2>&1 && bad "others' tables were removed: $(cat "$scratch/cleaned")" || ok
+grep -q 'made a day or more after that run' "$scratch/cleaned" && [ -n "$(on 0 "SHOW DATABASES LIKE 'drtest_load'")" ] && ok || bad "others' tables: $(cat "$scratch/cleaned")"
+cp -r "$scratch/notes/." "$DRTEST_UNDO"
 clean >"$scratch/cleaned" 2>&1 && ok || bad "clean: $(cat "$scratch/cleaned")"
 left "after a whole drill"
 for i in $(seq "${KILLS:-4}"); do
