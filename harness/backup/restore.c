@@ -311,12 +311,24 @@ static int make_view(struct sql *s, const struct manifest_object *v, struct err 
 	return sql_exec_text(s, e, v->create_sql, strlen(v->create_sql)) < 0 ? -1 : 0;
 }
 
+static bool lacks_something(long code)
+{
+	static const long lacks[] = { 1049 /* database */, 1054 /* column */, 1146 /* table */,
+				      1305 /* function */, 1356 /* a view of it */ };
+
+	for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++)
+		if (lacks[i] == code)
+			return true;
+	return false;
+}
+
 /* Before the first row, so that no restore fails for a view when all the work is done. A view may
- * use another: those that fail are tried again as long as one succeeds. One that needs a function
- * which is not here is left out, and so is what needs that view; both are named. */
+ * use another: those that fail are tried again as long as one succeeds. What then lacks something
+ * (a function, which no backup carries; a table or column that the view's own server had no more)
+ * is left out, and so is what needs that view; both are named. */
 static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out, struct err *e)
 {
-	bool *done = xcalloc(r->manifest.n_views + 1, sizeof(*done)), lacks_function = false;
+	bool *done = xcalloc(r->manifest.n_views + 1, sizeof(*done));
 	size_t left = r->manifest.n_views, before;
 	struct err why = ERR_INIT;
 	int rc = 0;
@@ -329,8 +341,6 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 			if (!done[i] && make_view(s, v, &why) == 0) {
 				done[i] = true;
 				left--;
-			} else if (!done[i]) {
-				lacks_function |= why.code == 1305;
 			}
 		}
 	} while (left && left < before);
@@ -340,8 +350,7 @@ static int make_views(struct restore *r, struct sql *s, struct strbuf *left_out,
 		why = (struct err)ERR_INIT;
 		if (done[i] || make_view(s, v, &why) == 0)
 			continue;
-		if (why.code == 1305 ||
-		    (lacks_function && (why.code == 1146 || why.code == 1356))) {
+		if (lacks_something(why.code)) {
 			strbuf_addf(left_out, "%sview %s.%s is left out: %s",
 				    left_out->len ? "; " : "", v->db, v->name,
 				    mysql_error(sql_handle(s)));

@@ -236,8 +236,10 @@ out:
 
 /* ---- views ---- */
 
-/* A view that can't be used: 1. Its definition stands there all the same. */
-static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
+#define VIEW_INVALID 1356
+
+/* 0: it can be used; 1: not, *code says why; -1: error. */
+static int view_answers(struct sql *s, const struct table_name *v, long *code, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	struct sql_rows rows = { 0 };
@@ -254,11 +256,27 @@ static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
 	strbuf_release(&q);
 	if (rc == 0)
 		return 0;
+	if (code)
+		*code = why.code;
 	if (why.kind == ERR_SQL)
 		return 1;
 	if (e)
 		*e = why;
 	return -1;
+}
+
+/* A view that can't be used: 1. Its definition stands there all the same. */
+static int is_broken(struct sql *s, const struct table_name *v, struct err *e)
+{
+	return view_answers(s, v, NULL, e);
+}
+
+int compare_view_invalid(struct sql *s, const struct table_name *v, struct err *e)
+{
+	long code = 0;
+	int rc = view_answers(s, v, &code, e);
+
+	return rc == 1 ? code == VIEW_INVALID : rc;
 }
 
 static int read_views(struct sql *s, struct lines *out, struct err *e)

@@ -9,6 +9,8 @@
  * collations count too. */
 int compare_databases(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor,
 		      const char *const *only, size_t n, struct err *e);
+/* 1: a view that its server calls invalid (a table, column or function of it is gone); 0: not. */
+int compare_view_invalid(struct sql *s, const struct table_name *v, struct err *e);
 /* Views that both sides have under one name: v[i] of n. */
 int compare_views(struct compare *c, struct sql *sa, struct sql *sb, bool same_flavor,
 		  const struct table_name *const *v, size_t n, struct err *e);

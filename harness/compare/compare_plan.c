@@ -168,8 +168,20 @@ static int surely_absent(struct sql *s, const struct entry *t, const char *side,
 
 static int one_side(struct planner *l, const struct entry *t, bool a, struct err *e)
 {
-	if (surely_absent(l->s[a], t, l->name[a], e) < 0)
+	struct table_name v = { .db = (char *)t->db, .table = (char *)t->table };
+	int broken = t->is->kind == TABLE_VIEW ? compare_view_invalid(l->s[!a], &v, e) : 0;
+
+	if (broken < 0 || surely_absent(l->s[a], t, l->name[a], e) < 0)
 		return -1;
+	if (broken) {
+		char *name = xstrfmt("%s.%s", t->db, t->table);
+
+		compare_not_compared(&l->p->c, "view", name,
+				     a ? "only a has it, and it can't be used there"
+				       : "only b has it, and it can't be used there");
+		free(name);
+		return 0;
+	}
 	*l->tables += is_table(t->is->kind);
 	plan_one_side(l->p, kind_name(t->is->kind), t->db, t->table, a, l->name[!a], l->name[a]);
 	return 0;
@@ -283,6 +295,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	if (w->n_a > 1)
 		pair->a.rows_of = union_of(&pair->a, w->a, w->n_a);
 	if (config && config->condition) {
+		free(pair->a.condition);
+		free(pair->b.condition);
 		pair->a.condition = xstrdup(config->condition);
 		pair->b.condition = xstrdup(config->condition);
 	}
