@@ -218,7 +218,7 @@ expect "a sweep of nothing" 2 'scenario' "$DRTEST" sweep "$scratch/none.lua" --s
 # by hand
 expect "the faults are listed" 0 'stall_commit' "$DRTEST" chaos list
 expect "an unknown verb" 2 'list, proxy, kill' "$DRTEST" chaos frob
-expect "no such target" 2 "0 runs have a 'nobody-is-called-so'" "$DRTEST" chaos kill nobody-is-called-so
+expect "no such target" 2 "no run has a server 'nobody-is-called-so'" "$DRTEST" chaos kill nobody-is-called-so
 printf 'delay by=5ms\nfrob\nheal\nstats\nquit\n' >"$scratch/commands"
 expect "a proxy by hand" 0 "no fault 'frob'" bash -c "'$DRTEST' chaos proxy --upstream 1 <'$scratch/commands'"
 grep -q '0 connections' "$scratch/out" && ok || bad "no stats: $(cat "$scratch/out")"
@@ -240,7 +240,7 @@ if [ "$(id -u)" = 0 ]; then
 	kill "$other"
 	# the name of a run's folder in a command line makes nobody a server of it
 	setsid tail -f /dev/null /var/tmp/drtest-2026/lookalike/x 2>/dev/null & looks=$!
-	expect "who only looks like a server" 2 "0 runs have a 'lookalike'" "$DRTEST" chaos kill lookalike # no other test's server
+	expect "who only looks like a server" 2 "no run has a server 'lookalike'" "$DRTEST" chaos kill lookalike # no other test's server
 	kill "$looks"
 	expect "asked for" 0 "kill of $service" "$DRTEST" chaos kill "$service" --foreign
 	wait_for 10 sh -c "! kill -0 $service" && ok || bad "--foreign did not kill it"
